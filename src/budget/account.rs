@@ -1,0 +1,169 @@
+//! Accounts and leases: memory is charged before it is allocated.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// A budget in bytes with a limit, and the share of a parent's budget that it
+/// may use. Cloning gives another handle on the same account.
+#[derive(Clone)]
+pub struct Account(Arc<Node>);
+
+struct Node {
+    name: Box<str>,
+    limit: usize,
+    used: AtomicUsize,
+    peak: AtomicUsize,
+    parent: Option<Account>,
+}
+
+/// The right to hold `bytes` bytes; given back when dropped.
+pub struct Lease {
+    account: Account,
+    bytes: usize,
+}
+
+/// A charge was refused: the account or one above it would exceed its limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OverBudget {
+    /// What was asked for, in bytes.
+    pub wanted: usize,
+    /// The limit that was in the way, in bytes.
+    pub limit: usize,
+}
+
+impl Account {
+    /// A root account.
+    pub fn root(name: &str, limit: usize) -> Self {
+        Self::make(name, limit, None)
+    }
+
+    /// An account whose charges are charged to `self` as well.
+    pub fn child(&self, name: &str, limit: usize) -> Self {
+        Self::make(name, limit, Some(self.clone()))
+    }
+
+    fn make(name: &str, limit: usize, parent: Option<Account>) -> Self {
+        Self(Arc::new(Node { name: name.into(), limit, used: AtomicUsize::new(0), peak: AtomicUsize::new(0), parent }))
+    }
+
+    /// Reserves `bytes` in this account and in all above it, or in none.
+    pub fn charge(&self, bytes: usize) -> Result<Lease, OverBudget> {
+        self.take(bytes)?;
+        Ok(Lease { account: self.clone(), bytes })
+    }
+
+    /// The name given at creation.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Bytes that may be charged at once.
+    pub fn limit(&self) -> usize {
+        self.0.limit
+    }
+
+    /// Bytes charged now.
+    pub fn used(&self) -> usize {
+        self.0.used.load(Relaxed)
+    }
+
+    /// The most bytes that were ever charged at once.
+    pub fn peak(&self) -> usize {
+        self.0.peak.load(Relaxed)
+    }
+
+    /// Bytes that this account itself would still allow.
+    pub fn available(&self) -> usize {
+        self.0.limit.saturating_sub(self.used())
+    }
+
+    fn take(&self, bytes: usize) -> Result<(), OverBudget> {
+        let node = &*self.0;
+        let room = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= node.limit);
+        let before = node
+            .used
+            .fetch_update(Relaxed, Relaxed, room)
+            .map_err(|_| OverBudget { wanted: bytes, limit: node.limit })?;
+        if let Some(parent) = &node.parent
+            && let Err(refusal) = parent.take(bytes)
+        {
+            node.used.fetch_sub(bytes, Relaxed);
+            return Err(refusal);
+        }
+        node.peak.fetch_max(before + bytes, Relaxed);
+        Ok(())
+    }
+
+    fn give(&self, bytes: usize) {
+        let mut account = Some(self);
+        while let Some(Account(node)) = account {
+            node.used.fetch_sub(bytes, Relaxed);
+            account = node.parent.as_ref();
+        }
+    }
+}
+
+impl Lease {
+    /// Bytes held.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        self.account.give(self.bytes);
+    }
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}/{}", self.name(), self.used(), self.limit())
+    }
+}
+
+impl fmt::Debug for Lease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Lease({} of {})", self.bytes, self.account.name())
+    }
+}
+
+impl fmt::Display for OverBudget {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes do not fit in a budget of {}", self.wanted, self.limit)
+    }
+}
+
+impl std::error::Error for OverBudget {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_charge_counts_in_every_account_above_and_is_refunded() {
+        let total = Account::root("total", 100);
+        let stream = total.child("stream", 60);
+        let lease = stream.charge(50).unwrap();
+        assert_eq!((total.used(), stream.used(), lease.bytes()), (50, 50, 50));
+        drop(lease);
+        assert_eq!((total.used(), stream.used()), (0, 0));
+        assert_eq!((total.peak(), stream.peak()), (50, 50));
+    }
+
+    #[test]
+    fn a_refusal_above_leaves_nothing_charged_below() {
+        let total = Account::root("total", 40);
+        let stream = total.child("stream", 60);
+        assert_eq!(stream.charge(50).unwrap_err(), OverBudget { wanted: 50, limit: 40 });
+        assert_eq!((total.used(), stream.used(), stream.peak()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_charge_that_would_wrap_is_refused() {
+        let total = Account::root("total", usize::MAX);
+        let _one = total.charge(1).unwrap();
+        assert!(total.charge(usize::MAX).is_err());
+    }
+}

@@ -1,0 +1,97 @@
+//! Blocks: byte buffers of a fixed size whose lease travels with them.
+
+use bytes::Bytes;
+
+use super::{Account, Lease, OverBudget};
+
+/// A buffer under construction. Its capacity was charged before it was
+/// allocated and never grows; `freeze` turns it into `Bytes` that refund the
+/// charge when the last holder lets go.
+#[derive(Debug)]
+pub struct BlockMut {
+    data: Vec<u8>,
+    capacity: usize,
+    lease: Lease,
+}
+
+/// What an allocation costs beyond its bytes: the owner behind `Bytes`, and
+/// the allocator's own header.
+pub const BLOCK_OVERHEAD: usize = 96;
+
+impl BlockMut {
+    /// A block of exactly `capacity` bytes, charged to `account`.
+    pub fn new(account: &Account, capacity: usize) -> Result<Self, OverBudget> {
+        let lease = account.charge(capacity.saturating_add(BLOCK_OVERHEAD))?;
+        Ok(Self { data: Vec::with_capacity(capacity), capacity, lease })
+    }
+
+    /// A frozen copy of `data`, charged to `account`.
+    pub fn copy(account: &Account, data: &[u8]) -> Result<Bytes, OverBudget> {
+        let mut block = Self::new(account, data.len())?;
+        block.fill(data);
+        Ok(block.freeze())
+    }
+
+    /// Appends as much of `data` as there is room for and says how much that was.
+    pub fn fill(&mut self, data: &[u8]) -> usize {
+        let (head, _) = data.split_at(data.len().min(self.room()));
+        self.data.extend_from_slice(head);
+        head.len()
+    }
+
+    /// Bytes that still fit.
+    pub fn room(&self) -> usize {
+        self.capacity - self.data.len()
+    }
+
+    /// Bytes written so far.
+    pub fn len(&self) -> usize {
+        self.data.len()
+    }
+
+    /// Whether nothing was written yet.
+    pub fn is_empty(&self) -> bool {
+        self.data.is_empty()
+    }
+
+    /// The finished bytes.
+    pub fn freeze(self) -> Bytes {
+        Bytes::from_owner(Block { data: self.data, _lease: self.lease })
+    }
+}
+
+struct Block {
+    data: Vec<u8>,
+    _lease: Lease,
+}
+
+impl AsRef<[u8]> for Block {
+    fn as_ref(&self) -> &[u8] {
+        &self.data
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_last_slice_refunds_the_block() {
+        let account = Account::root("a", 1000);
+        let bytes = BlockMut::copy(&account, b"hello").unwrap();
+        let tail = bytes.slice(3..);
+        drop(bytes);
+        assert_eq!(account.used(), 5 + BLOCK_OVERHEAD);
+        assert_eq!(&tail[..], b"lo");
+        drop(tail);
+        assert_eq!(account.used(), 0);
+    }
+
+    #[test]
+    fn a_block_never_grows() {
+        let account = Account::root("a", 1000);
+        let mut block = BlockMut::new(&account, 4).unwrap();
+        assert_eq!(block.fill(b"abcdef"), 4);
+        assert_eq!((block.fill(b"g"), block.room(), block.len()), (0, 0, 4));
+    }
+}

@@ -1,0 +1,10 @@
+//! Memory that is paid for before it exists: accounts, leases, blocks and the
+//! plan that sums their worst case at start.
+
+mod account;
+mod block;
+mod plan;
+
+pub use account::{Account, Lease, OverBudget};
+pub use block::{BLOCK_OVERHEAD, BlockMut};
+pub use plan::{Line, Plan};

@@ -1,0 +1,267 @@
+//! AAC: AudioSpecificConfig, ADTS headers, silence. ISO/IEC 14496-3.
+
+use super::Malformed;
+use crate::wire::Short;
+use crate::wire::bits::Bits;
+
+/// Samples of one channel in a frame, before SBR doubles them.
+pub const SAMPLES: u32 = 1024;
+/// An AAC-LC frame of silence in one channel.
+pub const SILENCE_MONO: &[u8] = &[0x01, 0x18, 0x20, 0x07];
+/// An AAC-LC frame of silence in two channels.
+pub const SILENCE_STEREO: &[u8] = &[0x21, 0x10, 0x04, 0x60, 0x8c, 0x1c];
+
+/// AudioSpecificConfig. Section 1.6.2.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The audio object type: 2 is AAC-LC, 5 is that with SBR, 29 with SBR and PS.
+    pub object_type: u8,
+    /// The core coder's sampling frequency as an index of table 1.18; the
+    /// nearest one if the frequency was written out.
+    pub frequency_index: u8,
+    /// Samples a second that the decoder gives, SBR included.
+    pub sample_rate: u32,
+    /// Channels that the decoder gives, PS included; 0 if not known.
+    pub channels: u8,
+}
+
+impl Config {
+    /// AAC-LC, if the rate is in table 1.18 and the channels in table 1.19.
+    pub fn lc(sample_rate: u32, channels: u8) -> Option<Self> {
+        let frequency_index = FREQUENCIES.iter().position(|rate| *rate == sample_rate)?;
+        let known = matches!(channels, 1..=6 | 8);
+        known.then_some(Self { object_type: LC, frequency_index: frequency_index as u8, sample_rate, channels })
+    }
+
+    /// Reads a config, with SBR and PS signalled in front (hierarchically),
+    /// behind (backward compatibly) or not at all.
+    pub fn parse(data: &[u8]) -> Result<Self, Malformed> {
+        let mut bits = Bits::new(data);
+        let outer = object_type(&mut bits)?;
+        let (frequency_index, core_rate) = frequency(&mut bits)?;
+        let configuration = bits.bits(4)?;
+        let (core, mut sample_rate) = match outer {
+            SBR | PS => {
+                let (_, sample_rate) = frequency(&mut bits)?;
+                (object_type(&mut bits)?, sample_rate)
+            }
+            _ => (outer, core_rate),
+        };
+        let mut object_type = outer;
+        let mut channels = match configuration {
+            0 => 0,
+            1..=6 => configuration as u8,
+            11 => 7,
+            7 | 12 | 14 => 8,
+            _ => return Err(Malformed { what: "channelConfiguration" }),
+        };
+        if matches!(core, 1..=4) {
+            skip_general_audio(&mut bits)?;
+            if channels == 0 {
+                channels = program_channels(&mut bits).unwrap_or(0);
+            } else if core == outer
+                && let Some(extension) = extension(&mut bits)
+            {
+                (object_type, sample_rate) = extension;
+            }
+        }
+        if object_type == PS && channels == 1 {
+            channels = 2;
+        }
+        Ok(Self { object_type, frequency_index, sample_rate, channels })
+    }
+
+    /// The config of the core coder alone, as AAC-LC.
+    pub fn write(&self) -> [u8; 2] {
+        let fields = u16::from(LC) << 11
+            | u16::from(self.frequency_index & 0xf) << 7
+            | u16::from(self.channel_configuration()) << 3;
+        fields.to_be_bytes()
+    }
+
+    /// The ADTS header, adts_frame() without CRC, before a raw frame of
+    /// `frame_len` bytes. Section 1.A.2.2. `None` if the frame is too long, or
+    /// its object type is not one that ADTS has a number for.
+    pub fn adts(&self, frame_len: usize) -> Option<[u8; 7]> {
+        let profile = match self.object_type {
+            core @ 1..=4 => core - 1,
+            SBR | PS => LC - 1,
+            _ => return None,
+        };
+        let length = u16::try_from(frame_len.checked_add(7)?).ok().filter(|length| *length < 1 << 13)?;
+        let channels = self.channel_configuration();
+        let [high, middle] = (length >> 3).to_be_bytes();
+        Some([
+            0xff,
+            0xf1,
+            profile << 6 | (self.frequency_index & 0xf) << 2 | channels >> 2,
+            (channels & 3) << 6 | high,
+            middle,
+            (length << 5) as u8 | 0x1f,
+            0xfc,
+        ])
+    }
+
+    /// The core coder's channels as a number of table 1.19; 0 if it has none.
+    fn channel_configuration(&self) -> u8 {
+        match self.channels {
+            2 if self.object_type == PS => 1,
+            channels @ 1..=6 => channels,
+            8 => 7,
+            _ => 0,
+        }
+    }
+}
+
+/// GetAudioObjectType(). Table 1.16.
+fn object_type(bits: &mut Bits) -> Result<u8, Short> {
+    match bits.bits(5)? {
+        31 => Ok(bits.bits(6)? as u8 + 32),
+        object_type => Ok(object_type as u8),
+    }
+}
+
+/// samplingFrequencyIndex and samplingFrequency, each made from the other.
+fn frequency(bits: &mut Bits) -> Result<(u8, u32), Malformed> {
+    let index = bits.bits(4)? as u8;
+    if index == 15 {
+        let rate = bits.bits(24)?;
+        let nearest = (0u8..).zip(FREQUENCIES).min_by_key(|(_, known)| known.abs_diff(rate));
+        return Ok((nearest.map_or(index, |(index, _)| index), rate));
+    }
+    let rate = FREQUENCIES.get(usize::from(index)).ok_or(Malformed { what: "samplingFrequencyIndex" })?;
+    Ok((index, *rate))
+}
+
+/// GASpecificConfig() of object types 1 to 4 up to its program config. Section 4.4.1.
+fn skip_general_audio(bits: &mut Bits) -> Result<(), Short> {
+    let _frame_length = bits.bit()?;
+    let depends_on_core_coder = bits.bit()?;
+    if depends_on_core_coder {
+        bits.skip(14)?;
+    }
+    let _extension = bits.bit()?;
+    Ok(())
+}
+
+/// Channels of a program_config_element(). Section 4.4.1.1.
+fn program_channels(bits: &mut Bits) -> Result<u8, Short> {
+    bits.skip(4 + 2 + 4)?;
+    let [front, side, back] = [bits.bits(4)?, bits.bits(4)?, bits.bits(4)?];
+    let low_frequency = bits.bits(2)?;
+    bits.skip(3 + 4)?;
+    for mixdown_bits in [4, 4, 3] {
+        if bits.bit()? {
+            bits.skip(mixdown_bits)?;
+        }
+    }
+    let mut channels = low_frequency as u8;
+    for _ in 0..front + side + back {
+        let pair = bits.bit()?;
+        channels += 1 + u8::from(pair);
+        bits.skip(4)?;
+    }
+    Ok(channels)
+}
+
+/// The object type and output rate that follow a config whose decoders may not
+/// know of SBR and PS.
+fn extension(bits: &mut Bits) -> Option<(u8, u32)> {
+    let found = bits.bits(11) == Ok(0x2b7) && object_type(bits) == Ok(SBR) && bits.bit() == Ok(true);
+    let (_, rate) = found.then(|| frequency(bits).ok())??;
+    let parametric_stereo = bits.bits(11) == Ok(0x548) && bits.bit() == Ok(true);
+    Some((if parametric_stereo { PS } else { SBR }, rate))
+}
+
+const LC: u8 = 2;
+const SBR: u8 = 5;
+const PS: u8 = 29;
+
+/// Table 1.18.
+const FREQUENCIES: [u32; 13] =
+    [96_000, 88_200, 64_000, 48_000, 44_100, 32_000, 24_000, 22_050, 16_000, 12_000, 11_025, 8000, 7350];
+
+#[cfg(test)]
+mod tests {
+    use super::super::hex;
+    use super::*;
+
+    fn config(object_type: u8, frequency_index: u8, sample_rate: u32, channels: u8) -> Config {
+        Config { object_type, frequency_index, sample_rate, channels }
+    }
+
+    /// The bits of `text` from the first byte's top on, spaces left out.
+    fn binary(text: &str) -> Vec<u8> {
+        let bits: Vec<u8> = text.bytes().filter(|c| *c != b' ').map(|c| c - b'0').collect();
+        bits.chunks(8).map(|byte| byte.iter().zip((0..8).rev()).map(|(bit, at)| bit << at).sum()).collect()
+    }
+
+    #[test]
+    fn configs_without_sbr() {
+        assert_eq!(Config::parse(&hex("1210")), Ok(config(2, 4, 44_100, 2)));
+        assert_eq!(Config::parse(&hex("1188")), Ok(config(2, 3, 48_000, 1)));
+        // ffmpeg -f lavfi -i sine=sample_rate=48000 -ac 6 -c:a aac x.mp4: says that there is no SBR.
+        assert_eq!(Config::parse(&hex("11b056e500")), Ok(config(2, 3, 48_000, 6)));
+    }
+
+    #[test]
+    fn configs_with_sbr_in_front_and_behind() {
+        // AAC-LC at 22050 Hz, output at 44100 Hz.
+        assert_eq!(Config::parse(&binary("00101 0111 0010 0100 00010 000")), Ok(config(5, 7, 44_100, 2)));
+        let behind = binary("00010 0111 0010 000 01010110111 00101 1 0100");
+        assert_eq!(Config::parse(&behind), Ok(config(5, 7, 44_100, 2)));
+    }
+
+    #[test]
+    fn parametric_stereo_gives_two_channels_from_one() {
+        let front = Config::parse(&binary("11101 0110 0001 0011 00010 000")).unwrap();
+        let behind = Config::parse(&binary("00010 0110 0001 000 01010110111 00101 1 0011 10101001000 1"));
+        assert_eq!(front, config(29, 6, 48_000, 2));
+        assert_eq!(behind, Ok(front));
+        assert_eq!(front.write(), [0x13, 0x08]);
+    }
+
+    #[test]
+    fn a_written_out_frequency_takes_the_nearest_index() {
+        let odd = binary("00010 1111 000000001011101110000001 0010 000");
+        assert_eq!(Config::parse(&odd), Ok(config(2, 3, 48_001, 2)));
+        assert!(Config::parse(&binary("00010 1101 0010 000")).is_err());
+    }
+
+    #[test]
+    fn channels_of_a_program_config() {
+        // One front centre, a front pair, a back pair and a low frequency channel.
+        let program = "0000 01 0011 0010 0000 0001 01 000 0000 0 0 0 00000 10000 10001 0000";
+        let data = binary(&format!("00010 0011 0000 000 {program}"));
+        assert_eq!(Config::parse(&data), Ok(config(2, 3, 48_000, 6)));
+        assert_eq!(Config::parse(&data[..4]), Ok(config(2, 3, 48_000, 0)));
+    }
+
+    #[test]
+    fn adts_is_what_ffmpeg_writes() {
+        // ffmpeg -f lavfi -i anullsrc=r=RATE:cl=LAYOUT -c:a aac x.aac: header and frame.
+        let frames = [
+            (44_100, 1, "fff15040017ffc 01182007"),
+            (44_100, 2, "fff1508001bffc 21100460 8c1c"),
+            (48_000, 1, "fff14c40017ffc 01182007"),
+            (48_000, 2, "fff14c8001bffc 21100460 8c1c"),
+        ];
+        for (rate, channels, expected) in frames {
+            let silence = if channels == 1 { SILENCE_MONO } else { SILENCE_STEREO };
+            let config = Config::lc(rate, channels).unwrap();
+            let header = config.adts(silence.len()).unwrap();
+            assert_eq!([&header, silence].concat(), hex(expected));
+            assert_eq!(Config::parse(&config.write()), Ok(config));
+        }
+    }
+
+    #[test]
+    fn adts_says_no_where_it_has_no_words() {
+        let lc = config(2, 3, 48_000, 2);
+        assert_eq!(lc.adts(8184).unwrap()[3..6], [0x83, 0xff, 0xff]);
+        assert_eq!(lc.adts(8185), None);
+        assert_eq!(lc.adts(usize::MAX), None);
+        assert_eq!(config(39, 3, 48_000, 2).adts(1), None);
+        assert_eq!(config(5, 6, 48_000, 2).adts(1), config(2, 6, 24_000, 2).adts(1));
+    }
+}

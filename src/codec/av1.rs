@@ -1,0 +1,219 @@
+//! AV1: sequence headers and their record. AV1 bitstream specification,
+//! AV1 codec ISO media file format binding.
+
+use super::{Malformed, ensure, picture};
+use crate::wire::bits::Bits;
+use crate::wire::{Reader, Short};
+
+/// OBU_SEQUENCE_HEADER. Section 6.2.2.
+pub const SEQUENCE_HEADER: u8 = 1;
+/// OBU_TEMPORAL_DELIMITER.
+pub const TEMPORAL_DELIMITER: u8 = 2;
+/// OBU_FRAME_HEADER.
+pub const FRAME_HEADER: u8 = 3;
+/// OBU_FRAME: a frame header and a tile group.
+pub const FRAME: u8 = 6;
+
+/// An open bitstream unit. Section 5.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Obu<'a> {
+    /// obu_type.
+    pub kind: u8,
+    /// What follows header and size.
+    pub payload: &'a [u8],
+}
+
+/// Walks over OBUs in the low-overhead format; only the last may go without a
+/// size. One whose size exceeds what is left ends the walk.
+pub fn obus(data: &[u8]) -> impl Iterator<Item = Obu<'_>> {
+    let mut r = Reader::new(data);
+    std::iter::from_fn(move || if r.is_empty() { None } else { obu(&mut r).ok() })
+}
+
+/// leb128(). Section 4.10.5. A value beyond 32 bits is refused as damaged.
+pub fn leb128(r: &mut Reader) -> Result<u32, Short> {
+    let mut value: u64 = 0;
+    for at in 0..8 {
+        let byte = r.u8()?;
+        value |= u64::from(byte & 0x7f) << (at * 7);
+        if byte & 0x80 == 0 {
+            return value.try_into().map_err(|_| Short);
+        }
+    }
+    Err(Short)
+}
+
+/// Whether a temporal unit's first frame is a key frame to be shown. Section 5.9.2.
+pub fn is_key(data: &[u8]) -> bool {
+    let first = obus(data).find(|obu| matches!(obu.kind, FRAME | FRAME_HEADER));
+    // show_existing_frame 0, frame_type KEY_FRAME, show_frame 1.
+    first.and_then(|obu| obu.payload.first()).is_some_and(|byte| byte >> 4 == 0b0001)
+}
+
+/// Width and height in pixels as the sequence header among `data` says them.
+pub fn size(data: &[u8]) -> Result<(u32, u32), Malformed> {
+    let header = obus(data).find(|obu| obu.kind == SEQUENCE_HEADER);
+    sequence_size(header.ok_or(Malformed { what: "no AV1 sequence header" })?.payload)
+}
+
+/// Width and height of an AV1CodecConfigurationRecord, "av1C", section 2.3;
+/// zero if it goes without a sequence header.
+pub fn record_size(record: &[u8]) -> Result<(u32, u32), Malformed> {
+    let mut r = Reader::new(record);
+    ensure(r.u8()? == 0x81, "av1C marker and version")?;
+    let _profile_to_delay = r.take(3)?;
+    if r.is_empty() { Ok((0, 0)) } else { size(r.rest()) }
+}
+
+/// obu_header() and obu_size. Sections 5.3.2 and 5.3.1.
+fn obu<'a>(r: &mut Reader<'a>) -> Result<Obu<'a>, Short> {
+    let header = r.u8()?;
+    if header & 0x04 != 0 {
+        let _extension = r.u8()?;
+    }
+    let length = if header & 0x02 != 0 { leb128(r)? as usize } else { r.len() };
+    Ok(Obu { kind: header >> 3 & 0xf, payload: r.take(length)? })
+}
+
+/// sequence_header_obu() as far as the size. Section 5.5.1.
+fn sequence_size(payload: &[u8]) -> Result<(u32, u32), Malformed> {
+    let mut bits = Bits::new(payload);
+    bits.skip(3 + 1)?;
+    let reduced_still_picture_header = bits.bit()?;
+    if reduced_still_picture_header {
+        bits.skip(5)?;
+    } else {
+        let delay_bits = skip_timing(&mut bits)?;
+        skip_operating_points(&mut bits, delay_bits)?;
+    }
+    let width_bits = bits.bits(4)? + 1;
+    let height_bits = bits.bits(4)? + 1;
+    picture(bits.bits(width_bits)? + 1, bits.bits(height_bits)? + 1)
+}
+
+/// timing_info() and decoder_model_info(); gives the length of the delays of
+/// operating points, if there are any.
+fn skip_timing(bits: &mut Bits) -> Result<Option<usize>, Short> {
+    let timing_info = bits.bit()?;
+    if !timing_info {
+        return Ok(None);
+    }
+    bits.skip(32 + 32)?;
+    let equal_picture_interval = bits.bit()?;
+    if equal_picture_interval {
+        let _ticks = bits.ue()?;
+    }
+    let decoder_model_info = bits.bit()?;
+    if !decoder_model_info {
+        return Ok(None);
+    }
+    let delay_bits = bits.bits(5)? as usize + 1;
+    bits.skip(32 + 5 + 5)?;
+    Ok(Some(delay_bits))
+}
+
+fn skip_operating_points(bits: &mut Bits, delay_bits: Option<usize>) -> Result<(), Short> {
+    let initial_display_delay = bits.bit()?;
+    for _ in 0..=bits.bits(5)? {
+        let _idc = bits.bits(12)?;
+        let level = bits.bits(5)?;
+        if level > 7 {
+            let _tier = bits.bit()?;
+        }
+        if let Some(delay_bits) = delay_bits
+            && bits.bit()?
+        {
+            bits.skip(delay_bits * 2 + 1)?;
+        }
+        if initial_display_delay && bits.bit()? {
+            bits.skip(4)?;
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hex;
+    use super::*;
+
+    // ffmpeg -f lavfi -i testsrc2=size=642x362:rate=25 -frames:v 3 -c:v libaom-av1 -cpu-used 8
+    //     -usage realtime x.mp4
+    const RECORD: &str = "81010c00 0a0b 0000000cc5036936be4010";
+
+    #[test]
+    fn size_of_a_record() {
+        let record = hex(RECORD);
+        assert_eq!(record_size(&record), Ok((642, 362)));
+        assert_eq!(record_size(&record[..4]), Ok((0, 0)));
+        assert_eq!(record_size(&hex("81010c00 1200")), Err(Malformed { what: "no AV1 sequence header" }));
+        assert!([1, 2, 3, 5, 6, 12].iter().all(|length| record_size(&record[..*length]).is_err()));
+    }
+
+    #[test]
+    fn size_behind_timing_and_operating_points() {
+        // 1920x1080 by hand: timing info with a decoder model, two operating points.
+        let fields = [
+            "000 0 0",
+            "1",
+            &"0".repeat(31),
+            "1",
+            &"0".repeat(31),
+            "1",
+            "1",
+            "1",
+            "1",
+            "01001",
+            &"0".repeat(32),
+            "00000",
+            "00000",
+            "1",
+            "00001",
+            "000000000001",
+            "01000",
+            "0",
+            "1",
+            &"0".repeat(21),
+            "1",
+            "0000",
+            "000000000011",
+            "00100",
+            "0",
+            "0",
+            "1010",
+            "1010",
+            "11101111111",
+            "10000110111",
+        ];
+        let bits: Vec<u8> = fields.concat().bytes().filter(|c| *c != b' ').map(|c| c - b'0').collect();
+        let payload: Vec<u8> =
+            bits.chunks(8).map(|byte| byte.iter().zip((0..8).rev()).map(|(bit, at)| bit << at).sum()).collect();
+        let obu = [&[0x0a, payload.len() as u8], &payload[..]].concat();
+        assert_eq!(size(&obu), Ok((1920, 1080)));
+        assert!((0..obu.len()).all(|length| size(&obu[..length]).is_err()));
+    }
+
+    #[test]
+    fn obus_end_where_a_size_lies() {
+        let data = [0x12, 0, 0x0a, 1, 7, 0x34, 0, 8, 9];
+        let found: Vec<_> = obus(&data).map(|obu| (obu.kind, obu.payload.to_vec())).collect();
+        assert_eq!(found, [(TEMPORAL_DELIMITER, vec![]), (SEQUENCE_HEADER, vec![7]), (FRAME, vec![8, 9])]);
+        assert_eq!(obus(&[0x12, 0, 0x32, 9, 1]).count(), 1);
+    }
+
+    #[test]
+    fn leb128_takes_up_to_32_bits() {
+        assert_eq!(leb128(&mut Reader::new(&[0xe5, 0x8e, 0x26])), Ok(624_485));
+        assert_eq!(leb128(&mut Reader::new(&[0xff, 0xff, 0xff, 0xff, 0x0f])), Ok(u32::MAX));
+        assert_eq!(leb128(&mut Reader::new(&[0xff, 0xff, 0xff, 0xff, 0x1f])), Err(Short));
+        assert_eq!(leb128(&mut Reader::new(&[0x80; 9])), Err(Short));
+    }
+
+    #[test]
+    fn keys_are_shown_key_frames() {
+        // The starts of the first two temporal units of the file above.
+        assert!(is_key(&hex("0a0b0000000cc5036936be4010 3203 100085")));
+        assert!(!is_key(&hex("3203 300380")));
+        assert!(!is_key(&hex("0a0b0000000cc5036936be4010")));
+    }
+}

@@ -1,0 +1,287 @@
+//! H.264: parameter sets and their record. ITU-T H.264, ISO/IEC 14496-15 section 5.
+
+use super::{Malformed, cropped, ensure, picture};
+use crate::media::nal;
+use crate::wire::bits::Bits;
+use crate::wire::{Reader, Short, Writer};
+
+/// Coded slice of a picture that is not an IDR picture. Table 7-1.
+pub const SLICE: u8 = 1;
+/// Coded slice of an IDR picture.
+pub const IDR: u8 = 5;
+/// Supplemental enhancement information.
+pub const SEI: u8 = 6;
+/// Sequence parameter set.
+pub const SPS: u8 = 7;
+/// Picture parameter set.
+pub const PPS: u8 = 8;
+/// Access unit delimiter.
+pub const AUD: u8 = 9;
+
+/// The type of a NAL unit; 0, which the specification leaves open, if it is empty.
+pub fn unit_type(unit: &[u8]) -> u8 {
+    unit.first().map_or(0, |byte| byte & 0x1f)
+}
+
+/// Whether an access unit of 4-byte length-prefixed units has an IDR picture.
+pub fn is_key(data: &[u8]) -> bool {
+    nal::units(data).any(|unit| unit_type(unit) == IDR)
+}
+
+/// Width and height in pixels as a sequence parameter set says them.
+pub fn size(sps: &[u8]) -> Result<(u32, u32), Malformed> {
+    Sps::parse(sps).map(|sps| (sps.width, sps.height))
+}
+
+/// AVCDecoderConfigurationRecord, "avcC". 14496-15 section 5.3.3.1.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Bytes in the length before each NAL unit, 1 to 4.
+    pub nal_prefix: u8,
+    /// Sequence parameter sets.
+    pub sps: Vec<&'a [u8]>,
+    /// Picture parameter sets.
+    pub pps: Vec<&'a [u8]>,
+}
+
+impl<'a> Record<'a> {
+    /// Reads a record. What follows the picture parameter sets repeats what
+    /// they say already, and is often missing.
+    pub fn parse(data: &'a [u8]) -> Result<Self, Malformed> {
+        let mut r = Reader::new(data);
+        ensure(r.u8()? == 1, "avcC version")?;
+        let _profile_and_level = r.take(3)?;
+        let nal_prefix = (r.u8()? & 3) + 1;
+        let sps_count = r.u8()? & 0x1f;
+        let sps = sets(&mut r, sps_count)?;
+        let pps_count = r.u8()?;
+        let pps = sets(&mut r, pps_count)?;
+        Ok(Self { nal_prefix, sps, pps })
+    }
+
+    /// Width and height in pixels.
+    pub fn size(&self) -> Result<(u32, u32), Malformed> {
+        size(self.sps.first().ok_or(Malformed { what: "avcC without SPS" })?)
+    }
+}
+
+/// Makes a record for units with 4-byte prefixes; `None` if the sequence
+/// parameter set is damaged or a set is too long for a record.
+pub fn write(sps: &[u8], pps: &[u8]) -> Option<Vec<u8>> {
+    let facts = Sps::parse(sps).ok()?;
+    let (_, [profile, compatibility, level, ..]) = sps.split_first()? else { return None };
+    let mut out = Vec::with_capacity(sps.len() + pps.len() + 15);
+    out.bytes(&[1, *profile, *compatibility, *level, 0xff, 0xe1]);
+    out.u16(sps.len().try_into().ok()?);
+    out.bytes(sps);
+    out.u8(1);
+    out.u16(pps.len().try_into().ok()?);
+    out.bytes(pps);
+    if has_chroma_format(*profile) {
+        out.bytes(&[0xfc | facts.chroma_format, 0xf8 | facts.luma_depth, 0xf8 | facts.chroma_depth, 0]);
+    }
+    Some(out)
+}
+
+fn sets<'a>(r: &mut Reader<'a>, count: u8) -> Result<Vec<&'a [u8]>, Short> {
+    (0..count).map(|_| r.u16().and_then(|length| r.take(length.into()))).collect()
+}
+
+/// What records and tracks need of a sequence parameter set; depths are over 8.
+struct Sps {
+    width: u32,
+    height: u32,
+    chroma_format: u8,
+    luma_depth: u8,
+    chroma_depth: u8,
+}
+
+impl Sps {
+    /// seq_parameter_set_data() as far as the cropping. Section 7.3.2.1.1.
+    fn parse(unit: &[u8]) -> Result<Self, Malformed> {
+        ensure(unit_type(unit) == SPS, "SPS unit type")?;
+        let plain = nal::unescape(unit);
+        let mut bits = Bits::new(&plain);
+        bits.skip(8)?;
+        let profile = bits.bits(8)? as u8;
+        bits.skip(16)?;
+        let _id = bits.ue()?;
+        let mut sps = Self { width: 0, height: 0, chroma_format: 1, luma_depth: 0, chroma_depth: 0 };
+        let separate_planes = has_chroma_format(profile) && sps.chroma(&mut bits)?;
+        let _log2_max_frame_num = bits.ue()?;
+        skip_order_count(&mut bits)?;
+        let _max_num_ref_frames = bits.ue()?;
+        let _gaps_allowed = bits.bit()?;
+        sps.sides(&mut bits, separate_planes)?;
+        Ok(sps)
+    }
+
+    /// Chroma format, bit depths and scaling matrices of the high profiles;
+    /// gives separate_colour_plane_flag.
+    fn chroma(&mut self, bits: &mut Bits) -> Result<bool, Malformed> {
+        self.chroma_format = up_to(bits.ue()?, 3, "chroma_format_idc")?;
+        let separate_planes = self.chroma_format == 3 && bits.bit()?;
+        self.luma_depth = up_to(bits.ue()?, 6, "bit_depth_luma_minus8")?;
+        self.chroma_depth = up_to(bits.ue()?, 6, "bit_depth_chroma_minus8")?;
+        let _lossless = bits.bit()?;
+        if bits.bit()? {
+            let lists = if self.chroma_format == 3 { 12 } else { 8 };
+            for list in 0..lists {
+                if bits.bit()? {
+                    skip_scaling_list(bits, if list < 6 { 16 } else { 64 })?;
+                }
+            }
+        }
+        Ok(separate_planes)
+    }
+
+    /// Size in macroblocks, less the cropping rectangle. Equations 7-19 to 7-22.
+    fn sides(&mut self, bits: &mut Bits, separate_planes: bool) -> Result<(), Malformed> {
+        let width = bits.ue()?.saturating_add(1).saturating_mul(16);
+        let map_units = bits.ue()?.saturating_add(1).saturating_mul(16);
+        let frames_only = bits.bit()?;
+        if !frames_only {
+            let _adaptive_frame_field = bits.bit()?;
+        }
+        let _direct_8x8_inference = bits.bit()?;
+        let fields = if frames_only { 1 } else { 2 };
+        let (across, down) = match self.chroma_format {
+            1 => (2, 2),
+            2 => (2, 1),
+            _ => (1, 1),
+        };
+        let (across, down) = if separate_planes { (1, 1) } else { (across, down) };
+        let crop = if bits.bit()? { [bits.ue()?, bits.ue()?, bits.ue()?, bits.ue()?] } else { [0; 4] };
+        let [left, right, top, bottom] = crop;
+        let height = map_units.saturating_mul(fields);
+        picture(width, height)?;
+        (self.width, self.height) =
+            picture(cropped(width, left, right, across), cropped(height, top, bottom, down * fields))?;
+        Ok(())
+    }
+}
+
+/// pic_order_cnt_type and what depends on it.
+fn skip_order_count(bits: &mut Bits) -> Result<(), Malformed> {
+    match bits.ue()? {
+        0 => {
+            let _log2_max_lsb = bits.ue()?;
+        }
+        1 => {
+            let _delta_always_zero = bits.bit()?;
+            let _offsets = [bits.se()?, bits.se()?];
+            for _ in 0..up_to(bits.ue()?, 255, "num_ref_frames_in_pic_order_cnt_cycle")? {
+                bits.se()?;
+            }
+        }
+        kind => ensure(kind == 2, "pic_order_cnt_type")?,
+    }
+    Ok(())
+}
+
+/// scaling_list(). Section 7.3.2.1.1.1.
+fn skip_scaling_list(bits: &mut Bits, size: u32) -> Result<(), Short> {
+    let mut last = 8;
+    for _ in 0..size {
+        let next = bits.se()?.wrapping_add(last) & 0xff;
+        if next == 0 {
+            break;
+        }
+        last = next;
+    }
+    Ok(())
+}
+
+/// Whether the profile's sequence parameter sets say their chroma format.
+fn has_chroma_format(profile: u8) -> bool {
+    matches!(profile, 44 | 83 | 86 | 100 | 110 | 118 | 122 | 128 | 134 | 135 | 138 | 139 | 244)
+}
+
+/// `value` as a byte if it is at most `max`.
+fn up_to(value: u32, max: u8, what: &'static str) -> Result<u8, Malformed> {
+    u8::try_from(value).ok().filter(|value| *value <= max).ok_or(Malformed { what })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::hex;
+    use super::*;
+
+    // ffmpeg -f lavfi -i testsrc2=size=SIZE:rate=25 -frames:v 3 -c:v libx264 OPTIONS -f h264,
+    // of ffmpeg 5.1.9; the SPS of each.
+    const SPS_OF: [(&str, (u32, u32)); 6] = [
+        // -profile:v baseline -pix_fmt yuv420p
+        ("6742c00bd902c4ec0440000003004000000c83c50a92", (176, 144)),
+        // -preset veryfast -pix_fmt yuv420p
+        ("6764001eacd940a02ff97011000003000100000300320f162d96", (640, 360)),
+        // -pix_fmt yuv420p -flags +ildct+ilme
+        ("67640028acd94078044fde0220000003002000000643e2c5b2c0", (1920, 1080)),
+        // -pix_fmt yuv422p -flags +ildct+ilme -x264-params cqm=jvt
+        ("677a0020bcd940560c3cd5808800000300080000030190f8b16cb0", (1366, 766)),
+        // -pix_fmt yuv444p10
+        ("67f4000d90d9b282a33c7c5e0220000003002000000641e28532c0", (322, 182)),
+        // -pix_fmt gray
+        ("6764000df365054678f8bc05b2000003000200000300641e28532c", (322, 182)),
+    ];
+    const PPS_HEX: &str = "68ef8fcb";
+    // The avcC of the second of them: the same command with an .mp4 at its end.
+    const AVCC: &str = "0164001effe1001a6764001eacd940a02ff97011000003000100000300320f162d96\
+                        01000468ef8fcbfdf8f800";
+
+    #[test]
+    fn size_of_all_chroma_formats() {
+        for (sps, expected) in SPS_OF {
+            assert_eq!(size(&hex(sps)), Ok(expected), "{sps}");
+        }
+    }
+
+    #[test]
+    fn a_record_is_what_ffmpeg_writes() {
+        assert_eq!(write(&hex(SPS_OF[1].0), &hex(PPS_HEX)).unwrap(), hex(AVCC));
+    }
+
+    #[test]
+    fn a_record_is_read_with_and_without_its_tail() {
+        let avcc = hex(AVCC);
+        for length in [avcc.len() - 4, avcc.len()] {
+            let record = Record::parse(&avcc[..length]).unwrap();
+            assert_eq!(record.nal_prefix, 4);
+            assert_eq!(record.sps, [hex(SPS_OF[1].0)]);
+            assert_eq!(record.pps, [hex(PPS_HEX)]);
+            assert_eq!(record.size(), Ok((640, 360)));
+        }
+        assert!(Record::parse(&avcc[..avcc.len() - 5]).is_err());
+    }
+
+    #[test]
+    fn cut_parameter_sets_are_refused() {
+        for (sps, expected) in SPS_OF {
+            let sps = hex(sps);
+            for length in 0..sps.len() {
+                assert!(matches!(size(&sps[..length]), Err(_)) || size(&sps[..length]) == Ok(expected));
+            }
+            assert!(size(&sps[..6]).is_err() && write(&sps[..6], &[]).is_none());
+        }
+    }
+
+    #[test]
+    fn sides_that_lie_are_refused() {
+        // Baseline: ids and order count, then a width of 2^16 macroblocks.
+        let mut bits = "0110 0111 0100 0010 0000 0000 0000 1010 1 1 011 1 0".replace(' ', "");
+        bits.push_str("00000000000000001 0000000000000000 1 1 1 0 1");
+        let digits: Vec<u8> = bits.bytes().filter(|b| *b != b' ').map(|b| b - b'0').collect();
+        let sps: Vec<u8> = digits
+            .chunks(8)
+            .map(|byte| byte.iter().enumerate().fold(0, |sum, (at, bit)| sum | bit << (7 - at)))
+            .collect();
+        assert_eq!(size(&sps), Err(Malformed { what: "picture size" }));
+    }
+
+    #[test]
+    fn keys_are_idr_pictures() {
+        assert!(is_key(&[0, 0, 0, 2, 6, 5, 0, 0, 0, 2, 0x65, 0x88]));
+        assert!(!is_key(&[0, 0, 0, 2, 0x41, 0x9a]));
+        assert!(!is_key(&[0, 0, 0, 9, 0x65]));
+        assert_eq!((unit_type(&[]), unit_type(&[0x67, 0x65])), (0, SPS));
+    }
+}

@@ -1,0 +1,135 @@
+//! Codecs: decoder records, and what a frame says of itself.
+
+pub mod aac;
+pub mod ac3;
+pub mod av1;
+pub mod flac;
+pub mod h264;
+pub mod h265;
+pub mod mp3;
+pub mod opus;
+pub mod vpx;
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::media::{Codec, Params};
+use crate::wire::Short;
+
+/// A decoder record or a frame header that breaks its specification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed {
+    /// What is wrong, in the words of the specification.
+    pub what: &'static str,
+}
+
+/// Reads what a decoder record says of its track. Codecs whose frames describe
+/// themselves have none; whatever comes instead is kept unread.
+pub fn params(codec: Codec, record: Bytes) -> Result<Params, Malformed> {
+    let mut params = Params::default();
+    match codec {
+        Codec::H264 => (params.width, params.height) = h264::Record::parse(&record)?.size()?,
+        Codec::H265 => (params.width, params.height) = h265::Record::parse(&record)?.size()?,
+        Codec::Av1 => (params.width, params.height) = av1::record_size(&record)?,
+        Codec::Vp9 => vpx::check(&record)?,
+        Codec::Aac => {
+            let config = aac::Config::parse(&record)?;
+            (params.sample_rate, params.channels) = (config.sample_rate, config.channels);
+        }
+        Codec::Opus => {
+            (params.sample_rate, params.channels) = (opus::RATE, opus::Head::parse(&record)?.channels);
+        }
+        Codec::Flac => {
+            let info = flac::Info::parse(&record)?;
+            (params.sample_rate, params.channels) = (info.sample_rate, info.channels);
+        }
+        Codec::Pcma | Codec::Pcmu => (params.sample_rate, params.channels) = (8000, 1),
+        Codec::Vp8 | Codec::Mp3 | Codec::Ac3 | Codec::Eac3 => {}
+    }
+    params.record = record;
+    Ok(params)
+}
+
+impl fmt::Display for Malformed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "malformed: {}", self.what)
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+impl From<Short> for Malformed {
+    fn from(_: Short) -> Self {
+        Self { what: "data ends inside a field" }
+    }
+}
+
+/// Passes if `holds`, and else says that `what` is wrong.
+fn ensure(holds: bool, what: &'static str) -> Result<(), Malformed> {
+    if holds { Ok(()) } else { Err(Malformed { what }) }
+}
+
+/// A picture size that is neither empty nor beyond what any level allows.
+fn picture(width: u32, height: u32) -> Result<(u32, u32), Malformed> {
+    let sane = 1..=MAX_SIDE;
+    ensure(sane.contains(&width) && sane.contains(&height), "picture size")?;
+    Ok((width, height))
+}
+
+/// What is left of one side of a picture when `before` and `after` units of
+/// `unit` samples are cropped off its ends.
+fn cropped(side: u32, before: u32, after: u32, unit: u32) -> u32 {
+    side.saturating_sub(before.saturating_add(after).saturating_mul(unit))
+}
+
+/// The longest side of a picture, in pixels.
+const MAX_SIDE: u32 = 16384;
+
+/// The bytes that `text` writes in hexadecimal.
+#[cfg(test)]
+pub(crate) fn hex(text: &str) -> Vec<u8> {
+    let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
+    digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(codec: Codec, record: &str) -> Result<(u32, u32, u32, u8), Malformed> {
+        let params = params(codec, hex(record).into())?;
+        assert_eq!(params.record, hex(record));
+        Ok((params.width, params.height, params.sample_rate, params.channels))
+    }
+
+    #[test]
+    fn records_fill_in_what_they_say() {
+        let avcc = "0164001effe1001a6764001eacd940a02ff97011000003000100000300320f162d96\
+                    01000468ef8fcbfdf8f800";
+        assert_eq!(read(Codec::H264, avcc), Ok((640, 360, 0, 0)));
+        assert_eq!(read(Codec::Av1, "81010c000a0b0000000cc5036936be4010"), Ok((642, 362, 0, 0)));
+        assert_eq!(read(Codec::Vp9, "010000000015820202020000"), Ok((0, 0, 0, 0)));
+        assert_eq!(read(Codec::Aac, "1210"), Ok((0, 0, 44_100, 2)));
+        assert_eq!(read(Codec::Opus, "4f7075734865616401023801803e0000000000"), Ok((0, 0, 48_000, 2)));
+        assert_eq!(read(Codec::Pcma, ""), Ok((0, 0, 8000, 1)));
+    }
+
+    #[test]
+    fn only_codecs_with_self_contained_frames_go_without_a_record() {
+        use Codec::*;
+        for codec in [H264, H265, Av1, Vp9, Aac, Opus, Flac] {
+            assert!(read(codec, "").is_err(), "{codec:?}");
+        }
+        for codec in [Vp8, Mp3, Ac3, Eac3, Pcma, Pcmu] {
+            assert!(read(codec, "").is_ok(), "{codec:?}");
+        }
+    }
+
+    #[test]
+    fn a_crop_that_lies_leaves_nothing() {
+        assert_eq!(cropped(100, 1, 2, 4), 88);
+        assert_eq!(cropped(100, u32::MAX, u32::MAX, 2), 0);
+        assert!(picture(0, 16).is_err() && picture(16, MAX_SIDE + 1).is_err());
+    }
+}

@@ -1,0 +1,111 @@
+//! Opus: the head of its record, and packet durations. RFC 7845, RFC 6716.
+
+use super::{Malformed, ensure};
+use crate::wire::Reader;
+
+/// Samples a second of all decoders and of every count of samples here.
+pub const RATE: u32 = 48_000;
+
+/// OpusHead, the identification header. RFC 7845 section 5.1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    /// Output channels.
+    pub channels: u8,
+    /// Samples that a decoder throws away at the start.
+    pub pre_skip: u16,
+    /// The rate of the sound before it was coded; decoders need not know it.
+    pub sample_rate: u32,
+    /// What the channels mean: 0 mono or stereo, 1 the orders of Vorbis.
+    pub family: u8,
+}
+
+impl Head {
+    /// Reads the head; the mapping table of family 1 and above is left unread.
+    pub fn parse(data: &[u8]) -> Result<Self, Malformed> {
+        let mut r = Reader::new(data);
+        ensure(r.take(8)? == MAGIC, "OpusHead")?;
+        ensure(r.u8()? < 16, "OpusHead version")?;
+        let channels = r.u8()?;
+        let pre_skip = r.array().map(u16::from_le_bytes)?;
+        let sample_rate = r.u32_le()?;
+        let _gain = r.u16()?;
+        let family = r.u8()?;
+        let most = match family {
+            0 => 2,
+            1 => 8,
+            _ => u8::MAX,
+        };
+        ensure((1..=most).contains(&channels), "OpusHead channels")?;
+        Ok(Self { channels, pre_skip, sample_rate, family })
+    }
+
+    /// The head of mono or stereo, with no gain: family 0 whatever `family` says.
+    pub fn write(&self) -> [u8; 19] {
+        let [skip_low, skip_high] = self.pre_skip.to_le_bytes();
+        let [a, b, c, d] = self.sample_rate.to_le_bytes();
+        let [m0, m1, m2, m3, m4, m5, m6, m7] = *MAGIC;
+        let channels = self.channels.clamp(1, 2);
+        [m0, m1, m2, m3, m4, m5, m6, m7, 1, channels, skip_low, skip_high, a, b, c, d, 0, 0, 0]
+    }
+}
+
+/// Samples of one channel in a packet. RFC 6716 section 3.1. `None` if the
+/// packet is cut short or longer than the 120 ms that are allowed.
+pub fn duration(packet: &[u8]) -> Option<u32> {
+    let (toc, rest) = packet.split_first()?;
+    let frame = match toc >> 3 {
+        config @ 0..=11 => [480, 960, 1920, 2880].get(usize::from(config & 3)).copied()?,
+        config @ 12..=15 => 480 << (config & 1),
+        config => 120 << (config & 3),
+    };
+    let frames = match toc & 3 {
+        0 => 1,
+        1 | 2 => 2,
+        _ => u32::from(rest.first()? & 0x3f),
+    };
+    let samples: u32 = frame * frames;
+    (1..=5760).contains(&samples).then_some(samples)
+}
+
+const MAGIC: &[u8; 8] = b"OpusHead";
+
+#[cfg(test)]
+mod tests {
+    use super::super::hex;
+    use super::*;
+
+    // ffmpeg -f lavfi -i sine=sample_rate=48000 -ac CHANNELS -c:a libopus x.ogg
+    const STEREO: &str = "4f70757348656164 0102 3801 80bb0000 0000 00";
+    const SURROUND: &str = "4f70757348656164 0106 3801 80bb0000 0000 01 0402000401020305";
+
+    #[test]
+    fn a_head_is_read_and_written() {
+        let stereo = Head { channels: 2, pre_skip: 312, sample_rate: 48_000, family: 0 };
+        assert_eq!(Head::parse(&hex(STEREO)), Ok(stereo));
+        assert_eq!(stereo.write()[..], hex(STEREO));
+        assert_eq!(Head::parse(&hex(SURROUND)), Ok(Head { channels: 6, family: 1, ..stereo }));
+    }
+
+    #[test]
+    fn what_is_not_a_head() {
+        let stereo = hex(STEREO);
+        assert!((0..stereo.len()).all(|length| Head::parse(&stereo[..length]).is_err()));
+        for (at, value) in [(0, b'o'), (8, 16), (9, 0), (9, 3)] {
+            let mut head = stereo.clone();
+            head[at] = value;
+            assert!(Head::parse(&head).is_err());
+        }
+    }
+
+    #[test]
+    fn durations_of_the_table() {
+        // SILK 60 ms, hybrid 10 and 20 ms, CELT 2.5 and 20 ms.
+        let frames = [3, 12, 13, 16, 31].map(|config: u8| duration(&[config << 3]));
+        assert_eq!(frames, [2880, 480, 960, 120, 960].map(Some));
+        assert_eq!(duration(&[31 << 3 | 1]), Some(1920));
+        assert_eq!(duration(&[31 << 3 | 3, 0xc6]), Some(5760));
+        for packet in [&[][..], &[31 << 3 | 3], &[31 << 3 | 3, 0], &[31 << 3 | 3, 7]] {
+            assert_eq!(duration(packet), None);
+        }
+    }
+}

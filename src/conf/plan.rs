@@ -1,0 +1,57 @@
+//! The plan of a configuration: what it can cost at worst.
+
+use super::Config;
+use crate::budget::{Line, Plan};
+
+/// The program itself at rest: code that has been touched, the allocator, stacks.
+/// Measured as resident memory without a connection.
+const PROGRAM: usize = 4 << 20;
+/// A thread's stack as far as it is touched, its read buffer, its allocator's cache.
+const THREAD: usize = 256 << 10;
+/// A connection: task, socket, machine, the last 16 KiB of which only some hold.
+pub const CONNECTION: usize = 4 << 10;
+/// What a connection may hold before it is let in: a handshake, a head, commands.
+pub const GREETING: usize = 24 << 10;
+/// The receive buffer of one who only sends requests, and the send buffer of
+/// one who only gets answers, in bytes.
+pub const SMALL_BUFFER: usize = 8 << 10;
+
+impl Config {
+    /// Connections that may be open at once.
+    pub fn max_connections(&self) -> usize {
+        self.streams.max + self.viewers.max + self.connections.spare
+    }
+
+    /// The worst case.
+    pub fn plan(&self) -> Plan {
+        let line = |what, key, count, user, kernel| Line { what, key, count, user, kernel };
+        let (send, receive) = (self.viewers.send_buffer.0, self.publish.receive_buffer.0);
+        let hls = if self.hls.enable { self.hls.memory.0 } else { 0 };
+        // the kernel doubles what it is asked for, to account for its own structures
+        let kernel = |send: usize, receive: usize| send.saturating_add(receive).saturating_mul(2);
+        Plan {
+            lines: vec![
+                line("program", "", 1, PROGRAM, 0),
+                line("threads", "threads", self.threads, THREAD, 0),
+                line("streams: memory", "streams.memory", self.streams.max, self.streams.memory.0, 0),
+                line(
+                    "streams: publishers",
+                    "publish.receive_buffer",
+                    self.streams.max,
+                    CONNECTION,
+                    kernel(SMALL_BUFFER, receive),
+                ),
+                line("viewers", "viewers.max", self.viewers.max, CONNECTION, kernel(send, SMALL_BUFFER)),
+                line(
+                    "connections not let in yet",
+                    "connections.spare",
+                    self.connections.spare,
+                    GREETING,
+                    kernel(send, receive),
+                ),
+                line("HLS segments", "hls.memory", 1, hls, 0),
+            ],
+            limit: self.memory.total.0,
+        }
+    }
+}

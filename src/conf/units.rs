@@ -1,0 +1,91 @@
+//! Sizes and times with units, as people write them.
+
+use std::fmt;
+use std::time::Duration;
+
+use serde::de::{Deserialize, Deserializer, Error, Visitor};
+
+/// Bytes: `4096`, `"64KiB"`, `"2MiB"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Size(pub usize);
+
+/// A time: `"100ms"`, `"3s"`, `"2m"`, `"1h"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Time(pub Duration);
+
+const SIZES: &[(&str, u64)] = &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
+const TIMES: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+
+/// A whole number and one of `units`; the product with the unit's factor.
+fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(digits)?;
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit.trim())?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+struct Units<T> {
+    units: &'static [(&'static str, u64)],
+    /// Whether a bare number is taken, as the first unit.
+    bare: bool,
+    make: fn(u64) -> Option<T>,
+    expecting: &'static str,
+}
+
+impl<T> Visitor<'_> for Units<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expecting)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        let value = parse(text, self.units).and_then(self.make);
+        value.ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
+        let value = u64::try_from(number).ok().filter(|_| self.bare).and_then(self.make);
+        value.ok_or_else(|| E::invalid_value(serde::de::Unexpected::Signed(number), &self))
+    }
+}
+
+impl<'de> Deserialize<'de> for Size {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Units {
+            units: SIZES,
+            bare: true,
+            make: |bytes| usize::try_from(bytes).ok().map(Size),
+            expecting: "a size such as \"64KiB\" or \"2MiB\"",
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Units {
+            units: TIMES,
+            bare: false,
+            make: |ms| Some(Time(Duration::from_millis(ms))),
+            expecting: "a time such as \"100ms\" or \"3s\"",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_understood_and_nothing_else() {
+        for (text, bytes) in [("64KiB", 65_536), ("2 MiB", 2 << 20), ("1GiB", 1 << 30), ("7B", 7)] {
+            assert_eq!(parse(text, SIZES), Some(bytes), "{text}");
+        }
+        for (text, ms) in [("100ms", 100), ("3s", 3000), ("2m", 120_000), ("1h", 3_600_000)] {
+            assert_eq!(parse(text, TIMES), Some(ms), "{text}");
+        }
+        for text in ["", "MiB", "-1s", "1.5s", "3 seconds", "99999999999999999999s", "18446744073709551615h", "5"] {
+            assert_eq!(parse(text, TIMES), None, "{text}");
+        }
+    }
+}

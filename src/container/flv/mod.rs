@@ -1,0 +1,14 @@
+//! Flash Video: tags, which RTMP messages carry as well, and the file around them.
+//! Adobe FLV and F4V 10.1 annex E; Enhanced RTMP v2.
+
+mod demux;
+mod file;
+mod mux;
+mod script;
+mod tag;
+
+pub use demux::{Demux, Event};
+pub use file::{Tag, TagKind, file_header, read_tag, tag_header};
+pub use mux::{mux, mux_all_tracks, mux_legacy_hevc};
+pub use script::{clean, write_metadata};
+pub use tag::{FourCc, Style, frame_head, sequence_start};

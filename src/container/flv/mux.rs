@@ -1,0 +1,86 @@
+//! FLV over HTTP and WebSocket: tags with bodies shared with the frames.
+
+use super::file::{TagKind, file_header, tag_header};
+use super::script::write_metadata;
+use super::tag::{Style, frame_head, sequence_start};
+use crate::budget::{Account, OverBudget};
+use crate::container::{Mux, Packed, Piece};
+use crate::media::{Frame, Hz, Kind, Ticks, Track, Tracks};
+
+struct Flv {
+    style: Style,
+}
+
+/// Enhanced tags where a codec needs them; the first track of each kind.
+pub fn mux() -> Box<dyn Mux> {
+    Box::new(Flv { style: Style::default() })
+}
+
+/// HEVC as codec id 12.
+pub fn mux_legacy_hevc() -> Box<dyn Mux> {
+    Box::new(Flv { style: Style { legacy_hevc: true, ..Style::default() } })
+}
+
+/// All tracks.
+pub fn mux_all_tracks() -> Box<dyn Mux> {
+    Box::new(Flv { style: Style { all_tracks: true, ..Style::default() } })
+}
+
+impl Mux for Flv {
+    fn carries(&self, track: &Track) -> bool {
+        self.style.carries(track)
+    }
+
+    fn head(&self, tracks: &Tracks, at: Ticks) -> Vec<u8> {
+        let mut out = file_header(tracks.has_audio(), tracks.has_video()).to_vec();
+        // at time 0: ffmpeg takes script data of any other time for a track
+        tag(&mut out, TagKind::Script, Ticks(0), &write_metadata(self.style, tracks));
+        self.sequence_starts(&mut out, tracks, at);
+        out
+    }
+
+    fn announce(&mut self, tracks: &Tracks, at: Ticks) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.sequence_starts(&mut out, tracks, at);
+        out
+    }
+
+    fn frame(&mut self, track: &Track, frame: &Frame, _: &Account) -> Result<Option<Packed>, OverBudget> {
+        if !self.carries(track) {
+            return Ok(None);
+        }
+        let inner = frame_head(self.style, track, frame);
+        let len = inner.bytes().len() + frame.data.len();
+        let at = frame.dts.rescale(track.clock, Hz::MS);
+        let outer = tag_header(kind(track), len, at.0 as u32);
+        let head = [&outer, inner.bytes()].concat();
+        let size = (outer.len() + len) as u32;
+        let piece = Piece::new(&head, frame.data.clone());
+        Ok(Some(Packed::new(piece, Vec::new()).with_tail(size.to_be_bytes())))
+    }
+}
+
+impl Flv {
+    fn sequence_starts(&self, out: &mut Vec<u8>, tracks: &Tracks, at: Ticks) {
+        for track in tracks.iter().filter(|track| self.carries(track)) {
+            if let Some(body) = sequence_start(self.style, track) {
+                tag(out, kind(track), at, &body);
+            }
+        }
+    }
+}
+
+fn kind(track: &Track) -> TagKind {
+    match track.codec.kind() {
+        Kind::Video => TagKind::Video,
+        Kind::Audio => TagKind::Audio,
+    }
+}
+
+/// A whole tag and the size behind it.
+fn tag(out: &mut Vec<u8>, kind: TagKind, at: Ticks, body: &[u8]) {
+    let header = tag_header(kind, body.len(), at.0 as u32);
+    out.extend_from_slice(&header);
+    out.extend_from_slice(body);
+    out.extend_from_slice(&((header.len() + body.len()) as u32).to_be_bytes());
+}

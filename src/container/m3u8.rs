@@ -1,0 +1,115 @@
+//! Media playlists. RFC 8216 section 4.
+
+use std::fmt::Write;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// A segment's entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Relative to the playlist.
+    pub uri: String,
+    /// How long it plays.
+    pub duration: Duration,
+    /// When its first frame was taken.
+    pub begun: SystemTime,
+    /// It does not continue the one before.
+    pub discontinuity: bool,
+}
+
+/// A playlist of a live stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Playlist {
+    /// EXT-X-TARGETDURATION in seconds.
+    pub target: u64,
+    /// The number of the first entry.
+    pub media_sequence: u64,
+    /// How many discontinuities are gone with the entries before the first.
+    pub discontinuity_sequence: u64,
+    /// The entries, oldest first.
+    pub entries: Vec<Entry>,
+    /// Nothing will follow.
+    pub ended: bool,
+}
+
+impl Playlist {
+    /// The text.
+    pub fn write(&self) -> String {
+        let mut out = String::with_capacity(200 + 120 * self.entries.len());
+        out.push_str("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-INDEPENDENT-SEGMENTS\n");
+        line(&mut out, format_args!("#EXT-X-TARGETDURATION:{}", self.target));
+        line(&mut out, format_args!("#EXT-X-MEDIA-SEQUENCE:{}", self.media_sequence));
+        if self.discontinuity_sequence > 0 {
+            line(&mut out, format_args!("#EXT-X-DISCONTINUITY-SEQUENCE:{}", self.discontinuity_sequence));
+        }
+        for entry in &self.entries {
+            if entry.discontinuity {
+                out.push_str("#EXT-X-DISCONTINUITY\n");
+            }
+            line(&mut out, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", iso8601(entry.begun)));
+            line(&mut out, format_args!("#EXTINF:{}.{:03},", entry.duration.as_secs(), entry.duration.subsec_millis()));
+            line(&mut out, format_args!("{}", entry.uri));
+        }
+        if self.ended {
+            out.push_str("#EXT-X-ENDLIST\n");
+        }
+        out
+    }
+}
+
+fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    // writing into a String does not fail
+    let _ = writeln!(out, "{text}");
+}
+
+/// UTC with milliseconds; times before 1970 count as 1970.
+pub fn iso8601(time: SystemTime) -> String {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
+    let (year, month, day) = civil(days);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
+}
+
+/// The date so many days after 1970-01-01: counts in years that begin in March,
+/// so that the leap day is the last, and in eras of 400 years.
+fn civil(days: u64) -> (u64, u64, u64) {
+    let shifted = days + 719_468;
+    let (era, day) = (shifted / 146_097, shifted % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let date = (if month < 10 { month + 3 } else { month - 9 }, day - (153 * month + 2) / 5 + 1);
+    (400 * era + year + u64::from(date.0 <= 2), date.0, date.1)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dates_of_the_calendar() {
+        let at = |seconds: u64| iso8601(UNIX_EPOCH + Duration::from_millis(seconds * 1000 + 7));
+        assert_eq!(at(0), "1970-01-01T00:00:00.007Z");
+        assert_eq!(at(951_782_400), "2000-02-29T00:00:00.007Z");
+        assert_eq!(at(1_795_000_000), "2026-11-18T11:06:40.007Z");
+        assert_eq!(at(4_107_542_399), "2100-02-28T23:59:59.007Z");
+        assert_eq!(at(4_107_542_400), "2100-03-01T00:00:00.007Z");
+    }
+
+    #[test]
+    fn a_playlist_is_written_as_the_specification_has_it() {
+        let entry = |uri: &str, discontinuity| Entry {
+            uri: uri.into(),
+            duration: Duration::from_millis(2040),
+            begun: UNIX_EPOCH,
+            discontinuity,
+        };
+        let entries = vec![entry("a.ts", false), entry("b.ts", true)];
+        let playlist = Playlist { target: 3, media_sequence: 7, discontinuity_sequence: 1, entries, ended: true };
+        let expect = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-TARGETDURATION:3\n\
+            #EXT-X-MEDIA-SEQUENCE:7\n#EXT-X-DISCONTINUITY-SEQUENCE:1\n\
+            #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n#EXTINF:2.040,\na.ts\n#EXT-X-DISCONTINUITY\n\
+            #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n#EXTINF:2.040,\nb.ts\n#EXT-X-ENDLIST\n";
+        assert_eq!(playlist.write(), expect);
+    }
+}

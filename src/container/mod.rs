@@ -1,0 +1,54 @@
+//! Containers: how frames become bytes on the wire, one file or folder each.
+
+pub mod amf;
+pub mod flv;
+pub mod m3u8;
+mod packed;
+pub mod ts;
+
+pub use packed::{Head, Packed, Piece};
+
+use crate::budget::{Account, OverBudget};
+use crate::media::{Frame, Ticks, Track, Tracks};
+
+/// Turns frames into one form. All viewers of a form share one `Mux` and its
+/// output, so nothing here may depend on a viewer.
+pub trait Mux: Send {
+    /// Whether the form has room for `track`.
+    fn carries(&self, track: &Track) -> bool;
+
+    /// What a viewer needs before its first packet, which is the one at `at`
+    /// (milliseconds).
+    fn head(&self, tracks: &Tracks, at: Ticks) -> Vec<u8>;
+
+    /// Told when tracks are added or change in mid-stream, before the first
+    /// frame that depends on it: gives what running viewers must be sent.
+    fn announce(&mut self, tracks: &Tracks, at: Ticks) -> Vec<u8>;
+
+    /// Time or content jumped: the next packets say so where the form has a word for it.
+    fn discontinuity(&mut self) {}
+
+    /// Packs one frame; `None` if the form does not carry its track.
+    fn frame(&mut self, track: &Track, frame: &Frame, account: &Account) -> Result<Option<Packed>, OverBudget>;
+}
+
+/// A way to pack a stream, and how it is known outside.
+pub struct Form {
+    /// In logs, statistics and metrics.
+    pub name: &'static str,
+    /// The extension in URLs, without the dot; empty if it has none.
+    pub extension: &'static str,
+    /// Content-Type; empty if it is not served over HTTP.
+    pub mime: &'static str,
+    /// A packer at the start of a stream.
+    pub mux: fn() -> Box<dyn Mux>,
+}
+
+/// The forms that HTTP and WebSocket serve. Those without an extension are asked
+/// for in the query.
+pub static FORMS: [Form; 4] = [
+    Form { name: "flv", extension: "flv", mime: "video/x-flv", mux: flv::mux },
+    Form { name: "ts", extension: "ts", mime: "video/mp2t", mux: ts::mux },
+    Form { name: "flv-hevc12", extension: "", mime: "video/x-flv", mux: flv::mux_legacy_hevc },
+    Form { name: "flv-tracks", extension: "", mime: "video/x-flv", mux: flv::mux_all_tracks },
+];

@@ -1,0 +1,104 @@
+//! A packed frame: small heads of its own, and bodies shared with the frame.
+
+use bytes::Bytes;
+
+/// A few bytes that stand before a body, kept in place.
+#[derive(Clone, Copy, Debug)]
+pub struct Head {
+    len: u8,
+    bytes: [u8; Self::MAX],
+}
+
+/// A head and the body that follows it.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// Bytes of this packet alone.
+    pub head: Head,
+    /// Bytes shared with the frame or with nobody.
+    pub body: Bytes,
+}
+
+/// What viewers of one form send for one frame.
+#[derive(Clone, Debug)]
+pub struct Packed {
+    /// Where nearly all packets have their only piece.
+    first: Piece,
+    rest: Box<[Piece]>,
+    /// What follows the last body: FLV's PreviousTagSize.
+    tail: Option<[u8; 4]>,
+    len: usize,
+}
+
+impl Head {
+    /// The longest head: RTMP basic header, message header, extended timestamp
+    /// and the head of an enhanced multitrack tag take 33.
+    pub const MAX: usize = 39;
+
+    /// The first `MAX` bytes of `bytes`.
+    pub fn new(bytes: &[u8]) -> Self {
+        let mut head = Self { len: 0, bytes: [0; Self::MAX] };
+        for (to, from) in head.bytes.iter_mut().zip(bytes) {
+            *to = *from;
+            head.len += 1;
+        }
+        head
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        self.bytes.split_at_checked(usize::from(self.len)).map_or(&[], |(head, _)| head)
+    }
+}
+
+impl Piece {
+    /// `head`, then `body`.
+    pub fn new(head: &[u8], body: Bytes) -> Self {
+        Self { head: Head::new(head), body }
+    }
+}
+
+impl Packed {
+    /// One piece, and more if there are.
+    pub fn new(first: Piece, rest: Vec<Piece>) -> Self {
+        let size = |piece: &Piece| piece.head.bytes().len() + piece.body.len();
+        let len = size(&first) + rest.iter().map(size).sum::<usize>();
+        Self { first, rest: rest.into(), tail: None, len }
+    }
+
+    /// The same with four bytes after the last body.
+    pub fn with_tail(mut self, tail: [u8; 4]) -> Self {
+        self.len += tail.len();
+        self.tail = Some(tail);
+        self
+    }
+
+    /// A packet that is one block of bytes.
+    pub fn whole(body: Bytes) -> Self {
+        Self::new(Piece::new(&[], body), Vec::new())
+    }
+
+    /// Bytes on the wire.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What it costs beside the frame: itself and its further pieces, but not
+    /// the bodies, which are leased.
+    pub fn cost(&self) -> usize {
+        size_of::<Self>() + 3 * size_of::<usize>() + self.rest.len() * size_of::<Piece>()
+    }
+
+    /// All bytes in order, none of the slices empty.
+    pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        std::iter::once(&self.first)
+            .chain(&self.rest)
+            .flat_map(|piece| [piece.head.bytes(), &piece.body])
+            .chain(self.tail.as_ref().map(<[u8; 4]>::as_slice))
+            .filter(|slice| !slice.is_empty())
+    }
+}

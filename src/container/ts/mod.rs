@@ -1,0 +1,5 @@
+//! Stub.
+/// Stub.
+pub fn mux() -> Box<dyn super::Mux> {
+    super::flv::mux()
+}

@@ -1,0 +1,8 @@
+//! HTTP Live Streaming from memory: a viewer of a stream that cuts what it gets
+//! into segments and keeps the newest.
+
+mod chain;
+mod window;
+
+pub use chain::Chain;
+pub use window::{Rules, Window};

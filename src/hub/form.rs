@@ -1,0 +1,165 @@
+//! Packing for one form: each slot once, in order, when the first viewer needs it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Name;
+use super::ring::{Announcement, Item, Ring, Seq, Slot};
+use crate::budget::{Account, Lease, OverBudget};
+use crate::container::{Form, Mux, Packed};
+use crate::media::{Codec, Frame, Ticks, Track, Tracks};
+
+/// A packed slot, shared by all viewers of a form.
+#[derive(Debug)]
+pub struct Unit {
+    /// The bytes; there may be none.
+    pub packed: Packed,
+    /// Decode time in milliseconds.
+    pub at: Ticks,
+    /// Decoding can begin here.
+    pub start: bool,
+    /// What follows does not continue what came before.
+    pub discontinuity: bool,
+    _lease: Option<Lease>,
+}
+
+/// The packer of one form of one stream.
+pub(super) struct Packer {
+    stream: Name,
+    pub(super) form: &'static Form,
+    pub(super) viewers: usize,
+    mux: Box<dyn Mux>,
+    tracks: Arc<Tracks>,
+    /// The number of the first of `units`.
+    base: Seq,
+    /// What the slots became; `None` where the form has no room for the track.
+    units: VecDeque<Option<Arc<Unit>>>,
+    /// Codecs of which it was said that the form has no room for them.
+    said: Vec<Codec>,
+}
+
+impl Unit {
+    /// A unit for one viewer alone: what it needs before its first packet.
+    pub(super) fn head(bytes: Vec<u8>, at: Ticks) -> Arc<Self> {
+        Self::whole(Bytes::from(bytes), at)
+    }
+
+    /// A unit that is one block of bytes, charged by whoever made it.
+    pub fn whole(bytes: Bytes, at: Ticks) -> Arc<Self> {
+        let packed = Packed::whole(bytes);
+        Arc::new(Self { packed, at, start: false, discontinuity: false, _lease: None })
+    }
+}
+
+impl Packer {
+    pub(super) fn new(stream: Name, form: &'static Form) -> Self {
+        Self {
+            stream,
+            form,
+            viewers: 0,
+            mux: (form.mux)(),
+            tracks: Arc::default(),
+            base: 0,
+            units: VecDeque::new(),
+            said: Vec::new(),
+        }
+    }
+
+    /// The first viewer of the form begins at `start`: what was packed for
+    /// others before is forgotten.
+    pub(super) fn wake(&mut self, start: Seq, tracks: &Arc<Tracks>, at: Ticks) {
+        self.units.clear();
+        self.base = start;
+        self.adopt(tracks);
+        self.mux.announce(tracks, at);
+    }
+
+    /// The last viewer of the form is gone.
+    pub(super) fn sleep(&mut self) {
+        self.units = VecDeque::new();
+    }
+
+    /// What a viewer needs before the slot at `at`.
+    pub(super) fn head(&self, tracks: &Tracks, at: Ticks) -> Vec<u8> {
+        self.mux.head(tracks, at)
+    }
+
+    /// What a viewer needs that has missed a part of the stream.
+    pub(super) fn news(&mut self, tracks: &Tracks, at: Ticks) -> Vec<u8> {
+        self.mux.announce(tracks, at)
+    }
+
+    /// The first number that is packed or can be.
+    pub(super) fn base(&mut self, ring: &Ring) -> Seq {
+        while self.base < ring.tail() {
+            if self.units.pop_front().is_none() {
+                self.base = ring.tail();
+                break;
+            }
+            self.base += 1;
+        }
+        self.base
+    }
+
+    /// The slot `seq` in this form, packed now if it was not before, and all
+    /// between with it. `seq` must not be before `base`.
+    pub(super) fn unit(&mut self, ring: &Ring, seq: Seq, account: &Account) -> Result<Option<Arc<Unit>>, OverBudget> {
+        self.base(ring);
+        let index = usize::try_from(seq.saturating_sub(self.base)).unwrap_or(usize::MAX);
+        while self.units.len() <= index {
+            let Some(slot) = ring.slot(self.base + self.units.len() as Seq) else { return Ok(None) };
+            let unit = self.pack(slot, account)?;
+            self.units.push_back(unit);
+        }
+        Ok(self.units.get(index).cloned().flatten())
+    }
+
+    fn pack(&mut self, slot: &Slot, account: &Account) -> Result<Option<Arc<Unit>>, OverBudget> {
+        let (packed, discontinuity) = match &slot.item {
+            Item::Frame(frame) => (self.frame(frame, account)?, false),
+            Item::Tracks(news) => (Some(self.announcement(news, slot.at)), news.discontinuity),
+        };
+        let Some(packed) = packed else { return Ok(None) };
+        let lease = account.charge(packed.cost())?;
+        let unit = Unit { packed, at: slot.at, start: slot.start, discontinuity, _lease: Some(lease) };
+        Ok(Some(Arc::new(unit)))
+    }
+
+    fn frame(&mut self, frame: &Frame, account: &Account) -> Result<Option<Packed>, OverBudget> {
+        match self.tracks.find(frame.kind, frame.track) {
+            Some(track) => self.mux.frame(track, frame, account),
+            None => Ok(None),
+        }
+    }
+
+    fn announcement(&mut self, news: &Announcement, at: Ticks) -> Packed {
+        if news.discontinuity {
+            self.mux.discontinuity();
+        }
+        self.adopt(&news.tracks);
+        Packed::whole(Bytes::from(self.mux.announce(&news.tracks, at)))
+    }
+
+    /// Takes over `tracks`, and says once of each codec that there is no room for it.
+    fn adopt(&mut self, tracks: &Arc<Tracks>) {
+        self.tracks = tracks.clone();
+        for track in tracks.iter().filter(|track| !self.mux.carries(track)) {
+            if !self.said.contains(&track.codec) {
+                self.said.push(track.codec);
+                log::warn!(
+                    "[{}] {} cannot carry {}: its viewers go without",
+                    self.stream,
+                    self.form.name,
+                    track.codec.name()
+                );
+            }
+        }
+    }
+
+    /// Tracks that viewers of this form do not get.
+    pub(super) fn missing(&self) -> impl Iterator<Item = &Track> {
+        self.tracks.iter().filter(|track| !self.mux.carries(track))
+    }
+}

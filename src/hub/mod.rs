@@ -1,0 +1,185 @@
+//! Where publishers and viewers meet: streams by name, their rings and cursors.
+
+mod form;
+mod name;
+mod pace;
+mod publisher;
+mod ring;
+mod silence;
+mod stats;
+mod stream;
+mod timeline;
+mod viewer;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+pub use form::Unit;
+pub use name::{InvalidName, Name};
+pub use publisher::{Lost, Publisher};
+pub use stats::{FormStats, StreamStats, Traffic};
+pub use stream::Stream;
+pub use viewer::{Step, Viewer};
+
+use crate::budget::{Account, OverBudget};
+use crate::container::Form;
+
+/// What to do with a second publisher of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Conflict {
+    /// It is refused.
+    Refuse,
+    /// It takes the place of the first.
+    Replace,
+}
+
+/// The numbers that bound a hub.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Streams at once.
+    pub streams: usize,
+    /// Viewers of all streams at once.
+    pub viewers: usize,
+    /// Bytes of each stream: its ring, what is being received, what is packed.
+    pub stream_memory: usize,
+    /// The largest frame in bytes.
+    pub max_frame: usize,
+    /// What to do with a second publisher.
+    pub conflict: Conflict,
+    /// Whether streams with pictures alone are given silence.
+    pub silent_audio: bool,
+    /// How long a stream outlives its publisher if nobody watches it.
+    pub resume: Duration,
+    /// The longest that frames may wait to be sent together.
+    pub latency: Duration,
+}
+
+/// Why nobody may publish or play just now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Somebody publishes under that name.
+    Taken,
+    /// `streams.max` is reached.
+    Streams,
+    /// `viewers.max` is reached.
+    Viewers,
+    /// The budget has no room.
+    Memory(OverBudget),
+}
+
+/// All streams.
+pub struct Hub {
+    limits: Limits,
+    account: Account,
+    state: Mutex<State>,
+    sessions: pace::Sessions,
+}
+
+#[derive(Default)]
+struct State {
+    streams: HashMap<Name, Arc<Stream>>,
+    /// What streams that are gone have moved.
+    past: Traffic,
+}
+
+impl Hub {
+    /// A hub whose streams are charged to `account`.
+    pub fn new(limits: Limits, account: Account) -> Arc<Self> {
+        Arc::new(Self { limits, account, state: Mutex::default(), sessions: pace::Sessions::default() })
+    }
+
+    /// Makes the caller the publisher of `name`; `who` is its connection in the log.
+    pub fn publish(self: &Arc<Self>, name: &Name, who: &str, now: Instant) -> Result<Publisher, Refused> {
+        let stream = self.stream(name)?;
+        Publisher::join(self.clone(), stream, who, now)
+    }
+
+    /// Makes the caller a viewer of `name`, whether anybody publishes it or not.
+    pub fn play(self: &Arc<Self>, name: &Name, form: &'static Form) -> Result<Viewer, Refused> {
+        if self.sessions.viewers() >= self.limits.viewers {
+            return Err(Refused::Viewers);
+        }
+        Ok(Viewer::join(self.clone(), self.stream(name)?, form))
+    }
+
+    /// The stream of that name, if there is one.
+    pub fn find(&self, name: &Name) -> Option<Arc<Stream>> {
+        self.lock().streams.get(name).cloned()
+    }
+
+    /// All streams, in no order.
+    pub fn streams(&self) -> Vec<Arc<Stream>> {
+        self.lock().streams.values().cloned().collect()
+    }
+
+    /// What the streams' memory is charged to.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// What all streams have moved since the start.
+    pub fn traffic(&self) -> Traffic {
+        let state = self.lock();
+        state.streams.values().fold(state.past, |sum, stream| sum + stream.stats().traffic)
+    }
+
+    /// Forgets streams that nobody has used for a while.
+    pub fn sweep(&self, now: Instant) {
+        let mut state = self.lock();
+        let State { streams, past } = &mut *state;
+        streams.retain(|name, stream| {
+            // nobody else can come by it while the map is locked
+            let idle = Arc::strong_count(stream) == 1 && stream.idle(now, self.limits.resume);
+            if idle {
+                log::info!("[{name}] stream ends");
+                *past = *past + stream.stats().traffic;
+            }
+            !idle
+        });
+    }
+
+    /// How long to gather frames before sending them on, given how many there
+    /// are to send to.
+    pub fn pace(&self) -> Duration {
+        self.sessions.pace(self.limits.latency)
+    }
+
+    fn stream(&self, name: &Name) -> Result<Arc<Stream>, Refused> {
+        let mut state = self.lock();
+        if let Some(stream) = state.streams.get(name) {
+            return Ok(stream.clone());
+        }
+        if state.streams.len() >= self.limits.streams {
+            return Err(Refused::Streams);
+        }
+        let account = self.account.child(name.as_str(), self.limits.stream_memory);
+        let stream = Arc::new(Stream::new(name.clone(), account, self.limits));
+        state.streams.insert(name.clone(), stream.clone());
+        Ok(stream)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+/// A panic elsewhere does not make this state wrong: every change is complete
+/// before the lock is released.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}
+
+impl std::fmt::Display for Refused {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Taken => f.write_str("the stream has a publisher already"),
+            Self::Streams => f.write_str("no more streams: streams.max is reached"),
+            Self::Viewers => f.write_str("no more viewers: viewers.max is reached"),
+            Self::Memory(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Refused {}

@@ -1,0 +1,59 @@
+//! Stream names: keys that are safe in a path, a log line, a URL and a page.
+
+use std::sync::Arc;
+
+/// A valid stream name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Name(Arc<str>);
+
+/// Not a name: empty, longer than 128 bytes, beginning with a dot, or with a
+/// character other than letters, digits and `-_.~@+=,`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidName;
+
+impl Name {
+    /// The longest name in bytes.
+    pub const MAX: usize = 128;
+
+    /// Checks `name`.
+    pub fn new(name: &str) -> Result<Self, InvalidName> {
+        let allowed = |c: char| c.is_alphanumeric() || "-_.~@+=,".contains(c);
+        let valid = (1..=Self::MAX).contains(&name.len()) && !name.starts_with('.') && name.chars().all(allowed);
+        if valid { Ok(Self(name.into())) } else { Err(InvalidName) }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Display for Name {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::fmt::Display for InvalidName {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("not a stream name: 1 to 128 letters, digits or -_.~@+=, and no leading dot")
+    }
+}
+
+impl std::error::Error for InvalidName {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_leaves_a_directory_or_breaks_a_page_is_a_name() {
+        for good in ["test110", "a.b-c_d", "摄像头1", "x@y"] {
+            assert!(Name::new(good).is_ok(), "{good}");
+        }
+        let long = "x".repeat(300);
+        for bad in ["", ".", "..", ".hidden", "a/b", "a\\b", "a\0b", "a b", "a\nb", "<b>", "a\"b", "a%2e", &long] {
+            assert_eq!(Name::new(bad), Err(InvalidName), "{bad}");
+        }
+    }
+}

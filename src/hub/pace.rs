@@ -1,0 +1,66 @@
+//! How long frames gather before they are sent on.
+//!
+//! A write costs the kernel the same for one small frame as for ten. So a stream
+//! is read, and its viewers are woken, at a cadence that grows with the number of
+//! sessions, up to the latency that the configuration allows.
+
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+/// Up to so many sessions every frame goes at once.
+const FREE: usize = 8;
+/// What each further session adds.
+const STEP: Duration = Duration::from_micros(100);
+
+/// The sessions of a hub.
+#[derive(Debug, Default)]
+pub(super) struct Sessions {
+    publishers: AtomicUsize,
+    viewers: AtomicUsize,
+}
+
+impl Sessions {
+    pub(super) fn viewers(&self) -> usize {
+        self.viewers.load(Relaxed)
+    }
+
+    pub(super) fn viewer_joins(&self) {
+        self.viewers.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn viewer_leaves(&self) {
+        self.viewers.fetch_sub(1, Relaxed);
+    }
+
+    pub(super) fn publisher_joins(&self) {
+        self.publishers.fetch_add(1, Relaxed);
+    }
+
+    pub(super) fn publisher_leaves(&self) {
+        self.publishers.fetch_sub(1, Relaxed);
+    }
+
+    /// The pace that the present number of sessions asks for.
+    pub(super) fn pace(&self, most: Duration) -> Duration {
+        let sessions = self.viewers() + self.publishers.load(Relaxed);
+        let paid = u32::try_from(sessions.saturating_sub(FREE)).unwrap_or(u32::MAX);
+        STEP.saturating_mul(paid).min(most)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_get_every_frame_at_once_and_many_wait_no_longer_than_allowed() {
+        let sessions = Sessions::default();
+        let most = Duration::from_millis(100);
+        (0..8).for_each(|_| sessions.viewer_joins());
+        assert_eq!(sessions.pace(most), Duration::ZERO);
+        (0..100).for_each(|_| sessions.viewer_joins());
+        assert_eq!(sessions.pace(most), Duration::from_millis(10));
+        (0..5000).for_each(|_| sessions.publisher_joins());
+        assert_eq!(sessions.pace(most), most);
+    }
+}

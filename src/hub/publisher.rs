@@ -1,0 +1,251 @@
+//! A publisher's hold on its stream.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use super::silence::Silence;
+use super::stream::{Occupant, State};
+use super::{Conflict, Hub, Refused, Stream};
+use crate::budget::{Account, OverBudget};
+use crate::media::{Change, Frame, Hz, Info, Kind, MAX_TRACKS, Ticks, Track, Tracks};
+
+/// The right to publish a stream; given up when dropped.
+pub struct Publisher {
+    hub: Arc<Hub>,
+    stream: Arc<Stream>,
+    who: Arc<str>,
+    tracks: Tracks,
+    /// Tracks were added or have changed since the last frame.
+    news: News,
+    /// Pictures are passed over until a key frame: at the start, and after a loss.
+    wants_key: bool,
+    /// When the first frame came.
+    begun: Option<Instant>,
+    silence: Option<Silence>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    None,
+    Added,
+    Replaced,
+    /// Another publisher than before.
+    Restarted,
+}
+
+/// Why a frame did not reach the ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// Somebody else publishes now.
+    Replaced,
+    /// There was no room for it.
+    OverBudget(OverBudget),
+    /// It follows a picture that was lost, or comes before the first key frame.
+    Undecodable,
+}
+
+/// How long to wait for the second kind of track before viewers are let in.
+const SETTLE: Duration = Duration::from_millis(300);
+
+impl Publisher {
+    pub(super) fn join(hub: Arc<Hub>, stream: Arc<Stream>, who: &str, now: Instant) -> Result<Self, Refused> {
+        let who: Arc<str> = who.into();
+        let mut state = stream.lock();
+        if let Some(occupant) = &mut state.publisher {
+            if stream.limits.conflict == Conflict::Refuse {
+                return Err(Refused::Taken);
+            }
+            log::info!("[{}] is replaced by [{who}] on {}", occupant.who, stream.name());
+            occupant.waker.take().into_iter().for_each(|waker| waker.wake());
+        }
+        state.publisher = Some(Occupant { who: who.clone(), waker: None });
+        state.settled = false;
+        state.timeline.resume();
+        state.left = now;
+        let restarted = state.ring.head() > 0;
+        drop(state);
+        hub.sessions.publisher_joins();
+        let news = if restarted { News::Restarted } else { News::None };
+        Ok(Self { hub, stream, who, tracks: Tracks::default(), news, wants_key: true, begun: None, silence: None })
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> &Arc<Stream> {
+        &self.stream
+    }
+
+    /// What incoming frames are to be charged to.
+    pub fn account(&self) -> &Account {
+        self.stream.account()
+    }
+
+    /// How long to gather input before handing it on.
+    pub fn pace(&self) -> Duration {
+        self.hub.pace()
+    }
+
+    /// Announces a new track, or a track's new parameters.
+    pub fn track(&mut self, track: Track) -> Change {
+        let kind = track.codec.kind();
+        if kind == Kind::Audio && self.silence.take().is_some() {
+            log::info!("[{}] sound has come: silence ends", self.who);
+        }
+        let change = self.tracks.set(track);
+        let news = match change {
+            Change::Added => News::Added,
+            Change::Replaced => News::Replaced,
+            Change::Same | Change::Refused => News::None,
+        };
+        if news == News::Replaced && kind == Kind::Video {
+            self.wants_key = true;
+        }
+        if news == News::Replaced && self.news != News::Restarted || self.news == News::None {
+            self.news = news;
+        }
+        change
+    }
+
+    /// Takes over what the publisher says of its stream.
+    pub fn info(&mut self, info: Info) {
+        self.tracks.info = info;
+        if self.news == News::None && self.begun.is_some() {
+            self.news = News::Added;
+        }
+    }
+
+    /// Puts a frame into the ring. Viewers learn of it at `flush`.
+    pub fn publish(&mut self, frame: Frame, now: Instant) -> Result<(), Lost> {
+        let stream = self.stream.clone();
+        let mut state = stream.lock();
+        self.admit(&mut state, &frame)?;
+        if frame.kind == Kind::Video {
+            self.keep_silence(&mut state, &frame, now)?;
+        }
+        self.push(&mut state, frame, now)
+    }
+
+    /// Lets the viewers see what was published.
+    pub fn flush(&self) {
+        self.stream.lock().wake(false);
+    }
+
+    /// A frame was lost on the way here.
+    pub fn lost(&mut self, kind: Kind) {
+        self.wants_key |= kind == Kind::Video;
+        self.stream.lock().traffic.lost += 1;
+    }
+
+    /// Ready when somebody else has become the publisher.
+    pub fn poll_replaced(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.stream.lock();
+        match &mut state.publisher {
+            Some(occupant) if Arc::ptr_eq(&occupant.who, &self.who) => {
+                match &mut occupant.waker {
+                    Some(waker) => waker.clone_from(cx.waker()),
+                    none => *none = Some(cx.waker().clone()),
+                }
+                Poll::Pending
+            }
+            _ => Poll::Ready(()),
+        }
+    }
+
+    /// Counts a frame and decides whether it can be used.
+    fn admit(&mut self, state: &mut State, frame: &Frame) -> Result<(), Lost> {
+        if !state.publisher.as_ref().is_some_and(|occupant| Arc::ptr_eq(&occupant.who, &self.who)) {
+            return Err(Lost::Replaced);
+        }
+        state.traffic.frames += 1;
+        state.traffic.bytes_in += frame.data.len() as u64;
+        if frame.kind == Kind::Video {
+            self.wants_key &= !frame.key;
+            if self.wants_key {
+                return Err(Lost::Undecodable);
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, state: &mut State, mut frame: Frame, now: Instant) -> Result<(), Lost> {
+        let clock = self.tracks.find(frame.kind, frame.track).map_or(Hz::MS, |track| track.clock);
+        let slot = usize::from(frame.track) % MAX_TRACKS + if frame.kind == Kind::Audio { MAX_TRACKS } else { 0 };
+        let mapped = state.timeline.map(slot, frame.dts, clock, now);
+        frame.dts = mapped.dts;
+        let account = self.stream.account().clone();
+        let discontinuity = mapped.jumped || self.news == News::Restarted;
+        let pushed = self.announce(state, discontinuity).and_then(|()| {
+            let at = frame.dts.rescale(clock, Hz::MS);
+            let start = frame.key && (frame.kind == Kind::Video && frame.track == 0 || !self.tracks.has_video());
+            let reserve = self.stream.limits.max_frame;
+            let video = frame.kind == Kind::Video;
+            state.push_frame(frame, at, start, &account, reserve).inspect_err(|_| self.wants_key |= video)
+        });
+        if let Err(refusal) = pushed {
+            state.traffic.lost += 1;
+            state.pressed = true;
+            state.wake(true);
+            return Err(Lost::OverBudget(refusal));
+        }
+        state.pressed = false;
+        self.settle(state, now);
+        Ok(())
+    }
+
+    fn announce(&mut self, state: &mut State, discontinuity: bool) -> Result<(), OverBudget> {
+        if self.news == News::None && !discontinuity {
+            return Ok(());
+        }
+        let breaks = discontinuity || self.news == News::Replaced;
+        state.push_tracks(Arc::new(self.tracks.clone()), breaks, discontinuity, self.stream.account())?;
+        self.news = News::None;
+        Ok(())
+    }
+
+    /// Lets viewers in once both kinds of tracks are there, or no second came in time.
+    fn settle(&mut self, state: &mut State, now: Instant) {
+        let begun = *self.begun.get_or_insert(now);
+        if state.settled {
+            return;
+        }
+        let both = self.tracks.has_video() && self.tracks.has_audio();
+        if !both && now.saturating_duration_since(begun) < SETTLE {
+            return;
+        }
+        state.settled = true;
+        let codecs: Vec<_> = self.tracks.iter().map(|track| track.codec.name()).collect();
+        log::info!("[{}] {} carries {}", self.who, self.stream.name(), codecs.join(", "));
+        if !both && self.tracks.has_video() && self.stream.limits.silent_audio {
+            self.silence = Some(Silence::default());
+            self.tracks.set(Silence::track());
+            self.news = News::Added;
+        }
+    }
+
+    /// Silent frames up to a picture, if there is no sound.
+    fn keep_silence(&mut self, state: &mut State, picture: &Frame, now: Instant) -> Result<(), Lost> {
+        let Some(mut silence) = self.silence.take() else { return Ok(()) };
+        let clock = self.tracks.first(Kind::Video).map_or(Hz::MS, |track| track.clock);
+        let at: Ticks = picture.dts.rescale(clock, Hz::MS);
+        while let Some(frame) = silence.next(at) {
+            self.push(state, frame, now)?;
+        }
+        self.silence = Some(silence);
+        Ok(())
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        self.hub.sessions.publisher_leaves();
+        let mut state = self.stream.lock();
+        if state.publisher.as_ref().is_some_and(|occupant| Arc::ptr_eq(&occupant.who, &self.who)) {
+            state.publisher = None;
+            state.settled = false;
+            state.left = Instant::now();
+            if !state.watched() {
+                state.ring.clear();
+            }
+        }
+    }
+}

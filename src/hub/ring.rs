@@ -1,0 +1,154 @@
+//! The ring: a stream's newest frames, numbered without end.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use crate::budget::Lease;
+use crate::media::{Frame, Ticks, Tracks};
+
+/// The number of a slot since the stream began.
+pub(super) type Seq = u64;
+
+/// What stands in a slot.
+#[derive(Clone, Debug)]
+pub(super) enum Item {
+    /// A frame.
+    Frame(Frame),
+    /// What the tracks are from here on.
+    Tracks(Announcement),
+}
+
+/// New or changed tracks in mid-stream.
+#[derive(Clone, Debug)]
+pub(super) struct Announcement {
+    pub(super) tracks: Arc<Tracks>,
+    /// What follows does not continue what came before.
+    pub(super) discontinuity: bool,
+}
+
+/// An item and what holding it costs.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) item: Item,
+    /// Decode time in milliseconds.
+    pub(super) at: Ticks,
+    /// A viewer may begin here.
+    pub(super) start: bool,
+    pub(super) _lease: Lease,
+}
+
+/// What a slot costs beside its frame.
+pub(super) const SLOT_COST: usize = size_of::<Slot>();
+
+/// Slots `tail..head`.
+#[derive(Debug, Default)]
+pub(super) struct Ring {
+    slots: VecDeque<Slot>,
+    tail: Seq,
+    starts: VecDeque<Seq>,
+}
+
+impl Ring {
+    /// The oldest number that is still there.
+    pub(super) fn tail(&self) -> Seq {
+        self.tail
+    }
+
+    /// The number that comes next.
+    pub(super) fn head(&self) -> Seq {
+        self.tail + self.slots.len() as Seq
+    }
+
+    /// The slot of that number, if it is still or already there.
+    pub(super) fn slot(&self, seq: Seq) -> Option<&Slot> {
+        let index = usize::try_from(seq.checked_sub(self.tail)?).ok()?;
+        self.slots.get(index)
+    }
+
+    /// Where a viewer may begin: the newest such number.
+    pub(super) fn newest_start(&self) -> Option<Seq> {
+        self.starts.back().copied()
+    }
+
+    /// The first number not before `from` where a viewer may begin.
+    pub(super) fn start_from(&self, from: Seq) -> Option<Seq> {
+        self.starts.iter().copied().find(|seq| *seq >= from)
+    }
+
+    /// How many numbers a viewer may begin at.
+    pub(super) fn starts(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// Appends a slot.
+    pub(super) fn push(&mut self, slot: Slot) {
+        if slot.start {
+            self.starts.push_back(self.head());
+        }
+        self.slots.push_back(slot);
+    }
+
+    /// Drops the oldest slot; false if there is none.
+    pub(super) fn evict(&mut self) -> bool {
+        let Some(slot) = self.slots.pop_front() else { return false };
+        if slot.start {
+            self.starts.pop_front();
+        }
+        self.tail += 1;
+        true
+    }
+
+    /// Drops slots that are no longer needed: all before the `gops`-th newest
+    /// start, but none that is younger than `age` milliseconds.
+    pub(super) fn trim(&mut self, gops: usize, age: i64) {
+        let Some(newest) = self.slots.back().map(|slot| slot.at) else { return };
+        let before = self.starts.len().checked_sub(gops).and_then(|index| self.starts.get(index)).copied();
+        let Some(before) = before else { return };
+        while self.tail < before && self.slots.front().is_some_and(|slot| (newest - slot.at).0 > age) {
+            self.evict();
+        }
+    }
+
+    /// Drops everything.
+    pub(super) fn clear(&mut self) {
+        while self.evict() {}
+        self.slots.shrink_to_fit();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::Account;
+    use crate::media::Kind;
+
+    fn slot(at: i64, start: bool) -> Slot {
+        let data = bytes::Bytes::new();
+        let frame = Frame { dts: Ticks(at), cts: 0, kind: Kind::Video, track: 0, key: start, data };
+        let lease = Account::root("test", 1).charge(0).unwrap();
+        Slot { item: Item::Frame(frame), at: Ticks(at), start, _lease: lease }
+    }
+
+    #[test]
+    fn numbers_go_on_when_the_oldest_are_dropped() {
+        let mut ring = Ring::default();
+        (0..10).for_each(|n| ring.push(slot(n * 40, n % 5 == 0)));
+        assert_eq!((ring.tail(), ring.head(), ring.newest_start()), (0, 10, Some(5)));
+        assert!(ring.evict());
+        assert_eq!((ring.tail(), ring.head(), ring.start_from(0)), (1, 10, Some(5)));
+        assert!(ring.slot(0).is_none() && ring.slot(10).is_none());
+        assert_eq!(ring.slot(5).unwrap().at, Ticks(200));
+    }
+
+    #[test]
+    fn trimming_keeps_whole_gops_and_what_is_young() {
+        let mut ring = Ring::default();
+        (0..20).for_each(|n| ring.push(slot(n * 100, n % 5 == 0)));
+        ring.trim(2, 5000);
+        assert_eq!(ring.tail(), 0);
+        ring.trim(2, 300);
+        assert_eq!((ring.tail(), ring.starts()), (10, 2));
+        ring.trim(5, 0);
+        assert_eq!(ring.tail(), 10);
+    }
+}

@@ -1,0 +1,67 @@
+//! Silent AAC for streams that have pictures alone: some players wait for sound.
+
+use bytes::Bytes;
+
+use crate::codec::aac;
+use crate::media::{Codec, Frame, Hz, Kind, Params, Ticks, Track};
+
+/// Samples of an AAC-LC frame.
+const FRAME: i64 = aac::SAMPLES as i64;
+const RATE: u32 = 44_100;
+
+/// Makes frames that keep up with the pictures.
+#[derive(Debug, Default)]
+pub(super) struct Silence {
+    /// When the first frame began, in milliseconds, and how many there were.
+    begun: Option<(Ticks, i64)>,
+}
+
+impl Silence {
+    /// The track of the frames.
+    pub(super) fn track() -> Track {
+        let params = Params {
+            record: aac::Config::lc(RATE, 2).map_or_else(Bytes::new, |config| Bytes::copy_from_slice(&config.write())),
+            sample_rate: RATE,
+            channels: 2,
+            ..Params::default()
+        };
+        Track { id: 0, codec: Codec::Aac, clock: Hz::MS, params }
+    }
+
+    /// The next frame that is due at the picture of time `at`, if one is.
+    pub(super) fn next(&mut self, at: Ticks) -> Option<Frame> {
+        let (begin, count) = self.begun.get_or_insert((at, 0));
+        let due = |count: i64| *begin + Ticks(count.saturating_mul(FRAME)).rescale(Hz::new(RATE), Hz::MS);
+        if (at - due(*count)).0 > MAX_LAG {
+            (*begin, *count) = (at, 0); // time jumped: nothing to make up for
+        }
+        let dts = *begin + Ticks(count.saturating_mul(FRAME)).rescale(Hz::new(RATE), Hz::MS);
+        if dts > at {
+            return None;
+        }
+        *count += 1;
+        let data = Bytes::from_static(aac::SILENCE_STEREO);
+        Some(Frame { dts, cts: 0, kind: Kind::Audio, track: 0, key: true, data })
+    }
+}
+
+/// A gap in the pictures longer than this, in milliseconds, stays a gap.
+const MAX_LAG: i64 = 2000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_keeps_up_with_pictures() {
+        let mut silence = Silence::default();
+        let mut times = Vec::new();
+        for at in (0..1000).step_by(40) {
+            times.extend(std::iter::from_fn(|| silence.next(Ticks(at))).map(|frame| frame.dts.0));
+        }
+        assert_eq!(&times[..4], [0, 23, 46, 69]);
+        assert_eq!(times.len(), 42); // 960 ms of 23.2 ms each, and the first
+        let after = std::iter::from_fn(|| silence.next(Ticks(60_000))).count();
+        assert_eq!(after, 1);
+    }
+}

@@ -1,0 +1,234 @@
+//! A stream: its publisher, its ring, and those who wait for what comes next.
+
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::task::{Context, Waker};
+use std::time::{Duration, Instant};
+
+use super::form::{Packer, Unit};
+use super::ring::{Announcement, Item, Ring, SLOT_COST, Seq, Slot};
+use super::timeline::Timeline;
+use super::{FormStats, Limits, Name, StreamStats, Traffic, lock};
+use crate::budget::{Account, OverBudget};
+use crate::container::Form;
+use crate::media::{Frame, Ticks, Tracks};
+
+/// A stream by its name.
+pub struct Stream {
+    name: Name,
+    account: Account,
+    pub(super) limits: Limits,
+    state: Mutex<State>,
+}
+
+pub(super) struct State {
+    pub(super) ring: Ring,
+    pub(super) timeline: Timeline,
+    pub(super) tracks: Arc<Tracks>,
+    /// Viewers may begin at this number or later: before it, other decoder
+    /// records applied.
+    pub(super) epoch: Seq,
+    /// It is known which kinds of tracks the stream has.
+    pub(super) settled: bool,
+    pub(super) publisher: Option<Occupant>,
+    /// When the last user left.
+    pub(super) left: Instant,
+    pub(super) packers: Vec<Packer>,
+    pub(super) viewers: Vec<Waiter>,
+    /// A frame was lost for want of room though the ring was empty: viewers
+    /// that hold old frames must go.
+    pub(super) pressed: bool,
+    pub(super) traffic: Traffic,
+}
+
+/// Who publishes.
+pub(super) struct Occupant {
+    /// The connection, as the log calls it.
+    pub(super) who: Arc<str>,
+    /// To tell it that it was replaced.
+    pub(super) waker: Option<Waker>,
+}
+
+/// A viewer's place among those who wait.
+#[derive(Default)]
+pub(super) struct Waiter {
+    taken: bool,
+    /// It has sent all there was.
+    armed: bool,
+    waker: Option<Waker>,
+}
+
+impl Stream {
+    pub(super) fn new(name: Name, account: Account, limits: Limits) -> Self {
+        let state = State {
+            ring: Ring::default(),
+            timeline: Timeline::default(),
+            tracks: Arc::default(),
+            epoch: 0,
+            settled: false,
+            publisher: None,
+            left: Instant::now(),
+            packers: Vec::new(),
+            viewers: Vec::new(),
+            pressed: false,
+            traffic: Traffic::default(),
+        };
+        Self { name, account, limits, state: Mutex::new(state) }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// What the stream's memory is charged to.
+    pub fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// Whether somebody publishes.
+    pub fn is_live(&self) -> bool {
+        self.lock().publisher.is_some()
+    }
+
+    /// The stream at this moment.
+    pub fn stats(&self) -> StreamStats {
+        let state = self.lock();
+        let forms = state.packers.iter().filter(|packer| packer.viewers > 0);
+        StreamStats {
+            publisher: state.publisher.as_ref().map(|occupant| occupant.who.to_string()),
+            codecs: state.tracks.iter().map(|track| track.codec.name()).collect(),
+            traffic: state.traffic,
+            forms: forms.map(form_stats).collect(),
+        }
+    }
+
+    /// Whether the stream may be forgotten.
+    pub(super) fn idle(&self, now: Instant, resume: Duration) -> bool {
+        let state = self.lock();
+        state.publisher.is_none() && now.saturating_duration_since(state.left) >= resume
+    }
+
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+fn form_stats(packer: &Packer) -> FormStats {
+    let missing = packer.missing().map(|track| track.codec.name()).collect();
+    FormStats { form: packer.form.name, viewers: packer.viewers, missing }
+}
+
+impl State {
+    /// Appends a frame, making room for it and for `reserve` bytes more by
+    /// dropping the oldest slots.
+    pub(super) fn push_frame(
+        &mut self,
+        frame: Frame,
+        at: Ticks,
+        start: bool,
+        account: &Account,
+        reserve: usize,
+    ) -> Result<(), OverBudget> {
+        while account.available() < reserve.saturating_add(SLOT_COST) && self.ring.evict() {}
+        let lease = account.charge(SLOT_COST)?;
+        self.ring.push(Slot { item: Item::Frame(frame), at, start, _lease: lease });
+        let watched = self.watched();
+        let (gops, age) = if watched { (3, 3000) } else { (2, 0) };
+        self.ring.trim(gops, age);
+        Ok(())
+    }
+
+    /// Appends news of the tracks. Viewers begin after it if what came before
+    /// needs other decoder records.
+    pub(super) fn push_tracks(
+        &mut self,
+        tracks: Arc<Tracks>,
+        breaks: bool,
+        discontinuity: bool,
+        account: &Account,
+    ) -> Result<(), OverBudget> {
+        let lease = account.charge(SLOT_COST)?;
+        self.tracks = tracks.clone();
+        if breaks {
+            self.epoch = self.ring.head() + 1;
+        }
+        let item = Item::Tracks(Announcement { tracks, discontinuity });
+        self.ring.push(Slot { item, at: self.timeline.newest(), start: false, _lease: lease });
+        Ok(())
+    }
+
+    /// Where a viewer that joins now begins; `None` as long as it cannot.
+    pub(super) fn start(&self) -> Option<Seq> {
+        let newest = self.ring.newest_start().filter(|seq| *seq >= self.epoch);
+        newest.filter(|_| self.settled && self.publisher.is_some())
+    }
+
+    /// Wakes all viewers that have sent what there was, or all.
+    pub(super) fn wake(&mut self, all: bool) {
+        for waiter in &mut self.viewers {
+            if (waiter.armed || all)
+                && let Some(waker) = &waiter.waker
+            {
+                waiter.armed = false;
+                waker.wake_by_ref();
+            }
+        }
+    }
+
+    /// The place of the packer of `form`.
+    pub(super) fn packer(&mut self, name: &Name, form: &'static Form) -> usize {
+        let known = self.packers.iter().position(|packer| std::ptr::eq(packer.form, form));
+        known.unwrap_or_else(|| {
+            self.packers.push(Packer::new(name.clone(), form));
+            self.packers.len() - 1
+        })
+    }
+
+    /// The slot `seq` in one form. While there is no room, the oldest slots go.
+    pub(super) fn unit(&mut self, packer: usize, seq: Seq, account: &Account) -> Option<Arc<Unit>> {
+        loop {
+            let State { ring, packers, .. } = self;
+            match packers.get_mut(packer)?.unit(ring, seq, account) {
+                Ok(unit) => return unit,
+                Err(_) if ring.evict() => {}
+                Err(_) => return None,
+            }
+        }
+    }
+
+    pub(super) fn watched(&self) -> bool {
+        self.packers.iter().any(|packer| packer.viewers > 0)
+    }
+
+    /// A place for a viewer.
+    pub(super) fn seat(&mut self) -> usize {
+        let free = self.viewers.iter().position(|waiter| !waiter.taken);
+        let seat = free.unwrap_or(self.viewers.len());
+        if free.is_none() {
+            self.viewers.push(Waiter::default());
+        }
+        if let Some(waiter) = self.viewers.get_mut(seat) {
+            waiter.taken = true;
+        }
+        seat
+    }
+
+    /// Remembers to wake the viewer in `seat`; if `armed`, for the next frame.
+    pub(super) fn wait(&mut self, seat: usize, armed: bool, cx: &Context<'_>) {
+        let Some(waiter) = self.viewers.get_mut(seat) else { return };
+        waiter.armed = armed;
+        match &mut waiter.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+    }
+
+    pub(super) fn leave(&mut self, seat: usize) {
+        if let Some(waiter) = self.viewers.get_mut(seat) {
+            *waiter = Waiter::default();
+        }
+        if self.viewers.iter().all(|waiter| !waiter.taken) {
+            self.viewers = Vec::new();
+        }
+    }
+}

@@ -1,0 +1,102 @@
+//! One time line for a stream, whoever publishes it: it never runs backwards, and
+//! a publisher that comes back continues where the last one left off.
+
+use std::time::{Duration, Instant};
+
+use crate::media::{Hz, MAX_TRACKS, Ticks};
+
+/// A step back by more than this is a clock that started anew, not disorder.
+const MAX_DISORDER: i64 = 1000;
+/// What lies between the last frame before a jump and the first after it, at least.
+const MIN_GAP: i64 = 20;
+
+/// Maps a publisher's times to the stream's; both in milliseconds.
+#[derive(Debug, Default)]
+pub(super) struct Timeline {
+    offset: i64,
+    /// The last time of each track and kind, for this publisher.
+    last: [Option<i64>; 2 * MAX_TRACKS],
+    /// The newest time of all, and when it was mapped.
+    newest: Option<(i64, Instant)>,
+    resuming: bool,
+}
+
+/// Where a frame stands, and whether the stream's time jumped to get there.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Mapped {
+    pub(super) dts: Ticks,
+    pub(super) jumped: bool,
+}
+
+impl Timeline {
+    /// The next time belongs to another publisher.
+    pub(super) fn resume(&mut self) {
+        self.last = Default::default();
+        self.resuming = self.newest.is_some();
+    }
+
+    /// The newest time, in milliseconds.
+    pub(super) fn newest(&self) -> Ticks {
+        Ticks(self.newest.map_or(0, |(time, _)| time))
+    }
+
+    /// Maps `dts` of the track in `slot`, on the clock `clock`.
+    pub(super) fn map(&mut self, slot: usize, dts: Ticks, clock: Hz, now: Instant) -> Mapped {
+        let time = dts.rescale(clock, Hz::MS).0;
+        let last = self.last.get(slot).copied().flatten();
+        let back = last.is_some_and(|last| time.saturating_add(self.offset) < last - MAX_DISORDER);
+        let jumped = back || self.resuming;
+        if let (true, Some((newest, then))) = (jumped, self.newest) {
+            // the viewers' clocks went on while nothing came
+            let waited = if self.resuming { now.saturating_duration_since(then) } else { Duration::ZERO };
+            let gap = i64::try_from(waited.as_millis()).unwrap_or(i64::MAX).max(MIN_GAP);
+            self.offset = newest.saturating_add(gap).saturating_sub(time);
+            self.last = Default::default();
+        }
+        self.resuming = false;
+        let floor = self.last.get(slot).copied().flatten().unwrap_or(i64::MIN);
+        let mapped = time.saturating_add(self.offset).max(floor);
+        if let Some(last) = self.last.get_mut(slot) {
+            *last = Some(mapped);
+        }
+        let newest = self.newest.map_or(mapped, |(newest, _)| newest.max(mapped));
+        self.newest = Some((newest, now));
+        Mapped { dts: Ticks(mapped).rescale(Hz::MS, clock), jumped }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn map(line: &mut Timeline, slot: usize, dts: i64, now: Instant) -> (i64, bool) {
+        let mapped = line.map(slot, Ticks(dts), Hz::MS, now);
+        (mapped.dts.0, mapped.jumped)
+    }
+
+    #[test]
+    fn the_first_publisher_keeps_its_times() {
+        let (mut line, now) = (Timeline::default(), Instant::now());
+        assert_eq!(map(&mut line, 0, 7_000_000, now), (7_000_000, false));
+        assert_eq!(map(&mut line, 1, 6_999_990, now), (6_999_990, false));
+    }
+
+    #[test]
+    fn a_publisher_that_returns_continues_after_the_time_that_passed() {
+        let (mut line, now) = (Timeline::default(), Instant::now());
+        map(&mut line, 0, 5000, now);
+        line.resume();
+        let later = now + Duration::from_millis(700);
+        assert_eq!(map(&mut line, 0, 0, later), (5700, true));
+        assert_eq!(map(&mut line, 1, 10, later), (5710, false));
+    }
+
+    #[test]
+    fn disorder_is_levelled_and_a_clock_that_restarts_is_not_followed() {
+        let (mut line, now) = (Timeline::default(), Instant::now());
+        map(&mut line, 0, 5000, now);
+        assert_eq!(map(&mut line, 0, 4990, now), (5000, false));
+        assert_eq!(map(&mut line, 0, 40, now), (5020, true));
+        assert_eq!(map(&mut line, 0, 80, now), (5060, false));
+    }
+}

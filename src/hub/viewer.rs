@@ -1,0 +1,186 @@
+//! A viewer: a cursor in the ring.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use super::form::Unit;
+use super::ring::Seq;
+use super::stream::State;
+use super::{Hub, Stream};
+use crate::container::Form;
+
+/// The right to play a stream in one form; given up when dropped.
+pub struct Viewer {
+    hub: Arc<Hub>,
+    stream: Arc<Stream>,
+    form: &'static Form,
+    packer: usize,
+    seat: usize,
+    cursor: Cursor,
+    oldest: bool,
+    /// Bytes sent since the stream was last told.
+    sent: u64,
+    /// The first number of the last batch.
+    batch: Seq,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cursor {
+    /// Nothing was sent yet.
+    Before,
+    /// This number comes next.
+    At(Seq),
+    /// The next number from here on where decoding can begin.
+    From(Seq),
+}
+
+/// How much to take at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// At most so many units.
+    pub units: usize,
+    /// No more units when there are so many bytes.
+    pub bytes: usize,
+}
+
+impl Viewer {
+    pub(super) fn join(hub: Arc<Hub>, stream: Arc<Stream>, form: &'static Form) -> Self {
+        let mut state = stream.lock();
+        let packer = state.packer(stream.name(), form);
+        let seat = state.seat();
+        drop(state);
+        hub.sessions.viewer_joins();
+        Self { hub, stream, form, packer, seat, cursor: Cursor::Before, oldest: false, sent: 0, batch: 0 }
+    }
+
+    /// The stream.
+    pub fn stream(&self) -> &Arc<Stream> {
+        &self.stream
+    }
+
+    /// The same viewer, but one who begins at the oldest key frame and not at the newest.
+    pub fn from_oldest(mut self) -> Self {
+        self.oldest = true;
+        self
+    }
+
+    /// Counts bytes that have gone out.
+    pub fn sent(&mut self, bytes: usize) {
+        self.sent += bytes as u64;
+    }
+
+    /// Takes what comes next into `out`; pending while there is nothing.
+    pub fn poll_next(&mut self, cx: &Context<'_>, out: &mut Vec<Arc<Unit>>, step: Step) -> Poll<()> {
+        let stream = self.stream.clone();
+        let mut state = stream.lock();
+        state.traffic.bytes_out += std::mem::take(&mut self.sent);
+        if self.cursor == Cursor::Before && !self.begin(&mut state, out) {
+            state.wait(self.seat, true, cx);
+            return Poll::Pending;
+        }
+        self.fill(&mut state, out, step);
+        if out.is_empty() {
+            state.wait(self.seat, true, cx);
+            return Poll::Pending;
+        }
+        Poll::Ready(())
+    }
+
+    /// Whether this viewer must go because it holds frames that the ring has
+    /// dropped while the publisher finds no room. Asked while a batch is not
+    /// yet sent; wakes the task when the answer may have changed.
+    pub fn poll_pressed(&mut self, cx: &Context<'_>) -> bool {
+        let mut state = self.stream.lock();
+        state.wait(self.seat, false, cx);
+        state.pressed && self.batch < state.ring.tail()
+    }
+
+    /// Starts at the newest key frame; false while there is none.
+    fn begin(&mut self, state: &mut State, out: &mut Vec<Arc<Unit>>) -> bool {
+        let Some(mut start) = state.start() else { return false };
+        let Some(packer) = state.packers.get_mut(self.packer) else { return false };
+        if self.oldest {
+            let from = if packer.viewers > 0 { packer.base(&state.ring).max(state.epoch) } else { state.epoch };
+            start = state.ring.start_from(from).unwrap_or(start);
+        }
+        let Some(at) = state.ring.slot(start).map(|slot| slot.at) else { return false };
+        let tracks = state.tracks.clone();
+        if packer.viewers == 0 {
+            packer.wake(start, &tracks, at);
+        }
+        packer.viewers += 1;
+        let head = packer.head(&tracks, at);
+        if !head.is_empty() {
+            out.push(Unit::head(head, at));
+        }
+        self.cursor = Cursor::At(start);
+        true
+    }
+
+    fn fill(&mut self, state: &mut State, out: &mut Vec<Arc<Unit>>, step: Step) {
+        let mut bytes = 0;
+        let mut first = None;
+        while out.len() < step.units && bytes < step.bytes {
+            let Some(seq) = self.next_number(state, out) else { break };
+            first.get_or_insert(seq);
+            self.cursor = Cursor::At(seq + 1);
+            let Some(unit) = state.unit(self.packer, seq, self.stream.account()) else { continue };
+            bytes += unit.packed.len();
+            out.push(unit);
+        }
+        self.batch = first.unwrap_or(self.batch);
+    }
+
+    /// The number to take next. A viewer whose next slot is gone goes on at the
+    /// newest key frame, and is told the tracks again: it may have missed a change.
+    fn next_number(&mut self, state: &mut State, out: &mut Vec<Arc<Unit>>) -> Option<Seq> {
+        let State { ring, packers, tracks, traffic, .. } = state;
+        let packer = packers.get_mut(self.packer)?;
+        let base = packer.base(ring);
+        if let Cursor::At(seq) = self.cursor
+            && seq < base
+        {
+            traffic.skips += 1;
+            log::debug!(
+                "{}: a {} viewer is {} frames behind and skips",
+                self.stream.name(),
+                self.form.name,
+                base - seq
+            );
+            let newest = ring.newest_start().filter(|start| *start >= base);
+            self.cursor = Cursor::From(newest.unwrap_or(ring.head()));
+        }
+        match self.cursor {
+            Cursor::Before => None,
+            Cursor::At(seq) => Some(seq).filter(|seq| *seq < ring.head()),
+            Cursor::From(seq) => {
+                let start = ring.start_from(seq)?;
+                let at = ring.slot(start)?.at;
+                out.push(Unit::head(packer.news(tracks, at), at));
+                Some(start)
+            }
+        }
+    }
+}
+
+impl Drop for Viewer {
+    fn drop(&mut self) {
+        self.hub.sessions.viewer_leaves();
+        let mut state = self.stream.lock();
+        state.traffic.bytes_out += self.sent;
+        state.left = Instant::now();
+        state.leave(self.seat);
+        if self.cursor == Cursor::Before {
+            return;
+        }
+        let Some(packer) = state.packers.get_mut(self.packer) else { return };
+        packer.viewers -= 1;
+        if packer.viewers == 0 {
+            packer.sleep();
+        }
+        if state.publisher.is_none() && !state.watched() {
+            state.ring.clear();
+        }
+    }
+}

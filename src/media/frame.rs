@@ -1,0 +1,28 @@
+//! A coded frame.
+
+use bytes::Bytes;
+
+use super::{Kind, Ticks};
+
+/// One access unit of one track.
+///
+/// H.264 and H.265 data are NAL units with 4-byte length prefixes and without
+/// leading parameter sets or delimiters; AAC is raw, without ADTS.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// Decode time on the track's clock.
+    pub dts: Ticks,
+    /// Presentation time minus decode time, on the track's clock.
+    pub cts: i32,
+    /// Picture or sound.
+    pub kind: Kind,
+    /// Index of the track among those of its kind.
+    pub track: u8,
+    /// Whether decoding can begin here; always true for sound.
+    pub key: bool,
+    /// The coded bytes.
+    pub data: Bytes,
+}
+
+// A ring holds thousands: growth must be noticed.
+const _: () = assert!(size_of::<Frame>() <= 56);

@@ -1,0 +1,50 @@
+//! NAL units with length prefixes, and without. ISO/IEC 14496-15, ITU-T H.264 Annex B.
+
+/// Walks over NAL units that carry 4-byte length prefixes. A unit whose length
+/// exceeds what is left ends the walk.
+pub fn units(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut rest = data;
+    std::iter::from_fn(move || {
+        let (unit, tail) = split(rest, 4)?;
+        rest = tail;
+        Some(unit)
+    })
+}
+
+/// The first unit behind a length prefix of `prefix` bytes, and what follows it.
+pub fn split(data: &[u8], prefix: usize) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = data.split_at_checked(prefix)?;
+    let length = length.iter().fold(0usize, |sum, byte| sum << 8 | usize::from(*byte));
+    rest.split_at_checked(length)
+}
+
+/// Removes emulation prevention bytes: 00 00 03 becomes 00 00. H.264 section 7.4.1.
+pub fn unescape(unit: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(unit.len());
+    let mut zeros = 0;
+    for &byte in unit {
+        if zeros >= 2 && byte == 3 {
+            zeros = 0;
+            continue;
+        }
+        zeros = if byte == 0 { zeros + 1 } else { 0 };
+        out.push(byte);
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_end_where_a_length_lies() {
+        let data = [0, 0, 0, 2, 7, 8, 0, 0, 0, 1, 9, 0, 0, 0, 9, 1];
+        assert_eq!(units(&data).collect::<Vec<_>>(), [&[7, 8][..], &[9][..]]);
+    }
+
+    #[test]
+    fn emulation_prevention_is_removed() {
+        assert_eq!(unescape(&[0, 0, 3, 1, 0, 0, 3, 0, 0, 3, 3]), [0, 0, 1, 0, 0, 0, 0, 3]);
+    }
+}

@@ -1,0 +1,215 @@
+//! Tracks: what a stream consists of, and the decoder records that describe it.
+
+use bytes::Bytes;
+
+use super::Hz;
+
+/// The most tracks that one stream may have.
+pub const MAX_TRACKS: usize = 8;
+
+/// Picture or sound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// Pictures.
+    Video,
+    /// Sound.
+    Audio,
+}
+
+/// How a track is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[allow(missing_docs, reason = "the names are the codecs' own")]
+pub enum Codec {
+    H264,
+    H265,
+    Av1,
+    Vp8,
+    Vp9,
+    Aac,
+    Mp3,
+    Opus,
+    Flac,
+    Ac3,
+    Eac3,
+    /// G.711 A-law.
+    Pcma,
+    /// G.711 mu-law.
+    Pcmu,
+}
+
+impl Codec {
+    /// Whether it codes pictures or sound.
+    pub fn kind(self) -> Kind {
+        match self {
+            Self::H264 | Self::H265 | Self::Av1 | Self::Vp8 | Self::Vp9 => Kind::Video,
+            _ => Kind::Audio,
+        }
+    }
+
+    /// The name in logs and statistics.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::H264 => "H264",
+            Self::H265 => "H265",
+            Self::Av1 => "AV1",
+            Self::Vp8 => "VP8",
+            Self::Vp9 => "VP9",
+            Self::Aac => "AAC",
+            Self::Mp3 => "MP3",
+            Self::Opus => "OPUS",
+            Self::Flac => "FLAC",
+            Self::Ac3 => "AC3",
+            Self::Eac3 => "EAC3",
+            Self::Pcma => "PCMA",
+            Self::Pcmu => "PCMU",
+        }
+    }
+
+    /// Whether frames are length-prefixed NAL units.
+    pub fn is_nal(self) -> bool {
+        matches!(self, Self::H264 | Self::H265)
+    }
+}
+
+/// What a decoder must know before the first frame.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Params {
+    /// The codec's decoder record as ISO base media files carry it: avcC,
+    /// hvcC, av1C, vpcC, AudioSpecificConfig, OpusHead, the FLAC STREAMINFO
+    /// blocks; empty where frames describe themselves.
+    pub record: Bytes,
+    /// Picture width in pixels; 0 if not known.
+    pub width: u32,
+    /// Picture height in pixels; 0 if not known.
+    pub height: u32,
+    /// Audio sample rate in Hz; 0 if not known.
+    pub sample_rate: u32,
+    /// Audio channels; 0 if not known.
+    pub channels: u8,
+}
+
+/// One elementary stream.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Track {
+    /// Index among the tracks of its kind: 0 is the one that every form
+    /// carries, others only go where a form has room for them.
+    pub id: u8,
+    /// How it is coded.
+    pub codec: Codec,
+    /// The clock of its frames' times.
+    pub clock: Hz,
+    /// The decoder record.
+    pub params: Params,
+}
+
+/// The difference that a new description of a track makes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// None.
+    Same,
+    /// A track that was not there before.
+    Added,
+    /// Another codec or other parameters: what came before does not decode with them.
+    Replaced,
+    /// More tracks than `MAX_TRACKS`: not taken.
+    Refused,
+}
+
+/// What a publisher says of its stream beyond what decoders need: cleaned,
+/// shown to viewers, and never relied on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Info {
+    /// Pictures per second.
+    pub frame_rate: Option<f64>,
+    /// Video bit rate in kbit/s.
+    pub video_kbps: Option<f64>,
+    /// Audio bit rate in kbit/s.
+    pub audio_kbps: Option<f64>,
+    /// The encoder's name; printable, at most 64 bytes.
+    pub encoder: Option<Box<str>>,
+}
+
+/// All tracks of a stream.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tracks {
+    list: Vec<Track>,
+    /// What the publisher says of them.
+    pub info: Info,
+}
+
+impl Tracks {
+    /// Takes in a new or changed track.
+    pub fn set(&mut self, track: Track) -> Change {
+        let same = |old: &&mut Track| old.id == track.id && old.codec.kind() == track.codec.kind();
+        let full = self.list.len() == MAX_TRACKS;
+        match self.list.iter_mut().find(same) {
+            Some(old) if *old == track => Change::Same,
+            Some(old) => {
+                *old = track;
+                Change::Replaced
+            }
+            None if full => Change::Refused,
+            None => {
+                self.list.push(track);
+                Change::Added
+            }
+        }
+    }
+
+    /// The track of that kind and index.
+    pub fn find(&self, kind: Kind, id: u8) -> Option<&Track> {
+        self.list.iter().find(|track| track.codec.kind() == kind && track.id == id)
+    }
+
+    /// The track of that kind that every form carries.
+    pub fn first(&self, kind: Kind) -> Option<&Track> {
+        self.find(kind, 0).or_else(|| self.list.iter().find(|track| track.codec.kind() == kind))
+    }
+
+    /// Whether there are pictures.
+    pub fn has_video(&self) -> bool {
+        self.first(Kind::Video).is_some()
+    }
+
+    /// Whether there is sound.
+    pub fn has_audio(&self) -> bool {
+        self.first(Kind::Audio).is_some()
+    }
+
+    /// All tracks, in the order in which they appeared.
+    pub fn iter(&self) -> std::slice::Iter<'_, Track> {
+        self.list.iter()
+    }
+
+    /// Whether there is no track.
+    pub fn is_empty(&self) -> bool {
+        self.list.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn track(id: u8, codec: Codec) -> Track {
+        Track { id, codec, clock: Hz::MS, params: Params::default() }
+    }
+
+    #[test]
+    fn a_new_codec_replaces_the_track_of_its_kind_and_index() {
+        let mut tracks = Tracks::default();
+        assert_eq!(tracks.set(track(0, Codec::H264)), Change::Added);
+        assert_eq!(tracks.set(track(0, Codec::Aac)), Change::Added);
+        assert_eq!(tracks.set(track(0, Codec::H264)), Change::Same);
+        assert_eq!(tracks.set(track(0, Codec::H265)), Change::Replaced);
+        assert_eq!(tracks.first(Kind::Video).unwrap().codec, Codec::H265);
+    }
+
+    #[test]
+    fn tracks_are_bounded() {
+        let mut tracks = Tracks::default();
+        let changes: Vec<_> = (0..9).map(|id| tracks.set(track(id, Codec::Aac))).collect();
+        assert_eq!(changes.last(), Some(&Change::Refused));
+        assert_eq!(tracks.iter().count(), MAX_TRACKS);
+    }
+}

@@ -1,0 +1,218 @@
+//! A TCP connection: what is read goes to a machine, what is left over is kept,
+//! and what is to be sent is written as far as the socket takes it.
+
+use std::cell::RefCell;
+use std::io::{self, IoSlice, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use async_io::Async;
+use socket2::SockRef;
+
+use super::listen::Pass;
+use super::watch::Entry;
+use super::{Close, Outlet, Watch};
+
+/// A connection.
+pub struct Conn {
+    socket: Arc<Async<TcpStream>>,
+    peer: SocketAddr,
+    watch: Arc<Entry>,
+    _pass: Pass,
+    /// Input that the machine could not use yet.
+    rest: Vec<u8>,
+    /// What was kept is to be offered again before anything is read.
+    again: bool,
+    /// The last read took all there was: wait before the next.
+    drained: bool,
+    /// The socket takes nothing more, and the deadline for that runs.
+    blocked: bool,
+}
+
+/// Kernel buffers in bytes, as they are asked of the kernel, which doubles them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SocketSizes {
+    /// SO_SNDBUF.
+    pub send: usize,
+    /// SO_RCVBUF.
+    pub receive: usize,
+}
+
+/// What a read brought.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Received {
+    /// Bytes read.
+    pub bytes: usize,
+    /// The peer sends nothing more.
+    pub end: bool,
+}
+
+/// A read's size. One buffer serves all connections of a thread: between reads
+/// a connection keeps only what its machine could not use.
+const SCRATCH: usize = 64 << 10;
+/// The most a machine may leave over: an HTTP head.
+const MAX_REST: usize = 16 << 10;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
+}
+
+impl Conn {
+    pub(super) fn new(socket: Async<TcpStream>, peer: SocketAddr, watch: &Watch, pass: Pass) -> Self {
+        let socket = Arc::new(socket);
+        let watch = watch.add(socket.clone());
+        Self { socket, peer, watch, _pass: pass, rest: Vec::new(), again: false, drained: true, blocked: false }
+    }
+
+    /// The other end.
+    pub fn peer(&self) -> SocketAddr {
+        self.peer
+    }
+
+    /// Sets the kernel's buffers; what is not allowed is left as it was.
+    pub fn resize(&self, sizes: SocketSizes) {
+        let socket = SockRef::from(&*self.socket);
+        let _ = socket.set_send_buffer_size(sizes.send);
+        let _ = socket.set_recv_buffer_size(sizes.receive);
+    }
+
+    /// The connection is overdue if no input comes within `limit`; zero lifts that.
+    pub fn expect_input(&self, limit: Duration) {
+        self.watch.expect_input(limit);
+    }
+
+    /// The next read is tried without waiting to be told that there is something.
+    pub fn look_again(&mut self) {
+        self.drained = false;
+    }
+
+    /// The machine can now use what it left over: the next read offers that.
+    pub fn offer_again(&mut self) {
+        self.again = !self.rest.is_empty();
+    }
+
+    /// Reads once and feeds what came to `input`, which consumes a prefix and
+    /// says how long it was.
+    pub fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut input: impl FnMut(&[u8]) -> Result<usize, Close>,
+    ) -> Poll<Result<Received, Close>> {
+        BUFFER.with_borrow_mut(|buffer| {
+            let (kept, free) = buffer.split_at_mut(self.rest.len().min(SCRATCH / 2));
+            kept.copy_from_slice(&self.rest);
+            let again = std::mem::take(&mut self.again);
+            let bytes = if again { 0 } else { ready!(self.poll_socket(cx, free))? };
+            let total = kept.len() + bytes;
+            let mut data = buffer.get(..total).unwrap_or_default();
+            while !data.is_empty() {
+                match input(data)? {
+                    0 => break,
+                    used => data = data.get(used..).unwrap_or_default(),
+                }
+            }
+            if data.len() > MAX_REST {
+                return Poll::Ready(Err(Close::Peer("a header without end".into())));
+            }
+            self.rest = data.to_vec();
+            Poll::Ready(Ok(Received { bytes, end: bytes == 0 && !again }))
+        })
+    }
+
+    fn poll_socket(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Close>> {
+        loop {
+            if self.drained {
+                ready!(self.socket.poll_readable(cx)).map_err(|error| self.why(error))?;
+                self.drained = false;
+            }
+            match (&mut self.socket.get_ref()).read(buffer) {
+                Ok(0) => return Poll::Ready(self.watch.verdict().map_or(Ok(0), Err)),
+                Ok(bytes) => {
+                    self.drained = bytes < buffer.len();
+                    return Poll::Ready(Ok(bytes));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.drained = true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(self.why(error))),
+            }
+        }
+    }
+
+    /// Writes `bytes` from the front and removes what was taken. Ready when all
+    /// is gone. If the socket takes nothing for `limit`, the connection is overdue.
+    pub fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &mut Vec<u8>,
+        limit: Duration,
+    ) -> Poll<Result<usize, Close>> {
+        let mut sent = 0;
+        while !bytes.is_empty() {
+            let taken = ready!(self.poll_write(cx, limit, |socket| (&mut &*socket).write(bytes)))?;
+            bytes.drain(..taken);
+            sent += taken;
+        }
+        if bytes.capacity() > 0 {
+            *bytes = Vec::new();
+        }
+        Poll::Ready(Ok(sent))
+    }
+
+    /// Writes an outlet's batch. Ready when all is gone; `sent` learns of every
+    /// part that was taken.
+    pub fn poll_outlet(
+        &mut self,
+        cx: &mut Context<'_>,
+        outlet: &mut Outlet,
+        limit: Duration,
+        mut sent: impl FnMut(usize),
+    ) -> Poll<Result<(), Close>> {
+        while !outlet.is_empty() {
+            let write =
+                |socket: &TcpStream| outlet.send(|slices: &[IoSlice<'_>]| (&mut &*socket).write_vectored(slices));
+            sent(ready!(self.poll_write(cx, limit, write))?);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: Duration,
+        mut write: impl FnMut(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<Result<usize, Close>> {
+        loop {
+            match write(self.socket.get_ref()) {
+                Ok(0) => return Poll::Ready(Err(Close::Eof)),
+                Ok(taken) => {
+                    if self.blocked {
+                        self.blocked = false;
+                        self.watch.expect_output(Duration::ZERO);
+                    }
+                    return Poll::Ready(Ok(taken));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    if !self.blocked {
+                        self.blocked = true;
+                        self.watch.expect_output(limit);
+                    }
+                    ready!(self.socket.poll_writable(cx)).map_err(|error| self.why(error))?;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Poll::Ready(Err(self.why(error))),
+            }
+        }
+    }
+
+    /// Ends the connection so that what was sent still arrives.
+    pub fn finish(&self) {
+        let _ = self.socket.get_ref().shutdown(std::net::Shutdown::Write);
+    }
+
+    /// What an error means: the sweep's verdict, if it caused the error.
+    fn why(&self, error: io::Error) -> Close {
+        self.watch.verdict().unwrap_or_else(|| error.into())
+    }
+}

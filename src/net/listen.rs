@@ -1,0 +1,96 @@
+//! Listening sockets, and the gate that bounds how many connections there are.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+
+use async_io::{Async, Timer};
+use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
+
+use super::{Conn, SocketSizes, Watch};
+
+/// Lets in so many connections at once.
+#[derive(Clone, Debug)]
+pub struct Gate {
+    open: Arc<AtomicUsize>,
+    limit: usize,
+}
+
+/// One connection's place; given back when dropped.
+#[derive(Debug)]
+pub(super) struct Pass(Arc<AtomicUsize>);
+
+impl Gate {
+    /// A gate for `limit` connections.
+    pub fn new(limit: usize) -> Self {
+        Self { open: Arc::default(), limit }
+    }
+
+    /// Connections that are open.
+    pub fn open(&self) -> usize {
+        self.open.load(Relaxed)
+    }
+
+    fn enter(&self) -> Option<Pass> {
+        let room = |open| (open < self.limit).then_some(open + 1);
+        self.open.fetch_update(Relaxed, Relaxed, room).ok()?;
+        Some(Pass(self.open.clone()))
+    }
+}
+
+impl Drop for Pass {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Listens on `address`. Connections inherit `sizes`; the receive buffer must be
+/// set here, because the window scale is settled before a connection is accepted.
+pub fn bind(address: SocketAddr, sizes: SocketSizes) -> io::Result<Async<TcpListener>> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    if address.is_ipv6() {
+        // one socket for both families, unless the system has only one
+        let _ = socket.set_only_v6(false);
+    }
+    socket.set_send_buffer_size(sizes.send)?;
+    socket.set_recv_buffer_size(sizes.receive)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Async::new(socket.into())
+}
+
+/// Accepts for ever: `serve` gets what the gate lets in, `full` what it does not.
+pub async fn accept_loop(
+    listener: Async<TcpListener>,
+    gate: Gate,
+    watch: Arc<Watch>,
+    serve: impl Fn(Conn),
+    full: impl Fn(&TcpStream),
+) {
+    loop {
+        let (socket, peer) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // out of descriptors, or the peer is gone already
+                log::warn!("accept: {error}");
+                Timer::after(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Some(pass) = gate.enter() else {
+            full(socket.get_ref());
+            continue;
+        };
+        let _ = socket.get_ref().set_nodelay(true);
+        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
+        let _ = SockRef::from(&socket).set_tcp_keepalive(&keepalive);
+        serve(Conn::new(socket, peer, &watch, pass));
+    }
+}
+
+const BACKLOG: i32 = 512;
+/// Finds peers that vanished while nothing was to be sent to them.
+const KEEPALIVE: Duration = Duration::from_secs(30);

@@ -1,0 +1,14 @@
+//! Sockets: listening, reading into machines, writing what viewers share, and
+//! closing what is overdue.
+
+mod close;
+mod conn;
+mod listen;
+mod outlet;
+mod watch;
+
+pub use close::Close;
+pub use conn::{Conn, Received, SocketSizes};
+pub use listen::{Gate, accept_loop, bind};
+pub use outlet::{BATCH, Framing, Outlet};
+pub use watch::Watch;

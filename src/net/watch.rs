@@ -1,0 +1,118 @@
+//! Deadlines without timers: connections note when they are overdue, and one
+//! sweep a second shuts the sockets of those that are.
+
+use std::net::{Shutdown, TcpStream};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use async_io::Async;
+
+use super::Close;
+
+/// All watched connections.
+#[derive(Debug)]
+pub struct Watch {
+    begun: Instant,
+    entries: Mutex<Vec<Weak<Entry>>>,
+}
+
+/// One connection's deadline.
+#[derive(Debug)]
+pub(super) struct Entry {
+    socket: Arc<Async<TcpStream>>,
+    begun: Instant,
+    /// Second since the start at which the connection is overdue; 0 for never.
+    due: AtomicU32,
+    why: AtomicU8,
+}
+
+const IDLE: u8 = 1;
+const SLOW: u8 = 2;
+const SHUTDOWN: u8 = 3;
+/// Set once the socket was shut for the reason in the other bits.
+const SHUT: u8 = 0x80;
+
+impl Default for Watch {
+    fn default() -> Self {
+        Self { begun: Instant::now(), entries: Mutex::default() }
+    }
+}
+
+impl Watch {
+    pub(super) fn add(&self, socket: Arc<Async<TcpStream>>) -> Arc<Entry> {
+        let entry = Entry { socket, begun: self.begun, due: AtomicU32::new(0), why: AtomicU8::new(0) };
+        let entry = Arc::new(entry);
+        self.lock().push(Arc::downgrade(&entry));
+        entry
+    }
+
+    /// Shuts what is overdue at `now`, and forgets what is gone.
+    pub fn sweep(&self, now: Instant) {
+        let second = seconds(self.begun, now);
+        self.lock().retain(|entry| {
+            let Some(entry) = entry.upgrade() else { return false };
+            let due = entry.due.load(Relaxed);
+            if due != 0 && due <= second {
+                entry.shut(entry.why.load(Relaxed));
+            }
+            true
+        });
+    }
+
+    /// Shuts every connection, because the server stops.
+    pub fn shut_all(&self) {
+        self.lock().iter().filter_map(Weak::upgrade).for_each(|entry| entry.shut(SHUTDOWN));
+    }
+
+    /// Connections that are open.
+    pub fn open(&self) -> usize {
+        self.lock().iter().filter(|entry| entry.strong_count() > 0).count()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Weak<Entry>>> {
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    /// Overdue for input `after` from now; zero for never.
+    pub(super) fn expect_input(&self, after: Duration) {
+        self.set(after, IDLE);
+    }
+
+    /// Overdue for output `after` from now; zero for never.
+    pub(super) fn expect_output(&self, after: Duration) {
+        self.set(after, SLOW);
+    }
+
+    /// The reason, if the sweep has shut the socket.
+    pub(super) fn verdict(&self) -> Option<Close> {
+        let why = self.why.load(Relaxed);
+        (why & SHUT != 0).then(|| match why & !SHUT {
+            SLOW => Close::Slow,
+            SHUTDOWN => Close::Shutdown,
+            _ => Close::Idle,
+        })
+    }
+
+    fn set(&self, after: Duration, why: u8) {
+        if self.why.load(Relaxed) & SHUT == 0 {
+            let due = if after.is_zero() { 0 } else { seconds(self.begun, Instant::now() + after).max(1) };
+            self.why.store(why, Relaxed);
+            self.due.store(due, Relaxed);
+        }
+    }
+
+    fn shut(&self, why: u8) {
+        self.why.store(why | SHUT, Relaxed);
+        // an error means that it is closed already
+        let _ = self.socket.get_ref().shutdown(Shutdown::Both);
+    }
+}
+
+/// Whole seconds, rounded up so that nobody is closed early.
+fn seconds(begun: Instant, at: Instant) -> u32 {
+    let since = at.saturating_duration_since(begun) + Duration::from_millis(999);
+    u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
+}

@@ -1,0 +1,364 @@
+//! HTTP/1.1, the server's side: requests in, heads out. RFC 9112.
+
+use super::Machine;
+
+/// A request without a body.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What is asked.
+    pub method: Method,
+    /// As it stands in the request line, without the query.
+    pub path: String,
+    /// Without `?`; empty if there is none.
+    pub query: String,
+    /// The client wants to ask more on this connection.
+    pub keep_alive: bool,
+    /// `Sec-WebSocket-Key` of a request to upgrade.
+    pub websocket: Option<String>,
+    /// The answer to a HEAD request has no body.
+    pub http10: bool,
+}
+
+/// The methods that mean something here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Method {
+    /// GET.
+    Get,
+    /// HEAD.
+    Head,
+    /// OPTIONS.
+    Options,
+    /// Any other.
+    Other,
+}
+
+/// A status code with its reason phrase. RFC 9110 section 15.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Status(pub u16, pub &'static str);
+
+#[allow(missing_docs, reason = "the specification's names")]
+impl Status {
+    pub const SWITCHING_PROTOCOLS: Self = Self(101, "Switching Protocols");
+    pub const OK: Self = Self(200, "OK");
+    pub const NO_CONTENT: Self = Self(204, "No Content");
+    pub const BAD_REQUEST: Self = Self(400, "Bad Request");
+    pub const FORBIDDEN: Self = Self(403, "Forbidden");
+    pub const NOT_FOUND: Self = Self(404, "Not Found");
+    pub const METHOD_NOT_ALLOWED: Self = Self(405, "Method Not Allowed");
+    pub const CONTENT_TOO_LARGE: Self = Self(413, "Content Too Large");
+    pub const URI_TOO_LONG: Self = Self(414, "URI Too Long");
+    pub const UPGRADE_REQUIRED: Self = Self(426, "Upgrade Required");
+    pub const HEADERS_TOO_LARGE: Self = Self(431, "Request Header Fields Too Large");
+    pub const NOT_IMPLEMENTED: Self = Self(501, "Not Implemented");
+    pub const UNAVAILABLE: Self = Self(503, "Service Unavailable");
+    pub const VERSION: Self = Self(505, "HTTP Version Not Supported");
+}
+
+/// What came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A request to answer.
+    Request(Request),
+    /// Something to refuse with this status, and to close after.
+    Bad(Status),
+}
+
+/// The machine: it reads one request and no further until that is answered.
+#[derive(Debug)]
+pub struct Server {
+    max_head: usize,
+    event: Option<Event>,
+    out: Vec<u8>,
+    /// Bytes of a body that nobody wants, still to come.
+    skip: usize,
+    state: State,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Head,
+    /// A request waits for its answer.
+    Busy,
+    /// Nothing that comes is read as HTTP any more.
+    Closed,
+}
+
+/// A body that comes with a request is read and thrown away up to this size.
+const MAX_BODY: usize = 64 << 10;
+/// The most header fields that are looked at.
+const MAX_FIELDS: usize = 64;
+/// The answer to a connection that is one too many.
+pub const TURNED_AWAY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+/// What every answer says of us.
+const SERVER: &str = concat!("runnel/", env!("CARGO_PKG_VERSION"));
+
+/// What a HTTP machine cannot say in a status: nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Never {}
+
+impl Server {
+    /// Heads of more than `max_head` bytes are refused.
+    pub fn new(max_head: usize) -> Self {
+        Self { max_head, event: None, out: Vec::new(), skip: 0, state: State::Head }
+    }
+
+    /// Answers the request with a head alone or with a short body; `fields` come
+    /// after the usual ones.
+    pub fn answer(&mut self, status: Status, fields: &[(&str, &str)], body: &[u8], request: Option<&Request>) {
+        let keep = request.is_some_and(|request| request.keep_alive);
+        let length = body.len().to_string();
+        let connection = if keep { "keep-alive" } else { "close" };
+        let mut all = vec![("Content-Length", length.as_str()), ("Connection", connection)];
+        all.extend_from_slice(fields);
+        if status == Status::NO_CONTENT {
+            all.retain(|(name, _)| *name != "Content-Length");
+        }
+        self.head(status, &all);
+        if request.is_none_or(|request| request.method != Method::Head) {
+            self.out.extend_from_slice(body);
+        }
+        self.state = if keep { State::Head } else { State::Closed };
+    }
+
+    /// Writes a head with just these fields and who we are.
+    pub fn head(&mut self, status: Status, fields: &[(&str, &str)]) {
+        let Status(code, reason) = status;
+        let mut text = format!("HTTP/1.1 {code} {reason}\r\nServer: {SERVER}\r\n");
+        for (name, value) in fields {
+            text.extend([name, ": ", value, "\r\n"]);
+        }
+        text.push_str("\r\n");
+        self.out.extend_from_slice(text.as_bytes());
+        self.state = State::Closed;
+    }
+
+    /// The answer written with `head` is complete: the next request may come.
+    pub fn done(&mut self, keep_alive: bool) {
+        self.state = if keep_alive { State::Head } else { State::Closed };
+    }
+
+    /// Whether the connection ends with the answer just written.
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    fn bad(&mut self, status: Status) {
+        self.event = Some(Event::Bad(status));
+        self.state = State::Busy;
+    }
+
+    /// Parses a head: its length, or 0 if it is not complete.
+    fn parse(&mut self, data: &[u8]) -> usize {
+        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        let mut parsed = httparse::Request::new(&mut fields);
+        let used = match parsed.parse(data) {
+            Ok(httparse::Status::Complete(used)) if used <= self.max_head => used,
+            Ok(httparse::Status::Partial) if data.len() <= self.max_head => return 0,
+            Ok(_) | Err(httparse::Error::TooManyHeaders) => {
+                // a long first line is the URL's fault
+                let long = if data.contains(&b'\n') { Status::HEADERS_TOO_LARGE } else { Status::URI_TOO_LONG };
+                self.bad(long);
+                return data.len();
+            }
+            Err(httparse::Error::Version) => {
+                self.bad(Status::VERSION);
+                return data.len();
+            }
+            Err(_) => {
+                self.bad(Status::BAD_REQUEST);
+                return data.len();
+            }
+        };
+        match read_request(&parsed) {
+            Ok((request, body)) => {
+                self.skip = body;
+                self.event = Some(Event::Request(request));
+                self.state = State::Busy;
+            }
+            Err(status) => self.bad(status),
+        }
+        used
+    }
+}
+
+/// The request, and the length of its body.
+fn read_request(parsed: &httparse::Request<'_, '_>) -> Result<(Request, usize), Status> {
+    let http10 = parsed.version == Some(0);
+    let mut request = Request {
+        method: method(parsed.method.unwrap_or_default()),
+        path: String::new(),
+        query: String::new(),
+        keep_alive: !http10,
+        websocket: None,
+        http10,
+    };
+    let target = origin_form(parsed.path.unwrap_or_default()).ok_or(Status::BAD_REQUEST)?;
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    (request.path, request.query) = (path.into(), query.into());
+    let (mut hosts, mut body, mut upgrade, mut key) = (0, None, false, None);
+    for field in parsed.headers.iter() {
+        let value = std::str::from_utf8(field.value).map_err(|_| Status::BAD_REQUEST)?.trim();
+        match field.name.to_ascii_lowercase().as_str() {
+            "host" => hosts += 1,
+            "connection" => {
+                let has = |wanted: &str| value.split(',').any(|token| token.trim().eq_ignore_ascii_case(wanted));
+                request.keep_alive = !has("close") && (request.keep_alive || has("keep-alive"));
+            }
+            "upgrade" => upgrade = value.split(',').any(|token| token.trim().eq_ignore_ascii_case("websocket")),
+            "sec-websocket-key" => key = Some(value.to_string()),
+            "content-length" => body = Some(length(value, body)?),
+            "transfer-encoding" => return Err(Status::NOT_IMPLEMENTED),
+            _ => {}
+        }
+    }
+    if hosts != 1 && !http10 || hosts > 1 {
+        return Err(Status::BAD_REQUEST); // RFC 9112 section 3.2
+    }
+    request.websocket = key.filter(|_| upgrade);
+    match body.unwrap_or(0) {
+        body if body > MAX_BODY => Err(Status::CONTENT_TOO_LARGE),
+        body => Ok((request, body)),
+    }
+}
+
+/// Content-Length; several must agree. RFC 9112 section 6.3.
+fn length(value: &str, before: Option<usize>) -> Result<usize, Status> {
+    if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Status::BAD_REQUEST);
+    }
+    let length = value.parse().unwrap_or(usize::MAX);
+    if before.is_some_and(|before| before != length) { Err(Status::BAD_REQUEST) } else { Ok(length) }
+}
+
+fn method(name: &str) -> Method {
+    match name {
+        "GET" => Method::Get,
+        "HEAD" => Method::Head,
+        "OPTIONS" => Method::Options,
+        _ => Method::Other,
+    }
+}
+
+/// The path of a target in origin form or absolute form. RFC 9112 section 3.2.
+fn origin_form(target: &str) -> Option<&str> {
+    if target.starts_with('/') || target == "*" {
+        return Some(target);
+    }
+    let (_, rest) = target.split_once("://")?;
+    Some(rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"))
+}
+
+/// Decodes `%41`; `None` if the result is not UTF-8 or a code is damaged.
+pub fn percent_decode(text: &str) -> Option<String> {
+    let mut bytes = text.bytes();
+    let mut out = Vec::with_capacity(text.len());
+    while let Some(byte) = bytes.next() {
+        out.push(match byte {
+            b'%' => hex(bytes.next()?)? << 4 | hex(bytes.next()?)?,
+            byte => byte,
+        });
+    }
+    String::from_utf8(out).ok()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    u8::try_from(char::from(digit).to_digit(16)?).ok()
+}
+
+impl Machine for Server {
+    type Event = Event;
+    type Error = Never;
+
+    fn input(&mut self, data: &[u8]) -> Result<usize, Never> {
+        if self.skip > 0 {
+            let used = self.skip.min(data.len());
+            self.skip -= used;
+            return Ok(used);
+        }
+        Ok(match self.state {
+            State::Head => self.parse(data),
+            State::Busy => 0, // the next request waits until this one is answered
+            State::Closed => data.len(),
+        })
+    }
+
+    fn event(&mut self) -> Option<Event> {
+        self.event.take()
+    }
+
+    fn transmit(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+}
+
+impl std::fmt::Display for Never {
+    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {}
+    }
+}
+
+impl std::error::Error for Never {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn events(text: &str) -> Vec<Event> {
+        let mut server = Server::new(1024);
+        let mut data = text.as_bytes();
+        let mut events = Vec::new();
+        while let Ok(used @ 1..) = server.input(data) {
+            data = &data[used..];
+            events.extend(server.event());
+            server.done(true);
+        }
+        events
+    }
+
+    fn bad(text: &str) -> Status {
+        match events(text).as_slice() {
+            [Event::Bad(status)] => *status,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn requests_follow_each_other_and_bodies_are_passed_over() {
+        let text = "GET /live/a.flv?x=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabcHEAD /b HTTP/1.0\r\n\r\n";
+        let [Event::Request(first), Event::Request(second)] = &events(text)[..] else { panic!() };
+        assert_eq!((first.path.as_str(), first.query.as_str(), first.keep_alive), ("/live/a.flv", "x=1", true));
+        assert_eq!((second.method, second.keep_alive), (Method::Head, false));
+    }
+
+    #[test]
+    fn an_upgrade_needs_its_key() {
+        let text = "GET /a HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: k\r\n\r\n";
+        let [Event::Request(request)] = &events(text)[..] else { panic!() };
+        assert_eq!(request.websocket.as_deref(), Some("k"));
+    }
+
+    #[test]
+    fn what_is_wrong_is_refused_by_name() {
+        assert_eq!(bad("GET / HTTP/1.1\r\n\r\n"), Status::BAD_REQUEST);
+        assert_eq!(bad("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n"), Status::BAD_REQUEST);
+        assert_eq!(bad("\x01\x02\x03\x04\r\n\r\n"), Status::BAD_REQUEST);
+        assert_eq!(
+            bad("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 99999999999999999999\r\n\r\n"),
+            Status::CONTENT_TOO_LARGE
+        );
+        assert_eq!(
+            bad("GET / HTTP/1.1\r\nHost: h\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n"),
+            Status::BAD_REQUEST
+        );
+        assert_eq!(bad("GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"), Status::NOT_IMPLEMENTED);
+        assert_eq!(bad(&format!("GET /{} HTTP/1.1\r\n", "a".repeat(2000))), Status::HEADERS_TOO_LARGE);
+        assert_eq!(bad(&format!("GET /{}", "a".repeat(2000))), Status::URI_TOO_LONG);
+    }
+
+    #[test]
+    fn percent_codes_are_decoded_once() {
+        assert_eq!(percent_decode("a%2Fb%252F").as_deref(), Some("a/b%2F"));
+        assert_eq!((percent_decode("%"), percent_decode("%zz"), percent_decode("%ff")), (None, None, None));
+    }
+}

@@ -1,0 +1,28 @@
+//! Protocols as machines: bytes in; events and bytes to send out. No sockets,
+//! no clocks, no tasks.
+
+pub mod http;
+pub mod rtmp;
+pub mod ws;
+
+/// A protocol's side of one connection.
+///
+/// The driver feeds what it received to `input`, drains `event` to `None` after
+/// every call, and sends what stands in `transmit`.
+pub trait Machine {
+    /// What the peer did.
+    type Event;
+    /// Why the connection cannot go on.
+    type Error: std::error::Error;
+
+    /// Consumes a prefix of `data` and says how long it was; 0 means that there
+    /// is not enough yet, and what is left is offered again with more behind it.
+    fn input(&mut self, data: &[u8]) -> Result<usize, Self::Error>;
+
+    /// What happened; drained to `None` before the next `input`.
+    fn event(&mut self) -> Option<Self::Event>;
+
+    /// Replies and other control bytes; media never passes here. The driver
+    /// takes from the front what it has sent.
+    fn transmit(&mut self) -> &mut Vec<u8>;
+}

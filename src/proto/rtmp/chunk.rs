@@ -1,0 +1,356 @@
+//! Chunks to messages. RTMP 1.0 section 5.3.
+
+use bytes::Bytes;
+
+use super::message::{EXTENDED, Message, kind};
+use super::{Error, WINDOW};
+use crate::budget::{Account, BlockMut, OverBudget};
+use crate::wire::{Reader, Short};
+
+/// Reassembles messages. Each message is one block, charged before its first byte.
+#[derive(Debug)]
+pub struct Chunks {
+    chunk_size: usize,
+    max_message: usize,
+    streams: Vec<ChunkStream>,
+    /// The chunk stream whose chunk is being read, and what is left of the chunk.
+    current: Option<(usize, usize)>,
+    /// Whether the peer repeats extended timestamps in format 3 chunks; settled
+    /// as "no" at the first that does not.
+    repeats_extended: bool,
+}
+
+/// What became of a message's bytes.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Payload {
+    /// All of them.
+    Bytes(Bytes),
+    /// Too long for the limit of a message: passed over.
+    TooLong,
+    /// The budget had no room: passed over.
+    OverBudget(OverBudget),
+}
+
+#[derive(Debug)]
+struct ChunkStream {
+    id: u32,
+    timestamp: u32,
+    /// The timestamp field of the last header: what a format 3 chunk adds again.
+    delta: u32,
+    extended: bool,
+    len: usize,
+    kind: u8,
+    stream_id: u32,
+    assembly: Option<Assembly>,
+}
+
+#[derive(Debug)]
+struct Assembly {
+    to: Result<BlockMut, Payload>,
+    left: usize,
+}
+
+impl Chunks {
+    /// Messages of more than `max_message` bytes are passed over.
+    pub fn new(max_message: usize) -> Self {
+        Self { chunk_size: 128, max_message, streams: Vec::new(), current: None, repeats_extended: true }
+    }
+
+    /// Obeys a Set Chunk Size message. Section 5.4.1. Sizes up to 2^31-1 are
+    /// legal; what bounds memory is the length of a message.
+    pub fn set_chunk_size(&mut self, size: u32) -> Result<(), Error> {
+        self.chunk_size = match size & 0x7fff_ffff {
+            0 => return Err(Error::Malformed("chunk size 0")),
+            size => size as usize,
+        };
+        Ok(())
+    }
+
+    /// Drops what was received of a message. Section 5.4.2.
+    pub fn abort(&mut self, id: u32) {
+        if let Some(stream) = self.streams.iter_mut().find(|stream| stream.id == id) {
+            stream.assembly = None;
+        }
+    }
+
+    /// Reads one chunk or a part of one: how many bytes that took, and the
+    /// message if it is complete. 0 bytes mean that the header is not.
+    pub fn read(&mut self, data: &[u8], account: &Account) -> Result<(usize, Option<Message>), Error> {
+        let (header, mut at, mut left) = match self.current {
+            Some((index, left)) => (0, index, left),
+            None => match self.header(data, account) {
+                Ok(found) => found,
+                Err(Parse::Short) => return Ok((0, None)),
+                Err(Parse::Failed(error)) => return Err(error),
+            },
+        };
+        let stream = self.streams.get_mut(at).ok_or(Error::Malformed("no chunk stream"))?;
+        let body = data.get(header..).unwrap_or_default();
+        let (body, _) = body.split_at(body.len().min(left));
+        left -= body.len();
+        let done = stream.append(body);
+        at = if done || left == 0 { usize::MAX } else { at };
+        self.current = (at != usize::MAX).then_some((at, left));
+        Ok((header + body.len(), done.then(|| stream.finish()).flatten()))
+    }
+
+    /// Reads a chunk header: its length, the chunk stream's place, the chunk's length.
+    fn header(&mut self, data: &[u8], account: &Account) -> Result<(usize, usize, usize), Parse> {
+        let mut r = Reader::new(data);
+        let (format, id) = basic_header(&mut r)?;
+        let known = self.streams.iter().position(|stream| stream.id == id);
+        let fresh = ChunkStream::new(id);
+        let stream = known.and_then(|at| self.streams.get(at)).unwrap_or(&fresh);
+        if format == 3 && known.is_none() {
+            return Err(Error::Malformed("a chunk stream that begins with format 3").into());
+        }
+        let continues = format == 3 && stream.assembly.is_some();
+        let fields = Fields::read(&mut r, format, stream, &mut self.repeats_extended)?;
+        let at = match known {
+            Some(at) => at,
+            None if self.streams.len() >= MAX_STREAMS => {
+                return Err(Error::Misbehaved("too many chunk streams").into());
+            }
+            None => {
+                self.streams.push(fresh);
+                self.streams.len() - 1
+            }
+        };
+        let stream = self.streams.get_mut(at).ok_or(Error::Malformed("no chunk stream"))?;
+        if !continues {
+            stream.begin(format, fields, self.max_message, account)?;
+        }
+        let left = stream.assembly.as_ref().map_or(0, |assembly| assembly.left);
+        Ok((data.len() - r.len(), at, left.min(self.chunk_size)))
+    }
+}
+
+impl ChunkStream {
+    fn new(id: u32) -> Self {
+        Self { id, timestamp: 0, delta: 0, extended: false, len: 0, kind: 0, stream_id: 0, assembly: None }
+    }
+
+    /// Starts a message.
+    fn begin(&mut self, format: u8, fields: Fields, max: usize, account: &Account) -> Result<(), Error> {
+        self.timestamp = match format {
+            0 => fields.time,
+            _ => self.timestamp.wrapping_add(fields.time),
+        };
+        Fields {
+            time: self.delta,
+            extended: self.extended,
+            len: self.len,
+            kind: self.kind,
+            stream_id: self.stream_id,
+        } = fields;
+        let max = if is_media(self.kind) { max } else { max.min(MAX_CONTROL) };
+        let to = match self.len {
+            len if len > max && !is_media(self.kind) => {
+                return Err(Error::Misbehaved("a control message beyond all measure"));
+            }
+            len if len > max => Err(Payload::TooLong),
+            len => BlockMut::new(account, len).map_err(Payload::OverBudget),
+        };
+        self.assembly = Some(Assembly { to, left: self.len });
+        Ok(())
+    }
+
+    /// Takes bytes of the message; true when it is complete.
+    fn append(&mut self, body: &[u8]) -> bool {
+        let Some(assembly) = &mut self.assembly else { return true };
+        if let Ok(block) = &mut assembly.to {
+            block.fill(body);
+        }
+        assembly.left = assembly.left.saturating_sub(body.len());
+        assembly.left == 0
+    }
+
+    fn finish(&mut self) -> Option<Message> {
+        let payload = match self.assembly.take()?.to {
+            Ok(block) => Payload::Bytes(block.freeze()),
+            Err(lost) => lost,
+        };
+        Some(Message { kind: self.kind, timestamp: self.timestamp, stream_id: self.stream_id, payload })
+    }
+}
+
+/// The fields of a message header, taken over from the last one where the
+/// format leaves them out. Section 5.3.1.2.
+#[derive(Debug)]
+struct Fields {
+    /// The timestamp (format 0) or the difference to the last one.
+    time: u32,
+    extended: bool,
+    len: usize,
+    kind: u8,
+    stream_id: u32,
+}
+
+impl Fields {
+    fn read(r: &mut Reader<'_>, format: u8, last: &ChunkStream, repeats: &mut bool) -> Result<Self, Parse> {
+        let ChunkStream { delta, extended, len, kind, stream_id, .. } = *last;
+        let mut fields = Self { time: delta, extended, len, kind, stream_id };
+        if format < 3 {
+            fields.time = r.u24()?;
+            fields.extended = fields.time == EXTENDED;
+        }
+        if format < 2 {
+            fields.len = r.u24()? as usize;
+            fields.kind = r.u8()?;
+        }
+        if format == 0 {
+            fields.stream_id = r.u32_le()?;
+        }
+        if fields.extended && (format < 3 || *repeats) {
+            let before = r.clone();
+            let value = r.u32()?;
+            if format == 3 && value != delta {
+                // librtmp and the text of 2009 do not repeat it: these are data
+                *r = before;
+                *repeats = false;
+            }
+            if format < 3 {
+                fields.time = value;
+            }
+        }
+        Ok(fields)
+    }
+}
+
+/// Format and chunk stream id. Section 5.3.1.1.
+fn basic_header(r: &mut Reader<'_>) -> Result<(u8, u32), Short> {
+    let byte = r.u8()?;
+    let id = match byte & 0x3f {
+        0 => 64 + u32::from(r.u8()?),
+        1 => 64 + u32::from(r.u8()?) + 256 * u32::from(r.u8()?),
+        id => u32::from(id),
+    };
+    Ok((byte >> 6, id))
+}
+
+fn is_media(kind: u8) -> bool {
+    matches!(kind, kind::AUDIO | kind::VIDEO | kind::AGGREGATE)
+}
+
+enum Parse {
+    Short,
+    Failed(Error),
+}
+
+impl From<Short> for Parse {
+    fn from(_: Short) -> Self {
+        Self::Short
+    }
+}
+
+impl From<Error> for Parse {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+/// Encoders use five or six.
+const MAX_STREAMS: usize = 24;
+/// Commands and metadata are a few hundred bytes; some metadata carry lists.
+const MAX_CONTROL: usize = 16 << 10;
+const _: () = assert!(MAX_CONTROL < WINDOW as usize);
+
+#[cfg(test)]
+mod tests {
+    use super::super::message::write_message;
+    use super::*;
+
+    fn read_all(chunks: &mut Chunks, mut data: &[u8]) -> Result<Vec<Message>, Error> {
+        let account = Account::root("test", 1 << 20);
+        let mut messages = Vec::new();
+        loop {
+            let (used, message) = chunks.read(data, &account)?;
+            messages.extend(message);
+            data = &data[used..];
+            if used == 0 || data.is_empty() {
+                return Ok(messages);
+            }
+        }
+    }
+
+    fn bytes(message: &Message) -> &[u8] {
+        match &message.payload {
+            Payload::Bytes(bytes) => bytes,
+            lost => panic!("{lost:?}"),
+        }
+    }
+
+    #[test]
+    fn messages_read_back_with_and_without_extended_timestamps() {
+        let payload: Vec<u8> = (0..1000u32).map(|n| n as u8).collect();
+        for timestamp in [0, 0xff_fffe, 0xff_ffff, u32::MAX] {
+            let mut wire = Vec::new();
+            write_message(&mut wire, 128, kind::VIDEO, 1, timestamp, &payload);
+            let messages = read_all(&mut Chunks::new(4096), &wire).unwrap();
+            assert_eq!((messages.len(), messages[0].timestamp), (1, timestamp));
+            assert_eq!(bytes(&messages[0]), payload);
+        }
+    }
+
+    #[test]
+    fn extended_timestamps_need_not_be_repeated() {
+        let mut wire = vec![6, 0xff, 0xff, 0xff, 0, 0, 200, 9, 1, 0, 0, 0, 1, 0, 0, 5];
+        wire.extend([0xaa; 128]);
+        wire.push(0xc6);
+        wire.extend([0xbb; 72]);
+        let messages = read_all(&mut Chunks::new(4096), &wire).unwrap();
+        assert_eq!(messages[0].timestamp, 0x0100_0005);
+        assert_eq!(bytes(&messages[0])[128..], [0xbb; 72]);
+    }
+
+    #[test]
+    fn deltas_add_up_in_every_format() {
+        let wire = [
+            &[4, 0, 0, 10, 0, 0, 1, 8, 1, 0, 0, 0, 0xa0][..],
+            &[0x44, 0, 0, 20, 0, 0, 1, 8, 0xa1],
+            &[0x84, 0, 0, 5, 0xa2],
+            &[0xc4, 0xa3],
+            &[0x84, 0xff, 0xff, 0xff, 1, 0, 0, 0, 0xa4],
+        ];
+        let messages = read_all(&mut Chunks::new(4096), &wire.concat()).unwrap();
+        let times: Vec<_> = messages.iter().map(|message| message.timestamp).collect();
+        assert_eq!(times, [10, 30, 35, 40, 40 + 0x0100_0000]);
+    }
+
+    #[test]
+    fn chunks_of_two_streams_interleave_and_abort_drops_one() {
+        let head = |id: u8| [id, 0, 0, 0, 0, 0, 130, 9, 1, 0, 0, 0];
+        let wire = [&head(5)[..], &[1; 128], &head(6), &[2; 128], &[0xc5, 1, 1, 0xc6, 2, 2]].concat();
+        let messages = read_all(&mut Chunks::new(4096), &wire).unwrap();
+        assert_eq!((bytes(&messages[0]), bytes(&messages[1])), (&[1; 130][..], &[2; 130][..]));
+
+        let mut chunks = Chunks::new(4096);
+        read_all(&mut chunks, &[&head(5)[..], &[1; 128]].concat()).unwrap();
+        chunks.abort(5);
+        assert!(chunks.streams[0].assembly.is_none());
+    }
+
+    #[test]
+    fn hostile_lengths_cost_nothing() {
+        let head = |kind| [5, 0, 0, 0, 0xff, 0xff, 0xff, kind, 1, 0, 0, 0];
+        let account = Account::root("test", 1 << 20);
+        let mut chunks = Chunks::new(4096);
+        chunks.set_chunk_size(0x7fff_ffff).unwrap();
+        chunks.read(&head(kind::VIDEO), &account).unwrap();
+        assert_eq!(account.peak(), 0);
+        assert!(Chunks::new(4096).read(&head(kind::COMMAND_AMF0), &account).is_err());
+        assert!(Chunks::new(4096).set_chunk_size(0).is_err());
+        let many: Vec<u8> = (2..60).flat_map(|id| [id, 0, 0, 0, 0, 0, 0, 9, 1, 0, 0, 0]).collect();
+        assert_eq!(read_all(&mut Chunks::new(4096), &many), Err(Error::Misbehaved("too many chunk streams")));
+    }
+
+    #[test]
+    fn a_message_over_the_limit_is_passed_over() {
+        let mut wire = Vec::new();
+        write_message(&mut wire, 128, kind::VIDEO, 1, 7, &[0; 5000]);
+        write_message(&mut wire, 128, kind::VIDEO, 1, 8, &[1; 50]);
+        let messages = read_all(&mut Chunks::new(4096), &wire).unwrap();
+        assert_eq!(messages[0].payload, Payload::TooLong);
+        assert_eq!(bytes(&messages[1]), [1; 50]);
+    }
+}

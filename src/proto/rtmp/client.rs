@@ -1,0 +1,217 @@
+//! The client's side of a connection: what pulls, pushes and measures.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::chunk::{Chunks, Payload};
+use super::command::{self, Command};
+use super::message::{Message, kind, write_message};
+use super::{CHUNK_SIZE, Error, STREAM_ID, WINDOW, handshake};
+use crate::budget::Account;
+use crate::container::amf::Value;
+use crate::media::Kind;
+use crate::proto::Machine;
+
+/// What the client is there for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// To publish.
+    Publish,
+    /// To play.
+    Play,
+}
+
+/// What the server did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientEvent {
+    /// It lets us publish or play.
+    Started,
+    /// It does not: the status code.
+    Refused(String),
+    /// An audio or video message.
+    Media {
+        /// Which of the two.
+        kind: Kind,
+        /// Milliseconds; 32 bits that wrap.
+        timestamp: u32,
+        /// The tag.
+        body: Bytes,
+    },
+    /// Script data.
+    Data(Bytes),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Hello,
+    Echo,
+    Open,
+}
+
+/// The machine.
+pub struct Client {
+    state: State,
+    role: Role,
+    app: String,
+    name: String,
+    tc_url: String,
+    account: Account,
+    chunks: Chunks,
+    events: VecDeque<ClientEvent>,
+    out: Vec<u8>,
+    received: u32,
+    acknowledged: u32,
+}
+
+const CONNECT: f64 = 1.0;
+const CREATE_STREAM: f64 = 2.0;
+
+impl Client {
+    /// A machine that publishes or plays `name` in `app` at `host`, and whose
+    /// first bytes stand in `transmit`. Messages of more than `max_message`
+    /// bytes are passed over.
+    pub fn new(role: Role, host: &str, app: &str, name: &str, max_message: usize, seed: u64, account: Account) -> Self {
+        Self {
+            state: State::Hello,
+            role,
+            app: app.into(),
+            name: name.into(),
+            tc_url: format!("rtmp://{host}/{app}"),
+            account,
+            chunks: Chunks::new(max_message),
+            events: VecDeque::new(),
+            out: handshake::hello(seed),
+            received: 0,
+            acknowledged: 0,
+        }
+    }
+
+    /// Appends an audio, video or data message to what is to be sent.
+    pub fn send_media(&mut self, kind: u8, timestamp: u32, body: &[u8]) {
+        write_message(&mut self.out, CHUNK_SIZE, kind, STREAM_ID, timestamp, body);
+    }
+
+    fn connect(&mut self) {
+        self.send(kind::SET_CHUNK_SIZE, 0, &(CHUNK_SIZE as u32).to_be_bytes());
+        let object = Value::object([
+            ("app", Value::text(&self.app)),
+            ("flashVer", Value::text("LNX 9,0,124,2")),
+            ("tcUrl", Value::text(&self.tc_url)),
+            ("fpad", Value::Boolean(false)),
+            ("capabilities", Value::Number(15.0)),
+            ("audioCodecs", Value::Number(4071.0)),
+            ("videoCodecs", Value::Number(252.0)),
+            ("fourCcList", Value::List(vec![Value::text("*")])),
+        ]);
+        self.command("connect", CONNECT, &[object]);
+    }
+
+    fn message(&mut self, message: Message) -> Result<(), Error> {
+        let Message { kind, timestamp, payload, .. } = message;
+        let Payload::Bytes(body) = payload else { return Ok(()) };
+        match kind {
+            kind::SET_CHUNK_SIZE => {
+                let size = body.first_chunk().ok_or(Error::Malformed("a short chunk size"))?;
+                self.chunks.set_chunk_size(u32::from_be_bytes(*size))?;
+            }
+            kind::AUDIO => self.events.push_back(ClientEvent::Media { kind: Kind::Audio, timestamp, body }),
+            kind::VIDEO => self.events.push_back(ClientEvent::Media { kind: Kind::Video, timestamp, body }),
+            kind::DATA_AMF0 => self.events.push_back(ClientEvent::Data(body)),
+            kind::COMMAND_AMF0 => self.on_command(&body),
+            kind::USER_CONTROL => {
+                if let Some((&[0, 6], time)) = body.split_first_chunk() {
+                    let pong = [&[0, 7], time].concat();
+                    self.send(kind::USER_CONTROL, 0, &pong);
+                }
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn on_command(&mut self, payload: &[u8]) {
+        let Some(command) = Command::parse(payload) else { return };
+        let info = command.args.get(1).unwrap_or(&Value::Null);
+        let code = info.member("code").and_then(Value::as_text).unwrap_or_default();
+        match (&*command.name, command.transaction) {
+            ("_result", CONNECT) => {
+                if self.role == Role::Publish {
+                    let name = Value::text(&self.name);
+                    self.command("releaseStream", 0.0, &[Value::Null, name.clone()]);
+                    self.command("FCPublish", 0.0, &[Value::Null, name]);
+                }
+                self.command("createStream", CREATE_STREAM, &[Value::Null]);
+            }
+            ("_result", CREATE_STREAM) => self.ask(),
+            ("_error", CONNECT | CREATE_STREAM) => self.events.push_back(ClientEvent::Refused(code.into())),
+            ("onStatus", _) => match code {
+                "NetStream.Publish.Start" | "NetStream.Play.Start" => self.events.push_back(ClientEvent::Started),
+                _ if info.member("level").and_then(Value::as_text) == Some("error") => {
+                    self.events.push_back(ClientEvent::Refused(code.into()));
+                }
+                _ => {}
+            },
+            _ => {}
+        }
+    }
+
+    fn ask(&mut self) {
+        let name = Value::text(&self.name);
+        let (what, args) = match self.role {
+            Role::Publish => ("publish", vec![Value::Null, name, Value::text("live")]),
+            Role::Play => ("play", vec![Value::Null, name]),
+        };
+        self.send(kind::COMMAND_AMF0, STREAM_ID, &command::write(what, 0.0, &args));
+    }
+
+    fn command(&mut self, name: &str, transaction: f64, args: &[Value]) {
+        self.send(kind::COMMAND_AMF0, 0, &command::write(name, transaction, args));
+    }
+
+    fn send(&mut self, kind: u8, stream_id: u32, payload: &[u8]) {
+        write_message(&mut self.out, CHUNK_SIZE, kind, stream_id, 0, payload);
+    }
+}
+
+impl Machine for Client {
+    type Event = ClientEvent;
+    type Error = Error;
+
+    fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
+        match self.state {
+            State::Hello => {
+                let Some((_, s1)) = data.first_chunk::<{ handshake::HELLO }>().and_then(|hello| hello.split_first())
+                else {
+                    return Ok(0);
+                };
+                self.out.extend_from_slice(s1); // C2
+                self.connect();
+                self.state = State::Echo;
+                Ok(handshake::HELLO)
+            }
+            State::Echo if data.len() < handshake::PACKET => Ok(0),
+            State::Echo => {
+                self.state = State::Open;
+                Ok(handshake::PACKET)
+            }
+            State::Open => {
+                let (used, message) = self.chunks.read(data, &self.account)?;
+                self.received = self.received.wrapping_add(used as u32);
+                if self.received.wrapping_sub(self.acknowledged) >= WINDOW / 2 {
+                    self.acknowledged = self.received;
+                    self.send(kind::ACKNOWLEDGEMENT, 0, &self.received.to_be_bytes());
+                }
+                message.map_or(Ok(used), |message| self.message(message).map(|()| used))
+            }
+        }
+    }
+
+    fn event(&mut self) -> Option<ClientEvent> {
+        self.events.pop_front()
+    }
+
+    fn transmit(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+}

@@ -1,0 +1,91 @@
+//! Messages, and how they are cut into chunks on the way out. Sections 5.3, 5.4 and 6.
+
+use super::chunk::Payload;
+use crate::wire::Writer;
+
+/// Message type ids. Sections 5.4, 6.2 and 7.1.
+#[allow(missing_docs, reason = "the specification's names")]
+pub mod kind {
+    pub const SET_CHUNK_SIZE: u8 = 1;
+    pub const ABORT: u8 = 2;
+    pub const ACKNOWLEDGEMENT: u8 = 3;
+    pub const USER_CONTROL: u8 = 4;
+    pub const WINDOW_ACK_SIZE: u8 = 5;
+    pub const SET_PEER_BANDWIDTH: u8 = 6;
+    pub const AUDIO: u8 = 8;
+    pub const VIDEO: u8 = 9;
+    pub const DATA_AMF3: u8 = 15;
+    pub const COMMAND_AMF3: u8 = 17;
+    pub const DATA_AMF0: u8 = 18;
+    pub const COMMAND_AMF0: u8 = 20;
+    pub const AGGREGATE: u8 = 22;
+}
+
+/// A message that arrived.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// Message type id.
+    pub kind: u8,
+    /// Milliseconds; 32 bits that wrap.
+    pub timestamp: u32,
+    /// Message stream id.
+    pub stream_id: u32,
+    /// The bytes, or that they were lost.
+    pub payload: Payload,
+}
+
+/// Appends a message in chunks of `chunk_size`, as a format 0 chunk and format 3 chunks.
+pub fn write_message(out: &mut Vec<u8>, chunk_size: usize, kind: u8, stream_id: u32, timestamp: u32, payload: &[u8]) {
+    let mut lead = header(kind, stream_id, timestamp, payload.len());
+    let mut rest = payload;
+    loop {
+        let (chunk, tail) = rest.split_at(rest.len().min(chunk_size.max(1)));
+        out.bytes(&lead);
+        out.bytes(chunk);
+        if tail.is_empty() {
+            return;
+        }
+        lead = continuation(kind, timestamp);
+        rest = tail;
+    }
+}
+
+/// A format 0 chunk header with its extended timestamp. Sections 5.3.1.2.1 and 5.3.1.3.
+pub fn header(kind: u8, stream_id: u32, timestamp: u32, len: usize) -> Vec<u8> {
+    let mut out = Vec::with_capacity(16);
+    out.u8(chunk_stream(kind));
+    out.u24(timestamp.min(EXTENDED));
+    out.u24(len as u32);
+    out.u8(kind);
+    out.u32_le(stream_id);
+    extended(&mut out, timestamp);
+    out
+}
+
+/// A format 3 chunk header; it repeats the extended timestamp, as the
+/// specification, Flash and ffmpeg have it.
+pub fn continuation(kind: u8, timestamp: u32) -> Vec<u8> {
+    let mut out = vec![0xc0 | chunk_stream(kind)];
+    extended(&mut out, timestamp);
+    out
+}
+
+fn extended(out: &mut Vec<u8>, timestamp: u32) {
+    if timestamp >= EXTENDED {
+        out.u32(timestamp);
+    }
+}
+
+/// The timestamp field that says that the timestamp stands elsewhere.
+pub const EXTENDED: u32 = 0xff_ffff;
+
+/// Protocol control goes on 2, commands on 3, and media each on its own.
+fn chunk_stream(kind: u8) -> u8 {
+    match kind {
+        kind::AUDIO => 4,
+        kind::DATA_AMF0 | kind::DATA_AMF3 => 5,
+        kind::VIDEO => 6,
+        kind::COMMAND_AMF0 | kind::COMMAND_AMF3 => 3,
+        _ => 2,
+    }
+}

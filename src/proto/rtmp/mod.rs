@@ -1,0 +1,62 @@
+//! RTMP 1.0 with Enhanced RTMP v2: handshake, chunks, messages and commands.
+
+mod chunk;
+mod client;
+mod command;
+mod handshake;
+mod message;
+mod mux;
+mod server;
+mod target;
+
+pub use chunk::{Chunks, Payload};
+pub use client::{Client, ClientEvent, Role};
+pub use command::{Caps, Command};
+pub use message::{Message, kind, write_message};
+pub use mux::FORMS;
+pub use server::{Event, Limits, Refusal, Server};
+pub use target::Target;
+
+use crate::budget::OverBudget;
+use crate::wire::Short;
+
+/// The chunk size that we send with: one chunk for nearly every frame.
+pub const CHUNK_SIZE: usize = 60_000;
+/// The window that we ask for and offer, in bytes.
+const WINDOW: u32 = 2_500_000;
+/// The only message stream; every `createStream` gives it.
+const STREAM_ID: u32 = 1;
+
+/// Why a connection cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Against the specification.
+    Malformed(&'static str),
+    /// Allowed, but not in such number or size.
+    Misbehaved(&'static str),
+    /// Room was refused.
+    OverBudget(OverBudget),
+}
+
+impl From<OverBudget> for Error {
+    fn from(refusal: OverBudget) -> Self {
+        Self::OverBudget(refusal)
+    }
+}
+
+impl From<Short> for Error {
+    fn from(_: Short) -> Self {
+        Self::Malformed("a message that ends inside a field")
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Malformed(what) | Self::Misbehaved(what) => f.write_str(what),
+            Self::OverBudget(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

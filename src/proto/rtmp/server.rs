@@ -1,0 +1,417 @@
+//! The server's side of a connection.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::chunk::{Chunks, Payload};
+use super::command::{self, Caps, Command};
+use super::message::{Message, kind, write_message};
+use super::{CHUNK_SIZE, Error, STREAM_ID, Target, WINDOW, handshake};
+use crate::budget::Account;
+use crate::container::amf::{self, Value};
+use crate::media::Kind;
+use crate::proto::Machine;
+use crate::wire::Reader;
+
+/// What one connection may ask of us.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest audio or video message in bytes; longer ones are passed over.
+    pub max_message: usize,
+    /// The most bytes of answers that may wait for a peer that does not read.
+    pub max_answers: usize,
+}
+
+/// What the client did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// It asks to publish; to be answered with `accept` or `refuse`.
+    Publish(Target),
+    /// It asks to play; to be answered with `accept` or `refuse`.
+    Play(Target),
+    /// An audio or video message of the accepted publisher.
+    Media {
+        /// Which of the two.
+        kind: Kind,
+        /// Milliseconds; 32 bits that wrap.
+        timestamp: u32,
+        /// The tag.
+        body: Bytes,
+    },
+    /// An audio or video message that could not be kept.
+    Lost(Kind, Payload),
+    /// Script data of the accepted publisher.
+    Data(Bytes),
+    /// It ends publishing or playing and keeps the connection.
+    Stop,
+}
+
+/// Why a request is refused: the `code` of `onStatus`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The name is taken, or not one.
+    BadName,
+    /// The right is missing.
+    Denied,
+    /// No room for one more.
+    Full,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Hello,
+    Echo,
+    Open,
+    Asked(Role),
+    Active(Role),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    Publish,
+    Play,
+}
+
+/// The machine.
+pub struct Server {
+    state: State,
+    limits: Limits,
+    seed: u64,
+    account: Account,
+    chunks: Chunks,
+    events: VecDeque<Event>,
+    out: Vec<u8>,
+    app: Box<str>,
+    caps: Caps,
+    /// Bytes received since the handshake; wraps, as its acknowledgement does.
+    received: u32,
+    acknowledged: u32,
+    window: u32,
+}
+
+impl Server {
+    /// A machine that waits for C0. `seed` varies the handshake; messages are
+    /// charged to `account` until `charge_to` names another.
+    pub fn new(limits: Limits, seed: u64, account: Account) -> Self {
+        Self {
+            state: State::Hello,
+            limits,
+            seed,
+            account,
+            chunks: Chunks::new(limits.max_message),
+            events: VecDeque::new(),
+            out: Vec::new(),
+            app: "".into(),
+            caps: Caps::default(),
+            received: 0,
+            acknowledged: 0,
+            window: WINDOW,
+        }
+    }
+
+    /// From here on messages are charged to `account`.
+    pub fn charge_to(&mut self, account: Account) {
+        self.account = account;
+    }
+
+    /// What the client's `connect` said that it reads.
+    pub fn caps(&self) -> &Caps {
+        &self.caps
+    }
+
+    /// Lets the client publish or play.
+    pub fn accept(&mut self) {
+        let State::Asked(role) = self.state else { return };
+        self.state = State::Active(role);
+        match role {
+            Role::Publish => {
+                self.user_control(STREAM_BEGIN);
+                self.status("status", "NetStream.Publish.Start", "Start publishing");
+            }
+            Role::Play => {
+                self.user_control(STREAM_BEGIN);
+                self.status("status", "NetStream.Play.Reset", "Playing and resetting");
+                self.status("status", "NetStream.Play.Start", "Start live");
+                let mut data = Vec::new();
+                let access = [Value::text("|RtmpSampleAccess"), Value::Boolean(true), Value::Boolean(true)];
+                access.iter().for_each(|value| amf::write(&mut data, value));
+                self.send(kind::DATA_AMF0, STREAM_ID, &data);
+            }
+        }
+    }
+
+    /// Tells the client why not.
+    pub fn refuse(&mut self, refusal: Refusal, description: &str) {
+        let State::Asked(role) = self.state else { return };
+        self.state = State::Open;
+        let code = match (role, refusal) {
+            (Role::Publish, Refusal::BadName) => "NetStream.Publish.BadName",
+            (Role::Publish, Refusal::Denied) => "NetStream.Publish.Denied",
+            (Role::Publish, Refusal::Full) => "NetStream.Publish.Failed",
+            (Role::Play, Refusal::BadName) => "NetStream.Play.StreamNotFound",
+            (Role::Play, _) => "NetStream.Play.Failed",
+        };
+        self.status("error", code, description);
+    }
+
+    fn message(&mut self, message: Message) -> Result<(), Error> {
+        let Message { kind, timestamp, payload, .. } = message;
+        let payload = match payload {
+            Payload::Bytes(bytes) => bytes,
+            lost => {
+                return match media_kind(kind) {
+                    Some(kind) => {
+                        self.events.push_back(Event::Lost(kind, lost));
+                        Ok(())
+                    }
+                    None if kind == kind::AGGREGATE => {
+                        self.events.push_back(Event::Lost(Kind::Video, lost));
+                        Ok(())
+                    }
+                    None => Err(Error::Misbehaved("no room for a control message")),
+                };
+            }
+        };
+        match kind {
+            kind::AUDIO | kind::VIDEO => self.media(kind, timestamp, payload),
+            kind::AGGREGATE => self.aggregate(timestamp, &payload)?,
+            kind::DATA_AMF0 => self.data(payload),
+            kind::DATA_AMF3 => self.data(skip_version(&payload)),
+            kind::COMMAND_AMF0 => self.command(&payload),
+            kind::COMMAND_AMF3 => self.command(&skip_version(&payload)),
+            _ => self.control(kind, &payload)?,
+        }
+        Ok(())
+    }
+
+    fn media(&mut self, kind: u8, timestamp: u32, body: Bytes) {
+        if let (State::Active(Role::Publish), Some(kind)) = (self.state, media_kind(kind)) {
+            self.events.push_back(Event::Media { kind, timestamp, body });
+        }
+    }
+
+    fn data(&mut self, payload: Bytes) {
+        if self.state == State::Active(Role::Publish) {
+            self.events.push_back(Event::Data(payload));
+        }
+    }
+
+    /// Messages inside a message: FLV tags whose times are taken relative to the
+    /// first. Section 7.1.6.
+    fn aggregate(&mut self, timestamp: u32, payload: &Bytes) -> Result<(), Error> {
+        let mut r = Reader::new(payload);
+        let mut first = None;
+        while !r.is_empty() {
+            let kind = r.u8()?;
+            let len = r.u24()?;
+            let time = r.u24()? | u32::from(r.u8()?) << 24;
+            r.take(3)?;
+            let body = payload.slice_ref(r.take(len as usize)?);
+            r.u32()?;
+            let time = timestamp.wrapping_add(time.wrapping_sub(*first.get_or_insert(time)));
+            if kind == kind::DATA_AMF0 { self.data(body) } else { self.media(kind, time, body) }
+        }
+        Ok(())
+    }
+
+    /// Protocol control and user control. Sections 5.4 and 7.1.7.
+    fn control(&mut self, kind: u8, payload: &[u8]) -> Result<(), Error> {
+        let mut r = Reader::new(payload);
+        match kind {
+            kind::SET_CHUNK_SIZE => self.chunks.set_chunk_size(r.u32()?)?,
+            kind::ABORT => self.chunks.abort(r.u32()?),
+            kind::WINDOW_ACK_SIZE => self.window = r.u32()?.clamp(MIN_WINDOW, WINDOW),
+            kind::USER_CONTROL if r.u16()? == PING_REQUEST => {
+                let time = r.u32()?;
+                self.user_control_with(PING_RESPONSE, time);
+            }
+            _ => {} // acknowledgements, bandwidth: nothing here depends on them
+        }
+        Ok(())
+    }
+
+    fn command(&mut self, payload: &[u8]) {
+        let Some(command) = Command::parse(payload) else { return };
+        match &*command.name {
+            "connect" => self.connect(&command),
+            "createStream" => self.result(&command, Value::Number(STREAM_ID.into())),
+            "publish" => self.ask(Role::Publish, command.text(0)),
+            "play" => self.ask(Role::Play, command.text(0)),
+            "deleteStream" | "closeStream" | "FCUnpublish" => self.stop(&command),
+            "FCPublish" => {
+                self.result(&command, Value::Null);
+                let info = command::status("status", "NetStream.Publish.Start", "Ready to publish");
+                let reply = command::write("onFCPublish", command.transaction, &[Value::Null, Value::Object(info)]);
+                self.send(kind::COMMAND_AMF0, 0, &reply);
+            }
+            "FCSubscribe" => {
+                let info = command::status("status", "NetStream.Play.Start", "Ready to play");
+                let reply = command::write("onFCSubscribe", command.transaction, &[Value::Null, Value::Object(info)]);
+                self.send(kind::COMMAND_AMF0, 0, &reply);
+            }
+            "getStreamLength" => self.result(&command, Value::Number(0.0)),
+            "releaseStream" | "_checkbw" | "receiveAudio" | "receiveVideo" => self.result(&command, Value::Null),
+            "pause" => self.status("status", "NetStream.Pause.Notify", "Live streams go on"),
+            "seek" => self.status("error", "NetStream.Seek.Failed", "Live streams cannot be searched"),
+            "_result" | "_error" | "onStatus" => {}
+            _ => self.unknown(&command),
+        }
+    }
+
+    fn connect(&mut self, command: &Command) {
+        let object = command.object();
+        let text = |name| object.member(name).and_then(Value::as_text).unwrap_or_default();
+        self.app = text("app").into();
+        self.caps = Caps::of(object);
+        self.send(kind::WINDOW_ACK_SIZE, 0, &WINDOW.to_be_bytes());
+        let [a, b, c, d] = WINDOW.to_be_bytes();
+        self.send(kind::SET_PEER_BANDWIDTH, 0, &[a, b, c, d, DYNAMIC]);
+        self.send(kind::SET_CHUNK_SIZE, 0, &(CHUNK_SIZE as u32).to_be_bytes());
+        let encoding = object.member("objectEncoding").and_then(Value::as_number).unwrap_or(0.0);
+        let mut properties =
+            vec![("fmsVer".into(), Value::text("FMS/3,0,1,123")), ("capabilities".into(), Value::Number(31.0))];
+        let mut info = command::status("status", "NetConnection.Connect.Success", "Connection succeeded.");
+        info.push(("objectEncoding".into(), Value::Number(encoding)));
+        if self.caps.enhanced || object.member("capsEx").is_some() {
+            properties.extend(Caps::ours());
+            info.extend(Caps::ours());
+        }
+        let reply = command::write("_result", command.transaction, &[Value::Object(properties), Value::Object(info)]);
+        self.send(kind::COMMAND_AMF0, 0, &reply);
+    }
+
+    fn ask(&mut self, role: Role, name: &str) {
+        if self.state != State::Open {
+            let code = if role == Role::Publish { "NetStream.Publish.BadName" } else { "NetStream.Play.Failed" };
+            return self.status("error", code, "This connection is in use");
+        }
+        let target = Target::new(&self.app, name);
+        self.state = State::Asked(role);
+        self.events.push_back(match role {
+            Role::Publish => Event::Publish(target),
+            Role::Play => Event::Play(target),
+        });
+    }
+
+    fn stop(&mut self, command: &Command) {
+        let State::Active(role) = self.state else { return };
+        self.state = State::Open;
+        self.events.push_back(Event::Stop);
+        match role {
+            Role::Publish => {
+                if &*command.name == "FCUnpublish" {
+                    let info = command::status("status", "NetStream.Unpublish.Success", "Stop publishing");
+                    let args = [Value::Null, Value::Object(info)];
+                    self.send(kind::COMMAND_AMF0, 0, &command::write("onFCUnpublish", command.transaction, &args));
+                }
+                self.status("status", "NetStream.Unpublish.Success", "Stop publishing");
+            }
+            Role::Play => self.status("status", "NetStream.Play.Stop", "Stop playing"),
+        }
+    }
+
+    fn unknown(&mut self, command: &Command) {
+        if command.transaction != 0.0 {
+            let info = command::status("error", "NetConnection.Call.Failed", "No such command");
+            let reply = command::write("_error", command.transaction, &[Value::Null, Value::Object(info)]);
+            self.send(kind::COMMAND_AMF0, 0, &reply);
+        }
+    }
+
+    fn result(&mut self, command: &Command, value: Value) {
+        if command.transaction != 0.0 {
+            let reply = command::write("_result", command.transaction, &[Value::Null, value]);
+            self.send(kind::COMMAND_AMF0, 0, &reply);
+        }
+    }
+
+    fn status(&mut self, level: &str, code: &str, description: &str) {
+        let info = Value::Object(command::status(level, code, description));
+        self.send(kind::COMMAND_AMF0, STREAM_ID, &command::write("onStatus", 0.0, &[Value::Null, info]));
+    }
+
+    fn user_control(&mut self, event: u16) {
+        self.user_control_with(event, STREAM_ID);
+    }
+
+    fn user_control_with(&mut self, event: u16, value: u32) {
+        let payload = [&event.to_be_bytes()[..], &value.to_be_bytes()].concat();
+        self.send(kind::USER_CONTROL, 0, &payload);
+    }
+
+    fn send(&mut self, kind: u8, stream_id: u32, payload: &[u8]) {
+        // before Set Chunk Size has gone out nothing here exceeds 128 bytes
+        write_message(&mut self.out, CHUNK_SIZE, kind, stream_id, 0, payload);
+    }
+
+    /// Acknowledges what was received, at half the window. Section 5.4.3.
+    fn acknowledge(&mut self, len: usize) {
+        self.received = self.received.wrapping_add(len as u32);
+        if self.received.wrapping_sub(self.acknowledged) >= self.window / 2 {
+            self.acknowledged = self.received;
+            self.send(kind::ACKNOWLEDGEMENT, 0, &self.received.to_be_bytes());
+        }
+    }
+}
+
+impl Machine for Server {
+    type Event = Event;
+    type Error = Error;
+
+    fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
+        match self.state {
+            State::Hello => {
+                let Some(hello) = data.first_chunk::<{ handshake::HELLO }>() else { return Ok(0) };
+                self.out = handshake::answer(hello, self.seed);
+                self.state = State::Echo;
+                Ok(handshake::HELLO)
+            }
+            // a C2 that echoes something else is tolerated: many encoders do that
+            State::Echo if data.len() < handshake::PACKET => Ok(0),
+            State::Echo => {
+                self.state = State::Open;
+                Ok(handshake::PACKET)
+            }
+            _ => {
+                let (used, message) = self.chunks.read(data, &self.account)?;
+                self.acknowledge(used);
+                message.map_or(Ok(()), |message| self.message(message))?;
+                if self.out.len() > self.limits.max_answers {
+                    return Err(Error::Misbehaved("answers are not read"));
+                }
+                Ok(used)
+            }
+        }
+    }
+
+    fn event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn transmit(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+}
+
+/// AMF3 messages begin with a version that is always 0; what follows is AMF0.
+fn skip_version(payload: &Bytes) -> Bytes {
+    payload.split_first().map_or_else(Bytes::new, |(_, rest)| payload.slice_ref(rest))
+}
+
+fn media_kind(kind: u8) -> Option<Kind> {
+    match kind {
+        kind::AUDIO => Some(Kind::Audio),
+        kind::VIDEO => Some(Kind::Video),
+        _ => None,
+    }
+}
+
+/// User control events. Section 7.1.7.
+const STREAM_BEGIN: u16 = 0;
+const PING_REQUEST: u16 = 6;
+const PING_RESPONSE: u16 = 7;
+/// Limit type of Set Peer Bandwidth. Section 5.4.5.
+const DYNAMIC: u8 = 2;
+/// A peer that asks for acknowledgements more often than this gets them at this.
+const MIN_WINDOW: u32 = 16 << 10;

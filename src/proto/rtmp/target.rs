@@ -1,0 +1,53 @@
+//! Which stream a client means: app, name and query out of what it sent.
+
+/// A stream as a client names it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Target {
+    /// All path items before the last; informational.
+    pub app: String,
+    /// The last path item: the key of the stream.
+    pub name: String,
+    /// Without `?`; empty if there is none.
+    pub query: String,
+}
+
+impl Target {
+    /// Joins the `app` of `connect` and the name of `publish` or `play`. Either may
+    /// carry the query; the name may repeat path items; the app alone may be all.
+    pub fn new(app: &str, name: &str) -> Self {
+        let (app, app_query) = cut(app);
+        let (name, query) = cut(name);
+        let path = [app, name].map(|part| part.trim_matches('/')).join("/");
+        let path = path.trim_matches('/');
+        let (app, name) = path.rsplit_once('/').unwrap_or(("", path));
+        let app = app.strip_suffix("/_definst_").unwrap_or(app);
+        let query = if query.is_empty() { app_query } else { query };
+        Self { app: app.into(), name: name.into(), query: query.into() }
+    }
+}
+
+fn cut(text: &str) -> (&str, &str) {
+    text.split_once('?').unwrap_or((text, ""))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_forms_that_clients_send() {
+        let cases = [
+            (("live", "test110"), ("live", "test110", "")),
+            (("live/", "test110?a=b"), ("live", "test110", "a=b")),
+            (("live?token=x", "test110"), ("live", "test110", "token=x")),
+            (("live/_definst_", "test110"), ("live", "test110", "")),
+            (("a/b", "c/test110"), ("a/b/c", "test110", "")),
+            (("test110", ""), ("", "test110", "")),
+            (("", ""), ("", "", "")),
+        ];
+        for ((app, name), (want_app, want_name, want_query)) in cases {
+            let want = Target { app: want_app.into(), name: want_name.into(), query: want_query.into() };
+            assert_eq!(Target::new(app, name), want);
+        }
+    }
+}

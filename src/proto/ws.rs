@@ -1,0 +1,147 @@
+//! WebSocket, the server's side of what clients send: control frames are
+//! answered, the rest is passed over. RFC 6455.
+
+use std::io::Cursor;
+
+use tungstenite::handshake::derive_accept_key;
+use tungstenite::protocol::frame::FrameHeader;
+use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
+
+use super::Machine;
+
+/// What a client did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// It closes; the answer stands in `transmit`.
+    Close,
+}
+
+/// The machine, after the upgrade.
+#[derive(Debug, Default)]
+pub struct Server {
+    out: Vec<u8>,
+    /// Bytes of a data frame that nobody wants, still to come.
+    skip: u64,
+    closing: bool,
+    event: Option<Event>,
+}
+
+/// Why a connection cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Error(&'static str);
+
+/// The most bytes of answers that may wait for a client that does not read.
+const MAX_ANSWERS: usize = 4 << 10;
+
+impl Server {
+    /// `Sec-WebSocket-Accept` for a client's key. Section 4.2.2.
+    pub fn accept(key: &str) -> String {
+        derive_accept_key(key.as_bytes())
+    }
+
+    /// Reads a frame: how long it was, or 0 if it is not complete. Section 5.2.
+    fn frame(&mut self, data: &[u8]) -> Result<usize, Error> {
+        let mut cursor = Cursor::new(data);
+        let parsed = FrameHeader::parse(&mut cursor).map_err(|_| Error("a damaged frame"))?;
+        let Some((header, length)) = parsed else { return Ok(0) };
+        let head = usize::try_from(cursor.position()).unwrap_or(usize::MAX);
+        let mask = header.mask.ok_or(Error("a frame without a mask"))?;
+        let OpCode::Control(control) = header.opcode else {
+            self.skip = length;
+            return Ok(head);
+        };
+        if length > 125 || !header.is_final {
+            return Err(Error("a control frame in parts"));
+        }
+        let Some(payload) = data.get(head..head + length as usize) else { return Ok(0) };
+        let payload: Vec<u8> = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
+        match control {
+            Control::Ping => self.send(Control::Pong, &payload)?,
+            Control::Close if !self.closing => {
+                self.closing = true;
+                self.send(Control::Close, payload.get(..2).unwrap_or_default())?;
+                self.event = Some(Event::Close);
+            }
+            _ => {}
+        }
+        Ok(head + payload.len())
+    }
+
+    fn send(&mut self, control: Control, payload: &[u8]) -> Result<(), Error> {
+        if self.out.len() > MAX_ANSWERS {
+            return Err(Error("answers are not read"));
+        }
+        let header = FrameHeader { is_final: true, opcode: OpCode::Control(control), ..FrameHeader::default() };
+        header.format(payload.len() as u64, &mut self.out).map_err(|_| Error("a frame that cannot be written"))?;
+        self.out.extend_from_slice(payload);
+        Ok(())
+    }
+}
+
+/// The header of a binary message of `len` bytes. Server frames have no mask.
+pub fn binary_header(len: usize, out: &mut Vec<u8>) {
+    let header = FrameHeader { is_final: true, opcode: OpCode::Data(Data::Binary), ..FrameHeader::default() };
+    // writing into a Vec does not fail
+    let _ = header.format(len as u64, out);
+}
+
+impl Machine for Server {
+    type Event = Event;
+    type Error = Error;
+
+    fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
+        if self.skip > 0 {
+            let used = usize::try_from(self.skip).unwrap_or(usize::MAX).min(data.len());
+            self.skip -= used as u64;
+            return Ok(used);
+        }
+        self.frame(data)
+    }
+
+    fn event(&mut self) -> Option<Event> {
+        self.event.take()
+    }
+
+    fn transmit(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.0)
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_key_of_the_specification() {
+        assert_eq!(Server::accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn ping_and_close_are_answered_and_data_is_passed_over() {
+        let ping = [0x89, 0x82, 1, 2, 3, 4, b'h' ^ 1, b'i' ^ 2];
+        let text = [0x81, 0x83, 0, 0, 0, 0, b'a', b'b', b'c'];
+        let close = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
+        let data = [&ping[..], &text, &close].concat();
+        let mut server = Server::default();
+        let mut rest = &data[..];
+        while let Ok(used @ 1..) = server.input(rest) {
+            rest = &rest[used..];
+        }
+        assert!(rest.is_empty());
+        assert_eq!(server.event(), Some(Event::Close));
+        assert_eq!(server.out, [0x8a, 2, b'h', b'i', 0x88, 2, 0x03, 0xe8]);
+    }
+
+    #[test]
+    fn frames_without_a_mask_are_refused() {
+        assert!(Server::default().input(&[0x89, 0]).is_err());
+    }
+}

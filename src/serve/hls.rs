@@ -1,0 +1,194 @@
+//! HLS: one collector for each stream that somebody asks for, and the answers
+//! to those who ask.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use smol::{Executor, Task};
+
+use super::Server;
+use crate::budget::Account;
+use crate::conf;
+use crate::container::FORMS;
+use crate::hls::{Rules, Window};
+use crate::hub::{Name, Refused, Step, Unit, Viewer};
+
+/// All streams that have segments.
+pub(super) struct Hls {
+    on_demand: bool,
+    rules: Rules,
+    idle: Duration,
+    /// How many streams at once.
+    streams: usize,
+    account: Account,
+    state: Mutex<HashMap<Name, Arc<Entry>>>,
+}
+
+/// One stream's segments.
+pub(super) struct Entry {
+    state: Mutex<State>,
+    /// Dropped with the entry, which ends the collecting.
+    task: Mutex<Option<Task<()>>>,
+}
+
+struct State {
+    window: Window,
+    asked: Instant,
+    /// When the stream was last seen with a publisher.
+    live: Instant,
+    ended: bool,
+    /// Those who wait for the first segment.
+    waiting: Vec<Waker>,
+}
+
+/// What a collector takes at once.
+const STEP: Step = Step { units: 64, bytes: 256 << 10 };
+/// How long a request waits for a stream's first segment.
+pub(super) const HOLD: Duration = Duration::from_secs(10);
+/// The most requests that may wait for a stream's first segment; more are told to come again.
+const MAX_WAITING: usize = 16;
+
+impl Hls {
+    pub(super) fn new(config: &conf::Hls, account: Account) -> Self {
+        let rules = Rules { target: config.segment.0, listed: config.segments };
+        Self {
+            on_demand: config.on_demand,
+            rules,
+            idle: config.idle.0,
+            streams: config.streams,
+            account,
+            state: Mutex::default(),
+        }
+    }
+
+    /// The segments of `name`, collected from now on if they were not before.
+    pub(super) fn ask(
+        &self,
+        server: &Arc<Server>,
+        executor: &Arc<Executor<'static>>,
+        name: &Name,
+    ) -> Result<Arc<Entry>, Refused> {
+        let now = Instant::now();
+        let mut entries = lock(&self.state);
+        if let Some(entry) = entries.get(name) {
+            lock(&entry.state).asked = now;
+            return Ok(entry.clone());
+        }
+        if entries.len() >= self.streams {
+            return Err(Refused::Streams);
+        }
+        let [_, ts, ..] = &FORMS;
+        let viewer = server.hub.play(name, ts)?.from_oldest();
+        let account = self.account.child(name.as_str(), self.account.limit() / self.streams.max(1));
+        let window = Window::new(name.as_str(), self.rules, account);
+        let state = State { window, asked: now, live: now, ended: false, waiting: Vec::new() };
+        let entry = Arc::new(Entry { state: Mutex::new(state), task: Mutex::default() });
+        log::info!("[{name}] HLS begins");
+        let task = executor.spawn(collect(Arc::downgrade(&entry), viewer));
+        *lock(&entry.task) = Some(task);
+        entries.insert(name.clone(), entry.clone());
+        Ok(entry)
+    }
+
+    /// Ends what nobody asks for, and what has no publisher any more; begins what
+    /// is to be there before anybody asks.
+    pub(super) fn sweep(&self, server: &Arc<Server>, executor: &Arc<Executor<'static>>, now: Instant) {
+        let resume = server.config.streams.resume.0;
+        let live = |name: &Name| server.hub.find(name).is_some_and(|stream| stream.is_live());
+        lock(&self.state).retain(|name, entry| {
+            let mut state = lock(&entry.state);
+            let is_live = live(name);
+            if is_live {
+                state.live = now;
+            }
+            let gone = now.saturating_duration_since(state.live) >= resume;
+            if gone && !state.ended {
+                state.ended = true;
+                state.window.end();
+                // the viewer goes, so that the stream can be forgotten
+                lock(&entry.task).take();
+            }
+            let unasked = now.saturating_duration_since(state.asked);
+            let unwatched = unasked >= self.idle && (self.on_demand || gone);
+            let absent = unasked >= HOLD && !is_live && !state.window.is_playable();
+            // a publisher that comes after the end begins a new playlist
+            let restarted = state.ended && is_live;
+            let keep = !(unwatched || absent || restarted);
+            if !keep {
+                log::info!("[{name}] HLS ends");
+            }
+            keep
+        });
+        if !self.on_demand && server.config.hls.enable {
+            for stream in server.hub.streams().into_iter().filter(|stream| stream.is_live()) {
+                // refused only where hls.streams is reached
+                let _ = self.ask(server, executor, stream.name());
+            }
+        }
+    }
+
+    /// A file of a stream that is being collected.
+    pub(super) fn file(&self, name: &Name, file: &str) -> Option<(Arc<[Bytes]>, usize)> {
+        let entry = lock(&self.state).get(name).cloned()?;
+        let mut state = lock(&entry.state);
+        state.asked = Instant::now();
+        state.window.file(file)
+    }
+
+    /// Streams that have segments, and those who wait for a first one.
+    pub(super) fn streams(&self) -> usize {
+        lock(&self.state).len()
+    }
+}
+
+impl Entry {
+    /// The playlist, as soon as there is something to play. `None` if too many
+    /// wait for that already.
+    pub(super) fn poll_playlist(&self, cx: &Context<'_>, prefix: &str, suffix: &str) -> Poll<Option<String>> {
+        let mut state = lock(&self.state);
+        if state.window.is_playable() || state.ended {
+            return Poll::Ready(Some(state.window.playlist(prefix, suffix)));
+        }
+        if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            if state.waiting.len() >= MAX_WAITING {
+                return Poll::Ready(None);
+            }
+            state.waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    fn take(&self, units: &[Arc<Unit>]) {
+        let mut state = lock(&self.state);
+        let Some(newest) = units.iter().map(|unit| unit.at).max() else { return };
+        let now = SystemTime::now();
+        for unit in units {
+            let ago = Duration::from_millis(u64::try_from((newest - unit.at).0).unwrap_or(0));
+            let taken = now.checked_sub(ago).unwrap_or(now);
+            state.window.push(unit, taken);
+        }
+        if state.window.is_playable() {
+            state.waiting.drain(..).for_each(Waker::wake);
+        }
+    }
+}
+
+/// Takes what the stream gives, until the entry is gone.
+async fn collect(entry: std::sync::Weak<Entry>, mut viewer: Viewer) {
+    let mut units = Vec::new();
+    loop {
+        std::future::poll_fn(|cx| viewer.poll_next(cx, &mut units, STEP)).await;
+        let Some(entry) = entry.upgrade() else { return };
+        entry.take(&units);
+        viewer.sent(units.iter().map(|unit| unit.packed.len()).sum());
+        units.clear();
+        smol::future::yield_now().await;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

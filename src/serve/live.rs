@@ -1,0 +1,70 @@
+//! A viewer on a connection, the same for every protocol that sends shared units.
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use crate::hub::{Name, Viewer};
+use crate::net::{BATCH, Close, Conn, Framing, Outlet};
+
+/// A cursor and what is on its way to the socket.
+pub(super) struct Live {
+    viewer: Viewer,
+    outlet: Outlet,
+}
+
+/// What a viewer asks for in the query of its URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wish {
+    None,
+    /// `hevc=12`: HEVC under the codec id that older players know.
+    LegacyHevc,
+    /// `tracks=all`: more than the first track of each kind.
+    AllTracks,
+}
+
+impl Live {
+    pub(super) fn new(viewer: Viewer, framing: Framing) -> Self {
+        Self { viewer, outlet: Outlet::new(framing) }
+    }
+
+    pub(super) fn name(&self) -> &Name {
+        self.viewer.stream().name()
+    }
+
+    /// Sends control bytes between batches, and batches as the stream provides
+    /// them. True when everything is sent and the stream has nothing more; false
+    /// when another turn is due. A socket that takes no more counts as the former.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        conn: &mut Conn,
+        control: &mut Vec<u8>,
+        slow: Duration,
+    ) -> Result<bool, Close> {
+        let Self { viewer, outlet } = self;
+        if !outlet.is_empty() {
+            match conn.poll_outlet(cx, outlet, slow, |bytes| viewer.sent(bytes))? {
+                Poll::Ready(()) => {}
+                Poll::Pending if viewer.poll_pressed(cx) => return Err(Close::Slow),
+                Poll::Pending => return Ok(true),
+            }
+        }
+        if conn.poll_send(cx, control, slow)?.is_pending() {
+            return Ok(true);
+        }
+        if outlet.fill(|units| viewer.poll_next(cx, units, BATCH)).is_pending() {
+            return Ok(true);
+        }
+        let sent = conn.poll_outlet(cx, outlet, slow, |bytes| viewer.sent(bytes))?;
+        Ok(sent.is_pending())
+    }
+}
+
+/// Reads the wish out of a query.
+pub(super) fn wish(query: &str) -> Wish {
+    query.split('&').fold(Wish::None, |wish, pair| match pair {
+        "hevc=12" => Wish::LegacyHevc,
+        "tracks=all" => Wish::AllTracks,
+        _ => wish,
+    })
+}

@@ -1,0 +1,105 @@
+//! `GET /metrics`: Prometheus text. Labels are words of ours, never names that
+//! clients choose, so that their number is bounded.
+
+use std::collections::BTreeMap;
+use std::fmt::{Display, Write};
+
+use super::Server;
+use crate::budget::Account;
+
+/// All metrics at this moment.
+pub(super) fn write(server: &Server) -> String {
+    let mut page = Page::default();
+    let (mut live, mut viewers, mut missing) = (0, BTreeMap::new(), BTreeMap::new());
+    let streams = server.hub.streams();
+    for stats in streams.iter().map(|stream| stream.stats()) {
+        live += usize::from(stats.publisher.is_some());
+        for form in &stats.forms {
+            *viewers.entry(form.form).or_insert(0) += form.viewers;
+            for codec in &form.missing {
+                *missing.entry((form.form, *codec)).or_insert(0) += 1;
+            }
+        }
+    }
+    page.gauge("runnel_streams", "Streams that are known, published or not.", streams.len());
+    page.gauge("runnel_publishers", "Streams that are published.", live);
+    page.gauge("runnel_connections", "Open connections.", server.gate.open());
+    page.gauge("runnel_hls_streams", "Streams that have HLS segments.", server.hls.streams());
+    page.family("runnel_viewers", "gauge", "Viewers by form.");
+    for (form, count) in &viewers {
+        page.sample("runnel_viewers", &format!("{{form=\"{form}\"}}"), count);
+    }
+    page.family("runnel_tracks_not_carried", "gauge", "Tracks that a form in use has no room for.");
+    for ((form, codec), count) in &missing {
+        page.sample("runnel_tracks_not_carried", &format!("{{form=\"{form}\",codec=\"{codec}\"}}"), count);
+    }
+    let traffic = server.hub.traffic();
+    page.counter("runnel_received_bytes_total", "Bytes of frames received.", traffic.bytes_in);
+    page.counter("runnel_sent_bytes_total", "Bytes sent to viewers.", traffic.bytes_out);
+    page.counter("runnel_frames_total", "Frames received.", traffic.frames);
+    page.counter("runnel_frames_lost_total", "Frames that were too large or found no room.", traffic.lost);
+    page.counter("runnel_skips_total", "Times a slow viewer was moved to a key frame.", traffic.skips);
+    by_reason(&mut page, "runnel_refusals_total", "Requests refused, by reason.", &server.tally.all_refused());
+    by_reason(&mut page, "runnel_closed_total", "Connections ended, by reason.", &server.tally.all_closed());
+    accounts(&mut page, [&server.total, server.hub.account(), &server.greetings, &server.hls_account]);
+    if let Some(resident) = resident() {
+        page.gauge("process_resident_memory_bytes", "Resident memory.", resident);
+    }
+    page.text
+}
+
+fn accounts(page: &mut Page, accounts: [&Account; 4]) {
+    type Value = fn(&Account) -> usize;
+    let families: [(&str, &str, Value); 3] = [
+        ("runnel_account_used_bytes", "Bytes charged now.", Account::used),
+        ("runnel_account_peak_bytes", "The most bytes charged at once.", Account::peak),
+        ("runnel_account_limit_bytes", "Bytes that may be charged.", Account::limit),
+    ];
+    for (name, help, value) in families {
+        page.family(name, "gauge", help);
+        for account in accounts {
+            page.sample(name, &format!("{{account=\"{}\"}}", account.name()), &value(account));
+        }
+    }
+}
+
+fn by_reason(page: &mut Page, name: &str, help: &str, counts: &[(&'static str, u64)]) {
+    page.family(name, "counter", help);
+    for (reason, count) in counts {
+        page.sample(name, &format!("{{reason=\"{reason}\"}}"), count);
+    }
+}
+
+/// Resident memory in bytes, as the kernel counts it.
+fn resident() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let kib: u64 = line.trim().trim_end_matches("kB").trim().parse().ok()?;
+    Some(kib * 1024)
+}
+
+#[derive(Default)]
+struct Page {
+    text: String,
+}
+
+impl Page {
+    fn family(&mut self, name: &str, kind: &str, help: &str) {
+        // writing into a String does not fail
+        let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn sample(&mut self, name: &str, labels: &str, value: &dyn Display) {
+        let _ = writeln!(self.text, "{name}{labels} {value}");
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+        self.family(name, "gauge", help);
+        self.sample(name, "", &value);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: impl Display) {
+        self.family(name, "counter", help);
+        self.sample(name, "", &value);
+    }
+}

@@ -1,0 +1,338 @@
+//! RTMP connections: publishers and players.
+
+use std::hash::{BuildHasher, RandomState};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use async_io::Timer;
+use smol::Executor;
+
+use super::Server;
+use super::live::Live;
+use crate::container::{Form, flv};
+use crate::hub::{Lost, Name, Publisher, Refused};
+use crate::media::{Kind, Unwrap};
+use crate::net::{Close, Conn, Framing};
+use crate::proto::Machine;
+use crate::proto::rtmp::{self, Event, FORMS, Limits, Payload, Refusal, Target};
+
+/// Runs a connection to its end.
+pub(super) fn serve(executor: &Arc<Executor<'static>>, server: Arc<Server>, conn: Conn) {
+    let task = async move {
+        let mut session = Session::new(server, conn);
+        let why = std::future::poll_fn(|cx| session.poll(cx)).await;
+        session.end(&why);
+    };
+    executor.spawn(task).detach();
+}
+
+struct Session {
+    server: Arc<Server>,
+    conn: Conn,
+    machine: rtmp::Server,
+    id: String,
+    role: Role,
+}
+
+enum Role {
+    /// It has not asked for anything yet.
+    Guest,
+    Publish(Box<Ingest>),
+    Play(Box<Live>),
+}
+
+/// A publisher's side.
+struct Ingest {
+    publisher: Publisher,
+    demux: flv::Demux,
+    clock: Unwrap,
+    /// The next read waits for this.
+    pause: Option<Timer>,
+    silence: Duration,
+    /// Something other than control messages has come since the last read.
+    active: bool,
+    id: String,
+}
+
+/// Reads without a pause in between before other connections get their turn.
+const TURNS: usize = 4;
+/// The most bytes of answers that may wait for the peer.
+const MAX_ANSWERS: usize = 16 << 10;
+
+impl Session {
+    fn new(server: Arc<Server>, conn: Conn) -> Self {
+        conn.expect_input(server.config.connections.handshake.0);
+        let limits = Limits { max_message: server.config.streams.max_frame.0, max_answers: MAX_ANSWERS };
+        let seed = RandomState::new().hash_one(Instant::now());
+        let greeting = server.greetings.child("greeting", crate::conf::GREETING);
+        let machine = rtmp::Server::new(limits, seed, greeting);
+        let id = server.id("RTMPPUBSUB");
+        log::debug!("[{id}] connects from {}", conn.peer());
+        Self { server, conn, machine, id, role: Role::Guest }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
+        for _ in 0..TURNS {
+            match self.step(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(why)) => return Poll::Ready(why),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Sends what there is, then reads once; pending if neither is possible.
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
+        let slow = self.server.config.viewers.slow.0;
+        let idle = match &mut self.role {
+            Role::Play(live) => {
+                let idle = live.poll(cx, &mut self.conn, self.machine.transmit(), slow)?;
+                if idle { self.poll_input(cx) } else { Poll::Ready(Ok(())) }
+            }
+            Role::Publish(ingest) => {
+                let _ = self.conn.poll_send(cx, self.machine.transmit(), slow)?;
+                if ingest.publisher.poll_replaced(cx).is_ready() {
+                    return Poll::Ready(Err(Close::Kicked));
+                }
+                if let Some(pause) = &mut ingest.pause {
+                    ready!(std::future::Future::poll(Pin::new(pause), cx));
+                    ingest.pause = None;
+                    self.conn.look_again();
+                }
+                self.poll_input(cx)
+            }
+            Role::Guest => {
+                let _ = self.conn.poll_send(cx, self.machine.transmit(), slow)?;
+                self.poll_input(cx)
+            }
+        };
+        idle
+    }
+
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
+        let Self { server, conn, machine, role, id, .. } = self;
+        let now = Instant::now();
+        let mut accepted = None;
+        let received = ready!(conn.poll_read(cx, |data| {
+            let used = machine.input(data).map_err(|error| Close::Peer(error.to_string()))?;
+            while let Some(event) = machine.event() {
+                if let Some(sizes) = on_event(server, machine, role, id, event, now)? {
+                    accepted = Some(sizes);
+                }
+            }
+            Ok(used)
+        }))?;
+        if received.end {
+            return Poll::Ready(Err(Close::Eof));
+        }
+        if let Some(sizes) = accepted {
+            conn.resize(sizes);
+            conn.expect_input(Duration::ZERO);
+        }
+        if let Role::Publish(ingest) = role {
+            ingest.handed_over(conn, received.bytes, server);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn end(&mut self, why: &Close) {
+        match &self.role {
+            Role::Guest => log::debug!("[{}] closed: {why}", self.id),
+            Role::Publish(ingest) => {
+                log::info!("[{}] stops publishing {}: {why}", self.id, ingest.publisher.stream().name())
+            }
+            Role::Play(live) => log::info!("[{}] stops playing {}: {why}", self.id, live.name()),
+        }
+        self.server.tally.closed(why);
+    }
+}
+
+/// Acts on what the client did; gives the sizes that the socket is to have now.
+fn on_event(
+    server: &Arc<Server>,
+    machine: &mut rtmp::Server,
+    role: &mut Role,
+    id: &str,
+    event: Event,
+    now: Instant,
+) -> Result<Option<crate::net::SocketSizes>, Close> {
+    match (event, &mut *role) {
+        (Event::Publish(target), _) => {
+            let refused =
+                publish(server, machine, id, &target, now).map(|ingest| *role = Role::Publish(Box::new(ingest)));
+            return Ok(answer(server, machine, id, &target, refused).map(|()| server.publisher_sizes()));
+        }
+        (Event::Play(target), _) => {
+            let refused = play(server, machine, id, &target).map(|live| *role = Role::Play(Box::new(live)));
+            return Ok(answer(server, machine, id, &target, refused).map(|()| server.viewer_sizes()));
+        }
+        (Event::Media { kind, timestamp, body }, Role::Publish(ingest)) => ingest.media(kind, timestamp, &body, now)?,
+        (Event::Lost(kind, payload), Role::Publish(ingest)) => ingest.lost(kind, &payload),
+        (Event::Data(body), Role::Publish(ingest)) => {
+            if let Some(info) = flv::clean(&body) {
+                ingest.publisher.info(info);
+            }
+        }
+        (Event::Stop, Role::Publish(_) | Role::Play(_)) => {
+            log::info!("[{id}] stops, and keeps its connection");
+            machine.charge_to(server.greetings.child("greeting", crate::conf::GREETING));
+            *role = Role::Guest;
+        }
+        _ => {}
+    }
+    Ok(None)
+}
+
+fn publish(
+    server: &Arc<Server>,
+    machine: &mut rtmp::Server,
+    id: &str,
+    target: &Target,
+    now: Instant,
+) -> Result<Ingest, Objection> {
+    let name = Name::new(&target.name).map_err(|_| Objection::BadName)?;
+    let publisher = server.hub.publish(&name, id, now)?;
+    machine.charge_to(publisher.account().clone());
+    log::info!("[{id}] publishes {name} (app {:?})", target.app);
+    let silence = server.config.publish.silence.0;
+    Ok(Ingest {
+        publisher,
+        demux: flv::Demux::default(),
+        clock: Unwrap::default(),
+        pause: None,
+        silence,
+        active: true,
+        id: id.into(),
+    })
+}
+
+fn play(server: &Arc<Server>, machine: &mut rtmp::Server, id: &str, target: &Target) -> Result<Live, Objection> {
+    let name = Name::new(&target.name).map_err(|_| Objection::BadName)?;
+    let form = form(machine, &target.query);
+    let viewer = server.hub.play(&name, form)?;
+    log::info!("[{id}] plays {name} as {}", form.name);
+    Ok(Live::new(viewer, Framing::Raw))
+}
+
+/// The form that a player can read: what it asks for, else what it says it knows.
+fn form(machine: &rtmp::Server, query: &str) -> &'static Form {
+    let [plain, legacy_hevc, all_tracks] = &FORMS;
+    let caps = machine.caps();
+    match super::live::wish(query) {
+        super::live::Wish::LegacyHevc => legacy_hevc,
+        super::live::Wish::AllTracks => all_tracks,
+        super::live::Wish::None if !caps.reads(*b"hvc1") => legacy_hevc,
+        super::live::Wish::None if caps.multitrack => all_tracks,
+        super::live::Wish::None => plain,
+    }
+}
+
+/// Tells the client what became of its request, and the log if it was refused.
+fn answer(
+    server: &Server,
+    machine: &mut rtmp::Server,
+    id: &str,
+    target: &Target,
+    result: Result<(), Objection>,
+) -> Option<()> {
+    let Err(why) = result else {
+        machine.accept();
+        return Some(());
+    };
+    let (refusal, label) = why.code();
+    log::warn!("[{id}] is refused {:?}: {why}", target.name.chars().take(Name::MAX).collect::<String>());
+    server.tally.refused(label);
+    machine.refuse(refusal, &why.to_string());
+    None
+}
+
+/// What can be said against a request.
+enum Objection {
+    BadName,
+    Hub(Refused),
+}
+
+impl Objection {
+    /// In RTMP's words and in those of the metrics.
+    fn code(&self) -> (Refusal, &'static str) {
+        match self {
+            Self::BadName => (Refusal::BadName, "name"),
+            Self::Hub(Refused::Taken) => (Refusal::BadName, "taken"),
+            Self::Hub(Refused::Streams) => (Refusal::Full, "streams"),
+            Self::Hub(Refused::Viewers) => (Refusal::Full, "viewers"),
+            Self::Hub(Refused::Memory(_)) => (Refusal::Full, "memory"),
+        }
+    }
+}
+
+impl Ingest {
+    fn media(&mut self, kind: Kind, timestamp: u32, body: &bytes::Bytes, now: Instant) -> Result<(), Close> {
+        let dts = self.clock.next(timestamp);
+        self.active = true;
+        let Self { publisher, demux, id, .. } = self;
+        let account = publisher.account().clone();
+        let mut replaced = false;
+        let read = demux.tag(kind, dts, body, &account, |event| match event {
+            flv::Event::Track(track) => {
+                log::debug!("[{id}] track {} is {}", track.id, track.codec.name());
+                publisher.track(track);
+            }
+            flv::Event::Frame(frame) => replaced |= publisher.publish(frame, now) == Err(Lost::Replaced),
+            flv::Event::SequenceEnd(_) => {}
+            flv::Event::Unsupported(kind, name) => {
+                log::warn!("[{id}] {kind:?} codec {} has no place here and is passed over", name.escape_ascii());
+            }
+        });
+        if replaced {
+            return Err(Close::Kicked);
+        }
+        if let Err(error) = read {
+            // a bad payload loses a frame, not the connection
+            log::debug!("[{id}] a {kind:?} message is lost: {error}");
+            publisher.lost(kind);
+        }
+        Ok(())
+    }
+
+    fn lost(&mut self, kind: Kind, payload: &Payload) {
+        let why = match payload {
+            Payload::TooLong => "it is longer than streams.max_frame".to_string(),
+            Payload::OverBudget(refusal) => refusal.to_string(),
+            Payload::Bytes(_) => return,
+        };
+        log::warn!("[{}] a {kind:?} frame is lost: {why}", self.id);
+        self.publisher.lost(kind);
+    }
+
+    /// After a read: viewers are woken, and the next read waits as long as the
+    /// load asks for, unless so much came that the socket's buffer may fill.
+    fn handed_over(&mut self, conn: &mut Conn, bytes: usize, server: &Server) {
+        self.publisher.flush();
+        if std::mem::take(&mut self.active) {
+            conn.expect_input(self.silence);
+        }
+        let pace = self.publisher.pace();
+        if !pace.is_zero() && bytes < server.config.publish.receive_buffer.0 / 4 {
+            self.pause = Some(Timer::after(pace));
+        }
+    }
+}
+
+impl From<Refused> for Objection {
+    fn from(refused: Refused) -> Self {
+        Self::Hub(refused)
+    }
+}
+
+impl std::fmt::Display for Objection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::BadName => crate::hub::InvalidName.fmt(f),
+            Self::Hub(refused) => refused.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! Counts of what happened to connections, for the metrics.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::net::Close;
+
+/// Counters by reason. The reasons are words of ours, so there are few.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    closed: Mutex<BTreeMap<&'static str, u64>>,
+    refused: Mutex<BTreeMap<&'static str, u64>>,
+}
+
+impl Tally {
+    pub(super) fn closed(&self, why: &Close) {
+        *lock(&self.closed).entry(why.label()).or_default() += 1;
+    }
+
+    pub(super) fn refused(&self, why: &'static str) {
+        *lock(&self.refused).entry(why).or_default() += 1;
+    }
+
+    pub(super) fn all_closed(&self) -> Vec<(&'static str, u64)> {
+        lock(&self.closed).iter().map(|(why, count)| (*why, *count)).collect()
+    }
+
+    pub(super) fn all_refused(&self) -> Vec<(&'static str, u64)> {
+        lock(&self.refused).iter().map(|(why, count)| (*why, *count)).collect()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,21 @@
+//! Bytes and bits: bounds-checked readers and writers, and checksums.
+
+pub mod bits;
+pub mod crc;
+mod reader;
+mod writer;
+
+pub use reader::Reader;
+pub use writer::Writer;
+
+/// Input ended inside a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Short;
+
+impl std::fmt::Display for Short {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("data ends inside a field")
+    }
+}
+
+impl std::error::Error for Short {}
