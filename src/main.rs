@@ -91,8 +91,9 @@ fn serve(config: Config) -> Result<(), String> {
         let mut signals = Signals::new([Signal::Term, Signal::Int]).map_err(|error| error.to_string())?;
         let server = Server::new(config);
         server.start(&executor)?;
-        let signal = signals.next().await;
-        log::info!("{signal:?}: closing all connections");
+        if let Some(Ok(signal)) = signals.next().await {
+            log::info!("signal {signal:?}: all connections are closed");
+        }
         server.stop(Duration::from_secs(2)).await;
         Ok(())
     }))

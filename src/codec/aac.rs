@@ -39,7 +39,7 @@ impl Config {
         let mut bits = Bits::new(data);
         let outer = object_type(&mut bits)?;
         let (frequency_index, core_rate) = frequency(&mut bits)?;
-        let configuration = bits.bits(4)?;
+        let mut channels = channels(bits.bits(4)?)?;
         let (core, mut sample_rate) = match outer {
             SBR | PS => {
                 let (_, sample_rate) = frequency(&mut bits)?;
@@ -48,20 +48,11 @@ impl Config {
             _ => (outer, core_rate),
         };
         let mut object_type = outer;
-        let mut channels = match configuration {
-            0 => 0,
-            1..=6 => configuration as u8,
-            11 => 7,
-            7 | 12 | 14 => 8,
-            _ => return Err(Malformed { what: "channelConfiguration" }),
-        };
         if matches!(core, 1..=4) {
             skip_general_audio(&mut bits)?;
             if channels == 0 {
                 channels = program_channels(&mut bits).unwrap_or(0);
-            } else if core == outer
-                && let Some(extension) = extension(&mut bits)
-            {
+            } else if let Some(extension) = extension(&mut bits) {
                 (object_type, sample_rate) = extension;
             }
         }
@@ -80,7 +71,7 @@ impl Config {
     }
 
     /// The ADTS header, adts_frame() without CRC, before a raw frame of
-    /// `frame_len` bytes. Section 1.A.2.2. `None` if the frame is too long, or
+    /// `frame_len` bytes. Annex 1.A. `None` if the frame is too long, or
     /// its object type is not one that ADTS has a number for.
     pub fn adts(&self, frame_len: usize) -> Option<[u8; 7]> {
         let profile = match self.object_type {
@@ -133,6 +124,16 @@ fn frequency(bits: &mut Bits) -> Result<(u8, u32), Malformed> {
     Ok((index, *rate))
 }
 
+/// channelConfiguration. Table 1.19; 0 leaves it to a program config.
+fn channels(configuration: u32) -> Result<u8, Malformed> {
+    match configuration {
+        0..=6 => Ok(configuration as u8),
+        11 => Ok(7),
+        7 | 12 | 14 => Ok(8),
+        _ => Err(Malformed { what: "channelConfiguration" }),
+    }
+}
+
 /// GASpecificConfig() of object types 1 to 4 up to its program config. Section 4.4.1.
 fn skip_general_audio(bits: &mut Bits) -> Result<(), Short> {
     let _frame_length = bits.bit()?;
@@ -183,17 +184,11 @@ const FREQUENCIES: [u32; 13] =
 
 #[cfg(test)]
 mod tests {
-    use super::super::hex;
+    use super::super::{binary, hex};
     use super::*;
 
     fn config(object_type: u8, frequency_index: u8, sample_rate: u32, channels: u8) -> Config {
         Config { object_type, frequency_index, sample_rate, channels }
-    }
-
-    /// The bits of `text` from the first byte's top on, spaces left out.
-    fn binary(text: &str) -> Vec<u8> {
-        let bits: Vec<u8> = text.bytes().filter(|c| *c != b' ').map(|c| c - b'0').collect();
-        bits.chunks(8).map(|byte| byte.iter().zip((0..8).rev()).map(|(bit, at)| bit << at).sum()).collect()
     }
 
     #[test]

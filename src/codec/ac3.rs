@@ -95,6 +95,10 @@ mod tests {
         assert_eq!(Header::parse(&hex("0b77fe95144043e106f46370")), header(48_000, 2, false));
         // -ac 6 -ar 44100
         assert_eq!(Header::parse(&hex("0b77e1e75e40ebf8403eff9d")), header(44_100, 6, false));
+        // -ac 1
+        assert_eq!(Header::parse(&hex("0b77480d0c402f842bc1")), header(48_000, 1, false));
+        // The same with a bsid of 9, by hand.
+        assert_eq!(Header::parse(&hex("0b77480d0c482f842bc1")), header(24_000, 1, false));
         assert_eq!(Header::parse(&hex("0b7703ce7f87c00020802000")), header(44_100, 6, true));
     }
 

@@ -134,7 +134,7 @@ fn skip_operating_points(bits: &mut Bits, delay_bits: Option<usize>) -> Result<(
 
 #[cfg(test)]
 mod tests {
-    use super::super::hex;
+    use super::super::{binary, hex};
     use super::*;
 
     // ffmpeg -f lavfi -i testsrc2=size=642x362:rate=25 -frames:v 3 -c:v libaom-av1 -cpu-used 8
@@ -185,9 +185,7 @@ mod tests {
             "11101111111",
             "10000110111",
         ];
-        let bits: Vec<u8> = fields.concat().bytes().filter(|c| *c != b' ').map(|c| c - b'0').collect();
-        let payload: Vec<u8> =
-            bits.chunks(8).map(|byte| byte.iter().zip((0..8).rev()).map(|(bit, at)| bit << at).sum()).collect();
+        let payload = binary(&fields.concat());
         let obu = [&[0x0a, payload.len() as u8], &payload[..]].concat();
         assert_eq!(size(&obu), Ok((1920, 1080)));
         assert!((0..obu.len()).all(|length| size(&obu[..length]).is_err()));
@@ -215,5 +213,7 @@ mod tests {
         assert!(is_key(&hex("0a0b0000000cc5036936be4010 3203 100085")));
         assert!(!is_key(&hex("3203 300380")));
         assert!(!is_key(&hex("0a0b0000000cc5036936be4010")));
+        // An intra-only frame, a key frame shown again, and one not shown.
+        assert!(!["50", "80", "00"].iter().any(|start| is_key(&hex(&format!("3202{start}00")))));
     }
 }

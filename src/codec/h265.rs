@@ -133,8 +133,10 @@ impl Sps {
         skip_sub_layers(&mut bits, sub_layers)?;
         let _id = bits.ue()?;
         let chroma_format = bits.ue()?;
+        if chroma_format == 3 {
+            let _separate_colour_planes = bits.bit()?;
+        }
         let (across, down) = match chroma_format {
-            3 if bits.bit()? => (1, 1), // separate_colour_plane_flag
             0 | 3 => (1, 1),
             1 => (2, 2),
             2 => (2, 1),
@@ -184,7 +186,7 @@ const MAX_SETS: usize = 64;
 
 #[cfg(test)]
 mod tests {
-    use super::super::hex;
+    use super::super::{binary, hex};
     use super::*;
 
     // ffmpeg -f lavfi -i testsrc2=size=642x362:rate=25 -frames:v 30 -c:v libx265 -preset ultrafast
@@ -224,6 +226,15 @@ mod tests {
         assert_eq!(size(&hex(PLAIN[2])), Ok((642, 362)));
         assert_eq!(size(&hex(LAYERED[2])), Ok((642, 362)));
         assert_eq!(size(&hex(SPS_422)), Ok((642, 362)));
+    }
+
+    #[test]
+    fn profiles_and_levels_of_lower_layers_are_passed_over() {
+        // By hand: three layers, the first with profile and level, the second with a level.
+        let head = format!("01000010 00000001 0000 010 1 {}", "0".repeat(96));
+        let layers = format!("11 01 000000000000 {}", "1".repeat(88 + 8 + 8));
+        let rest = "1 00100 1 0000001000001 00000100000 0 1 1 1";
+        assert_eq!(size(&binary(&[&head, &layers, rest].concat())), Ok((64, 31)));
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Codecs: decoder records, and what a frame says of itself.
 
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
 pub mod aac;
 pub mod ac3;
 pub mod av1;
@@ -93,6 +95,13 @@ pub(crate) fn hex(text: &str) -> Vec<u8> {
     digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
+/// The bytes that `text` writes in binary, the last filled up with zeros.
+#[cfg(test)]
+pub(crate) fn binary(text: &str) -> Vec<u8> {
+    let bits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(2)).map(|bit| bit as u8).collect();
+    bits.chunks(8).map(|byte| byte.iter().zip((0..8).rev()).map(|(bit, at)| bit << at).sum()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -123,6 +132,33 @@ mod tests {
         }
         for codec in [Vp8, Mp3, Ac3, Eac3, Pcma, Pcmu] {
             assert!(read(codec, "").is_ok(), "{codec:?}");
+        }
+    }
+
+    #[test]
+    fn damaged_records_are_refused_or_read_but_never_panic() {
+        use Codec::*;
+        let records = [
+            "0164001effe1001a6764001eacd940a02ff97011000003000100000300320f162d9601000468ef8fcbfdf8f800",
+            "0101600000009000000000003ff000fcfdf8f800000f01a1000100304201020160000003009000000300000300\
+             3f0000a005220171c449965652b2a5261780b4040000030004000003006420",
+            "81010c000a0b0000000cc5036936be4010",
+            "2b920800",
+            "118004c80500010880",
+            "4f7075734865616401023801803e0000000000",
+            "664c61430000002212001200000000000000000bb8007000000000000000000000000000000000000000000000",
+        ];
+        for (record, codec) in records.iter().zip([H264, H265, Av1, Aac, Aac, Opus, Flac]) {
+            let record = hex(record);
+            assert!(params(codec, record.clone().into()).is_ok(), "{codec:?}");
+            for at in 0..record.len() {
+                let _ = params(codec, record[..at].to_vec().into());
+                for value in 0..=255 {
+                    let mut damaged = record.clone();
+                    damaged[at] = value;
+                    let _ = params(codec, damaged.into());
+                }
+            }
         }
     }
 

@@ -1,5 +1,7 @@
 //! Containers: how frames become bytes on the wire, one file or folder each.
 
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
 pub mod amf;
 pub mod flv;
 pub mod m3u8;

@@ -92,7 +92,13 @@ impl Hub {
 
     /// Makes the caller the publisher of `name`; `who` is its connection in the log.
     pub fn publish(self: &Arc<Self>, name: &Name, who: &str, now: Instant) -> Result<Publisher, Refused> {
-        let stream = self.stream(name)?;
+        let mut state = self.lock();
+        let others = state.streams.values().filter(|stream| stream.name() != name);
+        if others.filter(|stream| stream.is_occupied()).count() >= self.limits.streams {
+            return Err(Refused::Streams);
+        }
+        let stream = self.stream(&mut state, name)?;
+        drop(state);
         Publisher::join(self.clone(), stream, who, now)
     }
 
@@ -101,7 +107,8 @@ impl Hub {
         if self.sessions.viewers() >= self.limits.viewers {
             return Err(Refused::Viewers);
         }
-        Ok(Viewer::join(self.clone(), self.stream(name)?, form))
+        let stream = self.stream(&mut self.lock(), name)?;
+        Ok(Viewer::join(self.clone(), stream, form))
     }
 
     /// The stream of that name, if there is one.
@@ -127,17 +134,7 @@ impl Hub {
 
     /// Forgets streams that nobody has used for a while.
     pub fn sweep(&self, now: Instant) {
-        let mut state = self.lock();
-        let State { streams, past } = &mut *state;
-        streams.retain(|name, stream| {
-            // nobody else can come by it while the map is locked
-            let idle = Arc::strong_count(stream) == 1 && stream.idle(now, self.limits.resume);
-            if idle {
-                log::info!("[{name}] stream ends");
-                *past = *past + stream.stats().traffic;
-            }
-            !idle
-        });
+        self.lock().forget(|stream| stream.is_idle(now, self.limits.resume));
     }
 
     /// How long to gather frames before sending them on, given how many there
@@ -146,12 +143,17 @@ impl Hub {
         self.sessions.pace(self.limits.latency)
     }
 
-    fn stream(&self, name: &Name) -> Result<Arc<Stream>, Refused> {
-        let mut state = self.lock();
+    /// The stream of that name, made if there is none. Names that are only asked
+    /// for cost a little memory, so their number is bounded too.
+    fn stream(&self, state: &mut State, name: &Name) -> Result<Arc<Stream>, Refused> {
         if let Some(stream) = state.streams.get(name) {
             return Ok(stream.clone());
         }
-        if state.streams.len() >= self.limits.streams {
+        let most = self.limits.streams + self.limits.viewers;
+        if state.streams.len() >= most {
+            state.forget(|stream| !stream.is_occupied());
+        }
+        if state.streams.len() >= most {
             return Err(Refused::Streams);
         }
         let account = self.account.child(name.as_str(), self.limits.stream_memory);
@@ -162,6 +164,22 @@ impl Hub {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
         lock(&self.state)
+    }
+}
+
+impl State {
+    /// Drops the streams that nobody holds and that `may_go`.
+    fn forget(&mut self, may_go: impl Fn(&Stream) -> bool) {
+        let Self { streams, past } = self;
+        streams.retain(|name, stream| {
+            // nobody else can come by it while the map is locked
+            let goes = Arc::strong_count(stream) == 1 && may_go(stream);
+            if goes {
+                log::debug!("[{name}] is forgotten");
+                *past = *past + stream.stats().traffic;
+            }
+            !goes
+        });
     }
 }
 

@@ -136,6 +136,14 @@ impl Publisher {
         self.stream.lock().traffic.lost += 1;
     }
 
+    /// There was no room to receive a frame, though the ring leaves some for the
+    /// next: viewers hold what it has dropped, and must let go.
+    pub fn starved(&mut self, kind: Kind) {
+        self.lost(kind);
+        let mut state = self.stream.lock();
+        state.make_room(self.stream.account(), self.stream.limits.max_frame);
+    }
+
     /// Ready when somebody else has become the publisher.
     pub fn poll_replaced(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.stream.lock();
@@ -183,11 +191,8 @@ impl Publisher {
         });
         if let Err(refusal) = pushed {
             state.traffic.lost += 1;
-            state.pressed = true;
-            state.wake(true);
             return Err(Lost::OverBudget(refusal));
         }
-        state.pressed = false;
         self.settle(state, now);
         Ok(())
     }

@@ -34,11 +34,14 @@ pub(super) struct State {
     pub(super) left: Instant,
     pub(super) packers: Vec<Packer>,
     pub(super) viewers: Vec<Waiter>,
-    /// A frame was lost for want of room though the ring was empty: viewers
-    /// that hold old frames must go.
+    /// The next frame may find no room though the ring is empty: viewers that
+    /// hold old frames must go.
     pub(super) pressed: bool,
     pub(super) traffic: Traffic,
 }
+
+/// How long viewers may still take frames of a publisher that is gone.
+const LEFTOVERS: Duration = Duration::from_secs(3);
 
 /// Who publishes.
 pub(super) struct Occupant {
@@ -102,10 +105,22 @@ impl Stream {
         }
     }
 
-    /// Whether the stream may be forgotten.
-    pub(super) fn idle(&self, now: Instant, resume: Duration) -> bool {
+    /// Whether it counts against `streams.max`: it is published, or still has frames.
+    pub(super) fn is_occupied(&self) -> bool {
         let state = self.lock();
-        state.publisher.is_none() && now.saturating_duration_since(state.left) >= resume
+        state.publisher.is_some() || !state.ring.is_empty()
+    }
+
+    /// Whether nobody has used it for `resume`. What is left of a stream without
+    /// a publisher goes sooner: viewers have had the time to take it.
+    pub(super) fn is_idle(&self, now: Instant, resume: Duration) -> bool {
+        let mut state = self.lock();
+        let unused = now.saturating_duration_since(state.left);
+        if state.publisher.is_none() && unused >= LEFTOVERS {
+            state.ring.clear();
+        }
+        let published = state.ring.head() > 0;
+        state.publisher.is_none() && (unused >= resume || !published)
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -129,13 +144,23 @@ impl State {
         account: &Account,
         reserve: usize,
     ) -> Result<(), OverBudget> {
-        while account.available() < reserve.saturating_add(SLOT_COST) && self.ring.evict() {}
+        self.make_room(account, reserve.saturating_add(SLOT_COST));
         let lease = account.charge(SLOT_COST)?;
         self.ring.push(Slot { item: Item::Frame(frame), at, start, _lease: lease });
         let watched = self.watched();
         let (gops, age) = if watched { (3, 3000) } else { (2, 0) };
         self.ring.trim(gops, age);
         Ok(())
+    }
+
+    /// Drops the oldest slots until there is room for `bytes`. If there is none
+    /// left to drop, viewers that hold what was dropped before must go.
+    pub(super) fn make_room(&mut self, account: &Account, bytes: usize) {
+        while account.available() < bytes && self.ring.evict() {}
+        self.pressed = account.available() < bytes;
+        if self.pressed {
+            self.wake(true);
+        }
     }
 
     /// Appends news of the tracks. Viewers begin after it if what came before

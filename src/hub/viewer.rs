@@ -80,11 +80,11 @@ impl Viewer {
             return Poll::Pending;
         }
         self.fill(&mut state, out, step);
-        if out.is_empty() {
-            state.wait(self.seat, true, cx);
-            return Poll::Pending;
+        if !out.is_empty() {
+            return Poll::Ready(());
         }
-        Poll::Ready(())
+        state.wait(self.seat, true, cx);
+        Poll::Pending
     }
 
     /// Whether this viewer must go because it holds frames that the ring has

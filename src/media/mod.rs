@@ -1,5 +1,7 @@
 //! The types that everything speaks: time, tracks and frames.
 
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
 mod frame;
 pub mod nal;
 mod time;

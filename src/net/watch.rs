@@ -89,7 +89,7 @@ impl Entry {
     /// The reason, if the sweep has shut the socket.
     pub(super) fn verdict(&self) -> Option<Close> {
         let why = self.why.load(Relaxed);
-        (why & SHUT != 0).then(|| match why & !SHUT {
+        (why & SHUT != 0).then_some(match why & !SHUT {
             SLOW => Close::Slow,
             SHUTDOWN => Close::Shutdown,
             _ => Close::Idle,

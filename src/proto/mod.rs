@@ -1,6 +1,8 @@
 //! Protocols as machines: bytes in; events and bytes to send out. No sockets,
 //! no clocks, no tasks.
 
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
 pub mod http;
 pub mod rtmp;
 pub mod ws;

@@ -11,10 +11,11 @@ use smol::Executor;
 
 use super::Server;
 use super::live::Live;
+use crate::conf::GREETING;
 use crate::container::{Form, flv};
 use crate::hub::{Lost, Name, Publisher, Refused};
 use crate::media::{Kind, Unwrap};
-use crate::net::{Close, Conn, Framing};
+use crate::net::{Close, Conn, Framing, SocketSizes};
 use crate::proto::Machine;
 use crate::proto::rtmp::{self, Event, FORMS, Limits, Payload, Refusal, Target};
 
@@ -66,7 +67,7 @@ impl Session {
         conn.expect_input(server.config.connections.handshake.0);
         let limits = Limits { max_message: server.config.streams.max_frame.0, max_answers: MAX_ANSWERS };
         let seed = RandomState::new().hash_one(Instant::now());
-        let greeting = server.greetings.child("greeting", crate::conf::GREETING);
+        let greeting = server.greetings.child("greeting", GREETING);
         let machine = rtmp::Server::new(limits, seed, greeting);
         let id = server.id("RTMPPUBSUB");
         log::debug!("[{id}] connects from {}", conn.peer());
@@ -88,7 +89,7 @@ impl Session {
     /// Sends what there is, then reads once; pending if neither is possible.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
         let slow = self.server.config.viewers.slow.0;
-        let idle = match &mut self.role {
+        match &mut self.role {
             Role::Play(live) => {
                 let idle = live.poll(cx, &mut self.conn, self.machine.transmit(), slow)?;
                 if idle { self.poll_input(cx) } else { Poll::Ready(Ok(())) }
@@ -109,19 +110,19 @@ impl Session {
                 let _ = self.conn.poll_send(cx, self.machine.transmit(), slow)?;
                 self.poll_input(cx)
             }
-        };
-        idle
+        }
     }
 
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
         let Self { server, conn, machine, role, id, .. } = self;
         let now = Instant::now();
-        let mut accepted = None;
+        let mut turn = Turn::None;
         let received = ready!(conn.poll_read(cx, |data| {
             let used = machine.input(data).map_err(|error| Close::Peer(error.to_string()))?;
             while let Some(event) = machine.event() {
-                if let Some(sizes) = on_event(server, machine, role, id, event, now)? {
-                    accepted = Some(sizes);
+                match on_event(server, machine, role, id, event, now)? {
+                    Turn::None => {}
+                    news => turn = news,
                 }
             }
             Ok(used)
@@ -129,9 +130,13 @@ impl Session {
         if received.end {
             return Poll::Ready(Err(Close::Eof));
         }
-        if let Some(sizes) = accepted {
-            conn.resize(sizes);
-            conn.expect_input(Duration::ZERO);
+        match turn {
+            Turn::None => {}
+            Turn::Accepted(sizes) => {
+                conn.resize(sizes);
+                conn.expect_input(Duration::ZERO);
+            }
+            Turn::Stopped => conn.expect_input(server.config.connections.handshake.0),
         }
         if let Role::Publish(ingest) = role {
             ingest.handed_over(conn, received.bytes, server);
@@ -140,18 +145,22 @@ impl Session {
     }
 
     fn end(&mut self, why: &Close) {
-        match &self.role {
-            Role::Guest => log::debug!("[{}] closed: {why}", self.id),
-            Role::Publish(ingest) => {
-                log::info!("[{}] stops publishing {}: {why}", self.id, ingest.publisher.stream().name())
-            }
-            Role::Play(live) => log::info!("[{}] stops playing {}: {why}", self.id, live.name()),
-        }
+        self.role.log_end(&self.id, why);
         self.server.tally.closed(why);
     }
 }
 
-/// Acts on what the client did; gives the sizes that the socket is to have now.
+impl Role {
+    fn log_end(&self, id: &str, why: impl std::fmt::Display) {
+        match self {
+            Self::Guest => log::debug!("[{id}] closed: {why}"),
+            Self::Publish(ingest) => log::info!("[{id}] stops publishing {}: {why}", ingest.publisher.stream().name()),
+            Self::Play(live) => log::info!("[{id}] stops playing {}: {why}", live.name()),
+        }
+    }
+}
+
+/// Acts on what the client did.
 fn on_event(
     server: &Arc<Server>,
     machine: &mut rtmp::Server,
@@ -159,16 +168,17 @@ fn on_event(
     id: &str,
     event: Event,
     now: Instant,
-) -> Result<Option<crate::net::SocketSizes>, Close> {
+) -> Result<Turn, Close> {
     match (event, &mut *role) {
         (Event::Publish(target), _) => {
-            let refused =
-                publish(server, machine, id, &target, now).map(|ingest| *role = Role::Publish(Box::new(ingest)));
-            return Ok(answer(server, machine, id, &target, refused).map(|()| server.publisher_sizes()));
+            let ingest = publish(server, machine, id, &target, now);
+            let accepted = ingest.map(|ingest| *role = Role::Publish(Box::new(ingest)));
+            return Ok(answer(server, machine, id, &target, accepted, server.publisher_sizes()));
         }
         (Event::Play(target), _) => {
-            let refused = play(server, machine, id, &target).map(|live| *role = Role::Play(Box::new(live)));
-            return Ok(answer(server, machine, id, &target, refused).map(|()| server.viewer_sizes()));
+            let live = play(server, machine, id, &target);
+            let accepted = live.map(|live| *role = Role::Play(Box::new(live)));
+            return Ok(answer(server, machine, id, &target, accepted, server.viewer_sizes()));
         }
         (Event::Media { kind, timestamp, body }, Role::Publish(ingest)) => ingest.media(kind, timestamp, &body, now)?,
         (Event::Lost(kind, payload), Role::Publish(ingest)) => ingest.lost(kind, &payload),
@@ -178,13 +188,14 @@ fn on_event(
             }
         }
         (Event::Stop, Role::Publish(_) | Role::Play(_)) => {
-            log::info!("[{id}] stops, and keeps its connection");
-            machine.charge_to(server.greetings.child("greeting", crate::conf::GREETING));
+            role.log_end(id, "it is told to");
+            machine.charge_to(server.greetings.child("greeting", GREETING));
             *role = Role::Guest;
+            return Ok(Turn::Stopped);
         }
         _ => {}
     }
-    Ok(None)
+    Ok(Turn::None)
 }
 
 fn publish(
@@ -238,16 +249,27 @@ fn answer(
     id: &str,
     target: &Target,
     result: Result<(), Objection>,
-) -> Option<()> {
+    sizes: SocketSizes,
+) -> Turn {
     let Err(why) = result else {
         machine.accept();
-        return Some(());
+        return Turn::Accepted(sizes);
     };
     let (refusal, label) = why.code();
-    log::warn!("[{id}] is refused {:?}: {why}", target.name.chars().take(Name::MAX).collect::<String>());
+    let name: String = target.name.chars().take(Name::MAX).collect();
+    log::warn!("[{id}] is refused {name:?}: {why}");
     server.tally.refused(label);
     machine.refuse(refusal, &why.to_string());
-    None
+    Turn::None
+}
+
+/// What an event means for the connection.
+enum Turn {
+    None,
+    /// It publishes or plays, and its socket's buffers are to be of these sizes.
+    Accepted(SocketSizes),
+    /// It does neither any more.
+    Stopped,
 }
 
 /// What can be said against a request.
@@ -290,22 +312,30 @@ impl Ingest {
         if replaced {
             return Err(Close::Kicked);
         }
-        if let Err(error) = read {
-            // a bad payload loses a frame, not the connection
-            log::debug!("[{id}] a {kind:?} message is lost: {error}");
-            publisher.lost(kind);
+        // a bad payload loses a frame, not the connection
+        match read {
+            Ok(()) => {}
+            Err(flv::Error::OverBudget(refusal)) => self.lost(kind, &Payload::OverBudget(refusal)),
+            Err(flv::Error::Malformed(what)) => {
+                log::debug!("[{id}] a {kind:?} message is lost: {what}");
+                publisher.lost(kind);
+            }
         }
         Ok(())
     }
 
     fn lost(&mut self, kind: Kind, payload: &Payload) {
-        let why = match payload {
-            Payload::TooLong => "it is longer than streams.max_frame".to_string(),
-            Payload::OverBudget(refusal) => refusal.to_string(),
-            Payload::Bytes(_) => return,
-        };
-        log::warn!("[{}] a {kind:?} frame is lost: {why}", self.id);
-        self.publisher.lost(kind);
+        match payload {
+            Payload::Bytes(_) => {}
+            Payload::TooLong => {
+                log::warn!("[{}] a {kind:?} frame is lost: it is longer than streams.max_frame", self.id);
+                self.publisher.lost(kind);
+            }
+            Payload::OverBudget(refusal) => {
+                log::warn!("[{}] a {kind:?} frame is lost: {refusal}", self.id);
+                self.publisher.starved(kind);
+            }
+        }
     }
 
     /// After a read: viewers are woken, and the next read waits as long as the

@@ -1,5 +1,7 @@
 //! Bytes and bits: bounds-checked readers and writers, and checksums.
 
+#![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
 pub mod bits;
 pub mod crc;
 mod reader;

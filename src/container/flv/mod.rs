@@ -7,7 +7,7 @@ mod mux;
 mod script;
 mod tag;
 
-pub use demux::{Demux, Event};
+pub use demux::{Demux, Error, Event};
 pub use file::{Tag, TagKind, file_header, read_tag, tag_header};
 pub use mux::{mux, mux_all_tracks, mux_legacy_hevc};
 pub use script::{clean, write_metadata};

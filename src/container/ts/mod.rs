@@ -1,5 +1,25 @@
-//! Stub.
-/// Stub.
-pub fn mux() -> Box<dyn super::Mux> {
-    super::flv::mux()
+//! MPEG transport stream. ISO/IEC 13818-1, ITU-T H.222.0; sections are the
+//! former's.
+//!
+//! `psi` says what there is, `es` turns frames into the bytes of elementary
+//! streams, `pes` puts times on them, `packet` cuts them to 188 bytes, `clock`
+//! decides on clock references, and `mux` has the order of it all.
+
+mod clock;
+mod es;
+mod mux;
+mod packet;
+mod pes;
+mod psi;
+#[cfg(test)]
+#[path = "../../../tests/reader/ts.rs"]
+mod reader;
+#[cfg(test)]
+mod tests;
+
+use super::Mux;
+
+/// A packer at the start of a stream.
+pub fn mux() -> Box<dyn Mux> {
+    Box::new(mux::Ts::default())
 }

@@ -1,0 +1,233 @@
+//! The packer: frames of all tracks, in the order in which they come.
+
+use super::clock::{Clock, Due};
+use super::es::Coding;
+use super::packet::{self, Adaptation, Cutter, SIZE};
+use super::pes::{self, Times};
+use super::psi::{Entry, Psi};
+use crate::budget::{Account, BlockMut, OverBudget};
+use crate::container::{Head, Mux, Packed};
+use crate::media::{Frame, Hz, Kind, MAX_TRACKS, Ticks, Track, Tracks};
+
+/// A transport stream of one program.
+#[derive(Default)]
+pub(super) struct Ts {
+    psi: Psi,
+    /// When the tables were sent last, at 90 kHz.
+    told: Option<i64>,
+    clock: Clock,
+    /// One for each PID from `FIRST_PID` on.
+    lanes: [Lane; MAX_TRACKS + 1],
+}
+
+/// A PID, which stays with a track whatever its codec becomes.
+#[derive(Default)]
+struct Lane {
+    track: Option<(Kind, u8)>,
+    /// `None` if the track is not carried.
+    coding: Option<Coding>,
+    /// continuity_counter of the next payload.
+    counter: u8,
+    /// The next packet does not continue those before.
+    jumped: bool,
+}
+
+/// What becomes of one frame, known before anything is written.
+struct Plan {
+    lane: usize,
+    clock_lane: usize,
+    /// The decode time at 90 kHz.
+    now: i64,
+    /// Whether the tables are due.
+    tables: bool,
+    references: Option<Due>,
+    /// In the frame's first packet.
+    first: Adaptation,
+    head: Head,
+    /// Bytes behind `head`.
+    len: usize,
+}
+
+impl Mux for Ts {
+    fn carries(&self, track: &Track) -> bool {
+        Coding::of(track).is_some()
+    }
+
+    /// Nothing where there are pictures: their key frames bring the tables along.
+    fn head(&self, _: &Tracks, _: Ticks) -> Vec<u8> {
+        if self.lanes.iter().any(|lane| lane.carries(Kind::Video)) {
+            return Vec::new();
+        }
+        self.psi.last().to_vec()
+    }
+
+    fn announce(&mut self, tracks: &Tracks, at: Ticks) -> Vec<u8> {
+        self.assign(tracks);
+        let Some(clock_lane) = self.clock_lane() else { return Vec::new() };
+        let lanes = self.lanes.iter().enumerate();
+        let entries: Vec<_> = lanes.filter_map(|(at, lane)| lane.entry(pid(at))).collect();
+        if !self.psi.set(pid(clock_lane), &entries) {
+            return Vec::new();
+        }
+        self.told = Some(at.rescale(Hz::MS, Hz::MPEG).0);
+        self.psi.next().to_vec()
+    }
+
+    fn discontinuity(&mut self) {
+        self.clock.jump();
+        for lane in &mut self.lanes {
+            lane.jumped = true;
+        }
+    }
+
+    fn frame(&mut self, track: &Track, frame: &Frame, account: &Account) -> Result<Option<Packed>, OverBudget> {
+        self.plan(track, frame).map(|plan| self.pack(frame, plan, account)).transpose()
+    }
+}
+
+impl Ts {
+    /// Gives each carried track a lane, and frees those of tracks that are gone.
+    fn assign(&mut self, tracks: &Tracks) {
+        for lane in &mut self.lanes {
+            let track = lane.track.and_then(|(kind, id)| tracks.find(kind, id));
+            lane.coding = track.and_then(Coding::of);
+            if track.is_none() {
+                lane.track = None;
+            }
+        }
+        for track in tracks.iter() {
+            let (kind, id) = (track.codec.kind(), track.id);
+            let known = self.lanes.iter().any(|lane| lane.track == Some((kind, id)));
+            if let (false, Some(coding)) = (known, Coding::of(track))
+                && let Some(lane) = self.free(kind)
+            {
+                (lane.track, lane.coding) = (Some((kind, id)), Some(coding));
+            }
+        }
+    }
+
+    /// A lane for a track: that of the first of its kind, or any behind these two.
+    fn free(&mut self, kind: Kind) -> Option<&mut Lane> {
+        let home = match kind {
+            Kind::Video => 0,
+            Kind::Audio => 1,
+        };
+        let fits = |at: usize, lane: &Lane| (at == home || at > 1) && lane.track.is_none();
+        self.lanes.iter_mut().enumerate().find(|(at, lane)| fits(*at, lane)).map(|(_, lane)| lane)
+    }
+
+    /// The lane that has the clock: the first with pictures, or else with sound.
+    fn clock_lane(&self) -> Option<usize> {
+        let first = |kind| self.lanes.iter().position(|lane| lane.carries(kind));
+        first(Kind::Video).or_else(|| first(Kind::Audio))
+    }
+
+    /// Decides how to send `frame`; `None` if it is not carried or is damaged.
+    fn plan(&self, track: &Track, frame: &Frame) -> Option<Plan> {
+        let name = Some((track.codec.kind(), track.id));
+        let at = self.lanes.iter().position(|lane| lane.track == name)?;
+        let lane = self.lanes.get(at)?;
+        let coding = lane.coding.as_ref()?;
+        let video = frame.kind == Kind::Video;
+
+        let now = frame.dts.rescale(track.clock, Hz::MPEG);
+        let shown = (frame.dts + Ticks(frame.cts.into())).rescale(track.clock, Hz::MPEG);
+        let times = Times { pts: (shown + DELAY).0, dts: (now + DELAY).0 };
+        let now = now.0;
+        let len = coding.len(frame)?;
+        let head = pes::header(coding.stream_id(), times, len)?;
+
+        let clock_lane = self.clock_lane()?;
+        let has_clock = clock_lane == at;
+        let references = self.clock.due(now, has_clock && video);
+        let own = references.filter(|_| has_clock);
+        let tables = video && frame.key || self.told.is_none_or(|told| now.abs_diff(told) >= REPEAT);
+        Some(Plan {
+            lane: at,
+            clock_lane,
+            now,
+            tables,
+            references,
+            first: Adaptation {
+                discontinuity: lane.jumped || own.is_some_and(|due| due.jump),
+                random_access: frame.key && (video || own.is_some()),
+                pcr: own.map(|due| due.at),
+            },
+            head,
+            len,
+        })
+    }
+
+    /// Writes what was planned. Nothing changes if the account refuses.
+    fn pack(&mut self, frame: &Frame, plan: Plan, account: &Account) -> Result<Packed, OverBudget> {
+        let tables = if plan.tables { self.psi.last().len() } else { 0 };
+        let size = plan.packets().saturating_mul(SIZE).saturating_add(tables);
+        let mut out = BlockMut::new(account, size)?;
+        if plan.tables {
+            out.fill(self.psi.next());
+            self.told = Some(plan.now);
+        }
+        if let Some(due) = plan.references {
+            let next = self.lanes.get(plan.clock_lane).map_or(0, |lane| lane.counter);
+            for pcr in due.alone(plan.has_clock()) {
+                let adaptation = Adaptation { discontinuity: due.jump, random_access: false, pcr: Some(pcr) };
+                packet::lone(&mut out, pid(plan.clock_lane), next, adaptation);
+            }
+            self.clock.sent(due);
+        }
+        if let Some(lane) = self.lanes.get_mut(plan.lane) {
+            lane.pack(frame, &plan, &mut out);
+        }
+        Ok(Packed::whole(out.freeze()))
+    }
+}
+
+impl Plan {
+    fn has_clock(&self) -> bool {
+        self.lane == self.clock_lane
+    }
+
+    /// Bytes of the PES packet.
+    fn len(&self) -> usize {
+        self.head.bytes().len().saturating_add(self.len)
+    }
+
+    /// Packets beside those of the tables.
+    fn packets(&self) -> usize {
+        let alone = self.references.map_or(0, |due| due.alone(self.has_clock()).len());
+        alone + packet::count(self.len(), &self.first)
+    }
+}
+
+impl Lane {
+    fn carries(&self, kind: Kind) -> bool {
+        self.coding.is_some() && self.track.is_some_and(|track| track.0 == kind)
+    }
+
+    fn entry(&self, pid: u16) -> Option<Entry<'_>> {
+        let coding = self.coding.as_ref()?;
+        Some(Entry { pid, stream_type: coding.stream_type(), descriptors: coding.descriptors() })
+    }
+
+    fn pack(&mut self, frame: &Frame, plan: &Plan, out: &mut BlockMut) {
+        let Some(coding) = &self.coding else { return };
+        let mut cutter = Cutter::new(out, pid(plan.lane), &mut self.counter, plan.first, plan.len());
+        cutter.put(plan.head.bytes());
+        coding.write(frame, |piece| cutter.put(piece));
+        self.jumped = false;
+    }
+}
+
+/// The PID of the lane at `at`.
+fn pid(at: usize) -> u16 {
+    FIRST_PID + at as u16
+}
+
+/// The PID of the first video track; that of the first audio track follows,
+/// then those of all others.
+const FIRST_PID: u16 = 0x100;
+/// How far presentation is behind the clock: 700 ms, for tracks that are apart
+/// and for decoders that gather frames first.
+const DELAY: Ticks = Ticks(63_000);
+/// The longest time without tables: 500 ms.
+const REPEAT: u64 = 45_000;

@@ -1,0 +1,180 @@
+//! Program specific information: which streams there are. Section 2.4.4.
+
+use super::packet::{self, Content, ROOM, SIZE};
+use crate::wire::Writer;
+use crate::wire::crc::crc32_mpeg;
+
+/// The PID of the program map table.
+const PMT_PID: u16 = 0x1001;
+
+/// One elementary stream in the program map table.
+pub(super) struct Entry<'a> {
+    pub(super) pid: u16,
+    /// Table 2-34.
+    pub(super) stream_type: u8,
+    /// Section 2.6.
+    pub(super) descriptors: &'a [u8],
+}
+
+/// The two tables, as the two packets that carry them; they are always sent together.
+#[derive(Default)]
+pub(super) struct Psi {
+    /// As they were sent last, or nothing while there are no streams.
+    packets: Vec<u8>,
+    /// What is in the map beside its version.
+    map: Vec<u8>,
+    version: u8,
+    counter: u8,
+}
+
+impl Psi {
+    /// Takes in which streams there are and which has the clock; says whether
+    /// that changes the map.
+    pub(super) fn set(&mut self, clock: u16, entries: &[Entry]) -> bool {
+        let map = map(clock, entries);
+        if map == self.map {
+            return false;
+        }
+        if !self.map.is_empty() {
+            self.version = (self.version + 1) & 0x1f;
+        }
+        self.map = map;
+        self.packets.clear();
+        self.table(0, &section(PAT, 0, &association()));
+        self.table(PMT_PID, &section(PMT, self.version, &self.map));
+        true
+    }
+
+    /// The packets as they were sent last, for a viewer that joins now: the
+    /// next ones continue them.
+    pub(super) fn last(&self) -> &[u8] {
+        &self.packets
+    }
+
+    /// The packets to be sent next.
+    pub(super) fn next(&mut self) -> &[u8] {
+        self.counter = (self.counter + 1) & 0xf;
+        for packet in self.packets.chunks_exact_mut(SIZE) {
+            if let Some(byte) = packet.get_mut(3) {
+                *byte = *byte & 0xf0 | self.counter;
+            }
+        }
+        &self.packets
+    }
+
+    /// Appends a packet with a section. Even with all tracks of a stream in it
+    /// the map does not need a second one.
+    fn table(&mut self, pid: u16, section: &[u8]) {
+        let end = self.packets.len() + SIZE;
+        self.packets.bytes(&packet::header(pid, true, Content::Payload, self.counter));
+        self.packets.u8(0); // pointer_field
+        self.packets.bytes(section);
+        self.packets.resize(end, 0xff);
+    }
+}
+
+/// A section from its table_id to its CRC. Sections 2.4.4.3 and 2.4.4.8 have
+/// these fields in common.
+fn section(table_id: u8, version: u8, content: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(ROOM);
+    out.u8(table_id);
+    out.u16(0xb000 | (content.len() + 9) as u16);
+    out.u16(1); // transport_stream_id or program_number
+    out.u8(0xc1 | version << 1);
+    out.u16(0); // section_number, last_section_number
+    out.bytes(content);
+    out.u32(crc32_mpeg(&out));
+    out
+}
+
+/// The programs of a PAT: one.
+fn association() -> Vec<u8> {
+    let mut out = Vec::new();
+    out.u16(1);
+    out.u16(0xe000 | PMT_PID);
+    out
+}
+
+/// The streams of a PMT.
+fn map(clock: u16, entries: &[Entry]) -> Vec<u8> {
+    let mut out = Vec::new();
+    out.u16(0xe000 | clock);
+    out.u16(0xf000); // program_info_length
+    for entry in entries {
+        out.u8(entry.stream_type);
+        out.u16(0xe000 | entry.pid);
+        out.u16(0xf000 | entry.descriptors.len() as u16);
+        out.bytes(entry.descriptors);
+    }
+    out
+}
+
+const PAT: u8 = 0;
+const PMT: u8 = 2;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::codec::hex;
+    use crate::media::MAX_TRACKS;
+
+    const VIDEO: Entry = Entry { pid: 0x100, stream_type: 0x1b, descriptors: &[] };
+    const AUDIO: Entry = Entry { pid: 0x101, stream_type: 0x0f, descriptors: &[] };
+
+    #[test]
+    fn tables_are_what_ffmpeg_writes() {
+        // ffmpeg -f lavfi -i testsrc2 -f lavfi -i sine -c:v libx264 -c:a aac -t 1
+        //     -mpegts_pmt_start_pid 0x1001 x.ts, its tables with the language descriptor left out.
+        let mut psi = Psi::default();
+        assert!(psi.set(0x100, &[VIDEO, AUDIO]));
+        let tables = psi.last();
+        assert_eq!(tables.len(), 2 * SIZE);
+        assert_eq!(tables[..21], hex("47400010 00 00b00d0001c10000 0001f001 2e701905")[..21]);
+        let map = "47500110 00 02b0170001c10000 e100f000 1be100f000 0fe101f000 2f44b99b";
+        assert_eq!(tables[SIZE..][..31], hex(map)[..31]);
+        assert!(tables[21..SIZE].iter().chain(&tables[SIZE + 31..]).all(|byte| *byte == 0xff));
+    }
+
+    #[test]
+    fn a_section_with_its_crc_has_crc_zero() {
+        let section = section(PMT, 3, &map(0x101, &[AUDIO]));
+        assert_eq!((crc32_mpeg(&section), section[5]), (0, 0xc7));
+    }
+
+    #[test]
+    fn only_a_change_makes_a_new_version() {
+        let mut psi = Psi::default();
+        let version = |psi: &Psi| psi.last()[SIZE + 10] >> 1 & 0x1f;
+        assert!(psi.set(0x100, &[VIDEO]) && !psi.set(0x100, &[VIDEO]));
+        assert_eq!(version(&psi), 0);
+        for expected in (1..32).chain(0..2) {
+            let streams = if expected % 2 == 0 { &[VIDEO][..] } else { &[VIDEO, AUDIO] };
+            assert!(psi.set(0x100, streams));
+            assert_eq!(version(&psi), expected);
+        }
+    }
+
+    #[test]
+    fn counters_go_on_over_a_change() {
+        let mut psi = Psi::default();
+        psi.set(0x101, &[]);
+        let counters = |packets: &[u8]| [packets[3] & 0xf, packets[SIZE + 3] & 0xf];
+        assert_eq!(counters(psi.last()), [0, 0]);
+        assert_eq!(counters(psi.next()), [1, 1]);
+        psi.set(0x101, &[AUDIO]);
+        assert_eq!(counters(psi.last()), [1, 1]);
+        assert_eq!((2..20).map(|_| psi.next()[3]).last(), Some(0x13));
+    }
+
+    #[test]
+    fn all_tracks_fit_in_one_packet() {
+        let descriptors = [0; 10];
+        let entries: Vec<_> = (0..MAX_TRACKS as u16)
+            .map(|at| Entry { pid: 0x101 + at, stream_type: 6, descriptors: &descriptors })
+            .collect();
+        let mut psi = Psi::default();
+        psi.set(0x101, &entries);
+        assert_eq!(psi.last().len(), 2 * SIZE);
+        assert_eq!(psi.last().last(), Some(&0xff));
+    }
+}

@@ -1,0 +1,63 @@
+//! What streams cost, and that it is given back.
+
+use crate::harness::{LIMITS, Video, World};
+
+#[test]
+fn a_ring_never_costs_more_than_its_account_and_the_newest_frames_survive() {
+    let world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    source.picture_bytes = 20_000;
+    source.pictures(200, world.now);
+    let account = source.publisher.account().clone();
+    assert!(account.peak() <= account.limit());
+    assert!(account.available() >= LIMITS.max_frame, "the next frame always finds room");
+    let mut player = world.play("a", "flv");
+    player.drain();
+    assert!(player.times(Video).is_empty(), "its key frame is gone: it waits for the next");
+    for _ in 0..50 {
+        source.picture(world.now).unwrap();
+        player.drain();
+    }
+    assert!(!player.times(Video).is_empty());
+}
+
+#[test]
+fn everything_is_given_back() {
+    let mut world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    let mut players = ["flv", "ts", "flv-hevc12", "flv-tracks"].map(|form| world.play("a", form));
+    for _ in 0..10 {
+        source.pictures(25, world.now);
+        players.iter_mut().for_each(|player| assert!(player.drain() > 0));
+    }
+    assert!(world.account.used() > 0);
+    drop(players);
+    drop(source);
+    world.pass(60_000);
+    world.hub.sweep(world.now);
+    assert_eq!((world.account.used(), world.hub.streams().len()), (0, 0));
+}
+
+#[test]
+fn viewers_that_hold_old_frames_are_told_when_the_publisher_finds_no_room() {
+    let world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    source.picture_bytes = 50_000;
+    source.pictures(1, world.now);
+    // pins what it was given, as a socket that takes nothing does
+    let mut held = Vec::new();
+    let mut viewer = world.play("a", "flv").viewer;
+    let waker = std::task::Waker::noop();
+    let cx = std::task::Context::from_waker(waker);
+    let step = runnel::hub::Step { units: 1, bytes: 1 };
+    let pressed = (0..25).any(|_| {
+        let more = runnel::hub::Step { units: held.len() + 2, ..step };
+        let _ = viewer.poll_next(&cx, &mut held, more);
+        let _ = source.picture(world.now);
+        viewer.poll_pressed(&cx)
+    });
+    assert!(pressed);
+    drop((held, viewer));
+    source.pictures_until_key(world.now);
+    assert!(source.picture(world.now).is_ok());
+}

@@ -1,0 +1,105 @@
+//! Where a viewer begins.
+
+use crate::harness::{AVCC, Audio, LIMITS, Script, Video, World, track};
+use runnel::media::{Codec, Kind};
+
+#[test]
+fn a_viewer_begins_at_the_newest_key_frame_at_once() {
+    let world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    source.pictures(60, world.now);
+    let mut player = world.play("a", "flv");
+    player.drain();
+    assert_eq!(player.bytes[..5], *b"FLV\x01\x05");
+    let tags = player.tags();
+    let kinds: Vec<_> = tags.iter().map(|(kind, _, head)| (*kind, head[1])).collect();
+    assert_eq!(kinds[1..4], [(Video, 0), (Audio, 0), (Video, 1)]);
+    assert_eq!((tags[0].0, tags[0].1), (Script, 0));
+    assert_eq!((tags[3].1, tags[3].2[0]), (2000, 0x17));
+    assert_eq!(player.times(Video), (2000..2400).step_by(40).collect::<Vec<_>>());
+}
+
+#[test]
+fn playing_before_publishing_gets_the_first_picture() {
+    let world = World::new(LIMITS);
+    let mut players = ["flv", "ts"].map(|form| world.play("a", form));
+    players.iter_mut().for_each(|player| assert_eq!(player.drain(), 0));
+    let mut source = world.publish("a").with_tracks();
+    source.pictures(3, world.now);
+    players.iter_mut().for_each(|player| assert!(player.drain() > 0));
+    assert_eq!(players[0].times(Video), [0, 40, 80]);
+}
+
+#[test]
+fn sound_alone_begins_live() {
+    let mut world = World::new(LIMITS);
+    let mut source = world.publish("a");
+    source.publisher.track(track(Codec::Aac, &[0x12, 0x10]));
+    for _ in 0..100 {
+        source.frame(Kind::Audio, true, 100, world.now).unwrap();
+        source.at += 23;
+        world.pass(23);
+    }
+    let mut player = world.play("a", "flv");
+    player.drain();
+    assert_eq!(player.bytes[4], 4, "the header says that there is sound alone");
+    assert_eq!(player.times(Audio), [99 * 23]);
+}
+
+#[test]
+fn pictures_alone_are_announced_as_such_after_a_moment() {
+    let mut world = World::new(LIMITS);
+    let mut player = world.play("a", "flv");
+    let mut source = world.publish("a");
+    source.publisher.track(track(Codec::H264, AVCC));
+    source.frame(Kind::Video, true, 500, world.now).unwrap();
+    assert_eq!(player.drain(), 0, "sound may still come");
+    world.pass(300);
+    source.at = 300;
+    source.frame(Kind::Video, false, 500, world.now).unwrap();
+    player.drain();
+    assert_eq!((player.bytes[4], player.times(Video)), (1, vec![0, 300]));
+}
+
+#[test]
+fn silence_is_added_when_asked_for() {
+    let mut world = World::new(runnel::hub::Limits { silent_audio: true, ..LIMITS });
+    let mut source = world.publish("a");
+    source.publisher.track(track(Codec::H264, AVCC));
+    for n in 0..50 {
+        source.frame(Kind::Video, n % 25 == 0, 500, world.now).unwrap();
+        source.at += 40;
+        world.pass(40);
+    }
+    let mut player = world.play("a", "flv");
+    player.drain();
+    assert_eq!(player.bytes[4], 5);
+    let (sound, pictures) = (player.times(Audio), player.times(Video));
+    assert!(sound.windows(2).all(|pair| (22..=24).contains(&(pair[1] - pair[0]))), "{sound:?}");
+    assert!(pictures.last().unwrap() - sound.last().unwrap() < 24);
+}
+
+#[test]
+fn pictures_before_the_first_key_frame_are_not_sent() {
+    let world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    let early = source.frame(Kind::Video, false, 500, world.now);
+    assert_eq!(early, Err(runnel::hub::Lost::Undecodable));
+    source.at = 40;
+    source.frame(Kind::Video, true, 500, world.now).unwrap();
+    let mut player = world.play("a", "flv");
+    player.drain();
+    assert_eq!(player.times(Video), [40]);
+}
+
+#[test]
+fn twenty_four_bits_of_time_are_not_the_end() {
+    let world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    source.at = (1 << 24) - 1000;
+    source.pictures(100, world.now);
+    let mut player = world.play("a", "flv");
+    player.drain();
+    let times = player.times(Video);
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 40) && *times.last().unwrap() > 1 << 24, "{times:?}");
+}

@@ -1,0 +1,7 @@
+//! Publisher, hub and viewers on a clock of the tests' own: no sockets, no waiting.
+
+mod budget;
+mod harness;
+mod join;
+mod publishers;
+mod slow;

@@ -1,0 +1,157 @@
+//! Publishers that return, compete, or change in mid-stream.
+
+use crate::harness::{AVCC, LIMITS, Source, Video, World, track};
+use runnel::hub::{Conflict, Limits, Lost, Name, Refused};
+use runnel::media::{Codec, Kind};
+
+#[test]
+fn a_publisher_that_returns_continues_for_its_viewers() {
+    let mut world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    source.pictures(50, world.now);
+    let mut player = world.play("a", "flv");
+    player.drain();
+    drop(source);
+    world.pass(2000);
+    let mut source = world.publish("a").with_tracks();
+    source.pictures(30, world.now);
+    player.drain();
+    let times = player.times(Video);
+    assert!(times.windows(2).all(|pair| pair[1] > pair[0]), "{times:?}");
+    let gap = times.windows(2).map(|pair| pair[1] - pair[0]).max();
+    assert_eq!(gap, Some(2000), "the viewers' clocks went on");
+    let headers = player.tags().iter().filter(|(kind, _, head)| *kind == Video && head[1] == 0).count();
+    assert_eq!(headers, 2, "the parameters are announced again");
+}
+
+#[test]
+fn a_publisher_that_returns_with_another_codec_is_announced() {
+    let mut world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    source.pictures(10, world.now);
+    let mut player = world.play("a", "flv");
+    player.drain();
+    drop(source);
+    world.pass(100);
+    let mut source = world.publish("a");
+    source.publisher.track(track(Codec::Av1, &[0x81, 0, 0, 0]));
+    source.frame(Kind::Video, true, 500, world.now).unwrap();
+    player.drain();
+    let last: Vec<_> = player.tags().into_iter().rev().take(2).map(|(_, _, head)| head[..5].to_vec()).collect();
+    assert_eq!(last, [b"\x91av01".to_vec(), b"\x90av01".to_vec()]);
+    // who joins now begins with the new codec and knows nothing of the old
+    world.pass(300);
+    source.at += 300;
+    source.frame(Kind::Video, false, 500, world.now).unwrap();
+    let mut late = world.play("a", "flv");
+    late.drain();
+    let first = late.tags().into_iter().find(|(kind, ..)| *kind == Video).unwrap();
+    assert_eq!(first.2[..5], *b"\x90av01");
+}
+
+#[test]
+fn new_parameters_reach_those_who_watch_and_those_who_join() {
+    const OTHER: &[u8] = &[
+        0x01, 0x42, 0xc0, 0x1f, 0xff, 0xe1, 0x00, 0x16, 0x67, 0x42, 0xc0, 0x1f, 0xda, 0x02, 0x80, 0xbf, 0xe5, 0xc0,
+        0x5a, 0x80, 0x80, 0x80, 0xa0, 0x00, 0x00, 0x03, 0x00, 0x20, 0x00, 0x00, 0x07, 0x81, 0x01, 0x00, 0x04, 0x68,
+        0xce, 0x3c, 0x80,
+    ];
+    let world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    source.pictures(10, world.now);
+    let mut player = world.play("a", "flv");
+    player.drain();
+    source.publisher.track(track(Codec::H264, OTHER));
+    let old = source.frame(Kind::Video, false, 500, world.now);
+    assert_eq!(old, Err(Lost::Undecodable), "what needs the old parameters is not sent");
+    source.frame(Kind::Video, true, 500, world.now).unwrap();
+    player.drain();
+    let mut late = world.play("a", "flv");
+    late.drain();
+    for player in [player, late] {
+        let tags = player.tags();
+        let at = tags.iter().rposition(|(kind, _, head)| *kind == Video && head[1] == 0).unwrap();
+        assert_eq!(tags[at].2[5..8], OTHER[..3]);
+        assert!(tags[at..].iter().any(|(kind, _, head)| *kind == Video && head[1] == 1));
+    }
+}
+
+#[test]
+fn a_second_publisher_is_refused() {
+    let world = World::new(LIMITS);
+    let mut first = world.publish("a").with_tracks();
+    let second = world.hub.publish(&Name::new("a").unwrap(), "TEST2", world.now);
+    assert_eq!(second.err(), Some(Refused::Taken));
+    first.picture(world.now).unwrap();
+}
+
+#[test]
+fn a_second_publisher_replaces_the_first_where_that_is_configured() {
+    let world = World::new(Limits { conflict: Conflict::Replace, ..LIMITS });
+    let mut first = world.publish("a").with_tracks();
+    first.pictures(10, world.now);
+    let mut player = world.play("a", "flv");
+    player.drain();
+    let second = world.hub.publish(&Name::new("a").unwrap(), "TEST2", world.now).unwrap();
+    let mut second = Source::new(second).with_tracks();
+    assert_eq!(first.picture(world.now), Err(Lost::Replaced));
+    second.pictures(10, world.now);
+    drop(first); // its end must not end the second
+    second.pictures(10, world.now);
+    player.drain();
+    assert_eq!(player.times(Video).len(), 30);
+}
+
+#[test]
+fn streams_and_viewers_are_bounded_and_those_who_are_in_stay() {
+    let world = World::new(LIMITS);
+    let mut sources: Vec<_> = (0..4).map(|n| world.publish(&format!("s{n}")).with_tracks()).collect();
+    let fifth = world.hub.publish(&Name::new("s4").unwrap(), "TEST2", world.now);
+    assert_eq!(fifth.err(), Some(Refused::Streams));
+    let players: Vec<_> = (0..8).map(|_| world.play("s0", "flv")).collect();
+    let ninth = world.hub.play(&Name::new("s0").unwrap(), crate::harness::form_named("flv"));
+    assert_eq!(ninth.err(), Some(Refused::Viewers));
+    sources.iter_mut().for_each(|source| source.pictures(5, world.now));
+    drop(players);
+    assert!(world.hub.play(&Name::new("s0").unwrap(), crate::harness::form_named("flv")).is_ok());
+}
+
+#[test]
+fn names_that_are_only_asked_for_keep_no_publisher_out() {
+    let mut world = World::new(LIMITS);
+    for n in 0..1000 {
+        drop(world.play(&format!("absent{n}"), "flv"));
+    }
+    assert!(world.hub.streams().len() <= 12, "{}", world.hub.streams().len());
+    let _sources: Vec<_> = (0..4).map(|n| world.publish(&format!("s{n}"))).collect();
+    world.pass(1000);
+    world.hub.sweep(world.now);
+    assert_eq!(world.hub.streams().len(), 4);
+}
+
+#[test]
+fn a_lost_picture_is_not_followed_by_what_depends_on_it() {
+    let world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    source.pictures(10, world.now);
+    source.publisher.lost(Kind::Video);
+    let after: Vec<_> = (0..20).map(|_| source.picture(world.now)).collect();
+    assert_eq!(after.iter().take_while(|result| **result == Err(Lost::Undecodable)).count(), 15);
+    assert!(after[15..].iter().all(Result::is_ok));
+}
+
+#[test]
+fn what_a_forgotten_stream_has_moved_is_still_counted() {
+    let world = World::new(LIMITS);
+    let mut source = world.publish("a");
+    source.publisher.track(track(Codec::H264, AVCC));
+    for _ in 0..3 {
+        source.frame(Kind::Video, true, 500, world.now).unwrap();
+    }
+    assert_eq!(world.hub.traffic().frames, 3);
+    drop(source);
+    let later = world.now + std::time::Duration::from_secs(60);
+    world.hub.sweep(later);
+    world.hub.sweep(later);
+    assert_eq!((world.hub.streams().len(), world.hub.traffic().frames), (0, 3));
+}
