@@ -115,6 +115,7 @@ impl Source {
 
     /// Publishes until a key frame gets through.
     pub fn pictures_until_key(&mut self, now: Instant) {
+        self.pictures = 0;
         let through = (0..60).find(|_| self.picture(now).is_ok());
         assert!(through.is_some(), "no key frame gets through");
     }
