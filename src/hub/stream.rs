@@ -34,9 +34,9 @@ pub(super) struct State {
     pub(super) left: Instant,
     pub(super) packers: Vec<Packer>,
     pub(super) viewers: Vec<Waiter>,
-    /// The next frame may find no room though the ring is empty: viewers that
-    /// hold old frames must go.
-    pub(super) pressed: bool,
+    /// Viewers that hold what was before this number must go: the ring had to
+    /// give up everything, because they do not let go.
+    pub(super) pressed: Seq,
     pub(super) traffic: Traffic,
 }
 
@@ -72,7 +72,7 @@ impl Stream {
             left: Instant::now(),
             packers: Vec::new(),
             viewers: Vec::new(),
-            pressed: false,
+            pressed: 0,
             traffic: Traffic::default(),
         };
         Self { name, account, limits, state: Mutex::new(state) }
@@ -153,12 +153,16 @@ impl State {
         Ok(())
     }
 
-    /// Drops the oldest slots until there is room for `bytes`. If there is none
-    /// left to drop, viewers that hold what was dropped before must go.
+    /// Drops the oldest slots until there is room for `bytes`. An account has
+    /// room for two frames of the largest size: if the ring has to give up
+    /// everything, viewers hold what it has dropped before.
     pub(super) fn make_room(&mut self, account: &Account, bytes: usize) {
+        if account.available() >= bytes {
+            return;
+        }
         while account.available() < bytes && self.ring.evict() {}
-        self.pressed = account.available() < bytes;
-        if self.pressed {
+        if self.ring.is_empty() {
+            self.pressed = self.ring.head();
             self.wake(true);
         }
     }

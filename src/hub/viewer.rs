@@ -93,7 +93,7 @@ impl Viewer {
     pub fn poll_pressed(&mut self, cx: &Context<'_>) -> bool {
         let mut state = self.stream.lock();
         state.wait(self.seat, false, cx);
-        state.pressed && self.batch < state.ring.tail()
+        self.batch < state.pressed
     }
 
     /// Starts at the newest key frame; false while there is none.

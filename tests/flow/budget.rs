@@ -49,7 +49,7 @@ fn viewers_that_hold_old_frames_must_go_when_the_publisher_finds_no_room() {
     let cx = Context::from_waker(Waker::noop());
     // each pins what it is given, as a socket that takes nothing does
     let mut stuck = Vec::new();
-    for _ in 0..4 {
+    for _ in 0..3 {
         source.pictures_until_key(world.now);
         let (mut viewer, mut units) = (world.play("a", "flv").viewer, Vec::new());
         let _ = viewer.poll_next(&cx, &mut units, Step { units: 3, bytes: 1 << 20 });
