@@ -1,4 +1,51 @@
 //! runnel, a live streaming server that fits in a router.
+//!
+//! Publishers send live streams; viewers get them in whatever form they ask
+//! for. Memory is planned at start and never exceeded.
+//!
+//! # Seven sentences
+//!
+//! 1. A viewer owns a cursor, not a queue: a number in the stream's ring, and a socket.
+//! 2. A buffer is paid for before it exists; the lease lives inside the `Bytes`,
+//!    so that the last holder refunds it.
+//! 3. Protocols are machines: bytes in; events and bytes to send out. No sockets,
+//!    no clocks, no tasks inside.
+//! 4. A frame is packed once per form, lazily, by the first viewer that needs it;
+//!    all viewers of a form send the same bytes.
+//! 5. Forms times transports: a new container is one file and one table row.
+//! 6. Every limit is a number in one table, whose worst case is summed at start.
+//! 7. A panic means a bug; no input panics.
+//!
+//! # The map
+//!
+//! Arrows point down: a module uses those above it in this list.
+//!
+//! | module | what is there |
+//! |---|---|
+//! | [`budget`] | accounts, leases, blocks, the plan |
+//! | [`wire`] | bytes, bits, checksums |
+//! | [`media`] | time, tracks, frames, NAL units |
+//! | [`codec`] | decoder records, and what frames say of themselves |
+//! | [`container`] | FLV, MPEG-TS, AMF, playlists; the table of forms |
+//! | [`proto`] | RTMP, HTTP and WebSocket as machines |
+//! | [`hub`] | streams, rings, publishers, viewers |
+//! | [`hls`] | a viewer that cuts segments |
+//! | [`net`] | sockets, writes that viewers share, deadlines |
+//! | [`conf`] | the configuration and its plan |
+//! | [`serve`] | the glue: what a machine reports becomes a call to the hub |
+//!
+//! # One frame's way
+//!
+//! Socket → [`proto::Machine`] → a leased block → [`media::Frame`] →
+//! [`hub::Publisher::publish`] → a slot in the ring → [`hub::Viewer::poll_next`]
+//! takes the packed [`hub::Unit`], or packs it now → [`net::Outlet`] → one `writev`.
+//!
+//! # Words
+//!
+//! *Publish* and *play*: they come to us. *Pull* and *push*: we go to them. A
+//! **stream** has **tracks**; a track has **frames**; a **form** is a way to pack
+//! them (FLV, TS, RTMP); a **unit** is a packed slot. An **account** is a budget,
+//! a **lease** a part of it that somebody holds, a **block** a buffer with its lease.
 
 pub mod budget;
 pub mod codec;
