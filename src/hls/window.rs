@@ -62,8 +62,9 @@ struct Segment {
 
 /// Segments that have left the playlist stay for players that read it before.
 const SPARE: usize = 2;
-/// The first so many segments end at the next key frame, so that playing can begin.
+/// The first so many segments are short, so that playing can begin early.
 const EAGER: u64 = 3;
+const EAGER_LENGTH: Duration = Duration::from_secs(1);
 
 impl Window {
     /// A window without segments; `name` begins the files' names.
@@ -82,29 +83,24 @@ impl Window {
         }
     }
 
-    /// Takes the next unit; `taken` is when its frame was. True if a segment is
-    /// finished with it.
-    pub fn push(&mut self, unit: &Unit, taken: SystemTime) -> bool {
-        let mut finished = false;
-        let mut discontinuity = unit.discontinuity;
+    /// Takes the next unit; `taken` is when its frame was.
+    pub fn push(&mut self, unit: &Unit, taken: SystemTime) {
         if unit.start || unit.discontinuity {
-            let eager = self.next_id < EAGER;
-            let due = |open: &Open| {
-                let length = ms(unit.at - open.from);
-                unit.discontinuity || !length.is_zero() && (eager || length + SLACK >= self.rules.target)
-            };
+            let length = if self.next_id < EAGER { EAGER_LENGTH.min(self.rules.target) } else { self.rules.target };
+            let due = |open: &Open| unit.discontinuity || ms(unit.at - open.from) + SLACK >= length;
             if self.open.as_ref().is_some_and(due) {
-                let end = if unit.discontinuity { None } else { Some(unit.at) };
-                finished = self.close(end);
+                self.close(Some(unit.at).filter(|_| !unit.discontinuity));
             }
         }
         if self.open.is_none() {
-            discontinuity |= std::mem::take(&mut self.starved);
-            self.open =
-                Some(Open { chain: Chain::default(), from: unit.at, until: unit.at, begun: taken, discontinuity });
+            if self.starved && !unit.start {
+                return; // segments are independent: the next begins at a key frame
+            }
+            let discontinuity = unit.discontinuity | std::mem::take(&mut self.starved);
+            let (chain, from, until) = (Chain::default(), unit.at, unit.at);
+            self.open = Some(Open { chain, from, until, begun: taken, discontinuity });
         }
         self.append(unit);
-        finished
     }
 
     /// Nothing will follow.
@@ -172,13 +168,10 @@ impl Window {
     }
 
     /// Finishes the running segment, which ends where the next begins, or with
-    /// its newest frame. True if there was one.
-    fn close(&mut self, end: Option<Ticks>) -> bool {
-        let Some(open) = self.open.take() else { return false };
+    /// its newest frame.
+    fn close(&mut self, end: Option<Ticks>) {
+        let Some(open) = self.open.take().filter(|open| !open.chain.is_empty()) else { return };
         let duration = ms(end.unwrap_or(open.until) - open.from).max(Duration::from_millis(1));
-        if open.chain.is_empty() {
-            return false;
-        }
         let rounded = (duration + Duration::from_millis(500)).as_secs();
         self.target = self.target.max(rounded);
         let id = self.next_id;
@@ -197,7 +190,6 @@ impl Window {
         while self.segments.len() > self.rules.listed + SPARE {
             self.drop_oldest();
         }
-        true
     }
 
     /// Drops the oldest segment; false if that would leave nothing to play.
@@ -216,4 +208,94 @@ const SLACK: Duration = Duration::from_millis(100);
 
 fn ms(ticks: Ticks) -> Duration {
     Duration::from_millis(u64::try_from(ticks.0).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RULES: Rules = Rules { target: Duration::from_secs(2), listed: 3 };
+
+    fn window(limit: usize) -> Window {
+        Window::new("a", RULES, Account::root("hls", limit))
+    }
+
+    fn unit(at: i64, start: bool, discontinuity: bool) -> Unit {
+        Unit::new(Bytes::from(vec![at as u8; 1000]), Ticks(at), start, discontinuity)
+    }
+
+    /// A picture every 100 ms and a key frame every `gop` ms.
+    fn push(window: &mut Window, times: std::ops::Range<i64>, gop: i64) {
+        for at in times.step_by(100) {
+            let taken = UNIX_EPOCH + ms(Ticks(at));
+            window.push(&unit(at, at % gop == 0, false), taken);
+        }
+    }
+
+    fn lines(text: &str, tag: &str) -> Vec<String> {
+        text.lines().filter_map(|line| line.strip_prefix(tag)).map(str::to_string).collect()
+    }
+
+    #[test]
+    fn the_first_segments_are_short_and_the_target_never_shrinks() {
+        let mut window = window(1 << 20);
+        push(&mut window, 0..900, 1000);
+        assert!(!window.is_playable());
+        push(&mut window, 900..7100, 1000);
+        let text = window.playlist("", "");
+        assert_eq!(lines(&text, "#EXTINF:"), ["1.000,", "2.000,", "2.000,"]);
+        assert_eq!(lines(&text, "#EXT-X-MEDIA-SEQUENCE:"), ["2"]);
+        push(&mut window, 7100..20_000, 5000);
+        let text = window.playlist("", "");
+        assert_eq!(lines(&text, "#EXT-X-TARGETDURATION:"), ["5"]);
+        push(&mut window, 20_000..60_000, 1000);
+        assert_eq!(lines(&window.playlist("", ""), "#EXT-X-TARGETDURATION:"), ["5"]);
+    }
+
+    #[test]
+    fn sound_alone_is_cut_at_any_frame() {
+        let mut window = window(1 << 20);
+        push(&mut window, 0..10_000, 100);
+        assert_eq!(lines(&window.playlist("", ""), "#EXTINF:"), ["1.900,"; 3]);
+    }
+
+    #[test]
+    fn a_discontinuity_is_told_and_counted_when_it_leaves() {
+        let mut window = window(1 << 20);
+        push(&mut window, 0..2500, 1000);
+        window.push(&unit(2600, false, true), UNIX_EPOCH);
+        push(&mut window, 2700..8100, 1000);
+        let text = window.playlist("x/", "?q");
+        assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
+        assert!(text.contains("x/a-0-3.ts?q\n"), "{text}");
+        push(&mut window, 8100..30_000, 1000);
+        let text = window.playlist("", "");
+        assert_eq!(lines(&text, "#EXT-X-DISCONTINUITY-SEQUENCE:"), ["1"]);
+        assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 0);
+    }
+
+    #[test]
+    fn files_are_there_as_long_as_they_are_listed_and_a_little_longer() {
+        let mut window = window(1 << 20);
+        push(&mut window, 0..30_000, 1000);
+        let (blocks, len) = window.file(&lines(&window.playlist("", ""), "a-")[0].replacen("", "a-", 1)).unwrap();
+        assert_eq!((blocks.iter().map(Bytes::len).sum::<usize>(), len), (20_000, 20_000));
+        assert!(window.file("a-0-0.ts").is_none());
+        assert_eq!(window.segments.len(), RULES.listed + SPARE);
+    }
+
+    #[test]
+    fn memory_is_bounded_by_dropping_the_oldest() {
+        let account = Account::root("hls", 150_000);
+        let mut window = Window::new("a", RULES, account.clone());
+        push(&mut window, 0..30_000, 1000);
+        assert!(account.peak() <= 150_000 && window.is_playable());
+        let before = window.segments.len();
+        push(&mut window, 30_000..300_000, 1_000_000);
+        assert!(before > 1 && window.starved, "a segment that never ends is given up");
+        window.end();
+        assert!(window.playlist("", "").ends_with("#EXT-X-ENDLIST\n"));
+        drop(window);
+        assert_eq!(account.used(), 0);
+    }
 }

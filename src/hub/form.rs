@@ -48,8 +48,12 @@ impl Unit {
 
     /// A unit that is one block of bytes, charged by whoever made it.
     pub fn whole(bytes: Bytes, at: Ticks) -> Arc<Self> {
-        let packed = Packed::whole(bytes);
-        Arc::new(Self { packed, at, start: false, discontinuity: false, _lease: None })
+        Arc::new(Self::new(bytes, at, false, false))
+    }
+
+    /// A unit of any kind from bytes charged elsewhere.
+    pub fn new(bytes: Bytes, at: Ticks, start: bool, discontinuity: bool) -> Self {
+        Self { packed: Packed::whole(bytes), at, start, discontinuity, _lease: None }
     }
 }
 

@@ -40,11 +40,12 @@ impl Sessions {
         self.publishers.fetch_sub(1, Relaxed);
     }
 
-    /// The pace that the present number of sessions asks for.
+    /// The pace that the present number of sessions asks for. A tenth of what is
+    /// allowed is left for the sending itself.
     pub(super) fn pace(&self, most: Duration) -> Duration {
         let sessions = self.viewers() + self.publishers.load(Relaxed);
         let paid = u32::try_from(sessions.saturating_sub(FREE)).unwrap_or(u32::MAX);
-        STEP.saturating_mul(paid).min(most)
+        STEP.saturating_mul(paid).min(most * 9 / 10)
     }
 }
 
@@ -61,6 +62,6 @@ mod tests {
         (0..100).for_each(|_| sessions.viewer_joins());
         assert_eq!(sessions.pace(most), Duration::from_millis(10));
         (0..5000).for_each(|_| sessions.publisher_joins());
-        assert_eq!(sessions.pace(most), most);
+        assert_eq!(sessions.pace(most), Duration::from_millis(90));
     }
 }
