@@ -26,6 +26,8 @@ pub struct Packed {
     rest: Box<[Piece]>,
     /// What follows the last body: FLV's PreviousTagSize.
     tail: Option<[u8; 4]>,
+    /// Whether a viewer may begin here, where the form knows better than the frame.
+    opens: Option<bool>,
     len: usize,
 }
 
@@ -62,7 +64,7 @@ impl Packed {
     pub fn new(first: Piece, rest: Vec<Piece>) -> Self {
         let size = |piece: &Piece| piece.head.bytes().len() + piece.body.len();
         let len = size(&first) + rest.iter().map(size).sum::<usize>();
-        Self { first, rest: rest.into(), tail: None, len }
+        Self { first, rest: rest.into(), tail: None, opens: None, len }
     }
 
     /// The same with four bytes after the last body.
@@ -75,6 +77,17 @@ impl Packed {
     /// A packet that is one block of bytes.
     pub fn whole(body: Bytes) -> Self {
         Self::new(Piece::new(&[], body), Vec::new())
+    }
+
+    /// The same with the form's word on whether a viewer may begin here.
+    pub fn with_start(mut self, opens: bool) -> Self {
+        self.opens = Some(opens);
+        self
+    }
+
+    /// Whether a viewer may begin here; `start` is what the frame says.
+    pub fn opens(&self, start: bool) -> bool {
+        self.opens.unwrap_or(start)
     }
 
     /// Bytes on the wire.

@@ -78,6 +78,7 @@ impl Packer {
         self.base = start;
         self.adopt(tracks);
         self.mux.announce(tracks, at);
+        self.mux.discontinuity();
     }
 
     /// The last viewer of the form is gone.
@@ -127,7 +128,8 @@ impl Packer {
         };
         let Some(packed) = packed else { return Ok(None) };
         let lease = account.charge(packed.cost())?;
-        let unit = Unit { packed, at: slot.at, start: slot.start, discontinuity, _lease: Some(lease) };
+        let start = packed.opens(slot.start);
+        let unit = Unit { packed, at: slot.at, start, discontinuity, _lease: Some(lease) };
         Ok(Some(Arc::new(unit)))
     }
 

@@ -193,8 +193,7 @@ impl Publisher {
             state.traffic.lost += 1;
             return Err(Lost::OverBudget(refusal));
         }
-        self.settle(state, now);
-        Ok(())
+        self.settle(state, now).map_err(Lost::OverBudget)
     }
 
     fn announce(&mut self, state: &mut State, discontinuity: bool) -> Result<(), OverBudget> {
@@ -208,23 +207,25 @@ impl Publisher {
     }
 
     /// Lets viewers in once both kinds of tracks are there, or no second came in time.
-    fn settle(&mut self, state: &mut State, now: Instant) {
+    fn settle(&mut self, state: &mut State, now: Instant) -> Result<(), OverBudget> {
         let begun = *self.begun.get_or_insert(now);
         if state.settled {
-            return;
+            return Ok(());
         }
         let both = self.tracks.has_video() && self.tracks.has_audio();
         if !both && now.saturating_duration_since(begun) < SETTLE {
-            return;
+            return Ok(());
         }
-        state.settled = true;
         let codecs: Vec<_> = self.tracks.iter().map(|track| track.codec.name()).collect();
         log::info!("[{}] {} carries {}", self.who, self.stream.name(), codecs.join(", "));
         if !both && self.tracks.has_video() && self.stream.limits.silent_audio {
             self.silence = Some(Silence::default());
             self.tracks.set(Silence::track());
             self.news = News::Added;
+            self.announce(state, false)?;
         }
+        state.settled = true;
+        Ok(())
     }
 
     /// Silent frames up to a picture, if there is no sound.

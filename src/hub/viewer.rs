@@ -19,6 +19,8 @@ pub struct Viewer {
     seat: usize,
     cursor: Cursor,
     oldest: bool,
+    /// Units are passed over until one that a viewer may begin with.
+    opening: bool,
     /// Bytes sent since the stream was last told.
     sent: u64,
     /// The first number of the last batch.
@@ -51,7 +53,18 @@ impl Viewer {
         let seat = state.seat();
         drop(state);
         hub.sessions.viewer_joins();
-        Self { hub, stream, form, packer, seat, cursor: Cursor::Before, oldest: false, sent: 0, batch: 0 }
+        Self {
+            hub,
+            stream,
+            form,
+            packer,
+            seat,
+            cursor: Cursor::Before,
+            oldest: false,
+            opening: true,
+            sent: 0,
+            batch: 0,
+        }
     }
 
     /// The stream.
@@ -126,6 +139,10 @@ impl Viewer {
             first.get_or_insert(seq);
             self.cursor = Cursor::At(seq + 1);
             let Some(unit) = state.unit(self.packer, seq, self.stream.account()) else { continue };
+            self.opening &= !unit.start;
+            if self.opening {
+                continue;
+            }
             bytes += unit.packed.len();
             out.push(unit);
         }
@@ -157,6 +174,7 @@ impl Viewer {
             Cursor::From(seq) => {
                 let start = ring.start_from(seq)?;
                 let at = ring.slot(start)?.at;
+                self.opening = true;
                 out.push(Unit::head(packer.news(tracks, at), at));
                 Some(start)
             }

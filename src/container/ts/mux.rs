@@ -53,12 +53,9 @@ impl Mux for Ts {
         Coding::of(track).is_some()
     }
 
-    /// Nothing where there are pictures: their key frames bring the tables along.
+    /// Nothing: viewers begin with a packet that brings the tables along.
     fn head(&self, _: &Tracks, _: Ticks) -> Vec<u8> {
-        if self.lanes.iter().any(|lane| lane.carries(Kind::Video)) {
-            return Vec::new();
-        }
-        self.psi.last().to_vec()
+        Vec::new()
     }
 
     fn announce(&mut self, tracks: &Tracks, at: Ticks) -> Vec<u8> {
@@ -74,6 +71,7 @@ impl Mux for Ts {
     }
 
     fn discontinuity(&mut self) {
+        self.told = None;
         self.clock.jump();
         for lane in &mut self.lanes {
             lane.jumped = true;
@@ -160,7 +158,9 @@ impl Ts {
 
     /// Writes what was planned. Nothing changes if the account refuses.
     fn pack(&mut self, frame: &Frame, plan: Plan, account: &Account) -> Result<Packed, OverBudget> {
-        let tables = if plan.tables { self.psi.last().len() } else { 0 };
+        let tables = if plan.tables { self.psi.len() } else { 0 };
+        let pictures = self.lanes.iter().any(|lane| lane.carries(Kind::Video));
+        let opens = plan.tables && (!pictures || frame.kind == Kind::Video && frame.key);
         let size = plan.packets().saturating_mul(SIZE).saturating_add(tables);
         let mut out = BlockMut::new(account, size)?;
         if plan.tables {
@@ -178,7 +178,7 @@ impl Ts {
         if let Some(lane) = self.lanes.get_mut(plan.lane) {
             lane.pack(frame, &plan, &mut out);
         }
-        Ok(Packed::whole(out.freeze()))
+        Ok(Packed::whole(out.freeze()).with_start(opens))
     }
 }
 
