@@ -46,6 +46,9 @@ pub struct Limits {
     pub stream_memory: usize,
     /// The largest frame in bytes.
     pub max_frame: usize,
+    /// Groups of pictures to keep, the running one among them, whether anybody
+    /// needs them or not.
+    pub gops: usize,
     /// What to do with a second publisher.
     pub conflict: Conflict,
     /// Whether streams with pictures alone are given silence.

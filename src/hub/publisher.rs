@@ -185,9 +185,9 @@ impl Publisher {
         let pushed = self.announce(state, discontinuity).and_then(|()| {
             let at = frame.dts.rescale(clock, Hz::MS);
             let start = frame.key && (frame.kind == Kind::Video && frame.track == 0 || !self.tracks.has_video());
-            let reserve = self.stream.limits.max_frame;
+            let limits = &self.stream.limits;
             let video = frame.kind == Kind::Video;
-            state.push_frame(frame, at, start, &account, reserve).inspect_err(|_| self.wants_key |= video)
+            state.push_frame(frame, at, start, &account, limits).inspect_err(|_| self.wants_key |= video)
         });
         if let Err(refusal) = pushed {
             state.traffic.lost += 1;

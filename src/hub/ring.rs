@@ -102,11 +102,20 @@ impl Ring {
     /// start, but none that is younger than `age` milliseconds.
     pub(super) fn trim(&mut self, gops: usize, age: i64) {
         let Some(newest) = self.slots.back().map(|slot| slot.at) else { return };
-        let before = self.starts.len().checked_sub(gops).and_then(|index| self.starts.get(index)).copied();
-        let Some(before) = before else { return };
+        let Some(before) = self.nth_start(gops) else { return };
         while self.tail < before && self.slots.front().is_some_and(|slot| (newest - slot.at).0 > age) {
             self.evict();
         }
+    }
+
+    /// The `nth` newest number where a viewer may begin, counted from 1.
+    pub(super) fn nth_start(&self, nth: usize) -> Option<Seq> {
+        self.starts.len().checked_sub(nth).and_then(|index| self.starts.get(index)).copied()
+    }
+
+    /// Drops all before `seq`.
+    pub(super) fn drop_before(&mut self, seq: Seq) {
+        while self.tail < seq && self.evict() {}
     }
 
     /// Drops everything.

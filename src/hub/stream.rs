@@ -43,6 +43,10 @@ pub(super) struct State {
 /// How long viewers may still take frames of a publisher that is gone.
 const LEFTOVERS: Duration = Duration::from_secs(3);
 
+/// A viewer that is behind by more than so many groups of pictures and so many
+/// milliseconds skips.
+const LAG: (usize, i64) = (3, 3000);
+
 /// Who publishes.
 pub(super) struct Occupant {
     /// The connection, as the log calls it.
@@ -55,6 +59,8 @@ pub(super) struct Occupant {
 #[derive(Default)]
 pub(super) struct Waiter {
     taken: bool,
+    /// The number that it takes next; the greatest of all if any will do.
+    next: Seq,
     /// It has sent all there was.
     armed: bool,
     waker: Option<Waker>,
@@ -134,23 +140,30 @@ fn form_stats(packer: &Packer) -> FormStats {
 }
 
 impl State {
-    /// Appends a frame, making room for it and for `reserve` bytes more by
-    /// dropping the oldest slots.
+    /// Appends a frame, making room for it and for the largest that may follow
+    /// by dropping the oldest slots.
     pub(super) fn push_frame(
         &mut self,
         frame: Frame,
         at: Ticks,
         start: bool,
         account: &Account,
-        reserve: usize,
+        limits: &Limits,
     ) -> Result<(), OverBudget> {
-        self.make_room(account, reserve.saturating_add(SLOT_COST));
+        self.make_room(account, limits.max_frame.saturating_add(SLOT_COST));
         let lease = account.charge(SLOT_COST)?;
         self.ring.push(Slot { item: Item::Frame(frame), at, start, _lease: lease });
-        let watched = self.watched();
-        let (gops, age) = if watched { (3, 3000) } else { (2, 0) };
-        self.ring.trim(gops, age);
+        self.retire(limits.gops);
         Ok(())
+    }
+
+    /// Drops what nobody needs: all before the `gops`-th newest key frame that
+    /// every viewer has taken, and all that is so old that who has not is to skip.
+    fn retire(&mut self, gops: usize) {
+        self.ring.trim(LAG.0, LAG.1);
+        let Some(keep) = self.ring.nth_start(gops).filter(|keep| *keep > self.ring.tail()) else { return };
+        let needed = self.viewers.iter().filter(|waiter| waiter.taken).map(|waiter| waiter.next).min();
+        self.ring.drop_before(keep.min(needed.unwrap_or(keep)));
     }
 
     /// Drops the oldest slots until there is room for `bytes`. An account has
@@ -237,7 +250,7 @@ impl State {
             self.viewers.push(Waiter::default());
         }
         if let Some(waiter) = self.viewers.get_mut(seat) {
-            waiter.taken = true;
+            (waiter.taken, waiter.next) = (true, Seq::MAX);
         }
         seat
     }
@@ -249,6 +262,13 @@ impl State {
         match &mut waiter.waker {
             Some(waker) => waker.clone_from(cx.waker()),
             none => *none = Some(cx.waker().clone()),
+        }
+    }
+
+    /// Remembers which number the viewer in `seat` takes next.
+    pub(super) fn advance(&mut self, seat: usize, next: Seq) {
+        if let Some(waiter) = self.viewers.get_mut(seat) {
+            waiter.next = next;
         }
     }
 

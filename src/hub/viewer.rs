@@ -93,6 +93,8 @@ impl Viewer {
             return Poll::Pending;
         }
         self.fill(&mut state, out, step);
+        let next = if let Cursor::At(seq) = self.cursor { seq } else { Seq::MAX };
+        state.advance(self.seat, next);
         if !out.is_empty() {
             return Poll::Ready(());
         }

@@ -51,6 +51,8 @@ impl Server {
             viewers: config.viewers.max,
             stream_memory: config.streams.memory.0,
             max_frame: config.streams.max_frame.0,
+            // HLS begins with a segment that is complete
+            gops: if config.hls.enable { 2 } else { 1 },
             conflict: config.publish.conflict,
             silent_audio: config.publish.silent_audio,
             resume: config.streams.resume.0,

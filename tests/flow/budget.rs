@@ -25,6 +25,24 @@ fn a_ring_never_costs_more_than_its_account_and_the_newest_frames_survive() {
 }
 
 #[test]
+fn viewers_that_keep_up_cost_no_frames() {
+    let world = World::new(LIMITS);
+    let used = |watch: bool| {
+        let mut source = world.publish(if watch { "a" } else { "b" }).with_tracks();
+        let mut player = watch.then(|| world.play("a", "flv"));
+        for _ in 0..200 {
+            source.picture(world.now).unwrap();
+            player.iter_mut().for_each(|player| assert!(player.drain() > 0));
+        }
+        // a packed unit holds its frame's bytes and some of its own
+        (source.publisher.account().used(), 50 * 2 * 300)
+    };
+    let (alone, _) = used(false);
+    let (watched, packed) = used(true);
+    assert!(watched <= alone + packed, "{watched} {alone}");
+}
+
+#[test]
 fn everything_is_given_back() {
     let mut world = World::new(LIMITS);
     let mut source = world.publish("a").with_tracks();

@@ -16,6 +16,7 @@ pub const LIMITS: Limits = Limits {
     viewers: 8,
     stream_memory: 256 << 10,
     max_frame: 64 << 10,
+    gops: 2,
     conflict: Conflict::Refuse,
     silent_audio: false,
     resume: Duration::from_secs(30),
