@@ -87,16 +87,18 @@ fn serve(config: Config) -> Result<(), String> {
         let thread = std::thread::Builder::new().name(format!("runnel-{number}"));
         thread.spawn(run).map_err(|error| format!("a thread cannot be started: {error}"))?;
     }
-    async_io::block_on(executor.run(async {
-        let mut signals = Signals::new([Signal::Term, Signal::Int]).map_err(|error| error.to_string())?;
-        let server = Server::new(config);
-        server.start(&executor)?;
+    let mut signals = Signals::new([Signal::Term, Signal::Int]).map_err(|error| error.to_string())?;
+    let server = Server::new(config);
+    server.start(&executor)?;
+    // a task of its own: what stands in `run` itself is polled with every turn
+    let end = executor.spawn(async move {
         if let Some(Ok(signal)) = signals.next().await {
             log::info!("signal {signal:?}: all connections are closed");
         }
         server.stop(Duration::from_secs(2)).await;
-        Ok(())
-    }))
+    });
+    async_io::block_on(executor.run(end));
+    Ok(())
 }
 
 /// Lines on standard error: time (UTC), level, text.

@@ -57,9 +57,9 @@ impl Plan {
         self.user().saturating_add(self.kernel())
     }
 
-    /// Whether the worst case is within the limit.
+    /// Whether the worst case is within the limit. One beyond all numbers is not.
     pub fn fits(&self) -> bool {
-        self.total() <= self.limit
+        self.total() <= self.limit && self.total() < usize::MAX
     }
 
     /// The knobs that would save the missing bytes with the smallest turn,

@@ -33,6 +33,9 @@ pub fn size(sps: &[u8]) -> Result<(u32, u32), Malformed> {
     Sps::parse(sps).map(|sps| (sps.width, sps.height))
 }
 
+/// Where in a record lengthSizeMinusOne stands, in the lowest bits. 14496-15 section 5.3.3.1.
+pub const LENGTH_SIZE_AT: usize = 4;
+
 /// AVCDecoderConfigurationRecord, "avcC". 14496-15 section 5.3.3.1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record<'a> {

@@ -29,6 +29,7 @@ pub struct Malformed {
 /// Reads what a decoder record says of its track. Codecs whose frames describe
 /// themselves have none; whatever comes instead is kept unread.
 pub fn params(codec: Codec, record: Bytes) -> Result<Params, Malformed> {
+    ensure(record.len() <= MAX_RECORD, "a decoder record beyond all measure")?;
     let mut params = Params::default();
     match codec {
         Codec::H264 => (params.width, params.height) = h264::Record::parse(&record)?.size()?,
@@ -52,6 +53,10 @@ pub fn params(codec: Codec, record: Bytes) -> Result<Params, Malformed> {
     params.record = record;
     Ok(params)
 }
+
+/// The longest decoder record in bytes: it is sent to each viewer that joins.
+/// Those of real encoders are a few hundred.
+const MAX_RECORD: usize = 4 << 10;
 
 impl fmt::Display for Malformed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

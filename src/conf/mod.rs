@@ -4,14 +4,13 @@ mod plan;
 mod units;
 
 use std::fmt;
-use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::hub::Conflict;
 pub use plan::{GREETING, SMALL_BUFFER};
-pub use units::{Size, Time};
+pub use units::{Address, Size, Time};
 
 /// Everything that can be configured. `conf/reference.toml` explains each key.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -93,7 +92,7 @@ pub struct Publish {
 #[allow(missing_docs, reason = "conf/reference.toml documents every key")]
 pub struct Rtmp {
     pub enable: bool,
-    pub listen: SocketAddr,
+    pub listen: Address,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -101,7 +100,7 @@ pub struct Rtmp {
 #[allow(missing_docs, reason = "conf/reference.toml documents every key")]
 pub struct Http {
     pub enable: bool,
-    pub listen: SocketAddr,
+    pub listen: Address,
     pub keep_alive: Time,
     pub max_head: Size,
 }
@@ -202,6 +201,8 @@ impl Config {
             (self.publish.receive_buffer.0 < 4 << 10, "publish.receive_buffer", "at least \"4KiB\""),
             (self.publish.silence.0.is_zero(), "publish.silence", "more than \"0s\""),
             (self.viewers.slow.0.is_zero(), "viewers.slow", "more than \"0s\""),
+            (self.connections.handshake.0.is_zero(), "connections.handshake", "more than \"0s\""),
+            (self.http.keep_alive.0.is_zero(), "http.keep_alive", "more than \"0s\""),
             (!(512..=16 << 10).contains(&self.http.max_head.0), "http.max_head", "between 512 and \"16KiB\""),
             (self.hls.segments < 3, "hls.segments", "at least 3: players start three segments before the end"),
             (self.hls.segment.0.as_millis() < 500, "hls.segment", "at least \"500ms\""),
@@ -269,30 +270,35 @@ impl Error {
     }
 
     fn key_is(file: &str, text: &str, key: &str, what: &str) -> Self {
-        let line = line_of(text, key).map_or(String::new(), |line| format!(" line {line}:"));
-        Self {
-            file: file.into(),
-            what: format!("{}{key}: {what}", if line.is_empty() { line } else { format!("{} ", line.trim_start()) }),
-        }
+        let line = line_of(text, key).map_or(String::new(), |line| format!("line {line}: "));
+        Self { file: file.into(), what: format!("{line}{key}: {}", humane(what)) }
+    }
+}
+
+/// The parser's words for types, in words of people.
+fn humane(message: &str) -> String {
+    match message.rsplit_once("expected ") {
+        Some((before, "usize")) => format!("{before}expected a whole number"),
+        Some((before, kind)) if kind.starts_with("struct ") => format!("{before}expected a table"),
+        _ => message.into(),
     }
 }
 
 /// The line that sets `key`, counted from 1.
 fn line_of(text: &str, key: &str) -> Option<usize> {
-    let (table, leaf) = key.rsplit_once('.').unwrap_or(("", key));
-    let mut current = String::new();
-    for (index, line) in text.lines().enumerate() {
-        let line = line.trim();
-        if let Some(name) = line.strip_prefix('[').and_then(|line| line.split(']').next()) {
-            current = name.trim().to_string();
-        }
-        let name = line.split(['=', ']']).next().unwrap_or_default().trim().trim_start_matches('[');
-        if current == table && name == leaf || current.is_empty() && name == key || name == key && line.starts_with('[')
-        {
-            return Some(index + 1);
+    let whole = toml::de::DeTable::parse(text).ok()?;
+    let mut table = whole.get_ref();
+    let mut at = None;
+    for item in key.split('.') {
+        let (name, value) = table.iter().find(|(name, _)| name.get_ref() == item)?;
+        at = Some(name.span().start);
+        match value.get_ref() {
+            toml::de::DeValue::Table(inner) => table = inner,
+            _ => break,
         }
     }
-    None
+    let before = text.get(..at?)?;
+    Some(before.matches('\n').count() + 1)
 }
 
 impl fmt::Display for Error {

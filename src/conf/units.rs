@@ -1,6 +1,7 @@
-//! Sizes and times with units, as people write them.
+//! Sizes and times with units, and addresses, as people write them.
 
 use std::fmt;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::de::{Deserialize, Deserializer, Error, Visitor};
@@ -12,6 +13,10 @@ pub struct Size(pub usize);
 /// A time: `"100ms"`, `"3s"`, `"2m"`, `"1h"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Time(pub Duration);
+
+/// Where to listen: `"[::]:1935"`, `"127.0.0.1:1935"`, or `":1935"` for all addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address(pub SocketAddr);
 
 const SIZES: &[(&str, u64)] = &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 const TIMES: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
@@ -69,6 +74,27 @@ impl<'de> Deserialize<'de> for Time {
             make: |ms| Some(Time(Duration::from_millis(ms))),
             expecting: "a time such as \"100ms\" or \"3s\"",
         })
+    }
+}
+
+struct Addresses;
+
+impl Visitor<'_> for Addresses {
+    type Value = Address;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an address such as \"[::]:1935\" or \"127.0.0.1:1935\"")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Address, E> {
+        let full = if text.starts_with(':') { format!("[::]{text}") } else { text.into() };
+        full.parse().map(Address).map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+    }
+}
+
+impl<'de> Deserialize<'de> for Address {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Addresses)
     }
 }
 

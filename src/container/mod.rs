@@ -24,8 +24,15 @@ pub trait Mux: Send {
     fn head(&self, tracks: &Tracks, at: Ticks) -> Vec<u8>;
 
     /// Told when tracks are added or change in mid-stream, before the first
-    /// frame that depends on it: gives what running viewers must be sent.
-    fn announce(&mut self, tracks: &Tracks, at: Ticks) -> Vec<u8>;
+    /// frame that depends on it: gives what running viewers must be sent. `news`
+    /// are those of the tracks that they have not been told of.
+    fn announce(&mut self, tracks: &Tracks, news: &[&Track], at: Ticks) -> Vec<u8>;
+
+    /// What a viewer needs that has missed a part of the stream, before it goes
+    /// on at `at`.
+    fn remind(&self, _tracks: &Tracks, _at: Ticks) -> Vec<u8> {
+        Vec::new()
+    }
 
     /// Time or content jumped: the next packets say so where the form has a word for it.
     fn discontinuity(&mut self) {}

@@ -25,6 +25,10 @@ pub struct Unit {
     _lease: Option<Lease>,
 }
 
+/// What a unit costs beside its packet: itself, its counts, and its place in a
+/// queue that grows.
+const UNIT_COST: usize = size_of::<Unit>() - size_of::<Packed>() + 5 * size_of::<usize>();
+
 /// The packer of one form of one stream.
 pub(super) struct Packer {
     stream: Name,
@@ -77,7 +81,7 @@ impl Packer {
         self.units.clear();
         self.base = start;
         self.adopt(tracks);
-        self.mux.announce(tracks, at);
+        self.mux.announce(tracks, &[], at);
         self.mux.discontinuity();
     }
 
@@ -92,8 +96,8 @@ impl Packer {
     }
 
     /// What a viewer needs that has missed a part of the stream.
-    pub(super) fn news(&mut self, tracks: &Tracks, at: Ticks) -> Vec<u8> {
-        self.mux.announce(tracks, at)
+    pub(super) fn remind(&self, tracks: &Tracks, at: Ticks) -> Vec<u8> {
+        self.mux.remind(tracks, at)
     }
 
     /// The first number that is packed or can be.
@@ -127,7 +131,7 @@ impl Packer {
             Item::Tracks(news) => (Some(self.announcement(news, slot.at)), news.discontinuity),
         };
         let Some(packed) = packed else { return Ok(None) };
-        let lease = account.charge(packed.cost())?;
+        let lease = account.charge(packed.cost() + UNIT_COST)?;
         let start = packed.opens(slot.start);
         let unit = Unit { packed, at: slot.at, start, discontinuity, _lease: Some(lease) };
         Ok(Some(Arc::new(unit)))
@@ -144,8 +148,11 @@ impl Packer {
         if news.discontinuity {
             self.mux.discontinuity();
         }
+        let known = |track: &Track| !news.discontinuity && self.tracks.iter().any(|old| old == track);
+        let unknown: Vec<_> = news.tracks.iter().filter(|track| !known(track)).collect();
+        let bytes = self.mux.announce(&news.tracks, &unknown, at);
         self.adopt(&news.tracks);
-        Packed::whole(Bytes::from(self.mux.announce(&news.tracks, at)))
+        Packed::whole(Bytes::from(bytes))
     }
 
     /// Takes over `tracks`, and says once of each codec that there is no room for it.

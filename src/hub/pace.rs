@@ -7,10 +7,11 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-/// Up to so many sessions every frame goes at once.
-const FREE: usize = 8;
-/// What each further session adds.
-const STEP: Duration = Duration::from_micros(100);
+/// What each session adds.
+const STEP: Duration = Duration::from_micros(250);
+/// A pause that is shorter than two frames are apart costs more than it saves:
+/// below this, every frame goes at once.
+const LEAST: Duration = Duration::from_millis(30);
 
 /// The sessions of a hub.
 #[derive(Debug, Default)]
@@ -44,8 +45,9 @@ impl Sessions {
     /// allowed is left for the sending itself.
     pub(super) fn pace(&self, most: Duration) -> Duration {
         let sessions = self.viewers() + self.publishers.load(Relaxed);
-        let paid = u32::try_from(sessions.saturating_sub(FREE)).unwrap_or(u32::MAX);
-        STEP.saturating_mul(paid).min(most * 9 / 10)
+        let wanted = STEP.saturating_mul(u32::try_from(sessions).unwrap_or(u32::MAX));
+        let allowed = wanted.min(most * 9 / 10);
+        if wanted < LEAST { Duration::ZERO } else { allowed }
     }
 }
 
@@ -54,13 +56,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_few_get_every_frame_at_once_and_many_wait_no_longer_than_allowed() {
+    fn a_hundred_get_every_frame_at_once_and_many_wait_no_longer_than_allowed() {
         let sessions = Sessions::default();
         let most = Duration::from_millis(100);
-        (0..8).for_each(|_| sessions.viewer_joins());
+        (0..100).for_each(|_| sessions.viewer_joins());
         assert_eq!(sessions.pace(most), Duration::ZERO);
         (0..100).for_each(|_| sessions.viewer_joins());
-        assert_eq!(sessions.pace(most), Duration::from_millis(10));
+        assert_eq!(sessions.pace(most), Duration::from_millis(50));
         (0..5000).for_each(|_| sessions.publisher_joins());
         assert_eq!(sessions.pace(most), Duration::from_millis(90));
     }

@@ -106,12 +106,11 @@ impl Publisher {
         change
     }
 
-    /// Takes over what the publisher says of its stream.
+    /// Takes over what the publisher says of its stream: viewers that join from
+    /// now on are told.
     pub fn info(&mut self, info: Info) {
-        self.tracks.info = info;
-        if self.news == News::None && self.begun.is_some() {
-            self.news = News::Added;
-        }
+        self.tracks.info = info.clone();
+        Arc::make_mut(&mut self.stream.lock().tracks).info = info;
     }
 
     /// Puts a frame into the ring. Viewers learn of it at `flush`.

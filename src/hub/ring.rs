@@ -37,8 +37,9 @@ pub(super) struct Slot {
     pub(super) _lease: Lease,
 }
 
-/// What a slot costs beside its frame.
-pub(super) const SLOT_COST: usize = size_of::<Slot>();
+/// What a slot costs beside its frame: a queue that grows holds its elements
+/// twice over, and once more while they are moved.
+pub(super) const SLOT_COST: usize = 3 * (size_of::<Slot>() + size_of::<Seq>());
 
 /// Slots `tail..head`.
 #[derive(Debug, Default)]

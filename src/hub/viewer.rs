@@ -177,7 +177,10 @@ impl Viewer {
                 let start = ring.start_from(seq)?;
                 let at = ring.slot(start)?.at;
                 self.opening = true;
-                out.push(Unit::head(packer.news(tracks, at), at));
+                let reminder = packer.remind(tracks, at);
+                if !reminder.is_empty() {
+                    out.push(Unit::head(reminder, at));
+                }
                 Some(start)
             }
         }

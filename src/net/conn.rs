@@ -52,8 +52,12 @@ pub struct Received {
 /// A read's size. One buffer serves all connections of a thread: between reads
 /// a connection keeps only what its machine could not use.
 const SCRATCH: usize = 64 << 10;
-/// The most a machine may leave over: an HTTP head.
+/// The most a machine may leave over: an HTTP head and what follows it.
 const MAX_REST: usize = 16 << 10;
+/// `most` for machines that use what they are given.
+pub const ALL: usize = SCRATCH;
+/// `most` for machines that may want to finish something else first.
+pub const SOME: usize = MAX_REST;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
@@ -94,16 +98,22 @@ impl Conn {
     }
 
     /// Reads once and feeds what came to `input`, which consumes a prefix and
-    /// says how long it was.
+    /// says how long it was. No more than `most` bytes are taken from the socket
+    /// and kept together; as long as so many are kept, nothing is read.
     pub fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
+        most: usize,
         mut input: impl FnMut(&[u8]) -> Result<usize, Close>,
     ) -> Poll<Result<Received, Close>> {
         BUFFER.with_borrow_mut(|buffer| {
             let (kept, free) = buffer.split_at_mut(self.rest.len().min(SCRATCH / 2));
             kept.copy_from_slice(&self.rest);
+            let (free, _) = free.split_at_mut(most.saturating_sub(kept.len()).min(free.len()));
             let again = std::mem::take(&mut self.again);
+            if free.is_empty() && !again {
+                return Poll::Pending;
+            }
             let bytes = if again { 0 } else { ready!(self.poll_socket(cx, free))? };
             let total = kept.len() + bytes;
             let mut data = buffer.get(..total).unwrap_or_default();

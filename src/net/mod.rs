@@ -1,14 +1,16 @@
 //! Sockets: listening, reading into machines, writing what viewers share, and
 //! closing what is overdue.
 
+mod beat;
 mod close;
 mod conn;
 mod listen;
 mod outlet;
 mod watch;
 
+pub use beat::Beat;
 pub use close::Close;
-pub use conn::{Conn, Received, SocketSizes};
+pub use conn::{ALL, Conn, Received, SOME, SocketSizes};
 pub use listen::{Gate, accept_loop, bind};
 pub use outlet::{BATCH, Framing, Outlet};
 pub use watch::Watch;

@@ -13,10 +13,9 @@ pub struct Request {
     pub query: String,
     /// The client wants to ask more on this connection.
     pub keep_alive: bool,
-    /// `Sec-WebSocket-Key` of a request to upgrade.
-    pub websocket: Option<String>,
-    /// The answer to a HEAD request has no body.
-    pub http10: bool,
+    /// `Sec-WebSocket-Key` of a request to upgrade, or why it cannot be done.
+    /// RFC 6455 section 4.2.1.
+    pub websocket: Option<Result<String, Status>>,
 }
 
 /// The methods that mean something here.
@@ -152,12 +151,13 @@ impl Server {
     fn parse(&mut self, data: &[u8]) -> usize {
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut parsed = httparse::Request::new(&mut fields);
-        let used = match parsed.parse(data) {
-            Ok(httparse::Status::Complete(used)) if used <= self.max_head => used,
-            Ok(httparse::Status::Partial) if data.len() <= self.max_head => return 0,
-            Ok(_) | Err(httparse::Error::TooManyHeaders) => {
+        let (head, more) = data.split_at(data.len().min(self.max_head));
+        let used = match parsed.parse(head) {
+            Ok(httparse::Status::Complete(used)) => used,
+            Ok(httparse::Status::Partial) if more.is_empty() => return 0,
+            Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
                 // a long first line is the URL's fault
-                let long = if data.contains(&b'\n') { Status::HEADERS_TOO_LARGE } else { Status::URI_TOO_LONG };
+                let long = if head.contains(&b'\n') { Status::HEADERS_TOO_LARGE } else { Status::URI_TOO_LONG };
                 self.bad(long);
                 return data.len();
             }
@@ -191,12 +191,11 @@ fn read_request(parsed: &httparse::Request<'_, '_>) -> Result<(Request, usize), 
         query: String::new(),
         keep_alive: !http10,
         websocket: None,
-        http10,
     };
     let target = origin_form(parsed.path.unwrap_or_default()).ok_or(Status::BAD_REQUEST)?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
     (request.path, request.query) = (path.into(), query.into());
-    let (mut hosts, mut body, mut upgrade, mut key) = (0, None, false, None);
+    let (mut hosts, mut body, mut upgrade, mut key, mut version) = (0, None, false, None, false);
     for field in parsed.headers.iter() {
         let value = std::str::from_utf8(field.value).map_err(|_| Status::BAD_REQUEST)?.trim();
         match field.name.to_ascii_lowercase().as_str() {
@@ -207,6 +206,7 @@ fn read_request(parsed: &httparse::Request<'_, '_>) -> Result<(Request, usize), 
             }
             "upgrade" => upgrade = value.split(',').any(|token| token.trim().eq_ignore_ascii_case("websocket")),
             "sec-websocket-key" => key = Some(value.to_string()),
+            "sec-websocket-version" => version = value == "13",
             "content-length" => body = Some(length(value, body)?),
             "transfer-encoding" => return Err(Status::NOT_IMPLEMENTED),
             _ => {}
@@ -215,7 +215,11 @@ fn read_request(parsed: &httparse::Request<'_, '_>) -> Result<(Request, usize), 
     if hosts != 1 && !http10 || hosts > 1 {
         return Err(Status::BAD_REQUEST); // RFC 9112 section 3.2
     }
-    request.websocket = key.filter(|_| upgrade);
+    request.websocket = upgrade.then_some(match key {
+        _ if !version => Err(Status::UPGRADE_REQUIRED),
+        Some(key) => Ok(key),
+        None => Err(Status::BAD_REQUEST),
+    });
     match body.unwrap_or(0) {
         body if body > MAX_BODY => Err(Status::CONTENT_TOO_LARGE),
         body => Ok((request, body)),
@@ -333,9 +337,15 @@ mod tests {
 
     #[test]
     fn an_upgrade_needs_its_key() {
-        let text = "GET /a HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: k\r\n\r\n";
-        let [Event::Request(request)] = &events(text)[..] else { panic!() };
-        assert_eq!(request.websocket.as_deref(), Some("k"));
+        let text = "GET /a HTTP/1.1\r\nHost: h\r\nConnection: keep-alive, Upgrade\r\nUpgrade: WebSocket\r\n";
+        let websocket = |fields: &str| match &events(&format!("{text}{fields}\r\n"))[..] {
+            [Event::Request(request)] => request.websocket.clone(),
+            other => panic!("{other:?}"),
+        };
+        let version = "Sec-WebSocket-Version: 13\r\n";
+        assert_eq!(websocket(&format!("{version}Sec-WebSocket-Key: k\r\n")), Some(Ok("k".into())));
+        assert_eq!(websocket(version), Some(Err(Status::BAD_REQUEST)));
+        assert_eq!(websocket("Sec-WebSocket-Key: k\r\n"), Some(Err(Status::UPGRADE_REQUIRED)));
     }
 
     #[test]
@@ -352,7 +362,7 @@ mod tests {
             Status::BAD_REQUEST
         );
         assert_eq!(bad("GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"), Status::NOT_IMPLEMENTED);
-        assert_eq!(bad(&format!("GET /{} HTTP/1.1\r\n", "a".repeat(2000))), Status::HEADERS_TOO_LARGE);
+        assert_eq!(bad(&format!("GET / HTTP/1.1\r\na: {}", "a".repeat(2000))), Status::HEADERS_TOO_LARGE);
         assert_eq!(bad(&format!("GET /{}", "a".repeat(2000))), Status::URI_TOO_LONG);
     }
 

@@ -57,7 +57,7 @@ impl Server {
         let payload: Vec<u8> = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
         match control {
             Control::Ping => self.send(Control::Pong, &payload)?,
-            Control::Close if !self.closing => {
+            Control::Close => {
                 self.closing = true;
                 self.send(Control::Close, payload.get(..2).unwrap_or_default())?;
                 self.event = Some(Event::Close);
@@ -90,6 +90,9 @@ impl Machine for Server {
     type Error = Error;
 
     fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
+        if self.closing {
+            return Ok(data.len()); // nothing is said after goodbye. Section 5.5.1
+        }
         if self.skip > 0 {
             let used = usize::try_from(self.skip).unwrap_or(usize::MAX).min(data.len());
             self.skip -= used as u64;

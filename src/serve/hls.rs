@@ -78,6 +78,10 @@ impl Hls {
             return Ok(entry.clone());
         }
         if entries.len() >= self.streams {
+            // a name that nobody publishes keeps no stream out
+            entries.retain(|name, entry| lock(&entry.state).window.is_playable() || is_live(server, name));
+        }
+        if entries.len() >= self.streams {
             return Err(Refused::Streams);
         }
         let [_, ts, ..] = &FORMS;
@@ -97,11 +101,10 @@ impl Hls {
     /// is to be there before anybody asks.
     pub(super) fn sweep(&self, server: &Arc<Server>, executor: &Arc<Executor<'static>>, now: Instant) {
         let resume = server.config.streams.resume.0;
-        let live = |name: &Name| server.hub.find(name).is_some_and(|stream| stream.is_live());
         lock(&self.state).retain(|name, entry| {
             let mut state = lock(&entry.state);
-            let is_live = live(name);
-            if is_live {
+            let published = is_live(server, name);
+            if published {
                 state.live = now;
             }
             let gone = now.saturating_duration_since(state.live) >= resume;
@@ -113,9 +116,9 @@ impl Hls {
             }
             let unasked = now.saturating_duration_since(state.asked);
             let unwatched = unasked >= self.idle && (self.on_demand || gone);
-            let absent = unasked >= HOLD && !is_live && !state.window.is_playable();
+            let absent = unasked >= HOLD && !published && !state.window.is_playable();
             // a publisher that comes after the end begins a new playlist
-            let restarted = state.ended && is_live;
+            let restarted = state.ended && published;
             let keep = !(unwatched || absent || restarted);
             if !keep {
                 log::info!("[{name}] HLS ends");
@@ -187,6 +190,10 @@ async fn collect(entry: std::sync::Weak<Entry>, mut viewer: Viewer) {
         units.clear();
         smol::future::yield_now().await;
     }
+}
+
+fn is_live(server: &Server, name: &Name) -> bool {
+    server.hub.find(name).is_some_and(|stream| stream.is_live())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -14,7 +14,7 @@ use super::{Server, metrics};
 use crate::container::{FORMS, Form};
 use crate::hub::{Name, Refused, Unit};
 use crate::media::Ticks;
-use crate::net::{Close, Conn, Framing, Outlet};
+use crate::net::{Close, Conn, Framing, Outlet, SOME};
 use crate::proto::http::{self, Event, Method, Request, Status, percent_decode};
 use crate::proto::{Machine, ws};
 
@@ -35,6 +35,8 @@ struct Session {
     conn: Conn,
     machine: http::Server,
     role: Role,
+    /// What was begun for a viewer that has closed: a message is never cut.
+    tail: Outlet,
 }
 
 enum Role {
@@ -78,7 +80,7 @@ impl Session {
     fn new(server: Arc<Server>, executor: Arc<Executor<'static>>, conn: Conn) -> Self {
         conn.expect_input(server.config.connections.handshake.0);
         let machine = http::Server::new(server.config.http.max_head.0);
-        Self { server, executor, conn, machine, role: Role::Guest }
+        Self { server, executor, conn, machine, role: Role::Guest, tail: Outlet::new(Framing::Raw) }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
@@ -94,7 +96,8 @@ impl Session {
     /// Sends what there is, then reads once; pending if neither is possible.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
         let slow = self.server.config.viewers.slow.0;
-        let Self { conn, machine, .. } = self;
+        let Self { conn, machine, tail, .. } = self;
+        ready!(conn.poll_outlet(cx, tail, slow, |_| {}))?;
         match &mut self.role {
             Role::Play(player) => {
                 // the head goes first, then control frames between batches
@@ -137,7 +140,7 @@ impl Session {
         let Self { conn, machine, role, .. } = self;
         let mut event = None;
         let mut closed = false;
-        let received = ready!(conn.poll_read(cx, |data| match role {
+        let received = ready!(conn.poll_read(cx, SOME, |data| match role {
             Role::Play(player) => match &mut player.ws {
                 Some(ws) => {
                     let used = ws.input(data).map_err(|error| Close::Peer(error.to_string()))?;
@@ -147,10 +150,9 @@ impl Session {
                 None => Ok(data.len()),
             },
             Role::Linger => Ok(data.len()),
-            _ if event.is_some() => Ok(0),
             _ => {
                 let used = machine.input(data).unwrap_or(0);
-                event = machine.event();
+                event = machine.event().or(event.take());
                 Ok(used)
             }
         }))?;
@@ -162,7 +164,9 @@ impl Session {
             let mut reply = player.ws.take().map(|mut ws| std::mem::take(ws.transmit())).unwrap_or_default();
             machine.transmit().append(&mut reply);
             self.log_end(&Close::Eof);
-            self.role = Role::Guest;
+            if let Role::Play(player) = std::mem::replace(&mut self.role, Role::Guest) {
+                self.tail = player.live.into_tail();
+            }
         }
         match event {
             Some(Event::Request(request)) => self.respond(request),
@@ -228,11 +232,16 @@ impl Session {
 
     /// Starts a live form, over WebSocket if the client asks for that.
     fn play(&mut self, request: &Request, name: &Name, form: &'static Form) {
+        if let Some(Err(status)) = request.websocket {
+            let fields = [CORS, ("Sec-WebSocket-Version", "13")];
+            return self.machine.answer(status, &fields, status.1.as_bytes(), Some(request));
+        }
         let viewer = match self.server.hub.play(name, form) {
             Ok(viewer) => viewer,
             Err(refused) => return self.busy(request, refused),
         };
-        let websocket = request.websocket.as_deref().filter(|_| request.method == Method::Get);
+        let key = request.websocket.as_ref().and_then(|key| key.as_deref().ok());
+        let websocket = key.filter(|_| request.method == Method::Get);
         if let Some(key) = websocket {
             let accept = ws::Server::accept(key);
             let fields =

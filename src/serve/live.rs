@@ -27,6 +27,11 @@ impl Live {
         Self { viewer, outlet: Outlet::new(framing) }
     }
 
+    /// The viewer goes; what it was being sent stays to be finished.
+    pub(super) fn into_tail(self) -> Outlet {
+        self.outlet
+    }
+
     pub(super) fn name(&self) -> &Name {
         self.viewer.stream().name()
     }

@@ -19,7 +19,7 @@ use smol::Executor;
 use crate::budget::Account;
 use crate::conf::{Config, GREETING, SMALL_BUFFER};
 use crate::hub::{Hub, Limits};
-use crate::net::{Conn, Gate, SocketSizes, Watch, accept_loop, bind};
+use crate::net::{Beat, Conn, Gate, SocketSizes, Watch, accept_loop, bind};
 use hls::Hls;
 use tally::Tally;
 
@@ -33,6 +33,7 @@ pub struct Server {
     greetings: Account,
     hls_account: Account,
     watch: Arc<Watch>,
+    beat: Beat,
     gate: Gate,
     tally: Tally,
     hls: Hls,
@@ -65,6 +66,7 @@ impl Server {
             greetings,
             hls_account,
             watch: Arc::default(),
+            beat: Beat::default(),
             gate: Gate::new(config.max_connections()),
             tally: Tally::default(),
             ids: AtomicUsize::new(1),
@@ -77,8 +79,8 @@ impl Server {
         let sizes =
             SocketSizes { send: self.config.viewers.send_buffer.0, receive: self.config.publish.receive_buffer.0 };
         let listeners: [(&str, _, _, Service); 2] = [
-            ("rtmp", self.config.rtmp.enable, self.config.rtmp.listen, rtmp::serve),
-            ("http", self.config.http.enable, self.config.http.listen, http::serve),
+            ("rtmp", self.config.rtmp.enable, self.config.rtmp.listen.0, rtmp::serve),
+            ("http", self.config.http.enable, self.config.http.listen.0, http::serve),
         ];
         for (name, enabled, address, service) in listeners {
             if !enabled {
@@ -94,6 +96,8 @@ impl Server {
         }
         let (server, spawner) = (self.clone(), executor.clone());
         executor.spawn(async move { server.tick(&spawner).await }).detach();
+        let server = self.clone();
+        executor.spawn(async move { server.beat.run(|| server.hub.pace()).await }).detach();
         Ok(())
     }
 

@@ -1,12 +1,10 @@
 //! RTMP connections: publishers and players.
 
 use std::hash::{BuildHasher, RandomState};
-use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use async_io::Timer;
 use smol::Executor;
 
 use super::Server;
@@ -15,7 +13,7 @@ use crate::conf::GREETING;
 use crate::container::{Form, flv};
 use crate::hub::{Lost, Name, Publisher, Refused};
 use crate::media::{Kind, Unwrap};
-use crate::net::{Close, Conn, Framing, SocketSizes};
+use crate::net::{ALL, Close, Conn, Framing, Outlet, SocketSizes};
 use crate::proto::Machine;
 use crate::proto::rtmp::{self, Event, FORMS, Limits, Payload, Refusal, Target};
 
@@ -35,6 +33,8 @@ struct Session {
     machine: rtmp::Server,
     id: String,
     role: Role,
+    /// What was begun for a player that has stopped: a message is never cut.
+    tail: Outlet,
 }
 
 enum Role {
@@ -49,11 +49,13 @@ struct Ingest {
     publisher: Publisher,
     demux: flv::Demux,
     clock: Unwrap,
-    /// The next read waits for this.
-    pause: Option<Timer>,
+    /// The next read waits for the beat after this one.
+    pause: Option<u32>,
     silence: Duration,
     /// Something other than control messages has come since the last read.
     active: bool,
+    /// Frames that were lost on the way in.
+    losses: u32,
     id: String,
 }
 
@@ -71,7 +73,7 @@ impl Session {
         let machine = rtmp::Server::new(limits, seed, greeting);
         let id = server.id("RTMPPUBSUB");
         log::debug!("[{id}] connects from {}", conn.peer());
-        Self { server, conn, machine, id, role: Role::Guest }
+        Self { server, conn, machine, id, role: Role::Guest, tail: Outlet::new(Framing::Raw) }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
@@ -89,6 +91,7 @@ impl Session {
     /// Sends what there is, then reads once; pending if neither is possible.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
         let slow = self.server.config.viewers.slow.0;
+        ready!(self.conn.poll_outlet(cx, &mut self.tail, slow, |_| {}))?;
         match &mut self.role {
             Role::Play(live) => {
                 let idle = live.poll(cx, &mut self.conn, self.machine.transmit(), slow)?;
@@ -99,8 +102,8 @@ impl Session {
                 if ingest.publisher.poll_replaced(cx).is_ready() {
                     return Poll::Ready(Err(Close::Kicked));
                 }
-                if let Some(pause) = &mut ingest.pause {
-                    ready!(std::future::Future::poll(Pin::new(pause), cx));
+                if let Some(number) = ingest.pause {
+                    ready!(self.server.beat.poll_after(cx, number));
                     ingest.pause = None;
                     self.conn.look_again();
                 }
@@ -114,13 +117,13 @@ impl Session {
     }
 
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
-        let Self { server, conn, machine, role, id, .. } = self;
+        let Self { server, conn, machine, role, id, tail } = self;
         let now = Instant::now();
         let mut turn = Turn::None;
-        let received = ready!(conn.poll_read(cx, |data| {
+        let received = ready!(conn.poll_read(cx, ALL, |data| {
             let used = machine.input(data).map_err(|error| Close::Peer(error.to_string()))?;
             while let Some(event) = machine.event() {
-                match on_event(server, machine, role, id, event, now)? {
+                match on_event(server, machine, role, tail, id, event, now)? {
                     Turn::None => {}
                     news => turn = news,
                 }
@@ -165,6 +168,7 @@ fn on_event(
     server: &Arc<Server>,
     machine: &mut rtmp::Server,
     role: &mut Role,
+    tail: &mut Outlet,
     id: &str,
     event: Event,
     now: Instant,
@@ -190,7 +194,11 @@ fn on_event(
         (Event::Stop, Role::Publish(_) | Role::Play(_)) => {
             role.log_end(id, "it is told to");
             machine.charge_to(server.greetings.child("greeting", GREETING));
-            *role = Role::Guest;
+            if let Role::Play(live) = std::mem::replace(role, Role::Guest)
+                && tail.is_empty()
+            {
+                *tail = live.into_tail();
+            }
             return Ok(Turn::Stopped);
         }
         _ => {}
@@ -217,6 +225,7 @@ fn publish(
         pause: None,
         silence,
         active: true,
+        losses: 0,
         id: id.into(),
     })
 }
@@ -325,16 +334,19 @@ impl Ingest {
     }
 
     fn lost(&mut self, kind: Kind, payload: &Payload) {
+        let why = match payload {
+            Payload::Bytes(_) => return,
+            Payload::TooLong => "it is longer than streams.max_frame".to_string(),
+            Payload::OverBudget(refusal) => refusal.to_string(),
+        };
+        self.losses = self.losses.saturating_add(1);
+        // the first, the second, the fourth ...: a log that floods is no log
+        if self.losses.is_power_of_two() {
+            log::warn!("[{}] a {kind:?} frame is lost, {} so far: {why}", self.id, self.losses);
+        }
         match payload {
-            Payload::Bytes(_) => {}
-            Payload::TooLong => {
-                log::warn!("[{}] a {kind:?} frame is lost: it is longer than streams.max_frame", self.id);
-                self.publisher.lost(kind);
-            }
-            Payload::OverBudget(refusal) => {
-                log::warn!("[{}] a {kind:?} frame is lost: {refusal}", self.id);
-                self.publisher.starved(kind);
-            }
+            Payload::OverBudget(_) => self.publisher.starved(kind),
+            _ => self.publisher.lost(kind),
         }
     }
 
@@ -347,7 +359,7 @@ impl Ingest {
         }
         let pace = self.publisher.pace();
         if !pace.is_zero() && bytes < server.config.publish.receive_buffer.0 / 4 {
-            self.pause = Some(Timer::after(pace));
+            self.pause = Some(server.beat.number());
         }
     }
 }

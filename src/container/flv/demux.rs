@@ -36,8 +36,12 @@ pub struct Demux {
     tracks: Tracks,
     /// Length of the NAL prefixes in each video track, from its record.
     prefixes: [u8; crate::media::MAX_TRACKS],
-    unsupported: Option<(Kind, [u8; 4])>,
+    /// Codecs of which it was said that they have no place here.
+    said: Vec<(Kind, [u8; 4])>,
 }
+
+/// So many codecs without a place are named; more are not news.
+const MAX_SAID: usize = 8;
 
 /// Where in a tag a track's bytes stand, and how they are to be read.
 struct Part {
@@ -66,17 +70,18 @@ impl Demux {
             Kind::Video => parts.video(&mut sink)?,
             Kind::Audio => parts.audio(&mut sink)?,
         }
-        let unsupported = parts.unknown.map(|name| (kind, name));
-        if unsupported.is_some() && unsupported != self.unsupported {
-            self.unsupported = unsupported;
-            unsupported.into_iter().for_each(|(kind, name)| event(Event::Unsupported(kind, name)));
+        let unknown = parts.unknown.map(|name| (kind, name));
+        let news = unknown.filter(|codec| self.said.len() < MAX_SAID && !self.said.contains(codec));
+        if let Some((kind, name)) = news {
+            self.said.push((kind, name));
+            event(Event::Unsupported(kind, name));
         }
         Ok(())
     }
 
     fn part(&mut self, part: Part, dts: Ticks, account: &Account, event: &mut impl FnMut(Event)) -> Result<(), Error> {
         match part.packet {
-            packet::SEQUENCE_START => self.record(&part, event),
+            packet::SEQUENCE_START => self.record(&part, account, event),
             packet::CODED_FRAMES | packet::CODED_FRAMES_X => self.frame(part, dts, account, event),
             packet::SEQUENCE_END => {
                 event(Event::SequenceEnd(part.codec.kind()));
@@ -86,17 +91,20 @@ impl Demux {
         }
     }
 
-    fn record(&mut self, part: &Part, event: &mut impl FnMut(Event)) -> Result<(), Error> {
-        let params = codec::params(part.codec, part.data.clone())?;
-        let prefix = match part.codec {
-            Codec::H264 => h264::Record::parse(&part.data)?.nal_prefix,
-            Codec::H265 => h265::Record::parse(&part.data)?.nal_prefix,
-            _ => 4,
+    fn record(&mut self, part: &Part, account: &Account, event: &mut impl FnMut(Event)) -> Result<(), Error> {
+        let (prefix, at) = match part.codec {
+            Codec::H264 => (h264::Record::parse(&part.data)?.nal_prefix, h264::LENGTH_SIZE_AT),
+            Codec::H265 => (h265::Record::parse(&part.data)?.nal_prefix, h265::LENGTH_SIZE_AT),
+            _ => return self.announce(part, codec::params(part.codec, part.data.clone())?, event),
         };
         if let Some(slot) = self.prefixes.get_mut(usize::from(part.track)) {
             *slot = prefix;
         }
-        self.announce(part, params, event)
+        // frames are given prefixes of 4 bytes, and the record must say so
+        let mut record = part.data.to_vec();
+        record.iter_mut().skip(at).take(1).for_each(|byte| *byte |= 3);
+        let record = if prefix == 4 { part.data.clone() } else { BlockMut::copy(account, &record)? };
+        self.announce(part, codec::params(part.codec, record)?, event)
     }
 
     fn announce(&mut self, part: &Part, params: Params, event: &mut impl FnMut(Event)) -> Result<(), Error> {

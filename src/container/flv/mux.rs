@@ -35,13 +35,19 @@ impl Mux for Flv {
         let mut out = file_header(tracks.has_audio(), tracks.has_video()).to_vec();
         // at time 0: ffmpeg takes script data of any other time for a track
         tag(&mut out, TagKind::Script, Ticks(0), &write_metadata(self.style, tracks));
-        self.sequence_starts(&mut out, tracks, at);
+        self.sequence_starts(&mut out, tracks.iter(), at);
         out
     }
 
-    fn announce(&mut self, tracks: &Tracks, at: Ticks) -> Vec<u8> {
+    fn announce(&mut self, _: &Tracks, news: &[&Track], at: Ticks) -> Vec<u8> {
         let mut out = Vec::new();
-        self.sequence_starts(&mut out, tracks, at);
+        self.sequence_starts(&mut out, news.iter().copied(), at);
+        out
+    }
+
+    fn remind(&self, tracks: &Tracks, at: Ticks) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.sequence_starts(&mut out, tracks.iter(), at);
         out
     }
 
@@ -61,8 +67,8 @@ impl Mux for Flv {
 }
 
 impl Flv {
-    fn sequence_starts(&self, out: &mut Vec<u8>, tracks: &Tracks, at: Ticks) {
-        for track in tracks.iter().filter(|track| self.carries(track)) {
+    fn sequence_starts<'a>(&self, out: &mut Vec<u8>, tracks: impl Iterator<Item = &'a Track>, at: Ticks) {
+        for track in tracks.filter(|track| self.carries(track)) {
             if let Some(body) = sequence_start(self.style, track) {
                 tag(out, kind(track), at, &body);
             }

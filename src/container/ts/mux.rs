@@ -58,7 +58,7 @@ impl Mux for Ts {
         Vec::new()
     }
 
-    fn announce(&mut self, tracks: &Tracks, at: Ticks) -> Vec<u8> {
+    fn announce(&mut self, tracks: &Tracks, _: &[&Track], at: Ticks) -> Vec<u8> {
         self.assign(tracks);
         let Some(clock_lane) = self.clock_lane() else { return Vec::new() };
         let lanes = self.lanes.iter().enumerate();

@@ -34,13 +34,19 @@ impl Mux for Rtmp {
         let mut out = Vec::new();
         // at time 0: ffmpeg takes script data of any other time for a track
         write_message(&mut out, CHUNK_SIZE, kind::DATA_AMF0, STREAM_ID, 0, &write_metadata(self.style, tracks));
-        self.sequence_starts(&mut out, tracks, at);
+        self.sequence_starts(&mut out, tracks.iter(), at);
         out
     }
 
-    fn announce(&mut self, tracks: &Tracks, at: Ticks) -> Vec<u8> {
+    fn announce(&mut self, _: &Tracks, news: &[&Track], at: Ticks) -> Vec<u8> {
         let mut out = Vec::new();
-        self.sequence_starts(&mut out, tracks, at);
+        self.sequence_starts(&mut out, news.iter().copied(), at);
+        out
+    }
+
+    fn remind(&self, tracks: &Tracks, at: Ticks) -> Vec<u8> {
+        let mut out = Vec::new();
+        self.sequence_starts(&mut out, tracks.iter(), at);
         out
     }
 
@@ -67,8 +73,8 @@ impl Mux for Rtmp {
 }
 
 impl Rtmp {
-    fn sequence_starts(&self, out: &mut Vec<u8>, tracks: &Tracks, at: Ticks) {
-        for track in tracks.iter().filter(|track| self.carries(track)) {
+    fn sequence_starts<'a>(&self, out: &mut Vec<u8>, tracks: impl Iterator<Item = &'a Track>, at: Ticks) {
+        for track in tracks.filter(|track| self.carries(track)) {
             if let Some(body) = sequence_start(self.style, track) {
                 write_message(out, CHUNK_SIZE, message_kind(track), STREAM_ID, at.0 as u32, &body);
             }

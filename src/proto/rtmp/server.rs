@@ -81,6 +81,7 @@ pub struct Server {
     account: Account,
     chunks: Chunks,
     events: VecDeque<Event>,
+    aggregate: Option<Box<Aggregate>>,
     out: Vec<u8>,
     app: Box<str>,
     caps: Caps,
@@ -101,6 +102,7 @@ impl Server {
             account,
             chunks: Chunks::new(limits.max_message),
             events: VecDeque::new(),
+            aggregate: None,
             out: Vec::new(),
             app: "".into(),
             caps: Caps::default(),
@@ -175,7 +177,9 @@ impl Server {
         };
         match kind {
             kind::AUDIO | kind::VIDEO => self.media(kind, timestamp, payload),
-            kind::AGGREGATE => self.aggregate(timestamp, &payload)?,
+            kind::AGGREGATE => {
+                self.aggregate = Some(Box::new(Aggregate { timestamp, first: None, rest: payload }));
+            }
             kind::DATA_AMF0 => self.data(payload),
             kind::DATA_AMF3 => self.data(skip_version(&payload)),
             kind::COMMAND_AMF0 => self.command(&payload),
@@ -197,22 +201,15 @@ impl Server {
         }
     }
 
-    /// Messages inside a message: FLV tags whose times are taken relative to the
-    /// first. Section 7.1.6.
-    fn aggregate(&mut self, timestamp: u32, payload: &Bytes) -> Result<(), Error> {
-        let mut r = Reader::new(payload);
-        let mut first = None;
-        while !r.is_empty() {
-            let kind = r.u8()?;
-            let len = r.u24()?;
-            let time = r.u24()? | u32::from(r.u8()?) << 24;
-            r.take(3)?;
-            let body = payload.slice_ref(r.take(len as usize)?);
-            r.u32()?;
-            let time = timestamp.wrapping_add(time.wrapping_sub(*first.get_or_insert(time)));
-            if kind == kind::DATA_AMF0 { self.data(body) } else { self.media(kind, time, body) }
+    /// Takes messages out of an aggregate until one is an event.
+    fn unfold(&mut self) {
+        while let (true, Some(aggregate)) = (self.events.is_empty(), &mut self.aggregate) {
+            match aggregate.next() {
+                Some((kind::DATA_AMF0, _, body)) => self.data(body),
+                Some((kind, time, body)) => self.media(kind, time, body),
+                None => self.aggregate = None,
+            }
         }
-        Ok(())
     }
 
     /// Protocol control and user control. Sections 5.4 and 7.1.7.
@@ -262,7 +259,8 @@ impl Server {
     fn connect(&mut self, command: &Command) {
         let object = command.object();
         let text = |name| object.member(name).and_then(Value::as_text).unwrap_or_default();
-        self.app = text("app").into();
+        let app: &str = text("app");
+        self.app = app.split_at(app.floor_char_boundary(app.len().min(MAX_APP))).0.into();
         self.caps = Caps::of(object);
         self.send(kind::WINDOW_ACK_SIZE, 0, &WINDOW.to_be_bytes());
         let [a, b, c, d] = WINDOW.to_be_bytes();
@@ -386,11 +384,38 @@ impl Machine for Server {
     }
 
     fn event(&mut self) -> Option<Event> {
+        self.unfold();
         self.events.pop_front()
     }
 
     fn transmit(&mut self) -> &mut Vec<u8> {
         &mut self.out
+    }
+}
+
+/// Messages inside a message: FLV tags whose times are taken relative to the
+/// first. They are taken out one by one, because there may be thousands of empty
+/// ones. Section 7.1.6.
+struct Aggregate {
+    timestamp: u32,
+    first: Option<u32>,
+    rest: Bytes,
+}
+
+impl Aggregate {
+    /// The next message; what is damaged ends the aggregate.
+    fn next(&mut self) -> Option<(u8, u32, Bytes)> {
+        let rest = self.rest.clone();
+        let mut r = Reader::new(&rest);
+        let kind = r.u8().ok()?;
+        let len = r.u24().ok()?;
+        let time = r.u24().ok()? | u32::from(r.u8().ok()?) << 24;
+        r.take(3).ok()?;
+        let body = rest.slice_ref(r.take(len as usize).ok()?);
+        r.u32().ok()?;
+        self.rest = rest.slice_ref(r.rest());
+        let first = *self.first.get_or_insert(time);
+        Some((kind, self.timestamp.wrapping_add(time.wrapping_sub(first)), body))
     }
 }
 
@@ -407,6 +432,8 @@ fn media_kind(kind: u8) -> Option<Kind> {
     }
 }
 
+/// What is kept of an app, in bytes.
+const MAX_APP: usize = 512;
 /// User control events. Section 7.1.7.
 const STREAM_BEGIN: u16 = 0;
 const PING_REQUEST: u16 = 6;

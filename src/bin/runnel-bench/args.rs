@@ -1,0 +1,175 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use crate::target::{Scheme, Target};
+
+pub const HELP: &str = "\
+Usage: runnel-bench push -n N -i FILE.flv [OPTION]... rtmp://HOST[:PORT]/APP/NAME
+       runnel-bench play -n N [OPTION]... URL
+
+push publishes an FLV file as N streams, in real time and for ever; play plays
+N streams over rtmp:// or as http://HOST[:PORT]/PATH.flv. \"{i}\" in the URL is
+the number of the session, from 0. Both end with one line of JSON.
+
+  -n N               sessions (1)
+  -t SECONDS         length of the measurement; without it until SIGINT or SIGTERM
+      --warmup S     time between the last session's start and the measurement (3)
+      --rate N       sessions started each second (500)
+      --stamp        push: timestamps are the time of day in milliseconds at which
+                     a frame was due; play: they are, so tell the latency
+      --server-pid P measure that process too; may be given several times
+  -h, --help         print this and end
+
+push:
+  -i, --input FILE   what to publish
+      --spread MS    starts are spread over so long (1000)
+
+play:
+      --frame-ms MS  pictures are so far apart: a step of almost two is a gap
+
+The exit code is 1 if any session was refused or lost.
+";
+
+/// What the sessions do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    Push,
+    Play,
+}
+
+/// What was asked for.
+pub struct Args {
+    pub role: Role,
+    pub sessions: usize,
+    /// The measurement's length; `None` for until a signal comes.
+    pub length: Option<Duration>,
+    pub warmup: Duration,
+    /// Sessions started each second.
+    pub rate: f64,
+    pub stamp: bool,
+    pub server: Vec<u32>,
+    pub input: PathBuf,
+    pub spread_ms: u64,
+    pub frame_ms: Option<f64>,
+    url: String,
+}
+
+impl Args {
+    /// Reads the command line; `None` if it asks for help.
+    pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
+        let role = match words.next().as_deref() {
+            Some("push") => Role::Push,
+            Some("play") => Role::Play,
+            Some("-h" | "--help") => return Ok(None),
+            _ => return Err("say push or play; runnel-bench -h tells more".into()),
+        };
+        let mut args = Self {
+            role,
+            sessions: 1,
+            length: None,
+            warmup: Duration::from_secs(3),
+            rate: 500.0,
+            stamp: false,
+            server: Vec::new(),
+            input: PathBuf::new(),
+            spread_ms: 1000,
+            frame_ms: None,
+            url: String::new(),
+        };
+        while let Some(word) = words.next() {
+            match word.as_str() {
+                "-h" | "--help" => return Ok(None),
+                "-n" => args.sessions = value(&word, words.next())?,
+                "-t" => args.length = Some(seconds(&word, words.next())?),
+                "--warmup" => args.warmup = seconds(&word, words.next())?,
+                "--rate" => args.rate = value(&word, words.next())?,
+                "--stamp" => args.stamp = true,
+                "--server-pid" => args.server.push(value(&word, words.next())?),
+                "-i" | "--input" if role == Role::Push => args.input = value(&word, words.next())?,
+                "--spread" if role == Role::Push => args.spread_ms = value(&word, words.next())?,
+                "--frame-ms" if role == Role::Play => args.frame_ms = Some(value(&word, words.next())?),
+                _ if word.starts_with('-') => return Err(format!("unknown option {word}; runnel-bench -h lists them")),
+                _ if args.url.is_empty() => args.url = word,
+                _ => return Err(format!("one URL is enough: {word}")),
+            }
+        }
+        args.check().map(|()| Some(args))
+    }
+
+    fn check(&self) -> Result<(), String> {
+        let target = self.target(0)?;
+        if self.role == Role::Push && target.scheme != Scheme::Rtmp {
+            return Err(format!("push knows rtmp:// alone: {}", self.url));
+        }
+        if self.role == Role::Push && self.input.as_os_str().is_empty() {
+            return Err("push wants a file: -i FILE.flv".into());
+        }
+        if self.sessions == 0 {
+            return Err("-n must be at least 1".into());
+        }
+        if !(0.1..=1e6).contains(&self.rate) {
+            return Err("--rate must be between 0.1 and 1000000".into());
+        }
+        Ok(())
+    }
+
+    /// Where the session of that number goes.
+    pub fn target(&self, number: usize) -> Result<Target, String> {
+        Target::parse(&self.url.replace("{i}", &number.to_string()))
+    }
+
+    /// When the session of that number starts, counted from the first.
+    pub fn start(&self, number: usize) -> Duration {
+        Duration::from_secs_f64(number as f64 / self.rate)
+    }
+}
+
+fn value<T: FromStr>(option: &str, word: Option<String>) -> Result<T, String> {
+    let word = word.ok_or_else(|| format!("{option} wants a value"))?;
+    word.parse().map_err(|_| format!("{option} cannot be {word:?}"))
+}
+
+fn seconds(option: &str, word: Option<String>) -> Result<Duration, String> {
+    let seconds = value(option, word)?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| format!("{option} cannot be {seconds}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(line: &str) -> Result<Option<Args>, String> {
+        Args::parse(line.split_whitespace().map(String::from))
+    }
+
+    #[test]
+    fn a_url_stands_for_many_sessions() {
+        let args = parse("play -n 20 -t 1.5 --rate 10 http://127.0.0.1:8080/live/cam{i}.flv").unwrap().unwrap();
+        assert_eq!((args.sessions, args.length), (20, Some(Duration::from_millis(1500))));
+        assert_eq!(args.target(7).unwrap().path, "live/cam7.flv");
+        assert_eq!(args.start(5), Duration::from_millis(500));
+    }
+
+    #[test]
+    fn what_cannot_be_is_refused() {
+        let wrong = [
+            "",
+            "play",
+            "push rtmp://127.0.0.1/live/a",
+            "push -i a.flv http://127.0.0.1/a.flv",
+            "play -n 0 rtmp://127.0.0.1/live/a",
+            "play -n x rtmp://127.0.0.1/live/a",
+            "play -t -1 rtmp://127.0.0.1/live/a",
+            "play --rate 0 rtmp://127.0.0.1/live/a",
+            "play --spread 5 rtmp://127.0.0.1/live/a",
+            "play rtmp://127.0.0.1/live/a rtmp://127.0.0.1/live/b",
+        ];
+        for line in wrong {
+            assert!(parse(line).is_err(), "{line}");
+        }
+        assert!(parse("push --help").unwrap().is_none());
+    }
+}

@@ -1,0 +1,103 @@
+//! A connection that drives a machine.
+
+use std::cell::RefCell;
+use std::future::poll_fn;
+use std::io::{ErrorKind, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+
+use async_io::Async;
+use runnel::proto::Machine;
+
+/// A connection.
+pub struct Link {
+    socket: Async<TcpStream>,
+    /// Input that the machine could not use yet.
+    rest: Vec<u8>,
+}
+
+/// A read's size: one buffer serves all connections.
+const SCRATCH: usize = 256 << 10;
+/// The most that a machine may leave over.
+const MAX_REST: usize = SCRATCH / 2;
+
+thread_local! {
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
+}
+
+impl Link {
+    /// Connects.
+    pub async fn open(address: SocketAddr) -> Result<Self, String> {
+        let socket = Async::<TcpStream>::connect(address).await.map_err(|error| error.to_string())?;
+        socket.get_ref().set_nodelay(true).map_err(|error| error.to_string())?;
+        Ok(Self { socket, rest: Vec::new() })
+    }
+
+    /// Sends what the machine has to say, then waits for input and reads once.
+    /// Every event goes to `event`. Gives the number of bytes read.
+    pub async fn turn<M: Machine>(
+        &mut self,
+        machine: &mut M,
+        mut event: impl FnMut(M::Event) -> Result<(), String>,
+    ) -> Result<usize, String> {
+        while !machine.transmit().is_empty() {
+            self.send(machine.transmit())?;
+            if !machine.transmit().is_empty() {
+                poll_fn(|cx| self.socket.poll_writable(cx)).await.map_err(|error| error.to_string())?;
+            }
+        }
+        loop {
+            poll_fn(|cx| self.socket.poll_readable(cx)).await.map_err(|error| error.to_string())?;
+            if let Some(bytes) = self.read(machine, &mut event)? {
+                return Ok(bytes);
+            }
+        }
+    }
+
+    /// Reads once if there is anything, and feeds the machine.
+    pub fn read<M: Machine>(
+        &mut self,
+        machine: &mut M,
+        mut event: impl FnMut(M::Event) -> Result<(), String>,
+    ) -> Result<Option<usize>, String> {
+        BUFFER.with_borrow_mut(|buffer| {
+            let (kept, free) = buffer.split_at_mut(self.rest.len());
+            kept.copy_from_slice(&self.rest);
+            let bytes = match self.socket.get_ref().read(free) {
+                Ok(0) => return Err("the server closed the connection".into()),
+                Ok(bytes) => bytes,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
+                Err(error) => return Err(error.to_string()),
+            };
+            let (mut data, _) = buffer.split_at(self.rest.len() + bytes);
+            loop {
+                let used = machine.input(data).map_err(|error| error.to_string())?;
+                while let Some(what) = machine.event() {
+                    event(what)?;
+                }
+                (_, data) = data.split_at(used);
+                if used == 0 || data.is_empty() {
+                    break;
+                }
+            }
+            if data.len() > MAX_REST {
+                return Err("the server sends a header without end".into());
+            }
+            self.rest.clear();
+            self.rest.extend_from_slice(data);
+            Ok(Some(bytes))
+        })
+    }
+
+    /// Sends as much of `bytes` as the socket takes and removes that. Gives the
+    /// number of bytes sent.
+    pub fn send(&mut self, bytes: &mut Vec<u8>) -> Result<usize, String> {
+        match self.socket.get_ref().write(bytes) {
+            Ok(sent) => {
+                bytes.drain(..sent);
+                Ok(sent)
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}

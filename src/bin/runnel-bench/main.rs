@@ -1,0 +1,63 @@
+//! A load generator: publishes a file as many streams, or plays many, on one
+//! thread, and says in one line of JSON what came through and what it cost.
+
+mod args;
+mod file;
+mod flv;
+mod glance;
+mod link;
+mod play;
+mod proc;
+mod push;
+mod stamp;
+mod tally;
+mod target;
+mod window;
+
+use std::process::ExitCode;
+use std::rc::Rc;
+
+use smol::LocalExecutor;
+
+use args::{Args, HELP, Role};
+use tally::Shared;
+
+fn main() -> ExitCode {
+    let args = match Args::parse(std::env::args().skip(1)) {
+        Ok(Some(args)) => Rc::new(args),
+        Ok(None) => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => return fail(&error),
+    };
+    let executor = Rc::new(LocalExecutor::new());
+    // a task of its own is looked at only when it has something to do
+    let measurement = executor.spawn(measure(executor.clone(), args));
+    match async_io::block_on(executor.run(measurement)) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Runs the sessions and prints the report; false if any was refused or lost.
+async fn measure(executor: Rc<LocalExecutor<'static>>, args: Rc<Args>) -> Result<bool, String> {
+    let tally = Shared::default();
+    let sessions = match args.role {
+        Role::Push => {
+            let media = Rc::new(file::Media::load(&args.input)?);
+            executor.spawn(push::run(executor.clone(), args.clone(), tally.clone(), media))
+        }
+        Role::Play => executor.spawn(play::run(executor.clone(), args.clone(), tally.clone())),
+    };
+    let report = window::measure(&args, &tally).await?;
+    drop(sessions);
+    println!("{report}");
+    Ok(report.all_well())
+}
+
+fn fail(error: &str) -> ExitCode {
+    eprintln!("runnel-bench: {error}");
+    ExitCode::FAILURE
+}

@@ -1,0 +1,78 @@
+//! URLs: where a session goes.
+
+use std::net::{SocketAddr, ToSocketAddrs};
+
+/// How streams are played.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Rtmp,
+    /// FLV as the body of an answer.
+    Http,
+}
+
+/// A stream at a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    pub scheme: Scheme,
+    /// As the URL has it, with the port.
+    pub host: String,
+    pub address: SocketAddr,
+    /// Without the first slash.
+    pub path: String,
+}
+
+impl Target {
+    /// Reads a URL and looks the host up.
+    pub fn parse(url: &str) -> Result<Self, String> {
+        let wrong = |why| format!("{why}: {url:?}");
+        let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("not a URL"))?;
+        let (scheme, port) = match scheme {
+            "rtmp" => (Scheme::Rtmp, 1935),
+            "http" => (Scheme::Http, 80),
+            _ => return Err(wrong("neither rtmp:// nor http://")),
+        };
+        let (host, path) = rest.split_once('/').ok_or_else(|| wrong("no path"))?;
+        let file = path.split('?').next().unwrap_or_default();
+        match scheme {
+            Scheme::Rtmp if !path.contains('/') => return Err(wrong("no APP/NAME")),
+            Scheme::Http if !file.ends_with(".flv") => return Err(wrong("not an .flv")),
+            _ => {}
+        }
+        let found = match host.to_socket_addrs() {
+            Err(_) => (host, port).to_socket_addrs(),
+            found => found,
+        };
+        let address = found.ok().and_then(|mut all| all.next()).ok_or_else(|| wrong("no such host"))?;
+        Ok(Self { scheme, host: host.into(), address, path: path.into() })
+    }
+
+    /// The application and the stream's name. What follows the last slash is
+    /// the name, with its query.
+    pub fn app_and_name(&self) -> (&str, &str) {
+        let query = self.path.find('?').unwrap_or(self.path.len());
+        let slash = self.path.get(..query).and_then(|path| path.rfind('/')).unwrap_or_default();
+        let (app, name) = self.path.split_at(slash);
+        (app, name.trim_start_matches('/'))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_fall_into_their_parts() {
+        let target = Target::parse("rtmp://127.0.0.1:19350/a/b/cam?key=x/y").unwrap();
+        assert_eq!(target.address, ([127, 0, 0, 1], 19350).into());
+        assert_eq!(target.app_and_name(), ("a/b", "cam?key=x/y"));
+        let target = Target::parse("http://127.0.0.1/live/cam.flv?hevc=12").unwrap();
+        assert_eq!((target.address.port(), target.path.as_str()), (80, "live/cam.flv?hevc=12"));
+    }
+
+    #[test]
+    fn what_is_no_stream_is_refused() {
+        for url in ["127.0.0.1", "srt://127.0.0.1/a/b", "rtmp://127.0.0.1/a", "http://127.0.0.1/a.ts", "rtmp:///a/b"] {
+            assert!(Target::parse(url).is_err(), "{url}");
+        }
+    }
+}

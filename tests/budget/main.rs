@@ -1,0 +1,18 @@
+//! The heap is what the ledger says, and what a configuration's plan says.
+
+mod connections;
+#[path = "../support/encoder.rs"]
+mod encoder;
+#[path = "../support/limits.rs"]
+mod limits;
+mod meter;
+#[path = "../support/records.rs"]
+mod records;
+mod sizes;
+mod streams;
+
+use peak_alloc::PeakAlloc;
+
+/// Counts what is allocated: the bytes asked for, without the allocator's own.
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;

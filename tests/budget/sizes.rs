@@ -1,0 +1,31 @@
+//! The sizes of what there are many of. To grow one is a decision: change the
+//! number here, and the plan's constants if need be.
+
+use runnel::container::Packed;
+use runnel::hub::{Publisher, Unit, Viewer};
+use runnel::media::Frame;
+use runnel::net::{Conn, Outlet};
+use runnel::proto::{http, rtmp, ws};
+
+use crate::meter::alone;
+
+/// For each: the bytes that it may have on a 64-bit machine.
+#[test]
+fn of_frames_and_connections() {
+    let _alone = alone(); // a failure is reported from the heap
+    let sizes = [
+        ("a frame", size_of::<Frame>(), 48),
+        ("a packed frame", size_of::<Packed>(), 104),
+        ("a unit", size_of::<Unit>(), 136),
+        ("a viewer", size_of::<Viewer>(), 80),
+        ("a publisher", size_of::<Publisher>(), 168),
+        ("a connection", size_of::<Conn>(), 96),
+        ("an outlet", size_of::<Outlet>(), 80),
+        ("an RTMP machine", size_of::<rtmp::Server>(), 288),
+        ("an HTTP machine", size_of::<http::Server>(), 144),
+        ("a WebSocket machine", size_of::<ws::Server>(), 48),
+    ];
+    for (what, size, limit) in sizes {
+        assert!(size <= limit, "{what} takes {size} bytes, and {limit} are planned");
+    }
+}

@@ -1,0 +1,132 @@
+"""The base of every test that needs the server."""
+
+import itertools
+import os
+import shutil
+import tempfile
+import unittest
+from pathlib import Path
+
+import paths
+import players
+import publishers
+import waiting
+from capture import Capture
+from hls_capture import HlsCapture
+from program import Program
+from rtmp_capture import RtmpCapture
+from server import Server
+
+LIVE_WITHIN = 10
+HLS_WITHIN = 15
+DECODES_WITHIN = 20
+LOG_TAIL = 4000
+FAULTS_SHOWN = 10
+# Set it to look at the captures and logs of a test afterwards.
+KEEP = os.environ.get("RUNNEL_TEST_KEEP")
+
+
+class Case(unittest.TestCase):
+    # Set on a class that measures time, so that nothing else runs beside it.
+    alone = False
+
+    def setUp(self):
+        self.directory = Path(tempfile.mkdtemp(prefix="runnel-test-"))
+        if not KEEP:
+            self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
+        self.server = None
+        self._programs = []
+        self._numbers = itertools.count(1)
+
+    def serve(self, **sections):
+        """Starts the server; it must end well when the test ends."""
+        self.server = Server(self.directory, sections)
+        self.addCleanup(self.server.stop)
+        return self.server
+
+    def start(self, name, command, env=None):
+        """Starts a real program that ends with the test."""
+        name = f"{name}-{next(self._numbers)}"
+        program = Program(self.directory, name, command, env)
+        self._programs.append(program)
+        self.addCleanup(program.stop)
+        return program
+
+    def publish(self, stream, media="demo", ffmpeg=paths.FFMPEG_CURRENT, loop=True):
+        """Starts ffmpeg pushing a file; returns at once."""
+        url = self.server.rtmp(stream)
+        return self.start("publisher", publishers.ffmpeg(ffmpeg, media, url, loop))
+
+    def publish_live(self, stream, **how):
+        """Publishes, and returns when the stream can be played."""
+        program = self.publish(stream, **how)
+        self.until_live(stream)
+        return program
+
+    def until_live(self, stream, milliseconds=0):
+        """Waits until a player gets frames that span this time."""
+        capture = self.capture(self.server.flv(stream))
+        capture.until_span(milliseconds, LIVE_WITHIN + milliseconds / 1000)
+        capture.stop()
+
+    def until_hls(self, stream):
+        """Waits until the playlist names a segment."""
+        capture = self.capture_hls(self.server.hls(stream))
+        capture.until(lambda one: one.segments, HLS_WITHIN, "the first segment")
+        capture.stop()
+
+    def until_log_counts(self, words, count, timeout=10):
+        """Waits until the server's log has said this so many times."""
+        waiting.until(
+            lambda: self.server.log.count(words) >= count, timeout, f"{count} times {words!r}"
+        )
+
+    def capture(self, url):
+        capture = Capture(url)
+        self.addCleanup(capture.stop)
+        return capture
+
+    def capture_rtmp(self, url):
+        return RtmpCapture(self, url)
+
+    def capture_everything(self, stream):
+        """Joins on each URL but those of HLS."""
+        server = self.server
+        sockets = [
+            server.flv(stream),
+            server.ts(stream),
+            server.ws_flv(stream),
+            server.ws_ts(stream),
+        ]
+        return [self.capture_rtmp(server.rtmp(stream)), *map(self.capture, sockets)]
+
+    def capture_hls(self, url):
+        capture = HlsCapture(url)
+        self.addCleanup(capture.stop)
+        return capture
+
+    def assert_decodes(self, recording, seconds, video=True):
+        """A real decoder finds nothing wrong with the first seconds of these bytes.
+
+        They should span more than that: the last frame of a capture is cut off.
+        """
+        path = self.directory / f"decode-{next(self._numbers)}"
+        path.write_bytes(recording)
+        program = self.start("decode", players.ffmpeg_decode(paths.FFMPEG_CURRENT, path, seconds))
+        program.wait(DECODES_WITHIN)
+        self.assert_none(players.ffmpeg_faults(program, seconds, video), "decoding")
+
+    def assert_none(self, faults, what):
+        faults = list(faults)
+        if faults:
+            shown = "\n".join(f"  {fault}" for fault in faults[:FAULTS_SHOWN])
+            self.fail(f"{what}: {len(faults)} faults, the first are\n{shown}")
+
+    def evidence(self):
+        """What the programs of this test said, for a failure's report."""
+        said = [program.describe() for program in self._programs]
+        if KEEP:
+            said.append(f"files are in {self.directory}")
+        if self.server:
+            said.append(f"the server's log ends with\n{self.server.log[-LOG_TAIL:]}")
+        return "\n".join(said)

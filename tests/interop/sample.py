@@ -1,0 +1,38 @@
+"""One frame as a reader saw it, the same for every container."""
+
+from dataclasses import dataclass
+
+VIDEO, AUDIO = "video", "audio"
+
+
+class Broken(AssertionError):
+    """The bytes are not what the container's specification says."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    track: str
+    codec: str
+    dts: float  # milliseconds
+    pts: float  # milliseconds
+    key: bool
+    # What every container carries alike: no start codes, lengths, parameter
+    # sets or ADTS headers.
+    payload: bytes
+    # Where the frame ends in the captured bytes.
+    end: int
+
+    def __str__(self):
+        mark = " key" if self.key else ""
+        return (
+            f"{self.codec} dts {self.dts:.1f} pts {self.pts:.1f}{mark}, "
+            f"{len(self.payload)} bytes, ends at byte {self.end}"
+        )
+
+
+def of(samples, track):
+    return [sample for sample in samples if sample.track == track]
+
+
+def codecs(samples):
+    return {sample.codec for sample in samples}

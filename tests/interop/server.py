@@ -1,0 +1,90 @@
+"""The server under test, on free ports, with a configuration of its own."""
+
+import http.client
+import signal
+import socket
+import threading
+
+import config
+import paths
+import waiting
+from program import Program
+
+READY_WITHIN = 5
+STOPS_WITHIN = 3
+
+_ports_lock = threading.Lock()
+_ports_taken = set()
+
+
+class Server:
+    def __init__(self, directory, sections):
+        self.rtmp_port = _free_port()
+        self.http_port = _free_port()
+        path = directory / "runnel.toml"
+        config.write(path, self.rtmp_port, self.http_port, sections)
+        self.program = Program(directory, "runnel", [paths.SERVER, "-c", path])
+        waiting.until(self._healthy, READY_WITHIN, lambda: f"/healthz of {self.program.describe()}")
+
+    @property
+    def log(self):
+        return self.program.stdout.decode(errors="replace") + self.program.stderr
+
+    def rtmp(self, name):
+        return f"rtmp://127.0.0.1:{self.rtmp_port}/live/{name}"
+
+    def flv(self, name):
+        return f"{self.http}/live/{name}.flv"
+
+    def ts(self, name):
+        return f"{self.http}/live/{name}.ts"
+
+    def ws_flv(self, name):
+        return f"ws://127.0.0.1:{self.http_port}/live/{name}.flv"
+
+    def ws_ts(self, name):
+        return f"ws://127.0.0.1:{self.http_port}/live/{name}.ts"
+
+    def hls(self, name):
+        return f"{self.http}/hls/{name}.m3u8"
+
+    def hls_in_folder(self, name):
+        return f"{self.http}/hls/{name}/playlist.m3u8"
+
+    @property
+    def http(self):
+        return f"http://127.0.0.1:{self.http_port}"
+
+    def stop(self, signal_number=signal.SIGTERM):
+        """Ends it as an init system would, and fails unless it ends well and soon."""
+        self.program.signal(signal_number)
+        try:
+            code = self.program.wait(STOPS_WITHIN)
+        finally:
+            self.program.stop()
+        assert code == 0, f"exit code of {self.program.describe()}"
+        assert "panicked" not in self.log, self.program.describe()
+
+    def _healthy(self):
+        if self.program.exit_code is not None:
+            raise AssertionError(f"it ended at once: {self.program.describe()}")
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=1)
+        try:
+            connection.request("GET", "/healthz")
+            return connection.getresponse().status == 200
+        except OSError:
+            return False
+        finally:
+            connection.close()
+
+
+def _free_port():
+    """A port that nothing listens on, and that was not handed out before."""
+    with _ports_lock:
+        while True:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                port = probe.getsockname()[1]
+            if port not in _ports_taken:
+                _ports_taken.add(port)
+                return port

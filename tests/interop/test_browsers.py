@@ -1,0 +1,49 @@
+"""Browsers play from a page on another origin, by hls.js and mpegts.js."""
+
+from case import Case
+from chromium import Chromium
+
+STREAM = "cam"
+SECONDS = 4
+# A busy machine may drop a few.
+FRAMES = 20 * SECONDS
+
+
+class InChromium(Case):
+    def plays(self, media):
+        self.serve()
+        self.publish_live(STREAM, media=media)
+        server = self.server
+        self.until_hls(STREAM)
+        self.chromium = Chromium(
+            self,
+            [
+                {"name": "hls.js", "kind": "hls.js", "url": server.hls(STREAM)},
+                {"name": "hls.js folder", "kind": "hls.js", "url": server.hls_in_folder(STREAM)},
+                {"name": "http-flv", "kind": "flv", "url": server.flv(STREAM)},
+                {"name": "http-ts", "kind": "mpegts", "url": server.ts(STREAM)},
+                {"name": "ws-flv", "kind": "flv", "url": server.ws_flv(STREAM)},
+                {"name": "ws-ts", "kind": "mpegts", "url": server.ws_ts(STREAM)},
+            ],
+        )
+
+    def check(self):
+        first = self.chromium.until(lambda name, player: player["frames"] > 0, "a frame on each")
+
+        def has_gone_on(name, player):
+            frames = player["frames"] - first[name]["frames"]
+            seconds = player["time"] - first[name]["time"]
+            return player["errors"] or (frames >= FRAMES and seconds >= SECONDS)
+
+        report = self.chromium.until(has_gone_on, f"{SECONDS} more seconds on each")
+        for name, player in report.items():
+            self.assertEqual(player["errors"], [], name)
+            self.assertEqual(player["width"], 640, name)
+
+    def test_hls_js_and_mpegts_js_play_every_url(self):
+        self.plays("demo")
+        self.check()
+
+    def test_b_frames_are_shown_in_order(self):
+        self.plays("bframes")
+        self.check()

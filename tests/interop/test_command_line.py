@@ -1,0 +1,85 @@
+"""The program from outside: what it says of itself, and how it refuses a bad start."""
+
+import signal
+import subprocess
+
+import paths
+from case import Case
+
+WITHIN = 5
+
+
+def run(*arguments):
+    return subprocess.run(
+        [paths.SERVER, *arguments], capture_output=True, text=True, timeout=WITHIN, check=False
+    )
+
+
+class CommandLine(Case):
+    def config(self, text):
+        path = self.directory / "given.toml"
+        path.write_text(text)
+        return path
+
+    def test_help_names_each_option(self):
+        for option in ("-h", "--help"):
+            ended = run(option)
+            self.assertEqual(ended.returncode, 0, ended.stderr)
+            for named in ("-c", "--plan", "--check", "-V", "-h"):
+                self.assertIn(named, ended.stdout)
+
+    def test_version(self):
+        ended = run("-V")
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertRegex(ended.stdout, r"^runnel \d+\.\d+\.\d+")
+
+    def test_plan_adds_up_a_configuration(self):
+        ended = run("--plan", "-c", self.config("[streams]\nmax = 3\n"))
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertIn("3", ended.stdout)
+        self.assertRegex(ended.stdout.lower(), "total|sum")
+
+    def test_check_takes_a_good_configuration(self):
+        self.assertEqual(run("--check", "-c", self.config("[streams]\nmax = 3\n")).returncode, 0)
+
+    def test_check_and_start_refuse_a_bad_one_and_say_why(self):
+        for text, said in [
+            ("[streams]\nmaxi = 3\n", "maxi"),
+            ("[streams]\nmax = 'many'\n", "max"),
+            ("[publish]\nconflict = 'fight'\n", "conflict"),
+            ("[streams]\nmax = 100000\n", "memory"),
+            ("[streams\n", "given.toml"),
+        ]:
+            path = self.config(text)
+            for arguments in (["--check", "-c", path], ["-c", path]):
+                ended = run(*arguments)
+                self.assertNotEqual(ended.returncode, 0, text)
+                self.assertIn(said, ended.stderr, text)
+
+    def test_a_file_that_is_not_there_is_named(self):
+        ended = run("-c", self.directory / "absent.toml")
+        self.assertNotEqual(ended.returncode, 0)
+        self.assertIn("absent.toml", ended.stderr)
+
+    def test_an_unknown_option_is_refused(self):
+        ended = run("--bogus")
+        self.assertNotEqual(ended.returncode, 0)
+        self.assertIn("bogus", ended.stderr)
+
+    def test_a_port_in_use_is_named(self):
+        server = self.serve()
+        ended = run("-c", self.directory / "runnel.toml")
+        self.assertNotEqual(ended.returncode, 0)
+        self.assertRegex(ended.stderr, f"{server.rtmp_port}|{server.http_port}")
+
+
+class Ending(Case):
+    def test_it_ends_at_once_with_publishers_and_players(self):
+        """As it does at the end of every test, but here of each signal."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            server = self.serve()
+            self.publish_live("cam")
+            captures = self.capture_everything("cam")
+            for capture in captures:
+                capture.until_frames()
+            server.stop(number)

@@ -1,0 +1,88 @@
+"""Rules for the frames of one play, whatever container carried them."""
+
+import sample
+from sample import AUDIO, VIDEO
+
+# Milliseconds that a change of clock (1 kHz to 90 kHz and back) may move a time.
+ROUNDING = 1.1
+
+
+def faults(samples):
+    """What every play must keep to: start at a key frame, and never go back."""
+    if not samples:
+        return ["no frame at all"]
+    return [*_starts_at_a_key_frame(samples), *_never_goes_back(samples)]
+
+
+def _starts_at_a_key_frame(samples):
+    video = sample.of(samples, VIDEO)
+    if video and not video[0].key:
+        yield f"the first video frame is no key frame: {video[0]}"
+
+
+def _never_goes_back(samples):
+    last = {}
+    for one in samples:
+        before = last.get(one.track)
+        if before and one.dts < before.dts:
+            yield f"{one.track} goes back: {before} then {one}"
+        last[one.track] = one
+
+
+def differences(source, played):
+    """Where `played` is not an unbroken stretch of `source` at one constant offset.
+
+    Every frame must be there, unchanged and in order, and one and the same
+    offset must lead from the published times to the played ones.
+    """
+    found, offset = [], None
+    for track in (VIDEO, AUDIO):
+        stretch = sample.of(played, track)
+        if stretch:
+            faults, offset = _differences(sample.of(source, track), stretch, offset)
+            found += faults
+    return found
+
+
+def _differences(source, played, offset):
+    """Also returns the offset, so that audio is held to that of the video."""
+    # Bytes are compared and not frames: MPEG-TS puts several audio frames into one packet.
+    published = b"".join(one.payload for one in source)
+    starts = _start_positions(source)
+    at = published.find(b"".join(one.payload for one in played[:3]))
+    if at < 0:
+        return [f"not what was published: {played[0]}"], offset
+    found = []
+    for one in played:
+        if not published.startswith(one.payload, at):
+            found.append(f"not what was published next: {one}")
+            break
+        original = starts.get(at)
+        if original is None:
+            found.append(f"starts inside a published frame: {one}")
+            break
+        if offset is None:
+            offset = one.dts - original.dts
+        found += _moved(original, one, offset)
+        at += len(one.payload)
+    return found, offset
+
+
+def _start_positions(samples):
+    starts, at = {}, 0
+    for one in samples:
+        starts[at] = one
+        at += len(one.payload)
+    return starts
+
+
+def _moved(original, one, offset):
+    for name in ("dts", "pts"):
+        seen = getattr(one, name) - getattr(original, name)
+        if abs(seen - offset) > ROUNDING:
+            yield f"{name} moved by {seen - offset:.2f} ms: {original} became {one}"
+
+
+def duration(samples):
+    """Milliseconds between the first and the last frame."""
+    return samples[-1].dts - samples[0].dts if samples else 0

@@ -1,0 +1,18 @@
+//! What goes into a form comes out of it again.
+
+mod enhanced;
+mod forms;
+mod hours;
+mod legacy;
+#[path = "../support/limits.rs"]
+mod limits;
+mod parameters;
+#[path = "../support/reader.rs"]
+mod reader;
+#[path = "../support/records.rs"]
+mod records;
+#[path = "../support/tags.rs"]
+mod tags;
+mod transport;
+#[path = "../reader/ts.rs"]
+mod ts;

@@ -1,0 +1,183 @@
+//! However a conversation is cut into reads, a machine makes the same of it.
+
+#[path = "support/drive.rs"]
+mod drive;
+#[path = "support/encoder.rs"]
+mod encoder;
+#[path = "support/records.rs"]
+mod records;
+#[path = "support/talks.rs"]
+mod talks;
+
+use drive::{Dice, React, converse};
+use encoder::Encoder;
+use runnel::proto::http::{self, Method, Status};
+use runnel::proto::rtmp::{ClientEvent, Event, Role};
+use runnel::proto::ws;
+use std::fmt::Debug;
+
+/// Cuts `data` at every single place, at random places and everywhere, and
+/// compares with what comes of it in one piece, which is given back.
+fn invariant<M>(new: impl Fn() -> M, data: &[u8]) -> Vec<M::Event>
+where
+    M: React,
+    M::Event: Debug + PartialEq,
+{
+    let whole = converse(&mut new(), data, []);
+    let same = |cuts: Vec<usize>, how: &str| {
+        let outcome = converse(&mut new(), data, cuts);
+        assert_eq!((&outcome.events, &outcome.error), (&whole.events, &whole.error), "{how}");
+        assert!(outcome.sent == whole.sent, "{how}: the answers differ");
+    };
+    (1..data.len()).for_each(|at| same(vec![at], &format!("cut at {at}")));
+    let mut dice = Dice(42);
+    for longest in [3, 17, 100, 1500] {
+        (0..10).for_each(|n| same(dice.cuts(data.len(), longest), &format!("try {n} of at most {longest}")));
+    }
+    same((1..data.len()).collect(), "byte by byte");
+    whole.events
+}
+
+#[test]
+fn a_publisher_is_heard_alike() {
+    let events = invariant(|| talks::rtmp_server(talks::account()), &talks::publisher());
+    let count = |of: fn(&Event) -> bool| events.iter().filter(|event| of(event)).count();
+    assert!(matches!(&events[0], Event::Publish(target) if target.name == "test" && target.query == "key=1"));
+    assert_eq!(count(|event| matches!(event, Event::Data(_))), 3);
+    assert_eq!(count(|event| matches!(event, Event::Media { .. })), 2 + 3 * 5 + 6 + 2 + 1);
+    assert_eq!(events.last(), Some(&Event::Stop));
+}
+
+#[test]
+fn a_publisher_that_does_not_repeat_extended_timestamps_is_heard_alike() {
+    let events = invariant(|| talks::rtmp_server(talks::account()), &talks::old_publisher());
+    let times = events.iter().filter_map(|event| match event {
+        Event::Media { timestamp, body, .. } => Some((*timestamp, body.len())),
+        _ => None,
+    });
+    assert_eq!(times.collect::<Vec<_>>(), [(0x0100_0000, 700), (0x0100_0028, 700), (10, 100)]);
+}
+
+#[test]
+fn a_player_with_digests_is_heard_alike() {
+    for base in [8, 772] {
+        let events = invariant(|| talks::rtmp_server(talks::account()), &talks::player(base));
+        let [Event::Play(target), Event::Stop] = &events[..] else { panic!("{events:?}") };
+        assert_eq!((target.app.as_str(), target.name.as_str()), ("live", "test"));
+    }
+}
+
+#[test]
+fn a_server_is_heard_alike() {
+    let published = invariant(|| talks::rtmp_client(Role::Publish, talks::account()), &talks::server(Role::Publish));
+    assert_eq!(published, [ClientEvent::Started]);
+    let played = invariant(|| talks::rtmp_client(Role::Play, talks::account()), &talks::server(Role::Play));
+    let media = played.iter().filter(|event| matches!(event, ClientEvent::Media { .. })).count();
+    assert_eq!((&played[0], media), (&ClientEvent::Started, 2 + 8));
+}
+
+#[test]
+fn requests_are_heard_alike() {
+    let events = invariant(talks::http_server, &talks::requests());
+    let requests: Vec<_> = events
+        .iter()
+        .map(|event| match event {
+            http::Event::Request(request) => (request.method, request.path.as_str()),
+            bad => panic!("{bad:?}"),
+        })
+        .collect();
+    use Method::*;
+    let expected =
+        [(Get, "/live/test.flv"), (Head, "/hls/test.m3u8"), (Options, "*"), (Other, "/metrics"), (Get, "/a")];
+    assert_eq!(requests[..5], expected);
+    assert_eq!(requests[5..], [(Get, "/live/test.flv")], "what follows the last is not read");
+}
+
+/// `text` is refused with `status` however it comes.
+fn refused(text: &str, status: Status) {
+    let events = invariant(talks::http_server, text.as_bytes());
+    assert_eq!(events, [http::Event::Bad(status)]);
+}
+
+#[test]
+fn requests_that_are_refused_are_refused_alike() {
+    let fields: String = (0..80).map(|n| format!("F{n}: x\r\n")).collect();
+    refused(&format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n"), Status::HEADERS_TOO_LARGE);
+    refused("GET / HTTP/1.1\r\nHost: h\r\nBad Name: x\r\n\r\n", Status::BAD_REQUEST);
+    refused("GET / HTTP/3.0\r\nHost: h\r\n\r\n", Status::VERSION);
+}
+
+#[test]
+fn a_long_field_is_refused_alike() {
+    let long = "a".repeat(2000);
+    refused(&format!("GET / HTTP/1.1\r\nHost: h\r\nCookie: {long}\r\n\r\n"), Status::HEADERS_TOO_LARGE);
+    // what is wrong with it behind the limit is nobody's business
+    refused(&format!("GET / HTTP/1.1\r\nHost: h\r\nCookie: {long}\0\r\n\r\n"), Status::HEADERS_TOO_LARGE);
+}
+
+#[test]
+fn a_long_url_is_refused_alike() {
+    refused(&format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(2000)), Status::URI_TOO_LONG);
+}
+
+#[test]
+fn websocket_frames_are_heard_alike() {
+    assert_eq!(invariant(ws::Server::default, &talks::frames()), [ws::Event::Close]);
+}
+
+/// When bytes are acknowledged depends on the reads. That all are, does not.
+#[test]
+fn acknowledgements_keep_up() {
+    let mut encoder = Encoder::publishing("test");
+    let handshake = 1 + 2 * 1536;
+    encoder.control(5, &(16u32 << 10).to_be_bytes());
+    encoder.set_chunk_size(4096);
+    (0..40).for_each(|n| encoder.media(encoder::AUDIO, n * 20, &[0xaf; 2000]));
+    let sent = (encoder.bytes.len() - handshake) as u32;
+    for longest in [1, 100, 5000, 100_000] {
+        let cuts = Dice(7).cuts(encoder.bytes.len(), longest);
+        let outcome = converse(&mut talks::rtmp_server(talks::account()), &encoder.bytes, cuts);
+        let acknowledged = acknowledgements(&outcome.sent);
+        assert!(acknowledged.is_sorted() && acknowledged.len() >= 4, "{longest}: {acknowledged:?}");
+        let last = acknowledged.last().unwrap();
+        assert!(*last <= sent && sent - last < 16 << 10, "{longest}: {last} of {sent}");
+    }
+}
+
+/// The values of the acknowledgements among what a server sent.
+fn acknowledgements(sent: &[u8]) -> Vec<u32> {
+    let head = [2, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 0];
+    let found = sent.windows(16).filter(|window| window[..12] == head);
+    found.map(|window| u32::from_be_bytes(window[12..].try_into().unwrap())).collect()
+}
+
+/// 0 means "not enough", changes nothing, and says the same again.
+#[test]
+fn what_is_not_enough_stays_not_enough() {
+    patient(|| talks::rtmp_server(talks::account()), &talks::publisher());
+    patient(|| talks::rtmp_client(Role::Play, talks::account()), &talks::server(Role::Play));
+    patient(talks::http_server, &talks::requests());
+    patient(ws::Server::default, &talks::frames()[..1000]);
+}
+
+/// Offers what is left after every byte, twice over.
+fn patient<M: React>(new: impl Fn() -> M, data: &[u8]) {
+    let mut machine = new();
+    let (mut at, mut refused) = (0, 0);
+    for end in 1..=data.len() {
+        while at < end {
+            let used = machine.input(&data[at..end]).unwrap_or_else(|error| panic!("{error}"));
+            if used == 0 {
+                assert!(machine.event().is_none(), "an event out of nothing, at {end}");
+                assert_eq!(machine.input(&data[at..end]).ok(), Some(0), "another answer to the same bytes, at {end}");
+                refused += 1;
+                break;
+            }
+            at += used;
+            while let Some(event) = machine.event() {
+                machine.react(&event);
+            }
+        }
+    }
+    assert!(at == data.len() && refused > 0);
+}

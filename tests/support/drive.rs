@@ -1,0 +1,109 @@
+//! Drives machines over conversations that were written down before.
+
+#![allow(dead_code, reason = "each test uses a part")]
+
+use std::fmt::Debug;
+
+use runnel::proto::{Machine, http, rtmp, ws};
+
+/// What a driver does with what happens, as the glue of the server would.
+pub trait React: Machine {
+    fn react(&mut self, event: &Self::Event);
+}
+
+/// All that a machine made of a conversation.
+#[derive(Debug, PartialEq)]
+pub struct Outcome<E> {
+    pub events: Vec<E>,
+    pub sent: Vec<u8>,
+    pub error: Option<String>,
+    /// Bytes that it had no use for yet.
+    pub left: usize,
+    /// The most bytes that stood in `transmit` at once.
+    pub most_sent: usize,
+}
+
+/// Feeds `data` to `machine` in pieces that end at `cuts`, and at its end.
+pub fn converse<M: React>(machine: &mut M, data: &[u8], cuts: impl IntoIterator<Item = usize>) -> Outcome<M::Event> {
+    let mut outcome = Outcome { events: Vec::new(), sent: Vec::new(), error: None, left: 0, most_sent: 0 };
+    outcome.take(machine); // a client speaks first
+    let mut at = 0;
+    for end in cuts.into_iter().chain([data.len()]) {
+        while at < end && outcome.error.is_none() {
+            match machine.input(&data[at..end]) {
+                Ok(0) => break,
+                Ok(used) => {
+                    assert!(used <= end - at, "it used more than there was");
+                    at += used;
+                }
+                Err(error) => outcome.error = Some(error.to_string()),
+            }
+            outcome.take(machine);
+        }
+    }
+    outcome.left = data.len() - at;
+    outcome
+}
+
+impl<E> Outcome<E> {
+    fn take<M: React<Event = E>>(&mut self, machine: &mut M) {
+        while let Some(event) = machine.event() {
+            machine.react(&event);
+            self.events.push(event);
+        }
+        self.most_sent = self.most_sent.max(machine.transmit().len());
+        self.sent.append(machine.transmit());
+    }
+}
+
+impl React for rtmp::Server {
+    fn react(&mut self, event: &rtmp::Event) {
+        if let rtmp::Event::Publish(_) | rtmp::Event::Play(_) = event {
+            self.accept();
+        }
+    }
+}
+
+impl React for rtmp::Client {
+    fn react(&mut self, _: &rtmp::ClientEvent) {}
+}
+
+impl React for http::Server {
+    fn react(&mut self, event: &http::Event) {
+        match event {
+            http::Event::Request(request) => {
+                self.answer(http::Status::OK, &[], request.path.as_bytes(), Some(request));
+            }
+            http::Event::Bad(status) => self.answer(*status, &[], &[], None),
+        }
+    }
+}
+
+impl React for ws::Server {
+    fn react(&mut self, _: &ws::Event) {}
+}
+
+/// Numbers that look random and are the same in every run.
+pub struct Dice(pub u64);
+
+impl Dice {
+    /// A number below `end`.
+    pub fn below(&mut self, end: usize) -> usize {
+        // xorshift64*
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end
+    }
+
+    /// Where to cut `len` bytes into pieces of at most `longest`.
+    pub fn cuts(&mut self, len: usize, longest: usize) -> Vec<usize> {
+        let mut cuts = Vec::new();
+        let mut at = 0;
+        while at < len {
+            at += 1 + self.below(longest);
+            cuts.push(at.min(len));
+        }
+        cuts
+    }
+}
