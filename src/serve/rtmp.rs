@@ -192,7 +192,7 @@ fn on_event(
             }
         }
         (Event::Stop, Role::Publish(_) | Role::Play(_)) => {
-            role.log_end(id, "it is told to");
+            role.log_end(id, "by request");
             machine.charge_to(server.greetings.child("greeting", GREETING));
             if let Role::Play(live) = std::mem::replace(role, Role::Guest)
                 && tail.is_empty()

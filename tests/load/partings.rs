@@ -7,13 +7,15 @@ use runnel::container::amf::Value;
 use runnel::proto::rtmp::{ClientEvent, Role};
 use socket2::SockRef;
 
-use crate::CONFIG;
 use crate::encoder::{COMMAND, command};
 use crate::peer::{Http, Rtmp, metric};
 use crate::program::Program;
 
+const CONFIG: &str = "profile = \"tiny\"\n";
 /// Larger than what the sockets between a viewer and the server hold.
-const PICTURE: usize = 200_000;
+const PICTURE: usize = 240_000;
+/// What a viewer's socket is to hold. Less makes TCP wait for its timers.
+const BUFFER: usize = 32 << 10;
 
 /// A stream whose viewers stand in the middle of a picture: more was published
 /// than their sockets take.
@@ -38,7 +40,7 @@ fn a_player_that_stops_may_play_again() {
     let program = Program::start(CONFIG);
     let mut publisher = publish(&program);
     let mut player = Rtmp::new(program.rtmp, Role::Play, "a");
-    SockRef::from(&player.socket).set_recv_buffer_size(4096).unwrap();
+    SockRef::from(&player.socket).set_recv_buffer_size(BUFFER).unwrap();
     assert_eq!(player.event(), Some(ClientEvent::Started));
     fill(&program, &mut publisher);
     player.send(COMMAND, 0, &command("closeStream", 0.0, &[Value::Null])).unwrap();
@@ -52,7 +54,7 @@ fn a_websocket_is_closed_between_frames() {
     let program = Program::start(CONFIG);
     let mut publisher = publish(&program);
     let mut viewer = Http::new(program.http);
-    SockRef::from(&viewer.socket).set_recv_buffer_size(4096).unwrap();
+    SockRef::from(&viewer.socket).set_recv_buffer_size(BUFFER).unwrap();
     let request = "GET /live/a.flv HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
                    Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
     viewer.socket.write_all(request.as_bytes()).unwrap();

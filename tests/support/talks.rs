@@ -121,11 +121,14 @@ fn metadata() -> Vec<u8> {
     out
 }
 
-/// A librtmp of old, which does not repeat extended timestamps.
+/// A librtmp of old, which does not repeat extended timestamps. Once that is
+/// known, what looks like one at the start of a chunk is data.
 pub fn old_publisher() -> Vec<u8> {
     let mut it = Encoder::publishing("test");
-    for time in [0x0100_0000, 0x0100_0028] {
-        it.message(Head { repeats: false, ..Head::media(6, VIDEO, time) }, &tag(0x27, 700));
+    for time in [0x0100_0000u32, 0x0100_0028] {
+        let mut body = tag(0x27, 700);
+        body[256..260].copy_from_slice(&time.to_be_bytes());
+        it.message(Head { repeats: false, ..Head::media(6, VIDEO, time) }, &body);
     }
     it.media(AUDIO, 10, &tag(0xaf, 100));
     it.bytes
