@@ -8,8 +8,8 @@ use std::fmt;
 pub struct Line {
     /// What it is, as a person would say it.
     pub what: &'static str,
-    /// The configuration key that changes `count` or a size; empty if none does.
-    pub key: &'static str,
+    /// The configuration keys that change `count` or a size.
+    pub keys: &'static [&'static str],
     /// How many there can be at once.
     pub count: usize,
     /// Bytes in the process, each.
@@ -66,12 +66,15 @@ impl Plan {
     /// best first: each with how far it would have to come down in per cent.
     pub fn knobs(&self) -> Vec<(&'static str, usize)> {
         let missing = self.total().saturating_sub(self.limit);
-        let mut knobs: Vec<_> = self
-            .lines
-            .iter()
-            .filter(|line| !line.key.is_empty() && line.total() > missing)
-            .map(|line| (line.key, percent(missing, line.total())))
-            .collect();
+        let mut sums: Vec<(&'static str, usize)> = Vec::new();
+        for (key, total) in self.lines.iter().flat_map(|line| line.keys.iter().map(|key| (*key, line.total()))) {
+            match sums.iter_mut().find(|(known, _)| *known == key) {
+                Some((_, sum)) => *sum = sum.saturating_add(total),
+                None => sums.push((key, total)),
+            }
+        }
+        let enough = sums.into_iter().filter(|(_, sum)| *sum > missing);
+        let mut knobs: Vec<_> = enough.map(|(key, sum)| (key, percent(missing, sum))).collect();
         knobs.sort_by_key(|(_, cut)| *cut);
         knobs
     }
@@ -85,7 +88,7 @@ impl fmt::Display for Plan {
         };
         writeln!(f, "{:<28}{:>7}{:>11}{:>11}  set by", "worst case", "count", "user KiB", "kernel KiB")?;
         for line in &self.lines {
-            row(f, line.what, &line.count.to_string(), line.total_user(), line.total_kernel(), line.key)?;
+            row(f, line.what, &line.count.to_string(), line.total_user(), line.total_kernel(), &line.keys.join(", "))?;
         }
         row(f, "sum", "", self.user(), self.kernel(), "")?;
         let verdict = if self.fits() { "fits in" } else { "does NOT fit in" };
@@ -106,12 +109,12 @@ mod tests {
     use super::*;
 
     fn plan(limit: usize) -> Plan {
-        let line = |what, key, count, user, kernel| Line { what, key, count, user, kernel };
+        let line = |what, keys, count, user, kernel| Line { what, keys, count, user, kernel };
         Plan {
             lines: vec![
-                line("program", "", 1, 3 << 20, 0),
-                line("streams", "streams.max", 8, 1 << 20, 0),
-                line("viewers", "viewers.max", 64, 4096, 64 << 10),
+                line("program", &[], 1, 3 << 20, 0),
+                line("streams", &["streams.max"], 8, 1 << 20, 0),
+                line("viewers", &["viewers.max"], 64, 4096, 64 << 10),
             ],
             limit,
         }

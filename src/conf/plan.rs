@@ -24,32 +24,38 @@ impl Config {
 
     /// The worst case.
     pub fn plan(&self) -> Plan {
-        let line = |what, key, count, user, kernel| Line { what, key, count, user, kernel };
+        let line = |what, keys, count, user, kernel| Line { what, keys, count, user, kernel };
         let (send, receive) = (self.viewers.send_buffer.0, self.publish.receive_buffer.0);
         let hls = if self.hls.enable { self.hls.memory.0 } else { 0 };
         // the kernel doubles what it is asked for, to account for its own structures
         let kernel = |send: usize, receive: usize| send.saturating_add(receive).saturating_mul(2);
         Plan {
             lines: vec![
-                line("program", "", 1, PROGRAM, 0),
-                line("threads", "threads", self.threads, THREAD, 0),
-                line("streams: memory", "streams.memory", self.streams.max, self.streams.memory.0, 0),
+                line("program", &[], 1, PROGRAM, 0),
+                line("threads", &["threads"], self.threads, THREAD, 0),
+                line("streams: memory", &["streams.max", "streams.memory"], self.streams.max, self.streams.memory.0, 0),
                 line(
                     "streams: publishers",
-                    "publish.receive_buffer",
+                    &["streams.max", "publish.receive_buffer"],
                     self.streams.max,
                     CONNECTION,
                     kernel(SMALL_BUFFER, receive),
                 ),
-                line("viewers", "viewers.max", self.viewers.max, CONNECTION, kernel(send, SMALL_BUFFER)),
+                line(
+                    "viewers",
+                    &["viewers.max", "viewers.send_buffer"],
+                    self.viewers.max,
+                    CONNECTION,
+                    kernel(send, SMALL_BUFFER),
+                ),
                 line(
                     "connections not let in yet",
-                    "connections.spare",
+                    &["connections.spare"],
                     self.connections.spare,
                     GREETING,
                     kernel(send, receive),
                 ),
-                line("HLS segments", "hls.memory", 1, hls, 0),
+                line("HLS segments", &["hls.memory"], 1, hls, 0),
             ],
             limit: self.memory.total.0,
         }
