@@ -110,7 +110,10 @@ impl Publisher {
     /// now on are told.
     pub fn info(&mut self, info: Info) {
         self.tracks.info = info.clone();
-        Arc::make_mut(&mut self.stream.lock().tracks).info = info;
+        let mut state = self.stream.lock();
+        if self.is_current(&state) {
+            Arc::make_mut(&mut state.tracks).info = info;
+        }
     }
 
     /// Puts a frame into the ring. Viewers learn of it at `flush`.
@@ -158,9 +161,14 @@ impl Publisher {
         }
     }
 
+    /// Whether nobody has taken its place.
+    fn is_current(&self, state: &State) -> bool {
+        state.publisher.as_ref().is_some_and(|occupant| Arc::ptr_eq(&occupant.who, &self.who))
+    }
+
     /// Counts a frame and decides whether it can be used.
     fn admit(&mut self, state: &mut State, frame: &Frame) -> Result<(), Lost> {
-        if !state.publisher.as_ref().is_some_and(|occupant| Arc::ptr_eq(&occupant.who, &self.who)) {
+        if !self.is_current(state) {
             return Err(Lost::Replaced);
         }
         state.traffic.frames += 1;
@@ -229,13 +237,11 @@ impl Publisher {
 
     /// Silent frames up to a picture, if there is no sound.
     fn keep_silence(&mut self, state: &mut State, picture: &Frame, now: Instant) -> Result<(), Lost> {
-        let Some(mut silence) = self.silence.take() else { return Ok(()) };
         let clock = self.tracks.first(Kind::Video).map_or(Hz::MS, |track| track.clock);
         let at: Ticks = picture.dts.rescale(clock, Hz::MS);
-        while let Some(frame) = silence.next(at) {
+        while let Some(frame) = self.silence.as_mut().and_then(|silence| silence.next(at)) {
             self.push(state, frame, now)?;
         }
-        self.silence = Some(silence);
         Ok(())
     }
 }
@@ -244,7 +250,7 @@ impl Drop for Publisher {
     fn drop(&mut self) {
         self.hub.sessions.publisher_leaves();
         let mut state = self.stream.lock();
-        if state.publisher.as_ref().is_some_and(|occupant| Arc::ptr_eq(&occupant.who, &self.who)) {
+        if self.is_current(&state) {
             state.publisher = None;
             state.settled = false;
             state.left = Instant::now();

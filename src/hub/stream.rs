@@ -161,9 +161,27 @@ impl State {
     /// every viewer has taken, and all that is so old that who has not is to skip.
     fn retire(&mut self, gops: usize) {
         self.ring.trim(LAG.0, LAG.1);
-        let Some(keep) = self.ring.nth_start(gops).filter(|keep| *keep > self.ring.tail()) else { return };
+        let Some(keep) = self.ring.nth_start(gops).filter(|keep| *keep > self.ring.tail()) else {
+            return self.forget_units();
+        };
         let needed = self.viewers.iter().filter(|waiter| waiter.taken).map(|waiter| waiter.next).min();
         self.ring.drop_before(keep.min(needed.unwrap_or(keep)));
+        self.forget_units();
+    }
+
+    /// Drops the oldest slot and what it was packed to; false if there is none.
+    fn evict(&mut self) -> bool {
+        let gone = self.ring.evict();
+        self.forget_units();
+        gone
+    }
+
+    /// What a slot was packed to dies with it.
+    fn forget_units(&mut self) {
+        let Self { ring, packers, .. } = self;
+        packers.iter_mut().for_each(|packer| {
+            packer.base(ring);
+        });
     }
 
     /// Drops the oldest slots until there is room for `bytes`. An account has
@@ -173,7 +191,7 @@ impl State {
         if account.available() >= bytes {
             return;
         }
-        while account.available() < bytes && self.ring.evict() {}
+        while account.available() < bytes && self.evict() {}
         if self.ring.is_empty() {
             self.pressed = self.ring.head();
             self.wake(true);

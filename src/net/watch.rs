@@ -17,21 +17,20 @@ pub struct Watch {
     entries: Mutex<Vec<Weak<Entry>>>,
 }
 
-/// One connection's deadline.
+/// One connection's deadlines, in seconds since the start; 0 for never.
 #[derive(Debug)]
 pub(super) struct Entry {
     socket: Arc<Async<TcpStream>>,
     begun: Instant,
-    /// Second since the start at which the connection is overdue; 0 for never.
-    due: AtomicU32,
-    why: AtomicU8,
+    input_due: AtomicU32,
+    output_due: AtomicU32,
+    /// Why the sweep has shut the socket; 0 if it has not.
+    verdict: AtomicU8,
 }
 
 const IDLE: u8 = 1;
 const SLOW: u8 = 2;
 const SHUTDOWN: u8 = 3;
-/// Set once the socket was shut for the reason in the other bits.
-const SHUT: u8 = 0x80;
 
 impl Default for Watch {
     fn default() -> Self {
@@ -41,8 +40,13 @@ impl Default for Watch {
 
 impl Watch {
     pub(super) fn add(&self, socket: Arc<Async<TcpStream>>) -> Arc<Entry> {
-        let entry = Entry { socket, begun: self.begun, due: AtomicU32::new(0), why: AtomicU8::new(0) };
-        let entry = Arc::new(entry);
+        let entry = Arc::new(Entry {
+            socket,
+            begun: self.begun,
+            input_due: AtomicU32::new(0),
+            output_due: AtomicU32::new(0),
+            verdict: AtomicU8::new(0),
+        });
         self.lock().push(Arc::downgrade(&entry));
         entry
     }
@@ -52,9 +56,11 @@ impl Watch {
         let second = seconds(self.begun, now);
         self.lock().retain(|entry| {
             let Some(entry) = entry.upgrade() else { return false };
-            let due = entry.due.load(Relaxed);
-            if due != 0 && due <= second {
-                entry.shut(entry.why.load(Relaxed));
+            let overdue = |due: &AtomicU32| (1..=second).contains(&due.load(Relaxed));
+            if overdue(&entry.output_due) {
+                entry.shut(SLOW);
+            } else if overdue(&entry.input_due) {
+                entry.shut(IDLE);
             }
             true
         });
@@ -78,34 +84,31 @@ impl Watch {
 impl Entry {
     /// Overdue for input `after` from now; zero for never.
     pub(super) fn expect_input(&self, after: Duration) {
-        self.set(after, IDLE);
+        self.input_due.store(self.due(after), Relaxed);
     }
 
     /// Overdue for output `after` from now; zero for never.
     pub(super) fn expect_output(&self, after: Duration) {
-        self.set(after, SLOW);
+        self.output_due.store(self.due(after), Relaxed);
     }
 
     /// The reason, if the sweep has shut the socket.
     pub(super) fn verdict(&self) -> Option<Close> {
-        let why = self.why.load(Relaxed);
-        (why & SHUT != 0).then_some(match why & !SHUT {
-            SLOW => Close::Slow,
-            SHUTDOWN => Close::Shutdown,
-            _ => Close::Idle,
-        })
-    }
-
-    fn set(&self, after: Duration, why: u8) {
-        if self.why.load(Relaxed) & SHUT == 0 {
-            let due = if after.is_zero() { 0 } else { seconds(self.begun, Instant::now() + after).max(1) };
-            self.why.store(why, Relaxed);
-            self.due.store(due, Relaxed);
+        match self.verdict.load(Relaxed) {
+            IDLE => Some(Close::Idle),
+            SLOW => Some(Close::Slow),
+            SHUTDOWN => Some(Close::Shutdown),
+            _ => None,
         }
     }
 
+    fn due(&self, after: Duration) -> u32 {
+        if after.is_zero() { 0 } else { seconds(self.begun, Instant::now() + after).max(1) }
+    }
+
     fn shut(&self, why: u8) {
-        self.why.store(why | SHUT, Relaxed);
+        // the first reason stands
+        let _ = self.verdict.compare_exchange(0, why, Relaxed, Relaxed);
         // an error means that it is closed already
         let _ = self.socket.get_ref().shutdown(Shutdown::Both);
     }

@@ -71,6 +71,8 @@ struct Player {
 const TURNS: usize = 4;
 /// How long a client may take to read the last answer.
 const LINGER: Duration = Duration::from_secs(2);
+/// The longest query that a playlist repeats behind each segment.
+const MAX_SUFFIX: usize = 512;
 const CORS: (&str, &str) = ("Access-Control-Allow-Origin", "*");
 const NO_CACHE: (&str, &str) = ("Cache-Control", "no-cache");
 /// What every answer that is not a stream carries.
@@ -274,7 +276,8 @@ impl Session {
         match self.server.hls.ask(&self.server, &self.executor, name) {
             Ok(entry) => {
                 // what the client was given to show with the playlist it shows with the segments
-                let suffix = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
+                let query = Some(&request.query).filter(|query| (1..=MAX_SUFFIX).contains(&query.len()));
+                let suffix = query.map_or_else(String::new, |query| format!("?{query}"));
                 let limit = Timer::after(HOLD);
                 self.role = Role::Waiting(Box::new(Waiting { entry, request, prefix, suffix, limit }));
             }

@@ -3,5 +3,7 @@
 mod budget;
 mod harness;
 mod join;
+mod packed;
 mod publishers;
+mod silence;
 mod slow;

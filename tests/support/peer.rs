@@ -158,7 +158,12 @@ impl Http {
 
     /// Asks for `path` and reads the whole response.
     pub fn get(&mut self, path: &str) -> Response {
-        let mut response = self.open(path);
+        let response = self.open(path);
+        self.body(response)
+    }
+
+    /// Reads what belongs to a response's head.
+    pub fn body(&mut self, mut response: Response) -> Response {
         let length = response.head.lines().find_map(|line| line.strip_prefix("Content-Length: "));
         let length = length.unwrap().parse().unwrap();
         while self.rest.len() < length {

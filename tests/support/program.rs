@@ -63,12 +63,19 @@ pub fn run(args: &[&str]) -> Output {
 impl Program {
     /// Starts it with `config`, which sets no `listen`, and waits until it listens.
     pub fn start(config: &str) -> Self {
-        // somebody else may take a free port before the program does
-        let tries = std::iter::repeat_with(|| Self::try_start(config)).take(5);
-        tries.flatten().next().expect("the program listens")
+        for _ in 0..5 {
+            let program = Self::spawn(config);
+            let listens = |name: &str| program.log.find(|line| line.contains(&format!("{name} listens on"))).is_some();
+            if listens("rtmp") && listens("http") {
+                return program;
+            }
+            // somebody else may take a free port before the program does
+            assert!(program.log.all().contains("in use"), "{}", program.log.all());
+        }
+        panic!("no port stays free");
     }
 
-    fn try_start(config: &str) -> Option<Self> {
+    fn spawn(config: &str) -> Self {
         let [rtmp, http] = free_ports();
         let listen = |table: &str, address| format!("{table}.listen = \"{address}\"\n");
         let config = File::new(&format!("{}{}{config}", listen("rtmp", rtmp), listen("http", http)));
@@ -76,9 +83,7 @@ impl Program {
         command.arg("-c").arg(&config.0).env_remove("RUST_LOG");
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Log::of(&mut child);
-        let program = Self { rtmp, http, child, log, _config: config };
-        let listens = |name: &str| program.log.find(|line| line.contains(&format!("{name} listens on"))).is_some();
-        (listens("rtmp") && listens("http")).then_some(program)
+        Self { rtmp, http, child, log, _config: config }
     }
 
     /// Waits for a line that contains `text`.

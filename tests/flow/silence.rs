@@ -1,0 +1,28 @@
+//! Silence for streams that have pictures alone.
+
+use crate::harness::{AVCC, Audio, LIMITS, World, track};
+use runnel::budget::BlockMut;
+use runnel::hub::{Limits, Lost};
+use runnel::media::{Codec, Frame, Kind, Ticks};
+
+#[test]
+fn silence_goes_on_after_a_moment_without_room() {
+    let mut world = World::new(Limits { silent_audio: true, ..LIMITS });
+    let mut source = world.publish("a");
+    source.publisher.track(track(Codec::H264, AVCC));
+    let mut player = world.play("a", "flv");
+    for n in 0..100 {
+        let data = BlockMut::copy(source.publisher.account(), &[0, 0, 0, 2, 0x65, 1]).unwrap();
+        let picture = Frame { dts: Ticks(40 * n), cts: 0, kind: Kind::Video, track: 0, key: true, data };
+        // once, all memory is somebody else's for the length of a picture
+        let taken = (n == 50).then(|| world.account.charge(world.account.available()).unwrap());
+        let lost = matches!(source.publisher.publish(picture, world.now), Err(Lost::OverBudget(_)));
+        assert_eq!(lost, taken.is_some());
+        drop(taken);
+        source.publisher.flush();
+        player.drain();
+        world.pass(40);
+    }
+    let last = *player.times(Audio).last().unwrap();
+    assert!(last > 3900, "silence ends at {last} ms, the pictures at 3960");
+}

@@ -1,0 +1,49 @@
+//! Who says nothing more is not kept for ever, whatever went before.
+
+use std::io::{Read, Write};
+use std::time::Instant;
+
+use socket2::SockRef;
+
+use crate::peer::Http;
+use crate::program::{PATIENCE, Program};
+
+/// Waits until the server has closed a connection that says nothing.
+fn closed(mut http: Http) {
+    let begun = Instant::now();
+    let _ = http.socket.read_to_end(&mut Vec::new());
+    assert!(begun.elapsed() < PATIENCE / 2, "it is not closed");
+}
+
+fn start() -> Program {
+    Program::start("profile = \"router\"\nhttp.keep_alive = \"1s\"\n")
+}
+
+#[test]
+fn after_a_response() {
+    let program = start();
+    let mut http = Http::new(program.http);
+    assert_eq!(http.get("/healthz").status, 200);
+    closed(http);
+}
+
+/// Some of these clients ask for just so much that the last response is one that
+/// their sockets do not take at once.
+#[test]
+fn after_responses_that_were_read_late() {
+    let program = start();
+    let clients = (8..28).map(|count| {
+        let mut http = Http::new(program.http);
+        SockRef::from(&http.socket).set_recv_buffer_size(16 << 10).unwrap();
+        let requests = "GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n".repeat(count);
+        http.socket.write_all(requests.as_bytes()).unwrap();
+        // while others have their turns, this one fills its socket
+        (0..20).for_each(|_| assert_eq!(Http::new(program.http).get("/healthz").status, 200));
+        for _ in 0..count {
+            let head = http.head();
+            assert_eq!(http.body(head).status, 200);
+        }
+        http
+    });
+    clients.collect::<Vec<_>>().into_iter().for_each(closed);
+}
