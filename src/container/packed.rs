@@ -100,12 +100,6 @@ impl Packed {
         self.len == 0
     }
 
-    /// What it costs beside the frame: itself and its further pieces, but not
-    /// the bodies, which are leased.
-    pub fn cost(&self) -> usize {
-        size_of::<Self>() + 3 * size_of::<usize>() + self.rest.len() * size_of::<Piece>()
-    }
-
     /// All bytes in order, none of the slices empty.
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         std::iter::once(&self.first)

@@ -25,9 +25,22 @@ pub struct Unit {
     _lease: Option<Lease>,
 }
 
-/// What a unit costs beside its packet: itself, its counts, and its place in a
-/// queue that grows.
-const UNIT_COST: usize = size_of::<Unit>() - size_of::<Packed>() + 5 * size_of::<usize>();
+/// What a unit costs: itself, its counts, and its place in a queue that grows.
+const UNIT_COST: usize = size_of::<Unit>() + 64;
+
+/// What it costs beside that: a large frame's further pieces, or an
+/// announcement's bytes.
+fn extra_cost(item: &Item) -> usize {
+    match item {
+        Item::Frame(frame) => frame.data.len() / 512,
+        Item::Tracks(news) => head_cost(&news.tracks),
+    }
+}
+
+/// At most so many bytes tell a viewer what the tracks are.
+pub(super) fn head_cost(tracks: &Tracks) -> usize {
+    1024 + tracks.iter().map(|track| track.params.record.len() + 64).sum::<usize>()
+}
 
 /// The packer of one form of one stream.
 pub(super) struct Packer {
@@ -46,8 +59,8 @@ pub(super) struct Packer {
 
 impl Unit {
     /// A unit for one viewer alone: what it needs before its first packet.
-    pub(super) fn head(bytes: Vec<u8>, at: Ticks) -> Arc<Self> {
-        Self::whole(Bytes::from(bytes), at)
+    pub(super) fn head(bytes: Vec<u8>, at: Ticks, lease: Lease) -> Arc<Self> {
+        Arc::new(Self { _lease: Some(lease), ..Self::new(Bytes::from(bytes), at, false, false) })
     }
 
     /// A unit that is one block of bytes, charged by whoever made it.
@@ -100,14 +113,20 @@ impl Packer {
         self.mux.remind(tracks, at)
     }
 
-    /// The first number that is packed or can be.
+    /// The first number that is packed or can be. If slots are gone that were
+    /// not packed, what they announced is taken over.
     pub(super) fn base(&mut self, ring: &Ring) -> Seq {
         while self.base < ring.tail() {
-            if self.units.pop_front().is_none() {
-                self.base = ring.tail();
-                break;
+            if self.units.pop_front().is_some() {
+                self.base += 1;
+                continue;
             }
-            self.base += 1;
+            if let Some(tracks) = ring.announced_since(self.base).cloned() {
+                self.adopt(&tracks);
+                self.mux.announce(&tracks, &[], Ticks::default());
+                self.mux.discontinuity();
+            }
+            self.base = ring.tail();
         }
         self.base
     }
@@ -125,13 +144,15 @@ impl Packer {
         Ok(self.units.get(index).cloned().flatten())
     }
 
+    /// Packs one slot. All is charged before the muxer learns of it, so that a
+    /// refusal leaves no trace.
     fn pack(&mut self, slot: &Slot, account: &Account) -> Result<Option<Arc<Unit>>, OverBudget> {
+        let lease = account.charge(UNIT_COST + extra_cost(&slot.item))?;
         let (packed, discontinuity) = match &slot.item {
             Item::Frame(frame) => (self.frame(frame, account)?, false),
             Item::Tracks(news) => (Some(self.announcement(news, slot.at)), news.discontinuity),
         };
         let Some(packed) = packed else { return Ok(None) };
-        let lease = account.charge(packed.cost() + UNIT_COST)?;
         let start = packed.opens(slot.start);
         let unit = Unit { packed, at: slot.at, start, discontinuity, _lease: Some(lease) };
         Ok(Some(Arc::new(unit)))

@@ -137,7 +137,9 @@ impl Hub {
 
     /// Forgets streams that nobody has used for a while.
     pub fn sweep(&self, now: Instant) {
-        self.lock().forget(|stream| stream.is_idle(now, self.limits.resume));
+        let mut state = self.lock();
+        state.streams.values().for_each(|stream| stream.drop_leftovers(now));
+        state.forget(|stream| stream.is_idle(now, self.limits.resume));
     }
 
     /// How long to gather frames before sending them on, given how many there

@@ -122,7 +122,7 @@ impl Publisher {
         let mut state = stream.lock();
         self.admit(&mut state, &frame)?;
         if frame.kind == Kind::Video {
-            self.keep_silence(&mut state, &frame, now)?;
+            self.keep_silence(&mut state, &frame, now);
         }
         self.push(&mut state, frame, now)
     }
@@ -236,13 +236,15 @@ impl Publisher {
     }
 
     /// Silent frames up to a picture, if there is no sound.
-    fn keep_silence(&mut self, state: &mut State, picture: &Frame, now: Instant) -> Result<(), Lost> {
+    fn keep_silence(&mut self, state: &mut State, picture: &Frame, now: Instant) {
         let clock = self.tracks.first(Kind::Video).map_or(Hz::MS, |track| track.clock);
         let at: Ticks = picture.dts.rescale(clock, Hz::MS);
         while let Some(frame) = self.silence.as_mut().and_then(|silence| silence.next(at)) {
-            self.push(state, frame, now)?;
+            // no room for silence must not cost the picture
+            if self.push(state, frame, now).is_err() {
+                break;
+            }
         }
-        Ok(())
     }
 }
 
@@ -254,6 +256,8 @@ impl Drop for Publisher {
             state.publisher = None;
             state.settled = false;
             state.left = Instant::now();
+            state.unpublished = state.left;
+            state.wake(false); // for what came last
             if !state.watched() {
                 state.ring.clear();
             }

@@ -47,6 +47,8 @@ pub(super) struct Ring {
     slots: VecDeque<Slot>,
     tail: Seq,
     starts: VecDeque<Seq>,
+    /// The last announcement that is gone, and its number.
+    told: Option<(Seq, Arc<Tracks>)>,
 }
 
 impl Ring {
@@ -76,6 +78,12 @@ impl Ring {
         self.starts.iter().copied().find(|seq| *seq >= from)
     }
 
+    /// The tracks that were announced last among what is gone, if that was at
+    /// `from` or later.
+    pub(super) fn announced_since(&self, from: Seq) -> Option<&Arc<Tracks>> {
+        self.told.as_ref().filter(|(at, _)| *at >= from).map(|(_, tracks)| tracks)
+    }
+
     /// Whether no slot is there.
     pub(super) fn is_empty(&self) -> bool {
         self.slots.is_empty()
@@ -94,6 +102,9 @@ impl Ring {
         let Some(slot) = self.slots.pop_front() else { return false };
         if slot.start {
             self.starts.pop_front();
+        }
+        if let Item::Tracks(news) = slot.item {
+            self.told = Some((self.tail, news.tracks));
         }
         self.tail += 1;
         true

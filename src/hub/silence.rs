@@ -32,7 +32,7 @@ impl Silence {
     pub(super) fn next(&mut self, at: Ticks) -> Option<Frame> {
         let (begin, count) = self.begun.get_or_insert((at, 0));
         let due = |count: i64| *begin + Ticks(count.saturating_mul(FRAME)).rescale(Hz::new(RATE), Hz::MS);
-        if (at - due(*count)).0 > MAX_LAG {
+        if !(-MAX_LAG..=MAX_LAG).contains(&(at - due(*count)).0) {
             (*begin, *count) = (at, 0); // time jumped: nothing to make up for
         }
         let dts = *begin + Ticks(count.saturating_mul(FRAME)).rescale(Hz::new(RATE), Hz::MS);
@@ -45,7 +45,7 @@ impl Silence {
     }
 }
 
-/// A gap in the pictures longer than this, in milliseconds, stays a gap.
+/// A step in the pictures' time longer than this, in milliseconds, is not followed.
 const MAX_LAG: i64 = 2000;
 
 #[cfg(test)]

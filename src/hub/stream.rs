@@ -10,7 +10,7 @@ use super::timeline::Timeline;
 use super::{FormStats, Limits, Name, StreamStats, Traffic, lock};
 use crate::budget::{Account, OverBudget};
 use crate::container::Form;
-use crate::media::{Frame, Ticks, Tracks};
+use crate::media::{Frame, MAX_TRACKS, Ticks, Track, Tracks};
 
 /// A stream by its name.
 pub struct Stream {
@@ -32,6 +32,8 @@ pub(super) struct State {
     pub(super) publisher: Option<Occupant>,
     /// When the last user left.
     pub(super) left: Instant,
+    /// When the last publisher left.
+    pub(super) unpublished: Instant,
     pub(super) packers: Vec<Packer>,
     pub(super) viewers: Vec<Waiter>,
     /// Viewers that hold what was before this number must go: the ring had to
@@ -55,6 +57,9 @@ pub(super) struct Occupant {
     pub(super) waker: Option<Waker>,
 }
 
+/// The slot is no longer there.
+pub(super) struct Gone;
+
 /// A viewer's place among those who wait.
 #[derive(Default)]
 pub(super) struct Waiter {
@@ -76,6 +81,7 @@ impl Stream {
             settled: false,
             publisher: None,
             left: Instant::now(),
+            unpublished: Instant::now(),
             packers: Vec::new(),
             viewers: Vec::new(),
             pressed: 0,
@@ -117,16 +123,22 @@ impl Stream {
         state.publisher.is_some() || !state.ring.is_empty()
     }
 
-    /// Whether nobody has used it for `resume`. What is left of a stream without
-    /// a publisher goes sooner: viewers have had the time to take it.
+    /// Whether nobody has used it for `resume`.
     pub(super) fn is_idle(&self, now: Instant, resume: Duration) -> bool {
-        let mut state = self.lock();
-        let unused = now.saturating_duration_since(state.left);
-        if state.publisher.is_none() && unused >= LEFTOVERS {
-            state.ring.clear();
-        }
+        let state = self.lock();
         let published = state.ring.head() > 0;
+        let unused = now.saturating_duration_since(state.left);
         state.publisher.is_none() && (unused >= resume || !published)
+    }
+
+    /// Drops what is left of a publisher that is gone, once viewers have had the
+    /// time to take it: the stream no longer counts against `streams.max`.
+    pub(super) fn drop_leftovers(&self, now: Instant) {
+        let mut state = self.lock();
+        if state.publisher.is_none() && now.saturating_duration_since(state.unpublished) >= LEFTOVERS {
+            state.ring.clear();
+            state.forget_units();
+        }
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, State> {
@@ -177,7 +189,7 @@ impl State {
     }
 
     /// What a slot was packed to dies with it.
-    fn forget_units(&mut self) {
+    pub(super) fn forget_units(&mut self) {
         let Self { ring, packers, .. } = self;
         packers.iter_mut().for_each(|packer| {
             packer.base(ring);
@@ -207,7 +219,7 @@ impl State {
         discontinuity: bool,
         account: &Account,
     ) -> Result<(), OverBudget> {
-        let lease = account.charge(SLOT_COST)?;
+        let lease = account.charge(SLOT_COST + MAX_TRACKS * size_of::<Track>())?;
         self.tracks = tracks.clone();
         if breaks {
             self.epoch = self.ring.head() + 1;
@@ -244,16 +256,17 @@ impl State {
         })
     }
 
-    /// The slot `seq` in one form. While there is no room, the oldest slots go.
-    pub(super) fn unit(&mut self, packer: usize, seq: Seq, account: &Account) -> Option<Arc<Unit>> {
-        loop {
+    /// The slot `seq` in one form, `None` if that has no place for it. While
+    /// there is no room, the oldest slots go, and that one may be among them.
+    pub(super) fn unit(&mut self, packer: usize, seq: Seq, account: &Account) -> Result<Option<Arc<Unit>>, Gone> {
+        while seq >= self.ring.tail() {
             let State { ring, packers, .. } = self;
-            match packers.get_mut(packer)?.unit(ring, seq, account) {
-                Ok(unit) => return unit,
-                Err(_) if ring.evict() => {}
-                Err(_) => return None,
-            }
+            match packers.get_mut(packer).ok_or(Gone)?.unit(ring, seq, account) {
+                Ok(unit) => return Ok(unit),
+                Err(_) => self.evict(),
+            };
         }
+        Err(Gone)
     }
 
     pub(super) fn watched(&self) -> bool {

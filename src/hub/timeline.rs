@@ -7,6 +7,9 @@ use crate::media::{Hz, MAX_TRACKS, Ticks};
 
 /// A step back by more than this is a clock that started anew, not disorder.
 const MAX_DISORDER: i64 = 1000;
+/// A step forward by so much more than the time that passed is a clock that was
+/// set, not a pause.
+const MAX_AHEAD: i64 = 10_000;
 /// What lies between the last frame before a jump and the first after it, at least.
 const MIN_GAP: i64 = 20;
 
@@ -45,7 +48,14 @@ impl Timeline {
         let time = dts.rescale(clock, Hz::MS).0;
         let last = self.last.get(slot).copied().flatten();
         let back = last.is_some_and(|last| time.saturating_add(self.offset) < last - MAX_DISORDER);
-        let jumped = back || self.resuming;
+        let ahead = match (last, self.newest) {
+            (Some(_), Some((newest, then))) => {
+                let waited = i64::try_from(now.saturating_duration_since(then).as_millis()).unwrap_or(i64::MAX);
+                time.saturating_add(self.offset) > newest.saturating_add(waited).saturating_add(MAX_AHEAD)
+            }
+            _ => false,
+        };
+        let jumped = back || ahead || self.resuming;
         if let (true, Some((newest, then))) = (jumped, self.newest) {
             // the viewers' clocks went on while nothing came
             let waited = if self.resuming { now.saturating_duration_since(then) } else { Duration::ZERO };
@@ -98,5 +108,8 @@ mod tests {
         assert_eq!(map(&mut line, 0, 4990, now), (5000, false));
         assert_eq!(map(&mut line, 0, 40, now), (5020, true));
         assert_eq!(map(&mut line, 0, 80, now), (5060, false));
+        assert_eq!(map(&mut line, 0, 1 << 31, now), (5080, true));
+        let later = now + Duration::from_secs(60);
+        assert_eq!(map(&mut line, 0, (1 << 31) + 60_000, later), (65_080, false));
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use super::form::Unit;
+use super::form::{Unit, head_cost};
 use super::ring::Seq;
-use super::stream::State;
+use super::stream::{Gone, State};
 use super::{Hub, Stream};
 use crate::container::Form;
 
@@ -121,13 +121,14 @@ impl Viewer {
         }
         let Some(at) = state.ring.slot(start).map(|slot| slot.at) else { return false };
         let tracks = state.tracks.clone();
+        let Ok(lease) = self.stream.account().charge(head_cost(&tracks)) else { return false };
         if packer.viewers == 0 {
             packer.wake(start, &tracks, at);
         }
         packer.viewers += 1;
         let head = packer.head(&tracks, at);
         if !head.is_empty() {
-            out.push(Unit::head(head, at));
+            out.push(Unit::head(head, at, lease));
         }
         self.cursor = Cursor::At(start);
         true
@@ -140,7 +141,14 @@ impl Viewer {
             let Some(seq) = self.next_number(state, out) else { break };
             first.get_or_insert(seq);
             self.cursor = Cursor::At(seq + 1);
-            let Some(unit) = state.unit(self.packer, seq, self.stream.account()) else { continue };
+            let unit = match state.unit(self.packer, seq, self.stream.account()) {
+                Ok(Some(unit)) => unit,
+                Ok(None) => continue,
+                Err(Gone) => {
+                    self.cursor = self.skip(state);
+                    continue;
+                }
+            };
             self.opening &= !unit.start;
             if self.opening {
                 continue;
@@ -151,36 +159,34 @@ impl Viewer {
         self.batch = first.unwrap_or(self.batch);
     }
 
+    /// Where to go on when what comes next is gone: at the newest key frame.
+    fn skip(&self, state: &mut State) -> Cursor {
+        state.traffic.skips += 1;
+        log::debug!("{}: a {} viewer is too far behind and skips", self.stream.name(), self.form.name);
+        let newest = state.ring.newest_start().unwrap_or(state.ring.head());
+        Cursor::From(newest)
+    }
+
     /// The number to take next. A viewer whose next slot is gone goes on at the
     /// newest key frame, and is told the tracks again: it may have missed a change.
     fn next_number(&mut self, state: &mut State, out: &mut Vec<Arc<Unit>>) -> Option<Seq> {
-        let State { ring, packers, tracks, traffic, .. } = state;
-        let packer = packers.get_mut(self.packer)?;
-        let base = packer.base(ring);
-        if let Cursor::At(seq) = self.cursor
-            && seq < base
-        {
-            traffic.skips += 1;
-            log::debug!(
-                "{}: a {} viewer is {} frames behind and skips",
-                self.stream.name(),
-                self.form.name,
-                base - seq
-            );
-            let newest = ring.newest_start().filter(|start| *start >= base);
-            self.cursor = Cursor::From(newest.unwrap_or(ring.head()));
+        let base = state.packers.get_mut(self.packer)?.base(&state.ring);
+        if matches!(self.cursor, Cursor::At(seq) if seq < base) {
+            self.cursor = self.skip(state);
         }
+        let State { ring, packers, tracks, .. } = state;
         match self.cursor {
             Cursor::Before => None,
             Cursor::At(seq) => Some(seq).filter(|seq| *seq < ring.head()),
             Cursor::From(seq) => {
-                let start = ring.start_from(seq)?;
+                let start = ring.start_from(seq.max(base))?;
                 let at = ring.slot(start)?.at;
-                self.opening = true;
-                let reminder = packer.remind(tracks, at);
+                let lease = self.stream.account().charge(head_cost(tracks)).ok()?;
+                let reminder = packers.get(self.packer)?.remind(tracks, at);
                 if !reminder.is_empty() {
-                    out.push(Unit::head(reminder, at));
+                    out.push(Unit::head(reminder, at, lease));
                 }
+                self.opening = true;
                 Some(start)
             }
         }

@@ -48,8 +48,8 @@ struct State {
 const STEP: Step = Step { units: 64, bytes: 256 << 10 };
 /// How long a request waits for a stream's first segment.
 pub(super) const HOLD: Duration = Duration::from_secs(10);
-/// The most requests that may wait for a stream's first segment; more are told to come again.
-const MAX_WAITING: usize = 16;
+/// So many wakers are kept before those of clients that have left are cleared out.
+const MANY: usize = 64;
 
 impl Hls {
     pub(super) fn new(config: &conf::Hls, account: Account) -> Self {
@@ -111,6 +111,7 @@ impl Hls {
             if gone && !state.ended {
                 state.ended = true;
                 state.window.end();
+                state.waiting.drain(..).for_each(Waker::wake);
                 // the viewer goes, so that the stream can be forgotten
                 lock(&entry.task).take();
             }
@@ -148,16 +149,16 @@ impl Hls {
 }
 
 impl Entry {
-    /// The playlist, as soon as there is something to play. `None` if too many
-    /// wait for that already.
-    pub(super) fn poll_playlist(&self, cx: &Context<'_>, prefix: &str, suffix: &str) -> Poll<Option<String>> {
+    /// The playlist, as soon as there is something to play.
+    pub(super) fn poll_playlist(&self, cx: &Context<'_>, prefix: &str, suffix: &str) -> Poll<String> {
         let mut state = lock(&self.state);
         if state.window.is_playable() || state.ended {
-            return Poll::Ready(Some(state.window.playlist(prefix, suffix)));
+            return Poll::Ready(state.window.playlist(prefix, suffix));
         }
         if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            if state.waiting.len() >= MAX_WAITING {
-                return Poll::Ready(None);
+            if state.waiting.len() >= MANY {
+                // those who are still there come again, the others are forgotten
+                state.waiting.drain(..).for_each(Waker::wake);
             }
             state.waiting.push(cx.waker().clone());
         }

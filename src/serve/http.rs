@@ -337,7 +337,7 @@ impl Waiting {
     /// The playlist; `None` if none came in time.
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
         if let Poll::Ready(text) = self.entry.poll_playlist(cx, &self.prefix, &self.suffix) {
-            return Poll::Ready(text);
+            return Poll::Ready(Some(text));
         }
         std::future::Future::poll(Pin::new(&mut self.limit), cx).map(|_| None)
     }

@@ -61,6 +61,9 @@ impl Live {
             return Ok(true);
         }
         let sent = conn.poll_outlet(cx, outlet, slow, |bytes| viewer.sent(bytes))?;
+        if sent.is_pending() && viewer.poll_pressed(cx) {
+            return Err(Close::Slow);
+        }
         Ok(sent.is_pending())
     }
 }

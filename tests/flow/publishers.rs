@@ -155,3 +155,18 @@ fn what_a_forgotten_stream_has_moved_is_still_counted() {
     world.hub.sweep(later);
     assert_eq!((world.hub.streams().len(), world.hub.traffic().frames), (0, 3));
 }
+
+#[test]
+fn a_stream_that_is_only_watched_takes_no_publishers_place() {
+    let mut world = World::new(Limits { streams: 1, ..LIMITS });
+    let mut source = world.publish("a").with_tracks();
+    source.pictures(5, world.now);
+    let mut player = world.play("a", "flv");
+    player.drain();
+    drop(source);
+    let refused = world.hub.publish(&Name::new("b").unwrap(), "TEST2", world.now).err();
+    assert_eq!(refused, Some(Refused::Streams), "viewers may still take what is left");
+    world.pass(10_000);
+    world.hub.sweep(world.now);
+    assert!(world.hub.publish(&Name::new("b").unwrap(), "TEST2", world.now).is_ok());
+}

@@ -73,6 +73,15 @@ impl Chunks {
         }
     }
 
+    /// Gives back the room of audio and video messages that are not complete:
+    /// what comes of them is passed over.
+    pub fn let_go(&mut self) {
+        let media = self.streams.iter_mut().filter(|stream| is_media(stream.kind));
+        for assembly in media.filter_map(|stream| stream.assembly.as_mut()) {
+            assembly.to = Err(Payload::TooLong);
+        }
+    }
+
     /// Reads one chunk or a part of one: how many bytes that took, and the
     /// message if it is complete. 0 bytes mean that the header is not.
     pub fn read(&mut self, data: &[u8], account: &Account) -> Result<(usize, Option<Message>), Error> {

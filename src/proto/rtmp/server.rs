@@ -112,8 +112,10 @@ impl Server {
         }
     }
 
-    /// From here on messages are charged to `account`.
+    /// From here on messages are charged to `account`; those that are half
+    /// received are given up.
     pub fn charge_to(&mut self, account: Account) {
+        self.chunks.let_go();
         self.account = account;
     }
 
