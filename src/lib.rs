@@ -47,10 +47,14 @@
 //! them (FLV, TS, RTMP); a **unit** is a packed slot. An **account** is a budget,
 //! a **lease** a part of it that somebody holds, a **block** a buffer with its lease.
 
+#[cfg(not(any(feature = "rtmp", feature = "http")))]
+compile_error!("nothing would listen: choose the feature \"rtmp\" or \"http\"");
+
 pub mod budget;
 pub mod codec;
 pub mod conf;
 pub mod container;
+#[cfg(feature = "hls")]
 pub mod hls;
 pub mod hub;
 pub mod media;

@@ -88,8 +88,8 @@ fn serve(config: Config) -> Result<(), String> {
         thread.spawn(run).map_err(|error| format!("a thread cannot be started: {error}"))?;
     }
     let mut signals = Signals::new([Signal::Term, Signal::Int]).map_err(|error| error.to_string())?;
-    let server = Server::new(config);
-    server.start(&executor)?;
+    let server = Server::new(config, executor.clone());
+    server.start()?;
     // a task of its own: what stands in `run` itself is polled with every turn
     let end = executor.spawn(async move {
         if let Some(Ok(signal)) = signals.next().await {
@@ -107,7 +107,7 @@ fn start_log(level: &str) {
     env_logger::Builder::new()
         .parse_filters(&std::env::var("RUST_LOG").unwrap_or_else(|_| level.to_string()))
         .format(|out, record| {
-            let time = runnel::container::m3u8::iso8601(std::time::SystemTime::now());
+            let time = runnel::wire::iso8601(std::time::SystemTime::now());
             writeln!(out, "{time} {:5} {}", record.level(), record.args())
         })
         .init();

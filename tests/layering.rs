@@ -16,7 +16,7 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("net", &["hub", "proto", "budget"]),
     ("conf", &["hub", "budget"]),
     ("serve", &["conf", "hls", "net", "hub", "proto", "container", "media", "budget"]),
-    ("main.rs", &["conf", "container", "serve"]),
+    ("main.rs", &["conf", "serve", "wire"]),
 ];
 
 /// Parts that know of no socket, file, thread, clock or executor.

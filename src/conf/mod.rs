@@ -138,6 +138,11 @@ const TINY: &str = include_str!("../../conf/tiny.toml");
 const ROUTER: &str = include_str!("../../conf/router.toml");
 const BOX: &str = include_str!("../../conf/box.toml");
 
+/// What has an `enable`, and whether it was compiled in. A default is no demand:
+/// what is not there is off.
+const COMPILED: [(&str, bool); 3] =
+    [("rtmp", cfg!(feature = "rtmp")), ("http", cfg!(feature = "http")), ("hls", cfg!(feature = "hls"))];
+
 impl Profile {
     fn text(self) -> &'static str {
         match self {
@@ -178,6 +183,18 @@ impl Config {
         };
         let mut merged: toml::Table = toml::from_str(COMMON).map_err(fail)?;
         merge(&mut merged, toml::from_str(profile.text()).map_err(fail)?);
+        for (table, _) in COMPILED.iter().filter(|(_, compiled)| !compiled) {
+            let key = format!("{table}.enable");
+            merge(&mut merged, nest(&key, false.into()));
+            if own.get(*table).and_then(|own| own.get("enable")) == Some(&true.into()) {
+                return Err(Error::key(
+                    file,
+                    text,
+                    &key,
+                    &format!("false: the program was built without the feature {table:?}"),
+                ));
+            }
+        }
         let base = merged.clone();
         merge(&mut merged, own.clone());
         let config: Self = merged.try_into().map_err(|error| locate(file, text, &base, &own, &error))?;

@@ -77,6 +77,12 @@ impl<'de> Deserialize<'de> for Time {
     }
 }
 
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
 struct Addresses;
 
 impl Visitor<'_> for Addresses {

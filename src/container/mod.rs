@@ -4,8 +4,10 @@
 
 pub mod amf;
 pub mod flv;
+#[cfg(feature = "hls")]
 pub mod m3u8;
 mod packed;
+#[cfg(feature = "ts")]
 pub mod ts;
 
 pub use packed::{Head, Packed, Piece};
@@ -53,11 +55,36 @@ pub struct Form {
     pub mux: fn() -> Box<dyn Mux>,
 }
 
+/// Flash Video, over HTTP and WebSocket.
+#[cfg(feature = "flv")]
+pub static FLV: Form = Form { name: "flv", extension: "flv", mime: "video/x-flv", mux: flv::mux };
+/// MPEG transport stream, over HTTP and WebSocket, and what HLS segments are made of.
+#[cfg(feature = "ts")]
+pub static TS: Form = Form { name: "ts", extension: "ts", mime: "video/mp2t", mux: ts::mux };
+
 /// The forms that HTTP and WebSocket serve. Those without an extension are asked
 /// for in the query.
-pub static FORMS: [Form; 4] = [
-    Form { name: "flv", extension: "flv", mime: "video/x-flv", mux: flv::mux },
-    Form { name: "ts", extension: "ts", mime: "video/mp2t", mux: ts::mux },
-    Form { name: "flv-hevc12", extension: "", mime: "video/x-flv", mux: flv::mux_legacy_hevc },
-    Form { name: "flv-tracks", extension: "", mime: "video/x-flv", mux: flv::mux_all_tracks },
+pub static FORMS: &[&Form] = &[
+    #[cfg(feature = "flv")]
+    &FLV,
+    #[cfg(feature = "ts")]
+    &TS,
+    #[cfg(feature = "flv")]
+    &Form { name: "flv-hevc12", extension: "", mime: "video/x-flv", mux: flv::mux_legacy_hevc },
+    #[cfg(feature = "flv")]
+    &Form { name: "flv-tracks", extension: "", mime: "video/x-flv", mux: flv::mux_all_tracks },
 ];
+
+impl Eq for Form {}
+
+impl PartialEq for Form {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl std::fmt::Debug for Form {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name)
+    }
+}

@@ -12,5 +12,5 @@ pub use beat::Beat;
 pub use close::Close;
 pub use conn::{ALL, Conn, Received, SOME, SocketSizes};
 pub use listen::{Gate, accept_loop, bind};
-pub use outlet::{BATCH, Framing, Outlet};
+pub use outlet::{BATCH, Outlet};
 pub use watch::Watch;

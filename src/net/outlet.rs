@@ -4,20 +4,12 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use crate::hub::{Step, Unit};
-use crate::proto::ws;
-
-/// How batches stand on the wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Framing {
-    /// As they are.
-    Raw,
-    /// Each batch is one binary WebSocket message. RFC 6455 section 5.2.
-    WebSocket,
-}
 
 /// A batch on its way out.
+#[derive(Default)]
 pub struct Outlet {
-    framing: Framing,
+    /// Writes what stands before a batch of so many bytes, where batches are messages.
+    header: Option<fn(usize, &mut Vec<u8>)>,
     /// What stands before the batch.
     lead: Vec<u8>,
     units: Vec<Arc<Unit>>,
@@ -34,9 +26,10 @@ pub const BATCH: Step = Step { units: 32, bytes: 64 << 10 };
 const SLICES: usize = 96;
 
 impl Outlet {
-    /// An outlet with nothing in it.
-    pub fn new(framing: Framing) -> Self {
-        Self { framing, lead: Vec::new(), units: Vec::new(), done: 0, lead_sent: 0, unit_sent: 0 }
+    /// An empty outlet whose batches are messages: `header` writes what stands
+    /// before one of so many bytes.
+    pub fn framed(header: fn(usize, &mut Vec<u8>)) -> Self {
+        Self { header: Some(header), ..Self::default() }
     }
 
     /// Whether everything was sent.
@@ -50,8 +43,8 @@ impl Outlet {
         let len: usize = self.units.iter().map(|unit| unit.packed.len()).sum();
         if len == 0 {
             self.units.clear();
-        } else if self.framing == Framing::WebSocket {
-            ws::binary_header(len, &mut self.lead);
+        } else if let Some(header) = self.header {
+            header(len, &mut self.lead);
         }
         result
     }

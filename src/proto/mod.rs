@@ -3,8 +3,11 @@
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+#[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "rtmp")]
 pub mod rtmp;
+#[cfg(feature = "ws")]
 pub mod ws;
 
 /// A protocol's side of one connection.

@@ -7,12 +7,12 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
-use smol::{Executor, Task};
+use smol::Task;
 
 use super::Server;
 use crate::budget::Account;
 use crate::conf;
-use crate::container::FORMS;
+use crate::container::TS;
 use crate::hls::{Rules, Window};
 use crate::hub::{Name, Refused, Step, Unit, Viewer};
 
@@ -65,12 +65,7 @@ impl Hls {
     }
 
     /// The segments of `name`, collected from now on if they were not before.
-    pub(super) fn ask(
-        &self,
-        server: &Arc<Server>,
-        executor: &Arc<Executor<'static>>,
-        name: &Name,
-    ) -> Result<Arc<Entry>, Refused> {
+    pub(super) fn ask(&self, server: &Server, name: &Name) -> Result<Arc<Entry>, Refused> {
         let now = Instant::now();
         let mut entries = lock(&self.state);
         if let Some(entry) = entries.get(name) {
@@ -84,14 +79,13 @@ impl Hls {
         if entries.len() >= self.streams {
             return Err(Refused::Streams);
         }
-        let [_, ts, ..] = &FORMS;
-        let viewer = server.hub.play(name, ts)?.from_oldest();
+        let viewer = server.hub.play(name, &TS)?.from_oldest();
         let account = self.account.child(name.as_str(), self.account.limit() / self.streams.max(1));
         let window = Window::new(name.as_str(), self.rules, account);
         let state = State { window, asked: now, live: now, ended: false, waiting: Vec::new() };
         let entry = Arc::new(Entry { state: Mutex::new(state), task: Mutex::default() });
         log::info!("[{name}] HLS begins");
-        let task = executor.spawn(collect(Arc::downgrade(&entry), viewer));
+        let task = server.executor.spawn(collect(Arc::downgrade(&entry), viewer));
         *lock(&entry.task) = Some(task);
         entries.insert(name.clone(), entry.clone());
         Ok(entry)
@@ -99,7 +93,7 @@ impl Hls {
 
     /// Ends what nobody asks for, and what has no publisher any more; begins what
     /// is to be there before anybody asks.
-    pub(super) fn sweep(&self, server: &Arc<Server>, executor: &Arc<Executor<'static>>, now: Instant) {
+    pub(super) fn sweep(&self, server: &Server, now: Instant) {
         let resume = server.config.streams.resume.0;
         lock(&self.state).retain(|name, entry| {
             let mut state = lock(&entry.state);
@@ -129,7 +123,7 @@ impl Hls {
         if !self.on_demand && server.config.hls.enable {
             for stream in server.hub.streams().into_iter().filter(|stream| stream.is_live()) {
                 // refused only where hls.streams is reached
-                let _ = self.ask(server, executor, stream.name());
+                let _ = self.ask(server, stream.name());
             }
         }
     }

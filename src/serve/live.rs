@@ -4,7 +4,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use crate::hub::{Name, Viewer};
-use crate::net::{BATCH, Close, Conn, Framing, Outlet};
+use crate::net::{BATCH, Close, Conn, Outlet};
 
 /// A cursor and what is on its way to the socket.
 pub(super) struct Live {
@@ -23,8 +23,8 @@ pub(super) enum Wish {
 }
 
 impl Live {
-    pub(super) fn new(viewer: Viewer, framing: Framing) -> Self {
-        Self { viewer, outlet: Outlet::new(framing) }
+    pub(super) fn new(viewer: Viewer, outlet: Outlet) -> Self {
+        Self { viewer, outlet }
     }
 
     /// The viewer goes; what it was being sent stays to be finished.

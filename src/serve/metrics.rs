@@ -24,6 +24,7 @@ pub(super) fn write(server: &Server) -> String {
     page.gauge("runnel_streams", "Streams that are known, published or not.", streams.len());
     page.gauge("runnel_publishers", "Streams that are published.", live);
     page.gauge("runnel_connections", "Open connections.", server.gate.open());
+    #[cfg(feature = "hls")]
     page.gauge("runnel_hls_streams", "Streams that have HLS segments.", server.hls.streams());
     page.family("runnel_viewers", "gauge", "Viewers by form.");
     for (form, count) in &viewers {

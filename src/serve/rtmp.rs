@@ -5,20 +5,19 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use smol::Executor;
-
 use super::Server;
 use super::live::Live;
 use crate::conf::GREETING;
 use crate::container::{Form, flv};
 use crate::hub::{Lost, Name, Publisher, Refused};
 use crate::media::{Kind, Unwrap};
-use crate::net::{ALL, Close, Conn, Framing, Outlet, SocketSizes};
+use crate::net::{ALL, Close, Conn, Outlet, SocketSizes};
 use crate::proto::Machine;
 use crate::proto::rtmp::{self, Event, FORMS, Limits, Payload, Refusal, Target};
 
 /// Runs a connection to its end.
-pub(super) fn serve(executor: &Arc<Executor<'static>>, server: Arc<Server>, conn: Conn) {
+pub(super) fn serve(server: Arc<Server>, conn: Conn) {
+    let executor = server.executor.clone();
     let task = async move {
         let mut session = Session::new(server, conn);
         let why = std::future::poll_fn(|cx| session.poll(cx)).await;
@@ -73,7 +72,7 @@ impl Session {
         let machine = rtmp::Server::new(limits, seed, greeting);
         let id = server.id("RTMPPUBSUB");
         log::debug!("[{id}] connects from {}", conn.peer());
-        Self { server, conn, machine, id, role: Role::Guest, tail: Outlet::new(Framing::Raw) }
+        Self { server, conn, machine, id, role: Role::Guest, tail: Outlet::default() }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
@@ -235,7 +234,7 @@ fn play(server: &Arc<Server>, machine: &mut rtmp::Server, id: &str, target: &Tar
     let form = form(machine, &target.query);
     let viewer = server.hub.play(&name, form)?;
     log::info!("[{id}] plays {name} as {}", form.name);
-    Ok(Live::new(viewer, Framing::Raw))
+    Ok(Live::new(viewer, Outlet::default()))
 }
 
 /// The form that a player can read: what it asks for, else what it says it knows.

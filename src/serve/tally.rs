@@ -12,6 +12,7 @@ pub(super) struct Tally {
     refused: Mutex<BTreeMap<&'static str, u64>>,
 }
 
+#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "read by the metrics"))]
 impl Tally {
     pub(super) fn closed(&self, why: &Close) {
         *lock(&self.closed).entry(why.label()).or_default() += 1;

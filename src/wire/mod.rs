@@ -4,9 +4,11 @@
 
 pub mod bits;
 pub mod crc;
+mod date;
 mod reader;
 mod writer;
 
+pub use date::iso8601;
 pub use reader::Reader;
 pub use writer::Writer;
 

@@ -111,7 +111,7 @@ fn run(meter: &Meter, source: &Source, viewers: usize) -> (usize, usize) {
     source.tracks.iter().for_each(|track| {
         publisher.track(track.clone());
     });
-    let forms: Vec<&'static Form> = FORMS.iter().chain(&rtmp::FORMS).collect();
+    let forms: Vec<&'static Form> = FORMS.iter().chain(&rtmp::FORMS).copied().collect();
     let mut seats = Vec::with_capacity(viewers);
     for at in 0..source.count() {
         source.send(&mut publisher, at, now);
@@ -193,7 +193,7 @@ fn segments_cost_what_the_ledger_says() {
     });
     let rules = Rules { target: Duration::from_secs(1), listed: 4 };
     let mut window = Window::new(name.as_str(), rules, segments.clone());
-    let mut collector = Seat { viewer: hub.play(&name, &FORMS[1]).unwrap(), temper: Temper::Quick, batch: Vec::new() };
+    let mut collector = Seat { viewer: hub.play(&name, FORMS[1]).unwrap(), temper: Temper::Quick, batch: Vec::new() };
     for at in 0..1000 {
         source.send(&mut publisher, at, now);
         collector.take(|unit| window.push(unit, SystemTime::UNIX_EPOCH));

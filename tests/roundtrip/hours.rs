@@ -76,7 +76,7 @@ fn every_second(frames: &[Frame], start: i64) {
 #[test]
 fn flv() {
     for start in STARTS {
-        let found = reader::flv(&played(&FORMS[0], start));
+        let found = reader::flv(&played(FORMS[0], start));
         every_second(&found.frames, start);
         assert_eq!(found.tracks.len(), 2, "nothing is announced anew");
     }
@@ -85,7 +85,7 @@ fn flv() {
 #[test]
 fn messages() {
     for start in STARTS {
-        let found = reader::rtmp(&played(&rtmp::FORMS[0], start));
+        let found = reader::rtmp(&played(rtmp::FORMS[0], start));
         every_second(&found.frames, start);
         assert_eq!(found.tracks.len(), 2, "nothing is announced anew");
     }
@@ -94,7 +94,7 @@ fn messages() {
 #[test]
 fn transport_streams() {
     for start in STARTS {
-        let ts = ts::read(&played(&FORMS[1], start)).unwrap();
+        let ts = ts::read(&played(FORMS[1], start)).unwrap();
         let [video, audio] = &ts.streams[..] else { panic!("{} streams", ts.streams.len()) };
         let at = |ms: i64| ((start + ms + 700) * 90) as u64 & 0x1_ffff_ffff;
         for (stream, early) in [(video, -40), (audio, 0)] {

@@ -11,10 +11,15 @@ use super::{CHUNK_SIZE, STREAM_ID};
 
 /// What players can be given: enhanced tags where a codec needs them, HEVC as
 /// codec id 12, and all tracks.
-pub static FORMS: [Form; 3] = [
-    Form { name: "rtmp", extension: "", mime: "", mux: || mux(Style::default()) },
-    Form { name: "rtmp-hevc12", extension: "", mime: "", mux: || mux(Style { legacy_hevc: true, ..Style::default() }) },
-    Form { name: "rtmp-tracks", extension: "", mime: "", mux: || mux(Style { all_tracks: true, ..Style::default() }) },
+pub static FORMS: [&Form; 3] = [
+    &Form { name: "rtmp", extension: "", mime: "", mux: || mux(Style::default()) },
+    &Form {
+        name: "rtmp-hevc12",
+        extension: "",
+        mime: "",
+        mux: || mux(Style { legacy_hevc: true, ..Style::default() }),
+    },
+    &Form { name: "rtmp-tracks", extension: "", mime: "", mux: || mux(Style { all_tracks: true, ..Style::default() }) },
 ];
 
 struct Rtmp {

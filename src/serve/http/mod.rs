@@ -1,0 +1,278 @@
+//! HTTP connections: live forms, WebSocket, HLS, metrics.
+
+#[cfg(feature = "hls")]
+mod hls;
+mod resource;
+mod transport;
+
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::live::Live;
+use super::{Server, metrics};
+use crate::container::Form;
+use crate::hub::{Name, Refused};
+use crate::net::{Close, Conn, Outlet, SOME};
+use crate::proto::Machine;
+use crate::proto::http::{self, Event, Method, Request, Status};
+use resource::{Resource, wished};
+use transport::Transport;
+
+/// Runs a connection to its end.
+pub(super) fn serve(server: Arc<Server>, conn: Conn) {
+    let executor = server.executor.clone();
+    let task = async move {
+        let mut session = Session::new(server, conn);
+        let why = std::future::poll_fn(|cx| session.poll(cx)).await;
+        session.end(&why);
+    };
+    executor.spawn(task).detach();
+}
+
+struct Session {
+    server: Arc<Server>,
+    conn: Conn,
+    machine: http::Server,
+    role: Role,
+    /// What was begun for a viewer that has closed: a message is never cut.
+    tail: Outlet,
+}
+
+enum Role {
+    /// Between requests.
+    Guest,
+    #[cfg(feature = "hls")]
+    /// A playlist is asked for that has nothing in it yet.
+    Waiting(Box<hls::Waiting>),
+    #[cfg(feature = "hls")]
+    /// A segment is on its way out.
+    Body { outlet: Outlet, keep_alive: bool },
+    /// A live form.
+    Play(Box<Player>),
+    /// Everything is said; what still comes is read and thrown away, so that
+    /// the answer is not lost.
+    Linger,
+}
+
+struct Player {
+    live: Live,
+    id: String,
+    transport: Transport,
+}
+
+/// Sends or reads in a row before other connections get their turn.
+const TURNS: usize = 4;
+/// How long a client may take to read the last answer.
+const LINGER: Duration = Duration::from_secs(2);
+const CORS: (&str, &str) = ("Access-Control-Allow-Origin", "*");
+const NO_CACHE: (&str, &str) = ("Cache-Control", "no-cache");
+/// What every answer that is not a stream carries.
+const FIELDS: [(&str, &str); 2] = [CORS, NO_CACHE];
+
+impl Session {
+    fn new(server: Arc<Server>, conn: Conn) -> Self {
+        conn.expect_input(server.config.connections.handshake.0);
+        let machine = http::Server::new(server.config.http.max_head.0);
+        Self { server, conn, machine, role: Role::Guest, tail: Outlet::default() }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
+        for _ in 0..TURNS {
+            if let Err(why) = ready!(self.step(cx)) {
+                return Poll::Ready(why);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Sends what there is, then reads once; pending if neither is possible.
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
+        let slow = self.server.config.viewers.slow.0;
+        let Self { conn, machine, tail, .. } = self;
+        ready!(conn.poll_outlet(cx, tail, slow, |_| {}))?;
+        match &mut self.role {
+            Role::Play(player) => {
+                // the head goes first, then control frames between batches
+                ready!(conn.poll_send(cx, machine.transmit(), slow))?;
+                let control = player.transport.control(machine.transmit());
+                if !player.live.poll(cx, conn, control, slow)? {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            #[cfg(feature = "hls")]
+            Role::Body { outlet, keep_alive } => {
+                ready!(conn.poll_send(cx, machine.transmit(), slow))?;
+                ready!(conn.poll_outlet(cx, outlet, slow, |_| {}))?;
+                machine.done(*keep_alive);
+                self.role = Role::Guest;
+                self.next_request();
+                return Poll::Ready(Ok(()));
+            }
+            #[cfg(feature = "hls")]
+            Role::Waiting(waiting) => {
+                if waiting.poll_answer(cx, machine).is_ready() {
+                    self.role = Role::Guest;
+                    self.next_request();
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            Role::Guest | Role::Linger => {
+                ready!(conn.poll_send(cx, machine.transmit(), slow))?;
+                if machine.is_closed() && matches!(self.role, Role::Guest) {
+                    conn.finish();
+                    conn.expect_input(LINGER);
+                    self.role = Role::Linger;
+                }
+            }
+        }
+        self.poll_input(cx)
+    }
+
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
+        let Self { conn, machine, role, .. } = self;
+        let mut event = None;
+        let mut closed = false;
+        let received = ready!(conn.poll_read(cx, SOME, |data| match role {
+            Role::Play(player) => {
+                let (used, goodbye) = player.transport.input(data)?;
+                closed |= goodbye;
+                Ok(used)
+            }
+            Role::Linger => Ok(data.len()),
+            _ => {
+                let used = machine.input(data).unwrap_or(0);
+                event = machine.event().or(event.take());
+                Ok(used)
+            }
+        }))?;
+        if received.end {
+            return Poll::Ready(Err(if matches!(role, Role::Linger) { Close::Done } else { Close::Eof }));
+        }
+        if closed && let Role::Play(player) = role {
+            // the closing handshake ends here. RFC 6455 section 7.1.1
+            let reply = std::mem::take(player.transport.control(machine.transmit()));
+            *machine.transmit() = reply;
+            self.log_end(&Close::Eof);
+            if let Role::Play(player) = std::mem::replace(&mut self.role, Role::Guest) {
+                self.tail = player.live.into_tail();
+            }
+        }
+        match event {
+            Some(Event::Request(request)) => self.respond(request),
+            Some(Event::Bad(status)) => self.machine.answer(status, &FIELDS, status.1.as_bytes(), None),
+            None => return Poll::Ready(Ok(())),
+        }
+        if matches!(self.role, Role::Guest) {
+            self.next_request();
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// A request has been answered: another may come, or stand there already.
+    fn next_request(&mut self) {
+        self.conn.expect_input(self.server.config.http.keep_alive.0);
+        self.conn.offer_again();
+    }
+
+    fn respond(&mut self, request: Request) {
+        self.conn.expect_input(Duration::ZERO);
+        match request.method {
+            Method::Options => {
+                let fields = [
+                    CORS,
+                    ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
+                    ("Access-Control-Allow-Headers", "Content-Type, Range"),
+                    ("Access-Control-Max-Age", "86400"),
+                    ("Allow", "GET, HEAD, OPTIONS"),
+                ];
+                self.machine.answer(Status::NO_CONTENT, &fields, &[], Some(&request));
+            }
+            Method::Other => {
+                let fields = [CORS, ("Allow", "GET, HEAD, OPTIONS")];
+                self.machine.answer(Status::METHOD_NOT_ALLOWED, &fields, b"Method Not Allowed", Some(&request));
+            }
+            Method::Get | Method::Head => self.route(request),
+        }
+    }
+
+    fn route(&mut self, request: Request) {
+        match request.path.as_str() {
+            "/healthz" => self.text(&request, "text/plain; charset=utf-8", "ok\n"),
+            "/metrics" => {
+                let text = metrics::write(&self.server);
+                self.text(&request, "text/plain; version=0.0.4; charset=utf-8", &text);
+            }
+            path => match Resource::parse(path) {
+                Some(Ok(resource)) => self.resource(request, resource),
+                Some(Err(status)) => self.refuse(&request, status, status.1),
+                None => self.refuse(&request, Status::NOT_FOUND, Status::NOT_FOUND.1),
+            },
+        }
+    }
+
+    fn resource(&mut self, request: Request, resource: Resource) {
+        match resource {
+            Resource::Live(name, form) => self.play(&request, &name, wished(form, &request.query)),
+            #[cfg(feature = "hls")]
+            Resource::Playlist(name, prefix) if self.server.config.hls.enable => self.playlist(request, &name, prefix),
+            #[cfg(feature = "hls")]
+            Resource::Segment(name, file) if self.server.config.hls.enable => self.segment(&request, &name, &file),
+            #[cfg(feature = "hls")]
+            _ => self.refuse(&request, Status::NOT_FOUND, "HLS is off: hls.enable"),
+        }
+    }
+
+    /// Starts a live form, over WebSocket if the client asks for that.
+    fn play(&mut self, request: &Request, name: &Name, form: &'static Form) {
+        if let Some(status) = Transport::objection(request) {
+            let fields = [CORS, ("Sec-WebSocket-Version", "13")];
+            return self.machine.answer(status, &fields, status.1.as_bytes(), Some(request));
+        }
+        let viewer = match self.server.hub.play(name, form) {
+            Ok(viewer) => viewer,
+            Err(refused) => return self.busy(request, refused),
+        };
+        let transport = Transport::accept(request, form, &mut self.machine);
+        if request.method == Method::Head {
+            return;
+        }
+        self.conn.resize(self.server.viewer_sizes());
+        let id = self.server.id(if form.extension == "ts" { "TSPUBSUB" } else { "FLVPUBSUB" });
+        log::info!("[{id}] plays {name} as {} over {} from {}", form.name, transport.name(), self.conn.peer());
+        let live = Live::new(viewer, transport.outlet());
+        self.role = Role::Play(Box::new(Player { live, id, transport }));
+    }
+
+    fn text(&mut self, request: &Request, mime: &str, body: &str) {
+        self.machine.answer(Status::OK, &[("Content-Type", mime), CORS, NO_CACHE], body.as_bytes(), Some(request));
+    }
+
+    fn refuse(&mut self, request: &Request, status: Status, why: &str) {
+        self.machine.answer(status, &FIELDS, why.as_bytes(), Some(request));
+    }
+
+    /// One too many: the client may try again.
+    fn busy(&mut self, request: &Request, refused: Refused) {
+        let label = match refused {
+            Refused::Viewers => "viewers",
+            _ => "streams",
+        };
+        self.server.tally.refused(label);
+        log::warn!("{} is refused {}: {refused}", self.conn.peer(), request.path.escape_default());
+        let fields = [CORS, NO_CACHE, ("Retry-After", "5")];
+        self.machine.answer(Status::UNAVAILABLE, &fields, refused.to_string().as_bytes(), Some(request));
+    }
+
+    fn log_end(&self, why: &Close) {
+        if let Role::Play(player) = &self.role {
+            log::info!("[{}] stops playing {}: {why}", player.id, player.live.name());
+        }
+    }
+
+    fn end(&mut self, why: &Close) {
+        self.log_end(why);
+        self.server.tally.closed(why);
+    }
+}

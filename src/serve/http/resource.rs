@@ -1,0 +1,102 @@
+//! What the path of a request means.
+
+use super::super::live::{Wish, wish};
+use crate::container::{FORMS, Form};
+use crate::hub::Name;
+use crate::proto::http::{Status, percent_decode};
+
+/// What a path means.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Resource {
+    /// `/live/S.flv`, at any depth.
+    Live(Name, &'static Form),
+    #[cfg(feature = "hls")]
+    /// `/hls/S.m3u8` or `/hls/S/playlist.m3u8`; and what stands before the
+    /// segments' names.
+    Playlist(Name, String),
+    #[cfg(feature = "hls")]
+    /// `/hls/S/S-TIME-ID.ts` or `/hls/S-TIME-ID.ts`.
+    Segment(Name, String),
+}
+
+impl Resource {
+    /// `None` for a path that means nothing here.
+    pub(super) fn parse(path: &str) -> Option<Result<Self, Status>> {
+        let items: Option<Vec<_>> = path.split('/').skip(1).map(percent_decode).collect();
+        let Some(items) = items else { return Some(Err(Status::BAD_REQUEST)) };
+        let items: Vec<_> = items.iter().map(String::as_str).collect();
+        let name = |name: &str| Name::new(name).map_err(|_| Status::BAD_REQUEST);
+        Some(match items.as_slice() {
+            #[cfg(feature = "hls")]
+            ["hls", stream, "playlist.m3u8"] => name(stream).map(|name| Self::Playlist(name, String::new())),
+            #[cfg(feature = "hls")]
+            ["hls", rest @ ..] if !rest.is_empty() => {
+                let (stem, extension) = rest.last()?.rsplit_once('.')?;
+                match (extension, rest.len()) {
+                    ("m3u8", 1) => name(stem).map(|name| Self::Playlist(name, String::new())),
+                    ("ts", 1 | 2) => {
+                        let (stream, _) = stem.rsplit_once('-').and_then(|(stem, _)| stem.rsplit_once('-'))?;
+                        name(stream).map(|name| Self::Segment(name, format!("{stem}.ts")))
+                    }
+                    _ => return None,
+                }
+            }
+            [.., last] => {
+                let (stem, extension) = last.rsplit_once('.')?;
+                let form = FORMS.iter().find(|form| form.extension == extension)?;
+                name(stem).map(|name| Self::Live(name, form))
+            }
+            [] => return None,
+        })
+    }
+}
+
+/// The form that a path names, as the query has it.
+pub(super) fn wished(plain: &'static Form, query: &str) -> &'static Form {
+    let name = match wish(query) {
+        Wish::LegacyHevc => "flv-hevc12",
+        Wish::AllTracks => "flv-tracks",
+        Wish::None => return plain,
+    };
+    FORMS.iter().find(|form| form.name == name && plain.extension == "flv").unwrap_or(&plain)
+}
+
+#[cfg(all(test, feature = "hls", feature = "flv", feature = "ts"))]
+mod tests {
+    use super::*;
+    use crate::container::{FLV, TS};
+
+    #[test]
+    fn paths_of_the_url_table() {
+        let name = || Name::new("test110").unwrap();
+        let cases = [
+            ("/live/test110.flv", Resource::Live(name(), &FLV)),
+            ("/test110.flv", Resource::Live(name(), &FLV)),
+            ("/a/b/test110.ts", Resource::Live(name(), &TS)),
+            ("/hls/test110.m3u8", Resource::Playlist(name(), String::new())),
+            ("/hls/test110/playlist.m3u8", Resource::Playlist(name(), String::new())),
+            ("/hls/test110/test110-1700-3.ts", Resource::Segment(name(), "test110-1700-3.ts".into())),
+            ("/hls/test110-1700-3.ts", Resource::Segment(name(), "test110-1700-3.ts".into())),
+        ];
+        for (path, resource) in cases {
+            assert_eq!(Resource::parse(path), Some(Ok(resource)), "{path}");
+        }
+    }
+
+    #[test]
+    fn paths_that_mean_nothing_or_lie() {
+        for path in ["/", "/x", "/live/test110", "/live/test110.mp4", "/hls/", "/hls/a/b.m3u8", "/hls/x.ts", "/live/"] {
+            assert_eq!(Resource::parse(path), None, "{path}");
+        }
+        for path in [
+            "/live/%2e%2e%2fx.flv",
+            "/live/...flv",
+            "/live/a%00.flv",
+            "/live/%zz.flv",
+            "/hls/%2e%2e/playlist.m3u8",
+            "/live/.flv",
+        ] {
+            assert_eq!(Resource::parse(path), Some(Err(Status::BAD_REQUEST)), "{path}");
+        }
+    }
+}

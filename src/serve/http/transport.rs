@@ -1,0 +1,88 @@
+//! How a live form travels: as the body of an answer, or in WebSocket messages.
+
+use super::{CORS, NO_CACHE};
+use crate::container::Form;
+use crate::net::{Close, Outlet};
+use crate::proto::http::{self, Request, Status};
+#[cfg(feature = "ws")]
+use crate::proto::{Machine, http::Method, ws};
+
+/// The way to one viewer.
+pub(super) enum Transport {
+    Http,
+    #[cfg(feature = "ws")]
+    WebSocket(ws::Server),
+}
+
+impl Transport {
+    /// Why the request cannot have what it asks for.
+    pub(super) fn objection(request: &Request) -> Option<Status> {
+        match &request.websocket {
+            Some(Err(status)) => Some(*status),
+            Some(Ok(_)) if cfg!(not(feature = "ws")) => Some(Status::NOT_IMPLEMENTED),
+            _ => None,
+        }
+    }
+
+    /// Writes the head of the answer to a request without objection.
+    #[cfg_attr(not(feature = "ws"), allow(unused_variables))]
+    pub(super) fn accept(request: &Request, form: &Form, machine: &mut http::Server) -> Self {
+        #[cfg(feature = "ws")]
+        if let (Some(Ok(key)), Method::Get) = (&request.websocket, request.method) {
+            let accept = ws::Server::accept(key);
+            let fields =
+                [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept.as_str()), CORS];
+            machine.head(Status::SWITCHING_PROTOCOLS, &fields);
+            return Self::WebSocket(ws::Server::default());
+        }
+        let fields = [
+            ("Content-Type", form.mime),
+            ("Connection", "close"),
+            ("Expires", "-1"),
+            ("Pragma", "no-cache"),
+            NO_CACHE,
+            CORS,
+        ];
+        machine.head(Status::OK, &fields);
+        Self::Http
+    }
+
+    /// In the log.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Http => "http",
+            #[cfg(feature = "ws")]
+            Self::WebSocket(_) => "ws",
+        }
+    }
+
+    /// An empty outlet for what is to be sent this way.
+    pub(super) fn outlet(&self) -> Outlet {
+        match self {
+            Self::Http => Outlet::default(),
+            #[cfg(feature = "ws")]
+            Self::WebSocket(_) => Outlet::framed(ws::binary_header),
+        }
+    }
+
+    /// What is to be sent between batches; `plain` where there is no such thing.
+    pub(super) fn control<'a>(&'a mut self, plain: &'a mut Vec<u8>) -> &'a mut Vec<u8> {
+        match self {
+            Self::Http => plain,
+            #[cfg(feature = "ws")]
+            Self::WebSocket(ws) => ws.transmit(),
+        }
+    }
+
+    /// Takes what the viewer says, and whether it says goodbye.
+    pub(super) fn input(&mut self, data: &[u8]) -> Result<(usize, bool), Close> {
+        match self {
+            Self::Http => Ok((data.len(), false)),
+            #[cfg(feature = "ws")]
+            Self::WebSocket(ws) => {
+                let used = ws.input(data).map_err(|error| Close::Peer(error.to_string()))?;
+                Ok((used, ws.event().is_some()))
+            }
+        }
+    }
+}
