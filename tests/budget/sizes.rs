@@ -5,7 +5,9 @@ use runnel::container::Packed;
 use runnel::hub::{Publisher, Unit, Viewer};
 use runnel::media::Frame;
 use runnel::net::{Conn, Outlet};
-use runnel::proto::{http, rtmp, ws};
+#[cfg(feature = "ws")]
+use runnel::proto::ws;
+use runnel::proto::{http, rtmp};
 
 use crate::meter::alone;
 
@@ -23,6 +25,7 @@ fn of_frames_and_connections() {
         ("an outlet", size_of::<Outlet>(), 80),
         ("an RTMP machine", size_of::<rtmp::Server>(), 288),
         ("an HTTP machine", size_of::<http::Server>(), 144),
+        #[cfg(feature = "ws")]
         ("a WebSocket machine", size_of::<ws::Server>(), 48),
     ];
     for (what, size, limit) in sizes {

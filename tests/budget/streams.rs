@@ -2,11 +2,10 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Instant;
 
 use runnel::budget::{Account, BLOCK_OVERHEAD, BlockMut};
 use runnel::container::{FORMS, Form};
-use runnel::hls::{Rules, Window};
 use runnel::hub::{Hub, Name, Publisher, Step, Unit, Viewer};
 use runnel::media::{Codec, Frame, Ticks, Track};
 use runnel::proto::rtmp;
@@ -16,7 +15,7 @@ use crate::meter::{Alone, Meter, NOISE, alone};
 use crate::records::{frame, record, track};
 
 /// What a stream may cost beside its account: itself, its packers, what grows in steps.
-const STREAM: usize = 64 << 10;
+pub const STREAM: usize = 64 << 10;
 /// What a viewer may cost, of the 4 KiB that the plan has for its connection.
 const VIEWER: usize = 1 << 10;
 /// What a socket is given at once.
@@ -24,7 +23,7 @@ const BATCH: Step = Step { units: 32, bytes: 64 << 10 };
 
 /// How a viewer takes what it is sent.
 #[derive(Clone, Copy, PartialEq)]
-enum Temper {
+pub enum Temper {
     /// All at once.
     Quick,
     /// One batch, which it holds for ever.
@@ -33,10 +32,10 @@ enum Temper {
     Absent,
 }
 
-struct Seat {
-    viewer: Viewer,
-    temper: Temper,
-    batch: Vec<Arc<Unit>>,
+pub struct Seat {
+    pub viewer: Viewer,
+    pub temper: Temper,
+    pub batch: Vec<Arc<Unit>>,
 }
 
 impl Seat {
@@ -52,7 +51,7 @@ impl Seat {
     }
 
     /// Takes all that there is.
-    fn take(&mut self, mut each: impl FnMut(&Unit)) {
+    pub fn take(&mut self, mut each: impl FnMut(&Unit)) {
         let cx = Context::from_waker(Waker::noop());
         while self.viewer.poll_next(&cx, &mut self.batch, BATCH) == Poll::Ready(()) {
             self.batch.drain(..).for_each(|unit| each(&unit));
@@ -66,8 +65,8 @@ impl Seat {
 }
 
 /// Frames that are there before anything is measured.
-struct Source {
-    tracks: [Track; 2],
+pub struct Source {
+    pub tracks: [Track; 2],
     key: Frame,
     picture: Frame,
     sound: Frame,
@@ -76,7 +75,7 @@ struct Source {
 }
 
 impl Source {
-    fn new(picture: usize, sound: usize, gop: i64) -> Self {
+    pub fn new(picture: usize, sound: usize, gop: i64) -> Self {
         let [video, audio] = [track(0, Codec::H264), track(0, Codec::Aac)];
         let (key, picture) = (frame(&video, 0, 0, true, picture), frame(&video, 0, 0, false, picture));
         Self { key, picture, sound: frame(&audio, 0, 0, true, sound), tracks: [video, audio], gop }
@@ -89,7 +88,7 @@ impl Source {
     }
 
     /// Publishes what belongs to one moment.
-    fn send(&self, publisher: &mut Publisher, at: i64, now: Instant) {
+    pub fn send(&self, publisher: &mut Publisher, at: i64, now: Instant) {
         let picture = if at % self.gop == 0 { &self.key } else { &self.picture };
         for frame in [picture, &self.sound] {
             match BlockMut::copy(publisher.account(), &frame.data) {
@@ -177,35 +176,4 @@ fn long_records_are_not_multiplied_by_viewers() {
     let (heap, ledger) = run(&alone.meter(), &source, 21);
     let allowed = ledger + STREAM + 21 * VIEWER + NOISE;
     assert!(heap <= allowed, "{heap} bytes for 21 viewers, {one} for one, and the ledger has {ledger}");
-}
-
-#[test]
-fn segments_cost_what_the_ledger_says() {
-    let alone = alone();
-    let source = Source::new(2000, 300, 25);
-    let meter = alone.meter();
-    let (streams, segments) = (Account::root("streams", 2 << 20), Account::root("hls", 1 << 20));
-    let hub = Hub::new(LIMITS, streams.clone());
-    let (name, now) = (Name::new("a").unwrap(), Instant::now());
-    let mut publisher = hub.publish(&name, "TEST1", now).unwrap();
-    source.tracks.iter().for_each(|track| {
-        publisher.track(track.clone());
-    });
-    let rules = Rules { target: Duration::from_secs(1), listed: 4 };
-    let mut window = Window::new(name.as_str(), rules, segments.clone());
-    let mut collector = Seat { viewer: hub.play(&name, FORMS[1]).unwrap(), temper: Temper::Quick, batch: Vec::new() };
-    for at in 0..1000 {
-        source.send(&mut publisher, at, now);
-        collector.take(|unit| window.push(unit, SystemTime::UNIX_EPOCH));
-    }
-    let (heap, ledger) = (meter.peak(), streams.peak() + segments.peak());
-    assert!(heap <= ledger + 2 * STREAM + NOISE, "{heap}, and the ledger has {ledger}");
-    let playlist = window.playlist("", "");
-    assert!((35..39).all(|n| playlist.contains(&format!("-{n}.ts"))), "{playlist}");
-    drop((window, collector, publisher));
-    hub.sweep(now + 4 * LIMITS.resume);
-    hub.sweep(now + 8 * LIMITS.resume);
-    assert_eq!((segments.used(), streams.used()), (0, 0));
-    drop(hub);
-    assert!(meter.held() <= NOISE, "{} bytes are left", meter.held());
 }

@@ -42,6 +42,7 @@ fn viewers_that_keep_up_cost_no_frames() {
     assert!(watched <= alone + packed, "{watched} {alone}");
 }
 
+#[cfg(feature = "ts")]
 #[test]
 fn everything_is_given_back() {
     let mut world = World::new(LIMITS);

@@ -3,7 +3,9 @@
 mod budget;
 mod harness;
 mod join;
+#[cfg(feature = "ts")]
 mod packed;
 mod publishers;
 mod silence;
+#[cfg_attr(not(feature = "ts"), allow(unused_imports))]
 mod slow;

@@ -2,6 +2,7 @@
 
 use runnel::budget::Account;
 use runnel::proto::rtmp::Role;
+#[cfg(feature = "ws")]
 use runnel::proto::ws;
 
 use crate::drive::{React, converse};
@@ -55,6 +56,7 @@ fn requests() {
     endures(|_| talks::http_server(), 0, &talks::requests());
 }
 
+#[cfg(feature = "ws")]
 #[test]
 fn websocket_frames() {
     let frames = talks::frames();

@@ -13,6 +13,7 @@ use runnel::proto::rtmp;
 use crate::limits::LIMITS;
 use crate::reader;
 use crate::records::{frame, track};
+#[cfg(feature = "ts")]
 use crate::ts;
 
 const HOURS: i64 = 3_600_000;
@@ -91,10 +92,11 @@ fn messages() {
     }
 }
 
+#[cfg(feature = "ts")]
 #[test]
 fn transport_streams() {
     for start in STARTS {
-        let ts = ts::read(&played(FORMS[1], start)).unwrap();
+        let ts = ts::read(&played(&runnel::container::TS, start)).unwrap();
         let [video, audio] = &ts.streams[..] else { panic!("{} streams", ts.streams.len()) };
         let at = |ms: i64| ((start + ms + 700) * 90) as u64 & 0x1_ffff_ffff;
         for (stream, early) in [(video, -40), (audio, 0)] {

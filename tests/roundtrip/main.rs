@@ -13,6 +13,8 @@ mod reader;
 mod records;
 #[path = "../support/tags.rs"]
 mod tags;
+#[cfg(feature = "ts")]
 mod transport;
+#[cfg(feature = "ts")]
 #[path = "../reader/ts.rs"]
 mod ts;

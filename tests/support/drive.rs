@@ -4,7 +4,9 @@
 
 use std::fmt::Debug;
 
-use runnel::proto::{Machine, http, rtmp, ws};
+#[cfg(feature = "ws")]
+use runnel::proto::ws;
+use runnel::proto::{Machine, http, rtmp};
 
 /// What a driver does with what happens, as the glue of the server would.
 pub trait React: Machine {
@@ -79,6 +81,7 @@ impl React for http::Server {
     }
 }
 
+#[cfg(feature = "ws")]
 impl React for ws::Server {
     fn react(&mut self, _: &ws::Event) {}
 }
