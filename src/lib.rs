@@ -32,6 +32,7 @@
 //! | [`hls`] | a viewer that cuts segments |
 //! | [`net`] | sockets, writes that viewers share, deadlines |
 //! | [`conf`] | the configuration and its plan |
+//! | [`device`] | log, watchdog, user, limits |
 //! | [`serve`] | the glue: what a machine reports becomes a call to the hub |
 //!
 //! # One frame's way
@@ -54,6 +55,7 @@ pub mod budget;
 pub mod codec;
 pub mod conf;
 pub mod container;
+pub mod device;
 #[cfg(feature = "hls")]
 pub mod hls;
 pub mod hub;

@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line, and the order in which a server starts.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_signal::{Signal, Signals};
-use runnel::conf::Config;
+use runnel::conf::{Config, Keys, Target, machine};
+use runnel::device::supervisor::{State, tell, wants_pulse};
+use runnel::device::{self, User, Watchdog};
 use runnel::serve::Server;
 use smol::Executor;
 use smol::stream::StreamExt;
@@ -20,7 +22,9 @@ Usage: runnel [-c FILE] [--check | --plan]
   -V, --version       print the version and end
   -h, --help          print this and end
 
-RUST_LOG sets the log level, as error, warn, info, debug or trace.
+SIGHUP reads FILE again, SIGTERM and SIGINT end the program. It ends with 64 if
+an argument is wrong, with 78 if the configuration is, with 71 if the system
+refuses something. RUST_LOG sets the log level, as error, warn, info or debug.
 ";
 
 /// What the command line asks for.
@@ -31,17 +35,70 @@ enum Task {
     Plan,
 }
 
+/// Why the program ends, with a code that tells a supervisor whether to try
+/// again. sysexits.h.
+struct Failure {
+    code: u8,
+    why: String,
+}
+
+/// EX_USAGE: the command line is wrong.
+const USAGE: u8 = 64;
+/// EX_OSERR: the system refuses something; it may not the next time.
+const SYSTEM: u8 = 71;
+/// EX_CONFIG: the configuration is wrong, and stays so until somebody mends it.
+const CONFIG: u8 = 78;
+
+fn fail(code: u8) -> impl Fn(String) -> Failure {
+    move |why| Failure { code, why }
+}
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("runnel: {error}");
-            ExitCode::FAILURE
+        Err(Failure { code, why }) => {
+            eprintln!("runnel: {why}");
+            ExitCode::from(code)
         }
     }
 }
 
-fn run() -> Result<(), String> {
+fn run() -> Result<(), Failure> {
+    let Some((task, file)) = arguments().map_err(fail(USAGE))? else { return Ok(()) };
+    let source = Source::load(file).map_err(fail(CONFIG))?;
+    let config = source.keys.config().map_err(|error| fail(CONFIG)(error.to_string()))?;
+    let plan = config.plan();
+    if task == Task::Plan {
+        println!("{plan}");
+    }
+    if !plan.fits() {
+        let knobs: Vec<_> = plan.knobs().iter().take(3).map(|(key, cut)| format!("{key} by {cut} %")).collect();
+        let remedy = if knobs.is_empty() { String::new() } else { format!("; or lower {}", knobs.join(", or ")) };
+        return Err(fail(CONFIG)(format!(
+            "the worst case of this configuration is {} KiB, but memory.total is {} KiB: raise memory.total{remedy} (see runnel --plan)",
+            plan.total().div_ceil(1024),
+            plan.limit / 1024
+        )));
+    }
+    if task != Task::Run {
+        return Ok(());
+    }
+    if let Some(there) = machine::memory().filter(|there| *there < plan.limit as u64) {
+        return Err(fail(CONFIG)(format!(
+            "memory.total is {} KiB, but the machine has {} KiB: choose a smaller profile, or \"auto\"",
+            plan.limit / 1024,
+            there / 1024
+        )));
+    }
+    device::log::start(&config.log);
+    serve(source, config).map_err(fail(SYSTEM)).inspect_err(|failure| {
+        // who only reads the log is told as well
+        log::error!("{}", failure.why);
+    })
+}
+
+/// What is asked for; nothing if it is answered already.
+fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
     let mut task = Task::Run;
     let mut file = None;
     let mut args = std::env::args().skip(1);
@@ -52,63 +109,144 @@ fn run() -> Result<(), String> {
             "--plan" => task = Task::Plan,
             "-V" | "--version" => {
                 println!("runnel {}", env!("CARGO_PKG_VERSION"));
-                return Ok(());
+                return Ok(None);
             }
             "-h" | "--help" => {
                 print!("{HELP}");
-                return Ok(());
+                return Ok(None);
             }
             other => return Err(format!("unknown argument {other:?}; runnel -h lists them")),
         }
     }
-    let config = file.map_or_else(Config::embedded, |file| Config::load(&file)).map_err(|error| error.to_string())?;
-    let plan = config.plan();
-    if task == Task::Plan {
-        println!("{plan}");
-    }
-    if !plan.fits() {
-        let knobs: Vec<_> = plan.knobs().iter().take(3).map(|(key, cut)| format!("{key} by {cut} %")).collect();
-        let remedy = if knobs.is_empty() { String::new() } else { format!("; or lower {}", knobs.join(", or ")) };
-        return Err(format!(
-            "the worst case of this configuration is {} KiB, but memory.total is {} KiB: raise memory.total{remedy} (see runnel --plan)",
-            plan.total().div_ceil(1024),
-            plan.limit / 1024
-        ));
-    }
-    if task == Task::Run { serve(config) } else { Ok(()) }
+    Ok(Some((task, file)))
 }
 
-fn serve(config: Config) -> Result<(), String> {
-    start_log(&config.log.level);
+/// Where the configuration comes from, and what it is.
+struct Source {
+    file: Option<PathBuf>,
+    keys: Keys,
+}
+
+impl Source {
+    fn load(file: Option<PathBuf>) -> Result<Self, String> {
+        let loaded = file.as_deref().map_or_else(|| Keys::parse("embedded", ""), Keys::load);
+        let (_, keys) = loaded.map_err(|error| error.to_string())?;
+        Ok(Self { file, keys })
+    }
+
+    /// Reads the file again; gives the configuration to go by from here on.
+    fn reload(&mut self) -> Result<Config, String> {
+        let new = Self::load(self.file.clone())?;
+        let changes = self.keys.adopt(&new.keys);
+        for (keys, what) in [(&changes.live, "apply from here on"), (&changes.restart, "need a restart")] {
+            if !keys.is_empty() {
+                log::info!("{} {what}", keys.join(", "));
+            }
+        }
+        self.keys.config().map_err(|error| error.to_string())
+    }
+}
+
+/// Starts what the configuration asks for, in the order that rights ask for:
+/// what only root may do comes first, and threads come last.
+fn serve(mut source: Source, config: Config) -> Result<(), String> {
+    let threads = config.threads.0;
+    device::reserve_descriptors(config.max_connections() + OTHER_DESCRIPTORS)?;
     let executor = Arc::new(Executor::new());
-    for number in 1..config.threads {
+    let server = Server::new(config.clone(), executor.clone());
+    let listeners = server.bind()?;
+    let watchdog = open_watchdog(&config.process.watchdog)?;
+    if config.memory.prefault {
+        hold_memory(&config, &server)?;
+    }
+    drop_rights(&config)?;
+
+    let feed = watchdog.clone();
+    let pulse = move || {
+        feed.iter().for_each(|watchdog| watchdog.feed());
+        if wants_pulse() {
+            tell(State::Well);
+        }
+    };
+    for number in 1..threads {
         let executor = executor.clone();
         let run = move || async_io::block_on(executor.run(std::future::pending::<()>()));
         let thread = std::thread::Builder::new().name(format!("runnel-{number}"));
         thread.spawn(run).map_err(|error| format!("a thread cannot be started: {error}"))?;
     }
-    let mut signals = Signals::new([Signal::Term, Signal::Int]).map_err(|error| error.to_string())?;
-    let server = Server::new(config, executor.clone());
-    server.start()?;
+    let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup]).map_err(|error| error.to_string())?;
+    server.start(listeners, pulse)?;
+    tell(State::Ready);
     // a task of its own: what stands in `run` itself is polled with every turn
     let end = executor.spawn(async move {
-        if let Some(Ok(signal)) = signals.next().await {
-            log::info!("signal {signal:?}: all connections are closed");
-        }
+        obey(signals, &mut source, &server).await;
+        tell(State::Stopping);
         server.stop(Duration::from_secs(2)).await;
     });
     async_io::block_on(executor.run(end));
+    watchdog.iter().for_each(|watchdog| watchdog.disarm());
     Ok(())
 }
 
-/// Lines on standard error: time (UTC), level, text.
-fn start_log(level: &str) {
-    use std::io::Write;
-    env_logger::Builder::new()
-        .parse_filters(&std::env::var("RUST_LOG").unwrap_or_else(|_| level.to_string()))
-        .format(|out, record| {
-            let time = runnel::wire::iso8601(std::time::SystemTime::now());
-            writeln!(out, "{time} {:5} {}", record.level(), record.args())
-        })
-        .init();
+/// Does what signals say, until one says to end.
+async fn obey(mut signals: Signals, source: &mut Source, server: &Server) {
+    while let Some(Ok(signal)) = signals.next().await {
+        if signal != Signal::Hup {
+            log::info!("signal {signal:?}: all connections are closed");
+            return;
+        }
+        tell(State::Reloading);
+        device::log::reopen();
+        match source.reload() {
+            Ok(config) => {
+                device::log::set_level(&config.log);
+                server.reload(config);
+                log::info!("signal Hup: the configuration is read again");
+            }
+            Err(error) => log::error!("signal Hup: all stays as it was: {error}"),
+        }
+        tell(State::Ready);
+    }
 }
+
+fn open_watchdog(device: &str) -> Result<Option<Arc<Watchdog>>, String> {
+    if device.is_empty() {
+        return Ok(None);
+    }
+    let opened = Watchdog::open(device).map_err(|error| format!("process.watchdog = {device:?}: {error}"))?;
+    Ok(Some(Arc::new(opened)))
+}
+
+/// Takes the memory of the plan, if the machine has it.
+fn hold_memory(config: &Config, server: &Server) -> Result<(), String> {
+    let (wanted, there) = (config.plan().user() as u64, machine::available());
+    if let Some(there) = there.filter(|there| *there < wanted) {
+        return Err(format!(
+            "memory.prefault: the plan takes {} KiB, but {} KiB are free: lower memory.total",
+            wanted / 1024,
+            there / 1024
+        ));
+    }
+    device::lock_memory()?;
+    server.prefault();
+    Ok(())
+}
+
+/// Becomes `process.user`, to whom the log belongs from then on.
+fn drop_rights(config: &Config) -> Result<(), String> {
+    if config.process.user.is_empty() {
+        return Ok(());
+    }
+    let refused = |error: std::io::Error| format!("process.user = {:?}: {error}", config.process.user);
+    let user = User::find(&config.process.user)?;
+    if let Target::File(file) = &config.log.target {
+        // where it is not there yet, the first line makes it
+        std::fs::OpenOptions::new().append(true).create(true).open(file).map_err(refused)?;
+        user.own(file).map_err(refused)?;
+    }
+    user.become_it().map_err(refused)
+}
+
+/// Open files beside connections: standard streams, listeners, the reactor's, the
+/// signals', the log, the watchdog, and those that are turned away.
+const OTHER_DESCRIPTORS: usize = 32;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each part of the crate may use of the others.
-const MAY_USE: [(&str, &[&str]); 12] = [
+const MAY_USE: [(&str, &[&str]); 13] = [
     ("budget", &[]),
     ("wire", &[]),
     ("media", &["wire", "budget"]),
@@ -15,8 +15,9 @@ const MAY_USE: [(&str, &[&str]); 12] = [
     ("hls", &["hub", "container", "media", "budget"]),
     ("net", &["hub", "proto", "budget"]),
     ("conf", &["hub", "budget"]),
+    ("device", &["conf", "wire"]),
     ("serve", &["conf", "hls", "net", "hub", "proto", "container", "media", "budget"]),
-    ("main.rs", &["conf", "serve", "wire"]),
+    ("main.rs", &["conf", "device", "serve"]),
 ];
 
 /// Parts that know of no socket, file, thread, clock or executor.

@@ -1,8 +1,10 @@
 //! Accounts and leases: memory is charged before it is allocated.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, OnceLock};
+
+use super::ballast::Ballast;
 
 /// A budget in bytes with a limit, and the share of a parent's budget that it
 /// may use. Cloning gives another handle on the same account.
@@ -15,6 +17,8 @@ struct Node {
     used: AtomicUsize,
     peak: AtomicUsize,
     parent: Option<Account>,
+    /// What is not charged is held all the same.
+    ballast: OnceLock<Ballast>,
 }
 
 /// The right to hold `bytes` bytes; given back when dropped.
@@ -44,7 +48,14 @@ impl Account {
     }
 
     fn make(name: &str, limit: usize, parent: Option<Account>) -> Self {
-        Self(Arc::new(Node { name: name.into(), limit, used: AtomicUsize::new(0), peak: AtomicUsize::new(0), parent }))
+        Self(Arc::new(Node {
+            name: name.into(),
+            limit,
+            used: AtomicUsize::new(0),
+            peak: AtomicUsize::new(0),
+            parent,
+            ballast: OnceLock::new(),
+        }))
     }
 
     /// Reserves `bytes` in this account and in all above it, or in none.
@@ -78,6 +89,25 @@ impl Account {
         self.0.limit.saturating_sub(self.used())
     }
 
+    /// Takes `whole` bytes of memory now. They are let go of as they are charged,
+    /// and `replenish` takes back what was refunded.
+    pub fn prefault(&self, whole: usize) {
+        self.0.ballast.get_or_init(|| Ballast::new(whole));
+        self.replenish();
+    }
+
+    /// Takes what was refunded, if `prefault` was called.
+    pub fn replenish(&self) {
+        if let Some(ballast) = self.0.ballast.get() {
+            ballast.settle(self.used());
+        }
+    }
+
+    /// Bytes that are held without being charged.
+    pub fn ballast(&self) -> usize {
+        self.0.ballast.get().map_or(0, Ballast::held)
+    }
+
     fn take(&self, bytes: usize) -> Result<(), OverBudget> {
         let node = &*self.0;
         let room = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= node.limit);
@@ -92,6 +122,9 @@ impl Account {
             return Err(refusal);
         }
         node.peak.fetch_max(before + bytes, Relaxed);
+        if let Some(ballast) = node.ballast.get() {
+            ballast.make_way(self.used());
+        }
         Ok(())
     }
 
@@ -158,6 +191,22 @@ mod tests {
         let stream = total.child("stream", 60);
         assert_eq!(stream.charge(50).unwrap_err(), OverBudget { wanted: 50, limit: 40 });
         assert_eq!((total.used(), stream.used(), stream.peak()), (0, 0, 0));
+    }
+
+    #[test]
+    fn ballast_makes_way_for_what_is_charged_and_comes_back() {
+        let total = Account::root("total", 10 << 20);
+        assert_eq!(total.ballast(), 0);
+        total.prefault(10 << 20);
+        assert_eq!(total.ballast(), 10 << 20);
+        let lease = total.child("stream", 5 << 20).charge(3 << 20).unwrap();
+        assert_eq!(total.ballast(), 7 << 20);
+        let more = total.charge(1).unwrap();
+        assert!(total.ballast() + total.used() <= total.limit(), "never more than the limit");
+        drop((lease, more));
+        assert!(total.ballast() < 7 << 20);
+        total.replenish();
+        assert_eq!(total.ballast(), 10 << 20);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! plan that sums their worst case at start.
 
 mod account;
+mod ballast;
 mod block;
 mod plan;
 

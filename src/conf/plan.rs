@@ -32,7 +32,7 @@ impl Config {
         Plan {
             lines: vec![
                 line("program", &[], 1, PROGRAM, 0),
-                line("threads", &["threads"], self.threads, THREAD, 0),
+                line("threads", &["threads"], self.threads.0, THREAD, 0),
                 line("streams: memory", &["streams.max", "streams.memory"], self.streams.max, self.streams.memory.0, 0),
                 line(
                     "streams: publishers",

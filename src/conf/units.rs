@@ -1,10 +1,13 @@
-//! Sizes and times with units, and addresses, as people write them.
+//! Sizes and times with units, addresses and other values, as people write them.
 
 use std::fmt;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+
+use super::machine;
 
 /// Bytes: `4096`, `"64KiB"`, `"2MiB"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +20,21 @@ pub struct Time(pub Duration);
 /// Where to listen: `"[::]:1935"`, `"127.0.0.1:1935"`, or `":1935"` for all addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address(pub SocketAddr);
+
+/// A number of threads; `"auto"` for the processors that there are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Threads(pub usize);
+
+/// Where the log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Standard error.
+    Stderr,
+    /// The machine's log, by way of `/dev/log`.
+    Syslog,
+    /// A file, by its absolute path.
+    File(PathBuf),
+}
 
 const SIZES: &[(&str, u64)] = &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 const TIMES: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
@@ -46,12 +64,12 @@ impl<T> Visitor<'_> for Units<T> {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
         let value = parse(text, self.units).and_then(self.make);
-        value.ok_or_else(|| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+        value.ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
     }
 
     fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
         let value = u64::try_from(number).ok().filter(|_| self.bare).and_then(self.make);
-        value.ok_or_else(|| E::invalid_value(serde::de::Unexpected::Signed(number), &self))
+        value.ok_or_else(|| E::invalid_value(Unexpected::Signed(number), &self))
     }
 }
 
@@ -83,6 +101,58 @@ impl fmt::Display for Address {
     }
 }
 
+struct Count;
+
+impl Visitor<'_> for Count {
+    type Value = Threads;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a whole number, or \"auto\"")
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Threads, E> {
+        usize::try_from(number).map(Threads).map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Threads, E> {
+        match text {
+            "auto" => Ok(Threads(machine::processors().min(64))),
+            _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Threads {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Count)
+    }
+}
+
+struct Targets;
+
+impl Visitor<'_> for Targets {
+    type Value = Target;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"stderr\", \"syslog\" or the absolute path of a file")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Target, E> {
+        match text {
+            "stderr" => Ok(Target::Stderr),
+            "syslog" => Ok(Target::Syslog),
+            path if path.starts_with('/') => Ok(Target::File(path.into())),
+            _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Target {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Targets)
+    }
+}
+
 struct Addresses;
 
 impl Visitor<'_> for Addresses {
@@ -94,7 +164,7 @@ impl Visitor<'_> for Addresses {
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Address, E> {
         let full = if text.starts_with(':') { format!("[::]{text}") } else { text.into() };
-        full.parse().map(Address).map_err(|_| E::invalid_value(serde::de::Unexpected::Str(text), &self))
+        full.parse().map(Address).map_err(|_| E::invalid_value(Unexpected::Str(text), &self))
     }
 }
 

@@ -12,7 +12,7 @@ mod timeline;
 mod viewer;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 pub use form::Unit;
@@ -74,7 +74,7 @@ pub enum Refused {
 
 /// All streams.
 pub struct Hub {
-    limits: Limits,
+    limits: RwLock<Limits>,
     account: Account,
     state: Mutex<State>,
     sessions: pace::Sessions,
@@ -90,14 +90,28 @@ struct State {
 impl Hub {
     /// A hub whose streams are charged to `account`.
     pub fn new(limits: Limits, account: Account) -> Arc<Self> {
-        Arc::new(Self { limits, account, state: Mutex::default(), sessions: pace::Sessions::default() })
+        Arc::new(Self {
+            limits: RwLock::new(limits),
+            account,
+            state: Mutex::default(),
+            sessions: pace::Sessions::default(),
+        })
+    }
+
+    /// New limits, for what begins from here on.
+    pub fn set_limits(&self, limits: Limits) {
+        *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
+    }
+
+    fn limits(&self) -> Limits {
+        *self.limits.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the caller the publisher of `name`; `who` is its connection in the log.
     pub fn publish(self: &Arc<Self>, name: &Name, who: &str, now: Instant) -> Result<Publisher, Refused> {
         let mut state = self.lock();
         let others = state.streams.values().filter(|stream| stream.name() != name);
-        if others.filter(|stream| stream.is_occupied()).count() >= self.limits.streams {
+        if others.filter(|stream| stream.is_occupied()).count() >= self.limits().streams {
             return Err(Refused::Streams);
         }
         let stream = self.stream(&mut state, name)?;
@@ -107,7 +121,7 @@ impl Hub {
 
     /// Makes the caller a viewer of `name`, whether anybody publishes it or not.
     pub fn play(self: &Arc<Self>, name: &Name, form: &'static Form) -> Result<Viewer, Refused> {
-        if self.sessions.viewers() >= self.limits.viewers {
+        if self.sessions.viewers() >= self.limits().viewers {
             return Err(Refused::Viewers);
         }
         let stream = self.stream(&mut self.lock(), name)?;
@@ -137,15 +151,16 @@ impl Hub {
 
     /// Forgets streams that nobody has used for a while.
     pub fn sweep(&self, now: Instant) {
+        let resume = self.limits().resume;
         let mut state = self.lock();
         state.streams.values().for_each(|stream| stream.drop_leftovers(now));
-        state.forget(|stream| stream.is_idle(now, self.limits.resume));
+        state.forget(|stream| stream.is_idle(now, resume));
     }
 
     /// How long to gather frames before sending them on, given how many there
     /// are to send to.
     pub fn pace(&self) -> Duration {
-        self.sessions.pace(self.limits.latency)
+        self.sessions.pace(self.limits().latency)
     }
 
     /// The stream of that name, made if there is none. Names that are only asked
@@ -154,15 +169,16 @@ impl Hub {
         if let Some(stream) = state.streams.get(name) {
             return Ok(stream.clone());
         }
-        let most = self.limits.streams + self.limits.viewers;
+        let limits = self.limits();
+        let most = limits.streams + limits.viewers;
         if state.streams.len() >= most {
             state.forget(|stream| !stream.is_occupied());
         }
         if state.streams.len() >= most {
             return Err(Refused::Streams);
         }
-        let account = self.account.child(name.as_str(), self.limits.stream_memory);
-        let stream = Arc::new(Stream::new(name.clone(), account, self.limits));
+        let account = self.account.child(name.as_str(), limits.stream_memory);
+        let stream = Arc::new(Stream::new(name.clone(), account, limits));
         state.streams.insert(name.clone(), stream.clone());
         Ok(stream)
     }
@@ -191,7 +207,7 @@ impl State {
 /// A panic elsewhere does not make this state wrong: every change is complete
 /// before the lock is released.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl std::fmt::Display for Refused {

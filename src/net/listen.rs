@@ -1,7 +1,7 @@
 //! Listening sockets, and the gate that bounds how many connections there are.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
@@ -48,7 +48,21 @@ impl Drop for Pass {
 
 /// Listens on `address`. Connections inherit `sizes`; the receive buffer must be
 /// set here, because the window scale is settled before a connection is accepted.
-pub fn bind(address: SocketAddr, sizes: SocketSizes) -> io::Result<Async<TcpListener>> {
+pub fn bind(address: SocketAddr, sizes: SocketSizes) -> io::Result<TcpListener> {
+    match listen(address, sizes) {
+        // a kernel without IPv6 has no [::], but may well have all addresses
+        Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED && !has_ipv6() => {
+            listen((Ipv4Addr::UNSPECIFIED, address.port()).into(), sizes)
+        }
+        result => result,
+    }
+}
+
+fn has_ipv6() -> bool {
+    Socket::new(Domain::IPV6, Type::STREAM, None).is_ok()
+}
+
+fn listen(address: SocketAddr, sizes: SocketSizes) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
@@ -59,7 +73,7 @@ pub fn bind(address: SocketAddr, sizes: SocketSizes) -> io::Result<Async<TcpList
     socket.set_recv_buffer_size(sizes.receive)?;
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
-    Async::new(socket.into())
+    Ok(socket.into())
 }
 
 /// Accepts for ever: `serve` gets what the gate lets in, `full` what it does not.

@@ -18,13 +18,27 @@ use crate::hub::{Name, Refused, Step, Unit, Viewer};
 
 /// All streams that have segments.
 pub(super) struct Hls {
-    on_demand: bool,
-    rules: Rules,
-    idle: Duration,
+    settings: Mutex<Settings>,
     /// How many streams at once.
     streams: usize,
     account: Account,
     state: Mutex<HashMap<Name, Arc<Entry>>>,
+}
+
+/// What may change while the server runs.
+#[derive(Clone, Copy)]
+struct Settings {
+    enable: bool,
+    on_demand: bool,
+    rules: Rules,
+    idle: Duration,
+}
+
+impl Settings {
+    fn of(config: &conf::Hls) -> Self {
+        let rules = Rules { target: config.segment.0, listed: config.segments };
+        Self { enable: config.enable, on_demand: config.on_demand, rules, idle: config.idle.0 }
+    }
 }
 
 /// One stream's segments.
@@ -53,15 +67,12 @@ const MANY: usize = 64;
 
 impl Hls {
     pub(super) fn new(config: &conf::Hls, account: Account) -> Self {
-        let rules = Rules { target: config.segment.0, listed: config.segments };
-        Self {
-            on_demand: config.on_demand,
-            rules,
-            idle: config.idle.0,
-            streams: config.streams,
-            account,
-            state: Mutex::default(),
-        }
+        Self { settings: Mutex::new(Settings::of(config)), streams: config.streams, account, state: Mutex::default() }
+    }
+
+    /// What is collected from here on is collected by `config`.
+    pub(super) fn reload(&self, config: &conf::Hls) {
+        *lock(&self.settings) = Settings::of(config);
     }
 
     /// The segments of `name`, collected from now on if they were not before.
@@ -81,7 +92,7 @@ impl Hls {
         }
         let viewer = server.hub.play(name, &TS)?.from_oldest();
         let account = self.account.child(name.as_str(), self.account.limit() / self.streams.max(1));
-        let window = Window::new(name.as_str(), self.rules, account);
+        let window = Window::new(name.as_str(), lock(&self.settings).rules, account);
         let state = State { window, asked: now, live: now, ended: false, waiting: Vec::new() };
         let entry = Arc::new(Entry { state: Mutex::new(state), task: Mutex::default() });
         log::info!("[{name}] HLS begins");
@@ -94,7 +105,8 @@ impl Hls {
     /// Ends what nobody asks for, and what has no publisher any more; begins what
     /// is to be there before anybody asks.
     pub(super) fn sweep(&self, server: &Server, now: Instant) {
-        let resume = server.config.streams.resume.0;
+        let resume = server.config().streams.resume.0;
+        let Settings { enable, on_demand, idle, .. } = *lock(&self.settings);
         lock(&self.state).retain(|name, entry| {
             let mut state = lock(&entry.state);
             let published = is_live(server, name);
@@ -110,7 +122,7 @@ impl Hls {
                 lock(&entry.task).take();
             }
             let unasked = now.saturating_duration_since(state.asked);
-            let unwatched = unasked >= self.idle && (self.on_demand || gone);
+            let unwatched = unasked >= idle && (on_demand || gone);
             let absent = unasked >= HOLD && !published && !state.window.is_playable();
             // a publisher that comes after the end begins a new playlist
             let restarted = state.ended && published;
@@ -120,7 +132,7 @@ impl Hls {
             }
             keep
         });
-        if !self.on_demand && server.config.hls.enable {
+        if enable && !on_demand {
             for stream in server.hub.streams().into_iter().filter(|stream| stream.is_live()) {
                 // refused only where hls.streams is reached
                 let _ = self.ask(server, stream.name());

@@ -13,12 +13,12 @@ mod rtmp;
 mod tally;
 
 use std::io::Write;
-use std::net::TcpStream;
-use std::sync::Arc;
+use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use async_io::Timer;
+use async_io::{Async, Timer};
 use smol::Executor;
 
 use crate::budget::Account;
@@ -32,8 +32,8 @@ use tally::Tally;
 /// A running server.
 #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "read by the metrics"))]
 pub struct Server {
-    /// What it was started with.
-    pub config: Config,
+    /// What connections that begin now go by.
+    config: Mutex<Arc<Config>>,
     /// Where streams meet.
     pub hub: Arc<Hub>,
     executor: Arc<Executor<'static>>,
@@ -55,19 +55,8 @@ impl Server {
         let total = Account::root("total", config.plan().user());
         let streams = total.child("streams", config.streams.max.saturating_mul(config.streams.memory.0));
         let greetings = total.child("connections", config.max_connections().saturating_mul(GREETING));
-        let hls_account = total.child("hls", config.hls.memory.0);
-        let limits = Limits {
-            streams: config.streams.max,
-            viewers: config.viewers.max,
-            stream_memory: config.streams.memory.0,
-            max_frame: config.streams.max_frame.0,
-            // HLS begins with a segment that is complete
-            gops: if config.hls.enable { 2 } else { 1 },
-            conflict: config.publish.conflict,
-            silent_audio: config.publish.silent_audio,
-            resume: config.streams.resume.0,
-            latency: config.viewers.latency.0,
-        };
+        let hls_account = total.child("hls", if config.hls.enable { config.hls.memory.0 } else { 0 });
+        let limits = limits(&config);
         Arc::new(Self {
             hub: Hub::new(limits, streams),
             #[cfg(feature = "hls")]
@@ -81,51 +70,59 @@ impl Server {
             gate: Gate::new(config.max_connections()),
             tally: Tally::default(),
             ids: AtomicUsize::new(1),
-            config,
+            config: Mutex::new(Arc::new(config)),
         })
     }
 
-    /// Binds every listener and serves until the executor is dropped.
-    pub fn start(self: &Arc<Self>) -> Result<(), String> {
-        let sizes =
-            SocketSizes { send: self.config.viewers.send_buffer.0, receive: self.config.publish.receive_buffer.0 };
-        for door in self.doors().into_iter().filter(|door| door.enable) {
-            let Door { name, listen, serve, full, .. } = door;
-            let listener = bind(listen.0, sizes).map_err(|error| format!("{name}.listen = \"{listen}\": {error}"))?;
+    /// The configuration, as connections that begin now go by it.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes by `config` for all that begins from here on. What the memory plan,
+    /// the ports and the threads were made of has to be as it was.
+    pub fn reload(&self, config: Config) {
+        self.hub.set_limits(limits(&config));
+        #[cfg(feature = "hls")]
+        self.hls.reload(&config.hls);
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    /// Opens the ports; nobody is let in yet.
+    pub fn bind(&self) -> Result<Vec<Listener>, String> {
+        let config = self.config();
+        let sizes = SocketSizes { send: config.viewers.send_buffer.0, receive: config.publish.receive_buffer.0 };
+        let doors = doors(&config).into_iter().filter(|door| door.enable);
+        let bound = doors.map(|door| match bind(door.listen.0, sizes) {
+            Ok(socket) => Ok(Listener { door, socket }),
+            Err(error) => Err(format!("{}.listen = \"{}\": {error}", door.name, door.listen)),
+        });
+        bound.collect()
+    }
+
+    /// Lets people in, until the executor is dropped. `pulse` is called every
+    /// second, after everything was looked after.
+    pub fn start(self: &Arc<Self>, listeners: Vec<Listener>, pulse: impl Fn() + Send + 'static) -> Result<(), String> {
+        for Listener { door: Door { name, listen, serve, full, .. }, socket } in listeners {
+            let socket = Async::new(socket).map_err(|error| format!("{name}.listen = \"{listen}\": {error}"))?;
             log::info!("{name} listens on {listen}");
             let server = self.clone();
             let serve = move |conn: Conn| serve(server.clone(), conn);
             let server = self.clone();
             let full = move |socket: &TcpStream| server.turn_away(name, full, socket);
-            self.executor.spawn(accept_loop(listener, self.gate.clone(), self.watch.clone(), serve, full)).detach();
+            self.executor.spawn(accept_loop(socket, self.gate.clone(), self.watch.clone(), serve, full)).detach();
         }
         let server = self.clone();
-        self.executor.spawn(async move { server.tick().await }).detach();
+        self.executor.spawn(async move { server.tick(pulse).await }).detach();
         let server = self.clone();
         self.executor.spawn(async move { server.beat.run(|| server.hub.pace()).await }).detach();
         Ok(())
     }
 
-    /// Where connections may come in.
-    fn doors(&self) -> Vec<Door> {
-        vec![
-            #[cfg(feature = "rtmp")]
-            Door {
-                name: "rtmp",
-                enable: self.config.rtmp.enable,
-                listen: self.config.rtmp.listen,
-                serve: rtmp::serve,
-                full: b"",
-            },
-            #[cfg(feature = "http")]
-            Door {
-                name: "http",
-                enable: self.config.http.enable,
-                listen: self.config.http.listen,
-                serve: http::serve,
-                full: crate::proto::http::TURNED_AWAY,
-            },
-        ]
+    /// Takes all memory of the plan that accounts cover; it is held from then on.
+    pub fn prefault(&self) {
+        let accounts = [self.hub.account(), &self.greetings, &self.hls_account];
+        self.total.prefault(accounts.iter().map(|account| account.limit()).sum());
     }
 
     /// Closes every connection in order: gives each the time to notice, at most `limit`.
@@ -138,13 +135,15 @@ impl Server {
     }
 
     /// Once a second: what is overdue is closed, what is unused is forgotten.
-    async fn tick(self: &Arc<Self>) {
+    async fn tick(&self, pulse: impl Fn()) {
         loop {
             let now = Timer::after(Duration::from_secs(1)).await;
             self.watch.sweep(now);
             #[cfg(feature = "hls")]
             self.hls.sweep(self, now);
             self.hub.sweep(now);
+            self.total.replenish();
+            pulse();
         }
     }
 
@@ -155,13 +154,13 @@ impl Server {
 
     /// The buffers of a connection that only receives media.
     #[cfg(feature = "rtmp")]
-    fn publisher_sizes(&self) -> SocketSizes {
-        SocketSizes { send: SMALL_BUFFER, receive: self.config.publish.receive_buffer.0 }
+    fn publisher_sizes(config: &Config) -> SocketSizes {
+        SocketSizes { send: SMALL_BUFFER, receive: config.publish.receive_buffer.0 }
     }
 
     /// The buffers of a connection that only sends media.
-    fn viewer_sizes(&self) -> SocketSizes {
-        SocketSizes { send: self.config.viewers.send_buffer.0, receive: SMALL_BUFFER }
+    fn viewer_sizes(config: &Config) -> SocketSizes {
+        SocketSizes { send: config.viewers.send_buffer.0, receive: SMALL_BUFFER }
     }
 
     /// More connections than the plan allows.
@@ -171,6 +170,44 @@ impl Server {
         // whether it arrives or not, the connection is closed
         let _ = socket.write_all(words);
     }
+}
+
+/// Where connections may come in.
+fn doors(config: &Config) -> Vec<Door> {
+    vec![
+        #[cfg(feature = "rtmp")]
+        Door { name: "rtmp", enable: config.rtmp.enable, listen: config.rtmp.listen, serve: rtmp::serve, full: b"" },
+        #[cfg(feature = "http")]
+        Door {
+            name: "http",
+            enable: config.http.enable,
+            listen: config.http.listen,
+            serve: http::serve,
+            full: crate::proto::http::TURNED_AWAY,
+        },
+    ]
+}
+
+/// What bounds the hub.
+fn limits(config: &Config) -> Limits {
+    Limits {
+        streams: config.streams.max,
+        viewers: config.viewers.max,
+        stream_memory: config.streams.memory.0,
+        max_frame: config.streams.max_frame.0,
+        // HLS begins with a segment that is complete
+        gops: if config.hls.enable { 2 } else { 1 },
+        conflict: config.publish.conflict,
+        silent_audio: config.publish.silent_audio,
+        resume: config.streams.resume.0,
+        latency: config.viewers.latency.0,
+    }
+}
+
+/// An open port.
+pub struct Listener {
+    door: Door,
+    socket: TcpListener,
 }
 
 /// A protocol that listens.

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Server;
 use super::live::Live;
-use crate::conf::GREETING;
+use crate::conf::{Config, GREETING};
 use crate::container::{Form, flv};
 use crate::hub::{Lost, Name, Publisher, Refused};
 use crate::media::{Kind, Unwrap};
@@ -28,6 +28,8 @@ pub(super) fn serve(server: Arc<Server>, conn: Conn) {
 
 struct Session {
     server: Arc<Server>,
+    /// As it was when the connection began.
+    config: Arc<Config>,
     conn: Conn,
     machine: rtmp::Server,
     id: String,
@@ -51,6 +53,8 @@ struct Ingest {
     /// The next read waits for the beat after this one.
     pause: Option<u32>,
     silence: Duration,
+    /// So many bytes at once may soon fill the socket's buffer.
+    much: usize,
     /// Something other than control messages has come since the last read.
     active: bool,
     /// Frames that were lost on the way in.
@@ -65,14 +69,15 @@ const MAX_ANSWERS: usize = 16 << 10;
 
 impl Session {
     fn new(server: Arc<Server>, conn: Conn) -> Self {
-        conn.expect_input(server.config.connections.handshake.0);
-        let limits = Limits { max_message: server.config.streams.max_frame.0, max_answers: MAX_ANSWERS };
+        let config = server.config();
+        conn.expect_input(config.connections.handshake.0);
+        let limits = Limits { max_message: config.streams.max_frame.0, max_answers: MAX_ANSWERS };
         let seed = RandomState::new().hash_one(Instant::now());
         let greeting = server.greetings.child("greeting", GREETING);
         let machine = rtmp::Server::new(limits, seed, greeting);
         let id = server.id("RTMPPUBSUB");
         log::debug!("[{id}] connects from {}", conn.peer());
-        Self { server, conn, machine, id, role: Role::Guest, tail: Outlet::default() }
+        Self { server, config, conn, machine, id, role: Role::Guest, tail: Outlet::default() }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
@@ -89,7 +94,7 @@ impl Session {
 
     /// Sends what there is, then reads once; pending if neither is possible.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
-        let slow = self.server.config.viewers.slow.0;
+        let slow = self.config.viewers.slow.0;
         ready!(self.conn.poll_outlet(cx, &mut self.tail, slow, |_| {}))?;
         match &mut self.role {
             Role::Play(live) => {
@@ -116,7 +121,7 @@ impl Session {
     }
 
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
-        let Self { server, conn, machine, role, id, tail } = self;
+        let Self { server, config, conn, machine, role, id, tail } = self;
         let now = Instant::now();
         let mut turn = Turn::None;
         let received = ready!(conn.poll_read(cx, ALL, |data| {
@@ -138,7 +143,7 @@ impl Session {
                 conn.resize(sizes);
                 conn.expect_input(Duration::ZERO);
             }
-            Turn::Stopped => conn.expect_input(server.config.connections.handshake.0),
+            Turn::Stopped => conn.expect_input(config.connections.handshake.0),
         }
         if let Role::Publish(ingest) = role {
             ingest.handed_over(conn, received.bytes, server);
@@ -176,12 +181,12 @@ fn on_event(
         (Event::Publish(target), _) => {
             let ingest = publish(server, machine, id, &target, now);
             let accepted = ingest.map(|ingest| *role = Role::Publish(Box::new(ingest)));
-            return Ok(answer(server, machine, id, &target, accepted, server.publisher_sizes()));
+            return Ok(answer(server, machine, id, &target, accepted, Server::publisher_sizes(&server.config())));
         }
         (Event::Play(target), _) => {
             let live = play(server, machine, id, &target);
             let accepted = live.map(|live| *role = Role::Play(Box::new(live)));
-            return Ok(answer(server, machine, id, &target, accepted, server.viewer_sizes()));
+            return Ok(answer(server, machine, id, &target, accepted, Server::viewer_sizes(&server.config())));
         }
         (Event::Media { kind, timestamp, body }, Role::Publish(ingest)) => ingest.media(kind, timestamp, &body, now)?,
         (Event::Lost(kind, payload), Role::Publish(ingest)) => ingest.lost(kind, &payload),
@@ -216,13 +221,14 @@ fn publish(
     let publisher = server.hub.publish(&name, id, now)?;
     machine.charge_to(publisher.account().clone());
     log::info!("[{id}] publishes {name} (app {:?})", target.app);
-    let silence = server.config.publish.silence.0;
+    let config = server.config();
     Ok(Ingest {
         publisher,
         demux: flv::Demux::default(),
         clock: Unwrap::default(),
         pause: None,
-        silence,
+        silence: config.publish.silence.0,
+        much: config.publish.receive_buffer.0 / 4,
         active: true,
         losses: 0,
         id: id.into(),
@@ -357,7 +363,7 @@ impl Ingest {
             conn.expect_input(self.silence);
         }
         let pace = self.publisher.pace();
-        if !pace.is_zero() && bytes < server.config.publish.receive_buffer.0 / 4 {
+        if !pace.is_zero() && bytes < self.much {
             self.pause = Some(server.beat.number());
         }
     }

@@ -47,8 +47,11 @@ fn a_check_says_nothing_if_all_is_well() {
 #[test]
 fn a_check_says_what_is_wrong() {
     let (code, out, err) = run_with("threads = 0\n", &["--check"]);
-    assert_eq!((code, out.as_str()), (Some(1), ""));
-    assert!(err.starts_with("runnel: ") && err.ends_with(": line 1: threads: must be between 1 and 64\n"), "{err}");
+    assert_eq!((code, out.as_str()), (Some(78), ""));
+    assert!(
+        err.starts_with("runnel: ") && err.ends_with(": line 1: threads: must be between 1 and 64, or \"auto\"\n"),
+        "{err}"
+    );
 }
 
 #[test]
@@ -71,7 +74,7 @@ fn a_plan_is_a_sum() {
 fn what_cannot_fit_is_refused_with_the_knobs_that_would_help() {
     for args in [&[][..], &["--check"], &["--plan"]] {
         let (code, out, err) = run_with("profile = \"tiny\"\nviewers.max = 40\n", args);
-        assert_eq!(code, Some(1));
+        assert_eq!(code, Some(78));
         assert!(err.starts_with("runnel: the worst case of this configuration is "), "{err}");
         assert!(err.contains("but memory.total is 8192 KiB: raise memory.total; or lower "), "{err}");
         let knobs = ["viewers.max by ", "hls.memory by ", "streams.memory by "];
@@ -86,10 +89,10 @@ fn arguments_that_are_none() {
         (&["--frob"][..], "runnel: unknown argument \"--frob\"; runnel -h lists them\n"),
         (&["-c"], "runnel: -c wants a FILE\n"),
     ] {
-        assert_eq!(said(&run(args)), (Some(1), String::new(), message.to_string()));
+        assert_eq!(said(&run(args)), (Some(64), String::new(), message.to_string()));
     }
     let (code, _, err) = said(&run(&["-c", "/nowhere/r.toml"]));
-    assert!(code == Some(1) && err.starts_with("runnel: /nowhere/r.toml: "), "{err}");
+    assert!(code == Some(78) && err.starts_with("runnel: /nowhere/r.toml: "), "{err}");
 }
 
 #[test]
@@ -97,7 +100,7 @@ fn a_port_that_is_taken_is_said_with_its_key() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap();
     let (code, _, err) = run_with(&format!("{TINY}http.enable = false\nrtmp.listen = \"{address}\"\n"), &[]);
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(71));
     assert!(err.contains(&format!("runnel: rtmp.listen = \"{address}\": ")), "{err}");
 }
 

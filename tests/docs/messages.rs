@@ -14,7 +14,7 @@ fn refusal(text: &str) -> String {
 fn values_out_of_range() {
     let cases = [
         ("[viewers]\nslow = \"0s\"", "r.toml: line 2: viewers.slow: must be more than \"0s\""),
-        ("threads = 0", "r.toml: line 1: threads: must be between 1 and 64"),
+        ("threads = 0", "r.toml: line 1: threads: must be between 1 and 64, or \"auto\""),
         ("# a comment\n\nstreams.max = 0", "r.toml: line 3: streams.max: must be at least 1"),
         (
             "[hls]\n\nsegments = 2",
@@ -25,7 +25,20 @@ fn values_out_of_range() {
             "r.toml: line 3: streams.max_frame: must be at most \"16MiB\": a message cannot be longer",
         ),
         ("[streams]\nmemory = \"1MiB\"", "r.toml: line 2: streams.memory: must be at least twice streams.max_frame"),
-        ("profile = \"huge\"", "r.toml: line 1: profile: must be one of \"tiny\", \"router\", \"box\""),
+        (
+            "[log]\ntarget = \"log.txt\"",
+            "r.toml: line 2: log.target: invalid value: string \"log.txt\", expected \"stderr\", \"syslog\" or the absolute path of a file",
+        ),
+        (
+            "[process]\nwatchdog = \"watchdog\"",
+            "r.toml: line 2: process.watchdog: must be a device such as \"/dev/watchdog\"",
+        ),
+        ("log.max_size = \"1KiB\"", "r.toml: line 1: log.max_size: must be at least \"4KiB\""),
+        (
+            "threads = \"many\"",
+            "r.toml: line 1: threads: invalid value: string \"many\", expected a whole number, or \"auto\"",
+        ),
+        ("profile = \"huge\"", "r.toml: line 1: profile: must be one of \"auto\", \"tiny\", \"router\", \"box\""),
         (
             "[log]\nlevel = \"loud\"",
             "r.toml: line 2: log.level: must be one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\"",

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use runnel::conf::Config;
+use runnel::conf::{Config, LIVE, Profile};
 
 fn conf(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("conf").join(name)
@@ -34,7 +34,7 @@ fn keys() -> Vec<Key> {
 
 #[test]
 fn every_file_is_read_and_fits_in_its_memory() {
-    for (name, mib) in [("reference.toml", 96), ("tiny.toml", 8), ("router.toml", 24), ("box.toml", 96)] {
+    for (name, mib) in [("tiny.toml", 8), ("router.toml", 24), ("box.toml", 96)] {
         let config = Config::load(&conf(name)).unwrap_or_else(|error| panic!("{error}"));
         let plan = config.plan();
         assert!(plan.fits(), "{name}\n{plan}");
@@ -60,7 +60,7 @@ fn the_reference_has_the_values_that_apply_without_a_file() {
 #[test]
 fn without_any_one_of_its_keys_the_reference_is_no_configuration() {
     let whole: Config = toml::from_str(&reference()).unwrap();
-    assert_eq!(whole, Config::embedded().unwrap());
+    assert_eq!(Config { profile: Profile::Box, ..whole }, Config::load(&conf("box.toml")).unwrap());
     for key in keys() {
         let lines = reference();
         let lines: Vec<_> =
@@ -78,6 +78,19 @@ fn every_key_has_a_comment_above_it() {
     let bare = keys().into_iter().filter(|key| !lines[key.line - 1].starts_with("# "));
     let bare: Vec<_> = bare.map(|key| format!("line {}: {}.{}", key.line + 1, key.table, key.name)).collect();
     assert!(bare.is_empty(), "no comment above\n{}", bare.join("\n"));
+}
+
+#[test]
+fn the_keys_that_follow_a_signal_are_marked() {
+    let text = reference();
+    let lines: Vec<_> = text.lines().collect();
+    let name = |key: &Key| if key.table.is_empty() { key.name.clone() } else { format!("{}.{}", key.table, key.name) };
+    let marked = keys().into_iter().filter(|key| lines[key.line - 1].ends_with("(live)"));
+    let mut marked: Vec<_> = marked.map(|key| name(&key)).collect();
+    marked.sort_unstable();
+    let mut live = LIVE;
+    live.sort_unstable();
+    assert_eq!(marked, live);
 }
 
 #[test]

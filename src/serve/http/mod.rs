@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use super::live::Live;
 use super::{Server, metrics};
+use crate::conf::Config;
 use crate::container::Form;
 use crate::hub::{Name, Refused};
 use crate::net::{Close, Conn, Outlet, SOME};
@@ -32,6 +33,8 @@ pub(super) fn serve(server: Arc<Server>, conn: Conn) {
 
 struct Session {
     server: Arc<Server>,
+    /// As it was when the connection began.
+    config: Arc<Config>,
     conn: Conn,
     machine: http::Server,
     role: Role,
@@ -72,9 +75,10 @@ const FIELDS: [(&str, &str); 2] = [CORS, NO_CACHE];
 
 impl Session {
     fn new(server: Arc<Server>, conn: Conn) -> Self {
-        conn.expect_input(server.config.connections.handshake.0);
-        let machine = http::Server::new(server.config.http.max_head.0);
-        Self { server, conn, machine, role: Role::Guest, tail: Outlet::default() }
+        let config = server.config();
+        conn.expect_input(config.connections.handshake.0);
+        let machine = http::Server::new(config.http.max_head.0);
+        Self { server, config, conn, machine, role: Role::Guest, tail: Outlet::default() }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
@@ -89,7 +93,7 @@ impl Session {
 
     /// Sends what there is, then reads once; pending if neither is possible.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
-        let slow = self.server.config.viewers.slow.0;
+        let slow = self.config.viewers.slow.0;
         let Self { conn, machine, tail, .. } = self;
         ready!(conn.poll_outlet(cx, tail, slow, |_| {}))?;
         match &mut self.role {
@@ -172,7 +176,7 @@ impl Session {
 
     /// A request has been answered: another may come, or stand there already.
     fn next_request(&mut self) {
-        self.conn.expect_input(self.server.config.http.keep_alive.0);
+        self.conn.expect_input(self.config.http.keep_alive.0);
         self.conn.offer_again();
     }
 
@@ -216,9 +220,9 @@ impl Session {
         match resource {
             Resource::Live(name, form) => self.play(&request, &name, wished(form, &request.query)),
             #[cfg(feature = "hls")]
-            Resource::Playlist(name, prefix) if self.server.config.hls.enable => self.playlist(request, &name, prefix),
+            Resource::Playlist(name, prefix) if self.config.hls.enable => self.playlist(request, &name, prefix),
             #[cfg(feature = "hls")]
-            Resource::Segment(name, file) if self.server.config.hls.enable => self.segment(&request, &name, &file),
+            Resource::Segment(name, file) if self.config.hls.enable => self.segment(&request, &name, &file),
             #[cfg(feature = "hls")]
             _ => self.refuse(&request, Status::NOT_FOUND, "HLS is off: hls.enable"),
         }
@@ -238,7 +242,7 @@ impl Session {
         if request.method == Method::Head {
             return;
         }
-        self.conn.resize(self.server.viewer_sizes());
+        self.conn.resize(Server::viewer_sizes(&self.config));
         let id = self.server.id(if form.extension == "ts" { "TSPUBSUB" } else { "FLVPUBSUB" });
         log::info!("[{id}] plays {name} as {} over {} from {}", form.name, transport.name(), self.conn.peer());
         let live = Live::new(viewer, transport.outlet());

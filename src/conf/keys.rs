@@ -1,0 +1,184 @@
+//! Configurations as text has them: every key with its value. A profile lies on
+//! the reference, and a file on its profile.
+
+use std::path::Path;
+
+use super::{Config, Error, Profile};
+
+/// Every key with its value.
+#[derive(Clone, Debug)]
+pub struct Keys(toml::Table);
+
+/// What became of the keys that differ.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Taken over.
+    pub live: Vec<String>,
+    /// These need a restart.
+    pub restart: Vec<String>,
+}
+
+/// What every profile shares; complete, so that a profile says only what differs.
+const COMMON: &str = include_str!("../../conf/reference.toml");
+
+/// What has an `enable`, and whether it was compiled in. A default is no demand:
+/// what is not there is off.
+const COMPILED: [(&str, bool); 3] =
+    [("rtmp", cfg!(feature = "rtmp")), ("http", cfg!(feature = "http")), ("hls", cfg!(feature = "hls"))];
+
+/// What a running server can take over: new connections and streams go by it, and
+/// those that are there go on as they are. The memory plan, the ports and the
+/// process are made once.
+pub const LIVE: [&str; 14] = [
+    "streams.resume",
+    "viewers.slow",
+    "viewers.latency",
+    "connections.handshake",
+    "publish.conflict",
+    "publish.silence",
+    "publish.silent_audio",
+    "http.keep_alive",
+    "http.max_head",
+    "hls.on_demand",
+    "hls.segment",
+    "hls.segments",
+    "hls.idle",
+    "log.level",
+];
+
+impl Keys {
+    /// Reads the file at `path`.
+    pub fn load(path: &Path) -> Result<(Config, Self), Error> {
+        let file = path.display().to_string();
+        let text =
+            std::fs::read_to_string(path).map_err(|error| Error { file: file.clone(), what: error.to_string() })?;
+        Self::parse(&file, &text)
+    }
+
+    /// Reads `text`; `file` is its name in errors.
+    pub fn parse(file: &str, text: &str) -> Result<(Config, Self), Error> {
+        let fail = |error: toml::de::Error| Error { file: file.into(), what: error.to_string().trim_end().into() };
+        // each layer lies on the one before; unknown keys and wrong types are
+        // found in the layer that has them, with their line
+        let mut own: toml::Table = toml::from_str(text).map_err(fail)?;
+        let profile = match own.remove("profile") {
+            Some(name) => name.try_into().map_err(|_| Error::key(file, text, "profile", Profile::NAMES))?,
+            None => Profile::Auto,
+        };
+        let mut merged: toml::Table = toml::from_str(COMMON).map_err(fail)?;
+        merge(&mut merged, toml::from_str(profile.text()).map_err(fail)?);
+        for (table, _) in COMPILED.iter().filter(|(_, compiled)| !compiled) {
+            let key = format!("{table}.enable");
+            merge(&mut merged, nest(&key, false.into()));
+            if own.get(*table).and_then(|own| own.get("enable")) == Some(&true.into()) {
+                let remedy = format!("false: the program was built without the feature {table:?}");
+                return Err(Error::key(file, text, &key, &remedy));
+            }
+        }
+        let base = merged.clone();
+        merge(&mut merged, own.clone());
+        let keys = Self(merged);
+        let config = keys.config().map_err(|error| locate(file, text, &base, &own, &error))?;
+        config.check(file, text)?;
+        Ok((config, keys))
+    }
+
+    /// Takes over from `new` what a running server can.
+    pub fn adopt(&mut self, new: &Self) -> Changes {
+        let (mut before, mut after) = (Vec::new(), Vec::new());
+        leaves("", &self.0, &mut before);
+        leaves("", &new.0, &mut after);
+        let mut changes = Changes::default();
+        // both have every key, and in the same order
+        for (key, value) in after.into_iter().filter(|pair| !before.contains(pair)) {
+            if LIVE.contains(&key.as_str()) {
+                merge(&mut self.0, nest(&key, value));
+                changes.live.push(key);
+            } else {
+                changes.restart.push(key);
+            }
+        }
+        changes
+    }
+
+    /// The configuration that the keys make.
+    pub fn config(&self) -> Result<Config, toml::de::Error> {
+        self.0.clone().try_into()
+    }
+}
+
+/// Lays `over` on `base`, table by table.
+fn merge(base: &mut toml::Table, over: toml::Table) {
+    for (key, value) in over {
+        match (base.get_mut(&key), value) {
+            (Some(toml::Value::Table(below)), toml::Value::Table(above)) => merge(below, above),
+            (_, value) => {
+                base.insert(key, value);
+            }
+        }
+    }
+}
+
+/// Finds the key that is at fault: the one whose value makes the base, which is
+/// sound, unsound.
+fn locate(file: &str, text: &str, base: &toml::Table, own: &toml::Table, error: &toml::de::Error) -> Error {
+    let what = error.message().to_string();
+    let mut keys = Vec::new();
+    leaves("", own, &mut keys);
+    let guilty = keys.into_iter().find(|(key, value)| {
+        let mut probe = base.clone();
+        merge(&mut probe, nest(key, value.clone()));
+        probe.try_into::<Config>().is_err()
+    });
+    match guilty {
+        Some((key, _)) => Error::key_is(file, text, &key, &what),
+        None => Error { file: file.into(), what },
+    }
+}
+
+fn leaves(path: &str, table: &toml::Table, out: &mut Vec<(String, toml::Value)>) {
+    for (key, value) in table {
+        let key = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        match value {
+            toml::Value::Table(inner) if !inner.is_empty() => leaves(&key, inner, out),
+            value => out.push((key, value.clone())),
+        }
+    }
+}
+
+fn nest(key: &str, value: toml::Value) -> toml::Table {
+    let (first, rest) = key.split_once('.').map_or((key, None), |(first, rest)| (first, Some(rest)));
+    let value = rest.map_or(value.clone(), |rest| toml::Value::Table(nest(rest, value)));
+    toml::Table::from_iter([(first.to_string(), value)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(text: &str) -> Keys {
+        Keys::parse("test", text).unwrap().1
+    }
+
+    #[test]
+    fn what_can_change_changes_and_what_cannot_is_said() {
+        let mut running = keys("profile = \"tiny\"\n");
+        let new = keys("profile = \"tiny\"\nviewers.max = 8\nviewers.slow = \"3s\"\nlog.level = \"debug\"\n");
+        let changes = running.adopt(&new);
+        assert_eq!(changes.restart, ["viewers.max"]);
+        assert_eq!(changes.live, ["log.level", "viewers.slow"]);
+        let config = running.config().unwrap();
+        assert_eq!((config.viewers.max, config.log.level.as_str()), (16, "debug"));
+        assert_eq!(config.viewers.slow, new.config().unwrap().viewers.slow);
+        assert_eq!(running.adopt(&new).live, [""; 0], "the rest is said again, what was taken over is not");
+    }
+
+    #[test]
+    fn every_live_key_is_a_key() {
+        let mut all = Vec::new();
+        leaves("", &keys("").0, &mut all);
+        for key in LIVE {
+            assert!(all.iter().any(|(name, _)| name == key), "{key}");
+        }
+    }
+}

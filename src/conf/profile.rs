@@ -1,0 +1,69 @@
+//! Profiles: defaults for classes of machines.
+
+use serde::Deserialize;
+
+use super::machine;
+
+/// A set of defaults for a class of machines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
+pub enum Profile {
+    Auto,
+    Tiny,
+    Router,
+    Box,
+}
+
+/// From the smallest to the largest, with `memory.total` in bytes and the file.
+const PROFILES: [(Profile, u64, &str); 3] = [
+    (Profile::Tiny, 8 << 20, include_str!("../../conf/tiny.toml")),
+    (Profile::Router, 24 << 20, include_str!("../../conf/router.toml")),
+    (Profile::Box, 96 << 20, include_str!("../../conf/box.toml")),
+];
+
+impl Profile {
+    /// The names, as a person would list them.
+    pub const NAMES: &str = "one of \"auto\", \"tiny\", \"router\", \"box\"";
+
+    /// The text of its file; for `Auto` that of the one for this machine.
+    pub(super) fn text(self) -> &'static str {
+        let wanted = if self == Self::Auto { Self::of(machine::memory()) } else { self };
+        PROFILES.iter().find(|(profile, ..)| *profile == wanted).map_or("", |(.., text)| text)
+    }
+
+    /// The largest that takes no more than a quarter of `memory`, else the smallest.
+    fn of(memory: Option<u64>) -> Self {
+        let fits = |total: u64| memory.is_none_or(|memory| total <= memory / 4);
+        PROFILES.iter().rev().find(|(_, total, _)| fits(*total)).map_or(Self::Tiny, |(profile, ..)| *profile)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conf::Config;
+
+    #[test]
+    fn a_quarter_of_the_machine_at_most() {
+        let cases = [
+            (16, Profile::Tiny),
+            (64, Profile::Tiny),
+            (128, Profile::Router),
+            (383, Profile::Router),
+            (384, Profile::Box),
+        ];
+        for (mib, profile) in cases {
+            assert_eq!(Profile::of(Some(mib << 20)), profile, "{mib} MiB");
+        }
+        assert_eq!(Profile::of(None), Profile::Box);
+    }
+
+    #[test]
+    fn the_files_have_the_totals_of_the_table() {
+        for (profile, total, text) in PROFILES {
+            let config = Config::parse("test", text).unwrap();
+            assert_eq!((config.profile, config.memory.total.0 as u64), (profile, total));
+        }
+    }
+}

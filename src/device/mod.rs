@@ -1,0 +1,15 @@
+//! What a device asks of a program beside its work: a log, a watchdog, a user
+//! of its own, limits. All that speaks to the system for the program as a whole.
+
+mod descriptors;
+mod memory;
+mod user;
+mod watchdog;
+
+pub mod log;
+pub mod supervisor;
+
+pub use descriptors::reserve_descriptors;
+pub use memory::lock_memory;
+pub use user::User;
+pub use watchdog::Watchdog;

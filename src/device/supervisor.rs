@@ -1,0 +1,37 @@
+//! What systemd is told, if it is there: sd_notify(3).
+
+use sd_notify::NotifyState;
+
+/// A change of the program's state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// It serves.
+    Ready,
+    /// It reads its configuration again.
+    Reloading,
+    /// It is well.
+    Well,
+    /// It ends.
+    Stopping,
+}
+
+/// Tells the supervisor, if one asked to be told.
+pub fn tell(state: State) {
+    let told = match state {
+        State::Ready => sd_notify::notify(&[NotifyState::Ready]),
+        State::Well => sd_notify::notify(&[NotifyState::Watchdog]),
+        State::Stopping => sd_notify::notify(&[NotifyState::Stopping]),
+        State::Reloading => {
+            NotifyState::monotonic_usec_now().and_then(|time| sd_notify::notify(&[NotifyState::Reloading, time]))
+        }
+    };
+    if let Err(error) = told {
+        log::warn!("the supervisor cannot be told of {state:?}: {error}");
+    }
+}
+
+/// Whether the supervisor wants to hear that all is well. Every second is often
+/// enough for a `WatchdogSec=` of two and more.
+pub fn wants_pulse() -> bool {
+    sd_notify::watchdog_enabled().is_some()
+}

@@ -1,0 +1,77 @@
+//! Becoming somebody who may do less.
+
+use std::fs;
+use std::io;
+use std::path::Path;
+
+use rustix::process::{Gid, Uid};
+use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
+
+/// Somebody of `/etc/passwd`, or numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct User {
+    uid: u32,
+    gid: u32,
+}
+
+impl User {
+    /// Finds `NAME`, `NAME:GROUP` or `UID:GID`.
+    pub fn find(text: &str) -> Result<Self, String> {
+        let read = |file| fs::read_to_string(file).unwrap_or_default();
+        Self::find_in(text, &read("/etc/passwd"), &read("/etc/group"))
+    }
+
+    /// `passwd` has lines of name:password:uid:gid:..., `group` of name:password:gid:...
+    fn find_in(text: &str, passwd: &str, group: &str) -> Result<Self, String> {
+        let (name, group_name) = text.split_once(':').map_or((text, None), |(name, group)| (name, Some(group)));
+        let user = entry(passwd, name);
+        let number = |entry: &[&str], field: usize| entry.get(field).and_then(|text| text.parse().ok());
+        let uid = user.as_deref().and_then(|user| number(user, 2)).or_else(|| name.parse().ok());
+        let gid = match group_name {
+            Some(name) => entry(group, name).and_then(|group| number(&group, 2)).or_else(|| name.parse().ok()),
+            None => user.as_deref().and_then(|user| number(user, 3)),
+        };
+        match (uid, gid) {
+            (Some(uid), Some(gid)) => Ok(Self { uid, gid }),
+            (None, _) => Err(format!("process.user = {text:?}: no such user")),
+            (_, None) => Err(format!("process.user = {text:?}: no such group: write UID:GID")),
+        }
+    }
+
+    /// Gives `file` to the user.
+    pub fn own(self, file: &Path) -> io::Result<()> {
+        std::os::unix::fs::chown(file, Some(self.uid), Some(self.gid))
+    }
+
+    /// Becomes the user. The system does that to one thread, so there must be
+    /// no other yet.
+    pub fn become_it(self) -> io::Result<()> {
+        set_thread_groups(&[])?;
+        set_thread_gid(Gid::from_raw(self.gid))?;
+        set_thread_uid(Uid::from_raw(self.uid))?;
+        Ok(())
+    }
+}
+
+/// The fields of the line that begins with `name`.
+fn entry<'a>(file: &'a str, name: &str) -> Option<Vec<&'a str>> {
+    file.lines().map(|line| line.split(':').collect::<Vec<_>>()).find(|fields| fields.first() == Some(&name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_numbers() {
+        let passwd = "root:x:0:0:root:/root:/bin/sh\nrunnel:x:990:991::/:/bin/false\n";
+        let group = "root:x:0:\nvideo:x:44:runnel\n";
+        let find = |text| User::find_in(text, passwd, group);
+        assert_eq!(find("runnel"), Ok(User { uid: 990, gid: 991 }));
+        assert_eq!(find("runnel:video"), Ok(User { uid: 990, gid: 44 }));
+        assert_eq!(find("1000:44"), Ok(User { uid: 1000, gid: 44 }));
+        assert_eq!(find("nobody"), Err("process.user = \"nobody\": no such user".into()));
+        assert!(find("runnel:audio").unwrap_err().contains("no such group"));
+        assert!(find("1000").unwrap_err().contains("write UID:GID"));
+    }
+}
