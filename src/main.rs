@@ -156,10 +156,13 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
     let server = Server::new(config.clone(), executor.clone());
     let listeners = server.bind()?;
     let watchdog = open_watchdog(&config.process.watchdog)?;
+    let user = Some(&config.process.user).filter(|user| !user.is_empty()).map(|user| User::find(user)).transpose()?;
     if config.memory.prefault {
-        hold_memory(&config, &server)?;
+        hold_memory(&config, &server, user)?;
     }
-    drop_rights(&config)?;
+    if let Some(user) = user {
+        drop_rights(&config, user).map_err(|error| format!("process.user = {:?}: {error}", config.process.user))?;
+    }
 
     let feed = watchdog.clone();
     let pulse = move || {
@@ -218,7 +221,7 @@ fn open_watchdog(device: &str) -> Result<Option<Arc<Watchdog>>, String> {
 }
 
 /// Takes the memory of the plan, if the machine has it.
-fn hold_memory(config: &Config, server: &Server) -> Result<(), String> {
+fn hold_memory(config: &Config, server: &Server, user: Option<User>) -> Result<(), String> {
     let (wanted, there) = (config.plan().user() as u64, machine::available());
     if let Some(there) = there.filter(|there| *there < wanted) {
         return Err(format!(
@@ -227,24 +230,19 @@ fn hold_memory(config: &Config, server: &Server) -> Result<(), String> {
             there / 1024
         ));
     }
-    device::lock_memory()?;
+    device::lock_memory(user)?;
     server.prefault();
     Ok(())
 }
 
-/// Becomes `process.user`, to whom the log belongs from then on.
-fn drop_rights(config: &Config) -> Result<(), String> {
-    if config.process.user.is_empty() {
-        return Ok(());
-    }
-    let refused = |error: std::io::Error| format!("process.user = {:?}: {error}", config.process.user);
-    let user = User::find(&config.process.user)?;
+/// Becomes `user`, to whom the log belongs from then on.
+fn drop_rights(config: &Config, user: User) -> std::io::Result<()> {
     if let Target::File(file) = &config.log.target {
-        // where it is not there yet, the first line makes it
-        std::fs::OpenOptions::new().append(true).create(true).open(file).map_err(refused)?;
-        user.own(file).map_err(refused)?;
+        // where it is not there yet, the first line would make it
+        std::fs::OpenOptions::new().append(true).create(true).open(file)?;
+        user.own(file)?;
     }
-    user.become_it().map_err(refused)
+    user.become_it()
 }
 
 /// Open files beside connections: standard streams, listeners, the reactor's, the

@@ -38,9 +38,9 @@ class Case(unittest.TestCase):
         self._programs = []
         self._numbers = itertools.count(1)
 
-    def serve(self, **sections):
+    def serve(self, launcher=(), env=None, **sections):
         """Starts the server; it must end well when the test ends."""
-        self.server = Server(self.directory, sections)
+        self.server = Server(self.directory, sections, launcher, env)
         self.addCleanup(self.server.stop)
         return self.server
 

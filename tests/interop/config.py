@@ -2,19 +2,26 @@
 
 
 def write(path, rtmp_port, http_port, sections):
-    """Writes `sections` ({"publish": {"silence": "2s"}}) and the two ports as TOML."""
+    """Writes `sections` ({"publish": {"silence": "2s"}}) and the two ports as TOML.
+
+    What is not a section stands above all of them.
+    """
+    above = {name: value for name, value in sections.items() if not isinstance(value, dict)}
     merged = {
         "rtmp": {"listen": f"127.0.0.1:{rtmp_port}"},
         "http": {"listen": f"127.0.0.1:{http_port}"},
     }
-    for name, keys in sections.items():
-        merged.setdefault(name, {}).update(keys)
-    path.write_text("\n".join(_section(name, keys) for name, keys in merged.items()))
+    for name in sections.keys() - above.keys():
+        merged.setdefault(name, {}).update(sections[name])
+    path.write_text(_lines(above) + "\n".join(_section(name, keys) for name, keys in merged.items()))
 
 
 def _section(name, keys):
-    lines = [f"[{name}]"] + [f"{key} = {_value(value)}" for key, value in keys.items()]
-    return "\n".join(lines) + "\n"
+    return f"[{name}]\n{_lines(keys)}"
+
+
+def _lines(keys):
+    return "".join(f"{key} = {_value(value)}\n" for key, value in keys.items())
 
 
 def _value(value):

@@ -33,6 +33,10 @@ class Program:
         _running.add(self)
 
     @property
+    def pid(self):
+        return self._process.pid
+
+    @property
     def stdout(self):
         return self._stdout.read_bytes()
 

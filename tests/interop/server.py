@@ -5,6 +5,7 @@ import random
 import signal
 import socket
 import threading
+from pathlib import Path
 
 import config
 import paths
@@ -19,13 +20,30 @@ _ports_taken = set()
 
 
 class Server:
-    def __init__(self, directory, sections):
+    """`launcher` is the beginning of a command that starts what follows it."""
+
+    def __init__(self, directory, sections, launcher=(), env=None):
         self.rtmp_port = _free_port()
         self.http_port = _free_port()
-        path = directory / "runnel.toml"
-        config.write(path, self.rtmp_port, self.http_port, sections)
-        self.program = Program(directory, "runnel", [paths.SERVER, "-c", path])
+        self._config = directory / "runnel.toml"
+        self.configure(sections)
+        command = [*launcher, paths.SERVER, "-c", self._config]
+        self._killed = False
+        self.program = Program(directory, "runnel", command, env)
         waiting.until(self._healthy, READY_WITHIN, lambda: f"/healthz of {self.program.describe()}")
+
+    def configure(self, sections):
+        """Writes the file anew."""
+        config.write(self._config, self.rtmp_port, self.http_port, sections)
+
+    @property
+    def pid(self):
+        return self.program.pid
+
+    def status(self, name):
+        """The words behind `name` in /proc/PID/status."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return next(line.split()[1:] for line in lines if line.startswith(f"{name}:"))
 
     @property
     def log(self):
@@ -56,8 +74,15 @@ class Server:
     def http(self):
         return f"http://127.0.0.1:{self.http_port}"
 
+    def kill(self):
+        """Ends it as a crash would."""
+        self.program.kill()
+        self._killed = True
+
     def stop(self, signal_number=signal.SIGTERM):
         """Ends it as an init system would, and fails unless it ends well and soon."""
+        if self._killed:
+            return
         self.program.signal(signal_number)
         try:
             code = self.program.wait(STOPS_WITHIN)

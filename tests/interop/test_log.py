@@ -1,0 +1,82 @@
+"""Where the log goes: a file that does not grow, or the machine's log."""
+
+import os
+import re
+import signal
+import socket
+
+import waiting
+from case import Case
+from raw_http import RawHttp
+
+WITHIN = 5
+STAMPED = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (ERROR|WARN |INFO |DEBUG) \S")
+
+
+class LogFile(Case):
+    def serve_into(self, name, **log):
+        self.path = self.directory / name
+        self.serve(log={"target": self.path, "level": "debug", **log})
+
+    def say(self, times):
+        """Has it write lines: each of these is refused."""
+        for _ in range(times):
+            connection = RawHttp(self.server.http_port)
+            connection.send(b"GET /live/x.flv HTTP/1.1\r\nHost: h\r\n\r\n")
+            connection.answer()
+            connection.close()
+
+    def test_lines_go_there_and_not_to_standard_error(self):
+        self.serve_into("log")
+        self.say(1)
+        waiting.until(lambda: "stops playing x" in self.path.read_text(), WITHIN, "the line")
+        for line in self.path.read_text().splitlines():
+            self.assertRegex(line, STAMPED)
+        self.assertEqual(self.server.program.stderr, "")
+
+    def test_it_does_not_grow_beyond_its_size(self):
+        self.serve_into("log", max_size="4KiB")
+        old = self.path.with_suffix(".1")
+        self.say(80)
+        waiting.until(old.exists, WITHIN, "an old file")
+        self.assertEqual(sorted(path.name for path in self.directory.glob("log*")), ["log", "log.1"])
+        for path in [self.path, old]:
+            self.assertLessEqual(path.stat().st_size, 4096)
+            for line in path.read_text().splitlines():
+                self.assertRegex(line, STAMPED, "no line is cut")
+
+    def test_a_signal_opens_it_anew(self):
+        self.serve_into("log")
+        moved = self.path.rename(self.directory / "moved")
+        self.server.program.signal(signal.SIGHUP)
+        waiting.until(self.path.exists, WITHIN, "a new file")
+        size = moved.stat().st_size
+        self.say(1)
+        waiting.until(lambda: "stops playing x" in self.path.read_text(), WITHIN, "the line")
+        self.assertEqual(moved.stat().st_size, size)
+
+
+class Syslog(Case):
+    def listen(self):
+        machine = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self.addCleanup(machine.close)
+        machine.bind(str(self.directory / "log"))
+        machine.settimeout(WITHIN)
+        return machine
+
+    def test_lines_are_datagrams_with_priority_and_name(self):
+        machine = self.listen()
+        # The server finds our socket at /dev/log, and nobody else does.
+        command = f"mount --bind {self.directory} /dev && exec \"$@\""
+        launcher = ["unshare", "--map-root-user", "--mount", "sh", "-c", command, "sh"]
+        self.serve(launcher, log={"target": "syslog"})
+        first = machine.recv(4096).decode()
+        # daemon.info is 3 * 8 + 6. RFC 3164 section 4.1.1
+        self.assertRegex(first, rf"^<30>runnel\[{self.server.pid}\]: rtmp listens on [^\n]+$")
+        # The machine's log is started anew: what is said from then on arrives.
+        machine.close()
+        os.unlink(self.directory / "log")
+        machine = self.listen()
+        self.server.program.signal(signal.SIGHUP)
+        self.assertIn("read again", machine.recv(4096).decode())
+        self.assertEqual(self.server.program.stderr, "")

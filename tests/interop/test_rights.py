@@ -1,0 +1,80 @@
+"""What the server may do and have: user, open files, memory."""
+
+import os
+import subprocess
+import unittest
+
+import config
+import paths
+from case import Case
+
+STREAM = "cam"
+NOBODY = 65534
+WITHIN = 5
+SYSTEM_REFUSES = 71
+CONFIGURATION_IS_WRONG = 78
+AS_ROOT = unittest.skipUnless(os.geteuid() == 0, "only root may become somebody else")
+
+
+class Rights(Case):
+    def refusal(self, launcher=(), code=SYSTEM_REFUSES, **sections):
+        """Starts it where that is refused; gives what it says."""
+        path = self.directory / "refused.toml"
+        config.write(path, 0, 0, sections)
+        command = [*launcher, paths.SERVER, "-c", path]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, check=False)
+        self.assertEqual(ended.returncode, code, ended.stderr)
+        return ended.stderr
+
+    def bytes(self, name):
+        """A figure of /proc/PID/status."""
+        return int(self.server.status(name)[0]) * 1024
+
+    @AS_ROOT
+    def test_it_becomes_somebody_who_may_do_nothing(self):
+        log = self.directory / "log"
+        self.directory.chmod(0o755)
+        self.serve(process={"user": f"{NOBODY}:{NOBODY}"}, log={"target": log})
+        for name in ["Uid", "Gid"]:
+            self.assertEqual(self.server.status(name), [str(NOBODY)] * 4)
+        self.assertEqual(self.server.status("Groups"), [])
+        for name in ["CapPrm", "CapEff"]:
+            self.assertEqual(int(self.server.status(name)[0], 16), 0)
+        for thread in os.listdir(f"/proc/{self.server.pid}/task"):
+            self.assertEqual(os.stat(f"/proc/{self.server.pid}/task/{thread}").st_uid, NOBODY)
+        self.assertEqual(log.stat().st_uid, NOBODY)
+        self.publish_live(STREAM)
+
+    def test_a_user_who_is_not_there_is_refused(self):
+        said = self.refusal(process={"user": "nobody-of-that-name"})
+        self.assertIn('process.user = "nobody-of-that-name": no such user', said)
+
+    def test_too_few_open_files_are_refused_with_a_remedy(self):
+        said = self.refusal(["prlimit", "--nofile=64:64"])
+        self.assertRegex(said, r"the plan needs \d+ open files, but the limit is 64: raise it")
+        self.assertIn("LimitNOFILE=", said)
+
+    def test_the_limit_of_open_files_is_raised_as_far_as_the_plan_asks(self):
+        self.serve(["prlimit", "--nofile=64:4096"])
+        with open(f"/proc/{self.server.pid}/limits", encoding="ascii") as limits:
+            soft = next(int(line.split()[3]) for line in limits if "open files" in line)
+        self.assertGreater(soft, 256 + 32 + 32, "viewers, streams and connections to spare")
+
+    def test_more_memory_than_the_machine_has_is_refused(self):
+        said = self.refusal(code=CONFIGURATION_IS_WRONG, memory={"total": "9999GiB"})
+        self.assertIn("but the machine has", said)
+
+    @AS_ROOT
+    def test_memory_that_is_held_is_there_from_the_start(self):
+        self.serve(profile="tiny", memory={"prefault": True})
+        accounts = (2 * 640 + 1024) * 1024  # streams and HLS of "tiny"
+        resident = self.bytes("VmRSS")
+        self.assertGreater(resident, accounts)
+        self.assertGreater(self.bytes("VmLck"), accounts)
+        self.publish_live(STREAM)
+        self.until_hls(STREAM)
+        plan = subprocess.check_output(
+            [paths.SERVER, "--plan", "-c", self.directory / "runnel.toml"], text=True
+        )
+        most = next(int(line.split()[1]) for line in plan.splitlines() if line.startswith("sum"))
+        self.assertLessEqual(self.bytes("VmHWM"), most * 1024)
