@@ -1,0 +1,85 @@
+"""The unit, run by systemd itself, with the real program."""
+
+import booted
+
+CONF = 'profile = "tiny"\n'
+
+
+class Service(booted.Machine):
+    def test_it_is_ready_serves_and_may_do_nothing_else(self):
+        self.conf(CONF)
+        self.boot("""
+            await active
+            systemctl is-active runnel
+            healthy
+            grep -E "^(CapEff|NoNewPrivs|Seccomp):" /proc/$(show MainPID)/status
+            [[ $(ps -o user= -p $(show MainPID)) != root ]] && echo "not root"
+            systemctl stop runnel
+            show Result
+            """)
+        self.assert_says(
+            "active",
+            "HTTP/1.[01] 200 OK",
+            "CapEff:\t0+",
+            "NoNewPrivs:\t1",
+            "Seccomp:\t2",
+            "not root",
+            "success",
+        )
+
+    def test_reload_keeps_the_process_and_refuses_a_mistake(self):
+        self.conf(CONF)
+        self.boot("""
+            await active
+            first=$(show MainPID)
+            echo 'log.level = "debug"' >>/etc/runnel.toml
+            systemctl reload runnel && echo "reloaded"
+            echo "nonsense = 1" >/etc/runnel.toml
+            systemctl reload runnel 2>/dev/null || echo "refused"
+            systemctl is-active runnel
+            [[ $first = $(show MainPID) ]] && healthy
+            """)
+        self.assert_says("reloaded", "refused", "active", "HTTP/1.[01] 200 OK")
+
+    def test_a_wrong_configuration_is_not_tried_again(self):
+        self.conf("nonsense = 1\n")
+        self.adapt("[Service]\nRestartSec=100ms\n")
+        self.boot("""
+            failed() { [[ $(systemctl is-active runnel) = failed ]]; }
+            await failed
+            show ExecMainStatus
+            show NRestarts
+            """)
+        self.assert_says("78", "0")
+
+    def test_a_port_that_is_taken_is_tried_again(self):
+        self.conf(CONF)
+        self.adapt("[Service]\nRestartSec=100ms\n")
+        self.boot("""
+            await active
+            systemctl stop runnel
+            python3 -m http.server 8080 2>/dev/null &
+            taken() { (: </dev/tcp/127.0.0.1/8080); }
+            await taken
+            systemctl start runnel 2>/dev/null || echo "taken"
+            kill %1
+            await active
+            healthy
+            """)
+        self.assert_says("taken", "HTTP/1.[01] 200 OK")
+
+    def test_a_server_that_hangs_is_replaced(self):
+        self.conf(CONF)
+        self.adapt("[Service]\nWatchdogSec=1s\nRestartSec=100ms\nLimitCORE=0\n")
+        self.boot("""
+            await active
+            first=$(show MainPID)
+            sleep 3  # three times the watchdog's time
+            [[ $first = $(show MainPID) ]] && echo "left alone"
+            kill -STOP "$first"
+            replaced() { [[ $(show NRestarts) = 1 ]]; }
+            await replaced
+            await active
+            healthy
+            """)
+        self.assert_says("left alone", "HTTP/1.[01] 200 OK")
