@@ -1,0 +1,33 @@
+# What board/build and tests/emulated share; sourced by bash.
+# shellcheck shell=bash
+
+board_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+board_cache=${RUNNEL_BOARD_CACHE:-$HOME/.cache/runnel-board}
+
+target_rows() { grep -Ev '^(#|$)' "$board_root/board/targets"; }
+target_names() { target_rows | awk '{ print $1 }'; }
+target_triple() { target_rows | awk -v name="$1" '$1 == name { print $2 }'; }
+target_flags() { target_rows | awk -v name="$1" '$1 == name { $1 = $2 = ""; print }'; }
+
+# zig brings its own start files; without crt-static some targets are not
+# static. Paths of this machine have no place in what others get.
+rust_flags() { # NAME
+    echo "-C link-self-contained=no -C target-feature=+crt-static" \
+        "--remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust=/rust" \
+        "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
+        "--remap-path-prefix=$board_root=/runnel" \
+        "$(target_flags "$1")"
+}
+
+# cargo with zig as compiler and linker for C: SUBCOMMAND is zigbuild, test, ...
+cargo_for() { # NAME SUBCOMMAND ARGUMENT...
+    local name=$1 subcommand=$2 triple variable
+    shift 2
+    triple=$(target_triple "$name")
+    variable=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$triple")_RUSTFLAGS
+    # build-std is for nightly compilers unless they are told otherwise
+    env PATH="$board_cache/venv/bin:$PATH" RUSTC_BOOTSTRAP=1 "$variable=$(rust_flags "$name")" \
+        CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$board_cache/target/$name}" \
+        cargo-zigbuild "$subcommand" --manifest-path "$board_root/Cargo.toml" --locked \
+        --target "$triple" -Z build-std=std,panic_abort "$@"
+}
