@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_signal::{Signal, Signals};
+use runnel::budget::Plan;
 use runnel::conf::{Config, Keys, Target, machine};
 use runnel::device::supervisor::{State, tell, wants_pulse};
 use runnel::device::{self, User, Watchdog};
@@ -65,36 +66,50 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Failure> {
     let Some((task, file)) = arguments().map_err(fail(USAGE))? else { return Ok(()) };
-    let source = Source::load(file).map_err(fail(CONFIG))?;
-    let config = source.keys.config().map_err(|error| fail(CONFIG)(error.to_string()))?;
+    let (config, source) = Source::load(file).map_err(fail(CONFIG))?;
     let plan = config.plan();
     if task == Task::Plan {
         println!("{plan}");
     }
-    if !plan.fits() {
-        let knobs: Vec<_> = plan.knobs().iter().take(3).map(|(key, cut)| format!("{key} by {cut} %")).collect();
-        let remedy = if knobs.is_empty() { String::new() } else { format!("; or lower {}", knobs.join(", or ")) };
-        return Err(fail(CONFIG)(format!(
-            "the worst case of this configuration is {} KiB, but memory.total is {} KiB: raise memory.total{remedy} (see runnel --plan)",
-            plan.total().div_ceil(1024),
-            plan.limit / 1024
-        )));
-    }
+    check_plan(&plan).map_err(fail(CONFIG))?;
     if task != Task::Run {
         return Ok(());
     }
-    if let Some(there) = machine::memory().filter(|there| *there < plan.limit as u64) {
-        return Err(fail(CONFIG)(format!(
+    check_machine(&plan).map_err(fail(CONFIG))?;
+    device::log::start(&config.log);
+    let elsewhere = config.log.target != Target::Stderr;
+    serve(source, config).map_err(fail(SYSTEM)).inspect_err(|failure| {
+        // who only reads the log is told as well
+        if elsewhere {
+            log::error!("{}", failure.why);
+        }
+    })
+}
+
+fn check_plan(plan: &Plan) -> Result<(), String> {
+    if plan.fits() {
+        return Ok(());
+    }
+    let knobs: Vec<_> = plan.knobs().iter().take(3).map(|(key, cut)| format!("{key} by {cut} %")).collect();
+    let remedy = if knobs.is_empty() { String::new() } else { format!("; or lower {}", knobs.join(", or ")) };
+    Err(format!(
+        "the worst case of this configuration is {} KiB, but memory.total is {} KiB: raise memory.total{remedy} (see runnel --plan)",
+        plan.total().div_ceil(1024),
+        plan.limit / 1024
+    ))
+}
+
+/// Whether the machine has what the plan may take. A configuration for another
+/// machine may be checked on this one all the same.
+fn check_machine(plan: &Plan) -> Result<(), String> {
+    match machine::memory() {
+        Some(there) if there < plan.limit as u64 => Err(format!(
             "memory.total is {} KiB, but the machine has {} KiB: choose a smaller profile, or \"auto\"",
             plan.limit / 1024,
             there / 1024
-        )));
+        )),
+        _ => Ok(()),
     }
-    device::log::start(&config.log);
-    serve(source, config).map_err(fail(SYSTEM)).inspect_err(|failure| {
-        // who only reads the log is told as well
-        log::error!("{}", failure.why);
-    })
 }
 
 /// What is asked for; nothing if it is answered already.
@@ -128,15 +143,15 @@ struct Source {
 }
 
 impl Source {
-    fn load(file: Option<PathBuf>) -> Result<Self, String> {
+    fn load(file: Option<PathBuf>) -> Result<(Config, Self), String> {
         let loaded = file.as_deref().map_or_else(|| Keys::parse("embedded", ""), Keys::load);
-        let (_, keys) = loaded.map_err(|error| error.to_string())?;
-        Ok(Self { file, keys })
+        let (config, keys) = loaded.map_err(|error| error.to_string())?;
+        Ok((config, Self { file, keys }))
     }
 
     /// Reads the file again; gives the configuration to go by from here on.
     fn reload(&mut self) -> Result<Config, String> {
-        let new = Self::load(self.file.clone())?;
+        let (_, new) = Self::load(self.file.clone())?;
         let changes = self.keys.adopt(&new.keys);
         for (keys, what) in [(&changes.live, "apply from here on"), (&changes.restart, "need a restart")] {
             if !keys.is_empty() {

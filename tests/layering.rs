@@ -17,7 +17,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("conf", &["hub", "budget"]),
     ("device", &["conf", "wire"]),
     ("serve", &["conf", "hls", "net", "hub", "proto", "container", "media", "budget"]),
-    ("main.rs", &["conf", "device", "serve"]),
+    ("main.rs", &["budget", "conf", "device", "serve"]),
 ];
 
 /// Parts that know of no socket, file, thread, clock or executor.
