@@ -86,8 +86,12 @@ fn oversized(program: &Program) {
 
 /// Publishers and viewers beyond all limits, as fast as they can.
 fn crowd(program: &Program) {
-    let _second = Rtmp::publisher(program.rtmp, "b");
-    for n in 0..200 {
+    let mut second = Rtmp::publisher(program.rtmp, "b");
+    // an emulated machine takes its time
+    let count = if program.is_remote() { 60 } else { 200 };
+    for n in 0..count {
+        // one that fell silent would lose its place
+        second.picture(40 * n, true, n, 100).unwrap();
         let name = format!("s{n}");
         // those who have left may keep their places for a moment
         let answer = Rtmp::new(program.rtmp, Role::Publish, &name).event();
@@ -129,6 +133,11 @@ fn plays_on(config: &str) {
         figures == [0; 4] && metric(page, "runnel_connections") == 1
     };
     let page = until(program.http, "silence", nobody);
+    let resident = metric(&page, "process_resident_memory_bytes");
+    assert!(
+        cfg!(debug_assertions) && !program.is_remote() || resident <= plan.user() as u64,
+        "{resident} bytes\n{plan}"
+    );
     for account in ["total", "streams", "connections", "hls"] {
         let figure = |what| metric(&page, &format!("runnel_account_{what}_bytes{{account=\"{account}\"}}"));
         assert!(figure("peak") <= figure("limit"), "{account}\n{page}");
@@ -140,6 +149,8 @@ fn plays_on(config: &str) {
         // other builds than the one that is shipped are larger themselves
         assert!(cfg!(debug_assertions) || peak <= plan.user(), "{peak} bytes\n{plan}");
     }
-    program.signal("TERM");
-    assert_eq!(program.end().0.code(), Some(0));
+    if !program.is_remote() {
+        program.signal("TERM");
+        assert_eq!(program.end().0.code(), Some(0));
+    }
 }

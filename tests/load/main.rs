@@ -17,18 +17,7 @@ mod refusals;
 mod requests;
 mod steady;
 
-/// Two streams, four viewers and two connections to spare.
-pub const CONFIG: &str = "
-profile = \"tiny\"
-[streams]
-max = 2
-resume = \"1s\"
-[viewers]
-max = 4
-slow = \"1s\"
-[connections]
-spare = 2
-handshake = \"1s\"
-";
+/// A plan that is small enough to ask for more.
+pub const CONFIG: &str = include_str!("config.toml");
 /// All connections that it may have at once.
 pub const CONNECTIONS: usize = 2 + 4 + 2;

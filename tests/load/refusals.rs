@@ -48,8 +48,13 @@ fn viewers() {
 fn connections() {
     let program = Program::start(CONFIG);
     let steady = Steady::start(program.rtmp, program.http, "a");
-    // they have said nothing yet: the next finds no place until they are overdue
-    let idle: Vec<_> = (2..CONNECTIONS).map(|_| Http::new(program.http)).collect();
+    // they may ask again: the next finds no place until one of them leaves
+    let idle = (2..CONNECTIONS).map(|_| {
+        let mut one = Http::new(program.http);
+        assert_eq!(one.get("/healthz").status, 200);
+        one
+    });
+    let idle: Vec<_> = idle.collect();
     let response = Http::new(program.http).open("/healthz");
     assert!(response.status == 503 && response.has("Retry-After: 5"), "{response:?}");
     assert_eq!(Rtmp::new(program.rtmp, Role::Play, "a").event(), None);

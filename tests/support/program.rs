@@ -1,4 +1,7 @@
 //! The real binary, on ports of its own, with a configuration of the test's.
+//!
+//! `RUNNEL_REMOTE=RTMP,HTTP` names the ports of one that runs elsewhere, with the
+//! same configuration: a test that looks at no log can be held against that.
 
 #![allow(dead_code, reason = "each test uses a part")]
 
@@ -18,6 +21,11 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 pub struct Program {
     pub rtmp: SocketAddr,
     pub http: SocketAddr,
+    /// `None` if it runs elsewhere.
+    local: Option<Local>,
+}
+
+struct Local {
     child: Child,
     log: Arc<Log>,
     _config: File,
@@ -57,20 +65,38 @@ impl Drop for File {
 
 /// Runs the binary to its end.
 pub fn run(args: &[&str]) -> Output {
-    Command::new(BINARY).args(args).env_remove("RUST_LOG").output().unwrap()
+    command().args(args).output().unwrap()
+}
+
+/// What starts the binary: where it is for a processor of another kind,
+/// `RUNNEL_LAUNCHER` has the words to put before it.
+fn command() -> Command {
+    let launcher = launcher();
+    let mut words = launcher.split_whitespace().chain([BINARY]);
+    let mut command = Command::new(words.next().unwrap());
+    command.args(words).env_remove("RUST_LOG");
+    command
+}
+
+fn launcher() -> String {
+    std::env::var("RUNNEL_LAUNCHER").unwrap_or_default()
 }
 
 impl Program {
     /// Starts it with `config`, which sets no `listen`, and waits until it listens.
     pub fn start(config: &str) -> Self {
+        if let Some([rtmp, http]) = remote() {
+            return Self { rtmp, http, local: None };
+        }
         for _ in 0..5 {
             let program = Self::spawn(config);
-            let listens = |name: &str| program.log.find(|line| line.contains(&format!("{name} listens on"))).is_some();
+            let log = &program.local().log;
+            let listens = |name: &str| log.find(|line| line.contains(&format!("{name} listens on"))).is_some();
             if listens("rtmp") && listens("http") {
                 return program;
             }
             // somebody else may take a free port before the program does
-            assert!(program.log.all().contains("in use"), "{}", program.log.all());
+            assert!(log.all().contains("in use"), "{}", log.all());
         }
         panic!("no port stays free");
     }
@@ -79,41 +105,57 @@ impl Program {
         let [rtmp, http] = free_ports();
         let listen = |table: &str, address| format!("{table}.listen = \"{address}\"\n");
         let config = File::new(&format!("{}{}{config}", listen("rtmp", rtmp), listen("http", http)));
-        let mut command = Command::new(BINARY);
-        command.arg("-c").arg(&config.0).env_remove("RUST_LOG");
+        let mut command = command();
+        command.arg("-c").arg(&config.0);
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Log::of(&mut child);
-        Self { rtmp, http, child, log, _config: config }
+        Self { rtmp, http, local: Some(Local { child, log, _config: config }) }
+    }
+
+    fn local(&self) -> &Local {
+        self.local.as_ref().expect("this test does not work with a program that runs elsewhere")
+    }
+
+    /// Whether it runs elsewhere: who started it there sees to its end and its peak of memory.
+    pub fn is_remote(&self) -> bool {
+        self.local.is_none()
     }
 
     /// Waits for a line that contains `text`.
     pub fn says(&self, text: &str) -> String {
-        let line = self.log.find(|line| line.contains(text));
-        line.unwrap_or_else(|| panic!("the log has no {text:?}:\n{}", self.log.all()))
+        let log = &self.local().log;
+        let line = log.find(|line| line.contains(text));
+        line.unwrap_or_else(|| panic!("the log has no {text:?}:\n{}", log.all()))
     }
 
     /// Sends a signal by its name.
     pub fn signal(&self, name: &str) {
-        let id = self.child.id().to_string();
+        let id = self.local().child.id().to_string();
         assert!(Command::new("kill").args([&format!("-{name}"), &id]).status().unwrap().success());
     }
 
     /// Waits until it ends: when it says nothing more, it is as good as gone.
     pub fn end(mut self) -> (ExitStatus, String) {
-        let gone = self.log.wait(|lines| lines.ended.then_some(()));
-        assert!(gone.is_some(), "it does not end:\n{}", self.log.all());
-        (self.child.wait().unwrap(), self.log.all())
+        let mut local = self.local.take().expect("it runs here");
+        let gone = local.log.wait(|lines| lines.ended.then_some(()));
+        assert!(gone.is_some(), "it does not end:\n{}", local.log.all());
+        (local.child.wait().unwrap(), local.log.all())
     }
 
-    /// A figure of `/proc/PID/status` in bytes, such as VmHWM; `None` where there is no such file.
+    /// A figure of `/proc/PID/status` in bytes, such as VmHWM; `None` where there is no such file,
+    /// or where it is about an emulator.
     pub fn memory(&self, name: &str) -> Option<usize> {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).ok()?;
+        if !launcher().is_empty() {
+            return None;
+        }
+        let id = self.local.as_ref()?.child.id();
+        let status = std::fs::read_to_string(format!("/proc/{id}/status")).ok()?;
         let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
         Some(line.trim().strip_suffix(" kB")?.parse::<usize>().ok()? * 1024)
     }
 }
 
-impl Drop for Program {
+impl Drop for Local {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -155,6 +197,13 @@ impl Log {
     fn all(&self) -> String {
         self.lines.lock().unwrap().list.join("\n")
     }
+}
+
+/// The ports of a program that runs elsewhere.
+fn remote() -> Option<[SocketAddr; 2]> {
+    let ports = std::env::var("RUNNEL_REMOTE").ok()?;
+    let (rtmp, http) = ports.split_once(',').expect("two ports");
+    Some([rtmp, http].map(|port| (Ipv4Addr::LOCALHOST, port.parse().unwrap()).into()))
 }
 
 /// Two ports of the loopback interface that nobody uses just now.

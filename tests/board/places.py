@@ -1,0 +1,15 @@
+"""Where things are: what interop knows, and what the machines need besides."""
+
+import os
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+REPO = HERE.parents[1]
+sys.path.append(str(REPO / "tests" / "interop"))
+
+import paths  # noqa: E402  (interop's; only now it can be found)
+
+BOARD = paths.CACHE / "board"
+# Where board/build leaves the programs that go into the machines.
+DIST = Path(os.environ.get("RUNNEL_DIST", REPO / "dist"))

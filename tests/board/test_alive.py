@@ -1,0 +1,41 @@
+"""The service after a start, before anybody has asked it for anything."""
+
+import re
+from datetime import datetime, timezone
+
+from guestcase import MIB, GuestCase
+
+# A figure of the project: what it may take at rest where a word has 32 bits.
+IDLE = 3 * MIB
+NOBODY = ["65534"] * 4
+# Of the profiles, in KiB: the largest that takes no more than a quarter of the machine's.
+PROFILES = [size << 10 for size in (8, 24, 96)]
+# guest/init sets the clock to this.
+BOOT = datetime(1970, 1, 2, tzinfo=timezone.utc)
+
+
+class Alive(GuestCase):
+    def test_it_takes_little_at_rest(self):
+        resident = self.machine.memory("VmRSS")
+        self.machine.figures["idle"] = resident
+        if self.machine.target.bits == 32:
+            self.assertLessEqual(resident, IDLE)
+
+    def test_it_has_given_up_what_it_does_not_need(self):
+        status = self.machine.shell("cat /proc/$(cat /run/runnel.pid)/status")
+        users = re.search(r"^Uid:(.*)$", status, re.M)[1].split()
+        self.assertEqual(users, NOBODY)
+
+    def test_without_a_configuration_it_fits_the_machine(self):
+        memory = int(self.machine.shell("grep MemTotal /proc/meminfo").split()[1])
+        plan = self.machine.shell("runnel --plan")
+        total = int(re.search(r"memory\.total = (\d+) KiB", plan)[1])
+        self.assertEqual(total, max(size for size in PROFILES if 4 * size <= memory), plan)
+
+    def test_a_timer_fires(self):
+        self.check_deadline()
+
+    def test_the_wall_clock_is_read(self):
+        first = re.match(r"\S+", self.server.log)[0]
+        said = datetime.fromisoformat(first.replace("Z", "+00:00"))
+        self.assertLess(abs((said - BOOT).total_seconds()), 600, first)

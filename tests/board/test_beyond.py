@@ -1,0 +1,47 @@
+"""A load beyond the plan: tests/load, held against the machine."""
+
+import os
+import re
+import subprocess
+
+import places
+from guestcase import GuestCase
+
+# Most of it is waiting for deadlines of a second.
+ENDS_WITHIN = 240
+TESTS = ["refusals::", "beyond::the_first_stream"]
+
+
+class Beyond(GuestCase):
+    needs_speed = True
+
+    def setUp(self):
+        super().setUp()
+        self.machine.use("beyond")
+        self.addCleanup(self.machine.use, "tiny")
+
+    def test_the_first_stream_plays_on_and_memory_stays_within_the_plan(self):
+        for test in TESTS:
+            self.check(test)
+        peak = self.machine.memory("VmHWM")
+        plan = self.machine.shell("runnel --plan -c /run/runnel.toml")
+        allowed = int(re.search(r"^sum +(\d+)", plan, re.M)[1]) * 1024
+        self.machine.figures |= {"peak": peak, "plan": allowed}
+        self.assertLessEqual(peak, allowed, plan)
+        kernel = self.machine.shell("dmesg").lower()
+        for word in ("out of memory", "oom-kill", "invoked oom-killer"):
+            self.assertNotIn(word, kernel)
+
+    def check(self, test):
+        command = ["cargo", "test", "--all-features", "--test", "load", "--", "--test-threads=1"]
+        ports = f"{self.server.rtmp_port},{self.server.http_port}"
+        done = subprocess.run(
+            [*command, test],
+            cwd=places.REPO,
+            env={**os.environ, "RUNNEL_REMOTE": ports},
+            capture_output=True,
+            text=True,
+            timeout=ENDS_WITHIN,
+        )
+        self.assertEqual(done.returncode, 0, done.stdout + done.stderr)
+        self.assertRegex(done.stdout, r"test result: ok\. [1-9]")
