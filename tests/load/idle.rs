@@ -27,6 +27,25 @@ fn after_a_response() {
     closed(http);
 }
 
+/// What a client has not read yet is no reason to take it for idle.
+#[test]
+fn a_client_that_reads_late_is_not_idle() {
+    let program = start();
+    let mut late = Http::new(program.http);
+    SockRef::from(&late.socket).set_recv_buffer_size(4 << 10).unwrap();
+    late.socket.write_all("GET /metrics HTTP/1.1\r\nHost: h\r\n\r\n".repeat(60).as_bytes()).unwrap();
+    for _ in 0..2 {
+        let mut idle = Http::new(program.http);
+        assert_eq!(idle.get("/healthz").status, 200);
+        closed(idle);
+    }
+    for _ in 0..60 {
+        let head = late.head();
+        assert_eq!(late.body(head).status, 200);
+    }
+    closed(late);
+}
+
 /// Some of these clients ask for just so much that the last response is one that
 /// their sockets do not take at once.
 #[test]

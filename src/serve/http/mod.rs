@@ -40,6 +40,8 @@ struct Session {
     role: Role,
     /// What was begun for a viewer that has closed: a message is never cut.
     tail: Outlet,
+    /// An answer was given: once it is sent, the wait for another request begins.
+    answered: bool,
 }
 
 enum Role {
@@ -78,7 +80,7 @@ impl Session {
         let config = server.config();
         conn.expect_input(config.connections.handshake.0);
         let machine = http::Server::new(config.http.max_head.0);
-        Self { server, config, conn, machine, role: Role::Guest, tail: Outlet::default() }
+        Self { server, config, conn, machine, role: Role::Guest, tail: Outlet::default(), answered: false }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
@@ -124,6 +126,9 @@ impl Session {
             }
             Role::Guest | Role::Linger => {
                 ready!(conn.poll_send(cx, machine.transmit(), slow))?;
+                if std::mem::take(&mut self.answered) {
+                    conn.expect_input(self.config.http.keep_alive.0);
+                }
                 if machine.is_closed() && matches!(self.role, Role::Guest) {
                     conn.finish();
                     conn.expect_input(LINGER);
@@ -176,7 +181,7 @@ impl Session {
 
     /// A request has been answered: another may come, or stand there already.
     fn next_request(&mut self) {
-        self.conn.expect_input(self.config.http.keep_alive.0);
+        self.answered = true;
         self.conn.offer_again();
     }
 
