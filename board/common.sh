@@ -1,4 +1,4 @@
-# What board/build and tests/emulated share; sourced by bash.
+# What the scripts of board/ and tests/emulated share; sourced by bash.
 # shellcheck shell=bash
 
 board_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -8,6 +8,28 @@ target_rows() { grep -Ev '^(#|$)' "$board_root/board/targets"; }
 target_names() { target_rows | awk '{ print $1 }'; }
 target_triple() { target_rows | awk -v name="$1" '$1 == name { print $2 }'; }
 target_flags() { target_rows | awk -v name="$1" '$1 == name { $1 = $2 = ""; print }'; }
+
+# What runs its programs on a machine of another kind: no word where none is needed.
+target_emulator() { # NAME
+    case $1 in
+    x86_64) ;;
+    armv5te) echo qemu-arm-static -cpu arm926 ;;
+    arm) echo qemu-arm-static -cpu arm1176 ;;
+    armv7) echo qemu-arm-static ;;
+    arm64) echo qemu-aarch64-static ;;
+    *) echo "qemu-$1-static" ;;
+    esac
+}
+
+version() { sed -n 's/^version = "\(.*\)"/\1/p' "$board_root/Cargo.toml" | head -1; }
+
+# When the source was last changed, for everything that carries a time.
+epoch() { git -C "$board_root" log -1 --format=%ct 2>/dev/null || echo 0; }
+
+# The checksums of all archives in FOLDER.
+write_sums() { # FOLDER
+    (cd "$1" && sha256sum runnel-*.tar* >SHA256SUMS)
+}
 
 # zig brings its own start files; without crt-static some targets are not
 # static. Paths of this machine have no place in what others get.
