@@ -4,6 +4,7 @@ Nothing is installed and nobody needs to be root: apt gets its own lists and its
 cache, reads the machine's list of archives, and trusts the machine's keys.
 """
 
+import re
 import shutil
 import subprocess
 import tempfile
@@ -99,11 +100,9 @@ class Archive:
 
     def _other_release(self):
         """An own list of archives: the machine's, with another release."""
-        wanted = ["--format", "$(REPO_URI)", "Created-By: Packages", "Component: main", "Origin: Debian"]
-        uris = subprocess.run(
-            ["apt-get", "indextargets", *wanted], check=True, capture_output=True, text=True
-        ).stdout.split()
-        archive = next(uri for uri in uris if uri.rstrip("/").endswith("/debian"))
+        wish = ["apt-get", "update", "--print-uris"]
+        uris = subprocess.run(wish, check=True, capture_output=True, text=True).stdout
+        archive = re.search(r"'(\S+/debian/?)/dists/", uris)[1]
         source = self._folder / "etc" / "sources.list"
         source.write_text(f"deb {archive} {self._release} main\n")
         return {"Dir::Etc::sourcelist": source, "Dir::Etc::sourceparts": "/dev/null"}

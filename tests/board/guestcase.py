@@ -20,8 +20,8 @@ MIB = 1 << 20
 class GuestCase(Case):
     # Set by `run`.
     machine = None
-    # Whether it asks more of the network than a slow one can do.
-    needs_speed = False
+    # Whether it needs more of the network than a question now and then.
+    streams = True
 
     def setUp(self):
         super().setUp()
@@ -40,14 +40,19 @@ class GuestCase(Case):
 
     def check_deadline(self):
         """Who says half a word is closed when it is time: a timer has fired."""
-        for port, word in ((self.server.rtmp_port, b"\x03"), (self.server.http_port, b"GET ")):
-            connection = RawHttp(port, timeout=HANDSHAKE + LATE)
-            self.addCleanup(connection.close)
-            begun = time.monotonic()
-            connection.send(word)
+        begun = time.monotonic()
+        words = {self.server.rtmp_port: b"\x03", self.server.http_port: b"GET "}
+        connections = [self._say(port, word) for port, word in words.items()]
+        for connection in connections:
             while connection.socket.recv(4096):
                 pass  # an answer may say why
             self.assertGreater(time.monotonic() - begun, HANDSHAKE - 1)
+
+    def _say(self, port, word):
+        connection = RawHttp(port, timeout=HANDSHAKE + LATE)
+        self.addCleanup(connection.close)
+        connection.send(word)
+        return connection
 
     def check_decoding(self, urls, seconds):
         """ffmpeg plays all of these at once and complains of nothing."""
@@ -58,12 +63,6 @@ class GuestCase(Case):
         for program in decoding:
             program.wait(seconds + 30)
             self.assert_none(players.ffmpeg_faults(program, seconds), program.name)
-
-    def capture_forms(self):
-        """Joins on each URL but those of HLS, or on as many as the network bears."""
-        if self.machine.target.is_slow:
-            return [self.capture(self.server.flv(STREAM)), self.capture(self.server.ws_ts(STREAM))]
-        return self.capture_everything(STREAM)
 
     def urls(self):
         server = self.server

@@ -1,6 +1,7 @@
 """A machine of a target, with the server in it."""
 
 import http.client
+import re
 import shutil
 import tempfile
 import time
@@ -30,9 +31,6 @@ class Remote(Server):
         return self._machine.shell(f"cat {self._log_path}")
 
     def healthy(self):
-        return self._healthy()
-
-    def _healthy(self):
         """The forwarder lets us in before anybody listens: only an answer counts."""
         connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=1)
         try:
@@ -71,9 +69,19 @@ class Machine:
         return self._console.run(command, **how)
 
     def memory(self, name):
-        """A figure of the service's /proc/PID/status, in bytes."""
-        line = self.shell(f"grep {name}: /proc/$(cat /run/runnel.pid)/status")
+        """A figure of the service's memory, in bytes: Rss, or one of /proc/PID/status.
+
+        VmRSS and VmHWM lag behind by up to 64 pages a thread, which is 4 MiB where a
+        page has 64 KiB.
+        """
+        file = "smaps_rollup" if name == "Rss" else "status"
+        line = self.shell(f"grep ^{name}: /proc/$(cat /run/runnel.pid)/{file}")
         return int(line.split()[1]) * 1024
+
+    def planned(self):
+        """What its plan allows the service itself at worst, in bytes."""
+        plan = self.shell("runnel --plan -c /run/runnel.toml")
+        return int(re.search(r"^sum +(\d+)", plan, re.M)[1]) * 1024
 
     def end_service(self, signal):
         """Sends a signal; returns the exit code once the service is there again."""
@@ -102,7 +110,7 @@ class Machine:
         if self._console:
             said.append(self._console.text[-TAIL:])
             try:
-                said.append(self.shell("tail -n 20 /run/runnel.log; cat /run/runnel.exits; dmesg | tail -n 5"))
+                said.append(self.shell("tail -n 20 /run/runnel.log; dmesg | tail -n 5"))
             except AssertionError:
                 said.append("the shell does not answer")
         return "\n".join(said)

@@ -13,9 +13,12 @@ COLUMNS = {
 def of(rows):
     """`rows` has the figures of each target; bytes, and seconds for "boot"."""
     head = ["target", *COLUMNS]
-    body = [[name, *(_cell(key, figures) for key in COLUMNS.values())] for name, figures in rows.items()]
-    lines = [head, ["---"] * len(head), *body]
+    lines = [head, ["---"] * len(head), *(_row(name, figures) for name, figures in rows.items())]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _row(name, figures):
+    return [name, *(_cell(key, figures) for key in COLUMNS.values())]
 
 
 def _cell(key, figures):

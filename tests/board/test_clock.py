@@ -14,7 +14,7 @@ class Clock(GuestCase):
     def test_it_is_set_from_1970_to_now_in_mid_stream(self):
         self.publish_live(STREAM)
         self.until_hls(STREAM)
-        captures = self.capture_forms()
+        captures = self.capture_everything(STREAM)
         playlist = self.capture_hls(self.server.hls(STREAM))
         until_all_more(captures, MILLISECONDS)
         cut = self.metric(CUT)

@@ -33,8 +33,6 @@ def make_media():
 
 
 class Figures(GuestCase):
-    needs_speed = True
-
     def test_sixteen_viewers_of_two_megabits(self):
         make_media()
         self.publish_live(STREAM, media=MEDIA)
@@ -42,7 +40,7 @@ class Figures(GuestCase):
         waiting.until(lambda: self.metric("runnel_viewers") == 0, 10, "no viewer")
         captures = [self.capture(self.server.flv(STREAM)) for _ in range(VIEWERS)]
         until_all_more(captures, SECONDS * 1000)
-        resident = self.machine.memory("VmRSS")
+        resident = self.machine.memory("Rss")
         self.machine.figures["playing"] = resident
         for capture in captures:
             self.check_unbroken(capture, MEDIA)

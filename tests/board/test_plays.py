@@ -8,7 +8,7 @@ SECONDS = 4
 class Plays(GuestCase):
     def test_each_form_brings_what_was_published(self):
         self.publish_live(STREAM)
-        captures = self.capture_forms()
+        captures = self.capture_everything(STREAM)
         for capture in captures:
             capture.until_span(SECONDS * 1000)
         for capture in captures:

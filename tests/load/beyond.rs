@@ -75,7 +75,7 @@ fn oversized(program: &Program) {
     let number = |viewer: &mut Http| crate::peer::number(&viewer.picture());
     assert_eq!(number(&mut viewer), 0);
     for n in 1..5 {
-        publisher.picture(100 * n, false, 10 * n, 3_000_000).unwrap();
+        publisher.picture(100 * n, false, 10 * n, 1_000_000).unwrap();
         publisher.picture(100 * n + 40, false, 10 * n + 1, 3000).unwrap(); // it depends on what was lost
         publisher.picture(100 * n + 80, true, 10 * n + 2, 3000).unwrap();
         assert_eq!(number(&mut viewer), 10 * n + 2);

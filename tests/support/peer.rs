@@ -13,14 +13,14 @@ use runnel::proto::Machine;
 use runnel::proto::rtmp::{Client, ClientEvent, Role};
 use runnel::wire::Reader;
 
-use super::program::PATIENCE;
+use super::program::{PATIENCE, dial};
 use super::records;
 
 pub const AUDIO: u8 = 8;
 pub const VIDEO: u8 = 9;
 
 pub fn connect(address: SocketAddr) -> TcpStream {
-    let socket = TcpStream::connect(address).unwrap();
+    let socket = dial(address);
     socket.set_read_timeout(Some(PATIENCE)).unwrap();
     socket.set_write_timeout(Some(PATIENCE)).unwrap();
     socket.set_nodelay(true).unwrap();
