@@ -32,12 +32,12 @@ write_sums() { # FOLDER
 }
 
 # zig brings its own start files; without crt-static some targets are not
-# static. Paths of this machine have no place in what others get.
+# static. Paths of this machine have no place in what others get; that of the
+# source does not come into it, and would make a cache of no use elsewhere.
 rust_flags() { # NAME
     echo "-C link-self-contained=no -C target-feature=+crt-static" \
         "--remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust=/rust" \
         "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
-        "--remap-path-prefix=$board_root=/runnel" \
         "$(target_flags "$1")"
 }
 

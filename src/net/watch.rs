@@ -53,7 +53,7 @@ impl Watch {
 
     /// Shuts what is overdue at `now`, and forgets what is gone.
     pub fn sweep(&self, now: Instant) {
-        let second = seconds(self.begun, now);
+        let second = passed(self.begun, now);
         self.lock().retain(|entry| {
             let Some(entry) = entry.upgrade() else { return false };
             let overdue = |due: &AtomicU32| (1..=second).contains(&due.load(Relaxed));
@@ -103,7 +103,7 @@ impl Entry {
     }
 
     fn due(&self, after: Duration) -> u32 {
-        if after.is_zero() { 0 } else { seconds(self.begun, Instant::now() + after).max(1) }
+        if after.is_zero() { 0 } else { due(self.begun, Instant::now() + after) }
     }
 
     fn shut(&self, why: u8) {
@@ -114,8 +114,29 @@ impl Entry {
     }
 }
 
-/// Whole seconds, rounded up so that nobody is closed early.
-fn seconds(begun: Instant, at: Instant) -> u32 {
-    let since = at.saturating_duration_since(begun) + Duration::from_millis(999);
-    u32::try_from(since.as_secs()).unwrap_or(u32::MAX)
+/// The second in which a deadline has passed: rounded up, and the seconds that
+/// have passed are rounded down, so that nobody is closed early.
+fn due(begun: Instant, at: Instant) -> u32 {
+    passed(begun, at + Duration::from_millis(999)).max(1)
+}
+
+/// Whole seconds since `begun`.
+fn passed(begun: Instant, at: Instant) -> u32 {
+    u32::try_from(at.saturating_duration_since(begun).as_secs()).unwrap_or(u32::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_overdue_before_the_deadline_and_everybody_is_a_second_after() {
+        let begun = Instant::now();
+        let at = |ms| begun + Duration::from_millis(ms);
+        for deadline in (1..4000).step_by(7) {
+            let due = due(begun, at(deadline));
+            assert!(passed(begun, at(deadline - 1)) < due, "{deadline} ms");
+            assert!(passed(begun, at(deadline + 999)) >= due, "{deadline} ms");
+        }
+    }
 }

@@ -18,10 +18,11 @@ class Reload(Case):
         self.server.program.signal(signal.SIGHUP)
         self.until_log_counts(says, before + 1)
 
-    def begin_a_request(self):
+    def ask(self):
+        """A connection whose first request was answered: it may ask again."""
         connection = RawHttp(self.server.http_port, timeout=4)
         self.addCleanup(connection.close)
-        connection.send(b"GET ")
+        self.assertEqual(connection.request("GET", "/healthz").status, 200)
         return connection
 
     def test_those_who_play_go_on(self):
@@ -38,11 +39,11 @@ class Reload(Case):
         )
 
     def test_what_changed_applies_to_what_begins(self):
-        self.serve(connections={"handshake": "60s"})
-        before = self.begin_a_request()
-        self.hang_up(connections={"handshake": "1s"})
-        self.assertIn("connections.handshake apply from here on", self.server.log)
-        after = self.begin_a_request()
+        self.serve(http={"keep_alive": "60s"})
+        before = self.ask()
+        self.hang_up(http={"keep_alive": "1s"})
+        self.assertIn("http.keep_alive apply from here on", self.server.log)
+        after = self.ask()
         self.assertTrue(after.ends(), "the new deadline applies")
         before.socket.settimeout(0.5)
         self.assertFalse(before.ends(), "the old deadline applies")
@@ -59,7 +60,6 @@ class Reload(Case):
         self.publish_live(STREAM)
         self.assertNotIn("publishes", self.server.log)
         self.hang_up(log={"level": "debug"})
-        self.begin_a_request().close()
         self.capture(self.server.flv(STREAM)).until_frames()
         self.until_log_counts("plays cam", 1)
 
