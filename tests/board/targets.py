@@ -32,8 +32,8 @@ class Target:
     bits: int = 32
     # Whose program runs there, in dist/; the target's own unless said otherwise.
     of: str | None = None
-    # Its network, as qemu has it, stalls under a stream: whoever streams leaves it out.
-    stalls: bool = False
+    # Its network, as qemu has it, carries too little: whoever streams leaves it out.
+    has_slow_network: bool = False
 
     @property
     def program(self):
@@ -76,7 +76,7 @@ TARGETS = [
     Target(
         "raspi0",
         of="arm",
-        stalls=True,
+        has_slow_network=True,
         debian="armel",
         kernel="linux-image-rpi",
         qemu="arm",
