@@ -14,6 +14,18 @@ pub struct BlockMut {
     lease: Lease,
 }
 
+/// Where blocks come from: an account, or somebody who makes room in one first.
+pub trait Room {
+    /// A block of exactly `capacity` bytes.
+    fn block(&self, capacity: usize) -> Result<BlockMut, OverBudget>;
+}
+
+impl Room for Account {
+    fn block(&self, capacity: usize) -> Result<BlockMut, OverBudget> {
+        BlockMut::new(self, capacity)
+    }
+}
+
 /// What an allocation costs beyond its bytes: the owner behind `Bytes`, and
 /// the allocator's own header.
 pub const BLOCK_OVERHEAD: usize = 96;

@@ -7,5 +7,5 @@ mod block;
 mod plan;
 
 pub use account::{Account, Lease, OverBudget};
-pub use block::{BLOCK_OVERHEAD, BlockMut};
+pub use block::{BLOCK_OVERHEAD, BlockMut, Room};
 pub use plan::{Line, Plan};

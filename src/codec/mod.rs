@@ -48,7 +48,7 @@ pub fn params(codec: Codec, record: Bytes) -> Result<Params, Malformed> {
             (params.sample_rate, params.channels) = (info.sample_rate, info.channels);
         }
         Codec::Pcma | Codec::Pcmu => (params.sample_rate, params.channels) = (8000, 1),
-        Codec::Vp8 | Codec::Mp3 | Codec::Ac3 | Codec::Eac3 => {}
+        Codec::Vp8 | Codec::Mp3 | Codec::Ac3 | Codec::Eac3 | Codec::L16 | Codec::Mjpeg => {}
     }
     params.record = record;
     Ok(params)

@@ -35,13 +35,17 @@ pub enum Codec {
     Pcma,
     /// G.711 mu-law.
     Pcmu,
+    /// Linear 16-bit samples, the most significant byte first.
+    L16,
+    /// A JPEG picture in every frame.
+    Mjpeg,
 }
 
 impl Codec {
     /// Whether it codes pictures or sound.
     pub fn kind(self) -> Kind {
         match self {
-            Self::H264 | Self::H265 | Self::Av1 | Self::Vp8 | Self::Vp9 => Kind::Video,
+            Self::H264 | Self::H265 | Self::Av1 | Self::Vp8 | Self::Vp9 | Self::Mjpeg => Kind::Video,
             _ => Kind::Audio,
         }
     }
@@ -62,6 +66,8 @@ impl Codec {
             Self::Eac3 => "EAC3",
             Self::Pcma => "PCMA",
             Self::Pcmu => "PCMU",
+            Self::L16 => "L16",
+            Self::Mjpeg => "MJPEG",
         }
     }
 

@@ -7,8 +7,17 @@
 pub mod http;
 #[cfg(feature = "rtmp")]
 pub mod rtmp;
+#[cfg(feature = "rtsp")]
+pub mod rtp;
+#[cfg(feature = "rtsp")]
+pub mod rtsp;
+
 #[cfg(feature = "ws")]
 pub mod ws;
+
+mod url;
+
+pub use url::Url;
 
 /// A protocol's side of one connection.
 ///

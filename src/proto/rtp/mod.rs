@@ -1,0 +1,57 @@
+//! RTP and RTCP: packets to frames, and frames to packets. RFC 3550, RFC 3551.
+
+mod format;
+mod packet;
+pub mod payload;
+
+pub use format::Format;
+pub use packet::{HEADER, Packet, header};
+
+use crate::budget::OverBudget;
+use crate::codec::Malformed;
+use crate::wire::Short;
+
+/// The longest packet that we send, header included: what passes every network
+/// that passes anything.
+pub const MAX_PACKET: usize = 1400;
+
+/// Why a packet or a frame is lost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Against the specification.
+    Malformed(&'static str),
+    /// A frame grows beyond `streams.max_frame`.
+    TooLong,
+    /// Room was refused.
+    OverBudget(OverBudget),
+}
+
+impl From<Short> for Error {
+    fn from(_: Short) -> Self {
+        Self::Malformed("a packet that ends inside a field")
+    }
+}
+
+impl From<Malformed> for Error {
+    fn from(error: Malformed) -> Self {
+        Self::Malformed(error.what)
+    }
+}
+
+impl From<OverBudget> for Error {
+    fn from(refusal: OverBudget) -> Self {
+        Self::OverBudget(refusal)
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Malformed(what) => f.write_str(what),
+            Self::TooLong => f.write_str("it is longer than streams.max_frame"),
+            Self::OverBudget(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,151 @@
+//! URLs of streams elsewhere: where to go, and as whom.
+
+/// A URL of the form `SCHEME://[USER[:PASSWORD]@]HOST[:PORT][/PATH[?QUERY]]`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Url {
+    /// In small letters.
+    pub scheme: String,
+    /// Who asks, decoded; empty for nobody.
+    pub user: String,
+    /// The password, decoded.
+    pub password: String,
+    /// A name or an address; IPv6 without its brackets.
+    pub host: String,
+    /// The port, if it is said.
+    pub port: Option<u16>,
+    /// With the first slash and the query; may be empty.
+    pub path: String,
+}
+
+impl Url {
+    /// Reads a URL; says what is wrong with it.
+    pub fn parse(text: &str) -> Result<Self, &'static str> {
+        let (scheme, rest) = text.split_once("://").ok_or("not a URL")?;
+        let end = rest.find(['/', '?']).unwrap_or(rest.len());
+        // a password may hold anything, slashes among them: the last @ before the
+        // end of the host counts, unless the path has one of its own
+        let end = match rest.split_at(end).0.contains('@') {
+            true => end,
+            false => rest
+                .rfind('@')
+                .filter(|at| rest.split_at(*at).0.contains(':') && looks_like_password(rest, *at))
+                .map_or(end, |at| rest.split_at(at).1.find(['/', '?']).map_or(rest.len(), |slash| at + slash)),
+        };
+        let (authority, path) = rest.split_at(end);
+        let (user_info, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+        let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+        let (host, port) = split_port(host)?;
+        if host.is_empty() {
+            return Err("no host");
+        }
+        if text.chars().any(|c| c.is_control() || c == ' ') {
+            return Err("a space or control character");
+        }
+        Ok(Self {
+            scheme: scheme.to_ascii_lowercase(),
+            user: decode(user),
+            password: decode(password),
+            host: host.into(),
+            port,
+            path: path.into(),
+        })
+    }
+}
+
+/// Whether what stands before the `@` at `at` begins like `user:password` and
+/// not like `host:port`.
+fn looks_like_password(rest: &str, at: usize) -> bool {
+    let before = rest.split_at(at).0;
+    let after_colon = before.split_once(':').map_or("", |(_, after)| after);
+    let port = after_colon.split(['/', '?']).next().unwrap_or_default();
+    port.parse::<u16>().is_err()
+}
+
+fn split_port(host: &str) -> Result<(&str, Option<u16>), &'static str> {
+    let (name, port) = match host.strip_prefix('[') {
+        Some(rest) => {
+            let (name, after) = rest.split_once(']').ok_or("a bracket without end")?;
+            (name, after.strip_prefix(':').unwrap_or_default())
+        }
+        None => host.rsplit_once(':').unwrap_or((host, "")),
+    };
+    if port.is_empty() {
+        return Ok((name, None));
+    }
+    port.parse().map(|port| (name, Some(port))).map_err(|_| "a port that is no number")
+}
+
+/// Percent codes decoded; what is not a code stays as it is.
+fn decode(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let [first, tail @ ..] = rest {
+        let code = tail.get(..2).filter(|_| *first == b'%').and_then(|hex| std::str::from_utf8(hex).ok());
+        match code.and_then(|hex| u8::from_str_radix(hex, 16).ok()) {
+            Some(byte) => {
+                out.push(byte);
+                rest = tail.get(2..).unwrap_or_default();
+            }
+            None => {
+                out.push(*first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+/// Without user and password: for logs, and for the wire.
+impl std::fmt::Display for Url {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        write!(f, "{}://{host}", self.scheme)?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))?;
+        f.write_str(&self.path)
+    }
+}
+
+impl std::fmt::Debug for Url {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn urls_fall_into_their_parts() {
+        let url = Url::parse("RTSP://admin:p%40ss@10.0.0.7:8554/a/b?x=1").unwrap();
+        assert_eq!((url.scheme.as_str(), url.user.as_str(), url.password.as_str()), ("rtsp", "admin", "p@ss"));
+        assert_eq!((url.host.as_str(), url.port, url.path.as_str()), ("10.0.0.7", Some(8554), "/a/b?x=1"));
+        assert_eq!(url.to_string(), "rtsp://10.0.0.7:8554/a/b?x=1");
+        let url = Url::parse("rtmp://[::1]/live/a").unwrap();
+        assert_eq!((url.host.as_str(), url.port, url.to_string().as_str()), ("::1", None, "rtmp://[::1]/live/a"));
+        let url = Url::parse("rtsp://cam").unwrap();
+        assert_eq!((url.host.as_str(), url.path.as_str()), ("cam", ""));
+    }
+
+    #[test]
+    fn passwords_hold_what_people_choose() {
+        for (text, password, host) in [
+            ("rtsp://u:a@b@h/p", "a@b", "h"),
+            ("rtsp://u:a/b?c@h:1/p", "a/b?c", "h"),
+            ("rtsp://u:a:b%zz@h/p", "a:b%zz", "h"),
+        ] {
+            let url = Url::parse(text).unwrap();
+            assert_eq!((url.user.as_str(), url.password.as_str(), url.host.as_str()), ("u", password, host), "{text}");
+            assert!(url.path == "/p", "{text}");
+        }
+        let url = Url::parse("rtsp://h:554/a@b").unwrap();
+        assert_eq!((url.host.as_str(), url.path.as_str()), ("h", "/a@b"));
+    }
+
+    #[test]
+    fn what_is_no_url() {
+        for text in ["", "host/path", "rtsp://", "rtsp:///a", "rtsp://h:x/", "rtsp://[::1/a", "rtsp://h/a b"] {
+            assert!(Url::parse(text).is_err(), "{text}");
+        }
+    }
+}
