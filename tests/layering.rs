@@ -13,7 +13,7 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("proto", &["container", "codec", "media", "wire", "budget"]),
     ("hub", &["container", "codec", "media", "budget"]),
     ("hls", &["hub", "container", "media", "budget"]),
-    ("net", &["hub", "proto", "budget"]),
+    ("net", &["hub", "proto", "container", "media", "budget"]),
     ("conf", &["hub", "budget"]),
     ("device", &["conf", "wire"]),
     ("serve", &["conf", "hls", "net", "hub", "proto", "container", "media", "budget"]),

@@ -1,6 +1,6 @@
 //! AAC: AudioSpecificConfig, ADTS headers, silence. ISO/IEC 14496-3.
 
-use super::Malformed;
+use super::{Malformed, ensure};
 use crate::wire::Short;
 use crate::wire::bits::Bits;
 
@@ -102,6 +102,26 @@ impl Config {
             _ => 0,
         }
     }
+}
+
+/// Bits of the AudioSpecificConfig at the front of `data`, where others follow it
+/// and so nothing signalled behind belongs to it. Object types 1 to 4 without a
+/// program config only.
+pub fn config_len(data: &Bits) -> Result<usize, Malformed> {
+    let mut bits = data.clone();
+    let mut len = 5 + 4 + 4;
+    let mut core = object_type(&mut bits)?;
+    len += if bits.bits(4)? == 15 { bits.bits(24).map(|_| 24)? } else { 0 };
+    let configuration = bits.bits(4)?;
+    if matches!(core, SBR | PS) {
+        len += 4 + 5;
+        len += if bits.bits(4)? == 15 { bits.bits(24).map(|_| 24)? } else { 0 };
+        core = object_type(&mut bits)?;
+    }
+    ensure(matches!(core, 1..=4) && configuration != 0, "AudioSpecificConfig without a known length")?;
+    let _frame_length = bits.bit()?;
+    let depends_on_core_coder = bits.bit()?;
+    Ok(len + 3 + if depends_on_core_coder { 14 } else { 0 })
 }
 
 /// GetAudioObjectType(). Table 1.16.
@@ -214,6 +234,19 @@ mod tests {
         assert_eq!(front, config(29, 6, 48_000, 2));
         assert_eq!(behind, Ok(front));
         assert_eq!(front.write(), [0x13, 0x08]);
+    }
+
+    #[test]
+    fn configs_say_where_they_end() {
+        let len = |text: &str| config_len(&Bits::new(&binary(text))).ok();
+        assert_eq!(len("00010 0111 0010 000"), Some(16));
+        assert_eq!(len("00010 0111 0010 010 11111111111111"), Some(30));
+        assert_eq!(len("00010 1111 000000001011101110000000 0010 000"), Some(40));
+        assert_eq!(len("00101 0111 0010 0100 00010 000"), Some(25));
+        assert_eq!(len("11101 0111 0010 1111 000000001011101110000000 00010 000"), Some(49));
+        for other in ["00010 0111 0000 000", "10111 0111 0010 000", "11111 000111 0111 0010 000", "00010 01"] {
+            assert_eq!(len(other), None);
+        }
     }
 
     #[test]

@@ -75,21 +75,117 @@ fn obu<'a>(r: &mut Reader<'a>) -> Result<Obu<'a>, Short> {
     Ok(Obu { kind: header >> 3 & 0xf, payload: r.take(length)? })
 }
 
+/// Makes an AV1CodecConfigurationRecord, section 2.3, of a sequence header
+/// without OBU header; `None` if it is damaged or too long.
+pub fn write(sequence: &[u8]) -> Option<Vec<u8>> {
+    let mut bits = Bits::new(sequence);
+    let head = Head::parse(&mut bits).ok()?;
+    skip_tools(&mut bits, head.reduced).ok()?;
+    let colours = colour_config(&mut bits, head.profile).ok()?;
+    let length = u16::try_from(sequence.len()).ok().filter(|length| *length < 1 << 14)?;
+    let mut out = vec![0x81, head.profile << 5 | head.level, head.tier << 7 | colours, 0];
+    out.push(SEQUENCE_HEADER << 3 | 2);
+    if length > 0x7f {
+        out.push(length as u8 | 0x80);
+    }
+    out.push(if length > 0x7f { (length >> 7) as u8 } else { length as u8 });
+    out.extend_from_slice(sequence);
+    Some(out)
+}
+
 /// sequence_header_obu() as far as the size. Section 5.5.1.
 fn sequence_size(payload: &[u8]) -> Result<(u32, u32), Malformed> {
-    let mut bits = Bits::new(payload);
-    bits.skip(3 + 1)?;
-    let reduced_still_picture_header = bits.bit()?;
-    if reduced_still_picture_header {
-        bits.skip(5)?;
-    } else {
-        let delay_bits = skip_timing(&mut bits)?;
-        skip_operating_points(&mut bits, delay_bits)?;
-    }
-    let width_bits = bits.bits(4)? + 1;
-    let height_bits = bits.bits(4)? + 1;
-    picture(bits.bits(width_bits)? + 1, bits.bits(height_bits)? + 1)
+    Head::parse(&mut Bits::new(payload)).map(|head| head.size)
 }
+
+/// What a sequence header begins with.
+struct Head {
+    profile: u8,
+    reduced: bool,
+    /// Of the first operating point, as its tier.
+    level: u8,
+    tier: u8,
+    size: (u32, u32),
+}
+
+impl Head {
+    /// sequence_header_obu() as far as the size. Section 5.5.1.
+    fn parse(bits: &mut Bits) -> Result<Self, Malformed> {
+        let profile = bits.bits(3)? as u8;
+        let _still_picture = bits.bit()?;
+        let reduced = bits.bit()?;
+        let (level, tier);
+        if reduced {
+            (level, tier) = (bits.bits(5)?, false);
+        } else {
+            let delay_bits = skip_timing(bits)?;
+            let mut first = bits.clone();
+            first.skip(1 + 5 + 12)?;
+            level = first.bits(5)?;
+            tier = level > 7 && first.bit()?;
+            skip_operating_points(bits, delay_bits)?;
+        }
+        let width_bits = bits.bits(4)? + 1;
+        let height_bits = bits.bits(4)? + 1;
+        let size = picture(bits.bits(width_bits)? + 1, bits.bits(height_bits)? + 1)?;
+        Ok(Self { profile, reduced, level: level as u8, tier: tier.into(), size })
+    }
+}
+
+/// What stands between the size and color_config(). Section 5.5.1.
+fn skip_tools(bits: &mut Bits, reduced: bool) -> Result<(), Short> {
+    if !reduced && bits.bit()? {
+        bits.skip(4 + 3)?; // lengths of frame ids
+    }
+    bits.skip(3)?; // superblocks, intra filters
+    if !reduced {
+        bits.skip(4)?; // compounds, warped motion, dual filter
+        let order_hint = bits.bit()?;
+        bits.skip(if order_hint { 2 } else { 0 })?;
+        let choose_screen_content_tools = bits.bit()?;
+        let screen_content_tools = choose_screen_content_tools || bits.bit()?;
+        if screen_content_tools {
+            let choose_integer_mv = bits.bit()?;
+            bits.skip(if choose_integer_mv { 0 } else { 1 })?;
+        }
+        bits.skip(if order_hint { 3 } else { 0 })?;
+    }
+    bits.skip(3) // superres, cdef, restoration
+}
+
+/// color_config(), as the lower seven bits of a record's third byte say it. Section 5.5.2.
+fn colour_config(bits: &mut Bits, profile: u8) -> Result<u8, Short> {
+    let high_bitdepth = bits.bit()?;
+    let twelve_bit = profile == 2 && high_bitdepth && bits.bit()?;
+    let monochrome = profile != 1 && bits.bit()?;
+    let description = if bits.bit()? { bits.bits(24)? } else { UNSPECIFIED };
+    let mut position = 0;
+    let (across, down) = match profile {
+        _ if monochrome => (true, true),
+        _ if description == SRGB => (false, false),
+        _ => {
+            let _color_range = bits.bit()?;
+            let subsampling = match profile {
+                0 => (true, true),
+                1 => (false, false),
+                _ if twelve_bit => {
+                    let across = bits.bit()?;
+                    (across, across && bits.bit()?)
+                }
+                _ => (true, false),
+            };
+            position = if subsampling == (true, true) { bits.bits(2)? as u8 } else { 0 };
+            subsampling
+        }
+    };
+    let flags = [high_bitdepth, twelve_bit, monochrome, across, down];
+    Ok(flags.iter().fold(0, |byte, flag| byte << 1 | u8::from(*flag)) << 2 | position)
+}
+
+/// Colour primaries, transfer characteristics and matrix that are not said.
+const UNSPECIFIED: u32 = 0x02_02_02;
+/// Those of BT.709, sRGB and the identity.
+const SRGB: u32 = 0x01_0d_00;
 
 /// timing_info() and decoder_model_info(); gives the length of the delays of
 /// operating points, if there are any.
@@ -148,6 +244,34 @@ mod tests {
         assert_eq!(record_size(&record[..4]), Ok((0, 0)));
         assert_eq!(record_size(&hex("81010c00 1200")), Err(Malformed { what: "no AV1 sequence header" }));
         assert!([1, 2, 3, 5, 6, 12].iter().all(|length| record_size(&record[..*length]).is_err()));
+    }
+
+    #[test]
+    fn a_record_is_what_ffmpeg_writes() {
+        let record = hex(RECORD);
+        assert_eq!(write(&record[6..]).unwrap(), record);
+        // the last byte has film grain and trailing bits alone
+        assert!((0..record.len() - 7).all(|length| write(&record[6..6 + length]).is_none()));
+    }
+
+    #[test]
+    fn colours_of_all_profiles() {
+        // by hand: 16x16 pixels, level 13 in the high tier where there is one
+        let full = "000 0 0 0 0 00000 000000000000 01101 1";
+        let size = "0011 0011 1111 1111";
+        let reduced = |profile: &str, colours: &str| {
+            write(&binary(&format!("{profile} 1 1 00011 {size} 000 000 {colours} 1"))).map(|out| [out[1], out[2]])
+        };
+        assert_eq!(reduced("000", "0 0 0 0 10"), Some([0x03, 0x0e]));
+        assert_eq!(reduced("000", "1 1 0 0"), Some([0x03, 0x5c]));
+        assert_eq!(reduced("001", "1 1 00000001 00001101 00000000"), Some([0x23, 0x40]));
+        assert_eq!(reduced("001", "0 0 0"), Some([0x23, 0x00]));
+        assert_eq!(reduced("010", "1 1 0 0 0 1 1 01"), Some([0x43, 0x6d]));
+        assert_eq!(reduced("010", "1 1 0 0 0 0"), Some([0x43, 0x60]));
+        assert_eq!(reduced("010", "1 0 0 0 0"), Some([0x43, 0x48]));
+        let tools = "1 0000000 000 0000 1 00 0 1 0 0 000 000";
+        let whole = write(&binary(&format!("{full} {size} {tools} 0 0 0 0 01 1"))).unwrap();
+        assert_eq!(whole[1..3], [13, 0x8d]);
     }
 
     #[test]

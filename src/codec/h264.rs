@@ -33,6 +33,17 @@ pub fn size(sps: &[u8]) -> Result<(u32, u32), Malformed> {
     Sps::parse(sps).map(|sps| (sps.width, sps.height))
 }
 
+/// How many pictures may be decoded before one that is shown before them:
+/// max_num_reorder_frames; `None` if it is not said. Section E.2.1.
+pub fn reorder_depth(sps: &[u8]) -> Option<usize> {
+    let plain = nal::unescape(sps);
+    let mut bits = Bits::new(&plain);
+    let read = Sps::read(&mut bits).ok()?;
+    let never = plain.get(1) == Some(&BASELINE) || read.order_count_type == 2;
+    let said = if bits.bit() == Ok(true) { skip_vui(&mut bits).ok()? } else { None };
+    if never { Some(0) } else { said }
+}
+
 /// Where in a record lengthSizeMinusOne stands, in the lowest bits. 14496-15 section 5.3.3.1.
 pub const LENGTH_SIZE_AT: usize = 4;
 
@@ -71,15 +82,22 @@ impl<'a> Record<'a> {
 /// Makes a record for units with 4-byte prefixes; `None` if the sequence
 /// parameter set is damaged or a set is too long for a record.
 pub fn write(sps: &[u8], pps: &[u8]) -> Option<Vec<u8>> {
+    write_sets(sps, &[pps])
+}
+
+/// As [`write`], with any number of picture parameter sets.
+pub fn write_sets(sps: &[u8], pps: &[&[u8]]) -> Option<Vec<u8>> {
     let facts = Sps::parse(sps).ok()?;
     let (_, [profile, compatibility, level, ..]) = sps.split_first()? else { return None };
-    let mut out = Vec::with_capacity(sps.len() + pps.len() + 15);
+    let mut out = Vec::with_capacity(sps.len() + pps.iter().map(|pps| pps.len() + 2).sum::<usize>() + 13);
     out.bytes(&[1, *profile, *compatibility, *level, 0xff, 0xe1]);
     out.u16(sps.len().try_into().ok()?);
     out.bytes(sps);
-    out.u8(1);
-    out.u16(pps.len().try_into().ok()?);
-    out.bytes(pps);
+    out.u8(pps.len().try_into().ok()?);
+    for pps in pps {
+        out.u16(pps.len().try_into().ok()?);
+        out.bytes(pps);
+    }
     if has_chroma_format(*profile) {
         out.bytes(&[0xfc | facts.chroma_format, 0xf8 | facts.luma_depth, 0xf8 | facts.chroma_depth, 0]);
     }
@@ -92,6 +110,7 @@ fn sets<'a>(r: &mut Reader<'a>, count: u8) -> Result<Vec<&'a [u8]>, Short> {
 
 /// What records and tracks need of a sequence parameter set; depths are over 8.
 struct Sps {
+    order_count_type: u32,
     width: u32,
     height: u32,
     chroma_format: u8,
@@ -103,21 +122,24 @@ impl Sps {
     /// seq_parameter_set_data() as far as the cropping. Section 7.3.2.1.1.
     fn parse(unit: &[u8]) -> Result<Self, Malformed> {
         ensure(unit_type(unit) == SPS, "SPS unit type")?;
-        let plain = nal::unescape(unit);
-        let mut bits = Bits::new(&plain);
+        Self::read(&mut Bits::new(&nal::unescape(unit)))
+    }
+
+    fn read(bits: &mut Bits) -> Result<Self, Malformed> {
         bits.skip(8)?;
         let profile = bits.bits(8)? as u8;
         bits.skip(16)?;
         let _id = bits.ue()?;
-        let mut sps = Self { width: 0, height: 0, chroma_format: 1, luma_depth: 0, chroma_depth: 0 };
+        let mut sps =
+            Self { order_count_type: 0, width: 0, height: 0, chroma_format: 1, luma_depth: 0, chroma_depth: 0 };
         if has_chroma_format(profile) {
-            sps.chroma(&mut bits)?;
+            sps.chroma(bits)?;
         }
         let _log2_max_frame_num = bits.ue()?;
-        skip_order_count(&mut bits)?;
+        sps.order_count_type = skip_order_count(bits)?;
         let _max_num_ref_frames = bits.ue()?;
         let _gaps_allowed = bits.bit()?;
-        sps.sides(&mut bits)?;
+        sps.sides(bits)?;
         Ok(sps)
     }
 
@@ -167,8 +189,9 @@ impl Sps {
 }
 
 /// pic_order_cnt_type and what depends on it.
-fn skip_order_count(bits: &mut Bits) -> Result<(), Malformed> {
-    match bits.ue()? {
+fn skip_order_count(bits: &mut Bits) -> Result<u32, Malformed> {
+    let kind = bits.ue()?;
+    match kind {
         0 => {
             let _log2_max_lsb = bits.ue()?;
         }
@@ -181,8 +204,59 @@ fn skip_order_count(bits: &mut Bits) -> Result<(), Malformed> {
         }
         kind => ensure(kind == 2, "pic_order_cnt_type")?,
     }
-    Ok(())
+    Ok(kind)
 }
+
+/// vui_parameters() as far as max_num_reorder_frames. Section E.1.1.
+fn skip_vui(bits: &mut Bits) -> Result<Option<usize>, Short> {
+    if bits.bit()? && bits.bits(8)? == EXTENDED_SAR {
+        bits.skip(32)?;
+    }
+    let _overscan = bits.bit()? && bits.bit()?;
+    if bits.bit()? {
+        bits.skip(3 + 1)?;
+        if bits.bit()? {
+            bits.skip(24)?;
+        }
+    }
+    if bits.bit()? {
+        let _chroma_location = [bits.ue()?, bits.ue()?];
+    }
+    if bits.bit()? {
+        bits.skip(32 + 32 + 1)?;
+    }
+    let nal_hrd = bits.bit()?;
+    if nal_hrd {
+        skip_hrd(bits)?;
+    }
+    let vcl_hrd = bits.bit()?;
+    if vcl_hrd {
+        skip_hrd(bits)?;
+    }
+    bits.skip(if nal_hrd || vcl_hrd { 2 } else { 1 })?;
+    if !bits.bit()? {
+        return Ok(None);
+    }
+    bits.skip(1)?;
+    let _denominators_and_vectors = [bits.ue()?, bits.ue()?, bits.ue()?, bits.ue()?];
+    Ok(Some(bits.ue()? as usize))
+}
+
+/// hrd_parameters(). Section E.1.2.
+fn skip_hrd(bits: &mut Bits) -> Result<(), Short> {
+    let count = bits.ue()?.min(31);
+    bits.skip(8)?;
+    for _ in 0..=count {
+        let _rate_and_size = [bits.ue()?, bits.ue()?];
+        bits.skip(1)?;
+    }
+    bits.skip(20)
+}
+
+/// profile_idc of the profile without B slices.
+const BASELINE: u8 = 66;
+/// aspect_ratio_idc that is followed by the ratio itself. Table E-1.
+const EXTENDED_SAR: u32 = 255;
 
 /// scaling_list(). Section 7.3.2.1.1.1.
 fn skip_scaling_list(bits: &mut Bits, size: u32) -> Result<(), Short> {
@@ -246,6 +320,13 @@ mod tests {
     }
 
     #[test]
+    fn a_record_holds_several_picture_sets() {
+        let (sps, pps) = (hex(SPS_OF[0].0), hex(PPS_HEX));
+        let record = write_sets(&sps, &[&pps, &pps[..3]]).unwrap();
+        assert_eq!(Record::parse(&record).unwrap().pps, [&pps[..], &pps[..3]]);
+    }
+
+    #[test]
     fn a_record_is_read_with_and_without_its_tail() {
         let avcc = hex(AVCC);
         for length in [avcc.len() - 4, avcc.len()] {
@@ -256,6 +337,17 @@ mod tests {
             assert_eq!(record.size(), Ok((640, 360)));
         }
         assert!(Record::parse(&avcc[..avcc.len() - 5]).is_err());
+    }
+
+    #[test]
+    fn the_depth_of_reordering_is_read() {
+        // all but the first by x264's defaults for their preset, with a pyramid of B frames
+        let depths = SPS_OF.map(|(sps, _)| reorder_depth(&hex(sps)));
+        assert_eq!(depths, [Some(0), Some(2), Some(2), Some(2), Some(2), Some(2)]);
+        for (sps, _) in SPS_OF {
+            let sps = hex(sps);
+            assert!((0..sps.len() - 8).all(|len| reorder_depth(&sps[..len]).is_none_or(|depth| depth == 0)));
+        }
     }
 
     #[test]

@@ -34,6 +34,12 @@ pub fn size(sps: &[u8]) -> Result<(u32, u32), Malformed> {
     Sps::parse(sps).map(|sps| (sps.width, sps.height))
 }
 
+/// How many pictures may be decoded before one that is shown before them:
+/// sps_max_num_reorder_pics of the highest layer.
+pub fn reorder_depth(sps: &[u8]) -> Option<usize> {
+    Sps::parse(sps).ok()?.reorder_depth
+}
+
 /// Where in a record lengthSizeMinusOne stands, in the lowest bits. 14496-15 section 8.3.3.1.
 pub const LENGTH_SIZE_AT: usize = 21;
 
@@ -90,8 +96,14 @@ impl<'a> Record<'a> {
 /// Makes a record for units with 4-byte prefixes; `None` if the sequence
 /// parameter set is damaged or a set is too long for a record.
 pub fn write(vps: &[u8], sps: &[u8], pps: &[u8]) -> Option<Vec<u8>> {
+    write_sets(vps, sps, &[pps])
+}
+
+/// As [`write`], with any number of picture parameter sets.
+pub fn write_sets(vps: &[u8], sps: &[u8], pps: &[&[u8]]) -> Option<Vec<u8>> {
     let facts = Sps::parse(sps).ok()?;
-    let mut out = Vec::with_capacity(vps.len() + sps.len() + pps.len() + 38);
+    let pps_len: usize = pps.iter().map(|pps| pps.len() + 2).sum();
+    let mut out = Vec::with_capacity(vps.len() + sps.len() + pps_len + 36);
     out.u8(1);
     out.bytes(&facts.profile_tier_level);
     out.u16(0xf000); // min_spatial_segmentation_idc: not said
@@ -100,11 +112,13 @@ pub fn write(vps: &[u8], sps: &[u8], pps: &[u8]) -> Option<Vec<u8>> {
     out.u16(0); // avgFrameRate: not said
     out.u8(facts.temporal_layers << 3 | u8::from(facts.temporal_nesting) << 2 | 3);
     out.u8(3);
-    for (kind, unit) in [(VPS, vps), (SPS, sps), (PPS, pps)] {
+    for (kind, units) in [(VPS, &[vps][..]), (SPS, &[sps]), (PPS, pps)] {
         out.u8(0x80 | kind);
-        out.u16(1);
-        out.u16(unit.len().try_into().ok()?);
-        out.bytes(unit);
+        out.u16(units.len().try_into().ok()?);
+        for unit in units {
+            out.u16(unit.len().try_into().ok()?);
+            out.bytes(unit);
+        }
     }
     Some(out)
 }
@@ -120,6 +134,7 @@ struct Sps {
     height: u32,
     luma_depth: u8,
     chroma_depth: u8,
+    reorder_depth: Option<usize>,
 }
 
 impl Sps {
@@ -158,6 +173,7 @@ impl Sps {
             height,
             luma_depth: depth(&mut bits)?,
             chroma_depth: depth(&mut bits)?,
+            reorder_depth: reordering(&mut bits, sub_layers).ok(),
         })
     }
 }
@@ -175,6 +191,19 @@ fn skip_sub_layers(bits: &mut Bits, count: u8) -> Result<(), Short> {
         present <<= 2;
     }
     Ok(())
+}
+
+/// What follows the bit depths, as far as the pictures' order goes.
+fn reordering(bits: &mut Bits, sub_layers: u8) -> Result<usize, Short> {
+    let _log2_max_order_count = bits.ue()?;
+    let for_each_layer = bits.bit()?;
+    let mut depth = 0;
+    for _ in 0..=if for_each_layer { sub_layers } else { 0 } {
+        let _buffering = bits.ue()?;
+        depth = bits.ue()? as usize;
+        let _latency = bits.ue()?;
+    }
+    Ok(depth)
 }
 
 /// bit_depth_luma_minus8 or bit_depth_chroma_minus8.
@@ -258,6 +287,13 @@ mod tests {
         assert_eq!((record.vps, record.sps, record.pps), (vec![&vps[..]], vec![&sps[..]], vec![&pps[..]]));
         assert_eq!(record.nal_prefix, 4);
         assert!((0..data.len()).all(|length| Record::parse(&data[..length]).is_err()));
+    }
+
+    #[test]
+    fn a_record_holds_several_picture_sets() {
+        let [vps, sps, pps] = units(PLAIN);
+        let record = write_sets(&vps, &sps, &[&pps, &pps[..5]]).unwrap();
+        assert_eq!(Record::parse(&record).unwrap().pps, [&pps[..], &pps[..5]]);
     }
 
     #[test]

@@ -23,13 +23,17 @@ const COMMON: &str = include_str!("../../conf/reference.toml");
 
 /// What has an `enable`, and whether it was compiled in. A default is no demand:
 /// what is not there is off.
-const COMPILED: [(&str, bool); 3] =
-    [("rtmp", cfg!(feature = "rtmp")), ("http", cfg!(feature = "http")), ("hls", cfg!(feature = "hls"))];
+const COMPILED: [(&str, bool); 4] = [
+    ("rtmp", cfg!(feature = "rtmp")),
+    ("rtsp", cfg!(feature = "rtsp")),
+    ("http", cfg!(feature = "http")),
+    ("hls", cfg!(feature = "hls")),
+];
 
 /// What a running server can take over: new connections and streams go by it, and
 /// those that are there go on as they are. The memory plan, the ports and the
 /// process are made once.
-pub const LIVE: [&str; 14] = [
+pub const LIVE: [&str; 20] = [
     "streams.resume",
     "viewers.slow",
     "viewers.latency",
@@ -37,6 +41,12 @@ pub const LIVE: [&str; 14] = [
     "publish.conflict",
     "publish.silence",
     "publish.silent_audio",
+    "rtsp.auth",
+    "rtsp.user",
+    "rtsp.password",
+    "rtsp.hold",
+    "rtsp.timeout",
+    "rtsp.reorder",
     "http.keep_alive",
     "http.max_head",
     "hls.on_demand",

@@ -15,7 +15,7 @@ use crate::hub::Conflict;
 pub use keys::{Changes, Keys, LIVE};
 pub use plan::{GREETING, SMALL_BUFFER};
 pub use profile::Profile;
-pub use units::{Address, Size, Target, Threads, Time};
+pub use units::{Address, PortRange, Size, Target, Threads, Time};
 
 /// Everything that can be configured. `conf/reference.toml` explains each key.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -32,6 +32,7 @@ pub struct Config {
     pub connections: Connections,
     pub publish: Publish,
     pub rtmp: Rtmp,
+    pub rtsp: Rtsp,
     pub http: Http,
     pub hls: Hls,
     pub log: Log,
@@ -97,6 +98,35 @@ pub struct Publish {
 pub struct Rtmp {
     pub enable: bool,
     pub listen: Address,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
+pub struct Rtsp {
+    pub enable: bool,
+    pub listen: Address,
+    pub auth: Auth,
+    pub user: String,
+    pub password: String,
+    pub hold: Time,
+    pub timeout: Time,
+    pub reorder: Time,
+    pub udp: bool,
+    pub udp_ports: PortRange,
+    pub udp_pairs: usize,
+}
+
+/// How RTSP clients prove who they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Auth {
+    /// Not at all.
+    Off,
+    /// With the password in the clear.
+    Basic,
+    /// With a digest of it.
+    Digest,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -178,6 +208,14 @@ impl Config {
             (self.publish.silence.0.is_zero(), "publish.silence", "more than \"0s\""),
             (self.viewers.slow.0.is_zero(), "viewers.slow", "more than \"0s\""),
             (self.connections.handshake.0.is_zero(), "connections.handshake", "more than \"0s\""),
+            (self.rtsp.hold.0.is_zero(), "rtsp.hold", "more than \"0s\""),
+            (self.rtsp.timeout.0.as_secs() < 10, "rtsp.timeout", "at least \"10s\": clients say so half as often"),
+            (self.rtsp.reorder.0.as_millis() > 5000, "rtsp.reorder", "at most \"5s\""),
+            (
+                self.rtsp.auth != Auth::Off && (self.rtsp.user.is_empty() || self.rtsp.password.is_empty()),
+                "rtsp.auth",
+                "\"off\", unless rtsp.user and rtsp.password are set",
+            ),
             (self.http.keep_alive.0.is_zero(), "http.keep_alive", "more than \"0s\""),
             (!(512..=16 << 10).contains(&self.http.max_head.0), "http.max_head", "between 512 and \"16KiB\""),
             (self.hls.segments < 3, "hls.segments", "at least 3: players start three segments before the end"),

@@ -12,6 +12,8 @@ const THREAD: usize = 256 << 10;
 pub const CONNECTION: usize = 4 << 10;
 /// What a connection may hold before it is let in: a handshake, a head, commands.
 pub const GREETING: usize = 24 << 10;
+/// Two UDP sockets.
+const UDP_PAIR: usize = 2 << 10;
 /// The receive buffer of one who only sends requests, and the send buffer of
 /// one who only gets answers, in bytes.
 pub const SMALL_BUFFER: usize = 8 << 10;
@@ -20,6 +22,11 @@ impl Config {
     /// Connections that may be open at once.
     pub fn max_connections(&self) -> usize {
         self.streams.max + self.viewers.max + self.connections.spare
+    }
+
+    /// Pairs of UDP ports that may be open at once.
+    pub fn udp_pairs(&self) -> usize {
+        if self.rtsp.enable && self.rtsp.udp { self.rtsp.udp_pairs } else { 0 }
     }
 
     /// The worst case.
@@ -54,6 +61,13 @@ impl Config {
                     self.connections.spare,
                     GREETING,
                     kernel(send, receive),
+                ),
+                line(
+                    "RTSP over UDP: port pairs",
+                    &["rtsp.udp_pairs"],
+                    self.udp_pairs(),
+                    UDP_PAIR,
+                    kernel(send.max(receive), 2 * SMALL_BUFFER),
                 ),
                 line("HLS segments", &["hls.memory"], 1, hls, 0),
             ],

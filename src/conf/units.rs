@@ -21,6 +21,10 @@ pub struct Time(pub Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address(pub SocketAddr);
 
+/// Ports from the first to the last: `"30000-30999"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange(pub u16, pub u16);
+
 /// A number of threads; `"auto"` for the processors that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Threads(pub usize);
@@ -98,6 +102,28 @@ impl<'de> Deserialize<'de> for Time {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+struct Ranges;
+
+impl Visitor<'_> for Ranges {
+    type Value = PortRange;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ports such as \"30000-30999\", the first of them even and not 0")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<PortRange, E> {
+        let range = text.split_once('-').and_then(|(first, last)| Some((first.parse().ok()?, last.parse().ok()?)));
+        let range = range.filter(|(first, last): &(u16, u16)| *first > 0 && first % 2 == 0 && first < last);
+        range.map(|(first, last)| PortRange(first, last)).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
+
+impl<'de> Deserialize<'de> for PortRange {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Ranges)
     }
 }
 

@@ -13,7 +13,7 @@ pub mod ts;
 pub use packed::{Head, Packed, Piece};
 
 use crate::budget::{Account, OverBudget};
-use crate::media::{Frame, Ticks, Track, Tracks};
+use crate::media::{Frame, Ticks, Track, Tracks, Wall};
 
 /// Turns frames into one form. All viewers of a form share one `Mux` and its
 /// output, so nothing here may depend on a viewer.
@@ -23,21 +23,30 @@ pub trait Mux: Send {
 
     /// What a viewer needs before its first packet, which is the one at `at`
     /// (milliseconds).
-    fn head(&self, tracks: &Tracks, at: Ticks) -> Vec<u8>;
+    fn head(&self, tracks: &Tracks, at: Ticks) -> Packed;
 
     /// Told when tracks are added or change in mid-stream, before the first
     /// frame that depends on it: gives what running viewers must be sent. `news`
     /// are those of the tracks that they have not been told of.
-    fn announce(&mut self, tracks: &Tracks, news: &[&Track], at: Ticks) -> Vec<u8>;
+    fn announce(&mut self, tracks: &Tracks, news: &[&Track], at: Ticks) -> Packed;
 
     /// What a viewer needs that has missed a part of the stream, before it goes
     /// on at `at`.
-    fn remind(&self, _tracks: &Tracks, _at: Ticks) -> Vec<u8> {
-        Vec::new()
+    fn remind(&self, _tracks: &Tracks, _at: Ticks) -> Packed {
+        Vec::new().into()
     }
 
     /// Time or content jumped: the next packets say so where the form has a word for it.
     fn discontinuity(&mut self) {}
+
+    /// Told now and then what time of day it was at `at`, where somebody knows.
+    fn time_of_day(&mut self, _at: Ticks, _wall: Wall) {}
+
+    /// Bytes that packing `frame` takes beside what `account` is charged for.
+    fn cost(&self, frame: &Frame) -> usize {
+        // further pieces of a large frame
+        frame.data.len() / 512
+    }
 
     /// Packs one frame; `None` if the form does not carry its track.
     fn frame(&mut self, track: &Track, frame: &Frame, account: &Account) -> Result<Option<Packed>, OverBudget>;

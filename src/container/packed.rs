@@ -6,6 +6,7 @@ use bytes::Bytes;
 #[derive(Clone, Copy, Debug)]
 pub struct Head {
     len: u8,
+    channel: u8,
     bytes: [u8; Self::MAX],
 }
 
@@ -34,11 +35,11 @@ pub struct Packed {
 impl Head {
     /// The longest head: RTMP basic header, message header, extended timestamp
     /// and the head of an enhanced multitrack tag take 33.
-    pub const MAX: usize = 39;
+    pub const MAX: usize = 38;
 
     /// The first `MAX` bytes of `bytes`.
     pub fn new(bytes: &[u8]) -> Self {
-        let mut head = Self { len: 0, bytes: [0; Self::MAX] };
+        let mut head = Self { len: 0, channel: 0, bytes: [0; Self::MAX] };
         for (to, from) in head.bytes.iter_mut().zip(bytes) {
             *to = *from;
             head.len += 1;
@@ -57,13 +58,39 @@ impl Piece {
     pub fn new(head: &[u8], body: Bytes) -> Self {
         Self { head: Head::new(head), body }
     }
+
+    /// The same on `channel`.
+    pub fn on_channel(mut self, channel: u8) -> Self {
+        self.head.channel = channel;
+        self
+    }
+
+    /// What tells the packets of one form apart: 0 where all belong together.
+    pub fn channel(&self) -> u8 {
+        self.head.channel
+    }
+
+    /// Bytes on the wire.
+    pub fn len(&self) -> usize {
+        self.head.bytes().len() + self.body.len()
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl From<Vec<u8>> for Packed {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::whole(Bytes::from(bytes))
+    }
 }
 
 impl Packed {
     /// One piece, and more if there are.
     pub fn new(first: Piece, rest: Vec<Piece>) -> Self {
-        let size = |piece: &Piece| piece.head.bytes().len() + piece.body.len();
-        let len = size(&first) + rest.iter().map(size).sum::<usize>();
+        let len = first.len() + rest.iter().map(Piece::len).sum::<usize>();
         Self { first, rest: rest.into(), tail: None, opens: None, len }
     }
 
@@ -100,10 +127,19 @@ impl Packed {
         self.len == 0
     }
 
+    /// All bytes in one.
+    pub fn to_vec(&self) -> Vec<u8> {
+        self.slices().flatten().copied().collect()
+    }
+
+    /// All pieces in order.
+    pub fn pieces(&self) -> impl Iterator<Item = &Piece> {
+        std::iter::once(&self.first).chain(&self.rest)
+    }
+
     /// All bytes in order, none of the slices empty.
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
-        std::iter::once(&self.first)
-            .chain(&self.rest)
+        self.pieces()
             .flat_map(|piece| [piece.head.bytes(), &piece.body])
             .chain(self.tail.as_ref().map(<[u8; 4]>::as_slice))
             .filter(|slice| !slice.is_empty())

@@ -9,7 +9,7 @@ use super::Name;
 use super::ring::{Announcement, Item, Ring, Seq, Slot};
 use crate::budget::{Account, Lease, OverBudget};
 use crate::container::{Form, Mux, Packed};
-use crate::media::{Codec, Frame, Ticks, Track, Tracks};
+use crate::media::{Codec, Frame, Ticks, Track, Tracks, Wall};
 
 /// A packed slot, shared by all viewers of a form.
 #[derive(Debug)]
@@ -27,15 +27,6 @@ pub struct Unit {
 
 /// What a unit costs: itself, its counts, and its place in a queue that grows.
 const UNIT_COST: usize = size_of::<Unit>() + 64;
-
-/// What it costs beside that: a large frame's further pieces, or an
-/// announcement's bytes.
-fn extra_cost(item: &Item) -> usize {
-    match item {
-        Item::Frame(frame) => frame.data.len() / 512,
-        Item::Tracks(news) => head_cost(&news.tracks),
-    }
-}
 
 /// At most so many bytes tell a viewer what the tracks are.
 pub(super) fn head_cost(tracks: &Tracks) -> usize {
@@ -59,8 +50,8 @@ pub(super) struct Packer {
 
 impl Unit {
     /// A unit for one viewer alone: what it needs before its first packet.
-    pub(super) fn head(bytes: Vec<u8>, at: Ticks, lease: Lease) -> Arc<Self> {
-        Arc::new(Self { _lease: Some(lease), ..Self::new(Bytes::from(bytes), at, false, false) })
+    pub(super) fn head(packed: Packed, at: Ticks, lease: Lease) -> Arc<Self> {
+        Arc::new(Self { packed, at, start: false, discontinuity: false, _lease: Some(lease) })
     }
 
     /// A unit that is one block of bytes, charged by whoever made it.
@@ -103,13 +94,18 @@ impl Packer {
         self.units = VecDeque::new();
     }
 
+    /// What time of day it was at `at`.
+    pub(super) fn time_of_day(&mut self, at: Ticks, wall: Wall) {
+        self.mux.time_of_day(at, wall);
+    }
+
     /// What a viewer needs before the slot at `at`.
-    pub(super) fn head(&self, tracks: &Tracks, at: Ticks) -> Vec<u8> {
+    pub(super) fn head(&self, tracks: &Tracks, at: Ticks) -> Packed {
         self.mux.head(tracks, at)
     }
 
     /// What a viewer needs that has missed a part of the stream.
-    pub(super) fn remind(&self, tracks: &Tracks, at: Ticks) -> Vec<u8> {
+    pub(super) fn remind(&self, tracks: &Tracks, at: Ticks) -> Packed {
         self.mux.remind(tracks, at)
     }
 
@@ -147,7 +143,11 @@ impl Packer {
     /// Packs one slot. All is charged before the muxer learns of it, so that a
     /// refusal leaves no trace.
     fn pack(&mut self, slot: &Slot, account: &Account) -> Result<Option<Arc<Unit>>, OverBudget> {
-        let lease = account.charge(UNIT_COST + extra_cost(&slot.item))?;
+        let extra = match &slot.item {
+            Item::Frame(frame) => self.mux.cost(frame),
+            Item::Tracks(news) => head_cost(&news.tracks),
+        };
+        let lease = account.charge(UNIT_COST.saturating_add(extra))?;
         let (packed, discontinuity) = match &slot.item {
             Item::Frame(frame) => (self.frame(frame, account)?, false),
             Item::Tracks(news) => (Some(self.announcement(news, slot.at)), news.discontinuity),
@@ -171,9 +171,9 @@ impl Packer {
         }
         let known = |track: &Track| !news.discontinuity && self.tracks.iter().any(|old| old == track);
         let unknown: Vec<_> = news.tracks.iter().filter(|track| !known(track)).collect();
-        let bytes = self.mux.announce(&news.tracks, &unknown, at);
+        let packed = self.mux.announce(&news.tracks, &unknown, at);
         self.adopt(&news.tracks);
-        Packed::whole(Bytes::from(bytes))
+        packed
     }
 
     /// Takes over `tracks`, and says once of each codec that there is no room for it.

@@ -17,13 +17,14 @@ use std::time::{Duration, Instant};
 
 pub use form::Unit;
 pub use name::{InvalidName, Name};
-pub use publisher::{Lost, Publisher};
+pub use publisher::{Lost, Making, Publisher};
 pub use stats::{FormStats, StreamStats, Traffic};
 pub use stream::Stream;
 pub use viewer::{Step, Viewer};
 
 use crate::budget::{Account, OverBudget};
 use crate::container::Form;
+use crate::media::Wall;
 
 /// What to do with a second publisher of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
@@ -155,6 +156,11 @@ impl Hub {
         let mut state = self.lock();
         state.streams.values().for_each(|stream| stream.drop_leftovers(now));
         state.forget(|stream| stream.is_idle(now, resume));
+    }
+
+    /// Tells all streams the time of day.
+    pub fn time_of_day(&self, wall: Wall) {
+        self.lock().streams.values().for_each(|stream| stream.time_of_day(wall));
     }
 
     /// How long to gather frames before sending them on, given how many there

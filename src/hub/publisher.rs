@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::silence::Silence;
 use super::stream::{Occupant, State};
 use super::{Conflict, Hub, Refused, Stream};
-use crate::budget::{Account, OverBudget};
+use crate::budget::{Account, BLOCK_OVERHEAD, BlockMut, OverBudget, Room};
 use crate::media::{Change, Frame, Hz, Info, Kind, MAX_TRACKS, Ticks, Track, Tracks};
 
 /// The right to publish a stream; given up when dropped.
@@ -78,6 +78,11 @@ impl Publisher {
     /// What incoming frames are to be charged to.
     pub fn account(&self) -> &Account {
         self.stream.account()
+    }
+
+    /// Room for frames that are put together out of parts.
+    pub fn room(&self) -> Making {
+        Making(self.stream.clone())
     }
 
     /// How long to gather input before handing it on.
@@ -245,6 +250,19 @@ impl Publisher {
                 break;
             }
         }
+    }
+}
+
+/// Where a publisher's frames are put together: what is older gives way to them.
+pub struct Making(Arc<Stream>);
+
+impl Room for Making {
+    fn block(&self, capacity: usize) -> Result<BlockMut, OverBudget> {
+        let account = self.0.account();
+        BlockMut::new(account, capacity).or_else(|_| {
+            self.0.lock().make_room(account, capacity.saturating_add(BLOCK_OVERHEAD));
+            BlockMut::new(account, capacity)
+        })
     }
 }
 

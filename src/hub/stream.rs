@@ -10,7 +10,7 @@ use super::timeline::Timeline;
 use super::{FormStats, Limits, Name, StreamStats, Traffic, lock};
 use crate::budget::{Account, OverBudget};
 use crate::container::Form;
-use crate::media::{Frame, MAX_TRACKS, Ticks, Track, Tracks};
+use crate::media::{Frame, MAX_TRACKS, Ticks, Track, Tracks, Wall};
 
 /// A stream by its name.
 pub struct Stream {
@@ -40,6 +40,8 @@ pub(super) struct State {
     /// give up everything, because they do not let go.
     pub(super) pressed: Seq,
     pub(super) traffic: Traffic,
+    /// What time of day it was when the newest frame came.
+    wall: Option<(Ticks, Wall)>,
 }
 
 /// How long viewers may still take frames of a publisher that is gone.
@@ -86,6 +88,7 @@ impl Stream {
             viewers: Vec::new(),
             pressed: 0,
             traffic: Traffic::default(),
+            wall: None,
         };
         Self { name, account, limits, state: Mutex::new(state) }
     }
@@ -115,6 +118,18 @@ impl Stream {
             traffic: state.traffic,
             forms: forms.map(form_stats).collect(),
         }
+    }
+
+    /// Says what time of day it is: the newest frame has just come.
+    pub(super) fn time_of_day(&self, wall: Wall) {
+        let mut state = self.lock();
+        let newest = state.timeline.newest();
+        if state.publisher.is_none() || state.ring.is_empty() || state.wall.is_some_and(|(at, _)| at == newest) {
+            return;
+        }
+        state.wall = Some((newest, wall));
+        let watched = state.packers.iter_mut().filter(|packer| packer.viewers > 0);
+        watched.for_each(|packer| packer.time_of_day(newest, wall));
     }
 
     /// Whether it counts against `streams.max`: it is published, or still has frames.
@@ -233,6 +248,16 @@ impl State {
     pub(super) fn start(&self) -> Option<Seq> {
         let newest = self.ring.newest_start().filter(|seq| *seq >= self.epoch);
         newest.filter(|_| self.settled && self.publisher.is_some())
+    }
+
+    /// Has the packer at `at` begin at `start`, because its first viewer does.
+    pub(super) fn wake_packer(&mut self, at: usize, start: Seq, tracks: &Arc<Tracks>, time: Ticks) {
+        let wall = self.wall;
+        let Some(packer) = self.packers.get_mut(at) else { return };
+        packer.wake(start, tracks, time);
+        if let Some((at, wall)) = wall {
+            packer.time_of_day(at, wall);
+        }
     }
 
     /// Wakes all viewers that have sent what there was, or all.

@@ -13,12 +13,14 @@ const MAX_AHEAD: i64 = 10_000;
 /// What lies between the last frame before a jump and the first after it, at least.
 const MIN_GAP: i64 = 20;
 
-/// Maps a publisher's times to the stream's; both in milliseconds.
+/// Maps a publisher's times to the stream's. Jumps are told by milliseconds, but a
+/// track keeps the ticks of its own clock: the distances between them do not change.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
+    /// In milliseconds.
     offset: i64,
-    /// The last time of each track and kind, for this publisher.
-    last: [Option<i64>; 2 * MAX_TRACKS],
+    /// The last time of each track and kind, for this publisher, and its clock.
+    last: [Option<(Ticks, Hz)>; 2 * MAX_TRACKS],
     /// The newest time of all, and when it was mapped.
     newest: Option<(i64, Instant)>,
     resuming: bool,
@@ -46,7 +48,7 @@ impl Timeline {
     /// Maps `dts` of the track in `slot`, on the clock `clock`.
     pub(super) fn map(&mut self, slot: usize, dts: Ticks, clock: Hz, now: Instant) -> Mapped {
         let time = dts.rescale(clock, Hz::MS).0;
-        let last = self.last.get(slot).copied().flatten();
+        let last = self.last.get(slot).copied().flatten().map(|(last, clock)| last.rescale(clock, Hz::MS).0);
         let back = last.is_some_and(|last| time.saturating_add(self.offset) < last - MAX_DISORDER);
         let ahead = match (last, self.newest) {
             (Some(_), Some((newest, then))) => {
@@ -64,14 +66,15 @@ impl Timeline {
             self.last = Default::default();
         }
         self.resuming = false;
-        let floor = self.last.get(slot).copied().flatten().unwrap_or(i64::MIN);
-        let mapped = time.saturating_add(self.offset).max(floor);
+        let floor = self.last.get(slot).copied().flatten().map(|(last, then)| last.rescale(then, clock));
+        let mapped = dts + Ticks(self.offset).rescale(Hz::MS, clock);
+        let mapped = floor.map_or(mapped, |floor| mapped.max(floor));
         if let Some(last) = self.last.get_mut(slot) {
-            *last = Some(mapped);
+            *last = Some((mapped, clock));
         }
-        let newest = self.newest.map_or(mapped, |(newest, _)| newest.max(mapped));
-        self.newest = Some((newest, now));
-        Mapped { dts: Ticks(mapped).rescale(Hz::MS, clock), jumped }
+        let time = mapped.rescale(clock, Hz::MS).0;
+        self.newest = Some((self.newest.map_or(time, |(newest, _)| newest.max(time)), now));
+        Mapped { dts: mapped, jumped }
     }
 }
 
@@ -99,6 +102,17 @@ mod tests {
         let later = now + Duration::from_millis(700);
         assert_eq!(map(&mut line, 0, 0, later), (5700, true));
         assert_eq!(map(&mut line, 1, 10, later), (5710, false));
+    }
+
+    #[test]
+    fn a_track_keeps_the_ticks_of_its_own_clock() {
+        let (mut line, now) = (Timeline::default(), Instant::now());
+        let clock = Hz::new(44_100);
+        let times = [7, 1031, 2055].map(|dts| line.map(0, Ticks(dts), clock, now).dts.0);
+        assert_eq!(times, [7, 1031, 2055]);
+        line.resume();
+        let times = [5, 1029, 2053].map(|dts| line.map(0, Ticks(dts), clock, now).dts.0);
+        assert_eq!([times[1] - times[0], times[2] - times[1]], [1024, 1024]);
     }
 
     #[test]

@@ -9,6 +9,7 @@ use super::ring::Seq;
 use super::stream::{Gone, State};
 use super::{Hub, Stream};
 use crate::container::Form;
+use crate::media::Tracks;
 
 /// The right to play a stream in one form; given up when dropped.
 pub struct Viewer {
@@ -25,6 +26,8 @@ pub struct Viewer {
     sent: u64,
     /// The first number of the last batch.
     batch: Seq,
+    /// What the stream's tracks were at the last look.
+    tracks: Arc<Tracks>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +67,7 @@ impl Viewer {
             opening: true,
             sent: 0,
             batch: 0,
+            tracks: Arc::default(),
         }
     }
 
@@ -76,6 +80,29 @@ impl Viewer {
     pub fn from_oldest(mut self) -> Self {
         self.oldest = true;
         self
+    }
+
+    /// The stream's tracks; pending until there is something to play.
+    pub fn poll_tracks(&mut self, cx: &Context<'_>) -> Poll<Arc<Tracks>> {
+        let mut state = self.stream.lock();
+        if state.start().is_some() {
+            self.tracks = state.tracks.clone();
+            return Poll::Ready(self.tracks.clone());
+        }
+        state.wait(self.seat, true, cx);
+        Poll::Pending
+    }
+
+    /// What the stream's tracks were when `poll_tracks` or `poll_next` looked.
+    pub fn tracks(&self) -> &Arc<Tracks> {
+        &self.tracks
+    }
+
+    /// Forgets how far it has got: `poll_next` begins anew at the newest key frame.
+    pub fn rewind(&mut self) {
+        let stream = self.stream.clone();
+        self.leave_form(&mut stream.lock());
+        (self.cursor, self.opening) = (Cursor::Before, true);
     }
 
     /// Counts bytes that have gone out.
@@ -91,6 +118,9 @@ impl Viewer {
         if self.cursor == Cursor::Before && !self.begin(&mut state, out) {
             state.wait(self.seat, true, cx);
             return Poll::Pending;
+        }
+        if !Arc::ptr_eq(&self.tracks, &state.tracks) {
+            self.tracks = state.tracks.clone();
         }
         self.fill(&mut state, out, step);
         let next = if let Cursor::At(seq) = self.cursor { seq } else { Seq::MAX };
@@ -111,6 +141,18 @@ impl Viewer {
         self.batch < state.pressed
     }
 
+    /// The form has one viewer less, if this one has begun.
+    fn leave_form(&self, state: &mut State) {
+        if self.cursor == Cursor::Before {
+            return;
+        }
+        let Some(packer) = state.packers.get_mut(self.packer) else { return };
+        packer.viewers -= 1;
+        if packer.viewers == 0 {
+            packer.sleep();
+        }
+    }
+
     /// Starts at the newest key frame; false while there is none.
     fn begin(&mut self, state: &mut State, out: &mut Vec<Arc<Unit>>) -> bool {
         let Some(mut start) = state.start() else { return false };
@@ -123,8 +165,9 @@ impl Viewer {
         let tracks = state.tracks.clone();
         let Ok(lease) = self.stream.account().charge(head_cost(&tracks)) else { return false };
         if packer.viewers == 0 {
-            packer.wake(start, &tracks, at);
+            state.wake_packer(self.packer, start, &tracks, at);
         }
+        let Some(packer) = state.packers.get_mut(self.packer) else { return false };
         packer.viewers += 1;
         let head = packer.head(&tracks, at);
         if !head.is_empty() {
@@ -203,11 +246,7 @@ impl Drop for Viewer {
         if self.cursor == Cursor::Before {
             return;
         }
-        let Some(packer) = state.packers.get_mut(self.packer) else { return };
-        packer.viewers -= 1;
-        if packer.viewers == 0 {
-            packer.sleep();
-        }
+        self.leave_form(&mut state);
         if state.publisher.is_none() && !state.watched() {
             state.ring.clear();
         }

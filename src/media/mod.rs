@@ -8,5 +8,5 @@ mod time;
 mod track;
 
 pub use frame::Frame;
-pub use time::{Hz, Ticks, Unwrap};
+pub use time::{Hz, Ticks, Unwrap, Wall};
 pub use track::{Change, Codec, Info, Kind, MAX_TRACKS, Params, Track, Tracks};

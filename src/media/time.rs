@@ -2,6 +2,7 @@
 
 use std::num::NonZeroU32;
 use std::ops::{Add, Sub};
+use std::time::Duration;
 
 /// A clock rate in ticks per second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,6 +11,10 @@ pub struct Hz(NonZeroU32);
 /// A point in time or a distance on one track's clock; unwrapped, may be negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticks(pub i64);
+
+/// A time of day: since 1970 in UTC. It jumps where a device's clock is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Wall(pub Duration);
 
 impl Hz {
     /// Milliseconds, the clock of RTMP and FLV.

@@ -70,6 +70,11 @@ impl Conn {
         Self { socket, peer, watch, _pass: pass, rest: Vec::new(), again: false, drained: true, blocked: false }
     }
 
+    /// Our end.
+    pub fn local(&self) -> io::Result<SocketAddr> {
+        self.socket.get_ref().local_addr()
+    }
+
     /// The other end.
     pub fn peer(&self) -> SocketAddr {
         self.peer

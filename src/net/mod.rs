@@ -6,11 +6,13 @@ mod close;
 mod conn;
 mod listen;
 mod outlet;
+mod udp;
 mod watch;
 
 pub use beat::Beat;
 pub use close::Close;
 pub use conn::{ALL, Conn, Received, SOME, SocketSizes};
 pub use listen::{Gate, accept_loop, bind};
-pub use outlet::{BATCH, Outlet};
+pub use outlet::{BATCH, CHANNELS, Framing, Outlet, PacketFraming};
+pub use udp::{Datagrams, Outward, Pair, Ports};
 pub use watch::Watch;

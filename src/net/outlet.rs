@@ -3,48 +3,107 @@
 use std::io::IoSlice;
 use std::sync::Arc;
 
+use crate::container::Piece;
 use crate::hub::{Step, Unit};
 
 /// A batch on its way out.
 #[derive(Default)]
 pub struct Outlet {
-    /// Writes what stands before a batch of so many bytes, where batches are messages.
-    header: Option<fn(usize, &mut Vec<u8>)>,
-    /// What stands before the batch.
-    lead: Vec<u8>,
+    framing: Framing,
+    /// What this viewer alone is sent: what stands before the batch, or before
+    /// each piece; there each is preceded by its length.
+    heads: Vec<u8>,
     units: Vec<Arc<Unit>>,
-    /// Units that are sent whole, and bytes of the lead and the next unit.
-    done: usize,
-    lead_sent: usize,
-    unit_sent: usize,
+    /// Bytes of the batch, and those of them that are sent.
+    len: usize,
+    sent: usize,
 }
 
+/// What a viewer's way asks for around the bytes that all viewers share.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Framing {
+    /// Nothing.
+    #[default]
+    None,
+    /// Each batch is a message: writes what stands before one of so many bytes.
+    Batch(fn(usize, &mut Vec<u8>)),
+    /// Each piece is a packet of its own.
+    Piece(PacketFraming),
+}
+
+/// How packets travel on a stream of bytes.
+#[derive(Clone, Copy, Debug)]
+pub struct PacketFraming {
+    /// The number by which the viewer knows each channel of the form; `None`
+    /// for what it does not want.
+    pub channels: [Option<u8>; CHANNELS],
+    /// Writes what stands before a packet of so many bytes on a channel; at
+    /// most 32 bytes.
+    pub header: fn(u8, usize, &mut Vec<u8>),
+}
+
+/// The most channels that a form has.
+pub const CHANNELS: usize = 4;
 /// What one batch may hold: enough that writes are few, little enough that a
 /// slow viewer pins little.
 pub const BATCH: Step = Step { units: 32, bytes: 64 << 10 };
 /// The most slices that one write is given.
 const SLICES: usize = 96;
+/// In place of the length of a head: the piece is not sent.
+const UNWANTED: u8 = u8::MAX;
+
+impl PacketFraming {
+    fn write(&self, piece: &Piece, out: &mut Vec<u8>) -> usize {
+        let channel = self.channels.get(usize::from(piece.channel())).copied().flatten();
+        let Some(channel) = channel.filter(|_| !piece.is_empty()) else {
+            out.push(UNWANTED);
+            return 0;
+        };
+        let at = out.len();
+        out.push(0);
+        (self.header)(channel, piece.len(), out);
+        let len = out.len() - at - 1;
+        if let Some(slot) = out.get_mut(at) {
+            *slot = len as u8;
+        }
+        len + piece.len()
+    }
+}
 
 impl Outlet {
-    /// An empty outlet whose batches are messages: `header` writes what stands
-    /// before one of so many bytes.
-    pub fn framed(header: fn(usize, &mut Vec<u8>)) -> Self {
-        Self { header: Some(header), ..Self::default() }
+    /// An empty outlet.
+    pub fn new(framing: Framing) -> Self {
+        Self { framing, ..Self::default() }
     }
 
     /// Whether everything was sent.
     pub fn is_empty(&self) -> bool {
-        self.units.is_empty() && self.lead.is_empty()
+        self.len == 0
+    }
+
+    /// What is on its way.
+    pub fn units(&self) -> &[Arc<Unit>] {
+        &self.units
     }
 
     /// Fills an empty outlet: `fill` appends units.
     pub fn fill<T>(&mut self, fill: impl FnOnce(&mut Vec<Arc<Unit>>) -> T) -> T {
         let result = fill(&mut self.units);
-        let len: usize = self.units.iter().map(|unit| unit.packed.len()).sum();
-        if len == 0 {
-            self.units.clear();
-        } else if let Some(header) = self.header {
-            header(len, &mut self.lead);
+        let len = self.units.iter().map(|unit| unit.packed.len()).sum();
+        self.len = match self.framing {
+            Framing::None => len,
+            Framing::Batch(header) if len > 0 => {
+                header(len, &mut self.heads);
+                self.heads.len() + len
+            }
+            Framing::Batch(_) => 0,
+            Framing::Piece(framing) => {
+                let pieces = self.units.iter().flat_map(|unit| unit.packed.pieces());
+                pieces.map(|piece| framing.write(piece, &mut self.heads)).sum()
+            }
+        };
+        if self.len == 0 {
+            self.clear();
         }
         result
     }
@@ -53,37 +112,119 @@ impl Outlet {
     /// it took.
     pub fn send<E>(&mut self, write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, E>) -> Result<usize, E> {
         let mut slices = [(); SLICES].map(|()| IoSlice::new(&[]));
-        let mut count = 0;
-        let mut skip = self.lead_sent + self.unit_sent;
-        let bodies = self.units.iter().skip(self.done).flat_map(|unit| unit.packed.slices());
-        for slice in std::iter::once(self.lead.as_slice()).chain(bodies) {
-            let passed = skip.min(slice.len());
-            skip -= passed;
-            let (Some(slot), Some(slice)) = (slices.get_mut(count), slice.get(passed..)) else { break };
-            if !slice.is_empty() {
-                *slot = IoSlice::new(slice);
-                count += 1;
+        let mut gathered = Gathered { slices: &mut slices, count: 0, skip: self.sent };
+        match self.framing {
+            Framing::Piece(_) => self.framed_pieces().for_each(|slice| gathered.push(slice)),
+            _ => {
+                gathered.push(&self.heads);
+                self.units.iter().flat_map(|unit| unit.packed.slices()).for_each(|slice| gathered.push(slice));
             }
         }
+        let count = gathered.count;
         let taken = write(slices.get(..count).unwrap_or_default())?;
-        self.advance(taken);
+        self.sent += taken;
+        if self.sent >= self.len {
+            self.clear();
+        }
         Ok(taken)
     }
 
-    fn advance(&mut self, taken: usize) {
-        let of_lead = taken.min(self.lead.len() - self.lead_sent);
-        self.lead_sent += of_lead;
-        self.unit_sent += taken - of_lead;
-        while let Some(unit) = self.units.get(self.done)
-            && self.unit_sent >= unit.packed.len()
-        {
-            self.unit_sent -= unit.packed.len();
-            self.done += 1;
+    /// The slices of pieces that are wanted, each behind its head.
+    fn framed_pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let mut heads = self.heads.as_slice();
+        let pieces = self.units.iter().flat_map(|unit| unit.packed.pieces());
+        let framed = pieces.filter_map(move |piece| {
+            let (len, rest) = heads.split_first()?;
+            heads = rest;
+            let (head, rest) = heads.split_at_checked(usize::from(*len)).filter(|_| *len != UNWANTED)?;
+            heads = rest;
+            Some([head, piece.head.bytes(), &piece.body[..]])
+        });
+        framed.flatten()
+    }
+
+    fn clear(&mut self) {
+        self.units.clear();
+        self.heads.clear();
+        (self.len, self.sent) = (0, 0);
+    }
+}
+
+/// Slices for one write, less what was sent before.
+struct Gathered<'a, 'b> {
+    slices: &'b mut [IoSlice<'a>; SLICES],
+    count: usize,
+    skip: usize,
+}
+
+impl<'a> Gathered<'a, '_> {
+    fn push(&mut self, slice: &'a [u8]) {
+        let passed = self.skip.min(slice.len());
+        self.skip -= passed;
+        let Some(slice) = slice.get(passed..).filter(|slice| !slice.is_empty()) else { return };
+        if let Some(slot) = self.slices.get_mut(self.count) {
+            *slot = IoSlice::new(slice);
+            self.count += 1;
         }
-        if self.done == self.units.len() && self.lead_sent == self.lead.len() {
-            self.units.clear();
-            self.lead.clear();
-            (self.done, self.lead_sent, self.unit_sent) = (0, 0, 0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::container::Packed;
+    use crate::media::Ticks;
+
+    fn unit(pieces: &[(u8, &str, &'static str)]) -> Arc<Unit> {
+        let mut pieces = pieces.iter().map(|(channel, head, body)| {
+            Piece::new(head.as_bytes(), Bytes::from_static(body.as_bytes())).on_channel(*channel)
+        });
+        let first = pieces.next().unwrap();
+        let mut unit = Unit::new(Bytes::new(), Ticks(0), false, false);
+        unit.packed = Packed::new(first, pieces.collect());
+        Arc::new(unit)
+    }
+
+    /// Everything that goes out if each write takes `most` bytes.
+    fn sent(mut outlet: Outlet, units: Vec<Arc<Unit>>, most: usize) -> String {
+        outlet.fill(|out| out.extend(units));
+        let mut all = Vec::new();
+        while !outlet.is_empty() {
+            let write = |slices: &[IoSlice<'_>]| {
+                let joined: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
+                let taken = joined.len().min(most);
+                all.extend_from_slice(&joined[..taken]);
+                Ok::<_, ()>(taken)
+            };
+            outlet.send(write).unwrap();
         }
+        String::from_utf8(all).unwrap()
+    }
+
+    #[test]
+    fn whatever_a_socket_takes_the_bytes_are_the_same() {
+        let units = vec![unit(&[(0, "a", "bcd"), (0, "", "e")]), unit(&[(0, "fg", "")])];
+        let batch: fn(usize, &mut Vec<u8>) = |len, out| out.extend(format!("<{len}>").bytes());
+        for most in 1..12 {
+            assert_eq!(sent(Outlet::default(), units.clone(), most), "abcdefg", "{most}");
+            assert_eq!(sent(Outlet::new(Framing::Batch(batch)), units.clone(), most), "<7>abcdefg", "{most}");
+        }
+    }
+
+    #[test]
+    fn packets_go_on_the_channels_that_a_viewer_wants() {
+        let framing = PacketFraming {
+            channels: [Some(2), None, Some(0), None],
+            header: |channel, len, out| out.extend(format!("${channel}{len}:").bytes()),
+        };
+        let units = vec![unit(&[(0, "a", "b"), (1, "x", "y"), (2, "", "c")]), unit(&[(3, "z", "z")])];
+        for most in 1..12 {
+            assert_eq!(sent(Outlet::new(Framing::Piece(framing)), units.clone(), most), "$22:ab$01:c", "{most}");
+        }
+        let mut outlet = Outlet::new(Framing::Piece(framing));
+        outlet.fill(|out| out.push(units[1].clone()));
+        assert!(outlet.is_empty() && outlet.units().is_empty(), "nothing in it is wanted");
     }
 }

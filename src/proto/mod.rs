@@ -15,8 +15,10 @@ pub mod rtsp;
 #[cfg(feature = "ws")]
 pub mod ws;
 
+mod target;
 mod url;
 
+pub use target::Target;
 pub use url::Url;
 
 /// A protocol's side of one connection.

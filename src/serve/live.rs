@@ -46,26 +46,37 @@ impl Live {
         control: &mut Vec<u8>,
         slow: Duration,
     ) -> Result<bool, Close> {
-        let Self { viewer, outlet } = self;
-        if !outlet.is_empty() {
-            match conn.poll_outlet(cx, outlet, slow, |bytes| viewer.sent(bytes))? {
-                Poll::Ready(()) => {}
-                Poll::Pending if viewer.poll_pressed(cx) => return Err(Close::Slow),
-                Poll::Pending => return Ok(true),
-            }
-        }
-        if conn.poll_send(cx, control, slow)?.is_pending() {
-            return Ok(true);
-        }
-        if outlet.fill(|units| viewer.poll_next(cx, units, BATCH)).is_pending() {
-            return Ok(true);
-        }
-        let sent = conn.poll_outlet(cx, outlet, slow, |bytes| viewer.sent(bytes))?;
-        if sent.is_pending() && viewer.poll_pressed(cx) {
-            return Err(Close::Slow);
-        }
-        Ok(sent.is_pending())
+        send(&mut self.viewer, &mut self.outlet, cx, conn, control, slow)
     }
+}
+
+/// What `Live::poll` does.
+pub(super) fn send(
+    viewer: &mut Viewer,
+    outlet: &mut Outlet,
+    cx: &mut Context<'_>,
+    conn: &mut Conn,
+    control: &mut Vec<u8>,
+    slow: Duration,
+) -> Result<bool, Close> {
+    if !outlet.is_empty() {
+        match conn.poll_outlet(cx, outlet, slow, |bytes| viewer.sent(bytes))? {
+            Poll::Ready(()) => {}
+            Poll::Pending if viewer.poll_pressed(cx) => return Err(Close::Slow),
+            Poll::Pending => return Ok(true),
+        }
+    }
+    if conn.poll_send(cx, control, slow)?.is_pending() {
+        return Ok(true);
+    }
+    if outlet.fill(|units| viewer.poll_next(cx, units, BATCH)).is_pending() {
+        return Ok(true);
+    }
+    let sent = conn.poll_outlet(cx, outlet, slow, |bytes| viewer.sent(bytes))?;
+    if sent.is_pending() && viewer.poll_pressed(cx) {
+        return Err(Close::Slow);
+    }
+    Ok(sent.is_pending())
 }
 
 /// Reads the wish out of a query.

@@ -5,18 +5,22 @@
 mod hls;
 #[cfg(feature = "http")]
 mod http;
+#[cfg(any(feature = "rtmp", feature = "rtsp"))]
+mod intake;
 mod live;
 #[cfg(feature = "http")]
 mod metrics;
 #[cfg(feature = "rtmp")]
 mod rtmp;
+#[cfg(feature = "rtsp")]
+mod rtsp;
 mod tally;
 
 use std::io::Write;
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_io::{Async, Timer};
 use smol::Executor;
@@ -24,6 +28,9 @@ use smol::Executor;
 use crate::budget::Account;
 use crate::conf::{Address, Config, GREETING, SMALL_BUFFER};
 use crate::hub::{Hub, Limits};
+use crate::media::Wall;
+#[cfg(feature = "rtsp")]
+use crate::net::Ports;
 use crate::net::{Beat, Conn, Gate, SocketSizes, Watch, accept_loop, bind};
 #[cfg(feature = "hls")]
 use hls::Hls;
@@ -43,6 +50,9 @@ pub struct Server {
     watch: Arc<Watch>,
     beat: Beat,
     gate: Gate,
+    /// Pairs of ports for RTP.
+    #[cfg(feature = "rtsp")]
+    udp: Ports,
     tally: Tally,
     #[cfg(feature = "hls")]
     hls: Hls,
@@ -68,6 +78,8 @@ impl Server {
             watch: Arc::default(),
             beat: Beat::default(),
             gate: Gate::new(config.max_connections()),
+            #[cfg(feature = "rtsp")]
+            udp: Ports::new(config.rtsp.udp_ports.0, config.rtsp.udp_ports.1, config.udp_pairs()),
             tally: Tally::default(),
             ids: AtomicUsize::new(1),
             config: Mutex::new(Arc::new(config)),
@@ -142,6 +154,7 @@ impl Server {
             #[cfg(feature = "hls")]
             self.hls.sweep(self, now);
             self.hub.sweep(now);
+            self.hub.time_of_day(Wall(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()));
             self.total.replenish();
             pulse();
         }
@@ -153,7 +166,7 @@ impl Server {
     }
 
     /// The buffers of a connection that only receives media.
-    #[cfg(feature = "rtmp")]
+    #[cfg(any(feature = "rtmp", feature = "rtsp"))]
     fn publisher_sizes(config: &Config) -> SocketSizes {
         SocketSizes { send: SMALL_BUFFER, receive: config.publish.receive_buffer.0 }
     }
@@ -177,6 +190,14 @@ fn doors(config: &Config) -> Vec<Door> {
     vec![
         #[cfg(feature = "rtmp")]
         Door { name: "rtmp", enable: config.rtmp.enable, listen: config.rtmp.listen, serve: rtmp::serve, full: b"" },
+        #[cfg(feature = "rtsp")]
+        Door {
+            name: "rtsp",
+            enable: config.rtsp.enable,
+            listen: config.rtsp.listen,
+            serve: rtsp::serve,
+            full: crate::proto::rtsp::TURNED_AWAY,
+        },
         #[cfg(feature = "http")]
         Door {
             name: "http",

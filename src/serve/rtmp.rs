@@ -6,10 +6,11 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::Server;
+use super::intake::{Intake, Loss};
 use super::live::Live;
 use crate::conf::{Config, GREETING};
 use crate::container::{Form, flv};
-use crate::hub::{Lost, Name, Publisher, Refused};
+use crate::hub::{Lost, Name, Refused};
 use crate::media::{Kind, Unwrap};
 use crate::net::{ALL, Close, Conn, Outlet, SocketSizes};
 use crate::proto::Machine;
@@ -47,19 +48,9 @@ enum Role {
 
 /// A publisher's side.
 struct Ingest {
-    publisher: Publisher,
+    intake: Intake,
     demux: flv::Demux,
     clock: Unwrap,
-    /// The next read waits for the beat after this one.
-    pause: Option<u32>,
-    silence: Duration,
-    /// So many bytes at once may soon fill the socket's buffer.
-    much: usize,
-    /// Something other than control messages has come since the last read.
-    active: bool,
-    /// Frames that were lost on the way in.
-    losses: u32,
-    id: String,
 }
 
 /// Reads without a pause in between before other connections get their turn.
@@ -103,12 +94,7 @@ impl Session {
             }
             Role::Publish(ingest) => {
                 let _ = self.conn.poll_send(cx, self.machine.transmit(), slow)?;
-                if ingest.publisher.poll_replaced(cx).is_ready() {
-                    return Poll::Ready(Err(Close::Kicked));
-                }
-                if let Some(number) = ingest.pause {
-                    ready!(self.server.beat.poll_after(cx, number));
-                    ingest.pause = None;
+                if ready!(ingest.intake.poll_turn(cx, &self.server))? {
                     self.conn.look_again();
                 }
                 self.poll_input(cx)
@@ -146,7 +132,7 @@ impl Session {
             Turn::Stopped => conn.expect_input(config.connections.handshake.0),
         }
         if let Role::Publish(ingest) = role {
-            ingest.handed_over(conn, received.bytes, server);
+            ingest.intake.handed_over(conn, received.bytes, server);
         }
         Poll::Ready(Ok(()))
     }
@@ -161,7 +147,9 @@ impl Role {
     fn log_end(&self, id: &str, why: impl std::fmt::Display) {
         match self {
             Self::Guest => log::debug!("[{id}] closed: {why}"),
-            Self::Publish(ingest) => log::info!("[{id}] stops publishing {}: {why}", ingest.publisher.stream().name()),
+            Self::Publish(ingest) => {
+                log::info!("[{id}] stops publishing {}: {why}", ingest.intake.publisher.stream().name())
+            }
             Self::Play(live) => log::info!("[{id}] stops playing {}: {why}", live.name()),
         }
     }
@@ -192,7 +180,7 @@ fn on_event(
         (Event::Lost(kind, payload), Role::Publish(ingest)) => ingest.lost(kind, &payload),
         (Event::Data(body), Role::Publish(ingest)) => {
             if let Some(info) = flv::clean(&body) {
-                ingest.publisher.info(info);
+                ingest.intake.publisher.info(info);
             }
         }
         (Event::Stop, Role::Publish(_) | Role::Play(_)) => {
@@ -221,18 +209,8 @@ fn publish(
     let publisher = server.hub.publish(&name, id, now)?;
     machine.charge_to(publisher.account().clone());
     log::info!("[{id}] publishes {name} (app {:?})", target.app);
-    let config = server.config();
-    Ok(Ingest {
-        publisher,
-        demux: flv::Demux::default(),
-        clock: Unwrap::default(),
-        pause: None,
-        silence: config.publish.silence.0,
-        much: config.publish.receive_buffer.0 / 4,
-        active: true,
-        losses: 0,
-        id: id.into(),
-    })
+    let intake = Intake::new(publisher, &server.config(), id);
+    Ok(Ingest { intake, demux: flv::Demux::default(), clock: Unwrap::default() })
 }
 
 fn play(server: &Arc<Server>, machine: &mut rtmp::Server, id: &str, target: &Target) -> Result<Live, Objection> {
@@ -308,19 +286,20 @@ impl Objection {
 impl Ingest {
     fn media(&mut self, kind: Kind, timestamp: u32, body: &bytes::Bytes, now: Instant) -> Result<(), Close> {
         let dts = self.clock.next(timestamp);
-        self.active = true;
-        let Self { publisher, demux, id, .. } = self;
-        let account = publisher.account().clone();
+        self.intake.active = true;
+        let Self { intake, demux, .. } = self;
+        let account = intake.publisher.account().clone();
         let mut replaced = false;
         let read = demux.tag(kind, dts, body, &account, |event| match event {
-            flv::Event::Track(track) => {
-                log::debug!("[{id}] track {} is {}", track.id, track.codec.name());
-                publisher.track(track);
-            }
-            flv::Event::Frame(frame) => replaced |= publisher.publish(frame, now) == Err(Lost::Replaced),
+            flv::Event::Track(track) => intake.track(track),
+            flv::Event::Frame(frame) => replaced |= intake.publisher.publish(frame, now) == Err(Lost::Replaced),
             flv::Event::SequenceEnd(_) => {}
             flv::Event::Unsupported(kind, name) => {
-                log::warn!("[{id}] {kind:?} codec {} has no place here and is passed over", name.escape_ascii());
+                log::warn!(
+                    "[{}] {kind:?} codec {} has no place here and is passed over",
+                    intake.id,
+                    name.escape_ascii()
+                );
             }
         });
         if replaced {
@@ -329,42 +308,17 @@ impl Ingest {
         // a bad payload loses a frame, not the connection
         match read {
             Ok(()) => {}
-            Err(flv::Error::OverBudget(refusal)) => self.lost(kind, &Payload::OverBudget(refusal)),
-            Err(flv::Error::Malformed(what)) => {
-                log::debug!("[{id}] a {kind:?} message is lost: {what}");
-                publisher.lost(kind);
-            }
+            Err(flv::Error::OverBudget(refusal)) => intake.lost(kind, &Loss::OverBudget(refusal)),
+            Err(flv::Error::Malformed(what)) => intake.lost(kind, &Loss::Malformed(what)),
         }
         Ok(())
     }
 
     fn lost(&mut self, kind: Kind, payload: &Payload) {
-        let why = match payload {
-            Payload::Bytes(_) => return,
-            Payload::TooLong => "it is longer than streams.max_frame".to_string(),
-            Payload::OverBudget(refusal) => refusal.to_string(),
-        };
-        self.losses = self.losses.saturating_add(1);
-        // the first, the second, the fourth ...: a log that floods is no log
-        if self.losses.is_power_of_two() {
-            log::warn!("[{}] a {kind:?} frame is lost, {} so far: {why}", self.id, self.losses);
-        }
         match payload {
-            Payload::OverBudget(_) => self.publisher.starved(kind),
-            _ => self.publisher.lost(kind),
-        }
-    }
-
-    /// After a read: viewers are woken, and the next read waits as long as the
-    /// load asks for, unless so much came that the socket's buffer may fill.
-    fn handed_over(&mut self, conn: &mut Conn, bytes: usize, server: &Server) {
-        self.publisher.flush();
-        if std::mem::take(&mut self.active) {
-            conn.expect_input(self.silence);
-        }
-        let pace = self.publisher.pace();
-        if !pace.is_zero() && bytes < self.much {
-            self.pause = Some(server.beat.number());
+            Payload::Bytes(_) => {}
+            Payload::TooLong => self.intake.lost(kind, &Loss::TooLong),
+            Payload::OverBudget(refusal) => self.intake.lost(kind, &Loss::OverBudget(*refusal)),
         }
     }
 }

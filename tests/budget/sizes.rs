@@ -7,6 +7,8 @@ use runnel::media::Frame;
 use runnel::net::{Conn, Outlet};
 #[cfg(feature = "ws")]
 use runnel::proto::ws;
+#[cfg(feature = "rtsp")]
+use runnel::proto::rtsp;
 use runnel::proto::{http, rtmp};
 
 use crate::meter::alone;
@@ -19,11 +21,13 @@ fn of_frames_and_connections() {
         ("a frame", size_of::<Frame>(), 48),
         ("a packed frame", size_of::<Packed>(), 104),
         ("a unit", size_of::<Unit>(), 136),
-        ("a viewer", size_of::<Viewer>(), 80),
+        ("a viewer", size_of::<Viewer>(), 88),
         ("a publisher", size_of::<Publisher>(), 168),
         ("a connection", size_of::<Conn>(), 96),
-        ("an outlet", size_of::<Outlet>(), 80),
+        ("an outlet", size_of::<Outlet>(), 96),
         ("an RTMP machine", size_of::<rtmp::Server>(), 288),
+        #[cfg(feature = "rtsp")]
+        ("an RTSP machine", size_of::<rtsp::Server>(), 448),
         ("an HTTP machine", size_of::<http::Server>(), 144),
         #[cfg(feature = "ws")]
         ("a WebSocket machine", size_of::<ws::Server>(), 48),

@@ -1,16 +1,13 @@
 """The one place that writes the server's configuration file."""
 
 
-def write(path, rtmp_port, http_port, sections):
-    """Writes `sections` ({"publish": {"silence": "2s"}}) and the two ports as TOML.
+def write(path, ports, sections):
+    """Writes `sections` ({"publish": {"silence": "2s"}}) and `ports` ({"rtmp": 1935}) as TOML.
 
     What is not a section stands above all of them.
     """
     above = {name: value for name, value in sections.items() if not isinstance(value, dict)}
-    merged = {
-        "rtmp": {"listen": f"127.0.0.1:{rtmp_port}"},
-        "http": {"listen": f"127.0.0.1:{http_port}"},
-    }
+    merged = {name: {"listen": f"127.0.0.1:{port}"} for name, port in ports.items()}
     for name in sections.keys() - above.keys():
         merged.setdefault(name, {}).update(sections[name])
     path.write_text(_lines(above) + "\n".join(_section(name, keys) for name, keys in merged.items()))

@@ -24,6 +24,7 @@ class Server:
 
     def __init__(self, directory, sections, launcher=(), env=None):
         self.rtmp_port = _free_port()
+        self.rtsp_port = _free_port()
         self.http_port = _free_port()
         self._config = directory / "runnel.toml"
         self.configure(sections)
@@ -34,7 +35,8 @@ class Server:
 
     def configure(self, sections):
         """Writes the file anew."""
-        config.write(self._config, self.rtmp_port, self.http_port, sections)
+        ports = {"rtmp": self.rtmp_port, "rtsp": self.rtsp_port, "http": self.http_port}
+        config.write(self._config, ports, sections)
 
     @property
     def pid(self):
@@ -51,6 +53,9 @@ class Server:
 
     def rtmp(self, name):
         return f"rtmp://127.0.0.1:{self.rtmp_port}/live/{name}"
+
+    def rtsp(self, name):
+        return f"rtsp://127.0.0.1:{self.rtsp_port}/live/{name}"
 
     def flv(self, name):
         return f"{self.http}/live/{name}.flv"

@@ -27,7 +27,7 @@ fn tracks(list: &[Track]) -> Tracks {
 /// What a viewer gets that joins at the first frame.
 fn packed(form: &Form, list: &[Track], frames: &[Frame]) -> Vec<u8> {
     let (mut mux, tracks) = ((form.mux)(), tracks(list));
-    let mut out = mux.head(&tracks, frames[0].dts);
+    let mut out = mux.head(&tracks, frames[0].dts).to_vec();
     for frame in frames {
         let track = tracks.find(frame.kind, frame.track).unwrap();
         let packed = mux.frame(track, frame, &account()).unwrap().unwrap();
@@ -113,7 +113,7 @@ fn other_forms_carry_the_first_track_of_each_kind() {
             let packed = mux.frame(track, &frame(track, 0, 0, true, 50), &account()).unwrap();
             assert_eq!((packed.is_some(), mux.carries(track)), (track.id == 0, track.id == 0), "{name} {track:?}");
         }
-        let head = read(form(name), &mux.head(&tracks, Ticks(0)));
+        let head = read(form(name), &mux.head(&tracks, Ticks(0)).to_vec());
         assert_eq!(head.tracks, [track(0, Codec::H264), track(0, Codec::Aac)]);
     }
 }
@@ -123,8 +123,8 @@ fn what_is_announced_in_mid_stream_is_all_that_a_viewer_needs() {
     for name in ["flv", "flv-tracks", "rtmp", "rtmp-tracks"] {
         let (video, audio) = (track(0, Codec::H265), track(0, Codec::Aac));
         let mut mux = (form(name).mux)();
-        let mut out = mux.head(&tracks(std::slice::from_ref(&audio)), Ticks(0));
-        out.extend(mux.announce(&tracks(&[audio.clone(), video.clone()]), &[&video], Ticks(5000)));
+        let mut out = mux.head(&tracks(std::slice::from_ref(&audio)), Ticks(0)).to_vec();
+        out.extend(mux.announce(&tracks(&[audio.clone(), video.clone()]), &[&video], Ticks(5000)).to_vec());
         let picture = frame(&video, 5000, 0, true, 100);
         let packed = mux.frame(&video, &picture, &account()).unwrap().unwrap();
         packed.slices().for_each(|slice| out.extend_from_slice(slice));

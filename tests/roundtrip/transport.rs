@@ -23,7 +23,7 @@ fn packed(list: &[Track], frames: &[Frame]) -> ts::Ts {
     list.iter().for_each(|track| {
         tracks.set(track.clone());
     });
-    let mut out = mux.announce(&tracks, &[], frames[0].dts);
+    let mut out = mux.announce(&tracks, &[], frames[0].dts).to_vec();
     for frame in frames {
         let track = tracks.find(frame.kind, frame.track).unwrap();
         let packed = mux.frame(track, frame, &account()).unwrap().unwrap();

@@ -22,6 +22,8 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 /// A running server; killed if it still runs when dropped.
 pub struct Program {
     pub rtmp: SocketAddr,
+    /// `None` if it runs elsewhere.
+    pub rtsp: Option<SocketAddr>,
     pub http: SocketAddr,
     /// `None` if it runs elsewhere.
     local: Option<Local>,
@@ -88,13 +90,13 @@ impl Program {
     /// Starts it with `config`, which sets no `listen`, and waits until it listens.
     pub fn start(config: &str) -> Self {
         if let Some([rtmp, http]) = remote() {
-            return Self { rtmp, http, local: None };
+            return Self { rtmp, rtsp: None, http, local: None };
         }
         for _ in 0..5 {
             let program = Self::spawn(config);
             let log = &program.local().log;
             let listens = |name: &str| log.find(|line| line.contains(&format!("{name} listens on"))).is_some();
-            if listens("rtmp") && listens("http") {
+            if listens("rtmp") && listens("http") && listens("rtsp") {
                 return program;
             }
             // somebody else may take a free port before the program does
@@ -104,14 +106,15 @@ impl Program {
     }
 
     fn spawn(config: &str) -> Self {
-        let [rtmp, http] = free_ports();
+        let [rtmp, rtsp, http] = free_ports();
         let listen = |table: &str, address| format!("{table}.listen = \"{address}\"\n");
-        let config = File::new(&format!("{}{}{config}", listen("rtmp", rtmp), listen("http", http)));
+        let config =
+            File::new(&[listen("rtmp", rtmp), listen("rtsp", rtsp), listen("http", http), config.into()].concat());
         let mut command = command();
         command.arg("-c").arg(&config.0);
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let log = Log::of(&mut child);
-        Self { rtmp, http, local: Some(Local { child, log, _config: config }) }
+        Self { rtmp, rtsp: Some(rtsp), http, local: Some(Local { child, log, _config: config }) }
     }
 
     fn local(&self) -> &Local {
@@ -220,8 +223,8 @@ pub fn dial(address: SocketAddr) -> TcpStream {
     socket.into()
 }
 
-/// Two ports of the loopback interface that nobody uses just now.
-fn free_ports() -> [SocketAddr; 2] {
-    let listeners = [(); 2].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+/// Three ports of the loopback interface that nobody uses just now.
+fn free_ports() -> [SocketAddr; 3] {
+    let listeners = [(); 3].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
     listeners.map(|listener| listener.local_addr().unwrap())
 }

@@ -47,7 +47,9 @@ pub fn record(codec: Codec) -> Vec<u8> {
         Codec::Flac => {
             hex("664c6143 00000022 12001200 0000c200 04ff0bb8 00f00000 2580bad7 bf8f781a 2330b6b7 b8712dac b304")
         }
-        Codec::Vp8 | Codec::Mp3 | Codec::Ac3 | Codec::Eac3 | Codec::Pcma | Codec::Pcmu => Vec::new(),
+        Codec::Vp8 | Codec::Mp3 | Codec::Ac3 | Codec::Eac3 | Codec::Pcma | Codec::Pcmu | Codec::L16 | Codec::Mjpeg => {
+            Vec::new()
+        }
     }
 }
 

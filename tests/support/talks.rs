@@ -201,7 +201,7 @@ fn media() -> Vec<u8> {
     let (video, audio) = (records::track(0, Codec::H265), records::track(0, Codec::Aac));
     tracks.set(video.clone());
     tracks.set(audio.clone());
-    let mut out = mux.head(&tracks, Ticks(0));
+    let mut out = mux.head(&tracks, Ticks(0)).to_vec();
     for n in 0..4 {
         for frame in [records::frame(&video, n << 23, 40, n == 0, 600), records::frame(&audio, n << 23, 0, true, 90)] {
             let track = tracks.find(frame.kind, 0).unwrap();

@@ -31,24 +31,24 @@ impl Mux for Flv {
         self.style.carries(track)
     }
 
-    fn head(&self, tracks: &Tracks, at: Ticks) -> Vec<u8> {
+    fn head(&self, tracks: &Tracks, at: Ticks) -> Packed {
         let mut out = file_header(tracks.has_audio(), tracks.has_video()).to_vec();
         // at time 0: ffmpeg takes script data of any other time for a track
         tag(&mut out, TagKind::Script, Ticks(0), &write_metadata(self.style, tracks));
         self.sequence_starts(&mut out, tracks.iter(), at);
-        out
+        out.into()
     }
 
-    fn announce(&mut self, _: &Tracks, news: &[&Track], at: Ticks) -> Vec<u8> {
+    fn announce(&mut self, _: &Tracks, news: &[&Track], at: Ticks) -> Packed {
         let mut out = Vec::new();
         self.sequence_starts(&mut out, news.iter().copied(), at);
-        out
+        out.into()
     }
 
-    fn remind(&self, tracks: &Tracks, at: Ticks) -> Vec<u8> {
+    fn remind(&self, tracks: &Tracks, at: Ticks) -> Packed {
         let mut out = Vec::new();
         self.sequence_starts(&mut out, tracks.iter(), at);
-        out
+        out.into()
     }
 
     fn frame(&mut self, track: &Track, frame: &Frame, _: &Account) -> Result<Option<Packed>, OverBudget> {

@@ -1,7 +1,7 @@
 //! The heads of video and audio tags: how a frame is announced, legacy and enhanced.
 
 use crate::container::Head;
-use crate::media::{Codec, Frame, Kind, Track};
+use crate::media::{Codec, Frame, Hz, Kind, Ticks, Track};
 use crate::wire::Writer;
 
 /// A codec's name in enhanced tags.
@@ -87,22 +87,29 @@ impl Style {
 /// The bytes before a frame's data; empty if the codec has no tag.
 pub fn frame_head(style: Style, track: &Track, frame: &Frame) -> Head {
     let mut head = Vec::new();
+    let cts = composition_time(track, frame);
     let kind = if frame.key { KEY_FRAME } else { INTER_FRAME };
     match (style.legacy(track), track.codec) {
         (Some(id), Codec::H264 | Codec::H265) => {
             head.bytes(&[kind << 4 | id, 1]);
-            head.u24(frame.cts as u32);
+            head.u24(cts as u32);
         }
         (Some(id), Codec::Aac) => head.bytes(&[sound(id, track), 1]),
         (Some(id), _) => head.u8(sound(id, track)),
-        (None, Codec::H264 | Codec::H265) if frame.cts != 0 => {
+        (None, Codec::H264 | Codec::H265) if cts != 0 => {
             extended(&mut head, track, kind, packet::CODED_FRAMES);
-            head.u24(frame.cts as u32);
+            head.u24(cts as u32);
         }
         (None, Codec::H264 | Codec::H265) => extended(&mut head, track, kind, packet::CODED_FRAMES_X),
         (None, _) => extended(&mut head, track, kind, packet::CODED_FRAMES),
     }
     Head::new(&head)
+}
+
+/// CompositionTime: the difference of both times in milliseconds, each rounded.
+fn composition_time(track: &Track, frame: &Frame) -> i64 {
+    let ms = |time: Ticks| time.rescale(track.clock, Hz::MS).0;
+    ms(frame.dts + Ticks(frame.cts.into())) - ms(frame.dts)
 }
 
 /// The tag that carries a track's decoder record; `None` if it needs none.
@@ -159,7 +166,7 @@ pub fn fourcc(codec: Codec) -> Option<FourCc> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::media::{Hz, Params, Ticks};
+    use crate::media::Params;
     use bytes::Bytes;
 
     fn track(codec: Codec, id: u8) -> Track {

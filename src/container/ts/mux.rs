@@ -54,20 +54,20 @@ impl Mux for Ts {
     }
 
     /// Nothing: viewers begin with a packet that brings the tables along.
-    fn head(&self, _: &Tracks, _: Ticks) -> Vec<u8> {
-        Vec::new()
+    fn head(&self, _: &Tracks, _: Ticks) -> Packed {
+        Vec::new().into()
     }
 
-    fn announce(&mut self, tracks: &Tracks, _: &[&Track], at: Ticks) -> Vec<u8> {
+    fn announce(&mut self, tracks: &Tracks, _: &[&Track], at: Ticks) -> Packed {
         self.assign(tracks);
-        let Some(clock_lane) = self.clock_lane() else { return Vec::new() };
+        let Some(clock_lane) = self.clock_lane() else { return Vec::new().into() };
         let lanes = self.lanes.iter().enumerate();
         let entries: Vec<_> = lanes.filter_map(|(at, lane)| lane.entry(pid(at))).collect();
         if !self.psi.set(pid(clock_lane), &entries) {
-            return Vec::new();
+            return Vec::new().into();
         }
         self.told = Some(at.rescale(Hz::MS, Hz::MPEG).0);
-        self.psi.next().to_vec()
+        self.psi.next().to_vec().into()
     }
 
     fn discontinuity(&mut self) {

@@ -45,7 +45,7 @@ impl Bench {
     }
 
     fn announce(&mut self) {
-        self.out.extend(self.mux.announce(&self.tracks, &[], Ticks(0)));
+        self.out.extend(self.mux.announce(&self.tracks, &[], Ticks(0)).slices().flatten());
     }
 
     /// Packs a frame and gives its packets.

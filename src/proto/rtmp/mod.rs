@@ -7,7 +7,6 @@ mod handshake;
 mod message;
 mod mux;
 mod server;
-mod target;
 
 pub use chunk::{Chunks, Payload};
 pub use client::{Client, ClientEvent, Role};
@@ -15,7 +14,7 @@ pub use command::{Caps, Command};
 pub use message::{Message, kind, write_message};
 pub use mux::FORMS;
 pub use server::{Event, Limits, Refusal, Server};
-pub use target::Target;
+pub use super::Target;
 
 use crate::budget::OverBudget;
 use crate::wire::Short;

@@ -1,10 +1,18 @@
 //! RTP and RTCP: packets to frames, and frames to packets. RFC 3550, RFC 3551.
 
+mod decode_time;
+mod demux;
 mod format;
+mod order;
+mod mux;
 mod packet;
 pub mod payload;
+mod reception;
+pub mod rtcp;
 
+pub use demux::{Demux, Event};
 pub use format::Format;
+pub use mux::{RTP, channel, offers, ssrc};
 pub use packet::{HEADER, Packet, header};
 
 use crate::budget::OverBudget;

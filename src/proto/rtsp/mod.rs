@@ -1,1 +1,15 @@
 //! RTSP 1.0: messages, session descriptions, and both sides of a connection. RFC 2326.
+
+pub mod auth;
+pub mod message;
+pub mod sdp;
+mod server;
+mod status;
+mod transport;
+mod wire;
+
+pub use message::{Fields, Message, Method, Request, Response};
+pub use server::{CONTROL, Error, Event, Limits, Server, TURNED_AWAY};
+pub use status::Status;
+pub use transport::{Lower, Transport};
+pub use wire::packet_header;

@@ -2,6 +2,8 @@
 
 use super::{CORS, NO_CACHE};
 use crate::container::Form;
+#[cfg(feature = "ws")]
+use crate::net::Framing;
 use crate::net::{Close, Outlet};
 use crate::proto::http::{self, Request, Status};
 #[cfg(feature = "ws")]
@@ -61,7 +63,7 @@ impl Transport {
         match self {
             Self::Http => Outlet::default(),
             #[cfg(feature = "ws")]
-            Self::WebSocket(_) => Outlet::framed(ws::binary_header),
+            Self::WebSocket(_) => Outlet::new(Framing::Batch(ws::binary_header)),
         }
     }
 

@@ -1,10 +1,24 @@
 //! Payload formats: how each codec's frames are cut into packets, one file each.
 
+mod aac;
+mod assembly;
+mod av1;
+mod h264;
+mod h265;
+mod h26x;
+mod jpeg;
+mod latm;
+mod mpa;
+mod raw;
+mod sets;
+#[cfg(test)]
+mod tests;
+
 use bytes::Bytes;
 
 use super::{Error, Format, HEADER, MAX_PACKET, Packet};
 use crate::budget::Room;
-use crate::media::{Codec, Frame, Params, Track};
+use crate::media::{Codec, Frame, Hz, Params, Track};
 
 /// The longest payload that we send.
 pub const MAX_PAYLOAD: usize = MAX_PACKET - HEADER;
@@ -64,11 +78,48 @@ pub trait Pack: Send {
 
 /// A reader for tracks of `format`, whose frames have at most `max_frame` bytes;
 /// `None` if the format has no place here.
-pub fn incoming(_format: &Format, _max_frame: usize) -> Option<Incoming> {
-    None
+pub fn incoming(format: &Format, max_frame: usize) -> Option<Incoming> {
+    match format.encoding.as_str() {
+        "H264" => Some(h264::incoming(format, max_frame)),
+        "H265" | "HEVC" => Some(h265::incoming(format, max_frame)),
+        "AV1" => Some(av1::incoming(max_frame)),
+        "MPEG4-GENERIC" => aac::incoming(format, max_frame),
+        "MP4A-LATM" => latm::incoming(format, max_frame),
+        "PCMA" => Some(raw::samples(Codec::Pcma, format)),
+        "PCMU" => Some(raw::samples(Codec::Pcmu, format)),
+        "JPEG" => Some(jpeg::incoming(max_frame)),
+        "L16" => Some(raw::samples(Codec::L16, format)),
+        "MPA" => Some(mpa::incoming(max_frame)),
+        "OPUS" => Some(raw::opus(format)),
+        _ => None,
+    }
 }
 
-/// How `track` is described and packed; `None` if it cannot be.
-pub fn outgoing(_track: &Track) -> Option<(Format, Box<dyn Pack>)> {
-    None
+/// How `track` is described and packed; `None` if it cannot be. VP8, VP9, FLAC,
+/// AC-3 and E-AC-3 never are.
+pub fn outgoing(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
+    match track.codec {
+        Codec::H264 => h264::outgoing(track),
+        Codec::H265 => h265::outgoing(track),
+        Codec::Av1 => av1::outgoing(track),
+        Codec::Aac => aac::outgoing(track),
+        Codec::Mp3 => mpa::outgoing(),
+        Codec::Pcma | Codec::Pcmu | Codec::L16 => raw::outgoing_samples(track),
+        Codec::Opus => raw::outgoing_opus(track),
+        Codec::Mjpeg => jpeg::outgoing(),
+        Codec::Vp8 | Codec::Vp9 | Codec::Flac | Codec::Ac3 | Codec::Eac3 => None,
+    }
+}
+
+/// A format of ours. The payload types are those that viewers of this kind of
+/// server know: the static ones of RFC 3551, and one number for each codec.
+fn format<'a>(
+    payload_type: u8,
+    encoding: &str,
+    clock: Hz,
+    channels: u8,
+    fmtp: impl IntoIterator<Item = (&'a str, String)>,
+) -> Format {
+    let fmtp = fmtp.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    Format { payload_type, encoding: encoding.to_owned(), clock, channels, fmtp }
 }

@@ -24,8 +24,16 @@ impl Target {
         let query = if query.is_empty() { app_query } else { query };
         Self { app: app.into(), name: name.into(), query: query.into() }
     }
+
+    /// That of a URL, of which the path alone counts.
+    pub fn of_url(url: &str) -> Self {
+        let path =
+            url.split_once("://").map_or(url, |(_, rest)| rest.find(['/', '?']).map_or("", |at| rest.split_at(at).1));
+        Self::new("", path)
+    }
 }
 
+/// Splits off the query.
 fn cut(text: &str) -> (&str, &str) {
     text.split_once('?').unwrap_or((text, ""))
 }
@@ -49,5 +57,14 @@ mod tests {
             let want = Target { app: want_app.into(), name: want_name.into(), query: want_query.into() };
             assert_eq!(Target::new(app, name), want);
         }
+    }
+
+    #[test]
+    fn urls_without_and_with_everything() {
+        for url in ["rtsp://h:5544/live/test110?a=b", "/live/test110?a=b", "live/test110/?a=b"] {
+            let want = Target { app: "live".into(), name: "test110".into(), query: "a=b".into() };
+            assert_eq!(Target::of_url(url), want, "{url}");
+        }
+        assert_eq!(Target::of_url("rtsp://h"), Target::default());
     }
 }

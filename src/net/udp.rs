@@ -1,0 +1,258 @@
+//! UDP: pairs of ports for RTP and RTCP, and datagrams out of shared units.
+
+use std::io::{self, IoSlice};
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Poll};
+
+use async_io::Async;
+use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
+use socket2::{Domain, Protocol, Socket, Type};
+
+use super::SocketSizes;
+use crate::container::Piece;
+use crate::hub::Unit;
+
+/// The ports that may be used, and how many pairs are.
+#[derive(Debug)]
+pub struct Ports {
+    first: u16,
+    last: u16,
+    /// The next pair is looked for from here on.
+    next: AtomicU16,
+    open: Arc<AtomicUsize>,
+    limit: usize,
+}
+
+/// Two sockets on neighbouring ports, the first of them even. RFC 3550 section 11.
+#[derive(Debug)]
+pub struct Pair {
+    rtp: Async<UdpSocket>,
+    rtcp: UdpSocket,
+    port: u16,
+    open: Arc<AtomicUsize>,
+}
+
+impl Ports {
+    /// At most `limit` pairs of the ports from `first`, which is even, to `last`.
+    pub fn new(first: u16, last: u16, limit: usize) -> Self {
+        Self { first, last, next: AtomicU16::new(first), open: Arc::default(), limit }
+    }
+
+    /// Pairs that are open.
+    pub fn open(&self) -> usize {
+        self.open.load(Relaxed)
+    }
+
+    /// A free pair on `address`; `None` if all are taken.
+    pub fn pair(&self, address: IpAddr, sizes: SocketSizes) -> Option<Pair> {
+        let room = |open| (open < self.limit).then_some(open + 1);
+        self.open.fetch_update(Relaxed, Relaxed, room).ok()?;
+        let pairs = (self.last - self.first).div_ceil(2);
+        let found = (0..pairs).find_map(|_| {
+            let port = self.advance();
+            let rtp = bind(SocketAddr::new(address, port), sizes).ok()?;
+            let rtcp = bind(SocketAddr::new(address, port.checked_add(1)?), REPORTS).ok()?;
+            Some(Pair { rtp: Async::new(rtp).ok()?, rtcp, port, open: self.open.clone() })
+        });
+        if found.is_none() {
+            self.open.fetch_sub(1, Relaxed);
+        }
+        found
+    }
+
+    /// Takes the next even port of the range.
+    fn advance(&self) -> u16 {
+        let next = |port: u16| {
+            let next = port.checked_add(2).filter(|next| *next < self.last);
+            Some(next.unwrap_or(self.first))
+        };
+        self.next.fetch_update(Relaxed, Relaxed, next).unwrap_or(self.first)
+    }
+}
+
+/// Buffers of a socket for reports alone.
+const REPORTS: SocketSizes = SocketSizes { send: 2 << 10, receive: 4 << 10 };
+
+fn bind(address: SocketAddr, sizes: SocketSizes) -> io::Result<UdpSocket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    socket.set_send_buffer_size(sizes.send)?;
+    socket.set_recv_buffer_size(sizes.receive)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+impl Pair {
+    /// The even port.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Ready when there is a packet to receive; RTCP is looked at with RTP.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.rtp.poll_readable(cx)
+    }
+
+    /// The next RTP packet and who sent it; `None` if there is none.
+    pub fn receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        self.rtp.get_ref().recv_from(buffer).ok()
+    }
+
+    /// The next RTCP packet and who sent it; `None` if there is none.
+    pub fn receive_report(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        self.rtcp.recv_from(buffer).ok()
+    }
+
+    /// Sends an RTP packet; one that cannot be sent is lost, as on the way.
+    pub fn send(&self, data: &[u8], to: SocketAddr) {
+        let _ = self.rtp.get_ref().send_to(data, to);
+    }
+
+    /// Sends an RTCP packet.
+    pub fn send_report(&self, data: &[u8], to: SocketAddr) {
+        let _ = self.rtcp.send_to(data, to);
+    }
+}
+
+impl Drop for Pair {
+    fn drop(&mut self) {
+        self.open.fetch_sub(1, Relaxed);
+    }
+}
+
+/// Units on their way to a receiver: every piece is a datagram.
+#[derive(Default)]
+pub struct Datagrams {
+    units: Vec<Arc<Unit>>,
+    /// Pieces that are sent.
+    done: usize,
+}
+
+/// Where the datagrams of a channel go.
+#[derive(Clone, Copy)]
+pub struct Outward<'a> {
+    /// From here.
+    pub pair: &'a Pair,
+    /// RTP goes here.
+    pub rtp: SocketAddr,
+    /// RTCP goes here.
+    pub rtcp: SocketAddr,
+}
+
+/// The most datagrams that one system call is given.
+const MOST: usize = 32;
+
+impl Datagrams {
+    /// Whether everything was sent.
+    pub fn is_empty(&self) -> bool {
+        self.units.is_empty()
+    }
+
+    /// What is on its way.
+    pub fn units(&self) -> &[Arc<Unit>] {
+        &self.units
+    }
+
+    /// Fills an empty batch: `fill` appends units.
+    pub fn fill<T>(&mut self, fill: impl FnOnce(&mut Vec<Arc<Unit>>) -> T) -> T {
+        fill(&mut self.units)
+    }
+
+    /// Sends what there is: packets of channels 0 and 1 by the first way, those of 2
+    /// and 3 by the second, those without a way not at all. Ready when all is gone;
+    /// `sent` learns of every part.
+    pub fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        ways: [Option<Outward<'_>>; 2],
+        mut sent: impl FnMut(usize),
+    ) -> Poll<()> {
+        while let Some((channel, count)) = self.row() {
+            let way = ways.get(usize::from(channel) / 2).copied().flatten();
+            let row = || self.pieces().take(count);
+            let gone = match way {
+                None => Ok((count, 0)),
+                Some(way) if channel % 2 == 0 => send_row(way.pair.rtp.get_ref(), way.rtp, row()),
+                Some(way) => send_row(&way.pair.rtcp, way.rtcp, row()),
+            };
+            match (gone, way) {
+                (Ok((pieces, bytes)), _) => {
+                    self.done += pieces.max(1);
+                    sent(bytes);
+                }
+                (Err(error), Some(way)) if error.kind() == io::ErrorKind::WouldBlock && channel % 2 == 0 => {
+                    if way.pair.rtp.poll_writable(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                }
+                // nobody listens there, or the network is away: as if lost on the way
+                (Err(_), _) => self.done += count,
+            }
+        }
+        self.units.clear();
+        self.done = 0;
+        Poll::Ready(())
+    }
+
+    /// What is not sent yet.
+    fn pieces(&self) -> impl Iterator<Item = &Piece> {
+        self.units.iter().flat_map(|unit| unit.packed.pieces()).skip(self.done)
+    }
+
+    /// The channel of the next piece, and how many of those that follow are on it too.
+    fn row(&self) -> Option<(u8, usize)> {
+        let channel = self.pieces().next()?.channel();
+        Some((channel, self.pieces().take(MOST).take_while(|piece| piece.channel() == channel).count()))
+    }
+}
+
+/// Sends datagrams with one system call: how many went, and their bytes.
+fn send_row<'a>(
+    socket: &UdpSocket,
+    to: SocketAddr,
+    row: impl Iterator<Item = &'a Piece>,
+) -> io::Result<(usize, usize)> {
+    let slices = row.map(|piece| [IoSlice::new(piece.head.bytes()), IoSlice::new(&piece.body)]);
+    let slices: Vec<_> = slices.collect();
+    let mut controls = [(); MOST].map(|()| SendAncillaryBuffer::default());
+    let to = SocketAddrAny::from(to);
+    let datagrams =
+        slices.iter().zip(&mut controls).map(|(slices, control)| MMsgHdr::new_with_addr(&to, slices, control));
+    let mut datagrams: Vec<_> = datagrams.collect();
+    let count = sendmmsg(socket, &mut datagrams, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?;
+    let bytes = slices.iter().take(count).flatten().map(|slice| slice.len()).sum();
+    Ok((count, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+
+    #[test]
+    fn pairs_are_even_and_odd_limited_and_given_back() {
+        let ports = Ports::new(41_000, 41_999, 2);
+        let sizes = SocketSizes { send: 8192, receive: 8192 };
+        let one = ports.pair(HERE, sizes).unwrap();
+        let two = ports.pair(HERE, sizes).unwrap();
+        assert!(one.port() % 2 == 0 && two.port() % 2 == 0 && one.port() != two.port());
+        assert!(ports.pair(HERE, sizes).is_none());
+        drop(one);
+        assert_eq!(ports.open(), 1);
+        assert!(ports.pair(HERE, sizes).is_some());
+    }
+
+    #[test]
+    fn ports_that_others_have_are_passed_over() {
+        let taken = UdpSocket::bind((HERE, 0)).unwrap();
+        let port = taken.local_addr().unwrap().port() & !1;
+        let ports = Ports::new(port, port.saturating_add(200), 9);
+        let pair = ports.pair(HERE, SocketSizes { send: 8192, receive: 8192 }).unwrap();
+        assert_ne!(pair.port(), port);
+    }
+}

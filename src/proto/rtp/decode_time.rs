@@ -1,0 +1,107 @@
+//! Decode times out of presentation times.
+//!
+//! RTP says when a picture is shown and sends pictures in the order of decoding. The
+//! times at which pictures are decoded are those at which they are shown, in their
+//! order, moved up by as many pictures as may overtake one.
+
+use std::collections::VecDeque;
+
+use crate::media::Ticks;
+
+/// One track's pictures.
+#[derive(Debug, Default)]
+pub(super) struct DecodeTimes {
+    /// So many pictures may be decoded before one that is shown before them.
+    depth: usize,
+    /// Times of presentation that no picture was given yet, in their order.
+    waiting: Vec<Ticks>,
+    /// When those that were decoded last are shown.
+    recent: VecDeque<Ticks>,
+    last: Option<Ticks>,
+}
+
+/// The most pictures that a decoder holds back. H.264 section A.3.1, H.265 section A.4.2.
+const MAX_DEPTH: usize = 16;
+/// How far the first pictures are apart, as long as nobody knows: 40 ms.
+const STEP: i64 = 3600;
+/// A step by more than this is another time line: one second.
+const MAX_STEP: i64 = 90_000;
+
+impl DecodeTimes {
+    /// So many pictures may overtake one, as the decoder record says.
+    pub(super) fn set_depth(&mut self, depth: usize) {
+        self.depth = depth.min(MAX_DEPTH);
+    }
+
+    /// When a picture is decoded that is shown at `shown`. If the pictures'
+    /// order shows that `depth` was a lie, it is corrected.
+    pub(super) fn next(&mut self, shown: Ticks, key: bool) -> Ticks {
+        let jumped = self.last.is_some_and(|last| (shown - last).0.abs() > MAX_STEP);
+        if key && jumped {
+            self.waiting.clear();
+            self.recent.clear();
+        }
+        let overtaking = self.recent.iter().filter(|recent| **recent > shown).count();
+        self.depth = self.depth.max(overtaking);
+        self.recent.push_back(shown);
+        if self.recent.len() > MAX_DEPTH {
+            self.recent.pop_front();
+        }
+        let at = self.waiting.partition_point(|waiting| *waiting <= shown);
+        self.waiting.insert(at, shown);
+        let ahead = (self.depth + 1).saturating_sub(self.waiting.len());
+        let first = self.waiting.first().copied().unwrap_or(shown);
+        if ahead == 0 {
+            self.waiting.remove(0);
+        }
+        let mut time = first - Ticks(STEP * ahead as i64);
+        if let Some(last) = self.last.filter(|last| !(jumped && key) && time <= *last) {
+            time = last + Ticks(1);
+        }
+        self.last = Some(time);
+        time
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Decode times for pictures that are shown at these multiples of 3600.
+    fn times(depth: usize, shown: &[i64]) -> Vec<f64> {
+        let mut times = DecodeTimes::default();
+        times.set_depth(depth);
+        let each = |(at, shown): (usize, &i64)| times.next(Ticks(shown * 3600), at == 0).0 as f64 / 3600.0;
+        shown.iter().enumerate().map(each).collect()
+    }
+
+    #[test]
+    fn without_reordering_both_times_are_one() {
+        assert_eq!(times(0, &[0, 1, 2, 3]), [0.0, 1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn pictures_that_overtake_are_decoded_early() {
+        // I P B B P B B
+        assert_eq!(times(1, &[0, 3, 1, 2, 6, 4, 5]), [-1.0, 0.0, 1.0, 2.0, 3.0, 4.0, 5.0]);
+        // a pyramid: I P B b b
+        assert_eq!(times(2, &[0, 4, 2, 1, 3, 8, 6, 5, 7])[..6], [-2.0, -1.0, 0.0, 1.0, 2.0, 3.0]);
+    }
+
+    #[test]
+    fn a_depth_that_lies_is_found_out() {
+        let all = times(0, &[0, 3, 1, 2, 6, 4, 5, 9, 7, 8, 12, 10, 11]);
+        assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "{all:?}");
+        assert_eq!(all[7..], [6.0, 7.0, 8.0, 9.0, 10.0, 11.0], "right from the second group on");
+    }
+
+    #[test]
+    fn another_time_line_is_followed_at_a_key_frame() {
+        let mut times = DecodeTimes::default();
+        times.set_depth(1);
+        let all = [(0, true), (7200, false), (3600, false), (900_000, true), (907_200, false), (903_600, false)];
+        let all = all.map(|(shown, key)| times.next(Ticks(shown), key).0);
+        assert_eq!(all[3..], [896_400, 900_000, 903_600]);
+        assert_eq!(times.next(Ticks(0), true).0, -3600);
+    }
+}

@@ -1,0 +1,290 @@
+//! A publisher's packets to frames: each track has a clock of its own, and all
+//! get one time line.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::decode_time::DecodeTimes;
+use super::order::{Order, Step};
+use super::payload::{Incoming, Unpack, Unpacked, incoming};
+use super::reception::Reception;
+use super::rtcp::{self, Ntp, Report};
+use super::{Error, Format, Packet};
+use crate::budget::Room;
+use crate::codec::{h264, h265};
+use crate::media::{Codec, Frame, Hz, Kind, Params, Ticks, Track, Unwrap};
+
+/// What packets turned out to carry.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// A track is new or has changed.
+    Track(Track),
+    /// A frame of a track that was announced.
+    Frame(Frame),
+    /// A frame or a part of one is lost: on the way, or for this reason.
+    Lost(Kind, Option<Error>),
+}
+
+/// All tracks of one publisher.
+pub struct Demux {
+    max_frame: usize,
+    patience: Duration,
+    lanes: Vec<Lane>,
+    /// When the first frame came.
+    begun: Option<Instant>,
+    /// The track that had a time first: others are moved to fit it.
+    first: Option<usize>,
+}
+
+struct Lane {
+    order: Order,
+    reception: Reception,
+    /// Packets of other types than this are passed over; any type if `None`.
+    only: Option<u8>,
+    ssrc: Option<u32>,
+    sender: Option<(Ntp, Ticks)>,
+    /// The offset to other tracks was settled by sender reports.
+    aligned: bool,
+    frames: Frames,
+}
+
+/// What becomes of a lane's packets once they are in order.
+struct Frames {
+    track: Track,
+    unpack: Box<dyn Unpack>,
+    unwrap: Unwrap,
+    /// The sender's time at which the stream's is 0.
+    base: Option<Ticks>,
+    times: DecodeTimes,
+}
+
+/// The time of the first frame: pictures may be decoded before that.
+const START: Duration = Duration::from_secs(1);
+/// Sender reports that move a track by so much are wrong, in microseconds.
+const MAX_SKEW: i64 = 10_000_000;
+/// Once tracks are aligned, so much is put up with.
+const DRIFT: i64 = 100_000;
+
+impl Demux {
+    /// Frames have at most `max_frame` bytes; packets wait for late ones at most
+    /// for `patience`.
+    pub fn new(max_frame: usize, patience: Duration) -> Self {
+        Self { max_frame, patience, lanes: Vec::new(), begun: None, first: None }
+    }
+
+    /// Packets wait for late ones at most for `patience` from here on.
+    pub fn set_patience(&mut self, patience: Duration) {
+        self.patience = patience;
+        self.lanes.iter_mut().for_each(|lane| lane.order = Order::new(patience));
+    }
+
+    /// Adds a track of the first of `formats` that has a place here, and gives its
+    /// number; `None` if none has.
+    pub fn add(&mut self, formats: &[Format]) -> Option<usize> {
+        let found = formats.iter().find_map(|format| Some((format, incoming(format, self.max_frame)?)));
+        let (format, Incoming { codec, params, unpack }) = found?;
+        let same_kind = self.lanes.iter().filter(|lane| lane.frames.track.codec.kind() == codec.kind()).count();
+        let params_known = params.is_some();
+        let track = Track { id: same_kind as u8, codec, clock: format.clock, params: params.unwrap_or_default() };
+        let mut frames = Frames { track, unpack, unwrap: Unwrap::default(), base: None, times: DecodeTimes::default() };
+        if params_known {
+            frames.set_depth();
+        }
+        self.lanes.push(Lane {
+            order: Order::new(self.patience),
+            reception: Reception::default(),
+            // devices that know one type only may well send another number
+            only: (formats.len() > 1).then_some(format.payload_type),
+            ssrc: None,
+            sender: None,
+            aligned: false,
+            frames,
+        });
+        Some(self.lanes.len() - 1)
+    }
+
+    /// The tracks of which enough is known, before the first packet.
+    pub fn tracks(&self) -> impl Iterator<Item = &Track> {
+        let tracks = self.lanes.iter().map(|lane| &lane.frames.track);
+        tracks.filter(|track| !track.params.record.is_empty() || !needs_record(track.codec))
+    }
+
+    /// Takes a packet of the track of that number.
+    pub fn rtp(&mut self, number: usize, now: Instant, data: &Bytes, room: &dyn Room, out: &mut dyn FnMut(Event)) {
+        if rtcp::is_rtcp(data) {
+            return self.rtcp(number, now, data);
+        }
+        let base = self.base_by_reports(number);
+        let time = START + now.saturating_duration_since(*self.begun.get_or_insert(now));
+        let Some(lane) = self.lanes.get_mut(number) else { return };
+        let packet = match Packet::parse(data) {
+            Ok(packet) => packet,
+            Err(error) => return out(Event::Lost(lane.frames.track.codec.kind(), Some(error))),
+        };
+        if lane.only.is_some_and(|only| only != packet.payload_type) {
+            return;
+        }
+        if lane.ssrc.replace(packet.ssrc).is_some_and(|ssrc| ssrc != packet.ssrc) {
+            lane.another_sender();
+        }
+        lane.reception.packet(&packet, lane.frames.track.clock, now);
+        let Lane { order, frames, aligned, .. } = lane;
+        let had_base = frames.base.is_some();
+        order.push(packet, now, &mut |step| frames.step(step, base, time, room, out));
+        if !had_base && frames.base.is_some() {
+            *aligned = base.is_some();
+            self.first.get_or_insert(number);
+            self.align();
+        }
+    }
+
+    /// Takes an RTCP packet of the track of that number.
+    pub fn rtcp(&mut self, number: usize, now: Instant, data: &[u8]) {
+        let Some(lane) = self.lanes.get_mut(number) else { return };
+        for report in rtcp::reports(data) {
+            let Report::Sender { ssrc, ntp, timestamp } = report else { continue };
+            if lane.ssrc.is_some_and(|known| known != ssrc) {
+                continue;
+            }
+            lane.reception.sender_report(ntp, now);
+            // a look only: reports do not move the clock
+            lane.sender = Some((ntp, lane.frames.unwrap.clone().next(timestamp)));
+        }
+        self.align();
+    }
+
+    /// Gives up on packets that were waited for long enough.
+    pub fn flush(&mut self, now: Instant, room: &dyn Room, out: &mut dyn FnMut(Event)) {
+        let time = START + self.begun.map_or(Duration::ZERO, |begun| now.saturating_duration_since(begun));
+        for Lane { order, frames, .. } in &mut self.lanes {
+            order.flush(now, &mut |step| frames.step(step, None, time, room, out));
+        }
+    }
+
+    /// Whether packets wait for late ones.
+    pub fn is_waiting(&self) -> bool {
+        self.lanes.iter().any(|lane| lane.order.is_waiting())
+    }
+
+    /// A receiver report on the track of that number.
+    pub fn report(&mut self, number: usize, now: Instant, ssrc: u32, out: &mut Vec<u8>) {
+        let block = self.lanes.get_mut(number).and_then(|lane| lane.reception.report(now));
+        rtcp::write_receiver_report(out, ssrc, block);
+    }
+
+    /// Where the lane's time line begins if its sender reports fit those of the
+    /// first lane; the first lane itself goes by arrival.
+    fn base_by_reports(&self, number: usize) -> Option<Ticks> {
+        let first = self.lanes.get(self.first.filter(|first| *first != number)?)?;
+        let lane = self.lanes.get(number)?;
+        let ((first_ntp, first_time), (ntp, time)) = (first.sender?, lane.sender?);
+        let clock = lane.frames.track.clock;
+        let first_time = (first_time - first.frames.base?).rescale(first.frames.track.clock, MICROSECONDS);
+        let later = Ticks(ntp.since(first_ntp));
+        Some(time - (first_time + later).rescale(MICROSECONDS, clock))
+    }
+
+    /// Moves tracks to where their sender reports say that they belong: sound
+    /// rather than pictures.
+    fn align(&mut self) {
+        let Some(first) = self.first else { return };
+        for number in (0..self.lanes.len()).filter(|number| *number != first) {
+            let wanted = self.base_by_reports(number);
+            let Some(lane) = self.lanes.get_mut(number) else { continue };
+            let (Some(wanted), Some(base)) = (wanted, lane.frames.base) else { continue };
+            let clock = lane.frames.track.clock;
+            let skew = (wanted - base).rescale(clock, MICROSECONDS).0;
+            let bearable = if lane.aligned { DRIFT } else { 0 };
+            if skew.abs() > MAX_SKEW || skew.abs() <= bearable {
+                continue;
+            }
+            lane.aligned = true;
+            let moves_first = lane.frames.track.codec.kind() == Kind::Video;
+            match self.lanes.get_mut(first) {
+                Some(lane) if moves_first && lane.frames.track.codec.kind() == Kind::Audio => {
+                    let clock = lane.frames.track.clock;
+                    lane.frames.base = lane.frames.base.map(|base| base - Ticks(skew).rescale(MICROSECONDS, clock));
+                }
+                _ => {
+                    if let Some(lane) = self.lanes.get_mut(number) {
+                        lane.frames.base = Some(wanted);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl Lane {
+    /// Its clock has nothing to do with the one before.
+    fn another_sender(&mut self) {
+        self.order.restart();
+        self.sender = None;
+        self.aligned = false;
+        self.frames.unpack.gap();
+        self.frames.unwrap = Unwrap::default();
+        self.frames.base = None;
+    }
+}
+
+impl Frames {
+    /// A packet, or a gap. `base` is where the time line begins if it is known
+    /// from elsewhere; else the first frame's time is `now`.
+    fn step(&mut self, step: Step, base: Option<Ticks>, now: Duration, room: &dyn Room, out: &mut dyn FnMut(Event)) {
+        let kind = self.track.codec.kind();
+        let packet = match step {
+            Step::Packet(packet) => packet,
+            Step::Gap(_) => {
+                self.unpack.gap();
+                return out(Event::Lost(kind, None));
+            }
+        };
+        let Self { track, unpack, unwrap, base: known, times } = self;
+        let unpacked = unpack.packet(&packet, room, &mut |unpacked| match unpacked {
+            Unpacked::Params(params) => {
+                track.params = params;
+                times.set_depth(depth(track.codec, &track.params));
+                out(Event::Track(track.clone()));
+            }
+            Unpacked::Frame { time, key, data } => {
+                let time = unwrap.next(time);
+                let arrived = Ticks(i64::try_from(now.as_micros()).unwrap_or(i64::MAX));
+                let base = *known
+                    .get_or_insert_with(|| base.unwrap_or_else(|| time - arrived.rescale(MICROSECONDS, track.clock)));
+                let shown = time - base;
+                let dts = if kind == Kind::Video { times.next(shown, key) } else { shown };
+                let cts = i32::try_from((shown - dts).0).unwrap_or(0);
+                out(Event::Frame(Frame { dts, cts, kind, track: track.id, key, data }));
+            }
+        });
+        if let Err(error) = unpacked {
+            out(Event::Lost(kind, Some(error)));
+        }
+    }
+
+    fn set_depth(&mut self) {
+        self.times.set_depth(depth(self.track.codec, &self.track.params));
+    }
+}
+
+/// How many pictures may overtake one, as the decoder record says.
+fn depth(codec: Codec, params: &Params) -> usize {
+    let depth = match codec {
+        Codec::H264 => {
+            h264::Record::parse(&params.record).ok().and_then(|record| h264::reorder_depth(record.sps.first()?))
+        }
+        Codec::H265 => {
+            h265::Record::parse(&params.record).ok().and_then(|record| h265::reorder_depth(record.sps.first()?))
+        }
+        _ => None,
+    };
+    depth.unwrap_or(0)
+}
+
+/// Whether nothing can be decoded before a record is known.
+fn needs_record(codec: Codec) -> bool {
+    matches!(codec, Codec::H264 | Codec::H265 | Codec::Aac | Codec::Opus | Codec::Av1 | Codec::Flac | Codec::Vp9)
+}
+
+const MICROSECONDS: Hz = Hz::new(1_000_000);

@@ -1,0 +1,171 @@
+//! Packets in their order again: those that come early wait a while for those
+//! that are late. RFC 3550 Appendix A.1.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::Packet;
+
+/// One track's packets.
+#[derive(Debug)]
+pub(super) struct Order {
+    /// How long a packet waits for those before it.
+    patience: Duration,
+    /// The sequence number that comes next.
+    next: Option<u16>,
+    /// Those that came early, in their order, and when they came.
+    early: VecDeque<(Packet, Instant)>,
+}
+
+/// What comes next.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// A packet.
+    Packet(Packet),
+    /// So many packets are missing here.
+    Gap(u16),
+}
+
+/// So many packets may wait: beyond that the missing one is given up.
+const MAX_EARLY: usize = 256;
+/// A step by more than this is a sender that has started anew.
+const MAX_STEP: i16 = 3000;
+const MIN_STEP: i16 = -MAX_STEP;
+
+impl Order {
+    /// Packets wait for at most `patience`; with none, every gap is a loss.
+    pub(super) fn new(patience: Duration) -> Self {
+        Self { patience, next: None, early: VecDeque::new() }
+    }
+
+    /// Takes a packet and gives what can go on. Duplicates and what comes too late
+    /// are passed over.
+    pub(super) fn push(&mut self, packet: Packet, now: Instant, out: &mut impl FnMut(Step)) {
+        let Some(next) = self.next else {
+            self.next = Some(packet.sequence.wrapping_add(1));
+            return out(Step::Packet(packet));
+        };
+        match distance(next, packet.sequence) {
+            0 => {
+                self.pass(packet, out);
+                self.pass_row(out);
+            }
+            1..=MAX_STEP => self.keep(packet, next, now),
+            MIN_STEP..0 => {}
+            _ => {
+                self.restart();
+                out(Step::Gap(1));
+                return self.push(packet, now, out);
+            }
+        }
+        self.flush(now, out);
+    }
+
+    /// Gives up on packets that others have waited for long enough.
+    pub(super) fn flush(&mut self, now: Instant, out: &mut impl FnMut(Step)) {
+        while let (Some(next), Some((first, came))) = (self.next, self.early.front()) {
+            let overdue = now.saturating_duration_since(*came) >= self.patience;
+            if !overdue && self.early.len() < MAX_EARLY {
+                return;
+            }
+            let missing = first.sequence.wrapping_sub(next);
+            self.next = Some(first.sequence);
+            out(Step::Gap(missing));
+            self.pass_row(out);
+        }
+    }
+
+    /// Whether packets wait.
+    pub(super) fn is_waiting(&self) -> bool {
+        !self.early.is_empty()
+    }
+
+    /// Another sender begins.
+    pub(super) fn restart(&mut self) {
+        self.next = None;
+        self.early = VecDeque::new();
+    }
+
+    fn keep(&mut self, packet: Packet, next: u16, now: Instant) {
+        let ahead = |held: &Packet| held.sequence.wrapping_sub(next);
+        let wanted = ahead(&packet);
+        let at = self.early.partition_point(|(held, _)| ahead(held) < wanted);
+        if self.early.get(at).is_none_or(|(held, _)| held.sequence != packet.sequence) {
+            self.early.insert(at, (packet, now));
+        }
+    }
+
+    fn pass(&mut self, packet: Packet, out: &mut impl FnMut(Step)) {
+        self.next = Some(packet.sequence.wrapping_add(1));
+        out(Step::Packet(packet));
+    }
+
+    /// Lets go of those that follow without a gap.
+    fn pass_row(&mut self, out: &mut impl FnMut(Step)) {
+        while let Some((packet, _)) = self.early.pop_front_if(|(held, _)| Some(held.sequence) == self.next) {
+            self.pass(packet, out);
+        }
+    }
+}
+
+/// How far `sequence` is ahead of `next`, across the wrap.
+fn distance(next: u16, sequence: u16) -> i16 {
+    sequence.wrapping_sub(next) as i16
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+
+    fn packet(sequence: u16) -> Packet {
+        Packet { marker: false, payload_type: 96, sequence, timestamp: 0, ssrc: 1, payload: Bytes::new() }
+    }
+
+    /// What comes of packets that arrive so many milliseconds after the start;
+    /// gaps are negative.
+    fn order(patience: u64, packets: &[(u16, u64)]) -> Vec<i32> {
+        let (mut order, begun, mut out) = (Order::new(Duration::from_millis(patience)), Instant::now(), Vec::new());
+        for (sequence, ms) in packets {
+            order.push(packet(*sequence), begun + Duration::from_millis(*ms), &mut |step| {
+                out.push(match step {
+                    Step::Packet(packet) => i32::from(packet.sequence),
+                    Step::Gap(count) => -i32::from(count),
+                });
+            });
+        }
+        out
+    }
+
+    #[test]
+    fn early_packets_wait_for_late_ones_across_the_wrap() {
+        assert_eq!(order(100, &[(65534, 0), (1, 1), (65535, 2), (0, 3), (2, 4)]), [65534, 65535, 0, 1, 2]);
+    }
+
+    #[test]
+    fn nobody_waits_longer_than_patience() {
+        assert_eq!(order(100, &[(1, 0), (3, 1), (4, 50)]), [1]);
+        assert_eq!(order(100, &[(1, 0), (3, 1), (4, 50), (6, 101)]), [1, -1, 3, 4]);
+        assert_eq!(order(0, &[(1, 0), (4, 0), (5, 0)]), [1, -2, 4, 5]);
+    }
+
+    #[test]
+    fn duplicates_and_stragglers_are_passed_over() {
+        assert_eq!(order(100, &[(1, 0), (1, 0), (3, 1), (3, 1), (2, 2), (2, 3), (1, 4), (4, 5)]), [1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn a_sender_that_starts_anew_is_followed() {
+        assert_eq!(order(100, &[(1, 0), (30_000, 1), (30_001, 2)]), [1, -1, 30_000, 30_001]);
+        assert_eq!(order(100, &[(40_000, 0), (5, 1), (6, 2)]), [40_000, -1, 5, 6]);
+    }
+
+    #[test]
+    fn the_number_of_those_who_wait_is_bounded() {
+        let row: Vec<_> = std::iter::once((0, 0)).chain((2..400).map(|n| (n, 0))).collect();
+        let out = order(100, &row);
+        assert_eq!(out[..3], [0, -1, 2]);
+        assert_eq!(out.last(), Some(&399));
+    }
+}

@@ -1,0 +1,294 @@
+//! Memory for frames that arrive in parts.
+//!
+//! Parts are kept in chunks, and a finished frame is copied into one block of
+//! exactly its size. While it grows a frame of `n` bytes costs at most `n`, half
+//! of it again (never more than [`MAX_CHUNK`]) and a small constant; `n` more in
+//! the moment in which it is finished.
+
+use bytes::Bytes;
+
+use super::Error;
+use crate::budget::{BlockMut, Room};
+
+/// The first chunk of a frame: a few packets.
+const MIN_CHUNK: usize = 4 << 10;
+/// The longest chunk, unless a single packet is longer.
+pub(super) const MAX_CHUNK: usize = 64 << 10;
+
+/// Bytes in chunks. It never holds more than `max`.
+pub(super) struct Rope {
+    max: usize,
+    len: usize,
+    full: Vec<Bytes>,
+    last: Option<BlockMut>,
+}
+
+impl Rope {
+    /// An empty rope for at most `max` bytes.
+    pub(super) fn new(max: usize) -> Self {
+        Self { max, len: 0, full: Vec::new(), last: None }
+    }
+
+    /// Bytes that it holds.
+    pub(super) fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Appends `data`, or nothing at all.
+    pub(super) fn push(&mut self, data: &[u8], room: &dyn Room) -> Result<(), Error> {
+        if data.len() > self.max - self.len {
+            return Err(Error::TooLong);
+        }
+        let fits = self.last.as_ref().map_or(0, BlockMut::room).min(data.len());
+        let (head, tail) = data.split_at_checked(fits).unwrap_or((data, &[]));
+        let next = if tail.is_empty() {
+            None
+        } else {
+            let capacity = (self.len / 2).clamp(MIN_CHUNK, MAX_CHUNK).min(self.max - self.len - fits).max(tail.len());
+            Some(room.block(capacity)?)
+        };
+        if let Some(last) = &mut self.last {
+            last.fill(head);
+        }
+        if let Some(mut next) = next {
+            next.fill(tail);
+            self.full.extend(self.last.replace(next).map(BlockMut::freeze));
+        }
+        self.len += data.len();
+        Ok(())
+    }
+
+    /// All that was pushed, in a block of its own; the rope is empty then.
+    pub(super) fn finish(&mut self, room: &dyn Room) -> Result<Bytes, Error> {
+        let len = self.len;
+        let chunks = self.take();
+        let mut block = room.block(len)?;
+        for chunk in &chunks {
+            block.fill(chunk);
+        }
+        Ok(block.freeze())
+    }
+
+    /// The chunks; the rope is empty then.
+    fn take(&mut self) -> Vec<Bytes> {
+        self.full.extend(self.last.take().map(BlockMut::freeze));
+        self.len = 0;
+        std::mem::take(&mut self.full)
+    }
+
+    /// Gives everything up.
+    pub(super) fn clear(&mut self) {
+        drop(self.take());
+    }
+}
+
+/// Bytes that a unit gets when its length is known, and where in it they stand.
+#[derive(Clone, Copy)]
+pub(super) struct Prefix {
+    /// Bytes of the unit before them.
+    pub(super) at: usize,
+    /// The first `len` of these.
+    pub(super) bytes: [u8; MAX_PREFIX],
+    /// At most [`MAX_PREFIX`].
+    pub(super) len: usize,
+}
+
+/// The most bytes that a length takes.
+pub(super) const MAX_PREFIX: usize = 4;
+
+/// A frame of units with their lengths, which are only known when a unit ends.
+/// Lengths live in a rope of their own, so that a frame of a million empty units
+/// is charged like any other.
+pub(super) struct Units {
+    body: Rope,
+    lengths: Rope,
+    open: usize,
+    max: usize,
+}
+
+impl Units {
+    /// An empty frame, which becomes at most `max` bytes.
+    pub(super) fn new(max: usize) -> Self {
+        Self { body: Rope::new(max), lengths: Rope::new(max), open: 0, max }
+    }
+
+    /// Whether nothing was pushed.
+    pub(super) fn is_empty(&self) -> bool {
+        self.body.len() == 0
+    }
+
+    /// Appends to the unit that is open.
+    pub(super) fn push(&mut self, data: &[u8], room: &dyn Room) -> Result<(), Error> {
+        if self.body.len() + self.lengths.len() + MAX_PREFIX + data.len() > self.max {
+            return Err(Error::TooLong);
+        }
+        self.body.push(data, room)?;
+        self.open += data.len();
+        Ok(())
+    }
+
+    /// Ends the open unit, if it has any bytes.
+    pub(super) fn close(&mut self, room: &dyn Room) -> Result<(), Error> {
+        if self.open > 0 {
+            let length = u32::try_from(self.open).map_err(|_| Error::TooLong)?;
+            self.lengths.push(&length.to_be_bytes(), room)?;
+            self.open = 0;
+        }
+        Ok(())
+    }
+
+    /// All units with the prefixes that `prefix` makes of a unit's first byte
+    /// and length, in a block of its own; the frame is empty then.
+    pub(super) fn finish(&mut self, room: &dyn Room, prefix: fn(u8, usize) -> Prefix) -> Result<Bytes, Error> {
+        self.close(room).inspect_err(|_| self.clear())?;
+        let (lengths, body) = (self.lengths.take(), self.body.take());
+        let lengths =
+            || lengths.iter().flat_map(|chunk| chunk.as_chunks().0).map(|bytes| u32::from_be_bytes(*bytes) as usize);
+        let mut cursor = Cursor::new(&body);
+        let mut total = 0;
+        for length in lengths() {
+            total += length + prefix(cursor.peek(), length).len;
+            cursor.walk(length, |_| {});
+        }
+        let mut block = room.block(total)?;
+        let mut cursor = Cursor::new(&body);
+        for length in lengths() {
+            let prefix = prefix(cursor.peek(), length);
+            let at = prefix.at.min(length);
+            cursor.walk(at, |part| _ = block.fill(part));
+            block.fill(prefix.bytes.get(..prefix.len).unwrap_or_default());
+            cursor.walk(length - at, |part| _ = block.fill(part));
+        }
+        Ok(block.freeze())
+    }
+
+    /// Gives everything up.
+    pub(super) fn clear(&mut self) {
+        self.body.clear();
+        self.lengths.clear();
+        self.open = 0;
+    }
+}
+
+/// A place in chunks.
+struct Cursor<'a> {
+    rest: &'a [u8],
+    chunks: std::slice::Iter<'a, Bytes>,
+}
+
+impl<'a> Cursor<'a> {
+    fn new(chunks: &'a [Bytes]) -> Self {
+        let mut cursor = Self { rest: &[], chunks: chunks.iter() };
+        cursor.refill();
+        cursor
+    }
+
+    /// Goes on to the next chunk if this one is done; false at the end.
+    fn refill(&mut self) -> bool {
+        while self.rest.is_empty() {
+            let Some(chunk) = self.chunks.next() else { return false };
+            self.rest = chunk;
+        }
+        true
+    }
+
+    /// The next byte; 0 at the end.
+    fn peek(&self) -> u8 {
+        self.rest.first().copied().unwrap_or(0)
+    }
+
+    /// Hands the next `n` bytes to `take`, part by part.
+    fn walk(&mut self, mut n: usize, mut take: impl FnMut(&'a [u8])) {
+        while n > 0 && self.refill() {
+            let (head, tail) = self.rest.split_at_checked(n).unwrap_or((self.rest, &[]));
+            take(head);
+            n -= head.len();
+            self.rest = tail;
+        }
+        self.refill();
+    }
+}
+
+/// One block with all of `parts` behind each other, if that is at most `max` bytes.
+pub(super) fn whole(parts: &[&[u8]], max: usize, room: &dyn Room) -> Result<Bytes, Error> {
+    let len = parts.iter().map(|part| part.len()).sum();
+    if len > max {
+        return Err(Error::TooLong);
+    }
+    let mut block = room.block(len)?;
+    for part in parts {
+        block.fill(part);
+    }
+    Ok(block.freeze())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::budget::{Account, BLOCK_OVERHEAD};
+
+    fn four(_: u8, len: usize) -> Prefix {
+        Prefix { at: 0, bytes: (len as u32).to_be_bytes(), len: 4 }
+    }
+
+    #[test]
+    fn a_frame_is_an_exact_block_and_grows_within_its_bound() {
+        for size in [1, 100, 4096, 4097, 70_000, 400_000] {
+            let account = Account::root("a", 4 << 20);
+            let data: Vec<u8> = (0..size).map(|at| at as u8).collect();
+            let mut rope = Rope::new(size);
+            let mut chunks = 0;
+            for part in data.chunks(1388) {
+                rope.push(part, &account).unwrap();
+                chunks = rope.full.len() + 1;
+                let slack = (rope.len() / 2).clamp(MIN_CHUNK, MAX_CHUNK);
+                assert!(account.used() <= rope.len() + slack + chunks * BLOCK_OVERHEAD);
+            }
+            assert_eq!(rope.push(b"x", &account), Err(Error::TooLong));
+            assert_eq!(rope.finish(&account).unwrap(), data);
+            assert!(account.peak() <= 2 * size + (chunks + 1) * BLOCK_OVERHEAD, "the rope's end is exact");
+            assert_eq!((account.used(), rope.len()), (0, 0));
+        }
+    }
+
+    #[test]
+    fn units_get_their_lengths_when_they_end() {
+        let account = Account::root("a", 1 << 20);
+        let mut units = Units::new(1000);
+        for part in [&b"ab"[..], b"c"] {
+            units.push(part, &account).unwrap();
+        }
+        units.close(&account).unwrap();
+        units.close(&account).unwrap();
+        units.push(b"d", &account).unwrap();
+        assert_eq!(units.finish(&account, four).unwrap(), &b"\0\0\0\x03abc\0\0\0\x01d"[..]);
+        assert!(units.is_empty());
+        let within = |_, len| Prefix { at: 1, bytes: [len as u8, 0, 0, 0], len: 1 };
+        units.push(b"abc", &account).unwrap();
+        assert_eq!(units.finish(&account, within).unwrap(), &b"a\x03bc"[..]);
+        assert_eq!(account.used(), 0);
+    }
+
+    #[test]
+    fn prefixes_count_as_the_frame() {
+        let account = Account::root("a", 1 << 20);
+        let mut units = Units::new(20);
+        for _ in 0..4 {
+            units.push(b"a", &account).unwrap();
+            units.close(&account).unwrap();
+        }
+        assert_eq!(units.push(b"", &account), Err(Error::TooLong));
+        assert_eq!(units.finish(&account, four).unwrap().len(), 20);
+    }
+
+    #[test]
+    fn refused_room_leaves_what_there_was() {
+        let account = Account::root("a", 5000);
+        let mut rope = Rope::new(1 << 20);
+        rope.push(&[1; 4096], &account).unwrap();
+        assert!(matches!(rope.push(&[2; 1000], &account), Err(Error::OverBudget(_))));
+        assert_eq!(rope.len(), 4096);
+        rope.clear();
+        assert_eq!(account.used(), 0);
+    }
+}

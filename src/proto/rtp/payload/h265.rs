@@ -1,0 +1,95 @@
+//! H.265. RFC 7798.
+//!
+//! Single NAL units, aggregation packets and fragmentation units, in decoding
+//! order: `sprop-max-don-diff` above 0 is not read, and PACI packets are passed over.
+
+use super::h26x::{Cutting, Reading, Role, Shape, Syntax};
+use super::sets::{Set, Sets, base64};
+use super::{Error, Format, Incoming, Pack};
+use crate::codec::h265;
+use crate::media::{Codec, Hz, Track};
+use crate::wire::Reader;
+
+/// What only H.265 has.
+pub(super) struct H265;
+
+/// Aggregation packet. Section 4.4.2.
+const AP: u8 = 48;
+/// Fragmentation unit. Section 4.4.3.
+const FU: u8 = 49;
+/// nal_unit_type of filler data. H.265 table 7-1.
+const FILLER: u8 = 38;
+
+impl Syntax for H265 {
+    const HEADER: usize = 2;
+
+    fn shape(payload: &[u8]) -> Result<Shape<'_>, Error> {
+        if payload.is_empty() {
+            return Ok(Shape::Nothing);
+        }
+        let mut r = Reader::new(payload);
+        let [first, second] = r.array()?;
+        Ok(match h265::unit_type(payload) {
+            AP => Shape::Units(r.rest(), 0),
+            FU => {
+                let fu = r.u8()?;
+                let header = [first & 0x81 | (fu & 0x3f) << 1, second];
+                Shape::Part { header, start: fu & 0x80 != 0, end: fu & 0x40 != 0, body: r.rest() }
+            }
+            50.. => Shape::Nothing,
+            _ => Shape::Unit(payload),
+        })
+    }
+
+    fn role(header: &[u8]) -> Role {
+        match h265::unit_type(header) {
+            ..h265::VPS => Role::Slice,
+            h265::VPS => Role::Set(Set::Video),
+            h265::SPS => Role::Set(Set::Sequence),
+            h265::PPS => Role::Set(Set::Picture),
+            h265::AUD => Role::Delimiter,
+            h265::PREFIX_SEI => Role::Lead,
+            FILLER => Role::Filler,
+            _ => Role::Other,
+        }
+    }
+
+    fn is_key(data: &[u8]) -> bool {
+        h265::is_key(data)
+    }
+
+    fn fragment(header: &[u8], first: bool, last: bool) -> [u8; 3] {
+        let [a, b] = header.first_chunk().copied().unwrap_or_default();
+        [a & 0x81 | FU << 1, b, u8::from(first) << 7 | u8::from(last) << 6 | a >> 1 & 0x3f]
+    }
+}
+
+/// Parameters with parameter sets, in the order of a record. Section 7.1.
+const SPROP: [&str; 3] = ["sprop-vps", "sprop-sps", "sprop-pps"];
+
+/// A reader; sets of the session description that are damaged are passed over.
+pub(super) fn incoming(format: &Format, max: usize) -> Incoming {
+    let mut sets = Sets::new(Codec::H265);
+    for text in SPROP.iter().filter_map(|name| format.parameter(name)).flat_map(|list| list.split(',')) {
+        let unit = base64(text);
+        if let Some((header, body)) = unit.split_at_checked(H265::HEADER)
+            && let Role::Set(set) = H265::role(header)
+        {
+            sets.take(set, header, body);
+        }
+    }
+    let params = sets.news().ok().flatten();
+    Incoming { codec: Codec::H265, params, unpack: Box::new(Reading::<H265>::new(sets, max)) }
+}
+
+/// In decoding order, without decoding order numbers.
+pub(super) fn outgoing(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
+    let record = h265::Record::parse(&track.params.record).ok()?;
+    record.size().ok()?;
+    let kinds = [&record.vps, &record.sps, &record.pps];
+    let lists = kinds.map(|sets| sets.iter().map(|set| data_encoding::BASE64.encode(set)).collect::<Vec<_>>());
+    let fmtp = SPROP.into_iter().zip(lists.map(|list| list.join(","))).filter(|(_, list)| !list.is_empty());
+    let format = super::format(98, "H265", Hz::MPEG, 1, fmtp);
+    let sets: Vec<&[u8]> = kinds.into_iter().flatten().copied().filter(|set| !set.is_empty()).collect();
+    Some((format, Box::new(Cutting::<H265>::new(&[AP << 1, 1], &sets))))
+}

@@ -1,0 +1,351 @@
+//! AAC as MP4A-LATM, in only. RFC 6416 section 6, ISO/IEC 14496-3 section 1.7.3.
+//!
+//! One program with one layer, whose frames say their length (frameLengthType 0):
+//! anything else is refused.
+
+use bytes::Bytes;
+
+use super::assembly::Rope;
+use super::{Error, Format, Incoming, Packet, Unpack, Unpacked};
+use crate::budget::Room;
+use crate::codec::{self, aac};
+use crate::media::{Codec, Hz, Params};
+use crate::wire::Reader;
+use crate::wire::bits::Bits;
+
+/// StreamMuxConfig(). Table 1.42.
+struct Config {
+    /// AudioSpecificConfig, filled up with zeros.
+    record: Vec<u8>,
+    /// Access units in an AudioMuxElement.
+    frames: u32,
+    /// Something follows them.
+    other_data: bool,
+    /// Bits of the whole.
+    len: usize,
+}
+
+impl Config {
+    fn parse(bits: &mut Bits) -> Result<Self, Error> {
+        let version = bits.bit()?;
+        let mut len = 1;
+        if version {
+            if bits.bit()? {
+                return Err(Error::Malformed("audioMuxVersionA"));
+            }
+            len += 1;
+            value(bits, &mut len)?;
+        }
+        let _same_time_framing = bits.bit()?;
+        let frames = bits.bits(6)? + 1;
+        if bits.bits(4 + 3)? != 0 {
+            return Err(Error::Malformed("more than one program or layer"));
+        }
+        len += 1 + 6 + 4 + 3;
+        let config_len = if version { value(bits, &mut len)? as usize } else { aac::config_len(bits)? };
+        let record = copy(bits, config_len)?;
+        if bits.bits(3)? != 0 {
+            return Err(Error::Malformed("frameLengthType"));
+        }
+        let _buffer_fullness = bits.bits(8)?;
+        len += config_len + 3 + 8;
+        let other_data = bits.bit()?;
+        if other_data && version {
+            value(bits, &mut len)?;
+        } else if other_data {
+            // otherDataLenEsc and otherDataLenTmp
+            while bits.bits(1 + 8).inspect(|_| len += 9)? > 0xff {}
+        }
+        let checksum = bits.bit()?;
+        bits.skip(if checksum { 8 } else { 0 })?;
+        len += 1 + 1 + if checksum { 8 } else { 0 };
+        Ok(Self { record, frames, other_data, len })
+    }
+}
+
+/// LatmGetValue(). Table 1.43.
+fn value(bits: &mut Bits, len: &mut usize) -> Result<u32, Error> {
+    let bytes = bits.bits(2)? + 1;
+    *len += 2 + bytes as usize * 8;
+    Ok(bits.bits(bytes * 8)?)
+}
+
+/// The longest AudioSpecificConfig in bits, that of many channels included.
+const MAX_CONFIG: usize = 8 * 64;
+
+/// The next `len` bits as bytes.
+fn copy(bits: &mut Bits, len: usize) -> Result<Vec<u8>, Error> {
+    if len > MAX_CONFIG {
+        return Err(Error::Malformed("AudioSpecificConfig beyond all measure"));
+    }
+    let whole = (0..len / 8).map(|_| bits.bits(8).map(|byte| byte as u8));
+    let mut out = whole.collect::<Result<Vec<u8>, _>>()?;
+    let rest = (len % 8) as u32;
+    if rest > 0 {
+        out.push((bits.bits(rest)? << (8 - rest)) as u8);
+    }
+    Ok(out)
+}
+
+/// Reads AudioMuxElements.
+struct Reading {
+    clock: Hz,
+    /// The config comes with the frames: cpresent. RFC 6416 section 7.3.
+    in_band: bool,
+    config: Option<Config>,
+    /// The record that was announced last.
+    record: Bytes,
+    ticks: u32,
+    time: u32,
+    /// Fragments of an element.
+    parts: Rope,
+    /// Packets are passed over up to a mark or another timestamp than this.
+    lost: Option<Option<u32>>,
+}
+
+impl Reading {
+    fn packet(&mut self, packet: &Packet, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
+        if self.parts.len() > 0 && self.time != packet.timestamp {
+            self.parts.clear(); // its mark never came
+        }
+        self.time = packet.timestamp;
+        if packet.marker && self.parts.len() == 0 {
+            return self.element(&packet.payload, room, out);
+        }
+        self.parts.push(&packet.payload, room)?;
+        if packet.marker {
+            let element = self.parts.finish(room)?;
+            return self.element(&element, room, out);
+        }
+        Ok(())
+    }
+
+    /// AudioMuxElement(), whose rest is aligned here. Table 1.41.
+    fn element(&mut self, data: &Bytes, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
+        if !self.in_band {
+            return self.frames(data, out);
+        }
+        let mut bits = Bits::new(data);
+        let mut skip = 1;
+        let same = bits.bit()?;
+        if !same {
+            let config = Config::parse(&mut bits)?;
+            skip += config.len;
+            self.learn(config, out)?;
+        }
+        if self.config.is_none() {
+            return Ok(()); // that comes every now and then
+        }
+        let data = data.get(skip / 8..).unwrap_or_default();
+        let data = shifted(data, (skip % 8) as u32, room)?;
+        self.frames(&data, out)
+    }
+
+    fn learn(&mut self, config: Config, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
+        if config.record != self.record {
+            let params = self.params(&config)?;
+            out(Unpacked::Params(params));
+        }
+        self.config = Some(config);
+        Ok(())
+    }
+
+    fn params(&mut self, config: &Config) -> Result<Params, Error> {
+        let params = codec::params(Codec::Aac, config.record.clone().into())?;
+        self.record = params.record.clone();
+        self.ticks = super::aac::ticks(&self.record, self.clock);
+        Ok(params)
+    }
+
+    /// The access units behind their lengths: all of an element, or of several.
+    fn frames(&self, data: &Bytes, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
+        let Some(config) = &self.config else { return Ok(()) };
+        let most = if self.in_band || config.other_data { config.frames } else { u32::MAX };
+        // first see whether they add up: this may be a fragment
+        for run in [None, Some(out)] {
+            let (mut r, mut time, mut count) = (Reader::new(data), self.time, 0);
+            let mut out = run;
+            while !r.is_empty() && count < most {
+                let len = length(&mut r)?;
+                let unit = r.take(len)?;
+                if let Some(out) = &mut out
+                    && !unit.is_empty()
+                {
+                    out(Unpacked::Frame { time, key: true, data: data.slice_ref(unit) });
+                }
+                (time, count) = (time.wrapping_add(self.ticks), count + 1);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// PayloadLengthInfo(): bytes of 255 go on. Table 1.44.
+fn length(r: &mut Reader) -> Result<usize, Error> {
+    let mut len = 0;
+    loop {
+        let byte = r.u8()?;
+        len += usize::from(byte);
+        if byte < 255 {
+            return Ok(len);
+        }
+    }
+}
+
+/// `data` without its first `bits` bits, 0 to 7; the last byte is filled up with zeros.
+fn shifted(data: &[u8], bits: u32, room: &dyn Room) -> Result<Bytes, Error> {
+    let mut block = room.block(data.len())?;
+    let next = data.iter().skip(1).chain(&[0]);
+    for (byte, next) in data.iter().zip(next) {
+        block.fill(&[(u16::from_be_bytes([*byte, *next]) << bits >> 8) as u8]);
+    }
+    Ok(block.freeze())
+}
+
+impl Unpack for Reading {
+    fn packet(&mut self, packet: &Packet, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
+        if let Some(lost) = self.lost {
+            let other = lost.is_some_and(|time| time != packet.timestamp);
+            self.lost = if packet.marker || other { None } else { Some(Some(packet.timestamp)) };
+            if self.lost.is_some() {
+                return Ok(());
+            }
+            if packet.marker && !other {
+                // the end of something, or all of it: then the lengths add up
+                return self.packet(packet, room, out).or(Ok(()));
+            }
+        }
+        let done = self.packet(packet, room, out);
+        if done.is_err() {
+            self.parts.clear();
+            self.lost = if packet.marker { None } else { Some(Some(packet.timestamp)) };
+        }
+        done
+    }
+
+    fn gap(&mut self) {
+        self.parts.clear();
+        self.lost = Some(None);
+    }
+}
+
+/// A reader; `None` if frames do not carry the config, and nothing else does.
+pub(super) fn incoming(format: &Format, max: usize) -> Option<Incoming> {
+    let in_band = format.parameter("cpresent").is_none_or(|value| value != "0");
+    let said = format.parameter("config").map(|text| text.trim_matches('"'));
+    let said = said.and_then(|text| data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok());
+    let config = said.and_then(|data| Config::parse(&mut Bits::new(&data)).ok());
+    let mut reading = Reading {
+        clock: format.clock,
+        in_band,
+        config: None,
+        record: Bytes::new(),
+        ticks: 0,
+        time: 0,
+        parts: Rope::new(max),
+        lost: None,
+    };
+    let params = config.as_ref().and_then(|config| reading.params(config).ok());
+    reading.config = config.filter(|_| params.is_some());
+    let known = in_band || params.is_some();
+    known.then(|| Incoming { codec: Codec::Aac, params, unpack: Box::new(reading) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{Bench, aac, damaged};
+    use super::*;
+    use crate::codec::binary;
+
+    /// One frame in an element, AAC-LC of 44100 Hz and two channels.
+    const PLAIN: &str = "0 1 000000 0000 000 00010 0100 0010 000 000 11111111 0 0";
+
+    fn reader(config: &str, cpresent: &str) -> Option<Bench> {
+        let config: String = binary(config).iter().map(|byte| format!("{byte:02x}")).collect();
+        let fmtp = [("cpresent", cpresent.to_owned()), ("config", config)];
+        let format = super::super::format(96, "MP4A-LATM", Hz::new(44_100), 2, fmtp);
+        super::super::incoming(&format, 1000).map(|_| Bench::reader(format))
+    }
+
+    fn told() -> Bench {
+        reader(PLAIN, "0").unwrap()
+    }
+
+    fn times(got: &[super::super::tests::Got]) -> Vec<(u32, usize)> {
+        got.iter().map(|(time, _, data)| (*time, data.len())).collect()
+    }
+
+    #[test]
+    fn configs_of_both_versions() {
+        let second = "1 0 00 11111111 1 000000 0000 000 00 00010000 00010 0100 0010 000 000 11111111 0 0";
+        let checked = "0 1 000000 0000 000 00010 0100 0010 000 000 11111111 1 0 00001000 1 10101010";
+        for config in [PLAIN, second, checked] {
+            assert_eq!(reader(config, "0").unwrap().params, [aac().params], "{config}");
+        }
+        let two_programs = PLAIN.replace("0000 000 00010", "0001 000 00010");
+        let fixed = PLAIN.replace("000 11111111", "001 11111111");
+        for config in ["", "0 1", &two_programs, &fixed, "1 1"] {
+            assert!(reader(config, "0").is_none(), "{config}");
+        }
+    }
+
+    #[test]
+    fn units_follow_each_other_as_slices() {
+        let mut bench = told();
+        let payload = [&[2, 0x21, 1][..], &[255, 4], &[7; 259], &[0]].concat();
+        let got = bench.raw(true, 5, &payload).unwrap();
+        assert_eq!(times(&got), [(5, 2), (1029, 259)]);
+        assert_eq!((&got[0].2[..], bench.account.peak()), (&[0x21, 1][..], 0));
+        assert!(bench.raw(true, 5, &[3, 1, 2]).is_err());
+    }
+
+    #[test]
+    fn other_data_is_left() {
+        let other = PLAIN.replace("11111111 0 0", "11111111 1 0 00001000 0").replace("000000 0000", "000001 0000");
+        let got = reader(&other, "0").unwrap().raw(true, 0, &[1, 5, 1, 6, 9]).unwrap();
+        assert_eq!(times(&got), [(0, 1), (1024, 1)]);
+    }
+
+    #[test]
+    fn fragments_are_put_together_up_to_the_mark() {
+        let mut bench = told();
+        assert_eq!(bench.raw(false, 1, &[4, 1, 2]), Ok(vec![]));
+        assert_eq!(bench.raw(true, 1, &[3, 4]).unwrap()[0].2, [1, 2, 3, 4][..]);
+        bench.raw(false, 2, &[4, 1, 2]).unwrap();
+        bench.unpack.gap();
+        assert_eq!(bench.raw(false, 2, &[9, 9]), Ok(vec![]));
+        assert_eq!(bench.raw(true, 2, &[9, 9]), Ok(vec![]));
+        assert_eq!(times(&bench.raw(true, 3, &[1, 9]).unwrap()), [(3, 1)]);
+        bench.unpack.gap();
+        assert_eq!(times(&bench.raw(true, 4, &[1, 9]).unwrap()), [(4, 1)], "it adds up");
+        bench.raw(false, 5, &[4, 1, 2]).unwrap();
+        assert_eq!(times(&bench.raw(true, 6, &[1, 9]).unwrap()), [(6, 1)], "a mark is missing");
+        let long: Vec<_> = (0..300).filter_map(|_| bench.raw(false, 7, &[255; 1000]).err()).collect();
+        assert_eq!(long, [Error::TooLong]);
+        assert_eq!(bench.account.used(), 0);
+    }
+
+    #[test]
+    fn a_config_may_come_with_the_frames() {
+        let mut bench = reader("", "1").unwrap();
+        assert_eq!(bench.raw(true, 0, &binary("1 00000001 00000101")), Ok(vec![]));
+        let told = binary(&format!("0 {PLAIN} 00000010 00000101 11111111"));
+        assert_eq!(bench.raw(true, 1, &told).unwrap()[0].2, [5, 255][..]);
+        assert_eq!(bench.params, [aac().params]);
+        assert_eq!(bench.raw(true, 2, &binary("1 00000001 00000110")).unwrap()[0].2, [6][..]);
+        assert_eq!((bench.params.len(), bench.account.used()), (1, 0));
+    }
+
+    #[test]
+    fn no_damage_does_harm() {
+        for (cpresent, payload) in [("0", vec![2, 1, 2, 1, 3]), ("1", binary(&format!("0 {PLAIN} 00000001 00000101")))] {
+            let mut bench = reader(PLAIN, cpresent).unwrap();
+            let (marker, payload_type, payload) = (true, 96, Bytes::from(payload));
+            let packet = Packet { marker, payload_type, sequence: 1, timestamp: 1, ssrc: 1, payload };
+            for packet in damaged(&packet) {
+                drop((bench.take(&Packet { marker: false, ..packet.clone() }), bench.take(&packet)));
+                assert_eq!(bench.account.used(), 0);
+            }
+        }
+    }
+}

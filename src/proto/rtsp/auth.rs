@@ -1,0 +1,127 @@
+//! Who asks: Basic and Digest, as RTSP takes them over from HTTP. RFC 7617,
+//! RFC 7616, and RFC 2617 for those who know no more.
+
+mod answer;
+mod guard;
+
+pub use answer::Answer;
+pub use guard::{Guard, Method, Verdict};
+
+use data_encoding::HEXLOWER;
+use md5::Md5;
+use sha2::{Digest as _, Sha256};
+
+/// The most challenges in one field, and parameters in one challenge, that are
+/// looked at.
+const MAX_CHALLENGES: usize = 8;
+const MAX_PARAMETERS: usize = 32;
+
+/// A scheme with its parameters: a challenge, or what answers it.
+/// RFC 7235 section 2.1.
+struct Challenge {
+    scheme: String,
+    parameters: Vec<(String, String)>,
+}
+
+impl Challenge {
+    /// The value of the parameter `name`, which is in small letters.
+    fn get(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+    }
+
+    fn is(&self, scheme: &str) -> bool {
+        self.scheme.eq_ignore_ascii_case(scheme)
+    }
+
+    /// All challenges of one field's value. A word without `=` begins one; commas
+    /// may be missing.
+    fn parse_all(text: &str) -> Vec<Self> {
+        let mut all: Vec<Self> = Vec::new();
+        let mut rest = text;
+        loop {
+            rest = rest.trim_start_matches(|c: char| c.is_whitespace() || c == ',');
+            if rest.is_empty() {
+                return all;
+            }
+            let end = rest.find(|c: char| c.is_whitespace() || matches!(c, ',' | '=')).unwrap_or(rest.len());
+            let (word, behind) = rest.split_at(end);
+            if let Some(behind) = behind.trim_start().strip_prefix('=') {
+                let (value, behind) = parameter_value(behind.trim_start());
+                rest = behind;
+                if let Some(last) = all.last_mut().filter(|last| last.parameters.len() < MAX_PARAMETERS) {
+                    last.parameters.push((word.to_ascii_lowercase(), value));
+                }
+            } else {
+                rest = behind;
+                if all.len() == MAX_CHALLENGES {
+                    return all;
+                }
+                all.push(Self { scheme: word.into(), parameters: Vec::new() });
+            }
+        }
+    }
+}
+
+/// A token or a quoted string, and what stands behind it. RFC 9110 section 5.6.4.
+fn parameter_value(text: &str) -> (String, &str) {
+    let Some(quoted) = text.strip_prefix('"') else {
+        let end = text.find(|c: char| c.is_whitespace() || c == ',').unwrap_or(text.len());
+        let (value, behind) = text.split_at(end);
+        return (value.into(), behind);
+    };
+    let mut value = String::new();
+    let mut chars = quoted.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '"' => break,
+            '\\' => value.extend(chars.next()),
+            c => value.push(c),
+        }
+    }
+    (value, chars.as_str())
+}
+
+/// A quoted string. RFC 9110 section 5.6.4.
+fn quote(text: &str) -> String {
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// RFC 7616 section 3.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Algorithm {
+    Md5,
+    Sha256,
+}
+
+impl Algorithm {
+    /// The one of that name; MD5 if there is no name.
+    fn parse(name: Option<&str>) -> Option<Self> {
+        match name.unwrap_or_default().to_ascii_uppercase().as_str() {
+            "" | "MD5" => Some(Self::Md5),
+            "SHA-256" => Some(Self::Sha256),
+            _ => None,
+        }
+    }
+
+    /// Hashes the parts with colons between them.
+    fn hash(self, parts: &[&str]) -> String {
+        let text = parts.join(":");
+        match self {
+            Self::Md5 => HEXLOWER.encode(&Md5::digest(text)),
+            Self::Sha256 => HEXLOWER.encode(&Sha256::digest(text)),
+        }
+    }
+
+    /// The response to a challenge; `counted` are nc and cnonce of qop=auth.
+    /// RFC 7616 section 3.4.1, and RFC 2069 without qop.
+    fn respond(self, secret: &str, nonce: &str, counted: Option<(&str, &str)>, method: &str, uri: &str) -> String {
+        let request = self.hash(&[method, uri]);
+        match counted {
+            Some((nc, cnonce)) => self.hash(&[secret, nonce, nc, cnonce, "auth", &request]),
+            None => self.hash(&[secret, nonce, &request]),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+//! The client's side.
+
+use std::cmp::Reverse;
+
+use data_encoding::BASE64;
+
+use super::{Algorithm, Challenge, quote};
+
+/// Answers the challenges of a server.
+pub struct Answer {
+    user: String,
+    password: String,
+    cnonce: String,
+    /// How often the nonce was used.
+    count: u32,
+    digest: Option<Digest>,
+}
+
+/// What a challenge says. RFC 7616 section 3.3.
+struct Digest {
+    algorithm: Algorithm,
+    /// The algorithm as the server writes it; old ones do not know the word.
+    named: Option<String>,
+    realm: String,
+    nonce: String,
+    opaque: Option<String>,
+    /// qop=auth is on offer, and then some servers insist on it.
+    counted: bool,
+    stale: bool,
+}
+
+impl Answer {
+    /// Chooses the strongest of the challenges in the WWW-Authenticate fields;
+    /// `None` if there is none that can be answered.
+    pub fn new<'a>(
+        challenges: impl Iterator<Item = &'a str>,
+        user: &str,
+        password: &str,
+        cnonce_seed: u64,
+    ) -> Option<Self> {
+        let all = challenges.flat_map(Challenge::parse_all);
+        let known = all.filter_map(|challenge| match challenge.is("Basic") {
+            true => Some(None),
+            false => Digest::read(&challenge).map(Some),
+        });
+        // of several alike the first
+        let digest = known.min_by_key(|digest| Reverse(digest.as_ref().map(|digest| digest.algorithm)))?;
+        Some(Self {
+            user: user.into(),
+            password: password.into(),
+            cnonce: format!("{cnonce_seed:016x}"),
+            count: 0,
+            digest,
+        })
+    }
+
+    /// Whether the server only wants another nonce: the password is right.
+    pub fn is_stale(&self) -> bool {
+        self.digest.as_ref().is_some_and(|digest| digest.stale)
+    }
+
+    /// The value of Authorization for a request with this method and URL.
+    pub fn authorization(&mut self, method: &str, uri: &str) -> String {
+        let Some(digest) = &self.digest else {
+            return format!("Basic {}", BASE64.encode(format!("{}:{}", self.user, self.password).as_bytes()));
+        };
+        self.count = self.count.wrapping_add(1);
+        let nc = format!("{:08x}", self.count);
+        let counted = digest.counted.then_some((nc.as_str(), self.cnonce.as_str()));
+        let Digest { algorithm, named, realm, nonce, opaque, .. } = digest;
+        let secret = algorithm.hash(&[&self.user, realm, &self.password]);
+        let response = algorithm.respond(&secret, nonce, counted, method, uri);
+        let texts = [("username", self.user.as_str()), ("realm", realm), ("nonce", nonce), ("uri", uri)];
+        let mut parts: Vec<_> = texts.iter().map(|(name, text)| format!("{name}={}", quote(text))).collect();
+        parts.push(format!("response=\"{response}\""));
+        parts.extend(named.as_ref().map(|named| format!("algorithm={named}")));
+        parts.extend(opaque.as_ref().map(|opaque| format!("opaque={}", quote(opaque))));
+        parts.extend(counted.map(|(nc, cnonce)| format!("qop=auth, nc={nc}, cnonce=\"{cnonce}\"")));
+        format!("Digest {}", parts.join(", "))
+    }
+
+    /// Takes the place of a cnonce that examples give.
+    #[cfg(test)]
+    pub(super) fn with_cnonce(mut self, cnonce: &str) -> Self {
+        self.cnonce = cnonce.into();
+        self
+    }
+}
+
+impl Digest {
+    /// `None` of a challenge that cannot be answered.
+    fn read(challenge: &Challenge) -> Option<Self> {
+        let text = |name| challenge.get(name).map(str::to_string);
+        let qop = challenge.get("qop").unwrap_or_default();
+        let counted = qop.split([',', ' ']).any(|word| word.trim().eq_ignore_ascii_case("auth"));
+        // auth-int alone would need the body
+        if !challenge.is("Digest") || !counted && !qop.trim().is_empty() {
+            return None;
+        }
+        Some(Self {
+            algorithm: Algorithm::parse(challenge.get("algorithm"))?,
+            named: text("algorithm").filter(|name| !name.is_empty()),
+            realm: text("realm").unwrap_or_default(),
+            nonce: text("nonce")?,
+            opaque: text("opaque"),
+            counted,
+            stale: challenge.get("stale").is_some_and(|stale| stale.eq_ignore_ascii_case("true")),
+        })
+    }
+}
+
+/// Names the account, but not its password.
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Answer").field("user", &self.user).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,290 @@
+//! Requests and responses. RFC 2326 sections 4, 6, 7 and 12.
+
+use super::Status;
+
+/// What one side says to the other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message {
+    /// Asks.
+    Request(Request),
+    /// Answers.
+    Response(Response),
+}
+
+/// RFC 2326 section 6.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// What is asked.
+    pub method: Method,
+    /// As it stands in the request line.
+    pub url: String,
+    /// The header fields.
+    pub fields: Fields,
+    /// The body; empty if there is none.
+    pub body: String,
+}
+
+/// RFC 2326 section 7.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Response {
+    /// The status code, 100 to 999.
+    pub status: u16,
+    /// What the peer says of the code; may be empty.
+    pub reason: String,
+    /// The header fields.
+    pub fields: Fields,
+    /// The body; empty if there is none.
+    pub body: String,
+}
+
+/// RFC 2326 section 10.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(missing_docs, reason = "the specification's names")]
+pub enum Method {
+    Options,
+    Describe,
+    Announce,
+    Setup,
+    Play,
+    Pause,
+    Record,
+    GetParameter,
+    SetParameter,
+    Teardown,
+    Redirect,
+    /// Any that the specification does not know.
+    Other,
+}
+
+/// Header fields, in the order in which they came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields(Vec<(String, String)>);
+
+/// Why a message cannot be read; what follows it cannot be either.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Error {
+    /// What to answer with.
+    pub status: Status,
+    /// The number of the request, if it could be seen.
+    pub cseq: Option<u32>,
+}
+
+/// The most header fields in a message.
+const MAX_FIELDS: usize = 64;
+
+const METHODS: [(Method, &str); 11] = [
+    (Method::Options, "OPTIONS"),
+    (Method::Describe, "DESCRIBE"),
+    (Method::Announce, "ANNOUNCE"),
+    (Method::Setup, "SETUP"),
+    (Method::Play, "PLAY"),
+    (Method::Pause, "PAUSE"),
+    (Method::Record, "RECORD"),
+    (Method::GetParameter, "GET_PARAMETER"),
+    (Method::SetParameter, "SET_PARAMETER"),
+    (Method::Teardown, "TEARDOWN"),
+    (Method::Redirect, "REDIRECT"),
+];
+
+impl Message {
+    fn parts(&mut self) -> (&mut Fields, &mut String) {
+        match self {
+            Self::Request(request) => (&mut request.fields, &mut request.body),
+            Self::Response(response) => (&mut response.fields, &mut response.body),
+        }
+    }
+}
+
+impl Method {
+    /// As it is written.
+    pub fn name(self) -> &'static str {
+        METHODS.iter().find(|(method, _)| *method == self).map_or("OTHER", |(_, name)| name)
+    }
+
+    /// Names are in capitals. RFC 2326 section 6.1.
+    pub fn parse(name: &str) -> Self {
+        METHODS.iter().find(|(_, known)| *known == name).map_or(Self::Other, |(method, _)| *method)
+    }
+}
+
+impl Fields {
+    /// The value of the first field of that name, whatever the case.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.all(name).next()
+    }
+
+    /// The values of all fields of that name, whatever the case.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+    }
+
+    /// Reads the lines between the first one and the empty one.
+    fn parse(lines: &[u8]) -> Result<Self, Status> {
+        // fields of RTSP may be folded (section 4.2), and devices send lines that
+        // are none; httparse forgives both only behind a status line of HTTP
+        let mut head = b"HTTP/1.1 200\r\n".to_vec();
+        head.extend_from_slice(lines);
+        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        let mut parsed = httparse::Response::new(&mut fields);
+        let result = httparse::ParserConfig::default()
+            .allow_obsolete_multiline_headers_in_responses(true)
+            .allow_spaces_after_header_name_in_responses(true)
+            .ignore_invalid_headers_in_responses(true)
+            .parse_response(&mut parsed, &head);
+        match result {
+            Ok(httparse::Status::Complete(_)) => {
+                Ok(Self(parsed.headers.iter().map(|field| (field.name.into(), unfold(field.value))).collect()))
+            }
+            Err(httparse::Error::TooManyHeaders) => Err(Status::TOO_LARGE),
+            _ => Err(Status::BAD_REQUEST),
+        }
+    }
+
+    /// Content-Length; several must agree. RFC 2326 section 12.14.
+    fn body_length(&self) -> Result<usize, Status> {
+        let mut length = None;
+        for value in self.all("Content-Length") {
+            if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+                return Err(Status::BAD_REQUEST);
+            }
+            let this = value.parse().unwrap_or(usize::MAX);
+            if length.is_some_and(|before| before != this) {
+                return Err(Status::BAD_REQUEST);
+            }
+            length = Some(this);
+        }
+        Ok(length.unwrap_or(0))
+    }
+}
+
+/// A value without the line ends of its folds.
+fn unfold(value: &[u8]) -> String {
+    let text = String::from_utf8_lossy(value);
+    text.split(['\r', '\n']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
+}
+
+/// Reads the message at the front of `data`: its length, with empty lines before
+/// it, and what it says; `None` if it is not complete yet. Head and body together
+/// have at most `max` bytes.
+pub fn read(data: &[u8], max: usize) -> Result<Option<(usize, Message)>, Error> {
+    let blank = data.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+    let (_, rest) = data.split_at(blank);
+    // what is no text is known before a line ends, if one ever does
+    if blank > max || rest.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) {
+        return Err(Error { status: Status::BAD_REQUEST, cseq: None });
+    }
+    let within = rest.get(..max).unwrap_or(rest);
+    let Some((head, _)) = head_length(within).and_then(|length| rest.split_at_checked(length)) else {
+        let long = if within.contains(&b'\n') { Status::TOO_LARGE } else { Status::URI_TOO_LONG };
+        return if rest.len() >= max { Err(Error { status: long, cseq: cseq(within) }) } else { Ok(None) };
+    };
+    let (mut message, length) = parse(head, max).map_err(|status| Error { status, cseq: cseq(head) })?;
+    let end = head.len() + length;
+    let Some(body) = rest.get(head.len()..end) else { return Ok(None) };
+    *message.parts().1 = String::from_utf8_lossy(body).into_owned();
+    Ok(Some((blank + end, message)))
+}
+
+/// Up to and with the first empty line.
+fn head_length(data: &[u8]) -> Option<usize> {
+    let mut length = 0;
+    for line in data.split_inclusive(|byte| *byte == b'\n') {
+        length += line.len();
+        if matches!(line, b"\n" | b"\r\n") {
+            return Some(length);
+        }
+    }
+    None
+}
+
+/// CSeq, looked for in what may be no message at all. RFC 2326 section 12.17.
+fn cseq(head: &[u8]) -> Option<u32> {
+    head.split(|byte| *byte == b'\n').find_map(|line| {
+        let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
+        name.trim().eq_ignore_ascii_case("CSeq").then(|| value.trim().parse().ok())?
+    })
+}
+
+/// A head, and the length of the body behind it.
+fn parse(head: &[u8], max: usize) -> Result<(Message, usize), Status> {
+    let end = head.iter().position(|byte| *byte == b'\n').ok_or(Status::BAD_REQUEST)?;
+    let (first, lines) = head.split_at(end + 1);
+    let first = String::from_utf8_lossy(first);
+    let mut message = first_line(first.trim())?;
+    let fields = Fields::parse(lines)?;
+    let length = fields.body_length()?;
+    if length > max.saturating_sub(head.len()) {
+        return Err(Status::TOO_LARGE);
+    }
+    *message.parts().0 = fields;
+    Ok((message, length))
+}
+
+/// RFC 2326 sections 6.1 and 7.1.
+fn first_line(line: &str) -> Result<Message, Status> {
+    if line.contains(|c: char| c.is_control()) {
+        return Err(Status::BAD_REQUEST);
+    }
+    let (fields, body) = (Fields::default(), String::new());
+    let (first, rest) = line.split_once(' ').ok_or(Status::BAD_REQUEST)?;
+    let rest = rest.trim();
+    if first.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("RTSP/")) {
+        check_version(first)?;
+        let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+        let status = code.parse().ok().filter(|code| (100..1000).contains(code)).ok_or(Status::BAD_REQUEST)?;
+        return Ok(Message::Response(Response { status, reason: reason.trim().into(), fields, body }));
+    }
+    // URLs with spaces do come
+    let (url, version) = rest.rsplit_once(' ').ok_or(Status::BAD_REQUEST)?;
+    check_version(version)?;
+    Ok(Message::Request(Request { method: Method::parse(first), url: url.trim().into(), fields, body }))
+}
+
+fn check_version(text: &str) -> Result<(), Status> {
+    let (protocol, number) = text.split_once('/').ok_or(Status::BAD_REQUEST)?;
+    match number.split('.').next() {
+        _ if !protocol.eq_ignore_ascii_case("RTSP") => Err(Status::BAD_REQUEST),
+        Some("1") => Ok(()),
+        _ => Err(Status::VERSION),
+    }
+}
+
+/// Writes a request; Content-Length is added if there is a body.
+pub fn write_request(out: &mut Vec<u8>, method: Method, url: &str, fields: &[(&str, &str)], body: &str) {
+    write(out, &[method.name(), " ", url, " RTSP/1.0"], fields, body);
+}
+
+/// Writes a response; Content-Length is added if there is a body.
+pub fn write_response(out: &mut Vec<u8>, status: Status, fields: &[(&str, &str)], body: &str) {
+    let Status(code, reason) = status;
+    write(out, &["RTSP/1.0 ", &code.to_string(), " ", reason], fields, body);
+}
+
+fn write(out: &mut Vec<u8>, first: &[&str], fields: &[(&str, &str)], body: &str) {
+    push_line(out, first);
+    for (name, value) in fields {
+        push_line(out, &[name, ": ", value]);
+    }
+    if !body.is_empty() {
+        push_line(out, &["Content-Length: ", &body.len().to_string()]);
+    }
+    out.extend_from_slice(b"\r\n");
+    out.extend_from_slice(body.as_bytes());
+}
+
+/// No part ends the line before its time, wherever its text came from.
+fn push_line(out: &mut Vec<u8>, parts: &[&str]) {
+    out.extend(parts.iter().flat_map(|part| part.bytes()).filter(|byte| !byte.is_ascii_control()));
+    out.extend_from_slice(b"\r\n");
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.status.1)
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,33 @@
+//! URLs of tracks. RFC 2326 section C.1.1.
+
+use crate::proto::Url;
+
+/// The URL that SETUP asks for, of a control attribute and the base URL.
+///
+/// This is no RFC 3986: a relative control always goes behind the whole base,
+/// behind its query too. Cameras that write `?channel=1` into their base expect
+/// it, because the common clients do it.
+pub fn resolve(base: &str, control: &str) -> String {
+    let (base, control) = (base.trim(), control.trim());
+    if control.is_empty() || control == "*" {
+        base.into()
+    } else if is_absolute(control) {
+        control.into()
+    } else {
+        format!("{}/{}", base.trim_end_matches('/'), control.trim_start_matches('/'))
+    }
+}
+
+/// What relative controls stand behind: Content-Base, Content-Location or what
+/// was asked for. RFC 2326 section C.1.1. Devices write addresses without scheme
+/// or bare paths into these fields; such are passed over.
+pub fn base(content_base: Option<&str>, content_location: Option<&str>, request_url: &str) -> String {
+    let mut said = [content_base, content_location].into_iter().flatten().map(str::trim);
+    said.find(|url| is_absolute(url) && Url::parse(url).is_ok()).unwrap_or(request_url).into()
+}
+
+/// Of a scheme that RTSP runs over.
+fn is_absolute(url: &str) -> bool {
+    let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
+    scheme.is_some_and(|scheme| ["rtsp", "rtsps", "rtspu"].contains(&scheme.as_str()))
+}

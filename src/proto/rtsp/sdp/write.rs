@@ -1,0 +1,69 @@
+//! Descriptions of our own streams.
+
+use std::fmt::Write as _;
+
+use crate::media::Kind;
+use crate::proto::rtp::Format;
+
+/// A track that is on offer.
+#[derive(Clone, Copy, Debug)]
+pub struct Offer<'a> {
+    /// How it is packed.
+    pub format: &'a Format,
+    /// Picture or sound.
+    pub kind: Kind,
+    /// What SETUP asks for, relative to the stream's URL.
+    pub control: &'a str,
+}
+
+/// Describes the stream `name` at `address`, an IP address, as it goes on now.
+pub fn write(name: &str, address: &str, offers: &[Offer<'_>]) -> String {
+    let (name, address) = (clean(name), clean(address));
+    let (network, any) = if address.contains(':') { ("IP6", "::") } else { ("IP4", "0.0.0.0") };
+    let title = if name.is_empty() { " " } else { name.as_str() };
+    let mut out = format!(
+        "v=0\r\no=- {} 1 IN {network} {address}\r\ns={title}\r\nc=IN {network} {any}\r\nt=0 0\r\n\
+         a=tool:runnel\r\na=range:npt=now-\r\na=control:*\r\n",
+        id(&name)
+    );
+    for offer in offers {
+        // a String takes whatever is written
+        let _ = write_media(&mut out, offer);
+    }
+    out
+}
+
+/// One media of the description.
+fn write_media(out: &mut String, offer: &Offer<'_>) -> std::fmt::Result {
+    let Format { payload_type, encoding, clock, channels, fmtp } = offer.format;
+    let kind = match offer.kind {
+        Kind::Video => "video",
+        Kind::Audio => "audio",
+    };
+    // names are alike in any case, but this one everybody writes small
+    let encoding = if encoding == "OPUS" { "opus" } else { encoding.as_str() };
+    write!(out, "m={kind} 0 RTP/AVP {payload_type}\r\na=rtpmap:{payload_type} {}/{}", clean(encoding), clock.get())?;
+    if offer.kind == Kind::Audio && *channels > 1 {
+        write!(out, "/{channels}")?;
+    }
+    out.push_str("\r\n");
+    if !fmtp.is_empty() {
+        let pair = |(name, value): &(String, String)| {
+            if value.is_empty() { clean(name) } else { format!("{}={}", clean(name), clean(value)) }
+        };
+        let list: Vec<_> = fmtp.iter().map(pair).collect();
+        write!(out, "a=fmtp:{payload_type} {}\r\n", list.join(";"))?;
+    }
+    write!(out, "a=control:{}\r\n", clean(offer.control))
+}
+
+/// Nothing that would end a line.
+fn clean(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).collect()
+}
+
+/// A session's number: streams of one address differ in it. RFC 8866 section
+/// 5.2. This is FNV-1a.
+fn id(name: &str) -> u32 {
+    name.bytes().fold(0x811c_9dc5, |hash: u32, byte| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193))
+}

@@ -1,0 +1,406 @@
+//! The server's side of a connection: requests become events, and every request
+//! is answered before the next is read. RFC 2326 sections 10 and 12.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::auth::{Guard, Verdict};
+use super::message::{self, Method, Request, write_response};
+use super::sdp::{Description, resolve};
+use super::wire::{Item, Wire};
+use super::{Status, Transport};
+use crate::budget::{Account, OverBudget};
+use crate::proto::{Machine, Target};
+
+/// What the client did. All but packets wait for an answer.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Event {
+    /// It asks what a stream consists of: to be answered with `described`.
+    Describe(Target),
+    /// It wants to publish what is described: to be answered with `accept`.
+    Announce(Target, Description),
+    /// It asks how a track is to be carried: to be answered with `set_up`.
+    Setup {
+        /// The stream, if there was no DESCRIBE or ANNOUNCE before.
+        target: Target,
+        /// The number of the track.
+        track: usize,
+        /// Ways that it can take, the best first.
+        transports: Vec<Transport>,
+    },
+    /// It wants to have the stream: to be answered with `playing`.
+    Play,
+    /// It begins to send: to be answered with `accept`.
+    Record,
+    /// It wants the stream to stop for a while: to be answered with `accept`.
+    Pause,
+    /// It goes: to be answered with `accept`.
+    Teardown,
+    /// A packet inside the connection.
+    Packet {
+        /// The number of the channel.
+        channel: u8,
+        /// RTP or RTCP.
+        data: Bytes,
+    },
+    /// A packet inside the connection for which there was no room.
+    Lost {
+        /// The number of the channel.
+        channel: u8,
+        /// Why.
+        refusal: OverBudget,
+    },
+}
+
+/// Why a connection cannot go on; what there is to say about it stands in `transmit`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// Not a message.
+    Malformed(Status),
+    /// Allowed, but not so often.
+    Misbehaved(&'static str),
+}
+
+/// What is the same for all connections.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// The longest message in bytes.
+    pub max_message: usize,
+    /// The most bytes of answers that may wait for a peer that does not read.
+    pub max_answers: usize,
+    /// Seconds after which a session ends of which nothing is heard.
+    pub timeout: u32,
+}
+
+/// The machine.
+pub struct Server {
+    wire: Wire,
+    limits: Limits,
+    guard: Option<Guard>,
+    granted: bool,
+    denials: u32,
+    events: VecDeque<Event>,
+    out: Vec<u8>,
+    /// The request that waits for its answer.
+    asked: Option<Asked>,
+    session: String,
+    state: State,
+    role: Role,
+    /// What the URLs of the announced tracks are.
+    controls: Vec<String>,
+    /// Tracks that were set up, as bits.
+    set_up: u32,
+}
+
+struct Asked {
+    method: Method,
+    cseq: String,
+    url: String,
+    track: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Init,
+    Ready,
+    Active,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Role {
+    None,
+    Play,
+    Record,
+}
+
+/// The most tracks that may be set up.
+const MAX_TRACKS: usize = 8;
+/// So many wrong passwords end a connection.
+const MAX_DENIALS: u32 = 8;
+/// What our tracks are called, before their number.
+pub const CONTROL: &str = "streamid=";
+/// The answer to a connection that is one too many.
+pub const TURNED_AWAY: &[u8] = b"RTSP/1.0 453 Not Enough Bandwidth\r\nCSeq: 1\r\n\r\n";
+const SERVER: &str = concat!("runnel/", env!("CARGO_PKG_VERSION"));
+const PUBLIC: &str = "OPTIONS, DESCRIBE, ANNOUNCE, SETUP, PLAY, PAUSE, RECORD, GET_PARAMETER, SET_PARAMETER, TEARDOWN";
+
+impl Server {
+    /// A machine that waits for a request. `session` is the identifier of the
+    /// session that may come of it; packets are charged to `account` until
+    /// `charge_to` names another.
+    pub fn new(limits: Limits, guard: Option<Guard>, session: String, account: Account) -> Self {
+        Self {
+            wire: Wire::new(limits.max_message, account),
+            limits,
+            granted: guard.is_none(),
+            guard,
+            denials: 0,
+            events: VecDeque::new(),
+            out: Vec::new(),
+            asked: None,
+            session,
+            state: State::Init,
+            role: Role::None,
+            controls: Vec::new(),
+            set_up: 0,
+        }
+    }
+
+    /// From here on packets are charged to `account`.
+    pub fn charge_to(&mut self, account: Account) {
+        self.wire.charge_to(account);
+    }
+
+    /// Whether a request waits for its answer.
+    pub fn is_asked(&self) -> bool {
+        self.asked.is_some()
+    }
+
+    /// Answers DESCRIBE.
+    pub fn described(&mut self, sdp: &str) {
+        let Some(asked) = self.asked.take() else { return };
+        let base = format!("{}/", asked.url.trim_end_matches('/'));
+        self.respond(&asked.cseq, Status::OK, &[("Content-Base", &base), ("Content-Type", "application/sdp")], sdp);
+    }
+
+    /// Answers SETUP with the way that was chosen.
+    pub fn set_up(&mut self, transport: &Transport) {
+        let Some(asked) = self.asked.take() else { return };
+        if self.role == Role::None {
+            self.role = Role::Play;
+        }
+        self.state = State::Ready;
+        self.set_up |= 1 << asked.track.min(MAX_TRACKS);
+        let session = format!("{};timeout={}", self.session, self.limits.timeout);
+        let fields = [("Session", session.as_str()), ("Transport", &transport.to_string())];
+        self.respond(&asked.cseq, Status::OK, &fields, "");
+    }
+
+    /// Answers PLAY; `info` gives each track's number, with its first sequence
+    /// number and time if they are known. Section 12.33.
+    pub fn playing(&mut self, info: &[(usize, Option<u16>, Option<u32>)]) {
+        let Some(asked) = self.asked.take() else { return };
+        self.state = State::Active;
+        let base = asked.url.trim_end_matches('/');
+        let tracks = info.iter().map(|(track, sequence, time)| {
+            let sequence = sequence.map_or(String::new(), |sequence| format!(";seq={sequence}"));
+            let time = time.map_or(String::new(), |time| format!(";rtptime={time}"));
+            format!("url={base}/{CONTROL}{track}{sequence}{time}")
+        });
+        let info = tracks.collect::<Vec<_>>().join(",");
+        let session = self.session.clone();
+        let mut fields = vec![("Session", session.as_str()), ("Range", "npt=now-")];
+        if !info.is_empty() {
+            fields.push(("RTP-Info", &info));
+        }
+        self.respond(&asked.cseq, Status::OK, &fields, "");
+    }
+
+    /// Answers ANNOUNCE, RECORD, PAUSE or TEARDOWN.
+    pub fn accept(&mut self) {
+        let Some(asked) = self.asked.take() else { return };
+        match asked.method {
+            Method::Announce => self.role = Role::Record,
+            Method::Record => self.state = State::Active,
+            Method::Pause => self.state = State::Ready,
+            _ => {}
+        }
+        self.respond_in_session(&asked.cseq, Status::OK);
+    }
+
+    /// Tells the client why not.
+    pub fn refuse(&mut self, status: Status) {
+        if let Some(asked) = self.asked.take() {
+            self.respond_in_session(&asked.cseq, status);
+        }
+    }
+
+    fn message(&mut self, message: message::Message) -> Result<(), Error> {
+        let message::Message::Request(request) = message else { return Ok(()) };
+        if self.out.len() > self.limits.max_answers {
+            return Err(Error::Misbehaved("answers are not read"));
+        }
+        let Some(cseq) = request.fields.get("CSeq").map(|cseq| cseq.chars().take(MAX_CSEQ).collect::<String>()) else {
+            self.respond("0", Status::BAD_REQUEST, &[], "");
+            return Ok(());
+        };
+        if let Some(required) = request.fields.get("Require") {
+            self.respond(&cseq, Status::OPTION_NOT_SUPPORTED, &[("Unsupported", required)], "");
+            return Ok(());
+        }
+        let foreign = |session: &str| session.split(';').next().map(str::trim) != Some(&self.session);
+        if request.fields.get("Session").is_some_and(foreign) {
+            self.respond(&cseq, Status::SESSION_NOT_FOUND, &[], "");
+            return Ok(());
+        }
+        if needs_rights(request.method) && !self.granted && !self.check(&request, &cseq)? {
+            return Ok(());
+        }
+        self.request(request, cseq);
+        Ok(())
+    }
+
+    /// Whether the client may go on; if not, it is told how to ask.
+    fn check(&mut self, request: &Request, cseq: &str) -> Result<bool, Error> {
+        let Some(guard) = &mut self.guard else { return Ok(true) };
+        let verdict = guard.check(request.method.name(), &request.url, request.fields.get("Authorization"));
+        match verdict {
+            Verdict::Granted => {
+                self.granted = true;
+                return Ok(true);
+            }
+            Verdict::Denied => self.denials += 1,
+            Verdict::Missing | Verdict::Stale => {}
+        }
+        let challenges = guard.challenges(verdict == Verdict::Stale);
+        let fields: Vec<_> = challenges.iter().map(|challenge| ("WWW-Authenticate", challenge.as_str())).collect();
+        self.respond(cseq, Status::UNAUTHORIZED, &fields, "");
+        if self.denials >= MAX_DENIALS {
+            return Err(Error::Misbehaved("too many wrong passwords"));
+        }
+        Ok(false)
+    }
+
+    fn request(&mut self, request: Request, cseq: String) {
+        let Request { method, url, fields, body } = request;
+        match (method, self.state, self.role) {
+            (Method::Options, ..) => self.respond(&cseq, Status::OK, &[("Public", PUBLIC)], ""),
+            (Method::GetParameter | Method::SetParameter, ..) => self.respond_in_session(&cseq, Status::OK),
+            (Method::Describe, State::Init, Role::None | Role::Play) => {
+                let event = Event::Describe(Target::of_url(&url));
+                self.ask(Asked { method, cseq, url, track: 0 }, event);
+            }
+            (Method::Announce, State::Init, Role::None) => match Description::parse(&body) {
+                Ok(description) => {
+                    self.controls = controls(&url, &description);
+                    let event = Event::Announce(Target::of_url(&url), description);
+                    self.ask(Asked { method, cseq, url, track: 0 }, event);
+                }
+                Err(_) => self.respond(&cseq, Status::BAD_REQUEST, &[], ""),
+            },
+            (Method::Setup, State::Init | State::Ready, _) => {
+                let transports: Vec<_> = fields.all("Transport").flat_map(Transport::parse_all).collect();
+                self.setup(Asked { method, cseq, url, track: 0 }, transports);
+            }
+            (Method::Play, State::Ready, Role::Play) => self.ask(Asked { method, cseq, url, track: 0 }, Event::Play),
+            (Method::Play, State::Active, Role::Play) => self.respond_in_session(&cseq, Status::OK),
+            (Method::Record, State::Ready, Role::Record) => {
+                self.ask(Asked { method, cseq, url, track: 0 }, Event::Record);
+            }
+            (Method::Pause, State::Active, Role::Play) => {
+                self.ask(Asked { method, cseq, url, track: 0 }, Event::Pause);
+            }
+            (Method::Teardown, ..) => self.ask(Asked { method, cseq, url, track: 0 }, Event::Teardown),
+            (Method::Redirect | Method::Other, ..) => {
+                self.respond(&cseq, Status::NOT_IMPLEMENTED, &[("Public", PUBLIC)], "");
+            }
+            _ => self.respond_in_session(&cseq, Status::METHOD_NOT_VALID),
+        }
+    }
+
+    fn setup(&mut self, mut asked: Asked, transports: Vec<Transport>) {
+        let (stream, number) = split_control(&asked.url);
+        let known = |control: &String| control == &asked.url || control.trim_end_matches('/') == asked.url;
+        asked.track = match self.role {
+            // the n-th SETUP is for the n-th track where URLs do not tell
+            Role::Record => self.controls.iter().position(known).unwrap_or(self.set_up.count_ones() as usize),
+            _ => number.unwrap_or(0),
+        };
+        let target = Target::of_url(stream);
+        if transports.is_empty() {
+            return self.respond_in_session(&asked.cseq, Status::UNSUPPORTED_TRANSPORT);
+        }
+        if asked.track >= MAX_TRACKS {
+            return self.respond_in_session(&asked.cseq, Status::NOT_FOUND);
+        }
+        let event = Event::Setup { target, track: asked.track, transports };
+        self.ask(asked, event);
+    }
+
+    fn ask(&mut self, asked: Asked, event: Event) {
+        self.asked = Some(asked);
+        self.events.push_back(event);
+    }
+
+    fn respond_in_session(&mut self, cseq: &str, status: Status) {
+        let session = self.session.clone();
+        let fields = [("Session", session.as_str())];
+        let fields: &[_] = if self.state == State::Init { &[] } else { &fields };
+        self.respond(cseq, status, fields, "");
+    }
+
+    fn respond(&mut self, cseq: &str, status: Status, fields: &[(&str, &str)], body: &str) {
+        let mut all = vec![("CSeq", cseq), ("Server", SERVER)];
+        all.extend_from_slice(fields);
+        write_response(&mut self.out, status, &all, body);
+    }
+}
+
+/// The longest sequence number that is repeated.
+const MAX_CSEQ: usize = 32;
+
+/// Whether a method shows or changes what a password guards.
+fn needs_rights(method: Method) -> bool {
+    use Method::{Announce, Describe, Play, Record, Setup};
+    matches!(method, Describe | Announce | Setup | Play | Record)
+}
+
+/// The URLs of what a publisher announces.
+fn controls(url: &str, description: &Description) -> Vec<String> {
+    let base = description.control.as_deref().map_or_else(|| url.to_string(), |control| resolve(url, control));
+    let control = |media: &super::sdp::Media| resolve(&base, media.control.as_deref().unwrap_or_default());
+    description.medias.iter().map(control).collect()
+}
+
+/// Takes the number of one of our tracks off a URL.
+fn split_control(url: &str) -> (&str, Option<usize>) {
+    let url = url.trim_end_matches('/');
+    let number = |last: &str| last.strip_prefix(CONTROL)?.parse().ok();
+    match url.rsplit_once('/') {
+        Some((stream, last)) if last.starts_with(CONTROL) => (stream, number(last)),
+        _ => (url, None),
+    }
+}
+
+impl Machine for Server {
+    type Event = Event;
+    type Error = Error;
+
+    fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
+        if self.asked.is_some() && self.wire.is_message(data) {
+            return Ok(0);
+        }
+        let (used, item) = self.wire.read(data).map_err(|error| {
+            let cseq = error.cseq.map_or("0".into(), |cseq| cseq.to_string());
+            self.respond(&cseq, error.status, &[], "");
+            Error::Malformed(error.status)
+        })?;
+        match item {
+            Some(Item::Message(message)) => self.message(message)?,
+            Some(Item::Packet { channel, data }) => self.events.push_back(Event::Packet { channel, data }),
+            Some(Item::Lost { channel, refusal }) => self.events.push_back(Event::Lost { channel, refusal }),
+            None => {}
+        }
+        Ok(used)
+    }
+
+    fn event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    fn transmit(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+}
+
+impl std::fmt::Display for Error {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Malformed(Status(code, reason)) => write!(f, "{code} {reason}"),
+            Self::Misbehaved(what) => f.write_str(what),
+        }
+    }
+}
+
+impl std::error::Error for Error {}

@@ -1,0 +1,157 @@
+//! What stands on a connection: messages, and between them packets. RFC 2326 section 10.12.
+
+use bytes::Bytes;
+
+use super::message::{self, Message};
+use crate::budget::{Account, BlockMut, OverBudget};
+
+/// What was read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Item {
+    Message(Message),
+    Packet {
+        channel: u8,
+        data: Bytes,
+    },
+    /// A packet for which there was no room.
+    Lost {
+        channel: u8,
+        refusal: OverBudget,
+    },
+}
+
+/// One direction of a connection.
+#[derive(Debug)]
+pub(super) struct Wire {
+    /// The longest message in bytes.
+    max_message: usize,
+    account: Account,
+    /// A long packet that has come in part.
+    begun: Option<(u8, BlockMut)>,
+    /// Bytes of a packet without room that are still to come.
+    skip: usize,
+}
+
+/// Packets of up to so many bytes wait on the connection until they are whole.
+const SHORT: usize = 4 << 10;
+/// `$`, which stands before a packet.
+const DOLLAR: u8 = 0x24;
+
+impl Wire {
+    pub(super) fn new(max_message: usize, account: Account) -> Self {
+        Self { max_message, account, begun: None, skip: 0 }
+    }
+
+    /// From here on packets are charged to `account`.
+    pub(super) fn charge_to(&mut self, account: Account) {
+        self.account = account;
+    }
+
+    /// Whether what comes next is a message, as far as one can see.
+    pub(super) fn is_message(&self, data: &[u8]) -> bool {
+        self.begun.is_none() && self.skip == 0 && data.first() != Some(&DOLLAR)
+    }
+
+    /// Reads what stands at the front of `data`: how long it was, 0 if it is not
+    /// complete, and what it was.
+    pub(super) fn read(&mut self, data: &[u8]) -> Result<(usize, Option<Item>), message::Error> {
+        if self.skip > 0 {
+            let used = self.skip.min(data.len());
+            self.skip -= used;
+            return Ok((used, None));
+        }
+        if let Some((channel, mut block)) = self.begun.take() {
+            let used = block.fill(data);
+            if block.room() > 0 {
+                self.begun = Some((channel, block));
+                return Ok((used, None));
+            }
+            return Ok((used, Some(Item::Packet { channel, data: block.freeze() })));
+        }
+        match data {
+            [DOLLAR, channel, high, low, rest @ ..] => {
+                let len = usize::from(u16::from_be_bytes([*high, *low]));
+                Ok(self.packet(*channel, len, rest))
+            }
+            [DOLLAR, ..] => Ok((0, None)),
+            _ => {
+                let read = message::read(data, self.max_message)?;
+                Ok(read.map_or((0, None), |(used, message)| (used, Some(Item::Message(message)))))
+            }
+        }
+    }
+
+    fn packet(&mut self, channel: u8, len: usize, rest: &[u8]) -> (usize, Option<Item>) {
+        let here = rest.get(..len).unwrap_or(rest);
+        if here.len() < len && len <= SHORT {
+            return (0, None);
+        }
+        let used = HEADER + here.len();
+        match BlockMut::new(&self.account, len) {
+            Ok(mut block) => {
+                block.fill(here);
+                if block.room() == 0 {
+                    return (used, Some(Item::Packet { channel, data: block.freeze() }));
+                }
+                self.begun = Some((channel, block));
+                (used, None)
+            }
+            Err(refusal) => {
+                self.skip = len - here.len();
+                (used, Some(Item::Lost { channel, refusal }))
+            }
+        }
+    }
+}
+
+/// Bytes before a packet.
+const HEADER: usize = 4;
+
+/// Writes what stands before a packet of `len` bytes on `channel`.
+pub fn packet_header(channel: u8, len: usize, out: &mut Vec<u8>) {
+    let [high, low] = (len as u16).to_be_bytes();
+    out.extend_from_slice(&[DOLLAR, channel, high, low]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn packet(channel: u8, data: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        packet_header(channel, data.len(), &mut out);
+        [out, data.to_vec()].concat()
+    }
+
+    #[test]
+    fn packets_come_whole_however_long_they_are() {
+        let account = Account::root("test", 1 << 20);
+        for len in [0, 1, SHORT, SHORT + 1, 65535] {
+            let data = packet(2, &vec![7; len]);
+            for cut in [1, 3, 4, 5, data.len() / 2, data.len()] {
+                let mut wire = Wire::new(1024, account.clone());
+                let (mut kept, mut items) = (Vec::new(), Vec::new());
+                for part in data.chunks(cut) {
+                    kept.extend_from_slice(part);
+                    while let (used @ 1.., item) = wire.read(&kept).unwrap() {
+                        kept.drain(..used);
+                        items.extend(item);
+                    }
+                }
+                assert!(matches!(&items[..], [Item::Packet { channel: 2, data }] if data.len() == len), "{len} {cut}");
+            }
+        }
+        assert_eq!(account.used(), 0);
+    }
+
+    #[test]
+    fn a_packet_without_room_is_passed_over_whole() {
+        let mut wire = Wire::new(1024, Account::root("test", 1000));
+        let data = [packet(0, &[7; 5000]), packet(1, b"x")].concat();
+        let (used, item) = wire.read(&data[..100]).unwrap();
+        assert!(used == 100 && matches!(item, Some(Item::Lost { channel: 0, .. })));
+        assert_eq!(wire.read(&data[100..]).unwrap(), (4904, None));
+        let x = Item::Packet { channel: 1, data: Bytes::from_static(b"x") };
+        assert_eq!(wire.read(&data[5004..]).unwrap(), (5, Some(x)));
+    }
+}

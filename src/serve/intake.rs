@@ -1,0 +1,106 @@
+//! A publisher on a connection, the same for every protocol.
+
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::Server;
+use crate::budget::OverBudget;
+use crate::conf::Config;
+use crate::hub::Publisher;
+use crate::media::{Kind, Track};
+use crate::net::{Close, Conn};
+
+/// The right to publish, and how fast to read.
+pub(super) struct Intake {
+    pub(super) publisher: Publisher,
+    pub(super) id: String,
+    /// Something other than control messages has come since the last read.
+    pub(super) active: bool,
+    /// The next read waits for the beat after this one.
+    pause: Option<u32>,
+    silence: Duration,
+    /// So many bytes at once may soon fill the socket's buffer.
+    much: usize,
+    /// Frames that were lost on the way in.
+    losses: u32,
+}
+
+/// Why a frame did not get in.
+pub(super) enum Loss {
+    /// It is longer than `streams.max_frame`.
+    TooLong,
+    /// It is not what its codec says.
+    Malformed(&'static str),
+    /// It did not come.
+    #[cfg(feature = "rtsp")]
+    Missing,
+    /// There was no room.
+    OverBudget(OverBudget),
+}
+
+impl Intake {
+    pub(super) fn new(publisher: Publisher, config: &Config, id: &str) -> Self {
+        Self {
+            publisher,
+            id: id.into(),
+            active: true,
+            pause: None,
+            silence: config.publish.silence.0,
+            much: config.publish.receive_buffer.0 / 4,
+            losses: 0,
+        }
+    }
+
+    /// Ready when it is time to read; true if a pause has ended.
+    pub(super) fn poll_turn(&mut self, cx: &Context<'_>, server: &Server) -> Poll<Result<bool, Close>> {
+        if self.publisher.poll_replaced(cx).is_ready() {
+            return Poll::Ready(Err(Close::Kicked));
+        }
+        let Some(number) = self.pause else { return Poll::Ready(Ok(false)) };
+        ready!(server.beat.poll_after(cx, number));
+        self.pause = None;
+        Poll::Ready(Ok(true))
+    }
+
+    pub(super) fn track(&mut self, track: Track) {
+        log::debug!("[{}] track {} is {}", self.id, track.id, track.codec.name());
+        self.publisher.track(track);
+    }
+
+    pub(super) fn lost(&mut self, kind: Kind, loss: &Loss) {
+        self.losses = self.losses.saturating_add(1);
+        // the first, the second, the fourth ...: a log that floods is no log
+        if self.losses.is_power_of_two() {
+            log::warn!("[{}] a {kind:?} frame is lost, {} so far: {loss}", self.id, self.losses);
+        }
+        match loss {
+            Loss::OverBudget(_) => self.publisher.starved(kind),
+            _ => self.publisher.lost(kind),
+        }
+    }
+
+    /// After a read: viewers are woken, and the next read waits as long as the
+    /// load asks for, unless so much came that the socket's buffer may fill.
+    pub(super) fn handed_over(&mut self, conn: &Conn, bytes: usize, server: &Server) {
+        self.publisher.flush();
+        if std::mem::take(&mut self.active) {
+            conn.expect_input(self.silence);
+        }
+        let pace = self.publisher.pace();
+        if !pace.is_zero() && bytes < self.much {
+            self.pause = Some(server.beat.number());
+        }
+    }
+}
+
+impl std::fmt::Display for Loss {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::TooLong => f.write_str("it is longer than streams.max_frame"),
+            Self::Malformed(what) => f.write_str(what),
+            #[cfg(feature = "rtsp")]
+            Self::Missing => f.write_str("packets are missing"),
+            Self::OverBudget(refusal) => refusal.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,365 @@
+//! RTSP connections: publishers and players.
+
+mod play;
+mod publish;
+
+use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use super::Server;
+use crate::conf::{Auth, Config, GREETING};
+use crate::hub::{Name, Refused};
+use crate::net::{ALL, Close, Conn, Outlet, SOME};
+use crate::proto::rtsp::auth::{Guard, Method};
+use crate::proto::rtsp::{self, Event, Limits, Status};
+use crate::proto::{Machine, Target};
+use play::View;
+use publish::Publish;
+
+/// Runs a connection to its end.
+pub(super) fn serve(server: Arc<Server>, conn: Conn) {
+    let executor = server.executor.clone();
+    let task = async move {
+        let mut session = Session::new(server, conn);
+        let why = std::future::poll_fn(|cx| session.poll(cx)).await;
+        session.end(&why);
+    };
+    executor.spawn(task).detach();
+}
+
+struct Session {
+    conn: Conn,
+    machine: rtsp::Server,
+    body: Body,
+}
+
+/// All but the connection and its machine.
+struct Body {
+    server: Arc<Server>,
+    /// As it was when the connection began.
+    config: Arc<Config>,
+    id: String,
+    peer: IpAddr,
+    local: IpAddr,
+    role: Role,
+    /// What was begun for a player that has stopped: a packet is never cut.
+    tail: Outlet,
+}
+
+enum Role {
+    /// It has not asked for anything yet.
+    Guest,
+    Publish(Box<Publish>),
+    View(Box<View>),
+    /// It has said goodbye.
+    Gone,
+}
+
+/// Reads without a pause in between before other connections get their turn.
+const TURNS: usize = 4;
+/// The longest message: a session description of many tracks is some 4 KiB.
+const MAX_MESSAGE: usize = 12 << 10;
+/// The most bytes of answers that may wait for the peer.
+const MAX_ANSWERS: usize = 16 << 10;
+
+impl Session {
+    fn new(server: Arc<Server>, conn: Conn) -> Self {
+        let config = server.config();
+        conn.expect_input(config.connections.handshake.0);
+        let timeout = u32::try_from(config.rtsp.timeout.0.as_secs()).unwrap_or(u32::MAX);
+        let limits = Limits { max_message: MAX_MESSAGE, max_answers: MAX_ANSWERS, timeout };
+        let greeting = server.greetings.child("greeting", GREETING);
+        let session = secret().iter().map(|byte| format!("{byte:02x}")).collect();
+        let machine = rtsp::Server::new(limits, guard(&config), session, greeting);
+        let peer = conn.peer().ip().to_canonical();
+        let local = conn.local().map_or(peer, |local| local.ip().to_canonical());
+        let id = server.id("RTSPSRVCMD");
+        log::debug!("[{id}] connects from {}", conn.peer());
+        let body = Body { server, config, id, peer, local, role: Role::Guest, tail: Outlet::default() };
+        Self { conn, machine, body }
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
+        for _ in 0..TURNS {
+            if let Err(why) = ready!(self.step(cx)) {
+                // what is wrong is told, if the socket takes it at once
+                let _ = self.conn.poll_send(cx, self.machine.transmit(), Duration::ZERO);
+                return Poll::Ready(why);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    /// Sends what there is, then reads once; pending if neither is possible.
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
+        let Self { conn, machine, body } = self;
+        let slow = body.config.viewers.slow.0;
+        ready!(conn.poll_outlet(cx, &mut body.tail, slow, |_| {}))?;
+        match &mut body.role {
+            Role::View(view) => {
+                if !view.poll(cx, conn, machine, &body.server, &body.config)? {
+                    return Poll::Ready(Ok(()));
+                }
+                if view.is_over() {
+                    body.role = Role::Guest;
+                }
+            }
+            Role::Publish(publish) => {
+                let _ = conn.poll_send(cx, machine.transmit(), slow)?;
+                if ready!(publish.intake.poll_turn(cx, &body.server))? {
+                    conn.look_again();
+                }
+                if publish.poll_datagrams(cx, conn, &body.server)? {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            Role::Guest => {
+                let _ = conn.poll_send(cx, machine.transmit(), slow)?;
+            }
+            Role::Gone => {
+                ready!(conn.poll_send(cx, machine.transmit(), slow))?;
+                return Poll::Ready(Err(Close::Done));
+            }
+        }
+        self.poll_input(cx)
+    }
+
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
+        let Self { conn, machine, body } = self;
+        let now = Instant::now();
+        let most = if matches!(body.role, Role::Publish(_)) { ALL } else { SOME };
+        let mut turn = Turn::None;
+        let received = ready!(conn.poll_read(cx, most, |data| {
+            let used = machine.input(data).map_err(|error| Close::Peer(error.to_string()))?;
+            while let Some(event) = machine.event() {
+                turn = turn.or(body.on_event(machine, event, now)?);
+            }
+            Ok(used)
+        }))?;
+        if received.end {
+            return Poll::Ready(Err(Close::Eof));
+        }
+        body.after(turn, conn);
+        if let Role::Publish(publish) = &mut body.role {
+            publish.handed_over(conn, machine.transmit(), received.bytes, &body.server, now);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn end(&mut self, why: &Close) {
+        self.body.log_end(why);
+        self.body.server.tally.closed(why);
+    }
+}
+
+/// What an event means for the connection.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    None,
+    /// It has asked for something, and may take its time with the next request.
+    Guest,
+    /// It waits for us.
+    Held,
+    Publishes,
+    Plays,
+}
+
+impl Turn {
+    fn or(self, later: Self) -> Self {
+        if later == Self::None { self } else { later }
+    }
+}
+
+impl Body {
+    /// Acts on what the client did.
+    fn on_event(&mut self, machine: &mut rtsp::Server, event: Event, now: Instant) -> Result<Turn, Close> {
+        match (event, &mut self.role) {
+            (Event::Describe(target), _) => return Ok(self.view(machine, &target, play::Held::Describe)),
+            (Event::Announce(target, description), Role::Guest) => {
+                match self.publish(machine, &target, &description, now) {
+                    Ok(publish) => {
+                        machine.accept();
+                        self.role = Role::Publish(Box::new(publish));
+                    }
+                    Err(why) => self.refuse(machine, &target, &why),
+                }
+                return Ok(Turn::Guest);
+            }
+            (Event::Setup { track, transports, .. }, Role::Publish(publish)) => {
+                match publish.set_up(track, &transports, &self.server, &self.config, (self.local, self.peer)) {
+                    Ok(transport) => machine.set_up(&transport),
+                    Err(status) => machine.refuse(status),
+                }
+                return Ok(Turn::Guest);
+            }
+            (Event::Setup { track, transports, .. }, Role::View(view)) if view.is_described() => {
+                view.answer_setup(machine, track, &transports, &self.server, &self.config);
+                return Ok(Turn::Guest);
+            }
+            (Event::Setup { target, track, transports }, _) => {
+                return Ok(self.view(machine, &target, play::Held::Setup(track, transports)));
+            }
+            (Event::Record, Role::Publish(publish)) => {
+                publish.record();
+                machine.accept();
+                return Ok(Turn::Publishes);
+            }
+            (Event::Play, Role::View(view)) => {
+                view.play();
+                return Ok(Turn::Plays);
+            }
+            (Event::Pause, Role::View(view)) => {
+                view.pause();
+                machine.accept();
+            }
+            (Event::Packet { channel, data }, Role::Publish(publish)) => publish.interleaved(channel, &data, now)?,
+            (Event::Packet { .. }, _) => {}
+            (Event::Lost { channel, refusal }, Role::Publish(publish)) => publish.lost(channel, refusal),
+            (Event::Lost { .. }, _) => {}
+            (Event::Teardown, _) => {
+                machine.accept();
+                self.log_end(&Close::Done);
+                if let Role::View(view) = std::mem::replace(&mut self.role, Role::Gone) {
+                    self.tail = view.into_tail();
+                }
+            }
+            _ => machine.refuse(Status::METHOD_NOT_VALID),
+        }
+        Ok(Turn::None)
+    }
+
+    fn after(&self, turn: Turn, conn: &Conn) {
+        match turn {
+            Turn::None => {}
+            Turn::Guest => conn.expect_input(self.config.connections.handshake.0),
+            Turn::Held => conn.expect_input(Duration::ZERO),
+            Turn::Publishes => {
+                conn.resize(Server::publisher_sizes(&self.config));
+                conn.expect_input(self.config.publish.silence.0);
+            }
+            Turn::Plays => {
+                conn.resize(Server::viewer_sizes(&self.config));
+                conn.expect_input(Duration::ZERO);
+            }
+        }
+    }
+
+    /// Makes the client a viewer; it is answered once there is something to see.
+    fn view(&mut self, machine: &mut rtsp::Server, target: &Target, held: play::Held) -> Turn {
+        self.name_as("RTSPSUB");
+        let name = Name::new(&target.name).map_err(|_| Objection::BadName);
+        let viewer = name.and_then(|name| Ok(self.server.hub.play(&name, &crate::proto::rtp::RTP)?));
+        match viewer {
+            Ok(viewer) => {
+                self.role = Role::View(Box::new(View::new(viewer, &self.id, held, (self.local, self.peer))));
+                Turn::Held
+            }
+            Err(why) => {
+                self.refuse(machine, target, &why);
+                Turn::Guest
+            }
+        }
+    }
+
+    /// From here on the log knows the connection by what it does.
+    fn name_as(&mut self, prefix: &str) {
+        let id = self.server.id(prefix);
+        log::debug!("[{}] is now [{id}]", self.id);
+        self.id = id;
+    }
+
+    fn publish(
+        &mut self,
+        machine: &mut rtsp::Server,
+        target: &Target,
+        description: &rtsp::sdp::Description,
+        now: Instant,
+    ) -> Result<Publish, Objection> {
+        let name = Name::new(&target.name).map_err(|_| Objection::BadName)?;
+        let tracks = publish::tracks(description, &self.config).ok_or(Objection::Unsupported)?;
+        self.name_as("RTSPPUB");
+        let publisher = self.server.hub.publish(&name, &self.id, now)?;
+        machine.charge_to(publisher.account().clone());
+        log::info!("[{}] publishes {name} (app {:?})", self.id, target.app);
+        Ok(Publish::new(publisher, tracks, &self.config, &self.id))
+    }
+
+    /// Tells the client why not, and the log.
+    fn refuse(&self, machine: &mut rtsp::Server, target: &Target, why: &Objection) {
+        let (status, label) = why.status();
+        let name: String = target.name.chars().take(Name::MAX).collect();
+        log::warn!("[{}] is refused {name:?}: {why}", self.id);
+        self.server.tally.refused(label);
+        machine.refuse(status);
+    }
+
+    fn log_end(&self, why: &Close) {
+        match &self.role {
+            Role::Publish(publish) => {
+                log::info!("[{}] stops publishing {}: {why}", self.id, publish.intake.publisher.stream().name());
+            }
+            Role::View(view) => log::info!("[{}] stops playing {}: {why}", self.id, view.name()),
+            Role::Guest | Role::Gone => log::debug!("[{}] closed: {why}", self.id),
+        }
+    }
+}
+
+/// Asks for the password, if the configuration has one.
+fn guard(config: &Config) -> Option<Guard> {
+    let methods: &[Method] = match config.rtsp.auth {
+        Auth::Off => return None,
+        Auth::Basic => &[Method::Basic],
+        Auth::Digest => &[Method::Digest],
+    };
+    Some(Guard::new(&config.rtsp.user, &config.rtsp.password, methods, secret()))
+}
+
+/// Bytes that nobody guesses: two hashes under keys that the system made.
+fn secret() -> [u8; 16] {
+    let [one, two] = [0u8, 1].map(|part| RandomState::new().hash_one((part, Instant::now())).to_be_bytes());
+    let mut secret = [0; 16];
+    secret.iter_mut().zip(one.into_iter().chain(two)).for_each(|(to, from)| *to = from);
+    secret
+}
+
+/// What can be said against a request.
+enum Objection {
+    BadName,
+    /// No track of it has a place here.
+    Unsupported,
+    Hub(Refused),
+}
+
+impl Objection {
+    /// In RTSP's words and in those of the metrics.
+    fn status(&self) -> (Status, &'static str) {
+        match self {
+            Self::BadName => (Status::NOT_FOUND, "name"),
+            Self::Unsupported => (Status::UNSUPPORTED_MEDIA_TYPE, "codec"),
+            Self::Hub(Refused::Taken) => (Status::FORBIDDEN, "taken"),
+            Self::Hub(Refused::Streams) => (Status::NOT_ENOUGH_BANDWIDTH, "streams"),
+            Self::Hub(Refused::Viewers) => (Status::NOT_ENOUGH_BANDWIDTH, "viewers"),
+            Self::Hub(Refused::Memory(_)) => (Status::NOT_ENOUGH_BANDWIDTH, "memory"),
+        }
+    }
+}
+
+impl From<Refused> for Objection {
+    fn from(refused: Refused) -> Self {
+        Self::Hub(refused)
+    }
+}
+
+impl std::fmt::Display for Objection {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::BadName => crate::hub::InvalidName.fmt(f),
+            Self::Unsupported => f.write_str("no track of it has a codec that has a place here"),
+            Self::Hub(refused) => refused.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! One who publishes by RTSP: packets inside the connection, or over UDP.
+
+use std::cell::RefCell;
+use std::net::{IpAddr, SocketAddr};
+use std::task::Context;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::super::Server;
+use super::super::intake::{Intake, Loss};
+use crate::budget::{BlockMut, OverBudget};
+use crate::conf::Config;
+use crate::hub::{Lost, Publisher};
+use crate::media::Kind;
+use crate::net::{Close, Conn, Pair};
+use crate::proto::rtp::{self, Demux, ssrc};
+use crate::proto::rtsp::sdp::Description;
+use crate::proto::rtsp::{Lower, Status, Transport, packet_header};
+
+/// A publisher's side.
+pub(super) struct Publish {
+    pub(super) intake: Intake,
+    demux: Demux,
+    /// The way of each announced track; none for those without a place here.
+    ways: Vec<(Option<usize>, Way)>,
+    patience: Duration,
+    reported: Instant,
+}
+
+/// How a track's packets come.
+enum Way {
+    /// It was not set up yet.
+    None,
+    Interleaved(u8, u8),
+    Udp(Box<Udp>),
+}
+
+struct Udp {
+    pair: Pair,
+    peer: IpAddr,
+    /// Where reports go: where the client says, or where its own came from.
+    reports_to: SocketAddr,
+}
+
+/// Receiver reports are so far apart. RFC 3550 section 6.2.
+const REPORT: Duration = Duration::from_secs(5);
+/// Packets in a row of one track before other connections get their turn.
+const ROW: usize = 64;
+/// The longest datagram.
+const DATAGRAM: usize = 2048;
+
+thread_local! {
+    static BUFFER: RefCell<[u8; DATAGRAM]> = const { RefCell::new([0; DATAGRAM]) };
+}
+
+/// The tracks that are announced, each with its number if it has a place here;
+/// `None` if none has.
+pub(super) fn tracks(description: &Description, config: &Config) -> Option<(Demux, Vec<Option<usize>>)> {
+    // inside the connection nothing comes late
+    let mut demux = Demux::new(config.streams.max_frame.0, Duration::ZERO);
+    let numbers: Vec<_> = description.medias.iter().map(|media| demux.add(&media.formats)).collect();
+    numbers.iter().any(Option::is_some).then_some((demux, numbers))
+}
+
+impl Publish {
+    pub(super) fn new(
+        publisher: Publisher,
+        (demux, numbers): (Demux, Vec<Option<usize>>),
+        config: &Config,
+        id: &str,
+    ) -> Self {
+        let intake = Intake::new(publisher, config, id);
+        let ways = numbers.into_iter().map(|number| (number, Way::None)).collect();
+        Self { intake, demux, ways, patience: config.rtsp.reorder.0, reported: Instant::now() }
+    }
+
+    /// Chooses a way for a track.
+    pub(super) fn set_up(
+        &mut self,
+        track: usize,
+        transports: &[Transport],
+        server: &Server,
+        config: &Config,
+        (local, peer): (IpAddr, IpAddr),
+    ) -> Result<Transport, Status> {
+        let default = ((2 * track) as u8, (2 * track + 1) as u8);
+        let (_, way) = self.ways.get_mut(track).ok_or(Status::NOT_FOUND)?;
+        for wanted in transports {
+            let mut agreed = Transport { record: wanted.record, ..Transport::new(wanted.lower) };
+            match wanted.lower {
+                Lower::Tcp => {
+                    let channels = wanted.interleaved.unwrap_or(default);
+                    *way = Way::Interleaved(channels.0, channels.1);
+                    agreed.interleaved = Some(channels);
+                    return Ok(agreed);
+                }
+                Lower::Udp if config.rtsp.udp => {
+                    let Some(client) = wanted.client_port else { continue };
+                    let Some(pair) = server.udp.pair(local, Server::publisher_sizes(config)) else { continue };
+                    (agreed.client_port, agreed.server_port) = (Some(client), Some((pair.port(), pair.port() + 1)));
+                    *way = Way::Udp(Box::new(Udp { pair, peer, reports_to: SocketAddr::new(peer, client.1) }));
+                    self.demux.set_patience(self.patience);
+                    return Ok(agreed);
+                }
+                _ => {}
+            }
+        }
+        Err(Status::UNSUPPORTED_TRANSPORT)
+    }
+
+    /// It begins: what is known of the tracks is announced.
+    pub(super) fn record(&mut self) {
+        let Self { intake, demux, .. } = self;
+        demux.tracks().for_each(|track| intake.track(track.clone()));
+    }
+
+    /// A packet inside the connection.
+    pub(super) fn interleaved(&mut self, channel: u8, data: &Bytes, now: Instant) -> Result<(), Close> {
+        let found = self.ways.iter().find_map(|(number, way)| match way {
+            Way::Interleaved(rtp, _) if *rtp == channel => number.map(|number| (number, false)),
+            Way::Interleaved(_, rtcp) if *rtcp == channel => number.map(|number| (number, true)),
+            _ => None,
+        });
+        match found {
+            Some((number, false)) => self.rtp(number, data, now),
+            Some((number, true)) => {
+                self.demux.rtcp(number, now, data);
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// A packet inside the connection for which there was no room.
+    pub(super) fn lost(&mut self, channel: u8, refusal: OverBudget) {
+        let kind = if channel < 2 { Kind::Video } else { Kind::Audio };
+        self.intake.lost(kind, &Loss::OverBudget(refusal));
+    }
+
+    /// Takes what has come over UDP; true if there was anything.
+    pub(super) fn poll_datagrams(
+        &mut self,
+        cx: &mut Context<'_>,
+        conn: &mut Conn,
+        server: &Server,
+    ) -> Result<bool, Close> {
+        let now = Instant::now();
+        let mut bytes = 0;
+        for at in 0..self.ways.len() {
+            bytes += self.receive(cx, at, now)?;
+        }
+        if self.demux.is_waiting() {
+            self.flush(now)?;
+            let _ = server.beat.poll_after(cx, server.beat.number());
+        }
+        if bytes > 0 {
+            let mut none = Vec::new();
+            self.handed_over(conn, &mut none, bytes, server, now);
+        }
+        Ok(bytes > 0)
+    }
+
+    /// Takes what has come on one track's ports, and says how many bytes that was.
+    fn receive(&mut self, cx: &mut Context<'_>, at: usize, now: Instant) -> Result<usize, Close> {
+        let mut bytes = 0;
+        for _ in 0..ROW {
+            let Some((number, Way::Udp(udp))) = self.ways.get_mut(at) else { break };
+            let number = *number;
+            let (report, packet) = BUFFER.with_borrow_mut(|buffer| udp.next(self.intake.publisher.account(), buffer));
+            if let (Some(number), Some(report)) = (number, &report) {
+                self.demux.rtcp(number, now, report);
+            }
+            match (number, packet) {
+                (Some(number), Some(Ok(packet))) => {
+                    bytes += packet.len();
+                    self.rtp(number, &packet, now)?;
+                }
+                (_, Some(Err(refusal))) => self.intake.lost(Kind::Video, &Loss::OverBudget(refusal)),
+                (_, Some(_)) => {}
+                (_, None) => {
+                    let Some((_, Way::Udp(udp))) = self.ways.get_mut(at) else { break };
+                    if udp.pair.poll_readable(cx)?.is_pending() {
+                        break;
+                    }
+                }
+            }
+        }
+        Ok(bytes)
+    }
+
+    fn rtp(&mut self, number: usize, data: &Bytes, now: Instant) -> Result<(), Close> {
+        let Self { intake, demux, .. } = self;
+        drain(intake, now, |room, out| demux.rtp(number, now, data, room, out))
+    }
+
+    fn flush(&mut self, now: Instant) -> Result<(), Close> {
+        let Self { intake, demux, .. } = self;
+        drain(intake, now, |room, out| demux.flush(now, room, out))
+    }
+
+    /// After a read: viewers are woken, and now and then the publisher is told how
+    /// its packets arrive.
+    pub(super) fn handed_over(
+        &mut self,
+        conn: &Conn,
+        control: &mut Vec<u8>,
+        bytes: usize,
+        server: &Server,
+        now: Instant,
+    ) {
+        self.intake.handed_over(conn, bytes, server);
+        if now.saturating_duration_since(self.reported) < REPORT {
+            return;
+        }
+        self.reported = now;
+        for (number, way) in &self.ways {
+            let Some(number) = *number else { continue };
+            let mut report = Vec::new();
+            self.demux.report(number, now, ssrc(Kind::Video) ^ number as u32, &mut report);
+            match way {
+                Way::Interleaved(_, channel) => {
+                    packet_header(*channel, report.len(), control);
+                    control.extend_from_slice(&report);
+                }
+                Way::Udp(udp) => udp.pair.send_report(&report, udp.reports_to),
+                Way::None => {}
+            }
+        }
+    }
+}
+
+impl Udp {
+    /// The next report and the next packet, if there are any. What others send
+    /// is passed over.
+    fn next(
+        &mut self,
+        account: &crate::budget::Account,
+        buffer: &mut [u8],
+    ) -> (Option<Bytes>, Option<Result<Bytes, OverBudget>>) {
+        let mut report = None;
+        if let Some((len, from)) = self.pair.receive_report(buffer)
+            && from.ip().to_canonical() == self.peer
+        {
+            self.reports_to = from;
+            report = buffer.get(..len).and_then(|data| BlockMut::copy(account, data).ok());
+        }
+        while let Some((len, from)) = self.pair.receive(buffer) {
+            if from.ip().to_canonical() == self.peer {
+                let data = buffer.get(..len).unwrap_or_default();
+                return (report, Some(BlockMut::copy(account, data)));
+            }
+        }
+        (report, None)
+    }
+}
+
+/// Hands on what the demuxer finds.
+fn drain(
+    intake: &mut Intake,
+    now: Instant,
+    read: impl FnOnce(&dyn crate::budget::Room, &mut dyn FnMut(rtp::Event)),
+) -> Result<(), Close> {
+    let room = intake.publisher.room();
+    let mut replaced = false;
+    read(&room, &mut |event| match event {
+        rtp::Event::Track(track) => intake.track(track),
+        rtp::Event::Frame(frame) => {
+            intake.active = true;
+            replaced |= intake.publisher.publish(frame, now) == Err(Lost::Replaced);
+        }
+        rtp::Event::Lost(kind, why) => intake.lost(kind, &why.map_or(Loss::Missing, Loss::from)),
+    });
+    if replaced { Err(Close::Kicked) } else { Ok(()) }
+}
+
+impl From<rtp::Error> for Loss {
+    fn from(error: rtp::Error) -> Self {
+        match error {
+            rtp::Error::Malformed(what) => Self::Malformed(what),
+            rtp::Error::TooLong => Self::TooLong,
+            rtp::Error::OverBudget(refusal) => Self::OverBudget(refusal),
+        }
+    }
+}
