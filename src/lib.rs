@@ -27,13 +27,14 @@
 //! | [`media`] | time, tracks, frames, NAL units |
 //! | [`codec`] | decoder records, and what frames say of themselves |
 //! | [`container`] | FLV, MPEG-TS, AMF, playlists; the table of forms |
-//! | [`proto`] | RTMP, HTTP and WebSocket as machines |
+//! | [`proto`] | RTMP, RTSP with RTP, HTTP and WebSocket as machines |
 //! | [`hub`] | streams, rings, publishers, viewers |
 //! | [`hls`] | a viewer that cuts segments |
 //! | [`net`] | sockets, writes that viewers share, deadlines |
 //! | [`conf`] | the configuration and its plan |
 //! | [`device`] | log, watchdog, user, limits |
 //! | [`serve`] | the glue: what a machine reports becomes a call to the hub |
+//! | `relay` | streams from elsewhere, and to elsewhere |
 //!
 //! # One frame's way
 //!
@@ -48,8 +49,8 @@
 //! them (FLV, TS, RTMP); a **unit** is a packed slot. An **account** is a budget,
 //! a **lease** a part of it that somebody holds, a **block** a buffer with its lease.
 
-#[cfg(not(any(feature = "rtmp", feature = "http")))]
-compile_error!("nothing would listen: choose the feature \"rtmp\" or \"http\"");
+#[cfg(not(any(feature = "rtmp", feature = "rtsp", feature = "http")))]
+compile_error!("nothing would listen: choose the feature \"rtmp\", \"rtsp\" or \"http\"");
 
 pub mod budget;
 pub mod codec;
@@ -62,5 +63,7 @@ pub mod hub;
 pub mod media;
 pub mod net;
 pub mod proto;
+#[cfg(any(feature = "rtmp", feature = "rtsp"))]
+pub mod relay;
 pub mod serve;
 pub mod wire;

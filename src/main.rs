@@ -194,6 +194,8 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
     }
     let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup]).map_err(|error| error.to_string())?;
     server.start(listeners, pulse)?;
+    #[cfg(any(feature = "rtmp", feature = "rtsp"))]
+    runnel::relay::start(&server);
     tell(State::Ready);
     // a task of its own: what stands in `run` itself is polled with every turn
     let end = executor.spawn(async move {

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each part of the crate may use of the others.
-const MAY_USE: [(&str, &[&str]); 13] = [
+const MAY_USE: [(&str, &[&str]); 14] = [
     ("budget", &[]),
     ("wire", &[]),
     ("media", &["wire", "budget"]),
@@ -14,10 +14,11 @@ const MAY_USE: [(&str, &[&str]); 13] = [
     ("hub", &["container", "codec", "media", "budget"]),
     ("hls", &["hub", "container", "media", "budget"]),
     ("net", &["hub", "proto", "container", "media", "budget"]),
-    ("conf", &["hub", "budget"]),
+    ("conf", &["hub", "proto", "budget"]),
     ("device", &["conf", "wire"]),
     ("serve", &["conf", "hls", "net", "hub", "proto", "container", "media", "budget"]),
-    ("main.rs", &["budget", "conf", "device", "serve"]),
+    ("relay", &["serve", "conf", "net", "hub", "proto", "container", "media", "budget"]),
+    ("main.rs", &["budget", "conf", "device", "relay", "serve"]),
 ];
 
 /// Parts that know of no socket, file, thread, clock or executor.

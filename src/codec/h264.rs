@@ -28,6 +28,30 @@ pub fn is_key(data: &[u8]) -> bool {
     nal::units(data).any(|unit| unit_type(unit) == IDR)
 }
 
+/// Whether an access unit begins with a recovery point and has an I slice: where
+/// encoders that send no IDR pictures let decoding begin. Section D.2.8.
+pub fn is_recovery_point(data: &[u8]) -> bool {
+    let mut point = false;
+    for unit in nal::units(data) {
+        match unit {
+            [header, RECOVERY_POINT, ..] if header & 0x1f == SEI => point = true,
+            [header, slice @ ..] if header & 0x1f == SLICE => return point && is_intra(slice) == Ok(true),
+            _ => {}
+        }
+    }
+    false
+}
+
+/// Whether slice_type is I. Section 7.4.3.
+fn is_intra(slice: &[u8]) -> Result<bool, Short> {
+    let mut bits = Bits::new(slice);
+    let _first_macroblock = bits.ue()?;
+    Ok(bits.ue()? % 5 == 2)
+}
+
+/// payloadType of a recovery point. Section D.1.1.
+const RECOVERY_POINT: u8 = 6;
+
 /// Width and height in pixels as a sequence parameter set says them.
 pub fn size(sps: &[u8]) -> Result<(u32, u32), Malformed> {
     Sps::parse(sps).map(|sps| (sps.width, sps.height))
@@ -85,7 +109,7 @@ pub fn write(sps: &[u8], pps: &[u8]) -> Option<Vec<u8>> {
     write_sets(sps, &[pps])
 }
 
-/// As [`write`], with any number of picture parameter sets.
+/// As [`write()`], with any number of picture parameter sets.
 pub fn write_sets(sps: &[u8], pps: &[&[u8]]) -> Option<Vec<u8>> {
     let facts = Sps::parse(sps).ok()?;
     let (_, [profile, compatibility, level, ..]) = sps.split_first()? else { return None };
@@ -380,6 +404,15 @@ mod tests {
     fn sides_that_lie_are_refused() {
         let wide = "01100111 01000010 00000000 00101010 1 1 011 1 0 00000000000000001 0000000000000000 1 1 1 0 1";
         assert_eq!(size(&binary(wide)), Err(Malformed { what: "picture size" }));
+    }
+
+    #[test]
+    fn recovery_points_need_an_intra_slice() {
+        let unit = |sei: u8, slice: u8| is_recovery_point(&[0, 0, 0, 4, 6, sei, 1, 0xc4, 0, 0, 0, 2, 0x41, slice]);
+        // first_mb_in_slice 0; slice_type I as 2 and as 7, P, and cut short
+        assert!(unit(6, 0b1011_0000) && unit(6, 0b1000_1000));
+        assert!(!unit(5, 0b1011_0000) && !unit(6, 0b1100_0000) && !unit(6, 0b1000_0000));
+        assert!(!is_recovery_point(&[0, 0, 0, 2, 0x41, 0b1011_0000]));
     }
 
     #[test]

@@ -99,7 +99,7 @@ pub fn write(vps: &[u8], sps: &[u8], pps: &[u8]) -> Option<Vec<u8>> {
     write_sets(vps, sps, &[pps])
 }
 
-/// As [`write`], with any number of picture parameter sets.
+/// As [`write()`], with any number of picture parameter sets.
 pub fn write_sets(vps: &[u8], sps: &[u8], pps: &[&[u8]]) -> Option<Vec<u8>> {
     let facts = Sps::parse(sps).ok()?;
     let pps_len: usize = pps.iter().map(|pps| pps.len() + 2).sum();

@@ -15,7 +15,7 @@ use crate::hub::Conflict;
 pub use keys::{Changes, Keys, LIVE};
 pub use plan::{GREETING, SMALL_BUFFER};
 pub use profile::Profile;
-pub use units::{Address, PortRange, Size, Target, Threads, Time};
+pub use units::{Address, PortRange, Size, Source, Target, Threads, Time};
 
 /// Everything that can be configured. `conf/reference.toml` explains each key.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -36,6 +36,8 @@ pub struct Config {
     pub http: Http,
     pub hls: Hls,
     pub log: Log,
+    pub pull: Vec<Pull>,
+    pub push: Vec<Push>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -152,6 +154,30 @@ pub struct Hls {
     pub idle: Time,
 }
 
+/// A stream that is fetched from elsewhere.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
+pub struct Pull {
+    pub stream: String,
+    pub url: Source,
+    #[serde(default)]
+    pub on_demand: bool,
+    #[serde(default)]
+    pub udp: bool,
+}
+
+/// A stream that is sent elsewhere.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
+pub struct Push {
+    pub stream: String,
+    pub url: Source,
+    #[serde(default)]
+    pub udp: bool,
+}
+
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "conf/reference.toml documents every key")]
@@ -227,6 +253,15 @@ impl Config {
                 "one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
             ),
         ];
+        let named = self.pull.iter().map(|pull| (&pull.stream, "pull")).chain(self.push.iter().map(|push| (&push.stream, "push")));
+        for (stream, key) in named {
+            if crate::hub::Name::new(stream).is_err() {
+                return Err(Error::key_is(file, text, key, &format!("stream = {stream:?}: {}", crate::hub::InvalidName)));
+            }
+        }
+        if self.pull.len() > self.streams.max {
+            return Err(Error::key(file, text, "pull", "at most streams.max entries"));
+        }
         match bad.iter().find(|(wrong, ..)| *wrong) {
             Some((_, key, remedy)) => Err(Error::key(file, text, key, remedy)),
             None => Ok(()),

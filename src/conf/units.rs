@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
 
 use super::machine;
+use crate::proto::Url;
 
 /// Bytes: `4096`, `"64KiB"`, `"2MiB"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +25,10 @@ pub struct Address(pub SocketAddr);
 /// Ports from the first to the last: `"30000-30999"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortRange(pub u16, pub u16);
+
+/// Where a stream comes from or goes to: `"rtsp://USER:PASSWORD@HOST/PATH"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source(pub Url);
 
 /// A number of threads; `"auto"` for the processors that there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -102,6 +107,40 @@ impl<'de> Deserialize<'de> for Time {
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
+    }
+}
+
+struct Sources;
+
+/// What can be relayed, and whether it was compiled in.
+const SCHEMES: [(&str, bool); 2] = [("rtmp", cfg!(feature = "rtmp")), ("rtsp", cfg!(feature = "rtsp"))];
+
+impl Visitor<'_> for Sources {
+    type Value = Source;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a URL that begins with rtsp:// or rtmp://")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Source, E> {
+        // a password may stand in it: it is not repeated
+        let url = Url::parse(text).map_err(|why| E::custom(format_args!("{why}, expected {}", Expected(&self))))?;
+        let known = SCHEMES.iter().any(|(scheme, compiled)| *compiled && *scheme == url.scheme);
+        if known { Ok(Source(url)) } else { Err(E::custom(format_args!("{}://, expected {}", url.scheme, Expected(&self)))) }
+    }
+}
+
+struct Expected<'a>(&'a Sources);
+
+impl fmt::Display for Expected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+}
+
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Sources)
     }
 }
 

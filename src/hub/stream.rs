@@ -108,6 +108,11 @@ impl Stream {
         self.lock().publisher.is_some()
     }
 
+    /// Whether somebody watches, or waits to.
+    pub fn is_watched(&self) -> bool {
+        self.lock().viewers.iter().any(|waiter| waiter.taken)
+    }
+
     /// The stream at this moment.
     pub fn stats(&self) -> StreamStats {
         let state = self.lock();

@@ -33,7 +33,7 @@ impl Gate {
         self.open.load(Relaxed)
     }
 
-    fn enter(&self) -> Option<Pass> {
+    pub(super) fn enter(&self) -> Option<Pass> {
         let room = |open| (open < self.limit).then_some(open + 1);
         self.open.fetch_update(Relaxed, Relaxed, room).ok()?;
         Some(Pass(self.open.clone()))
@@ -98,11 +98,16 @@ pub async fn accept_loop(
             full(socket.get_ref());
             continue;
         };
-        let _ = socket.get_ref().set_nodelay(true);
-        let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
-        let _ = SockRef::from(&socket).set_tcp_keepalive(&keepalive);
+        prepare(socket.get_ref());
         serve(Conn::new(socket, peer, &watch, pass));
     }
+}
+
+/// What every connection's socket is set to.
+pub(super) fn prepare(socket: &TcpStream) {
+    let _ = socket.set_nodelay(true);
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);
+    let _ = SockRef::from(socket).set_tcp_keepalive(&keepalive);
 }
 
 const BACKLOG: i32 = 512;

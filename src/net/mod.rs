@@ -4,6 +4,7 @@
 mod beat;
 mod close;
 mod conn;
+mod dial;
 mod listen;
 mod outlet;
 mod udp;
@@ -12,6 +13,7 @@ mod watch;
 pub use beat::Beat;
 pub use close::Close;
 pub use conn::{ALL, Conn, Received, SOME, SocketSizes};
+pub use dial::dial;
 pub use listen::{Gate, accept_loop, bind};
 pub use outlet::{BATCH, CHANNELS, Framing, Outlet, PacketFraming};
 pub use udp::{Datagrams, Outward, Pair, Ports};

@@ -11,11 +11,11 @@ use crate::media::{Kind, Track};
 use crate::net::{Close, Conn};
 
 /// The right to publish, and how fast to read.
-pub(super) struct Intake {
-    pub(super) publisher: Publisher,
-    pub(super) id: String,
+pub(crate) struct Intake {
+    pub(crate) publisher: Publisher,
+    pub(crate) id: String,
     /// Something other than control messages has come since the last read.
-    pub(super) active: bool,
+    pub(crate) active: bool,
     /// The next read waits for the beat after this one.
     pause: Option<u32>,
     silence: Duration,
@@ -26,7 +26,7 @@ pub(super) struct Intake {
 }
 
 /// Why a frame did not get in.
-pub(super) enum Loss {
+pub(crate) enum Loss {
     /// It is longer than `streams.max_frame`.
     TooLong,
     /// It is not what its codec says.
@@ -39,7 +39,7 @@ pub(super) enum Loss {
 }
 
 impl Intake {
-    pub(super) fn new(publisher: Publisher, config: &Config, id: &str) -> Self {
+    pub(crate) fn new(publisher: Publisher, config: &Config, id: &str) -> Self {
         Self {
             publisher,
             id: id.into(),
@@ -52,7 +52,7 @@ impl Intake {
     }
 
     /// Ready when it is time to read; true if a pause has ended.
-    pub(super) fn poll_turn(&mut self, cx: &Context<'_>, server: &Server) -> Poll<Result<bool, Close>> {
+    pub(crate) fn poll_turn(&mut self, cx: &Context<'_>, server: &Server) -> Poll<Result<bool, Close>> {
         if self.publisher.poll_replaced(cx).is_ready() {
             return Poll::Ready(Err(Close::Kicked));
         }
@@ -62,12 +62,12 @@ impl Intake {
         Poll::Ready(Ok(true))
     }
 
-    pub(super) fn track(&mut self, track: Track) {
+    pub(crate) fn track(&mut self, track: Track) {
         log::debug!("[{}] track {} is {}", self.id, track.id, track.codec.name());
         self.publisher.track(track);
     }
 
-    pub(super) fn lost(&mut self, kind: Kind, loss: &Loss) {
+    pub(crate) fn lost(&mut self, kind: Kind, loss: &Loss) {
         self.losses = self.losses.saturating_add(1);
         // the first, the second, the fourth ...: a log that floods is no log
         if self.losses.is_power_of_two() {
@@ -81,7 +81,7 @@ impl Intake {
 
     /// After a read: viewers are woken, and the next read waits as long as the
     /// load asks for, unless so much came that the socket's buffer may fill.
-    pub(super) fn handed_over(&mut self, conn: &Conn, bytes: usize, server: &Server) {
+    pub(crate) fn handed_over(&mut self, conn: &Conn, bytes: usize, server: &Server) {
         self.publisher.flush();
         if std::mem::take(&mut self.active) {
             conn.expect_input(self.silence);

@@ -7,14 +7,14 @@ use crate::hub::{Name, Viewer};
 use crate::net::{BATCH, Close, Conn, Outlet};
 
 /// A cursor and what is on its way to the socket.
-pub(super) struct Live {
+pub(crate) struct Live {
     viewer: Viewer,
     outlet: Outlet,
 }
 
 /// What a viewer asks for in the query of its URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Wish {
+pub(crate) enum Wish {
     None,
     /// `hevc=12`: HEVC under the codec id that older players know.
     LegacyHevc,
@@ -23,23 +23,23 @@ pub(super) enum Wish {
 }
 
 impl Live {
-    pub(super) fn new(viewer: Viewer, outlet: Outlet) -> Self {
+    pub(crate) fn new(viewer: Viewer, outlet: Outlet) -> Self {
         Self { viewer, outlet }
     }
 
     /// The viewer goes; what it was being sent stays to be finished.
-    pub(super) fn into_tail(self) -> Outlet {
+    pub(crate) fn into_tail(self) -> Outlet {
         self.outlet
     }
 
-    pub(super) fn name(&self) -> &Name {
+    pub(crate) fn name(&self) -> &Name {
         self.viewer.stream().name()
     }
 
     /// Sends control bytes between batches, and batches as the stream provides
     /// them. True when everything is sent and the stream has nothing more; false
     /// when another turn is due. A socket that takes no more counts as the former.
-    pub(super) fn poll(
+    pub(crate) fn poll(
         &mut self,
         cx: &mut Context<'_>,
         conn: &mut Conn,
@@ -51,7 +51,7 @@ impl Live {
 }
 
 /// What `Live::poll` does.
-pub(super) fn send(
+pub(crate) fn send(
     viewer: &mut Viewer,
     outlet: &mut Outlet,
     cx: &mut Context<'_>,
@@ -80,7 +80,7 @@ pub(super) fn send(
 }
 
 /// Reads the wish out of a query.
-pub(super) fn wish(query: &str) -> Wish {
+pub(crate) fn wish(query: &str) -> Wish {
     query.split('&').fold(Wish::None, |wish, pair| match pair {
         "hevc=12" => Wish::LegacyHevc,
         "tracks=all" => Wish::AllTracks,

@@ -6,14 +6,14 @@ mod hls;
 #[cfg(feature = "http")]
 mod http;
 #[cfg(any(feature = "rtmp", feature = "rtsp"))]
-mod intake;
-mod live;
+pub(crate) mod intake;
+pub(crate) mod live;
 #[cfg(feature = "http")]
 mod metrics;
 #[cfg(feature = "rtmp")]
-mod rtmp;
+pub(crate) mod rtmp;
 #[cfg(feature = "rtsp")]
-mod rtsp;
+pub(crate) mod rtsp;
 mod tally;
 
 use std::io::Write;
@@ -43,16 +43,16 @@ pub struct Server {
     config: Mutex<Arc<Config>>,
     /// Where streams meet.
     pub hub: Arc<Hub>,
-    executor: Arc<Executor<'static>>,
+    pub(crate) executor: Arc<Executor<'static>>,
     total: Account,
-    greetings: Account,
+    pub(crate) greetings: Account,
     hls_account: Account,
-    watch: Arc<Watch>,
-    beat: Beat,
-    gate: Gate,
+    pub(crate) watch: Arc<Watch>,
+    pub(crate) beat: Beat,
+    pub(crate) gate: Gate,
     /// Pairs of ports for RTP.
     #[cfg(feature = "rtsp")]
-    udp: Ports,
+    pub(crate) udp: Ports,
     tally: Tally,
     #[cfg(feature = "hls")]
     hls: Hls,
@@ -161,18 +161,18 @@ impl Server {
     }
 
     /// A number for a connection, after what it is: `RTMPPUBSUB1`.
-    fn id(&self, prefix: &str) -> String {
+    pub(crate) fn id(&self, prefix: &str) -> String {
         format!("{prefix}{}", self.ids.fetch_add(1, Relaxed))
     }
 
     /// The buffers of a connection that only receives media.
     #[cfg(any(feature = "rtmp", feature = "rtsp"))]
-    fn publisher_sizes(config: &Config) -> SocketSizes {
+    pub(crate) fn publisher_sizes(config: &Config) -> SocketSizes {
         SocketSizes { send: SMALL_BUFFER, receive: config.publish.receive_buffer.0 }
     }
 
     /// The buffers of a connection that only sends media.
-    fn viewer_sizes(config: &Config) -> SocketSizes {
+    pub(crate) fn viewer_sizes(config: &Config) -> SocketSizes {
         SocketSizes { send: config.viewers.send_buffer.0, receive: SMALL_BUFFER }
     }
 

@@ -47,8 +47,8 @@ enum Role {
 }
 
 /// A publisher's side.
-struct Ingest {
-    intake: Intake,
+pub(crate) struct Ingest {
+    pub(crate) intake: Intake,
     demux: flv::Demux,
     clock: Unwrap,
 }
@@ -209,8 +209,7 @@ fn publish(
     let publisher = server.hub.publish(&name, id, now)?;
     machine.charge_to(publisher.account().clone());
     log::info!("[{id}] publishes {name} (app {:?})", target.app);
-    let intake = Intake::new(publisher, &server.config(), id);
-    Ok(Ingest { intake, demux: flv::Demux::default(), clock: Unwrap::default() })
+    Ok(Ingest::new(Intake::new(publisher, &server.config(), id)))
 }
 
 fn play(server: &Arc<Server>, machine: &mut rtmp::Server, id: &str, target: &Target) -> Result<Live, Objection> {
@@ -284,7 +283,11 @@ impl Objection {
 }
 
 impl Ingest {
-    fn media(&mut self, kind: Kind, timestamp: u32, body: &bytes::Bytes, now: Instant) -> Result<(), Close> {
+    pub(crate) fn new(intake: Intake) -> Self {
+        Self { intake, demux: flv::Demux::default(), clock: Unwrap::default() }
+    }
+
+    pub(crate) fn media(&mut self, kind: Kind, timestamp: u32, body: &bytes::Bytes, now: Instant) -> Result<(), Close> {
         let dts = self.clock.next(timestamp);
         self.intake.active = true;
         let Self { intake, demux, .. } = self;
@@ -314,7 +317,7 @@ impl Ingest {
         Ok(())
     }
 
-    fn lost(&mut self, kind: Kind, payload: &Payload) {
+    pub(crate) fn lost(&mut self, kind: Kind, payload: &Payload) {
         match payload {
             Payload::Bytes(_) => {}
             Payload::TooLong => self.intake.lost(kind, &Loss::TooLong),

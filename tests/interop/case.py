@@ -63,6 +63,20 @@ class Case(unittest.TestCase):
         self.until_live(stream)
         return program
 
+    def publish_rtsp(
+        self, stream, transport=None, media="demo", ffmpeg=paths.FFMPEG_CURRENT, loop=True
+    ):
+        """Starts ffmpeg pushing a file by RTSP; returns at once."""
+        url = self.server.rtsp(stream)
+        command = publishers.ffmpeg_rtsp(ffmpeg, media, url, loop, transport)
+        return self.start("publisher", command)
+
+    def publish_rtsp_live(self, stream, transport=None, **how):
+        """Publishes by RTSP, and returns when the stream can be played."""
+        program = self.publish_rtsp(stream, transport, **how)
+        self.until_live(stream)
+        return program
+
     def until_live(self, stream, milliseconds=0):
         """Waits until a player gets frames that span this time."""
         capture = self.capture(self.server.flv(stream))

@@ -13,11 +13,11 @@ FRAMES_WANTED = 50
 PLAYS_WITHIN = 25
 
 
-def ffmpeg_decode(program, source, seconds):
-    """Decodes everything and complains of all that is wrong with it."""
+def ffmpeg_decode(program, source, seconds, *how):
+    """Decodes everything and complains of all that is wrong with it; "how" is for the source."""
     return [
-        *[program, "-nostdin", "-hide_banner", "-v", "error", "-i", source, "-t", str(seconds)],
-        *["-progress", "pipe:1", "-f", "null", "-"],
+        *[program, "-nostdin", "-hide_banner", "-v", "error", *how, "-i", source],
+        *["-t", str(seconds), "-progress", "pipe:1", "-f", "null", "-"],
     ]
 
 
@@ -49,11 +49,14 @@ class Gstreamer:
     `source` is the part of the pipeline up to and with a demuxer named `demux`.
     """
 
+    # What stands between the demuxer and the parsers.
+    video = audio = "demux."
+
     def __init__(self, case, source):
         # A queue without bounds: one track of the stream may come well before the other.
         queue = "queue max-size-time=0 max-size-bytes=0 max-size-buffers=0"
-        video = f"demux. ! {queue} ! h264parse ! avdec_h264 ! {_counting_sink('video')}"
-        audio = f"demux. ! {queue} ! aacparse ! avdec_aac ! {_counting_sink('audio')}"
+        video = f"{self.video} ! {queue} ! h264parse ! avdec_h264 ! {_counting_sink('video')}"
+        audio = f"{self.audio} ! {queue} ! aacparse ! avdec_aac ! {_counting_sink('audio')}"
         pipeline = f"{source} {video} {audio}".split()
         self.program = case.start("gstreamer", ["gst-launch-1.0", "-v", *pipeline])
 
@@ -70,6 +73,16 @@ class Gstreamer:
     def _decoded(self, track):
         assert self.program.exit_code is None, self.program.describe()
         return self.program.stdout.count(b"chain   ******* (%s:sink)" % track.encode())
+
+
+class GstreamerRtsp(Gstreamer):
+    """The same from packets; the transport is "tcp" or "udp"."""
+
+    video = "demux. ! application/x-rtp,media=video ! rtph264depay"
+    audio = "demux. ! application/x-rtp,media=audio ! rtpmp4gdepay"
+
+    def __init__(self, case, url, transport):
+        super().__init__(case, f"rtspsrc name=demux protocols={transport} location={url}")
 
 
 def _counting_sink(name):
@@ -131,6 +144,26 @@ class Vlc:
                 return said.decode(errors="replace")
         except OSError as error:
             return repr(error)
+
+
+class Mpv:
+    """mpv without a screen: it ends by itself when it has played for a while."""
+
+    SECONDS = 3
+
+    def __init__(self, case, url, transport):
+        self._case = case
+        self.program = case.start(
+            "mpv",
+            [
+                *["mpv", "--no-config", "--no-terminal", "--msg-level=all=warn", "--vo=null"],
+                *["--ao=null", "--hwdec=no", f"--rtsp-transport={transport}"],
+                *[f"--length={self.SECONDS}", url],
+            ],
+        )
+
+    def until_played(self):
+        self._case.assertEqual(self.program.wait(PLAYS_WITHIN), 0, self.program.describe())
 
 
 def _as_anyone():

@@ -2,13 +2,33 @@
 
 import paths
 
+GSTREAMER_VIDEO = (
+    "videotestsrc is-live=true ! video/x-raw,width=640,height=360,framerate=25/1 ! "
+    "x264enc key-int-max=25 speed-preset=ultrafast tune=zerolatency bitrate=200 ! h264parse"
+)
+GSTREAMER_AUDIO = (
+    "audiotestsrc is-live=true ! audio/x-raw,rate=44100,channels=2 ! "
+    "voaacenc bitrate=48000 ! aacparse"
+)
+
 
 def ffmpeg(program, media, url, loop):
     """Pushes a file as it is, in real time."""
+    return [*_read_in_real_time(program, media, loop), "-f", "flv", url]
+
+
+def ffmpeg_rtsp(program, media, url, loop, transport=None):
+    """The same by RTSP; the transport is "tcp" or "udp", or ffmpeg's own choice."""
+    how = ["-rtsp_transport", transport] if transport else []
+    # AV1 by RTP is behind this word.
+    return [*_read_in_real_time(program, media, loop), "-strict", "-2", "-f", "rtsp", *how, url]
+
+
+def _read_in_real_time(program, media, loop):
     again = ["-stream_loop", "-1"] if loop else []
     return [
         *[program, "-nostdin", "-hide_banner", "-v", "warning", "-re", *again],
-        *["-i", paths.media(media), "-c", "copy", "-f", "flv", url],
+        *["-i", paths.media(media), "-c", "copy"],
     ]
 
 
@@ -16,20 +36,21 @@ def gstreamer(sink, url):
     """Encodes H.264 and AAC itself; `sink` is rtmpsink or rtmp2sink."""
     # librtmp, inside rtmpsink, takes its options after the URL.
     location = f"{url} live=1" if sink == "rtmpsink" else url
-    video = (
-        "videotestsrc is-live=true ! video/x-raw,width=640,height=360,framerate=25/1 ! "
-        "x264enc key-int-max=25 speed-preset=ultrafast tune=zerolatency bitrate=200 ! "
-        "h264parse ! mux."
-    )
-    audio = (
-        "audiotestsrc is-live=true ! audio/x-raw,rate=44100,channels=2 ! "
-        "voaacenc bitrate=48000 ! aacparse ! mux."
-    )
     return [
         # On a busy machine flvmux gives frames that are late the time of the last tag,
         # unless it may wait for them (nanoseconds).
         *"gst-launch-1.0 -q flvmux name=mux streamable=true latency=500000000 !".split(),
         *[sink, f"location={location}"],
-        *video.split(),
-        *audio.split(),
+        *f"{GSTREAMER_VIDEO} ! mux.".split(),
+        *f"{GSTREAMER_AUDIO} ! mux.".split(),
+    ]
+
+
+def gstreamer_rtsp(url, transport):
+    """The same by RTSP; the transport is "tcp" or "udp"."""
+    return [
+        *"gst-launch-1.0 -q rtspclientsink name=sink".split(),
+        *[f"protocols={transport}", f"location={url}"],
+        *f"{GSTREAMER_VIDEO} ! sink.".split(),
+        *f"{GSTREAMER_AUDIO} ! sink.".split(),
     ]

@@ -1,8 +1,12 @@
 """Rules for the frames of one play, whatever container carried them."""
 
+from dataclasses import replace
+
 import sample
 from sample import AUDIO, VIDEO
 
+# Milliseconds that nobody notices between picture and sound.
+LIP_SYNC = 40
 # Milliseconds that a change of clock (1 kHz to 90 kHz and back) may move a time.
 ROUNDING = 1.1
 
@@ -42,6 +46,31 @@ def differences(source, played):
             faults, offset = _differences(sample.of(source, track), stretch, offset)
             found += faults
     return found
+
+
+def differences_by_rtp(source, played, shift=LIP_SYNC):
+    """The same for a source that was published by RTP.
+
+    That carries no decoding times, so that they need only be possible, and each
+    track has a clock of its own, so that sound may shift a little against picture.
+    """
+    found, offsets = [], []
+    for track in (VIDEO, AUDIO):
+        stretch = sample.of(played, track)
+        found += [f"decoded after it is shown: {one}" for one in stretch if one.dts > one.pts]
+        if stretch:
+            faults, offset = _differences(
+                _as_presented(sample.of(source, track)), _as_presented(stretch), None
+            )
+            found += faults
+            offsets.append(offset)
+    if None not in offsets and len(offsets) == 2 and abs(offsets[1] - offsets[0]) > shift:
+        found.append(f"sound shifts by {offsets[1] - offsets[0]:.1f} ms against the picture")
+    return found
+
+
+def _as_presented(samples):
+    return [replace(one, dts=one.pts) for one in samples]
 
 
 def _differences(source, played, offset):

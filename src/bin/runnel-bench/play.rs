@@ -145,7 +145,7 @@ impl From<ClientEvent> for Heard {
                 Glance::Other => Self::Other,
             },
             ClientEvent::Refused(why) => Self::Refused(why),
-            ClientEvent::Started | ClientEvent::Data(_) => Self::Other,
+            ClientEvent::Started | ClientEvent::Data(_) | ClientEvent::Lost(..) => Self::Other,
         }
     }
 }

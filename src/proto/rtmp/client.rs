@@ -38,6 +38,8 @@ pub enum ClientEvent {
         /// The tag.
         body: Bytes,
     },
+    /// An audio or video message that could not be kept.
+    Lost(Kind, Payload),
     /// Script data.
     Data(Bytes),
 }
@@ -87,6 +89,12 @@ impl Client {
         }
     }
 
+    /// From here on messages are charged to `account`.
+    pub fn charge_to(&mut self, account: Account) {
+        self.chunks.let_go();
+        self.account = account;
+    }
+
     /// Appends an audio, video or data message to what is to be sent.
     pub fn send_media(&mut self, kind: u8, timestamp: u32, body: &[u8]) {
         write_message(&mut self.out, CHUNK_SIZE, kind, STREAM_ID, timestamp, body);
@@ -109,7 +117,14 @@ impl Client {
 
     fn message(&mut self, message: Message) -> Result<(), Error> {
         let Message { kind, timestamp, payload, .. } = message;
-        let Payload::Bytes(body) = payload else { return Ok(()) };
+        let body = match payload {
+            Payload::Bytes(body) => body,
+            lost => {
+                let kind = if kind == kind::AUDIO { Kind::Audio } else { Kind::Video };
+                self.events.push_back(ClientEvent::Lost(kind, lost));
+                return Ok(());
+            }
+        };
         match kind {
             kind::SET_CHUNK_SIZE => {
                 let size = body.first_chunk().ok_or(Error::Malformed("a short chunk size"))?;
@@ -142,6 +157,12 @@ impl Client {
                     self.command("FCPublish", 0.0, &[Value::Null, name]);
                 }
                 self.command("createStream", CREATE_STREAM, &[Value::Null]);
+            }
+            // what is published carries one number for all servers
+            ("_result", CREATE_STREAM)
+                if self.role == Role::Publish && info.as_number().is_some_and(|id| id != f64::from(STREAM_ID)) =>
+            {
+                self.events.push_back(ClientEvent::Refused("it gives message streams other numbers than 1".into()));
             }
             ("_result", CREATE_STREAM) => self.ask(),
             ("_error", CONNECT | CREATE_STREAM) => self.events.push_back(ClientEvent::Refused(code.into())),

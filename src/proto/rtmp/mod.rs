@@ -12,7 +12,7 @@ pub use chunk::{Chunks, Payload};
 pub use client::{Client, ClientEvent, Role};
 pub use command::{Caps, Command};
 pub use message::{Message, kind, write_message};
-pub use mux::FORMS;
+pub use mux::{FORMS, PUSH};
 pub use server::{Event, Limits, Refusal, Server};
 pub use super::Target;
 

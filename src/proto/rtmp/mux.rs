@@ -2,6 +2,7 @@
 //! the same chunk size and message stream, so all of them send the same bytes.
 
 use crate::budget::{Account, OverBudget};
+use crate::container::amf::{self, Value};
 use crate::container::flv::{Style, frame_head, sequence_start, write_metadata};
 use crate::container::{Form, Mux, Packed, Piece};
 use crate::media::{Frame, Hz, Kind, Ticks, Track, Tracks};
@@ -22,12 +23,22 @@ pub static FORMS: [&Form; 3] = [
     &Form { name: "rtmp-tracks", extension: "", mime: "", mux: || mux(Style { all_tracks: true, ..Style::default() }) },
 ];
 
+/// What a server is given to whom we publish.
+pub static PUSH: Form = Form {
+    name: "rtmp-push",
+    extension: "",
+    mime: "",
+    mux: || Box::new(Rtmp { style: Style::default(), publishes: true }),
+};
+
 struct Rtmp {
     style: Style,
+    /// Metadata goes behind `@setDataFrame`, which has servers keep it.
+    publishes: bool,
 }
 
 fn mux(style: Style) -> Box<dyn Mux> {
-    Box::new(Rtmp { style })
+    Box::new(Rtmp { style, publishes: false })
 }
 
 impl Mux for Rtmp {
@@ -38,7 +49,12 @@ impl Mux for Rtmp {
     fn head(&self, tracks: &Tracks, at: Ticks) -> Packed {
         let mut out = Vec::new();
         // at time 0: ffmpeg takes script data of any other time for a track
-        write_message(&mut out, CHUNK_SIZE, kind::DATA_AMF0, STREAM_ID, 0, &write_metadata(self.style, tracks));
+        let mut metadata = Vec::new();
+        if self.publishes {
+            amf::write(&mut metadata, &Value::text("@setDataFrame"));
+        }
+        metadata.extend(write_metadata(self.style, tracks));
+        write_message(&mut out, CHUNK_SIZE, kind::DATA_AMF0, STREAM_ID, 0, &metadata);
         self.sequence_starts(&mut out, tracks.iter(), at);
         out.into()
     }

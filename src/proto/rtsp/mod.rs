@@ -1,6 +1,7 @@
 //! RTSP 1.0: messages, session descriptions, and both sides of a connection. RFC 2326.
 
 pub mod auth;
+mod client;
 pub mod message;
 pub mod sdp;
 mod server;
@@ -8,6 +9,7 @@ mod status;
 mod transport;
 mod wire;
 
+pub use client::{Client, ClientError, ClientEvent, Purpose};
 pub use message::{Fields, Message, Method, Request, Response};
 pub use server::{CONTROL, Error, Event, Limits, Server, TURNED_AWAY};
 pub use status::Status;

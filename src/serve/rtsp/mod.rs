@@ -1,7 +1,8 @@
 //! RTSP connections: publishers and players.
 
+pub(crate) mod flow;
 mod play;
-mod publish;
+pub(crate) mod publish;
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -144,6 +145,9 @@ impl Session {
             return Poll::Ready(Err(Close::Eof));
         }
         body.after(turn, conn);
+        if let (Turn::None, Role::View(view)) = (turn, &body.role) {
+            view.heard(conn, &body.config);
+        }
         if let Role::Publish(publish) = &mut body.role {
             publish.handed_over(conn, machine.transmit(), received.bytes, &body.server, now);
         }
@@ -243,7 +247,11 @@ impl Body {
             }
             Turn::Plays => {
                 conn.resize(Server::viewer_sizes(&self.config));
-                conn.expect_input(Duration::ZERO);
+                let patience = match &self.role {
+                    Role::View(view) => view.patience(&self.config),
+                    _ => Duration::ZERO,
+                };
+                conn.expect_input(patience);
             }
         }
     }

@@ -1,33 +1,26 @@
-//! One who plays by RTSP: packets inside the connection, or over UDP.
+//! One who plays by RTSP.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::super::{Server, live};
+use super::super::Server;
+use super::flow::{Flow, Way};
 use crate::conf::Config;
-use crate::hub::{Name, Unit, Viewer};
-use crate::media::{Hz, Kind, Ticks, Tracks};
-use crate::net::{BATCH, CHANNELS, Close, Conn, Datagrams, Framing, Outlet, Outward, PacketFraming, Pair};
+use crate::hub::{Name, Viewer};
+use crate::net::{Close, Conn, Outlet};
 use crate::proto::Machine;
-use crate::proto::rtp::{Format, channel, offers, ssrc};
+use crate::proto::rtp::ssrc;
 use crate::proto::rtsp::sdp::{self, Offer};
-use crate::proto::rtsp::{self, CONTROL, Lower, Status, Transport, packet_header};
+use crate::proto::rtsp::{self, CONTROL, Lower, Status, Transport};
 
 /// A player's side.
 pub(super) struct View {
     id: String,
-    viewer: Viewer,
+    flow: Flow,
     local: IpAddr,
     peer: IpAddr,
     state: State,
-    /// What the stream's tracks were when they were offered.
-    tracks: Arc<Tracks>,
-    offers: Vec<(Kind, Format)>,
-    ways: [Way; 2],
-    outlet: Outlet,
-    datagrams: Datagrams,
 }
 
 /// What a client waits for until the stream has begun.
@@ -50,36 +43,18 @@ enum State {
     Playing,
 }
 
-/// How a track's packets go.
-enum Way {
-    None,
-    Interleaved(u8, u8),
-    Udp { pair: Pair, rtp: SocketAddr, rtcp: SocketAddr },
-}
-
 impl View {
     pub(super) fn new(viewer: Viewer, id: &str, held: Held, (local, peer): (IpAddr, IpAddr)) -> Self {
-        Self {
-            id: id.into(),
-            viewer,
-            local,
-            peer,
-            state: State::Held(held, Instant::now()),
-            tracks: Arc::default(),
-            offers: Vec::new(),
-            ways: [Way::None, Way::None],
-            outlet: Outlet::default(),
-            datagrams: Datagrams::default(),
-        }
+        Self { id: id.into(), flow: Flow::new(viewer), local, peer, state: State::Held(held, Instant::now()) }
     }
 
     pub(super) fn name(&self) -> &Name {
-        self.viewer.stream().name()
+        self.flow.name()
     }
 
     /// The viewer goes; what it was being sent stays to be finished.
     pub(super) fn into_tail(self) -> Outlet {
-        self.outlet
+        self.flow.into_tail()
     }
 
     /// Whether it was refused what it waited for.
@@ -89,7 +64,7 @@ impl View {
 
     /// Whether it knows the tracks.
     pub(super) fn is_described(&self) -> bool {
-        !self.offers.is_empty()
+        !self.flow.offers().is_empty()
     }
 
     /// Sends what there is. False when another turn is due.
@@ -112,13 +87,16 @@ impl View {
                 Ok(!answered)
             }
             State::Ready | State::Over => {
-                if conn.poll_outlet(cx, &mut self.outlet, slow, |_| {})?.is_ready() {
+                if self.flow.poll_rest(cx, conn, slow)?.is_ready() {
                     let _ = conn.poll_send(cx, machine.transmit(), slow)?;
                 }
                 Ok(true)
             }
             State::Starting => {
-                self.start(cx, machine);
+                machine.playing(&self.flow.start(cx));
+                self.state = State::Answered;
+                let way = if self.flow.is_over_udp() { "UDP" } else { "TCP" };
+                log::info!("[{}] plays {} over {way}", self.id, self.name());
                 conn.offer_again();
                 Ok(false)
             }
@@ -129,7 +107,12 @@ impl View {
                 self.state = State::Playing;
                 Ok(false)
             }
-            State::Playing => self.poll_playing(cx, conn, machine, config),
+            State::Playing => {
+                if self.flow.is_reported() {
+                    conn.expect_input(patience(config));
+                }
+                self.flow.poll(cx, conn, machine.transmit(), slow)
+            }
         }
     }
 
@@ -142,20 +125,15 @@ impl View {
         config: &Config,
     ) -> Poll<()> {
         let State::Held(_, since) = &self.state else { return Poll::Ready(()) };
-        if let Poll::Ready(tracks) = self.viewer.poll_tracks(cx) {
-            self.offers = offers(&tracks);
-            self.tracks = tracks;
-            let held = std::mem::replace(&mut self.state, State::Ready);
+        if let Poll::Ready(offers) = self.flow.poll_offers(cx) {
+            let nothing = offers.is_empty();
+            let held = std::mem::replace(&mut self.state, if nothing { State::Over } else { State::Ready });
             match held {
-                State::Held(..) if self.offers.is_empty() => {
-                    machine.refuse(Status::UNSUPPORTED_MEDIA_TYPE);
-                    self.state = State::Over;
-                }
-                State::Held(Held::Describe, _) => machine.described(&self.description()),
+                _ if nothing => machine.refuse(Status::UNSUPPORTED_MEDIA_TYPE),
                 State::Held(Held::Setup(track, transports), _) => {
                     self.answer_setup(machine, track, &transports, server, config);
                 }
-                _ => {}
+                _ => machine.described(&self.description()),
             }
             return Poll::Ready(());
         }
@@ -169,8 +147,9 @@ impl View {
     }
 
     fn description(&self) -> String {
-        let controls: Vec<_> = (0..self.offers.len()).map(|number| format!("{CONTROL}{number}")).collect();
-        let offers = self.offers.iter().zip(&controls);
+        let offers = self.flow.offers();
+        let controls: Vec<_> = (0..offers.len()).map(|number| format!("{CONTROL}{number}")).collect();
+        let offers = offers.iter().zip(&controls);
         let offers: Vec<_> = offers.map(|((kind, format), control)| Offer { format, kind: *kind, control }).collect();
         sdp::write(self.name().as_str(), &self.local.to_string(), &offers)
     }
@@ -197,18 +176,16 @@ impl View {
         server: &Server,
         config: &Config,
     ) -> Result<Transport, Status> {
-        let (kind, _) = self.offers.get(track).ok_or(Status::NOT_FOUND)?;
-        let over_tcp = self.ways.iter().any(|way| matches!(way, Way::Interleaved(..)));
-        let over_udp = self.ways.iter().any(|way| matches!(way, Way::Udp { .. }));
+        let kind = self.flow.offers().get(track).map(|(kind, _)| *kind).ok_or(Status::NOT_FOUND)?;
         for wanted in transports {
-            let mut agreed = Transport { ssrc: Some(ssrc(*kind)), ..Transport::new(wanted.lower) };
+            let mut agreed = Transport { ssrc: Some(ssrc(kind)), ..Transport::new(wanted.lower) };
             let way = match wanted.lower {
-                Lower::Tcp if !over_udp => {
+                Lower::Tcp if !self.flow.is_over_udp() => {
                     let channels = wanted.interleaved.unwrap_or(((2 * track) as u8, (2 * track + 1) as u8));
                     agreed.interleaved = Some(channels);
                     Way::Interleaved(channels.0, channels.1)
                 }
-                Lower::Udp if config.rtsp.udp && !over_tcp => {
+                Lower::Udp if config.rtsp.udp && !self.flow.is_over_tcp() => {
                     let Some(client) = wanted.client_port else { continue };
                     let Some(pair) = server.udp.pair(self.local, Server::viewer_sizes(config)) else { continue };
                     (agreed.client_port, agreed.server_port) = (Some(client), Some((pair.port(), pair.port() + 1)));
@@ -217,9 +194,7 @@ impl View {
                 }
                 _ => continue,
             };
-            if let Some(slot) = self.ways.get_mut(usize::from(channel(*kind)) / 2) {
-                *slot = way;
-            }
+            self.flow.set_way(kind, way);
             return Ok(agreed);
         }
         Err(Status::UNSUPPORTED_TRANSPORT)
@@ -230,133 +205,27 @@ impl View {
         self.state = State::Starting;
     }
 
+    /// How long nothing needs to be heard of the client while it plays: inside the
+    /// connection, what it takes is sign enough.
+    pub(super) fn patience(&self, config: &Config) -> Duration {
+        if self.flow.is_over_udp() { patience(config) } else { Duration::ZERO }
+    }
+
+    /// Something came from the client.
+    pub(super) fn heard(&self, conn: &Conn, config: &Config) {
+        if matches!(self.state, State::Playing) {
+            conn.expect_input(self.patience(config));
+        }
+    }
+
     /// PAUSE was asked for: what is on its way goes on.
     pub(super) fn pause(&mut self) {
-        self.viewer.rewind();
-        self.datagrams = Datagrams::default();
+        self.flow.pause();
         self.state = State::Ready;
-    }
-
-    /// Takes the first packets, if there are any, and answers PLAY.
-    fn start(&mut self, cx: &mut Context<'_>, machine: &mut rtsp::Server) {
-        let viewer = &mut self.viewer;
-        let udp = self.ways.iter().any(|way| matches!(way, Way::Udp { .. }));
-        let units = if udp {
-            let _ = self.datagrams.fill(|units| viewer.poll_next(cx, units, BATCH));
-            self.datagrams.units()
-        } else {
-            if self.outlet.is_empty() {
-                let mut channels = [None; CHANNELS];
-                for (slots, way) in channels.chunks_mut(2).zip(&self.ways) {
-                    if let (Way::Interleaved(rtp, rtcp), [first, second]) = (way, slots) {
-                        (*first, *second) = (Some(*rtp), Some(*rtcp));
-                    }
-                }
-                self.outlet = Outlet::new(Framing::Piece(PacketFraming { channels, header: packet_header }));
-                let _ = self.outlet.fill(|units| viewer.poll_next(cx, units, BATCH));
-            }
-            self.outlet.units()
-        };
-        let info = self.info(units);
-        machine.playing(&info);
-        self.state = State::Answered;
-        log::info!("[{}] plays {} over {}", self.id, self.name(), if udp { "UDP" } else { "TCP" });
-    }
-
-    /// Where the tracks that were set up begin: all at the time of the first unit.
-    fn info(&self, units: &[Arc<Unit>]) -> Vec<(usize, Option<u16>, Option<u32>)> {
-        let at = units.first().map(|unit| unit.at);
-        let wanted =
-            self.offers.iter().enumerate().filter(|(_, (kind, _))| {
-                !matches!(self.ways.get(usize::from(channel(*kind)) / 2), None | Some(Way::None))
-            });
-        wanted
-            .map(|(number, (kind, format))| {
-                let mut pieces = units.iter().flat_map(|unit| unit.packed.pieces());
-                let first = pieces.find(|piece| piece.channel() == channel(*kind));
-                let sequence = first.and_then(|piece| piece.head.bytes().get(2..4)?.first_chunk().copied());
-                let time = at.map(|at: Ticks| at.rescale(Hz::MS, format.clock).0 as u32);
-                (number, sequence.map(u16::from_be_bytes), time)
-            })
-            .collect()
-    }
-
-    fn poll_playing(
-        &mut self,
-        cx: &mut Context<'_>,
-        conn: &mut Conn,
-        machine: &mut rtsp::Server,
-        config: &Config,
-    ) -> Result<bool, Close> {
-        let slow = config.viewers.slow.0;
-        let idle = if self.ways.iter().any(|way| matches!(way, Way::Udp { .. })) {
-            let _ = conn.poll_send(cx, machine.transmit(), slow)?;
-            self.poll_datagrams(cx, conn, config)
-        } else {
-            live::send(&mut self.viewer, &mut self.outlet, cx, conn, machine.transmit(), slow)?
-        };
-        if !Arc::ptr_eq(self.viewer.tracks(), &self.tracks) {
-            self.look_at_tracks()?;
-        }
-        Ok(idle)
-    }
-
-    fn poll_datagrams(&mut self, cx: &mut Context<'_>, conn: &Conn, config: &Config) -> bool {
-        let Self { viewer, datagrams, ways, .. } = self;
-        if datagrams.is_empty() && datagrams.fill(|units| viewer.poll_next(cx, units, BATCH)).is_pending() {
-            return true;
-        }
-        if ways.iter().any(Way::has_reports) {
-            conn.expect_input(patience(config));
-        }
-        let outward = [&ways[0], &ways[1]].map(Way::outward);
-        datagrams.poll_send(cx, outward, |bytes| viewer.sent(bytes)).is_pending()
-    }
-
-    /// The stream has other tracks: goes on if what was described still holds.
-    fn look_at_tracks(&mut self) -> Result<(), Close> {
-        self.tracks = self.viewer.tracks().clone();
-        let now = offers(&self.tracks);
-        let same = |(kind, old): &(Kind, Format)| {
-            now.iter().any(|(other, new)| {
-                let packing = |format: &Format| {
-                    // parameter sets travel with the pictures
-                    let fmtp = if *kind == Kind::Video { Vec::new() } else { format.fmtp.clone() };
-                    (format.payload_type, format.clock, format.channels, fmtp)
-                };
-                other == kind && packing(old) == packing(new)
-            })
-        };
-        let wanted = |kind: Kind| !matches!(self.ways.get(usize::from(channel(kind)) / 2), None | Some(Way::None));
-        // a stream without tracks is one that waits for its publisher
-        if self.tracks.is_empty() || self.offers.iter().filter(|(kind, _)| wanted(*kind)).all(same) {
-            return Ok(());
-        }
-        Err(Close::Refused("the stream has other tracks than were described".into()))
     }
 }
 
 /// A session over UDP is heard of at half its timeout; some clients are late.
-pub(super) fn patience(config: &Config) -> Duration {
+fn patience(config: &Config) -> Duration {
     config.rtsp.timeout.0 * 3 / 2
-}
-
-impl Way {
-    fn outward(&self) -> Option<Outward<'_>> {
-        match self {
-            Self::Udp { pair, rtp, rtcp } => Some(Outward { pair, rtp: *rtp, rtcp: *rtcp }),
-            _ => None,
-        }
-    }
-
-    /// Whether the client has reported since the last look.
-    fn has_reports(&self) -> bool {
-        let Self::Udp { pair, rtcp, .. } = self else { return false };
-        let mut buffer = [0; 64];
-        let mut heard = false;
-        while let Some((_, from)) = pair.receive_report(&mut buffer) {
-            heard |= from.ip().to_canonical() == rtcp.ip();
-        }
-        heard
-    }
 }

@@ -19,8 +19,8 @@ use crate::proto::rtsp::sdp::Description;
 use crate::proto::rtsp::{Lower, Status, Transport, packet_header};
 
 /// A publisher's side.
-pub(super) struct Publish {
-    pub(super) intake: Intake,
+pub(crate) struct Publish {
+    pub(crate) intake: Intake,
     demux: Demux,
     /// The way of each announced track; none for those without a place here.
     ways: Vec<(Option<usize>, Way)>,
@@ -56,7 +56,7 @@ thread_local! {
 
 /// The tracks that are announced, each with its number if it has a place here;
 /// `None` if none has.
-pub(super) fn tracks(description: &Description, config: &Config) -> Option<(Demux, Vec<Option<usize>>)> {
+pub(crate) fn tracks(description: &Description, config: &Config) -> Option<(Demux, Vec<Option<usize>>)> {
     // inside the connection nothing comes late
     let mut demux = Demux::new(config.streams.max_frame.0, Duration::ZERO);
     let numbers: Vec<_> = description.medias.iter().map(|media| demux.add(&media.formats)).collect();
@@ -64,7 +64,7 @@ pub(super) fn tracks(description: &Description, config: &Config) -> Option<(Demu
 }
 
 impl Publish {
-    pub(super) fn new(
+    pub(crate) fn new(
         publisher: Publisher,
         (demux, numbers): (Demux, Vec<Option<usize>>),
         config: &Config,
@@ -76,7 +76,7 @@ impl Publish {
     }
 
     /// Chooses a way for a track.
-    pub(super) fn set_up(
+    pub(crate) fn set_up(
         &mut self,
         track: usize,
         transports: &[Transport],
@@ -109,14 +109,47 @@ impl Publish {
         Err(Status::UNSUPPORTED_TRANSPORT)
     }
 
+    /// Opens ports for a track that the peer is asked to send by UDP.
+    pub(crate) fn open(&mut self, track: usize, conn: &Conn, server: &Server, config: &Config) -> Option<(u16, u16)> {
+        let local = conn.local().ok()?.ip().to_canonical();
+        let peer = conn.peer().ip().to_canonical();
+        let (_, way) = self.ways.get_mut(track)?;
+        let pair = server.udp.pair(local, Server::publisher_sizes(config))?;
+        let ports = (pair.port(), pair.port() + 1);
+        *way = Way::Udp(Box::new(Udp { pair, peer, reports_to: SocketAddr::new(peer, 0) }));
+        self.demux.set_patience(self.patience);
+        Some(ports)
+    }
+
+    /// The way of a track was agreed upon with a server. Over UDP a packet opens the
+    /// way back through whatever translates addresses in between.
+    pub(crate) fn agreed(&mut self, track: usize, transport: &Transport) {
+        let Some((_, way)) = self.ways.get_mut(track) else { return };
+        match (transport.lower, way) {
+            (Lower::Tcp, way) => {
+                let (rtp, rtcp) = transport.interleaved.unwrap_or(((2 * track) as u8, (2 * track + 1) as u8));
+                *way = Way::Interleaved(rtp, rtcp);
+            }
+            (_, Way::Udp(udp)) => {
+                let Some((rtp, rtcp)) = transport.server_port else { return };
+                udp.reports_to = SocketAddr::new(udp.peer, rtcp);
+                udp.pair.send(&rtp::header(0, false, 0, 0, 0), SocketAddr::new(udp.peer, rtp));
+                let mut report = Vec::new();
+                rtp::rtcp::write_receiver_report(&mut report, ssrc(Kind::Video), None);
+                udp.pair.send_report(&report, udp.reports_to);
+            }
+            _ => {}
+        }
+    }
+
     /// It begins: what is known of the tracks is announced.
-    pub(super) fn record(&mut self) {
+    pub(crate) fn record(&mut self) {
         let Self { intake, demux, .. } = self;
         demux.tracks().for_each(|track| intake.track(track.clone()));
     }
 
     /// A packet inside the connection.
-    pub(super) fn interleaved(&mut self, channel: u8, data: &Bytes, now: Instant) -> Result<(), Close> {
+    pub(crate) fn interleaved(&mut self, channel: u8, data: &Bytes, now: Instant) -> Result<(), Close> {
         let found = self.ways.iter().find_map(|(number, way)| match way {
             Way::Interleaved(rtp, _) if *rtp == channel => number.map(|number| (number, false)),
             Way::Interleaved(_, rtcp) if *rtcp == channel => number.map(|number| (number, true)),
@@ -133,13 +166,13 @@ impl Publish {
     }
 
     /// A packet inside the connection for which there was no room.
-    pub(super) fn lost(&mut self, channel: u8, refusal: OverBudget) {
+    pub(crate) fn lost(&mut self, channel: u8, refusal: OverBudget) {
         let kind = if channel < 2 { Kind::Video } else { Kind::Audio };
         self.intake.lost(kind, &Loss::OverBudget(refusal));
     }
 
     /// Takes what has come over UDP; true if there was anything.
-    pub(super) fn poll_datagrams(
+    pub(crate) fn poll_datagrams(
         &mut self,
         cx: &mut Context<'_>,
         conn: &mut Conn,
@@ -201,7 +234,7 @@ impl Publish {
 
     /// After a read: viewers are woken, and now and then the publisher is told how
     /// its packets arrive.
-    pub(super) fn handed_over(
+    pub(crate) fn handed_over(
         &mut self,
         conn: &Conn,
         control: &mut Vec<u8>,

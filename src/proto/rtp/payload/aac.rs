@@ -72,6 +72,9 @@ impl Layout {
     }
 }
 
+/// AU headers, and their length in bits.
+type Headers<'a> = (&'a [u8], u32);
+
 /// An AU header.
 struct Header {
     /// Bytes of the access unit.
@@ -108,9 +111,8 @@ enum Lost {
 const UNTIL_MARKER: usize = usize::MAX;
 
 impl Reading {
-    /// The AU headers with their length in bits, if there are any, and the data
-    /// behind them. Section 3.2.
-    fn sections<'a>(&self, payload: &'a [u8]) -> Result<(Option<(&'a [u8], u32)>, &'a [u8]), Error> {
+    /// The AU headers, if there are any, and the data behind them. Section 3.2.
+    fn sections<'a>(&self, payload: &'a [u8]) -> Result<(Option<Headers<'a>>, &'a [u8]), Error> {
         let mut r = Reader::new(payload);
         let mut headers = None;
         if self.layout.has_headers() {

@@ -68,6 +68,10 @@ impl Syntax for H264 {
         h264::is_key(data)
     }
 
+    fn is_recovery_point(data: &[u8]) -> bool {
+        h264::is_recovery_point(data)
+    }
+
     fn fragment(header: &[u8], first: bool, last: bool) -> [u8; 3] {
         let header = header.first().copied().unwrap_or(0);
         [header & 0xe0 | FU_A, u8::from(first) << 7 | u8::from(last) << 6 | header & 0x1f, 0]
@@ -96,11 +100,8 @@ pub(super) fn outgoing(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
     let sps = record.sps.first()?;
     let level: String = sps.get(1..4)?.iter().map(|byte| format!("{byte:02X}")).collect();
     let all: Vec<String> = sets.iter().map(|set| data_encoding::BASE64.encode(set)).collect();
-    let fmtp = [
-        ("packetization-mode", "1".to_owned()),
-        ("profile-level-id", level),
-        ("sprop-parameter-sets", all.join(",")),
-    ];
+    let fmtp =
+        [("packetization-mode", "1".to_owned()), ("profile-level-id", level), ("sprop-parameter-sets", all.join(","))];
     let format = super::format(96, "H264", Hz::MPEG, 1, fmtp);
     // nal_ref_idc 3: what is in it is needed
     Some((format, Box::new(Cutting::<H264>::new(&[0x60 | STAP_A], &sets))))

@@ -47,9 +47,9 @@ struct Begun {
     sides: (u16, u16),
 }
 
-/// The main JPEG header, and that of restart markers. Sections 3.1 and 3.1.7.
+/// The main JPEG header behind its offset, and that of restart markers.
+/// Sections 3.1 and 3.1.7.
 struct Header {
-    offset: usize,
     kind: u8,
     q: u8,
     sides: (u16, u16),
@@ -58,8 +58,6 @@ struct Header {
 
 impl Header {
     fn parse(r: &mut Reader) -> Result<Self, Error> {
-        let _type_specific = r.u8()?;
-        let offset = r.u24()? as usize;
         let [kind, q, width, height] = r.array()?;
         if !matches!(kind & !RESTART, 0 | 1) {
             return Err(Error::Malformed("JPEG of an unknown type"));
@@ -72,21 +70,26 @@ impl Header {
             restart = r.u16()?;
             let _first_last_count = r.u16()?;
         }
-        Ok(Self { offset, kind, q, sides: (u16::from(width) * 8, u16::from(height) * 8), restart })
+        Ok(Self { kind, q, sides: (u16::from(width) * 8, u16::from(height) * 8), restart })
     }
 }
 
 impl Reading {
     fn part(&mut self, packet: &Packet, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
         let mut r = Reader::new(&packet.payload);
+        let _type_specific = r.u8()?;
+        let offset = r.u24()? as usize;
+        if self.lost && offset > 0 {
+            return Ok(());
+        }
         let header = Header::parse(&mut r)?;
-        if header.offset == 0 {
+        if offset == 0 {
             self.begin(packet.timestamp, &header, &mut r, room)?;
         }
         let (Some(begun), data) = (&mut self.begun, r.rest()) else {
-            return if self.lost { Ok(()) } else { Err(Error::Malformed("a part of a JPEG without its first")) };
+            return Err(Error::Malformed("a part of a JPEG without its first"));
         };
-        if begun.len != header.offset || begun.time != packet.timestamp {
+        if begun.len != offset || begun.time != packet.timestamp {
             return Err(Error::Malformed("fragment offset of a JPEG"));
         }
         self.parts.push(data, room)?;
@@ -161,13 +164,11 @@ impl Reading {
 
 impl Unpack for Reading {
     fn packet(&mut self, packet: &Packet, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
-        let was_lost = self.lost;
         let done = self.part(packet, room, out);
         if done.is_err() {
             self.give_up(true);
         }
-        // what is said once is not said for every packet of the picture
-        if was_lost && self.lost && !packet.marker { Ok(()) } else { done }
+        done
     }
 
     fn gap(&mut self) {

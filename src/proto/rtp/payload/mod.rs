@@ -85,12 +85,12 @@ pub fn incoming(format: &Format, max_frame: usize) -> Option<Incoming> {
         "AV1" => Some(av1::incoming(max_frame)),
         "MPEG4-GENERIC" => aac::incoming(format, max_frame),
         "MP4A-LATM" => latm::incoming(format, max_frame),
-        "PCMA" => Some(raw::samples(Codec::Pcma, format)),
-        "PCMU" => Some(raw::samples(Codec::Pcmu, format)),
+        "PCMA" => Some(raw::samples(Codec::Pcma, format, max_frame)),
+        "PCMU" => Some(raw::samples(Codec::Pcmu, format, max_frame)),
         "JPEG" => Some(jpeg::incoming(max_frame)),
-        "L16" => Some(raw::samples(Codec::L16, format)),
+        "L16" => Some(raw::samples(Codec::L16, format, max_frame)),
         "MPA" => Some(mpa::incoming(max_frame)),
-        "OPUS" => Some(raw::opus(format)),
+        "OPUS" => Some(raw::opus(format, max_frame)),
         _ => None,
     }
 }

@@ -187,7 +187,8 @@ mod tests {
     fn fragments_fit_or_are_passed_over() {
         let mut bench = Bench::new(&mp3());
         let long = unit(&LONG, 1440);
-        let part = |offset: usize, len: usize| [&[0, 0, (offset >> 8) as u8, offset as u8], &long[offset..][..len]].concat();
+        let part =
+            |offset: usize, len: usize| [&[0, 0, (offset >> 8) as u8, offset as u8], &long[offset..][..len]].concat();
         bench.raw(false, 1, &part(0, 700)).unwrap();
         assert!(bench.raw(false, 1, &part(701, 9)).is_err());
         assert_eq!(bench.raw(false, 1, &part(710, 9)), Ok(vec![]));

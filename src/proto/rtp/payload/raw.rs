@@ -7,6 +7,7 @@ use crate::media::{Codec, Frame, Hz, Params, Track};
 
 /// A packet is a frame: nothing is copied, nothing is waited for.
 struct Whole {
+    max: usize,
     /// Bytes of a sample in all channels; what is no multiple of it is cut off.
     step: usize,
 }
@@ -14,6 +15,9 @@ struct Whole {
 impl Unpack for Whole {
     fn packet(&mut self, packet: &Packet, _room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
         let len = packet.payload.len() - packet.payload.len() % self.step;
+        if len > self.max {
+            return Err(Error::TooLong);
+        }
         if len > 0 {
             out(Unpacked::Frame { time: packet.timestamp, key: true, data: packet.payload.slice(..len) });
         }
@@ -24,10 +28,10 @@ impl Unpack for Whole {
 }
 
 /// A reader of samples. RFC 3551 sections 4.5.14 and 4.5.11.
-pub(super) fn samples(codec: Codec, format: &Format) -> Incoming {
+pub(super) fn samples(codec: Codec, format: &Format, max: usize) -> Incoming {
     let channels = format.channels.max(1);
     let params = Params { sample_rate: format.clock.get(), channels, ..Params::default() };
-    Incoming { codec, params: Some(params), unpack: Box::new(Whole { step: step(codec, channels) }) }
+    Incoming { codec, params: Some(params), unpack: Box::new(Whole { max, step: step(codec, channels) }) }
 }
 
 fn step(codec: Codec, channels: u8) -> usize {
@@ -36,12 +40,12 @@ fn step(codec: Codec, channels: u8) -> usize {
 
 /// A reader of Opus. Decoders give two channels of everything, so that mono is
 /// what is said to be mono, and nothing else. RFC 7587 section 6.1.
-pub(super) fn opus(format: &Format) -> Incoming {
+pub(super) fn opus(format: &Format, max: usize) -> Incoming {
     let said = format.parameter("sprop-stereo").or_else(|| format.parameter("stereo"));
     let channels = if said == Some("0") { 1 } else { 2 };
     let head = opus::Head { channels, pre_skip: 0, sample_rate: opus::RATE, family: 0 };
     let params = codec::params(Codec::Opus, head.write().to_vec().into()).ok();
-    Incoming { codec: Codec::Opus, params, unpack: Box::new(Whole { step: 1 }) }
+    Incoming { codec: Codec::Opus, params, unpack: Box::new(Whole { max, step: 1 }) }
 }
 
 /// Cuts stretches of samples.
@@ -155,6 +159,8 @@ mod tests {
         let mut bench = Bench::new(&track);
         assert_eq!(bench.raw(false, 5, &[1, 2, 3, 4, 5]).unwrap()[0].2, [1, 2, 3, 4][..]);
         assert!(bench.raw(false, 5, &[1, 2, 3]).unwrap().is_empty());
+        bench.unpack = incoming(&bench.format, 7).unwrap().unpack;
+        assert_eq!(bench.raw(false, 5, &[1; 8]), Err(Error::TooLong));
     }
 
     #[test]

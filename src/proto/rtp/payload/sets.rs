@@ -57,7 +57,7 @@ impl Sets {
                 None => return,
             },
         };
-        if !place.strip_prefix(header).is_some_and(|known| known == body) {
+        if place.strip_prefix(header) != Some(body) {
             *place = [header, body].concat();
             self.changed = true;
         }

@@ -255,10 +255,9 @@ pub(super) fn damaged(packet: &Packet) -> Vec<Packet> {
 
 #[test]
 fn a_frame_beyond_the_limit_is_refused_once_and_the_next_comes() {
-    for (codec, first, more) in [
-        (h264(), &[0x7c, 0x85, 0x88][..], &[0x7c, 0x05][..]),
-        (h265(), &[0x62, 1, 0x93, 0xaf], &[0x62, 1, 0x13]),
-    ] {
+    for (codec, first, more) in
+        [(h264(), &[0x7c, 0x85, 0x88][..], &[0x7c, 0x05][..]), (h265(), &[0x62, 1, 0x93, 0xaf], &[0x62, 1, 0x13])]
+    {
         let mut bench = Bench::new(&codec);
         let begin = unit(first, 1388);
         bench.raw(false, 1, &begin).unwrap();

@@ -132,11 +132,9 @@ fn sizes_are_as_short_as_they_can_be() {
         let prefix = size_field(0x32, len + 1);
         prefix.bytes[..prefix.len].to_vec()
     };
-    assert_eq!([field(0), field(127), field(128), field(624_485)], [
-        vec![0],
-        vec![127],
-        vec![0x80, 1],
-        vec![0xe5, 0x8e, 0x26]
-    ]);
+    assert_eq!(
+        [field(0), field(127), field(128), field(624_485)],
+        [vec![0], vec![127], vec![0x80, 1], vec![0xe5, 0x8e, 0x26]]
+    );
     assert_eq!(size_field(0x36, 1).bytes[0], 0);
 }

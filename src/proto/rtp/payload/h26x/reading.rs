@@ -20,6 +20,8 @@ pub(in super::super) struct Reading<C> {
     open: Open,
     /// The timestamp of the last unit that a marker bit ended.
     ended: Option<u32>,
+    /// A key frame came.
+    keys: bool,
     /// The marker bit is set on every slice.
     markers_lie: bool,
     /// Where the next access unit begins is not known.
@@ -56,6 +58,7 @@ impl<C: Syntax> Reading<C> {
             slices: false,
             open: Open::Nothing,
             ended: None,
+            keys: false,
             markers_lie: false,
             lost: Some(Lost::default()),
             syntax: std::marker::PhantomData,
@@ -181,7 +184,10 @@ impl<C: Syntax> Reading<C> {
             out(Unpacked::Params(params));
         }
         if self.sets.known() {
-            out(Unpacked::Frame { time: self.time, key: C::is_key(&data), data });
+            let key = C::is_key(&data);
+            self.keys |= key;
+            let key = key || !self.keys && C::is_recovery_point(&data);
+            out(Unpacked::Frame { time: self.time, key, data });
         }
         Ok(())
     }

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
+use super::super::Pack;
 use super::super::tests::{Bench, Got, h264, h265, prefixed, track, unit};
 use super::super::{Error, Format};
-use super::super::Pack;
 use super::Cutting;
 use crate::codec::hex;
 use crate::media::{Codec, Hz, Params};
@@ -64,6 +64,16 @@ fn two_pictures_with_one_timestamp_are_two() {
     let mut bench = told();
     assert_eq!(bench.raw(true, 1, NEXT), Ok(vec![got(1, false, &[NEXT])]));
     assert_eq!(bench.raw(true, 1, NEXT), Ok(vec![got(1, false, &[NEXT])]));
+}
+
+#[test]
+fn recovery_points_are_keys_where_there_are_no_others() {
+    let point = aggregate(&[0x78], &[&[6, 6, 1, 0xc4, 0x80], &[0x41, 0b1011_0000, 7]]);
+    let mut bench = Bench::new(&h264());
+    assert!(bench.raw(true, 1, &point).unwrap()[0].1);
+    assert!(!bench.raw(true, 2, NEXT).unwrap()[0].1);
+    bench.raw(true, 3, IDR).unwrap();
+    assert!(!bench.raw(true, 4, &point).unwrap()[0].1);
 }
 
 #[test]

@@ -1,0 +1,100 @@
+//! MP4A-LATM as servers send it.
+
+use super::super::tests::{Bench, aac, damaged};
+use super::*;
+use crate::codec::binary;
+
+/// One frame in an element, AAC-LC of 44100 Hz and two channels.
+const PLAIN: &str = "0 1 000000 0000 000 00010 0100 0010 000 000 11111111 0 0";
+
+fn reader(config: &str, cpresent: &str) -> Option<Bench> {
+    let config: String = binary(config).iter().map(|byte| format!("{byte:02x}")).collect();
+    let fmtp = [("cpresent", cpresent.to_owned()), ("config", config)];
+    let format = super::super::format(96, "MP4A-LATM", Hz::new(44_100), 2, fmtp);
+    super::super::incoming(&format, 1000).map(|_| Bench::reader(format))
+}
+
+fn told() -> Bench {
+    reader(PLAIN, "0").unwrap()
+}
+
+fn times(got: &[super::super::tests::Got]) -> Vec<(u32, usize)> {
+    got.iter().map(|(time, _, data)| (*time, data.len())).collect()
+}
+
+#[test]
+fn configs_of_both_versions() {
+    let second = "1 0 00 11111111 1 000000 0000 000 00 00010000 00010 0100 0010 000 000 11111111 0 0";
+    let checked = "0 1 000000 0000 000 00010 0100 0010 000 000 11111111 1 0 00001000 1 10101010";
+    for config in [PLAIN, second, checked] {
+        assert_eq!(reader(config, "0").unwrap().params, [aac().params], "{config}");
+    }
+    let two_programs = PLAIN.replace("0000 000 00010", "0001 000 00010");
+    let fixed = PLAIN.replace("000 11111111", "001 11111111");
+    for config in ["", "0 1", &two_programs, &fixed, "1 1"] {
+        assert!(reader(config, "0").is_none(), "{config}");
+    }
+}
+
+#[test]
+fn units_follow_each_other_as_slices() {
+    let mut bench = told();
+    let payload = [&[2, 0x21, 1][..], &[255, 4], &[7; 259], &[0]].concat();
+    let got = bench.raw(true, 5, &payload).unwrap();
+    assert_eq!(times(&got), [(5, 2), (1029, 259)]);
+    assert_eq!((&got[0].2[..], bench.account.peak()), (&[0x21, 1][..], 0));
+    assert!(bench.raw(true, 5, &[3, 1, 2]).is_err());
+    bench.unpack = super::super::incoming(&bench.format, 1000).unwrap().unpack;
+    let long = [&[255; 4][..], &[0], &[7; 1020]].concat();
+    assert_eq!(bench.raw(true, 5, &long), Err(Error::TooLong));
+}
+
+#[test]
+fn other_data_is_left() {
+    let other = PLAIN.replace("11111111 0 0", "11111111 1 0 00001000 0").replace("000000 0000", "000001 0000");
+    let got = reader(&other, "0").unwrap().raw(true, 0, &[1, 5, 1, 6, 9]).unwrap();
+    assert_eq!(times(&got), [(0, 1), (1024, 1)]);
+}
+
+#[test]
+fn fragments_are_put_together_up_to_the_mark() {
+    let mut bench = told();
+    assert_eq!(bench.raw(false, 1, &[4, 1, 2]), Ok(vec![]));
+    assert_eq!(bench.raw(true, 1, &[3, 4]).unwrap()[0].2, [1, 2, 3, 4][..]);
+    bench.raw(false, 2, &[4, 1, 2]).unwrap();
+    bench.unpack.gap();
+    assert_eq!(bench.raw(false, 2, &[9, 9]), Ok(vec![]));
+    assert_eq!(bench.raw(true, 2, &[9, 9]), Ok(vec![]));
+    assert_eq!(times(&bench.raw(true, 3, &[1, 9]).unwrap()), [(3, 1)]);
+    bench.unpack.gap();
+    assert_eq!(times(&bench.raw(true, 4, &[1, 9]).unwrap()), [(4, 1)], "it adds up");
+    bench.raw(false, 5, &[4, 1, 2]).unwrap();
+    assert_eq!(times(&bench.raw(true, 6, &[1, 9]).unwrap()), [(6, 1)], "a mark is missing");
+    let long: Vec<_> = (0..300).filter_map(|_| bench.raw(false, 7, &[255; 1000]).err()).collect();
+    assert_eq!(long, [Error::TooLong]);
+    assert_eq!(bench.account.used(), 0);
+}
+
+#[test]
+fn a_config_may_come_with_the_frames() {
+    let mut bench = reader("", "1").unwrap();
+    assert_eq!(bench.raw(true, 0, &binary("1 00000001 00000101")), Ok(vec![]));
+    let told = binary(&format!("0 {PLAIN} 00000010 00000101 11111111"));
+    assert_eq!(bench.raw(true, 1, &told).unwrap()[0].2, [5, 255][..]);
+    assert_eq!(bench.params, [aac().params]);
+    assert_eq!(bench.raw(true, 2, &binary("1 00000001 00000110")).unwrap()[0].2, [6][..]);
+    assert_eq!((bench.params.len(), bench.account.used()), (1, 0));
+}
+
+#[test]
+fn no_damage_does_harm() {
+    for (cpresent, payload) in [("0", vec![2, 1, 2, 1, 3]), ("1", binary(&format!("0 {PLAIN} 00000001 00000101")))] {
+        let mut bench = reader(PLAIN, cpresent).unwrap();
+        let (marker, payload_type, payload) = (true, 96, Bytes::from(payload));
+        let packet = Packet { marker, payload_type, sequence: 1, timestamp: 1, ssrc: 1, payload };
+        for packet in damaged(&packet) {
+            drop((bench.take(&Packet { marker: false, ..packet.clone() }), bench.take(&packet)));
+            assert_eq!(bench.account.used(), 0);
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! The client's side of a connection: what pulls from cameras and pushes to
+//! servers. RFC 2326 section 10.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::auth::Answer;
+use super::message::{self, Message, Method, Request, Response, write_request, write_response};
+use super::sdp::{self, Description};
+use super::wire::{Item, Wire};
+use super::{CONTROL, Lower, Status, Transport};
+use crate::budget::{Account, OverBudget};
+use crate::proto::{Machine, Url};
+
+/// What the client is there for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// To play what the server has.
+    Play,
+    /// To publish what this session description says.
+    Publish {
+        /// For ANNOUNCE.
+        sdp: String,
+        /// How many tracks it has.
+        tracks: usize,
+    },
+}
+
+/// What the server did.
+#[derive(Clone, Debug, PartialEq)]
+pub enum ClientEvent {
+    /// It describes the stream: to be answered with `choose`.
+    Described(Description),
+    /// A track is to be carried by UDP: to be answered with `ports`.
+    WantsPorts(usize),
+    /// A track is carried in this way.
+    SetUp(usize, Transport),
+    /// All tracks are carried, and packets may go.
+    Started,
+    /// A packet inside the connection.
+    Packet {
+        /// The number of the channel.
+        channel: u8,
+        /// RTP or RTCP.
+        data: Bytes,
+    },
+    /// A packet inside the connection for which there was no room.
+    Lost {
+        /// The number of the channel.
+        channel: u8,
+        /// Why.
+        refusal: OverBudget,
+    },
+    /// The stream is elsewhere.
+    Moved(String),
+    /// It does not let us: the status and its phrase.
+    Refused(u16, String),
+    /// It has ended the session.
+    Ended,
+}
+
+/// Why a connection cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ClientError {
+    /// Not a message.
+    Malformed(Status),
+}
+
+/// The machine.
+pub struct Client {
+    wire: Wire,
+    out: Vec<u8>,
+    events: VecDeque<ClientEvent>,
+    purpose: Purpose,
+    /// As the server is to see it: without user and password.
+    url: String,
+    user: String,
+    password: String,
+    seed: u64,
+    answer: Option<Answer>,
+    /// Which way is tried, and whether the other was.
+    lower: Lower,
+    changed: bool,
+    cseq: u32,
+    /// The request that waits for its answer.
+    asked: Option<Asked>,
+    /// Against which the tracks' URLs are.
+    base: String,
+    controls: Vec<String>,
+    /// Tracks still to be set up, the next one last.
+    left: Vec<usize>,
+    session: String,
+    timeout: u32,
+    /// The server knows GET_PARAMETER.
+    parameters: bool,
+    started: bool,
+}
+
+struct Asked {
+    method: Method,
+    track: usize,
+    /// How often it was sent because the server asked who we are.
+    tries: u8,
+    url: String,
+    transport: Option<Transport>,
+}
+
+/// The longest message that a server may send.
+const MAX_MESSAGE: usize = 16 << 10;
+/// What a session lasts if the server does not say, in seconds. Section 12.37.
+const TIMEOUT: u32 = 60;
+const AGENT: &str = concat!("runnel/", env!("CARGO_PKG_VERSION"));
+
+impl Client {
+    /// A machine whose first bytes stand in `transmit`. Tracks are carried by
+    /// `lower` if the server can, else by the other of TCP and UDP. `seed` is for
+    /// nonces of ours; packets are charged to `account`.
+    pub fn new(url: &Url, purpose: Purpose, lower: Lower, seed: u64, account: Account) -> Self {
+        let mut client = Self {
+            wire: Wire::new(MAX_MESSAGE, account),
+            out: Vec::new(),
+            events: VecDeque::new(),
+            purpose,
+            url: url.to_string(),
+            user: url.user.clone(),
+            password: url.password.clone(),
+            seed,
+            answer: None,
+            lower,
+            changed: false,
+            cseq: 0,
+            asked: None,
+            base: url.to_string(),
+            controls: Vec::new(),
+            left: Vec::new(),
+            session: String::new(),
+            timeout: TIMEOUT,
+            parameters: false,
+            started: false,
+        };
+        client.ask(Method::Options, 0, None);
+        client
+    }
+
+    /// From here on packets are charged to `account`.
+    pub fn charge_to(&mut self, account: Account) {
+        self.wire.charge_to(account);
+    }
+
+    /// Has these tracks of the description set up.
+    pub fn choose(&mut self, tracks: impl IntoIterator<Item = usize>) {
+        self.left = tracks.into_iter().collect();
+        self.left.reverse();
+        self.set_up_next();
+    }
+
+    /// The ports that were opened for the track that waits for them; without any
+    /// it is carried inside the connection.
+    pub fn ports(&mut self, ports: Option<(u16, u16)>) {
+        let Some(track) = self.left.last().copied() else { return };
+        match ports {
+            Some(ports) => {
+                let transport = Transport { client_port: Some(ports), ..Transport::new(Lower::Udp) };
+                self.set_up(track, transport);
+            }
+            None => {
+                (self.lower, self.changed) = (Lower::Tcp, true);
+                self.set_up_next();
+            }
+        }
+    }
+
+    /// How often the server wants to hear of us, in seconds.
+    pub fn timeout(&self) -> u32 {
+        self.timeout
+    }
+
+    /// Lets the server hear of us.
+    pub fn keep_alive(&mut self) {
+        if self.started && self.asked.is_none() {
+            let method = if self.parameters { Method::GetParameter } else { Method::Options };
+            self.ask(method, 0, None);
+        }
+    }
+
+    /// Says goodbye.
+    pub fn teardown(&mut self) {
+        if !self.session.is_empty() {
+            self.ask(Method::Teardown, 0, None);
+        }
+    }
+
+    fn set_up_next(&mut self) {
+        match (self.left.last().copied(), self.lower) {
+            (None, _) => {
+                let method = if self.purpose == Purpose::Play { Method::Play } else { Method::Record };
+                self.ask(method, 0, None);
+            }
+            (Some(track), Lower::Tcp) => {
+                let channel = (2 * track) as u8;
+                let transport =
+                    Transport { interleaved: Some((channel, channel + 1)), ..Transport::new(Lower::Tcp) };
+                self.set_up(track, transport);
+            }
+            (Some(track), _) => self.events.push_back(ClientEvent::WantsPorts(track)),
+        }
+    }
+
+    fn set_up(&mut self, track: usize, transport: Transport) {
+        let transport = Transport { record: self.purpose != Purpose::Play, ..transport };
+        self.ask(Method::Setup, track, Some(transport));
+    }
+
+    fn ask(&mut self, method: Method, track: usize, transport: Option<Transport>) {
+        let url = match method {
+            Method::Setup => sdp::resolve(&self.base, self.controls.get(track).map_or("", String::as_str)),
+            Method::Options | Method::Describe | Method::Announce => self.url.clone(),
+            _ => self.base.clone(),
+        };
+        self.send(Asked { method, track, tries: 0, url, transport });
+    }
+
+    fn send(&mut self, asked: Asked) {
+        self.cseq += 1;
+        let cseq = self.cseq.to_string();
+        let mut fields = vec![("CSeq", cseq.as_str()), ("User-Agent", AGENT)];
+        let authorization = self.answer.as_mut().map(|answer| answer.authorization(asked.method.name(), &asked.url));
+        if let Some(authorization) = &authorization {
+            fields.push(("Authorization", authorization));
+        }
+        if !self.session.is_empty() {
+            fields.push(("Session", &self.session));
+        }
+        let transport = asked.transport.as_ref().map(Transport::to_string);
+        if let Some(transport) = &transport {
+            fields.push(("Transport", transport));
+        }
+        let mut body = "";
+        match (asked.method, &self.purpose) {
+            (Method::Describe, _) => fields.push(("Accept", "application/sdp")),
+            (Method::Play | Method::Record, _) => fields.push(("Range", "npt=0.000-")),
+            (Method::Announce, Purpose::Publish { sdp, .. }) => {
+                fields.push(("Content-Type", "application/sdp"));
+                body = sdp;
+            }
+            _ => {}
+        }
+        write_request(&mut self.out, asked.method, &asked.url, &fields, body);
+        self.asked = Some(asked);
+    }
+
+    fn response(&mut self, response: Response) {
+        let Some(asked) = self.asked.take() else { return };
+        let cseq = response.fields.get("CSeq").and_then(|cseq| cseq.parse().ok());
+        if cseq.is_some_and(|cseq: u32| cseq != self.cseq) {
+            self.asked = Some(asked); // the answer to an older request
+            return;
+        }
+        match response.status {
+            200..=299 => self.on_success(&asked, &response),
+            401 if !self.user.is_empty() && self.meet_challenge(&asked, &response) => {
+                self.send(Asked { tries: asked.tries + 1, ..asked });
+            }
+            301..=308 if asked.method != Method::GetParameter => match response.fields.get("Location") {
+                Some(location) => self.events.push_back(ClientEvent::Moved(location.into())),
+                None => self.refused(&response),
+            },
+            461 if asked.method == Method::Setup && !self.changed => {
+                self.changed = true;
+                self.lower = if self.lower == Lower::Tcp { Lower::Udp } else { Lower::Tcp };
+                self.set_up_next();
+            }
+            // what keeps the session alive need not be understood
+            _ if self.started && asked.method != Method::Teardown => self.parameters = false,
+            _ if asked.method == Method::Options => self.after_options(""),
+            _ => self.refused(&response),
+        }
+    }
+
+    fn refused(&mut self, response: &Response) {
+        let reason = response.reason.chars().take(80).collect();
+        self.events.push_back(ClientEvent::Refused(response.status, reason));
+    }
+
+    /// Whether there is something new to say to a challenge. Some devices make a
+    /// new one for every request.
+    fn meet_challenge(&mut self, asked: &Asked, response: &Response) -> bool {
+        self.answer = Answer::new(response.fields.all("WWW-Authenticate"), &self.user, &self.password, self.seed);
+        let stale = self.answer.as_ref().is_some_and(Answer::is_stale);
+        self.answer.is_some() && asked.tries < if stale { 2 } else { 1 }
+    }
+
+    fn on_success(&mut self, asked: &Asked, response: &Response) {
+        if let Some(session) = response.fields.get("Session") {
+            let mut parts = session.split(';').map(str::trim);
+            self.session = parts.next().unwrap_or_default().into();
+            let timeout = parts.find_map(|part| part.strip_prefix("timeout=")?.trim().parse().ok());
+            self.timeout = timeout.unwrap_or(self.timeout).clamp(MIN_TIMEOUT, MAX_TIMEOUT);
+        }
+        match asked.method {
+            Method::Options if !self.started => self.after_options(response.fields.get("Public").unwrap_or_default()),
+            Method::Describe => self.described(response),
+            Method::Announce => {
+                let Purpose::Publish { tracks, .. } = self.purpose else { return };
+                self.controls = (0..tracks).map(|track| format!("{CONTROL}{track}")).collect();
+                self.choose(0..tracks);
+            }
+            Method::Setup => {
+                let agreed = response.fields.get("Transport").and_then(|value| Transport::parse_all(value).pop());
+                let mut transport = agreed.or_else(|| asked.transport.clone()).unwrap_or(Transport::new(Lower::Tcp));
+                let proposed = asked.transport.as_ref();
+                // some servers leave out what they agree with
+                transport.interleaved = transport.interleaved.or(proposed.and_then(|proposed| proposed.interleaved));
+                transport.client_port = transport.client_port.or(proposed.and_then(|proposed| proposed.client_port));
+                self.events.push_back(ClientEvent::SetUp(asked.track, transport));
+                self.left.pop();
+                self.set_up_next();
+            }
+            Method::Play | Method::Record => {
+                self.started = true;
+                self.events.push_back(ClientEvent::Started);
+            }
+            Method::Teardown => self.events.push_back(ClientEvent::Ended),
+            _ => {}
+        }
+    }
+
+    fn after_options(&mut self, public: &str) {
+        self.parameters = public.split(',').any(|method| Method::parse(method.trim()) == Method::GetParameter);
+        let next = if self.purpose == Purpose::Play { Method::Describe } else { Method::Announce };
+        self.ask(next, 0, None);
+    }
+
+    fn described(&mut self, response: &Response) {
+        let fields = &response.fields;
+        let Ok(description) = Description::parse(&response.body) else {
+            return self.events.push_back(ClientEvent::Refused(response.status, "no session description".into()));
+        };
+        let base = sdp::base(fields.get("Content-Base"), fields.get("Content-Location"), &self.url);
+        self.base = description.control.as_deref().map_or_else(|| base.clone(), |control| sdp::resolve(&base, control));
+        self.controls = description.medias.iter().map(|media| media.control.clone().unwrap_or_default()).collect();
+        self.events.push_back(ClientEvent::Described(description));
+    }
+
+    /// Requests of the server: few servers make any.
+    fn request(&mut self, request: &Request) {
+        let cseq = request.fields.get("CSeq").unwrap_or("0");
+        let status = match request.method {
+            Method::Options | Method::GetParameter | Method::SetParameter | Method::Announce => Status::OK,
+            Method::Teardown => {
+                self.events.push_back(ClientEvent::Ended);
+                Status::OK
+            }
+            Method::Redirect => {
+                let location = request.fields.get("Location").map(String::from);
+                self.events.push_back(location.map_or(ClientEvent::Ended, ClientEvent::Moved));
+                Status::OK
+            }
+            _ => Status::NOT_IMPLEMENTED,
+        };
+        if self.out.len() < MAX_MESSAGE {
+            write_response(&mut self.out, status, &[("CSeq", cseq)], "");
+        }
+    }
+}
+
+/// Shorter and longer sessions are not believed, in seconds.
+const MIN_TIMEOUT: u32 = 5;
+const MAX_TIMEOUT: u32 = 3600;
+
+impl Machine for Client {
+    type Event = ClientEvent;
+    type Error = ClientError;
+
+    fn input(&mut self, data: &[u8]) -> Result<usize, ClientError> {
+        let read = self.wire.read(data).map_err(|message::Error { status, .. }| ClientError::Malformed(status))?;
+        match read.1 {
+            Some(Item::Message(Message::Response(response))) => self.response(response),
+            Some(Item::Message(Message::Request(request))) => self.request(&request),
+            Some(Item::Packet { channel, data }) => self.events.push_back(ClientEvent::Packet { channel, data }),
+            Some(Item::Lost { channel, refusal }) => self.events.push_back(ClientEvent::Lost { channel, refusal }),
+            None => {}
+        }
+        Ok(read.0)
+    }
+
+    fn event(&mut self) -> Option<ClientEvent> {
+        self.events.pop_front()
+    }
+
+    fn transmit(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+}
+
+impl std::fmt::Display for ClientError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self::Malformed(Status(code, _)) = self;
+        write!(f, "a message that is none (it would deserve {code})")
+    }
+}
+
+impl std::error::Error for ClientError {}

@@ -1,0 +1,200 @@
+//! Streams from elsewhere and to elsewhere: what is configured is kept up for ever,
+//! whatever the protocol.
+
+#[cfg(feature = "rtmp")]
+mod rtmp;
+#[cfg(feature = "rtsp")]
+mod rtsp;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_io::Timer;
+
+use crate::conf::Config;
+use crate::hub::Name;
+use crate::net::{Close, Conn, SocketSizes, dial};
+use crate::proto::Url;
+use crate::serve::Server;
+
+/// A protocol that streams travel by.
+struct Protocol {
+    scheme: &'static str,
+    /// Where its servers listen if the URL does not say.
+    port: u16,
+    pull: fn(Errand, Conn) -> Run,
+    push: fn(Errand, Conn) -> Run,
+    /// Sessions of ours in the log: pulling and pushing.
+    prefixes: [&'static str; 2],
+}
+
+static PROTOCOLS: &[Protocol] = &[
+    #[cfg(feature = "rtmp")]
+    Protocol { scheme: "rtmp", port: 1935, pull: rtmp::pull, push: rtmp::push, prefixes: ["RTMPPULL", "RTMPPUSH"] },
+    #[cfg(feature = "rtsp")]
+    Protocol { scheme: "rtsp", port: 554, pull: rtsp::pull, push: rtsp::push, prefixes: ["RTSPPULL", "RTSPPUSH"] },
+];
+
+/// One session from its first byte to its end.
+type Run = Pin<Box<dyn Future<Output = End> + Send>>;
+
+/// Why a session ended.
+enum End {
+    Closed(Close),
+    /// The stream is at another URL.
+    Moved(String),
+}
+
+/// What one session is to do.
+#[derive(Clone)]
+struct Errand {
+    server: Arc<Server>,
+    /// As it was when the session began.
+    config: Arc<Config>,
+    name: Name,
+    url: Url,
+    udp: bool,
+    /// It ends when nobody watches.
+    on_demand: bool,
+    id: String,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Pull,
+    Push,
+}
+
+/// The first pause before another attempt, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// A session that lasts so long was a success: the next pause is short again.
+const SUCCESS: Duration = Duration::from_secs(20);
+/// How often it is looked whether somebody watches, or publishes.
+const LOOK: Duration = Duration::from_millis(200);
+/// So many redirections in a row are followed.
+const MAX_MOVES: usize = 5;
+/// A stream that nobody watches, or publishes, is given so long.
+const LINGER: Duration = Duration::from_secs(10);
+/// How long a connection may take to be made.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// Keeps up what the configuration asks for, until the executor is dropped.
+pub fn start(server: &Arc<Server>) {
+    let config = server.config();
+    let pulls = config.pull.iter().map(|pull| (Direction::Pull, &pull.stream, &pull.url, pull.on_demand, pull.udp));
+    let pushes = config.push.iter().map(|push| (Direction::Push, &push.stream, &push.url, true, push.udp));
+    for (direction, stream, url, on_demand, udp) in pulls.chain(pushes) {
+        let protocol = PROTOCOLS.iter().find(|protocol| protocol.scheme == url.0.scheme);
+        let (Some(protocol), Ok(name)) = (protocol, Name::new(stream)) else { continue };
+        let (server, config, url) = (server.clone(), config.clone(), url.0.clone());
+        let errand = Errand { server: server.clone(), config, name, url, udp, on_demand, id: String::new() };
+        server.executor.spawn(keep_up(protocol, direction, errand)).detach();
+    }
+}
+
+/// Runs one session after the other.
+async fn keep_up(protocol: &'static Protocol, direction: Direction, errand: Errand) {
+    let mut pause = PAUSES.0;
+    loop {
+        while !errand.is_wanted(direction) {
+            Timer::after(LOOK).await;
+        }
+        let begun = Instant::now();
+        let why = attempt(protocol, direction, &errand).await;
+        if begun.elapsed() >= SUCCESS {
+            pause = PAUSES.0;
+        }
+        if errand.is_wanted(direction) {
+            log::warn!("{} {} {}: {why}; again in {} s", direction.word(), errand.name, errand.url, pause.as_secs());
+        } else {
+            log::info!("{} {} {}: {why}", direction.word(), errand.name, errand.url);
+        }
+        Timer::after(pause).await;
+        pause = (pause * 2).min(PAUSES.1);
+    }
+}
+
+/// Runs one session, wherever the stream has moved to.
+async fn attempt(protocol: &Protocol, direction: Direction, errand: &Errand) -> Close {
+    let prefix = protocol.prefixes[usize::from(direction == Direction::Push)];
+    let mut errand = Errand { id: errand.server.id(prefix), config: errand.server.config(), ..errand.clone() };
+    for _ in 0..MAX_MOVES {
+        let conn = match errand.connect(protocol, direction).await {
+            Ok(conn) => conn,
+            Err(why) => return Close::Refused(why.to_string()),
+        };
+        log::debug!("[{}] is connected to {}", errand.id, errand.url);
+        let run = match direction {
+            Direction::Pull => (protocol.pull)(errand.clone(), conn),
+            Direction::Push => (protocol.push)(errand.clone(), conn),
+        };
+        match run.await {
+            End::Closed(why) => return why,
+            End::Moved(to) => match Url::parse(&to) {
+                Ok(url) if url.scheme == errand.url.scheme => {
+                    log::info!("[{}] the stream has moved to {url}", errand.id);
+                    let user = errand.url;
+                    errand.url = Url { user: user.user, password: user.password, ..url };
+                }
+                _ => return Close::Peer("it redirects to what is no such URL".into()),
+            },
+        }
+    }
+    Close::Peer("it redirects without end".into())
+}
+
+impl Direction {
+    fn word(self) -> &'static str {
+        match self {
+            Self::Pull => "pulling",
+            Self::Push => "pushing",
+        }
+    }
+}
+
+impl Errand {
+    /// Whether it is time to begin: for a pull on demand somebody watches what
+    /// nobody publishes, for a push somebody publishes.
+    fn is_wanted(&self, direction: Direction) -> bool {
+        let stream = self.server.hub.find(&self.name);
+        match direction {
+            Direction::Push => stream.is_some_and(|stream| stream.is_live()),
+            Direction::Pull if self.on_demand => stream.is_some_and(|stream| stream.is_watched() && !stream.is_live()),
+            Direction::Pull => stream.is_none_or(|stream| !stream.is_live()),
+        }
+    }
+
+    async fn connect(&self, protocol: &Protocol, direction: Direction) -> std::io::Result<Conn> {
+        let sizes: SocketSizes = match direction {
+            Direction::Pull => Server::publisher_sizes(&self.config),
+            Direction::Push => Server::viewer_sizes(&self.config),
+        };
+        let Server { gate, watch, .. } = &*self.server;
+        let port = self.url.port.unwrap_or(protocol.port);
+        let conn = dial((&self.url.host, port), sizes, gate, watch, CONNECT).await?;
+        conn.expect_input(self.config.connections.handshake.0);
+        Ok(conn)
+    }
+}
+
+/// Whether a stream has had no use for a session for too long.
+struct Need {
+    since: Option<Instant>,
+}
+
+impl Need {
+    fn new() -> Self {
+        Self { since: None }
+    }
+
+    /// Notes whether it is of use now; false once it has not been for long.
+    fn holds(&mut self, of_use: bool, now: Instant) -> bool {
+        if of_use {
+            self.since = None;
+            return true;
+        }
+        now.saturating_duration_since(*self.since.get_or_insert(now)) < LINGER
+    }
+}

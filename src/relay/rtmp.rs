@@ -1,0 +1,179 @@
+//! Pulling and pushing by RTMP.
+
+use std::hash::{BuildHasher, RandomState};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use super::{End, Errand, Need, Run};
+use crate::conf::GREETING;
+use crate::container::flv;
+use crate::net::{ALL, Close, Conn, Outlet, SOME};
+use crate::proto::rtmp::{Client, ClientEvent, PUSH, Role};
+use crate::proto::{Machine, Target};
+use crate::serve::intake::Intake;
+use crate::serve::live::Live;
+use crate::serve::rtmp::Ingest;
+
+/// Reads without a pause in between before others get their turn.
+const TURNS: usize = 4;
+
+/// Fetches a stream.
+pub(super) fn pull(errand: Errand, conn: Conn) -> Run {
+    let client = client(&errand, Role::Play);
+    let mut pull = Pull { errand, conn, client, ingest: None, need: Need::new() };
+    Box::pin(async move { std::future::poll_fn(|cx| pull.poll(cx)).await })
+}
+
+/// Sends a stream.
+pub(super) fn push(errand: Errand, conn: Conn) -> Run {
+    let client = client(&errand, Role::Publish);
+    let mut push = Push { errand, conn, client, live: None, need: Need::new() };
+    Box::pin(async move { std::future::poll_fn(|cx| push.poll(cx)).await })
+}
+
+fn client(errand: &Errand, role: Role) -> Client {
+    let Errand { url, config, server, .. } = errand;
+    let target = Target::of_url(&url.path);
+    let name = if target.query.is_empty() { target.name } else { format!("{}?{}", target.name, target.query) };
+    let host = match url.port {
+        Some(port) => format!("{}:{port}", url.host),
+        None => url.host.clone(),
+    };
+    let seed = RandomState::new().hash_one(Instant::now());
+    let greeting = server.greetings.child("greeting", GREETING);
+    Client::new(role, &host, &target.app, &name, config.streams.max_frame.0, seed, greeting)
+}
+
+struct Pull {
+    errand: Errand,
+    conn: Conn,
+    client: Client,
+    /// Once the server lets us play.
+    ingest: Option<Box<Ingest>>,
+    need: Need,
+}
+
+impl Pull {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        for _ in 0..TURNS {
+            if let Err(why) = ready!(self.step(cx)) {
+                return Poll::Ready(End::Closed(why));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
+        let now = Instant::now();
+        let Self { errand, conn, client, ingest, need } = self;
+        let _ = conn.poll_send(cx, client.transmit(), errand.config.viewers.slow.0)?;
+        if let Some(ingest) = ingest {
+            if ready!(ingest.intake.poll_turn(cx, &errand.server))? {
+                conn.look_again();
+            }
+            if errand.on_demand && !need.holds(ingest.intake.publisher.stream().is_watched(), now) {
+                return Poll::Ready(Err(Close::Done));
+            }
+        }
+        let received = ready!(conn.poll_read(cx, ALL, |data| {
+            let used = client.input(data).map_err(|error| Close::Peer(error.to_string()))?;
+            while let Some(event) = client.event() {
+                match (event, ingest.as_mut()) {
+                    (ClientEvent::Started, None) => {
+                        let begun = begin(errand, now)?;
+                        client.charge_to(begun.intake.publisher.account().clone());
+                        *ingest = Some(Box::new(begun));
+                    }
+                    (ClientEvent::Refused(why), _) => return Err(Close::Refused(why)),
+                    (ClientEvent::Media { kind, timestamp, body }, Some(ingest)) => {
+                        ingest.media(kind, timestamp, &body, now)?;
+                    }
+                    (ClientEvent::Data(body), Some(ingest)) => {
+                        flv::clean(&body).into_iter().for_each(|info| ingest.intake.publisher.info(info));
+                    }
+                    (ClientEvent::Lost(kind, payload), Some(ingest)) => ingest.lost(kind, &payload),
+                    _ => {}
+                }
+            }
+            Ok(used)
+        }))?;
+        if received.end {
+            return Poll::Ready(Err(Close::Eof));
+        }
+        if let Some(ingest) = ingest {
+            ingest.intake.handed_over(conn, received.bytes, &errand.server);
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+fn begin(errand: &Errand, now: Instant) -> Result<Ingest, Close> {
+    let Errand { server, config, name, url, id, .. } = errand;
+    let publisher = server.hub.publish(name, id, now).map_err(|why| Close::Refused(why.to_string()))?;
+    log::info!("[{id}] pulls {name} from {url}");
+    Ok(Ingest::new(Intake::new(publisher, config, id)))
+}
+
+struct Push {
+    errand: Errand,
+    conn: Conn,
+    client: Client,
+    /// Once the server lets us publish.
+    live: Option<Live>,
+    need: Need,
+}
+
+impl Push {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        for _ in 0..TURNS {
+            if let Err(why) = ready!(self.step(cx)) {
+                return Poll::Ready(End::Closed(why));
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
+        let Self { errand, conn, client, live, need } = self;
+        let Errand { server, config, name, url, id, .. } = errand;
+        let slow = config.viewers.slow.0;
+        if !need.holds(server.hub.find(name).is_some_and(|stream| stream.is_live()), Instant::now()) {
+            return Poll::Ready(Err(Close::Done));
+        }
+        let _ = server.beat.poll_after(cx, server.beat.number());
+        match live {
+            Some(live) => {
+                if !live.poll(cx, conn, client.transmit(), slow)? {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            None => {
+                let _ = conn.poll_send(cx, client.transmit(), slow)?;
+            }
+        }
+        let received = ready!(conn.poll_read(cx, SOME, |data| {
+            let used = client.input(data).map_err(|error| Close::Peer(error.to_string()))?;
+            while let Some(event) = client.event() {
+                match event {
+                    ClientEvent::Started if live.is_none() => {
+                        let viewer = server.hub.play(name, &PUSH).map_err(|why| Close::Refused(why.to_string()))?;
+                        *live = Some(Live::new(viewer, Outlet::default()));
+                        log::info!("[{id}] pushes {name} to {url}");
+                    }
+                    ClientEvent::Refused(why) => return Err(Close::Refused(why)),
+                    _ => {}
+                }
+            }
+            Ok(used)
+        }))?;
+        if received.end {
+            return Poll::Ready(Err(Close::Eof));
+        }
+        if live.is_some() {
+            conn.expect_input(Duration::ZERO);
+        }
+        Poll::Ready(Ok(()))
+    }
+}

@@ -1,0 +1,294 @@
+//! Pulling and pushing by RTSP.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
+
+use super::{End, Errand, Need, Run};
+use crate::conf::GREETING;
+use crate::media::Kind;
+use crate::net::{ALL, Close, Conn, SOME};
+use crate::proto::Machine;
+use crate::proto::rtp::RTP;
+use crate::proto::rtsp::sdp::{self, Description, Offer};
+use crate::proto::rtsp::{CONTROL, Client, ClientEvent, Lower, Purpose, Transport};
+use crate::serve::rtsp::flow::{Flow, Way};
+use crate::serve::rtsp::publish::{self, Publish};
+
+/// Reads without a pause in between before others get their turn.
+const TURNS: usize = 4;
+
+/// Fetches a stream.
+pub(super) fn pull(errand: Errand, conn: Conn) -> Run {
+    let client = client(&errand, Purpose::Play);
+    let mut pull = Pull { errand, conn, client, publish: None, alive: Alive::new(), need: Need::new() };
+    Box::pin(async move { std::future::poll_fn(|cx| pull.poll(cx)).await })
+}
+
+/// Sends a stream.
+pub(super) fn push(errand: Errand, conn: Conn) -> Run {
+    Box::pin(async move {
+        let viewer = match errand.server.hub.play(&errand.name, &RTP) {
+            Ok(viewer) => viewer,
+            Err(refused) => return End::Closed(Close::Refused(refused.to_string())),
+        };
+        let mut flow = Flow::new(viewer);
+        std::future::poll_fn(|cx| flow.poll_offers(cx).map(drop)).await;
+        let (sdp, tracks) = description(&flow, &errand, &conn);
+        let client = client(&errand, Purpose::Publish { sdp, tracks });
+        let mut push = Push { errand, conn, client, flow, started: false, pair: None, alive: Alive::new(), need: Need::new() };
+        std::future::poll_fn(|cx| push.poll(cx)).await
+    })
+}
+
+fn client(errand: &Errand, purpose: Purpose) -> Client {
+    let lower = if errand.udp && errand.config.rtsp.udp { Lower::Udp } else { Lower::Tcp };
+    let seed = RandomState::new().hash_one(Instant::now());
+    let greeting = errand.server.greetings.child("greeting", GREETING);
+    Client::new(&errand.url, purpose, lower, seed, greeting)
+}
+
+fn description(flow: &Flow, errand: &Errand, conn: &Conn) -> (String, usize) {
+    let controls: Vec<_> = (0..flow.offers().len()).map(|number| format!("{CONTROL}{number}")).collect();
+    let offers = flow.offers().iter().zip(&controls);
+    let offers: Vec<_> = offers.map(|((kind, format), control)| Offer { format, kind: *kind, control }).collect();
+    let local = conn.local().map_or_else(|_| "0.0.0.0".into(), |local| local.ip().to_canonical().to_string());
+    (sdp::write(errand.name.as_str(), &local, &offers), offers.len())
+}
+
+/// When the server is to hear of us next.
+struct Alive(Instant);
+
+impl Alive {
+    fn new() -> Self {
+        Self(Instant::now())
+    }
+
+    fn tell(&mut self, client: &mut Client, now: Instant) {
+        if now.saturating_duration_since(self.0) >= Duration::from_secs(client.timeout().into()) / 2 {
+            self.0 = now;
+            client.keep_alive();
+        }
+    }
+}
+
+struct Pull {
+    errand: Errand,
+    conn: Conn,
+    client: Client,
+    /// Once the stream is described.
+    publish: Option<Box<Publish>>,
+    alive: Alive,
+    need: Need,
+}
+
+impl Pull {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        for _ in 0..TURNS {
+            if let Err(end) = ready!(self.step(cx)) {
+                self.client.teardown();
+                let _ = self.conn.poll_send(cx, self.client.transmit(), Duration::ZERO);
+                return Poll::Ready(end);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let now = Instant::now();
+        let Self { errand, conn, client, publish, alive, need } = self;
+        let server = &errand.server;
+        alive.tell(client, now);
+        let _ = conn.poll_send(cx, client.transmit(), errand.config.viewers.slow.0)?;
+        if let Some(publish) = publish {
+            if ready!(publish.intake.poll_turn(cx, server))? {
+                conn.look_again();
+            }
+            if errand.on_demand && !need.holds(publish.intake.publisher.stream().is_watched(), now) {
+                return Poll::Ready(Err(End::Closed(Close::Done)));
+            }
+            if publish.poll_datagrams(cx, conn, server)? {
+                return Poll::Ready(Ok(()));
+            }
+        }
+        self.poll_input(cx, now)
+    }
+
+    fn poll_input(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), End>> {
+        let Self { conn, client, publish, .. } = self;
+        let mut news = Vec::new();
+        let received = ready!(conn.poll_read(cx, ALL, |data| {
+            let used = client.input(data).map_err(|error| Close::Peer(error.to_string()))?;
+            while let Some(event) = client.event() {
+                match (event, publish.as_mut()) {
+                    (ClientEvent::Packet { channel, data }, Some(publish)) => publish.interleaved(channel, &data, now)?,
+                    (ClientEvent::Lost { channel, refusal }, Some(publish)) => publish.lost(channel, refusal),
+                    (ClientEvent::Packet { .. } | ClientEvent::Lost { .. }, None) => {}
+                    (event, _) => news.push(event),
+                }
+            }
+            Ok(used)
+        }))?;
+        if received.end {
+            return Poll::Ready(Err(End::Closed(Close::Eof)));
+        }
+        // what is answered may lead to more
+        let mut news = VecDeque::from(news);
+        while let Some(event) = news.pop_front().or_else(|| self.client.event()) {
+            self.on_event(event, now)?;
+        }
+        let Self { errand, conn, client, publish, .. } = self;
+        if let Some(publish) = publish {
+            publish.handed_over(conn, client.transmit(), received.bytes, &errand.server, now);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn on_event(&mut self, event: ClientEvent, now: Instant) -> Result<(), End> {
+        match event {
+            ClientEvent::Described(description) => self.described(&description, now)?,
+            ClientEvent::WantsPorts(track) => {
+                let Self { errand, conn, client, publish, .. } = self;
+                let ports = publish.as_mut().and_then(|publish| publish.open(track, conn, &errand.server, &errand.config));
+                client.ports(ports);
+            }
+            ClientEvent::SetUp(track, transport) => {
+                if let Some(publish) = &mut self.publish {
+                    publish.agreed(track, &transport);
+                }
+            }
+            ClientEvent::Started => {
+                self.conn.expect_input(self.errand.config.publish.silence.0);
+                if let Some(publish) = &mut self.publish {
+                    publish.record();
+                }
+                log::info!("[{}] pulls {} from {}", self.errand.id, self.errand.name, self.errand.url);
+            }
+            other => return Err(end(other)),
+        }
+        Ok(())
+    }
+
+    fn described(&mut self, description: &Description, now: Instant) -> Result<(), End> {
+        let Errand { server, config, name, id, .. } = &self.errand;
+        let refused = |why: String| End::Closed(Close::Refused(why));
+        let (demux, numbers) = publish::tracks(description, config)
+            .ok_or_else(|| refused("no track of it has a codec that has a place here".into()))?;
+        let publisher = server.hub.publish(name, id, now).map_err(|why| refused(why.to_string()))?;
+        self.client.charge_to(publisher.account().clone());
+        let wanted: Vec<_> = (0..).zip(&numbers).filter_map(|(track, number)| number.map(|_| track)).collect();
+        self.publish = Some(Box::new(Publish::new(publisher, (demux, numbers), config, id)));
+        self.client.choose(wanted);
+        Ok(())
+    }
+}
+
+/// What an event that ends a session means.
+fn end(event: ClientEvent) -> End {
+    match event {
+        ClientEvent::Moved(to) => End::Moved(to),
+        ClientEvent::Refused(status, reason) => End::Closed(Close::Refused(format!("{status} {reason}"))),
+        _ => End::Closed(Close::Eof),
+    }
+}
+
+struct Push {
+    errand: Errand,
+    conn: Conn,
+    client: Client,
+    flow: Flow,
+    started: bool,
+    /// Ports of the track that is being set up.
+    pair: Option<crate::net::Pair>,
+    alive: Alive,
+    need: Need,
+}
+
+impl Push {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
+        for _ in 0..TURNS {
+            if let Err(end) = ready!(self.step(cx)) {
+                self.client.teardown();
+                let _ = self.conn.poll_send(cx, self.client.transmit(), Duration::ZERO);
+                return Poll::Ready(end);
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
+        let now = Instant::now();
+        let slow = self.errand.config.viewers.slow.0;
+        let live = self.errand.server.hub.find(&self.errand.name).is_some_and(|stream| stream.is_live());
+        if !self.need.holds(live, now) {
+            return Poll::Ready(Err(End::Closed(Close::Done)));
+        }
+        let _ = self.errand.server.beat.poll_after(cx, self.errand.server.beat.number());
+        self.alive.tell(&mut self.client, now);
+        if self.started {
+            if !self.flow.poll(cx, &mut self.conn, self.client.transmit(), slow)? {
+                return Poll::Ready(Ok(()));
+            }
+        } else {
+            let _ = self.conn.poll_send(cx, self.client.transmit(), slow)?;
+        }
+        let Self { conn, client, .. } = self;
+        let mut news = Vec::new();
+        let received = ready!(conn.poll_read(cx, SOME, |data| {
+            let used = client.input(data).map_err(|error| Close::Peer(error.to_string()))?;
+            news.extend(std::iter::from_fn(|| client.event()));
+            Ok(used)
+        }))?;
+        if received.end {
+            return Poll::Ready(Err(End::Closed(Close::Eof)));
+        }
+        for event in news {
+            self.on_event(cx, event)?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn on_event(&mut self, cx: &mut Context<'_>, event: ClientEvent) -> Result<(), End> {
+        match event {
+            ClientEvent::WantsPorts(_) => {
+                let Errand { server, config, .. } = &self.errand;
+                let local = self.conn.local().map_err(Close::from)?.ip().to_canonical();
+                self.pair = server.udp.pair(local, crate::serve::Server::viewer_sizes(config));
+                self.client.ports(self.pair.as_ref().map(|pair| (pair.port(), pair.port() + 1)));
+            }
+            ClientEvent::SetUp(track, transport) => self.set_up(track, &transport),
+            ClientEvent::Started => {
+                self.started = true;
+                self.conn.expect_input(Duration::ZERO);
+                self.flow.start(cx);
+                log::info!("[{}] pushes {} to {}", self.errand.id, self.errand.name, self.errand.url);
+            }
+            ClientEvent::Packet { .. } | ClientEvent::Lost { .. } | ClientEvent::Described(_) => {}
+            other => return Err(end(other)),
+        }
+        Ok(())
+    }
+
+    fn set_up(&mut self, track: usize, transport: &Transport) {
+        let Some(kind): Option<Kind> = self.flow.offers().get(track).map(|(kind, _)| *kind) else { return };
+        let peer = self.conn.peer().ip().to_canonical();
+        let way = match (transport.lower, self.pair.take(), transport.server_port) {
+            (Lower::Tcp, ..) => {
+                let (rtp, rtcp) = transport.interleaved.unwrap_or(((2 * track) as u8, (2 * track + 1) as u8));
+                Way::Interleaved(rtp, rtcp)
+            }
+            (_, Some(pair), Some((rtp, rtcp))) => Way::Udp { pair, rtp: (peer, rtp).into(), rtcp: (peer, rtcp).into() },
+            _ => return,
+        };
+        self.flow.set_way(kind, way);
+    }
+}
+
+impl From<Close> for End {
+    fn from(why: Close) -> Self {
+        Self::Closed(why)
+    }
+}

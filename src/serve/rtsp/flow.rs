@@ -1,0 +1,208 @@
+//! A stream on its way to a peer as RTP: inside the connection, or over UDP.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::super::live;
+use crate::hub::{Name, Unit, Viewer};
+use crate::media::{Hz, Kind, Ticks, Tracks};
+use crate::net::{BATCH, CHANNELS, Close, Conn, Datagrams, Framing, Outlet, Outward, PacketFraming, Pair};
+use crate::proto::rtp::{Format, channel, offers};
+use crate::proto::rtsp::packet_header;
+
+/// A cursor, and what is on its way.
+pub(crate) struct Flow {
+    viewer: Viewer,
+    /// What the stream's tracks were when they were offered.
+    tracks: Arc<Tracks>,
+    offers: Vec<(Kind, Format)>,
+    /// Of pictures and of sound.
+    ways: [Way; 2],
+    outlet: Outlet,
+    datagrams: Datagrams,
+}
+
+/// How a track's packets go.
+pub(crate) enum Way {
+    /// Not at all.
+    None,
+    /// On these channels of the connection.
+    Interleaved(u8, u8),
+    /// From our ports to the peer's.
+    Udp { pair: Pair, rtp: SocketAddr, rtcp: SocketAddr },
+}
+
+impl Flow {
+    pub(crate) fn new(viewer: Viewer) -> Self {
+        Self {
+            viewer,
+            tracks: Arc::default(),
+            offers: Vec::new(),
+            ways: [Way::None, Way::None],
+            outlet: Outlet::default(),
+            datagrams: Datagrams::default(),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &Name {
+        self.viewer.stream().name()
+    }
+
+    /// The viewer goes; what it was being sent stays to be finished.
+    pub(crate) fn into_tail(self) -> Outlet {
+        self.outlet
+    }
+
+    /// Ready once the stream has begun and what can be had of it is known.
+    pub(crate) fn poll_offers(&mut self, cx: &Context<'_>) -> Poll<&[(Kind, Format)]> {
+        if let Poll::Ready(tracks) = self.viewer.poll_tracks(cx) {
+            self.offers = offers(&tracks);
+            self.tracks = tracks;
+            return Poll::Ready(&self.offers);
+        }
+        Poll::Pending
+    }
+
+    /// What is offered: the tracks in the order of their numbers.
+    pub(crate) fn offers(&self) -> &[(Kind, Format)] {
+        &self.offers
+    }
+
+    /// Has the packets of a kind go this way.
+    pub(crate) fn set_way(&mut self, kind: Kind, way: Way) {
+        let [video, audio] = &mut self.ways;
+        *(if kind == Kind::Video { video } else { audio }) = way;
+    }
+
+    fn way(&self, kind: Kind) -> &Way {
+        let [video, audio] = &self.ways;
+        if kind == Kind::Video { video } else { audio }
+    }
+
+    pub(crate) fn is_over_tcp(&self) -> bool {
+        self.ways.iter().any(|way| matches!(way, Way::Interleaved(..)))
+    }
+
+    pub(crate) fn is_over_udp(&self) -> bool {
+        self.ways.iter().any(|way| matches!(way, Way::Udp { .. }))
+    }
+
+    /// Takes the first packets, if there are any, and says where each track begins:
+    /// its number, and its sequence number and time where they are known. All begin
+    /// at the time of the first unit.
+    pub(crate) fn start(&mut self, cx: &Context<'_>) -> Vec<(usize, Option<u16>, Option<u32>)> {
+        let Self { viewer, outlet, datagrams, ways, .. } = self;
+        if ways.iter().any(|way| matches!(way, Way::Udp { .. })) {
+            let _ = datagrams.fill(|units| viewer.poll_next(cx, units, BATCH));
+            return self.info(self.datagrams.units());
+        }
+        if outlet.is_empty() {
+            let mut channels = [None; CHANNELS];
+            for (slots, way) in channels.chunks_mut(2).zip(ways) {
+                if let (Way::Interleaved(rtp, rtcp), [first, second]) = (way, slots) {
+                    (*first, *second) = (Some(*rtp), Some(*rtcp));
+                }
+            }
+            *outlet = Outlet::new(Framing::Piece(PacketFraming { channels, header: packet_header }));
+            let _ = outlet.fill(|units| viewer.poll_next(cx, units, BATCH));
+        }
+        self.info(self.outlet.units())
+    }
+
+    fn info(&self, units: &[Arc<Unit>]) -> Vec<(usize, Option<u16>, Option<u32>)> {
+        let at = units.first().map(|unit| unit.at);
+        let wanted = self.offers.iter().enumerate().filter(|(_, (kind, _))| !matches!(self.way(*kind), Way::None));
+        let begin = |(number, (kind, format)): (usize, &(Kind, Format))| {
+            let mut pieces = units.iter().flat_map(|unit| unit.packed.pieces());
+            let first = pieces.find(|piece| piece.channel() == channel(*kind));
+            let sequence = first.and_then(|piece| piece.head.bytes().get(2..4)?.first_chunk().copied());
+            let time = at.map(|at: Ticks| at.rescale(Hz::MS, format.clock).0 as u32);
+            (number, sequence.map(u16::from_be_bytes), time)
+        };
+        wanted.map(begin).collect()
+    }
+
+    /// Stops for a while: what is on its way goes on.
+    pub(crate) fn pause(&mut self) {
+        self.viewer.rewind();
+        self.datagrams = Datagrams::default();
+    }
+
+    /// Finishes what was begun; ready when that is done.
+    pub(crate) fn poll_rest(&mut self, cx: &mut Context<'_>, conn: &mut Conn, slow: Duration) -> Poll<Result<(), Close>> {
+        conn.poll_outlet(cx, &mut self.outlet, slow, |_| {})
+    }
+
+    /// Sends control bytes between packets, and packets as the stream provides
+    /// them. False when another turn is due.
+    pub(crate) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        conn: &mut Conn,
+        control: &mut Vec<u8>,
+        slow: Duration,
+    ) -> Result<bool, Close> {
+        let idle = if self.is_over_udp() {
+            let _ = conn.poll_send(cx, control, slow)?;
+            self.poll_datagrams(cx)
+        } else {
+            live::send(&mut self.viewer, &mut self.outlet, cx, conn, control, slow)?
+        };
+        if !Arc::ptr_eq(self.viewer.tracks(), &self.tracks) {
+            self.look_at_tracks()?;
+        }
+        Ok(idle)
+    }
+
+    fn poll_datagrams(&mut self, cx: &mut Context<'_>) -> bool {
+        let Self { viewer, datagrams, ways: [video, audio], .. } = self;
+        if datagrams.is_empty() && datagrams.fill(|units| viewer.poll_next(cx, units, BATCH)).is_pending() {
+            return true;
+        }
+        datagrams.poll_send(cx, [video.outward(), audio.outward()], |bytes| viewer.sent(bytes)).is_pending()
+    }
+
+    /// Whether the peer has reported since the last look.
+    pub(crate) fn is_reported(&self) -> bool {
+        self.ways.iter().fold(false, |heard, way| way.take_reports() || heard)
+    }
+
+    /// The stream has other tracks: goes on if what was described still holds.
+    fn look_at_tracks(&mut self) -> Result<(), Close> {
+        self.tracks = self.viewer.tracks().clone();
+        let now = offers(&self.tracks);
+        let packing = |(kind, format): &(Kind, Format)| {
+            // parameter sets travel with the pictures
+            let fmtp = if *kind == Kind::Video { Vec::new() } else { format.fmtp.clone() };
+            (*kind, format.payload_type, format.clock, format.channels, fmtp)
+        };
+        let holds = |offer: &(Kind, Format)| now.iter().any(|new| packing(new) == packing(offer));
+        let mut wanted = self.offers.iter().filter(|(kind, _)| !matches!(self.way(*kind), Way::None));
+        // a stream without tracks is one that waits for its publisher
+        if self.tracks.is_empty() || wanted.all(holds) {
+            return Ok(());
+        }
+        Err(Close::Refused("the stream has other tracks than were described".into()))
+    }
+}
+
+impl Way {
+    fn outward(&self) -> Option<Outward<'_>> {
+        match self {
+            Self::Udp { pair, rtp, rtcp } => Some(Outward { pair, rtp: *rtp, rtcp: *rtcp }),
+            _ => None,
+        }
+    }
+
+    fn take_reports(&self) -> bool {
+        let Self::Udp { pair, rtcp, .. } = self else { return false };
+        let mut buffer = [0; 64];
+        let mut heard = false;
+        while let Some((_, from)) = pair.receive_report(&mut buffer) {
+            heard |= from.ip().to_canonical() == rtcp.ip();
+        }
+        heard
+    }
+}
