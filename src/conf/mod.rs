@@ -117,6 +117,15 @@ pub struct Rtsp {
     pub udp: bool,
     pub udp_ports: PortRange,
     pub udp_pairs: usize,
+    pub websocket: WebSocket,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
+pub struct WebSocket {
+    pub enable: bool,
+    pub listen: Address,
 }
 
 /// How RTSP clients prove who they are.

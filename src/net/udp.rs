@@ -160,13 +160,14 @@ impl Datagrams {
         fill(&mut self.units)
     }
 
-    /// Sends what there is: packets of channels 0 and 1 by the first way, those of 2
-    /// and 3 by the second, those without a way not at all. Ready when all is gone;
-    /// `sent` learns of every part.
+    /// Sends what there is, but little more than `burst` bytes: packets of channels 0
+    /// and 1 by the first way, those of 2 and 3 by the second, those without a way
+    /// not at all. Ready when that is gone; `sent` learns of every part.
     pub fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
         ways: [Option<Outward<'_>>; 2],
+        mut burst: usize,
         mut sent: impl FnMut(usize),
     ) -> Poll<()> {
         while let Some((channel, count)) = self.row() {
@@ -181,6 +182,10 @@ impl Datagrams {
                 (Ok((pieces, bytes)), _) => {
                     self.done += pieces.max(1);
                     sent(bytes);
+                    burst = burst.saturating_sub(bytes);
+                    if burst == 0 {
+                        return Poll::Ready(());
+                    }
                 }
                 (Err(error), Some(way)) if error.kind() == io::ErrorKind::WouldBlock && channel % 2 == 0 => {
                     if way.pair.rtp.poll_writable(cx).is_pending() {

@@ -16,6 +16,10 @@ pub struct Request {
     /// `Sec-WebSocket-Key` of a request to upgrade, or why it cannot be done.
     /// RFC 6455 section 4.2.1.
     pub websocket: Option<Result<String, Status>>,
+    /// The subprotocols that it may speak there. RFC 6455 section 1.9.
+    pub protocols: String,
+    /// `x-sessioncookie`: what the two connections of an RTSP tunnel have in common.
+    pub tunnel: Option<String>,
 }
 
 /// The methods that mean something here.
@@ -27,6 +31,8 @@ pub enum Method {
     Head,
     /// OPTIONS.
     Options,
+    /// POST.
+    Post,
     /// Any other.
     Other,
 }
@@ -191,6 +197,8 @@ fn read_request(parsed: &httparse::Request<'_, '_>) -> Result<(Request, usize), 
         query: String::new(),
         keep_alive: !http10,
         websocket: None,
+        protocols: String::new(),
+        tunnel: None,
     };
     let target = origin_form(parsed.path.unwrap_or_default()).ok_or(Status::BAD_REQUEST)?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -206,6 +214,8 @@ fn read_request(parsed: &httparse::Request<'_, '_>) -> Result<(Request, usize), 
             }
             "upgrade" => upgrade = value.split(',').any(|token| token.trim().eq_ignore_ascii_case("websocket")),
             "sec-websocket-key" => key = Some(value.to_string()),
+            "sec-websocket-protocol" => request.protocols = value.to_string(),
+            "x-sessioncookie" => request.tunnel = Some(value.to_string()),
             "sec-websocket-version" => version = value == "13",
             "content-length" => body = Some(length(value, body)?),
             "transfer-encoding" => return Err(Status::NOT_IMPLEMENTED),
@@ -221,6 +231,8 @@ fn read_request(parsed: &httparse::Request<'_, '_>) -> Result<(Request, usize), 
         None => Err(Status::BAD_REQUEST),
     });
     match body.unwrap_or(0) {
+        // what comes in a tunnel is no body
+        _ if request.tunnel.is_some() => Ok((request, 0)),
         body if body > MAX_BODY => Err(Status::CONTENT_TOO_LARGE),
         body => Ok((request, body)),
     }
@@ -240,6 +252,7 @@ fn method(name: &str) -> Method {
         "GET" => Method::Get,
         "HEAD" => Method::Head,
         "OPTIONS" => Method::Options,
+        "POST" => Method::Post,
         _ => Method::Other,
     }
 }

@@ -1,5 +1,5 @@
 //! WebSocket, the server's side of what clients send: control frames are
-//! answered, the rest is passed over. RFC 6455.
+//! answered, data is handed on or passed over. RFC 6455.
 
 use std::io::Cursor;
 
@@ -10,8 +10,10 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 use super::Machine;
 
 /// What a client did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
+    /// A part of a message, if anybody wants them.
+    Data(Vec<u8>),
     /// It closes; the answer stands in `transmit`.
     Close,
 }
@@ -20,8 +22,10 @@ pub enum Event {
 #[derive(Debug, Default)]
 pub struct Server {
     out: Vec<u8>,
-    /// Bytes of a data frame that nobody wants, still to come.
-    skip: u64,
+    /// Bytes of a data frame that are still to come, and the mask of the next four.
+    left: u64,
+    mask: [u8; 4],
+    wants_data: bool,
     closing: bool,
     event: Option<Event>,
 }
@@ -33,7 +37,15 @@ pub struct Error(&'static str);
 /// The most bytes of answers that may wait for a client that does not read.
 const MAX_ANSWERS: usize = 4 << 10;
 
+/// The most bytes of a message that are handed on at once.
+const MAX_PART: usize = 4 << 10;
+
 impl Server {
+    /// A machine that hands messages on.
+    pub fn with_data() -> Self {
+        Self { wants_data: true, ..Self::default() }
+    }
+
     /// `Sec-WebSocket-Accept` for a client's key. Section 4.2.2.
     pub fn accept(key: &str) -> String {
         derive_accept_key(key.as_bytes())
@@ -47,7 +59,7 @@ impl Server {
         let head = usize::try_from(cursor.position()).unwrap_or(usize::MAX);
         let mask = header.mask.ok_or(Error("a frame without a mask"))?;
         let OpCode::Control(control) = header.opcode else {
-            self.skip = length;
+            (self.left, self.mask) = (length, mask);
             return Ok(head);
         };
         if length > 125 || !header.is_final {
@@ -65,6 +77,19 @@ impl Server {
             _ => {}
         }
         Ok(head + payload.len())
+    }
+
+    /// Takes a part of a data frame: how long it was.
+    fn data(&mut self, data: &[u8]) -> usize {
+        let most = if self.wants_data { MAX_PART } else { usize::MAX };
+        let used = usize::try_from(self.left).unwrap_or(usize::MAX).min(data.len()).min(most);
+        self.left -= used as u64;
+        if self.wants_data {
+            let part = data.iter().take(used).zip(self.mask.iter().cycle()).map(|(byte, mask)| byte ^ mask);
+            self.event = Some(Event::Data(part.collect()));
+            self.mask.rotate_left(used % 4);
+        }
+        used
     }
 
     fn send(&mut self, control: Control, payload: &[u8]) -> Result<(), Error> {
@@ -93,10 +118,8 @@ impl Machine for Server {
         if self.closing {
             return Ok(data.len()); // nothing is said after goodbye. Section 5.5.1
         }
-        if self.skip > 0 {
-            let used = usize::try_from(self.skip).unwrap_or(usize::MAX).min(data.len());
-            self.skip -= used as u64;
-            return Ok(used);
+        if self.left > 0 {
+            return Ok(self.data(data));
         }
         self.frame(data)
     }
@@ -141,6 +164,26 @@ mod tests {
         assert!(rest.is_empty());
         assert_eq!(server.event(), Some(Event::Close));
         assert_eq!(server.out, [0x8a, 2, b'h', b'i', 0x88, 2, 0x03, 0xe8]);
+    }
+
+    #[test]
+    fn messages_are_handed_on_however_they_are_cut() {
+        let plain: Vec<u8> = (0..200).collect();
+        let masked = plain.iter().zip([1u8, 2, 3, 4].iter().cycle()).map(|(byte, mask)| byte ^ mask);
+        let frame: Vec<u8> = [0x82, 0xfe, 0, 200, 1, 2, 3, 4].into_iter().chain(masked).collect();
+        for cut in 1..frame.len() {
+            let (mut server, mut kept, mut got) = (Server::with_data(), Vec::new(), Vec::new());
+            for part in [&frame[..cut], &frame[cut..]] {
+                kept.extend_from_slice(part);
+                while let Ok(used @ 1..) = server.input(&kept) {
+                    kept.drain(..used);
+                    if let Some(Event::Data(data)) = server.event() {
+                        got.extend(data);
+                    }
+                }
+            }
+            assert_eq!(got, plain, "{cut}");
+        }
     }
 
     #[test]

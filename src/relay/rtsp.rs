@@ -12,7 +12,7 @@ use crate::net::{ALL, Close, Conn, SOME};
 use crate::proto::Machine;
 use crate::proto::rtp::RTP;
 use crate::proto::rtsp::sdp::{self, Description, Offer};
-use crate::proto::rtsp::{CONTROL, Client, ClientEvent, Lower, Purpose, Transport};
+use crate::proto::rtsp::{CONTROL, Client, ClientEvent, Lower, Purpose, Transport, packet_header};
 use crate::serve::rtsp::flow::{Flow, Way};
 use crate::serve::rtsp::publish::{self, Publish};
 
@@ -263,7 +263,7 @@ impl Push {
             ClientEvent::Started => {
                 self.started = true;
                 self.conn.expect_input(Duration::ZERO);
-                self.flow.start(cx);
+                self.flow.start(cx, packet_header);
                 log::info!("[{}] pushes {} to {}", self.errand.id, self.errand.name, self.errand.url);
             }
             ClientEvent::Packet { .. } | ClientEvent::Lost { .. } | ClientEvent::Described(_) => {}

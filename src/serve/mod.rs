@@ -53,6 +53,9 @@ pub struct Server {
     /// Pairs of ports for RTP.
     #[cfg(feature = "rtsp")]
     pub(crate) udp: Ports,
+    /// RTSP tunnels by their cookie.
+    #[cfg(all(feature = "rtsp", feature = "http"))]
+    tunnels: rtsp::Tunnels,
     tally: Tally,
     #[cfg(feature = "hls")]
     hls: Hls,
@@ -80,6 +83,8 @@ impl Server {
             gate: Gate::new(config.max_connections()),
             #[cfg(feature = "rtsp")]
             udp: Ports::new(config.rtsp.udp_ports.0, config.rtsp.udp_ports.1, config.udp_pairs()),
+            #[cfg(all(feature = "rtsp", feature = "http"))]
+            tunnels: rtsp::Tunnels::default(),
             tally: Tally::default(),
             ids: AtomicUsize::new(1),
             config: Mutex::new(Arc::new(config)),
@@ -197,6 +202,14 @@ fn doors(config: &Config) -> Vec<Door> {
             listen: config.rtsp.listen,
             serve: rtsp::serve,
             full: crate::proto::rtsp::TURNED_AWAY,
+        },
+        #[cfg(all(feature = "rtsp", feature = "ws"))]
+        Door {
+            name: "rtsp.websocket",
+            enable: config.rtsp.enable && config.rtsp.websocket.enable,
+            listen: config.rtsp.websocket.listen,
+            serve: http::serve_rtsp,
+            full: crate::proto::http::TURNED_AWAY,
         },
         #[cfg(feature = "http")]
         Door {

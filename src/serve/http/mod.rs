@@ -10,6 +10,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::live::Live;
+#[cfg(feature = "rtsp")]
+use super::rtsp::Carrier;
 use super::{Server, metrics};
 use crate::conf::Config;
 use crate::container::Form;
@@ -26,6 +28,25 @@ pub(super) fn serve(server: Arc<Server>, conn: Conn) {
     let task = async move {
         let mut session = Session::new(server, conn);
         let why = std::future::poll_fn(|cx| session.poll(cx)).await;
+        #[cfg(feature = "rtsp")]
+        if let Some(carrier) = session.carrier.take() {
+            return super::rtsp::carry(session.server, session.conn, carrier).await;
+        }
+        session.end(&why);
+    };
+    executor.spawn(task).detach();
+}
+
+/// As `serve`, where every WebSocket carries RTSP.
+#[cfg(all(feature = "rtsp", feature = "ws"))]
+pub(super) fn serve_rtsp(server: Arc<Server>, conn: Conn) {
+    let executor = server.executor.clone();
+    let task = async move {
+        let mut session = Session { carries_rtsp: true, ..Session::new(server, conn) };
+        let why = std::future::poll_fn(|cx| session.poll(cx)).await;
+        if let Some(carrier) = session.carrier.take() {
+            return super::rtsp::carry(session.server, session.conn, carrier).await;
+        }
         session.end(&why);
     };
     executor.spawn(task).detach();
@@ -42,6 +63,12 @@ struct Session {
     tail: Outlet,
     /// An answer was given: once it is sent, the wait for another request begins.
     answered: bool,
+    /// The connection goes on as one of RTSP.
+    #[cfg(feature = "rtsp")]
+    carrier: Option<Carrier>,
+    /// Every WebSocket does.
+    #[cfg(feature = "rtsp")]
+    carries_rtsp: bool,
 }
 
 enum Role {
@@ -80,7 +107,19 @@ impl Session {
         let config = server.config();
         conn.expect_input(config.connections.handshake.0);
         let machine = http::Server::new(config.http.max_head.0);
-        Self { server, config, conn, machine, role: Role::Guest, tail: Outlet::default(), answered: false }
+        Self {
+            server,
+            config,
+            conn,
+            machine,
+            role: Role::Guest,
+            tail: Outlet::default(),
+            answered: false,
+            #[cfg(feature = "rtsp")]
+            carrier: None,
+            #[cfg(feature = "rtsp")]
+            carries_rtsp: false,
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
@@ -169,6 +208,8 @@ impl Session {
             }
         }
         match event {
+            #[cfg(feature = "rtsp")]
+            Some(Event::Request(request)) if self.is_for_rtsp(&request) => return Poll::Ready(self.carry_rtsp(&request)),
             Some(Event::Request(request)) => self.respond(request),
             Some(Event::Bad(status)) => self.machine.answer(status, &FIELDS, status.1.as_bytes(), None),
             None => return Poll::Ready(Ok(())),
@@ -185,6 +226,33 @@ impl Session {
         self.conn.offer_again();
     }
 
+    /// Whether the connection is to go on as one of RTSP: a WebSocket that asks for
+    /// that, or one half of a tunnel.
+    #[cfg(feature = "rtsp")]
+    fn is_for_rtsp(&self, request: &Request) -> bool {
+        let named = || request.protocols.split(',').any(|name| name.trim().eq_ignore_ascii_case("rtsp"));
+        self.config.rtsp.enable
+            && (request.tunnel.is_some() || self.carries_rtsp || request.websocket.is_some() && named())
+    }
+
+    /// Answers, and ends as a session of HTTP; or says why not.
+    #[cfg(feature = "rtsp")]
+    fn carry_rtsp(&mut self, request: &Request) -> Result<(), Close> {
+        match Carrier::accept(request, &mut self.machine, &self.server, self.conn.peer()) {
+            Ok(carrier) => {
+                self.carrier = Some(carrier);
+                self.conn.offer_again();
+                Err(Close::Done)
+            }
+            Err(status) => {
+                let fields = [CORS, ("Sec-WebSocket-Version", "13"), ("Upgrade", "websocket")];
+                self.machine.answer(status, &fields, status.1.as_bytes(), Some(request));
+                self.next_request();
+                Ok(())
+            }
+        }
+    }
+
     fn respond(&mut self, request: Request) {
         self.conn.expect_input(Duration::ZERO);
         match request.method {
@@ -198,7 +266,7 @@ impl Session {
                 ];
                 self.machine.answer(Status::NO_CONTENT, &fields, &[], Some(&request));
             }
-            Method::Other => {
+            Method::Other | Method::Post => {
                 let fields = [CORS, ("Allow", "GET, HEAD, OPTIONS")];
                 self.machine.answer(Status::METHOD_NOT_ALLOWED, &fields, b"Method Not Allowed", Some(&request));
             }

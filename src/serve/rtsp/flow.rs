@@ -1,16 +1,19 @@
 //! A stream on its way to a peer as RTP: inside the connection, or over UDP.
 
+use std::future::Future;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use async_io::Timer;
+
 use super::super::live;
-use crate::hub::{Name, Unit, Viewer};
+use crate::hub::{Name, Step, Unit, Viewer};
 use crate::media::{Hz, Kind, Ticks, Tracks};
 use crate::net::{BATCH, CHANNELS, Close, Conn, Datagrams, Framing, Outlet, Outward, PacketFraming, Pair};
 use crate::proto::rtp::{Format, channel, offers};
-use crate::proto::rtsp::packet_header;
 
 /// A cursor, and what is on its way.
 pub(crate) struct Flow {
@@ -22,6 +25,8 @@ pub(crate) struct Flow {
     ways: [Way; 2],
     outlet: Outlet,
     datagrams: Datagrams,
+    /// The pause after a burst of datagrams.
+    pause: Option<Timer>,
 }
 
 /// How a track's packets go.
@@ -34,6 +39,12 @@ pub(crate) enum Way {
     Udp { pair: Pair, rtp: SocketAddr, rtcp: SocketAddr },
 }
 
+/// What one burst of datagrams may hold, and the pause behind it: a viewer that
+/// begins is sent a whole group of pictures.
+const BURST: usize = 32 << 10;
+const PAUSE: Duration = Duration::from_millis(2);
+const UDP_STEP: Step = Step { units: 32, bytes: BURST };
+
 impl Flow {
     pub(crate) fn new(viewer: Viewer) -> Self {
         Self {
@@ -43,6 +54,7 @@ impl Flow {
             ways: [Way::None, Way::None],
             outlet: Outlet::default(),
             datagrams: Datagrams::default(),
+            pause: None,
         }
     }
 
@@ -91,11 +103,12 @@ impl Flow {
 
     /// Takes the first packets, if there are any, and says where each track begins:
     /// its number, and its sequence number and time where they are known. All begin
-    /// at the time of the first unit.
-    pub(crate) fn start(&mut self, cx: &Context<'_>) -> Vec<(usize, Option<u16>, Option<u32>)> {
+    /// at the time of the first unit. `header` writes what stands before a packet
+    /// inside the connection.
+    pub(crate) fn start(&mut self, cx: &Context<'_>, header: fn(u8, usize, &mut Vec<u8>)) -> Vec<(usize, Option<u16>, Option<u32>)> {
         let Self { viewer, outlet, datagrams, ways, .. } = self;
         if ways.iter().any(|way| matches!(way, Way::Udp { .. })) {
-            let _ = datagrams.fill(|units| viewer.poll_next(cx, units, BATCH));
+            let _ = datagrams.fill(|units| viewer.poll_next(cx, units, UDP_STEP));
             return self.info(self.datagrams.units());
         }
         if outlet.is_empty() {
@@ -105,7 +118,7 @@ impl Flow {
                     (*first, *second) = (Some(*rtp), Some(*rtcp));
                 }
             }
-            *outlet = Outlet::new(Framing::Piece(PacketFraming { channels, header: packet_header }));
+            *outlet = Outlet::new(Framing::Piece(PacketFraming { channels, header }));
             let _ = outlet.fill(|units| viewer.poll_next(cx, units, BATCH));
         }
         self.info(self.outlet.units())
@@ -156,12 +169,25 @@ impl Flow {
         Ok(idle)
     }
 
+    /// Sends datagrams, in bursts that the receiver's buffer has room for.
     fn poll_datagrams(&mut self, cx: &mut Context<'_>) -> bool {
-        let Self { viewer, datagrams, ways: [video, audio], .. } = self;
-        if datagrams.is_empty() && datagrams.fill(|units| viewer.poll_next(cx, units, BATCH)).is_pending() {
+        let Self { viewer, datagrams, ways: [video, audio], pause, .. } = self;
+        if let Some(timer) = pause {
+            if Pin::new(timer).poll(cx).is_pending() {
+                return true;
+            }
+            *pause = None;
+        }
+        if datagrams.is_empty() && datagrams.fill(|units| viewer.poll_next(cx, units, UDP_STEP)).is_pending() {
             return true;
         }
-        datagrams.poll_send(cx, [video.outward(), audio.outward()], |bytes| viewer.sent(bytes)).is_pending()
+        let mut bytes = 0;
+        let sent = datagrams.poll_send(cx, [video.outward(), audio.outward()], BURST, |part| bytes += part);
+        viewer.sent(bytes);
+        if bytes >= BURST {
+            *pause = Some(Timer::after(PAUSE));
+        }
+        sent.is_pending()
     }
 
     /// Whether the peer has reported since the last look.

@@ -1,8 +1,11 @@
 //! RTSP connections: publishers and players.
 
+mod carrier;
 pub(crate) mod flow;
 mod play;
 pub(crate) mod publish;
+#[cfg(feature = "http")]
+mod tunnel;
 
 use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
@@ -17,22 +20,33 @@ use crate::net::{ALL, Close, Conn, Outlet, SOME};
 use crate::proto::rtsp::auth::{Guard, Method};
 use crate::proto::rtsp::{self, Event, Limits, Status};
 use crate::proto::{Machine, Target};
+#[cfg_attr(not(feature = "http"), allow(unused_imports, reason = "HTTP makes others than the plain one"))]
+pub(super) use carrier::Carrier;
 use play::View;
 use publish::Publish;
+#[cfg(feature = "http")]
+pub(super) use tunnel::Tunnels;
 
 /// Runs a connection to its end.
 pub(super) fn serve(server: Arc<Server>, conn: Conn) {
     let executor = server.executor.clone();
-    let task = async move {
-        let mut session = Session::new(server, conn);
-        let why = std::future::poll_fn(|cx| session.poll(cx)).await;
-        session.end(&why);
-    };
-    executor.spawn(task).detach();
+    executor.spawn(carry(server, conn, Carrier::Plain)).detach();
+}
+
+/// Runs a connection that may have begun as another protocol.
+pub(super) async fn carry(server: Arc<Server>, conn: Conn, carrier: Carrier) {
+    #[cfg(feature = "http")]
+    if let Carrier::Post(post) = carrier {
+        return post.run(server, conn).await;
+    }
+    let mut session = Session::new(server, conn, carrier);
+    let why = std::future::poll_fn(|cx| session.poll(cx)).await;
+    session.end(&why);
 }
 
 struct Session {
     conn: Conn,
+    carrier: Carrier,
     machine: rtsp::Server,
     body: Body,
 }
@@ -67,7 +81,7 @@ const MAX_MESSAGE: usize = 12 << 10;
 const MAX_ANSWERS: usize = 16 << 10;
 
 impl Session {
-    fn new(server: Arc<Server>, conn: Conn) -> Self {
+    fn new(server: Arc<Server>, conn: Conn, carrier: Carrier) -> Self {
         let config = server.config();
         conn.expect_input(config.connections.handshake.0);
         let timeout = u32::try_from(config.rtsp.timeout.0.as_secs()).unwrap_or(u32::MAX);
@@ -80,14 +94,14 @@ impl Session {
         let id = server.id("RTSPSRVCMD");
         log::debug!("[{id}] connects from {}", conn.peer());
         let body = Body { server, config, id, peer, local, role: Role::Guest, tail: Outlet::default() };
-        Self { conn, machine, body }
+        Self { conn, carrier, machine, body }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
         for _ in 0..TURNS {
             if let Err(why) = ready!(self.step(cx)) {
                 // what is wrong is told, if the socket takes it at once
-                let _ = self.conn.poll_send(cx, self.machine.transmit(), Duration::ZERO);
+                let _ = self.conn.poll_send(cx, self.carrier.control(&mut self.machine), Duration::ZERO);
                 return Poll::Ready(why);
             }
         }
@@ -97,12 +111,12 @@ impl Session {
 
     /// Sends what there is, then reads once; pending if neither is possible.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
-        let Self { conn, machine, body } = self;
+        let Self { conn, carrier, machine, body } = self;
         let slow = body.config.viewers.slow.0;
         ready!(conn.poll_outlet(cx, &mut body.tail, slow, |_| {}))?;
         match &mut body.role {
             Role::View(view) => {
-                if !view.poll(cx, conn, machine, &body.server, &body.config)? {
+                if !view.poll(cx, conn, carrier, machine, &body.server, &body.config)? {
                     return Poll::Ready(Ok(()));
                 }
                 if view.is_over() {
@@ -110,7 +124,7 @@ impl Session {
                 }
             }
             Role::Publish(publish) => {
-                let _ = conn.poll_send(cx, machine.transmit(), slow)?;
+                let _ = conn.poll_send(cx, carrier.control(machine), slow)?;
                 if ready!(publish.intake.poll_turn(cx, &body.server))? {
                     conn.look_again();
                 }
@@ -119,10 +133,10 @@ impl Session {
                 }
             }
             Role::Guest => {
-                let _ = conn.poll_send(cx, machine.transmit(), slow)?;
+                let _ = conn.poll_send(cx, carrier.control(machine), slow)?;
             }
             Role::Gone => {
-                ready!(conn.poll_send(cx, machine.transmit(), slow))?;
+                ready!(conn.poll_send(cx, carrier.control(machine), slow))?;
                 return Poll::Ready(Err(Close::Done));
             }
         }
@@ -130,11 +144,11 @@ impl Session {
     }
 
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
-        let Self { conn, machine, body } = self;
+        let Self { conn, carrier, machine, body } = self;
         let now = Instant::now();
         let most = if matches!(body.role, Role::Publish(_)) { ALL } else { SOME };
         let mut turn = Turn::None;
-        let received = ready!(conn.poll_read(cx, most, |data| {
+        let received = ready!(carrier.poll_read(cx, conn, most, |data| {
             let used = machine.input(data).map_err(|error| Close::Peer(error.to_string()))?;
             while let Some(event) = machine.event() {
                 turn = turn.or(body.on_event(machine, event, now)?);

@@ -5,11 +5,11 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::super::Server;
+use super::carrier::Carrier;
 use super::flow::{Flow, Way};
 use crate::conf::Config;
 use crate::hub::{Name, Viewer};
 use crate::net::{Close, Conn, Outlet};
-use crate::proto::Machine;
 use crate::proto::rtp::ssrc;
 use crate::proto::rtsp::sdp::{self, Offer};
 use crate::proto::rtsp::{self, CONTROL, Lower, Status, Transport};
@@ -72,6 +72,7 @@ impl View {
         &mut self,
         cx: &mut Context<'_>,
         conn: &mut Conn,
+        carrier: &mut Carrier,
         machine: &mut rtsp::Server,
         server: &Server,
         config: &Config,
@@ -88,12 +89,12 @@ impl View {
             }
             State::Ready | State::Over => {
                 if self.flow.poll_rest(cx, conn, slow)?.is_ready() {
-                    let _ = conn.poll_send(cx, machine.transmit(), slow)?;
+                    let _ = conn.poll_send(cx, carrier.control(machine), slow)?;
                 }
                 Ok(true)
             }
             State::Starting => {
-                machine.playing(&self.flow.start(cx));
+                machine.playing(&self.flow.start(cx, carrier.header()));
                 self.state = State::Answered;
                 let way = if self.flow.is_over_udp() { "UDP" } else { "TCP" };
                 log::info!("[{}] plays {} over {way}", self.id, self.name());
@@ -101,7 +102,7 @@ impl View {
                 Ok(false)
             }
             State::Answered => {
-                if conn.poll_send(cx, machine.transmit(), slow)?.is_pending() {
+                if conn.poll_send(cx, carrier.control(machine), slow)?.is_pending() {
                     return Ok(true);
                 }
                 self.state = State::Playing;
@@ -111,7 +112,7 @@ impl View {
                 if self.flow.is_reported() {
                     conn.expect_input(patience(config));
                 }
-                self.flow.poll(cx, conn, machine.transmit(), slow)
+                self.flow.poll(cx, conn, carrier.control(machine), slow)
             }
         }
     }

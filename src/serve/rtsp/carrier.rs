@@ -1,0 +1,170 @@
+//! What carries a conversation: a connection of its own, a WebSocket, or a tunnel
+//! through HTTP.
+
+use std::task::{Context, Poll};
+
+#[cfg(feature = "http")]
+use super::tunnel::{Get, Post};
+use crate::net::{Close, Conn, Received};
+use crate::proto::Machine;
+#[cfg(feature = "ws")]
+use crate::proto::ws;
+#[cfg(feature = "http")]
+use crate::proto::http;
+use crate::proto::rtsp::{self, packet_header};
+
+/// The way to one client.
+pub(crate) enum Carrier {
+    Plain,
+    /// Every answer and every packet is a message.
+    #[cfg(feature = "ws")]
+    WebSocket(Box<Socket>),
+    /// Answers and packets go here, requests come by another connection.
+    #[cfg(feature = "http")]
+    Tunnel(Box<Get>),
+    /// That other connection.
+    #[cfg(feature = "http")]
+    Post(Box<Post>),
+}
+
+/// A WebSocket.
+#[cfg(feature = "ws")]
+pub(crate) struct Socket {
+    machine: ws::Server,
+    out: Vec<u8>,
+    /// What came and could not be used yet.
+    kept: Vec<u8>,
+}
+
+/// What may be kept that cannot be used yet.
+#[cfg(feature = "http")]
+pub(super) const MAX_KEPT: usize = 16 << 10;
+
+impl Carrier {
+    /// Answers a request to carry RTSP from here on.
+    #[cfg(feature = "http")]
+    pub(crate) fn accept(
+        request: &http::Request,
+        machine: &mut http::Server,
+        server: &super::Server,
+        peer: std::net::SocketAddr,
+    ) -> Result<Self, http::Status> {
+        if let Some(cookie) = &request.tunnel {
+            return match request.method {
+                http::Method::Get => Get::open(cookie, machine, server, peer.ip()).map(|get| Self::Tunnel(Box::new(get))),
+                http::Method::Post => Post::open(cookie, server, peer.ip()).map(|post| Self::Post(Box::new(post))),
+                _ => Err(http::Status::METHOD_NOT_ALLOWED),
+            };
+        }
+        #[cfg(feature = "ws")]
+        if let Some(key) = &request.websocket {
+            return Ok(Self::WebSocket(Box::new(Socket::open(key.as_deref().map_err(|status| *status)?, request, machine))));
+        }
+        Err(http::Status::UPGRADE_REQUIRED)
+    }
+
+    /// Writes what stands before a packet.
+    pub(super) fn header(&self) -> fn(u8, usize, &mut Vec<u8>) {
+        match self {
+            #[cfg(feature = "ws")]
+            Self::WebSocket(_) => |channel, len, out| {
+                ws::binary_header(len + 4, out);
+                packet_header(channel, len, out);
+            },
+            _ => packet_header,
+        }
+    }
+
+    /// What is to be sent between packets.
+    pub(super) fn control<'a>(&'a mut self, machine: &'a mut rtsp::Server) -> &'a mut Vec<u8> {
+        match self {
+            #[cfg(feature = "ws")]
+            Self::WebSocket(socket) => {
+                let answers = machine.transmit();
+                if !answers.is_empty() {
+                    ws::binary_header(answers.len(), &mut socket.out);
+                    socket.out.append(answers);
+                }
+                socket.out.append(socket.machine.transmit());
+                &mut socket.out
+            }
+            #[cfg(feature = "http")]
+            Self::Tunnel(get) => get.control(machine.transmit()),
+            _ => machine.transmit(),
+        }
+    }
+
+    /// Reads once and feeds what came to `input`, as `Conn::poll_read` does.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        conn: &mut Conn,
+        most: usize,
+        mut input: impl FnMut(&[u8]) -> Result<usize, Close>,
+    ) -> Poll<Result<Received, Close>> {
+        match self {
+            #[cfg(feature = "ws")]
+            Self::WebSocket(socket) => socket.poll_read(cx, conn, most, input),
+            #[cfg(feature = "http")]
+            Self::Tunnel(get) => get.poll_read(cx, conn, &mut input),
+            _ => conn.poll_read(cx, most, input),
+        }
+    }
+}
+
+/// Feeds what is kept to `input`, and says how much it used.
+#[cfg(feature = "http")]
+pub(super) fn feed(kept: &mut Vec<u8>, input: &mut impl FnMut(&[u8]) -> Result<usize, Close>) -> Result<usize, Close> {
+    let mut at = 0;
+    while let Some(rest) = kept.get(at..).filter(|rest| !rest.is_empty()) {
+        match input(rest)? {
+            0 => break,
+            used => at += used,
+        }
+    }
+    kept.drain(..at);
+    if kept.is_empty() {
+        *kept = Vec::new();
+    }
+    if kept.len() > MAX_KEPT { Err(Close::Peer("a message without end".into())) } else { Ok(at) }
+}
+
+#[cfg(feature = "ws")]
+impl Socket {
+    fn open(key: &str, request: &http::Request, machine: &mut http::Server) -> Self {
+        let accept = ws::Server::accept(key);
+        let mut fields =
+            vec![("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept.as_str())];
+        if request.protocols.split(',').any(|name| name.trim().eq_ignore_ascii_case("rtsp")) {
+            fields.push(("Sec-WebSocket-Protocol", "rtsp"));
+        }
+        machine.head(http::Status::SWITCHING_PROTOCOLS, &fields);
+        Self { machine: ws::Server::with_data(), out: std::mem::take(machine.transmit()), kept: Vec::new() }
+    }
+
+    fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        conn: &mut Conn,
+        most: usize,
+        mut input: impl FnMut(&[u8]) -> Result<usize, Close>,
+    ) -> Poll<Result<Received, Close>> {
+        let Self { machine, kept, .. } = self;
+        let used = feed(kept, &mut input)?;
+        if used > 0 {
+            return Poll::Ready(Ok(Received { bytes: used, end: false }));
+        }
+        conn.poll_read(cx, most, |data| {
+            let used = machine.input(data).map_err(|error| Close::Peer(error.to_string()))?;
+            match machine.event() {
+                Some(ws::Event::Data(part)) => {
+                    kept.extend_from_slice(&part);
+                    feed(kept, &mut input)?;
+                }
+                Some(ws::Event::Close) => return Err(Close::Eof),
+                None => {}
+            }
+            Ok(used)
+        })
+    }
+}

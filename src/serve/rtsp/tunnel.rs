@@ -1,0 +1,213 @@
+//! RTSP through HTTP: what the server says is the body of an answer to GET, what
+//! the client says comes in base64 as the body of a POST on another connection.
+//! Both are known by the same cookie, and the GET owns the conversation.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::task::{Context, Poll, Waker, ready};
+
+use data_encoding::BASE64;
+
+use super::super::Server;
+use super::carrier::{MAX_KEPT, feed};
+use crate::net::{Close, Conn, Received, SOME};
+use crate::proto::Machine;
+use crate::proto::http::{self, Status};
+
+/// Conversations by their cookie.
+#[derive(Default)]
+pub(crate) struct Tunnels(Mutex<HashMap<String, Weak<Pipe>>>);
+
+/// From the one connection to the other.
+struct Pipe {
+    peer: IpAddr,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Decoded, and not yet taken.
+    data: Vec<u8>,
+    /// Somebody posts: nobody else may.
+    posted: bool,
+    /// The conversation is over.
+    closed: bool,
+    reader: Option<Waker>,
+    writer: Option<Waker>,
+}
+
+/// The connection that carries what the server says.
+pub(crate) struct Get {
+    pipe: Arc<Pipe>,
+    out: Vec<u8>,
+    kept: Vec<u8>,
+}
+
+/// The connection that carries what the client says.
+pub(crate) struct Post {
+    pipe: Arc<Pipe>,
+    /// What was decoded and found no room yet.
+    data: Vec<u8>,
+}
+
+/// The longest cookie.
+const MAX_COOKIE: usize = 64;
+/// What may wait to be taken.
+const ROOM: usize = 4 << 10;
+
+impl Pipe {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Get {
+    /// Begins a conversation under a cookie that nobody else has.
+    pub(super) fn open(cookie: &str, machine: &mut http::Server, server: &Server, peer: IpAddr) -> Result<Self, Status> {
+        if !(1..=MAX_COOKIE).contains(&cookie.len()) {
+            return Err(Status::BAD_REQUEST);
+        }
+        let mut all = server.tunnels.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, pipe| pipe.strong_count() > 0);
+        if all.get(cookie).is_some_and(|pipe| pipe.strong_count() > 0) {
+            return Err(Status::FORBIDDEN);
+        }
+        let pipe = Arc::new(Pipe { peer, state: Mutex::default() });
+        all.insert(cookie.into(), Arc::downgrade(&pipe));
+        let fields = [
+            ("Content-Type", "application/x-rtsp-tunnelled"),
+            ("Cache-Control", "no-store"),
+            ("Pragma", "no-cache"),
+            ("Connection", "close"),
+        ];
+        machine.head(Status::OK, &fields);
+        Ok(Self { pipe, out: std::mem::take(machine.transmit()), kept: Vec::new() })
+    }
+
+    pub(super) fn control(&mut self, answers: &mut Vec<u8>) -> &mut Vec<u8> {
+        self.out.append(answers);
+        &mut self.out
+    }
+
+    /// Feeds what was posted to `input`; on this connection nothing more is said.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        conn: &mut Conn,
+        input: &mut impl FnMut(&[u8]) -> Result<usize, Close>,
+    ) -> Poll<Result<Received, Close>> {
+        let mut state = self.pipe.lock();
+        state.reader = Some(cx.waker().clone());
+        if self.kept.len() < MAX_KEPT {
+            self.kept.append(&mut state.data);
+            state.writer.take().into_iter().for_each(Waker::wake);
+        }
+        drop(state);
+        let bytes = feed(&mut self.kept, input)?;
+        if bytes > 0 {
+            return Poll::Ready(Ok(Received { bytes, end: false }));
+        }
+        conn.poll_read(cx, SOME, |data| Ok(data.len()))
+    }
+}
+
+impl Drop for Get {
+    fn drop(&mut self) {
+        let mut state = self.pipe.lock();
+        state.closed = true;
+        state.writer.take().into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Post {
+    /// Joins the conversation of that cookie, if it was begun from the same address.
+    pub(super) fn open(cookie: &str, server: &Server, peer: IpAddr) -> Result<Self, Status> {
+        let all = server.tunnels.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let pipe = all.get(cookie).and_then(Weak::upgrade).filter(|pipe| pipe.peer == peer);
+        let pipe = pipe.ok_or(Status::NOT_FOUND)?;
+        let mut state = pipe.lock();
+        if std::mem::replace(&mut state.posted, true) {
+            return Err(Status::FORBIDDEN);
+        }
+        drop(state);
+        Ok(Self { pipe, data: Vec::new() })
+    }
+
+    /// Hands on what comes until either side ends.
+    pub(super) async fn run(mut self: Box<Self>, server: Arc<Server>, mut conn: Conn) {
+        conn.expect_input(std::time::Duration::ZERO);
+        let why = std::future::poll_fn(|cx| self.poll(cx, &mut conn)).await;
+        server.tally.closed(&why);
+    }
+
+    fn poll(&mut self, cx: &mut Context<'_>, conn: &mut Conn) -> Poll<Close> {
+        loop {
+            let mut state = self.pipe.lock();
+            if state.closed {
+                return Poll::Ready(Close::Done);
+            }
+            state.writer = Some(cx.waker().clone());
+            if state.data.len() >= ROOM {
+                return Poll::Pending;
+            }
+            if !self.data.is_empty() {
+                state.data.append(&mut self.data);
+                state.reader.take().into_iter().for_each(Waker::wake);
+            }
+            drop(state);
+            let data = &mut self.data;
+            match ready!(conn.poll_read(cx, ROOM, |input| decode(input, data))) {
+                Ok(received) if received.end => return Poll::Ready(Close::Eof),
+                Ok(_) => {}
+                Err(why) => return Poll::Ready(why),
+            }
+        }
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        self.pipe.lock().posted = false;
+    }
+}
+
+/// Decodes four letters: what was passed over with them. Every request may have
+/// been encoded for itself, so that padding stands anywhere.
+fn decode(input: &[u8], out: &mut Vec<u8>) -> Result<usize, Close> {
+    let blank = |byte: &u8| byte.is_ascii_whitespace();
+    let before = input.iter().take_while(|byte| blank(byte)).count();
+    if before > 0 {
+        return Ok(before);
+    }
+    let mut letters = input.iter().enumerate().filter(|(_, byte)| !blank(byte));
+    let mut four = [0; 4];
+    let mut used = 0;
+    for slot in &mut four {
+        let Some((at, letter)) = letters.next() else { return Ok(0) };
+        (*slot, used) = (*letter, at + 1);
+    }
+    out.extend(BASE64.decode(&four).map_err(|_| Close::Peer("a POST that is not base64".into()))?);
+    Ok(used)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_that_were_encoded_apart_are_one_stream() {
+        let text = format!("{}\r\n{}", BASE64.encode(b"OPTIONS *"), BASE64.encode(b"\r\nDESCRIBE"));
+        for cut in 0..text.len() {
+            let (mut kept, mut out) = (Vec::new(), Vec::new());
+            for part in [&text.as_bytes()[..cut], &text.as_bytes()[cut..]] {
+                kept.extend_from_slice(part);
+                while let Ok(used @ 1..) = decode(&kept, &mut out) {
+                    kept.drain(..used);
+                }
+            }
+            assert_eq!(String::from_utf8(out).unwrap(), "OPTIONS *\r\nDESCRIBE", "{cut}");
+        }
+        assert!(decode(b"****", &mut Vec::new()).is_err());
+    }
+}
