@@ -15,7 +15,7 @@ use crate::hub::Conflict;
 pub use keys::{Changes, Keys, LIVE};
 pub use plan::{GREETING, SMALL_BUFFER};
 pub use profile::Profile;
-pub use units::{Address, PortRange, Size, Source, Target, Threads, Time};
+pub use units::{Address, Group, PortRange, Size, Source, Target, Threads, Time};
 
 /// Everything that can be configured. `conf/reference.toml` explains each key.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -117,6 +117,8 @@ pub struct Rtsp {
     pub udp: bool,
     pub udp_ports: PortRange,
     pub udp_pairs: usize,
+    pub multicast: Group,
+    pub multicast_ttl: u8,
     pub websocket: WebSocket,
 }
 

@@ -1,7 +1,7 @@
 //! Sizes and times with units, addresses and other values, as people write them.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,6 +25,17 @@ pub struct Address(pub SocketAddr);
 /// Ports from the first to the last: `"30000-30999"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortRange(pub u16, pub u16);
+
+/// An IPv4 multicast group: `"239.255.42.42"`; empty for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group(Option<Ipv4Addr>);
+
+impl Group {
+    /// The address, if there is one.
+    pub fn group(self) -> Option<Ipv4Addr> {
+        self.0
+    }
+}
 
 /// Where a stream comes from or goes to: `"rtsp://USER:PASSWORD@HOST/PATH"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,6 +152,30 @@ impl fmt::Display for Expected<'_> {
 impl<'de> Deserialize<'de> for Source {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_str(Sources)
+    }
+}
+
+struct Groups;
+
+impl Visitor<'_> for Groups {
+    type Value = Group;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a multicast address such as \"239.255.42.42\", or \"\" for none")
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<Group, E> {
+        if text.is_empty() {
+            return Ok(Group(None));
+        }
+        let group = text.parse().ok().filter(Ipv4Addr::is_multicast);
+        group.map(|group| Group(Some(group))).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    }
+}
+
+impl<'de> Deserialize<'de> for Group {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Groups)
     }
 }
 

@@ -1,14 +1,14 @@
 //! UDP: pairs of ports for RTP and RTCP, and datagrams out of shared units.
 
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll};
 
 use async_io::Async;
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::SocketSizes;
 use crate::container::Piece;
@@ -103,6 +103,15 @@ impl Pair {
     /// The next RTCP packet and who sent it; `None` if there is none.
     pub fn receive_report(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         self.rtcp.recv_from(buffer).ok()
+    }
+
+    /// Has packets to groups leave by the interface of `local`, and pass `ttl` routers.
+    pub fn send_to_groups(&self, local: Ipv4Addr, ttl: u8) -> io::Result<()> {
+        for socket in [SockRef::from(self.rtp.get_ref()), SockRef::from(&self.rtcp)] {
+            socket.set_multicast_if_v4(&local)?;
+            socket.set_multicast_ttl_v4(ttl.into())?;
+        }
+        Ok(())
     }
 
     /// Sends an RTP packet; one that cannot be sent is lost, as on the way.
@@ -233,8 +242,6 @@ fn send_row<'a>(
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use super::*;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);

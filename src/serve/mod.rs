@@ -53,6 +53,9 @@ pub struct Server {
     /// Pairs of ports for RTP.
     #[cfg(feature = "rtsp")]
     pub(crate) udp: Ports,
+    /// Streams that go to a group.
+    #[cfg(feature = "rtsp")]
+    casts: rtsp::Casts,
     /// RTSP tunnels by their cookie.
     #[cfg(all(feature = "rtsp", feature = "http"))]
     tunnels: rtsp::Tunnels,
@@ -83,6 +86,8 @@ impl Server {
             gate: Gate::new(config.max_connections()),
             #[cfg(feature = "rtsp")]
             udp: Ports::new(config.rtsp.udp_ports.0, config.rtsp.udp_ports.1, config.udp_pairs()),
+            #[cfg(feature = "rtsp")]
+            casts: rtsp::Casts::default(),
             #[cfg(all(feature = "rtsp", feature = "http"))]
             tunnels: rtsp::Tunnels::default(),
             tally: Tally::default(),

@@ -25,6 +25,7 @@ class Server:
     def __init__(self, directory, sections, launcher=(), env=None):
         self.rtmp_port = _free_port()
         self.rtsp_port = _free_port()
+        self.rtsp_websocket_port = _free_port()
         self.http_port = _free_port()
         self._config = directory / "runnel.toml"
         self.configure(sections)
@@ -35,7 +36,12 @@ class Server:
 
     def configure(self, sections):
         """Writes the file anew."""
-        ports = {"rtmp": self.rtmp_port, "rtsp": self.rtsp_port, "http": self.http_port}
+        ports = {
+            "rtmp": self.rtmp_port,
+            "rtsp": self.rtsp_port,
+            "rtsp.websocket": self.rtsp_websocket_port,
+            "http": self.http_port,
+        }
         config.write(self._config, ports, sections)
 
     @property

@@ -7,6 +7,8 @@ use std::fmt::Debug;
 #[cfg(feature = "ws")]
 use runnel::proto::ws;
 use runnel::proto::{Machine, http, rtmp};
+#[cfg(feature = "rtsp")]
+use runnel::proto::rtsp::{self, ClientEvent, Event, Status};
 
 /// What a driver does with what happens, as the glue of the server would.
 pub trait React: Machine {
@@ -77,6 +79,36 @@ impl React for http::Server {
                 self.answer(http::Status::OK, &[], request.path.as_bytes(), Some(request));
             }
             http::Event::Bad(status) => self.answer(*status, &[], &[], None),
+        }
+    }
+}
+
+#[cfg(feature = "rtsp")]
+impl React for rtsp::Server {
+    fn react(&mut self, event: &Event) {
+        match event {
+            Event::Describe(target) => self.described(&format!("v=0\r\ns={}\r\nm=video 0 RTP/AVP 96\r\n", target.name)),
+            Event::Setup { transports, .. } => match transports.first() {
+                Some(transport) => self.set_up(transport),
+                None => self.refuse(Status::UNSUPPORTED_TRANSPORT),
+            },
+            Event::Play => self.playing(&[(0, Some(7), Some(9000)), (1, None, None)]),
+            Event::Announce(..) | Event::Record | Event::Pause | Event::Teardown => self.accept(),
+            Event::Packet { .. } | Event::Lost { .. } => {}
+        }
+    }
+}
+
+#[cfg(feature = "rtsp")]
+impl React for rtsp::Client {
+    fn react(&mut self, event: &ClientEvent) {
+        match event {
+            ClientEvent::Described(description) => self.choose(0..description.medias.len()),
+            ClientEvent::WantsPorts(track) => {
+                let port = 6000 + 2 * *track as u16;
+                self.ports(Some((port, port + 1)));
+            }
+            _ => {}
         }
     }
 }

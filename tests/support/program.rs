@@ -106,10 +106,10 @@ impl Program {
     }
 
     fn spawn(config: &str) -> Self {
-        let [rtmp, rtsp, http] = free_ports();
+        let [rtmp, rtsp, websocket, http] = free_ports();
         let listen = |table: &str, address| format!("{table}.listen = \"{address}\"\n");
         let config =
-            File::new(&[listen("rtmp", rtmp), listen("rtsp", rtsp), listen("http", http), config.into()].concat());
+            File::new(&[listen("rtmp", rtmp), listen("rtsp", rtsp), listen("rtsp.websocket", websocket), listen("http", http), config.into()].concat());
         let mut command = command();
         command.arg("-c").arg(&config.0);
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
@@ -223,8 +223,8 @@ pub fn dial(address: SocketAddr) -> TcpStream {
     socket.into()
 }
 
-/// Three ports of the loopback interface that nobody uses just now.
-fn free_ports() -> [SocketAddr; 3] {
-    let listeners = [(); 3].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
+/// Four ports of the loopback interface that nobody uses just now.
+fn free_ports() -> [SocketAddr; 4] {
+    let listeners = [(); 4].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
     listeners.map(|listener| listener.local_addr().unwrap())
 }

@@ -43,6 +43,8 @@ pub(crate) enum Way {
 /// begins is sent a whole group of pictures.
 const BURST: usize = 32 << 10;
 const PAUSE: Duration = Duration::from_millis(2);
+/// Bursts in a row before others get their turn.
+const TURNS: usize = 4;
 const UDP_STEP: Step = Step { units: 32, bytes: BURST };
 
 impl Flow {
@@ -163,10 +165,22 @@ impl Flow {
         } else {
             live::send(&mut self.viewer, &mut self.outlet, cx, conn, control, slow)?
         };
-        if !Arc::ptr_eq(self.viewer.tracks(), &self.tracks) {
-            self.look_at_tracks()?;
-        }
+        self.look_again()?;
         Ok(idle)
+    }
+
+    /// Sends datagrams for ever, without a conversation beside them.
+    pub(crate) fn poll_alone(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
+        for _ in 0..TURNS {
+            if self.poll_datagrams(cx) {
+                return match self.look_again() {
+                    Err(why) => Poll::Ready(why),
+                    Ok(()) => Poll::Pending,
+                };
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Sends datagrams, in bursts that the receiver's buffer has room for.
@@ -195,8 +209,11 @@ impl Flow {
         self.ways.iter().fold(false, |heard, way| way.take_reports() || heard)
     }
 
-    /// The stream has other tracks: goes on if what was described still holds.
-    fn look_at_tracks(&mut self) -> Result<(), Close> {
+    /// Goes on if what was described still holds.
+    fn look_again(&mut self) -> Result<(), Close> {
+        if Arc::ptr_eq(self.viewer.tracks(), &self.tracks) {
+            return Ok(());
+        }
         self.tracks = self.viewer.tracks().clone();
         let now = offers(&self.tracks);
         let packing = |(kind, format): &(Kind, Format)| {

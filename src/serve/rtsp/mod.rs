@@ -1,6 +1,7 @@
 //! RTSP connections: publishers and players.
 
 mod carrier;
+mod cast;
 pub(crate) mod flow;
 mod play;
 pub(crate) mod publish;
@@ -22,6 +23,7 @@ use crate::proto::rtsp::{self, Event, Limits, Status};
 use crate::proto::{Machine, Target};
 #[cfg_attr(not(feature = "http"), allow(unused_imports, reason = "HTTP makes others than the plain one"))]
 pub(super) use carrier::Carrier;
+pub(super) use cast::Casts;
 use play::View;
 use publish::Publish;
 #[cfg(feature = "http")]

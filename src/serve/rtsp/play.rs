@@ -1,11 +1,13 @@
 //! One who plays by RTSP.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::super::Server;
 use super::carrier::Carrier;
+use super::cast::Cast;
 use super::flow::{Flow, Way};
 use crate::conf::Config;
 use crate::hub::{Name, Viewer};
@@ -21,6 +23,8 @@ pub(super) struct View {
     local: IpAddr,
     peer: IpAddr,
     state: State,
+    /// It listens to a group.
+    cast: Option<Arc<Cast>>,
 }
 
 /// What a client waits for until the stream has begun.
@@ -45,7 +49,7 @@ enum State {
 
 impl View {
     pub(super) fn new(viewer: Viewer, id: &str, held: Held, (local, peer): (IpAddr, IpAddr)) -> Self {
-        Self { id: id.into(), flow: Flow::new(viewer), local, peer, state: State::Held(held, Instant::now()) }
+        Self { id: id.into(), flow: Flow::new(viewer), local, peer, state: State::Held(held, Instant::now()), cast: None }
     }
 
     pub(super) fn name(&self) -> &Name {
@@ -74,7 +78,7 @@ impl View {
         conn: &mut Conn,
         carrier: &mut Carrier,
         machine: &mut rtsp::Server,
-        server: &Server,
+        server: &Arc<Server>,
         config: &Config,
     ) -> Result<bool, Close> {
         let slow = config.viewers.slow.0;
@@ -94,9 +98,14 @@ impl View {
                 Ok(true)
             }
             State::Starting => {
-                machine.playing(&self.flow.start(cx, carrier.header()));
+                let info = if self.cast.is_some() { Vec::new() } else { self.flow.start(cx, carrier.header()) };
+                machine.playing(&info);
                 self.state = State::Answered;
-                let way = if self.flow.is_over_udp() { "UDP" } else { "TCP" };
+                let way = match self.cast {
+                    Some(_) => "multicast",
+                    None if self.flow.is_over_udp() => "UDP",
+                    None => "TCP",
+                };
                 log::info!("[{}] plays {} over {way}", self.id, self.name());
                 conn.offer_again();
                 Ok(false)
@@ -107,6 +116,10 @@ impl View {
                 }
                 self.state = State::Playing;
                 Ok(false)
+            }
+            State::Playing if self.cast.is_some() => {
+                let _ = conn.poll_send(cx, carrier.control(machine), slow)?;
+                Ok(true)
             }
             State::Playing => {
                 if self.flow.is_reported() {
@@ -122,7 +135,7 @@ impl View {
         &mut self,
         cx: &mut Context<'_>,
         machine: &mut rtsp::Server,
-        server: &Server,
+        server: &Arc<Server>,
         config: &Config,
     ) -> Poll<()> {
         let State::Held(_, since) = &self.state else { return Poll::Ready(()) };
@@ -161,7 +174,7 @@ impl View {
         machine: &mut rtsp::Server,
         track: usize,
         transports: &[Transport],
-        server: &Server,
+        server: &Arc<Server>,
         config: &Config,
     ) {
         match self.set_up(track, transports, server, config) {
@@ -174,19 +187,27 @@ impl View {
         &mut self,
         track: usize,
         transports: &[Transport],
-        server: &Server,
+        server: &Arc<Server>,
         config: &Config,
     ) -> Result<Transport, Status> {
         let kind = self.flow.offers().get(track).map(|(kind, _)| *kind).ok_or(Status::NOT_FOUND)?;
         for wanted in transports {
             let mut agreed = Transport { ssrc: Some(ssrc(kind)), ..Transport::new(wanted.lower) };
             let way = match wanted.lower {
-                Lower::Tcp if !self.flow.is_over_udp() => {
+                Lower::Tcp if !self.flow.is_over_udp() && self.cast.is_none() => {
                     let channels = wanted.interleaved.unwrap_or(((2 * track) as u8, (2 * track + 1) as u8));
                     agreed.interleaved = Some(channels);
                     Way::Interleaved(channels.0, channels.1)
                 }
-                Lower::Udp if config.rtsp.udp && !self.flow.is_over_tcp() => {
+                Lower::Multicast if !self.flow.is_over_udp() && !self.flow.is_over_tcp() => {
+                    let Some(cast) = Cast::join(server, config, self.name(), self.local) else { continue };
+                    agreed.port = cast.ports(kind);
+                    agreed.destination = config.rtsp.multicast.group().map(|group| group.to_string());
+                    agreed.ttl = Some(config.rtsp.multicast_ttl);
+                    self.cast = Some(cast);
+                    return Ok(agreed);
+                }
+                Lower::Udp if config.rtsp.udp && !self.flow.is_over_tcp() && self.cast.is_none() => {
                     let Some(client) = wanted.client_port else { continue };
                     let Some(pair) = server.udp.pair(self.local, Server::viewer_sizes(config)) else { continue };
                     (agreed.client_port, agreed.server_port) = (Some(client), Some((pair.port(), pair.port() + 1)));
@@ -209,7 +230,7 @@ impl View {
     /// How long nothing needs to be heard of the client while it plays: inside the
     /// connection, what it takes is sign enough.
     pub(super) fn patience(&self, config: &Config) -> Duration {
-        if self.flow.is_over_udp() { patience(config) } else { Duration::ZERO }
+        if self.flow.is_over_udp() || self.cast.is_some() { patience(config) } else { Duration::ZERO }
     }
 
     /// Something came from the client.

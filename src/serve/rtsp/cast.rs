@@ -1,0 +1,70 @@
+//! A stream that goes to a group: sent once, however many listen.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use smol::Task;
+
+use super::super::Server;
+use super::flow::{Flow, Way};
+use crate::conf::Config;
+use crate::hub::{Name, Viewer};
+use crate::media::Kind;
+use crate::proto::rtp::RTP;
+
+/// The streams that go to a group now.
+#[derive(Default)]
+pub(crate) struct Casts(Mutex<HashMap<Name, Weak<Cast>>>);
+
+/// One of them; it ends when the last session that listens lets go.
+pub(super) struct Cast {
+    /// Where RTP of pictures and of sound goes; RTCP goes to the next port.
+    ports: [Option<u16>; 2],
+    _task: Task<()>,
+}
+
+impl Cast {
+    /// The cast of the stream that `viewer` watches, begun now if there is none;
+    /// `None` if there is no room for it.
+    pub(super) fn join(server: &Arc<Server>, config: &Config, name: &Name, local: IpAddr) -> Option<Arc<Self>> {
+        let (group, IpAddr::V4(local)) = (config.rtsp.multicast.group()?, local) else { return None };
+        let mut all = server.casts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, cast| cast.strong_count() > 0);
+        if let Some(cast) = all.get(name).and_then(Weak::upgrade) {
+            return Some(cast);
+        }
+        let viewer = server.hub.play(name, &RTP).ok()?;
+        let cast = Arc::new(Self::begin(server, config, viewer, group, local)?);
+        all.insert(name.clone(), Arc::downgrade(&cast));
+        Some(cast)
+    }
+
+    fn begin(server: &Server, config: &Config, viewer: Viewer, group: Ipv4Addr, local: Ipv4Addr) -> Option<Self> {
+        let mut flow = Flow::new(viewer);
+        let mut ports = [None; 2];
+        for (kind, port) in [Kind::Video, Kind::Audio].into_iter().zip(&mut ports) {
+            let pair = server.udp.pair(local.into(), Server::viewer_sizes(config))?;
+            pair.send_to_groups(local, config.rtsp.multicast_ttl).ok()?;
+            *port = Some(pair.port());
+            let to = |port| SocketAddr::new(group.into(), port);
+            let (rtp, rtcp) = (to(pair.port()), to(pair.port() + 1));
+            flow.set_way(kind, Way::Udp { pair, rtp, rtcp });
+        }
+        let name = flow.name().clone();
+        log::info!("{name} goes to the group {group}");
+        let task = server.executor.spawn(async move {
+            std::future::poll_fn(|cx| flow.poll_offers(cx).map(drop)).await;
+            let why = std::future::poll_fn(|cx| flow.poll_alone(cx)).await;
+            log::info!("{name} goes to the group no more: {why}");
+        });
+        Some(Self { ports, _task: task })
+    }
+
+    /// Where packets of a kind go.
+    pub(super) fn ports(&self, kind: Kind) -> Option<(u16, u16)> {
+        let [video, audio] = self.ports;
+        let port = if kind == Kind::Video { video } else { audio };
+        port.map(|port| (port, port + 1))
+    }
+}
