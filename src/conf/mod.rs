@@ -119,15 +119,8 @@ pub struct Rtsp {
     pub udp_pairs: usize,
     pub multicast: Group,
     pub multicast_ttl: u8,
-    pub websocket: WebSocket,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct WebSocket {
-    pub enable: bool,
-    pub listen: Address,
+    pub websocket: bool,
+    pub websocket_listen: Address,
 }
 
 /// How RTSP clients prove who they are.
@@ -264,10 +257,19 @@ impl Config {
                 "one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
             ),
         ];
-        let named = self.pull.iter().map(|pull| (&pull.stream, "pull")).chain(self.push.iter().map(|push| (&push.stream, "push")));
+        let named = self
+            .pull
+            .iter()
+            .map(|pull| (&pull.stream, "pull"))
+            .chain(self.push.iter().map(|push| (&push.stream, "push")));
         for (stream, key) in named {
             if crate::hub::Name::new(stream).is_err() {
-                return Err(Error::key_is(file, text, key, &format!("stream = {stream:?}: {}", crate::hub::InvalidName)));
+                return Err(Error::key_is(
+                    file,
+                    text,
+                    key,
+                    &format!("stream = {stream:?}: {}", crate::hub::InvalidName),
+                ));
             }
         }
         if self.pull.len() > self.streams.max {

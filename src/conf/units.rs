@@ -137,7 +137,11 @@ impl Visitor<'_> for Sources {
         // a password may stand in it: it is not repeated
         let url = Url::parse(text).map_err(|why| E::custom(format_args!("{why}, expected {}", Expected(&self))))?;
         let known = SCHEMES.iter().any(|(scheme, compiled)| *compiled && *scheme == url.scheme);
-        if known { Ok(Source(url)) } else { Err(E::custom(format_args!("{}://, expected {}", url.scheme, Expected(&self)))) }
+        if known {
+            Ok(Source(url))
+        } else {
+            Err(E::custom(format_args!("{}://, expected {}", url.scheme, Expected(&self))))
+        }
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use async_io::{Async, Timer};
+use smol::channel::bounded;
 use smol::future::or;
 use smol::lock::Mutex;
 use socket2::{Domain, Socket, Type};
@@ -44,8 +45,17 @@ async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     }
     let _one = ONE.lock().await;
     let name = host.to_string();
-    smol::unblock(move || Ok((name.as_str(), port).to_socket_addrs()?.take(MOST).collect())).await
+    let (tell, told) = bounded(1);
+    let look = move || {
+        let found = (name.as_str(), port).to_socket_addrs().map(|all| all.take(MOST).collect());
+        let _ = tell.send_blocking(found);
+    };
+    std::thread::Builder::new().stack_size(STACK).spawn(look)?;
+    told.recv().await.map_err(io::Error::other)?
 }
+
+/// What the system's resolver needs of a stack, and some more.
+const STACK: usize = 256 << 10;
 
 /// The most addresses of a name that are tried.
 const MOST: usize = 4;

@@ -252,7 +252,7 @@ mod tests {
         let sizes = SocketSizes { send: 8192, receive: 8192 };
         let one = ports.pair(HERE, sizes).unwrap();
         let two = ports.pair(HERE, sizes).unwrap();
-        assert!(one.port() % 2 == 0 && two.port() % 2 == 0 && one.port() != two.port());
+        assert!(one.port().is_multiple_of(2) && two.port().is_multiple_of(2) && one.port() != two.port());
         assert!(ports.pair(HERE, sizes).is_none());
         drop(one);
         assert_eq!(ports.open(), 1);

@@ -41,6 +41,7 @@ static PROTOCOLS: &[Protocol] = &[
 type Run = Pin<Box<dyn Future<Output = End> + Send>>;
 
 /// Why a session ended.
+#[cfg_attr(not(feature = "rtsp"), allow(dead_code, reason = "RTMP has no redirections"))]
 enum End {
     Closed(Close),
     /// The stream is at another URL.
@@ -55,6 +56,7 @@ struct Errand {
     config: Arc<Config>,
     name: Name,
     url: Url,
+    #[cfg_attr(not(feature = "rtsp"), allow(dead_code, reason = "RTMP goes over TCP alone"))]
     udp: bool,
     /// It ends when nobody watches.
     on_demand: bool,

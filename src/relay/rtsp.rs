@@ -37,7 +37,8 @@ pub(super) fn push(errand: Errand, conn: Conn) -> Run {
         std::future::poll_fn(|cx| flow.poll_offers(cx).map(drop)).await;
         let (sdp, tracks) = description(&flow, &errand, &conn);
         let client = client(&errand, Purpose::Publish { sdp, tracks });
-        let mut push = Push { errand, conn, client, flow, started: false, pair: None, alive: Alive::new(), need: Need::new() };
+        let mut push =
+            Push { errand, conn, client, flow, started: false, pair: None, alive: Alive::new(), need: Need::new() };
         std::future::poll_fn(|cx| push.poll(cx)).await
     })
 }
@@ -123,7 +124,9 @@ impl Pull {
             let used = client.input(data).map_err(|error| Close::Peer(error.to_string()))?;
             while let Some(event) = client.event() {
                 match (event, publish.as_mut()) {
-                    (ClientEvent::Packet { channel, data }, Some(publish)) => publish.interleaved(channel, &data, now)?,
+                    (ClientEvent::Packet { channel, data }, Some(publish)) => {
+                        publish.interleaved(channel, &data, now)?
+                    }
                     (ClientEvent::Lost { channel, refusal }, Some(publish)) => publish.lost(channel, refusal),
                     (ClientEvent::Packet { .. } | ClientEvent::Lost { .. }, None) => {}
                     (event, _) => news.push(event),
@@ -151,7 +154,8 @@ impl Pull {
             ClientEvent::Described(description) => self.described(&description, now)?,
             ClientEvent::WantsPorts(track) => {
                 let Self { errand, conn, client, publish, .. } = self;
-                let ports = publish.as_mut().and_then(|publish| publish.open(track, conn, &errand.server, &errand.config));
+                let ports =
+                    publish.as_mut().and_then(|publish| publish.open(track, conn, &errand.server, &errand.config));
                 client.ports(ports);
             }
             ClientEvent::SetUp(track, transport) => {

@@ -3,10 +3,13 @@
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use crate::hub::{Name, Viewer};
+#[cfg(any(feature = "rtmp", feature = "http"))]
+use crate::hub::Name;
+use crate::hub::Viewer;
 use crate::net::{BATCH, Close, Conn, Outlet};
 
 /// A cursor and what is on its way to the socket.
+#[cfg(any(feature = "rtmp", feature = "http"))]
 pub(crate) struct Live {
     viewer: Viewer,
     outlet: Outlet,
@@ -14,6 +17,7 @@ pub(crate) struct Live {
 
 /// What a viewer asks for in the query of its URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg(any(feature = "rtmp", feature = "http"))]
 pub(crate) enum Wish {
     None,
     /// `hevc=12`: HEVC under the codec id that older players know.
@@ -22,6 +26,7 @@ pub(crate) enum Wish {
     AllTracks,
 }
 
+#[cfg(any(feature = "rtmp", feature = "http"))]
 impl Live {
     pub(crate) fn new(viewer: Viewer, outlet: Outlet) -> Self {
         Self { viewer, outlet }
@@ -80,6 +85,7 @@ pub(crate) fn send(
 }
 
 /// Reads the wish out of a query.
+#[cfg(any(feature = "rtmp", feature = "http"))]
 pub(crate) fn wish(query: &str) -> Wish {
     query.split('&').fold(Wish::None, |wish, pair| match pair {
         "hevc=12" => Wish::LegacyHevc,

@@ -117,7 +117,7 @@ impl Server {
         let doors = doors(&config).into_iter().filter(|door| door.enable);
         let bound = doors.map(|door| match bind(door.listen.0, sizes) {
             Ok(socket) => Ok(Listener { door, socket }),
-            Err(error) => Err(format!("{}.listen = \"{}\": {error}", door.name, door.listen)),
+            Err(error) => Err(format!("{} = \"{}\": {error}", door.key, door.listen)),
         });
         bound.collect()
     }
@@ -125,8 +125,8 @@ impl Server {
     /// Lets people in, until the executor is dropped. `pulse` is called every
     /// second, after everything was looked after.
     pub fn start(self: &Arc<Self>, listeners: Vec<Listener>, pulse: impl Fn() + Send + 'static) -> Result<(), String> {
-        for Listener { door: Door { name, listen, serve, full, .. }, socket } in listeners {
-            let socket = Async::new(socket).map_err(|error| format!("{name}.listen = \"{listen}\": {error}"))?;
+        for Listener { door: Door { name, key, listen, serve, full, .. }, socket } in listeners {
+            let socket = Async::new(socket).map_err(|error| format!("{key} = \"{listen}\": {error}"))?;
             log::info!("{name} listens on {listen}");
             let server = self.clone();
             let serve = move |conn: Conn| serve(server.clone(), conn);
@@ -199,10 +199,18 @@ impl Server {
 fn doors(config: &Config) -> Vec<Door> {
     vec![
         #[cfg(feature = "rtmp")]
-        Door { name: "rtmp", enable: config.rtmp.enable, listen: config.rtmp.listen, serve: rtmp::serve, full: b"" },
+        Door {
+            name: "rtmp",
+            key: "rtmp.listen",
+            enable: config.rtmp.enable,
+            listen: config.rtmp.listen,
+            serve: rtmp::serve,
+            full: b"",
+        },
         #[cfg(feature = "rtsp")]
         Door {
             name: "rtsp",
+            key: "rtsp.listen",
             enable: config.rtsp.enable,
             listen: config.rtsp.listen,
             serve: rtsp::serve,
@@ -210,15 +218,17 @@ fn doors(config: &Config) -> Vec<Door> {
         },
         #[cfg(all(feature = "rtsp", feature = "ws"))]
         Door {
-            name: "rtsp.websocket",
-            enable: config.rtsp.enable && config.rtsp.websocket.enable,
-            listen: config.rtsp.websocket.listen,
+            name: "rtsp over websocket",
+            key: "rtsp.websocket_listen",
+            enable: config.rtsp.enable && config.rtsp.websocket,
+            listen: config.rtsp.websocket_listen,
             serve: http::serve_rtsp,
             full: crate::proto::http::TURNED_AWAY,
         },
         #[cfg(feature = "http")]
         Door {
             name: "http",
+            key: "http.listen",
             enable: config.http.enable,
             listen: config.http.listen,
             serve: http::serve,
@@ -251,8 +261,10 @@ pub struct Listener {
 
 /// A protocol that listens.
 struct Door {
-    /// In the configuration and in the log.
+    /// In the log.
     name: &'static str,
+    /// What says where, in the configuration.
+    key: &'static str,
     enable: bool,
     listen: Address,
     /// Spawns the task of a connection.

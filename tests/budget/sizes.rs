@@ -5,10 +5,10 @@ use runnel::container::Packed;
 use runnel::hub::{Publisher, Unit, Viewer};
 use runnel::media::Frame;
 use runnel::net::{Conn, Outlet};
-#[cfg(feature = "ws")]
-use runnel::proto::ws;
 #[cfg(feature = "rtsp")]
 use runnel::proto::rtsp;
+#[cfg(feature = "ws")]
+use runnel::proto::ws;
 use runnel::proto::{http, rtmp};
 
 use crate::meter::alone;
@@ -28,7 +28,7 @@ fn of_frames_and_connections() {
         ("an RTMP machine", size_of::<rtmp::Server>(), 288),
         #[cfg(feature = "rtsp")]
         ("an RTSP machine", size_of::<rtsp::Server>(), 448),
-        ("an HTTP machine", size_of::<http::Server>(), 144),
+        ("an HTTP machine", size_of::<http::Server>(), 192),
         #[cfg(feature = "ws")]
         ("a WebSocket machine", size_of::<ws::Server>(), 48),
     ];

@@ -39,10 +39,11 @@ class Server:
         ports = {
             "rtmp": self.rtmp_port,
             "rtsp": self.rtsp_port,
-            "rtsp.websocket": self.rtsp_websocket_port,
             "http": self.http_port,
         }
-        config.write(self._config, ports, sections)
+        websocket = {"websocket_listen": f"127.0.0.1:{self.rtsp_websocket_port}"}
+        rtsp = {"rtsp": websocket | sections.get("rtsp", {})}
+        config.write(self._config, ports, sections | rtsp)
 
     @property
     def pid(self):

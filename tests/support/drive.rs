@@ -4,11 +4,11 @@
 
 use std::fmt::Debug;
 
+#[cfg(feature = "rtsp")]
+use runnel::proto::rtsp::{self, ClientEvent, Event, Status};
 #[cfg(feature = "ws")]
 use runnel::proto::ws;
 use runnel::proto::{Machine, http, rtmp};
-#[cfg(feature = "rtsp")]
-use runnel::proto::rtsp::{self, ClientEvent, Event, Status};
 
 /// What a driver does with what happens, as the glue of the server would.
 pub trait React: Machine {
@@ -47,6 +47,59 @@ pub fn converse<M: React>(machine: &mut M, data: &[u8], cuts: impl IntoIterator<
     }
     outcome.left = data.len() - at;
     outcome
+}
+
+/// Cuts `data` at every single place, at random places and everywhere, and
+/// compares with what comes of it in one piece, which is given back.
+pub fn invariant<M>(new: impl Fn() -> M, data: &[u8]) -> Vec<M::Event>
+where
+    M: React,
+    M::Event: Debug + PartialEq,
+{
+    invariant_at(1..data.len(), new, data)
+}
+
+/// The same, but single cuts are made in these places alone.
+pub fn invariant_at<M>(places: impl Iterator<Item = usize>, new: impl Fn() -> M, data: &[u8]) -> Vec<M::Event>
+where
+    M: React,
+    M::Event: Debug + PartialEq,
+{
+    let whole = converse(&mut new(), data, []);
+    let same = |cuts: Vec<usize>, how: &str| {
+        let outcome = converse(&mut new(), data, cuts);
+        assert_eq!((&outcome.events, &outcome.error), (&whole.events, &whole.error), "{how}");
+        assert!(outcome.sent == whole.sent, "{how}: the answers differ");
+    };
+    places.for_each(|at| same(vec![at], &format!("cut at {at}")));
+    let mut dice = Dice(42);
+    for longest in [3, 17, 100, 1500] {
+        (0..10).for_each(|n| same(dice.cuts(data.len(), longest), &format!("try {n} of at most {longest}")));
+    }
+    same((1..data.len()).collect(), "byte by byte");
+    whole.events
+}
+
+/// Offers what is left after every byte, twice over.
+pub fn patient<M: React>(new: impl Fn() -> M, data: &[u8]) {
+    let mut machine = new();
+    let (mut at, mut refused) = (0, 0);
+    for end in 1..=data.len() {
+        while at < end {
+            let used = machine.input(&data[at..end]).unwrap_or_else(|error| panic!("{error}"));
+            if used == 0 {
+                assert!(machine.event().is_none(), "an event out of nothing, at {end}");
+                assert_eq!(machine.input(&data[at..end]).ok(), Some(0), "another answer to the same bytes, at {end}");
+                refused += 1;
+                break;
+            }
+            at += used;
+            while let Some(event) = machine.event() {
+                machine.react(&event);
+            }
+        }
+    }
+    assert!(at == data.len() && refused > 0);
 }
 
 impl<E> Outcome<E> {

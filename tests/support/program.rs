@@ -108,8 +108,16 @@ impl Program {
     fn spawn(config: &str) -> Self {
         let [rtmp, rtsp, websocket, http] = free_ports();
         let listen = |table: &str, address| format!("{table}.listen = \"{address}\"\n");
-        let config =
-            File::new(&[listen("rtmp", rtmp), listen("rtsp", rtsp), listen("rtsp.websocket", websocket), listen("http", http), config.into()].concat());
+        let config = File::new(
+            &[
+                listen("rtmp", rtmp),
+                listen("rtsp", rtsp),
+                format!("rtsp.websocket_listen = \"{websocket}\"\n"),
+                listen("http", http),
+                config.into(),
+            ]
+            .concat(),
+        );
         let mut command = command();
         command.arg("-c").arg(&config.0);
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

@@ -94,7 +94,7 @@ pub fn publisher(lengths: &[usize]) -> Vec<u8> {
     for track in 0..2 {
         let transport =
             format!("Transport: RTP/AVP/TCP;unicast;interleaved={}-{};mode=record", 2 * track, 2 * track + 1);
-        it.ask("SETUP", &format!("{URL}/streamid={track}"), &[&transport, &session][..1 + track], "");
+        it.ask("SETUP", &format!("{URL}/streamid={track}"), &[transport.as_str(), &session][..1 + track], "");
     }
     it.ask("RECORD", URL, &[&session, "Range: npt=0.000-"], "");
     for length in [28, 0, 1, 13].iter().chain(lengths) {
@@ -159,8 +159,16 @@ pub fn camera() -> Vec<u8> {
     it.answer("200 OK", &["Public: OPTIONS, DESCRIBE, SETUP, TEARDOWN, PLAY, GET_PARAMETER"], "");
     let digest = "WWW-Authenticate: Digest realm=\"IP Camera(12345)\", nonce=\"6f3a\", qop=\"auth\", stale=\"FALSE\"";
     it.answer("401 Unauthorized", &["WWW-Authenticate: Basic realm=\"/\"", digest], "");
-    it.answer("200 OK", &["Content-Base: rtsp://127.0.0.1/live/test/", "Content-Type: application/sdp"], &sdp("trackID="));
-    it.answer("200 OK", &["Session:  1234 ; timeout=30", "Transport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc= 12ab"], "");
+    it.answer(
+        "200 OK",
+        &["Content-Base: rtsp://127.0.0.1/live/test/", "Content-Type: application/sdp"],
+        &sdp("trackID="),
+    );
+    it.answer(
+        "200 OK",
+        &["Session:  1234 ; timeout=30", "Transport: RTP/AVP/TCP;unicast;interleaved=0-1;ssrc= 12ab"],
+        "",
+    );
     it.packet(0, 60); // it cannot wait
     it.answer("200 OK", &["Session: 1235", "Transport: RTP/AVP/TCP;unicast"], "");
     it.packet(1, 28);
@@ -203,7 +211,8 @@ pub fn receiver() -> Vec<u8> {
     it.answer("200 OK", &["Public: ANNOUNCE, RECORD, SETUP, TEARDOWN"], "");
     it.answer("200 OK", &[], "");
     for track in 0..2 {
-        let transport = format!("Transport: RTP/AVP/TCP;unicast;interleaved={}-{};mode=record", 2 * track, 2 * track + 1);
+        let transport =
+            format!("Transport: RTP/AVP/TCP;unicast;interleaved={}-{};mode=record", 2 * track, 2 * track + 1);
         it.answer("200 OK", &["Session: 9", &transport], "");
     }
     it.answer("200 OK", &["Session: 9"], "");

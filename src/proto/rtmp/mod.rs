@@ -8,13 +8,13 @@ mod message;
 mod mux;
 mod server;
 
+pub use super::Target;
 pub use chunk::{Chunks, Payload};
 pub use client::{Client, ClientEvent, Role};
 pub use command::{Caps, Command};
 pub use message::{Message, kind, write_message};
 pub use mux::{FORMS, PUSH};
 pub use server::{Event, Limits, Refusal, Server};
-pub use super::Target;
 
 use crate::budget::OverBudget;
 use crate::wire::Short;

@@ -3,8 +3,8 @@
 mod decode_time;
 mod demux;
 mod format;
-mod order;
 mod mux;
+mod order;
 mod packet;
 pub mod payload;
 mod reception;

@@ -102,7 +102,9 @@ impl Order {
 
     /// Lets go of those that follow without a gap.
     fn pass_row(&mut self, out: &mut impl FnMut(Step)) {
-        while let Some((packet, _)) = self.early.pop_front_if(|(held, _)| Some(held.sequence) == self.next) {
+        while self.early.front().is_some_and(|(held, _)| Some(held.sequence) == self.next)
+            && let Some((packet, _)) = self.early.pop_front()
+        {
             self.pass(packet, out);
         }
     }

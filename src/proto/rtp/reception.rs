@@ -44,7 +44,7 @@ impl Reception {
         let transit = arrived.wrapping_sub(packet.timestamp) as i32;
         if let Some(last) = self.transit.replace(transit.into()) {
             let step = (transit as u32).wrapping_sub(last as u32) as i32;
-            self.jitter += i64::from(step).abs() - (self.jitter + 8 >> 4);
+            self.jitter += i64::from(step).abs() - ((self.jitter + 8) >> 4);
         }
     }
 

@@ -69,13 +69,13 @@ impl Ntp {
     /// The time of day in this form.
     pub fn from_wall(wall: Wall) -> Self {
         let seconds = wall.0.as_secs().wrapping_add(SINCE_1900) << 32;
-        Self(seconds | u64::from(wall.0.subsec_nanos()) * (1 << 32) / 1_000_000_000)
+        Self(seconds + u64::from(wall.0.subsec_nanos()) * (1 << 32) / 1_000_000_000)
     }
 
     /// How much later it is than `other`, in microseconds.
     pub fn since(self, other: Self) -> i64 {
         let distance = self.0.wrapping_sub(other.0) as i64;
-        (distance >> 32) * 1_000_000 + ((distance & 0xffff_ffff) * 1_000_000 >> 32)
+        (distance >> 32) * 1_000_000 + (((distance & 0xffff_ffff) * 1_000_000) >> 32)
     }
 
     /// The middle 32 bits: seconds and 65536ths.

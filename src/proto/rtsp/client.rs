@@ -199,8 +199,7 @@ impl Client {
             }
             (Some(track), Lower::Tcp) => {
                 let channel = (2 * track) as u8;
-                let transport =
-                    Transport { interleaved: Some((channel, channel + 1)), ..Transport::new(Lower::Tcp) };
+                let transport = Transport { interleaved: Some((channel, channel + 1)), ..Transport::new(Lower::Tcp) };
                 self.set_up(track, transport);
             }
             (Some(track), _) => self.events.push_back(ClientEvent::WantsPorts(track)),

@@ -209,7 +209,9 @@ impl Session {
         }
         match event {
             #[cfg(feature = "rtsp")]
-            Some(Event::Request(request)) if self.is_for_rtsp(&request) => return Poll::Ready(self.carry_rtsp(&request)),
+            Some(Event::Request(request)) if self.is_for_rtsp(&request) => {
+                return Poll::Ready(self.carry_rtsp(&request));
+            }
             Some(Event::Request(request)) => self.respond(request),
             Some(Event::Bad(status)) => self.machine.answer(status, &FIELDS, status.1.as_bytes(), None),
             None => return Poll::Ready(Ok(())),

@@ -7,11 +7,11 @@ use std::task::{Context, Poll};
 use super::tunnel::{Get, Post};
 use crate::net::{Close, Conn, Received};
 use crate::proto::Machine;
-#[cfg(feature = "ws")]
-use crate::proto::ws;
 #[cfg(feature = "http")]
 use crate::proto::http;
 use crate::proto::rtsp::{self, packet_header};
+#[cfg(feature = "ws")]
+use crate::proto::ws;
 
 /// The way to one client.
 pub(crate) enum Carrier {
@@ -51,14 +51,20 @@ impl Carrier {
     ) -> Result<Self, http::Status> {
         if let Some(cookie) = &request.tunnel {
             return match request.method {
-                http::Method::Get => Get::open(cookie, machine, server, peer.ip()).map(|get| Self::Tunnel(Box::new(get))),
+                http::Method::Get => {
+                    Get::open(cookie, machine, server, peer.ip()).map(|get| Self::Tunnel(Box::new(get)))
+                }
                 http::Method::Post => Post::open(cookie, server, peer.ip()).map(|post| Self::Post(Box::new(post))),
                 _ => Err(http::Status::METHOD_NOT_ALLOWED),
             };
         }
         #[cfg(feature = "ws")]
         if let Some(key) = &request.websocket {
-            return Ok(Self::WebSocket(Box::new(Socket::open(key.as_deref().map_err(|status| *status)?, request, machine))));
+            return Ok(Self::WebSocket(Box::new(Socket::open(
+                key.as_deref().map_err(|status| *status)?,
+                request,
+                machine,
+            ))));
         }
         Err(http::Status::UPGRADE_REQUIRED)
     }
@@ -100,13 +106,13 @@ impl Carrier {
         cx: &mut Context<'_>,
         conn: &mut Conn,
         most: usize,
-        mut input: impl FnMut(&[u8]) -> Result<usize, Close>,
+        input: impl FnMut(&[u8]) -> Result<usize, Close>,
     ) -> Poll<Result<Received, Close>> {
         match self {
             #[cfg(feature = "ws")]
             Self::WebSocket(socket) => socket.poll_read(cx, conn, most, input),
             #[cfg(feature = "http")]
-            Self::Tunnel(get) => get.poll_read(cx, conn, &mut input),
+            Self::Tunnel(get) => get.poll_read(cx, conn, input),
             _ => conn.poll_read(cx, most, input),
         }
     }

@@ -107,7 +107,11 @@ impl Flow {
     /// its number, and its sequence number and time where they are known. All begin
     /// at the time of the first unit. `header` writes what stands before a packet
     /// inside the connection.
-    pub(crate) fn start(&mut self, cx: &Context<'_>, header: fn(u8, usize, &mut Vec<u8>)) -> Vec<(usize, Option<u16>, Option<u32>)> {
+    pub(crate) fn start(
+        &mut self,
+        cx: &Context<'_>,
+        header: fn(u8, usize, &mut Vec<u8>),
+    ) -> Vec<(usize, Option<u16>, Option<u32>)> {
         let Self { viewer, outlet, datagrams, ways, .. } = self;
         if ways.iter().any(|way| matches!(way, Way::Udp { .. })) {
             let _ = datagrams.fill(|units| viewer.poll_next(cx, units, UDP_STEP));
@@ -146,7 +150,12 @@ impl Flow {
     }
 
     /// Finishes what was begun; ready when that is done.
-    pub(crate) fn poll_rest(&mut self, cx: &mut Context<'_>, conn: &mut Conn, slow: Duration) -> Poll<Result<(), Close>> {
+    pub(crate) fn poll_rest(
+        &mut self,
+        cx: &mut Context<'_>,
+        conn: &mut Conn,
+        slow: Duration,
+    ) -> Poll<Result<(), Close>> {
         conn.poll_outlet(cx, &mut self.outlet, slow, |_| {})
     }
 
@@ -206,7 +215,8 @@ impl Flow {
 
     /// Whether the peer has reported since the last look.
     pub(crate) fn is_reported(&self) -> bool {
-        self.ways.iter().fold(false, |heard, way| way.take_reports() || heard)
+        let [video, audio] = [&self.ways[0], &self.ways[1]].map(Way::take_reports);
+        video || audio
     }
 
     /// Goes on if what was described still holds.

@@ -49,7 +49,14 @@ enum State {
 
 impl View {
     pub(super) fn new(viewer: Viewer, id: &str, held: Held, (local, peer): (IpAddr, IpAddr)) -> Self {
-        Self { id: id.into(), flow: Flow::new(viewer), local, peer, state: State::Held(held, Instant::now()), cast: None }
+        Self {
+            id: id.into(),
+            flow: Flow::new(viewer),
+            local,
+            peer,
+            state: State::Held(held, Instant::now()),
+            cast: None,
+        }
     }
 
     pub(super) fn name(&self) -> &Name {

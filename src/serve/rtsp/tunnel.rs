@@ -64,7 +64,12 @@ impl Pipe {
 
 impl Get {
     /// Begins a conversation under a cookie that nobody else has.
-    pub(super) fn open(cookie: &str, machine: &mut http::Server, server: &Server, peer: IpAddr) -> Result<Self, Status> {
+    pub(super) fn open(
+        cookie: &str,
+        machine: &mut http::Server,
+        server: &Server,
+        peer: IpAddr,
+    ) -> Result<Self, Status> {
         if !(1..=MAX_COOKIE).contains(&cookie.len()) {
             return Err(Status::BAD_REQUEST);
         }
@@ -95,7 +100,7 @@ impl Get {
         &mut self,
         cx: &mut Context<'_>,
         conn: &mut Conn,
-        input: &mut impl FnMut(&[u8]) -> Result<usize, Close>,
+        mut input: impl FnMut(&[u8]) -> Result<usize, Close>,
     ) -> Poll<Result<Received, Close>> {
         let mut state = self.pipe.lock();
         state.reader = Some(cx.waker().clone());
@@ -104,7 +109,7 @@ impl Get {
             state.writer.take().into_iter().for_each(Waker::wake);
         }
         drop(state);
-        let bytes = feed(&mut self.kept, input)?;
+        let bytes = feed(&mut self.kept, &mut input)?;
         if bytes > 0 {
             return Poll::Ready(Ok(Received { bytes, end: false }));
         }
