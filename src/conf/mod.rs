@@ -33,6 +33,7 @@ pub struct Config {
     pub publish: Publish,
     pub rtmp: Rtmp,
     pub rtsp: Rtsp,
+    pub tls: Tls,
     pub http: Http,
     pub hls: Hls,
     pub log: Log,
@@ -123,6 +124,17 @@ pub struct Rtsp {
     pub websocket_listen: Address,
 }
 
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
+pub struct Tls {
+    pub cert: String,
+    pub key: String,
+    pub max: usize,
+    pub rtmp_listen: Address,
+    pub rtsp_listen: Address,
+}
+
 /// How RTSP clients prove who they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -169,6 +181,8 @@ pub struct Pull {
     pub on_demand: bool,
     #[serde(default)]
     pub udp: bool,
+    #[serde(default)]
+    pub insecure: bool,
 }
 
 /// A stream that is sent elsewhere.
@@ -180,6 +194,8 @@ pub struct Push {
     pub url: Source,
     #[serde(default)]
     pub udp: bool,
+    #[serde(default)]
+    pub insecure: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -238,6 +254,7 @@ impl Config {
             (self.publish.silence.0.is_zero(), "publish.silence", "more than \"0s\""),
             (self.viewers.slow.0.is_zero(), "viewers.slow", "more than \"0s\""),
             (self.connections.handshake.0.is_zero(), "connections.handshake", "more than \"0s\""),
+            (self.tls.cert.is_empty() != self.tls.key.is_empty(), "tls.key", "set if tls.cert is, and only then"),
             (self.rtsp.hold.0.is_zero(), "rtsp.hold", "more than \"0s\""),
             (self.rtsp.timeout.0.as_secs() < 10, "rtsp.timeout", "at least \"10s\": clients say so half as often"),
             (self.rtsp.reorder.0.as_millis() > 5000, "rtsp.reorder", "at most \"5s\""),

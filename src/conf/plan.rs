@@ -14,6 +14,8 @@ pub const CONNECTION: usize = 4 << 10;
 pub const GREETING: usize = 24 << 10;
 /// Two UDP sockets.
 const UDP_PAIR: usize = 2 << 10;
+/// A connection's keys, and a record on its way in and out.
+const TLS: usize = 48 << 10;
 /// The receive buffer of one who only sends requests, and the send buffer of
 /// one who only gets answers, in bytes.
 pub const SMALL_BUFFER: usize = 8 << 10;
@@ -22,6 +24,14 @@ impl Config {
     /// Connections that may be open at once.
     pub fn max_connections(&self) -> usize {
         self.streams.max + self.viewers.max + self.connections.spare
+    }
+
+    /// Connections that may be under TLS at once.
+    pub fn tls_connections(&self) -> usize {
+        let pulled = self.pull.iter().map(|pull| &pull.url);
+        let pushed = self.push.iter().map(|push| &push.url);
+        let ours = pulled.chain(pushed).filter(|url| url.0.scheme.ends_with('s')).count();
+        ours + if self.tls.cert.is_empty() { 0 } else { self.tls.max }
     }
 
     /// Pairs of UDP ports that may be open at once.
@@ -69,6 +79,7 @@ impl Config {
                     UDP_PAIR,
                     kernel(send.max(receive), 2 * SMALL_BUFFER),
                 ),
+                line("TLS", &["tls.max"], self.tls_connections(), TLS, 0),
                 line("HLS segments", &["hls.memory"], 1, hls, 0),
             ],
             limit: self.memory.total.0,

@@ -124,13 +124,18 @@ impl fmt::Display for Address {
 struct Sources;
 
 /// What can be relayed, and whether it was compiled in.
-const SCHEMES: [(&str, bool); 2] = [("rtmp", cfg!(feature = "rtmp")), ("rtsp", cfg!(feature = "rtsp"))];
+const SCHEMES: [(&str, bool); 4] = [
+    ("rtmp", cfg!(feature = "rtmp")),
+    ("rtsp", cfg!(feature = "rtsp")),
+    ("rtmps", cfg!(all(feature = "rtmp", feature = "tls"))),
+    ("rtsps", cfg!(all(feature = "rtsp", feature = "tls"))),
+];
 
 impl Visitor<'_> for Sources {
     type Value = Source;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a URL that begins with rtsp:// or rtmp://")
+        f.write_str("a URL that begins with rtsp://, rtsps://, rtmp:// or rtmps://")
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<Source, E> {

@@ -11,13 +11,19 @@ use std::time::Duration;
 use async_io::Async;
 use socket2::SockRef;
 
+#[cfg(feature = "tls")]
+use super::Gate;
 use super::listen::Pass;
+#[cfg(feature = "tls")]
+use super::tls::{Identity, Tls, Trust};
 use super::watch::Entry;
 use super::{Close, Outlet, Watch};
 
 /// A connection.
 pub struct Conn {
     socket: Arc<Async<TcpStream>>,
+    #[cfg(feature = "tls")]
+    tls: Option<Box<Tls>>,
     peer: SocketAddr,
     watch: Arc<Entry>,
     _pass: Pass,
@@ -67,7 +73,33 @@ impl Conn {
     pub(super) fn new(socket: Async<TcpStream>, peer: SocketAddr, watch: &Watch, pass: Pass) -> Self {
         let socket = Arc::new(socket);
         let watch = watch.add(socket.clone());
-        Self { socket, peer, watch, _pass: pass, rest: Vec::new(), again: false, drained: true, blocked: false }
+        Self {
+            socket,
+            #[cfg(feature = "tls")]
+            tls: None,
+            peer,
+            watch,
+            _pass: pass,
+            rest: Vec::new(),
+            again: false,
+            drained: true,
+            blocked: false,
+        }
+    }
+
+    /// Goes on under TLS, as the server; `gate` bounds how many do.
+    #[cfg(feature = "tls")]
+    pub fn sealed(self, identity: &Identity, gate: &Gate) -> Result<Self, Close> {
+        let pass = gate.enter().ok_or_else(|| Close::Refused("tls.max is reached".into()))?;
+        let tls = Tls::server(identity, pass).map_err(|error| Close::Peer(error.to_string()))?;
+        Ok(Self { tls: Some(Box::new(tls)), ..self })
+    }
+
+    /// Goes on under TLS, as the client of `host`.
+    #[cfg(feature = "tls")]
+    pub fn sealed_to(self, trust: &Trust, host: &str) -> Result<Self, Close> {
+        let tls = Tls::client(trust, host).map_err(|error| Close::Refused(error.to_string()))?;
+        Ok(Self { tls: Some(Box::new(tls)), ..self })
     }
 
     /// Our end.
@@ -137,6 +169,10 @@ impl Conn {
     }
 
     fn poll_socket(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Close>> {
+        #[cfg(feature = "tls")]
+        if self.tls.is_some() {
+            return self.poll_sealed(cx, buffer);
+        }
         loop {
             if self.drained {
                 ready!(self.socket.poll_readable(cx)).map_err(|error| self.why(error))?;
@@ -155,6 +191,40 @@ impl Conn {
         }
     }
 
+    /// As `poll_socket`, under TLS.
+    #[cfg(feature = "tls")]
+    fn poll_sealed(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Close>> {
+        loop {
+            let Some(tls) = &mut self.tls else { return Poll::Ready(Ok(0)) };
+            match tls.read(buffer) {
+                Ok(0) => return Poll::Ready(self.watch.verdict().map_or(Ok(0), Err)),
+                Ok(bytes) => return Poll::Ready(Ok(bytes)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(self.why(error))),
+            }
+            // the client's hello, answers of the handshake, renewed keys
+            while tls.is_full() && tls.send(self.socket.get_ref()).is_ok() {}
+            if self.drained {
+                if let Err(error) = ready!(self.socket.poll_readable(cx)) {
+                    return Poll::Ready(Err(self.why(error)));
+                }
+                self.drained = false;
+            }
+            let received = tls.receive(self.socket.get_ref());
+            match received {
+                // what waited to be sent may go now
+                Ok(true) => cx.waker().wake_by_ref(),
+                Ok(false) => {}
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.drained = true,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
+                    return Poll::Ready(Err(Close::Peer(format!("TLS: {error}"))));
+                }
+                Err(error) => return Poll::Ready(Err(self.why(error))),
+            }
+        }
+    }
+
     /// Writes `bytes` from the front and removes what was taken. Ready when all
     /// is gone. If the socket takes nothing for `limit`, the connection is overdue.
     pub fn poll_send(
@@ -165,13 +235,14 @@ impl Conn {
     ) -> Poll<Result<usize, Close>> {
         let mut sent = 0;
         while !bytes.is_empty() {
-            let taken = ready!(self.poll_write(cx, limit, |socket| (&mut &*socket).write(bytes)))?;
+            let taken = ready!(self.poll_write(cx, limit, |socket| socket.write(bytes)))?;
             bytes.drain(..taken);
             sent += taken;
         }
         if bytes.capacity() > 0 {
             *bytes = Vec::new();
         }
+        ready!(self.poll_flush(cx, limit))?;
         Poll::Ready(Ok(sent))
     }
 
@@ -185,14 +256,53 @@ impl Conn {
         mut sent: impl FnMut(usize),
     ) -> Poll<Result<(), Close>> {
         while !outlet.is_empty() {
-            let write =
-                |socket: &TcpStream| outlet.send(|slices: &[IoSlice<'_>]| (&mut &*socket).write_vectored(slices));
+            let write = |socket: &mut dyn Write| outlet.send(|slices: &[IoSlice<'_>]| socket.write_vectored(slices));
             sent(ready!(self.poll_write(cx, limit, write))?);
         }
-        Poll::Ready(Ok(()))
+        self.poll_flush(cx, limit)
     }
 
     fn poll_write(
+        &mut self,
+        cx: &mut Context<'_>,
+        limit: Duration,
+        mut write: impl FnMut(&mut dyn Write) -> io::Result<usize>,
+    ) -> Poll<Result<usize, Close>> {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &mut self.tls {
+            if tls.is_handshaking() {
+                return Poll::Pending; // reading wakes us when it is over
+            }
+            match tls.write(&mut write) {
+                // what is sealed goes when there is enough of it, or nothing more
+                Ok(taken) => return Poll::Ready(Ok(taken)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(self.why(error))),
+            }
+            ready!(self.poll_flush(cx, limit))?;
+            return match self.tls.as_mut().map(|tls| tls.write(write)) {
+                Some(Ok(taken)) => Poll::Ready(Ok(taken)),
+                Some(Err(error)) => Poll::Ready(Err(self.why(error))),
+                None => Poll::Pending,
+            };
+        }
+        self.poll_take(cx, limit, |mut socket| write(&mut socket))
+    }
+
+    /// Has the socket take what TLS has sealed.
+    fn poll_flush(&mut self, cx: &mut Context<'_>, limit: Duration) -> Poll<Result<(), Close>> {
+        #[cfg(feature = "tls")]
+        while let Some(mut tls) = self.tls.take_if(|tls| tls.is_full()) {
+            let flushed = self.poll_take(cx, limit, |socket| tls.send(socket));
+            self.tls = Some(tls);
+            ready!(flushed)?;
+        }
+        let _ = (cx, limit);
+        Poll::Ready(Ok(()))
+    }
+
+    /// Tries `write` on the socket until it takes something.
+    fn poll_take(
         &mut self,
         cx: &mut Context<'_>,
         limit: Duration,
@@ -222,7 +332,11 @@ impl Conn {
     }
 
     /// Ends the connection so that what was sent still arrives.
-    pub fn finish(&self) {
+    pub fn finish(&mut self) {
+        #[cfg(feature = "tls")]
+        if let Some(tls) = &mut self.tls {
+            tls.close(self.socket.get_ref());
+        }
         let _ = self.socket.get_ref().shutdown(std::net::Shutdown::Write);
     }
 

@@ -7,6 +7,8 @@ mod conn;
 mod dial;
 mod listen;
 mod outlet;
+#[cfg(feature = "tls")]
+mod tls;
 mod udp;
 mod watch;
 
@@ -16,5 +18,7 @@ pub use conn::{ALL, Conn, Received, SOME, SocketSizes};
 pub use dial::dial;
 pub use listen::{Gate, accept_loop, bind};
 pub use outlet::{BATCH, CHANNELS, Framing, Outlet, PacketFraming};
+#[cfg(feature = "tls")]
+pub use tls::{Identity, Trust};
 pub use udp::{Datagrams, Outward, Pair, Ports};
 pub use watch::Watch;

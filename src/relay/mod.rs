@@ -13,8 +13,10 @@ use std::time::{Duration, Instant};
 
 use async_io::Timer;
 
-use crate::conf::Config;
+use crate::conf::{Config, Source};
 use crate::hub::Name;
+#[cfg(feature = "tls")]
+use crate::net::Trust;
 use crate::net::{Close, Conn, SocketSizes, dial};
 use crate::proto::Url;
 use crate::serve::Server;
@@ -24,6 +26,8 @@ struct Protocol {
     scheme: &'static str,
     /// Where its servers listen if the URL does not say.
     port: u16,
+    /// It goes under TLS.
+    sealed: bool,
     pull: fn(Errand, Conn) -> Run,
     push: fn(Errand, Conn) -> Run,
     /// Sessions of ours in the log: pulling and pushing.
@@ -32,9 +36,41 @@ struct Protocol {
 
 static PROTOCOLS: &[Protocol] = &[
     #[cfg(feature = "rtmp")]
-    Protocol { scheme: "rtmp", port: 1935, pull: rtmp::pull, push: rtmp::push, prefixes: ["RTMPPULL", "RTMPPUSH"] },
+    Protocol {
+        scheme: "rtmp",
+        port: 1935,
+        sealed: false,
+        pull: rtmp::pull,
+        push: rtmp::push,
+        prefixes: ["RTMPPULL", "RTMPPUSH"],
+    },
     #[cfg(feature = "rtsp")]
-    Protocol { scheme: "rtsp", port: 554, pull: rtsp::pull, push: rtsp::push, prefixes: ["RTSPPULL", "RTSPPUSH"] },
+    Protocol {
+        scheme: "rtsp",
+        port: 554,
+        sealed: false,
+        pull: rtsp::pull,
+        push: rtsp::push,
+        prefixes: ["RTSPPULL", "RTSPPUSH"],
+    },
+    #[cfg(all(feature = "rtmp", feature = "tls"))]
+    Protocol {
+        scheme: "rtmps",
+        port: 443,
+        sealed: true,
+        pull: rtmp::pull,
+        push: rtmp::push,
+        prefixes: ["RTMPPULL", "RTMPPUSH"],
+    },
+    #[cfg(all(feature = "rtsp", feature = "tls"))]
+    Protocol {
+        scheme: "rtsps",
+        port: 322,
+        sealed: true,
+        pull: rtsp::pull,
+        push: rtsp::push,
+        prefixes: ["RTSPPULL", "RTSPPUSH"],
+    },
 ];
 
 /// One session from its first byte to its end.
@@ -58,6 +94,9 @@ struct Errand {
     url: Url,
     #[cfg_attr(not(feature = "rtsp"), allow(dead_code, reason = "RTMP goes over TCP alone"))]
     udp: bool,
+    /// Any certificate is believed.
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "there are none"))]
+    insecure: bool,
     /// It ends when nobody watches.
     on_demand: bool,
     id: String,
@@ -85,14 +124,25 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Keeps up what the configuration asks for, until the executor is dropped.
 pub fn start(server: &Arc<Server>) {
     let config = server.config();
-    let pulls = config.pull.iter().map(|pull| (Direction::Pull, &pull.stream, &pull.url, pull.on_demand, pull.udp));
-    let pushes = config.push.iter().map(|push| (Direction::Push, &push.stream, &push.url, true, push.udp));
-    for (direction, stream, url, on_demand, udp) in pulls.chain(pushes) {
-        let protocol = PROTOCOLS.iter().find(|protocol| protocol.scheme == url.0.scheme);
-        let (Some(protocol), Ok(name)) = (protocol, Name::new(stream)) else { continue };
+    let errand = |stream: &str, url: &Source, on_demand, udp, insecure| {
+        let name = Name::new(stream).ok()?;
         let (server, config, url) = (server.clone(), config.clone(), url.0.clone());
-        let errand = Errand { server: server.clone(), config, name, url, udp, on_demand, id: String::new() };
-        server.executor.spawn(keep_up(protocol, direction, errand)).detach();
+        Some(Errand { server, config, name, url, udp, insecure, on_demand, id: String::new() })
+    };
+    let pulls = config
+        .pull
+        .iter()
+        .map(|pull| (Direction::Pull, errand(&pull.stream, &pull.url, pull.on_demand, pull.udp, pull.insecure)));
+    let pushes = config
+        .push
+        .iter()
+        .map(|push| (Direction::Push, errand(&push.stream, &push.url, true, push.udp, push.insecure)));
+    for (direction, errand) in pulls.chain(pushes) {
+        let Some(errand) = errand else { continue };
+        let protocol = PROTOCOLS.iter().find(|protocol| protocol.scheme == errand.url.scheme);
+        if let Some(protocol) = protocol {
+            server.executor.spawn(keep_up(protocol, direction, errand)).detach();
+        }
     }
 }
 
@@ -125,7 +175,7 @@ async fn attempt(protocol: &Protocol, direction: Direction, errand: &Errand) -> 
     for _ in 0..MAX_MOVES {
         let conn = match errand.connect(protocol, direction).await {
             Ok(conn) => conn,
-            Err(why) => return Close::Refused(why.to_string()),
+            Err(why) => return why,
         };
         log::debug!("[{}] is connected to {}", errand.id, errand.url);
         let run = match direction {
@@ -168,16 +218,23 @@ impl Errand {
         }
     }
 
-    async fn connect(&self, protocol: &Protocol, direction: Direction) -> std::io::Result<Conn> {
+    async fn connect(&self, protocol: &Protocol, direction: Direction) -> Result<Conn, Close> {
         let sizes: SocketSizes = match direction {
             Direction::Pull => Server::publisher_sizes(&self.config),
             Direction::Push => Server::viewer_sizes(&self.config),
         };
         let Server { gate, watch, .. } = &*self.server;
         let port = self.url.port.unwrap_or(protocol.port);
-        let conn = dial((&self.url.host, port), sizes, gate, watch, CONNECT).await?;
+        let dialled = dial((&self.url.host, port), sizes, gate, watch, CONNECT).await;
+        let conn = dialled.map_err(|error| Close::Refused(error.to_string()))?;
         conn.expect_input(self.config.connections.handshake.0);
-        Ok(conn)
+        if !protocol.sealed {
+            return Ok(conn);
+        }
+        #[cfg(feature = "tls")]
+        return conn.sealed_to(&Trust::new(self.insecure).map_err(Close::Refused)?, &self.url.host);
+        #[cfg(not(feature = "tls"))]
+        Err(Close::Refused("the program was built without the feature \"tls\"".into()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The glue: what machines report becomes calls to the hub, and what the hub
 //! gives goes out through an outlet.
 
+mod door;
 #[cfg(feature = "hls")]
 mod hls;
 #[cfg(feature = "http")]
@@ -17,7 +18,7 @@ pub(crate) mod rtsp;
 mod tally;
 
 use std::io::Write;
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -26,12 +27,16 @@ use async_io::{Async, Timer};
 use smol::Executor;
 
 use crate::budget::Account;
-use crate::conf::{Address, Config, GREETING, SMALL_BUFFER};
+use crate::conf::{Config, GREETING, SMALL_BUFFER};
 use crate::hub::{Hub, Limits};
 use crate::media::Wall;
+#[cfg(feature = "tls")]
+use crate::net::Identity;
 #[cfg(feature = "rtsp")]
 use crate::net::Ports;
 use crate::net::{Beat, Conn, Gate, SocketSizes, Watch, accept_loop, bind};
+pub use door::Listener;
+use door::{Door, doors};
 #[cfg(feature = "hls")]
 use hls::Hls;
 use tally::Tally;
@@ -59,6 +64,11 @@ pub struct Server {
     /// RTSP tunnels by their cookie.
     #[cfg(all(feature = "rtsp", feature = "http"))]
     tunnels: rtsp::Tunnels,
+    /// What is shown of us under TLS, and how many connections may be.
+    #[cfg(feature = "tls")]
+    identity: Option<Identity>,
+    #[cfg(feature = "tls")]
+    tls_gate: Gate,
     tally: Tally,
     #[cfg(feature = "hls")]
     hls: Hls,
@@ -90,6 +100,10 @@ impl Server {
             casts: rtsp::Casts::default(),
             #[cfg(all(feature = "rtsp", feature = "http"))]
             tunnels: rtsp::Tunnels::default(),
+            #[cfg(feature = "tls")]
+            identity: identity(&config.tls),
+            #[cfg(feature = "tls")]
+            tls_gate: Gate::new(config.tls.max),
             tally: Tally::default(),
             ids: AtomicUsize::new(1),
             config: Mutex::new(Arc::new(config)),
@@ -114,21 +128,46 @@ impl Server {
     pub fn bind(&self) -> Result<Vec<Listener>, String> {
         let config = self.config();
         let sizes = SocketSizes { send: config.viewers.send_buffer.0, receive: config.publish.receive_buffer.0 };
-        let doors = doors(&config).into_iter().filter(|door| door.enable);
-        let bound = doors.map(|door| match bind(door.listen.0, sizes) {
-            Ok(socket) => Ok(Listener { door, socket }),
-            Err(error) => Err(format!("{} = \"{}\": {error}", door.key, door.listen)),
-        });
-        bound.collect()
+        let sealed = self.has_identity();
+        let doors = doors(&config).into_iter().filter(|door| door.enable && (!door.sealed || sealed));
+        let mut bound = Vec::new();
+        for door in doors {
+            match bind(door.listen.0, sizes) {
+                Ok(socket) => bound.push(Listener { door, socket }),
+                // those who come without TLS are served all the same
+                Err(error) if door.sealed => {
+                    log::error!("{} = \"{}\": {error}: {} is off", door.key, door.listen, door.name)
+                }
+                Err(error) => return Err(format!("{} = \"{}\": {error}", door.key, door.listen)),
+            }
+        }
+        Ok(bound)
+    }
+
+    /// Whether it has a certificate to show.
+    fn has_identity(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.identity.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
     }
 
     /// Lets people in, until the executor is dropped. `pulse` is called every
     /// second, after everything was looked after.
     pub fn start(self: &Arc<Self>, listeners: Vec<Listener>, pulse: impl Fn() + Send + 'static) -> Result<(), String> {
-        for Listener { door: Door { name, key, listen, serve, full, .. }, socket } in listeners {
+        for Listener { door: Door { name, key, listen, sealed, serve, full, .. }, socket } in listeners {
             let socket = Async::new(socket).map_err(|error| format!("{key} = \"{listen}\": {error}"))?;
             log::info!("{name} listens on {listen}");
             let server = self.clone();
+            #[cfg(feature = "tls")]
+            let serve = move |conn: Conn| match server.identity.as_ref().filter(|_| sealed) {
+                Some(identity) => match conn.sealed(identity, &server.tls_gate) {
+                    Ok(conn) => serve(server.clone(), conn),
+                    Err(why) => server.tally.closed(&why),
+                },
+                None => serve(server.clone(), conn),
+            };
+            #[cfg(not(feature = "tls"))]
             let serve = move |conn: Conn| serve(server.clone(), conn);
             let server = self.clone();
             let full = move |socket: &TcpStream| server.turn_away(name, full, socket);
@@ -195,46 +234,15 @@ impl Server {
     }
 }
 
-/// Where connections may come in.
-fn doors(config: &Config) -> Vec<Door> {
-    vec![
-        #[cfg(feature = "rtmp")]
-        Door {
-            name: "rtmp",
-            key: "rtmp.listen",
-            enable: config.rtmp.enable,
-            listen: config.rtmp.listen,
-            serve: rtmp::serve,
-            full: b"",
-        },
-        #[cfg(feature = "rtsp")]
-        Door {
-            name: "rtsp",
-            key: "rtsp.listen",
-            enable: config.rtsp.enable,
-            listen: config.rtsp.listen,
-            serve: rtsp::serve,
-            full: crate::proto::rtsp::TURNED_AWAY,
-        },
-        #[cfg(all(feature = "rtsp", feature = "ws"))]
-        Door {
-            name: "rtsp over websocket",
-            key: "rtsp.websocket_listen",
-            enable: config.rtsp.enable && config.rtsp.websocket,
-            listen: config.rtsp.websocket_listen,
-            serve: http::serve_rtsp,
-            full: crate::proto::http::TURNED_AWAY,
-        },
-        #[cfg(feature = "http")]
-        Door {
-            name: "http",
-            key: "http.listen",
-            enable: config.http.enable,
-            listen: config.http.listen,
-            serve: http::serve,
-            full: crate::proto::http::TURNED_AWAY,
-        },
-    ]
+/// What we show of ourselves; nothing if nothing is configured, or if it is broken:
+/// then those who come without TLS are served all the same.
+#[cfg(feature = "tls")]
+fn identity(config: &crate::conf::Tls) -> Option<Identity> {
+    if config.cert.is_empty() {
+        return None;
+    }
+    let loaded = Identity::load(config.cert.as_ref(), config.key.as_ref());
+    loaded.inspect_err(|why| log::error!("tls: {why}: nobody is served over TLS")).ok()
 }
 
 /// What bounds the hub.
@@ -251,24 +259,4 @@ fn limits(config: &Config) -> Limits {
         resume: config.streams.resume.0,
         latency: config.viewers.latency.0,
     }
-}
-
-/// An open port.
-pub struct Listener {
-    door: Door,
-    socket: TcpListener,
-}
-
-/// A protocol that listens.
-struct Door {
-    /// In the log.
-    name: &'static str,
-    /// What says where, in the configuration.
-    key: &'static str,
-    enable: bool,
-    listen: Address,
-    /// Spawns the task of a connection.
-    serve: fn(Arc<Server>, Conn),
-    /// What one too many is told, if the protocol has words for it.
-    full: &'static [u8],
 }

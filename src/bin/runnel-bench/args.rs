@@ -4,15 +4,21 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::stamp::Stamping;
 use crate::target::{Scheme, Target};
 
 pub const HELP: &str = "\
-Usage: runnel-bench push -n N -i FILE.flv [OPTION]... rtmp://HOST[:PORT]/APP/NAME
+Usage: runnel-bench push -n N -i FILE.flv [OPTION]... URL
        runnel-bench play -n N [OPTION]... URL
 
 push publishes an FLV file as N streams, in real time and for ever; play plays
-N streams over rtmp:// or as http://HOST[:PORT]/PATH.flv. \"{i}\" in the URL is
-the number of the session, from 0. Both end with one line of JSON.
+N streams. URL is rtmp://HOST[:PORT]/APP/NAME, rtsp://HOST[:PORT]/PATH or, for
+play, http://HOST[:PORT]/PATH.flv. \"{i}\" in it is the number of the session,
+from 0. Both end with one line of JSON.
+
+The time to the first frame counts from the connection; with RTSP from PLAY.
+Pictures that are sent in another order than they are shown count as gaps
+with RTSP.
 
   -n N               sessions (1)
   -t SECONDS         length of the measurement; without it until SIGINT or SIGTERM
@@ -20,6 +26,8 @@ the number of the session, from 0. Both end with one line of JSON.
       --rate N       sessions started each second (500)
       --stamp        push: timestamps are the time of day in milliseconds at which
                      a frame was due; play: they are, so tell the latency
+      --sei          the same by an SEI message in each picture of H.264, for
+                     servers that set times of their own; push: with RTSP
       --server-pid P measure that process too; may be given several times
   -h, --help         print this and end
 
@@ -28,6 +36,7 @@ push:
       --spread MS    starts are spread over so long (1000)
 
 play:
+      --udp          with RTSP, over UDP and not inside the connection
       --frame-ms MS  pictures are so far apart: a step of almost two is a gap
 
 The exit code is 1 if any session was refused or lost.
@@ -49,11 +58,13 @@ pub struct Args {
     pub warmup: Duration,
     /// Sessions started each second.
     pub rate: f64,
-    pub stamp: bool,
+    pub stamping: Stamping,
     pub server: Vec<u32>,
     pub input: PathBuf,
     pub spread_ms: u64,
     pub frame_ms: Option<f64>,
+    /// Packets come in datagrams.
+    pub udp: bool,
     url: String,
 }
 
@@ -72,11 +83,12 @@ impl Args {
             length: None,
             warmup: Duration::from_secs(3),
             rate: 500.0,
-            stamp: false,
+            stamping: Stamping::None,
             server: Vec::new(),
             input: PathBuf::new(),
             spread_ms: 1000,
             frame_ms: None,
+            udp: false,
             url: String::new(),
         };
         while let Some(word) = words.next() {
@@ -86,11 +98,13 @@ impl Args {
                 "-t" => args.length = Some(seconds(&word, words.next())?),
                 "--warmup" => args.warmup = seconds(&word, words.next())?,
                 "--rate" => args.rate = value(&word, words.next())?,
-                "--stamp" => args.stamp = true,
+                "--stamp" => args.stamping = Stamping::Times,
+                "--sei" => args.stamping = Stamping::Pictures,
                 "--server-pid" => args.server.push(value(&word, words.next())?),
                 "-i" | "--input" if role == Role::Push => args.input = value(&word, words.next())?,
                 "--spread" if role == Role::Push => args.spread_ms = value(&word, words.next())?,
                 "--frame-ms" if role == Role::Play => args.frame_ms = Some(value(&word, words.next())?),
+                "--udp" if role == Role::Play => args.udp = true,
                 _ if word.starts_with('-') => return Err(format!("unknown option {word}; runnel-bench -h lists them")),
                 _ if args.url.is_empty() => args.url = word,
                 _ => return Err(format!("one URL is enough: {word}")),
@@ -101,8 +115,14 @@ impl Args {
 
     fn check(&self) -> Result<(), String> {
         let target = self.target(0)?;
-        if self.role == Role::Push && target.scheme != Scheme::Rtmp {
-            return Err(format!("push knows rtmp:// alone: {}", self.url));
+        if self.role == Role::Push && target.scheme == Scheme::Http {
+            return Err(format!("push knows rtmp:// and rtsp:// alone: {}", self.url));
+        }
+        if self.role == Role::Push && self.stamping == Stamping::Pictures && target.scheme != Scheme::Rtsp {
+            return Err("push --sei wants rtsp://".into());
+        }
+        if self.udp && target.scheme != Scheme::Rtsp {
+            return Err("--udp wants rtsp://".into());
         }
         if self.role == Role::Push && self.input.as_os_str().is_empty() {
             return Err("push wants a file: -i FILE.flv".into());
@@ -165,6 +185,9 @@ mod tests {
             "play -t -1 rtmp://127.0.0.1/live/a",
             "play --rate 0 rtmp://127.0.0.1/live/a",
             "play --spread 5 rtmp://127.0.0.1/live/a",
+            "push --sei -i a.flv rtmp://127.0.0.1/live/a",
+            "push --udp -i a.flv rtsp://127.0.0.1/live/a",
+            "play --udp rtmp://127.0.0.1/live/a",
             "play rtmp://127.0.0.1/live/a rtmp://127.0.0.1/live/b",
         ];
         for line in wrong {

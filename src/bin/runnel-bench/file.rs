@@ -1,9 +1,12 @@
-//! The file that is published: an FLV file as RTMP messages in their order.
+//! The file that is published: an FLV file as RTMP messages in their order, and
+//! as frames.
 
 use std::path::Path;
 
-use runnel::container::flv::{Tag, TagKind, read_tag};
-use runnel::media::Kind;
+use bytes::Bytes;
+use runnel::budget::Account;
+use runnel::container::flv::{Demux, Event, Tag, TagKind, read_tag};
+use runnel::media::{Frame, Kind, Ticks, Tracks};
 use runnel::proto::rtmp::kind;
 use runnel::wire::Reader;
 
@@ -17,6 +20,7 @@ pub struct Media {
     pub frames: Vec<Message>,
     /// Milliseconds from the first frame to its next showing.
     pub length: u64,
+    pub tracks: Tracks,
 }
 
 /// A message to send.
@@ -26,7 +30,9 @@ pub struct Message {
     /// Milliseconds since the first frame.
     pub at: u64,
     pub key: bool,
-    pub body: Vec<u8>,
+    pub body: Bytes,
+    /// The same for protocols that carry frames.
+    pub frame: Option<Frame>,
 }
 
 impl Media {
@@ -44,10 +50,17 @@ impl Media {
         }
         r.take(6 + 4).map_err(|_| "nothing behind the header")?;
         let (mut head, mut frames) = (Vec::new(), Vec::new());
+        let (mut demux, mut tracks) = (Demux::default(), Tracks::default());
         while let Ok(tag) = read_tag(&mut r) {
             match Message::of(tag) {
-                Some((message, true)) => frames.push(message),
-                Some((message, false)) if frames.is_empty() => head.push(message),
+                Some((mut message, true)) => {
+                    message.frame = message.demux(&mut demux, &mut tracks);
+                    frames.push(message);
+                }
+                Some((message, false)) if frames.is_empty() => {
+                    message.demux(&mut demux, &mut tracks);
+                    head.push(message);
+                }
                 _ => {}
             }
         }
@@ -55,7 +68,7 @@ impl Media {
         frames.iter_mut().for_each(|frame| frame.at -= begin);
         frames.sort_by_key(|frame| frame.at);
         let length = [kind::AUDIO, kind::VIDEO].into_iter().filter_map(|kind| length(&frames, kind)).max();
-        Ok(Self { head, frames, length: length.ok_or("one frame is not enough")? })
+        Ok(Self { head, frames, length: length.ok_or("one frame is not enough")?, tracks })
     }
 }
 
@@ -69,7 +82,25 @@ impl Message {
         };
         body.extend_from_slice(tag.body);
         let key = glance == Glance::Frame { key: true };
-        Some((Self { kind, at: tag.timestamp.into(), key, body }, glance != Glance::Other))
+        Some((Self { kind, at: tag.timestamp.into(), key, body: body.into(), frame: None }, glance != Glance::Other))
+    }
+
+    /// The frame in it, and what it says of the tracks.
+    fn demux(&self, demux: &mut Demux, tracks: &mut Tracks) -> Option<Frame> {
+        let kind = match self.kind {
+            kind::AUDIO => Kind::Audio,
+            kind::VIDEO => Kind::Video,
+            _ => return None,
+        };
+        let mut frame = None;
+        let account = Account::root("file", usize::MAX);
+        // what is damaged is sent all the same by protocols that do not look
+        let _ = demux.tag(kind, Ticks(0), &self.body, &account, |event| match event {
+            Event::Track(track) => _ = tracks.set(track),
+            Event::Frame(found) => frame = Some(found),
+            _ => {}
+        });
+        frame
     }
 }
 

@@ -6,9 +6,9 @@ use runnel::media::Kind;
 use runnel::proto::Machine;
 use runnel::wire::{Reader, Short};
 
-use crate::glance::Glance;
-use crate::play::Heard;
+use crate::sei;
 use crate::target::Target;
+use crate::viewer::Heard;
 
 /// The machine.
 pub struct Flv {
@@ -77,11 +77,8 @@ impl Flv {
         let len = r.u24()? as usize;
         let timestamp = r.u24()? | u32::from(r.u8()?) << 24;
         r.u24()?;
-        let begin = r.clone().take(len.min(2))?;
-        let heard = match (kind, kind.map(|kind| Glance::at(kind, begin))) {
-            (Some(kind), Some(Glance::Frame { key })) => Heard::Frame { kind, timestamp, key },
-            _ => Heard::Other,
-        };
+        let begin = r.clone().take(len.min(sei::REACH))?;
+        let heard = kind.map_or(Heard::Other, |kind| Heard::tag(kind, timestamp, begin));
         self.state = State::Body(heard, len + 4);
         Ok(data.len() - r.len())
     }
@@ -128,6 +125,7 @@ impl std::error::Error for Error {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::viewer::Seen;
     use runnel::container::flv::{TagKind, tag_header};
 
     fn answer() -> Vec<u8> {
@@ -150,7 +148,7 @@ mod tests {
     #[test]
     fn any_split_of_an_answer_gives_the_same() {
         let target = Target::parse("http://127.0.0.1:8080/live/cam.flv").unwrap();
-        let frame = |kind, key| Heard::Frame { kind, timestamp: 0x0102_0304, key };
+        let frame = |kind, key| Heard::Frame(Seen { kind, timestamp: 0x0102_0304, key, torn: false, due: None });
         let want = [Heard::Other, Heard::Other, frame(Kind::Video, true), frame(Kind::Audio, false)];
         for size in 1..answer().len() {
             let mut machine = Flv::new(&target);

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::future::poll_fn;
 use std::io::{ErrorKind, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 
 use async_io::Async;
 use runnel::proto::Machine;
@@ -30,6 +30,12 @@ impl Link {
         let socket = Async::<TcpStream>::connect(address).await.map_err(|error| error.to_string())?;
         socket.get_ref().set_nodelay(true).map_err(|error| error.to_string())?;
         Ok(Self { socket, rest: Vec::new() })
+    }
+
+    /// Our address.
+    pub fn local(&self) -> Result<IpAddr, String> {
+        let local = self.socket.get_ref().local_addr().map_err(|error| error.to_string())?;
+        Ok(local.ip())
     }
 
     /// Sends what the machine has to say, then waits for input and reads once.

@@ -9,9 +9,13 @@ mod link;
 mod play;
 mod proc;
 mod push;
+mod rtsp;
+mod sei;
 mod stamp;
 mod tally;
 mod target;
+mod viewer;
+mod voice;
 mod window;
 
 use std::process::ExitCode;

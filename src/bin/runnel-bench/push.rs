@@ -7,17 +7,14 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
-use runnel::budget::Account;
-use runnel::proto::Machine;
-use runnel::proto::rtmp::{Client, ClientEvent, Role};
 use smol::LocalExecutor;
 
 use crate::args::Args;
 use crate::file::{Media, Message};
 use crate::link::Link;
-use crate::play::MAX_MESSAGE;
-use crate::stamp::Stamps;
+use crate::stamp::{Stamping, Stamps};
 use crate::tally::{Arrival, Shared};
+use crate::voice::Voice;
 
 /// Connects all publishers, then publishes for ever.
 pub async fn run(executor: Rc<LocalExecutor<'static>>, args: Rc<Args>, tally: Shared, media: Rc<Media>) {
@@ -28,7 +25,7 @@ pub async fn run(executor: Rc<LocalExecutor<'static>>, args: Rc<Args>, tally: Sh
         if start > Instant::now() {
             Timer::at(start).await;
         }
-        tasks.push(executor.spawn(connect(args.clone(), tally.clone(), number)));
+        tasks.push(executor.spawn(connect(args.clone(), tally.clone(), media.clone(), number)));
     }
     let mut publishers = Vec::new();
     for task in tasks {
@@ -36,13 +33,15 @@ pub async fn run(executor: Rc<LocalExecutor<'static>>, args: Rc<Args>, tally: Sh
     }
     let stamps = Stamps::start();
     let origin = stamps.align(Instant::now());
-    Schedule { stamp: args.stamp.then(|| stamps.of(origin)), origin, media, tally, publishers }.run().await;
+    let stamp = (args.stamping != Stamping::None).then(|| stamps.of(origin));
+    let inside = args.stamping == Stamping::Pictures;
+    Schedule { origin, stamp, inside, media, tally, publishers }.run().await;
 }
 
 /// A publisher that may begin; `None` if it was refused.
-async fn connect(args: Rc<Args>, tally: Shared, number: usize) -> Option<Publisher> {
+async fn connect(args: Rc<Args>, tally: Shared, media: Rc<Media>, number: usize) -> Option<Publisher> {
     let begun = Instant::now();
-    match Publisher::connect(&args, number).await {
+    match Publisher::connect(&args, &media, number).await {
         Ok(publisher) => {
             tally.borrow_mut().started(begun.elapsed());
             Some(publisher)
@@ -58,6 +57,8 @@ struct Schedule {
     /// When the file begins for a publisher without delay, and the stamp of that moment.
     origin: Instant,
     stamp: Option<u32>,
+    /// Pictures hold the stamp.
+    inside: bool,
     media: Rc<Media>,
     tally: Shared,
     publishers: Vec<Publisher>,
@@ -95,7 +96,7 @@ impl Schedule {
             None => (due - publisher.delay) as u32,
         };
         let mut tally = self.tally.borrow_mut();
-        match publisher.send(&self.media.head, message, timestamp) {
+        match publisher.send(&self.media, message, timestamp, self.inside) {
             Ok(bytes) => tally.moved(bytes),
             Err(why) => {
                 tally.ended(true, &why);
@@ -110,7 +111,7 @@ impl Schedule {
 /// One publisher.
 struct Publisher {
     link: Link,
-    client: Client,
+    voice: Voice,
     /// How much later than the first it begins, in milliseconds.
     delay: u64,
     /// The file was sent so many times, and this frame of it is next.
@@ -120,37 +121,27 @@ struct Publisher {
 }
 
 impl Publisher {
-    async fn connect(args: &Args, number: usize) -> Result<Self, String> {
+    async fn connect(args: &Args, media: &Media, number: usize) -> Result<Self, String> {
         let target = args.target(number)?;
-        let (app, name) = target.app_and_name();
-        let account = Account::root("session", usize::MAX);
-        let mut client = Client::new(Role::Publish, &target.host, app, name, MAX_MESSAGE, number as u64, account);
         let mut link = Link::open(target.address).await?;
-        let mut started = false;
-        while !started {
-            link.turn(&mut client, |event| {
-                started |= event == ClientEvent::Started;
-                not_refused(event)
-            })
-            .await?;
-        }
+        let voice = Voice::connect(&mut link, &target, number, media).await?;
         let delay = args.spread_ms * number as u64 / args.sessions as u64;
-        Ok(Self { link, client, delay, rounds: 0, next: 0, sent: 0 })
+        Ok(Self { link, voice, delay, rounds: 0, next: 0, sent: 0 })
     }
 
     /// Sends a message, before the first of all the head; gives the number of
     /// bytes that the socket took.
-    fn send(&mut self, head: &[Message], message: &Message, timestamp: u32) -> Result<usize, String> {
-        let before = if self.sent == 0 { head } else { &[] };
-        for message in before.iter().chain([message]) {
-            self.client.send_media(message.kind, timestamp, &message.body);
+    fn send(&mut self, media: &Media, message: &Message, timestamp: u32, inside: bool) -> Result<usize, String> {
+        if self.sent == 0 {
+            self.voice.begin(media, timestamp);
         }
+        self.voice.say(media, message, timestamp, inside);
         self.sent += 1;
         if self.sent.is_multiple_of(LISTEN) {
-            while self.link.read(&mut self.client, not_refused)?.is_some() {}
+            self.voice.listen(&mut self.link)?;
         }
-        let bytes = self.link.send(self.client.transmit())?;
-        if self.client.transmit().len() > MAX_BACKLOG {
+        let bytes = self.link.send(self.voice.transmit())?;
+        if self.voice.transmit().len() > MAX_BACKLOG {
             return Err("the server does not read".into());
         }
         Ok(bytes)
@@ -164,13 +155,6 @@ impl Publisher {
         }
         let at = media.frames.get(self.next).map_or(0, |frame| frame.at);
         self.delay + self.rounds * media.length + at
-    }
-}
-
-fn not_refused(event: ClientEvent) -> Result<(), String> {
-    match event {
-        ClientEvent::Refused(why) => Err(format!("refused: {why}")),
-        _ => Ok(()),
     }
 }
 

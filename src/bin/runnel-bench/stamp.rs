@@ -2,6 +2,16 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+/// How a frame tells when it was due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stamping {
+    None,
+    /// By its timestamp.
+    Times,
+    /// By an SEI message in it.
+    Pictures,
+}
+
 /// The time of day when the program started, carried on by the monotonic clock.
 #[derive(Clone, Copy, Debug)]
 pub struct Stamps {

@@ -2,10 +2,13 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 
-/// How streams are played.
+use runnel::proto::Url;
+
+/// How streams are published and played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     Rtmp,
+    Rtsp,
     /// FLV as the body of an answer.
     Http,
 }
@@ -28,8 +31,9 @@ impl Target {
         let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("not a URL"))?;
         let (scheme, port) = match scheme {
             "rtmp" => (Scheme::Rtmp, 1935),
+            "rtsp" => (Scheme::Rtsp, 554),
             "http" => (Scheme::Http, 80),
-            _ => return Err(wrong("neither rtmp:// nor http://")),
+            _ => return Err(wrong("neither rtmp:// nor rtsp:// nor http://")),
         };
         let (host, path) = rest.split_once('/').ok_or_else(|| wrong("no path"))?;
         let file = path.split('?').next().unwrap_or_default();
@@ -44,6 +48,11 @@ impl Target {
         };
         let address = found.ok().and_then(|mut all| all.next()).ok_or_else(|| wrong("no such host"))?;
         Ok(Self { scheme, host: host.into(), address, path: path.into() })
+    }
+
+    /// As RTSP wants it.
+    pub fn url(&self) -> Result<Url, String> {
+        Url::parse(&format!("rtsp://{}/{}", self.host, self.path)).map_err(Into::into)
     }
 
     /// The application and the stream's name. What follows the last slash is
@@ -65,6 +74,8 @@ mod tests {
         let target = Target::parse("rtmp://127.0.0.1:19350/a/b/cam?key=x/y").unwrap();
         assert_eq!(target.address, ([127, 0, 0, 1], 19350).into());
         assert_eq!(target.app_and_name(), ("a/b", "cam?key=x/y"));
+        let target = Target::parse("rtsp://127.0.0.1/live/cam?a=b").unwrap();
+        assert_eq!((target.address.port(), target.url().unwrap().path.as_str()), (554, "/live/cam?a=b"));
         let target = Target::parse("http://127.0.0.1/live/cam.flv?hevc=12").unwrap();
         assert_eq!((target.address.port(), target.path.as_str()), (80, "live/cam.flv?hevc=12"));
     }

@@ -1,0 +1,98 @@
+//! Publishing by RTSP, inside the connection.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use runnel::budget::Account;
+use runnel::container::Mux;
+use runnel::media::{Codec, Frame, Ticks, Tracks, Wall};
+use runnel::proto::rtp::{RTP, channel, offers};
+use runnel::proto::rtsp::sdp::{self, Offer};
+use runnel::proto::rtsp::{CONTROL, Client, ClientEvent, Lower, Purpose, packet_header};
+use runnel::proto::{Machine, Url};
+
+use super::not_ended;
+use crate::link::Link;
+use crate::sei;
+
+/// A publisher: its conversation, and what makes packets of frames.
+pub struct Publish {
+    client: Client,
+    mux: Box<dyn Mux>,
+    /// How the form's channels are called on this connection.
+    channels: [Option<u8>; CHANNELS],
+    account: Account,
+    begun: bool,
+}
+
+/// Channels of the form: of pictures and of sound, and of the reports on each.
+const CHANNELS: usize = 4;
+
+impl Publish {
+    /// Announces the tracks; ready when packets may go.
+    pub async fn connect(link: &mut Link, url: &Url, tracks: &Tracks) -> Result<Self, String> {
+        let offers = offers(tracks);
+        let local = link.local()?.to_string();
+        let controls: Vec<_> = (0..offers.len()).map(|number| format!("{CONTROL}{number}")).collect();
+        let described = offers.iter().zip(&controls);
+        let described: Vec<_> =
+            described.map(|((kind, format), control)| Offer { format, kind: *kind, control }).collect();
+        let sdp = sdp::write(&url.path, &local, &described);
+        let account = Account::root("session", usize::MAX);
+        let purpose = Purpose::Publish { sdp, tracks: offers.len() };
+        let mut client = Client::new(url, purpose, Lower::Tcp, 0, account.clone());
+        let (mut started, mut channels) = (false, [None; CHANNELS]);
+        while !started {
+            let on_event = |event: ClientEvent| {
+                started |= event == ClientEvent::Started;
+                if let ClientEvent::SetUp(number, transport) = &event
+                    && let Some((kind, _)) = offers.get(*number)
+                {
+                    let (rtp, rtcp) = transport.interleaved.ok_or("only over UDP")?;
+                    let slots = channels.iter_mut().skip(channel(*kind).into());
+                    slots.zip([rtp, rtcp]).for_each(|(slot, channel)| *slot = Some(channel));
+                }
+                not_ended(event)
+            };
+            link.turn(&mut client, on_event).await?;
+        }
+        let mut mux = (RTP.mux)();
+        mux.announce(tracks, &[], Ticks(0));
+        Ok(Self { client, mux, channels, account, begun: false })
+    }
+
+    /// Writes the packets of a frame that is due at `at` milliseconds. If
+    /// `stamped` they say so in an SEI message.
+    pub fn say(&mut self, tracks: &Tracks, frame: &Frame, at: u32, stamped: bool) {
+        let Some(track) = tracks.find(frame.kind, frame.track) else { return };
+        let time = Ticks(at.into());
+        if !std::mem::replace(&mut self.begun, true) {
+            let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.mux.time_of_day(time, Wall(wall));
+        }
+        let data: Bytes = match track.codec {
+            Codec::H264 if stamped => sei::stamped(at, &frame.data),
+            _ => frame.data.clone(),
+        };
+        let frame = Frame { dts: time, data, ..frame.clone() };
+        let Ok(Some(packed)) = self.mux.frame(track, &frame, &self.account) else { return };
+        let out = self.client.transmit();
+        for piece in packed.pieces() {
+            let Some(channel) = self.channels.get(usize::from(piece.channel())).copied().flatten() else { continue };
+            packet_header(channel, piece.len(), out);
+            out.extend_from_slice(piece.head.bytes());
+            out.extend_from_slice(&piece.body);
+        }
+    }
+
+    /// Hears what the server has said.
+    pub fn listen(&mut self, link: &mut Link) -> Result<(), String> {
+        while link.read(&mut self.client, not_ended)?.is_some() {}
+        Ok(())
+    }
+
+    /// What is to be sent.
+    pub fn transmit(&mut self) -> &mut Vec<u8> {
+        self.client.transmit()
+    }
+}

@@ -1,0 +1,76 @@
+//! Where connections may come in: the table of what listens.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use super::Server;
+#[cfg(feature = "http")]
+use super::http;
+#[cfg(feature = "rtmp")]
+use super::rtmp;
+#[cfg(feature = "rtsp")]
+use super::rtsp;
+use crate::conf::{Address, Config};
+use crate::net::Conn;
+#[cfg(feature = "http")]
+use crate::proto::http::TURNED_AWAY as HTTP_FULL;
+#[cfg(feature = "rtsp")]
+use crate::proto::rtsp::TURNED_AWAY as RTSP_FULL;
+
+/// An open port.
+pub struct Listener {
+    pub(super) door: Door,
+    pub(super) socket: TcpListener,
+}
+
+/// A protocol that listens.
+pub(super) struct Door {
+    /// In the log.
+    pub(super) name: &'static str,
+    /// What says where, in the configuration.
+    pub(super) key: &'static str,
+    pub(super) listen: Address,
+    pub(super) enable: bool,
+    /// Under TLS.
+    pub(super) sealed: bool,
+    /// Spawns the task of a connection.
+    pub(super) serve: fn(Arc<Server>, Conn),
+    /// What one too many is told, if the protocol has words for it.
+    pub(super) full: &'static [u8],
+}
+
+/// All of them.
+pub(super) fn doors(config: &Config) -> Vec<Door> {
+    let door = |name, key, listen, enable, serve: fn(Arc<Server>, Conn), full| Door {
+        name,
+        key,
+        listen,
+        enable,
+        sealed: key.starts_with("tls."),
+        serve,
+        full,
+    };
+    #[allow(unused_variables, reason = "a feature uses its own")]
+    let Config { rtmp: conf_rtmp, rtsp: conf_rtsp, http: conf_http, tls, .. } = config;
+    vec![
+        #[cfg(feature = "rtmp")]
+        door("rtmp", "rtmp.listen", conf_rtmp.listen, conf_rtmp.enable, rtmp::serve, b""),
+        #[cfg(all(feature = "rtmp", feature = "tls"))]
+        door("rtmps", "tls.rtmp_listen", tls.rtmp_listen, conf_rtmp.enable, rtmp::serve, b""),
+        #[cfg(feature = "rtsp")]
+        door("rtsp", "rtsp.listen", conf_rtsp.listen, conf_rtsp.enable, rtsp::serve, RTSP_FULL),
+        #[cfg(all(feature = "rtsp", feature = "tls"))]
+        door("rtsps", "tls.rtsp_listen", tls.rtsp_listen, conf_rtsp.enable, rtsp::serve, RTSP_FULL),
+        #[cfg(all(feature = "rtsp", feature = "ws"))]
+        door(
+            "rtsp over websocket",
+            "rtsp.websocket_listen",
+            conf_rtsp.websocket_listen,
+            conf_rtsp.enable && conf_rtsp.websocket,
+            http::serve_rtsp,
+            HTTP_FULL,
+        ),
+        #[cfg(feature = "http")]
+        door("http", "http.listen", conf_http.listen, conf_http.enable, http::serve, HTTP_FULL),
+    ]
+}
