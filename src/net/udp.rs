@@ -10,7 +10,7 @@ use async_io::Async;
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::SocketSizes;
+use super::{CHANNELS, SocketSizes};
 use crate::container::Piece;
 use crate::hub::Unit;
 
@@ -135,8 +135,9 @@ impl Drop for Pair {
 #[derive(Default)]
 pub struct Datagrams {
     units: Vec<Arc<Unit>>,
-    /// Pieces that are sent.
-    done: usize,
+    /// Pieces of each channel that are sent: each goes for itself, so that a system
+    /// call is given many.
+    done: [usize; CHANNELS],
 }
 
 /// Where the datagrams of a channel go.
@@ -181,7 +182,7 @@ impl Datagrams {
     ) -> Poll<()> {
         while let Some((channel, count)) = self.row() {
             let way = ways.get(usize::from(channel) / 2).copied().flatten();
-            let row = || self.pieces().take(count);
+            let row = || self.pieces(channel).take(count);
             let gone = match way {
                 None => Ok((count, 0)),
                 Some(way) if channel % 2 == 0 => send_row(way.pair.rtp.get_ref(), way.rtp, row()),
@@ -189,7 +190,7 @@ impl Datagrams {
             };
             match (gone, way) {
                 (Ok((pieces, bytes)), _) => {
-                    self.done += pieces.max(1);
+                    self.done(channel, pieces.max(1));
                     sent(bytes);
                     burst = burst.saturating_sub(bytes);
                     if burst == 0 {
@@ -202,23 +203,29 @@ impl Datagrams {
                     }
                 }
                 // nobody listens there, or the network is away: as if lost on the way
-                (Err(_), _) => self.done += count,
+                (Err(_), _) => self.done(channel, count),
             }
         }
         self.units.clear();
-        self.done = 0;
+        self.done = [0; CHANNELS];
         Poll::Ready(())
     }
 
-    /// What is not sent yet.
-    fn pieces(&self) -> impl Iterator<Item = &Piece> {
-        self.units.iter().flat_map(|unit| unit.packed.pieces()).skip(self.done)
+    fn done(&mut self, channel: u8, pieces: usize) {
+        self.done.iter_mut().skip(channel.into()).take(1).for_each(|done| *done += pieces);
     }
 
-    /// The channel of the next piece, and how many of those that follow are on it too.
+    /// What is not sent yet of a channel.
+    fn pieces(&self, channel: u8) -> impl Iterator<Item = &Piece> {
+        let done = self.done.get(usize::from(channel)).copied().unwrap_or_default();
+        let all = self.units.iter().flat_map(|unit| unit.packed.pieces());
+        all.filter(move |piece| piece.channel() == channel).skip(done)
+    }
+
+    /// A channel with something to send, and how many pieces one call takes.
     fn row(&self) -> Option<(u8, usize)> {
-        let channel = self.pieces().next()?.channel();
-        Some((channel, self.pieces().take(MOST).take_while(|piece| piece.channel() == channel).count()))
+        let mut counts = (0..CHANNELS as u8).map(|channel| (channel, self.pieces(channel).take(MOST).count()));
+        counts.find(|(_, count)| *count > 0)
     }
 }
 

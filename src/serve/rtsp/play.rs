@@ -25,7 +25,12 @@ pub(super) struct View {
     state: State,
     /// It listens to a group.
     cast: Option<Arc<Cast>>,
+    /// When it was looked for reports last.
+    looked: Instant,
 }
+
+/// How often it is looked for reports.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// What a client waits for until the stream has begun.
 pub(super) enum Held {
@@ -56,6 +61,7 @@ impl View {
             peer,
             state: State::Held(held, Instant::now()),
             cast: None,
+            looked: Instant::now(),
         }
     }
 
@@ -129,8 +135,11 @@ impl View {
                 Ok(true)
             }
             State::Playing => {
-                if self.flow.is_reported() {
-                    conn.expect_input(patience(config));
+                if self.flow.is_over_udp() && self.looked.elapsed() >= LOOK {
+                    self.looked = Instant::now();
+                    if self.flow.is_reported() {
+                        conn.expect_input(patience(config));
+                    }
                 }
                 self.flow.poll(cx, conn, carrier.control(machine), slow)
             }
