@@ -43,7 +43,7 @@ struct Lane {
     /// Packets of other types than this are passed over; any type if `None`.
     only: Option<u8>,
     ssrc: Option<u32>,
-    sender: Option<(Ntp, Ticks)>,
+    sender: Option<(Ntp, u32)>,
     /// The offset to other tracks was settled by sender reports.
     aligned: bool,
     frames: Frames,
@@ -115,7 +115,7 @@ impl Demux {
         if rtcp::is_rtcp(data) {
             return self.rtcp(number, now, data);
         }
-        let base = self.base_by_reports(number);
+        let report = self.time_by_reports(number);
         let time = START + now.saturating_duration_since(*self.begun.get_or_insert(now));
         let Some(lane) = self.lanes.get_mut(number) else { return };
         let packet = match Packet::parse(data) {
@@ -131,9 +131,9 @@ impl Demux {
         lane.reception.packet(&packet, lane.frames.track.clock, now);
         let Lane { order, frames, aligned, .. } = lane;
         let had_base = frames.base.is_some();
-        order.push(packet, now, &mut |step| frames.step(step, base, time, room, out));
+        order.push(packet, now, &mut |step| frames.step(step, report, time, room, out));
         if !had_base && frames.base.is_some() {
-            *aligned = base.is_some();
+            *aligned = report.is_some();
             self.first.get_or_insert(number);
             self.align();
         }
@@ -148,8 +148,7 @@ impl Demux {
                 continue;
             }
             lane.reception.sender_report(ntp, now);
-            // a look only: reports do not move the clock
-            lane.sender = Some((ntp, lane.frames.unwrap.clone().next(timestamp)));
+            lane.sender = Some((ntp, timestamp));
         }
         self.align();
     }
@@ -173,16 +172,17 @@ impl Demux {
         rtcp::write_receiver_report(out, ssrc, block);
     }
 
-    /// Where the lane's time line begins if its sender reports fit those of the
-    /// first lane; the first lane itself goes by arrival.
-    fn base_by_reports(&self, number: usize) -> Option<Ticks> {
+    /// A time of the stream, on the lane's clock, and the timestamp that belongs to it
+    /// if the lane's sender reports fit those of the first lane. The first lane
+    /// itself goes by arrival.
+    fn time_by_reports(&self, number: usize) -> Option<(Ticks, u32)> {
         let first = self.lanes.get(self.first.filter(|first| *first != number)?)?;
         let lane = self.lanes.get(number)?;
-        let ((first_ntp, first_time), (ntp, time)) = (first.sender?, lane.sender?);
-        let clock = lane.frames.track.clock;
-        let first_time = (first_time - first.frames.base?).rescale(first.frames.track.clock, MICROSECONDS);
+        let ((first_ntp, first_timestamp), (ntp, timestamp)) = (first.sender?, lane.sender?);
+        let first_time = first.frames.look(first_timestamp) - first.frames.base?;
+        let first_time = first_time.rescale(first.frames.track.clock, MICROSECONDS);
         let later = Ticks(ntp.since(first_ntp));
-        Some(time - (first_time + later).rescale(MICROSECONDS, clock))
+        Some(((first_time + later).rescale(MICROSECONDS, lane.frames.track.clock), timestamp))
     }
 
     /// Moves tracks to where their sender reports say that they belong: sound
@@ -190,9 +190,10 @@ impl Demux {
     fn align(&mut self) {
         let Some(first) = self.first else { return };
         for number in (0..self.lanes.len()).filter(|number| *number != first) {
-            let wanted = self.base_by_reports(number);
+            let report = self.time_by_reports(number);
             let Some(lane) = self.lanes.get_mut(number) else { continue };
-            let (Some(wanted), Some(base)) = (wanted, lane.frames.base) else { continue };
+            let (Some((time, timestamp)), Some(base)) = (report, lane.frames.base) else { continue };
+            let wanted = lane.frames.look(timestamp) - time;
             let clock = lane.frames.track.clock;
             let skew = (wanted - base).rescale(clock, MICROSECONDS).0;
             let bearable = if lane.aligned { DRIFT } else { 0 };
@@ -229,9 +230,16 @@ impl Lane {
 }
 
 impl Frames {
-    /// A packet, or a gap. `base` is where the time line begins if it is known
-    /// from elsewhere; else the first frame's time is `now`.
-    fn step(&mut self, step: Step, base: Option<Ticks>, now: Duration, room: &dyn Room, out: &mut dyn FnMut(Event)) {
+    /// A packet, or a gap. `report` has a time of the stream and its timestamp, if
+    /// they are known from elsewhere; else the first frame's time is `now`.
+    fn step(
+        &mut self,
+        step: Step,
+        report: Option<(Ticks, u32)>,
+        now: Duration,
+        room: &dyn Room,
+        out: &mut dyn FnMut(Event),
+    ) {
         let kind = self.track.codec.kind();
         let packet = match step {
             Step::Packet(packet) => packet,
@@ -250,8 +258,12 @@ impl Frames {
             Unpacked::Frame { time, key, data } => {
                 let time = unwrap.next(time);
                 let arrived = Ticks(i64::try_from(now.as_micros()).unwrap_or(i64::MAX));
-                let base = *known
-                    .get_or_insert_with(|| base.unwrap_or_else(|| time - arrived.rescale(MICROSECONDS, track.clock)));
+                let base = *known.get_or_insert_with(|| {
+                    let by_arrival = time - arrived.rescale(MICROSECONDS, track.clock);
+                    let by_report = report.map(|(at, timestamp)| unwrap.clone().next(timestamp) - at);
+                    let skew = |base: &Ticks| (*base - by_arrival).rescale(track.clock, MICROSECONDS).0.abs();
+                    by_report.filter(|base| skew(base) <= MAX_SKEW).unwrap_or(by_arrival)
+                });
                 let shown = time - base;
                 let dts = if kind == Kind::Video { times.next(shown, key) } else { shown };
                 let cts = i32::try_from((shown - dts).0).unwrap_or(0);
@@ -261,6 +273,11 @@ impl Frames {
         if let Err(error) = unpacked {
             out(Event::Lost(kind, Some(error)));
         }
+    }
+
+    /// What a timestamp means, without moving the clock.
+    fn look(&self, timestamp: u32) -> Ticks {
+        self.unwrap.clone().next(timestamp)
     }
 
     fn set_depth(&mut self) {
