@@ -6,45 +6,15 @@ mod drive;
 mod encoder;
 #[path = "support/records.rs"]
 mod records;
-#[cfg(feature = "rtsp")]
-#[path = "support/rtsp_talks.rs"]
-mod rtsp_talks;
 #[path = "support/talks.rs"]
 mod talks;
 
-use drive::{Dice, React, converse};
+use drive::{Dice, converse, invariant, patient};
 use encoder::Encoder;
 use runnel::proto::http::{self, Method, Status};
 use runnel::proto::rtmp::{ClientEvent, Event, Role};
-#[cfg(feature = "rtsp")]
-use runnel::budget::Account;
-#[cfg(feature = "rtsp")]
-use runnel::proto::rtsp;
 #[cfg(feature = "ws")]
 use runnel::proto::ws;
-use std::fmt::Debug;
-
-/// Cuts `data` at every single place, at random places and everywhere, and
-/// compares with what comes of it in one piece, which is given back.
-fn invariant<M>(new: impl Fn() -> M, data: &[u8]) -> Vec<M::Event>
-where
-    M: React,
-    M::Event: Debug + PartialEq,
-{
-    let whole = converse(&mut new(), data, []);
-    let same = |cuts: Vec<usize>, how: &str| {
-        let outcome = converse(&mut new(), data, cuts);
-        assert_eq!((&outcome.events, &outcome.error), (&whole.events, &whole.error), "{how}");
-        assert!(outcome.sent == whole.sent, "{how}: the answers differ");
-    };
-    (1..data.len()).for_each(|at| same(vec![at], &format!("cut at {at}")));
-    let mut dice = Dice(42);
-    for longest in [3, 17, 100, 1500] {
-        (0..10).for_each(|n| same(dice.cuts(data.len(), longest), &format!("try {n} of at most {longest}")));
-    }
-    same((1..data.len()).collect(), "byte by byte");
-    whole.events
-}
 
 /// Time and length of each audio and video message.
 fn media(events: &[Event]) -> Vec<(u32, usize)> {
@@ -137,97 +107,6 @@ fn a_long_url_is_refused_alike() {
     refused(&format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(2000)), Status::URI_TOO_LONG);
 }
 
-/// What RTSP clients did, without the packets.
-#[cfg(feature = "rtsp")]
-fn done(events: &[rtsp::Event]) -> Vec<String> {
-    let word = |event: &rtsp::Event| format!("{event:?}").split([' ', '(']).next().unwrap().to_string();
-    let requests = events.iter().filter(|event| !matches!(event, rtsp::Event::Packet { .. }));
-    requests.map(word).collect()
-}
-
-/// Channel and length of each packet.
-#[cfg(feature = "rtsp")]
-fn packets(events: &[rtsp::Event]) -> Vec<(u8, usize)> {
-    let packets = events.iter().filter_map(|event| match event {
-        rtsp::Event::Packet { channel, data } => Some((*channel, data.len())),
-        _ => None,
-    });
-    packets.collect()
-}
-
-#[cfg(feature = "rtsp")]
-#[test]
-fn an_rtsp_publisher_is_heard_alike_however_long_its_packets_are() {
-    let all = [
-        &[(1, 28), (1, 28), (1, 28), (0, 0), (1, 28), (1, 1), (1, 28), (1, 13)][..],
-        &[(1, 28), (1, 1399), (1, 28), (1, 4096), (1, 28), (2, 4097), (1, 28), (0, 65_535)],
-        &[(77, 40), (0, 200)],
-    ];
-    let long = [1399, 4096, 4097, 65_535];
-    let talk = rtsp_talks::publisher(&long);
-    let room = 1 << 20;
-    let events = invariant(|| rtsp_talks::server(Account::root("conversation", room)), &talk);
-    assert_eq!(done(&events), ["Announce", "Setup", "Setup", "Record", "Teardown"]);
-    assert_eq!(packets(&events), all.concat());
-    // where there is no room for the longest, that is so however it comes
-    let events = invariant(|| rtsp_talks::server(Account::root("conversation", 12 << 10)), &talk);
-    assert_eq!(done(&events), ["Announce", "Setup", "Setup", "Record", "Lost", "Teardown"]);
-    assert_eq!(packets(&events).last(), Some(&(0, 200)));
-}
-
-#[cfg(feature = "rtsp")]
-#[test]
-fn an_rtsp_player_is_heard_alike() {
-    let events = invariant(|| rtsp_talks::server(talks::account()), &rtsp_talks::player());
-    assert_eq!(done(&events), ["Describe", "Setup", "Setup", "Play", "Pause", "Play", "Teardown"]);
-    let rtsp::Event::Describe(target) = &events[0] else { panic!("{events:?}") };
-    assert_eq!((target.name.as_str(), target.query.as_str()), ("test", "token=a%20b c"));
-    let tracks = events.iter().filter_map(|event| match event {
-        rtsp::Event::Setup { track, transports, .. } => Some((*track, transports.len())),
-        _ => None,
-    });
-    assert_eq!(tracks.collect::<Vec<_>>(), [(0, 2), (1, 1)]);
-    assert_eq!(packets(&events), [(1, 32), (3, 32)]);
-}
-
-#[cfg(feature = "rtsp")]
-#[test]
-fn an_rtsp_player_that_is_asked_who_it_is_is_heard_alike() {
-    let events = invariant(|| rtsp_talks::guarded_server(talks::account()), &rtsp_talks::asked_player());
-    assert_eq!(done(&events), ["Describe", "Setup", "Play", "Teardown"]);
-}
-
-#[cfg(feature = "rtsp")]
-#[test]
-fn rtsp_servers_are_heard_alike() {
-    use rtsp::{ClientEvent, Lower, Purpose};
-    let heard = |purpose: Purpose, lower, talk: &[u8]| {
-        invariant(|| rtsp_talks::client(purpose.clone(), lower, talks::account()), talk)
-    };
-    let events = heard(Purpose::Play, Lower::Tcp, &rtsp_talks::camera());
-    assert!(matches!(&events[0], ClientEvent::Described(description) if description.medias.len() == 2));
-    let lengths = events.iter().filter_map(|event| match event {
-        ClientEvent::Packet { data, .. } => Some(data.len()),
-        _ => None,
-    });
-    assert_eq!(lengths.collect::<Vec<_>>(), [60, 28, 0, 60, 1, 5000, 60]);
-    assert_eq!(events.iter().filter(|event| matches!(event, ClientEvent::SetUp(..))).count(), 2);
-    assert!(events.contains(&ClientEvent::Started));
-    assert_eq!(events.last(), Some(&ClientEvent::Ended));
-
-    let udp = rtsp_talks::choosy_server("Transport: RTP/AVP;unicast;client_port=6000-6001;server_port=7000-7001");
-    let events = heard(Purpose::Play, Lower::Tcp, &udp);
-    assert!(events.contains(&ClientEvent::WantsPorts(1)) && events.contains(&ClientEvent::Started), "{events:?}");
-    let tcp = rtsp_talks::choosy_server("Transport: RTP/AVP/TCP;unicast;interleaved=0-1");
-    let events = heard(Purpose::Play, Lower::Udp, &tcp);
-    assert!(events.contains(&ClientEvent::WantsPorts(0)) && events.contains(&ClientEvent::Started), "{events:?}");
-
-    let events = heard(Purpose::Play, Lower::Tcp, &rtsp_talks::moved());
-    assert_eq!(events, [ClientEvent::Moved("rtsp://10.0.0.9/live/test".into())]);
-    let events = heard(rtsp_talks::publishing(), Lower::Tcp, &rtsp_talks::receiver());
-    assert!(events.contains(&ClientEvent::Started), "{events:?}");
-}
-
 #[cfg(feature = "ws")]
 #[test]
 fn websocket_frames_are_heard_alike() {
@@ -266,35 +145,6 @@ fn what_is_not_enough_stays_not_enough() {
     patient(|| talks::rtmp_server(talks::account()), &talks::publisher());
     patient(|| talks::rtmp_client(Role::Play, talks::account()), &talks::server(Role::Play));
     patient(talks::http_server, &talks::requests());
-    #[cfg(feature = "rtsp")]
-    {
-        let client = || rtsp_talks::client(rtsp::Purpose::Play, rtsp::Lower::Tcp, talks::account());
-        patient(|| rtsp_talks::server(talks::account()), &rtsp_talks::publisher(&[5000]));
-        patient(|| rtsp_talks::server(talks::account()), &rtsp_talks::player());
-        patient(client, &rtsp_talks::camera());
-    }
     #[cfg(feature = "ws")]
     patient(ws::Server::default, &talks::frames()[..1000]);
-}
-
-/// Offers what is left after every byte, twice over.
-fn patient<M: React>(new: impl Fn() -> M, data: &[u8]) {
-    let mut machine = new();
-    let (mut at, mut refused) = (0, 0);
-    for end in 1..=data.len() {
-        while at < end {
-            let used = machine.input(&data[at..end]).unwrap_or_else(|error| panic!("{error}"));
-            if used == 0 {
-                assert!(machine.event().is_none(), "an event out of nothing, at {end}");
-                assert_eq!(machine.input(&data[at..end]).ok(), Some(0), "another answer to the same bytes, at {end}");
-                refused += 1;
-                break;
-            }
-            at += used;
-            while let Some(event) = machine.event() {
-                machine.react(&event);
-            }
-        }
-    }
-    assert!(at == data.len() && refused > 0);
 }

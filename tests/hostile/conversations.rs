@@ -15,7 +15,7 @@ const ANSWER: usize = HANDSHAKE + 1024;
 
 /// A machine and what it hears give back all that they were charged for, say
 /// little, and report no more than they heard; with much room and with little.
-fn endures<M: React>(new: impl Fn(Account) -> M, filler: usize, data: &[u8]) {
+pub fn endures<M: React>(new: impl Fn(Account) -> M, filler: usize, data: &[u8]) {
     for room in [talks::ROOM, 1 << 10] {
         damaged_behind(filler, data, |data| {
             let account = Account::root("conversation", room);

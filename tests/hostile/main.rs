@@ -9,6 +9,15 @@ mod encoder;
 mod faults;
 #[path = "../support/records.rs"]
 mod records;
+#[cfg(feature = "rtsp")]
+mod rtp_faults;
+#[cfg(feature = "rtsp")]
+mod rtsp;
+#[cfg(feature = "rtsp")]
+mod rtsp_faults;
+#[cfg(feature = "rtsp")]
+#[path = "../support/rtsp_talks.rs"]
+mod rtsp_talks;
 #[path = "../support/tags.rs"]
 mod tags;
 #[path = "../support/talks.rs"]

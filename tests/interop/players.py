@@ -13,10 +13,23 @@ FRAMES_WANTED = 50
 PLAYS_WITHIN = 25
 
 
-def ffmpeg_decode(program, source, seconds, *how):
-    """Decodes everything and complains of all that is wrong with it; "how" is for the source."""
+def ffmpeg_decode(program, source, seconds):
+    """Decodes everything and complains of all that is wrong with it."""
+    return _ffmpeg_decode(program, ["-i", source], seconds)
+
+
+def ffmpeg_decode_rtsp(program, url, seconds, transport=None):
+    """The same over "tcp" or "udp", or what ffmpeg itself likes best."""
+    # ffmpeg has no time for a first picture before B-frames, even from itself, guesses
+    # the rate from that, and complains of times that it has rounded to it.
+    fine = ["-enc_time_base:v", "1:90000", "-fps_mode", "passthrough"]
+    how = ["-rtsp_transport", transport] if transport else []
+    return _ffmpeg_decode(program, [*how, "-i", url, *fine], seconds)
+
+
+def _ffmpeg_decode(program, source, seconds):
     return [
-        *[program, "-nostdin", "-hide_banner", "-v", "error", *how, "-i", source],
+        *[program, "-nostdin", "-hide_banner", "-v", "error", *source],
         *["-t", str(seconds), "-progress", "pipe:1", "-f", "null", "-"],
     ]
 

@@ -1,4 +1,8 @@
-"""Each program decodes what is published by RTMP from the RTSP URL, over TCP and over UDP."""
+"""Each program decodes what is published by RTMP from the RTSP URL, over TCP and over UDP.
+
+VLC is not among them: Debian's is built without live555, and what is left takes every
+RTSP for a satellite receiver's MPEG-TS.
+"""
 
 import paths
 import players
@@ -23,10 +27,7 @@ class RtspPlayers(Case):
 
     def check_ffmpeg(self, ffmpeg):
         decoding = [
-            self.start(
-                "ffmpeg",
-                players.ffmpeg_decode(ffmpeg, self.url, SECONDS, "-rtsp_transport", way),
-            )
+            self.start("ffmpeg", players.ffmpeg_decode_rtsp(ffmpeg, self.url, SECONDS, way))
             for way in WAYS
         ]
         for program in decoding:

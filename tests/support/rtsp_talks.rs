@@ -153,8 +153,9 @@ pub fn asked_player() -> Vec<u8> {
     [first.bytes, it.bytes].concat()
 }
 
-/// A camera that asks who we are, and has its say between the packets.
-pub fn camera() -> Vec<u8> {
+/// A camera that asks who we are, and has its say between packets of up to
+/// `longest` bytes.
+pub fn camera(longest: usize) -> Vec<u8> {
     let mut it = Speaker::default();
     it.answer("200 OK", &["Public: OPTIONS, DESCRIBE, SETUP, TEARDOWN, PLAY, GET_PARAMETER"], "");
     let digest = "WWW-Authenticate: Digest realm=\"IP Camera(12345)\", nonce=\"6f3a\", qop=\"auth\", stale=\"FALSE\"";
@@ -173,7 +174,7 @@ pub fn camera() -> Vec<u8> {
     it.answer("200 OK", &["Session: 1235", "Transport: RTP/AVP/TCP;unicast"], "");
     it.packet(1, 28);
     it.answer("200 OK", &["Session: 1235", "RTP-Info: url=rtsp://127.0.0.1/live/test/trackID=0;seq=0"], "");
-    for length in [0, 60, 1, 5000] {
+    for length in [0, 60, 1, longest] {
         it.packet(0, length);
     }
     it.message("OPTIONS * RTSP/1.0\r\nCSeq: 77\r\n".into(), &[], "");
