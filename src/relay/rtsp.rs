@@ -104,14 +104,9 @@ impl Pull {
         alive.tell(client, now);
         let _ = conn.poll_send(cx, client.transmit(), errand.config.viewers.slow.0)?;
         if let Some(publish) = publish {
-            if ready!(publish.intake.poll_turn(cx, server))? {
-                conn.look_again();
-            }
+            ready!(publish.poll_turn(cx, conn, client.transmit(), server))?;
             if errand.on_demand && !need.holds(publish.intake.publisher.stream().is_watched(), now) {
                 return Poll::Ready(Err(End::Closed(Close::Done)));
-            }
-            if publish.poll_datagrams(cx, conn, server)? {
-                return Poll::Ready(Ok(()));
             }
         }
         self.poll_input(cx, now)

@@ -40,7 +40,11 @@ pub(super) fn write(server: &Server) -> String {
     page.counter("runnel_received_bytes_total", "Bytes of frames received.", traffic.bytes_in);
     page.counter("runnel_sent_bytes_total", "Bytes sent to viewers.", traffic.bytes_out);
     page.counter("runnel_frames_total", "Frames received.", traffic.frames);
-    page.counter("runnel_frames_lost_total", "Frames that were too large, found no room, or were lost on the way.", traffic.lost);
+    page.counter(
+        "runnel_frames_lost_total",
+        "Frames that were too large, found no room, or were lost on the way.",
+        traffic.lost,
+    );
     page.counter("runnel_skips_total", "Times a slow viewer was moved to a key frame.", traffic.skips);
     by_reason(&mut page, "runnel_refusals_total", "Requests refused, by reason.", &server.tally.all_refused());
     by_reason(&mut page, "runnel_closed_total", "Connections ended, by reason.", &server.tally.all_closed());

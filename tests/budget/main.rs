@@ -8,6 +8,8 @@ mod limits;
 mod meter;
 #[path = "../support/records.rs"]
 mod records;
+#[cfg(feature = "rtsp")]
+mod rtsp;
 #[cfg(feature = "hls")]
 mod segments;
 mod sizes;

@@ -39,7 +39,7 @@ pub struct Seat {
 }
 
 impl Seat {
-    fn poll(&mut self) {
+    pub fn poll(&mut self) {
         match self.temper {
             Temper::Quick => self.take(|_| {}),
             Temper::Stuck if self.batch.is_empty() => {
@@ -59,7 +59,7 @@ impl Seat {
     }
 
     /// Whether it must let go, as a connection asks while it cannot send.
-    fn stays(&mut self) -> bool {
+    pub fn stays(&mut self) -> bool {
         self.batch.is_empty() || !self.viewer.poll_pressed(&Context::from_waker(Waker::noop()))
     }
 }

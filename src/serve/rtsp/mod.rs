@@ -127,12 +127,7 @@ impl Session {
             }
             Role::Publish(publish) => {
                 let _ = conn.poll_send(cx, carrier.control(machine), slow)?;
-                if ready!(publish.intake.poll_turn(cx, &body.server))? {
-                    conn.look_again();
-                }
-                if publish.poll_datagrams(cx, conn, &body.server)? {
-                    return Poll::Ready(Ok(()));
-                }
+                ready!(publish.poll_turn(cx, conn, machine.transmit(), &body.server))?;
             }
             Role::Guest => {
                 let _ = conn.poll_send(cx, carrier.control(machine), slow)?;

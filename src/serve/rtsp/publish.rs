@@ -2,14 +2,14 @@
 
 use std::cell::RefCell;
 use std::net::{IpAddr, SocketAddr};
-use std::task::Context;
+use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::super::Server;
 use super::super::intake::{Intake, Loss};
-use crate::budget::{BlockMut, OverBudget};
+use crate::budget::{Account, BlockMut, OverBudget};
 use crate::conf::Config;
 use crate::hub::{Lost, Publisher};
 use crate::media::Kind;
@@ -26,6 +26,8 @@ pub(crate) struct Publish {
     ways: Vec<(Option<usize>, Way)>,
     patience: Duration,
     reported: Instant,
+    /// Bytes that have come over UDP and were not handed on.
+    fresh: usize,
 }
 
 /// How a track's packets come.
@@ -48,7 +50,7 @@ const REPORT: Duration = Duration::from_secs(5);
 /// Packets in a row of one track before other connections get their turn.
 const ROW: usize = 64;
 /// The longest datagram.
-const DATAGRAM: usize = 2048;
+const DATAGRAM: usize = 9216;
 
 thread_local! {
     static BUFFER: RefCell<[u8; DATAGRAM]> = const { RefCell::new([0; DATAGRAM]) };
@@ -72,7 +74,7 @@ impl Publish {
     ) -> Self {
         let intake = Intake::new(publisher, config, id);
         let ways = numbers.into_iter().map(|number| (number, Way::None)).collect();
-        Self { intake, demux, ways, patience: config.rtsp.reorder.0, reported: Instant::now() }
+        Self { intake, demux, ways, patience: config.rtsp.reorder.0, reported: Instant::now(), fresh: 0 }
     }
 
     /// Chooses a way for a track.
@@ -171,54 +173,55 @@ impl Publish {
         self.intake.lost(kind, &Loss::OverBudget(refusal));
     }
 
-    /// Takes what has come over UDP; true if there was anything.
-    pub(crate) fn poll_datagrams(
+    /// Takes what has come over UDP, since a socket holds little, and hands it on when
+    /// it is time. Ready when it is time to read the connection too.
+    pub(crate) fn poll_turn(
         &mut self,
         cx: &mut Context<'_>,
         conn: &mut Conn,
+        control: &mut Vec<u8>,
         server: &Server,
-    ) -> Result<bool, Close> {
+    ) -> Poll<Result<(), Close>> {
         let now = Instant::now();
-        let mut bytes = 0;
         for at in 0..self.ways.len() {
-            bytes += self.receive(cx, at, now)?;
+            self.fresh += self.receive(cx, at, now)?;
         }
         if self.demux.is_waiting() {
             self.flush(now)?;
             let _ = server.beat.poll_after(cx, server.beat.number());
         }
-        if bytes > 0 {
-            let mut none = Vec::new();
-            self.handed_over(conn, &mut none, bytes, server, now);
+        if ready!(self.intake.poll_turn(cx, server))? {
+            conn.look_again();
         }
-        Ok(bytes > 0)
+        match std::mem::take(&mut self.fresh) {
+            0 => {}
+            bytes => self.handed_over(conn, control, bytes, server, now),
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Takes what has come on one track's ports, and says how many bytes that was.
     fn receive(&mut self, cx: &mut Context<'_>, at: usize, now: Instant) -> Result<usize, Close> {
+        let Some((number, Way::Udp(udp))) = self.ways.get_mut(at) else { return Ok(0) };
+        let Some(number) = *number else { return Ok(0) };
+        if let Some(report) = udp.next_report(self.intake.publisher.account()) {
+            self.demux.rtcp(number, now, &report);
+        }
         let mut bytes = 0;
         for _ in 0..ROW {
-            let Some((number, Way::Udp(udp))) = self.ways.get_mut(at) else { break };
-            let number = *number;
-            let (report, packet) = BUFFER.with_borrow_mut(|buffer| udp.next(self.intake.publisher.account(), buffer));
-            if let (Some(number), Some(report)) = (number, &report) {
-                self.demux.rtcp(number, now, report);
-            }
-            match (number, packet) {
-                (Some(number), Some(Ok(packet))) => {
+            let Some((_, Way::Udp(udp))) = self.ways.get_mut(at) else { break };
+            match udp.next(self.intake.publisher.account()) {
+                Some(Ok(packet)) => {
                     bytes += packet.len();
                     self.rtp(number, &packet, now)?;
                 }
-                (_, Some(Err(refusal))) => self.intake.lost(Kind::Video, &Loss::OverBudget(refusal)),
-                (_, Some(_)) => {}
-                (_, None) => {
-                    let Some((_, Way::Udp(udp))) = self.ways.get_mut(at) else { break };
-                    if udp.pair.poll_readable(cx)?.is_pending() {
-                        break;
-                    }
-                }
+                Some(Err(refusal)) => self.intake.lost(Kind::Video, &Loss::OverBudget(refusal)),
+                None if udp.pair.poll_readable(cx)?.is_pending() => return Ok(bytes),
+                None => {}
             }
         }
+        // there may be more, once others have had their turn
+        cx.waker().wake_by_ref();
         Ok(bytes)
     }
 
@@ -264,27 +267,28 @@ impl Publish {
 }
 
 impl Udp {
-    /// The next report and the next packet, if there are any. What others send
-    /// is passed over.
-    fn next(
-        &mut self,
-        account: &crate::budget::Account,
-        buffer: &mut [u8],
-    ) -> (Option<Bytes>, Option<Result<Bytes, OverBudget>>) {
-        let mut report = None;
-        if let Some((len, from)) = self.pair.receive_report(buffer)
-            && from.ip().to_canonical() == self.peer
-        {
-            self.reports_to = from;
-            report = buffer.get(..len).and_then(|data| BlockMut::copy(account, data).ok());
-        }
-        while let Some((len, from)) = self.pair.receive(buffer) {
-            if from.ip().to_canonical() == self.peer {
-                let data = buffer.get(..len).unwrap_or_default();
-                return (report, Some(BlockMut::copy(account, data)));
+    /// The next report, if there is any. What others send is passed over.
+    fn next_report(&mut self, account: &Account) -> Option<Bytes> {
+        BUFFER.with_borrow_mut(|buffer| {
+            let (len, from) = self.pair.receive_report(buffer)?;
+            if from.ip().to_canonical() != self.peer {
+                return None;
             }
-        }
-        (report, None)
+            self.reports_to = from;
+            BlockMut::copy(account, buffer.get(..len)?).ok()
+        })
+    }
+
+    /// The next packet, if there is any.
+    fn next(&mut self, account: &Account) -> Option<Result<Bytes, OverBudget>> {
+        BUFFER.with_borrow_mut(|buffer| {
+            loop {
+                let (len, from) = self.pair.receive(buffer)?;
+                if from.ip().to_canonical() == self.peer {
+                    return Some(BlockMut::copy(account, buffer.get(..len)?));
+                }
+            }
+        })
     }
 }
 
