@@ -12,8 +12,8 @@ const THREAD: usize = 256 << 10;
 pub const CONNECTION: usize = 4 << 10;
 /// What a connection may hold before it is let in: a handshake, a head, commands.
 pub const GREETING: usize = 24 << 10;
-/// Two UDP sockets.
-const UDP_PAIR: usize = 2 << 10;
+/// Two UDP sockets, and the list of packets that wait for late ones.
+const UDP_PAIR: usize = 20 << 10;
 /// A connection's keys, and a record on its way in and out.
 const TLS: usize = 48 << 10;
 /// The receive buffer of one who only sends requests, and the send buffer of

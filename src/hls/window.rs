@@ -97,8 +97,9 @@ impl Window {
                 return; // segments are independent: the next begins at a key frame
             }
             let discontinuity = unit.discontinuity | std::mem::take(&mut self.starved);
+            let begun = self.segments.back().filter(|_| !discontinuity).map_or(taken, |last| date(last, taken));
             let (chain, from, until) = (Chain::default(), unit.at, unit.at);
-            self.open = Some(Open { chain, from, until, begun: taken, discontinuity });
+            self.open = Some(Open { chain, from, until, begun, discontinuity });
         }
         self.append(unit);
     }
@@ -203,6 +204,23 @@ impl Window {
     }
 }
 
+/// When the segment behind `last` begins, whose first frame came at `taken`: frames
+/// come early and late, so dates follow the durations, and the clock only slowly,
+/// unless it was set.
+fn date(last: &Segment, taken: SystemTime) -> SystemTime {
+    let due = last.begun + last.duration;
+    match taken.duration_since(due) {
+        Ok(late) if late < CLOCK_SET => due + late.min(CLOCK_STEP),
+        Err(early) if early.duration() < CLOCK_SET => due - early.duration().min(CLOCK_STEP),
+        _ => taken,
+    }
+}
+
+/// A clock that is off by so much was set.
+const CLOCK_SET: Duration = Duration::from_secs(2);
+/// Dates follow the clock by so much for each segment.
+const CLOCK_STEP: Duration = Duration::from_millis(10);
+
 /// A key frame that comes a little early still ends a segment.
 const SLACK: Duration = Duration::from_millis(100);
 
@@ -272,6 +290,19 @@ mod tests {
         let text = window.playlist("", "");
         assert_eq!(lines(&text, "#EXT-X-DISCONTINUITY-SEQUENCE:"), ["1"]);
         assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 0);
+    }
+
+    #[test]
+    fn dates_follow_the_durations_unless_the_clock_is_set() {
+        let mut window = window(1 << 20);
+        let late = [0, 0, 90, 0, 0, 3_600_000, 3_600_000, 3_600_000];
+        for (second, late) in (0..).zip(late) {
+            for at in (second * 1000..second * 1000 + 1000).step_by(100) {
+                window.push(&unit(at, at % 1000 == 0, false), UNIX_EPOCH + ms(Ticks(at + late)));
+            }
+        }
+        let dates = window.segments.iter().map(|segment| segment.begun.duration_since(UNIX_EPOCH).unwrap().as_millis());
+        assert_eq!(dates.collect::<Vec<_>>(), [0, 1000, 2010, 3000, 3_605_000]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::silence::Silence;
 use super::stream::{Occupant, State};
 use super::{Conflict, Hub, Refused, Stream};
 use crate::budget::{Account, BLOCK_OVERHEAD, BlockMut, OverBudget, Room};
-use crate::media::{Change, Frame, Hz, Info, Kind, MAX_TRACKS, Ticks, Track, Tracks};
+use crate::media::{Change, Frame, Hz, Info, Kind, MAX_TRACKS, Ticks, Track, Tracks, Wall};
 
 /// The right to publish a stream; given up when dropped.
 pub struct Publisher {
@@ -130,6 +130,11 @@ impl Publisher {
             self.keep_silence(&mut state, &frame, now);
         }
         self.push(&mut state, frame, now)
+    }
+
+    /// Says what time of day it is: the newest frame has just come.
+    pub fn time_of_day(&self, wall: Wall) {
+        self.stream.time_of_day(wall);
     }
 
     /// Lets the viewers see what was published.

@@ -23,6 +23,8 @@ pub(crate) struct Intake {
     much: usize,
     /// Frames that were lost on the way in.
     losses: u32,
+    /// The stream was told the time of day; from then on it is once a second.
+    timed: bool,
 }
 
 /// Why a frame did not get in.
@@ -48,6 +50,7 @@ impl Intake {
             silence: config.publish.silence.0,
             much: config.publish.receive_buffer.0 / 4,
             losses: 0,
+            timed: false,
         }
     }
 
@@ -85,6 +88,9 @@ impl Intake {
         self.publisher.flush();
         if std::mem::take(&mut self.active) {
             conn.expect_input(self.silence);
+            if !std::mem::replace(&mut self.timed, true) {
+                self.publisher.time_of_day(super::time_of_day());
+            }
         }
         let pace = self.publisher.pace();
         if !pace.is_zero() && bytes < self.much {

@@ -203,7 +203,7 @@ impl Server {
             #[cfg(feature = "hls")]
             self.hls.sweep(self, now);
             self.hub.sweep(now);
-            self.hub.time_of_day(Wall(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()));
+            self.hub.time_of_day(time_of_day());
             self.total.replenish();
             pulse();
         }
@@ -243,6 +243,11 @@ fn identity(config: &crate::conf::Tls) -> Option<Identity> {
     }
     let loaded = Identity::load(config.cert.as_ref(), config.key.as_ref());
     loaded.inspect_err(|why| log::error!("tls: {why}: nobody is served over TLS")).ok()
+}
+
+/// Before 1970 counts as 1970.
+fn time_of_day() -> Wall {
+    Wall(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
 /// What bounds the hub.

@@ -10,6 +10,8 @@ mod meter;
 mod records;
 #[cfg(feature = "rtsp")]
 mod rtsp;
+#[cfg(feature = "rtsp")]
+mod rtsp_machines;
 #[cfg(feature = "hls")]
 mod segments;
 mod sizes;

@@ -27,10 +27,12 @@ fn of_frames_and_connections() {
         ("an outlet", size_of::<Outlet>(), 96),
         ("an RTMP machine", size_of::<rtmp::Server>(), 288),
         #[cfg(feature = "rtsp")]
-        ("an RTSP machine", size_of::<rtsp::Server>(), 448),
+        ("an RTSP machine", size_of::<rtsp::Server>(), 480),
+        #[cfg(feature = "rtsp")]
+        ("an RTSP client", size_of::<rtsp::Client>(), 672),
         ("an HTTP machine", size_of::<http::Server>(), 192),
         #[cfg(feature = "ws")]
-        ("a WebSocket machine", size_of::<ws::Server>(), 48),
+        ("a WebSocket machine", size_of::<ws::Server>(), 64),
     ];
     for (what, size, limit) in sizes {
         assert!(size <= limit, "{what} takes {size} bytes, and {limit} are planned");

@@ -11,6 +11,8 @@ mod parameters;
 mod reader;
 #[path = "../support/records.rs"]
 mod records;
+#[cfg(feature = "rtsp")]
+mod rtp;
 #[path = "../support/tags.rs"]
 mod tags;
 #[cfg(feature = "ts")]

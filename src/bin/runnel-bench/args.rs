@@ -26,8 +26,8 @@ with RTSP.
       --rate N       sessions started each second (500)
       --stamp        push: timestamps are the time of day in milliseconds at which
                      a frame was due; play: they are, so tell the latency
-      --sei          the same by an SEI message in each picture of H.264, for
-                     servers that set times of their own; push: with RTSP
+      --sei          the same by SEI messages in some pictures of H.264: times do
+                     not come through RTSP as they are
       --server-pid P measure that process too; may be given several times
   -h, --help         print this and end
 
@@ -118,8 +118,8 @@ impl Args {
         if self.role == Role::Push && target.scheme == Scheme::Http {
             return Err(format!("push knows rtmp:// and rtsp:// alone: {}", self.url));
         }
-        if self.role == Role::Push && self.stamping == Stamping::Pictures && target.scheme != Scheme::Rtsp {
-            return Err("push --sei wants rtsp://".into());
+        if self.role == Role::Play && self.stamping == Stamping::Times && target.scheme == Scheme::Rtsp {
+            return Err("no stamps come through RTSP; --sei tells the latency".into());
         }
         if self.udp && target.scheme != Scheme::Rtsp {
             return Err("--udp wants rtsp://".into());
@@ -185,7 +185,7 @@ mod tests {
             "play -t -1 rtmp://127.0.0.1/live/a",
             "play --rate 0 rtmp://127.0.0.1/live/a",
             "play --spread 5 rtmp://127.0.0.1/live/a",
-            "push --sei -i a.flv rtmp://127.0.0.1/live/a",
+            "play --stamp rtsp://127.0.0.1/live/a",
             "push --udp -i a.flv rtsp://127.0.0.1/live/a",
             "play --udp rtmp://127.0.0.1/live/a",
             "play rtmp://127.0.0.1/live/a rtmp://127.0.0.1/live/b",

@@ -11,6 +11,7 @@ use runnel::proto::rtmp::kind;
 use runnel::wire::Reader;
 
 use crate::glance::Glance;
+use crate::sei;
 
 /// An FLV file, held whole.
 pub struct Media {
@@ -83,6 +84,14 @@ impl Message {
         body.extend_from_slice(tag.body);
         let key = glance == Glance::Frame { key: true };
         Some((Self { kind, at: tag.timestamp.into(), key, body: body.into(), frame: None }, glance != Glance::Other))
+    }
+
+    /// The body with a stamp in the frame, if it takes one.
+    pub fn stamped(&self, tracks: &Tracks, stamp: u32) -> Bytes {
+        let track = self.frame.as_ref().and_then(|frame| Some((frame, tracks.find(frame.kind, frame.track)?)));
+        let Some((frame, track)) = track else { return self.body.clone() };
+        let head = self.body.strip_suffix(&frame.data[..]);
+        head.map_or(self.body.clone(), |head| [head, &sei::stamped(stamp, track.codec, &frame.data)].concat().into())
     }
 
     /// The frame in it, and what it says of the tracks.

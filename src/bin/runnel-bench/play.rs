@@ -53,10 +53,10 @@ async fn session(args: &Args, number: usize, viewer: &mut Viewer) -> Result<Infa
             watch(&mut link, client, viewer).await
         }
         Scheme::Rtsp if args.udp => {
-            let local = link.local()?;
-            rtsp::watch_datagrams(&mut link, rtsp::View::new(&target.url()?, Some(local), viewer.stamps), viewer).await
+            let view = rtsp::View::new(&target.url()?, Some(link.local()?));
+            rtsp::watch_datagrams(&mut link, view, viewer).await
         }
-        Scheme::Rtsp => watch(&mut link, rtsp::View::new(&target.url()?, None, viewer.stamps), viewer).await,
+        Scheme::Rtsp => watch(&mut link, rtsp::View::new(&target.url()?, None), viewer).await,
     }
 }
 

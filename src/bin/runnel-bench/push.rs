@@ -7,6 +7,7 @@ use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
+use runnel::proto::rtmp::kind;
 use smol::LocalExecutor;
 
 use crate::args::Args;
@@ -57,7 +58,7 @@ struct Schedule {
     /// When the file begins for a publisher without delay, and the stamp of that moment.
     origin: Instant,
     stamp: Option<u32>,
-    /// Pictures hold the stamp.
+    /// Some pictures hold the stamp.
     inside: bool,
     media: Rc<Media>,
     tally: Shared,
@@ -118,6 +119,7 @@ struct Publisher {
     rounds: u64,
     next: usize,
     sent: u64,
+    pictures: u64,
 }
 
 impl Publisher {
@@ -126,7 +128,7 @@ impl Publisher {
         let mut link = Link::open(target.address).await?;
         let voice = Voice::connect(&mut link, &target, number, media).await?;
         let delay = args.spread_ms * number as u64 / args.sessions as u64;
-        Ok(Self { link, voice, delay, rounds: 0, next: 0, sent: 0 })
+        Ok(Self { link, voice, delay, rounds: 0, next: 0, sent: 0, pictures: 0 })
     }
 
     /// Sends a message, before the first of all the head; gives the number of
@@ -135,7 +137,10 @@ impl Publisher {
         if self.sent == 0 {
             self.voice.begin(media, timestamp);
         }
-        self.voice.say(media, message, timestamp, inside);
+        let picture = message.kind == kind::VIDEO;
+        self.pictures += u64::from(picture);
+        let stamped = inside && picture && self.pictures.is_multiple_of(STAMPED);
+        self.voice.say(media, message, timestamp, stamped);
         self.sent += 1;
         if self.sent.is_multiple_of(LISTEN) {
             self.voice.listen(&mut self.link)?;
@@ -160,6 +165,9 @@ impl Publisher {
 
 /// Messages that are sent before others get their turn.
 const IN_A_ROW: usize = 256;
+/// One of so many pictures is stamped, be it a key frame or not: a packet more
+/// for each of them would be a load of its own.
+const STAMPED: u64 = 7;
 /// What the server says is read after so many messages.
 const LISTEN: u64 = 64;
 /// The most bytes that may wait for the socket.

@@ -2,6 +2,7 @@
 //! does not touch. H.264 section D.1.7, user data that is not registered.
 
 use bytes::Bytes;
+use runnel::media::Codec;
 
 /// Names the message, in place of a UUID.
 const NAME: &[u8; 16] = b"runnel-bench due";
@@ -14,8 +15,12 @@ const TRAIL: u8 = 0x80;
 /// The stamp stands within so many bytes of a picture, or it has none.
 pub const REACH: usize = 64;
 
-/// A picture of units with 4-byte lengths, and the stamp in one before them.
-pub fn stamped(stamp: u32, picture: &[u8]) -> Bytes {
+/// A picture of units with 4-byte lengths, and the stamp in one before them; in
+/// none if it is not H.264.
+pub fn stamped(stamp: u32, codec: Codec, picture: &Bytes) -> Bytes {
+    if codec != Codec::H264 {
+        return picture.clone();
+    }
     let unit = [&HEAD[..], NAME, format!("{stamp:08x}").as_bytes(), &[TRAIL]].concat();
     [&(unit.len() as u32).to_be_bytes()[..], &unit, picture].concat().into()
 }
@@ -35,7 +40,7 @@ mod tests {
 
     #[test]
     fn a_stamp_is_a_unit_of_its_own_and_is_found_behind_a_head() {
-        let picture = stamped(0x12_abcd, &[0, 0, 0, 1, 5]);
+        let picture = stamped(0x12_abcd, Codec::H264, &Bytes::from_static(&[0, 0, 0, 1, 5]));
         assert_eq!(nal::units(&picture).map(<[u8]>::len).collect::<Vec<_>>(), [28, 1]);
         let tag = [&[0x17, 1, 0, 0, 0], &picture[..]].concat();
         assert_eq!((stamp(&tag), stamp(&picture[5..])), (Some(0x12_abcd), Some(0x12_abcd)));

@@ -47,10 +47,10 @@ impl Heard {
 /// One viewer.
 pub struct Viewer {
     pub tally: Shared,
-    pub stamps: Stamps,
     /// A picture has come that can be shown.
     pub started: bool,
     begun: Instant,
+    stamps: Stamps,
     stamping: Stamping,
     /// A step between pictures from here on is a gap, in milliseconds.
     too_long: i32,

@@ -46,6 +46,9 @@ impl Voice {
     /// Says a frame, and in the frame when it is due if `stamped`.
     pub fn say(&mut self, media: &Media, message: &Message, timestamp: u32, stamped: bool) {
         match self {
+            Self::Rtmp(client) if stamped => {
+                client.send_media(message.kind, timestamp, &message.stamped(&media.tracks, timestamp));
+            }
             Self::Rtmp(client) => client.send_media(message.kind, timestamp, &message.body),
             Self::Rtsp(publish) => {
                 if let Some(frame) = &message.frame {

@@ -115,8 +115,7 @@ impl Demux {
         if rtcp::is_rtcp(data) {
             return self.rtcp(number, now, data);
         }
-        let report = self.time_by_reports(number);
-        let time = START + now.saturating_duration_since(*self.begun.get_or_insert(now));
+        let time = self.time(now);
         let Some(lane) = self.lanes.get_mut(number) else { return };
         let packet = match Packet::parse(data) {
             Ok(packet) => packet,
@@ -129,11 +128,37 @@ impl Demux {
             lane.another_sender();
         }
         lane.reception.packet(&packet, lane.frames.track.clock, now);
-        let Lane { order, frames, aligned, .. } = lane;
+        self.feed(number, time, |order, out| order.push(packet, now, out), room, out);
+    }
+
+    /// Gives up on packets that were waited for long enough.
+    pub fn flush(&mut self, now: Instant, room: &dyn Room, out: &mut dyn FnMut(Event)) {
+        let time = self.time(now);
+        for number in 0..self.lanes.len() {
+            self.feed(number, time, |order, out| order.flush(now, out), room, out);
+        }
+    }
+
+    /// The time of the stream by arrival.
+    fn time(&mut self, now: Instant) -> Duration {
+        START + now.saturating_duration_since(*self.begun.get_or_insert(now))
+    }
+
+    /// Makes frames of what `step` lets go on, and finds the track's place when the
+    /// first of them is there.
+    fn feed(
+        &mut self,
+        number: usize,
+        time: Duration,
+        step: impl FnOnce(&mut Order, &mut dyn FnMut(Step)),
+        room: &dyn Room,
+        out: &mut dyn FnMut(Event),
+    ) {
+        let report = self.time_by_reports(number);
+        let Some(Lane { order, frames, .. }) = self.lanes.get_mut(number) else { return };
         let had_base = frames.base.is_some();
-        order.push(packet, now, &mut |step| frames.step(step, report, time, room, out));
+        step(order, &mut |step| frames.step(step, report, time, room, out));
         if !had_base && frames.base.is_some() {
-            *aligned = report.is_some();
             self.first.get_or_insert(number);
             self.align();
         }
@@ -151,14 +176,6 @@ impl Demux {
             lane.sender = Some((ntp, timestamp));
         }
         self.align();
-    }
-
-    /// Gives up on packets that were waited for long enough.
-    pub fn flush(&mut self, now: Instant, room: &dyn Room, out: &mut dyn FnMut(Event)) {
-        let time = START + self.begun.map_or(Duration::ZERO, |begun| now.saturating_duration_since(begun));
-        for Lane { order, frames, .. } in &mut self.lanes {
-            order.flush(now, &mut |step| frames.step(step, None, time, room, out));
-        }
     }
 
     /// Whether packets wait for late ones.
@@ -196,11 +213,13 @@ impl Demux {
             let wanted = lane.frames.look(timestamp) - time;
             let clock = lane.frames.track.clock;
             let skew = (wanted - base).rescale(clock, MICROSECONDS).0;
-            let bearable = if lane.aligned { DRIFT } else { 0 };
-            if skew.abs() > MAX_SKEW || skew.abs() <= bearable {
+            if skew.abs() > MAX_SKEW {
                 continue;
             }
-            lane.aligned = true;
+            let bearable = if std::mem::replace(&mut lane.aligned, true) { DRIFT } else { 0 };
+            if skew.abs() <= bearable {
+                continue;
+            }
             let moves_first = lane.frames.track.codec.kind() == Kind::Video;
             match self.lanes.get_mut(first) {
                 Some(lane) if moves_first && lane.frames.track.codec.kind() == Kind::Audio => {

@@ -12,7 +12,7 @@ pub mod rtcp;
 
 pub use demux::{Demux, Event};
 pub use format::Format;
-pub use mux::{RTP, channel, offers, ssrc};
+pub use mux::{RTP, channel, offers, ssrc, timestamp};
 pub use packet::{HEADER, Packet, header};
 
 use crate::budget::OverBudget;

@@ -45,16 +45,30 @@ struct Lane {
 
 /// Sender reports are so far apart, in milliseconds. RFC 3550 section 6.2.
 const REPORT: i64 = 4000;
-/// The time of day is set anew when it is off by so much.
-const MAX_DRIFT: Duration = Duration::from_millis(500);
+/// A time of day that is off by so much was set: reports follow it at once.
+const CLOCK_SET: Duration = Duration::from_secs(5);
+/// Else they follow it by so much a second, so that no viewer's clock jumps when
+/// frames come early or late.
+const CLOCK_STEP: Duration = Duration::from_millis(1);
 /// Sound whose times are given in milliseconds is off by at most so many of them.
 const ROUNDING: i64 = 2;
 
 /// The synchronization source of all packets of one kind. RFC 3550 section 8.1 asks
 /// that the tracks of a session differ, and that a guess is not easy.
 pub fn ssrc(kind: Kind) -> u32 {
+    secret("ssrc", kind)
+}
+
+/// What packets of a kind say for `time` on their clock: it begins anywhere.
+/// RFC 3550 section 5.1.
+pub fn timestamp(kind: Kind, time: Ticks) -> u32 {
+    (time.0 as u32).wrapping_add(secret("timestamp", kind))
+}
+
+/// The same number for the same thing as long as the program runs.
+fn secret(what: &str, kind: Kind) -> u32 {
     static SEED: OnceLock<RandomState> = OnceLock::new();
-    SEED.get_or_init(RandomState::new).hash_one(kind) as u32
+    SEED.get_or_init(RandomState::new).hash_one((what, kind)) as u32
 }
 
 /// The channel on which packets of a kind go; reports go on the next.
@@ -92,10 +106,14 @@ impl Mux for Rtp {
     }
 
     fn time_of_day(&mut self, at: Ticks, wall: Wall) {
-        let off = self.wall.map(|anchor| later(anchor, at).0.abs_diff(wall.0));
-        if off.is_none_or(|off| off > MAX_DRIFT) {
+        let Some(anchor) = self.wall else {
             self.wall = Some((at, wall));
-        }
+            return;
+        };
+        let due = later(anchor, at);
+        let off = due.0.abs_diff(wall.0);
+        let step = if off > CLOCK_SET { off } else { off.min(CLOCK_STEP) };
+        self.wall = Some((at, Wall(if wall < due { due.0 - step } else { due.0 + step })));
     }
 
     fn cost(&self, frame: &Frame) -> usize {
@@ -158,11 +176,11 @@ impl Lane {
         if report.is_some() {
             self.reported = Some(at);
         }
-        let (channel, ssrc, payload_type) = (self.channel(), self.ssrc(), self.format.payload_type);
+        let (kind, channel, ssrc, payload_type) = (frame.kind, self.channel(), self.ssrc(), self.format.payload_type);
         let Self { pack, sequence, sent, .. } = self;
         let mut pieces = Vec::new();
         pack.frame(frame, &mut |payload| {
-            let time = (time.0 as u32).wrapping_add(payload.later);
+            let time = timestamp(kind, time + Ticks(payload.later.into()));
             let mut head = header(payload_type, payload.marker, *sequence, time, ssrc).to_vec();
             head.extend_from_slice(payload.head);
             *sequence = sequence.wrapping_add(1);
@@ -192,7 +210,7 @@ impl Lane {
     /// A sender report for the time `at`, in milliseconds.
     fn report(&self, at: Ticks, wall: (Ticks, Wall)) -> Option<Piece> {
         let mut data = Vec::new();
-        let time = at.rescale(Hz::MS, self.format.clock).0 as u32;
+        let time = timestamp(self.track.codec.kind(), at.rescale(Hz::MS, self.format.clock));
         write_sender_report(&mut data, self.ssrc(), Ntp::from_wall(later(wall, at)), time, self.sent);
         Some(Piece::new(&[], Bytes::from(data)).on_channel(self.channel() + 1))
     }

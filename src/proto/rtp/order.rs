@@ -40,7 +40,7 @@ impl Order {
 
     /// Takes a packet and gives what can go on. Duplicates and what comes too late
     /// are passed over.
-    pub(super) fn push(&mut self, packet: Packet, now: Instant, out: &mut impl FnMut(Step)) {
+    pub(super) fn push(&mut self, packet: Packet, now: Instant, out: &mut dyn FnMut(Step)) {
         let Some(next) = self.next else {
             self.next = Some(packet.sequence.wrapping_add(1));
             return out(Step::Packet(packet));
@@ -62,9 +62,9 @@ impl Order {
     }
 
     /// Gives up on packets that others have waited for long enough.
-    pub(super) fn flush(&mut self, now: Instant, out: &mut impl FnMut(Step)) {
-        while let (Some(next), Some((first, came))) = (self.next, self.early.front()) {
-            let overdue = now.saturating_duration_since(*came) >= self.patience;
+    pub(super) fn flush(&mut self, now: Instant, out: &mut dyn FnMut(Step)) {
+        while let (Some(next), Some((first, _))) = (self.next, self.early.front()) {
+            let overdue = self.early.iter().any(|(_, came)| now.saturating_duration_since(*came) >= self.patience);
             if !overdue && self.early.len() < MAX_EARLY {
                 return;
             }
@@ -95,13 +95,13 @@ impl Order {
         }
     }
 
-    fn pass(&mut self, packet: Packet, out: &mut impl FnMut(Step)) {
+    fn pass(&mut self, packet: Packet, out: &mut dyn FnMut(Step)) {
         self.next = Some(packet.sequence.wrapping_add(1));
         out(Step::Packet(packet));
     }
 
     /// Lets go of those that follow without a gap.
-    fn pass_row(&mut self, out: &mut impl FnMut(Step)) {
+    fn pass_row(&mut self, out: &mut dyn FnMut(Step)) {
         while self.early.front().is_some_and(|(held, _)| Some(held.sequence) == self.next)
             && let Some((packet, _)) = self.early.pop_front()
         {

@@ -257,6 +257,7 @@ impl Client {
             return;
         }
         match response.status {
+            100..=199 => self.asked = Some(asked), // there is more to come
             200..=299 => self.on_success(&asked, &response),
             401 if !self.user.is_empty() && self.meet_challenge(&asked, &response) => {
                 self.send(Asked { tries: asked.tries + 1, ..asked });
@@ -294,7 +295,8 @@ impl Client {
         if let Some(session) = response.fields.get("Session") {
             let mut parts = session.split(';').map(str::trim);
             self.session = parts.next().unwrap_or_default().into();
-            let timeout = parts.find_map(|part| part.strip_prefix("timeout=")?.trim().parse().ok());
+            let timeout = parts
+                .find_map(|part| part.strip_prefix("timeout")?.trim_start().strip_prefix('=')?.trim().parse().ok());
             self.timeout = timeout.unwrap_or(self.timeout).clamp(MIN_TIMEOUT, MAX_TIMEOUT);
         }
         match asked.method {

@@ -87,7 +87,8 @@ pub struct Server {
     session: String,
     state: State,
     role: Role,
-    /// What the URLs of the announced tracks are.
+    /// Against which the URLs of the announced tracks are, and what they are.
+    base: String,
     controls: Vec<String>,
     /// Tracks that were set up, as bits.
     set_up: u32,
@@ -142,6 +143,7 @@ impl Server {
             session,
             state: State::Init,
             role: Role::None,
+            base: String::new(),
             controls: Vec::new(),
             set_up: 0,
         }
@@ -212,6 +214,9 @@ impl Server {
     /// Tells the client why not.
     pub fn refuse(&mut self, status: Status) {
         if let Some(asked) = self.asked.take() {
+            if asked.method == Method::Announce {
+                (self.base, self.controls) = Default::default();
+            }
             self.respond_in_session(&asked.cseq, status);
         }
     }
@@ -273,7 +278,10 @@ impl Server {
             }
             (Method::Announce, State::Init, Role::None) => match Description::parse(&body) {
                 Ok(description) => {
-                    self.controls = controls(&url, &description);
+                    let control = description.control.as_deref();
+                    self.base = control.map_or_else(|| url.clone(), |control| resolve(&url, control));
+                    let medias = description.medias.iter();
+                    self.controls = medias.map(|media| media.control.clone().unwrap_or_default()).collect();
                     let event = Event::Announce(Target::of_url(&url), description);
                     self.ask(Asked { method, cseq, url, track: 0 }, event);
                 }
@@ -301,7 +309,10 @@ impl Server {
 
     fn setup(&mut self, mut asked: Asked, transports: Vec<Transport>) {
         let (stream, number) = split_control(&asked.url);
-        let known = |control: &String| control == &asked.url || control.trim_end_matches('/') == asked.url;
+        let known = |control: &String| {
+            let url = resolve(&self.base, control);
+            url == asked.url || url.trim_end_matches('/') == asked.url
+        };
         asked.track = match self.role {
             // the n-th SETUP is for the n-th track where URLs do not tell
             Role::Record => self.controls.iter().position(known).unwrap_or(self.set_up.count_ones() as usize),
@@ -344,13 +355,6 @@ const MAX_CSEQ: usize = 32;
 fn needs_rights(method: Method) -> bool {
     use Method::{Announce, Describe, Play, Record, Setup};
     matches!(method, Describe | Announce | Setup | Play | Record)
-}
-
-/// The URLs of what a publisher announces.
-fn controls(url: &str, description: &Description) -> Vec<String> {
-    let base = description.control.as_deref().map_or_else(|| url.to_string(), |control| resolve(url, control));
-    let control = |media: &super::sdp::Media| resolve(&base, media.control.as_deref().unwrap_or_default());
-    description.medias.iter().map(control).collect()
 }
 
 /// Takes the number of one of our tracks off a URL.

@@ -13,7 +13,7 @@ use super::super::live;
 use crate::hub::{Name, Step, Unit, Viewer};
 use crate::media::{Hz, Kind, Ticks, Tracks};
 use crate::net::{BATCH, CHANNELS, Close, Conn, Datagrams, Framing, Outlet, Outward, PacketFraming, Pair};
-use crate::proto::rtp::{Format, channel, offers};
+use crate::proto::rtp::{Format, channel, offers, timestamp};
 
 /// A cursor, and what is on its way.
 pub(crate) struct Flow {
@@ -137,7 +137,7 @@ impl Flow {
             let mut pieces = units.iter().flat_map(|unit| unit.packed.pieces());
             let first = pieces.find(|piece| piece.channel() == channel(*kind));
             let sequence = first.and_then(|piece| piece.head.bytes().get(2..4)?.first_chunk().copied());
-            let time = at.map(|at: Ticks| at.rescale(Hz::MS, format.clock).0 as u32);
+            let time = at.map(|at: Ticks| timestamp(*kind, at.rescale(Hz::MS, format.clock)));
             (number, sequence.map(u16::from_be_bytes), time)
         };
         wanted.map(begin).collect()

@@ -73,6 +73,10 @@ impl Publish {
         id: &str,
     ) -> Self {
         let intake = Intake::new(publisher, config, id);
+        for number in (0..).zip(&numbers).filter_map(|(number, track)| track.is_none().then_some(number)) {
+            let number: usize = number;
+            log::warn!("[{id}] the description's track {number} has no place here and is passed over");
+        }
         let ways = numbers.into_iter().map(|number| (number, Way::None)).collect();
         Self { intake, demux, ways, patience: config.rtsp.reorder.0, reported: Instant::now(), fresh: 0 }
     }

@@ -1,7 +1,7 @@
 //! One track's packets, and where frames end in them.
 
 use bytes::Bytes;
-use runnel::media::{Hz, Kind, Ticks};
+use runnel::media::{Hz, Kind, Unwrap};
 use runnel::proto::rtp::{Format, Packet};
 
 use super::key::Coding;
@@ -13,8 +13,8 @@ pub struct Lane {
     kind: Kind,
     coding: Coding,
     clock: Hz,
-    /// The time of the last frame, without wraps.
-    time: Ticks,
+    /// Takes the wraps out of timestamps.
+    unwrap: Unwrap,
     /// The sequence number that comes next.
     next: Option<u16>,
     begun: Begun,
@@ -29,11 +29,10 @@ struct Begun {
 }
 
 impl Lane {
-    /// A timestamp says a time but for the wraps of its clock: the first one is
-    /// taken to be near `now`, a stamp, and each further one near that before it.
-    pub fn new(kind: Kind, format: &Format, now: u32) -> Self {
-        let time = Ticks(now.into()).rescale(Hz::MS, format.clock);
-        Self { kind, coding: Coding::of(format), clock: format.clock, time, next: None, begun: Begun::default() }
+    /// A track that comes as `format` says.
+    pub fn new(kind: Kind, format: &Format) -> Self {
+        let (coding, clock) = (Coding::of(format), format.clock);
+        Self { kind, coding, clock, unwrap: Unwrap::default(), next: None, begun: Begun::default() }
     }
 
     /// Takes a packet; gives the frame that it ends. Each packet of sound is a
@@ -52,9 +51,7 @@ impl Lane {
                 return None;
             }
         }
-        let step = packet.timestamp.wrapping_sub(self.time.0 as u32) as i32;
-        self.time = self.time + Ticks(step.into());
-        let timestamp = self.time.rescale(self.clock, Hz::MS).0 as u32;
+        let timestamp = self.unwrap.next(packet.timestamp).rescale(self.clock, Hz::MS).0 as u32;
         let Begun { key, torn, due } = std::mem::take(&mut self.begun);
         Some(Seen { kind: self.kind, timestamp, key, torn, due })
     }
@@ -65,13 +62,9 @@ mod tests {
     use super::*;
     use runnel::proto::rtp::header;
 
-    fn lane(kind: Kind, encoding: &str, clock: u32, now: u32) -> Lane {
+    fn lane(kind: Kind, encoding: &str, clock: u32) -> Lane {
         let clock = Hz::new(clock);
-        Lane::new(
-            kind,
-            &Format { payload_type: 96, encoding: encoding.into(), clock, channels: 1, fmtp: Vec::new() },
-            now,
-        )
+        Lane::new(kind, &Format { payload_type: 96, encoding: encoding.into(), clock, channels: 1, fmtp: Vec::new() })
     }
 
     fn packet(marker: bool, sequence: u16, timestamp: u32, payload: &[u8]) -> Bytes {
@@ -80,25 +73,24 @@ mod tests {
 
     #[test]
     fn pictures_end_with_the_mark_and_missing_packets_are_noticed() {
-        let now = 0xfeed_beef;
-        let mut lane = lane(Kind::Video, "H264", 90_000, now);
-        let at = |ms: u32| (u64::from(ms) * 90) as u32;
+        let mut lane = lane(Kind::Video, "H264", 90_000);
         let seen = |timestamp, key, torn| Some(Seen { kind: Kind::Video, timestamp, key, torn, due: None });
-        assert_eq!(lane.packet(&packet(false, 65535, at(now - 500), &[0x7c, 0x85])), None);
-        assert_eq!(lane.packet(&packet(true, 0, at(now - 500), &[0x7c, 0x45])), seen(now - 500, true, false));
-        assert_eq!(lane.packet(&packet(true, 1, at(now - 460), &[0x41])), seen(now - 460, false, false));
-        assert_eq!(lane.packet(&packet(false, 3, at(now - 420), &[0x41])), None);
+        let ms = u32::MAX / 90;
+        let [first, second, third] = [0, 40, 80].map(|later| (ms * 90).wrapping_add(later * 90));
+        assert_eq!(lane.packet(&packet(false, 65535, first, &[0x7c, 0x85])), None);
+        assert_eq!(lane.packet(&packet(true, 0, first, &[0x7c, 0x45])), seen(ms, true, false));
+        assert_eq!(lane.packet(&packet(true, 1, second, &[0x41])), seen(ms + 40, false, false));
+        assert_eq!(lane.packet(&packet(false, 3, third, &[0x41])), None);
         assert_eq!(lane.packet(&Bytes::new()), None);
-        assert_eq!(lane.packet(&packet(true, 4, at(now - 420), &[0x41])), seen(now - 420, false, true));
+        assert_eq!(lane.packet(&packet(true, 4, third, &[0x41])), seen(ms + 80, false, true));
     }
 
     #[test]
     fn every_packet_of_sound_is_a_frame() {
-        let now = 1_000_000;
-        let mut lane = lane(Kind::Audio, "MPEG4-GENERIC", 48_000, now);
+        let mut lane = lane(Kind::Audio, "MPEG4-GENERIC", 48_000);
         for number in 0..3 {
-            let seen = lane.packet(&packet(false, number, 48 * now + 1024 * u32::from(number), b"sound")).unwrap();
-            assert_eq!((seen.timestamp - now, seen.torn), (u32::from(number) * 1024 / 48, false));
+            let seen = lane.packet(&packet(false, number, 1024 * u32::from(number), b"sound")).unwrap();
+            assert_eq!((seen.timestamp, seen.torn), (u32::from(number) * 1024 / 48, false));
         }
     }
 }

@@ -2,10 +2,9 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use runnel::budget::Account;
 use runnel::container::Mux;
-use runnel::media::{Codec, Frame, Ticks, Tracks, Wall};
+use runnel::media::{Frame, Ticks, Tracks, Wall};
 use runnel::proto::rtp::{RTP, channel, offers};
 use runnel::proto::rtsp::sdp::{self, Offer};
 use runnel::proto::rtsp::{CONTROL, Client, ClientEvent, Lower, Purpose, packet_header};
@@ -70,10 +69,7 @@ impl Publish {
             let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             self.mux.time_of_day(time, Wall(wall));
         }
-        let data: Bytes = match track.codec {
-            Codec::H264 if stamped => sei::stamped(at, &frame.data),
-            _ => frame.data.clone(),
-        };
+        let data = if stamped { sei::stamped(at, track.codec, &frame.data) } else { frame.data.clone() };
         let frame = Frame { dts: time, data, ..frame.clone() };
         let Ok(Some(packed)) = self.mux.frame(track, &frame, &self.account) else { return };
         let out = self.client.transmit();

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_io::Timer;
 use bytes::Bytes;
@@ -19,7 +19,6 @@ use super::lane::Lane;
 use super::ports::Ports;
 use super::{end, not_ended};
 use crate::link::Link;
-use crate::stamp::Stamps;
 use crate::viewer::{Heard, Viewer};
 
 /// The machine: a client that knows of frames.
@@ -27,7 +26,6 @@ pub struct View {
     client: Client,
     /// Our address, if datagrams are wanted.
     local: Option<IpAddr>,
-    stamps: Stamps,
     tracks: Vec<Track>,
     /// Tracks that are not set up yet.
     left: usize,
@@ -45,10 +43,10 @@ struct Track {
 
 impl View {
     /// Plays `url`, over UDP if `local` is given.
-    pub fn new(url: &Url, local: Option<IpAddr>, stamps: Stamps) -> Self {
+    pub fn new(url: &Url, local: Option<IpAddr>) -> Self {
         let lower = if local.is_some() { Lower::Udp } else { Lower::Tcp };
         let client = Client::new(url, Purpose::Play, lower, 0, Account::root("session", usize::MAX));
-        Self { client, local, stamps, tracks: Vec::new(), left: 0, started: false }
+        Self { client, local, tracks: Vec::new(), left: 0, started: false }
     }
 
     fn hear(&mut self, event: ClientEvent) -> Heard {
@@ -72,14 +70,13 @@ impl View {
 
     /// Chooses the first track of each kind.
     fn described(&mut self, description: &Description) -> Heard {
-        let now = self.stamps.of(Instant::now());
         for kind in [Kind::Video, Kind::Audio] {
             let mut medias = description.medias.iter().enumerate();
             let found = medias.find_map(|(number, media)| {
                 Some((number, media.formats.first()?)).filter(|_| media.kind == Some(kind))
             });
             self.tracks.extend(found.map(|(number, format)| {
-                let lane = Lane::new(kind, format, now);
+                let lane = Lane::new(kind, format);
                 Track { number, lane, channel: None, ports: None }
             }));
         }

@@ -18,8 +18,9 @@ pub(super) enum Set {
     Picture,
 }
 
-/// The longest set that is kept: those of real encoders are below 200 bytes.
-const MAX_SET: usize = 1024;
+/// All sets that are kept of a track, in bytes, one by itself or together: those of
+/// real encoders are below 200 bytes each.
+const MAX_SETS: usize = 2048;
 /// So many picture parameter sets are kept; more are passed over.
 const MAX_PICTURE_SETS: usize = 16;
 
@@ -46,7 +47,7 @@ impl Sets {
     pub(super) fn take(&mut self, set: Set, header: &[u8], body: &[u8]) {
         let len = body.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
         let body = body.get(..len).unwrap_or_default();
-        if body.is_empty() || body.len() > MAX_SET {
+        if body.is_empty() || self.len() + body.len() > MAX_SETS {
             return;
         }
         let place = match set {
@@ -78,6 +79,11 @@ impl Sets {
         let params = codec::params(self.codec, record.into())?;
         self.record = params.record.clone();
         Ok(Some(params))
+    }
+
+    /// Bytes that are kept.
+    fn len(&self) -> usize {
+        self.video.len() + self.sequence.len() + self.pictures.iter().map(|(_, set)| set.len()).sum::<usize>()
     }
 
     /// Whether decoders know enough.
@@ -145,7 +151,7 @@ mod tests {
             sets.take(Set::Picture, &[0x68], &[1, id, 0x80]);
         }
         assert_eq!(sets.pictures.len(), MAX_PICTURE_SETS);
-        sets.take(Set::Sequence, &[0x67], &[1; MAX_SET + 1]);
+        sets.take(Set::Sequence, &[0x67], &[1; MAX_SETS + 1]);
         assert!(sets.sequence.is_empty());
     }
 }

@@ -36,6 +36,13 @@ fn configs_of_both_versions() {
     }
 }
 
+/// As rtspclientsink of GStreamer 1.22 sends it: `config=40002420`.
+#[test]
+fn a_config_that_ends_behind_the_decoder_s_is_filled_up() {
+    let mono_44100 = "0 1 000000 0000 000 00010 0100 0001 000 00";
+    assert_eq!(reader(mono_44100, "0").unwrap().params[0].channels, 1);
+}
+
 #[test]
 fn units_follow_each_other_as_slices() {
     let mut bench = told();
