@@ -24,6 +24,7 @@ pub struct Listener {
 }
 
 /// A protocol that listens.
+#[derive(Clone, Copy)]
 pub(super) struct Door {
     /// In the log.
     pub(super) name: &'static str,

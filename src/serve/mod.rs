@@ -155,20 +155,12 @@ impl Server {
     /// Lets people in, until the executor is dropped. `pulse` is called every
     /// second, after everything was looked after.
     pub fn start(self: &Arc<Self>, listeners: Vec<Listener>, pulse: impl Fn() + Send + 'static) -> Result<(), String> {
-        for Listener { door: Door { name, key, listen, sealed, serve, full, .. }, socket } in listeners {
+        for Listener { door, socket } in listeners {
+            let Door { name, key, listen, full, .. } = door;
             let socket = Async::new(socket).map_err(|error| format!("{key} = \"{listen}\": {error}"))?;
             log::info!("{name} listens on {listen}");
             let server = self.clone();
-            #[cfg(feature = "tls")]
-            let serve = move |conn: Conn| match server.identity.as_ref().filter(|_| sealed) {
-                Some(identity) => match conn.sealed(identity, &server.tls_gate) {
-                    Ok(conn) => serve(server.clone(), conn),
-                    Err(why) => server.tally.closed(&why),
-                },
-                None => serve(server.clone(), conn),
-            };
-            #[cfg(not(feature = "tls"))]
-            let serve = move |conn: Conn| serve(server.clone(), conn);
+            let serve = move |conn: Conn| server.let_in(conn, door);
             let server = self.clone();
             let full = move |socket: &TcpStream| server.turn_away(name, full, socket);
             self.executor.spawn(accept_loop(socket, self.gate.clone(), self.watch.clone(), serve, full)).detach();
@@ -223,6 +215,18 @@ impl Server {
     /// The buffers of a connection that only sends media.
     pub(crate) fn viewer_sizes(config: &Config) -> SocketSizes {
         SocketSizes { send: config.viewers.send_buffer.0, receive: SMALL_BUFFER }
+    }
+
+    /// Serves a connection, under TLS if it comes in by such a door.
+    fn let_in(self: &Arc<Self>, conn: Conn, door: Door) {
+        #[cfg(feature = "tls")]
+        if let Some(identity) = self.identity.as_ref().filter(|_| door.sealed) {
+            return match conn.sealed(identity, &self.tls_gate) {
+                Ok(conn) => (door.serve)(self.clone(), conn),
+                Err(why) => self.tally.closed(&why),
+            };
+        }
+        (door.serve)(self.clone(), conn);
     }
 
     /// More connections than the plan allows.

@@ -35,14 +35,26 @@ class Case(unittest.TestCase):
         if not KEEP:
             self.addCleanup(shutil.rmtree, self.directory, ignore_errors=True)
         self.server = None
+        self._servers = []
         self._programs = []
         self._numbers = itertools.count(1)
 
-    def serve(self, launcher=(), env=None, **sections):
+    def serve(self, launcher=(), env=None, address="127.0.0.1", **sections):
         """Starts the server; it must end well when the test ends."""
-        self.server = Server(self.directory, sections, launcher, env)
-        self.addCleanup(self.server.stop)
+        self.server = self._serve(self.directory, sections, launcher, env, address)
         return self.server
+
+    def serve_another(self, name, **sections):
+        """Starts one more, which is somewhere else as far as the server knows."""
+        directory = self.directory / name
+        directory.mkdir()
+        return self._serve(directory, sections)
+
+    def _serve(self, directory, *how):
+        server = Server(directory, *how)
+        self._servers.append(server)
+        self.addCleanup(server.stop)
+        return server
 
     def start(self, name, command, env=None):
         """Starts a real program that ends with the test."""
@@ -52,15 +64,17 @@ class Case(unittest.TestCase):
         self.addCleanup(program.stop)
         return program
 
-    def publish(self, stream, media="demo", ffmpeg=paths.FFMPEG_CURRENT, loop=True):
+    def publish(
+        self, stream, media="demo", ffmpeg=paths.FFMPEG_CURRENT, loop=True, server=None
+    ):
         """Starts ffmpeg pushing a file; returns at once."""
-        url = self.server.rtmp(stream)
+        url = (server or self.server).rtmp(stream)
         return self.start("publisher", publishers.ffmpeg(ffmpeg, media, url, loop))
 
     def publish_live(self, stream, **how):
         """Publishes, and returns when the stream can be played."""
         program = self.publish(stream, **how)
-        self.until_live(stream)
+        self.until_live(stream, server=how.get("server"))
         return program
 
     def publish_rtsp(
@@ -77,9 +91,9 @@ class Case(unittest.TestCase):
         self.until_live(stream)
         return program
 
-    def until_live(self, stream, milliseconds=0):
+    def until_live(self, stream, milliseconds=0, server=None):
         """Waits until a player gets frames that span this time."""
-        capture = self.capture(self.server.flv(stream))
+        capture = self.capture((server or self.server).flv(stream))
         capture.until_span(milliseconds, LIVE_WITHIN + milliseconds / 1000)
         capture.stop()
 
@@ -89,10 +103,11 @@ class Case(unittest.TestCase):
         capture.until(lambda one: one.segments, HLS_WITHIN, "the first segment")
         capture.stop()
 
-    def until_log_counts(self, words, count, timeout=10):
+    def until_log_counts(self, words, count, timeout=10, server=None):
         """Waits until the server's log has said this so many times."""
+        server = server or self.server
         waiting.until(
-            lambda: self.server.log.count(words) >= count, timeout, f"{count} times {words!r}"
+            lambda: server.log.count(words) >= count, timeout, f"{count} times {words!r}"
         )
 
     def capture(self, url):
@@ -141,6 +156,6 @@ class Case(unittest.TestCase):
         said = [program.describe() for program in self._programs]
         if KEEP:
             said.append(f"files are in {self.directory}")
-        if self.server:
-            said.append(f"the server's log ends with\n{self.server.log[-LOG_TAIL:]}")
+        for server in self._servers:
+            said.append(f"the log of {server.http} ends with\n{server.log[-LOG_TAIL:]}")
         return "\n".join(said)

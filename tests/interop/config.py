@@ -1,20 +1,27 @@
 """The one place that writes the server's configuration file."""
 
 
-def write(path, ports, sections):
-    """Writes `sections` ({"publish": {"silence": "2s"}}) and `ports` ({"rtmp": 1935}) as TOML.
+def write(path, listen, sections):
+    """Writes `sections` ({"publish": {"silence": "2s"}}) as TOML.
 
-    What is not a section stands above all of them.
+    `listen` is where each listens, and may be nested ({"rtmp": {"listen": "[::]:1935"}});
+    what the sections say goes before it. A list of sections is a list of tables. What is
+    none of these stands above all of them.
     """
-    above = {name: value for name, value in sections.items() if not isinstance(value, dict)}
-    merged = {name: {"listen": f"127.0.0.1:{port}"} for name, port in ports.items()}
-    for name in sections.keys() - above.keys():
-        merged.setdefault(name, {}).update(sections[name])
-    path.write_text(_lines(above) + "\n".join(_section(name, keys) for name, keys in merged.items()))
+    above = {name: value for name, value in sections.items() if not isinstance(value, dict | list)}
+    merged = {name: dict(keys) for name, keys in listen.items()}
+    for name, keys in sections.items():
+        if isinstance(keys, dict):
+            merged.setdefault(name, {}).update(keys)
+    tables = [_section(f"[{name}]", keys) for name, keys in merged.items()]
+    for name, lists in sections.items():
+        if isinstance(lists, list):
+            tables += [_section(f"[[{name}]]", keys) for keys in lists]
+    path.write_text(_lines(above) + "\n".join(tables))
 
 
-def _section(name, keys):
-    return f"[{name}]\n{_lines(keys)}"
+def _section(head, keys):
+    return f"{head}\n{_lines(keys)}"
 
 
 def _lines(keys):

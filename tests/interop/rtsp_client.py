@@ -11,8 +11,11 @@ ANSWERS_WITHIN = 5
 class RtspClient:
     """What came inside the connection as packets is kept, in order, in `packets`."""
 
-    def __init__(self, port, timeout=ANSWERS_WITHIN):
+    def __init__(self, port, timeout=ANSWERS_WITHIN, seal=None):
+        """`seal` makes a socket under TLS of one that is connected."""
         self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+        if seal:
+            self.socket = seal(self.socket)
         self.packets = []  # (channel, bytes)
         self.session = None
         self._numbers = itertools.count(1)

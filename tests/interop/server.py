@@ -20,30 +20,50 @@ _ports_taken = set()
 
 
 class Server:
-    """`launcher` is the beginning of a command that starts what follows it."""
+    """`launcher` is the beginning of a command that starts what follows it; `address` is
+    where it listens."""
 
-    def __init__(self, directory, sections, launcher=(), env=None):
-        self.rtmp_port = _free_port()
-        self.rtsp_port = _free_port()
-        self.rtsp_websocket_port = _free_port()
-        self.http_port = _free_port()
+    def __init__(self, directory, sections, launcher=(), env=None, address="127.0.0.1"):
+        self.rtmp_port = free_port()
+        self.rtsp_port = free_port()
+        self.rtsp_websocket_port = free_port()
+        self.http_port = free_port()
+        self.rtmps_port = free_port()
+        self.rtsps_port = free_port()
+        self._address = address
+        self._directory = directory
         self._config = directory / "runnel.toml"
         self.configure(sections)
-        command = [*launcher, paths.SERVER, "-c", self._config]
+        self._command = [*launcher, paths.SERVER, "-c", self._config]
+        self._env = env
+        self._ended = []
+        self._start()
+
+    def _start(self):
         self._killed = False
-        self.program = Program(directory, "runnel", command, env)
+        name = f"runnel-{len(self._ended) + 1}" if self._ended else "runnel"
+        self.program = Program(self._directory, name, self._command, self._env)
         waiting.until(self._healthy, READY_WITHIN, lambda: f"/healthz of {self.program.describe()}")
 
     def configure(self, sections):
         """Writes the file anew."""
-        ports = {
-            "rtmp": self.rtmp_port,
-            "rtsp": self.rtsp_port,
-            "http": self.http_port,
+
+        def at(port):
+            return f"{self._address}:{port}"
+
+        listen = {
+            "rtmp": {"listen": at(self.rtmp_port)},
+            "rtsp": {
+                "listen": at(self.rtsp_port),
+                "websocket_listen": at(self.rtsp_websocket_port),
+            },
+            "http": {"listen": at(self.http_port)},
+            "tls": {
+                "rtmp_listen": at(self.rtmps_port),
+                "rtsp_listen": at(self.rtsps_port),
+            },
         }
-        websocket = {"websocket_listen": f"127.0.0.1:{self.rtsp_websocket_port}"}
-        rtsp = {"rtsp": websocket | sections.get("rtsp", {})}
-        config.write(self._config, ports, sections | rtsp)
+        config.write(self._config, listen, sections)
 
     @property
     def pid(self):
@@ -56,13 +76,21 @@ class Server:
 
     @property
     def log(self):
-        return self.program.stdout.decode(errors="replace") + self.program.stderr
+        """What it has said, before it was killed too."""
+        programs = [*self._ended, self.program]
+        return "".join(one.stdout.decode(errors="replace") + one.stderr for one in programs)
 
     def rtmp(self, name):
         return f"rtmp://127.0.0.1:{self.rtmp_port}/live/{name}"
 
     def rtsp(self, name):
         return f"rtsp://127.0.0.1:{self.rtsp_port}/live/{name}"
+
+    def rtmps(self, name):
+        return f"rtmps://127.0.0.1:{self.rtmps_port}/live/{name}"
+
+    def rtsps(self, name):
+        return f"rtsps://127.0.0.1:{self.rtsps_port}/live/{name}"
 
     def flv(self, name):
         return f"{self.http}/live/{name}.flv"
@@ -91,6 +119,25 @@ class Server:
         self.program.kill()
         self._killed = True
 
+    def start_again(self):
+        """After it was killed: on the same ports, with the same configuration."""
+        self._ended.append(self.program)
+        self._start()
+
+    def metrics(self):
+        """The page of /metrics."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=5)
+        try:
+            connection.request("GET", "/metrics")
+            return connection.getresponse().read().decode()
+        finally:
+            connection.close()
+
+    def metric(self, name):
+        """The number of one that has no labels, or those given with it."""
+        lines = self.metrics().splitlines()
+        return next((float(line.split()[-1]) for line in lines if line.startswith(f"{name} ")), 0)
+
     def stop(self, signal_number=signal.SIGTERM):
         """Ends it as an init system would, and fails unless it ends well and soon."""
         if self._killed:
@@ -116,7 +163,7 @@ class Server:
             connection.close()
 
 
-def _free_port():
+def free_port():
     """A port that nobody has, nor gets by chance: outgoing connections are given
     ports above all of these."""
     with _ports_lock:

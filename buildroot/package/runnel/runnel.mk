@@ -23,6 +23,7 @@ RUNNEL_CARGO_ENV = \
 RUNNEL_FEATURES = \
 	$(if $(BR2_PACKAGE_RUNNEL_RTMP),rtmp) \
 	$(if $(BR2_PACKAGE_RUNNEL_RTSP),rtsp) \
+	$(if $(BR2_PACKAGE_RUNNEL_TLS),tls) \
 	$(if $(BR2_PACKAGE_RUNNEL_HTTP),http) \
 	$(if $(BR2_PACKAGE_RUNNEL_FLV),flv) \
 	$(if $(BR2_PACKAGE_RUNNEL_TS),ts) \

@@ -1,0 +1,47 @@
+"""The base of the tests with two servers: one pulls from the other, or pushes to it."""
+
+import certificate
+import flv
+import paths
+import timeline
+from case import Case
+
+STREAM = "cam"
+# Each way: the scheme, and whether UDP is asked for.
+WAYS = {
+    "rtsp": {},
+    "rtsp-udp": {"udp": True},
+    "rtmp": {},
+    "rtsps": {"insecure": True},
+    "rtmps": {"insecure": True},
+}
+
+
+def url(server, way, name, user=""):
+    """Where a stream of this server is by one of the ways."""
+    plain = getattr(server, way.removesuffix("-udp"))(name)
+    return plain.replace("://", f"://{user}@", 1) if user else plain
+
+
+class RelayCase(Case):
+    def serve_other(self, **sections):
+        """The other server, with a certificate that nobody has signed."""
+        sections["tls"] = certificate.make(self.directory, max=8)
+        self.other = self.serve_another("other", **sections)
+        return self.other
+
+    def table(self, way, stream=STREAM, name=STREAM, user="", **keys):
+        """A [[pull]] or [[push]] of `stream` by this way; `name` is its name there."""
+        return {"stream": stream, "url": url(self.other, way, name, user), **WAYS[way], **keys}
+
+    def check_whole(self, capture, seconds, by_rtp, media="demo"):
+        """An unbroken stretch of the file has come, unchanged, and decodes."""
+        capture.until_span(seconds * 1000)
+        self.assertIsNone(capture.ended, capture.url)
+        data = capture.stop()
+        samples = flv.samples(data)
+        source = flv.samples(paths.media(media).read_bytes())
+        differences = timeline.differences_by_rtp if by_rtp else timeline.differences
+        self.assert_none(timeline.faults(samples), capture.url)
+        self.assert_none(differences(source, samples), capture.url)
+        self.assert_decodes(data, seconds - 1)

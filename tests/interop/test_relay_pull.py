@@ -1,0 +1,193 @@
+"""A server fetches streams from another one, by every way that it knows."""
+
+import time
+
+import flv
+import paths
+import players
+import publishers
+import timeline
+from recording import until_all_more
+from relay_case import STREAM, WAYS, RelayCase
+
+SECONDS = 3
+# Milliseconds by which a play must go on.
+MORE = 500
+COMES_WITHIN = 20
+# A stream that nobody watches is fetched for so much longer.
+LINGER, ENDS_WITHIN = 10, 20
+PASSWORD = "Tiger-97"
+USER = f"camera:{PASSWORD}"
+AUTH = {"user": "camera", "password": PASSWORD}
+
+
+class EachWay(RelayCase):
+    def test_what_is_pulled_is_what_was_published(self):
+        """By all ways at once, each under a name of its own."""
+        self.serve_other()
+        self.serve(pull=[self.table(way, stream=way) for way in WAYS])
+        self.publish(STREAM, server=self.other, media="bframes", loop=False)
+        for way in WAYS:
+            capture = self.capture(self.server.flv(way))
+            self.check_whole(capture, SECONDS, by_rtp="rtsp" in way, media="bframes")
+        self.assertIn(f"plays {STREAM} over UDP", self.other.log)
+        self.assertIn(f"plays {STREAM} over TCP", self.other.log)
+
+    def test_what_was_published_by_rtsp_is_pulled_by_rtmp(self):
+        self.serve_other()
+        self.serve(pull=[self.table("rtmp")])
+        url = self.other.rtsp(STREAM)
+        command = publishers.ffmpeg_rtsp(paths.FFMPEG_CURRENT, "demo", url, False, "tcp")
+        self.start("publisher", command)
+        self.check_whole(self.capture(self.server.flv(STREAM)), SECONDS, by_rtp=True)
+
+
+class Refused(RelayCase):
+    def test_after_a_wrong_password_it_is_tried_again_ever_more_seldom(self):
+        self.serve_other(rtsp={"auth": "digest", **AUTH}, log={"level": "debug"})
+        self.serve(pull=[self.table("rtsp", user="camera:Lion-3")])
+        self.until_log_counts("401 Unauthorized; again in 4 s", 1)
+        pauses = [line.rsplit("again in ", 1)[1] for line in self.complaints()]
+        self.assertEqual(pauses, ["1 s", "2 s", "4 s"])
+        self.assertEqual(self.other.log.count("connects from"), 3)
+
+    def complaints(self):
+        return [line for line in self.server.log.splitlines() if f"pulling {STREAM}" in line]
+
+    def test_a_certificate_that_nobody_knows_is_believed_only_if_so_configured(self):
+        self.serve_other()
+        careful = [self.table(way, stream=way, insecure=False) for way in ("rtsps", "rtmps")]
+        self.serve(pull=[*careful, self.table("rtsps", stream="careless")])
+        self.publish(STREAM, server=self.other)
+        self.until_live("careless")
+        for table in careful:
+            self.until_log_counts(f"pulling {table['stream']}", 1)
+        lines = [line for line in self.server.log.splitlines() if "; again in" in line]
+        for line in lines:
+            self.assertIn("certificate", line)
+        self.assertEqual(self.server.metric("runnel_publishers"), 1)
+
+    def test_passwords_are_not_told(self):
+        """Neither at the most talkative level, nor in the metrics; whatever comes of them."""
+        self.serve_other(rtsp={"auth": "digest", **AUTH}, log={"level": "trace"})
+        tables = [
+            self.table("rtsp", stream="right", user=USER),
+            self.table("rtsp", stream="wrong", user=f"{PASSWORD}:{PASSWORD}x/@"),
+            self.table("rtsps", stream="untrusted", user=USER, insecure=False),
+            self.table("rtmp", stream="unasked", user=USER),
+            self.table("rtmp", stream="query", name=f"{STREAM}?token={PASSWORD}"),
+        ]
+        pushed = self.table("rtsp", stream="right", name="pushed", user=USER)
+        self.serve(pull=tables, push=[pushed], log={"level": "trace"})
+        self.publish(STREAM, server=self.other)
+        for stream in ("right", "unasked", "query"):
+            self.until_live(stream)
+        for stream in ("wrong", "untrusted"):
+            self.until_log_counts(f"pulling {stream}", 1)
+        self.until_log_counts("publishes pushed", 1, server=self.other)
+        for server in (self.server, self.other):
+            self.assertIn("DEBUG", server.log)
+            for told in (server.log, server.metrics()):
+                at = told.find(PASSWORD)
+                self.assertEqual(at, -1, told[max(0, at - 200) : at + 50])
+
+
+class SourceThatDies(RelayCase):
+    WAYS = ("rtsp", "rtsp-udp", "rtmp")
+    # The server not often: each time in a row it is waited twice as long.
+    DEATHS = ("publisher", "publisher", "server") * 3 + ("publisher",)
+
+    def test_ten_times_and_viewers_stay_and_see_it_go_on(self):
+        self.serve_other()
+        self.serve(pull=[self.table(way, stream=way) for way in self.WAYS])
+        publisher = self.publish(STREAM, server=self.other)
+        captures = [self.capture(self.server.flv(way)) for way in self.WAYS]
+        for capture in captures:
+            capture.until_span(MORE)
+        left = 0
+        for death in self.DEATHS:
+            if death == "server":
+                self.other.kill()
+                publisher.kill()
+                self.other.start_again()
+            else:
+                publisher.kill()
+                left += 1
+                # Its end is known before the next one comes, which is refused otherwise.
+                self.until_log_counts(f"stops publishing {STREAM}", left, server=self.other)
+            publisher = self.publish(STREAM, server=self.other)
+            until_all_more(captures, MORE)
+        for capture in captures:
+            self.assertIsNone(capture.ended, capture.url)
+            samples = flv.samples(capture.stop())
+            self.assert_none(timeline.faults(samples), capture.url)
+        for way in self.WAYS:
+            self.assertEqual(self.server.log.count(f"pulling {way} "), self.DEATHS.count("server"))
+
+    def test_while_it_is_away_for_longer_it_is_asked_again(self):
+        """First there is no server, then one without the stream, then the stream."""
+        self.serve_other(rtsp={"hold": "1s"})
+        self.other.kill()
+        self.serve(pull=[self.table(way, stream=way) for way in ("rtsp", "rtmp")])
+        captures = [self.capture(self.server.flv(way)) for way in ("rtsp", "rtmp")]
+        for way in ("rtsp", "rtmp"):
+            self.until_log_counts(f"pulling {way} ", 1)
+        self.other.start_again()
+        self.until_log_counts(f"waited in vain for {STREAM}", 1, server=self.other)
+        self.publish(STREAM, server=self.other)
+        for capture in captures:
+            capture.until_span(MORE, COMES_WITHIN)
+
+
+class OnDemand(RelayCase):
+    def serve_on_demand(self, *ways, **sections):
+        self.serve_other(log={"level": "debug"})
+        tables = [self.table(way, stream=way, on_demand=True) for way in ways]
+        # When this one is there, the others would have been there too.
+        always = self.table("rtsp", stream="always", name="always")
+        self.serve(pull=[*tables, always], **sections)
+        self.publish("always", server=self.other)
+        self.publish_live(STREAM, server=self.other)
+        self.until_live("always", 1000)
+        self.assertNotIn(f"plays {STREAM} over", self.fetched())
+
+    def fetched(self):
+        """The source's log, without the test's own look at the stream."""
+        log = self.other.log.splitlines()
+        return "\n".join(line for line in log if "as flv over http" not in line)
+
+    def test_nothing_is_fetched_until_somebody_watches_and_when_all_have_left(self):
+        self.serve_on_demand("rtsp", "rtmp", "rtsps")
+        self.assertEqual(self.server.metric("runnel_publishers"), 1)
+        first = [self.capture(self.server.flv(way)) for way in ("rtsp", "rtmp")]
+        player = self.start(
+            "ffmpeg",
+            players.ffmpeg_decode_rtsp(
+                paths.FFMPEG_CURRENT, self.server.rtsp("rtsps"), SECONDS, "tcp"
+            ),
+        )
+        for capture in first:
+            capture.until_span(1000, COMES_WITHIN)
+        player.wait(players.PLAYS_WITHIN)
+        self.assert_none(players.ffmpeg_faults(player, SECONDS), "ffmpeg")
+        # One leaves and another one stays: it goes on.
+        second = self.capture(self.server.flv("rtsp"))
+        second.until_span(500)
+        for capture in first:
+            capture.stop()
+        left = time.monotonic()
+        self.until_log_counts("pulling rtmp ", 1, ENDS_WITHIN)
+        self.assertGreater(time.monotonic() - left, LINGER - 1)
+        self.until_log_counts("pulling rtsps ", 1, ENDS_WITHIN)
+        self.assertNotIn("pulling rtsp ", self.server.log)
+        self.assertIsNone(second.ended)
+        # And whoever comes afterwards is served again.
+        self.until_live("rtmp")
+
+    def test_one_who_asks_for_hls_wakes_it(self):
+        self.serve_on_demand("rtsp", hls={"segment": "1s"})
+        hls = self.capture_hls(self.server.hls("rtsp"))
+        hls.until(lambda one: len(one.segments) >= 2, COMES_WITHIN, "2 segments")
+        hls.stop()
+        self.assert_none(hls.faults, hls.url)
+        self.assert_decodes(b"".join(data for _, data in hls.segments), 1)
