@@ -31,6 +31,8 @@ pub struct Pair {
     rtp: Async<UdpSocket>,
     rtcp: UdpSocket,
     port: u16,
+    /// RTP goes to one peer alone: the kernel finds the way once, not for each packet.
+    connected: bool,
     open: Arc<AtomicUsize>,
 }
 
@@ -54,7 +56,7 @@ impl Ports {
             let port = self.advance();
             let rtp = bind(SocketAddr::new(address, port), sizes).ok()?;
             let rtcp = bind(SocketAddr::new(address, port.checked_add(1)?), REPORTS).ok()?;
-            Some(Pair { rtp: Async::new(rtp).ok()?, rtcp, port, open: self.open.clone() })
+            Some(Pair { rtp: Async::new(rtp).ok()?, rtcp, port, connected: false, open: self.open.clone() })
         });
         if found.is_none() {
             self.open.fetch_sub(1, Relaxed);
@@ -103,6 +105,13 @@ impl Pair {
     /// The next RTCP packet and who sent it; `None` if there is none.
     pub fn receive_report(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         self.rtcp.recv_from(buffer).ok()
+    }
+
+    /// Has RTP go to `peer` alone.
+    pub fn connect(&mut self, peer: SocketAddr) -> io::Result<()> {
+        self.rtp.get_ref().connect(peer)?;
+        self.connected = true;
+        Ok(())
     }
 
     /// Has packets to groups leave by the interface of `local`, and pass `ttl` routers.
@@ -185,8 +194,11 @@ impl Datagrams {
             let row = || self.pieces(channel).take(count);
             let gone = match way {
                 None => Ok((count, 0)),
-                Some(way) if channel % 2 == 0 => send_row(way.pair.rtp.get_ref(), way.rtp, row()),
-                Some(way) => send_row(&way.pair.rtcp, way.rtcp, row()),
+                Some(way) if channel % 2 == 0 => {
+                    let to = Some(way.rtp).filter(|_| !way.pair.connected);
+                    send_row(way.pair.rtp.get_ref(), to, row())
+                }
+                Some(way) => send_row(&way.pair.rtcp, Some(way.rtcp), row()),
             };
             match (gone, way) {
                 (Ok((pieces, bytes)), _) => {
@@ -229,18 +241,21 @@ impl Datagrams {
     }
 }
 
-/// Sends datagrams with one system call: how many went, and their bytes.
+/// Sends datagrams with one system call, `to` whom the socket is not connected to:
+/// how many went, and their bytes.
 fn send_row<'a>(
     socket: &UdpSocket,
-    to: SocketAddr,
+    to: Option<SocketAddr>,
     row: impl Iterator<Item = &'a Piece>,
 ) -> io::Result<(usize, usize)> {
     let slices = row.map(|piece| [IoSlice::new(piece.head.bytes()), IoSlice::new(&piece.body)]);
     let slices: Vec<_> = slices.collect();
     let mut controls = [(); MOST].map(|()| SendAncillaryBuffer::default());
-    let to = SocketAddrAny::from(to);
-    let datagrams =
-        slices.iter().zip(&mut controls).map(|(slices, control)| MMsgHdr::new_with_addr(&to, slices, control));
+    let to = to.map(SocketAddrAny::from);
+    let datagrams = slices.iter().zip(&mut controls).map(|(slices, control)| match &to {
+        Some(to) => MMsgHdr::new_with_addr(to, slices, control),
+        None => MMsgHdr::new(slices, control),
+    });
     let mut datagrams: Vec<_> = datagrams.collect();
     let count = sendmmsg(socket, &mut datagrams, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?;
     let bytes = slices.iter().take(count).flatten().map(|slice| slice.len()).sum();

@@ -11,6 +11,7 @@ def make(directory, **keys):
         [
             *"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes".split(),
             *"-days 2 -subj /CN=localhost".split(),
+            *["-addext", "basicConstraints=critical,CA:FALSE"],
             *["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
             *["-out", cert, "-keyout", key],
         ],

@@ -26,9 +26,9 @@ class EachWay(RelayCase):
         """By all ways at once, each under a name of its own."""
         self.serve_other()
         self.serve(pull=[self.table(way, stream=way) for way in WAYS])
+        captures = {way: self.capture(self.server.flv(way)) for way in WAYS}
         self.publish(STREAM, server=self.other, media="bframes", loop=False)
-        for way in WAYS:
-            capture = self.capture(self.server.flv(way))
+        for way, capture in captures.items():
             self.check_whole(capture, SECONDS, by_rtp="rtsp" in way, media="bframes")
         self.assertIn(f"plays {STREAM} over UDP", self.other.log)
         self.assertIn(f"plays {STREAM} over TCP", self.other.log)
@@ -75,21 +75,41 @@ class Refused(RelayCase):
             self.table("rtsp", stream="wrong", user=f"{PASSWORD}:{PASSWORD}x/@"),
             self.table("rtsps", stream="untrusted", user=USER, insecure=False),
             self.table("rtmp", stream="unasked", user=USER),
-            self.table("rtmp", stream="query", name=f"{STREAM}?token={PASSWORD}"),
         ]
         pushed = self.table("rtsp", stream="right", name="pushed", user=USER)
         self.serve(pull=tables, push=[pushed], log={"level": "trace"})
         self.publish(STREAM, server=self.other)
-        for stream in ("right", "unasked", "query"):
+        for stream in ("right", "unasked"):
             self.until_live(stream)
         for stream in ("wrong", "untrusted"):
             self.until_log_counts(f"pulling {stream}", 1)
         self.until_log_counts("publishes pushed", 1, server=self.other)
         for server in (self.server, self.other):
             self.assertIn("DEBUG", server.log)
-            for told in (server.log, server.metrics()):
-                at = told.find(PASSWORD)
-                self.assertEqual(at, -1, told[max(0, at - 200) : at + 50])
+            self.assert_not_told(server)
+
+    def test_what_a_url_asks_with_is_not_told(self):
+        """There stand the tokens and keys of services that have no users."""
+        self.serve_other(log={"level": "trace"})
+        name = f"{STREAM}?token={PASSWORD}"
+        tables = [self.table(way, stream=way, name=name) for way in ("rtsp", "rtmp")]
+        pushes = [
+            self.table(way, stream=STREAM, name=f"by-{way}?token={PASSWORD}")
+            for way in ("rtsp", "rtmp")
+        ]
+        self.serve(pull=tables, push=pushes, log={"level": "trace"})
+        self.publish(STREAM, server=self.other)
+        self.publish(STREAM)
+        for way in ("rtsp", "rtmp"):
+            self.until_live(way)
+            self.until_live(f"by-{way}", server=self.other)
+        for server in (self.server, self.other):
+            self.assert_not_told(server)
+
+    def assert_not_told(self, server):
+        for told in (server.log, server.metrics()):
+            at = told.find(PASSWORD)
+            self.assertEqual(at, -1, told[max(0, at - 200) : at + 50])
 
 
 class SourceThatDies(RelayCase):

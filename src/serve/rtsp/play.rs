@@ -225,9 +225,12 @@ impl View {
                 }
                 Lower::Udp if config.rtsp.udp && !self.flow.is_over_tcp() && self.cast.is_none() => {
                     let Some(client) = wanted.client_port else { continue };
-                    let Some(pair) = server.udp.pair(self.local, Server::viewer_sizes(config)) else { continue };
+                    let Some(mut pair) = server.udp.pair(self.local, Server::viewer_sizes(config)) else { continue };
                     (agreed.client_port, agreed.server_port) = (Some(client), Some((pair.port(), pair.port() + 1)));
                     let [rtp, rtcp] = [client.0, client.1].map(|port| SocketAddr::new(self.peer, port));
+                    if pair.connect(rtp).is_err() {
+                        continue;
+                    }
                     Way::Udp { pair, rtp, rtcp }
                 }
                 _ => continue,
