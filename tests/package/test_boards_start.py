@@ -37,12 +37,12 @@ class Start(inside.Device):
 
     def test_buildroot(self):
         self.start(places.BUILDROOT / "package" / "runnel" / "runnel.toml")
-        self.assert_ran(user=800, watchdog="", ports=2)
+        self.assert_ran(user=800, watchdog="", ports=4)
 
     def test_raspberrypi_zero(self):
         self.start(places.BOARD / "raspberrypi-zero" / "runnel.toml", feeds=True)
         # V stops the real one, so that an orderly end resets nothing
-        self.assert_ran(user=800, watchdog="V", ports=2)
+        self.assert_ran(user=800, watchdog="V", ports=4)
 
     def test_openipc(self):
         # its small log is told of warnings only

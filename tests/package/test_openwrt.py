@@ -67,6 +67,31 @@ class OpenWrt(inside.Device):
         }
         self.assertEqual(self.toml(), wanted)
 
+    def test_relays_become_entries(self):
+        self.config("""
+            config pull
+                option stream '110'
+                option url 'rtsp://u:p@10.0.0.7/'
+                option on_demand '1'
+            config table 'rtsp'
+                option udp '0'
+            config push 'other'
+                option stream '110'
+                option url 'rtmp://10.0.0.8/live/a'
+            config pull
+                option stream 'b'
+                option url 'rtmp://10.0.0.9/live/b'
+            """)
+        wanted = {
+            "rtsp": {"udp": False},
+            "pull": [
+                {"stream": "110", "url": "rtsp://u:p@10.0.0.7/", "on_demand": True},
+                {"stream": "b", "url": "rtmp://10.0.0.9/live/b"},
+            ],
+            "push": [{"stream": "110", "url": "rtmp://10.0.0.8/live/a"}],
+        }
+        self.assertEqual(self.toml(), wanted)
+
     def test_no_value_breaks_out_of_its_string(self):
         self.config(r"""
             config server 'server'
