@@ -4,6 +4,7 @@ mod keys;
 pub mod machine;
 mod plan;
 mod profile;
+mod text;
 mod units;
 
 use std::fmt;
@@ -15,7 +16,8 @@ use crate::hub::Conflict;
 pub use keys::{Changes, Keys, LIVE};
 pub use plan::{GREETING, SMALL_BUFFER};
 pub use profile::Profile;
-pub use units::{Address, Group, PortRange, Size, Source, Target, Threads, Time};
+pub use text::{Address, Group, PortRange, Source, Target};
+pub use units::{Size, Threads, Time};
 
 /// Everything that can be configured. `conf/reference.toml` explains each key.
 #[derive(Clone, Debug, PartialEq, Deserialize)]

@@ -9,6 +9,7 @@ mod listen;
 mod outlet;
 #[cfg(feature = "tls")]
 mod tls;
+mod turns;
 mod udp;
 mod watch;
 
@@ -20,5 +21,6 @@ pub use listen::{Gate, accept_loop, bind};
 pub use outlet::{BATCH, CHANNELS, Framing, Outlet, PacketFraming};
 #[cfg(feature = "tls")]
 pub use tls::{Identity, Trust};
+pub use turns::poll_in_turns;
 pub use udp::{Datagrams, Outward, Pair, Ports};
 pub use watch::Watch;

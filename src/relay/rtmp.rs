@@ -7,15 +7,12 @@ use std::time::{Duration, Instant};
 use super::{End, Errand, Need, Run};
 use crate::conf::GREETING;
 use crate::container::flv;
-use crate::net::{ALL, Close, Conn, Outlet, SOME};
+use crate::net::{ALL, Close, Conn, Outlet, SOME, poll_in_turns};
 use crate::proto::rtmp::{Client, ClientEvent, PUSH, Role};
 use crate::proto::{Machine, Target};
 use crate::serve::intake::Intake;
 use crate::serve::live::Live;
 use crate::serve::rtmp::Ingest;
-
-/// Reads without a pause in between before others get their turn.
-const TURNS: usize = 4;
 
 /// Fetches a stream.
 pub(super) fn pull(errand: Errand, conn: Conn) -> Run {
@@ -55,13 +52,7 @@ struct Pull {
 
 impl Pull {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        for _ in 0..TURNS {
-            if let Err(why) = ready!(self.step(cx)) {
-                return Poll::Ready(End::Closed(why));
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        poll_in_turns(cx, |cx| self.step(cx)).map(End::Closed)
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
@@ -126,13 +117,7 @@ struct Push {
 
 impl Push {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        for _ in 0..TURNS {
-            if let Err(why) = ready!(self.step(cx)) {
-                return Poll::Ready(End::Closed(why));
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        poll_in_turns(cx, |cx| self.step(cx)).map(End::Closed)
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {

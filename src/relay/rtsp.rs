@@ -8,16 +8,13 @@ use std::time::{Duration, Instant};
 use super::{End, Errand, Need, Run};
 use crate::conf::GREETING;
 use crate::media::Kind;
-use crate::net::{ALL, Close, Conn, SOME};
+use crate::net::{ALL, Close, Conn, SOME, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::rtp::RTP;
-use crate::proto::rtsp::sdp::{self, Description, Offer};
-use crate::proto::rtsp::{CONTROL, Client, ClientEvent, Lower, Purpose, Transport, packet_header};
+use crate::proto::rtsp::sdp::Description;
+use crate::proto::rtsp::{Client, ClientEvent, Lower, Purpose, Transport, packet_header};
 use crate::serve::rtsp::flow::{Flow, Way};
 use crate::serve::rtsp::publish::{self, Publish};
-
-/// Reads without a pause in between before others get their turn.
-const TURNS: usize = 4;
 
 /// Fetches a stream.
 pub(super) fn pull(errand: Errand, conn: Conn) -> Run {
@@ -35,7 +32,8 @@ pub(super) fn push(errand: Errand, conn: Conn) -> Run {
         };
         let mut flow = Flow::new(viewer);
         std::future::poll_fn(|cx| flow.poll_offers(cx).map(drop)).await;
-        let (sdp, tracks) = description(&flow, &errand, &conn);
+        let local = conn.local().map_or(conn.peer().ip(), |local| local.ip());
+        let (sdp, tracks) = (flow.description(local), flow.offers().len());
         let client = client(&errand, Purpose::Publish { sdp, tracks });
         let mut push =
             Push { errand, conn, client, flow, started: false, pair: None, alive: Alive::new(), need: Need::new() };
@@ -48,14 +46,6 @@ fn client(errand: &Errand, purpose: Purpose) -> Client {
     let seed = RandomState::new().hash_one(Instant::now());
     let greeting = errand.server.greetings.child("greeting", GREETING);
     Client::new(&errand.url, purpose, lower, seed, greeting)
-}
-
-fn description(flow: &Flow, errand: &Errand, conn: &Conn) -> (String, usize) {
-    let controls: Vec<_> = (0..flow.offers().len()).map(|number| format!("{CONTROL}{number}")).collect();
-    let offers = flow.offers().iter().zip(&controls);
-    let offers: Vec<_> = offers.map(|((kind, format), control)| Offer { format, kind: *kind, control }).collect();
-    let local = conn.local().map_or_else(|_| "0.0.0.0".into(), |local| local.ip().to_canonical().to_string());
-    (sdp::write(errand.name.as_str(), &local, &offers), offers.len())
 }
 
 /// When the server is to hear of us next.
@@ -86,15 +76,11 @@ struct Pull {
 
 impl Pull {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        for _ in 0..TURNS {
-            if let Err(end) = ready!(self.step(cx)) {
-                self.client.teardown();
-                let _ = self.conn.poll_send(cx, self.client.transmit(), Duration::ZERO);
-                return Poll::Ready(end);
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        poll_in_turns(cx, |cx| self.step(cx)).map(|end| {
+            self.client.teardown();
+            let _ = self.conn.poll_send(cx, self.client.transmit(), Duration::ZERO);
+            end
+        })
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
@@ -207,15 +193,11 @@ struct Push {
 
 impl Push {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        for _ in 0..TURNS {
-            if let Err(end) = ready!(self.step(cx)) {
-                self.client.teardown();
-                let _ = self.conn.poll_send(cx, self.client.transmit(), Duration::ZERO);
-                return Poll::Ready(end);
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        poll_in_turns(cx, |cx| self.step(cx)).map(|end| {
+            self.client.teardown();
+            let _ = self.conn.poll_send(cx, self.client.transmit(), Duration::ZERO);
+            end
+        })
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {

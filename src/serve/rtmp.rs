@@ -12,7 +12,7 @@ use crate::conf::{Config, GREETING};
 use crate::container::{Form, flv};
 use crate::hub::{Lost, Name, Refused};
 use crate::media::{Kind, Unwrap};
-use crate::net::{ALL, Close, Conn, Outlet, SocketSizes};
+use crate::net::{ALL, Close, Conn, Outlet, SocketSizes, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::rtmp::{self, Event, FORMS, Limits, Payload, Refusal, Target};
 
@@ -53,8 +53,6 @@ pub(crate) struct Ingest {
     clock: Unwrap,
 }
 
-/// Reads without a pause in between before other connections get their turn.
-const TURNS: usize = 4;
 /// The most bytes of answers that may wait for the peer.
 const MAX_ANSWERS: usize = 16 << 10;
 
@@ -72,15 +70,7 @@ impl Session {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
-        for _ in 0..TURNS {
-            match self.step(cx) {
-                Poll::Ready(Ok(())) => {}
-                Poll::Ready(Err(why)) => return Poll::Ready(why),
-                Poll::Pending => return Poll::Pending,
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        poll_in_turns(cx, |cx| self.step(cx))
     }
 
     /// Sends what there is, then reads once; pending if neither is possible.

@@ -16,7 +16,7 @@ use super::{Server, metrics};
 use crate::conf::Config;
 use crate::container::Form;
 use crate::hub::{Name, Refused};
-use crate::net::{Close, Conn, Outlet, SOME};
+use crate::net::{Close, Conn, Outlet, SOME, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::http::{self, Event, Method, Request, Status};
 use resource::{Resource, wished};
@@ -93,8 +93,6 @@ struct Player {
     transport: Transport,
 }
 
-/// Sends or reads in a row before other connections get their turn.
-const TURNS: usize = 4;
 /// How long a client may take to read the last answer.
 const LINGER: Duration = Duration::from_secs(2);
 const CORS: (&str, &str) = ("Access-Control-Allow-Origin", "*");
@@ -123,13 +121,7 @@ impl Session {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
-        for _ in 0..TURNS {
-            if let Err(why) = ready!(self.step(cx)) {
-                return Poll::Ready(why);
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        poll_in_turns(cx, |cx| self.step(cx))
     }
 
     /// Sends what there is, then reads once; pending if neither is possible.

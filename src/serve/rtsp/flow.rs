@@ -1,7 +1,7 @@
 //! A stream on its way to a peer as RTP: inside the connection, or over UDP.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -12,8 +12,12 @@ use async_io::Timer;
 use super::super::live;
 use crate::hub::{Name, Step, Unit, Viewer};
 use crate::media::{Hz, Kind, Ticks, Tracks};
-use crate::net::{BATCH, CHANNELS, Close, Conn, Datagrams, Framing, Outlet, Outward, PacketFraming, Pair};
+use crate::net::{
+    BATCH, CHANNELS, Close, Conn, Datagrams, Framing, Outlet, Outward, PacketFraming, Pair, poll_in_turns,
+};
 use crate::proto::rtp::{Format, channel, offers, timestamp};
+use crate::proto::rtsp::CONTROL;
+use crate::proto::rtsp::sdp::{self, Offer};
 
 /// A cursor, and what is on its way.
 pub(crate) struct Flow {
@@ -43,8 +47,6 @@ pub(crate) enum Way {
 /// begins is sent a whole group of pictures.
 const BURST: usize = 32 << 10;
 const PAUSE: Duration = Duration::from_millis(2);
-/// Bursts in a row before others get their turn.
-const TURNS: usize = 4;
 const UDP_STEP: Step = Step { units: 32, bytes: BURST };
 
 impl Flow {
@@ -82,6 +84,14 @@ impl Flow {
     /// What is offered: the tracks in the order of their numbers.
     pub(crate) fn offers(&self) -> &[(Kind, Format)] {
         &self.offers
+    }
+
+    /// What is offered, as a session description from `local`.
+    pub(crate) fn description(&self, local: IpAddr) -> String {
+        let controls: Vec<_> = (0..self.offers.len()).map(|number| format!("{CONTROL}{number}")).collect();
+        let offers = self.offers.iter().zip(&controls);
+        let offers: Vec<_> = offers.map(|((kind, format), control)| Offer { format, kind: *kind, control }).collect();
+        sdp::write(self.name().as_str(), &local.to_canonical().to_string(), &offers)
     }
 
     /// Has the packets of a kind go this way.
@@ -180,16 +190,11 @@ impl Flow {
 
     /// Sends datagrams for ever, without a conversation beside them.
     pub(crate) fn poll_alone(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
-        for _ in 0..TURNS {
-            if self.poll_datagrams(cx) {
-                return match self.look_again() {
-                    Err(why) => Poll::Ready(why),
-                    Ok(()) => Poll::Pending,
-                };
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        poll_in_turns(cx, |cx| {
+            let idle = self.poll_datagrams(cx);
+            self.look_again()?;
+            if idle { Poll::Pending } else { Poll::Ready(Ok(())) }
+        })
     }
 
     /// Sends datagrams, in bursts that the receiver's buffer has room for.

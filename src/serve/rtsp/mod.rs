@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 use super::Server;
 use crate::conf::{Auth, Config, GREETING};
 use crate::hub::{Name, Refused};
-use crate::net::{ALL, Close, Conn, Outlet, SOME};
+use crate::net::{ALL, Close, Conn, Outlet, SOME, poll_in_turns};
 use crate::proto::rtsp::auth::{Guard, Method};
 use crate::proto::rtsp::{self, Event, Limits, Status};
 use crate::proto::{Machine, Target};
@@ -75,8 +75,6 @@ enum Role {
     Gone,
 }
 
-/// Reads without a pause in between before other connections get their turn.
-const TURNS: usize = 4;
 /// The longest message: a session description of many tracks is some 4 KiB.
 const MAX_MESSAGE: usize = 12 << 10;
 /// The most bytes of answers that may wait for the peer.
@@ -100,15 +98,11 @@ impl Session {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
-        for _ in 0..TURNS {
-            if let Err(why) = ready!(self.step(cx)) {
-                // what is wrong is told, if the socket takes it at once
-                let _ = self.conn.poll_send(cx, self.carrier.control(&mut self.machine), Duration::ZERO);
-                return Poll::Ready(why);
-            }
-        }
-        cx.waker().wake_by_ref();
-        Poll::Pending
+        poll_in_turns(cx, |cx| self.step(cx)).map(|why| {
+            // what is wrong is told, if the socket takes it at once
+            let _ = self.conn.poll_send(cx, self.carrier.control(&mut self.machine), Duration::ZERO);
+            why
+        })
     }
 
     /// Sends what there is, then reads once; pending if neither is possible.

@@ -13,8 +13,7 @@ use crate::conf::Config;
 use crate::hub::{Name, Viewer};
 use crate::net::{Close, Conn, Outlet};
 use crate::proto::rtp::ssrc;
-use crate::proto::rtsp::sdp::{self, Offer};
-use crate::proto::rtsp::{self, CONTROL, Lower, Status, Transport};
+use crate::proto::rtsp::{self, Lower, Status, Transport};
 
 /// A player's side.
 pub(super) struct View {
@@ -163,7 +162,7 @@ impl View {
                 State::Held(Held::Setup(track, transports), _) => {
                     self.answer_setup(machine, track, &transports, server, config);
                 }
-                _ => machine.described(&self.description()),
+                _ => machine.described(&self.flow.description(self.local)),
             }
             return Poll::Ready(());
         }
@@ -174,14 +173,6 @@ impl View {
         machine.refuse(Status::NOT_FOUND);
         self.state = State::Over;
         Poll::Ready(())
-    }
-
-    fn description(&self) -> String {
-        let offers = self.flow.offers();
-        let controls: Vec<_> = (0..offers.len()).map(|number| format!("{CONTROL}{number}")).collect();
-        let offers = offers.iter().zip(&controls);
-        let offers: Vec<_> = offers.map(|((kind, format), control)| Offer { format, kind: *kind, control }).collect();
-        sdp::write(self.name().as_str(), &self.local.to_string(), &offers)
     }
 
     /// Chooses a way for a track and answers.

@@ -1,0 +1,117 @@
+//! Values that are written as one text: addresses, ports, URLs, where the log goes.
+
+use std::fmt;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+
+use crate::proto::Url;
+
+/// Where to listen: `"[::]:1935"`, `"127.0.0.1:1935"`, or `":1935"` for all addresses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Address(pub SocketAddr);
+
+/// Ports from the first to the last: `"30000-30999"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PortRange(pub u16, pub u16);
+
+/// An IPv4 multicast group: `"239.255.42.42"`; empty for none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Group(Option<Ipv4Addr>);
+
+impl Group {
+    /// The address, if there is one.
+    pub fn group(self) -> Option<Ipv4Addr> {
+        self.0
+    }
+}
+
+/// Where a stream comes from or goes to: `"rtsp://USER:PASSWORD@HOST/PATH"`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Source(pub Url);
+
+/// Where the log goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Target {
+    /// Standard error.
+    Stderr,
+    /// The machine's log, by way of `/dev/log`.
+    Syslog,
+    /// A file, by its absolute path.
+    File(PathBuf),
+}
+
+/// Reads a text that `make` understands.
+struct Text<T> {
+    make: fn(&str) -> Option<T>,
+    expecting: &'static str,
+    /// It may hold a password, and is not repeated.
+    secret: bool,
+}
+
+impl<T> Visitor<'_> for Text<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.expecting)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        let shown = if self.secret { Unexpected::Other("what it is") } else { Unexpected::Str(text) };
+        (self.make)(text).ok_or_else(|| E::invalid_value(shown, &self))
+    }
+}
+
+/// What has a `make` and says what it expects.
+macro_rules! text {
+    ($name:ident, $expecting:literal, $secret:literal, $make:expr) => {
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(Text { make: $make, expecting: $expecting, secret: $secret })
+            }
+        }
+    };
+}
+
+text!(Address, "an address such as \"[::]:1935\" or \"127.0.0.1:1935\"", false, |text| {
+    let full = if text.starts_with(':') { format!("[::]{text}") } else { text.into() };
+    full.parse().ok().map(Address)
+});
+
+text!(PortRange, "ports such as \"30000-30999\", the first of them even and not 0", false, |text| {
+    let (first, last) = text.split_once('-')?;
+    let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
+    (first > 0 && first.is_multiple_of(2) && first < last).then_some(PortRange(first, last))
+});
+
+text!(Group, "a multicast address such as \"239.255.42.42\", or \"\" for none", false, |text| {
+    let group = text.parse().ok().filter(Ipv4Addr::is_multicast);
+    (text.is_empty() || group.is_some()).then_some(Group(group))
+});
+
+text!(Source, "a URL that begins with rtsp://, rtsps://, rtmp:// or rtmps://", true, |text| {
+    let url = Url::parse(text).ok()?;
+    SCHEMES.iter().any(|(scheme, compiled)| *compiled && *scheme == url.scheme).then_some(Source(url))
+});
+
+text!(Target, "\"stderr\", \"syslog\" or the absolute path of a file", false, |text| match text {
+    "stderr" => Some(Target::Stderr),
+    "syslog" => Some(Target::Syslog),
+    path if path.starts_with('/') => Some(Target::File(path.into())),
+    _ => None,
+});
+
+/// What can be relayed, and whether it was compiled in.
+const SCHEMES: [(&str, bool); 4] = [
+    ("rtmp", cfg!(feature = "rtmp")),
+    ("rtsp", cfg!(feature = "rtsp")),
+    ("rtmps", cfg!(all(feature = "rtmp", feature = "tls"))),
+    ("rtsps", cfg!(all(feature = "rtsp", feature = "tls"))),
+];
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
