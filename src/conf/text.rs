@@ -58,7 +58,7 @@ impl<T> Visitor<'_> for Text<T> {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        let shown = if self.secret { Unexpected::Other("what it is") } else { Unexpected::Str(text) };
+        let shown = if self.secret { Unexpected::Other("no such URL") } else { Unexpected::Str(text) };
         (self.make)(text).ok_or_else(|| E::invalid_value(shown, &self))
     }
 }

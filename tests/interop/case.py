@@ -64,9 +64,7 @@ class Case(unittest.TestCase):
         self.addCleanup(program.stop)
         return program
 
-    def publish(
-        self, stream, media="demo", ffmpeg=paths.FFMPEG_CURRENT, loop=True, server=None
-    ):
+    def publish(self, stream, media="demo", ffmpeg=paths.FFMPEG_CURRENT, loop=True, server=None):
         """Starts ffmpeg pushing a file; returns at once."""
         url = (server or self.server).rtmp(stream)
         return self.start("publisher", publishers.ffmpeg(ffmpeg, media, url, loop))
@@ -106,9 +104,7 @@ class Case(unittest.TestCase):
     def until_log_counts(self, words, count, timeout=10, server=None):
         """Waits until the server's log has said this so many times."""
         server = server or self.server
-        waiting.until(
-            lambda: server.log.count(words) >= count, timeout, f"{count} times {words!r}"
-        )
+        waiting.until(lambda: server.log.count(words) >= count, timeout, f"{count} times {words!r}")
 
     def capture(self, url):
         capture = Capture(url)

@@ -11,15 +11,20 @@ ANSWERS_WITHIN = 5
 class RtspClient:
     """What came inside the connection as packets is kept, in order, in `packets`."""
 
-    def __init__(self, port, timeout=ANSWERS_WITHIN, seal=None):
+    def __init__(self, port, timeout=ANSWERS_WITHIN, seal=None, address="127.0.0.1"):
         """`seal` makes a socket under TLS of one that is connected."""
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout)
+        self._address = address
+        self._connect(port, timeout)
         if seal:
             self.socket = seal(self.socket)
         self.packets = []  # (channel, bytes)
         self.session = None
         self._numbers = itertools.count(1)
         self._buffer = b""
+
+    def _connect(self, port, timeout):
+        """A subclass comes by another way."""
+        self.socket = socket.create_connection((self._address, port), timeout)
 
     def send(self, data):
         self.socket.sendall(data)

@@ -1,5 +1,6 @@
 """A server fetches streams from another one, by every way that it knows."""
 
+import base64
 import time
 
 import flv
@@ -68,8 +69,14 @@ class Refused(RelayCase):
         self.assertEqual(self.server.metric("runnel_publishers"), 1)
 
     def test_passwords_are_not_told(self):
+        self.check_secrecy("digest")
+
+    def test_passwords_that_go_over_the_wire_are_not_told(self):
+        self.check_secrecy("basic")
+
+    def check_secrecy(self, auth):
         """Neither at the most talkative level, nor in the metrics; whatever comes of them."""
-        self.serve_other(rtsp={"auth": "digest", **AUTH}, log={"level": "trace"})
+        self.serve_other(rtsp={"auth": auth, **AUTH}, log={"level": "trace"})
         tables = [
             self.table("rtsp", stream="right", user=USER),
             self.table("rtsp", stream="wrong", user=f"{PASSWORD}:{PASSWORD}x/@"),
@@ -108,8 +115,9 @@ class Refused(RelayCase):
 
     def assert_not_told(self, server):
         for told in (server.log, server.metrics()):
-            at = told.find(PASSWORD)
-            self.assertEqual(at, -1, told[max(0, at - 200) : at + 50])
+            for secret in (PASSWORD, base64.b64encode(USER.encode()).decode()):
+                at = told.find(secret)
+                self.assertEqual(at, -1, told[max(0, at - 200) : at + 50])
 
 
 class SourceThatDies(RelayCase):
