@@ -160,7 +160,9 @@ impl Hub {
 
     /// Tells all streams the time of day.
     pub fn time_of_day(&self, wall: Wall) {
-        self.lock().streams.values().for_each(|stream| stream.time_of_day(wall));
+        for stream in self.lock().streams.values() {
+            stream.time_of_day(wall);
+        }
     }
 
     /// How long to gather frames before sending them on, given how many there

@@ -132,9 +132,10 @@ impl Publisher {
         self.push(&mut state, frame, now)
     }
 
-    /// Says what time of day it is: the newest frame has just come.
-    pub fn time_of_day(&self, wall: Wall) {
-        self.stream.time_of_day(wall);
+    /// Says what time of day it is: the newest frame has just come. False if there
+    /// is none yet.
+    pub fn time_of_day(&self, wall: Wall) -> bool {
+        self.stream.time_of_day(wall)
     }
 
     /// Lets the viewers see what was published.

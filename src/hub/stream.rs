@@ -125,16 +125,18 @@ impl Stream {
         }
     }
 
-    /// Says what time of day it is: the newest frame has just come.
-    pub(super) fn time_of_day(&self, wall: Wall) {
+    /// Says what time of day it is: the newest frame has just come. False if there
+    /// is none.
+    pub(super) fn time_of_day(&self, wall: Wall) -> bool {
         let mut state = self.lock();
         let newest = state.timeline.newest();
         if state.publisher.is_none() || state.ring.is_empty() || state.wall.is_some_and(|(at, _)| at == newest) {
-            return;
+            return false;
         }
         state.wall = Some((newest, wall));
         let watched = state.packers.iter_mut().filter(|packer| packer.viewers > 0);
         watched.for_each(|packer| packer.time_of_day(newest, wall));
+        true
     }
 
     /// Whether it counts against `streams.max`: it is published, or still has frames.

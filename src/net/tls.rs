@@ -100,7 +100,7 @@ impl Tls {
         self.state.process_new_packets().map_err(|error| {
             // the peer is told what is wrong
             let _ = self.state.write_tls(&mut socket);
-            io::Error::new(io::ErrorKind::InvalidData, error)
+            io::Error::new(io::ErrorKind::InvalidData, explain(error))
         })?;
         Ok(shook && !self.state.is_handshaking())
     }
@@ -135,6 +135,16 @@ impl Tls {
     pub(super) fn close(&mut self, socket: &TcpStream) {
         self.state.send_close_notify();
         let _ = self.send(socket);
+    }
+}
+
+/// What went wrong, in words of people where a user can do something about it.
+fn explain(error: Error) -> String {
+    match error {
+        Error::InvalidCertificate(why) => {
+            format!("the certificate is not believed ({why:?}); insecure = true believes any")
+        }
+        error => error.to_string(),
     }
 }
 

@@ -52,6 +52,20 @@ impl Url {
     }
 }
 
+impl Url {
+    /// Scheme, host and port.
+    fn origin(&self) -> String {
+        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
+        let port = self.port.map_or(String::new(), |port| format!(":{port}"));
+        format!("{}://{host}{port}", self.scheme)
+    }
+
+    /// All but user and password: for the wire.
+    pub fn target(&self) -> String {
+        format!("{}{}", self.origin(), self.path)
+    }
+}
+
 /// Whether what stands before the `@` at `at` begins like `user:password` and
 /// not like `host:port`.
 fn looks_like_password(rest: &str, at: usize) -> bool {
@@ -95,13 +109,13 @@ fn decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// Without user and password: for logs, and for the wire.
+/// For logs: without user and password, without the query, and without the last
+/// item of the path, which may be a key.
 impl std::fmt::Display for Url {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
-        write!(f, "{}://{host}", self.scheme)?;
-        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))?;
-        f.write_str(&self.path)
+        let path = self.path.split('?').next().unwrap_or_default();
+        let folder = path.rfind('/').and_then(|at| path.get(..=at)).unwrap_or_default();
+        write!(f, "{}{folder}...", self.origin())
     }
 }
 
@@ -120,9 +134,10 @@ mod tests {
         let url = Url::parse("RTSP://admin:p%40ss@10.0.0.7:8554/a/b?x=1").unwrap();
         assert_eq!((url.scheme.as_str(), url.user.as_str(), url.password.as_str()), ("rtsp", "admin", "p@ss"));
         assert_eq!((url.host.as_str(), url.port, url.path.as_str()), ("10.0.0.7", Some(8554), "/a/b?x=1"));
-        assert_eq!(url.to_string(), "rtsp://10.0.0.7:8554/a/b?x=1");
+        assert_eq!(url.target(), "rtsp://10.0.0.7:8554/a/b?x=1");
+        assert_eq!(url.to_string(), "rtsp://10.0.0.7:8554/a/...");
         let url = Url::parse("rtmp://[::1]/live/a").unwrap();
-        assert_eq!((url.host.as_str(), url.port, url.to_string().as_str()), ("::1", None, "rtmp://[::1]/live/a"));
+        assert_eq!((url.host.as_str(), url.port, url.target().as_str()), ("::1", None, "rtmp://[::1]/live/a"));
         let url = Url::parse("rtsp://cam").unwrap();
         assert_eq!((url.host.as_str(), url.path.as_str()), ("cam", ""));
     }

@@ -111,7 +111,7 @@ enum Direction {
 /// The first pause before another attempt, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// A session that lasts so long was a success: the next pause is short again.
-const SUCCESS: Duration = Duration::from_secs(20);
+const SUCCESS: Duration = Duration::from_secs(5);
 /// How often it is looked whether somebody watches, or publishes.
 const LOOK: Duration = Duration::from_millis(200);
 /// So many redirections in a row are followed.

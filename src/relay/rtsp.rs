@@ -144,9 +144,10 @@ impl Pull {
                     publish.agreed(track, &transport);
                 }
             }
-            ClientEvent::Started => {
+            ClientEvent::Started(begin) => {
                 self.conn.expect_input(self.errand.config.publish.silence.0);
                 if let Some(publish) = &mut self.publish {
+                    publish.begin_at(&begin);
                     publish.record();
                 }
                 log::info!("[{}] pulls {} from {}", self.errand.id, self.errand.name, self.errand.url);
@@ -241,7 +242,7 @@ impl Push {
                 self.client.ports(self.pair.as_ref().map(|pair| (pair.port(), pair.port() + 1)));
             }
             ClientEvent::SetUp(track, transport) => self.set_up(track, &transport),
-            ClientEvent::Started => {
+            ClientEvent::Started(_) => {
                 self.started = true;
                 self.conn.expect_input(Duration::ZERO);
                 self.flow.start(cx, packet_header);

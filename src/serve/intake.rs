@@ -85,12 +85,11 @@ impl Intake {
     /// After a read: viewers are woken, and the next read waits as long as the
     /// load asks for, unless so much came that the socket's buffer may fill.
     pub(crate) fn handed_over(&mut self, conn: &Conn, bytes: usize, server: &Server) {
+        // before the viewers begin, so that they can tell what time it is
+        self.timed = self.timed || self.publisher.time_of_day(super::time_of_day());
         self.publisher.flush();
         if std::mem::take(&mut self.active) {
             conn.expect_input(self.silence);
-            if !std::mem::replace(&mut self.timed, true) {
-                self.publisher.time_of_day(super::time_of_day());
-            }
         }
         let pace = self.publisher.pace();
         if !pace.is_zero() && bytes < self.much {

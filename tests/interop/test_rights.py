@@ -20,7 +20,7 @@ class Rights(Case):
     def refusal(self, launcher=(), code=SYSTEM_REFUSES, **sections):
         """Starts it where that is refused; gives what it says."""
         path = self.directory / "refused.toml"
-        config.write(path, 0, 0, sections)
+        config.write(path, {}, sections)
         command = [*launcher, paths.SERVER, "-c", path]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, check=False)
         self.assertEqual(ended.returncode, code, ended.stderr)

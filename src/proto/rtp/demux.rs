@@ -54,8 +54,11 @@ struct Frames {
     track: Track,
     unpack: Box<dyn Unpack>,
     unwrap: Unwrap,
-    /// The sender's time at which the stream's is 0.
+    /// The sender's time at which the stream's is 0, and what it is to become.
     base: Option<Ticks>,
+    wanted: Option<Ticks>,
+    /// When the last frame was shown, by the sender's time.
+    last: Ticks,
     times: DecodeTimes,
 }
 
@@ -65,6 +68,10 @@ const START: Duration = Duration::from_secs(1);
 const MAX_SKEW: i64 = 10_000_000;
 /// Once tracks are aligned, so much is put up with.
 const DRIFT: i64 = 100_000;
+/// A track that is further off is moved at once, in microseconds.
+const MAX_SLEW: i64 = 500_000;
+/// Else it is moved by such a part of the time that passes.
+const SLEW: i64 = 16;
 
 impl Demux {
     /// Frames have at most `max_frame` bytes; packets wait for late ones at most
@@ -87,7 +94,15 @@ impl Demux {
         let same_kind = self.lanes.iter().filter(|lane| lane.frames.track.codec.kind() == codec.kind()).count();
         let params_known = params.is_some();
         let track = Track { id: same_kind as u8, codec, clock: format.clock, params: params.unwrap_or_default() };
-        let mut frames = Frames { track, unpack, unwrap: Unwrap::default(), base: None, times: DecodeTimes::default() };
+        let mut frames = Frames {
+            track,
+            unpack,
+            unwrap: Unwrap::default(),
+            base: None,
+            wanted: None,
+            last: Ticks::default(),
+            times: DecodeTimes::default(),
+        };
         if params_known {
             frames.set_depth();
         }
@@ -102,6 +117,14 @@ impl Demux {
             frames,
         });
         Some(self.lanes.len() - 1)
+    }
+
+    /// A track begins with `timestamp` at the moment at which all others begin of
+    /// which that is known. Sender reports that come later know better.
+    pub fn begin_at(&mut self, number: usize, timestamp: u32) {
+        if let Some(lane) = self.lanes.get_mut(number) {
+            lane.sender = Some((Ntp::default(), timestamp));
+        }
     }
 
     /// The tracks of which enough is known, before the first packet.
@@ -224,11 +247,12 @@ impl Demux {
             match self.lanes.get_mut(first) {
                 Some(lane) if moves_first && lane.frames.track.codec.kind() == Kind::Audio => {
                     let clock = lane.frames.track.clock;
-                    lane.frames.base = lane.frames.base.map(|base| base - Ticks(skew).rescale(MICROSECONDS, clock));
+                    let wanted = lane.frames.base.map(|base| base - Ticks(skew).rescale(MICROSECONDS, clock));
+                    lane.frames.move_to(wanted, skew);
                 }
                 _ => {
                     if let Some(lane) = self.lanes.get_mut(number) {
-                        lane.frames.base = Some(wanted);
+                        lane.frames.move_to(Some(wanted), skew);
                     }
                 }
             }
@@ -245,6 +269,7 @@ impl Lane {
         self.frames.unpack.gap();
         self.frames.unwrap = Unwrap::default();
         self.frames.base = None;
+        self.frames.wanted = None;
     }
 }
 
@@ -267,7 +292,7 @@ impl Frames {
                 return out(Event::Lost(kind, None));
             }
         };
-        let Self { track, unpack, unwrap, base: known, times } = self;
+        let Self { track, unpack, unwrap, base: known, wanted, last, times } = self;
         let unpacked = unpack.packet(&packet, room, &mut |unpacked| match unpacked {
             Unpacked::Params(params) => {
                 track.params = params;
@@ -283,6 +308,8 @@ impl Frames {
                     let skew = |base: &Ticks| (*base - by_arrival).rescale(track.clock, MICROSECONDS).0.abs();
                     by_report.filter(|base| skew(base) <= MAX_SKEW).unwrap_or(by_arrival)
                 });
+                let base = approach(known, *wanted, (time - *last).0.unsigned_abs()).unwrap_or(base);
+                *last = time;
                 let shown = time - base;
                 let dts = if kind == Kind::Video { times.next(shown, key) } else { shown };
                 let cts = i32::try_from((shown - dts).0).unwrap_or(0);
@@ -294,6 +321,15 @@ impl Frames {
         }
     }
 
+    /// Moves the time line: little by little, so that no frame stands still, if it is
+    /// only `skew` microseconds off.
+    fn move_to(&mut self, wanted: Option<Ticks>, skew: i64) {
+        self.wanted = wanted;
+        if skew.abs() > MAX_SLEW {
+            self.base = wanted;
+        }
+    }
+
     /// What a timestamp means, without moving the clock.
     fn look(&self, timestamp: u32) -> Ticks {
         self.unwrap.clone().next(timestamp)
@@ -302,6 +338,16 @@ impl Frames {
     fn set_depth(&mut self) {
         self.times.set_depth(depth(self.track.codec, &self.track.params));
     }
+}
+
+/// Brings `base` nearer to what it is to become, by a small part of the time since
+/// the last frame.
+fn approach(base: &mut Option<Ticks>, wanted: Option<Ticks>, passed: u64) -> Option<Ticks> {
+    if let (Some(base), Some(wanted)) = (base.as_mut(), wanted) {
+        let most = i64::try_from(passed).unwrap_or(i64::MAX) / SLEW;
+        *base = *base + Ticks((wanted - *base).0.clamp(-most, most));
+    }
+    *base
 }
 
 /// How many pictures may overtake one, as the decoder record says.

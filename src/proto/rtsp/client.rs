@@ -36,8 +36,9 @@ pub enum ClientEvent {
     WantsPorts(usize),
     /// A track is carried in this way.
     SetUp(usize, Transport),
-    /// All tracks are carried, and packets may go.
-    Started,
+    /// All tracks are carried, and packets may go. Those tracks of which RTP-Info says
+    /// it begin at the same moment with these timestamps.
+    Started(Vec<(usize, u32)>),
     /// A packet inside the connection.
     Packet {
         /// The number of the channel.
@@ -122,7 +123,7 @@ impl Client {
             out: Vec::new(),
             events: VecDeque::new(),
             purpose,
-            url: url.to_string(),
+            url: url.target(),
             user: url.user.clone(),
             password: url.password.clone(),
             seed,
@@ -131,7 +132,7 @@ impl Client {
             changed: false,
             cseq: 0,
             asked: None,
-            base: url.to_string(),
+            base: url.target(),
             controls: Vec::new(),
             left: Vec::new(),
             session: String::new(),
@@ -320,11 +321,25 @@ impl Client {
             }
             Method::Play | Method::Record => {
                 self.started = true;
-                self.events.push_back(ClientEvent::Started);
+                let info = response.fields.all("RTP-Info").flat_map(|value| value.split(','));
+                let begin = info.filter_map(|track| self.begin(track)).collect();
+                self.events.push_back(ClientEvent::Started(begin));
             }
             Method::Teardown => self.events.push_back(ClientEvent::Ended),
             _ => {}
         }
+    }
+
+    /// A track of RTP-Info and its timestamp. Section 12.33. Many devices say 0, and
+    /// mean nothing by it.
+    fn begin(&self, info: &str) -> Option<(usize, u32)> {
+        let parts = || info.split(';').filter_map(|part| part.trim().split_once('='));
+        let part = |wanted: &str| parts().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value);
+        let url = part("url")?.trim_matches('"').trim_end_matches('/');
+        let whole = |control: &String| sdp::resolve(&self.base, control);
+        let known = |control: &String| whole(control).trim_end_matches('/') == url || control == url;
+        let time = part("rtptime")?.trim().parse().ok().filter(|time| *time != 0)?;
+        Some((self.controls.iter().position(known)?, time))
     }
 
     fn after_options(&mut self, public: &str) {

@@ -13,9 +13,9 @@ use crate::hub::{Name, Viewer};
 use crate::media::Kind;
 use crate::proto::rtp::RTP;
 
-/// The streams that go to a group now.
+/// The streams that go to a group now, and from which of our addresses.
 #[derive(Default)]
-pub(crate) struct Casts(Mutex<HashMap<Name, Weak<Cast>>>);
+pub(crate) struct Casts(Mutex<HashMap<(Name, Ipv4Addr), Weak<Cast>>>);
 
 /// One of them; it ends when the last session that listens lets go.
 pub(super) struct Cast {
@@ -31,12 +31,12 @@ impl Cast {
         let (group, IpAddr::V4(local)) = (config.rtsp.multicast.group()?, local) else { return None };
         let mut all = server.casts.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, cast| cast.strong_count() > 0);
-        if let Some(cast) = all.get(name).and_then(Weak::upgrade) {
+        if let Some(cast) = all.get(&(name.clone(), local)).and_then(Weak::upgrade) {
             return Some(cast);
         }
         let viewer = server.hub.play(name, &RTP).ok()?;
         let cast = Arc::new(Self::begin(server, config, viewer, group, local)?);
-        all.insert(name.clone(), Arc::downgrade(&cast));
+        all.insert((name.clone(), local), Arc::downgrade(&cast));
         Some(cast)
     }
 

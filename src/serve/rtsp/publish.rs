@@ -148,6 +148,15 @@ impl Publish {
         }
     }
 
+    /// These tracks begin at the same moment with these timestamps.
+    pub(crate) fn begin_at(&mut self, begin: &[(usize, u32)]) {
+        for (track, timestamp) in begin {
+            if let Some((Some(number), _)) = self.ways.get(*track) {
+                self.demux.begin_at(*number, *timestamp);
+            }
+        }
+    }
+
     /// It begins: what is known of the tracks is announced.
     pub(crate) fn record(&mut self) {
         let Self { intake, demux, .. } = self;

@@ -43,7 +43,7 @@ impl Publish {
         let (mut started, mut channels) = (false, [None; CHANNELS]);
         while !started {
             let on_event = |event: ClientEvent| {
-                started |= event == ClientEvent::Started;
+                started |= matches!(event, ClientEvent::Started(_));
                 if let ClientEvent::SetUp(number, transport) = &event
                     && let Some((kind, _)) = offers.get(*number)
                 {

@@ -55,7 +55,7 @@ impl View {
             ClientEvent::Described(description) => self.described(&description),
             ClientEvent::WantsPorts(number) => self.open(number),
             ClientEvent::SetUp(number, transport) => self.set_up(number, &transport),
-            ClientEvent::Started => {
+            ClientEvent::Started(_) => {
                 self.started = true;
                 Heard::Other
             }
