@@ -85,9 +85,12 @@ fn formats() -> [Format; 2] {
 
 /// What comes of packets in the order of their arrival.
 fn received(parts: impl IntoIterator<Item = Vec<Packet>>) -> Receiver {
+    received_by(Receiver::new(&formats()), parts)
+}
+
+fn received_by(mut receiver: Receiver, parts: impl IntoIterator<Item = Vec<Packet>>) -> Receiver {
     let mut packets: Vec<_> = parts.into_iter().flatten().collect();
     packets.sort_by_key(|packet| packet.at);
-    let mut receiver = Receiver::new(&formats());
     receiver.receive(&packets);
     receiver
 }
@@ -144,6 +147,28 @@ fn reports_that_come_late_move_sound_to_its_place() {
             together(&receiver, &format!("sound begins at {origin:#x}"));
         }
     }
+}
+
+#[test]
+fn what_the_server_says_of_the_beginning_places_tracks_until_reports_come() {
+    let (mut video, mut audio) = (pictures(), sound());
+    let mut receiver = Receiver::new(&formats());
+    // 30 ms off
+    receiver.begin_at([video.ticks(0), audio.ticks(30)]);
+    let reports = vec![video.report(3000, NOW), audio.report(3000, NOW)];
+    let receiver = received_by(receiver, [video.packets(0..6000), audio.packets(0..6000), reports]);
+    assert!((lateness(&receiver, 290) + 30).abs() <= 1, "{}", lateness(&receiver, 290));
+    together(&receiver, "reports came");
+}
+
+#[test]
+fn a_beginning_that_lies_is_not_believed() {
+    let (mut video, mut audio) = (pictures(), sound());
+    let mut receiver = Receiver::new(&formats());
+    receiver.begin_at([1, 1]);
+    let receiver = received_by(receiver, [video.packets(0..3000), audio.packets(0..3000)]);
+    sane(&receiver);
+    assert_eq!(lateness(&receiver, 4), 80);
 }
 
 #[test]

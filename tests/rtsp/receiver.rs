@@ -80,6 +80,11 @@ impl Receiver {
         Self { demux, account, tracks, got: Vec::new(), begun: Instant::now(), now: Duration::ZERO }
     }
 
+    /// What RTP-Info says: both tracks begin at the same moment.
+    pub fn begin_at(&mut self, timestamps: [u32; 2]) {
+        (0..).zip(timestamps).for_each(|(number, timestamp)| self.demux.begin_at(number, timestamp));
+    }
+
     /// Takes all packets at their times, and looks at the clock in between.
     pub fn receive(&mut self, packets: &[Packet]) {
         for packet in packets {

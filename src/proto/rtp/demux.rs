@@ -196,6 +196,8 @@ impl Demux {
                 continue;
             }
             lane.reception.sender_report(ntp, now);
+            // what the server said of the beginning was less exact
+            lane.aligned &= lane.sender.is_some_and(|(before, _)| before != Ntp::default());
             lane.sender = Some((ntp, timestamp));
         }
         self.align();
