@@ -101,7 +101,10 @@ impl Viewer {
     /// Forgets how far it has got: `poll_next` begins anew at the newest key frame.
     pub fn rewind(&mut self) {
         let stream = self.stream.clone();
-        self.leave_form(&mut stream.lock());
+        let mut state = stream.lock();
+        self.leave_form(&mut state);
+        state.advance(self.seat, Seq::MAX);
+        drop(state);
         (self.cursor, self.opening) = (Cursor::Before, true);
     }
 

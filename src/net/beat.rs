@@ -18,6 +18,8 @@ struct State {
     waiting: Vec<Waker>,
 }
 
+/// So many of the last who came are looked through for one who comes again.
+const RECENT: usize = 32;
 /// How often to look whether a beat has become necessary.
 const LOOK: Duration = Duration::from_millis(100);
 
@@ -29,12 +31,18 @@ impl Beat {
 
     /// Ready once there was a beat after `number`.
     pub fn poll_after(&self, cx: &Context<'_>, number: u32) -> Poll<()> {
+        // written down first: a beat in between is not missed
+        self.wake_next(cx);
+        if self.number() == number { Poll::Pending } else { Poll::Ready(()) }
+    }
+
+    /// Wakes the task at the next beat.
+    pub fn wake_next(&self, cx: &Context<'_>) {
         let mut state = self.lock();
-        if state.number != number {
-            return Poll::Ready(());
+        // who asks in every step of a turn is written down once
+        if !state.waiting.iter().rev().take(RECENT).any(|waker| waker.will_wake(cx.waker())) {
+            state.waiting.push(cx.waker().clone());
         }
-        state.waiting.push(cx.waker().clone());
-        Poll::Pending
     }
 
     /// Beats for ever, as often as `pace` says; zero is no beat at all.

@@ -89,17 +89,19 @@ impl Conn {
 
     /// Goes on under TLS, as the server; `gate` bounds how many do.
     #[cfg(feature = "tls")]
-    pub fn sealed(self, identity: &Identity, gate: &Gate) -> Result<Self, Close> {
+    pub fn sealed(mut self, identity: &Identity, gate: &Gate) -> Result<Self, Close> {
         let pass = gate.enter().ok_or_else(|| Close::Refused("tls.max is reached".into()))?;
         let tls = Tls::server(identity, pass).map_err(|error| Close::Peer(error.to_string()))?;
-        Ok(Self { tls: Some(Box::new(tls)), ..self })
+        self.tls = Some(Box::new(tls));
+        Ok(self)
     }
 
     /// Goes on under TLS, as the client of `host`.
     #[cfg(feature = "tls")]
-    pub fn sealed_to(self, trust: &Trust, host: &str) -> Result<Self, Close> {
+    pub fn sealed_to(mut self, trust: &Trust, host: &str) -> Result<Self, Close> {
         let tls = Tls::client(trust, host).map_err(|error| Close::Refused(error.to_string()))?;
-        Ok(Self { tls: Some(Box::new(tls)), ..self })
+        self.tls = Some(Box::new(tls));
+        Ok(self)
     }
 
     /// Our end.
@@ -136,7 +138,7 @@ impl Conn {
 
     /// Reads once and feeds what came to `input`, which consumes a prefix and
     /// says how long it was. No more than `most` bytes are taken from the socket
-    /// and kept together; as long as so many are kept, nothing is read.
+    /// and kept together: one who sends so much that cannot be used is to go.
     pub fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -149,7 +151,7 @@ impl Conn {
             let (free, _) = free.split_at_mut(most.saturating_sub(kept.len()).min(free.len()));
             let again = std::mem::take(&mut self.again);
             if free.is_empty() && !again {
-                return Poll::Pending;
+                return Poll::Ready(Err(Close::Peer("too much that cannot be used yet".into())));
             }
             let bytes = if again { 0 } else { ready!(self.poll_socket(cx, free))? };
             let total = kept.len() + bytes;
@@ -204,6 +206,10 @@ impl Conn {
             }
             // the client's hello, answers of the handshake, renewed keys
             while tls.is_full() && tls.send(self.socket.get_ref()).is_ok() {}
+            if self.blocked && !tls.is_full() {
+                self.blocked = false;
+                self.watch.expect_output(Duration::ZERO);
+            }
             if self.drained {
                 if let Err(error) = ready!(self.socket.poll_readable(cx)) {
                     return Poll::Ready(Err(self.why(error)));
@@ -332,16 +338,22 @@ impl Conn {
     }
 
     /// Ends the connection so that what was sent still arrives.
-    pub fn finish(&mut self) {
-        #[cfg(feature = "tls")]
-        if let Some(tls) = &mut self.tls {
-            tls.close(self.socket.get_ref());
-        }
+    pub fn finish(&self) {
         let _ = self.socket.get_ref().shutdown(std::net::Shutdown::Write);
     }
 
     /// What an error means: the sweep's verdict, if it caused the error.
     fn why(&self, error: io::Error) -> Close {
         self.watch.verdict().unwrap_or_else(|| error.into())
+    }
+}
+
+/// The other side is told that this was the end, and not a cut.
+#[cfg(feature = "tls")]
+impl Drop for Conn {
+    fn drop(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.close(self.socket.get_ref());
+        }
     }
 }

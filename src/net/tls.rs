@@ -3,12 +3,13 @@
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::server::NoServerSessionStorage;
 use rustls::{
     ClientConfig, ClientConnection, Connection, DigitallySignedStruct, Error, RootCertStore, ServerConfig,
     ServerConnection, SignatureScheme,
@@ -44,13 +45,22 @@ impl Identity {
         let config = ServerConfig::builder_with_provider(provider())
             .with_safe_default_protocol_versions()
             .and_then(|builder| builder.with_no_client_auth().with_single_cert(chain, secret));
-        config.map(|config| Self(Arc::new(config))).map_err(|error| of(certificate, &error))
+        let mut config = config.map_err(|error| of(certificate, &error))?;
+        // nobody is remembered: that would be memory without a plan
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Self(Arc::new(config)))
     }
 }
 
 impl Trust {
     /// Believes the authorities that browsers do; or whatever is shown, if `insecure`.
     pub fn new(insecure: bool) -> Result<Self, String> {
+        static MADE: [OnceLock<Trust>; 2] = [const { OnceLock::new() }; 2];
+        let made = &MADE[usize::from(insecure)];
+        if let Some(trust) = made.get() {
+            return Ok(trust.clone());
+        }
         let builder = ClientConfig::builder_with_provider(provider());
         let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
         let config = if insecure {
@@ -59,7 +69,7 @@ impl Trust {
             let roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
             builder.with_root_certificates(roots).with_no_client_auth()
         };
-        Ok(Self(Arc::new(config)))
+        Ok(made.get_or_init(|| Self(Arc::new(config))).clone())
     }
 }
 

@@ -181,7 +181,8 @@ impl Datagrams {
 
     /// Sends what there is, but little more than `burst` bytes: packets of channels 0
     /// and 1 by the first way, those of 2 and 3 by the second, those without a way
-    /// not at all. Ready when that is gone; `sent` learns of every part.
+    /// not at all. Ready when all of it or the burst is gone; `sent` learns of every
+    /// part.
     pub fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
@@ -189,6 +190,7 @@ impl Datagrams {
         mut burst: usize,
         mut sent: impl FnMut(usize),
     ) -> Poll<()> {
+        let mut refused = false;
         while let Some((channel, count)) = self.row() {
             let way = ways.get(usize::from(channel) / 2).copied().flatten();
             let row = || self.pieces(channel).take(count);
@@ -214,6 +216,8 @@ impl Datagrams {
                         return Poll::Pending;
                     }
                 }
+                // that was an answer to an earlier packet: none of these went
+                (Err(error), Some(_)) if error.kind() == io::ErrorKind::ConnectionRefused && !refused => refused = true,
                 // nobody listens there, or the network is away: as if lost on the way
                 (Err(_), _) => self.done(channel, count),
             }

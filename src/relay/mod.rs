@@ -187,8 +187,12 @@ async fn attempt(protocol: &Protocol, direction: Direction, errand: &Errand) -> 
             End::Moved(to) => match Url::parse(&to) {
                 Ok(url) if url.scheme == errand.url.scheme => {
                     log::info!("[{}] the stream has moved to {url}", errand.id);
-                    let user = errand.url;
-                    errand.url = Url { user: user.user, password: user.password, ..url };
+                    // nobody else is told the password
+                    let before = errand.url;
+                    errand.url = match url.host == before.host {
+                        true => Url { user: before.user, password: before.password, ..url },
+                        false => url,
+                    };
                 }
                 _ => return Close::Peer("it redirects to what is no such URL".into()),
             },

@@ -127,7 +127,7 @@ impl Push {
         if !need.holds(server.hub.find(name).is_some_and(|stream| stream.is_live()), Instant::now()) {
             return Poll::Ready(Err(Close::Done));
         }
-        let _ = server.beat.poll_after(cx, server.beat.number());
+        server.beat.wake_next(cx);
         match live {
             Some(live) => {
                 if !live.poll(cx, conn, client.transmit(), slow)? {

@@ -5,7 +5,10 @@ use std::hash::{BuildHasher, RandomState};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::{End, Errand, Need, Run};
+use async_io::Timer;
+use smol::future::or;
+
+use super::{End, Errand, LINGER, Need, Run};
 use crate::conf::GREETING;
 use crate::media::Kind;
 use crate::net::{ALL, Close, Conn, SOME, poll_in_turns};
@@ -31,7 +34,14 @@ pub(super) fn push(errand: Errand, conn: Conn) -> Run {
             Err(refused) => return End::Closed(Close::Refused(refused.to_string())),
         };
         let mut flow = Flow::new(viewer);
-        std::future::poll_fn(|cx| flow.poll_offers(cx).map(drop)).await;
+        let offered = std::future::poll_fn(|cx| flow.poll_offers(cx).map(|offers| !offers.is_empty()));
+        let late = async {
+            Timer::after(LINGER).await;
+            false
+        };
+        if !or(offered, late).await {
+            return End::Closed(Close::Refused("it has no track that RTSP carries".into()));
+        }
         let local = conn.local().map_or(conn.peer().ip(), |local| local.ip());
         let (sdp, tracks) = (flow.description(local), flow.offers().len());
         let client = client(&errand, Purpose::Publish { sdp, tracks });
@@ -208,7 +218,7 @@ impl Push {
         if !self.need.holds(live, now) {
             return Poll::Ready(Err(End::Closed(Close::Done)));
         }
-        let _ = self.errand.server.beat.poll_after(cx, self.errand.server.beat.number());
+        self.errand.server.beat.wake_next(cx);
         self.alive.tell(&mut self.client, now);
         if self.started {
             if !self.flow.poll(cx, &mut self.conn, self.client.transmit(), slow)? {

@@ -179,7 +179,7 @@ impl Client {
 
     /// Lets the server hear of us.
     pub fn keep_alive(&mut self) {
-        if self.started && self.asked.is_none() {
+        if self.started {
             let method = if self.parameters { Method::GetParameter } else { Method::Options };
             self.ask(method, 0, None);
         }

@@ -163,26 +163,23 @@ fn unfold(value: &[u8]) -> String {
     text.split(['\r', '\n']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Reads the message at the front of `data`: its length, with empty lines before
-/// it, and what it says; `None` if it is not complete yet. Head and body together
-/// have at most `max` bytes.
+/// Reads the message at the front of `data`: its length and what it says; `None` if
+/// it is not complete yet. Head and body together have at most `max` bytes.
 pub fn read(data: &[u8], max: usize) -> Result<Option<(usize, Message)>, Error> {
-    let blank = data.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    let (_, rest) = data.split_at(blank);
     // what is no text is known before a line ends, if one ever does
-    if blank > max || rest.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) {
+    if data.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) {
         return Err(Error { status: Status::BAD_REQUEST, cseq: None });
     }
-    let within = rest.get(..max).unwrap_or(rest);
-    let Some((head, _)) = head_length(within).and_then(|length| rest.split_at_checked(length)) else {
+    let within = data.get(..max).unwrap_or(data);
+    let Some((head, _)) = head_length(within).and_then(|length| data.split_at_checked(length)) else {
         let long = if within.contains(&b'\n') { Status::TOO_LARGE } else { Status::URI_TOO_LONG };
-        return if rest.len() >= max { Err(Error { status: long, cseq: cseq(within) }) } else { Ok(None) };
+        return if data.len() >= max { Err(Error { status: long, cseq: cseq(within) }) } else { Ok(None) };
     };
     let (mut message, length) = parse(head, max).map_err(|status| Error { status, cseq: cseq(head) })?;
     let end = head.len() + length;
-    let Some(body) = rest.get(head.len()..end) else { return Ok(None) };
+    let Some(body) = data.get(head.len()..end) else { return Ok(None) };
     *message.parts().1 = String::from_utf8_lossy(body).into_owned();
-    Ok(Some((blank + end, message)))
+    Ok(Some((end, message)))
 }
 
 /// Up to and with the first empty line.

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::Status;
 use super::message::{self, Message};
 use crate::budget::{Account, BlockMut, OverBudget};
 
@@ -29,7 +30,9 @@ pub(super) struct Wire {
     /// A long packet that has come in part.
     begun: Option<(u8, BlockMut)>,
     /// Bytes of a packet without room that are still to come.
-    skip: usize,
+    skip: u32,
+    /// Bytes of empty lines since the last message.
+    blank: u32,
 }
 
 /// Packets of up to so many bytes wait on the connection until they are whole.
@@ -39,7 +42,7 @@ const DOLLAR: u8 = 0x24;
 
 impl Wire {
     pub(super) fn new(max_message: usize, account: Account) -> Self {
-        Self { max_message, account, begun: None, skip: 0 }
+        Self { max_message, account, begun: None, skip: 0, blank: 0 }
     }
 
     /// From here on packets are charged to `account`.
@@ -56,8 +59,8 @@ impl Wire {
     /// complete, and what it was.
     pub(super) fn read(&mut self, data: &[u8]) -> Result<(usize, Option<Item>), message::Error> {
         if self.skip > 0 {
-            let used = self.skip.min(data.len());
-            self.skip -= used;
+            let used = data.len().min(self.skip as usize);
+            self.skip -= used as u32;
             return Ok((used, None));
         }
         if let Some((channel, mut block)) = self.begun.take() {
@@ -74,10 +77,22 @@ impl Wire {
                 Ok(self.packet(*channel, len, rest))
             }
             [DOLLAR, ..] => Ok((0, None)),
+            [b'\r' | b'\n', ..] => Ok((self.blank(data)?, None)),
             _ => {
                 let read = message::read(data, self.max_message)?;
+                self.blank = read.as_ref().map_or(self.blank, |_| 0);
                 Ok(read.map_or((0, None), |(used, message)| (used, Some(Item::Message(message)))))
             }
+        }
+    }
+
+    /// Some devices send empty lines between messages; one who sends nothing else is refused.
+    fn blank(&mut self, data: &[u8]) -> Result<usize, message::Error> {
+        let here = data.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        self.blank = self.blank.saturating_add(here as u32);
+        match self.blank as usize > self.max_message {
+            true => Err(message::Error { status: Status::BAD_REQUEST, cseq: None }),
+            false => Ok(here),
         }
     }
 
@@ -97,7 +112,7 @@ impl Wire {
                 (used, None)
             }
             Err(refusal) => {
-                self.skip = len - here.len();
+                self.skip = (len - here.len()) as u32;
                 (used, Some(Item::Lost { channel, refusal }))
             }
         }
@@ -142,6 +157,18 @@ mod tests {
             }
         }
         assert_eq!(account.used(), 0);
+    }
+
+    #[test]
+    fn empty_lines_are_passed_over_but_not_for_ever() {
+        let mut wire = Wire::new(64, Account::root("test", 1000));
+        for _ in 0..10 {
+            let text = b"\r\n\n\r\n\r\n\r\nOPTIONS * RTSP/1.0\r\n\r\n";
+            assert_eq!(wire.read(text).unwrap(), (9, None));
+            assert!(matches!(wire.read(&text[9..]).unwrap(), (22, Some(Item::Message(_)))));
+        }
+        assert_eq!(wire.read(&[b'\n'; 64]).unwrap(), (64, None));
+        assert_eq!(wire.read(b"\n").unwrap_err().status, Status::BAD_REQUEST);
     }
 
     #[test]

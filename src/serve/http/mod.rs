@@ -25,31 +25,23 @@ use transport::Transport;
 /// Runs a connection to its end.
 pub(super) fn serve(server: Arc<Server>, conn: Conn) {
     let executor = server.executor.clone();
-    let task = async move {
-        let mut session = Session::new(server, conn);
-        let why = std::future::poll_fn(|cx| session.poll(cx)).await;
-        #[cfg(feature = "rtsp")]
-        if let Some(carrier) = session.carrier.take() {
-            return super::rtsp::carry(session.server, session.conn, carrier).await;
-        }
-        session.end(&why);
-    };
-    executor.spawn(task).detach();
+    executor.spawn(run(Session::new(server, conn))).detach();
 }
 
 /// As `serve`, where every WebSocket carries RTSP.
 #[cfg(all(feature = "rtsp", feature = "ws"))]
 pub(super) fn serve_rtsp(server: Arc<Server>, conn: Conn) {
     let executor = server.executor.clone();
-    let task = async move {
-        let mut session = Session { carries_rtsp: true, ..Session::new(server, conn) };
-        let why = std::future::poll_fn(|cx| session.poll(cx)).await;
-        if let Some(carrier) = session.carrier.take() {
-            return super::rtsp::carry(session.server, session.conn, carrier).await;
-        }
-        session.end(&why);
-    };
-    executor.spawn(task).detach();
+    executor.spawn(run(Session { carries_rtsp: true, ..Session::new(server, conn) })).detach();
+}
+
+async fn run(mut session: Session) {
+    let why = std::future::poll_fn(|cx| session.poll(cx)).await;
+    #[cfg(feature = "rtsp")]
+    if let Some(carrier) = session.carrier.take() {
+        return super::rtsp::carry(session.server, session.conn, carrier).await;
+    }
+    session.end(&why);
 }
 
 struct Session {

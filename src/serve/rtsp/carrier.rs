@@ -86,12 +86,15 @@ impl Carrier {
         match self {
             #[cfg(feature = "ws")]
             Self::WebSocket(socket) => {
-                let answers = machine.transmit();
-                if !answers.is_empty() {
-                    ws::binary_header(answers.len(), &mut socket.out);
-                    socket.out.append(answers);
+                // what waits behind it stays where its limit counts it
+                if socket.out.is_empty() {
+                    let answers = machine.transmit();
+                    if !answers.is_empty() {
+                        ws::binary_header(answers.len(), &mut socket.out);
+                        socket.out.append(answers);
+                    }
+                    socket.out.append(socket.machine.transmit());
                 }
-                socket.out.append(socket.machine.transmit());
                 &mut socket.out
             }
             #[cfg(feature = "http")]

@@ -21,7 +21,7 @@ pub(crate) struct Casts(Mutex<HashMap<(Name, Ipv4Addr), Weak<Cast>>>);
 pub(super) struct Cast {
     /// Where RTP of pictures and of sound goes; RTCP goes to the next port.
     ports: [Option<u16>; 2],
-    _task: Task<()>,
+    task: Task<()>,
 }
 
 impl Cast {
@@ -31,7 +31,7 @@ impl Cast {
         let (group, IpAddr::V4(local)) = (config.rtsp.multicast.group()?, local) else { return None };
         let mut all = server.casts.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, cast| cast.strong_count() > 0);
-        if let Some(cast) = all.get(&(name.clone(), local)).and_then(Weak::upgrade) {
+        if let Some(cast) = all.get(&(name.clone(), local)).and_then(Weak::upgrade).filter(|cast| !cast.is_over()) {
             return Some(cast);
         }
         let viewer = server.hub.play(name, &RTP).ok()?;
@@ -58,7 +58,12 @@ impl Cast {
             let why = std::future::poll_fn(|cx| flow.poll_alone(cx)).await;
             log::info!("{name} goes to the group no more: {why}");
         });
-        Some(Self { ports, _task: task })
+        Some(Self { ports, task })
+    }
+
+    /// Whether nothing goes to the group any more.
+    pub(super) fn is_over(&self) -> bool {
+        self.task.is_finished()
     }
 
     /// Where packets of a kind go.

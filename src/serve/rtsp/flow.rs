@@ -100,6 +100,13 @@ impl Flow {
         *(if kind == Kind::Video { video } else { audio }) = way;
     }
 
+    /// No track was set up yet.
+    pub(crate) fn forget_ways(&mut self) {
+        self.ways = [Way::None, Way::None];
+        self.outlet = Outlet::default();
+        self.datagrams = Datagrams::default();
+    }
+
     fn way(&self, kind: Kind) -> &Way {
         let [video, audio] = &self.ways;
         if kind == Kind::Video { video } else { audio }

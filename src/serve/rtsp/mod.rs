@@ -117,6 +117,8 @@ impl Session {
                 }
                 if view.is_over() {
                     body.role = Role::Guest;
+                } else if view.is_answering() {
+                    return Poll::Pending; // what is asked next waits for the answer
                 }
             }
             Role::Publish(publish) => {
@@ -224,6 +226,7 @@ impl Body {
             (Event::Pause, Role::View(view)) => {
                 view.pause();
                 machine.accept();
+                return Ok(Turn::Guest);
             }
             (Event::Packet { channel, data }, Role::Publish(publish)) => publish.interleaved(channel, &data, now)?,
             (Event::Packet { .. }, _) => {}

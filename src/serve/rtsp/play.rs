@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::super::Server;
@@ -110,6 +110,10 @@ impl View {
                 Ok(true)
             }
             State::Starting => {
+                // what PAUSE left in the middle of a packet goes first
+                if self.flow.poll_rest(cx, conn, slow)?.is_pending() {
+                    return Ok(true);
+                }
                 let info = if self.cast.is_some() { Vec::new() } else { self.flow.start(cx, carrier.header()) };
                 machine.playing(&info);
                 self.state = State::Answered;
@@ -126,12 +130,16 @@ impl View {
                 if conn.poll_send(cx, carrier.control(machine), slow)?.is_pending() {
                     return Ok(true);
                 }
+                conn.offer_again();
                 self.state = State::Playing;
                 Ok(false)
             }
             State::Playing if self.cast.is_some() => {
                 let _ = conn.poll_send(cx, carrier.control(machine), slow)?;
-                Ok(true)
+                match self.cast.as_ref().is_some_and(|cast| cast.is_over()) {
+                    true => Err(Close::Refused("the stream goes to the group no more".into())),
+                    false => Ok(true),
+                }
             }
             State::Playing => {
                 if self.flow.is_over_udp() && self.looked.elapsed() >= LOOK {
@@ -167,7 +175,8 @@ impl View {
             return Poll::Ready(());
         }
         if since.elapsed() < config.rtsp.hold.0 {
-            ready!(server.beat.poll_after(cx, server.beat.number()));
+            server.beat.wake_next(cx);
+            return Poll::Pending;
         }
         log::info!("[{}] waited in vain for {}", self.id, self.name());
         machine.refuse(Status::NOT_FOUND);
@@ -198,6 +207,16 @@ impl View {
         config: &Config,
     ) -> Result<Transport, Status> {
         let kind = self.flow.offers().get(track).map(|(kind, _)| *kind).ok_or(Status::NOT_FOUND)?;
+        // a client to whom one way brought nothing tries another for all tracks
+        let other = |wanted: &Transport| match wanted.lower {
+            Lower::Tcp => self.flow.is_over_udp() || self.cast.is_some(),
+            Lower::Udp => self.flow.is_over_tcp() || self.cast.is_some(),
+            Lower::Multicast => self.flow.is_over_tcp() || self.flow.is_over_udp(),
+        };
+        if transports.iter().all(other) {
+            self.flow.forget_ways();
+            self.cast = None;
+        }
         for wanted in transports {
             let mut agreed = Transport { ssrc: Some(ssrc(kind)), ..Transport::new(wanted.lower) };
             let way = match wanted.lower {
@@ -232,6 +251,11 @@ impl View {
         Err(Status::UNSUPPORTED_TRANSPORT)
     }
 
+    /// Whether an answer has to go out before anything else may be asked.
+    pub(super) fn is_answering(&self) -> bool {
+        matches!(self.state, State::Starting | State::Answered)
+    }
+
     /// PLAY was asked for.
     pub(super) fn play(&mut self) {
         self.state = State::Starting;
@@ -245,8 +269,10 @@ impl View {
 
     /// Something came from the client.
     pub(super) fn heard(&self, conn: &Conn, config: &Config) {
-        if matches!(self.state, State::Playing) {
-            conn.expect_input(self.patience(config));
+        match self.state {
+            State::Playing => conn.expect_input(self.patience(config)),
+            State::Ready => conn.expect_input(patience(config)),
+            _ => {}
         }
     }
 

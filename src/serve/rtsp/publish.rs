@@ -28,6 +28,8 @@ pub(crate) struct Publish {
     reported: Instant,
     /// Bytes that have come over UDP and were not handed on.
     fresh: usize,
+    /// It has begun.
+    recording: bool,
 }
 
 /// How a track's packets come.
@@ -78,7 +80,15 @@ impl Publish {
             log::warn!("[{id}] the description's track {number} has no place here and is passed over");
         }
         let ways = numbers.into_iter().map(|number| (number, Way::None)).collect();
-        Self { intake, demux, ways, patience: config.rtsp.reorder.0, reported: Instant::now(), fresh: 0 }
+        Self {
+            intake,
+            demux,
+            ways,
+            patience: config.rtsp.reorder.0,
+            reported: Instant::now(),
+            fresh: 0,
+            recording: false,
+        }
     }
 
     /// Chooses a way for a track.
@@ -159,18 +169,17 @@ impl Publish {
 
     /// It begins: what is known of the tracks is announced.
     pub(crate) fn record(&mut self) {
+        self.recording = true;
         let Self { intake, demux, .. } = self;
         demux.tracks().for_each(|track| intake.track(track.clone()));
     }
 
     /// A packet inside the connection.
     pub(crate) fn interleaved(&mut self, channel: u8, data: &Bytes, now: Instant) -> Result<(), Close> {
-        let found = self.ways.iter().find_map(|(number, way)| match way {
-            Way::Interleaved(rtp, _) if *rtp == channel => number.map(|number| (number, false)),
-            Way::Interleaved(_, rtcp) if *rtcp == channel => number.map(|number| (number, true)),
-            _ => None,
-        });
-        match found {
+        if !self.recording {
+            return Ok(()); // nobody has said yet what it is
+        }
+        match self.find(channel) {
             Some((number, false)) => self.rtp(number, data, now),
             Some((number, true)) => {
                 self.demux.rtcp(number, now, data);
@@ -180,10 +189,20 @@ impl Publish {
         }
     }
 
+    /// The track on a channel of the connection, and whether reports come on it.
+    fn find(&self, channel: u8) -> Option<(usize, bool)> {
+        self.ways.iter().find_map(|(number, way)| match way {
+            Way::Interleaved(rtp, _) if *rtp == channel => number.map(|number| (number, false)),
+            Way::Interleaved(_, rtcp) if *rtcp == channel => number.map(|number| (number, true)),
+            _ => None,
+        })
+    }
+
     /// A packet inside the connection for which there was no room.
     pub(crate) fn lost(&mut self, channel: u8, refusal: OverBudget) {
-        let kind = if channel < 2 { Kind::Video } else { Kind::Audio };
-        self.intake.lost(kind, &Loss::OverBudget(refusal));
+        if let Some((number, _)) = self.find(channel) {
+            self.intake.lost(self.demux.kind(number), &Loss::OverBudget(refusal));
+        }
     }
 
     /// Takes what has come over UDP, since a socket holds little, and hands it on when
@@ -196,12 +215,13 @@ impl Publish {
         server: &Server,
     ) -> Poll<Result<(), Close>> {
         let now = Instant::now();
-        for at in 0..self.ways.len() {
+        let begun = if self.recording { self.ways.len() } else { 0 };
+        for at in 0..begun {
             self.fresh += self.receive(cx, at, now)?;
         }
         if self.demux.is_waiting() {
             self.flush(now)?;
-            let _ = server.beat.poll_after(cx, server.beat.number());
+            server.beat.wake_next(cx);
         }
         if ready!(self.intake.poll_turn(cx, server))? {
             conn.look_again();
@@ -215,20 +235,22 @@ impl Publish {
 
     /// Takes what has come on one track's ports, and says how many bytes that was.
     fn receive(&mut self, cx: &mut Context<'_>, at: usize, now: Instant) -> Result<usize, Close> {
-        let Some((number, Way::Udp(udp))) = self.ways.get_mut(at) else { return Ok(0) };
-        let Some(number) = *number else { return Ok(0) };
-        if let Some(report) = udp.next_report(self.intake.publisher.account()) {
-            self.demux.rtcp(number, now, &report);
-        }
-        let mut bytes = 0;
+        let (mut bytes, mut look) = (0, true);
         for _ in 0..ROW {
-            let Some((_, Way::Udp(udp))) = self.ways.get_mut(at) else { break };
-            match udp.next(self.intake.publisher.account()) {
+            let Some((Some(number), Way::Udp(udp))) = self.ways.get_mut(at) else { return Ok(bytes) };
+            let number = *number;
+            let packet = udp.next(self.intake.publisher.account());
+            // one that was sent before the packet is there by now, and says where it belongs
+            let report = if look { udp.next_report(self.intake.publisher.account()) } else { None };
+            report.iter().for_each(|report| self.demux.rtcp(number, now, report));
+            look = packet.is_none();
+            let Some((_, Way::Udp(udp))) = self.ways.get_mut(at) else { return Ok(bytes) };
+            match packet {
                 Some(Ok(packet)) => {
                     bytes += packet.len();
                     self.rtp(number, &packet, now)?;
                 }
-                Some(Err(refusal)) => self.intake.lost(Kind::Video, &Loss::OverBudget(refusal)),
+                Some(Err(refusal)) => self.intake.lost(self.demux.kind(number), &Loss::OverBudget(refusal)),
                 None if udp.pair.poll_readable(cx)?.is_pending() => return Ok(bytes),
                 None => {}
             }

@@ -91,7 +91,10 @@ impl Get {
     }
 
     pub(super) fn control(&mut self, answers: &mut Vec<u8>) -> &mut Vec<u8> {
-        self.out.append(answers);
+        // what waits behind it stays where its limit counts it
+        if self.out.is_empty() {
+            self.out.append(answers);
+        }
         &mut self.out
     }
 
