@@ -162,6 +162,20 @@ fn what_the_server_says_of_the_beginning_places_tracks_until_reports_come() {
 }
 
 #[test]
+fn a_report_of_one_track_alone_leaves_the_beginning_to_both() {
+    for own in [true, false] {
+        let (mut video, mut audio) = (pictures(), sound());
+        let mut receiver = Receiver::new(&formats());
+        receiver.begin_at([video.ticks(0), audio.ticks(0)]);
+        let report = if own { audio.report(0, NOW) } else { video.report(0, NOW) };
+        let parts = [vec![report], video.packets(0..2000), audio.packets(0..2000)];
+        let receiver = received_by(receiver, parts);
+        assert!(lateness(&receiver, 90).abs() <= 1, "{own}: {}", lateness(&receiver, 90));
+        together(&receiver, "the whole time");
+    }
+}
+
+#[test]
 fn a_beginning_that_lies_is_not_believed() {
     let (mut video, mut audio) = (pictures(), sound());
     let mut receiver = Receiver::new(&formats());

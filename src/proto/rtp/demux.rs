@@ -43,8 +43,11 @@ struct Lane {
     /// Packets of other types than this are passed over; any type if `None`.
     only: Option<u8>,
     ssrc: Option<u32>,
+    /// The timestamp with which it begins, as all others do at that moment.
+    start: Option<u32>,
+    /// What the last sender report said.
     sender: Option<(Ntp, u32)>,
-    /// The offset to other tracks was settled by sender reports.
+    /// The offset to other tracks was settled by what the sender says.
     aligned: bool,
     frames: Frames,
 }
@@ -112,6 +115,7 @@ impl Demux {
             // devices that know one type only may well send another number
             only: (formats.len() > 1).then_some(format.payload_type),
             ssrc: None,
+            start: None,
             sender: None,
             aligned: false,
             frames,
@@ -123,8 +127,13 @@ impl Demux {
     /// which that is known. Sender reports that come later know better.
     pub fn begin_at(&mut self, number: usize, timestamp: u32) {
         if let Some(lane) = self.lanes.get_mut(number) {
-            lane.sender = Some((Ntp::default(), timestamp));
+            lane.start = Some(timestamp);
         }
+    }
+
+    /// Whether the track of that number is picture or sound.
+    pub fn kind(&self, number: usize) -> Kind {
+        self.lanes.get(number).map_or(Kind::Video, |lane| lane.frames.track.codec.kind())
     }
 
     /// The tracks of which enough is known, before the first packet.
@@ -190,15 +199,18 @@ impl Demux {
     /// Takes an RTCP packet of the track of that number.
     pub fn rtcp(&mut self, number: usize, now: Instant, data: &[u8]) {
         let Some(lane) = self.lanes.get_mut(number) else { return };
+        let knew = lane.sender.is_some();
         for report in rtcp::reports(data) {
             let Report::Sender { ssrc, ntp, timestamp } = report else { continue };
             if lane.ssrc.is_some_and(|known| known != ssrc) {
                 continue;
             }
             lane.reception.sender_report(ntp, now);
-            // what the server said of the beginning was less exact
-            lane.aligned &= lane.sender.is_some_and(|(before, _)| before != Ntp::default());
             lane.sender = Some((ntp, timestamp));
+        }
+        if lane.sender.is_some() && !knew {
+            // what the server said of the beginning was less exact
+            self.lanes.iter_mut().for_each(|lane| lane.aligned = false);
         }
         self.align();
     }
@@ -215,16 +227,18 @@ impl Demux {
     }
 
     /// A time of the stream, on the lane's clock, and the timestamp that belongs to it
-    /// if the lane's sender reports fit those of the first lane. The first lane
-    /// itself goes by arrival.
+    /// if the sender has said how the lane lies to the first one: in reports, or else
+    /// where both begin. The first lane itself goes by arrival.
     fn time_by_reports(&self, number: usize) -> Option<(Ticks, u32)> {
         let first = self.lanes.get(self.first.filter(|first| *first != number)?)?;
         let lane = self.lanes.get(number)?;
-        let ((first_ntp, first_timestamp), (ntp, timestamp)) = (first.sender?, lane.sender?);
+        let (first_timestamp, timestamp, later) = match (first.sender, lane.sender) {
+            (Some((first_ntp, first)), Some((ntp, timestamp))) => (first, timestamp, ntp.since(first_ntp)),
+            _ => (first.start?, lane.start?, 0),
+        };
         let first_time = first.frames.look(first_timestamp) - first.frames.base?;
         let first_time = first_time.rescale(first.frames.track.clock, MICROSECONDS);
-        let later = Ticks(ntp.since(first_ntp));
-        Some(((first_time + later).rescale(MICROSECONDS, lane.frames.track.clock), timestamp))
+        Some(((first_time + Ticks(later)).rescale(MICROSECONDS, lane.frames.track.clock), timestamp))
     }
 
     /// Moves tracks to where their sender reports say that they belong: sound
@@ -266,7 +280,7 @@ impl Lane {
     /// Its clock has nothing to do with the one before.
     fn another_sender(&mut self) {
         self.order.restart();
-        self.sender = None;
+        (self.start, self.sender) = (None, None);
         self.aligned = false;
         self.frames.unpack.gap();
         self.frames.unwrap = Unwrap::default();
