@@ -24,14 +24,17 @@ def build(target):
         whole = program.with_suffix(".whole")
         zig = [VENV / "bin" / "python", "-m", "ziglang", "cc"]
         subprocess.run([*zig, *words, "-o", whole, SOURCE], check=True)
-        subprocess.run([_objcopy(), "--strip-all", whole, program], check=True)
+        _objcopy("--strip-all", whole, program)
         whole.unlink()
     return program
 
 
-def _objcopy():
-    """The one that comes with the Rust compiler knows every target."""
+def _objcopy(*words):
+    """The one that comes with the Rust compiler knows every target; where rustup has made
+    no links, it finds its libLLVM only when told where."""
     root = subprocess.run(
         ["rustc", "--print", "sysroot"], check=True, capture_output=True, text=True
     ).stdout.strip()
-    return next(Path(root, "lib", "rustlib").glob("*/bin/rust-objcopy"))
+    found = next(Path(root, "lib", "rustlib").glob("*/bin/rust-objcopy"))
+    env = {**os.environ, "LD_LIBRARY_PATH": str(Path(root, "lib"))}
+    subprocess.run([found, *words], check=True, env=env)

@@ -11,7 +11,7 @@ import program
 import qemu
 import waiting
 from console import Console
-from server import Server, _free_port
+from server import Server, free_port
 
 BOOTS_WITHIN = 90
 TAIL = 3000
@@ -47,7 +47,7 @@ class Machine:
         self.target = target
         self.directory = Path(tempfile.mkdtemp(prefix=f"runnel-board-{target.name}-"))
         (self.directory / "image").write_bytes(image)
-        ports = {inside: _free_port() for inside in (RTMP, HTTP, FLOOR_RTMP, FLOOR_HTTP)}
+        ports = {inside: free_port() for inside in (RTMP, HTTP, FLOOR_RTMP, FLOOR_HTTP)}
         self.server = Remote(self, ports[RTMP], ports[HTTP], "/run/runnel.log")
         self.on_the_floor = Remote(self, ports[FLOOR_RTMP], ports[FLOOR_HTTP], "/run/floor.log")
         self.figures = {"memory": target.memory << 20}
