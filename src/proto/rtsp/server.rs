@@ -256,7 +256,8 @@ impl Server {
                 return Ok(true);
             }
             Verdict::Denied => self.denials += 1,
-            Verdict::Missing | Verdict::Stale => {}
+            Verdict::Stale => guard.renew(),
+            Verdict::Missing => {}
         }
         let challenges = guard.challenges(verdict == Verdict::Stale);
         let fields: Vec<_> = challenges.iter().map(|challenge| ("WWW-Authenticate", challenge.as_str())).collect();
