@@ -44,11 +44,11 @@ class Case(unittest.TestCase):
         self.server = self._serve(self.directory, sections, launcher, env, address)
         return self.server
 
-    def serve_another(self, name, **sections):
+    def serve_another(self, name, address="127.0.0.1", **sections):
         """Starts one more, which is somewhere else as far as the server knows."""
         directory = self.directory / name
         directory.mkdir()
-        return self._serve(directory, sections)
+        return self._serve(directory, sections, (), None, address)
 
     def _serve(self, directory, *how):
         server = Server(directory, *how)

@@ -24,6 +24,14 @@ def ffmpeg_rtsp(program, media, url, loop, transport=None):
     return [*_read_in_real_time(program, media, loop), "-strict", "-2", "-f", "rtsp", *how, url]
 
 
+def ffmpeg_again(program, source, url):
+    """Plays by RTSP and publishes what it gets."""
+    return [
+        *[program, "-nostdin", "-hide_banner", "-v", "warning", "-rtsp_transport", "tcp"],
+        *["-i", source, "-c", "copy", "-f", "flv", url],
+    ]
+
+
 def _read_in_real_time(program, media, loop):
     again = ["-stream_loop", "-1"] if loop else []
     return [

@@ -17,17 +17,17 @@ WAYS = {
 }
 
 
-def url(server, way, name, user=""):
+def url(server, way, name, user="", host="127.0.0.1"):
     """Where a stream of this server is by one of the ways."""
-    plain = getattr(server, way.removesuffix("-udp"))(name)
+    plain = getattr(server, way.removesuffix("-udp"))(name).replace("127.0.0.1", host)
     return plain.replace("://", f"://{user}@", 1) if user else plain
 
 
 class RelayCase(Case):
-    def serve_other(self, **sections):
+    def serve_other(self, address="127.0.0.1", **sections):
         """The other server, with a certificate that nobody has signed."""
         sections["tls"] = certificate.make(self.directory, max=8)
-        self.other = self.serve_another("other", **sections)
+        self.other = self.serve_another("other", address, **sections)
         return self.other
 
     def table(self, way, stream=STREAM, name=STREAM, user="", **keys):

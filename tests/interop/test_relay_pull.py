@@ -2,6 +2,7 @@
 
 import base64
 import time
+from pathlib import Path
 
 import flv
 import paths
@@ -9,7 +10,7 @@ import players
 import publishers
 import timeline
 from recording import until_all_more
-from relay_case import STREAM, WAYS, RelayCase
+from relay_case import STREAM, WAYS, RelayCase, url
 
 SECONDS = 3
 # Milliseconds by which a play must go on.
@@ -41,6 +42,30 @@ class EachWay(RelayCase):
         command = publishers.ffmpeg_rtsp(paths.FFMPEG_CURRENT, "demo", url, False, "tcp")
         self.start("publisher", command)
         self.check_whole(self.capture(self.server.flv(STREAM)), SECONDS, by_rtp=True)
+
+
+class Hosts(RelayCase):
+    HOSTS = {"by-name": "localhost", "by-six": "[::1]"}
+    if not Path("/proc/net/if_inet6").exists():
+        del HOSTS["by-six"]  # the kernel knows none
+
+    def test_they_are_found_by_name_and_by_addresses_of_either_kind(self):
+        self.serve_other(address="[::]")
+        streams = {
+            f"{way}-{which}": {**self.table(way), "url": url(self.other, way, STREAM, host=host)}
+            for way in ("rtsp", "rtsp-udp", "rtmp")
+            for which, host in self.HOSTS.items()
+        }
+        self.serve(pull=[{**table, "stream": name} for name, table in streams.items()])
+        self.publish(STREAM, server=self.other)
+        for name in streams:
+            self.until_live(name)
+
+    def test_one_without_an_address_is_named(self):
+        self.serve_other()
+        missing = url(self.other, "rtsp", STREAM, host="nobody.invalid")
+        self.serve(pull=[{"stream": STREAM, "url": missing}])
+        self.until_log_counts(f"pulling {STREAM}", 1)
 
 
 class Refused(RelayCase):
@@ -132,6 +157,12 @@ class SourceThatDies(RelayCase):
         captures = [self.capture(self.server.flv(way)) for way in self.WAYS]
         for capture in captures:
             capture.until_span(MORE)
+        # One plays by RTSP too; it shows what it gets under another name.
+        again = publishers.ffmpeg_again(
+            paths.FFMPEG_CURRENT, self.server.rtsp("rtsp"), self.server.rtmp("back")
+        )
+        player = self.start("player", again)
+        back = self.capture(self.server.flv("back"))
         left = 0
         for death in self.DEATHS:
             if death == "server":
@@ -144,7 +175,8 @@ class SourceThatDies(RelayCase):
                 # Its end is known before the next one comes, which is refused otherwise.
                 self.until_log_counts(f"stops publishing {STREAM}", left, server=self.other)
             publisher = self.publish(STREAM, server=self.other)
-            until_all_more(captures, MORE)
+            until_all_more([*captures, back], MORE)
+        self.assertIsNone(player.exit_code, player.describe())
         for capture in captures:
             self.assertIsNone(capture.ended, capture.url)
             samples = flv.samples(capture.stop())
