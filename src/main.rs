@@ -15,11 +15,14 @@ use smol::Executor;
 use smol::stream::StreamExt;
 
 const HELP: &str = "\
-Usage: runnel [-c FILE] [--check | --plan]
+Usage: runnel [-c FILE] [--check | --plan | --make-cert]
 
   -c, --config FILE   read FILE; without it the embedded default applies
       --check         check the configuration and end
       --plan          print the worst case of its memory and end
+      --make-cert     write a certificate that nobody has signed, and its key, to
+                      the files of tls.cert and tls.key, else to cert.pem and
+                      key.pem here
   -V, --version       print the version and end
   -h, --help          print this and end
 
@@ -34,6 +37,7 @@ enum Task {
     Run,
     Check,
     Plan,
+    MakeCertificate,
 }
 
 /// Why the program ends, with a code that tells a supervisor whether to try
@@ -71,6 +75,9 @@ fn run() -> Result<(), Failure> {
     if task == Task::Plan {
         println!("{plan}");
     }
+    if task == Task::MakeCertificate {
+        return make_certificate(&config).map_err(fail(SYSTEM));
+    }
     check_plan(&plan).map_err(fail(CONFIG))?;
     if task != Task::Run {
         return Ok(());
@@ -84,6 +91,16 @@ fn run() -> Result<(), Failure> {
             log::error!("{}", failure.why);
         }
     })
+}
+
+#[cfg(feature = "tls")]
+fn make_certificate(config: &Config) -> Result<(), String> {
+    device::make_certificate(&config.tls).map(|section| print!("{section}"))
+}
+
+#[cfg(not(feature = "tls"))]
+fn make_certificate(_: &Config) -> Result<(), String> {
+    Err("the program was built without the feature \"tls\"".into())
 }
 
 fn check_plan(plan: &Plan) -> Result<(), String> {
@@ -122,6 +139,7 @@ fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
             "-c" | "--config" => file = Some(PathBuf::from(args.next().ok_or("-c wants a FILE")?)),
             "--check" => task = Task::Check,
             "--plan" => task = Task::Plan,
+            "--make-cert" => task = Task::MakeCertificate,
             "-V" | "--version" => {
                 println!("runnel {}", env!("CARGO_PKG_VERSION"));
                 return Ok(None);

@@ -15,7 +15,7 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("hls", &["hub", "container", "media", "budget"]),
     ("net", &["hub", "proto", "container", "media", "budget"]),
     ("conf", &["hub", "proto", "budget"]),
-    ("device", &["conf", "wire"]),
+    ("device", &["conf", "net", "wire"]),
     ("serve", &["conf", "hls", "net", "hub", "proto", "container", "media", "budget"]),
     ("relay", &["serve", "conf", "net", "hub", "proto", "container", "media", "budget"]),
     ("main.rs", &["budget", "conf", "device", "relay", "serve"]),

@@ -132,9 +132,22 @@ pub struct Rtsp {
 pub struct Tls {
     pub cert: String,
     pub key: String,
+    pub more: Vec<Certificate>,
+    pub required: bool,
     pub max: usize,
+    pub record: Size,
+    pub http_listen: Address,
     pub rtmp_listen: Address,
     pub rtsp_listen: Address,
+}
+
+/// One more certificate.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
+pub struct Certificate {
+    pub cert: String,
+    pub key: String,
 }
 
 /// How RTSP clients prove who they are.
@@ -184,6 +197,8 @@ pub struct Pull {
     #[serde(default)]
     pub udp: bool,
     #[serde(default)]
+    pub ca: String,
+    #[serde(default)]
     pub insecure: bool,
 }
 
@@ -196,6 +211,8 @@ pub struct Push {
     pub url: Source,
     #[serde(default)]
     pub udp: bool,
+    #[serde(default)]
+    pub ca: String,
     #[serde(default)]
     pub insecure: bool,
 }
@@ -257,6 +274,9 @@ impl Config {
             (self.viewers.slow.0.is_zero(), "viewers.slow", "more than \"0s\""),
             (self.connections.handshake.0.is_zero(), "connections.handshake", "more than \"0s\""),
             (self.tls.cert.is_empty() != self.tls.key.is_empty(), "tls.key", "set if tls.cert is, and only then"),
+            (self.tls.required && self.tls.cert.is_empty(), "tls.required", "false, unless tls.cert is set"),
+            (!self.tls.more.is_empty() && self.tls.cert.is_empty(), "tls.more", "empty, unless tls.cert is set"),
+            (!(1 << 10..=16 << 10).contains(&self.tls.record.0), "tls.record", "between \"1KiB\" and \"16KiB\""),
             (self.rtsp.hold.0.is_zero(), "rtsp.hold", "more than \"0s\""),
             (self.rtsp.timeout.0.as_secs() < 10, "rtsp.timeout", "at least \"10s\": clients say so half as often"),
             (self.rtsp.reorder.0.as_millis() > 5000, "rtsp.reorder", "at most \"5s\""),

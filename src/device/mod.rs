@@ -1,6 +1,8 @@
 //! What a device asks of a program beside its work: a log, a watchdog, a user
 //! of its own, limits. All that speaks to the system for the program as a whole.
 
+#[cfg(feature = "tls")]
+mod certificate;
 mod descriptors;
 mod memory;
 mod user;
@@ -9,6 +11,8 @@ mod watchdog;
 pub mod log;
 pub mod supervisor;
 
+#[cfg(feature = "tls")]
+pub use certificate::make_certificate;
 pub use descriptors::reserve_descriptors;
 pub use memory::lock_memory;
 pub use user::User;

@@ -1,6 +1,9 @@
 //! A TCP connection: what is read goes to a machine, what is left over is kept,
 //! and what is to be sent is written as far as the socket takes it.
 
+#[cfg(feature = "tls")]
+mod seal;
+
 use std::cell::RefCell;
 use std::io::{self, IoSlice, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -11,11 +14,9 @@ use std::time::Duration;
 use async_io::Async;
 use socket2::SockRef;
 
-#[cfg(feature = "tls")]
-use super::Gate;
 use super::listen::Pass;
 #[cfg(feature = "tls")]
-use super::tls::{Identity, Tls, Trust};
+use super::tls::Tls;
 use super::watch::Entry;
 use super::{Close, Outlet, Watch};
 
@@ -85,23 +86,6 @@ impl Conn {
             drained: true,
             blocked: false,
         }
-    }
-
-    /// Goes on under TLS, as the server; `gate` bounds how many do.
-    #[cfg(feature = "tls")]
-    pub fn sealed(mut self, identity: &Identity, gate: &Gate) -> Result<Self, Close> {
-        let pass = gate.enter().ok_or_else(|| Close::Refused("tls.max is reached".into()))?;
-        let tls = Tls::server(identity, pass).map_err(|error| Close::Peer(error.to_string()))?;
-        self.tls = Some(Box::new(tls));
-        Ok(self)
-    }
-
-    /// Goes on under TLS, as the client of `host`.
-    #[cfg(feature = "tls")]
-    pub fn sealed_to(mut self, trust: &Trust, host: &str) -> Result<Self, Close> {
-        let tls = Tls::client(trust, host).map_err(|error| Close::Refused(error.to_string()))?;
-        self.tls = Some(Box::new(tls));
-        Ok(self)
     }
 
     /// Our end.
@@ -193,44 +177,6 @@ impl Conn {
         }
     }
 
-    /// As `poll_socket`, under TLS.
-    #[cfg(feature = "tls")]
-    fn poll_sealed(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Close>> {
-        loop {
-            let Some(tls) = &mut self.tls else { return Poll::Ready(Ok(0)) };
-            match tls.read(buffer) {
-                Ok(0) => return Poll::Ready(self.watch.verdict().map_or(Ok(0), Err)),
-                Ok(bytes) => return Poll::Ready(Ok(bytes)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(self.why(error))),
-            }
-            // the client's hello, answers of the handshake, renewed keys
-            while tls.is_full() && tls.send(self.socket.get_ref()).is_ok() {}
-            if self.blocked && !tls.is_full() {
-                self.blocked = false;
-                self.watch.expect_output(Duration::ZERO);
-            }
-            if self.drained {
-                if let Err(error) = ready!(self.socket.poll_readable(cx)) {
-                    return Poll::Ready(Err(self.why(error)));
-                }
-                self.drained = false;
-            }
-            let received = tls.receive(self.socket.get_ref());
-            match received {
-                // what waited to be sent may go now
-                Ok(true) => cx.waker().wake_by_ref(),
-                Ok(false) => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.drained = true,
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-                    return Poll::Ready(Err(Close::Peer(format!("TLS: {error}"))));
-                }
-                Err(error) => return Poll::Ready(Err(self.why(error))),
-            }
-        }
-    }
-
     /// Writes `bytes` from the front and removes what was taken. Ready when all
     /// is gone. If the socket takes nothing for `limit`, the connection is overdue.
     pub fn poll_send(
@@ -276,9 +222,6 @@ impl Conn {
     ) -> Poll<Result<usize, Close>> {
         #[cfg(feature = "tls")]
         if let Some(tls) = &mut self.tls {
-            if tls.is_handshaking() {
-                return Poll::Pending; // reading wakes us when it is over
-            }
             match tls.write(&mut write) {
                 // what is sealed goes when there is enough of it, or nothing more
                 Ok(taken) => return Poll::Ready(Ok(taken)),
@@ -345,15 +288,5 @@ impl Conn {
     /// What an error means: the sweep's verdict, if it caused the error.
     fn why(&self, error: io::Error) -> Close {
         self.watch.verdict().unwrap_or_else(|| error.into())
-    }
-}
-
-/// The other side is told that this was the end, and not a cut.
-#[cfg(feature = "tls")]
-impl Drop for Conn {
-    fn drop(&mut self) {
-        if let Some(tls) = &mut self.tls {
-            tls.close(self.socket.get_ref());
-        }
     }
 }

@@ -20,7 +20,7 @@ pub use dial::dial;
 pub use listen::{Gate, accept_loop, bind};
 pub use outlet::{BATCH, CHANNELS, Framing, Outlet, PacketFraming};
 #[cfg(feature = "tls")]
-pub use tls::{Identity, Trust};
+pub use tls::{Files, Identity, Shakes, Trust, make_certificate};
 pub use turns::poll_in_turns;
 pub use udp::{Datagrams, Outward, Pair, Ports};
 pub use watch::Watch;

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 
 use async_io::Timer;
 
-use crate::conf::{Config, Source};
+use crate::conf::{Config, Pull, Push, Source};
 use crate::hub::Name;
 #[cfg(feature = "tls")]
 use crate::net::Trust;
@@ -97,6 +97,9 @@ struct Errand {
     /// Any certificate is believed.
     #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "there are none"))]
     insecure: bool,
+    /// Whose certificates are believed: a file, or empty for the usual.
+    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "there are none"))]
+    ca: String,
     /// It ends when nobody watches.
     on_demand: bool,
     id: String,
@@ -124,19 +127,19 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Keeps up what the configuration asks for, until the executor is dropped.
 pub fn start(server: &Arc<Server>) {
     let config = server.config();
-    let errand = |stream: &str, url: &Source, on_demand, udp, insecure| {
+    let errand = |stream: &str, url: &Source, on_demand, udp, insecure, ca: &String| {
         let name = Name::new(stream).ok()?;
-        let (server, config, url) = (server.clone(), config.clone(), url.0.clone());
-        Some(Errand { server, config, name, url, udp, insecure, on_demand, id: String::new() })
+        let (server, config, url, ca) = (server.clone(), config.clone(), url.0.clone(), ca.clone());
+        Some(Errand { server, config, name, url, udp, insecure, ca, on_demand, id: String::new() })
     };
-    let pulls = config
-        .pull
-        .iter()
-        .map(|pull| (Direction::Pull, errand(&pull.stream, &pull.url, pull.on_demand, pull.udp, pull.insecure)));
-    let pushes = config
-        .push
-        .iter()
-        .map(|push| (Direction::Push, errand(&push.stream, &push.url, true, push.udp, push.insecure)));
+    let pulls = config.pull.iter().map(|pull| {
+        let Pull { stream, url, on_demand, udp, insecure, ca } = pull;
+        (Direction::Pull, errand(stream, url, *on_demand, *udp, *insecure, ca))
+    });
+    let pushes = config.push.iter().map(|push| {
+        let Push { stream, url, udp, insecure, ca } = push;
+        (Direction::Push, errand(stream, url, true, *udp, *insecure, ca))
+    });
     for (direction, errand) in pulls.chain(pushes) {
         let Some(errand) = errand else { continue };
         let protocol = PROTOCOLS.iter().find(|protocol| protocol.scheme == errand.url.scheme);
@@ -236,9 +239,24 @@ impl Errand {
             return Ok(conn);
         }
         #[cfg(feature = "tls")]
-        return conn.sealed_to(&Trust::new(self.insecure).map_err(Close::Refused)?, &self.url.host);
+        {
+            let limit = self.config.connections.handshake.0;
+            return conn.sealed_to(&self.trust()?, &self.url.host, &self.server.shakes, limit).await;
+        }
         #[cfg(not(feature = "tls"))]
         Err(Close::Refused("the program was built without the feature \"tls\"".into()))
+    }
+}
+
+#[cfg(feature = "tls")]
+impl Errand {
+    fn trust(&self) -> Result<Trust, Close> {
+        let trust = match self.ca.as_str() {
+            _ if self.insecure => Trust::anybody(),
+            "" => Trust::browsers(),
+            file => Trust::authorities(file.as_ref()),
+        };
+        trust.map_err(Close::Refused)
     }
 }
 

@@ -73,5 +73,7 @@ pub(super) fn doors(config: &Config) -> Vec<Door> {
         ),
         #[cfg(feature = "http")]
         door("http", "http.listen", conf_http.listen, conf_http.enable, http::serve, HTTP_FULL),
+        #[cfg(all(feature = "http", feature = "tls"))]
+        door("https", "tls.http_listen", tls.http_listen, conf_http.enable, http::serve, HTTP_FULL),
     ]
 }

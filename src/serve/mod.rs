@@ -30,11 +30,11 @@ use crate::budget::Account;
 use crate::conf::{Config, GREETING, SMALL_BUFFER};
 use crate::hub::{Hub, Limits};
 use crate::media::Wall;
-#[cfg(feature = "tls")]
-use crate::net::Identity;
 #[cfg(feature = "rtsp")]
 use crate::net::Ports;
 use crate::net::{Beat, Conn, Gate, SocketSizes, Watch, accept_loop, bind};
+#[cfg(feature = "tls")]
+use crate::net::{Files, Identity, Shakes};
 pub use door::Listener;
 use door::{Door, doors};
 #[cfg(feature = "hls")]
@@ -69,6 +69,8 @@ pub struct Server {
     identity: Option<Identity>,
     #[cfg(feature = "tls")]
     tls_gate: Gate,
+    #[cfg(feature = "tls")]
+    pub(crate) shakes: Shakes,
     tally: Tally,
     #[cfg(feature = "hls")]
     hls: Hls,
@@ -104,6 +106,8 @@ impl Server {
             identity: identity(&config.tls),
             #[cfg(feature = "tls")]
             tls_gate: Gate::new(config.tls.max),
+            #[cfg(feature = "tls")]
+            shakes: Shakes::default(),
             tally: Tally::default(),
             ids: AtomicUsize::new(1),
             config: Mutex::new(Arc::new(config)),
@@ -129,13 +133,16 @@ impl Server {
         let config = self.config();
         let sizes = SocketSizes { send: config.viewers.send_buffer.0, receive: config.publish.receive_buffer.0 };
         let sealed = self.has_identity();
+        if config.tls.required && !sealed {
+            return Err("tls.required = true, but nobody can be served over TLS".into());
+        }
         let doors = doors(&config).into_iter().filter(|door| door.enable && (!door.sealed || sealed));
         let mut bound = Vec::new();
         for door in doors {
             match bind(door.listen.0, sizes) {
                 Ok(socket) => bound.push(Listener { door, socket }),
                 // those who come without TLS are served all the same
-                Err(error) if door.sealed => {
+                Err(error) if door.sealed && !config.tls.required => {
                     log::error!("{} = \"{}\": {error}: {} is off", door.key, door.listen, door.name)
                 }
                 Err(error) => return Err(format!("{} = \"{}\": {error}", door.key, door.listen)),
@@ -197,6 +204,8 @@ impl Server {
             self.hub.sweep(now);
             self.hub.time_of_day(time_of_day());
             self.total.replenish();
+            #[cfg(feature = "tls")]
+            self.refresh_identity();
             pulse();
         }
     }
@@ -220,13 +229,34 @@ impl Server {
     /// Serves a connection, under TLS if it comes in by such a door.
     fn let_in(self: &Arc<Self>, conn: Conn, door: Door) {
         #[cfg(feature = "tls")]
-        if let Some(identity) = self.identity.as_ref().filter(|_| door.sealed) {
-            return match conn.sealed(identity, &self.tls_gate) {
-                Ok(conn) => (door.serve)(self.clone(), conn),
-                Err(why) => self.tally.closed(&why),
-            };
+        if door.sealed {
+            let server = self.clone();
+            return self.executor.spawn(async move { server.let_in_sealed(conn, door).await }).detach();
         }
         (door.serve)(self.clone(), conn);
+    }
+
+    #[cfg(feature = "tls")]
+    async fn let_in_sealed(self: Arc<Self>, conn: Conn, door: Door) {
+        let Some(identity) = &self.identity else { return };
+        let (peer, limit) = (conn.peer(), self.config().connections.handshake.0);
+        match conn.sealed(identity, &self.tls_gate, &self.shakes, limit).await {
+            Ok(conn) => (door.serve)(self.clone(), conn),
+            Err(why) => {
+                log::debug!("{}: {peer} is not let in: {why}", door.name);
+                self.tally.closed(&why);
+            }
+        }
+    }
+
+    /// Shows the certificates anew if their files have changed.
+    #[cfg(feature = "tls")]
+    fn refresh_identity(&self) {
+        match self.identity.as_ref().map(Identity::refresh) {
+            Some(Ok(true)) => log::info!("tls: the certificates have changed and are shown from now on"),
+            Some(Err(why)) => log::error!("tls: {why}: those from before are still shown"),
+            Some(Ok(false)) | None => {}
+        }
     }
 
     /// More connections than the plan allows.
@@ -245,7 +275,10 @@ fn identity(config: &crate::conf::Tls) -> Option<Identity> {
     if config.cert.is_empty() {
         return None;
     }
-    let loaded = Identity::load(config.cert.as_ref(), config.key.as_ref());
+    let pairs =
+        std::iter::once((&config.cert, &config.key)).chain(config.more.iter().map(|more| (&more.cert, &more.key)));
+    let files = pairs.map(|(cert, key)| Files { certificate: cert.into(), key: key.into() }).collect();
+    let loaded = Identity::load(files, config.record.0);
     loaded.inspect_err(|why| log::error!("tls: {why}: nobody is served over TLS")).ok()
 }
 

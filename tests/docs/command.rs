@@ -24,7 +24,8 @@ fn help_lists_every_option() {
     for flag in ["-h", "--help"] {
         let (code, out, err) = said(&run(&[flag]));
         assert_eq!((code, err.as_str()), (Some(0), ""));
-        let options = ["-c", "--config", "--check", "--plan", "-V", "--version", "-h", "--help", "RUST_LOG"];
+        let options =
+            ["-c", "--config", "--check", "--plan", "--make-cert", "-V", "--version", "-h", "--help", "RUST_LOG"];
         assert!(options.iter().all(|option| out.contains(option)), "{out}");
         assert!(out.lines().all(|line| line.len() <= 80), "{out}");
     }
@@ -76,10 +77,10 @@ fn what_cannot_fit_is_refused_with_the_knobs_that_would_help() {
         let (code, out, err) = run_with("profile = \"tiny\"\nviewers.max = 40\n", args);
         assert_eq!(code, Some(78));
         assert!(err.starts_with("runnel: the worst case of this configuration is "), "{err}");
-        assert!(err.contains("but memory.total is 8192 KiB: raise memory.total; or lower "), "{err}");
+        assert!(err.contains("but memory.total is 9216 KiB: raise memory.total; or lower "), "{err}");
         let knobs = ["viewers.max by ", "hls.memory by ", "streams.memory by "];
         assert!(knobs.iter().any(|knob| err.contains(knob)), "{err}");
-        assert_eq!(out.contains("does NOT fit in memory.total = 8192 KiB"), args == ["--plan"], "{out}");
+        assert_eq!(out.contains("does NOT fit in memory.total = 9216 KiB"), args == ["--plan"], "{out}");
     }
 }
 

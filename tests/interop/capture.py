@@ -6,6 +6,7 @@ import threading
 import time
 from urllib.parse import urlsplit
 
+import certificate
 import flv
 import ts
 import websocket
@@ -56,13 +57,13 @@ class Capture(Recording):
 
 
 def _open(url):
-    return _WebSocketSource(url) if url.startswith("ws:") else _HttpSource(url)
+    return _WebSocketSource(url) if url.startswith("ws") else _HttpSource(url)
 
 
 class _HttpSource:
     def __init__(self, url):
         parts = urlsplit(url)
-        self._connection = http.client.HTTPConnection(parts.netloc, timeout=CONNECT_WITHIN)
+        self._connection = certificate.connection(url, CONNECT_WITHIN)
         self._connection.connect()
         # Kept apart: http.client lets go of a socket that ends with its response.
         self._socket = self._connection.sock

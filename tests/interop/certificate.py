@@ -1,18 +1,20 @@
 """A certificate that nobody has signed, and sockets that believe any."""
 
+import http.client
 import ssl
 import subprocess
+from urllib.parse import urlsplit
 
 
-def make(directory, **keys):
+def make(directory, host="localhost", **keys):
     """Two files as the section [tls] names them, and the other keys of that."""
     cert, key = directory / "cert.pem", directory / "key.pem"
     subprocess.run(
         [
             *"openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes".split(),
-            *"-days 2 -subj /CN=localhost".split(),
+            *f"-days 2 -subj /CN={host}".split(),
             *["-addext", "basicConstraints=critical,CA:FALSE"],
-            *["-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"],
+            *["-addext", f"subjectAltName=DNS:{host},IP:127.0.0.1"],
             *["-out", cert, "-keyout", key],
         ],
         check=True,
@@ -21,9 +23,23 @@ def make(directory, **keys):
     return {"cert": cert, "key": key, **keys}
 
 
-def seal(socket):
-    """The handshake of a client that believes what it is shown."""
+def believing_any():
+    """What a client goes by that believes whatever it is shown."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
-    return context.wrap_socket(socket)
+    return context
+
+
+def seal(socket):
+    """The handshake of such a client."""
+    return believing_any().wrap_socket(socket)
+
+
+def connection(url, timeout):
+    """A connection of http.client to where a URL is; any certificate will do."""
+    parts = urlsplit(url)
+    if parts.scheme == "https":
+        sealed = believing_any()
+        return http.client.HTTPSConnection(parts.netloc, timeout=timeout, context=sealed)
+    return http.client.HTTPConnection(parts.netloc, timeout=timeout)

@@ -5,6 +5,7 @@ import threading
 import time
 from urllib.parse import urljoin, urlsplit
 
+import certificate
 import hls
 import waiting
 
@@ -71,7 +72,7 @@ class HlsCapture:
 def get(url):
     """(status, headers, body)"""
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=5)
+    connection = certificate.connection(url, 5)
     try:
         connection.request("GET", parts.path)
         response = connection.getresponse()

@@ -28,6 +28,7 @@ class Server:
         self.rtsp_port = free_port()
         self.rtsp_websocket_port = free_port()
         self.http_port = free_port()
+        self.https_port = free_port()
         self.rtmps_port = free_port()
         self.rtsps_port = free_port()
         self._address = address
@@ -59,6 +60,7 @@ class Server:
             },
             "http": {"listen": at(self.http_port)},
             "tls": {
+                "http_listen": at(self.https_port),
                 "rtmp_listen": at(self.rtmps_port),
                 "rtsp_listen": at(self.rtsps_port),
             },
@@ -109,6 +111,11 @@ class Server:
 
     def hls_in_folder(self, name):
         return f"{self.http}/hls/{name}/playlist.m3u8"
+
+    def sealed(self, url):
+        """The URL of the same under TLS: HTTP or WebSocket."""
+        scheme, rest = url.split("://", 1)
+        return f"{scheme}s://{rest}".replace(f":{self.http_port}/", f":{self.https_port}/")
 
     @property
     def http(self):

@@ -10,46 +10,16 @@ import flv
 import paths
 import players
 import publishers
-import rtsp_client
 import timeline
 import waiting
-from rtsp_case import STREAM, RtspCase
+from rtsp_case import STREAM
+from tls_case import TlsCase
 
 SECONDS = 3
 PLAYS_WITHIN = 20
 HANDSHAKE = 1
 CLOSES_WITHIN = 10
 FFMPEGS = (paths.FFMPEG_CURRENT, paths.FFMPEG_DEBIAN)
-
-
-class TlsCase(RtspCase):
-    def serve_sealed(self, max=8, **sections):
-        self.serve(tls=certificate.make(self.directory, max=max), **sections)
-
-    @property
-    def believing(self):
-        """The environment of a program that believes the certificate and no other.
-
-        ffmpeg has an option that it does not hand on when it speaks RTMP.
-        """
-        return {"SSL_CERT_FILE": str(self.directory / "cert.pem")}
-
-    def connect_sealed(self):
-        client = rtsp_client.RtspClient(self.server.rtsps_port, seal=certificate.seal)
-        self.addCleanup(client.close)
-        return client
-
-    def connect_raw(self, port):
-        """TCP, and no TLS yet."""
-        connection = socket.create_connection(("127.0.0.1", port), CLOSES_WITHIN)
-        self.addCleanup(connection.close)
-        return connection
-
-    def is_refused(self, port):
-        with contextlib.suppress(ConnectionRefusedError):
-            socket.create_connection(("127.0.0.1", port), 5).close()
-            return False
-        return True
 
 
 class Programs(TlsCase):
@@ -125,12 +95,6 @@ class Programs(TlsCase):
             self.assertNotEqual(ended.returncode, 0, ended)
             self.assertRegex(ended.stderr, "alert (protocol version|handshake failure)")
         self.connect_sealed().request("OPTIONS", self.url)
-
-    def s_client(self, port, *how):
-        command = ["openssl", "s_client", "-connect", f"127.0.0.1:{port}", *how]
-        return subprocess.run(
-            command, input="Q\n", capture_output=True, text=True, timeout=10, check=False
-        )
 
 
 class Certificates(TlsCase):

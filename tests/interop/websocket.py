@@ -7,6 +7,8 @@ import socket
 import struct
 from urllib.parse import urlsplit
 
+import certificate
+
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 
 CONTINUATION, TEXT, BINARY = 0, 1, 2
@@ -19,6 +21,8 @@ class WebSocket:
     def __init__(self, url, timeout, headers=()):
         parts = urlsplit(url)
         self._socket = socket.create_connection((parts.hostname, parts.port), timeout)
+        if parts.scheme == "wss":
+            self._socket = certificate.seal(self._socket)
         self._buffer = b""
         try:
             self._handshake(parts, headers)

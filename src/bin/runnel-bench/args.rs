@@ -13,8 +13,9 @@ Usage: runnel-bench push -n N -i FILE.flv [OPTION]... URL
 
 push publishes an FLV file as N streams, in real time and for ever; play plays
 N streams. URL is rtmp://HOST[:PORT]/APP/NAME, rtsp://HOST[:PORT]/PATH or, for
-play, http://HOST[:PORT]/PATH.flv. \"{i}\" in it is the number of the session,
-from 0. Both end with one line of JSON.
+play, http://HOST[:PORT]/PATH.flv, or rtmps, rtsps or https for the same under
+TLS. \"{i}\" in it is the number of the session, from 0. Both end with one line
+of JSON.
 
 The time to the first frame counts from the connection; with RTSP from PLAY.
 Pictures that are sent in another order than they are shown count as gaps

@@ -2,15 +2,21 @@
 
 use std::cell::RefCell;
 use std::future::poll_fn;
-use std::io::{ErrorKind, Read, Write};
-use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, TcpStream};
 
 use async_io::Async;
+use runnel::net::Trust;
 use runnel::proto::Machine;
+use rustls::pki_types::ServerName;
+use rustls::{ClientConnection, Stream};
+
+use crate::target::Target;
 
 /// A connection.
 pub struct Link {
     socket: Async<TcpStream>,
+    tls: Option<Box<ClientConnection>>,
     /// Input that the machine could not use yet.
     rest: Vec<u8>,
 }
@@ -25,11 +31,15 @@ thread_local! {
 }
 
 impl Link {
-    /// Connects.
-    pub async fn open(address: SocketAddr) -> Result<Self, String> {
-        let socket = Async::<TcpStream>::connect(address).await.map_err(|error| error.to_string())?;
+    /// Connects; under TLS the server may be anybody.
+    pub async fn open(target: &Target) -> Result<Self, String> {
+        let socket = Async::<TcpStream>::connect(target.address).await.map_err(|error| error.to_string())?;
         socket.get_ref().set_nodelay(true).map_err(|error| error.to_string())?;
-        Ok(Self { socket, rest: Vec::new() })
+        let tls = || {
+            let name = ServerName::from(target.address.ip());
+            ClientConnection::new(Trust::anybody()?.config(), name).map(Box::new).map_err(|error| error.to_string())
+        };
+        Ok(Self { socket, tls: target.sealed.then(tls).transpose()?, rest: Vec::new() })
     }
 
     /// Our address.
@@ -68,7 +78,7 @@ impl Link {
         BUFFER.with_borrow_mut(|buffer| {
             let (kept, free) = buffer.split_at_mut(self.rest.len());
             kept.copy_from_slice(&self.rest);
-            let bytes = match self.socket.get_ref().read(free) {
+            let bytes = match self.wire(|wire| wire.read(free)) {
                 Ok(0) => return Err("the server closed the connection".into()),
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
@@ -97,7 +107,7 @@ impl Link {
     /// Sends as much of `bytes` as the socket takes and removes that. Gives the
     /// number of bytes sent.
     pub fn send(&mut self, bytes: &mut Vec<u8>) -> Result<usize, String> {
-        match self.socket.get_ref().write(bytes) {
+        match self.wire(|wire| wire.write(bytes)) {
             Ok(sent) => {
                 bytes.drain(..sent);
                 Ok(sent)
@@ -106,4 +116,16 @@ impl Link {
             Err(error) => Err(error.to_string()),
         }
     }
+
+    /// Does something with the socket, or what TLS makes of it.
+    fn wire<T>(&mut self, act: impl FnOnce(&mut dyn ReadWrite) -> io::Result<T>) -> io::Result<T> {
+        let mut socket = self.socket.get_ref();
+        match &mut self.tls {
+            Some(tls) => act(&mut Stream::new(&mut **tls, &mut socket)),
+            None => act(&mut socket),
+        }
+    }
 }
+
+trait ReadWrite: Read + Write {}
+impl<T: Read + Write> ReadWrite for T {}

@@ -43,7 +43,7 @@ pub async fn run(executor: Rc<LocalExecutor<'static>>, args: Rc<Args>, tally: Sh
 /// Plays until it fails.
 async fn session(args: &Args, number: usize, viewer: &mut Viewer) -> Result<Infallible, String> {
     let target = args.target(number)?;
-    let mut link = Link::open(target.address).await?;
+    let mut link = Link::open(&target).await?;
     match target.scheme {
         Scheme::Http => watch(&mut link, Flv::new(&target), viewer).await,
         Scheme::Rtmp => {

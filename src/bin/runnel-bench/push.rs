@@ -125,7 +125,7 @@ struct Publisher {
 impl Publisher {
     async fn connect(args: &Args, media: &Media, number: usize) -> Result<Self, String> {
         let target = args.target(number)?;
-        let mut link = Link::open(target.address).await?;
+        let mut link = Link::open(&target).await?;
         let voice = Voice::connect(&mut link, &target, number, media).await?;
         let delay = args.spread_ms * number as u64 / args.sessions as u64;
         Ok(Self { link, voice, delay, rounds: 0, next: 0, sent: 0, pictures: 0 })

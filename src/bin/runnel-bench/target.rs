@@ -13,10 +13,22 @@ pub enum Scheme {
     Http,
 }
 
+/// By name, with whether it is under TLS and its port.
+const SCHEMES: [(&str, Scheme, bool, u16); 6] = [
+    ("rtmp", Scheme::Rtmp, false, 1935),
+    ("rtmps", Scheme::Rtmp, true, 443),
+    ("rtsp", Scheme::Rtsp, false, 554),
+    ("rtsps", Scheme::Rtsp, true, 322),
+    ("http", Scheme::Http, false, 80),
+    ("https", Scheme::Http, true, 443),
+];
+
 /// A stream at a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Target {
     pub scheme: Scheme,
+    /// Under TLS.
+    pub sealed: bool,
     /// As the URL has it, with the port.
     pub host: String,
     pub address: SocketAddr,
@@ -29,12 +41,9 @@ impl Target {
     pub fn parse(url: &str) -> Result<Self, String> {
         let wrong = |why| format!("{why}: {url:?}");
         let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("not a URL"))?;
-        let (scheme, port) = match scheme {
-            "rtmp" => (Scheme::Rtmp, 1935),
-            "rtsp" => (Scheme::Rtsp, 554),
-            "http" => (Scheme::Http, 80),
-            _ => return Err(wrong("neither rtmp:// nor rtsp:// nor http://")),
-        };
+        let known = SCHEMES.into_iter().find(|known| known.0 == scheme);
+        let (_, scheme, sealed, port) =
+            known.ok_or_else(|| wrong("neither rtmp:// nor rtsp:// nor http://, nor one of these under TLS"))?;
         let (host, path) = rest.split_once('/').ok_or_else(|| wrong("no path"))?;
         let file = path.split('?').next().unwrap_or_default();
         match scheme {
@@ -47,7 +56,7 @@ impl Target {
             found => found,
         };
         let address = found.ok().and_then(|mut all| all.next()).ok_or_else(|| wrong("no such host"))?;
-        Ok(Self { scheme, host: host.into(), address, path: path.into() })
+        Ok(Self { scheme, sealed, host: host.into(), address, path: path.into() })
     }
 
     /// As RTSP wants it.
@@ -78,6 +87,8 @@ mod tests {
         assert_eq!((target.address.port(), target.url().unwrap().path.as_str()), (554, "/live/cam?a=b"));
         let target = Target::parse("http://127.0.0.1/live/cam.flv?hevc=12").unwrap();
         assert_eq!((target.address.port(), target.path.as_str()), (80, "live/cam.flv?hevc=12"));
+        let target = Target::parse("rtsps://127.0.0.1/live/cam").unwrap();
+        assert_eq!((target.scheme, target.sealed, target.address.port()), (Scheme::Rtsp, true, 322));
     }
 
     #[test]

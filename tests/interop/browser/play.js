@@ -13,6 +13,7 @@ async function main() {
   const browser = await chromium.launchPersistentContext(profile, {
     executablePath,
     headless: true,
+    ignoreHTTPSErrors: true,
     args: [
       // As root Chromium runs only without its sandbox.
       "--no-sandbox",

@@ -1,0 +1,112 @@
+//! A connection under TLS.
+
+use std::future::poll_fn;
+use std::io;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::super::tls::{Identity, Shakes, Tls, Trust};
+use super::super::{Close, Gate};
+use super::Conn;
+
+/// The most that clients send in a handshake, in bytes.
+const MAX_HELLO: usize = 12 << 10;
+/// The most that servers do: most of it are certificates.
+const MAX_FLIGHT: usize = 48 << 10;
+
+impl Conn {
+    /// Goes on under TLS, as the server, after a handshake that is given `limit`;
+    /// `gate` bounds how many do.
+    pub async fn sealed(
+        self,
+        identity: &Identity,
+        gate: &Gate,
+        shakes: &Shakes,
+        limit: Duration,
+    ) -> Result<Self, Close> {
+        let pass = gate.enter().ok_or_else(|| Close::Refused("tls.max is reached".into()))?;
+        let tls = Tls::server(identity, pass).map_err(|error| Close::Peer(error.to_string()))?;
+        self.shake(tls, MAX_HELLO, shakes, limit).await
+    }
+
+    /// Goes on under TLS, as the client of `host`, after a handshake that is given `limit`.
+    pub async fn sealed_to(self, trust: &Trust, host: &str, shakes: &Shakes, limit: Duration) -> Result<Self, Close> {
+        let tls = Tls::client(trust, host).map_err(|error| Close::Refused(error.to_string()))?;
+        self.shake(tls, MAX_FLIGHT, shakes, limit).await
+    }
+
+    /// The handshake, for which the peer may send `most` bytes.
+    async fn shake(mut self, tls: Tls, most: usize, shakes: &Shakes, limit: Duration) -> Result<Self, Close> {
+        self.expect_input(limit);
+        let mut taken = 0;
+        self.tls = Some(Box::new(tls));
+        loop {
+            poll_fn(|cx| self.poll_flush(cx, limit)).await?;
+            if self.tls.as_ref().is_none_or(|tls| !tls.is_handshaking()) {
+                return Ok(self);
+            }
+            poll_fn(|cx| self.poll_arrival(cx)).await?;
+            match shakes.step(|| self.receive()).await? {
+                Some(0) => return Err(self.watch.verdict().unwrap_or(Close::Eof)),
+                bytes => taken += bytes.unwrap_or(0),
+            }
+            if taken > most {
+                return Err(Close::Peer("TLS: a handshake without end".into()));
+            }
+        }
+    }
+
+    /// As `poll_socket`, for what is sealed.
+    pub(super) fn poll_sealed(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Close>> {
+        loop {
+            let Some(tls) = &mut self.tls else { return Poll::Ready(Ok(0)) };
+            match tls.read(buffer) {
+                Ok(0) => return Poll::Ready(self.watch.verdict().map_or(Ok(0), Err)),
+                Ok(bytes) => return Poll::Ready(Ok(bytes)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(error) => return Poll::Ready(Err(self.why(error))),
+            }
+            // answers to what the peer asks of TLS itself, such as other keys
+            while tls.is_full() && tls.send(self.socket.get_ref()).is_ok() {}
+            if self.blocked && !tls.is_full() {
+                self.blocked = false;
+                self.watch.expect_output(Duration::ZERO);
+            }
+            ready!(self.poll_arrival(cx))?;
+            self.receive()?;
+        }
+    }
+
+    /// Ready if there may be something to read.
+    fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
+        if self.drained {
+            ready!(self.socket.poll_readable(cx)).map_err(|error| self.why(error))?;
+            self.drained = false;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Reads once: how much, or `None` if there was nothing yet.
+    fn receive(&mut self) -> Result<Option<usize>, Close> {
+        let Some(tls) = &mut self.tls else { return Ok(Some(0)) };
+        match tls.receive(self.socket.get_ref()) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                self.drained = true;
+                Ok(None)
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(Close::Peer(format!("TLS: {error}"))),
+            Err(error) => Err(self.why(error)),
+        }
+    }
+}
+
+/// The other side is told that this was the end, and not a cut.
+impl Drop for Conn {
+    fn drop(&mut self) {
+        if let Some(tls) = &mut self.tls {
+            tls.close(self.socket.get_ref());
+        }
+    }
+}

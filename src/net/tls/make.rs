@@ -1,0 +1,31 @@
+//! Certificates that nobody else has signed.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use rcgen::{CertificateParams, DnType, KeyPair, date_time_ymd};
+
+use super::Files;
+
+/// Makes a certificate for these names and addresses, with a key of its own, and
+/// writes both; files that are there already are not touched.
+pub fn make_certificate(files: &Files, names: Vec<String>) -> Result<(), String> {
+    let made = || {
+        let key = KeyPair::generate()?;
+        let mut params = CertificateParams::new(names)?;
+        params.distinguished_name.push(DnType::CommonName, "runnel");
+        // a device may think that it is 1970
+        (params.not_before, params.not_after) = (date_time_ymd(1970, 1, 1), date_time_ymd(2049, 12, 31));
+        Ok((params.self_signed(&key)?.pem(), key.serialize_pem()))
+    };
+    let (certificate, key) = made().map_err(|error: rcgen::Error| error.to_string())?;
+    write_new(&files.key, 0o600, &key)?;
+    write_new(&files.certificate, 0o644, &certificate)
+}
+
+fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), String> {
+    let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+    opened.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| format!("{}: {error}", path.display()))
+}

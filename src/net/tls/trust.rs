@@ -1,0 +1,107 @@
+//! Whom a client believes.
+
+use std::path::Path;
+use std::sync::{Arc, OnceLock};
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{Resumption, WantsClientCert};
+use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{
+    ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, RootCertStore, SignatureScheme, WantsVerifier,
+};
+
+use super::identity::certificates;
+use super::provider;
+
+/// What a client believes.
+#[derive(Clone)]
+pub struct Trust(Arc<ClientConfig>);
+
+impl Trust {
+    /// Believes the authorities that browsers do.
+    pub fn browsers() -> Result<Self, String> {
+        static MADE: OnceLock<Trust> = OnceLock::new();
+        let roots = || RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        once(&MADE, || Self::new(|builder| builder.with_root_certificates(roots())))
+    }
+
+    /// Believes whatever is shown.
+    pub fn anybody() -> Result<Self, String> {
+        static MADE: OnceLock<Trust> = OnceLock::new();
+        let verifier = || Arc::new(Anybody(provider()));
+        once(&MADE, || Self::new(|builder| builder.dangerous().with_custom_certificate_verifier(verifier())))
+    }
+
+    /// Believes the authorities in a file, PEM.
+    pub fn authorities(file: &Path) -> Result<Self, String> {
+        let mut roots = RootCertStore::empty();
+        for authority in certificates(file)? {
+            roots.add(authority).map_err(|error| format!("{}: {error}", file.display()))?;
+        }
+        Self::new(|builder| builder.with_root_certificates(roots))
+    }
+
+    /// As the library has it.
+    pub fn config(&self) -> Arc<ClientConfig> {
+        self.0.clone()
+    }
+
+    fn new(verify: impl FnOnce(Builder<WantsVerifier>) -> Builder<WantsClientCert>) -> Result<Self, String> {
+        let builder = ClientConfig::builder_with_provider(provider());
+        let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+        let mut config = verify(builder).with_no_client_auth();
+        // sessions that are remembered are memory without a plan
+        config.resumption = Resumption::disabled();
+        Ok(Self(Arc::new(config)))
+    }
+}
+
+type Builder<State> = ConfigBuilder<ClientConfig, State>;
+
+/// What was made, and else what `make` does.
+fn once(made: &OnceLock<Trust>, make: impl FnOnce() -> Result<Trust, String>) -> Result<Trust, String> {
+    match made.get() {
+        Some(trust) => Ok(trust.clone()),
+        None => make().map(|trust| made.get_or_init(|| trust).clone()),
+    }
+}
+
+/// Checks that the other side has the key to what it shows, but not who it is.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signature, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
