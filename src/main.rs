@@ -20,9 +20,9 @@ Usage: runnel [-c FILE] [--check | --plan | --make-cert]
   -c, --config FILE   read FILE; without it the embedded default applies
       --check         check the configuration and end
       --plan          print the worst case of its memory and end
-      --make-cert     write a certificate that nobody has signed, and its key, to
-                      the files of tls.cert and tls.key, else to cert.pem and
-                      key.pem here
+      --make-cert     write a certificate that nobody has signed, and its key,
+                      to the files of tls.cert and tls.key, else to cert.pem
+                      and key.pem here
   -V, --version       print the version and end
   -h, --help          print this and end
 
