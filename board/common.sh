@@ -6,7 +6,7 @@ board_cache=${RUNNEL_BOARD_CACHE:-$HOME/.cache/runnel-board}
 
 # What programs for devices have unless FEATURES says otherwise: all but TLS, which
 # is as large as half of the rest.
-board_features=${FEATURES-rtmp rtsp http flv ts ws hls}
+board_features=${FEATURES-rtmp rtsp http flv ts mp4 ws hls}
 
 target_rows() { grep -Ev '^(#|$)' "$board_root/board/targets"; }
 target_names() { target_rows | awk '{ print $1 }'; }

@@ -26,7 +26,7 @@
 //! | [`wire`] | bytes, bits, checksums |
 //! | [`media`] | time, tracks, frames, NAL units |
 //! | [`codec`] | decoder records, and what frames say of themselves |
-//! | [`container`] | FLV, MPEG-TS, AMF, playlists; the table of forms |
+//! | [`container`] | FLV, MPEG-TS, MP4, AMF, playlists; the table of forms |
 //! | [`proto`] | RTMP, RTSP with RTP, HTTP and WebSocket as machines |
 //! | [`hub`] | streams, rings, publishers, viewers |
 //! | [`hls`] | a viewer that cuts segments |
@@ -46,7 +46,7 @@
 //!
 //! *Publish* and *play*: they come to us. *Pull* and *push*: we go to them. A
 //! **stream** has **tracks**; a track has **frames**; a **form** is a way to pack
-//! them (FLV, TS, RTMP); a **unit** is a packed slot. An **account** is a budget,
+//! them (FLV, TS, MP4, RTMP); a **unit** is a packed slot. An **account** is a budget,
 //! a **lease** a part of it that somebody holds, a **block** a buffer with its lease.
 
 #[cfg(not(any(feature = "rtmp", feature = "rtsp", feature = "http")))]

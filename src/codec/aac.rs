@@ -62,6 +62,11 @@ impl Config {
         Ok(Self { object_type, frequency_index, sample_rate, channels })
     }
 
+    /// Samples that the decoder gives of one channel for each frame.
+    pub fn samples(&self) -> u32 {
+        if matches!(self.object_type, SBR | PS) { 2 * SAMPLES } else { SAMPLES }
+    }
+
     /// The config of the core coder alone, as AAC-LC.
     pub fn write(&self) -> [u8; 2] {
         let fields = u16::from(LC) << 11

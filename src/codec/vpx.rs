@@ -1,7 +1,9 @@
-//! VP9: its decoder record. VP Codec ISO Media File Format Binding 1.0.
+//! VP9: its decoder record, and the size in its key frames. VP Codec ISO Media File
+//! Format Binding 1.0, VP9 Bitstream & Decoding Process Specification.
 
-use super::{Malformed, ensure};
+use super::{Malformed, ensure, picture};
 use crate::wire::Reader;
+use crate::wire::bits::Bits;
 
 /// Checks a VPCodecConfigurationRecord, which may stand behind the version and
 /// flags of its box, "vpcC". Section "Syntax". It says nothing of the size.
@@ -18,6 +20,24 @@ pub fn check(record: &[u8]) -> Result<(), Malformed> {
     Ok(())
 }
 
+/// The size of a key frame's picture, in pixels. Section 6.2.
+pub fn size(frame: &[u8]) -> Result<(u32, u32), Malformed> {
+    let mut bits = Bits::new(frame);
+    ensure(bits.bits(2)? == 2, "VP9 frame_marker")?;
+    let profile = bits.bits(1)? | bits.bits(1)? << 1;
+    bits.skip(usize::from(profile == 3))?;
+    let shows_another = bits.bit()?;
+    let depends = bits.bit()?;
+    ensure(!shows_another && !depends, "VP9 key frame")?;
+    bits.skip(2)?;
+    ensure(bits.bits(24)? == 0x49_8342, "VP9 frame_sync_code")?;
+    bits.skip(usize::from(profile >= 2))?;
+    let rgb = bits.bits(3)? == 7;
+    let subsampling = (profile & 1) as usize * if rgb { 1 } else { 3 };
+    bits.skip(usize::from(!rgb) + subsampling)?;
+    picture(bits.bits(16)? + 1, bits.bits(16)? + 1)
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::hex;
@@ -32,6 +52,15 @@ mod tests {
         assert_eq!(check(&data), Ok(()));
         assert_eq!(check(&data[4..]), Ok(()));
         assert!((0..data.len()).all(|length| check(&data[..length]).is_err()));
+    }
+
+    // The same, its first frame.
+    #[test]
+    fn a_key_frame_says_its_size() {
+        let frame = hex("824983420028101696");
+        assert_eq!(size(&frame), Ok((642, 362)));
+        assert!((0..frame.len() - 1).all(|length| size(&frame[..length]).is_err()));
+        assert!(size(&hex("8649834200281028")).is_err());
     }
 
     #[test]

@@ -6,6 +6,8 @@ pub mod amf;
 pub mod flv;
 #[cfg(feature = "hls")]
 pub mod m3u8;
+#[cfg(feature = "mp4")]
+pub mod mp4;
 mod packed;
 #[cfg(feature = "ts")]
 pub mod ts;
@@ -70,6 +72,9 @@ pub static FLV: Form = Form { name: "flv", extension: "flv", mime: "video/x-flv"
 /// MPEG transport stream, over HTTP and WebSocket, and what HLS segments are made of.
 #[cfg(feature = "ts")]
 pub static TS: Form = Form { name: "ts", extension: "ts", mime: "video/mp2t", mux: ts::mux };
+/// Fragmented MP4, over HTTP and WebSocket, and what HLS segments may be made of.
+#[cfg(feature = "mp4")]
+pub static MP4: Form = Form { name: "mp4", extension: "mp4", mime: "video/mp4", mux: mp4::mux };
 
 /// The forms that HTTP and WebSocket serve. Those without an extension are asked
 /// for in the query.
@@ -78,6 +83,8 @@ pub static FORMS: &[&Form] = &[
     &FLV,
     #[cfg(feature = "ts")]
     &TS,
+    #[cfg(feature = "mp4")]
+    &MP4,
     #[cfg(feature = "flv")]
     &Form { name: "flv-hevc12", extension: "", mime: "video/x-flv", mux: flv::mux_legacy_hevc },
     #[cfg(feature = "flv")]

@@ -29,6 +29,8 @@ pub struct Packed {
     tail: Option<[u8; 4]>,
     /// Whether a viewer may begin here, where the form knows better than the frame.
     opens: Option<bool>,
+    /// It describes the tracks, and begins a file of its own.
+    head: bool,
     len: usize,
 }
 
@@ -91,7 +93,7 @@ impl Packed {
     /// One piece, and more if there are.
     pub fn new(first: Piece, rest: Vec<Piece>) -> Self {
         let len = first.len() + rest.iter().map(Piece::len).sum::<usize>();
-        Self { first, rest: rest.into(), tail: None, opens: None, len }
+        Self { first, rest: rest.into(), tail: None, opens: None, head: false, len }
     }
 
     /// The same with four bytes after the last body.
@@ -110,6 +112,17 @@ impl Packed {
     pub fn with_start(mut self, opens: bool) -> Self {
         self.opens = Some(opens);
         self
+    }
+
+    /// The same as what describes the tracks, which files of this form begin with.
+    pub fn as_head(mut self) -> Self {
+        self.head = true;
+        self
+    }
+
+    /// Whether it describes the tracks.
+    pub fn is_head(&self) -> bool {
+        self.head
     }
 
     /// Whether a viewer may begin here; `start` is what the frame says.

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 
 import certificate
 import flv
+import mp4
 import ts
 import websocket
 from recording import Recording
@@ -15,12 +16,13 @@ from recording import Recording
 CONNECT_WITHIN = 5
 # A live stream that says nothing for this long has ended as far as a test cares.
 SILENCE = 60
+READERS = {"flv": flv, "ts": ts, "mp4": mp4}
 
 
 class Capture(Recording):
     def __init__(self, url):
         self.url = url
-        self.reader = ts if urlsplit(url).path.endswith(".ts") else flv
+        self.reader = READERS[urlsplit(url).path.rsplit(".", 1)[1]]
         self.joined_at = time.monotonic()
         # What ended it: None while it goes on.
         self.ended = None

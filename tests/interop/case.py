@@ -122,6 +122,8 @@ class Case(unittest.TestCase):
             server.ts(stream),
             server.ws_flv(stream),
             server.ws_ts(stream),
+            server.mp4(stream),
+            server.ws_mp4(stream),
         ]
         return [self.capture_rtmp(server.rtmp(stream)), *map(self.capture, sockets)]
 

@@ -20,7 +20,7 @@ PLAYS_WITHIN = 30
 
 
 class Chromium:
-    """`plays` is a list of {"name", "kind", "url"}; kind is hls.js, flv or mpegts."""
+    """`plays` is a list of {"name", "kind", "url"}; kind is hls.js, flv, mpegts, native or mse."""
 
     def __init__(self, case, plays):
         page = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page)

@@ -18,6 +18,10 @@ FOURCC = {
     b"mp4a": "aac",
     b"Opus": "opus",
     b".mp3": "mp3",
+    b"vp09": "vp9",
+    b"fLaC": "flac",
+    b"ac-3": "ac3",
+    b"ec-3": "eac3",
 }
 ENHANCED_AUDIO = 9
 SEQUENCE_START, FRAMES, SEQUENCE_END, FRAMES_WITHOUT_OFFSET = 0, 1, 2, 3

@@ -100,6 +100,12 @@ class Server:
     def ts(self, name):
         return f"{self.http}/live/{name}.ts"
 
+    def mp4(self, name):
+        return f"{self.http}/live/{name}.mp4"
+
+    def ws_mp4(self, name):
+        return f"ws://127.0.0.1:{self.http_port}/live/{name}.mp4"
+
     def ws_flv(self, name):
         return f"ws://127.0.0.1:{self.http_port}/live/{name}.flv"
 

@@ -1,4 +1,4 @@
-"""Browsers play from a page on another origin, by hls.js and mpegts.js."""
+"""Browsers play from a page on another origin, by hls.js, mpegts.js and what they have themselves."""
 
 from case import Case
 from chromium import Chromium
@@ -24,6 +24,8 @@ class InChromium(Case):
                 {"name": "http-ts", "kind": "mpegts", "url": self.url(server.ts(STREAM))},
                 {"name": "ws-flv", "kind": "flv", "url": self.url(server.ws_flv(STREAM))},
                 {"name": "ws-ts", "kind": "mpegts", "url": self.url(server.ws_ts(STREAM))},
+                {"name": "http-mp4", "kind": "native", "url": self.url(server.mp4(STREAM))},
+                {"name": "ws-mp4", "kind": "mse", "url": self.url(server.ws_mp4(STREAM))},
             ],
         )
 
@@ -43,7 +45,7 @@ class InChromium(Case):
             self.assertEqual(player["errors"], [], name)
             self.assertEqual(player["width"], 640, name)
 
-    def test_hls_js_and_mpegts_js_play_every_url(self):
+    def test_every_url_is_played(self):
         self.plays("demo")
         self.check()
 

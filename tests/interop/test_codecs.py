@@ -5,6 +5,7 @@ and presentation times may all move by one offset and no more.
 """
 
 import flv
+import mp4
 import paths
 import sample
 import timeline
@@ -16,7 +17,7 @@ STREAM = "cam"
 SECONDS = 3
 
 
-VIDEO_CODECS = {"h264", "hevc", "av1"}
+VIDEO_CODECS = {"h264", "hevc", "av1", "vp9"}
 # What the server's log calls those that it has to leave out.
 IN_LOG = {"av1": "AV1", "alaw": "PCMA"}
 
@@ -26,8 +27,8 @@ class Codecs(Case):
         super().setUp()
         self.serve()
 
-    def check(self, media, in_flv, in_ts):
-        """`in_flv` and `in_ts` are the codecs to be seen there."""
+    def check(self, media, in_flv, in_ts, in_mp4):
+        """`in_flv`, `in_ts` and `in_mp4` are the codecs to be seen there."""
         source = flv.samples(paths.media(media).read_bytes())
         self.publish_live(STREAM, media=media, loop=False)
         captures = self.capture_everything(STREAM)
@@ -35,9 +36,11 @@ class Codecs(Case):
             capture.until_span(SECONDS * 1000 + 1000)
         for capture in captures:
             data = capture.stop()
-            self.check_capture(capture, data, source, in_ts if capture.reader is ts else in_flv)
-        for codec in in_flv - in_ts:
-            self.assertIn(f"ts cannot carry {IN_LOG[codec]}", self.server.log)
+            codecs = {ts: in_ts, mp4: in_mp4}.get(capture.reader, in_flv)
+            self.check_capture(capture, data, source, codecs)
+        for form, carried in (("ts", in_ts), ("mp4", in_mp4)):
+            for codec in in_flv - carried:
+                self.assertIn(f"{form} cannot carry {IN_LOG[codec]}", self.server.log)
 
     def check_capture(self, capture, data, source, codecs):
         samples = capture.reader.samples(data)
@@ -49,7 +52,7 @@ class Codecs(Case):
         self.assert_decodes(data, SECONDS, video=codecs & VIDEO_CODECS)
 
     def check_everywhere(self, media, codecs):
-        self.check(media, codecs, codecs)
+        self.check(media, codecs, codecs, codecs)
 
     def test_h264(self):
         self.check_everywhere("demo", {"h264", "aac"})
@@ -64,7 +67,7 @@ class Codecs(Case):
         self.check_everywhere("hevc-bframes", {"hevc", "aac"})
 
     def test_av1_which_mpeg_ts_leaves_out(self):
-        self.check("av1", {"av1", "aac"}, {"aac"})
+        self.check("av1", {"av1", "aac"}, {"aac"}, {"av1", "aac"})
 
     def test_video_alone(self):
         self.check_everywhere("video-only", {"h264"})
@@ -78,8 +81,28 @@ class Codecs(Case):
     def test_opus(self):
         self.check_everywhere("opus", {"h264", "opus"})
 
-    def test_g711_which_mpeg_ts_leaves_out(self):
-        self.check("alaw", {"h264", "alaw"}, {"h264"})
+    def test_g711_which_mpeg_ts_and_mp4_leave_out(self):
+        self.check("alaw", {"h264", "alaw"}, {"h264"}, {"h264"})
+
+    def check_mp4(self, media, codecs):
+        """For those of which the tests' reader of MPEG-TS knows nothing."""
+        source = flv.samples(paths.media(media).read_bytes())
+        self.publish_live(STREAM, media=media, loop=False)
+        capture = self.capture(self.server.mp4(STREAM))
+        capture.until_span(SECONDS * 1000)
+        self.check_capture(capture, capture.stop(), source, codecs)
+
+    def test_vp9_in_mp4(self):
+        self.check_mp4("vp9", {"vp9", "aac"})
+
+    def test_flac_in_mp4(self):
+        self.check_mp4("flac", {"h264", "flac"})
+
+    def test_ac3_in_mp4(self):
+        self.check_mp4("ac3", {"h264", "ac3"})
+
+    def test_eac3_in_mp4(self):
+        self.check_mp4("eac3", {"h264", "eac3"})
 
     def test_hevc_under_its_old_number_for_players_that_ask(self):
         self.publish_live(STREAM, media="hevc")

@@ -29,7 +29,7 @@ class Forms(TlsCase):
 
     def test_every_form_is_what_was_published(self):
         server = self.server
-        live = [server.flv, server.ts, server.ws_flv, server.ws_ts]
+        live = [server.flv, server.ts, server.mp4, server.ws_flv, server.ws_ts, server.ws_mp4]
         captures = [self.capture(server.sealed(one(STREAM))) for one in live]
         self.publish(STREAM, media="bframes", loop=False)
         source = flv.samples(paths.media("bframes").read_bytes())

@@ -1,9 +1,10 @@
-"""One publisher, and everyone plays: each of the seven URLs, all at once."""
+"""One publisher, and everyone plays: each of the nine URLs, all at once."""
 
 import json
 import time
 
 import flv
+import mp4
 import paths
 import players
 import sample
@@ -33,6 +34,7 @@ class EveryUrlPlays(Case):
             "rtmp": server.rtmp(STREAM),
             "http-flv": server.flv(STREAM),
             "http-ts": server.ts(STREAM),
+            "http-mp4": server.mp4(STREAM),
             "hls": server.hls(STREAM),
             "hls-folder": server.hls_in_folder(STREAM),
         }
@@ -45,6 +47,7 @@ class EveryUrlPlays(Case):
         sockets = [
             self.capture(self.server.ws_flv(STREAM)),
             self.capture(self.server.ws_ts(STREAM)),
+            self.capture(self.server.ws_mp4(STREAM)),
         ]
         for program in decoding:
             program.wait(SECONDS * 5)
@@ -85,9 +88,16 @@ class EveryUrlPlays(Case):
             self.assert_none(timeline.faults(samples), capture.url)
             if capture.reader is ts:
                 self.assert_none(ts_rules.faults(data), capture.url)
+            elif capture.reader is mp4:
+                self.check_fragments(mp4.read(data))
             elif capture.url.startswith(("http:", "ws:")):
                 # The header in an RTMP capture is that of the program that wrote it.
                 self.assertEqual(flv.flags(data), flv.FLAG_VIDEO | flv.FLAG_AUDIO, capture.url)
+
+    def check_fragments(self, movie):
+        self.assertEqual(len(movie.heads), 1)
+        first = movie.sequence[0]
+        self.assertEqual(movie.sequence, list(range(first, first + len(movie.sequence))))
 
     def test_both_playlists_name_segments_as_promised(self):
         for url in (self.server.hls(STREAM), self.server.hls_in_folder(STREAM)):
@@ -122,6 +132,8 @@ class JoinsAtOnce(Case):
             server.ts(STREAM),
             server.ws_flv(STREAM),
             server.ws_ts(STREAM),
+            server.mp4(STREAM),
+            server.ws_mp4(STREAM),
         ):
             capture = self.capture(url)
             capture.until_frames()

@@ -56,8 +56,12 @@ pub fn record(codec: Codec) -> Vec<u8> {
 /// A track as a demuxer announces it.
 pub fn track(id: u8, codec: Codec) -> Track {
     let mut params = codec::params(codec, record(codec).into()).unwrap();
-    if codec == Codec::Mp3 {
-        (params.sample_rate, params.channels) = (44_100, 2); // as the frames say
+    match codec {
+        // as the frames say
+        Codec::Mp3 => (params.sample_rate, params.channels) = (44_100, 2),
+        Codec::Ac3 => (params.sample_rate, params.channels) = (48_000, 2),
+        Codec::Eac3 => (params.sample_rate, params.channels) = (44_100, 6),
+        _ => {}
     }
     Track { id, codec, clock: Hz::MS, params }
 }

@@ -27,6 +27,7 @@ RUNNEL_FEATURES = \
 	$(if $(BR2_PACKAGE_RUNNEL_HTTP),http) \
 	$(if $(BR2_PACKAGE_RUNNEL_FLV),flv) \
 	$(if $(BR2_PACKAGE_RUNNEL_TS),ts) \
+	$(if $(BR2_PACKAGE_RUNNEL_MP4),mp4) \
 	$(if $(BR2_PACKAGE_RUNNEL_WS),ws) \
 	$(if $(BR2_PACKAGE_RUNNEL_HLS),hls)
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::tag::{FOURCC, FourCc, KEY_FRAME, LEGACY_AUDIO, LEGACY_VIDEO, packet};
 use crate::budget::{Account, BlockMut, OverBudget};
-use crate::codec::{self, Malformed, h264, h265, mp3, opus};
+use crate::codec::{self, Malformed, ac3, h264, h265, mp3, opus, vpx};
 use crate::media::{Change, Codec, Frame, Hz, Kind, Params, Ticks, Track, Tracks, nal};
 use crate::wire::{Reader, Short};
 
@@ -138,6 +138,10 @@ impl Demux {
             let params = undeclared(&part).ok_or(Error::Malformed("a frame before its decoder record"))?;
             self.announce(&part, params, event)?;
         }
+        let track = self.tracks.find(part.codec.kind(), part.track);
+        if let Some(params) = track.and_then(|track| observed(&part, &track.params)) {
+            self.announce(&part, params, event)?;
+        }
         if part.codec.is_nal() {
             self.nal_units(&mut part, account, event)?;
             if part.data.is_empty() {
@@ -178,7 +182,7 @@ impl Demux {
 
 /// Parameters of a codec whose frames describe themselves.
 fn undeclared(part: &Part) -> Option<Params> {
-    let mut params = match part.codec {
+    let params = match part.codec {
         Codec::Mp3 | Codec::Pcma | Codec::Pcmu | Codec::Ac3 | Codec::Eac3 | Codec::Vp8 | Codec::Vp9 | Codec::Av1 => {
             codec::params(part.codec, Bytes::new()).unwrap_or_default()
         }
@@ -188,9 +192,27 @@ fn undeclared(part: &Part) -> Option<Params> {
         }
         _ => return None,
     };
-    if part.codec == Codec::Mp3 {
-        let header = mp3::Header::parse(&part.data).ok()?;
-        (params.sample_rate, params.channels) = (header.sample_rate, header.channels);
+    match observed(part, &params) {
+        // which no decoder could find
+        None if part.codec == Codec::Mp3 => None,
+        observed => observed.or(Some(params)),
+    }
+}
+
+/// What a frame says of itself where nothing else does.
+fn observed(part: &Part, known: &Params) -> Option<Params> {
+    let mut params = known.clone();
+    match part.codec {
+        Codec::Vp9 if part.key => (params.width, params.height) = vpx::size(&part.data).ok()?,
+        Codec::Mp3 if known.sample_rate == 0 => {
+            let header = mp3::Header::parse(&part.data).ok()?;
+            (params.sample_rate, params.channels) = (header.sample_rate, header.channels);
+        }
+        Codec::Ac3 | Codec::Eac3 if known.sample_rate == 0 => {
+            let header = ac3::Header::parse(&part.data).ok()?;
+            (params.sample_rate, params.channels) = (header.sample_rate, header.channels);
+        }
+        _ => return None,
     }
     Some(params)
 }

@@ -302,7 +302,11 @@ impl Session {
             return;
         }
         self.conn.resize(Server::viewer_sizes(&self.config));
-        let id = self.server.id(if form.extension == "ts" { "TSPUBSUB" } else { "FLVPUBSUB" });
+        let id = self.server.id(match form.extension {
+            "ts" => "TSPUBSUB",
+            "mp4" => "MP4PUBSUB",
+            _ => "FLVPUBSUB",
+        });
         log::info!("[{id}] plays {name} as {} over {} from {}", form.name, transport.name(), self.conn.peer());
         let live = Live::new(viewer, transport.outlet());
         self.role = Role::Play(Box::new(Player { live, id, transport }));

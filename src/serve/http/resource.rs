@@ -85,7 +85,7 @@ mod tests {
 
     #[test]
     fn paths_that_mean_nothing_or_lie() {
-        for path in ["/", "/x", "/live/test110", "/live/test110.mp4", "/hls/", "/hls/a/b.m3u8", "/hls/x.ts", "/live/"] {
+        for path in ["/", "/x", "/live/test110", "/live/test110.mp3", "/hls/", "/hls/a/b.m3u8", "/hls/x.ts", "/live/"] {
             assert_eq!(Resource::parse(path), None, "{path}");
         }
         for path in [

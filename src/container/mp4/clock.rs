@@ -1,0 +1,72 @@
+//! A track's times as the file has them.
+
+use crate::codec::{aac, mp3, opus};
+use crate::media::{Codec, Frame, Hz, Kind, Ticks, Track};
+
+/// The clock of a track's fragments: sound counts its samples, pictures keep the
+/// clock that they came with.
+pub(super) fn timescale(track: &Track) -> Hz {
+    match track.params.sample_rate {
+        rate @ 1.. => Hz::new(rate),
+        0 => track.clock,
+    }
+}
+
+/// When a fragment is decoded, and for how long it lasts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Times {
+    pub(super) at: u64,
+    pub(super) duration: u32,
+}
+
+/// What came before, of one track.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Clock {
+    /// Where the last frame began and where it ends, on the file's clock.
+    last: Option<(i64, i64)>,
+}
+
+impl Clock {
+    /// What comes next need not follow what came before.
+    pub(super) fn jump(&mut self) {
+        self.last = None;
+    }
+
+    /// The times of the next frame. Sound that comes by a clock of milliseconds goes on
+    /// by its samples, as long as both agree: players hear each hole and overlap.
+    pub(super) fn next(&mut self, track: &Track, frame: &Frame) -> Times {
+        let scale = timescale(track);
+        let came = frame.dts.rescale(track.clock, scale).0;
+        let samples = samples(track, frame);
+        let at = match (self.last, samples) {
+            (Some((_, due)), Some(_)) if came.abs_diff(due) <= u64::from(scale.get() / AGREES) => due,
+            _ => came,
+        };
+        let duration = samples.map_or_else(|| self.estimate(at, track.codec.kind(), scale), i64::from);
+        self.last = Some((at, at.saturating_add(duration)));
+        Times { at: u64::try_from(at).unwrap_or(0), duration: u32::try_from(duration).unwrap_or(1) }
+    }
+
+    /// A picture lasts until the next, which is not there yet: as long as the one before.
+    fn estimate(&self, at: i64, kind: Kind, scale: Hz) -> i64 {
+        let step = self.last.map_or(0, |(begun, _)| at.saturating_sub(begun));
+        let usual = Ticks(if kind == Kind::Video { 40 } else { 20 }).rescale(Hz::MS, scale).0;
+        if (1..=usual.saturating_mul(MANY)).contains(&step) { step } else { usual.max(1) }
+    }
+}
+
+/// Times agree that are apart by no more than this part of a second.
+const AGREES: u32 = 50;
+/// A step of more than so many usual ones is a pause.
+const MANY: i64 = 50;
+
+/// Samples that a frame of sound lasts, if it or its codec says so.
+fn samples(track: &Track, frame: &Frame) -> Option<u32> {
+    match track.codec {
+        Codec::Aac => aac::Config::parse(&track.params.record).ok().map(|config| config.samples()),
+        Codec::Mp3 => mp3::Header::parse(&frame.data).ok().map(|header| header.samples),
+        Codec::Opus => opus::duration(&frame.data),
+        Codec::Ac3 | Codec::Eac3 => Some(1536),
+        _ => None,
+    }
+}

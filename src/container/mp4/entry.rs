@@ -1,0 +1,178 @@
+//! How a track is coded: its sample entry. ISO/IEC 14496-12 section 8.5.2, and the
+//! binding of each codec.
+
+use super::boxes::{boxed, full};
+use crate::media::{Codec, Kind, Track};
+use crate::wire::Writer;
+
+/// What names the coding: the sample entry's type, and the box that is in it.
+fn names(codec: Codec) -> Option<(&'static [u8; 4], &'static [u8; 4])> {
+    Some(match codec {
+        Codec::H264 => (b"avc1", b"avcC"),
+        Codec::H265 => (b"hvc1", b"hvcC"),
+        Codec::Av1 => (b"av01", b"av1C"),
+        Codec::Vp9 => (b"vp09", b"vpcC"),
+        Codec::Aac | Codec::Mp3 => (b"mp4a", b"esds"),
+        Codec::Opus => (b"Opus", b"dOps"),
+        Codec::Flac => (b"fLaC", b"dfLa"),
+        Codec::Ac3 => (b"ac-3", b"dac3"),
+        Codec::Eac3 => (b"ec-3", b"dec3"),
+        _ => return None,
+    })
+}
+
+/// Whether there is an entry for the track: the first of its kind, with what its
+/// decoder must know.
+pub(super) fn is_carried(track: &Track) -> bool {
+    let described = match track.codec {
+        Codec::Mp3 | Codec::Ac3 | Codec::Eac3 => track.params.sample_rate > 0,
+        _ => !track.params.record.is_empty(),
+    };
+    track.id == 0 && described && names(track.codec).is_some()
+}
+
+/// The sample entry.
+pub(super) fn write(out: &mut Vec<u8>, track: &Track) {
+    let Some((entry, config)) = names(track.codec) else { return };
+    boxed(out, entry, |out| {
+        out.bytes(&[0; 6]);
+        out.u16(1); // data_reference_index
+        match track.codec.kind() {
+            Kind::Video => visual(out, track),
+            Kind::Audio => audible(out, track),
+        }
+        boxed(out, config, |out| configuration(out, track));
+    });
+}
+
+/// VisualSampleEntry. Section 12.1.3.
+fn visual(out: &mut Vec<u8>, track: &Track) {
+    out.bytes(&[0; 16]);
+    out.u16(track.params.width as u16);
+    out.u16(track.params.height as u16);
+    out.u32(0x0048_0000); // 72 dpi
+    out.u32(0x0048_0000);
+    out.u32(0);
+    out.u16(1); // frame_count
+    out.bytes(&[0; 32]); // compressorname
+    out.u16(0x18); // depth
+    out.u16(0xffff);
+}
+
+/// AudioSampleEntry. Section 12.2.3.
+fn audible(out: &mut Vec<u8>, track: &Track) {
+    out.bytes(&[0; 8]);
+    out.u16(track.params.channels.into());
+    out.u16(16); // samplesize
+    out.u32(0);
+    // rates that need more than 16 bits are in the decoder's configuration
+    out.u32(u32::from(u16::try_from(track.params.sample_rate).unwrap_or(0)) << 16);
+}
+
+/// What is in the box of the decoder's configuration.
+fn configuration(out: &mut Vec<u8>, track: &Track) {
+    let record = &track.params.record;
+    match track.codec {
+        Codec::Aac => esds(out, 0x40, record),
+        // ISO/IEC 11172-3 has rates from 32 kHz on, 13818-3 those below
+        Codec::Mp3 => esds(out, if track.params.sample_rate >= 32_000 { 0x6b } else { 0x69 }, &[]),
+        Codec::Opus => dops(out, record),
+        Codec::Flac => dfla(out, record),
+        Codec::Ac3 => dac3(out, track),
+        Codec::Eac3 => dec3(out, track),
+        // some have this box's version and flags in their record, some have not
+        Codec::Vp9 if !record.starts_with(&[1, 0, 0, 0]) => {
+            out.u32(0x0100_0000);
+            out.bytes(record);
+        }
+        _ => out.bytes(record),
+    }
+}
+
+/// An elementary stream descriptor. ISO/IEC 14496-1 section 7.2.6, 14496-14 section 5.6.
+fn esds(out: &mut Vec<u8>, object_type: u8, config: &[u8]) {
+    let mut decoder = vec![object_type, 0x15];
+    decoder.u24(0); // bufferSizeDB, then the bit rates
+    decoder.bytes(&[0; 8]);
+    if !config.is_empty() {
+        descriptor(&mut decoder, 5, config);
+    }
+    let mut stream = vec![0, 0, 0]; // ES_ID, and none of the fields that are optional
+    descriptor(&mut stream, 4, &decoder);
+    descriptor(&mut stream, 6, &[2]);
+    out.u32(0);
+    descriptor(out, 3, &stream);
+}
+
+fn descriptor(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
+    // a length of 28 bits, in four bytes of seven
+    let length = content.len() as u32;
+    let byte = |shift: u32, more: u8| (length >> shift) as u8 & 0x7f | more;
+    out.bytes(&[tag, byte(21, 0x80), byte(14, 0x80), byte(7, 0x80), byte(0, 0)]);
+    out.bytes(content);
+}
+
+/// OpusSpecificBox: OpusHead with the other byte order, and without its magic.
+fn dops(out: &mut Vec<u8>, head: &[u8]) {
+    let [_, _, _, _, _, _, _, _, _, channels, s0, s1, r0, r1, r2, r3, g0, g1, rest @ ..] = head else { return };
+    out.bytes(&[0, *channels, *s1, *s0, *r3, *r2, *r1, *r0, *g1, *g0]);
+    out.bytes(rest);
+}
+
+/// FLACSpecificBox: the metadata blocks, each behind its head.
+fn dfla(out: &mut Vec<u8>, record: &[u8]) {
+    let blocks = record.strip_prefix(b"fLaC").unwrap_or(record);
+    out.u32(0);
+    if blocks.len() == STREAMINFO {
+        out.bytes(&[0x80, 0, 0, STREAMINFO as u8]);
+    }
+    out.bytes(blocks);
+}
+
+/// Bytes of a STREAMINFO block without its head.
+const STREAMINFO: usize = 34;
+
+/// AC3SpecificBox. ETSI TS 102 366 Annex F.4. What is not known of the frames, such as
+/// their bit rate, they say themselves.
+fn dac3(out: &mut Vec<u8>, track: &Track) {
+    let (mode, low) = channel_mode(track.params.channels);
+    let bits = rate_code(track.params.sample_rate) << 22 | 8 << 17 | mode << 11 | low << 10;
+    out.u24(bits);
+}
+
+/// EC3SpecificBox, with one independent substream. Annex F.6.
+fn dec3(out: &mut Vec<u8>, track: &Track) {
+    let (mode, low) = channel_mode(track.params.channels);
+    out.u16(0); // data_rate, num_ind_sub
+    out.u24(rate_code(track.params.sample_rate) << 22 | 16 << 17 | mode << 9 | low << 8);
+}
+
+/// fscod.
+fn rate_code(rate: u32) -> u32 {
+    match rate {
+        48_000 => 0,
+        44_100 => 1,
+        32_000 => 2,
+        _ => 3,
+    }
+}
+
+/// acmod and lfeon of the usual layouts.
+fn channel_mode(channels: u8) -> (u32, u32) {
+    match channels {
+        1 => (1, 0),
+        3 => (3, 0),
+        4 => (6, 0),
+        5 => (7, 0),
+        6.. => (7, 1),
+        _ => (2, 0),
+    }
+}
+
+/// As `boxed`, for what is in `stsd`. Section 8.5.2.
+pub(super) fn description(out: &mut Vec<u8>, track: &Track) {
+    full(out, b"stsd", 0, 0, |out| {
+        out.u32(1);
+        write(out, track);
+    });
+}
