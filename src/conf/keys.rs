@@ -33,7 +33,7 @@ const COMPILED: [(&str, bool); 4] = [
 /// What a running server can take over: new connections and streams go by it, and
 /// those that are there go on as they are. The memory plan, the ports and the
 /// process are made once.
-pub const LIVE: [&str; 20] = [
+pub const LIVE: [&str; 22] = [
     "streams.resume",
     "viewers.slow",
     "viewers.latency",
@@ -50,6 +50,8 @@ pub const LIVE: [&str; 20] = [
     "http.keep_alive",
     "http.max_head",
     "hls.on_demand",
+    "hls.format",
+    "hls.part",
     "hls.segment",
     "hls.segments",
     "hls.idle",

@@ -9,6 +9,7 @@ mod units;
 
 use std::fmt;
 use std::path::Path;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -178,11 +179,23 @@ pub struct Http {
 pub struct Hls {
     pub enable: bool,
     pub on_demand: bool,
+    pub format: Segments,
     pub segment: Time,
     pub segments: usize,
+    pub part: Time,
     pub streams: usize,
     pub memory: Size,
     pub idle: Time,
+}
+
+/// What segments of HLS are made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Segments {
+    /// MPEG-TS, which every player knows.
+    Ts,
+    /// Fragmented MP4, which carries more codecs.
+    Fmp4,
 }
 
 /// A stream that is fetched from elsewhere.
@@ -290,6 +303,12 @@ impl Config {
             (self.hls.segments < 3, "hls.segments", "at least 3: players start three segments before the end"),
             (self.log.max_size.0 < 4 << 10, "log.max_size", "at least \"4KiB\""),
             (self.hls.segment.0.as_millis() < 500, "hls.segment", "at least \"500ms\""),
+            (
+                !self.hls.part.0.is_zero()
+                    && !(Duration::from_millis(100)..=self.hls.segment.0 / 2).contains(&self.hls.part.0),
+                "hls.part",
+                "\"0s\", or between \"100ms\" and half of hls.segment",
+            ),
             (
                 self.log.level.parse::<log::LevelFilter>().is_err(),
                 "log.level",

@@ -1,4 +1,4 @@
-//! Media playlists. RFC 8216 section 4.
+//! Media playlists. RFC 8216 section 4, and its second edition for low latency.
 
 use std::fmt::Write;
 use std::time::{Duration, SystemTime};
@@ -10,12 +10,43 @@ use crate::wire::iso8601;
 pub struct Entry {
     /// Relative to the playlist.
     pub uri: String,
+    /// What to read before it, relative to the playlist: EXT-X-MAP.
+    pub map: Option<String>,
     /// How long it plays.
     pub duration: Duration,
     /// When its first frame was taken.
     pub begun: SystemTime,
     /// It does not continue the one before.
     pub discontinuity: bool,
+    /// What it consists of, where that is told.
+    pub parts: Vec<Part>,
+}
+
+/// A part of a segment: EXT-X-PART.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Relative to the playlist.
+    pub uri: String,
+    /// How long it plays.
+    pub duration: Duration,
+    /// Decoding can begin with it.
+    pub independent: bool,
+}
+
+/// What a playlist says beyond its segments, for players that keep close to live.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LowLatency {
+    /// The longest part: PART-TARGET.
+    pub part_target: Duration,
+    /// Segments that a player has seen and that are so far from the end may be left
+    /// out: CAN-SKIP-UNTIL.
+    pub skip_until: Duration,
+    /// How many are.
+    pub skipped: usize,
+    /// The parts so far of the segment that is not finished, with what stands before it.
+    pub open: Option<Entry>,
+    /// The part that comes next: EXT-X-PRELOAD-HINT.
+    pub hint: Option<String>,
 }
 
 /// A playlist of a live stream.
@@ -27,34 +58,95 @@ pub struct Playlist {
     pub media_sequence: u64,
     /// How many discontinuities are gone with the entries before the first.
     pub discontinuity_sequence: u64,
-    /// The entries, oldest first.
+    /// The entries, oldest first, those that are left out among them.
     pub entries: Vec<Entry>,
+    /// Parts, where there are any.
+    pub low_latency: Option<LowLatency>,
     /// Nothing will follow.
     pub ended: bool,
 }
 
+/// A player keeps so many parts away from the end. Section 4.4.3.8 wants three.
+const HOLD_BACK: u32 = 3;
+
 impl Playlist {
     /// The text.
     pub fn write(&self) -> String {
-        let mut out = String::with_capacity(200 + 120 * self.entries.len());
-        out.push_str("#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-INDEPENDENT-SEGMENTS\n");
-        line(&mut out, format_args!("#EXT-X-TARGETDURATION:{}", self.target));
+        let parts: usize = self.entries.iter().map(|entry| entry.parts.len()).sum();
+        let mut out = String::with_capacity(400 + 120 * self.entries.len() + 100 * parts);
+        let skipped = self.low_latency.as_ref().map_or(0, |low| low.skipped);
+        line(&mut out, format_args!("#EXTM3U\n#EXT-X-VERSION:{}", if skipped > 0 { 9 } else { 6 }));
+        line(&mut out, format_args!("#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-TARGETDURATION:{}", self.target));
+        if let Some(low) = &self.low_latency {
+            low.write_control(&mut out);
+        }
         line(&mut out, format_args!("#EXT-X-MEDIA-SEQUENCE:{}", self.media_sequence));
         if self.discontinuity_sequence > 0 {
             line(&mut out, format_args!("#EXT-X-DISCONTINUITY-SEQUENCE:{}", self.discontinuity_sequence));
         }
-        for entry in &self.entries {
-            if entry.discontinuity {
-                out.push_str("#EXT-X-DISCONTINUITY\n");
-            }
-            line(&mut out, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", iso8601(entry.begun)));
-            line(&mut out, format_args!("#EXTINF:{}.{:03},", entry.duration.as_secs(), entry.duration.subsec_millis()));
-            line(&mut out, format_args!("{}", entry.uri));
+        if skipped > 0 {
+            line(&mut out, format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}"));
+        }
+        let mut map =
+            skipped.checked_sub(1).and_then(|last| self.entries.get(last)).and_then(|entry| entry.map.as_ref());
+        for entry in self.entries.iter().skip(skipped) {
+            entry.write_begin(&mut out, &mut map);
+            line(&mut out, format_args!("#EXTINF:{},\n{}", Seconds(entry.duration), entry.uri));
+        }
+        let low = self.low_latency.as_ref().filter(|_| !self.ended);
+        if let Some(open) = low.and_then(|low| low.open.as_ref()).filter(|open| !open.parts.is_empty()) {
+            open.write_begin(&mut out, &mut map);
+        }
+        if let Some(hint) = low.and_then(|low| low.hint.as_ref()) {
+            line(&mut out, format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{hint}\""));
         }
         if self.ended {
             out.push_str("#EXT-X-ENDLIST\n");
         }
         out
+    }
+}
+
+impl LowLatency {
+    fn write_control(&self, out: &mut String) {
+        let back = Seconds(self.part_target * HOLD_BACK);
+        let skip = Seconds(self.skip_until);
+        line(
+            out,
+            format_args!(
+                "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={back},CAN-SKIP-UNTIL={skip}\n\
+                 #EXT-X-PART-INF:PART-TARGET={}",
+                Seconds(self.part_target)
+            ),
+        );
+    }
+}
+
+impl Entry {
+    /// What stands before the segment's own line. `map` is what applies so far.
+    fn write_begin<'a>(&'a self, out: &mut String, map: &mut Option<&'a String>) {
+        if self.discontinuity {
+            out.push_str("#EXT-X-DISCONTINUITY\n");
+        }
+        if let Some(uri) = self.map.as_ref().filter(|uri| *map != Some(*uri)) {
+            line(out, format_args!("#EXT-X-MAP:URI=\"{uri}\""));
+            *map = Some(uri);
+        }
+        line(out, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", iso8601(self.begun)));
+        for part in &self.parts {
+            let independent = if part.independent { ",INDEPENDENT=YES" } else { "" };
+            let duration = Seconds(part.duration);
+            line(out, format_args!("#EXT-X-PART:DURATION={duration},URI=\"{}\"{independent}", part.uri));
+        }
+    }
+}
+
+/// Seconds with three digits behind the point.
+struct Seconds(Duration);
+
+impl std::fmt::Display for Seconds {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{:03}", self.0.as_secs(), self.0.subsec_millis())
     }
 }
 
@@ -69,20 +161,51 @@ mod tests {
 
     use super::*;
 
+    fn entry(uri: &str, discontinuity: bool) -> Entry {
+        let duration = Duration::from_millis(2040);
+        Entry { uri: uri.into(), map: None, duration, begun: UNIX_EPOCH, discontinuity, parts: Vec::new() }
+    }
+
+    fn playlist(entries: Vec<Entry>) -> Playlist {
+        let (target, media_sequence, discontinuity_sequence) = (3, 7, 1);
+        Playlist { target, media_sequence, discontinuity_sequence, entries, low_latency: None, ended: true }
+    }
+
     #[test]
     fn a_playlist_is_written_as_the_specification_has_it() {
-        let entry = |uri: &str, discontinuity| Entry {
-            uri: uri.into(),
-            duration: Duration::from_millis(2040),
-            begun: UNIX_EPOCH,
-            discontinuity,
-        };
-        let entries = vec![entry("a.ts", false), entry("b.ts", true)];
-        let playlist = Playlist { target: 3, media_sequence: 7, discontinuity_sequence: 1, entries, ended: true };
         let expect = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-TARGETDURATION:3\n\
             #EXT-X-MEDIA-SEQUENCE:7\n#EXT-X-DISCONTINUITY-SEQUENCE:1\n\
             #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n#EXTINF:2.040,\na.ts\n#EXT-X-DISCONTINUITY\n\
             #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n#EXTINF:2.040,\nb.ts\n#EXT-X-ENDLIST\n";
-        assert_eq!(playlist.write(), expect);
+        assert_eq!(playlist(vec![entry("a.ts", false), entry("b.ts", true)]).write(), expect);
+    }
+
+    #[test]
+    fn parts_and_maps_stand_where_they_apply() {
+        let part = |uri: &str, independent| Part { uri: uri.into(), duration: Duration::from_millis(200), independent };
+        let with = |uri: &str, map: &str, parts| Entry { map: Some(map.into()), parts, ..entry(uri, false) };
+        let entries = vec![
+            with("a.m4s", "1.mp4", vec![]),
+            with("b.m4s", "1.mp4", vec![]),
+            with("c.m4s", "2.mp4", vec![part("c.0.m4s", true)]),
+        ];
+        let low = LowLatency {
+            part_target: Duration::from_millis(200),
+            skip_until: Duration::from_secs(18),
+            skipped: 1,
+            open: Some(with("d.m4s", "2.mp4", vec![part("d.0.m4s", false)])),
+            hint: Some("d.1.m4s".into()),
+        };
+        let text = Playlist { low_latency: Some(low), ended: false, ..playlist(entries) }.write();
+        let expect = "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-TARGETDURATION:3\n\
+            #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=0.600,CAN-SKIP-UNTIL=18.000\n\
+            #EXT-X-PART-INF:PART-TARGET=0.200\n\
+            #EXT-X-MEDIA-SEQUENCE:7\n#EXT-X-DISCONTINUITY-SEQUENCE:1\n#EXT-X-SKIP:SKIPPED-SEGMENTS=1\n\
+            #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n#EXTINF:2.040,\nb.m4s\n\
+            #EXT-X-MAP:URI=\"2.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n\
+            #EXT-X-PART:DURATION=0.200,URI=\"c.0.m4s\",INDEPENDENT=YES\n#EXTINF:2.040,\nc.m4s\n\
+            #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n\
+            #EXT-X-PART:DURATION=0.200,URI=\"d.0.m4s\"\n#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"d.1.m4s\"\n";
+        assert_eq!(text, expect);
     }
 }

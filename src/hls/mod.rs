@@ -2,7 +2,9 @@
 //! into segments and keeps the newest.
 
 mod chain;
+mod segment;
 mod window;
 
 pub use chain::Chain;
-pub use window::{Rules, Window};
+pub use segment::File;
+pub use window::{Ask, Found, Packing, Rules, Window};

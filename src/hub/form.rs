@@ -56,12 +56,12 @@ impl Unit {
 
     /// A unit that is one block of bytes, charged by whoever made it.
     pub fn whole(bytes: Bytes, at: Ticks) -> Arc<Self> {
-        Arc::new(Self::new(bytes, at, false, false))
+        Arc::new(Self::new(Packed::whole(bytes), at, false, false))
     }
 
-    /// A unit of any kind from bytes charged elsewhere.
-    pub fn new(bytes: Bytes, at: Ticks, start: bool, discontinuity: bool) -> Self {
-        Self { packed: Packed::whole(bytes), at, start, discontinuity, _lease: None }
+    /// A unit of any kind, charged by whoever made it.
+    pub fn new(packed: Packed, at: Ticks, start: bool, discontinuity: bool) -> Self {
+        Self { packed, at, start, discontinuity, _lease: None }
     }
 }
 

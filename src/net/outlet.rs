@@ -182,7 +182,7 @@ mod tests {
             Piece::new(head.as_bytes(), Bytes::from_static(body.as_bytes())).on_channel(*channel)
         });
         let first = pieces.next().unwrap();
-        let mut unit = Unit::new(Bytes::new(), Ticks(0), false, false);
+        let mut unit = Unit::new(Vec::new().into(), Ticks(0), false, false);
         unit.packed = Packed::new(first, pieces.collect());
         Arc::new(unit)
     }

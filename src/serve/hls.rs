@@ -6,14 +6,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
 use smol::Task;
 
 use super::Server;
 use crate::budget::Account;
 use crate::conf;
-use crate::container::TS;
-use crate::hls::{Rules, Window};
+use crate::container::{MP4, TS};
+use crate::hls::{Ask, File, Found, Packing, Rules, Window};
 use crate::hub::{Name, Refused, Step, Unit, Viewer};
 
 /// All streams that have segments.
@@ -36,7 +35,15 @@ struct Settings {
 
 impl Settings {
     fn of(config: &conf::Hls) -> Self {
-        let rules = Rules { target: config.segment.0, listed: config.segments };
+        let rules = Rules {
+            target: config.segment.0,
+            listed: config.segments,
+            part: Some(config.part.0).filter(|part| !part.is_zero()),
+            packing: match config.format {
+                conf::Segments::Ts => Packing::Ts,
+                conf::Segments::Fmp4 => Packing::Mp4,
+            },
+        };
         Self { enable: config.enable, on_demand: config.on_demand, rules, idle: config.idle.0 }
     }
 }
@@ -54,8 +61,10 @@ struct State {
     /// When the stream was last seen with a publisher.
     live: Instant,
     ended: bool,
-    /// Those who wait for the first segment.
+    /// Those who wait for what comes next.
     waiting: Vec<Waker>,
+    /// The window's version when they were woken last.
+    version: u64,
 }
 
 /// What a collector takes at once.
@@ -63,7 +72,7 @@ const STEP: Step = Step { units: 64, bytes: 256 << 10 };
 /// How long a request waits for a stream's first segment.
 pub(super) const HOLD: Duration = Duration::from_secs(10);
 /// So many wakers are kept before those of clients that have left are cleared out.
-const MANY: usize = 64;
+const MANY: usize = 256;
 
 impl Hls {
     pub(super) fn new(config: &conf::Hls, account: Account) -> Self {
@@ -90,10 +99,15 @@ impl Hls {
         if entries.len() >= self.streams {
             return Err(Refused::Streams);
         }
-        let viewer = server.hub.play(name, &TS)?.from_oldest();
+        let rules = lock(&self.settings).rules;
+        let form = match rules.packing {
+            Packing::Ts => &TS,
+            Packing::Mp4 => &MP4,
+        };
+        let viewer = server.hub.play(name, form)?.from_oldest();
         let account = self.account.child(name.as_str(), self.account.limit() / self.streams.max(1));
-        let window = Window::new(name.as_str(), lock(&self.settings).rules, account);
-        let state = State { window, asked: now, live: now, ended: false, waiting: Vec::new() };
+        let window = Window::new(name.as_str(), rules, account);
+        let state = State { window, asked: now, live: now, ended: false, waiting: Vec::new(), version: 0 };
         let entry = Arc::new(Entry { state: Mutex::new(state), task: Mutex::default() });
         log::info!("[{name}] HLS begins");
         let task = server.executor.spawn(collect(Arc::downgrade(&entry), viewer));
@@ -117,7 +131,7 @@ impl Hls {
             if gone && !state.ended {
                 state.ended = true;
                 state.window.end();
-                state.waiting.drain(..).for_each(Waker::wake);
+                state.wake();
                 // the viewer goes, so that the stream can be forgotten
                 lock(&entry.task).take();
             }
@@ -140,12 +154,11 @@ impl Hls {
         }
     }
 
-    /// A file of a stream that is being collected.
-    pub(super) fn file(&self, name: &Name, file: &str) -> Option<(Arc<[Bytes]>, usize)> {
+    /// The segments of a stream that is being collected.
+    pub(super) fn find(&self, name: &Name) -> Option<Arc<Entry>> {
         let entry = lock(&self.state).get(name).cloned()?;
-        let mut state = lock(&entry.state);
-        state.asked = Instant::now();
-        state.window.file(file)
+        lock(&entry.state).asked = Instant::now();
+        Some(entry)
     }
 
     /// Streams that have segments, and those who wait for a first one.
@@ -155,20 +168,30 @@ impl Hls {
 }
 
 impl Entry {
-    /// The playlist, as soon as there is something to play.
-    pub(super) fn poll_playlist(&self, cx: &Context<'_>, prefix: &str, suffix: &str) -> Poll<String> {
+    /// The playlist, as soon as it has what is asked for; `None` if that is too far ahead.
+    pub(super) fn poll_playlist(
+        &self,
+        cx: &Context<'_>,
+        ask: &Ask,
+        prefix: &str,
+        suffix: &str,
+    ) -> Poll<Option<String>> {
         let mut state = lock(&self.state);
-        if state.window.is_playable() || state.ended {
-            return Poll::Ready(state.window.playlist(prefix, suffix));
+        match state.window.answers(ask) {
+            Found::Now(()) => Poll::Ready(Some(state.window.playlist(prefix, suffix, ask.skip))),
+            Found::Never => Poll::Ready(None),
+            Found::Later => state.wait(cx),
         }
-        if !state.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            if state.waiting.len() >= MANY {
-                // those who are still there come again, the others are forgotten
-                state.waiting.drain(..).for_each(Waker::wake);
-            }
-            state.waiting.push(cx.waker().clone());
+    }
+
+    /// A file, as soon as it is there; `None` if it is not, and does not come next.
+    pub(super) fn poll_file(&self, cx: &Context<'_>, name: &str) -> Poll<Option<File>> {
+        let mut state = lock(&self.state);
+        match state.window.file(name) {
+            Found::Now(file) => Poll::Ready(Some(file)),
+            Found::Never => Poll::Ready(None),
+            Found::Later => state.wait(cx),
         }
-        Poll::Pending
     }
 
     fn take(&self, units: &[Arc<Unit>]) {
@@ -180,9 +203,27 @@ impl Entry {
             let taken = now.checked_sub(ago).unwrap_or(now);
             state.window.push(unit, taken);
         }
-        if state.window.is_playable() {
-            state.waiting.drain(..).for_each(Waker::wake);
+        if state.window.version() != state.version {
+            state.wake();
         }
+    }
+}
+
+impl State {
+    fn wait<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
+        if !self.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
+            if self.waiting.len() >= MANY {
+                // those who are still there come again, the others are forgotten
+                self.waiting.drain(..).for_each(Waker::wake);
+            }
+            self.waiting.push(cx.waker().clone());
+        }
+        Poll::Pending
+    }
+
+    fn wake(&mut self) {
+        self.version = self.window.version();
+        self.waiting.drain(..).for_each(Waker::wake);
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use runnel::budget::Account;
 use runnel::container::TS;
-use runnel::hls::{Rules, Window};
+use runnel::hls::{Packing, Rules, Window};
 use runnel::hub::{Hub, Name};
 
 use crate::limits::LIMITS;
@@ -23,7 +23,7 @@ fn segments_cost_what_the_ledger_says() {
     source.tracks.iter().for_each(|track| {
         publisher.track(track.clone());
     });
-    let rules = Rules { target: Duration::from_secs(1), listed: 4 };
+    let rules = Rules { target: Duration::from_secs(1), listed: 4, part: None, packing: Packing::Ts };
     let mut window = Window::new(name.as_str(), rules, segments.clone());
     let mut collector = Seat { viewer: hub.play(&name, &TS).unwrap(), temper: Temper::Quick, batch: Vec::new() };
     for at in 0..1000 {
@@ -32,7 +32,7 @@ fn segments_cost_what_the_ledger_says() {
     }
     let (heap, ledger) = (meter.peak(), streams.peak() + segments.peak());
     assert!(heap <= ledger + 2 * STREAM + NOISE, "{heap}, and the ledger has {ledger}");
-    let playlist = window.playlist("", "");
+    let playlist = window.playlist("", "", false);
     assert!((35..39).all(|n| playlist.contains(&format!("-{n}.ts"))), "{playlist}");
     drop((window, collector, publisher));
     hub.sweep(now + 4 * LIMITS.resume);

@@ -10,6 +10,8 @@ import hls
 import waiting
 
 POLL = 0.2
+# Without a map, and with one.
+TYPES = ("video/mp2t", "video/mp4")
 
 
 class HlsCapture:
@@ -18,6 +20,7 @@ class HlsCapture:
         self.playlists = []  # without repeats
         self.segments = []  # (hls.Segment, bytes)
         self.faults = []
+        self._maps = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
@@ -64,17 +67,29 @@ class HlsCapture:
         status, headers, body = get(urljoin(self.url, segment.uri))
         if status != 200:
             self.faults.append(f"{segment.uri} answered {status}")
-        elif headers.get("Content-Type", "").lower() != "video/mp2t":
+        elif headers.get("Content-Type", "").lower() != TYPES[segment.map is not None]:
             self.faults.append(f"{segment.uri} is {headers.get('Content-Type')}")
-        self.segments.append((segment, body))
+        self.segments.append((segment, self._map(segment.map) + body))
+
+    def _map(self, uri):
+        """What stands before the segment; nothing if that needs nothing."""
+        if uri is None:
+            return b""
+        if uri not in self._maps:
+            status, headers, body = get(urljoin(self.url, uri))
+            if (status, headers.get("Content-Type")) != (200, "video/mp4"):
+                self.faults.append(f"{uri} answered {status}")
+            self._maps[uri] = body
+        return self._maps[uri]
 
 
-def get(url):
+def get(url, within=5):
     """(status, headers, body)"""
     parts = urlsplit(url)
-    connection = certificate.connection(url, 5)
+    connection = certificate.connection(url, within)
     try:
-        connection.request("GET", parts.path)
+        query = f"?{parts.query}" if parts.query else ""
+        connection.request("GET", parts.path + query)
         response = connection.getresponse()
         return response.status, response.headers, response.read()
     finally:

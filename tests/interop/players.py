@@ -99,6 +99,15 @@ class GstreamerRtsp(Gstreamer):
         super().__init__(case, f"rtspsrc name=demux {how} location={url}")
 
 
+class GstreamerHls(Gstreamer):
+    """The same by GStreamer's own player, which reads HLS by hlsdemux2."""
+
+    def __init__(self, case, url):
+        sinks = [f"{name}-sink={_counting_sink(name)}" for name in ("video", "audio")]
+        command = ["gst-launch-1.0", "-v", "playbin3", f"uri={url}", *sinks]
+        self.program = case.start("gstreamer", command)
+
+
 def _counting_sink(name):
     return f"fakesink name={name} sync=false silent=false"
 

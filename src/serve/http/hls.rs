@@ -1,4 +1,4 @@
-//! HLS over HTTP: a playlist may have to be waited for, a segment is sent as blocks.
+//! HLS over HTTP: a playlist or a part may have to be waited for, files are sent as blocks.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -8,18 +8,23 @@ use async_io::Timer;
 
 use super::super::hls::{Entry, HOLD};
 use super::{CORS, NO_CACHE, Role, Session};
+use crate::hls::{Ask, File};
 use crate::hub::{Name, Unit};
 use crate::media::Ticks;
 use crate::net::Outlet;
 use crate::proto::http::{self, Method, Request, Status};
 
-/// A request for a playlist that has nothing in it yet.
+/// A request for what may not be there yet.
 pub(super) struct Waiting {
     entry: Arc<Entry>,
     request: Request,
-    prefix: String,
-    suffix: String,
+    wanted: Wanted,
     limit: Timer,
+}
+
+enum Wanted {
+    Playlist { ask: Ask, prefix: String, suffix: String },
+    File(String),
 }
 
 /// The longest query that a playlist repeats behind each segment.
@@ -27,48 +32,79 @@ const MAX_SUFFIX: usize = 512;
 
 impl Session {
     pub(super) fn playlist(&mut self, request: Request, name: &Name, prefix: String) {
+        let Some(ask) = ask(&request.query) else {
+            return self.refuse(&request, Status::BAD_REQUEST, "_HLS_msn, _HLS_part, _HLS_skip");
+        };
         match self.server.hls.ask(&self.server, name) {
             Ok(entry) => {
-                // what the client was given to show with the playlist it shows with the segments
-                let query = Some(&request.query).filter(|query| (1..=MAX_SUFFIX).contains(&query.len()));
-                let suffix = query.map_or_else(String::new, |query| format!("?{query}"));
-                let limit = Timer::after(HOLD);
-                self.role = Role::Waiting(Box::new(Waiting { entry, request, prefix, suffix, limit }));
+                let suffix = suffix(&request.query);
+                self.wait(entry, request, Wanted::Playlist { ask, prefix, suffix });
             }
             Err(refused) => self.busy(&request, refused),
         }
     }
 
-    pub(super) fn segment(&mut self, request: &Request, name: &Name, file: &str) {
-        let Some((blocks, len)) = self.server.hls.file(name, file) else {
-            return self.refuse(request, Status::NOT_FOUND, "no such segment, or no longer");
-        };
-        let length = len.to_string();
-        let connection = if request.keep_alive { "keep-alive" } else { "close" };
-        let fields =
-            [("Content-Type", "video/mp2t"), ("Content-Length", &length), ("Connection", connection), NO_CACHE, CORS];
-        self.machine.head(Status::OK, &fields);
-        let mut outlet = Outlet::default();
-        if request.method != Method::Head {
-            outlet.fill(|units| units.extend(blocks.iter().map(|block| Unit::whole(block.clone(), Ticks(0)))));
+    pub(super) fn segment(&mut self, request: Request, name: &Name, file: String) {
+        match self.server.hls.find(name) {
+            Some(entry) => self.wait(entry, request, Wanted::File(file)),
+            None => self.refuse(&request, Status::NOT_FOUND, NO_FILE),
         }
-        self.role = Role::Body { outlet, keep_alive: request.keep_alive };
+    }
+
+    fn wait(&mut self, entry: Arc<Entry>, request: Request, wanted: Wanted) {
+        let limit = Timer::after(HOLD);
+        self.role = Role::Waiting(Box::new(Waiting { entry, request, wanted, limit }));
     }
 }
 
 impl Waiting {
-    /// Ready when the answer is written.
-    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>, machine: &mut http::Server) -> Poll<()> {
-        self.poll(cx).map(|text| answer_playlist(machine, &self.request, text))
-    }
-
-    /// The playlist; `None` if none came in time.
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<String>> {
-        if let Poll::Ready(text) = self.entry.poll_playlist(cx, &self.prefix, &self.suffix) {
-            return Poll::Ready(Some(text));
+    /// Ready when the head of the answer is written: what is to be sent behind it, and
+    /// whether the connection goes on.
+    pub(super) fn poll_answer(
+        &mut self,
+        cx: &mut Context<'_>,
+        machine: &mut http::Server,
+    ) -> Poll<Option<(Outlet, bool)>> {
+        let late = std::future::Future::poll(Pin::new(&mut self.limit), cx).is_ready();
+        let request = &self.request;
+        match &self.wanted {
+            Wanted::Playlist { ask, prefix, suffix } => match self.entry.poll_playlist(cx, ask, prefix, suffix) {
+                Poll::Ready(text) => answer_playlist(machine, request, text),
+                Poll::Pending if late => refuse(machine, request, Status::NOT_FOUND, NOTHING),
+                Poll::Pending => return Poll::Pending,
+            },
+            Wanted::File(file) => match self.entry.poll_file(cx, file) {
+                Poll::Ready(Some(found)) => return Poll::Ready(Some(begin_file(machine, request, file, found))),
+                Poll::Pending if !late => return Poll::Pending,
+                _ => refuse(machine, request, Status::NOT_FOUND, NO_FILE),
+            },
         }
-        std::future::Future::poll(Pin::new(&mut self.limit), cx).map(|_| None)
+        Poll::Ready(None)
     }
+}
+
+const NOTHING: &str = "nothing is published under that name";
+const NO_FILE: &str = "no such segment, or no longer";
+
+/// What a player of low latency asks for; `None` if that makes no sense.
+fn ask(query: &str) -> Option<Ask> {
+    let mut ask = Ask::default();
+    for pair in query.split('&') {
+        match pair.split_once('=') {
+            Some(("_HLS_msn", number)) => ask.segment = Some(number.parse().ok()?),
+            Some(("_HLS_part", number)) => ask.part = Some(number.parse().ok()?),
+            Some(("_HLS_skip", how)) => ask.skip = matches!(how, "YES" | "v2"),
+            _ => {}
+        }
+    }
+    (ask.part.is_none() || ask.segment.is_some()).then_some(ask)
+}
+
+/// What the client was given to show with the playlist it shows with the segments.
+fn suffix(query: &str) -> String {
+    let own: Vec<_> = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("_HLS_")).collect();
+    let text = format!("?{}", own.join("&"));
+    if (2..=MAX_SUFFIX).contains(&text.len()) { text } else { String::new() }
 }
 
 fn answer_playlist(machine: &mut http::Server, request: &Request, text: Option<String>) {
@@ -77,9 +113,47 @@ fn answer_playlist(machine: &mut http::Server, request: &Request, text: Option<S
             let fields = [("Content-Type", "application/x-mpegurl"), CORS, NO_CACHE];
             machine.answer(Status::OK, &fields, text.as_bytes(), Some(request));
         }
-        None => {
-            let fields = [CORS, NO_CACHE, ("Retry-After", "2")];
-            machine.answer(Status::NOT_FOUND, &fields, b"nothing is published under that name", Some(request));
+        // RFC 8216bis section 6.2.5.2
+        None => refuse(machine, request, Status::BAD_REQUEST, "_HLS_msn is too far ahead"),
+    }
+}
+
+fn refuse(machine: &mut http::Server, request: &Request, status: Status, why: &str) {
+    let fields = [CORS, NO_CACHE, ("Retry-After", "2")];
+    machine.answer(status, &fields, why.as_bytes(), Some(request));
+}
+
+fn begin_file(machine: &mut http::Server, request: &Request, file: &str, (blocks, len): File) -> (Outlet, bool) {
+    let length = len.to_string();
+    let mime = if file.ends_with(".ts") { "video/mp2t" } else { "video/mp4" };
+    let connection = if request.keep_alive { "keep-alive" } else { "close" };
+    let fields = [("Content-Type", mime), ("Content-Length", &length), ("Connection", connection), NO_CACHE, CORS];
+    machine.head(Status::OK, &fields);
+    let mut outlet = Outlet::default();
+    if request.method != Method::Head {
+        outlet.fill(|units| units.extend(blocks.iter().map(|block| Unit::whole(block.clone(), Ticks(0)))));
+    }
+    (outlet, request.keep_alive)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_players_of_low_latency_ask_for() {
+        let asked = Ask { segment: Some(7), part: Some(2), skip: true };
+        assert_eq!(ask("key=x&_HLS_msn=7&_HLS_part=2&_HLS_skip=YES"), Some(asked));
+        assert_eq!(ask(""), Some(Ask::default()));
+        for query in ["_HLS_part=1", "_HLS_msn=-1", "_HLS_msn=x", "_HLS_msn=99999999999999999999"] {
+            assert_eq!(ask(query), None, "{query}");
         }
+    }
+
+    #[test]
+    fn only_what_is_not_for_the_playlist_is_repeated() {
+        assert_eq!(suffix("a=1&_HLS_msn=7&b=2"), "?a=1&b=2");
+        assert_eq!(suffix("_HLS_msn=7"), "");
+        assert_eq!(suffix(&"x".repeat(MAX_SUFFIX + 1)), "");
     }
 }

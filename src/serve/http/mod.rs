@@ -67,7 +67,7 @@ enum Role {
     /// Between requests.
     Guest,
     #[cfg(feature = "hls")]
-    /// A playlist is asked for that has nothing in it yet.
+    /// Something of HLS is asked for that may not be there yet.
     Waiting(Box<hls::Waiting>),
     #[cfg(feature = "hls")]
     /// A segment is on its way out.
@@ -141,11 +141,15 @@ impl Session {
             }
             #[cfg(feature = "hls")]
             Role::Waiting(waiting) => {
-                if waiting.poll_answer(cx, machine).is_ready() {
-                    self.role = Role::Guest;
-                    self.next_request();
-                    return Poll::Ready(Ok(()));
+                match waiting.poll_answer(cx, machine) {
+                    Poll::Ready(Some((outlet, keep_alive))) => self.role = Role::Body { outlet, keep_alive },
+                    Poll::Ready(None) => {
+                        self.role = Role::Guest;
+                        self.next_request();
+                    }
+                    Poll::Pending => return self.poll_input(cx),
                 }
+                return Poll::Ready(Ok(()));
             }
             Role::Guest | Role::Linger => {
                 ready!(conn.poll_send(cx, machine.transmit(), slow))?;
@@ -281,7 +285,7 @@ impl Session {
             #[cfg(feature = "hls")]
             Resource::Playlist(name, prefix) if self.config.hls.enable => self.playlist(request, &name, prefix),
             #[cfg(feature = "hls")]
-            Resource::Segment(name, file) if self.config.hls.enable => self.segment(&request, &name, &file),
+            Resource::Segment(name, file) if self.config.hls.enable => self.segment(request, &name, file),
             #[cfg(feature = "hls")]
             _ => self.refuse(&request, Status::NOT_FOUND, "HLS is off: hls.enable"),
         }

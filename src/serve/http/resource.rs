@@ -15,7 +15,8 @@ pub(super) enum Resource {
     /// segments' names.
     Playlist(Name, String),
     #[cfg(feature = "hls")]
-    /// `/hls/S/S-TIME-ID.ts` or `/hls/S-TIME-ID.ts`.
+    /// `/hls/S/S-TIME-ID.ts` or `/hls/S-TIME-ID.ts`, with more extensions where
+    /// segments are MP4.
     Segment(Name, String),
 }
 
@@ -34,9 +35,9 @@ impl Resource {
                 let (stem, extension) = rest.last()?.rsplit_once('.')?;
                 match (extension, rest.len()) {
                     ("m3u8", 1) => name(stem).map(|name| Self::Playlist(name, String::new())),
-                    ("ts", 1 | 2) => {
+                    ("ts" | "m4s" | "mp4", 1 | 2) => {
                         let (stream, _) = stem.rsplit_once('-').and_then(|(stem, _)| stem.rsplit_once('-'))?;
-                        name(stream).map(|name| Self::Segment(name, format!("{stem}.ts")))
+                        name(stream).map(|name| Self::Segment(name, format!("{stem}.{extension}")))
                     }
                     _ => return None,
                 }
@@ -77,6 +78,8 @@ mod tests {
             ("/hls/test110/playlist.m3u8", Resource::Playlist(name(), String::new())),
             ("/hls/test110/test110-1700-3.ts", Resource::Segment(name(), "test110-1700-3.ts".into())),
             ("/hls/test110-1700-3.ts", Resource::Segment(name(), "test110-1700-3.ts".into())),
+            ("/hls/test110-1700-3.2.m4s", Resource::Segment(name(), "test110-1700-3.2.m4s".into())),
+            ("/hls/test110/test110-1700-3.mp4", Resource::Segment(name(), "test110-1700-3.mp4".into())),
         ];
         for (path, resource) in cases {
             assert_eq!(Resource::parse(path), Some(Ok(resource)), "{path}");

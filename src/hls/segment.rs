@@ -1,0 +1,133 @@
+//! Segments, and the parts that they consist of.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+
+use super::Chain;
+use crate::budget::{Account, OverBudget};
+use crate::media::Ticks;
+
+/// The bytes of a file, and how many there are.
+pub type File = (Arc<[Bytes]>, usize);
+
+/// What segments begin with that are no files of their own: the Media Initialization
+/// Section. RFC 8216 section 3.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Map {
+    pub(super) file: String,
+    pub(super) bytes: Bytes,
+}
+
+/// A Partial Segment. RFC 8216bis section 4.4.4.9. Without low latency a segment has one.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) blocks: Arc<[Bytes]>,
+    pub(super) len: usize,
+    pub(super) duration: Duration,
+    /// It begins with a key frame.
+    pub(super) independent: bool,
+}
+
+/// A finished segment.
+#[derive(Debug)]
+pub(super) struct Segment {
+    pub(super) id: u64,
+    /// The file's name without its extension.
+    pub(super) stem: String,
+    pub(super) map: Option<Arc<Map>>,
+    pub(super) parts: Vec<Part>,
+    pub(super) duration: Duration,
+    pub(super) begun: SystemTime,
+    pub(super) discontinuity: bool,
+}
+
+/// The segment that is being filled.
+#[derive(Debug)]
+pub(super) struct Open {
+    pub(super) about: Segment,
+    chain: Chain,
+    pub(super) from: Ticks,
+    /// The newest frame in it.
+    pub(super) until: Ticks,
+    part_from: Ticks,
+    independent: bool,
+    /// How far apart frames are: the longest of the last steps, which fades.
+    step: Ticks,
+}
+
+impl Segment {
+    pub(super) fn new(name: &str, id: u64, map: Option<Arc<Map>>, begun: SystemTime, discontinuity: bool) -> Self {
+        let unix = begun.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        let stem = format!("{name}-{unix}-{id}");
+        Self { id, stem, map, parts: Vec::new(), duration: Duration::ZERO, begun, discontinuity }
+    }
+
+    /// All of it.
+    pub(super) fn file(&self) -> File {
+        let blocks = self.parts.iter().flat_map(|part| part.blocks.iter().cloned()).collect();
+        (blocks, self.parts.iter().map(|part| part.len).sum())
+    }
+
+    /// What follows the file's name in that of its parts: `.NUMBER`.
+    pub(super) fn part(&self, rest: &str) -> Option<&Part> {
+        self.parts.get(rest.strip_prefix('.')?.parse::<usize>().ok()?)
+    }
+}
+
+impl Open {
+    pub(super) fn new(about: Segment, from: Ticks) -> Self {
+        Self { about, chain: Chain::default(), from, until: from, part_from: from, independent: false, step: Ticks(0) }
+    }
+
+    /// A frame at `at` comes next: ends the part if that would become longer than
+    /// `length` with it. True if it ended one.
+    pub(super) fn advance(&mut self, at: Ticks, start: bool, length: Duration, account: &Account) -> bool {
+        let at = at.max(self.until);
+        self.step = (at - self.until).max(Ticks(self.step.0 * 15 / 16));
+        let full = !self.chain.is_empty() && ms(at + self.step - self.part_from) > length;
+        if full {
+            self.close_part(at, account);
+        }
+        self.independent |= start && self.chain.is_empty();
+        self.until = at;
+        full
+    }
+
+    pub(super) fn append(&mut self, account: &Account, data: &[u8]) -> Result<(), OverBudget> {
+        self.chain.append(account, data)
+    }
+
+    /// Bytes of the part that is being filled.
+    pub(super) fn pending(&self) -> usize {
+        self.chain.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.chain.is_empty() && self.about.parts.is_empty()
+    }
+
+    /// Ends it at `end`, where the next begins, or with its newest frame.
+    pub(super) fn finish(mut self, end: Option<Ticks>, account: &Account) -> Segment {
+        let end = end.unwrap_or(self.until);
+        if !self.chain.is_empty() {
+            self.close_part(end, account);
+        }
+        self.about.duration = ms(end - self.from).max(Duration::from_millis(1));
+        self.about
+    }
+
+    fn close_part(&mut self, end: Ticks, account: &Account) {
+        let chain = std::mem::take(&mut self.chain);
+        let len = chain.len();
+        let duration = ms(end - self.part_from).max(Duration::from_millis(1));
+        let independent = std::mem::take(&mut self.independent);
+        self.about.parts.push(Part { blocks: chain.finish(account).into(), len, duration, independent });
+        self.part_from = end;
+    }
+}
+
+pub(super) fn ms(ticks: Ticks) -> Duration {
+    Duration::from_millis(u64::try_from(ticks.0).unwrap_or(0))
+}
