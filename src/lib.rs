@@ -35,6 +35,7 @@
 //! | [`device`] | log, watchdog, user, limits |
 //! | [`serve`] | the glue: what a machine reports becomes a call to the hub |
 //! | `relay` | streams from elsewhere, and to elsewhere |
+//! | `record` | streams that are written to files |
 //!
 //! # One frame's way
 //!
@@ -63,6 +64,8 @@ pub mod hub;
 pub mod media;
 pub mod net;
 pub mod proto;
+#[cfg(feature = "record")]
+pub mod record;
 #[cfg(any(feature = "rtmp", feature = "rtsp"))]
 pub mod relay;
 pub mod serve;

@@ -214,11 +214,17 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
     server.start(listeners, pulse)?;
     #[cfg(any(feature = "rtmp", feature = "rtsp"))]
     runnel::relay::start(&server);
+    #[cfg(feature = "record")]
+    let recorder = runnel::record::start(&server)?;
     tell(State::Ready);
     // a task of its own: what stands in `run` itself is polled with every turn
     let end = executor.spawn(async move {
         obey(signals, &mut source, &server).await;
         tell(State::Stopping);
+        #[cfg(feature = "record")]
+        if let Some(recorder) = recorder {
+            recorder.stop().await;
+        }
         server.stop(Duration::from_secs(2)).await;
     });
     async_io::block_on(executor.run(end));

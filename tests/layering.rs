@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each part of the crate may use of the others.
-const MAY_USE: [(&str, &[&str]); 14] = [
+const MAY_USE: [(&str, &[&str]); 15] = [
     ("budget", &[]),
     ("wire", &[]),
     ("media", &["wire", "budget"]),
@@ -18,7 +18,8 @@ const MAY_USE: [(&str, &[&str]); 14] = [
     ("device", &["conf", "net", "wire"]),
     ("serve", &["conf", "hls", "net", "hub", "proto", "container", "media", "budget"]),
     ("relay", &["serve", "conf", "net", "hub", "proto", "container", "media", "budget"]),
-    ("main.rs", &["budget", "conf", "device", "relay", "serve"]),
+    ("record", &["serve", "conf", "hub", "container", "media", "budget"]),
+    ("main.rs", &["budget", "conf", "device", "record", "relay", "serve"]),
 ];
 
 /// Parts that know of no socket, file, thread, clock or executor.

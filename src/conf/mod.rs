@@ -4,6 +4,7 @@ mod keys;
 pub mod machine;
 mod plan;
 mod profile;
+mod record;
 mod text;
 mod units;
 
@@ -17,8 +18,9 @@ use crate::hub::Conflict;
 pub use keys::{Changes, Keys, LIVE};
 pub use plan::{GREETING, SMALL_BUFFER};
 pub use profile::Profile;
+pub use record::{FileFormat, Record, Recording};
 pub use text::{Address, Group, PortRange, Source, Target};
-pub use units::{Size, Threads, Time};
+pub use units::{FileSize, Size, Threads, Time};
 
 /// Everything that can be configured. `conf/reference.toml` explains each key.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -42,6 +44,8 @@ pub struct Config {
     pub log: Log,
     pub pull: Vec<Pull>,
     pub push: Vec<Push>,
+    pub record: Vec<Record>,
+    pub recording: Recording,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -298,6 +302,12 @@ impl Config {
                 "rtsp.auth",
                 "\"off\", unless rtsp.user and rtsp.password are set",
             ),
+            (self.recording.max == 0 && !self.record.is_empty(), "recording.max", "at least 1"),
+            (
+                self.recording.memory.0 < self.recording.max.saturating_mul(MIN_RECORDING),
+                "recording.memory",
+                "at least \"192KiB\" for each of recording.max",
+            ),
             (self.http.keep_alive.0.is_zero(), "http.keep_alive", "more than \"0s\""),
             (!(512..=16 << 10).contains(&self.http.max_head.0), "http.max_head", "between 512 and \"16KiB\""),
             (self.hls.segments < 3, "hls.segments", "at least 3: players start three segments before the end"),
@@ -333,12 +343,22 @@ impl Config {
         if self.pull.len() > self.streams.max {
             return Err(Error::key(file, text, "pull", "at most streams.max entries"));
         }
+        if let Some(remedy) = self.record.iter().find_map(Record::objection) {
+            return Err(Error::key(file, text, "record", &format!("entries with {remedy}")));
+        }
+        if cfg!(not(feature = "record")) && !self.record.is_empty() {
+            let remedy = "empty: the program was built without the feature \"record\"";
+            return Err(Error::key(file, text, "record", remedy));
+        }
         match bad.iter().find(|(wrong, ..)| *wrong) {
             Some((_, key, remedy)) => Err(Error::key(file, text, key, remedy)),
             None => Ok(()),
         }
     }
 }
+
+/// Bytes without which a recording has no room for what the disk does not take at once.
+const MIN_RECORDING: usize = 192 << 10;
 
 impl Error {
     fn key(file: &str, text: &str, key: &str, remedy: &str) -> Self {

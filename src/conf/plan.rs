@@ -16,6 +16,8 @@ pub const GREETING: usize = 24 << 10;
 const UDP_PAIR: usize = 20 << 10;
 /// A connection's keys and the record that comes in, beside the one that goes out.
 const TLS: usize = 32 << 10;
+/// A recording: its task, and where the key frames of its file are.
+const RECORDING: usize = 24 << 10;
 /// The receive buffer of one who only sends requests, and the send buffer of
 /// one who only gets answers, in bytes.
 pub const SMALL_BUFFER: usize = 8 << 10;
@@ -37,6 +39,11 @@ impl Config {
     /// Pairs of UDP ports that may be open at once.
     pub fn udp_pairs(&self) -> usize {
         if self.rtsp.enable && self.rtsp.udp { self.rtsp.udp_pairs } else { 0 }
+    }
+
+    /// Files that may be written at once.
+    pub fn recordings(&self) -> usize {
+        if self.record.is_empty() { 0 } else { self.recording.max }
     }
 
     /// The worst case.
@@ -80,6 +87,8 @@ impl Config {
                     kernel(send.max(receive), 2 * SMALL_BUFFER),
                 ),
                 line("TLS", &["tls.max", "tls.record"], self.tls_connections(), TLS + self.tls.record.0, 0),
+                line("recordings", &["recording.max"], self.recordings(), RECORDING, 0),
+                line("recordings: memory", &["recording.memory"], self.recordings().min(1), self.recording.memory.0, 0),
                 line("HLS segments", &["hls.memory"], 1, hls, 0),
             ],
             limit: self.memory.total.0,

@@ -18,8 +18,8 @@ pub enum Profile {
 /// From the smallest to the largest, with `memory.total` in bytes and the file.
 const PROFILES: [(Profile, u64, &str); 3] = [
     (Profile::Tiny, 9 << 20, include_str!("../../conf/tiny.toml")),
-    (Profile::Router, 24 << 20, include_str!("../../conf/router.toml")),
-    (Profile::Box, 96 << 20, include_str!("../../conf/box.toml")),
+    (Profile::Router, 26 << 20, include_str!("../../conf/router.toml")),
+    (Profile::Box, 104 << 20, include_str!("../../conf/box.toml")),
 ];
 
 impl Profile {

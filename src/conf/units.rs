@@ -11,8 +11,12 @@ use super::machine;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Size(pub usize);
 
-/// A time: `"100ms"`, `"3s"`, `"2m"`, `"1h"`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Bytes of files, which may be more than the machine can address: `"2GiB"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FileSize(pub u64);
+
+/// A time: `"100ms"`, `"3s"`, `"2m"`, `"1h"`, `"7d"`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Time(pub Duration);
 
 /// A number of threads; `"auto"` for the processors that there are.
@@ -20,7 +24,7 @@ pub struct Time(pub Duration);
 pub struct Threads(pub usize);
 
 const SIZES: &[(&str, u64)] = &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
-const TIMES: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000)];
+const TIMES: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
 
 /// A whole number and one of `units`; the product with the unit's factor.
 fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
@@ -63,6 +67,17 @@ impl<'de> Deserialize<'de> for Size {
             bare: true,
             make: |bytes| usize::try_from(bytes).ok().map(Size),
             expecting: "a size such as \"64KiB\" or \"2MiB\"",
+        })
+    }
+}
+
+impl<'de> Deserialize<'de> for FileSize {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(Units {
+            units: SIZES,
+            bare: true,
+            make: |bytes| Some(FileSize(bytes)),
+            expecting: "a size such as \"64KiB\" or \"2GiB\"",
         })
     }
 }

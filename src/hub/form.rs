@@ -51,7 +51,7 @@ pub(super) struct Packer {
 impl Unit {
     /// A unit for one viewer alone: what it needs before its first packet.
     pub(super) fn head(packed: Packed, at: Ticks, lease: Lease) -> Arc<Self> {
-        Arc::new(Self { packed, at, start: false, discontinuity: false, _lease: Some(lease) })
+        Arc::new(Self { packed: packed.as_head(), at, start: false, discontinuity: false, _lease: Some(lease) })
     }
 
     /// A unit that is one block of bytes, charged by whoever made it.

@@ -28,6 +28,8 @@ pub(super) fn write(server: &Server) -> String {
     page.gauge("runnel_udp_pairs", "Pairs of UDP ports that are open.", server.udp.open());
     #[cfg(feature = "hls")]
     page.gauge("runnel_hls_streams", "Streams that have HLS segments.", server.hls.streams());
+    #[cfg(feature = "record")]
+    recordings(&mut page, &server.recorded.counts());
     page.family("runnel_viewers", "gauge", "Viewers by form.");
     for (form, count) in &viewers {
         page.sample("runnel_viewers", &format!("{{form=\"{form}\"}}"), count);
@@ -53,6 +55,13 @@ pub(super) fn write(server: &Server) -> String {
         page.gauge("process_resident_memory_bytes", "Resident memory.", resident);
     }
     page.text
+}
+
+#[cfg(feature = "record")]
+fn recordings(page: &mut Page, counts: &super::recorded::Counts) {
+    page.gauge("runnel_recordings", "Streams that are being recorded.", counts.running);
+    page.counter("runnel_recorded_bytes_total", "Bytes written to files.", counts.bytes);
+    page.counter("runnel_recordings_lost_total", "Frames that the disk was too slow for.", counts.lost);
 }
 
 fn accounts(page: &mut Page, accounts: [&Account; 4]) {

@@ -11,6 +11,8 @@ pub(crate) mod intake;
 pub(crate) mod live;
 #[cfg(feature = "http")]
 mod metrics;
+#[cfg(feature = "record")]
+mod recorded;
 #[cfg(feature = "rtmp")]
 pub(crate) mod rtmp;
 #[cfg(feature = "rtsp")]
@@ -39,6 +41,8 @@ pub use door::Listener;
 use door::{Door, doors};
 #[cfg(feature = "hls")]
 use hls::Hls;
+#[cfg(feature = "record")]
+pub use recorded::Recorded;
 use tally::Tally;
 
 /// A running server.
@@ -72,6 +76,12 @@ pub struct Server {
     #[cfg(feature = "tls")]
     pub(crate) shakes: Shakes,
     tally: Tally,
+    /// What recordings may hold in memory.
+    #[cfg(feature = "record")]
+    record_account: Account,
+    /// What is recorded.
+    #[cfg(feature = "record")]
+    pub(crate) recorded: Arc<Recorded>,
     #[cfg(feature = "hls")]
     hls: Hls,
     ids: AtomicUsize,
@@ -90,7 +100,7 @@ impl Server {
             #[cfg(feature = "hls")]
             hls: Hls::new(&config.hls, hls_account.clone()),
             executor,
-            total,
+            total: total.clone(),
             greetings,
             hls_account,
             watch: Arc::default(),
@@ -109,6 +119,10 @@ impl Server {
             #[cfg(feature = "tls")]
             shakes: Shakes::default(),
             tally: Tally::default(),
+            #[cfg(feature = "record")]
+            record_account: total.child("record", if config.recordings() > 0 { config.recording.memory.0 } else { 0 }),
+            #[cfg(feature = "record")]
+            recorded: Arc::default(),
             ids: AtomicUsize::new(1),
             config: Mutex::new(Arc::new(config)),
         })
@@ -208,6 +222,12 @@ impl Server {
             self.refresh_identity();
             pulse();
         }
+    }
+
+    /// What recordings are charged to.
+    #[cfg(feature = "record")]
+    pub(crate) fn record_account(&self) -> &Account {
+        &self.record_account
     }
 
     /// A number for a connection, after what it is: `RTMPPUBSUB1`.

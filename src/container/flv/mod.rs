@@ -4,6 +4,8 @@
 mod demux;
 mod file;
 mod mux;
+#[cfg(feature = "record")]
+pub mod recorded;
 mod script;
 mod tag;
 

@@ -84,7 +84,7 @@ fn kind(track: &Track) -> TagKind {
 }
 
 /// A whole tag and the size behind it.
-fn tag(out: &mut Vec<u8>, kind: TagKind, at: Ticks, body: &[u8]) {
+pub(super) fn tag(out: &mut Vec<u8>, kind: TagKind, at: Ticks, body: &[u8]) {
     let header = tag_header(kind, body.len(), at.0 as u32);
     out.extend_from_slice(&header);
     out.extend_from_slice(body);

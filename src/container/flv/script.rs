@@ -21,6 +21,14 @@ pub fn clean(data: &[u8]) -> Option<Info> {
 
 /// `onMetaData` for viewers, from what the tracks really are.
 pub fn write_metadata(style: Style, tracks: &Tracks) -> Vec<u8> {
+    let mut out = Vec::new();
+    amf::write(&mut out, &Value::text("onMetaData"));
+    amf::write(&mut out, &Value::Ecma(members(style, tracks)));
+    out
+}
+
+/// What it has of the tracks.
+pub(super) fn members(style: Style, tracks: &Tracks) -> Vec<(Box<str>, Value)> {
     let mut members = Vec::new();
     let mut number = |name: &str, value: Option<f64>| {
         members.extend(value.filter(|n| *n > 0.0).map(|n| (name.into(), Value::Number(n))));
@@ -43,10 +51,7 @@ pub fn write_metadata(style: Style, tracks: &Tracks) -> Vec<u8> {
         members.push(("encoder".into(), Value::Text(encoder.clone())));
     }
     members.push(("server".into(), Value::text(concat!("runnel/", env!("CARGO_PKG_VERSION")))));
-    let mut out = Vec::new();
-    amf::write(&mut out, &Value::text("onMetaData"));
-    amf::write(&mut out, &Value::Ecma(members));
-    out
+    members
 }
 
 fn printable(text: &str) -> Box<str> {

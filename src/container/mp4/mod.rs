@@ -6,7 +6,11 @@ mod clock;
 mod entry;
 mod init;
 mod mux;
+#[cfg(feature = "record")]
+mod recorded;
 #[cfg(test)]
 mod tests;
 
 pub use mux::mux;
+#[cfg(feature = "record")]
+pub use recorded::rebase;

@@ -139,3 +139,23 @@ fn what_has_no_place_is_not_carried() {
     assert!(!mux.carries(&Track { params: Params::default(), ..track(Codec::H264, AVCC) }));
     assert!(mux.head(&Tracks::default(), Ticks(0)).is_empty());
 }
+
+#[cfg(feature = "record")]
+#[test]
+fn a_fragment_is_moved_to_where_its_file_begins() {
+    let mut tracks = Tracks::default();
+    tracks.set(track(Codec::H264, AVCC));
+    tracks.set(track(Codec::Aac, "1210"));
+    let times =
+        [(Kind::Video, 60_040, 40), (Kind::Audio, 60_000, 0), (Kind::Audio, 61_000, 44_100), (Kind::Video, 1, 0)];
+    for (kind, dts, moved) in times {
+        let track = tracks.first(kind).unwrap().clone();
+        let mut bytes = packed(&mut *mux(), &track, &frame(kind, dts, 0, true));
+        super::rebase(&mut bytes, Ticks(60_000), &tracks);
+        assert_eq!(number(&inside(&bytes, "moof/traf/tfdt")[4..]), moved);
+    }
+    let mut head = mux().head(&tracks, Ticks(0)).to_vec();
+    let before = head.clone();
+    super::rebase(&mut head, Ticks(60_000), &tracks);
+    assert_eq!(head, before);
+}

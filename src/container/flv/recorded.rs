@@ -1,0 +1,162 @@
+//! FLV as a file: metadata with a place for what is known only at the end, its duration
+//! and where its key frames are.
+
+use super::file::{TagKind, file_header, tag_header};
+use super::mux::tag;
+use super::script::members;
+use super::tag::{Style, sequence_start};
+use crate::container::amf::{self, Value};
+use crate::media::{Kind, Ticks, Tracks};
+use crate::wire::Writer;
+
+/// A key frame: its time in the file in milliseconds, and where its tag begins.
+pub type Mark = (u32, u64);
+
+/// What is known when nothing more comes.
+#[derive(Clone, Debug, Default)]
+pub struct Summary {
+    /// In milliseconds.
+    pub duration: u32,
+    /// Bytes of the file.
+    pub size: u64,
+    /// Its key frames in their order, `MAX_MARKS` at most.
+    pub marks: Vec<Mark>,
+}
+
+/// So many key frames have a place in the metadata.
+pub const MAX_MARKS: usize = 512;
+/// Where the metadata's tag begins: behind the file's header.
+pub const METADATA_AT: u64 = 13;
+/// Bytes of that tag without the size behind it: all marks, and the rest.
+const METADATA: usize = 11 + 18 * MAX_MARKS + 1024;
+
+/// What a file begins with: header, metadata with nothing known yet, decoder records.
+pub fn file_begin(tracks: &Tracks) -> Vec<u8> {
+    let mut out = file_header(tracks.has_audio(), tracks.has_video()).to_vec();
+    out.extend(metadata(tracks, &Summary::default()));
+    out.u32(METADATA as u32);
+    let style = Style::default();
+    for track in tracks.iter().filter(|track| style.carries(track)) {
+        if let Some(body) = sequence_start(style, track) {
+            let kind = if track.codec.kind() == Kind::Video { TagKind::Video } else { TagKind::Audio };
+            tag(&mut out, kind, Ticks(0), &body);
+        }
+    }
+    out
+}
+
+/// The metadata's tag, as long as that which the file has at `METADATA_AT`.
+pub fn metadata(tracks: &Tracks, summary: &Summary) -> Vec<u8> {
+    let marks = summary.marks.iter().take(MAX_MARKS);
+    let (times, places): (Vec<_>, Vec<_>) =
+        marks.map(|(ms, at)| (Value::Number(f64::from(*ms) / 1000.0), Value::Number(*at as f64))).unzip();
+    let mut all = members(Style::default(), tracks);
+    all.push(("duration".into(), Value::Number(f64::from(summary.duration) / 1000.0)));
+    all.push(("filesize".into(), Value::Number(summary.size as f64)));
+    // ffmpeg complains of an index with one entry
+    if times.len() > 1 {
+        let index = [("filepositions", Value::List(places)), ("times", Value::List(times))];
+        all.push(("keyframes".into(), Value::object(index)));
+    }
+    let mut body = script(&all);
+    // the place that is left, in pieces that players have room for
+    while let Some(spare @ FILLER..) = METADATA.checked_sub(11 + body.len()) {
+        // what would be left for the last piece must be enough for one
+        let short = (FILLER + LONGEST + 1..2 * FILLER + LONGEST).contains(&spare);
+        let most = if short { LONGEST - FILLER } else { LONGEST };
+        all.push(("filler".into(), Value::text(&" ".repeat((spare - FILLER).min(most)))));
+        body = script(&all);
+    }
+    let mut out = tag_header(TagKind::Script, body.len(), 0).to_vec();
+    out.extend(body);
+    out
+}
+
+/// Bytes of a member `filler` with no text in it.
+const FILLER: usize = 2 + 6 + 3;
+/// Text that ffmpeg takes.
+const LONGEST: usize = 1000;
+
+fn script(members: &[(Box<str>, Value)]) -> Vec<u8> {
+    let mut body = Vec::new();
+    amf::write(&mut body, &Value::text("onMetaData"));
+    amf::write(&mut body, &Value::Ecma(members.to_vec()));
+    body
+}
+
+/// Moves the times of the whole tags in `tags`, whose last may be cut off behind its
+/// header, so that `origin` becomes 0.
+pub fn rebase(mut tags: &mut [u8], origin: Ticks) {
+    while let Some((header, rest)) = tags.split_at_mut_checked(11) {
+        let [_, l0, l1, l2, t0, t1, t2, t3, ..] = header else { return };
+        let len = usize::from(*l0) << 16 | usize::from(*l1) << 8 | usize::from(*l2);
+        let time = u32::from_be_bytes([*t3, *t0, *t1, *t2]).wrapping_sub(origin.0 as u32);
+        // what came late stands before the first picture: it is at its time
+        let time = if time > u32::MAX / 2 { 0 } else { time };
+        [*t3, *t0, *t1, *t2] = time.to_be_bytes();
+        let Some((_, next)) = rest.split_at_mut_checked(len + 4) else { return };
+        tags = next;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::read_tag;
+    use super::super::{Demux, Event};
+    use super::*;
+    use crate::budget::Account;
+    use crate::codec;
+    use crate::media::{Codec, Hz, Track};
+    use crate::wire::Reader;
+
+    fn tracks() -> Tracks {
+        let mut tracks = Tracks::default();
+        let params = codec::params(Codec::Aac, vec![0x12, 0x10].into()).unwrap();
+        tracks.set(Track { id: 0, codec: Codec::Aac, clock: Hz::MS, params });
+        tracks
+    }
+
+    #[test]
+    fn metadata_has_a_place_for_what_is_known_at_the_end() {
+        let begin = file_begin(&tracks());
+        let marks = (0..MAX_MARKS as u32).map(|at| (at * 2000, u64::from(at) * 100_000)).collect();
+        let full = Summary { duration: 1_024_000, size: 1 << 40, marks };
+        let end = metadata(&tracks(), &full);
+        for marks in 0..=MAX_MARKS {
+            let summary = Summary { marks: full.marks[..marks].to_vec(), ..full.clone() };
+            assert_eq!(metadata(&tracks(), &summary).len(), METADATA, "{marks}");
+        }
+        let mut file = begin.clone();
+        file[METADATA_AT as usize..METADATA_AT as usize + METADATA].copy_from_slice(&end);
+        let mut reader = Reader::new(&file[METADATA_AT as usize..]);
+        let script = read_tag(&mut reader).unwrap();
+        let values = amf::read(&mut Reader::new(script.body)).unwrap();
+        assert_eq!(values.as_text(), Some("onMetaData"));
+        let at = "onMetaData".len() + 3;
+        // more values than an RTMP message may have
+        assert!(script.body[at..].windows(8).any(|eight| eight == b"duration"));
+        let sound = read_tag(&mut reader).unwrap();
+        assert_eq!((sound.kind, sound.timestamp), (Some(TagKind::Audio), 0));
+        let mut found = 0;
+        let body = bytes::Bytes::copy_from_slice(sound.body);
+        let account = Account::root("test", 1 << 20);
+        Demux::default()
+            .tag(Kind::Audio, Ticks(0), &body, &account, |event| found += usize::from(matches!(event, Event::Track(_))))
+            .unwrap();
+        assert_eq!((found, reader.is_empty()), (1, true));
+    }
+
+    #[test]
+    fn times_are_moved_in_all_tags() {
+        let mut tags = Vec::new();
+        for at in [990, 1000, 17_777_216] {
+            tag(&mut tags, TagKind::Video, Ticks(at), &[7; 5]);
+        }
+        rebase(&mut tags, Ticks(1000));
+        let mut reader = Reader::new(&tags);
+        let times = [0; 3].map(|_| read_tag(&mut reader).unwrap().timestamp);
+        assert_eq!(times, [0, 0, 17_776_216]);
+        rebase(&mut tags[..11], Ticks(0));
+        rebase(&mut [], Ticks(0));
+    }
+}

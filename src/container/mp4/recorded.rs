@@ -1,0 +1,31 @@
+//! Fragments as parts of a file that begins at time 0.
+
+use super::clock::timescale;
+use super::init;
+use crate::media::{Hz, Kind, Ticks, Tracks};
+
+/// Moves the decode time of a fragment whose first bytes these are, so that `origin`, in
+/// milliseconds, becomes 0. What is no fragment stays as it is.
+pub fn rebase(fragment: &mut [u8], origin: Ticks, tracks: &Tracks) {
+    if fragment.get(4..8).is_none_or(|name| name != b"moof") {
+        return;
+    }
+    let id = fragment.get(TRACK_ID..TRACK_ID + 4).map_or(0, number);
+    let kinds = [Kind::Video, Kind::Audio];
+    let Some(kind) = kinds.into_iter().find(|kind| u64::from(init::id(*kind)) == id) else { return };
+    let Some(track) = tracks.first(kind) else { return };
+    let origin = u64::try_from(origin.rescale(Hz::MS, timescale(track)).0).unwrap_or(0);
+    if let Some(place) = fragment.get_mut(DECODE_TIME..DECODE_TIME + 8) {
+        // what came late stands before the first picture: it is at its time
+        let time = number(place).saturating_sub(origin);
+        place.copy_from_slice(&time.to_be_bytes());
+    }
+}
+
+/// Where the packer puts them: behind moof, mfhd, traf and the heads of tfhd and tfdt.
+const TRACK_ID: usize = 8 + 16 + 8 + 12;
+const DECODE_TIME: usize = TRACK_ID + 4 + 12;
+
+fn number(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0, |sum, byte| sum << 8 | u64::from(*byte))
+}

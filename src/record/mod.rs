@@ -1,0 +1,127 @@
+//! Recordings: streams that are written to files, by a thread of its own.
+//!
+//! A session is a viewer of a stream; it copies what it gets into blocks of a bounded
+//! account, and the thread writes them. What a slow disk does not take in time is not
+//! recorded, up to the next key frame; nobody else notices.
+
+mod pattern;
+mod playlist;
+mod retain;
+mod session;
+mod shape;
+mod writer;
+
+use std::collections::HashMap;
+use std::sync::mpsc::{SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use async_io::Timer;
+use smol::Task;
+
+use crate::conf::Record;
+use crate::hub::Name;
+use crate::serve::Server;
+use shape::Shape;
+use writer::{Job, Writer};
+
+/// All that is being recorded.
+pub struct Recorder {
+    sessions: Arc<Mutex<HashMap<Key, Running>>>,
+    watcher: Task<()>,
+    thread: JoinHandle<()>,
+}
+
+/// A rule by its number, and a stream.
+type Key = (usize, Name);
+
+struct Running {
+    /// When the stream was last seen with a publisher.
+    live: Instant,
+    /// Its file is closed in order when this is dropped.
+    _task: Task<()>,
+}
+
+/// How often it is looked who publishes.
+const LOOK: Duration = Duration::from_millis(200);
+/// What the thread is given to bring all to the disk in the end.
+const LAST_WRITES: Duration = Duration::from_secs(5);
+
+/// Records what the configuration says; nothing if it says nothing.
+pub fn start(server: &Arc<Server>) -> Result<Option<Recorder>, String> {
+    let config = server.config();
+    if config.record.is_empty() {
+        return Ok(None);
+    }
+    let rules: Vec<Arc<Record>> = config.record.iter().cloned().map(Arc::new).collect();
+    // every block that the account allows, and what is said of files beside
+    let jobs = config.recording.memory.0 / session::BLOCK + 16 * (config.recording.max + 1);
+    let (sender, jobs) = sync_channel(jobs);
+    let writer = Writer::new(config.recording.sync.0, rules.clone(), server.recorded.clone());
+    let thread = std::thread::Builder::new().name("runnel-record".into()).spawn(move || writer.run(&jobs));
+    let thread = thread.map_err(|error| format!("a thread cannot be started: {error}"))?;
+    let sessions: Arc<Mutex<HashMap<Key, Running>>> = Arc::default();
+    let watch = watch(server.clone(), rules, sender, sessions.clone());
+    Ok(Some(Recorder { watcher: server.executor.spawn(watch), sessions, thread }))
+}
+
+impl Recorder {
+    /// Closes all files.
+    pub async fn stop(self) {
+        self.watcher.cancel().await;
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        let end = Instant::now() + LAST_WRITES;
+        // the thread ends when nobody is left who may give it something to do
+        while !self.thread.is_finished() && Instant::now() < end {
+            Timer::after(Duration::from_millis(10)).await;
+        }
+    }
+}
+
+/// Begins and ends sessions as publishers come and go.
+async fn watch(
+    server: Arc<Server>,
+    rules: Vec<Arc<Record>>,
+    sender: SyncSender<Job>,
+    sessions: Arc<Mutex<HashMap<Key, Running>>>,
+) {
+    loop {
+        let now = Timer::after(LOOK).await;
+        let streams = server.hub.streams();
+        let mut sessions = sessions.lock().unwrap_or_else(PoisonError::into_inner);
+        for stream in streams.iter().filter(|stream| stream.is_live()) {
+            for (at, rule) in rules.iter().enumerate() {
+                if !pattern::matches(&rule.streams, stream.name().as_str()) {
+                    continue;
+                }
+                let key = (at, stream.name().clone());
+                if let Some(running) = sessions.get_mut(&key) {
+                    running.live = now;
+                } else if let Some(task) = begin(&server, at, rule, stream.name(), &sender, sessions.len()) {
+                    sessions.insert(key, Running { live: now, _task: task });
+                }
+            }
+        }
+        let resume = server.config().streams.resume.0;
+        sessions.retain(|_, running| now.saturating_duration_since(running.live) < resume.max(LOOK * 2));
+    }
+}
+
+fn begin(
+    server: &Arc<Server>,
+    at: usize,
+    rule: &Arc<Record>,
+    name: &Name,
+    sender: &SyncSender<Job>,
+    running: usize,
+) -> Option<Task<()>> {
+    if running >= server.config().recording.max {
+        server.recorded.refuse(name);
+        return None;
+    }
+    let shape = Shape::of(rule.format);
+    let viewer = server.hub.play(name, shape.form()).ok()?.from_oldest();
+    let session = session::Session::new(server, at, rule.clone(), shape, name.clone(), sender.clone());
+    Some(server.executor.spawn(session.run(viewer)))
+}

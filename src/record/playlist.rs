@@ -1,0 +1,67 @@
+//! The playlist of all segments that were recorded of a stream, written line by line.
+
+use std::fs::OpenOptions;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::time::Duration;
+
+/// The name that lal's players know.
+pub(super) const NAME: &str = "record.m3u8";
+/// Bytes of the head, filled up with a comment, so that the target duration can change.
+const HEAD: usize = 128;
+const END: &str = "#EXT-X-ENDLIST\n";
+
+/// Adds a segment to the playlist in its folder. It is complete before and after.
+pub(super) fn append(segment: &Path, duration: Duration, discontinuity: bool) -> io::Result<()> {
+    let (Some(folder), Some(name)) = (segment.parent(), segment.file_name().and_then(|name| name.to_str())) else {
+        return Ok(());
+    };
+    let path = folder.join(NAME);
+    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let mut head = [0; HEAD];
+    let known = file.read_exact(&mut head).is_ok();
+    let before = if known { target(&head) } else { 0 };
+    let needed = (duration + Duration::from_millis(500)).as_secs().max(1);
+    if needed > before {
+        file.seek(SeekFrom::Start(0))?;
+        file.write_all(write_head(needed).as_bytes())?;
+    }
+    let end = end_of_entries(&mut file)?;
+    file.seek(SeekFrom::Start(end))?;
+    let gap = if discontinuity && end > HEAD as u64 { "#EXT-X-DISCONTINUITY\n" } else { "" };
+    let seconds = format!("{}.{:03}", duration.as_secs(), duration.subsec_millis());
+    file.write_all(format!("{gap}#EXTINF:{seconds},\n{name}\n{END}").as_bytes())?;
+    let written = file.stream_position()?;
+    file.set_len(written)
+}
+
+fn write_head(target: u64) -> String {
+    let head = format!("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:0\n#");
+    format!("{head:-<width$}\n", width = HEAD - 1)
+}
+
+fn target(head: &[u8]) -> u64 {
+    let text = String::from_utf8_lossy(head);
+    let line = text.lines().find_map(|line| line.strip_prefix("#EXT-X-TARGETDURATION:"));
+    line.and_then(|target| target.parse().ok()).unwrap_or(0)
+}
+
+/// Where the next entry goes: behind the last name. What follows was cut off by a loss of
+/// power, or is the end of the list.
+fn end_of_entries(file: &mut std::fs::File) -> io::Result<u64> {
+    const TAIL: u64 = 4 << 10;
+    let len = file.seek(SeekFrom::End(0))?;
+    let from = len.saturating_sub(TAIL).max(HEAD as u64);
+    file.seek(SeekFrom::Start(from))?;
+    let mut tail = Vec::new();
+    file.take(TAIL).read_to_end(&mut tail)?;
+    let mut end = from;
+    let mut at = from;
+    for line in tail.split_inclusive(|byte| *byte == b'\n') {
+        at += line.len() as u64;
+        if line.ends_with(b"\n") && !line.starts_with(b"#") {
+            end = at;
+        }
+    }
+    Ok(end)
+}

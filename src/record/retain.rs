@@ -1,0 +1,105 @@
+//! What is kept: the oldest files go first.
+
+use std::collections::BinaryHeap;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::pattern;
+use super::shape::Shape;
+use crate::conf::Record;
+
+/// A recording as its name has it: when it began, in milliseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Found {
+    begun: u64,
+    path: PathBuf,
+    size: u64,
+}
+
+/// So many files are deleted at once at most.
+const AT_ONCE: usize = 256;
+
+/// Deletes the oldest files of the rule's streams as far as it says. `busy` are being
+/// written.
+pub(super) fn enforce(rule: &Record, busy: &[&Path]) -> io::Result<()> {
+    let keeps_all = rule.keep_size.0 == 0 && rule.keep_age.0.is_zero() && rule.keep_free.0 == 0;
+    if keeps_all {
+        return Ok(());
+    }
+    let mut oldest = BinaryHeap::new();
+    let mut total = 0;
+    visit(rule, &mut |found| {
+        total += found.size;
+        if !busy.contains(&found.path.as_path()) {
+            oldest.push(found);
+            if oldest.len() > AT_ONCE {
+                oldest.pop(); // the youngest of them
+            }
+        }
+    })?;
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    for found in oldest.into_sorted_vec() {
+        let age = now.saturating_sub(Duration::from_millis(found.begun));
+        let too_old = !rule.keep_age.0.is_zero() && age > rule.keep_age.0;
+        let too_much = rule.keep_size.0 > 0 && total > rule.keep_size.0;
+        let too_full = rule.keep_free.0 > 0 && free(Path::new(&rule.path))? < rule.keep_free.0;
+        if !(too_old || too_much || too_full) {
+            break;
+        }
+        fs::remove_file(&found.path)?;
+        total -= found.size;
+        log::info!("deleted {}, the oldest recording", found.path.display());
+    }
+    Ok(())
+}
+
+/// Shows every file of the rule's streams.
+fn visit(rule: &Record, show: &mut impl FnMut(Found)) -> io::Result<()> {
+    let shape = Shape::of(rule.format);
+    for entry in fs::read_dir(&rule.path)? {
+        let entry = entry?;
+        if !shape.is_segments() {
+            found(rule, shape, &entry).into_iter().for_each(&mut *show);
+        } else if entry.file_name().to_str().is_some_and(|name| pattern::matches(&rule.streams, name))
+            && entry.file_type()?.is_dir()
+        {
+            for entry in fs::read_dir(entry.path())? {
+                found(rule, shape, &entry?).into_iter().for_each(&mut *show);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn found(rule: &Record, shape: Shape, entry: &fs::DirEntry) -> Option<Found> {
+    let name = entry.file_name();
+    let begun = begun(rule, shape, name.to_str()?)?;
+    let about = entry.metadata().ok().filter(fs::Metadata::is_file)?;
+    Some(Found { begun, path: entry.path(), size: about.len() })
+}
+
+/// When the recording of that name began, if it is one of the rule's.
+fn begun(rule: &Record, shape: Shape, name: &str) -> Option<u64> {
+    let stem = name.strip_suffix(shape.extension())?.strip_suffix('.')?;
+    let numbered = |stem: &str| {
+        let (stream, number) = stem.rsplit_once('-')?;
+        let number = number.parse::<u64>().ok()?;
+        Some((stream.to_string(), number))
+    };
+    let (stream, last) = numbered(stem)?;
+    // NAME-MILLISECONDS-NUMBER, NAME-SECONDS or NAME-SECONDS-NUMBER
+    let (stream, begun) = match numbered(&stream) {
+        Some((shorter, begun)) if shape.is_segments() || last < 100 && begun > 1 << 20 => (shorter, begun),
+        _ if shape.is_segments() => return None,
+        _ => (stream, last),
+    };
+    let scale = if shape.is_segments() { 1 } else { 1000 };
+    pattern::matches(&rule.streams, &stream).then_some(begun * scale)
+}
+
+fn free(path: &Path) -> io::Result<u64> {
+    let about = rustix::fs::statvfs(path)?;
+    Ok(about.f_bavail.saturating_mul(about.f_frsize))
+}

@@ -1,0 +1,298 @@
+//! One stream on its way to files.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use async_io::Timer;
+
+use super::shape::Shape;
+use super::writer::{Job, Place};
+use crate::budget::{Account, BlockMut, OverBudget};
+use crate::conf::Record;
+use crate::container::flv::recorded::{MAX_MARKS, Summary};
+use crate::hub::{Name, Step, Unit, Viewer};
+use crate::media::{Ticks, Tracks};
+use crate::serve::{Recorded, Server};
+
+/// A recording.
+pub(super) struct Session {
+    rule: Arc<Record>,
+    at: usize,
+    shape: Shape,
+    name: Name,
+    account: Account,
+    recorded: Arc<Recorded>,
+    jobs: SyncSender<Job>,
+    tracks: Arc<Tracks>,
+    file: Option<Open>,
+    /// What was not handed on yet, and since when.
+    block: Option<(BlockMut, Instant)>,
+    /// What comes next belongs to another file: it does not continue what came before.
+    broken: bool,
+    /// There was no room: what follows waits for a key frame.
+    starved: bool,
+    /// No file before this.
+    pause: Instant,
+    next_id: u64,
+}
+
+/// The file that is being written.
+struct Open {
+    id: usize,
+    /// It cannot be written.
+    failed: Arc<AtomicBool>,
+    origin: Ticks,
+    newest: Ticks,
+    size: u64,
+    /// In days since 1970.
+    day: u64,
+    summary: Summary,
+    /// Every so many key frames have a mark.
+    stride: usize,
+    starts: usize,
+    /// It does not continue the one before.
+    discontinuity: bool,
+}
+
+/// Bytes that are handed on at once.
+pub(super) const BLOCK: usize = 32 << 10;
+/// What a session takes at once.
+const STEP: Step = Step { units: 64, bytes: 256 << 10 };
+/// Bytes wait no longer than this for others to be written with.
+const PATIENCE: Duration = Duration::from_millis(500);
+/// The pause before another file where one could not be written.
+const PAUSE: Duration = Duration::from_secs(2);
+/// The length of segments if the rule does not say.
+const SEGMENT: Duration = Duration::from_secs(6);
+
+impl Session {
+    pub(super) fn new(
+        server: &Server,
+        at: usize,
+        rule: Arc<Record>,
+        shape: Shape,
+        name: Name,
+        jobs: SyncSender<Job>,
+    ) -> Self {
+        log::info!("[{name}] is recorded to {}", rule.path);
+        server.recorded.begins();
+        Self {
+            rule,
+            at,
+            shape,
+            name,
+            account: server.record_account().clone(),
+            recorded: server.recorded.clone(),
+            jobs,
+            tracks: Arc::default(),
+            file: None,
+            block: None,
+            broken: true,
+            starved: false,
+            pause: Instant::now(),
+            next_id: 0,
+        }
+    }
+
+    /// Writes what the viewer gets, until it is dropped.
+    pub(super) async fn run(mut self, mut viewer: Viewer) {
+        let mut units = Vec::new();
+        loop {
+            let next = async { std::future::poll_fn(|cx| viewer.poll_next(cx, &mut units, STEP)).await };
+            let patience = async {
+                match self.block.as_ref().map(|(_, since)| *since + PATIENCE) {
+                    Some(end) => drop(Timer::at(end).await),
+                    None => std::future::pending().await,
+                }
+            };
+            smol::future::or(next, patience).await;
+            if !self.tracks.iter().eq(viewer.tracks().iter()) {
+                self.broken = true;
+                self.tracks = viewer.tracks().clone();
+            }
+            units.drain(..).for_each(|unit| self.take(&unit));
+            if self.block.as_ref().is_some_and(|(_, since)| since.elapsed() >= PATIENCE) {
+                self.hand_on();
+            }
+            smol::future::yield_now().await;
+        }
+    }
+
+    fn take(&mut self, unit: &Unit) {
+        self.broken |= unit.discontinuity;
+        if unit.packed.is_head() || unit.packed.is_empty() {
+            return;
+        }
+        if self.file.as_ref().is_some_and(|file| file.failed.load(Relaxed)) {
+            self.close(None);
+            self.broken = true;
+            self.pause = Instant::now() + PAUSE;
+        }
+        if unit.start && (self.is_due(unit) || self.file.is_none()) && Instant::now() >= self.pause {
+            self.close(Some(unit.at));
+            if self.open(unit.at).is_err() {
+                return self.starve();
+            }
+        }
+        if self.file.is_none() || self.starved && !unit.start {
+            return;
+        }
+        match self.append(unit) {
+            Ok(()) => self.starved = false,
+            Err(_) => self.starve(),
+        }
+    }
+
+    /// Whether the unit, with which a file could begin, is to begin another.
+    fn is_due(&self, unit: &Unit) -> bool {
+        let Some(file) = &self.file else { return true };
+        let length = match self.rule.length.0 {
+            Duration::ZERO if self.shape.is_segments() => SEGMENT,
+            length => length,
+        };
+        let long = u128::try_from((unit.at - file.origin).0).unwrap_or(0) >= length.as_millis();
+        self.broken
+            || !length.is_zero() && long
+            || self.rule.size.0 > 0 && file.size >= self.rule.size.0
+            || self.rule.daily && day(SystemTime::now()) != file.day
+    }
+
+    fn open(&mut self, origin: Ticks) -> Result<(), OverBudget> {
+        let begin = self.shape.begin(&self.tracks);
+        let failed = Arc::new(AtomicBool::new(false));
+        let discontinuity = std::mem::take(&mut self.broken);
+        let now = SystemTime::now();
+        let id = self.recorded.next_file();
+        let place = Place {
+            rule: self.at,
+            stream: self.name.clone(),
+            shape: self.shape,
+            begun: now.duration_since(UNIX_EPOCH).unwrap_or_default(),
+            number: self.next_id,
+        };
+        self.next_id += 1;
+        self.send(Job::Open { id, place, failed: failed.clone() });
+        self.file = Some(Open {
+            id,
+            failed,
+            origin,
+            newest: origin,
+            size: 0,
+            day: day(now),
+            summary: Summary::default(),
+            stride: 1,
+            starts: 0,
+            discontinuity,
+        });
+        self.put([&begin[..]].into_iter(), begin.len())
+    }
+
+    /// Ends the file, where the next begins or with its newest frame.
+    fn close(&mut self, end: Option<Ticks>) {
+        self.hand_on();
+        let Some(mut file) = self.file.take() else { return };
+        let end = end.filter(|_| !self.broken).unwrap_or(file.newest);
+        let length = u32::try_from((end - file.origin).0).unwrap_or(0);
+        (file.summary.duration, file.summary.size) = (length, file.size);
+        let patch = self.shape.finish(&self.tracks, &file.summary);
+        let duration = Duration::from_millis(length.into());
+        self.send(Job::Close { id: file.id, patch, duration, discontinuity: file.discontinuity });
+    }
+
+    /// All of the unit, or nothing.
+    fn append(&mut self, unit: &Unit) -> Result<(), OverBudget> {
+        let Some(file) = &mut self.file else { return Ok(()) };
+        if unit.start {
+            file.mark(unit.at);
+        }
+        file.newest = file.newest.max(unit.at);
+        let origin = file.origin;
+        if !self.shape.rebases() {
+            return self.put(unit.packed.slices(), unit.packed.len());
+        }
+        let mut first = unit.packed.slices().next().unwrap_or_default().to_vec();
+        self.shape.rebase(&mut first, origin, &self.tracks);
+        let rest = unit.packed.slices().skip(1);
+        self.put([&first[..]].into_iter().chain(rest), unit.packed.len())
+    }
+
+    /// Copies `len` bytes into blocks that are all there before the first is touched.
+    fn put<'a>(&mut self, slices: impl Iterator<Item = &'a [u8]>, len: usize) -> Result<(), OverBudget> {
+        let room = self.block.as_ref().map_or(0, |(block, _)| block.room());
+        let blocks = (room..len).step_by(BLOCK).map(|_| BlockMut::new(&self.account, BLOCK));
+        let mut blocks = blocks.collect::<Result<Vec<_>, _>>()?.into_iter();
+        for mut slice in slices {
+            while !slice.is_empty() {
+                if self.block.as_ref().is_none_or(|(block, _)| block.room() == 0) {
+                    self.hand_on();
+                    self.block = blocks.next().map(|block| (block, Instant::now()));
+                }
+                let Some((block, _)) = &mut self.block else { return Ok(()) };
+                let taken = block.fill(slice);
+                slice = slice.get(taken..).unwrap_or_default();
+            }
+        }
+        if let Some(file) = &mut self.file {
+            file.size += len as u64;
+        }
+        Ok(())
+    }
+
+    /// Gives the thread what there is.
+    fn hand_on(&mut self) {
+        if let (Some((block, _)), Some(file)) = (self.block.take(), &self.file) {
+            let id = file.id;
+            self.send(Job::Write { id, bytes: block.freeze() });
+        }
+    }
+
+    fn send(&mut self, job: Job) {
+        // there is a place for every block that the account allows
+        if self.jobs.try_send(job).is_err()
+            && let Some(file) = &self.file
+        {
+            file.failed.store(true, Relaxed);
+        }
+    }
+
+    fn starve(&mut self) {
+        if !self.starved {
+            log::warn!("[{}] the disk is too slow: what finds no room in recording.memory is not recorded", self.name);
+        }
+        self.starved = true;
+        self.recorded.lost();
+    }
+}
+
+impl Open {
+    /// Remembers that a key frame comes next.
+    fn mark(&mut self, at: Ticks) {
+        let marks = &mut self.summary.marks;
+        if marks.len() == MAX_MARKS {
+            let mut odd = false;
+            marks.retain(|_| {
+                odd = !odd;
+                odd
+            });
+            self.stride *= 2;
+        }
+        if self.starts.is_multiple_of(self.stride) {
+            marks.push((u32::try_from((at - self.origin).0).unwrap_or(0), self.size));
+        }
+        self.starts += 1;
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.close(None);
+        self.recorded.ends();
+        log::info!("[{}] is no longer recorded to {}", self.name, self.rule.path);
+    }
+}
+
+fn day(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() / 86_400
+}
