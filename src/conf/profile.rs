@@ -50,8 +50,8 @@ mod tests {
             (16, Profile::Tiny),
             (64, Profile::Tiny),
             (128, Profile::Router),
-            (383, Profile::Router),
-            (384, Profile::Box),
+            (415, Profile::Router),
+            (416, Profile::Box),
         ];
         for (mib, profile) in cases {
             assert_eq!(Profile::of(Some(mib << 20)), profile, "{mib} MiB");

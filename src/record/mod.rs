@@ -45,6 +45,8 @@ struct Running {
 
 /// How often it is looked who publishes.
 const LOOK: Duration = Duration::from_millis(200);
+/// A file is closed when nobody has published for so long: who comes back begins another.
+const GONE: Duration = Duration::from_secs(1);
 /// What the thread is given to bring all to the disk in the end.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
@@ -103,8 +105,7 @@ async fn watch(
                 }
             }
         }
-        let resume = server.config().streams.resume.0;
-        sessions.retain(|_, running| now.saturating_duration_since(running.live) < resume.max(LOOK * 2));
+        sessions.retain(|_, running| now.saturating_duration_since(running.live) < GONE);
     }
 }
 

@@ -65,3 +65,30 @@ fn end_of_entries(file: &mut std::fs::File) -> io::Result<u64> {
     }
     Ok(end)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_are_added_and_what_a_loss_of_power_cut_off_is_not_kept() {
+        let folder = std::env::temp_dir().join(format!("runnel-playlist-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let add = |name: &str, seconds, gap| append(&folder.join(name), Duration::from_millis(seconds), gap).unwrap();
+        let read = || std::fs::read_to_string(folder.join(NAME)).unwrap();
+        add("a.ts", 2000, true);
+        add("b.ts", 11_600, false);
+        let whole = read();
+        assert!(whole.contains("#EXT-X-TARGETDURATION:12\n") && !whole.contains("DISCONTINUITY"), "{whole}");
+        assert!(whole.ends_with("#EXTINF:2.000,\na.ts\n#EXTINF:11.600,\nb.ts\n#EXT-X-ENDLIST\n"), "{whole}");
+        add("c.ts", 1000, true);
+        let longer = read();
+        for cut in whole.len() - END.len()..longer.len() {
+            std::fs::write(folder.join(NAME), &longer[..cut]).unwrap();
+            add("c.ts", 1000, true);
+            let doubled = longer.replace("c.ts\n#", "c.ts\n#EXT-X-DISCONTINUITY\n#EXTINF:1.000,\nc.ts\n#");
+            assert!([&longer, &doubled].contains(&&read()), "{cut}: {}", read());
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+}

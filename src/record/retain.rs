@@ -103,3 +103,36 @@ fn free(path: &Path) -> io::Result<u64> {
     let about = rustix::fs::statvfs(path)?;
     Ok(about.f_bavail.saturating_mul(about.f_frsize))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conf::Config;
+
+    fn rule(format: &str) -> Record {
+        let text = format!("profile = \"box\"\n[[record]]\nstreams = \"c*\"\npath = \"/x\"\nformat = {format:?}\n");
+        Config::parse("test", &text).unwrap().record.remove(0)
+    }
+
+    #[test]
+    fn only_names_of_the_rule_s_recordings_are_known() {
+        let cases = [
+            ("flv", "cam-1700000000.flv", Some(1_700_000_000_000)),
+            ("flv", "cam-1700000000-2.flv", Some(1_700_000_000_000)),
+            ("flv", "cam-1-1700000000.flv", Some(1_700_000_000_000)),
+            ("flv", "cam-12.flv", Some(12_000)), // a clock that was never set
+            ("fmp4", "cam-1700000000.mp4", Some(1_700_000_000_000)),
+            ("hls", "cam-1700000000123-7.ts", Some(1_700_000_000_123)),
+            ("flv", "cam-1700000000.ts", None),
+            ("flv", "door-1700000000.flv", None),
+            ("flv", "cam.flv", None),
+            ("flv", "cam-x.flv", None),
+            ("hls", "cam-7.ts", None),
+            ("hls", "record.m3u8", None),
+        ];
+        for (format, name, expected) in cases {
+            let rule = rule(format);
+            assert_eq!(begun(&rule, Shape::of(rule.format), name), expected, "{name}");
+        }
+    }
+}

@@ -69,6 +69,8 @@ struct Open {
     failed: Arc<AtomicBool>,
     /// There is something that may not be on the disk.
     dirty: bool,
+    /// Nothing was written yet.
+    empty: bool,
 }
 
 /// How often it is looked whether there is too much.
@@ -106,11 +108,8 @@ impl Writer {
         match job {
             Job::Open { id, place, failed } => match self.open(&place) {
                 Ok((path, file)) => {
-                    if let Some(trouble) = self.trouble.remove(&place.rule) {
-                        log::info!("recording goes on: no longer {trouble}");
-                    }
                     log::debug!("recording {}", path.display());
-                    self.open.insert(id, Open { place, path, file, failed, dirty: false });
+                    self.open.insert(id, Open { place, path, file, failed, dirty: false, empty: true });
                 }
                 Err(error) => {
                     failed.store(true, Relaxed);
@@ -121,8 +120,11 @@ impl Writer {
                 let Some(open) = self.open.get_mut(&id) else { return };
                 match open.file.write_all(&bytes) {
                     Ok(()) => {
-                        open.dirty = true;
+                        (open.dirty, open.empty) = (true, false);
                         self.recorded.wrote(bytes.len());
+                        if let Some(trouble) = self.trouble.remove(&open.place.rule) {
+                            log::info!("recording goes on: no longer {trouble}");
+                        }
                     }
                     Err(error) => self.give_up(id, &error),
                 }
@@ -186,6 +188,10 @@ impl Writer {
     fn give_up(&mut self, id: usize, error: &io::Error) {
         if let Some(open) = self.open.remove(&id) {
             open.failed.store(true, Relaxed);
+            if open.empty {
+                // one that nothing could be written to is of no use
+                let _ = fs::remove_file(&open.path);
+            }
             self.complain(open.place.rule, error);
         }
     }

@@ -1,0 +1,346 @@
+"""Recordings: what is in the files, where they are cut, what is kept, and what a disk may do."""
+
+import json
+import random
+import re
+import struct
+import subprocess
+import threading
+import time
+
+import flv
+import mp4
+import paths
+import players
+import timeline
+import ts
+import waiting
+from case import Case
+from sample import VIDEO, of
+from server import Server
+
+STREAM = "cam"
+READERS = {"flv": flv, "ts": ts, "mp4": mp4}
+FORMATS = {"flv": "flv", "ts": "ts", "fmp4": "mp4"}
+CLOSES_WITHIN = 15
+# Milliseconds that a file may end before the moment at which its program was killed:
+# the publisher's own pace, half a second until what is there is handed on, and the disk.
+LATE = 1500
+
+
+class Recording(Case):
+    def record(self, folder=None, **rule):
+        folder = folder or self.directory / "recorded"
+        folder.mkdir(exist_ok=True)
+        self.folder = folder
+        return {"streams": "c*", "path": folder, **rule}
+
+    def files(self, extension):
+        """Those of a format, in the order in which they began."""
+        found = self.folder.rglob(f"{STREAM[0]}*-*.{extension}")
+        return sorted(found, key=_begun)
+
+    def until_closed(self, count=1):
+        self.until_log_counts(f"[{STREAM}] recorded ", count, CLOSES_WITHIN)
+
+    def probe(self, path):
+        command = [paths.FFPROBE_DEBIAN, "-v", "error", "-of", "json", "-show_format"]
+        said = subprocess.run([*command, path], capture_output=True, text=True, check=False)
+        self.assertEqual((said.returncode, said.stderr), (0, ""), path)
+        return json.loads(said.stdout)["format"]
+
+
+class Files(Recording):
+    def check(self, media, **rule):
+        """Every format at once has what was published, from time 0 on; returns all files."""
+        source = flv.samples(paths.media(media).read_bytes())
+        rules = [self.record(format=format, **rule) for format in FORMATS]
+        self.serve(record=rules, recording={"memory": "8MiB"})
+        publisher = self.publish_live(STREAM, media=media, loop=False)
+        self.until_live(STREAM, milliseconds=6000)
+        publisher.stop()
+        self.until_log_counts("is no longer recorded", len(rules))
+        self.server.stop()
+        found = {}
+        for extension in FORMATS.values():
+            files = found[extension] = self.files(extension)
+            reader, together = READERS[extension], []
+            for path in files:
+                self.assertRegex(path.name, rf"^{STREAM}-\d{{10}}(-\d+)?\.{extension}$")
+                samples = reader.samples(path.read_bytes())
+                self.assert_none(timeline.faults(samples), path.name)
+                if extension != "ts":
+                    self.assertLess(abs(min(one.dts for one in samples)), 100, path.name)
+                together.append(samples)
+            self.assert_continues(source, together, extension)
+            self.probe(files[0])
+        return found
+
+    def assert_continues(self, source, files, what):
+        """The frames of all files are those that were published, none missing or doubled."""
+        for track in ("video", "audio"):
+            payloads = b"".join(one.payload for samples in files for one in of(samples, track))
+            published = b"".join(one.payload for one in of(source, track))
+            self.assertIn(payloads, published, f"{what} {track}")
+            self.assertGreater(len(payloads), 0, f"{what} {track}")
+        for samples in files:
+            self.assert_none(timeline.differences(source, samples), what)
+
+    def test_every_format_has_what_was_published(self):
+        for files in self.check("bframes").values():
+            self.assertEqual(len(files), 1)
+            self.assertGreater(float(self.probe(files[0])["duration"]), 5)
+
+    def test_hevc(self):
+        self.check("hevc")
+
+    def test_cut_by_time_at_key_frames(self):
+        for extension, files in self.check("demo", length="2s").items():
+            self.assertGreater(len(files), 2, extension)
+            for path in files[:-1]:
+                seconds = float(self.probe(path)["duration"])
+                self.assertAlmostEqual(seconds, 2, delta=0.2, msg=path.name)
+
+    def test_cut_by_size(self):
+        for extension, files in self.check("demo", size="64KiB").items():
+            self.assertGreater(len(files), 1, extension)
+            for path in files[:-1]:
+                # The rest of a group of pictures is still written.
+                self.assertIn(path.stat().st_size // 1024, range(64, 128), path.name)
+
+    def test_flv_says_how_long_it_is_and_where_its_key_frames_are(self):
+        found = self.check("demo")
+        path = found["flv"][0]
+        data = path.read_bytes()
+        samples = flv.samples(data)
+        seconds = timeline.duration(samples) / 1000
+        self.assertAlmostEqual(float(self.probe(path)["duration"]), seconds, delta=0.1)
+        places = _key_frame_places(data)
+        keys = [one for one in of(samples, VIDEO) if one.key]
+        self.assertEqual(len(places), len(keys))
+        for place, key in zip(places, keys):
+            # The tag of that place ends where the key frame does.
+            size = int.from_bytes(data[place + 1 : place + 4], "big")
+            self.assertEqual(place + 11 + size, key.end)
+
+    def test_segments_with_a_playlist_over_two_publishers(self):
+        self.serve(record=[self.record(format="hls", length="1s")])
+        for count in (3, 6):
+            publisher = self.publish_live(STREAM)
+            self.until_closed(count)
+            publisher.stop()
+            self.until_log_counts("is no longer recorded", count // 3)
+        playlist = (self.folder / STREAM / "record.m3u8").read_text()
+        self.assertTrue(playlist.endswith("#EXT-X-ENDLIST\n"))
+        names = re.findall(r"^[^#].*$", playlist, re.MULTILINE)
+        self.assertEqual(sorted(names), sorted(path.name for path in self.files("ts")))
+        for name in names:
+            self.assertRegex(name, rf"^{STREAM}-\d{{13}}-\d+\.ts$")
+        self.assertEqual(playlist.count("#EXT-X-DISCONTINUITY\n"), 1)
+        durations = [float(one) for one in re.findall(r"#EXTINF:([\d.]+),", playlist)]
+        self.assertLessEqual(max(durations), int(re.search(r"DURATION:(\d+)", playlist)[1]) + 0.5)
+        decoding = players.ffmpeg_decode(
+            paths.FFMPEG_DEBIAN, self.folder / STREAM / "record.m3u8", int(sum(durations))
+        )
+        program = self.start("ffmpeg", decoding)
+        program.wait(20)
+        self.assertEqual(program.exit_code, 0, program.describe())
+
+    def test_only_what_matches_is_recorded_and_no_more_than_allowed(self):
+        self.serve(
+            record=[self.record(streams="cam*")], recording={"max": 2}, publish={"conflict": "refuse"}
+        )
+        for name in ("cam1", "door", "cam2", "cam3"):
+            self.publish_live(name)
+        self.until_log_counts("recording.max is reached", 1)
+        waiting.until(lambda: len(self.files("flv")) == 2, 5, "two files")
+        self.assertEqual([path.name[:4] for path in self.files("flv")], ["cam1", "cam2"])
+        self.assertEqual(self.server.metric("runnel_recordings"), 2)
+
+    def test_what_is_wrong_is_refused_at_start(self):
+        for rule, words in (({"streams": "*", "path": "here"}, "from the root on"),):
+            with self.assertRaises(AssertionError) as ended:
+                self.serve(record=[rule])
+            self.assertIn(words, str(ended.exception))
+
+
+class Kept(Recording):
+    def test_no_more_than_so_many_bytes(self):
+        rule = self.record(format="ts", length="1s", keep_size="200KiB")
+        self.serve(record=[rule])
+        other = self.folder / "mine.ts"
+        other.write_bytes(bytes(300 << 10))
+        self.publish_live(STREAM)
+        self.until_log_counts("deleted ", 3, 40)
+        files = self.files("ts")
+        self.assertLess(sum(path.stat().st_size for path in files), 400 << 10)
+        self.assertTrue(other.exists(), "what is no recording is not touched")
+        numbers = [_begun(path) for path in files]
+        deleted = [int(one) for one in re.findall(r"deleted \S*-(\d+)\.ts", self.server.log)]
+        self.assertLess(max(deleted), min(numbers), "the oldest go first")
+
+    def test_nothing_older_than_so_long(self):
+        rule = self.record(format="ts", length="1s", keep_age="1h")
+        old = self.folder / f"{STREAM}-{int(time.time()) - 4000}.ts"
+        young = self.folder / f"{STREAM}-{int(time.time()) - 3000}.ts"
+        strange = self.folder / f"door-{int(time.time()) - 4000}.ts"
+        for path in (old, young, strange):
+            path.write_bytes(b"x")
+        self.serve(record=[rule])
+        self.publish_live(STREAM)
+        waiting.until(lambda: not old.exists(), 10, "the oldest is deleted")
+        self.assertTrue(young.exists() and strange.exists())
+
+
+class Disk(Recording):
+    """Disks of all kinds: made, filled, frozen and taken away."""
+
+    def mount(self, *how):
+        folder = self.directory / "card"
+        folder.mkdir()
+        done = subprocess.run(["mount", *how, folder], capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            self.skipTest(f"nothing can be mounted here: {done.stderr}")
+        self.addCleanup(subprocess.run, ["umount", "--lazy", folder], check=False)
+        return folder
+
+    def plays_on(self):
+        """A viewer that notices nothing: checked in the end."""
+        capture = self.capture(self.server.flv(STREAM))
+        capture.until_span(500)
+        return capture
+
+    def assert_noticed_nothing(self, capture):
+        self.assertIsNone(capture.ended)
+        video = of(flv.samples(capture.stop()), VIDEO)
+        steps = [after.dts - before.dts for before, after in zip(video, video[1:])]
+        self.assertLess(max(steps), 100)
+        arrivals = [capture.arrival(one.end) for one in video]
+        self.assertLess(max(b - a for a, b in zip(arrivals, arrivals[1:])), 0.5)
+
+    def test_one_that_is_full_is_taken_up_again_when_there_is_room(self):
+        card = self.mount("-t", "tmpfs", "-o", "size=256k", "card")
+        self.serve(record=[self.record(card, format="ts")])
+        ballast = card / "ballast"
+        ballast.write_bytes(bytes(100 << 10))
+        self.publish_live(STREAM)
+        capture = self.plays_on()
+        self.until_log_counts("No space left on device", 1, 30)
+        ballast.unlink()
+        for path in self.files("ts"):
+            path.unlink()
+        self.until_log_counts("recording goes on", 1, 30)
+        waiting.until(lambda: self.files("ts") and self.files("ts")[-1].stat().st_size, 10, "bytes")
+        self.assert_noticed_nothing(capture)
+        self.assertEqual(self.server.log.count("until that is mended"), 1, "said once")
+
+    def test_one_that_is_taken_away_leaves_nothing_underneath(self):
+        card = self.mount("-t", "tmpfs", "-o", "size=8m", "card")
+        self.serve(record=[self.record(card, format="ts", length="1s", mounted=True)])
+        self.publish_live(STREAM)
+        capture = self.plays_on()
+        waiting.until(lambda: len(self.files("ts")) > 1, 10, "two files")
+        subprocess.run(["umount", "--lazy", card], check=True)
+        self.until_log_counts("nothing is mounted there", 1, 30)
+        self.assertEqual(list(card.iterdir()), [])
+        subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "card", card], check=True)
+        self.until_log_counts("recording goes on", 1, 30)
+        waiting.until(lambda: len(self.files("ts")) > 1, 10, "two files on the other")
+        self.assert_noticed_nothing(capture)
+
+    def test_one_that_stands_still_stalls_nobody(self):
+        image = self.directory / "image"
+        with image.open("wb") as file:
+            file.truncate(16 << 20)
+        subprocess.run(["mkfs.ext4", "-q", image], check=True)
+        card = self.mount("-o", "loop", str(image))
+        rule = self.record(card, format="fmp4")
+        self.serve(record=[rule], recording={"memory": "192KiB", "max": 1})
+        self.publish_live(STREAM)
+        capture = self.plays_on()
+        waiting.until(lambda: self.files("mp4"), 10, "a file")
+        subprocess.run(["fsfreeze", "--freeze", card], check=True)
+        thaw = ["fsfreeze", "--unfreeze", card]
+        self.addCleanup(subprocess.run, thaw, check=False, capture_output=True)
+        self.until_log_counts("the disk is too slow", 1, 60)
+        self.assertLess(self.server.metric('runnel_account_peak_bytes{account="total"}'), 32 << 20)
+        subprocess.run(thaw, check=True)
+        size = self.files("mp4")[0].stat().st_size
+        waiting.until(lambda: self.files("mp4")[-1].stat().st_size > size + 20_000, 20, "more of it")
+        self.assertGreater(self.server.metric("runnel_recordings_lost_total"), 0)
+        self.assert_noticed_nothing(capture)
+        self.server.stop()
+        samples = mp4.samples(self.files("mp4")[0].read_bytes())
+        self.assert_none(timeline.faults(samples), "with a hole")
+        self.assert_decodes(self.files("mp4")[0].read_bytes(), 3)
+
+
+class Killed(Recording):
+    """A hundred deaths at any moment: each file is good up to its last second."""
+
+    DEATHS = 100
+    AT_ONCE = 10
+    LIVES = (1.5, 5.0)
+
+    def test_files_of_one_who_is_killed(self):
+        moments = random.Random(7)
+        lives = [moments.uniform(*self.LIVES) for _ in range(self.DEATHS)]
+        for start in range(0, self.DEATHS, self.AT_ONCE):
+            group = lives[start : start + self.AT_ONCE]
+            dying = [threading.Thread(target=self._live, args=(start + at, life)) for at, life in enumerate(group)]
+            for one in dying:
+                one.start()
+            for one in dying:
+                one.join()
+        checked = 0
+        for number, life in enumerate(lives):
+            folder = self.directory / f"life-{number}" / "recorded"
+            for format, extension in FORMATS.items():
+                (path,) = folder.glob(f"*.{extension}")
+                self._check(path, READERS[extension], self.spans[number], life)
+                checked += 1
+        self.assertEqual(checked, 3 * self.DEATHS)
+
+    def setUp(self):
+        super().setUp()
+        self.spans = {}
+
+    def _live(self, number, life):
+        """One server from its first frame to its end, `life` seconds later."""
+        directory = self.directory / f"life-{number}"
+        folder = directory / "recorded"
+        folder.mkdir(parents=True)
+        rules = [{"streams": "*", "path": folder, "format": format} for format in FORMATS]
+        server = Server(directory, {"record": rules, "recording": {"memory": "2MiB"}})
+        publisher = self.publish(STREAM, server=server)
+        try:
+            waiting.until(lambda: list(folder.glob("*.mp4")), 20, "a file")
+            time.sleep(life)
+            server.kill()
+            self.spans[number] = life
+        finally:
+            publisher.kill()
+
+    def _check(self, path, reader, span, life):
+        data = path.read_bytes()
+        command = [paths.FFPROBE_DEBIAN, "-v", "fatal", "-count_packets", "-of", "json"]
+        command += ["-show_entries", "stream=codec_name,nb_read_packets"]
+        said = subprocess.run([*command, path], capture_output=True, text=True, check=False)
+        self.assertEqual(said.returncode, 0, f"{path} after {life:.2f} s: {said.stderr}")
+        names = {one["codec_name"] for one in json.loads(said.stdout)["streams"]}
+        self.assertEqual(names, {"h264", "aac"}, path)
+        samples = reader.samples(data)
+        self.assertGreater(timeline.duration(samples), span * 1000 - LATE, path)
+
+
+def _begun(path):
+    return int(path.stem.split("-")[1])
+
+
+def _key_frame_places(data):
+    """`keyframes.filepositions` of onMetaData, the plain way."""
+    at = data.index(b"filepositions") + len("filepositions")
+    count = int.from_bytes(data[at + 1 : at + 5], "big")
+    assert data[at] == 0x0A
+    numbers = [struct.unpack_from(">d", data, at + 5 + 9 * number + 1)[0] for number in range(count)]
+    return [int(number) for number in numbers]
