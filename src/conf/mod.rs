@@ -314,6 +314,11 @@ impl Config {
             (self.log.max_size.0 < 4 << 10, "log.max_size", "at least \"4KiB\""),
             (self.hls.segment.0.as_millis() < 500, "hls.segment", "at least \"500ms\""),
             (
+                cfg!(not(feature = "mp4")) && self.hls.format == Segments::Fmp4,
+                "hls.format",
+                "\"ts\": the program was built without the feature \"mp4\"",
+            ),
+            (
                 !self.hls.part.0.is_zero()
                     && !(Duration::from_millis(100)..=self.hls.segment.0 / 2).contains(&self.hls.part.0),
                 "hls.part",

@@ -11,7 +11,7 @@ use smol::Task;
 use super::Server;
 use crate::budget::Account;
 use crate::conf;
-use crate::container::{MP4, TS};
+use crate::container::TS;
 use crate::hls::{Ask, File, Found, Packing, Rules, Window};
 use crate::hub::{Name, Refused, Step, Unit, Viewer};
 
@@ -101,8 +101,9 @@ impl Hls {
         }
         let rules = lock(&self.settings).rules;
         let form = match rules.packing {
-            Packing::Ts => &TS,
-            Packing::Mp4 => &MP4,
+            #[cfg(feature = "mp4")]
+            Packing::Mp4 => &crate::container::MP4,
+            _ => &TS,
         };
         let viewer = server.hub.play(name, form)?.from_oldest();
         let account = self.account.child(name.as_str(), self.account.limit() / self.streams.max(1));
