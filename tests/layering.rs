@@ -18,7 +18,7 @@ const MAY_USE: [(&str, &[&str]); 15] = [
     ("device", &["conf", "net", "wire"]),
     ("serve", &["conf", "hls", "net", "hub", "proto", "container", "media", "budget"]),
     ("relay", &["serve", "conf", "net", "hub", "proto", "container", "media", "budget"]),
-    ("record", &["serve", "conf", "hub", "container", "media", "budget"]),
+    ("record", &["serve", "conf", "hub", "container", "media", "wire", "budget"]),
     ("main.rs", &["budget", "conf", "device", "record", "relay", "serve"]),
 ];
 

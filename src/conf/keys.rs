@@ -33,7 +33,7 @@ const COMPILED: [(&str, bool); 4] = [
 /// What a running server can take over: new connections and streams go by it, and
 /// those that are there go on as they are. The memory plan, the ports and the
 /// process are made once.
-pub const LIVE: [&str; 22] = [
+pub const LIVE: [&str; 24] = [
     "streams.resume",
     "viewers.slow",
     "viewers.latency",
@@ -51,6 +51,8 @@ pub const LIVE: [&str; 22] = [
     "http.max_head",
     "hls.on_demand",
     "hls.format",
+    "http.root",
+    "recording.http",
     "hls.part",
     "hls.segment",
     "hls.segments",

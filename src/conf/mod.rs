@@ -175,6 +175,7 @@ pub struct Http {
     pub listen: Address,
     pub keep_alive: Time,
     pub max_head: Size,
+    pub root: String,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -309,6 +310,11 @@ impl Config {
                 "at least \"192KiB\" for each of recording.max",
             ),
             (self.http.keep_alive.0.is_zero(), "http.keep_alive", "more than \"0s\""),
+            (
+                cfg!(not(feature = "files")) && !self.http.root.is_empty(),
+                "http.root",
+                "empty: the program was built without the feature \"files\"",
+            ),
             (!(512..=16 << 10).contains(&self.http.max_head.0), "http.max_head", "between 512 and \"16KiB\""),
             (self.hls.segments < 3, "hls.segments", "at least 3: players start three segments before the end"),
             (self.log.max_size.0 < 4 << 10, "log.max_size", "at least \"4KiB\""),

@@ -50,6 +50,7 @@ pub struct Recording {
     pub max: usize,
     pub memory: Size,
     pub sync: Time,
+    pub http: bool,
 }
 
 impl Record {

@@ -5,6 +5,8 @@ mod beat;
 mod close;
 mod conn;
 mod dial;
+#[cfg(feature = "files")]
+mod disk;
 mod listen;
 mod outlet;
 #[cfg(feature = "tls")]
@@ -17,6 +19,8 @@ pub use beat::Beat;
 pub use close::Close;
 pub use conn::{ALL, Conn, Received, SOME, SocketSizes};
 pub use dial::dial;
+#[cfg(feature = "files")]
+pub use disk::away;
 pub use listen::{Gate, accept_loop, bind};
 pub use outlet::{BATCH, CHANNELS, Framing, Outlet, PacketFraming};
 #[cfg(feature = "tls")]

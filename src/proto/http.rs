@@ -20,6 +20,22 @@ pub struct Request {
     pub protocols: String,
     /// `x-sessioncookie`: what the two connections of an RTSP tunnel have in common.
     pub tunnel: Option<String>,
+    /// What it wants of a file, and when.
+    pub condition: Option<Box<Condition>>,
+}
+
+/// The fields that speak of a part of what is asked for, or of what the client has of it.
+/// RFC 9110 sections 13.1 and 14.2.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// `Range`.
+    pub range: Option<String>,
+    /// `If-Range`.
+    pub if_range: Option<String>,
+    /// `If-None-Match`.
+    pub none_match: Option<String>,
+    /// `If-Modified-Since`.
+    pub modified_since: Option<String>,
 }
 
 /// The methods that mean something here.
@@ -46,12 +62,16 @@ impl Status {
     pub const SWITCHING_PROTOCOLS: Self = Self(101, "Switching Protocols");
     pub const OK: Self = Self(200, "OK");
     pub const NO_CONTENT: Self = Self(204, "No Content");
+    pub const PARTIAL_CONTENT: Self = Self(206, "Partial Content");
+    pub const MOVED: Self = Self(301, "Moved Permanently");
+    pub const NOT_MODIFIED: Self = Self(304, "Not Modified");
     pub const BAD_REQUEST: Self = Self(400, "Bad Request");
     pub const FORBIDDEN: Self = Self(403, "Forbidden");
     pub const NOT_FOUND: Self = Self(404, "Not Found");
     pub const METHOD_NOT_ALLOWED: Self = Self(405, "Method Not Allowed");
     pub const CONTENT_TOO_LARGE: Self = Self(413, "Content Too Large");
     pub const URI_TOO_LONG: Self = Self(414, "URI Too Long");
+    pub const RANGE_NOT_SATISFIABLE: Self = Self(416, "Range Not Satisfiable");
     pub const UPGRADE_REQUIRED: Self = Self(426, "Upgrade Required");
     pub const HEADERS_TOO_LARGE: Self = Self(431, "Request Header Fields Too Large");
     pub const NOT_IMPLEMENTED: Self = Self(501, "Not Implemented");
@@ -199,6 +219,7 @@ fn read_request(parsed: &httparse::Request<'_, '_>) -> Result<(Request, usize), 
         websocket: None,
         protocols: String::new(),
         tunnel: None,
+        condition: None,
     };
     let target = origin_form(parsed.path.unwrap_or_default()).ok_or(Status::BAD_REQUEST)?;
     let (path, query) = target.split_once('?').unwrap_or((target, ""));
@@ -217,6 +238,10 @@ fn read_request(parsed: &httparse::Request<'_, '_>) -> Result<(Request, usize), 
             "sec-websocket-protocol" => request.protocols = value.to_string(),
             "x-sessioncookie" => request.tunnel = Some(value.to_string()),
             "sec-websocket-version" => version = value == "13",
+            "range" => condition(&mut request).range = Some(value.to_string()),
+            "if-range" => condition(&mut request).if_range = Some(value.to_string()),
+            "if-none-match" => condition(&mut request).none_match = Some(value.to_string()),
+            "if-modified-since" => condition(&mut request).modified_since = Some(value.to_string()),
             "content-length" => body = Some(length(value, body)?),
             "transfer-encoding" => return Err(Status::NOT_IMPLEMENTED),
             _ => {}
@@ -236,6 +261,10 @@ fn read_request(parsed: &httparse::Request<'_, '_>) -> Result<(Request, usize), 
         body if body > MAX_BODY => Err(Status::CONTENT_TOO_LARGE),
         body => Ok((request, body)),
     }
+}
+
+fn condition(request: &mut Request) -> &mut Condition {
+    request.condition.get_or_insert_default()
 }
 
 /// Content-Length; several must agree. RFC 9112 section 6.3.

@@ -4,6 +4,8 @@
 //! account, and the thread writes them. What a slow disk does not take in time is not
 //! recorded, up to the next key frame; nobody else notices.
 
+#[cfg(feature = "files")]
+mod list;
 mod pattern;
 mod playlist;
 mod retain;
@@ -57,6 +59,11 @@ pub fn start(server: &Arc<Server>) -> Result<Option<Recorder>, String> {
         return Ok(None);
     }
     let rules: Vec<Arc<Record>> = config.record.iter().cloned().map(Arc::new).collect();
+    #[cfg(feature = "files")]
+    {
+        let rules = rules.clone();
+        server.recorded.set_list(Box::new(move |query| list::list(&rules, query)));
+    }
     // every block that the account allows, and what is said of files beside
     let jobs = config.recording.memory.0 / session::BLOCK + 16 * (config.recording.max + 1);
     let (sender, jobs) = sync_channel(jobs);

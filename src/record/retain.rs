@@ -12,10 +12,10 @@ use crate::conf::Record;
 
 /// A recording as its name has it: when it began, in milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Found {
-    begun: u64,
-    path: PathBuf,
-    size: u64,
+pub(super) struct Found {
+    pub(super) begun: u64,
+    pub(super) path: PathBuf,
+    pub(super) size: u64,
 }
 
 /// So many files are deleted at once at most.
@@ -56,7 +56,7 @@ pub(super) fn enforce(rule: &Record, busy: &[&Path]) -> io::Result<()> {
 }
 
 /// Shows every file of the rule's streams.
-fn visit(rule: &Record, show: &mut impl FnMut(Found)) -> io::Result<()> {
+pub(super) fn visit(rule: &Record, show: &mut impl FnMut(Found)) -> io::Result<()> {
     let shape = Shape::of(rule.format);
     for entry in fs::read_dir(&rule.path)? {
         let entry = entry?;
@@ -82,21 +82,28 @@ fn found(rule: &Record, shape: Shape, entry: &fs::DirEntry) -> Option<Found> {
 
 /// When the recording of that name began, if it is one of the rule's.
 fn begun(rule: &Record, shape: Shape, name: &str) -> Option<u64> {
-    let stem = name.strip_suffix(shape.extension())?.strip_suffix('.')?;
-    let numbered = |stem: &str| {
-        let (stream, number) = stem.rsplit_once('-')?;
-        let number = number.parse::<u64>().ok()?;
-        Some((stream.to_string(), number))
+    let (stream, begun) = parts(shape, name.strip_suffix(shape.extension())?.strip_suffix('.')?)?;
+    pattern::matches(&rule.streams, stream).then_some(begun * if shape.is_segments() { 1 } else { 1000 })
+}
+
+/// The stream in a file's name without its extension.
+pub(super) fn stream_of(shape: Shape, stem: &str) -> Option<String> {
+    parts(shape, stem).map(|(stream, _)| stream.into())
+}
+
+/// NAME-MILLISECONDS-NUMBER, NAME-SECONDS or NAME-SECONDS-NUMBER: the name, and when.
+fn parts(shape: Shape, stem: &str) -> Option<(&str, u64)> {
+    let numbered = |text: &'_ str| -> Option<(usize, u64)> {
+        let at = text.rfind('-')?;
+        Some((at, text.get(at + 1..)?.parse().ok()?))
     };
-    let (stream, last) = numbered(stem)?;
-    // NAME-MILLISECONDS-NUMBER, NAME-SECONDS or NAME-SECONDS-NUMBER
-    let (stream, begun) = match numbered(&stream) {
-        Some((shorter, begun)) if shape.is_segments() || last < 100 && begun > 1 << 20 => (shorter, begun),
-        _ if shape.is_segments() => return None,
-        _ => (stream, last),
-    };
-    let scale = if shape.is_segments() { 1 } else { 1000 };
-    pattern::matches(&rule.streams, &stream).then_some(begun * scale)
+    let (at, last) = numbered(stem)?;
+    let stream = stem.get(..at)?;
+    match numbered(stream) {
+        Some((at, begun)) if shape.is_segments() || last < 100 && begun > 1 << 20 => Some((stream.get(..at)?, begun)),
+        _ if shape.is_segments() => None,
+        _ => Some((stream, last)),
+    }
 }
 
 fn free(path: &Path) -> io::Result<u64> {

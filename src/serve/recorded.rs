@@ -1,17 +1,25 @@
 //! Counts of what is recorded, for the metrics and the log.
 
 use std::collections::BTreeSet;
+#[cfg(feature = "files")]
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::hub::Name;
 
 /// What is recorded, and what was.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Recorded {
     files: AtomicUsize,
     counts: Mutex<Counts>,
+    #[cfg(feature = "files")]
+    list: OnceLock<List>,
 }
+
+/// Says what there is, for a query.
+#[cfg(feature = "files")]
+pub type List = Box<dyn Fn(&str) -> String + Send + Sync>;
 
 /// Counts that are kept.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +35,19 @@ pub struct Counts {
 }
 
 impl Recorded {
+    /// Who can say what there is.
+    #[cfg(feature = "files")]
+    pub fn set_list(&self, list: List) {
+        // there is one recorder
+        let _ = self.list.set(list);
+    }
+
+    /// What there is, as JSON; `None` where nothing is recorded. It waits for the disk.
+    #[cfg(feature = "files")]
+    pub fn list(&self, query: &str) -> Option<String> {
+        self.list.get().map(|list| list(query))
+    }
+
     /// A number for a file.
     pub fn next_file(&self) -> usize {
         self.files.fetch_add(1, Relaxed)

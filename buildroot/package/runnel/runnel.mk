@@ -30,6 +30,7 @@ RUNNEL_FEATURES = \
 	$(if $(BR2_PACKAGE_RUNNEL_MP4),mp4) \
 	$(if $(BR2_PACKAGE_RUNNEL_WS),ws) \
 	$(if $(BR2_PACKAGE_RUNNEL_HLS),hls) \
+	$(if $(BR2_PACKAGE_RUNNEL_FILES),files) \
 	$(if $(BR2_PACKAGE_RUNNEL_RECORD),record)
 
 # cargo builds once for each of the two steps, so both need the same choice

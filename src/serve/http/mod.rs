@@ -1,5 +1,7 @@
 //! HTTP connections: live forms, WebSocket, HLS, metrics.
 
+#[cfg(feature = "files")]
+mod files;
 #[cfg(feature = "hls")]
 mod hls;
 mod resource;
@@ -72,6 +74,12 @@ enum Role {
     #[cfg(feature = "hls")]
     /// A segment is on its way out.
     Body { outlet: Outlet, keep_alive: bool },
+    /// A file is being looked for.
+    #[cfg(feature = "files")]
+    Opening(Box<files::Opening>),
+    /// A file is on its way out.
+    #[cfg(feature = "files")]
+    File(Box<files::Body>),
     /// A live form.
     Play(Box<Player>),
     /// Everything is said; what still comes is read and thrown away, so that
@@ -87,6 +95,9 @@ struct Player {
 
 /// How long a client may take to read the last answer.
 const LINGER: Duration = Duration::from_secs(2);
+/// What the paths of recordings begin with.
+#[cfg(all(feature = "files", feature = "record"))]
+const RECORDED: &str = "/record/";
 const CORS: (&str, &str) = ("Access-Control-Allow-Origin", "*");
 const NO_CACHE: (&str, &str) = ("Cache-Control", "no-cache");
 /// What every answer that is not a stream carries.
@@ -149,6 +160,37 @@ impl Session {
                     }
                     Poll::Pending => return self.poll_input(cx),
                 }
+                return Poll::Ready(Ok(()));
+            }
+            #[cfg(feature = "files")]
+            Role::Opening(opening) => {
+                match opening.poll_answer(cx, machine) {
+                    Poll::Ready(files::Outcome::Body(body)) => {
+                        self.role = Role::File(Box::new(body));
+                        return Poll::Ready(Ok(()));
+                    }
+                    Poll::Ready(files::Outcome::Answered) => self.role = Role::Guest,
+                    Poll::Ready(files::Outcome::Otherwise(request, resource)) => {
+                        self.role = Role::Guest;
+                        self.resource(request, resource);
+                    }
+                    Poll::Pending => return self.poll_input(cx),
+                }
+                if matches!(self.role, Role::Guest) {
+                    self.next_request();
+                }
+                return Poll::Ready(Ok(()));
+            }
+            #[cfg(feature = "files")]
+            Role::File(body) => {
+                ready!(conn.poll_send(cx, machine.transmit(), slow))?;
+                let outlet = ready!(body.poll_next(cx)).map_err(Close::from)?;
+                if !outlet.is_empty() {
+                    return conn.poll_outlet(cx, outlet, slow, |_| {});
+                }
+                machine.done(body.keep_alive());
+                self.role = Role::Guest;
+                self.next_request();
                 return Poll::Ready(Ok(()));
             }
             Role::Guest | Role::Linger => {
@@ -271,12 +313,40 @@ impl Session {
                 let text = metrics::write(&self.server);
                 self.text(&request, "text/plain; version=0.0.4; charset=utf-8", &text);
             }
+            #[cfg(all(feature = "files", feature = "record"))]
+            "/api/record/list" if self.config.recording.http => self.list(request),
+            #[cfg(all(feature = "files", feature = "record"))]
+            path if path.starts_with(RECORDED) && !self.config.record.is_empty() && self.config.recording.http => {
+                let path = path.strip_prefix(RECORDED).unwrap_or_default().to_string();
+                let roots = self.config.record.iter().map(|rule| rule.path.clone().into()).collect();
+                self.file(request, roots, &path, None);
+            }
             path => match Resource::parse(path) {
+                #[cfg(feature = "files")]
+                resource if self.may_be_file(resource.as_ref()) => {
+                    let path = path.strip_prefix('/').unwrap_or(path).to_string();
+                    let root = self.config.http.root.clone().into();
+                    self.file(request, vec![root], &path, resource.and_then(Result::ok));
+                }
                 Some(Ok(resource)) => self.resource(request, resource),
                 Some(Err(status)) => self.refuse(&request, status, status.1),
                 None => self.refuse(&request, Status::NOT_FOUND, Status::NOT_FOUND.1),
             },
         }
+    }
+
+    /// Whether a file is to be looked for: where there is a folder, and no stream goes first
+    /// that is published now.
+    #[cfg(feature = "files")]
+    fn may_be_file(&self, resource: Option<&Result<Resource, Status>>) -> bool {
+        let is_live = |name| self.server.hub.find(name).is_some_and(|stream| stream.is_live());
+        !self.config.http.root.is_empty()
+            && match resource {
+                Some(Ok(Resource::Live(name, _))) => !is_live(name),
+                #[cfg(feature = "hls")]
+                Some(Ok(_)) => false,
+                Some(Err(_)) | None => true,
+            }
     }
 
     fn resource(&mut self, request: Request, resource: Resource) {

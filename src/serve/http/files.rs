@@ -1,0 +1,352 @@
+//! Files over HTTP: what is in a folder, and what was recorded. RFC 9110 sections 8.8, 13, 14.
+
+use std::fs::{File, Metadata};
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+
+#[cfg(feature = "record")]
+use super::NO_CACHE;
+use super::resource::Resource;
+use super::{CORS, Role, Session};
+use crate::budget::{Account, BlockMut};
+use crate::hub::Unit;
+use crate::media::Ticks;
+use crate::net::{Outlet, away};
+use crate::proto::http::{self, Condition, Method, Request, Status, percent_decode};
+
+/// A request whose file is being looked for.
+pub(super) struct Opening {
+    request: Request,
+    found: Finding,
+    account: Account,
+    /// What the path means if there is no such file.
+    otherwise: Option<Resource>,
+}
+
+/// What becomes of a request.
+pub(super) enum Outcome {
+    Answered,
+    /// The head was written, and this is behind it.
+    Body(Body),
+    /// There is no such file, but the path means something else.
+    Otherwise(Request, Resource),
+}
+
+/// A file on its way out.
+pub(super) struct Body {
+    file: Arc<File>,
+    at: u64,
+    left: u64,
+    outlet: Outlet,
+    reading: Option<Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>>,
+    account: Account,
+    keep_alive: bool,
+}
+
+/// What a path leads to.
+enum Found {
+    File {
+        file: File,
+        about: Metadata,
+        mime: &'static str,
+    },
+    /// A folder, which is asked for by its name without the slash behind it.
+    Folder,
+    /// What is to be said, as JSON.
+    #[cfg(feature = "record")]
+    Text(String),
+}
+
+/// Bytes that are read at once: a connection has room for that in the plan.
+const READ: usize = 16 << 10;
+
+/// By extension; what is not here is bytes.
+const MIMES: &[(&str, &str)] = &[
+    ("css", "text/css; charset=utf-8"),
+    ("flv", "video/x-flv"),
+    ("gif", "image/gif"),
+    ("html", "text/html; charset=utf-8"),
+    ("ico", "image/x-icon"),
+    ("jpg", "image/jpeg"),
+    ("js", "text/javascript; charset=utf-8"),
+    ("json", "application/json"),
+    ("m3u8", "application/x-mpegurl"),
+    ("m4s", "video/mp4"),
+    ("mp4", "video/mp4"),
+    ("png", "image/png"),
+    ("svg", "image/svg+xml"),
+    ("ts", "video/mp2t"),
+    ("txt", "text/plain; charset=utf-8"),
+    ("wasm", "application/wasm"),
+];
+
+impl Session {
+    /// Looks for the file that a path names in one of the folders; if there is none it may
+    /// mean something else.
+    pub(super) fn file(&mut self, request: Request, roots: Vec<PathBuf>, path: &str, otherwise: Option<Resource>) {
+        let Some(items) = items(path) else {
+            return self.refuse(&request, Status::BAD_REQUEST, Status::BAD_REQUEST.1);
+        };
+        let found = async move {
+            let found = away(move || Ok(find(&roots, &items))).await;
+            found.unwrap_or(Err(Status::UNAVAILABLE))
+        };
+        self.look(request, Box::pin(found), otherwise);
+    }
+
+    /// Says what was recorded.
+    #[cfg(feature = "record")]
+    pub(super) fn list(&mut self, request: Request) {
+        let (recorded, query) = (self.server.recorded.clone(), request.query.clone());
+        let found = async move {
+            let found = away(move || Ok(recorded.list(&query))).await;
+            found.map_err(|_| Status::UNAVAILABLE)?.map(Found::Text).ok_or(Status::NOT_FOUND)
+        };
+        self.look(request, Box::pin(found), None);
+    }
+
+    fn look(&mut self, request: Request, found: Finding, otherwise: Option<Resource>) {
+        let account = self.server.greetings.clone();
+        self.role = Role::Opening(Box::new(Opening { request, found, account, otherwise }));
+    }
+}
+
+type Finding = Pin<Box<dyn Future<Output = Result<Found, Status>> + Send>>;
+
+impl Opening {
+    /// Ready when it is known what becomes of the request.
+    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>, machine: &mut http::Server) -> Poll<Outcome> {
+        let found = ready!(self.found.as_mut().poll(cx));
+        if let (Err(Status::NOT_FOUND), Some(resource)) = (&found, self.otherwise.take()) {
+            return Poll::Ready(Outcome::Otherwise(self.request.clone(), resource));
+        }
+        let request = &self.request;
+        match found {
+            Ok(Found::File { file, about, mime }) => {
+                let (from, len) = begin(machine, request, &about, mime);
+                let body = Body {
+                    file: Arc::new(file),
+                    at: from,
+                    left: if request.method == Method::Head { 0 } else { len },
+                    outlet: Outlet::default(),
+                    reading: None,
+                    account: self.account.clone(),
+                    keep_alive: request.keep_alive,
+                };
+                return Poll::Ready(Outcome::Body(body));
+            }
+            Ok(Found::Folder) => {
+                let to = format!("{}/", request.path);
+                machine.answer(Status::MOVED, &[("Location", &to), CORS], &[], Some(request));
+            }
+            #[cfg(feature = "record")]
+            Ok(Found::Text(text)) => {
+                let fields = [("Content-Type", "application/json"), NO_CACHE, CORS];
+                machine.answer(Status::OK, &fields, text.as_bytes(), Some(request));
+            }
+            Err(status) => machine.answer(status, &[CORS], status.1.as_bytes(), Some(request)),
+        }
+        Poll::Ready(Outcome::Answered)
+    }
+}
+
+impl Body {
+    /// Whether the connection goes on once all is sent.
+    pub(super) fn keep_alive(&self) -> bool {
+        self.keep_alive
+    }
+
+    /// What is to be sent next; ready and empty when that was all. An error cuts the
+    /// connection: what was promised cannot be sent.
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut Outlet>> {
+        while self.outlet.is_empty() && self.left > 0 {
+            let Self { file, at, left, account, .. } = self;
+            let reading = self.reading.get_or_insert_with(|| Box::pin(read(file.clone(), *at, *left, account.clone())));
+            let bytes = ready!(reading.as_mut().poll(cx))?;
+            self.reading = None;
+            if bytes.is_empty() {
+                return Poll::Ready(Err(io::ErrorKind::UnexpectedEof.into()));
+            }
+            self.at += bytes.len() as u64;
+            self.left -= bytes.len() as u64;
+            self.outlet.fill(|units| units.push(Unit::whole(bytes, Ticks(0))));
+        }
+        Poll::Ready(Ok(&mut self.outlet))
+    }
+}
+
+async fn read(file: Arc<File>, at: u64, left: u64, account: Account) -> io::Result<Bytes> {
+    away(move || {
+        let mut buffer = vec![0; READ.min(usize::try_from(left).unwrap_or(READ))];
+        let read = file.read_at(&mut buffer, at)?;
+        let bytes = buffer.get(..read).unwrap_or_default();
+        BlockMut::copy(&account, bytes).map_err(|_| io::ErrorKind::OutOfMemory.into())
+    })
+    .await
+}
+
+/// What stands between the slashes, decoded; `None` if something there could lead out, or
+/// to what is hidden. An empty one at the end stands for a folder.
+fn items(path: &str) -> Option<Vec<String>> {
+    let all: Vec<_> = path.split('/').map(percent_decode).collect::<Option<_>>()?;
+    let last = all.len().checked_sub(1)?;
+    let good = |(at, item): (usize, &String)| {
+        let empty = item.is_empty() && at == last;
+        empty || !item.is_empty() && !item.starts_with('.') && !item.contains(['/', '\\', '\0'])
+    };
+    all.iter().enumerate().all(good).then_some(all)
+}
+
+/// Opens the file, or the index of the folder, in the first of the roots that has it.
+fn find(roots: &[PathBuf], items: &[String]) -> Result<Found, Status> {
+    for root in roots {
+        match find_in(root, items) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound || error.kind() == io::ErrorKind::NotADirectory => {}
+            found => return found.map_err(|_| Status::FORBIDDEN),
+        }
+    }
+    Err(Status::NOT_FOUND)
+}
+
+fn find_in(root: &Path, items: &[String]) -> io::Result<Found> {
+    let root = root.canonicalize()?;
+    let asked: PathBuf = items.iter().fold(root.clone(), |path, item| path.join(item));
+    let mut path = asked.canonicalize()?;
+    let is_folder = items.last().is_none_or(String::is_empty);
+    if path.is_dir() {
+        if !is_folder {
+            return Ok(Found::Folder);
+        }
+        path = path.join("index.html").canonicalize()?;
+    }
+    // links may lead anywhere within the folder
+    if !path.starts_with(&root) {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
+    let file = File::options().read(true).custom_flags(flags.bits() as i32).open(&path)?;
+    let about = file.metadata()?;
+    if !about.is_file() {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    let mime = MIMES.iter().find(|(known, _)| *known == extension).map_or("application/octet-stream", |(_, mime)| mime);
+    Ok(Found::File { file, about, mime })
+}
+
+/// Writes the head: where the body begins in the file, and how long it is.
+fn begin(machine: &mut http::Server, request: &Request, about: &Metadata, mime: &str) -> (u64, u64) {
+    let len = about.len();
+    let etag = format!("\"{:x}-{:x}-{len:x}\"", about.mtime(), about.mtime_nsec());
+    let modified = about.modified().map(httpdate::fmt_http_date).unwrap_or_default();
+    let connection = if request.keep_alive { "keep-alive" } else { "close" };
+    let mut fields = vec![("ETag", etag.as_str()), ("Last-Modified", &modified), ("Accept-Ranges", "bytes"), CORS];
+    fields.extend([("Cache-Control", "no-cache"), ("Connection", connection)]);
+    if is_known(request, &etag, about) {
+        machine.head(Status::NOT_MODIFIED, &fields);
+        return (0, 0);
+    }
+    let range = condition(request).range.as_deref().filter(|_| is_whole(request, &etag, &modified));
+    let (status, from, length, told) = match range.map(|range| byte_range(range, len)) {
+        Some(Some(Ok((from, to)))) => {
+            (Status::PARTIAL_CONTENT, from, to + 1 - from, Some(format!("bytes {from}-{to}/{len}")))
+        }
+        Some(Some(Err(()))) => (Status::RANGE_NOT_SATISFIABLE, 0, 0, Some(format!("bytes */{len}"))),
+        _ => (Status::OK, 0, len, None),
+    };
+    let length_text = length.to_string();
+    fields.extend([("Content-Type", mime), ("Content-Length", &length_text)]);
+    fields.extend(told.as_ref().map(|told| ("Content-Range", told.as_str())));
+    machine.head(status, &fields);
+    (from, length)
+}
+
+fn condition(request: &Request) -> &Condition {
+    static NONE: Condition = Condition { range: None, if_range: None, none_match: None, modified_since: None };
+    request.condition.as_deref().unwrap_or(&NONE)
+}
+
+/// Whether the client has the file as it is. If-None-Match goes before If-Modified-Since.
+fn is_known(request: &Request, etag: &str, about: &Metadata) -> bool {
+    match (&condition(request).none_match, &condition(request).modified_since) {
+        (Some(tags), _) => {
+            tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+        }
+        (None, Some(date)) => httpdate::parse_http_date(date).is_ok_and(|date| {
+            let seconds =
+                |time: std::time::SystemTime| time.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_secs();
+            about.modified().is_ok_and(|modified| seconds(modified) <= seconds(date))
+        }),
+        (None, None) => false,
+    }
+}
+
+/// Whether what the client has a part of is the file as it is: If-Range.
+fn is_whole(request: &Request, etag: &str, modified: &str) -> bool {
+    condition(request).if_range.as_deref().is_none_or(|has| has == etag || has == modified)
+}
+
+/// The first and last byte of one range of `len` bytes; an error if there are none. `None`
+/// for what is no such range, or several: these are answered with all of the file.
+fn byte_range(range: &str, len: u64) -> Option<Result<(u64, u64), ()>> {
+    let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
+    let (first, last) = (first.trim(), last.trim());
+    let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse().unwrap_or(u64::MAX));
+    if first.is_empty() {
+        let count: u64 = number(last).filter(|_| !last.is_empty())?;
+        let from = len.saturating_sub(count);
+        return Some(if count == 0 || len == 0 { Err(()) } else { Ok((from, len - 1)) });
+    }
+    let from = number(first)?;
+    let to = if last.is_empty() { u64::MAX } else { number(last)? };
+    if to < from {
+        return None;
+    }
+    Some(if from >= len { Err(()) } else { Ok((from, to.min(len - 1))) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ranges() {
+        for (range, expected) in [
+            ("bytes=0-", Some(Ok((0, 99)))),
+            ("bytes=10-19", Some(Ok((10, 19)))),
+            ("bytes=90-1000", Some(Ok((90, 99)))),
+            ("bytes=-10", Some(Ok((90, 99)))),
+            ("bytes=-1000", Some(Ok((0, 99)))),
+            ("bytes=100-", Some(Err(()))),
+            ("bytes=-0", Some(Err(()))),
+            ("bytes=99999999999999999999999-", Some(Err(()))),
+            ("bytes=9-3", None),
+            ("bytes=-", None),
+            ("bytes=a-b", None),
+            ("bytes=0-1,3-4", None),
+            ("lines=0-1", None),
+        ] {
+            assert_eq!(byte_range(range, 100), expected, "{range}");
+        }
+        assert_eq!(byte_range("bytes=0-", 0), Some(Err(())));
+    }
+
+    #[test]
+    fn paths_that_lead_nowhere_else() {
+        for path in ["", "a", "a/b.txt", "a/", "a%20b"] {
+            assert!(items(path).is_some(), "{path}");
+        }
+        for path in
+            ["..", "a/../b", "%2e%2e/x", ".hidden", "a//b", "a%2fb", "a%00", "a/.%2e/b", "a%5c..", "%zz", "./a", "/"]
+        {
+            assert!(items(path).is_none(), "{path}");
+        }
+    }
+}
