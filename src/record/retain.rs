@@ -87,6 +87,7 @@ fn begun(rule: &Record, shape: Shape, name: &str) -> Option<u64> {
 }
 
 /// The stream in a file's name without its extension.
+#[cfg(feature = "files")]
 pub(super) fn stream_of(shape: Shape, stem: &str) -> Option<String> {
     parts(shape, stem).map(|(stream, _)| stream.into())
 }
