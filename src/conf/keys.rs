@@ -33,7 +33,7 @@ const COMPILED: [(&str, bool); 4] = [
 /// What a running server can take over: new connections and streams go by it, and
 /// those that are there go on as they are. The memory plan, the ports and the
 /// process are made once.
-pub const LIVE: [&str; 24] = [
+pub const LIVE: [&str; 25] = [
     "streams.resume",
     "viewers.slow",
     "viewers.latency",
@@ -54,6 +54,7 @@ pub const LIVE: [&str; 24] = [
     "http.root",
     "recording.http",
     "hls.part",
+    "hls.record",
     "hls.segment",
     "hls.segments",
     "hls.idle",

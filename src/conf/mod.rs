@@ -188,6 +188,7 @@ pub struct Hls {
     pub segment: Time,
     pub segments: usize,
     pub part: Time,
+    pub record: bool,
     pub streams: usize,
     pub memory: Size,
     pub idle: Time,

@@ -64,6 +64,8 @@ pub struct Playlist {
     pub low_latency: Option<LowLatency>,
     /// Nothing will follow.
     pub ended: bool,
+    /// What people should know; empty if there is nothing.
+    pub note: &'static str,
 }
 
 /// A player keeps so many parts away from the end. Section 4.4.3.8 wants three.
@@ -77,6 +79,9 @@ impl Playlist {
         let skipped = self.low_latency.as_ref().map_or(0, |low| low.skipped);
         line(&mut out, format_args!("#EXTM3U\n#EXT-X-VERSION:{}", if skipped > 0 { 9 } else { 6 }));
         line(&mut out, format_args!("#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-TARGETDURATION:{}", self.target));
+        if !self.note.is_empty() {
+            line(&mut out, format_args!("# {}", self.note));
+        }
         if let Some(low) = &self.low_latency {
             low.write_control(&mut out);
         }
@@ -168,7 +173,7 @@ mod tests {
 
     fn playlist(entries: Vec<Entry>) -> Playlist {
         let (target, media_sequence, discontinuity_sequence) = (3, 7, 1);
-        Playlist { target, media_sequence, discontinuity_sequence, entries, low_latency: None, ended: true }
+        Playlist { target, media_sequence, discontinuity_sequence, entries, low_latency: None, ended: true, note: "" }
     }
 
     #[test]

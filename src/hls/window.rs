@@ -17,6 +17,8 @@ pub struct Rules {
     pub target: Duration,
     /// Segments in a playlist.
     pub listed: usize,
+    /// Whether to keep more than that, as far as there is room.
+    pub record: bool,
     /// The longest part; `None` for whole segments alone.
     pub part: Option<Duration>,
     /// What segments are made of.
@@ -191,6 +193,27 @@ impl Window {
             low_latency: self.rules.part.map(|part| self.low_latency(part, skip, &entries, &uri)),
             entries,
             ended: self.ended,
+            note: "",
+        };
+        playlist.write()
+    }
+
+    /// All that is kept, as if nothing followed.
+    pub fn record(&self, suffix: &str) -> String {
+        let uri = |file: &str, extension: &str| format!("{file}{extension}{suffix}");
+        let first = self.segments.front().map_or(0, |segment| segment.id);
+        let playlist = Playlist {
+            target: self.target,
+            media_sequence: first,
+            discontinuity_sequence: self.discontinuities_gone,
+            low_latency: None,
+            entries: self.segments.iter().map(|segment| self.entry(segment, false, &uri)).collect(),
+            ended: true,
+            note: match (first, self.rules.record) {
+                (0, _) => "",
+                (_, true) => "what came before found no room in hls.memory",
+                (_, false) => "what came before is kept with hls.record = true",
+            },
         };
         playlist.write()
     }
@@ -334,7 +357,7 @@ impl Window {
         self.next_id += 1;
         self.version += 1;
         self.segments.push_back(segment);
-        while self.segments.len() > self.rules.listed + SPARE {
+        while !self.rules.record && self.segments.len() > self.rules.listed + SPARE {
             self.drop_oldest();
         }
     }
@@ -383,7 +406,8 @@ mod tests {
     use super::*;
     use crate::container::Packed;
 
-    const RULES: Rules = Rules { target: Duration::from_secs(2), listed: 3, part: None, packing: Packing::Ts };
+    const RULES: Rules =
+        Rules { target: Duration::from_secs(2), listed: 3, record: false, part: None, packing: Packing::Ts };
 
     fn window(limit: usize) -> Window {
         Window::new("a", RULES, Account::root("hls", limit))
@@ -554,6 +578,22 @@ mod tests {
         assert_eq!(numbers[0], numbers[1]);
         let told = whole.lines().filter(|line| line.starts_with("#EXT-X-PART:") && line.contains(".0.ts")).count();
         assert_eq!(told, 4, "the parts of three target durations, and of what is open");
+    }
+
+    #[test]
+    fn a_record_has_all_that_there_is_room_for() {
+        let mut window = Window::new("a", Rules { record: true, ..RULES }, Account::root("hls", 1 << 20));
+        push(&mut window, 0..60_100, 1000);
+        let text = window.record("?q");
+        assert_eq!((text.matches("#EXTINF").count(), lines(&text, "#EXT-X-MEDIA-SEQUENCE:")), (31, vec!["0".into()]));
+        assert!(text.ends_with("-30.ts?q\n#EXT-X-ENDLIST\n") && !text.contains("# what"), "{text}");
+        push(&mut window, 60_100..600_100, 1000);
+        let text = window.record("");
+        assert!(
+            text.contains("# what came before found no room in hls.memory\n") && text.contains("-300.ts"),
+            "{text}"
+        );
+        assert_eq!(window.playlist("", "", false).matches("#EXTINF").count(), 3);
     }
 
     #[test]

@@ -38,6 +38,7 @@ impl Settings {
         let rules = Rules {
             target: config.segment.0,
             listed: config.segments,
+            record: config.record,
             part: Some(config.part.0).filter(|part| !part.is_zero()),
             packing: match config.format {
                 conf::Segments::Ts => Packing::Ts,
@@ -183,6 +184,21 @@ impl Entry {
             Found::Never => Poll::Ready(None),
             Found::Later => state.wait(cx),
         }
+    }
+
+    /// All that is kept, as soon as there is something.
+    pub(super) fn poll_record(&self, cx: &Context<'_>, suffix: &str) -> Poll<Option<String>> {
+        let mut state = lock(&self.state);
+        match state.window.answers(&Ask::default()) {
+            Found::Now(()) => Poll::Ready(Some(state.window.record(suffix))),
+            _ => state.wait(cx),
+        }
+    }
+
+    /// Whether there is a file of that name, or will be soon.
+    #[cfg(all(feature = "files", feature = "record"))]
+    pub(super) fn has(&self, name: &str) -> bool {
+        !matches!(lock(&self.state).window.file(name), Found::Never)
     }
 
     /// A file, as soon as it is there; `None` if it is not, and does not come next.

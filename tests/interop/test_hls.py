@@ -1,11 +1,16 @@
 """Live HLS: the playlist's rules over its life, and what is in the segments."""
 
+from urllib.parse import urljoin
+
 import flv
+import hls
 import paths
 import timeline
 import ts
 import ts_rules
+import waiting
 from case import Case
+from hls_capture import get
 from sample import VIDEO
 
 STREAM = "cam"
@@ -90,3 +95,27 @@ class ReturningPublisher(Case):
             self.assert_none(timeline.faults(ts.samples(data)), segment.uri)
             video = [one for one in ts.samples(data) if one.track == VIDEO]
             self.assertTrue(video, segment.uri)
+
+
+class Record(Case):
+    def test_memory_keeps_what_it_has_room_for_and_says_so(self):
+        self.serve(hls={"segment": "1s", "segments": 3, "record": True, "streams": 1, "memory": "512KiB"})
+        self.publish_live(STREAM)
+        url = f"{self.server.http}/hls/{STREAM}/record.m3u8"
+        self.until_hls(STREAM)
+
+        def told(words):
+            return lambda: words in get(url)[2].decode()
+
+        waiting.until(told("-5.ts"), 20, "six segments")
+        text = get(url)[2].decode()
+        playlist = hls.read(text)
+        self.assert_none(playlist.faults, url)
+        self.assertEqual((playlist.first, playlist.ended), (0, True))
+        self.assertGreaterEqual(len(playlist.segments), 6)
+        self.assertNotIn("found no room", text)
+        names = [segment.uri for segment in playlist.segments]
+        data = b"".join(get(urljoin(url, name))[2] for name in names)
+        self.assert_decodes(data, 5)
+        waiting.until(told("found no room in hls.memory"), 60, "older ones go")
+        self.assertLess(self.server.metric('runnel_account_peak_bytes{account="hls"}'), 513 << 10)

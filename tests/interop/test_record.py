@@ -16,6 +16,7 @@ import timeline
 import ts
 import waiting
 from case import Case
+from hls_capture import get
 from sample import VIDEO, of
 from server import Server
 
@@ -145,6 +146,20 @@ class Files(Recording):
         program = self.start("ffmpeg", decoding)
         program.wait(20)
         self.assertEqual(program.exit_code, 0, program.describe())
+
+    def test_segments_are_played_where_lal_has_them(self):
+        self.serve(record=[self.record(format="hls", length="1s")], hls={"segment": "1s"})
+        publisher = self.publish_live(STREAM)
+        self.until_hls(STREAM)
+        self.until_closed(5)
+        publisher.stop()
+        self.until_log_counts("is no longer recorded", 1)
+        url = f"{self.server.http}/hls/{STREAM}/record.m3u8"
+        program = self.start("ffmpeg", players.ffmpeg_decode(paths.FFMPEG_DEBIAN, url, 4))
+        program.wait(20)
+        self.assert_none(players.ffmpeg_faults(program, 4), url)
+        playlist = get(url)[2].decode()
+        self.assertEqual(playlist.count("#EXTINF"), len(self.files("ts")))
 
     def test_only_what_matches_is_recorded_and_no_more_than_allowed(self):
         self.serve(

@@ -24,6 +24,7 @@ pub(super) struct Waiting {
 
 enum Wanted {
     Playlist { ask: Ask, prefix: String, suffix: String },
+    Record { suffix: String },
     File(String),
 }
 
@@ -39,6 +40,16 @@ impl Session {
             Ok(entry) => {
                 let suffix = suffix(&request.query);
                 self.wait(entry, request, Wanted::Playlist { ask, prefix, suffix });
+            }
+            Err(refused) => self.busy(&request, refused),
+        }
+    }
+
+    pub(super) fn whole(&mut self, request: Request, name: &Name) {
+        match self.server.hls.ask(&self.server, name) {
+            Ok(entry) => {
+                let suffix = suffix(&request.query);
+                self.wait(entry, request, Wanted::Record { suffix });
             }
             Err(refused) => self.busy(&request, refused),
         }
@@ -69,6 +80,11 @@ impl Waiting {
         let request = &self.request;
         match &self.wanted {
             Wanted::Playlist { ask, prefix, suffix } => match self.entry.poll_playlist(cx, ask, prefix, suffix) {
+                Poll::Ready(text) => answer_playlist(machine, request, text),
+                Poll::Pending if late => refuse(machine, request, Status::NOT_FOUND, NOTHING),
+                Poll::Pending => return Poll::Pending,
+            },
+            Wanted::Record { suffix } => match self.entry.poll_record(cx, suffix) {
                 Poll::Ready(text) => answer_playlist(machine, request, text),
                 Poll::Pending if late => refuse(machine, request, Status::NOT_FOUND, NOTHING),
                 Poll::Pending => return Poll::Pending,

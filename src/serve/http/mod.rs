@@ -16,6 +16,8 @@ use super::live::Live;
 use super::rtsp::Carrier;
 use super::{Server, metrics};
 use crate::conf::Config;
+#[cfg(all(feature = "files", feature = "record", feature = "hls"))]
+use crate::conf::FileFormat;
 use crate::container::Form;
 use crate::hub::{Name, Refused};
 use crate::net::{Close, Conn, Outlet, SOME, poll_in_turns};
@@ -328,10 +330,32 @@ impl Session {
                     let root = self.config.http.root.clone().into();
                     self.file(request, vec![root], &path, resource.and_then(Result::ok));
                 }
+                #[cfg(all(feature = "files", feature = "record", feature = "hls"))]
+                Some(Ok(resource)) if self.recorded_segments(&resource).is_some() => {
+                    let path = self.recorded_segments(&resource).unwrap_or_default();
+                    let rules = self.config.record.iter().filter(|rule| rule.format == FileFormat::Hls);
+                    let roots = rules.map(|rule| rule.path.clone().into()).collect();
+                    self.file(request, roots, &path, Some(resource));
+                }
                 Some(Ok(resource)) => self.resource(request, resource),
                 Some(Err(status)) => self.refuse(&request, status, status.1),
                 None => self.refuse(&request, Status::NOT_FOUND, Status::NOT_FOUND.1),
             },
+        }
+    }
+
+    /// Where to look for what was recorded as HLS, and is not in memory.
+    #[cfg(all(feature = "files", feature = "record", feature = "hls"))]
+    fn recorded_segments(&self, resource: &Resource) -> Option<String> {
+        if !self.config.recording.http || !self.config.record.iter().any(|rule| rule.format == FileFormat::Hls) {
+            return None;
+        }
+        match resource {
+            Resource::Record(name) => Some(format!("{name}/record.m3u8")),
+            Resource::Segment(name, file) if !self.server.hls.find(name).is_some_and(|entry| entry.has(file)) => {
+                Some(format!("{name}/{file}"))
+            }
+            _ => None,
         }
     }
 
@@ -354,6 +378,8 @@ impl Session {
             Resource::Live(name, form) => self.play(&request, &name, wished(form, &request.query)),
             #[cfg(feature = "hls")]
             Resource::Playlist(name, prefix) if self.config.hls.enable => self.playlist(request, &name, prefix),
+            #[cfg(feature = "hls")]
+            Resource::Record(name) if self.config.hls.enable => self.whole(request, &name),
             #[cfg(feature = "hls")]
             Resource::Segment(name, file) if self.config.hls.enable => self.segment(request, &name, file),
             #[cfg(feature = "hls")]

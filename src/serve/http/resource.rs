@@ -15,6 +15,9 @@ pub(super) enum Resource {
     /// segments' names.
     Playlist(Name, String),
     #[cfg(feature = "hls")]
+    /// `/hls/S/record.m3u8`: all that there is.
+    Record(Name),
+    #[cfg(feature = "hls")]
     /// `/hls/S/S-TIME-ID.ts` or `/hls/S-TIME-ID.ts`, with more extensions where
     /// segments are MP4.
     Segment(Name, String),
@@ -30,6 +33,8 @@ impl Resource {
         Some(match items.as_slice() {
             #[cfg(feature = "hls")]
             ["hls", stream, "playlist.m3u8"] => name(stream).map(|name| Self::Playlist(name, String::new())),
+            #[cfg(feature = "hls")]
+            ["hls", stream, "record.m3u8"] => name(stream).map(Self::Record),
             #[cfg(feature = "hls")]
             ["hls", rest @ ..] if !rest.is_empty() => {
                 let (stem, extension) = rest.last()?.rsplit_once('.')?;
@@ -76,6 +81,7 @@ mod tests {
             ("/a/b/test110.ts", Resource::Live(name(), &TS)),
             ("/hls/test110.m3u8", Resource::Playlist(name(), String::new())),
             ("/hls/test110/playlist.m3u8", Resource::Playlist(name(), String::new())),
+            ("/hls/test110/record.m3u8", Resource::Record(name())),
             ("/hls/test110/test110-1700-3.ts", Resource::Segment(name(), "test110-1700-3.ts".into())),
             ("/hls/test110-1700-3.ts", Resource::Segment(name(), "test110-1700-3.ts".into())),
             ("/hls/test110-1700-3.2.m4s", Resource::Segment(name(), "test110-1700-3.2.m4s".into())),
