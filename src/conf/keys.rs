@@ -33,7 +33,7 @@ const COMPILED: [(&str, bool); 4] = [
 /// What a running server can take over: new connections and streams go by it, and
 /// those that are there go on as they are. The memory plan, the ports and the
 /// process are made once.
-pub const LIVE: [&str; 25] = [
+pub const LIVE: [&str; 27] = [
     "streams.resume",
     "viewers.slow",
     "viewers.latency",
@@ -55,6 +55,8 @@ pub const LIVE: [&str; 25] = [
     "recording.http",
     "hls.part",
     "hls.record",
+    "hls.sessions",
+    "hls.session_timeout",
     "hls.segment",
     "hls.segments",
     "hls.idle",

@@ -189,6 +189,8 @@ pub struct Hls {
     pub segments: usize,
     pub part: Time,
     pub record: bool,
+    pub sessions: bool,
+    pub session_timeout: Time,
     pub streams: usize,
     pub memory: Size,
     pub idle: Time,
@@ -320,6 +322,7 @@ impl Config {
             (self.hls.segments < 3, "hls.segments", "at least 3: players start three segments before the end"),
             (self.log.max_size.0 < 4 << 10, "log.max_size", "at least \"4KiB\""),
             (self.hls.segment.0.as_millis() < 500, "hls.segment", "at least \"500ms\""),
+            (self.hls.session_timeout.0.as_secs() < 1, "hls.session_timeout", "at least \"1s\""),
             (
                 cfg!(not(feature = "mp4")) && self.hls.format == Segments::Fmp4,
                 "hls.format",

@@ -64,6 +64,7 @@ impl Status {
     pub const NO_CONTENT: Self = Self(204, "No Content");
     pub const PARTIAL_CONTENT: Self = Self(206, "Partial Content");
     pub const MOVED: Self = Self(301, "Moved Permanently");
+    pub const FOUND: Self = Self(302, "Found");
     pub const NOT_MODIFIED: Self = Self(304, "Not Modified");
     pub const BAD_REQUEST: Self = Self(400, "Bad Request");
     pub const FORBIDDEN: Self = Self(403, "Forbidden");

@@ -1,6 +1,8 @@
 //! The glue: what machines report becomes calls to the hub, and what the hub
 //! gives goes out through an outlet.
 
+#[cfg(feature = "hls")]
+mod audience;
 mod door;
 #[cfg(feature = "hls")]
 mod hls;
@@ -37,6 +39,8 @@ use crate::net::Ports;
 use crate::net::{Beat, Conn, Gate, SocketSizes, Watch, accept_loop, bind};
 #[cfg(feature = "tls")]
 use crate::net::{Files, Identity, Shakes};
+#[cfg(feature = "hls")]
+use audience::Audience;
 pub use door::Listener;
 use door::{Door, doors};
 #[cfg(feature = "hls")]
@@ -84,6 +88,8 @@ pub struct Server {
     pub(crate) recorded: Arc<Recorded>,
     #[cfg(feature = "hls")]
     hls: Hls,
+    #[cfg(feature = "hls")]
+    audience: Audience,
     ids: AtomicUsize,
 }
 
@@ -99,6 +105,8 @@ impl Server {
             hub: Hub::new(limits, streams),
             #[cfg(feature = "hls")]
             hls: Hls::new(&config.hls, hls_account.clone()),
+            #[cfg(feature = "hls")]
+            audience: Audience::new(config.viewers.max, hls_account.clone()),
             executor,
             total: total.clone(),
             greetings,
@@ -215,6 +223,8 @@ impl Server {
             self.watch.sweep(now);
             #[cfg(feature = "hls")]
             self.hls.sweep(self, now);
+            #[cfg(feature = "hls")]
+            self.audience.sweep(now, self.config().hls.session_timeout.0);
             self.hub.sweep(now);
             self.hub.time_of_day(time_of_day());
             self.total.replenish();

@@ -1,15 +1,18 @@
 """Live HLS: the playlist's rules over its life, and what is in the segments."""
 
+import http.client
 from urllib.parse import urljoin
 
 import flv
 import hls
 import paths
+import players
 import timeline
 import ts
 import ts_rules
 import waiting
 from case import Case
+from chromium import Chromium
 from hls_capture import get
 from sample import VIDEO
 
@@ -119,3 +122,65 @@ class Record(Case):
         self.assert_decodes(data, 5)
         waiting.until(told("found no room in hls.memory"), 60, "older ones go")
         self.assertLess(self.server.metric('runnel_account_peak_bytes{account="hls"}'), 513 << 10)
+
+
+class Viewers(Case):
+    """Players that are told apart: by a redirect, and a number that they then show."""
+
+    def ask(self, path, **fields):
+        """Without following what it says."""
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.http_port, timeout=5)
+        self.addCleanup(connection.close)
+        connection.request("GET", path, headers=fields)
+        answer = connection.getresponse()
+        return answer.status, answer.headers, answer.read().decode("latin-1")
+
+    def enter(self, query=""):
+        status, headers, _ = self.ask(f"/hls/{STREAM}.m3u8{query}")
+        self.assertEqual(status, 302)
+        self.assertEqual(headers["Access-Control-Allow-Origin"], "*")
+        return headers["Location"]
+
+    def count(self):
+        return self.server.metric("runnel_hls_viewers")
+
+    def play(self, **section):
+        self.serve(hls={"segment": "1s", "sessions": True, **section}, viewers={"max": 6})
+        self.publish(STREAM)
+        self.until_live(STREAM)
+
+    def test_they_are_counted_and_forgotten(self):
+        self.play(session_timeout="3s")
+        places = [self.enter("?key=x"), self.enter()]
+        self.assertNotEqual(places[0], places[1])
+        self.assertRegex(places[0], rf"^/hls/{STREAM}\.m3u8\?key=x&session_id=[0-9a-f]{{16}}$")
+        status, _, text = self.ask(places[0])
+        self.assertEqual(status, 200)
+        names = [line for line in text.splitlines() if line[:1] not in ("", "#")]
+        number = places[0].split("session_id=")[1]
+        self.assertTrue(all(name.endswith(f".ts?key=x&session_id={number}") for name in names), text)
+        self.assertEqual(self.ask(f"/hls/{names[0]}")[0], 200)
+        self.assertEqual(self.ask(f"/hls/{names[0].split('?')[0]}")[0], 200, "without a number")
+        self.assertEqual(self.ask(f"/hls/{names[0][:-4]}beef")[0], 404)
+        self.assertEqual(self.ask(f"/hls/{STREAM}.m3u8?session_id=0123456789abcdef")[0], 404)
+        self.assertEqual(self.count(), 2)
+        waiting.until(lambda: self.count() == 0, 10, "nobody is left")
+        self.until_log_counts("stops playing cam", 2)
+        self.assertEqual(self.ask(places[0])[0], 404)
+
+    def test_there_are_no_more_than_viewers_max(self):
+        self.play()
+        for _ in range(6):
+            self.enter()
+        status, headers, _ = self.ask(f"/hls/{STREAM}.m3u8")
+        self.assertEqual((status, headers["Retry-After"]), (503, "5"))
+
+    def test_real_players_follow(self):
+        self.play()
+        url = self.server.hls(STREAM)
+        program = self.start("ffmpeg", players.ffmpeg_decode(paths.FFMPEG_DEBIAN, url, 4))
+        chromium = Chromium(self, [{"name": "hls.js", "kind": "hls.js", "url": url}])
+        chromium.until(lambda _, player: player["frames"] > 60, "60 frames")
+        program.wait(20)
+        self.assert_none(players.ffmpeg_faults(program, 4), url)
+        self.assertIn(self.count(), (2, 3))

@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use async_io::Timer;
 
 use super::super::hls::{Entry, HOLD};
-use super::{CORS, NO_CACHE, Role, Session};
+use super::{CORS, NO_CACHE, Role, Server, Session};
 use crate::hls::{Ask, File};
 use crate::hub::{Name, Unit};
 use crate::media::Ticks;
@@ -20,6 +20,8 @@ pub(super) struct Waiting {
     request: Request,
     wanted: Wanted,
     limit: Timer,
+    server: Arc<Server>,
+    name: Name,
 }
 
 enum Wanted {
@@ -37,34 +39,63 @@ impl Session {
             return self.refuse(&request, Status::BAD_REQUEST, "_HLS_msn, _HLS_part, _HLS_skip");
         };
         match self.server.hls.ask(&self.server, name) {
-            Ok(entry) => {
+            Ok(entry) if self.is_seated(&request, name) => {
                 let suffix = suffix(&request.query);
-                self.wait(entry, request, Wanted::Playlist { ask, prefix, suffix });
+                self.wait(entry, request, name, Wanted::Playlist { ask, prefix, suffix });
             }
+            Ok(_) => self.seat(&request, name),
             Err(refused) => self.busy(&request, refused),
         }
     }
 
     pub(super) fn whole(&mut self, request: Request, name: &Name) {
         match self.server.hls.ask(&self.server, name) {
-            Ok(entry) => {
+            Ok(entry) if self.is_seated(&request, name) => {
                 let suffix = suffix(&request.query);
-                self.wait(entry, request, Wanted::Record { suffix });
+                self.wait(entry, request, name, Wanted::Record { suffix });
             }
+            Ok(_) => self.seat(&request, name),
             Err(refused) => self.busy(&request, refused),
         }
     }
 
     pub(super) fn segment(&mut self, request: Request, name: &Name, file: String) {
+        // who shows none is served all the same, as by lal
+        if session(&request.query).is_some() && !self.is_seated(&request, name) {
+            return self.refuse(&request, Status::NOT_FOUND, "no such session, or no longer");
+        }
         match self.server.hls.find(name) {
-            Some(entry) => self.wait(entry, request, Wanted::File(file)),
+            Some(entry) => self.wait(entry, request, name, Wanted::File(file)),
             None => self.refuse(&request, Status::NOT_FOUND, NO_FILE),
         }
     }
 
-    fn wait(&mut self, entry: Arc<Entry>, request: Request, wanted: Wanted) {
-        let limit = Timer::after(HOLD);
-        self.role = Role::Waiting(Box::new(Waiting { entry, request, wanted, limit }));
+    /// Whether it is known who asks, or need not be.
+    fn is_seated(&self, request: &Request, name: &Name) -> bool {
+        let seen = session(&request.query).is_some_and(|number| self.server.audience.see(number, name, 0));
+        seen || !self.config.hls.sessions
+    }
+
+    /// Gives a number to who has none; one that is not known is not.
+    fn seat(&mut self, request: &Request, name: &Name) {
+        if session(&request.query).is_some() {
+            return self.refuse(request, Status::NOT_FOUND, "no such session, or no longer");
+        }
+        let id = self.server.id("HLSSUB");
+        match self.server.audience.enter(name, id, &self.conn.peer()) {
+            Ok(number) => {
+                let query = if request.query.is_empty() { String::new() } else { format!("{}&", request.query) };
+                let to = format!("{}?{query}{SESSION}={number:016x}", request.path);
+                let fields = [("Location", to.as_str()), NO_CACHE, CORS];
+                self.machine.answer(Status::FOUND, &fields, &[], Some(request));
+            }
+            Err(refused) => self.busy(request, refused),
+        }
+    }
+
+    fn wait(&mut self, entry: Arc<Entry>, request: Request, name: &Name, wanted: Wanted) {
+        let (limit, server, name) = (Timer::after(HOLD), self.server.clone(), name.clone());
+        self.role = Role::Waiting(Box::new(Waiting { entry, request, wanted, limit, server, name }));
     }
 }
 
@@ -90,13 +121,27 @@ impl Waiting {
                 Poll::Pending => return Poll::Pending,
             },
             Wanted::File(file) => match self.entry.poll_file(cx, file) {
-                Poll::Ready(Some(found)) => return Poll::Ready(Some(begin_file(machine, request, file, found))),
+                Poll::Ready(Some(found)) => {
+                    if let Some(number) = session(&request.query) {
+                        self.server.audience.see(number, &self.name, found.1);
+                    }
+                    return Poll::Ready(Some(begin_file(machine, request, file, found)));
+                }
                 Poll::Pending if !late => return Poll::Pending,
                 _ => refuse(machine, request, Status::NOT_FOUND, NO_FILE),
             },
         }
         Poll::Ready(None)
     }
+}
+
+/// What a player's number is called, as lal does.
+const SESSION: &str = "session_id";
+
+/// The number in a query; one that is none is not known either.
+fn session(query: &str) -> Option<u64> {
+    let number = query.split('&').find_map(|pair| pair.strip_prefix(SESSION)?.strip_prefix('='))?;
+    Some(u64::from_str_radix(number, 16).unwrap_or(0))
 }
 
 const NOTHING: &str = "nothing is published under that name";

@@ -1,0 +1,99 @@
+//! Who watches HLS: a player is many requests, which a number in their URLs ties together.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::budget::{Account, Lease};
+use crate::hub::{Name, Refused};
+
+/// All that are known.
+pub(super) struct Audience {
+    most: usize,
+    account: Account,
+    seats: Mutex<HashMap<u64, Seat>>,
+}
+
+struct Seat {
+    id: String,
+    name: Name,
+    seen: Instant,
+    bytes: u64,
+    _lease: Lease,
+}
+
+/// What one of them costs: its entry, twice over while the table grows, and its name.
+const SEAT: usize = 2 * (size_of::<Seat>() + 16) + 64;
+
+impl Audience {
+    /// At most `most` at once, charged to `account`.
+    pub(super) fn new(most: usize, account: Account) -> Self {
+        Self { most, account, seats: Mutex::default() }
+    }
+
+    /// Somebody begins to watch `name`: its number, which nobody can guess.
+    pub(super) fn enter(&self, name: &Name, id: String, peer: &dyn std::fmt::Display) -> Result<u64, Refused> {
+        let mut seats = self.lock();
+        if seats.len() >= self.most {
+            return Err(Refused::Viewers);
+        }
+        let lease = self.account.charge(SEAT).map_err(|_| Refused::Viewers)?;
+        let now = Instant::now();
+        let number = RandomState::new().hash_one((now, seats.len()));
+        log::info!("[{id}] plays {name} as hls from {peer}");
+        seats.insert(number, Seat { id, name: name.clone(), seen: now, bytes: 0, _lease: lease });
+        Ok(number)
+    }
+
+    /// The one of that number is still there, and is sent `bytes`; false if there is none,
+    /// or it watches something else.
+    pub(super) fn see(&self, number: u64, name: &Name, bytes: usize) -> bool {
+        let mut seats = self.lock();
+        let Some(seat) = seats.get_mut(&number).filter(|seat| seat.name == *name) else { return false };
+        seat.seen = Instant::now();
+        seat.bytes += bytes as u64;
+        true
+    }
+
+    /// Forgets those who have not asked for anything for `limit`.
+    pub(super) fn sweep(&self, now: Instant, limit: Duration) {
+        self.lock().retain(|_, seat| {
+            let stays = now.saturating_duration_since(seat.seen) < limit;
+            if !stays {
+                log::info!("[{}] stops playing {}: {} bytes", seat.id, seat.name, seat.bytes);
+            }
+            stays
+        });
+    }
+
+    /// How many there are.
+    pub(super) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Seat>> {
+        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seats_are_bounded_paid_for_and_given_up() {
+        let account = Account::root("hls", 1 << 20);
+        let audience = Audience::new(2, account.clone());
+        let (name, other) = (Name::new("a").unwrap(), Name::new("b").unwrap());
+        let enter = |id: &str| audience.enter(&name, id.into(), &"x");
+        let (one, two) = (enter("HLSSUB1").unwrap(), enter("HLSSUB2").unwrap());
+        assert_eq!((enter("HLSSUB3"), one == two), (Err(Refused::Viewers), false));
+        assert!(audience.see(one, &name, 10) && !audience.see(one, &other, 10) && !audience.see(!one, &name, 10));
+        audience.sweep(Instant::now() + Duration::from_secs(9), Duration::from_secs(10));
+        assert_eq!(audience.len(), 2);
+        audience.sweep(Instant::now() + Duration::from_secs(11), Duration::from_secs(10));
+        assert_eq!((audience.len(), account.used()), (0, 0));
+        assert_eq!(Audience::new(9, Account::root("hls", 0)).enter(&name, "x".into(), &"x"), Err(Refused::Viewers));
+    }
+}
