@@ -184,7 +184,7 @@ impl Source {
 /// what only root may do comes first, and threads come last.
 fn serve(mut source: Source, config: Config) -> Result<(), String> {
     let threads = config.threads.0;
-    device::reserve_descriptors(config.max_connections() + 2 * config.udp_pairs() + OTHER_DESCRIPTORS)?;
+    device::reserve_descriptors(config.descriptors() + OTHER_DESCRIPTORS)?;
     let executor = Arc::new(Executor::new());
     let server = Server::new(config.clone(), executor.clone());
     let listeners = server.bind()?;

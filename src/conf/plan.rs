@@ -41,6 +41,13 @@ impl Config {
         if self.rtsp.enable && self.rtsp.udp { self.rtsp.udp_pairs } else { 0 }
     }
 
+    /// Sockets and files that may be open at once: a connection may be sent a file.
+    pub fn descriptors(&self) -> usize {
+        let serves_files = !self.http.root.is_empty() || !self.record.is_empty();
+        let each = if serves_files { 2 } else { 1 };
+        self.max_connections().saturating_mul(each) + 2 * self.udp_pairs() + 2 * self.recordings()
+    }
+
     /// Files that may be written at once.
     pub fn recordings(&self) -> usize {
         if self.record.is_empty() { 0 } else { self.recording.max }

@@ -1,8 +1,10 @@
 //! The playlist of all segments that were recorded of a stream, written line by line.
 
-use std::fs::OpenOptions;
-use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The name that lal's players know.
@@ -10,6 +12,7 @@ pub(super) const NAME: &str = "record.m3u8";
 /// Bytes of the head, filled up with a comment, so that the target duration can change.
 const HEAD: usize = 128;
 const END: &str = "#EXT-X-ENDLIST\n";
+const GAP: &str = "#EXT-X-DISCONTINUITY\n";
 
 /// Adds a segment to the playlist in its folder. It is complete before and after.
 pub(super) fn append(segment: &Path, duration: Duration, discontinuity: bool) -> io::Result<()> {
@@ -28,11 +31,41 @@ pub(super) fn append(segment: &Path, duration: Duration, discontinuity: bool) ->
     }
     let end = end_of_entries(&mut file)?;
     file.seek(SeekFrom::Start(end))?;
-    let gap = if discontinuity && end > HEAD as u64 { "#EXT-X-DISCONTINUITY\n" } else { "" };
+    let gap = if discontinuity && end > HEAD as u64 { GAP } else { "" };
     let seconds = format!("{}.{:03}", duration.as_secs(), duration.subsec_millis());
     file.write_all(format!("{gap}#EXTINF:{seconds},\n{name}\n{END}").as_bytes())?;
     let written = file.stream_position()?;
     file.set_len(written)
+}
+
+/// Takes segments that are gone out of the playlists in their folders. Each is written anew
+/// beside the old one, and takes its place when it is whole.
+pub(super) fn forget(gone: &[PathBuf]) -> io::Result<()> {
+    let folders: BTreeSet<&Path> = gone.iter().filter_map(|path| path.parent()).collect();
+    for folder in folders {
+        let names: BTreeSet<&OsStr> =
+            gone.iter().filter(|path| path.parent() == Some(folder)).filter_map(|path| path.file_name()).collect();
+        let (path, new) = (folder.join(NAME), folder.join(format!("{NAME}.bak")));
+        let mut out = BufWriter::new(File::create(&new)?);
+        let mut about = String::new();
+        for line in BufReader::new(File::open(&path)?).lines() {
+            let line = line?;
+            let is_name = !line.is_empty() && !line.starts_with('#');
+            // what stands before a name is the name's
+            let of_entry = line.starts_with("#EXTINF") || line == GAP.trim_end();
+            if is_name && names.contains(OsStr::new(&line)) {
+                about.clear();
+            } else if of_entry {
+                about.push_str(&line);
+                about.push('\n');
+            } else {
+                writeln!(out, "{}{line}", std::mem::take(&mut about))?;
+            }
+        }
+        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_data()?;
+        fs::rename(new, path)?;
+    }
+    Ok(())
 }
 
 fn write_head(target: u64) -> String {
@@ -48,7 +81,7 @@ fn target(head: &[u8]) -> u64 {
 
 /// Where the next entry goes: behind the last name. What follows was cut off by a loss of
 /// power, or is the end of the list.
-fn end_of_entries(file: &mut std::fs::File) -> io::Result<u64> {
+fn end_of_entries(file: &mut File) -> io::Result<u64> {
     const TAIL: u64 = 4 << 10;
     let len = file.seek(SeekFrom::End(0))?;
     let from = len.saturating_sub(TAIL).max(HEAD as u64);
@@ -89,6 +122,13 @@ mod tests {
             let doubled = longer.replace("c.ts\n#", "c.ts\n#EXT-X-DISCONTINUITY\n#EXTINF:1.000,\nc.ts\n#");
             assert!([&longer, &doubled].contains(&&read()), "{cut}: {}", read());
         }
+        std::fs::write(folder.join(NAME), &longer).unwrap();
+        forget(&[folder.join("a.ts"), folder.join("x.ts")]).unwrap();
+        assert_eq!(read(), longer.replace("#EXTINF:2.000,\na.ts\n", ""));
+        forget(&[folder.join("c.ts")]).unwrap();
+        add("d.ts", 1000, false);
+        let last = read();
+        assert!(last.ends_with("\n#EXTINF:11.600,\nb.ts\n#EXTINF:1.000,\nd.ts\n#EXT-X-ENDLIST\n"), "{last}");
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -6,8 +6,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::pattern;
 use super::shape::Shape;
+use super::{pattern, playlist};
 use crate::conf::Record;
 
 /// A recording as its name has it: when it began, in milliseconds since 1970.
@@ -40,6 +40,7 @@ pub(super) fn enforce(rule: &Record, busy: &[&Path]) -> io::Result<()> {
         }
     })?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let mut gone = Vec::new();
     for found in oldest.into_sorted_vec() {
         let age = now.saturating_sub(Duration::from_millis(found.begun));
         let too_old = !rule.keep_age.0.is_zero() && age > rule.keep_age.0;
@@ -51,8 +52,9 @@ pub(super) fn enforce(rule: &Record, busy: &[&Path]) -> io::Result<()> {
         fs::remove_file(&found.path)?;
         total -= found.size;
         log::info!("deleted {}, the oldest recording", found.path.display());
+        gone.push(found.path);
     }
-    Ok(())
+    if Shape::of(rule.format).is_segments() { playlist::forget(&gone) } else { Ok(()) }
 }
 
 /// Shows every file of the rule's streams.

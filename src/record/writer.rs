@@ -58,6 +58,8 @@ pub(super) struct Writer {
     open: HashMap<usize, Open>,
     synced: Instant,
     tidied: Instant,
+    /// The pause until the next time.
+    rest: Duration,
     /// What is wrong now with the folder of each rule: it is said once.
     trouble: HashMap<usize, String>,
 }
@@ -73,8 +75,10 @@ struct Open {
     empty: bool,
 }
 
-/// How often it is looked whether there is too much.
+/// How often it is looked whether there is too much, at most.
 const TIDY: Duration = Duration::from_secs(5);
+/// Looking at large folders takes a share of one in so many of the time.
+const TIDY_SHARE: u32 = 20;
 /// So many files may begin in the same second.
 const SAME_SECOND: usize = 100;
 
@@ -82,7 +86,7 @@ impl Writer {
     pub(super) fn new(sync: Duration, rules: Vec<Arc<Record>>, recorded: Arc<Recorded>) -> Self {
         let now = Instant::now();
         let (open, trouble) = (HashMap::new(), HashMap::new());
-        Self { sync, rules, recorded, open, synced: now, tidied: now, trouble }
+        Self { sync, rules, recorded, open, synced: now, tidied: now, rest: Duration::ZERO, trouble }
     }
 
     /// Works until nobody is left who could say what to do.
@@ -97,9 +101,7 @@ impl Writer {
             if !self.sync.is_zero() && self.synced.elapsed() >= self.sync {
                 self.sync_all();
             }
-            if self.tidied.elapsed() >= TIDY {
-                self.tidy();
-            }
+            self.tidy();
         }
         self.sync_all();
     }
@@ -140,7 +142,6 @@ impl Writer {
     }
 
     fn open(&mut self, place: &Place) -> io::Result<(PathBuf, File)> {
-        self.tidy();
         let Some(rule) = self.rules.get(place.rule) else { return Err(ErrorKind::NotFound.into()) };
         let root = Path::new(&rule.path);
         if rule.mounted && !is_mounted(root)? {
@@ -205,15 +206,20 @@ impl Writer {
         }
     }
 
-    /// Deletes what is too much.
+    /// Deletes what is too much, if it is time.
     fn tidy(&mut self) {
-        self.tidied = Instant::now();
+        if self.tidied.elapsed() < self.rest {
+            return;
+        }
+        let begun = Instant::now();
         let busy: Vec<&Path> = self.open.values().map(|open| open.path.as_path()).collect();
         for rule in &self.rules {
             if let Err(error) = retain::enforce(rule, &busy) {
                 log::debug!("recording to {}: nothing is deleted: {error}", rule.path);
             }
         }
+        self.tidied = Instant::now();
+        self.rest = TIDY.max(begun.elapsed() * TIDY_SHARE);
     }
 }
 

@@ -194,6 +194,22 @@ class Kept(Recording):
         deleted = [int(one) for one in re.findall(r"deleted \S*-(\d+)\.ts", self.server.log)]
         self.assertLess(max(deleted), min(numbers), "the oldest go first")
 
+    def test_a_playlist_has_no_segments_that_are_gone(self):
+        rule = self.record(format="hls", length="1s", keep_size="200KiB")
+        self.serve(record=[rule])
+        publisher = self.publish_live(STREAM)
+        self.until_log_counts("deleted ", 3, 40)
+        publisher.stop()
+        self.until_log_counts("is no longer recorded", 1)
+        playlist = self.folder / STREAM / "record.m3u8"
+
+        def named():
+            return sorted(re.findall(r"^[^#].*$", playlist.read_text(), re.MULTILINE))
+
+        there = sorted(path.name for path in self.files("ts"))
+        waiting.until(lambda: named() == there, 10, lambda: f"{named()} and {there}")
+        self.assertEqual(list(playlist.parent.glob("*.bak")), [])
+
     def test_nothing_older_than_so_long(self):
         rule = self.record(format="ts", length="1s", keep_age="1h")
         old = self.folder / f"{STREAM}-{int(time.time()) - 4000}.ts"
