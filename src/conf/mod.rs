@@ -4,6 +4,7 @@ mod keys;
 pub mod machine;
 mod plan;
 mod profile;
+#[cfg(feature = "record")]
 mod record;
 mod text;
 mod units;
@@ -18,9 +19,17 @@ use crate::hub::Conflict;
 pub use keys::{Changes, Keys, LIVE};
 pub use plan::{GREETING, SMALL_BUFFER};
 pub use profile::Profile;
+#[cfg(feature = "record")]
 pub use record::{FileFormat, Record, Recording};
 pub use text::{Address, Group, PortRange, Source, Target};
 pub use units::{FileSize, Size, Threads, Time};
+
+/// What is not looked at, because nothing in the program needs it.
+#[cfg(not(feature = "record"))]
+pub type Record = serde::de::IgnoredAny;
+/// As `Record`.
+#[cfg(not(feature = "record"))]
+pub type Recording = serde::de::IgnoredAny;
 
 /// Everything that can be configured. `conf/reference.toml` explains each key.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -306,12 +315,6 @@ impl Config {
                 "rtsp.auth",
                 "\"off\", unless rtsp.user and rtsp.password are set",
             ),
-            (self.recording.max == 0 && !self.record.is_empty(), "recording.max", "at least 1"),
-            (
-                self.recording.memory.0 < self.recording.max.saturating_mul(MIN_RECORDING),
-                "recording.memory",
-                "at least \"192KiB\" for each of recording.max",
-            ),
             (self.http.keep_alive.0.is_zero(), "http.keep_alive", "more than \"0s\""),
             (
                 cfg!(not(feature = "files")) && !self.http.root.is_empty(),
@@ -358,12 +361,13 @@ impl Config {
         if self.pull.len() > self.streams.max {
             return Err(Error::key(file, text, "pull", "at most streams.max entries"));
         }
-        if let Some(remedy) = self.record.iter().find_map(Record::objection) {
-            return Err(Error::key(file, text, "record", &format!("entries with {remedy}")));
-        }
-        if cfg!(not(feature = "record")) && !self.record.is_empty() {
-            let remedy = "empty: the program was built without the feature \"record\"";
-            return Err(Error::key(file, text, "record", remedy));
+        #[cfg(feature = "record")]
+        let record = record::objection(self);
+        #[cfg(not(feature = "record"))]
+        let record = (!self.record.is_empty())
+            .then(|| ("record", "empty: the program was built without the feature \"record\"".to_string()));
+        if let Some((key, remedy)) = record {
+            return Err(Error::key(file, text, key, &remedy));
         }
         match bad.iter().find(|(wrong, ..)| *wrong) {
             Some((_, key, remedy)) => Err(Error::key(file, text, key, remedy)),
@@ -371,9 +375,6 @@ impl Config {
         }
     }
 }
-
-/// Bytes without which a recording has no room for what the disk does not take at once.
-const MIN_RECORDING: usize = 192 << 10;
 
 impl Error {
     fn key(file: &str, text: &str, key: &str, remedy: &str) -> Self {

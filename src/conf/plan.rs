@@ -50,7 +50,19 @@ impl Config {
 
     /// Files that may be written at once.
     pub fn recordings(&self) -> usize {
-        if self.record.is_empty() { 0 } else { self.recording.max }
+        #[cfg(feature = "record")]
+        if !self.record.is_empty() {
+            return self.recording.max;
+        }
+        0
+    }
+
+    /// Bytes that wait for the disk.
+    fn recording_memory(&self) -> usize {
+        #[cfg(feature = "record")]
+        return self.recording.memory.0;
+        #[cfg(not(feature = "record"))]
+        0
     }
 
     /// The worst case.
@@ -95,7 +107,7 @@ impl Config {
                 ),
                 line("TLS", &["tls.max", "tls.record"], self.tls_connections(), TLS + self.tls.record.0, 0),
                 line("recordings", &["recording.max"], self.recordings(), RECORDING, 0),
-                line("recordings: memory", &["recording.memory"], self.recordings().min(1), self.recording.memory.0, 0),
+                line("recordings: memory", &["recording.memory"], self.recordings().min(1), self.recording_memory(), 0),
                 line("HLS segments", &["hls.memory"], 1, hls, 0),
             ],
             limit: self.memory.total.0,

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::{FileSize, Size, Time};
+use super::{Config, FileSize, Size, Time};
 
 /// Streams that are written to files.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -53,9 +53,29 @@ pub struct Recording {
     pub http: bool,
 }
 
+/// Bytes without which a recording has no room for what the disk does not take at once.
+const MIN_RECORDING: usize = 192 << 10;
+
+/// What is wrong with what is to be recorded, if anything: the key, and what it must be.
+pub(super) fn objection(config: &Config) -> Option<(&'static str, String)> {
+    if let Some(remedy) = config.record.iter().find_map(Record::objection) {
+        return Some(("record", format!("entries with {remedy}")));
+    }
+    let Recording { max, memory, .. } = &config.recording;
+    let wrong = [
+        (*max == 0 && !config.record.is_empty(), "recording.max", "at least 1"),
+        (
+            memory.0 < max.saturating_mul(MIN_RECORDING),
+            "recording.memory",
+            "at least \"192KiB\" for each of recording.max",
+        ),
+    ];
+    wrong.iter().find(|(wrong, ..)| *wrong).map(|(_, key, remedy)| (*key, (*remedy).to_string()))
+}
+
 impl Record {
     /// What is wrong with it, if anything.
-    pub(super) fn objection(&self) -> Option<&'static str> {
+    fn objection(&self) -> Option<&'static str> {
         let wrong = [
             (self.streams.is_empty(), "streams = \"*\" for all, or a pattern of names"),
             (!self.path.starts_with('/'), "path = a folder, from the root on"),
