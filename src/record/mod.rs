@@ -64,8 +64,9 @@ pub fn start(server: &Arc<Server>) -> Result<Option<Recorder>, String> {
         let rules = rules.clone();
         server.recorded.set_list(Box::new(move |query| list::list(&rules, query)));
     }
-    // every block that the account allows, and what is said of files beside
-    let jobs = config.recording.memory.0 / session::BLOCK + 16 * (config.recording.max + 1);
+    // every block that the account allows, each of which may be all of a file that is
+    // begun before it and closed behind it; and some that have none
+    let jobs = 3 * (config.recording.memory.0 / session::BLOCK) + 16 * (config.recording.max + 1);
     let (sender, jobs) = sync_channel(jobs);
     let writer = Writer::new(config.recording.sync.0, rules.clone(), server.recorded.clone());
     let thread = std::thread::Builder::new().name("runnel-record".into()).spawn(move || writer.run(&jobs));

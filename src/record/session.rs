@@ -58,6 +58,8 @@ struct Open {
 
 /// Bytes that are handed on at once.
 pub(super) const BLOCK: usize = 32 << 10;
+/// What must be free before one that had no room goes on.
+const ENOUGH: usize = 3 * BLOCK;
 /// What a session takes at once.
 const STEP: Step = Step { units: 64, bytes: 256 << 10 };
 /// Bytes wait no longer than this for others to be written with.
@@ -130,13 +132,19 @@ impl Session {
             self.broken = true;
             self.pause = Instant::now() + PAUSE;
         }
+        if self.starved && (!unit.start || self.account.available() < ENOUGH) {
+            return;
+        }
         if unit.start && (self.is_due(unit) || self.file.is_none()) && Instant::now() >= self.pause {
             self.close(Some(unit.at));
             if self.open(unit.at).is_err() {
+                // one without its beginning is of no use
+                self.close(None);
+                self.broken = true;
                 return self.starve();
             }
         }
-        if self.file.is_none() || self.starved && !unit.start {
+        if self.file.is_none() {
             return;
         }
         match self.append(unit) {

@@ -231,6 +231,10 @@ impl Open {
         discontinuity: bool,
         sync: bool,
     ) -> io::Result<()> {
+        if self.empty {
+            // its stream had nothing for it, or there was no room for its beginning
+            return fs::remove_file(&self.path);
+        }
         if let Some((at, bytes)) = patch {
             self.file.write_all_at(&bytes, at)?;
         }
