@@ -1,0 +1,102 @@
+//! What a configuration must not say, though each key by itself could.
+
+use std::time::Duration;
+
+use super::{Auth, Config, Error, Segments};
+
+impl Config {
+    /// Combinations that no machine can serve.
+    pub(super) fn check(&self, file: &str, text: &str) -> Result<(), Error> {
+        let watchdog = &self.process.watchdog;
+        let bad = [
+            (
+                !watchdog.is_empty() && !watchdog.starts_with('/'),
+                "process.watchdog",
+                "a device such as \"/dev/watchdog\"",
+            ),
+            (!(1..=64).contains(&self.threads.0), "threads", "between 1 and 64, or \"auto\""),
+            (self.streams.max == 0, "streams.max", "at least 1"),
+            (self.streams.max_frame.0 < 16 << 10, "streams.max_frame", "at least \"16KiB\""),
+            (self.streams.max_frame.0 > 16 << 20, "streams.max_frame", "at most \"16MiB\": a message cannot be longer"),
+            (
+                self.streams.memory.0 / 2 < self.streams.max_frame.0,
+                "streams.memory",
+                "at least twice streams.max_frame",
+            ),
+            (self.viewers.send_buffer.0 < 4 << 10, "viewers.send_buffer", "at least \"4KiB\""),
+            (self.publish.receive_buffer.0 < 4 << 10, "publish.receive_buffer", "at least \"4KiB\""),
+            (self.publish.silence.0.is_zero(), "publish.silence", "more than \"0s\""),
+            (self.viewers.slow.0.is_zero(), "viewers.slow", "more than \"0s\""),
+            (self.connections.handshake.0.is_zero(), "connections.handshake", "more than \"0s\""),
+            (self.tls.cert.is_empty() != self.tls.key.is_empty(), "tls.key", "set if tls.cert is, and only then"),
+            (self.tls.required && self.tls.cert.is_empty(), "tls.required", "false, unless tls.cert is set"),
+            (!self.tls.more.is_empty() && self.tls.cert.is_empty(), "tls.more", "empty, unless tls.cert is set"),
+            (!(1 << 10..=16 << 10).contains(&self.tls.record.0), "tls.record", "between \"1KiB\" and \"16KiB\""),
+            (self.rtsp.hold.0.is_zero(), "rtsp.hold", "more than \"0s\""),
+            (self.rtsp.timeout.0.as_secs() < 10, "rtsp.timeout", "at least \"10s\": clients say so half as often"),
+            (self.rtsp.reorder.0.as_millis() > 5000, "rtsp.reorder", "at most \"5s\""),
+            (
+                self.rtsp.auth != Auth::Off && (self.rtsp.user.is_empty() || self.rtsp.password.is_empty()),
+                "rtsp.auth",
+                "\"off\", unless rtsp.user and rtsp.password are set",
+            ),
+            (self.http.keep_alive.0.is_zero(), "http.keep_alive", "more than \"0s\""),
+            (
+                cfg!(not(feature = "files")) && !self.http.root.is_empty(),
+                "http.root",
+                "empty: the program was built without the feature \"files\"",
+            ),
+            (!(512..=16 << 10).contains(&self.http.max_head.0), "http.max_head", "between 512 and \"16KiB\""),
+            (self.hls.segments < 3, "hls.segments", "at least 3: players start three segments before the end"),
+            (self.log.max_size.0 < 4 << 10, "log.max_size", "at least \"4KiB\""),
+            (self.hls.segment.0.as_millis() < 500, "hls.segment", "at least \"500ms\""),
+            (self.hls.session_timeout.0.as_secs() < 1, "hls.session_timeout", "at least \"1s\""),
+            (
+                cfg!(not(feature = "mp4")) && self.hls.format == Segments::Fmp4,
+                "hls.format",
+                "\"ts\": the program was built without the feature \"mp4\"",
+            ),
+            (
+                !self.hls.part.0.is_zero()
+                    && !(Duration::from_millis(100)..=self.hls.segment.0 / 2).contains(&self.hls.part.0),
+                "hls.part",
+                "\"0s\", or between \"100ms\" and half of hls.segment",
+            ),
+            (
+                self.log.level.parse::<log::LevelFilter>().is_err(),
+                "log.level",
+                "one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
+            ),
+        ];
+        let named = self
+            .pull
+            .iter()
+            .map(|pull| (&pull.stream, "pull"))
+            .chain(self.push.iter().map(|push| (&push.stream, "push")));
+        for (stream, key) in named {
+            if crate::hub::Name::new(stream).is_err() {
+                return Err(Error::key_is(
+                    file,
+                    text,
+                    key,
+                    &format!("stream = {stream:?}: {}", crate::hub::InvalidName),
+                ));
+            }
+        }
+        if self.pull.len() > self.streams.max {
+            return Err(Error::key(file, text, "pull", "at most streams.max entries"));
+        }
+        #[cfg(feature = "record")]
+        let record = super::record::objection(self);
+        #[cfg(not(feature = "record"))]
+        let record = (!self.record.is_empty())
+            .then(|| ("record", "empty: the program was built without the feature \"record\"".to_string()));
+        if let Some((key, remedy)) = record {
+            return Err(Error::key(file, text, key, &remedy));
+        }
+        match bad.iter().find(|(wrong, ..)| *wrong) {
+            Some((_, key, remedy)) => Err(Error::key(file, text, key, remedy)),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,207 @@
+use std::time::UNIX_EPOCH;
+
+use bytes::Bytes;
+
+use super::*;
+use crate::container::Packed;
+
+const RULES: Rules =
+    Rules { target: Duration::from_secs(2), listed: 3, record: false, part: None, packing: Packing::Ts };
+
+fn window(limit: usize) -> Window {
+    Window::new("a", RULES, Account::root("hls", limit))
+}
+
+fn unit(at: i64, start: bool, discontinuity: bool) -> Unit {
+    Unit::new(vec![at as u8; 1000].into(), Ticks(at), start, discontinuity)
+}
+
+/// A picture every 100 ms and a key frame every `gop` ms.
+fn push(window: &mut Window, times: std::ops::Range<i64>, gop: i64) {
+    for at in times.step_by(100) {
+        let taken = UNIX_EPOCH + ms(Ticks(at));
+        window.push(&unit(at, at % gop == 0, false), taken);
+    }
+}
+
+fn lines(text: &str, tag: &str) -> Vec<String> {
+    text.lines().filter_map(|line| line.strip_prefix(tag)).map(str::to_string).collect()
+}
+
+#[test]
+fn the_first_segments_are_short_and_the_target_never_shrinks() {
+    let mut window = window(1 << 20);
+    push(&mut window, 0..900, 1000);
+    assert!(!window.is_playable());
+    push(&mut window, 900..7100, 1000);
+    let text = window.playlist("", "", false);
+    assert_eq!(lines(&text, "#EXTINF:"), ["1.000,", "2.000,", "2.000,"]);
+    assert_eq!(lines(&text, "#EXT-X-MEDIA-SEQUENCE:"), ["2"]);
+    push(&mut window, 7100..20_000, 5000);
+    let text = window.playlist("", "", false);
+    assert_eq!(lines(&text, "#EXT-X-TARGETDURATION:"), ["5"]);
+    push(&mut window, 20_000..60_000, 1000);
+    assert_eq!(lines(&window.playlist("", "", false), "#EXT-X-TARGETDURATION:"), ["5"]);
+}
+
+#[test]
+fn sound_alone_is_cut_at_any_frame() {
+    let mut window = window(1 << 20);
+    push(&mut window, 0..10_000, 100);
+    assert_eq!(lines(&window.playlist("", "", false), "#EXTINF:"), ["1.900,"; 3]);
+}
+
+#[test]
+fn a_discontinuity_is_told_and_counted_when_it_leaves() {
+    let mut window = window(1 << 20);
+    push(&mut window, 0..2500, 1000);
+    window.push(&unit(2600, false, true), UNIX_EPOCH);
+    push(&mut window, 2700..8100, 1000);
+    let text = window.playlist("x/", "?q", false);
+    assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
+    assert!(text.contains("x/a-0-3.ts?q\n"), "{text}");
+    push(&mut window, 8100..30_000, 1000);
+    let text = window.playlist("", "", false);
+    assert_eq!(lines(&text, "#EXT-X-DISCONTINUITY-SEQUENCE:"), ["1"]);
+    assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 0);
+}
+
+#[test]
+fn dates_follow_the_durations_unless_the_clock_is_set() {
+    let mut window = window(1 << 20);
+    let late = [0, 0, 90, 0, 0, 3_600_000, 3_600_000, 3_600_000];
+    for (second, late) in (0..).zip(late) {
+        for at in (second * 1000..second * 1000 + 1000).step_by(100) {
+            window.push(&unit(at, at % 1000 == 0, false), UNIX_EPOCH + ms(Ticks(at + late)));
+        }
+    }
+    let dates = window.segments.iter().map(|segment| segment.begun.duration_since(UNIX_EPOCH).unwrap().as_millis());
+    assert_eq!(dates.collect::<Vec<_>>(), [0, 1000, 2010, 3000, 3_605_000]);
+}
+
+#[test]
+fn files_are_there_as_long_as_they_are_listed_and_a_little_longer() {
+    let mut window = window(1 << 20);
+    push(&mut window, 0..30_000, 1000);
+    let Found::Now((blocks, len)) = window.file(&lines(&window.playlist("", "", false), "a-")[0].replacen("", "a-", 1))
+    else {
+        panic!()
+    };
+    assert_eq!((blocks.iter().map(Bytes::len).sum::<usize>(), len), (20_000, 20_000));
+    assert_eq!(window.file("a-0-0.ts"), Found::Never);
+    assert_eq!(window.segments.len(), RULES.listed + SPARE);
+}
+
+fn head(bytes: &[u8], at: i64) -> Unit {
+    Unit::new(Packed::from(bytes.to_vec()).as_head(), Ticks(at), false, false)
+}
+
+#[test]
+fn heads_are_files_that_apply_from_there_on() {
+    let mut window = Window::new("a", Rules { packing: Packing::Mp4, ..RULES }, Account::root("hls", 1 << 20));
+    push(&mut window, 0..1000, 1000);
+    assert!(!window.is_playable() && window.open.is_none(), "there is no head yet");
+    window.push(&head(b"one", 1000), UNIX_EPOCH);
+    push(&mut window, 1000..2500, 1000);
+    window.push(&head(b"one", 2500), UNIX_EPOCH); // once more, and so no news
+    push(&mut window, 2500..3100, 1000);
+    window.push(&head(b"two", 3100), UNIX_EPOCH + Duration::from_secs(3));
+    push(&mut window, 4000..6100, 1000);
+    let text = window.playlist("x/", "?q", false);
+    assert_eq!(lines(&text, "#EXT-X-MAP:"), ["URI=\"x/a-0-0.mp4?q\"", "URI=\"x/a-3000-3.mp4?q\""]);
+    assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
+    assert!(text.contains("a-4000-3.m4s?q\n"), "{text}");
+    for (file, content) in [("a-0-0.mp4", "one"), ("a-3000-3.mp4", "two")] {
+        let Found::Now((blocks, 3)) = window.file(file) else { panic!("{file}") };
+        assert_eq!(blocks.concat(), content.as_bytes());
+    }
+}
+
+/// A window with parts of 300 ms, and 2.05 s of a stream in it.
+fn with_parts() -> Window {
+    let part = Some(Duration::from_millis(300));
+    let mut window = Window::new("a", Rules { part, ..RULES }, Account::root("hls", 1 << 20));
+    push(&mut window, 0..2050, 1000);
+    window
+}
+
+#[test]
+fn parts_are_as_long_as_they_may_be_and_make_up_their_segment() {
+    let window = with_parts();
+    let text = window.playlist("", "", false);
+    let parts = lines(&text, "#EXT-X-PART:");
+    let durations: Vec<_> = parts.iter().map(|part| part.split(',').next().unwrap()).collect();
+    let segment = ["DURATION=0.300", "DURATION=0.300", "DURATION=0.300", "DURATION=0.100"];
+    assert_eq!(durations, [segment, segment].concat());
+    assert_eq!(parts[0], "DURATION=0.300,URI=\"a-0-0.0.ts\",INDEPENDENT=YES");
+    assert_eq!(text.matches("INDEPENDENT=YES").count(), 2);
+    assert_eq!(lines(&text, "#EXT-X-PART-INF:"), ["PART-TARGET=0.300"]);
+    assert!(text.ends_with("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"a-2000-2.0.ts\"\n"), "{text}");
+    let Found::Now((whole, 10_000)) = window.file("a-1000-1.ts") else { panic!() };
+    let parts = (0..4).map(|at| window.file(&format!("a-1000-1.{at}.ts")));
+    let parts = parts.flat_map(|part| if let Found::Now((blocks, _)) = part { blocks.concat() } else { panic!() });
+    assert_eq!(whole.concat(), parts.collect::<Vec<_>>());
+}
+
+#[test]
+fn what_comes_next_is_waited_for_and_what_never_comes_is_not() {
+    let mut window = with_parts();
+    let asks = |window: &Window, segment, part| window.answers(&Ask { segment, part, skip: false });
+    assert_eq!(asks(&window, None, None), Found::Now(()));
+    assert_eq!(asks(&window, Some(1), Some(9)), Found::Now(()));
+    assert_eq!(asks(&window, Some(2), Some(0)), Found::Later);
+    assert_eq!(asks(&window, Some(3), None), Found::Later);
+    assert_eq!(asks(&window, Some(4), None), Found::Never);
+    assert_eq!(window.file("a-2000-2.0.ts"), Found::Later);
+    for never in ["a-2000-2.1.ts", "a-2000-2.ts", "a-1000-1.4.ts", "a-1000-1.x.ts", "b-2000-2.0.ts"] {
+        assert_eq!(window.file(never), Found::Never, "{never}");
+    }
+    let before = window.version();
+    push(&mut window, 2100..2400, 1000);
+    assert!(window.version() > before);
+    assert_eq!(asks(&window, Some(2), Some(0)), Found::Now(()));
+    assert!(matches!(window.file("a-2000-2.0.ts"), Found::Now((_, 3000))));
+}
+
+#[test]
+fn segments_far_from_the_end_may_be_left_out() {
+    let part = Some(Duration::from_millis(300));
+    let rules = Rules { part, listed: 12, ..RULES };
+    let mut window = Window::new("a", rules, Account::root("hls", 1 << 20));
+    push(&mut window, 0..40_100, 1000);
+    let (whole, delta) = (window.playlist("", "", false), window.playlist("", "", true));
+    assert_eq!((whole.matches("#EXTINF").count(), delta.matches("#EXTINF").count()), (12, 6));
+    assert_eq!(lines(&delta, "#EXT-X-SKIP:"), ["SKIPPED-SEGMENTS=6"]);
+    let numbers = [&whole, &delta].map(|text| lines(text, "#EXT-X-MEDIA-SEQUENCE:"));
+    assert_eq!(numbers[0], numbers[1]);
+    let told = whole.lines().filter(|line| line.starts_with("#EXT-X-PART:") && line.contains(".0.ts")).count();
+    assert_eq!(told, 4, "the parts of three target durations, and of what is open");
+}
+
+#[test]
+fn a_record_has_all_that_there_is_room_for() {
+    let mut window = Window::new("a", Rules { record: true, ..RULES }, Account::root("hls", 1 << 20));
+    push(&mut window, 0..60_100, 1000);
+    let text = window.record("?q");
+    assert_eq!((text.matches("#EXTINF").count(), lines(&text, "#EXT-X-MEDIA-SEQUENCE:")), (31, vec!["0".into()]));
+    assert!(text.ends_with("-30.ts?q\n#EXT-X-ENDLIST\n") && !text.contains("# what"), "{text}");
+    push(&mut window, 60_100..600_100, 1000);
+    let text = window.record("");
+    assert!(text.contains("# what came before found no room in hls.memory\n") && text.contains("-300.ts"), "{text}");
+    assert_eq!(window.playlist("", "", false).matches("#EXTINF").count(), 3);
+}
+
+#[test]
+fn memory_is_bounded_by_dropping_the_oldest() {
+    let account = Account::root("hls", 150_000);
+    let mut window = Window::new("a", RULES, account.clone());
+    push(&mut window, 0..30_000, 1000);
+    assert!(account.peak() <= 150_000 && window.is_playable());
+    let before = window.segments.len();
+    push(&mut window, 30_000..300_000, 1_000_000);
+    assert!(before > 1 && window.starved, "a segment that never ends is given up");
+    window.end();
+    assert!(window.playlist("", "", false).ends_with("#EXT-X-ENDLIST\n"));
+    drop(window);
+    assert_eq!(account.used(), 0);
+}

@@ -1,0 +1,165 @@
+//! What a request is for: the one place that says which path means what.
+
+use std::time::Duration;
+
+use super::super::live::Live;
+use super::super::{Server, metrics};
+use super::resource::{Resource, wished};
+use super::transport::Transport;
+use super::{CORS, FIELDS, NO_CACHE, Player, Role, Session};
+#[cfg(all(feature = "files", feature = "record", feature = "hls"))]
+use crate::conf::FileFormat;
+use crate::container::Form;
+use crate::hub::{Name, Refused};
+use crate::proto::http::{Method, Request, Status};
+
+/// What the paths of recordings begin with.
+#[cfg(all(feature = "files", feature = "record"))]
+const RECORDED: &str = "/record/";
+
+impl Session {
+    pub(super) fn respond(&mut self, request: Request) {
+        self.conn.expect_input(Duration::ZERO);
+        match request.method {
+            Method::Options => {
+                let fields = [
+                    CORS,
+                    ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
+                    ("Access-Control-Allow-Headers", "Content-Type, Range"),
+                    ("Access-Control-Max-Age", "86400"),
+                    ("Allow", "GET, HEAD, OPTIONS"),
+                ];
+                self.machine.answer(Status::NO_CONTENT, &fields, &[], Some(&request));
+            }
+            Method::Other | Method::Post => {
+                let fields = [CORS, ("Allow", "GET, HEAD, OPTIONS")];
+                self.machine.answer(Status::METHOD_NOT_ALLOWED, &fields, b"Method Not Allowed", Some(&request));
+            }
+            Method::Get | Method::Head => self.route(request),
+        }
+    }
+
+    fn route(&mut self, request: Request) {
+        match request.path.as_str() {
+            "/healthz" => self.text(&request, "text/plain; charset=utf-8", "ok\n"),
+            "/metrics" => {
+                let text = metrics::write(&self.server);
+                self.text(&request, "text/plain; version=0.0.4; charset=utf-8", &text);
+            }
+            #[cfg(all(feature = "files", feature = "record"))]
+            "/api/record/list" if self.config.recording.http => self.list(request),
+            #[cfg(all(feature = "files", feature = "record"))]
+            path if path.starts_with(RECORDED) && !self.config.record.is_empty() && self.config.recording.http => {
+                let path = path.strip_prefix(RECORDED).unwrap_or_default().to_string();
+                let roots = self.config.record.iter().map(|rule| rule.path.clone().into()).collect();
+                self.file(request, roots, &path, None);
+            }
+            path => match Resource::parse(path) {
+                #[cfg(feature = "files")]
+                resource if self.may_be_file(resource.as_ref()) => {
+                    let path = path.strip_prefix('/').unwrap_or(path).to_string();
+                    let root = self.config.http.root.clone().into();
+                    self.file(request, vec![root], &path, resource.and_then(Result::ok));
+                }
+                #[cfg(all(feature = "files", feature = "record", feature = "hls"))]
+                Some(Ok(resource)) if self.recorded_segments(&resource).is_some() => {
+                    let path = self.recorded_segments(&resource).unwrap_or_default();
+                    let rules = self.config.record.iter().filter(|rule| rule.format == FileFormat::Hls);
+                    let roots = rules.map(|rule| rule.path.clone().into()).collect();
+                    self.file(request, roots, &path, Some(resource));
+                }
+                Some(Ok(resource)) => self.resource(request, resource),
+                Some(Err(status)) => self.refuse(&request, status, status.1),
+                None => self.refuse(&request, Status::NOT_FOUND, Status::NOT_FOUND.1),
+            },
+        }
+    }
+
+    /// Where to look for what was recorded as HLS, and is not in memory.
+    #[cfg(all(feature = "files", feature = "record", feature = "hls"))]
+    fn recorded_segments(&self, resource: &Resource) -> Option<String> {
+        if !self.config.recording.http || !self.config.record.iter().any(|rule| rule.format == FileFormat::Hls) {
+            return None;
+        }
+        match resource {
+            Resource::Record(name) => Some(format!("{name}/record.m3u8")),
+            Resource::Segment(name, file) if !self.server.hls.find(name).is_some_and(|entry| entry.has(file)) => {
+                Some(format!("{name}/{file}"))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a file is to be looked for: where there is a folder, and no stream goes first
+    /// that is published now.
+    #[cfg(feature = "files")]
+    fn may_be_file(&self, resource: Option<&Result<Resource, Status>>) -> bool {
+        let is_live = |name| self.server.hub.find(name).is_some_and(|stream| stream.is_live());
+        !self.config.http.root.is_empty()
+            && match resource {
+                Some(Ok(Resource::Live(name, _))) => !is_live(name),
+                #[cfg(feature = "hls")]
+                Some(Ok(_)) => false,
+                Some(Err(_)) | None => true,
+            }
+    }
+
+    pub(super) fn resource(&mut self, request: Request, resource: Resource) {
+        match resource {
+            Resource::Live(name, form) => self.play(&request, &name, wished(form, &request.query)),
+            #[cfg(feature = "hls")]
+            Resource::Playlist(name, prefix) if self.config.hls.enable => self.playlist(request, &name, prefix),
+            #[cfg(feature = "hls")]
+            Resource::Record(name) if self.config.hls.enable => self.whole(request, &name),
+            #[cfg(feature = "hls")]
+            Resource::Segment(name, file) if self.config.hls.enable => self.segment(request, &name, file),
+            #[cfg(feature = "hls")]
+            _ => self.refuse(&request, Status::NOT_FOUND, "HLS is off: hls.enable"),
+        }
+    }
+
+    /// Starts a live form, over WebSocket if the client asks for that.
+    fn play(&mut self, request: &Request, name: &Name, form: &'static Form) {
+        if let Some(status) = Transport::objection(request) {
+            let fields = [CORS, ("Sec-WebSocket-Version", "13")];
+            return self.machine.answer(status, &fields, status.1.as_bytes(), Some(request));
+        }
+        let viewer = match self.server.hub.play(name, form) {
+            Ok(viewer) => viewer,
+            Err(refused) => return self.busy(request, refused),
+        };
+        let transport = Transport::accept(request, form, &mut self.machine);
+        if request.method == Method::Head {
+            return;
+        }
+        self.conn.resize(Server::viewer_sizes(&self.config));
+        let id = self.server.id(match form.extension {
+            "ts" => "TSPUBSUB",
+            "mp4" => "MP4PUBSUB",
+            _ => "FLVPUBSUB",
+        });
+        log::info!("[{id}] plays {name} as {} over {} from {}", form.name, transport.name(), self.conn.peer());
+        let live = Live::new(viewer, transport.outlet());
+        self.role = Role::Play(Box::new(Player { live, id, transport }));
+    }
+
+    fn text(&mut self, request: &Request, mime: &str, body: &str) {
+        self.machine.answer(Status::OK, &[("Content-Type", mime), CORS, NO_CACHE], body.as_bytes(), Some(request));
+    }
+
+    pub(super) fn refuse(&mut self, request: &Request, status: Status, why: &str) {
+        self.machine.answer(status, &FIELDS, why.as_bytes(), Some(request));
+    }
+
+    /// One too many: the client may try again.
+    pub(super) fn busy(&mut self, request: &Request, refused: Refused) {
+        let label = match refused {
+            Refused::Viewers => "viewers",
+            _ => "streams",
+        };
+        self.server.tally.refused(label);
+        log::warn!("{} is refused {}: {refused}", self.conn.peer(), request.path.escape_default());
+        let fields = [CORS, NO_CACHE, ("Retry-After", "5")];
+        self.machine.answer(Status::UNAVAILABLE, &fields, refused.to_string().as_bytes(), Some(request));
+    }
+}
