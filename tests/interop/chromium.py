@@ -14,14 +14,20 @@ FILES = Path(__file__).resolve().parent / "browser"
 SERVED = {
     "/": (FILES / "page.html", "text/html"),
     "/hls.js": (paths.NODE_MODULES / "hls.js/dist/hls.min.js", "text/javascript"),
-    "/shaka.js": (paths.NODE_MODULES / "shaka-player/dist/shaka-player.compiled.js", "text/javascript"),
+    "/shaka.js": (
+        paths.NODE_MODULES / "shaka-player/dist/shaka-player.compiled.js",
+        "text/javascript",
+    ),
     "/mpegts.js": (paths.NODE_MODULES / "mpegts.js/dist/mpegts.js", "text/javascript"),
 }
 PLAYS_WITHIN = 30
 
 
 class Chromium:
-    """`plays` is a list of {"name", "kind", "url"}; kind is hls.js, shaka, flv, mpegts, native or mse."""
+    """`plays` is a list of {"name", "kind", "url"}.
+
+    The kind is hls.js, shaka, flv, mpegts, native or mse.
+    """
 
     def __init__(self, case, plays):
         page = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Page)

@@ -1,4 +1,4 @@
-"""Browsers play from a page on another origin, by hls.js, mpegts.js and what they have themselves."""
+"""Browsers play from a page on another origin, by libraries and by what they have themselves."""
 
 from case import Case
 from chromium import Chromium
@@ -19,7 +19,11 @@ class InChromium(Case):
             self,
             [
                 {"name": "hls.js", "kind": "hls.js", "url": self.url(server.hls(STREAM))},
-                {"name": "hls.js folder", "kind": "hls.js", "url": self.url(server.hls_in_folder(STREAM))},
+                {
+                    "name": "hls.js folder",
+                    "kind": "hls.js",
+                    "url": self.url(server.hls_in_folder(STREAM)),
+                },
                 {"name": "http-flv", "kind": "flv", "url": self.url(server.flv(STREAM))},
                 {"name": "http-ts", "kind": "mpegts", "url": self.url(server.ts(STREAM))},
                 {"name": "ws-flv", "kind": "flv", "url": self.url(server.ws_flv(STREAM))},

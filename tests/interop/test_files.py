@@ -96,13 +96,21 @@ class Root(Case):
     def test_what_one_has_is_not_sent_again(self):
         _, headers, _ = self.get("/film.mp4", "HEAD")
         tag, date = headers["ETag"], headers["Last-Modified"]
-        for known in ({"If_None_Match": tag}, {"If_None_Match": f'"x", W/{tag}'}, {"If_None_Match": "*"},
-                      {"If_Modified_Since": date}):
+        for known in (
+            {"If_None_Match": tag},
+            {"If_None_Match": f'"x", W/{tag}'},
+            {"If_None_Match": "*"},
+            {"If_Modified_Since": date},
+        ):
             status, again, body = self.get("/film.mp4", **known)
             self.assertEqual((status, body, again["ETag"]), (304, b"", tag), known)
         later = email.utils.formatdate(time.time() - 1e6, usegmt=True)
-        for unknown in ({"If_None_Match": '"x"'}, {"If_Modified_Since": later}, {"If_Modified_Since": "never"},
-                        {"If_None_Match": '"x"', "If_Modified_Since": date}):
+        for unknown in (
+            {"If_None_Match": '"x"'},
+            {"If_Modified_Since": later},
+            {"If_Modified_Since": "never"},
+            {"If_None_Match": '"x"', "If_Modified_Since": date},
+        ):
             self.assertEqual(self.get("/film.mp4", **unknown)[0], 200, unknown)
         self.assertEqual(self.get("/film.mp4", Range="bytes=0-9", If_Range=tag)[0], 206)
         self.assertEqual(self.get("/film.mp4", Range="bytes=0-9", If_Range='"x"')[0], 200)
@@ -111,11 +119,28 @@ class Root(Case):
 
     def test_no_path_leads_out(self):
         ways = [
-            "/../secret.txt", "/folder/../../secret.txt", "/%2e%2e/secret.txt", "/..%2fsecret.txt",
-            "/%2e%2e%2fsecret.txt", "/folder/..%2f..%2fsecret.txt", "/.%2e/secret.txt", "/..\\secret.txt",
-            "/..%5csecret.txt", "/%252e%252e/secret.txt", "//secret.txt", "/./../secret.txt", "/up/secret.txt",
-            "/out.txt", "/film.mp4%00.txt", "/.hidden", "/folder/./../.hidden", "/%c0%ae%c0%ae/secret.txt",
-            "/..;/secret.txt", "/pipe", "/record/..%2fsecret.txt", f"/{self.directory}/secret.txt",
+            "/../secret.txt",
+            "/folder/../../secret.txt",
+            "/%2e%2e/secret.txt",
+            "/..%2fsecret.txt",
+            "/%2e%2e%2fsecret.txt",
+            "/folder/..%2f..%2fsecret.txt",
+            "/.%2e/secret.txt",
+            "/..\\secret.txt",
+            "/..%5csecret.txt",
+            "/%252e%252e/secret.txt",
+            "//secret.txt",
+            "/./../secret.txt",
+            "/up/secret.txt",
+            "/out.txt",
+            "/film.mp4%00.txt",
+            "/.hidden",
+            "/folder/./../.hidden",
+            "/%c0%ae%c0%ae/secret.txt",
+            "/..;/secret.txt",
+            "/pipe",
+            "/record/..%2fsecret.txt",
+            f"/{self.directory}/secret.txt",
         ]
         for way in ways:
             raw = RawHttp(self.server.http_port)
@@ -161,12 +186,17 @@ class Recorded(Case):
         waiting.until(lambda: self.records()[0]["size"] > 0, 5, "the last bytes")
 
     def records(self, query=""):
-        with urllib.request.urlopen(f"{self.server.http}/api/record/list{query}", timeout=5) as answer:
+        with urllib.request.urlopen(
+            f"{self.server.http}/api/record/list{query}", timeout=5
+        ) as answer:
             return json.load(answer)["data"]["records"]
 
     def url(self, extension, nth=-1):
         """The oldest of a format, or another."""
-        return self.server.http + [one["file"] for one in self.records() if one["file"].endswith(extension)][nth]
+        return (
+            self.server.http
+            + [one["file"] for one in self.records() if one["file"].endswith(extension)][nth]
+        )
 
     def test_all_are_listed_the_newest_first(self):
         records = self.records()
@@ -177,19 +207,28 @@ class Recorded(Case):
         extensions = {one["file"].rsplit(".", 1)[1] for one in records}
         self.assertEqual(extensions, {"flv", "ts", "mp4", "m3u8"})
         self.assertEqual(self.records("?stream=door"), [])
-        self.assertEqual(self.records(f"?before={begun[0]}"), [one for one in records if one["begin_unix_ms"] < begun[0]])
+        self.assertEqual(
+            self.records(f"?before={begun[0]}"),
+            [one for one in records if one["begin_unix_ms"] < begun[0]],
+        )
 
     def test_programs_play_them(self):
         for extension in (".flv", ".ts", ".mp4", ".m3u8"):
-            program = self.start("ffmpeg", players.ffmpeg_decode(paths.FFMPEG_DEBIAN, self.url(extension), 2))
+            program = self.start(
+                "ffmpeg", players.ffmpeg_decode(paths.FFMPEG_DEBIAN, self.url(extension), 2)
+            )
             program.wait(20)
             self.assert_none(players.ffmpeg_faults(program, 1.8), extension)
         players.Vlc(self, self.url(".m3u8")).until_decoded()
 
     def test_browsers_play_them(self):
         plays = [("native", ".mp4"), ("hls.js", ".m3u8"), ("flv", ".flv")]
-        chromium = Chromium(self, [{"name": kind, "kind": kind, "url": self.url(end)} for kind, end in plays])
-        report = chromium.until(lambda _, player: player["frames"] > 30 and player["time"] > 1, "a second of each")
+        chromium = Chromium(
+            self, [{"name": kind, "kind": kind, "url": self.url(end)} for kind, end in plays]
+        )
+        report = chromium.until(
+            lambda _, player: player["frames"] > 30 and player["time"] > 1, "a second of each"
+        )
         for name, player in report.items():
             self.assertEqual(player["width"], 640, name)
 
@@ -203,4 +242,6 @@ class Recorded(Case):
 
     def test_it_can_be_turned_off(self):
         self.server.stop()
-        self.serve_another("other", record=[{"streams": "*", "path": self.directory}], recording={"http": False})
+        self.serve_another(
+            "other", record=[{"streams": "*", "path": self.directory}], recording={"http": False}
+        )

@@ -102,7 +102,9 @@ class ReturningPublisher(Case):
 
 class Record(Case):
     def test_memory_keeps_what_it_has_room_for_and_says_so(self):
-        self.serve(hls={"segment": "1s", "segments": 3, "record": True, "streams": 1, "memory": "512KiB"})
+        self.serve(
+            hls={"segment": "1s", "segments": 3, "record": True, "streams": 1, "memory": "512KiB"}
+        )
         self.publish_live(STREAM)
         url = f"{self.server.http}/hls/{STREAM}/record.m3u8"
         self.until_hls(STREAM)
@@ -158,7 +160,9 @@ class Viewers(Case):
         self.assertEqual(status, 200)
         names = [line for line in text.splitlines() if line[:1] not in ("", "#")]
         number = places[0].split("session_id=")[1]
-        self.assertTrue(all(name.endswith(f".ts?key=x&session_id={number}") for name in names), text)
+        self.assertTrue(
+            all(name.endswith(f".ts?key=x&session_id={number}") for name in names), text
+        )
         self.assertEqual(self.ask(f"/hls/{names[0]}")[0], 200)
         self.assertEqual(self.ask(f"/hls/{names[0].split('?')[0]}")[0], 200, "without a number")
         self.assertEqual(self.ask(f"/hls/{names[0][:-4]}beef")[0], 404)

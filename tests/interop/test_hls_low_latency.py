@@ -78,7 +78,9 @@ class Parts(Case):
             status, _, part = get(urljoin(url, hint))
         self.assertEqual(status, 200, hint)
         playlist = hls.read(get(url)[2].decode())
-        told = [part.uri for one in [*playlist.segments, playlist.open] if one for part in one.parts]
+        told = [
+            part.uri for one in [*playlist.segments, playlist.open] if one for part in one.parts
+        ]
         self.assertIn(hint, told)
         self.assertEqual(get(urljoin(url, hint))[2], part)
 
@@ -138,7 +140,9 @@ class InBrowsers(Case):
         )
         first = {name: player["frames"] for name, player in report.items()}
         # And it stays there.
-        report = chromium.until(lambda name, player: player["frames"] > first[name] + 150, "6 s more")
+        report = chromium.until(
+            lambda name, player: player["frames"] > first[name] + 150, "6 s more"
+        )
         for name, player in report.items():
             self.assertEqual((player["errors"], player["width"]), ([], 640), name)
             self.assertLess(player["age"], latency, name)

@@ -163,7 +163,9 @@ class Files(Recording):
 
     def test_only_what_matches_is_recorded_and_no_more_than_allowed(self):
         self.serve(
-            record=[self.record(streams="cam*")], recording={"max": 2}, publish={"conflict": "refuse"}
+            record=[self.record(streams="cam*")],
+            recording={"max": 2},
+            publish={"conflict": "refuse"},
         )
         for name in ("cam1", "door", "cam2", "cam3"):
             self.publish_live(name)
@@ -301,7 +303,9 @@ class Disk(Recording):
         self.assertLess(self.server.metric('runnel_account_peak_bytes{account="total"}'), 32 << 20)
         subprocess.run(thaw, check=True)
         size = self.files("mp4")[0].stat().st_size
-        waiting.until(lambda: self.files("mp4")[-1].stat().st_size > size + 20_000, 20, "more of it")
+        waiting.until(
+            lambda: self.files("mp4")[-1].stat().st_size > size + 20_000, 20, "more of it"
+        )
         waiting.until(lambda: len(self.files("ts")) > before + 3, 20, "files again")
         self.assert_noticed_nothing(capture)
         self.server.stop()
@@ -322,7 +326,10 @@ class Killed(Recording):
         lives = [moments.uniform(*self.LIVES) for _ in range(self.DEATHS)]
         for start in range(0, self.DEATHS, self.AT_ONCE):
             group = lives[start : start + self.AT_ONCE]
-            dying = [threading.Thread(target=self._live, args=(start + at, life)) for at, life in enumerate(group)]
+            dying = [
+                threading.Thread(target=self._live, args=(start + at, life))
+                for at, life in enumerate(group)
+            ]
             for one in dying:
                 one.start()
             for one in dying:
@@ -377,5 +384,7 @@ def _key_frame_places(data):
     at = data.index(b"filepositions") + len("filepositions")
     count = int.from_bytes(data[at + 1 : at + 5], "big")
     assert data[at] == 0x0A
-    numbers = [struct.unpack_from(">d", data, at + 5 + 9 * number + 1)[0] for number in range(count)]
+    numbers = [
+        struct.unpack_from(">d", data, at + 5 + 9 * number + 1)[0] for number in range(count)
+    ]
     return [int(number) for number in numbers]

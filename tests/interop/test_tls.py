@@ -3,7 +3,6 @@
 import contextlib
 import socket
 import ssl
-import subprocess
 
 import certificate
 import flv

@@ -13,7 +13,9 @@ CLOSES_WITHIN = 10
 
 class TlsCase(RtspCase):
     def serve_sealed(self, max=8, **sections):
-        self.serve(tls=certificate.make(self.directory, max=max), memory={"total": "128MiB"}, **sections)
+        self.serve(
+            tls=certificate.make(self.directory, max=max), memory={"total": "128MiB"}, **sections
+        )
 
     @property
     def believing(self):
