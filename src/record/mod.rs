@@ -126,11 +126,12 @@ fn begin(
     running: usize,
 ) -> Option<Task<()>> {
     if running >= server.config().recording.max {
-        server.recorded.refuse(name);
+        server.recorded.refuse(name, &"recording.max is reached");
         return None;
     }
     let shape = Shape::of(rule.format);
-    let viewer = server.hub.play(name, shape.form()).ok()?.from_oldest();
+    let viewer = server.hub.play(name, shape.form());
+    let viewer = viewer.map_err(|refused| server.recorded.refuse(name, &refused)).ok()?.from_oldest();
     let session = session::Session::new(server, at, rule.clone(), shape, name.clone(), sender.clone());
     Some(server.executor.spawn(session.run(viewer)))
 }

@@ -46,9 +46,10 @@ pub(super) fn forget(gone: &[PathBuf]) -> io::Result<()> {
         let names: BTreeSet<&OsStr> =
             gone.iter().filter(|path| path.parent() == Some(folder)).filter_map(|path| path.file_name()).collect();
         let (path, new) = (folder.join(NAME), folder.join(format!("{NAME}.bak")));
+        let old = BufReader::new(File::open(&path)?);
         let mut out = BufWriter::new(File::create(&new)?);
         let mut about = String::new();
-        for line in BufReader::new(File::open(&path)?).lines() {
+        for line in old.lines() {
             let line = line?;
             let is_name = !line.is_empty() && !line.starts_with('#');
             // what stands before a name is the name's

@@ -9,6 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::shape::Shape;
 use super::{pattern, playlist};
 use crate::conf::Record;
+use crate::serve::name_parts as parts;
 
 /// A recording as its name has it: when it began, in milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,7 +50,10 @@ pub(super) fn enforce(rule: &Record, busy: &[&Path]) -> io::Result<()> {
         if !(too_old || too_much || too_full) {
             break;
         }
-        fs::remove_file(&found.path)?;
+        if let Err(error) = fs::remove_file(&found.path) {
+            log::warn!("{} cannot be deleted: {error}", found.path.display());
+            break;
+        }
         total -= found.size;
         log::info!("deleted {}, the oldest recording", found.path.display());
         gone.push(found.path);
@@ -84,29 +88,14 @@ fn found(rule: &Record, shape: Shape, entry: &fs::DirEntry) -> Option<Found> {
 
 /// When the recording of that name began, if it is one of the rule's.
 fn begun(rule: &Record, shape: Shape, name: &str) -> Option<u64> {
-    let (stream, begun) = parts(shape, name.strip_suffix(shape.extension())?.strip_suffix('.')?)?;
+    let (stream, begun) = parts(shape.is_segments(), name.strip_suffix(shape.extension())?.strip_suffix('.')?)?;
     pattern::matches(&rule.streams, stream).then_some(begun * if shape.is_segments() { 1 } else { 1000 })
 }
 
 /// The stream in a file's name without its extension.
 #[cfg(feature = "files")]
 pub(super) fn stream_of(shape: Shape, stem: &str) -> Option<String> {
-    parts(shape, stem).map(|(stream, _)| stream.into())
-}
-
-/// NAME-MILLISECONDS-NUMBER, NAME-SECONDS or NAME-SECONDS-NUMBER: the name, and when.
-fn parts(shape: Shape, stem: &str) -> Option<(&str, u64)> {
-    let numbered = |text: &'_ str| -> Option<(usize, u64)> {
-        let at = text.rfind('-')?;
-        Some((at, text.get(at + 1..)?.parse().ok()?))
-    };
-    let (at, last) = numbered(stem)?;
-    let stream = stem.get(..at)?;
-    match numbered(stream) {
-        Some((at, begun)) if shape.is_segments() || last < 100 && begun > 1 << 20 => Some((stream.get(..at)?, begun)),
-        _ if shape.is_segments() => None,
-        _ => Some((stream, last)),
-    }
+    parts(shape.is_segments(), stem).map(|(stream, _)| stream.into())
 }
 
 fn free(path: &Path) -> io::Result<u64> {

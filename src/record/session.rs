@@ -41,6 +41,8 @@ pub(super) struct Session {
 /// The file that is being written.
 struct Open {
     id: usize,
+    /// What it begins with.
+    tracks: Arc<Tracks>,
     /// It cannot be written.
     failed: Arc<AtomicBool>,
     origin: Ticks,
@@ -184,6 +186,7 @@ impl Session {
         self.send(Job::Open { id, place, failed: failed.clone() });
         self.file = Some(Open {
             id,
+            tracks: self.tracks.clone(),
             failed,
             origin,
             newest: origin,
@@ -204,26 +207,30 @@ impl Session {
         let end = end.filter(|_| !self.broken).unwrap_or(file.newest);
         let length = u32::try_from((end - file.origin).0).unwrap_or(0);
         (file.summary.duration, file.summary.size) = (length, file.size);
-        let patch = self.shape.finish(&self.tracks, &file.summary);
+        let patch = self.shape.finish(&file.tracks, &file.summary);
         let duration = Duration::from_millis(length.into());
         self.send(Job::Close { id: file.id, patch, duration, discontinuity: file.discontinuity });
     }
 
     /// All of the unit, or nothing.
     fn append(&mut self, unit: &Unit) -> Result<(), OverBudget> {
-        let Some(file) = &mut self.file else { return Ok(()) };
-        if unit.start {
-            file.mark(unit.at);
+        let Some(file) = &self.file else { return Ok(()) };
+        let (origin, place) = (file.origin, file.size);
+        if self.shape.rebases() {
+            let mut first = unit.packed.slices().next().unwrap_or_default().to_vec();
+            self.shape.rebase(&mut first, origin, &file.tracks);
+            let rest = unit.packed.slices().skip(1);
+            self.put([&first[..]].into_iter().chain(rest), unit.packed.len())?;
+        } else {
+            self.put(unit.packed.slices(), unit.packed.len())?;
         }
-        file.newest = file.newest.max(unit.at);
-        let origin = file.origin;
-        if !self.shape.rebases() {
-            return self.put(unit.packed.slices(), unit.packed.len());
+        if let Some(file) = &mut self.file {
+            file.newest = file.newest.max(unit.at);
+            if unit.start {
+                file.mark(unit.at, place);
+            }
         }
-        let mut first = unit.packed.slices().next().unwrap_or_default().to_vec();
-        self.shape.rebase(&mut first, origin, &self.tracks);
-        let rest = unit.packed.slices().skip(1);
-        self.put([&first[..]].into_iter().chain(rest), unit.packed.len())
+        Ok(())
     }
 
     /// Copies `len` bytes into blocks that are all there before the first is touched.
@@ -275,8 +282,8 @@ impl Session {
 }
 
 impl Open {
-    /// Remembers that a key frame comes next.
-    fn mark(&mut self, at: Ticks) {
+    /// Remembers where a key frame begins.
+    fn mark(&mut self, at: Ticks, place: u64) {
         let marks = &mut self.summary.marks;
         if marks.len() == MAX_MARKS {
             let mut odd = false;
@@ -287,7 +294,7 @@ impl Open {
             self.stride *= 2;
         }
         if self.starts.is_multiple_of(self.stride) {
-            marks.push((u32::try_from((at - self.origin).0).unwrap_or(0), self.size));
+            marks.push((u32::try_from((at - self.origin).0).unwrap_or(0), place));
         }
         self.starts += 1;
     }

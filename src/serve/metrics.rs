@@ -63,7 +63,7 @@ pub(super) fn write(server: &Server) -> String {
 fn recordings(page: &mut Page, counts: &super::recorded::Counts) {
     page.gauge("runnel_recordings", "Streams that are being recorded.", counts.running);
     page.counter("runnel_recorded_bytes_total", "Bytes written to files.", counts.bytes);
-    page.counter("runnel_recordings_lost_total", "Frames that the disk was too slow for.", counts.lost);
+    page.counter("runnel_recordings_lost_total", "Times that frames found no room, up to a key frame.", counts.lost);
 }
 
 fn accounts(page: &mut Page, accounts: [&Account; 4]) {

@@ -46,7 +46,7 @@ use door::{Door, doors};
 #[cfg(feature = "hls")]
 use hls::Hls;
 #[cfg(feature = "record")]
-pub use recorded::Recorded;
+pub use recorded::{Recorded, name_parts};
 use tally::Tally;
 
 /// A running server.

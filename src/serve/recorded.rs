@@ -1,6 +1,5 @@
 //! Counts of what is recorded, for the metrics and the log.
 
-use std::collections::BTreeSet;
 #[cfg(feature = "files")]
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -28,10 +27,40 @@ pub struct Counts {
     pub running: usize,
     /// Bytes that were written.
     pub bytes: u64,
-    /// Frames, and runs of them up to a key frame, that found no room.
+    /// How often frames found no room, each time up to a key frame.
     pub lost: u64,
-    /// Streams of which it was said that there is no place for them.
-    refused: BTreeSet<Name>,
+    /// It was said that there is no place for more.
+    full: bool,
+}
+
+/// What the name of a recorded file says, without its extension: NAME-SECONDS or
+/// NAME-SECONDS-NUMBER, or of a segment NAME-MILLISECONDS-NUMBER. The stream, and when.
+pub fn name_parts(is_segment: bool, stem: &str) -> Option<(&str, u64)> {
+    let numbered = |text: &'_ str| -> Option<(usize, u64)> {
+        let at = text.rfind('-')?;
+        Some((at, text.get(at + 1..)?.parse().ok()?))
+    };
+    let (at, last) = numbered(stem)?;
+    let stream = stem.get(..at)?;
+    match numbered(stream) {
+        Some((at, begun)) if is_segment || last < 100 && begun > 1 << 20 => Some((stream.get(..at)?, begun)),
+        _ if is_segment => None,
+        _ => Some((stream, last)),
+    }
+}
+
+/// Whether a path below a folder of recordings is one: others may have files there.
+#[cfg(feature = "files")]
+pub(super) fn is_recording(path: &str) -> bool {
+    let named = |stem| name_parts(false, stem).is_some_and(|(stream, _)| Name::new(stream).is_ok());
+    match path.split_once('/') {
+        None => path.rsplit_once('.').is_some_and(|(stem, end)| ["flv", "ts", "mp4"].contains(&end) && named(stem)),
+        Some((stream, "record.m3u8")) => Name::new(stream).is_ok(),
+        Some((stream, segment)) => {
+            let stem = segment.strip_suffix(".ts");
+            stem.and_then(|stem| name_parts(true, stem)).is_some_and(|(name, _)| name == stream)
+        }
+    }
 }
 
 impl Recorded {
@@ -62,7 +91,7 @@ impl Recorded {
     pub fn ends(&self) {
         let mut counts = self.lock();
         counts.running -= 1;
-        counts.refused.clear();
+        counts.full = false;
     }
 
     /// Bytes were written.
@@ -75,10 +104,10 @@ impl Recorded {
         self.lock().lost += 1;
     }
 
-    /// There is no place for a recording of `name`, which is said once.
-    pub fn refuse(&self, name: &Name) {
-        if self.lock().refused.insert(name.clone()) {
-            log::warn!("[{name}] is not recorded: recording.max is reached");
+    /// There is no place for a recording of `name`, which is said of the first.
+    pub fn refuse(&self, name: &Name, why: &dyn std::fmt::Display) {
+        if !std::mem::replace(&mut self.lock().full, true) {
+            log::warn!("[{name}] is not recorded: {why}");
         }
     }
 
@@ -89,5 +118,22 @@ impl Recorded {
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(all(test, feature = "files"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_recordings_are_recordings() {
+        for path in ["cam-1700000000.flv", "cam-1700000000-1.mp4", "cam/record.m3u8", "cam/cam-1700000000123-0.ts"] {
+            assert!(is_recording(path), "{path}");
+        }
+        for path in
+            ["mine.ts", "cam-x.flv", "cam-1.txt", "cam/passwords.txt", "cam/door-1700000000123-0.ts", "", "/", "cam/"]
+        {
+            assert!(!is_recording(path), "{path}");
+        }
     }
 }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use super::super::live::Live;
+#[cfg(all(feature = "files", feature = "record"))]
+use super::super::recorded::is_recording;
 use super::super::{Server, metrics};
 use super::resource::{Resource, wished};
 use super::transport::Transport;
@@ -11,6 +13,8 @@ use super::{CORS, FIELDS, NO_CACHE, Player, Role, Session};
 use crate::conf::FileFormat;
 use crate::container::Form;
 use crate::hub::{Name, Refused};
+#[cfg(all(feature = "files", feature = "record"))]
+use crate::proto::http::percent_decode;
 use crate::proto::http::{Method, Request, Status};
 
 /// What the paths of recordings begin with.
@@ -51,6 +55,9 @@ impl Session {
             #[cfg(all(feature = "files", feature = "record"))]
             path if path.starts_with(RECORDED) && !self.config.record.is_empty() && self.config.recording.http => {
                 let path = path.strip_prefix(RECORDED).unwrap_or_default().to_string();
+                if !percent_decode(&path).is_some_and(|path| is_recording(&path)) {
+                    return self.refuse(&request, Status::NOT_FOUND, Status::NOT_FOUND.1);
+                }
                 let roots = self.config.record.iter().map(|rule| rule.path.clone().into()).collect();
                 self.file(request, roots, &path, None);
             }
@@ -61,32 +68,33 @@ impl Session {
                     let root = self.config.http.root.clone().into();
                     self.file(request, vec![root], &path, resource.and_then(Result::ok));
                 }
-                #[cfg(all(feature = "files", feature = "record", feature = "hls"))]
-                Some(Ok(resource)) if self.recorded_segments(&resource).is_some() => {
-                    let path = self.recorded_segments(&resource).unwrap_or_default();
-                    let rules = self.config.record.iter().filter(|rule| rule.format == FileFormat::Hls);
-                    let roots = rules.map(|rule| rule.path.clone().into()).collect();
-                    self.file(request, roots, &path, Some(resource));
-                }
-                Some(Ok(resource)) => self.resource(request, resource),
+                Some(Ok(resource)) => self.resource_or_record(request, resource),
                 Some(Err(status)) => self.refuse(&request, status, status.1),
                 None => self.refuse(&request, Status::NOT_FOUND, Status::NOT_FOUND.1),
             },
         }
     }
 
-    /// Where to look for what was recorded as HLS, and is not in memory.
+    #[cfg(not(all(feature = "files", feature = "record", feature = "hls")))]
+    fn resource_or_record(&mut self, request: Request, resource: Resource) {
+        self.resource(request, resource);
+    }
+
+    /// Segments that are no longer in memory, and the list of all, may be on the disk.
     #[cfg(all(feature = "files", feature = "record", feature = "hls"))]
-    fn recorded_segments(&self, resource: &Resource) -> Option<String> {
-        if !self.config.recording.http || !self.config.record.iter().any(|rule| rule.format == FileFormat::Hls) {
-            return None;
-        }
-        match resource {
+    fn resource_or_record(&mut self, request: Request, resource: Resource) {
+        let rules = self.config.record.iter().filter(|rule| rule.format == FileFormat::Hls);
+        let roots: Vec<_> = rules.map(|rule| rule.path.clone().into()).collect();
+        let path = match &resource {
             Resource::Record(name) => Some(format!("{name}/record.m3u8")),
             Resource::Segment(name, file) if !self.server.hls.find(name).is_some_and(|entry| entry.has(file)) => {
                 Some(format!("{name}/{file}"))
             }
             _ => None,
+        };
+        match path.filter(|_| self.config.recording.http && !roots.is_empty()) {
+            Some(path) => self.file(request, roots, &path, Some(resource)),
+            None => self.resource(request, resource),
         }
     }
 
