@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import time
+import urllib.error
 import urllib.request
 
 import paths
@@ -240,8 +241,30 @@ class Recorded(Case):
         with urllib.request.urlopen(url, timeout=5) as whole:
             self.assertTrue(path.read_bytes() == whole.read())
 
+    def status(self, path, server=None):
+        try:
+            with urllib.request.urlopen((server or self.server).http + path, timeout=5) as answer:
+                return answer.status
+        except urllib.error.HTTPError as refused:
+            return refused.code
+
+    def test_what_else_is_in_the_folder_is_nobody_s(self):
+        folder = self.directory / "recorded"
+        (folder / "mine.ts").write_text("secret")
+        (folder / "index.html").write_text("secret")
+        (folder / STREAM / "notes.txt").write_text("secret")
+        (folder / f"{STREAM}-1700000000.flv").symlink_to("/etc/hostname")
+        for path in ("mine.ts", "mine%2ets", "", "index.html", f"{STREAM}/", f"{STREAM}/notes.txt",
+                     f"{STREAM}%2frecord.m3u8", f"{STREAM}/../mine.ts"):  # fmt: skip
+            self.assertIn(self.status(f"/record/{path}"), (400, 404), path)
+        self.assertEqual(self.status(f"/record/{STREAM}-1700000000.flv"), 403)
+
     def test_it_can_be_turned_off(self):
-        self.server.stop()
-        self.serve_another(
-            "other", record=[{"streams": "*", "path": self.directory}], recording={"http": False}
-        )
+        path = self.url(".ts").removeprefix(self.server.http)
+        self.assertEqual(self.status(path), 200)
+        rule = {"streams": "*", "path": self.directory / "recorded", "format": "hls"}
+        other = self.serve_another("other", record=[rule], recording={"http": False})
+        # The first is somebody's stream then, which is waited for.
+        for path in ("/api/record/list", f"/record/{STREAM}/record.m3u8"):
+            self.assertEqual(self.status(path), 200, path)
+            self.assertEqual(self.status(path, other), 404, path)

@@ -1,6 +1,7 @@
 """Recordings: what is in the files, where they are cut, what is kept, and what a disk may do."""
 
 import json
+import os
 import random
 import re
 import struct
@@ -108,6 +109,31 @@ class Files(Recording):
             for path in files[:-1]:
                 # The rest of a group of pictures is still written.
                 self.assertIn(path.stat().st_size // 1024, range(64, 128), path.name)
+
+    def test_a_publisher_with_another_codec_gets_another_file(self):
+        rules = [self.record(format=format) for format in FORMATS]
+        self.serve(record=rules, recording={"memory": "8MiB"})
+        publisher = self.publish_live(STREAM)
+        self.until_live(STREAM, milliseconds=1500)
+        publisher.stop()
+        self.publish(STREAM, media="hevc")
+        waiting.until(lambda: len(self.files("mp4")) == 2, 10, "two files")
+        self.until_live(STREAM, milliseconds=3000)
+        self.server.stop()
+        for extension in FORMATS.values():
+            files = self.files(extension)
+            self.assertEqual(len(files), 2, extension)
+            for path, codec in zip(files, ("h264", "hevc")):
+                data = path.read_bytes()
+                samples = READERS[extension].samples(data)
+                self.assertEqual({one.codec for one in of(samples, VIDEO)}, {codec}, path.name)
+                self.assert_decodes(data, 1)
+                if extension == "flv":
+                    at = data.index(b"videocodecid\0") + len("videocodecid\0")
+                    number = struct.unpack_from(">d", data, at)[0]
+                    self.assertEqual(
+                        number, 7 if codec == "h264" else int.from_bytes(b"hvc1", "big")
+                    )
 
     def test_flv_says_how_long_it_is_and_where_its_key_frames_are(self):
         found = self.check("demo")
@@ -266,6 +292,15 @@ class Disk(Recording):
         waiting.until(lambda: self.files("ts") and self.files("ts")[-1].stat().st_size, 10, "bytes")
         self.assert_noticed_nothing(capture)
         self.assertEqual(self.server.log.count("until that is mended"), 1, "said once")
+
+    def test_some_of_it_is_left_free(self):
+        card = self.mount("-t", "tmpfs", "-o", "size=600k", "card")
+        self.serve(record=[self.record(card, format="ts", length="1s", keep_free="350KiB")])
+        self.publish_live(STREAM)
+        self.until_log_counts("deleted ", 3, 40)
+        self.assertNotIn("No space left", self.server.log)
+        left = os.statvfs(card)
+        self.assertGreater(left.f_bavail * left.f_frsize, 150 << 10)
 
     def test_one_that_is_taken_away_leaves_nothing_underneath(self):
         card = self.mount("-t", "tmpfs", "-o", "size=8m", "card")
