@@ -125,7 +125,11 @@ impl Session {
     }
 
     fn take(&mut self, unit: &Unit) {
-        self.broken |= unit.discontinuity;
+        if unit.discontinuity {
+            // this one tells of tracks that the file does not have
+            self.broken = true;
+            return self.close(None);
+        }
         if unit.packed.is_head() || unit.packed.is_empty() {
             return;
         }
