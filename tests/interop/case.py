@@ -29,6 +29,8 @@ KEEP = os.environ.get("RUNNEL_TEST_KEEP")
 class Case(unittest.TestCase):
     # Set on a class that measures time, so that nothing else runs beside it.
     alone = False
+    # The forms that the server gives out over HTTP and WebSocket.
+    forms = ("flv", "ts", "mp4")
 
     def setUp(self):
         self.directory = Path(tempfile.mkdtemp(prefix="runnel-test-"))
@@ -117,15 +119,10 @@ class Case(unittest.TestCase):
     def capture_everything(self, stream):
         """Joins on each URL but those of HLS."""
         server = self.server
-        sockets = [
-            server.flv(stream),
-            server.ts(stream),
-            server.ws_flv(stream),
-            server.ws_ts(stream),
-            server.mp4(stream),
-            server.ws_mp4(stream),
+        urls = [
+            getattr(server, way + form)(stream) for way in ("", "ws_") for form in self.forms
         ]
-        return [self.capture_rtmp(server.rtmp(stream)), *map(self.capture, sockets)]
+        return [self.capture_rtmp(server.rtmp(stream)), *map(self.capture, urls)]
 
     def capture_hls(self, url):
         capture = HlsCapture(url)
