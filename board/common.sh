@@ -4,9 +4,9 @@
 board_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 board_cache=${RUNNEL_BOARD_CACHE:-$HOME/.cache/runnel-board}
 
-# What programs for devices have unless FEATURES says otherwise: all but MP4,
-# files and recordings, for which the smallest have no room, and TLS, which is as large as half
-# of the rest.
+# What programs for devices have unless FEATURES says otherwise: all but MP4, files,
+# recordings and replay, for which the smallest have no room, and TLS, which is as large
+# as half of the rest.
 board_features=${FEATURES-rtmp rtsp http flv ts ws hls}
 
 target_rows() { grep -Ev '^(#|$)' "$board_root/board/targets"; }

@@ -66,7 +66,7 @@ pub mod net;
 pub mod proto;
 #[cfg(feature = "record")]
 pub mod record;
-#[cfg(any(feature = "rtmp", feature = "rtsp"))]
+#[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
 pub mod relay;
 pub mod serve;
 pub mod wire;

@@ -1,5 +1,8 @@
 //! The command line, and the order in which a server starts.
 
+#[cfg(feature = "replay")]
+mod push;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -16,6 +19,7 @@ use smol::stream::StreamExt;
 
 const HELP: &str = "\
 Usage: runnel [-c FILE] [--check | --plan | --make-cert]
+       runnel push [OPTION...] FILE URL
 
   -c, --config FILE   read FILE; without it the embedded default applies
       --check         check the configuration and end
@@ -25,6 +29,16 @@ Usage: runnel [-c FILE] [--check | --plan | --make-cert]
                       and key.pem here
   -V, --version       print the version and end
   -h, --help          print this and end
+
+runnel push sends FILE, which is FLV, MPEG-TS or MP4, as fast as it plays to a
+URL that begins with rtmp://, rtmps://, rtsp:// or rtsps://, and ends with it:
+
+      --loop          begin anew at the end, for ever
+      --speed NUMBER  so many times as fast
+      --udp           RTSP over UDP
+      --ca FILE       believe certificates that those in FILE have signed
+      --insecure      believe any certificate
+  -c, --config FILE   as above; what bounds frames and memory applies
 
 SIGHUP reads FILE again, SIGTERM and SIGINT end the program. It ends with 64 if
 an argument is wrong, with 78 if the configuration is, with 71 if the system
@@ -69,6 +83,9 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
+    if std::env::args_os().nth(1).is_some_and(|word| word == "push") {
+        return push();
+    }
     let Some((task, file)) = arguments().map_err(fail(USAGE))? else { return Ok(()) };
     let (config, source) = Source::load(file).map_err(fail(CONFIG))?;
     let plan = config.plan();
@@ -91,6 +108,19 @@ fn run() -> Result<(), Failure> {
             log::error!("{}", failure.why);
         }
     })
+}
+
+#[cfg(feature = "replay")]
+fn push() -> Result<(), Failure> {
+    let push = push::Push::parse(std::env::args_os().skip(2)).map_err(fail(USAGE))?;
+    let (config, _) = Source::load(push.config.clone()).map_err(fail(CONFIG))?;
+    device::log::start(&config.log);
+    push.run(config).map_err(fail(SYSTEM))
+}
+
+#[cfg(not(feature = "replay"))]
+fn push() -> Result<(), Failure> {
+    Err(fail(USAGE)("the program was built without the feature \"replay\"".into()))
 }
 
 #[cfg(feature = "tls")]
@@ -212,7 +242,7 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
     }
     let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup]).map_err(|error| error.to_string())?;
     server.start(listeners, pulse)?;
-    #[cfg(any(feature = "rtmp", feature = "rtsp"))]
+    #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
     runnel::relay::start(&server);
     #[cfg(feature = "record")]
     let recorder = runnel::record::start(&server)?;

@@ -37,9 +37,9 @@ impl BlockMut {
         Ok(Self { data: Vec::with_capacity(capacity), capacity, lease })
     }
 
-    /// A frozen copy of `data`, charged to `account`.
-    pub fn copy(account: &Account, data: &[u8]) -> Result<Bytes, OverBudget> {
-        let mut block = Self::new(account, data.len())?;
+    /// A frozen copy of `data`, in a block of `room`.
+    pub fn copy(room: &(impl Room + ?Sized), data: &[u8]) -> Result<Bytes, OverBudget> {
+        let mut block = room.block(data.len())?;
         block.fill(data);
         Ok(block.freeze())
     }
@@ -49,6 +49,15 @@ impl BlockMut {
         let (head, _) = data.split_at(data.len().min(self.room()));
         self.data.extend_from_slice(head);
         head.len()
+    }
+
+    /// Has up to `len` bytes, as far as there is room, written by `write`, which says
+    /// how many it wrote.
+    pub fn fill_by(&mut self, len: usize, write: impl FnOnce(&mut [u8]) -> usize) {
+        let before = self.data.len();
+        self.data.resize(before + len.min(self.room()), 0);
+        let written = write(self.data.get_mut(before..).unwrap_or_default());
+        self.data.truncate(before.saturating_add(written));
     }
 
     /// Bytes that still fit.

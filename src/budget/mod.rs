@@ -5,7 +5,9 @@ mod account;
 mod ballast;
 mod block;
 mod plan;
+mod rope;
 
 pub use account::{Account, Lease, OverBudget};
 pub use block::{BLOCK_OVERHEAD, BlockMut, Room};
 pub use plan::{Line, Plan};
+pub use rope::{MAX_CHUNK, Overflow, Rope};

@@ -109,6 +109,43 @@ impl Config {
     }
 }
 
+/// The header of a frame in a stream that has no other description. Annex 1.A.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Adts {
+    /// An AudioSpecificConfig that says the same.
+    pub config: [u8; 2],
+    /// Samples a second, before SBR doubles them.
+    pub sample_rate: u32,
+    /// Bytes of the header.
+    pub header_len: usize,
+    /// Bytes of the frame, the header included.
+    pub frame_len: usize,
+}
+
+impl Adts {
+    /// adts_fixed_header() and adts_variable_header() of a frame with one block of
+    /// raw data; those with more are refused.
+    pub fn parse(data: &[u8]) -> Result<Self, Malformed> {
+        let mut bits = Bits::new(data);
+        ensure(bits.bits(12)? == 0xfff, "ADTS syncword")?;
+        let _version = bits.bit()?;
+        ensure(bits.bits(2)? == 0, "ADTS layer")?;
+        let header_len = if bits.bit()? { 7 } else { 9 };
+        let object_type = bits.bits(2)? as u16 + 1;
+        let index = bits.bits(4)? as u16;
+        let sample_rate = *FREQUENCIES.get(usize::from(index)).ok_or(Malformed { what: "ADTS sampling frequency" })?;
+        let _private = bits.bit()?;
+        let channels = bits.bits(3)? as u16;
+        bits.skip(4)?;
+        let frame_len = bits.bits(13)? as usize;
+        ensure(frame_len >= header_len, "ADTS frame length")?;
+        let _fullness = bits.bits(11)?;
+        ensure(bits.bits(2)? == 0, "ADTS with more than one block")?;
+        let config = (object_type << 11 | index << 7 | channels << 3).to_be_bytes();
+        Ok(Self { config, sample_rate, header_len, frame_len })
+    }
+}
+
 /// Bits of the AudioSpecificConfig at the front of `data`, where others follow it
 /// and so nothing signalled behind belongs to it. Object types 1 to 4 without a
 /// program config only.
@@ -211,6 +248,21 @@ const FREQUENCIES: [u32; 13] =
 mod tests {
     use super::super::{binary, hex};
     use super::*;
+
+    // ffmpeg -f lavfi -i sine=sample_rate=48000 -ac 2 -c:a aac x.aac, the first bytes.
+    #[test]
+    fn adts_headers_say_what_a_config_does() {
+        let adts = Adts::parse(&hex("fff14c80423ffcde02")).unwrap();
+        assert_eq!(adts, Adts { config: [0x11, 0x90], sample_rate: 48_000, header_len: 7, frame_len: 529 });
+        let config = Config::parse(&adts.config).unwrap();
+        assert_eq!((config.object_type, config.sample_rate, config.channels), (2, 48_000, 2));
+        assert_eq!(config.adts(522), Some(hex("fff14c80423ffc").try_into().unwrap()));
+        // no syncword, a layer, a rate out of the table, shorter than its header, two blocks
+        for text in ["ffe14c80423ffc", "fff34c80423ffc", "fff17480423ffc", "fff14c8000dffc", "fff14c80423ffd", "fff14c"]
+        {
+            assert!(Adts::parse(&hex(text)).is_err(), "{text}");
+        }
+    }
 
     fn config(object_type: u8, frequency_index: u8, sample_rate: u32, channels: u8) -> Config {
         Config { object_type, frequency_index, sample_rate, channels }

@@ -12,6 +12,10 @@ pub struct Header {
     pub channels: u8,
     /// Whether it is E-AC-3.
     pub eac3: bool,
+    /// Samples of one channel in the frame.
+    pub samples: u32,
+    /// Bytes of the frame, the header included.
+    pub frame_len: usize,
 }
 
 impl Header {
@@ -31,7 +35,8 @@ impl Header {
     fn ac3(mut bits: Bits, bsid: u8) -> Result<Self, Malformed> {
         let _crc = bits.bits(16)?;
         let rate = rate(bits.bits(2)?)?;
-        bits.skip(6 + 5 + 3)?;
+        let frame_len = frame_len(rate, bits.bits(6)?)?;
+        bits.skip(5 + 3)?;
         let mode = bits.bits(3)?;
         let three_front_channels = mode & 1 != 0 && mode != 1;
         let surround = mode & 4 != 0;
@@ -41,23 +46,38 @@ impl Header {
         let low_frequency = bits.bit()?;
         // Above 8, bsid stands for the half and the quarter of the rate.
         let sample_rate = rate >> bsid.saturating_sub(8);
-        Ok(Self { sample_rate, channels: channels(mode, low_frequency), eac3: false })
+        let channels = channels(mode, low_frequency);
+        Ok(Self { sample_rate, channels, eac3: false, samples: 6 * BLOCK, frame_len })
     }
 
     /// bsi() of Annex E.
     fn eac3(mut bits: Bits) -> Result<Self, Malformed> {
-        bits.skip(2 + 3 + 11)?;
-        let sample_rate = match bits.bits(2)? {
-            3 => rate(bits.bits(2)?)? / 2,
+        bits.skip(2 + 3)?;
+        let frame_len = 2 * (bits.bits(11)? as usize + 1);
+        let (sample_rate, blocks) = match bits.bits(2)? {
+            3 => (rate(bits.bits(2)?)? / 2, 6),
             code => {
-                let _blocks = bits.bits(2)?;
-                rate(code)?
+                let blocks = [1, 2, 3, 6].get(bits.bits(2)? as usize).copied().unwrap_or(6);
+                (rate(code)?, blocks)
             }
         };
         let mode = bits.bits(3)?;
         let low_frequency = bits.bit()?;
-        Ok(Self { sample_rate, channels: channels(mode, low_frequency), eac3: true })
+        let channels = channels(mode, low_frequency);
+        Ok(Self { sample_rate, channels, eac3: true, samples: blocks * BLOCK, frame_len })
     }
+}
+
+/// Samples of one channel in an audio block.
+const BLOCK: u32 = 256;
+
+/// frmsizecod: each bit rate twice, of which the second is a word longer where the rate
+/// asks for it. Table 4.13.
+fn frame_len(rate: u32, code: u32) -> Result<usize, Malformed> {
+    let kbps = [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640];
+    let kbps = kbps.get(code as usize / 2).ok_or(Malformed { what: "AC-3 frmsizecod" })?;
+    let words = 6 * BLOCK * kbps * 1000 / 16 / rate;
+    Ok(2 * (words + if rate == 44_100 { code % 2 } else { 0 }) as usize)
 }
 
 /// fscod, and fscod2 for the halves.
@@ -90,16 +110,18 @@ mod tests {
     // ffmpeg -f lavfi -i sine=sample_rate=48000 OPTIONS -f ac3 (or eac3), the first bytes.
     #[test]
     fn headers_of_both_codecs() {
-        let header = |sample_rate, channels, eac3| Ok(Header { sample_rate, channels, eac3 });
+        let header = |sample_rate, channels, eac3, frame_len| {
+            Ok(Header { sample_rate, channels, eac3, samples: 1536, frame_len })
+        };
         // -ac 2
-        assert_eq!(Header::parse(&hex("0b77fe95144043e106f46370")), header(48_000, 2, false));
+        assert_eq!(Header::parse(&hex("0b77fe95144043e106f46370")), header(48_000, 2, false, 768));
         // -ac 6 -ar 44100
-        assert_eq!(Header::parse(&hex("0b77e1e75e40ebf8403eff9d")), header(44_100, 6, false));
+        assert_eq!(Header::parse(&hex("0b77e1e75e40ebf8403eff9d")), header(44_100, 6, false, 1950));
         // -ac 1
-        assert_eq!(Header::parse(&hex("0b77480d0c402f842bc1")), header(48_000, 1, false));
+        assert_eq!(Header::parse(&hex("0b77480d0c402f842bc1")), header(48_000, 1, false, 384));
         // The same with a bsid of 9, by hand.
-        assert_eq!(Header::parse(&hex("0b77480d0c482f842bc1")), header(24_000, 1, false));
-        assert_eq!(Header::parse(&hex("0b7703ce7f87c00020802000")), header(44_100, 6, true));
+        assert_eq!(Header::parse(&hex("0b77480d0c482f842bc1")), header(24_000, 1, false, 384));
+        assert_eq!(Header::parse(&hex("0b7703ce7f87c00020802000")), header(44_100, 6, true, 1950));
     }
 
     #[test]

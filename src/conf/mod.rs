@@ -21,7 +21,7 @@ pub use plan::{GREETING, SMALL_BUFFER};
 pub use profile::Profile;
 #[cfg(feature = "record")]
 pub use record::{FileFormat, Record, Recording};
-pub use text::{Address, Group, PortRange, Source, Target};
+pub use text::{Address, Group, Origin, PortRange, Source, Target};
 pub use units::{FileSize, Size, Threads, Time};
 
 /// What is not looked at, because nothing in the program needs it.
@@ -221,7 +221,7 @@ pub enum Segments {
 #[allow(missing_docs, reason = "conf/reference.toml documents every key")]
 pub struct Pull {
     pub stream: String,
-    pub url: Source,
+    pub url: Origin,
     #[serde(default)]
     pub on_demand: bool,
     #[serde(default)]

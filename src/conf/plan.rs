@@ -18,6 +18,8 @@ const UDP_PAIR: usize = 20 << 10;
 const TLS: usize = 32 << 10;
 /// A recording: its task, and where the key frames of its file are.
 const RECORDING: usize = 24 << 10;
+/// A file that is played: its task, its tables or packets, and the list of what was read ahead.
+const PLAYED_FILE: usize = 128 << 10;
 /// The receive buffer of one who only sends requests, and the send buffer of
 /// one who only gets answers, in bytes.
 pub const SMALL_BUFFER: usize = 8 << 10;
@@ -30,9 +32,9 @@ impl Config {
 
     /// Connections that may be under TLS at once.
     pub fn tls_connections(&self) -> usize {
-        let pulled = self.pull.iter().map(|pull| &pull.url);
-        let pushed = self.push.iter().map(|push| &push.url);
-        let ours = pulled.chain(pushed).filter(|url| url.0.scheme.ends_with('s')).count();
+        let pulled = self.pull.iter().map(|pull| &pull.url.0);
+        let pushed = self.push.iter().map(|push| &push.url.0);
+        let ours = pulled.chain(pushed).filter(|url| url.scheme.ends_with('s')).count();
         ours + if self.tls.cert.is_empty() { 0 } else { self.tls.max }
     }
 
@@ -45,7 +47,7 @@ impl Config {
     pub fn descriptors(&self) -> usize {
         let serves_files = !self.http.root.is_empty() || !self.record.is_empty();
         let each = if serves_files { 2 } else { 1 };
-        self.max_connections().saturating_mul(each) + 2 * self.udp_pairs() + 2 * self.recordings()
+        self.max_connections().saturating_mul(each) + 2 * self.udp_pairs() + 2 * self.recordings() + self.played_files()
     }
 
     /// Files that may be written at once.
@@ -55,6 +57,11 @@ impl Config {
             return self.recording.max;
         }
         0
+    }
+
+    /// Files that may be played at once.
+    pub fn played_files(&self) -> usize {
+        self.pull.iter().filter(|pull| pull.url.0.scheme == "file").count()
     }
 
     /// Bytes that wait for the disk.
@@ -108,6 +115,7 @@ impl Config {
                 line("TLS", &["tls.max", "tls.record"], self.tls_connections(), TLS + self.tls.record.0, 0),
                 line("recordings", &["recording.max"], self.recordings(), RECORDING, 0),
                 line("recordings: memory", &["recording.memory"], self.recordings().min(1), self.recording_memory(), 0),
+                line("files that are played", &["pull"], self.played_files(), PLAYED_FILE, 0),
                 line("HLS segments", &["hls.memory"], 1, hls, 0),
             ],
             limit: self.memory.total.0,

@@ -31,6 +31,10 @@ impl Group {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source(pub Url);
 
+/// Where a stream comes from: as `Source`, or a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin(pub Url);
+
 /// Where the log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -91,9 +95,18 @@ text!(Group, "a multicast address such as \"239.255.42.42\", or \"\" for none", 
 });
 
 text!(Source, "a URL that begins with rtsp://, rtsps://, rtmp:// or rtmps://", true, |text| {
-    let url = Url::parse(text).ok()?;
-    SCHEMES.iter().any(|(scheme, compiled)| *compiled && *scheme == url.scheme).then_some(Source(url))
+    source(text).map(Source)
 });
+
+text!(
+    Origin,
+    "a URL that begins with rtsp://, rtsps://, rtmp:// or rtmps://, or file: and the absolute path of a file",
+    true,
+    |text| {
+        let file = || Url::file(text).filter(|_| cfg!(feature = "replay"));
+        source(text).or_else(file).map(Origin)
+    }
+);
 
 text!(Target, "\"stderr\", \"syslog\" or the absolute path of a file", false, |text| match text {
     "stderr" => Some(Target::Stderr),
@@ -101,6 +114,11 @@ text!(Target, "\"stderr\", \"syslog\" or the absolute path of a file", false, |t
     path if path.starts_with('/') => Some(Target::File(path.into())),
     _ => None,
 });
+
+fn source(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    SCHEMES.iter().any(|(scheme, compiled)| *compiled && *scheme == url.scheme).then_some(url)
+}
 
 /// What can be relayed, and whether it was compiled in.
 const SCHEMES: [(&str, bool); 4] = [

@@ -3,15 +3,21 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod amf;
+#[cfg(feature = "replay")]
+pub mod file;
 pub mod flv;
 #[cfg(feature = "hls")]
 pub mod m3u8;
 #[cfg(feature = "mp4")]
 pub mod mp4;
+mod normal;
 mod packed;
 #[cfg(feature = "ts")]
 pub mod ts;
 
+#[cfg(feature = "replay")]
+pub use file::{Fault, FileReader, Storage, Unreadable};
+pub use normal::{Coded, Error, Event, Normal};
 pub use packed::{Head, Packed, Piece};
 
 use crate::budget::{Account, OverBudget};

@@ -108,6 +108,11 @@ impl Stream {
         self.lock().publisher.is_some()
     }
 
+    /// Whether there is something to begin with for one who comes.
+    pub fn is_open(&self) -> bool {
+        self.lock().start().is_some()
+    }
+
     /// Whether somebody watches, or waits to.
     pub fn is_watched(&self) -> bool {
         self.lock().viewers.iter().any(|waiter| waiter.taken)

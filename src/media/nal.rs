@@ -18,6 +18,26 @@ pub fn split(data: &[u8], prefix: usize) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(length)
 }
 
+/// Walks over the NAL units of a byte stream: those between start codes, without the
+/// zeros that may follow them. ITU-T H.264 Annex B.
+pub fn byte_stream(data: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let start = |data: &[u8]| data.windows(3).position(|window| window == [0, 0, 1]);
+    let mut rest = start(data).and_then(|at| data.get(at + 3..));
+    std::iter::from_fn(move || {
+        let data = rest?;
+        let (mut unit, next) = match start(data) {
+            Some(at) => (data.get(..at)?, data.get(at + 3..)),
+            None => (data, None),
+        };
+        rest = next;
+        while let [before @ .., 0] = unit {
+            unit = before;
+        }
+        Some(unit)
+    })
+    .filter(|unit| !unit.is_empty())
+}
+
 /// Removes emulation prevention bytes: 00 00 03 becomes 00 00. H.264 section 7.4.1.
 pub fn unescape(unit: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(unit.len());
@@ -41,6 +61,13 @@ mod tests {
     fn units_end_where_a_length_lies() {
         let data = [0, 0, 0, 2, 7, 8, 0, 0, 0, 1, 9, 0, 0, 0, 9, 1];
         assert_eq!(units(&data).collect::<Vec<_>>(), [&[7, 8][..], &[9][..]]);
+    }
+
+    #[test]
+    fn units_stand_between_start_codes_of_both_lengths() {
+        let data = [9, 0, 0, 1, 7, 8, 0, 0, 0, 1, 5, 0, 0, 1, 0, 0, 1, 6, 0, 0];
+        assert_eq!(byte_stream(&data).collect::<Vec<_>>(), [&[7, 8][..], &[5], &[6]]);
+        assert_eq!(byte_stream(&[0, 0, 1]).count() + byte_stream(&[1, 2, 3]).count() + byte_stream(&[]).count(), 0);
     }
 
     #[test]

@@ -5,7 +5,7 @@ mod beat;
 mod close;
 mod conn;
 mod dial;
-#[cfg(feature = "files")]
+#[cfg(any(feature = "files", feature = "replay"))]
 mod disk;
 mod listen;
 mod outlet;
@@ -19,7 +19,7 @@ pub use beat::Beat;
 pub use close::Close;
 pub use conn::{ALL, Conn, Received, SOME, SocketSizes};
 pub use dial::dial;
-#[cfg(feature = "files")]
+#[cfg(any(feature = "files", feature = "replay"))]
 pub use disk::away;
 pub use listen::{Gate, accept_loop, bind};
 pub use outlet::{BATCH, CHANNELS, Framing, Outlet, PacketFraming};

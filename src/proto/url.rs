@@ -53,6 +53,16 @@ impl Url {
 }
 
 impl Url {
+    /// The URL of a file on this machine, `file:/PATH` or `file:///PATH`. RFC 8089.
+    pub fn file(text: &str) -> Option<Self> {
+        let path = text.strip_prefix("file:")?;
+        let path = path.strip_prefix("//localhost").or_else(|| path.strip_prefix("//")).unwrap_or(path);
+        let path = decode(path);
+        let (user, password, host) = Default::default();
+        let is_absolute = path.starts_with('/') && !path.ends_with('/') && !path.contains('\0');
+        is_absolute.then_some(Self { scheme: "file".into(), user, password, host, port: None, path })
+    }
+
     /// Scheme, host and port.
     fn origin(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
@@ -113,6 +123,9 @@ fn decode(text: &str) -> String {
 /// item of the path, which may be a key.
 impl std::fmt::Display for Url {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        if self.scheme == "file" {
+            return write!(f, "file:{}", self.path);
+        }
         let path = self.path.split('?').next().unwrap_or_default();
         let folder = path.rfind('/').and_then(|at| path.get(..=at)).unwrap_or_default();
         write!(f, "{}{folder}...", self.origin())
@@ -140,6 +153,17 @@ mod tests {
         assert_eq!((url.host.as_str(), url.port, url.target().as_str()), ("::1", None, "rtmp://[::1]/live/a"));
         let url = Url::parse("rtsp://cam").unwrap();
         assert_eq!((url.host.as_str(), url.path.as_str()), ("cam", ""));
+    }
+
+    #[test]
+    fn files_are_on_this_machine_and_have_absolute_paths() {
+        for text in ["file:/a/b c.mp4", "file:///a/b%20c.mp4", "file://localhost/a/b%20c.mp4"] {
+            let url = Url::file(text).unwrap();
+            assert_eq!((url.path.as_str(), url.to_string().as_str()), ("/a/b c.mp4", "file:/a/b c.mp4"));
+        }
+        for text in ["", "/a", "file:", "file:a", "file://host/a", "file:/", "file:/a/", "file:/a%00", "files:/a"] {
+            assert!(Url::file(text).is_none(), "{text}");
+        }
     }
 
     #[test]

@@ -1,10 +1,21 @@
 //! Streams from elsewhere and to elsewhere: what is configured is kept up for ever,
 //! whatever the protocol.
 
+#[cfg(feature = "replay")]
+mod file;
+#[cfg(feature = "replay")]
+mod once;
+#[cfg(any(feature = "rtmp", feature = "rtsp"))]
+mod parting;
 #[cfg(feature = "rtmp")]
 mod rtmp;
 #[cfg(feature = "rtsp")]
 mod rtsp;
+
+#[cfg(feature = "replay")]
+pub use file::Playing;
+#[cfg(feature = "replay")]
+pub use once::{Destination, push_file};
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,7 +24,7 @@ use std::time::{Duration, Instant};
 
 use async_io::Timer;
 
-use crate::conf::{Config, Pull, Push, Source};
+use crate::conf::{Config, Pull, Push};
 use crate::hub::Name;
 #[cfg(feature = "tls")]
 use crate::net::Trust;
@@ -102,13 +113,19 @@ struct Errand {
     ca: String,
     /// It ends when nobody watches.
     on_demand: bool,
+    /// It ends with the stream, as soon as all of it is sent.
+    #[cfg_attr(not(any(feature = "rtmp", feature = "rtsp")), allow(dead_code, reason = "nothing is sent"))]
+    once: bool,
     id: String,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Direction {
-    Pull,
-    Push,
+/// How an errand is done.
+#[derive(Clone, Copy)]
+enum Way {
+    Pull(&'static Protocol),
+    Push(&'static Protocol),
+    #[cfg(feature = "replay")]
+    File,
 }
 
 /// The first pause before another attempt, and the longest.
@@ -127,44 +144,41 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Keeps up what the configuration asks for, until the executor is dropped.
 pub fn start(server: &Arc<Server>) {
     let config = server.config();
-    let errand = |stream: &str, url: &Source, on_demand, udp, insecure, ca: &String| {
+    let errand = |stream: &str, url: &Url, on_demand, udp, insecure, ca: &String| {
         let name = Name::new(stream).ok()?;
-        let (server, config, url, ca) = (server.clone(), config.clone(), url.0.clone(), ca.clone());
-        Some(Errand { server, config, name, url, udp, insecure, ca, on_demand, id: String::new() })
+        let (server, config, url, ca) = (server.clone(), config.clone(), url.clone(), ca.clone());
+        Some(Errand { server, config, name, url, udp, insecure, ca, on_demand, once: false, id: String::new() })
     };
     let pulls = config.pull.iter().map(|pull| {
         let Pull { stream, url, on_demand, udp, insecure, ca } = pull;
-        (Direction::Pull, errand(stream, url, *on_demand, *udp, *insecure, ca))
+        (Way::pull(&url.0), errand(stream, &url.0, *on_demand, *udp, *insecure, ca))
     });
     let pushes = config.push.iter().map(|push| {
         let Push { stream, url, udp, insecure, ca } = push;
-        (Direction::Push, errand(stream, url, true, *udp, *insecure, ca))
+        (Protocol::of(&url.0).map(Way::Push), errand(stream, &url.0, true, *udp, *insecure, ca))
     });
-    for (direction, errand) in pulls.chain(pushes) {
-        let Some(errand) = errand else { continue };
-        let protocol = PROTOCOLS.iter().find(|protocol| protocol.scheme == errand.url.scheme);
-        if let Some(protocol) = protocol {
-            server.executor.spawn(keep_up(protocol, direction, errand)).detach();
-        }
+    for (way, errand) in pulls.chain(pushes) {
+        let (Some(way), Some(errand)) = (way, errand) else { continue };
+        server.executor.spawn(keep_up(way, errand)).detach();
     }
 }
 
 /// Runs one session after the other.
-async fn keep_up(protocol: &'static Protocol, direction: Direction, errand: Errand) {
+async fn keep_up(way: Way, errand: Errand) {
     let mut pause = PAUSES.0;
     loop {
-        while !errand.is_wanted(direction) {
+        while !errand.is_wanted(way) {
             Timer::after(LOOK).await;
         }
         let begun = Instant::now();
-        let why = attempt(protocol, direction, &errand).await;
+        let why = attempt(way, &errand).await;
         if begun.elapsed() >= SUCCESS {
             pause = PAUSES.0;
         }
-        if errand.is_wanted(direction) {
-            log::warn!("{} {} {}: {why}; again in {} s", direction.word(), errand.name, errand.url, pause.as_secs());
+        if errand.is_wanted(way) {
+            log::warn!("{} {} {}: {why}; again in {} s", way.word(), errand.name, errand.url, pause.as_secs());
         } else {
-            log::info!("{} {} {}: {why}", direction.word(), errand.name, errand.url);
+            log::info!("{} {} {}: {why}", way.word(), errand.name, errand.url);
         }
         Timer::after(pause).await;
         pause = (pause * 2).min(PAUSES.1);
@@ -172,20 +186,21 @@ async fn keep_up(protocol: &'static Protocol, direction: Direction, errand: Erra
 }
 
 /// Runs one session, wherever the stream has moved to.
-async fn attempt(protocol: &Protocol, direction: Direction, errand: &Errand) -> Close {
-    let prefix = protocol.prefixes[usize::from(direction == Direction::Push)];
-    let mut errand = Errand { id: errand.server.id(prefix), config: errand.server.config(), ..errand.clone() };
+async fn attempt(way: Way, errand: &Errand) -> Close {
+    let mut errand = Errand { id: errand.server.id(way.prefix()), config: errand.server.config(), ..errand.clone() };
+    let (protocol, run, sizes): (_, _, fn(&Config) -> SocketSizes) = match way {
+        Way::Pull(protocol) => (protocol, protocol.pull, Server::publisher_sizes),
+        Way::Push(protocol) => (protocol, protocol.push, Server::viewer_sizes),
+        #[cfg(feature = "replay")]
+        Way::File => return file::play(&errand, &file::Playing::always(&errand.url), false).await,
+    };
     for _ in 0..MAX_MOVES {
-        let conn = match errand.connect(protocol, direction).await {
+        let conn = match errand.connect(protocol, sizes(&errand.config)).await {
             Ok(conn) => conn,
             Err(why) => return why,
         };
         log::debug!("[{}] is connected to {}", errand.id, errand.url);
-        let run = match direction {
-            Direction::Pull => (protocol.pull)(errand.clone(), conn),
-            Direction::Push => (protocol.push)(errand.clone(), conn),
-        };
-        match run.await {
+        match run(errand.clone(), conn).await {
             End::Closed(why) => return why,
             End::Moved(to) => match Url::parse(&to) {
                 Ok(url) if url.scheme == errand.url.scheme => {
@@ -204,11 +219,37 @@ async fn attempt(protocol: &Protocol, direction: Direction, errand: &Errand) -> 
     Close::Peer("it redirects without end".into())
 }
 
-impl Direction {
+impl Protocol {
+    fn of(url: &Url) -> Option<&'static Self> {
+        PROTOCOLS.iter().find(|protocol| protocol.scheme == url.scheme)
+    }
+}
+
+impl Way {
+    /// How a stream comes from there.
+    fn pull(url: &Url) -> Option<Self> {
+        #[cfg(feature = "replay")]
+        if url.scheme == "file" {
+            return Some(Self::File);
+        }
+        Protocol::of(url).map(Self::Pull)
+    }
+
     fn word(self) -> &'static str {
         match self {
-            Self::Pull => "pulling",
-            Self::Push => "pushing",
+            Self::Pull(_) => "pulling",
+            Self::Push(_) => "pushing",
+            #[cfg(feature = "replay")]
+            Self::File => "playing",
+        }
+    }
+
+    fn prefix(self) -> &'static str {
+        match self {
+            Self::Pull(protocol) => protocol.prefixes[0],
+            Self::Push(protocol) => protocol.prefixes[1],
+            #[cfg(feature = "replay")]
+            Self::File => "FILEPULL",
         }
     }
 }
@@ -216,20 +257,16 @@ impl Direction {
 impl Errand {
     /// Whether it is time to begin: for a pull on demand somebody watches what
     /// nobody publishes, for a push somebody publishes.
-    fn is_wanted(&self, direction: Direction) -> bool {
+    fn is_wanted(&self, way: Way) -> bool {
         let stream = self.server.hub.find(&self.name);
-        match direction {
-            Direction::Push => stream.is_some_and(|stream| stream.is_live()),
-            Direction::Pull if self.on_demand => stream.is_some_and(|stream| stream.is_watched() && !stream.is_live()),
-            Direction::Pull => stream.is_none_or(|stream| !stream.is_live()),
+        match way {
+            Way::Push(_) => stream.is_some_and(|stream| stream.is_live()),
+            _ if self.on_demand => stream.is_some_and(|stream| stream.is_watched() && !stream.is_live()),
+            _ => stream.is_none_or(|stream| !stream.is_live()),
         }
     }
 
-    async fn connect(&self, protocol: &Protocol, direction: Direction) -> Result<Conn, Close> {
-        let sizes: SocketSizes = match direction {
-            Direction::Pull => Server::publisher_sizes(&self.config),
-            Direction::Push => Server::viewer_sizes(&self.config),
-        };
+    async fn connect(&self, protocol: &Protocol, sizes: SocketSizes) -> Result<Conn, Close> {
         let Server { gate, watch, .. } = &*self.server;
         let port = self.url.port.unwrap_or(protocol.port);
         let dialled = dial((&self.url.host, port), sizes, gate, watch, CONNECT).await;

@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use super::parting::see_off;
 use super::{End, Errand, Need, Run};
 use crate::conf::GREETING;
 use crate::container::flv;
@@ -25,7 +26,13 @@ pub(super) fn pull(errand: Errand, conn: Conn) -> Run {
 pub(super) fn push(errand: Errand, conn: Conn) -> Run {
     let client = client(&errand, Role::Publish);
     let mut push = Push { errand, conn, client, live: None, need: Need::new() };
-    Box::pin(async move { std::future::poll_fn(|cx| push.poll(cx)).await })
+    Box::pin(async move {
+        let end = std::future::poll_fn(|cx| push.poll(cx)).await;
+        if push.errand.once {
+            see_off(&mut push.conn).await;
+        }
+        end
+    })
 }
 
 fn client(errand: &Errand, role: Role) -> Client {
@@ -117,14 +124,21 @@ struct Push {
 
 impl Push {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        poll_in_turns(cx, |cx| self.step(cx)).map(End::Closed)
+        poll_in_turns(cx, |cx| self.step(cx)).map(|why| {
+            if self.live.as_ref().is_some_and(Live::is_idle) {
+                self.client.stop();
+                let _ = self.conn.poll_send(cx, self.client.transmit(), Duration::ZERO);
+            }
+            End::Closed(why)
+        })
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
         let Self { errand, conn, client, live, need } = self;
         let Errand { server, config, name, url, id, .. } = errand;
         let slow = config.viewers.slow.0;
-        if !need.holds(server.hub.find(name).is_some_and(|stream| stream.is_live()), Instant::now()) {
+        let is_live = server.hub.find(name).is_some_and(|stream| stream.is_live());
+        if !need.holds(is_live, Instant::now()) {
             return Poll::Ready(Err(Close::Done));
         }
         server.beat.wake_next(cx);
@@ -132,6 +146,9 @@ impl Push {
             Some(live) => {
                 if !live.poll(cx, conn, client.transmit(), slow)? {
                     return Poll::Ready(Ok(()));
+                }
+                if errand.once && !is_live && live.is_idle() {
+                    return Poll::Ready(Err(Close::Done));
                 }
             }
             None => {

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 use smol::future::or;
 
+use super::parting::see_off;
 use super::{End, Errand, LINGER, Need, Run};
 use crate::conf::GREETING;
 use crate::media::Kind;
@@ -47,7 +48,11 @@ pub(super) fn push(errand: Errand, conn: Conn) -> Run {
         let client = client(&errand, Purpose::Publish { sdp, tracks });
         let mut push =
             Push { errand, conn, client, flow, started: false, pair: None, alive: Alive::new(), need: Need::new() };
-        std::future::poll_fn(|cx| push.poll(cx)).await
+        let end = std::future::poll_fn(|cx| push.poll(cx)).await;
+        if push.errand.once {
+            see_off(&mut push.conn).await;
+        }
+        end
     })
 }
 
@@ -223,6 +228,9 @@ impl Push {
         if self.started {
             if !self.flow.poll(cx, &mut self.conn, self.client.transmit(), slow)? {
                 return Poll::Ready(Ok(()));
+            }
+            if self.errand.once && !live && self.flow.is_idle() {
+                return Poll::Ready(Err(End::Closed(Close::Done)));
             }
         } else {
             let _ = self.conn.poll_send(cx, self.client.transmit(), slow)?;

@@ -1,12 +1,13 @@
 //! A publisher on a connection, the same for every protocol.
 
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::Server;
 use crate::budget::OverBudget;
 use crate::conf::Config;
-use crate::hub::Publisher;
+use crate::container::{Error, Event};
+use crate::hub::{Lost, Publisher};
 use crate::media::{Kind, Track};
 use crate::net::{Close, Conn};
 
@@ -70,6 +71,25 @@ impl Intake {
         self.publisher.track(track);
     }
 
+    /// Takes what a container's reader has found.
+    #[cfg_attr(not(any(feature = "rtmp", feature = "replay")), allow(dead_code, reason = "RTP has no container"))]
+    pub(crate) fn take(&mut self, event: Event, now: Instant) -> Result<(), Close> {
+        match event {
+            Event::Track(track) => self.track(track),
+            Event::Frame(frame) => {
+                if self.publisher.publish(frame, now) == Err(Lost::Replaced) {
+                    return Err(Close::Kicked);
+                }
+            }
+            Event::SequenceEnd(_) => {}
+            Event::Unsupported(kind, name) => {
+                let name = name.escape_ascii();
+                log::warn!("[{}] {kind:?} codec {name} has no place here and is passed over", self.id);
+            }
+        }
+        Ok(())
+    }
+
     pub(crate) fn lost(&mut self, kind: Kind, loss: &Loss) {
         self.losses = self.losses.saturating_add(1);
         // the first, the second, the fourth ...: a log that floods is no log
@@ -82,18 +102,32 @@ impl Intake {
         }
     }
 
+    /// Viewers are woken.
+    pub(crate) fn show(&mut self) {
+        // before they begin, so that they can tell what time it is
+        self.timed = self.timed || self.publisher.time_of_day(super::time_of_day());
+        self.publisher.flush();
+    }
+
     /// After a read: viewers are woken, and the next read waits as long as the
     /// load asks for, unless so much came that the socket's buffer may fill.
     pub(crate) fn handed_over(&mut self, conn: &Conn, bytes: usize, server: &Server) {
-        // before the viewers begin, so that they can tell what time it is
-        self.timed = self.timed || self.publisher.time_of_day(super::time_of_day());
-        self.publisher.flush();
+        self.show();
         if std::mem::take(&mut self.active) {
             conn.expect_input(self.silence);
         }
         let pace = self.publisher.pace();
         if !pace.is_zero() && bytes < self.much {
             self.pause = Some(server.beat.number());
+        }
+    }
+}
+
+impl From<Error> for Loss {
+    fn from(error: Error) -> Self {
+        match error {
+            Error::Malformed(what) => Self::Malformed(what),
+            Error::OverBudget(refusal) => Self::OverBudget(refusal),
         }
     }
 }

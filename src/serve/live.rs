@@ -37,6 +37,12 @@ impl Live {
         self.outlet
     }
 
+    /// Whether all that was taken is sent.
+    #[cfg(feature = "rtmp")]
+    pub(crate) fn is_idle(&self) -> bool {
+        self.outlet.is_empty()
+    }
+
     pub(crate) fn name(&self) -> &Name {
         self.viewer.stream().name()
     }

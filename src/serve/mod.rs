@@ -8,7 +8,8 @@ mod door;
 mod hls;
 #[cfg(feature = "http")]
 mod http;
-#[cfg(any(feature = "rtmp", feature = "rtsp"))]
+#[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
+#[cfg_attr(not(any(feature = "rtmp", feature = "rtsp")), allow(dead_code, reason = "a file comes by no connection"))]
 pub(crate) mod intake;
 pub(crate) mod live;
 #[cfg(feature = "http")]
@@ -246,7 +247,7 @@ impl Server {
     }
 
     /// The buffers of a connection that only receives media.
-    #[cfg(any(feature = "rtmp", feature = "rtsp"))]
+    #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
     pub(crate) fn publisher_sizes(config: &Config) -> SocketSizes {
         SocketSizes { send: SMALL_BUFFER, receive: config.publish.receive_buffer.0 }
     }

@@ -10,7 +10,7 @@ use super::intake::{Intake, Loss};
 use super::live::Live;
 use crate::conf::{Config, GREETING};
 use crate::container::{Form, flv};
-use crate::hub::{Lost, Name, Refused};
+use crate::hub::{Name, Refused};
 use crate::media::{Kind, Unwrap};
 use crate::net::{ALL, Close, Conn, Outlet, SocketSizes, poll_in_turns};
 use crate::proto::Machine;
@@ -282,29 +282,17 @@ impl Ingest {
         self.intake.active = true;
         let Self { intake, demux, .. } = self;
         let account = intake.publisher.account().clone();
-        let mut replaced = false;
-        let read = demux.tag(kind, dts, body, &account, |event| match event {
-            flv::Event::Track(track) => intake.track(track),
-            flv::Event::Frame(frame) => replaced |= intake.publisher.publish(frame, now) == Err(Lost::Replaced),
-            flv::Event::SequenceEnd(_) => {}
-            flv::Event::Unsupported(kind, name) => {
-                log::warn!(
-                    "[{}] {kind:?} codec {} has no place here and is passed over",
-                    intake.id,
-                    name.escape_ascii()
-                );
+        let mut taken = Ok(());
+        let read = demux.tag(kind, dts, body, &account, |event| {
+            if taken.is_ok() {
+                taken = intake.take(event, now);
             }
         });
-        if replaced {
-            return Err(Close::Kicked);
-        }
         // a bad payload loses a frame, not the connection
-        match read {
-            Ok(()) => {}
-            Err(flv::Error::OverBudget(refusal)) => intake.lost(kind, &Loss::OverBudget(refusal)),
-            Err(flv::Error::Malformed(what)) => intake.lost(kind, &Loss::Malformed(what)),
+        if let Err(error) = read {
+            intake.lost(kind, &error.into());
         }
-        Ok(())
+        taken
     }
 
     pub(crate) fn lost(&mut self, kind: Kind, payload: &Payload) {

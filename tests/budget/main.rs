@@ -6,6 +6,8 @@ mod encoder;
 #[path = "../support/limits.rs"]
 mod limits;
 mod meter;
+#[cfg(feature = "replay")]
+mod movies;
 #[path = "../support/records.rs"]
 mod records;
 #[cfg(feature = "rtsp")]
@@ -15,6 +17,9 @@ mod rtsp_machines;
 #[cfg(feature = "hls")]
 mod segments;
 mod sizes;
+#[cfg(feature = "replay")]
+#[path = "../support/storage.rs"]
+mod storage;
 mod streams;
 
 use peak_alloc::PeakAlloc;

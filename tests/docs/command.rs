@@ -26,7 +26,8 @@ fn help_lists_every_option() {
         assert_eq!((code, err.as_str()), (Some(0), ""));
         let options =
             ["-c", "--config", "--check", "--plan", "--make-cert", "-V", "--version", "-h", "--help", "RUST_LOG"];
-        assert!(options.iter().all(|option| out.contains(option)), "{out}");
+        let push = ["runnel push", "--loop", "--speed", "--udp", "--ca", "--insecure"];
+        assert!(options.iter().chain(&push).all(|option| out.contains(option)), "{out}");
         assert!(out.lines().all(|line| line.len() <= 80), "{out}");
     }
 }

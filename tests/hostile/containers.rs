@@ -3,8 +3,9 @@
 use bytes::Bytes;
 use runnel::budget::Account;
 use runnel::codec::{self, aac, ac3, av1, h264, h265, mp3, opus, vpx};
+use runnel::container::Event;
 use runnel::container::amf::{self, Value};
-use runnel::container::flv::{self, Demux, Event};
+use runnel::container::flv::{self, Demux};
 use runnel::container::{FORMS, Form};
 use runnel::media::{Codec, Kind, Ticks, Tracks, nal};
 use runnel::proto::rtmp::{self, Caps, Command};

@@ -7,6 +7,8 @@ mod drive;
 #[path = "../support/encoder.rs"]
 mod encoder;
 mod faults;
+#[cfg(feature = "replay")]
+mod files;
 #[path = "../support/records.rs"]
 mod records;
 #[cfg(feature = "rtsp")]
@@ -18,6 +20,9 @@ mod rtsp_faults;
 #[cfg(feature = "rtsp")]
 #[path = "../support/rtsp_talks.rs"]
 mod rtsp_talks;
+#[cfg(feature = "replay")]
+#[path = "../support/storage.rs"]
+mod storage;
 #[path = "../support/tags.rs"]
 mod tags;
 #[path = "../support/talks.rs"]

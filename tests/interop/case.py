@@ -119,9 +119,7 @@ class Case(unittest.TestCase):
     def capture_everything(self, stream):
         """Joins on each URL but those of HLS."""
         server = self.server
-        urls = [
-            getattr(server, way + form)(stream) for way in ("", "ws_") for form in self.forms
-        ]
+        urls = [getattr(server, way + form)(stream) for way in ("", "ws_") for form in self.forms]
         return [self.capture_rtmp(server.rtmp(stream)), *map(self.capture, urls)]
 
     def capture_hls(self, url):

@@ -1,6 +1,7 @@
 //! Enhanced RTMP v2, tag by tag, as its document has them.
 
-use runnel::container::flv::{Demux, Event};
+use runnel::container::Event;
+use runnel::container::flv::Demux;
 use runnel::media::{Codec, Frame, Kind};
 
 use crate::reader::one;

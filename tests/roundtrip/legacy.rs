@@ -1,6 +1,7 @@
 //! Tags as they were before they had names. FLV 10.1 annexes E.4.2 and E.4.3.
 
-use runnel::container::flv::{Demux, Error, Event};
+use runnel::container::flv::Demux;
+use runnel::container::{Error, Event};
 use runnel::media::{Codec, Frame, Kind};
 
 use crate::reader::one;

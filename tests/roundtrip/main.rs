@@ -1,6 +1,8 @@
 //! What goes into a form comes out of it again.
 
 mod enhanced;
+#[cfg(feature = "replay")]
+mod files;
 mod forms;
 mod hours;
 mod legacy;
@@ -13,6 +15,9 @@ mod reader;
 mod records;
 #[cfg(feature = "rtsp")]
 mod rtp;
+#[cfg(feature = "replay")]
+#[path = "../support/storage.rs"]
+mod storage;
 #[path = "../support/tags.rs"]
 mod tags;
 #[cfg(feature = "ts")]

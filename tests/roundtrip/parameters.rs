@@ -1,7 +1,8 @@
 //! Parameter sets and NAL prefixes: what encoders put where.
 
 use runnel::codec::{h264, h265};
-use runnel::container::flv::{Demux, Event};
+use runnel::container::Event;
+use runnel::container::flv::Demux;
 use runnel::media::{Codec, Frame, Kind, Track};
 
 use crate::reader::one;

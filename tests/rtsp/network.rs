@@ -4,7 +4,8 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use runnel::media::{Frame, Kind};
+use runnel::media::{Frame, Hz, Kind};
+use runnel::proto::rtp::Format;
 
 use crate::drive::Dice;
 use crate::receiver::{Got, Network, PATIENCE, Receiver, TICK, micros, shown};
@@ -73,6 +74,20 @@ fn tracks_are_announced_once() {
     let source = Source::new(3, 5, 9000);
     let receiver = received(&source, &source.packets);
     assert_eq!(receiver.tracks, crate::source::tracks());
+}
+
+#[test]
+fn what_only_frames_tell_is_not_announced_before_them() {
+    let format = |encoding: &str, clock| Format {
+        payload_type: 96,
+        encoding: encoding.into(),
+        clock: Hz::new(clock),
+        channels: 1,
+        fmtp: Vec::new(),
+    };
+    for (encoding, clock, count) in [("PCMA", 8000, 1), ("MPA", 90_000, 0), ("JPEG", 90_000, 0), ("H264", 90_000, 0)] {
+        assert_eq!(Receiver::new(&[format(encoding, clock)]).tracks.len(), count, "{encoding}");
+    }
 }
 
 /// Which of the frames that were sent each one is that came; without SEI, which

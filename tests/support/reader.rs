@@ -4,7 +4,8 @@
 
 use bytes::Bytes;
 use runnel::budget::Account;
-use runnel::container::flv::{self, Demux, Event, TagKind};
+use runnel::container::flv::{self, Demux, TagKind};
+use runnel::container::{self, Event};
 use runnel::media::{Frame, Kind, Ticks, Track, Unwrap};
 use runnel::proto::rtmp::{self, Chunks, Payload};
 use runnel::wire::Reader;
@@ -94,7 +95,7 @@ pub fn account() -> Account {
 }
 
 /// Reads one tag alone, at time 0: what is found, or why nothing is.
-pub fn one(demux: &mut Demux, kind: Kind, tag: &[u8]) -> (Vec<Event>, Option<flv::Error>) {
+pub fn one(demux: &mut Demux, kind: Kind, tag: &[u8]) -> (Vec<Event>, Option<container::Error>) {
     let mut events = Vec::new();
     let read = demux.tag(kind, Ticks(0), &Bytes::copy_from_slice(tag), &account(), |event| events.push(event));
     (events, read.err())

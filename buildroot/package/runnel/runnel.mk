@@ -31,7 +31,8 @@ RUNNEL_FEATURES = \
 	$(if $(BR2_PACKAGE_RUNNEL_WS),ws) \
 	$(if $(BR2_PACKAGE_RUNNEL_HLS),hls) \
 	$(if $(BR2_PACKAGE_RUNNEL_FILES),files) \
-	$(if $(BR2_PACKAGE_RUNNEL_RECORD),record)
+	$(if $(BR2_PACKAGE_RUNNEL_RECORD),record) \
+	$(if $(BR2_PACKAGE_RUNNEL_REPLAY),replay)
 
 # cargo builds once for each of the two steps, so both need the same choice
 RUNNEL_CARGO_OPTS = --no-default-features --features "$(strip $(RUNNEL_FEATURES))"

@@ -5,7 +5,8 @@ use std::path::Path;
 
 use bytes::Bytes;
 use runnel::budget::Account;
-use runnel::container::flv::{Demux, Event, Tag, TagKind, read_tag};
+use runnel::container::Event;
+use runnel::container::flv::{Demux, Tag, TagKind, read_tag};
 use runnel::media::{Frame, Kind, Ticks, Tracks};
 use runnel::proto::rtmp::kind;
 use runnel::wire::Reader;

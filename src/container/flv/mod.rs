@@ -4,13 +4,17 @@
 mod demux;
 mod file;
 mod mux;
+#[cfg(feature = "replay")]
+mod reader;
 #[cfg(feature = "record")]
 pub mod recorded;
 mod script;
 mod tag;
 
-pub use demux::{Demux, Error, Event};
+pub use demux::Demux;
 pub use file::{Tag, TagKind, file_header, read_tag, tag_header};
 pub use mux::{mux, mux_all_tracks, mux_legacy_hevc};
+#[cfg(feature = "replay")]
+pub use reader::Reader;
 pub use script::{clean, write_metadata};
 pub use tag::{FourCc, Style, frame_head, sequence_start};

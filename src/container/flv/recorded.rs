@@ -101,11 +101,12 @@ pub fn rebase(mut tags: &mut [u8], origin: Ticks) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Demux;
     use super::super::file::read_tag;
-    use super::super::{Demux, Event};
     use super::*;
     use crate::budget::Account;
     use crate::codec;
+    use crate::container::Event;
     use crate::media::{Codec, Hz, Track};
     use crate::wire::Reader;
 

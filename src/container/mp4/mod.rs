@@ -6,6 +6,8 @@ mod clock;
 mod entry;
 mod init;
 mod mux;
+#[cfg(feature = "replay")]
+pub mod reader;
 #[cfg(feature = "record")]
 mod recorded;
 #[cfg(test)]

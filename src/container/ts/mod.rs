@@ -3,10 +3,15 @@
 //!
 //! `psi` says what there is, `es` turns frames into the bytes of elementary
 //! streams, `pes` puts times on them, `packet` cuts them to 188 bytes, `clock`
-//! decides on clock references, and `mux` has the order of it all.
+//! decides on clock references, and `mux` has the order of it all. `demux` reads what
+//! others have written.
 
 mod clock;
+#[cfg(feature = "replay")]
+mod demux;
 mod es;
+#[cfg(feature = "replay")]
+pub mod file;
 mod mux;
 mod packet;
 mod pes;
@@ -18,6 +23,9 @@ mod reader;
 mod tests;
 
 use super::Mux;
+#[cfg(feature = "replay")]
+pub use demux::Demux;
+pub use packet::SIZE;
 
 /// A packer at the start of a stream.
 pub fn mux() -> Box<dyn Mux> {

@@ -3,7 +3,7 @@
 use crate::budget::BlockMut;
 
 /// Bytes of a packet.
-pub(super) const SIZE: usize = 188;
+pub const SIZE: usize = 188;
 /// Bytes of a packet behind its header.
 pub(super) const ROOM: usize = 184;
 

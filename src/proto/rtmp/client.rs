@@ -100,6 +100,13 @@ impl Client {
         write_message(&mut self.out, CHUNK_SIZE, kind, STREAM_ID, timestamp, body);
     }
 
+    /// Says that nothing more is published.
+    pub fn stop(&mut self) {
+        let name = Value::text(&self.name);
+        self.command("FCUnpublish", 0.0, &[Value::Null, name]);
+        self.command("deleteStream", 0.0, &[Value::Null, Value::Number(f64::from(STREAM_ID))]);
+    }
+
     fn connect(&mut self) {
         self.send(kind::SET_CHUNK_SIZE, 0, &(CHUNK_SIZE as u32).to_be_bytes());
         let object = Value::object([

@@ -55,6 +55,8 @@ struct Lane {
 /// What becomes of a lane's packets once they are in order.
 struct Frames {
     track: Track,
+    /// The description tells all of the track, and no frame has to.
+    known: bool,
     unpack: Box<dyn Unpack>,
     unwrap: Unwrap,
     /// The sender's time at which the stream's is 0, and what it is to become.
@@ -95,10 +97,11 @@ impl Demux {
         let found = formats.iter().find_map(|format| Some((format, incoming(format, self.max_frame)?)));
         let (format, Incoming { codec, params, unpack }) = found?;
         let same_kind = self.lanes.iter().filter(|lane| lane.frames.track.codec.kind() == codec.kind()).count();
-        let params_known = params.is_some();
+        let known = params.is_some();
         let track = Track { id: same_kind as u8, codec, clock: format.clock, params: params.unwrap_or_default() };
         let mut frames = Frames {
             track,
+            known,
             unpack,
             unwrap: Unwrap::default(),
             base: None,
@@ -106,7 +109,7 @@ impl Demux {
             last: Ticks::default(),
             times: DecodeTimes::default(),
         };
-        if params_known {
+        if known {
             frames.set_depth();
         }
         self.lanes.push(Lane {
@@ -138,7 +141,9 @@ impl Demux {
 
     /// The tracks of which enough is known, before the first packet.
     pub fn tracks(&self) -> impl Iterator<Item = &Track> {
-        let tracks = self.lanes.iter().map(|lane| &lane.frames.track);
+        // what is told twice makes those who have not begun wait for the next key frame
+        let known = self.lanes.iter().filter(|lane| lane.frames.known);
+        let tracks = known.map(|lane| &lane.frames.track);
         tracks.filter(|track| !track.params.record.is_empty() || !needs_record(track.codec))
     }
 
@@ -308,7 +313,7 @@ impl Frames {
                 return out(Event::Lost(kind, None));
             }
         };
-        let Self { track, unpack, unwrap, base: known, wanted, last, times } = self;
+        let Self { track, unpack, unwrap, base: known, wanted, last, times, known: _ } = self;
         let unpacked = unpack.packet(&packet, room, &mut |unpacked| match unpacked {
             Unpacked::Params(params) => {
                 track.params = params;

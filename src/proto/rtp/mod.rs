@@ -15,7 +15,7 @@ pub use format::Format;
 pub use mux::{RTP, channel, offers, ssrc, timestamp};
 pub use packet::{HEADER, Packet, header};
 
-use crate::budget::OverBudget;
+use crate::budget::{OverBudget, Overflow};
 use crate::codec::Malformed;
 use crate::wire::Short;
 
@@ -49,6 +49,15 @@ impl From<Malformed> for Error {
 impl From<OverBudget> for Error {
     fn from(refusal: OverBudget) -> Self {
         Self::OverBudget(refusal)
+    }
+}
+
+impl From<Overflow> for Error {
+    fn from(overflow: Overflow) -> Self {
+        match overflow {
+            Overflow::TooLong => Self::TooLong,
+            Overflow::OverBudget(refusal) => Self::OverBudget(refusal),
+        }
     }
 }
 

@@ -166,6 +166,11 @@ impl Flow {
         self.datagrams = Datagrams::default();
     }
 
+    /// Whether all that was taken is sent.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.outlet.is_empty() && self.datagrams.is_empty()
+    }
+
     /// Finishes what was begun; ready when that is done.
     pub(crate) fn poll_rest(
         &mut self,

@@ -217,7 +217,7 @@ impl Reading {
             return Ok(None);
         }
         self.begun = None;
-        self.parts.finish(room).map(Some)
+        Ok(Some(self.parts.finish(room)?))
     }
 
     fn give_up(&mut self) {

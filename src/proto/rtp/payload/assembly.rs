@@ -1,86 +1,10 @@
-//! Memory for frames that arrive in parts.
-//!
-//! Parts are kept in chunks, and a finished frame is copied into one block of
-//! exactly its size. While it grows a frame of `n` bytes costs at most `n`, half
-//! of it again (never more than [`MAX_CHUNK`]) and a small constant; `n` more in
-//! the moment in which it is finished.
+//! Memory for frames of units that arrive in parts.
 
 use bytes::Bytes;
 
 use super::Error;
-use crate::budget::{BlockMut, Room};
-
-/// The first chunk of a frame: a few packets.
-const MIN_CHUNK: usize = 4 << 10;
-/// The longest chunk, unless a single packet is longer.
-pub(super) const MAX_CHUNK: usize = 64 << 10;
-
-/// Bytes in chunks. It never holds more than `max`.
-pub(super) struct Rope {
-    max: usize,
-    len: usize,
-    full: Vec<Bytes>,
-    last: Option<BlockMut>,
-}
-
-impl Rope {
-    /// An empty rope for at most `max` bytes.
-    pub(super) fn new(max: usize) -> Self {
-        Self { max, len: 0, full: Vec::new(), last: None }
-    }
-
-    /// Bytes that it holds.
-    pub(super) fn len(&self) -> usize {
-        self.len
-    }
-
-    /// Appends `data`, or nothing at all.
-    pub(super) fn push(&mut self, data: &[u8], room: &dyn Room) -> Result<(), Error> {
-        if data.len() > self.max - self.len {
-            return Err(Error::TooLong);
-        }
-        let fits = self.last.as_ref().map_or(0, BlockMut::room).min(data.len());
-        let (head, tail) = data.split_at_checked(fits).unwrap_or((data, &[]));
-        let next = if tail.is_empty() {
-            None
-        } else {
-            let capacity = (self.len / 2).clamp(MIN_CHUNK, MAX_CHUNK).min(self.max - self.len - fits).max(tail.len());
-            Some(room.block(capacity)?)
-        };
-        if let Some(last) = &mut self.last {
-            last.fill(head);
-        }
-        if let Some(mut next) = next {
-            next.fill(tail);
-            self.full.extend(self.last.replace(next).map(BlockMut::freeze));
-        }
-        self.len += data.len();
-        Ok(())
-    }
-
-    /// All that was pushed, in a block of its own; the rope is empty then.
-    pub(super) fn finish(&mut self, room: &dyn Room) -> Result<Bytes, Error> {
-        let len = self.len;
-        let chunks = self.take();
-        let mut block = room.block(len)?;
-        for chunk in &chunks {
-            block.fill(chunk);
-        }
-        Ok(block.freeze())
-    }
-
-    /// The chunks; the rope is empty then.
-    fn take(&mut self) -> Vec<Bytes> {
-        self.full.extend(self.last.take().map(BlockMut::freeze));
-        self.len = 0;
-        std::mem::take(&mut self.full)
-    }
-
-    /// Gives everything up.
-    pub(super) fn clear(&mut self) {
-        drop(self.take());
-    }
-}
+use crate::budget::Room;
+pub(super) use crate::budget::Rope;
 
 /// Bytes that a unit gets when its length is known, and where in it they stand.
 #[derive(Clone, Copy)]
@@ -225,30 +149,10 @@ pub(super) fn whole(parts: &[&[u8]], max: usize, room: &dyn Room) -> Result<Byte
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::budget::{Account, BLOCK_OVERHEAD};
+    use crate::budget::Account;
 
     fn four(_: u8, len: usize) -> Prefix {
         Prefix { at: 0, bytes: (len as u32).to_be_bytes(), len: 4 }
-    }
-
-    #[test]
-    fn a_frame_is_an_exact_block_and_grows_within_its_bound() {
-        for size in [1, 100, 4096, 4097, 70_000, 400_000] {
-            let account = Account::root("a", 4 << 20);
-            let data: Vec<u8> = (0..size).map(|at| at as u8).collect();
-            let mut rope = Rope::new(size);
-            let mut chunks = 0;
-            for part in data.chunks(1388) {
-                rope.push(part, &account).unwrap();
-                chunks = rope.full.len() + 1;
-                let slack = (rope.len() / 2).clamp(MIN_CHUNK, MAX_CHUNK);
-                assert!(account.used() <= rope.len() + slack + chunks * BLOCK_OVERHEAD);
-            }
-            assert_eq!(rope.push(b"x", &account), Err(Error::TooLong));
-            assert_eq!(rope.finish(&account).unwrap(), data);
-            assert!(account.peak() <= 2 * size + (chunks + 1) * BLOCK_OVERHEAD, "the rope's end is exact");
-            assert_eq!((account.used(), rope.len()), (0, 0));
-        }
     }
 
     #[test]
@@ -279,16 +183,5 @@ mod tests {
         }
         assert_eq!(units.push(b"", &account), Err(Error::TooLong));
         assert_eq!(units.finish(&account, four).unwrap().len(), 20);
-    }
-
-    #[test]
-    fn refused_room_leaves_what_there_was() {
-        let account = Account::root("a", 5000);
-        let mut rope = Rope::new(1 << 20);
-        rope.push(&[1; 4096], &account).unwrap();
-        assert!(matches!(rope.push(&[2; 1000], &account), Err(Error::OverBudget(_))));
-        assert_eq!(rope.len(), 4096);
-        rope.clear();
-        assert_eq!(account.used(), 0);
     }
 }

@@ -106,11 +106,11 @@ struct Reading {
 
 impl Reading {
     fn packet(&mut self, packet: &Packet, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
-        if self.parts.len() > 0 && self.time != packet.timestamp {
+        if !self.parts.is_empty() && self.time != packet.timestamp {
             self.parts.clear(); // its mark never came
         }
         self.time = packet.timestamp;
-        if packet.marker && self.parts.len() == 0 {
+        if packet.marker && self.parts.is_empty() {
             return self.element(&packet.payload, room, out);
         }
         self.parts.push(&packet.payload, room)?;

@@ -48,7 +48,7 @@ impl Reading {
             }
             if header.frame_len > data.len() {
                 self.begun = Some((time, header.frame_len));
-                return self.parts.push(&data, room);
+                return Ok(self.parts.push(&data, room)?);
             }
             out(Unpacked::Frame { time, key: true, data: data.split_to(header.frame_len) });
             time = time.wrapping_add(ticks(&header));

@@ -211,7 +211,7 @@ fn frames_come_back_as_they_were_sent() {
 }
 
 /// A frame while it is put together: chunks, lengths, the frame, and what each costs.
-const BOUND: usize = 2 * MAX_FRAME + assembly::MAX_CHUNK + (64 << 10);
+const BOUND: usize = 2 * MAX_FRAME + crate::budget::MAX_CHUNK + (64 << 10);
 
 #[test]
 fn no_damage_does_harm() {

@@ -1,0 +1,116 @@
+//! MP4 files, with their samples listed or in fragments: read in the order in which
+//! they are decoded, whatever their order in the file, and without holding tables.
+
+mod boxes;
+mod entry;
+mod fragments;
+mod listed;
+mod table;
+mod track;
+
+use boxes::{BoxAt, Name, Walk, find};
+use entry::Entry;
+use track::MovieTrack;
+
+use crate::budget::Room;
+use crate::container::file::{TOO_LONG, body};
+use crate::container::{Coded, Event, Fault, FileReader, Normal, Storage};
+use crate::media::{Kind, MAX_TRACKS, Ticks};
+
+/// Where a frame is, and when; on its track's clock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Sample {
+    at: u64,
+    len: u32,
+    dts: i64,
+    cts: i32,
+    key: bool,
+}
+
+/// Reads a file.
+pub struct Reader {
+    normal: Normal,
+    tracks: Vec<MovieTrack>,
+    max_frame: usize,
+    /// The tracks were told of.
+    begun: bool,
+}
+
+/// Whether files begin with a box of this type.
+pub fn begins_with(name: &Name) -> bool {
+    matches!(name, b"ftyp" | b"styp" | b"moov" | b"moof" | b"mdat" | b"free" | b"skip" | b"wide" | b"sidx")
+}
+
+impl Reader {
+    /// Reads what a file says of its tracks.
+    pub fn open(storage: &mut dyn Storage, max_frame: usize) -> Result<Self, Fault> {
+        let file = BoxAt::file(storage);
+        let moov = find(storage, &file, b"moov")?.ok_or(Fault::Broken("an MP4 file without a moov"))?;
+        let mut tracks = Vec::new();
+        let mut walk = Walk::over(&moov);
+        while let Some(found) = walk.next(storage)? {
+            if found.name == *b"trak" && tracks.len() < MAX_TRACKS {
+                tracks.extend(MovieTrack::open(storage, &moov, &found)?);
+            }
+        }
+        Ok(Self { normal: Normal::default(), tracks, max_frame, begun: false })
+    }
+
+    /// The place of a track among those of its kind.
+    fn place(&self, at: usize) -> u8 {
+        let kind = self.tracks.get(at).map(|track| track.kind);
+        self.tracks.iter().take(at).filter(|track| Some(track.kind) == kind).count() as u8
+    }
+
+    fn begin(&mut self, room: &dyn Room, event: &mut dyn FnMut(Event)) -> Result<(), Fault> {
+        let mut event = |news| event(news);
+        for at in 0..self.tracks.len() {
+            let place = self.place(at);
+            let Some(MovieTrack { kind, entry, clock, .. }) = self.tracks.get(at) else { continue };
+            match entry {
+                Entry::Unknown(name) => self.normal.unsupported(*kind, *name, &mut event),
+                Entry::Known(_, record) if record.is_empty() => {} // its frames tell
+                Entry::Known(codec, record) => {
+                    let told = self.normal.record(*codec, place, *clock, record, room, &mut event);
+                    told.map_err(|error| Fault::Lost(*kind, error))?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl FileReader for Reader {
+    fn step(
+        &mut self,
+        storage: &mut dyn Storage,
+        room: &dyn Room,
+        event: &mut dyn FnMut(Event),
+    ) -> Result<bool, Fault> {
+        if !std::mem::replace(&mut self.begun, true) {
+            self.begin(room, event)?;
+        }
+        for track in &mut self.tracks {
+            let is_known = matches!(track.entry, Entry::Known(..));
+            if is_known && track.next.is_none() && track.goes_on() && !track.look(storage)? {
+                return Ok(true);
+            }
+        }
+        let next = (0..).zip(&self.tracks).filter_map(|(at, track)| Some((track.due()?, at))).min();
+        let Some((_, at)) = next else { return Ok(false) };
+        let place = self.place(at);
+        let Some(track) = self.tracks.get_mut(at) else { return Ok(false) };
+        let (Some(sample), Entry::Known(codec, _)) = (track.next.take(), &track.entry) else { return Ok(false) };
+        let (kind, Sample { at, len, dts, cts, key }) = (track.kind, sample);
+        let len = usize::try_from(len).unwrap_or(usize::MAX);
+        if len > self.max_frame {
+            return Err(Fault::Lost(kind, TOO_LONG));
+        }
+        let Some(data) = body(storage, (at, len), kind, room)? else { return Ok(false) };
+        let key = key || kind == Kind::Audio;
+        let coded = Coded { codec: *codec, track: place, clock: track.clock, dts: Ticks(dts), cts, key, data };
+        let taken = self.normal.frame(coded, room, &mut |news| event(news));
+        taken.map_err(|error| Fault::Lost(kind, error))?;
+        Ok(true)
+    }
+}

@@ -1,0 +1,148 @@
+//! One track of a movie. ISO/IEC 14496-12 sections 8.3 to 8.6.
+
+use super::Sample;
+use super::boxes::{BoxAt, Name, dig, find};
+use super::entry::{self, Entry};
+use super::fragments::{Fragments, Next};
+use super::listed::Listed;
+use super::table::Table;
+use crate::container::{Fault, Storage};
+use crate::media::{Hz, Kind, Ticks};
+
+/// What it is, and its samples in the order in which they are decoded.
+pub(super) struct MovieTrack {
+    pub(super) kind: Kind,
+    pub(super) entry: Entry,
+    pub(super) clock: Hz,
+    /// What its edit list adds to all times, and what they are decoded earlier so that
+    /// no picture is shown before.
+    shift: i64,
+    early: i32,
+    listed: Option<Listed>,
+    fragments: Option<Fragments>,
+    /// The sample that comes next, if it is known.
+    pub(super) next: Option<Sample>,
+}
+
+/// So many samples at the start tell how far pictures may be shown before the time of
+/// their decoding, as files have it that have negative offsets.
+const FIRST: usize = 64;
+/// No more boxes than this are looked at in one step.
+const STEP: usize = 256;
+
+impl MovieTrack {
+    /// Reads what `trak` says; `None` if it is neither pictures nor sound.
+    pub(super) fn open(storage: &mut dyn Storage, moov: &BoxAt, trak: &BoxAt) -> Result<Option<Self>, Fault> {
+        let media = need(storage, trak, b"mdia")?;
+        let handler: [u8; 12] = need(storage, &media, b"hdlr")?.first(storage)?;
+        let kind = match &handler {
+            [.., b'v', b'i', b'd', b'e'] => Kind::Video,
+            [.., b's', b'o', b'u', b'n'] => Kind::Audio,
+            _ => return Ok(None),
+        };
+        let id = number(storage, trak, b"tkhd")?;
+        let clock = Hz::new(number(storage, &media, b"mdhd")?);
+        let movie_clock = Hz::new(number(storage, moov, b"mvhd")?);
+        let information = need(storage, &media, b"minf")?;
+        let stbl = need(storage, &information, b"stbl")?;
+        let stsd = need(storage, &stbl, b"stsd")?;
+        let entry = entry::read(storage, &stsd, kind)?;
+        let edits = dig(storage, trak, &[b"edts", b"elst"])?;
+        let shift = edits.map_or(Ok(0), |edits| shift(storage, &edits, movie_clock, clock))?;
+        let extends = find(storage, moov, b"mvex")?;
+        let begin = |storage: &mut dyn Storage| -> Result<Self, Fault> {
+            let fragments = extends.map(|extends| Fragments::open(storage, id, &extends)).transpose()?;
+            let listed = Some(Listed::open(storage, &stbl)?);
+            Ok(Self { kind, entry: entry.clone(), clock, shift, early: 0, listed, fragments, next: None })
+        };
+        let early = begin(storage)?.earliest(storage)?;
+        let mut track = begin(storage)?;
+        track.shift = track.shift.saturating_add(early.into());
+        track.early = early;
+        Ok(Some(track))
+    }
+
+    /// How far pictures are shown before they are decoded, as a number that is not above 0.
+    fn earliest(&mut self, storage: &mut dyn Storage) -> Result<i32, Fault> {
+        let mut early = 0;
+        for _ in 0..FIRST {
+            if !self.look(storage)? {
+                break;
+            }
+            let Some(sample) = self.next.take() else { break };
+            early = early.min(sample.cts);
+        }
+        Ok(early)
+    }
+
+    /// Looks for the sample that comes next; false if more than a step is needed.
+    pub(super) fn look(&mut self, storage: &mut dyn Storage) -> Result<bool, Fault> {
+        let mut dts = 0;
+        if let Some(listed) = &mut self.listed {
+            self.next = listed.next(storage)?;
+            dts = listed.dts;
+            if self.next.is_none() && self.fragments.is_none() {
+                self.listed = None;
+            }
+        }
+        let mut steps = 0;
+        while let (None, Some(fragments)) = (self.next, &mut self.fragments) {
+            match fragments.next(storage, dts)? {
+                Next::Sample(sample) => self.next = Some(sample),
+                Next::Nothing if steps == STEP => return Ok(false),
+                Next::Nothing => steps += 1,
+                Next::End => self.fragments = None,
+            }
+        }
+        if let Some(sample) = &mut self.next {
+            sample.dts = sample.dts.saturating_add(self.shift);
+            sample.cts = sample.cts.saturating_sub(self.early);
+        }
+        Ok(true)
+    }
+
+    /// Whether samples may come beyond the one that comes next.
+    pub(super) fn goes_on(&self) -> bool {
+        self.listed.is_some() || self.fragments.is_some()
+    }
+
+    /// When the next sample is decoded, on a clock that all tracks have.
+    pub(super) fn due(&self) -> Option<Ticks> {
+        self.next.map(|sample| Ticks(sample.dts).rescale(self.clock, Hz::new(1_000_000)))
+    }
+}
+
+/// A box that must be there.
+fn need(storage: &mut dyn Storage, parent: &BoxAt, name: &Name) -> Result<BoxAt, Fault> {
+    find(storage, parent, name)?.ok_or(Fault::Broken("a track lacks a part"))
+}
+
+/// The number behind the two times that some headers begin with: track_ID, timescale.
+fn number(storage: &mut dyn Storage, parent: &BoxAt, header: &Name) -> Result<u32, Fault> {
+    let mut fields = Table::over(&need(storage, parent, header)?);
+    let wide = fields.u32(storage)? >> 24 == 1;
+    for _ in 0..if wide { 4 } else { 2 } {
+        fields.u32(storage)?;
+    }
+    fields.u32(storage)
+}
+
+/// What an edit list adds to times: it may begin with a pause, and leave out what the
+/// track begins with. Further edits are not made. Section 8.6.6.
+fn shift(storage: &mut dyn Storage, elst: &BoxAt, movie: Hz, clock: Hz) -> Result<i64, Fault> {
+    let mut fields = Table::over(elst);
+    let wide = fields.u32(storage)? >> 24 == 1;
+    let mut pause = 0;
+    for _ in 0..fields.u32(storage)?.min(2) {
+        let (duration, time) = match wide {
+            true => (fields.u64(storage)? as i64, fields.u64(storage)? as i64),
+            false => (fields.u32(storage)?.into(), i64::from(fields.u32(storage)? as i32)),
+        };
+        fields.u32(storage)?; // media_rate
+        if time >= 0 {
+            return Ok(pause - time);
+        }
+        pause = Ticks(duration).rescale(movie, clock).0;
+    }
+    Ok(pause)
+}

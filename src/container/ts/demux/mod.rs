@@ -1,0 +1,102 @@
+//! Packets to tracks and frames: what a program's streams carry.
+
+mod packet;
+mod section;
+mod split;
+mod stream;
+
+use packet::Packet;
+use section::{Gather, Listing};
+use stream::Stream;
+
+use super::packet::SIZE;
+use crate::budget::Room;
+use crate::container::{Error, Event, Normal};
+use crate::media::{Kind, MAX_TRACKS};
+
+/// Reads the packets of one multiplex: its first program, and of that what has a
+/// place here.
+#[derive(Debug)]
+pub struct Demux {
+    normal: Normal,
+    tables: Gather,
+    /// The packets that the program's map is in.
+    map: Option<(u16, Gather)>,
+    /// What the map says.
+    listing: Vec<Listing>,
+    streams: Vec<Stream>,
+    max_frame: usize,
+    /// The last time of all, without wraps.
+    time: Option<i64>,
+}
+
+/// A frame is lost.
+pub type Lost = (Kind, Error);
+
+/// The packets of the program association table.
+const PAT: u16 = 0;
+
+impl Demux {
+    /// A reader of frames that have at most `max_frame` bytes.
+    pub fn new(max_frame: usize) -> Self {
+        let (normal, tables) = (Normal::default(), Gather::default());
+        Self { normal, tables, map: None, listing: Vec::new(), streams: Vec::new(), max_frame, time: None }
+    }
+
+    /// Reads one packet, which begins with its sync byte. What is no packet is passed over.
+    pub fn packet(&mut self, data: &[u8; SIZE], room: &dyn Room, event: &mut dyn FnMut(Event)) -> Result<(), Lost> {
+        let Some(packet) = Packet::parse(data) else { return Ok(()) };
+        if packet.pid == PAT {
+            let program = self.tables.push(&packet).and_then(section::first_program);
+            let news = program.filter(|pid| self.map.as_ref().is_none_or(|(known, _)| known != pid));
+            self.map = news.map(|pid| (pid, Gather::default())).or(self.map.take());
+            return Ok(());
+        }
+        if let Some((pid, gather)) = &mut self.map
+            && *pid == packet.pid
+        {
+            if let Some(listing) = gather.push(&packet).and_then(section::listing)
+                && listing != self.listing
+            {
+                self.listing = listing;
+                self.take_listing(event);
+            }
+            return Ok(());
+        }
+        let Self { normal, streams, time, .. } = self;
+        match streams.iter_mut().find(|stream| stream.pid == packet.pid) {
+            Some(stream) => stream.packet(&packet, normal, time, room, event),
+            None => Ok(()),
+        }
+    }
+
+    /// Nothing more comes: what was begun is complete.
+    pub fn end(&mut self, room: &dyn Room, event: &mut dyn FnMut(Event)) -> Result<(), Lost> {
+        let Self { normal, streams, time, .. } = self;
+        streams.iter_mut().try_for_each(|stream| stream.finish(normal, time, room, event))
+    }
+
+    /// Streams that the map does not name any more go, and those that are new come.
+    fn take_listing(&mut self, event: &mut dyn FnMut(Event)) {
+        let mut before = std::mem::take(&mut self.streams);
+        for listing in &self.listing {
+            let Some(coding) = listing.coding else {
+                if let Some(kind) = listing.kind {
+                    let name = listing.name();
+                    self.normal.unsupported(kind, name, &mut |news| event(news));
+                }
+                continue;
+            };
+            let kept = before.iter().position(|stream| stream.pid == listing.pid && stream.coding == coding);
+            let place = self.streams.iter().filter(|stream| stream.coding.kind() == coding.kind()).count();
+            let mut stream = match kept {
+                Some(at) => before.swap_remove(at),
+                None => Stream::new(listing.pid, coding, self.max_frame),
+            };
+            stream.place = place as u8;
+            if self.streams.len() < MAX_TRACKS {
+                self.streams.push(stream);
+            }
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! A transport packet. Section 2.4.3.
+
+use super::super::packet::SIZE;
+use crate::wire::Reader;
+
+/// What is in a packet that has a payload.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Packet<'a> {
+    pub(super) pid: u16,
+    /// A section or a PES packet begins here.
+    pub(super) start: bool,
+    counter: u8,
+    /// The counter need not continue.
+    discontinuity: bool,
+    pub(super) payload: &'a [u8],
+}
+
+/// What came before of a PID.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counter(Option<u8>);
+
+/// How a packet follows the one before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Follows {
+    Well,
+    /// It is the same once more.
+    Again,
+    /// There were others between them.
+    Gap,
+}
+
+impl<'a> Packet<'a> {
+    /// `None` for a packet that is damaged, scrambled or without payload.
+    pub(super) fn parse(data: &'a [u8; SIZE]) -> Option<Self> {
+        let mut fields = Reader::new(data);
+        let (sync, pid, flags) = (fields.u8().ok()?, fields.u16().ok()?, fields.u8().ok()?);
+        let (error, scrambled, has_payload) = (pid & 0x8000 != 0, flags & 0xc0 != 0, flags & 0x10 != 0);
+        if sync != 0x47 || error || scrambled || !has_payload {
+            return None;
+        }
+        let mut discontinuity = false;
+        if flags & 0x20 != 0 {
+            let len = fields.u8().ok()?;
+            let adaptation = fields.take(len.into()).ok()?;
+            discontinuity = adaptation.first().is_some_and(|flags| flags & 0x80 != 0);
+        }
+        let (start, pid, counter) = (pid & 0x4000 != 0, pid & 0x1fff, flags & 0xf);
+        Some(Self { pid, start, counter, discontinuity, payload: fields.rest() })
+    }
+}
+
+impl Counter {
+    /// Section 2.4.3.3, continuity_counter.
+    pub(super) fn follow(&mut self, packet: &Packet) -> Follows {
+        let before = self.0.replace(packet.counter);
+        match before {
+            None => Follows::Well,
+            Some(_) if packet.discontinuity => Follows::Gap,
+            Some(before) if packet.counter == before.wrapping_add(1) & 0xf => Follows::Well,
+            Some(before) if packet.counter == before => Follows::Again,
+            Some(_) => Follows::Gap,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! Program specific information: which streams there are. Section 2.4.4.
+
+use super::packet::{Counter, Follows, Packet};
+use crate::media::{Codec, Kind};
+use crate::wire::crc::crc32_mpeg;
+use crate::wire::{Reader, Short};
+
+/// Puts sections together. None is longer than 1024 bytes.
+#[derive(Debug, Default)]
+pub(super) struct Gather {
+    counter: Counter,
+    section: Vec<u8>,
+}
+
+/// The longest section. Section 2.4.4.3.
+const MOST: usize = 1024;
+
+impl Gather {
+    /// Takes a packet; gives a section that ends in it and is whole.
+    pub(super) fn push(&mut self, packet: &Packet) -> Option<&[u8]> {
+        let mut payload = packet.payload;
+        match self.counter.follow(packet) {
+            Follows::Again => return None,
+            Follows::Gap => self.section.clear(),
+            Follows::Well => {}
+        }
+        if packet.start {
+            let (pointer, rest) = payload.split_first()?;
+            self.section.clear();
+            payload = rest.get(usize::from(*pointer)..)?;
+        } else if self.section.is_empty() {
+            return None;
+        }
+        self.section.extend_from_slice(payload.get(..MOST.saturating_sub(self.section.len())).unwrap_or(payload));
+        let [_, l0, l1, ..] = *self.section else { return None };
+        let len = 3 + (usize::from(l0 & 0xf) << 8 | usize::from(l1));
+        let section = self.section.get(..len)?;
+        (crc32_mpeg(section) == 0).then_some(section)
+    }
+}
+
+/// The PID of the map of the first program in a PAT.
+pub(super) fn first_program(section: &[u8]) -> Option<u16> {
+    let (0, content) = content(section)? else { return None };
+    let mut programs = content.chunks_exact(4).filter_map(|entry| {
+        let [n0, n1, p0, p1] = *entry else { return None };
+        Some((u16::from_be_bytes([n0, n1]), u16::from_be_bytes([p0, p1]) & 0x1fff))
+    });
+    // program 0 is the network's
+    programs.find(|(number, _)| *number != 0).map(|(_, pid)| pid)
+}
+
+/// A stream in a program's map.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Listing {
+    pub(super) pid: u16,
+    stream_type: u8,
+    /// What it is, if it has a place here.
+    pub(super) coding: Option<Coding>,
+    /// Pictures or sound, if it is one of these.
+    pub(super) kind: Option<Kind>,
+}
+
+/// How a stream is coded, and what the map says beyond that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Coding {
+    H264,
+    H265,
+    Aac,
+    /// Of any layer: the third has a place here.
+    MpegAudio,
+    Ac3,
+    Eac3,
+    /// With so many channels.
+    Opus(u8),
+}
+
+impl Coding {
+    pub(super) fn codec(self) -> Codec {
+        match self {
+            Self::H264 => Codec::H264,
+            Self::H265 => Codec::H265,
+            Self::Aac => Codec::Aac,
+            Self::MpegAudio => Codec::Mp3,
+            Self::Ac3 => Codec::Ac3,
+            Self::Eac3 => Codec::Eac3,
+            Self::Opus(_) => Codec::Opus,
+        }
+    }
+
+    pub(super) fn kind(self) -> Kind {
+        self.codec().kind()
+    }
+}
+
+impl Listing {
+    /// For the log, where it has no place here: its stream_type.
+    pub(super) fn name(&self) -> [u8; 4] {
+        [b't', b's', 0, self.stream_type]
+    }
+}
+
+/// The streams of a program's map.
+pub(super) fn listing(section: &[u8]) -> Option<Vec<Listing>> {
+    let (2, content) = content(section)? else { return None };
+    streams(content).ok()
+}
+
+fn streams(content: &[u8]) -> Result<Vec<Listing>, Short> {
+    let mut fields = Reader::new(content);
+    fields.u16()?; // PCR_PID: frames carry their own times
+    let skipped = fields.u16()? & 0xfff;
+    fields.take(skipped.into())?;
+    let mut out = Vec::new();
+    while !fields.is_empty() {
+        let stream_type = fields.u8()?;
+        let pid = fields.u16()? & 0x1fff;
+        let len = fields.u16()? & 0xfff;
+        let descriptors = fields.take(len.into())?;
+        let coding = coding(stream_type, descriptors);
+        let kind = coding.map(Coding::kind).or(kind(stream_type));
+        out.push(Listing { pid, stream_type, coding, kind });
+    }
+    Ok(out)
+}
+
+/// stream_type. Table 2-34; 0x81 and 0x87 are those of ATSC A/53, descriptors those of
+/// DVB (ETSI EN 300 468) and SMPTE's registrations.
+fn coding(stream_type: u8, descriptors: &[u8]) -> Option<Coding> {
+    match stream_type {
+        0x1b => Some(Coding::H264),
+        0x24 => Some(Coding::H265),
+        0x0f => Some(Coding::Aac),
+        0x03 | 0x04 => Some(Coding::MpegAudio),
+        0x81 => Some(Coding::Ac3),
+        0x87 => Some(Coding::Eac3),
+        0x06 => private(descriptors),
+        _ => None,
+    }
+}
+
+/// What only descriptors tell. Section 2.6.
+fn private(descriptors: &[u8]) -> Option<Coding> {
+    let mut fields = Reader::new(descriptors);
+    let mut coding = None;
+    let mut channels = 2;
+    while let Ok(tag) = fields.u8() {
+        let len = fields.u8().ok()?;
+        match (tag, fields.take(len.into()).ok()?) {
+            (0x05, [b'O', b'p', b'u', b's', ..]) => coding = Some(Coding::Opus(2)),
+            (0x05, [b'A', b'C', b'-', b'3', ..]) | (0x6a, _) => coding = Some(Coding::Ac3),
+            (0x05, [b'E', b'A', b'C', b'3', ..]) | (0x7a, _) => coding = Some(Coding::Eac3),
+            (0x05, [b'H', b'E', b'V', b'C', ..]) => coding = Some(Coding::H265),
+            // channel_config_code; 0 is for two that are not one stereo
+            (0x7f, [0x80, code, ..]) => channels = if *code == 0 { 2 } else { *code },
+            _ => {}
+        }
+    }
+    match coding {
+        Some(Coding::Opus(_)) => Some(Coding::Opus(channels)),
+        other => other,
+    }
+}
+
+/// Pictures or sound that have no place here; data is passed over in silence.
+fn kind(stream_type: u8) -> Option<Kind> {
+    match stream_type {
+        0x01 | 0x02 | 0x10 | 0x1e..=0x21 | 0x33 | 0xea => Some(Kind::Video),
+        0x11 | 0x1c | 0x2d | 0x2e | 0x80 | 0x82..=0x86 => Some(Kind::Audio),
+        _ => None,
+    }
+}
+
+/// table_id and what is between the fields that all sections have and the checksum;
+/// `None` for one that is not yet valid.
+fn content(section: &[u8]) -> Option<(u8, &[u8])> {
+    let [table_id, _, _, _, _, version, _, _, content @ .., _, _, _, _] = section else { return None };
+    (version & 1 == 1).then_some((*table_id, content))
+}

@@ -1,0 +1,206 @@
+//! One elementary stream: PES packets, and the times of what is in them. Section 2.4.3.6.
+
+use bytes::Bytes;
+
+use super::Lost;
+use super::packet::{Counter, Follows, Packet};
+use super::section::Coding;
+use super::split::Split;
+use crate::budget::{Overflow, Room, Rope};
+use crate::codec::{h264, h265};
+use crate::container::file::TOO_LONG;
+use crate::container::{Coded, Error, Event, Normal};
+use crate::media::{Hz, Kind, Ticks, nal};
+use crate::wire::{Reader, Short};
+
+/// A stream, and the PES packet that is being put together.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) pid: u16,
+    pub(super) coding: Coding,
+    /// Its index among those of its kind.
+    pub(super) place: u8,
+    counter: Counter,
+    rope: Rope,
+    /// Bytes that the packet says it has; 0 if it does not say.
+    wanted: usize,
+    /// When what it has begins, as it says it.
+    times: Option<Times>,
+    /// Sound that is cut into frames.
+    split: Split,
+    /// What comes is of a packet that is lost.
+    lost: bool,
+}
+
+/// Of 33 bits that wrap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Times {
+    pts: u64,
+    dts: u64,
+}
+
+impl Stream {
+    pub(super) fn new(pid: u16, coding: Coding, max_frame: usize) -> Self {
+        Self {
+            pid,
+            coding,
+            place: 0,
+            counter: Counter::default(),
+            rope: Rope::new(max_frame),
+            wanted: 0,
+            times: None,
+            split: Split::default(),
+            lost: true,
+        }
+    }
+
+    /// Takes a packet of this stream.
+    pub(super) fn packet(
+        &mut self,
+        packet: &Packet,
+        normal: &mut Normal,
+        time: &mut Option<i64>,
+        room: &dyn Room,
+        event: &mut dyn FnMut(Event),
+    ) -> Result<(), Lost> {
+        let kind = self.coding.kind();
+        let mut result = Ok(());
+        match self.counter.follow(packet) {
+            Follows::Again => return Ok(()),
+            Follows::Gap if !self.lost => {
+                self.give_up();
+                self.split = Split::default();
+                result = Err((kind, Error::Malformed("packets are missing")));
+            }
+            _ => {}
+        }
+        let mut payload = packet.payload;
+        if packet.start {
+            result = result.and(self.finish(normal, time, room, event));
+            let Ok((header, wanted, times)) = header(payload) else {
+                self.lost = true;
+                return result;
+            };
+            (self.wanted, self.times, self.lost) = (wanted, times, false);
+            payload = payload.get(header..).unwrap_or_default();
+        }
+        if self.lost {
+            return result;
+        }
+        if let Err(overflow) = self.rope.push(payload, room) {
+            self.give_up();
+            let error = match overflow {
+                Overflow::TooLong => TOO_LONG,
+                Overflow::OverBudget(refusal) => refusal.into(),
+            };
+            return Err((kind, error));
+        }
+        if self.wanted > 0 && self.rope.len() >= self.wanted {
+            result = result.and(self.finish(normal, time, room, event));
+        }
+        result
+    }
+
+    /// What was put together is complete.
+    pub(super) fn finish(
+        &mut self,
+        normal: &mut Normal,
+        time: &mut Option<i64>,
+        room: &dyn Room,
+        event: &mut dyn FnMut(Event),
+    ) -> Result<(), Lost> {
+        if self.rope.is_empty() {
+            return Ok(());
+        }
+        let kind = self.coding.kind();
+        let data = self.rope.finish(room).map_err(|refusal| (kind, refusal.into()))?;
+        let times = self.times.take().map(|times| {
+            let dts = unwrap(times.dts, time);
+            (dts, wrapped(times.pts.wrapping_sub(times.dts)))
+        });
+        let read = match (kind, times) {
+            (Kind::Video, Some((dts, cts))) => self.picture(data, dts, cts as i32, normal, room, event),
+            (Kind::Video, None) => Err(Error::Malformed("a picture without a time")),
+            (Kind::Audio, times) => {
+                let pts = times.map(|(dts, cts)| dts.saturating_add(cts));
+                self.split.sound((self.coding, self.place), data, pts, normal, room, event)
+            }
+        };
+        read.map_err(|error| (kind, error))
+    }
+
+    fn give_up(&mut self) {
+        self.rope.clear();
+        self.lost = true;
+    }
+
+    /// A picture: its units get their lengths in the place of start codes.
+    fn picture(
+        &self,
+        data: Bytes,
+        dts: i64,
+        cts: i32,
+        normal: &mut Normal,
+        room: &dyn Room,
+        event: &mut dyn FnMut(Event),
+    ) -> Result<(), Error> {
+        let mut block = room.block(nal::byte_stream(&data).map(|unit| unit.len() + 4).sum())?;
+        for unit in nal::byte_stream(&data) {
+            block.fill(&(unit.len() as u32).to_be_bytes());
+            block.fill(unit);
+        }
+        drop(data);
+        let data = block.freeze();
+        let key = match self.coding {
+            Coding::H264 => h264::is_key(&data) || h264::is_recovery_point(&data),
+            _ => h265::is_key(&data),
+        };
+        let (codec, track) = (self.coding.codec(), self.place);
+        let coded = Coded { codec, track, clock: Hz::MPEG, dts: Ticks(dts), cts, key, data };
+        normal.frame(coded, room, &mut |news| event(news))
+    }
+}
+
+/// Bytes of a PES packet's header, how many follow it if it says so, and its times.
+fn header(data: &[u8]) -> Result<(usize, usize, Option<Times>), Short> {
+    let mut fields = Reader::new(data);
+    let (1, _stream_id) = (fields.u24()?, fields.u8()?) else { return Err(Short) };
+    let length = usize::from(fields.u16()?);
+    let flags = fields.u16()?;
+    let extra = usize::from(fields.u8()?);
+    if flags & 0xc000 != 0x8000 {
+        return Err(Short); // of another kind, which has no times
+    }
+    let mut optional = Reader::new(fields.take(extra)?);
+    let times = match flags >> 6 & 3 {
+        2 | 3 => {
+            let pts = timestamp(&mut optional)?;
+            let dts = if flags & 0x40 != 0 { timestamp(&mut optional)? } else { pts };
+            Some(Times { pts, dts })
+        }
+        _ => None,
+    };
+    let header = 9 + extra;
+    Ok((header, (length + 6).saturating_sub(header).min(if length == 0 { 0 } else { usize::MAX }), times))
+}
+
+/// 33 bits in three parts, each closed by a marker bit.
+fn timestamp(fields: &mut Reader) -> Result<u64, Short> {
+    let [a, b, c, d, e] = fields.array::<5>()?.map(u64::from);
+    Ok((a & 0x0e) << 29 | b << 22 | (c & 0xfe) << 14 | d << 7 | e >> 1)
+}
+
+/// A distance of 33 bits, at most half of the range to either side.
+fn wrapped(distance: u64) -> i64 {
+    ((distance << 31) as i64) >> 31
+}
+
+/// The time nearest to the last one of any stream.
+fn unwrap(timestamp: u64, last: &mut Option<i64>) -> i64 {
+    let time = match *last {
+        None => timestamp as i64,
+        Some(last) => last.saturating_add(wrapped(timestamp.wrapping_sub(last as u64))),
+    };
+    *last = Some(time);
+    time
+}

@@ -1,0 +1,61 @@
+//! `runnel push`: a file is sent elsewhere, and that is all.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use runnel::conf::Config;
+use runnel::relay::{Destination, Playing, push_file};
+use runnel::serve::Server;
+use smol::Executor;
+
+/// What the command line asks for.
+#[derive(Debug)]
+pub struct Push {
+    /// The configuration, if it is not the embedded one.
+    pub config: Option<PathBuf>,
+    playing: Playing,
+    to: Destination,
+}
+
+impl Push {
+    /// Reads what follows the word `push`.
+    pub fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Self, String> {
+        let (mut repeat, mut udp, mut insecure, mut speed) = (false, false, false, 1.0);
+        let (mut config, mut ca, mut rest) = (None, OsString::new(), Vec::new());
+        while let Some(arg) = args.next() {
+            let mut value = |name: &str| args.next().ok_or(format!("{name} wants a value"));
+            match arg.to_str() {
+                Some("--loop") => repeat = true,
+                Some("--udp") => udp = true,
+                Some("--insecure") => insecure = true,
+                Some("--ca") => ca = value("--ca")?,
+                Some("-c" | "--config") => config = Some(value("-c")?.into()),
+                Some("--speed") => speed = parse_speed(&value("--speed")?)?,
+                Some(other) if other.starts_with('-') => {
+                    return Err(format!("unknown argument {other:?}; runnel -h lists them"));
+                }
+                _ => rest.push(arg),
+            }
+        }
+        let [path, url] = <[OsString; 2]>::try_from(rest).map_err(|_| "push wants a FILE and a URL")?;
+        let [ca, url] = [ca, url].map(|text| text.to_string_lossy().into_owned());
+        let playing = Playing { path: path.into(), repeat, speed };
+        Ok(Self { config, playing, to: Destination { url, udp, insecure, ca } })
+    }
+
+    /// Sends the file.
+    pub fn run(self, mut config: Config) -> Result<(), String> {
+        // nobody comes, so nothing is made for them
+        config.hls.enable = false;
+        let executor = Arc::new(Executor::new());
+        let server = Server::new(config, executor.clone());
+        server.start(Vec::new(), || {})?;
+        async_io::block_on(executor.run(push_file(&server, self.playing, self.to)))
+    }
+}
+
+fn parse_speed(text: &OsString) -> Result<f64, String> {
+    let speed = text.to_str().and_then(|text| text.parse().ok()).filter(|speed| (0.01..=100.0).contains(speed));
+    speed.ok_or("--speed wants a number between 0.01 and 100".into())
+}

@@ -1,0 +1,139 @@
+//! Files as sources: they are published as if somebody sent them.
+
+mod clock;
+mod show;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use async_io::Timer;
+use smol::future::or;
+
+use super::{Errand, LOOK, Need};
+use crate::net::{Close, away};
+use crate::proto::Url;
+use crate::serve::intake::Intake;
+use clock::Clock;
+use show::{Batch, Item, Show};
+
+/// How a file is played.
+#[derive(Clone, Debug)]
+pub struct Playing {
+    /// The file.
+    pub path: PathBuf,
+    /// Whether it begins anew at its end.
+    pub repeat: bool,
+    /// How many times faster than it was made: more than 0.
+    pub speed: f64,
+}
+
+impl Playing {
+    /// A file that is played over and over.
+    pub(super) fn always(url: &Url) -> Self {
+        Self { path: url.path.clone().into(), repeat: true, speed: 1.0 }
+    }
+}
+
+/// How a file comes to be published.
+struct Session<'a> {
+    errand: &'a Errand,
+    intake: Intake,
+    clock: Clock,
+    need: Need,
+    /// It waits until somebody has got something of it.
+    holds: bool,
+}
+
+/// Publishes a file until its end, or until it is not wanted any more. Who `holds`
+/// waits near the start until a viewer has got something.
+pub(super) async fn play(errand: &Errand, playing: &Playing, holds: bool) -> Close {
+    let Errand { server, config, name, id, .. } = errand;
+    // half of what a stream may have is for frames on their way to viewers
+    let (most, max_frame) = (config.streams.memory.0 / 8, config.streams.max_frame.0);
+    let path = playing.path.clone();
+    let mut show = match away(move || Show::open(&path, most, max_frame)).await {
+        Ok(show) => show,
+        Err(error) => return Close::Refused(error.to_string()),
+    };
+    let publisher = match server.hub.publish(name, id, Instant::now()) {
+        Ok(publisher) => publisher,
+        Err(why) => return Close::Refused(why.to_string()),
+    };
+    log::info!("[{id}] plays {} as {name}", playing.path.display());
+    let intake = Intake::new(publisher, config, id);
+    let mut session = Session { errand, intake, clock: Clock::new(playing.speed), need: Need::new(), holds };
+    loop {
+        let room = session.intake.publisher.room();
+        let read = away(move || show.next(&room).map(|batch| (show, batch)));
+        let batch: Batch;
+        (show, batch) = match read.await {
+            Ok(read) => read,
+            Err(error) => return Close::Refused(error.to_string()),
+        };
+        let ended = batch.ended;
+        if let Err(why) = session.publish(batch).await {
+            return why;
+        }
+        if !ended {
+            continue;
+        }
+        if !playing.repeat {
+            return Close::Eof;
+        }
+        show = match away(move || show.rewind().map(|()| show)).await {
+            Ok(show) => show,
+            Err(error) => return Close::Refused(error.to_string()),
+        };
+    }
+}
+
+impl Session<'_> {
+    /// Publishes each frame when it is due.
+    async fn publish(&mut self, batch: Batch) -> Result<(), Close> {
+        for (at, item) in batch.items {
+            if let Item::Event(crate::container::Event::Frame(_)) = item {
+                let now = Instant::now();
+                let due = self.clock.due(at, now);
+                if due > now {
+                    self.intake.show();
+                    self.wait(due).await?;
+                    self.hold().await?;
+                }
+            }
+            match item {
+                Item::Event(event) => self.intake.take(event, Instant::now())?,
+                Item::Lost(kind, error) => self.intake.lost(kind, &error.into()),
+            }
+        }
+        self.intake.show();
+        Ok(())
+    }
+
+    /// Waits, unless somebody else publishes or nobody watches any more.
+    async fn wait(&mut self, until: Instant) -> Result<(), Close> {
+        let publisher = &self.intake.publisher;
+        let replaced = std::future::poll_fn(|cx| publisher.poll_replaced(cx).map(|()| Err(Close::Kicked)));
+        let due = async {
+            Timer::at(until).await;
+            Ok(())
+        };
+        or(replaced, due).await?;
+        let watched = !self.errand.on_demand || publisher.stream().is_watched();
+        if self.need.holds(watched, Instant::now()) { Ok(()) } else { Err(Close::Done) }
+    }
+
+    /// Lets time stand still once the stream can be joined, until somebody has.
+    async fn hold(&mut self) -> Result<(), Close> {
+        let stream = Arc::clone(self.intake.publisher.stream());
+        if !self.holds || !stream.is_open() {
+            return Ok(());
+        }
+        while stream.stats().traffic.bytes_out == 0 {
+            self.wait(Instant::now() + LOOK).await?;
+        }
+        self.holds = false;
+        self.clock.resume();
+        Ok(())
+    }
+}

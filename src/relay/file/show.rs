@@ -1,0 +1,213 @@
+//! A file that is read ahead, by the thread that waits for disks.
+
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+use crate::budget::Room;
+use crate::container::file::{self, Fault, FileReader, Storage, Unreadable};
+use crate::container::{Error, Event};
+use crate::media::{Hz, Kind, Ticks, Tracks};
+
+/// A file, and what was read of it.
+pub(super) struct Show {
+    path: PathBuf,
+    max_frame: usize,
+    disk: Disk,
+    reader: Box<dyn FileReader>,
+    tracks: Tracks,
+    /// What comes next, by its time and then by its place in the file.
+    ahead: BTreeMap<(i64, u32), Item>,
+    count: u32,
+    bytes: usize,
+    /// The most bytes that are read ahead.
+    most: usize,
+    /// The last time of pictures and of sound, and what lies between the last two.
+    last: [Option<(i64, i64)>; 2],
+    /// The earliest time of all.
+    first: i64,
+    /// What is added to all times: how long it took before.
+    shift: i64,
+    ended: bool,
+}
+
+/// What is in a file.
+pub(super) enum Item {
+    Event(Event),
+    Lost(Kind, Error),
+}
+
+/// What comes next, with its times in microseconds.
+pub(super) struct Batch {
+    pub(super) items: Vec<(i64, Item)>,
+    /// Nothing comes after it.
+    pub(super) ended: bool,
+}
+
+/// So far is read ahead, in microseconds: sound may stand so far behind its pictures.
+const AHEAD: i64 = 1_000_000;
+/// So many frames at most, however little they hold.
+const MOST: usize = 256;
+/// So much at most is looked at before somebody else has a turn.
+const STEPS: usize = 4096;
+const MICROS: Hz = Hz::new(1_000_000);
+
+impl Show {
+    /// Opens a file; `most` bytes of it may be read ahead.
+    pub(super) fn open(path: &Path, most: usize, max_frame: usize) -> io::Result<Self> {
+        let (disk, reader) = open(path, max_frame)?;
+        Ok(Self {
+            path: path.into(),
+            max_frame,
+            disk,
+            reader,
+            tracks: Tracks::default(),
+            ahead: BTreeMap::new(),
+            count: 0,
+            bytes: 0,
+            most,
+            last: [None; 2],
+            first: i64::MAX,
+            shift: 0,
+            ended: false,
+        })
+    }
+
+    /// Begins anew; times go on where they have ended.
+    pub(super) fn rewind(&mut self) -> io::Result<()> {
+        let end = self.last.iter().flatten().map(|(at, step)| at.saturating_add(*step)).max();
+        let lasted = end.unwrap_or(0).saturating_sub(self.first);
+        if lasted <= 0 {
+            return Err(io::Error::other("there is nothing in it to play"));
+        }
+        (self.disk, self.reader) = open(&self.path, self.max_frame)?;
+        self.shift = self.shift.saturating_add(lasted);
+        (self.last, self.first, self.ended) = ([None; 2], i64::MAX, false);
+        Ok(())
+    }
+
+    /// What comes next; the later half of what was read stays, to be put in order
+    /// with what follows it.
+    pub(super) fn next(&mut self, room: &dyn Room) -> io::Result<Batch> {
+        for _ in 0..STEPS {
+            if self.ended || self.bytes >= self.most || self.ahead.len() >= MOST || self.span() >= AHEAD {
+                break;
+            }
+            self.step(room)?;
+        }
+        let is_much =
+            |show: &Self| show.bytes > show.most / 2 || show.ahead.len() > MOST / 2 || show.span() > AHEAD / 2;
+        let mut items = Vec::new();
+        while self.ended || is_much(self) {
+            let Some(((at, _), item)) = self.ahead.pop_first() else { break };
+            self.bytes -= item.len();
+            items.push((at, item));
+        }
+        Ok(Batch { items, ended: self.ended })
+    }
+
+    fn span(&self) -> i64 {
+        let ends = self.ahead.first_key_value().zip(self.ahead.last_key_value());
+        ends.map_or(0, |((first, _), (last, _))| last.0.saturating_sub(first.0))
+    }
+
+    fn step(&mut self, room: &dyn Room) -> io::Result<()> {
+        let mut found = Vec::new();
+        let read = self.reader.step(&mut self.disk, room, &mut |event| found.push(Item::Event(event)));
+        match read {
+            Ok(goes_on) => self.ended = !goes_on,
+            Err(Fault::Lost(kind, error)) => found.push(Item::Lost(kind, error)),
+            Err(fault) => return Err(self.disk.error(fault)),
+        }
+        found.into_iter().for_each(|item| self.put(item));
+        Ok(())
+    }
+
+    /// Takes a piece to its place: a frame where its time is, anything else behind the
+    /// last frame of its kind.
+    fn put(&mut self, mut item: Item) {
+        let kind = item.kind();
+        let Some(last) = self.last.get_mut(usize::from(kind == Kind::Audio)) else { return };
+        let mut at = last.map_or(i64::MIN, |(at, _)| at);
+        match &mut item {
+            Item::Event(Event::Track(track)) => drop(self.tracks.set(track.clone())),
+            Item::Event(Event::Frame(frame)) => {
+                let clock = self.tracks.find(kind, frame.track).map_or(Hz::MS, |track| track.clock);
+                let before = at;
+                frame.dts = frame.dts + Ticks(self.shift).rescale(MICROS, clock);
+                at = frame.dts.rescale(clock, MICROS).0;
+                self.first = self.first.min(at);
+                let step = at.saturating_sub(before);
+                *last = Some((at, if (1..AHEAD).contains(&step) { step } else { 0 }));
+            }
+            _ => {}
+        }
+        self.bytes += item.len();
+        self.ahead.insert((at, self.count), item);
+        self.count = self.count.wrapping_add(1);
+    }
+}
+
+impl Item {
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Event(Event::Track(track)) => track.codec.kind(),
+            Self::Event(Event::Frame(frame)) => frame.kind,
+            Self::Event(Event::SequenceEnd(kind) | Event::Unsupported(kind, _)) | Self::Lost(kind, _) => *kind,
+        }
+    }
+
+    fn len(&self) -> usize {
+        if let Self::Event(Event::Frame(frame)) = self { frame.data.len() } else { 0 }
+    }
+}
+
+fn open(path: &Path, max_frame: usize) -> io::Result<(Disk, Box<dyn FileReader>)> {
+    let file = File::open(path)?;
+    let metadata = file.metadata()?;
+    if !metadata.is_file() {
+        return Err(io::Error::other("it is no file"));
+    }
+    let mut disk = Disk { file, len: metadata.len(), error: None };
+    let reader = file::open(&mut disk, max_frame).map_err(|fault| disk.error(fault))?;
+    Ok((disk, reader))
+}
+
+/// A file as the system has it.
+struct Disk {
+    file: File,
+    len: u64,
+    /// Why it could not be read.
+    error: Option<io::Error>,
+}
+
+impl Disk {
+    /// What a fault is, in the system's words if it has any.
+    fn error(&mut self, fault: Fault) -> io::Error {
+        self.error.take().unwrap_or_else(|| io::Error::other(fault))
+    }
+}
+
+impl Storage for Disk {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize, Unreadable> {
+        let mut got = 0;
+        while let Some(rest) = out.get_mut(got..).filter(|rest| !rest.is_empty()) {
+            match self.file.read_at(rest, at.saturating_add(got as u64)) {
+                Ok(0) => break,
+                Ok(bytes) => got += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => {
+                    self.error = Some(error);
+                    return Err(Unreadable);
+                }
+            }
+        }
+        Ok(got)
+    }
+}

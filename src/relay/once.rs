@@ -1,0 +1,56 @@
+//! A file that is sent elsewhere, from its start to its end, and nothing else.
+
+use std::sync::Arc;
+
+use async_io::Timer;
+use smol::future::or;
+
+use super::file::{self, Playing};
+use super::{Errand, LOOK, Protocol, Way, attempt};
+use crate::hub::Name;
+use crate::net::Close;
+use crate::proto::Url;
+use crate::serve::Server;
+
+/// Where a file is sent.
+#[derive(Clone, Debug)]
+pub struct Destination {
+    /// `rtmp://`, `rtmps://`, `rtsp://` or `rtsps://`.
+    pub url: String,
+    /// RTSP goes over UDP.
+    pub udp: bool,
+    /// Any certificate is believed.
+    pub insecure: bool,
+    /// Whose certificates are believed: a file, or empty for the usual.
+    pub ca: String,
+}
+
+/// The stream that it is meanwhile.
+const NAME: &str = "push";
+
+/// Sends a file; says why if not all of it was sent.
+pub async fn push_file(server: &Arc<Server>, playing: Playing, to: Destination) -> Result<(), String> {
+    let Destination { url, udp, insecure, ca } = to;
+    let url = Url::parse(&url).map_err(|what| format!("{url}: {what}"))?;
+    let protocol = Protocol::of(&url).ok_or_else(|| format!("nothing can be sent by {}", url.scheme))?;
+    let name = Name::new(NAME).map_err(|error| error.to_string())?;
+    let (server, config, id) = (server.clone(), server.config(), server.id("FILE"));
+    let errand = Errand { server, config, name, url, udp, insecure, ca, on_demand: false, once: true, id };
+    let played = async {
+        match file::play(&errand, &playing, true).await {
+            // the last of it is still on its way
+            Close::Eof => std::future::pending().await,
+            why => format!("{}: {why}", playing.path.display()),
+        }
+    };
+    let pushed = async {
+        let stream = || errand.server.hub.find(&errand.name);
+        while !stream().is_some_and(|stream| stream.is_live()) {
+            Timer::after(LOOK / 10).await;
+        }
+        let why = attempt(Way::Push(protocol), &errand).await;
+        if why == Close::Done { String::new() } else { format!("{}: {why}", errand.url) }
+    };
+    let why = or(played, pushed).await;
+    if why.is_empty() { Ok(()) } else { Err(why) }
+}

@@ -1,0 +1,27 @@
+//! How a connection ends that all was sent by.
+
+use std::task::Poll;
+use std::time::Duration;
+
+use async_io::Timer;
+use smol::future::or;
+
+use crate::net::{ALL, Conn, poll_in_turns};
+
+/// Lets what was sent arrive: a socket that is closed with input unread takes back what
+/// it has not sent.
+pub(super) async fn see_off(conn: &mut Conn) {
+    conn.finish();
+    let seen = std::future::poll_fn(|cx| {
+        poll_in_turns(cx, |cx| match conn.poll_read(cx, ALL, |data| Ok(data.len())) {
+            Poll::Ready(Ok(received)) if !received.end => Poll::Ready(Ok(())),
+            Poll::Pending => Poll::Pending,
+            _ => Poll::Ready(Err(())),
+        })
+    });
+    let late = async { _ = Timer::after(GOODBYE).await };
+    or(seen, late).await;
+}
+
+/// What a peer is given to close its end.
+const GOODBYE: Duration = Duration::from_secs(2);

@@ -1,0 +1,335 @@
+"""Files as sources: as streams of the server, and sent elsewhere by `runnel push`."""
+
+import re
+import subprocess
+import time
+from dataclasses import replace
+
+import certificate
+import flv
+import paths
+import players
+import timeline
+import waiting
+from nginx import Nginx, listens
+from relay_case import RelayCase, url
+from sample import AUDIO, VIDEO, of
+from server import free_port
+
+STREAM = "film"
+SECONDS = 3
+# Each kind of file: its extension, what ffmpeg is told, and the media that it can hold.
+# All that our FLV carries comes out of it again, and so can be compared.
+KINDS = {
+    "flv": ("flv", [], ["demo", "hevc-bframes", "opus", "alaw"]),
+    "mp4": (
+        "mp4",
+        [],
+        ["bframes", "hevc-bframes", "av1", "vp9", "mp3", "opus", "flac", "ac3", "eac3"],
+    ),
+    "moov-first": ("mp4", ["-movflags", "faststart"], ["demo"]),
+    "fragments": ("mp4", ["-movflags", "frag_keyframe+delay_moov"], ["bframes", "audio-only"]),
+    "per-track": (
+        "mp4",
+        ["-movflags", "separate_moof+frag_keyframe+delay_moov+default_base_moof"],
+        ["demo"],
+    ),
+    # Here pictures are shown before the time at which they are decoded.
+    "negative": ("mp4", ["-movflags", "cmaf+frag_every_frame", "-an"], ["hevc-bframes"]),
+    "mov": ("mov", [], ["bframes", "mp3"]),
+    "ts": ("ts", [], ["bframes", "hevc-bframes", "mp3", "opus", "ac3", "eac3", "video-only"]),
+    "m2ts": ("m2ts", ["-mpegts_m2ts_mode", "1"], ["ac3"]),
+}
+
+
+class Replay(RelayCase):
+    def remux(self, media, extension="mp4", *how, seconds=None, name=None):
+        """The same frames in another container, by ffmpeg."""
+        path = self.directory / f"{name or media}.{extension}"
+        limit = ["-t", str(seconds)] if seconds else []
+        command = [paths.FFMPEG_CURRENT, "-nostdin", "-v", "error", "-i", paths.media(media)]
+        subprocess.run([*command, *limit, "-c", "copy", *how, path], check=True)
+        return path
+
+    def pull(self, path, stream=STREAM, **keys):
+        return {"stream": stream, "url": f"file:{path}", **keys}
+
+    def push(self, *arguments):
+        """The program as one calls it by hand."""
+        return self.start("push", [paths.SERVER, "push", *arguments])
+
+
+class Containers(Replay):
+    def test_each_gives_what_is_in_it(self):
+        files = {
+            f"{kind}-{media}": (media, self.remux(media, extension, *how, name=f"{kind}-{media}"))
+            for kind, (extension, how, medias) in KINDS.items()
+            for media in medias
+        }
+        pulls = [self.pull(path, stream) for stream, (_, path) in files.items()]
+        self.serve(pull=pulls, streams={"max": len(pulls)}, memory={"total": "256MiB"})
+        captures = {stream: self.capture(self.server.flv(stream)) for stream in files}
+        for stream, capture in captures.items():
+            with self.subTest(stream):
+                capture.until_span(SECONDS * 1000)
+                samples = flv.samples(capture.stop())
+                source = flv.samples(paths.media(files[stream][0]).read_bytes())
+                self.assert_none(timeline.faults(samples), stream)
+                self.assert_none(differences(source, samples), stream)
+                tracks = {VIDEO} if stream.startswith("negative") else {one.track for one in source}
+                for track in tracks:
+                    span = timeline.duration(of(samples, track))
+                    self.assertGreater(span, SECONDS * 1000 - 500, f"{stream} {track}")
+        self.assertNotIn("is lost", self.server.log)
+
+    def test_a_recording_of_ours_is_one(self):
+        folder = self.directory / "recorded"
+        folder.mkdir()
+        formats = {"flv": "flv", "ts": "ts", "fmp4": "mp4"}
+        rules = [{"streams": "cam", "path": folder, "format": format} for format in formats]
+        self.serve(record=rules, recording={"memory": "8MiB"})
+        publisher = self.publish_live("cam", media="bframes", loop=False)
+        self.until_live("cam", milliseconds=6000)
+        publisher.stop()
+        self.until_log_counts("is no longer recorded", len(rules))
+        pulls = [
+            self.pull(next(folder.glob(f"*.{extension}")), extension)
+            for extension in formats.values()
+        ]
+        self.serve_another("second", pull=pulls)
+        server = self._servers[-1]
+        source = flv.samples(paths.media("bframes").read_bytes())
+        captures = [self.capture(server.flv(extension)) for extension in formats.values()]
+        for capture in captures:
+            capture.until_span(SECONDS * 1000)
+            samples = flv.samples(capture.stop())
+            self.assert_none(timeline.faults(samples), capture.url)
+            self.assert_none(differences(source, samples), capture.url)
+
+
+class Channel(Replay):
+    def test_it_begins_anew_at_its_end_and_time_goes_on(self):
+        path = self.remux("demo", seconds=2)
+        self.serve(pull=[self.pull(path)])
+        capture = self.capture(self.server.flv(STREAM))
+        begun = time.monotonic()
+        capture.until_span(9000, timeout=30)
+        # As fast as it plays, less what the first group of pictures was ahead.
+        self.assertGreater(time.monotonic() - begun, 7)
+        data = capture.stop()
+        samples = flv.samples(data)
+        self.assert_none(timeline.faults(samples), "the stream")
+        for track in (VIDEO, AUDIO):
+            times = [one.dts for one in of(samples, track)]
+            steps = [after - before for before, after in zip(times, times[1:], strict=False)]
+            # One of the two ends before the other.
+            self.assertLess(max(steps), 100, track)
+        source = of(flv.samples(paths.media("demo").read_bytes()), VIDEO)[:50]
+        played = [one.payload for one in of(samples, VIDEO)]
+        first = [one.payload for one in source].index(played[0])
+        wanted = [source[(first + at) % len(source)].payload for at in range(len(played))]
+        self.assertEqual(played, wanted)
+        self.assert_decodes(data, 8)
+
+    def test_on_demand_it_begins_with_a_viewer_and_ends_without(self):
+        path = self.remux("demo")
+        self.serve(pull=[self.pull(path, on_demand=True), self.pull(path, "other")])
+        self.until_live("other")
+        self.assertNotIn(f"as {STREAM}\n", self.server.log)
+        capture = self.capture(self.server.flv(STREAM))
+        capture.until_span(1000)
+        capture.stop()
+        self.until_log_counts(f"playing {STREAM} file:{path}: done", 1, timeout=20)
+        capture = self.capture(self.server.flv(STREAM))
+        capture.until_span(1000)
+        self.assertEqual(self.server.log.count(f"plays {path} as {STREAM}\n"), 2)
+
+    def test_a_file_that_comes_later_is_played_then(self):
+        path = self.directory / "late.mp4"
+        self.serve(pull=[self.pull(path)])
+        self.until_log_counts(f"playing {STREAM} file:{path}: refused: No such file", 1)
+        self.remux("demo", name="late")
+        self.until_live(STREAM)
+
+    def test_what_is_no_media_is_said(self):
+        broken = {
+            "text": (b"not a film" * 100, "it is neither FLV nor MPEG-TS nor MP4"),
+            "empty": (b"", "it is empty"),
+            "half": (self.remux("demo").read_bytes()[:50_000], "an MP4 file without a moov"),
+            "sizes": (b"\0\0\0\x08ftyp\0\0\0\x03moov" + bytes(64), "shorter than its head"),
+        }
+        pulls = []
+        for name, (content, _) in broken.items():
+            path = self.directory / name
+            path.write_bytes(content)
+            pulls.append(self.pull(path, name))
+        pulls.append(self.pull(self.directory, "folder"))
+        self.serve(pull=pulls)
+        for name, (_, words) in {**broken, "folder": (b"", "it is no file")}.items():
+            waiting.until(
+                lambda words=words, name=name: re.search(
+                    f"playing {name} .*{words}; again in", self.server.log
+                ),
+                10,
+                f"{name}: {words}",
+            )
+
+    def test_a_file_that_is_cut_off_is_played_to_its_end_and_again(self):
+        path = self.directory / "cut.ts"
+        path.write_bytes(self.remux("demo", "ts").read_bytes()[: 188 * 500 + 77])
+        self.serve(pull=[self.pull(path)])
+        capture = self.capture(self.server.flv(STREAM))
+        capture.until_span(6000, timeout=20)
+        self.assert_none(timeline.faults(flv.samples(capture.stop())), "the stream")
+
+    def test_who_publishes_the_same_name_is_refused(self):
+        self.serve(pull=[self.pull(self.remux("demo"))])
+        self.until_live(STREAM)
+        publisher = self.publish(STREAM)
+        publisher.wait(10)
+        capture = self.capture(self.server.flv(STREAM))
+        capture.until_span(1000)
+
+
+class Push(Replay):
+    def check_sent(self, extension, media, to, *how):
+        """All of a file arrives at our server, and the program ends well."""
+        path = self.remux(media, extension)
+        capture = self.capture(self.server.flv(STREAM))
+        begun = time.monotonic()
+        program = self.push(*how, path, to)
+        source = flv.samples(paths.media(media).read_bytes())
+        length = timeline.duration(source) / 1000
+        self.assertEqual(program.wait(length + 15), 0, program.describe())
+        self.assertAlmostEqual(time.monotonic() - begun, length, delta=3)
+        count = len(of(source, VIDEO))
+        waiting.until(
+            lambda: len(of(capture.samples(), VIDEO)) >= count,
+            5,
+            lambda: f"{len(of(capture.samples(), VIDEO))} of {count} pictures",
+        )
+        samples = flv.samples(capture.stop())
+        self.assertEqual(len(of(samples, VIDEO)), count)
+        # Sound that comes before the first picture goes to nobody.
+        self.assertGreaterEqual(len(of(samples, AUDIO)), len(of(source, AUDIO)) - 3)
+        by_rtp = to.startswith("rtsp")
+        self.assert_none(differences(source, samples, by_rtp), "what came")
+        return program
+
+    def test_mp4_by_rtmp(self):
+        self.serve()
+        self.check_sent("mp4", "hevc-bframes", self.server.rtmp(STREAM))
+
+    def test_ts_by_rtsp(self):
+        self.serve()
+        self.check_sent("ts", "mp3", self.server.rtsp(STREAM))
+
+    def test_flv_by_rtsp_over_udp(self):
+        self.serve()
+        self.check_sent("flv", "opus", self.server.rtsp(STREAM), "--udp")
+
+    def test_mp4_by_rtsps_with_the_authority_named(self):
+        tls = certificate.make(self.directory, max=8)
+        self.serve(tls=tls)
+        program = self.push(self.remux("demo"), self.server.rtmps(STREAM))
+        self.assertEqual(program.wait(10), 71, program.describe())
+        self.assertIn("certificate", program.stderr)
+        self.check_sent("mp4", "mp3", self.server.rtsps(STREAM), "--insecure")
+
+    def test_pictures_alone(self):
+        self.serve(publish={"silent_audio": False})
+        path = self.remux("video-only")
+        capture = self.capture(self.server.flv(STREAM))
+        program = self.push(path, self.server.rtmp(STREAM))
+        self.assertEqual(program.wait(30), 0, program.describe())
+        count = len(flv.samples(paths.media("video-only").read_bytes()))
+        waiting.until(lambda: len(capture.samples()) == count, 5, "all pictures")
+
+    def test_faster_and_for_ever(self):
+        self.serve()
+        path = self.remux("demo", "flv", seconds=4)
+        capture = self.capture(self.server.flv(STREAM))
+        begun = time.monotonic()
+        program = self.push("--speed", "8", "--loop", path, self.server.rtmp(STREAM))
+        capture.until_span(24_000, timeout=15)
+        self.assertLess(time.monotonic() - begun, 10)
+        self.assert_none(timeline.faults(flv.samples(capture.stop())), "the stream")
+        self.assertIsNone(program.exit_code)
+
+    def test_other_servers_take_it(self):
+        nginx = Nginx(self)
+        self.serve(pull=[{"stream": "back", "url": nginx.rtmp("there")}])
+        capture = self.capture(self.server.flv("back"))
+        program = self.push("--loop", self.remux("bframes"), nginx.rtmp("there"))
+        capture.until_span(SECONDS * 1000, timeout=20)
+        self.assertIsNone(program.exit_code)
+        source = flv.samples(paths.media("bframes").read_bytes())
+        self.assert_none(differences(source, flv.samples(capture.stop())), "back")
+
+    def test_ffmpeg_gets_all_of_it_by_each_protocol(self):
+        for scheme, how in (("rtmp", ["-listen", "1"]), ("rtsp", ["-rtsp_flags", "listen"])):
+            with self.subTest(scheme):
+                to = f"{scheme}://127.0.0.1:{free_port()}/live/{STREAM}"
+                program = self.start(
+                    "ffmpeg",
+                    [
+                        *[paths.FFMPEG_CURRENT, "-nostdin", "-hide_banner", "-v", "error"],
+                        *[*how, "-listen_timeout", "20"][: 2 if scheme == "rtmp" else 4],
+                        *["-i", to, "-progress", "pipe:1", "-f", "null", "-"],
+                    ],
+                )
+                port = int(to.split("/")[2].split(":")[1])
+                waiting.until(lambda port=port: listens(port), 5, program.describe)
+                pushed = self.push(self.remux("demo", seconds=6, name=scheme), to)
+                self.assertEqual(pushed.wait(20), 0, pushed.describe())
+                self.assertEqual(program.wait(players.PLAYS_WITHIN), 0, program.describe())
+                frames = int(re.findall(rb"^frame=(\d+)", program.stdout, re.MULTILINE)[-1])
+                self.assertEqual(frames, 150, program.describe())
+
+    def test_what_goes_wrong_is_said_in_one_line(self):
+        self.serve()
+        path = self.remux("demo", seconds=2)
+        text = self.directory / "text"
+        text.write_text("no film")
+        there = self.server.rtmp(STREAM)
+        nobody = f"rtmp://127.0.0.1:{free_port()}/live/x"
+        for arguments, code, words in [
+            ([], 64, "push wants a FILE and a URL"),
+            ([path], 64, "push wants a FILE and a URL"),
+            ([path, there, "more"], 64, "push wants a FILE and a URL"),
+            (["--fast", path, there], 64, "unknown argument"),
+            (["--speed", "0", path, there], 64, "between 0.01 and 100"),
+            (["-c", self.directory / "absent", path, there], 78, "absent"),
+            ([self.directory / "absent", there], 71, "absent: refused: No such file"),
+            ([self.directory, there], 71, "it is no file"),
+            ([text, there], 71, "neither FLV nor MPEG-TS nor MP4"),
+            ([path, "http://127.0.0.1/x"], 71, "nothing can be sent by http"),
+            ([path, "there"], 71, "not a URL"),
+            ([path, nobody], 71, "onnection refused"),
+        ]:
+            with self.subTest(words):
+                program = self.push(*arguments)
+                self.assertEqual(program.wait(10), code, program.describe())
+                last = program.stderr.splitlines()[-1]
+                self.assertTrue(last.startswith("runnel: "), last)
+                self.assertIn(words, last)
+
+    def test_a_server_that_goes_ends_it(self):
+        self.serve_other()
+        program = self.push("--loop", self.remux("demo"), url(self.other, "rtmp", STREAM))
+        self.until_live(STREAM, server=self.other)
+        self.other.kill()
+        self.assertEqual(program.wait(10), 71, program.describe())
+        self.other.start_again()
+
+
+def differences(source, played, by_rtp=False):
+    """Between a file and what was played of it in its first ten seconds."""
+    compare = timeline.differences_by_rtp if by_rtp else timeline.differences
+    first = [one for one in played if one.dts < played[0].dts + 10_000]
+    return compare(*([plain(one) for one in samples] for samples in (source, first)))
+
+
+def plain(one):
+    """Without what belongs to a container: MP4 has no temporal delimiters of AV1."""
+    return replace(one, payload=one.payload.removeprefix(b"\x12\0"))
