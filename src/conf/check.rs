@@ -47,6 +47,11 @@ impl Config {
                 "empty: the program was built without the feature \"files\"",
             ),
             (!(512..=16 << 10).contains(&self.http.max_head.0), "http.max_head", "between 512 and \"16KiB\""),
+            (
+                cfg!(not(feature = "files")) && self.hls.store.0.is_some(),
+                "hls.store",
+                "\"memory\": the program was built without the feature \"files\"",
+            ),
             (self.hls.segments < 3, "hls.segments", "at least 3: players start three segments before the end"),
             (self.log.max_size.0 < 4 << 10, "log.max_size", "at least \"4KiB\""),
             (self.hls.segment.0.as_millis() < 500, "hls.segment", "at least \"500ms\""),

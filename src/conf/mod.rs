@@ -21,7 +21,7 @@ pub use plan::{GREETING, SMALL_BUFFER};
 pub use profile::Profile;
 #[cfg(feature = "record")]
 pub use record::{FileFormat, Record, Recording};
-pub use text::{Address, Group, Origin, PortRange, Source, Target};
+pub use text::{Address, Group, Origin, PortRange, Source, Store, Target};
 pub use units::{FileSize, Size, Threads, Time};
 
 /// What is not looked at, because nothing in the program needs it.
@@ -203,6 +203,20 @@ pub struct Hls {
     pub streams: usize,
     pub memory: Size,
     pub idle: Time,
+    pub store: Store,
+    pub delete: Delete,
+}
+
+/// When segments in a folder are deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Delete {
+    /// Never.
+    Never,
+    /// When the stream is over.
+    End,
+    /// When they have left the playlist.
+    Soon,
 }
 
 /// What segments of HLS are made of.

@@ -45,7 +45,7 @@ impl Config {
 
     /// Sockets and files that may be open at once: a connection may be sent a file.
     pub fn descriptors(&self) -> usize {
-        let serves_files = !self.http.root.is_empty() || !self.record.is_empty();
+        let serves_files = !self.http.root.is_empty() || !self.record.is_empty() || self.hls.store.0.is_some();
         let each = if serves_files { 2 } else { 1 };
         self.max_connections().saturating_mul(each) + 2 * self.udp_pairs() + 2 * self.recordings() + self.played_files()
     }

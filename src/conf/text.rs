@@ -46,6 +46,10 @@ pub enum Target {
     File(PathBuf),
 }
 
+/// Where segments are kept: in a folder, by its absolute path, or else in memory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Store(pub Option<PathBuf>);
+
 /// Reads a text that `make` understands.
 struct Text<T> {
     make: fn(&str) -> Option<T>,
@@ -112,6 +116,12 @@ text!(Target, "\"stderr\", \"syslog\" or the absolute path of a file", false, |t
     "stderr" => Some(Target::Stderr),
     "syslog" => Some(Target::Syslog),
     path if path.starts_with('/') => Some(Target::File(path.into())),
+    _ => None,
+});
+
+text!(Store, "\"memory\" or the absolute path of a folder", false, |text| match text {
+    "memory" => Some(Store(None)),
+    path if path.starts_with('/') => Some(Store(Some(path.into()))),
     _ => None,
 });
 

@@ -1,5 +1,5 @@
-//! HTTP Live Streaming from memory: a viewer of a stream that cuts what it gets
-//! into segments and keeps the newest.
+//! HTTP Live Streaming: a viewer of a stream that cuts what it gets into segments and
+//! keeps the newest, in memory or for somebody who writes them to a disk.
 
 mod chain;
 mod segment;
@@ -7,4 +7,4 @@ mod window;
 
 pub use chain::Chain;
 pub use segment::File;
-pub use window::{Ask, Found, Packing, Rules, Window};
+pub use window::{Ask, Delete, Found, Packing, Rules, Unstored, Window};

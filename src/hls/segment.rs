@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 
 use super::Chain;
-use crate::budget::{Account, OverBudget};
+use crate::budget::{Account, Lease, OverBudget};
 use crate::media::Ticks;
 
 /// The bytes of a file, and how many there are.
@@ -41,6 +41,8 @@ pub(super) struct Segment {
     pub(super) duration: Duration,
     pub(super) begun: SystemTime,
     pub(super) discontinuity: bool,
+    /// It is on the disk, and paid for what is left of it here.
+    pub(super) stored: Option<Lease>,
 }
 
 /// The segment that is being filled.
@@ -61,7 +63,7 @@ impl Segment {
     pub(super) fn new(name: &str, id: u64, map: Option<Arc<Map>>, begun: SystemTime, discontinuity: bool) -> Self {
         let unix = begun.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let stem = format!("{name}-{unix}-{id}");
-        Self { id, stem, map, parts: Vec::new(), duration: Duration::ZERO, begun, discontinuity }
+        Self { id, stem, map, parts: Vec::new(), duration: Duration::ZERO, begun, discontinuity, stored: None }
     }
 
     /// All of it.

@@ -1,8 +1,12 @@
 //! The window: the segment being filled and the newest that are finished.
 
+mod store;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
+
+pub use store::Unstored;
 
 use super::segment::{File, Map, Open, Part, Segment, ms};
 use crate::budget::{Account, BlockMut};
@@ -23,6 +27,19 @@ pub struct Rules {
     pub part: Option<Duration>,
     /// What segments are made of.
     pub packing: Packing,
+    /// Segments go to a disk, and what becomes of them there; `None` for memory alone.
+    pub store: Option<Delete>,
+}
+
+/// When segments on a disk are deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Delete {
+    /// Never.
+    Never,
+    /// When the stream is over.
+    End,
+    /// When they have left the playlist.
+    Soon,
 }
 
 /// What segments are made of.
@@ -78,6 +95,10 @@ pub struct Window {
     broken: bool,
     /// Grows with everything that a playlist tells.
     version: u64,
+    /// The head that is on the disk.
+    stored_map: Option<Arc<Map>>,
+    /// Files on the disk that have left the playlist.
+    gone: Vec<String>,
 }
 
 /// Segments that have left the playlist stay for players that read it before.
@@ -107,6 +128,8 @@ impl Window {
             starved: false,
             broken: false,
             version: 0,
+            stored_map: None,
+            gone: Vec::new(),
         }
     }
 
@@ -171,6 +194,10 @@ impl Window {
 
     /// The playlist, with `prefix` before and `suffix` behind each file's name.
     pub fn playlist(&self, prefix: &str, suffix: &str, skip: bool) -> String {
+        self.playlist_with(prefix, suffix, skip, self.rules.part)
+    }
+
+    fn playlist_with(&self, prefix: &str, suffix: &str, skip: bool, part: Option<Duration>) -> String {
         let from = self.segments.len().saturating_sub(self.rules.listed);
         let gone = self.segments.iter().take(from).filter(|segment| segment.discontinuity).count() as u64;
         let uri = |file: &str, extension: &str| format!("{prefix}{file}{extension}{suffix}");
@@ -180,7 +207,7 @@ impl Window {
             .iter()
             .rev()
             .map(|segment| {
-                let told = self.rules.part.is_some() && behind < self.target() * PARTS_TOLD;
+                let told = part.is_some() && behind < self.target() * PARTS_TOLD;
                 behind += segment.duration;
                 self.entry(segment, told, &uri)
             })
@@ -190,12 +217,17 @@ impl Window {
             target: self.target,
             media_sequence: self.segments.get(from).map_or(self.next_id, |segment| segment.id),
             discontinuity_sequence: self.discontinuities_gone + gone,
-            low_latency: self.rules.part.map(|part| self.low_latency(part, skip, &entries, &uri)),
+            low_latency: part.map(|part| self.low_latency(part, skip, &entries, &uri)),
             entries,
             ended: self.ended,
             note: "",
         };
         playlist.write()
+    }
+
+    /// Whether segments stay that have left the playlist.
+    fn keeps(&self) -> bool {
+        self.rules.record || matches!(self.rules.store, Some(Delete::Never | Delete::End))
     }
 
     /// All that is kept, as if nothing followed.
@@ -209,7 +241,7 @@ impl Window {
             low_latency: None,
             entries: self.segments.iter().map(|segment| self.entry(segment, false, &uri)).collect(),
             ended: true,
-            note: match (first, self.rules.record) {
+            note: match (first, self.keeps()) {
                 (0, _) => "",
                 (_, true) => "what came before found no room in hls.memory",
                 (_, false) => "what came before is kept with hls.record = true",
@@ -227,6 +259,7 @@ impl Window {
         let Some(rest) = name.strip_suffix(self.extension()) else { return Found::Never };
         for segment in &self.segments {
             match rest.strip_prefix(&segment.stem) {
+                Some("") if segment.parts.is_empty() => return Found::Never, // it is on the disk
                 Some("") => return Found::Now(segment.file()),
                 Some(part) if part.starts_with('.') => return found_part(segment.part(part)),
                 _ => {}
@@ -357,7 +390,7 @@ impl Window {
         self.next_id += 1;
         self.version += 1;
         self.segments.push_back(segment);
-        while !self.rules.record && self.segments.len() > self.rules.listed + SPARE {
+        while !self.keeps() && self.segments.len() > self.rules.listed + SPARE {
             self.drop_oldest();
         }
     }
@@ -367,8 +400,10 @@ impl Window {
         if self.segments.len() < 2 {
             return false;
         }
-        let gone = self.segments.pop_front();
-        self.discontinuities_gone += u64::from(gone.is_some_and(|segment| segment.discontinuity));
+        if let Some(gone) = self.segments.pop_front() {
+            self.discontinuities_gone += u64::from(gone.discontinuity);
+            self.leave(&gone);
+        }
         true
     }
 }

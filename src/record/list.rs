@@ -7,9 +7,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
+use super::retain;
 use super::shape::Shape;
-use super::{playlist, retain};
 use crate::conf::Record;
+use crate::serve::listing;
 use crate::wire::iso8601;
 
 /// So many are told of at most, the newest first.
@@ -59,5 +60,5 @@ fn entry(shape: Shape, path: &Path) -> Option<(String, String)> {
         return Some((stream, format!("/record/{name}")));
     }
     let stream = path.parent()?.file_name()?.to_str()?;
-    stem.ends_with("-0").then(|| (stream.into(), format!("/record/{stream}/{}", playlist::NAME)))
+    stem.ends_with("-0").then(|| (stream.into(), format!("/record/{stream}/{}", listing::NAME)))
 }

@@ -7,7 +7,6 @@
 #[cfg(feature = "files")]
 mod list;
 mod pattern;
-mod playlist;
 mod retain;
 mod session;
 mod shape;

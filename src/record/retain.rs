@@ -6,10 +6,11 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::pattern;
 use super::shape::Shape;
-use super::{pattern, playlist};
 use crate::conf::Record;
-use crate::serve::name_parts as parts;
+use crate::serve::listing;
+use crate::serve::listing::name_parts as parts;
 
 /// A recording as its name has it: when it began, in milliseconds since 1970.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,7 +59,7 @@ pub(super) fn enforce(rule: &Record, busy: &[&Path]) -> io::Result<()> {
         log::info!("deleted {}, the oldest recording", found.path.display());
         gone.push(found.path);
     }
-    if Shape::of(rule.format).is_segments() { playlist::forget(&gone) } else { Ok(()) }
+    if Shape::of(rule.format).is_segments() { listing::forget(&gone) } else { Ok(()) }
 }
 
 /// Shows every file of the rule's streams.

@@ -12,11 +12,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::retain;
 use super::shape::Shape;
-use super::{playlist, retain};
 use crate::conf::Record;
 use crate::hub::Name;
 use crate::serve::Recorded;
+use crate::serve::listing;
 
 /// What the thread is told to do.
 pub(super) enum Job {
@@ -243,7 +244,7 @@ impl Open {
             self.file.sync_data()?;
         }
         if self.place.shape.is_segments() {
-            playlist::append(&self.path, duration, discontinuity)?;
+            listing::append(&self.path, &listing::Listed { duration, discontinuity, map: None })?;
         }
         log::info!("[{}] recorded {}", self.place.stream, self.path.display());
         Ok(())

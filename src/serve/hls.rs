@@ -1,7 +1,12 @@
 //! HLS: one collector for each stream that somebody asks for, and the answers
 //! to those who ask.
 
+#[cfg(feature = "files")]
+mod store;
+
 use std::collections::HashMap;
+#[cfg(feature = "files")]
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
@@ -12,7 +17,9 @@ use super::Server;
 use crate::budget::Account;
 use crate::conf;
 use crate::container::TS;
-use crate::hls::{Ask, File, Found, Packing, Rules, Window};
+#[cfg(feature = "files")]
+use crate::hls::Unstored;
+use crate::hls::{Ask, Delete, File, Found, Packing, Rules, Window};
 use crate::hub::{Name, Refused, Step, Unit, Viewer};
 
 /// All streams that have segments.
@@ -22,6 +29,9 @@ pub(super) struct Hls {
     streams: usize,
     account: Account,
     state: Mutex<HashMap<Name, Arc<Entry>>>,
+    /// The folder in which each stream has one, if segments go to a disk.
+    #[cfg(feature = "files")]
+    store: Option<PathBuf>,
 }
 
 /// What may change while the server runs.
@@ -44,6 +54,11 @@ impl Settings {
                 conf::Segments::Ts => Packing::Ts,
                 conf::Segments::Fmp4 => Packing::Mp4,
             },
+            store: config.store.0.as_ref().map(|_| match config.delete {
+                conf::Delete::Never => Delete::Never,
+                conf::Delete::End => Delete::End,
+                conf::Delete::Soon => Delete::Soon,
+            }),
         };
         Self { enable: config.enable, on_demand: config.on_demand, rules, idle: config.idle.0 }
     }
@@ -54,6 +69,9 @@ pub(super) struct Entry {
     state: Mutex<State>,
     /// Dropped with the entry, which ends the collecting.
     task: Mutex<Option<Task<()>>>,
+    /// The same for what goes to the disk.
+    #[cfg(feature = "files")]
+    keeper: Mutex<Option<Task<()>>>,
 }
 
 struct State {
@@ -77,7 +95,14 @@ const MANY: usize = 256;
 
 impl Hls {
     pub(super) fn new(config: &conf::Hls, account: Account) -> Self {
-        Self { settings: Mutex::new(Settings::of(config)), streams: config.streams, account, state: Mutex::default() }
+        Self {
+            settings: Mutex::new(Settings::of(config)),
+            streams: config.streams,
+            account,
+            state: Mutex::default(),
+            #[cfg(feature = "files")]
+            store: config.store.0.clone(),
+        }
     }
 
     /// What is collected from here on is collected by `config`.
@@ -110,10 +135,20 @@ impl Hls {
         let account = self.account.child(name.as_str(), self.account.limit() / self.streams.max(1));
         let window = Window::new(name.as_str(), rules, account);
         let state = State { window, asked: now, live: now, ended: false, waiting: Vec::new(), version: 0 };
-        let entry = Arc::new(Entry { state: Mutex::new(state), task: Mutex::default() });
+        let entry = Arc::new(Entry {
+            state: Mutex::new(state),
+            task: Mutex::default(),
+            #[cfg(feature = "files")]
+            keeper: Mutex::default(),
+        });
         log::info!("[{name}] HLS begins");
         let task = server.executor.spawn(collect(Arc::downgrade(&entry), viewer));
         *lock(&entry.task) = Some(task);
+        #[cfg(feature = "files")]
+        if let Some(folder) = self.folder(name, rules.store) {
+            let task = server.executor.spawn(store::keep(Arc::downgrade(&entry), name.clone(), folder));
+            *lock(&entry.keeper) = Some(task);
+        }
         entries.insert(name.clone(), entry.clone());
         Ok(entry)
     }
@@ -122,7 +157,8 @@ impl Hls {
     /// is to be there before anybody asks.
     pub(super) fn sweep(&self, server: &Server, now: Instant) {
         let resume = server.config().streams.resume.0;
-        let Settings { enable, on_demand, idle, .. } = *lock(&self.settings);
+        let settings = *lock(&self.settings);
+        let Settings { enable, on_demand, idle, .. } = settings;
         lock(&self.state).retain(|name, entry| {
             let mut state = lock(&entry.state);
             let published = is_live(server, name);
@@ -145,6 +181,12 @@ impl Hls {
             let keep = !(unwatched || absent || restarted);
             if !keep {
                 log::info!("[{name}] HLS ends");
+                #[cfg(feature = "files")]
+                if let Some(folder) = self.folder(name, settings.rules.store.filter(|delete| *delete != Delete::Never))
+                {
+                    lock(&entry.keeper).take();
+                    server.executor.spawn(store::clear(name.clone(), folder)).detach();
+                }
             }
             keep
         });
@@ -154,6 +196,12 @@ impl Hls {
                 let _ = self.ask(server, stream.name());
             }
         }
+    }
+
+    /// Where a stream's segments go.
+    #[cfg(feature = "files")]
+    fn folder(&self, name: &Name, delete: Option<Delete>) -> Option<store::Folder> {
+        Some(store::Folder { path: self.store.as_ref()?.join(name.as_str()), delete: delete? })
     }
 
     /// The segments of a stream that is being collected.
@@ -196,7 +244,7 @@ impl Entry {
     }
 
     /// Whether there is a file of that name, or will be soon.
-    #[cfg(all(feature = "files", feature = "record"))]
+    #[cfg(feature = "files")]
     pub(super) fn has(&self, name: &str) -> bool {
         !matches!(lock(&self.state).window.file(name), Found::Never)
     }
@@ -209,6 +257,26 @@ impl Entry {
             Found::Never => Poll::Ready(None),
             Found::Later => state.wait(cx),
         }
+    }
+
+    /// The next file for the disk.
+    #[cfg(feature = "files")]
+    fn poll_unstored(&self, cx: &Context<'_>) -> Poll<Unstored> {
+        let mut state = lock(&self.state);
+        match state.window.unstored() {
+            Some(next) => Poll::Ready(next),
+            None => state.wait(cx),
+        }
+    }
+
+    /// A file is on the disk: the playlist that is to stand there now, unless more is to
+    /// come before, and files that are to go.
+    #[cfg(feature = "files")]
+    fn stored(&self, name: &str) -> (Option<String>, Vec<String>) {
+        let mut state = lock(&self.state);
+        state.window.stored(name);
+        let is_all = state.window.unstored().is_none();
+        (is_all.then(|| state.window.stored_playlist()), state.window.take_gone())
     }
 
     fn take(&self, units: &[Arc<Unit>]) {

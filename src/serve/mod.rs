@@ -11,6 +11,8 @@ mod http;
 #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
 #[cfg_attr(not(any(feature = "rtmp", feature = "rtsp")), allow(dead_code, reason = "a file comes by no connection"))]
 pub(crate) mod intake;
+#[cfg(any(feature = "record", all(feature = "files", feature = "hls")))]
+pub mod listing;
 pub(crate) mod live;
 #[cfg(feature = "http")]
 mod metrics;
@@ -47,7 +49,7 @@ use door::{Door, doors};
 #[cfg(feature = "hls")]
 use hls::Hls;
 #[cfg(feature = "record")]
-pub use recorded::{Recorded, name_parts};
+pub use recorded::Recorded;
 use tally::Tally;
 
 /// A running server.

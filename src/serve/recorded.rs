@@ -5,6 +5,8 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+#[cfg(feature = "files")]
+use super::listing::name_parts;
 use crate::hub::Name;
 
 /// What is recorded, and what was.
@@ -31,22 +33,6 @@ pub struct Counts {
     pub lost: u64,
     /// It was said that there is no place for more.
     full: bool,
-}
-
-/// What the name of a recorded file says, without its extension: NAME-SECONDS or
-/// NAME-SECONDS-NUMBER, or of a segment NAME-MILLISECONDS-NUMBER. The stream, and when.
-pub fn name_parts(is_segment: bool, stem: &str) -> Option<(&str, u64)> {
-    let numbered = |text: &'_ str| -> Option<(usize, u64)> {
-        let at = text.rfind('-')?;
-        Some((at, text.get(at + 1..)?.parse().ok()?))
-    };
-    let (at, last) = numbered(stem)?;
-    let stream = stem.get(..at)?;
-    match numbered(stream) {
-        Some((at, begun)) if is_segment || last < 100 && begun > 1 << 20 => Some((stream.get(..at)?, begun)),
-        _ if is_segment => None,
-        _ => Some((stream, last)),
-    }
 }
 
 /// Whether a path below a folder of recordings is one: others may have files there.

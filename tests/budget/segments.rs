@@ -23,7 +23,14 @@ fn segments_cost_what_the_ledger_says() {
     source.tracks.iter().for_each(|track| {
         publisher.track(track.clone());
     });
-    let rules = Rules { target: Duration::from_secs(1), listed: 4, record: false, part: None, packing: Packing::Ts };
+    let rules = Rules {
+        target: Duration::from_secs(1),
+        listed: 4,
+        record: false,
+        part: None,
+        packing: Packing::Ts,
+        store: None,
+    };
     let mut window = Window::new(name.as_str(), rules, segments.clone());
     let mut collector = Seat { viewer: hub.play(&name, &TS).unwrap(), temper: Temper::Quick, batch: Vec::new() };
     for at in 0..1000 {

@@ -6,7 +6,7 @@ use super::*;
 use crate::container::Packed;
 
 const RULES: Rules =
-    Rules { target: Duration::from_secs(2), listed: 3, record: false, part: None, packing: Packing::Ts };
+    Rules { target: Duration::from_secs(2), listed: 3, record: false, part: None, packing: Packing::Ts, store: None };
 
 fn window(limit: usize) -> Window {
     Window::new("a", RULES, Account::root("hls", limit))
@@ -204,4 +204,47 @@ fn memory_is_bounded_by_dropping_the_oldest() {
     assert!(window.playlist("", "", false).ends_with("#EXT-X-ENDLIST\n"));
     drop(window);
     assert_eq!(account.used(), 0);
+}
+
+/// Has all that there is written to a disk; gives the names.
+fn store(window: &mut Window) -> Vec<String> {
+    let next = |window: &mut Window| {
+        let next = window.unstored()?;
+        window.stored(&next.name);
+        Some(next.name)
+    };
+    std::iter::from_fn(|| next(window)).collect()
+}
+
+#[test]
+fn what_is_on_a_disk_takes_no_memory_and_is_still_listed() {
+    for delete in [Delete::Never, Delete::End, Delete::Soon] {
+        let account = Account::root("hls", 1 << 20);
+        let mut window = Window::new("a", Rules { store: Some(delete), ..RULES }, account.clone());
+        let (mut written, mut gone) = (Vec::new(), Vec::new());
+        for second in 0..40 {
+            push(&mut window, 1000 * second..1000 * (second + 1), 1000);
+            written.extend(store(&mut window));
+            gone.extend(window.take_gone());
+        }
+        assert_eq!(written.len(), 21, "{delete:?}");
+        assert_eq!(lines(&window.stored_playlist(), "#EXTINF:").len(), 3, "{delete:?}");
+        assert_eq!(window.file(written.last().unwrap()), Found::Never, "it is on the disk");
+        let kept = if delete == Delete::Soon { 5 } else { 21 };
+        assert_eq!(lines(&window.record(""), "#EXTINF:").len(), kept, "{delete:?}");
+        assert_eq!(gone[..], written[..if delete == Delete::Soon { 16 } else { 0 }], "{delete:?}");
+        assert!(account.used() < (64 << 10), "{} bytes", account.used());
+    }
+}
+
+#[test]
+fn what_a_disk_does_not_take_stays_as_long_as_there_is_room() {
+    let mut window = Window::new("a", Rules { store: Some(Delete::Never), ..RULES }, Account::root("hls", 300 << 10));
+    push(&mut window, 0..60_000, 1000);
+    let first = window.unstored().unwrap();
+    assert!(first.about.as_ref().is_some_and(|about| about.discontinuity || about.map.is_none()));
+    let held = lines(&window.record(""), "#EXTINF:").len();
+    assert!((2..12).contains(&held), "{held} segments");
+    assert!(matches!(window.file(&first.name), Found::Now(_)));
+    assert_eq!(store(&mut window).len(), held);
 }

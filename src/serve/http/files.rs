@@ -13,9 +13,13 @@ use bytes::Bytes;
 
 #[cfg(feature = "record")]
 use super::NO_CACHE;
+#[cfg(feature = "hls")]
+use super::hls::Seat;
 use super::resource::Resource;
 use super::{CORS, Role, Session};
 use crate::budget::{Account, BlockMut};
+#[cfg(feature = "hls")]
+use crate::hub::Name;
 use crate::hub::Unit;
 use crate::media::Ticks;
 use crate::net::{Outlet, away};
@@ -28,6 +32,9 @@ pub(super) struct Opening {
     account: Account,
     /// What the path means if there is no such file.
     otherwise: Option<Resource>,
+    /// Who is told how much of a file is sent.
+    #[cfg(feature = "hls")]
+    seat: Option<Seat>,
 }
 
 /// What becomes of a request.
@@ -101,6 +108,23 @@ impl Session {
         self.look(request, Box::pin(found), otherwise);
     }
 
+    /// The same for a segment of the stream `name`.
+    #[cfg(feature = "hls")]
+    pub(super) fn stored_segment(
+        &mut self,
+        request: Request,
+        roots: Vec<PathBuf>,
+        path: &str,
+        resource: Resource,
+        name: Name,
+    ) {
+        let seat = Seat::of(&self.server, &request, name);
+        self.file(request, roots, path, Some(resource));
+        if let Role::Opening(opening) = &mut self.role {
+            opening.seat = seat;
+        }
+    }
+
     /// Says what was recorded.
     #[cfg(feature = "record")]
     pub(super) fn list(&mut self, request: Request) {
@@ -114,7 +138,14 @@ impl Session {
 
     fn look(&mut self, request: Request, found: Finding, otherwise: Option<Resource>) {
         let account = self.server.greetings.clone();
-        self.role = Role::Opening(Box::new(Opening { request, found, account, otherwise }));
+        self.role = Role::Opening(Box::new(Opening {
+            request,
+            found,
+            account,
+            otherwise,
+            #[cfg(feature = "hls")]
+            seat: None,
+        }));
     }
 }
 
@@ -131,6 +162,10 @@ impl Opening {
         match found {
             Ok(Found::File { file, about, mime }) => {
                 let (from, len) = begin(machine, request, &about, mime);
+                #[cfg(feature = "hls")]
+                if let Some(seat) = &self.seat {
+                    seat.see(len);
+                }
                 let body = Body {
                     file: Arc::new(file),
                     at: from,

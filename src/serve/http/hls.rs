@@ -60,14 +60,20 @@ impl Session {
     }
 
     pub(super) fn segment(&mut self, request: Request, name: &Name, file: String) {
-        // who shows none is served all the same, as by lal
-        if session(&request.query).is_some() && !self.is_seated(&request, name) {
-            return self.refuse(&request, Status::NOT_FOUND, "no such session, or no longer");
+        if !self.may_have(&request, name, &file) {
+            return self.refuse(&request, Status::NOT_FOUND, NO_SESSION);
         }
         match self.server.hls.find(name) {
             Some(entry) => self.wait(entry, request, name, Wanted::File(file)),
             None => self.refuse(&request, Status::NOT_FOUND, NO_FILE),
         }
+    }
+
+    /// Whether who asks for a file is known. One who shows no session is served all the
+    /// same, as by lal.
+    pub(super) fn may_have(&self, request: &Request, name: &Name, file: &str) -> bool {
+        let is_list = file.ends_with(".m3u8");
+        is_list || session(&request.query).is_none() || self.is_seated(request, name)
     }
 
     /// Whether it is known who asks, or need not be.
@@ -79,7 +85,7 @@ impl Session {
     /// Gives a number to who has none; one that is not known is not.
     fn seat(&mut self, request: &Request, name: &Name) {
         if session(&request.query).is_some() {
-            return self.refuse(request, Status::NOT_FOUND, "no such session, or no longer");
+            return self.refuse(request, Status::NOT_FOUND, NO_SESSION);
         }
         let id = self.server.id("HLSSUB");
         match self.server.audience.enter(name, id, &self.conn.peer()) {
@@ -135,6 +141,28 @@ impl Waiting {
     }
 }
 
+/// One who shows a session.
+#[cfg(feature = "files")]
+pub(super) struct Seat {
+    server: Arc<Server>,
+    number: u64,
+    name: Name,
+}
+
+#[cfg(feature = "files")]
+impl Seat {
+    /// Who asks for something of the stream `name`, if it shows who it is.
+    pub(super) fn of(server: &Arc<Server>, request: &Request, name: Name) -> Option<Self> {
+        let number = session(&request.query)?;
+        Some(Self { server: server.clone(), number, name })
+    }
+
+    /// It is sent so many bytes.
+    pub(super) fn see(&self, bytes: u64) {
+        self.server.audience.see(self.number, &self.name, usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
+}
+
 /// What a player's number is called, as lal does.
 const SESSION: &str = "session_id";
 
@@ -145,6 +173,7 @@ fn session(query: &str) -> Option<u64> {
 }
 
 const NOTHING: &str = "nothing is published under that name";
+pub(super) const NO_SESSION: &str = "no such session, or no longer";
 const NO_FILE: &str = "no such segment, or no longer";
 
 /// What a player of low latency asks for; `None` if that makes no sense.

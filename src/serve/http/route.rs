@@ -1,11 +1,15 @@
 //! What a request is for: the one place that says which path means what.
 
+#[cfg(all(feature = "files", feature = "hls"))]
+use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::live::Live;
 #[cfg(all(feature = "files", feature = "record"))]
 use super::super::recorded::is_recording;
 use super::super::{Server, metrics};
+#[cfg(all(feature = "files", feature = "hls"))]
+use super::hls::NO_SESSION;
 use super::resource::{Resource, wished};
 use super::transport::Transport;
 use super::{CORS, FIELDS, NO_CACHE, Player, Role, Session};
@@ -68,34 +72,51 @@ impl Session {
                     let root = self.config.http.root.clone().into();
                     self.file(request, vec![root], &path, resource.and_then(Result::ok));
                 }
-                Some(Ok(resource)) => self.resource_or_record(request, resource),
+                Some(Ok(resource)) => self.resource_or_disk(request, resource),
                 Some(Err(status)) => self.refuse(&request, status, status.1),
                 None => self.refuse(&request, Status::NOT_FOUND, Status::NOT_FOUND.1),
             },
         }
     }
 
-    #[cfg(not(all(feature = "files", feature = "record", feature = "hls")))]
-    fn resource_or_record(&mut self, request: Request, resource: Resource) {
+    #[cfg(not(all(feature = "files", feature = "hls")))]
+    fn resource_or_disk(&mut self, request: Request, resource: Resource) {
         self.resource(request, resource);
     }
 
     /// Segments that are no longer in memory, and the list of all, may be on the disk.
-    #[cfg(all(feature = "files", feature = "record", feature = "hls"))]
-    fn resource_or_record(&mut self, request: Request, resource: Resource) {
-        let rules = self.config.record.iter().filter(|rule| rule.format == FileFormat::Hls);
-        let roots: Vec<_> = rules.map(|rule| rule.path.clone().into()).collect();
-        let path = match &resource {
-            Resource::Record(name) => Some(format!("{name}/record.m3u8")),
+    #[cfg(all(feature = "files", feature = "hls"))]
+    fn resource_or_disk(&mut self, request: Request, resource: Resource) {
+        let roots = self.segment_folders();
+        let (name, file) = match &resource {
+            Resource::Record(name) => (name.clone(), "record.m3u8"),
             Resource::Segment(name, file) if !self.server.hls.find(name).is_some_and(|entry| entry.has(file)) => {
-                Some(format!("{name}/{file}"))
+                (name.clone(), file.as_str())
             }
-            _ => None,
+            _ => return self.resource(request, resource),
         };
-        match path.filter(|_| self.config.recording.http && !roots.is_empty()) {
-            Some(path) => self.file(request, roots, &path, Some(resource)),
-            None => self.resource(request, resource),
+        if roots.is_empty() {
+            return self.resource(request, resource);
         }
+        if !self.may_have(&request, &name, file) {
+            return self.refuse(&request, Status::NOT_FOUND, NO_SESSION);
+        }
+        let path = format!("{name}/{file}");
+        self.stored_segment(request, roots, &path, resource, name);
+    }
+
+    /// Where streams have folders with segments.
+    #[cfg(all(feature = "files", feature = "hls"))]
+    fn segment_folders(&self) -> Vec<PathBuf> {
+        let stored = self.config.hls.store.0.clone().filter(|_| self.config.hls.enable);
+        #[cfg(feature = "record")]
+        let recorded = {
+            let rules = self.config.record.iter().filter(|rule| rule.format == FileFormat::Hls);
+            rules.filter(|_| self.config.recording.http).map(|rule| PathBuf::from(&rule.path))
+        };
+        #[cfg(not(feature = "record"))]
+        let recorded = None;
+        stored.into_iter().chain(recorded).collect()
     }
 
     /// Whether a file is to be looked for: where there is a folder, and no stream goes first

@@ -1,4 +1,4 @@
-//! The playlist of all segments that were recorded of a stream, written line by line.
+//! The playlist of all segments of a stream that are on a disk, written line by line.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -8,14 +8,25 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The name that lal's players know.
-pub(super) const NAME: &str = "record.m3u8";
+pub const NAME: &str = "record.m3u8";
 /// Bytes of the head, filled up with a comment, so that the target duration can change.
 const HEAD: usize = 128;
 const END: &str = "#EXT-X-ENDLIST\n";
 const GAP: &str = "#EXT-X-DISCONTINUITY\n";
 
+/// A segment.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// How long it is.
+    pub duration: Duration,
+    /// It does not continue the one before.
+    pub discontinuity: bool,
+    /// The file that it and those behind it are to be read after, if there is one.
+    pub map: Option<String>,
+}
+
 /// Adds a segment to the playlist in its folder. It is complete before and after.
-pub(super) fn append(segment: &Path, duration: Duration, discontinuity: bool) -> io::Result<()> {
+pub fn append(segment: &Path, about: &Listed) -> io::Result<()> {
     let (Some(folder), Some(name)) = (segment.parent(), segment.file_name().and_then(|name| name.to_str())) else {
         return Ok(());
     };
@@ -23,24 +34,45 @@ pub(super) fn append(segment: &Path, duration: Duration, discontinuity: bool) ->
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     let mut head = [0; HEAD];
     let known = file.read_exact(&mut head).is_ok();
-    let before = if known { target(&head) } else { 0 };
-    let needed = (duration + Duration::from_millis(500)).as_secs().max(1);
-    if needed > before {
+    let before = if known { number(&head, "#EXT-X-TARGETDURATION:") } else { 0 };
+    let needed = (about.duration + Duration::from_millis(500)).as_secs().max(1);
+    // EXT-X-MAP wants it. RFC 8216 section 7.
+    let version = if about.map.is_some() { 6 } else { 3 };
+    if needed > before || version > number(&head, "#EXT-X-VERSION:") {
         file.seek(SeekFrom::Start(0))?;
-        file.write_all(write_head(needed).as_bytes())?;
+        file.write_all(write_head(needed.max(before), version).as_bytes())?;
     }
     let end = end_of_entries(&mut file)?;
     file.seek(SeekFrom::Start(end))?;
-    let gap = if discontinuity && end > HEAD as u64 { GAP } else { "" };
-    let seconds = format!("{}.{:03}", duration.as_secs(), duration.subsec_millis());
-    file.write_all(format!("{gap}#EXTINF:{seconds},\n{name}\n{END}").as_bytes())?;
+    let first = end <= HEAD as u64;
+    let gap = if about.discontinuity && !first { GAP } else { "" };
+    let map = about.map.as_ref().filter(|_| about.discontinuity || first);
+    let map = map.map_or(String::new(), |map| format!("#EXT-X-MAP:URI=\"{map}\"\n"));
+    let seconds = format!("{}.{:03}", about.duration.as_secs(), about.duration.subsec_millis());
+    file.write_all(format!("{gap}{map}#EXTINF:{seconds},\n{name}\n{END}").as_bytes())?;
     let written = file.stream_position()?;
     file.set_len(written)
 }
 
+/// What the name of a recorded file says, without its extension: NAME-SECONDS or
+/// NAME-SECONDS-NUMBER, or of a segment NAME-MILLISECONDS-NUMBER. The stream, and when.
+pub fn name_parts(is_segment: bool, stem: &str) -> Option<(&str, u64)> {
+    let numbered = |text: &'_ str| -> Option<(usize, u64)> {
+        let at = text.rfind('-')?;
+        Some((at, text.get(at + 1..)?.parse().ok()?))
+    };
+    let (at, last) = numbered(stem)?;
+    let stream = stem.get(..at)?;
+    match numbered(stream) {
+        Some((at, begun)) if is_segment || last < 100 && begun > 1 << 20 => Some((stream.get(..at)?, begun)),
+        _ if is_segment => None,
+        _ => Some((stream, last)),
+    }
+}
+
 /// Takes segments that are gone out of the playlists in their folders. Each is written anew
 /// beside the old one, and takes its place when it is whole.
-pub(super) fn forget(gone: &[PathBuf]) -> io::Result<()> {
+pub fn forget(gone: &[PathBuf]) -> io::Result<()> {
     let folders: BTreeSet<&Path> = gone.iter().filter_map(|path| path.parent()).collect();
     for folder in folders {
         let names: BTreeSet<&OsStr> =
@@ -69,15 +101,16 @@ pub(super) fn forget(gone: &[PathBuf]) -> io::Result<()> {
     Ok(())
 }
 
-fn write_head(target: u64) -> String {
-    let head = format!("#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:0\n#");
+fn write_head(target: u64, version: u64) -> String {
+    let head = format!("#EXTM3U\n#EXT-X-VERSION:{version}\n#EXT-X-TARGETDURATION:{target}\n#EXT-X-MEDIA-SEQUENCE:0\n#");
     format!("{head:-<width$}\n", width = HEAD - 1)
 }
 
-fn target(head: &[u8]) -> u64 {
+/// What stands behind a tag in the head; 0 if it is not there.
+fn number(head: &[u8], tag: &str) -> u64 {
     let text = String::from_utf8_lossy(head);
-    let line = text.lines().find_map(|line| line.strip_prefix("#EXT-X-TARGETDURATION:"));
-    line.and_then(|target| target.parse().ok()).unwrap_or(0)
+    let line = text.lines().find_map(|line| line.strip_prefix(tag));
+    line.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
 /// Where the next entry goes: behind the last name. What follows was cut off by a loss of
@@ -108,7 +141,10 @@ mod tests {
     fn entries_are_added_and_what_a_loss_of_power_cut_off_is_not_kept() {
         let folder = std::env::temp_dir().join(format!("runnel-playlist-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
-        let add = |name: &str, seconds, gap| append(&folder.join(name), Duration::from_millis(seconds), gap).unwrap();
+        let add = |name: &str, millis, discontinuity| {
+            let about = Listed { duration: Duration::from_millis(millis), discontinuity, map: None };
+            append(&folder.join(name), &about).unwrap();
+        };
         let read = || std::fs::read_to_string(folder.join(NAME)).unwrap();
         add("a.ts", 2000, true);
         add("b.ts", 11_600, false);
@@ -130,6 +166,26 @@ mod tests {
         add("d.ts", 1000, false);
         let last = read();
         assert!(last.ends_with("\n#EXTINF:11.600,\nb.ts\n#EXTINF:1.000,\nd.ts\n#EXT-X-ENDLIST\n"), "{last}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn fragments_are_told_what_they_are_to_be_read_after() {
+        let folder = std::env::temp_dir().join(format!("runnel-listing-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let add = |name: &str, map: &str, discontinuity| {
+            let about = Listed { duration: Duration::from_secs(2), discontinuity, map: Some(map.into()) };
+            append(&folder.join(name), &about).unwrap();
+        };
+        add("a.m4s", "a.mp4", true);
+        add("b.m4s", "a.mp4", false);
+        add("c.m4s", "c.mp4", true);
+        let text = std::fs::read_to_string(folder.join(NAME)).unwrap();
+        assert!(text.starts_with("#EXTM3U\n#EXT-X-VERSION:6\n"), "{text}");
+        let entries = text.split_once("--\n").unwrap().1;
+        let expected = "#EXT-X-MAP:URI=\"a.mp4\"\n#EXTINF:2.000,\na.m4s\n#EXTINF:2.000,\nb.m4s\n\
+                        #EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"c.mp4\"\n#EXTINF:2.000,\nc.m4s\n#EXT-X-ENDLIST\n";
+        assert_eq!(entries, expected);
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

@@ -1,0 +1,118 @@
+//! Segments that go to a disk, and leave memory for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Delete, PARTS_TOLD, Window};
+use crate::hls::segment::{File, Segment};
+
+/// A file that is to be written next.
+#[derive(Debug)]
+pub struct Unstored {
+    /// Its name.
+    pub name: String,
+    /// Its bytes.
+    pub content: File,
+    /// What lists of segments say of it; `None` for a head.
+    pub about: Option<About>,
+}
+
+/// A segment.
+#[derive(Debug, PartialEq, Eq)]
+pub struct About {
+    /// How long it is.
+    pub duration: Duration,
+    /// It does not continue the one before.
+    pub discontinuity: bool,
+    /// The head that it is to be read after.
+    pub map: Option<String>,
+}
+
+/// Bytes that a segment takes whose content is on the disk.
+const SEGMENT: usize = 512;
+
+impl Window {
+    /// The next file that is not on the disk yet: a segment, or the head before it.
+    pub fn unstored(&self) -> Option<Unstored> {
+        self.rules.store?;
+        let segment = self.segments.iter().find(|segment| segment.stored.is_none())?;
+        if let Some(map) = segment.map.as_ref().filter(|map| self.stored_map.as_ref() != Some(map)) {
+            let content = (Arc::from([map.bytes.clone()]), map.bytes.len());
+            return Some(Unstored { name: map.file.clone(), content, about: None });
+        }
+        let about = About {
+            duration: segment.duration,
+            discontinuity: segment.discontinuity || segment.id == 0,
+            map: segment.map.as_ref().map(|map| map.file.clone()),
+        };
+        let name = format!("{}{}", segment.stem, self.extension());
+        Some(Unstored { name, content: segment.file(), about: Some(about) })
+    }
+
+    /// A file is on the disk: players get it from there.
+    pub fn stored(&mut self, name: &str) {
+        let extension = self.extension();
+        let is_it = |segment: &Segment| name.strip_suffix(extension) == Some(&segment.stem);
+        if let Some(segment) = self.segments.iter_mut().find(|segment| is_it(segment)) {
+            segment.stored = self.account.charge(0).ok();
+            self.let_go();
+            // what was a segment has room for what is left of it, unless it was tiny
+            let lease = loop {
+                match self.account.charge(SEGMENT) {
+                    Ok(lease) => break Some(lease),
+                    Err(_) if self.drop_oldest() => {}
+                    Err(_) => break None,
+                }
+            };
+            let segment = self.segments.iter_mut().find(|segment| is_it(segment));
+            if let (Some(segment), Some(lease)) = (segment, lease) {
+                segment.stored = Some(lease);
+            }
+            return;
+        }
+        let mut maps = self.segments.iter().filter_map(|segment| segment.map.as_ref());
+        if let Some(map) = maps.find(|map| map.file == name) {
+            self.stored_map = Some(map.clone());
+        }
+    }
+
+    /// The playlist of whole segments, as it is to stand beside them.
+    pub fn stored_playlist(&self) -> String {
+        self.playlist_with("", "", false, None)
+    }
+
+    /// Files on the disk that nobody is told of any more; each is named once.
+    pub fn take_gone(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.gone)
+    }
+
+    /// Memory is given up that the disk stands for, but not that of parts that are told of.
+    fn let_go(&mut self) {
+        let (target, has_parts) = (self.target(), self.rules.part.is_some());
+        let mut behind = Duration::ZERO;
+        for segment in self.segments.iter_mut().rev() {
+            let told = has_parts && behind < target * PARTS_TOLD;
+            behind += segment.duration;
+            if segment.stored.is_some() && !told {
+                segment.parts = Vec::new();
+            }
+        }
+    }
+
+    /// A segment has left.
+    pub(super) fn leave(&mut self, gone: &Segment) {
+        if self.rules.store.is_some() && gone.stored.is_none() {
+            log::warn!("[{}] HLS: a segment is gone before it is on the disk, which is too slow", self.name);
+        }
+        if self.rules.store != Some(Delete::Soon) || gone.stored.is_none() {
+            return;
+        }
+        self.gone.push(format!("{}{}", gone.stem, self.extension()));
+        if let Some(map) = &gone.map {
+            let mut others = self.segments.iter().filter_map(|segment| segment.map.as_ref()).chain(&self.map);
+            if others.all(|other| other != map) {
+                self.gone.push(map.file.clone());
+            }
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! Segments on a disk: each stream has a folder, from which others may serve it as well.
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Weak;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_io::Timer;
+
+use super::super::listing::{self, Listed, name_parts};
+use super::Entry;
+use crate::hls::{Delete, Unstored};
+use crate::hub::Name;
+use crate::net::away;
+
+/// Where a stream's segments go, and when they are deleted.
+#[derive(Clone, Debug)]
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    pub(super) delete: Delete,
+}
+
+/// The live playlist, and what it is called until it is whole.
+const PLAYLIST: &str = "playlist.m3u8";
+const UNFINISHED: &str = "playlist.m3u8.new";
+/// The pause before something is tried again that the disk did not take.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// Writes what a stream's window gives, until the entry is gone.
+pub(super) async fn keep(entry: Weak<Entry>, name: Name, folder: Folder) {
+    if folder.delete != Delete::Never {
+        // what a loss of power has left there
+        let _ = clear(name.clone(), folder.clone()).await;
+    }
+    let mut trouble = String::new();
+    loop {
+        let next = std::future::poll_fn(|cx| match entry.upgrade() {
+            Some(entry) => entry.poll_unstored(cx).map(Some),
+            None => std::task::Poll::Ready(None),
+        });
+        let Some(next) = next.await else { return };
+        let (file, to) = (next.name.clone(), folder.clone());
+        let written = away(move || to.write(&next)).await;
+        let Some(entry) = entry.upgrade() else { return };
+        match written {
+            Ok(()) => {
+                if !std::mem::take(&mut trouble).is_empty() {
+                    log::info!("[{name}] HLS goes on at {}", folder.path.display());
+                }
+                let (playlist, gone) = entry.stored(&file);
+                let to = folder.clone();
+                let written = away(move || to.show(playlist, &gone)).await;
+                written.unwrap_or_else(|error| complain(&name, &folder, &error, &mut trouble));
+            }
+            Err(error) => {
+                complain(&name, &folder, &error, &mut trouble);
+                drop(entry);
+                Timer::after(PAUSE).await;
+            }
+        }
+    }
+}
+
+/// Deletes what there is of a stream until now.
+pub(super) async fn clear(name: Name, folder: Folder) -> io::Result<()> {
+    let until = SystemTime::now();
+    away(move || folder.clear(name.as_str(), until)).await
+}
+
+fn complain(name: &Name, folder: &Folder, error: &io::Error, trouble: &mut String) {
+    let words = error.to_string();
+    if *trouble != words {
+        log::error!("[{name}] HLS: {}: {words}: segments stay in memory", folder.path.display());
+        *trouble = words;
+    }
+}
+
+impl Folder {
+    fn write(&self, next: &Unstored) -> io::Result<()> {
+        // the folder of all streams is the user's to make: what is missing may be a card
+        match fs::create_dir(&self.path) {
+            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+        let path = self.path.join(&next.name);
+        let (blocks, _) = &next.content;
+        let write = || {
+            let mut file = File::create(&path)?;
+            blocks.iter().try_for_each(|block| file.write_all(block))
+        };
+        write().inspect_err(|_| _ = fs::remove_file(&path))?;
+        match &next.about {
+            Some(about) if self.delete != Delete::Soon => {
+                let (duration, discontinuity, map) = (about.duration, about.discontinuity, about.map.clone());
+                listing::append(&path, &Listed { duration, discontinuity, map })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Tells those who read the folder what is there now.
+    fn show(&self, playlist: Option<String>, gone: &[String]) -> io::Result<()> {
+        if let Some(playlist) = playlist {
+            let new = self.path.join(UNFINISHED);
+            fs::write(&new, playlist)?;
+            fs::rename(new, self.path.join(PLAYLIST))?;
+        }
+        for name in gone {
+            remove(&self.path.join(name))?;
+        }
+        Ok(())
+    }
+
+    /// Deletes the segments that began before, the lists of them, and then the folder,
+    /// unless there is something else in it.
+    fn clear(&self, stream: &str, until: SystemTime) -> io::Result<()> {
+        let folder = match fs::read_dir(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            folder => folder?,
+        };
+        let until = until.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
+        for file in folder {
+            let file = file?.path();
+            if is_ours(&file, stream, until) {
+                remove(&file)?;
+            }
+        }
+        let _ = fs::remove_dir(&self.path);
+        Ok(())
+    }
+}
+
+/// Whether a file is one of those that are written here.
+fn is_ours(file: &Path, stream: &str, until: u128) -> bool {
+    let Some(name) = file.file_name().and_then(|name| name.to_str()) else { return false };
+    if [PLAYLIST, UNFINISHED, listing::NAME].contains(&name) {
+        return true;
+    }
+    let stem = name.rsplit_once('.').filter(|(_, end)| ["ts", "m4s", "mp4"].contains(end)).map(|(stem, _)| stem);
+    stem.and_then(|stem| name_parts(true, stem))
+        .is_some_and(|(name, begun)| name == stream && u128::from(begun) <= until)
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}

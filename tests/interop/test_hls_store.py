@@ -1,0 +1,254 @@
+"""HLS whose segments are on a disk: live and afterwards, what stays, and what a disk may do."""
+
+import re
+import subprocess
+
+import flv
+import hls
+import mp4
+import paths
+import players
+import timeline
+import ts
+import waiting
+from case import Case
+from hls_capture import get as ask
+from raw_http import RawHttp
+
+STREAM = "cam"
+SESSION = "session_id="
+FAST = {"segment": "1s", "segments": 3}
+GONE_WITHIN = 20
+
+
+def get(url):
+    status, _, body = ask(url)
+    assert status == 200, f"{url} answered {status}"
+    return body
+
+
+class HlsStore(Case):
+    def store(self, name="store"):
+        self.folder = self.directory / name
+        self.folder.mkdir(exist_ok=True)
+        return self.folder
+
+    def serve_stored(self, folder=None, **keys):
+        self.serve(hls={**FAST, "store": folder or self.store(), **keys}, streams={"resume": "1s"})
+
+    def files(self, extension="ts"):
+        found = (self.folder / STREAM).glob(f"{STREAM}-*.{extension}")
+        return sorted(found, key=lambda path: int(path.stem.rsplit("-", 1)[1]))
+
+    def until_stored(self, count, extension="ts"):
+        waiting.until(
+            lambda: len(self.files(extension)) >= count, 30, lambda: f"{count} of {self.files()}"
+        )
+
+    def held(self):
+        """Bytes of segments in memory."""
+        page = get(f"{self.server.http}/metrics").decode()
+        return int(re.search(r'account_used_bytes\{account="hls"\} (\d+)', page)[1])
+
+    def check_complete(self, segments, media="demo"):
+        samples = [one for data in segments for one in ts.samples(data)]
+        source = flv.samples(paths.media(media).read_bytes())
+        self.assert_none(timeline.faults(samples), "all segments together")
+        self.assert_none(timeline.differences(source, samples), "all segments together")
+
+
+class Live(HlsStore):
+    def test_players_get_from_the_disk_what_has_left_memory(self):
+        self.serve_stored(segments=12, delete="never")
+        self.publish_live(STREAM, loop=False)
+        capture = self.capture_hls(self.server.hls(STREAM))
+        capture.until(lambda one: len(one.segments) >= 12, 40, "12 segments")
+        held, listed = self.held(), sum(len(data) for _, data in capture.segments)
+        # What is being filled, and perhaps one on its way to the disk.
+        self.assertLess(held, listed / 2)
+        playlist = get(self.server.hls(STREAM)).decode()
+        uris = re.findall(r"^\S+\.ts$", playlist, re.M)
+        self.assertGreater(len(uris), 9)
+        fetched = [get(f"{self.server.http}/hls/{uri}") for uri in uris]
+        for uri, data in zip(uris, fetched, strict=True):
+            path = self.folder / STREAM / uri
+            if path.exists():
+                self.assertEqual(path.read_bytes(), data, uri)
+        capture.stop()
+        self.assert_none(capture.faults, "the playlist")
+        self.check_complete(fetched)
+        self.check_complete([data for _, data in capture.segments])
+
+    def test_others_serve_the_folder_as_it_is(self):
+        self.serve_stored(segments=5, delete="never")
+        self.publish_live(STREAM)
+        self.capture_hls(self.server.hls(STREAM))
+        self.until_stored(4)
+        for name in ("playlist.m3u8", "record.m3u8"):
+            path = self.folder / STREAM / name
+            waiting.until(path.exists, 5, name)
+            program = self.start(
+                f"ffmpeg-{name}", players.ffmpeg_decode(paths.FFMPEG_CURRENT, path, 2)
+            )
+            program.wait(30)
+            self.assert_none(players.ffmpeg_faults(program, 2), name)
+
+    def test_parts_and_fragments(self):
+        self.serve_stored(segments=6, format="fmp4", part="200ms", segment="2s", delete="never")
+        self.publish_live(STREAM, loop=False)
+        capture = self.capture_hls(self.server.hls(STREAM))
+        capture.until(lambda one: len(one.segments) >= 6, 40, "6 segments")
+        capture.stop()
+        self.assert_none(capture.faults, "the playlist")
+        self.until_stored(4, "m4s")
+        (head,) = self.files("mp4")
+        source = flv.samples(paths.media("demo").read_bytes())
+        together = head.read_bytes() + b"".join(path.read_bytes() for path in self.files("m4s"))
+        samples = mp4.samples(together)
+        self.assert_none(timeline.faults(samples), "the files together")
+        self.assert_none(timeline.differences(source, samples), "the files together")
+        path = self.folder / STREAM / "record.m3u8"
+        program = self.start("ffmpeg", players.ffmpeg_decode(paths.FFMPEG_CURRENT, path, 2))
+        program.wait(30)
+        self.assert_none(players.ffmpeg_faults(program, 2), "record.m3u8")
+
+    def test_a_player_that_is_told_apart_is_known_at_the_disk_too(self):
+        self.serve_stored(segments=8, delete="never", sessions=True, session_timeout="3s")
+        self.publish_live(STREAM)
+        status, headers, _ = ask(self.server.hls(STREAM))
+        self.assertEqual(status, 302)
+        place = f"{self.server.http}{headers['Location']}"
+        get(place)
+        self.until_stored(4)
+        # Asking for it keeps it there.
+        uris = re.findall(r"^\S+\.ts\S*$", get(place).decode(), re.M)
+        self.assertTrue(all(SESSION in uri for uri in uris), uris)
+        segment = f"{self.server.http}/hls/{uris[0]}"
+        path = self.folder / STREAM / uris[0].split("?")[0]
+        self.assertEqual(get(segment), path.read_bytes())
+        self.until_log_counts(f"stops playing {STREAM}: {path.stat().st_size} bytes", 1, 10)
+        self.assertEqual(ask(segment)[0], 404)
+        self.assertEqual(ask(segment.replace(SESSION, "other="))[0], 200)
+
+
+class Deletion(HlsStore):
+    def test_soon_there_is_no_more_than_the_playlist_has(self):
+        self.serve_stored(delete="soon", format="fmp4")
+        self.publish_live(STREAM)
+        capture = self.capture_hls(self.server.hls(STREAM))
+        capture.until(lambda one: len(one.segments) >= 10, 40, "10 segments")
+        # Those of the playlist, two for players that are late, and one that is being written.
+        self.assertLessEqual(len(self.files("m4s")), 6)
+        self.assertGreaterEqual(len(self.files("m4s")), 3)
+        self.assertEqual(len(self.files("mp4")), 1)
+        self.assertFalse((self.folder / STREAM / "record.m3u8").exists())
+        capture.stop()
+        self.assert_none(capture.faults, "the playlist")
+
+    def test_at_the_end_all_goes_but_what_is_not_ours(self):
+        self.serve_stored(delete="end", idle="2s")
+        publisher = self.publish_live(STREAM)
+        capture = self.capture_hls(self.server.hls(STREAM))
+        capture.until(lambda one: len(one.segments) >= 8, 30, "8 segments")
+        capture.stop()
+        self.assertGreaterEqual(len(self.files()), 7, "nothing goes before")
+        listed = get(f"{self.server.http}/hls/{STREAM}/record.m3u8").decode()
+        self.assertGreaterEqual(listed.count("#EXTINF"), 7)
+        (self.folder / STREAM / "mine.txt").write_text("mine")
+        (self.folder / "other").mkdir()
+        publisher.stop()
+        waiting.until(lambda: not self.files(), GONE_WITHIN, "that they are gone")
+        left = sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob("*"))
+        waiting.until(lambda: not (self.folder / STREAM / "playlist.m3u8").exists(), 5, "the list")
+        self.assertEqual(left[0], STREAM)
+        self.assertIn(f"{STREAM}/mine.txt", left)
+        (self.folder / STREAM / "mine.txt").unlink()
+        # The next time the folder goes as well.
+        publisher = self.publish_live(STREAM)
+        self.until_hls(STREAM)
+        self.until_stored(2)
+        publisher.stop()
+        waiting.until(lambda: not (self.folder / STREAM).exists(), GONE_WITHIN, "the folder")
+        self.assertTrue((self.folder / "other").exists())
+
+    def test_what_a_loss_of_power_has_left_goes_with_the_next_stream(self):
+        self.serve_stored(delete="soon")
+        self.publish_live(STREAM)
+        self.capture_hls(self.server.hls(STREAM))
+        self.until_stored(3)
+        self.server.kill()
+        left = set(self.files())
+        self.assertTrue(left)
+        self.server.start_again()
+        self.publish_live(STREAM)
+        self.until_hls(STREAM)
+        waiting.until(lambda: not left & set(self.files()), 10, "that the old ones are gone")
+        self.until_stored(2)
+
+    def test_never_all_is_there_afterwards_and_the_next_stream_is_added(self):
+        self.serve_stored(delete="never", idle="1s")
+        for round_number in (1, 2):
+            publisher = self.publish_live(STREAM)
+            capture = self.capture_hls(self.server.hls(STREAM))
+            capture.until(lambda one: len(one.segments) >= 4, 30, "4 segments")
+            capture.stop()
+            publisher.stop()
+            self.until_log_counts(f"[{STREAM}] HLS ends", round_number, GONE_WITHIN)
+        text = get(f"{self.server.http}/hls/{STREAM}/record.m3u8").decode()
+        playlist = hls.read(text)
+        self.assertEqual(len(playlist.segments), len(self.files()))
+        self.assertGreaterEqual(len(playlist.segments), 8)
+        marks = [segment.discontinuity for segment in playlist.segments]
+        self.assertEqual(marks.count(True), 1)
+        for segment in playlist.segments:
+            data = get(f"{self.server.http}/hls/{STREAM}/{segment.uri}")
+            self.assert_none(timeline.faults(ts.samples(data)), segment.uri)
+        # By parts, as players fetch what does not change.
+        connection = RawHttp(self.server.http_port)
+        self.addCleanup(connection.close)
+        first = playlist.segments[0].uri
+        connection.send(
+            f"GET /hls/{STREAM}/{first} HTTP/1.1\r\nHost: x\r\nRange: bytes=0-187\r\n\r\n".encode()
+        )
+        self.assertIn(b"206 Partial Content", connection.socket.recv(4096))
+
+
+class Disk(HlsStore):
+    def test_without_its_folder_segments_stay_in_memory_until_it_is_there(self):
+        folder = self.directory / "store"
+        self.serve_stored(folder)
+        self.folder = folder
+        self.publish_live(STREAM)
+        capture = self.capture_hls(self.server.hls(STREAM))
+        capture.until(lambda one: len(one.segments) >= 4, 30, "4 segments")
+        self.until_log_counts("No such file or directory (os error 2): segments stay in memory", 1)
+        folder.mkdir()
+        self.until_log_counts("HLS goes on at", 1)
+        self.until_stored(3)
+        known = len(capture.segments)
+        capture.until(lambda one: len(one.segments) >= known + 3, 30, "3 segments more")
+        capture.stop()
+        self.assert_none(capture.faults, "the playlist")
+
+    def test_a_full_card_costs_nobody_anything(self):
+        card = self.store("card")
+        done = subprocess.run(
+            ["mount", "-t", "tmpfs", "-o", "size=128k", "card", card],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if done.returncode != 0:
+            self.skipTest(f"nothing can be mounted here: {done.stderr}")
+        self.addCleanup(subprocess.run, ["umount", "--lazy", card], check=False)
+        self.serve_stored(card, delete="never")
+        self.publish_live(STREAM)
+        live = self.capture(self.server.flv(STREAM))
+        capture = self.capture_hls(self.server.hls(STREAM))
+        self.until_log_counts("No space left on device (os error 28)", 1, 30)
+        known = len(capture.segments)
+        capture.until(lambda one: len(one.segments) >= known + 4, 30, "4 segments more")
+        capture.stop()
+        self.assert_none(capture.faults, "the playlist")
+        self.assertIsNone(live.ended)
+        self.assert_none(timeline.faults(flv.samples(live.stop())), "the stream")
