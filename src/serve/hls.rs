@@ -32,6 +32,9 @@ pub(super) struct Hls {
     /// The folder in which each stream has one, if segments go to a disk.
     #[cfg(feature = "files")]
     store: Option<PathBuf>,
+    /// What deletes the folders of streams that are over.
+    #[cfg(feature = "files")]
+    clearing: Mutex<HashMap<Name, Task<()>>>,
 }
 
 /// What may change while the server runs.
@@ -102,6 +105,8 @@ impl Hls {
             state: Mutex::default(),
             #[cfg(feature = "files")]
             store: config.store.0.clone(),
+            #[cfg(feature = "files")]
+            clearing: Mutex::default(),
         }
     }
 
@@ -146,7 +151,8 @@ impl Hls {
         *lock(&entry.task) = Some(task);
         #[cfg(feature = "files")]
         if let Some(folder) = self.folder(name, rules.store) {
-            let task = server.executor.spawn(store::keep(Arc::downgrade(&entry), name.clone(), folder));
+            let before = lock(&self.clearing).remove(name);
+            let task = server.executor.spawn(store::keep(Arc::downgrade(&entry), name.clone(), folder, before));
             *lock(&entry.keeper) = Some(task);
         }
         entries.insert(name.clone(), entry.clone());
@@ -185,11 +191,14 @@ impl Hls {
                 if let Some(folder) = self.folder(name, settings.rules.store.filter(|delete| *delete != Delete::Never))
                 {
                     lock(&entry.keeper).take();
-                    server.executor.spawn(store::clear(name.clone(), folder)).detach();
+                    let task = server.executor.spawn(store::clear(name.clone(), folder));
+                    lock(&self.clearing).insert(name.clone(), task);
                 }
             }
             keep
         });
+        #[cfg(feature = "files")]
+        lock(&self.clearing).retain(|_, task| !task.is_finished());
         if enable && !on_demand {
             for stream in server.hub.streams().into_iter().filter(|stream| stream.is_live()) {
                 // refused only where hls.streams is reached

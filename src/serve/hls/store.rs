@@ -4,9 +4,10 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Weak;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use async_io::Timer;
+use smol::Task;
 
 use super::super::listing::{self, Listed, name_parts};
 use super::Entry;
@@ -27,11 +28,14 @@ const UNFINISHED: &str = "playlist.m3u8.new";
 /// The pause before something is tried again that the disk did not take.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Writes what a stream's window gives, until the entry is gone.
-pub(super) async fn keep(entry: Weak<Entry>, name: Name, folder: Folder) {
-    if folder.delete != Delete::Never {
+/// Writes what a stream's window gives, until the entry is gone; but not before what was
+/// `before` it is deleted.
+pub(super) async fn keep(entry: Weak<Entry>, name: Name, folder: Folder, before: Option<Task<()>>) {
+    if let Some(before) = before {
+        before.await;
+    } else if folder.delete != Delete::Never {
         // what a loss of power has left there
-        let _ = clear(name.clone(), folder.clone()).await;
+        clear(name.clone(), folder.clone()).await;
     }
     let mut trouble = String::new();
     loop {
@@ -62,10 +66,13 @@ pub(super) async fn keep(entry: Weak<Entry>, name: Name, folder: Folder) {
     }
 }
 
-/// Deletes what there is of a stream until now.
-pub(super) async fn clear(name: Name, folder: Folder) -> io::Result<()> {
-    let until = SystemTime::now();
-    away(move || folder.clear(name.as_str(), until)).await
+/// Deletes what there is of a stream.
+pub(super) async fn clear(name: Name, folder: Folder) {
+    let path = folder.path.clone();
+    let stream = name.clone();
+    if let Err(error) = away(move || folder.clear(stream.as_str())).await {
+        log::warn!("[{name}] HLS: {}: {error}: something of it is left", path.display());
+    }
 }
 
 fn complain(name: &Name, folder: &Folder, error: &io::Error, trouble: &mut String) {
@@ -112,17 +119,16 @@ impl Folder {
         Ok(())
     }
 
-    /// Deletes the segments that began before, the lists of them, and then the folder,
-    /// unless there is something else in it.
-    fn clear(&self, stream: &str, until: SystemTime) -> io::Result<()> {
+    /// Deletes the segments, the lists of them, and then the folder, unless there is
+    /// something else in it.
+    fn clear(&self, stream: &str) -> io::Result<()> {
         let folder = match fs::read_dir(&self.path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             folder => folder?,
         };
-        let until = until.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         for file in folder {
             let file = file?.path();
-            if is_ours(&file, stream, until) {
+            if is_ours(&file, stream) {
                 remove(&file)?;
             }
         }
@@ -132,14 +138,11 @@ impl Folder {
 }
 
 /// Whether a file is one of those that are written here.
-fn is_ours(file: &Path, stream: &str, until: u128) -> bool {
+fn is_ours(file: &Path, stream: &str) -> bool {
     let Some(name) = file.file_name().and_then(|name| name.to_str()) else { return false };
-    if [PLAYLIST, UNFINISHED, listing::NAME].contains(&name) {
-        return true;
-    }
     let stem = name.rsplit_once('.').filter(|(_, end)| ["ts", "m4s", "mp4"].contains(end)).map(|(stem, _)| stem);
-    stem.and_then(|stem| name_parts(true, stem))
-        .is_some_and(|(name, begun)| name == stream && u128::from(begun) <= until)
+    let is_segment = stem.and_then(|stem| name_parts(true, stem)).is_some_and(|(name, _)| name == stream);
+    is_segment || [PLAYLIST, UNFINISHED, listing::NAME].contains(&name)
 }
 
 fn remove(path: &Path) -> io::Result<()> {

@@ -1,7 +1,7 @@
 //! Samples in movie fragments. ISO/IEC 14496-12 section 8.8.
 
 use super::Sample;
-use super::boxes::{BoxAt, Walk, find};
+use super::boxes::{BoxAt, MANY, Walk, find};
 use super::table::Table;
 use crate::container::{Fault, Storage};
 
@@ -61,7 +61,8 @@ impl Fragments {
     pub(super) fn open(storage: &mut dyn Storage, id: u32, extends: &BoxAt) -> Result<Self, Fault> {
         let mut usual = Usual::default();
         let mut walk = Walk::over(extends);
-        while let Some(found) = walk.next(storage)? {
+        for _ in 0..MANY {
+            let Some(found) = walk.next(storage)? else { break };
             if found.name == *b"trex" {
                 let mut fields = Table::over(&found.behind(4));
                 let its = fields.u32(storage)?;

@@ -8,7 +8,7 @@ mod listed;
 mod table;
 mod track;
 
-use boxes::{BoxAt, Name, Walk, find};
+use boxes::{BoxAt, MANY, Name, Walk, find};
 use entry::Entry;
 use track::MovieTrack;
 
@@ -48,7 +48,8 @@ impl Reader {
         let moov = find(storage, &file, b"moov")?.ok_or(Fault::Broken("an MP4 file without a moov"))?;
         let mut tracks = Vec::new();
         let mut walk = Walk::over(&moov);
-        while let Some(found) = walk.next(storage)? {
+        for _ in 0..MANY {
+            let Some(found) = walk.next(storage)? else { break };
             if found.name == *b"trak" && tracks.len() < MAX_TRACKS {
                 tracks.extend(MovieTrack::open(storage, &moov, &found)?);
             }
