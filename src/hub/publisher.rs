@@ -20,6 +20,8 @@ pub struct Publisher {
     news: News,
     /// Pictures are passed over until a key frame: at the start, and after a loss.
     wants_key: bool,
+    /// No other kinds of tracks come.
+    complete: bool,
     /// When the first frame came.
     begun: Option<Instant>,
     silence: Option<Silence>,
@@ -67,7 +69,17 @@ impl Publisher {
         drop(state);
         hub.sessions.publisher_joins();
         let news = if restarted { News::Restarted } else { News::None };
-        Ok(Self { hub, stream, who, tracks: Tracks::default(), news, wants_key: true, begun: None, silence: None })
+        Ok(Self {
+            hub,
+            stream,
+            who,
+            tracks: Tracks::default(),
+            news,
+            wants_key: true,
+            complete: false,
+            begun: None,
+            silence: None,
+        })
     }
 
     /// The stream.
@@ -109,6 +121,11 @@ impl Publisher {
             self.news = news;
         }
         change
+    }
+
+    /// Nobody has to wait for another kind of track than those that were announced.
+    pub fn complete(&mut self) {
+        self.complete = true;
     }
 
     /// Takes over what the publisher says of its stream: viewers that join from
@@ -231,7 +248,7 @@ impl Publisher {
             return Ok(());
         }
         let both = self.tracks.has_video() && self.tracks.has_audio();
-        if !both && now.saturating_duration_since(begun) < SETTLE {
+        if !both && !self.complete && now.saturating_duration_since(begun) < SETTLE {
             return Ok(());
         }
         let codecs: Vec<_> = self.tracks.iter().map(|track| track.codec.name()).collect();

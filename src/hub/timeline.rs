@@ -49,7 +49,7 @@ impl Timeline {
     pub(super) fn map(&mut self, slot: usize, dts: Ticks, clock: Hz, now: Instant) -> Mapped {
         let time = dts.rescale(clock, Hz::MS).0;
         let last = self.last.get(slot).copied().flatten().map(|(last, clock)| last.rescale(clock, Hz::MS).0);
-        let back = last.is_some_and(|last| time.saturating_add(self.offset) < last - MAX_DISORDER);
+        let back = last.is_some_and(|last| time.saturating_add(self.offset) < last.saturating_sub(MAX_DISORDER));
         let ahead = match (last, self.newest) {
             (Some(_), Some((newest, then))) => {
                 let waited = i64::try_from(now.saturating_duration_since(then).as_millis()).unwrap_or(i64::MAX);

@@ -42,7 +42,9 @@ impl Ticks {
     pub fn rescale(self, from: Hz, to: Hz) -> Self {
         let (from, to) = (i64::from(from.get()), i64::from(to.get()));
         let (seconds, rest) = (self.0.div_euclid(from), self.0.rem_euclid(from));
-        Self(seconds.saturating_mul(to).saturating_add(rest * to / from))
+        // both are below 2^32
+        let rest = rest as u64 * to as u64 / from as u64;
+        Self(seconds.saturating_mul(to).saturating_add(rest as i64))
     }
 }
 
@@ -86,6 +88,7 @@ mod tests {
     #[test]
     fn rescaling_is_exact_and_never_overflows() {
         assert_eq!(Ticks(1001).rescale(Hz::MS, Hz::MPEG), Ticks(90_090));
+        assert_eq!(Ticks(-1).rescale(Hz::new(u32::MAX), Hz::new(u32::MAX)), Ticks(-1));
         assert_eq!(Ticks(-1).rescale(Hz::MS, Hz::MPEG), Ticks(-90));
         assert_eq!(Ticks(i64::MAX).rescale(Hz::MS, Hz::new(u32::MAX)), Ticks(i64::MAX));
         let year = Ticks(365 * 86_400_000);

@@ -10,35 +10,64 @@ use smol::lock::Semaphore;
 /// What is to be done.
 type Work = Box<dyn FnOnce() + Send>;
 
-/// So many wait in the thread's queue; others wait for a place there.
+/// A thread that does what may wait for a disk.
+struct Worker {
+    name: &'static str,
+    places: Semaphore,
+    /// The way to the thread, which begins with the first work.
+    thread: Mutex<Option<SyncSender<Work>>>,
+}
+
+/// So many wait in a thread's queue; others wait for a place there.
 const QUEUE: usize = 8;
-static PLACES: Semaphore = Semaphore::new(QUEUE);
-/// The way to the thread, which begins with the first work.
-static THREAD: Mutex<Option<SyncSender<Work>>> = Mutex::new(None);
 /// What system calls on paths need of a stack, and some more.
 const STACK: usize = 128 << 10;
 
+static READER: Worker = Worker::new("runnel-disk");
+/// Apart from the other: one who reads does not wait for a card that is slow to write.
+#[cfg(all(feature = "files", feature = "hls"))]
+static WRITER: Worker = Worker::new("runnel-store");
+
 /// Has `work` done by the thread that waits for disks.
 pub async fn away<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    let _place = PLACES.acquire().await;
-    let (tell, told) = bounded(1);
-    let work = move || {
-        // nobody may be there any more to be told
-        let _ = tell.send_blocking(work());
-    };
-    let sent = thread()?.try_send(Box::new(work));
-    sent.map_err(|_| io::Error::other("too much is waiting for the disk"))?;
-    told.recv().await.map_err(io::Error::other)?
+    READER.have_done(work).await
 }
 
-fn thread() -> io::Result<SyncSender<Work>> {
-    let mut thread = THREAD.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(sender) = &*thread {
-        return Ok(sender.clone());
+/// Has `work` done, in its turn, by the thread that waits until a disk has taken something.
+#[cfg(all(feature = "files", feature = "hls"))]
+pub async fn written<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    WRITER.have_done(work).await
+}
+
+impl Worker {
+    const fn new(name: &'static str) -> Self {
+        Self { name, places: Semaphore::new(QUEUE), thread: Mutex::new(None) }
     }
-    // those who gave up left their place, but their work is still there
-    let (sender, works) = sync_channel::<Work>(4 * QUEUE);
-    let run = move || works.into_iter().for_each(|work| work());
-    std::thread::Builder::new().name("runnel-disk".into()).stack_size(STACK).spawn(run)?;
-    Ok(thread.insert(sender).clone())
+
+    async fn have_done<T: Send + 'static>(
+        &'static self,
+        work: impl FnOnce() -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
+        let _place = self.places.acquire().await;
+        let (tell, told) = bounded(1);
+        let work = move || {
+            // nobody may be there any more to be told
+            let _ = tell.send_blocking(work());
+        };
+        let sent = self.thread()?.try_send(Box::new(work));
+        sent.map_err(|_| io::Error::other("too much is waiting for the disk"))?;
+        told.recv().await.map_err(io::Error::other)?
+    }
+
+    fn thread(&self) -> io::Result<SyncSender<Work>> {
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sender) = &*thread {
+            return Ok(sender.clone());
+        }
+        // those who gave up left their place, but their work is still there
+        let (sender, works) = sync_channel::<Work>(4 * QUEUE);
+        let run = move || works.into_iter().for_each(|work| work());
+        std::thread::Builder::new().name(self.name.into()).stack_size(STACK).spawn(run)?;
+        Ok(thread.insert(sender).clone())
+    }
 }

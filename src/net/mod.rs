@@ -21,6 +21,8 @@ pub use conn::{ALL, Conn, Received, SOME, SocketSizes};
 pub use dial::dial;
 #[cfg(any(feature = "files", feature = "replay"))]
 pub use disk::away;
+#[cfg(all(feature = "files", feature = "hls"))]
+pub use disk::written;
 pub use listen::{Gate, accept_loop, bind};
 pub use outlet::{BATCH, CHANNELS, Framing, Outlet, PacketFraming};
 #[cfg(feature = "tls")]

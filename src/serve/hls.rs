@@ -278,13 +278,15 @@ impl Entry {
         }
     }
 
-    /// A file is on the disk: the playlist that is to stand there now, unless more is to
-    /// come before, and files that are to go.
+    /// The disk has taken a file, or has not: the playlist that is to stand there now,
+    /// unless more is to come before, and files that are to go.
     #[cfg(feature = "files")]
-    fn stored(&self, name: &str) -> (Option<String>, Vec<String>) {
+    fn stored(&self, name: Option<&String>) -> (Option<String>, Vec<String>) {
         let mut state = lock(&self.state);
-        state.window.stored(name);
-        let is_all = state.window.unstored().is_none();
+        if let Some(name) = name {
+            state.window.stored(name);
+        }
+        let is_all = name.is_some() && state.window.unstored().is_none();
         (is_all.then(|| state.window.stored_playlist()), state.window.take_gone())
     }
 

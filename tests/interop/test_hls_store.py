@@ -230,10 +230,10 @@ class Disk(HlsStore):
         capture.stop()
         self.assert_none(capture.faults, "the playlist")
 
-    def test_a_full_card_costs_nobody_anything(self):
+    def card(self, size):
         card = self.store("card")
         done = subprocess.run(
-            ["mount", "-t", "tmpfs", "-o", "size=128k", "card", card],
+            ["mount", "-t", "tmpfs", "-o", f"size={size}", "card", card],
             capture_output=True,
             text=True,
             check=False,
@@ -241,6 +241,26 @@ class Disk(HlsStore):
         if done.returncode != 0:
             self.skipTest(f"nothing can be mounted here: {done.stderr}")
         self.addCleanup(subprocess.run, ["umount", "--lazy", card], check=False)
+        return card
+
+    def test_a_card_that_was_full_goes_on_where_segments_are_deleted_soon(self):
+        card = self.card("512k")
+        filler = card / "filler"
+        filler.write_bytes(bytes(448 << 10))
+        self.serve_stored(card, delete="soon")
+        self.publish_live(STREAM)
+        capture = self.capture_hls(self.server.hls(STREAM))
+        self.until_log_counts("No space left on device (os error 28)", 1, 30)
+        filler.unlink()
+        self.until_log_counts("HLS goes on at", 1, 10)
+        known = len(capture.segments)
+        capture.until(lambda one: len(one.segments) >= known + 8, 30, "8 segments more")
+        self.assertLessEqual(len(self.files()), 6)
+        capture.stop()
+        self.assert_none(capture.faults, "the playlist")
+
+    def test_a_full_card_costs_nobody_anything(self):
+        card = self.card("128k")
         self.serve_stored(card, delete="never")
         self.publish_live(STREAM)
         live = self.capture(self.server.flv(STREAM))

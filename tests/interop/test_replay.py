@@ -182,6 +182,22 @@ class Channel(Replay):
         capture.until_span(6000, timeout=20)
         self.assert_none(timeline.faults(flv.samples(capture.stop())), "the stream")
 
+    def test_a_file_whose_times_begin_anew_is_played_in_its_order(self):
+        path = self.directory / "twice.ts"
+        path.write_bytes(2 * self.remux("demo", "ts", seconds=4).read_bytes())
+        self.serve(pull=[self.pull(path)])
+        capture = self.capture(self.server.flv(STREAM))
+        capture.until_span(7000)
+        samples = flv.samples(capture.stop())
+        self.assert_none(timeline.faults(samples), "the stream")
+        source = [one.payload for one in of(flv.samples(paths.media("demo").read_bytes()), VIDEO)]
+        numbers = [source.index(one.payload) for one in of(samples, VIDEO)]
+        # All of the first, but for what comes before the viewer, and then from the start on.
+        turn = numbers.index(0, 1) if numbers[0] == 0 else numbers.index(0)
+        self.assertEqual(numbers[:turn], list(range(numbers[0], numbers[0] + turn)))
+        self.assertGreaterEqual(numbers[turn - 1], 98)
+        self.assertEqual(numbers[turn : turn + 50], list(range(50)))
+
     def test_who_publishes_the_same_name_is_refused(self):
         self.serve(pull=[self.pull(self.remux("demo"))])
         self.until_live(STREAM)
@@ -212,6 +228,7 @@ class Push(Replay):
         self.assertEqual(len(of(samples, VIDEO)), count)
         # Sound that comes before the first picture goes to nobody.
         self.assertGreaterEqual(len(of(samples, AUDIO)), len(of(source, AUDIO)) - 3)
+        self.assertLess(samples[0].dts, 2000, "no time is below 0")
         by_rtp = to.startswith("rtsp")
         self.assert_none(differences(source, samples, by_rtp), "what came")
         return program
@@ -244,6 +261,37 @@ class Push(Replay):
         self.assertEqual(program.wait(30), 0, program.describe())
         count = len(flv.samples(paths.media("video-only").read_bytes()))
         waiting.until(lambda: len(capture.samples()) == count, 5, "all pictures")
+
+    def test_sound_alone_and_fast_from_its_first_frame_on(self):
+        self.serve()
+        path = self.remux("audio-only")
+        count = len(of(flv.samples(paths.media("audio-only").read_bytes()), AUDIO))
+        for to in (self.server.rtmp(STREAM), self.server.rtsp(STREAM)):
+            with self.subTest(to):
+                # A player would begin where it is known that there are no pictures.
+                before = self.server.metric("runnel_frames_total")
+                program = self.push("--speed", "10", path, to)
+                self.assertEqual(program.wait(20), 0, program.describe())
+                waiting.until(
+                    lambda before=before: (
+                        self.server.metric("runnel_frames_total") == before + count
+                    ),
+                    5,
+                    f"{count} frames",
+                )
+
+    def test_a_file_without_frames_is_no_success(self):
+        self.serve()
+        nothing = self.directory / "nothing.flv"
+        nothing.write_bytes(b"FLV\x01\x05\0\0\0\x09\0\0\0\0")
+        other = self.directory / "other.ts"
+        command = [paths.FFMPEG_CURRENT, "-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2"]
+        subprocess.run([*command, "-t", "2", "-c:v", "mpeg2video", other], check=True)
+        for path in (nothing, other):
+            program = self.push(path, self.server.rtmp(STREAM))
+            self.assertEqual(program.wait(10), 71, program.describe())
+            self.assertIn("there is nothing in it to play", program.stderr)
+        self.assertIn("has no place here", program.stderr)
 
     def test_faster_and_for_ever(self):
         self.serve()

@@ -20,6 +20,8 @@ pub struct Unstored {
 /// A segment.
 #[derive(Debug, PartialEq, Eq)]
 pub struct About {
+    /// Its number, from 0 on.
+    pub id: u64,
     /// How long it is.
     pub duration: Duration,
     /// It does not continue the one before.
@@ -41,8 +43,9 @@ impl Window {
             return Some(Unstored { name: map.file.clone(), content, about: None });
         }
         let about = About {
+            id: segment.id,
             duration: segment.duration,
-            discontinuity: segment.discontinuity || segment.id == 0,
+            discontinuity: segment.discontinuity,
             map: segment.map.as_ref().map(|map| map.file.clone()),
         };
         let name = format!("{}{}", segment.stem, self.extension());
@@ -71,8 +74,11 @@ impl Window {
             return;
         }
         let mut maps = self.segments.iter().filter_map(|segment| segment.map.as_ref());
-        if let Some(map) = maps.find(|map| map.file == name) {
-            self.stored_map = Some(map.clone());
+        match maps.find(|map| map.file == name) {
+            Some(map) => self.stored_map = Some(map.clone()),
+            // it has left while it was being written
+            None if self.rules.store == Some(Delete::Soon) => self.gone.push(name.into()),
+            None => {}
         }
     }
 

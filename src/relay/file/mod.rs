@@ -11,6 +11,7 @@ use async_io::Timer;
 use smol::future::or;
 
 use super::{Errand, LOOK, Need};
+use crate::container::Event;
 use crate::net::{Close, away};
 use crate::proto::Url;
 use crate::serve::intake::Intake;
@@ -43,6 +44,8 @@ struct Session<'a> {
     need: Need,
     /// It waits until somebody has got something of it.
     holds: bool,
+    /// A frame was published.
+    begun: bool,
 }
 
 /// Publishes a file until its end, or until it is not wanted any more. Who `holds`
@@ -62,7 +65,8 @@ pub(super) async fn play(errand: &Errand, playing: &Playing, holds: bool) -> Clo
     };
     log::info!("[{id}] plays {} as {name}", playing.path.display());
     let intake = Intake::new(publisher, config, id);
-    let mut session = Session { errand, intake, clock: Clock::new(playing.speed), need: Need::new(), holds };
+    let mut session =
+        Session { errand, intake, clock: Clock::new(playing.speed), need: Need::new(), holds, begun: false };
     loop {
         let room = session.intake.publisher.room();
         let read = away(move || show.next(&room).map(|batch| (show, batch)));
@@ -79,7 +83,7 @@ pub(super) async fn play(errand: &Errand, playing: &Playing, holds: bool) -> Clo
             continue;
         }
         if !playing.repeat {
-            return Close::Eof;
+            return session.end().await;
         }
         show = match away(move || show.rewind().map(|()| show)).await {
             Ok(show) => show,
@@ -90,9 +94,12 @@ pub(super) async fn play(errand: &Errand, playing: &Playing, holds: bool) -> Clo
 
 impl Session<'_> {
     /// Publishes each frame when it is due.
-    async fn publish(&mut self, batch: Batch) -> Result<(), Close> {
+    async fn publish(&mut self, mut batch: Batch) -> Result<(), Close> {
+        if !self.begun {
+            self.begin(&mut batch);
+        }
         for (at, item) in batch.items {
-            if let Item::Event(crate::container::Event::Frame(_)) = item {
+            if let Item::Event(Event::Frame(_)) = item {
                 let now = Instant::now();
                 let due = self.clock.due(at, now);
                 if due > now {
@@ -107,7 +114,32 @@ impl Session<'_> {
             }
         }
         self.intake.show();
-        Ok(())
+        self.wait(Instant::now()).await
+    }
+
+    /// Tells of all tracks before the first frame, and that no others come.
+    fn begin(&mut self, batch: &mut Batch) {
+        let mut known = Vec::new();
+        batch.items.sort_by_cached_key(|(_, item)| match item {
+            Item::Event(Event::Track(track)) if !known.contains(&(track.codec.kind(), track.id)) => {
+                known.push((track.codec.kind(), track.id));
+                0
+            }
+            _ => 1,
+        });
+        self.begun = batch.items.iter().any(|(_, item)| matches!(item, Item::Event(Event::Frame(_))));
+        if self.begun && !batch.both {
+            self.intake.publisher.complete();
+        }
+    }
+
+    /// The file is over; who holds sees to it that somebody got something of it.
+    async fn end(&mut self) -> Close {
+        let is_open = self.intake.publisher.stream().is_open();
+        if self.holds && !is_open {
+            return Close::Refused("there is nothing in it to play".into());
+        }
+        self.hold().await.err().unwrap_or(Close::Eof)
     }
 
     /// Waits, unless somebody else publishes or nobody watches any more.

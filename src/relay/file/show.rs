@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use crate::budget::Room;
 use crate::container::file::{self, Fault, FileReader, Storage, Unreadable};
@@ -18,19 +19,34 @@ pub(super) struct Show {
     disk: Disk,
     reader: Box<dyn FileReader>,
     tracks: Tracks,
-    /// What comes next, by its time and then by its place in the file.
-    ahead: BTreeMap<(i64, u32), Item>,
+    /// What comes next.
+    ahead: BTreeMap<Place, Item>,
+    eras: Eras,
     count: u32,
     bytes: usize,
     /// The most bytes that are read ahead.
     most: usize,
-    /// The last time of pictures and of sound, and what lies between the last two.
-    last: [Option<(i64, i64)>; 2],
+    /// The last of pictures and of sound, and what lies between the last two.
+    last: [Option<(Place, i64)>; 2],
     /// The earliest time of all.
     first: i64,
     /// What is added to all times: how long it took before.
     shift: i64,
+    begun: bool,
     ended: bool,
+}
+
+/// Where something stands: in which era, at what time, and what comes before it in the
+/// file.
+type Place = (u32, i64, u32);
+
+/// Times that jump begin another era, in which they are in order again.
+#[derive(Debug, Default)]
+struct Eras {
+    number: u32,
+    newest: Option<i64>,
+    /// The last time before the jump.
+    before: Option<i64>,
 }
 
 /// What is in a file.
@@ -42,6 +58,8 @@ pub(super) enum Item {
 /// What comes next, with its times in microseconds.
 pub(super) struct Batch {
     pub(super) items: Vec<(i64, Item)>,
+    /// There are pictures and sound.
+    pub(super) both: bool,
     /// Nothing comes after it.
     pub(super) ended: bool,
 }
@@ -52,6 +70,16 @@ const AHEAD: i64 = 1_000_000;
 const MOST: usize = 256;
 /// So much at most is looked at before somebody else has a turn.
 const STEPS: usize = 4096;
+/// And so long, if the disk is slow.
+const PATIENCE: Duration = Duration::from_millis(50);
+/// What a frame costs beside its bytes.
+const ITEM: usize = 160;
+/// Times in a file are apart by no more than this where they do not jump: sound stands
+/// behind its pictures, and slides are shown for long.
+const DISORDER: i64 = 2_000_000;
+const PAUSE: i64 = 60_000_000;
+/// A file that begins before that is moved: what goes out has no times below 0.
+const EARLIEST: i64 = 500_000;
 const MICROS: Hz = Hz::new(1_000_000);
 
 impl Show {
@@ -65,19 +93,21 @@ impl Show {
             reader,
             tracks: Tracks::default(),
             ahead: BTreeMap::new(),
+            eras: Eras::default(),
             count: 0,
             bytes: 0,
             most,
             last: [None; 2],
             first: i64::MAX,
             shift: 0,
+            begun: false,
             ended: false,
         })
     }
 
     /// Begins anew; times go on where they have ended.
     pub(super) fn rewind(&mut self) -> io::Result<()> {
-        let end = self.last.iter().flatten().map(|(at, step)| at.saturating_add(*step)).max();
+        let end = self.last.iter().flatten().map(|((_, at, _), step)| at.saturating_add(*step)).max();
         let lasted = end.unwrap_or(0).saturating_sub(self.first);
         if lasted <= 0 {
             return Err(io::Error::other("there is nothing in it to play"));
@@ -85,13 +115,18 @@ impl Show {
         (self.disk, self.reader) = open(&self.path, self.max_frame)?;
         self.shift = self.shift.saturating_add(lasted);
         (self.last, self.first, self.ended) = ([None; 2], i64::MAX, false);
+        self.eras.before = None;
         Ok(())
     }
 
     /// What comes next; the later half of what was read stays, to be put in order
     /// with what follows it.
     pub(super) fn next(&mut self, room: &dyn Room) -> io::Result<Batch> {
+        let begun = Instant::now();
         for _ in 0..STEPS {
+            if begun.elapsed() >= PATIENCE {
+                break;
+            }
             if self.ended || self.bytes >= self.most || self.ahead.len() >= MOST || self.span() >= AHEAD {
                 break;
             }
@@ -101,21 +136,29 @@ impl Show {
             |show: &Self| show.bytes > show.most / 2 || show.ahead.len() > MOST / 2 || show.span() > AHEAD / 2;
         let mut items = Vec::new();
         while self.ended || is_much(self) {
-            let Some(((at, _), item)) = self.ahead.pop_first() else { break };
+            let Some(((_, at, _), item)) = self.ahead.pop_first() else { break };
             self.bytes -= item.len();
             items.push((at, item));
         }
-        Ok(Batch { items, ended: self.ended })
+        let both = self.tracks.has_video() && self.tracks.has_audio();
+        Ok(Batch { items, both, ended: self.ended })
     }
 
+    /// How far is read ahead since times have jumped, if they have.
     fn span(&self) -> i64 {
-        let ends = self.ahead.first_key_value().zip(self.ahead.last_key_value());
-        ends.map_or(0, |((first, _), (last, _))| last.0.saturating_sub(first.0))
+        let Some(((era, last, _), _)) = self.ahead.last_key_value() else { return 0 };
+        let first = self.ahead.range((*era, i64::MIN, 0)..).next();
+        first.map_or(0, |((_, first, _), _)| last.saturating_sub(*first))
     }
 
     fn step(&mut self, room: &dyn Room) -> io::Result<()> {
         let mut found = Vec::new();
-        let read = self.reader.step(&mut self.disk, room, &mut |event| found.push(Item::Event(event)));
+        let read = self.reader.step(&mut self.disk, room, &mut |event| {
+            // a piece that holds more is no film
+            if found.len() < MOST {
+                found.push(Item::Event(event));
+            }
+        });
         match read {
             Ok(goes_on) => self.ended = !goes_on,
             Err(Fault::Lost(kind, error)) => found.push(Item::Lost(kind, error)),
@@ -130,23 +173,46 @@ impl Show {
     fn put(&mut self, mut item: Item) {
         let kind = item.kind();
         let Some(last) = self.last.get_mut(usize::from(kind == Kind::Audio)) else { return };
-        let mut at = last.map_or(i64::MIN, |(at, _)| at);
+        let (mut era, mut at) = last.map_or((0, i64::MIN), |((era, at, _), _)| (era, at));
         match &mut item {
-            Item::Event(Event::Track(track)) => drop(self.tracks.set(track.clone())),
+            Item::Event(Event::Track(track)) => _ = self.tracks.set(track.clone()),
             Item::Event(Event::Frame(frame)) => {
                 let clock = self.tracks.find(kind, frame.track).map_or(Hz::MS, |track| track.clock);
+                if !std::mem::replace(&mut self.begun, true) {
+                    self.shift = EARLIEST.saturating_sub(frame.dts.rescale(clock, MICROS).0).max(0);
+                }
                 let before = at;
                 frame.dts = frame.dts + Ticks(self.shift).rescale(MICROS, clock);
                 at = frame.dts.rescale(clock, MICROS).0;
+                era = self.eras.of(at);
                 self.first = self.first.min(at);
                 let step = at.saturating_sub(before);
-                *last = Some((at, if (1..AHEAD).contains(&step) { step } else { 0 }));
+                *last = Some(((era, at, self.count), if (1..AHEAD).contains(&step) { step } else { 0 }));
             }
             _ => {}
         }
         self.bytes += item.len();
-        self.ahead.insert((at, self.count), item);
+        self.ahead.insert((era, at, self.count), item);
         self.count = self.count.wrapping_add(1);
+    }
+}
+
+impl Eras {
+    /// That of a frame of the time `at`, which comes next in the file.
+    fn of(&mut self, at: i64) -> u32 {
+        let near =
+            |time: Option<i64>, most| time.is_none_or(|time| (-DISORDER..=most).contains(&at.saturating_sub(time)));
+        if !near(self.newest, DISORDER) && self.before.is_some() && near(self.before, DISORDER) {
+            // it stands behind the jump, but belongs before it
+            self.before = Some(at);
+            return self.number.wrapping_sub(1);
+        }
+        if !near(self.newest, PAUSE) {
+            self.before = self.newest;
+            self.number = self.number.wrapping_add(1);
+        }
+        self.newest = Some(at);
+        self.number
     }
 }
 
@@ -160,7 +226,12 @@ impl Item {
     }
 
     fn len(&self) -> usize {
-        if let Self::Event(Event::Frame(frame)) = self { frame.data.len() } else { 0 }
+        let content = match self {
+            Self::Event(Event::Frame(frame)) => frame.data.len(),
+            Self::Event(Event::Track(track)) => track.params.record.len(),
+            _ => 0,
+        };
+        content + ITEM
     }
 }
 
@@ -209,5 +280,25 @@ impl Storage for Disk {
             }
         }
         Ok(got)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn eras(times: &[i64]) -> Vec<u32> {
+        let mut eras = Eras::default();
+        times.iter().map(|at| eras.of(at * 1000)).collect()
+    }
+
+    #[test]
+    fn times_that_jump_are_in_order_again_and_what_is_late_belongs_before() {
+        // sound stands behind its pictures, and there is a pause
+        assert_eq!(eras(&[0, 40, 80, 10, 30_000, 30_040]), [0; 6]);
+        // the same file once more, and sound of its first time
+        assert_eq!(eras(&[11_900, 11_940, 0, 11_300, 40, 11_320, 80]), [0, 0, 1, 0, 1, 0, 1]);
+        assert_eq!(eras(&[0, 3_600_000, 3_600_040, 100]), [0, 1, 1, 0]);
+        assert_eq!(eras(&[0, 3_600_000, 7_200_000, 0]), [0, 1, 2, 3]);
     }
 }

@@ -13,7 +13,7 @@ use super::super::listing::{self, Listed, name_parts};
 use super::Entry;
 use crate::hls::{Delete, Unstored};
 use crate::hub::Name;
-use crate::net::away;
+use crate::net::written;
 
 /// Where a stream's segments go, and when they are deleted.
 #[derive(Clone, Debug)]
@@ -37,32 +37,48 @@ pub(super) async fn keep(entry: Weak<Entry>, name: Name, folder: Folder, before:
         // what a loss of power has left there
         clear(name.clone(), folder.clone()).await;
     }
+    let mut last = Last::default();
     let mut trouble = String::new();
     loop {
         let next = std::future::poll_fn(|cx| match entry.upgrade() {
             Some(entry) => entry.poll_unstored(cx).map(Some),
             None => std::task::Poll::Ready(None),
         });
-        let Some(next) = next.await else { return };
+        let Some(mut next) = next.await else { return };
+        last.join(&mut next);
         let (file, to) = (next.name.clone(), folder.clone());
-        let written = away(move || to.write(&next)).await;
-        let Some(entry) = entry.upgrade() else { return };
-        match written {
-            Ok(()) => {
-                if !std::mem::take(&mut trouble).is_empty() {
-                    log::info!("[{name}] HLS goes on at {}", folder.path.display());
-                }
-                let (playlist, gone) = entry.stored(&file);
-                let to = folder.clone();
-                let written = away(move || to.show(playlist, &gone)).await;
-                written.unwrap_or_else(|error| complain(&name, &folder, &error, &mut trouble));
+        let result = written(move || to.write(&next)).await;
+        let Some((playlist, gone)) = entry.upgrade().map(|entry| entry.stored(result.is_ok().then_some(&file))) else {
+            return;
+        };
+        let (failed, to) = (result.is_err(), folder.clone());
+        let shown = written(move || to.show(playlist, &gone)).await;
+        match result.and(shown) {
+            Ok(()) if !trouble.is_empty() => {
+                log::info!("[{name}] HLS goes on at {}", folder.path.display());
+                trouble.clear();
             }
-            Err(error) => {
-                complain(&name, &folder, &error, &mut trouble);
-                drop(entry);
-                Timer::after(PAUSE).await;
-            }
+            Ok(()) => {}
+            Err(error) => complain(&name, &folder, &error, &mut trouble),
         }
+        if failed {
+            last = Last::default();
+            Timer::after(PAUSE).await;
+        }
+    }
+}
+
+/// What was written last: what follows it needs no mark in the list.
+#[derive(Default)]
+struct Last(Option<(u64, Option<String>)>);
+
+impl Last {
+    /// Marks what does not follow.
+    fn join(&mut self, next: &mut Unstored) {
+        let Some(about) = &mut next.about else { return };
+        let follows = self.0.take().is_some_and(|(id, map)| id + 1 == about.id && map == about.map);
+        about.discontinuity |= !follows;
+        self.0 = Some((about.id, about.map.clone()));
     }
 }
 
@@ -70,7 +86,7 @@ pub(super) async fn keep(entry: Weak<Entry>, name: Name, folder: Folder, before:
 pub(super) async fn clear(name: Name, folder: Folder) {
     let path = folder.path.clone();
     let stream = name.clone();
-    if let Err(error) = away(move || folder.clear(stream.as_str())).await {
+    if let Err(error) = written(move || folder.clear(stream.as_str())).await {
         log::warn!("[{name}] HLS: {}: {error}: something of it is left", path.display());
     }
 }
@@ -108,15 +124,14 @@ impl Folder {
 
     /// Tells those who read the folder what is there now.
     fn show(&self, playlist: Option<String>, gone: &[String]) -> io::Result<()> {
+        // each of them, and first of all: the disk may be full
+        let removed = gone.iter().map(|name| remove(&self.path.join(name))).fold(Ok(()), io::Result::and);
         if let Some(playlist) = playlist {
             let new = self.path.join(UNFINISHED);
             fs::write(&new, playlist)?;
             fs::rename(new, self.path.join(PLAYLIST))?;
         }
-        for name in gone {
-            remove(&self.path.join(name))?;
-        }
-        Ok(())
+        removed
     }
 
     /// Deletes the segments, the lists of them, and then the folder, unless there is

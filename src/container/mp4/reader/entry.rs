@@ -72,7 +72,8 @@ pub(super) fn read(storage: &mut dyn Storage, stsd: &BoxAt, kind: Kind) -> Resul
         found = dig(storage, &inner, &[b"wave", config])?;
     }
     let content = found.map(|found| found.content(storage, MOST)).transpose()?.unwrap_or_default();
-    record(*codec, &content).map_err(|Short| Fault::Broken("a decoder's configuration is too short"))
+    // one that is damaged leaves the other tracks as they are
+    Ok(record(*codec, &content).unwrap_or(Entry::Unknown(entry.name)))
 }
 
 /// The record, as frames elsewhere have it.

@@ -85,6 +85,9 @@ impl Sizes {
     }
 }
 
+/// So many entries in a row may be of no use; more is damage.
+const STALE: usize = 64;
+
 /// Values that hold for so many samples each: `stts`, `ctts`.
 struct Runs {
     table: Table,
@@ -104,7 +107,10 @@ impl Runs {
 
     /// The value of the next sample; behind the last run that of the last.
     fn next(&mut self, storage: &mut dyn Storage) -> Result<u32, Fault> {
-        while self.left == 0 && self.runs > 0 {
+        for _ in 0..STALE {
+            if self.left > 0 || self.runs == 0 {
+                break;
+            }
             self.runs -= 1;
             self.left = self.table.u32(storage)?;
             self.value = self.table.u32(storage)?;
@@ -130,7 +136,10 @@ impl Keys {
 
     /// Whether `number` is among them; it is larger than at the last call.
     fn holds(&mut self, storage: &mut dyn Storage, number: u32) -> Result<bool, Fault> {
-        while self.next < number && self.left > 0 {
+        for _ in 0..STALE {
+            if self.next >= number || self.left == 0 {
+                break;
+            }
             self.left -= 1;
             self.next = self.table.u32(storage)?;
         }

@@ -27,6 +27,9 @@ struct Sample {
     key: bool,
 }
 
+/// So many tracks are looked at for those that have a place here.
+const MOST_TRACKS: usize = 64;
+
 /// Reads a file.
 pub struct Reader {
     normal: Normal,
@@ -48,23 +51,27 @@ impl Reader {
         let moov = find(storage, &file, b"moov")?.ok_or(Fault::Broken("an MP4 file without a moov"))?;
         let mut tracks = Vec::new();
         let mut walk = Walk::over(&moov);
+        let mut looked_at = 0;
         for _ in 0..MANY {
             let Some(found) = walk.next(storage)? else { break };
-            if found.name == *b"trak" && tracks.len() < MAX_TRACKS {
+            if found.name == *b"trak" && tracks.len() < MAX_TRACKS && looked_at < MOST_TRACKS {
+                looked_at += 1;
                 tracks.extend(MovieTrack::open(storage, &moov, &found)?);
             }
         }
         Ok(Self { normal: Normal::default(), tracks, max_frame, begun: false })
     }
 
-    /// The place of a track among those of its kind.
+    /// The place of a track among those of its kind that have one.
     fn place(&self, at: usize) -> u8 {
         let kind = self.tracks.get(at).map(|track| track.kind);
-        self.tracks.iter().take(at).filter(|track| Some(track.kind) == kind).count() as u8
+        let is_like = |track: &&MovieTrack| Some(track.kind) == kind && matches!(track.entry, Entry::Known(..));
+        self.tracks.iter().take(at).filter(is_like).count() as u8
     }
 
     fn begin(&mut self, room: &dyn Room, event: &mut dyn FnMut(Event)) -> Result<(), Fault> {
         let mut event = |news| event(news);
+        let mut result = Ok(());
         for at in 0..self.tracks.len() {
             let place = self.place(at);
             let Some(MovieTrack { kind, entry, clock, .. }) = self.tracks.get(at) else { continue };
@@ -73,11 +80,12 @@ impl Reader {
                 Entry::Known(_, record) if record.is_empty() => {} // its frames tell
                 Entry::Known(codec, record) => {
                     let told = self.normal.record(*codec, place, *clock, record, room, &mut event);
-                    told.map_err(|error| Fault::Lost(*kind, error))?;
+                    // what is wrong with one track is not the others' fault
+                    result = result.and(told.map_err(|error| Fault::Lost(*kind, error)));
                 }
             }
         }
-        Ok(())
+        result
     }
 }
 

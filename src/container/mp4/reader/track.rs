@@ -28,7 +28,7 @@ pub(super) struct MovieTrack {
 /// their decoding, as files have it that have negative offsets.
 const FIRST: usize = 64;
 /// No more boxes than this are looked at in one step.
-const STEP: usize = 256;
+const STEP: usize = 64;
 
 impl MovieTrack {
     /// Reads what `trak` says; `None` if it is neither pictures nor sound.
@@ -132,7 +132,7 @@ fn number(storage: &mut dyn Storage, parent: &BoxAt, header: &Name) -> Result<u3
 fn shift(storage: &mut dyn Storage, elst: &BoxAt, movie: Hz, clock: Hz) -> Result<i64, Fault> {
     let mut fields = Table::over(elst);
     let wide = fields.u32(storage)? >> 24 == 1;
-    let mut pause = 0;
+    let mut pause: i64 = 0;
     for _ in 0..fields.u32(storage)?.min(2) {
         let (duration, time) = match wide {
             true => (fields.u64(storage)? as i64, fields.u64(storage)? as i64),
@@ -140,7 +140,7 @@ fn shift(storage: &mut dyn Storage, elst: &BoxAt, movie: Hz, clock: Hz) -> Resul
         };
         fields.u32(storage)?; // media_rate
         if time >= 0 {
-            return Ok(pause - time);
+            return Ok(pause.saturating_sub(time));
         }
         pause = Ticks(duration).rescale(movie, clock).0;
     }

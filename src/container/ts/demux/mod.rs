@@ -47,7 +47,7 @@ impl Demux {
     pub fn packet(&mut self, data: &[u8; SIZE], room: &dyn Room, event: &mut dyn FnMut(Event)) -> Result<(), Lost> {
         let Some(packet) = Packet::parse(data) else { return Ok(()) };
         if packet.pid == PAT {
-            let program = self.tables.push(&packet).and_then(section::first_program);
+            let program = self.tables.push(&packet).and_then(|section| section::first_program(&section));
             let news = program.filter(|pid| self.map.as_ref().is_none_or(|(known, _)| known != pid));
             self.map = news.map(|pid| (pid, Gather::default())).or(self.map.take());
             return Ok(());
@@ -55,7 +55,7 @@ impl Demux {
         if let Some((pid, gather)) = &mut self.map
             && *pid == packet.pid
         {
-            if let Some(listing) = gather.push(&packet).and_then(section::listing)
+            if let Some(listing) = gather.push(&packet).and_then(|section| section::listing(&section))
                 && listing != self.listing
             {
                 self.listing = listing;

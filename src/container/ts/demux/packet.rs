@@ -11,7 +11,7 @@ pub(super) struct Packet<'a> {
     pub(super) start: bool,
     counter: u8,
     /// The counter need not continue.
-    discontinuity: bool,
+    pub(super) discontinuity: bool,
     pub(super) payload: &'a [u8],
 }
 

@@ -16,26 +16,39 @@ pub(super) struct Gather {
 const MOST: usize = 1024;
 
 impl Gather {
-    /// Takes a packet; gives a section that ends in it and is whole.
-    pub(super) fn push(&mut self, packet: &Packet) -> Option<&[u8]> {
-        let mut payload = packet.payload;
+    /// Takes a packet; gives a section that ends in it and is whole, and if there are two
+    /// the first: they come again and again.
+    pub(super) fn push(&mut self, packet: &Packet) -> Option<Vec<u8>> {
         match self.counter.follow(packet) {
             Follows::Again => return None,
             Follows::Gap => self.section.clear(),
             Follows::Well => {}
         }
-        if packet.start {
-            let (pointer, rest) = payload.split_first()?;
-            self.section.clear();
-            payload = rest.get(usize::from(*pointer)..)?;
-        } else if self.section.is_empty() {
-            return None;
+        if !packet.start {
+            self.extend(packet.payload);
+            return self.whole();
         }
-        self.section.extend_from_slice(payload.get(..MOST.saturating_sub(self.section.len())).unwrap_or(payload));
+        let (pointer, rest) = packet.payload.split_first()?;
+        let (end, begin) = rest.split_at_checked(usize::from(*pointer))?;
+        self.extend(end);
+        let before = self.whole();
+        self.section = begin.to_vec();
+        before.or_else(|| self.whole())
+    }
+
+    /// Appends to what was begun.
+    fn extend(&mut self, part: &[u8]) {
+        if !self.section.is_empty() {
+            let room = MOST.saturating_sub(self.section.len());
+            self.section.extend_from_slice(part.get(..room).unwrap_or(part));
+        }
+    }
+
+    fn whole(&self) -> Option<Vec<u8>> {
         let [_, l0, l1, ..] = *self.section else { return None };
         let len = 3 + (usize::from(l0 & 0xf) << 8 | usize::from(l1));
         let section = self.section.get(..len)?;
-        (crc32_mpeg(section) == 0).then_some(section)
+        (crc32_mpeg(section) == 0).then(|| section.to_vec())
     }
 }
 

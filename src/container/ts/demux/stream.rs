@@ -67,6 +67,8 @@ impl Stream {
         let mut result = Ok(());
         match self.counter.follow(packet) {
             Follows::Again => return Ok(()),
+            // what was put together is complete where the next begins after a splice
+            Follows::Gap if packet.discontinuity && packet.start => {}
             Follows::Gap if !self.lost => {
                 self.give_up();
                 self.split = Split::default();
@@ -76,12 +78,21 @@ impl Stream {
         }
         let mut payload = packet.payload;
         if packet.start {
-            result = result.and(self.finish(normal, time, room, event));
-            let Ok((header, wanted, times)) = header(payload) else {
+            let header = header(payload);
+            // a picture may be in several: only the first says when it is shown
+            let goes_on = kind == Kind::Video && !self.lost && matches!(header, Ok((_, _, None)));
+            if !goes_on {
+                result = result.and(self.finish(normal, time, room, event));
+            }
+            let Ok((header, wanted, times)) = header else {
                 self.lost = true;
                 return result;
             };
-            (self.wanted, self.times, self.lost) = (wanted, times, false);
+            if !goes_on {
+                // the end of a picture shows with the next
+                self.wanted = if kind == Kind::Video { 0 } else { wanted };
+                (self.times, self.lost) = (times, false);
+            }
             payload = payload.get(header..).unwrap_or_default();
         }
         if self.lost {
