@@ -19,7 +19,6 @@ use smol::stream::StreamExt;
 
 const HELP: &str = "\
 Usage: runnel [-c FILE] [--check | --plan | --make-cert]
-       runnel push [OPTION...] FILE URL
 
   -c, --config FILE   read FILE; without it the embedded default applies
       --check         check the configuration and end
@@ -30,8 +29,18 @@ Usage: runnel [-c FILE] [--check | --plan | --make-cert]
   -V, --version       print the version and end
   -h, --help          print this and end
 
-runnel push sends FILE, which is FLV, MPEG-TS or MP4, as fast as it plays to a
-URL that begins with rtmp://, rtmps://, rtsp:// or rtsps://, and ends with it:
+SIGHUP reads FILE again, SIGTERM and SIGINT end the program. It ends with 64 if
+an argument is wrong, with 78 if the configuration is, with 71 if the system
+refuses something. RUST_LOG sets the log level, as error, warn, info or debug.
+";
+
+/// What is said of `push`.
+#[cfg(feature = "replay")]
+const PUSH: &str = "
+Usage: runnel push [OPTION...] FILE URL
+
+Sends FILE, which is FLV, MPEG-TS or MP4, as fast as it plays to a URL that
+begins with rtmp://, rtmps://, rtsp:// or rtsps://, and ends with it.
 
       --loop          begin anew at the end, for ever
       --speed NUMBER  so many times as fast
@@ -39,11 +48,9 @@ URL that begins with rtmp://, rtmps://, rtsp:// or rtsps://, and ends with it:
       --ca FILE       believe certificates that those in FILE have signed
       --insecure      believe any certificate
   -c, --config FILE   as above; what bounds frames and memory applies
-
-SIGHUP reads FILE again, SIGTERM and SIGINT end the program. It ends with 64 if
-an argument is wrong, with 78 if the configuration is, with 71 if the system
-refuses something. RUST_LOG sets the log level, as error, warn, info or debug.
 ";
+#[cfg(not(feature = "replay"))]
+const PUSH: &str = "";
 
 /// What the command line asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -83,6 +90,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
+    #[cfg(feature = "replay")]
     if std::env::args_os().nth(1).is_some_and(|word| word == "push") {
         return push();
     }
@@ -116,11 +124,6 @@ fn push() -> Result<(), Failure> {
     let (config, _) = Source::load(push.config.clone()).map_err(fail(CONFIG))?;
     device::log::start(&config.log);
     push.run(config).map_err(fail(SYSTEM))
-}
-
-#[cfg(not(feature = "replay"))]
-fn push() -> Result<(), Failure> {
-    Err(fail(USAGE)("the program was built without the feature \"replay\"".into()))
 }
 
 #[cfg(feature = "tls")]
@@ -175,7 +178,7 @@ fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
                 return Ok(None);
             }
             "-h" | "--help" => {
-                print!("{HELP}");
+                print!("{HELP}{PUSH}");
                 return Ok(None);
             }
             other => return Err(format!("unknown argument {other:?}; runnel -h lists them")),

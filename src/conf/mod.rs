@@ -165,8 +165,7 @@ pub struct Certificate {
 }
 
 /// How RTSP clients prove who they are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auth {
     /// Not at all.
     Off,
@@ -208,8 +207,7 @@ pub struct Hls {
 }
 
 /// When segments in a folder are deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delete {
     /// Never.
     Never,
@@ -220,8 +218,7 @@ pub enum Delete {
 }
 
 /// What segments of HLS are made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Segments {
     /// MPEG-TS, which every player knows.
     Ts,

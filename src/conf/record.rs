@@ -30,8 +30,7 @@ pub struct Record {
 }
 
 /// What files of a recording are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the formats' own names")]
 pub enum FileFormat {
     #[default]

@@ -4,8 +4,12 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
+use serde::de::{Deserialize, Deserializer, Error, Unexpected};
 
+#[cfg(feature = "record")]
+use super::FileFormat;
+use super::{Auth, Delete, Segments};
+use crate::hub::Conflict;
 use crate::proto::Url;
 
 /// Where to listen: `"[::]:1935"`, `"127.0.0.1:1935"`, or `":1935"` for all addresses.
@@ -50,7 +54,8 @@ pub enum Target {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store(pub Option<PathBuf>);
 
-/// Reads a text that `make` understands.
+/// What can be said in a text. Every type reads a `String` and goes on from there: a
+/// visitor for each would be most of what there is of configuration in the program.
 struct Text<T> {
     make: fn(&str) -> Option<T>,
     expecting: &'static str,
@@ -58,29 +63,51 @@ struct Text<T> {
     secret: bool,
 }
 
-impl<T> Visitor<'_> for Text<T> {
-    type Value = T;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.expecting)
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+impl<T> Text<T> {
+    fn read<E: Error>(&self, text: &str) -> Result<T, E> {
         let shown = if self.secret { Unexpected::Other("no such URL") } else { Unexpected::Str(text) };
-        (self.make)(text).ok_or_else(|| E::invalid_value(shown, &self))
+        (self.make)(text).ok_or_else(|| E::invalid_value(shown, &self.expecting))
     }
 }
 
 /// What has a `make` and says what it expects.
 macro_rules! text {
-    ($name:ident, $expecting:literal, $secret:literal, $make:expr) => {
+    ($name:ty, $expecting:literal, $secret:literal, $make:expr) => {
         impl<'de> Deserialize<'de> for $name {
+            #[inline(never)] // each key would have its own
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                deserializer.deserialize_str(Text { make: $make, expecting: $expecting, secret: $secret })
+                let text = String::deserialize(deserializer)?;
+                Text { make: $make, expecting: $expecting, secret: $secret }.read(&text)
             }
         }
     };
 }
+
+/// What is one of a few words.
+macro_rules! choice {
+    ($name:ty, $expecting:literal, $($word:literal => $value:expr),+) => {
+        text!($name, $expecting, false, |text| match text {
+            $($word => Some($value),)+
+            _ => None,
+        });
+    };
+}
+
+choice!(Conflict, "\"refuse\" or \"replace\"", "refuse" => Conflict::Refuse, "replace" => Conflict::Replace);
+choice!(
+    Auth, "\"off\", \"basic\" or \"digest\"",
+    "off" => Auth::Off, "basic" => Auth::Basic, "digest" => Auth::Digest
+);
+choice!(Segments, "\"ts\" or \"fmp4\"", "ts" => Segments::Ts, "fmp4" => Segments::Fmp4);
+choice!(
+    Delete, "\"never\", \"end\" or \"soon\"",
+    "never" => Delete::Never, "end" => Delete::End, "soon" => Delete::Soon
+);
+#[cfg(feature = "record")]
+choice!(
+    FileFormat, "\"flv\", \"ts\", \"fmp4\" or \"hls\"",
+    "flv" => FileFormat::Flv, "ts" => FileFormat::Ts, "fmp4" => FileFormat::Fmp4, "hls" => FileFormat::Hls
+);
 
 text!(Address, "an address such as \"[::]:1935\" or \"127.0.0.1:1935\"", false, |text| {
     let full = if text.starts_with(':') { format!("[::]{text}") } else { text.into() };

@@ -34,89 +34,90 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
-struct Units<T> {
-    units: &'static [(&'static str, u64)],
-    /// Whether a bare number is taken, as the first unit.
-    bare: bool,
-    make: fn(u64) -> Option<T>,
-    expecting: &'static str,
+/// What stands in the file.
+enum Raw {
+    Number(i64),
+    Text(String),
 }
 
-impl<T> Visitor<'_> for Units<T> {
-    type Value = T;
+impl<'de> Deserialize<'de> for Raw {
+    #[inline(never)]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(RawVisitor)
+    }
+}
+
+/// The only visitor for all of these: each more would be as large again.
+struct RawVisitor;
+
+impl Visitor<'_> for RawVisitor {
+    type Value = Raw;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.expecting)
+        f.write_str("a text with a unit, or a whole number")
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
-        let value = parse(text, self.units).and_then(self.make);
-        value.ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self))
+    fn visit_str<E: Error>(self, text: &str) -> Result<Raw, E> {
+        Ok(Raw::Text(text.into()))
     }
 
-    fn visit_i64<E: Error>(self, number: i64) -> Result<T, E> {
-        let value = u64::try_from(number).ok().filter(|_| self.bare).and_then(self.make);
-        value.ok_or_else(|| E::invalid_value(Unexpected::Signed(number), &self))
+    fn visit_i64<E: Error>(self, number: i64) -> Result<Raw, E> {
+        Ok(Raw::Number(number))
     }
 }
 
-impl<'de> Deserialize<'de> for Size {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Units {
-            units: SIZES,
-            bare: true,
-            make: |bytes| usize::try_from(bytes).ok().map(Size),
-            expecting: "a size such as \"64KiB\" or \"2MiB\"",
+impl Raw {
+    /// What `make` makes of it, or that something else is expected.
+    fn read<T, E: Error>(self, make: impl Fn(&Self) -> Option<T>, expecting: &'static str) -> Result<T, E> {
+        make(&self).ok_or_else(|| match &self {
+            Self::Number(number) => E::invalid_value(Unexpected::Signed(*number), &expecting),
+            Self::Text(text) => E::invalid_value(Unexpected::Str(text), &expecting),
         })
     }
-}
 
-impl<'de> Deserialize<'de> for FileSize {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Units {
-            units: SIZES,
-            bare: true,
-            make: |bytes| Some(FileSize(bytes)),
-            expecting: "a size such as \"64KiB\" or \"2GiB\"",
-        })
-    }
-}
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Units {
-            units: TIMES,
-            bare: false,
-            make: |ms| Some(Time(Duration::from_millis(ms))),
-            expecting: "a time such as \"100ms\" or \"3s\"",
-        })
-    }
-}
-
-struct Count;
-
-impl Visitor<'_> for Count {
-    type Value = Threads;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a whole number, or \"auto\"")
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Threads, E> {
-        usize::try_from(number).map(Threads).map_err(|_| E::invalid_value(Unexpected::Signed(number), &self))
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Threads, E> {
-        match text {
-            "auto" => Ok(Threads(machine::processors().min(64))),
-            _ => Err(E::invalid_value(Unexpected::Str(text), &self)),
+    fn bytes(&self) -> Option<u64> {
+        match self {
+            Self::Number(number) => u64::try_from(*number).ok(),
+            Self::Text(text) => parse(text, SIZES),
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Threads {
+impl<'de> Deserialize<'de> for Size {
+    #[inline(never)]
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Count)
+        let size = |raw: &Raw| raw.bytes().and_then(|bytes| usize::try_from(bytes).ok()).map(Size);
+        Raw::deserialize(deserializer)?.read(size, "a size such as \"64KiB\" or \"2MiB\"")
+    }
+}
+
+impl<'de> Deserialize<'de> for FileSize {
+    #[inline(never)]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let size = |raw: &Raw| raw.bytes().map(FileSize);
+        Raw::deserialize(deserializer)?.read(size, "a size such as \"64KiB\" or \"2GiB\"")
+    }
+}
+
+impl<'de> Deserialize<'de> for Time {
+    #[inline(never)]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let time = |raw: &Raw| match raw {
+            Raw::Number(_) => None,
+            Raw::Text(text) => parse(text, TIMES).map(|ms| Time(Duration::from_millis(ms))),
+        };
+        Raw::deserialize(deserializer)?.read(time, "a time such as \"100ms\" or \"3s\"")
+    }
+}
+
+impl<'de> Deserialize<'de> for Threads {
+    #[inline(never)]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let count = |raw: &Raw| match raw {
+            Raw::Number(number) => usize::try_from(*number).ok().map(Threads),
+            Raw::Text(text) => (text == "auto").then(|| Threads(machine::processors().min(64))),
+        };
+        Raw::deserialize(deserializer)?.read(count, "a whole number, or \"auto\"")
     }
 }
 

@@ -7,4 +7,6 @@ mod window;
 
 pub use chain::Chain;
 pub use segment::File;
-pub use window::{Ask, Delete, Found, Packing, Rules, Unstored, Window};
+#[cfg(feature = "files")]
+pub use window::Unstored;
+pub use window::{Ask, Delete, Found, Packing, Rules, Window};

@@ -42,6 +42,7 @@ pub(super) struct Segment {
     pub(super) begun: SystemTime,
     pub(super) discontinuity: bool,
     /// It is on the disk, and paid for what is left of it here.
+    #[cfg_attr(not(feature = "files"), allow(dead_code, reason = "nothing goes to a disk"))]
     pub(super) stored: Option<Lease>,
 }
 

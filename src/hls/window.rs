@@ -1,11 +1,13 @@
 //! The window: the segment being filled and the newest that are finished.
 
+#[cfg(feature = "files")]
 mod store;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+#[cfg(feature = "files")]
 pub use store::Unstored;
 
 use super::segment::{File, Map, Open, Part, Segment, ms};
@@ -96,8 +98,10 @@ pub struct Window {
     /// Grows with everything that a playlist tells.
     version: u64,
     /// The head that is on the disk.
+    #[cfg(feature = "files")]
     stored_map: Option<Arc<Map>>,
     /// Files on the disk that have left the playlist.
+    #[cfg(feature = "files")]
     gone: Vec<String>,
 }
 
@@ -128,7 +132,9 @@ impl Window {
             starved: false,
             broken: false,
             version: 0,
+            #[cfg(feature = "files")]
             stored_map: None,
+            #[cfg(feature = "files")]
             gone: Vec::new(),
         }
     }
@@ -402,6 +408,7 @@ impl Window {
         }
         if let Some(gone) = self.segments.pop_front() {
             self.discontinuities_gone += u64::from(gone.discontinuity);
+            #[cfg(feature = "files")]
             self.leave(&gone);
         }
         true

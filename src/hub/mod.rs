@@ -27,8 +27,7 @@ use crate::container::Form;
 use crate::media::Wall;
 
 /// What to do with a second publisher of a name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
     /// It is refused.
     Refuse,

@@ -5,7 +5,7 @@
 mod file;
 #[cfg(feature = "replay")]
 mod once;
-#[cfg(any(feature = "rtmp", feature = "rtsp"))]
+#[cfg(all(feature = "replay", any(feature = "rtmp", feature = "rtsp")))]
 mod parting;
 #[cfg(feature = "rtmp")]
 mod rtmp;

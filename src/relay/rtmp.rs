@@ -4,6 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+#[cfg(feature = "replay")]
 use super::parting::see_off;
 use super::{End, Errand, Need, Run};
 use crate::conf::GREETING;
@@ -28,6 +29,7 @@ pub(super) fn push(errand: Errand, conn: Conn) -> Run {
     let mut push = Push { errand, conn, client, live: None, need: Need::new() };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| push.poll(cx)).await;
+        #[cfg(feature = "replay")]
         if push.errand.once {
             see_off(&mut push.conn).await;
         }

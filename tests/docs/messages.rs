@@ -45,7 +45,7 @@ fn values_out_of_range() {
         ),
         (
             "[publish]\nconflict = \"kick\"",
-            "r.toml: line 2: publish.conflict: unknown variant `kick`, expected `refuse` or `replace`",
+            "r.toml: line 2: publish.conflict: invalid value: string \"kick\", expected \"refuse\" or \"replace\"",
         ),
     ];
     for (text, message) in cases {
