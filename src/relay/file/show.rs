@@ -32,6 +32,7 @@ pub(super) struct Show {
     first: i64,
     /// What is added to all times: how long it took before.
     shift: i64,
+    /// There was a frame.
     begun: bool,
     ended: bool,
 }
@@ -147,7 +148,8 @@ impl Show {
     /// How far is read ahead since times have jumped, if they have.
     fn span(&self) -> i64 {
         let Some(((era, last, _), _)) = self.ahead.last_key_value() else { return 0 };
-        let first = self.ahead.range((*era, i64::MIN, 0)..).next();
+        // what comes before the first frame has no time
+        let first = self.ahead.range((*era, i64::MIN + 1, 0)..).next();
         first.map_or(0, |((_, first, _), _)| last.saturating_sub(*first))
     }
 
