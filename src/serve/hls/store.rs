@@ -45,6 +45,7 @@ pub(super) async fn keep(entry: Weak<Entry>, name: Name, folder: Folder, before:
             None => std::task::Poll::Ready(None),
         });
         let Some(mut next) = next.await else { return };
+        let before = last.clone();
         last.join(&mut next);
         let (file, to) = (next.name.clone(), folder.clone());
         let result = written(move || to.write(&next)).await;
@@ -62,14 +63,14 @@ pub(super) async fn keep(entry: Weak<Entry>, name: Name, folder: Folder, before:
             Err(error) => complain(&name, &folder, &error, &mut trouble),
         }
         if failed {
-            last = Last::default();
+            last = before;
             Timer::after(PAUSE).await;
         }
     }
 }
 
 /// What was written last: what follows it needs no mark in the list.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Last(Option<(u64, Option<String>)>);
 
 impl Last {
