@@ -2,7 +2,7 @@
 
 use std::io;
 use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use smol::channel::bounded;
 use smol::lock::Semaphore;
@@ -49,14 +49,25 @@ impl Worker {
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let _place = self.places.acquire().await;
-        let (tell, told) = bounded(1);
+        // the result goes beside the channel, of which there is one kind for all results
+        let (tell, told) = bounded::<()>(1);
+        let result = Arc::new(Mutex::new(None));
+        let place = result.clone();
         let work = move || {
+            let done = work();
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(done);
             // nobody may be there any more to be told
-            let _ = tell.send_blocking(work());
+            let _ = tell.send_blocking(());
         };
-        let sent = self.thread()?.try_send(Box::new(work));
-        sent.map_err(|_| io::Error::other("too much is waiting for the disk"))?;
-        told.recv().await.map_err(io::Error::other)?
+        self.send(Box::new(work))?;
+        told.recv().await.map_err(io::Error::other)?;
+        let done = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        done.unwrap_or_else(|| Err(io::Error::other("nothing was done")))
+    }
+
+    fn send(&self, work: Work) -> io::Result<()> {
+        let sent = self.thread()?.try_send(work);
+        sent.map_err(|_| io::Error::other("too much is waiting for the disk"))
     }
 
     fn thread(&self) -> io::Result<SyncSender<Work>> {
