@@ -23,6 +23,26 @@ def make(directory, host="localhost", **keys):
     return {"cert": cert, "key": key, **keys}
 
 
+def make_signed(directory, **keys):
+    """The same, but signed, and the certificate of the authority that did."""
+    authority, signed = directory / "authority.pem", directory / "signed.pem"
+    own = make(directory, **keys)
+    curve = "-newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2".split()
+    subject = ["-subj", "/CN=authority", "-addext", "basicConstraints=critical,CA:TRUE"]
+    secret = directory / "authority.key"
+    root = ["openssl", "req", "-x509", *curve, *subject, "-out", authority, "-keyout", secret]
+    subprocess.run(root, check=True, capture_output=True)
+    subprocess.run(
+        [
+            *["openssl", "x509", "-in", own["cert"], "-CA", authority, "-CAkey", secret],
+            *["-days", "2", "-set_serial", "7", "-out", signed],
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return {**own, "cert": signed}, authority
+
+
 def believing_any():
     """What a client goes by that believes whatever it is shown."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
