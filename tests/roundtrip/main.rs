@@ -8,6 +8,8 @@ mod hours;
 mod legacy;
 #[path = "../support/limits.rs"]
 mod limits;
+#[cfg(feature = "replay")]
+mod multiplex;
 mod parameters;
 #[path = "../support/reader.rs"]
 mod reader;
