@@ -155,8 +155,6 @@ fn a_map_may_begin_behind_another_section_and_end_in_the_next_packet() {
     for (described, behind) in [(0, &[0xff; 9][..]), (200, &[]), (200, &[0xff; 20])] {
         let mut multiplex = Multiplex::new();
         multiplex.tables(&map(described), behind);
-        // and a second time, behind the end of itself
-        multiplex.tables(&map(described), &[]);
         for one in pictures() {
             multiplex.pes(VIDEO, 0xe0, Some(one.dts.0 as u64), &bytes(&one));
         }
@@ -184,4 +182,29 @@ fn where_streams_were_joined_no_picture_is_lost() {
     let found = multiplex.read();
     same(&found, &pictures());
     assert_eq!(found.lost, []);
+}
+
+#[test]
+fn a_map_may_end_in_the_packet_in_which_the_next_begins() {
+    let map = section(2, &map(200));
+    let (begin, end) = map.split_at(179);
+    let mut multiplex = Multiplex::new();
+    multiplex.tables(&[], &[]);
+    multiplex.payload(PMT, &[&[0][..], begin].concat(), false);
+    multiplex.payload(PMT, &[&[end.len() as u8][..], end, &map[..50]].concat(), false);
+    for one in pictures() {
+        multiplex.pes(VIDEO, 0xe0, Some(one.dts.0 as u64), &bytes(&one));
+    }
+    same(&multiplex.read(), &pictures());
+}
+
+#[test]
+fn packets_that_are_sent_twice_are_taken_once() {
+    let mut multiplex = Multiplex::new();
+    multiplex.tables(&map(200), &[]);
+    for one in pictures() {
+        multiplex.pes(VIDEO, 0xe0, Some(one.dts.0 as u64), &bytes(&one));
+    }
+    multiplex.out = multiplex.out.chunks(188).flat_map(|packet| [packet, packet].concat()).collect();
+    same(&multiplex.read(), &pictures());
 }

@@ -91,7 +91,7 @@ fn full(name: &[u8; 4], numbers: &[u32]) -> Vec<u8> {
 }
 
 /// A movie of one track of H.264 at 25 pictures a second, with a clock of 90 kHz. Its
-/// samples stand in chunks of three, from the file's start on, and each tenth is a key
+/// samples stand in chunks of three, of which the first has two, from the file's start on, and each tenth is a key
 /// frame; its times begin with a pause of a second, and leave out the first 40 ms.
 pub struct Movie {
     pub record: Vec<u8>,
@@ -113,8 +113,10 @@ impl Movie {
         };
         let sizes = if self.odd { stz2() } else { full(b"stsz", &[&[0, count], &self.sizes[..]].concat()) };
         let mut at = self.at;
-        let mut starts = Vec::new();
-        for chunk in self.sizes.chunks(3) {
+        let mut starts = vec![at];
+        let (first, others) = self.sizes.split_at(2);
+        at += first.iter().sum::<u32>();
+        for chunk in others.chunks(3) {
             starts.push(at);
             at += chunk.iter().sum::<u32>();
         }
@@ -129,7 +131,7 @@ impl Movie {
             boxed(b"stsd", &[vec![0, 0, 0, 0, 0, 0, 0, 1], entry].concat()),
             full(b"stts", &[1, count, 3600]),
             full(b"ctts", &[2, 1, 3600, count - 1, 7200]),
-            full(b"stsc", &[2, 1, 3, 1, chunks, (count - 1) % 3 + 1, 1]),
+            full(b"stsc", &[2, 1, 2, 1, 2, 3, 1]),
             full(b"stss", &[vec![keys.len() as u32], keys].concat()),
             sizes,
             offsets,
