@@ -163,7 +163,6 @@ impl Push {
                 match event {
                     ClientEvent::Started if live.is_none() => {
                         let viewer = server.hub.play(name, &PUSH).map_err(|why| Close::Refused(why.to_string()))?;
-                        let viewer = if errand.once { viewer.from_oldest() } else { viewer };
                         *live = Some(Live::new(viewer, Outlet::default()));
                         log::info!("[{id}] pushes {name} to {url}");
                     }

@@ -35,7 +35,7 @@ pub(super) fn push(errand: Errand, conn: Conn) -> Run {
             Ok(viewer) => viewer,
             Err(refused) => return End::Closed(Close::Refused(refused.to_string())),
         };
-        let mut flow = Flow::new(if errand.once { viewer.from_oldest() } else { viewer });
+        let mut flow = Flow::new(viewer);
         let offered = std::future::poll_fn(|cx| flow.poll_offers(cx).map(|offers| !offers.is_empty()));
         let late = async {
             Timer::after(LINGER).await;

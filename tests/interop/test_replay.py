@@ -236,6 +236,8 @@ class Push(Replay):
     def test_mp4_by_rtmp(self):
         self.serve()
         self.check_sent("mp4", "hevc-bframes", self.server.rtmp(STREAM))
+        # It says that it is over before it goes.
+        self.until_log_counts(f"stops publishing {STREAM}: by request", 1)
 
     def test_ts_by_rtsp(self):
         self.serve()
