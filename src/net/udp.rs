@@ -238,9 +238,11 @@ impl Datagrams {
         all.filter(move |piece| piece.channel() == channel).skip(done)
     }
 
-    /// A channel with something to send, and how many pieces one call takes.
+    /// A channel with something to send, and how many pieces one call takes. Reports
+    /// go first: they tell where the packets belong.
     fn row(&self) -> Option<(u8, usize)> {
-        let mut counts = (0..CHANNELS as u8).map(|channel| (channel, self.pieces(channel).take(MOST).count()));
+        let reports_first = (1..CHANNELS as u8).step_by(2).chain((0..CHANNELS as u8).step_by(2));
+        let mut counts = reports_first.map(|channel| (channel, self.pieces(channel).take(MOST).count()));
         counts.find(|(_, count)| *count > 0)
     }
 }
@@ -268,7 +270,11 @@ fn send_row<'a>(
 
 #[cfg(test)]
 mod tests {
+    use bytes::Bytes;
+
     use super::*;
+    use crate::container::Packed;
+    use crate::media::Ticks;
 
     const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 
@@ -292,5 +298,19 @@ mod tests {
         let ports = Ports::new(port, port.saturating_add(200), 9);
         let pair = ports.pair(HERE, SocketSizes { send: 8192, receive: 8192 }).unwrap();
         assert_ne!(pair.port(), port);
+    }
+
+    #[test]
+    fn reports_go_before_the_packets_whose_place_they_tell() {
+        let [first, rest @ ..] = [0, 1, 2, 3].map(|channel| Piece::new(b"1", Bytes::new()).on_channel(channel));
+        let unit = Arc::new(Unit::new(Packed::new(first, rest.into()), Ticks(0), true, false));
+        let mut datagrams = Datagrams::default();
+        datagrams.fill(|units| units.push(unit));
+        let order = std::iter::from_fn(|| {
+            let (channel, count) = datagrams.row()?;
+            datagrams.done(channel, count);
+            Some(channel)
+        });
+        assert_eq!(order.collect::<Vec<_>>(), [1, 3, 0, 2]);
     }
 }

@@ -1,31 +1,16 @@
 //! Everything at once, for as long as it takes; and afterwards nothing is left of it.
 
 use std::io::{Read, Write};
-use std::net::SocketAddr;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use runnel::conf::Config;
 use runnel::proto::rtmp::{ClientEvent, Role};
 use socket2::SockRef;
 
-use crate::peer::{Http, Rtmp, connect, metric};
+use crate::peer::{Http, Rtmp, connect, metric, until};
 use crate::program::{PATIENCE, Program};
 use crate::steady::Steady;
 use crate::{CONFIG, CONNECTIONS};
-
-/// Looks at the metrics until they are as `wanted`.
-fn until(http: SocketAddr, what: &str, wanted: impl Fn(&str) -> bool) -> String {
-    let mut asking = Http::new(http);
-    let begun = Instant::now();
-    loop {
-        let page = asking.get("/metrics").text();
-        if wanted(&page) {
-            return page;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{what} does not come:\n{page}");
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
 
 /// Viewers that ask and then read nothing are closed as slow.
 fn never_read(program: &Program) {

@@ -2,7 +2,7 @@
 
 use runnel::proto::rtmp::{ClientEvent, Role};
 
-use crate::peer::{Http, Rtmp, metric};
+use crate::peer::{Http, Rtmp, metric, until};
 use crate::program::Program;
 use crate::steady::Steady;
 use crate::{CONFIG, CONNECTIONS};
@@ -47,6 +47,8 @@ fn viewers() {
 #[test]
 fn connections() {
     let program = Program::start(CONFIG);
+    // who asked one that runs elsewhere before may not have left it yet
+    until(program.http, "a server to ourselves", |page| metric(page, "runnel_connections") == 1);
     let steady = Steady::start(program.rtmp, program.http, "a");
     // they may ask again: the next finds no place until one of them leaves
     let idle = (2..CONNECTIONS).map(|_| {

@@ -5,6 +5,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
 
 use runnel::budget::Account;
 use runnel::container::flv::{self, TagKind};
@@ -109,6 +110,20 @@ impl Rtmp {
             self.events.extend(std::iter::from_fn(|| self.machine.event()));
         }
         self.rest.drain(..at);
+    }
+}
+
+/// Looks at the metrics until they are as `wanted`.
+pub fn until(http: SocketAddr, what: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let mut asking = Http::new(http);
+    let begun = Instant::now();
+    loop {
+        let page = asking.get("/metrics").text();
+        if wanted(&page) {
+            return page;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{what} does not come:\n{page}");
+        std::thread::sleep(Duration::from_millis(20));
     }
 }
 
