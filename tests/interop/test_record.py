@@ -8,6 +8,7 @@ import struct
 import subprocess
 import threading
 import time
+from pathlib import Path
 
 import flv
 import mp4
@@ -109,6 +110,18 @@ class Files(Recording):
             for path in files[:-1]:
                 # The rest of a group of pictures is still written.
                 self.assertIn(path.stat().st_size // 1024, range(64, 128), path.name)
+
+    def test_a_day_ends_at_midnight(self):
+        midnight = 20_454 * 86_400
+        rule = self.record(format="flv", daily=True)
+        self.serve(env=_time_of_day(midnight - 5), record=[rule])
+        self.publish(STREAM)
+        waiting.until(lambda: len(self.files("flv")) == 2, 15, "two files")
+        self.until_live(STREAM, milliseconds=3000)
+        self.server.stop()
+        before, after = (_begun(path) - midnight for path in self.files("flv"))
+        self.assertIn(before, range(-5, 0))
+        self.assertIn(after, range(2))  # seconds between key frames, rounded down
 
     def test_a_publisher_with_another_codec_gets_another_file(self):
         rules = [self.record(format=format) for format in FORMATS]
@@ -408,6 +421,17 @@ class Killed(Recording):
         self.assertEqual(names, {"h264", "aac"}, path)
         samples = reader.samples(data)
         self.assertGreater(timeline.duration(samples), span * 1000 - LATE, path)
+
+
+def _time_of_day(begin):
+    """The environment of a program for which it is so many seconds after 1970 as it starts."""
+    (library,) = Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")
+    return {
+        "LD_PRELOAD": str(library),
+        "FAKETIME": time.strftime("@%Y-%m-%d %H:%M:%S", time.gmtime(begin)),
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+        "TZ": "UTC0",
+    }
 
 
 def _begun(path):
