@@ -123,6 +123,25 @@ class Files(Recording):
         self.assertIn(before, range(-5, 0))
         self.assertIn(after, range(2))  # seconds between key frames, rounded down
 
+    def syncs(self, sync):
+        """How often data is brought to the disk in so many seconds, more than three."""
+        calls = self.directory / "calls"
+        tracer = ["strace", "-D", "-f", "-e", "trace=fdatasync", "-o", calls]
+        rule = self.record(format="flv")
+        self.serve(launcher=tracer, record=[rule], recording={"sync": sync})
+        begun = time.monotonic()
+        self.publish_live(STREAM)
+        self.until_live(STREAM, milliseconds=3500)
+        return calls.read_text().count("fdatasync("), time.monotonic() - begun
+
+    def test_what_is_written_is_brought_to_the_disk_once_a_second(self):
+        count, seconds = self.syncs("1s")
+        self.assertIn(count, range(2, int(seconds) + 2))
+
+    def test_nothing_waits_for_the_disk_if_that_is_said(self):
+        count, _ = self.syncs("0s")
+        self.assertEqual(count, 0)
+
     def test_a_publisher_with_another_codec_gets_another_file(self):
         rules = [self.record(format=format) for format in FORMATS]
         self.serve(record=rules, recording={"memory": "8MiB"})
