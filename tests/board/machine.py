@@ -57,10 +57,8 @@ class Machine:
 
     def boot(self):
         """Notes the seconds from power-on to the first answer by HTTP."""
-        socket = self.directory / "console"
-        self._until(socket.exists, "qemu")
+        self._console = self._until(self._connect, "qemu")
         begun = time.monotonic()  # qemu waits for this connection
-        self._console = Console(socket)
         self._until(self.server.healthy, "an answer by HTTP")
         self.figures["boot"] = time.monotonic() - begun
         self._until(lambda: self._console.is_ready, "the shell")
@@ -115,10 +113,16 @@ class Machine:
                 said.append("the shell does not answer")
         return "\n".join(said)
 
+    def _connect(self):
+        try:
+            return Console(self.directory / "console")
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None  # not yet
+
     def _until(self, condition, what):
         def met():
             # A panic ends it too, and with 0.
             assert self._program.exit_code is None, self.evidence()
             return condition()
 
-        waiting.until(met, BOOTS_WITHIN, lambda: f"{what} of {self.evidence()}")
+        return waiting.until(met, BOOTS_WITHIN, lambda: f"{what} of {self.evidence()}")

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Condvar, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Socket, Type};
 
@@ -219,17 +219,31 @@ fn remote() -> Option<[SocketAddr; 2]> {
     Some([rtmp, http].map(|port| (Ipv4Addr::LOCALHOST, port.parse().unwrap()).into()))
 }
 
-/// Connects to a program here or elsewhere. What stands between us and one elsewhere
-/// would keep megabytes for a peer that does not read, as segments are so long on the
-/// loopback interface; on no other they are.
+/// Connects to a program here or elsewhere.
 pub fn dial(address: SocketAddr) -> TcpStream {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
-    if remote().is_some() {
-        socket.set_tcp_mss(1400).unwrap();
+    let socket = || Socket::new(Domain::for_address(address), Type::STREAM, None).unwrap();
+    if remote().is_none() {
+        let socket = socket();
+        socket.connect(&address.into()).unwrap();
+        return socket.into();
     }
-    socket.connect(&address.into()).unwrap();
-    socket.into()
+    // What stands between us and one elsewhere has a queue of one for those who knock:
+    // others would knock again after one second, three, seven ...
+    let begun = Instant::now();
+    loop {
+        let socket = socket();
+        // It would keep megabytes for a peer that does not read, as segments are so long
+        // on the loopback interface; on no other they are.
+        socket.set_tcp_mss(1400).unwrap();
+        match socket.connect_timeout(&address.into(), KNOCK) {
+            Ok(()) => return socket.into(),
+            Err(error) => assert!(begun.elapsed() < PATIENCE, "{error}"),
+        }
+    }
 }
+
+/// How long a knock may go unheard.
+const KNOCK: Duration = Duration::from_millis(200);
 
 /// Four ports of the loopback interface that nobody uses just now.
 fn free_ports() -> [SocketAddr; 4] {
