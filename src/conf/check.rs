@@ -53,6 +53,11 @@ impl Config {
                 "\"memory\": the program was built without the feature \"files\"",
             ),
             (self.hls.segments < 3, "hls.segments", "at least 3: players start three segments before the end"),
+            (
+                !(2..=self.hls.segments).contains(&self.hls.start) || self.hls.start != 3 && !self.hls.part.0.is_zero(),
+                "hls.start",
+                "between 2 and hls.segments, and 3 with hls.part",
+            ),
             (self.log.max_size.0 < 4 << 10, "log.max_size", "at least \"4KiB\""),
             (self.hls.segment.0.as_millis() < 500, "hls.segment", "at least \"500ms\""),
             (self.hls.session_timeout.0.as_secs() < 1, "hls.session_timeout", "at least \"1s\""),

@@ -33,7 +33,7 @@ const COMPILED: [(&str, bool); 4] = [
 /// What a running server can take over: new connections and streams go by it, and
 /// those that are there go on as they are. The memory plan, the ports and the
 /// process are made once.
-pub const LIVE: [&str; 27] = [
+pub const LIVE: [&str; 28] = [
     "streams.resume",
     "viewers.slow",
     "viewers.latency",
@@ -59,6 +59,7 @@ pub const LIVE: [&str; 27] = [
     "hls.session_timeout",
     "hls.segment",
     "hls.segments",
+    "hls.start",
     "hls.idle",
     "log.level",
 ];

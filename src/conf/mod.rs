@@ -195,6 +195,7 @@ pub struct Hls {
     pub format: Segments,
     pub segment: Time,
     pub segments: usize,
+    pub start: usize,
     pub part: Time,
     pub record: bool,
     pub sessions: bool,

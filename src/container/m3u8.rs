@@ -54,6 +54,9 @@ pub struct LowLatency {
 pub struct Playlist {
     /// EXT-X-TARGETDURATION in seconds.
     pub target: u64,
+    /// How many of these before the end players begin: EXT-X-START. RFC 8216 section
+    /// 6.3.3 has them begin `START` before it by themselves.
+    pub start: u64,
     /// The number of the first entry.
     pub media_sequence: u64,
     /// How many discontinuities are gone with the entries before the first.
@@ -68,6 +71,8 @@ pub struct Playlist {
     pub note: &'static str,
 }
 
+/// Where players begin that are told nothing, in target durations before the end.
+pub const START: u64 = 3;
 /// A player keeps so many parts away from the end. Section 4.4.3.8 wants three.
 const HOLD_BACK: u32 = 3;
 
@@ -79,6 +84,9 @@ impl Playlist {
         let skipped = self.low_latency.as_ref().map_or(0, |low| low.skipped);
         line(&mut out, format_args!("#EXTM3U\n#EXT-X-VERSION:{}", if skipped > 0 { 9 } else { 6 }));
         line(&mut out, format_args!("#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-TARGETDURATION:{}", self.target));
+        if self.start != START && !self.ended {
+            line(&mut out, format_args!("#EXT-X-START:TIME-OFFSET=-{}", self.start * self.target));
+        }
         if !self.note.is_empty() {
             line(&mut out, format_args!("# {}", self.note));
         }
@@ -173,7 +181,8 @@ mod tests {
 
     fn playlist(entries: Vec<Entry>) -> Playlist {
         let (target, media_sequence, discontinuity_sequence) = (3, 7, 1);
-        Playlist { target, media_sequence, discontinuity_sequence, entries, low_latency: None, ended: true, note: "" }
+        let (start, low_latency, ended, note) = (START, None, true, "");
+        Playlist { target, start, media_sequence, discontinuity_sequence, entries, low_latency, ended, note }
     }
 
     #[test]
@@ -183,6 +192,16 @@ mod tests {
             #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n#EXTINF:2.040,\na.ts\n#EXT-X-DISCONTINUITY\n\
             #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n#EXTINF:2.040,\nb.ts\n#EXT-X-ENDLIST\n";
         assert_eq!(playlist(vec![entry("a.ts", false), entry("b.ts", true)]).write(), expect);
+    }
+
+    #[test]
+    fn players_are_told_where_to_begin_if_that_is_not_where_they_would() {
+        let tag = |start, ended| {
+            let text = Playlist { start, ended, ..playlist(vec![]) }.write();
+            text.lines().find_map(|line| line.strip_prefix("#EXT-X-START:").map(str::to_string))
+        };
+        assert_eq!(tag(2, false).as_deref(), Some("TIME-OFFSET=-6"));
+        assert_eq!((tag(START, false), tag(2, true)), (None, None));
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub struct Rules {
     pub target: Duration,
     /// Segments in a playlist.
     pub listed: usize,
+    /// Where in it players begin, in target durations before its end.
+    pub start: u64,
     /// Whether to keep more than that, as far as there is room.
     pub record: bool,
     /// The longest part; `None` for whole segments alone.
@@ -221,6 +223,7 @@ impl Window {
         entries.reverse();
         let playlist = Playlist {
             target: self.target,
+            start: self.rules.start,
             media_sequence: self.segments.get(from).map_or(self.next_id, |segment| segment.id),
             discontinuity_sequence: self.discontinuities_gone + gone,
             low_latency: part.map(|part| self.low_latency(part, skip, &entries, &uri)),
@@ -242,6 +245,7 @@ impl Window {
         let first = self.segments.front().map_or(0, |segment| segment.id);
         let playlist = Playlist {
             target: self.target,
+            start: m3u8::START,
             media_sequence: first,
             discontinuity_sequence: self.discontinuities_gone,
             low_latency: None,

@@ -51,6 +51,7 @@ impl Settings {
         let rules = Rules {
             target: config.segment.0,
             listed: config.segments,
+            start: config.start as u64,
             record: config.record,
             part: Some(config.part.0).filter(|part| !part.is_zero()),
             packing: match config.format {

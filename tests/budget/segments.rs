@@ -26,6 +26,7 @@ fn segments_cost_what_the_ledger_says() {
     let rules = Rules {
         target: Duration::from_secs(1),
         listed: 4,
+        start: 3,
         record: false,
         part: None,
         packing: Packing::Ts,

@@ -20,6 +20,12 @@ fn values_out_of_range() {
             "[hls]\n\nsegments = 2",
             "r.toml: line 3: hls.segments: must be at least 3: players start three segments before the end",
         ),
+        ("hls.start = 1", "r.toml: line 1: hls.start: must be between 2 and hls.segments, and 3 with hls.part"),
+        ("hls.start = 7", "r.toml: line 1: hls.start: must be between 2 and hls.segments, and 3 with hls.part"),
+        (
+            "[hls]\npart = \"200ms\"\nstart = 2",
+            "r.toml: line 3: hls.start: must be between 2 and hls.segments, and 3 with hls.part",
+        ),
         (
             "[streams]\nmax = 4\nmax_frame = \"17MiB\"",
             "r.toml: line 3: streams.max_frame: must be at most \"16MiB\": a message cannot be longer",

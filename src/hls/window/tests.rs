@@ -5,8 +5,15 @@ use bytes::Bytes;
 use super::*;
 use crate::container::Packed;
 
-const RULES: Rules =
-    Rules { target: Duration::from_secs(2), listed: 3, record: false, part: None, packing: Packing::Ts, store: None };
+const RULES: Rules = Rules {
+    target: Duration::from_secs(2),
+    listed: 3,
+    start: 3,
+    record: false,
+    part: None,
+    packing: Packing::Ts,
+    store: None,
+};
 
 fn window(limit: usize) -> Window {
     Window::new("a", RULES, Account::root("hls", limit))
