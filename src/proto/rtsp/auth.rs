@@ -7,7 +7,6 @@ mod guard;
 pub use answer::Answer;
 pub use guard::{Guard, Method, Verdict};
 
-use data_encoding::HEXLOWER;
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
@@ -107,8 +106,8 @@ impl Algorithm {
     fn hash(self, parts: &[&str]) -> String {
         let text = parts.join(":");
         match self {
-            Self::Md5 => HEXLOWER.encode(&Md5::digest(text)),
-            Self::Sha256 => HEXLOWER.encode(&Sha256::digest(text)),
+            Self::Md5 => base16ct::lower::encode_string(&Md5::digest(text)),
+            Self::Sha256 => base16ct::lower::encode_string(&Sha256::digest(text)),
         }
     }
 

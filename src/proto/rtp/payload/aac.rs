@@ -258,7 +258,7 @@ fn without_adts(data: Bytes) -> Bytes {
 /// The decoder record: `config`, or what rate and channels suggest.
 fn params(format: &Format) -> Option<Params> {
     let said = format.parameter("config").map(|text| text.trim_matches('"'));
-    let said = said.and_then(|text| data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok());
+    let said = said.and_then(|text| base16ct::mixed::decode_vec(text).ok());
     let said = said.and_then(|record| codec::params(Codec::Aac, record.into()).ok());
     said.or_else(|| {
         let config = aac::Config::lc(format.clock.get(), format.channels)?;
@@ -322,7 +322,7 @@ pub(super) fn outgoing(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
         ("sizelength", "13"),
         ("indexlength", "3"),
         ("indexdeltalength", "3"),
-        ("config", &data_encoding::HEXUPPER.encode(&track.params.record)),
+        ("config", &base16ct::upper::encode_string(&track.params.record)),
     ];
     let fmtp = fmtp.map(|(name, value)| (name, value.to_owned()));
     let format = super::format(97, "MPEG4-GENERIC", Hz::new(config.sample_rate), config.channels.max(1), fmtp);

@@ -3,6 +3,8 @@
 //! Single NAL units, STAP-A and FU-A come and go. STAP-B, MTAP and FU-B come
 //! too, but as if nothing were interleaved.
 
+use base64ct::{Base64, Encoding};
+
 use super::h26x::{Cutting, Reading, Role, Shape, Syntax};
 use super::sets::{Set, Sets, base64};
 use super::{Error, Format, Incoming, Pack};
@@ -99,7 +101,7 @@ pub(super) fn outgoing(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
     let sets: Vec<&[u8]> = record.sps.iter().chain(&record.pps).copied().filter(|set| !set.is_empty()).collect();
     let sps = record.sps.first()?;
     let level: String = sps.get(1..4)?.iter().map(|byte| format!("{byte:02X}")).collect();
-    let all: Vec<String> = sets.iter().map(|set| data_encoding::BASE64.encode(set)).collect();
+    let all: Vec<String> = sets.iter().map(|set| Base64::encode_string(set)).collect();
     let fmtp =
         [("packetization-mode", "1".to_owned()), ("profile-level-id", level), ("sprop-parameter-sets", all.join(","))];
     let format = super::format(96, "H264", Hz::MPEG, 1, fmtp);

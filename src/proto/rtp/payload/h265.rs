@@ -3,6 +3,8 @@
 //! Single NAL units, aggregation packets and fragmentation units, in decoding
 //! order: `sprop-max-don-diff` above 0 is not read, and PACI packets are passed over.
 
+use base64ct::{Base64, Encoding};
+
 use super::h26x::{Cutting, Reading, Role, Shape, Syntax};
 use super::sets::{Set, Sets, base64};
 use super::{Error, Format, Incoming, Pack};
@@ -87,7 +89,7 @@ pub(super) fn outgoing(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
     let record = h265::Record::parse(&track.params.record).ok()?;
     record.size().ok()?;
     let kinds = [&record.vps, &record.sps, &record.pps];
-    let lists = kinds.map(|sets| sets.iter().map(|set| data_encoding::BASE64.encode(set)).collect::<Vec<_>>());
+    let lists = kinds.map(|sets| sets.iter().map(|set| Base64::encode_string(set)).collect::<Vec<_>>());
     let fmtp = SPROP.into_iter().zip(lists.map(|list| list.join(","))).filter(|(_, list)| !list.is_empty());
     let format = super::format(98, "H265", Hz::MPEG, 1, fmtp);
     let sets: Vec<&[u8]> = kinds.into_iter().flatten().copied().filter(|set| !set.is_empty()).collect();

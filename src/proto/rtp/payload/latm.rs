@@ -237,7 +237,7 @@ impl Unpack for Reading {
 pub(super) fn incoming(format: &Format, max: usize) -> Option<Incoming> {
     let in_band = format.parameter("cpresent").is_none_or(|value| value != "0");
     let said = format.parameter("config").map(|text| text.trim_matches('"'));
-    let said = said.and_then(|text| data_encoding::HEXLOWER_PERMISSIVE.decode(text.as_bytes()).ok());
+    let said = said.and_then(|text| base16ct::mixed::decode_vec(text).ok());
     // GStreamer leaves out what comes behind the AudioSpecificConfig: it means zeros
     let config = said.and_then(|data| Config::parse(&mut Bits::new(&[&data[..], &[0; 4]].concat())).ok());
     let mut reading = Reading {

@@ -1,5 +1,6 @@
 //! Parameter sets of H.264 and H.265 on their way into a decoder record.
 
+use base64ct::{Base64Unpadded, Encoding};
 use bytes::Bytes;
 
 use super::Error;
@@ -119,12 +120,13 @@ fn picture<'a>(pictures: &'a mut Vec<(u32, Vec<u8>)>, body: &[u8]) -> Option<&'a
 pub(super) fn base64(text: &str) -> Vec<u8> {
     let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let mut digits: Vec<u8> = text.bytes().take_while(|byte| *byte != b'=').filter(digit).collect();
-    if digits.len() % 4 == 1 {
-        digits.pop();
-    }
-    let mut lenient = data_encoding::BASE64_NOPAD.specification();
-    lenient.check_trailing_bits = false;
-    lenient.encoding().ok().and_then(|encoding| encoding.decode(&digits).ok()).unwrap_or_default()
+    let len = digits.len() * 3 / 4;
+    // zeros behind the last digit: what it has left over is no part of a byte
+    digits.resize(digits.len().next_multiple_of(4), b'A');
+    let mut data = vec![0; digits.len() / 4 * 3];
+    let decoded = Base64Unpadded::decode(&digits, &mut data).map_or(0, <[u8]>::len);
+    data.truncate(len.min(decoded));
+    data
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::cmp::Reverse;
 
-use data_encoding::BASE64;
+use base64ct::{Base64, Encoding};
 
 use super::{Algorithm, Challenge, quote};
 
@@ -62,7 +62,7 @@ impl Answer {
     /// The value of Authorization for a request with this method and URL.
     pub fn authorization(&mut self, method: &str, uri: &str) -> String {
         let Some(digest) = &self.digest else {
-            return format!("Basic {}", BASE64.encode(format!("{}:{}", self.user, self.password).as_bytes()));
+            return format!("Basic {}", Base64::encode_string(format!("{}:{}", self.user, self.password).as_bytes()));
         };
         self.count = self.count.wrapping_add(1);
         let nc = format!("{:08x}", self.count);

@@ -1,6 +1,6 @@
 //! The server's side.
 
-use data_encoding::{BASE64_NOPAD, HEXLOWER};
+use base64ct::{Base64Unpadded, Encoding};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq};
 
@@ -73,7 +73,7 @@ impl Guard {
     pub fn renew(&mut self) {
         self.counter = self.counter.wrapping_add(1);
         let hash = salted(self.seed, &self.counter.to_be_bytes());
-        self.nonce = HEXLOWER.encode(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
+        self.nonce = base16ct::lower::encode_string(hash.first_chunk::<16>().unwrap_or(&[0; 16]));
         self.count = 0;
     }
 
@@ -114,7 +114,7 @@ impl Guard {
 
     /// RFC 7617 section 2.
     fn check_basic(&self, token: &str) -> Verdict {
-        let Ok(plain) = BASE64_NOPAD.decode(token.trim_end_matches('=').as_bytes()) else { return Verdict::Denied };
+        let Ok(plain) = Base64Unpadded::decode_vec(token.trim_end_matches('=')) else { return Verdict::Denied };
         // hashes, so that the time says nothing of the length either
         let same = salted(self.seed, &plain).ct_eq(&self.plain);
         if same.into() { Verdict::Granted } else { Verdict::Denied }
