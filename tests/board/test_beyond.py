@@ -6,7 +6,7 @@ import subprocess
 import places
 from guestcase import GuestCase
 
-# Most of it is waiting for deadlines of a second.
+# Most of it is waiting for deadlines of seconds.
 ENDS_WITHIN = 240
 TESTS = ["refusals::", "beyond::the_first_stream"]
 
