@@ -13,7 +13,7 @@ pub struct Account(Arc<Node>);
 
 struct Node {
     name: Box<str>,
-    limit: usize,
+    limit: AtomicUsize,
     used: AtomicUsize,
     peak: AtomicUsize,
     parent: Option<Account>,
@@ -50,7 +50,7 @@ impl Account {
     fn make(name: &str, limit: usize, parent: Option<Account>) -> Self {
         Self(Arc::new(Node {
             name: name.into(),
-            limit,
+            limit: AtomicUsize::new(limit),
             used: AtomicUsize::new(0),
             peak: AtomicUsize::new(0),
             parent,
@@ -71,7 +71,13 @@ impl Account {
 
     /// Bytes that may be charged at once.
     pub fn limit(&self) -> usize {
-        self.0.limit
+        self.0.limit.load(Relaxed)
+    }
+
+    /// Changes the limit. What is charged beyond it stays, and nothing more is until
+    /// enough of it was given back.
+    pub fn set_limit(&self, limit: usize) {
+        self.0.limit.store(limit, Relaxed);
     }
 
     /// Bytes charged now.
@@ -86,7 +92,7 @@ impl Account {
 
     /// Bytes that this account itself would still allow.
     pub fn available(&self) -> usize {
-        self.0.limit.saturating_sub(self.used())
+        self.limit().saturating_sub(self.used())
     }
 
     /// Takes `whole` bytes of memory now. They are let go of as they are charged,
@@ -109,12 +115,9 @@ impl Account {
     }
 
     fn take(&self, bytes: usize) -> Result<(), OverBudget> {
-        let node = &*self.0;
-        let room = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= node.limit);
-        let before = node
-            .used
-            .fetch_update(Relaxed, Relaxed, room)
-            .map_err(|_| OverBudget { wanted: bytes, limit: node.limit })?;
+        let (node, limit) = (&*self.0, self.limit());
+        let room = |used: usize| used.checked_add(bytes).filter(|sum| *sum <= limit);
+        let before = node.used.fetch_update(Relaxed, Relaxed, room).map_err(|_| OverBudget { wanted: bytes, limit })?;
         if let Some(parent) = &node.parent
             && let Err(refusal) = parent.take(bytes)
         {
@@ -191,6 +194,16 @@ mod tests {
         let stream = total.child("stream", 60);
         assert_eq!(stream.charge(50).unwrap_err(), OverBudget { wanted: 50, limit: 40 });
         assert_eq!((total.used(), stream.used(), stream.peak()), (0, 0, 0));
+    }
+
+    #[test]
+    fn a_limit_that_shrinks_refuses_until_enough_was_given_back() {
+        let stream = Account::root("total", 100).child("stream", 100);
+        let leases = [stream.charge(40).unwrap(), stream.charge(40).unwrap()];
+        stream.set_limit(50);
+        assert_eq!((stream.charge(1).unwrap_err().limit, stream.available()), (50, 0));
+        drop(leases);
+        assert!(stream.charge(50).is_ok() && stream.charge(51).is_err());
     }
 
     #[test]

@@ -95,6 +95,10 @@ pub struct Window {
     ended: bool,
     /// Bytes of the running segment were lost for want of room.
     starved: bool,
+    /// Segments went for want of room.
+    pressed: bool,
+    /// It was said that too few have room.
+    cramped: bool,
     /// What comes next does not continue what came before.
     broken: bool,
     /// Grows with everything that a playlist tells.
@@ -109,6 +113,8 @@ pub struct Window {
 
 /// Segments that have left the playlist stay for players that read it before.
 const SPARE: usize = 2;
+/// With fewer in a playlist players stand still now and then. RFC 8216 section 6.3.3.
+const WANTED: usize = 3;
 /// The first so many segments are short, so that playing can begin early.
 const EAGER: u64 = 3;
 const EAGER_LENGTH: Duration = Duration::from_secs(1);
@@ -132,6 +138,8 @@ impl Window {
             discontinuities_gone: 0,
             ended: false,
             starved: false,
+            pressed: false,
+            cramped: false,
             broken: false,
             version: 0,
             #[cfg(feature = "files")]
@@ -206,7 +214,7 @@ impl Window {
     }
 
     fn playlist_with(&self, prefix: &str, suffix: &str, skip: bool, part: Option<Duration>) -> String {
-        let from = self.segments.len().saturating_sub(self.rules.listed);
+        let from = self.first_listed();
         let gone = self.segments.iter().take(from).filter(|segment| segment.discontinuity).count() as u64;
         let uri = |file: &str, extension: &str| format!("{prefix}{file}{extension}{suffix}");
         let listed: Vec<_> = self.segments.iter().skip(from).collect();
@@ -232,6 +240,14 @@ impl Window {
             note: "",
         };
         playlist.write()
+    }
+
+    /// Where the playlist begins. Where room is short it leaves out those that go next,
+    /// since players that have read it come for them yet.
+    fn first_listed(&self) -> usize {
+        let count = self.segments.len();
+        let spare = if self.pressed { SPARE } else { 0 };
+        count - count.saturating_sub(spare).max(WANTED).min(self.rules.listed).min(count)
     }
 
     /// Whether segments stay that have left the playlist.
@@ -372,14 +388,18 @@ impl Window {
         {
             self.version += 1;
         }
-        for slice in unit.packed.slices() {
+        for mut slice in unit.packed.slices() {
             loop {
                 let Some(open) = &mut self.open else { return };
                 let before = open.pending();
                 match open.append(&self.account, slice) {
                     Ok(()) => break,
-                    Err(_) if open.pending() == before && self.drop_oldest() => {}
                     Err(refusal) => {
+                        // a part of it may have found room
+                        slice = slice.get(open.pending() - before..).unwrap_or_default();
+                        if self.make_room() {
+                            continue;
+                        }
                         log::warn!("[{}] HLS: a segment is lost: {refusal}", self.name);
                         self.open = None;
                         self.starved = true;
@@ -387,6 +407,34 @@ impl Window {
                     }
                 }
             }
+        }
+    }
+
+    /// Drops the oldest segment for the running one; false if that cannot be.
+    fn make_room(&mut self) -> bool {
+        let dropped = self.drop_oldest();
+        self.pressed |= dropped;
+        if self.segments.len() < WANTED && !std::mem::replace(&mut self.cramped, true) {
+            let room = self.segments.len();
+            log::warn!("[{}] HLS: players want {WANTED} segments, and hls.memory has room for {room}", self.name);
+        }
+        dropped
+    }
+
+    /// Has room for so many bytes from here on: what is beyond them goes at once.
+    pub fn set_room(&mut self, bytes: usize) {
+        self.account.set_limit(bytes);
+        let held = |segment: &Segment| match segment.stored {
+            Some(_) => 0,
+            None => segment.parts.iter().map(|part| part.len).sum(),
+        };
+        let mut sum: usize = self.segments.iter().map(held).sum();
+        while sum > bytes
+            && let Some(oldest) = self.segments.front().map(held)
+            && self.drop_oldest()
+        {
+            sum -= oldest;
+            self.pressed = true;
         }
     }
 

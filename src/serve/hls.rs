@@ -28,7 +28,7 @@ pub(super) struct Hls {
     /// How many streams at once.
     streams: usize,
     account: Account,
-    state: Mutex<HashMap<Name, Arc<Entry>>>,
+    state: Mutex<Entries>,
     /// The folder in which each stream has one, if segments go to a disk.
     #[cfg(feature = "files")]
     store: Option<PathBuf>,
@@ -36,6 +36,8 @@ pub(super) struct Hls {
     #[cfg(feature = "files")]
     clearing: Mutex<HashMap<Name, Task<()>>>,
 }
+
+type Entries = HashMap<Name, Arc<Entry>>;
 
 /// What may change while the server runs.
 #[derive(Clone, Copy)]
@@ -138,7 +140,7 @@ impl Hls {
             _ => &TS,
         };
         let viewer = server.hub.play(name, form)?.from_oldest();
-        let account = self.account.child(name.as_str(), self.account.limit() / self.streams.max(1));
+        let account = self.account.child(name.as_str(), self.account.limit());
         let window = Window::new(name.as_str(), rules, account);
         let state = State { window, asked: now, live: now, ended: false, waiting: Vec::new(), version: 0 };
         let entry = Arc::new(Entry {
@@ -157,7 +159,14 @@ impl Hls {
             *lock(&entry.keeper) = Some(task);
         }
         entries.insert(name.clone(), entry.clone());
+        self.share_out(&entries);
         Ok(entry)
+    }
+
+    /// Gives each stream an equal part of the memory.
+    fn share_out(&self, entries: &Entries) {
+        let part = self.account.limit() / entries.len().max(1);
+        entries.values().for_each(|entry| lock(&entry.state).window.set_room(part));
     }
 
     /// Ends what nobody asks for, and what has no publisher any more; begins what
@@ -166,7 +175,9 @@ impl Hls {
         let resume = server.config().streams.resume.0;
         let settings = *lock(&self.settings);
         let Settings { enable, on_demand, idle, .. } = settings;
-        lock(&self.state).retain(|name, entry| {
+        let mut entries = lock(&self.state);
+        let before = entries.len();
+        entries.retain(|name, entry| {
             let mut state = lock(&entry.state);
             let published = is_live(server, name);
             if published {
@@ -198,6 +209,10 @@ impl Hls {
             }
             keep
         });
+        if entries.len() < before {
+            self.share_out(&entries);
+        }
+        drop(entries);
         #[cfg(feature = "files")]
         lock(&self.clearing).retain(|_, task| !task.is_finished());
         if enable && !on_demand {

@@ -19,6 +19,8 @@ from sample import VIDEO
 STREAM = "cam"
 # As short as the group of pictures, so that several segments come and go.
 FAST = {"hls": {"segment": "1s", "segments": 3}}
+# Bits a second of the stream `camera`.
+RATE = 4_000_000
 # EXTINF and the media may differ by this, being rounded (seconds).
 ROUNDING = 0.005
 
@@ -98,6 +100,55 @@ class ReturningPublisher(Case):
             self.assert_none(timeline.faults(ts.samples(data)), segment.uri)
             video = [one for one in ts.samples(data) if one.track == VIDEO]
             self.assertTrue(video, segment.uri)
+
+
+class Cameras(Case):
+    """Streams of 4 Mbit/s, of which hls.memory does not hold all that is wanted."""
+
+    def playlist(self, stream):
+        return hls.read(get(self.server.hls(stream))[2].decode())
+
+    def until_three_are_listed(self, *streams):
+        def listed():
+            return all(len(self.playlist(stream).segments) >= 3 for stream in streams)
+
+        waiting.until(listed, 30, "three segments")
+
+    def check_goes_on(self, *streams):
+        """For six segments more."""
+        self.until_three_are_listed(*streams)
+        ends = {stream: self.playlist(stream).first + 6 for stream in streams}
+
+        def passed():
+            playlists = {stream: self.playlist(stream) for stream in streams}
+            for stream, playlist in playlists.items():
+                self.assertGreaterEqual(len(playlist.segments), 3, stream)
+            return all(playlists[stream].first >= ends[stream] for stream in streams)
+
+        waiting.until(passed, 60, "six segments more")
+        self.assertNotIn("a segment is lost", self.server.log)
+        self.assertNotIn("players want", self.server.log)
+        for stream in streams:
+            names = [segment.uri for segment in self.playlist(stream).segments]
+            data = b"".join(get(urljoin(self.server.hls(stream), name))[2] for name in names)
+            self.assertGreater(len(data), len(names) * RATE // 8)
+            self.assert_decodes(data, 3)
+
+    def test_one_has_all_the_memory(self):
+        self.serve(profile="box")
+        self.publish_live(STREAM, media="camera")
+        self.until_hls(STREAM)
+        self.check_goes_on(STREAM)
+
+    def test_a_second_one_gets_its_part_at_once(self):
+        self.serve(profile="box", hls={"segment": "2s"})
+        self.publish_live(STREAM, media="camera")
+        self.until_hls(STREAM)
+        used = 'runnel_account_used_bytes{account="hls"}'
+        waiting.until(lambda: self.server.metric(used) > 7 << 20, 30, "more than half of it is used")
+        self.publish_live("second", media="camera")
+        self.until_hls("second")
+        self.check_goes_on(STREAM, "second")
 
 
 class Record(Case):

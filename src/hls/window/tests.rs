@@ -213,6 +213,53 @@ fn memory_is_bounded_by_dropping_the_oldest() {
     assert_eq!(account.used(), 0);
 }
 
+/// So many seconds of pictures of `len` bytes, ten a second, each with another content;
+/// gives them.
+fn push_large(window: &mut Window, seconds: i64, len: usize) -> Vec<u8> {
+    let mut all = Vec::new();
+    for at in (0..1000 * seconds).step_by(100) {
+        let bytes: Vec<u8> = (0..len).map(|n| (at as usize / 100 * 31 + n / 7) as u8).collect();
+        let unit = Unit::new(bytes.clone().into(), Ticks(at), at % 1000 == 0, false);
+        window.push(&unit, UNIX_EPOCH + ms(Ticks(at)));
+        all.extend(bytes);
+    }
+    all
+}
+
+#[test]
+fn segments_of_many_blocks_make_room_for_the_next_and_none_is_lost() {
+    // a second is more than a segment's eager length, and each takes seven blocks
+    let rules = Rules { target: Duration::from_secs(1), listed: 6, ..RULES };
+    for room in [5 * 7, 5 * 7 + 3, 6 * 7 - 1] {
+        let account = Account::root("hls", room * (32 << 10));
+        let mut window = Window::new("a", rules, account.clone());
+        let sent = push_large(&mut window, 30, 20_000);
+        assert!(!window.starved && account.peak() <= account.limit(), "{room}");
+        let text = window.playlist("", "", false);
+        let first: u64 = lines(&text, "#EXT-X-MEDIA-SEQUENCE:")[0].parse().unwrap();
+        let listed: Vec<_> = text.lines().filter(|line| line.ends_with(".ts")).collect();
+        assert!(listed.len() >= WANTED && first + listed.len() as u64 == 29, "{room}: {text}");
+        let spare = first - window.segments.front().unwrap().id;
+        assert!(spare == 2 || room == 35 && spare == 1, "{room}: {spare} more than are listed");
+        for (at, name) in listed.iter().enumerate() {
+            let Found::Now((blocks, _)) = window.file(name) else { panic!("{room}: {name}") };
+            let from = (first as usize + at) * 200_000;
+            assert!(blocks.concat() == sent[from..from + 200_000], "{room}: {name} is another");
+        }
+    }
+}
+
+#[test]
+fn room_that_shrinks_lets_the_oldest_go_at_once() {
+    let account = Account::root("hls", 4 << 20);
+    let mut window = Window::new("a", Rules { record: true, ..RULES }, account.clone());
+    push_large(&mut window, 20, 20_000);
+    assert!(account.used() > 3 << 20);
+    window.set_room(1 << 20);
+    assert!(account.used() <= (1 << 20) + (400 << 10), "{}", account.used());
+    assert!(window.is_playable() && !window.cramped);
+}
+
 /// Has all that there is written to a disk; gives the names.
 fn store(window: &mut Window) -> Vec<String> {
     let next = |window: &mut Window| {
