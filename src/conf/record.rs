@@ -1,5 +1,7 @@
 //! What is recorded, and what that may cost.
 
+use std::path::Path;
+
 use serde::Deserialize;
 
 use super::{Config, FileSize, Size, Time};
@@ -60,8 +62,12 @@ pub(super) fn objection(config: &Config) -> Option<(&'static str, String)> {
     if let Some(remedy) = config.record.iter().find_map(Record::objection) {
         return Some(("record", format!("entries with {remedy}")));
     }
+    let in_store = |record: &Record| {
+        record.format == FileFormat::Hls && config.hls.store.0.as_deref() == Some(Path::new(&record.path))
+    };
     let Recording { max, memory, .. } = &config.recording;
     let wrong = [
+        (config.record.iter().any(in_store), "hls.store", "another folder than that of a [[record]] as \"hls\""),
         (*max == 0 && !config.record.is_empty(), "recording.max", "at least 1"),
         (
             memory.0 < max.saturating_mul(MIN_RECORDING),

@@ -53,9 +53,10 @@ const SETTLE: Duration = Duration::from_millis(300);
 impl Publisher {
     pub(super) fn join(hub: Arc<Hub>, stream: Arc<Stream>, who: &str, now: Instant) -> Result<Self, Refused> {
         let who: Arc<str> = who.into();
+        let conflict = hub.limits().conflict;
         let mut state = stream.lock();
         if let Some(occupant) = &mut state.publisher {
-            if stream.limits.conflict == Conflict::Refuse {
+            if conflict == Conflict::Refuse {
                 return Err(Refused::Taken);
             }
             log::info!("[{}] is replaced by [{who}] on {}", occupant.who, stream.name());

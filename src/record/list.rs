@@ -3,11 +3,10 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt::Write;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::retain;
+use super::retain::{self, Found};
 use super::shape::Shape;
 use crate::conf::Record;
 use crate::serve::listing;
@@ -23,22 +22,41 @@ pub(super) fn list(rules: &[Arc<Record>], query: &str) -> String {
     let stream = wanted("stream");
     let before = wanted("before").and_then(|before| before.parse().ok()).unwrap_or(u64::MAX);
     let mut newest = BinaryHeap::new();
+    let mut add = |one: Listed| {
+        if one.begun < before && stream.is_none_or(|stream| stream == one.stream) {
+            newest.push(Reverse(one));
+        }
+        if newest.len() > MOST {
+            newest.pop();
+        }
+    };
     for rule in rules {
         let shape = Shape::of(rule.format);
+        let mut oldest: Option<Listed> = None;
         // a folder that is not there has nothing
         let _ = retain::visit(rule, &mut |found| {
-            let Some(entry) = entry(shape, &found.path) else { return };
-            if found.begun >= before || stream.is_some_and(|stream| stream != entry.0) {
-                return;
+            let Some(one) = Listed::new(shape, &found) else { return };
+            if !shape.is_segments() {
+                return add(one);
             }
-            newest.push(Reverse((found.begun, entry, found.size)));
-            if newest.len() > MOST {
-                newest.pop();
-            }
+            // segments come folder by folder
+            let (older, newer) = match oldest.take() {
+                Some(before) if before.stream == one.stream && one.begun < before.begun => (one, Some(before)),
+                Some(before) if before.stream == one.stream => (before, Some(one)),
+                Some(before) => {
+                    add(before);
+                    (one, None)
+                }
+                None => (one, None),
+            };
+            oldest = Some(older);
+            newer.filter(|newer| newer.begins).into_iter().for_each(&mut add);
         });
+        oldest.into_iter().for_each(&mut add);
     }
     let mut out = String::from("{\"error_code\":0,\"desp\":\"succ\",\"data\":{\"records\":[");
-    for (at, Reverse((begun, (stream, file), size))) in newest.into_sorted_vec().into_iter().enumerate() {
+    for (at, Reverse(one)) in newest.into_sorted_vec().into_iter().enumerate() {
+        let Listed { begun, stream, file, size, .. } = one;
         let comma = if at > 0 { "," } else { "" };
         let date = iso8601(UNIX_EPOCH + Duration::from_millis(begun));
         // names have nothing that JSON would have to escape; writing does not fail
@@ -51,14 +69,29 @@ pub(super) fn list(rules: &[Arc<Record>], query: &str) -> String {
     out
 }
 
-/// The stream of a file, and where it can be had. Of segments the first stands for all.
-fn entry(shape: Shape, path: &Path) -> Option<(String, String)> {
-    let name = path.file_name()?.to_str()?;
-    let stem = name.rsplit_once('.')?.0;
-    if !shape.is_segments() {
-        let stream = retain::stream_of(shape, stem)?;
-        return Some((stream, format!("/record/{name}")));
+/// What is told of a recording: of one in segments the first that is left stands for it.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Listed {
+    /// In milliseconds since 1970.
+    begun: u64,
+    stream: String,
+    /// Where it can be had.
+    file: String,
+    size: u64,
+    /// It continues nothing.
+    begins: bool,
+}
+
+impl Listed {
+    fn new(shape: Shape, found: &Found) -> Option<Self> {
+        let name = found.path.file_name()?.to_str()?;
+        let stem = name.rsplit_once('.')?.0;
+        let (stream, file) = if shape.is_segments() {
+            let stream = found.path.parent()?.file_name()?.to_str()?;
+            (stream.into(), format!("/record/{stream}/{}", listing::NAME))
+        } else {
+            (retain::stream_of(shape, stem)?, format!("/record/{name}"))
+        };
+        Some(Self { begun: found.begun, stream, file, size: found.size, begins: stem.ends_with("-0") })
     }
-    let stream = path.parent()?.file_name()?.to_str()?;
-    stem.ends_with("-0").then(|| (stream.into(), format!("/record/{stream}/{}", listing::NAME)))
 }

@@ -45,11 +45,15 @@ pub(super) fn enforce(rule: &Record, busy: &[&Path]) -> io::Result<()> {
     let mut gone = Vec::new();
     for found in oldest.into_sorted_vec() {
         let age = now.saturating_sub(Duration::from_millis(found.begun));
-        let too_old = !rule.keep_age.0.is_zero() && age > rule.keep_age.0;
+        let dated = found.begun >= CLOCK_SET;
+        let too_old = dated && !rule.keep_age.0.is_zero() && age > rule.keep_age.0;
         let too_much = rule.keep_size.0 > 0 && total > rule.keep_size.0;
         let too_full = rule.keep_free.0 > 0 && free(Path::new(&rule.path))? < rule.keep_free.0;
         if !(too_old || too_much || too_full) {
-            break;
+            if dated {
+                break;
+            }
+            continue; // the next may be too old
         }
         if let Err(error) = fs::remove_file(&found.path) {
             log::warn!("{} cannot be deleted: {error}", found.path.display());
@@ -61,6 +65,10 @@ pub(super) fn enforce(rule: &Record, busy: &[&Path]) -> io::Result<()> {
     }
     if Shape::of(rule.format).is_segments() { listing::forget(&gone) } else { Ok(()) }
 }
+
+/// Milliseconds from 1970 to 2020: what is named by an earlier time was begun before the
+/// clock of a device was set, and nobody knows how old it is.
+const CLOCK_SET: u64 = 1_577_836_800_000;
 
 /// Shows every file of the rule's streams.
 pub(super) fn visit(rule: &Record, show: &mut impl FnMut(Found)) -> io::Result<()> {

@@ -49,7 +49,12 @@ pub async fn push_file(server: &Arc<Server>, playing: Playing, to: Destination) 
             Timer::after(LOOK / 10).await;
         }
         let why = attempt(Way::Push(protocol), &errand).await;
-        if why == Close::Done { String::new() } else { format!("{}: {why}", errand.url) }
+        let skips = stream().map_or(0, |stream| stream.stats().traffic.skips);
+        match why {
+            Close::Done if skips == 0 => String::new(),
+            Close::Done => format!("{}: it takes less than is sent: {skips} stretches were left out", errand.url),
+            why => format!("{}: {why}", errand.url),
+        }
     };
     let why = or(played, pushed).await;
     if why.is_empty() { Ok(()) } else { Err(why) }

@@ -122,6 +122,12 @@ impl Pull {
             let used = client.input(data).map_err(|error| Close::Peer(error.to_string()))?;
             while let Some(event) = client.event() {
                 match (event, publish.as_mut()) {
+                    // at once: packets may stand right behind that answer
+                    (ClientEvent::Started(begin), Some(publish)) => {
+                        publish.begin_at(&begin);
+                        publish.record();
+                        news.push(ClientEvent::Started(begin));
+                    }
                     (ClientEvent::Packet { channel, data }, Some(publish)) => {
                         publish.interleaved(channel, &data, now)?
                     }
@@ -161,12 +167,8 @@ impl Pull {
                     publish.agreed(track, &transport);
                 }
             }
-            ClientEvent::Started(begin) => {
+            ClientEvent::Started(_) => {
                 self.conn.expect_input(self.errand.config.publish.silence.0);
-                if let Some(publish) = &mut self.publish {
-                    publish.begin_at(&begin);
-                    publish.record();
-                }
                 log::info!("[{}] pulls {} from {}", self.errand.id, self.errand.name, self.errand.url);
             }
             other => return Err(end(other)),
@@ -250,7 +252,17 @@ impl Push {
         for event in news {
             self.on_event(cx, event)?;
         }
+        if self.started && received.bytes > 0 {
+            self.heard();
+        }
         Poll::Ready(Ok(()))
+    }
+
+    /// Over UDP the server is there as long as it answers what keeps the session
+    /// alive, at half its timeout. Inside the connection, what it takes is sign enough.
+    fn heard(&self) {
+        let timeout = Duration::from_secs(self.client.timeout().into());
+        self.conn.expect_input(if self.flow.is_over_udp() { timeout * 3 / 2 } else { Duration::ZERO });
     }
 
     fn on_event(&mut self, cx: &mut Context<'_>, event: ClientEvent) -> Result<(), End> {
@@ -264,8 +276,8 @@ impl Push {
             ClientEvent::SetUp(track, transport) => self.set_up(track, &transport),
             ClientEvent::Started(_) => {
                 self.started = true;
-                self.conn.expect_input(Duration::ZERO);
                 self.flow.start(cx, packet_header);
+                self.heard();
                 log::info!("[{}] pushes {} to {}", self.errand.id, self.errand.name, self.errand.url);
             }
             ClientEvent::Packet { .. } | ClientEvent::Lost { .. } | ClientEvent::Described(_) => {}

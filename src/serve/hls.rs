@@ -27,6 +27,7 @@ pub(super) struct Hls {
     settings: Mutex<Settings>,
     /// How many streams at once.
     streams: usize,
+    clients: usize,
     account: Account,
     state: Mutex<Entries>,
     /// The folder in which each stream has one, if segments go to a disk.
@@ -86,8 +87,9 @@ struct State {
     /// When the stream was last seen with a publisher.
     live: Instant,
     ended: bool,
-    /// Those who wait for what comes next.
+    /// Those who wait for what comes next: at most one for each client, and the disk.
     waiting: Vec<Waker>,
+    clients: usize,
     /// The window's version when they were woken last.
     version: u64,
 }
@@ -96,14 +98,14 @@ struct State {
 const STEP: Step = Step { units: 64, bytes: 256 << 10 };
 /// How long a request waits for a stream's first segment.
 pub(super) const HOLD: Duration = Duration::from_secs(10);
-/// So many wakers are kept before those of clients that have left are cleared out.
-const MANY: usize = 256;
 
 impl Hls {
-    pub(super) fn new(config: &conf::Hls, account: Account) -> Self {
+    /// At most `clients` connections ask.
+    pub(super) fn new(config: &conf::Hls, account: Account, clients: usize) -> Self {
         Self {
             settings: Mutex::new(Settings::of(config)),
             streams: config.streams,
+            clients,
             account,
             state: Mutex::default(),
             #[cfg(feature = "files")]
@@ -142,7 +144,15 @@ impl Hls {
         let viewer = server.hub.play(name, form)?.from_oldest();
         let account = self.account.child(name.as_str(), self.account.limit());
         let window = Window::new(name.as_str(), rules, account);
-        let state = State { window, asked: now, live: now, ended: false, waiting: Vec::new(), version: 0 };
+        let state = State {
+            window,
+            asked: now,
+            live: now,
+            ended: false,
+            waiting: Vec::new(),
+            clients: self.clients,
+            version: 0,
+        };
         let entry = Arc::new(Entry {
             state: Mutex::new(state),
             task: Mutex::default(),
@@ -324,8 +334,8 @@ impl Entry {
 impl State {
     fn wait<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
         if !self.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
-            if self.waiting.len() >= MANY {
-                // those who are still there come again, the others are forgotten
+            if self.waiting.len() > self.clients {
+                // some have left: those who are still there come again
                 self.waiting.drain(..).for_each(Waker::wake);
             }
             self.waiting.push(cx.waker().clone());

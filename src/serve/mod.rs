@@ -107,7 +107,7 @@ impl Server {
         Arc::new(Self {
             hub: Hub::new(limits, streams),
             #[cfg(feature = "hls")]
-            hls: Hls::new(&config.hls, hls_account.clone()),
+            hls: Hls::new(&config.hls, hls_account.clone(), config.max_connections()),
             #[cfg(feature = "hls")]
             audience: Audience::new(config.viewers.max, hls_account.clone()),
             executor,

@@ -207,7 +207,8 @@ impl Demux {
         let knew = lane.sender.is_some();
         for report in rtcp::reports(data) {
             let Report::Sender { ssrc, ntp, timestamp } = report else { continue };
-            if lane.ssrc.is_some_and(|known| known != ssrc) {
+            // a sender without a clock says 0: section 6.4.1 of RFC 3550
+            if ntp == Ntp(0) || lane.ssrc.is_some_and(|known| known != ssrc) {
                 continue;
             }
             lane.reception.sender_report(ntp, now);

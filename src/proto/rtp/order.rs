@@ -13,6 +13,8 @@ pub(super) struct Order {
     patience: Duration,
     /// The sequence number that comes next.
     next: Option<u16>,
+    /// What would follow the last one that was far behind.
+    behind: Option<u16>,
     /// Those that came early, in their order, and when they came.
     early: VecDeque<(Packet, Instant)>,
 }
@@ -31,11 +33,13 @@ const MAX_EARLY: usize = 256;
 /// A step by more than this is a sender that has started anew.
 const MAX_STEP: i16 = 3000;
 const MIN_STEP: i16 = -MAX_STEP;
+/// Packets that are late are not further behind.
+const MAX_LATE: i16 = -100;
 
 impl Order {
     /// Packets wait for at most `patience`; with none, every gap is a loss.
     pub(super) fn new(patience: Duration) -> Self {
-        Self { patience, next: None, early: VecDeque::new() }
+        Self { patience, next: None, behind: None, early: VecDeque::new() }
     }
 
     /// Takes a packet and gives what can go on. Duplicates and what comes too late
@@ -51,7 +55,7 @@ impl Order {
                 self.pass_row(out);
             }
             1..=MAX_STEP => self.keep(packet, next, now),
-            MIN_STEP..0 => {}
+            MIN_STEP..0 if !self.counts_anew(next, packet.sequence) => {}
             _ => {
                 self.restart();
                 out(Step::Gap(1));
@@ -59,6 +63,12 @@ impl Order {
             }
         }
         self.flush(now, out);
+    }
+
+    /// Whether what is behind follows another one, so far back that they are not late
+    /// but from a sender that has started anew.
+    fn counts_anew(&mut self, next: u16, sequence: u16) -> bool {
+        distance(next, sequence) < MAX_LATE && self.behind.replace(sequence.wrapping_add(1)) == Some(sequence)
     }
 
     /// Gives up on packets that others have waited for long enough.
@@ -82,7 +92,7 @@ impl Order {
 
     /// Another sender begins.
     pub(super) fn restart(&mut self) {
-        self.next = None;
+        (self.next, self.behind) = (None, None);
         self.early = VecDeque::new();
     }
 
@@ -161,6 +171,13 @@ mod tests {
     fn a_sender_that_starts_anew_is_followed() {
         assert_eq!(order(100, &[(1, 0), (30_000, 1), (30_001, 2)]), [1, -1, 30_000, 30_001]);
         assert_eq!(order(100, &[(40_000, 0), (5, 1), (6, 2)]), [40_000, -1, 5, 6]);
+    }
+
+    #[test]
+    fn a_sender_that_counts_anew_a_little_lower_is_followed_with_its_second_packet() {
+        assert_eq!(order(100, &[(2049, 0), (0, 1), (1, 2), (2, 3)]), [2049, -1, 1, 2]);
+        // stragglers and duplicates are not so far behind, or come alone
+        assert_eq!(order(100, &[(200, 0), (150, 1), (151, 2), (20, 3), (30, 4), (201, 5)]), [200, 201]);
     }
 
     #[test]

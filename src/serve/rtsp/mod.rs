@@ -177,6 +177,8 @@ enum Turn {
     Held,
     Publishes,
     Plays,
+    /// It plays no more, and keeps its session alive.
+    Pauses,
 }
 
 impl Turn {
@@ -226,7 +228,7 @@ impl Body {
             (Event::Pause, Role::View(view)) => {
                 view.pause();
                 machine.accept();
-                return Ok(Turn::Guest);
+                return Ok(Turn::Pauses);
             }
             (Event::Packet { channel, data }, Role::Publish(publish)) => publish.interleaved(channel, &data, now)?,
             (Event::Packet { .. }, _) => {}
@@ -249,6 +251,11 @@ impl Body {
             Turn::None => {}
             Turn::Guest => conn.expect_input(self.config.connections.handshake.0),
             Turn::Held => conn.expect_input(Duration::ZERO),
+            Turn::Pauses => {
+                if let Role::View(view) = &self.role {
+                    view.heard(conn, &self.config);
+                }
+            }
             Turn::Publishes => {
                 conn.resize(Server::publisher_sizes(&self.config));
                 conn.expect_input(self.config.publish.silence.0);

@@ -8,6 +8,9 @@ use super::super::{Error, Packet, Unpack, Unpacked};
 use super::{Role, Shape, Syntax, cut, element, is_first, shape};
 use crate::budget::Room;
 
+/// Where key frames are further apart, recovery points stand for them: five seconds.
+const RARE: u32 = 5 * 90_000;
+
 /// Reads H.264 or H.265.
 pub(in super::super) struct Reading<C> {
     max: usize,
@@ -20,8 +23,8 @@ pub(in super::super) struct Reading<C> {
     open: Open,
     /// The timestamp of the last unit that a marker bit ended.
     ended: Option<u32>,
-    /// A key frame came.
-    keys: bool,
+    /// The timestamp of the last key frame.
+    key: Option<u32>,
     /// The marker bit is set on every slice.
     markers_lie: bool,
     /// Where the next access unit begins is not known.
@@ -58,7 +61,7 @@ impl<C: Syntax> Reading<C> {
             slices: false,
             open: Open::Nothing,
             ended: None,
-            keys: false,
+            key: None,
             markers_lie: false,
             lost: Some(Lost::default()),
             syntax: std::marker::PhantomData,
@@ -184,9 +187,12 @@ impl<C: Syntax> Reading<C> {
             out(Unpacked::Params(params));
         }
         if self.sets.known() {
-            let key = C::is_key(&data);
-            self.keys |= key;
-            let key = key || !self.keys && C::is_recovery_point(&data);
+            let mut key = C::is_key(&data);
+            if key {
+                self.key = Some(self.time);
+            }
+            let rare = self.key.is_none_or(|last| self.time.wrapping_sub(last) > RARE);
+            key |= rare && C::is_recovery_point(&data);
             out(Unpacked::Frame { time: self.time, key, data });
         }
         Ok(())

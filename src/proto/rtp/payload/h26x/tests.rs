@@ -67,13 +67,16 @@ fn two_pictures_with_one_timestamp_are_two() {
 }
 
 #[test]
-fn recovery_points_are_keys_where_there_are_no_others() {
+fn recovery_points_are_keys_where_there_are_no_others_for_long() {
     let point = aggregate(&[0x78], &[&[6, 6, 1, 0xc4, 0x80], &[0x41, 0b1011_0000, 7]]);
     let mut bench = Bench::new(&h264());
     assert!(bench.raw(true, 1, &point).unwrap()[0].1);
     assert!(!bench.raw(true, 2, NEXT).unwrap()[0].1);
     bench.raw(true, 3, IDR).unwrap();
     assert!(!bench.raw(true, 4, &point).unwrap()[0].1);
+    for time in [500_000, 590_000] {
+        assert!(bench.raw(true, time, &point).unwrap()[0].1);
+    }
 }
 
 #[test]
