@@ -20,6 +20,10 @@ fn values_out_of_range() {
             "[hls]\n\nsegments = 2",
             "r.toml: line 3: hls.segments: must be at least 3: players start three segments before the end",
         ),
+        (
+            "[hls]\nstore = \"/m\"\n[[record]]\nstreams = \"*\"\npath = \"/m\"\nformat = \"hls\"",
+            "r.toml: line 2: hls.store: must be another folder than that of a [[record]] as \"hls\"",
+        ),
         ("hls.start = 1", "r.toml: line 1: hls.start: must be between 2 and hls.segments, and 3 with hls.part"),
         ("hls.start = 7", "r.toml: line 1: hls.start: must be between 2 and hls.segments, and 3 with hls.part"),
         (

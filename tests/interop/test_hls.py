@@ -1,6 +1,9 @@
 """Live HLS: the playlist's rules over its life, and what is in the segments."""
 
 import http.client
+import os
+import time
+from pathlib import Path
 from urllib.parse import urljoin
 
 import flv
@@ -14,6 +17,7 @@ import waiting
 from case import Case
 from chromium import Chromium
 from hls_capture import get
+from raw_http import RawHttp
 from sample import VIDEO
 
 STREAM = "cam"
@@ -149,6 +153,26 @@ class Cameras(Case):
         self.publish_live("second", media="camera")
         self.until_hls("second")
         self.check_goes_on(STREAM, "second")
+
+
+class Waiting(Case):
+    def test_any_number_may_wait_and_costs_nothing(self):
+        self.serve(profile="box")
+        for _ in range(300):
+            waiter = RawHttp(self.server.http_port, timeout=15)
+            self.addCleanup(waiter.close)
+            waiter.send(b"GET /hls/nobody.m3u8 HTTP/1.1\r\nHost: h\r\n\r\n")
+        waiting.until(lambda: self.server.metric("runnel_connections") > 300, 5, "all of them")
+        before, begun = self.processor_seconds(), time.monotonic()
+        # It answers all of them, with 404, when it has waited for long enough.
+        self.assertIn(b"404", waiter.socket.recv(100))
+        waited = time.monotonic() - begun
+        self.assertGreater(waited, 5)
+        self.assertLess(self.processor_seconds() - before, waited / 10)
+
+    def processor_seconds(self):
+        fields = Path(f"/proc/{self.server.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Record(Case):

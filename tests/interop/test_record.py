@@ -269,18 +269,21 @@ class Kept(Recording):
         there = sorted(path.name for path in self.files("ts"))
         waiting.until(lambda: named() == there, 10, lambda: f"{named()} and {there}")
         self.assertEqual(list(playlist.parent.glob("*.bak")), [])
+        told = json.loads(get(f"{self.server.http}/api/record/list")[2])["data"]["records"]
+        self.assertEqual([one["file"] for one in told], [f"/record/{STREAM}/record.m3u8"])
 
     def test_nothing_older_than_so_long(self):
         rule = self.record(format="ts", length="1s", keep_age="1h")
         old = self.folder / f"{STREAM}-{int(time.time()) - 4000}.ts"
         young = self.folder / f"{STREAM}-{int(time.time()) - 3000}.ts"
         strange = self.folder / f"door-{int(time.time()) - 4000}.ts"
-        for path in (old, young, strange):
+        undated = self.folder / f"{STREAM}-75.ts"  # before the clock of a device was set
+        for path in (old, young, strange, undated):
             path.write_bytes(b"x")
         self.serve(record=[rule])
         self.publish_live(STREAM)
         waiting.until(lambda: not old.exists(), 10, "the oldest is deleted")
-        self.assertTrue(young.exists() and strange.exists())
+        self.assertTrue(young.exists() and strange.exists() and undated.exists())
 
 
 class Disk(Recording):

@@ -1,6 +1,8 @@
 """A server sends streams to another one while they are published, by every way that it knows."""
 
+import os
 import re
+import signal
 
 import flv
 import paths
@@ -75,6 +77,15 @@ class ServerThatDies(RelayCase):
                 self.until_live(way, server=self.other)
             self.other.kill()
             self.other.start_again()
+
+    def test_one_that_stands_still_is_noticed_over_udp_too(self):
+        self.serve_other(rtsp={"timeout": "10s"})
+        self.serve(push=[self.table("rtsp-udp")])
+        self.publish(STREAM)
+        self.until_live(STREAM, server=self.other)
+        os.kill(self.other.pid, signal.SIGSTOP)
+        self.addCleanup(os.kill, self.other.pid, signal.SIGCONT)
+        self.until_log_counts("; again in", 1, ENDS_WITHIN)
 
     def test_a_name_that_is_taken_there_is_not_fought_for(self):
         self.serve_other()

@@ -1,5 +1,6 @@
 """The packets of a play by RTSP, and what its answers say about them."""
 
+import time
 from collections import defaultdict
 
 import rtp
@@ -126,6 +127,20 @@ class Packets(RtspCase):
         self.assertEqual(first.sequence, int(told["seq"]))
         self.assertEqual(first.ssrc, last[0].ssrc)
         self.assertEqual(first.sequence, (last[0].sequence + 1) & 0xFFFF)
+
+
+class Pauses(RtspCase):
+    def test_a_session_stays_as_long_as_its_timeout_says(self):
+        # Half as much again; a connection without a session is given a second.
+        self.serve(connections={"handshake": "1s"}, rtsp={"timeout": "10s"})
+        self.publish_live(STREAM)
+        client, _ = self.play()
+        self.ok(client, "PAUSE", self.url)
+        client.socket.settimeout(20)
+        begun = time.monotonic()
+        while client.socket.recv(65536):
+            pass
+        self.assertGreater(time.monotonic() - begun, 10)
 
 
 def _signed(difference):

@@ -137,6 +137,16 @@ fn reports_before_the_first_packets_place_them() {
 }
 
 #[test]
+fn reports_of_a_sender_without_a_clock_place_nothing() {
+    let (video, audio) = (pictures(), sound());
+    let mut reports = vec![video.report(1000, NOW), audio.report(3000, NOW), video.report(4000, NOW)];
+    reports.iter_mut().for_each(|report| report.data[8..16].fill(0));
+    let receiver = received([reports, pictures().packets(0..6000), sound().packets(0..6000)]);
+    sane(&receiver);
+    assert_eq!(lateness(&receiver, 4), 80);
+}
+
+#[test]
 fn reports_that_come_late_move_sound_to_its_place() {
     for origin in [0, 77, 0x7fff_ffff, 0x9000_0000, u32::MAX - 8000] {
         for day in [NOW, UNKNOWN, 5] {
