@@ -189,10 +189,15 @@ class Files(Recording):
             self.until_closed(count)
             publisher.stop()
             self.until_log_counts("is no longer recorded", count // 3)
-        playlist = (self.folder / STREAM / "record.m3u8").read_text()
+
+        def listed():
+            playlist = (self.folder / STREAM / "record.m3u8").read_text()
+            names = re.findall(r"^[^#].*$", playlist, re.MULTILINE)
+            # The last is listed a moment after its stream is no longer recorded.
+            return sorted(names) == sorted(path.name for path in self.files("ts")) and (playlist, names)
+
+        playlist, names = waiting.until(listed, 5, "all segments in the playlist")
         self.assertTrue(playlist.endswith("#EXT-X-ENDLIST\n"))
-        names = re.findall(r"^[^#].*$", playlist, re.MULTILINE)
-        self.assertEqual(sorted(names), sorted(path.name for path in self.files("ts")))
         for name in names:
             self.assertRegex(name, rf"^{STREAM}-\d{{13}}-\d+\.ts$")
         self.assertEqual(playlist.count("#EXT-X-DISCONTINUITY\n"), 1)
