@@ -149,7 +149,9 @@ class Cameras(Case):
         self.publish_live(STREAM, media="camera")
         self.until_hls(STREAM)
         used = 'runnel_account_used_bytes{account="hls"}'
-        waiting.until(lambda: self.server.metric(used) > 7 << 20, 30, "more than half of it is used")
+        waiting.until(
+            lambda: self.server.metric(used) > 7 << 20, 30, "more than half of it is used"
+        )
         self.publish_live("second", media="camera")
         self.until_hls("second")
         self.check_goes_on(STREAM, "second")

@@ -194,7 +194,10 @@ class Files(Recording):
             playlist = (self.folder / STREAM / "record.m3u8").read_text()
             names = re.findall(r"^[^#].*$", playlist, re.MULTILINE)
             # The last is listed a moment after its stream is no longer recorded.
-            return sorted(names) == sorted(path.name for path in self.files("ts")) and (playlist, names)
+            return sorted(names) == sorted(path.name for path in self.files("ts")) and (
+                playlist,
+                names,
+            )
 
         playlist, names = waiting.until(listed, 5, "all segments in the playlist")
         self.assertTrue(playlist.endswith("#EXT-X-ENDLIST\n"))
