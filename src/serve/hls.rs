@@ -169,13 +169,16 @@ impl Hls {
             *lock(&entry.keeper) = Some(task);
         }
         entries.insert(name.clone(), entry.clone());
-        self.share_out(&entries);
+        self.share_out(server, &entries);
         Ok(entry)
     }
 
-    /// Gives each stream an equal part of the memory.
-    fn share_out(&self, entries: &Entries) {
-        let part = self.account.limit() / entries.len().max(1);
+    /// Gives each stream an equal part of the memory. Names that nobody publishes take
+    /// none of the others'.
+    fn share_out(&self, server: &Server, entries: &Entries) {
+        let needs =
+            |(name, entry): &(&Name, &Arc<Entry>)| is_live(server, name) || lock(&entry.state).window.is_playable();
+        let part = self.account.limit() / entries.iter().filter(needs).count().max(1);
         entries.values().for_each(|entry| lock(&entry.state).window.set_room(part));
     }
 
@@ -186,7 +189,6 @@ impl Hls {
         let settings = *lock(&self.settings);
         let Settings { enable, on_demand, idle, .. } = settings;
         let mut entries = lock(&self.state);
-        let before = entries.len();
         entries.retain(|name, entry| {
             let mut state = lock(&entry.state);
             let published = is_live(server, name);
@@ -219,9 +221,7 @@ impl Hls {
             }
             keep
         });
-        if entries.len() < before {
-            self.share_out(&entries);
-        }
+        self.share_out(server, &entries);
         drop(entries);
         #[cfg(feature = "files")]
         lock(&self.clearing).retain(|_, task| !task.is_finished());

@@ -138,20 +138,33 @@ class Cameras(Case):
             self.assertGreater(len(data), len(names) * RATE // 8)
             self.assert_decodes(data, 3)
 
+    def until_used(self, megabytes):
+        waiting.until(lambda: self.used() > megabytes << 20, 40, f"{megabytes} MiB are used")
+
+    def used(self):
+        return self.server.metric('runnel_account_used_bytes{account="hls"}')
+
+    def ask_for_nothing(self, count):
+        """Waits for playlists of streams that nobody publishes."""
+        for number in range(count):
+            waiter = RawHttp(self.server.http_port)
+            self.addCleanup(waiter.close)
+            waiter.send(f"GET /hls/nobody{number}.m3u8 HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+
     def test_one_has_all_the_memory(self):
         self.serve(profile="box")
         self.publish_live(STREAM, media="camera")
         self.until_hls(STREAM)
+        self.until_used(9)
+        self.ask_for_nothing(7)
         self.check_goes_on(STREAM)
+        self.assertGreater(self.used(), 7 << 20)
 
     def test_a_second_one_gets_its_part_at_once(self):
         self.serve(profile="box", hls={"segment": "2s"})
         self.publish_live(STREAM, media="camera")
         self.until_hls(STREAM)
-        used = 'runnel_account_used_bytes{account="hls"}'
-        waiting.until(
-            lambda: self.server.metric(used) > 7 << 20, 30, "more than half of it is used"
-        )
+        self.until_used(7)  # more than half
         self.publish_live("second", media="camera")
         self.until_hls("second")
         self.check_goes_on(STREAM, "second")
