@@ -30,11 +30,13 @@ pub(super) fn enforce(rule: &Record, busy: &[&Path]) -> io::Result<()> {
     if keeps_all {
         return Ok(());
     }
-    let mut oldest = BinaryHeap::new();
+    // apart, so that any number of those without a date hides none that is too old
+    let (mut undated, mut dated) = (BinaryHeap::new(), BinaryHeap::new());
     let mut total = 0;
     visit(rule, &mut |found| {
         total += found.size;
         if !busy.contains(&found.path.as_path()) {
+            let oldest = if found.begun < CLOCK_SET { &mut undated } else { &mut dated };
             oldest.push(found);
             if oldest.len() > AT_ONCE {
                 oldest.pop(); // the youngest of them
@@ -43,7 +45,7 @@ pub(super) fn enforce(rule: &Record, busy: &[&Path]) -> io::Result<()> {
     })?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let mut gone = Vec::new();
-    for found in oldest.into_sorted_vec() {
+    for found in undated.into_sorted_vec().into_iter().chain(dated.into_sorted_vec()) {
         let age = now.saturating_sub(Duration::from_millis(found.begun));
         let dated = found.begun >= CLOCK_SET;
         let too_old = dated && !rule.keep_age.0.is_zero() && age > rule.keep_age.0;

@@ -285,13 +285,14 @@ class Kept(Recording):
         old = self.folder / f"{STREAM}-{int(time.time()) - 4000}.ts"
         young = self.folder / f"{STREAM}-{int(time.time()) - 3000}.ts"
         strange = self.folder / f"door-{int(time.time()) - 4000}.ts"
-        undated = self.folder / f"{STREAM}-75.ts"  # before the clock of a device was set
-        for path in (old, young, strange, undated):
+        # More than are looked at at once, from before the clock of a device was set.
+        undated = [self.folder / f"{STREAM}-{second}.ts" for second in range(300)]
+        for path in (old, young, strange, *undated):
             path.write_bytes(b"x")
         self.serve(record=[rule])
         self.publish_live(STREAM)
         waiting.until(lambda: not old.exists(), 10, "the oldest is deleted")
-        self.assertTrue(young.exists() and strange.exists() and undated.exists())
+        self.assertTrue(young.exists() and strange.exists() and undated[75].exists())
 
 
 class Disk(Recording):

@@ -63,6 +63,12 @@ impl Multiplex {
         self.payload(pid, &[&[0, 0, 1, id][..], &len, &head, data].concat(), false);
     }
 
+    fn pictures(&mut self) {
+        for one in pictures() {
+            self.pes(VIDEO, 0xe0, Some(one.dts.0 as u64), &bytes(&one));
+        }
+    }
+
     fn read(self) -> Found {
         let found = read(&mut Memory(self.out), &Account::root("stream", 1 << 20));
         assert_eq!(found.fault, None);
@@ -155,9 +161,7 @@ fn a_map_may_begin_behind_another_section_and_end_in_the_next_packet() {
     for (described, behind) in [(0, &[0xff; 9][..]), (200, &[]), (200, &[0xff; 20])] {
         let mut multiplex = Multiplex::new();
         multiplex.tables(&map(described), behind);
-        for one in pictures() {
-            multiplex.pes(VIDEO, 0xe0, Some(one.dts.0 as u64), &bytes(&one));
-        }
+        multiplex.pictures();
         same(&multiplex.read(), &pictures());
     }
 }
@@ -192,9 +196,7 @@ fn a_map_may_end_in_the_packet_in_which_the_next_begins() {
     multiplex.tables(&[], &[]);
     multiplex.payload(PMT, &[&[0][..], begin].concat(), false);
     multiplex.payload(PMT, &[&[end.len() as u8][..], end, &map[..50]].concat(), false);
-    for one in pictures() {
-        multiplex.pes(VIDEO, 0xe0, Some(one.dts.0 as u64), &bytes(&one));
-    }
+    multiplex.pictures();
     same(&multiplex.read(), &pictures());
 }
 
@@ -202,9 +204,7 @@ fn a_map_may_end_in_the_packet_in_which_the_next_begins() {
 fn packets_that_are_sent_twice_are_taken_once() {
     let mut multiplex = Multiplex::new();
     multiplex.tables(&map(200), &[]);
-    for one in pictures() {
-        multiplex.pes(VIDEO, 0xe0, Some(one.dts.0 as u64), &bytes(&one));
-    }
+    multiplex.pictures();
     multiplex.out = multiplex.out.chunks(188).flat_map(|packet| [packet, packet].concat()).collect();
     same(&multiplex.read(), &pictures());
 }

@@ -51,6 +51,7 @@ impl Order {
         };
         match distance(next, packet.sequence) {
             0 => {
+                self.behind = None;
                 self.pass(packet, out);
                 self.pass_row(out);
             }
@@ -177,7 +178,7 @@ mod tests {
     fn a_sender_that_counts_anew_a_little_lower_is_followed_with_its_second_packet() {
         assert_eq!(order(100, &[(2049, 0), (0, 1), (1, 2), (2, 3)]), [2049, -1, 1, 2]);
         // stragglers and duplicates are not so far behind, or come alone
-        assert_eq!(order(100, &[(200, 0), (150, 1), (151, 2), (20, 3), (30, 4), (201, 5)]), [200, 201]);
+        assert_eq!(order(100, &[(200, 0), (150, 1), (151, 2), (20, 3), (30, 4), (201, 5), (31, 6)]), [200, 201]);
     }
 
     #[test]
