@@ -13,7 +13,7 @@ Usage: runnel-bench push -n N -i FILE.flv [OPTION]... URL
 
 push publishes an FLV file as N streams, in real time and for ever; play plays
 N streams. URL is rtmp://HOST[:PORT]/APP/NAME, rtsp://HOST[:PORT]/PATH or, for
-play, http://HOST[:PORT]/PATH.flv, or rtmps, rtsps or https for the same under
+play, http://HOST[:PORT]/PATH.flv or .m3u8, or rtmps, rtsps or https for the same under
 TLS. \"{i}\" in it is the number of the session, from 0. Both end with one line
 of JSON.
 
@@ -122,6 +122,9 @@ impl Args {
         if self.role == Role::Play && self.stamping == Stamping::Times && target.scheme == Scheme::Rtsp {
             return Err("no stamps come through RTSP; --sei tells the latency".into());
         }
+        if self.stamping != Stamping::None && target.is_playlist() {
+            return Err("segments are not looked into: HLS tells no latency".into());
+        }
         if self.udp && target.scheme != Scheme::Rtsp {
             return Err("--udp wants rtsp://".into());
         }
@@ -186,6 +189,7 @@ mod tests {
             "play -t -1 rtmp://127.0.0.1/live/a",
             "play --rate 0 rtmp://127.0.0.1/live/a",
             "play --spread 5 rtmp://127.0.0.1/live/a",
+            "play --stamp http://127.0.0.1/hls/a.m3u8",
             "play --stamp rtsp://127.0.0.1/live/a",
             "push --udp -i a.flv rtsp://127.0.0.1/live/a",
             "play --udp rtmp://127.0.0.1/live/a",

@@ -5,6 +5,7 @@ mod args;
 mod file;
 mod flv;
 mod glance;
+mod hls;
 mod link;
 mod play;
 mod proc;

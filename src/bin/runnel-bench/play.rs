@@ -12,6 +12,7 @@ use smol::LocalExecutor;
 
 use crate::args::Args;
 use crate::flv::Flv;
+use crate::hls;
 use crate::link::Link;
 use crate::rtsp;
 use crate::stamp::Stamps;
@@ -45,6 +46,7 @@ async fn session(args: &Args, number: usize, viewer: &mut Viewer) -> Result<Infa
     let target = args.target(number)?;
     let mut link = Link::open(&target).await?;
     match target.scheme {
+        Scheme::Http if target.is_playlist() => hls::watch(&mut link, &target, viewer).await,
         Scheme::Http => watch(&mut link, Flv::new(&target), viewer).await,
         Scheme::Rtmp => {
             let (app, name) = target.app_and_name();

@@ -9,7 +9,7 @@ use runnel::proto::Url;
 pub enum Scheme {
     Rtmp,
     Rtsp,
-    /// FLV as the body of an answer.
+    /// FLV as the body of an answer, or HLS.
     Http,
 }
 
@@ -22,6 +22,9 @@ const SCHEMES: [(&str, Scheme, bool, u16); 6] = [
     ("http", Scheme::Http, false, 80),
     ("https", Scheme::Http, true, 443),
 ];
+
+/// What the path of a playlist ends with.
+const PLAYLIST: &str = ".m3u8";
 
 /// A stream at a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,7 +51,9 @@ impl Target {
         let file = path.split('?').next().unwrap_or_default();
         match scheme {
             Scheme::Rtmp if !path.contains('/') => return Err(wrong("no APP/NAME")),
-            Scheme::Http if !file.ends_with(".flv") => return Err(wrong("not an .flv")),
+            Scheme::Http if !file.ends_with(".flv") && !file.ends_with(PLAYLIST) => {
+                return Err(wrong("neither an .flv nor an .m3u8"));
+            }
             _ => {}
         }
         let found = match host.to_socket_addrs() {
@@ -57,6 +62,11 @@ impl Target {
         };
         let address = found.ok().and_then(|mut all| all.next()).ok_or_else(|| wrong("no such host"))?;
         Ok(Self { scheme, sealed, host: host.into(), address, path: path.into() })
+    }
+
+    /// Whether it is played by HLS.
+    pub fn is_playlist(&self) -> bool {
+        self.path.split('?').next().is_some_and(|file| file.ends_with(PLAYLIST))
     }
 
     /// As RTSP wants it.

@@ -84,6 +84,15 @@ impl Viewer {
         Ok(())
     }
 
+    /// A segment has come whole. The first is what playing begins with.
+    pub fn segment(&mut self, begun: Instant, gap: bool) {
+        let mut tally = self.tally.borrow_mut();
+        if !std::mem::replace(&mut self.started, true) {
+            tally.started(begun.elapsed());
+        }
+        tally.frame(Arrival { key: true, gap, age: None });
+    }
+
     fn frame(&mut self, seen: Seen) {
         let Seen { kind, timestamp, key, torn, due } = seen;
         let now = Instant::now();
