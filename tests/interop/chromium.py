@@ -11,14 +11,17 @@ import paths
 import waiting
 
 FILES = Path(__file__).resolve().parent / "browser"
-SERVED = {
-    "/": (FILES / "page.html", "text/html"),
-    "/hls.js": (paths.NODE_MODULES / "hls.js/dist/hls.min.js", "text/javascript"),
-    "/shaka.js": (
-        paths.NODE_MODULES / "shaka-player/dist/shaka-player.compiled.js",
-        "text/javascript",
-    ),
-    "/mpegts.js": (paths.NODE_MODULES / "mpegts.js/dist/mpegts.js", "text/javascript"),
+SCRIPTS = {
+    "/hls.js": "hls.js/dist/hls.min.js",
+    "/mpegts.js": "mpegts.js/dist/mpegts.js",
+    "/flv.js": "flv.js/dist/flv.min.js",
+    "/shaka4.js": "shaka-player/dist/shaka-player.compiled.js",
+    "/shaka5.js": "shaka5/dist/shaka-player.compiled.js",
+    "/xgplayer.js": "xgplayer/dist/index.min.js",
+    "/xgplayer-hls.js": "xgplayer-hls/dist/index.min.js",
+}
+SERVED = {"/": (FILES / "page.html", "text/html")} | {
+    name: (paths.NODE_MODULES / path, "text/javascript") for name, path in SCRIPTS.items()
 }
 PLAYS_WITHIN = 30
 
@@ -26,7 +29,8 @@ PLAYS_WITHIN = 30
 class Chromium:
     """`plays` is a list of {"name", "kind", "url"}.
 
-    The kind is hls.js, shaka, flv, mpegts, native or mse.
+    The kind is one of `kinds` in page.html: hls.js, shaka (4), shaka5 or xgplayer for HLS;
+    flv or mpegts for mpegts.js; flv.js; native or mse for MP4.
     """
 
     def __init__(self, case, plays):

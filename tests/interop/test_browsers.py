@@ -56,3 +56,17 @@ class InChromium(Case):
     def test_b_frames_are_shown_in_order(self):
         self.plays("bframes")
         self.check()
+
+    def test_older_and_other_players_play(self):
+        self.serve(hls={"format": "ts", "segment": "1s"})
+        self.publish_live(STREAM)
+        self.until_hls(STREAM)
+        server = self.server
+        kinds = ("shaka", "shaka5", "xgplayer")
+        plays = [{"name": kind, "kind": kind, "url": server.hls(STREAM)} for kind in kinds]
+        plays += [
+            {"name": "flv.js", "kind": "flv.js", "url": server.flv(STREAM)},
+            {"name": "flv.js ws", "kind": "flv.js", "url": server.ws_flv(STREAM)},
+        ]
+        self.chromium = Chromium(self, plays)
+        self.check()
