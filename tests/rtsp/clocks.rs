@@ -278,6 +278,37 @@ fn a_report_of_the_sender_before_does_not_place_the_next() {
     }
 }
 
+/// Reports of the next sender come just before its first packet, and no others do.
+#[test]
+fn a_report_of_the_next_sender_is_believed_with_its_first_packet() {
+    let (mut video, mut audio) = (pictures(), sound());
+    let mut parts = vec![video.packets(0..1000), audio.packets(0..1000)];
+    for second in 1..8 {
+        for lane in [&mut video, &mut audio] {
+            lane.ssrc += 10;
+            parts.push(vec![lane.report(1000 * second, NOW)]);
+            parts.push(lane.packets(1000 * second..1000 * (second + 1)));
+        }
+    }
+    let receiver = received(parts);
+    together(&receiver, "an SSRC each second");
+    let times: Vec<_> = receiver.frames(Kind::Video).iter().map(|frame| frame.dts.0).collect();
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 3600), "{times:?}");
+}
+
+/// A clock that is set back or on by more than time passed is another.
+#[test]
+fn a_sender_whose_clock_does_not_go_on_is_placed_by_arrival() {
+    for step in [-90_000 * 60, -90_000 * 2, 90_000 * 2, 90_000 * 60_i32] {
+        let mut video = pictures();
+        let before = video.packets(0..4000);
+        (video.ssrc, video.origin) = (video.ssrc + 1, video.origin.wrapping_add_signed(step));
+        let receiver = received([before, video.packets(4000..8000)]);
+        let times: Vec<_> = receiver.frames(Kind::Video).iter().map(|frame| frame.dts.0).collect();
+        assert!(times.len() == 200 && times.windows(2).all(|pair| pair[1] - pair[0] == 3600), "{step}: {times:?}");
+    }
+}
+
 #[test]
 fn tracks_that_begin_behind_a_loss_are_placed_by_reports_too() {
     let (mut video, mut audio) = (pictures(), sound());

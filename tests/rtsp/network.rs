@@ -246,7 +246,7 @@ fn numbers_and_times_that_wrap_change_nothing() {
 fn a_sender_that_starts_anew_is_followed() {
     let source = Source::new(9, 8, 9000);
     let again =
-        source.packets.iter().map(|packet| packet.clone().moved(31_000, 0x9234_5678).of_another_sender().later(9));
+        source.packets.iter().map(|packet| packet.clone().moved(31_000, 0x9234_5678).of_another_sender(9).later(9));
     let packets: Vec<_> = source.packets.iter().cloned().chain(again).collect();
     let receiver = received(&source, &packets);
     decodable(&receiver, "after the second start");
@@ -259,4 +259,22 @@ fn a_sender_that_starts_anew_is_followed() {
     }
     let apart = apart(&source, &receiver);
     assert!(apart.abs() <= 2000, "sound is {apart} us late");
+}
+
+/// As some cameras do it: SSRC is another with each key frame, and nothing else is.
+#[test]
+fn a_sender_that_is_another_with_each_key_frame_but_goes_on_costs_nothing() {
+    for seed in 1..=4 {
+        let source = Source::new(seed, 8, 9000);
+        let each = |packet: &Packet| packet.clone().of_another_sender(packet.at.as_secs() as u8);
+        let packets: Vec<_> = across_the_wraps(&source).iter().map(each).collect();
+        for network in [Network::default(), Network { delay: 95, twice: 100, ..Network::default() }] {
+            let what = format!("seed {seed}, {} ms", network.delay);
+            let receiver = received(&source, &network.carry(&packets, &mut Dice(seed)));
+            complete(&source, &receiver, &what);
+            decodable(&receiver, &what);
+            let apart = apart(&source, &receiver);
+            assert!(apart.abs() <= 2000, "{what}: sound is {apart} us late");
+        }
+    }
 }

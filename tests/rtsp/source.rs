@@ -177,10 +177,10 @@ impl Packet {
         self
     }
 
-    /// The same from another sender.
-    pub fn of_another_sender(mut self) -> Self {
+    /// The same from another sender, whom `id` tells from others.
+    pub fn of_another_sender(mut self, id: u8) -> Self {
         let at = if self.is_report() { 4 } else { 8 };
-        self.data[at] ^= 0x5a;
+        self.data[at] ^= id;
         self
     }
 

@@ -1,19 +1,20 @@
 //! A publisher's packets to frames: each track has a clock of its own, and all
 //! get one time line.
 
+mod frames;
+
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::decode_time::DecodeTimes;
+use self::frames::Frames;
 use super::order::{Order, Step};
-use super::payload::{Incoming, Unpack, Unpacked, incoming};
+use super::payload::{Incoming, incoming};
 use super::reception::Reception;
 use super::rtcp::{self, Ntp, Report};
 use super::{Error, Format, Packet};
 use crate::budget::Room;
-use crate::codec::{h264, h265};
-use crate::media::{Codec, Frame, Hz, Kind, Params, Ticks, Track, Unwrap};
+use crate::media::{Codec, Frame, Hz, Kind, Ticks, Track};
 
 /// What packets turned out to carry.
 #[derive(Clone, Debug, PartialEq)]
@@ -42,41 +43,34 @@ struct Lane {
     reception: Reception,
     /// Packets of other types than this are passed over; any type if `None`.
     only: Option<u8>,
-    ssrc: Option<u32>,
+    /// Who sent the last packet, what its timestamp was, and when it came.
+    heard: Option<Heard>,
     /// The timestamp with which it begins, as all others do at that moment.
     start: Option<u32>,
     /// What the last sender report said.
     sender: Option<(Ntp, u32)>,
+    /// A report of a sender whose packets have not come yet, and when it came.
+    early: Option<(u32, (Ntp, u32), Instant)>,
     /// The offset to other tracks was settled by what the sender says.
     aligned: bool,
     frames: Frames,
 }
 
-/// What becomes of a lane's packets once they are in order.
-struct Frames {
-    track: Track,
-    /// The description tells all of the track, and no frame has to.
-    known: bool,
-    unpack: Box<dyn Unpack>,
-    unwrap: Unwrap,
-    /// The sender's time at which the stream's is 0, and what it is to become.
-    base: Option<Ticks>,
-    wanted: Option<Ticks>,
-    /// When the last frame was shown, by the sender's time.
-    last: Ticks,
-    times: DecodeTimes,
+#[derive(Clone, Copy)]
+struct Heard {
+    ssrc: u32,
+    timestamp: u32,
+    at: Instant,
 }
 
 /// The time of the first frame: pictures may be decoded before that.
 const START: Duration = Duration::from_secs(1);
 /// Sender reports that move a track by so much are wrong, in microseconds.
 const MAX_SKEW: i64 = 10_000_000;
+/// A clock that goes on is at most so far from where it should be, in microseconds.
+const MAX_STEP: i64 = 1_000_000;
 /// Once tracks are aligned, so much is put up with.
 const DRIFT: i64 = 100_000;
-/// A track that is further off is moved at once, in microseconds.
-const MAX_SLEW: i64 = 500_000;
-/// Else it is moved by such a part of the time that passes.
-const SLEW: i64 = 16;
 
 impl Demux {
     /// Frames have at most `max_frame` bytes; packets wait for late ones at most
@@ -99,27 +93,16 @@ impl Demux {
         let same_kind = self.lanes.iter().filter(|lane| lane.frames.track.codec.kind() == codec.kind()).count();
         let known = params.is_some();
         let track = Track { id: same_kind as u8, codec, clock: format.clock, params: params.unwrap_or_default() };
-        let mut frames = Frames {
-            track,
-            known,
-            unpack,
-            unwrap: Unwrap::default(),
-            base: None,
-            wanted: None,
-            last: Ticks::default(),
-            times: DecodeTimes::default(),
-        };
-        if known {
-            frames.set_depth();
-        }
+        let frames = Frames::new(track, known, unpack);
         self.lanes.push(Lane {
             order: Order::new(self.patience),
             reception: Reception::default(),
             // devices that know one type only may well send another number
             only: (formats.len() > 1).then_some(format.payload_type),
-            ssrc: None,
+            heard: None,
             start: None,
             sender: None,
+            early: None,
             aligned: false,
             frames,
         });
@@ -161,10 +144,12 @@ impl Demux {
         if lane.only.is_some_and(|only| only != packet.payload_type) {
             return;
         }
-        if lane.ssrc.replace(packet.ssrc).is_some_and(|ssrc| ssrc != packet.ssrc) {
-            lane.another_sender();
-        }
+        let changed = lane.hear(&packet, now);
         lane.reception.packet(&packet, lane.frames.track.clock, now);
+        let early = lane.early.take_if(|(ssrc, ..)| changed && *ssrc == packet.ssrc);
+        if let Some((_, report, came)) = early {
+            self.believe(number, report, came);
+        }
         self.feed(number, time, |order, out| order.push(packet, now, out), room, out);
     }
 
@@ -203,18 +188,25 @@ impl Demux {
 
     /// Takes an RTCP packet of the track of that number.
     pub fn rtcp(&mut self, number: usize, now: Instant, data: &[u8]) {
-        let Some(lane) = self.lanes.get_mut(number) else { return };
-        let knew = lane.sender.is_some();
         for report in rtcp::reports(data) {
+            let Some(lane) = self.lanes.get_mut(number) else { return };
             let Report::Sender { ssrc, ntp, timestamp } = report else { continue };
             // a sender without a clock says 0: section 6.4.1 of RFC 3550
-            if ntp == Ntp(0) || lane.ssrc.is_some_and(|known| known != ssrc) {
+            if ntp == Ntp(0) {
                 continue;
             }
-            lane.reception.sender_report(ntp, now);
-            lane.sender = Some((ntp, timestamp));
+            match lane.heard {
+                Some(heard) if heard.ssrc != ssrc => lane.early = Some((ssrc, (ntp, timestamp), now)),
+                _ => self.believe(number, (ntp, timestamp), now),
+            }
         }
-        if lane.sender.is_some() && !knew {
+    }
+
+    /// Takes what the sender of a track reported at `now`.
+    fn believe(&mut self, number: usize, report: (Ntp, u32), now: Instant) {
+        let Some(lane) = self.lanes.get_mut(number) else { return };
+        lane.reception.sender_report(report.0, now);
+        if lane.sender.replace(report).is_none() {
             // what the server said of the beginning was less exact
             self.lanes.iter_mut().for_each(|lane| lane.aligned = false);
         }
@@ -283,107 +275,34 @@ impl Demux {
 }
 
 impl Lane {
+    /// Notes who sent a packet, and whether that is another than before.
+    fn hear(&mut self, packet: &Packet, now: Instant) -> bool {
+        let Packet { ssrc, timestamp, .. } = *packet;
+        let before = self.heard.replace(Heard { ssrc, timestamp, at: now });
+        let Some(before) = before.filter(|before| before.ssrc != ssrc) else { return false };
+        if !self.continues(before, packet, now) {
+            self.another_sender();
+        }
+        true
+    }
+
+    /// Whether a packet goes on where that of another sender left off: some cameras
+    /// change their SSRC with each key frame, but neither their count nor their clock.
+    fn continues(&self, before: Heard, packet: &Packet, now: Instant) -> bool {
+        let clock = self.frames.track.clock;
+        let passed = i64::try_from(now.saturating_duration_since(before.at).as_micros()).unwrap_or(i64::MAX);
+        let step = Ticks(i64::from(packet.timestamp.wrapping_sub(before.timestamp) as i32));
+        let step = step.rescale(clock, MICROSECONDS).0;
+        (-MAX_STEP..=passed.saturating_add(MAX_STEP)).contains(&step) && self.order.follows(packet.sequence)
+    }
+
     /// Its clock has nothing to do with the one before.
     fn another_sender(&mut self) {
         self.order.restart();
         (self.start, self.sender) = (None, None);
         self.aligned = false;
-        self.frames.unpack.gap();
-        self.frames.unwrap = Unwrap::default();
-        self.frames.base = None;
-        self.frames.wanted = None;
+        self.frames.restart();
     }
-}
-
-impl Frames {
-    /// A packet, or a gap. `report` has a time of the stream and its timestamp, if
-    /// they are known from elsewhere; else the first frame's time is `now`.
-    fn step(
-        &mut self,
-        step: Step,
-        report: Option<(Ticks, u32)>,
-        now: Duration,
-        room: &dyn Room,
-        out: &mut dyn FnMut(Event),
-    ) {
-        let kind = self.track.codec.kind();
-        let packet = match step {
-            Step::Packet(packet) => packet,
-            Step::Gap(_) => {
-                self.unpack.gap();
-                return out(Event::Lost(kind, None));
-            }
-        };
-        let Self { track, unpack, unwrap, base: known, wanted, last, times, known: _ } = self;
-        let unpacked = unpack.packet(&packet, room, &mut |unpacked| match unpacked {
-            Unpacked::Params(params) => {
-                track.params = params;
-                times.set_depth(depth(track.codec, &track.params));
-                out(Event::Track(track.clone()));
-            }
-            Unpacked::Frame { time, key, data } => {
-                let time = unwrap.next(time);
-                let arrived = Ticks(i64::try_from(now.as_micros()).unwrap_or(i64::MAX));
-                let base = *known.get_or_insert_with(|| {
-                    let by_arrival = time - arrived.rescale(MICROSECONDS, track.clock);
-                    let by_report = report.map(|(at, timestamp)| unwrap.clone().next(timestamp) - at);
-                    let skew = |base: &Ticks| (*base - by_arrival).rescale(track.clock, MICROSECONDS).0.abs();
-                    by_report.filter(|base| skew(base) <= MAX_SKEW).unwrap_or(by_arrival)
-                });
-                let base = approach(known, *wanted, (time - *last).0.unsigned_abs()).unwrap_or(base);
-                *last = time;
-                let shown = time - base;
-                let dts = if kind == Kind::Video { times.next(shown, key) } else { shown };
-                let cts = i32::try_from((shown - dts).0).unwrap_or(0);
-                out(Event::Frame(Frame { dts, cts, kind, track: track.id, key, data }));
-            }
-        });
-        if let Err(error) = unpacked {
-            out(Event::Lost(kind, Some(error)));
-        }
-    }
-
-    /// Moves the time line: little by little, so that no frame stands still, if it is
-    /// only `skew` microseconds off.
-    fn move_to(&mut self, wanted: Option<Ticks>, skew: i64) {
-        self.wanted = wanted;
-        if skew.abs() > MAX_SLEW {
-            self.base = wanted;
-        }
-    }
-
-    /// What a timestamp means, without moving the clock.
-    fn look(&self, timestamp: u32) -> Ticks {
-        self.unwrap.clone().next(timestamp)
-    }
-
-    fn set_depth(&mut self) {
-        self.times.set_depth(depth(self.track.codec, &self.track.params));
-    }
-}
-
-/// Brings `base` nearer to what it is to become, by a small part of the time since
-/// the last frame.
-fn approach(base: &mut Option<Ticks>, wanted: Option<Ticks>, passed: u64) -> Option<Ticks> {
-    if let (Some(base), Some(wanted)) = (base.as_mut(), wanted) {
-        let most = i64::try_from(passed).unwrap_or(i64::MAX) / SLEW;
-        *base = *base + Ticks((wanted - *base).0.clamp(-most, most));
-    }
-    *base
-}
-
-/// How many pictures may overtake one, as the decoder record says.
-fn depth(codec: Codec, params: &Params) -> usize {
-    let depth = match codec {
-        Codec::H264 => {
-            h264::Record::parse(&params.record).ok().and_then(|record| h264::reorder_depth(record.sps.first()?))
-        }
-        Codec::H265 => {
-            h265::Record::parse(&params.record).ok().and_then(|record| h265::reorder_depth(record.sps.first()?))
-        }
-        _ => None,
-    };
-    depth.unwrap_or(0)
 }
 
 /// Whether nothing can be decoded before a record is known.

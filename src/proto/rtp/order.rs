@@ -86,6 +86,11 @@ impl Order {
         }
     }
 
+    /// Whether a packet of that number may be one of the row: early, late or the next.
+    pub(super) fn follows(&self, sequence: u16) -> bool {
+        self.next.is_some_and(|next| (MAX_LATE..=MAX_STEP).contains(&distance(next, sequence)))
+    }
+
     /// Whether packets wait.
     pub(super) fn is_waiting(&self) -> bool {
         !self.early.is_empty()

@@ -1,0 +1,135 @@
+//! One track's packets, once they are in order, to frames on the stream's time line.
+
+use std::time::Duration;
+
+use super::super::decode_time::DecodeTimes;
+use super::super::order::Step;
+use super::super::payload::{Unpack, Unpacked};
+use super::{Event, MAX_SKEW, MICROSECONDS};
+use crate::budget::Room;
+use crate::codec::{h264, h265};
+use crate::media::{Codec, Frame, Kind, Params, Ticks, Track, Unwrap};
+
+/// What becomes of a lane's packets once they are in order.
+pub(super) struct Frames {
+    pub(super) track: Track,
+    /// The description tells all of the track, and no frame has to.
+    pub(super) known: bool,
+    unpack: Box<dyn Unpack>,
+    unwrap: Unwrap,
+    /// The sender's time at which the stream's is 0, and what it is to become.
+    pub(super) base: Option<Ticks>,
+    wanted: Option<Ticks>,
+    /// When the last frame was shown, by the sender's time.
+    last: Ticks,
+    times: DecodeTimes,
+}
+
+/// A track that is further off is moved at once, in microseconds.
+const MAX_SLEW: i64 = 500_000;
+/// Else it is moved by such a part of the time that passes.
+const SLEW: i64 = 16;
+
+impl Frames {
+    /// Those of `track`; `known` if a description told all of it.
+    pub(super) fn new(track: Track, known: bool, unpack: Box<dyn Unpack>) -> Self {
+        let mut times = DecodeTimes::default();
+        if known {
+            times.set_depth(depth(track.codec, &track.params));
+        }
+        let (unwrap, last) = Default::default();
+        Self { track, known, unpack, unwrap, base: None, wanted: None, last, times }
+    }
+
+    /// A packet, or a gap. `report` has a time of the stream and its timestamp, if
+    /// they are known from elsewhere; else the first frame's time is `now`.
+    pub(super) fn step(
+        &mut self,
+        step: Step,
+        report: Option<(Ticks, u32)>,
+        now: Duration,
+        room: &dyn Room,
+        out: &mut dyn FnMut(Event),
+    ) {
+        let kind = self.track.codec.kind();
+        let packet = match step {
+            Step::Packet(packet) => packet,
+            Step::Gap(_) => {
+                self.unpack.gap();
+                return out(Event::Lost(kind, None));
+            }
+        };
+        let Self { track, unpack, unwrap, base: known, wanted, last, times, known: _ } = self;
+        let unpacked = unpack.packet(&packet, room, &mut |unpacked| match unpacked {
+            Unpacked::Params(params) => {
+                track.params = params;
+                times.set_depth(depth(track.codec, &track.params));
+                out(Event::Track(track.clone()));
+            }
+            Unpacked::Frame { time, key, data } => {
+                let time = unwrap.next(time);
+                let arrived = Ticks(i64::try_from(now.as_micros()).unwrap_or(i64::MAX));
+                let base = *known.get_or_insert_with(|| {
+                    let by_arrival = time - arrived.rescale(MICROSECONDS, track.clock);
+                    let by_report = report.map(|(at, timestamp)| unwrap.clone().next(timestamp) - at);
+                    let skew = |base: &Ticks| (*base - by_arrival).rescale(track.clock, MICROSECONDS).0.abs();
+                    by_report.filter(|base| skew(base) <= MAX_SKEW).unwrap_or(by_arrival)
+                });
+                let base = approach(known, *wanted, (time - *last).0.unsigned_abs()).unwrap_or(base);
+                *last = time;
+                let shown = time - base;
+                let dts = if kind == Kind::Video { times.next(shown, key) } else { shown };
+                let cts = i32::try_from((shown - dts).0).unwrap_or(0);
+                out(Event::Frame(Frame { dts, cts, kind, track: track.id, key, data }));
+            }
+        });
+        if let Err(error) = unpacked {
+            out(Event::Lost(kind, Some(error)));
+        }
+    }
+
+    /// Moves the time line: little by little, so that no frame stands still, if it is
+    /// only `skew` microseconds off.
+    pub(super) fn move_to(&mut self, wanted: Option<Ticks>, skew: i64) {
+        self.wanted = wanted;
+        if skew.abs() > MAX_SLEW {
+            self.base = wanted;
+        }
+    }
+
+    /// What a timestamp means, without moving the clock.
+    pub(super) fn look(&self, timestamp: u32) -> Ticks {
+        self.unwrap.clone().next(timestamp)
+    }
+
+    /// Another clock begins, of which nothing is known.
+    pub(super) fn restart(&mut self) {
+        self.unpack.gap();
+        self.unwrap = Unwrap::default();
+        (self.base, self.wanted) = (None, None);
+    }
+}
+
+/// Brings `base` nearer to what it is to become, by a small part of the time since
+/// the last frame.
+fn approach(base: &mut Option<Ticks>, wanted: Option<Ticks>, passed: u64) -> Option<Ticks> {
+    if let (Some(base), Some(wanted)) = (base.as_mut(), wanted) {
+        let most = i64::try_from(passed).unwrap_or(i64::MAX) / SLEW;
+        *base = *base + Ticks((wanted - *base).0.clamp(-most, most));
+    }
+    *base
+}
+
+/// How many pictures may overtake one, as the decoder record says.
+fn depth(codec: Codec, params: &Params) -> usize {
+    let depth = match codec {
+        Codec::H264 => {
+            h264::Record::parse(&params.record).ok().and_then(|record| h264::reorder_depth(record.sps.first()?))
+        }
+        Codec::H265 => {
+            h265::Record::parse(&params.record).ok().and_then(|record| h265::reorder_depth(record.sps.first()?))
+        }
+        _ => None,
+    };
+    depth.unwrap_or(0)
+}
