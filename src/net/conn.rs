@@ -36,6 +36,8 @@ pub struct Conn {
     drained: bool,
     /// The socket takes nothing more, and the deadline for that runs.
     blocked: bool,
+    /// What arrives is acknowledged at once.
+    prompt: bool,
 }
 
 /// Kernel buffers in bytes, as they are asked of the kernel, which doubles them.
@@ -85,6 +87,7 @@ impl Conn {
             again: false,
             drained: true,
             blocked: false,
+            prompt: false,
         }
     }
 
@@ -108,6 +111,13 @@ impl Conn {
     /// The connection is overdue if no input comes within `limit`; zero lifts that.
     pub fn expect_input(&self, limit: Duration) {
         self.watch.expect_input(limit);
+    }
+
+    /// Whether what arrives is acknowledged at once, for the time of a dialogue. A
+    /// peer that writes a message in pieces and has not set TCP_NODELAY keeps the last
+    /// piece back until the first is acknowledged, which the kernel puts off by 40 ms.
+    pub fn acknowledge_at_once(&mut self, prompt: bool) {
+        self.prompt = prompt;
     }
 
     /// The next read is tried without waiting to be told that there is something.
@@ -138,6 +148,10 @@ impl Conn {
                 return Poll::Ready(Err(Close::Peer("too much that cannot be used yet".into())));
             }
             let bytes = if again { 0 } else { ready!(self.poll_socket(cx, free))? };
+            if self.prompt && bytes > 0 {
+                // the kernel forgets it whenever something is answered
+                let _ = SockRef::from(&*self.socket).set_tcp_quickack(true);
+            }
             let total = kept.len() + bytes;
             let mut data = buffer.get(..total).unwrap_or_default();
             while !data.is_empty() {
@@ -288,5 +302,48 @@ impl Conn {
     /// What an error means: the sweep's verdict, if it caused the error.
     fn why(&self, error: io::Error) -> Close {
         self.watch.verdict().unwrap_or_else(|| error.into())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::super::Gate;
+    use super::*;
+
+    /// Rounds of a question in two pieces and an answer, after which the kernel takes
+    /// the connection for a dialogue.
+    const ROUNDS: usize = 8;
+    const LIMIT: Duration = Duration::from_secs(10);
+
+    #[test]
+    fn a_piece_of_a_question_is_acknowledged_before_the_answer() {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (socket, address) = listener.accept().unwrap();
+        let (gate, watch) = (Gate::new(1), Watch::default());
+        let mut conn = Conn::new(Async::new(socket).unwrap(), address, &watch, gate.enter().unwrap());
+        conn.acknowledge_at_once(true);
+        peer.set_nodelay(true).unwrap();
+        smol::block_on(async {
+            for _ in 0..ROUNDS {
+                for piece in [b"be", b"gun"] as [&[u8]; 2] {
+                    peer.write_all(piece).unwrap();
+                    let mut taken = 0;
+                    while taken < piece.len() {
+                        let read = |cx: &mut Context<'_>| conn.poll_read(cx, ALL, |data| Ok(data.len()));
+                        taken += std::future::poll_fn(read).await.unwrap().bytes;
+                    }
+                }
+                let mut answer = b"answer".to_vec();
+                std::future::poll_fn(|cx| conn.poll_send(cx, &mut answer, LIMIT)).await.unwrap();
+                peer.read_exact(&mut [0; 6]).unwrap();
+            }
+            // the last question has its first piece alone
+            peer.write_all(b"be").unwrap();
+            std::future::poll_fn(|cx| conn.poll_read(cx, ALL, |data| Ok(data.len()))).await.unwrap();
+        });
+        assert!(SockRef::from(&*conn.socket).tcp_quickack().unwrap());
     }
 }

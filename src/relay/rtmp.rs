@@ -17,14 +17,16 @@ use crate::serve::live::Live;
 use crate::serve::rtmp::Ingest;
 
 /// Fetches a stream.
-pub(super) fn pull(errand: Errand, conn: Conn) -> Run {
+pub(super) fn pull(errand: Errand, mut conn: Conn) -> Run {
+    conn.acknowledge_at_once(true);
     let client = client(&errand, Role::Play);
     let mut pull = Pull { errand, conn, client, ingest: None, need: Need::new() };
     Box::pin(async move { std::future::poll_fn(|cx| pull.poll(cx)).await })
 }
 
 /// Sends a stream.
-pub(super) fn push(errand: Errand, conn: Conn) -> Run {
+pub(super) fn push(errand: Errand, mut conn: Conn) -> Run {
+    conn.acknowledge_at_once(true);
     let client = client(&errand, Role::Publish);
     let mut push = Push { errand, conn, client, live: None, need: Need::new() };
     Box::pin(async move {
@@ -102,6 +104,7 @@ impl Pull {
             return Poll::Ready(Err(Close::Eof));
         }
         if let Some(ingest) = ingest {
+            conn.acknowledge_at_once(false);
             ingest.intake.handed_over(conn, received.bytes, &errand.server);
         }
         Poll::Ready(Ok(()))
@@ -177,6 +180,7 @@ impl Push {
         }
         if live.is_some() {
             conn.expect_input(Duration::ZERO);
+            conn.acknowledge_at_once(false);
         }
         Poll::Ready(Ok(()))
     }

@@ -57,9 +57,10 @@ pub(crate) struct Ingest {
 const MAX_ANSWERS: usize = 16 << 10;
 
 impl Session {
-    fn new(server: Arc<Server>, conn: Conn) -> Self {
+    fn new(server: Arc<Server>, mut conn: Conn) -> Self {
         let config = server.config();
         conn.expect_input(config.connections.handshake.0);
+        conn.acknowledge_at_once(true);
         let limits = Limits { max_message: config.streams.max_frame.0, max_answers: MAX_ANSWERS };
         let seed = RandomState::new().hash_one(Instant::now());
         let greeting = server.greetings.child("greeting", GREETING);
@@ -118,8 +119,12 @@ impl Session {
             Turn::Accepted(sizes) => {
                 conn.resize(sizes);
                 conn.expect_input(Duration::ZERO);
+                conn.acknowledge_at_once(false);
             }
-            Turn::Stopped => conn.expect_input(config.connections.handshake.0),
+            Turn::Stopped => {
+                conn.expect_input(config.connections.handshake.0);
+                conn.acknowledge_at_once(true);
+            }
         }
         if let Role::Publish(ingest) = role {
             ingest.intake.handed_over(conn, received.bytes, server);
