@@ -56,3 +56,40 @@ def listens(port):
     wanted = f"0100007F:{port:04X}", "0A"
     with open("/proc/net/tcp", encoding="ascii") as lines:
         return any(tuple(line.split()[1:4:2]) == wanted for line in lines)
+
+
+FOLDER = """
+daemon off;
+master_process off;
+pid {directory}/proxy.pid;
+error_log {directory}/proxy.log info;
+
+events {{
+}}
+
+http {{
+    access_log off;
+    server {{
+        listen 127.0.0.1:{port};
+        location /tv/ {{
+            proxy_pass http://127.0.0.1:{behind}/;
+            proxy_buffering off;
+        }}
+    }}
+}}
+"""
+
+
+class Folder:
+    """nginx as a proxy that has another server's paths below /tv/."""
+
+    def __init__(self, case, behind):
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/tv"
+        configuration = case.directory / "proxy.conf"
+        directory = case.directory
+        configuration.write_text(FOLDER.format(directory=directory, port=self.port, behind=behind))
+        log = directory / "proxy.log"
+        command = ["nginx", "-e", log, "-p", directory, "-c", configuration]
+        self.program = case.start("nginx", command)
+        waiting.until(lambda: listens(self.port), LISTENS_WITHIN, self.program.describe)

@@ -63,7 +63,7 @@ class Root(Case):
         status, headers, body = self.get("/film.mp4", "HEAD")
         self.assertEqual((status, headers["Content-Length"], body), (200, "3000001", b""))
         status, headers, _ = self.get("/folder")
-        self.assertEqual((status, headers["Location"]), (301, "/folder/"))
+        self.assertEqual((status, headers["Location"]), (301, "./folder/"))
         self.assertEqual(self.get("/nothing")[0], 404)
         self.assertEqual(self.get("/healthz")[2], b"ok\n")
 

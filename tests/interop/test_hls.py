@@ -231,7 +231,8 @@ class Viewers(Case):
         status, headers, _ = self.ask(f"/hls/{STREAM}.m3u8{query}")
         self.assertEqual(status, 302)
         self.assertEqual(headers["Access-Control-Allow-Origin"], "*")
-        return headers["Location"]
+        self.assertTrue(headers["Location"].startswith(f"./{STREAM}.m3u8?"))
+        return urljoin("/hls/", headers["Location"])
 
     def count(self):
         return self.server.metric("runnel_hls_viewers")

@@ -2,6 +2,7 @@
 
 import re
 import subprocess
+from urllib.parse import urljoin
 
 import flv
 import hls
@@ -117,7 +118,7 @@ class Live(HlsStore):
         self.publish_live(STREAM)
         status, headers, _ = ask(self.server.hls(STREAM))
         self.assertEqual(status, 302)
-        place = f"{self.server.http}{headers['Location']}"
+        place = urljoin(self.server.hls(STREAM), headers["Location"])
         get(place)
         self.until_stored(4)
         # Asking for it keeps it there.

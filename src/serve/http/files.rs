@@ -11,12 +11,10 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-#[cfg(feature = "record")]
-use super::NO_CACHE;
 #[cfg(feature = "hls")]
-use super::hls::Seat;
+use super::hls::{Seat, cache};
 use super::resource::Resource;
-use super::{CORS, Role, Session};
+use super::{CORS, EXPOSED, FIELDS, NO_CACHE, Role, Session, beside};
 use crate::budget::{Account, BlockMut};
 #[cfg(feature = "hls")]
 use crate::hub::Name;
@@ -32,6 +30,8 @@ pub(super) struct Opening {
     account: Account,
     /// What the path means if there is no such file.
     otherwise: Option<Resource>,
+    /// Cache-Control.
+    cache: String,
     /// Who is told how much of a file is sent.
     #[cfg(feature = "hls")]
     seat: Option<Seat>,
@@ -119,9 +119,11 @@ impl Session {
         name: Name,
     ) {
         let seat = Seat::of(&self.server, &request, name);
+        let cache = matches!(resource, Resource::Segment(..)).then(|| cache(&self.config.hls));
         self.file(request, roots, path, Some(resource));
         if let Role::Opening(opening) = &mut self.role {
             opening.seat = seat;
+            opening.cache = cache.unwrap_or_else(|| NO_CACHE.1.into());
         }
     }
 
@@ -143,6 +145,7 @@ impl Session {
             found,
             account,
             otherwise,
+            cache: NO_CACHE.1.into(),
             #[cfg(feature = "hls")]
             seat: None,
         }));
@@ -161,7 +164,7 @@ impl Opening {
         let request = &self.request;
         match found {
             Ok(Found::File { file, about, mime }) => {
-                let (from, len) = begin(machine, request, &about, mime);
+                let (from, len) = begin(machine, request, &about, mime, &self.cache);
                 #[cfg(feature = "hls")]
                 if let Some(seat) = &self.seat {
                     seat.see(len);
@@ -178,7 +181,7 @@ impl Opening {
                 return Poll::Ready(Outcome::Body(body));
             }
             Ok(Found::Folder) => {
-                let to = format!("{}/", request.path);
+                let to = format!("{}/", beside(&request.path));
                 machine.answer(Status::MOVED, &[("Location", &to), CORS], &[], Some(request));
             }
             #[cfg(feature = "record")]
@@ -186,7 +189,7 @@ impl Opening {
                 let fields = [("Content-Type", "application/json"), NO_CACHE, CORS];
                 machine.answer(Status::OK, &fields, text.as_bytes(), Some(request));
             }
-            Err(status) => machine.answer(status, &[CORS], status.1.as_bytes(), Some(request)),
+            Err(status) => machine.answer(status, &FIELDS, status.1.as_bytes(), Some(request)),
         }
         Poll::Ready(Outcome::Answered)
     }
@@ -277,13 +280,13 @@ fn find_in(root: &Path, items: &[String]) -> io::Result<Found> {
 }
 
 /// Writes the head: where the body begins in the file, and how long it is.
-fn begin(machine: &mut http::Server, request: &Request, about: &Metadata, mime: &str) -> (u64, u64) {
+fn begin(machine: &mut http::Server, request: &Request, about: &Metadata, mime: &str, cache: &str) -> (u64, u64) {
     let len = about.len();
     let etag = format!("\"{:x}-{:x}-{len:x}\"", about.mtime(), about.mtime_nsec());
     let modified = about.modified().map(httpdate::fmt_http_date).unwrap_or_default();
     let connection = if request.keep_alive { "keep-alive" } else { "close" };
     let mut fields = vec![("ETag", etag.as_str()), ("Last-Modified", &modified), ("Accept-Ranges", "bytes"), CORS];
-    fields.extend([("Cache-Control", "no-cache"), ("Connection", connection)]);
+    fields.extend([EXPOSED, ("Cache-Control", cache), ("Connection", connection)]);
     if is_known(request, &etag, about) {
         machine.head(Status::NOT_MODIFIED, &fields);
         return (0, 0);

@@ -7,7 +7,8 @@ use std::task::{Context, Poll};
 use async_io::Timer;
 
 use super::super::hls::{Entry, HOLD};
-use super::{CORS, NO_CACHE, Role, Server, Session};
+use super::{CORS, EXPOSED, NO_CACHE, Role, Server, Session, beside};
+use crate::conf;
 use crate::hls::{Ask, File};
 use crate::hub::{Name, Unit};
 use crate::media::Ticks;
@@ -91,7 +92,7 @@ impl Session {
         match self.server.audience.enter(name, id, &self.conn.peer()) {
             Ok(number) => {
                 let query = if request.query.is_empty() { String::new() } else { format!("{}&", request.query) };
-                let to = format!("{}?{query}{SESSION}={number:016x}", request.path);
+                let to = format!("{}?{query}{SESSION}={number:016x}", beside(&request.path));
                 let fields = [("Location", to.as_str()), NO_CACHE, CORS];
                 self.machine.answer(Status::FOUND, &fields, &[], Some(request));
             }
@@ -131,7 +132,8 @@ impl Waiting {
                     if let Some(number) = session(&request.query) {
                         self.server.audience.see(number, &self.name, found.1);
                     }
-                    return Poll::Ready(Some(begin_file(machine, request, file, found)));
+                    let cache = cache(&self.server.config().hls);
+                    return Poll::Ready(Some(begin_file(machine, request, file, found, &cache)));
                 }
                 Poll::Pending if !late => return Poll::Pending,
                 _ => refuse(machine, request, Status::NOT_FOUND, NO_FILE),
@@ -200,7 +202,7 @@ fn suffix(query: &str) -> String {
 fn answer_playlist(machine: &mut http::Server, request: &Request, text: Option<String>) {
     match text {
         Some(text) => {
-            let fields = [("Content-Type", "application/x-mpegurl"), CORS, NO_CACHE];
+            let fields = [("Content-Type", "application/x-mpegurl"), CORS, EXPOSED, NO_CACHE];
             machine.answer(Status::OK, &fields, text.as_bytes(), Some(request));
         }
         // RFC 8216bis section 6.2.5.2
@@ -213,11 +215,26 @@ fn refuse(machine: &mut http::Server, request: &Request, status: Status, why: &s
     machine.answer(status, &fields, why.as_bytes(), Some(request));
 }
 
-fn begin_file(machine: &mut http::Server, request: &Request, file: &str, (blocks, len): File) -> (Outlet, bool) {
+/// Cache-Control of segments, parts and heads: their names never come again, and they
+/// are asked for as long as playlists name them.
+pub(super) fn cache(hls: &conf::Hls) -> String {
+    let listed = hls.segment.0.as_secs().max(1).saturating_mul(hls.segments as u64);
+    format!("public, max-age={listed}")
+}
+
+fn begin_file(
+    machine: &mut http::Server,
+    request: &Request,
+    file: &str,
+    (blocks, len): File,
+    cache: &str,
+) -> (Outlet, bool) {
     let length = len.to_string();
     let mime = if file.ends_with(".ts") { "video/mp2t" } else { "video/mp4" };
     let connection = if request.keep_alive { "keep-alive" } else { "close" };
-    let fields = [("Content-Type", mime), ("Content-Length", &length), ("Connection", connection), NO_CACHE, CORS];
+    let cache = ("Cache-Control", cache);
+    let fields =
+        [("Content-Type", mime), ("Content-Length", &length), ("Connection", connection), cache, CORS, EXPOSED];
     machine.head(Status::OK, &fields);
     let mut outlet = Outlet::default();
     if request.method != Method::Head {

@@ -96,9 +96,19 @@ struct Player {
 /// How long a client may take to read the last answer.
 const LINGER: Duration = Duration::from_secs(2);
 const CORS: (&str, &str) = ("Access-Control-Allow-Origin", "*");
+#[cfg(any(feature = "hls", feature = "files"))]
+/// What scripts of other origins may read of an answer beside its type and body.
+const EXPOSED: (&str, &str) = ("Access-Control-Expose-Headers", "Content-Length, Content-Range, Date");
 const NO_CACHE: (&str, &str) = ("Cache-Control", "no-cache");
 /// What every answer that is not a stream carries.
 const FIELDS: [(&str, &str); 2] = [CORS, NO_CACHE];
+
+#[cfg(any(feature = "hls", feature = "files"))]
+/// The last item of a path as a reference relative to it, which holds behind a proxy that
+/// serves all of this below a folder. RFC 3986 section 4.2: a colon would end a scheme.
+fn beside(path: &str) -> String {
+    format!("./{}", path.rsplit('/').next().unwrap_or_default())
+}
 
 impl Session {
     fn new(server: Arc<Server>, conn: Conn) -> Self {

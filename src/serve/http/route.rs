@@ -21,6 +21,14 @@ use crate::hub::{Name, Refused};
 use crate::proto::http::percent_decode;
 use crate::proto::http::{Method, Request, Status};
 
+/// Request headers that scripts of other origins may send. `*` stands for all but
+/// Authorization, and old browsers do not know it.
+const ALLOWED: (&str, &str) = (
+    "Access-Control-Allow-Headers",
+    "*, Authorization, Cache-Control, Content-Type, If-Modified-Since, If-None-Match, If-Range, Pragma, Range, \
+     X-Requested-With",
+);
+
 /// What the paths of recordings begin with.
 #[cfg(all(feature = "files", feature = "record"))]
 const RECORDED: &str = "/record/";
@@ -33,7 +41,7 @@ impl Session {
                 let fields = [
                     CORS,
                     ("Access-Control-Allow-Methods", "GET, HEAD, OPTIONS"),
-                    ("Access-Control-Allow-Headers", "Content-Type, Range"),
+                    ALLOWED,
                     ("Access-Control-Max-Age", "86400"),
                     ("Allow", "GET, HEAD, OPTIONS"),
                 ];
