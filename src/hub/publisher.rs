@@ -167,6 +167,11 @@ impl Publisher {
         self.stream.lock().traffic.lost += 1;
     }
 
+    /// Something other than a frame was lost before it came here.
+    pub fn data_lost(&mut self) {
+        self.stream.lock().traffic.lost += 1;
+    }
+
     /// There was no room to receive a frame, though the ring leaves some for the
     /// next: viewers hold what it has dropped, and must let go.
     pub fn starved(&mut self, kind: Kind) {

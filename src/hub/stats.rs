@@ -11,7 +11,8 @@ pub struct Traffic {
     pub bytes_out: u64,
     /// Frames received.
     pub frames: u64,
-    /// Frames that were too large, for which there was no room, or that were lost on the way.
+    /// Frames and script data that were too large, for which there was no room, or that
+    /// were lost on the way.
     pub lost: u64,
     /// Times that a viewer was so far behind that it was moved to a key frame.
     pub skips: u64,

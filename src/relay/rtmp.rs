@@ -95,6 +95,7 @@ impl Pull {
                         flv::clean(&body).into_iter().for_each(|info| ingest.intake.publisher.info(info));
                     }
                     (ClientEvent::Lost(kind, payload), Some(ingest)) => ingest.lost(kind, &payload),
+                    (ClientEvent::DataLost(payload), Some(ingest)) => ingest.data_lost(&payload),
                     _ => {}
                 }
             }

@@ -24,6 +24,9 @@ pub(crate) struct Intake {
     much: usize,
     /// Frames that were lost on the way in.
     losses: u32,
+    /// Messages of script data that were.
+    #[cfg(feature = "rtmp")]
+    data_losses: u32,
     /// The stream was told the time of day; from then on it is once a second.
     timed: bool,
 }
@@ -51,6 +54,8 @@ impl Intake {
             silence: config.publish.silence.0,
             much: config.publish.receive_buffer.0 / 4,
             losses: 0,
+            #[cfg(feature = "rtmp")]
+            data_losses: 0,
             timed: false,
         }
     }
@@ -100,6 +105,16 @@ impl Intake {
             Loss::OverBudget(_) => self.publisher.starved(kind),
             _ => self.publisher.lost(kind),
         }
+    }
+
+    /// Script data is passed over.
+    #[cfg(feature = "rtmp")]
+    pub(crate) fn data_lost(&mut self, why: &dyn std::fmt::Display) {
+        self.data_losses = self.data_losses.saturating_add(1);
+        if self.data_losses.is_power_of_two() {
+            log::warn!("[{}] script data is passed over, {} times so far: {why}", self.id, self.data_losses);
+        }
+        self.publisher.data_lost();
     }
 
     /// Viewers are woken.

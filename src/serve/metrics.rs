@@ -46,7 +46,7 @@ pub(super) fn write(server: &Server) -> String {
     page.counter("runnel_frames_total", "Frames received.", traffic.frames);
     page.counter(
         "runnel_frames_lost_total",
-        "Frames that were too large, found no room, or were lost on the way.",
+        "Frames and script data that were too large, found no room, or were lost on the way.",
         traffic.lost,
     );
     page.counter("runnel_skips_total", "Times a slow viewer was moved to a key frame.", traffic.skips);

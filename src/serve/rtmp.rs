@@ -173,6 +173,7 @@ fn on_event(
         }
         (Event::Media { kind, timestamp, body }, Role::Publish(ingest)) => ingest.media(kind, timestamp, &body, now)?,
         (Event::Lost(kind, payload), Role::Publish(ingest)) => ingest.lost(kind, &payload),
+        (Event::DataLost(payload), Role::Publish(ingest)) => ingest.data_lost(&payload),
         (Event::Data(body), Role::Publish(ingest)) => {
             if let Some(info) = flv::clean(&body) {
                 ingest.intake.publisher.info(info);
@@ -305,6 +306,15 @@ impl Ingest {
             Payload::Bytes(_) => {}
             Payload::TooLong => self.intake.lost(kind, &Loss::TooLong),
             Payload::OverBudget(refusal) => self.intake.lost(kind, &Loss::OverBudget(*refusal)),
+        }
+    }
+
+    /// Metadata and cue points are not needed to play what is published.
+    pub(crate) fn data_lost(&mut self, payload: &Payload) {
+        match payload {
+            Payload::Bytes(_) => {}
+            Payload::TooLong => self.intake.data_lost(&"it is longer than 16 KiB"),
+            Payload::OverBudget(refusal) => self.intake.data_lost(refusal),
         }
     }
 }

@@ -49,6 +49,15 @@ class Publishes(Case):
     def test_gstreamer_rtmpsink_which_is_librtmp(self):
         self.check_gstreamer("rtmpsink")
 
+    def test_metadata_longer_than_a_control_message(self):
+        command = publishers.ffmpeg(paths.FFMPEG_CURRENT, "demo", self.server.rtmp(STREAM), True)
+        at = command.index("-f")
+        self.check(
+            self.start("publisher", [*command[:at], "-metadata", f"title={'x' * 20_000}", *command[at:]])
+        )
+        self.assertIn("script data is passed over, 1 times so far", self.server.log)
+        self.assertGreater(self.server.metric("runnel_frames_lost_total"), 0)
+
     def check_gstreamer(self, sink):
         command = publishers.gstreamer(sink, self.server.rtmp(STREAM))
         self.check(self.start("publisher", command))

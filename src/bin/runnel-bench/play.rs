@@ -78,7 +78,9 @@ impl From<ClientEvent> for Heard {
         match event {
             ClientEvent::Media { kind, timestamp, body } => Self::tag(kind, timestamp, &body),
             ClientEvent::Refused(why) => Self::Refused(why),
-            ClientEvent::Started | ClientEvent::Data(_) | ClientEvent::Lost(..) => Self::Other,
+            ClientEvent::Started | ClientEvent::Data(_) | ClientEvent::DataLost(_) | ClientEvent::Lost(..) => {
+                Self::Other
+            }
         }
     }
 }

@@ -13,6 +13,8 @@ pub struct Chunks {
     chunk_size: usize,
     max_message: usize,
     streams: Vec<ChunkStream>,
+    /// Messages that have begun; wraps.
+    begun: u32,
     /// The chunk stream whose chunk is being read, and what is left of the chunk.
     current: Option<(usize, usize)>,
     /// Whether the peer repeats extended timestamps in format 3 chunks; settled
@@ -41,6 +43,8 @@ struct ChunkStream {
     len: usize,
     kind: u8,
     stream_id: u32,
+    /// The number of its last message.
+    used: u32,
     assembly: Option<Assembly>,
 }
 
@@ -53,7 +57,8 @@ struct Assembly {
 impl Chunks {
     /// Messages of more than `max_message` bytes are passed over.
     pub fn new(max_message: usize) -> Self {
-        Self { chunk_size: 128, max_message, streams: Vec::new(), current: None, repeats_extended: true }
+        let streams = Vec::new();
+        Self { chunk_size: 128, max_message, streams, begun: 0, current: None, repeats_extended: true }
     }
 
     /// Obeys a Set Chunk Size message. Section 5.4.1. Sizes up to 2^31-1 are
@@ -117,26 +122,39 @@ impl Chunks {
         let fields = Fields::read(&mut r, format, stream, &mut self.repeats_extended)?;
         let at = match known {
             Some(at) => at,
-            None if self.streams.len() >= MAX_STREAMS => {
-                return Err(Error::Misbehaved("too many chunk streams").into());
-            }
-            None => {
-                self.streams.push(fresh);
-                self.streams.len() - 1
-            }
+            None => self.place(fresh),
         };
         let stream = self.streams.get_mut(at).ok_or(Error::Malformed("no chunk stream"))?;
         if !continues {
+            self.begun = self.begun.wrapping_add(1);
+            stream.used = self.begun;
             stream.begin(format, fields, self.max_message, account)?;
         }
         let left = stream.assembly.as_ref().map_or(0, |assembly| assembly.left);
         Ok((data.len() - r.len(), at, left.min(self.chunk_size)))
     }
+
+    /// Keeps a chunk stream, and says where. If there are too many, the one that was
+    /// used longest ago is forgotten; one in the middle of a message only if all are.
+    fn place(&mut self, fresh: ChunkStream) -> usize {
+        if self.streams.len() < MAX_STREAMS {
+            self.streams.push(fresh);
+            return self.streams.len() - 1;
+        }
+        let begun = self.begun;
+        let rank = |stream: &ChunkStream| (stream.assembly.is_none(), begun.wrapping_sub(stream.used));
+        let oldest = (0..).zip(&mut self.streams).max_by_key(|(_, stream)| rank(stream));
+        oldest.map_or(usize::MAX, |(at, stream)| {
+            *stream = fresh;
+            at
+        })
+    }
 }
 
 impl ChunkStream {
     fn new(id: u32) -> Self {
-        Self { id, timestamp: 0, delta: 0, extended: false, len: 0, kind: 0, stream_id: 0, assembly: None }
+        let (timestamp, delta, len, stream_id, used) = Default::default();
+        Self { id, timestamp, delta, extended: false, len, kind: 0, stream_id, used, assembly: None }
     }
 
     /// Starts a message.
@@ -154,7 +172,7 @@ impl ChunkStream {
         } = fields;
         let max = if is_media(self.kind) { max } else { max.min(MAX_CONTROL) };
         let to = match self.len {
-            len if len > max && !is_media(self.kind) => {
+            len if len > max && is_control(self.kind) => {
                 return Err(Error::Misbehaved("a control message beyond all measure"));
             }
             len if len > max => Err(Payload::TooLong),
@@ -241,6 +259,11 @@ fn is_media(kind: u8) -> bool {
     matches!(kind, kind::AUDIO | kind::VIDEO | kind::AGGREGATE)
 }
 
+/// Without these a conversation cannot go on: protocol control and commands.
+pub(super) fn is_control(kind: u8) -> bool {
+    matches!(kind, kind::SET_CHUNK_SIZE..=kind::SET_PEER_BANDWIDTH | kind::COMMAND_AMF3 | kind::COMMAND_AMF0)
+}
+
 enum Parse {
     Short,
     Failed(Error),
@@ -258,9 +281,10 @@ impl From<Error> for Parse {
     }
 }
 
-/// Encoders use five or six.
+/// What is remembered of a peer's chunk streams. Encoders use five or six.
 const MAX_STREAMS: usize = 24;
-/// Commands and metadata are a few hundred bytes; some metadata carry lists.
+/// Commands and metadata are a few hundred bytes. Metadata with a list of all key
+/// frames are longer, and nobody here reads them.
 const MAX_CONTROL: usize = 16 << 10;
 const _: () = assert!(MAX_CONTROL < WINDOW as usize);
 
@@ -349,8 +373,52 @@ mod tests {
         assert_eq!(account.peak(), 0);
         assert!(Chunks::new(4096).read(&head(kind::COMMAND_AMF0), &account).is_err());
         assert!(Chunks::new(4096).set_chunk_size(0).is_err());
-        let many: Vec<u8> = (2..60).flat_map(|id| [id, 0, 0, 0, 0, 0, 0, 9, 1, 0, 0, 0]).collect();
-        assert_eq!(read_all(&mut Chunks::new(4096), &many), Err(Error::Misbehaved("too many chunk streams")));
+    }
+
+    #[test]
+    fn what_is_not_needed_is_passed_over_when_it_is_too_long() {
+        const SHARED_OBJECT: u8 = 19;
+        for kind in [kind::DATA_AMF0, kind::DATA_AMF3, SHARED_OBJECT] {
+            let mut wire = Vec::new();
+            write_message(&mut wire, 128, kind, 1, 0, &[0; MAX_CONTROL + 1]);
+            write_message(&mut wire, 128, kind, 1, 0, &[1; MAX_CONTROL]);
+            let messages = read_all(&mut Chunks::new(4096 << 4), &wire).unwrap();
+            assert_eq!((&messages[0].payload, messages[0].kind), (&Payload::TooLong, kind));
+            assert_eq!(bytes(&messages[1]).len(), MAX_CONTROL);
+        }
+    }
+
+    #[test]
+    fn of_many_chunk_streams_the_idle_are_forgotten() {
+        let head = |id: u16, len: u8| {
+            let [high, low] = (id - 64).to_be_bytes();
+            [1, low, high, 0, 0, 40, 0, 0, len, 9, 1, 0, 0, 0]
+        };
+        let mut chunks = Chunks::new(4096);
+        // one is in the middle of its message while all others have theirs
+        let mut wire = [&[6, 0, 0, 7, 0, 0, 130, 9, 1, 0, 0, 0][..], &[1; 128]].concat();
+        wire.extend((64..=2000).flat_map(|id| [&head(id, 1)[..], &[2]].concat()));
+        assert_eq!(read_all(&mut chunks, &wire).unwrap().len(), 2000 - 63);
+        assert_eq!(chunks.streams.len(), MAX_STREAMS);
+        let rest = read_all(&mut chunks, &[0xc6, 1, 1]).unwrap();
+        assert_eq!((rest[0].timestamp, bytes(&rest[0])), (7, &[1; 130][..]));
+        // the last of them is remembered, the first is not
+        let [last, first] = [2000u16, 64].map(|id| {
+            let [high, low] = (id - 64).to_be_bytes();
+            read_all(&mut chunks, &[0xc1, low, high, 3])
+        });
+        assert_eq!((last.unwrap()[0].timestamp, first.is_err()), (80, true));
+    }
+
+    #[test]
+    fn messages_that_are_begun_without_end_end_nothing_else() {
+        let mut wire: Vec<u8> =
+            (2..=63).flat_map(|id| [&[id, 0, 0, 0, 0, 0, 130, 9, 1, 0, 0, 0][..], &[1; 128]].concat()).collect();
+        wire.extend([6, 0, 0, 9, 0, 0, 2, 9, 1, 0, 0, 0, 7, 7]);
+        let mut chunks = Chunks::new(4096);
+        let messages = read_all(&mut chunks, &wire).unwrap();
+        assert_eq!((messages.len(), messages[0].timestamp), (1, 9));
+        assert_eq!(chunks.streams.len(), MAX_STREAMS);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::chunk::{Chunks, Payload};
+use super::chunk::{Chunks, Payload, is_control};
 use super::command::{self, Command};
 use super::message::{Message, kind, write_message};
 use super::{CHUNK_SIZE, Error, STREAM_ID, WINDOW, handshake};
@@ -42,6 +42,8 @@ pub enum ClientEvent {
     Lost(Kind, Payload),
     /// Script data.
     Data(Bytes),
+    /// Script data that could not be kept.
+    DataLost(Payload),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,11 +128,7 @@ impl Client {
         let Message { kind, timestamp, payload, .. } = message;
         let body = match payload {
             Payload::Bytes(body) => body,
-            lost => {
-                let kind = if kind == kind::AUDIO { Kind::Audio } else { Kind::Video };
-                self.events.push_back(ClientEvent::Lost(kind, lost));
-                return Ok(());
-            }
+            lost => return self.lost(kind, lost),
         };
         match kind {
             kind::SET_CHUNK_SIZE => {
@@ -149,6 +147,17 @@ impl Client {
             }
             _ => {}
         }
+        Ok(())
+    }
+
+    fn lost(&mut self, kind: u8, lost: Payload) -> Result<(), Error> {
+        self.events.push_back(match kind {
+            kind::AUDIO => ClientEvent::Lost(Kind::Audio, lost),
+            kind::VIDEO => ClientEvent::Lost(Kind::Video, lost),
+            kind::DATA_AMF0 => ClientEvent::DataLost(lost),
+            kind if is_control(kind) => return Err(Error::Misbehaved("no room for a control message")),
+            _ => return Ok(()),
+        });
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::chunk::{Chunks, Payload};
+use super::chunk::{Chunks, Payload, is_control};
 use super::command::{self, Caps, Command};
 use super::message::{Message, kind, write_message};
 use super::{CHUNK_SIZE, Error, STREAM_ID, Target, WINDOW, handshake};
@@ -43,6 +43,8 @@ pub enum Event {
     Lost(Kind, Payload),
     /// Script data of the accepted publisher.
     Data(Bytes),
+    /// Script data that could not be kept.
+    DataLost(Payload),
     /// It ends publishing or playing and keeps the connection.
     Stop,
 }
@@ -163,19 +165,7 @@ impl Server {
         let Message { kind, timestamp, payload, .. } = message;
         let payload = match payload {
             Payload::Bytes(bytes) => bytes,
-            lost => {
-                return match media_kind(kind) {
-                    Some(kind) => {
-                        self.events.push_back(Event::Lost(kind, lost));
-                        Ok(())
-                    }
-                    None if kind == kind::AGGREGATE => {
-                        self.events.push_back(Event::Lost(Kind::Video, lost));
-                        Ok(())
-                    }
-                    None => Err(Error::Misbehaved("no room for a control message")),
-                };
-            }
+            lost => return self.lost(kind, lost),
         };
         match kind {
             kind::AUDIO | kind::VIDEO => self.media(kind, timestamp, payload),
@@ -188,6 +178,17 @@ impl Server {
             kind::COMMAND_AMF3 => self.command(&skip_version(&payload)),
             _ => self.control(kind, &payload)?,
         }
+        Ok(())
+    }
+
+    fn lost(&mut self, kind: u8, lost: Payload) -> Result<(), Error> {
+        self.events.push_back(match kind {
+            kind::AUDIO => Event::Lost(Kind::Audio, lost),
+            kind::VIDEO | kind::AGGREGATE => Event::Lost(Kind::Video, lost),
+            kind::DATA_AMF0 | kind::DATA_AMF3 => Event::DataLost(lost),
+            kind if is_control(kind) => return Err(Error::Misbehaved("no room for a control message")),
+            _ => return Ok(()),
+        });
         Ok(())
     }
 
