@@ -17,6 +17,12 @@ pub const SPS: u8 = 7;
 pub const PPS: u8 = 8;
 /// Access unit delimiter.
 pub const AUD: u8 = 9;
+/// End of sequence.
+pub const END_OF_SEQUENCE: u8 = 10;
+/// End of stream.
+pub const END_OF_STREAM: u8 = 11;
+/// Filler data.
+pub const FILLER: u8 = 12;
 
 /// The type of a NAL unit; 0, which the specification leaves open, if it is empty.
 pub fn unit_type(unit: &[u8]) -> u8 {
@@ -51,6 +57,29 @@ fn is_intra(slice: &[u8]) -> Result<bool, Short> {
 
 /// payloadType of a recovery point. Section D.1.1.
 const RECOVERY_POINT: u8 = 6;
+
+/// The id of a parameter set; `None` if it is damaged. Sections 7.4.2.1.1 and 7.4.2.2.
+pub fn set_id(unit: &[u8]) -> Option<u32> {
+    match unit_type(unit) {
+        SPS => Sps::parse(unit).ok().map(|sps| sps.id).filter(|id| *id < 32),
+        PPS => Bits::new(unit.get(1..)?).ue().ok().filter(|id| *id < 256),
+        _ => None,
+    }
+}
+
+/// seq_parameter_set_id in a picture parameter set. Section 7.3.2.2.
+pub fn pps_sps(pps: &[u8]) -> Option<u32> {
+    let mut bits = Bits::new(pps.get(1..)?);
+    let _id = bits.ue().ok()?;
+    bits.ue().ok()
+}
+
+/// pic_parameter_set_id in a slice header. Section 7.3.3.
+pub fn slice_pps(slice: &[u8]) -> Option<u32> {
+    let mut bits = Bits::new(slice.get(1..)?);
+    let _first_macroblock_and_type = [bits.ue().ok()?, bits.ue().ok()?];
+    bits.ue().ok()
+}
 
 /// Width and height in pixels as a sequence parameter set says them.
 pub fn size(sps: &[u8]) -> Result<(u32, u32), Malformed> {
@@ -106,26 +135,34 @@ impl<'a> Record<'a> {
 /// Makes a record for units with 4-byte prefixes; `None` if the sequence
 /// parameter set is damaged or a set is too long for a record.
 pub fn write(sps: &[u8], pps: &[u8]) -> Option<Vec<u8>> {
-    write_sets(sps, &[pps])
+    write_sets(&[sps], &[pps])
 }
 
-/// As [`write()`], with any number of picture parameter sets.
-pub fn write_sets(sps: &[u8], pps: &[&[u8]]) -> Option<Vec<u8>> {
-    let facts = Sps::parse(sps).ok()?;
-    let (_, [profile, compatibility, level, ..]) = sps.split_first()? else { return None };
-    let mut out = Vec::with_capacity(sps.len() + pps.iter().map(|pps| pps.len() + 2).sum::<usize>() + 13);
-    out.bytes(&[1, *profile, *compatibility, *level, 0xff, 0xe1]);
-    out.u16(sps.len().try_into().ok()?);
-    out.bytes(sps);
+/// As [`write()`], with any number of sets. Profile and level are those of the first
+/// sequence parameter set.
+pub fn write_sets(sps: &[&[u8]], pps: &[&[u8]]) -> Option<Vec<u8>> {
+    let first = sps.first()?;
+    let facts = Sps::parse(first).ok()?;
+    let (_, [profile, compatibility, level, ..]) = first.split_first()? else { return None };
+    let len: usize = sps.iter().chain(pps).map(|set| set.len() + 2).sum();
+    let mut out = Vec::with_capacity(len + 11);
+    out.bytes(&[1, *profile, *compatibility, *level, 0xff]);
+    out.u8(0xe0 | u8::try_from(sps.len()).ok().filter(|count| *count < 32)?);
+    put_sets(&mut out, sps)?;
     out.u8(pps.len().try_into().ok()?);
-    for pps in pps {
-        out.u16(pps.len().try_into().ok()?);
-        out.bytes(pps);
-    }
+    put_sets(&mut out, pps)?;
     if has_chroma_format(*profile) {
         out.bytes(&[0xfc | facts.chroma_format, 0xf8 | facts.luma_depth, 0xf8 | facts.chroma_depth, 0]);
     }
     Some(out)
+}
+
+fn put_sets(out: &mut Vec<u8>, sets: &[&[u8]]) -> Option<()> {
+    for set in sets {
+        out.u16(set.len().try_into().ok()?);
+        out.bytes(set);
+    }
+    Some(())
 }
 
 fn sets<'a>(r: &mut Reader<'a>, count: u8) -> Result<Vec<&'a [u8]>, Short> {
@@ -134,6 +171,7 @@ fn sets<'a>(r: &mut Reader<'a>, count: u8) -> Result<Vec<&'a [u8]>, Short> {
 
 /// What records and tracks need of a sequence parameter set; depths are over 8.
 struct Sps {
+    id: u32,
     order_count_type: u32,
     width: u32,
     height: u32,
@@ -153,9 +191,9 @@ impl Sps {
         bits.skip(8)?;
         let profile = bits.bits(8)? as u8;
         bits.skip(16)?;
-        let _id = bits.ue()?;
+        let id = bits.ue()?;
         let mut sps =
-            Self { order_count_type: 0, width: 0, height: 0, chroma_format: 1, luma_depth: 0, chroma_depth: 0 };
+            Self { id, order_count_type: 0, width: 0, height: 0, chroma_format: 1, luma_depth: 0, chroma_depth: 0 };
         if has_chroma_format(profile) {
             sps.chroma(bits)?;
         }
@@ -346,7 +384,7 @@ mod tests {
     #[test]
     fn a_record_holds_several_picture_sets() {
         let (sps, pps) = (hex(SPS_OF[0].0), hex(PPS_HEX));
-        let record = write_sets(&sps, &[&pps, &pps[..3]]).unwrap();
+        let record = write_sets(&[&sps], &[&pps, &pps[..3]]).unwrap();
         assert_eq!(Record::parse(&record).unwrap().pps, [&pps[..], &pps[..3]]);
     }
 

@@ -13,6 +13,12 @@ pub const SPS: u8 = 33;
 pub const PPS: u8 = 34;
 /// Access unit delimiter.
 pub const AUD: u8 = 35;
+/// End of sequence.
+pub const END_OF_SEQUENCE: u8 = 36;
+/// End of bitstream.
+pub const END_OF_STREAM: u8 = 37;
+/// Filler data.
+pub const FILLER: u8 = 38;
 /// Supplemental enhancement information before the picture.
 pub const PREFIX_SEI: u8 = 39;
 /// Supplemental enhancement information behind the picture.
@@ -23,10 +29,44 @@ pub fn unit_type(unit: &[u8]) -> u8 {
     unit.first().map_or(0, |byte| byte >> 1 & 0x3f)
 }
 
+/// nuh_layer_id. Section 7.3.1.2.
+pub fn layer(unit: &[u8]) -> u8 {
+    let [first, second, ..] = unit else { return 0 };
+    (first & 1) << 5 | second >> 3
+}
+
 /// Whether an access unit of 4-byte length-prefixed units has an intra random
 /// access point picture.
 pub fn is_key(data: &[u8]) -> bool {
     nal::units(data).any(|unit| matches!(unit_type(unit), 16..=23))
+}
+
+/// The id of a parameter set; `None` if it is damaged. Sections 7.4.3.1 to 7.4.3.3.
+pub fn set_id(unit: &[u8]) -> Option<u32> {
+    let body = unit.get(2..)?;
+    match unit_type(unit) {
+        VPS => body.first().map(|byte| u32::from(byte >> 4)),
+        SPS => Sps::parse(unit).ok().map(|sps| sps.id).filter(|id| *id < 16),
+        PPS => Bits::new(body).ue().ok().filter(|id| *id < 64),
+        _ => None,
+    }
+}
+
+/// pps_seq_parameter_set_id in a picture parameter set. Section 7.3.2.3.1.
+pub fn pps_sps(pps: &[u8]) -> Option<u32> {
+    let mut bits = Bits::new(pps.get(2..)?);
+    let _id = bits.ue().ok()?;
+    bits.ue().ok()
+}
+
+/// slice_pic_parameter_set_id in a slice segment header. Section 7.3.6.1.
+pub fn slice_pps(slice: &[u8]) -> Option<u32> {
+    let mut bits = Bits::new(slice.get(2..)?);
+    let _first_in_picture = bits.bit().ok()?;
+    if matches!(unit_type(slice), 16..=23) {
+        let _no_output_of_prior_pictures = bits.bit().ok()?;
+    }
+    bits.ue().ok()
 }
 
 /// Width and height in pixels as a sequence parameter set says them.
@@ -96,14 +136,15 @@ impl<'a> Record<'a> {
 /// Makes a record for units with 4-byte prefixes; `None` if the sequence
 /// parameter set is damaged or a set is too long for a record.
 pub fn write(vps: &[u8], sps: &[u8], pps: &[u8]) -> Option<Vec<u8>> {
-    write_sets(vps, sps, &[pps])
+    write_sets(&[vps], &[sps], &[pps])
 }
 
-/// As [`write()`], with any number of picture parameter sets.
-pub fn write_sets(vps: &[u8], sps: &[u8], pps: &[&[u8]]) -> Option<Vec<u8>> {
-    let facts = Sps::parse(sps).ok()?;
-    let pps_len: usize = pps.iter().map(|pps| pps.len() + 2).sum();
-    let mut out = Vec::with_capacity(vps.len() + sps.len() + pps_len + 36);
+/// As [`write()`], with any number of sets. Profile and level are those of the first
+/// sequence parameter set.
+pub fn write_sets(vps: &[&[u8]], sps: &[&[u8]], pps: &[&[u8]]) -> Option<Vec<u8>> {
+    let facts = Sps::parse(sps.first()?).ok()?;
+    let len: usize = [vps, sps, pps].into_iter().flatten().map(|set| set.len() + 2).sum();
+    let mut out = Vec::with_capacity(len + 32);
     out.u8(1);
     out.bytes(&facts.profile_tier_level);
     out.u16(0xf000); // min_spatial_segmentation_idc: not said
@@ -112,7 +153,7 @@ pub fn write_sets(vps: &[u8], sps: &[u8], pps: &[&[u8]]) -> Option<Vec<u8>> {
     out.u16(0); // avgFrameRate: not said
     out.u8(facts.temporal_layers << 3 | u8::from(facts.temporal_nesting) << 2 | 3);
     out.u8(3);
-    for (kind, units) in [(VPS, &[vps][..]), (SPS, &[sps]), (PPS, pps)] {
+    for (kind, units) in [(VPS, vps), (SPS, sps), (PPS, pps)] {
         out.u8(0x80 | kind);
         out.u16(units.len().try_into().ok()?);
         for unit in units {
@@ -125,6 +166,7 @@ pub fn write_sets(vps: &[u8], sps: &[u8], pps: &[&[u8]]) -> Option<Vec<u8>> {
 
 /// What records and tracks need of a sequence parameter set; depths are over 8.
 struct Sps {
+    id: u32,
     temporal_layers: u8,
     temporal_nesting: bool,
     /// general_profile_space to general_level_idc, as records have it too.
@@ -149,7 +191,7 @@ impl Sps {
         ensure(sub_layers < 7, "sps_max_sub_layers_minus1")?;
         let mut bits = Bits::new(r.rest());
         skip_sub_layers(&mut bits, sub_layers)?;
-        let _id = bits.ue()?;
+        let id = bits.ue()?;
         let chroma_format = bits.ue()?;
         if chroma_format == 3 {
             let _separate_colour_planes = bits.bit()?;
@@ -165,6 +207,7 @@ impl Sps {
         let [left, right, top, bottom] = crop;
         let (width, height) = picture(cropped(width, left, right, across), cropped(height, top, bottom, down))?;
         Ok(Self {
+            id,
             temporal_layers: sub_layers + 1,
             temporal_nesting: layers & 1 == 1,
             profile_tier_level,
@@ -292,7 +335,7 @@ mod tests {
     #[test]
     fn a_record_holds_several_picture_sets() {
         let [vps, sps, pps] = units(PLAIN);
-        let record = write_sets(&vps, &sps, &[&pps, &pps[..5]]).unwrap();
+        let record = write_sets(&[&vps], &[&sps], &[&pps, &pps[..5]]).unwrap();
         assert_eq!(Record::parse(&record).unwrap().pps, [&pps[..], &pps[..5]]);
     }
 

@@ -10,7 +10,12 @@ pub mod h264;
 pub mod h265;
 pub mod mp3;
 pub mod opus;
+mod role;
+mod sets;
 pub mod vpx;
+
+pub use role::Role;
+pub use sets::Sets;
 
 use std::fmt;
 

@@ -12,6 +12,7 @@ pub mod m3u8;
 pub mod mp4;
 mod normal;
 mod packed;
+mod picture;
 #[cfg(feature = "ts")]
 pub mod ts;
 

@@ -3,9 +3,10 @@
 
 use bytes::Bytes;
 
-use crate::budget::{BlockMut, OverBudget, Room};
+use super::picture::Picture;
+use crate::budget::{OverBudget, Room};
 use crate::codec::{self, Malformed, ac3, h264, h265, mp3, opus, vpx};
-use crate::media::{Change, Codec, Frame, Hz, Kind, MAX_TRACKS, Params, Ticks, Track, Tracks, nal};
+use crate::media::{Change, Codec, Frame, Hz, Kind, MAX_TRACKS, Params, Ticks, Track, Tracks};
 use crate::wire::Short;
 
 /// What a piece of a container turned out to carry.
@@ -52,14 +53,15 @@ pub struct Coded {
 #[derive(Debug, Default)]
 pub struct Normal {
     tracks: Tracks,
-    /// Length of the NAL prefixes in each video track, from its record.
-    prefixes: [u8; MAX_TRACKS],
+    /// Those of H.264 and H.265.
+    pictures: Vec<Picture>,
     /// Codecs of which it was said that they have no place here.
     said: Vec<(Kind, [u8; 4])>,
 }
 
 /// So many codecs without a place are named; more are not news.
 const MAX_SAID: usize = 8;
+const TOO_MANY: Error = Error::Malformed("more tracks than a stream may have");
 
 impl Normal {
     /// A codec that has no place here, by its name in the container: said once.
@@ -80,19 +82,32 @@ impl Normal {
         room: &dyn Room,
         event: &mut impl FnMut(Event),
     ) -> Result<(), Error> {
-        let (prefix, at) = match codec {
+        let lengths = match codec {
             Codec::H264 => (h264::Record::parse(data)?.nal_prefix, h264::LENGTH_SIZE_AT),
             Codec::H265 => (h265::Record::parse(data)?.nal_prefix, h265::LENGTH_SIZE_AT),
             _ => return self.announce(codec, track, clock, codec::params(codec, data.clone())?, event),
         };
-        if let Some(slot) = self.prefixes.get_mut(usize::from(track)) {
-            *slot = prefix;
+        match self.picture(codec, track)?.record(data, lengths, room)? {
+            Some(params) => self.announce(codec, track, clock, params, event),
+            None => Ok(()),
         }
-        // frames are given prefixes of 4 bytes, and the record must say so
-        let mut record = data.to_vec();
-        record.iter_mut().skip(at).take(1).for_each(|byte| *byte |= 3);
-        let record = if prefix == 4 { data.clone() } else { BlockMut::copy(room, &record)? };
-        self.announce(codec, track, clock, codec::params(codec, record)?, event)
+    }
+
+    /// What is known of a track of H.264 or H.265.
+    fn picture(&mut self, codec: Codec, track: u8) -> Result<&mut Picture, Error> {
+        let at = match self.pictures.iter().position(|known| known.track == track) {
+            Some(at) => at,
+            None if self.pictures.len() == MAX_TRACKS => return Err(TOO_MANY),
+            None => {
+                self.pictures.push(Picture::new(codec, track));
+                self.pictures.len() - 1
+            }
+        };
+        let picture = self.pictures.get_mut(at).ok_or(TOO_MANY)?;
+        if picture.codec() != codec {
+            *picture = Picture::new(codec, track);
+        }
+        Ok(picture)
     }
 
     /// Announces a track of which the container says all there is to know.
@@ -107,7 +122,7 @@ impl Normal {
         let track = Track { id, codec, clock, params };
         match self.tracks.set(track.clone()) {
             Change::Same => {}
-            Change::Refused => return Err(Error::Malformed("more tracks than a stream may have")),
+            Change::Refused => return Err(TOO_MANY),
             Change::Added | Change::Replaced => event(Event::Track(track)),
         }
         Ok(())
@@ -119,7 +134,14 @@ impl Normal {
             return Ok(()); // some encoders keep time with empty frames
         }
         if coded.codec.is_nal() {
-            self.nal_units(&mut coded, room, event)?;
+            let picture = self.picture(coded.codec, coded.track)?;
+            let news = picture.units(&mut coded.data, coded.key, room)?;
+            if let Some(params) = news {
+                self.announce(coded.codec, coded.track, coded.clock, params, event)?;
+            }
+            if coded.data.is_empty() {
+                return Ok(()); // it waits for its picture
+            }
         }
         let known = self.tracks.find(coded.codec.kind(), coded.track).is_some_and(|track| track.codec == coded.codec);
         if !known {
@@ -130,42 +152,8 @@ impl Normal {
         if let Some(params) = track.and_then(|track| observed(&coded, &track.params)) {
             self.announce(coded.codec, coded.track, coded.clock, params, event)?;
         }
-        if coded.data.is_empty() {
-            return Ok(()); // there were parameter sets alone
-        }
         let Coded { codec, track, dts, cts, key, data, .. } = coded;
         event(Event::Frame(Frame { dts, cts, kind: codec.kind(), track, key, data }));
-        Ok(())
-    }
-
-    /// Brings the units to 4-byte prefixes and passes over delimiters and
-    /// parameter sets that lead them; sets before the picture that differ from the
-    /// record are news.
-    fn nal_units(&mut self, coded: &mut Coded, room: &dyn Room, event: &mut impl FnMut(Event)) -> Result<(), Error> {
-        let prefix = self.prefixes.get(usize::from(coded.track)).copied().filter(|prefix| *prefix > 0).unwrap_or(4);
-        if prefix != 4 {
-            coded.data = widen(&coded.data, usize::from(prefix), room)?;
-        }
-        let mut sets = Sets::default();
-        let (mut rest, mut leads): (&[u8], _) = (&coded.data, true);
-        let mut stays = rest;
-        while let Some((unit, tail)) = nal::split(rest, 4) {
-            leads &= sets.take(coded.codec, unit);
-            if leads {
-                stays = tail;
-            } else if is_slice(coded.codec, unit) {
-                break;
-            }
-            rest = tail;
-        }
-        let data = coded.data.slice_ref(stays);
-        if let Some(record) = sets.record(coded.codec)
-            && !self.tracks.find(Kind::Video, coded.track).is_some_and(|track| sets.are_in(track))
-        {
-            let params = codec::params(coded.codec, record.into())?;
-            self.announce(coded.codec, coded.track, coded.clock, params, event)?;
-        }
-        coded.data = data;
         Ok(())
     }
 }
@@ -205,74 +193,6 @@ fn observed(coded: &Coded, known: &Params) -> Option<Params> {
         _ => return None,
     }
     Some(params)
-}
-
-/// Parameter sets found in a frame.
-#[derive(Default)]
-struct Sets<'a> {
-    vps: &'a [u8],
-    sps: &'a [u8],
-    pps: &'a [u8],
-}
-
-impl<'a> Sets<'a> {
-    /// Takes a delimiter or parameter set; false for any other unit.
-    fn take(&mut self, codec: Codec, unit: &'a [u8]) -> bool {
-        match (codec, unit_type(codec, unit)) {
-            (Codec::H264, h264::SPS) | (Codec::H265, h265::SPS) => self.sps = unit,
-            (Codec::H264, h264::PPS) | (Codec::H265, h265::PPS) => self.pps = unit,
-            (Codec::H265, h265::VPS) => self.vps = unit,
-            (Codec::H264, h264::AUD) | (Codec::H265, h265::AUD) => {}
-            _ => return false,
-        }
-        true
-    }
-
-    /// Whether the track's record holds them already.
-    fn are_in(&self, track: &Track) -> bool {
-        let record = &track.params.record;
-        let holds = |set: &[u8]| set.is_empty() || record.windows(set.len()).any(|window| window == set);
-        holds(self.vps) && holds(self.sps) && holds(self.pps)
-    }
-
-    fn record(&self, codec: Codec) -> Option<Vec<u8>> {
-        match codec {
-            _ if self.sps.is_empty() || self.pps.is_empty() => None,
-            Codec::H264 => h264::write(self.sps, self.pps),
-            _ if self.vps.is_empty() => None,
-            _ => h265::write(self.vps, self.sps, self.pps),
-        }
-    }
-}
-
-/// Whether a unit is a part of the picture itself. H.264 table 7-1, H.265 table 7-1.
-fn is_slice(codec: Codec, unit: &[u8]) -> bool {
-    match codec {
-        Codec::H264 => (h264::SLICE..=h264::IDR).contains(&h264::unit_type(unit)),
-        _ => h265::unit_type(unit) < h265::VPS,
-    }
-}
-
-fn unit_type(codec: Codec, unit: &[u8]) -> u8 {
-    if codec == Codec::H264 { h264::unit_type(unit) } else { h265::unit_type(unit) }
-}
-
-/// The same units behind 4-byte prefixes.
-fn widen(data: &[u8], prefix: usize, room: &dyn Room) -> Result<Bytes, Error> {
-    let units = || {
-        let mut rest = data;
-        std::iter::from_fn(move || {
-            let (unit, tail) = nal::split(rest, prefix)?;
-            rest = tail;
-            Some(unit)
-        })
-    };
-    let mut block = room.block(units().map(|unit| unit.len() + 4).sum())?;
-    for unit in units() {
-        block.fill(&(unit.len() as u32).to_be_bytes());
-        block.fill(unit);
-    }
-    Ok(block.freeze())
 }
 
 impl From<Short> for Error {

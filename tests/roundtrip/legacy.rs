@@ -65,8 +65,9 @@ fn what_has_no_place_is_said_once_of_each_kind() {
 #[test]
 fn a_frame_before_its_record_is_lost_and_said_to_be() {
     let mut demux = Demux::default();
-    let picture = data(Codec::H264, true, 50);
-    for tag in [legacy(KEY, 7, FRAMES, 0, &picture), enhanced(video(KEY, 3), b"hvc1", &picture)] {
+    let picture = |codec| data(codec, true, 50);
+    let avc = legacy(KEY, 7, FRAMES, 0, &picture(Codec::H264));
+    for tag in [avc, enhanced(video(KEY, 3), b"hvc1", &picture(Codec::H265))] {
         let (events, error) = one(&mut demux, Kind::Video, &tag);
         assert!(events.is_empty() && matches!(error, Some(Error::Malformed(_))));
     }

@@ -143,3 +143,81 @@ fn hevc_sets_in_the_stream() {
     let record = h265::Record::parse(&tracks[1].params.record).unwrap();
     assert_eq!((record.vps, record.sps, record.pps), (vec![&vps[..]], vec![&sps[..]], vec![&pps[..]]));
 }
+
+/// Those of a second picture set, with pic_parameter_set_id 1.
+const SECOND_PPS: [u8; 4] = [0x68, 0x5f, 0x8f, 0xcb];
+
+fn pps(track: &Track) -> Vec<Vec<u8>> {
+    h264::Record::parse(&track.params.record).unwrap().pps.into_iter().map(<[u8]>::to_vec).collect()
+}
+
+#[test]
+fn sets_with_other_ids_join_the_record_once() {
+    let (sps, first) = (hex(H264_SPS), hex(H264_PPS));
+    let tags = [
+        (KEY, START, record(Codec::H264)),
+        (KEY, FRAMES, units(4, &[&sps, &first, &SECOND_PPS, &[0x65, 1]])),
+        (KEY, FRAMES, units(4, &[&sps, &first, &SECOND_PPS, &[0x65, 1]])),
+        (KEY, FRAMES, units(4, &[&SECOND_PPS, &[0x65, 1]])),
+        (KEY, START, record(Codec::H264)),
+        (KEY, FRAMES, units(4, &[&sps, &first, &[0x65, 1]])),
+    ];
+    let (tracks, frames) = read(&mut Demux::default(), 7, &tags);
+    assert_eq!(tracks.iter().map(pps).collect::<Vec<_>>(), [vec![first.clone()], vec![first, SECOND_PPS.to_vec()]]);
+    assert!(frames.iter().all(|frame| frame.data == units(4, &[&[0x65, 1]])));
+}
+
+#[test]
+fn sets_between_key_frames_stay_there_and_join_the_record_at_the_next() {
+    let mut demux = Demux::default();
+    let inter = units(4, &[&[9, 0xf0], &SECOND_PPS, &[0x41, 1]]);
+    let tags = [(KEY, START, record(Codec::H264)), (KEY, FRAMES, units(4, &[&[0x65, 1]])), (INTER, FRAMES, inter)];
+    let (tracks, frames) = read(&mut demux, 7, &tags);
+    assert_eq!(tracks.len(), 1, "viewers would wait for a key frame");
+    assert_eq!(frames[1].data, units(4, &[&SECOND_PPS, &[0x41, 1]]));
+    let (tracks, frames) = read(&mut demux, 7, &[(KEY, FRAMES, units(4, &[&[0x65, 1]]))]);
+    assert_eq!((pps(&tracks[0]).len(), &frames[0].data[..]), (2, &units(4, &[&[0x65, 1]])[..]));
+}
+
+#[test]
+fn units_without_a_slice_wait_for_the_next_picture() {
+    let sei: [&[u8]; 2] = [&[6, 5, 1], &[6, 1, 1]];
+    for (id, codec, slice, lead, dropped) in [
+        (7, Codec::H264, [0x65, 1, 2], sei, [&[9, 0xf0][..], &[10], &[12, 0xff]]),
+        (12, Codec::H265, [38, 1, 2], [&[78, 1, 5], &[78, 1, 1]], [&[70, 1, 0x50][..], &[80, 1, 5], &[72, 1]]),
+    ] {
+        let mut demux = Demux::default();
+        let alone = |unit: &[u8]| (INTER, FRAMES, units(2, &[unit]));
+        let mut tags = vec![(KEY, START, narrow(codec, 2)), (KEY, FRAMES, units(2, &[&slice]))];
+        tags.extend(lead.iter().chain(&dropped).map(|unit| alone(unit)));
+        tags.extend([(KEY, FRAMES, units(2, &[&slice])), (KEY, FRAMES, units(2, &[&slice]))]);
+        let (tracks, frames) = read(&mut demux, id, &tags);
+        let data: Vec<_> = frames.iter().map(|frame| frame.data.to_vec()).collect();
+        let joined = units(4, &[lead[0], lead[1], &slice]);
+        assert_eq!(data, [units(4, &[&slice]), joined, units(4, &[&slice])], "{codec:?}");
+        assert_eq!(tracks.len(), 1);
+    }
+}
+
+#[test]
+fn sets_in_a_message_of_their_own_are_of_the_next_picture() {
+    let (sps, other) = (hex(OTHER_SPS), hex("68ce3c80"));
+    let mut demux = Demux::default();
+    let sets = [(KEY, START, record(Codec::H264)), (KEY, FRAMES, units(4, &[&[9, 0xf0], &sps, &other]))];
+    let (tracks, frames) = read(&mut demux, 7, &sets);
+    assert_eq!((tracks.len(), frames.len()), (1, 0));
+    let (tracks, frames) = read(&mut demux, 7, &[(KEY, FRAMES, units(4, &[&[0x65, 1]]))]);
+    assert_eq!((tracks[0].params.width, &frames[0].data[..]), (1280, &units(4, &[&[0x65, 1]])[..]));
+}
+
+#[test]
+fn what_waits_is_bounded_and_charged() {
+    let mut demux = Demux::default();
+    let sei = units(4, &[&[6; 1000]]);
+    let mut tags = vec![(KEY, START, record(Codec::H264))];
+    tags.extend((0..1000).map(|_| (INTER, FRAMES, sei.clone())));
+    tags.push((KEY, FRAMES, units(4, &[&[0x65, 1]])));
+    let (_, frames) = read(&mut demux, 7, &tags);
+    assert!(frames[0].data.len() <= (16 << 10) + 6, "{} bytes", frames[0].data.len());
+    assert_eq!(frames[0].data[frames[0].data.len() - 6..], units(4, &[&[0x65, 1]]));
+}

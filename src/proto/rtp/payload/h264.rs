@@ -5,8 +5,8 @@
 
 use base64ct::{Base64, Encoding};
 
-use super::h26x::{Cutting, Reading, Role, Shape, Syntax};
-use super::sets::{Set, Sets, base64};
+use super::base64::base64;
+use super::h26x::{self, Cutting, Shape, Syntax};
 use super::{Error, Format, Incoming, Pack};
 use crate::codec::h264;
 use crate::media::{Codec, Hz, Track};
@@ -24,10 +24,9 @@ const FU_A: u8 = 28;
 const FU_B: u8 = 29;
 /// Bytes of a decoding order number. Section 5.5.
 const DON: usize = 2;
-/// nal_unit_type of filler data. H.264 table 7-1.
-const FILLER: u8 = 12;
 
 impl Syntax for H264 {
+    const CODEC: Codec = Codec::H264;
     const HEADER: usize = 1;
 
     fn shape(payload: &[u8]) -> Result<Shape<'_>, Error> {
@@ -54,18 +53,6 @@ impl Syntax for H264 {
         })
     }
 
-    fn role(header: &[u8]) -> Role {
-        match h264::unit_type(header) {
-            h264::SLICE..=h264::IDR => Role::Slice,
-            h264::SEI => Role::Lead,
-            h264::SPS => Role::Set(Set::Sequence),
-            h264::PPS => Role::Set(Set::Picture),
-            h264::AUD => Role::Delimiter,
-            FILLER => Role::Filler,
-            _ => Role::Other,
-        }
-    }
-
     fn is_key(data: &[u8]) -> bool {
         h264::is_key(data)
     }
@@ -82,17 +69,8 @@ impl Syntax for H264 {
 
 /// A reader; sets of `sprop-parameter-sets` that are damaged are passed over. Section 8.1.
 pub(super) fn incoming(format: &Format, max: usize) -> Incoming {
-    let mut sets = Sets::new(Codec::H264);
-    for text in format.parameter("sprop-parameter-sets").unwrap_or_default().split(',') {
-        let unit = base64(text);
-        if let Some((header, body)) = unit.split_at_checked(H264::HEADER)
-            && let Role::Set(set) = H264::role(header)
-        {
-            sets.take(set, header, body);
-        }
-    }
-    let params = sets.news().ok().flatten();
-    Incoming { codec: Codec::H264, params, unpack: Box::new(Reading::<H264>::new(sets, max)) }
+    let units = format.parameter("sprop-parameter-sets").unwrap_or_default().split(',').map(base64);
+    h26x::incoming::<H264>(units, max)
 }
 
 /// Packetization mode 1. Section 6.3.

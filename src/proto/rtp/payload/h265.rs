@@ -5,8 +5,8 @@
 
 use base64ct::{Base64, Encoding};
 
-use super::h26x::{Cutting, Reading, Role, Shape, Syntax};
-use super::sets::{Set, Sets, base64};
+use super::base64::base64;
+use super::h26x::{self, Cutting, Shape, Syntax};
 use super::{Error, Format, Incoming, Pack};
 use crate::codec::h265;
 use crate::media::{Codec, Hz, Track};
@@ -19,10 +19,9 @@ pub(super) struct H265;
 const AP: u8 = 48;
 /// Fragmentation unit. Section 4.4.3.
 const FU: u8 = 49;
-/// nal_unit_type of filler data. H.265 table 7-1.
-const FILLER: u8 = 38;
 
 impl Syntax for H265 {
+    const CODEC: Codec = Codec::H265;
     const HEADER: usize = 2;
 
     fn shape(payload: &[u8]) -> Result<Shape<'_>, Error> {
@@ -43,19 +42,6 @@ impl Syntax for H265 {
         })
     }
 
-    fn role(header: &[u8]) -> Role {
-        match h265::unit_type(header) {
-            ..h265::VPS => Role::Slice,
-            h265::VPS => Role::Set(Set::Video),
-            h265::SPS => Role::Set(Set::Sequence),
-            h265::PPS => Role::Set(Set::Picture),
-            h265::AUD => Role::Delimiter,
-            h265::PREFIX_SEI => Role::Lead,
-            FILLER => Role::Filler,
-            _ => Role::Other,
-        }
-    }
-
     fn is_key(data: &[u8]) -> bool {
         h265::is_key(data)
     }
@@ -71,17 +57,8 @@ const SPROP: [&str; 3] = ["sprop-vps", "sprop-sps", "sprop-pps"];
 
 /// A reader; sets of the session description that are damaged are passed over.
 pub(super) fn incoming(format: &Format, max: usize) -> Incoming {
-    let mut sets = Sets::new(Codec::H265);
-    for text in SPROP.iter().filter_map(|name| format.parameter(name)).flat_map(|list| list.split(',')) {
-        let unit = base64(text);
-        if let Some((header, body)) = unit.split_at_checked(H265::HEADER)
-            && let Role::Set(set) = H265::role(header)
-        {
-            sets.take(set, header, body);
-        }
-    }
-    let params = sets.news().ok().flatten();
-    Incoming { codec: Codec::H265, params, unpack: Box::new(Reading::<H265>::new(sets, max)) }
+    let lists = SPROP.iter().filter_map(|name| format.parameter(name));
+    h26x::incoming::<H265>(lists.flat_map(|list| list.split(',')).map(base64), max)
 }
 
 /// In decoding order, without decoding order numbers.

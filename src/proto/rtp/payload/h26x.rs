@@ -24,18 +24,23 @@ mod tests;
 pub(super) use cutting::Cutting;
 pub(super) use reading::Reading;
 
-use super::Error;
-use super::sets::Set;
+use super::{Error, Incoming};
+use crate::codec::{Role, Sets};
+use crate::media::Codec;
 use crate::wire::Reader;
 
 /// What tells H.264 and H.265 apart.
-pub(super) trait Syntax: Send {
+pub(super) trait Syntax: Send + 'static {
+    /// Which of them.
+    const CODEC: Codec;
     /// Bytes of a NAL unit header; 1 or 2.
     const HEADER: usize;
     /// What a payload holds.
     fn shape(payload: &[u8]) -> Result<Shape<'_>, Error>;
     /// What a NAL unit with that header is for.
-    fn role(header: &[u8]) -> Role;
+    fn role(header: &[u8]) -> Role {
+        Role::of(Self::CODEC, header)
+    }
     /// Whether decoding can begin at an access unit.
     fn is_key(data: &[u8]) -> bool;
     /// Whether decoding may as well begin there, in streams whose access units are never key.
@@ -68,21 +73,19 @@ pub(super) enum Shape<'a> {
     Nothing,
 }
 
-/// What a NAL unit is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Role {
-    /// A part of the picture.
-    Slice,
-    /// A parameter set: it goes into the record.
-    Set(Set),
-    /// A delimiter: it leads an access unit, and is dropped.
-    Delimiter,
-    /// Stands before the picture.
-    Lead,
-    /// Of no use to anybody.
-    Filler,
-    /// Whatever else.
-    Other,
+/// A reader of what the session description announces with parameter sets among `units`.
+pub(super) fn incoming<C: Syntax>(units: impl Iterator<Item = Vec<u8>>, max: usize) -> Incoming {
+    let mut sets = Sets::new(C::CODEC);
+    for unit in units {
+        if let Some((header, body)) = unit.split_at_checked(C::HEADER)
+            && C::role(header) == Role::Set
+        {
+            // nothing is refused where nothing is charged
+            _ = sets.take(header, body, None);
+        }
+    }
+    let params = sets.news::<Error>(&[], None).ok().flatten();
+    Incoming { codec: C::CODEC, params, unpack: Box::new(Reading::<C>::new(sets, max)) }
 }
 
 /// What a payload holds, be it against the specification.

@@ -3,6 +3,7 @@
 mod aac;
 mod assembly;
 mod av1;
+mod base64;
 mod h264;
 mod h265;
 mod h26x;
@@ -10,7 +11,6 @@ mod jpeg;
 mod latm;
 mod mpa;
 mod raw;
-mod sets;
 #[cfg(test)]
 mod tests;
 

@@ -212,6 +212,8 @@ fn frames_come_back_as_they_were_sent() {
 
 /// A frame while it is put together: chunks, lengths, the frame, and what each costs.
 const BOUND: usize = 2 * MAX_FRAME + crate::budget::MAX_CHUNK + (64 << 10);
+/// All parameter sets that a track may have, each in a block of its own, and the record.
+const SETS: usize = 2 * (4 << 10) + 300 * crate::budget::BLOCK_OVERHEAD;
 
 #[test]
 fn no_damage_does_harm() {
@@ -223,18 +225,21 @@ fn no_damage_does_harm() {
             .flat_map(|(key, data)| formats.packets(&frame(&track, *key, data), data.len() as u32))
             .collect();
         let mut bench = Bench::new(&track);
+        let mut news = 0;
+        let most = if track.codec.is_nal() { SETS } else { 0 };
         for at in 0..packets.len() {
             for packet in damaged(&packets[at]) {
                 // between its neighbours, which may have begun what it goes on with
                 for packet in [at.checked_sub(1).map(|at| &packets[at]), Some(&packet), packets.get(at + 1)] {
                     packet.map(|packet| bench.take(packet));
                 }
+                news += bench.params.drain(..).count();
             }
             bench.unpack.gap();
-            assert_eq!(bench.account.used(), 0, "{:?}", track.codec);
+            assert!(bench.account.used() <= most, "{:?}", track.codec);
         }
         assert!(bench.account.peak() < BOUND, "{:?}", track.codec);
-        assert!(bench.params.len() < 20_000);
+        assert!(news < 20_000);
     }
 }
 

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 
 use super::super::assembly::{Prefix, Units, whole};
-use super::super::sets::Sets;
 use super::super::{Error, Packet, Unpack, Unpacked};
-use super::{Role, Shape, Syntax, cut, element, is_first, shape};
+use super::{Shape, Syntax, cut, element, is_first, shape};
 use crate::budget::Room;
+use crate::codec::{Role, Sets};
 
 /// Where key frames are further apart, recovery points stand for them: five seconds.
 const RARE: u32 = 5 * 90_000;
@@ -74,7 +74,7 @@ impl<C: Syntax> Reading<C> {
         let lead = shape.lead(C::HEADER);
         let role = lead.map(|(header, _)| C::role(header));
         let begins = match (role, lead) {
-            (Some(Role::Set(_) | Role::Delimiter | Role::Lead), _) => true,
+            (Some(Role::Set | Role::Delimiter | Role::Lead), _) => true,
             (Some(Role::Slice), Some((_, body))) => is_first(body),
             _ => false,
         };
@@ -146,8 +146,8 @@ impl<C: Syntax> Reading<C> {
         if let Some(header) = header {
             self.open = Open::Dropped;
             match C::role(header) {
-                Role::Set(set) if end => self.sets.take(set, header, body),
-                Role::Set(_) | Role::Delimiter | Role::Filler => {}
+                Role::Set if end => self.sets.take(header, body, Some(room))?,
+                Role::Set | Role::Delimiter | Role::Filler => {}
                 role => {
                     if role == Role::Slice {
                         self.slice(is_first(body));
@@ -179,14 +179,14 @@ impl<C: Syntax> Reading<C> {
     fn end(&mut self, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
         (self.slices, self.open) = (false, Open::Nothing);
         let data = self.units.finish(room, |_, len| Prefix { at: 0, bytes: (len as u32).to_be_bytes(), len: 4 })?;
-        self.emit(data, out)
+        self.emit(data, room, out)
     }
 
-    fn emit(&mut self, data: Bytes, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
-        if let Some(params) = self.sets.news()? {
+    fn emit(&mut self, data: Bytes, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
+        if let Some(params) = self.sets.news::<Error>(&data, Some(room))? {
             out(Unpacked::Params(params));
         }
-        if self.sets.known() {
+        if self.sets.is_known() {
             let mut key = C::is_key(&data);
             if key {
                 self.key = Some(self.time);
@@ -218,7 +218,7 @@ impl<C: Syntax> Reading<C> {
         let shape = shape::<C>(&packet.payload)?;
         if let Some(data) = self.lone(packet, &shape, room)? {
             self.ended = Some(self.time);
-            return self.emit(data, out);
+            return self.emit(data, room, out);
         }
         self.take(shape, room)?;
         if packet.marker && self.slices && !self.markers_lie {
