@@ -29,34 +29,12 @@ pub fn unit_type(unit: &[u8]) -> u8 {
     unit.first().map_or(0, |byte| byte & 0x1f)
 }
 
-/// Whether an access unit of 4-byte length-prefixed units has an IDR picture.
-pub fn is_key(data: &[u8]) -> bool {
-    nal::units(data).any(|unit| unit_type(unit) == IDR)
+/// Whether a slice is an I slice, of a picture that need not be one. Section 7.4.3.
+pub fn is_intra(slice: &[u8]) -> bool {
+    let mut bits = Bits::new(slice.get(1..).unwrap_or_default());
+    let _first_macroblock = bits.ue();
+    bits.ue().is_ok_and(|slice_type| slice_type % 5 == 2)
 }
-
-/// Whether an access unit begins with a recovery point and has an I slice: where
-/// encoders that send no IDR pictures let decoding begin. Section D.2.8.
-pub fn is_recovery_point(data: &[u8]) -> bool {
-    let mut point = false;
-    for unit in nal::units(data) {
-        match unit {
-            [header, RECOVERY_POINT, ..] if header & 0x1f == SEI => point = true,
-            [header, slice @ ..] if header & 0x1f == SLICE => return point && is_intra(slice) == Ok(true),
-            _ => {}
-        }
-    }
-    false
-}
-
-/// Whether slice_type is I. Section 7.4.3.
-fn is_intra(slice: &[u8]) -> Result<bool, Short> {
-    let mut bits = Bits::new(slice);
-    let _first_macroblock = bits.ue()?;
-    Ok(bits.ue()? % 5 == 2)
-}
-
-/// payloadType of a recovery point. Section D.1.1.
-const RECOVERY_POINT: u8 = 6;
 
 /// The id of a parameter set; `None` if it is damaged. Sections 7.4.2.1.1 and 7.4.2.2.
 pub fn set_id(unit: &[u8]) -> Option<u32> {
@@ -445,19 +423,10 @@ mod tests {
     }
 
     #[test]
-    fn recovery_points_need_an_intra_slice() {
-        let unit = |sei: u8, slice: u8| is_recovery_point(&[0, 0, 0, 4, 6, sei, 1, 0xc4, 0, 0, 0, 2, 0x41, slice]);
+    fn intra_slices_are_told() {
         // first_mb_in_slice 0; slice_type I as 2 and as 7, P, and cut short
-        assert!(unit(6, 0b1011_0000) && unit(6, 0b1000_1000));
-        assert!(!unit(5, 0b1011_0000) && !unit(6, 0b1100_0000) && !unit(6, 0b1000_0000));
-        assert!(!is_recovery_point(&[0, 0, 0, 2, 0x41, 0b1011_0000]));
-    }
-
-    #[test]
-    fn keys_are_idr_pictures() {
-        assert!(is_key(&[0, 0, 0, 2, 6, 5, 0, 0, 0, 2, 0x65, 0x88]));
-        assert!(!is_key(&[0, 0, 0, 2, 0x41, 0x9a]));
-        assert!(!is_key(&[0, 0, 0, 9, 0x65]));
+        let intra = [0b1011_0000, 0b1000_1000, 0b1100_0000, 0b1000_0000].map(|slice| is_intra(&[0x41, slice]));
+        assert_eq!(intra, [true, true, false, false]);
         assert_eq!((unit_type(&[]), unit_type(&[0x67, 0x65])), (0, SPS));
     }
 }

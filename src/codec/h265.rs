@@ -35,10 +35,9 @@ pub fn layer(unit: &[u8]) -> u8 {
     (first & 1) << 5 | second >> 3
 }
 
-/// Whether an access unit of 4-byte length-prefixed units has an intra random
-/// access point picture.
-pub fn is_key(data: &[u8]) -> bool {
-    nal::units(data).any(|unit| matches!(unit_type(unit), 16..=23))
+/// Whether a slice is of an intra random access point picture.
+pub fn is_random_access(slice: &[u8]) -> bool {
+    matches!(unit_type(slice), 16..=23)
 }
 
 /// The id of a parameter set; `None` if it is damaged. Sections 7.4.3.1 to 7.4.3.3.
@@ -63,7 +62,7 @@ pub fn pps_sps(pps: &[u8]) -> Option<u32> {
 pub fn slice_pps(slice: &[u8]) -> Option<u32> {
     let mut bits = Bits::new(slice.get(2..)?);
     let _first_in_picture = bits.bit().ok()?;
-    if matches!(unit_type(slice), 16..=23) {
+    if is_random_access(slice) {
         let _no_output_of_prior_pictures = bits.bit().ok()?;
     }
     bits.ue().ok()
@@ -357,10 +356,8 @@ mod tests {
     }
 
     #[test]
-    fn keys_are_random_access_points() {
-        assert!(is_key(&[0, 0, 0, 3, 0x26, 1, 0xaf]));
-        assert!(is_key(&[0, 0, 0, 3, 0x2a, 1, 0xaf]));
-        assert!(!is_key(&[0, 0, 0, 3, 0x02, 1, 0xd0]));
-        assert!(!is_key(&[0, 0, 0, 4, 0x26, 1, 0xaf]));
+    fn random_access_points_are_told() {
+        assert!(is_random_access(&[0x26, 1, 0xaf]) && is_random_access(&[0x2a, 1, 0xaf]));
+        assert!(!is_random_access(&[0x02, 1, 0xd0]));
     }
 }

@@ -8,12 +8,14 @@ pub mod av1;
 pub mod flac;
 pub mod h264;
 pub mod h265;
+mod keys;
 pub mod mp3;
 pub mod opus;
 mod role;
 mod sets;
 pub mod vpx;
 
+pub use keys::{Hints, Keys, is_key};
 pub use role::Role;
 pub use sets::Sets;
 

@@ -144,8 +144,8 @@ impl Sets {
         let first = self.list.iter().position(|set| set.kind == sps);
         let active = self.list.iter().position(|set| (set.kind, set.id) == (sps, id));
         let (Some(first), Some(active)) = (first, active) else { return };
-        let size = |at: usize| self.list.get(at).and_then(|set| (of.size)(&set.unit).ok());
-        if size(first) != size(active) {
+        let size_at = |at: usize| self.list.get(at).and_then(|set| size(self.codec, &set.unit));
+        if size_at(first) != size_at(active) {
             self.list.swap(first, active);
             self.changed = true;
         }
@@ -186,14 +186,13 @@ impl Sets {
 struct Ids {
     slice_pps: fn(&[u8]) -> Option<u32>,
     pps_sps: fn(&[u8]) -> Option<u32>,
-    size: fn(&[u8]) -> Result<(u32, u32), Malformed>,
 }
 
 impl Ids {
     fn of(codec: Codec) -> Self {
         match codec {
-            Codec::H264 => Self { slice_pps: h264::slice_pps, pps_sps: h264::pps_sps, size: h264::size },
-            _ => Self { slice_pps: h265::slice_pps, pps_sps: h265::pps_sps, size: h265::size },
+            Codec::H264 => Self { slice_pps: h264::slice_pps, pps_sps: h264::pps_sps },
+            _ => Self { slice_pps: h265::slice_pps, pps_sps: h265::pps_sps },
         }
     }
 }
@@ -224,6 +223,10 @@ fn unit_type(codec: Codec, unit: &[u8]) -> u8 {
 
 fn set_id(codec: Codec, unit: &[u8]) -> Option<u32> {
     if codec == Codec::H264 { h264::set_id(unit) } else { h265::set_id(unit) }
+}
+
+fn size(codec: Codec, sps: &[u8]) -> Option<(u32, u32)> {
+    if codec == Codec::H264 { h264::size(sps).ok() } else { h265::size(sps).ok() }
 }
 
 /// The sets of a record.

@@ -1,5 +1,5 @@
-//! VP9: its decoder record, and the size in its key frames. VP Codec ISO Media File
-//! Format Binding 1.0, VP9 Bitstream & Decoding Process Specification.
+//! VP8 and VP9: their key frames, and the decoder record and size of VP9. RFC 6386, VP Codec
+//! ISO Media File Format Binding 1.0, VP9 Bitstream & Decoding Process Specification.
 
 use super::{Malformed, ensure, picture};
 use crate::wire::Reader;
@@ -20,9 +20,29 @@ pub fn check(record: &[u8]) -> Result<(), Malformed> {
     Ok(())
 }
 
+/// Whether a VP8 frame is a key frame. RFC 6386 section 9.1.
+pub fn is_vp8_key(frame: &[u8]) -> bool {
+    matches!(frame, [tag, _, _, 0x9d, 0x01, 0x2a, ..] if tag & 1 == 0)
+}
+
+/// Whether the first frame of a VP9 superframe is a key frame. Section 6.2.
+pub fn is_vp9_key(frame: &[u8]) -> bool {
+    key_header(&mut Bits::new(frame)).is_ok()
+}
+
 /// The size of a key frame's picture, in pixels. Section 6.2.
 pub fn size(frame: &[u8]) -> Result<(u32, u32), Malformed> {
     let mut bits = Bits::new(frame);
+    let profile = key_header(&mut bits)?;
+    bits.skip(usize::from(profile >= 2))?;
+    let rgb = bits.bits(3)? == 7;
+    let subsampling = (profile & 1) as usize * if rgb { 1 } else { 3 };
+    bits.skip(usize::from(!rgb) + subsampling)?;
+    picture(bits.bits(16)? + 1, bits.bits(16)? + 1)
+}
+
+/// uncompressed_header() of a key frame as far as the sync code; gives the profile.
+fn key_header(bits: &mut Bits) -> Result<u32, Malformed> {
     ensure(bits.bits(2)? == 2, "VP9 frame_marker")?;
     let profile = bits.bits(1)? | bits.bits(1)? << 1;
     bits.skip(usize::from(profile == 3))?;
@@ -31,11 +51,7 @@ pub fn size(frame: &[u8]) -> Result<(u32, u32), Malformed> {
     ensure(!shows_another && !depends, "VP9 key frame")?;
     bits.skip(2)?;
     ensure(bits.bits(24)? == 0x49_8342, "VP9 frame_sync_code")?;
-    bits.skip(usize::from(profile >= 2))?;
-    let rgb = bits.bits(3)? == 7;
-    let subsampling = (profile & 1) as usize * if rgb { 1 } else { 3 };
-    bits.skip(usize::from(!rgb) + subsampling)?;
-    picture(bits.bits(16)? + 1, bits.bits(16)? + 1)
+    Ok(profile)
 }
 
 #[cfg(test)]
@@ -61,6 +77,15 @@ mod tests {
         assert_eq!(size(&frame), Ok((642, 362)));
         assert!((0..frame.len() - 1).all(|length| size(&frame[..length]).is_err()));
         assert!(size(&hex("8649834200281028")).is_err());
+    }
+
+    #[test]
+    fn key_frames_are_told() {
+        // the first two frames of files like that
+        assert!(is_vp9_key(&hex("8249834200")) && !is_vp9_key(&hex("8600408040")) && !is_vp9_key(&[]));
+        // shown again
+        assert!(!is_vp9_key(&hex("8849834200")));
+        assert!(is_vp8_key(&hex("5042009d012a8002")) && !is_vp8_key(&hex("b1050004")) && !is_vp8_key(&hex("50420000")));
     }
 
     #[test]

@@ -43,7 +43,7 @@ pub struct Coded {
     pub dts: Ticks,
     /// Presentation time minus decode time.
     pub cts: i32,
-    /// Whether decoding can begin here.
+    /// The container says that decoding can begin here; the frame itself knows better.
     pub key: bool,
     /// The coded bytes; NAL units with prefixes as long as the record says, or 4 bytes.
     pub data: Bytes,
@@ -135,13 +135,15 @@ impl Normal {
         }
         if coded.codec.is_nal() {
             let picture = self.picture(coded.codec, coded.track)?;
-            let news = picture.units(&mut coded.data, coded.key, room)?;
+            let news = picture.units(&mut coded, room)?;
             if let Some(params) = news {
                 self.announce(coded.codec, coded.track, coded.clock, params, event)?;
             }
             if coded.data.is_empty() {
                 return Ok(()); // it waits for its picture
             }
+        } else {
+            coded.key = codec::is_key(coded.codec, &coded.data);
         }
         let known = self.tracks.find(coded.codec.kind(), coded.track).is_some_and(|track| track.codec == coded.codec);
         if !known {

@@ -12,10 +12,10 @@
 
 use bytes::Bytes;
 
-use super::Error;
+use super::{Coded, Error};
 use crate::budget::{BlockMut, OverBudget, Overflow, Room, Rope};
-use crate::codec::{Role, Sets};
-use crate::media::{Codec, Params, nal};
+use crate::codec::{Hints, Keys, Role, Sets};
+use crate::media::{Codec, Hz, Params, nal};
 
 /// What is known of the track between two access units.
 #[derive(Debug)]
@@ -24,6 +24,7 @@ pub(super) struct Picture {
     /// Length of the NAL prefixes.
     prefix: u8,
     sets: Sets,
+    keys: Keys,
     /// Units that wait for the next slice, behind 4-byte prefixes.
     held: Rope,
 }
@@ -34,7 +35,7 @@ const MAX_HELD: usize = 16 << 10;
 
 impl Picture {
     pub(super) fn new(codec: Codec, track: u8) -> Self {
-        Self { track, prefix: 4, sets: Sets::new(codec), held: Rope::new(MAX_HELD) }
+        Self { track, prefix: 4, sets: Sets::new(codec), keys: Keys::default(), held: Rope::new(MAX_HELD) }
     }
 
     pub(super) fn codec(&self) -> Codec {
@@ -58,9 +59,10 @@ impl Picture {
         self.sets.record(BlockMut::copy(room, &record)?, room)
     }
 
-    /// Makes an access unit of `data`, which is empty then if it has no slice; says what
-    /// decoders must know from it on.
-    pub(super) fn units(&mut self, data: &mut Bytes, key: bool, room: &dyn Room) -> Result<Option<Params>, Error> {
+    /// Makes an access unit of the data, which is empty then if it has no slice, and tells
+    /// whether it is a key frame; says what decoders must know from it on.
+    pub(super) fn units(&mut self, coded: &mut Coded, room: &dyn Room) -> Result<Option<Params>, Error> {
+        let data = &mut coded.data;
         if self.prefix != 4 {
             *data = widen(data, usize::from(self.prefix), room)?;
         }
@@ -70,15 +72,21 @@ impl Picture {
         }
         self.join(data, room);
         let lead = self.lead(data, room)?;
-        let news = if key || !self.sets.is_known() { self.sets.news::<Error>(data, Some(room))? } else { None };
+        let at = coded.dts.rescale(coded.clock, Hz::MS).0;
+        let hints = Hints { at, flagged: coded.key, sets: lead.sets > lead.delimiters };
+        coded.key = self.keys.is_key(coded.codec, data, hints);
+        let is_told = coded.key || !self.sets.is_known();
+        let news = if is_told { self.sets.news::<Error>(data, Some(room))? } else { None };
         let stays = if self.sets.is_behind() { lead.delimiters } else { lead.sets };
         *data = data.slice(stays..);
         Ok(news)
     }
 
     /// Keeps what belongs in front of the next slice.
-    fn hold(&mut self, data: &[u8], room: &dyn Room) -> Result<(), OverBudget> {
-        for unit in nal::units(data) {
+    fn hold(&mut self, data: &[u8], room: &dyn Room) -> Result<(), Error> {
+        let mut rest = data;
+        while let Some((unit, tail)) = nal::split(rest, 4) {
+            rest = tail;
             let is_wanted = match Role::of(self.codec(), unit) {
                 Role::Set => {
                     self.take(unit, room)?;
@@ -91,7 +99,10 @@ impl Picture {
                 self.held.clear();
             }
         }
-        Ok(())
+        match rest.iter().all(|byte| *byte == 0) {
+            true => Ok(()),
+            false => Err(Error::Malformed("a NAL unit longer than what has it")),
+        }
     }
 
     fn push(&mut self, unit: &[u8], room: &dyn Room) -> Result<(), Overflow> {

@@ -20,6 +20,7 @@ pub struct Publisher {
     news: News,
     /// Pictures are passed over until a key frame: at the start, and after a loss.
     wants_key: bool,
+    keyless: Keyless,
     /// No other kinds of tracks come.
     complete: bool,
     /// When the first frame came.
@@ -45,6 +46,31 @@ pub enum Lost {
     OverBudget(OverBudget),
     /// It follows a picture that was lost, or comes before the first key frame.
     Undecodable,
+}
+
+/// Pictures have been passed over for want of a key frame.
+#[derive(Default)]
+struct Keyless {
+    since: Option<Instant>,
+    said: bool,
+}
+
+/// So long that it is no accident.
+const KEYLESS: Duration = Duration::from_secs(5);
+
+impl Keyless {
+    /// True once, where it has lasted.
+    fn is_news(&mut self, now: Instant) -> bool {
+        let since = *self.since.get_or_insert(now);
+        let is_long = now.saturating_duration_since(since) >= KEYLESS;
+        is_long && !std::mem::replace(&mut self.said, true)
+    }
+
+    /// A key frame has come; whether anybody was told that none does.
+    fn has_ended(&mut self) -> bool {
+        let was_said = std::mem::take(&mut self.said);
+        self.since.take().is_some() && was_said
+    }
 }
 
 /// How long to wait for the second kind of track before viewers are let in.
@@ -77,6 +103,7 @@ impl Publisher {
             tracks: Tracks::default(),
             news,
             wants_key: true,
+            keyless: Keyless::default(),
             complete: false,
             begun: None,
             silence: None,
@@ -143,7 +170,7 @@ impl Publisher {
     pub fn publish(&mut self, frame: Frame, now: Instant) -> Result<(), Lost> {
         let stream = self.stream.clone();
         let mut state = stream.lock();
-        self.admit(&mut state, &frame)?;
+        self.admit(&mut state, &frame, now)?;
         if frame.kind == Kind::Video {
             self.keep_silence(&mut state, &frame, now);
         }
@@ -201,7 +228,7 @@ impl Publisher {
     }
 
     /// Counts a frame and decides whether it can be used.
-    fn admit(&mut self, state: &mut State, frame: &Frame) -> Result<(), Lost> {
+    fn admit(&mut self, state: &mut State, frame: &Frame, now: Instant) -> Result<(), Lost> {
         if !self.is_current(state) {
             return Err(Lost::Replaced);
         }
@@ -210,7 +237,18 @@ impl Publisher {
         if frame.kind == Kind::Video {
             self.wants_key &= !frame.key;
             if self.wants_key {
+                if self.keyless.is_news(now) {
+                    let secs = KEYLESS.as_secs();
+                    log::warn!(
+                        "[{}] no key frame of {} has come for {secs} s: pictures wait",
+                        self.who,
+                        self.stream.name()
+                    );
+                }
                 return Err(Lost::Undecodable);
+            }
+            if self.keyless.has_ended() {
+                log::info!("[{}] pictures of {} go on", self.who, self.stream.name());
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use runnel::budget::Account;
-use runnel::codec::{self, aac, ac3, av1, h264, h265, mp3, opus, vpx};
+use runnel::codec::{self, Hints, Keys, aac, ac3, av1, h264, h265, is_key, mp3, opus, vpx};
 use runnel::container::Event;
 use runnel::container::amf::{self, Value};
 use runnel::container::flv::{self, Demux};
@@ -84,7 +84,8 @@ fn frames_that_describe_themselves() {
     for codec in CODECS {
         damaged(&data(codec, true, 40), |frame| {
             let _ = (mp3::Header::parse(frame), ac3::Header::parse(frame), opus::duration(frame));
-            let _ = (h264::is_key(frame), h265::is_key(frame), av1::is_key(frame), vpx::check(frame));
+            let hints = Hints { at: 0, flagged: false, sets: false };
+            let _ = (Keys::default().is_key(codec, frame, hints), is_key(codec, frame), vpx::check(frame));
             let _ = (h264::size(frame), h265::size(frame), av1::size(frame), opus::Head::parse(frame));
             assert!(nal::units(frame).map(|unit| unit.len() + 4).sum::<usize>() <= frame.len());
             assert!(nal::unescape(frame).len() <= frame.len());

@@ -129,3 +129,43 @@ def nal_sets(header):
         found.append(header[at + 2 : at + 2 + length])
         at += 2 + length + 1
     return found
+
+
+class KeyFrames(Units):
+    def flagged(self, tags, key):
+        """The same with the flag of a key frame on all pictures, or on none."""
+        for tag in tags:
+            body = bytes([0x17 if key else 0x27]) + tag.body[1:] if is_picture(tag) else tag.body
+            yield tag.kind, tag.timestamp, body
+
+    def test_flags_are_not_believed(self):
+        for key in (False, True):
+            with self.subTest(key):
+                as_flv, _ = self.play(self.flagged(self.source(), key))
+                pictures = self.pictures(as_flv)
+                self.assertTrue(pictures[0][0])
+                for is_key, units in pictures:
+                    self.assertEqual(is_key, any(nal.is_key("h264", unit) for unit in units))
+
+    def joins_late(self, *params):
+        """A stream whose only IDR picture is its first, and whose flags say nothing: gives the
+        pictures of one who comes when it is over."""
+        tags = self.encoded(20, "keyint=50:min-keyint=50:scenecut=0", *params)
+        self.serve(pull=[self.pull(self.changed(self.flagged(tags, False)))])
+        self.until_live(STREAM, milliseconds=11000)
+        capture = self.capture(self.server.flv(STREAM))
+        capture.until_span(3000)
+        pictures = self.pictures(capture.stop())
+        self.assertTrue(pictures[0][0])
+        for _, units in pictures:
+            self.assertFalse(any(nal.is_key("h264", unit) for unit in units))
+        return pictures
+
+    def test_open_groups_of_pictures_go_on(self):
+        pictures = self.joins_late("open-gop=1:bframes=2")
+        keys = [at for at, (is_key, _) in enumerate(pictures) if is_key]
+        self.assertEqual(keys[:2], [0, 50])
+
+    def test_gradual_refresh_begins_at_recovery_points(self):
+        pictures = self.joins_late("intra-refresh=1:bframes=0")
+        self.assertTrue(any(unit[:2] == b"\x06\x06" for unit in pictures[0][1]))

@@ -221,3 +221,13 @@ fn what_waits_is_bounded_and_charged() {
     assert!(frames[0].data.len() <= (16 << 10) + 6, "{} bytes", frames[0].data.len());
     assert_eq!(frames[0].data[frames[0].data.len() - 6..], units(4, &[&[0x65, 1]]));
 }
+
+#[test]
+fn what_is_no_unit_is_said_to_be_lost() {
+    let mut demux = Demux::default();
+    read(&mut demux, 7, &[(KEY, START, record(Codec::H264))]);
+    // start codes where lengths should be
+    let (events, error) =
+        one(&mut demux, Kind::Video, &legacy(KEY, 7, FRAMES, 0, &hex("00000001 09f0 00000001 658884")));
+    assert!(events.is_empty() && error.is_some());
+}

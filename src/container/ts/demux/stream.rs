@@ -7,7 +7,6 @@ use super::packet::{Counter, Follows, Packet};
 use super::section::Coding;
 use super::split::Split;
 use crate::budget::{Overflow, Room, Rope};
-use crate::codec::{h264, h265};
 use crate::container::file::TOO_LONG;
 use crate::container::{Coded, Error, Event, Normal};
 use crate::media::{Hz, Kind, Ticks, nal};
@@ -162,11 +161,9 @@ impl Stream {
         }
         drop(data);
         let data = block.freeze();
-        let key = match self.coding {
-            Coding::H264 => h264::is_key(&data) || h264::is_recovery_point(&data),
-            _ => h265::is_key(&data),
-        };
         let (codec, track) = (self.coding.codec(), self.place);
+        // every recovery point is one of broadcasts
+        let key = true;
         let coded = Coded { codec, track, clock: Hz::MPEG, dts: Ticks(dts), cts, key, data };
         normal.frame(coded, room, &mut |news| event(news))
     }

@@ -53,14 +53,6 @@ impl Syntax for H264 {
         })
     }
 
-    fn is_key(data: &[u8]) -> bool {
-        h264::is_key(data)
-    }
-
-    fn is_recovery_point(data: &[u8]) -> bool {
-        h264::is_recovery_point(data)
-    }
-
     fn fragment(header: &[u8], first: bool, last: bool) -> [u8; 3] {
         let header = header.first().copied().unwrap_or(0);
         [header & 0xe0 | FU_A, u8::from(first) << 7 | u8::from(last) << 6 | header & 0x1f, 0]

@@ -42,10 +42,6 @@ impl Syntax for H265 {
         })
     }
 
-    fn is_key(data: &[u8]) -> bool {
-        h265::is_key(data)
-    }
-
     fn fragment(header: &[u8], first: bool, last: bool) -> [u8; 3] {
         let [a, b] = header.first_chunk().copied().unwrap_or_default();
         [a & 0x81 | FU << 1, b, u8::from(first) << 7 | u8::from(last) << 6 | a >> 1 & 0x3f]

@@ -12,7 +12,7 @@
 //! | Annex B start codes at the start of a payload or inside it (V380) | the payload is cut there |
 //! | a fragment whose type is not that of the first | it is taken as the first was |
 //! | a first fragment although another unit did not end | that unit ends there |
-//! | recovery points and no IDR picture ever (H.264) | those with an I slice count as key |
+//! | no IDR pictures, or few | others count as key: see `codec::Keys` |
 //! | zeros behind parameter sets | they are cut off |
 //! | empty payloads, and empty units in an aggregate | they are passed over |
 
@@ -40,12 +40,6 @@ pub(super) trait Syntax: Send + 'static {
     /// What a NAL unit with that header is for.
     fn role(header: &[u8]) -> Role {
         Role::of(Self::CODEC, header)
-    }
-    /// Whether decoding can begin at an access unit.
-    fn is_key(data: &[u8]) -> bool;
-    /// Whether decoding may as well begin there, in streams whose access units are never key.
-    fn is_recovery_point(_data: &[u8]) -> bool {
-        false
     }
     /// What stands before a fragment of the unit with that header: the first
     /// [`Self::HEADER`] + 1 bytes.

@@ -6,10 +6,10 @@ use super::super::assembly::{Prefix, Units, whole};
 use super::super::{Error, Packet, Unpack, Unpacked};
 use super::{Shape, Syntax, cut, element, is_first, shape};
 use crate::budget::Room;
-use crate::codec::{Role, Sets};
+use crate::codec::{Hints, Keys, Role, Sets};
 
-/// Where key frames are further apart, recovery points stand for them: five seconds.
-const RARE: u32 = 5 * 90_000;
+/// Ticks of the clock in a millisecond.
+const TICKS: i64 = 90;
 
 /// Reads H.264 or H.265.
 pub(in super::super) struct Reading<C> {
@@ -23,8 +23,9 @@ pub(in super::super) struct Reading<C> {
     open: Open,
     /// The timestamp of the last unit that a marker bit ended.
     ended: Option<u32>,
-    /// The timestamp of the last key frame.
-    key: Option<u32>,
+    keys: Keys,
+    /// Parameter sets have come since the last unit.
+    led: bool,
     /// The marker bit is set on every slice.
     markers_lie: bool,
     /// Where the next access unit begins is not known.
@@ -61,7 +62,8 @@ impl<C: Syntax> Reading<C> {
             slices: false,
             open: Open::Nothing,
             ended: None,
-            key: None,
+            keys: Keys::default(),
+            led: false,
             markers_lie: false,
             lost: Some(Lost::default()),
             syntax: std::marker::PhantomData,
@@ -146,7 +148,10 @@ impl<C: Syntax> Reading<C> {
         if let Some(header) = header {
             self.open = Open::Dropped;
             match C::role(header) {
-                Role::Set if end => self.sets.take(header, body, Some(room))?,
+                Role::Set if end => {
+                    self.led = true;
+                    self.sets.take(header, body, Some(room))?;
+                }
                 Role::Set | Role::Delimiter | Role::Filler => {}
                 role => {
                     if role == Role::Slice {
@@ -187,12 +192,9 @@ impl<C: Syntax> Reading<C> {
             out(Unpacked::Params(params));
         }
         if self.sets.is_known() {
-            let mut key = C::is_key(&data);
-            if key {
-                self.key = Some(self.time);
-            }
-            let rare = self.key.is_none_or(|last| self.time.wrapping_sub(last) > RARE);
-            key |= rare && C::is_recovery_point(&data);
+            let at = i64::from(self.time) / TICKS;
+            let hints = Hints { at, flagged: false, sets: std::mem::take(&mut self.led) };
+            let key = self.keys.is_key(C::CODEC, &data, hints);
             out(Unpacked::Frame { time: self.time, key, data });
         }
         Ok(())
