@@ -24,7 +24,7 @@ pub use disk::away;
 #[cfg(all(feature = "files", feature = "hls"))]
 pub use disk::written;
 pub use listen::{Gate, accept_loop, bind};
-pub use outlet::{BATCH, CHANNELS, Framing, Outlet, PacketFraming};
+pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};
 #[cfg(feature = "tls")]
 pub use tls::{Files, Identity, Shakes, Trust, make_certificate};
 pub use turns::poll_in_turns;

@@ -10,8 +10,8 @@ use crate::hub::{Step, Unit};
 #[derive(Default)]
 pub struct Outlet {
     framing: Framing,
-    /// What this viewer alone is sent: what stands before the batch, or before
-    /// each piece; there each is preceded by its length.
+    /// What this viewer alone is sent: what stands before the batch, before each
+    /// piece, or in place of its head; with pieces each is preceded by its length.
     heads: Vec<u8>,
     units: Vec<Arc<Unit>>,
     /// Bytes of the batch, and those of them that are sent.
@@ -29,6 +29,8 @@ pub enum Framing {
     Batch(fn(usize, &mut Vec<u8>)),
     /// Each piece is a packet of its own.
     Piece(PacketFraming),
+    /// The heads of the pieces are written anew.
+    Head(HeadFraming),
 }
 
 /// How packets travel on a stream of bytes.
@@ -40,6 +42,15 @@ pub struct PacketFraming {
     /// Writes what stands before a packet of so many bytes on a channel; at
     /// most 32 bytes.
     pub header: fn(u8, usize, &mut Vec<u8>),
+}
+
+/// What this viewer's heads have that those of others have not.
+#[derive(Clone, Copy, Debug)]
+pub struct HeadFraming {
+    /// A number of this viewer's own.
+    pub number: u32,
+    /// Writes a head with that number in it; its length stays the same.
+    pub rewrite: fn(u32, &[u8], &mut Vec<u8>),
 }
 
 /// The most channels that a form has.
@@ -67,6 +78,15 @@ impl PacketFraming {
             *slot = len as u8;
         }
         len + piece.len()
+    }
+}
+
+impl HeadFraming {
+    fn write(&self, piece: &Piece, out: &mut Vec<u8>) -> usize {
+        let head = piece.head.bytes();
+        out.push(head.len() as u8);
+        (self.rewrite)(self.number, head, out);
+        piece.len()
     }
 }
 
@@ -101,6 +121,10 @@ impl Outlet {
                 let pieces = self.units.iter().flat_map(|unit| unit.packed.pieces());
                 pieces.map(|piece| framing.write(piece, &mut self.heads)).sum()
             }
+            Framing::Head(framing) => {
+                let pieces = self.units.iter().flat_map(|unit| unit.packed.pieces());
+                pieces.map(|piece| framing.write(piece, &mut self.heads)).sum()
+            }
         };
         if self.len == 0 {
             self.clear();
@@ -114,7 +138,8 @@ impl Outlet {
         let mut slices = [(); SLICES].map(|()| IoSlice::new(&[]));
         let mut gathered = Gathered { slices: &mut slices, count: 0, skip: self.sent };
         match self.framing {
-            Framing::Piece(_) => self.framed_pieces().for_each(|slice| gathered.push(slice)),
+            Framing::Piece(_) => self.framed_pieces(true).for_each(|slice| gathered.push(slice)),
+            Framing::Head(_) => self.framed_pieces(false).for_each(|slice| gathered.push(slice)),
             _ => {
                 gathered.push(&self.heads);
                 self.units.iter().flat_map(|unit| unit.packed.slices()).for_each(|slice| gathered.push(slice));
@@ -129,8 +154,9 @@ impl Outlet {
         Ok(taken)
     }
 
-    /// The slices of pieces that are wanted, each behind its head.
-    fn framed_pieces(&self) -> impl Iterator<Item = &[u8]> {
+    /// The slices of pieces that are wanted, each behind its head; `whole` if it has
+    /// one of its own besides.
+    fn framed_pieces(&self, whole: bool) -> impl Iterator<Item = &[u8]> {
         let mut heads = self.heads.as_slice();
         let pieces = self.units.iter().flat_map(|unit| unit.packed.pieces());
         let framed = pieces.filter_map(move |piece| {
@@ -138,7 +164,8 @@ impl Outlet {
             heads = rest;
             let (head, rest) = heads.split_at_checked(usize::from(*len)).filter(|_| *len != UNWANTED)?;
             heads = rest;
-            Some([head, piece.head.bytes(), &piece.body[..]])
+            let own = if whole { piece.head.bytes() } else { &[] };
+            Some([head, own, &piece.body[..]])
         });
         framed.flatten()
     }
@@ -211,6 +238,18 @@ mod tests {
             assert_eq!(sent(Outlet::default(), units.clone(), most), "abcdefg", "{most}");
             assert_eq!(sent(Outlet::new(Framing::Batch(batch)), units.clone(), most), "<7>abcdefg", "{most}");
         }
+    }
+
+    #[test]
+    fn heads_are_those_of_the_viewer_and_bodies_those_of_all() {
+        let rewrite: fn(u32, &[u8], &mut Vec<u8>) =
+            |number, head, out| out.extend(head.iter().map(|byte| byte + number as u8));
+        let units = vec![unit(&[(0, "a", "bcd"), (0, "", "e")]), unit(&[(0, "fg", "")])];
+        let framing = Framing::Head(HeadFraming { number: 2, rewrite });
+        for most in 1..12 {
+            assert_eq!(sent(Outlet::new(framing), units.clone(), most), "cbcdehi", "{most}");
+        }
+        assert_eq!(sent(Outlet::default(), units, 12), "abcdefg", "nobody else's are touched");
     }
 
     #[test]

@@ -9,8 +9,8 @@ use super::parting::see_off;
 use super::{End, Errand, Need, Run};
 use crate::conf::GREETING;
 use crate::container::flv;
-use crate::net::{ALL, Close, Conn, Outlet, SOME, poll_in_turns};
-use crate::proto::rtmp::{Client, ClientEvent, PUSH, Role};
+use crate::net::{ALL, Close, Conn, Framing, HeadFraming, Outlet, SOME, poll_in_turns};
+use crate::proto::rtmp::{Client, ClientEvent, PUSH, Role, STREAM_ID, renumber};
 use crate::proto::{Machine, Target};
 use crate::serve::intake::Intake;
 use crate::serve::live::Live;
@@ -50,6 +50,14 @@ fn client(errand: &Errand, role: Role) -> Client {
     let seed = RandomState::new().hash_one(Instant::now());
     let greeting = server.greetings.child("greeting", GREETING);
     Client::new(role, &host, &target.app, &name, config.streams.max_frame.0, seed, greeting)
+}
+
+/// What is packed once for all servers says one number of a message stream.
+fn framing(stream_id: u32) -> Framing {
+    match stream_id {
+        STREAM_ID => Framing::None,
+        number => Framing::Head(HeadFraming { number, rewrite: renumber }),
+    }
 }
 
 struct Pull {
@@ -167,7 +175,7 @@ impl Push {
                 match event {
                     ClientEvent::Started if live.is_none() => {
                         let viewer = server.hub.play(name, &PUSH).map_err(|why| Close::Refused(why.to_string()))?;
-                        *live = Some(Live::new(viewer, Outlet::default()));
+                        *live = Some(Live::new(viewer, Outlet::new(framing(client.stream_id()))));
                         log::info!("[{id}] pushes {name} to {url}");
                     }
                     ClientEvent::Refused(why) => return Err(Close::Refused(why)),

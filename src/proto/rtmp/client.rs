@@ -64,6 +64,8 @@ pub struct Client {
     chunks: Chunks,
     events: VecDeque<ClientEvent>,
     out: Vec<u8>,
+    /// The message stream that the server has given us.
+    stream_id: u32,
     received: u32,
     acknowledged: u32,
 }
@@ -86,6 +88,7 @@ impl Client {
             chunks: Chunks::new(max_message),
             events: VecDeque::new(),
             out: handshake::hello(seed),
+            stream_id: STREAM_ID,
             received: 0,
             acknowledged: 0,
         }
@@ -97,16 +100,21 @@ impl Client {
         self.account = account;
     }
 
+    /// The message stream that is published or played on, once that has started.
+    pub fn stream_id(&self) -> u32 {
+        self.stream_id
+    }
+
     /// Appends an audio, video or data message to what is to be sent.
     pub fn send_media(&mut self, kind: u8, timestamp: u32, body: &[u8]) {
-        write_message(&mut self.out, CHUNK_SIZE, kind, STREAM_ID, timestamp, body);
+        write_message(&mut self.out, CHUNK_SIZE, kind, self.stream_id, timestamp, body);
     }
 
     /// Says that nothing more is published.
     pub fn stop(&mut self) {
         let name = Value::text(&self.name);
         self.command("FCUnpublish", 0.0, &[Value::Null, name]);
-        self.command("deleteStream", 0.0, &[Value::Null, Value::Number(f64::from(STREAM_ID))]);
+        self.command("deleteStream", 0.0, &[Value::Null, Value::Number(self.stream_id.into())]);
     }
 
     fn connect(&mut self) {
@@ -174,13 +182,11 @@ impl Client {
                 }
                 self.command("createStream", CREATE_STREAM, &[Value::Null]);
             }
-            // what is published carries one number for all servers
-            ("_result", CREATE_STREAM)
-                if self.role == Role::Publish && info.as_number().is_some_and(|id| id != f64::from(STREAM_ID)) =>
-            {
-                self.events.push_back(ClientEvent::Refused("it gives message streams other numbers than 1".into()));
+            ("_result", CREATE_STREAM) => {
+                // a number that is none becomes 0
+                self.stream_id = info.as_number().map_or(STREAM_ID, |number| number as u32);
+                self.ask();
             }
-            ("_result", CREATE_STREAM) => self.ask(),
             ("_error", CONNECT | CREATE_STREAM) => self.events.push_back(ClientEvent::Refused(code.into())),
             ("onStatus", _) => match code {
                 "NetStream.Publish.Start" | "NetStream.Play.Start" => self.events.push_back(ClientEvent::Started),
@@ -199,7 +205,7 @@ impl Client {
             Role::Publish => ("publish", vec![Value::Null, name, Value::text("live")]),
             Role::Play => ("play", vec![Value::Null, name]),
         };
-        self.send(kind::COMMAND_AMF0, STREAM_ID, &command::write(what, 0.0, &args));
+        self.send(kind::COMMAND_AMF0, self.stream_id, &command::write(what, 0.0, &args));
     }
 
     fn command(&mut self, name: &str, transaction: f64, args: &[Value]) {

@@ -13,7 +13,7 @@ pub use chunk::{Chunks, Payload};
 pub use client::{Client, ClientEvent, Role};
 pub use command::{Caps, Command};
 pub use message::{Message, kind, write_message};
-pub use mux::{FORMS, PUSH};
+pub use mux::{FORMS, PUSH, renumber};
 pub use server::{Event, Limits, Refusal, Server};
 
 use crate::budget::OverBudget;
@@ -23,8 +23,8 @@ use crate::wire::Short;
 pub const CHUNK_SIZE: usize = 60_000;
 /// The window that we ask for and offer, in bytes.
 const WINDOW: u32 = 2_500_000;
-/// The only message stream; every `createStream` gives it.
-const STREAM_ID: u32 = 1;
+/// The only message stream of our server, and that of what is packed for others.
+pub const STREAM_ID: u32 = 1;
 
 /// Why a connection cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,38 @@
+"""What RTMP servers other than ours ask of those who publish to them and play from them."""
+
+import waiting
+from relay_case import STREAM, RelayCase
+from rtmp_server import RtmpServer
+
+WITHIN = 20
+AUDIO, VIDEO, DATA = 8, 9, 18
+KEY = "cam?token=Tiger-97"
+
+
+class Numbers(RelayCase):
+    """The message stream is the one that the server gives."""
+
+    def test_what_is_pushed_is_on_the_stream_that_was_given(self):
+        numbers = (1, 2, 0x01020304)
+        servers = [RtmpServer(self, number=number) for number in numbers]
+        self.serve(push=[{"stream": STREAM, "url": one.url("live/x")} for one in servers])
+        self.publish(STREAM)
+        for one in servers:
+            waiting.until(lambda one=one: len(one.of_type(VIDEO)) > 50, WITHIN, "50 pictures")
+        for number, one in zip(numbers, servers):
+            self.assertEqual([stream for stream, *_ in one.asked("publish")], [number])
+            media = one.of_type(AUDIO, VIDEO, DATA)
+            self.assertEqual({stream for _, stream, _, _ in media}, {number})
+        # All else is the same for all: what came to the first came to the others.
+        first, *others = (
+            [(kind, body) for kind, _, _, body in one.of_type(AUDIO, VIDEO)] for one in servers
+        )
+        for other in others:
+            last = other[min(len(first), len(other)) - 1]
+            self.assertIn(last, first)
+
+    def test_what_is_pulled_is_played_on_the_stream_that_was_given(self):
+        other = RtmpServer(self, number=5)
+        self.serve(pull=[{"stream": STREAM, "url": other.url("live/x")}])
+        self.until_live(STREAM, 1000)
+        self.assertEqual(other.asked("play"), [(5, None, "x")])
