@@ -14,7 +14,7 @@ use crate::proto::rtmp::{Client, ClientEvent, PUSH, Role, STREAM_ID, renumber};
 use crate::proto::{Machine, Target};
 use crate::serve::intake::Intake;
 use crate::serve::live::Live;
-use crate::serve::rtmp::Ingest;
+use crate::serve::rtmp::{Ingest, MAX_ANSWERS};
 
 /// Fetches a stream.
 pub(super) fn pull(errand: Errand, mut conn: Conn) -> Run {
@@ -50,6 +50,14 @@ fn client(errand: &Errand, role: Role) -> Client {
     let seed = RandomState::new().hash_one(Instant::now());
     let greeting = server.greetings.child("greeting", GREETING);
     Client::new(role, &host, &target.app, &name, config.streams.max_frame.0, seed, greeting)
+}
+
+/// A server that sends pings without end is to read the answers.
+fn are_read(client: &mut Client) -> Result<(), Close> {
+    match client.transmit().len() {
+        0..=MAX_ANSWERS => Ok(()),
+        _ => Err(Close::Peer("answers are not read".into())),
+    }
 }
 
 /// What is packed once for all servers says one number of a message stream.
@@ -112,6 +120,7 @@ impl Pull {
         if received.end {
             return Poll::Ready(Err(Close::Eof));
         }
+        are_read(client)?;
         if let Some(ingest) = ingest {
             conn.acknowledge_at_once(false);
             ingest.intake.handed_over(conn, received.bytes, &errand.server);
@@ -187,6 +196,7 @@ impl Push {
         if received.end {
             return Poll::Ready(Err(Close::Eof));
         }
+        are_read(client)?;
         if live.is_some() {
             conn.expect_input(Duration::ZERO);
             conn.acknowledge_at_once(false);

@@ -54,7 +54,7 @@ pub(crate) struct Ingest {
 }
 
 /// The most bytes of answers that may wait for the peer.
-const MAX_ANSWERS: usize = 16 << 10;
+pub(crate) const MAX_ANSWERS: usize = 16 << 10;
 
 impl Session {
     fn new(server: Arc<Server>, mut conn: Conn) -> Self {

@@ -1,8 +1,10 @@
 """What RTMP servers other than ours ask of those who publish to them and play from them."""
 
+import struct
+
 import waiting
 from relay_case import STREAM, RelayCase
-from rtmp_server import RtmpServer
+from rtmp_server import ACK, CONTROL, WINDOW_ACK, RtmpServer
 
 WITHIN = 20
 AUDIO, VIDEO, DATA = 8, 9, 18
@@ -36,3 +38,19 @@ class Numbers(RelayCase):
         self.serve(pull=[{"stream": STREAM, "url": other.url("live/x")}])
         self.until_live(STREAM, 1000)
         self.assertEqual(other.asked("play"), [(5, None, "x")])
+
+
+class Windows(RelayCase):
+    def test_what_a_player_gets_is_acknowledged_in_the_window_of_the_server(self):
+        other = RtmpServer(self, window=20_000)
+        self.serve(pull=[{"stream": STREAM, "url": other.url("live/x")}])
+        waiting.until(lambda: other.sent > 200_000, WITHIN, lambda: f"{other.sent} bytes were sent")
+        self.assertGreater(len(other.of_type(ACK)), 8)
+
+    def test_pings_and_bandwidths_are_answered(self):
+        other = RtmpServer(self)
+        self.serve(pull=[{"stream": STREAM, "url": other.url("live/x")}])
+        waiting.until(lambda: other.asked("play"), WITHIN, "play")
+        self.assertIn(b"\x00\x07ping", [body for *_, body in other.of_type(CONTROL)])
+        windows = [body for *_, body in other.of_type(WINDOW_ACK)]
+        self.assertEqual(windows, [struct.pack(">I", 777_777)])

@@ -7,11 +7,12 @@ use bytes::Bytes;
 use super::chunk::{Chunks, Payload, is_control};
 use super::command::{self, Command};
 use super::message::{Message, kind, write_message};
-use super::{CHUNK_SIZE, Error, STREAM_ID, WINDOW, handshake};
+use super::{CHUNK_SIZE, Error, PING_REQUEST, PING_RESPONSE, STREAM_ID, WINDOW, handshake};
 use crate::budget::Account;
 use crate::container::amf::Value;
 use crate::media::Kind;
 use crate::proto::Machine;
+use crate::wire::Reader;
 
 /// What the client is there for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,10 +69,16 @@ pub struct Client {
     stream_id: u32,
     received: u32,
     acknowledged: u32,
+    /// After so many bytes the server waits for an acknowledgement.
+    window: u32,
+    /// The window that the server was told of last.
+    told: Option<u32>,
 }
 
 const CONNECT: f64 = 1.0;
 const CREATE_STREAM: f64 = 2.0;
+/// A server whose window is smaller is told of every so many bytes twice.
+const MIN_WINDOW: u32 = 1 << 10;
 
 impl Client {
     /// A machine that publishes or plays `name` in `app` at `host`, and whose
@@ -91,6 +98,8 @@ impl Client {
             stream_id: STREAM_ID,
             received: 0,
             acknowledged: 0,
+            window: WINDOW,
+            told: None,
         }
     }
 
@@ -147,15 +156,41 @@ impl Client {
             kind::VIDEO => self.events.push_back(ClientEvent::Media { kind: Kind::Video, timestamp, body }),
             kind::DATA_AMF0 => self.events.push_back(ClientEvent::Data(body)),
             kind::COMMAND_AMF0 => self.on_command(&body),
-            kind::USER_CONTROL => {
-                if let Some((&[0, 6], time)) = body.split_first_chunk() {
-                    let pong = [&[0, 7], time].concat();
-                    self.send(kind::USER_CONTROL, 0, &pong);
+            _ => self.control(kind, &body)?,
+        }
+        Ok(())
+    }
+
+    /// Protocol control and user control. Sections 5.4 and 7.1.7.
+    fn control(&mut self, kind: u8, body: &[u8]) -> Result<(), Error> {
+        let mut r = Reader::new(body);
+        match kind {
+            kind::ABORT => self.chunks.abort(r.u32()?),
+            kind::WINDOW_ACK_SIZE => self.window = r.u32()?.clamp(MIN_WINDOW, WINDOW),
+            kind::SET_PEER_BANDWIDTH => {
+                // section 5.4.5: if it is not the one that was sent last
+                let window = Some(r.u32()?);
+                if self.told != window {
+                    self.told = window;
+                    self.send(kind::WINDOW_ACK_SIZE, 0, body.get(..4).unwrap_or_default());
                 }
+            }
+            kind::USER_CONTROL if r.u16()? == PING_REQUEST => {
+                let pong = [&PING_RESPONSE.to_be_bytes(), r.rest()].concat();
+                self.send(kind::USER_CONTROL, 0, &pong);
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// Acknowledges what was received, at half the window. Section 5.4.3.
+    fn acknowledge(&mut self, len: usize) {
+        self.received = self.received.wrapping_add(len as u32);
+        if self.received.wrapping_sub(self.acknowledged) >= self.window / 2 {
+            self.acknowledged = self.received;
+            self.send(kind::ACKNOWLEDGEMENT, 0, &self.received.to_be_bytes());
+        }
     }
 
     fn lost(&mut self, kind: u8, lost: Payload) -> Result<(), Error> {
@@ -240,11 +275,7 @@ impl Machine for Client {
             }
             State::Open => {
                 let (used, message) = self.chunks.read(data, &self.account)?;
-                self.received = self.received.wrapping_add(used as u32);
-                if self.received.wrapping_sub(self.acknowledged) >= WINDOW / 2 {
-                    self.acknowledged = self.received;
-                    self.send(kind::ACKNOWLEDGEMENT, 0, &self.received.to_be_bytes());
-                }
+                self.acknowledge(used);
                 message.map_or(Ok(used), |message| self.message(message).map(|()| used))
             }
         }

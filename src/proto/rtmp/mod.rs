@@ -26,6 +26,10 @@ const WINDOW: u32 = 2_500_000;
 /// The only message stream of our server, and that of what is packed for others.
 pub const STREAM_ID: u32 = 1;
 
+/// User control events of both sides. Section 7.1.7.
+const PING_REQUEST: u16 = 6;
+const PING_RESPONSE: u16 = 7;
+
 /// Why a connection cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {

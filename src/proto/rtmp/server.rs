@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::chunk::{Chunks, Payload, is_control};
 use super::command::{self, Caps, Command};
 use super::message::{Message, kind, write_message};
-use super::{CHUNK_SIZE, Error, STREAM_ID, Target, WINDOW, handshake};
+use super::{CHUNK_SIZE, Error, PING_REQUEST, PING_RESPONSE, STREAM_ID, Target, WINDOW, handshake};
 use crate::budget::Account;
 use crate::container::amf::{self, Value};
 use crate::media::Kind;
@@ -439,8 +439,6 @@ fn media_kind(kind: u8) -> Option<Kind> {
 const MAX_APP: usize = 512;
 /// User control events. Section 7.1.7.
 const STREAM_BEGIN: u16 = 0;
-const PING_REQUEST: u16 = 6;
-const PING_RESPONSE: u16 = 7;
 /// Limit type of Set Peer Bandwidth. Section 5.4.5.
 const DYNAMIC: u8 = 2;
 /// A peer that asks for acknowledgements more often than this gets them at this.
