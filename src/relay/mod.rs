@@ -49,7 +49,7 @@ static PROTOCOLS: &[Protocol] = &[
     #[cfg(feature = "rtmp")]
     Protocol {
         scheme: "rtmp",
-        port: 1935,
+        port: rtmp::PORT,
         sealed: false,
         pull: rtmp::pull,
         push: rtmp::push,
@@ -67,7 +67,7 @@ static PROTOCOLS: &[Protocol] = &[
     #[cfg(all(feature = "rtmp", feature = "tls"))]
     Protocol {
         scheme: "rtmps",
-        port: 443,
+        port: rtmp::PORT_TLS,
         sealed: true,
         pull: rtmp::pull,
         push: rtmp::push,

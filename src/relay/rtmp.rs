@@ -10,8 +10,9 @@ use super::{End, Errand, Need, Run};
 use crate::conf::GREETING;
 use crate::container::flv;
 use crate::net::{ALL, Close, Conn, Framing, HeadFraming, Outlet, SOME, poll_in_turns};
-use crate::proto::rtmp::{Client, ClientEvent, PUSH, Role, STREAM_ID, renumber};
-use crate::proto::{Machine, Target};
+use crate::proto::Machine;
+use crate::proto::rtmp::{Address, Client, ClientEvent, PUSH, Role, STREAM_ID, renumber};
+pub(super) use crate::proto::rtmp::{PORT, PORT_TLS};
 use crate::serve::intake::Intake;
 use crate::serve::live::Live;
 use crate::serve::rtmp::{Ingest, MAX_ANSWERS};
@@ -41,15 +42,9 @@ pub(super) fn push(errand: Errand, mut conn: Conn) -> Run {
 
 fn client(errand: &Errand, role: Role) -> Client {
     let Errand { url, config, server, .. } = errand;
-    let target = Target::of_url(&url.path);
-    let name = if target.query.is_empty() { target.name } else { format!("{}?{}", target.name, target.query) };
-    let host = match url.port {
-        Some(port) => format!("{}:{port}", url.host),
-        None => url.host.clone(),
-    };
     let seed = RandomState::new().hash_one(Instant::now());
     let greeting = server.greetings.child("greeting", GREETING);
-    Client::new(role, &host, &target.app, &name, config.streams.max_frame.0, seed, greeting)
+    Client::new(role, Address::of(url), config.streams.max_frame.0, seed, greeting)
 }
 
 /// A server that sends pings without end is to read the answers.

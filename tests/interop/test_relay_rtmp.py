@@ -54,3 +54,26 @@ class Windows(RelayCase):
         self.assertIn(b"\x00\x07ping", [body for *_, body in other.of_type(CONTROL)])
         windows = [body for *_, body in other.of_type(WINDOW_ACK)]
         self.assertEqual(windows, [struct.pack(">I", 777_777)])
+
+
+class Greetings(RelayCase):
+    def test_encoders_and_players_say_what_others_say(self):
+        other = RtmpServer(self)
+        self.serve(
+            pull=[{"stream": "x", "url": other.url(f"live?secret=a/{KEY}")}],
+            push=[{"stream": STREAM, "url": other.url(f"a/b/{KEY}")}],
+        )
+        self.publish(STREAM)
+        waiting.until(lambda: other.asked("publish") and other.asked("play"), WITHIN, "both")
+        objects = {values[1]["app"]: values[1] for values in other.asked("connect")}
+        player, encoder = objects["live?secret=a"], objects["a/b"]
+        self.assertEqual(player["tcUrl"], other.url("live?secret=a"))
+        self.assertEqual(encoder["tcUrl"], other.url("a/b"))
+        self.assertEqual(encoder["type"], "nonprivate")
+        self.assertRegex(encoder["flashVer"], r"^FMLE/3\.0 \(compatible; ")
+        for one in (player, encoder):
+            self.assertEqual(one["fourCcList"], ["*"])
+            self.assertIn("capsEx", one)
+        self.assertEqual(other.asked("play")[0][2], KEY)
+        for command in ("releaseStream", "FCPublish", "publish"):
+            self.assertEqual(other.asked(command)[0][2], KEY, command)

@@ -11,7 +11,7 @@ use runnel::budget::Account;
 use runnel::container::flv::{self, TagKind};
 use runnel::media::Codec;
 use runnel::proto::Machine;
-use runnel::proto::rtmp::{Client, ClientEvent, Role};
+use runnel::proto::rtmp::{Address, Client, ClientEvent, Role};
 use runnel::wire::Reader;
 
 use super::program::{PATIENCE, dial};
@@ -40,7 +40,7 @@ impl Rtmp {
     /// Connects; what becomes of the request is the first `event`.
     pub fn new(address: SocketAddr, role: Role, name: &str) -> Self {
         let account = Account::root("client", 16 << 20);
-        let machine = Client::new(role, "127.0.0.1", "live", name, 4 << 20, 7, account);
+        let machine = Client::new(role, Address::new("rtmp://127.0.0.1", "live", name), 4 << 20, 7, account);
         Self { socket: connect(address), machine, rest: Vec::new(), events: VecDeque::new() }
     }
 

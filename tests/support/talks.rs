@@ -5,7 +5,7 @@
 use runnel::budget::Account;
 use runnel::container::amf::{self, Value};
 use runnel::media::{Codec, Ticks, Tracks};
-use runnel::proto::rtmp::{self, Client, Limits, Role};
+use runnel::proto::rtmp::{self, Address, Client, Limits, Role};
 use runnel::proto::{Machine, http};
 
 use super::drive::React;
@@ -24,7 +24,7 @@ pub fn rtmp_server(account: Account) -> rtmp::Server {
 }
 
 pub fn rtmp_client(role: Role, account: Account) -> Client {
-    Client::new(role, "127.0.0.1", "live", "test", 16 << 10, 7, account)
+    Client::new(role, Address::new("rtmp://127.0.0.1", "live", "test"), 16 << 10, 7, account)
 }
 
 pub fn http_server() -> http::Server {

@@ -49,9 +49,8 @@ async fn session(args: &Args, number: usize, viewer: &mut Viewer) -> Result<Infa
         Scheme::Http if target.is_playlist() => hls::watch(&mut link, &target, viewer).await,
         Scheme::Http => watch(&mut link, Flv::new(&target), viewer).await,
         Scheme::Rtmp => {
-            let (app, name) = target.app_and_name();
             let account = Account::root("session", usize::MAX);
-            let client = Client::new(Role::Play, &target.host, app, name, MAX_MESSAGE, number as u64, account);
+            let client = Client::new(Role::Play, target.rtmp(), MAX_MESSAGE, number as u64, account);
             watch(&mut link, client, viewer).await
         }
         Scheme::Rtsp if args.udp => {

@@ -3,6 +3,7 @@
 use std::net::{SocketAddr, ToSocketAddrs};
 
 use runnel::proto::Url;
+use runnel::proto::rtmp::Address;
 
 /// How streams are published and played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,13 +75,12 @@ impl Target {
         Url::parse(&format!("rtsp://{}/{}", self.host, self.path)).map_err(Into::into)
     }
 
-    /// The application and the stream's name. What follows the last slash is
-    /// the name, with its query.
-    pub fn app_and_name(&self) -> (&str, &str) {
+    /// As RTMP wants it. What follows the last slash before a query is the name.
+    pub fn rtmp(&self) -> Address {
         let query = self.path.find('?').unwrap_or(self.path.len());
         let slash = self.path.get(..query).and_then(|path| path.rfind('/')).unwrap_or_default();
         let (app, name) = self.path.split_at(slash);
-        (app, name.trim_start_matches('/'))
+        Address::new(&format!("rtmp://{}", self.host), app, name.trim_start_matches('/'))
     }
 }
 
@@ -92,7 +92,8 @@ mod tests {
     fn urls_fall_into_their_parts() {
         let target = Target::parse("rtmp://127.0.0.1:19350/a/b/cam?key=x/y").unwrap();
         assert_eq!(target.address, ([127, 0, 0, 1], 19350).into());
-        assert_eq!(target.app_and_name(), ("a/b", "cam?key=x/y"));
+        let Address { app, name, .. } = target.rtmp();
+        assert_eq!((&*app, &*name), ("a/b", "cam?key=x/y"));
         let target = Target::parse("rtsp://127.0.0.1/live/cam?a=b").unwrap();
         assert_eq!((target.address.port(), target.url().unwrap().path.as_str()), (554, "/live/cam?a=b"));
         let target = Target::parse("http://127.0.0.1/live/cam.flv?hevc=12").unwrap();

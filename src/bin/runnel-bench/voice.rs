@@ -22,9 +22,8 @@ impl Voice {
         if target.scheme == Scheme::Rtsp {
             return Ok(Self::Rtsp(Box::new(Publish::connect(link, &target.url()?, &media.tracks).await?)));
         }
-        let (app, name) = target.app_and_name();
         let account = Account::root("session", usize::MAX);
-        let mut client = Client::new(Role::Publish, &target.host, app, name, MAX_MESSAGE, number as u64, account);
+        let mut client = Client::new(Role::Publish, target.rtmp(), MAX_MESSAGE, number as u64, account);
         let mut started = false;
         while !started {
             link.turn(&mut client, |event| {

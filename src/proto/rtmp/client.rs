@@ -5,9 +5,9 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::chunk::{Chunks, Payload, is_control};
-use super::command::{self, Command};
+use super::command::{self, Caps, Command};
 use super::message::{Message, kind, write_message};
-use super::{CHUNK_SIZE, Error, PING_REQUEST, PING_RESPONSE, STREAM_ID, WINDOW, handshake};
+use super::{Address, CHUNK_SIZE, Error, PING_REQUEST, PING_RESPONSE, STREAM_ID, WINDOW, handshake};
 use crate::budget::Account;
 use crate::container::amf::Value;
 use crate::media::Kind;
@@ -58,9 +58,7 @@ enum State {
 pub struct Client {
     state: State,
     role: Role,
-    app: String,
-    name: String,
-    tc_url: String,
+    address: Address,
     account: Account,
     chunks: Chunks,
     events: VecDeque<ClientEvent>,
@@ -75,22 +73,30 @@ pub struct Client {
     told: Option<u32>,
 }
 
+/// Transactions, in the order in which encoders have them.
 const CONNECT: f64 = 1.0;
-const CREATE_STREAM: f64 = 2.0;
+const RELEASE_STREAM: f64 = 2.0;
+const FC_PUBLISH: f64 = 3.0;
+const CREATE_STREAM: f64 = 4.0;
+const ASK: f64 = 5.0;
+const FC_UNPUBLISH: f64 = 6.0;
+const DELETE_STREAM: f64 = 7.0;
+/// What publishers call themselves: some servers look for FMLE.
+const ENCODER: &str = concat!("FMLE/3.0 (compatible; runnel/", env!("CARGO_PKG_VERSION"), ")");
+/// What players call themselves, as ffmpeg does.
+const PLAYER: &str = "LNX 9,0,124,2";
 /// A server whose window is smaller is told of every so many bytes twice.
 const MIN_WINDOW: u32 = 1 << 10;
 
 impl Client {
-    /// A machine that publishes or plays `name` in `app` at `host`, and whose
-    /// first bytes stand in `transmit`. Messages of more than `max_message`
-    /// bytes are passed over.
-    pub fn new(role: Role, host: &str, app: &str, name: &str, max_message: usize, seed: u64, account: Account) -> Self {
+    /// A machine that publishes or plays what is at `address`, and whose first
+    /// bytes stand in `transmit`. Messages of more than `max_message` bytes are
+    /// passed over.
+    pub fn new(role: Role, address: Address, max_message: usize, seed: u64, account: Account) -> Self {
         Self {
             state: State::Hello,
             role,
-            app: app.into(),
-            name: name.into(),
-            tc_url: format!("rtmp://{host}/{app}"),
+            address,
             account,
             chunks: Chunks::new(max_message),
             events: VecDeque::new(),
@@ -121,24 +127,35 @@ impl Client {
 
     /// Says that nothing more is published.
     pub fn stop(&mut self) {
-        let name = Value::text(&self.name);
-        self.command("FCUnpublish", 0.0, &[Value::Null, name]);
-        self.command("deleteStream", 0.0, &[Value::Null, Value::Number(self.stream_id.into())]);
+        let name = Value::text(&self.address.name);
+        self.command("FCUnpublish", FC_UNPUBLISH, &[Value::Null, name]);
+        self.command("deleteStream", DELETE_STREAM, &[Value::Null, Value::Number(self.stream_id.into())]);
     }
 
     fn connect(&mut self) {
         self.send(kind::SET_CHUNK_SIZE, 0, &(CHUNK_SIZE as u32).to_be_bytes());
-        let object = Value::object([
-            ("app", Value::text(&self.app)),
-            ("flashVer", Value::text("LNX 9,0,124,2")),
-            ("tcUrl", Value::text(&self.tc_url)),
-            ("fpad", Value::Boolean(false)),
-            ("capabilities", Value::Number(15.0)),
-            ("audioCodecs", Value::Number(4071.0)),
-            ("videoCodecs", Value::Number(252.0)),
-            ("fourCcList", Value::List(vec![Value::text("*")])),
-        ]);
-        self.command("connect", CONNECT, &[object]);
+        let Address { app, tc_url, .. } = &self.address;
+        let mut object: Vec<(&str, Value)> = match self.role {
+            Role::Publish => vec![
+                ("app", Value::text(app)),
+                ("type", Value::text("nonprivate")),
+                ("flashVer", Value::text(ENCODER)),
+                ("tcUrl", Value::text(tc_url)),
+            ],
+            Role::Play => vec![
+                ("app", Value::text(app)),
+                ("flashVer", Value::text(PLAYER)),
+                ("tcUrl", Value::text(tc_url)),
+                ("fpad", Value::Boolean(false)),
+                ("capabilities", Value::Number(15.0)),
+                ("audioCodecs", Value::Number(4071.0)),
+                ("videoCodecs", Value::Number(252.0)),
+                ("videoFunction", Value::Number(1.0)),
+            ],
+        };
+        let mut members: Vec<_> = object.drain(..).map(|(name, value)| (name.into(), value)).collect();
+        members.extend(Caps::ours());
+        self.command("connect", CONNECT, &[Value::Object(members)]);
     }
 
     fn message(&mut self, message: Message) -> Result<(), Error> {
@@ -211,9 +228,9 @@ impl Client {
         match (&*command.name, command.transaction) {
             ("_result", CONNECT) => {
                 if self.role == Role::Publish {
-                    let name = Value::text(&self.name);
-                    self.command("releaseStream", 0.0, &[Value::Null, name.clone()]);
-                    self.command("FCPublish", 0.0, &[Value::Null, name]);
+                    let name = Value::text(&self.address.name);
+                    self.command("releaseStream", RELEASE_STREAM, &[Value::Null, name.clone()]);
+                    self.command("FCPublish", FC_PUBLISH, &[Value::Null, name]);
                 }
                 self.command("createStream", CREATE_STREAM, &[Value::Null]);
             }
@@ -235,12 +252,12 @@ impl Client {
     }
 
     fn ask(&mut self) {
-        let name = Value::text(&self.name);
+        let name = Value::text(&self.address.name);
         let (what, args) = match self.role {
             Role::Publish => ("publish", vec![Value::Null, name, Value::text("live")]),
             Role::Play => ("play", vec![Value::Null, name]),
         };
-        self.send(kind::COMMAND_AMF0, self.stream_id, &command::write(what, 0.0, &args));
+        self.send(kind::COMMAND_AMF0, self.stream_id, &command::write(what, ASK, &args));
     }
 
     fn command(&mut self, name: &str, transaction: f64, args: &[Value]) {

@@ -1,5 +1,6 @@
 //! RTMP 1.0 with Enhanced RTMP v2: handshake, chunks, messages and commands.
 
+mod address;
 mod chunk;
 mod client;
 mod command;
@@ -9,6 +10,7 @@ mod mux;
 mod server;
 
 pub use super::Target;
+pub use address::{Address, PORT, PORT_TLS};
 pub use chunk::{Chunks, Payload};
 pub use client::{Client, ClientEvent, Role};
 pub use command::{Caps, Command};

@@ -1,0 +1,115 @@
+use super::*;
+
+/// URLs, and the app, the rest of the tcUrl before it, and the name that go out.
+const SERVICES: &[(&str, &str, &str, &str)] = &[
+    // YouTube
+    ("rtmp://a.rtmp.youtube.com/live2/ab12-cd34", "rtmp://a.rtmp.youtube.com/", "live2", "ab12-cd34"),
+    ("rtmps://a.rtmps.youtube.com:443/live2/ab12-cd34", "rtmps://a.rtmps.youtube.com/", "live2", "ab12-cd34"),
+    // Twitch
+    (
+        "rtmp://live.twitch.tv/app/live_123_Ab?bandwidthtest=true",
+        "rtmp://live.twitch.tv/",
+        "app",
+        "live_123_Ab?bandwidthtest=true",
+    ),
+    // Facebook
+    (
+        "rtmps://live-api-s.facebook.com:443/rtmp/FB-12-0-Ab?s_bl=1&s_ps=1&a=Abx/y",
+        "rtmps://live-api-s.facebook.com/",
+        "rtmp",
+        "FB-12-0-Ab?s_bl=1&s_ps=1&a=Abx/y",
+    ),
+    // Kick
+    (
+        "rtmps://fa723fc1b171.global-contribute.live-video.net/app/sk_us-west-2_Ab",
+        "rtmps://fa723fc1b171.global-contribute.live-video.net/",
+        "app",
+        "sk_us-west-2_Ab",
+    ),
+    // Amazon IVS
+    (
+        "rtmps://a1b2c3.global-contribute.live-video.net:443/app/sk_eu-west-1_Ab",
+        "rtmps://a1b2c3.global-contribute.live-video.net/",
+        "app",
+        "sk_eu-west-1_Ab",
+    ),
+    // Tencent
+    (
+        "rtmp://1234.livepush.myqcloud.com/live/cam?txSecret=0a1b&txTime=5FD4431C",
+        "rtmp://1234.livepush.myqcloud.com/",
+        "live",
+        "cam?txSecret=0a1b&txTime=5FD4431C",
+    ),
+    // Aliyun
+    (
+        "rtmp://push.example.com/app/cam?auth_key=1543302081-0-0-9c6e",
+        "rtmp://push.example.com/",
+        "app",
+        "cam?auth_key=1543302081-0-0-9c6e",
+    ),
+    // Huya
+    (
+        "rtmp://al.rtmp.huya.com/huyalive/11-22-33-10057-A-0-1?seq=1&type=simple",
+        "rtmp://al.rtmp.huya.com/",
+        "huyalive",
+        "11-22-33-10057-A-0-1?seq=1&type=simple",
+    ),
+    // Douyu
+    (
+        "rtmp://sendtc3a.douyu.com/live/123rAb?wsSecret=0a1b&wsTime=5fd4&wsSeek=off&wm=0&tw=0",
+        "rtmp://sendtc3a.douyu.com/",
+        "live",
+        "123rAb?wsSecret=0a1b&wsTime=5fd4&wsSeek=off&wm=0&tw=0",
+    ),
+    // Bilibili, whose key is a query alone
+    (
+        "rtmp://live-push.bilivideo.com/live-bvc/?streamname=live_1_2&key=0a1b&schedule=rtmp&pflag=1",
+        "rtmp://live-push.bilivideo.com/",
+        "live-bvc",
+        "?streamname=live_1_2&key=0a1b&schedule=rtmp&pflag=1",
+    ),
+    // Cloudflare Stream
+    ("rtmps://live.cloudflare.com:443/live/0a1bk2", "rtmps://live.cloudflare.com/", "live", "0a1bk2"),
+    // Mux
+    ("rtmp://global-live.mux.com:5222/app/0a1b-2c", "rtmp://global-live.mux.com:5222/", "app", "0a1b-2c"),
+    // Restream
+    ("rtmp://live.restream.io/live/re_123_ab", "rtmp://live.restream.io/", "live", "re_123_ab"),
+    // Vimeo
+    ("rtmps://rtmp-global.cloud.vimeo.com/live/0a-1b", "rtmps://rtmp-global.cloud.vimeo.com/", "live", "0a-1b"),
+    // nginx-rtmp, with a token in Base64
+    ("rtmp://10.0.0.7:1935/live/cam?token=a/b==", "rtmp://10.0.0.7/", "live", "cam?token=a/b=="),
+    // Wowza: instances of applications, and files in folders
+    ("rtmp://h:1936/vod/_definst_/mp4:a/b.mp4", "rtmp://h:1936/", "vod/_definst_", "mp4:a/b.mp4"),
+    ("rtmp://h/vod/mp4:a/b.mp4?x=y/z", "rtmp://h/", "vod", "mp4:a/b.mp4?x=y/z"),
+    // Akamai
+    (
+        "rtmp://p.ep123.i.akamaientrypoint.net/EntryPoint/cam_1_500@123",
+        "rtmp://p.ep123.i.akamaientrypoint.net/",
+        "EntryPoint",
+        "cam_1_500@123",
+    ),
+    // SRS: virtual hosts and secrets of applications
+    ("rtmp://10.0.0.7/live?vhost=demo.srs/cam", "rtmp://10.0.0.7/", "live?vhost=demo.srs", "cam"),
+    ("rtmp://h/live?secret=a/b/cam?c=d/e", "rtmp://h/", "live?secret=a/b", "cam?c=d/e"),
+    // lal
+    ("rtmp://h/live/test110?lal_secret=0a1b", "rtmp://h/", "live", "test110?lal_secret=0a1b"),
+    // MediaMTX
+    ("rtmp://h/cam?user=u&pass=p", "rtmp://h/", "cam?user=u&pass=p", ""),
+    // several levels, as librtmp and SRS have them
+    ("rtmp://h/a/b/cam", "rtmp://h/", "a/b", "cam"),
+    ("rtmp://h/a/b/c/cam?x=y/z", "rtmp://h/", "a/b/c", "cam?x=y/z"),
+    // what people write
+    ("rtmp://[2001:db8::1]:1940/live/cam", "rtmp://[2001:db8::1]:1940/", "live", "cam"),
+    ("RTMPS://u:p@[::1]:443//live/cam/", "rtmps://[::1]/", "live", "cam"),
+    ("rtmp://h/live/", "rtmp://h/", "live", ""),
+    ("rtmp://h", "rtmp://h/", "", ""),
+];
+
+#[test]
+fn what_goes_out_to_well_known_services() {
+    for (url, origin, app, name) in SERVICES {
+        let address = Address::of(&Url::parse(url).unwrap());
+        let want = Address { app: (*app).into(), tc_url: format!("{origin}{app}"), name: (*name).into() };
+        assert_eq!(address, want, "{url}");
+    }
+}
