@@ -2,10 +2,12 @@
 //! keeps the newest, in memory or for somebody who writes them to a disk.
 
 mod chain;
+mod numbers;
 mod segment;
 mod window;
 
 pub use chain::Chain;
+pub use numbers::Numbers;
 pub use segment::File;
 #[cfg(feature = "files")]
 pub use window::Unstored;

@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 #[cfg(feature = "files")]
 pub use store::Unstored;
 
+use super::Numbers;
 use super::segment::{File, Map, Open, Part, Segment, ms};
 use crate::budget::{Account, BlockMut};
 use crate::container::m3u8::{self, Entry, LowLatency, Playlist};
@@ -87,6 +88,8 @@ pub struct Window {
     map: Option<Arc<Map>>,
     open: Option<Open>,
     segments: VecDeque<Segment>,
+    /// What is told first has these: those of segments count from there.
+    first: Numbers,
     next_id: u64,
     /// EXT-X-TARGETDURATION so far: it may only grow while the first segments show
     /// how far apart the key frames are.
@@ -124,8 +127,9 @@ const PARTS_TOLD: u32 = 3;
 const SKIP_UNTIL: u32 = 6;
 
 impl Window {
-    /// A window without segments; `name` begins the files' names.
-    pub fn new(name: &str, rules: Rules, account: Account) -> Self {
+    /// A window without segments; `name` begins the files' names. Playlists count segments and
+    /// discontinuities from `first` on.
+    pub fn new(name: &str, rules: Rules, account: Account, first: Numbers) -> Self {
         Self {
             name: name.into(),
             rules,
@@ -133,6 +137,7 @@ impl Window {
             map: None,
             open: None,
             segments: VecDeque::new(),
+            first,
             next_id: 0,
             target: rules.target.as_secs().max(1),
             discontinuities_gone: 0,
@@ -193,15 +198,31 @@ impl Window {
         self.version
     }
 
+    /// The first that no playlist has had.
+    pub fn next_numbers(&self) -> Numbers {
+        // the segment that is open has one as well
+        let count = self.next_id + 1;
+        let parted = self.segments.iter().filter(|segment| segment.discontinuity).count() as u64;
+        let discontinuity = self.first.discontinuity + self.discontinuities_gone + parted + 2;
+        Numbers { segment: self.first.segment + count, discontinuity }
+    }
+
     /// Whether a playlist has what is asked for.
     pub fn answers(&self, ask: &Ask) -> Found<()> {
-        let Some(wanted) = ask.segment.filter(|_| self.rules.part.is_some() && !self.ended) else {
+        let Some(number) = ask.segment.filter(|_| self.rules.part.is_some() && !self.ended) else {
             return if self.is_playable() || self.ended { Found::Now(()) } else { Found::Later };
         };
+        let Some(mut wanted) = number.checked_sub(self.first.segment) else { return Found::Now(()) };
+        let mut part = ask.part;
+        // a part beyond the last of a segment is the first of the next. RFC 8216bis section 6.2.5.2
+        let beyond = |last: &Segment| last.id == wanted && part.is_some_and(|part| part >= last.parts.len());
+        if self.segments.back().is_some_and(beyond) {
+            (wanted, part) = (wanted + 1, Some(0));
+        }
         let parts = self.open.as_ref().map_or(0, |open| open.about.parts.len());
         match wanted.checked_sub(self.next_id) {
             None => Found::Now(()),
-            Some(0) if ask.part.is_some_and(|part| part < parts) => Found::Now(()),
+            Some(0) if part.is_some_and(|part| part < parts) => Found::Now(()),
             Some(0..=1) => Found::Later,
             // further ahead than what can come soon
             Some(_) => Found::Never,
@@ -232,8 +253,8 @@ impl Window {
         let playlist = Playlist {
             target: self.target,
             start: self.rules.start,
-            media_sequence: self.segments.get(from).map_or(self.next_id, |segment| segment.id),
-            discontinuity_sequence: self.discontinuities_gone + gone,
+            media_sequence: self.first.segment + self.segments.get(from).map_or(self.next_id, |segment| segment.id),
+            discontinuity_sequence: self.first.discontinuity + self.discontinuities_gone + gone,
             low_latency: part.map(|part| self.low_latency(part, skip, &entries, &uri)),
             entries,
             ended: self.ended,

@@ -19,7 +19,7 @@ use crate::conf;
 use crate::container::TS;
 #[cfg(feature = "files")]
 use crate::hls::Unstored;
-use crate::hls::{Ask, Delete, File, Found, Packing, Rules, Window};
+use crate::hls::{Ask, Delete, File, Found, Numbers, Packing, Rules, Window};
 use crate::hub::{Name, Refused, Step, Unit, Viewer};
 
 /// All streams that have segments.
@@ -30,6 +30,8 @@ pub(super) struct Hls {
     clients: usize,
     account: Account,
     state: Mutex<Entries>,
+    /// The first numbers that no playlist has had that is over.
+    unused: Mutex<Numbers>,
     /// The folder in which each stream has one, if segments go to a disk.
     #[cfg(feature = "files")]
     store: Option<PathBuf>,
@@ -108,6 +110,7 @@ impl Hls {
             clients,
             account,
             state: Mutex::default(),
+            unused: Mutex::default(),
             #[cfg(feature = "files")]
             store: config.store.0.clone(),
             #[cfg(feature = "files")]
@@ -143,7 +146,8 @@ impl Hls {
         };
         let viewer = server.hub.play(name, form)?.from_oldest();
         let account = self.account.child(name.as_str(), self.account.limit());
-        let window = Window::new(name.as_str(), rules, account);
+        let first = Numbers::at(SystemTime::now()).max(*lock(&self.unused));
+        let window = Window::new(name.as_str(), rules, account, first);
         let state = State {
             window,
             asked: now,
@@ -211,6 +215,8 @@ impl Hls {
             let keep = !(unwatched || absent || restarted);
             if !keep {
                 log::info!("[{name}] HLS ends");
+                let mut unused = lock(&self.unused);
+                *unused = state.window.next_numbers().max(*unused);
                 #[cfg(feature = "files")]
                 if let Some(folder) = self.folder(name, settings.rules.store.filter(|delete| *delete != Delete::Never))
                 {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use runnel::budget::Account;
 use runnel::container::TS;
-use runnel::hls::{Packing, Rules, Window};
+use runnel::hls::{Numbers, Packing, Rules, Window};
 use runnel::hub::{Hub, Name};
 
 use crate::limits::LIMITS;
@@ -32,7 +32,7 @@ fn segments_cost_what_the_ledger_says() {
         packing: Packing::Ts,
         store: None,
     };
-    let mut window = Window::new(name.as_str(), rules, segments.clone());
+    let mut window = Window::new(name.as_str(), rules, segments.clone(), Numbers::default());
     let mut collector = Seat { viewer: hub.play(&name, &TS).unwrap(), temper: Temper::Quick, batch: Vec::new() };
     for at in 0..1000 {
         source.send(&mut publisher, at, now);

@@ -16,7 +16,7 @@ const RULES: Rules = Rules {
 };
 
 fn window(limit: usize) -> Window {
-    Window::new("a", RULES, Account::root("hls", limit))
+    Window::new("a", RULES, Account::root("hls", limit), Numbers::default())
 }
 
 fn unit(at: i64, start: bool, discontinuity: bool) -> Unit {
@@ -105,7 +105,8 @@ fn head(bytes: &[u8], at: i64) -> Unit {
 
 #[test]
 fn heads_are_files_that_apply_from_there_on() {
-    let mut window = Window::new("a", Rules { packing: Packing::Mp4, ..RULES }, Account::root("hls", 1 << 20));
+    let mut window =
+        Window::new("a", Rules { packing: Packing::Mp4, ..RULES }, Account::root("hls", 1 << 20), Numbers::default());
     push(&mut window, 0..1000, 1000);
     assert!(!window.is_playable() && window.open.is_none(), "there is no head yet");
     window.push(&head(b"one", 1000), UNIX_EPOCH);
@@ -127,7 +128,7 @@ fn heads_are_files_that_apply_from_there_on() {
 /// A window with parts of 300 ms, and 2.05 s of a stream in it.
 fn with_parts() -> Window {
     let part = Some(Duration::from_millis(300));
-    let mut window = Window::new("a", Rules { part, ..RULES }, Account::root("hls", 1 << 20));
+    let mut window = Window::new("a", Rules { part, ..RULES }, Account::root("hls", 1 << 20), Numbers::default());
     push(&mut window, 0..2050, 1000);
     window
 }
@@ -155,7 +156,11 @@ fn what_comes_next_is_waited_for_and_what_never_comes_is_not() {
     let mut window = with_parts();
     let asks = |window: &Window, segment, part| window.answers(&Ask { segment, part, skip: false });
     assert_eq!(asks(&window, None, None), Found::Now(()));
-    assert_eq!(asks(&window, Some(1), Some(9)), Found::Now(()));
+    assert_eq!(asks(&window, Some(1), Some(3)), Found::Now(()));
+    for beyond in [4, 9] {
+        assert_eq!(asks(&window, Some(1), Some(beyond)), Found::Later, "part 0 of the next");
+    }
+    assert_eq!(asks(&window, Some(0), Some(9)), Found::Now(()));
     assert_eq!(asks(&window, Some(2), Some(0)), Found::Later);
     assert_eq!(asks(&window, Some(3), None), Found::Later);
     assert_eq!(asks(&window, Some(4), None), Found::Never);
@@ -167,14 +172,34 @@ fn what_comes_next_is_waited_for_and_what_never_comes_is_not() {
     push(&mut window, 2100..2400, 1000);
     assert!(window.version() > before);
     assert_eq!(asks(&window, Some(2), Some(0)), Found::Now(()));
+    assert_eq!(asks(&window, Some(1), Some(4)), Found::Now(()));
     assert!(matches!(window.file("a-2000-2.0.ts"), Found::Now((_, 3000))));
+}
+
+#[test]
+fn numbers_count_from_the_first() {
+    let part = Some(Duration::from_millis(300));
+    let mut window = Window::new(
+        "a",
+        Rules { part, ..RULES },
+        Account::root("hls", 1 << 20),
+        Numbers { segment: 7000, discontinuity: 50 },
+    );
+    push(&mut window, 0..2050, 1000);
+    let text = window.playlist("", "", false);
+    let tags = ["#EXT-X-MEDIA-SEQUENCE:", "#EXT-X-DISCONTINUITY-SEQUENCE:"].map(|tag| lines(&text, tag));
+    assert_eq!(tags, [["7000"], ["50"]]);
+    let asks = |segment| window.answers(&Ask { segment: Some(segment), part: None, skip: false });
+    assert_eq!([0, 7001, 7002, 7004].map(asks), [Found::Now(()), Found::Now(()), Found::Later, Found::Never]);
+    assert_eq!(window.next_numbers(), Numbers { segment: 7003, discontinuity: 52 });
+    assert_eq!(lines(&window.record(""), "#EXT-X-MEDIA-SEQUENCE:"), ["0"]);
 }
 
 #[test]
 fn segments_far_from_the_end_may_be_left_out() {
     let part = Some(Duration::from_millis(300));
     let rules = Rules { part, listed: 12, ..RULES };
-    let mut window = Window::new("a", rules, Account::root("hls", 1 << 20));
+    let mut window = Window::new("a", rules, Account::root("hls", 1 << 20), Numbers::default());
     push(&mut window, 0..40_100, 1000);
     let (whole, delta) = (window.playlist("", "", false), window.playlist("", "", true));
     assert_eq!((whole.matches("#EXTINF").count(), delta.matches("#EXTINF").count()), (12, 6));
@@ -187,7 +212,8 @@ fn segments_far_from_the_end_may_be_left_out() {
 
 #[test]
 fn a_record_has_all_that_there_is_room_for() {
-    let mut window = Window::new("a", Rules { record: true, ..RULES }, Account::root("hls", 1 << 20));
+    let mut window =
+        Window::new("a", Rules { record: true, ..RULES }, Account::root("hls", 1 << 20), Numbers::default());
     push(&mut window, 0..60_100, 1000);
     let text = window.record("?q");
     assert_eq!((text.matches("#EXTINF").count(), lines(&text, "#EXT-X-MEDIA-SEQUENCE:")), (31, vec!["0".into()]));
@@ -201,7 +227,7 @@ fn a_record_has_all_that_there_is_room_for() {
 #[test]
 fn memory_is_bounded_by_dropping_the_oldest() {
     let account = Account::root("hls", 150_000);
-    let mut window = Window::new("a", RULES, account.clone());
+    let mut window = Window::new("a", RULES, account.clone(), Numbers::default());
     push(&mut window, 0..30_000, 1000);
     assert!(account.peak() <= 150_000 && window.is_playable());
     let before = window.segments.len();
@@ -232,7 +258,7 @@ fn segments_of_many_blocks_make_room_for_the_next_and_none_is_lost() {
     let rules = Rules { target: Duration::from_secs(1), listed: 6, ..RULES };
     for room in [5 * 7, 5 * 7 + 3, 6 * 7 - 1] {
         let account = Account::root("hls", room * (32 << 10));
-        let mut window = Window::new("a", rules, account.clone());
+        let mut window = Window::new("a", rules, account.clone(), Numbers::default());
         let sent = push_large(&mut window, 30, 20_000);
         assert!(!window.starved && account.peak() <= account.limit(), "{room}");
         let text = window.playlist("", "", false);
@@ -252,7 +278,7 @@ fn segments_of_many_blocks_make_room_for_the_next_and_none_is_lost() {
 #[test]
 fn room_that_shrinks_lets_the_oldest_go_at_once() {
     let account = Account::root("hls", 4 << 20);
-    let mut window = Window::new("a", Rules { record: true, ..RULES }, account.clone());
+    let mut window = Window::new("a", Rules { record: true, ..RULES }, account.clone(), Numbers::default());
     push_large(&mut window, 20, 20_000);
     assert!(account.used() > 3 << 20);
     window.set_room(1 << 20);
@@ -274,7 +300,7 @@ fn store(window: &mut Window) -> Vec<String> {
 fn what_is_on_a_disk_takes_no_memory_and_is_still_listed() {
     for delete in [Delete::Never, Delete::End, Delete::Soon] {
         let account = Account::root("hls", 1 << 20);
-        let mut window = Window::new("a", Rules { store: Some(delete), ..RULES }, account.clone());
+        let mut window = Window::new("a", Rules { store: Some(delete), ..RULES }, account.clone(), Numbers::default());
         let (mut written, mut gone) = (Vec::new(), Vec::new());
         for second in 0..40 {
             push(&mut window, 1000 * second..1000 * (second + 1), 1000);
@@ -293,7 +319,12 @@ fn what_is_on_a_disk_takes_no_memory_and_is_still_listed() {
 
 #[test]
 fn what_a_disk_does_not_take_stays_as_long_as_there_is_room() {
-    let mut window = Window::new("a", Rules { store: Some(Delete::Never), ..RULES }, Account::root("hls", 300 << 10));
+    let mut window = Window::new(
+        "a",
+        Rules { store: Some(Delete::Never), ..RULES },
+        Account::root("hls", 300 << 10),
+        Numbers::default(),
+    );
     push(&mut window, 0..60_000, 1000);
     let first = window.unstored().unwrap();
     assert!(first.about.as_ref().is_some_and(|about| about.discontinuity || about.map.is_none()));

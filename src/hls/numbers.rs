@@ -1,0 +1,55 @@
+//! Numbers of segments and discontinuities that never go back, though nothing keeps them.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// EXT-X-MEDIA-SEQUENCE and EXT-X-DISCONTINUITY-SEQUENCE.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Numbers {
+    /// Of a segment.
+    pub segment: u64,
+    /// Of what has no discontinuity in it.
+    pub discontinuity: u64,
+}
+
+/// 2025, from which on numbers of segments have room in 31 bits until 2052.
+const EPOCH: Duration = Duration::from_secs(1_735_689_600);
+/// Segments are hardly ever shorter: `hls.segment` is at least 500 ms, and a key frame may come
+/// 100 ms early. So a clock that counts these is always ahead of the numbers.
+const SEGMENT: Duration = Duration::from_millis(400);
+/// Discontinuities are counted by the minute, and no finer: hls.js has an array with as many places
+/// as the number says, and goes through it with every playlist.
+const DISCONTINUITY: Duration = Duration::from_secs(60);
+
+impl Numbers {
+    /// What a playlist begins with that begins `now`: more than any had got to before a
+    /// restart, so that players take what follows for new. A clock that was not set counts from 0.
+    pub fn at(now: SystemTime) -> Self {
+        let since = now.duration_since(UNIX_EPOCH + EPOCH).unwrap_or_default();
+        let count = |unit: Duration| u64::try_from(since.as_millis() / unit.as_millis()).unwrap_or(0);
+        Self { segment: count(SEGMENT), discontinuity: count(DISCONTINUITY) }
+    }
+
+    /// The greater of each.
+    #[must_use]
+    pub fn max(self, other: Self) -> Self {
+        Self { segment: self.segment.max(other.segment), discontinuity: self.discontinuity.max(other.discontinuity) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_ahead_of_any_before_and_have_room_in_31_bits() {
+        let at = |seconds| Numbers::at(UNIX_EPOCH + EPOCH + Duration::from_secs(seconds));
+        let (day, years) = (86_400, 27 * 365 * 86_400);
+        // a day of segments of half a second, and some that were cut short
+        assert!(at(day).segment > at(0).segment + 2 * day + 1000);
+        assert_eq!(at(day).discontinuity, at(0).discontinuity + 24 * 60);
+        assert!(at(years).segment < 1 << 31 && at(years).discontinuity < 1 << 24);
+        assert_eq!(Numbers::at(UNIX_EPOCH), Numbers::default());
+        let used = Numbers { segment: 7, discontinuity: u64::MAX };
+        assert_eq!(at(0).max(used), used);
+    }
+}
