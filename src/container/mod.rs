@@ -79,9 +79,13 @@ pub static FLV: Form = Form { name: "flv", extension: "flv", mime: "video/x-flv"
 /// MPEG transport stream, over HTTP and WebSocket, and what HLS segments are made of.
 #[cfg(feature = "ts")]
 pub static TS: Form = Form { name: "ts", extension: "ts", mime: "video/mp2t", mux: ts::mux };
-/// Fragmented MP4, over HTTP and WebSocket, and what HLS segments may be made of.
+/// Fragmented MP4, over HTTP and WebSocket.
 #[cfg(feature = "mp4")]
 pub static MP4: Form = Form { name: "mp4", extension: "mp4", mime: "video/mp4", mux: mp4::mux };
+/// Frames that HLS makes fragmented MP4 of, many in a fragment: each behind what a
+/// fragment says of it.
+#[cfg(all(feature = "mp4", feature = "hls"))]
+pub static SAMPLES: Form = Form { name: "hls-fmp4", extension: "", mime: "", mux: mp4::samples };
 
 /// The forms that HTTP and WebSocket serve. Those without an extension are asked
 /// for in the query.

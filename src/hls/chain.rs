@@ -1,57 +1,72 @@
-//! A segment's bytes: blocks of one size, so that nothing is moved as it grows.
+//! Bytes that grow: in blocks of one size, so that nothing is moved.
+
+use std::collections::VecDeque;
 
 use bytes::Bytes;
 
 use crate::budget::{Account, BlockMut, OverBudget};
 
-/// The size of a block in bytes: 170 transport packets and a bit.
-const BLOCK: usize = 32 << 10;
-
-/// A growing list of blocks.
-#[derive(Debug, Default)]
-pub struct Chain {
+/// A growing list of blocks. Room is made first, which may be refused; what has room can
+/// be appended.
+#[derive(Debug)]
+pub(super) struct Chain {
+    block: usize,
     full: Vec<Bytes>,
-    last: Option<BlockMut>,
+    /// Those that have room.
+    open: VecDeque<BlockMut>,
     len: usize,
 }
 
 impl Chain {
-    /// Appends a copy of `data`. On refusal a part of it may have been appended.
-    pub fn append(&mut self, account: &Account, mut data: &[u8]) -> Result<(), OverBudget> {
-        while !data.is_empty() {
-            let block = match &mut self.last {
-                Some(block) => block,
-                none => none.insert(BlockMut::new(account, BLOCK)?),
-            };
-            let taken = block.fill(data);
-            self.len += taken;
-            data = data.get(taken..).unwrap_or_default();
-            if block.room() == 0 {
-                self.full.extend(self.last.take().map(BlockMut::freeze));
-            }
+    /// One with blocks of `block` bytes.
+    pub(super) fn new(block: usize) -> Self {
+        Self { block, full: Vec::new(), open: VecDeque::new(), len: 0 }
+    }
+
+    /// Has room for `len` bytes more. What a refusal leaves of it stays.
+    pub(super) fn reserve(&mut self, account: &Account, len: usize) -> Result<(), OverBudget> {
+        let mut room: usize = self.open.iter().map(BlockMut::room).sum();
+        while room < len {
+            self.open.push_back(BlockMut::new(account, self.block)?);
+            room += self.block;
         }
         Ok(())
     }
 
+    /// Appends a copy of `data`, as far as there is room.
+    pub(super) fn append(&mut self, mut data: &[u8]) {
+        while let (false, Some(block)) = (data.is_empty(), self.open.front_mut()) {
+            let taken = block.fill(data);
+            self.len += taken;
+            data = data.get(taken..).unwrap_or_default();
+            if block.room() == 0 {
+                self.full.extend(self.open.pop_front().map(BlockMut::freeze));
+            }
+        }
+        debug_assert!(data.is_empty(), "{} bytes had no room made", data.len());
+    }
+
     /// Bytes appended so far.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.len
     }
 
     /// Whether nothing was appended.
-    pub fn is_empty(&self) -> bool {
+    pub(super) fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The finished blocks. The last one is copied to its real size if that
-    /// saves much and there is room for the copy.
-    pub fn finish(mut self, account: &Account) -> Vec<Bytes> {
-        if let Some(block) = self.last.take() {
-            let small = block.len() < BLOCK / 2;
+    /// Gives the finished blocks and begins anew. The last one is copied to its real size
+    /// if that saves much and there is room for the copy.
+    pub(super) fn finish(&mut self, account: &Account) -> Vec<Bytes> {
+        let mut chain = std::mem::replace(self, Self::new(self.block));
+        if let Some(block) = chain.open.pop_front().filter(|block| !block.is_empty()) {
+            chain.open.clear();
+            let small = block.len() < chain.block / 2;
             let bytes = block.freeze();
             let tight = if small { BlockMut::copy(account, &bytes).ok() } else { None };
-            self.full.push(tight.unwrap_or(bytes));
+            chain.full.push(tight.unwrap_or(bytes));
         }
-        self.full
+        chain.full
     }
 }

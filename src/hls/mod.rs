@@ -2,11 +2,14 @@
 //! keeps the newest, in memory or for somebody who writes them to a disk.
 
 mod chain;
+#[cfg(feature = "mp4")]
+mod fragment;
+mod maker;
 mod numbers;
 mod segment;
+mod transport;
 mod window;
 
-pub use chain::Chain;
 pub use numbers::Numbers;
 pub use segment::File;
 #[cfg(feature = "files")]

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-use super::Chain;
-use crate::budget::{Account, Lease, OverBudget};
+use super::maker::{Follows, Made, Maker};
+use crate::budget::{Account, Lease};
 use crate::media::Ticks;
 
 /// The bytes of a file, and how many there are.
@@ -50,12 +50,10 @@ pub(super) struct Segment {
 #[derive(Debug)]
 pub(super) struct Open {
     pub(super) about: Segment,
-    chain: Chain,
     pub(super) from: Ticks,
     /// The newest frame in it.
     pub(super) until: Ticks,
     part_from: Ticks,
-    independent: bool,
     /// How far apart frames are: the longest of the last steps, which fades.
     step: Ticks,
 }
@@ -81,52 +79,35 @@ impl Segment {
 
 impl Open {
     pub(super) fn new(about: Segment, from: Ticks) -> Self {
-        Self { about, chain: Chain::default(), from, until: from, part_from: from, independent: false, step: Ticks(0) }
+        Self { about, from, until: from, part_from: from, step: Ticks(0) }
     }
 
     /// A frame at `at` comes next: ends the part if that would become longer than
     /// `length` with it. True if it ended one.
-    pub(super) fn advance(&mut self, at: Ticks, start: bool, length: Duration, account: &Account) -> bool {
+    pub(super) fn advance(&mut self, at: Ticks, length: Duration, maker: &mut dyn Maker, account: &Account) -> bool {
         let at = at.max(self.until);
         self.step = (at - self.until).max(Ticks(self.step.0 * 15 / 16));
-        let full = !self.chain.is_empty() && ms(at + self.step - self.part_from) > length;
+        let full = maker.pending() > 0 && ms(at + self.step - self.part_from) > length;
         if full {
-            self.close_part(at, account);
+            self.close_part(at, maker.end(account, Follows::More));
         }
-        self.independent |= start && self.chain.is_empty();
         self.until = at;
         full
     }
 
-    pub(super) fn append(&mut self, account: &Account, data: &[u8]) -> Result<(), OverBudget> {
-        self.chain.append(account, data)
-    }
-
-    /// Bytes of the part that is being filled.
-    pub(super) fn pending(&self) -> usize {
-        self.chain.len()
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.chain.is_empty() && self.about.parts.is_empty()
-    }
-
     /// Ends it at `end`, where the next begins, or with its newest frame.
-    pub(super) fn finish(mut self, end: Option<Ticks>, account: &Account) -> Segment {
+    pub(super) fn finish(mut self, end: Option<Ticks>, maker: &mut dyn Maker, account: &Account) -> Segment {
+        let follows = if end.is_some() { Follows::More } else { Follows::Break };
         let end = end.unwrap_or(self.until);
-        if !self.chain.is_empty() {
-            self.close_part(end, account);
-        }
+        self.close_part(end, maker.end(account, follows));
         self.about.duration = ms(end - self.from).max(Duration::from_millis(1));
         self.about
     }
 
-    fn close_part(&mut self, end: Ticks, account: &Account) {
-        let chain = std::mem::take(&mut self.chain);
-        let len = chain.len();
+    fn close_part(&mut self, end: Ticks, made: Option<Made>) {
+        let Some(Made { blocks, len, independent }) = made else { return };
         let duration = ms(end - self.part_from).max(Duration::from_millis(1));
-        let independent = std::mem::take(&mut self.independent);
-        self.about.parts.push(Part { blocks: chain.finish(account).into(), len, duration, independent });
+        self.about.parts.push(Part { blocks, len, duration, independent });
         self.part_from = end;
     }
 }

@@ -11,6 +11,7 @@ use std::time::{Duration, SystemTime};
 pub use store::Unstored;
 
 use super::Numbers;
+use super::maker::{Maker, maker};
 use super::segment::{File, Map, Open, Part, Segment, ms};
 use crate::budget::{Account, BlockMut};
 use crate::container::m3u8::{self, Entry, LowLatency, Playlist};
@@ -87,6 +88,8 @@ pub struct Window {
     account: Account,
     map: Option<Arc<Map>>,
     open: Option<Open>,
+    /// Makes the bytes of what is open.
+    maker: Box<dyn Maker>,
     segments: VecDeque<Segment>,
     /// What is told first has these: those of segments count from there.
     first: Numbers,
@@ -136,6 +139,7 @@ impl Window {
             account,
             map: None,
             open: None,
+            maker: maker(rules.packing),
             segments: VecDeque::new(),
             first,
             next_id: 0,
@@ -160,6 +164,9 @@ impl Window {
         if unit.packed.is_head() {
             return self.set_map(unit, taken);
         }
+        if !self.broken {
+            self.maker.precede(unit);
+        }
         if unit.start || self.broken {
             let length = if self.next_id < EAGER { EAGER_LENGTH.min(self.rules.target) } else { self.rules.target };
             let due = |open: &Open| self.broken || ms(unit.at - open.from) + SLACK >= length;
@@ -173,6 +180,9 @@ impl Window {
                 return; // segments are independent: the next begins at a key frame
             }
             let discontinuity = std::mem::take(&mut self.broken) | std::mem::take(&mut self.starved);
+            if discontinuity {
+                self.maker.clear();
+            }
             let begun = self.segments.back().filter(|_| !discontinuity).map_or(taken, |last| date(last, taken));
             let about = Segment::new(&self.name, self.next_id, self.map.clone(), begun, discontinuity);
             self.open = Some(Open::new(about, unit.at));
@@ -405,30 +415,20 @@ impl Window {
     fn append(&mut self, unit: &Unit) {
         let length = self.rules.part.unwrap_or(Duration::MAX);
         if let Some(open) = &mut self.open
-            && open.advance(unit.at, unit.start, length, &self.account)
+            && open.advance(unit.at, length, &mut *self.maker, &self.account)
         {
             self.version += 1;
         }
-        for mut slice in unit.packed.slices() {
-            loop {
-                let Some(open) = &mut self.open else { return };
-                let before = open.pending();
-                match open.append(&self.account, slice) {
-                    Ok(()) => break,
-                    Err(refusal) => {
-                        // a part of it may have found room
-                        slice = slice.get(open.pending() - before..).unwrap_or_default();
-                        if self.make_room() {
-                            continue;
-                        }
-                        log::warn!("[{}] HLS: a segment is lost: {refusal}", self.name);
-                        self.open = None;
-                        self.starved = true;
-                        return;
-                    }
-                }
+        while let Err(refusal) = self.maker.reserve(&self.account, unit) {
+            if !self.make_room() {
+                log::warn!("[{}] HLS: a segment is lost: {refusal}", self.name);
+                self.open = None;
+                self.maker.clear();
+                self.starved = true;
+                return;
             }
         }
+        self.maker.take(unit);
     }
 
     /// Drops the oldest segment for the running one; false if that cannot be.
@@ -462,8 +462,11 @@ impl Window {
     /// Finishes the running segment, which ends where the next begins, or with
     /// its newest frame.
     fn close(&mut self, end: Option<Ticks>) {
-        let Some(open) = self.open.take().filter(|open| !open.is_empty()) else { return };
-        let segment = open.finish(end, &self.account);
+        let Some(open) = self.open.take() else { return };
+        let segment = open.finish(end, &mut *self.maker, &self.account);
+        if segment.parts.is_empty() {
+            return;
+        }
         let rounded = (segment.duration + Duration::from_millis(500)).as_secs();
         self.target = self.target.max(rounded);
         self.next_id += 1;

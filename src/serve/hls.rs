@@ -141,7 +141,7 @@ impl Hls {
         let rules = lock(&self.settings).rules;
         let form = match rules.packing {
             #[cfg(feature = "mp4")]
-            Packing::Mp4 => &crate::container::MP4,
+            Packing::Mp4 => &crate::container::SAMPLES,
             _ => &TS,
         };
         let viewer = server.hub.play(name, form)?.from_oldest();

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 use runnel::budget::Account;
-use runnel::container::TS;
+use runnel::container::{Form, TS};
 use runnel::hls::{Numbers, Packing, Rules, Window};
 use runnel::hub::{Hub, Name};
 
@@ -13,6 +13,16 @@ use crate::streams::{STREAM, Seat, Source, Temper};
 
 #[test]
 fn segments_cost_what_the_ledger_says() {
+    check(&TS, Packing::Ts);
+}
+
+#[cfg(feature = "mp4")]
+#[test]
+fn fragments_cost_what_the_ledger_says() {
+    check(&runnel::container::SAMPLES, Packing::Mp4);
+}
+
+fn check(form: &'static Form, packing: Packing) {
     let alone = alone();
     let source = Source::new(2000, 300, 25);
     let meter = alone.meter();
@@ -23,17 +33,10 @@ fn segments_cost_what_the_ledger_says() {
     source.tracks.iter().for_each(|track| {
         publisher.track(track.clone());
     });
-    let rules = Rules {
-        target: Duration::from_secs(1),
-        listed: 4,
-        start: 3,
-        record: false,
-        part: None,
-        packing: Packing::Ts,
-        store: None,
-    };
+    let rules =
+        Rules { target: Duration::from_secs(1), listed: 4, start: 3, record: false, part: None, packing, store: None };
     let mut window = Window::new(name.as_str(), rules, segments.clone(), Numbers::default());
-    let mut collector = Seat { viewer: hub.play(&name, &TS).unwrap(), temper: Temper::Quick, batch: Vec::new() };
+    let mut collector = Seat { viewer: hub.play(&name, form).unwrap(), temper: Temper::Quick, batch: Vec::new() };
     for at in 0..1000 {
         source.send(&mut publisher, at, now);
         collector.take(|unit| window.push(unit, SystemTime::UNIX_EPOCH));

@@ -44,6 +44,8 @@ class Movie:
     sequence: list = field(default_factory=list)
     # Where each fragment should end by its durations, of each track.
     ends: dict = field(default_factory=dict)
+    # Fragments that begin elsewhere.
+    gaps: list = field(default_factory=list)
 
 
 def boxes(data, start=0, end=None):
@@ -96,6 +98,19 @@ def samples(data):
     return read(data).samples
 
 
+def fragment_faults(files):
+    """What HLS keeps to: each file is one fragment, and goes on where the last one ended."""
+    for at, data in enumerate(files):
+        count = len(read(data).sequence)
+        if count != 1:
+            yield f"file {at} is {count} fragments"
+    movie = read(b"".join(files))
+    yield from movie.gaps
+    for before, after in zip(movie.sequence, movie.sequence[1:]):
+        if after != before + 1:
+            yield f"fragment {after} behind {before}"
+
+
 def files(data):
     """The parts that begin with a head, each a file of its own."""
     starts = [start - 8 for name, start, _ in boxes(data) if name == b"ftyp"]
@@ -141,6 +156,9 @@ def _fragment(movie, data, start, end, mdat_end):
         track = movie.heads[-1][number]
         tfdt, _ = inside(data, begins, ends, b"tfdt")
         time = int.from_bytes(data[tfdt + 4 : tfdt + 12], "big")
+        due = movie.ends.get(number, time)
+        if time != due:
+            movie.gaps.append(f"track {number} begins at {time} and not at {due}")
         for run, run_end in children(data, begins, ends)[b"trun"]:
             time = _run(movie, data, number, track, time, start - 8, (run, run_end), mdat_end)
         movie.ends[number] = time

@@ -22,6 +22,9 @@ class Segments(Case):
         capture.until(lambda one: len(one.segments) >= segments, 30, f"{segments} segments")
         capture.stop()
         self.assert_none(capture.faults, "playlist")
+        self.assert_none(
+            mp4.fragment_faults([data for _, data in capture.segments]), "fragments"
+        )
         together = []
         for segment, data in capture.segments:
             movie = mp4.read(data)

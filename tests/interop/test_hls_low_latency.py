@@ -4,6 +4,9 @@ import time
 from urllib.parse import urljoin
 
 import hls
+import mp4
+import sample
+import ts
 import waiting
 from case import Case
 from chromium import Chromium
@@ -44,6 +47,26 @@ class Parts(Case):
         for number, (count, whole) in capture.wholes.items():
             parts = [capture.parts[number, at] for at in range(count)]
             self.assertEqual(b"".join(parts), whole, f"segment {number}")
+        self.check_parts(capture)
+
+    def check_parts(self, capture):
+        """Each can be read alone, and those are independent that begin with a key frame."""
+        head = {}
+        for segment in seen(capture).values():
+            for at, part in enumerate(segment.parts):
+                data = capture.parts[segment.number, at]
+                if segment.map is None:
+                    places = [(table.at, table.pid == ts.PAT_PID) for table in ts.read(data).tables]
+                    self.assertEqual(places[:2], [(0, True), (ts.PACKET, False)], part.uri)
+                    key = ts.begins_with_key(data)
+                else:
+                    if segment.map not in head:
+                        head[segment.map] = get(urljoin(capture.url, segment.map))[2]
+                    movie = mp4.read(head[segment.map] + data)
+                    self.assertEqual(len(movie.sequence), 1, part.uri)
+                    pictures = sample.of(movie.samples, sample.VIDEO)
+                    key = bool(pictures) and pictures[0].key
+                self.assertEqual(part.independent, key, part.uri)
 
     def test_a_minute_of_live_and_a_publisher_s_return(self):
         publisher = self.play()
@@ -67,6 +90,9 @@ class Parts(Case):
         capture = self.follow()
         waiting.until(lambda: span(capture) > 6, 20, "6 seconds")
         self.check(capture)
+        self.assert_none(
+            ts.read(b"".join(whole for _, whole in capture.wholes.values())).faults, "packets"
+        )
         self.assert_decodes(b"".join(whole for _, whole in capture.wholes.values()), 3)
 
     def test_a_hint_is_waited_for_and_becomes_the_next_part(self):
@@ -110,7 +136,7 @@ class Parts(Case):
     def test_what_makes_no_sense_is_refused_at_once(self):
         self.play()
         url = self.server.hls(STREAM)
-        for ask in ("?_HLS_msn=9999999999", "?_HLS_part=1", "?_HLS_msn=x"):
+        for ask in ("?_HLS_msn=9999999999", "?_HLS_part=1", "?_HLS_msn=1&_HLS_part=x", "?_HLS_msn=x"):
             started = time.monotonic()
             self.assertEqual(get(url + ask)[0], 400, ask)
             self.assertLess(time.monotonic() - started, 1)

@@ -96,6 +96,14 @@ def samples(data):
     return read(data).samples()
 
 
+def begins_with_key(data):
+    """Whether decoding can begin with the first frame behind the tables."""
+    for at in range(2 * PACKET, len(data), PACKET):
+        if data[at + 1] & 0x40:
+            return bool(data[at + 3] & 0x20 and data[at + 4] and data[at + 5] & 0x40)
+    return False
+
+
 def _packet(reader, at, packet):
     pid = int.from_bytes(packet[1:3], "big") & 0x1FFF
     if packet[1] & 0x80:

@@ -112,7 +112,7 @@ fn extends(out: &mut Vec<u8>, track: &Track) {
         out.u32(id(track.codec.kind()));
         out.u32(1); // default_sample_description_index
         out.bytes(&[0; 8]);
-        out.u32(super::mux::INDEPENDENT);
+        out.u32(super::sample::INDEPENDENT);
     });
 }
 

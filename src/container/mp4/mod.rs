@@ -1,18 +1,27 @@
-//! Fragmented MP4: a head that describes the tracks, then a fragment for each frame.
+//! Fragmented MP4: a head that describes the tracks, then fragments, of one frame or of
+//! many.
 //! ISO/IEC 14496-12 section 8.8, CMAF (ISO/IEC 23000-19).
 
 mod boxes;
 mod clock;
 mod entry;
+mod fragment;
 mod init;
 mod mux;
 #[cfg(feature = "replay")]
 pub mod reader;
 #[cfg(feature = "record")]
 mod recorded;
+mod sample;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "hls")]
+pub use fragment::{HEADS, Run, write as write_fragment};
 pub use mux::mux;
+#[cfg(feature = "hls")]
+pub use mux::samples;
 #[cfg(feature = "record")]
 pub use recorded::rebase;
+#[cfg(feature = "hls")]
+pub use sample::{ROW, Sample};

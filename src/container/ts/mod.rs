@@ -26,6 +26,8 @@ use super::Mux;
 #[cfg(feature = "replay")]
 pub use demux::Demux;
 pub use packet::SIZE;
+#[cfg(feature = "hls")]
+pub use psi::{TABLES, count_tables, split_tables};
 
 /// A packer at the start of a stream.
 pub fn mux() -> Box<dyn Mux> {

@@ -52,12 +52,8 @@ impl Psi {
 
     /// The packets to be sent next.
     pub(super) fn next(&mut self) -> &[u8] {
-        self.counter = (self.counter + 1) & 0xf;
-        for packet in self.packets.chunks_exact_mut(SIZE) {
-            if let Some(byte) = packet.get_mut(3) {
-                *byte = *byte & 0xf0 | self.counter;
-            }
-        }
+        self.counter = self.counter.wrapping_add(1);
+        count_tables(&mut self.packets, self.counter);
         &self.packets
     }
 
@@ -69,6 +65,27 @@ impl Psi {
         self.packets.u8(0); // pointer_field
         self.packets.bytes(section);
         self.packets.resize(end, 0xff);
+    }
+}
+
+/// Bytes of the packets of both tables.
+#[cfg(feature = "hls")]
+pub const TABLES: usize = 2 * SIZE;
+
+/// The tables that a unit begins with, if it does, and the rest of it.
+#[cfg(feature = "hls")]
+pub fn split_tables(unit: &[u8]) -> (&[u8], &[u8]) {
+    let first = packet::header(0, true, Content::Payload, 0);
+    let begins = unit.first_chunk().is_some_and(|[a, b, c, d]| [*a, *b, *c, *d & 0xf0] == first);
+    unit.split_at_checked(TABLES).filter(|_| begins).unwrap_or((&[], unit))
+}
+
+/// Numbers the packets of tables. continuity_counter, section 2.4.3.3.
+pub fn count_tables(packets: &mut [u8], counter: u8) {
+    for packet in packets.chunks_exact_mut(SIZE) {
+        if let Some(byte) = packet.get_mut(3) {
+            *byte = *byte & 0xf0 | counter & 0xf;
+        }
     }
 }
 

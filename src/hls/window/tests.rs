@@ -3,7 +3,9 @@ use std::time::UNIX_EPOCH;
 use bytes::Bytes;
 
 use super::*;
-use crate::container::Packed;
+use crate::codec;
+use crate::container::{Packed, TS, ts};
+use crate::media::{Codec, Frame, Hz, Kind, Params, Track, Tracks};
 
 const RULES: Rules = Rules {
     target: Duration::from_secs(2),
@@ -103,18 +105,33 @@ fn head(bytes: &[u8], at: i64) -> Unit {
     Unit::new(Packed::from(bytes.to_vec()).as_head(), Ticks(at), false, false)
 }
 
+/// The same as `push`, of what fragments are made of.
+#[cfg(feature = "mp4")]
+fn push_samples(window: &mut Window, times: std::ops::Range<i64>, gop: i64) {
+    let (mut mux, account) = ((crate::container::SAMPLES.mux)(), Account::root("test", 1 << 20));
+    let params = Params { record: Bytes::from_static(&[1]), ..Params::default() };
+    let track = Track { id: 0, codec: Codec::H264, clock: Hz::MS, params };
+    for at in times.step_by(100) {
+        let data = vec![at as u8; 1000].into();
+        let frame = Frame { dts: Ticks(at), cts: 0, kind: Kind::Video, track: 0, key: at % gop == 0, data };
+        let packed = mux.frame(&track, &frame, &account).unwrap().unwrap();
+        window.push(&Unit::new(packed, frame.dts, frame.key, false), UNIX_EPOCH + ms(frame.dts));
+    }
+}
+
+#[cfg(feature = "mp4")]
 #[test]
 fn heads_are_files_that_apply_from_there_on() {
     let mut window =
         Window::new("a", Rules { packing: Packing::Mp4, ..RULES }, Account::root("hls", 1 << 20), Numbers::default());
-    push(&mut window, 0..1000, 1000);
+    push_samples(&mut window, 0..1000, 1000);
     assert!(!window.is_playable() && window.open.is_none(), "there is no head yet");
     window.push(&head(b"one", 1000), UNIX_EPOCH);
-    push(&mut window, 1000..2500, 1000);
+    push_samples(&mut window, 1000..2500, 1000);
     window.push(&head(b"one", 2500), UNIX_EPOCH); // once more, and so no news
-    push(&mut window, 2500..3100, 1000);
+    push_samples(&mut window, 2500..3100, 1000);
     window.push(&head(b"two", 3100), UNIX_EPOCH + Duration::from_secs(3));
-    push(&mut window, 4000..6100, 1000);
+    push_samples(&mut window, 4000..6100, 1000);
     let text = window.playlist("x/", "?q", false);
     assert_eq!(lines(&text, "#EXT-X-MAP:"), ["URI=\"x/a-0-0.mp4?q\"", "URI=\"x/a-3000-3.mp4?q\""]);
     assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
@@ -149,6 +166,43 @@ fn parts_are_as_long_as_they_may_be_and_make_up_their_segment() {
     let parts = (0..4).map(|at| window.file(&format!("a-1000-1.{at}.ts")));
     let parts = parts.flat_map(|part| if let Found::Now((blocks, _)) = part { blocks.concat() } else { panic!() });
     assert_eq!(whole.concat(), parts.collect::<Vec<_>>());
+}
+
+#[test]
+fn each_part_of_a_transport_stream_begins_with_the_tables() {
+    let part = Some(Duration::from_millis(300));
+    let account = Account::root("hls", 1 << 20);
+    let mut window = Window::new("a", Rules { part, ..RULES }, account.clone(), Numbers::default());
+    let (mut mux, mut tracks) = ((TS.mux)(), Tracks::default());
+    let record = codec::hex("0164001effe1001a6764001eacd940a02ff97011000003000100000300320f162d9601000468ef8fcb");
+    let params = codec::params(Codec::H264, record.into()).unwrap();
+    let video = Track { id: 0, codec: Codec::H264, clock: Hz::MS, params };
+    tracks.set(video.clone());
+    mux.announce(&tracks, &[], Ticks(0));
+    let mut sent = Vec::new();
+    for at in (0..6000).step_by(100) {
+        let data = Bytes::from_static(&[0, 0, 0, 2, 0x41, 1]);
+        let frame = Frame { dts: Ticks(at), cts: 0, kind: Kind::Video, track: 0, key: at % 1000 == 0, data };
+        let packed = mux.frame(&video, &frame, &account).unwrap().unwrap();
+        sent.extend(packed.to_vec());
+        window.push(&Unit::new(packed, frame.dts, frame.key, false), UNIX_EPOCH + ms(frame.dts));
+    }
+    window.end();
+    let parts = window.segments.iter().flat_map(|segment| &segment.parts).map(|part| part.blocks.concat());
+    let parts: Vec<_> = parts.collect();
+    assert!(parts.len() > 12);
+    let is_table = |packet: &&[u8]| packet[1..3] == [0x40, 0] || packet[1..3] == [0x50, 1];
+    let mut counters = Vec::new();
+    for part in &parts {
+        let packets: Vec<_> = part.chunks(ts::SIZE).collect();
+        assert!(is_table(&packets[0]) && is_table(&packets[1]) && packets[0][1] != packets[1][1]);
+        counters.extend(packets.into_iter().filter(is_table).map(|packet| packet[3] & 0xf));
+    }
+    let first = counters[0];
+    let counted = (0..counters.len()).map(|at| (first + (at / 2) as u8) & 0xf);
+    assert_eq!(counters, counted.collect::<Vec<_>>());
+    // viewers of the form get no more of them than before
+    assert!(sent.chunks(ts::SIZE).filter(is_table).count() < counters.len());
 }
 
 #[test]

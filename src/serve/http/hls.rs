@@ -178,18 +178,23 @@ const NOTHING: &str = "nothing is published under that name";
 pub(super) const NO_SESSION: &str = "no such session, or no longer";
 const NO_FILE: &str = "no such segment, or no longer";
 
-/// What a player of low latency asks for; `None` if that makes no sense.
+/// What a player of low latency asks for; `None` if that makes no sense. A part of no
+/// segment is passed over: xgplayer takes numbers out of files' names, which are not its own
+/// server's here, and gets what there is.
 fn ask(query: &str) -> Option<Ask> {
-    let mut ask = Ask::default();
+    let (mut ask, mut part) = (Ask::default(), None);
     for pair in query.split('&') {
         match pair.split_once('=') {
             Some(("_HLS_msn", number)) => ask.segment = Some(number.parse().ok()?),
-            Some(("_HLS_part", number)) => ask.part = Some(number.parse().ok()?),
+            Some(("_HLS_part", number)) => part = Some(number),
             Some(("_HLS_skip", how)) => ask.skip = matches!(how, "YES" | "v2"),
             _ => {}
         }
     }
-    (ask.part.is_none() || ask.segment.is_some()).then_some(ask)
+    if ask.segment.is_some() {
+        ask.part = part.map(str::parse).transpose().ok()?;
+    }
+    Some(ask)
 }
 
 /// What the client was given to show with the playlist it shows with the segments.
@@ -251,8 +256,10 @@ mod tests {
     fn what_players_of_low_latency_ask_for() {
         let asked = Ask { segment: Some(7), part: Some(2), skip: true };
         assert_eq!(ask("key=x&_HLS_msn=7&_HLS_part=2&_HLS_skip=YES"), Some(asked));
-        assert_eq!(ask(""), Some(Ask::default()));
-        for query in ["_HLS_part=1", "_HLS_msn=-1", "_HLS_msn=x", "_HLS_msn=99999999999999999999"] {
+        for query in ["", "_HLS_part=1", "_HLS_part=15.0.m4s"] {
+            assert_eq!(ask(query), Some(Ask::default()), "{query}");
+        }
+        for query in ["_HLS_msn=1&_HLS_part=x", "_HLS_msn=-1", "_HLS_msn=x", "_HLS_msn=99999999999999999999"] {
             assert_eq!(ask(query), None, "{query}");
         }
     }

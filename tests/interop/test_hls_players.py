@@ -1,0 +1,49 @@
+"""Players of HLS take segments and parts of both forms."""
+
+import players
+from case import Case
+from chromium import Chromium
+
+STREAM = "cam"
+BROWSER = ("hls.js", "shaka", "shaka5", "xgplayer", "native")
+# More than two segments, so that nobody has played all that it was given at first.
+SECONDS = 8
+# A busy machine may drop some.
+FRAMES = 15 * SECONDS
+PLAYS_WITHIN = 60
+
+
+class Players(Case):
+    def check(self, form, part):
+        self.serve(hls={"format": form, "segment": "2s", "part": part})
+        self.publish_live(STREAM)
+        url = self.server.hls(STREAM)
+        # GStreamer wants a whole playlist to begin with.
+        capture = self.capture_hls(url)
+        capture.until(lambda one: len(one.segments) >= 4, 30, "4 segments")
+        capture.stop()
+        gstreamer = players.GstreamerHls(self, url)
+        chromium = Chromium(self, [{"name": kind, "kind": kind, "url": url} for kind in BROWSER])
+        first = chromium.until(lambda _, player: player["frames"] > 0, "a frame", PLAYS_WITHIN)
+
+        def has_gone_on(name, player):
+            frames = player["frames"] - first[name]["frames"]
+            seconds = player["time"] - first[name]["time"]
+            return player["errors"] or (frames >= FRAMES and seconds >= SECONDS)
+
+        report = chromium.until(has_gone_on, f"{SECONDS} s more", PLAYS_WITHIN)
+        for name, player in report.items():
+            self.assertEqual((player["errors"], player["width"]), ([], 640), name)
+        gstreamer.until_decoded()
+
+    def test_mpeg_ts(self):
+        self.check("ts", "0s")
+
+    def test_fmp4(self):
+        self.check("fmp4", "0s")
+
+    def test_parts_of_mpeg_ts(self):
+        self.check("ts", "200ms")
+
+    def test_parts_of_fmp4(self):
+        self.check("fmp4", "200ms")
