@@ -64,7 +64,7 @@ impl Config {
             (
                 cfg!(not(feature = "mp4")) && self.hls.format == Segments::Fmp4,
                 "hls.format",
-                "\"ts\": the program was built without the feature \"mp4\"",
+                "\"auto\" or \"ts\": the program was built without the feature \"mp4\"",
             ),
             (
                 !self.hls.part.0.is_zero()

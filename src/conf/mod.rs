@@ -221,6 +221,8 @@ pub enum Delete {
 /// What segments of HLS are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Segments {
+    /// MPEG-TS, or fragmented MP4 where a stream has a track that only this carries.
+    Auto,
     /// MPEG-TS, which every player knows.
     Ts,
     /// Fragmented MP4, which carries more codecs.

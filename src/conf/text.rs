@@ -98,7 +98,10 @@ choice!(
     Auth, "\"off\", \"basic\" or \"digest\"",
     "off" => Auth::Off, "basic" => Auth::Basic, "digest" => Auth::Digest
 );
-choice!(Segments, "\"ts\" or \"fmp4\"", "ts" => Segments::Ts, "fmp4" => Segments::Fmp4);
+choice!(
+    Segments, "\"auto\", \"ts\" or \"fmp4\"",
+    "auto" => Segments::Auto, "ts" => Segments::Ts, "fmp4" => Segments::Fmp4
+);
 choice!(
     Delete, "\"never\", \"end\" or \"soon\"",
     "never" => Delete::Never, "end" => Delete::End, "soon" => Delete::Soon

@@ -218,9 +218,9 @@ impl State {
     /// What a slot was packed to dies with it.
     pub(super) fn forget_units(&mut self) {
         let Self { ring, packers, .. } = self;
-        packers.iter_mut().for_each(|packer| {
+        for packer in packers.iter_mut().filter(|packer| packer.viewers > 0) {
             packer.base(ring);
-        });
+        }
     }
 
     /// Drops the oldest slots until there is room for `bytes`. An account has

@@ -108,6 +108,13 @@ impl Viewer {
         (self.cursor, self.opening) = (Cursor::Before, true);
     }
 
+    /// Plays in another form from here on, and begins anew.
+    pub fn pack_as(&mut self, form: &'static Form) {
+        self.rewind();
+        self.packer = self.stream.lock().packer(self.stream.name(), form);
+        self.form = form;
+    }
+
     /// Counts bytes that have gone out.
     pub fn sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;

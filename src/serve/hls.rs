@@ -1,13 +1,14 @@
 //! HLS: one collector for each stream that somebody asks for, and the answers
 //! to those who ask.
 
+mod packing;
 #[cfg(feature = "files")]
 mod store;
 
 use std::collections::HashMap;
 #[cfg(feature = "files")]
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,7 +17,6 @@ use smol::Task;
 use super::Server;
 use crate::budget::Account;
 use crate::conf;
-use crate::container::TS;
 #[cfg(feature = "files")]
 use crate::hls::Unstored;
 use crate::hls::{Ask, Delete, File, Found, Numbers, Packing, Rules, Window};
@@ -48,6 +48,8 @@ struct Settings {
     enable: bool,
     on_demand: bool,
     rules: Rules,
+    /// `None` where the stream's tracks decide.
+    packing: Option<Packing>,
     idle: Duration,
 }
 
@@ -59,17 +61,19 @@ impl Settings {
             start: config.start as u64,
             record: config.record,
             part: Some(config.part.0).filter(|part| !part.is_zero()),
-            packing: match config.format {
-                conf::Segments::Ts => Packing::Ts,
-                conf::Segments::Fmp4 => Packing::Mp4,
-            },
+            packing: Packing::Ts,
             store: config.store.0.as_ref().map(|_| match config.delete {
                 conf::Delete::Never => Delete::Never,
                 conf::Delete::End => Delete::End,
                 conf::Delete::Soon => Delete::Soon,
             }),
         };
-        Self { enable: config.enable, on_demand: config.on_demand, rules, idle: config.idle.0 }
+        let packing = match config.format {
+            conf::Segments::Auto => None,
+            conf::Segments::Ts => Some(Packing::Ts),
+            conf::Segments::Fmp4 => Some(Packing::Mp4),
+        };
+        Self { enable: config.enable, on_demand: config.on_demand, rules, packing, idle: config.idle.0 }
     }
 }
 
@@ -138,18 +142,16 @@ impl Hls {
         if entries.len() >= self.streams {
             return Err(Refused::Streams);
         }
-        let rules = lock(&self.settings).rules;
-        let form = match rules.packing {
-            #[cfg(feature = "mp4")]
-            Packing::Mp4 => &crate::container::SAMPLES,
-            _ => &TS,
-        };
-        let viewer = server.hub.play(name, form)?.from_oldest();
+        let Settings { rules, packing, .. } = *lock(&self.settings);
+        // only the collector knows which it will be, and no player sees it before
+        let first = packing.unwrap_or(Packing::Ts);
+        let viewer = server.hub.play(name, packing::form(first))?.from_oldest();
         let account = self.account.child(name.as_str(), self.account.limit());
-        let first = Numbers::at(SystemTime::now()).max(*lock(&self.unused));
-        let window = Window::new(name.as_str(), rules, account, first);
+        let numbers = Numbers::at(SystemTime::now()).max(*lock(&self.unused));
+        let stream = name.clone();
+        let window = move |packing| Window::new(stream.as_str(), Rules { packing, ..rules }, account.clone(), numbers);
         let state = State {
-            window,
+            window: window(first),
             asked: now,
             live: now,
             ended: false,
@@ -164,7 +166,8 @@ impl Hls {
             keeper: Mutex::default(),
         });
         log::info!("[{name}] HLS begins");
-        let task = server.executor.spawn(collect(Arc::downgrade(&entry), viewer));
+        let window = Some(window).filter(|_| packing.is_none());
+        let task = server.executor.spawn(collect(Arc::downgrade(&entry), viewer, window));
         *lock(&entry.task) = Some(task);
         #[cfg(feature = "files")]
         if let Some(folder) = self.folder(name, rules.store) {
@@ -201,9 +204,7 @@ impl Hls {
             }
             let gone = now.saturating_duration_since(state.live) >= resume;
             if gone && !state.ended {
-                state.ended = true;
-                state.window.end();
-                state.wake();
+                state.end();
                 // the viewer goes, so that the stream can be forgotten
                 lock(&entry.task).take();
             }
@@ -349,21 +350,51 @@ impl State {
         Poll::Pending
     }
 
+    /// Nothing will follow: who publishes then begins a new playlist.
+    fn end(&mut self) {
+        self.ended = true;
+        self.window.end();
+        self.wake();
+    }
+
     fn wake(&mut self) {
         self.version = self.window.version();
         self.waiting.drain(..).for_each(Waker::wake);
     }
 }
 
-/// Takes what the stream gives, until the entry is gone.
-async fn collect(entry: std::sync::Weak<Entry>, mut viewer: Viewer) {
+/// Takes what the stream gives, until the entry is gone. With `window` the tracks decide
+/// what segments are made of, and it gives an empty one of that kind.
+async fn collect(entry: Weak<Entry>, mut viewer: Viewer, window: Option<impl Fn(Packing) -> Window>) {
     let mut units = Vec::new();
+    let mut chosen = None;
+    if let Some(window) = window {
+        let tracks = std::future::poll_fn(|cx| viewer.poll_tracks(cx)).await;
+        let packing = packing::suited(&tracks);
+        viewer.pack_as(packing::form(packing));
+        let Some(entry) = entry.upgrade() else { return };
+        lock(&entry.state).window = window(packing);
+        chosen = Some((packing, tracks));
+    }
     loop {
         std::future::poll_fn(|cx| viewer.poll_next(cx, &mut units, STEP)).await;
         let Some(entry) = entry.upgrade() else { return };
         entry.take(&units);
         viewer.sent(units.iter().map(|unit| unit.packed.len()).sum());
         units.clear();
+        if let Some((packing, known)) = &mut chosen
+            && !Arc::ptr_eq(known, viewer.tracks())
+        {
+            *known = viewer.tracks().clone();
+            if packing::is_lost(*packing, known) {
+                log::info!(
+                    "[{}] HLS: its tracks are no longer those of MPEG-TS: a new playlist",
+                    viewer.stream().name()
+                );
+                return lock(&entry.state).end();
+            }
+        }
+        drop(entry);
         smol::future::yield_now().await;
     }
 }

@@ -20,6 +20,8 @@ SECONDS = 3
 VIDEO_CODECS = {"h264", "hevc", "av1", "vp9"}
 # What the server's log calls those that it has to leave out.
 IN_LOG = {"av1": "AV1", "alaw": "PCMA"}
+# What has another coding of the same samples in MP4.
+RECODED = {"alaw": "flac"}
 
 
 class Codecs(Case):
@@ -40,13 +42,17 @@ class Codecs(Case):
             self.check_capture(capture, data, source, codecs)
         for form, carried in (("ts", in_ts), ("mp4", in_mp4)):
             for codec in in_flv - carried:
+                if RECODED.get(codec) in carried:
+                    continue
                 self.assertIn(f"{form} cannot carry {IN_LOG[codec]}", self.server.log)
 
     def check_capture(self, capture, data, source, codecs):
         samples = capture.reader.samples(data)
         self.assertEqual(sample.codecs(samples), codecs, capture.url)
         self.assert_none(timeline.faults(samples), capture.url)
-        self.assert_none(timeline.differences(source, samples), capture.url)
+        recoded = set(RECODED.values()) - sample.codecs(source)
+        as_published = [one for one in samples if one.codec not in recoded]
+        self.assert_none(timeline.differences(source, as_published), capture.url)
         if capture.reader is ts:
             self.assert_none(ts_rules.faults(data), capture.url)
         self.assert_decodes(data, SECONDS, video=codecs & VIDEO_CODECS)
@@ -81,8 +87,8 @@ class Codecs(Case):
     def test_opus(self):
         self.check_everywhere("opus", {"h264", "opus"})
 
-    def test_g711_which_mpeg_ts_and_mp4_leave_out(self):
-        self.check("alaw", {"h264", "alaw"}, {"h264"}, {"h264"})
+    def test_g711_which_mpeg_ts_leaves_out_and_mp4_has_as_flac(self):
+        self.check("alaw", {"h264", "alaw"}, {"h264"}, {"h264", "flac"})
 
     def check_mp4(self, media, codecs):
         """For those of which the tests' reader of MPEG-TS knows nothing."""

@@ -1,5 +1,6 @@
 //! A track's times as the file has them.
 
+use super::sound;
 use crate::codec::{aac, mp3, opus};
 use crate::media::{Codec, Frame, Hz, Kind, Ticks, Track};
 
@@ -20,7 +21,7 @@ pub(super) struct Times {
 }
 
 /// What came before, of one track.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Clock {
     /// Where the last frame began and where it ends, on the file's clock.
     last: Option<(i64, i64)>,
@@ -67,6 +68,6 @@ fn samples(track: &Track, frame: &Frame) -> Option<u32> {
         Codec::Mp3 => mp3::Header::parse(&frame.data).ok().map(|header| header.samples),
         Codec::Opus => opus::duration(&frame.data),
         Codec::Ac3 | Codec::Eac3 => Some(1536),
-        _ => None,
+        _ => sound::samples(track, frame),
     }
 }

@@ -2,6 +2,7 @@
 //! binding of each codec.
 
 use super::boxes::{boxed, full};
+use super::sound;
 use crate::media::{Codec, Kind, Track};
 use crate::wire::Writer;
 
@@ -14,7 +15,7 @@ fn names(codec: Codec) -> Option<(&'static [u8; 4], &'static [u8; 4])> {
         Codec::Vp9 => (b"vp09", b"vpcC"),
         Codec::Aac | Codec::Mp3 => (b"mp4a", b"esds"),
         Codec::Opus => (b"Opus", b"dOps"),
-        Codec::Flac => (b"fLaC", b"dfLa"),
+        Codec::Flac | Codec::Pcma | Codec::Pcmu => (b"fLaC", b"dfLa"),
         Codec::Ac3 => (b"ac-3", b"dac3"),
         Codec::Eac3 => (b"ec-3", b"dec3"),
         _ => return None,
@@ -26,6 +27,7 @@ fn names(codec: Codec) -> Option<(&'static [u8; 4], &'static [u8; 4])> {
 pub(super) fn is_carried(track: &Track) -> bool {
     let described = match track.codec {
         Codec::Mp3 | Codec::Ac3 | Codec::Eac3 => track.params.sample_rate > 0,
+        Codec::Pcma | Codec::Pcmu => sound::streaminfo(track).is_some(),
         _ => !track.params.record.is_empty(),
     };
     track.id == 0 && described && names(track.codec).is_some()
@@ -78,6 +80,7 @@ fn configuration(out: &mut Vec<u8>, track: &Track) {
         Codec::Mp3 => esds(out, if track.params.sample_rate >= 32_000 { 0x6b } else { 0x69 }, &[]),
         Codec::Opus => dops(out, record),
         Codec::Flac => dfla(out, record),
+        Codec::Pcma | Codec::Pcmu => sound::streaminfo(track).iter().for_each(|record| dfla(out, record)),
         Codec::Ac3 => dac3(out, track),
         Codec::Eac3 => dec3(out, track),
         // some have this box's version and flags in their record, some have not

@@ -13,6 +13,7 @@ pub mod reader;
 #[cfg(feature = "record")]
 mod recorded;
 mod sample;
+mod sound;
 #[cfg(test)]
 mod tests;
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::clock::{Clock, timescale};
 use super::sample::Sample;
-use super::{entry, fragment, init};
+use super::{entry, fragment, init, sound};
 use crate::budget::{Account, OverBudget};
 use crate::container::{Mux, Packed, Piece};
 use crate::media::{Frame, Kind, Ticks, Track, Tracks};
@@ -45,14 +45,14 @@ impl Mp4 {
     }
 
     /// A fragment of one sample.
-    fn fragment(&mut self, sample: &Sample, body: &Bytes) -> Packed {
+    fn fragment(&mut self, sample: &Sample, body: Bytes) -> Packed {
         self.sequence = self.sequence.wrapping_add(1);
         let run = fragment::Run { kind: sample.kind, from: sample.at, samples: 1, bytes: body.len() };
         let mut head = Vec::with_capacity(128);
         fragment::write(&mut head, self.sequence, &[run], |out, _| {
             out.extend_from_slice(sample.row(sample.duration, sample.shift, body.len()).bytes());
         });
-        Packed::new(Piece::new(&[], Bytes::from(head)), vec![Piece::new(&[], body.clone())])
+        Packed::new(Piece::new(&[], Bytes::from(head)), vec![Piece::new(&[], body)])
     }
 }
 
@@ -87,20 +87,24 @@ impl Mux for Mp4 {
         }
     }
 
-    fn frame(&mut self, track: &Track, frame: &Frame, _: &Account) -> Result<Option<Packed>, OverBudget> {
-        if !self.carries(track) || frame.data.is_empty() {
+    fn frame(&mut self, track: &Track, frame: &Frame, account: &Account) -> Result<Option<Packed>, OverBudget> {
+        if !self.carries(track) {
             return Ok(None);
         }
         let clock = match frame.kind {
             Kind::Video => &mut self.video,
             Kind::Audio => &mut self.audio,
         };
+        let mut next = *clock;
+        let times = next.next(track, frame);
+        let Some(data) = sound::coded(track, frame, times.at, account)? else { return Ok(None) };
+        *clock = next;
         let shift = Ticks(frame.cts.into()).rescale(track.clock, timescale(track)).0 as i32;
-        let sample = Sample::new(frame, shift, clock.next(track, frame));
+        let sample = Sample::new(frame, shift, times);
         Ok(Some(match self.style {
-            Style::Fragment => self.fragment(&sample, &frame.data),
+            Style::Fragment => self.fragment(&sample, data),
             #[cfg(feature = "hls")]
-            Style::Sample => Packed::new(Piece::new(&sample.to_bytes(), frame.data.clone()), Vec::new()),
+            Style::Sample => Packed::new(Piece::new(&sample.to_bytes(), data), Vec::new()),
         }))
     }
 }

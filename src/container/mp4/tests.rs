@@ -132,9 +132,57 @@ fn every_codec_that_has_a_place_has_one() {
 }
 
 #[test]
+fn g711_goes_as_flac_and_is_counted_by_its_samples() {
+    let params = Params { sample_rate: 8000, channels: 2, ..Params::default() };
+    let track = Track { id: 0, codec: Codec::Pcma, clock: Hz::MS, params };
+    let mut tracks = Tracks::default();
+    tracks.set(track.clone());
+    let mut mux = mux();
+    let head = mux.head(&tracks, Ticks(0)).to_vec();
+    assert_eq!(number(&inside(&head, "moov/trak/mdia/mdhd")[12..16]), 8000);
+    let entry = inside(&inside(&head, "moov/trak/mdia/minf/stbl/stsd")[8..], "fLaC");
+    assert_eq!((number(&entry[16..18]), number(&entry[24..26])), (2, 8000));
+    assert_eq!(inside(&entry[28..], "dfLa")[..22], hex("00000000 80000022 0010ffff 000000 000000 01f402f0"));
+    // 20 ms, then 40, then an odd number of codes, behind times that were rounded
+    for (dts, codes, at, len) in [(1000, 320, 8000, 160), (1020, 640, 8160, 320), (1061, 33, 8480, 16)] {
+        let codes = Frame { data: vec![0xd5; codes].into(), ..frame(Kind::Audio, dts, 0, true) };
+        let bytes = packed(&mut *mux, &track, &codes);
+        assert_eq!(number(&inside(&bytes, "moof/traf/tfdt")[4..]), at);
+        let trun = inside(&bytes, "moof/traf/trun");
+        let sample = inside(&bytes, "mdat");
+        assert_eq!((number(&trun[12..16]), number(&trun[16..20])), (len, sample.len() as u64));
+        // one channel after the other is the same 13 bits throughout
+        assert_eq!(sample[..2], [0xff, 0xf9]);
+        assert_eq!(sample[sample.len() - 8..sample.len() - 2], hex("00 0008 00 0008"));
+    }
+}
+
+#[test]
+fn flac_is_paid_for_and_a_refusal_leaves_no_trace() {
+    let track = track(Codec::Pcmu, "");
+    let codes = |dts| Frame { data: vec![0x2a; 160].into(), ..frame(Kind::Audio, dts, 0, true) };
+    let (account, none) = (Account::root("test", 1 << 20), Account::root("test", 64));
+    let mut mux = mux();
+    let first = mux.frame(&track, &codes(0), &account).unwrap().unwrap();
+    assert!(account.used() > 0);
+    assert!(mux.frame(&track, &codes(20), &none).is_err());
+    let second = mux.frame(&track, &codes(20), &account).unwrap().unwrap().to_vec();
+    assert_eq!(number(&inside(&second, "moof/mfhd")[4..]), 2);
+    assert_eq!(number(&inside(&second, "moof/traf/tfdt")[4..]), 160);
+    drop(first);
+    assert_eq!(account.used(), 0);
+    for nothing in [0, 65_536] {
+        let frame = Frame { data: vec![0; nothing].into(), ..codes(40) };
+        assert!(mux.frame(&track, &frame, &account).unwrap().is_none());
+    }
+}
+
+#[test]
 fn what_has_no_place_is_not_carried() {
     let mux = mux();
-    assert!(!mux.carries(&track(Codec::Pcma, "")));
+    assert!(!mux.carries(&track(Codec::Vp8, "")));
+    let fast = Params { sample_rate: 1 << 20, channels: 1, ..Params::default() };
+    assert!(!mux.carries(&Track { params: fast, ..track(Codec::Pcma, "") }));
     assert!(!mux.carries(&Track { id: 1, ..track(Codec::Aac, "1210") }));
     assert!(!mux.carries(&Track { params: Params::default(), ..track(Codec::H264, AVCC) }));
     assert!(mux.head(&Tracks::default(), Ticks(0)).is_empty());
