@@ -76,8 +76,8 @@ impl Config {
     }
 
     /// The ADTS header, adts_frame() without CRC, before a raw frame of
-    /// `frame_len` bytes. Annex 1.A. `None` if the frame is too long, or
-    /// its object type is not one that ADTS has a number for.
+    /// `frame_len` bytes. Annex 1.A. `None` if the frame is too long, or ADTS has no
+    /// number for its object type, rate or channels.
     pub fn adts(&self, frame_len: usize) -> Option<[u8; 7]> {
         let profile = match self.object_type {
             core @ 1..=4 => core - 1,
@@ -85,7 +85,10 @@ impl Config {
             _ => return None,
         };
         let length = u16::try_from(frame_len.checked_add(7)?).ok().filter(|length| *length < 1 << 13)?;
-        let channels = self.channel_configuration();
+        let core = FREQUENCIES.get(usize::from(self.frequency_index))?;
+        // what SBR makes of it is not said
+        let is_exact = [*core, 2 * core].contains(&self.sample_rate);
+        let channels = Some(self.channel_configuration()).filter(|channels| is_exact && *channels > 0)?;
         let [high, middle] = (length >> 3).to_be_bytes();
         Some([
             0xff,
@@ -348,5 +351,10 @@ mod tests {
         assert_eq!(lc.adts(usize::MAX), None);
         assert_eq!(config(39, 3, 48_000, 2).adts(1), None);
         assert_eq!(config(5, 6, 48_000, 2).adts(1), config(2, 6, 24_000, 2).adts(1));
+        // a rate written out, 6.1 channels, and those that a program config has
+        assert_eq!(
+            [(50_000, 2), (48_000, 7), (48_000, 0)].map(|(rate, channels)| config(2, 3, rate, channels).adts(1)),
+            [None; 3]
+        );
     }
 }

@@ -39,6 +39,22 @@ impl Head {
         Ok(Self { channels, pre_skip, sample_rate, family })
     }
 
+    /// Whether the head `data` leaves the streams and their order to the number of
+    /// channels: family 0, or 1 with the mapping table that is usual for them. RFC 7845
+    /// section 5.1.1.
+    pub fn is_usual(data: &[u8]) -> bool {
+        let Ok(head) = Self::parse(data) else { return false };
+        let Some(order) = usize::from(head.channels).checked_sub(1).and_then(|at| ORDERS.get(at)) else { return false };
+        let coupled = [0, 1, 1, 2, 2, 2, 3, 3].get(order.len() - 1).copied().unwrap_or(0);
+        match (head.family, data.get(19..)) {
+            (0, _) => true,
+            (1, Some([streams, pairs, table @ ..])) => {
+                (*streams, *pairs) == (head.channels - coupled, coupled) && table.get(..order.len()) == Some(order)
+            }
+            _ => false,
+        }
+    }
+
     /// The head of mono or stereo, with no gain: family 0 whatever `family` says.
     pub fn write(&self) -> [u8; 19] {
         let [skip_low, skip_high] = self.pre_skip.to_le_bytes();
@@ -69,6 +85,19 @@ pub fn duration(packet: &[u8]) -> Option<u32> {
 
 const MAGIC: &[u8; 8] = b"OpusHead";
 
+/// For one channel and more, the place of each among those that the streams decode to,
+/// pairs first: the order of Vorbis, and that of libopus's encoder.
+const ORDERS: [&[u8]; 8] = [
+    &[0],
+    &[0, 1],
+    &[0, 2, 1],
+    &[0, 1, 2, 3],
+    &[0, 4, 1, 2, 3],
+    &[0, 4, 1, 2, 3, 5],
+    &[0, 4, 1, 2, 3, 5, 6],
+    &[0, 6, 1, 2, 3, 4, 5, 7],
+];
+
 #[cfg(test)]
 mod tests {
     use super::super::hex;
@@ -84,6 +113,22 @@ mod tests {
         assert_eq!(Head::parse(&hex(STEREO)), Ok(stereo));
         assert_eq!(stereo.write()[..], hex(STEREO));
         assert_eq!(Head::parse(&hex(SURROUND)), Ok(Head { channels: 6, family: 1, ..stereo }));
+    }
+
+    #[test]
+    fn usual_tables_are_told_from_others() {
+        assert!(Head::is_usual(&hex(STEREO)) && Head::is_usual(&hex(SURROUND)));
+        assert!(Head::is_usual(&hex("4f70757348656164 0101 3801 80bb0000 0000 01 0100 00")));
+        for other in [
+            "4f70757348656164 0106 3801 80bb0000 0000 01 0600 000102030405", // no pairs
+            "4f70757348656164 0106 3801 80bb0000 0000 01 0402 000401020503",
+            "4f70757348656164 0106 3801 80bb0000 0000 01 0402 0004010203",
+            "4f70757348656164 0102 3801 80bb0000 0000 01 0200 0001",
+            "4f70757348656164 0102 3801 80bb0000 0000 ff 0101 0001",
+            "4f70757348656164 0102 3801",
+        ] {
+            assert!(!Head::is_usual(&hex(other)), "{other}");
+        }
     }
 
     #[test]

@@ -182,12 +182,7 @@ impl Packer {
         for track in tracks.iter().filter(|track| !self.mux.carries(track)) {
             if !self.said.contains(&track.codec) {
                 self.said.push(track.codec);
-                log::warn!(
-                    "[{}] {} cannot carry {}: its viewers go without",
-                    self.stream,
-                    self.form.name,
-                    track.codec.name()
-                );
+                log::warn!("[{}] {} cannot carry {track}: its viewers go without", self.stream, self.form.name);
             }
         }
     }

@@ -1,5 +1,7 @@
 //! Tracks: what a stream consists of, and the decoder records that describe it.
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use super::Hz;
@@ -133,6 +135,18 @@ pub struct Info {
     pub audio_kbps: Option<f64>,
     /// The encoder's name; printable, at most 64 bytes.
     pub encoder: Option<Box<str>>,
+}
+
+/// The codec, and of sound what is known of its rate and channels.
+impl fmt::Display for Track {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.codec.name())?;
+        match (self.params.sample_rate, self.params.channels) {
+            (0, _) | (_, 0) => Ok(()),
+            (rate, 1) => write!(f, " of {rate} Hz in 1 channel"),
+            (rate, channels) => write!(f, " of {rate} Hz in {channels} channels"),
+        }
+    }
 }
 
 /// All tracks of a stream.

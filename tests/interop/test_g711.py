@@ -3,6 +3,7 @@
 import re
 import subprocess
 
+import flv
 import mp4
 import paths
 import players
@@ -104,6 +105,15 @@ class Samples(Case):
 
     def test_mu_law_by_rtsp_in_stereo_of_16_khz(self):
         self.check_rtsp("pcm_mulaw", 16_000, 2)
+
+    def test_flv_leaves_out_what_is_not_of_8_khz(self):
+        self.publish_sound("pcm_alaw", 16_000, 1)
+        capture = self.capture(self.server.flv(STREAM))
+        capture.until_span(1000, PUBLISHES_WITHIN)
+        data = capture.stop()
+        self.assertEqual(sample.codecs(flv.samples(data)), {"h264"})
+        self.assertEqual(data[4], 1, "the head tells of pictures alone")
+        self.assertIn("flv cannot carry PCMA of 16000 Hz in 1 channel", self.server.log)
 
     def test_packets_of_an_odd_length(self):
         self.check_rtsp("pcm_mulaw", RATE, 1, size=77)

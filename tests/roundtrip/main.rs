@@ -1,5 +1,6 @@
 //! What goes into a form comes out of it again.
 
+mod carried;
 mod enhanced;
 #[cfg(feature = "replay")]
 mod files;

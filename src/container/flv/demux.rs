@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::tag::{FOURCC, FourCc, KEY_FRAME, LEGACY_AUDIO, LEGACY_VIDEO, packet};
 use crate::budget::Room;
 use crate::container::{Coded, Error, Event, Normal};
-use crate::media::{Codec, Hz, Kind, Ticks};
+use crate::media::{Codec, Hz, Kind, Params, Ticks};
 use crate::wire::Reader;
 
 /// Reads the tags of one publisher.
@@ -20,6 +20,8 @@ struct Part {
     track: u8,
     key: bool,
     packet: u8,
+    /// What the tag says; no more than a word for most codecs.
+    stereo: bool,
     data: Bytes,
 }
 
@@ -48,7 +50,12 @@ impl Demux {
     }
 
     fn part(&mut self, part: Part, dts: Ticks, room: &dyn Room, event: &mut impl FnMut(Event)) -> Result<(), Error> {
-        let Part { codec, track, key, packet, mut data } = part;
+        let Part { codec, track, key, packet, stereo, mut data } = part;
+        if matches!(codec, Codec::Pcma | Codec::Pcmu) {
+            // nothing else says how many channels there are
+            let params = Params { sample_rate: 8000, channels: 1 + u8::from(stereo), ..Params::default() };
+            self.normal.announce(codec, track, Hz::MS, params, event)?;
+        }
         match packet {
             packet::SEQUENCE_START => self.normal.record(codec, track, Hz::MS, &data, room, event),
             packet::CODED_FRAMES | packet::CODED_FRAMES_X => {
@@ -180,7 +187,9 @@ impl Parts<'_> {
 
     /// What is left is one track's packet.
     fn part(&self, codec: Codec, track: u8, key: bool, packet: u8) -> Part {
-        Part { codec, track, key, packet, data: self.body.slice_ref(self.reader.rest()) }
+        // SoundType, where the tag has one
+        let stereo = self.body.first().is_some_and(|first| first & 1 == 1);
+        Part { codec, track, key, packet, stereo, data: self.body.slice_ref(self.reader.rest()) }
     }
 }
 

@@ -32,7 +32,8 @@ impl Mux for Flv {
     }
 
     fn head(&self, tracks: &Tracks, at: Ticks) -> Packed {
-        let mut out = file_header(tracks.has_audio(), tracks.has_video()).to_vec();
+        let has = |kind| self.style.has(tracks, kind);
+        let mut out = file_header(has(Kind::Audio), has(Kind::Video)).to_vec();
         // at time 0: ffmpeg takes script data of any other time for a track
         tag(&mut out, TagKind::Script, Ticks(0), &write_metadata(self.style, tracks));
         self.sequence_starts(&mut out, tracks.iter(), at);

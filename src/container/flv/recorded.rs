@@ -32,10 +32,10 @@ const METADATA: usize = 11 + 18 * MAX_MARKS + 1024;
 
 /// What a file begins with: header, metadata with nothing known yet, decoder records.
 pub fn file_begin(tracks: &Tracks) -> Vec<u8> {
-    let mut out = file_header(tracks.has_audio(), tracks.has_video()).to_vec();
+    let style = Style::default();
+    let mut out = file_header(style.has(tracks, Kind::Audio), style.has(tracks, Kind::Video)).to_vec();
     out.extend(metadata(tracks, &Summary::default()));
     out.u32(METADATA as u32);
-    let style = Style::default();
     for track in tracks.iter().filter(|track| style.carries(track)) {
         if let Some(body) = sequence_start(style, track) {
             let kind = if track.codec.kind() == Kind::Video { TagKind::Video } else { TagKind::Audio };

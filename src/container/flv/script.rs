@@ -34,14 +34,15 @@ pub(super) fn members(style: Style, tracks: &Tracks) -> Vec<(Box<str>, Value)> {
         members.extend(value.filter(|n| *n > 0.0).map(|n| (name.into(), Value::Number(n))));
     };
     let info = &tracks.info;
-    if let Some(video) = tracks.first(Kind::Video) {
+    let first = |kind| tracks.first(kind).filter(|track| style.carries(track));
+    if let Some(video) = first(Kind::Video) {
         number("width", Some(video.params.width.into()));
         number("height", Some(video.params.height.into()));
         number("videocodecid", style.codec_id(video).map(f64::from));
         number("framerate", info.frame_rate);
         number("videodatarate", info.video_kbps);
     }
-    if let Some(audio) = tracks.first(Kind::Audio) {
+    if let Some(audio) = first(Kind::Audio) {
         number("audiocodecid", style.codec_id(audio).map(f64::from));
         number("audiosamplerate", Some(audio.params.sample_rate.into()));
         number("audiochannels", Some(audio.params.channels.into()));

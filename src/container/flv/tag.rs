@@ -1,7 +1,7 @@
 //! The heads of video and audio tags: how a frame is announced, legacy and enhanced.
 
 use crate::container::Head;
-use crate::media::{Codec, Frame, Hz, Kind, Ticks, Track};
+use crate::media::{Codec, Frame, Hz, Kind, Ticks, Track, Tracks};
 use crate::wire::Writer;
 
 /// A codec's name in enhanced tags.
@@ -66,6 +66,10 @@ impl Style {
             && match track.codec {
                 Codec::H265 => self.legacy_hevc,
                 Codec::Opus => false,
+                // SoundRate has no word for 8 kHz, but these are never anything else
+                Codec::Pcma | Codec::Pcmu => {
+                    track.params.sample_rate == 8000 && (1..=2).contains(&track.params.channels)
+                }
                 _ => true,
             };
         let row = table.iter().find(|(codec, _)| *codec == track.codec)?;
@@ -75,6 +79,11 @@ impl Style {
     /// Whether tags of `track` are written at all.
     pub fn carries(self, track: &Track) -> bool {
         (track.id == 0 || self.all_tracks) && (self.legacy(track).is_some() || fourcc(track.codec).is_some())
+    }
+
+    /// Whether tags of this kind are written.
+    pub fn has(self, tracks: &Tracks, kind: Kind) -> bool {
+        tracks.iter().any(|track| track.codec.kind() == kind && self.carries(track))
     }
 
     /// The number that metadata gives for the codec: the legacy id, or the FourCC

@@ -26,7 +26,9 @@ fn names(codec: Codec) -> Option<(&'static [u8; 4], &'static [u8; 4])> {
 /// decoder must know.
 pub(super) fn is_carried(track: &Track) -> bool {
     let described = match track.codec {
-        Codec::Mp3 | Codec::Ac3 | Codec::Eac3 => track.params.sample_rate > 0,
+        Codec::Mp3 => track.params.sample_rate > 0,
+        Codec::Ac3 => rate_code(track.params.sample_rate).is_some(),
+        Codec::Eac3 => eac3_rate_code(track.params.sample_rate).is_some(),
         Codec::Pcma | Codec::Pcmu => sound::streaminfo(track).is_some(),
         _ => !track.params.record.is_empty(),
     };
@@ -139,7 +141,7 @@ const STREAMINFO: usize = 34;
 /// their bit rate, they say themselves.
 fn dac3(out: &mut Vec<u8>, track: &Track) {
     let (mode, low) = channel_mode(track.params.channels);
-    let bits = rate_code(track.params.sample_rate) << 22 | 8 << 17 | mode << 11 | low << 10;
+    let bits = rate_code(track.params.sample_rate).unwrap_or(3) << 22 | 8 << 17 | mode << 11 | low << 10;
     out.u24(bits);
 }
 
@@ -147,17 +149,22 @@ fn dac3(out: &mut Vec<u8>, track: &Track) {
 fn dec3(out: &mut Vec<u8>, track: &Track) {
     let (mode, low) = channel_mode(track.params.channels);
     out.u16(0); // data_rate, num_ind_sub
-    out.u24(rate_code(track.params.sample_rate) << 22 | 16 << 17 | mode << 9 | low << 8);
+    out.u24(eac3_rate_code(track.params.sample_rate).unwrap_or(3) << 22 | 16 << 17 | mode << 9 | low << 8);
 }
 
-/// fscod.
-fn rate_code(rate: u32) -> u32 {
+/// fscod. Table 4.1; AC-3 has no number for others.
+fn rate_code(rate: u32) -> Option<u32> {
     match rate {
-        48_000 => 0,
-        44_100 => 1,
-        32_000 => 2,
-        _ => 3,
+        48_000 => Some(0),
+        44_100 => Some(1),
+        32_000 => Some(2),
+        _ => None,
     }
+}
+
+/// The same for E-AC-3, where 3 stands for their halves. Section E.1.3.1.3.
+fn eac3_rate_code(rate: u32) -> Option<u32> {
+    rate_code(rate).or_else(|| rate_code(rate.saturating_mul(2)).map(|_| 3))
 }
 
 /// acmod and lfeon of the usual layouts.

@@ -52,8 +52,9 @@ impl Coding {
                 Self::Aac(config)
             }
             Codec::Opus => {
-                let head = opus::Head::parse(record).ok()?;
-                Self::Opus(opus_descriptors((head.family <= 1).then_some(head.channels)?))
+                // channel_config_code has other words for other tables, which few decoders know
+                let head = opus::Head::parse(record).ok().filter(|_| opus::Head::is_usual(record))?;
+                Self::Opus(opus_descriptors(head.channels))
             }
             Codec::Mp3 => Self::Mp3 { mpeg1: !(1..32_000).contains(&track.params.sample_rate) },
             Codec::Ac3 => Self::Ac3,

@@ -103,9 +103,13 @@ impl Pack for Opus {
 pub(super) fn outgoing_opus(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
     let stereo = match track.params.channels {
         1 => "0",
-        0 | 2 => "1",
+        2 => "1",
         _ => return None,
     };
+    // nor for more than one stream in a packet
+    if !opus::Head::is_usual(&track.params.record) {
+        return None;
+    }
     let format = super::format(101, "OPUS", Hz::new(opus::RATE), 2, [("sprop-stereo", stereo.to_owned())]);
     Some((format, Box::new(Opus)))
 }
