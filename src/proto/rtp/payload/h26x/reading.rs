@@ -7,6 +7,7 @@ use super::super::{Error, Packet, Unpack, Unpacked};
 use super::{Shape, Syntax, cut, element, is_first, shape};
 use crate::budget::Room;
 use crate::codec::{Hints, Keys, Role, Sets};
+use crate::media::nal;
 
 /// Ticks of the clock in a millisecond.
 const TICKS: i64 = 90;
@@ -151,6 +152,10 @@ impl<C: Syntax> Reading<C> {
                 Role::Set if end => {
                     self.led = true;
                     self.sets.take(header, body, Some(room))?;
+                    if self.sets.is_behind() {
+                        self.open = Open::Kept;
+                        self.units.push(header, room)?;
+                    }
                 }
                 Role::Set | Role::Delimiter | Role::Filler => {}
                 role => {
@@ -187,14 +192,24 @@ impl<C: Syntax> Reading<C> {
         self.emit(data, room, out)
     }
 
-    fn emit(&mut self, data: Bytes, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
-        if let Some(params) = self.sets.news::<Error>(&data, Some(room))? {
+    /// Sets that are news wait for a key frame, and stay in the pictures before it:
+    /// viewers would have to wait for one too.
+    fn emit(&mut self, mut data: Bytes, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
+        let at = i64::from(self.time) / TICKS;
+        let hints = Hints { at, flagged: false, sets: std::mem::take(&mut self.led) };
+        let key = self.keys.is_key(C::CODEC, &data, hints);
+        if (key || !self.sets.is_known())
+            && let Some(params) = self.sets.news::<Error>(&data, Some(room))?
+        {
             out(Unpacked::Params(params));
         }
+        if !self.sets.is_behind() {
+            // the record has them
+            while let Some((_, tail)) = nal::split(&data, 4).filter(|(unit, _)| C::role(unit) == Role::Set) {
+                data = data.slice_ref(tail);
+            }
+        }
         if self.sets.is_known() {
-            let at = i64::from(self.time) / TICKS;
-            let hints = Hints { at, flagged: false, sets: std::mem::take(&mut self.led) };
-            let key = self.keys.is_key(C::CODEC, &data, hints);
             out(Unpacked::Frame { time: self.time, key, data });
         }
         Ok(())

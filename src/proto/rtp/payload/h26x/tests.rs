@@ -202,6 +202,18 @@ fn other_sets_in_mid_stream_are_news_before_their_frame() {
 }
 
 #[test]
+fn sets_between_key_frames_stay_there_and_join_the_record_at_the_next() {
+    let second: &[u8] = &[0x68, 0x4f, 0x8f];
+    let mut bench = told();
+    bench.raw(false, 1, second).unwrap();
+    assert_eq!(bench.raw(true, 1, NEXT), Ok(vec![got(1, false, &[second, NEXT])]));
+    assert_eq!(bench.raw(true, 2, NEXT), Ok(vec![got(2, false, &[NEXT])]));
+    assert_eq!(bench.params.len(), 1, "viewers would wait for a key frame");
+    assert_eq!(bench.raw(true, 3, IDR), Ok(vec![got(3, true, &[IDR])]));
+    assert_eq!(crate::codec::h264::Record::parse(&bench.params[1].record).unwrap().pps.len(), 2);
+}
+
+#[test]
 fn damaged_sets_are_passed_over() {
     let mut bench = told();
     bench.raw(false, 1, &[0x67, 0x64, 0, 0x1e, 0xff]).unwrap();
