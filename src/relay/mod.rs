@@ -49,7 +49,7 @@ static PROTOCOLS: &[Protocol] = &[
     #[cfg(feature = "rtmp")]
     Protocol {
         scheme: "rtmp",
-        port: rtmp::PORT,
+        port: crate::proto::rtmp::PORT,
         sealed: false,
         pull: rtmp::pull,
         push: rtmp::push,
@@ -67,7 +67,7 @@ static PROTOCOLS: &[Protocol] = &[
     #[cfg(all(feature = "rtmp", feature = "tls"))]
     Protocol {
         scheme: "rtmps",
-        port: rtmp::PORT_TLS,
+        port: crate::proto::rtmp::PORT_TLS,
         sealed: true,
         pull: rtmp::pull,
         push: rtmp::push,
@@ -88,11 +88,18 @@ static PROTOCOLS: &[Protocol] = &[
 type Run = Pin<Box<dyn Future<Output = End> + Send>>;
 
 /// Why a session ended.
-#[cfg_attr(not(feature = "rtsp"), allow(dead_code, reason = "RTMP has no redirections"))]
+#[cfg_attr(not(any(feature = "rtmp", feature = "rtsp")), allow(dead_code, reason = "files do not move"))]
 enum End {
     Closed(Close),
     /// The stream is at another URL.
     Moved(String),
+}
+
+#[cfg(any(feature = "rtmp", feature = "rtsp"))]
+impl From<Close> for End {
+    fn from(why: Close) -> Self {
+        Self::Closed(why)
+    }
 }
 
 /// What one session is to do.

@@ -12,7 +12,6 @@ use crate::container::flv;
 use crate::net::{ALL, Close, Conn, Framing, HeadFraming, Outlet, SOME, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::rtmp::{Address, Client, ClientEvent, PUSH, Role, STREAM_ID, renumber};
-pub(super) use crate::proto::rtmp::{PORT, PORT_TLS};
 use crate::serve::intake::Intake;
 use crate::serve::live::Live;
 use crate::serve::rtmp::{Ingest, MAX_ANSWERS};
@@ -74,10 +73,10 @@ struct Pull {
 
 impl Pull {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        poll_in_turns(cx, |cx| self.step(cx)).map(End::Closed)
+        poll_in_turns(cx, |cx| self.step(cx))
     }
 
-    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let now = Instant::now();
         let Self { errand, conn, client, ingest, need } = self;
         let _ = conn.poll_send(cx, client.transmit(), errand.config.viewers.slow.0)?;
@@ -86,9 +85,10 @@ impl Pull {
                 conn.look_again();
             }
             if errand.on_demand && !need.holds(ingest.intake.publisher.stream().is_watched(), now) {
-                return Poll::Ready(Err(Close::Done));
+                return Poll::Ready(Err(Close::Done.into()));
             }
         }
+        let mut moved = None;
         let received = ready!(conn.poll_read(cx, ALL, |data| {
             let used = client.input(data).map_err(|error| Close::Peer(error.to_string()))?;
             while let Some(event) = client.event() {
@@ -99,6 +99,7 @@ impl Pull {
                         *ingest = Some(Box::new(begun));
                     }
                     (ClientEvent::Refused(why), _) => return Err(Close::Refused(why)),
+                    (ClientEvent::Moved(to), _) => moved = Some(to),
                     (ClientEvent::Media { kind, timestamp, body }, Some(ingest)) => {
                         ingest.media(kind, timestamp, &body, now)?;
                     }
@@ -112,8 +113,11 @@ impl Pull {
             }
             Ok(used)
         }))?;
+        if let Some(to) = moved {
+            return Poll::Ready(Err(End::Moved(to)));
+        }
         if received.end {
-            return Poll::Ready(Err(Close::Eof));
+            return Poll::Ready(Err(Close::Eof.into()));
         }
         are_read(client)?;
         if let Some(ingest) = ingest {
@@ -142,22 +146,22 @@ struct Push {
 
 impl Push {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        poll_in_turns(cx, |cx| self.step(cx)).map(|why| {
+        poll_in_turns(cx, |cx| self.step(cx)).map(|end| {
             if self.live.as_ref().is_some_and(Live::is_idle) {
                 self.client.stop();
                 let _ = self.conn.poll_send(cx, self.client.transmit(), Duration::ZERO);
             }
-            End::Closed(why)
+            end
         })
     }
 
-    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let Self { errand, conn, client, live, need } = self;
         let Errand { server, config, name, url, id, .. } = errand;
         let slow = config.viewers.slow.0;
         let is_live = server.hub.find(name).is_some_and(|stream| stream.is_live());
         if !need.holds(is_live, Instant::now()) {
-            return Poll::Ready(Err(Close::Done));
+            return Poll::Ready(Err(Close::Done.into()));
         }
         server.beat.wake_next(cx);
         match live {
@@ -166,13 +170,14 @@ impl Push {
                     return Poll::Ready(Ok(()));
                 }
                 if errand.once && !is_live && live.is_idle() {
-                    return Poll::Ready(Err(Close::Done));
+                    return Poll::Ready(Err(Close::Done.into()));
                 }
             }
             None => {
                 let _ = conn.poll_send(cx, client.transmit(), slow)?;
             }
         }
+        let mut moved = None;
         let received = ready!(conn.poll_read(cx, SOME, |data| {
             let used = client.input(data).map_err(|error| Close::Peer(error.to_string()))?;
             while let Some(event) = client.event() {
@@ -183,13 +188,17 @@ impl Push {
                         log::info!("[{id}] pushes {name} to {url}");
                     }
                     ClientEvent::Refused(why) => return Err(Close::Refused(why)),
+                    ClientEvent::Moved(to) => moved = Some(to),
                     _ => {}
                 }
             }
             Ok(used)
         }))?;
+        if let Some(to) = moved {
+            return Poll::Ready(Err(End::Moved(to)));
+        }
         if received.end {
-            return Poll::Ready(Err(Close::Eof));
+            return Poll::Ready(Err(Close::Eof.into()));
         }
         are_read(client)?;
         if live.is_some() {

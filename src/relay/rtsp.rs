@@ -300,9 +300,3 @@ impl Push {
         self.flow.set_way(kind, way);
     }
 }
-
-impl From<Close> for End {
-    fn from(why: Close) -> Self {
-        Self::Closed(why)
-    }
-}

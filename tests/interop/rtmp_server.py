@@ -75,7 +75,9 @@ class RtmpServer:
     def _answer(self, client, name, transaction, acknowledged):
         if name in self.answers:
             answer, info = self.answers[name]
-            send(client, COMMAND, 0, encode(answer, transaction, None, info))
+            # Before its size is told a chunk has 128 bytes.
+            size = 128 if name == "connect" else CHUNK
+            send(client, COMMAND, 0, encode(answer, transaction, None, info), size=size)
         elif name == "connect":
             window = struct.pack(">I", self._window)
             send(client, WINDOW_ACK, 0, window)
@@ -114,11 +116,9 @@ def tags(data):
         at = end + TAG_END
 
 
-def send(client, kind, number, body, time=0):
-    size = len(body).to_bytes(3, "big")
-    data = bytes([3]) + time.to_bytes(3, "big") + size + bytes([kind]) + struct.pack("<I", number)
-    # Before its size is told a chunk has 128 bytes.
-    size = CHUNK if kind in (8, 9, 18) else 128
+def send(client, kind, number, body, time=0, size=CHUNK):
+    length = len(body).to_bytes(3, "big")
+    data = bytes([3]) + time.to_bytes(3, "big") + length + bytes([kind]) + struct.pack("<I", number)
     chunks = [body[at : at + size] for at in range(0, len(body), size)] or [b""]
     data += b"\xc3".join(chunks)
     client.sendall(data)

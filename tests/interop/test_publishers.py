@@ -52,9 +52,8 @@ class Publishes(Case):
     def test_metadata_longer_than_a_control_message(self):
         command = publishers.ffmpeg(paths.FFMPEG_CURRENT, "demo", self.server.rtmp(STREAM), True)
         at = command.index("-f")
-        self.check(
-            self.start("publisher", [*command[:at], "-metadata", f"title={'x' * 20_000}", *command[at:]])
-        )
+        command[at:at] = ["-metadata", f"title={'x' * 20_000}"]
+        self.check(self.start("publisher", command))
         self.assertIn("script data is passed over, 1 times so far", self.server.log)
         self.assertGreater(self.server.metric("runnel_frames_lost_total"), 0)
 

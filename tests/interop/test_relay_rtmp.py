@@ -56,6 +56,70 @@ class Windows(RelayCase):
         self.assertEqual(windows, [struct.pack(">I", 777_777)])
 
 
+class Redirects(RelayCase):
+    @staticmethod
+    def moved(**where):
+        return {
+            "level": "error",
+            "code": "NetConnection.Connect.Rejected",
+            "description": "[ code=302 ]",
+            "ex": {"code": 302, **where},
+        }
+
+    def check(self, *servers):
+        """Our other server is pulled from and pushed to in the end."""
+        each = list(enumerate(servers))
+        pulls = [{"stream": f"from-{n}", "url": one.url(f"old/{STREAM}")} for n, one in each]
+        pushes = [{"stream": "back", "url": one.url(f"old/to-{n}")} for n, one in each]
+        self.serve(pull=pulls, push=pushes)
+        self.publish(STREAM, server=self.other)
+        self.publish("back")
+        for n, _ in each:
+            self.until_live(f"from-{n}")
+            self.until_live(f"to-{n}", server=self.other)
+        self.assertGreaterEqual(self.server.log.count("the stream has moved to"), 2 * len(servers))
+
+    def test_to_another_application_and_to_a_whole_url(self):
+        self.serve_other()
+        there = self.other.rtmp("x").removesuffix("/x")
+        refused = ("_error", self.moved(redirect=there))
+        self.check(RtmpServer(self, connect=refused))
+
+    def test_of_a_stream_when_it_is_asked_for(self):
+        self.serve_other()
+        there = self.other.rtmp("x").removesuffix("/x")
+        # SRS names the application and the whole.
+        play = ("onStatus", self.moved(redirect=there, redirect2=f"{there}/{STREAM}"))
+        publish = ("onStatus", self.moved(redirect=there, redirect2=f"{there}/to-0"))
+        self.check(RtmpServer(self, play=play, publish=publish))
+
+    def test_in_circles_is_given_up_for_a_while(self):
+        other = RtmpServer(self)
+        other.answers["connect"] = ("_error", self.moved(redirect=other.url("old")))
+        self.serve(pull=[{"stream": STREAM, "url": other.url("old/x")}])
+        self.until_log_counts("it redirects without end; again in 1 s", 1)
+        self.assertEqual(len(other.asked("connect")), 5)
+
+
+class Refusals(RelayCase):
+    def test_the_words_of_the_server_are_in_the_log_without_the_key(self):
+        said = {"level": "error", "description": f"no {KEY}, says\nTiger-97"}
+        connect = ("_error", {**said, "code": "NetConnection.Connect.Rejected"})
+        play = ("onStatus", {**said, "code": "NetStream.Play.Failed"})
+        publish = ("_error", {**said, "code": "NetStream.Publish.Denied"})
+        servers = [
+            RtmpServer(self, **answers)
+            for answers in ({"connect": connect}, {"play": play, "publish": publish})
+        ]
+        urls = [one.url(f"live/{KEY}") for one in servers]
+        pulls = [{"stream": f"from-{n}", "url": url} for n, url in enumerate(urls)]
+        self.serve(pull=pulls, push=[{"stream": STREAM, "url": urls[1]}])
+        self.publish(STREAM)
+        for code in ("Connect.Rejected", "Play.Failed", "Publish.Denied"):
+            self.until_log_counts(f"{code}: no ..., says\\n...; again in 1 s", 1)
+        self.assertNotIn("Tiger-97", self.server.log)
+
+
 class Greetings(RelayCase):
     def test_encoders_and_players_say_what_others_say(self):
         other = RtmpServer(self)

@@ -74,7 +74,8 @@ impl Rtmp {
     /// The code with which the server refuses, if it does.
     pub fn refusal(&mut self) -> Option<String> {
         match self.event() {
-            Some(ClientEvent::Refused(code)) => Some(code),
+            // its description is behind the code
+            Some(ClientEvent::Refused(why)) => why.split(": ").next().map(str::to_string),
             other => panic!("{other:?}"),
         }
     }

@@ -77,7 +77,8 @@ impl From<ClientEvent> for Heard {
         match event {
             ClientEvent::Media { kind, timestamp, body } => Self::tag(kind, timestamp, &body),
             ClientEvent::Refused(why) => Self::Refused(why),
-            ClientEvent::Started | ClientEvent::Data(_) | ClientEvent::DataLost(_) | ClientEvent::Lost(..) => {
+            ClientEvent::Moved(to) => Self::Refused(format!("it has moved to {to}")),
+            ClientEvent::Started | ClientEvent::Data(_) | ClientEvent::Lost(..) | ClientEvent::DataLost(_) => {
                 Self::Other
             }
         }

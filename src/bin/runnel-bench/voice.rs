@@ -79,7 +79,7 @@ impl Voice {
 
 fn not_refused(event: ClientEvent) -> Result<(), String> {
     match event {
-        ClientEvent::Refused(why) => Err(format!("refused: {why}")),
+        ClientEvent::Refused(why) | ClientEvent::Moved(why) => Err(format!("refused: {why}")),
         _ => Ok(()),
     }
 }

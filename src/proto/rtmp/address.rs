@@ -1,5 +1,6 @@
 //! What goes out for a URL: a server knows an application and the name of a stream in it.
 
+use crate::container::amf::Value;
 use crate::proto::Url;
 
 /// Whom a client asks, and for what.
@@ -32,6 +33,48 @@ impl Address {
         let (app, name) = cut(&url.path);
         Self::new(&origin, app, name)
     }
+
+    /// Where `ex` of a refusal says that the stream is. `redirect` is the URL of an
+    /// application, where the name stays the same, or a whole URL if it has both;
+    /// SRS has the whole one under `redirect2` besides.
+    pub(super) fn moved(&self, ex: &Value, at_connect: bool) -> Option<String> {
+        let text = |name| ex.member(name).and_then(Value::as_text).filter(|text| !text.is_empty());
+        let code = ex.member("code").and_then(Value::as_number);
+        let to = text("redirect2").or_else(|| text("redirect")).filter(|_| code == Some(REDIRECT))?;
+        let there = Url::parse(to).map(|url| Self::of(&url)).unwrap_or_default();
+        let bare = |name: &str| name.split('?').next().unwrap_or_default().to_string();
+        let whole = text("redirect2").is_some() || !at_connect || bare(&there.name) == bare(&self.name);
+        Some(match whole && !there.name.is_empty() {
+            true => to.into(),
+            false => format!("{}/{}", to.trim_end_matches('/'), self.name),
+        })
+    }
+
+    /// What nobody is told: the name, and what is asked with.
+    fn secrets(&self) -> impl Iterator<Item = &str> {
+        let queries = [&self.app, &self.name].map(|text| text.split_once('?').map_or("", |(_, query)| query));
+        let pairs = queries.into_iter().flat_map(|query| query.split('&'));
+        let values = pairs.map(|pair| pair.split_once('=').map_or(pair, |(_, value)| value));
+        let name = self.name.split('?').next().unwrap_or_default();
+        [&*self.name, name].into_iter().chain(queries).chain(values)
+    }
+
+    /// What a server says, for the log: without what it repeats of our secrets, on one
+    /// line, and not without end.
+    pub(super) fn redact(&self, said: &str) -> String {
+        let mut secrets: Vec<_> = self.secrets().filter(|secret| secret.len() >= LEAST_SECRET).collect();
+        // the longest first: one may be a part of another
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        let said = secrets.into_iter().fold(said.to_string(), |said, secret| said.replace(secret, "..."));
+        let mut line = String::new();
+        for c in said.chars().take(MOST_SAID) {
+            match c {
+                '\'' | '"' => line.push(c),
+                _ => line.extend(c.escape_debug()),
+            }
+        }
+        line
+    }
 }
 
 /// The application and the name in it. The last item of the path is the name, as
@@ -62,6 +105,13 @@ fn prefixed(items: &str) -> Option<usize> {
     let colon = items.split_at(first).1.find(':')? + first;
     items.split_at(colon).0.rfind('/')
 }
+
+/// `ex.code` of a refusal that is none: HTTP's 302.
+const REDIRECT: f64 = 302.0;
+/// What is shorter is no secret, and part of many words.
+const LEAST_SECRET: usize = 4;
+/// The most characters of what a server says that are logged.
+const MOST_SAID: usize = 200;
 
 #[cfg(test)]
 mod tests;

@@ -28,8 +28,10 @@ pub enum Role {
 pub enum ClientEvent {
     /// It lets us publish or play.
     Started,
-    /// It does not: the status code.
+    /// It does not: the status code and its description, fit for a log.
     Refused(String),
+    /// The stream is at another URL.
+    Moved(String),
     /// An audio or video message.
     Media {
         /// Which of the two.
@@ -239,16 +241,28 @@ impl Client {
                 self.stream_id = info.as_number().map_or(STREAM_ID, |number| number as u32);
                 self.ask();
             }
-            ("_error", CONNECT | CREATE_STREAM) => self.events.push_back(ClientEvent::Refused(code.into())),
+            ("_error", CONNECT | CREATE_STREAM | ASK) => self.refused(info, command.transaction == CONNECT),
             ("onStatus", _) => match code {
                 "NetStream.Publish.Start" | "NetStream.Play.Start" => self.events.push_back(ClientEvent::Started),
-                _ if info.member("level").and_then(Value::as_text) == Some("error") => {
-                    self.events.push_back(ClientEvent::Refused(code.into()));
-                }
+                _ if info.member("level").and_then(Value::as_text) == Some("error") => self.refused(info, false),
                 _ => {}
             },
             _ => {}
         }
+    }
+
+    /// The server says why not, or where else; `at_connect` if it does not know yet
+    /// what it is asked for.
+    fn refused(&mut self, info: &Value, at_connect: bool) {
+        let text = |name| info.member(name).and_then(Value::as_text).unwrap_or_default();
+        self.events.push_back(match info.member("ex").and_then(|ex| self.address.moved(ex, at_connect)) {
+            Some(to) if text("code") == "NetConnection.Connect.Rejected" => ClientEvent::Moved(to),
+            _ => {
+                let said: Vec<_> =
+                    ["code", "description"].map(text).into_iter().filter(|part| !part.is_empty()).collect();
+                ClientEvent::Refused(self.address.redact(&said.join(": ")))
+            }
+        });
     }
 
     fn ask(&mut self) {

@@ -113,3 +113,44 @@ fn what_goes_out_to_well_known_services() {
         assert_eq!(address, want, "{url}");
     }
 }
+
+#[test]
+fn what_servers_say_is_logged_without_what_they_repeat_of_keys() {
+    let url = "rtmp://h/live?secret=Tiger-97/cam-key?token=Lion/3==&x=1";
+    let address = Address::of(&Url::parse(url).unwrap());
+    for (said, logged) in [
+        ("cam-key?token=Lion/3==&x=1 is taken", "... is taken"),
+        ("no cam-key with Lion/3== for live?secret=Tiger-97", "no ... with ... for live?..."),
+        ("x is 1, and a\nline \u{1b}[31m\"", "x is 1, and a\\nline \\u{1b}[31m\""),
+        ("拒绝", "拒绝"),
+    ] {
+        assert_eq!(address.redact(said), logged);
+    }
+    assert_eq!(address.redact(&"\n".repeat(10_000)).len(), 2 * MOST_SAID);
+}
+
+#[test]
+fn where_a_stream_has_moved_to() {
+    let address = Address::of(&Url::parse("rtmp://h/live?a=b/cam?key=x").unwrap());
+    let text = Value::text;
+    let moved = |members: &[(&str, Value)], at_connect| {
+        let members = members.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
+        address.moved(&Value::Object(members), at_connect)
+    };
+    let code = ("code", Value::Number(302.0));
+    for (to, at_connect, want) in [
+        ("rtmp://g/live", true, "rtmp://g/live/cam?key=x"),
+        ("rtmp://g/live/", true, "rtmp://g/live/cam?key=x"),
+        ("rtmp://g/live?c=d", true, "rtmp://g/live?c=d/cam?key=x"),
+        ("rtmp://g/a/b", true, "rtmp://g/a/b/cam?key=x"),
+        ("rtmp://g/a/cam", true, "rtmp://g/a/cam"),
+        ("rtmp://g/live", false, "rtmp://g/live/cam?key=x"),
+        ("rtmp://g/a/b", false, "rtmp://g/a/b"),
+    ] {
+        assert_eq!(moved(&[code.clone(), ("redirect", text(to))], at_connect).as_deref(), Some(want), "{to}");
+    }
+    let both = [("redirect", text("rtmp://g/live")), ("redirect2", text("rtmp://g/live/x?y")), code.clone()];
+    assert_eq!(moved(&both, false).as_deref(), Some("rtmp://g/live/x?y"));
+    assert_eq!(moved(&[("redirect", text("rtmp://g/live"))], true), None, "it is not said that it has");
+    assert_eq!(moved(&[code, ("redirect", text(""))], true), None);
+}
