@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::wire::percent_decode;
+
 /// A valid stream name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(Arc<str>);
@@ -20,6 +22,12 @@ impl Name {
         let allowed = |c: char| c.is_alphanumeric() || "-_.~@+=,".contains(c);
         let valid = (1..=Self::MAX).contains(&name.len()) && !name.starts_with('.') && name.chars().all(allowed);
         if valid { Ok(Self(name.into())) } else { Err(InvalidName) }
+    }
+
+    /// The name that an item of a URL's path says, percent codes decoded: whatever the
+    /// protocol, a stream has one name.
+    pub fn of_url(item: &str) -> Result<Self, InvalidName> {
+        Self::new(&percent_decode(item).ok_or(InvalidName)?)
     }
 
     /// The text.
@@ -55,5 +63,18 @@ mod tests {
         for bad in ["", ".", "..", ".hidden", "a/b", "a\\b", "a\0b", "a b", "a\nb", "<b>", "a\"b", "a%2e", &long] {
             assert_eq!(Name::new(bad), Err(InvalidName), "{bad}");
         }
+    }
+
+    #[test]
+    fn urls_say_names_in_percent_codes_or_plainly() {
+        for (item, name) in [("%E9%97%A8", "门"), ("门", "门"), ("c%61m-1", "cam-1"), ("a+b%2b", "a+b+"), ("%40", "@")]
+        {
+            assert_eq!(Name::of_url(item), Name::new(name), "{item}");
+        }
+        for bad in ["%2e%2e", "a%2fb", "a%5Cb", "a%00", "a%3Fb", "a%20b", "%2541", "%ff", "%E9%97", "%zz", "a%", "a%4"]
+        {
+            assert_eq!(Name::of_url(bad), Err(InvalidName), "{bad}");
+        }
+        assert!(Name::of_url(&"%41".repeat(128)).is_ok() && Name::of_url(&"%41".repeat(129)).is_err());
     }
 }

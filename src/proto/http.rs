@@ -296,23 +296,6 @@ fn origin_form(target: &str) -> Option<&str> {
     Some(rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"))
 }
 
-/// Decodes `%41`; `None` if the result is not UTF-8 or a code is damaged.
-pub fn percent_decode(text: &str) -> Option<String> {
-    let mut bytes = text.bytes();
-    let mut out = Vec::with_capacity(text.len());
-    while let Some(byte) = bytes.next() {
-        out.push(match byte {
-            b'%' => hex(bytes.next()?)? << 4 | hex(bytes.next()?)?,
-            byte => byte,
-        });
-    }
-    String::from_utf8(out).ok()
-}
-
-fn hex(digit: u8) -> Option<u8> {
-    u8::try_from(char::from(digit).to_digit(16)?).ok()
-}
-
 impl Machine for Server {
     type Event = Event;
     type Error = Never;
@@ -407,11 +390,5 @@ mod tests {
         assert_eq!(bad("GET / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n"), Status::NOT_IMPLEMENTED);
         assert_eq!(bad(&format!("GET / HTTP/1.1\r\na: {}", "a".repeat(2000))), Status::HEADERS_TOO_LARGE);
         assert_eq!(bad(&format!("GET /{}", "a".repeat(2000))), Status::URI_TOO_LONG);
-    }
-
-    #[test]
-    fn percent_codes_are_decoded_once() {
-        assert_eq!(percent_decode("a%2Fb%252F").as_deref(), Some("a/b%2F"));
-        assert_eq!((percent_decode("%"), percent_decode("%zz"), percent_decode("%ff")), (None, None, None));
     }
 }

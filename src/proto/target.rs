@@ -5,7 +5,7 @@
 pub struct Target {
     /// All path items before the last; informational.
     pub app: String,
-    /// The last path item: the key of the stream.
+    /// The last path item, as it was sent: the key of the stream.
     pub name: String,
     /// Without `?`; empty if there is none.
     pub query: String,

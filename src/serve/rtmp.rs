@@ -201,7 +201,7 @@ fn publish(
     target: &Target,
     now: Instant,
 ) -> Result<Ingest, Objection> {
-    let name = Name::new(&target.name).map_err(|_| Objection::BadName)?;
+    let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
     let publisher = server.hub.publish(&name, id, now)?;
     machine.charge_to(publisher.account().clone());
     log::info!("[{id}] publishes {name} (app {:?})", target.app);
@@ -209,7 +209,7 @@ fn publish(
 }
 
 fn play(server: &Arc<Server>, machine: &mut rtmp::Server, id: &str, target: &Target) -> Result<Live, Objection> {
-    let name = Name::new(&target.name).map_err(|_| Objection::BadName)?;
+    let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
     let form = form(machine, &target.query);
     let viewer = server.hub.play(&name, form)?;
     log::info!("[{id}] plays {name} as {}", form.name);

@@ -5,10 +5,12 @@
 pub mod bits;
 pub mod crc;
 mod date;
+mod percent;
 mod reader;
 mod writer;
 
 pub use date::iso8601;
+pub use percent::percent_decode;
 pub use reader::Reader;
 pub use writer::Writer;
 

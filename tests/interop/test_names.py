@@ -1,5 +1,7 @@
 """Names that are no names: refused everywhere, and nothing breaks."""
 
+import paths
+import players
 from case import Case
 from raw_http import RawHttp
 
@@ -47,3 +49,34 @@ class Names(Case):
             self.assertNotEqual(publisher.wait(10), 0, publisher.describe())
         self.assertNotIn(" publishes ", self.server.log)
         self.publish_live("good")
+
+
+class OneName(Case):
+    """Percent codes and the letters themselves say the same name, by every protocol."""
+
+    def check(self, plain, encoded):
+        server = self.server
+        captures = [self.capture(url(encoded)) for url in (server.flv, server.ts, server.ws_flv)]
+        captures += [self.capture_rtmp(server.rtmp(name)) for name in (plain, encoded)]
+        for capture in captures:
+            capture.until_span(500)
+            capture.stop()
+        answer = RawHttp(server.http_port).request("GET", f"/hls/{encoded}.m3u8")
+        self.assertEqual(answer.status, 200)
+        for name in (plain, encoded):
+            url = server.rtsp(name)
+            command = players.ffmpeg_decode_rtsp(paths.FFMPEG_CURRENT, url, 1, "tcp")
+            player = self.start("ffmpeg", command)
+            player.wait(players.PLAYS_WITHIN)
+            self.assert_none(players.ffmpeg_faults(player, 1), url)
+        self.assertIn(f" publishes {plain} ", server.log)
+
+    def test_of_a_publisher_by_rtmp(self):
+        self.serve()
+        self.publish("%E9%97%A8-1")
+        self.check("门-1", "%E9%97%A8%2D1")
+
+    def test_of_a_publisher_by_rtsp(self):
+        self.serve()
+        self.publish_rtsp("%E9%97%A8-2")
+        self.check("门-2", "%E9%97%A8%2D2")

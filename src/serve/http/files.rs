@@ -21,7 +21,8 @@ use crate::hub::Name;
 use crate::hub::Unit;
 use crate::media::Ticks;
 use crate::net::{Outlet, away};
-use crate::proto::http::{self, Condition, Method, Request, Status, percent_decode};
+use crate::proto::http::{self, Condition, Method, Request, Status};
+use crate::wire::percent_decode;
 
 /// A request whose file is being looked for.
 pub(super) struct Opening {

@@ -3,7 +3,8 @@
 use super::super::live::{Wish, wish};
 use crate::container::{FORMS, Form};
 use crate::hub::Name;
-use crate::proto::http::{Status, percent_decode};
+use crate::proto::http::Status;
+use crate::wire::percent_decode;
 
 /// What a path means.
 #[derive(Debug, PartialEq, Eq)]

@@ -17,9 +17,9 @@ use super::{CORS, FIELDS, NO_CACHE, Player, Role, Session};
 use crate::conf::FileFormat;
 use crate::container::Form;
 use crate::hub::{Name, Refused};
-#[cfg(all(feature = "files", feature = "record"))]
-use crate::proto::http::percent_decode;
 use crate::proto::http::{Method, Request, Status};
+#[cfg(all(feature = "files", feature = "record"))]
+use crate::wire::percent_decode;
 
 /// Request headers that scripts of other origins may send. `*` stands for all but
 /// Authorization, and old browsers do not know it.

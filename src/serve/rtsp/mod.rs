@@ -274,7 +274,7 @@ impl Body {
     /// Makes the client a viewer; it is answered once there is something to see.
     fn view(&mut self, machine: &mut rtsp::Server, target: &Target, held: play::Held) -> Turn {
         self.name_as("RTSPSUB");
-        let name = Name::new(&target.name).map_err(|_| Objection::BadName);
+        let name = Name::of_url(&target.name).map_err(|_| Objection::BadName);
         let viewer = name.and_then(|name| Ok(self.server.hub.play(&name, &crate::proto::rtp::RTP)?));
         match viewer {
             Ok(viewer) => {
@@ -302,7 +302,7 @@ impl Body {
         description: &rtsp::sdp::Description,
         now: Instant,
     ) -> Result<Publish, Objection> {
-        let name = Name::new(&target.name).map_err(|_| Objection::BadName)?;
+        let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
         let tracks = publish::tracks(description, &self.config).ok_or(Objection::Unsupported)?;
         self.name_as("RTSPPUB");
         let publisher = self.server.hub.publish(&name, &self.id, now)?;
