@@ -236,7 +236,8 @@ fn read_request(parsed: &httparse::Request<'_, '_>) -> Result<(Request, usize), 
             }
             "upgrade" => upgrade = value.split(',').any(|token| token.trim().eq_ignore_ascii_case("websocket")),
             "sec-websocket-key" => key = Some(value.to_string()),
-            "sec-websocket-protocol" => request.protocols = value.to_string(),
+            // several fields are one list
+            "sec-websocket-protocol" => request.protocols.extend([value, ","]),
             "x-sessioncookie" => request.tunnel = Some(value.to_string()),
             "sec-websocket-version" => version = value == "13",
             "range" => condition(&mut request).range = Some(value.to_string()),
@@ -372,6 +373,18 @@ mod tests {
         assert_eq!(websocket(&format!("{version}Sec-WebSocket-Key: k\r\n")), Some(Ok("k".into())));
         assert_eq!(websocket(version), Some(Err(Status::BAD_REQUEST)));
         assert_eq!(websocket("Sec-WebSocket-Key: k\r\n"), Some(Err(Status::UPGRADE_REQUIRED)));
+    }
+
+    #[test]
+    fn several_fields_of_subprotocols_are_one_list() {
+        let [Event::Request(request)] = &events(
+            "GET /a HTTP/1.1\r\nHost: h\r\nSec-WebSocket-Protocol: a, b\r\n\
+            sec-websocket-protocol: c\r\n\r\n",
+        )[..] else {
+            panic!("no request")
+        };
+        let names: Vec<_> = request.protocols.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+        assert_eq!(names, ["a", "b", "c"]);
     }
 
     #[test]

@@ -103,6 +103,18 @@ impl Server {
     }
 }
 
+/// The subprotocols of `Sec-WebSocket-Protocol`, the best first. An answer names one of
+/// them, if there are any: browsers fail a connection whose answer names none, or another.
+/// Sections 4.1 and 4.2.2.
+pub fn subprotocols(asked: &str) -> impl Iterator<Item = &str> + Clone {
+    asked.split(',').map(str::trim).filter(|name| is_token(name))
+}
+
+/// RFC 9110 section 5.6.2.
+fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
 /// The header of a binary message of `len` bytes. Server frames have no mask.
 pub fn binary_header(len: usize, out: &mut Vec<u8>) {
     let header = FrameHeader { is_final: true, opcode: OpCode::Data(Data::Binary), ..FrameHeader::default() };
@@ -148,6 +160,15 @@ mod tests {
     #[test]
     fn the_key_of_the_specification() {
         assert_eq!(Server::accept("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=");
+    }
+
+    #[test]
+    fn subprotocols_are_tokens_in_their_order() {
+        for (asked, names) in
+            [("a, b", &["a", "b"][..]), ("", &[]), (",x y,\t", &[]), ("rtsp.onvif.org", &["rtsp.onvif.org"])]
+        {
+            assert_eq!(subprotocols(asked).collect::<Vec<_>>(), names, "{asked}");
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ class Chromium:
     """`plays` is a list of {"name", "kind", "url"}.
 
     The kind is one of `kinds` in page.html: hls.js, shaka (4), shaka5 or xgplayer for HLS;
-    flv or mpegts for mpegts.js; flv.js; native or mse for MP4.
+    flv or mpegts for mpegts.js; flv.js; native or mse for MP4, or "mse of a subprotocol".
     """
 
     def __init__(self, case, plays):

@@ -53,6 +53,14 @@ class InChromium(Case):
         self.plays("demo")
         self.check()
 
+    def test_a_page_may_ask_for_subprotocols(self):
+        self.serve()
+        self.publish_live(STREAM)
+        url = self.url(self.server.ws_mp4(STREAM))
+        asking = {"name": "ws-mp4", "kind": "mse of a subprotocol", "url": url}
+        self.chromium = Chromium(self, [asking])
+        self.check()
+
     def test_b_frames_are_shown_in_order(self):
         self.plays("bframes")
         self.check()

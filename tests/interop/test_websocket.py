@@ -36,6 +36,12 @@ class WebSockets(Case):
         kind, payload = next(self.connect("Origin: http://other.example").messages())
         self.assertEqual((kind, payload[:3]), (websocket.BINARY, b"FLV"))
 
+    def test_one_who_asks_for_subprotocols_is_given_the_first(self):
+        for asked in (["a"], ["a, b"], ["a", "b"], ["rtsp.onvif.org, a"]):
+            headers = self.connect(*[f"Sec-WebSocket-Protocol: {one}" for one in asked]).headers
+            self.assertEqual(headers.get("sec-websocket-protocol"), asked[0].split(",")[0], asked)
+        self.assertNotIn("sec-websocket-protocol", self.connect().headers)
+
     def test_another_version_is_told_which_to_use(self):
         answer = self.handshake(*UPGRADE, KEY, "Sec-WebSocket-Version: 8")
         self.assertEqual(answer.status, 426, answer)

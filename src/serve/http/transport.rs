@@ -32,8 +32,15 @@ impl Transport {
         #[cfg(feature = "ws")]
         if let (Some(Ok(key)), Method::Get) = (&request.websocket, request.method) {
             let accept = ws::Server::accept(key);
-            let fields =
-                [("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept.as_str()), CORS];
+            let mut fields = vec![
+                ("Upgrade", "websocket"),
+                ("Connection", "Upgrade"),
+                ("Sec-WebSocket-Accept", accept.as_str()),
+                CORS,
+            ];
+            // it says nothing of what is sent, but that one would be a lie
+            let agreed = ws::subprotocols(&request.protocols).find(|name| !name.eq_ignore_ascii_case("rtsp"));
+            fields.extend(agreed.map(|name| ("Sec-WebSocket-Protocol", name)));
             machine.head(Status::SWITCHING_PROTOCOLS, &fields);
             return Self::WebSocket(ws::Server::default());
         }

@@ -144,9 +144,9 @@ impl Socket {
         let accept = ws::Server::accept(key);
         let mut fields =
             vec![("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept.as_str())];
-        if request.protocols.split(',').any(|name| name.trim().eq_ignore_ascii_case("rtsp")) {
-            fields.push(("Sec-WebSocket-Protocol", "rtsp"));
-        }
+        let mut asked = ws::subprotocols(&request.protocols);
+        let agreed = asked.clone().find(|name| name.eq_ignore_ascii_case("rtsp")).or_else(|| asked.next());
+        fields.extend(agreed.map(|name| ("Sec-WebSocket-Protocol", name)));
         machine.head(http::Status::SWITCHING_PROTOCOLS, &fields);
         Self { machine: ws::Server::with_data(), out: std::mem::take(machine.transmit()), kept: Vec::new() }
     }
