@@ -1,5 +1,6 @@
 //! Where publishers and viewers meet: streams by name, their rings and cursors.
 
+mod clock;
 mod form;
 mod name;
 mod pace;

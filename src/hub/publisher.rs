@@ -171,10 +171,20 @@ impl Publisher {
         let stream = self.stream.clone();
         let mut state = stream.lock();
         self.admit(&mut state, &frame, now)?;
+        let (frame, at) = self.place(&mut state, frame, now);
         if frame.kind == Kind::Video {
-            self.keep_silence(&mut state, &frame, now);
+            self.keep_silence(&mut state, at, now);
         }
-        self.push(&mut state, frame, now)
+        self.push(&mut state, frame, at, now)
+    }
+
+    /// The times of a track are moved against those of others on purpose from its next
+    /// frame on: its clock was not set.
+    pub fn shift(&self, track: &Track, by: Ticks) {
+        let mut state = self.stream.lock();
+        if self.is_current(&state) {
+            state.timeline.shift(slot(track.codec.kind(), track.id), by.rescale(track.clock, Hz::MS).0);
+        }
     }
 
     /// Says what time of day it is: the newest frame has just come. False if there
@@ -254,15 +264,23 @@ impl Publisher {
         Ok(())
     }
 
-    fn push(&mut self, state: &mut State, mut frame: Frame, now: Instant) -> Result<(), Lost> {
+    /// Gives a frame its time on the stream's line, and tells it in milliseconds.
+    fn place(&self, state: &mut State, mut frame: Frame, now: Instant) -> (Frame, Ticks) {
         let clock = self.tracks.find(frame.kind, frame.track).map_or(Hz::MS, |track| track.clock);
-        let slot = usize::from(frame.track) % MAX_TRACKS + if frame.kind == Kind::Audio { MAX_TRACKS } else { 0 };
-        let mapped = state.timeline.map(slot, frame.dts, clock, now);
+        let mapped = state.timeline.map(slot(frame.kind, frame.track), frame.dts, clock, now);
+        if let Some(apart) = mapped.apart {
+            let (who, name) = (&self.who, self.stream.name());
+            log::warn!("[{who}] tracks of {name} begin {apart} ms apart: they are laid together by their arrival");
+        }
         frame.dts = mapped.dts;
+        let at = frame.dts.rescale(clock, Hz::MS);
+        (frame, at)
+    }
+
+    /// Puts a frame that has its time into the ring.
+    fn push(&mut self, state: &mut State, frame: Frame, at: Ticks, now: Instant) -> Result<(), Lost> {
         let account = self.stream.account().clone();
-        let discontinuity = mapped.jumped || self.news == News::Restarted;
-        let pushed = self.announce(state, discontinuity).and_then(|()| {
-            let at = frame.dts.rescale(clock, Hz::MS);
+        let pushed = self.announce(state).and_then(|()| {
             let start = frame.key && (frame.kind == Kind::Video && frame.track == 0 || !self.tracks.has_video());
             let limits = &self.stream.limits;
             let video = frame.kind == Kind::Video;
@@ -275,10 +293,13 @@ impl Publisher {
         self.settle(state, now).map_err(Lost::OverBudget)
     }
 
-    fn announce(&mut self, state: &mut State, discontinuity: bool) -> Result<(), OverBudget> {
-        if self.news == News::None && !discontinuity {
+    /// Tells of the tracks if there is news. A clock that was set is none: the stream's
+    /// times go on.
+    fn announce(&mut self, state: &mut State) -> Result<(), OverBudget> {
+        if self.news == News::None {
             return Ok(());
         }
+        let discontinuity = self.news == News::Restarted;
         let breaks = discontinuity || self.news == News::Replaced;
         state.push_tracks(Arc::new(self.tracks.clone()), breaks, discontinuity, self.stream.account())?;
         self.news = News::None;
@@ -301,23 +322,28 @@ impl Publisher {
             self.silence = Some(Silence::default());
             self.tracks.set(Silence::track());
             self.news = News::Added;
-            self.announce(state, false)?;
+            self.announce(state)?;
         }
         state.settled = true;
         Ok(())
     }
 
-    /// Silent frames up to a picture, if there is no sound.
-    fn keep_silence(&mut self, state: &mut State, picture: &Frame, now: Instant) {
-        let clock = self.tracks.first(Kind::Video).map_or(Hz::MS, |track| track.clock);
-        let at: Ticks = picture.dts.rescale(clock, Hz::MS);
+    /// Silent frames up to a picture at `at`, if there is no sound.
+    fn keep_silence(&mut self, state: &mut State, at: Ticks, now: Instant) {
         while let Some(frame) = self.silence.as_mut().and_then(|silence| silence.next(at)) {
+            let at = frame.dts;
+            state.timeline.begin_behind(at);
             // no room for silence must not cost the picture
-            if self.push(state, frame, now).is_err() {
+            if self.push(state, frame, at, now).is_err() {
                 break;
             }
         }
     }
+}
+
+/// A track's place in the timeline.
+fn slot(kind: Kind, id: u8) -> usize {
+    usize::from(id) % MAX_TRACKS + if kind == Kind::Audio { MAX_TRACKS } else { 0 }
 }
 
 /// Where a publisher's frames are put together: what is older gives way to them.

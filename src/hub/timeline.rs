@@ -1,43 +1,67 @@
-//! One time line for a stream, whoever publishes it: it never runs backwards, and
-//! a publisher that comes back continues where the last one left off.
+//! One time line for a stream, whoever publishes it: it never runs backwards or away,
+//! and a publisher that comes back continues where the last one left off.
+//!
+//! Each track is judged by its own clock. A time that does not fit moves nothing: its
+//! frame is put where it belongs. If the next one continues it, the track's clock was
+//! set, and that track alone follows. Tracks that follow one another find together
+//! again, because the second takes over what the first was moved by.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
+use super::clock::{APART, Clock, LATE, LATEST, MIN_GAP, Step, since};
 use crate::media::{Hz, MAX_TRACKS, Ticks};
 
-/// A step back by more than this is a clock that started anew, not disorder.
-const MAX_DISORDER: i64 = 1000;
-/// A step forward by so much more than the time that passed is a clock that was
-/// set, not a pause.
-const MAX_AHEAD: i64 = 10_000;
-/// What lies between the last frame before a jump and the first after it, at least.
-const MIN_GAP: i64 = 20;
+/// The most that the stream's time is ahead of the time that passed since its start. A
+/// publisher that sends faster than in real time keeps its distances up to here: a file,
+/// or the groups of pictures that a server has kept. Who sends for ever what it has not
+/// made yet does not get further: an hour of segments takes an hour.
+const MAX_AHEAD: i64 = 60_000;
 
-/// Maps a publisher's times to the stream's. Jumps are told by milliseconds, but a
-/// track keeps the ticks of its own clock: the distances between them do not change.
+/// Maps a publisher's times to the stream's. Clocks are judged by milliseconds, but a
+/// track keeps the ticks of its own: the distances between them do not change.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
-    /// In milliseconds.
-    offset: i64,
-    /// The last time of each track and kind, for this publisher, and its clock.
-    last: [Option<(Ticks, Hz)>; 2 * MAX_TRACKS],
-    /// The newest time of all, and when it was mapped.
+    /// One for each track and kind of this publisher.
+    clocks: [Option<Clock>; 2 * MAX_TRACKS],
+    /// Where the stream began, and where this publisher did.
+    begun: Option<(i64, Instant)>,
+    entered: Option<(i64, Instant)>,
+    /// The newest time of all, and when the last frame was mapped.
     newest: Option<(i64, Instant)>,
-    resuming: bool,
+    /// No track begins before this, where the publisher before or silence has ended.
+    floor: i64,
+    /// It was said that tracks begin apart.
+    said: bool,
 }
 
-/// Where a frame stands, and whether the stream's time jumped to get there.
+/// Where a frame stands.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mapped {
     pub(super) dts: Ticks,
-    pub(super) jumped: bool,
+    /// The track begins so many milliseconds away from the others of its publisher, and
+    /// was laid beside them: said once.
+    pub(super) apart: Option<i64>,
+}
+
+/// How far behind the last frame of one publisher the first of the next stands, if so
+/// many milliseconds have passed between them: the viewers' clocks went on meanwhile.
+fn gap(waited: i64) -> i64 {
+    waited.max(MIN_GAP)
 }
 
 impl Timeline {
     /// The next time belongs to another publisher.
     pub(super) fn resume(&mut self) {
-        self.last = Default::default();
-        self.resuming = self.newest.is_some();
+        self.clocks = Default::default();
+        (self.entered, self.said) = (None, false);
+        if let Some((newest, _)) = self.newest {
+            self.begin_behind(Ticks(newest));
+        }
+    }
+
+    /// Tracks that begin from here on stand behind what is at that millisecond.
+    pub(super) fn begin_behind(&mut self, at: Ticks) {
+        self.floor = (at + Ticks(1)).0;
     }
 
     /// The newest time, in milliseconds.
@@ -45,85 +69,136 @@ impl Timeline {
         Ticks(self.newest.map_or(0, |(time, _)| time))
     }
 
-    /// Maps `dts` of the track in `slot`, on the clock `clock`.
-    pub(super) fn map(&mut self, slot: usize, dts: Ticks, clock: Hz, now: Instant) -> Mapped {
-        let time = dts.rescale(clock, Hz::MS).0;
-        let last = self.last.get(slot).copied().flatten().map(|(last, clock)| last.rescale(clock, Hz::MS).0);
-        let back = last.is_some_and(|last| time.saturating_add(self.offset) < last.saturating_sub(MAX_DISORDER));
-        let ahead = match (last, self.newest) {
-            (Some(_), Some((newest, then))) => {
-                let waited = i64::try_from(now.saturating_duration_since(then).as_millis()).unwrap_or(i64::MAX);
-                time.saturating_add(self.offset) > newest.saturating_add(waited).saturating_add(MAX_AHEAD)
+    /// Maps `dts` of the track in `slot`, which counts in `rate`.
+    pub(super) fn map(&mut self, slot: usize, dts: Ticks, rate: Hz, now: Instant) -> Mapped {
+        let time = dts.rescale(rate, Hz::MS).0;
+        let (head, most) = (self.newest().0, self.most(now));
+        let mut apart = None;
+        let step = match self.clock(slot) {
+            Some(clock) => clock.judge(time, head, now),
+            None => {
+                apart = self.begin(slot, time, rate, now);
+                Step::On
             }
-            _ => false,
         };
-        let jumped = back || ahead || self.resuming;
-        if let (true, Some((newest, then))) = (jumped, self.newest) {
-            // the viewers' clocks went on while nothing came
-            let waited = if self.resuming { now.saturating_duration_since(then) } else { Duration::ZERO };
-            let gap = i64::try_from(waited.as_millis()).unwrap_or(i64::MAX).max(MIN_GAP);
-            self.offset = newest.saturating_add(gap).saturating_sub(time);
-            self.last = Default::default();
+        if let Step::Set(place) = step {
+            self.set(slot, time, place);
         }
-        self.resuming = false;
-        let floor = self.last.get(slot).copied().flatten().map(|(last, then)| last.rescale(then, clock));
-        let mapped = dts + Ticks(self.offset).rescale(Hz::MS, clock);
-        let mapped = floor.map_or(mapped, |floor| mapped.max(floor));
-        if let Some(last) = self.last.get_mut(slot) {
-            *last = Some((mapped, clock));
+        let mapped = match self.clock(slot) {
+            Some(clock) if step == Step::Alone => {
+                let place = clock.expected(head, now).min(most);
+                clock.put(time, place, rate, now)
+            }
+            _ => {
+                self.hold(slot, time, most);
+                self.clock(slot).map_or(dts, |clock| clock.go_on(dts, rate, now))
+            }
+        };
+        let place = mapped.rescale(rate, Hz::MS).0;
+        self.begun.get_or_insert((place, now));
+        self.entered.get_or_insert((place, now));
+        self.newest = Some((place.max(head), now));
+        Mapped { dts: mapped, apart }
+    }
+
+    fn clock(&mut self, slot: usize) -> Option<&mut Clock> {
+        self.clocks.get_mut(slot)?.as_mut()
+    }
+
+    fn clocks(&self) -> impl Iterator<Item = &Clock> {
+        self.clocks.iter().flatten()
+    }
+
+    /// Begins the clock of a track. Tells how far apart from the others that is, if it is
+    /// the first whose times do not belong to theirs.
+    fn begin(&mut self, slot: usize, time: i64, rate: Hz, now: Instant) -> Option<i64> {
+        let arrived = self.clocks().map(|clock| clock.arrived(now)).max();
+        let (offset, apart) = match (arrived, self.newest) {
+            (None, None) if (0..=LATEST).contains(&time) => (0, None),
+            (None, None) => (time.saturating_neg(), None),
+            (None, Some((newest, then))) => {
+                let place = newest.saturating_add(gap(since(then, now)));
+                (place.saturating_sub(time), None)
+            }
+            (Some(arrived), _) => self.beside(time, arrived, now),
+        };
+        if let Some(clock) = self.clocks.get_mut(slot) {
+            *clock = Some(Clock::new(rate, offset, time, self.floor, now));
         }
-        let time = mapped.rescale(clock, Hz::MS).0;
-        self.newest = Some((self.newest.map_or(time, |(newest, _)| newest.max(time)), now));
-        Mapped { dts: mapped, jumped }
+        apart.filter(|_| !std::mem::replace(&mut self.said, true))
+    }
+
+    /// What moves a track that begins with `time` beside the others, which have come to
+    /// `arrived`: the same as they if it belongs to them, else its arrival.
+    fn beside(&self, time: i64, arrived: i64, now: Instant) -> (i64, Option<i64>) {
+        // who sends faster than in real time may be far into one track before the next
+        let (begun, then) = self.entered.unwrap_or((arrived, now));
+        let earliest = arrived.min(begun.saturating_add(since(then, now))).saturating_sub(APART);
+        let (offset, place) = self.nearest(time, arrived).unwrap_or((0, time));
+        if (earliest..=arrived.saturating_add(APART)).contains(&place) {
+            return (offset, None);
+        }
+        (arrived.saturating_sub(time), Some(place.saturating_sub(arrived)))
+    }
+
+    /// What moves one of the tracks and would put `time` nearest to `place`, and where.
+    fn nearest(&self, time: i64, place: i64) -> Option<(i64, i64)> {
+        let places = self.clocks().map(|clock| (clock.offset, time.saturating_add(clock.offset)));
+        places.min_by_key(|(_, at)| at.abs_diff(place))
+    }
+
+    /// A track's clock was set. If what moves another track puts it near its `place`, it
+    /// follows that one, which leaps where this one would have to stand still.
+    fn set(&mut self, slot: usize, time: i64, place: i64) {
+        let own = place.saturating_sub(time);
+        let Some(clock) = self.clock(slot) else { return };
+        let (last, before) = (clock.last(), clock.offset);
+        clock.set(own, time);
+        let others = self.clocks.iter().enumerate().filter(|(at, _)| *at != slot);
+        let others = others.filter_map(|(_, clock)| clock.as_ref().map(|clock| clock.offset));
+        let near =
+            |offset: &i64| *offset != before && time.saturating_add(*offset).abs_diff(place) <= LATE.unsigned_abs();
+        let Some(offset) = others.filter(near).min_by_key(|offset| offset.abs_diff(own)) else { return };
+        if time.saturating_add(offset) >= last {
+            self.clock(slot).into_iter().for_each(|clock| clock.offset = offset);
+        } else {
+            let same = self.clocks.iter_mut().flatten().filter(|clock| clock.offset == offset);
+            same.for_each(|clock| clock.offset = own);
+        }
+    }
+
+    /// The publisher moves the times of a track against those of others on purpose. If
+    /// that is back, the others leap.
+    pub(super) fn shift(&mut self, slot: usize, by: i64) {
+        if let Some(clock) = self.clock(slot) {
+            clock.shift(by);
+            let leap = by.min(0).saturating_neg();
+            self.clocks.iter_mut().flatten().for_each(|clock| clock.offset = clock.offset.saturating_add(leap));
+        }
+    }
+
+    /// The latest time that a frame may have now.
+    fn most(&self, now: Instant) -> i64 {
+        let begun = self.begun.map(|(time, then)| time.saturating_add(since(then, now)));
+        begun.map_or(i64::MAX, |time| time.saturating_add(MAX_AHEAD))
+    }
+
+    /// Moves a track back that would be too far ahead with `time`, and with it those that
+    /// are as far: they stay together.
+    fn hold(&mut self, slot: usize, time: i64, most: i64) {
+        let Some(clock) = self.clock(slot) else { return };
+        let excess = time.saturating_add(clock.offset).saturating_sub(most);
+        if excess <= 0 {
+            return;
+        }
+        let least = most.saturating_sub(APART);
+        for (at, clock) in self.clocks.iter_mut().enumerate() {
+            if let Some(clock) = clock.as_mut().filter(|clock| at == slot || clock.last() >= least) {
+                clock.offset = clock.offset.saturating_sub(excess);
+            }
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn map(line: &mut Timeline, slot: usize, dts: i64, now: Instant) -> (i64, bool) {
-        let mapped = line.map(slot, Ticks(dts), Hz::MS, now);
-        (mapped.dts.0, mapped.jumped)
-    }
-
-    #[test]
-    fn the_first_publisher_keeps_its_times() {
-        let (mut line, now) = (Timeline::default(), Instant::now());
-        assert_eq!(map(&mut line, 0, 7_000_000, now), (7_000_000, false));
-        assert_eq!(map(&mut line, 1, 6_999_990, now), (6_999_990, false));
-    }
-
-    #[test]
-    fn a_publisher_that_returns_continues_after_the_time_that_passed() {
-        let (mut line, now) = (Timeline::default(), Instant::now());
-        map(&mut line, 0, 5000, now);
-        line.resume();
-        let later = now + Duration::from_millis(700);
-        assert_eq!(map(&mut line, 0, 0, later), (5700, true));
-        assert_eq!(map(&mut line, 1, 10, later), (5710, false));
-    }
-
-    #[test]
-    fn a_track_keeps_the_ticks_of_its_own_clock() {
-        let (mut line, now) = (Timeline::default(), Instant::now());
-        let clock = Hz::new(44_100);
-        let times = [7, 1031, 2055].map(|dts| line.map(0, Ticks(dts), clock, now).dts.0);
-        assert_eq!(times, [7, 1031, 2055]);
-        line.resume();
-        let times = [5, 1029, 2053].map(|dts| line.map(0, Ticks(dts), clock, now).dts.0);
-        assert_eq!([times[1] - times[0], times[2] - times[1]], [1024, 1024]);
-    }
-
-    #[test]
-    fn disorder_is_levelled_and_a_clock_that_restarts_is_not_followed() {
-        let (mut line, now) = (Timeline::default(), Instant::now());
-        map(&mut line, 0, 5000, now);
-        assert_eq!(map(&mut line, 0, 4990, now), (5000, false));
-        assert_eq!(map(&mut line, 0, 40, now), (5020, true));
-        assert_eq!(map(&mut line, 0, 80, now), (5060, false));
-        assert_eq!(map(&mut line, 0, 1 << 31, now), (5080, true));
-        let later = now + Duration::from_secs(60);
-        assert_eq!(map(&mut line, 0, (1 << 31) + 60_000, later), (65_080, false));
-    }
-}
+mod tests;

@@ -1,6 +1,7 @@
 //! Publisher, hub and viewers on a clock of the tests' own: no sockets, no waiting.
 
 mod budget;
+mod clocks;
 mod harness;
 mod join;
 #[cfg(feature = "ts")]
