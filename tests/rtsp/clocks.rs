@@ -160,6 +160,22 @@ fn reports_that_come_late_move_sound_to_its_place() {
 }
 
 #[test]
+fn what_reports_move_at_once_is_told() {
+    for late in [2000, 0] {
+        let (mut video, mut audio) = (pictures(), Lane { late, ..sound() });
+        let reports = vec![video.report(5000, NOW), audio.report(5000, NOW)];
+        let receiver = received([video.packets(0..8000), audio.packets(0..8000), reports]);
+        let told = &receiver.moves;
+        assert_eq!(told.len(), usize::from(late > 0), "{told:?}");
+        assert!(told.iter().all(|(kind, by)| *kind == Kind::Audio && (by + 16_000).abs() <= 8), "{told:?}");
+        // what was told is where sound leaps
+        let sounds = receiver.frames(Kind::Audio);
+        let back = sounds.windows(2).filter(|pair| pair[1].dts < pair[0].dts).count();
+        assert_eq!(back, told.len());
+    }
+}
+
+#[test]
 fn what_the_server_says_of_the_beginning_places_tracks_until_reports_come() {
     let (mut video, mut audio) = (pictures(), sound());
     let mut receiver = Receiver::new(&formats());

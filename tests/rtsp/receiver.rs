@@ -65,6 +65,8 @@ pub struct Receiver {
     pub account: Account,
     pub tracks: Vec<Track>,
     pub got: Vec<(Duration, Got)>,
+    /// What the demuxer moved, by how many ticks.
+    pub moves: Vec<(Kind, i64)>,
     begun: Instant,
     now: Duration,
 }
@@ -77,7 +79,7 @@ impl Receiver {
         });
         let tracks = demux.tracks().cloned().collect();
         let account = Account::root("stream", 4 << 20);
-        Self { demux, account, tracks, got: Vec::new(), begun: Instant::now(), now: Duration::ZERO }
+        Self { demux, account, tracks, got: Vec::new(), moves: Vec::new(), begun: Instant::now(), now: Duration::ZERO }
     }
 
     /// What RTP-Info says: both tracks begin at the same moment.
@@ -90,12 +92,14 @@ impl Receiver {
         for packet in packets {
             self.wait(packet.at);
             self.take(packet);
+            let moves = self.demux.moves().map(|(track, by)| (track.codec.kind(), by.0));
+            self.moves.extend(moves);
         }
         self.wait(self.now + PATIENCE + TICK);
     }
 
     fn take(&mut self, packet: &Packet) {
-        let Self { demux, account, tracks, got, begun, now } = self;
+        let Self { demux, account, tracks, got, begun, now, .. } = self;
         let number = usize::from(packet.channel / 2);
         if packet.is_report() {
             return demux.rtcp(number, *begun + *now, &packet.data);
@@ -106,7 +110,7 @@ impl Receiver {
     fn wait(&mut self, until: Duration) {
         while self.now + TICK <= until {
             self.now += TICK;
-            let Self { demux, account, tracks, got, begun, now } = self;
+            let Self { demux, account, tracks, got, begun, now, .. } = self;
             demux.flush(*begun + *now, account, &mut |event| note(event, *now, tracks, got));
         }
         self.now = self.now.max(until);

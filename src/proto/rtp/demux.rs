@@ -213,6 +213,13 @@ impl Demux {
         self.align();
     }
 
+    /// The tracks whose times leap from the next frame on, because reports say so, and by
+    /// how much. Each leap is told once.
+    pub fn moves(&mut self) -> impl Iterator<Item = (&Track, Ticks)> {
+        let frames = self.lanes.iter_mut().map(|lane| &mut lane.frames).filter(|frames| frames.moved != Ticks(0));
+        frames.map(|frames| (&frames.track, std::mem::take(&mut frames.moved)))
+    }
+
     /// Whether packets wait for late ones.
     pub fn is_waiting(&self) -> bool {
         self.lanes.iter().any(|lane| lane.order.is_waiting())

@@ -262,11 +262,13 @@ impl Publish {
 
     fn rtp(&mut self, number: usize, data: &Bytes, now: Instant) -> Result<(), Close> {
         let Self { intake, demux, .. } = self;
+        demux.moves().for_each(|(track, by)| intake.publisher.shift(track, by));
         drain(intake, now, |room, out| demux.rtp(number, now, data, room, out))
     }
 
     fn flush(&mut self, now: Instant) -> Result<(), Close> {
         let Self { intake, demux, .. } = self;
+        demux.moves().for_each(|(track, by)| intake.publisher.shift(track, by));
         drain(intake, now, |room, out| demux.flush(now, room, out))
     }
 

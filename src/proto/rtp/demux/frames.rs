@@ -20,6 +20,8 @@ pub(super) struct Frames {
     /// The sender's time at which the stream's is 0, and what it is to become.
     pub(super) base: Option<Ticks>,
     wanted: Option<Ticks>,
+    /// How much later frames are shown from here on, which nobody was told yet.
+    pub(super) moved: Ticks,
     /// When the last frame was shown, by the sender's time.
     last: Ticks,
     times: DecodeTimes,
@@ -37,8 +39,8 @@ impl Frames {
         if known {
             times.set_depth(depth(track.codec, &track.params));
         }
-        let (unwrap, last) = Default::default();
-        Self { track, known, unpack, unwrap, base: None, wanted: None, last, times }
+        let (unwrap, moved, last) = Default::default();
+        Self { track, known, unpack, unwrap, base: None, wanted: None, moved, last, times }
     }
 
     /// A packet, or a gap. `report` has a time of the stream and its timestamp, if
@@ -59,7 +61,7 @@ impl Frames {
                 return out(Event::Lost(kind, None));
             }
         };
-        let Self { track, unpack, unwrap, base: known, wanted, last, times, known: _ } = self;
+        let Self { track, unpack, unwrap, base: known, wanted, last, times, known: _, moved: _ } = self;
         let unpacked = unpack.packet(&packet, room, &mut |unpacked| match unpacked {
             Unpacked::Params(params) => {
                 track.params = params;
@@ -92,8 +94,9 @@ impl Frames {
     /// only `skew` microseconds off.
     pub(super) fn move_to(&mut self, wanted: Option<Ticks>, skew: i64) {
         self.wanted = wanted;
-        if skew.abs() > MAX_SLEW {
-            self.base = wanted;
+        if let (true, Some(base), Some(wanted)) = (skew.abs() > MAX_SLEW, self.base, wanted) {
+            self.moved = self.moved + (base - wanted);
+            self.base = Some(wanted);
         }
     }
 
@@ -106,7 +109,7 @@ impl Frames {
     pub(super) fn restart(&mut self) {
         self.unpack.gap();
         self.unwrap = Unwrap::default();
-        (self.base, self.wanted) = (None, None);
+        (self.base, self.wanted, self.moved) = (None, None, Ticks::default());
     }
 }
 
