@@ -24,8 +24,10 @@ pub(super) struct DecodeTimes {
 const MAX_DEPTH: usize = 16;
 /// How far the first pictures are apart, as long as nobody knows: 40 ms.
 const STEP: i64 = 3600;
-/// A step by more than this is another time line: one second.
+/// A step by more than this is another time line: one second at a key frame, and ten at
+/// any other, since few pictures a second that overtake each other step far.
 const MAX_STEP: i64 = 90_000;
+const MAX_OVERTAKING: i64 = 10 * MAX_STEP;
 
 impl DecodeTimes {
     /// So many pictures may overtake one, as the decoder record says.
@@ -36,8 +38,9 @@ impl DecodeTimes {
     /// When a picture is decoded that is shown at `shown`. If the pictures'
     /// order shows that `depth` was a lie, it is corrected.
     pub(super) fn next(&mut self, shown: Ticks, key: bool) -> Ticks {
-        let jumped = self.last.is_some_and(|last| (shown - last).0.abs() > MAX_STEP);
-        if key && jumped {
+        let most = if key { MAX_STEP } else { MAX_OVERTAKING };
+        let jumped = self.last.is_some_and(|last| (shown - last).0.saturating_abs() > most);
+        if jumped {
             self.waiting.clear();
             self.recent.clear();
         }
@@ -55,7 +58,7 @@ impl DecodeTimes {
             self.waiting.remove(0);
         }
         let mut time = first - Ticks(STEP * ahead as i64);
-        if let Some(last) = self.last.filter(|last| !(jumped && key) && time <= *last) {
+        if let Some(last) = self.last.filter(|last| !jumped && time <= *last) {
             time = last + Ticks(1);
         }
         self.last = Some(time);
@@ -93,6 +96,18 @@ mod tests {
         let all = times(0, &[0, 3, 1, 2, 6, 4, 5, 9, 7, 8, 12, 10, 11]);
         assert!(all.windows(2).all(|pair| pair[0] < pair[1]), "{all:?}");
         assert_eq!(all[7..], [6.0, 7.0, 8.0, 9.0, 10.0, 11.0], "right from the second group on");
+    }
+
+    #[test]
+    fn a_clock_that_is_set_is_followed_at_any_picture() {
+        let hours = 3 * 3600 * 90_000;
+        for by in [hours, -hours] {
+            let mut times = DecodeTimes::default();
+            times.set_depth(1);
+            let all =
+                [0, 7200, 3600, 10_800 + by, 18_000 + by, 14_400 + by].map(|shown| times.next(Ticks(shown), false));
+            assert_eq!(all[3..].iter().map(|time| time.0 - by).collect::<Vec<_>>(), [7200, 10_800, 14_400]);
+        }
     }
 
     #[test]
