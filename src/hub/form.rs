@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -9,7 +10,7 @@ use super::Name;
 use super::ring::{Announcement, Item, Ring, Seq, Slot};
 use crate::budget::{Account, Lease, OverBudget};
 use crate::container::{Form, Mux, Packed};
-use crate::media::{Codec, Frame, Ticks, Track, Tracks, Wall};
+use crate::media::{Codec, Frame, Ticks, Track, TrackSet, Tracks, Wall};
 
 /// A packed slot, shared by all viewers of a form.
 #[derive(Debug)]
@@ -18,10 +19,16 @@ pub struct Unit {
     pub packed: Packed,
     /// Decode time in milliseconds.
     pub at: Ticks,
+    /// When its frame came; `None` for what was made for one viewer.
+    pub came: Option<Instant>,
     /// Decoding can begin here.
     pub start: bool,
     /// What follows does not continue what came before.
     pub discontinuity: bool,
+    /// The track whose frame it is; none for what describes tracks.
+    pub track: TrackSet,
+    /// Tracks that are new or others from here on.
+    pub news: TrackSet,
     _lease: Option<Lease>,
 }
 
@@ -51,7 +58,7 @@ pub(super) struct Packer {
 impl Unit {
     /// A unit for one viewer alone: what it needs before its first packet.
     pub(super) fn head(packed: Packed, at: Ticks, lease: Lease) -> Arc<Self> {
-        Arc::new(Self { packed: packed.as_head(), at, start: false, discontinuity: false, _lease: Some(lease) })
+        Arc::new(Self { _lease: Some(lease), ..Self::new(packed.as_head(), at, false, false) })
     }
 
     /// A unit that is one block of bytes, charged by whoever made it.
@@ -61,7 +68,8 @@ impl Unit {
 
     /// A unit of any kind, charged by whoever made it.
     pub fn new(packed: Packed, at: Ticks, start: bool, discontinuity: bool) -> Self {
-        Self { packed, at, start, discontinuity, _lease: None }
+        let (track, news) = (TrackSet::default(), TrackSet::default());
+        Self { packed, at, came: None, start, discontinuity, track, news, _lease: None }
     }
 }
 
@@ -134,7 +142,7 @@ impl Packer {
         let index = usize::try_from(seq.saturating_sub(self.base)).unwrap_or(usize::MAX);
         while self.units.len() <= index {
             let Some(slot) = ring.slot(self.base + self.units.len() as Seq) else { return Ok(None) };
-            let unit = self.pack(slot, account)?;
+            let unit = self.pack(slot, ring.arrival(slot), account)?;
             self.units.push_back(unit);
         }
         Ok(self.units.get(index).cloned().flatten())
@@ -142,19 +150,24 @@ impl Packer {
 
     /// Packs one slot. All is charged before the muxer learns of it, so that a
     /// refusal leaves no trace.
-    fn pack(&mut self, slot: &Slot, account: &Account) -> Result<Option<Arc<Unit>>, OverBudget> {
+    fn pack(&mut self, slot: &Slot, came: Option<Instant>, account: &Account) -> Result<Option<Arc<Unit>>, OverBudget> {
         let extra = match &slot.item {
             Item::Frame(frame) => self.mux.cost(frame),
             Item::Tracks(news) => head_cost(&news.tracks),
         };
         let lease = account.charge(UNIT_COST.saturating_add(extra))?;
-        let (packed, discontinuity) = match &slot.item {
-            Item::Frame(frame) => (self.frame(frame, account)?, false),
-            Item::Tracks(news) => (Some(self.announcement(news, slot.at)), news.discontinuity),
+        let mut unit = match &slot.item {
+            Item::Frame(frame) => {
+                let Some(packed) = self.frame(frame, account)? else { return Ok(None) };
+                let start = packed.opens(slot.start);
+                Unit { track: TrackSet::of(frame.kind, frame.track), ..Unit::new(packed, slot.at, start, false) }
+            }
+            Item::Tracks(told) => {
+                let (packed, news) = self.announcement(told, slot.at);
+                Unit { news, ..Unit::new(packed, slot.at, false, told.discontinuity) }
+            }
         };
-        let Some(packed) = packed else { return Ok(None) };
-        let start = packed.opens(slot.start);
-        let unit = Unit { packed, at: slot.at, start, discontinuity, _lease: Some(lease) };
+        (unit.came, unit._lease) = (came, Some(lease));
         Ok(Some(Arc::new(unit)))
     }
 
@@ -165,15 +178,18 @@ impl Packer {
         }
     }
 
-    fn announcement(&mut self, news: &Announcement, at: Ticks) -> Packed {
+    /// What running viewers are sent, and the tracks that are news to them.
+    fn announcement(&mut self, news: &Announcement, at: Ticks) -> (Packed, TrackSet) {
         if news.discontinuity {
             self.mux.discontinuity();
         }
         let known = |track: &Track| !news.discontinuity && self.tracks.iter().any(|old| old == track);
         let unknown: Vec<_> = news.tracks.iter().filter(|track| !known(track)).collect();
         let packed = self.mux.announce(&news.tracks, &unknown, at);
+        let carried = unknown.iter().filter(|track| self.mux.carries(track));
+        let told = carried.map(|track| TrackSet::of(track.codec.kind(), track.id)).collect();
         self.adopt(&news.tracks);
-        packed
+        (packed, told)
     }
 
     /// Takes over `tracks`, and says once of each codec that there is no room for it.

@@ -171,6 +171,7 @@ impl Publisher {
         let stream = self.stream.clone();
         let mut state = stream.lock();
         self.admit(&mut state, &frame, now)?;
+        state.ring.arrive(now);
         let (frame, at) = self.place(&mut state, frame, now);
         if frame.kind == Kind::Video {
             self.keep_silence(&mut state, at, now);

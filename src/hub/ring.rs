@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crate::budget::Lease;
 use crate::media::{Frame, Ticks, Tracks};
@@ -34,6 +35,8 @@ pub(super) struct Slot {
     pub(super) at: Ticks,
     /// A viewer may begin here.
     pub(super) start: bool,
+    /// When it came, in milliseconds that wrap; set as it is pushed.
+    pub(super) came: u32,
     pub(super) _lease: Lease,
 }
 
@@ -49,6 +52,21 @@ pub(super) struct Ring {
     starts: VecDeque<Seq>,
     /// The last announcement that is gone, and its number.
     told: Option<(Seq, Arc<Tracks>)>,
+    arrivals: Option<Arrivals>,
+}
+
+/// When slots came: an `Instant` in each would cost more than all else that it says.
+#[derive(Debug)]
+struct Arrivals {
+    /// When the first came: slots count from here.
+    began: Instant,
+    newest: Instant,
+}
+
+impl Arrivals {
+    fn ms(&self) -> u32 {
+        self.newest.saturating_duration_since(self.began).as_millis() as u32
+    }
 }
 
 impl Ring {
@@ -89,8 +107,22 @@ impl Ring {
         self.slots.is_empty()
     }
 
+    /// What is pushed from here on came at `now`.
+    pub(super) fn arrive(&mut self, now: Instant) {
+        let arrivals = self.arrivals.get_or_insert(Arrivals { began: now, newest: now });
+        arrivals.newest = arrivals.newest.max(now);
+    }
+
+    /// When a slot came, to the millisecond.
+    pub(super) fn arrival(&self, slot: &Slot) -> Option<Instant> {
+        let arrivals = self.arrivals.as_ref()?;
+        let ago = arrivals.ms().wrapping_sub(slot.came);
+        arrivals.newest.checked_sub(Duration::from_millis(ago.into()))
+    }
+
     /// Appends a slot.
-    pub(super) fn push(&mut self, slot: Slot) {
+    pub(super) fn push(&mut self, mut slot: Slot) {
+        slot.came = self.arrivals.as_ref().map_or(0, Arrivals::ms);
         if slot.start {
             self.starts.push_back(self.head());
         }
@@ -147,7 +179,7 @@ mod tests {
         let data = bytes::Bytes::new();
         let frame = Frame { dts: Ticks(at), cts: 0, kind: Kind::Video, track: 0, key: start, data };
         let lease = Account::root("test", 1).charge(0).unwrap();
-        Slot { item: Item::Frame(frame), at: Ticks(at), start, _lease: lease }
+        Slot { item: Item::Frame(frame), at: Ticks(at), start, came: 0, _lease: lease }
     }
 
     #[test]
@@ -159,6 +191,21 @@ mod tests {
         assert_eq!((ring.tail(), ring.head(), ring.start_from(0)), (1, 10, Some(5)));
         assert!(ring.slot(0).is_none() && ring.slot(10).is_none());
         assert_eq!(ring.slot(5).unwrap().at, Ticks(200));
+    }
+
+    #[test]
+    fn slots_know_when_they_came_whatever_their_times_are() {
+        let (mut ring, now) = (Ring::default(), Instant::now());
+        assert!(ring.arrival(&slot(0, true)).is_none());
+        // the milliseconds of slots wrap within these
+        let came: Vec<_> = [0, 40, 40, 4_294_900_000, 4_294_967_400].map(|ms| now + Duration::from_millis(ms)).into();
+        for came in &came[1..] {
+            ring.arrive(*came);
+            ring.push(slot(0, true));
+        }
+        ring.arrive(now);
+        let found: Vec<_> = ring.slots.iter().skip(2).filter_map(|slot| ring.arrival(slot)).collect();
+        assert_eq!(found, came[3..]);
     }
 
     #[test]

@@ -191,7 +191,7 @@ impl State {
     ) -> Result<(), OverBudget> {
         self.make_room(account, limits.max_frame.saturating_add(SLOT_COST));
         let lease = account.charge(SLOT_COST)?;
-        self.ring.push(Slot { item: Item::Frame(frame), at, start, _lease: lease });
+        self.ring.push(Slot { item: Item::Frame(frame), at, start, came: 0, _lease: lease });
         self.retire(limits.gops);
         Ok(())
     }
@@ -252,7 +252,7 @@ impl State {
             self.epoch = self.ring.head() + 1;
         }
         let item = Item::Tracks(Announcement { tracks, discontinuity });
-        self.ring.push(Slot { item, at: self.timeline.newest(), start: false, _lease: lease });
+        self.ring.push(Slot { item, at: self.timeline.newest(), start: false, came: 0, _lease: lease });
         Ok(())
     }
 

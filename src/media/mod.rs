@@ -9,4 +9,4 @@ mod track;
 
 pub use frame::Frame;
 pub use time::{Hz, Ticks, Unwrap, Wall};
-pub use track::{Change, Codec, Info, Kind, MAX_TRACKS, Params, Track, Tracks};
+pub use track::{Change, Codec, Info, Kind, MAX_TRACKS, Params, Track, TrackSet, Tracks};

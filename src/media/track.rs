@@ -207,6 +207,43 @@ impl Tracks {
     }
 }
 
+/// Some of a stream's tracks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TrackSet(u16);
+
+impl TrackSet {
+    /// The track of that kind and index alone.
+    pub const fn of(kind: Kind, id: u8) -> Self {
+        let kinds = match kind {
+            Kind::Video => 0,
+            Kind::Audio => MAX_TRACKS,
+        };
+        Self(1 << (id as usize % MAX_TRACKS + kinds))
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// Whether a track is in both.
+    pub fn meets(self, other: Self) -> bool {
+        self.0 & other.0 != 0
+    }
+
+    /// Those of both.
+    #[must_use]
+    pub fn with(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+}
+
+impl FromIterator<Self> for TrackSet {
+    fn from_iter<I: IntoIterator<Item = Self>>(sets: I) -> Self {
+        sets.into_iter().fold(Self::default(), Self::with)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -223,6 +260,17 @@ mod tests {
         assert_eq!(tracks.set(track(0, Codec::H264)), Change::Same);
         assert_eq!(tracks.set(track(0, Codec::H265)), Change::Replaced);
         assert_eq!(tracks.first(Kind::Video).unwrap().codec, Codec::H265);
+    }
+
+    #[test]
+    fn sets_tell_tracks_apart() {
+        let all: Vec<_> = [Kind::Video, Kind::Audio]
+            .into_iter()
+            .flat_map(|kind| (0..8).map(move |id| TrackSet::of(kind, id)))
+            .collect();
+        let some: TrackSet = all[3..9].iter().copied().collect();
+        assert!(all.iter().enumerate().all(|(at, one)| one.meets(some) == (3..9).contains(&at)));
+        assert!(TrackSet::default().is_empty() && !some.is_empty());
     }
 
     #[test]
