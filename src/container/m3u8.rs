@@ -18,6 +18,8 @@ pub struct Entry {
     pub begun: SystemTime,
     /// It does not continue the one before.
     pub discontinuity: bool,
+    /// Decoding can begin with it.
+    pub independent: bool,
     /// What it consists of, where that is told.
     pub parts: Vec<Part>,
 }
@@ -83,7 +85,11 @@ impl Playlist {
         let mut out = String::with_capacity(400 + 120 * self.entries.len() + 100 * parts);
         let skipped = self.low_latency.as_ref().map_or(0, |low| low.skipped);
         line(&mut out, format_args!("#EXTM3U\n#EXT-X-VERSION:{}", if skipped > 0 { 9 } else { 6 }));
-        line(&mut out, format_args!("#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-TARGETDURATION:{}", self.target));
+        let open = self.low_latency.as_ref().and_then(|low| low.open.as_ref());
+        if self.entries.iter().chain(open).all(|entry| entry.independent) {
+            line(&mut out, format_args!("#EXT-X-INDEPENDENT-SEGMENTS"));
+        }
+        line(&mut out, format_args!("#EXT-X-TARGETDURATION:{}", self.target));
         if self.start != START && !self.ended {
             line(&mut out, format_args!("#EXT-X-START:TIME-OFFSET=-{}", self.start * self.target));
         }
@@ -176,7 +182,8 @@ mod tests {
 
     fn entry(uri: &str, discontinuity: bool) -> Entry {
         let duration = Duration::from_millis(2040);
-        Entry { uri: uri.into(), map: None, duration, begun: UNIX_EPOCH, discontinuity, parts: Vec::new() }
+        let (begun, independent, parts) = (UNIX_EPOCH, true, Vec::new());
+        Entry { uri: uri.into(), map: None, duration, begun, discontinuity, independent, parts }
     }
 
     fn playlist(entries: Vec<Entry>) -> Playlist {
@@ -192,6 +199,14 @@ mod tests {
             #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n#EXTINF:2.040,\na.ts\n#EXT-X-DISCONTINUITY\n\
             #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n#EXTINF:2.040,\nb.ts\n#EXT-X-ENDLIST\n";
         assert_eq!(playlist(vec![entry("a.ts", false), entry("b.ts", true)]).write(), expect);
+    }
+
+    #[test]
+    fn one_segment_that_begins_in_mid_group_makes_none_of_them_independent() {
+        let with = |independent| Entry { independent, ..entry("b.ts", false) };
+        let says = |text: &str| text.contains("#EXT-X-INDEPENDENT-SEGMENTS\n");
+        assert!(says(&playlist(vec![entry("a.ts", false), with(true)]).write()));
+        assert!(!says(&playlist(vec![entry("a.ts", false), with(false)]).write()));
     }
 
     #[test]

@@ -7,7 +7,8 @@ use bytes::Bytes;
 
 use super::maker::{Follows, Made, Maker};
 use crate::budget::{Account, Lease};
-use crate::media::Ticks;
+use crate::hub::Unit;
+use crate::media::{Kind, Ticks, TrackSet};
 
 /// The bytes of a file, and how many there are.
 pub type File = (Arc<[Bytes]>, usize);
@@ -41,6 +42,8 @@ pub(super) struct Segment {
     pub(super) duration: Duration,
     pub(super) begun: SystemTime,
     pub(super) discontinuity: bool,
+    /// Whether its first picture is a key frame; `None` without pictures.
+    pub(super) independent: Option<bool>,
     /// It is on the disk, and paid for what is left of it here.
     #[cfg_attr(not(feature = "files"), allow(dead_code, reason = "nothing goes to a disk"))]
     pub(super) stored: Option<Lease>,
@@ -56,13 +59,25 @@ pub(super) struct Open {
     part_from: Ticks,
     /// How far apart frames are: the longest of the last steps, which fades.
     step: Ticks,
+    /// Those of which there are frames.
+    pub(super) tracks: TrackSet,
 }
 
 impl Segment {
     pub(super) fn new(name: &str, id: u64, map: Option<Arc<Map>>, begun: SystemTime, discontinuity: bool) -> Self {
         let unix = begun.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis();
         let stem = format!("{name}-{unix}-{id}");
-        Self { id, stem, map, parts: Vec::new(), duration: Duration::ZERO, begun, discontinuity, stored: None }
+        Self {
+            id,
+            stem,
+            map,
+            parts: Vec::new(),
+            duration: Duration::ZERO,
+            begun,
+            discontinuity,
+            independent: None,
+            stored: None,
+        }
     }
 
     /// All of it.
@@ -79,14 +94,14 @@ impl Segment {
 
 impl Open {
     pub(super) fn new(about: Segment, from: Ticks) -> Self {
-        Self { about, from, until: from, part_from: from, step: Ticks(0) }
+        Self { about, from, until: from, part_from: from, step: Ticks(0), tracks: TrackSet::default() }
     }
 
     /// A frame at `at` comes next: ends the part if that would become longer than
     /// `length` with it. True if it ended one.
     pub(super) fn advance(&mut self, at: Ticks, length: Duration, maker: &mut dyn Maker, account: &Account) -> bool {
+        self.step = self.step_to(at);
         let at = at.max(self.until);
-        self.step = (at - self.until).max(Ticks(self.step.0 * 15 / 16));
         let full = maker.pending() > 0 && ms(at + self.step - self.part_from) > length;
         if full {
             self.close_part(at, maker.end(account, Follows::More));
@@ -95,9 +110,27 @@ impl Open {
         full
     }
 
+    /// How far a frame at `at` may be from the one behind it.
+    pub(super) fn step_to(&self, at: Ticks) -> Ticks {
+        (at - self.until).max(Ticks(self.step.0 * 15 / 16))
+    }
+
+    /// A frame of this track comes next.
+    pub(super) fn note(&mut self, unit: &Unit) {
+        if unit.start || unit.track.meets(TrackSet::of(Kind::Video, 0)) {
+            self.about.independent.get_or_insert(unit.start);
+        }
+        self.tracks = self.tracks.with(unit.track);
+    }
+
     /// Ends it at `end`, where the next begins, or with its newest frame.
-    pub(super) fn finish(mut self, end: Option<Ticks>, maker: &mut dyn Maker, account: &Account) -> Segment {
-        let follows = if end.is_some() { Follows::More } else { Follows::Break };
+    pub(super) fn finish(
+        mut self,
+        end: Option<Ticks>,
+        follows: Follows,
+        maker: &mut dyn Maker,
+        account: &Account,
+    ) -> Segment {
         let end = end.unwrap_or(self.until);
         self.close_part(end, maker.end(account, follows));
         self.about.duration = ms(end - self.from).max(Duration::from_millis(1));

@@ -325,13 +325,8 @@ impl Entry {
 
     fn take(&self, units: &[Arc<Unit>]) {
         let mut state = lock(&self.state);
-        let Some(newest) = units.iter().map(|unit| unit.at).max() else { return };
-        let now = SystemTime::now();
-        for unit in units {
-            let ago = Duration::from_millis(u64::try_from((newest - unit.at).0).unwrap_or(0));
-            let taken = now.checked_sub(ago).unwrap_or(now);
-            state.window.push(unit, taken);
-        }
+        state.window.look(Instant::now(), SystemTime::now());
+        units.iter().for_each(|unit| state.window.push(unit));
         if state.window.version() != state.version {
             state.wake();
         }

@@ -39,7 +39,8 @@ fn check(form: &'static Form, packing: Packing) {
     let mut collector = Seat { viewer: hub.play(&name, form).unwrap(), temper: Temper::Quick, batch: Vec::new() };
     for at in 0..1000 {
         source.send(&mut publisher, at, now);
-        collector.take(|unit| window.push(unit, SystemTime::UNIX_EPOCH));
+        window.look(now, SystemTime::UNIX_EPOCH);
+        collector.take(|unit| window.push(unit));
     }
     let (heap, ledger) = (meter.peak(), streams.peak() + segments.peak());
     assert!(heap <= ledger + 2 * STREAM + NOISE, "{heap}, and the ledger has {ledger}");

@@ -112,9 +112,8 @@ fn silence_follows_what_pictures_became() {
 #[test]
 fn segments_are_as_long_as_ever() {
     use runnel::budget::Account;
-    use runnel::hls::{Packing, Rules, Window};
+    use runnel::hls::{Numbers, Packing, Rules, Window};
     use std::task::{Context, Poll, Waker};
-    use std::time::UNIX_EPOCH;
 
     let (target, packing) = (Duration::from_secs(2), Packing::Ts);
     let rules = Rules { target, listed: 9, start: 3, record: false, part: None, packing, store: None };
@@ -122,13 +121,13 @@ fn segments_are_as_long_as_ever() {
         let mut world = World::new(LIMITS);
         let mut source = world.publish("a").with_tracks();
         let mut viewer = world.play("a", "ts").viewer;
-        let mut window = Window::new("a", rules, Account::root("hls", 1 << 20));
+        let mut window = Window::new("a", rules, Account::root("hls", 1 << 20), Numbers::default());
         let mut units = Vec::new();
         publish(&mut world, &mut source, says, || {
             let cx = Context::from_waker(Waker::noop());
             let step = || runnel::hub::Step { units: 8, bytes: 1 << 20 };
             while viewer.poll_next(&cx, &mut units, step()) == Poll::Ready(()) {
-                units.drain(..).for_each(|unit| window.push(&unit, UNIX_EPOCH));
+                units.drain(..).for_each(|unit| window.push(&unit));
             }
         });
         window.end();

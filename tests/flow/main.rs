@@ -2,6 +2,8 @@
 
 mod budget;
 mod clocks;
+#[cfg(all(feature = "hls", feature = "ts"))]
+mod dates;
 mod harness;
 mod join;
 #[cfg(feature = "ts")]

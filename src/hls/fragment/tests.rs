@@ -1,5 +1,5 @@
 use std::ops::Range;
-use std::time::{Duration, UNIX_EPOCH};
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -9,7 +9,7 @@ use super::*;
 use crate::codec::{hex, params};
 use crate::container::{Mux, Packed, SAMPLES};
 use crate::hls::Packing;
-use crate::media::{Codec, Frame, Hz, Ticks, Track, Tracks};
+use crate::media::{Codec, Frame, Hz, Ticks, Track, TrackSet, Tracks};
 
 const AVCC: &str = "0164001effe1001a6764001eacd940a02ff97011000003000100000300320f162d9601000468ef8fcb";
 const RULES: Rules = Rules {
@@ -115,7 +115,7 @@ impl Bench {
 
     fn head(&mut self) {
         let head = self.mux.head(&self.tracks, Ticks(0));
-        self.window.push(&Unit::new(head, Ticks(0), false, false), UNIX_EPOCH);
+        self.window.push(&Unit::new(head, Ticks(0), false, false));
     }
 
     fn push(&mut self, kind: Kind, dts: i64, cts: i32, key: bool, len: usize) {
@@ -124,7 +124,9 @@ impl Bench {
         let track = self.tracks.first(kind).unwrap();
         let packed = self.mux.frame(track, &frame, &self.account).unwrap().unwrap();
         let start = key && (kind == Kind::Video || self.tracks.first(Kind::Video).is_none());
-        self.window.push(&Unit::new(packed, Ticks(dts), start, false), UNIX_EPOCH);
+        let mut unit = Unit::new(packed, Ticks(dts), start, false);
+        unit.track = TrackSet::of(kind, 0);
+        self.window.push(&unit);
         self.sent.push(frame);
     }
 
@@ -146,7 +148,7 @@ impl Bench {
     }
 
     /// Files of the segments or, of those with parts, all parts.
-    fn files(&self) -> Vec<Vec<u8>> {
+    fn files(&mut self) -> Vec<Vec<u8>> {
         let text = self.window.playlist("", "", false);
         let names = text.lines().filter_map(|line| match line.split_once("EXT-X-PART:") {
             Some((_, part)) => part.split('"').nth(1),
@@ -164,7 +166,7 @@ impl Bench {
 
     /// All samples: fragments are numbered, go on in each track where the last one ended,
     /// and have what was sent, in order and with its times.
-    fn check(&self) -> Vec<Vec<Read>> {
+    fn check(&mut self) -> Vec<Vec<Read>> {
         let read: Vec<_> = self.files().iter().map(|file| fragment(file)).collect();
         assert!(read.len() > 2, "{} files", read.len());
         for pair in read.windows(2) {
@@ -284,7 +286,7 @@ fn what_breaks_begins_anew_and_nothing_is_lost() {
     let mut bench = Bench::new(&[Codec::H264, Codec::Aac], RULES, 8 << 20);
     bench.run(5000..7500, 3000);
     bench.mux.discontinuity();
-    bench.window.push(&Unit::new(Packed::from(Vec::new()), Ticks(7500), false, true), UNIX_EPOCH);
+    bench.window.push(&Unit::new(Packed::from(Vec::new()), Ticks(7500), false, true));
     bench.run(1000..3500, 3000);
     bench.window.end();
     let all = bench.files().iter().flat_map(|file| fragment(file).1).collect::<Vec<_>>();

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Delete, PARTS_TOLD, Window};
+use super::listing::PARTS_TOLD;
+use super::{Delete, Window};
 use crate::hls::segment::{File, Segment};
 
 /// A file that is to be written next.
@@ -83,7 +84,7 @@ impl Window {
     }
 
     /// The playlist of whole segments, as it is to stand beside them.
-    pub fn stored_playlist(&self) -> String {
+    pub fn stored_playlist(&mut self) -> String {
         self.playlist_with("", "", false, None)
     }
 

@@ -1,3 +1,4 @@
+use std::sync::LazyLock;
 use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
@@ -5,7 +6,12 @@ use bytes::Bytes;
 use super::*;
 use crate::codec;
 use crate::container::{Packed, TS, ts};
-use crate::media::{Codec, Frame, Hz, Kind, Params, Track, Tracks};
+use crate::hls::segment::ms;
+use crate::media::{Codec, Frame, Hz, Kind, Params, Track, TrackSet, Tracks};
+
+const FIRST: Numbers = Numbers { segment: 0, discontinuity: 0 };
+const VIDEO: TrackSet = TrackSet::of(Kind::Video, 0);
+const AUDIO: TrackSet = TrackSet::of(Kind::Audio, 0);
 
 const RULES: Rules = Rules {
     target: Duration::from_secs(2),
@@ -18,18 +24,26 @@ const RULES: Rules = Rules {
 };
 
 fn window(limit: usize) -> Window {
-    Window::new("a", RULES, Account::root("hls", limit), Numbers::default())
+    Window::new("a", RULES, Account::root("hls", limit), FIRST)
 }
 
 fn unit(at: i64, start: bool, discontinuity: bool) -> Unit {
-    Unit::new(vec![at as u8; 1000].into(), Ticks(at), start, discontinuity)
+    let mut unit = Unit::new(vec![at as u8; 1000].into(), Ticks(at), start, discontinuity);
+    unit.track = VIDEO;
+    unit
+}
+
+/// Gives a unit that comes now, so many milliseconds after 1970 by the wall's clock and by the other.
+fn give(window: &mut Window, unit: &Unit, now: i64) {
+    static ZERO: LazyLock<Instant> = LazyLock::new(Instant::now);
+    window.look(*ZERO + ms(Ticks(now)), UNIX_EPOCH + ms(Ticks(now)));
+    window.push(unit);
 }
 
 /// A picture every 100 ms and a key frame every `gop` ms.
 fn push(window: &mut Window, times: std::ops::Range<i64>, gop: i64) {
     for at in times.step_by(100) {
-        let taken = UNIX_EPOCH + ms(Ticks(at));
-        window.push(&unit(at, at % gop == 0, false), taken);
+        give(window, &unit(at, at % gop == 0, false), at);
     }
 }
 
@@ -37,20 +51,91 @@ fn lines(text: &str, tag: &str) -> Vec<String> {
     text.lines().filter_map(|line| line.strip_prefix(tag)).map(str::to_string).collect()
 }
 
+/// The durations of all segments so far, in milliseconds.
+fn durations(window: &Window) -> Vec<u128> {
+    window.segments.iter().map(|segment| segment.duration.as_millis()).collect()
+}
+
 #[test]
-fn the_first_segments_are_short_and_the_target_never_shrinks() {
-    let mut window = window(1 << 20);
+fn the_first_segments_are_short_and_the_target_never_changes() {
+    let mut window = Window::new("a", Rules { record: true, ..RULES }, Account::root("hls", 4 << 20), FIRST);
     push(&mut window, 0..900, 1000);
     assert!(!window.is_playable());
-    push(&mut window, 900..7100, 1000);
+    push(&mut window, 900..10_000, 1000);
+    assert_eq!(durations(&window), [1000, 1000, 1000, 2000, 2000, 2000]);
+    let mut says = |times, gop| {
+        push(&mut window, times, gop);
+        let text = window.playlist("", "", false);
+        (lines(&text, "#EXT-X-TARGETDURATION:").concat(), text.contains("#EXT-X-INDEPENDENT-SEGMENTS\n"))
+    };
+    assert_eq!(says(10_000..11_000, 1000), ("2".into(), true));
+    // groups become longer than a segment may be
+    assert_eq!(says(11_000..41_000, 10_000), ("2".into(), false));
+    assert_eq!(says(41_000..60_000, 1000), ("2".into(), true));
+    // as long as a key frame might come yet, and then as long as the target
+    assert_eq!(durations(&window)[6..12], [2400, 2000, 2000, 2000, 2000, 600]);
+    assert!(durations(&window).iter().all(|ms| (100..2500).contains(ms)), "{:?}", durations(&window));
+    let first = window.segments.iter().filter(|segment| segment.independent == Some(true)).count();
+    assert!(first > 15, "key frames begin segments wherever they come");
+}
+
+#[test]
+fn the_first_groups_of_pictures_say_what_the_target_is() {
+    for (gop, part, target, length) in [
+        (10_000, None, "10", 10_000),
+        (10_000, Some(Duration::from_millis(300)), "10", 10_000),
+        (2000, None, "2", 2000),
+        (500, None, "2", 2000),
+        (1500, None, "2", 1500),
+        (800, None, "2", 2400),
+        (2400, None, "2", 2400),
+        (2500, None, "3", 2500),
+        (100_000, None, "30", 30_400),
+    ] {
+        let mut window = Window::new("a", Rules { part, ..RULES }, Account::root("hls", 8 << 20), FIRST);
+        let asks = |window: &Window| window.answers(&Ask { segment: Some(0), part: Some(0), skip: false });
+        let first = (0..).step_by(100).find(|at| {
+            push(&mut window, *at..at + 100, gop);
+            assert_eq!(window.is_playable(), asks(&window) == Found::Now(()));
+            window.is_playable()
+        });
+        let text = window.playlist("", "", false);
+        assert_eq!(lines(&text, "#EXT-X-TARGETDURATION:"), [target], "{gop}");
+        push(&mut window, first.unwrap() + 100..first.unwrap() + 60_000, gop);
+        let text = window.playlist("", "", false);
+        assert_eq!(lines(&text, "#EXT-X-TARGETDURATION:"), [target], "{gop}");
+        let common = durations(&window).into_iter().filter(|one| *one == length).count();
+        assert!(common > 0, "{gop}: {:?}", durations(&window));
+        let longest = window.segments.iter().map(|segment| segment.duration).max().unwrap();
+        assert!((longest + Duration::from_millis(500)).as_secs() <= target.parse().unwrap(), "{gop}: {longest:?}");
+    }
+}
+
+#[test]
+fn a_pause_makes_no_segment_longer_than_the_target() {
+    let mut window = window(1 << 20);
+    push(&mut window, 0..5500, 1000);
+    window.playlist("", "", false);
+    push(&mut window, 15_500..21_000, 1000);
     let text = window.playlist("", "", false);
-    assert_eq!(lines(&text, "#EXTINF:"), ["1.000,", "2.000,", "2.000,"]);
-    assert_eq!(lines(&text, "#EXT-X-MEDIA-SEQUENCE:"), ["2"]);
-    push(&mut window, 7100..20_000, 5000);
-    let text = window.playlist("", "", false);
-    assert_eq!(lines(&text, "#EXT-X-TARGETDURATION:"), ["5"]);
-    push(&mut window, 20_000..60_000, 1000);
-    assert_eq!(lines(&window.playlist("", "", false), "#EXT-X-TARGETDURATION:"), ["5"]);
+    assert!(durations(&window).iter().all(|ms| *ms < 2500), "{:?}", durations(&window));
+    assert!(
+        lines(&text, "#EXT-X-PROGRAM-DATE-TIME:").iter().all(|date| date.as_str() > "1970-01-01T00:00:05"),
+        "{text}"
+    );
+}
+
+#[test]
+fn a_publisher_that_returns_with_longer_groups_changes_no_target() {
+    let mut window = window(1 << 20);
+    push(&mut window, 0..6100, 2000);
+    assert_eq!(lines(&window.playlist("", "", false), "#EXT-X-TARGETDURATION:"), ["2"]);
+    give(&mut window, &unit(6500, true, true), 6500);
+    for at in (6600..30_000).step_by(100) {
+        give(&mut window, &unit(at, (at - 6500) % 5000 == 0, false), at);
+        assert_eq!(lines(&window.playlist("", "", false), "#EXT-X-TARGETDURATION:"), ["2"]);
+        assert!(durations(&window).iter().all(|ms| *ms < 2500), "{:?}", durations(&window));
+    }
 }
 
 #[test]
@@ -64,11 +149,11 @@ fn sound_alone_is_cut_at_any_frame() {
 fn a_discontinuity_is_told_and_counted_when_it_leaves() {
     let mut window = window(1 << 20);
     push(&mut window, 0..2500, 1000);
-    window.push(&unit(2600, false, true), UNIX_EPOCH);
+    give(&mut window, &unit(2600, false, true), 2600);
     push(&mut window, 2700..8100, 1000);
     let text = window.playlist("x/", "?q", false);
     assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
-    assert!(text.contains("x/a-0-3.ts?q\n"), "{text}");
+    assert!(text.contains("x/a-2600-3.ts?q\n"), "{text}");
     push(&mut window, 8100..30_000, 1000);
     let text = window.playlist("", "", false);
     assert_eq!(lines(&text, "#EXT-X-DISCONTINUITY-SEQUENCE:"), ["1"]);
@@ -77,25 +162,97 @@ fn a_discontinuity_is_told_and_counted_when_it_leaves() {
 
 #[test]
 fn dates_follow_the_durations_unless_the_clock_is_set() {
-    let mut window = window(1 << 20);
-    let late = [0, 0, 90, 0, 0, 3_600_000, 3_600_000, 3_600_000];
-    for (second, late) in (0..).zip(late) {
+    let (mut window, zero) = (window(1 << 20), Instant::now());
+    for (second, late, set) in [
+        (0, 0, 0),
+        (1, 0, 0),
+        (2, 90, 0),
+        (3, 0, 0),
+        (4, 0, 0),
+        (5, 0, 3_600_000),
+        (6, 0, 3_600_000),
+        (7, 0, 3_600_000),
+    ] {
         for at in (second * 1000..second * 1000 + 1000).step_by(100) {
-            window.push(&unit(at, at % 1000 == 0, false), UNIX_EPOCH + ms(Ticks(at + late)));
+            window.look(zero + ms(Ticks(at + late)), UNIX_EPOCH + ms(Ticks(at + late + set)));
+            window.push(&unit(at, at % 1000 == 0, false));
         }
     }
     let dates = window.segments.iter().map(|segment| segment.begun.duration_since(UNIX_EPOCH).unwrap().as_millis());
-    assert_eq!(dates.collect::<Vec<_>>(), [0, 1000, 2010, 3000, 3_605_000]);
+    assert_eq!(dates.collect::<Vec<_>>(), [0, 1000, 2011, 3009, 3_605_000]);
+}
+
+/// What is told of tracks that are news.
+fn news(bytes: &[u8], at: i64, tracks: TrackSet) -> Unit {
+    let mut unit = Unit::new(bytes.to_vec().into(), Ticks(at), false, false);
+    unit.news = tracks;
+    unit
+}
+
+fn sound(at: i64) -> Unit {
+    let mut unit = Unit::new(b"sound".to_vec().into(), Ticks(at), false, false);
+    unit.track = AUDIO;
+    unit
+}
+
+/// The bytes of each segment.
+fn contents(window: &Window) -> Vec<Vec<u8>> {
+    window.segments.iter().map(|segment| segment.file().0.concat()).collect()
+}
+
+fn discontinuities(window: &Window) -> Vec<bool> {
+    window.segments.iter().map(|segment| segment.discontinuity).collect()
+}
+
+#[test]
+fn a_track_that_joins_begins_with_a_key_frame_and_a_segment_of_its_own() {
+    let mut window = window(1 << 20);
+    push(&mut window, 0..3400, 1000);
+    give(&mut window, &news(b"tables", 3400, AUDIO), 3400);
+    for at in (3400..6100).step_by(100) {
+        give(&mut window, &sound(at), at);
+        push(&mut window, at..at + 100, 1000);
+    }
+    assert_eq!(discontinuities(&window), [false, false, false, false, true]);
+    assert_eq!(durations(&window), [1000, 1000, 1000, 1000, 2000]);
+    let has_sound = contents(&window).into_iter().map(|bytes| bytes.windows(5).any(|five| five == b"sound"));
+    assert_eq!(has_sound.collect::<Vec<_>>(), [false, false, false, false, true]);
+    assert!(window.playlist("", "", false).contains("#EXT-X-INDEPENDENT-SEGMENTS"));
+}
+
+#[test]
+fn what_belongs_to_the_beginning_makes_no_segment_of_its_own() {
+    let mut window = window(1 << 20);
+    push(&mut window, 0..1100, 1000);
+    give(&mut window, &unit(1500, true, true), 1500);
+    give(&mut window, &news(b"tables", 1600, AUDIO), 1600);
+    give(&mut window, &sound(1600), 1600);
+    push(&mut window, 1700..5100, 1000);
+    assert_eq!(discontinuities(&window), [false, false, true, false]);
+    assert!(contents(&window)[2][1000..].starts_with(b"tablessound"));
+}
+
+#[test]
+fn where_there_are_no_pictures_nothing_is_waited_for() {
+    let mut window = window(1 << 20);
+    let mut begin = sound(0);
+    begin.start = true;
+    give(&mut window, &begin, 0);
+    (100..1500).step_by(100).for_each(|at| give(&mut window, &sound(at), at));
+    give(&mut window, &news(b"tables", 1500, VIDEO), 1500);
+    give(&mut window, &sound(1500), 1500);
+    push(&mut window, 2000..5000, 1000);
+    assert_eq!(discontinuities(&window)[..2], [false, true]);
+    assert!(contents(&window)[1].starts_with(b"tablessound"));
+    assert_eq!(durations(&window)[0], 1500);
 }
 
 #[test]
 fn files_are_there_as_long_as_they_are_listed_and_a_little_longer() {
     let mut window = window(1 << 20);
     push(&mut window, 0..30_000, 1000);
-    let Found::Now((blocks, len)) = window.file(&lines(&window.playlist("", "", false), "a-")[0].replacen("", "a-", 1))
-    else {
-        panic!()
-    };
+    let first = lines(&window.playlist("", "", false), "a-")[0].replacen("", "a-", 1);
+    let Found::Now((blocks, len)) = window.file(&first) else { panic!() };
     assert_eq!((blocks.iter().map(Bytes::len).sum::<usize>(), len), (20_000, 20_000));
     assert_eq!(window.file("a-0-0.ts"), Found::Never);
     assert_eq!(window.segments.len(), RULES.listed + SPARE);
@@ -115,28 +272,29 @@ fn push_samples(window: &mut Window, times: std::ops::Range<i64>, gop: i64) {
         let data = vec![at as u8; 1000].into();
         let frame = Frame { dts: Ticks(at), cts: 0, kind: Kind::Video, track: 0, key: at % gop == 0, data };
         let packed = mux.frame(&track, &frame, &account).unwrap().unwrap();
-        window.push(&Unit::new(packed, frame.dts, frame.key, false), UNIX_EPOCH + ms(frame.dts));
+        let mut unit = Unit::new(packed, frame.dts, frame.key, false);
+        unit.track = VIDEO;
+        give(window, &unit, frame.dts.0);
     }
 }
 
 #[cfg(feature = "mp4")]
 #[test]
 fn heads_are_files_that_apply_from_there_on() {
-    let mut window =
-        Window::new("a", Rules { packing: Packing::Mp4, ..RULES }, Account::root("hls", 1 << 20), Numbers::default());
+    let mut window = Window::new("a", Rules { packing: Packing::Mp4, ..RULES }, Account::root("hls", 1 << 20), FIRST);
     push_samples(&mut window, 0..1000, 1000);
     assert!(!window.is_playable() && window.open.is_none(), "there is no head yet");
-    window.push(&head(b"one", 1000), UNIX_EPOCH);
+    give(&mut window, &head(b"one", 1000), 1000);
     push_samples(&mut window, 1000..2500, 1000);
-    window.push(&head(b"one", 2500), UNIX_EPOCH); // once more, and so no news
+    give(&mut window, &head(b"one", 2500), 2500); // once more, and so no news
     push_samples(&mut window, 2500..3100, 1000);
-    window.push(&head(b"two", 3100), UNIX_EPOCH + Duration::from_secs(3));
+    give(&mut window, &head(b"two", 3100), 3100);
     push_samples(&mut window, 4000..6100, 1000);
     let text = window.playlist("x/", "?q", false);
-    assert_eq!(lines(&text, "#EXT-X-MAP:"), ["URI=\"x/a-0-0.mp4?q\"", "URI=\"x/a-3000-3.mp4?q\""]);
+    assert_eq!(lines(&text, "#EXT-X-MAP:"), ["URI=\"x/a-1000-0.mp4?q\"", "URI=\"x/a-3100-1.mp4?q\""]);
     assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
     assert!(text.contains("a-4000-3.m4s?q\n"), "{text}");
-    for (file, content) in [("a-0-0.mp4", "one"), ("a-3000-3.mp4", "two")] {
+    for (file, content) in [("a-1000-0.mp4", "one"), ("a-3100-1.mp4", "two")] {
         let Found::Now((blocks, 3)) = window.file(file) else { panic!("{file}") };
         assert_eq!(blocks.concat(), content.as_bytes());
     }
@@ -145,14 +303,14 @@ fn heads_are_files_that_apply_from_there_on() {
 /// A window with parts of 300 ms, and 2.05 s of a stream in it.
 fn with_parts() -> Window {
     let part = Some(Duration::from_millis(300));
-    let mut window = Window::new("a", Rules { part, ..RULES }, Account::root("hls", 1 << 20), Numbers::default());
+    let mut window = Window::new("a", Rules { part, ..RULES }, Account::root("hls", 1 << 20), FIRST);
     push(&mut window, 0..2050, 1000);
     window
 }
 
 #[test]
 fn parts_are_as_long_as_they_may_be_and_make_up_their_segment() {
-    let window = with_parts();
+    let mut window = with_parts();
     let text = window.playlist("", "", false);
     let parts = lines(&text, "#EXT-X-PART:");
     let durations: Vec<_> = parts.iter().map(|part| part.split(',').next().unwrap()).collect();
@@ -185,7 +343,9 @@ fn each_part_of_a_transport_stream_begins_with_the_tables() {
         let frame = Frame { dts: Ticks(at), cts: 0, kind: Kind::Video, track: 0, key: at % 1000 == 0, data };
         let packed = mux.frame(&video, &frame, &account).unwrap().unwrap();
         sent.extend(packed.to_vec());
-        window.push(&Unit::new(packed, frame.dts, frame.key, false), UNIX_EPOCH + ms(frame.dts));
+        let mut unit = Unit::new(packed, frame.dts, frame.key, false);
+        unit.track = VIDEO;
+        give(&mut window, &unit, frame.dts.0);
     }
     window.end();
     let parts = window.segments.iter().flat_map(|segment| &segment.parts).map(|part| part.blocks.concat());
@@ -253,7 +413,7 @@ fn numbers_count_from_the_first() {
 fn segments_far_from_the_end_may_be_left_out() {
     let part = Some(Duration::from_millis(300));
     let rules = Rules { part, listed: 12, ..RULES };
-    let mut window = Window::new("a", rules, Account::root("hls", 1 << 20), Numbers::default());
+    let mut window = Window::new("a", rules, Account::root("hls", 1 << 20), FIRST);
     push(&mut window, 0..40_100, 1000);
     let (whole, delta) = (window.playlist("", "", false), window.playlist("", "", true));
     assert_eq!((whole.matches("#EXTINF").count(), delta.matches("#EXTINF").count()), (12, 6));
@@ -266,8 +426,7 @@ fn segments_far_from_the_end_may_be_left_out() {
 
 #[test]
 fn a_record_has_all_that_there_is_room_for() {
-    let mut window =
-        Window::new("a", Rules { record: true, ..RULES }, Account::root("hls", 1 << 20), Numbers::default());
+    let mut window = Window::new("a", Rules { record: true, ..RULES }, Account::root("hls", 1 << 20), FIRST);
     push(&mut window, 0..60_100, 1000);
     let text = window.record("?q");
     assert_eq!((text.matches("#EXTINF").count(), lines(&text, "#EXT-X-MEDIA-SEQUENCE:")), (31, vec!["0".into()]));
@@ -281,7 +440,7 @@ fn a_record_has_all_that_there_is_room_for() {
 #[test]
 fn memory_is_bounded_by_dropping_the_oldest() {
     let account = Account::root("hls", 150_000);
-    let mut window = Window::new("a", RULES, account.clone(), Numbers::default());
+    let mut window = Window::new("a", RULES, account.clone(), FIRST);
     push(&mut window, 0..30_000, 1000);
     assert!(account.peak() <= 150_000 && window.is_playable());
     let before = window.segments.len();
@@ -300,7 +459,7 @@ fn push_large(window: &mut Window, seconds: i64, len: usize) -> Vec<u8> {
     for at in (0..1000 * seconds).step_by(100) {
         let bytes: Vec<u8> = (0..len).map(|n| (at as usize / 100 * 31 + n / 7) as u8).collect();
         let unit = Unit::new(bytes.clone().into(), Ticks(at), at % 1000 == 0, false);
-        window.push(&unit, UNIX_EPOCH + ms(Ticks(at)));
+        give(window, &unit, at);
         all.extend(bytes);
     }
     all
@@ -312,7 +471,7 @@ fn segments_of_many_blocks_make_room_for_the_next_and_none_is_lost() {
     let rules = Rules { target: Duration::from_secs(1), listed: 6, ..RULES };
     for room in [5 * 7, 5 * 7 + 3, 6 * 7 - 1] {
         let account = Account::root("hls", room * (32 << 10));
-        let mut window = Window::new("a", rules, account.clone(), Numbers::default());
+        let mut window = Window::new("a", rules, account.clone(), FIRST);
         let sent = push_large(&mut window, 30, 20_000);
         assert!(!window.starved && account.peak() <= account.limit(), "{room}");
         let text = window.playlist("", "", false);
@@ -332,7 +491,7 @@ fn segments_of_many_blocks_make_room_for_the_next_and_none_is_lost() {
 #[test]
 fn room_that_shrinks_lets_the_oldest_go_at_once() {
     let account = Account::root("hls", 4 << 20);
-    let mut window = Window::new("a", Rules { record: true, ..RULES }, account.clone(), Numbers::default());
+    let mut window = Window::new("a", Rules { record: true, ..RULES }, account.clone(), FIRST);
     push_large(&mut window, 20, 20_000);
     assert!(account.used() > 3 << 20);
     window.set_room(1 << 20);
@@ -354,7 +513,7 @@ fn store(window: &mut Window) -> Vec<String> {
 fn what_is_on_a_disk_takes_no_memory_and_is_still_listed() {
     for delete in [Delete::Never, Delete::End, Delete::Soon] {
         let account = Account::root("hls", 1 << 20);
-        let mut window = Window::new("a", Rules { store: Some(delete), ..RULES }, account.clone(), Numbers::default());
+        let mut window = Window::new("a", Rules { store: Some(delete), ..RULES }, account.clone(), FIRST);
         let (mut written, mut gone) = (Vec::new(), Vec::new());
         for second in 0..40 {
             push(&mut window, 1000 * second..1000 * (second + 1), 1000);

@@ -1,0 +1,89 @@
+//! What time of day segments began: EXT-X-PROGRAM-DATE-TIME.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use crate::hls::segment::ms;
+use crate::media::Ticks;
+
+/// Dates of segments: when their first frames came. They never run back, unless the clock is set.
+#[derive(Debug, Default)]
+pub(super) struct Dates {
+    /// The present, by both clocks.
+    now: Option<(Instant, SystemTime)>,
+    /// The media time and date of the newest segment.
+    last: Option<(Ticks, SystemTime)>,
+}
+
+/// A clock that goes apart from the monotonic one by so much between two looks was set.
+const CLOCK_SET: Duration = Duration::from_secs(2);
+/// Frames come early and late, so dates follow media time, and what is measured by this part of
+/// the difference for each segment, or this much.
+const PART: u32 = 8;
+const STEP: Duration = Duration::from_millis(40);
+
+impl Dates {
+    /// What time it is.
+    pub(super) fn look(&mut self, now: Instant, wall: SystemTime) {
+        if let Some((then, was)) = self.now {
+            let due = was + now.saturating_duration_since(then);
+            let apart = due.duration_since(wall).unwrap_or_else(|early| early.duration());
+            if apart >= CLOCK_SET {
+                self.last = None;
+            }
+        }
+        self.now = Some((now, wall));
+    }
+
+    /// What time of day it was at `came`, or is now.
+    pub(super) fn of(&self, came: Option<Instant>) -> SystemTime {
+        let Some((now, wall)) = self.now else { return UNIX_EPOCH };
+        let ago = came.map_or(Duration::ZERO, |came| now.saturating_duration_since(came));
+        wall.checked_sub(ago).unwrap_or(wall)
+    }
+
+    /// The date of the next segment, whose first frame is that of `at` and came at `came`, and
+    /// whether it continues the one before.
+    pub(super) fn next(&mut self, at: Ticks, came: Option<Instant>, continues: bool) -> SystemTime {
+        let taken = self.of(came);
+        let date = match self.last {
+            Some((from, date)) if continues => towards(date + ms(at - from), taken).max(date),
+            Some((_, date)) => taken.max(date),
+            None => taken,
+        };
+        self.last = Some((at, date));
+        date
+    }
+}
+
+fn towards(due: SystemTime, taken: SystemTime) -> SystemTime {
+    match taken.duration_since(due) {
+        Ok(late) => due + (late / PART).min(STEP),
+        Err(early) => due - (early.duration() / PART).min(STEP),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    fn told(date: SystemTime) -> u128 {
+        date.duration_since(UNIX_EPOCH).unwrap_or_default().as_millis()
+    }
+
+    #[test]
+    fn what_was_taken_before_is_dated_when_it_came() {
+        let (mut dates, zero) = (Dates::default(), Instant::now());
+        dates.look(zero + at(3000), UNIX_EPOCH + at(9000));
+        let mut next = |from: u64, came: u64| told(dates.next(Ticks(from as i64), Some(zero + at(came)), true));
+        assert_eq!([next(0, 0), next(1000, 1000), next(2000, 2000)], [6000, 7000, 8000]);
+        // a second of media that came at once
+        assert_eq!([next(3000, 2000), next(13_000, 2001)], [8960, 18_920]);
+        // and such that would put it before
+        assert_eq!([next(13_010, 2002)], [18_920]);
+        assert_eq!(told(dates.next(Ticks(0), Some(zero + at(2500)), false)), 18_920);
+    }
+}

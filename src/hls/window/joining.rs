@@ -1,0 +1,102 @@
+//! Tracks that join or change in mid-stream: a segment ends before them, and what follows it
+//! does not continue it. RFC 8216 section 4.3.2.3.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{Packing, Window};
+use crate::budget::BlockMut;
+use crate::hls::segment::{Map, Open, Segment, ms};
+use crate::hub::Unit;
+use crate::media::{Kind, Ticks, TrackSet};
+
+/// What begins with the next segment. It is kept out until then, so that segments begin with key
+/// frames: players drop pictures up to one.
+#[derive(Debug)]
+pub(super) struct Joining {
+    /// Their frames are passed over.
+    tracks: TrackSet,
+    map: Option<Arc<Map>>,
+    since: Ticks,
+    /// There is no key frame to wait for.
+    at_once: bool,
+}
+
+/// Tracks that come so early in a segment belong to it: a publisher's come one after another.
+const SETTLE: Duration = Duration::from_millis(300);
+/// Those that wait for a key frame wait no longer.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+impl Joining {
+    /// Whether it is to begin with this unit.
+    pub(super) fn begins(&self, unit: &Unit) -> bool {
+        self.at_once || unit.start || ms(unit.at - self.since) >= PATIENCE
+    }
+}
+
+impl Window {
+    /// Takes news of the tracks. True if `unit` has nothing more to give.
+    pub(super) fn hear(&mut self, unit: &Unit) -> bool {
+        let is_head = unit.packed.is_head();
+        let known = self.joining.as_ref().map_or(&self.map, |joining| &joining.map);
+        let map = match self.rules.packing {
+            Packing::Mp4 if !is_head => return false,
+            Packing::Mp4 => {
+                let bytes = unit.packed.to_vec();
+                if known.as_ref().is_some_and(|map| map.bytes == bytes) {
+                    return true;
+                }
+                self.keep_map(unit, &bytes)
+            }
+            Packing::Ts => None,
+        };
+        let absorbs = |open: &Open| {
+            let young = open.about.parts.is_empty() && ms(unit.at - open.from) < SETTLE;
+            young && !open.tracks.meets(unit.news) && !unit.news.is_empty()
+        };
+        if !self.broken
+            && self.joining.is_none()
+            && let Some(open) = self.open.as_mut().filter(|open| absorbs(open))
+        {
+            open.about.map.clone_from(&map);
+            self.map = map;
+            return is_head;
+        }
+        let tracks = self.joining.as_ref().map_or(unit.news, |joining| joining.tracks.with(unit.news));
+        let since = self.joining.as_ref().map_or(unit.at, |joining| joining.since);
+        let pictures = TrackSet::of(Kind::Video, 0);
+        let waits = !self.broken && self.open.as_ref().is_some_and(|open| open.tracks.meets(pictures));
+        self.joining = Some(Joining { tracks, map, since, at_once: !waits });
+        is_head || waits
+    }
+
+    /// Whether a unit is kept out until the next segment.
+    pub(super) fn keeps_out(&self, unit: &Unit) -> bool {
+        let joining = self.joining.as_ref().filter(|joining| !self.broken && !joining.begins(unit));
+        joining.is_some_and(|joining| joining.tracks.meets(unit.track))
+    }
+
+    /// What waited for the segment that `unit` begins joins.
+    pub(super) fn join(&mut self, unit: &Unit) {
+        if let Some(joining) = self.joining.take_if(|joining| self.broken || joining.begins(unit)) {
+            self.broken |= self.next_id > 0;
+            self.map = joining.map;
+        }
+    }
+
+    /// Makes a file of what describes the tracks; `None` if there is no room for it.
+    fn keep_map(&mut self, unit: &Unit, bytes: &[u8]) -> Option<Arc<Map>> {
+        let stem = Segment::new(&self.name, self.maps, None, self.dates.of(unit.came), false).stem;
+        self.maps += 1;
+        loop {
+            match BlockMut::copy(&self.account, bytes) {
+                Ok(bytes) => return Some(Arc::new(Map { file: format!("{stem}.mp4"), bytes })),
+                Err(_) if self.drop_oldest() => {}
+                Err(refusal) => {
+                    log::warn!("[{}] HLS: nothing can be played: {refusal}", self.name);
+                    return None;
+                }
+            }
+        }
+    }
+}
