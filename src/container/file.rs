@@ -29,6 +29,11 @@ pub trait FileReader: Send {
     /// Reads on, by no more than a few frames; false at the end.
     fn step(&mut self, storage: &mut dyn Storage, room: &dyn Room, event: &mut dyn FnMut(Event))
     -> Result<bool, Fault>;
+
+    /// By how many degrees pictures are to be turned to the right when they are shown.
+    fn rotation(&self) -> u16 {
+        0
+    }
 }
 
 /// What is wrong with a file.

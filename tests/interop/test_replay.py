@@ -131,6 +131,34 @@ class Channel(Replay):
         self.assertEqual(played, wanted)
         self.assert_decodes(data, 8)
 
+    def test_no_track_overlaps_where_it_begins_anew_and_the_longest_has_no_hole(self):
+        files = {end: self.remux("bframes", end, seconds=4) for end in ("flv", "ts", "mp4")}
+        self.serve(pull=[self.pull(path, end) for end, path in files.items()])
+        captures = {end: self.capture(self.server.flv(end)) for end in files}
+        source = flv.samples(paths.media("bframes").read_bytes())
+        for end, capture in captures.items():
+            capture.until_span(13_000, timeout=40)
+            samples = flv.samples(capture.stop())
+            tracks = {one: rounds(of(source, one), of(samples, one)) for one in (VIDEO, AUDIO)}
+            longest = max(length(frames[1]) for frames in tracks.values())
+            for track, (_, whole, after) in tracks.items():
+                seam = min(after) - max(whole) - step(whole)
+                wanted = longest - length(whole)
+                self.assertLess(abs(seam - wanted), 5, f"{end} {track}: {seam} ms, not {wanted}")
+
+    def test_pictures_that_are_to_be_turned_are_told_of_once(self):
+        path = self.directory / "phone.mp4"
+        command = [paths.FFMPEG_CURRENT, "-nostdin", "-v", "error", "-display_rotation:v:0", "-90"]
+        subprocess.run(
+            [*command, "-i", paths.media("demo"), "-t", "1", "-c", "copy", path], check=True
+        )
+        self.serve(pull=[self.pull(path), self.pull(self.remux("demo", "mp4"), "upright")])
+        capture = self.capture(self.server.flv(STREAM))
+        capture.until_span(3000)
+        said = "is to be turned right by"
+        self.assertEqual(self.server.log.count(f"{STREAM} {said} 90 degrees"), 1)
+        self.assertEqual(self.server.log.count(said), 1)
+
     def test_on_demand_it_begins_with_a_viewer_and_ends_without(self):
         path = self.remux("demo")
         self.serve(pull=[self.pull(path, on_demand=True), self.pull(path, "other")])
@@ -379,6 +407,25 @@ class Push(Replay):
         self.other.kill()
         self.assertEqual(program.wait(10), 71, program.describe())
         self.other.start_again()
+
+
+def rounds(source, played):
+    """When frames are shown, in order, of the first three rounds of a track of a file."""
+    found = [[]]
+    for one in played:
+        if one.payload == source[0].payload and found[-1]:
+            found.append([])
+        found[-1].append(one.pts)
+    return [sorted(times) for times in found[:3]]
+
+
+def step(times):
+    """The usual distance of two frames."""
+    return sorted(after - before for before, after in zip(times, times[1:]))[len(times) // 2]
+
+
+def length(times):
+    return times[-1] + step(times) - times[0]
 
 
 def differences(source, played, by_rtp=False):

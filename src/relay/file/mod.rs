@@ -2,6 +2,7 @@
 
 mod clock;
 mod show;
+mod span;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -64,6 +65,9 @@ pub(super) async fn play(errand: &Errand, playing: &Playing, holds: bool) -> Clo
         Err(why) => return Close::Refused(why.to_string()),
     };
     log::info!("[{id}] plays {} as {name}", playing.path.display());
+    if show.rotation() != 0 {
+        log::warn!("[{id}] {name} is to be turned right by {} degrees, which viewers are not told", show.rotation());
+    }
     let intake = Intake::new(publisher, config, id);
     let mut session =
         Session { errand, intake, clock: Clock::new(playing.speed), need: Need::new(), holds, begun: false };

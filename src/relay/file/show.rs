@@ -7,10 +7,11 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::span::Spans;
 use crate::budget::Room;
 use crate::container::file::{self, Fault, FileReader, Storage, Unreadable};
 use crate::container::{Error, Event};
-use crate::media::{Hz, Kind, Ticks, Tracks};
+use crate::media::{Frame, Hz, Kind, MAX_TRACKS, Ticks, Tracks};
 
 /// A file, and what was read of it.
 pub(super) struct Show {
@@ -26,10 +27,9 @@ pub(super) struct Show {
     bytes: usize,
     /// The most bytes that are read ahead.
     most: usize,
-    /// The last of pictures and of sound, and what lies between the last two.
-    last: [Option<(Place, i64)>; 2],
-    /// The earliest time of all.
-    first: i64,
+    /// The last of pictures and of sound.
+    last: [Option<Place>; 2],
+    spans: Spans,
     /// What is added to all times: how long it took before.
     shift: i64,
     /// There was a frame.
@@ -99,23 +99,27 @@ impl Show {
             bytes: 0,
             most,
             last: [None; 2],
-            first: i64::MAX,
+            spans: Spans::default(),
             shift: 0,
             begun: false,
             ended: false,
         })
     }
 
+    /// By how many degrees its pictures are to be turned to the right.
+    pub(super) fn rotation(&self) -> u16 {
+        self.reader.rotation()
+    }
+
     /// Begins anew; times go on where they have ended.
     pub(super) fn rewind(&mut self) -> io::Result<()> {
-        let end = self.last.iter().flatten().map(|((_, at, _), step)| at.saturating_add(*step)).max();
-        let lasted = end.unwrap_or(0).saturating_sub(self.first);
+        let lasted = std::mem::take(&mut self.spans).length();
         if lasted <= 0 {
             return Err(io::Error::other("there is nothing in it to play"));
         }
         (self.disk, self.reader) = open(&self.path, self.max_frame)?;
         self.shift = self.shift.saturating_add(lasted);
-        (self.last, self.first, self.ended) = ([None; 2], i64::MAX, false);
+        (self.last, self.ended) = ([None; 2], false);
         self.eras.before = None;
         Ok(())
     }
@@ -175,7 +179,7 @@ impl Show {
     fn put(&mut self, mut item: Item) {
         let kind = item.kind();
         let Some(last) = self.last.get_mut(usize::from(kind == Kind::Audio)) else { return };
-        let (mut era, mut at) = last.map_or((0, i64::MIN), |((era, at, _), _)| (era, at));
+        let (mut era, mut at) = last.map_or((0, i64::MIN), |(era, at, _)| (era, at));
         match &mut item {
             Item::Event(Event::Track(track)) => _ = self.tracks.set(track.clone()),
             Item::Event(Event::Frame(frame)) => {
@@ -183,13 +187,12 @@ impl Show {
                 if !std::mem::replace(&mut self.begun, true) {
                     self.shift = EARLIEST.saturating_sub(frame.dts.rescale(clock, MICROS).0).max(0);
                 }
-                let before = at;
                 frame.dts = frame.dts + Ticks(self.shift).rescale(MICROS, clock);
                 at = frame.dts.rescale(clock, MICROS).0;
                 era = self.eras.of(at);
-                self.first = self.first.min(at);
-                let step = at.saturating_sub(before);
-                *last = Some(((era, at, self.count), if (1..AHEAD).contains(&step) { step } else { 0 }));
+                let shown = (frame.dts + Ticks(frame.cts.into())).rescale(clock, MICROS).0;
+                self.spans.add(slot(frame), era, at, shown);
+                *last = Some((era, at, self.count));
             }
             _ => {}
         }
@@ -235,6 +238,11 @@ impl Item {
         };
         content + ITEM
     }
+}
+
+/// Where a frame's track stands among all.
+fn slot(frame: &Frame) -> usize {
+    usize::from(frame.track) % MAX_TRACKS + if frame.kind == Kind::Audio { MAX_TRACKS } else { 0 }
 }
 
 fn open(path: &Path, max_frame: usize) -> io::Result<(Disk, Box<dyn FileReader>)> {

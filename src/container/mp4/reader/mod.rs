@@ -122,4 +122,8 @@ impl FileReader for Reader {
         taken.map_err(|error| Fault::Lost(kind, error))?;
         Ok(true)
     }
+
+    fn rotation(&self) -> u16 {
+        self.tracks.iter().find(|track| track.kind == Kind::Video).map_or(0, |track| track.rotation)
+    }
 }

@@ -14,6 +14,8 @@ pub(super) struct MovieTrack {
     pub(super) kind: Kind,
     pub(super) entry: Entry,
     pub(super) clock: Hz,
+    /// In degrees to the right.
+    pub(super) rotation: u16,
     /// What its edit list adds to all times, and what they are decoded earlier so that
     /// no picture is shown before.
     shift: i64,
@@ -41,6 +43,8 @@ impl MovieTrack {
             _ => return Ok(None),
         };
         let id = number(storage, trak, b"tkhd")?;
+        // who does not say it is played all the same
+        let rotation = rotation(storage, trak).unwrap_or(0);
         let clock = Hz::new(number(storage, &media, b"mdhd")?);
         let movie_clock = Hz::new(number(storage, moov, b"mvhd")?);
         let information = need(storage, &media, b"minf")?;
@@ -53,7 +57,7 @@ impl MovieTrack {
         let begin = |storage: &mut dyn Storage| -> Result<Self, Fault> {
             let fragments = extends.map(|extends| Fragments::open(storage, id, &extends)).transpose()?;
             let listed = Some(Listed::open(storage, &stbl)?);
-            Ok(Self { kind, entry: entry.clone(), clock, shift, early: 0, listed, fragments, next: None })
+            Ok(Self { kind, entry: entry.clone(), clock, rotation, shift, early: 0, listed, fragments, next: None })
         };
         let early = begin(storage)?.earliest(storage)?;
         let mut track = begin(storage)?;
@@ -120,11 +124,38 @@ fn need(storage: &mut dyn Storage, parent: &BoxAt, name: &Name) -> Result<BoxAt,
 /// The number behind the two times that some headers begin with: track_ID, timescale.
 fn number(storage: &mut dyn Storage, parent: &BoxAt, header: &Name) -> Result<u32, Fault> {
     let mut fields = Table::over(&need(storage, parent, header)?);
+    skip_times(storage, &mut fields)?;
+    fields.u32(storage)
+}
+
+/// Whether the times in a header have 64 bits; they are passed over.
+fn skip_times(storage: &mut dyn Storage, fields: &mut Table) -> Result<bool, Fault> {
     let wide = fields.u32(storage)? >> 24 == 1;
     for _ in 0..if wide { 4 } else { 2 } {
         fields.u32(storage)?;
     }
-    fields.u32(storage)
+    Ok(wide)
+}
+
+/// What the matrix of `tkhd` says, if it is a quarter turn or several. Section 8.3.2.
+fn rotation(storage: &mut dyn Storage, trak: &BoxAt) -> Result<u16, Fault> {
+    let mut fields = Table::over(&need(storage, trak, b"tkhd")?);
+    let wide = skip_times(storage, &mut fields)?;
+    // track_ID, 4 bytes, duration, 8 bytes, layer, alternate_group, volume, 2 bytes
+    for _ in 0..if wide { 8 } else { 7 } {
+        fields.u32(storage)?;
+    }
+    let mut row = || -> Result<[i32; 2], Fault> {
+        let row = [fields.u32(storage)?, fields.u32(storage)?].map(|value| (value as i32).signum());
+        fields.u32(storage)?;
+        Ok(row)
+    };
+    Ok(match [row()?, row()?] {
+        [[0, 1], [-1, 0]] => 90,
+        [[-1, 0], [0, -1]] => 180,
+        [[0, -1], [1, 0]] => 270,
+        _ => 0,
+    })
 }
 
 /// What an edit list adds to times: it may begin with a pause, and leave out what the
