@@ -39,6 +39,12 @@ pub trait Mux: Send {
     /// are those of the tracks that they have not been told of.
     fn announce(&mut self, tracks: &Tracks, news: &[&Track], at: Ticks) -> Packed;
 
+    /// Whether viewers that were told of `old` can be told of `new` in mid-stream.
+    /// Where the form has no word for it, what they are sent ends before `new`.
+    fn can_announce(&self, _old: &Tracks, _new: &Tracks) -> bool {
+        true
+    }
+
     /// What a viewer needs that has missed a part of the stream, before it goes
     /// on at `at`.
     fn remind(&self, _tracks: &Tracks, _at: Ticks) -> Packed {

@@ -29,6 +29,8 @@ pub struct Unit {
     pub track: TrackSet,
     /// Tracks that are new or others from here on.
     pub news: TrackSet,
+    /// What the tracks are from there on.
+    pub(super) tracks: Option<Arc<Tracks>>,
     _lease: Option<Lease>,
 }
 
@@ -69,7 +71,7 @@ impl Unit {
     /// A unit of any kind, charged by whoever made it.
     pub fn new(packed: Packed, at: Ticks, start: bool, discontinuity: bool) -> Self {
         let (track, news) = (TrackSet::default(), TrackSet::default());
-        Self { packed, at, came: None, start, discontinuity, track, news, _lease: None }
+        Self { packed, at, came: None, start, discontinuity, track, news, tracks: None, _lease: None }
     }
 }
 
@@ -115,6 +117,11 @@ impl Packer {
     /// What a viewer needs that has missed a part of the stream.
     pub(super) fn remind(&self, tracks: &Tracks, at: Ticks) -> Packed {
         self.mux.remind(tracks, at)
+    }
+
+    /// Whether viewers that were told of `old` can be told of `new` in mid-stream.
+    pub(super) fn can_announce(&self, old: &Tracks, new: &Tracks) -> bool {
+        self.mux.can_announce(old, new)
     }
 
     /// The first number that is packed or can be. If slots are gone that were
@@ -164,7 +171,8 @@ impl Packer {
             }
             Item::Tracks(told) => {
                 let (packed, news) = self.announcement(told, slot.at);
-                Unit { news, ..Unit::new(packed, slot.at, false, told.discontinuity) }
+                let tracks = Some(told.tracks.clone());
+                Unit { news, tracks, ..Unit::new(packed, slot.at, false, told.discontinuity) }
             }
         };
         (unit.came, unit._lease) = (came, Some(lease));

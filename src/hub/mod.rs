@@ -21,7 +21,7 @@ pub use name::{InvalidName, Name};
 pub use publisher::{Lost, Making, Publisher};
 pub use stats::{FormStats, StreamStats, Traffic};
 pub use stream::Stream;
-pub use viewer::{Step, Viewer};
+pub use viewer::{Next, Step, Viewer};
 
 use crate::budget::{Account, OverBudget};
 use crate::container::Form;

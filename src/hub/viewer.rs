@@ -28,6 +28,18 @@ pub struct Viewer {
     batch: Seq,
     /// What the stream's tracks were at the last look.
     tracks: Arc<Tracks>,
+    /// What this viewer was told that they are.
+    told: Arc<Tracks>,
+}
+
+/// What a viewer gets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Next {
+    /// More of the same.
+    Units,
+    /// What comes next needs a new head, which the form has no room for in mid-stream:
+    /// a file or an answer ends here. Who takes more begins another with it.
+    Head,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +80,7 @@ impl Viewer {
             sent: 0,
             batch: 0,
             tracks: Arc::default(),
+            told: Arc::default(),
         }
     }
 
@@ -121,7 +134,7 @@ impl Viewer {
     }
 
     /// Takes what comes next into `out`; pending while there is nothing.
-    pub fn poll_next(&mut self, cx: &Context<'_>, out: &mut Vec<Arc<Unit>>, step: Step) -> Poll<()> {
+    pub fn poll_next(&mut self, cx: &Context<'_>, out: &mut Vec<Arc<Unit>>, step: Step) -> Poll<Next> {
         let stream = self.stream.clone();
         let mut state = stream.lock();
         state.traffic.bytes_out += std::mem::take(&mut self.sent);
@@ -132,11 +145,11 @@ impl Viewer {
         if !Arc::ptr_eq(&self.tracks, &state.tracks) {
             self.tracks = state.tracks.clone();
         }
-        self.fill(&mut state, out, step);
-        let next = if let Cursor::At(seq) = self.cursor { seq } else { Seq::MAX };
-        state.advance(self.seat, next);
-        if !out.is_empty() {
-            return Poll::Ready(());
+        let next = self.fill(&mut state, out, step);
+        let seq = if let Cursor::At(seq) = self.cursor { seq } else { Seq::MAX };
+        state.advance(self.seat, seq);
+        if !out.is_empty() || next == Next::Head {
+            return Poll::Ready(next);
         }
         state.wait(self.seat, true, cx);
         Poll::Pending
@@ -184,13 +197,21 @@ impl Viewer {
             out.push(Unit::head(head, at, lease));
         }
         self.cursor = Cursor::At(start);
+        self.told = tracks;
         true
     }
 
-    fn fill(&mut self, state: &mut State, out: &mut Vec<Arc<Unit>>, step: Step) {
+    /// Takes units until the batch is full, nothing more is there, or a new head is needed.
+    fn fill(&mut self, state: &mut State, out: &mut Vec<Arc<Unit>>, step: Step) -> Next {
         let mut bytes = 0;
         let mut first = None;
         while out.len() < step.units && bytes < step.bytes {
+            self.catch_up(state);
+            if matches!(self.cursor, Cursor::From(_))
+                && let Some(next) = self.learn(state, &state.tracks, out)
+            {
+                return next;
+            }
             let Some(seq) = self.next_number(state, out) else { break };
             first.get_or_insert(seq);
             self.cursor = Cursor::At(seq + 1);
@@ -202,6 +223,13 @@ impl Viewer {
                     continue;
                 }
             };
+            if let Some(tracks) = &unit.tracks
+                && let Some(next) = self.learn(state, tracks, out)
+            {
+                self.cursor = Cursor::At(seq);
+                self.batch = first.unwrap_or(self.batch);
+                return next;
+            }
             self.opening &= !unit.start;
             if self.opening {
                 continue;
@@ -210,6 +238,28 @@ impl Viewer {
             out.push(unit);
         }
         self.batch = first.unwrap_or(self.batch);
+        Next::Units
+    }
+
+    /// Learns what the tracks are now. If the form cannot tell of them in mid-stream, that
+    /// is to be said first, and before that what was taken is to go.
+    fn learn(&mut self, state: &State, tracks: &Arc<Tracks>, taken: &[Arc<Unit>]) -> Option<Next> {
+        let packer = state.packers.get(self.packer)?;
+        let fits = packer.can_announce(&self.told, tracks);
+        if !fits && !taken.is_empty() {
+            return Some(Next::Units);
+        }
+        self.told = tracks.clone();
+        (!fits).then_some(Next::Head)
+    }
+
+    /// A viewer whose next slot is gone goes on at the newest key frame.
+    fn catch_up(&mut self, state: &mut State) {
+        let Some(packer) = state.packers.get_mut(self.packer) else { return };
+        let base = packer.base(&state.ring);
+        if matches!(self.cursor, Cursor::At(seq) if seq < base) {
+            self.cursor = self.skip(state);
+        }
     }
 
     /// Where to go on when what comes next is gone: at the newest key frame.
@@ -220,22 +270,19 @@ impl Viewer {
         Cursor::From(newest)
     }
 
-    /// The number to take next. A viewer whose next slot is gone goes on at the
-    /// newest key frame, and is told the tracks again: it may have missed a change.
+    /// The number to take next. A viewer that has skipped is told the tracks again: it
+    /// may have missed a change.
     fn next_number(&mut self, state: &mut State, out: &mut Vec<Arc<Unit>>) -> Option<Seq> {
-        let base = state.packers.get_mut(self.packer)?.base(&state.ring);
-        if matches!(self.cursor, Cursor::At(seq) if seq < base) {
-            self.cursor = self.skip(state);
-        }
         let State { ring, packers, tracks, .. } = state;
         match self.cursor {
             Cursor::Before => None,
             Cursor::At(seq) => Some(seq).filter(|seq| *seq < ring.head()),
             Cursor::From(seq) => {
-                let start = ring.start_from(seq.max(base))?;
+                let packer = packers.get_mut(self.packer)?;
+                let start = ring.start_from(seq.max(packer.base(ring)))?;
                 let at = ring.slot(start)?.at;
                 let lease = self.stream.account().charge(head_cost(tracks)).ok()?;
-                let reminder = packers.get(self.packer)?.remind(tracks, at);
+                let reminder = packer.remind(tracks, at);
                 if !reminder.is_empty() {
                     out.push(Unit::head(reminder, at, lease));
                 }

@@ -11,6 +11,8 @@ pub enum Close {
     Idle,
     /// Nothing could be sent in the time allowed.
     Slow,
+    /// What comes next cannot be told of in mid-stream: the peer is to ask again.
+    Changed,
     /// Somebody else took its place, or it was told to go.
     Kicked,
     /// What it asked for was refused.
@@ -31,6 +33,7 @@ impl Close {
             Self::Peer(_) => "peer",
             Self::Idle => "idle",
             Self::Slow => "slow",
+            Self::Changed => "changed",
             Self::Kicked => "kicked",
             Self::Refused(_) => "refused",
             Self::Io(_) => "io",
@@ -40,8 +43,8 @@ impl Close {
     }
 
     /// All labels.
-    pub const LABELS: [&'static str; 9] =
-        ["eof", "peer", "idle", "slow", "kicked", "refused", "io", "shutdown", "done"];
+    pub const LABELS: [&'static str; 10] =
+        ["eof", "peer", "idle", "slow", "changed", "kicked", "refused", "io", "shutdown", "done"];
 }
 
 impl std::fmt::Display for Close {

@@ -37,6 +37,9 @@ pub struct Error(&'static str);
 /// The most bytes of answers that may wait for a client that does not read.
 const MAX_ANSWERS: usize = 4 << 10;
 
+/// The status that asks clients to connect again. The registry of section 7.4.
+const SERVICE_RESTART: u16 = 1012;
+
 /// The most bytes of a message that are handed on at once.
 const MAX_PART: usize = 4 << 10;
 
@@ -49,6 +52,13 @@ impl Server {
     /// `Sec-WebSocket-Accept` for a client's key. Section 4.2.2.
     pub fn accept(key: &str) -> String {
         derive_accept_key(key.as_bytes())
+    }
+
+    /// Ends the conversation: the client may begin another.
+    pub fn close(&mut self) {
+        self.closing = true;
+        // one who does not read its answers is not told
+        let _ = self.send(Control::Close, &SERVICE_RESTART.to_be_bytes());
     }
 
     /// Reads a frame: how long it was, or 0 if it is not complete. Section 5.2.
@@ -185,6 +195,15 @@ mod tests {
         assert!(rest.is_empty());
         assert_eq!(server.event(), Some(Event::Close));
         assert_eq!(server.out, [0x8a, 2, b'h', b'i', 0x88, 2, 0x03, 0xe8]);
+    }
+
+    #[test]
+    fn one_who_is_to_come_again_is_told_so_and_answers() {
+        let mut server = Server::default();
+        server.close();
+        assert_eq!(server.out, [0x88, 2, 0x03, 0xf4]);
+        let answer = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xf4];
+        assert_eq!((server.input(&answer), server.event()), (Ok(answer.len()), None));
     }
 
     #[test]

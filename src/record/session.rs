@@ -104,7 +104,8 @@ impl Session {
     pub(super) async fn run(mut self, mut viewer: Viewer) {
         let mut units = Vec::new();
         loop {
-            let next = async { std::future::poll_fn(|cx| viewer.poll_next(cx, &mut units, STEP)).await };
+            // a new head is with the tracks, which are looked at below
+            let next = async { _ = std::future::poll_fn(|cx| viewer.poll_next(cx, &mut units, STEP)).await };
             let patience = async {
                 match self.block.as_ref().map(|(_, since)| *since + PATIENCE) {
                     Some(end) => drop(Timer::at(end).await),

@@ -372,7 +372,8 @@ async fn collect(entry: Weak<Entry>, mut viewer: Viewer, window: Option<impl Fn(
         chosen = Some((packing, tracks));
     }
     loop {
-        std::future::poll_fn(|cx| viewer.poll_next(cx, &mut units, STEP)).await;
+        // a new head is one of the units, and becomes a map
+        let _ = std::future::poll_fn(|cx| viewer.poll_next(cx, &mut units, STEP)).await;
         let Some(entry) = entry.upgrade() else { return };
         entry.take(&units);
         viewer.sent(units.iter().map(|unit| unit.packed.len()).sum());

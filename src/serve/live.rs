@@ -5,7 +5,7 @@ use std::time::Duration;
 
 #[cfg(any(feature = "rtmp", feature = "http"))]
 use crate::hub::Name;
-use crate::hub::Viewer;
+use crate::hub::{Next, Viewer};
 use crate::net::{BATCH, Close, Conn, Outlet};
 
 /// A cursor and what is on its way to the socket.
@@ -80,8 +80,10 @@ pub(crate) fn send(
     if conn.poll_send(cx, control, slow)?.is_pending() {
         return Ok(true);
     }
-    if outlet.fill(|units| viewer.poll_next(cx, units, BATCH)).is_pending() {
-        return Ok(true);
+    match outlet.fill(|units| viewer.poll_next(cx, units, BATCH)) {
+        Poll::Ready(Next::Units) => {}
+        Poll::Ready(Next::Head) => return Err(Close::Changed),
+        Poll::Pending => return Ok(true),
     }
     let sent = conn.poll_outlet(cx, outlet, slow, |bytes| viewer.sent(bytes))?;
     if sent.is_pending() && viewer.poll_pressed(cx) {

@@ -1,7 +1,7 @@
 //! Streams: rings, packed forms and viewers of every temper.
 
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::Instant;
 
 use runnel::budget::{Account, BLOCK_OVERHEAD, BlockMut};
@@ -53,7 +53,7 @@ impl Seat {
     /// Takes all that there is.
     pub fn take(&mut self, mut each: impl FnMut(&Unit)) {
         let cx = Context::from_waker(Waker::noop());
-        while self.viewer.poll_next(&cx, &mut self.batch, BATCH) == Poll::Ready(()) {
+        while self.viewer.poll_next(&cx, &mut self.batch, BATCH).is_ready() {
             self.batch.drain(..).for_each(|unit| each(&unit));
         }
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use runnel::budget::{Account, BlockMut};
 use runnel::container::{FORMS, Form, flv};
-use runnel::hub::{Conflict, Hub, Limits, Lost, Name, Publisher, Step, Viewer};
+use runnel::hub::{Conflict, Hub, Limits, Lost, Name, Next, Publisher, Step, Viewer};
 use runnel::media::{Codec, Frame, Hz, Kind, Params, Ticks, Track};
 use runnel::wire::Reader;
 
@@ -132,6 +132,8 @@ impl Source {
 pub struct Player {
     pub viewer: Viewer,
     pub bytes: Vec<u8>,
+    /// How often a new head was needed that the form cannot give in mid-stream.
+    pub heads: usize,
 }
 
 struct Noop;
@@ -142,7 +144,7 @@ impl Wake for Noop {
 
 impl Player {
     fn new(viewer: Viewer) -> Self {
-        Self { viewer, bytes: Vec::new() }
+        Self { viewer, bytes: Vec::new(), heads: 0 }
     }
 
     /// Takes all that is there; gives how many units that were.
@@ -151,7 +153,8 @@ impl Player {
         let cx = Context::from_waker(&waker);
         let mut count = 0;
         let mut units = Vec::new();
-        while self.viewer.poll_next(&cx, &mut units, Step { units: 8, bytes: 1 << 20 }) == Poll::Ready(()) {
+        while let Poll::Ready(next) = self.viewer.poll_next(&cx, &mut units, Step { units: 8, bytes: 1 << 20 }) {
+            self.heads += usize::from(next == Next::Head);
             for unit in units.drain(..) {
                 count += 1;
                 unit.packed.slices().for_each(|slice| self.bytes.extend_from_slice(slice));

@@ -2,7 +2,7 @@
 
 use crate::harness::{AVCC, LIMITS, Source, Video, World, track};
 use runnel::hub::{Conflict, Limits, Lost, Name, Refused};
-use runnel::media::{Codec, Kind};
+use runnel::media::{Codec, Kind, Track};
 
 #[test]
 fn a_publisher_that_returns_continues_for_its_viewers() {
@@ -47,6 +47,59 @@ fn a_publisher_that_returns_with_another_codec_is_announced() {
     late.drain();
     let first = late.tags().into_iter().find(|(kind, ..)| *kind == Video).unwrap();
     assert_eq!(first.2[..5], *b"\x90av01");
+}
+
+/// How often viewers of each form need a new head when a publisher returns with these.
+#[cfg(all(feature = "mp4", feature = "ts"))]
+fn heads(tracks: &[Track]) -> [usize; 3] {
+    let mut world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    source.pictures(10, world.now);
+    let mut players = ["flv", "ts", "mp4"].map(|form| world.play("a", form));
+    players.iter_mut().for_each(|player| _ = player.drain());
+    drop(source);
+    world.pass(100);
+    let mut source = world.publish("a");
+    for track in tracks {
+        source.publisher.track(track.clone());
+    }
+    source.frame(Kind::Video, true, 500, world.now).unwrap();
+    players.each_mut().map(|player| {
+        player.drain();
+        player.heads
+    })
+}
+
+#[cfg(all(feature = "mp4", feature = "ts"))]
+#[test]
+fn viewers_end_where_their_form_has_no_word_for_what_comes_next() {
+    let (video, audio) = (track(Codec::H264, AVCC), track(Codec::Aac, &[0x12, 0x10]));
+    let mut other = video.clone();
+    other.params.width += 16;
+    assert_eq!(heads(&[video.clone(), audio.clone()]), [0, 0, 0], "the same again");
+    assert_eq!(heads(&[other, audio.clone()]), [0, 0, 1], "other parameters");
+    assert_eq!(heads(&[track(Codec::Av1, &[0x81, 0, 0, 0]), audio]), [1, 0, 1], "another codec");
+    assert_eq!(heads(&[video]), [1, 0, 1], "without sound");
+}
+
+#[cfg(feature = "mp4")]
+#[test]
+fn a_viewer_that_skips_to_what_its_form_has_no_word_for_ends_as_well() {
+    let mut world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    source.pictures(10, world.now);
+    let mut player = world.play("a", "mp4");
+    player.drain();
+    drop(source);
+    world.pass(100);
+    let mut source = world.publish("a");
+    let mut other = track(Codec::H264, AVCC);
+    other.params.width += 16;
+    source.publisher.track(other);
+    source.pictures(600, world.now);
+    player.drain();
+    assert!(player.viewer.stream().stats().traffic.skips > 0);
+    assert_eq!(player.heads, 1);
 }
 
 #[test]

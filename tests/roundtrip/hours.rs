@@ -1,7 +1,7 @@
 //! Four hours of a stream across every wrap that its times have.
 
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use runnel::budget::{Account, BlockMut};
@@ -58,7 +58,7 @@ fn publish(publisher: &mut Publisher, track: &Track, at: i64, key: bool, now: In
 fn drain(viewer: &mut Viewer, out: &mut Vec<u8>) {
     let mut units: Vec<Arc<_>> = Vec::new();
     let cx = Context::from_waker(Waker::noop());
-    while viewer.poll_next(&cx, &mut units, Step { units: 8, bytes: 1 << 20 }) == Poll::Ready(()) {
+    while viewer.poll_next(&cx, &mut units, Step { units: 8, bytes: 1 << 20 }).is_ready() {
         for unit in units.drain(..) {
             unit.packed.slices().for_each(|slice| out.extend_from_slice(slice));
         }

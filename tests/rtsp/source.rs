@@ -128,7 +128,7 @@ fn packets(frames: &[Frame]) -> (Vec<Format>, Vec<Packet>) {
         if let Poll::Ready(tracks) = viewer.poll_tracks(&cx) {
             formats = rtp::offers(&tracks).into_iter().map(|(_, format)| format).collect();
         }
-        while viewer.poll_next(&cx, &mut units, Step { units: 8, bytes: 1 << 20 }) == Poll::Ready(()) {
+        while viewer.poll_next(&cx, &mut units, Step { units: 8, bytes: 1 << 20 }).is_ready() {
             for piece in units.drain(..).flat_map(|unit| unit.packed.pieces().cloned().collect::<Vec<_>>()) {
                 let data = [piece.head.bytes(), &piece.body].concat();
                 packets.push(Packet { at, channel: piece.channel(), data });

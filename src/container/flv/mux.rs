@@ -46,6 +46,13 @@ impl Mux for Flv {
         out.into()
     }
 
+    /// New parameters are in a sequence header, and so is another track. Players keep
+    /// to a track's codec, and wait for a track that comes no more.
+    fn can_announce(&self, old: &Tracks, new: &Tracks) -> bool {
+        let goes_on = |was: &Track| new.find(was.codec.kind(), was.id).is_some_and(|now| now.codec == was.codec);
+        old.iter().filter(|track| self.carries(track)).all(goes_on)
+    }
+
     fn remind(&self, tracks: &Tracks, at: Ticks) -> Packed {
         let mut out = Vec::new();
         self.sequence_starts(&mut out, tracks.iter(), at);

@@ -70,6 +70,13 @@ impl Mux for Mp4 {
         if news.is_empty() { Vec::new().into() } else { self.head(tracks, at) }
     }
 
+    /// A file has one head; players read the first alone, whatever comes later.
+    fn can_announce(&self, old: &Tracks, new: &Tracks) -> bool {
+        let carried = |tracks: &Tracks| tracks.iter().filter(|track| self.carries(track)).cloned().collect::<Vec<_>>();
+        let old = carried(old);
+        old.is_empty() || old == carried(new)
+    }
+
     fn remind(&self, tracks: &Tracks, at: Ticks) -> Packed {
         self.head(tracks, at)
     }

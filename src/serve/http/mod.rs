@@ -144,7 +144,13 @@ impl Session {
                 // the head goes first, then control frames between batches
                 ready!(conn.poll_send(cx, machine.transmit(), slow))?;
                 let control = player.transport.control(machine.transmit());
-                if !player.live.poll(cx, conn, control, slow)? {
+                let idle = player.live.poll(cx, conn, control, slow);
+                if matches!(idle, Err(Close::Changed)) {
+                    player.transport.close();
+                    self.end_play(&Close::Changed);
+                    return Poll::Ready(Ok(()));
+                }
+                if !idle? {
                     return Poll::Ready(Ok(()));
                 }
             }
@@ -235,14 +241,9 @@ impl Session {
         if received.end {
             return Poll::Ready(Err(if matches!(role, Role::Linger) { Close::Done } else { Close::Eof }));
         }
-        if closed && let Role::Play(player) = role {
+        if closed {
             // the closing handshake ends here. RFC 6455 section 7.1.1
-            let reply = std::mem::take(player.transport.control(machine.transmit()));
-            *machine.transmit() = reply;
-            self.log_end(&Close::Eof);
-            if let Role::Play(player) = std::mem::replace(&mut self.role, Role::Guest) {
-                self.tail = player.live.into_tail();
-            }
+            self.end_play(&Close::Eof);
         }
         match event {
             #[cfg(feature = "rtsp")]
@@ -289,6 +290,16 @@ impl Session {
                 self.next_request();
                 Ok(())
             }
+        }
+    }
+
+    /// The viewer has got what there was for it, and says goodbye if it has a way to.
+    fn end_play(&mut self, why: &Close) {
+        self.log_end(why);
+        if let Role::Play(mut player) = std::mem::replace(&mut self.role, Role::Guest) {
+            let goodbye = std::mem::take(player.transport.control(self.machine.transmit()));
+            *self.machine.transmit() = goodbye;
+            self.tail = player.live.into_tail();
         }
     }
 

@@ -83,6 +83,15 @@ impl Transport {
         }
     }
 
+    /// Says that the viewer is to come again.
+    pub(super) fn close(&mut self) {
+        match self {
+            Self::Http => {}
+            #[cfg(feature = "ws")]
+            Self::WebSocket(ws) => ws.close(),
+        }
+    }
+
     /// Takes what the viewer says, and whether it says goodbye.
     pub(super) fn input(&mut self, data: &[u8]) -> Result<(usize, bool), Close> {
         match self {
