@@ -8,7 +8,7 @@
 
 use std::time::Instant;
 
-use super::clock::{APART, Clock, LATE, LATEST, MIN_GAP, Step, since};
+use super::clock::{APART, Clock, LATE, LATEST, Step, since};
 use crate::media::{Hz, MAX_TRACKS, Ticks};
 
 /// The most that the stream's time is ahead of the time that passed since its start. A
@@ -16,6 +16,10 @@ use crate::media::{Hz, MAX_TRACKS, Ticks};
 /// or the groups of pictures that a server has kept. Who sends for ever what it has not
 /// made yet does not get further: an hour of segments takes an hour.
 const MAX_AHEAD: i64 = 60_000;
+/// How far behind the last frame the first of a publisher that returns stands, however long
+/// it was away: players have stood still meanwhile, and some stop for ever before a hole.
+/// The frame before fills it.
+const RETURN: i64 = 1;
 
 /// Maps a publisher's times to the stream's. Clocks are judged by milliseconds, but a
 /// track keeps the ticks of its own: the distances between them do not change.
@@ -41,12 +45,6 @@ pub(super) struct Mapped {
     /// The track begins so many milliseconds away from the others of its publisher, and
     /// was laid beside them: said once.
     pub(super) apart: Option<i64>,
-}
-
-/// How far behind the last frame of one publisher the first of the next stands, if so
-/// many milliseconds have passed between them: the viewers' clocks went on meanwhile.
-fn gap(waited: i64) -> i64 {
-    waited.max(MIN_GAP)
 }
 
 impl Timeline {
@@ -116,10 +114,7 @@ impl Timeline {
         let (offset, apart) = match (arrived, self.newest) {
             (None, None) if (0..=LATEST).contains(&time) => (0, None),
             (None, None) => (time.saturating_neg(), None),
-            (None, Some((newest, then))) => {
-                let place = newest.saturating_add(gap(since(then, now)));
-                (place.saturating_sub(time), None)
-            }
+            (None, Some((newest, _))) => (newest.saturating_add(RETURN).saturating_sub(time), None),
             (Some(arrived), _) => self.beside(time, arrived, now),
         };
         if let Some(clock) = self.clocks.get_mut(slot) {

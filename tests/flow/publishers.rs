@@ -18,8 +18,8 @@ fn a_publisher_that_returns_continues_for_its_viewers() {
     player.drain();
     let times = player.times(Video);
     assert!(times.windows(2).all(|pair| pair[1] > pair[0]), "{times:?}");
-    let gap = times.windows(2).map(|pair| pair[1] - pair[0]).max();
-    assert_eq!(gap, Some(2000), "the viewers' clocks went on");
+    let longest = times.windows(2).map(|pair| pair[1] - pair[0]).max();
+    assert_eq!(longest, Some(40), "players wait before a hole, and some for ever");
     let headers = player.tags().iter().filter(|(kind, _, head)| *kind == Video && head[1] == 0).count();
     assert_eq!(headers, 2, "the parameters are announced again");
 }

@@ -1,5 +1,7 @@
 """Browsers play from a page on another origin, by libraries and by what they have themselves."""
 
+import time
+
 from case import Case
 from chromium import Chromium
 
@@ -7,6 +9,8 @@ STREAM = "cam"
 SECONDS = 4
 # A busy machine may drop a few.
 FRAMES = 20 * SECONDS
+# Seconds: longer than a browser closes a hole by itself.
+AWAY = 3
 
 
 class InChromium(Case):
@@ -64,6 +68,36 @@ class InChromium(Case):
     def test_b_frames_are_shown_in_order(self):
         self.plays("bframes")
         self.check()
+
+    def test_a_publisher_goes_and_comes_back_and_each_plays_on(self):
+        self.serve()
+        publisher = self.publish_live(STREAM)
+        server = self.server
+        self.chromium = Chromium(
+            self,
+            [
+                {"name": "mpegts.js flv", "kind": "flv", "url": server.flv(STREAM)},
+                {"name": "mpegts.js ts", "kind": "mpegts", "url": server.ts(STREAM)},
+                {"name": "flv.js", "kind": "flv.js", "url": server.flv(STREAM)},
+                {"name": "ws-mp4", "kind": "mse", "url": server.ws_mp4(STREAM)},
+            ],
+        )
+        self.chromium.until(lambda _, player: player["frames"] > FRAMES, "play before")
+        publisher.stop()
+        self.until_log_counts(f"stops publishing {STREAM}", 1)
+        gone = time.monotonic()
+        before = self.chromium.until(
+            lambda *_: time.monotonic() - gone > AWAY, "the time that it is away"
+        )
+        self.publish(STREAM)
+
+        # Less than half of it can have been buffered before.
+        def goes_on(name, player):
+            return player["errors"] or player["frames"] > before[name]["frames"] + 2 * FRAMES
+
+        report = self.chromium.until(goes_on, "more frames on each")
+        for name, player in report.items():
+            self.assertEqual(player["errors"], [], name)
 
     def test_older_and_other_players_play(self):
         self.serve(hls={"format": "ts", "segment": "1s"})

@@ -15,6 +15,8 @@ from sample import VIDEO
 STREAM = "cam"
 SECONDS = 2
 ENDS_WITHIN = 20
+# Milliseconds between two pictures where the one publisher left and the other came.
+HOLE = 100
 
 
 class ReturningPublisher(Case):
@@ -59,12 +61,13 @@ class ReturningPublisher(Case):
         self.assert_decodes(data, SECONDS)
 
     def check_time(self, capture, data):
-        """Time goes on, and the second picture starts at a key frame."""
+        """Time goes on without a hole, and the second picture starts at a key frame."""
         samples = capture.reader.samples(data)
         self.assert_none(timeline.faults(samples), capture.url)
         video = sample.of(samples, VIDEO)
-        after = the_return(video, self.media)[1]
+        before, after = the_return(video, self.media)
         self.assertTrue(after.key, after)
+        self.assertLess(after.dts - before.dts, HOLE, capture.url)
 
     def check_same_codec(self):
         for capture in self.captures:
