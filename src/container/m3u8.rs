@@ -106,8 +106,8 @@ impl Playlist {
         if skipped > 0 {
             line(&mut out, format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}"));
         }
-        let mut map =
-            skipped.checked_sub(1).and_then(|last| self.entries.get(last)).and_then(|entry| entry.map.as_ref());
+        // told again behind what is skipped: Shaka Player does not take it from the playlist before
+        let mut map = None;
         for entry in self.entries.iter().skip(skipped) {
             entry.write_begin(&mut out, &mut map);
             line(&mut out, format_args!("#EXTINF:{},\n{}", Seconds(entry.duration), entry.uri));
@@ -240,7 +240,7 @@ mod tests {
             #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=0.600,CAN-SKIP-UNTIL=18.000\n\
             #EXT-X-PART-INF:PART-TARGET=0.200\n\
             #EXT-X-MEDIA-SEQUENCE:7\n#EXT-X-DISCONTINUITY-SEQUENCE:1\n#EXT-X-SKIP:SKIPPED-SEGMENTS=1\n\
-            #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n#EXTINF:2.040,\nb.m4s\n\
+            #EXT-X-MAP:URI=\"1.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n#EXTINF:2.040,\nb.m4s\n\
             #EXT-X-MAP:URI=\"2.mp4\"\n#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n\
             #EXT-X-PART:DURATION=0.200,URI=\"c.0.m4s\",INDEPENDENT=YES\n#EXTINF:2.040,\nc.m4s\n\
             #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n\

@@ -123,6 +123,7 @@ class Parts(Case):
         self.assertEqual(delta.version, 9)
         known = {segment.number: segment.uri for segment in whole.segments}
         for segment in delta.segments:
+            self.assertIsNotNone(segment.map, "Shaka Player takes none from the playlist before")
             self.assertEqual(known.get(segment.number, segment.uri), segment.uri)
         skipped_from_end = sum(segment.duration for segment in delta.segments)
         self.assertGreater(skipped_from_end, 5 * delta.target)
