@@ -137,7 +137,8 @@ enum Way {
 
 /// The first pause before another attempt, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// A session that lasts so long was a success: the next pause is short again.
+/// A session that lasts so long was a success, and so is one in which frames came: the
+/// next pause is short again.
 const SUCCESS: Duration = Duration::from_secs(5);
 /// How often it is looked whether somebody watches, or publishes.
 const LOOK: Duration = Duration::from_millis(200);
@@ -177,9 +178,9 @@ async fn keep_up(way: Way, errand: Errand) {
         while !errand.is_wanted(way) {
             Timer::after(LOOK).await;
         }
-        let begun = Instant::now();
+        let (begun, before) = (Instant::now(), errand.frames(way));
         let why = attempt(way, &errand).await;
-        if begun.elapsed() >= SUCCESS {
+        if begun.elapsed() >= SUCCESS || errand.frames(way) != before {
             pause = PAUSES.0;
         }
         if errand.is_wanted(way) {
@@ -270,6 +271,14 @@ impl Errand {
             Way::Push(_) => stream.is_some_and(|stream| stream.is_live()),
             _ if self.on_demand => stream.is_some_and(|stream| stream.is_watched() && !stream.is_live()),
             _ => stream.is_none_or(|stream| !stream.is_live()),
+        }
+    }
+
+    /// Frames of a pulled stream so far.
+    fn frames(&self, way: Way) -> u64 {
+        match way {
+            Way::Push(_) => 0,
+            _ => self.server.hub.find(&self.name).map_or(0, |stream| stream.stats().traffic.frames),
         }
     }
 

@@ -148,6 +148,7 @@ impl Pull {
         }
         let Self { errand, conn, client, publish, .. } = self;
         if let Some(publish) = publish {
+            publish.hears_noise(client.noise());
             publish.handed_over(conn, client.transmit(), received.bytes, &errand.server, now);
         }
         Poll::Ready(Ok(()))

@@ -20,16 +20,16 @@ fn of_frames_and_connections() {
     let sizes = [
         ("a frame", size_of::<Frame>(), 48),
         ("a packed frame", size_of::<Packed>(), 104),
-        ("a unit", size_of::<Unit>(), 136),
+        ("a unit", size_of::<Unit>(), 152),
         ("a viewer", size_of::<Viewer>(), 88),
-        ("a publisher", size_of::<Publisher>(), 168),
+        ("a publisher", size_of::<Publisher>(), 192),
         ("a connection", size_of::<Conn>(), 96),
         ("an outlet", size_of::<Outlet>(), 96),
         ("an RTMP machine", size_of::<rtmp::Server>(), 288),
         #[cfg(feature = "rtsp")]
         ("an RTSP machine", size_of::<rtsp::Server>(), 480),
         #[cfg(feature = "rtsp")]
-        ("an RTSP client", size_of::<rtsp::Client>(), 672),
+        ("an RTSP client", size_of::<rtsp::Client>(), 680),
         ("an HTTP machine", size_of::<http::Server>(), 192),
         #[cfg(feature = "ws")]
         ("a WebSocket machine", size_of::<ws::Server>(), 64),

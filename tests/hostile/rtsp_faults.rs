@@ -5,7 +5,7 @@ use runnel::hub::Name;
 use runnel::proto::Machine;
 use runnel::proto::rtsp::{ClientEvent, Event, Lower, Purpose};
 
-use crate::drive::{Outcome, React, converse};
+use crate::drive::{Outcome, React, converse, invariant_at};
 use crate::rtsp_talks::{self, LIMITS, SESSION, Speaker, URL};
 
 const ROOM: usize = 64 << 10;
@@ -311,4 +311,125 @@ fn questions_of_servers_are_not_answered_without_number() {
         most = most.max(client.transmit().len());
     }
     assert!(most < 32 << 10, "{most} bytes");
+}
+
+/// A server up to its answer to PLAY, with two tracks inside the connection.
+fn playing_server() -> Speaker {
+    let mut it = Speaker::default();
+    it.answer("200 OK", &["Public: OPTIONS, DESCRIBE, SETUP, TEARDOWN, PLAY, GET_PARAMETER"], "");
+    it.answer("200 OK", &["Content-Type: application/sdp"], &rtsp_talks::sdp("trackID="));
+    for track in 0..2 {
+        let transport = format!("Transport: RTP/AVP/TCP;unicast;interleaved={}-{}", 2 * track, 2 * track + 1);
+        it.answer("200 OK", &["Session: 7", &transport], "");
+    }
+    it.answer("200 OK", &["Session: 7"], "");
+    it
+}
+
+/// A publisher up to RECORD.
+fn recording_client() -> Speaker {
+    let mut it = Speaker::default();
+    it.ask("ANNOUNCE", URL, &[], &rtsp_talks::sdp("streamid="));
+    it.ask("SETUP", &format!("{URL}/streamid=0"), &["Transport: RTP/AVP/TCP;unicast;interleaved=0-1"], "");
+    it.ask("RECORD", URL, &[], "");
+    it
+}
+
+/// There is never more than one open request, so that an answer is to that one.
+#[test]
+fn an_answer_is_to_what_is_open_whatever_its_number() {
+    let text = String::from_utf8(playing_server().bytes).unwrap();
+    for said in ["CSeq: 0", "CSeq: 1", "CSeq: 99", "CSeq: x", "CSeq:", "A: b"] {
+        let said =
+            (1..=5).fold(text.clone(), |text, n| text.replace(&format!("CSeq: {n}\r\n"), &format!("{said}\r\n")));
+        let outcome = met(Lower::Tcp, said.as_bytes());
+        assert!(matches!(outcome.events.last(), Some(ClientEvent::Started(_))), "{said}: {:?}", outcome.events);
+    }
+}
+
+/// What stands between packets and is neither a packet nor a message.
+const NOISE: [&[u8]; 8] =
+    [b"", b"\0", b"\0\0\0\0", b"ok", b"RTSP", b"Wed Nov 29 2026", &[0xff; 200], b"\x80\x60\0\x01$$$$%"];
+
+/// As many packets with `noise` between them.
+fn noisy(mut it: Speaker, noise: &[u8], count: usize) -> Vec<u8> {
+    for n in 0..count {
+        let mut packet = vec![0x80; 40 + n];
+        packet[30] = b'$';
+        let head = [b'$', (n % 2) as u8, 0, packet.len() as u8];
+        it.bytes.extend([&head[..], &packet, noise].concat());
+    }
+    it.bytes
+}
+
+#[test]
+fn noise_between_the_packets_of_a_camera_is_passed_over() {
+    let begin = playing_server().bytes.len();
+    for noise in NOISE {
+        let mut talk = noisy(playing_server(), noise, 4);
+        let mut it = Speaker::default();
+        it.ask("OPTIONS", "*", &[], "");
+        talk.extend(it.bytes);
+        let new = || rtsp_talks::client(Purpose::Play, Lower::Tcp, Account::root("conversation", ROOM));
+        let packets = invariant_at(begin..talk.len(), new, &talk).into_iter().filter_map(|event| match event {
+            ClientEvent::Packet { channel, data } => Some((channel, data.len())),
+            _ => None,
+        });
+        let all: Vec<_> = (0..4).map(|n| ((n % 2) as u8, 40 + n)).collect();
+        assert_eq!(packets.collect::<Vec<_>>(), all, "{}", noise.escape_ascii());
+        let mut client = new();
+        let outcome = converse(&mut client, &talk, []);
+        assert_eq!((outcome.error, outcome.left, client.noise()), (None, 0, 4 * noise.len() as u32));
+        assert!(outcome.sent.ends_with(b"RTSP/1.0 200 OK\r\nCSeq: 1\r\n\r\n"), "the question behind it is answered");
+    }
+}
+
+#[test]
+fn noise_between_the_packets_of_a_publisher_is_passed_over() {
+    let mut teardown = Speaker::default();
+    teardown.ask("TEARDOWN", URL, &[], "");
+    for noise in NOISE {
+        let outcome = served(&[noisy(recording_client(), noise, 8), teardown.bytes.clone()].concat());
+        let packets = outcome.events.iter().filter(|event| matches!(event, Event::Packet { .. })).count();
+        assert_eq!((packets, outcome.error, outcome.left), (8, None, 0), "{}", noise.escape_ascii());
+        assert_eq!(statuses(&outcome.sent), [200; 4], "{}", noise.escape_ascii());
+    }
+}
+
+/// What follows a packet that says a wrong length is lost up to the next one.
+#[test]
+fn a_wrong_length_costs_a_few_packets() {
+    for wrong in [0u8, 1, 20, 70, 255] {
+        let mut talk = noisy(playing_server(), b"", 20);
+        let at = talk.len() - (40..60).map(|len| len + 4).sum::<usize>();
+        talk[at + 3] = wrong;
+        let outcome = met(Lower::Tcp, &talk);
+        let packets = outcome.events.iter().filter(|event| matches!(event, ClientEvent::Packet { .. })).count();
+        assert!(packets > 12 && outcome.error.is_none(), "{wrong}: {packets} {:?}", outcome.error);
+    }
+}
+
+#[test]
+fn noise_without_end_and_noise_before_packets_flow_end_the_connection() {
+    for noise in [vec![0; 100 << 10], b"hello ".repeat(20_000)] {
+        assert!(met(Lower::Tcp, &noisy(playing_server(), &noise, 2)).error.is_some());
+        assert!(served(&noisy(recording_client(), &noise, 2)).error.is_some());
+    }
+    for before in [Speaker::default(), playing_server()] {
+        assert!(served(&noisy(before, b"\0", 2)).error.is_some());
+    }
+    assert!(met(Lower::Tcp, b"\0\0").error.is_some());
+}
+
+/// Some programs say PAUSE before they go, and some go on after it.
+#[test]
+fn a_publisher_may_pause() {
+    let mut it = recording_client();
+    for method in ["PAUSE", "PAUSE", "RECORD", "PAUSE", "TEARDOWN"] {
+        it.packet(0, 60);
+        it.ask(method, URL, &[], "");
+    }
+    let outcome = served(&it.bytes);
+    assert_eq!(statuses(&outcome.sent), [200, 200, 200, 200, 455, 200, 200, 200]);
+    assert_eq!(outcome.events.iter().filter(|event| matches!(event, Event::Pause)).count(), 2);
 }

@@ -17,10 +17,15 @@ DESCRIPTION = (
 
 
 class Camera:
-    """`way` is the one that it can do, "tcp" or "udp"; `moved_to` is where all is instead."""
+    """`way` is the one that it can do, "tcp" or "udp"; `moved_to` is where all is instead.
 
-    def __init__(self, case, way="tcp", moved_to=None):
+    `number` stands in its answers as CSeq, `noise` between its packets, and behind so many
+    of them as `hangs_up` says it does so.
+    """
+
+    def __init__(self, case, way="tcp", moved_to=None, number=None, noise=b"", hangs_up=None):
         self._way, self._moved_to = way, moved_to
+        self._number, self._noise, self._hangs_up = number, noise, hangs_up
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._stopping = threading.Event()
         self.requests = []  # (method, status)
@@ -73,12 +78,12 @@ class Camera:
                     status, fields, body, agreed = self._answer(method, head, client)
                     send = agreed or send
                     self.requests.append((method, status))
-                    number = re.search(r"(?im)^CSeq: *(\d+)", head)[1]
+                    number = self._number or re.search(r"(?im)^CSeq: *(\d+)", head)[1]
                     lines = [f"RTSP/1.0 {status} x", f"CSeq: {number}", *fields]
                     lines.append(f"Content-Length: {len(body)}")
                     client.sendall(("\r\n".join(lines) + "\r\n\r\n" + body).encode())
                     if method == "PLAY" and send:
-                        arguments = (self._send, send)
+                        arguments = (self._send, send, client)
                         threading.Thread(target=self._quietly, args=arguments, daemon=True).start()
 
     def _answer(self, method, head, client):
@@ -94,21 +99,23 @@ class Camera:
         if ("TCP" in transport) != (self._way == "tcp"):
             return 461, [], "", None
         if self._way == "tcp":
-            send = _interleaved(client)
+            send = _interleaved(client, self._noise)
         else:
             send, port = _datagrams(int(re.search(r"client_port=(\d+)", transport)[1]))
             transport += f";server_port={port}-{port + 1}"
         return 200, [f"Transport: {transport}", "Session: 7;timeout=60"], "", send
 
-    def _send(self, send):
+    def _send(self, send, client):
         for number in itertools.count():
             if self._stopping.wait(PACE):
                 return
+            if number == self._hangs_up:
+                return client.shutdown(socket.SHUT_RDWR)
             send(rtp.write(KIND, number & 0xFFFF, number * EACH, SSRC, SILENCE))
 
 
-def _interleaved(client):
-    return lambda packet: client.sendall(b"$\0" + len(packet).to_bytes(2, "big") + packet)
+def _interleaved(client, noise):
+    return lambda packet: client.sendall(b"$\0" + len(packet).to_bytes(2, "big") + packet + noise)
 
 
 def _datagrams(port):

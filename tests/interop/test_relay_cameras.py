@@ -46,6 +46,21 @@ class Cameras(RelayCase):
         self.until_log_counts("pulling cam rtsp://", 1)
         self.assertIn("461", self.server.log)
 
+    def test_one_that_counts_its_answers_in_a_way_of_its_own_is_pulled(self):
+        self.pull(Camera(self, number="0"))
+        self.check_sound()
+
+    def test_noise_between_its_packets_is_passed_over_and_said(self):
+        self.pull(Camera(self, noise=b"\0\0$$ok"))
+        self.check_sound()
+        self.assertIn("bytes between packets are no packets", self.server.log)
+        self.assertNotIn("lost", self.server.log)
+
+    def test_one_that_hangs_up_when_it_has_sent_something_is_called_soon(self):
+        self.pull(Camera(self, hangs_up=20))
+        self.until_log_counts("again in 1 s", 4, timeout=30)
+        self.assertNotIn("again in 2 s", self.server.log)
+
     def test_one_that_has_moved_is_followed(self):
         there = Camera(self)
         here = Camera(self, moved_to=there.url)

@@ -177,6 +177,11 @@ impl Client {
         self.timeout
     }
 
+    /// Bytes between packets that were neither a packet nor a message.
+    pub fn noise(&self) -> u32 {
+        self.wire.noise()
+    }
+
     /// Lets the server hear of us.
     pub fn keep_alive(&mut self) {
         if self.started {
@@ -251,12 +256,8 @@ impl Client {
     }
 
     fn response(&mut self, response: Response) {
+        // one request is open at most, and some devices count in a way of their own
         let Some(asked) = self.asked.take() else { return };
-        let cseq = response.fields.get("CSeq").and_then(|cseq| cseq.parse().ok());
-        if cseq.is_some_and(|cseq: u32| cseq != self.cseq) {
-            self.asked = Some(asked); // the answer to an older request
-            return;
-        }
         match response.status {
             100..=199 => self.asked = Some(asked), // there is more to come
             200..=299 => self.on_success(&asked, &response),
@@ -321,6 +322,11 @@ impl Client {
             }
             Method::Play | Method::Record => {
                 self.started = true;
+                if self.purpose == Purpose::Play {
+                    // two for each track, as we proposed
+                    let channels = u8::try_from(2 * self.controls.len()).unwrap_or(u8::MAX);
+                    self.wire.pass_over_noise(channels.saturating_sub(1));
+                }
                 let info = response.fields.all("RTP-Info").flat_map(|value| value.split(','));
                 let begin = info.filter_map(|track| self.begin(track)).collect();
                 self.events.push_back(ClientEvent::Started(begin));

@@ -163,6 +163,48 @@ fn unfold(value: &[u8]) -> String {
     text.split(['\r', '\n']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
+/// Whether a response or a request begins at the front of `data`; `None` if too little is
+/// there to tell.
+pub fn begins(data: &[u8]) -> Option<bool> {
+    let mut told = Some(false);
+    for (_, name) in METHODS {
+        match data.split_at_checked(name.len()) {
+            Some((word, [b' ', ..])) if word == name.as_bytes() => return Some(true),
+            Some((word, [])) if word == name.as_bytes() => told = None,
+            None if name.as_bytes().starts_with(data) => told = None,
+            _ => {}
+        }
+    }
+    let version = data.get(..RTSP.len()).unwrap_or(data);
+    match RTSP.get(..version.len()).is_some_and(|start| start.eq_ignore_ascii_case(version)) {
+        true if version.len() == RTSP.len() => Some(true),
+        true => None,
+        false => told.and_then(|_| is_request_line(data)),
+    }
+}
+
+/// The same of a request whose method nobody knows, by the whole of its first line.
+fn is_request_line(data: &[u8]) -> Option<bool> {
+    let text = data.get(..LONGEST_LINE).unwrap_or(data);
+    let end = text.iter().position(|byte| !matches!(byte, b' '..=b'~'));
+    let (line, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
+    let word = line.iter().take_while(|byte| byte.is_ascii_uppercase() || **byte == b'_').count();
+    if word == 0 || !matches!(line.get(word), Some(b' ') | None) {
+        return Some(false);
+    }
+    match rest {
+        [] if line.len() < LONGEST_LINE => None,
+        [b'\r' | b'\n', ..] => Some(line.windows(RTSP.len()).any(|part| part == RTSP)),
+        _ => Some(false),
+    }
+}
+
+/// A longer line is not looked for among bytes that mean nothing.
+const LONGEST_LINE: usize = 256;
+
+/// What a response begins with.
+const RTSP: &[u8] = b"RTSP/";
+
 /// Reads the message at the front of `data`: its length and what it says; `None` if
 /// it is not complete yet. Head and body together have at most `max` bytes.
 pub fn read(data: &[u8], max: usize) -> Result<Option<(usize, Message)>, Error> {

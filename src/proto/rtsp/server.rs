@@ -92,6 +92,8 @@ pub struct Server {
     controls: Vec<String>,
     /// Tracks that were set up, as bits.
     set_up: u32,
+    /// The highest channel that was agreed upon.
+    highest: u8,
 }
 
 struct Asked {
@@ -146,12 +148,18 @@ impl Server {
             base: String::new(),
             controls: Vec::new(),
             set_up: 0,
+            highest: 0,
         }
     }
 
     /// From here on packets are charged to `account`.
     pub fn charge_to(&mut self, account: Account) {
         self.wire.charge_to(account);
+    }
+
+    /// Bytes between a publisher's packets that were neither a packet nor a message.
+    pub fn noise(&self) -> u32 {
+        self.wire.noise()
     }
 
     /// Whether a request waits for its answer.
@@ -173,6 +181,7 @@ impl Server {
             self.role = Role::Play;
         }
         self.state = State::Ready;
+        self.highest = transport.interleaved.map_or(self.highest, |(_, rtcp)| self.highest.max(rtcp));
         self.set_up |= 1 << asked.track.min(MAX_TRACKS);
         let session = format!("{};timeout={}", self.session, self.limits.timeout);
         let fields = [("Session", session.as_str()), ("Transport", &transport.to_string())];
@@ -204,7 +213,10 @@ impl Server {
         let Some(asked) = self.asked.take() else { return };
         match asked.method {
             Method::Announce => self.role = Role::Record,
-            Method::Record => self.state = State::Active,
+            Method::Record => {
+                self.state = State::Active;
+                self.wire.pass_over_noise(self.highest);
+            }
             Method::Pause => self.state = State::Ready,
             _ => {}
         }
@@ -297,7 +309,7 @@ impl Server {
             (Method::Record, State::Ready, Role::Record) => {
                 self.ask(Asked { method, cseq, url, track: 0 }, Event::Record);
             }
-            (Method::Pause, State::Active, Role::Play) => {
+            (Method::Pause, State::Active, Role::Play | Role::Record) => {
                 self.ask(Asked { method, cseq, url, track: 0 }, Event::Pause);
             }
             (Method::Teardown, ..) => self.ask(Asked { method, cseq, url, track: 0 }, Event::Teardown),

@@ -1,5 +1,7 @@
 //! What stands on a connection: messages, and between them packets. RFC 2326 section 10.12.
 
+use std::num::NonZeroU8;
+
 use bytes::Bytes;
 
 use super::Status;
@@ -33,21 +35,44 @@ pub(super) struct Wire {
     skip: u32,
     /// Bytes of empty lines since the last message.
     blank: u32,
+    /// Packets flow on channels up to this one: what is neither a packet nor a message is
+    /// passed over.
+    flows: Option<NonZeroU8>,
+    /// Bytes that were passed over so, in all and since the last packet or message.
+    noise: u32,
+    run: u16,
+    /// What began like a message and was none.
+    false_messages: u8,
 }
 
 /// Packets of up to so many bytes wait on the connection until they are whole.
 const SHORT: usize = 4 << 10;
 /// `$`, which stands before a packet.
 const DOLLAR: u8 = 0x24;
+/// So much noise in a row is more than a damaged packet leaves.
+const MAX_NOISE: u16 = 60_000;
+/// Noise that begins like a message is looked at as one, but not more often than this.
+const MAX_FALSE: u8 = 100;
 
 impl Wire {
     pub(super) fn new(max_message: usize, account: Account) -> Self {
-        Self { max_message, account, begun: None, skip: 0, blank: 0 }
+        Self { max_message, account, begun: None, skip: 0, blank: 0, flows: None, noise: 0, run: 0, false_messages: 0 }
     }
 
     /// From here on packets are charged to `account`.
     pub(super) fn charge_to(&mut self, account: Account) {
         self.account = account;
+    }
+
+    /// From here on packets flow, on channels up to `highest`. Some devices put bytes between them that mean
+    /// nothing, or say wrong lengths.
+    pub(super) fn pass_over_noise(&mut self, highest: u8) {
+        self.flows = NonZeroU8::new(highest);
+    }
+
+    /// Bytes that were passed over because they were neither a packet nor a message.
+    pub(super) fn noise(&self) -> u32 {
+        self.noise
     }
 
     /// Whether what comes next is a message, as far as one can see.
@@ -58,6 +83,12 @@ impl Wire {
     /// Reads what stands at the front of `data`: how long it was, 0 if it is not
     /// complete, and what it was.
     pub(super) fn read(&mut self, data: &[u8]) -> Result<(usize, Option<Item>), message::Error> {
+        let read = self.next(data)?;
+        self.run = if read.1.is_some() { 0 } else { self.run };
+        Ok(read)
+    }
+
+    fn next(&mut self, data: &[u8]) -> Result<(usize, Option<Item>), message::Error> {
         if self.skip > 0 {
             let used = data.len().min(self.skip as usize);
             self.skip -= used as u32;
@@ -71,6 +102,11 @@ impl Wire {
             }
             return Ok((used, Some(Item::Packet { channel, data: block.freeze() })));
         }
+        match self.begins(data) {
+            Some(true) => {}
+            None => return Ok((0, None)),
+            Some(false) => return self.pass_over(data),
+        }
         match data {
             [DOLLAR, channel, high, low, rest @ ..] => {
                 let len = usize::from(u16::from_be_bytes([*high, *low]));
@@ -79,10 +115,42 @@ impl Wire {
             [DOLLAR, ..] => Ok((0, None)),
             [b'\r' | b'\n', ..] => Ok((self.blank(data)?, None)),
             _ => {
-                let read = message::read(data, self.max_message)?;
+                let read = match message::read(data, self.max_message) {
+                    Err(error) if self.flows.is_some() && error.cseq.is_none() && self.false_messages < MAX_FALSE => {
+                        self.false_messages += 1;
+                        return self.pass_over(data);
+                    }
+                    read => read?,
+                };
                 self.blank = read.as_ref().map_or(self.blank, |_| 0);
                 Ok(read.map_or((0, None), |(used, message)| (used, Some(Item::Message(message)))))
             }
+        }
+    }
+
+    /// Whether a packet or a message begins at the front of `data`, as far as one wants
+    /// to know; `None` if that cannot be told yet.
+    fn begins(&self, data: &[u8]) -> Option<bool> {
+        let in_step = self.run == 0 && matches!(data, [DOLLAR | b'\r' | b'\n', ..]);
+        let Some(highest) = self.flows.filter(|_| !in_step) else { return Some(true) };
+        if let [DOLLAR, rest @ ..] = data {
+            let [channel, _, _, flags, ..] = rest else { return None };
+            // RTP and RTCP are of version 2
+            return Some(flags >> 6 == 2 && *channel <= highest.get());
+        }
+        message::begins(data)
+    }
+
+    /// Passes over what is there up to where something may begin.
+    fn pass_over(&mut self, data: &[u8]) -> Result<(usize, Option<Item>), message::Error> {
+        self.run = self.run.max(1);
+        let may_begin = |at: &usize| data.get(*at..).is_some_and(|rest| self.begins(rest) != Some(false));
+        let used = (1..data.len()).find(may_begin).unwrap_or(data.len());
+        self.run = self.run.saturating_add(u16::try_from(used).unwrap_or(u16::MAX));
+        self.noise = self.noise.saturating_add(used as u32);
+        match self.run > MAX_NOISE {
+            true => Err(message::Error { status: Status::BAD_REQUEST, cseq: None }),
+            false => Ok((used, None)),
         }
     }
 

@@ -156,6 +156,7 @@ impl Session {
             view.heard(conn, &body.config);
         }
         if let Role::Publish(publish) = &mut body.role {
+            publish.hears_noise(machine.noise());
             publish.handed_over(conn, machine.transmit(), received.bytes, &body.server, now);
         }
         Poll::Ready(Ok(()))
@@ -230,6 +231,8 @@ impl Body {
                 machine.accept();
                 return Ok(Turn::Pauses);
             }
+            // its packets may go on, and it is one who sends nothing if they do not
+            (Event::Pause, Role::Publish(_)) => machine.accept(),
             (Event::Packet { channel, data }, Role::Publish(publish)) => publish.interleaved(channel, &data, now)?,
             (Event::Packet { .. }, _) => {}
             (Event::Lost { channel, refusal }, Role::Publish(publish)) => publish.lost(channel, refusal),

@@ -30,6 +30,8 @@ pub(crate) struct Publish {
     fresh: usize,
     /// It has begun.
     recording: bool,
+    /// Bytes between its packets that meant nothing, as the log knows them.
+    noise: u32,
 }
 
 /// How a track's packets come.
@@ -88,6 +90,7 @@ impl Publish {
             reported: Instant::now(),
             fresh: 0,
             recording: false,
+            noise: 0,
         }
     }
 
@@ -167,9 +170,11 @@ impl Publish {
         }
     }
 
-    /// It begins: what is known of the tracks is announced.
+    /// It begins: what is known of the tracks is announced. After a pause it is known.
     pub(crate) fn record(&mut self) {
-        self.recording = true;
+        if std::mem::replace(&mut self.recording, true) {
+            return;
+        }
         let Self { intake, demux, .. } = self;
         demux.tracks().for_each(|track| intake.track(track.clone()));
     }
@@ -202,6 +207,15 @@ impl Publish {
     pub(crate) fn lost(&mut self, channel: u8, refusal: OverBudget) {
         if let Some((number, _)) = self.find(channel) {
             self.intake.lost(self.demux.kind(number), &Loss::OverBudget(refusal));
+        }
+    }
+
+    /// So many bytes between its packets so far were neither a packet nor a message.
+    pub(crate) fn hears_noise(&mut self, bytes: u32) {
+        // told when there is twice as much: a log that floods is no log
+        if bytes > self.noise.saturating_mul(2) {
+            self.noise = bytes;
+            log::warn!("[{}] bytes between packets are no packets and are passed over, {bytes} so far", self.intake.id);
         }
     }
 
