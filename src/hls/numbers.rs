@@ -16,9 +16,11 @@ const EPOCH: Duration = Duration::from_secs(1_735_689_600);
 /// Segments are hardly ever shorter: `hls.segment` is at least 500 ms, and a key frame may come
 /// 100 ms early. So a clock that counts these is always ahead of the numbers.
 const SEGMENT: Duration = Duration::from_millis(400);
-/// Discontinuities are counted by the minute, and no finer: hls.js has an array with as many places
-/// as the number says, and goes through it with every playlist.
-const DISCONTINUITY: Duration = Duration::from_secs(60);
+/// Discontinuities are counted by this, which a device that starts anew is not faster than.
+const DISCONTINUITY: Duration = Duration::from_secs(5);
+/// And from 0 again after a day or so: hls.js has an array with as many places as the number
+/// says, and goes through it with every playlist.
+const DISCONTINUITIES: u64 = 1 << 14;
 
 impl Numbers {
     /// What a playlist begins with that begins `now`: more than any had got to before a
@@ -26,7 +28,7 @@ impl Numbers {
     pub fn at(now: SystemTime) -> Self {
         let since = now.duration_since(UNIX_EPOCH + EPOCH).unwrap_or_default();
         let count = |unit: Duration| u64::try_from(since.as_millis() / unit.as_millis()).unwrap_or(0);
-        Self { segment: count(SEGMENT), discontinuity: count(DISCONTINUITY) }
+        Self { segment: count(SEGMENT), discontinuity: count(DISCONTINUITY) % DISCONTINUITIES }
     }
 
     /// The greater of each.
@@ -46,8 +48,8 @@ mod tests {
         let (day, years) = (86_400, 27 * 365 * 86_400);
         // a day of segments of half a second, and some that were cut short
         assert!(at(day).segment > at(0).segment + 2 * day + 1000);
-        assert_eq!(at(day).discontinuity, at(0).discontinuity + 24 * 60);
-        assert!(at(years).segment < 1 << 31 && at(years).discontinuity < 1 << 24);
+        assert_eq!(at(60).discontinuity, at(0).discontinuity + 12);
+        assert!(at(years).segment < 1 << 31 && at(years).discontinuity < DISCONTINUITIES);
         assert_eq!(Numbers::at(UNIX_EPOCH), Numbers::default());
         let used = Numbers { segment: 7, discontinuity: u64::MAX };
         assert_eq!(at(0).max(used), used);
