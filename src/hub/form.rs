@@ -29,8 +29,6 @@ pub struct Unit {
     pub track: TrackSet,
     /// Tracks that are new or others from here on.
     pub news: TrackSet,
-    /// What the tracks are from there on.
-    pub(super) tracks: Option<Arc<Tracks>>,
     _lease: Option<Lease>,
 }
 
@@ -71,7 +69,7 @@ impl Unit {
     /// A unit of any kind, charged by whoever made it.
     pub fn new(packed: Packed, at: Ticks, start: bool, discontinuity: bool) -> Self {
         let (track, news) = (TrackSet::default(), TrackSet::default());
-        Self { packed, at, came: None, start, discontinuity, track, news, tracks: None, _lease: None }
+        Self { packed, at, came: None, start, discontinuity, track, news, _lease: None }
     }
 }
 
@@ -171,8 +169,7 @@ impl Packer {
             }
             Item::Tracks(told) => {
                 let (packed, news) = self.announcement(told, slot.at);
-                let tracks = Some(told.tracks.clone());
-                Unit { news, tracks, ..Unit::new(packed, slot.at, false, told.discontinuity) }
+                Unit { news, ..Unit::new(packed, slot.at, false, told.discontinuity) }
             }
         };
         (unit.came, unit._lease) = (came, Some(lease));

@@ -86,6 +86,14 @@ impl Ring {
         self.slots.get(index)
     }
 
+    /// What the tracks are from that number on, if that is its news.
+    pub(super) fn tracks(&self, seq: Seq) -> Option<&Arc<Tracks>> {
+        match &self.slot(seq)?.item {
+            Item::Tracks(news) => Some(&news.tracks),
+            Item::Frame(_) => None,
+        }
+    }
+
     /// Where a viewer may begin: the newest such number.
     pub(super) fn newest_start(&self) -> Option<Seq> {
         self.starts.back().copied()

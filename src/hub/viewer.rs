@@ -15,7 +15,6 @@ use crate::media::Tracks;
 pub struct Viewer {
     hub: Arc<Hub>,
     stream: Arc<Stream>,
-    form: &'static Form,
     packer: usize,
     seat: usize,
     cursor: Cursor,
@@ -71,7 +70,6 @@ impl Viewer {
         Self {
             hub,
             stream,
-            form,
             packer,
             seat,
             cursor: Cursor::Before,
@@ -125,7 +123,6 @@ impl Viewer {
     pub fn pack_as(&mut self, form: &'static Form) {
         self.rewind();
         self.packer = self.stream.lock().packer(self.stream.name(), form);
-        self.form = form;
     }
 
     /// Counts bytes that have gone out.
@@ -223,7 +220,8 @@ impl Viewer {
                     continue;
                 }
             };
-            if let Some(tracks) = &unit.tracks
+            if unit.track.is_empty()
+                && let Some(tracks) = state.ring.tracks(seq)
                 && let Some(next) = self.learn(state, tracks, out)
             {
                 self.cursor = Cursor::At(seq);
@@ -265,7 +263,8 @@ impl Viewer {
     /// Where to go on when what comes next is gone: at the newest key frame.
     fn skip(&self, state: &mut State) -> Cursor {
         state.traffic.skips += 1;
-        log::debug!("{}: a {} viewer is too far behind and skips", self.stream.name(), self.form.name);
+        let form = state.packers.get(self.packer).map_or("", |packer| packer.form.name);
+        log::debug!("{}: a {form} viewer is too far behind and skips", self.stream.name());
         let newest = state.ring.newest_start().unwrap_or(state.ring.head());
         Cursor::From(newest)
     }

@@ -113,7 +113,7 @@ fn silence_follows_what_pictures_became() {
 fn segments_are_as_long_as_ever() {
     use runnel::budget::Account;
     use runnel::hls::{Numbers, Packing, Rules, Window};
-    use std::task::{Context, Poll, Waker};
+    use std::task::{Context, Waker};
 
     let (target, packing) = (Duration::from_secs(2), Packing::Ts);
     let rules = Rules { target, listed: 9, start: 3, record: false, part: None, packing, store: None };
@@ -126,7 +126,7 @@ fn segments_are_as_long_as_ever() {
         publish(&mut world, &mut source, says, || {
             let cx = Context::from_waker(Waker::noop());
             let step = || runnel::hub::Step { units: 8, bytes: 1 << 20 };
-            while viewer.poll_next(&cx, &mut units, step()) == Poll::Ready(()) {
+            while viewer.poll_next(&cx, &mut units, step()).is_ready() {
                 units.drain(..).for_each(|unit| window.push(&unit));
             }
         });

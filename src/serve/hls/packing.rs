@@ -1,13 +1,12 @@
 //! What a stream's segments are made of, where that is left to its tracks.
 
 use crate::container::{Form, TS};
+#[cfg(feature = "mp4")]
+use crate::container::{MP4, SAMPLES};
 use crate::hls::Packing;
 use crate::media::Tracks;
 #[cfg(feature = "mp4")]
-use crate::{
-    container::{MP4, SAMPLES},
-    media::{Kind, Track},
-};
+use crate::media::{Kind, Track};
 
 /// The form that such segments are cut from.
 pub(super) fn form(packing: Packing) -> &'static Form {
