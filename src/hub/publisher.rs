@@ -32,7 +32,9 @@ pub struct Publisher {
 enum News {
     None,
     Added,
-    Replaced,
+    /// Nobody is to begin with what came before: it needs other decoder records, or lacks the
+    /// pictures.
+    Breaks,
     /// Another publisher than before.
     Restarted,
 }
@@ -136,16 +138,17 @@ impl Publisher {
         if kind == Kind::Audio && self.silence.take().is_some() {
             log::info!("[{}] sound has come: silence ends", self.who);
         }
+        let is_further = track.id > 0;
         let change = self.tracks.set(track);
         let news = match change {
-            Change::Added => News::Added,
-            Change::Replaced => News::Replaced,
+            Change::Added if kind == Kind::Audio || is_further => News::Added,
+            Change::Added | Change::Replaced => News::Breaks,
             Change::Same | Change::Refused => News::None,
         };
-        if news == News::Replaced && kind == Kind::Video {
+        if news == News::Breaks && kind == Kind::Video {
             self.wants_key = true;
         }
-        if news == News::Replaced && self.news != News::Restarted || self.news == News::None {
+        if news == News::Breaks && self.news != News::Restarted || self.news == News::None {
             self.news = news;
         }
         change
@@ -301,7 +304,7 @@ impl Publisher {
             return Ok(());
         }
         let discontinuity = self.news == News::Restarted;
-        let breaks = discontinuity || self.news == News::Replaced;
+        let breaks = discontinuity || self.news == News::Breaks;
         state.push_tracks(Arc::new(self.tracks.clone()), breaks, discontinuity, self.stream.account())?;
         self.news = News::None;
         Ok(())

@@ -48,6 +48,23 @@ fn sound_alone_begins_live() {
 }
 
 #[test]
+fn sound_that_came_before_the_pictures_is_nothing_to_begin_with() {
+    let world = World::new(LIMITS);
+    let mut source = world.publish("a");
+    source.publisher.track(track(Codec::Aac, &[0x12, 0x10]));
+    source.frame(Kind::Audio, true, 100, world.now).unwrap();
+    source.publisher.track(track(Codec::H264, AVCC));
+    source.frame(Kind::Audio, true, 100, world.now).unwrap();
+    source.publisher.flush();
+    let mut player = world.play("a", "flv");
+    assert_eq!(player.drain(), 0, "there is no picture yet");
+    source.frame(Kind::Video, true, 100, world.now).unwrap();
+    source.publisher.flush();
+    player.drain();
+    assert_eq!((player.times(Video).len(), player.times(Audio).len()), (1, 0));
+}
+
+#[test]
 fn pictures_alone_are_announced_as_such_after_a_moment() {
     let mut world = World::new(LIMITS);
     let mut player = world.play("a", "flv");

@@ -137,7 +137,7 @@ class Parts(Case):
     def test_what_makes_no_sense_is_refused_at_once(self):
         self.play()
         url = self.server.hls(STREAM)
-        for ask in ("?_HLS_msn=9999999999", "?_HLS_part=1", "?_HLS_msn=1&_HLS_part=x", "?_HLS_msn=x"):
+        for ask in ("?_HLS_msn=9999999999", "?_HLS_msn=1&_HLS_part=x", "?_HLS_msn=x"):
             started = time.monotonic()
             self.assertEqual(get(url + ask)[0], 400, ask)
             self.assertLess(time.monotonic() - started, 1)
