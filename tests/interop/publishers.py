@@ -2,8 +2,9 @@
 
 import paths
 
+# Without a format the encoder gets another one after its first picture, and begins anew.
 GSTREAMER_VIDEO = (
-    "videotestsrc is-live=true ! video/x-raw,width=640,height=360,framerate=25/1 ! "
+    "videotestsrc is-live=true ! video/x-raw,format=I420,width=640,height=360,framerate=25/1 ! "
     "x264enc key-int-max=25 speed-preset=ultrafast tune=zerolatency bitrate=200 ! h264parse"
 )
 GSTREAMER_AUDIO = (

@@ -43,9 +43,9 @@ class SoundJoins(Case):
 
         waiting.until(parted, JOINS + 20, "a discontinuity")
         shown = {name: player["frames"] for name, player in chromium.report().items()}
-        # Past the join, wherever they were.
+        # Past the join, wherever they were: each new beginning takes some time.
         report = chromium.until(
-            lambda name, player: player["frames"] > shown.get(name, 0) + 350, "14 s more", 40
+            lambda name, player: player["frames"] > shown.get(name, 0) + 250, "10 s more", 60
         )
         for name, player in report.items():
             # One that begins anew shows some pictures again.

@@ -59,7 +59,10 @@ class TsReader(unittest.TestCase):
         self.assertIn("sync byte", self.found_in(self.good[:1880] + self.good[1881:]))
 
     def test_a_lost_packet(self):
-        self.assertIn("continuity counter", self.found_in(self.good[:18800] + self.good[18988:]))
+        packets = [self.good[at : at + ts.PACKET] for at in range(0, len(self.good), ts.PACKET)]
+        # In the middle of a picture: tables may come once more, or not.
+        lost = next(n for n in range(100, len(packets)) if packets[n][1:3] == packets[n - 1][1:3])
+        self.assertIn("continuity counter", self.found_in(b"".join(packets[:lost] + packets[lost + 1 :])))
 
     def test_a_damaged_table(self):
         at = ts.read(self.good).tables[1].at + 12

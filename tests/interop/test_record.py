@@ -233,8 +233,10 @@ class Files(Recording):
             recording={"max": 2},
             publish={"conflict": "refuse"},
         )
-        for name in ("cam1", "door", "cam2", "cam3"):
+        for name in ("cam1", "door", "cam2"):
             self.publish_live(name)
+        self.until_log_counts("is recorded to", 2)
+        self.publish_live("cam3")
         self.until_log_counts("recording.max is reached", 1)
         waiting.until(lambda: len(self.files("flv")) == 2, 5, "two files")
         self.assertEqual({path.name[:4] for path in self.files("flv")}, {"cam1", "cam2"})

@@ -78,7 +78,7 @@ def _differences(source, played, offset):
     # Bytes are compared and not frames: MPEG-TS puts several audio frames into one packet.
     published = b"".join(one.payload for one in source)
     starts = _start_positions(source)
-    at = published.find(b"".join(one.payload for one in played[:3]))
+    at = _where(published, starts, played, offset)
     if at < 0:
         return [f"not what was published: {played[0]}"], offset
     found = []
@@ -95,6 +95,15 @@ def _differences(source, played, offset):
         found += _moved(original, one, offset)
         at += len(one.payload)
     return found, offset
+
+
+def _where(published, starts, played, offset):
+    """Where the first of `played` stand; of several places the one whose time fits best."""
+    first = b"".join(one.payload for one in played[:3])
+    places = [at for at in starts if published.startswith(first, at)]
+    if offset is not None:
+        places.sort(key=lambda at: abs(played[0].dts - starts[at].dts - offset))
+    return places[0] if places else published.find(first)
 
 
 def _start_positions(samples):

@@ -15,9 +15,9 @@ pub(super) struct Packet<'a> {
     pub(super) payload: &'a [u8],
 }
 
-/// What came before of a PID.
+/// What came before of a PID: its counter, and a digest of its payload.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counter(Option<u8>);
+pub(super) struct Counter(Option<(u8, u32)>);
 
 /// How a packet follows the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,15 +50,47 @@ impl<'a> Packet<'a> {
 }
 
 impl Counter {
-    /// Section 2.4.3.3, continuity_counter.
+    /// Section 2.4.3.3, continuity_counter. A packet that is sent twice has the same payload;
+    /// where streams are joined, another may have the same counter.
     pub(super) fn follow(&mut self, packet: &Packet) -> Follows {
-        let before = self.0.replace(packet.counter);
-        match before {
+        let digest = digest(packet.payload);
+        match self.0.replace((packet.counter, digest)) {
             None => Follows::Well,
             Some(_) if packet.discontinuity => Follows::Gap,
-            Some(before) if packet.counter == before.wrapping_add(1) & 0xf => Follows::Well,
-            Some(before) if packet.counter == before => Follows::Again,
+            Some((before, _)) if packet.counter == before.wrapping_add(1) & 0xf => Follows::Well,
+            Some(before) if (packet.counter, digest) == before => Follows::Again,
             Some(_) => Follows::Gap,
+        }
+    }
+}
+
+/// FNV-1a: what differs by accident differs here.
+fn digest(payload: &[u8]) -> u32 {
+    payload.iter().fold(0x811c_9dc5, |digest, byte| (digest ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_packet_is_sent_twice_only_with_the_same_payload() {
+        let packet = |counter: u8, fill: u8| {
+            let mut data = [fill; SIZE];
+            data[..4].copy_from_slice(&[0x47, 1, 0, 0x10 | counter]);
+            data
+        };
+        let mut before = Counter::default();
+        let follows = [
+            (packet(7, 1), Follows::Well),
+            (packet(7, 1), Follows::Again),
+            (packet(8, 1), Follows::Well),
+            // the first of another stream behind the last of one
+            (packet(8, 2), Follows::Gap),
+            (packet(10, 2), Follows::Gap),
+        ];
+        for (data, wanted) in follows {
+            assert_eq!(before.follow(&Packet::parse(&data).unwrap()), wanted);
         }
     }
 }
