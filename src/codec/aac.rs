@@ -1,7 +1,10 @@
 //! AAC: AudioSpecificConfig, ADTS headers, silence. ISO/IEC 14496-3.
 
+mod specific;
+
+pub use specific::config_len;
+
 use super::{Malformed, ensure};
-use crate::wire::Short;
 use crate::wire::bits::Bits;
 
 /// Samples of one channel in a frame, before SBR doubles them.
@@ -31,35 +34,6 @@ impl Config {
         let frequency_index = FREQUENCIES.iter().position(|rate| *rate == sample_rate)?;
         let known = matches!(channels, 1..=6 | 8);
         known.then_some(Self { object_type: LC, frequency_index: frequency_index as u8, sample_rate, channels })
-    }
-
-    /// Reads a config, with SBR and PS signalled in front (hierarchically),
-    /// behind (backward compatibly) or not at all.
-    pub fn parse(data: &[u8]) -> Result<Self, Malformed> {
-        let mut bits = Bits::new(data);
-        let outer = object_type(&mut bits)?;
-        let (frequency_index, core_rate) = frequency(&mut bits)?;
-        let mut channels = channels(bits.bits(4)?)?;
-        let (core, mut sample_rate) = match outer {
-            SBR | PS => {
-                let (_, sample_rate) = frequency(&mut bits)?;
-                (object_type(&mut bits)?, sample_rate)
-            }
-            _ => (outer, core_rate),
-        };
-        let mut object_type = outer;
-        if matches!(core, 1..=4) {
-            skip_general_audio(&mut bits)?;
-            if channels == 0 {
-                channels = program_channels(&mut bits).unwrap_or(0);
-            } else if let Some(extension) = extension(&mut bits) {
-                (object_type, sample_rate) = extension;
-            }
-        }
-        if object_type == PS && channels == 1 {
-            channels = 2;
-        }
-        Ok(Self { object_type, frequency_index, sample_rate, channels })
     }
 
     /// Samples that the decoder gives of one channel for each frame.
@@ -149,96 +123,6 @@ impl Adts {
     }
 }
 
-/// Bits of the AudioSpecificConfig at the front of `data`, where others follow it
-/// and so nothing signalled behind belongs to it. Object types 1 to 4 without a
-/// program config only.
-pub fn config_len(data: &Bits) -> Result<usize, Malformed> {
-    let mut bits = data.clone();
-    let mut len = 5 + 4 + 4;
-    let mut core = object_type(&mut bits)?;
-    len += if bits.bits(4)? == 15 { bits.bits(24).map(|_| 24)? } else { 0 };
-    let configuration = bits.bits(4)?;
-    if matches!(core, SBR | PS) {
-        len += 4 + 5;
-        len += if bits.bits(4)? == 15 { bits.bits(24).map(|_| 24)? } else { 0 };
-        core = object_type(&mut bits)?;
-    }
-    ensure(matches!(core, 1..=4) && configuration != 0, "AudioSpecificConfig without a known length")?;
-    let _frame_length = bits.bit()?;
-    let depends_on_core_coder = bits.bit()?;
-    Ok(len + 3 + if depends_on_core_coder { 14 } else { 0 })
-}
-
-/// GetAudioObjectType(). Table 1.16.
-fn object_type(bits: &mut Bits) -> Result<u8, Short> {
-    match bits.bits(5)? {
-        31 => Ok(bits.bits(6)? as u8 + 32),
-        object_type => Ok(object_type as u8),
-    }
-}
-
-/// samplingFrequencyIndex and samplingFrequency, each made from the other.
-fn frequency(bits: &mut Bits) -> Result<(u8, u32), Malformed> {
-    let index = bits.bits(4)? as u8;
-    if index == 15 {
-        let rate = bits.bits(24)?;
-        let nearest = (0u8..).zip(FREQUENCIES).min_by_key(|(_, known)| known.abs_diff(rate));
-        return Ok((nearest.map_or(index, |(index, _)| index), rate));
-    }
-    let rate = FREQUENCIES.get(usize::from(index)).ok_or(Malformed { what: "samplingFrequencyIndex" })?;
-    Ok((index, *rate))
-}
-
-/// channelConfiguration. Table 1.19; 0 leaves it to a program config.
-fn channels(configuration: u32) -> Result<u8, Malformed> {
-    match configuration {
-        0..=6 => Ok(configuration as u8),
-        11 => Ok(7),
-        7 | 12 | 14 => Ok(8),
-        _ => Err(Malformed { what: "channelConfiguration" }),
-    }
-}
-
-/// GASpecificConfig() of object types 1 to 4 up to its program config. Section 4.4.1.
-fn skip_general_audio(bits: &mut Bits) -> Result<(), Short> {
-    let _frame_length = bits.bit()?;
-    let depends_on_core_coder = bits.bit()?;
-    if depends_on_core_coder {
-        bits.skip(14)?;
-    }
-    let _extension = bits.bit()?;
-    Ok(())
-}
-
-/// Channels of a program_config_element(). Section 4.4.1.1.
-fn program_channels(bits: &mut Bits) -> Result<u8, Short> {
-    bits.skip(4 + 2 + 4)?;
-    let [front, side, back] = [bits.bits(4)?, bits.bits(4)?, bits.bits(4)?];
-    let low_frequency = bits.bits(2)?;
-    bits.skip(3 + 4)?;
-    for mixdown_bits in [4, 4, 3] {
-        if bits.bit()? {
-            bits.skip(mixdown_bits)?;
-        }
-    }
-    let mut channels = low_frequency as u8;
-    for _ in 0..front + side + back {
-        let pair = bits.bit()?;
-        channels += 1 + u8::from(pair);
-        bits.skip(4)?;
-    }
-    Ok(channels)
-}
-
-/// The object type and output rate that follow a config whose decoders may not
-/// know of SBR and PS.
-fn extension(bits: &mut Bits) -> Option<(u8, u32)> {
-    let found = bits.bits(11) == Ok(0x2b7) && object_type(bits) == Ok(SBR) && bits.bit() == Ok(true);
-    let (_, rate) = found.then(|| frequency(bits).ok())??;
-    let parametric_stereo = bits.bits(11) == Ok(0x548) && bits.bit() == Ok(true);
-    Some((if parametric_stereo { PS } else { SBR }, rate))
-}
-
 const LC: u8 = 2;
 const SBR: u8 = 5;
 const PS: u8 = 29;
@@ -300,10 +184,20 @@ mod tests {
     fn configs_say_where_they_end() {
         let len = |text: &str| config_len(&Bits::new(&binary(text))).ok();
         assert_eq!(len("00010 0111 0010 000"), Some(16));
-        assert_eq!(len("00010 0111 0010 010 11111111111111"), Some(30));
+        assert_eq!(len("00010 0111 0010 01 11111111111111 0"), Some(30));
         assert_eq!(len("00010 1111 000000001011101110000000 0010 000"), Some(40));
         assert_eq!(len("00101 0111 0010 0100 00010 000"), Some(25));
         assert_eq!(len("11101 0111 0010 1111 000000001011101110000000 00010 000"), Some(49));
+        // error resilient, and with a program config that is aligned and has a comment
+        assert_eq!(len("10001 0100 0010 001 000 0 00"), Some(22));
+        let program = "0000 01 0100 0001 0000 0000 00 000 0000 0 0 0 10000 0 00000001 11111111";
+        assert_eq!(len(&format!("00010 0100 0000 000 {program} 000")), Some(72));
+        // behind it there may be no SBR, some, or PS too; what is like it is something else
+        assert_eq!(len("00010 0011 0010 000 01010110111 00101 0"), Some(33));
+        assert_eq!(len("00010 0111 0010 000 01010110111 00101 1 0100 000"), Some(37));
+        assert_eq!(len("00010 0110 0001 000 01010110111 00101 1 0011 10101001000 1"), Some(49));
+        assert_eq!(len("00010 0110 0001 000 01010110111 00101 1 1111 000000001011101110000000 000"), Some(61));
+        assert_eq!(len("00010 0110 0001 000 01010110111 00110 1"), Some(16));
         for other in ["00010 0111 0000 000", "10111 0111 0010 000", "11111 000111 0111 0010 000", "00010 01"] {
             assert_eq!(len(other), None);
         }

@@ -15,6 +15,11 @@ impl<'a> Bits<'a> {
         Self { data, at: 0 }
     }
 
+    /// Bits that were read or passed over.
+    pub fn position(&self) -> usize {
+        self.at
+    }
+
     /// One bit.
     pub fn bit(&mut self) -> Result<bool, Short> {
         let byte = self.data.get(self.at / 8).ok_or(Short)?;

@@ -11,6 +11,11 @@ GSTREAMER_AUDIO = (
     "audiotestsrc is-live=true ! audio/x-raw,rate=44100,channels=2 ! "
     "voaacenc bitrate=48000 ! aacparse"
 )
+# libavcodec's encoder, which says behind its configuration that there is no SBR.
+GSTREAMER_AVENC = (
+    "audiotestsrc is-live=true ! audio/x-raw,rate=48000,channels=2 ! "
+    "avenc_aac bitrate=48000 ! aacparse"
+)
 
 
 def ffmpeg(program, media, url, loop):
@@ -55,11 +60,11 @@ def gstreamer(sink, url):
     ]
 
 
-def gstreamer_rtsp(url, transport):
+def gstreamer_rtsp(url, transport, audio=GSTREAMER_AUDIO):
     """The same by RTSP; the transport is "tcp" or "udp", and any certificate will do."""
     return [
         *"gst-launch-1.0 -q rtspclientsink name=sink".split(),
         *[f"protocols={transport}", "tls-validation-flags=0", f"location={url}"],
         *f"{GSTREAMER_VIDEO} ! sink.".split(),
-        *f"{GSTREAMER_AUDIO} ! sink.".split(),
+        *f"{audio} ! sink.".split(),
     ]

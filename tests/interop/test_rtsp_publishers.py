@@ -73,8 +73,8 @@ class RtspPublishers(Case):
     def test_debian_ffmpeg_over_udp(self):
         self.check_file("udp", paths.FFMPEG_DEBIAN)
 
-    def check_gstreamer(self, transport):
-        command = publishers.gstreamer_rtsp(self.server.rtsp(STREAM), transport)
+    def check_gstreamer(self, transport, **audio):
+        command = publishers.gstreamer_rtsp(self.server.rtsp(STREAM), transport, **audio)
         self.check(self.start("publisher", command))
 
     def test_gstreamer_over_tcp(self):
@@ -82,3 +82,6 @@ class RtspPublishers(Case):
 
     def test_gstreamer_over_udp(self):
         self.check_gstreamer("udp")
+
+    def test_gstreamer_with_avenc_aac(self):
+        self.check_gstreamer("tcp", audio=publishers.GSTREAMER_AVENC)

@@ -91,6 +91,8 @@ struct Reading {
     max: usize,
     /// Ticks of an access unit.
     ticks: u32,
+    /// ADTS frames stand where AU headers should, as some cameras send them.
+    adts: bool,
     /// Timestamp and size of the access unit of which there are parts.
     begun: Option<(u32, usize)>,
     parts: Rope,
@@ -127,6 +129,10 @@ impl Reading {
     }
 
     fn units(&mut self, packet: &Packet, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
+        self.adts |= is_adts(&packet.payload, packet.marker);
+        if self.adts {
+            return self.adts_frames(packet, room, out);
+        }
         let (headers, data) = self.sections(&packet.payload)?;
         let mut data = packet.payload.slice_ref(data);
         let Some((headers, mut left)) = headers else {
@@ -178,6 +184,21 @@ impl Reading {
         let data = without_adts(data);
         if !data.is_empty() {
             out(Unpacked::Frame { time, key: true, data });
+        }
+        Ok(())
+    }
+
+    /// Frames that say their lengths themselves, or a part of one.
+    fn adts_frames(&mut self, packet: &Packet, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
+        let (mut data, mut time) = (packet.payload.clone(), packet.timestamp);
+        if let Some((_, size)) = self.begun.filter(|(begun, _)| *begun == time) {
+            return self.unit(time, packet.marker, size, data, room, out);
+        }
+        while !data.is_empty() {
+            let size = aac::Adts::parse(&data)?.frame_len;
+            let frame = data.split_to(size.min(data.len()));
+            self.unit(time, packet.marker, size, frame, room, out)?;
+            time = time.wrapping_add(self.ticks);
         }
         Ok(())
     }
@@ -243,6 +264,20 @@ impl Unpack for Reading {
     }
 }
 
+/// Whether a payload is ADTS: frames whose lengths add up to it, or a part of one that
+/// goes on in the next packet. As a length of AU headers the sync word is beyond any packet.
+fn is_adts(payload: &[u8], marker: bool) -> bool {
+    let mut rest = payload;
+    while let Ok(header) = aac::Adts::parse(rest) {
+        match rest.get(header.frame_len..) {
+            Some([]) => return true,
+            Some(next) => rest = next,
+            None => return !marker && rest.len() == payload.len(),
+        }
+    }
+    false
+}
+
 /// Some cameras leave the ADTS header in front. No raw frame begins like one:
 /// it would have to end before it begins.
 fn without_adts(data: Bytes) -> Bytes {
@@ -286,6 +321,7 @@ pub(super) fn incoming(format: &Format, max: usize) -> Option<Incoming> {
         layout: Layout::new(format),
         max,
         ticks: constant.unwrap_or_else(|| ticks(&params.record, format.clock)),
+        adts: false,
         begun: None,
         parts: Rope::new(max),
         lost: Lost::Nothing,

@@ -65,6 +65,35 @@ fn adts_headers_are_stripped() {
     assert_eq!(bench.raw(true, 0, &[&size[..], &adts, raw].concat()), Ok(got(&[(0, raw)])));
 }
 
+/// Some cameras send ADTS without any AU header: told by its sync word and its lengths.
+#[test]
+fn adts_frames_may_stand_where_headers_should() {
+    let adts = |frame: &[u8]| [&aac::Config::lc(44_100, 2).unwrap().adts(frame.len()).unwrap(), frame].concat();
+    let (raw, long) = (aac::SILENCE_STEREO, vec![0x21; 2000]);
+    for mode in ["AAC-hbr", "AAC-lbr", "generic"] {
+        let mut bench = reader(&[("mode", mode)]);
+        assert_eq!(bench.raw(true, 0, &adts(raw)), Ok(got(&[(0, raw)])), "{mode}");
+        let two = [adts(raw), adts(&[7; 300])].concat();
+        assert_eq!(bench.raw(true, 1024, &two), Ok(got(&[(1024, raw), (2048, &[7; 300])])), "{mode}");
+        // one in three packets
+        let whole = adts(&long);
+        assert_eq!(bench.raw(false, 4096, &whole[..900]), Ok(vec![]), "{mode}");
+        assert_eq!(bench.raw(false, 4096, &whole[900..1800]), Ok(vec![]), "{mode}");
+        assert_eq!(bench.raw(true, 4096, &whole[1800..]), Ok(got(&[(4096, &long)])), "{mode}");
+        // whose first part is lost, and whose second is
+        bench.unpack.gap();
+        assert!(bench.raw(true, 5120, &whole[900..]).is_err(), "{mode}");
+        assert_eq!(bench.raw(false, 6144, &whole[..900]), Ok(vec![]), "{mode}");
+        bench.unpack.gap();
+        assert_eq!(bench.raw(true, 7168, &adts(raw)), Ok(got(&[(7168, raw)])), "{mode}");
+        assert_eq!(bench.account.used(), 0, "{mode}");
+    }
+    // lengths that do not agree
+    for bad in [&adts(raw)[..10], &[adts(raw), vec![1]].concat()] {
+        assert!(Bench::new(&aac()).raw(true, 0, bad).is_err());
+    }
+}
+
 #[test]
 fn a_missing_config_is_made_of_rate_and_channels() {
     for config in ["1210", "\"1210\"", "zz", "12", ""] {

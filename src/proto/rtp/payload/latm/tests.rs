@@ -43,6 +43,41 @@ fn a_config_that_ends_behind_the_decoder_s_is_filled_up() {
     assert_eq!(reader(mono_44100, "0").unwrap().params[0].channels, 1);
 }
 
+/// As avenc_aac ! rtpmp4apay announce it, who say behind the config that there is no SBR;
+/// as they would say that there is SBR, and PS; and the examples of RFC 6416 section 7.3.
+#[test]
+fn sbr_and_ps_are_signalled_in_front_behind_or_not_at_all() {
+    for (config, record, object_type, rate, channels) in [
+        ("40002320adca00", "119056e500", 2, 48_000, 2),
+        ("40002410adca00", "120856e500", 2, 44_100, 1),
+        ("40002620adcb30", "131056e598", 5, 48_000, 2),
+        ("40002620adcb31fe00", "131056e598", 5, 48_000, 2),
+        ("40002610adcb3a9100", "130856e59d4880", 29, 48_000, 2),
+        ("40002610adcb3a911fe0", "130856e59d4880", 29, 48_000, 2),
+        ("400026103fc0", "1308", 2, 24_000, 1),
+        ("40005623101fe0", "2b118800", 5, 48_000, 2),
+        ("4001d613101fe0", "eb098800", 29, 48_000, 2),
+    ] {
+        let fmtp = [("cpresent", "0".to_owned()), ("config", config.to_owned())];
+        let format = super::super::format(96, "MP4A-LATM", Hz::new(rate), channels, fmtp);
+        let params = super::super::incoming(&format, 1000).and_then(|incoming| incoming.params);
+        let record = codec::hex(record);
+        assert_eq!(params.map(|params| params.record.to_vec()), Some(record.clone()), "{config}");
+        let found = aac::Config::parse(&record).unwrap();
+        assert_eq!((found.object_type, found.sample_rate, found.channels), (object_type, rate, channels), "{config}");
+    }
+}
+
+#[test]
+fn a_config_with_sbr_behind_it_may_come_with_the_frames() {
+    let mut bench = reader("", "1").unwrap();
+    let config = PLAIN.replace("0010 000 000", "0010 000 01010110111 00101 1 0001 000");
+    let told = binary(&format!("0 {config} 00000010 00000101 11111111"));
+    assert_eq!(bench.raw(true, 1, &told).unwrap()[0].2, [5, 255][..]);
+    let params = aac::Config::parse(&bench.params[0].record).unwrap();
+    assert_eq!((params.object_type, params.sample_rate), (5, 88_200));
+}
+
 #[test]
 fn units_follow_each_other_as_slices() {
     let mut bench = told();
