@@ -70,7 +70,7 @@ impl Timeline {
     /// Maps `dts` of the track in `slot`, which counts in `rate`.
     pub(super) fn map(&mut self, slot: usize, dts: Ticks, rate: Hz, now: Instant) -> Mapped {
         let time = dts.rescale(rate, Hz::MS).0;
-        let (head, most) = (self.newest().0, self.most(now));
+        let head = self.newest().0;
         let mut apart = None;
         let step = match self.clock(slot) {
             Some(clock) => clock.judge(time, head, now),
@@ -82,6 +82,7 @@ impl Timeline {
         if let Step::Set(place) = step {
             self.set(slot, time, place);
         }
+        let most = self.most(now);
         let mapped = match self.clock(slot) {
             Some(clock) if step == Step::Alone => {
                 let place = clock.expected(head, now).min(most);
@@ -114,7 +115,10 @@ impl Timeline {
         let (offset, apart) = match (arrived, self.newest) {
             (None, None) if (0..=LATEST).contains(&time) => (0, None),
             (None, None) => (time.saturating_neg(), None),
-            (None, Some((newest, _))) => (newest.saturating_add(RETURN).saturating_sub(time), None),
+            (None, Some((newest, _))) => {
+                self.lose_time(newest, now);
+                (newest.saturating_add(RETURN).saturating_sub(time), None)
+            }
             (Some(arrived), _) => self.beside(time, arrived, now),
         };
         if let Some(clock) = self.clocks.get_mut(slot) {
@@ -169,6 +173,15 @@ impl Timeline {
             clock.shift(by);
             let leap = by.min(0).saturating_neg();
             self.clocks.iter_mut().flatten().for_each(|clock| clock.offset = clock.offset.saturating_add(leap));
+        }
+    }
+
+    /// While nobody published the stream's time stood still, and nobody who returns may be
+    /// ahead by that too.
+    fn lose_time(&mut self, newest: i64, now: Instant) {
+        if let Some((time, then)) = &mut self.begun {
+            *time = time.saturating_add(since(*then, now)).min(newest);
+            *then = now;
         }
     }
 

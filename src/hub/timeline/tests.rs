@@ -272,6 +272,22 @@ fn a_publisher_that_returns_continues_without_a_hole() {
 }
 
 #[test]
+fn nobody_is_further_ahead_for_having_been_away() {
+    let (mut line, now) = (Timeline::default(), Instant::now());
+    // far more at once than anybody may be ahead
+    let burst = |line: &mut Timeline, passed: i64| {
+        let now = now + Duration::from_millis(passed as u64);
+        let times = (0..=100_000).step_by(40).map(|dts| line.map(VIDEO, Ticks(dts), Hz::MS, now).dts.0);
+        times.last().unwrap()
+    };
+    assert_eq!(burst(&mut line, 0), MAX_AHEAD);
+    line.resume();
+    assert_eq!(burst(&mut line, 10_000), 10_000 + MAX_AHEAD);
+    line.resume();
+    assert_eq!(burst(&mut line, HOUR), 10_000 + 2 * MAX_AHEAD);
+}
+
+#[test]
 fn a_track_keeps_the_ticks_of_its_own_clock() {
     let (mut line, now, rate) = (Timeline::default(), Instant::now(), Hz::new(44_100));
     let map = |line: &mut Timeline, times: [i64; 4]| times.map(|dts| line.map(AUDIO, Ticks(dts), rate, now).dts.0);
