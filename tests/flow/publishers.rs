@@ -77,6 +77,7 @@ fn viewers_end_where_their_form_has_no_word_for_what_comes_next() {
     let mut other = video.clone();
     other.params.width += 16;
     assert_eq!(heads(&[video.clone(), audio.clone()]), [0, 0, 0], "the same again");
+    assert_eq!(heads(&[audio.clone(), video.clone()]), [0, 0, 0], "in another order");
     assert_eq!(heads(&[other, audio.clone()]), [0, 0, 1], "other parameters");
     assert_eq!(heads(&[track(Codec::Av1, &[0x81, 0, 0, 0]), audio]), [1, 0, 1], "another codec");
     assert_eq!(heads(&[video]), [1, 0, 1], "without sound");

@@ -72,9 +72,10 @@ impl Mux for Mp4 {
 
     /// A file has one head; players read the first alone, whatever comes later.
     fn can_announce(&self, old: &Tracks, new: &Tracks) -> bool {
-        let carried = |tracks: &Tracks| tracks.iter().filter(|track| self.carries(track)).cloned().collect::<Vec<_>>();
-        let old = carried(old);
-        old.is_empty() || old == carried(new)
+        // in whatever order they came
+        let carried = |kind, tracks| Tracks::find(tracks, kind, 0).filter(|track| self.carries(track));
+        let [old, new] = [old, new].map(|tracks| [Kind::Video, Kind::Audio].map(|kind| carried(kind, tracks)));
+        old == [None, None] || old == new
     }
 
     fn remind(&self, tracks: &Tracks, at: Ticks) -> Packed {
