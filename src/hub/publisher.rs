@@ -91,7 +91,7 @@ impl Publisher {
             occupant.waker.take().into_iter().for_each(|waker| waker.wake());
         }
         state.publisher = Some(Occupant { who: who.clone(), waker: None });
-        state.settled = false;
+        state.settle(false);
         state.timeline.resume();
         state.left = now;
         let restarted = state.ring.head() > 0;
@@ -328,7 +328,7 @@ impl Publisher {
             self.news = News::Added;
             self.announce(state)?;
         }
-        state.settled = true;
+        state.settle(true);
         Ok(())
     }
 
@@ -369,7 +369,7 @@ impl Drop for Publisher {
         let mut state = self.stream.lock();
         if self.is_current(&state) {
             state.publisher = None;
-            state.settled = false;
+            state.settle(false);
             state.left = Instant::now();
             state.unpublished = state.left;
             state.wake(false); // for what came last

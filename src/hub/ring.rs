@@ -94,6 +94,15 @@ impl Ring {
         }
     }
 
+    /// Adds what is new in `tracks` to those that were announced with that number.
+    pub(super) fn complete(&mut self, seq: Seq, tracks: &Tracks) {
+        let index = seq.checked_sub(self.tail).and_then(|index| usize::try_from(index).ok());
+        let slot = index.and_then(|index| self.slots.get_mut(index));
+        if let Some(Slot { item: Item::Tracks(news), .. }) = slot {
+            Arc::make_mut(&mut news.tracks).complete(tracks);
+        }
+    }
+
     /// Where a viewer may begin: the newest such number.
     pub(super) fn newest_start(&self) -> Option<Seq> {
         self.starts.back().copied()

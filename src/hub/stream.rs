@@ -29,6 +29,8 @@ pub(super) struct State {
     pub(super) epoch: Seq,
     /// It is known which kinds of tracks the stream has.
     pub(super) settled: bool,
+    /// Where a publisher has returned of which that is not known yet.
+    pub(super) returned: Option<Seq>,
     pub(super) publisher: Option<Occupant>,
     /// When the last user left.
     pub(super) left: Instant,
@@ -81,6 +83,7 @@ impl Stream {
             tracks: Arc::default(),
             epoch: 0,
             settled: false,
+            returned: None,
             publisher: None,
             left: Instant::now(),
             unpublished: Instant::now(),
@@ -251,9 +254,19 @@ impl State {
         if breaks {
             self.epoch = self.ring.head() + 1;
         }
+        match self.returned {
+            _ if discontinuity => self.returned = Some(self.ring.head()),
+            Some(seq) => self.ring.complete(seq, &tracks),
+            None => {}
+        }
         let item = Item::Tracks(Announcement { tracks, discontinuity });
         self.ring.push(Slot { item, at: self.timeline.newest(), start: false, came: 0, _lease: lease });
         Ok(())
+    }
+
+    /// Whether it is known which kinds of tracks the stream has.
+    pub(super) fn settle(&mut self, settled: bool) {
+        (self.settled, self.returned) = (settled, None);
     }
 
     /// Where a viewer that joins now begins; `None` as long as it cannot.

@@ -204,6 +204,9 @@ impl Viewer {
         let mut first = None;
         while out.len() < step.units && bytes < step.bytes {
             self.catch_up(state);
+            if self.is_early(state) {
+                break;
+            }
             if matches!(self.cursor, Cursor::From(_))
                 && let Some(next) = self.learn(state, &state.tracks, out)
             {
@@ -249,6 +252,21 @@ impl Viewer {
         }
         self.told = tracks.clone();
         (!fits).then_some(Next::Head)
+    }
+
+    /// Whether this viewer is to wait until it is known which tracks a publisher has that
+    /// has just returned: it would end for want of one that comes a little later.
+    fn is_early(&self, state: &State) -> bool {
+        let Some(returned) = state.returned else { return false };
+        let is_next = match self.cursor {
+            Cursor::At(seq) => seq == returned,
+            Cursor::From(_) => true,
+            Cursor::Before => false,
+        };
+        let Some(packer) = state.packers.get(self.packer).filter(|_| is_next) else { return false };
+        let mut all = Tracks::clone(&state.tracks);
+        all.complete(&self.told);
+        packer.can_announce(&self.told, &all) && !packer.can_announce(&self.told, &state.tracks)
     }
 
     /// A viewer whose next slot is gone goes on at the newest key frame.

@@ -176,6 +176,15 @@ impl Tracks {
         }
     }
 
+    /// Takes in those of `others` that are not there yet.
+    pub fn complete(&mut self, others: &Self) {
+        for track in &others.list {
+            if self.find(track.codec.kind(), track.id).is_none() {
+                self.set(track.clone());
+            }
+        }
+    }
+
     /// The track of that kind and index.
     pub fn find(&self, kind: Kind, id: u8) -> Option<&Track> {
         self.list.iter().find(|track| track.codec.kind() == kind && track.id == id)

@@ -1,6 +1,6 @@
 //! Publishers that return, compete, or change in mid-stream.
 
-use crate::harness::{AVCC, LIMITS, Source, Video, World, track};
+use crate::harness::{AVCC, Audio, LIMITS, Source, Video, World, track};
 use runnel::hub::{Conflict, Limits, Lost, Name, Refused};
 use runnel::media::{Codec, Kind};
 
@@ -63,7 +63,11 @@ fn heads(tracks: &[runnel::media::Track]) -> [usize; 3] {
     for track in tracks {
         source.publisher.track(track.clone());
     }
-    source.frame(Kind::Video, true, 500, world.now).unwrap();
+    for _ in 0..2 {
+        source.frame(Kind::Video, true, 500, world.now).unwrap();
+        // by then it is known that nothing else comes
+        world.pass(300);
+    }
     players.each_mut().map(|player| {
         player.drain();
         player.heads
@@ -81,6 +85,39 @@ fn viewers_end_where_their_form_has_no_word_for_what_comes_next() {
     assert_eq!(heads(&[other, audio.clone()]), [0, 0, 1], "other parameters");
     assert_eq!(heads(&[track(Codec::Av1, &[0x81, 0, 0, 0]), audio]), [1, 0, 1], "another codec");
     assert_eq!(heads(&[video]), [1, 0, 1], "without sound");
+}
+
+#[cfg(all(feature = "mp4", feature = "ts"))]
+#[test]
+fn viewers_do_not_end_for_tracks_that_come_a_little_later() {
+    let mut world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    source.pictures(10, world.now);
+    let mut players = ["flv", "ts", "mp4"].map(|form| world.play("a", form));
+    players.iter_mut().for_each(|player| _ = player.drain());
+    for (late, heads) in [(200, [0, 0, 0]), (400, [1, 0, 2])] {
+        drop(source);
+        world.pass(100);
+        source = world.publish("a");
+        source.publisher.track(track(Codec::Aac, &[0x12, 0x10]));
+        for _ in (0..late).step_by(40) {
+            source.frame(Kind::Audio, true, 100, world.now).unwrap();
+            source.publisher.flush();
+            players.iter_mut().for_each(|player| _ = player.drain());
+            source.at += 40;
+            world.pass(40);
+        }
+        source.publisher.track(track(Codec::H264, AVCC));
+        for _ in 0..20 {
+            source.frame(Kind::Video, true, 500, world.now).unwrap();
+            source.at += 40;
+        }
+        players.iter_mut().for_each(|player| _ = player.drain());
+        assert_eq!(players.each_ref().map(|player| player.heads), heads, "{late} ms later");
+    }
+    let times = players[0].times(Video);
+    assert_eq!((times.len(), players[0].times(Audio).len()), (50, 10 + 5 + 10));
+    assert!(times.windows(2).all(|pair| pair[1] > pair[0]), "{times:?}");
 }
 
 #[cfg(feature = "mp4")]
