@@ -34,16 +34,9 @@ def _ffmpeg_decode(program, source, seconds):
     ]
 
 
-def ffmpeg_faults(program, seconds, video=True, returned=False):
-    """Of an ended `ffmpeg_decode`: what it complained of, or that it found too little.
-
-    Where a publisher has `returned`, its sound may begin before the last frame of the
-    old is over, of which ffmpeg complains once.
-    """
-    complaints = program.stderr.splitlines()
-    if returned and len(complaints) == 1 and "non monotonically increasing dts" in complaints[0]:
-        complaints = []
-    if program.exit_code != 0 or complaints:
+def ffmpeg_faults(program, seconds, video=True):
+    """Of an ended `ffmpeg_decode`: what it complained of, or that it found too little."""
+    if program.exit_code != 0 or program.stderr:
         yield program.describe()
     # Not all: video may start after audio, and a publisher may have been away.
     wanted = 0.8 * seconds * (FRAME_RATE if video else 1_000_000)

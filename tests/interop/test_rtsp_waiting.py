@@ -86,8 +86,7 @@ class WhilePlaying(RtspCase):
         self.assert_plays(client)
         for program in decoding:
             program.wait(players.PLAYS_WITHIN)
-            faults = players.ffmpeg_faults(program, 2 * SECONDS, returned=True)
-            self.assert_none(faults, "ffmpeg")
+            self.assert_none(players.ffmpeg_faults(program, 2 * SECONDS), "ffmpeg")
 
     def test_the_publisher_goes_and_comes_back(self):
         self.play_while(lambda publisher: publisher.stop(), lambda: self.publish(STREAM))
