@@ -73,7 +73,9 @@ impl Clock {
         let most = many.max(pause.saturating_add(DISORDER)).max(DISORDER);
         // others of the stream have come as far
         let reached = time.saturating_add(self.offset) <= head.saturating_add(DISORDER);
-        if step >= -DISORDER && (step <= most || reached) {
+        // what is behind one that stood alone may well follow that
+        let earliest = if self.suspect.is_some() { 0 } else { -DISORDER };
+        if step >= earliest && (step <= most || reached) {
             return Step::On;
         }
         let Some(suspect) = self.suspect.as_ref().filter(|_| (-LATEST..=LATEST).contains(&time)) else {
@@ -88,6 +90,11 @@ impl Clock {
         let paced = waited.saturating_mul(2) >= self.usual.saturating_add(further);
         let hole = pause.saturating_add(if paced { LATE } else { APART });
         if (0..=hole).contains(&step) { Step::On } else { Step::Set(suspect.place.saturating_add(further)) }
+    }
+
+    /// Whether `time` is further on than a step that needs no reason.
+    pub(super) fn leaps(&self, time: i64) -> bool {
+        time.saturating_sub(self.newest) > DISORDER
     }
 
     /// Where a frame belongs whose time says nothing: as far behind the last one as

@@ -8,7 +8,7 @@
 
 use std::time::Instant;
 
-use super::clock::{APART, Clock, LATE, LATEST, Step, since};
+use super::clock::{APART, Clock, DISORDER, LATE, LATEST, Step, since};
 use crate::media::{Hz, MAX_TRACKS, Ticks};
 
 /// The most that the stream's time is ahead of the time that passed since its start. A
@@ -79,8 +79,10 @@ impl Timeline {
                 Step::On
             }
         };
-        if let Step::Set(place) = step {
-            self.set(slot, time, place);
+        match step {
+            Step::Set(place) => self.set(slot, time, place),
+            Step::On => self.follow(slot, time, head, now),
+            Step::Alone => {}
         }
         let most = self.most(now);
         let mapped = match self.clock(slot) {
@@ -163,6 +165,19 @@ impl Timeline {
         } else {
             let same = self.clocks.iter_mut().flatten().filter(|clock| clock.offset == offset);
             same.for_each(|clock| clock.offset = own);
+        }
+    }
+
+    /// A clock goes on behind a hole. If another track has come there without one, because
+    /// its clock was set, there is no hole: this one was set with it.
+    fn follow(&mut self, slot: usize, time: i64, head: i64, now: Instant) {
+        let Some(clock) = self.clock(slot).filter(|clock| clock.leaps(time)) else { return };
+        let (last, place) = (clock.last(), clock.expected(head, now));
+        let own = time.saturating_add(clock.offset).abs_diff(place);
+        let nearest = self.nearest(time, place).filter(|(_, at)| *at >= last);
+        let Some((offset, at)) = nearest else { return };
+        if at.abs_diff(place).saturating_add(DISORDER.unsigned_abs()) < own {
+            self.clock(slot).into_iter().for_each(|clock| clock.offset = offset);
         }
     }
 
