@@ -20,7 +20,7 @@ pub use store::Unstored;
 
 use super::Numbers;
 use super::maker::{Follows, Maker, maker};
-use super::segment::{File, Map, Open, Part, Segment};
+use super::segment::{File, Map, Open, Part, Segment, ms};
 use crate::budget::Account;
 use crate::hub::Unit;
 use crate::media::Ticks;
@@ -292,7 +292,9 @@ impl Window {
         while let Err(refusal) = self.maker.reserve(&self.account, unit) {
             if !self.make_room() {
                 log::warn!("[{}] HLS: a segment is lost: {refusal}", self.name);
-                self.open = None;
+                if let Some(open) = self.open.take().filter(|_| !self.is_playable()) {
+                    self.cut.cramp(ms(open.until - open.from));
+                }
                 self.maker.clear();
                 self.starved = true;
                 return;

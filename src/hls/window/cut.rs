@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::WANTED;
 use crate::hls::segment::{Open, ms};
 use crate::media::Ticks;
 
@@ -27,6 +28,8 @@ const EAGER: u64 = 3;
 const EAGER_LENGTH: Duration = Duration::from_secs(1);
 /// A key frame that comes a little early still ends a segment.
 const SLACK: Duration = Duration::from_millis(100);
+/// What players want, and the segment that is being made.
+const SHARES: u32 = WANTED as u32 + 1;
 /// The longest group of pictures that is waited for before the target is told.
 const LONGEST: u64 = 30;
 
@@ -43,6 +46,15 @@ impl Cut {
     /// The target is given out.
     pub(super) fn tell(&mut self) {
         self.told = Some(self.target());
+    }
+
+    /// There is room for so much, which has no end that players could begin at. Where more was to
+    /// be waited for, segments end without a key frame, so that some have room.
+    pub(super) fn cramp(&mut self, room: Duration) {
+        if room > self.aim {
+            let share = (room / SHARES).as_secs().clamp(1, rounded(self.aim));
+            self.told.get_or_insert(share);
+        }
     }
 
     /// The longest that a segment may be.

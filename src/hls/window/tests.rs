@@ -546,3 +546,13 @@ fn what_a_disk_does_not_take_stays_as_long_as_there_is_room() {
     assert!(matches!(window.file(&first.name), Found::Now(_)));
     assert_eq!(store(&mut window).len(), held);
 }
+
+#[test]
+fn groups_that_have_no_room_are_cut_so_that_there_is_something_to_play() {
+    // a group has 400 kB
+    let mut window = window(260_000);
+    push(&mut window, 0..70_000, 40_000);
+    let lasting = durations(&window);
+    assert!(lasting.len() >= WANTED && lasting.iter().all(|ms| (1500..=2499).contains(ms)), "{lasting:?}");
+    assert_eq!(lines(&window.playlist("", "", false), "#EXT-X-TARGETDURATION:"), ["2"]);
+}
