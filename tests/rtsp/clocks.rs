@@ -160,6 +160,21 @@ fn reports_that_come_late_move_sound_to_its_place() {
 }
 
 #[test]
+fn a_time_of_day_that_is_set_moves_nothing() {
+    // the pictures' report knows it before that of sound; or sound's is wrong now and then
+    for days in [[0, 0, 3, 3, 3, 3], [0, 0, 0, 3, 0, 0], [0, 3, 0, 0, 0, 3]] {
+        let (mut video, mut audio) = (pictures(), Lane { late: 0, ..sound() });
+        let mut reports = Vec::new();
+        for (ms, days) in [2000, 4000, 6000].into_iter().zip(days.chunks(2)) {
+            reports.extend([video.report(ms, NOW + days[0]), audio.report(ms + 300, NOW + days[1])]);
+        }
+        let receiver = received([video.packets(0..9000), audio.packets(0..9000), reports]);
+        let first = usize::from(days[1] != days[0]);
+        assert!(receiver.moves.len() <= first, "{days:?}: {:?}", receiver.moves);
+    }
+}
+
+#[test]
 fn what_reports_move_at_once_is_told() {
     for late in [2000, 0] {
         let (mut video, mut audio) = (pictures(), Lane { late, ..sound() });

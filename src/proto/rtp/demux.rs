@@ -53,6 +53,8 @@ struct Lane {
     early: Option<(u32, (Ntp, u32), Instant)>,
     /// The offset to other tracks was settled by what the sender says.
     aligned: bool,
+    /// The track whose report says since then that it is another, and by how much.
+    doubt: Option<(usize, i64)>,
     frames: Frames,
 }
 
@@ -104,6 +106,7 @@ impl Demux {
             sender: None,
             early: None,
             aligned: false,
+            doubt: None,
             frames,
         });
         Some(self.lanes.len() - 1)
@@ -182,7 +185,7 @@ impl Demux {
         step(order, &mut |step| frames.step(step, report, time, room, out));
         if !had_base && frames.base.is_some() {
             self.first.get_or_insert(number);
-            self.align();
+            self.align(None);
         }
     }
 
@@ -210,7 +213,7 @@ impl Demux {
             // what the server said of the beginning was less exact
             self.lanes.iter_mut().for_each(|lane| lane.aligned = false);
         }
-        self.align();
+        self.align(Some(number));
     }
 
     /// The tracks whose times leap from the next frame on, because reports say so, and by
@@ -246,9 +249,9 @@ impl Demux {
         Some(((first_time + Ticks(later)).rescale(MICROSECONDS, lane.frames.track.clock), timestamp))
     }
 
-    /// Moves tracks to where their sender reports say that they belong: sound
-    /// rather than pictures.
-    fn align(&mut self) {
+    /// Moves tracks to where their sender reports say that they belong, of which the one
+    /// of `reporter` is news: sound rather than pictures.
+    fn align(&mut self, reporter: Option<usize>) {
         let Some(first) = self.first else { return };
         for number in (0..self.lanes.len()).filter(|number| *number != first) {
             let report = self.time_by_reports(number);
@@ -260,8 +263,12 @@ impl Demux {
             if skew.abs() > MAX_SKEW {
                 continue;
             }
-            let bearable = if std::mem::replace(&mut lane.aligned, true) { DRIFT } else { 0 };
-            if skew.abs() <= bearable {
+            let was_aligned = std::mem::replace(&mut lane.aligned, true);
+            if skew.abs() <= if was_aligned { DRIFT } else { 0 } {
+                lane.doubt = None;
+                continue;
+            }
+            if was_aligned && !lane.is_confirmed(reporter, skew) {
                 continue;
             }
             let moves_first = lane.frames.track.codec.kind() == Kind::Video;
@@ -303,11 +310,28 @@ impl Lane {
         (-MAX_STEP..=passed.saturating_add(MAX_STEP)).contains(&step) && self.order.follows(packet.sequence)
     }
 
+    /// Whether the same track's report before this one has said the same. One alone may tell
+    /// of a time of day that was set, of which the other track's does not know yet.
+    fn is_confirmed(&mut self, reporter: Option<usize>, skew: i64) -> bool {
+        match (self.doubt, reporter) {
+            (Some((by, before)), Some(reporter)) if by == reporter && (skew - before).abs() <= DRIFT => {
+                self.doubt = None;
+                true
+            }
+            (Some((by, _)), Some(reporter)) if by != reporter => false,
+            (_, Some(reporter)) => {
+                self.doubt = Some((reporter, skew));
+                false
+            }
+            (_, None) => false,
+        }
+    }
+
     /// Its clock has nothing to do with the one before.
     fn another_sender(&mut self) {
         self.order.restart();
         (self.start, self.sender) = (None, None);
-        self.aligned = false;
+        (self.aligned, self.doubt) = (false, None);
         self.frames.restart();
     }
 }
