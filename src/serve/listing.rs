@@ -7,6 +7,8 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::wire::{percent_decode, percent_encode};
+
 /// The name that lal's players know.
 pub const NAME: &str = "record.m3u8";
 /// Bytes of the head, filled up with a comment, so that the target duration can change.
@@ -47,9 +49,10 @@ pub fn append(segment: &Path, about: &Listed) -> io::Result<()> {
     let first = end <= HEAD as u64;
     let gap = if about.discontinuity && !first { GAP } else { "" };
     let map = about.map.as_ref().filter(|_| about.discontinuity || first);
-    let map = map.map_or(String::new(), |map| format!("#EXT-X-MAP:URI=\"{map}\"\n"));
+    let map = map.map_or(String::new(), |map| format!("#EXT-X-MAP:URI=\"{}\"\n", percent_encode(map)));
     let seconds = format!("{}.{:03}", about.duration.as_secs(), about.duration.subsec_millis());
-    file.write_all(format!("{gap}{map}#EXTINF:{seconds},\n{name}\n{END}").as_bytes())?;
+    let uri = percent_encode(name);
+    file.write_all(format!("{gap}{map}#EXTINF:{seconds},\n{uri}\n{END}").as_bytes())?;
     let written = file.stream_position()?;
     file.set_len(written)
 }
@@ -86,7 +89,8 @@ pub fn forget(gone: &[PathBuf]) -> io::Result<()> {
             let is_name = !line.is_empty() && !line.starts_with('#');
             // what stands before a name is the name's
             let of_entry = line.starts_with("#EXTINF") || line == GAP.trim_end();
-            if is_name && names.contains(OsStr::new(&line)) {
+            let is_gone = |name: &str| names.contains(OsStr::new(name));
+            if is_name && percent_decode(&line).is_some_and(|name| is_gone(&name)) {
                 about.clear();
             } else if of_entry {
                 about.push_str(&line);
@@ -166,6 +170,25 @@ mod tests {
         add("d.ts", 1000, false);
         let last = read();
         assert!(last.ends_with("\n#EXTINF:11.600,\nb.ts\n#EXTINF:1.000,\nd.ts\n#EXT-X-ENDLIST\n"), "{last}");
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    #[test]
+    fn names_are_percent_encoded_and_forgotten_however_they_are_written() {
+        let folder = std::env::temp_dir().join(format!("runnel-listing-names-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let about = Listed { duration: Duration::from_secs(2), discontinuity: false, map: Some("门.mp4".into()) };
+        let read = || std::fs::read_to_string(folder.join(NAME)).unwrap();
+        append(&folder.join("门-1.m4s"), &about).unwrap();
+        append(&folder.join("门-2.m4s"), &about).unwrap();
+        let whole = read();
+        assert!(whole.is_ascii() && whole.contains("#EXT-X-MAP:URI=\"%E9%97%A8.mp4\"\n"), "{whole}");
+        assert!(whole.ends_with("\n%E9%97%A8-1.m4s\n#EXTINF:2.000,\n%E9%97%A8-2.m4s\n#EXT-X-ENDLIST\n"), "{whole}");
+        forget(&[folder.join("门-1.m4s")]).unwrap();
+        assert_eq!(read(), whole.replace("#EXTINF:2.000,\n%E9%97%A8-1.m4s\n", ""));
+        std::fs::write(folder.join(NAME), percent_decode(&whole).unwrap()).unwrap();
+        forget(&[folder.join("门-1.m4s"), folder.join("门-2.m4s")]).unwrap();
+        assert!(!read().contains("m4s"), "{}", read());
         std::fs::remove_dir_all(&folder).unwrap();
     }
 

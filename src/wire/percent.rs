@@ -1,5 +1,7 @@
 //! Percent codes of URLs. RFC 3986 section 2.1.
 
+use std::fmt::Write;
+
 /// Decodes `%41`, once; `None` if the result is not UTF-8 or a code is damaged.
 pub fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = text.bytes();
@@ -13,6 +15,19 @@ pub fn percent_decode(text: &str) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
+/// Writes what is not ASCII in percent codes, as a URI must have it. RFC 3987 section 3.1.
+pub fn percent_encode(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for byte in text.bytes() {
+        match byte {
+            b'!'..=b'~' => out.push(byte.into()),
+            // writing into a String does not fail
+            byte => _ = write!(out, "%{byte:02X}"),
+        }
+    }
+    out
+}
+
 fn hex(digit: u8) -> Option<u8> {
     u8::try_from(char::from(digit).to_digit(16)?).ok()
 }
@@ -20,6 +35,12 @@ fn hex(digit: u8) -> Option<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_not_ascii_is_encoded_and_nothing_else() {
+        assert_eq!(percent_encode("门-1_.~@+=,a%20"), "%E9%97%A8-1_.~@+=,a%20");
+        assert_eq!(percent_decode(&percent_encode("摄像头1 é")).as_deref(), Some("摄像头1 é"));
+    }
 
     #[test]
     fn percent_codes_are_decoded_once() {

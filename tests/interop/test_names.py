@@ -1,8 +1,12 @@
 """Names that are no names: refused everywhere, and nothing breaks."""
 
+from urllib.parse import urljoin
+
+import hls
 import paths
 import players
 from case import Case
+from hls_capture import get
 from raw_http import RawHttp
 
 BAD = [
@@ -63,6 +67,9 @@ class OneName(Case):
             capture.stop()
         answer = RawHttp(server.http_port).request("GET", f"/hls/{encoded}.m3u8")
         self.assertEqual(answer.status, 200)
+        status, _, playlist = get(server.hls(encoded))
+        segment = hls.read(playlist.decode("ascii")).segments[0]
+        self.assertEqual((status, get(urljoin(server.hls(encoded), segment.uri))[0]), (200, 200))
         for name in (plain, encoded):
             url = server.rtsp(name)
             command = players.ffmpeg_decode_rtsp(paths.FFMPEG_CURRENT, url, 1, "tcp")

@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::{Ask, Found, Packing, SPARE, WANTED, Window};
 use crate::container::m3u8::{self, Entry, LowLatency, Playlist};
 use crate::hls::segment::Segment;
+use crate::wire::percent_encode;
 
 /// Parts are told of so many target durations at the end. RFC 8216bis section 6.2.2.
 pub(super) const PARTS_TOLD: u32 = 3;
@@ -43,7 +44,7 @@ impl Window {
         self.cut.tell();
         let from = self.first_listed();
         let gone = self.segments.iter().take(from).filter(|segment| segment.discontinuity).count() as u64;
-        let uri = |file: &str, extension: &str| format!("{prefix}{file}{extension}{suffix}");
+        let uri = |file: &str, extension: &str| format!("{prefix}{}{extension}{suffix}", percent_encode(file));
         let listed: Vec<_> = self.segments.iter().skip(from).collect();
         let mut behind = Duration::ZERO;
         let mut entries: Vec<_> = listed
@@ -79,7 +80,7 @@ impl Window {
 
     /// All that is kept, as if nothing followed.
     pub fn record(&self, suffix: &str) -> String {
-        let uri = |file: &str, extension: &str| format!("{file}{extension}{suffix}");
+        let uri = |file: &str, extension: &str| format!("{}{extension}{suffix}", percent_encode(file));
         let first = self.segments.front().map_or(0, |segment| segment.id);
         let playlist = Playlist {
             target: self.cut.target(),

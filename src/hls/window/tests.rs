@@ -409,6 +409,22 @@ fn numbers_count_from_the_first() {
     assert_eq!(lines(&window.record(""), "#EXT-X-MEDIA-SEQUENCE:"), ["0"]);
 }
 
+#[cfg(feature = "mp4")]
+#[test]
+fn names_are_percent_encoded_where_they_are_uris() {
+    let rules = Rules { packing: Packing::Mp4, part: Some(Duration::from_millis(300)), ..RULES };
+    let mut window = Window::new("门", rules, Account::root("hls", 1 << 20), FIRST);
+    give(&mut window, &head(b"one", 0), 0);
+    push_samples(&mut window, 0..1500, 1000);
+    for text in [window.playlist("", "?q", false), window.stored_playlist(), window.record("")] {
+        assert!(text.is_ascii() && text.contains("\n%E9%97%A8-0-0.m4s"), "{text}");
+        assert!(text.contains("URI=\"%E9%97%A8-0-0.mp4"), "{text}");
+    }
+    let text = window.playlist("", "", false);
+    assert!(text.contains("URI=\"%E9%97%A8-0-0.0.m4s\"") && text.contains("URI=\"%E9%97%A8-1000-1."), "{text}");
+    assert!(matches!(window.file("门-0-0.0.m4s"), Found::Now(_)));
+}
+
 #[test]
 fn segments_far_from_the_end_may_be_left_out() {
     let part = Some(Duration::from_millis(300));

@@ -22,6 +22,8 @@ use crate::proto::Machine;
 #[cfg(feature = "rtsp")]
 use crate::proto::http::Request;
 use crate::proto::http::{self, Event};
+#[cfg(any(feature = "hls", feature = "files"))]
+use crate::wire::percent_encode;
 use transport::Transport;
 
 /// Runs a connection to its end.
@@ -107,7 +109,7 @@ const FIELDS: [(&str, &str); 2] = [CORS, NO_CACHE];
 /// The last item of a path as a reference relative to it, which holds behind a proxy that
 /// serves all of this below a folder. RFC 3986 section 4.2: a colon would end a scheme.
 fn beside(path: &str) -> String {
-    format!("./{}", path.rsplit('/').next().unwrap_or_default())
+    format!("./{}", percent_encode(path.rsplit('/').next().unwrap_or_default()))
 }
 
 impl Session {
