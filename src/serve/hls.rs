@@ -260,6 +260,11 @@ impl Hls {
 }
 
 impl Entry {
+    /// Whether there is anything to play.
+    pub(super) fn is_playable(&self) -> bool {
+        lock(&self.state).window.is_playable()
+    }
+
     /// The playlist, as soon as it has what is asked for; `None` if that is too far ahead.
     pub(super) fn poll_playlist(
         &self,

@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import subprocess
 import time
 from pathlib import Path
 from urllib.parse import urljoin
@@ -184,6 +185,21 @@ class Waiting(Case):
         waited = time.monotonic() - begun
         self.assertGreater(waited, 5)
         self.assertLess(self.processor_seconds() - before, waited / 10)
+
+    def test_groups_that_are_longer_than_the_wait_are_asked_for_again(self):
+        self.serve()
+        path = self.directory / "long.flv"
+        command = [paths.FFMPEG_CURRENT, "-v", "error", "-f", "lavfi"]
+        command += ["-i", "testsrc2=size=320x180:rate=10", "-t", "30", "-c:v", "libx264", "-g", "140"]
+        command += ["-x264-params", "scenecut=0", "-preset", "ultrafast", "-pix_fmt", "yuv420p", path]
+        subprocess.run(command, check=True, timeout=60)
+        send = [paths.FFMPEG_CURRENT, "-v", "error", "-re", "-i", path, "-c", "copy", "-f", "flv"]
+        self.start("publisher", [*send, self.server.rtmp(STREAM)])
+        self.until_live(STREAM)
+        url = self.server.hls(STREAM)
+        status, headers, body = get(url, 15)
+        self.assertEqual((status, headers["Retry-After"]), (503, "2"), body)
+        self.assertEqual(get(url, 15)[0], 200)
 
     def processor_seconds(self):
         fields = Path(f"/proc/{self.server.pid}/stat").read_text().rsplit(")", 1)[1].split()

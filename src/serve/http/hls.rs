@@ -119,12 +119,12 @@ impl Waiting {
         match &self.wanted {
             Wanted::Playlist { ask, prefix, suffix } => match self.entry.poll_playlist(cx, ask, prefix, suffix) {
                 Poll::Ready(text) => answer_playlist(machine, request, text),
-                Poll::Pending if late => refuse(machine, request, Status::NOT_FOUND, NOTHING),
+                Poll::Pending if late => self.refuse_late(machine),
                 Poll::Pending => return Poll::Pending,
             },
             Wanted::Record { suffix } => match self.entry.poll_record(cx, suffix) {
                 Poll::Ready(text) => answer_playlist(machine, request, text),
-                Poll::Pending if late => refuse(machine, request, Status::NOT_FOUND, NOTHING),
+                Poll::Pending if late => self.refuse_late(machine),
                 Poll::Pending => return Poll::Pending,
             },
             Wanted::File(file) => match self.entry.poll_file(cx, file) {
@@ -140,6 +140,16 @@ impl Waiting {
             },
         }
         Poll::Ready(None)
+    }
+
+    /// What was waited for did not come: players ask again after 503, and give up after 404.
+    fn refuse_late(&self, machine: &mut http::Server) {
+        let published = || self.server.hub.find(&self.name).is_some_and(|stream| stream.is_live());
+        let (status, why) = match self.entry.is_playable() || published() {
+            true => (Status::UNAVAILABLE, LATE),
+            false => (Status::NOT_FOUND, NOTHING),
+        };
+        refuse(machine, &self.request, status, why);
     }
 }
 
@@ -175,6 +185,7 @@ fn session(query: &str) -> Option<u64> {
 }
 
 const NOTHING: &str = "nothing is published under that name";
+const LATE: &str = "no segment has come yet, which wants a second key frame, or no part";
 pub(super) const NO_SESSION: &str = "no such session, or no longer";
 const NO_FILE: &str = "no such segment, or no longer";
 
