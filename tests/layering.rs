@@ -12,7 +12,7 @@ const MAY_USE: [(&str, &[&str]); 16] = [
     ("container", &["codec", "media", "wire", "budget"]),
     ("proto", &["container", "codec", "media", "wire", "budget"]),
     ("hub", &["container", "codec", "media", "wire", "budget"]),
-    ("hls", &["hub", "container", "media", "budget"]),
+    ("hls", &["hub", "container", "media", "wire", "budget"]),
     ("net", &["hub", "proto", "container", "media", "budget"]),
     ("conf", &["hub", "proto", "budget"]),
     ("device", &["conf", "net", "wire"]),

@@ -189,7 +189,10 @@ fn is_request_line(data: &[u8]) -> Option<bool> {
     let end = text.iter().position(|byte| !matches!(byte, b' '..=b'~'));
     let (line, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
     let word = line.iter().take_while(|byte| byte.is_ascii_uppercase() || **byte == b'_').count();
-    if word == 0 || !matches!(line.get(word), Some(b' ') | None) {
+    let (method, rest_of_line) = line.split_at_checked(word)?;
+    // a known method stands behind what means nothing
+    let is_known = METHODS.iter().any(|(_, name)| method.ends_with(name.as_bytes()));
+    if word == 0 || is_known || !matches!(rest_of_line, [b' ', ..] | []) {
         return Some(false);
     }
     match rest {
