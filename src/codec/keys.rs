@@ -68,7 +68,7 @@ pub struct Keys {
     sets: bool,
 }
 
-/// What is known of a picture beside its access unit.
+/// The facts of a picture beside its access unit.
 #[derive(Clone, Copy, Debug)]
 pub struct Hints {
     /// Its time in milliseconds.

@@ -1,9 +1,9 @@
-//! What the NAL units of H.264 and H.265 are for.
+//! The purposes of NAL units of H.264 and H.265.
 
 use super::{h264, h265};
 use crate::media::Codec;
 
-/// What a NAL unit is for. H.264 table 7-1, H.265 table 7-1.
+/// The purpose of a NAL unit. H.264 table 7-1, H.265 table 7-1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// A part of the picture.

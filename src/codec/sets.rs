@@ -182,7 +182,7 @@ impl Sets {
     }
 }
 
-/// How one set tells of another.
+/// The references from one set to another.
 struct Ids {
     slice_pps: fn(&[u8]) -> Option<u32>,
     pps_sps: fn(&[u8]) -> Option<u32>,

@@ -93,7 +93,7 @@ impl Normal {
         }
     }
 
-    /// What is known of a track of H.264 or H.265.
+    /// The state of a track of H.264 or H.265.
     fn picture(&mut self, codec: Codec, track: u8) -> Result<&mut Picture, Error> {
         let at = match self.pictures.iter().position(|known| known.track == track) {
             Some(at) => at,

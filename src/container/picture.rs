@@ -17,7 +17,7 @@ use crate::budget::{BlockMut, OverBudget, Overflow, Room, Rope};
 use crate::codec::{Hints, Keys, Role, Sets};
 use crate::media::{Codec, Hz, Params, nal};
 
-/// What is known of the track between two access units.
+/// The state of the track between two access units.
 #[derive(Debug)]
 pub(super) struct Picture {
     pub(super) track: u8,

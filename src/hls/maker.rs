@@ -1,4 +1,4 @@
-//! What makes the bytes of parts out of units.
+//! Makes the bytes of parts out of units.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -34,7 +34,7 @@ pub(super) trait Maker: Debug + Send {
     fn clear(&mut self);
 }
 
-/// What follows a part.
+/// The continuation of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Follows {
     /// Another one, which goes on where this one ends.

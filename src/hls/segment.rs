@@ -110,7 +110,7 @@ impl Open {
         full
     }
 
-    /// How far a frame at `at` may be from the one behind it.
+    /// The longest distance that a frame at `at` may have to the one behind it.
     pub(super) fn step_to(&self, at: Ticks) -> Ticks {
         (at - self.until).max(Ticks(self.step.0 * 15 / 16))
     }

@@ -13,7 +13,7 @@ pub(super) struct Transport {
     independent: bool,
     /// The newest tables, or nothing.
     tables: Vec<u8>,
-    /// How often they were written, which their packets count.
+    /// The number of times that they were written, which their packets count.
     counter: u8,
     /// They come before what is next.
     due: bool,

@@ -98,7 +98,7 @@ pub struct Window {
     /// Makes the bytes of what is open.
     maker: Box<dyn Maker>,
     segments: VecDeque<Segment>,
-    /// What is told first has these: those of segments count from there.
+    /// The numbers of what is told first: those of segments count from there.
     first: Numbers,
     next_id: u64,
     /// Heads so far.
@@ -164,7 +164,7 @@ impl Window {
         }
     }
 
-    /// What time it is, by both clocks: units that come next came now or before.
+    /// Tells the time by both clocks: units that come next came now or before.
     pub fn look(&mut self, now: Instant, wall: SystemTime) {
         self.dates.look(now, wall);
     }

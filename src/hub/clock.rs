@@ -11,7 +11,7 @@ pub(super) const DISORDER: i64 = 1000;
 pub(super) const APART: i64 = 10_000;
 /// Frames may come so late on a slow network.
 pub(super) const LATE: i64 = 2000;
-/// What lies between two frames if nobody knows better.
+/// The distance between two frames if nobody knows better.
 pub(super) const MIN_GAP: i64 = 20;
 /// A step of so many usual ones needs no reason either.
 const MANY: i64 = 3;
@@ -24,12 +24,12 @@ pub(super) const LATEST: i64 = 1 << 48;
 #[derive(Debug)]
 pub(super) struct Clock {
     rate: Hz,
-    /// What its times are moved by.
+    /// The offset that is added to its times.
     pub(super) offset: i64,
     /// The newest time by which it went on, and when that came.
     newest: i64,
     came: Instant,
-    /// How far its frames are usually apart; 0 as long as nobody knows.
+    /// The usual distance between its frames; 0 as long as nobody knows.
     usual: i64,
     /// Where its last frame was put.
     last: Ticks,
@@ -44,7 +44,7 @@ struct Suspect {
     place: i64,
 }
 
-/// What a time means.
+/// The meaning of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// The clock goes on.
@@ -64,7 +64,7 @@ impl Clock {
         Self { rate, offset, newest: time, came: now, usual: 0, last, suspect: None }
     }
 
-    /// What `time` means if the stream has come to `head`.
+    /// Judges `time` if the stream has come to `head`.
     pub(super) fn judge(&self, time: i64, head: i64, now: Instant) -> Step {
         let step = time.saturating_sub(self.newest);
         let waited = since(self.came, now);

@@ -183,7 +183,7 @@ impl Packer {
         }
     }
 
-    /// What running viewers are sent, and the tracks that are news to them.
+    /// The bytes for running viewers, and the tracks that are news to them.
     fn announcement(&mut self, news: &Announcement, at: Ticks) -> (Packed, TrackSet) {
         if news.discontinuity {
             self.mux.discontinuity();

@@ -86,7 +86,7 @@ impl Ring {
         self.slots.get(index)
     }
 
-    /// What the tracks are from that number on, if that is its news.
+    /// The tracks from that number on, if that is its news.
     pub(super) fn tracks(&self, seq: Seq) -> Option<&Arc<Tracks>> {
         match &self.slot(seq)?.item {
             Item::Tracks(news) => Some(&news.tracks),

@@ -27,11 +27,11 @@ pub struct Viewer {
     batch: Seq,
     /// What the stream's tracks were at the last look.
     tracks: Arc<Tracks>,
-    /// What this viewer was told that they are.
+    /// The tracks that this viewer was told of.
     told: Arc<Tracks>,
 }
 
-/// What a viewer gets.
+/// The result of a viewer's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
     /// More of the same.

@@ -36,7 +36,7 @@ pub struct Conn {
     drained: bool,
     /// The socket takes nothing more, and the deadline for that runs.
     blocked: bool,
-    /// What arrives is acknowledged at once.
+    /// Input is acknowledged at once.
     prompt: bool,
 }
 

@@ -347,7 +347,7 @@ fn an_answer_is_to_what_is_open_whatever_its_number() {
     }
 }
 
-/// What stands between packets and is neither a packet nor a message.
+/// Bytes between packets that are neither a packet nor a message.
 const NOISE: [&[u8]; 8] =
     [b"", b"\0", b"\0\0\0\0", b"ok", b"RTSP", b"Wed Nov 29 2026", &[0xff; 200], b"\x80\x60\0\x01$$$$%"];
 

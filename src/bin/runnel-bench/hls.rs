@@ -24,14 +24,14 @@ enum State {
     Body(Vec<u8>, usize),
 }
 
-/// What came back with status 200.
+/// The body of an answer with status 200.
 type Answer = Vec<u8>;
 
-/// What makes an answer useless.
+/// The reason why an answer is useless.
 #[derive(Debug)]
 struct Error(String);
 
-/// What a playlist says. RFC 8216 section 4.3.
+/// A playlist's target duration and segments. RFC 8216 section 4.3.
 #[derive(Debug, PartialEq)]
 struct Listed {
     target: Duration,

@@ -24,7 +24,7 @@ const SCHEMES: [(&str, Scheme, bool, u16); 6] = [
     ("https", Scheme::Http, true, 443),
 ];
 
-/// What the path of a playlist ends with.
+/// The end of a playlist's path.
 const PLAYLIST: &str = ".m3u8";
 
 /// A stream at a server.

@@ -18,7 +18,7 @@ pub struct Block<F> {
     pub rate: u32,
     /// The number of the first in the stream, of which the lower 36 bits count.
     pub number: u64,
-    /// How many there are in each channel: 1 to `MAX_BLOCK`.
+    /// The number of samples in each channel: 1 to `MAX_BLOCK`.
     pub len: usize,
     /// Channels: 1 to `MAX_CHANNELS`.
     pub channels: u8,

@@ -8,7 +8,7 @@ pub(super) trait Bits {
     fn put(&mut self, value: u32, count: u32);
 }
 
-/// How a channel's samples are coded, known before any of it is written.
+/// The coding of a channel's samples, known before any of it is written.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Subframe {
     coding: Coding,
@@ -24,7 +24,7 @@ enum Coding {
     Constant,
     /// As they are.
     Verbatim,
-    /// What a fixed predictor of an order leaves, as Rice codes of a parameter.
+    /// The residual of a fixed predictor of an order, as Rice codes of a parameter.
     Fixed { order: usize, rice: u32 },
 }
 
@@ -102,7 +102,7 @@ fn differences(samples: impl Iterator<Item = i32>) -> impl Iterator<Item = [i32;
     })
 }
 
-/// What the predictor of `order` leaves, from the first sample on that has enough before it.
+/// The residual of the predictor of `order`, from the first sample on that has enough before it.
 fn residuals(samples: impl Iterator<Item = i32>, order: usize) -> impl Iterator<Item = i32> {
     differences(samples).skip(order).map(move |all| all.get(order).copied().unwrap_or_default())
 }

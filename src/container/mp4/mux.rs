@@ -18,7 +18,7 @@ struct Mp4 {
     audio: Clock,
 }
 
-/// What becomes of a frame.
+/// The packing of a frame.
 enum Style {
     Fragment,
     #[cfg(feature = "hls")]

@@ -17,7 +17,7 @@ pub struct Sample {
     pub key: bool,
     /// When it is decoded.
     pub at: u64,
-    /// How long it lasts: of pictures a guess.
+    /// The duration: of pictures a guess.
     pub duration: u32,
     /// From when it is decoded until it is shown.
     pub shift: i32,

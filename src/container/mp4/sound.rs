@@ -8,7 +8,7 @@ use crate::codec::flac::{Block, Info};
 use crate::codec::g711;
 use crate::media::{Codec, Frame, Track};
 
-/// What `track` has its codes from; `None` if its frames go as they are.
+/// The table of `track`'s codes; `None` if its frames go as they are.
 fn table(codec: Codec) -> Option<&'static [i16; 256]> {
     match codec {
         Codec::Pcma => Some(&g711::A_LAW),

@@ -22,7 +22,7 @@ const RULES: Rules = Rules {
     store: None,
 };
 
-/// What a run says of a sample, and its bytes.
+/// A sample's row in a run, and its bytes.
 #[derive(Clone, Debug, PartialEq)]
 struct Read {
     kind: Kind,

@@ -19,7 +19,7 @@ pub(super) struct Cut {
     longest: Duration,
     /// The newest key frame.
     key: Option<Ticks>,
-    /// How far apart the last two were.
+    /// The distance between the last two.
     group: Ticks,
 }
 
@@ -28,7 +28,7 @@ const EAGER: u64 = 3;
 const EAGER_LENGTH: Duration = Duration::from_secs(1);
 /// A key frame that comes a little early still ends a segment.
 const SLACK: Duration = Duration::from_millis(100);
-/// What players want, and the segment that is being made.
+/// The segments that players want, and the one that is being made.
 const SHARES: u32 = WANTED as u32 + 1;
 /// The longest group of pictures that is waited for before the target is told.
 const LONGEST: u64 = 30;

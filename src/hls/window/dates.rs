@@ -1,4 +1,4 @@
-//! What time of day segments began: EXT-X-PROGRAM-DATE-TIME.
+//! The time of day at which segments began: EXT-X-PROGRAM-DATE-TIME.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -22,7 +22,7 @@ const PART: u32 = 8;
 const STEP: Duration = Duration::from_millis(40);
 
 impl Dates {
-    /// What time it is.
+    /// Tells the time.
     pub(super) fn look(&mut self, now: Instant, wall: SystemTime) {
         if let Some((then, was)) = self.now {
             let due = was + now.saturating_duration_since(then);
@@ -34,7 +34,7 @@ impl Dates {
         self.now = Some((now, wall));
     }
 
-    /// What time of day it was at `came`, or is now.
+    /// The time of day at `came`, or now.
     pub(super) fn of(&self, came: Option<Instant>) -> SystemTime {
         let Some((now, wall)) = self.now else { return UNIX_EPOCH };
         let ago = came.map_or(Duration::ZERO, |came| now.saturating_duration_since(came));

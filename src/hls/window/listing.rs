@@ -1,4 +1,4 @@
-//! What playlists tell, and when.
+//! The text of playlists, and when it is told.
 
 use std::time::Duration;
 

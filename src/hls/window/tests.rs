@@ -182,7 +182,7 @@ fn dates_follow_the_durations_unless_the_clock_is_set() {
     assert_eq!(dates.collect::<Vec<_>>(), [0, 1000, 2011, 3009, 3_605_000]);
 }
 
-/// What is told of tracks that are news.
+/// The announcement of tracks that are news.
 fn news(bytes: &[u8], at: i64, tracks: TrackSet) -> Unit {
     let mut unit = Unit::new(bytes.to_vec().into(), Ticks(at), false, false);
     unit.news = tracks;

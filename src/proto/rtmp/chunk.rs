@@ -281,7 +281,7 @@ impl From<Error> for Parse {
     }
 }
 
-/// What is remembered of a peer's chunk streams. Encoders use five or six.
+/// The most chunk streams of a peer that are remembered. Encoders use five or six.
 const MAX_STREAMS: usize = 24;
 /// Commands and metadata are a few hundred bytes. Metadata with a list of all key
 /// frames are longer, and nobody here reads them.

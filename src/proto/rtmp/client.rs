@@ -83,9 +83,9 @@ const CREATE_STREAM: f64 = 4.0;
 const ASK: f64 = 5.0;
 const FC_UNPUBLISH: f64 = 6.0;
 const DELETE_STREAM: f64 = 7.0;
-/// What publishers call themselves: some servers look for FMLE.
+/// The `flashVer` of publishers: some servers look for FMLE.
 const ENCODER: &str = concat!("FMLE/3.0 (compatible; runnel/", env!("CARGO_PKG_VERSION"), ")");
-/// What players call themselves, as ffmpeg does.
+/// The `flashVer` of players, as ffmpeg says it.
 const PLAYER: &str = "LNX 9,0,124,2";
 /// A server whose window is smaller is told of every so many bytes twice.
 const MIN_WINDOW: u32 = 1 << 10;

@@ -43,7 +43,7 @@ struct Lane {
     reception: Reception,
     /// Packets of other types than this are passed over; any type if `None`.
     only: Option<u8>,
-    /// Who sent the last packet, what its timestamp was, and when it came.
+    /// The sender of the last packet, its timestamp, and its arrival.
     heard: Option<Heard>,
     /// The timestamp with which it begins, as all others do at that moment.
     start: Option<u32>,

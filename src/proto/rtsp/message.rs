@@ -205,7 +205,7 @@ fn is_request_line(data: &[u8]) -> Option<bool> {
 /// A longer line is not looked for among bytes that mean nothing.
 const LONGEST_LINE: usize = 256;
 
-/// What a response begins with.
+/// The beginning of a response.
 const RTSP: &[u8] = b"RTSP/";
 
 /// Reads the message at the front of `data`: its length and what it says; `None` if

@@ -41,7 +41,7 @@ pub(super) struct Wire {
     /// Bytes that were passed over so, in all and since the last packet or message.
     noise: u32,
     run: u16,
-    /// What began like a message and was none.
+    /// The number of times that noise began like a message.
     false_messages: u8,
 }
 

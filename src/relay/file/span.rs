@@ -1,4 +1,4 @@
-//! How long a file lasts, which is what lies between its rounds.
+//! The length of a file, which is the distance between its rounds.
 
 use crate::media::MAX_TRACKS;
 
@@ -12,7 +12,7 @@ struct Span {
     era: u32,
     decoded: Range,
     shown: Range,
-    /// What lies between the last two.
+    /// The distance between the last two.
     step: i64,
 }
 

@@ -1,4 +1,4 @@
-//! What a stream's segments are made of, where that is left to its tracks.
+//! The packing of a stream's segments, where that is left to its tracks.
 
 use crate::container::{Form, TS};
 #[cfg(feature = "mp4")]

@@ -15,7 +15,7 @@ pub(super) struct Packet<'a> {
     pub(super) payload: &'a [u8],
 }
 
-/// What came before of a PID: its counter, and a digest of its payload.
+/// The last packet of a PID: its counter, and a digest of its payload.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counter(Option<(u8, u32)>);
 

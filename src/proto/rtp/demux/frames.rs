@@ -10,7 +10,7 @@ use crate::budget::Room;
 use crate::codec::{h264, h265};
 use crate::media::{Codec, Frame, Kind, Params, Ticks, Track, Unwrap};
 
-/// What becomes of a lane's packets once they are in order.
+/// The frames of a lane's packets once they are in order.
 pub(super) struct Frames {
     pub(super) track: Track,
     /// The description tells all of the track, and no frame has to.
@@ -20,7 +20,7 @@ pub(super) struct Frames {
     /// The sender's time at which the stream's is 0, and what it is to become.
     pub(super) base: Option<Ticks>,
     wanted: Option<Ticks>,
-    /// How much later frames are shown from here on, which nobody was told yet.
+    /// The delay that was added to frames from here on, which nobody was told yet.
     pub(super) moved: Ticks,
     /// When the last frame was shown, by the sender's time.
     last: Ticks,
@@ -100,7 +100,7 @@ impl Frames {
         }
     }
 
-    /// What a timestamp means, without moving the clock.
+    /// The time of a timestamp, without moving the clock.
     pub(super) fn look(&self, timestamp: u32) -> Ticks {
         self.unwrap.clone().next(timestamp)
     }
@@ -123,7 +123,7 @@ fn approach(base: &mut Option<Ticks>, wanted: Option<Ticks>, passed: u64) -> Opt
     *base
 }
 
-/// How many pictures may overtake one, as the decoder record says.
+/// The number of pictures that may overtake one, as the decoder record says.
 fn depth(codec: Codec, params: &Params) -> usize {
     let depth = match codec {
         Codec::H264 => {
