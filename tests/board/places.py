@@ -1,4 +1,4 @@
-"""Where things are: what interop knows, and what the machines need besides."""
+"""Where things are: what interop and the runner know, and what the machines need besides."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 REPO = HERE.parents[1]
-sys.path.append(str(REPO / "tests" / "interop"))
+sys.path += [str(REPO / "tests" / folder) for folder in ("interop", "runner")]
 
 import paths  # noqa: E402  (interop's; only now it can be found)
 

@@ -29,6 +29,8 @@ KEEP = os.environ.get("RUNNEL_TEST_KEEP")
 class Case(unittest.TestCase):
     # Set on a class that measures time, so that nothing else runs beside it.
     alone = False
+    # Set on a class whose tests take a minute or more, so that they begin first.
+    takes_minutes = False
     # The forms that the server gives out over HTTP and WebSocket.
     forms = ("flv", "ts", "mp4")
 

@@ -27,6 +27,8 @@ LATENCY = 2000
 
 
 class Parts(Case):
+    takes_minutes = True
+
     def play(self, **how):
         self.serve(**LOW)
         publisher = self.publish_live(STREAM, **how)

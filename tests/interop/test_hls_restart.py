@@ -14,6 +14,8 @@ GOES_ON_WITHIN = 20
 
 
 class Restart(Case):
+    takes_minutes = True
+
     def playlist(self):
         return hls.read(get(self.server.hls(STREAM))[2].decode())
 

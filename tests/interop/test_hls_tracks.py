@@ -17,6 +17,8 @@ SECONDS = 60
 
 
 class SoundJoins(Case):
+    takes_minutes = True
+
     def film(self):
         """A transport stream whose sound begins late, and so does its place in the tables."""
         parts = {"a": ["-an", "-t", str(JOINS)], "b": ["-output_ts_offset", str(JOINS)]}

@@ -398,6 +398,7 @@ class Disk(Recording):
 class Killed(Recording):
     """A hundred deaths at any moment: each file is good up to its last second."""
 
+    takes_minutes = True
     DEATHS = 100
     AT_ONCE = 10
     LIVES = (1.5, 5.0)

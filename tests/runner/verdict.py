@@ -1,0 +1,29 @@
+"""What a run of tests ends with: reasons, flaky ones, and a line that sums it up."""
+
+from pathlib import Path
+
+# What each flaky test failed with, of one run of tests/run.
+FLAKY = Path(__file__).resolve().parents[2] / "target" / "flaky.txt"
+FLAKY_ALLOWED = 3
+
+
+def tell(kind, outcomes):
+    """Prints it; returns the exit code."""
+    failed = [one for one in outcomes if not one.passed]
+    flaky = [one for one in outcomes if one.flaky]
+    for one in failed:
+        print(f"\n==== {one.name}\n{one.reasons}")
+    _keep(kind, flaky)
+    for one in flaky:
+        print(f"flaky: {one.name}")
+    passed = len(outcomes) - len(failed)
+    print(f"{kind}: {passed} passed; {len(failed)} failed; {len(flaky)} flaky", flush=True)
+    return 1 if failed or not outcomes or len(flaky) > FLAKY_ALLOWED else 0
+
+
+def _keep(kind, flaky):
+    if flaky:
+        FLAKY.parent.mkdir(exist_ok=True)
+        with open(FLAKY, "a") as file:
+            for one in flaky:
+                file.write(f"==== {kind} {one.name}\n{one.reasons}\n")
