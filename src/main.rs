@@ -123,6 +123,7 @@ fn push() -> Result<(), Failure> {
     let push = push::Push::parse(std::env::args_os().skip(2)).map_err(fail(USAGE))?;
     let (config, _) = Source::load(push.config.clone()).map_err(fail(CONFIG))?;
     device::log::start(&config.log);
+    device::reserve_thread().map_err(fail(SYSTEM))?;
     push.run(config).map_err(fail(SYSTEM))
 }
 
@@ -237,6 +238,7 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
             tell(State::Well);
         }
     };
+    device::reserve_thread()?;
     for number in 1..threads {
         let executor = executor.clone();
         let run = move || async_io::block_on(executor.run(std::future::pending::<()>()));

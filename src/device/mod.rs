@@ -5,6 +5,7 @@
 mod certificate;
 mod descriptors;
 mod memory;
+mod threads;
 mod user;
 mod watchdog;
 
@@ -15,5 +16,6 @@ pub mod supervisor;
 pub use certificate::make_certificate;
 pub use descriptors::reserve_descriptors;
 pub use memory::lock_memory;
+pub use threads::reserve_thread;
 pub use user::User;
 pub use watchdog::Watchdog;

@@ -2,9 +2,9 @@
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use async_io::{Async, Timer};
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
@@ -16,6 +16,8 @@ use super::{Conn, SocketSizes, Watch};
 pub struct Gate {
     open: Arc<AtomicUsize>,
     limit: usize,
+    /// When the system last had no room for a connection.
+    starved: Arc<Mutex<Option<Instant>>>,
 }
 
 /// One connection's place; given back when dropped.
@@ -25,7 +27,7 @@ pub(super) struct Pass(Arc<AtomicUsize>);
 impl Gate {
     /// A gate for `limit` connections.
     pub fn new(limit: usize) -> Self {
-        Self { open: Arc::default(), limit }
+        Self { open: Arc::default(), limit, starved: Arc::default() }
     }
 
     /// Connections that are open.
@@ -37,6 +39,13 @@ impl Gate {
         let room = |open| (open < self.limit).then_some(open + 1);
         self.open.fetch_update(Relaxed, Relaxed, room).ok()?;
         Some(Pass(self.open.clone()))
+    }
+
+    /// The system has no room for a connection. True where it had for a while before: that
+    /// is news, whichever of the ports it is that learns of it.
+    fn starves(&self, now: Instant) -> bool {
+        let before = self.starved.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        before.is_none_or(|before| now.saturating_duration_since(before) > CALM)
     }
 }
 
@@ -87,10 +96,13 @@ pub async fn accept_loop(
     loop {
         let (socket, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
+            // the peer is gone already
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
             Err(error) => {
-                // out of descriptors, or the peer is gone already
-                log::warn!("accept: {error}");
-                Timer::after(Duration::from_millis(100)).await;
+                if gate.starves(Instant::now()) {
+                    log::warn!("accept: {error}: connections wait until the system has room for them");
+                }
+                Timer::after(RETRY).await;
                 continue;
             }
         };
@@ -110,6 +122,27 @@ pub(super) fn prepare(socket: &TcpStream) {
     let _ = SockRef::from(socket).set_tcp_keepalive(&keepalive);
 }
 
+/// When it is looked again for what the system had no room for.
+const RETRY: Duration = Duration::from_millis(100);
+/// After so long without a want of room the next is another.
+const CALM: Duration = Duration::from_secs(60);
 const BACKLOG: i32 = 512;
 /// Finds peers that vanished while nothing was to be sent to them.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_want_of_room_is_news_once_for_all_ports() {
+        let (gate, begun) = (Gate::new(1), Instant::now());
+        let other_port = gate.clone();
+        assert!(gate.starves(begun));
+        for n in 1..1000 {
+            let gate = if n % 2 == 0 { &gate } else { &other_port };
+            assert!(!gate.starves(begun + n * RETRY), "{n}");
+        }
+        assert!(gate.starves(begun + 999 * RETRY + CALM + RETRY), "it is over, and comes again");
+    }
+}

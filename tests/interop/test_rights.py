@@ -1,12 +1,15 @@
 """What the server may do and have: user, open files, memory."""
 
 import os
+import resource
 import subprocess
+import time
 import unittest
 
 import config
 import paths
 from case import Case
+from raw_http import RawHttp
 
 STREAM = "cam"
 NOBODY = 65534
@@ -59,6 +62,31 @@ class Rights(Case):
         with open(f"/proc/{self.server.pid}/limits", encoding="ascii") as limits:
             soft = next(int(line.split()[3]) for line in limits if "open files" in line)
         self.assertGreater(soft, 256 + 32 + 32, "viewers, streams and connections to spare")
+
+    def test_open_files_that_run_out_are_told_of_once(self):
+        self.serve()
+        held = len(os.listdir(f"/proc/{self.server.pid}/fd"))
+        before = resource.prlimit(self.server.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(self.server.pid, resource.RLIMIT_NOFILE, (held, before[1]))
+        ports = [self.server.http_port, self.server.rtmp_port, self.server.rtsp_port]
+        waiting_outside = [RawHttp(port) for port in ports]
+        for connection in waiting_outside:
+            self.addCleanup(connection.close)
+        self.until_log_counts("accept: ", 1)
+        # Each port looks again ten times a second: what does not come cannot be awaited.
+        time.sleep(1)
+        self.assertEqual(self.server.log.count("accept: "), 1)
+        resource.prlimit(self.server.pid, resource.RLIMIT_NOFILE, before)
+        answer = waiting_outside[0].request("GET", "/healthz")
+        self.assertEqual(answer.status, 200)
+
+    @AS_ROOT
+    def test_a_kernel_that_allows_no_second_thread_is_refused(self):
+        # Root is not bound by the limit.
+        self.directory.chmod(0o755)
+        launcher = ["setpriv", "--reuid=64321", "--clear-groups", "prlimit", "--nproc=1"]
+        said = self.refusal(launcher)
+        self.assertIn("a second thread cannot be started", said)
 
     def test_more_memory_than_the_machine_has_is_refused(self):
         said = self.refusal(code=CONFIGURATION_IS_WRONG, memory={"total": "9999GiB"})
