@@ -1,17 +1,28 @@
 //! Media playlists. RFC 8216 section 4, and its second edition for low latency.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use std::time::{Duration, SystemTime};
 
-use crate::wire::iso8601;
+use crate::wire::{Percent, iso8601};
+
+/// A file's name, as a reference relative to the playlist.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uri<'a> {
+    /// Without extension.
+    pub stem: &'a str,
+    /// The number of a part, which stands behind that.
+    pub part: Option<usize>,
+    /// With its point.
+    pub extension: &'a str,
+}
 
 /// A segment's entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
-    /// Relative to the playlist.
-    pub uri: String,
-    /// What to read before it, relative to the playlist: EXT-X-MAP.
-    pub map: Option<String>,
+pub struct Entry<'a> {
+    /// The segment, or what its parts are called after.
+    pub uri: Uri<'a>,
+    /// The file to read before it: EXT-X-MAP.
+    pub map: Option<&'a str>,
     /// How long it plays.
     pub duration: Duration,
     /// When its first frame was taken.
@@ -27,8 +38,6 @@ pub struct Entry {
 /// A part of a segment: EXT-X-PART.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Relative to the playlist.
-    pub uri: String,
     /// How long it plays.
     pub duration: Duration,
     /// Decoding can begin with it.
@@ -37,7 +46,7 @@ pub struct Part {
 
 /// What a playlist says beyond its segments, for players that keep close to live.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LowLatency {
+pub struct LowLatency<'a> {
     /// The longest part: PART-TARGET.
     pub part_target: Duration,
     /// Segments that a player has seen and that are so far from the end may be left
@@ -45,15 +54,14 @@ pub struct LowLatency {
     pub skip_until: Duration,
     /// How many are.
     pub skipped: usize,
-    /// The parts so far of the segment that is not finished, with what stands before it.
-    pub open: Option<Entry>,
-    /// The part that comes next: EXT-X-PRELOAD-HINT.
-    pub hint: Option<String>,
+    /// The parts so far of the segment that is not finished, with what stands before it:
+    /// EXT-X-PRELOAD-HINT names the next of them.
+    pub open: Option<Entry<'a>>,
 }
 
 /// A playlist of a live stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Playlist {
+pub struct Playlist<'a> {
     /// EXT-X-TARGETDURATION in seconds.
     pub target: u64,
     /// How many of these before the end players begin: EXT-X-START. RFC 8216 section
@@ -64,9 +72,9 @@ pub struct Playlist {
     /// How many discontinuities are gone with the entries before the first.
     pub discontinuity_sequence: u64,
     /// The entries, oldest first, those that are left out among them.
-    pub entries: Vec<Entry>,
+    pub entries: Vec<Entry<'a>>,
     /// Parts, where there are any.
-    pub low_latency: Option<LowLatency>,
+    pub low_latency: Option<LowLatency<'a>>,
     /// Nothing will follow.
     pub ended: bool,
     /// What people should know; empty if there is nothing.
@@ -78,100 +86,103 @@ pub const START: u64 = 3;
 /// A player keeps so many parts away from the end. Section 4.4.3.8 wants three.
 const HOLD_BACK: u32 = 3;
 
-impl Playlist {
-    /// The text.
-    pub fn write(&self) -> String {
-        let parts: usize = self.entries.iter().map(|entry| entry.parts.len()).sum();
-        let mut out = String::with_capacity(400 + 120 * self.entries.len() + 100 * parts);
+impl Playlist<'_> {
+    /// Writes the text, with `mark` behind the name of each file.
+    pub fn write(&self, out: &mut dyn Write, mark: &str) -> fmt::Result {
         let skipped = self.low_latency.as_ref().map_or(0, |low| low.skipped);
-        line(&mut out, format_args!("#EXTM3U\n#EXT-X-VERSION:{}", if skipped > 0 { 9 } else { 6 }));
+        writeln!(out, "#EXTM3U\n#EXT-X-VERSION:{}", if skipped > 0 { 9 } else { 6 })?;
         let open = self.low_latency.as_ref().and_then(|low| low.open.as_ref());
         if self.entries.iter().chain(open).all(|entry| entry.independent) {
-            line(&mut out, format_args!("#EXT-X-INDEPENDENT-SEGMENTS"));
+            writeln!(out, "#EXT-X-INDEPENDENT-SEGMENTS")?;
         }
-        line(&mut out, format_args!("#EXT-X-TARGETDURATION:{}", self.target));
+        writeln!(out, "#EXT-X-TARGETDURATION:{}", self.target)?;
         if self.start != START && !self.ended {
-            line(&mut out, format_args!("#EXT-X-START:TIME-OFFSET=-{}", self.start * self.target));
+            writeln!(out, "#EXT-X-START:TIME-OFFSET=-{}", self.start * self.target)?;
         }
         if !self.note.is_empty() {
-            line(&mut out, format_args!("# {}", self.note));
+            writeln!(out, "# {}", self.note)?;
         }
         if let Some(low) = &self.low_latency {
-            low.write_control(&mut out);
+            low.write_control(out)?;
         }
-        line(&mut out, format_args!("#EXT-X-MEDIA-SEQUENCE:{}", self.media_sequence));
+        writeln!(out, "#EXT-X-MEDIA-SEQUENCE:{}", self.media_sequence)?;
         if self.discontinuity_sequence > 0 {
-            line(&mut out, format_args!("#EXT-X-DISCONTINUITY-SEQUENCE:{}", self.discontinuity_sequence));
+            writeln!(out, "#EXT-X-DISCONTINUITY-SEQUENCE:{}", self.discontinuity_sequence)?;
         }
         if skipped > 0 {
-            line(&mut out, format_args!("#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}"));
+            writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")?;
         }
         // told again behind what is skipped: Shaka Player does not take it from the playlist before
         let mut map = None;
         for entry in self.entries.iter().skip(skipped) {
-            entry.write_begin(&mut out, &mut map);
-            line(&mut out, format_args!("#EXTINF:{},\n{}", Seconds(entry.duration), entry.uri));
+            entry.write_begin(out, mark, &mut map)?;
+            writeln!(out, "#EXTINF:{},\n{}{mark}", Seconds(entry.duration), entry.uri)?;
         }
-        let low = self.low_latency.as_ref().filter(|_| !self.ended);
-        if let Some(open) = low.and_then(|low| low.open.as_ref()).filter(|open| !open.parts.is_empty()) {
-            open.write_begin(&mut out, &mut map);
-        }
-        if let Some(hint) = low.and_then(|low| low.hint.as_ref()) {
-            line(&mut out, format_args!("#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{hint}\""));
+        if let Some(open) = open.filter(|_| !self.ended) {
+            if !open.parts.is_empty() {
+                open.write_begin(out, mark, &mut map)?;
+            }
+            let next = open.part(open.parts.len());
+            writeln!(out, "#EXT-X-PRELOAD-HINT:TYPE=PART,URI=\"{next}{mark}\"")?;
         }
         if self.ended {
-            out.push_str("#EXT-X-ENDLIST\n");
+            writeln!(out, "#EXT-X-ENDLIST")?;
         }
-        out
+        Ok(())
     }
 }
 
-impl LowLatency {
-    fn write_control(&self, out: &mut String) {
+impl LowLatency<'_> {
+    fn write_control(&self, out: &mut dyn Write) -> fmt::Result {
         let back = Seconds(self.part_target * HOLD_BACK);
         let skip = Seconds(self.skip_until);
-        line(
+        writeln!(
             out,
-            format_args!(
-                "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={back},CAN-SKIP-UNTIL={skip}\n\
-                 #EXT-X-PART-INF:PART-TARGET={}",
-                Seconds(self.part_target)
-            ),
-        );
+            "#EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK={back},CAN-SKIP-UNTIL={skip}\n\
+             #EXT-X-PART-INF:PART-TARGET={}",
+            Seconds(self.part_target)
+        )
     }
 }
 
-impl Entry {
+impl<'a> Entry<'a> {
     /// What stands before the segment's own line. `map` is what applies so far.
-    fn write_begin<'a>(&'a self, out: &mut String, map: &mut Option<&'a String>) {
+    fn write_begin(&self, out: &mut dyn Write, mark: &str, map: &mut Option<&'a str>) -> fmt::Result {
         if self.discontinuity {
-            out.push_str("#EXT-X-DISCONTINUITY\n");
+            writeln!(out, "#EXT-X-DISCONTINUITY")?;
         }
-        if let Some(uri) = self.map.as_ref().filter(|uri| *map != Some(*uri)) {
-            line(out, format_args!("#EXT-X-MAP:URI=\"{uri}\""));
-            *map = Some(uri);
+        if let Some(file) = self.map.filter(|file| *map != Some(*file)) {
+            writeln!(out, "#EXT-X-MAP:URI=\"{}{mark}\"", Percent(file))?;
+            *map = Some(file);
         }
-        line(out, format_args!("#EXT-X-PROGRAM-DATE-TIME:{}", iso8601(self.begun)));
-        for part in &self.parts {
+        writeln!(out, "#EXT-X-PROGRAM-DATE-TIME:{}", iso8601(self.begun))?;
+        self.parts.iter().enumerate().try_for_each(|(at, part)| {
             let independent = if part.independent { ",INDEPENDENT=YES" } else { "" };
-            let duration = Seconds(part.duration);
-            line(out, format_args!("#EXT-X-PART:DURATION={duration},URI=\"{}\"{independent}", part.uri));
-        }
+            let (duration, uri) = (Seconds(part.duration), self.part(at));
+            writeln!(out, "#EXT-X-PART:DURATION={duration},URI=\"{uri}{mark}\"{independent}")
+        })
+    }
+
+    fn part(&self, number: usize) -> Uri<'a> {
+        Uri { part: Some(number), ..self.uri }
+    }
+}
+
+impl fmt::Display for Uri<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", Percent(self.stem))?;
+        self.part.map_or(Ok(()), |part| write!(f, ".{part}"))?;
+        f.write_str(self.extension)
     }
 }
 
 /// Seconds with three digits behind the point.
 struct Seconds(Duration);
 
-impl std::fmt::Display for Seconds {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Seconds {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{:03}", self.0.as_secs(), self.0.subsec_millis())
     }
-}
-
-fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
-    // writing into a String does not fail
-    let _ = writeln!(out, "{text}");
 }
 
 #[cfg(test)]
@@ -180,13 +191,21 @@ mod tests {
 
     use super::*;
 
-    fn entry(uri: &str, discontinuity: bool) -> Entry {
+    fn entry(uri: &str, discontinuity: bool) -> Entry<'_> {
         let duration = Duration::from_millis(2040);
         let (begun, independent, parts) = (UNIX_EPOCH, true, Vec::new());
-        Entry { uri: uri.into(), map: None, duration, begun, discontinuity, independent, parts }
+        let (stem, extension) = uri.split_at(uri.find('.').unwrap());
+        let uri = Uri { stem, part: None, extension };
+        Entry { uri, map: None, duration, begun, discontinuity, independent, parts }
     }
 
-    fn playlist(entries: Vec<Entry>) -> Playlist {
+    fn text(playlist: &Playlist<'_>) -> String {
+        let mut text = String::new();
+        playlist.write(&mut text, "").unwrap();
+        text
+    }
+
+    fn playlist(entries: Vec<Entry<'_>>) -> Playlist<'_> {
         let (target, media_sequence, discontinuity_sequence) = (3, 7, 1);
         let (start, low_latency, ended, note) = (START, None, true, "");
         Playlist { target, start, media_sequence, discontinuity_sequence, entries, low_latency, ended, note }
@@ -198,21 +217,21 @@ mod tests {
             #EXT-X-MEDIA-SEQUENCE:7\n#EXT-X-DISCONTINUITY-SEQUENCE:1\n\
             #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n#EXTINF:2.040,\na.ts\n#EXT-X-DISCONTINUITY\n\
             #EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:00:00.000Z\n#EXTINF:2.040,\nb.ts\n#EXT-X-ENDLIST\n";
-        assert_eq!(playlist(vec![entry("a.ts", false), entry("b.ts", true)]).write(), expect);
+        assert_eq!(text(&playlist(vec![entry("a.ts", false), entry("b.ts", true)])), expect);
     }
 
     #[test]
     fn one_segment_that_begins_in_mid_group_makes_none_of_them_independent() {
         let with = |independent| Entry { independent, ..entry("b.ts", false) };
         let says = |text: &str| text.contains("#EXT-X-INDEPENDENT-SEGMENTS\n");
-        assert!(says(&playlist(vec![entry("a.ts", false), with(true)]).write()));
-        assert!(!says(&playlist(vec![entry("a.ts", false), with(false)]).write()));
+        assert!(says(&text(&playlist(vec![entry("a.ts", false), with(true)]))));
+        assert!(!says(&text(&playlist(vec![entry("a.ts", false), with(false)]))));
     }
 
     #[test]
     fn players_are_told_where_to_begin_if_that_is_not_where_they_would() {
         let tag = |start, ended| {
-            let text = Playlist { start, ended, ..playlist(vec![]) }.write();
+            let text = text(&Playlist { start, ended, ..playlist(vec![]) });
             text.lines().find_map(|line| line.strip_prefix("#EXT-X-START:").map(str::to_string))
         };
         assert_eq!(tag(2, false).as_deref(), Some("TIME-OFFSET=-6"));
@@ -221,21 +240,22 @@ mod tests {
 
     #[test]
     fn parts_and_maps_stand_where_they_apply() {
-        let part = |uri: &str, independent| Part { uri: uri.into(), duration: Duration::from_millis(200), independent };
-        let with = |uri: &str, map: &str, parts| Entry { map: Some(map.into()), parts, ..entry(uri, false) };
+        fn with<'a>(uri: &'a str, map: &'a str, parts: Vec<Part>) -> Entry<'a> {
+            Entry { map: Some(map), parts, ..entry(uri, false) }
+        }
+        let part = |independent| Part { duration: Duration::from_millis(200), independent };
         let entries = vec![
             with("a.m4s", "1.mp4", vec![]),
             with("b.m4s", "1.mp4", vec![]),
-            with("c.m4s", "2.mp4", vec![part("c.0.m4s", true)]),
+            with("c.m4s", "2.mp4", vec![part(true)]),
         ];
         let low = LowLatency {
             part_target: Duration::from_millis(200),
             skip_until: Duration::from_secs(18),
             skipped: 1,
-            open: Some(with("d.m4s", "2.mp4", vec![part("d.0.m4s", false)])),
-            hint: Some("d.1.m4s".into()),
+            open: Some(with("d.m4s", "2.mp4", vec![part(false)])),
         };
-        let text = Playlist { low_latency: Some(low), ended: false, ..playlist(entries) }.write();
+        let text = text(&Playlist { low_latency: Some(low), ended: false, ..playlist(entries) });
         let expect = "#EXTM3U\n#EXT-X-VERSION:9\n#EXT-X-INDEPENDENT-SEGMENTS\n#EXT-X-TARGETDURATION:3\n\
             #EXT-X-SERVER-CONTROL:CAN-BLOCK-RELOAD=YES,PART-HOLD-BACK=0.600,CAN-SKIP-UNTIL=18.000\n\
             #EXT-X-PART-INF:PART-TARGET=0.200\n\

@@ -14,4 +14,4 @@ pub use numbers::Numbers;
 pub use segment::File;
 #[cfg(feature = "files")]
 pub use window::Unstored;
-pub use window::{Ask, Delete, Found, Packing, Rules, Window};
+pub use window::{Ask, Delete, Found, MARK, Packing, Rules, Window};

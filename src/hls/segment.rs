@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 
 use super::maker::{Follows, Made, Maker};
-use crate::budget::{Account, Lease};
+use crate::budget::{Account, Lease, OverBudget};
 use crate::hub::Unit;
 use crate::media::{Kind, Ticks, TrackSet};
 
@@ -29,6 +29,7 @@ pub(super) struct Part {
     pub(super) duration: Duration,
     /// It begins with a key frame.
     pub(super) independent: bool,
+    _lease: Option<Lease>,
 }
 
 /// A finished segment.
@@ -44,10 +45,16 @@ pub(super) struct Segment {
     pub(super) discontinuity: bool,
     /// Whether its first picture is a key frame; `None` without pictures.
     pub(super) independent: Option<bool>,
-    /// It is on the disk, and paid for what is left of it here.
-    #[cfg_attr(not(feature = "files"), allow(dead_code, reason = "nothing goes to a disk"))]
-    pub(super) stored: Option<Lease>,
+    /// It is on the disk.
+    pub(super) stored: bool,
+    /// For all that is not its bytes.
+    lease: Option<Lease>,
 }
+
+/// Memory of a segment and of a part beside their bytes: what is said of them here, and the list
+/// of their blocks.
+const SEGMENT: usize = 512;
+const PART: usize = 512;
 
 /// The segment that is being filled.
 #[derive(Debug)]
@@ -61,6 +68,8 @@ pub(super) struct Open {
     step: Ticks,
     /// Those of which there are frames.
     pub(super) tracks: TrackSet,
+    /// For the part that is being filled.
+    lease: Option<Lease>,
 }
 
 impl Segment {
@@ -76,7 +85,8 @@ impl Segment {
             begun,
             discontinuity,
             independent: None,
-            stored: None,
+            stored: false,
+            lease: None,
         }
     }
 
@@ -94,15 +104,27 @@ impl Segment {
 
 impl Open {
     pub(super) fn new(about: Segment, from: Ticks) -> Self {
-        Self { about, from, until: from, part_from: from, step: Ticks(0), tracks: TrackSet::default() }
+        Self { about, from, until: from, part_from: from, step: Ticks(0), tracks: TrackSet::default(), lease: None }
+    }
+
+    /// Has room for the segment and its next part, beside their bytes.
+    pub(super) fn reserve(&mut self, account: &Account) -> Result<(), OverBudget> {
+        for (lease, bytes) in [(&mut self.about.lease, SEGMENT), (&mut self.lease, PART)] {
+            if lease.is_none() {
+                *lease = Some(account.charge(bytes)?);
+            }
+        }
+        Ok(())
     }
 
     /// A frame at `at` comes next: ends the part if that would become longer than
-    /// `length` with it. True if it ended one.
+    /// `length` with it. True if it ended one. None is shorter than half of that but the last of
+    /// a segment, however frames come, so that there are no more of them than time has room for.
     pub(super) fn advance(&mut self, at: Ticks, length: Duration, maker: &mut dyn Maker, account: &Account) -> bool {
         self.step = self.step_to(at);
         let at = at.max(self.until);
-        let full = maker.pending() > 0 && ms(at + self.step - self.part_from) > length;
+        let (lasts, longer) = (ms(at - self.part_from), ms(at + self.step - self.part_from));
+        let full = maker.pending() > 0 && longer > length && lasts >= length / 2;
         if full {
             self.close_part(at, maker.end(account, Follows::More));
         }
@@ -140,7 +162,7 @@ impl Open {
     fn close_part(&mut self, end: Ticks, made: Option<Made>) {
         let Some(Made { blocks, len, independent }) = made else { return };
         let duration = ms(end - self.part_from).max(Duration::from_millis(1));
-        self.about.parts.push(Part { blocks, len, duration, independent });
+        self.about.parts.push(Part { blocks, len, duration, independent, _lease: self.lease.take() });
         self.part_from = end;
     }
 }

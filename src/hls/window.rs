@@ -6,6 +6,7 @@ mod joining;
 mod listing;
 #[cfg(feature = "files")]
 mod store;
+mod texts;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,14 +15,18 @@ use std::time::{Duration, Instant, SystemTime};
 use cut::Cut;
 use dates::Dates;
 use joining::Joining;
+use texts::{TEXTS, Texts};
 
 #[cfg(feature = "files")]
 pub use store::Unstored;
+pub use texts::MARK;
+#[cfg(test)]
+pub(super) use texts::told;
 
 use super::Numbers;
 use super::maker::{Follows, Maker, maker};
 use super::segment::{File, Map, Open, Part, Segment, ms};
-use crate::budget::Account;
+use crate::budget::{Account, OverBudget};
 use crate::hub::Unit;
 use crate::media::Ticks;
 
@@ -119,6 +124,7 @@ pub struct Window {
     broken: bool,
     /// Grows with everything that a playlist tells.
     version: u64,
+    texts: Texts,
     /// The head that is on the disk.
     #[cfg(feature = "files")]
     stored_map: Option<Arc<Map>>,
@@ -139,6 +145,7 @@ impl Window {
         Self {
             name: name.into(),
             rules,
+            texts: Texts::new(&account),
             account,
             map: None,
             open: None,
@@ -289,7 +296,7 @@ impl Window {
         {
             self.version += 1;
         }
-        while let Err(refusal) = self.maker.reserve(&self.account, unit) {
+        while let Err(refusal) = self.reserve(unit) {
             if !self.make_room() {
                 log::warn!("[{}] HLS: a segment is lost: {refusal}", self.name);
                 if let Some(open) = self.open.take().filter(|_| !self.is_playable()) {
@@ -301,6 +308,12 @@ impl Window {
             }
         }
         self.maker.take(unit);
+    }
+
+    /// Has room for a unit, and what is said of it.
+    fn reserve(&mut self, unit: &Unit) -> Result<(), OverBudget> {
+        self.open.as_mut().map_or(Ok(()), |open| open.reserve(&self.account))?;
+        self.maker.reserve(&self.account, unit)
     }
 
     /// Drops the oldest segment for the running one; false if that cannot be.
@@ -317,9 +330,10 @@ impl Window {
     /// Has room for so many bytes from here on: what is beyond them goes at once.
     pub fn set_room(&mut self, bytes: usize) {
         self.account.set_limit(bytes);
+        self.texts.account.set_limit(bytes / TEXTS);
         let held = |segment: &Segment| match segment.stored {
-            Some(_) => 0,
-            None => segment.parts.iter().map(|part| part.len).sum(),
+            true => 0,
+            false => segment.parts.iter().map(|part| part.len).sum(),
         };
         let mut sum: usize = self.segments.iter().map(held).sum();
         while sum > bytes
@@ -356,6 +370,7 @@ impl Window {
             return false;
         }
         if let Some(gone) = self.segments.pop_front() {
+            self.version += 1;
             self.discontinuities_gone += u64::from(gone.discontinuity);
             #[cfg(feature = "files")]
             self.leave(&gone);

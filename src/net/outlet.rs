@@ -3,8 +3,13 @@
 use std::io::IoSlice;
 use std::sync::Arc;
 
+#[cfg(feature = "hls")]
+use bytes::Bytes;
+
 use crate::container::Piece;
 use crate::hub::{Step, Unit};
+#[cfg(feature = "hls")]
+use crate::media::Ticks;
 
 /// A batch on its way out.
 #[derive(Default)]
@@ -17,6 +22,9 @@ pub struct Outlet {
     /// Bytes of the batch, and those of them that are sent.
     len: usize,
     sent: usize,
+    /// Bytes of a marked text that are sent, and of `sent` stand for them.
+    #[cfg(feature = "hls")]
+    passed: (usize, usize),
 }
 
 /// What a viewer's way asks for around the bytes that all viewers share.
@@ -31,6 +39,9 @@ pub enum Framing {
     Piece(PacketFraming),
     /// The heads of the pieces are written anew.
     Head(HeadFraming),
+    /// Text in which this byte stands for what this viewer alone is sent.
+    #[cfg(feature = "hls")]
+    Marked(u8),
 }
 
 /// How packets travel on a stream of bytes.
@@ -96,6 +107,22 @@ impl Outlet {
         Self { framing, ..Self::default() }
     }
 
+    /// A text that others are sent as well, with `own` in place of each `mark`.
+    #[cfg(feature = "hls")]
+    pub fn marked(text: Bytes, mark: u8, own: &str) -> Self {
+        let marks = text.iter().filter(|byte| **byte == mark).count();
+        let mut outlet = Self::new(Framing::Marked(mark));
+        outlet.len = text.len() - marks + marks * own.len();
+        outlet.heads = own.into();
+        outlet.units.push(Unit::whole(text, Ticks(0)));
+        outlet
+    }
+
+    /// Bytes that are to be sent in all.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
     /// Whether everything was sent.
     pub fn is_empty(&self) -> bool {
         self.len == 0
@@ -125,6 +152,8 @@ impl Outlet {
                 let pieces = self.units.iter().flat_map(|unit| unit.packed.pieces());
                 pieces.map(|piece| framing.write(piece, &mut self.heads)).sum()
             }
+            #[cfg(feature = "hls")]
+            Framing::Marked(_) => len,
         };
         if self.len == 0 {
             self.clear();
@@ -140,6 +169,11 @@ impl Outlet {
         match self.framing {
             Framing::Piece(_) => self.framed_pieces(true).for_each(|slice| gathered.push(slice)),
             Framing::Head(_) => self.framed_pieces(false).for_each(|slice| gathered.push(slice)),
+            #[cfg(feature = "hls")]
+            Framing::Marked(mark) => {
+                gathered.skip -= self.passed.1;
+                self.marked_slices(mark).take(SLICES).for_each(|slice| gathered.push(slice));
+            }
             _ => {
                 gathered.push(&self.heads);
                 self.units.iter().flat_map(|unit| unit.packed.slices()).for_each(|slice| gathered.push(slice));
@@ -148,6 +182,8 @@ impl Outlet {
         let count = gathered.count;
         let taken = write(slices.get(..count).unwrap_or_default())?;
         self.sent += taken;
+        #[cfg(feature = "hls")]
+        self.pass();
         if self.sent >= self.len {
             self.clear();
         }
@@ -170,10 +206,42 @@ impl Outlet {
         framed.flatten()
     }
 
+    /// The rest of a marked text, with what stands for the marks.
+    #[cfg(feature = "hls")]
+    fn marked_slices(&self, mark: u8) -> impl Iterator<Item = &[u8]> {
+        let text = self.units.first().and_then(|unit| unit.packed.slices().next()).unwrap_or_default();
+        let rest = text.get(self.passed.0..).unwrap_or_default();
+        rest.split_inclusive(move |byte| *byte == mark).flat_map(move |slice| match slice.split_last() {
+            Some((last, before)) if *last == mark => [before, &self.heads],
+            _ => [slice, &[]],
+        })
+    }
+
+    /// Remembers which marks are behind what was sent: a text may be long, and is sent in many
+    /// turns.
+    #[cfg(feature = "hls")]
+    fn pass(&mut self) {
+        let Framing::Marked(mark) = self.framing else { return };
+        let (mut text, mut sent) = self.passed;
+        let mut slices = self.marked_slices(mark);
+        while let (Some(before), Some(own)) = (slices.next(), slices.next())
+            && sent + before.len() + own.len() <= self.sent
+        {
+            text += before.len() + 1;
+            sent += before.len() + own.len();
+        }
+        drop(slices);
+        self.passed = (text, sent);
+    }
+
     fn clear(&mut self) {
         self.units.clear();
         self.heads.clear();
         (self.len, self.sent) = (0, 0);
+        #[cfg(feature = "hls")]
+        {
+            self.passed = (0, 0);
+        }
     }
 }
 
@@ -217,6 +285,10 @@ mod tests {
     /// Everything that goes out if each write takes `most` bytes.
     fn sent(mut outlet: Outlet, units: Vec<Arc<Unit>>, most: usize) -> String {
         outlet.fill(|out| out.extend(units));
+        drained(outlet, most)
+    }
+
+    fn drained(mut outlet: Outlet, most: usize) -> String {
         let mut all = Vec::new();
         while !outlet.is_empty() {
             let write = |slices: &[IoSlice<'_>]| {
@@ -238,6 +310,20 @@ mod tests {
             assert_eq!(sent(Outlet::default(), units.clone(), most), "abcdefg", "{most}");
             assert_eq!(sent(Outlet::new(Framing::Batch(batch)), units.clone(), most), "<7>abcdefg", "{most}");
         }
+    }
+
+    #[cfg(feature = "hls")]
+    #[test]
+    fn a_text_that_is_shared_has_what_is_this_ones_own() {
+        let cases = [("a|b|", "<own>", "a<own>b<own>"), ("a|b|", "", "ab"), ("|", "x", "x"), ("ab", "x", "ab")];
+        for (text, own, expected) in cases.into_iter().chain([(&*"ab|".repeat(300), "c", &*"abc".repeat(300))]) {
+            for most in [1, 2, 3, 5, 7, 1000] {
+                let outlet = Outlet::marked(Bytes::copy_from_slice(text.as_bytes()), b'|', own);
+                assert_eq!(outlet.len(), expected.len());
+                assert_eq!(drained(outlet, most), expected, "{most}");
+            }
+        }
+        assert!(Outlet::marked(Bytes::from_static(b"|"), b'|', "").is_empty());
     }
 
     #[test]

@@ -12,10 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
 use smol::Task;
 
 use super::Server;
-use crate::budget::Account;
+use crate::budget::{Account, OverBudget};
 use crate::conf;
 #[cfg(feature = "files")]
 use crate::hls::Unstored;
@@ -99,6 +100,9 @@ struct State {
     /// The window's version when they were woken last.
     version: u64,
 }
+
+/// A playlist that is shared, unless there is no room for it.
+pub(super) type Text = Result<Bytes, OverBudget>;
 
 /// What a collector takes at once.
 const STEP: Step = Step { units: 64, bytes: 256 << 10 };
@@ -266,26 +270,20 @@ impl Entry {
     }
 
     /// The playlist, as soon as it has what is asked for; `None` if that is too far ahead.
-    pub(super) fn poll_playlist(
-        &self,
-        cx: &Context<'_>,
-        ask: &Ask,
-        prefix: &str,
-        suffix: &str,
-    ) -> Poll<Option<String>> {
+    pub(super) fn poll_playlist(&self, cx: &Context<'_>, ask: &Ask) -> Poll<Option<Text>> {
         let mut state = lock(&self.state);
         match state.window.answers(ask) {
-            Found::Now(()) => Poll::Ready(Some(state.window.playlist(prefix, suffix, ask.skip))),
+            Found::Now(()) => Poll::Ready(Some(state.window.playlist(ask.skip))),
             Found::Never => Poll::Ready(None),
             Found::Later => state.wait(cx),
         }
     }
 
     /// All that is kept, as soon as there is something.
-    pub(super) fn poll_record(&self, cx: &Context<'_>, suffix: &str) -> Poll<Option<String>> {
+    pub(super) fn poll_record(&self, cx: &Context<'_>) -> Poll<Option<Text>> {
         let mut state = lock(&self.state);
         match state.window.answers(&Ask::default()) {
-            Found::Now(()) => Poll::Ready(Some(state.window.record(suffix))),
+            Found::Now(()) => Poll::Ready(Some(state.window.record())),
             _ => state.wait(cx),
         }
     }
@@ -319,13 +317,15 @@ impl Entry {
     /// The disk has taken a file, or has not: the playlist that is to stand there now,
     /// unless more is to come before, and files that are to go.
     #[cfg(feature = "files")]
-    fn stored(&self, name: Option<&String>) -> (Option<String>, Vec<String>) {
+    fn stored(&self, name: Option<&String>) -> (Option<Bytes>, Vec<String>) {
         let mut state = lock(&self.state);
         if let Some(name) = name {
             state.window.stored(name);
         }
         let is_all = name.is_some() && state.window.unstored().is_none();
-        (is_all.then(|| state.window.stored_playlist()), state.window.take_gone())
+        // one that finds no room now is written with the next segment
+        let playlist = if is_all { state.window.stored_playlist().ok() } else { None };
+        (playlist, state.window.take_gone())
     }
 
     fn take(&self, units: &[Arc<Unit>]) {

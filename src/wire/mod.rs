@@ -10,7 +10,7 @@ mod reader;
 mod writer;
 
 pub use date::iso8601;
-pub use percent::{percent_decode, percent_encode};
+pub use percent::{Percent, percent_decode, percent_encode};
 pub use reader::Reader;
 pub use writer::Writer;
 

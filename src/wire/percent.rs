@@ -1,6 +1,6 @@
 //! Percent codes of URLs. RFC 3986 section 2.1.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
 /// Decodes `%41`, once; `None` if the result is not UTF-8 or a code is damaged.
 pub fn percent_decode(text: &str) -> Option<String> {
@@ -15,17 +15,21 @@ pub fn percent_decode(text: &str) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
-/// Writes what is not ASCII in percent codes, as a URI must have it. RFC 3987 section 3.1.
-pub fn percent_encode(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        match byte {
-            b'!'..=b'~' => out.push(byte.into()),
-            // writing into a String does not fail
-            byte => _ = write!(out, "%{byte:02X}"),
-        }
+/// Text with what is not ASCII in percent codes, as a URI must have it. RFC 3987 section 3.1.
+pub struct Percent<'a>(pub &'a str);
+
+impl fmt::Display for Percent<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.bytes().try_for_each(|byte| match byte {
+            b'!'..=b'~' => f.write_char(byte.into()),
+            byte => write!(f, "%{byte:02X}"),
+        })
     }
-    out
+}
+
+/// The same as a text of its own.
+pub fn percent_encode(text: &str) -> String {
+    Percent(text).to_string()
 }
 
 fn hex(digit: u8) -> Option<u8> {

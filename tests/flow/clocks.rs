@@ -131,7 +131,7 @@ fn segments_are_as_long_as_ever() {
             }
         });
         window.end();
-        let playlist = window.playlist("", "", false);
+        let playlist = String::from_utf8(window.playlist(false).unwrap().to_vec()).unwrap();
         let lengths =
             playlist.lines().filter_map(|line| line.strip_prefix("#EXTINF:")?.strip_suffix(',')?.parse().ok());
         let lengths: Vec<f64> = lengths.collect();

@@ -19,7 +19,7 @@ impl Wake for Noop {
 
 /// The dates of all segments, in seconds since 1970.
 fn dates(window: &mut Window) -> Vec<f64> {
-    let text = window.playlist("", "", false);
+    let text = String::from_utf8(window.playlist(false).unwrap().to_vec()).unwrap();
     let tags = text.lines().filter_map(|line| line.strip_prefix("#EXT-X-PROGRAM-DATE-TIME:1970-01-01T00:01:"));
     tags.map(|rest| 60.0 + rest.trim_end_matches('Z').parse::<f64>().unwrap()).collect()
 }

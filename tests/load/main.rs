@@ -9,6 +9,7 @@ mod idle;
 mod partings;
 #[path = "../support/peer.rs"]
 mod peer;
+mod playlists;
 #[path = "../support/program.rs"]
 mod program;
 #[path = "../support/records.rs"]

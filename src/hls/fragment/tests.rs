@@ -4,7 +4,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::super::Numbers;
-use super::super::window::{Found, Rules, Window};
+use super::super::window::{Found, Rules, Window, told};
 use super::*;
 use crate::codec::{hex, params};
 use crate::container::{Mux, Packed, SAMPLES};
@@ -149,7 +149,7 @@ impl Bench {
 
     /// Files of the segments or, of those with parts, all parts.
     fn files(&mut self) -> Vec<Vec<u8>> {
-        let text = self.window.playlist("", "", false);
+        let text = told(self.window.playlist(false), "");
         let names = text.lines().filter_map(|line| match line.split_once("EXT-X-PART:") {
             Some((_, part)) => part.split('"').nth(1),
             None => Some(line).filter(|line| line.ends_with(".m4s") && !self.has_parts),
@@ -219,7 +219,7 @@ fn a_part_is_one_fragment_and_a_segment_is_its_parts() {
     let mut bench = Bench::new(&[Codec::H264, Codec::Aac], Rules { part, ..RULES }, 8 << 20);
     bench.run(0..9500, 3000);
     let files = bench.check();
-    let text = bench.window.playlist("", "", false);
+    let text = told(bench.window.playlist(false), "");
     let parts: Vec<_> = text.lines().filter(|line| line.starts_with("#EXT-X-PART:")).collect();
     assert_eq!(parts.len(), files.len());
     for (line, file) in parts.iter().zip(&files) {
@@ -259,7 +259,7 @@ fn a_part_of_sound_alone_is_not_independent_where_there_are_pictures() {
         }
     }
     let files = bench.check();
-    let text = bench.window.playlist("", "", false);
+    let text = told(bench.window.playlist(false), "");
     let parts = text.lines().filter(|line| line.starts_with("#EXT-X-PART:"));
     let mut without = 0;
     for (line, file) in parts.zip(&files) {
@@ -311,7 +311,7 @@ fn segments_are_whole_wherever_room_runs_out() {
                 Bench::new(&[Codec::H264, Codec::Aac], Rules { part, listed: 3, record: false, ..RULES }, room);
             bench.run(0..9000, 5000);
             assert!(bench.account.peak() <= room);
-            let text = bench.window.playlist("", "", false);
+            let text = told(bench.window.playlist(false), "");
             for name in text.lines().filter(|line| line.ends_with(".m4s")) {
                 let mut rest = &bench.file(name)[..];
                 let mut pictures = 0;

@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::{Ask, Found, Packing, SPARE, WANTED, Window};
-use crate::container::m3u8::{self, Entry, LowLatency, Playlist};
+use crate::budget::OverBudget;
+use crate::container::m3u8::{self, Entry, LowLatency, Playlist, Uri};
 use crate::hls::segment::Segment;
-use crate::wire::percent_encode;
 
 /// Parts are told of so many target durations at the end. RFC 8216bis section 6.2.2.
 pub(super) const PARTS_TOLD: u32 = 3;
@@ -35,25 +37,21 @@ impl Window {
         }
     }
 
-    /// The playlist, with `prefix` before and `suffix` behind each file's name.
-    pub fn playlist(&mut self, prefix: &str, suffix: &str, skip: bool) -> String {
-        self.playlist_with(prefix, suffix, skip, self.rules.part)
-    }
-
-    pub(super) fn playlist_with(&mut self, prefix: &str, suffix: &str, skip: bool, part: Option<Duration>) -> String {
+    /// The newest segments; parts of the last of them, where they are told.
+    pub(super) fn live(&mut self, skip: bool, part: Option<Duration>, mark: &str) -> Result<Bytes, OverBudget> {
         self.cut.tell();
         let from = self.first_listed();
         let gone = self.segments.iter().take(from).filter(|segment| segment.discontinuity).count() as u64;
-        let uri = |file: &str, extension: &str| format!("{prefix}{}{extension}{suffix}", percent_encode(file));
-        let listed: Vec<_> = self.segments.iter().skip(from).collect();
         let mut behind = Duration::ZERO;
-        let mut entries: Vec<_> = listed
+        let mut entries: Vec<_> = self
+            .segments
             .iter()
+            .skip(from)
             .rev()
             .map(|segment| {
                 let told = part.is_some() && behind < self.target() * PARTS_TOLD;
                 behind += segment.duration;
-                self.entry(segment, told, &uri)
+                self.entry(segment, told)
             })
             .collect();
         entries.reverse();
@@ -62,12 +60,12 @@ impl Window {
             start: self.rules.start,
             media_sequence: self.first.segment + self.segments.get(from).map_or(self.next_id, |segment| segment.id),
             discontinuity_sequence: self.first.discontinuity + self.discontinuities_gone + gone,
-            low_latency: part.map(|part| self.low_latency(part, skip, &entries, &uri)),
+            low_latency: part.map(|part| self.low_latency(part, skip, &entries)),
             entries,
             ended: self.ended,
             note: "",
         };
-        playlist.write()
+        self.write(&playlist, mark)
     }
 
     /// Where the playlist begins. Where room is short it leaves out those that go next,
@@ -79,8 +77,7 @@ impl Window {
     }
 
     /// All that is kept, as if nothing followed.
-    pub fn record(&self, suffix: &str) -> String {
-        let uri = |file: &str, extension: &str| format!("{}{extension}{suffix}", percent_encode(file));
+    pub(super) fn all(&self, mark: &str) -> Result<Bytes, OverBudget> {
         let first = self.segments.front().map_or(0, |segment| segment.id);
         let playlist = Playlist {
             target: self.cut.target(),
@@ -88,7 +85,7 @@ impl Window {
             media_sequence: first,
             discontinuity_sequence: self.discontinuities_gone,
             low_latency: None,
-            entries: self.segments.iter().map(|segment| self.entry(segment, false, &uri)).collect(),
+            entries: self.segments.iter().map(|segment| self.entry(segment, false)).collect(),
             ended: true,
             note: match (first, self.keeps()) {
                 (0, _) => "",
@@ -96,7 +93,7 @@ impl Window {
                 (_, false) => "what came before is kept with hls.record = true",
             },
         };
-        playlist.write()
+        self.write(&playlist, mark)
     }
 
     pub(super) fn extension(&self) -> &'static str {
@@ -110,32 +107,20 @@ impl Window {
         Duration::from_secs(self.cut.target())
     }
 
-    fn entry(&self, segment: &Segment, with_parts: bool, uri: &impl Fn(&str, &str) -> String) -> Entry {
-        let parts = segment.parts.iter().take(if with_parts { usize::MAX } else { 0 }).enumerate();
+    fn entry<'a>(&self, segment: &'a Segment, with_parts: bool) -> Entry<'a> {
+        let parts = segment.parts.iter().take(if with_parts { usize::MAX } else { 0 });
         Entry {
-            uri: uri(&segment.stem, self.extension()),
-            map: segment.map.as_ref().map(|map| uri(&map.file, "")),
+            uri: Uri { stem: &segment.stem, part: None, extension: self.extension() },
+            map: segment.map.as_ref().map(|map| map.file.as_str()),
             duration: segment.duration,
             begun: segment.begun,
             discontinuity: segment.discontinuity,
             independent: segment.independent != Some(false),
-            parts: parts
-                .map(|(at, part)| m3u8::Part {
-                    uri: uri(&format!("{}.{at}", segment.stem), self.extension()),
-                    duration: part.duration,
-                    independent: part.independent,
-                })
-                .collect(),
+            parts: parts.map(|part| m3u8::Part { duration: part.duration, independent: part.independent }).collect(),
         }
     }
 
-    fn low_latency(
-        &self,
-        part: Duration,
-        skip: bool,
-        entries: &[Entry],
-        uri: &impl Fn(&str, &str) -> String,
-    ) -> LowLatency {
+    fn low_latency(&self, part: Duration, skip: bool, entries: &[Entry<'_>]) -> LowLatency<'_> {
         let parts = self.segments.iter().chain(self.open.as_ref().map(|open| &open.about)).flat_map(|one| &one.parts);
         let skip_until = self.target() * SKIP_UNTIL;
         let mut behind = Duration::ZERO;
@@ -147,11 +132,7 @@ impl Window {
             part_target: parts.map(|part| part.duration).max().unwrap_or(part).max(part),
             skip_until,
             skipped: if skip { entries.len() - kept.count() } else { 0 },
-            open: self.open.as_ref().map(|open| self.entry(&open.about, true, uri)),
-            hint: self
-                .open
-                .as_ref()
-                .map(|open| uri(&format!("{}.{}", open.about.stem, open.about.parts.len()), self.extension())),
+            open: self.open.as_ref().map(|open| self.entry(&open.about, true)),
         }
     }
 }

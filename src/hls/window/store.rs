@@ -3,8 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use super::listing::PARTS_TOLD;
 use super::{Delete, Window};
+use crate::budget::OverBudget;
 use crate::hls::segment::{File, Segment};
 
 /// A file that is to be written next.
@@ -31,14 +34,11 @@ pub struct About {
     pub map: Option<String>,
 }
 
-/// Bytes that a segment takes whose content is on the disk.
-const SEGMENT: usize = 512;
-
 impl Window {
     /// The next file that is not on the disk yet: a segment, or the head before it.
     pub fn unstored(&self) -> Option<Unstored> {
         self.rules.store?;
-        let segment = self.segments.iter().find(|segment| segment.stored.is_none())?;
+        let segment = self.segments.iter().find(|segment| !segment.stored)?;
         if let Some(map) = segment.map.as_ref().filter(|map| self.stored_map.as_ref() != Some(map)) {
             let content = (Arc::from([map.bytes.clone()]), map.bytes.len());
             return Some(Unstored { name: map.file.clone(), content, about: None });
@@ -58,21 +58,8 @@ impl Window {
         let extension = self.extension();
         let is_it = |segment: &Segment| name.strip_suffix(extension) == Some(&segment.stem);
         if let Some(segment) = self.segments.iter_mut().find(|segment| is_it(segment)) {
-            segment.stored = self.account.charge(0).ok();
-            self.let_go();
-            // what was a segment has room for what is left of it, unless it was tiny
-            let lease = loop {
-                match self.account.charge(SEGMENT) {
-                    Ok(lease) => break Some(lease),
-                    Err(_) if self.drop_oldest() => {}
-                    Err(_) => break None,
-                }
-            };
-            let segment = self.segments.iter_mut().find(|segment| is_it(segment));
-            if let (Some(segment), Some(lease)) = (segment, lease) {
-                segment.stored = Some(lease);
-            }
-            return;
+            segment.stored = true;
+            return self.let_go();
         }
         let mut maps = self.segments.iter().filter_map(|segment| segment.map.as_ref());
         match maps.find(|map| map.file == name) {
@@ -84,8 +71,8 @@ impl Window {
     }
 
     /// The playlist of whole segments, as it is to stand beside them.
-    pub fn stored_playlist(&mut self) -> String {
-        self.playlist_with("", "", false, None)
+    pub fn stored_playlist(&mut self) -> Result<Bytes, OverBudget> {
+        self.live(false, None, "")
     }
 
     /// Files on the disk that nobody is told of any more; each is named once.
@@ -100,7 +87,7 @@ impl Window {
         for segment in self.segments.iter_mut().rev() {
             let told = has_parts && behind < target * PARTS_TOLD;
             behind += segment.duration;
-            if segment.stored.is_some() && !told {
+            if segment.stored && !told {
                 segment.parts = Vec::new();
             }
         }
@@ -108,10 +95,10 @@ impl Window {
 
     /// A segment has left.
     pub(super) fn leave(&mut self, gone: &Segment) {
-        if self.rules.store.is_some() && gone.stored.is_none() {
+        if self.rules.store.is_some() && !gone.stored {
             log::warn!("[{}] HLS: a segment is gone before it is on the disk, which is too slow", self.name);
         }
-        if self.rules.store != Some(Delete::Soon) || gone.stored.is_none() {
+        if self.rules.store != Some(Delete::Soon) || !gone.stored {
             return;
         }
         self.gone.push(format!("{}{}", gone.stem, self.extension()));

@@ -3,10 +3,11 @@ use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 
+use super::texts::told;
 use super::*;
 use crate::codec;
 use crate::container::{Packed, TS, ts};
-use crate::hls::segment::ms;
+use crate::hls::segment::{Part, ms};
 use crate::media::{Codec, Frame, Hz, Kind, Params, Track, TrackSet, Tracks};
 
 const FIRST: Numbers = Numbers { segment: 0, discontinuity: 0 };
@@ -65,7 +66,7 @@ fn the_first_segments_are_short_and_the_target_never_changes() {
     assert_eq!(durations(&window), [1000, 1000, 1000, 2000, 2000, 2000]);
     let mut says = |times, gop| {
         push(&mut window, times, gop);
-        let text = window.playlist("", "", false);
+        let text = told(window.playlist(false), "");
         (lines(&text, "#EXT-X-TARGETDURATION:").concat(), text.contains("#EXT-X-INDEPENDENT-SEGMENTS\n"))
     };
     assert_eq!(says(10_000..11_000, 1000), ("2".into(), true));
@@ -99,10 +100,10 @@ fn the_first_groups_of_pictures_say_what_the_target_is() {
             assert_eq!(window.is_playable(), asks(&window) == Found::Now(()));
             window.is_playable()
         });
-        let text = window.playlist("", "", false);
+        let text = told(window.playlist(false), "");
         assert_eq!(lines(&text, "#EXT-X-TARGETDURATION:"), [target], "{gop}");
         push(&mut window, first.unwrap() + 100..first.unwrap() + 60_000, gop);
-        let text = window.playlist("", "", false);
+        let text = told(window.playlist(false), "");
         assert_eq!(lines(&text, "#EXT-X-TARGETDURATION:"), [target], "{gop}");
         let common = durations(&window).into_iter().filter(|one| *one == length).count();
         assert!(common > 0, "{gop}: {:?}", durations(&window));
@@ -115,9 +116,9 @@ fn the_first_groups_of_pictures_say_what_the_target_is() {
 fn a_pause_makes_no_segment_longer_than_the_target() {
     let mut window = window(1 << 20);
     push(&mut window, 0..5500, 1000);
-    window.playlist("", "", false);
+    told(window.playlist(false), "");
     push(&mut window, 15_500..21_000, 1000);
-    let text = window.playlist("", "", false);
+    let text = told(window.playlist(false), "");
     assert!(durations(&window).iter().all(|ms| *ms < 2500), "{:?}", durations(&window));
     assert!(
         lines(&text, "#EXT-X-PROGRAM-DATE-TIME:").iter().all(|date| date.as_str() > "1970-01-01T00:00:05"),
@@ -129,11 +130,11 @@ fn a_pause_makes_no_segment_longer_than_the_target() {
 fn a_publisher_that_returns_with_longer_groups_changes_no_target() {
     let mut window = window(1 << 20);
     push(&mut window, 0..6100, 2000);
-    assert_eq!(lines(&window.playlist("", "", false), "#EXT-X-TARGETDURATION:"), ["2"]);
+    assert_eq!(lines(&told(window.playlist(false), ""), "#EXT-X-TARGETDURATION:"), ["2"]);
     give(&mut window, &unit(6500, true, true), 6500);
     for at in (6600..30_000).step_by(100) {
         give(&mut window, &unit(at, (at - 6500) % 5000 == 0, false), at);
-        assert_eq!(lines(&window.playlist("", "", false), "#EXT-X-TARGETDURATION:"), ["2"]);
+        assert_eq!(lines(&told(window.playlist(false), ""), "#EXT-X-TARGETDURATION:"), ["2"]);
         assert!(durations(&window).iter().all(|ms| *ms < 2500), "{:?}", durations(&window));
     }
 }
@@ -142,7 +143,7 @@ fn a_publisher_that_returns_with_longer_groups_changes_no_target() {
 fn sound_alone_is_cut_at_any_frame() {
     let mut window = window(1 << 20);
     push(&mut window, 0..10_000, 100);
-    assert_eq!(lines(&window.playlist("", "", false), "#EXTINF:"), ["1.900,"; 3]);
+    assert_eq!(lines(&told(window.playlist(false), ""), "#EXTINF:"), ["1.900,"; 3]);
 }
 
 #[test]
@@ -151,11 +152,11 @@ fn a_discontinuity_is_told_and_counted_when_it_leaves() {
     push(&mut window, 0..2500, 1000);
     give(&mut window, &unit(2600, false, true), 2600);
     push(&mut window, 2700..8100, 1000);
-    let text = window.playlist("x/", "?q", false);
+    let text = told(window.playlist(false), "?q");
     assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
-    assert!(text.contains("x/a-2600-3.ts?q\n"), "{text}");
+    assert!(text.contains("a-2600-3.ts?q\n"), "{text}");
     push(&mut window, 8100..30_000, 1000);
-    let text = window.playlist("", "", false);
+    let text = told(window.playlist(false), "");
     assert_eq!(lines(&text, "#EXT-X-DISCONTINUITY-SEQUENCE:"), ["1"]);
     assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 0);
 }
@@ -217,7 +218,7 @@ fn a_track_that_joins_begins_with_a_key_frame_and_a_segment_of_its_own() {
     assert_eq!(durations(&window), [1000, 1000, 1000, 1000, 2000]);
     let has_sound = contents(&window).into_iter().map(|bytes| bytes.windows(5).any(|five| five == b"sound"));
     assert_eq!(has_sound.collect::<Vec<_>>(), [false, false, false, false, true]);
-    assert!(window.playlist("", "", false).contains("#EXT-X-INDEPENDENT-SEGMENTS"));
+    assert!(told(window.playlist(false), "").contains("#EXT-X-INDEPENDENT-SEGMENTS"));
 }
 
 #[test]
@@ -251,7 +252,7 @@ fn where_there_are_no_pictures_nothing_is_waited_for() {
 fn files_are_there_as_long_as_they_are_listed_and_a_little_longer() {
     let mut window = window(1 << 20);
     push(&mut window, 0..30_000, 1000);
-    let first = lines(&window.playlist("", "", false), "a-")[0].replacen("", "a-", 1);
+    let first = lines(&told(window.playlist(false), ""), "a-")[0].replacen("", "a-", 1);
     let Found::Now((blocks, len)) = window.file(&first) else { panic!() };
     assert_eq!((blocks.iter().map(Bytes::len).sum::<usize>(), len), (20_000, 20_000));
     assert_eq!(window.file("a-0-0.ts"), Found::Never);
@@ -290,8 +291,8 @@ fn heads_are_files_that_apply_from_there_on() {
     push_samples(&mut window, 2500..3100, 1000);
     give(&mut window, &head(b"two", 3100), 3100);
     push_samples(&mut window, 4000..6100, 1000);
-    let text = window.playlist("x/", "?q", false);
-    assert_eq!(lines(&text, "#EXT-X-MAP:"), ["URI=\"x/a-1000-0.mp4?q\"", "URI=\"x/a-3100-1.mp4?q\""]);
+    let text = told(window.playlist(false), "?q");
+    assert_eq!(lines(&text, "#EXT-X-MAP:"), ["URI=\"a-1000-0.mp4?q\"", "URI=\"a-3100-1.mp4?q\""]);
     assert_eq!(text.matches("#EXT-X-DISCONTINUITY\n").count(), 1);
     assert!(text.contains("a-4000-3.m4s?q\n"), "{text}");
     for (file, content) in [("a-1000-0.mp4", "one"), ("a-3100-1.mp4", "two")] {
@@ -311,7 +312,7 @@ fn with_parts() -> Window {
 #[test]
 fn parts_are_as_long_as_they_may_be_and_make_up_their_segment() {
     let mut window = with_parts();
-    let text = window.playlist("", "", false);
+    let text = told(window.playlist(false), "");
     let parts = lines(&text, "#EXT-X-PART:");
     let durations: Vec<_> = parts.iter().map(|part| part.split(',').next().unwrap()).collect();
     let segment = ["DURATION=0.300", "DURATION=0.300", "DURATION=0.300", "DURATION=0.100"];
@@ -366,6 +367,52 @@ fn each_part_of_a_transport_stream_begins_with_the_tables() {
 }
 
 #[test]
+fn parts_have_no_more_than_time_has_room_for() {
+    let part = Some(Duration::from_millis(100));
+    let account = Account::root("hls", 4 << 20);
+    let mut window = Window::new("a", Rules { part, ..RULES }, account.clone(), FIRST);
+    let mut at = 0;
+    // each picture may be followed by one that is as late as the one after the last key frame was
+    for number in 0..3000 {
+        give(&mut window, &unit(at, number % 35 == 0, false), at);
+        at += if number % 35 == 0 { 900 } else { 1 };
+    }
+    let text = told(window.playlist(false), "");
+    let parts = lines(&text, "#EXT-X-PART:DURATION=");
+    let lasts = |part: &String| (part.get(..5).unwrap().parse::<f64>().unwrap() * 1000.0) as usize;
+    let most = parts.iter().map(lasts).sum::<usize>() / 50 + RULES.listed + 1;
+    assert!(parts.len() <= most, "{} parts of 100 ms and {most} halves of that", parts.len());
+    let held: usize = window.segments.iter().map(|segment| segment.parts.len()).sum();
+    assert!(account.used() > held * size_of::<Part>(), "they are paid for");
+}
+
+#[test]
+fn a_playlist_is_written_once_and_paid_for() {
+    let mut window = with_parts();
+    let (account, before) = (window.account.clone(), window.account.used());
+    let texts = [window.playlist(false), window.playlist(true), window.record()].map(Result::unwrap);
+    let length: usize = texts.iter().map(Bytes::len).sum();
+    assert!(account.used() >= before + length);
+    let again = [window.playlist(false), window.playlist(true), window.record()].map(Result::unwrap);
+    for (text, again) in texts.iter().zip(&again) {
+        assert_eq!(text.as_ptr(), again.as_ptr());
+    }
+    // who holds on to old ones keeps others from new ones, but never from segments
+    let (mut held, mut at) = (Vec::new(), 2100);
+    while let Ok(text) = window.playlist(false) {
+        assert!(held.len() < 1000);
+        held.push(text);
+        push(&mut window, at..at + 1000, 1000);
+        at += 1000;
+    }
+    assert!(window.segments.len() > WANTED && window.texts.account.used() <= account.limit() / TEXTS);
+    held.clear();
+    assert!(window.playlist(false).is_ok());
+    drop((texts, again, window));
+    assert_eq!(account.used(), 0);
+}
+
+#[test]
 fn what_comes_next_is_waited_for_and_what_never_comes_is_not() {
     let mut window = with_parts();
     let asks = |window: &Window, segment, part| window.answers(&Ask { segment, part, skip: false });
@@ -400,13 +447,13 @@ fn numbers_count_from_the_first() {
         Numbers { segment: 7000, discontinuity: 50 },
     );
     push(&mut window, 0..2050, 1000);
-    let text = window.playlist("", "", false);
+    let text = told(window.playlist(false), "");
     let tags = ["#EXT-X-MEDIA-SEQUENCE:", "#EXT-X-DISCONTINUITY-SEQUENCE:"].map(|tag| lines(&text, tag));
     assert_eq!(tags, [["7000"], ["50"]]);
     let asks = |segment| window.answers(&Ask { segment: Some(segment), part: None, skip: false });
     assert_eq!([0, 7001, 7002, 7004].map(asks), [Found::Now(()), Found::Now(()), Found::Later, Found::Never]);
     assert_eq!(window.next_numbers(), Numbers { segment: 7003, discontinuity: 52 });
-    assert_eq!(lines(&window.record(""), "#EXT-X-MEDIA-SEQUENCE:"), ["0"]);
+    assert_eq!(lines(&told(window.record(), ""), "#EXT-X-MEDIA-SEQUENCE:"), ["0"]);
 }
 
 #[cfg(feature = "mp4")]
@@ -416,11 +463,11 @@ fn names_are_percent_encoded_where_they_are_uris() {
     let mut window = Window::new("门", rules, Account::root("hls", 1 << 20), FIRST);
     give(&mut window, &head(b"one", 0), 0);
     push_samples(&mut window, 0..1500, 1000);
-    for text in [window.playlist("", "?q", false), window.stored_playlist(), window.record("")] {
+    for text in [told(window.playlist(false), "?q"), told(window.stored_playlist(), ""), told(window.record(), "")] {
         assert!(text.is_ascii() && text.contains("\n%E9%97%A8-0-0.m4s"), "{text}");
         assert!(text.contains("URI=\"%E9%97%A8-0-0.mp4"), "{text}");
     }
-    let text = window.playlist("", "", false);
+    let text = told(window.playlist(false), "");
     assert!(text.contains("URI=\"%E9%97%A8-0-0.0.m4s\"") && text.contains("URI=\"%E9%97%A8-1000-1."), "{text}");
     assert!(matches!(window.file("门-0-0.0.m4s"), Found::Now(_)));
 }
@@ -431,7 +478,7 @@ fn segments_far_from_the_end_may_be_left_out() {
     let rules = Rules { part, listed: 12, ..RULES };
     let mut window = Window::new("a", rules, Account::root("hls", 1 << 20), FIRST);
     push(&mut window, 0..40_100, 1000);
-    let (whole, delta) = (window.playlist("", "", false), window.playlist("", "", true));
+    let (whole, delta) = (told(window.playlist(false), ""), told(window.playlist(true), ""));
     assert_eq!((whole.matches("#EXTINF").count(), delta.matches("#EXTINF").count()), (12, 6));
     assert_eq!(lines(&delta, "#EXT-X-SKIP:"), ["SKIPPED-SEGMENTS=6"]);
     let numbers = [&whole, &delta].map(|text| lines(text, "#EXT-X-MEDIA-SEQUENCE:"));
@@ -444,13 +491,13 @@ fn segments_far_from_the_end_may_be_left_out() {
 fn a_record_has_all_that_there_is_room_for() {
     let mut window = Window::new("a", Rules { record: true, ..RULES }, Account::root("hls", 1 << 20), FIRST);
     push(&mut window, 0..60_100, 1000);
-    let text = window.record("?q");
+    let text = told(window.record(), "?q");
     assert_eq!((text.matches("#EXTINF").count(), lines(&text, "#EXT-X-MEDIA-SEQUENCE:")), (31, vec!["0".into()]));
     assert!(text.ends_with("-30.ts?q\n#EXT-X-ENDLIST\n") && !text.contains("# what"), "{text}");
     push(&mut window, 60_100..600_100, 1000);
-    let text = window.record("");
+    let text = told(window.record(), "");
     assert!(text.contains("# what came before found no room in hls.memory\n") && text.contains("-300.ts"), "{text}");
-    assert_eq!(window.playlist("", "", false).matches("#EXTINF").count(), 3);
+    assert_eq!(told(window.playlist(false), "").matches("#EXTINF").count(), 3);
 }
 
 #[test]
@@ -463,7 +510,7 @@ fn memory_is_bounded_by_dropping_the_oldest() {
     push(&mut window, 30_000..300_000, 1_000_000);
     assert!(before > 1 && window.starved, "a segment that never ends is given up");
     window.end();
-    assert!(window.playlist("", "", false).ends_with("#EXT-X-ENDLIST\n"));
+    assert!(told(window.playlist(false), "").ends_with("#EXT-X-ENDLIST\n"));
     drop(window);
     assert_eq!(account.used(), 0);
 }
@@ -490,7 +537,7 @@ fn segments_of_many_blocks_make_room_for_the_next_and_none_is_lost() {
         let mut window = Window::new("a", rules, account.clone(), FIRST);
         let sent = push_large(&mut window, 30, 20_000);
         assert!(!window.starved && account.peak() <= account.limit(), "{room}");
-        let text = window.playlist("", "", false);
+        let text = told(window.playlist(false), "");
         let first: u64 = lines(&text, "#EXT-X-MEDIA-SEQUENCE:")[0].parse().unwrap();
         let listed: Vec<_> = text.lines().filter(|line| line.ends_with(".ts")).collect();
         assert!(listed.len() >= WANTED && first + listed.len() as u64 == 29, "{room}: {text}");
@@ -537,10 +584,10 @@ fn what_is_on_a_disk_takes_no_memory_and_is_still_listed() {
             gone.extend(window.take_gone());
         }
         assert_eq!(written.len(), 21, "{delete:?}");
-        assert_eq!(lines(&window.stored_playlist(), "#EXTINF:").len(), 3, "{delete:?}");
+        assert_eq!(lines(&told(window.stored_playlist(), ""), "#EXTINF:").len(), 3, "{delete:?}");
         assert_eq!(window.file(written.last().unwrap()), Found::Never, "it is on the disk");
         let kept = if delete == Delete::Soon { 5 } else { 21 };
-        assert_eq!(lines(&window.record(""), "#EXTINF:").len(), kept, "{delete:?}");
+        assert_eq!(lines(&told(window.record(), ""), "#EXTINF:").len(), kept, "{delete:?}");
         assert_eq!(gone[..], written[..if delete == Delete::Soon { 16 } else { 0 }], "{delete:?}");
         assert!(account.used() < (64 << 10), "{} bytes", account.used());
     }
@@ -557,7 +604,7 @@ fn what_a_disk_does_not_take_stays_as_long_as_there_is_room() {
     push(&mut window, 0..60_000, 1000);
     let first = window.unstored().unwrap();
     assert!(first.about.as_ref().is_some_and(|about| about.discontinuity || about.map.is_none()));
-    let held = lines(&window.record(""), "#EXTINF:").len();
+    let held = lines(&told(window.record(), ""), "#EXTINF:").len();
     assert!((2..12).contains(&held), "{held} segments");
     assert!(matches!(window.file(&first.name), Found::Now(_)));
     assert_eq!(store(&mut window).len(), held);
@@ -570,5 +617,5 @@ fn groups_that_have_no_room_are_cut_so_that_there_is_something_to_play() {
     push(&mut window, 0..70_000, 40_000);
     let lasting = durations(&window);
     assert!(lasting.len() >= WANTED && lasting.iter().all(|ms| (1500..=2499).contains(ms)), "{lasting:?}");
-    assert_eq!(lines(&window.playlist("", "", false), "#EXT-X-TARGETDURATION:"), ["2"]);
+    assert_eq!(lines(&told(window.playlist(false), ""), "#EXT-X-TARGETDURATION:"), ["2"]);
 }

@@ -7,6 +7,7 @@ use std::sync::Weak;
 use std::time::Duration;
 
 use async_io::Timer;
+use bytes::Bytes;
 use smol::Task;
 
 use super::super::listing::{self, Listed, name_parts};
@@ -124,7 +125,7 @@ impl Folder {
     }
 
     /// Tells those who read the folder what is there now.
-    fn show(&self, playlist: Option<String>, gone: &[String]) -> io::Result<()> {
+    fn show(&self, playlist: Option<Bytes>, gone: &[String]) -> io::Result<()> {
         // each of them, and first of all: the disk may be full
         let removed = gone.iter().map(|name| remove(&self.path.join(name))).fold(Ok(()), io::Result::and);
         if let Some(playlist) = playlist {

@@ -11,15 +11,15 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
+#[cfg(feature = "record")]
+use super::begin_body;
 #[cfg(feature = "hls")]
 use super::hls::{Seat, cache};
 use super::resource::Resource;
-use super::{CORS, EXPOSED, FIELDS, NO_CACHE, Role, Session, beside};
+use super::{CORS, EXPOSED, FIELDS, NO_CACHE, Role, Session, beside, whole};
 use crate::budget::{Account, BlockMut};
 #[cfg(feature = "hls")]
 use crate::hub::Name;
-use crate::hub::Unit;
-use crate::media::Ticks;
 use crate::net::{Outlet, away};
 use crate::proto::http::{self, Condition, Method, Request, Status};
 use crate::wire::percent_decode;
@@ -41,7 +41,10 @@ pub(super) struct Opening {
 /// What becomes of a request.
 pub(super) enum Outcome {
     Answered,
-    /// The head was written, and this is behind it.
+    /// The head was written, and this is behind it; the connection goes on or not.
+    #[cfg(feature = "record")]
+    Text(Outlet, bool),
+    /// The same of a file.
     Body(Body),
     /// There is no such file, but the path means something else.
     Otherwise(Request, Resource),
@@ -69,7 +72,7 @@ enum Found {
     Folder,
     /// What is to be said, as JSON.
     #[cfg(feature = "record")]
-    Text(String),
+    Text(Bytes),
 }
 
 /// Bytes that are read at once: a connection has room for that in the plan.
@@ -132,8 +135,13 @@ impl Session {
     #[cfg(feature = "record")]
     pub(super) fn list(&mut self, request: Request) {
         let (recorded, query) = (self.server.recorded.clone(), request.query.clone());
+        let account = self.server.greetings.clone();
+        let list = move || {
+            let list = recorded.list(&query).map(|list| BlockMut::copy(&account, list.as_bytes()));
+            list.transpose().map_err(io::Error::other)
+        };
         let found = async move {
-            let found = away(move || Ok(recorded.list(&query))).await;
+            let found = away(list).await;
             found.map_err(|_| Status::UNAVAILABLE)?.map(Found::Text).ok_or(Status::NOT_FOUND)
         };
         self.look(request, Box::pin(found), None);
@@ -188,7 +196,8 @@ impl Opening {
             #[cfg(feature = "record")]
             Ok(Found::Text(text)) => {
                 let fields = [("Content-Type", "application/json"), NO_CACHE, CORS];
-                machine.answer(Status::OK, &fields, text.as_bytes(), Some(request));
+                let (outlet, keep_alive) = begin_body(machine, request, &fields, whole(text));
+                return Poll::Ready(Outcome::Text(outlet, keep_alive));
             }
             Err(status) => machine.answer(status, &FIELDS, status.1.as_bytes(), Some(request)),
         }
@@ -215,7 +224,7 @@ impl Body {
             }
             self.at += bytes.len() as u64;
             self.left -= bytes.len() as u64;
-            self.outlet.fill(|units| units.push(Unit::whole(bytes, Ticks(0))));
+            self.outlet = whole(bytes);
         }
         Poll::Ready(Ok(&mut self.outlet))
     }

@@ -6,14 +6,14 @@ use std::task::{Context, Poll};
 
 use async_io::Timer;
 
-use super::super::hls::{Entry, HOLD};
-use super::{CORS, EXPOSED, NO_CACHE, Role, Server, Session, beside};
+use super::super::hls::{Entry, HOLD, Text};
+use super::{CORS, EXPOSED, NO_CACHE, NO_ROOM, Role, Server, Session, begin_body, beside};
 use crate::conf;
-use crate::hls::{Ask, File};
+use crate::hls::{Ask, File, MARK};
 use crate::hub::{Name, Unit};
 use crate::media::Ticks;
 use crate::net::Outlet;
-use crate::proto::http::{self, Method, Request, Status};
+use crate::proto::http::{self, Request, Status};
 
 /// A request for what may not be there yet.
 pub(super) struct Waiting {
@@ -26,23 +26,25 @@ pub(super) struct Waiting {
 }
 
 enum Wanted {
-    Playlist { ask: Ask, prefix: String, suffix: String },
-    Record { suffix: String },
+    Playlist(Ask),
+    Record,
     File(String),
 }
 
-/// The longest query that a playlist repeats behind each segment.
-const MAX_SUFFIX: usize = 512;
+/// The longest query that a playlist repeats behind each file's name: a session id, and what a
+/// proxy wants to see of each request, such as MD5 in base64 and when it expires.
+const MAX_QUERY: usize = 96;
+/// Of one that is longer the session alone, up to here.
+const MAX_SESSION: usize = 64;
 
 impl Session {
-    pub(super) fn playlist(&mut self, request: Request, name: &Name, prefix: String) {
+    pub(super) fn playlist(&mut self, request: Request, name: &Name) {
         let Some(ask) = ask(&request.query) else {
             return self.refuse(&request, Status::BAD_REQUEST, "_HLS_msn, _HLS_part, _HLS_skip");
         };
         match self.server.hls.ask(&self.server, name) {
             Ok(entry) if self.is_seated(&request, name) => {
-                let suffix = suffix(&request.query);
-                self.wait(entry, request, name, Wanted::Playlist { ask, prefix, suffix });
+                self.wait(entry, request, name, Wanted::Playlist(ask));
             }
             Ok(_) => self.seat(&request, name),
             Err(refused) => self.busy(&request, refused),
@@ -52,8 +54,7 @@ impl Session {
     pub(super) fn whole(&mut self, request: Request, name: &Name) {
         match self.server.hls.ask(&self.server, name) {
             Ok(entry) if self.is_seated(&request, name) => {
-                let suffix = suffix(&request.query);
-                self.wait(entry, request, name, Wanted::Record { suffix });
+                self.wait(entry, request, name, Wanted::Record);
             }
             Ok(_) => self.seat(&request, name),
             Err(refused) => self.busy(&request, refused),
@@ -116,17 +117,9 @@ impl Waiting {
     ) -> Poll<Option<(Outlet, bool)>> {
         let late = std::future::Future::poll(Pin::new(&mut self.limit), cx).is_ready();
         let request = &self.request;
-        match &self.wanted {
-            Wanted::Playlist { ask, prefix, suffix } => match self.entry.poll_playlist(cx, ask, prefix, suffix) {
-                Poll::Ready(text) => answer_playlist(machine, request, text),
-                Poll::Pending if late => self.refuse_late(machine),
-                Poll::Pending => return Poll::Pending,
-            },
-            Wanted::Record { suffix } => match self.entry.poll_record(cx, suffix) {
-                Poll::Ready(text) => answer_playlist(machine, request, text),
-                Poll::Pending if late => self.refuse_late(machine),
-                Poll::Pending => return Poll::Pending,
-            },
+        let text = match &self.wanted {
+            Wanted::Playlist(ask) => self.entry.poll_playlist(cx, ask),
+            Wanted::Record => self.entry.poll_record(cx),
             Wanted::File(file) => match self.entry.poll_file(cx, file) {
                 Poll::Ready(Some(found)) => {
                     if let Some(number) = session(&request.query) {
@@ -136,10 +129,20 @@ impl Waiting {
                     return Poll::Ready(Some(begin_file(machine, request, file, found, &cache)));
                 }
                 Poll::Pending if !late => return Poll::Pending,
-                _ => refuse(machine, request, Status::NOT_FOUND, NO_FILE),
+                _ => {
+                    refuse(machine, request, Status::NOT_FOUND, NO_FILE);
+                    return Poll::Ready(None);
+                }
             },
+        };
+        match text {
+            Poll::Ready(text) => Poll::Ready(begin_playlist(machine, request, text)),
+            Poll::Pending if late => {
+                self.refuse_late(machine);
+                Poll::Ready(None)
+            }
+            Poll::Pending => Poll::Pending,
         }
-        Poll::Ready(None)
     }
 
     /// What was waited for did not come: players ask again after 503, and give up after 404.
@@ -208,22 +211,33 @@ fn ask(query: &str) -> Option<Ask> {
     Some(ask)
 }
 
-/// What the client was given to show with the playlist it shows with the segments.
+/// What the client was given to show with the playlist it shows with the segments; all of it
+/// where it is short, else its session.
 fn suffix(query: &str) -> String {
-    let own: Vec<_> = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("_HLS_")).collect();
-    let text = format!("?{}", own.join("&"));
-    if (2..=MAX_SUFFIX).contains(&text.len()) { text } else { String::new() }
+    let own = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("_HLS_") && !pair.contains('"'));
+    let is_short = own.clone().map(|pair| 1 + pair.len()).sum::<usize>() <= MAX_QUERY;
+    let is_session = |pair: &str| pair.starts_with(SESSION) && pair.len() <= MAX_SESSION;
+    let told = own.filter(|pair| is_short || is_session(pair)).take(if is_short { usize::MAX } else { 1 });
+    let mut text = String::new();
+    for pair in told {
+        text.push(if text.is_empty() { '?' } else { '&' });
+        text.push_str(pair);
+    }
+    text
 }
 
-fn answer_playlist(machine: &mut http::Server, request: &Request, text: Option<String>) {
+fn begin_playlist(machine: &mut http::Server, request: &Request, text: Option<Text>) -> Option<(Outlet, bool)> {
     match text {
-        Some(text) => {
+        Some(Ok(text)) => {
             let fields = [("Content-Type", "application/x-mpegurl"), CORS, EXPOSED, NO_CACHE];
-            machine.answer(Status::OK, &fields, text.as_bytes(), Some(request));
+            let body = Outlet::marked(text, MARK, &suffix(&request.query));
+            return Some(begin_body(machine, request, &fields, body));
         }
+        Some(Err(_)) => refuse(machine, request, Status::UNAVAILABLE, NO_ROOM),
         // RFC 8216bis section 6.2.5.2
         None => refuse(machine, request, Status::BAD_REQUEST, "_HLS_msn is too far ahead"),
     }
+    None
 }
 
 fn refuse(machine: &mut http::Server, request: &Request, status: Status, why: &str) {
@@ -242,21 +256,14 @@ fn begin_file(
     machine: &mut http::Server,
     request: &Request,
     file: &str,
-    (blocks, len): File,
+    (blocks, _): File,
     cache: &str,
 ) -> (Outlet, bool) {
-    let length = len.to_string();
     let mime = if file.ends_with(".ts") { "video/mp2t" } else { "video/mp4" };
-    let connection = if request.keep_alive { "keep-alive" } else { "close" };
-    let cache = ("Cache-Control", cache);
-    let fields =
-        [("Content-Type", mime), ("Content-Length", &length), ("Connection", connection), cache, CORS, EXPOSED];
-    machine.head(Status::OK, &fields);
+    let fields = [("Content-Type", mime), ("Cache-Control", cache), CORS, EXPOSED];
     let mut outlet = Outlet::default();
-    if request.method != Method::Head {
-        outlet.fill(|units| units.extend(blocks.iter().map(|block| Unit::whole(block.clone(), Ticks(0)))));
-    }
-    (outlet, request.keep_alive)
+    outlet.fill(|units| units.extend(blocks.iter().map(|block| Unit::whole(block.clone(), Ticks(0)))));
+    begin_body(machine, request, &fields, outlet)
 }
 
 #[cfg(test)]
@@ -276,9 +283,17 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_not_for_the_playlist_is_repeated() {
+    fn only_what_is_not_for_the_playlist_is_repeated_and_no_more_than_a_player_needs() {
         assert_eq!(suffix("a=1&_HLS_msn=7&b=2"), "?a=1&b=2");
         assert_eq!(suffix("_HLS_msn=7"), "");
-        assert_eq!(suffix(&"x".repeat(MAX_SUFFIX + 1)), "");
+        let token = "md5=JSnqFoVzBcYGhGWBqUyuAA&expires=1764417600&session_id=0123456789abcdef";
+        assert_eq!(suffix(token), format!("?{token}"));
+        let long = "x".repeat(MAX_QUERY);
+        assert_eq!(suffix(&long), "");
+        assert_eq!(suffix(&format!("token={long}&session_id=0123456789abcdef")), "?session_id=0123456789abcdef");
+        assert_eq!(suffix(&format!("session_id={long}")), "");
+        assert_eq!(suffix(&"session_id=1&".repeat(100)), "?session_id=1");
+        // it would end the attribute that it stands in
+        assert_eq!(suffix("a=\"&b=1"), "?b=1");
     }
 }

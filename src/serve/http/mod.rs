@@ -16,12 +16,14 @@ use super::Server;
 use super::live::Live;
 #[cfg(feature = "rtsp")]
 use super::rtsp::Carrier;
+use bytes::Bytes;
+
 use crate::conf::Config;
+use crate::hub::Unit;
+use crate::media::Ticks;
 use crate::net::{Close, Conn, Outlet, SOME, poll_in_turns};
 use crate::proto::Machine;
-#[cfg(feature = "rtsp")]
-use crate::proto::http::Request;
-use crate::proto::http::{self, Event};
+use crate::proto::http::{self, Event, Method, Request, Status};
 #[cfg(any(feature = "hls", feature = "files"))]
 use crate::wire::percent_encode;
 use transport::Transport;
@@ -73,8 +75,7 @@ enum Role {
     #[cfg(feature = "hls")]
     /// Something of HLS is asked for that may not be there yet.
     Waiting(Box<hls::Waiting>),
-    #[cfg(feature = "hls")]
-    /// A segment is on its way out.
+    /// What others share, or what is paid for, is on its way out.
     Body { outlet: Outlet, keep_alive: bool },
     /// A file is being looked for.
     #[cfg(feature = "files")]
@@ -102,6 +103,8 @@ const CORS: (&str, &str) = ("Access-Control-Allow-Origin", "*");
 /// What scripts of other origins may read of an answer beside its type and body.
 const EXPOSED: (&str, &str) = ("Access-Control-Expose-Headers", "Content-Length, Content-Range, Date");
 const NO_CACHE: (&str, &str) = ("Cache-Control", "no-cache");
+/// An answer would take more memory than is left for all.
+const NO_ROOM: &str = "no room for that just now";
 /// What every answer that is not a stream carries.
 const FIELDS: [(&str, &str); 2] = [CORS, NO_CACHE];
 
@@ -110,6 +113,25 @@ const FIELDS: [(&str, &str); 2] = [CORS, NO_CACHE];
 /// serves all of this below a folder. RFC 3986 section 4.2: a colon would end a scheme.
 fn beside(path: &str) -> String {
     format!("./{}", percent_encode(path.rsplit('/').next().unwrap_or_default()))
+}
+
+/// One block of bytes.
+fn whole(bytes: Bytes) -> Outlet {
+    let mut outlet = Outlet::default();
+    outlet.fill(|units| units.push(Unit::whole(bytes, Ticks(0))));
+    outlet
+}
+
+/// Writes the head of an answer whose body goes out from where it is: nothing of it is copied.
+/// Gives what follows, and whether the connection goes on.
+fn begin_body(machine: &mut http::Server, request: &Request, fields: &[(&str, &str)], body: Outlet) -> (Outlet, bool) {
+    let length = body.len().to_string();
+    let connection = if request.keep_alive { "keep-alive" } else { "close" };
+    let mut all = vec![("Content-Length", length.as_str()), ("Connection", connection)];
+    all.extend_from_slice(fields);
+    machine.head(Status::OK, &all);
+    let outlet = if request.method == Method::Head { Outlet::default() } else { body };
+    (outlet, request.keep_alive)
 }
 
 impl Session {
@@ -156,7 +178,6 @@ impl Session {
                     return Poll::Ready(Ok(()));
                 }
             }
-            #[cfg(feature = "hls")]
             Role::Body { outlet, keep_alive } => {
                 ready!(conn.poll_send(cx, machine.transmit(), slow))?;
                 ready!(conn.poll_outlet(cx, outlet, slow, |_| {}))?;
@@ -183,6 +204,10 @@ impl Session {
                     Poll::Ready(files::Outcome::Body(body)) => {
                         self.role = Role::File(Box::new(body));
                         return Poll::Ready(Ok(()));
+                    }
+                    #[cfg(feature = "record")]
+                    Poll::Ready(files::Outcome::Text(outlet, keep_alive)) => {
+                        self.role = Role::Body { outlet, keep_alive };
                     }
                     Poll::Ready(files::Outcome::Answered) => self.role = Role::Guest,
                     Poll::Ready(files::Outcome::Otherwise(request, resource)) => {

@@ -12,9 +12,8 @@ pub(super) enum Resource {
     /// `/live/S.flv`, at any depth.
     Live(Name, &'static Form),
     #[cfg(feature = "hls")]
-    /// `/hls/S.m3u8` or `/hls/S/playlist.m3u8`; and what stands before the
-    /// segments' names.
-    Playlist(Name, String),
+    /// `/hls/S.m3u8` or `/hls/S/playlist.m3u8`.
+    Playlist(Name),
     #[cfg(feature = "hls")]
     /// `/hls/S/record.m3u8`: all that there is.
     Record(Name),
@@ -33,14 +32,14 @@ impl Resource {
         let name = |name: &str| Name::new(name).map_err(|_| Status::BAD_REQUEST);
         Some(match items.as_slice() {
             #[cfg(feature = "hls")]
-            ["hls", stream, "playlist.m3u8"] => name(stream).map(|name| Self::Playlist(name, String::new())),
+            ["hls", stream, "playlist.m3u8"] => name(stream).map(Self::Playlist),
             #[cfg(feature = "hls")]
             ["hls", stream, "record.m3u8"] => name(stream).map(Self::Record),
             #[cfg(feature = "hls")]
             ["hls", rest @ ..] if !rest.is_empty() => {
                 let (stem, extension) = rest.last()?.rsplit_once('.')?;
                 match (extension, rest.len()) {
-                    ("m3u8", 1) => name(stem).map(|name| Self::Playlist(name, String::new())),
+                    ("m3u8", 1) => name(stem).map(Self::Playlist),
                     ("ts" | "m4s" | "mp4", 1 | 2) => {
                         let (stream, _) = stem.rsplit_once('-').and_then(|(stem, _)| stem.rsplit_once('-'))?;
                         name(stream).map(|name| Self::Segment(name, format!("{stem}.{extension}")))
@@ -80,8 +79,8 @@ mod tests {
             ("/live/test110.flv", Resource::Live(name(), &FLV)),
             ("/test110.flv", Resource::Live(name(), &FLV)),
             ("/a/b/test110.ts", Resource::Live(name(), &TS)),
-            ("/hls/test110.m3u8", Resource::Playlist(name(), String::new())),
-            ("/hls/test110/playlist.m3u8", Resource::Playlist(name(), String::new())),
+            ("/hls/test110.m3u8", Resource::Playlist(name())),
+            ("/hls/test110/playlist.m3u8", Resource::Playlist(name())),
             ("/hls/test110/record.m3u8", Resource::Record(name())),
             ("/hls/test110/test110-1700-3.ts", Resource::Segment(name(), "test110-1700-3.ts".into())),
             ("/hls/test110-1700-3.ts", Resource::Segment(name(), "test110-1700-3.ts".into())),

@@ -12,7 +12,8 @@ use super::super::{Server, metrics};
 use super::hls::NO_SESSION;
 use super::resource::{Resource, wished};
 use super::transport::Transport;
-use super::{CORS, FIELDS, NO_CACHE, Player, Role, Session};
+use super::{CORS, FIELDS, NO_CACHE, NO_ROOM, Player, Role, Session, begin_body, whole};
+use crate::budget::BlockMut;
 #[cfg(all(feature = "files", feature = "record", feature = "hls"))]
 use crate::conf::FileFormat;
 use crate::container::Form;
@@ -57,11 +58,11 @@ impl Session {
 
     fn route(&mut self, request: Request) {
         match request.path.as_str() {
-            "/healthz" => self.text(&request, "text/plain; charset=utf-8", "ok\n"),
-            "/metrics" => {
-                let text = metrics::write(&self.server);
-                self.text(&request, "text/plain; version=0.0.4; charset=utf-8", &text);
+            "/healthz" => {
+                let fields = [("Content-Type", "text/plain; charset=utf-8"), CORS, NO_CACHE];
+                self.machine.answer(Status::OK, &fields, b"ok\n", Some(&request));
             }
+            "/metrics" => self.metrics(&request),
             #[cfg(all(feature = "files", feature = "record"))]
             "/api/record/list" if self.config.recording.http => self.list(request),
             #[cfg(all(feature = "files", feature = "record"))]
@@ -145,7 +146,7 @@ impl Session {
         match resource {
             Resource::Live(name, form) => self.play(&request, &name, wished(form, &request.query)),
             #[cfg(feature = "hls")]
-            Resource::Playlist(name, prefix) if self.config.hls.enable => self.playlist(request, &name, prefix),
+            Resource::Playlist(name) if self.config.hls.enable => self.playlist(request, &name),
             #[cfg(feature = "hls")]
             Resource::Record(name) if self.config.hls.enable => self.whole(request, &name),
             #[cfg(feature = "hls")]
@@ -180,8 +181,14 @@ impl Session {
         self.role = Role::Play(Box::new(Player { live, id, transport }));
     }
 
-    fn text(&mut self, request: &Request, mime: &str, body: &str) {
-        self.machine.answer(Status::OK, &[("Content-Type", mime), CORS, NO_CACHE], body.as_bytes(), Some(request));
+    fn metrics(&mut self, request: &Request) {
+        let text = metrics::write(&self.server);
+        let Ok(text) = BlockMut::copy(&self.server.greetings, text.as_bytes()) else {
+            return self.refuse(request, Status::UNAVAILABLE, NO_ROOM);
+        };
+        let fields = [("Content-Type", "text/plain; version=0.0.4; charset=utf-8"), CORS, NO_CACHE];
+        let (outlet, keep_alive) = begin_body(&mut self.machine, request, &fields, whole(text));
+        self.role = Role::Body { outlet, keep_alive };
     }
 
     pub(super) fn refuse(&mut self, request: &Request, status: Status, why: &str) {
