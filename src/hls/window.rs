@@ -223,6 +223,7 @@ impl Window {
         if discontinuity {
             self.maker.clear();
         }
+        let discontinuity = discontinuity | self.dates.take_set();
         let begun = self.dates.next(unit.at, unit.came, !discontinuity);
         let about = Segment::new(&self.name, self.next_id, self.map.clone(), begun, discontinuity);
         self.open = Some(Open::new(about, unit.at));

@@ -5,17 +5,21 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::hls::segment::ms;
 use crate::media::Ticks;
 
-/// Dates of segments: when their first frames came. They never run back, unless the clock is set.
+/// Dates of segments: when their first frames came. They never run back: after a clock that is
+/// set back they are told as before, and come nearer to it little by little.
 #[derive(Debug, Default)]
 pub(super) struct Dates {
     /// The present, by both clocks.
     now: Option<(Instant, SystemTime)>,
     /// The media time and date of the newest segment.
     last: Option<(Ticks, SystemTime)>,
+    /// The clock has been set since, and dates are to follow it at once.
+    is_set: bool,
 }
 
-/// A clock that goes apart from the monotonic one by so much between two looks was set.
-const CLOCK_SET: Duration = Duration::from_secs(2);
+/// A clock that goes ahead of the monotonic one by so much between two looks was set, as that of
+/// a device is that has begun in 1970.
+const CLOCK_SET: Duration = Duration::from_secs(60);
 /// Frames come early and late, so dates follow media time, and what is measured by this part of
 /// the difference for each segment, or this much.
 const PART: u32 = 8;
@@ -26,12 +30,15 @@ impl Dates {
     pub(super) fn look(&mut self, now: Instant, wall: SystemTime) {
         if let Some((then, was)) = self.now {
             let due = was + now.saturating_duration_since(then);
-            let apart = due.duration_since(wall).unwrap_or_else(|early| early.duration());
-            if apart >= CLOCK_SET {
-                self.last = None;
-            }
+            self.is_set |= wall.duration_since(due).is_ok_and(|ahead| ahead >= CLOCK_SET);
         }
         self.now = Some((now, wall));
+    }
+
+    /// Whether the next segment is to be told as one that does not continue the one before,
+    /// because its date does not.
+    pub(super) fn take_set(&mut self) -> bool {
+        std::mem::take(&mut self.is_set) && self.last.is_some()
     }
 
     /// The time of day at `came`, or now.

@@ -183,6 +183,33 @@ fn dates_follow_the_durations_unless_the_clock_is_set() {
     assert_eq!(dates.collect::<Vec<_>>(), [0, 1000, 2011, 3009, 3_605_000]);
 }
 
+#[test]
+fn no_date_goes_back_and_none_jumps_without_a_discontinuity() {
+    const HOUR: i64 = 3_600_000;
+    const YEARS: i64 = 56 * 365 * 24 * HOUR;
+    // where the clock is set after 5.5 s, from and to what, and which segment says so
+    for (before, after, says) in [(0, YEARS, Some(6)), (2 * HOUR, HOUR, None), (0, 20_000, None)] {
+        let rules = Rules { listed: 30, target: Duration::from_secs(1), ..RULES };
+        let (mut window, zero) = (Window::new("a", rules, Account::root("hls", 1 << 20), FIRST), Instant::now());
+        for at in (0..20_000).step_by(100) {
+            let wall = at + if at < 5500 { before } else { after };
+            window.look(zero + ms(Ticks(at)), UNIX_EPOCH + ms(Ticks(wall)));
+            window.push(&unit(at, at % 1000 == 0, at == 15_000));
+        }
+        let told: Vec<_> = window.segments.iter().map(|segment| (segment.begun, segment.discontinuity)).collect();
+        for (number, pair) in told.windows(2).enumerate() {
+            let [(before, _), (begun, discontinuity)] = pair else { panic!() };
+            let lasts = begun.duration_since(*before).expect("no date goes back");
+            let is_near = lasts.abs_diff(Duration::from_secs(1)) < Duration::from_millis(50);
+            assert_eq!(*discontinuity, Some(number + 1) == says || number + 1 == 15, "{number}");
+            assert!(is_near || *discontinuity, "{number}: {lasts:?}");
+        }
+        let date = |number: usize| told[number].0.duration_since(UNIX_EPOCH).unwrap().as_millis() as i64;
+        let true_date = if says.is_some() { 14_000 + after } else { 14_000 + before };
+        assert!((date(14) - true_date).abs() < 500, "{} and not {true_date}", date(14));
+    }
+}
+
 /// The announcement of tracks that are news.
 fn news(bytes: &[u8], at: i64, tracks: TrackSet) -> Unit {
     let mut unit = Unit::new(bytes.to_vec().into(), Ticks(at), false, false);
