@@ -49,8 +49,11 @@ pub(super) struct Packer {
     tracks: Arc<Tracks>,
     /// The number of the first of `units`.
     base: Seq,
-    /// What the slots became; `None` where the form has no room for the track.
-    units: VecDeque<Option<Arc<Unit>>>,
+    /// What the slots became, and what that cost; `None` where the form has no room for
+    /// the track.
+    units: VecDeque<(Option<Arc<Unit>>, u32)>,
+    /// What all of them cost.
+    cost: usize,
     /// Codecs of which it was said that the form has no room for them.
     said: Vec<Codec>,
 }
@@ -83,6 +86,7 @@ impl Packer {
             tracks: Arc::default(),
             base: 0,
             units: VecDeque::new(),
+            cost: 0,
             said: Vec::new(),
         }
     }
@@ -91,7 +95,7 @@ impl Packer {
     /// others before is forgotten.
     pub(super) fn wake(&mut self, start: Seq, tracks: &Arc<Tracks>, at: Ticks) {
         self.units.clear();
-        self.base = start;
+        (self.base, self.cost) = (start, 0);
         self.adopt(tracks);
         self.mux.announce(tracks, &[], at);
         self.mux.discontinuity();
@@ -99,7 +103,12 @@ impl Packer {
 
     /// The last viewer of the form is gone.
     pub(super) fn sleep(&mut self) {
-        self.units = VecDeque::new();
+        (self.units, self.cost) = (VecDeque::new(), 0);
+    }
+
+    /// What the units cost beside the frames.
+    pub(super) fn cost(&self) -> usize {
+        self.cost
     }
 
     /// What time of day it was at `at`.
@@ -126,8 +135,9 @@ impl Packer {
     /// not packed, what they announced is taken over.
     pub(super) fn base(&mut self, ring: &Ring) -> Seq {
         while self.base < ring.tail() {
-            if self.units.pop_front().is_some() {
+            if let Some((_, cost)) = self.units.pop_front() {
                 self.base += 1;
+                self.cost -= cost as usize;
                 continue;
             }
             if let Some(tracks) = ring.announced_since(self.base).cloned() {
@@ -147,10 +157,13 @@ impl Packer {
         let index = usize::try_from(seq.saturating_sub(self.base)).unwrap_or(usize::MAX);
         while self.units.len() <= index {
             let Some(slot) = ring.slot(self.base + self.units.len() as Seq) else { return Ok(None) };
+            let before = account.used();
             let unit = self.pack(slot, ring.arrival(slot), account)?;
-            self.units.push_back(unit);
+            let cost = u32::try_from(account.used().saturating_sub(before)).unwrap_or(u32::MAX);
+            self.units.push_back((unit, cost));
+            self.cost += cost as usize;
         }
-        Ok(self.units.get(index).cloned().flatten())
+        Ok(self.units.get(index).and_then(|(unit, _)| unit.clone()))
     }
 
     /// Packs one slot. All is charged before the muxer learns of it, so that a

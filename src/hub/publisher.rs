@@ -199,7 +199,7 @@ impl Publisher {
 
     /// Lets the viewers see what was published.
     pub fn flush(&self) {
-        self.stream.lock().wake(false);
+        self.stream.lock().wake();
     }
 
     /// A frame was lost on the way here.
@@ -372,7 +372,7 @@ impl Drop for Publisher {
             state.settle(false);
             state.left = Instant::now();
             state.unpublished = state.left;
-            state.wake(false); // for what came last
+            state.wake(); // for what came last
             if !state.watched() {
                 state.ring.clear();
             }

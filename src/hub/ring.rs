@@ -44,6 +44,13 @@ pub(super) struct Slot {
 /// twice over, and once more while they are moved.
 pub(super) const SLOT_COST: usize = 3 * (size_of::<Slot>() + size_of::<Seq>());
 
+impl Slot {
+    fn bytes(&self) -> usize {
+        let data = if let Item::Frame(frame) = &self.item { frame.data.len() } else { 0 };
+        data.saturating_add(SLOT_COST)
+    }
+}
+
 /// Slots `tail..head`.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
@@ -53,6 +60,8 @@ pub(super) struct Ring {
     /// The last announcement that is gone, and its number.
     told: Option<(Seq, Arc<Tracks>)>,
     arrivals: Option<Arrivals>,
+    /// What the slots cost, packed forms not among it.
+    bytes: usize,
 }
 
 /// When slots came: an `Instant` in each would cost more than all else that it says.
@@ -119,6 +128,16 @@ impl Ring {
         self.told.as_ref().filter(|(at, _)| *at >= from).map(|(_, tracks)| tracks)
     }
 
+    /// What the slots cost, packed forms not among it.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// When the newest frame came.
+    pub(super) fn newest_arrival(&self) -> Option<Instant> {
+        self.arrivals.as_ref().map(|arrivals| arrivals.newest)
+    }
+
     /// Whether no slot is there.
     pub(super) fn is_empty(&self) -> bool {
         self.slots.is_empty()
@@ -143,12 +162,14 @@ impl Ring {
         if slot.start {
             self.starts.push_back(self.head());
         }
+        self.bytes += slot.bytes();
         self.slots.push_back(slot);
     }
 
     /// Drops the oldest slot; false if there is none.
     pub(super) fn evict(&mut self) -> bool {
         let Some(slot) = self.slots.pop_front() else { return false };
+        self.bytes -= slot.bytes();
         if slot.start {
             self.starts.pop_front();
         }

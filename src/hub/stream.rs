@@ -38,9 +38,6 @@ pub(super) struct State {
     pub(super) unpublished: Instant,
     pub(super) packers: Vec<Packer>,
     pub(super) viewers: Vec<Waiter>,
-    /// Viewers that hold what was before this number must go: the ring had to
-    /// give up everything, because they do not let go.
-    pub(super) pressed: Seq,
     pub(super) traffic: Traffic,
     /// What time of day it was when the newest frame came.
     wall: Option<(Ticks, Wall)>,
@@ -73,7 +70,33 @@ pub(super) struct Waiter {
     /// It has sent all there was.
     armed: bool,
     waker: Option<Waker>,
+    /// What it is in the middle of sending, once its socket took no more.
+    hold: Option<Hold>,
 }
+
+/// What a viewer holds while its socket takes nothing more.
+pub(super) struct Hold {
+    /// The number of the first frame of it.
+    from: Seq,
+    /// How many bytes all of it has.
+    bytes: u32,
+    /// When the socket last took something, as far as is known.
+    since: Instant,
+    /// It is to go.
+    pressed: bool,
+}
+
+impl Hold {
+    pub(super) fn new(from: Seq, bytes: u32, since: Instant) -> Self {
+        Self { from, bytes, since, pressed: false }
+    }
+}
+
+/// A ring that has less than this part of what there is for it is cut short by what
+/// viewers hold.
+const SQUEEZED: usize = 2;
+/// As long as the ring has anything to give up, nobody goes who has stood still for less.
+const STUCK: Duration = Duration::from_millis(500);
 
 impl Stream {
     pub(super) fn new(name: Name, account: Account, limits: Limits) -> Self {
@@ -89,7 +112,6 @@ impl Stream {
             unpublished: Instant::now(),
             packers: Vec::new(),
             viewers: Vec::new(),
-            pressed: 0,
             traffic: Traffic::default(),
             wall: None,
         };
@@ -192,11 +214,19 @@ impl State {
         account: &Account,
         limits: &Limits,
     ) -> Result<(), OverBudget> {
-        self.make_room(account, limits.max_frame.saturating_add(SLOT_COST));
+        let was_tight = self.make_room(account, limits.max_frame.saturating_add(SLOT_COST));
         let lease = account.charge(SLOT_COST)?;
         self.ring.push(Slot { item: Item::Frame(frame), at, start, came: 0, _lease: lease });
+        if was_tight && self.cost() < account.limit().saturating_sub(limits.max_frame) / SQUEEZED {
+            self.press(1, STUCK);
+        }
         self.retire(limits.gops);
         Ok(())
+    }
+
+    /// What the ring costs, packed forms among it.
+    fn cost(&self) -> usize {
+        self.ring.bytes() + self.packers.iter().map(Packer::cost).sum::<usize>()
     }
 
     /// Drops what nobody needs: all before the `gops`-th newest key frame that
@@ -226,17 +256,37 @@ impl State {
         }
     }
 
-    /// Drops the oldest slots until there is room for `bytes`. An account has
-    /// room for two frames of the largest size: if the ring has to give up
-    /// everything, viewers hold what it has dropped before.
-    pub(super) fn make_room(&mut self, account: &Account, bytes: usize) {
+    /// Drops the oldest slots until there is room for `bytes`, and says whether that
+    /// was needed. An account has room for two frames of the largest size: if the ring
+    /// has to give up everything, viewers hold what it has dropped before.
+    pub(super) fn make_room(&mut self, account: &Account, bytes: usize) -> bool {
         if account.available() >= bytes {
-            return;
+            return false;
         }
         while account.available() < bytes && self.evict() {}
-        if self.ring.is_empty() {
-            self.pressed = self.ring.head();
-            self.wake(true);
+        self.press(bytes.saturating_sub(account.available()), Duration::ZERO);
+        true
+    }
+
+    /// Has viewers go that hold what the ring has dropped, until those that go hold
+    /// `wanted` bytes: one at a time, who has taken nothing for the longest time first,
+    /// and nobody who has stood still for less than `stuck`.
+    fn press(&mut self, wanted: usize, stuck: Duration) {
+        let (tail, now) = (self.ring.tail(), self.ring.newest_arrival());
+        let holds = self.viewers.iter().filter_map(|waiter| waiter.hold.as_ref());
+        let going: usize = holds.filter(|hold| hold.pressed).map(|hold| hold.bytes as usize).sum();
+        let has_stood = |hold: &Hold| now.is_some_and(|now| now.saturating_duration_since(hold.since) >= stuck);
+        let may_go = |hold: &&mut Hold| !hold.pressed && hold.from < tail && has_stood(hold);
+        if going >= wanted {
+            return;
+        }
+        let stuck = self.viewers.iter_mut().filter_map(|waiter| {
+            let hold = waiter.hold.as_mut().filter(may_go)?;
+            Some((hold, waiter.waker.as_ref()))
+        });
+        if let Some((hold, waker)) = stuck.min_by_key(|(hold, _)| hold.since) {
+            hold.pressed = true;
+            waker.into_iter().for_each(Waker::wake_by_ref);
         }
     }
 
@@ -285,10 +335,10 @@ impl State {
         }
     }
 
-    /// Wakes all viewers that have sent what there was, or all.
-    pub(super) fn wake(&mut self, all: bool) {
+    /// Wakes all viewers that have sent what there was.
+    pub(super) fn wake(&mut self) {
         for waiter in &mut self.viewers {
-            if (waiter.armed || all)
+            if waiter.armed
                 && let Some(waker) = &waiter.waker
             {
                 waiter.armed = false;
@@ -351,6 +401,25 @@ impl State {
         if let Some(waiter) = self.viewers.get_mut(seat) {
             waiter.next = next;
         }
+    }
+
+    /// The viewer in `seat` has sent what it held.
+    pub(super) fn let_go(&mut self, seat: usize) {
+        if let Some(waiter) = self.viewers.get_mut(seat) {
+            waiter.hold = None;
+        }
+    }
+
+    /// Remembers that the viewer in `seat` is in the middle of sending `hold`, and since
+    /// when its socket has taken nothing, unless `progressed`. Whether it must go.
+    pub(super) fn hold(&mut self, seat: usize, hold: Hold, progressed: bool) -> bool {
+        let Some(waiter) = self.viewers.get_mut(seat) else { return false };
+        match &mut waiter.hold {
+            Some(known) if progressed => known.since = hold.since,
+            Some(_) => {}
+            none => *none = Some(hold),
+        }
+        waiter.hold.as_ref().is_some_and(|hold| hold.pressed)
     }
 
     pub(super) fn leave(&mut self, seat: usize) {

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::form::{Unit, head_cost};
 use super::ring::Seq;
-use super::stream::{Gone, State};
+use super::stream::{Gone, Hold, State};
 use super::{Hub, Stream};
 use crate::container::Form;
 use crate::media::Tracks;
@@ -23,8 +23,13 @@ pub struct Viewer {
     opening: bool,
     /// Bytes sent since the stream was last told.
     sent: u64,
-    /// The first number of the last batch.
+    /// Some were sent since `poll_pressed`.
+    progressed: bool,
+    /// The stream knows that a batch is on its way.
+    holds: bool,
+    /// The first number of the last batch, and its bytes.
     batch: Seq,
+    batch_bytes: u32,
     /// What the stream's tracks were at the last look.
     tracks: Arc<Tracks>,
     /// The tracks that this viewer was told of.
@@ -76,7 +81,10 @@ impl Viewer {
             oldest: false,
             opening: true,
             sent: 0,
+            progressed: false,
+            holds: false,
             batch: 0,
+            batch_bytes: 0,
             tracks: Arc::default(),
             told: Arc::default(),
         }
@@ -128,6 +136,7 @@ impl Viewer {
     /// Counts bytes that have gone out.
     pub fn sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
+        self.progressed |= bytes > 0;
     }
 
     /// Takes what comes next into `out`; pending while there is nothing.
@@ -135,6 +144,9 @@ impl Viewer {
         let stream = self.stream.clone();
         let mut state = stream.lock();
         state.traffic.bytes_out += std::mem::take(&mut self.sent);
+        if std::mem::take(&mut self.holds) {
+            state.let_go(self.seat);
+        }
         if self.cursor == Cursor::Before && !self.begin(&mut state, out) {
             state.wait(self.seat, true, cx);
             return Poll::Pending;
@@ -153,12 +165,21 @@ impl Viewer {
     }
 
     /// Whether this viewer must go because it holds frames that the ring has
-    /// dropped while the publisher finds no room. Asked while a batch is not
-    /// yet sent; wakes the task when the answer may have changed.
-    pub fn poll_pressed(&mut self, cx: &Context<'_>) -> bool {
+    /// dropped while the publisher finds no room, and has sent nothing for longer than
+    /// others. Asked while a batch is not yet sent; wakes the task when the answer may
+    /// have changed.
+    pub fn poll_pressed(&mut self, cx: &Context<'_>, now: Instant) -> bool {
         let mut state = self.stream.lock();
         state.wait(self.seat, false, cx);
-        self.batch < state.pressed
+        self.holds = true;
+        state.hold(self.seat, Hold::new(self.batch, self.batch_bytes, now), std::mem::take(&mut self.progressed))
+    }
+
+    /// All that was taken is sent.
+    pub fn let_go(&mut self) {
+        if std::mem::take(&mut self.holds) {
+            self.stream.lock().let_go(self.seat);
+        }
     }
 
     /// The form has one viewer less, if this one has begun.
@@ -228,7 +249,7 @@ impl Viewer {
                 && let Some(next) = self.learn(state, tracks, out)
             {
                 self.cursor = Cursor::At(seq);
-                self.batch = first.unwrap_or(self.batch);
+                self.took(first.unwrap_or(seq), bytes);
                 return next;
             }
             self.opening &= !unit.start;
@@ -238,8 +259,12 @@ impl Viewer {
             bytes += unit.packed.len();
             out.push(unit);
         }
-        self.batch = first.unwrap_or(self.batch);
+        self.took(first.unwrap_or(Seq::MAX), bytes);
         Next::Units
+    }
+
+    fn took(&mut self, first: Seq, bytes: usize) {
+        (self.batch, self.batch_bytes) = (first, u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
     /// Learns what the tracks are now. If the form cannot tell of them in mid-stream, that

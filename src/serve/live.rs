@@ -1,7 +1,7 @@
 //! A viewer on a connection, the same for every protocol that sends shared units.
 
-use std::task::{Context, Poll};
-use std::time::Duration;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 #[cfg(any(feature = "rtmp", feature = "http"))]
 use crate::hub::Name;
@@ -32,9 +32,9 @@ impl Live {
         Self { viewer, outlet }
     }
 
-    /// The viewer goes; what it was being sent stays to be finished.
-    pub(crate) fn into_tail(self) -> Outlet {
-        self.outlet
+    /// The viewer takes no more; what it was being sent stays to be finished.
+    pub(crate) fn into_tail(self) -> Tail {
+        Tail::new(self.viewer, self.outlet)
     }
 
     /// Whether all that was taken is sent.
@@ -61,6 +61,49 @@ impl Live {
     }
 }
 
+/// What was begun for a viewer that takes no more: a message is never cut.
+#[derive(Default)]
+pub(crate) struct Tail(Option<(Viewer, Outlet)>);
+
+impl Tail {
+    pub(crate) fn new(viewer: Viewer, outlet: Outlet) -> Self {
+        Self(Some((viewer, outlet)).filter(|(_, outlet)| !outlet.is_empty()))
+    }
+
+    /// Whether all of it is sent.
+    #[cfg(feature = "rtmp")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_none()
+    }
+
+    /// Ready when all of it is sent.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, conn: &mut Conn, slow: Duration) -> Poll<Result<(), Close>> {
+        if let Some((viewer, outlet)) = &mut self.0 {
+            ready!(poll_rest(viewer, outlet, cx, conn, slow))?;
+            self.0 = None;
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Sends what a viewer has taken; ready when that is done. While it is not, the viewer
+/// holds it, and may have to let go.
+pub(crate) fn poll_rest(
+    viewer: &mut Viewer,
+    outlet: &mut Outlet,
+    cx: &mut Context<'_>,
+    conn: &mut Conn,
+    slow: Duration,
+) -> Poll<Result<(), Close>> {
+    let sent = conn.poll_outlet(cx, outlet, slow, |bytes| viewer.sent(bytes));
+    if outlet.is_empty() {
+        viewer.let_go();
+    } else if sent.is_pending() && viewer.poll_pressed(cx, Instant::now()) {
+        return Poll::Ready(Err(Close::Slow));
+    }
+    sent
+}
+
 /// What `Live::poll` does.
 pub(crate) fn send(
     viewer: &mut Viewer,
@@ -70,12 +113,8 @@ pub(crate) fn send(
     control: &mut Vec<u8>,
     slow: Duration,
 ) -> Result<bool, Close> {
-    if !outlet.is_empty() {
-        match conn.poll_outlet(cx, outlet, slow, |bytes| viewer.sent(bytes))? {
-            Poll::Ready(()) => {}
-            Poll::Pending if viewer.poll_pressed(cx) => return Err(Close::Slow),
-            Poll::Pending => return Ok(true),
-        }
+    if !outlet.is_empty() && poll_rest(viewer, outlet, cx, conn, slow)?.is_pending() {
+        return Ok(true);
     }
     if conn.poll_send(cx, control, slow)?.is_pending() {
         return Ok(true);
@@ -85,11 +124,7 @@ pub(crate) fn send(
         Poll::Ready(Next::Head) => return Err(Close::Changed),
         Poll::Pending => return Ok(true),
     }
-    let sent = conn.poll_outlet(cx, outlet, slow, |bytes| viewer.sent(bytes))?;
-    if sent.is_pending() && viewer.poll_pressed(cx) {
-        return Err(Close::Slow);
-    }
-    Ok(sent.is_pending())
+    Ok(poll_rest(viewer, outlet, cx, conn, slow)?.is_pending())
 }
 
 /// Reads the wish out of a query.

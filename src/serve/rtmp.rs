@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::Server;
 use super::intake::{Intake, Loss};
-use super::live::Live;
+use super::live::{Live, Tail};
 use crate::conf::{Config, GREETING};
 use crate::container::{Form, flv};
 use crate::hub::{Name, Refused};
@@ -35,8 +35,8 @@ struct Session {
     machine: rtmp::Server,
     id: String,
     role: Role,
-    /// What was begun for a player that has stopped: a message is never cut.
-    tail: Outlet,
+    /// What was begun for a player that has stopped.
+    tail: Tail,
 }
 
 enum Role {
@@ -67,7 +67,7 @@ impl Session {
         let machine = rtmp::Server::new(limits, seed, greeting);
         let id = server.id("RTMPPUBSUB");
         log::debug!("[{id}] connects from {}", conn.peer());
-        Self { server, config, conn, machine, id, role: Role::Guest, tail: Outlet::default() }
+        Self { server, config, conn, machine, id, role: Role::Guest, tail: Tail::default() }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
@@ -77,7 +77,7 @@ impl Session {
     /// Sends what there is, then reads once; pending if neither is possible.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
         let slow = self.config.viewers.slow.0;
-        ready!(self.conn.poll_outlet(cx, &mut self.tail, slow, |_| {}))?;
+        ready!(self.tail.poll(cx, &mut self.conn, slow))?;
         match &mut self.role {
             Role::Play(live) => {
                 let idle = live.poll(cx, &mut self.conn, self.machine.transmit(), slow)?;
@@ -155,7 +155,7 @@ fn on_event(
     server: &Arc<Server>,
     machine: &mut rtmp::Server,
     role: &mut Role,
-    tail: &mut Outlet,
+    tail: &mut Tail,
     id: &str,
     event: Event,
     now: Instant,

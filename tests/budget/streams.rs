@@ -60,7 +60,7 @@ impl Seat {
 
     /// Whether it must let go, as a connection asks while it cannot send.
     pub fn stays(&mut self) -> bool {
-        self.batch.is_empty() || !self.viewer.poll_pressed(&Context::from_waker(Waker::noop()))
+        self.batch.is_empty() || !self.viewer.poll_pressed(&Context::from_waker(Waker::noop()), Instant::now())
     }
 }
 

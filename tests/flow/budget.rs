@@ -72,11 +72,12 @@ fn viewers_that_hold_old_frames_must_go_when_the_publisher_finds_no_room() {
         source.pictures_until_key(world.now);
         let (mut viewer, mut units) = (world.play("a", "flv").viewer, Vec::new());
         let _ = viewer.poll_next(&cx, &mut units, Step { units: 3, bytes: 1 << 20 });
+        assert!(!viewer.poll_pressed(&cx, world.now));
         stuck.push((viewer, units));
     }
     let _ = source.picture(world.now);
     let before = stuck.len();
-    stuck.retain_mut(|(viewer, _)| !viewer.poll_pressed(&cx));
+    stuck.retain_mut(|(viewer, _)| !viewer.poll_pressed(&cx, world.now));
     assert!(stuck.len() < before);
     source.pictures_until_key(world.now);
     assert!(source.picture(world.now).is_ok());

@@ -61,6 +61,8 @@ pub struct Source {
     pub at: i64,
     pictures: u32,
     pub picture_bytes: usize,
+    /// Pictures from one key frame to the next.
+    pub gop: u32,
 }
 
 /// avcC of a 640x360 stream, from `ffmpeg -f lavfi -i testsrc2=s=640x360 -c:v libx264 -profile:v baseline`.
@@ -77,7 +79,7 @@ pub fn track(codec: Codec, record: &'static [u8]) -> Track {
 
 impl Source {
     pub fn new(publisher: Publisher) -> Self {
-        Self { publisher, at: 0, pictures: 0, picture_bytes: 500 }
+        Self { publisher, at: 0, pictures: 0, picture_bytes: 500, gop: 25 }
     }
 
     /// H.264 and AAC.
@@ -89,7 +91,7 @@ impl Source {
 
     /// Publishes a picture and the sound that belongs to it.
     pub fn picture(&mut self, now: Instant) -> Result<(), Lost> {
-        let key = self.pictures.is_multiple_of(25);
+        let key = self.pictures.is_multiple_of(self.gop);
         self.pictures += 1;
         let result = self.frame(Kind::Video, key, self.picture_bytes, now);
         if self.publisher.track(track(Codec::Aac, &[0x12, 0x10])) == runnel::media::Change::Same {

@@ -1,7 +1,13 @@
 //! Viewers that do not keep up.
 
-use crate::harness::{LIMITS, Video, World, track};
+use std::sync::Arc;
+use std::task::{Context, Waker};
+
+use crate::harness::{LIMITS, Video, World, form_named, track};
+use runnel::container::{FORMS, Form};
+use runnel::hub::{Limits, Name, Unit, Viewer};
 use runnel::media::{Codec, Kind};
+use runnel::net::BATCH;
 
 #[path = "../reader/ts.rs"]
 mod reader;
@@ -90,5 +96,84 @@ fn a_viewer_that_slept_through_a_change_goes_on_with_the_new_codec() {
         } else {
             assert_eq!(player.bytes[..12][11] & 0xf0, 0x20, "{:?}", &player.bytes[..12]);
         }
+    }
+}
+
+/// A viewer whose socket has taken only a part of what it was given.
+struct Sending {
+    viewer: Viewer,
+    units: Vec<Arc<Unit>>,
+    /// The times of what it was given.
+    times: Vec<i64>,
+}
+
+impl Sending {
+    fn new(world: &World, form: &'static Form) -> Self {
+        let viewer = world.hub.play(&Name::new("a").unwrap(), form).unwrap();
+        Self { viewer, units: Vec::new(), times: Vec::new() }
+    }
+
+    /// What was begun is gone; takes what comes next, of which its socket takes a little.
+    fn go_on(&mut self) {
+        let cx = Context::from_waker(Waker::noop());
+        self.units.clear();
+        let _ = self.viewer.poll_next(&cx, &mut self.units, BATCH);
+        self.times.extend(self.units.iter().filter(|unit| !unit.track.is_empty()).map(|unit| unit.at.0));
+        self.times.dedup();
+        self.viewer.sent(10);
+    }
+
+    fn must_go(&mut self, world: &World) -> bool {
+        self.viewer.poll_pressed(&Context::from_waker(Waker::noop()), world.now)
+    }
+}
+
+/// Eight viewers stop to read one after the other, each in the middle of other frames, beside
+/// viewers that are in the middle of a frame whenever they are looked at: in `forms`, of 4 Mbit/s
+/// with so many pictures from one key frame to the next. Gives how many of the eight stay.
+fn stay(forms: &[&'static Form], gop: u32) -> usize {
+    let limits = Limits { viewers: 32, stream_memory: 1 << 20, max_frame: 128 << 10, ..LIMITS };
+    let mut world = World::new(limits);
+    let mut source = world.publish("a").with_tracks();
+    (source.picture_bytes, source.gop) = (20_000, gop);
+    source.picture(world.now).unwrap();
+    let mut healthy: Vec<_> = forms.iter().map(|form| Sending::new(&world, form)).collect();
+    let stuck = forms.iter().cycle().take(8).enumerate();
+    let mut stuck: Vec<_> = stuck.map(|(number, form)| (number, Sending::new(&world, form))).collect();
+    let mut gone = Vec::new();
+    for round in 0..400 {
+        source.picture(world.now).unwrap();
+        world.pass(40);
+        for viewer in &mut healthy {
+            viewer.go_on();
+            assert!(!viewer.must_go(&world), "one who takes bytes goes for others, in round {round}");
+        }
+        stuck.retain_mut(|(number, viewer)| {
+            // the last batch is a large one
+            let last = 10 * (*number + 1);
+            if round < last - 4 || round == last {
+                viewer.go_on();
+            }
+            let goes = viewer.must_go(&world);
+            gone.extend(goes.then_some(*number));
+            !goes
+        });
+    }
+    for viewer in &healthy {
+        let times = &viewer.times;
+        assert!(times.len() > 390 && times.windows(2).all(|pair| pair[1] - pair[0] == 40), "nobody misses a picture");
+    }
+    assert!(gone.is_sorted(), "who stands still longest goes first: {gone:?}");
+    assert_eq!((world.hub.traffic().lost, world.hub.traffic().skips), (0, 0));
+    stuck.len()
+}
+
+#[test]
+fn those_that_take_nothing_go_before_those_that_take_something_and_no_more_than_needed() {
+    for gop in [25, 250, u32::MAX] {
+        let flv = stay(&[form_named("flv")], gop);
+        assert!((1..8).contains(&flv), "{flv}");
+        let mixed = stay(FORMS, gop);
+        assert!((1..8).contains(&mixed), "{mixed}");
     }
 }

@@ -13,7 +13,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::Server;
-use super::live::Live;
+use super::live::{Live, Tail};
 #[cfg(feature = "rtsp")]
 use super::rtsp::Carrier;
 use bytes::Bytes;
@@ -57,8 +57,8 @@ struct Session {
     conn: Conn,
     machine: http::Server,
     role: Role,
-    /// What was begun for a viewer that has closed: a message is never cut.
-    tail: Outlet,
+    /// What was begun for a viewer that has closed.
+    tail: Tail,
     /// An answer was given: once it is sent, the wait for another request begins.
     answered: bool,
     /// The connection goes on as one of RTSP.
@@ -145,7 +145,7 @@ impl Session {
             conn,
             machine,
             role: Role::Guest,
-            tail: Outlet::default(),
+            tail: Tail::default(),
             answered: false,
             #[cfg(feature = "rtsp")]
             carrier: None,
@@ -162,7 +162,7 @@ impl Session {
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
         let slow = self.config.viewers.slow.0;
         let Self { conn, machine, tail, .. } = self;
-        ready!(conn.poll_outlet(cx, tail, slow, |_| {}))?;
+        ready!(tail.poll(cx, conn, slow))?;
         match &mut self.role {
             Role::Play(player) => {
                 // the head goes first, then control frames between batches

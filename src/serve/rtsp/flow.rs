@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_io::Timer;
 
@@ -67,8 +67,8 @@ impl Flow {
     }
 
     /// The viewer goes; what it was being sent stays to be finished.
-    pub(crate) fn into_tail(self) -> Outlet {
-        self.outlet
+    pub(crate) fn into_tail(self) -> live::Tail {
+        live::Tail::new(self.viewer, self.outlet)
     }
 
     /// Ready once the stream has begun and what can be had of it is known.
@@ -104,6 +104,7 @@ impl Flow {
     pub(crate) fn forget_ways(&mut self) {
         self.ways = [Way::None, Way::None];
         self.outlet = Outlet::default();
+        self.viewer.let_go();
         self.datagrams = Datagrams::default();
     }
 
@@ -178,7 +179,15 @@ impl Flow {
         conn: &mut Conn,
         slow: Duration,
     ) -> Poll<Result<(), Close>> {
-        conn.poll_outlet(cx, &mut self.outlet, slow, |_| {})
+        if self.outlet.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        live::poll_rest(&mut self.viewer, &mut self.outlet, cx, conn, slow)
+    }
+
+    /// Whether others need what it has taken and cannot send.
+    pub(crate) fn must_go(&mut self, cx: &Context<'_>) -> bool {
+        !self.outlet.is_empty() && self.viewer.poll_pressed(cx, Instant::now())
     }
 
     /// Sends control bytes between packets, and packets as the stream provides

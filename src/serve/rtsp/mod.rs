@@ -15,9 +15,10 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::Server;
+use super::live::Tail;
 use crate::conf::{Auth, Config, GREETING};
 use crate::hub::{Name, Refused};
-use crate::net::{ALL, Close, Conn, Outlet, SOME, poll_in_turns};
+use crate::net::{ALL, Close, Conn, SOME, poll_in_turns};
 use crate::proto::rtsp::auth::{Guard, Method};
 use crate::proto::rtsp::{self, Event, Limits, Status};
 use crate::proto::{Machine, Target};
@@ -62,8 +63,8 @@ struct Body {
     peer: IpAddr,
     local: IpAddr,
     role: Role,
-    /// What was begun for a player that has stopped: a packet is never cut.
-    tail: Outlet,
+    /// What was begun for a player that has stopped.
+    tail: Tail,
 }
 
 enum Role {
@@ -93,7 +94,7 @@ impl Session {
         let local = conn.local().map_or(peer, |local| local.ip().to_canonical());
         let id = server.id("RTSPSRVCMD");
         log::debug!("[{id}] connects from {}", conn.peer());
-        let body = Body { server, config, id, peer, local, role: Role::Guest, tail: Outlet::default() };
+        let body = Body { server, config, id, peer, local, role: Role::Guest, tail: Tail::default() };
         Self { conn, carrier, machine, body }
     }
 
@@ -109,7 +110,7 @@ impl Session {
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
         let Self { conn, carrier, machine, body } = self;
         let slow = body.config.viewers.slow.0;
-        ready!(conn.poll_outlet(cx, &mut body.tail, slow, |_| {}))?;
+        ready!(body.tail.poll(cx, conn, slow))?;
         match &mut body.role {
             Role::View(view) => {
                 if !view.poll(cx, conn, carrier, machine, &body.server, &body.config)? {

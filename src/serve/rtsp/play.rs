@@ -6,12 +6,13 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::super::Server;
+use super::super::live::Tail;
 use super::carrier::Carrier;
 use super::cast::Cast;
 use super::flow::{Flow, Way};
 use crate::conf::Config;
 use crate::hub::{Name, Viewer};
-use crate::net::{Close, Conn, Outlet};
+use crate::net::{Close, Conn};
 use crate::proto::rtp::ssrc;
 use crate::proto::rtsp::{self, Lower, Status, Transport};
 
@@ -69,7 +70,7 @@ impl View {
     }
 
     /// The viewer goes; what it was being sent stays to be finished.
-    pub(super) fn into_tail(self) -> Outlet {
+    pub(super) fn into_tail(self) -> Tail {
         self.flow.into_tail()
     }
 
@@ -128,7 +129,8 @@ impl View {
             }
             State::Answered => {
                 if conn.poll_send(cx, carrier.control(machine), slow)?.is_pending() {
-                    return Ok(true);
+                    // the first packets wait behind the answer
+                    return if self.flow.must_go(cx) { Err(Close::Slow) } else { Ok(true) };
                 }
                 conn.offer_again();
                 self.state = State::Playing;
