@@ -81,9 +81,15 @@ fn fail(code: u8) -> impl Fn(String) -> Failure {
 
 fn main() -> ExitCode {
     match run() {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            device::log::finish();
+            ExitCode::SUCCESS
+        }
         Err(Failure { code, why }) => {
-            eprintln!("runnel: {why}");
+            // one that nobody reads would keep us
+            if device::log::finish() {
+                eprintln!("runnel: {why}");
+            }
             ExitCode::from(code)
         }
     }
@@ -108,7 +114,7 @@ fn run() -> Result<(), Failure> {
         return Ok(());
     }
     check_machine(&plan).map_err(fail(CONFIG))?;
-    device::log::start(&config.log);
+    device::log::start(&config.log).map_err(fail(SYSTEM))?;
     let elsewhere = config.log.target != Target::Stderr;
     serve(source, config).map_err(fail(SYSTEM)).inspect_err(|failure| {
         // who only reads the log is told as well
@@ -122,8 +128,8 @@ fn run() -> Result<(), Failure> {
 fn push() -> Result<(), Failure> {
     let push = push::Push::parse(std::env::args_os().skip(2)).map_err(fail(USAGE))?;
     let (config, _) = Source::load(push.config.clone()).map_err(fail(CONFIG))?;
-    device::log::start(&config.log);
-    device::reserve_thread().map_err(fail(SYSTEM))?;
+    device::log::start(&config.log).map_err(fail(SYSTEM))?;
+    device::reserve_thread().and_then(|()| device::log::run()).map_err(fail(SYSTEM))?;
     push.run(config).map_err(fail(SYSTEM))
 }
 
@@ -230,6 +236,7 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
     if let Some(user) = user {
         drop_rights(&config, user).map_err(|error| format!("process.user = {:?}: {error}", config.process.user))?;
     }
+    device::reserve_thread().and_then(|()| device::log::run())?;
 
     let feed = watchdog.clone();
     let pulse = move || {
@@ -238,7 +245,6 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
             tell(State::Well);
         }
     };
-    device::reserve_thread()?;
     for number in 1..threads {
         let executor = executor.clone();
         let run = move || async_io::block_on(executor.run(std::future::pending::<()>()));

@@ -3,7 +3,8 @@
 use super::Config;
 use crate::budget::{Line, Plan};
 
-/// The program itself: code that has been touched, the allocator, stacks. Measured as
+/// The program itself: code that has been touched, the allocator, stacks, lines of the
+/// log on their way (64 KiB). Measured as
 /// resident memory on x86-64, where the code is largest, when all of it had been used.
 const PROGRAM: usize = if cfg!(feature = "tls") { 5 << 20 } else { 4 << 20 };
 /// A thread's stack as far as it is touched, its read buffer, its allocator's cache.

@@ -1,5 +1,6 @@
 """Where the log goes: a file that does not grow, or the machine's log."""
 
+import fcntl
 import os
 import re
 import signal
@@ -9,22 +10,26 @@ import waiting
 from case import Case
 from raw_http import RawHttp
 
+PAGE = 4096
+
 WITHIN = 5
 STAMPED = re.compile(r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z (ERROR|WARN |INFO |DEBUG) \S")
 
 
-class LogFile(Case):
-    def serve_into(self, name, **log):
-        self.path = self.directory / name
-        self.serve(log={"target": self.path, "level": "debug", **log})
-
+class Saying(Case):
     def say(self, times):
-        """Has it write lines: each of these is refused."""
+        """Has it write lines: somebody plays, and goes."""
         for _ in range(times):
             connection = RawHttp(self.server.http_port)
             connection.send(b"GET /live/x.flv HTTP/1.1\r\nHost: h\r\n\r\n")
             connection.answer()
             connection.close()
+
+
+class LogFile(Saying):
+    def serve_into(self, name, **log):
+        self.path = self.directory / name
+        self.serve(log={"target": self.path, "level": "debug", **log})
 
     def test_lines_go_there_and_not_to_standard_error(self):
         self.serve_into("log")
@@ -38,7 +43,8 @@ class LogFile(Case):
         self.serve_into("log", max_size="4KiB")
         old = self.path.with_suffix(".1")
         self.say(80)
-        waiting.until(old.exists, WITHIN, "an old file")
+        waiting.until(lambda: old.exists() and self.path.exists(), WITHIN, "an old file")
+        self.server.stop()
         self.assertEqual(sorted(path.name for path in self.directory.glob("log*")), ["log", "log.1"])
         for path in [self.path, old]:
             self.assertLessEqual(path.stat().st_size, 4096)
@@ -54,6 +60,44 @@ class LogFile(Case):
         self.say(1)
         waiting.until(lambda: "stops playing x" in self.path.read_text(), WITHIN, "the line")
         self.assertEqual(moved.stat().st_size, size)
+
+
+class Unread(Saying):
+    """Standard error is a pipe that nobody reads, and that is soon full."""
+
+    def serve_into_a_pipe(self):
+        fifo = self.directory / "fifo"
+        os.mkfifo(fifo)
+        self.pipe = os.open(fifo, os.O_RDWR | os.O_NONBLOCK)
+        self.addCleanup(os.close, self.pipe)
+        fcntl.fcntl(self.pipe, fcntl.F_SETPIPE_SZ, PAGE)
+        self.serve(["sh", "-c", f'exec "$@" 2>{fifo}', "sh"], log={"level": "debug"})
+
+    def read(self):
+        try:
+            self.seen += os.read(self.pipe, PAGE).decode()
+        except BlockingIOError:
+            pass
+        return self.seen
+
+    def test_nobody_waits_for_the_log_and_it_tells_what_it_lacks(self):
+        self.serve_into_a_pipe()
+        # Some 90 bytes a line, two lines each: far more than waits anywhere.
+        self.say(600)
+        self.seen = ""
+        waiting.until(
+            lambda: re.search(r"WARN  \d+ lines of the log were dropped\n", self.read()),
+            WITHIN,
+            lambda: f"what was dropped; {self.seen[-300:]}",
+        )
+        self.say(1)
+        for line in self.seen.splitlines()[:-1]:
+            self.assertRegex(line, STAMPED, "no line is cut")
+
+    def test_it_ends_all_the_same(self):
+        self.serve_into_a_pipe()
+        self.say(100)
+        self.server.stop()
 
 
 class Syslog(Case):
