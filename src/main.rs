@@ -1,5 +1,6 @@
 //! The command line, and the order in which a server starts.
 
+mod check;
 #[cfg(feature = "replay")]
 mod push;
 
@@ -21,8 +22,10 @@ const HELP: &str = "\
 Usage: runnel [-c FILE] [--check | --plan | --make-cert]
 
   -c, --config FILE   read FILE; without it the embedded default applies
-      --check         check the configuration and end
-      --plan          print the worst case of its memory and end
+      --check         check the configuration, and on this machine what it
+                      names: files, folders, the user; and end
+      --plan          print the worst case of its memory and end; for a
+                      configuration of whatever machine
       --make-cert     write a certificate that nobody has signed, and its key,
                       to the files of tls.cert and tls.key, else to cert.pem
                       and key.pem here
@@ -31,7 +34,9 @@ Usage: runnel [-c FILE] [--check | --plan | --make-cert]
 
 SIGHUP reads FILE again, SIGTERM and SIGINT end the program. It ends with 64 if
 an argument is wrong, with 78 if the configuration is, with 71 if the system
-refuses something. RUST_LOG sets the log level, as error, warn, info or debug.
+refuses something. --check ends with 69 if the server would start, but lack a
+certificate, file or folder. RUST_LOG sets the log level, as error, warn, info
+or debug.
 ";
 
 /// What is said of `push`.
@@ -70,6 +75,8 @@ struct Failure {
 
 /// EX_USAGE: the command line is wrong.
 const USAGE: u8 = 64;
+/// EX_UNAVAILABLE: it would start, but something that it is to serve is not there.
+const LACKING: u8 = 69;
 /// EX_OSERR: the system refuses something; it may not the next time.
 const SYSTEM: u8 = 71;
 /// EX_CONFIG: the configuration is wrong, and stays so until somebody mends it.
@@ -110,10 +117,13 @@ fn run() -> Result<(), Failure> {
         return make_certificate(&config).map_err(fail(SYSTEM));
     }
     check_plan(&plan).map_err(fail(CONFIG))?;
-    if task != Task::Run {
+    if task == Task::Plan {
         return Ok(());
     }
     check_machine(&plan).map_err(fail(CONFIG))?;
+    if task == Task::Check {
+        return check::check(&config, &source.keys, &plan);
+    }
     device::log::start(&config.log).map_err(fail(SYSTEM))?;
     let elsewhere = config.log.target != Target::Stderr;
     serve(source, config).map_err(fail(SYSTEM)).inspect_err(|failure| {
@@ -147,7 +157,7 @@ fn check_plan(plan: &Plan) -> Result<(), String> {
     if plan.fits() {
         return Ok(());
     }
-    let knobs: Vec<_> = plan.knobs().iter().take(3).map(|(key, cut)| format!("{key} by {cut} %")).collect();
+    let knobs: Vec<_> = plan.knobs().iter().take(3).map(ToString::to_string).collect();
     let remedy = if knobs.is_empty() { String::new() } else { format!("; or lower {}", knobs.join(", or ")) };
     Err(format!(
         "the worst case of this configuration is {} KiB, but memory.total is {} KiB: raise memory.total{remedy} (see runnel --plan)",
@@ -229,7 +239,8 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
     let server = Server::new(config.clone(), executor.clone());
     let listeners = server.bind()?;
     let watchdog = open_watchdog(&config.process.watchdog)?;
-    let user = Some(&config.process.user).filter(|user| !user.is_empty()).map(|user| User::find(user)).transpose()?;
+    let user = Some(&config.process.user).filter(|user| !user.is_empty()).map(|user| User::find(user)).transpose();
+    let user = user.map_err(|why| format!("process.user = {why}"))?;
     if config.memory.prefault {
         hold_memory(&config, &server, user)?;
     }

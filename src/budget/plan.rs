@@ -62,21 +62,63 @@ impl Plan {
         self.total() <= self.limit && self.total() < usize::MAX
     }
 
-    /// The knobs that would save the missing bytes with the smallest turn,
-    /// best first: each with how far it would have to come down in per cent.
-    pub fn knobs(&self) -> Vec<(&'static str, usize)> {
+    /// The knobs that would save the missing bytes with the smallest turn, best first.
+    pub fn knobs(&self) -> Vec<Knob> {
         let missing = self.total().saturating_sub(self.limit);
-        let mut sums: Vec<(&'static str, usize)> = Vec::new();
-        for (key, total) in self.lines.iter().flat_map(|line| line.keys.iter().map(|key| (*key, line.total()))) {
-            match sums.iter_mut().find(|(known, _)| *known == key) {
-                Some((_, sum)) => *sum = sum.saturating_add(total),
-                None => sums.push((key, total)),
+        let mut sums: Vec<(&'static str, usize, usize)> = Vec::new();
+        for (key, line) in self.lines.iter().flat_map(|line| line.keys.iter().map(move |key| (*key, line))) {
+            match sums.iter_mut().find(|(known, ..)| *known == key) {
+                Some((_, sum, _)) => *sum = sum.saturating_add(line.total()),
+                None => sums.push((key, line.total(), line.count)),
             }
         }
-        let enough = sums.into_iter().filter(|(_, sum)| *sum > missing);
-        let mut knobs: Vec<_> = enough.map(|(key, sum)| (key, percent(missing, sum))).collect();
-        knobs.sort_by_key(|(_, cut)| *cut);
+        let knob = |(key, sum, count): (&'static str, usize, usize)| {
+            let cut = percent(missing, sum);
+            if !COUNTS.contains(&key) {
+                return (cut <= DEEPEST).then_some(Knob { key, cut, to: None });
+            }
+            // of what is one nothing can be taken
+            let to = count.saturating_sub(missing.div_ceil((sum / count.max(1)).max(1)));
+            (to > 0).then_some(Knob { key, cut, to: Some(to) })
+        };
+        let mut knobs: Vec<_> = sums.into_iter().filter_map(knob).collect();
+        knobs.sort_by_key(|knob| knob.cut);
         knobs
+    }
+}
+
+/// A key, and how far it would have to come down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Knob {
+    /// The configuration's key.
+    pub key: &'static str,
+    /// By how much, in per cent.
+    pub cut: usize,
+    /// To which number, if it is one of things.
+    pub to: Option<usize>,
+}
+
+/// How far a size can come down in per cent: below that it is of no use, or refused.
+const DEEPEST: usize = 75;
+
+/// Keys that are a number of things; the others are sizes.
+const COUNTS: [&str; 8] = [
+    "threads",
+    "streams.max",
+    "viewers.max",
+    "connections.spare",
+    "rtsp.udp_pairs",
+    "tls.max",
+    "recording.max",
+    "pull",
+];
+
+impl fmt::Display for Knob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.to {
+            Some(to) => write!(f, "{} to {to}", self.key),
+            None => write!(f, "{} by {} %", self.key, self.cut),
+        }
     }
 }
 
@@ -129,9 +171,23 @@ mod tests {
     }
 
     #[test]
+    fn of_what_is_one_nothing_is_taken() {
+        let line = |what, keys, count, user| Line { what, keys, count, user, kernel: 0 };
+        let lines = vec![
+            line("TLS", &["tls.max"], 1, 64 << 10),
+            line("streams", &["streams.max", "streams.memory"], 1, 1 << 20),
+            line("HLS segments", &["hls.memory"], 1, 1 << 20),
+        ];
+        let plan = Plan { lines, limit: (2 << 20) + (8 << 10) };
+        let knobs: Vec<_> = plan.knobs().iter().map(ToString::to_string).collect();
+        assert_eq!(knobs, ["streams.memory by 6 %", "hls.memory by 6 %"]);
+    }
+
+    #[test]
     fn the_cheapest_knob_comes_first() {
         let plan = plan(14 << 20);
         assert!(!plan.fits());
-        assert_eq!(plan.knobs(), [("streams.max", 16), ("viewers.max", 30)]);
+        let knobs: Vec<_> = plan.knobs().iter().map(ToString::to_string).collect();
+        assert_eq!(knobs, ["streams.max to 6", "viewers.max to 45"]);
     }
 }

@@ -3,8 +3,29 @@
 use std::time::Duration;
 
 use super::{Auth, Config, Error, Segments};
+use crate::hub::{InvalidName, Name};
 
 impl Config {
+    /// What is wrong with one of the tables of which there can be several: its key, and why.
+    fn entry_objection(&self) -> Option<(String, String)> {
+        let pulled = self.pull.iter().enumerate().map(|(at, pull)| (format!("pull[{at}].stream"), &pull.stream));
+        let pushed = self.push.iter().enumerate().map(|(at, push)| (format!("push[{at}].stream"), &push.stream));
+        for (key, stream) in pulled.chain(pushed) {
+            if Name::new(stream).is_err() {
+                return Some((key, format!("{stream:?} is {InvalidName}")));
+            }
+        }
+        if self.pull.len() > self.streams.max {
+            return Some((format!("pull[{}]", self.streams.max), "must be one of streams.max at most".into()));
+        }
+        #[cfg(feature = "record")]
+        let record = super::record::objection(self);
+        #[cfg(not(feature = "record"))]
+        let record = (!self.record.is_empty())
+            .then(|| ("record[0]".into(), "empty: the program was built without the feature \"record\"".to_string()));
+        record.map(|(key, remedy)| (key, format!("must be {remedy}")))
+    }
+
     /// Combinations that no machine can serve.
     pub(super) fn check(&self, file: &str, text: &str) -> Result<(), Error> {
         let watchdog = &self.process.watchdog;
@@ -78,31 +99,14 @@ impl Config {
                 "one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
             ),
         ];
-        let named = self
-            .pull
-            .iter()
-            .map(|pull| (&pull.stream, "pull"))
-            .chain(self.push.iter().map(|push| (&push.stream, "push")));
-        for (stream, key) in named {
-            if crate::hub::Name::new(stream).is_err() {
-                return Err(Error::key_is(
-                    file,
-                    text,
-                    key,
-                    &format!("stream = {stream:?}: {}", crate::hub::InvalidName),
-                ));
-            }
+        if let Some((key, what)) = self.entry_objection() {
+            return Err(Error::key_is(file, text, &key, &what));
         }
-        if self.pull.len() > self.streams.max {
-            return Err(Error::key(file, text, "pull", "at most streams.max entries"));
-        }
-        #[cfg(feature = "record")]
-        let record = super::record::objection(self);
-        #[cfg(not(feature = "record"))]
-        let record = (!self.record.is_empty())
-            .then(|| ("record", "empty: the program was built without the feature \"record\"".to_string()));
-        if let Some((key, remedy)) = record {
-            return Err(Error::key(file, text, key, &remedy));
+        if let Some(keys) = self.shared_port() {
+            // the one that the file sets, if only one of them is
+            let [first, second] = keys.map(|key| Error::key_is(file, text, key, ""));
+            let [wrong, other] = if first.has_line() && !second.has_line() { keys } else { [keys[1], keys[0]] };
+            return Err(Error::key(file, text, wrong, &format!("another port than that of {other}")));
         }
         match bad.iter().find(|(wrong, ..)| *wrong) {
             Some((_, key, remedy)) => Err(Error::key(file, text, key, remedy)),

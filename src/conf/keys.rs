@@ -7,7 +7,12 @@ use super::{Config, Error, Profile};
 
 /// Every key with its value.
 #[derive(Clone, Debug)]
-pub struct Keys(toml::Table);
+pub struct Keys {
+    table: toml::Table,
+    /// The file that they come from, and its text: where faults that show later are.
+    file: String,
+    text: String,
+}
 
 /// What became of the keys that differ.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -95,7 +100,7 @@ impl Keys {
         }
         let base = merged.clone();
         merge(&mut merged, own.clone());
-        let keys = Self(merged);
+        let keys = Self { table: merged, file: file.into(), text: text.into() };
         let config = keys.config().map_err(|error| locate(file, text, &base, &own, &error))?;
         config.check(file, text)?;
         Ok((config, keys))
@@ -104,13 +109,13 @@ impl Keys {
     /// Takes over from `new` what a running server can.
     pub fn adopt(&mut self, new: &Self) -> Changes {
         let (mut before, mut after) = (Vec::new(), Vec::new());
-        leaves("", &self.0, &mut before);
-        leaves("", &new.0, &mut after);
+        leaves("", &self.table, &mut before);
+        leaves("", &new.table, &mut after);
         let mut changes = Changes::default();
         // both have every key, and in the same order
         for (key, value) in after.into_iter().filter(|pair| !before.contains(pair)) {
             if LIVE.contains(&key.as_str()) {
-                merge(&mut self.0, nest(&key, value));
+                merge(&mut self.table, nest(&key, value));
                 changes.live.push(key);
             } else {
                 changes.restart.push(key);
@@ -121,7 +126,17 @@ impl Keys {
 
     /// The configuration that the keys make.
     pub fn config(&self) -> Result<Config, toml::de::Error> {
-        self.0.clone().try_into()
+        self.table.clone().try_into()
+    }
+
+    /// A fault of `key` that shows on this machine: `pull[1].url` is that of the second table.
+    pub fn fault(&self, key: &str, why: &str) -> Error {
+        Error::key_is(&self.file, &self.text, key, why)
+    }
+
+    /// The name of the file.
+    pub fn file(&self) -> &str {
+        &self.file
     }
 }
 
@@ -140,18 +155,52 @@ fn merge(base: &mut toml::Table, over: toml::Table) {
 /// Finds the key that is at fault: the one whose value makes the base, which is
 /// sound, unsound.
 fn locate(file: &str, text: &str, base: &toml::Table, own: &toml::Table, error: &toml::de::Error) -> Error {
-    let what = error.message().to_string();
     let mut keys = Vec::new();
     leaves("", own, &mut keys);
-    let guilty = keys.into_iter().find(|(key, value)| {
+    let objection = |key: &str, value: toml::Value| {
         let mut probe = base.clone();
-        merge(&mut probe, nest(key, value.clone()));
-        probe.try_into::<Config>().is_err()
-    });
-    match guilty {
-        Some((key, _)) => Error::key_is(file, text, &key, &what),
-        None => Error { file: file.into(), what },
+        merge(&mut probe, nest(key, value));
+        probe.try_into::<Config>().err().map(|error| error.message().to_string())
+    };
+    let guilty = keys.into_iter().find_map(|(key, value)| Some((objection(&key, value.clone())?, key, value)));
+    let Some((mut what, mut key, value)) = guilty else {
+        return Error { file: file.into(), what: error.message().into() };
+    };
+    let entries = value.as_array().into_iter().flatten().enumerate();
+    let mut faulty = entries.filter_map(|(at, entry)| Some((objection(&key, vec![entry.clone()].into())?, at, entry)));
+    if let Some((why, at, entry)) = faulty.next() {
+        // without the field that is at fault there is another objection, or none
+        let without = |field: &String| {
+            let mut rest = entry.as_table().cloned().unwrap_or_default();
+            rest.remove(field);
+            objection(&key, vec![rest].into())
+        };
+        let mut fields = entry.as_table().into_iter().flat_map(toml::Table::keys);
+        let field = fields.find(|field| !why.starts_with("missing ") && without(field).as_ref() != Some(&why));
+        key = format!("{key}[{at}]{}", field.map_or(String::new(), |field| format!(".{field}")));
+        what = why;
     }
+    let mut all = Vec::new();
+    leaves("", base, &mut all);
+    let all: Vec<_> = all.into_iter().map(|(key, _)| key).collect();
+    match super::error::unknown(&what, &all) {
+        Some(better) => Error::key_is(file, text, unknown_part(&key, &what), &better),
+        None => Error::key_is(file, text, &key, &what),
+    }
+}
+
+/// As much of `key` as leads to the name that nobody knows.
+fn unknown_part<'a>(key: &'a str, what: &str) -> &'a str {
+    let name = what.split('`').nth(1).unwrap_or_default();
+    let mut end = 0;
+    for item in key.split('.') {
+        end += item.len();
+        if item == name {
+            break;
+        }
+        end += 1;
+    }
+    key.get(..end).unwrap_or(key)
 }
 
 fn leaves(path: &str, table: &toml::Table, out: &mut Vec<(String, toml::Value)>) {
@@ -194,7 +243,7 @@ mod tests {
     #[test]
     fn every_live_key_is_a_key() {
         let mut all = Vec::new();
-        leaves("", &keys("").0, &mut all);
+        leaves("", &keys("").table, &mut all);
         for key in LIVE {
             assert!(all.iter().any(|(name, _)| name == key), "{key}");
         }

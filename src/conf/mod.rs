@@ -1,21 +1,25 @@
 //! The configuration: a profile, and what a file says otherwise.
 
 mod check;
+mod error;
+mod features;
 mod keys;
 pub mod machine;
 mod plan;
+mod ports;
 mod profile;
 #[cfg(feature = "record")]
 mod record;
 mod text;
 mod units;
 
-use std::fmt;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use crate::hub::Conflict;
+pub use error::Error;
+pub use features::features;
 pub use keys::{Changes, Keys, LIVE};
 pub use plan::{GREETING, SMALL_BUFFER};
 pub use profile::Profile;
@@ -270,13 +274,6 @@ pub struct Log {
     pub max_size: Size,
 }
 
-/// Why a configuration is refused: where, what, and what would help.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Error {
-    file: String,
-    what: String,
-}
-
 impl Config {
     /// The embedded default configuration.
     pub fn embedded() -> Result<Self, Error> {
@@ -294,48 +291,3 @@ impl Config {
         Keys::parse(file, text).map(|(config, _)| config)
     }
 }
-
-impl Error {
-    fn key(file: &str, text: &str, key: &str, remedy: &str) -> Self {
-        Self::key_is(file, text, key, &format!("must be {remedy}"))
-    }
-
-    fn key_is(file: &str, text: &str, key: &str, what: &str) -> Self {
-        let line = line_of(text, key).map_or(String::new(), |line| format!("line {line}: "));
-        Self { file: file.into(), what: format!("{line}{key}: {}", humane(what)) }
-    }
-}
-
-/// The parser's words for types, in words of people.
-fn humane(message: &str) -> String {
-    match message.rsplit_once("expected ") {
-        Some((before, "usize")) => format!("{before}expected a whole number"),
-        Some((before, kind)) if kind.starts_with("struct ") => format!("{before}expected a table"),
-        _ => message.into(),
-    }
-}
-
-/// The line that sets `key`, counted from 1.
-fn line_of(text: &str, key: &str) -> Option<usize> {
-    let whole = toml::de::DeTable::parse(text).ok()?;
-    let mut table = whole.get_ref();
-    let mut at = None;
-    for item in key.split('.') {
-        let (name, value) = table.iter().find(|(name, _)| name.get_ref() == item)?;
-        at = Some(name.span().start);
-        match value.get_ref() {
-            toml::de::DeValue::Table(inner) => table = inner,
-            _ => break,
-        }
-    }
-    let before = text.get(..at?)?;
-    Some(before.matches('\n').count() + 1)
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.file, self.what)
-    }
-}
-
-impl std::error::Error for Error {}

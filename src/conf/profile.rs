@@ -26,6 +26,16 @@ impl Profile {
     /// The names, as a person would list them.
     pub const NAMES: &str = "one of \"auto\", \"tiny\", \"router\", \"box\"";
 
+    /// Its name in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Tiny => "tiny",
+            Self::Router => "router",
+            Self::Box => "box",
+        }
+    }
+
     /// The text of its file; for `Auto` that of the one for this machine.
     pub(super) fn text(self) -> &'static str {
         let wanted = if self == Self::Auto { Self::of(machine::memory()) } else { self };

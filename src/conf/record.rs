@@ -5,6 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 
 use super::{Config, FileSize, Size, Time};
+use crate::hub::Name;
 
 /// Streams that are written to files.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -58,9 +59,12 @@ pub struct Recording {
 const MIN_RECORDING: usize = 192 << 10;
 
 /// What is wrong with what is to be recorded, if anything: the key, and what it must be.
-pub(super) fn objection(config: &Config) -> Option<(&'static str, String)> {
-    if let Some(remedy) = config.record.iter().find_map(Record::objection) {
-        return Some(("record", format!("entries with {remedy}")));
+pub(super) fn objection(config: &Config) -> Option<(String, String)> {
+    let entry = |(at, record): (usize, &Record)| {
+        record.objection().map(|(key, remedy)| (format!("record[{at}].{key}"), remedy.to_string()))
+    };
+    if let Some(objection) = config.record.iter().enumerate().find_map(entry) {
+        return Some(objection);
     }
     let in_store = |record: &Record| {
         record.format == FileFormat::Hls && config.hls.store.0.as_deref() == Some(Path::new(&record.path))
@@ -75,18 +79,19 @@ pub(super) fn objection(config: &Config) -> Option<(&'static str, String)> {
             "at least \"192KiB\" for each of recording.max",
         ),
     ];
-    wrong.iter().find(|(wrong, ..)| *wrong).map(|(_, key, remedy)| (*key, (*remedy).to_string()))
+    wrong.iter().find(|(wrong, ..)| *wrong).map(|(_, key, remedy)| (key.to_string(), remedy.to_string()))
 }
 
 impl Record {
-    /// What is wrong with it, if anything.
-    fn objection(&self) -> Option<&'static str> {
+    /// What is wrong with it, if anything: the key, and what it must be.
+    fn objection(&self) -> Option<(&'static str, &'static str)> {
         let wrong = [
-            (self.streams.is_empty(), "streams = \"*\" for all, or a pattern of names"),
-            (!self.path.starts_with('/'), "path = a folder, from the root on"),
-            (!self.length.0.is_zero() && self.length.0.as_secs() < 1, "length of at least \"1s\""),
-            (self.size.0 > 0 && self.size.0 < 64 << 10, "size of at least \"64KiB\""),
+            (self.streams.is_empty(), "streams", "\"*\" for all, or a pattern of names"),
+            (!Name::may_match(&self.streams), "streams", "a pattern that a name can match: one has no / and no blank"),
+            (!self.path.starts_with('/'), "path", "a folder, from the root on"),
+            (!self.length.0.is_zero() && self.length.0.as_secs() < 1, "length", "at least \"1s\""),
+            (self.size.0 > 0 && self.size.0 < 64 << 10, "size", "at least \"64KiB\""),
         ];
-        wrong.iter().find(|(wrong, _)| *wrong).map(|(_, remedy)| *remedy)
+        wrong.iter().find(|(wrong, ..)| *wrong).map(|(_, key, remedy)| (*key, *remedy))
     }
 }

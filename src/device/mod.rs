@@ -4,6 +4,7 @@
 #[cfg(feature = "tls")]
 mod certificate;
 mod descriptors;
+mod inspect;
 mod memory;
 mod threads;
 mod user;
@@ -15,6 +16,7 @@ pub mod supervisor;
 #[cfg(feature = "tls")]
 pub use certificate::make_certificate;
 pub use descriptors::reserve_descriptors;
+pub use inspect::{Fault, opened_first, opened_later};
 pub use memory::lock_memory;
 pub use threads::reserve_thread;
 pub use user::User;

@@ -33,14 +33,19 @@ impl User {
         };
         match (uid, gid) {
             (Some(uid), Some(gid)) => Ok(Self { uid, gid }),
-            (None, _) => Err(format!("process.user = {text:?}: no such user")),
-            (_, None) => Err(format!("process.user = {text:?}: no such group: write UID:GID")),
+            (None, _) => Err(format!("{text:?}: no such user")),
+            (_, None) => Err(format!("{text:?}: no such group: write UID:GID")),
         }
     }
 
     /// Gives `file` to the user.
     pub fn own(self, file: &Path) -> io::Result<()> {
         std::os::unix::fs::chown(file, Some(self.uid), Some(self.gid))
+    }
+
+    /// Whether this process may become it.
+    pub fn is_within_reach() -> bool {
+        rustix::process::geteuid().is_root()
     }
 
     /// Becomes the user. The system does that to one thread, so there must be
@@ -70,7 +75,7 @@ mod tests {
         assert_eq!(find("runnel"), Ok(User { uid: 990, gid: 991 }));
         assert_eq!(find("runnel:video"), Ok(User { uid: 990, gid: 44 }));
         assert_eq!(find("1000:44"), Ok(User { uid: 1000, gid: 44 }));
-        assert_eq!(find("nobody"), Err("process.user = \"nobody\": no such user".into()));
+        assert_eq!(find("nobody"), Err("\"nobody\": no such user".into()));
         assert!(find("runnel:audio").unwrap_err().contains("no such group"));
         assert!(find("1000").unwrap_err().contains("write UID:GID"));
     }

@@ -19,9 +19,20 @@ impl Name {
 
     /// Checks `name`.
     pub fn new(name: &str) -> Result<Self, InvalidName> {
+        if Self::is_valid(name) { Ok(Self(name.into())) } else { Err(InvalidName) }
+    }
+
+    /// Whether there is a name that `pattern` is for: `*` stands for any characters, `?`
+    /// for one.
+    pub fn may_match(pattern: &str) -> bool {
+        let shortest = pattern.replace('*', "").replace('?', "x");
+        // a star stands for nothing, or before a dot for a letter
+        Self::is_valid(&shortest) || pattern.starts_with('*') && Self::is_valid(&format!("x{shortest}"))
+    }
+
+    fn is_valid(name: &str) -> bool {
         let allowed = |c: char| c.is_alphanumeric() || "-_.~@+=,".contains(c);
-        let valid = (1..=Self::MAX).contains(&name.len()) && !name.starts_with('.') && name.chars().all(allowed);
-        if valid { Ok(Self(name.into())) } else { Err(InvalidName) }
+        (1..=Self::MAX).contains(&name.len()) && !name.starts_with('.') && name.chars().all(allowed)
     }
 
     /// The name that an item of a URL's path says, percent codes decoded: whatever the
@@ -62,6 +73,17 @@ mod tests {
         let long = "x".repeat(300);
         for bad in ["", ".", "..", ".hidden", "a/b", "a\\b", "a\0b", "a b", "a\nb", "<b>", "a\"b", "a%2e", &long] {
             assert_eq!(Name::new(bad), Err(InvalidName), "{bad}");
+        }
+    }
+
+    #[test]
+    fn patterns_that_no_name_can_match() {
+        let full = "x".repeat(128);
+        for good in ["*", "?", "cam*", "*.cam", "门?", "**", &full, &format!("*{full}")] {
+            assert!(Name::may_match(good), "{good}");
+        }
+        for bad in ["", "live/cam*", "cam *", ".cam*", "*/", &format!("{full}?"), &format!("?{full}")] {
+            assert!(!Name::may_match(bad), "{bad}");
         }
     }
 

@@ -41,9 +41,80 @@ fn the_version_is_the_package_s() {
 }
 
 #[test]
-fn a_check_says_nothing_if_all_is_well() {
-    assert_eq!(said(&run(&["--check"])), (Some(0), String::new(), String::new()));
-    assert_eq!(run_with(TINY, &["--check"]), (Some(0), String::new(), String::new()));
+fn a_check_says_in_one_line_that_all_is_well() {
+    let (code, out, err) = said(&run(&["--check"]));
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    assert!(out.starts_with("embedded: sound; profile ") && out.lines().count() == 1, "{out}");
+    let (code, out, err) = run_with(TINY, &["--check"]);
+    assert_eq!((code, err.as_str()), (Some(0), ""));
+    let (before, after) = out.split_once(" of 9216 KiB at worst; ").unwrap_or_else(|| panic!("{out}"));
+    assert!(before.contains(".toml: sound; profile tiny; "), "{out}");
+    assert_eq!(after, "features rtmp rtsp tls http flv ts mp4 ws hls record replay files\n");
+}
+
+/// A folder of the test's own.
+fn folder(name: &str) -> String {
+    let path = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    std::fs::create_dir_all(&path).unwrap();
+    path.to_str().unwrap().into()
+}
+
+#[test]
+fn a_check_says_all_that_is_not_there() {
+    let gone = "No such file or directory (os error 2)";
+    let cases = [
+        (
+            "[tls]\ncert = \"/nowhere/c\"\nkey = \"/nowhere/k\"",
+            &["line 2: tls.cert: /nowhere/c: ", "line 3: tls.key: /nowhere/k: "][..],
+            69,
+        ),
+        (
+            "[tls]\ncert = \"/nowhere/c\"\nkey = \"/nowhere/k\"\nrequired = true",
+            &["line 2: tls.cert: /nowhere/c: ", "line 3: tls.key: /nowhere/k: "],
+            78,
+        ),
+        (
+            "[[push]]\nstream = \"a\"\nurl = \"rtmps://h/a/b\"\nca = \"/nowhere/ca\"",
+            &["line 4: push.ca: /nowhere/ca: "],
+            69,
+        ),
+        (
+            "[[record]]\nstreams = \"*\"\npath = \"/nowhere\"\n[hls]\nstore = \"/nowhere/hls\"",
+            &["line 3: record.path: /nowhere: ", "line 5: hls.store: /nowhere/hls: "],
+            69,
+        ),
+        ("[http]\nroot = \"/nowhere\"", &["line 2: http.root: /nowhere: "], 69),
+        ("[[pull]]\nstream = \"a\"\nurl = \"file:/nowhere\"", &["line 3: pull.url: /nowhere: "], 69),
+        ("[log]\ntarget = \"/nowhere/log\"", &["line 2: log.target: /nowhere/log: "], 78),
+        ("[process]\nwatchdog = \"/nowhere\"", &["line 2: process.watchdog: /nowhere: "], 78),
+    ];
+    for (text, faults, expected) in cases {
+        let (code, out, err) = run_with(&format!("memory.total = \"200MiB\"\n{text}"), &["--check"]);
+        assert_eq!((code, out.as_str()), (Some(expected), ""), "{text}\n{err}");
+        let lines: Vec<_> = err.lines().collect();
+        assert_eq!(lines.len(), faults.len(), "{err}");
+        for (line, fault) in lines.iter().zip(faults) {
+            // one line more stands above
+            let (_, after) = fault.split_once(": ").unwrap();
+            assert!(line.starts_with("runnel: ") && line.contains(after) && line.ends_with(gone), "{line}");
+        }
+    }
+    let (code, _, err) = run_with("[process]\nuser = \"nobody-of-that-name\"\n", &["--check"]);
+    assert!(
+        code == Some(78) && err.ends_with("line 2: process.user: \"nobody-of-that-name\": no such user\n"),
+        "{err}"
+    );
+    let card = folder("card");
+    let text = format!("{TINY}memory.total = \"10MiB\"\n[[record]]\nstreams = \"*\"\npath = {card:?}\n");
+    assert_eq!(run_with(&text, &["--check"]).0, Some(0), "it is there");
+    // who is root may write anywhere
+    let root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0;
+    let user = if root { "process.user = \"65534:65534\"\n" } else { "" };
+    for path in ["/nowhere", "/dev/null", "/proc"] {
+        let text = format!("{TINY}{user}memory.total = \"10MiB\"\n[[record]]\nstreams = \"*\"\npath = {path:?}\n");
+        assert_eq!(run_with(&text, &["--check"]).0, Some(69), "{path}: no file can be made there");
+        assert_eq!(run_with(&text, &["--plan"]).0, Some(0), "the plan is for whatever machine");
+    }
 }
 
 #[test]
@@ -79,10 +150,16 @@ fn what_cannot_fit_is_refused_with_the_knobs_that_would_help() {
         assert_eq!(code, Some(78));
         assert!(err.starts_with("runnel: the worst case of this configuration is "), "{err}");
         assert!(err.contains("but memory.total is 9216 KiB: raise memory.total; or lower "), "{err}");
-        let knobs = ["viewers.max by ", "hls.memory by ", "streams.memory by "];
+        let knobs = ["viewers.max to ", "hls.memory by ", "streams.memory by "];
         assert!(knobs.iter().any(|knob| err.contains(knob)), "{err}");
         assert_eq!(out.contains("does NOT fit in memory.total = 9216 KiB"), args == ["--plan"], "{out}");
     }
+}
+
+#[test]
+fn nothing_is_to_be_taken_of_what_is_one() {
+    let (_, _, err) = run_with(&format!("{TINY}streams.max = 1\nmemory.total = \"8MiB\"\n"), &["--check"]);
+    assert!(err.contains("; or lower ") && !err.contains("streams.max") && !err.contains("tls.max"), "{err}");
 }
 
 #[test]

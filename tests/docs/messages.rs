@@ -86,18 +86,98 @@ fn units_that_are_none() {
 }
 
 #[test]
-fn keys_that_nobody_knows() {
-    let message = refusal("[streams]\nmax = 4\nmaxx = 3");
-    assert!(
-        message.starts_with("r.toml: line 3: streams.maxx: unknown field `maxx`, expected one of `max`, "),
-        "{message}"
-    );
-    for (text, place) in [
-        ("[stream]\nmax = 3", "r.toml: line 2: stream.max: unknown field `stream`"),
-        ("[stream]", "r.toml: line 1: stream: unknown field `stream`"),
-        ("colour = 1", "r.toml: line 1: colour: unknown field `colour`"),
-    ] {
-        assert!(refusal(text).starts_with(place), "{}", refusal(text));
+fn keys_that_nobody_knows_come_with_the_nearest_one() {
+    let pull = "[[pull]]\nstream = \"a\"\nurl = \"rtsp://h/\"";
+    let cases = [
+        ("[streams]\nmax = 4\nmaxx = 3".to_string(), "line 3: streams.maxx: unknown key; the nearest is max"),
+        ("[stream]\nmax = 3".into(), "line 1: stream: unknown key; the nearest is streams"),
+        ("[stream]".into(), "line 1: stream: unknown key; the nearest is streams"),
+        ("profil = \"tiny\"".into(), "line 1: profil: unknown key; the nearest is profile"),
+        (
+            "[viewers]\nconflict = \"refuse\"".into(),
+            "line 2: viewers.conflict: unknown key; the nearest is publish.conflict",
+        ),
+        (format!("{pull}\nondemand = true"), "line 4: pull.ondemand: unknown key; the nearest is on_demand"),
+        ("[[pulls]]\nstream = \"a\"".into(), "line 1: pulls: unknown key; the nearest is pull"),
+        (
+            "[tls]\nmore = [{ crt = \"/c\", key = \"/k\" }]".into(),
+            "line 2: tls.more.crt: unknown key; the nearest is cert",
+        ),
+        ("[memory]\nlimit = 1".into(), "line 2: memory.limit: unknown key; there are total, prefault"),
+    ];
+    for (text, message) in cases {
+        assert_eq!(refusal(&text), format!("r.toml: {message}"), "{text}");
+    }
+    assert!(refusal("colour = 1").starts_with("r.toml: line 1: colour: unknown key; there are profile, threads, "));
+}
+
+#[test]
+fn in_lists_of_tables_the_line_is_that_of_the_key() {
+    let good = |table: &str| match table {
+        "record" => "[[record]]\nstreams = \"*\"\npath = \"/m\"\n".to_string(),
+        table => format!("[[{table}]]\nstream = \"a\"\nurl = \"rtsp://h/\"\n"),
+    };
+    let no_name = "\"a b\" is not a stream name: 1 to 128 letters, digits or -_.~@+=, and no leading dot";
+    let cases = [
+        ("pull", "stream = \"a b\"\nurl = \"rtsp://h/\"", format!("line 5: pull.stream: {no_name}")),
+        ("push", "url = \"rtsp://h/\"\nstream = \"a b\"", format!("line 6: push.stream: {no_name}")),
+        ("pull", "stream = \"b\"\nurl = 3", "line 6: pull.url: invalid type: integer `3`, expected a string".into()),
+        ("push", "stream = \"b\"", "line 4: push: url is missing".into()),
+        ("record", "streams = \"*\"\npath = \"m\"", "line 6: record.path: must be a folder, from the root on".into()),
+        (
+            "record",
+            "streams = \"*\"\npath = \"/m\"\nsize = \"1KiB\"",
+            "line 7: record.size: must be at least \"64KiB\"".into(),
+        ),
+        (
+            "record",
+            "streams = \"live/cam*\"\npath = \"/m\"",
+            "line 5: record.streams: must be a pattern that a name can match: one has no / and no blank".into(),
+        ),
+        (
+            "record",
+            "streams = \"*\"\npath = \"/m\"\nlength = \"5\"",
+            "line 7: record.length: invalid value: string \"5\", expected a time such as \"100ms\" or \"3s\"".into(),
+        ),
+    ];
+    for (table, second, message) in cases {
+        let text = format!("{}[[{table}]]\n{second}\n", good(table));
+        assert_eq!(refusal(&text), format!("r.toml: {message}"), "{text}");
+    }
+    let inline =
+        "pull = [\n  { stream = \"a\", url = \"rtsp://h/\" },\n  { stream = \"a b\", url = \"rtsp://h/\" },\n]";
+    assert_eq!(refusal(inline), format!("r.toml: line 3: pull.stream: {no_name}"));
+}
+
+#[test]
+fn two_keys_do_not_share_a_port() {
+    let tls = "[tls]\ncert = \"/c\"\nkey = \"/k\"\n";
+    let cases = [
+        (
+            "[rtmp]\nlisten = \":8080\"".to_string(),
+            "line 2: rtmp.listen: must be another port than that of http.listen",
+        ),
+        (
+            "[rtmp]\nlisten = \"127.0.0.1:80\"\n[http]\nlisten = \"0.0.0.0:80\"".into(),
+            "line 4: http.listen: must be another port than that of rtmp.listen",
+        ),
+        (
+            format!("{tls}http_listen = \":8080\""),
+            "line 4: tls.http_listen: must be another port than that of http.listen",
+        ),
+    ];
+    for (text, message) in cases {
+        assert_eq!(refusal(&text), format!("r.toml: {message}"), "{text}");
+    }
+    let apart = [
+        "[rtmp]\nlisten = \"127.0.0.1:80\"\n[http]\nlisten = \"127.0.0.2:80\"",
+        "[rtmp]\nlisten = \":8080\"\n[http]\nenable = false",
+        "[rtmp]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"",
+        "[tls]\nhttp_listen = \":8080\"",
+        "[rtsp]\nwebsocket = false\nwebsocket_listen = \":8080\"",
+    ];
+    for text in apart {
+        Config::parse("r.toml", text).unwrap_or_else(|error| panic!("{text}\n{error}"));
     }
 }
 

@@ -32,7 +32,7 @@ class Steps(Tree):
     def test_every_variant_of_it_is_sound(self):
         for yes in ((), ("BR2_INIT_SYSTEMD",)):
             self.conf("BR2_PACKAGE_RUNNEL", *yes)
-            places.output(places.RUNNEL, "--check", "-c", self.folder / "target/etc/runnel.toml")
+            places.output(places.RUNNEL, "--plan", "-c", self.folder / "target/etc/runnel.toml")
 
     def test_systemd_keeps_log_and_user(self):
         text = self.conf("BR2_PACKAGE_RUNNEL", "BR2_INIT_SYSTEMD")

@@ -23,7 +23,8 @@ class Unit(unittest.TestCase):
         shutil.copytree(
             "/usr/lib/systemd/system", self.root / "usr/lib/systemd/system", symlinks=True
         )
-        shutil.copy("/bin/kill", self.root / "bin/kill")
+        for program in ("kill", "sh"):
+            shutil.copy(f"/bin/{program}", self.root / "bin" / program)
         shutil.copy(places.RUNNEL, self.root / "usr/bin/runnel")
         shutil.copy(UNIT, self.root / "etc/systemd/system")
 

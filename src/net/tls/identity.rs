@@ -23,6 +23,18 @@ pub struct Files {
     pub key: PathBuf,
 }
 
+impl Files {
+    /// What is wrong with the certificate, and with its key or the two together.
+    pub fn faults(&self) -> [Option<String>; 2] {
+        let certificate = certificates(&self.certificate).err();
+        let key = match certificate {
+            Some(_) => secret(&self.key).err(),
+            None => read_one(self).err(),
+        };
+        [certificate, key]
+    }
+}
+
 /// What a server shows of itself: of several certificates the one whose name the
 /// client asks for, or the first.
 pub struct Identity {
@@ -103,9 +115,12 @@ fn read(files: &[Files]) -> Result<Vec<Arc<CertifiedKey>>, String> {
 
 fn read_one(Files { certificate, key }: &Files) -> Result<CertifiedKey, String> {
     let chain = certificates(certificate)?;
-    let secret = PrivateKeyDer::from_pem_file(key).map_err(|error| format!("{}: {error}", key.display()))?;
-    let made = CertifiedKey::from_der(chain, secret, &provider());
+    let made = CertifiedKey::from_der(chain, secret(key)?, &provider());
     made.map_err(|error| format!("{} with {}: {error}", certificate.display(), key.display()))
+}
+
+fn secret(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
+    PrivateKeyDer::from_pem_file(file).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 /// The certificates in a file, PEM: at least one.

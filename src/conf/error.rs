@@ -1,0 +1,128 @@
+//! Why a configuration is refused, with the line and the key.
+
+use std::fmt;
+
+/// Why a configuration is refused: where, what, and what would help.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Error {
+    pub(super) file: String,
+    pub(super) what: String,
+}
+
+impl Error {
+    pub(super) fn key(file: &str, text: &str, key: &str, remedy: &str) -> Self {
+        Self::key_is(file, text, key, &format!("must be {remedy}"))
+    }
+
+    /// `key` is a path such as `rtsp.listen`, or `pull[1].url` for the second table.
+    pub(super) fn key_is(file: &str, text: &str, key: &str, what: &str) -> Self {
+        let line = line_of(text, key).map_or(String::new(), |line| format!("line {line}: "));
+        // the line tells which of several tables it is
+        let key: String = key.split('.').map(|item| split_index(item).0).collect::<Vec<_>>().join(".");
+        Self { file: file.into(), what: format!("{line}{key}: {}", humane(what)) }
+    }
+
+    /// Whether the file sets the key.
+    pub(super) fn has_line(&self) -> bool {
+        self.what.starts_with("line ")
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.file, self.what)
+    }
+}
+
+impl std::error::Error for Error {}
+
+/// The parser's words for types, in words of people.
+fn humane(message: &str) -> String {
+    if let Some(key) = message.strip_prefix("missing field ") {
+        return format!("{} is missing", key.trim_matches('`'));
+    }
+    match message.rsplit_once("expected ") {
+        Some((before, "usize")) => format!("{before}expected a whole number"),
+        Some((before, "a sequence")) => format!("{before}expected a list"),
+        Some((before, kind)) if kind.starts_with("struct ") => format!("{before}expected a table"),
+        _ => message.into(),
+    }
+}
+
+/// `pull[1]` as `pull` and 1.
+fn split_index(item: &str) -> (&str, Option<usize>) {
+    let indexed = item.strip_suffix(']').and_then(|item| item.split_once('['));
+    indexed.map_or((item, None), |(name, index)| (name, index.parse().ok()))
+}
+
+/// The line that sets `key`, counted from 1.
+fn line_of(text: &str, key: &str) -> Option<usize> {
+    use toml::de::DeValue;
+    let whole = toml::de::DeTable::parse(text).ok()?;
+    let mut table = whole.get_ref();
+    let mut at = None;
+    for item in key.split('.') {
+        let (item, index) = split_index(item);
+        let found = table.iter().find(|(name, _)| name.get_ref() == item);
+        // a key that an entry leaves out is missing in the entry
+        let Some((name, value)) = found else { break };
+        at = Some(name.span().start);
+        match (value.get_ref(), index) {
+            (DeValue::Table(inner), _) => table = inner,
+            (DeValue::Array(list), Some(index)) => {
+                let entry = list.get(index)?;
+                at = Some(entry.span().start);
+                let DeValue::Table(inner) = entry.get_ref() else { break };
+                table = inner;
+            }
+            _ => break,
+        }
+    }
+    let before = text.get(..at?)?;
+    Some(before.matches('\n').count() + 1)
+}
+
+/// Why a key that nobody knows is refused, from serde's words: which one is meant, or
+/// which there are. `elsewhere` are the keys of all tables.
+pub(super) fn unknown(what: &str, elsewhere: &[String]) -> Option<String> {
+    let mut names = what.strip_prefix("unknown field `")?.split('`').step_by(2);
+    let key = names.next()?;
+    let there: Vec<_> = names.collect();
+    let near = there.iter().map(|name| (distance(key, name), *name)).min();
+    let near = near.filter(|(distance, name)| *distance <= 1 + name.len().min(key.len()) / 4).map(|(_, name)| name);
+    let other = || elsewhere.iter().map(String::as_str).find(|path| path.rsplit('.').next() == Some(key));
+    Some(match near.or_else(other) {
+        Some(meant) => format!("unknown key; the nearest is {meant}"),
+        None => format!("unknown key; there are {}", there.join(", ")),
+    })
+}
+
+/// Letters to add, take away or change until the one is the other (Levenshtein).
+fn distance(one: &str, other: &str) -> usize {
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (at, letter) in one.bytes().enumerate() {
+        let mut left = at + 1;
+        let mut above_left = at;
+        for (above, wanted) in row.iter_mut().skip(1).zip(other.bytes()) {
+            let best = (above_left + usize::from(letter != wanted)).min(left + 1).min(*above + 1);
+            above_left = std::mem::replace(above, best);
+            left = best;
+        }
+        if let Some(first) = row.first_mut() {
+            *first = at + 1;
+        }
+    }
+    row.last().copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn distances_are_counted_in_letters() {
+        for (one, other, letters) in [("max", "maxx", 1), ("", "abc", 3), ("kitten", "sitting", 3), ("a", "a", 0)] {
+            assert_eq!((distance(one, other), distance(other, one)), (letters, letters), "{one} {other}");
+        }
+    }
+}
