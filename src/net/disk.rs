@@ -1,54 +1,102 @@
-//! Reads from a disk, which may stand still: one thread waits for all of them.
+//! Work that may wait for a disk: done by threads, so that nobody else waits with it.
+//!
+//! Work of one lane is done in turn, and lanes take turns. One thread does it all while disks are well; where one
+//! stands still, those who wait for others start another thread, up to a few.
 
+use std::collections::VecDeque;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
-use std::sync::mpsc::{SyncSender, sync_channel};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use smol::channel::bounded;
-use smol::lock::Semaphore;
+use async_io::Timer;
+use smol::channel::{Receiver, bounded};
+use smol::future::or;
+
+/// What waits for the same disk: a file, or the folder that files are in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lane(u64);
 
 /// What is to be done.
 type Work = Box<dyn FnOnce() + Send>;
 
-/// A thread that does what may wait for a disk.
-struct Worker {
+/// Threads that do what may wait for a disk.
+struct Workers {
     name: &'static str,
-    places: Semaphore,
-    /// The way to the thread, which begins with the first work.
-    thread: Mutex<Option<SyncSender<Work>>>,
+    /// So many threads at most.
+    most: usize,
+    state: Mutex<State>,
+    /// There is something to do.
+    more: Condvar,
 }
 
-/// So many wait in a thread's queue; others wait for a place there.
-const QUEUE: usize = 8;
+struct State {
+    /// In the order in which it came. Whoever gives up takes its work back, so there is no
+    /// more than there are tasks.
+    waiting: VecDeque<(usize, Lane, Work)>,
+    /// What threads are at now.
+    running: Vec<Lane>,
+    /// The lane of what was begun last.
+    last: Lane,
+    threads: usize,
+    next: usize,
+}
+
 /// What system calls on paths need of a stack, and some more.
 const STACK: usize = 128 << 10;
+/// A thread that takes longer stands still, or may.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// A further thread ends when it had nothing to do for so long.
+const IDLE: Duration = Duration::from_secs(10);
 
-static READER: Worker = Worker::new("runnel-disk");
-/// Apart from the other: one who reads does not wait for a card that is slow to write.
+static READERS: Workers = Workers::new("runnel-disk", 8);
+/// Apart from the others: one who reads does not wait for a card that is slow to write.
 #[cfg(all(feature = "files", feature = "hls"))]
-static WRITER: Worker = Worker::new("runnel-store");
+static WRITER: Workers = Workers::new("runnel-store", 1);
 
-/// Has `work` done by the thread that waits for disks.
-pub async fn away<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    READER.have_done(work).await
+/// Has `work` done by a thread that waits for disks, after what came before it in its lane.
+pub async fn away<T: Send + 'static>(
+    lane: Lane,
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> io::Result<T> {
+    READERS.have_done(lane, work).await
 }
 
 /// Has `work` done, in its turn, by the thread that waits until a disk has taken something.
 #[cfg(all(feature = "files", feature = "hls"))]
 pub async fn written<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    WRITER.have_done(work).await
+    WRITER.have_done(Lane(0), work).await
 }
 
-impl Worker {
-    const fn new(name: &'static str) -> Self {
-        Self { name, places: Semaphore::new(QUEUE), thread: Mutex::new(None) }
+impl Lane {
+    /// That of what is known by `what`.
+    pub fn of(what: &(impl Hash + ?Sized)) -> Self {
+        let mut hasher = DefaultHasher::new();
+        what.hash(&mut hasher);
+        Self(hasher.finish())
+    }
+}
+
+/// Takes work back that nobody waits for any more and nobody has begun.
+struct Waits(&'static Workers, usize);
+
+impl Drop for Waits {
+    fn drop(&mut self) {
+        self.0.lock().waiting.retain(|(number, ..)| *number != self.1);
+    }
+}
+
+impl Workers {
+    const fn new(name: &'static str, most: usize) -> Self {
+        let state = State { waiting: VecDeque::new(), running: Vec::new(), last: Lane(0), threads: 0, next: 0 };
+        Self { name, most, state: Mutex::new(state), more: Condvar::new() }
     }
 
     async fn have_done<T: Send + 'static>(
         &'static self,
+        lane: Lane,
         work: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
-        let _place = self.places.acquire().await;
         // the result goes beside the channel, of which there is one kind for all results
         let (tell, told) = bounded::<()>(1);
         let result = Arc::new(Mutex::new(None));
@@ -59,26 +107,140 @@ impl Worker {
             // nobody may be there any more to be told
             let _ = tell.send_blocking(());
         };
-        self.send(Box::new(work))?;
-        told.recv().await.map_err(io::Error::other)?;
+        let _waits = Waits(self, self.send(lane, Box::new(work))?);
+        self.until(&told).await?;
         let done = result.lock().unwrap_or_else(PoisonError::into_inner).take();
         done.unwrap_or_else(|| Err(io::Error::other("nothing was done")))
     }
 
-    fn send(&self, work: Work) -> io::Result<()> {
-        let sent = self.thread()?.try_send(work);
-        sent.map_err(|_| io::Error::other("too much is waiting for the disk"))
+    fn send(&'static self, lane: Lane, work: Work) -> io::Result<usize> {
+        let mut state = self.lock();
+        if state.threads == 0 {
+            self.start(&mut state)?;
+        }
+        let number = state.next;
+        state.next = number.wrapping_add(1);
+        state.waiting.push_back((number, lane, work));
+        self.more.notify_one();
+        Ok(number)
     }
 
-    fn thread(&self) -> io::Result<SyncSender<Work>> {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(sender) = &*thread {
-            return Ok(sender.clone());
+    /// Until it is done; where that takes long, what could be done meanwhile gets a thread.
+    async fn until(&'static self, told: &Receiver<()>) -> io::Result<()> {
+        loop {
+            let late = async {
+                Timer::after(PATIENCE).await;
+                None
+            };
+            if let Some(told) = or(async { Some(told.recv().await) }, late).await {
+                return told.map_err(io::Error::other);
+            }
+            let mut state = self.lock();
+            if state.threads < self.most && state.running.len() == state.threads && state.next_at().is_some() {
+                // those that are there go on
+                let _ = self.start(&mut state);
+            }
         }
-        // those who gave up left their place, but their work is still there
-        let (sender, works) = sync_channel::<Work>(4 * QUEUE);
-        let run = move || works.into_iter().for_each(|work| work());
+    }
+
+    fn start(&'static self, state: &mut State) -> io::Result<()> {
+        let run = || self.run();
         std::thread::Builder::new().name(self.name.into()).stack_size(STACK).spawn(run)?;
-        Ok(thread.insert(sender).clone())
+        state.threads += 1;
+        Ok(())
+    }
+
+    /// The life of a thread.
+    fn run(&self) {
+        let mut state = self.lock();
+        loop {
+            let Some((_, lane, work)) = state.next_at().and_then(|at| state.waiting.remove(at)) else {
+                let waited = self.more.wait_timeout(state, IDLE);
+                let (woken, waited) = waited.unwrap_or_else(PoisonError::into_inner);
+                state = woken;
+                if waited.timed_out() && state.threads > 1 && state.next_at().is_none() {
+                    state.threads -= 1;
+                    return;
+                }
+                continue;
+            };
+            state.running.push(lane);
+            state.last = lane;
+            drop(state);
+            work();
+            state = self.lock();
+            if let Some(at) = state.running.iter().position(|running| *running == lane) {
+                state.running.swap_remove(at);
+            }
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// The first work in whose lane nobody is, but not that of one lane over and over.
+    fn next_at(&self) -> Option<usize> {
+        let free = |lane: &Lane| !self.running.contains(lane);
+        let other = self.waiting.iter().position(|(_, lane, _)| *lane != self.last && free(lane));
+        other.or_else(|| self.waiting.iter().position(|(_, lane, _)| free(lane)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+    use std::thread;
+
+    use super::*;
+
+    static MANY: Workers = Workers::new("many", 3);
+    static FULL: Workers = Workers::new("full", 2);
+
+    /// Work that stands still until the sender is dropped.
+    fn stuck(workers: &'static Workers, lane: u64) -> (std::sync::mpsc::Sender<()>, smol::Task<io::Result<()>>) {
+        let (thaw, frozen) = channel::<()>();
+        let (begun, begins) = channel();
+        let work = move || {
+            begun.send(()).unwrap();
+            assert_eq!(frozen.recv_timeout(Duration::from_secs(60)), Err(RecvTimeoutError::Disconnected));
+            Ok(())
+        };
+        let task = smol::spawn(workers.have_done(Lane(lane), work));
+        begins.recv_timeout(Duration::from_secs(30)).unwrap();
+        (thaw, task)
+    }
+
+    #[test]
+    fn a_disk_that_stands_still_holds_up_nobody_else() {
+        let (one, first) = stuck(&MANY, 1);
+        let (two, second) = stuck(&MANY, 2);
+        // many wait for the same, and some of them give up
+        let same: Vec<_> = (0..20).map(|_| smol::spawn(MANY.have_done(Lane(1), || Ok(())))).collect();
+        assert_eq!(smol::block_on(MANY.have_done(Lane(3), || Ok(7))).unwrap(), 7);
+        drop(same);
+        while !MANY.lock().waiting.is_empty() {
+            thread::yield_now();
+        }
+        drop((one, two));
+        smol::block_on(async { (first.await, second.await) }).0.unwrap();
+        assert_eq!(smol::block_on(MANY.have_done(Lane(1), || Ok(8))).unwrap(), 8);
+    }
+
+    #[test]
+    fn there_are_no_more_threads_than_that() {
+        let (one, first) = stuck(&FULL, 1);
+        let (two, second) = stuck(&FULL, 2);
+        let third = smol::spawn(FULL.have_done(Lane(3), || Ok(())));
+        thread::sleep(3 * PATIENCE);
+        let state = FULL.lock();
+        assert_eq!((state.threads, state.waiting.len()), (2, 1));
+        drop(state);
+        drop(one);
+        smol::block_on(async { (first.await, third.await) }).1.unwrap();
+        drop(two);
+        smol::block_on(second).unwrap();
     }
 }

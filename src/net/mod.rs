@@ -19,10 +19,10 @@ pub use beat::Beat;
 pub use close::Close;
 pub use conn::{ALL, Conn, Received, SOME, SocketSizes};
 pub use dial::dial;
-#[cfg(any(feature = "files", feature = "replay"))]
-pub use disk::away;
 #[cfg(all(feature = "files", feature = "hls"))]
 pub use disk::written;
+#[cfg(any(feature = "files", feature = "replay"))]
+pub use disk::{Lane, away};
 pub use listen::{Gate, accept_loop, bind};
 pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};
 #[cfg(feature = "tls")]

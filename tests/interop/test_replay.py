@@ -1,5 +1,6 @@
 """Files as sources: as streams of the server, and sent elsewhere by `runnel push`."""
 
+import os
 import re
 import subprocess
 import time
@@ -178,6 +179,15 @@ class Channel(Replay):
         self.until_log_counts(f"playing {STREAM} file:{path}: refused: No such file", 1)
         self.remux("demo", name="late")
         self.until_live(STREAM)
+
+    def test_a_pipe_or_a_device_holds_up_no_other(self):
+        pipe = self.directory / "pipe.flv"
+        os.mkfifo(pipe)
+        pulls = [self.pull(pipe, "pipe"), self.pull("/dev/zero", "zero")]
+        pulls += [self.pull(self.remux("demo"), STREAM)]
+        self.serve(pull=pulls)
+        self.until_live(STREAM, milliseconds=1000)
+        self.until_log_counts("it is no file", 2)
 
     def test_what_is_no_media_is_said(self):
         broken = {

@@ -13,7 +13,7 @@ use smol::future::or;
 
 use super::{Errand, LOOK, Need};
 use crate::container::Event;
-use crate::net::{Close, away};
+use crate::net::{Close, Lane, away};
 use crate::proto::Url;
 use crate::serve::intake::Intake;
 use clock::Clock;
@@ -55,8 +55,8 @@ pub(super) async fn play(errand: &Errand, playing: &Playing, holds: bool) -> Clo
     let Errand { server, config, name, id, .. } = errand;
     // half of what a stream may have is for frames on their way to viewers
     let (most, max_frame) = (config.streams.memory.0 / 8, config.streams.max_frame.0);
-    let path = playing.path.clone();
-    let mut show = match away(move || Show::open(&path, most, max_frame)).await {
+    let (path, lane) = (playing.path.clone(), Lane::of(&playing.path));
+    let mut show = match away(lane, move || Show::open(&path, most, max_frame)).await {
         Ok(show) => show,
         Err(error) => return Close::Refused(error.to_string()),
     };
@@ -73,7 +73,7 @@ pub(super) async fn play(errand: &Errand, playing: &Playing, holds: bool) -> Clo
         Session { errand, intake, clock: Clock::new(playing.speed), need: Need::new(), holds, begun: false };
     loop {
         let room = session.intake.publisher.room();
-        let read = away(move || show.next(&room).map(|batch| (show, batch)));
+        let read = away(lane, move || show.next(&room).map(|batch| (show, batch)));
         let batch: Batch;
         (show, batch) = match read.await {
             Ok(read) => read,
@@ -89,7 +89,7 @@ pub(super) async fn play(errand: &Errand, playing: &Playing, holds: bool) -> Clo
         if !playing.repeat {
             return session.end().await;
         }
-        show = match away(move || show.rewind().map(|()| show)).await {
+        show = match away(lane, move || show.rewind().map(|()| show)).await {
             Ok(show) => show,
             Err(error) => return Close::Refused(error.to_string()),
         };

@@ -1,9 +1,9 @@
 //! A file that is read ahead, by the thread that waits for disks.
 
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -246,11 +246,13 @@ fn slot(frame: &Frame) -> usize {
 }
 
 fn open(path: &Path, max_frame: usize) -> io::Result<(Disk, Box<dyn FileReader>)> {
-    let file = File::open(path)?;
+    // to open a device may do something, and to open a pipe waits for who writes to it
+    let is_file = |about: &Metadata| about.is_file().then_some(()).ok_or_else(|| io::Error::other("it is no file"));
+    is_file(&fs::metadata(path)?)?;
+    let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
+    let file = File::options().read(true).custom_flags(flags).open(path)?;
     let metadata = file.metadata()?;
-    if !metadata.is_file() {
-        return Err(io::Error::other("it is no file"));
-    }
+    is_file(&metadata)?;
     let mut disk = Disk { file, len: metadata.len(), error: None };
     let reader = file::open(&mut disk, max_frame).map_err(|fault| disk.error(fault))?;
     Ok((disk, reader))

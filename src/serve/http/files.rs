@@ -20,7 +20,7 @@ use super::{CORS, EXPOSED, FIELDS, NO_CACHE, Role, Session, beside, whole};
 use crate::budget::{Account, BlockMut};
 #[cfg(feature = "hls")]
 use crate::hub::Name;
-use crate::net::{Outlet, away};
+use crate::net::{Lane, Outlet, away};
 use crate::proto::http::{self, Condition, Method, Request, Status};
 use crate::wire::percent_decode;
 
@@ -53,6 +53,8 @@ pub(super) enum Outcome {
 /// A file on its way out.
 pub(super) struct Body {
     file: Arc<File>,
+    /// That of the disk that it is on.
+    lane: Lane,
     at: u64,
     left: u64,
     outlet: Outlet,
@@ -106,7 +108,7 @@ impl Session {
             return self.refuse(&request, Status::BAD_REQUEST, Status::BAD_REQUEST.1);
         };
         let found = async move {
-            let found = away(move || Ok(find(&roots, &items))).await;
+            let found = away(Lane::of(&roots), move || Ok(find(&roots, &items))).await;
             found.unwrap_or(Err(Status::UNAVAILABLE))
         };
         self.look(request, Box::pin(found), otherwise);
@@ -141,7 +143,7 @@ impl Session {
             list.transpose().map_err(io::Error::other)
         };
         let found = async move {
-            let found = away(list).await;
+            let found = away(Lane::of("record/list"), list).await;
             found.map_err(|_| Status::UNAVAILABLE)?.map(Found::Text).ok_or(Status::NOT_FOUND)
         };
         self.look(request, Box::pin(found), None);
@@ -180,6 +182,7 @@ impl Opening {
                 }
                 let body = Body {
                     file: Arc::new(file),
+                    lane: Lane::of(&about.dev()),
                     at: from,
                     left: if request.method == Method::Head { 0 } else { len },
                     outlet: Outlet::default(),
@@ -215,8 +218,9 @@ impl Body {
     /// connection: what was promised cannot be sent.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut Outlet>> {
         while self.outlet.is_empty() && self.left > 0 {
-            let Self { file, at, left, account, .. } = self;
-            let reading = self.reading.get_or_insert_with(|| Box::pin(read(file.clone(), *at, *left, account.clone())));
+            let Self { file, lane, at, left, account, .. } = self;
+            let read = || read(file.clone(), *lane, *at, *left, account.clone());
+            let reading = self.reading.get_or_insert_with(|| Box::pin(read()));
             let bytes = ready!(reading.as_mut().poll(cx))?;
             self.reading = None;
             if bytes.is_empty() {
@@ -230,8 +234,8 @@ impl Body {
     }
 }
 
-async fn read(file: Arc<File>, at: u64, left: u64, account: Account) -> io::Result<Bytes> {
-    away(move || {
+async fn read(file: Arc<File>, lane: Lane, at: u64, left: u64, account: Account) -> io::Result<Bytes> {
+    away(lane, move || {
         let mut buffer = vec![0; READ.min(usize::try_from(left).unwrap_or(READ))];
         let read = file.read_at(&mut buffer, at)?;
         let bytes = buffer.get(..read).unwrap_or_default();
@@ -276,6 +280,10 @@ fn find_in(root: &Path, items: &[String]) -> io::Result<Found> {
     }
     // links may lead anywhere within the folder
     if !path.starts_with(&root) {
+        return Err(io::ErrorKind::PermissionDenied.into());
+    }
+    // to open a device may do something
+    if !path.metadata()?.is_file() {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
