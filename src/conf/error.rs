@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::keys;
+
 /// Why a configuration is refused: where, what, and what would help.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
@@ -19,7 +21,19 @@ impl Error {
         let line = line_of(text, key).map_or(String::new(), |line| format!("line {line}: "));
         // the line tells which of several tables it is
         let key: String = key.split('.').map(|item| split_index(item).0).collect::<Vec<_>>().join(".");
-        Self { file: file.into(), what: format!("{line}{key}: {}", humane(what)) }
+        let what = if is_secret(&key) { without_value(what) } else { what.into() };
+        Self { file: file.into(), what: format!("{line}{key}: {}", humane(&what)) }
+    }
+
+    /// Tells where and why, and not what stands there: it may be a password.
+    pub(super) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Self {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = before.matches('\n').count() + 1;
+        let left = before.rsplit('\n').next().unwrap_or_default();
+        let column = left.chars().count() + 1;
+        let key = left.split_once('=').map(|(key, _)| key.trim()).filter(|key| is_known(key));
+        let key = key.map_or(String::new(), |key| format!("{key}: "));
+        Self { file: file.into(), what: format!("line {line}, column {column}: {key}{}", error.message()) }
     }
 
     /// Whether the file sets the key.
@@ -35,6 +49,26 @@ impl fmt::Display for Error {
 }
 
 impl std::error::Error for Error {}
+
+/// Whether its value may be, or hold, a password.
+fn is_secret(key: &str) -> bool {
+    key.ends_with("password") || key.starts_with("pull") || key.starts_with("push")
+}
+
+/// Whether it is a key of ours, and so no part of a text that runs over several lines.
+fn is_known(key: &str) -> bool {
+    let item = key.rsplit('.').next().unwrap_or_default().trim();
+    item.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && [" ", "\n"].iter().any(|before| keys::COMMON.contains(&format!("{before}{item} = ")))
+}
+
+/// What the parser says of a value that is none, without the value.
+fn without_value(message: &str) -> String {
+    match (message.split_once(": "), message.rsplit_once(", expected ")) {
+        (Some((wrong, _)), Some((_, expected))) => format!("{wrong}, expected {expected}"),
+        _ => message.into(),
+    }
+}
 
 /// The parser's words for types, in words of people.
 fn humane(message: &str) -> String {

@@ -24,7 +24,7 @@ pub struct Changes {
 }
 
 /// What every profile shares; complete, so that a profile says only what differs.
-const COMMON: &str = include_str!("../../conf/reference.toml");
+pub(super) const COMMON: &str = include_str!("../../conf/reference.toml");
 
 /// What has an `enable`, and whether it was compiled in. A default is no demand:
 /// what is not there is off.
@@ -80,7 +80,7 @@ impl Keys {
 
     /// Reads `text`; `file` is its name in errors.
     pub fn parse(file: &str, text: &str) -> Result<(Config, Self), Error> {
-        let fail = |error: toml::de::Error| Error { file: file.into(), what: error.to_string().trim_end().into() };
+        let fail = |error: toml::de::Error| Error::syntax(file, text, &error);
         // each layer lies on the one before; unknown keys and wrong types are
         // found in the layer that has them, with their line
         let mut own: toml::Table = toml::from_str(text).map_err(fail)?;

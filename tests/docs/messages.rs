@@ -190,6 +190,32 @@ fn text_that_is_no_toml() {
 }
 
 #[test]
+fn no_message_tells_a_password() {
+    let texts = [
+        ("[rtsp]\npassword = Tiger-97", "r.toml: line 2, column 12: password: "),
+        ("[rtsp]\npassword = \"Tiger-97", "r.toml: line 2, column "),
+        ("rtsp.password = \"Tiger\"-97\"", "r.toml: line 1, column 24: rtsp.password: "),
+        ("[rtsp]\npassword = \"a\nTiger-97 = \"", "r.toml: line 2, column "),
+        ("[rtsp]\npassword = \"\"\"a\nTiger-97 = \"b\\q\"", "r.toml: line 3, column "),
+        ("[rtsp]\npassword Tiger-97", "r.toml: line 2, column "),
+        ("[rtsp]\nTiger-97", "r.toml: line 2, column "),
+        ("[[pull]]\nstream = \"a\"\nurl = \"rtsp://u:Tiger-97@h/x", "r.toml: line 3, column "),
+        (
+            "[[pull]]\nstream = \"a\"\nurl = \"rtp://u:Tiger-97@h/x\"",
+            "r.toml: line 1: pull: invalid value, expected a URL",
+        ),
+        ("[rtsp]\npassword = -970701", "r.toml: line 2: rtsp.password: invalid type, expected a string"),
+        ("[rtsp]\npassword = [\"Tiger-97\"]", "r.toml: line 2: rtsp.password: invalid type, expected a string"),
+    ];
+    for (text, place) in texts {
+        let message = refusal(text);
+        assert!(message.starts_with(place), "{message}");
+        assert!(!message.contains("Tiger") && !message.contains("970701"), "{message}");
+        assert_eq!(message.lines().count(), 1, "{message}");
+    }
+}
+
+#[test]
 fn wrong_types_are_said_in_words_of_people() {
     let texts =
         ["[streams]\nmax = \"x\"", "[streams]\nmax = -1", "[streams]\nmax = 1.5", "streams = 3", "threads = [1]"];
