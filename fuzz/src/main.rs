@@ -1,0 +1,122 @@
+//! Feeds made-up bytes to everything that reads what comes from outside.
+//!
+//! One program for all targets, so that it is built once: `FUZZ_TARGET` names the row
+//! of the table that it runs, or is `list`. With `FUZZ_SEEDS` it writes what the tests
+//! know to that folder instead, as the inputs to begin with. `tests/fuzz` does both.
+
+#![no_main]
+
+mod containers;
+mod hub;
+mod machines;
+mod pieces;
+mod rtp;
+mod texts;
+
+#[path = "../../tests/support/drive.rs"]
+mod drive;
+#[path = "../../tests/support/encoder.rs"]
+mod encoder;
+#[path = "../../tests/support/records.rs"]
+mod records;
+#[path = "../../tests/support/rtsp_talks.rs"]
+mod rtsp_talks;
+#[path = "../../tests/support/storage.rs"]
+mod storage;
+#[path = "../../tests/support/tags.rs"]
+mod tags;
+#[path = "../../tests/support/talks.rs"]
+mod talks;
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static HEAP: PeakAlloc = PeakAlloc;
+
+/// Something that reads bytes from outside.
+struct Target {
+    name: &'static str,
+    /// The longest input.
+    max_len: usize,
+    /// Panics if anything is wrong.
+    run: fn(&[u8]),
+    /// Inputs to begin with.
+    seeds: fn() -> Vec<Vec<u8>>,
+}
+
+macro_rules! targets {
+    ($($name:literal $max_len:literal $module:ident :: $function:ident $seeds:ident;)*) => {
+        &[$(Target { name: $name, max_len: $max_len, run: $module::$function, seeds: $module::$seeds },)*]
+    };
+}
+
+static TARGETS: &[Target] = targets! {
+    "rtmp-server" 8192 machines::rtmp_server rtmp_server_seeds;
+    "rtmp-client" 8192 machines::rtmp_client rtmp_client_seeds;
+    "rtsp-server" 8192 machines::rtsp_server rtsp_server_seeds;
+    "rtsp-client" 8192 machines::rtsp_client rtsp_client_seeds;
+    "http" 4096 machines::http http_seeds;
+    "websocket" 4096 machines::websocket websocket_seeds;
+    "rtp" 8192 rtp::packets packet_seeds;
+    "rtcp" 1024 rtp::reports report_seeds;
+    "sdp" 4096 rtp::descriptions description_seeds;
+    "flv-tags" 8192 containers::tags tag_seeds;
+    "flv-file" 8192 containers::file flv_seeds;
+    "ts-file" 8192 containers::file ts_seeds;
+    "mp4-file" 8192 containers::file mp4_seeds;
+    "amf" 2048 containers::amf amf_seeds;
+    "records" 2048 containers::records record_seeds;
+    "frames" 2048 containers::frames frame_seeds;
+    "hub" 8192 hub::streams stream_seeds;
+    "conf" 4096 texts::configuration configuration_seeds;
+    "texts" 1024 texts::addresses address_seeds;
+    "digest" 2048 texts::digest digest_seeds;
+};
+
+/// What a target may hold at once beside what its accounts allow: so much, and so much
+/// for each byte of its input.
+const HELD: usize = 2 << 20;
+const HELD_BY_BYTE: usize = 64;
+
+libfuzzer_sys::fuzz_target!(init: prepare(), |data: &[u8]| {
+    let target = chosen();
+    let held = |bytes: &[u8]| {
+        let before = HEAP.current_usage();
+        HEAP.reset_peak_usage();
+        (target.run)(bytes);
+        let most = HEAP.peak_usage().saturating_sub(before);
+        assert!(most <= HELD + HELD_BY_BYTE * bytes.len(), "it held {most} bytes for {}", bytes.len());
+        HEAP.current_usage().saturating_sub(before)
+    };
+    // what is made once and stays is not made a second and a third time
+    assert!(held(data) == 0 || held(data) == 0 || held(data) == 0, "it did not give back all that it held");
+});
+
+fn chosen() -> &'static Target {
+    static CHOSEN: OnceLock<&Target> = OnceLock::new();
+    CHOSEN.get_or_init(|| {
+        let name = std::env::var("FUZZ_TARGET").unwrap_or_default();
+        TARGETS.iter().find(|target| target.name == name).unwrap_or_else(|| panic!("no such target: {name:?}"))
+    })
+}
+
+fn prepare() {
+    if std::env::var("FUZZ_TARGET").as_deref() == Ok("list") {
+        TARGETS.iter().for_each(|target| println!("{} {}", target.name, target.max_len));
+        std::process::exit(0);
+    }
+    if let Some(folder) = std::env::var_os("FUZZ_SEEDS") {
+        TARGETS.iter().for_each(|target| write_seeds(&Path::new(&folder).join(target.name), &(target.seeds)()));
+        std::process::exit(0);
+    }
+}
+
+fn write_seeds(folder: &Path, seeds: &[Vec<u8>]) {
+    std::fs::create_dir_all(folder).unwrap();
+    for (number, seed) in seeds.iter().enumerate() {
+        std::fs::write(folder.join(format!("{number:03}")), seed).unwrap();
+    }
+}

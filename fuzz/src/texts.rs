@@ -1,0 +1,132 @@
+//! Texts that name something: configuration, addresses, names, passwords.
+
+use runnel::conf::{Config, Keys};
+use runnel::hub::Name;
+use runnel::proto::rtmp::Address;
+use runnel::proto::rtsp::auth::{Answer, Guard, Method, Verdict};
+use runnel::proto::{Target, Url, ws};
+use runnel::wire::{percent_decode, percent_encode};
+
+/// A configuration is taken or refused in words, and one that is taken has a plan.
+pub fn configuration(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let read = |text: &str| Keys::parse("fuzz.toml", text);
+    match read(&text) {
+        Err(error) => assert!(!error.to_string().is_empty()),
+        Ok((config, keys)) => {
+            let plan = config.plan();
+            let _ = (plan.total(), plan.fits(), plan.knobs(), plan.to_string(), config.sums());
+            let (_, mut before) = read("").unwrap();
+            before.adopt(&keys);
+            let adopted = before.config();
+            assert!(adopted.is_ok(), "what was adopted is refused: {adopted:?}");
+        }
+    }
+}
+
+/// Numbers that are made of a configuration.
+trait Sums {
+    fn sums(&self) -> [usize; 5];
+}
+
+impl Sums for Config {
+    fn sums(&self) -> [usize; 5] {
+        [self.max_connections(), self.tls_connections(), self.udp_pairs(), self.descriptors(), self.recordings()]
+    }
+}
+
+pub fn configuration_seeds() -> Vec<Vec<u8>> {
+    let reference = include_str!("../../conf/reference.toml");
+    // every table of it with its keys, whether they are set there or not
+    let plain: Vec<_> = reference.lines().map(|line| line.strip_prefix("# ").unwrap_or(line)).collect();
+    let is_kept = |line: &&&str| line.starts_with('[') || line.split_once(" = ").is_some_and(|(key, _)| is_key(key));
+    let lines: Vec<_> = plain.iter().filter(is_kept).copied().collect();
+    let mut tables: Vec<String> = vec![String::new()];
+    for line in lines {
+        if line.starts_with('[') {
+            tables.push(String::new());
+        }
+        let last = tables.last_mut().unwrap();
+        last.push_str(line);
+        last.push('\n');
+    }
+    let profiles = ["tiny", "router", "box", "server"].map(|name| format!("profile = \"{name}\"\nhls.enable = true\n"));
+    tables.into_iter().chain(profiles).map(String::into_bytes).collect()
+}
+
+fn is_key(text: &str) -> bool {
+    !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '.')
+}
+
+/// Addresses and names: what is taken can be written and read again.
+pub fn addresses(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    // what is encoded already is not encoded again
+    let encoded = percent_encode(&text);
+    assert!(text.contains('%') || percent_decode(&encoded).as_deref() == Some(&*text), "{encoded}");
+    if let Some(plain) = percent_decode(&text) {
+        assert!(plain.len() <= text.len());
+    }
+    for name in [Name::new(&text), Name::of_url(&text)].into_iter().flatten() {
+        assert!(Name::of_url(&percent_encode(name.as_str())) == Ok(name.clone()), "{name}");
+        assert!(!name.as_str().contains(['/', '\\', '\0', '\n', '"', '%']) && name.as_str() != "..");
+    }
+    if let Ok(url) = Url::parse(&text) {
+        let shown = [url.to_string(), format!("{url:?}"), url.target()];
+        assert!(shown.iter().all(|shown| shown.len() <= 3 * text.len() + 200));
+        let _ = (Address::of(&url), Target::of_url(&text));
+        let again = Url::parse(&url.target());
+        // an @ in a path is told from one behind a password by the rest alone
+        let is_same = |again: &Url| again.host == url.host && again.port == url.port;
+        assert!(url.path.contains('@') || again.as_ref().is_ok_and(is_same), "{again:?} of {text}");
+    }
+    let _ = (Url::file(&text), Target::of_url(&text), ws::subprotocols(&text).count(), ws::Server::accept(&text));
+    let (app, name) = text.split_once(' ').unwrap_or((&text, ""));
+    let _ = (Target::new(app, name), Address::new("rtmp://h", app, name));
+    let _ = runnel::serve::listing::name_parts(true, &text);
+}
+
+pub fn address_seeds() -> Vec<Vec<u8>> {
+    [
+        "rtsp://user:p%40ss@[fe80::1]:8554/live/a%20b?x=1&y=2",
+        "rtmp://h/live/_definst_/test?key=a/b@c",
+        "rtmp://us/er:pa/ss@h:1935/app/name",
+        "file:///srv/a%20b.mp4",
+        "http://h:8080/hls/%E9%97%A8.m3u8?session=1",
+        "live/app?vhost=v test110?key=1",
+        "cam_1.2-3~x@y+z=,",
+        "test-20250101-000000-12",
+        "rtsp, other , binary",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into()
+}
+
+/// Challenges and what answers them: nobody passes who does not know the password, and
+/// our own answer to our own challenge does.
+pub fn digest(data: &[u8]) {
+    const URI: &str = "rtsp://127.0.0.1:8554/live/test";
+    let text = String::from_utf8_lossy(data);
+    let mut guard = Guard::new("user", "pass", &[Method::Digest, Method::Basic], [7; 16]);
+    let verdict = guard.check("PLAY", URI, Some(&text));
+    assert!(verdict != Verdict::Granted || text.to_ascii_lowercase().contains("basic"), "{text}");
+    let challenges: Vec<_> = text.lines().collect();
+    if let Some(mut answer) = Answer::new(challenges.iter().copied(), "us\"er", "pa:ss", 1) {
+        let said = answer.authorization("PLAY", URI);
+        assert!(!said.contains(['\r', '\n']), "it breaks out of its line: {said:?}");
+        assert!(said.len() <= 4 * text.len() + 1000);
+    }
+    let ours = guard.challenges(text.len() % 2 == 0);
+    let mixed = challenges.into_iter().chain(ours.iter().map(String::as_str));
+    let _ = Answer::new(mixed, "user", "pass", 1).map(|mut answer| answer.authorization("PLAY", &text));
+}
+
+pub fn digest_seeds() -> Vec<Vec<u8>> {
+    let guard = Guard::new("user", "pass", &[Method::Digest, Method::Basic], [7; 16]);
+    let challenges = guard.challenges(false);
+    let mut answer = Answer::new(challenges.iter().map(String::as_str), "user", "guess", 1).unwrap();
+    let wrong = answer.authorization("PLAY", "rtsp://127.0.0.1:8554/live/test");
+    let camera = "Digest realm=\"IP Camera(12345)\", nonce=\"6f3a\", qop=\"auth,auth-int\", stale=\"FALSE\", \
+                  opaque=\"a\\\"b\", algorithm=MD5-sess\nBasic realm=\"/\"";
+    vec![challenges.join("\n").into_bytes(), wrong.into_bytes(), camera.into(), b"Basic dXNlcjpndWVzcw==".to_vec()]
+}
