@@ -191,56 +191,68 @@ impl State {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::mpsc::{RecvTimeoutError, channel};
-    use std::thread;
+    use std::sync::mpsc::{RecvTimeoutError, SyncSender, sync_channel};
+
+    use smol::{LocalExecutor, Task, block_on};
 
     use super::*;
 
     static MANY: Workers = Workers::new("many", 3);
     static FULL: Workers = Workers::new("full", 2);
 
-    /// Work that stands still until the sender is dropped.
-    fn stuck(workers: &'static Workers, lane: u64) -> (std::sync::mpsc::Sender<()>, smol::Task<io::Result<()>>) {
-        let (thaw, frozen) = channel::<()>();
-        let (begun, begins) = channel();
+    /// Work that has begun, and stands still until the sender is dropped.
+    async fn stuck(
+        executor: &LocalExecutor<'static>,
+        workers: &'static Workers,
+        lane: u64,
+    ) -> (SyncSender<()>, Task<io::Result<()>>) {
+        let (thaw, frozen) = sync_channel::<()>(1);
+        let (begun, begins) = bounded(1);
         let work = move || {
-            begun.send(()).unwrap();
-            assert_eq!(frozen.recv_timeout(Duration::from_secs(60)), Err(RecvTimeoutError::Disconnected));
+            begun.send_blocking(()).unwrap();
+            assert_eq!(frozen.recv_timeout(Duration::from_secs(120)), Err(RecvTimeoutError::Disconnected));
             Ok(())
         };
-        let task = smol::spawn(workers.have_done(Lane(lane), work));
-        begins.recv_timeout(Duration::from_secs(30)).unwrap();
+        let task = executor.spawn(workers.have_done(Lane(lane), work));
+        begins.recv().await.unwrap();
         (thaw, task)
     }
 
     #[test]
     fn a_disk_that_stands_still_holds_up_nobody_else() {
-        let (one, first) = stuck(&MANY, 1);
-        let (two, second) = stuck(&MANY, 2);
-        // many wait for the same, and some of them give up
-        let same: Vec<_> = (0..20).map(|_| smol::spawn(MANY.have_done(Lane(1), || Ok(())))).collect();
-        assert_eq!(smol::block_on(MANY.have_done(Lane(3), || Ok(7))).unwrap(), 7);
-        drop(same);
-        while !MANY.lock().waiting.is_empty() {
-            thread::yield_now();
-        }
-        drop((one, two));
-        smol::block_on(async { (first.await, second.await) }).0.unwrap();
-        assert_eq!(smol::block_on(MANY.have_done(Lane(1), || Ok(8))).unwrap(), 8);
+        let executor = LocalExecutor::new();
+        block_on(executor.run(async {
+            let (one, first) = stuck(&executor, &MANY, 1).await;
+            let (two, second) = stuck(&executor, &MANY, 2).await;
+            // many wait for the same, and give up
+            let same: Vec<_> = (0..20).map(|_| executor.spawn(MANY.have_done(Lane(1), || Ok(())))).collect();
+            assert_eq!(MANY.have_done(Lane(3), || Ok(7)).await.unwrap(), 7);
+            for task in same {
+                task.cancel().await;
+            }
+            assert_eq!(MANY.lock().waiting.len(), 0);
+            drop((one, two));
+            first.await.unwrap();
+            second.await.unwrap();
+            assert_eq!(MANY.have_done(Lane(1), || Ok(8)).await.unwrap(), 8);
+        }));
     }
 
     #[test]
     fn there_are_no_more_threads_than_that() {
-        let (one, first) = stuck(&FULL, 1);
-        let (two, second) = stuck(&FULL, 2);
-        let third = smol::spawn(FULL.have_done(Lane(3), || Ok(())));
-        thread::sleep(3 * PATIENCE);
-        let state = FULL.lock();
-        assert_eq!((state.threads, state.waiting.len()), (2, 1));
-        drop(state);
-        drop(one);
-        smol::block_on(async { (first.await, third.await) }).1.unwrap();
-        drop(two);
-        smol::block_on(second).unwrap();
+        let executor = LocalExecutor::new();
+        block_on(executor.run(async {
+            let (one, first) = stuck(&executor, &FULL, 1).await;
+            let (two, second) = stuck(&executor, &FULL, 2).await;
+            let third = executor.spawn(FULL.have_done(Lane(3), || Ok(())));
+            Timer::after(3 * PATIENCE).await;
+            assert_eq!(FULL.lock().threads, 2);
+            assert_eq!(FULL.lock().waiting.len(), 1);
+            drop(one);
+            first.await.unwrap();
+            third.await.unwrap();
+            drop(two);
+            second.await.unwrap();
+        }));
     }
 }
