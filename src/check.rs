@@ -5,10 +5,15 @@ use runnel::budget::Plan;
 use runnel::conf::{Config, Keys, features};
 use runnel::device::{self, Fault, User};
 
-use crate::{CONFIG, Failure, LACKING};
+/// What is not well.
+pub struct Unfit {
+    /// The server does not start; else it serves what it can.
+    pub fatal: bool,
+    pub why: String,
+}
 
 /// Says that all is well, or what is not.
-pub fn check(config: &Config, keys: &Keys, plan: &Plan) -> Result<(), Failure> {
+pub fn check(config: &Config, keys: &Keys, plan: &Plan) -> Result<(), Unfit> {
     let faults = faults(config);
     let Some((last, others)) = faults.split_last() else {
         let (worst, limit) = (plan.total().div_ceil(1024), plan.limit / 1024);
@@ -16,12 +21,12 @@ pub fn check(config: &Config, keys: &Keys, plan: &Plan) -> Result<(), Failure> {
         println!("{}: sound; profile {profile}; {worst} of {limit} KiB at worst; {}", keys.file(), features());
         return Ok(());
     };
-    let code = if faults.iter().any(|fault| fault.fatal) { CONFIG } else { LACKING };
+    let fatal = faults.iter().any(|fault| fault.fatal);
     let say = |fault: &Fault| keys.fault(&fault.key, &fault.why).to_string();
     for fault in others {
         eprintln!("runnel: {}", say(fault));
     }
-    Err(Failure { code, why: say(last) })
+    Err(Unfit { fatal, why: say(last) })
 }
 
 /// In the order of the start: some things are opened before rights are dropped.

@@ -122,7 +122,9 @@ fn run() -> Result<(), Failure> {
     }
     check_machine(&plan).map_err(fail(CONFIG))?;
     if task == Task::Check {
-        return check::check(&config, &source.keys, &plan);
+        let code = |fatal| if fatal { CONFIG } else { LACKING };
+        return check::check(&config, &source.keys, &plan)
+            .map_err(|unfit| Failure { code: code(unfit.fatal), why: unfit.why });
     }
     device::log::start(&config.log).map_err(fail(SYSTEM))?;
     let elsewhere = config.log.target != Target::Stderr;
