@@ -79,7 +79,9 @@ impl Config {
         let (send, receive) = (self.viewers.send_buffer.0, self.publish.receive_buffer.0);
         let hls = if self.hls.enable { self.hls.memory.0 } else { 0 };
         // the kernel doubles what it is asked for, to account for its own structures
-        let kernel = |send: usize, receive: usize| send.saturating_add(receive).saturating_mul(2);
+        let datagrams = |send: usize, receive: usize| send.saturating_add(receive).saturating_mul(2);
+        // and where it looks for room there is still one write
+        let kernel = |send: usize, receive: usize| datagrams(send, receive).saturating_add(send);
         Plan {
             lines: vec![
                 line("program", &[], 1, PROGRAM, 0),
@@ -104,14 +106,14 @@ impl Config {
                     &["connections.spare"],
                     self.connections.spare,
                     GREETING,
-                    kernel(send, receive),
+                    kernel(send, SMALL_BUFFER),
                 ),
                 line(
                     "RTSP over UDP: port pairs",
                     &["rtsp.udp_pairs"],
                     self.udp_pairs(),
                     UDP_PAIR,
-                    kernel(send.max(receive), 2 * SMALL_BUFFER),
+                    datagrams(send.max(receive), 2 * SMALL_BUFFER),
                 ),
                 line("TLS", &["tls.max", "tls.record"], self.tls_connections(), TLS + self.tls.record.0, 0),
                 line("recordings", &["recording.max"], self.recordings(), RECORDING, 0),

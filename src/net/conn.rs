@@ -3,6 +3,7 @@
 
 #[cfg(feature = "tls")]
 mod seal;
+mod sink;
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice, Read, Write};
@@ -19,6 +20,7 @@ use super::listen::Pass;
 use super::tls::Tls;
 use super::watch::Entry;
 use super::{Close, Outlet, Watch};
+use sink::Sink;
 
 /// A connection.
 pub struct Conn {
@@ -38,6 +40,8 @@ pub struct Conn {
     blocked: bool,
     /// Input is acknowledged at once.
     prompt: bool,
+    /// The longest write, in bytes.
+    most: u32,
 }
 
 /// Kernel buffers in bytes, as they are asked of the kernel, which doubles them.
@@ -73,10 +77,16 @@ thread_local! {
 }
 
 impl Conn {
-    pub(super) fn new(socket: Async<TcpStream>, peer: SocketAddr, watch: &Watch, pass: Pass) -> Self {
+    pub(super) fn new(
+        socket: Async<TcpStream>,
+        peer: SocketAddr,
+        sizes: SocketSizes,
+        watch: &Watch,
+        pass: Pass,
+    ) -> Self {
         let socket = Arc::new(socket);
         let watch = watch.add(socket.clone());
-        Self {
+        let mut conn = Self {
             socket,
             #[cfg(feature = "tls")]
             tls: None,
@@ -88,7 +98,10 @@ impl Conn {
             drained: true,
             blocked: false,
             prompt: false,
-        }
+            most: u32::MAX,
+        };
+        conn.resize(sizes);
+        conn
     }
 
     /// Our end.
@@ -101,8 +114,10 @@ impl Conn {
         self.peer
     }
 
-    /// Sets the kernel's buffers; what is not allowed is left as it was.
-    pub fn resize(&self, sizes: SocketSizes) {
+    /// Sets the kernel's buffers; what is not allowed is left as it was. Nothing longer than
+    /// SO_SNDBUF is written at once: so much the kernel may hold beyond its buffer.
+    pub fn resize(&mut self, sizes: SocketSizes) {
+        self.most = u32::try_from(sizes.send).unwrap_or(u32::MAX);
         let socket = SockRef::from(&*self.socket);
         let _ = socket.set_send_buffer_size(sizes.send);
         let _ = socket.set_recv_buffer_size(sizes.receive);
@@ -118,6 +133,11 @@ impl Conn {
     /// piece back until the first is acknowledged, which the kernel puts off by 40 ms.
     pub fn acknowledge_at_once(&mut self, prompt: bool) {
         self.prompt = prompt;
+    }
+
+    /// Bytes of input that the machine could not use yet.
+    pub fn kept(&self) -> usize {
+        self.rest.len()
     }
 
     /// The next read is tried without waiting to be told that there is something.
@@ -201,7 +221,7 @@ impl Conn {
     ) -> Poll<Result<usize, Close>> {
         let mut sent = 0;
         while !bytes.is_empty() {
-            let taken = ready!(self.poll_write(cx, limit, |socket| socket.write(bytes)))?;
+            let taken = ready!(self.poll_write(cx, limit, |sink| sink.write(bytes)))?;
             bytes.drain(..taken);
             sent += taken;
         }
@@ -222,7 +242,7 @@ impl Conn {
         mut sent: impl FnMut(usize),
     ) -> Poll<Result<(), Close>> {
         while !outlet.is_empty() {
-            let write = |socket: &mut dyn Write| outlet.send(|slices: &[IoSlice<'_>]| socket.write_vectored(slices));
+            let write = |sink: &mut dyn Write| outlet.send(|slices: &[IoSlice<'_>]| sink.write_vectored(slices));
             sent(ready!(self.poll_write(cx, limit, write))?);
         }
         self.poll_flush(cx, limit)
@@ -249,14 +269,14 @@ impl Conn {
                 None => Poll::Pending,
             };
         }
-        self.poll_take(cx, limit, |mut socket| write(&mut socket))
+        self.poll_take(cx, limit, |sink| write(sink))
     }
 
     /// Has the socket take what TLS has sealed.
     fn poll_flush(&mut self, cx: &mut Context<'_>, limit: Duration) -> Poll<Result<(), Close>> {
         #[cfg(feature = "tls")]
         while let Some(mut tls) = self.tls.take_if(|tls| tls.is_full()) {
-            let flushed = self.poll_take(cx, limit, |socket| tls.send(socket));
+            let flushed = self.poll_take(cx, limit, |sink| tls.send(sink));
             self.tls = Some(tls);
             ready!(flushed)?;
         }
@@ -269,10 +289,11 @@ impl Conn {
         &mut self,
         cx: &mut Context<'_>,
         limit: Duration,
-        mut write: impl FnMut(&TcpStream) -> io::Result<usize>,
+        mut write: impl FnMut(&mut Sink<'_>) -> io::Result<usize>,
     ) -> Poll<Result<usize, Close>> {
         loop {
-            match write(self.socket.get_ref()) {
+            let most = usize::try_from(self.most).unwrap_or(usize::MAX);
+            match write(&mut Sink { socket: self.socket.get_ref(), most }) {
                 Ok(0) => return Poll::Ready(Err(Close::Eof)),
                 Ok(taken) => {
                     if self.blocked {
@@ -312,6 +333,8 @@ mod tests {
     use super::super::Gate;
     use super::*;
 
+    const SIZES: SocketSizes = SocketSizes { send: 16 << 10, receive: 8 << 10 };
+
     /// Rounds of a question in two pieces and an answer, after which the kernel takes
     /// the connection for a dialogue.
     const ROUNDS: usize = 8;
@@ -323,7 +346,7 @@ mod tests {
         let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (socket, address) = listener.accept().unwrap();
         let (gate, watch) = (Gate::new(1), Watch::default());
-        let mut conn = Conn::new(Async::new(socket).unwrap(), address, &watch, gate.enter().unwrap());
+        let mut conn = Conn::new(Async::new(socket).unwrap(), address, SIZES, &watch, gate.enter().unwrap());
         conn.acknowledge_at_once(true);
         peer.set_nodelay(true).unwrap();
         smol::block_on(async {

@@ -30,7 +30,7 @@ pub async fn dial(
             Err(io::ErrorKind::TimedOut.into())
         };
         match or(connect(address, sizes), late).await {
-            Ok(socket) => return Ok(Conn::new(socket, address, watch, pass)),
+            Ok(socket) => return Ok(Conn::new(socket, address, sizes, watch, pass)),
             Err(error) => last = error,
         }
     }

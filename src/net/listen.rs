@@ -55,8 +55,9 @@ impl Drop for Pass {
     }
 }
 
-/// Listens on `address`. Connections inherit `sizes`; the receive buffer must be
-/// set here, because the window scale is settled before a connection is accepted.
+/// Listens on `address`. Connections inherit `sizes`; the receive buffer of those who publish
+/// must be set here, because the kernel settles how far the window may grow before it
+/// accepts a connection.
 pub fn bind(address: SocketAddr, sizes: SocketSizes) -> io::Result<TcpListener> {
     match listen(address, sizes) {
         // a kernel without IPv6 has no [::], but may well have all addresses
@@ -85,11 +86,13 @@ fn listen(address: SocketAddr, sizes: SocketSizes) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// Accepts for ever: `serve` gets what the gate lets in, `full` what it does not.
+/// Accepts for ever: `serve` gets what the gate lets in, `full` what it does not. Until it is
+/// known what a connection is for, its buffers are of the sizes of a `guest`.
 pub async fn accept_loop(
     listener: Async<TcpListener>,
     gate: Gate,
     watch: Arc<Watch>,
+    guest: SocketSizes,
     serve: impl Fn(Conn),
     full: impl Fn(&TcpStream),
 ) {
@@ -111,7 +114,7 @@ pub async fn accept_loop(
             continue;
         };
         prepare(socket.get_ref());
-        serve(Conn::new(socket, peer, &watch, pass));
+        serve(Conn::new(socket, peer, guest, &watch, pass));
     }
 }
 

@@ -90,14 +90,14 @@ impl Tls {
     }
 
     /// Writes to the socket, once, what is sealed.
-    pub(super) fn send(&mut self, mut socket: &TcpStream) -> io::Result<usize> {
-        self.state.write_tls(&mut socket)
+    pub(super) fn send(&mut self, to: &mut dyn Write) -> io::Result<usize> {
+        self.state.write_tls(&mut &mut *to)
     }
 
     /// Says goodbye.
-    pub(super) fn close(&mut self, socket: &TcpStream) {
+    pub(super) fn close(&mut self, mut socket: &TcpStream) {
         self.state.send_close_notify();
-        let _ = self.send(socket);
+        let _ = self.send(&mut socket);
     }
 }
 

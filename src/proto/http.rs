@@ -3,7 +3,7 @@
 use super::Machine;
 
 /// A request without a body.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// What is asked.
     pub method: Method,
@@ -24,6 +24,15 @@ pub struct Request {
     pub condition: Option<Box<Condition>>,
 }
 
+impl Request {
+    /// What an answer has to go by, without the texts that came: what waits takes little.
+    #[must_use]
+    pub fn shed(self) -> Self {
+        let Self { method, keep_alive, .. } = self;
+        Self { method, keep_alive, ..Self::default() }
+    }
+}
+
 /// The fields that speak of a part of what is asked for, or of what the client has of it.
 /// RFC 9110 sections 13.1 and 14.2.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,9 +48,10 @@ pub struct Condition {
 }
 
 /// The methods that mean something here.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Method {
     /// GET.
+    #[default]
     Get,
     /// HEAD.
     Head,

@@ -195,7 +195,11 @@ impl Server {
             let serve = move |conn: Conn| server.let_in(conn, door);
             let server = self.clone();
             let full = move |socket: &TcpStream| server.turn_away(name, full, socket);
-            self.executor.spawn(accept_loop(socket, self.gate.clone(), self.watch.clone(), serve, full)).detach();
+            // an answer over HTTP is as long as what a viewer gets
+            let guest = Self::viewer_sizes(&self.config());
+            self.executor
+                .spawn(accept_loop(socket, self.gate.clone(), self.watch.clone(), guest, serve, full))
+                .detach();
         }
         let server = self.clone();
         self.executor.spawn(async move { server.tick(pulse).await }).detach();

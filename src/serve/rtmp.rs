@@ -122,6 +122,7 @@ impl Session {
                 conn.acknowledge_at_once(false);
             }
             Turn::Stopped => {
+                conn.resize(Server::viewer_sizes(config));
                 conn.expect_input(config.connections.handshake.0);
                 conn.acknowledge_at_once(true);
             }

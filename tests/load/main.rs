@@ -17,6 +17,7 @@ mod records;
 mod refusals;
 mod requests;
 mod steady;
+mod waiting;
 
 /// A plan that is small enough to ask for more.
 pub const CONFIG: &str = include_str!("config.toml");

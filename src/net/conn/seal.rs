@@ -67,7 +67,7 @@ impl Conn {
                 Err(error) => return Poll::Ready(Err(self.why(error))),
             }
             // answers to what the peer asks of TLS itself, such as other keys
-            while tls.is_full() && tls.send(self.socket.get_ref()).is_ok() {}
+            while tls.is_full() && tls.send(&mut self.socket.get_ref()).is_ok() {}
             if self.blocked && !tls.is_full() {
                 self.blocked = false;
                 self.watch.expect_output(Duration::ZERO);

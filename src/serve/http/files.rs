@@ -17,7 +17,7 @@ use super::begin_body;
 use super::hls::{Seat, cache};
 use super::resource::Resource;
 use super::{CORS, EXPOSED, FIELDS, NO_CACHE, Role, Session, beside, whole};
-use crate::budget::{Account, BlockMut};
+use crate::budget::{Account, BlockMut, Lease};
 #[cfg(feature = "hls")]
 use crate::hub::Name;
 use crate::net::{Lane, Outlet, away};
@@ -29,6 +29,7 @@ pub(super) struct Opening {
     request: Request,
     found: Finding,
     account: Account,
+    _lease: Lease,
     /// What the path means if there is no such file.
     otherwise: Option<Resource>,
     /// Cache-Control.
@@ -77,6 +78,8 @@ enum Found {
     Text(Bytes),
 }
 
+/// What is kept of a request beside its path and query: conditions, and what waits.
+const OPENING: usize = 1 << 10;
 /// Bytes that are read at once: a connection has room for that in the plan.
 const READ: usize = 16 << 10;
 
@@ -151,10 +154,15 @@ impl Session {
 
     fn look(&mut self, request: Request, found: Finding, otherwise: Option<Resource>) {
         let account = self.server.greetings.clone();
+        // it may have to wait for its turn, with its path and what was made of it
+        let Ok(lease) = account.charge(3 * (request.path.len() + request.query.len()) + OPENING) else {
+            return self.refuse(&request, Status::UNAVAILABLE, Status::UNAVAILABLE.1);
+        };
         self.role = Role::Opening(Box::new(Opening {
             request,
             found,
             account,
+            _lease: lease,
             otherwise,
             cache: NO_CACHE.1.into(),
             #[cfg(feature = "hls")]

@@ -23,6 +23,8 @@ pub(super) struct Waiting {
     limit: Timer,
     server: Arc<Server>,
     name: Name,
+    /// The session that was shown.
+    session: Option<u64>,
 }
 
 enum Wanted {
@@ -103,7 +105,8 @@ impl Session {
 
     fn wait(&mut self, entry: Arc<Entry>, request: Request, name: &Name, wanted: Wanted) {
         let (limit, server, name) = (Timer::after(HOLD), self.server.clone(), name.clone());
-        self.role = Role::Waiting(Box::new(Waiting { entry, request, wanted, limit, server, name }));
+        let (session, request) = (session(&request.query), request.shed());
+        self.role = Role::Waiting(Box::new(Waiting { entry, request, wanted, limit, server, name, session }));
     }
 }
 
@@ -122,7 +125,7 @@ impl Waiting {
             Wanted::Record => self.entry.poll_record(cx),
             Wanted::File(file) => match self.entry.poll_file(cx, file) {
                 Poll::Ready(Some(found)) => {
-                    if let Some(number) = session(&request.query) {
+                    if let Some(number) = self.session {
                         self.server.audience.see(number, &self.name, found.1);
                     }
                     let cache = cache(&self.server.config().hls);

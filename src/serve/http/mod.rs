@@ -96,6 +96,9 @@ struct Player {
     transport: Transport,
 }
 
+/// A head is read in pieces of so many bytes, so that little of what follows it has to be
+/// kept while it is answered.
+const PIECE: usize = 2 << 10;
 /// How long a client may take to read the last answer.
 const LINGER: Duration = Duration::from_secs(2);
 const CORS: (&str, &str) = ("Access-Control-Allow-Origin", "*");
@@ -252,7 +255,16 @@ impl Session {
         let Self { conn, machine, role, .. } = self;
         let mut event = None;
         let mut closed = false;
-        let received = ready!(conn.poll_read(cx, SOME, |data| match role {
+        let most = match role {
+            Role::Play(_) | Role::Linger => SOME,
+            Role::Guest => SOME.min(conn.kept() + PIECE),
+            // what is asked next stays with the kernel until this is answered
+            #[cfg(any(feature = "hls", feature = "files"))]
+            _ if conn.kept() >= PIECE => return Poll::Pending,
+            #[cfg(any(feature = "hls", feature = "files"))]
+            _ => PIECE,
+        };
+        let received = ready!(conn.poll_read(cx, most, |data| match role {
             Role::Play(player) => {
                 let (used, goodbye) = player.transport.input(data)?;
                 closed |= goodbye;

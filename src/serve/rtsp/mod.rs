@@ -250,7 +250,7 @@ impl Body {
         Ok(Turn::None)
     }
 
-    fn after(&self, turn: Turn, conn: &Conn) {
+    fn after(&self, turn: Turn, conn: &mut Conn) {
         match turn {
             Turn::None => {}
             Turn::Guest => conn.expect_input(self.config.connections.handshake.0),
