@@ -109,12 +109,15 @@ pub async fn accept_loop(
                 continue;
             }
         };
-        let Some(pass) = gate.enter() else {
-            full(socket.get_ref());
-            continue;
-        };
-        prepare(socket.get_ref());
-        serve(Conn::new(socket, peer, guest, &watch, pass));
+        match gate.enter() {
+            Some(pass) => {
+                prepare(socket.get_ref());
+                serve(Conn::new(socket, peer, guest, &watch, pass));
+            }
+            None => full(socket.get_ref()),
+        }
+        // more may wait already, and more without end
+        smol::future::yield_now().await;
     }
 }
 

@@ -5,6 +5,7 @@ mod beyond;
 mod encoder;
 mod flood;
 mod hls;
+mod holding;
 mod idle;
 mod partings;
 #[path = "../support/peer.rs"]

@@ -13,6 +13,8 @@ use super::Conn;
 const MAX_HELLO: usize = 12 << 10;
 /// The most that servers do: most of it are certificates.
 const MAX_FLIGHT: usize = 48 << 10;
+/// So many times in a row what was read may bring nothing to anybody.
+const RECORDS: usize = 16;
 
 impl Conn {
     /// Goes on under TLS, as the server, after a handshake that is given `limit`;
@@ -58,7 +60,7 @@ impl Conn {
 
     /// As `poll_socket`, for what is sealed.
     pub(super) fn poll_sealed(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Close>> {
-        loop {
+        for _ in 0..RECORDS {
             let Some(tls) = &mut self.tls else { return Poll::Ready(Ok(0)) };
             match tls.read(buffer) {
                 Ok(0) => return Poll::Ready(self.watch.verdict().map_or(Ok(0), Err)),
@@ -75,6 +77,9 @@ impl Conn {
             ready!(self.poll_arrival(cx))?;
             self.receive()?;
         }
+        // records may hold nothing, and others are to have their turn
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Ready if there may be something to read.

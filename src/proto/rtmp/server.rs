@@ -170,7 +170,7 @@ impl Server {
         match kind {
             kind::AUDIO | kind::VIDEO => self.media(kind, timestamp, payload),
             kind::AGGREGATE => {
-                self.aggregate = Some(Box::new(Aggregate { timestamp, first: None, rest: payload }));
+                self.aggregate = Some(Box::new(Aggregate { timestamp, first: None, rest: payload, left: MAX_PARTS }));
             }
             kind::DATA_AMF0 => self.data(payload),
             kind::DATA_AMF3 => self.data(skip_version(&payload)),
@@ -403,11 +403,17 @@ struct Aggregate {
     timestamp: u32,
     first: Option<u32>,
     rest: Bytes,
+    /// So many messages more are looked at.
+    left: u16,
 }
+
+/// The most messages of an aggregate: servers put some dozens into one.
+const MAX_PARTS: u16 = 4096;
 
 impl Aggregate {
     /// The next message; what is damaged ends the aggregate.
     fn next(&mut self) -> Option<(u8, u32, Bytes)> {
+        self.left = self.left.checked_sub(1)?;
         let rest = self.rest.clone();
         let mut r = Reader::new(&rest);
         let kind = r.u8().ok()?;

@@ -41,7 +41,7 @@ pub(super) struct Wire {
     /// Bytes that were passed over so, in all and since the last packet or message.
     noise: u32,
     run: u16,
-    /// The number of times that noise began like a message.
+    /// How often noise began like a message, less the packets and messages since.
     false_messages: u8,
 }
 
@@ -51,7 +51,8 @@ const SHORT: usize = 4 << 10;
 const DOLLAR: u8 = 0x24;
 /// So much noise in a row is more than a damaged packet leaves.
 const MAX_NOISE: u16 = 60_000;
-/// Noise that begins like a message is looked at as one, but not more often than this.
+/// Noise that begins like a message is looked at as one, but not more often than this
+/// beyond what packets and messages make up for.
 const MAX_FALSE: u8 = 100;
 
 impl Wire {
@@ -84,7 +85,10 @@ impl Wire {
     /// complete, and what it was.
     pub(super) fn read(&mut self, data: &[u8]) -> Result<(usize, Option<Item>), message::Error> {
         let read = self.next(data)?;
-        self.run = if read.1.is_some() { 0 } else { self.run };
+        if read.1.is_some() {
+            self.run = 0;
+            self.false_messages = self.false_messages.saturating_sub(1);
+        }
         Ok(read)
     }
 
@@ -237,6 +241,24 @@ mod tests {
         }
         assert_eq!(wire.read(&[b'\n'; 64]).unwrap(), (64, None));
         assert_eq!(wire.read(b"\n").unwrap_err().status, Status::BAD_REQUEST);
+    }
+
+    #[test]
+    fn a_camera_may_send_damaged_messages_for_ever_between_its_packets() {
+        let account = Account::root("test", 1 << 20);
+        let mut wire = Wire::new(1024, account);
+        wire.pass_over_noise(1);
+        let damaged = [b"RTSP/1.0 x\r\n\r\n".to_vec(), packet(0, &[0x80; 20])].concat();
+        let mut read = |data: &[u8]| {
+            let mut at = 0;
+            while let (used @ 1.., _) = wire.read(&data[at..])? {
+                at += used;
+            }
+            Ok::<_, message::Error>(())
+        };
+        assert!((0..10 * u32::from(MAX_FALSE)).all(|_| read(&damaged).is_ok()));
+        let bare = b"RTSP/1.0 x\r\n\r\n".repeat(2 * usize::from(MAX_FALSE));
+        assert!(read(&bare).is_err(), "without packets it is refused");
     }
 
     #[test]

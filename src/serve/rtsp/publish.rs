@@ -260,6 +260,7 @@ impl Publish {
             look = packet.is_none();
             let Some((_, Way::Udp(udp))) = self.ways.get_mut(at) else { return Ok(bytes) };
             match packet {
+                Some(Ok(packet)) if packet.is_empty() => {}
                 Some(Ok(packet)) => {
                     bytes += packet.len();
                     self.rtp(number, &packet, now)?;
@@ -330,15 +331,12 @@ impl Udp {
         })
     }
 
-    /// The next packet, if there is any.
+    /// The next packet, if there is any; an empty one if it is somebody else's.
     fn next(&mut self, account: &Account) -> Option<Result<Bytes, OverBudget>> {
         BUFFER.with_borrow_mut(|buffer| {
-            loop {
-                let (len, from) = self.pair.receive(buffer)?;
-                if from.ip().to_canonical() == self.peer {
-                    return Some(BlockMut::copy(account, buffer.get(..len)?));
-                }
-            }
+            let (len, from) = self.pair.receive(buffer)?;
+            let is_known = from.ip().to_canonical() == self.peer;
+            Some(if is_known { BlockMut::copy(account, buffer.get(..len)?) } else { Ok(Bytes::new()) })
         })
     }
 }

@@ -11,7 +11,7 @@ use base64ct::{Base64, Encoding};
 
 use super::super::Server;
 use super::carrier::{MAX_KEPT, feed};
-use crate::net::{Close, Conn, Received, SOME};
+use crate::net::{Close, Conn, Received, SOME, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::http::{self, Status};
 
@@ -47,14 +47,15 @@ pub(crate) struct Get {
 /// The connection that carries what the client says.
 pub(crate) struct Post {
     pipe: Arc<Pipe>,
-    /// What was decoded and found no room yet.
-    data: Vec<u8>,
+    decoder: Decoder,
 }
 
 /// The longest cookie.
 const MAX_COOKIE: usize = 64;
 /// What may wait to be taken.
 const ROOM: usize = 4 << 10;
+/// Blanks in a row that mean more than the end of a line.
+const MAX_BLANKS: usize = 1 << 10;
 
 impl Pipe {
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -139,7 +140,7 @@ impl Post {
             return Err(Status::FORBIDDEN);
         }
         drop(state);
-        Ok(Self { pipe, data: Vec::new() })
+        Ok(Self { pipe, decoder: Decoder::default() })
     }
 
     /// Hands on what comes until either side ends.
@@ -150,27 +151,26 @@ impl Post {
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, conn: &mut Conn) -> Poll<Close> {
-        loop {
-            let mut state = self.pipe.lock();
-            if state.closed {
-                return Poll::Ready(Close::Done);
-            }
-            state.writer = Some(cx.waker().clone());
-            if state.data.len() >= ROOM {
-                return Poll::Pending;
-            }
-            if !self.data.is_empty() {
-                state.data.append(&mut self.data);
-                state.reader.take().into_iter().for_each(Waker::wake);
-            }
-            drop(state);
-            let data = &mut self.data;
-            match ready!(conn.poll_read(cx, ROOM, |input| decode(input, data))) {
-                Ok(received) if received.end => return Poll::Ready(Close::Eof),
-                Ok(_) => {}
-                Err(why) => return Poll::Ready(why),
-            }
+        poll_in_turns(cx, |cx| self.step(cx, conn))
+    }
+
+    /// Hands on what was decoded, then reads once.
+    fn step(&mut self, cx: &mut Context<'_>, conn: &mut Conn) -> Poll<Result<(), Close>> {
+        let mut state = self.pipe.lock();
+        if state.closed {
+            return Poll::Ready(Err(Close::Done));
         }
+        state.writer = Some(cx.waker().clone());
+        if state.data.len() >= ROOM {
+            return Poll::Pending;
+        }
+        if !self.decoder.out.is_empty() {
+            state.data.append(&mut self.decoder.out);
+            state.reader.take().into_iter().for_each(Waker::wake);
+        }
+        drop(state);
+        let received = ready!(conn.poll_read(cx, ROOM, |input| self.decoder.take(input)))?;
+        Poll::Ready(if received.end { Err(Close::Eof) } else { Ok(()) })
     }
 }
 
@@ -180,25 +180,37 @@ impl Drop for Post {
     }
 }
 
-/// Decodes four letters: what was passed over with them. Every request may have
-/// been encoded for itself, so that padding stands anywhere.
-fn decode(input: &[u8], out: &mut Vec<u8>) -> Result<usize, Close> {
-    let blank = |byte: &u8| byte.is_ascii_whitespace();
-    let before = input.iter().take_while(|byte| blank(byte)).count();
-    if before > 0 {
-        return Ok(before);
+/// Out of base64 in lines. Every request may have been encoded for itself, so that
+/// padding stands anywhere.
+#[derive(Default)]
+struct Decoder {
+    /// What was decoded and found no room yet.
+    out: Vec<u8>,
+    /// Blanks since the last letter that was decoded.
+    blanks: usize,
+}
+
+impl Decoder {
+    /// Decodes four letters: what was passed over with them.
+    fn take(&mut self, input: &[u8]) -> Result<usize, Close> {
+        let before = input.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
+        if before > 0 {
+            self.blanks += before;
+            return if self.blanks > MAX_BLANKS { Err(Close::Peer("a POST of blanks".into())) } else { Ok(before) };
+        }
+        let mut letters = input.iter().enumerate().filter(|(_, byte)| !byte.is_ascii_whitespace());
+        let mut four = [0; 4];
+        let mut used = 0;
+        for slot in &mut four {
+            let Some((at, letter)) = letters.next() else { return Ok(0) };
+            (*slot, used) = (*letter, at + 1);
+        }
+        let mut three = [0; 3];
+        let decoded = Base64::decode(four, &mut three);
+        self.out.extend(decoded.map_err(|_| Close::Peer("a POST that is not base64".into()))?);
+        self.blanks = 0;
+        Ok(used)
     }
-    let mut letters = input.iter().enumerate().filter(|(_, byte)| !blank(byte));
-    let mut four = [0; 4];
-    let mut used = 0;
-    for slot in &mut four {
-        let Some((at, letter)) = letters.next() else { return Ok(0) };
-        (*slot, used) = (*letter, at + 1);
-    }
-    let mut three = [0; 3];
-    let decoded = Base64::decode(four, &mut three);
-    out.extend(decoded.map_err(|_| Close::Peer("a POST that is not base64".into()))?);
-    Ok(used)
 }
 
 #[cfg(test)]
@@ -209,15 +221,25 @@ mod tests {
     fn requests_that_were_encoded_apart_are_one_stream() {
         let text = format!("{}\r\n{}", Base64::encode_string(b"OPTIONS *"), Base64::encode_string(b"\r\nDESCRIBE"));
         for cut in 0..text.len() {
-            let (mut kept, mut out) = (Vec::new(), Vec::new());
+            let (mut kept, mut decoder) = (Vec::new(), Decoder::default());
             for part in [&text.as_bytes()[..cut], &text.as_bytes()[cut..]] {
                 kept.extend_from_slice(part);
-                while let Ok(used @ 1..) = decode(&kept, &mut out) {
+                while let Ok(used @ 1..) = decoder.take(&kept) {
                     kept.drain(..used);
                 }
             }
-            assert_eq!(String::from_utf8(out).unwrap(), "OPTIONS *\r\nDESCRIBE", "{cut}");
+            assert_eq!(String::from_utf8(decoder.out).unwrap(), "OPTIONS *\r\nDESCRIBE", "{cut}");
         }
-        assert!(decode(b"****", &mut Vec::new()).is_err());
+        assert!(Decoder::default().take(b"****").is_err());
+    }
+
+    #[test]
+    fn who_sends_blanks_alone_is_refused() {
+        let mut decoder = Decoder::default();
+        for _ in 0..100 {
+            assert_eq!(decoder.take(&[b' '; MAX_BLANKS]).unwrap(), MAX_BLANKS);
+            assert_eq!(decoder.take(b"AAAA").unwrap(), 4);
+        }
+        assert!((0..=MAX_BLANKS).any(|_| decoder.take(b"\n").is_err()));
     }
 }
