@@ -299,7 +299,7 @@ impl Window {
         }
         while let Err(refusal) = self.reserve(unit) {
             if !self.make_room() {
-                log::warn!("[{}] HLS: a segment is lost: {refusal}", self.name);
+                log::warn!("stream={} HLS: a segment is lost: {refusal}", self.name);
                 if let Some(open) = self.open.take().filter(|_| !self.is_playable()) {
                     self.cut.cramp(ms(open.until - open.from));
                 }
@@ -323,7 +323,7 @@ impl Window {
         self.pressed |= dropped;
         if self.segments.len() < WANTED && !std::mem::replace(&mut self.cramped, true) {
             let room = self.segments.len();
-            log::warn!("[{}] HLS: players want {WANTED} segments, and hls.memory has room for {room}", self.name);
+            log::warn!("stream={} HLS: players want {WANTED} segments, and hls.memory has room for {room}", self.name);
         }
         dropped
     }

@@ -216,7 +216,7 @@ impl Packer {
         for track in tracks.iter().filter(|track| !self.mux.carries(track)) {
             if !self.said.contains(&track.codec) {
                 self.said.push(track.codec);
-                log::warn!("[{}] {} cannot carry {track}: its viewers go without", self.stream, self.form.name);
+                log::warn!("stream={} {} cannot carry {track}: its viewers go without", self.stream, self.form.name);
             }
         }
     }

@@ -108,7 +108,7 @@ impl Hub {
         *self.limits.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the caller the publisher of `name`; `who` is its connection in the log.
+    /// Makes the caller the publisher of `name`; `who` is its session in the log.
     pub fn publish(self: &Arc<Self>, name: &Name, who: &str, now: Instant) -> Result<Publisher, Refused> {
         let mut state = self.lock();
         let others = state.streams.values().filter(|stream| stream.name() != name);
@@ -204,7 +204,7 @@ impl State {
             // nobody else can come by it while the map is locked
             let goes = Arc::strong_count(stream) == 1 && may_go(stream);
             if goes {
-                log::debug!("[{name}] is forgotten");
+                log::debug!("stream={name} is forgotten");
                 *past = *past + stream.stats().traffic;
             }
             !goes

@@ -26,6 +26,7 @@ pub struct Publisher {
     /// When the first frame came.
     begun: Option<Instant>,
     silence: Option<Silence>,
+    moved: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +88,7 @@ impl Publisher {
             if conflict == Conflict::Refuse {
                 return Err(Refused::Taken);
             }
-            log::info!("[{}] is replaced by [{who}] on {}", occupant.who, stream.name());
+            log::info!("{} is replaced by {who} on {}", occupant.who, stream.name());
             occupant.waker.take().into_iter().for_each(|waker| waker.wake());
         }
         state.publisher = Some(Occupant { who: who.clone(), waker: None });
@@ -109,12 +110,18 @@ impl Publisher {
             complete: false,
             begun: None,
             silence: None,
+            moved: 0,
         })
     }
 
     /// The stream.
     pub fn stream(&self) -> &Arc<Stream> {
         &self.stream
+    }
+
+    /// Bytes of frames so far.
+    pub fn moved(&self) -> u64 {
+        self.moved
     }
 
     /// What incoming frames are to be charged to.
@@ -136,7 +143,7 @@ impl Publisher {
     pub fn track(&mut self, track: Track) -> Change {
         let kind = track.codec.kind();
         if kind == Kind::Audio && self.silence.take().is_some() {
-            log::info!("[{}] sound has come: silence ends", self.who);
+            log::info!("{} sound has come: silence ends", self.who);
         }
         let is_further = track.id > 0;
         let change = self.tracks.set(track);
@@ -248,13 +255,14 @@ impl Publisher {
         }
         state.traffic.frames += 1;
         state.traffic.bytes_in += frame.data.len() as u64;
+        self.moved += frame.data.len() as u64;
         if frame.kind == Kind::Video {
             self.wants_key &= !frame.key;
             if self.wants_key {
                 if self.keyless.is_news(now) {
                     let secs = KEYLESS.as_secs();
                     log::warn!(
-                        "[{}] no key frame of {} has come for {secs} s: pictures wait",
+                        "{} no key frame of {} has come for {secs} s: pictures wait",
                         self.who,
                         self.stream.name()
                     );
@@ -262,7 +270,7 @@ impl Publisher {
                 return Err(Lost::Undecodable);
             }
             if self.keyless.has_ended() {
-                log::info!("[{}] pictures of {} go on", self.who, self.stream.name());
+                log::info!("{} pictures of {} go on", self.who, self.stream.name());
             }
         }
         Ok(())
@@ -274,7 +282,7 @@ impl Publisher {
         let mapped = state.timeline.map(slot(frame.kind, frame.track), frame.dts, clock, now);
         if let Some(apart) = mapped.apart {
             let (who, name) = (&self.who, self.stream.name());
-            log::warn!("[{who}] tracks of {name} begin {apart} ms apart: they are laid together by their arrival");
+            log::warn!("{who} tracks of {name} begin {apart} ms apart: they are laid together by their arrival");
         }
         frame.dts = mapped.dts;
         let at = frame.dts.rescale(clock, Hz::MS);
@@ -321,7 +329,7 @@ impl Publisher {
             return Ok(());
         }
         let codecs: Vec<_> = self.tracks.iter().map(|track| track.codec.name()).collect();
-        log::info!("[{}] {} carries {}", self.who, self.stream.name(), codecs.join(", "));
+        log::info!("{} {} carries {}", self.who, self.stream.name(), codecs.join(", "));
         if !both && self.tracks.has_video() && self.stream.limits.silent_audio {
             self.silence = Some(Silence::default());
             self.tracks.set(Silence::track());

@@ -23,6 +23,8 @@ pub struct Viewer {
     opening: bool,
     /// Bytes sent since the stream was last told.
     sent: u64,
+    /// All bytes sent.
+    moved: u64,
     /// Some were sent since `poll_pressed`.
     progressed: bool,
     /// The stream knows that a batch is on its way.
@@ -83,6 +85,7 @@ impl Viewer {
             sent: 0,
             progressed: false,
             holds: false,
+            moved: 0,
             batch: 0,
             batch_bytes: 0,
             tracks: Arc::default(),
@@ -137,6 +140,12 @@ impl Viewer {
     pub fn sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
         self.progressed |= bytes > 0;
+        self.moved += bytes as u64;
+    }
+
+    /// Bytes that have gone out so far.
+    pub fn moved(&self) -> u64 {
+        self.moved
     }
 
     /// Takes what comes next into `out`; pending while there is nothing.

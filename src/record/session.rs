@@ -14,6 +14,7 @@ use crate::conf::Record;
 use crate::container::flv::recorded::{MAX_MARKS, Summary};
 use crate::hub::{Name, Step, Unit, Viewer};
 use crate::media::{Ticks, Tracks};
+use crate::serve::who::{Kind, Who};
 use crate::serve::{Recorded, Server};
 
 /// A recording.
@@ -22,6 +23,9 @@ pub(super) struct Session {
     at: usize,
     shape: Shape,
     name: Name,
+    who: Who,
+    /// Bytes so far.
+    moved: u64,
     account: Account,
     recorded: Arc<Recorded>,
     jobs: SyncSender<Job>,
@@ -80,13 +84,16 @@ impl Session {
         name: Name,
         jobs: SyncSender<Job>,
     ) -> Self {
-        log::info!("[{name}] is recorded to {}", rule.path);
+        let mut who = server.who(Kind::Record);
+        who.begins(&server.flood, &name, format_args!("is recorded to {}", rule.path));
         server.recorded.begins();
         Self {
             rule,
             at,
             shape,
             name,
+            who,
+            moved: 0,
             account: server.record_account().clone(),
             recorded: server.recorded.clone(),
             jobs,
@@ -256,6 +263,7 @@ impl Session {
         }
         if let Some(file) = &mut self.file {
             file.size += len as u64;
+            self.moved += len as u64;
         }
         Ok(())
     }
@@ -279,7 +287,7 @@ impl Session {
 
     fn starve(&mut self) {
         if !self.starved {
-            log::warn!("[{}] the disk is too slow: what finds no room in recording.memory is not recorded", self.name);
+            log::warn!("{} the disk is too slow: what finds no room in recording.memory is not recorded", self.who);
         }
         self.starved = true;
         self.recorded.lost();
@@ -309,7 +317,7 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.close(None);
         self.recorded.ends();
-        log::info!("[{}] is no longer recorded to {}", self.name, self.rule.path);
+        self.who.ends(format_args!("is no longer recorded to {}", self.rule.path), self.moved);
     }
 }
 

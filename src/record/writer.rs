@@ -246,7 +246,7 @@ impl Open {
         if self.place.shape.is_segments() {
             listing::append(&self.path, &listing::Listed { duration, discontinuity, map: None })?;
         }
-        log::info!("[{}] recorded {}", self.place.stream, self.path.display());
+        log::info!("stream={} recorded {}", self.place.stream, self.path.display());
         Ok(())
     }
 }

@@ -31,6 +31,7 @@ use crate::net::Trust;
 use crate::net::{Close, Conn, SocketSizes, dial};
 use crate::proto::Url;
 use crate::serve::Server;
+use crate::serve::who::{Kind, Who};
 
 /// A protocol that streams travel by.
 struct Protocol {
@@ -42,7 +43,7 @@ struct Protocol {
     pull: fn(Errand, Conn) -> Run,
     push: fn(Errand, Conn) -> Run,
     /// Sessions of ours in the log: pulling and pushing.
-    prefixes: [&'static str; 2],
+    kinds: [Kind; 2],
 }
 
 static PROTOCOLS: &[Protocol] = &[
@@ -53,7 +54,7 @@ static PROTOCOLS: &[Protocol] = &[
         sealed: false,
         pull: rtmp::pull,
         push: rtmp::push,
-        prefixes: ["RTMPPULL", "RTMPPUSH"],
+        kinds: [Kind::RtmpPull, Kind::RtmpPush],
     },
     #[cfg(feature = "rtsp")]
     Protocol {
@@ -62,7 +63,7 @@ static PROTOCOLS: &[Protocol] = &[
         sealed: false,
         pull: rtsp::pull,
         push: rtsp::push,
-        prefixes: ["RTSPPULL", "RTSPPUSH"],
+        kinds: [Kind::RtspPull, Kind::RtspPush],
     },
     #[cfg(all(feature = "rtmp", feature = "tls"))]
     Protocol {
@@ -71,7 +72,7 @@ static PROTOCOLS: &[Protocol] = &[
         sealed: true,
         pull: rtmp::pull,
         push: rtmp::push,
-        prefixes: ["RTMPPULL", "RTMPPUSH"],
+        kinds: [Kind::RtmpPull, Kind::RtmpPush],
     },
     #[cfg(all(feature = "rtsp", feature = "tls"))]
     Protocol {
@@ -80,12 +81,12 @@ static PROTOCOLS: &[Protocol] = &[
         sealed: true,
         pull: rtsp::pull,
         push: rtsp::push,
-        prefixes: ["RTSPPULL", "RTSPPUSH"],
+        kinds: [Kind::RtspPull, Kind::RtspPush],
     },
 ];
 
-/// One session from its first byte to its end.
-type Run = Pin<Box<dyn Future<Output = End> + Send>>;
+/// One session from its first byte to its end: why, and how many bytes of media it moved.
+type Run = Pin<Box<dyn Future<Output = (End, u64)> + Send>>;
 
 /// Why a session ended.
 #[cfg_attr(not(any(feature = "rtmp", feature = "rtsp")), allow(dead_code, reason = "files do not move"))]
@@ -123,7 +124,7 @@ struct Errand {
     /// It ends with the stream, as soon as all of it is sent.
     #[cfg_attr(not(any(feature = "rtmp", feature = "rtsp")), allow(dead_code, reason = "nothing is sent"))]
     once: bool,
-    id: String,
+    who: Who,
 }
 
 /// How an errand is done.
@@ -152,79 +153,94 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Keeps up what the configuration asks for, until the executor is dropped.
 pub fn start(server: &Arc<Server>) {
     let config = server.config();
-    let errand = |stream: &str, url: &Url, on_demand, udp, insecure, ca: &String| {
-        let name = Name::new(stream).ok()?;
+    let errand = |way: Option<Way>, stream: &str, url: &Url, on_demand, udp, insecure, ca: &String| {
+        let (way, name) = (way?, Name::new(stream).ok()?);
+        let who = server.who(way.kind()).of(&name);
         let (server, config, url, ca) = (server.clone(), config.clone(), url.clone(), ca.clone());
-        Some(Errand { server, config, name, url, udp, insecure, ca, on_demand, once: false, id: String::new() })
+        Some((way, Errand { server, config, name, url, udp, insecure, ca, on_demand, once: false, who }))
     };
     let pulls = config.pull.iter().map(|pull| {
         let Pull { stream, url, on_demand, udp, insecure, ca } = pull;
-        (Way::pull(&url.0), errand(stream, &url.0, *on_demand, *udp, *insecure, ca))
+        errand(Way::pull(&url.0), stream, &url.0, *on_demand, *udp, *insecure, ca)
     });
     let pushes = config.push.iter().map(|push| {
         let Push { stream, url, udp, insecure, ca } = push;
-        (Protocol::of(&url.0).map(Way::Push), errand(stream, &url.0, true, *udp, *insecure, ca))
+        errand(Protocol::of(&url.0).map(Way::Push), stream, &url.0, true, *udp, *insecure, ca)
     });
-    for (way, errand) in pulls.chain(pushes) {
-        let (Some(way), Some(errand)) = (way, errand) else { continue };
+    for (way, errand) in pulls.chain(pushes).flatten() {
         server.executor.spawn(keep_up(way, errand)).detach();
     }
 }
 
 /// Runs one session after the other.
-async fn keep_up(way: Way, errand: Errand) {
+async fn keep_up(way: Way, mut errand: Errand) {
     let mut pause = PAUSES.0;
     loop {
         while !errand.is_wanted(way) {
             Timer::after(LOOK).await;
         }
         let (begun, before) = (Instant::now(), errand.frames(way));
-        let why = attempt(way, &errand).await;
-        if begun.elapsed() >= SUCCESS || errand.frames(way) != before {
+        errand.config = errand.server.config();
+        let mut session = errand.clone();
+        let (why, bytes) = attempt(way, &mut session).await;
+        let time = begun.elapsed();
+        if time >= SUCCESS || errand.frames(way) != before {
             pause = PAUSES.0;
         }
+        let Errand { name, url, .. } = &errand;
+        let who = &session.who;
+        let time = time.as_secs();
         if errand.is_wanted(way) {
-            log::warn!("{} {} {}: {why}; again in {} s", way.word(), errand.name, errand.url, pause.as_secs());
+            log::warn!(
+                "{who} {} {name} {url}: {why}; again in {} s ({bytes} bytes in {time} s)",
+                way.word(),
+                pause.as_secs()
+            );
         } else {
-            log::info!("{} {} {}: {why}", way.word(), errand.name, errand.url);
+            log::info!("{who} {} {name} {url}: {why} ({bytes} bytes in {time} s)", way.word());
         }
+        errand.who = errand.server.who(way.kind()).of(name);
         Timer::after(pause).await;
         pause = (pause * 2).min(PAUSES.1);
     }
 }
 
-/// Runs one session, wherever the stream has moved to.
-async fn attempt(way: Way, errand: &Errand) -> Close {
-    let mut errand = Errand { id: errand.server.id(way.prefix()), config: errand.server.config(), ..errand.clone() };
+/// Runs one session, wherever the stream has moved to: why it ended, and how many bytes
+/// of media it moved.
+async fn attempt(way: Way, errand: &mut Errand) -> (Close, u64) {
     let (protocol, run, sizes): (_, _, fn(&Config) -> SocketSizes) = match way {
         Way::Pull(protocol) => (protocol, protocol.pull, Server::publisher_sizes),
         Way::Push(protocol) => (protocol, protocol.push, Server::viewer_sizes),
         #[cfg(feature = "replay")]
-        Way::File => return file::play(&errand, &file::Playing::always(&errand.url), false).await,
+        Way::File => return file::play(errand, &file::Playing::always(&errand.url), false).await,
     };
+    let mut moved = 0;
     for _ in 0..MAX_MOVES {
         let conn = match errand.connect(protocol, sizes(&errand.config)).await {
             Ok(conn) => conn,
-            Err(why) => return why,
+            Err(why) => return (why, moved),
         };
-        log::debug!("[{}] is connected to {}", errand.id, errand.url);
-        match run(errand.clone(), conn).await {
-            End::Closed(why) => return why,
+        errand.who = errand.who.clone().at(conn.peer());
+        log::debug!("{} is connected to {}", errand.who, errand.url);
+        let (end, bytes) = run(errand.clone(), conn).await;
+        moved += bytes;
+        match end {
+            End::Closed(why) => return (why, moved),
             End::Moved(to) => match Url::parse(&to) {
                 Ok(url) if url.scheme == errand.url.scheme => {
-                    log::info!("[{}] the stream has moved to {url}", errand.id);
+                    log::info!("{} the stream has moved to {url}", errand.who);
                     // nobody else is told the password
-                    let before = errand.url;
+                    let before = errand.url.clone();
                     errand.url = match url.host == before.host {
                         true => Url { user: before.user, password: before.password, ..url },
                         false => url,
                     };
                 }
-                _ => return Close::Peer("it redirects to what is no such URL".into()),
+                _ => return (Close::Peer("it redirects to what is no such URL".into()), moved),
             },
         }
     }
-    Close::Peer("it redirects without end".into())
+    (Close::Peer("it redirects without end".into()), moved)
 }
 
 impl Protocol {
@@ -252,12 +268,12 @@ impl Way {
         }
     }
 
-    fn prefix(self) -> &'static str {
+    fn kind(self) -> Kind {
         match self {
-            Self::Pull(protocol) => protocol.prefixes[0],
-            Self::Push(protocol) => protocol.prefixes[1],
+            Self::Pull(protocol) => protocol.kinds[0],
+            Self::Push(protocol) => protocol.kinds[1],
             #[cfg(feature = "replay")]
-            Self::File => "FILEPULL",
+            Self::File => Kind::FilePull,
         }
     }
 }

@@ -11,6 +11,7 @@ use crate::hub::Name;
 use crate::net::Close;
 use crate::proto::Url;
 use crate::serve::Server;
+use crate::serve::who::Kind;
 
 /// Where a file is sent.
 #[derive(Clone, Debug)]
@@ -34,13 +35,13 @@ pub async fn push_file(server: &Arc<Server>, playing: Playing, to: Destination) 
     let url = Url::parse(&url).map_err(|what| format!("{url}: {what}"))?;
     let protocol = Protocol::of(&url).ok_or_else(|| format!("nothing can be sent by {}", url.scheme))?;
     let name = Name::new(NAME).map_err(|error| error.to_string())?;
-    let (server, config, id) = (server.clone(), server.config(), server.id("FILE"));
-    let errand = Errand { server, config, name, url, udp, insecure, ca, on_demand: false, once: true, id };
+    let (server, config, who) = (server.clone(), server.config(), server.who(Kind::File).of(&name));
+    let errand = Errand { server, config, name, url, udp, insecure, ca, on_demand: false, once: true, who };
     let played = async {
         match file::play(&errand, &playing, true).await {
             // the last of it is still on its way
-            Close::Eof => std::future::pending().await,
-            why => format!("{}: {why}", playing.path.display()),
+            (Close::Eof, _) => std::future::pending().await,
+            (why, _) => format!("{}: {why}", playing.path.display()),
         }
     };
     let pushed = async {
@@ -48,7 +49,9 @@ pub async fn push_file(server: &Arc<Server>, playing: Playing, to: Destination) 
         while !stream().is_some_and(|stream| stream.is_live()) {
             Timer::after(LOOK / 10).await;
         }
-        let why = attempt(Way::Push(protocol), &errand).await;
+        let way = Way::Push(protocol);
+        let who = errand.server.who(way.kind()).of(&errand.name);
+        let (why, _) = attempt(way, &mut Errand { who, ..errand.clone() }).await;
         let skips = stream().map_or(0, |stream| stream.stats().traffic.skips);
         match why {
             Close::Done if skips == 0 => String::new(),

@@ -21,7 +21,10 @@ pub(super) fn pull(errand: Errand, mut conn: Conn) -> Run {
     conn.acknowledge_at_once(true);
     let client = client(&errand, Role::Play);
     let mut pull = Pull { errand, conn, client, ingest: None, need: Need::new() };
-    Box::pin(async move { std::future::poll_fn(|cx| pull.poll(cx)).await })
+    Box::pin(async move {
+        let end = std::future::poll_fn(|cx| pull.poll(cx)).await;
+        (end, pull.ingest.map_or(0, |ingest| ingest.intake.publisher.moved()))
+    })
 }
 
 /// Sends a stream.
@@ -35,7 +38,7 @@ pub(super) fn push(errand: Errand, mut conn: Conn) -> Run {
         if push.errand.once {
             see_off(&mut push.conn).await;
         }
-        end
+        (end, push.live.map_or(0, |live| live.moved()))
     })
 }
 
@@ -129,10 +132,10 @@ impl Pull {
 }
 
 fn begin(errand: &Errand, now: Instant) -> Result<Ingest, Close> {
-    let Errand { server, config, name, url, id, .. } = errand;
-    let publisher = server.hub.publish(name, id, now).map_err(|why| Close::Refused(why.to_string()))?;
-    log::info!("[{id}] pulls {name} from {url}");
-    Ok(Ingest::new(Intake::new(publisher, config, id)))
+    let Errand { server, config, name, url, who, .. } = errand;
+    let publisher = server.hub.publish(name, &who.to_string(), now).map_err(|why| Close::Refused(why.to_string()))?;
+    log::info!("{who} pulls {name} from {url}");
+    Ok(Ingest::new(Intake::new(publisher, config, who)))
 }
 
 struct Push {
@@ -157,7 +160,7 @@ impl Push {
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let Self { errand, conn, client, live, need } = self;
-        let Errand { server, config, name, url, id, .. } = errand;
+        let Errand { server, config, name, url, who, .. } = errand;
         let slow = config.viewers.slow.0;
         let is_live = server.hub.find(name).is_some_and(|stream| stream.is_live());
         if !need.holds(is_live, Instant::now()) {
@@ -185,7 +188,7 @@ impl Push {
                     ClientEvent::Started if live.is_none() => {
                         let viewer = server.hub.play(name, &PUSH).map_err(|why| Close::Refused(why.to_string()))?;
                         *live = Some(Live::new(viewer, Outlet::new(framing(client.stream_id()))));
-                        log::info!("[{id}] pushes {name} to {url}");
+                        log::info!("{who} pushes {name} to {url}");
                     }
                     ClientEvent::Refused(why) => return Err(Close::Refused(why)),
                     ClientEvent::Moved(to) => moved = Some(to),

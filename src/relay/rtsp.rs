@@ -25,7 +25,10 @@ use crate::serve::rtsp::publish::{self, Publish};
 pub(super) fn pull(errand: Errand, conn: Conn) -> Run {
     let client = client(&errand, Purpose::Play);
     let mut pull = Pull { errand, conn, client, publish: None, alive: Alive::new(), need: Need::new() };
-    Box::pin(async move { std::future::poll_fn(|cx| pull.poll(cx)).await })
+    Box::pin(async move {
+        let end = std::future::poll_fn(|cx| pull.poll(cx)).await;
+        (end, pull.publish.map_or(0, |publish| publish.intake.publisher.moved()))
+    })
 }
 
 /// Sends a stream.
@@ -33,7 +36,7 @@ pub(super) fn push(errand: Errand, conn: Conn) -> Run {
     Box::pin(async move {
         let viewer = match errand.server.hub.play(&errand.name, &RTP) {
             Ok(viewer) => viewer,
-            Err(refused) => return End::Closed(Close::Refused(refused.to_string())),
+            Err(refused) => return (End::Closed(Close::Refused(refused.to_string())), 0),
         };
         let mut flow = Flow::new(viewer);
         let offered = std::future::poll_fn(|cx| flow.poll_offers(cx).map(|offers| !offers.is_empty()));
@@ -42,7 +45,7 @@ pub(super) fn push(errand: Errand, conn: Conn) -> Run {
             false
         };
         if !or(offered, late).await {
-            return End::Closed(Close::Refused("it has no track that RTSP carries".into()));
+            return (End::Closed(Close::Refused("it has no track that RTSP carries".into())), 0);
         }
         let local = conn.local().map_or(conn.peer().ip(), |local| local.ip());
         let (sdp, tracks) = (flow.description(local), flow.offers().len());
@@ -54,7 +57,7 @@ pub(super) fn push(errand: Errand, conn: Conn) -> Run {
         if push.errand.once {
             see_off(&mut push.conn).await;
         }
-        end
+        (end, push.flow.moved())
     })
 }
 
@@ -170,7 +173,7 @@ impl Pull {
             }
             ClientEvent::Started(_) => {
                 self.conn.expect_input(self.errand.config.publish.silence.0);
-                log::info!("[{}] pulls {} from {}", self.errand.id, self.errand.name, self.errand.url);
+                log::info!("{} pulls {} from {}", self.errand.who, self.errand.name, self.errand.url);
             }
             other => return Err(end(other)),
         }
@@ -178,14 +181,14 @@ impl Pull {
     }
 
     fn described(&mut self, description: &Description, now: Instant) -> Result<(), End> {
-        let Errand { server, config, name, id, .. } = &self.errand;
+        let Errand { server, config, name, who, .. } = &self.errand;
         let refused = |why: String| End::Closed(Close::Refused(why));
         let (demux, numbers) = publish::tracks(description, config)
             .ok_or_else(|| refused("no track of it has a codec that has a place here".into()))?;
-        let publisher = server.hub.publish(name, id, now).map_err(|why| refused(why.to_string()))?;
+        let publisher = server.hub.publish(name, &who.to_string(), now).map_err(|why| refused(why.to_string()))?;
         self.client.charge_to(publisher.account().clone());
         let wanted: Vec<_> = (0..).zip(&numbers).filter_map(|(track, number)| number.map(|_| track)).collect();
-        self.publish = Some(Box::new(Publish::new(publisher, (demux, numbers), config, id)));
+        self.publish = Some(Box::new(Publish::new(publisher, (demux, numbers), config, who)));
         self.client.choose(wanted);
         Ok(())
     }
@@ -279,7 +282,7 @@ impl Push {
                 self.started = true;
                 self.flow.start(cx, packet_header);
                 self.heard();
-                log::info!("[{}] pushes {} to {}", self.errand.id, self.errand.name, self.errand.url);
+                log::info!("{} pushes {} to {}", self.errand.who, self.errand.name, self.errand.url);
             }
             ClientEvent::Packet { .. } | ClientEvent::Lost { .. } | ClientEvent::Described(_) => {}
             other => return Err(end(other)),

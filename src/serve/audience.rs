@@ -5,6 +5,8 @@ use std::hash::{BuildHasher, RandomState};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::flood::Flood;
+use super::who::Who;
 use crate::budget::{Account, Lease};
 use crate::hub::{Name, Refused};
 
@@ -16,7 +18,7 @@ pub(super) struct Audience {
 }
 
 struct Seat {
-    id: String,
+    who: Who,
     name: Name,
     seen: Instant,
     bytes: u64,
@@ -33,7 +35,7 @@ impl Audience {
     }
 
     /// Somebody begins to watch `name`: its number, which nobody can guess.
-    pub(super) fn enter(&self, name: &Name, id: String, peer: &dyn std::fmt::Display) -> Result<u64, Refused> {
+    pub(super) fn enter(&self, flood: &Flood, name: &Name, mut who: Who) -> Result<u64, Refused> {
         let mut seats = self.lock();
         if seats.len() >= self.most {
             return Err(Refused::Viewers);
@@ -41,8 +43,8 @@ impl Audience {
         let lease = self.account.charge(SEAT).map_err(|_| Refused::Viewers)?;
         let now = Instant::now();
         let number = RandomState::new().hash_one((now, seats.len()));
-        log::info!("[{id}] plays {name} as hls from {peer}");
-        seats.insert(number, Seat { id, name: name.clone(), seen: now, bytes: 0, _lease: lease });
+        who.begins(flood, name, format_args!("plays {name} as hls"));
+        seats.insert(number, Seat { who, name: name.clone(), seen: now, bytes: 0, _lease: lease });
         Ok(number)
     }
 
@@ -61,7 +63,7 @@ impl Audience {
         self.lock().retain(|_, seat| {
             let stays = now.saturating_duration_since(seat.seen) < limit;
             if !stays {
-                log::info!("[{}] stops playing {}: {} bytes", seat.id, seat.name, seat.bytes);
+                seat.who.ends(format_args!("stops playing {}: idle", seat.name), seat.bytes);
             }
             stays
         });
@@ -79,6 +81,7 @@ impl Audience {
 
 #[cfg(test)]
 mod tests {
+    use super::super::who::{Ids, Kind};
     use super::*;
 
     #[test]
@@ -86,14 +89,16 @@ mod tests {
         let account = Account::root("hls", 1 << 20);
         let audience = Audience::new(2, account.clone());
         let (name, other) = (Name::new("a").unwrap(), Name::new("b").unwrap());
-        let enter = |id: &str| audience.enter(&name, id.into(), &"x");
-        let (one, two) = (enter("HLSSUB1").unwrap(), enter("HLSSUB2").unwrap());
-        assert_eq!((enter("HLSSUB3"), one == two), (Err(Refused::Viewers), false));
+        let (ids, flood) = (Ids::default(), Flood::default());
+        let enter = || audience.enter(&flood, &name, ids.who(Kind::HlsSub));
+        let (one, two) = (enter().unwrap(), enter().unwrap());
+        assert_eq!((enter(), one == two), (Err(Refused::Viewers), false));
         assert!(audience.see(one, &name, 10) && !audience.see(one, &other, 10) && !audience.see(!one, &name, 10));
         audience.sweep(Instant::now() + Duration::from_secs(9), Duration::from_secs(10));
         assert_eq!(audience.len(), 2);
         audience.sweep(Instant::now() + Duration::from_secs(11), Duration::from_secs(10));
         assert_eq!((audience.len(), account.used()), (0, 0));
-        assert_eq!(Audience::new(9, Account::root("hls", 0)).enter(&name, "x".into(), &"x"), Err(Refused::Viewers));
+        let poor = Audience::new(9, Account::root("hls", 0));
+        assert_eq!(poor.enter(&flood, &name, ids.who(Kind::HlsSub)), Err(Refused::Viewers));
     }
 }

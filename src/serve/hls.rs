@@ -16,6 +16,7 @@ use bytes::Bytes;
 use smol::Task;
 
 use super::Server;
+use super::who::{Kind, Who};
 use crate::budget::{Account, OverBudget};
 use crate::conf;
 #[cfg(feature = "files")]
@@ -89,6 +90,9 @@ pub(super) struct Entry {
 }
 
 struct State {
+    who: Who,
+    /// Something of the stream has come.
+    begun: bool,
     window: Window,
     asked: Instant,
     /// When the stream was last seen with a publisher.
@@ -154,7 +158,10 @@ impl Hls {
         let numbers = Numbers::at(SystemTime::now()).max(*lock(&self.unused));
         let stream = name.clone();
         let window = move |packing| Window::new(stream.as_str(), Rules { packing, ..rules }, account.clone(), numbers);
+        let who = server.who(Kind::HlsMuxer).of(name);
         let state = State {
+            who: who.clone(),
+            begun: false,
             window: window(first),
             asked: now,
             live: now,
@@ -169,7 +176,7 @@ impl Hls {
             #[cfg(feature = "files")]
             keeper: Mutex::default(),
         });
-        log::info!("[{name}] HLS begins");
+        log::debug!("{who} HLS waits for what is published");
         let window = Some(window).filter(|_| packing.is_none());
         let task = server.executor.spawn(collect(Arc::downgrade(&entry), viewer, window));
         *lock(&entry.task) = Some(task);
@@ -219,7 +226,9 @@ impl Hls {
             let restarted = state.ended && published;
             let keep = !(unwatched || absent || restarted);
             if !keep {
-                log::info!("[{name}] HLS ends");
+                if state.begun {
+                    log::info!("{} HLS ends", state.who);
+                }
                 let mut unused = lock(&self.unused);
                 *unused = state.window.next_numbers().max(*unused);
                 #[cfg(feature = "files")]
@@ -330,6 +339,9 @@ impl Entry {
 
     fn take(&self, units: &[Arc<Unit>]) {
         let mut state = lock(&self.state);
+        if !std::mem::replace(&mut state.begun, true) {
+            log::info!("{} HLS begins", state.who);
+        }
         state.window.look(Instant::now(), SystemTime::now());
         units.iter().for_each(|unit| state.window.push(unit));
         if state.window.version() != state.version {
@@ -389,7 +401,7 @@ async fn collect(entry: Weak<Entry>, mut viewer: Viewer, window: Option<impl Fn(
             *known = viewer.tracks().clone();
             if packing::is_lost(*packing, known) {
                 log::info!(
-                    "[{}] HLS: its tracks are no longer those of MPEG-TS: a new playlist",
+                    "stream={} HLS: its tracks are no longer those of MPEG-TS: a new playlist",
                     viewer.stream().name()
                 );
                 return lock(&entry.state).end();

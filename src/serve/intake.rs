@@ -4,6 +4,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::Server;
+use super::who::Who;
 use crate::budget::OverBudget;
 use crate::conf::Config;
 use crate::container::{Error, Event};
@@ -14,7 +15,7 @@ use crate::net::{Close, Conn};
 /// The right to publish, and how fast to read.
 pub(crate) struct Intake {
     pub(crate) publisher: Publisher,
-    pub(crate) id: String,
+    pub(crate) who: Who,
     /// Something other than control messages has come since the last read.
     pub(crate) active: bool,
     /// The next read waits for the beat after this one.
@@ -45,10 +46,10 @@ pub(crate) enum Loss {
 }
 
 impl Intake {
-    pub(crate) fn new(publisher: Publisher, config: &Config, id: &str) -> Self {
+    pub(crate) fn new(publisher: Publisher, config: &Config, who: &Who) -> Self {
         Self {
             publisher,
-            id: id.into(),
+            who: who.clone(),
             active: true,
             pause: None,
             silence: config.publish.silence.0,
@@ -72,7 +73,7 @@ impl Intake {
     }
 
     pub(crate) fn track(&mut self, track: Track) {
-        log::debug!("[{}] track {} is {}", self.id, track.id, track.codec.name());
+        log::debug!("{} track {} is {}", self.who, track.id, track.codec.name());
         self.publisher.track(track);
     }
 
@@ -89,7 +90,7 @@ impl Intake {
             Event::SequenceEnd(_) => {}
             Event::Unsupported(kind, name) => {
                 let name = name.escape_ascii();
-                log::warn!("[{}] {kind:?} codec {name} has no place here and is passed over", self.id);
+                log::warn!("{} {kind:?} codec {name} has no place here and is passed over", self.who);
             }
         }
         Ok(())
@@ -99,7 +100,7 @@ impl Intake {
         self.losses = self.losses.saturating_add(1);
         // the first, the second, the fourth ...: a log that floods is no log
         if self.losses.is_power_of_two() {
-            log::warn!("[{}] a {kind:?} frame is lost, {} so far: {loss}", self.id, self.losses);
+            log::warn!("{} a {kind:?} frame is lost, {} so far: {loss}", self.who, self.losses);
         }
         match loss {
             Loss::OverBudget(_) => self.publisher.starved(kind),
@@ -112,7 +113,7 @@ impl Intake {
     pub(crate) fn data_lost(&mut self, why: &dyn std::fmt::Display) {
         self.data_losses = self.data_losses.saturating_add(1);
         if self.data_losses.is_power_of_two() {
-            log::warn!("[{}] script data is passed over, {} times so far: {why}", self.id, self.data_losses);
+            log::warn!("{} script data is passed over, {} times so far: {why}", self.who, self.data_losses);
         }
         self.publisher.data_lost();
     }

@@ -43,6 +43,11 @@ impl Live {
         self.outlet.is_empty()
     }
 
+    /// Bytes that have gone out.
+    pub(crate) fn moved(&self) -> u64 {
+        self.viewer.moved()
+    }
+
     pub(crate) fn name(&self) -> &Name {
         self.viewer.stream().name()
     }

@@ -4,6 +4,7 @@
 #[cfg(feature = "hls")]
 mod audience;
 mod door;
+mod flood;
 #[cfg(feature = "hls")]
 mod hls;
 #[cfg(feature = "http")]
@@ -23,10 +24,10 @@ pub(crate) mod rtmp;
 #[cfg(feature = "rtsp")]
 pub(crate) mod rtsp;
 mod tally;
+pub(crate) mod who;
 
 use std::io::Write;
 use std::net::TcpStream;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -46,11 +47,13 @@ use crate::net::{Files, Identity, Shakes};
 use audience::Audience;
 pub use door::Listener;
 use door::{Door, doors};
+use flood::Flood;
 #[cfg(feature = "hls")]
 use hls::Hls;
 #[cfg(feature = "record")]
 pub use recorded::Recorded;
 use tally::Tally;
+use who::Ids;
 
 /// A running server.
 #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "read by the metrics"))]
@@ -93,7 +96,9 @@ pub struct Server {
     hls: Hls,
     #[cfg(feature = "hls")]
     audience: Audience,
-    ids: AtomicUsize,
+    ids: Ids,
+    /// What the log has heard of whom.
+    pub(crate) flood: Flood,
 }
 
 impl Server {
@@ -134,7 +139,8 @@ impl Server {
             record_account: total.child("record", if config.recordings() > 0 { config.recording.memory.0 } else { 0 }),
             #[cfg(feature = "record")]
             recorded: Arc::default(),
-            ids: AtomicUsize::new(1),
+            ids: Ids::default(),
+            flood: Flood::default(),
             config: Mutex::new(Arc::new(config)),
         })
     }
@@ -233,6 +239,7 @@ impl Server {
             #[cfg(feature = "hls")]
             self.audience.sweep(now, self.config().hls.session_timeout.0);
             self.hub.sweep(now);
+            self.flood.tell();
             self.hub.time_of_day(time_of_day());
             self.total.replenish();
             #[cfg(feature = "tls")]
@@ -245,11 +252,6 @@ impl Server {
     #[cfg(feature = "record")]
     pub(crate) fn record_account(&self) -> &Account {
         &self.record_account
-    }
-
-    /// A number for a connection, after what it is: `RTMPPUBSUB1`.
-    pub(crate) fn id(&self, prefix: &str) -> String {
-        format!("{prefix}{}", self.ids.fetch_add(1, Relaxed))
     }
 
     /// The buffers of a connection that only receives media.
@@ -280,7 +282,7 @@ impl Server {
         match conn.sealed(identity, &self.tls_gate, &self.shakes, limit).await {
             Ok(conn) => (door.serve)(self.clone(), conn),
             Err(why) => {
-                log::debug!("{}: {peer} is not let in: {why}", door.name);
+                log::debug!("peer={peer} {}: is not let in: {why}", door.name);
                 self.tally.closed(&why);
             }
         }

@@ -93,7 +93,7 @@ impl Recorded {
     /// There is no place for a recording of `name`, which is said of the first.
     pub fn refuse(&self, name: &Name, why: &dyn std::fmt::Display) {
         if !std::mem::replace(&mut self.lock().full, true) {
-            log::warn!("[{name}] is not recorded: {why}");
+            log::warn!("stream={name} is not recorded: {why}");
         }
     }
 

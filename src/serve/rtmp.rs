@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::Server;
 use super::intake::{Intake, Loss};
 use super::live::{Live, Tail};
+use super::who::{Kind as SessionKind, Who};
 use crate::conf::{Config, GREETING};
 use crate::container::{Form, flv};
 use crate::hub::{Name, Refused};
@@ -33,7 +34,7 @@ struct Session {
     config: Arc<Config>,
     conn: Conn,
     machine: rtmp::Server,
-    id: String,
+    who: Who,
     role: Role,
     /// What was begun for a player that has stopped.
     tail: Tail,
@@ -65,9 +66,9 @@ impl Session {
         let seed = RandomState::new().hash_one(Instant::now());
         let greeting = server.greetings.child("greeting", GREETING);
         let machine = rtmp::Server::new(limits, seed, greeting);
-        let id = server.id("RTMPPUBSUB");
-        log::debug!("[{id}] connects from {}", conn.peer());
-        Self { server, config, conn, machine, id, role: Role::Guest, tail: Tail::default() }
+        let who = server.who(SessionKind::RtmpPubSub).at(conn.peer());
+        log::debug!("{who} connects");
+        Self { server, config, conn, machine, who, role: Role::Guest, tail: Tail::default() }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
@@ -98,13 +99,13 @@ impl Session {
     }
 
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
-        let Self { server, config, conn, machine, role, id, tail } = self;
+        let Self { server, config, conn, machine, role, who, tail } = self;
         let now = Instant::now();
         let mut turn = Turn::None;
         let received = ready!(conn.poll_read(cx, ALL, |data| {
             let used = machine.input(data).map_err(|error| Close::Peer(error.to_string()))?;
             while let Some(event) = machine.event() {
-                match on_event(server, machine, role, tail, id, event, now)? {
+                match on_event(server, machine, role, tail, who, event, now)? {
                     Turn::None => {}
                     news => turn = news,
                 }
@@ -134,19 +135,20 @@ impl Session {
     }
 
     fn end(&mut self, why: &Close) {
-        self.role.log_end(&self.id, why);
+        self.role.log_end(&mut self.who, why);
         self.server.tally.closed(why);
     }
 }
 
 impl Role {
-    fn log_end(&self, id: &str, why: impl std::fmt::Display) {
+    fn log_end(&self, who: &mut Who, why: impl std::fmt::Display) {
         match self {
-            Self::Guest => log::debug!("[{id}] closed: {why}"),
+            Self::Guest => log::debug!("{who} closed: {why}"),
             Self::Publish(ingest) => {
-                log::info!("[{id}] stops publishing {}: {why}", ingest.intake.publisher.stream().name())
+                let publisher = &ingest.intake.publisher;
+                who.ends(format_args!("stops publishing {}: {why}", publisher.stream().name()), publisher.moved());
             }
-            Self::Play(live) => log::info!("[{id}] stops playing {}: {why}", live.name()),
+            Self::Play(live) => who.ends(format_args!("stops playing {}: {why}", live.name()), live.moved()),
         }
     }
 }
@@ -157,20 +159,20 @@ fn on_event(
     machine: &mut rtmp::Server,
     role: &mut Role,
     tail: &mut Tail,
-    id: &str,
+    who: &mut Who,
     event: Event,
     now: Instant,
 ) -> Result<Turn, Close> {
     match (event, &mut *role) {
         (Event::Publish(target), _) => {
-            let ingest = publish(server, machine, id, &target, now);
+            let ingest = publish(server, machine, who, &target, now);
             let accepted = ingest.map(|ingest| *role = Role::Publish(Box::new(ingest)));
-            return Ok(answer(server, machine, id, &target, accepted, Server::publisher_sizes(&server.config())));
+            return Ok(answer(server, machine, who, &target, accepted, Server::publisher_sizes(&server.config())));
         }
         (Event::Play(target), _) => {
-            let live = play(server, machine, id, &target);
+            let live = play(server, machine, who, &target);
             let accepted = live.map(|live| *role = Role::Play(Box::new(live)));
-            return Ok(answer(server, machine, id, &target, accepted, Server::viewer_sizes(&server.config())));
+            return Ok(answer(server, machine, who, &target, accepted, Server::viewer_sizes(&server.config())));
         }
         (Event::Media { kind, timestamp, body }, Role::Publish(ingest)) => ingest.media(kind, timestamp, &body, now)?,
         (Event::Lost(kind, payload), Role::Publish(ingest)) => ingest.lost(kind, &payload),
@@ -181,7 +183,7 @@ fn on_event(
             }
         }
         (Event::Stop, Role::Publish(_) | Role::Play(_)) => {
-            role.log_end(id, "by request");
+            role.log_end(who, "by request");
             machine.charge_to(server.greetings.child("greeting", GREETING));
             if let Role::Play(live) = std::mem::replace(role, Role::Guest)
                 && tail.is_empty()
@@ -198,22 +200,22 @@ fn on_event(
 fn publish(
     server: &Arc<Server>,
     machine: &mut rtmp::Server,
-    id: &str,
+    who: &mut Who,
     target: &Target,
     now: Instant,
 ) -> Result<Ingest, Objection> {
     let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
-    let publisher = server.hub.publish(&name, id, now)?;
+    let publisher = server.hub.publish(&name, &who.clone().of(&name).to_string(), now)?;
     machine.charge_to(publisher.account().clone());
-    log::info!("[{id}] publishes {name} (app {:?})", target.app);
-    Ok(Ingest::new(Intake::new(publisher, &server.config(), id)))
+    who.begins(&server.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
+    Ok(Ingest::new(Intake::new(publisher, &server.config(), who)))
 }
 
-fn play(server: &Arc<Server>, machine: &mut rtmp::Server, id: &str, target: &Target) -> Result<Live, Objection> {
+fn play(server: &Arc<Server>, machine: &mut rtmp::Server, who: &mut Who, target: &Target) -> Result<Live, Objection> {
     let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
     let form = form(machine, &target.query);
     let viewer = server.hub.play(&name, form)?;
-    log::info!("[{id}] plays {name} as {}", form.name);
+    who.begins(&server.flood, &name, format_args!("plays {name} as {}", form.name));
     Ok(Live::new(viewer, Outlet::default()))
 }
 
@@ -234,7 +236,7 @@ fn form(machine: &rtmp::Server, query: &str) -> &'static Form {
 fn answer(
     server: &Server,
     machine: &mut rtmp::Server,
-    id: &str,
+    who: &Who,
     target: &Target,
     result: Result<(), Objection>,
     sizes: SocketSizes,
@@ -245,8 +247,7 @@ fn answer(
     };
     let (refusal, label) = why.code();
     let name: String = target.name.chars().take(Name::MAX).collect();
-    log::warn!("[{id}] is refused {name:?}: {why}");
-    server.tally.refused(label);
+    server.refused(label, who, format_args!("is refused {name:?}: {why}"));
     machine.refuse(refusal, &why.to_string());
     Turn::None
 }

@@ -186,12 +186,12 @@ fn a_port_that_is_taken_is_said_with_its_key() {
 #[test]
 fn signals_end_it_in_good_order() {
     for name in ["TERM", "INT"] {
-        let program = Program::start(TINY);
+        let program = Program::start(&format!("{TINY}log.level = \"debug\"\n"));
         // somebody who has said nothing yet, and somebody who waits for a playlist
         let idle = TcpStream::connect(program.rtmp).unwrap();
         let mut waits = TcpStream::connect(program.http).unwrap();
         std::io::Write::write_all(&mut waits, b"GET /hls/a.m3u8 HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
-        program.says("HLS begins");
+        program.says("HLS waits");
         let begun = Instant::now();
         program.signal(name);
         let (status, log) = program.end();

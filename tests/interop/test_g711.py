@@ -214,7 +214,7 @@ class Automatic(Case):
     def test_a_player_that_comes_before_the_publisher(self):
         self.serve(hls={"segment": "1s"})
         capture = self.capture_hls(self.server.hls(STREAM))
-        self.until_log_counts(f"[{STREAM}] HLS begins", 1)
+        self.until_log_counts(f"stream={STREAM} HLS begins", 1)
         self.publish(STREAM, media="alaw")
         capture.until(lambda one: len(one.segments) >= 2, 30, "2 segments")
         capture.stop()

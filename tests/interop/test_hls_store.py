@@ -127,7 +127,7 @@ class Live(HlsStore):
         segment = f"{self.server.http}/hls/{uris[0]}"
         path = self.folder / STREAM / uris[0].split("?")[0]
         self.assertEqual(get(segment), path.read_bytes())
-        self.until_log_counts(f"stops playing {STREAM}: {path.stat().st_size} bytes", 1, 10)
+        self.until_log_counts(f"stops playing {STREAM}: idle ({path.stat().st_size} bytes", 1, 10)
         self.assertEqual(ask(segment)[0], 404)
         self.assertEqual(ask(segment.replace(SESSION, "other="))[0], 200)
 
@@ -194,7 +194,7 @@ class Deletion(HlsStore):
             capture.until(lambda one: len(one.segments) >= 4, 30, "4 segments")
             capture.stop()
             publisher.stop()
-            self.until_log_counts(f"[{STREAM}] HLS ends", round_number, GONE_WITHIN)
+            self.until_log_counts(f"stream={STREAM} HLS ends", round_number, GONE_WITHIN)
         text = get(f"{self.server.http}/hls/{STREAM}/record.m3u8").decode()
         playlist = hls.read(text)
         self.assertEqual(len(playlist.segments), len(self.files()))

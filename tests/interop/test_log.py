@@ -9,6 +9,7 @@ import socket
 import waiting
 from case import Case
 from raw_http import RawHttp
+from rtmp_server import RtmpServer
 
 PAGE = 4096
 
@@ -60,6 +61,65 @@ class LogFile(Saying):
         self.say(1)
         waiting.until(lambda: "stops playing x" in self.path.read_text(), WITHIN, "the line")
         self.assertEqual(moved.stat().st_size, size)
+
+
+class Sessions(Saying):
+    """Each line of a session says which it is."""
+
+    def until_log_has(self, pattern):
+        waiting.until(
+            lambda: re.search(pattern, self.server.log, re.MULTILINE),
+            WITHIN,
+            lambda: f"{pattern} in\n{self.server.log}",
+        )
+
+    def test_all_lines_of_a_session_begin_with_its_id_stream_and_peer(self):
+        self.serve()
+        publisher = self.publish_live("cam")
+        capture = self.capture(self.server.flv("cam"))
+        capture.until_frames()
+        capture.stop()
+        publisher.stop()
+        one = r"id=RTMPPUBSUB1 stream=cam peer=127\.0\.0\.1:\d+ "
+        self.until_log_has(rf'INFO  {one}publishes cam \(app "live"\)$')
+        self.until_log_has(rf"INFO  {one}cam carries H264, AAC$")
+        self.until_log_has(rf"INFO  {one}stops publishing cam: .*\(\d{{4,}} bytes in \d+\.\d s\)$")
+        viewer = r"id=FLVPUBSUB\d+ stream=cam peer=127\.0\.0\.1:\d+ "
+        self.until_log_has(rf"INFO  {viewer}plays cam as flv over http$")
+        self.until_log_has(rf"INFO  {viewer}stops playing cam: eof \(\d{{4,}} bytes in \d+\.\d s\)$")
+
+    def test_a_stream_that_nobody_publishes_begins_nothing(self):
+        self.serve(log={"level": "debug"})
+        asks = RawHttp(self.server.http_port)
+        asks.send(b"GET /hls/nosuch.m3u8 HTTP/1.1\r\nHost: h\r\n\r\n")
+        self.until_log_has("stream=nosuch HLS waits")
+        self.assertNotIn("HLS begins", self.server.log)
+
+    def test_what_one_peer_is_refused_is_counted_and_not_told_each_time(self):
+        self.serve(viewers={"max": 1})
+        player = RawHttp(self.server.http_port)
+        player.send(b"GET /live/x.flv HTTP/1.1\r\nHost: h\r\n\r\n")
+        player.answer()
+        refused = RawHttp(self.server.http_port)
+        for _ in range(500):
+            self.assertEqual(refused.request("GET", "/live/y.flv").status, 503)
+        self.until_log_has(r"WARN  peer=127\.0\.0\.1 \d+ more lines are left out \(viewers\)$")
+        told = self.server.log.count("is refused")
+        self.assertEqual(self.server.metric('runnel_refusals_total{reason="viewers"}'), 500)
+        self.assertLess(told, 30)
+        self.until_log_has(
+            r'WARN  peer=127\.0\.0\.1:\d+ is refused "/live/y\.flv": .*viewers\.max is reached$'
+        )
+
+    def test_a_hostile_server_forges_no_line(self):
+        forged = "x\n2026-01-01T00:00:00.000Z INFO  all is well\x1b[2K\r"
+        info = {"level": "error", "code": f"Rejected{forged}", "description": forged}
+        other = RtmpServer(self, connect=("_error", info))
+        self.serve(pull=[{"stream": "cam", "url": other.url("live/x")}])
+        self.until_log_has("id=RTMPPULL1 stream=cam peer=[0-9.:]+ pulling cam .*Rejected")
+        for line in self.server.log.split("\n")[:-1]:
+            self.assertRegex(line, STAMPED)
+            self.assertNotRegex(line, "[\x00-\x1f\x7f]|^[^ ]+ INFO  all")
 
 
 class Unread(Saying):

@@ -44,7 +44,7 @@ class Recording(Case):
         return sorted(found, key=_begun)
 
     def until_closed(self, count=1):
-        self.until_log_counts(f"[{STREAM}] recorded ", count, CLOSES_WITHIN)
+        self.until_log_counts(f"stream={STREAM} recorded ", count, CLOSES_WITHIN)
 
     def probe(self, path):
         command = [paths.FFPROBE_DEBIAN, "-v", "error", "-of", "json", "-show_format"]

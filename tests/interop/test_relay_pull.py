@@ -75,7 +75,7 @@ class Refused(RelayCase):
         self.until_log_counts("401 Unauthorized; again in 4 s", 1)
         pauses = [line.rsplit("again in ", 1)[1] for line in self.complaints()]
         self.assertEqual(pauses, ["1 s", "2 s", "4 s"])
-        self.assertEqual(self.other.log.count("connects from"), 3)
+        self.assertEqual(self.other.log.count(" connects\n"), 3)
 
     def complaints(self):
         return [line for line in self.server.log.splitlines() if f"pulling {STREAM}" in line]

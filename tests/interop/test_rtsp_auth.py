@@ -63,6 +63,8 @@ class Passwords:
     def test_a_wrong_one_does_not_let_in(self):
         publisher = self.publish_with(WRONG)
         self.assertNotEqual(publisher.wait(ENDS_WITHIN), 0, publisher.describe())
+        self.until_log_counts(f'is refused "{STREAM}": wrong user or password', 1)
+        self.assertRegex(self.server.log, r"WARN  id=RTSPSRVCMD\d+ peer=127\.0\.0\.1:\d+ is refused")
         self.publish_with(PASSWORD)
         self.until_live(STREAM)
         player = self.start(

@@ -25,11 +25,11 @@ fn a_playlist_comes_with_segments_that_can_be_fetched() {
 /// `hls.streams` is 1: what is asked for and not published must not take its place.
 #[test]
 fn playlists_of_absent_streams_keep_nobody_out() {
-    let program = Program::start(CONFIG);
+    let program = Program::start(&format!("log.level = \"debug\"\n{CONFIG}"));
     let steady = Steady::start(program.rtmp, program.http, "a");
     let mut absent = Http::new(program.http);
     absent.socket.write_all(b"GET /hls/nobody.m3u8 HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
-    program.says("[nobody] HLS begins");
+    program.says("stream=nobody HLS waits");
     let playlist = Http::new(program.http).get("/hls/a.m3u8");
     assert_eq!(playlist.status, 200, "{}", playlist.text());
     steady.stop();

@@ -147,7 +147,7 @@ impl React for rtsp::Server {
             },
             Event::Play => self.playing(&[(0, Some(7), Some(9000)), (1, None, None)]),
             Event::Announce(..) | Event::Record | Event::Pause | Event::Teardown => self.accept(),
-            Event::Packet { .. } | Event::Lost { .. } => {}
+            Event::Packet { .. } | Event::Lost { .. } | Event::Denied(_) => {}
         }
     }
 }

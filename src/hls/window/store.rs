@@ -96,7 +96,7 @@ impl Window {
     /// A segment has left.
     pub(super) fn leave(&mut self, gone: &Segment) {
         if self.rules.store.is_some() && !gone.stored {
-            log::warn!("[{}] HLS: a segment is gone before it is on the disk, which is too slow", self.name);
+            log::warn!("stream={} HLS: a segment is gone before it is on the disk, which is too slow", self.name);
         }
         if self.rules.store != Some(Delete::Soon) || !gone.stored {
             return;

@@ -13,9 +13,11 @@ use super::{Status, Transport};
 use crate::budget::{Account, OverBudget};
 use crate::proto::{Machine, Target};
 
-/// What the client did. All but packets wait for an answer.
+/// What the client did. All but packets and wrong passwords wait for an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// It has shown a wrong name or password for this, and was told so.
+    Denied(Target),
     /// It asks what a stream consists of: to be answered with `described`.
     Describe(Target),
     /// It wants to publish what is described: to be answered with `accept`.
@@ -267,7 +269,10 @@ impl Server {
                 self.granted = true;
                 return Ok(true);
             }
-            Verdict::Denied => self.denials += 1,
+            Verdict::Denied => {
+                self.denials += 1;
+                self.events.push_back(Event::Denied(Target::of_url(&request.url)));
+            }
             Verdict::Stale => guard.renew(),
             Verdict::Missing => {}
         }

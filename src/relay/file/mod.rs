@@ -51,52 +51,58 @@ struct Session<'a> {
 
 /// Publishes a file until its end, or until it is not wanted any more. Who `holds`
 /// waits near the start until a viewer has got something.
-pub(super) async fn play(errand: &Errand, playing: &Playing, holds: bool) -> Close {
-    let Errand { server, config, name, id, .. } = errand;
+pub(super) async fn play(errand: &Errand, playing: &Playing, holds: bool) -> (Close, u64) {
+    let Errand { server, config, name, who, .. } = errand;
     // half of what a stream may have is for frames on their way to viewers
     let (most, max_frame) = (config.streams.memory.0 / 8, config.streams.max_frame.0);
     let (path, lane) = (playing.path.clone(), Lane::of(&playing.path));
-    let mut show = match away(lane, move || Show::open(&path, most, max_frame)).await {
+    let show = match away(lane, move || Show::open(&path, most, max_frame)).await {
         Ok(show) => show,
-        Err(error) => return Close::Refused(error.to_string()),
+        Err(error) => return (Close::Refused(error.to_string()), 0),
     };
-    let publisher = match server.hub.publish(name, id, Instant::now()) {
+    let publisher = match server.hub.publish(name, &who.to_string(), Instant::now()) {
         Ok(publisher) => publisher,
-        Err(why) => return Close::Refused(why.to_string()),
+        Err(why) => return (Close::Refused(why.to_string()), 0),
     };
-    log::info!("[{id}] plays {} as {name}", playing.path.display());
+    log::info!("{who} plays {} as {name}", playing.path.display());
     if show.rotation() != 0 {
-        log::warn!("[{id}] {name} is to be turned right by {} degrees, which viewers are not told", show.rotation());
+        log::warn!("{who} {name} is to be turned right by {} degrees, which viewers are not told", show.rotation());
     }
-    let intake = Intake::new(publisher, config, id);
+    let intake = Intake::new(publisher, config, who);
     let mut session =
         Session { errand, intake, clock: Clock::new(playing.speed), need: Need::new(), holds, begun: false };
-    loop {
-        let room = session.intake.publisher.room();
-        let read = away(lane, move || show.next(&room).map(|batch| (show, batch)));
-        let batch: Batch;
-        (show, batch) = match read.await {
-            Ok(read) => read,
-            Err(error) => return Close::Refused(error.to_string()),
-        };
-        let ended = batch.ended;
-        if let Err(why) = session.publish(batch).await {
-            return why;
-        }
-        if !ended {
-            continue;
-        }
-        if !playing.repeat {
-            return session.end().await;
-        }
-        show = match away(lane, move || show.rewind().map(|()| show)).await {
-            Ok(show) => show,
-            Err(error) => return Close::Refused(error.to_string()),
-        };
-    }
+    let why = session.run(show, lane, playing.repeat).await;
+    (why, session.intake.publisher.moved())
 }
 
 impl Session<'_> {
+    /// Publishes what the file has.
+    async fn run(&mut self, mut show: Show, lane: Lane, repeat: bool) -> Close {
+        loop {
+            let room = self.intake.publisher.room();
+            let read = away(lane, move || show.next(&room).map(|batch| (show, batch)));
+            let batch: Batch;
+            (show, batch) = match read.await {
+                Ok(read) => read,
+                Err(error) => return Close::Refused(error.to_string()),
+            };
+            let ended = batch.ended;
+            if let Err(why) = self.publish(batch).await {
+                return why;
+            }
+            if !ended {
+                continue;
+            }
+            if !repeat {
+                return self.end().await;
+            }
+            show = match away(lane, move || show.rewind().map(|()| show)).await {
+                Ok(show) => show,
+                Err(error) => return Close::Refused(error.to_string()),
+            };
+        }
+    }
+
     /// Publishes each frame when it is due.
     async fn publish(&mut self, mut batch: Batch) -> Result<(), Close> {
         if !self.begun {

@@ -57,7 +57,7 @@ pub(super) async fn keep(entry: Weak<Entry>, name: Name, folder: Folder, before:
         let shown = written(move || to.show(playlist, &gone)).await;
         match result.and(shown) {
             Ok(()) if !trouble.is_empty() => {
-                log::info!("[{name}] HLS goes on at {}", folder.path.display());
+                log::info!("stream={name} HLS goes on at {}", folder.path.display());
                 trouble.clear();
             }
             Ok(()) => {}
@@ -89,14 +89,14 @@ pub(super) async fn clear(name: Name, folder: Folder) {
     let path = folder.path.clone();
     let stream = name.clone();
     if let Err(error) = written(move || folder.clear(stream.as_str())).await {
-        log::warn!("[{name}] HLS: {}: {error}: something of it is left", path.display());
+        log::warn!("stream={name} HLS: {}: {error}: something of it is left", path.display());
     }
 }
 
 fn complain(name: &Name, folder: &Folder, error: &io::Error, trouble: &mut String) {
     let words = error.to_string();
     if *trouble != words {
-        log::error!("[{name}] HLS: {}: {words}: segments stay in memory", folder.path.display());
+        log::error!("stream={name} HLS: {}: {words}: segments stay in memory", folder.path.display());
         *trouble = words;
     }
 }

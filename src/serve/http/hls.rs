@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use async_io::Timer;
 
 use super::super::hls::{Entry, HOLD, Text};
+use super::super::who::Kind;
 use super::{CORS, EXPOSED, NO_CACHE, NO_ROOM, Role, Server, Session, begin_body, beside};
 use crate::conf;
 use crate::hls::{Ask, File, MARK};
@@ -91,8 +92,8 @@ impl Session {
         if session(&request.query).is_some() {
             return self.refuse(request, Status::NOT_FOUND, NO_SESSION);
         }
-        let id = self.server.id("HLSSUB");
-        match self.server.audience.enter(name, id, &self.conn.peer()) {
+        let who = self.server.who(Kind::HlsSub).at(self.conn.peer());
+        match self.server.audience.enter(&self.server.flood, name, who) {
             Ok(number) => {
                 let query = if request.query.is_empty() { String::new() } else { format!("{}&", request.query) };
                 let to = format!("{}?{query}{SESSION}={number:016x}", beside(&request.path));

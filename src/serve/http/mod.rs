@@ -16,6 +16,7 @@ use super::Server;
 use super::live::{Live, Tail};
 #[cfg(feature = "rtsp")]
 use super::rtsp::Carrier;
+use super::who::Who;
 use bytes::Bytes;
 
 use crate::conf::Config;
@@ -92,7 +93,7 @@ enum Role {
 
 struct Player {
     live: Live,
-    id: String,
+    who: Who,
     transport: Transport,
 }
 
@@ -342,9 +343,10 @@ impl Session {
         }
     }
 
-    fn log_end(&self, why: &Close) {
-        if let Role::Play(player) = &self.role {
-            log::info!("[{}] stops playing {}: {why}", player.id, player.live.name());
+    fn log_end(&mut self, why: &Close) {
+        if let Role::Play(player) = &mut self.role {
+            let Player { live, who, .. } = &mut **player;
+            who.ends(format_args!("stops playing {}: {why}", live.name()), live.moved());
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::super::live::Live;
 #[cfg(all(feature = "files", feature = "record"))]
 use super::super::recorded::is_recording;
+use super::super::who::Kind;
 use super::super::{Server, metrics};
 #[cfg(all(feature = "files", feature = "hls"))]
 use super::hls::NO_SESSION;
@@ -171,14 +172,15 @@ impl Session {
             return;
         }
         self.conn.resize(Server::viewer_sizes(&self.config));
-        let id = self.server.id(match form.extension {
-            "ts" => "TSPUBSUB",
-            "mp4" => "MP4PUBSUB",
-            _ => "FLVPUBSUB",
-        });
-        log::info!("[{id}] plays {name} as {} over {} from {}", form.name, transport.name(), self.conn.peer());
+        let kind = match form.extension {
+            "ts" => Kind::TsPubSub,
+            "mp4" => Kind::Mp4PubSub,
+            _ => Kind::FlvPubSub,
+        };
+        let mut who = self.server.who(kind).at(self.conn.peer());
+        who.begins(&self.server.flood, name, format_args!("plays {name} as {} over {}", form.name, transport.name()));
         let live = Live::new(viewer, transport.outlet());
-        self.role = Role::Play(Box::new(Player { live, id, transport }));
+        self.role = Role::Play(Box::new(Player { live, who, transport }));
     }
 
     fn metrics(&mut self, request: &Request) {
@@ -201,8 +203,8 @@ impl Session {
             Refused::Viewers => "viewers",
             _ => "streams",
         };
-        self.server.tally.refused(label);
-        log::warn!("{} is refused {}: {refused}", self.conn.peer(), request.path.escape_default());
+        let peer = self.conn.peer();
+        self.server.refused_guest(label, peer, format_args!("is refused {:?}: {refused}", request.path));
         let fields = [CORS, NO_CACHE, ("Retry-After", "5")];
         self.machine.answer(Status::UNAVAILABLE, &fields, refused.to_string().as_bytes(), Some(request));
     }

@@ -68,6 +68,11 @@ impl Flow {
         self.viewer.stream().name()
     }
 
+    /// Bytes that have gone out.
+    pub(crate) fn moved(&self) -> u64 {
+        self.viewer.moved()
+    }
+
     /// The viewer goes; what it was being sent stays to be finished.
     pub(crate) fn into_tail(self) -> live::Tail {
         live::Tail::new(self.viewer, self.outlet)

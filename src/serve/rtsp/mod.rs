@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use super::Server;
 use super::live::Tail;
+use super::who::{Kind, Who};
 use crate::conf::{Auth, Config, GREETING};
 use crate::hub::{Name, Refused};
 use crate::net::{ALL, Close, Conn, SOME, poll_in_turns};
@@ -59,7 +60,7 @@ struct Body {
     server: Arc<Server>,
     /// As it was when the connection began.
     config: Arc<Config>,
-    id: String,
+    who: Who,
     peer: IpAddr,
     local: IpAddr,
     role: Role,
@@ -92,9 +93,9 @@ impl Session {
         let machine = rtsp::Server::new(limits, guard(&config), session, greeting);
         let peer = conn.peer().ip().to_canonical();
         let local = conn.local().map_or(peer, |local| local.ip().to_canonical());
-        let id = server.id("RTSPSRVCMD");
-        log::debug!("[{id}] connects from {}", conn.peer());
-        let body = Body { server, config, id, peer, local, role: Role::Guest, tail: Tail::default() };
+        let who = server.who(Kind::RtspSrvCmd).at(conn.peer());
+        log::debug!("{who} connects");
+        let body = Body { server, config, who, peer, local, role: Role::Guest, tail: Tail::default() };
         Self { conn, carrier, machine, body }
     }
 
@@ -193,6 +194,7 @@ impl Body {
     /// Acts on what the client did.
     fn on_event(&mut self, machine: &mut rtsp::Server, event: Event, now: Instant) -> Result<Turn, Close> {
         match (event, &mut self.role) {
+            (Event::Denied(target), _) => self.refused("password", &target, &"wrong user or password"),
             (Event::Describe(target), _) => return Ok(self.view(machine, &target, play::Held::Describe)),
             (Event::Announce(target, description), Role::Guest) => {
                 match self.publish(machine, &target, &description, now) {
@@ -277,12 +279,12 @@ impl Body {
 
     /// Makes the client a viewer; it is answered once there is something to see.
     fn view(&mut self, machine: &mut rtsp::Server, target: &Target, held: play::Held) -> Turn {
-        self.name_as("RTSPSUB");
+        self.name_as(Kind::RtspSub);
         let name = Name::of_url(&target.name).map_err(|_| Objection::BadName);
         let viewer = name.and_then(|name| Ok(self.server.hub.play(&name, &crate::proto::rtp::RTP)?));
         match viewer {
             Ok(viewer) => {
-                self.role = Role::View(Box::new(View::new(viewer, &self.id, held, (self.local, self.peer))));
+                self.role = Role::View(Box::new(View::new(viewer, &self.who, held, (self.local, self.peer))));
                 Turn::Held
             }
             Err(why) => {
@@ -293,10 +295,10 @@ impl Body {
     }
 
     /// From here on the log knows the connection by what it does.
-    fn name_as(&mut self, prefix: &str) {
-        let id = self.server.id(prefix);
-        log::debug!("[{}] is now [{id}]", self.id);
-        self.id = id;
+    fn name_as(&mut self, kind: Kind) {
+        let who = self.who.turns(&self.server, kind);
+        log::debug!("{} is now {who}", self.who);
+        self.who = who;
     }
 
     fn publish(
@@ -308,29 +310,34 @@ impl Body {
     ) -> Result<Publish, Objection> {
         let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
         let tracks = publish::tracks(description, &self.config).ok_or(Objection::Unsupported)?;
-        self.name_as("RTSPPUB");
-        let publisher = self.server.hub.publish(&name, &self.id, now)?;
+        self.name_as(Kind::RtspPub);
+        let publisher = self.server.hub.publish(&name, &self.who.clone().of(&name).to_string(), now)?;
         machine.charge_to(publisher.account().clone());
-        log::info!("[{}] publishes {name} (app {:?})", self.id, target.app);
-        Ok(Publish::new(publisher, tracks, &self.config, &self.id))
+        self.who.begins(&self.server.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
+        Ok(Publish::new(publisher, tracks, &self.config, &self.who))
     }
 
     /// Tells the client why not, and the log.
     fn refuse(&self, machine: &mut rtsp::Server, target: &Target, why: &Objection) {
         let (status, label) = why.status();
-        let name: String = target.name.chars().take(Name::MAX).collect();
-        log::warn!("[{}] is refused {name:?}: {why}", self.id);
-        self.server.tally.refused(label);
+        self.refused(label, target, why);
         machine.refuse(status);
     }
 
-    fn log_end(&self, why: &Close) {
-        match &self.role {
+    fn refused(&self, label: &'static str, target: &Target, why: &dyn std::fmt::Display) {
+        let name: String = target.name.chars().take(Name::MAX).collect();
+        self.server.refused(label, &self.who, format_args!("is refused {name:?}: {why}"));
+    }
+
+    fn log_end(&mut self, why: &Close) {
+        match &mut self.role {
             Role::Publish(publish) => {
-                log::info!("[{}] stops publishing {}: {why}", self.id, publish.intake.publisher.stream().name());
+                let publisher = &publish.intake.publisher;
+                let said = format_args!("stops publishing {}: {why}", publisher.stream().name());
+                self.who.ends(said, publisher.moved());
             }
-            Role::View(view) => log::info!("[{}] stops playing {}: {why}", self.id, view.name()),
-            Role::Guest | Role::Gone => log::debug!("[{}] closed: {why}", self.id),
+            Role::View(view) => view.log_end(why),
+            Role::Guest | Role::Gone => log::debug!("{} closed: {why}", self.who),
         }
     }
 }

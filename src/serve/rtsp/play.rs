@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::super::Server;
 use super::super::live::Tail;
+use super::super::who::Who;
 use super::carrier::Carrier;
 use super::cast::Cast;
 use super::flow::{Flow, Way};
@@ -18,7 +19,7 @@ use crate::proto::rtsp::{self, Lower, Status, Transport};
 
 /// A player's side.
 pub(super) struct View {
-    id: String,
+    who: Who,
     flow: Flow,
     local: IpAddr,
     peer: IpAddr,
@@ -53,9 +54,9 @@ enum State {
 }
 
 impl View {
-    pub(super) fn new(viewer: Viewer, id: &str, held: Held, (local, peer): (IpAddr, IpAddr)) -> Self {
+    pub(super) fn new(viewer: Viewer, who: &Who, held: Held, (local, peer): (IpAddr, IpAddr)) -> Self {
         Self {
-            id: id.into(),
+            who: who.clone().of(viewer.stream().name()),
             flow: Flow::new(viewer),
             local,
             peer,
@@ -67,6 +68,10 @@ impl View {
 
     pub(super) fn name(&self) -> &Name {
         self.flow.name()
+    }
+
+    pub(super) fn log_end(&mut self, why: &Close) {
+        self.who.ends(format_args!("stops playing {}: {why}", self.flow.name()), self.flow.moved());
     }
 
     /// The viewer goes; what it was being sent stays to be finished.
@@ -123,7 +128,8 @@ impl View {
                     None if self.flow.is_over_udp() => "UDP",
                     None => "TCP",
                 };
-                log::info!("[{}] plays {} over {way}", self.id, self.name());
+                let name = self.name().clone();
+                self.who.begins(&server.flood, &name, format_args!("plays {name} over {way}"));
                 conn.offer_again();
                 Ok(false)
             }
@@ -180,7 +186,7 @@ impl View {
             server.beat.wake_next(cx);
             return Poll::Pending;
         }
-        log::info!("[{}] waited in vain for {}", self.id, self.name());
+        server.refused("absent", &self.who, format_args!("waited in vain for {}", self.name()));
         machine.refuse(Status::NOT_FOUND);
         self.state = State::Over;
         Poll::Ready(())

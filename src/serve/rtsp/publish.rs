@@ -9,6 +9,7 @@ use bytes::Bytes;
 
 use super::super::Server;
 use super::super::intake::{Intake, Loss};
+use super::super::who::Who;
 use crate::budget::{Account, BlockMut, OverBudget};
 use crate::conf::Config;
 use crate::hub::{Lost, Publisher};
@@ -74,12 +75,12 @@ impl Publish {
         publisher: Publisher,
         (demux, numbers): (Demux, Vec<Option<usize>>),
         config: &Config,
-        id: &str,
+        who: &Who,
     ) -> Self {
-        let intake = Intake::new(publisher, config, id);
+        let intake = Intake::new(publisher, config, who);
         for number in (0..).zip(&numbers).filter_map(|(number, track)| track.is_none().then_some(number)) {
             let number: usize = number;
-            log::warn!("[{id}] the description's track {number} has no place here and is passed over");
+            log::warn!("{who} the description's track {number} has no place here and is passed over");
         }
         let ways = numbers.into_iter().map(|number| (number, Way::None)).collect();
         Self {
@@ -215,7 +216,7 @@ impl Publish {
         // told when there is twice as much: a log that floods is no log
         if bytes > self.noise.saturating_mul(2) {
             self.noise = bytes;
-            log::warn!("[{}] bytes between packets are no packets and are passed over, {bytes} so far", self.intake.id);
+            log::warn!("{} bytes between packets are no packets and are passed over, {bytes} so far", self.intake.who);
         }
     }
 
