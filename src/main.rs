@@ -19,7 +19,7 @@ use smol::Executor;
 use smol::stream::StreamExt;
 
 const HELP: &str = "\
-Usage: runnel [-c FILE] [--check | --plan | --make-cert]
+Usage: runnel [-c FILE] [--check | --plan | --make-cert | --reference]
 
   -c, --config FILE   read FILE; without it the embedded default applies
       --check         check the configuration, and on this machine what it
@@ -29,6 +29,7 @@ Usage: runnel [-c FILE] [--check | --plan | --make-cert]
       --make-cert     write a certificate that nobody has signed, and its key,
                       to the files of tls.cert and tls.key, else to cert.pem
                       and key.pem here
+      --reference     print all keys of a configuration, each explained, and end
   -V, --version       print the version and end
   -h, --help          print this and end
 
@@ -152,7 +153,7 @@ fn make_certificate(config: &Config) -> Result<(), String> {
 
 #[cfg(not(feature = "tls"))]
 fn make_certificate(_: &Config) -> Result<(), String> {
-    Err("the program was built without the feature \"tls\"".into())
+    Err(runnel::conf::lacks("tls"))
 }
 
 fn check_plan(plan: &Plan) -> Result<(), String> {
@@ -192,6 +193,10 @@ fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
             "--check" => task = Task::Check,
             "--plan" => task = Task::Plan,
             "--make-cert" => task = Task::MakeCertificate,
+            "--reference" => {
+                print!("{}", runnel::conf::REFERENCE);
+                return Ok(None);
+            }
             "-V" | "--version" => {
                 println!("runnel {}", env!("CARGO_PKG_VERSION"));
                 return Ok(None);
@@ -200,6 +205,8 @@ fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
                 print!("{HELP}{PUSH}");
                 return Ok(None);
             }
+            #[cfg(not(feature = "replay"))]
+            "push" => return Err(runnel::conf::lacks("replay")),
             other => return Err(format!("unknown argument {other:?}; runnel -h lists them")),
         }
     }

@@ -2,10 +2,28 @@
 
 use std::time::Duration;
 
+use super::features::{is_compiled, lacks};
 use super::{Auth, Config, Error, Segments};
 use crate::hub::{InvalidName, Name};
 
 impl Config {
+    /// What asks for a feature that was not compiled in: the key, what it must be without
+    /// it, and the feature.
+    fn demand(&self) -> Option<(&'static str, &'static str, &'static str)> {
+        let tls = &self.tls;
+        let demands = [
+            (!tls.cert.is_empty() || !tls.key.is_empty(), "tls.cert", "empty", "tls"),
+            (!tls.more.is_empty(), "tls.more", "empty", "tls"),
+            (tls.required, "tls.required", "false", "tls"),
+            (!self.http.root.is_empty(), "http.root", "empty", "files"),
+            (self.hls.store.0.is_some(), "hls.store", "\"memory\"", "files"),
+            (self.hls.format == Segments::Fmp4, "hls.format", "\"auto\" or \"ts\"", "mp4"),
+            (!self.record.is_empty(), "record", "empty", "record"),
+        ];
+        let unmet = demands.into_iter().find(|(wanted, .., feature)| *wanted && !is_compiled(feature));
+        unmet.map(|(_, key, remedy, feature)| (key, remedy, feature))
+    }
+
     /// What is wrong with one of the tables of which there can be several: its key, and why.
     fn entry_objection(&self) -> Option<(String, String)> {
         let pulled = self.pull.iter().enumerate().map(|(at, pull)| (format!("pull[{at}].stream"), &pull.stream));
@@ -19,11 +37,9 @@ impl Config {
             return Some((format!("pull[{}]", self.streams.max), "must be one of streams.max at most".into()));
         }
         #[cfg(feature = "record")]
-        let record = super::record::objection(self);
+        return super::record::objection(self).map(|(key, remedy)| (key, format!("must be {remedy}")));
         #[cfg(not(feature = "record"))]
-        let record = (!self.record.is_empty())
-            .then(|| ("record[0]".into(), "empty: the program was built without the feature \"record\"".to_string()));
-        record.map(|(key, remedy)| (key, format!("must be {remedy}")))
+        None
     }
 
     /// Combinations that no machine can serve.
@@ -62,17 +78,7 @@ impl Config {
                 "\"off\", unless rtsp.user and rtsp.password are set",
             ),
             (self.http.keep_alive.0.is_zero(), "http.keep_alive", "more than \"0s\""),
-            (
-                cfg!(not(feature = "files")) && !self.http.root.is_empty(),
-                "http.root",
-                "empty: the program was built without the feature \"files\"",
-            ),
             (!(512..=16 << 10).contains(&self.http.max_head.0), "http.max_head", "between 512 and \"16KiB\""),
-            (
-                cfg!(not(feature = "files")) && self.hls.store.0.is_some(),
-                "hls.store",
-                "\"memory\": the program was built without the feature \"files\"",
-            ),
             (self.hls.segments < 3, "hls.segments", "at least 3: players start three segments before the end"),
             (
                 !(2..=self.hls.segments).contains(&self.hls.start) || self.hls.start != 3 && !self.hls.part.0.is_zero(),
@@ -82,11 +88,6 @@ impl Config {
             (self.log.max_size.0 < 4 << 10, "log.max_size", "at least \"4KiB\""),
             (self.hls.segment.0.as_millis() < 500, "hls.segment", "at least \"500ms\""),
             (self.hls.session_timeout.0.as_secs() < 1, "hls.session_timeout", "at least \"1s\""),
-            (
-                cfg!(not(feature = "mp4")) && self.hls.format == Segments::Fmp4,
-                "hls.format",
-                "\"auto\" or \"ts\": the program was built without the feature \"mp4\"",
-            ),
             (
                 !self.hls.part.0.is_zero()
                     && !(Duration::from_millis(100)..=self.hls.segment.0 / 2).contains(&self.hls.part.0),
@@ -99,6 +100,9 @@ impl Config {
                 "one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
             ),
         ];
+        if let Some((key, remedy, feature)) = self.demand() {
+            return Err(Error::key(file, text, key, &format!("{remedy}: {}", lacks(feature))));
+        }
         if let Some((key, what)) = self.entry_objection() {
             return Err(Error::key_is(file, text, &key, &what));
         }

@@ -59,7 +59,7 @@ fn is_secret(key: &str) -> bool {
 fn is_known(key: &str) -> bool {
     let item = key.rsplit('.').next().unwrap_or_default().trim();
     item.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && [" ", "\n"].iter().any(|before| keys::COMMON.contains(&format!("{before}{item} = ")))
+        && [" ", "\n"].iter().any(|before| keys::REFERENCE.contains(&format!("{before}{item} = ")))
 }
 
 /// What the parser says of a value that is none, without the value.

@@ -16,10 +16,57 @@ pub const FEATURES: [(&str, bool); 12] = [
     ("files", cfg!(feature = "files")),
 ];
 
+/// Whether a feature was compiled in.
+pub(super) fn is_compiled(feature: &str) -> bool {
+    FEATURES.iter().any(|(name, there)| *name == feature && *there)
+}
+
+/// Why something is refused.
+pub fn lacks(feature: &str) -> String {
+    format!("the program was built without the feature {feature:?}")
+}
+
 /// The features by their names, and those that are not there.
 pub fn features() -> String {
     let names = |compiled| FEATURES.iter().filter(move |(_, there)| *there == compiled).map(|(name, _)| *name);
     let (there, lacking) = (names(true).collect::<Vec<_>>(), names(false).collect::<Vec<_>>());
     let lacking = if lacking.is_empty() { String::new() } else { format!(", without {}", lacking.join(" ")) };
     format!("features {}{lacking}", there.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conf::Config;
+
+    #[test]
+    fn what_is_not_compiled_in_is_refused_by_name() {
+        let stream = |table: &str, url: &str| format!("[[{table}]]\nstream = \"a\"\nurl = \"{url}\"");
+        let cases: [(String, &[&str]); 16] = [
+            ("tls.cert = \"/c\"\ntls.key = \"/k\"".into(), &["tls"]),
+            ("tls.required = true".into(), &["tls"]),
+            ("[[tls.more]]\ncert = \"/c\"\nkey = \"/k\"".into(), &["tls"]),
+            (stream("pull", "rtsps://h/"), &["rtsp", "tls"]),
+            (stream("push", "RTMPS://h/a/b"), &["rtmp", "tls"]),
+            (stream("push", "rtmp://h/a/b"), &["rtmp"]),
+            (stream("pull", "rtsp://h/"), &["rtsp"]),
+            (stream("pull", "file:/m.flv"), &["replay"]),
+            ("[[record]]\nstreams = \"*\"\npath = \"/m\"".into(), &["record"]),
+            ("http.root = \"/m\"".into(), &["files"]),
+            ("hls.store = \"/m\"".into(), &["files"]),
+            ("hls.format = \"fmp4\"".into(), &["mp4"]),
+            ("hls.enable = true".into(), &["hls"]),
+            ("http.enable = true".into(), &["http"]),
+            ("rtsp.websocket = true".into(), &["ws"]),
+            ("rtmp.enable = true".into(), &["rtmp"]),
+        ];
+        for (text, features) in cases {
+            let said = Config::parse("test", &text).err().map_or(String::new(), |error| error.to_string());
+            let missing = features.iter().find(|feature| !is_compiled(feature));
+            match missing {
+                Some(feature) => assert!(said.ends_with(&lacks(feature)), "{text}\n{said}"),
+                None => assert!(!said.contains("without the feature"), "{text}\n{said}"),
+            }
+        }
+    }
 }

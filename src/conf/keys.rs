@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use super::features::{is_compiled, lacks};
 use super::{Config, Error, Profile};
 
 /// Every key with its value.
@@ -23,16 +24,17 @@ pub struct Changes {
     pub restart: Vec<String>,
 }
 
-/// What every profile shares; complete, so that a profile says only what differs.
-pub(super) const COMMON: &str = include_str!("../../conf/reference.toml");
+/// Every key, explained, with what every profile shares; so a profile says only what differs.
+pub const REFERENCE: &str = include_str!("../../conf/reference.toml");
 
-/// What has an `enable`, and whether it was compiled in. A default is no demand:
-/// what is not there is off.
-const COMPILED: [(&str, bool); 4] = [
-    ("rtmp", cfg!(feature = "rtmp")),
-    ("rtsp", cfg!(feature = "rtsp")),
-    ("http", cfg!(feature = "http")),
-    ("hls", cfg!(feature = "hls")),
+/// What is on by default, and the feature that it takes. A default is no demand: what
+/// is not there is off.
+const SWITCHES: [(&str, &str); 5] = [
+    ("rtmp.enable", "rtmp"),
+    ("rtsp.enable", "rtsp"),
+    ("rtsp.websocket", "ws"),
+    ("http.enable", "http"),
+    ("hls.enable", "hls"),
 ];
 
 /// What a running server can take over: new connections and streams go by it, and
@@ -88,14 +90,14 @@ impl Keys {
             Some(name) => name.try_into().map_err(|_| Error::key(file, text, "profile", Profile::NAMES))?,
             None => Profile::Auto,
         };
-        let mut merged: toml::Table = toml::from_str(COMMON).map_err(fail)?;
+        let mut merged: toml::Table = toml::from_str(REFERENCE).map_err(fail)?;
         merge(&mut merged, toml::from_str(profile.text()).map_err(fail)?);
-        for (table, _) in COMPILED.iter().filter(|(_, compiled)| !compiled) {
-            let key = format!("{table}.enable");
-            merge(&mut merged, nest(&key, false.into()));
-            if own.get(*table).and_then(|own| own.get("enable")) == Some(&true.into()) {
-                let remedy = format!("false: the program was built without the feature {table:?}");
-                return Err(Error::key(file, text, &key, &remedy));
+        let mut said = Vec::new();
+        leaves("", &own, &mut said);
+        for (key, feature) in SWITCHES.iter().filter(|(_, feature)| !is_compiled(feature)) {
+            merge(&mut merged, nest(key, false.into()));
+            if said.contains(&(key.to_string(), true.into())) {
+                return Err(Error::key(file, text, key, &format!("false: {}", lacks(feature))));
             }
         }
         let base = merged.clone();

@@ -19,8 +19,8 @@ use serde::Deserialize;
 
 use crate::hub::Conflict;
 pub use error::Error;
-pub use features::features;
-pub use keys::{Changes, Keys, LIVE};
+pub use features::{features, lacks};
+pub use keys::{Changes, Keys, LIVE, REFERENCE};
 pub use plan::{GREETING, SMALL_BUFFER};
 pub use profile::Profile;
 #[cfg(feature = "record")]

@@ -8,6 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected};
 
 #[cfg(feature = "record")]
 use super::FileFormat;
+use super::features::{is_compiled, lacks};
 use super::{Auth, Delete, Segments};
 use crate::hub::Conflict;
 use crate::proto::Url;
@@ -59,25 +60,22 @@ pub struct Store(pub Option<PathBuf>);
 struct Text<T> {
     make: fn(&str) -> Option<T>,
     expecting: &'static str,
-    /// It may hold a password, and is not repeated.
-    secret: bool,
 }
 
 impl<T> Text<T> {
     fn read<E: Error>(&self, text: &str) -> Result<T, E> {
-        let shown = if self.secret { Unexpected::Other("no such URL") } else { Unexpected::Str(text) };
-        (self.make)(text).ok_or_else(|| E::invalid_value(shown, &self.expecting))
+        (self.make)(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self.expecting))
     }
 }
 
 /// What has a `make` and says what it expects.
 macro_rules! text {
-    ($name:ty, $expecting:literal, $secret:literal, $make:expr) => {
+    ($name:ty, $expecting:literal, $make:expr) => {
         impl<'de> Deserialize<'de> for $name {
             #[inline(never)] // each key would have its own
             fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
                 let text = String::deserialize(deserializer)?;
-                Text { make: $make, expecting: $expecting, secret: $secret }.read(&text)
+                Text { make: $make, expecting: $expecting }.read(&text)
             }
         }
     };
@@ -86,7 +84,7 @@ macro_rules! text {
 /// What is one of a few words.
 macro_rules! choice {
     ($name:ty, $expecting:literal, $($word:literal => $value:expr),+) => {
-        text!($name, $expecting, false, |text| match text {
+        text!($name, $expecting, |text| match text {
             $($word => Some($value),)+
             _ => None,
         });
@@ -112,60 +110,72 @@ choice!(
     "flv" => FileFormat::Flv, "ts" => FileFormat::Ts, "fmp4" => FileFormat::Fmp4, "hls" => FileFormat::Hls
 );
 
-text!(Address, "an address such as \"[::]:1935\" or \"127.0.0.1:1935\"", false, |text| {
+text!(Address, "an address such as \"[::]:1935\" or \"127.0.0.1:1935\"", |text| {
     let full = if text.starts_with(':') { format!("[::]{text}") } else { text.into() };
     full.parse().ok().map(Address)
 });
 
-text!(PortRange, "ports such as \"30000-30999\", the first of them even and not 0", false, |text| {
+text!(PortRange, "ports such as \"30000-30999\", the first of them even and not 0", |text| {
     let (first, last) = text.split_once('-')?;
     let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
     (first > 0 && first.is_multiple_of(2) && first < last).then_some(PortRange(first, last))
 });
 
-text!(Group, "a multicast address such as \"239.255.42.42\", or \"\" for none", false, |text| {
+text!(Group, "a multicast address such as \"239.255.42.42\", or \"\" for none", |text| {
     let group = text.parse().ok().filter(Ipv4Addr::is_multicast);
     (text.is_empty() || group.is_some()).then_some(Group(group))
 });
 
-text!(Source, "a URL that begins with rtsp://, rtsps://, rtmp:// or rtmps://", true, |text| {
-    source(text).map(Source)
-});
-
-text!(
-    Origin,
-    "a URL that begins with rtsp://, rtsps://, rtmp:// or rtmps://, or file: and the absolute path of a file",
-    true,
-    |text| {
-        let file = || Url::file(text).filter(|_| cfg!(feature = "replay"));
-        source(text).or_else(file).map(Origin)
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        url(&String::deserialize(deserializer)?, false).map(Self).map_err(D::Error::custom)
     }
-);
+}
 
-text!(Target, "\"stderr\", \"syslog\" or the absolute path of a file", false, |text| match text {
+impl<'de> Deserialize<'de> for Origin {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        url(&String::deserialize(deserializer)?, true).map(Self).map_err(D::Error::custom)
+    }
+}
+
+text!(Target, "\"stderr\", \"syslog\" or the absolute path of a file", |text| match text {
     "stderr" => Some(Target::Stderr),
     "syslog" => Some(Target::Syslog),
     path if path.starts_with('/') => Some(Target::File(path.into())),
     _ => None,
 });
 
-text!(Store, "\"memory\" or the absolute path of a folder", false, |text| match text {
+text!(Store, "\"memory\" or the absolute path of a folder", |text| match text {
     "memory" => Some(Store(None)),
     path if path.starts_with('/') => Some(Store(Some(path.into()))),
     _ => None,
 });
 
-fn source(text: &str) -> Option<Url> {
-    let url = Url::parse(text).ok()?;
-    SCHEMES.iter().any(|(scheme, compiled)| *compiled && *scheme == url.scheme).then_some(url)
+/// Reads a URL, of a file too if `files`. It may hold a password, and is not repeated.
+fn url(text: &str, files: bool) -> Result<Url, String> {
+    let named = text.split_once(':').map_or("", |(scheme, _)| scheme);
+    let schemes = || SCHEMES.iter().filter(|(scheme, _)| files || *scheme != "file");
+    if let Some((scheme, features)) = schemes().find(|(scheme, _)| scheme.eq_ignore_ascii_case(named)) {
+        if let Some(feature) = features.iter().find(|feature| !is_compiled(feature)) {
+            return Err(lacks(feature));
+        }
+        let url = if *scheme == "file" { Url::file(text) } else { Url::parse(text).ok() };
+        if let Some(url) = url {
+            return Ok(url);
+        }
+    }
+    let there = schemes().filter(|(_, features)| features.iter().all(|feature| is_compiled(feature)));
+    let there: Vec<_> = there.map(|(scheme, _)| *scheme).collect();
+    Err(format!("invalid value: no such URL, expected one that begins with {}", there.join(", ")))
 }
 
-/// What can be relayed, and whether it was compiled in.
-const SCHEMES: [(&str, bool); 4] = [
-    ("rtmp", cfg!(feature = "rtmp")),
-    ("rtsp", cfg!(feature = "rtsp")),
-    ("rtmps", cfg!(all(feature = "rtmp", feature = "tls"))),
-    ("rtsps", cfg!(all(feature = "rtsp", feature = "tls"))),
+/// What can be relayed, as URLs begin, and the features that it takes.
+const SCHEMES: [(&str, &[&str]); 5] = [
+    ("rtsp", &["rtsp"]),
+    ("rtsps", &["rtsp", "tls"]),
+    ("rtmp", &["rtmp"]),
+    ("rtmps", &["rtmp", "tls"]),
+    ("file", &["replay"]),
 ];
 
 impl fmt::Display for Address {

@@ -313,7 +313,7 @@ impl Errand {
             return conn.sealed_to(&self.trust()?, &self.url.host, &self.server.shakes, limit).await;
         }
         #[cfg(not(feature = "tls"))]
-        Err(Close::Refused("the program was built without the feature \"tls\"".into()))
+        Err(Close::Refused(crate::conf::lacks("tls")))
     }
 }
 

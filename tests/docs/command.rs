@@ -24,8 +24,19 @@ fn help_lists_every_option() {
     for flag in ["-h", "--help"] {
         let (code, out, err) = said(&run(&[flag]));
         assert_eq!((code, err.as_str()), (Some(0), ""));
-        let options =
-            ["-c", "--config", "--check", "--plan", "--make-cert", "-V", "--version", "-h", "--help", "RUST_LOG"];
+        let options = [
+            "-c",
+            "--config",
+            "--check",
+            "--plan",
+            "--make-cert",
+            "--reference",
+            "-V",
+            "--version",
+            "-h",
+            "--help",
+            "RUST_LOG",
+        ];
         let push = ["runnel push", "--loop", "--speed", "--udp", "--ca", "--insecure"];
         assert!(options.iter().chain(&push).all(|option| out.contains(option)), "{out}");
         assert!(out.lines().all(|line| line.len() <= 80), "{out}");

@@ -121,6 +121,12 @@ fn in_lists_of_tables_the_line_is_that_of_the_key() {
     let cases = [
         ("pull", "stream = \"a b\"\nurl = \"rtsp://h/\"", format!("line 5: pull.stream: {no_name}")),
         ("push", "url = \"rtsp://h/\"\nstream = \"a b\"", format!("line 6: push.stream: {no_name}")),
+        (
+            "push",
+            "stream = \"b\"\nurl = \"file:/m.flv\"",
+            "line 6: push.url: invalid value: no such URL, expected one that begins with rtsp, rtsps, rtmp, rtmps"
+                .into(),
+        ),
         ("pull", "stream = \"b\"\nurl = 3", "line 6: pull.url: invalid type: integer `3`, expected a string".into()),
         ("push", "stream = \"b\"", "line 4: push: url is missing".into()),
         ("record", "streams = \"*\"\npath = \"m\"", "line 6: record.path: must be a folder, from the root on".into()),

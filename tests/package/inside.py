@@ -70,6 +70,9 @@ FOLDERS = (
 
 
 class Device(unittest.TestCase):
+    # what it ships with
+    program = places.RUNNEL
+
     def setUp(self):
         self.root = Path(tempfile.mkdtemp(prefix="runnel-device-"))
         self.addCleanup(shutil.rmtree, self.root)
@@ -80,7 +83,7 @@ class Device(unittest.TestCase):
         for applet in places.output("/bin/busybox", "--list").split():
             if applet != "busybox":
                 (self.root / "bin" / applet).symlink_to("busybox")
-        shutil.copy(places.RUNNEL, self.root / "usr/bin/runnel")
+        shutil.copy(self.program, self.root / "usr/bin/runnel")
         self.put("etc/passwd", "root:x:0:0::/:/bin/sh\nrunnel:x:800:800::/:/bin/false\n")
         self.put("etc/group", "root:x:0:\nrunnel:x:800:\n")
 

@@ -11,6 +11,8 @@ BUILDROOT = ROOT / "buildroot"
 OPENWRT = BOARD / "openwrt" / "runnel"
 # As boards have it: without TLS, whose code would be in the budgets too.
 RUNNEL = Path(os.environ.get("RUNNEL", ROOT / "dist" / "x86_64" / "runnel"))
+# As it is without a choice of features: what is built from source ships this.
+FULL = Path(os.environ.get("RUNNEL_FULL", ROOT / "target" / "release" / "runnel"))
 
 
 def cargo():

@@ -1,12 +1,19 @@
-"""Each board's own configuration, started by the init script on a device with syslog."""
+"""Each board's own configuration, and each profile, started by the init script on a device
+with syslog: with the program for devices, and with that which has all features."""
 
 import inside
 import places
 
 RUN = "/etc/init.d/runnel"
+BOARD_FEATURES = (
+    "features rtmp rtsp http flv ts ws hls, without tls mp4 record replay files"
+)
+ALL_FEATURES = "features rtmp rtsp tls http flv ts mp4 ws hls record replay files"
 
 
 class Start(inside.Device):
+    features = BOARD_FEATURES
+
     def start(self, conf, feeds=False):
         """Starts it, and says what a board's maker would look for."""
         self.service(places.BOARD / "init" / "runnel")
@@ -16,6 +23,7 @@ class Start(inside.Device):
             await test -S /dev/log
             # takes what the real one takes, which resets the machine when that ends
             : >/dev/watchdog
+            runnel --check -c /etc/runnel.toml | sed 's/.*; //'
             {RUN} start
             healthy
             grep ^Uid "/proc/$(cat /var/run/runnel.pid)/status"
@@ -25,8 +33,9 @@ class Start(inside.Device):
             echo "syslog: $(grep -c "runnel.*listens" /tmp/messages) ports"
             """)
 
-    def assert_ran(self, user, watchdog, ports):
+    def assert_ran(self, user=0, watchdog="", ports=0):
         self.assert_says(
+            self.features,
             "Starting runnel: OK",
             "healthy",
             rf"Uid:\t{user}\t{user}\t{user}\t{user}",
@@ -37,7 +46,7 @@ class Start(inside.Device):
 
     def test_buildroot(self):
         self.start(places.BUILDROOT / "package" / "runnel" / "runnel.toml")
-        self.assert_ran(user=800, watchdog="", ports=4)
+        self.assert_ran(user=800, ports=4)
 
     def test_raspberrypi_zero(self):
         self.start(places.BOARD / "raspberrypi-zero" / "runnel.toml", feeds=True)
@@ -47,4 +56,45 @@ class Start(inside.Device):
     def test_openipc(self):
         # its small log is told of warnings only
         self.start(places.BOARD / "openipc" / "runnel.toml")
-        self.assert_ran(user=65534, watchdog="", ports=0)
+        self.assert_ran(user=65534)
+
+    def test_openwrt_mt76x8(self):
+        self.start(places.BOARD / "openwrt-mt76x8" / "runnel.toml")
+        self.assert_ran()
+
+    def test_profiles(self):
+        for name in ("tiny", "router", "box"):
+            with self.subTest(profile=name):
+                self.start(places.ROOT / "conf" / f"{name}.toml")
+                self.assert_ran()
+
+    def test_none_is_forgotten(self):
+        tested = ["openipc", "openwrt-mt76x8", "raspberrypi-zero"]
+        self.assertEqual(sorted(path.parent.name for path in places.BOARD.glob("*/runnel.toml")), tested)
+
+
+class StartWithAllFeatures(Start):
+    program = places.FULL
+    features = ALL_FEATURES
+
+
+class Lacking(inside.Device):
+    def test_what_the_program_for_devices_has_not_is_refused_by_name(self):
+        asked = {
+            '[tls]\ncert = "/c"\nkey = "/k"': ("tls.cert", "tls"),
+            '[[pull]]\nstream = "a"\nurl = "rtsps://h/"': ("pull.url", "tls"),
+            '[[push]]\nstream = "a"\nurl = "rtmps://h/a/b"': ("push.url", "tls"),
+            '[[pull]]\nstream = "a"\nurl = "file:/m.flv"': ("pull.url", "replay"),
+            '[[record]]\nstreams = "*"\npath = "/m"': ("record", "record"),
+            '[http]\nroot = "/m"': ("http.root", "files"),
+            '[hls]\nstore = "/m"': ("hls.store", "files"),
+            '[hls]\nformat = "fmp4"': ("hls.format", "mp4"),
+        }
+        for text, (key, feature) in asked.items():
+            with self.subTest(text=text):
+                self.put("etc/asked.toml", text)
+                self.run_inside('runnel --check -c /etc/asked.toml; echo "code $?"')
+                lacks = f'the program was built without the feature "{feature}"'
+                self.assert_says(rf".* line \d: {key}: (must be .*: )?{lacks}", "code 78")
+        self.run_inside("runnel push a b; runnel --make-cert")
+        self.assert_says(*(f'runnel: the .* without the feature "{name}"' for name in ("replay", "tls")))
