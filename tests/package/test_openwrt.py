@@ -1,5 +1,6 @@
 """OpenWrt's init script, under BusyBox, with the real program; rc.common is the test's own."""
 
+import re
 import shutil
 import tomllib
 
@@ -11,7 +12,19 @@ RUN = "/etc/init.d/runnel"
 READ = f"set -- {RUN} ''; . /etc/rc.common"
 
 
-class OpenWrt(inside.Device):
+REFERENCE = (places.ROOT / "conf" / "reference.toml").read_text()
+
+
+def uci(head, keys):
+    """A section of a configuration file of OpenWrt's."""
+    lines = [f"config {head}"]
+    for key, value in keys.items():
+        value = int(value) if isinstance(value, bool) else value
+        lines.append(f"\toption {key} '{value}'")
+    return "\n".join(lines) + "\n\n"
+
+
+class Router(inside.Device):
     def setUp(self):
         super().setUp()
         self.service(places.OPENWRT / "files" / "runnel.init")
@@ -24,7 +37,18 @@ class OpenWrt(inside.Device):
     def toml(self):
         return tomllib.loads("\n".join(self.run_inside(f"{READ}; toml")))
 
+
+class Shipped(Router):
+    """With the program for devices, as runnel-bin has it."""
+
     def test_the_configuration_that_comes_with_it_serves(self):
+        self.assert_serves()
+
+    def test_the_configuration_for_mt76x8_serves(self):
+        self.config((places.BOARD / "openwrt-mt76x8" / "runnel.config").read_text())
+        self.assert_serves()
+
+    def assert_serves(self):
         self.run_inside(f"""
             {RUN} start; echo "start $?"
             healthy
@@ -43,6 +67,14 @@ class OpenWrt(inside.Device):
             "stopped",
         )
 
+
+class ShippedFromSource(Shipped):
+    """With all features, as the package from source has them."""
+
+    program = places.FULL
+
+
+class OpenWrt(Router):
     def test_sections_become_tables(self):
         self.config("""
             config table 'rtmp'
@@ -101,6 +133,80 @@ class OpenWrt(inside.Device):
                 option listen ''
             """)
         wanted = {"profile": 'a"b\\c', "http": {"enable": 'per"haps', "listen": ""}}
+        self.assertEqual(self.toml(), wanted)
+
+    def test_every_key_arrives_with_its_type(self):
+        """With the value of the reference; and the program takes it all."""
+        reference = tomllib.loads(REFERENCE)
+        tables = {name: keys for name, keys in reference.items() if isinstance(keys, dict)}
+        above = {name: key for name, key in reference.items() if not isinstance(key, dict | list)}
+        entries = {name: self.entry(name) for name in ("pull", "push", "record", "tls.more")}
+        self.assertEqual(set(reference), {*tables, *above, *entries} - {"tls.more"})
+        # what must be so where there are entries
+        tables["tls"].update(cert="/c.pem", key="/k.pem", more=[])
+        tables["memory"]["total"] = "200MiB"
+        sections = [uci("server", above)]
+        for name, keys in tables.items():
+            said = {key: value for key, value in keys.items() if value != []}
+            sections.append(uci(f"table {name!r}", said))
+        for name, keys in entries.items():
+            sections.append(uci("certificate" if name == "tls.more" else name, keys))
+        self.config("".join(sections))
+        tables["tls"]["more"] = [entries.pop("tls.more")]
+        lists = {name: [keys] for name, keys in entries.items()}
+        self.assertEqual(self.toml(), {**above, **tables, **lists})
+        self.put("tmp/all.toml", "\n".join(self.run_inside(f"{READ}; toml")))
+        places.output(places.FULL, "--plan", "-c", self.root / "tmp/all.toml")
+
+    def entry(self, name):
+        """Every key that the program takes in such a table, as the reference explains it."""
+        self.put("tmp/wrong.toml", f"[[{name}]]\nnonsense = 1\n")
+        said = places.output(
+            *(places.FULL, "--plan", "-c", self.root / "tmp/wrong.toml"), ok=False
+        )
+        keys = re.search("unknown key; there are (.*)", said).group(1).split(", ")
+        comment = re.search(rf"((?:^#.*\n)+){name.rpartition('.')[2]} = \[\]$", REFERENCE, re.M)
+        values = {}
+        for key in keys:
+            found = re.search(rf"\b{key} = (true|\"[^\"]*\"|FILE)", comment.group(1))
+            # of a push the URL is that of a pull
+            value = found.group(1) if found else '"rtsp://10.0.0.7/"' if key == "url" else None
+            self.assertIsNotNone(value, f"the reference does not explain {key} of {name}")
+            values[key] = value == "true" or value.strip('"')
+        return values
+
+    def test_what_looks_like_a_number_stays_what_it_is(self):
+        self.config("""
+            config table 'rtsp'
+                option user '1'
+                option password '0123'
+            config table 'http'
+                option max_head '4096'
+            config table 'hls'
+                option record 'off'
+                option sessions '1'
+            config table 'tls'
+                option record '4096'
+            config table 'recording'
+                option http '0'
+            config record
+                option streams '110'
+                option path '/mnt'
+                option size '1048576'
+            config push
+                option stream '1'
+                option url 'rtsp://10.0.0.7/'
+                option udp '1'
+            """)
+        wanted = {
+            "rtsp": {"user": "1", "password": "0123"},
+            "http": {"max_head": 4096},
+            "hls": {"record": False, "sessions": True},
+            "tls": {"record": 4096},
+            "recording": {"http": False},
+            "record": [{"streams": "110", "path": "/mnt", "size": 1048576}],
+            "push": [{"stream": "1", "url": "rtsp://10.0.0.7/", "udp": True}],
+        }
         self.assertEqual(self.toml(), wanted)
 
     def test_the_boards_two_files_say_the_same(self):
