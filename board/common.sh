@@ -31,6 +31,24 @@ version() { sed -n 's/^version = "\(.*\)"/\1/p' "$board_root/Cargo.toml" | head 
 # When the source was last changed, for everything that carries a time.
 epoch() { git -C "$board_root" log -1 --format=%ct 2>/dev/null || echo 0; }
 
+# Packs FOLDER/NAME/runnel with all that a device of any board needs beside it.
+archive() { # NAME FOLDER
+    local title staging board
+    title=runnel-$(version)-$1
+    staging=$(mktemp -d)
+    mkdir -p "$staging/$title"/{conf,init,board}
+    cp "$2/$1/runnel" "$board_root"/LICENSE* "$board_root"/{README,CHANGELOG}.md "$staging/$title"
+    cp "$board_root"/conf/*.toml "$staging/$title/conf"
+    for board in openipc openwrt openwrt-mt76x8 raspberrypi-zero; do
+        cp -r "$board_root/board/$board" "$staging/$title/board"
+    done
+    install -m 755 "$board_root/board/init/runnel" "$staging/$title/init"
+    install -m 644 "$board_root/board/systemd/runnel.service" "$staging/$title/init"
+    tar -C "$staging" --sort=name --owner=0 --group=0 --numeric-owner --mode=go=rX,u+rw,a-s \
+        --mtime="@$(epoch)" -c "$title" | gzip -9n >"$2/$title.tar.gz"
+    rm -rf "$staging"
+}
+
 # The checksums of all archives in FOLDER.
 write_sums() { # FOLDER
     (cd "$1" && sha256sum runnel-*.tar* >SHA256SUMS)

@@ -51,6 +51,8 @@ cd "$root"
 # not chroot: in there a service could have no user namespace
 pivot_root . old
 umount --lazy /old
+# as on a machine: what systemd mounts for a service reaches its namespace
+mount --make-rshared /
 export container=tests
 exec /lib/systemd/systemd --system --unit=tests.target
 """

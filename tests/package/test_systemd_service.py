@@ -1,6 +1,7 @@
 """The unit, run by systemd itself, with the real program."""
 
 import booted
+import places
 
 CONF = 'profile = "tiny"\n'
 
@@ -40,6 +41,40 @@ class Service(booted.Machine):
             [[ $first = $(show MainPID) ]] && healthy
             """)
         self.assert_says("reloaded", "refused", "active", "HTTP/1.[01] 200 OK")
+
+    def test_keys_of_root_and_the_card_of_a_group_are_handed_over(self):
+        """By the lines that the unit's comments name; without them nothing of it is there."""
+        credentials = "/run/credentials/runnel.service"
+        self.put("usr/bin/runnel", places.FULL.read_bytes(), 0o755)
+        self.put("etc/keys.toml", b'[tls]\ncert = "/etc/keys/c.pem"\nkey = "/etc/keys/k.pem"\n')
+        files = "".join(f'{name} = "{credentials}/{name}.pem"\n' for name in ("cert", "key"))
+        card = '[[record]]\nstreams = "*"\npath = "/srv/card"\n'
+        self.conf(f'{CONF}memory.total = "14MiB"\n[tls]\n{files}{card}')
+        lines = [f"LoadCredential={name}.pem:/etc/keys/{name[0]}.pem" for name in ("cert", "key")]
+        lines += ["SupplementaryGroups=video", "ReadWritePaths=-/srv/card"]
+        self.adapt("\n".join(["[Service]", *lines, ""]))
+        check = "[Service]\nExecStartPre=-/usr/bin/runnel --check -c /etc/runnel.toml\n"
+        self.put("etc/systemd/system/runnel.service.d/check.conf", check.encode())
+        self.boot("""
+            mkdir -m 700 /etc/keys
+            mkdir -m 2775 /srv/card
+            chgrp video /srv/card
+            runnel -c /etc/keys.toml --make-cert >/dev/null
+            log() { journalctl -u runnel -o cat; }
+            said() { log | grep "$1"; }
+            systemctl restart runnel
+            await active
+            await said "https listens"
+            await said "sound; profile"
+            systemctl reload runnel && echo "reloaded"
+            rm /etc/systemd/system/runnel.service.d/tests.conf
+            systemctl daemon-reload
+            systemctl restart runnel
+            await active
+            await said "nobody is served over TLS"
+            await said "record.path: /srv/card"
+            """)
+        self.assert_says("reloaded")
 
     def test_a_wrong_configuration_is_not_tried_again(self):
         self.conf("nonsense = 1\n")
