@@ -27,6 +27,8 @@ pub struct Publisher {
     begun: Option<Instant>,
     silence: Option<Silence>,
     moved: u64,
+    /// What it does is no news.
+    hushed: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +90,7 @@ impl Publisher {
             if conflict == Conflict::Refuse {
                 return Err(Refused::Taken);
             }
-            log::info!("{} is replaced by {who} on {}", occupant.who, stream.name());
+            log::debug!("{} is replaced by {who} on {}", occupant.who, stream.name());
             occupant.waker.take().into_iter().for_each(|waker| waker.wake());
         }
         state.publisher = Some(Occupant { who: who.clone(), waker: None });
@@ -111,12 +113,18 @@ impl Publisher {
             begun: None,
             silence: None,
             moved: 0,
+            hushed: false,
         })
     }
 
     /// The stream.
     pub fn stream(&self) -> &Arc<Stream> {
         &self.stream
+    }
+
+    /// The log is told of it at the level for debugging alone.
+    pub fn hush(&mut self) {
+        self.hushed = true;
     }
 
     /// Bytes of frames so far.
@@ -280,7 +288,7 @@ impl Publisher {
     fn place(&self, state: &mut State, mut frame: Frame, now: Instant) -> (Frame, Ticks) {
         let clock = self.tracks.find(frame.kind, frame.track).map_or(Hz::MS, |track| track.clock);
         let mapped = state.timeline.map(slot(frame.kind, frame.track), frame.dts, clock, now);
-        if let Some(apart) = mapped.apart {
+        if let Some(apart) = mapped.apart.filter(|_| !self.hushed) {
             let (who, name) = (&self.who, self.stream.name());
             log::warn!("{who} tracks of {name} begin {apart} ms apart: they are laid together by their arrival");
         }
@@ -329,7 +337,8 @@ impl Publisher {
             return Ok(());
         }
         let codecs: Vec<_> = self.tracks.iter().map(|track| track.codec.name()).collect();
-        log::info!("{} {} carries {}", self.who, self.stream.name(), codecs.join(", "));
+        let level = if self.hushed { log::Level::Debug } else { log::Level::Info };
+        log::log!(level, "{} {} carries {}", self.who, self.stream.name(), codecs.join(", "));
         if !both && self.tracks.has_video() && self.stream.limits.silent_audio {
             self.silence = Some(Silence::default());
             self.tracks.set(Silence::track());

@@ -46,7 +46,10 @@ pub(crate) enum Loss {
 }
 
 impl Intake {
-    pub(crate) fn new(publisher: Publisher, config: &Config, who: &Who) -> Self {
+    pub(crate) fn new(mut publisher: Publisher, config: &Config, who: &Who) -> Self {
+        if !who.told {
+            publisher.hush();
+        }
         Self {
             publisher,
             who: who.clone(),
@@ -87,11 +90,11 @@ impl Intake {
                     return Err(Close::Kicked);
                 }
             }
-            Event::SequenceEnd(_) => {}
-            Event::Unsupported(kind, name) => {
+            Event::Unsupported(kind, name) if self.who.told => {
                 let name = name.escape_ascii();
                 log::warn!("{} {kind:?} codec {name} has no place here and is passed over", self.who);
             }
+            Event::SequenceEnd(_) | Event::Unsupported(..) => {}
         }
         Ok(())
     }
@@ -99,7 +102,7 @@ impl Intake {
     pub(crate) fn lost(&mut self, kind: Kind, loss: &Loss) {
         self.losses = self.losses.saturating_add(1);
         // the first, the second, the fourth ...: a log that floods is no log
-        if self.losses.is_power_of_two() {
+        if self.losses.is_power_of_two() && self.who.told {
             log::warn!("{} a {kind:?} frame is lost, {} so far: {loss}", self.who, self.losses);
         }
         match loss {
@@ -112,7 +115,7 @@ impl Intake {
     #[cfg(feature = "rtmp")]
     pub(crate) fn data_lost(&mut self, why: &dyn std::fmt::Display) {
         self.data_losses = self.data_losses.saturating_add(1);
-        if self.data_losses.is_power_of_two() {
+        if self.data_losses.is_power_of_two() && self.who.told {
             log::warn!("{} script data is passed over, {} times so far: {why}", self.who, self.data_losses);
         }
         self.publisher.data_lost();

@@ -64,7 +64,9 @@ pub(crate) struct Who {
     number: usize,
     stream: Option<Name>,
     peer: Option<SocketAddr>,
-    /// When it began with its stream, if the log was told.
+    /// Its peer has not begun so many that the log is not told of this one.
+    pub(super) told: bool,
+    /// When it began with its stream.
     begun: Option<Instant>,
 }
 
@@ -77,7 +79,7 @@ impl Ids {
     /// A new session.
     pub(super) fn who(&self, kind: Kind) -> Who {
         let count = self.0.get(kind as usize).map_or(0, |count| count.fetch_add(1, Relaxed));
-        Who { kind, number: count.wrapping_add(1), stream: None, peer: None, begun: None }
+        Who { kind, number: count.wrapping_add(1), stream: None, peer: None, told: true, begun: None }
     }
 }
 
@@ -127,9 +129,9 @@ impl Who {
     /// It begins with a stream.
     pub(crate) fn begins(&mut self, flood: &Flood, name: &Name, said: fmt::Arguments<'_>) {
         self.stream = Some(name.clone());
-        let passes = self.passes(flood, "sessions", BEGIN);
-        self.begun = passes.then(Instant::now);
-        if passes {
+        self.told = self.passes(flood, "sessions", BEGIN);
+        self.begun = Some(Instant::now());
+        if self.told {
             log::info!("{self} {said}");
         }
     }
@@ -137,10 +139,10 @@ impl Who {
     /// It has ended, and has moved so many bytes of media.
     pub(crate) fn ends(&mut self, said: fmt::Arguments<'_>, bytes: u64) {
         match self.begun.take().map(|begun| begun.elapsed()) {
-            Some(time) => {
+            Some(time) if self.told => {
                 log::info!("{self} {said} ({bytes} bytes in {}.{} s)", time.as_secs(), time.subsec_millis() / 100);
             }
-            None => log::debug!("{self} {said}"),
+            _ => log::debug!("{self} {said}"),
         }
         self.stream = None;
     }

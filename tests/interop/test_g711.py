@@ -212,9 +212,9 @@ class Automatic(Case):
         self.assertEqual(self.maps("av1"), {True})
 
     def test_a_player_that_comes_before_the_publisher(self):
-        self.serve(hls={"segment": "1s"})
+        self.serve(hls={"segment": "1s"}, log={"level": "debug"})
         capture = self.capture_hls(self.server.hls(STREAM))
-        self.until_log_counts(f"stream={STREAM} HLS begins", 1)
+        self.until_log_counts(f"stream={STREAM} HLS waits", 1)
         self.publish(STREAM, media="alaw")
         capture.until(lambda one: len(one.segments) >= 2, 30, "2 segments")
         capture.stop()

@@ -111,6 +111,20 @@ class Sessions(Saying):
             r'WARN  peer=127\.0\.0\.1:\d+ is refused "/live/y\.flv": .*viewers\.max is reached$'
         )
 
+    def test_sessions_of_one_peer_without_end_are_counted(self):
+        self.serve()
+        self.say(400)
+        self.until_log_has(r"WARN  peer=127\.0\.0\.1 \d+ more lines are left out \(sessions\)$")
+
+        def count(word):
+            return self.server.log.count(f" {word} x")
+
+        waiting.until(
+            lambda: count("plays") == count("stops playing"), WITHIN, "an end for each beginning"
+        )
+        # A hundred in ten seconds.
+        self.assertLess(count("plays"), 400)
+
     def test_a_hostile_server_forges_no_line(self):
         forged = "x\n2026-01-01T00:00:00.000Z INFO  all is well\x1b[2K\r"
         info = {"level": "error", "code": f"Rejected{forged}", "description": forged}

@@ -54,6 +54,8 @@ struct Udp {
 const REPORT: Duration = Duration::from_secs(5);
 /// Packets in a row of one track before other connections get their turn.
 const ROW: usize = 64;
+/// So many tracks without a place are told of.
+const TOLD: usize = 4;
 /// The longest datagram.
 const DATAGRAM: usize = 9216;
 
@@ -78,7 +80,7 @@ impl Publish {
         who: &Who,
     ) -> Self {
         let intake = Intake::new(publisher, config, who);
-        for number in (0..).zip(&numbers).filter_map(|(number, track)| track.is_none().then_some(number)) {
+        for number in (0..).zip(&numbers).filter_map(|(number, track)| track.is_none().then_some(number)).take(TOLD) {
             let number: usize = number;
             log::warn!("{who} the description's track {number} has no place here and is passed over");
         }
