@@ -24,6 +24,10 @@ pub(crate) mod rtmp;
 #[cfg(feature = "rtsp")]
 pub(crate) mod rtsp;
 mod tally;
+#[cfg_attr(
+    not(all(feature = "rtmp", feature = "rtsp", feature = "http")),
+    allow(dead_code, reason = "a protocol has its own use")
+)]
 pub(crate) mod who;
 
 use std::io::Write;
