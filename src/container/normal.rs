@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::picture::Picture;
-use crate::budget::{OverBudget, Room};
+use crate::budget::{OverBudget, Paid, Room};
 use crate::codec::{self, Malformed, ac3, h264, h265, mp3, opus, vpx};
 use crate::media::{Change, Codec, Frame, Hz, Kind, MAX_TRACKS, Params, Ticks, Track, Tracks};
 use crate::wire::Short;
@@ -155,7 +155,7 @@ impl Normal {
             self.announce(coded.codec, coded.track, coded.clock, params, event)?;
         }
         let Coded { codec, track, dts, cts, key, data, .. } = coded;
-        event(Event::Frame(Frame { dts, cts, kind: codec.kind(), track, key, data }));
+        event(Event::Frame(Frame { dts, cts, kind: codec.kind(), track, key, data: Paid::of(data) }));
         Ok(())
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::silence::Silence;
 use super::stream::{Occupant, State};
 use super::{Conflict, Hub, Refused, Stream};
-use crate::budget::{Account, BLOCK_OVERHEAD, BlockMut, OverBudget, Room};
+use crate::budget::{Account, BLOCK_OVERHEAD, BlockMut, OverBudget, Paid, Room};
 use crate::media::{Change, Frame, Hz, Info, Kind, MAX_TRACKS, Ticks, Track, Tracks, Wall};
 
 /// The right to publish a stream; given up when dropped.
@@ -137,6 +137,11 @@ impl Publisher {
         self.stream.account()
     }
 
+    /// A copy of `data`, charged to the stream, for a frame.
+    pub fn paid(&self, data: &[u8]) -> Result<Paid, OverBudget> {
+        Paid::copy(self.account(), data)
+    }
+
     /// Room for frames that are put together out of parts.
     pub fn room(&self) -> Making {
         Making(self.stream.clone())
@@ -264,6 +269,13 @@ impl Publisher {
         state.traffic.frames += 1;
         state.traffic.bytes_in += frame.data.len() as u64;
         self.moved += frame.data.len() as u64;
+        let (wanted, limit) = (frame.data.len(), self.stream.account().limit());
+        if wanted > limit {
+            // whoever paid for it, it was not this stream
+            self.wants_key |= frame.kind == Kind::Video;
+            state.traffic.lost += 1;
+            return Err(Lost::OverBudget(OverBudget { wanted, limit }));
+        }
         if frame.kind == Kind::Video {
             self.wants_key &= !frame.key;
             if self.wants_key {

@@ -214,7 +214,7 @@ mod tests {
     use crate::media::Kind;
 
     fn slot(at: i64, start: bool) -> Slot {
-        let data = bytes::Bytes::new();
+        let data = bytes::Bytes::new().into();
         let frame = Frame { dts: Ticks(at), cts: 0, kind: Kind::Video, track: 0, key: start, data };
         let lease = Account::root("test", 1).charge(0).unwrap();
         Slot { item: Item::Frame(frame), at: Ticks(at), start, came: 0, _lease: lease }

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use crate::budget::Paid;
 use crate::codec::aac;
 use crate::media::{Codec, Frame, Hz, Kind, Params, Ticks, Track};
 
@@ -40,7 +41,7 @@ impl Silence {
             return None;
         }
         *count += 1;
-        let data = Bytes::from_static(aac::SILENCE_STEREO);
+        let data = Paid::of(Bytes::from_static(aac::SILENCE_STEREO));
         Some(Frame { dts, cts: 0, kind: Kind::Audio, track: 0, key: true, data })
     }
 }

@@ -1,8 +1,7 @@
 //! A coded frame.
 
-use bytes::Bytes;
-
 use super::{Kind, Ticks};
+use crate::budget::Paid;
 
 /// One access unit of one track.
 ///
@@ -20,8 +19,16 @@ pub struct Frame {
     pub track: u8,
     /// Whether decoding can begin here; always true for sound.
     pub key: bool,
-    /// The coded bytes.
-    pub data: Bytes,
+    /// The coded bytes. A ring keeps them for many viewers, so they are paid for:
+    ///
+    /// ```compile_fail
+    /// # fn frame(data: Vec<u8>, like: runnel::media::Frame) -> runnel::media::Frame {
+    /// runnel::media::Frame { data: data.into(), ..like }
+    /// # }
+    /// ```
+    ///
+    /// `hub::Publisher::paid` makes them of any.
+    pub data: Paid,
 }
 
 // A ring holds thousands: growth must be noticed.

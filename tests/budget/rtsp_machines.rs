@@ -193,7 +193,7 @@ fn of_sounds_that_are_slices_of_their_packets() {
         let data = runnel::budget::BlockMut::copy(&account, &data).unwrap();
         demux.rtp(0, now, &data, &account, &mut |event| {
             if let Event::Frame(frame) = event {
-                frames.push(frame.data);
+                frames.push(frame.data.share());
             }
         });
     }

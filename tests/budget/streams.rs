@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::Instant;
 
-use runnel::budget::{Account, BLOCK_OVERHEAD, BlockMut};
+use runnel::budget::{Account, BLOCK_OVERHEAD};
 use runnel::container::{FORMS, Form};
 use runnel::hub::{Hub, Name, Publisher, Step, Unit, Viewer};
 use runnel::media::{Codec, Frame, Ticks, Track};
@@ -91,7 +91,7 @@ impl Source {
     pub fn send(&self, publisher: &mut Publisher, at: i64, now: Instant) {
         let picture = if at % self.gop == 0 { &self.key } else { &self.picture };
         for frame in [picture, &self.sound] {
-            match BlockMut::copy(publisher.account(), &frame.data) {
+            match publisher.paid(&frame.data) {
                 Ok(data) => drop(publisher.publish(Frame { dts: Ticks(40 * at), data, ..*frame }, now)),
                 Err(_) => publisher.starved(frame.kind),
             }

@@ -3,7 +3,9 @@
 use std::task::{Context, Waker};
 
 use crate::harness::{LIMITS, Video, World};
-use runnel::hub::Step;
+use runnel::budget::{Account, Paid};
+use runnel::hub::{Lost, Step};
+use runnel::media::{Frame, Kind, Ticks};
 
 #[test]
 fn a_ring_never_costs_more_than_its_account_and_the_newest_frames_survive() {
@@ -81,4 +83,27 @@ fn viewers_that_hold_old_frames_must_go_when_the_publisher_finds_no_room() {
     assert!(stuck.len() < before);
     source.pictures_until_key(world.now);
     assert!(source.picture(world.now).is_ok());
+}
+
+#[test]
+fn what_is_published_is_paid_for() {
+    let world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    assert!(source.publisher.paid(&vec![0; 100 << 20]).is_err());
+    let before = source.publisher.account().used();
+    let picture = source.publisher.paid(&[0x65; 5000]).unwrap();
+    assert!(source.publisher.account().used() >= before + 5000);
+    let part = picture.share().slice(2000..);
+    drop(picture);
+    assert!(source.publisher.account().used() >= before + 5000, "somebody has a part of it");
+    drop(part);
+    assert_eq!(source.publisher.account().used(), before);
+    // somebody else has paid, and far too much
+    let data = Paid::copy(&Account::root("elsewhere", usize::MAX), &vec![0x65; LIMITS.stream_memory + 1]).unwrap();
+    let frame = Frame { dts: Ticks(0), cts: 0, kind: Kind::Video, track: 0, key: true, data };
+    let refused = source.publisher.publish(frame, world.now);
+    assert!(matches!(refused, Err(Lost::OverBudget(_))), "{refused:?}");
+    assert_eq!(source.publisher.stream().stats().traffic.lost, 1);
+    source.frame(Kind::Video, false, 100, world.now).expect_err("it follows what was lost");
+    source.frame(Kind::Video, true, 100, world.now).unwrap();
 }

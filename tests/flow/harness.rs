@@ -5,7 +5,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use runnel::budget::{Account, BlockMut};
+use runnel::budget::Account;
 use runnel::container::{FORMS, Form, flv};
 use runnel::hub::{Conflict, Hub, Limits, Lost, Name, Next, Publisher, Step, Viewer};
 use runnel::media::{Codec, Frame, Hz, Kind, Params, Ticks, Track};
@@ -108,7 +108,7 @@ impl Source {
         let unit = (bytes - 4) as u32;
         data[..4].copy_from_slice(&unit.to_be_bytes());
         data[4] = if key { 0x65 } else { 0x41 };
-        let data = BlockMut::copy(self.publisher.account(), &data).map_err(|refusal| {
+        let data = self.publisher.paid(&data).map_err(|refusal| {
             self.publisher.starved(kind);
             Lost::OverBudget(refusal)
         })?;

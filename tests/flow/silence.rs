@@ -1,7 +1,6 @@
 //! Silence for streams that have pictures alone.
 
 use crate::harness::{AVCC, Audio, LIMITS, World, track};
-use runnel::budget::BlockMut;
 use runnel::hub::{Limits, Lost};
 use runnel::media::{Codec, Frame, Kind, Ticks};
 
@@ -12,7 +11,7 @@ fn silence_goes_on_after_a_moment_without_room() {
     source.publisher.track(track(Codec::H264, AVCC));
     let mut player = world.play("a", "flv");
     for n in 0..100 {
-        let data = BlockMut::copy(source.publisher.account(), &[0, 0, 0, 2, 0x65, 1]).unwrap();
+        let data = source.publisher.paid(&[0, 0, 0, 2, 0x65, 1]).unwrap();
         let picture = Frame { dts: Ticks(40 * n), cts: 0, kind: Kind::Video, track: 0, key: true, data };
         // once, all memory is somebody else's for the length of a picture
         let taken = (n == 50).then(|| world.account.charge(world.account.available()).unwrap());

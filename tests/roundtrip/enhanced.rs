@@ -41,7 +41,7 @@ fn a_sequence_from_start_to_end() {
             ],
         );
         assert_eq!(events[0], Event::Track(track(0, codec)));
-        let found: Vec<_> = frames(&events).iter().map(|frame| (frame.cts, frame.key, frame.data.clone())).collect();
+        let found: Vec<_> = frames(&events).iter().map(|frame| (frame.cts, frame.key, frame.data.share())).collect();
         assert_eq!(found, [(80, true, key), (-80, false, inter.clone()), (0, false, inter)]);
         assert_eq!(events[4..], [Event::SequenceEnd(Kind::Video)]);
     }
@@ -54,7 +54,7 @@ fn only_avc_and_hevc_have_a_composition_time() {
         let start = if codec == Codec::Vp8 { vec![] } else { vec![start(name, codec)] };
         let frame = enhanced(video(KEY, FRAMES), name, &picture);
         let events = events(Kind::Video, &[start, vec![frame]].concat());
-        assert_eq!((frames(&events)[0].cts, &frames(&events)[0].data), (0, &picture));
+        assert_eq!((frames(&events)[0].cts, &*frames(&events)[0].data), (0, &picture));
     }
 }
 
@@ -75,7 +75,7 @@ fn sound_with_a_name() {
         let channels = enhanced(audio(4), name, &[0, 2, 0, 0, 0, 3]); // MultichannelConfig
         let events = events(Kind::Audio, &[start, vec![channels, frame]].concat());
         assert_eq!(events[0], Event::Track(track(0, codec)));
-        assert_eq!((events.len(), &frames(&events)[0].data), (2, &sound), "{codec:?}");
+        assert_eq!((events.len(), &*frames(&events)[0].data), (2, &sound), "{codec:?}");
     }
 }
 
@@ -113,7 +113,7 @@ fn one_track_of_many() {
         [tag(START, 3, &record(Codec::H264)), tag(FRAMES, 3, &composed(40, &picture)), tag(FRAMES_X, 3, &picture)];
     let events = events(Kind::Video, &tags);
     assert_eq!(events[0], Event::Track(track(3, Codec::H264)));
-    let found: Vec<_> = frames(&events).iter().map(|frame| (frame.track, frame.cts, &frame.data)).collect();
+    let found: Vec<_> = frames(&events).iter().map(|frame| (frame.track, frame.cts, &*frame.data)).collect();
     assert_eq!(found, [(3, 40, &picture), (3, 0, &picture)]);
 }
 
@@ -127,7 +127,7 @@ fn many_tracks_of_one_codec() {
     ];
     let events = events(Kind::Video, &tags);
     assert_eq!(events[..2], [0, 2].map(|id| Event::Track(track(id, Codec::H265))));
-    let found: Vec<_> = frames(&events).iter().map(|frame| (frame.track, frame.cts, &frame.data)).collect();
+    let found: Vec<_> = frames(&events).iter().map(|frame| (frame.track, frame.cts, &*frame.data)).collect();
     assert_eq!(found, [(0, 40, &a), (2, -40, &b)]);
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
-use runnel::budget::{Account, BlockMut};
+use runnel::budget::Account;
 use runnel::container::{FORMS, Form};
 use runnel::hub::{Hub, Name, Publisher, Step, Viewer};
 use runnel::media::{Codec, Frame, Kind, Track};
@@ -51,7 +51,7 @@ fn played(form: &'static Form, start: i64) -> Vec<u8> {
 fn publish(publisher: &mut Publisher, track: &Track, at: i64, key: bool, now: Instant) {
     let made = frame(track, at, if key { 80 } else { -40 }, key, 60);
     let cts = if made.kind == Kind::Video { made.cts } else { 0 };
-    let data = BlockMut::copy(publisher.account(), &made.data).unwrap();
+    let data = publisher.paid(&made.data).unwrap();
     publisher.publish(Frame { cts, data, ..made }, now).unwrap();
 }
 

@@ -22,7 +22,7 @@ fn pictures_by_number() {
             let picture = data(codec, kind == KEY, 50);
             let (events, error) = one(&mut demux, Kind::Video, &legacy(kind, id, FRAMES, cts, &picture));
             let [frame] = &frames(events)[..] else { panic!("{error:?}") };
-            assert_eq!((frame.cts, frame.key, &frame.data), (cts, kind == KEY, &picture));
+            assert_eq!((frame.cts, frame.key, &*frame.data), (cts, kind == KEY, &picture));
         }
         let (events, _) = one(&mut demux, Kind::Video, &legacy(KEY, id, 2, 0, &[]));
         assert_eq!(events, [Event::SequenceEnd(Kind::Video)]);
@@ -41,7 +41,7 @@ fn sound_by_number() {
     for (first, codec) in cases {
         let sound = data(codec, true, 50);
         let (events, error) = one(&mut Demux::default(), Kind::Audio, &[&[first], &sound[..]].concat());
-        assert_eq!((error, frames(events)[0].data.clone()), (None, sound), "{codec:?}");
+        assert_eq!((error, frames(events)[0].data.share()), (None, sound), "{codec:?}");
     }
     let mut demux = Demux::default();
     let (events, _) = one(&mut demux, Kind::Audio, &[0xaf, 0, 0x12, 0x10]);

@@ -105,7 +105,7 @@ fn pictures() -> Vec<Frame> {
 }
 
 fn same(found: &Found, sent: &[Frame]) {
-    let content = |frames: &[Frame]| frames.iter().map(|frame| frame.data.clone()).collect::<Vec<_>>();
+    let content = |frames: &[Frame]| frames.iter().map(|frame| frame.data.share()).collect::<Vec<_>>();
     assert_eq!(content(&found.frames), content(sent));
 }
 

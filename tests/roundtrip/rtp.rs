@@ -7,7 +7,7 @@ use runnel::media::{Codec, Frame, Kind, Ticks, Track, Tracks};
 use runnel::proto::rtp::{self, Demux, Event, Format, RTP, payload::MAX_PAYLOAD};
 
 use crate::reader::account;
-use crate::records::{frame, track};
+use crate::records::{frame, paid, track};
 
 /// Ticks at which timestamps wrap, turn their sign, and begin.
 const STARTS: [i64; 4] = [0, (1 << 31) - 5000, (1 << 32) - 5000, (1 << 40) - 5000];
@@ -107,7 +107,7 @@ fn temporal_units_of_every_size_across_every_wrap() {
             data.extend([left as u8, if key { 0x10 } else { 0x30 }]);
             data.extend(body);
             let (dts, kind) = (Ticks(start + 3600 * at as i64), Kind::Video);
-            Frame { dts, cts: 0, kind, track: 0, key, data: data.into() }
+            Frame { dts, cts: 0, kind, track: 0, key, data: paid(&data) }
         };
         let frames: Vec<_> = SIZES.iter().enumerate().map(unit).collect();
         same(&track, &format, &frames, &format!("from {start}"));

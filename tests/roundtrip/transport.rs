@@ -4,7 +4,7 @@ use runnel::container::{FORMS, Form};
 use runnel::media::{Codec, Frame, Kind, Track, Tracks, nal};
 
 use crate::reader::account;
-use crate::records::{CODECS, frame, track};
+use crate::records::{CODECS, frame, paid, track};
 use crate::ts::{self, Pes};
 
 /// Presentation is 700 ms behind the clock.
@@ -37,7 +37,7 @@ fn is(pes: &Pes, track: &Track, frame: &Frame) {
     let at = |ms: i64| ((ms + DELAY) * 90) as u64 & 0x1_ffff_ffff;
     let shown = frame.dts.0 + i64::from(frame.cts);
     assert_eq!((pes.dts, pes.pts), (at(frame.dts.0), at(shown)), "{:?} at {}", track.codec, frame.dts.0);
-    assert!(stripped(track.codec, frame.key, &pes.data) == frame.data, "{:?} {:02x?}", track.codec, pes.data);
+    assert!(frame.data == stripped(track.codec, frame.key, &pes.data), "{:?} {:02x?}", track.codec, pes.data);
     if frame.kind == Kind::Video {
         assert_eq!(pes.random_access, frame.key);
     }
@@ -102,7 +102,7 @@ fn several_units_stay_apart_and_in_order() {
     // SEI, two slices
     let data = [&[0, 0, 0, 2, 6, 5][..], &[0, 0, 0, 3, 0x65, 0x88, 0x84], &[0, 0, 0, 4, 0x65, 9, 9, 9]].concat();
     assert_eq!(nal::units(&data).count(), 3);
-    let frame = Frame { data: data.into(), ..frame(&track, 0, 0, true, 10) };
+    let frame = Frame { data: paid(&data), ..frame(&track, 0, 0, true, 10) };
     let ts = packed(std::slice::from_ref(&track), std::slice::from_ref(&frame));
     is(&ts.streams[0].pes[0], &track, &frame);
 }

@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use runnel::budget::{Account, BlockMut};
+use runnel::budget::Account;
 use runnel::hub::{Conflict, Hub, Limits, Name, Step};
 use runnel::media::{Codec, Frame, Hz, Kind, Ticks, Track, Wall};
 use runnel::proto::rtp::{self, Format, RTP};
@@ -93,7 +93,7 @@ fn picture(number: i64, largest: usize, dice: &mut Dice) -> Frame {
     }
     // one picture may overtake another
     let (dts, cts) = (Ticks(number * PICTURE), ((ahead + 1) * PICTURE) as i32);
-    Frame { dts, cts, kind: Kind::Video, track: 0, key, data: data.into() }
+    Frame { dts, cts, kind: Kind::Video, track: 0, key, data: records::paid(&data) }
 }
 
 /// A NAL unit behind its length.
@@ -106,7 +106,7 @@ fn unit(data: &mut Vec<u8>, begin: &[u8], len: usize, dice: &mut Dice) {
 
 fn sound(number: i64, dice: &mut Dice) -> Frame {
     let data: Vec<u8> = (0..50 + dice.below(300)).map(|_| dice.below(256) as u8).collect();
-    Frame { dts: Ticks(number * SOUND), cts: 0, kind: Kind::Audio, track: 0, key: true, data: data.into() }
+    Frame { dts: Ticks(number * SOUND), cts: 0, kind: Kind::Audio, track: 0, key: true, data: records::paid(&data) }
 }
 
 /// Lets a hub pack the frames for a viewer, who is there from the start.
@@ -122,7 +122,7 @@ fn packets(frames: &[Frame]) -> (Vec<Format>, Vec<Packet>) {
     let (mut packets, mut units, mut formats) = (Vec::new(), Vec::new(), Vec::new());
     for frame in frames {
         let at = sent(frame);
-        let data = BlockMut::copy(publisher.account(), &frame.data).unwrap();
+        let data = publisher.paid(&frame.data).unwrap();
         publisher.publish(Frame { data, ..frame.clone() }, begun + at).unwrap();
         hub.time_of_day(Wall(Duration::from_secs(1_700_000_000) + at));
         if let Poll::Ready(tracks) = viewer.poll_tracks(&cx) {

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 use bytes::Bytes;
+use runnel::budget::{Account, Paid};
 use runnel::codec;
 use runnel::media::{Codec, Frame, Hz, Ticks, Track};
 
@@ -91,8 +92,13 @@ pub fn data(codec: Codec, key: bool, len: usize) -> Bytes {
     data.into()
 }
 
+/// `data` as frames have it.
+pub fn paid(data: &[u8]) -> Paid {
+    Paid::copy(&Account::root("frames", usize::MAX), data).unwrap()
+}
+
 /// A frame of `track`.
 pub fn frame(track: &Track, dts: i64, cts: i32, key: bool, len: usize) -> Frame {
-    let data = data(track.codec, key, len);
+    let data = paid(&data(track.codec, key, len));
     Frame { dts: Ticks(dts), cts, kind: track.codec.kind(), track: track.id, key, data }
 }

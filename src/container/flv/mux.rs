@@ -69,7 +69,7 @@ impl Mux for Flv {
         let outer = tag_header(kind(track), len, at.0 as u32);
         let head = [&outer, inner.bytes()].concat();
         let size = (outer.len() + len) as u32;
-        let piece = Piece::new(&head, frame.data.clone());
+        let piece = Piece::new(&head, frame.data.share());
         Ok(Some(Packed::new(piece, Vec::new()).with_tail(size.to_be_bytes())))
     }
 }

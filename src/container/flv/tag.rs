@@ -185,7 +185,7 @@ mod tests {
     }
 
     fn head(style: Style, codec: Codec, id: u8, key: bool, cts: i32) -> Vec<u8> {
-        let frame = Frame { dts: Ticks(0), cts, kind: codec.kind(), track: id, key, data: Bytes::new() };
+        let frame = Frame { dts: Ticks(0), cts, kind: codec.kind(), track: id, key, data: Bytes::new().into() };
         frame_head(style, &track(codec, id), &frame).bytes().to_vec()
     }
 

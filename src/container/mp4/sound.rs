@@ -33,7 +33,7 @@ pub(super) fn samples(track: &Track, frame: &Frame) -> Option<u32> {
 /// if there is no sample in it, or more than FLAC has a number for.
 pub(super) fn coded(track: &Track, frame: &Frame, at: u64, account: &Account) -> Result<Option<Bytes>, OverBudget> {
     let Some(table) = table(track.codec) else {
-        return Ok(Some(frame.data.clone()).filter(|data| !data.is_empty()));
+        return Ok(Some(frame.data.share()).filter(|data| !data.is_empty()));
     };
     let (codes, channels) = (&frame.data[..], track.params.channels);
     let step = usize::from(channels);

@@ -37,7 +37,7 @@ fn track(codec: Codec, record: &str) -> Track {
 }
 
 fn frame(kind: Kind, dts: i64, cts: i32, key: bool) -> Frame {
-    Frame { dts: Ticks(dts), cts, kind, track: 0, key, data: Bytes::from_static(&[1, 2, 3, 4, 5]) }
+    Frame { dts: Ticks(dts), cts, kind, track: 0, key, data: Bytes::from_static(&[1, 2, 3, 4, 5]).into() }
 }
 
 fn packed(mux: &mut dyn Mux, track: &Track, frame: &Frame) -> Vec<u8> {

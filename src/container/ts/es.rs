@@ -198,7 +198,7 @@ mod tests {
     }
 
     fn written(coding: &Coding, key: bool, data: &[u8]) -> Option<Vec<u8>> {
-        let data = Bytes::copy_from_slice(data);
+        let data = Bytes::copy_from_slice(data).into();
         let frame = Frame { dts: Ticks(0), cts: 0, kind: crate::media::Kind::Video, track: 0, key, data };
         let mut out = Vec::new();
         let written = coding.write(&frame, |piece| out.extend_from_slice(piece));

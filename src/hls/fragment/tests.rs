@@ -1,8 +1,6 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use bytes::Bytes;
-
 use super::super::Numbers;
 use super::super::window::{Found, Rules, Window, told};
 use super::*;
@@ -353,7 +351,7 @@ fn what_is_cut_by_another_track_goes_on() {
     let mut made = Vec::new();
     for n in 0..20 {
         let (kind, at) = if n % 2 == 0 { (Kind::Video, n * 20) } else { (Kind::Audio, n * 20 + 3) };
-        let frame = Frame { dts: Ticks(at), cts: 0, kind, track: 0, key: true, data: Bytes::from(vec![n as u8; 9]) };
+        let frame = Frame { dts: Ticks(at), cts: 0, kind, track: 0, key: true, data: vec![n as u8; 9].into() };
         let track = bench.tracks.first(kind).unwrap();
         let packed = bench.mux.frame(track, &frame, &account).unwrap().unwrap();
         let unit = Unit::new(packed, Ticks(at), false, false);

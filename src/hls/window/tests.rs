@@ -367,7 +367,7 @@ fn each_part_of_a_transport_stream_begins_with_the_tables() {
     mux.announce(&tracks, &[], Ticks(0));
     let mut sent = Vec::new();
     for at in (0..6000).step_by(100) {
-        let data = Bytes::from_static(&[0, 0, 0, 2, 0x41, 1]);
+        let data = Bytes::from_static(&[0, 0, 0, 2, 0x41, 1]).into();
         let frame = Frame { dts: Ticks(at), cts: 0, kind: Kind::Video, track: 0, key: at % 1000 == 0, data };
         let packed = mux.frame(&video, &frame, &account).unwrap().unwrap();
         sent.extend(packed.to_vec());

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use runnel::budget::Account;
+use runnel::budget::{Account, Paid};
 use runnel::container::Mux;
 use runnel::media::{Frame, Ticks, Tracks, Wall};
 use runnel::proto::rtp::{RTP, channel, offers};
@@ -69,7 +69,8 @@ impl Publish {
             let wall = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
             self.mux.time_of_day(time, Wall(wall));
         }
-        let data = if stamped { sei::stamped(at, track.codec, &frame.data) } else { frame.data.clone() };
+        let stamped = stamped.then(|| Paid::copy(&self.account, &sei::stamped(at, track.codec, &frame.data)));
+        let Ok(data) = stamped.unwrap_or_else(|| Ok(frame.data.clone())) else { return };
         let frame = Frame { dts: time, data, ..frame.clone() };
         let Ok(Some(packed)) = self.mux.frame(track, &frame, &self.account) else { return };
         let out = self.client.transmit();

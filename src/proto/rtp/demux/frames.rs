@@ -6,7 +6,7 @@ use super::super::decode_time::DecodeTimes;
 use super::super::order::Step;
 use super::super::payload::{Unpack, Unpacked};
 use super::{Event, MAX_SKEW, MICROSECONDS};
-use crate::budget::Room;
+use crate::budget::{Paid, Room};
 use crate::codec::{h264, h265};
 use crate::media::{Codec, Frame, Kind, Params, Ticks, Track, Unwrap};
 
@@ -82,7 +82,7 @@ impl Frames {
                 let shown = time - base;
                 let dts = if kind == Kind::Video { times.next(shown, key) } else { shown };
                 let cts = i32::try_from((shown - dts).0).unwrap_or(0);
-                out(Event::Frame(Frame { dts, cts, kind, track: track.id, key, data }));
+                out(Event::Frame(Frame { dts, cts, kind, track: track.id, key, data: Paid::of(data) }));
             }
         });
         if let Err(error) = unpacked {

@@ -340,7 +340,7 @@ impl Pack for Cutting {
     fn frame(&self, frame: &Frame, out: &mut dyn FnMut(Payload<'_>)) {
         let Ok(size @ 1..0x2000) = u16::try_from(frame.data.len()) else { return };
         let [high, low] = (size << 3).to_be_bytes();
-        let mut rest = frame.data.clone();
+        let mut rest = frame.data.share();
         while !rest.is_empty() {
             let body = rest.split_to(rest.len().min(MAX_PAYLOAD - HEADERS));
             out(Payload { head: &[0, 16, high, low], body, later: 0, marker: rest.is_empty() });

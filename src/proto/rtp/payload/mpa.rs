@@ -137,7 +137,7 @@ struct Cutting;
 
 impl Pack for Cutting {
     fn frame(&self, frame: &Frame, out: &mut dyn FnMut(Payload<'_>)) {
-        let (mut rest, mut later) = (frame.data.clone(), 0u32);
+        let (mut rest, mut later) = (frame.data.share(), 0u32);
         while let Ok(header) = header(&rest) {
             let mut data = rest.split_to(header.frame_len.min(rest.len()));
             let mut offset = 0u16;

@@ -56,7 +56,7 @@ struct Samples {
 impl Pack for Samples {
     fn frame(&self, frame: &Frame, out: &mut dyn FnMut(Payload<'_>)) {
         let most = MAX_PAYLOAD / self.step;
-        let (mut rest, mut later) = (frame.data.clone(), 0);
+        let (mut rest, mut later) = (frame.data.share(), 0);
         while rest.len() >= self.step {
             let samples = (rest.len() / self.step).min(most);
             let body = rest.split_to(samples * self.step);
@@ -93,7 +93,7 @@ struct Opus;
 impl Pack for Opus {
     fn frame(&self, frame: &Frame, out: &mut dyn FnMut(Payload<'_>)) {
         if (1..=MAX_PAYLOAD).contains(&frame.data.len()) {
-            out(Payload { head: &[], body: frame.data.clone(), later: 0, marker: false });
+            out(Payload { head: &[], body: frame.data.share(), later: 0, marker: false });
         }
     }
 }

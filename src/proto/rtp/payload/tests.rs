@@ -85,7 +85,7 @@ pub(super) fn track(codec: Codec, params: Params) -> Track {
 
 pub(super) fn frame(track: &Track, key: bool, data: &[u8]) -> Frame {
     let kind: Kind = track.codec.kind();
-    Frame { dts: Ticks(0), cts: 0, kind, track: 0, key, data: Bytes::copy_from_slice(data) }
+    Frame { dts: Ticks(0), cts: 0, kind, track: 0, key, data: Bytes::copy_from_slice(data).into() }
 }
 
 fn recorded(codec: Codec, record: &str) -> Track {
