@@ -22,9 +22,9 @@ pub struct Outlet {
     /// Bytes of the batch, and those of them that are sent.
     len: usize,
     sent: usize,
-    /// Bytes of a marked text that are sent, and of `sent` stand for them.
+    /// Bytes of a marked text that are behind, and count no longer.
     #[cfg(feature = "hls")]
-    passed: (usize, usize),
+    passed: usize,
 }
 
 /// What a viewer's way asks for around the bytes that all viewers share.
@@ -118,7 +118,7 @@ impl Outlet {
         outlet
     }
 
-    /// Bytes that are to be sent in all.
+    /// Bytes that are to be sent, before any is.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -171,7 +171,6 @@ impl Outlet {
             Framing::Head(_) => self.framed_pieces(false).for_each(|slice| gathered.push(slice)),
             #[cfg(feature = "hls")]
             Framing::Marked(mark) => {
-                gathered.skip -= self.passed.1;
                 self.marked_slices(mark).take(SLICES).for_each(|slice| gathered.push(slice));
             }
             _ => {
@@ -210,7 +209,7 @@ impl Outlet {
     #[cfg(feature = "hls")]
     fn marked_slices(&self, mark: u8) -> impl Iterator<Item = &[u8]> {
         let text = self.units.first().and_then(|unit| unit.packed.slices().next()).unwrap_or_default();
-        let rest = text.get(self.passed.0..).unwrap_or_default();
+        let rest = text.get(self.passed..).unwrap_or_default();
         rest.split_inclusive(move |byte| *byte == mark).flat_map(move |slice| match slice.split_last() {
             Some((last, before)) if *last == mark => [before, &self.heads],
             _ => [slice, &[]],
@@ -222,16 +221,18 @@ impl Outlet {
     #[cfg(feature = "hls")]
     fn pass(&mut self) {
         let Framing::Marked(mark) = self.framing else { return };
-        let (mut text, mut sent) = self.passed;
+        let (mut text, mut passed) = (0, 0);
         let mut slices = self.marked_slices(mark);
         while let (Some(before), Some(own)) = (slices.next(), slices.next())
-            && sent + before.len() + own.len() <= self.sent
+            && passed + before.len() + own.len() <= self.sent
         {
             text += before.len() + 1;
-            sent += before.len() + own.len();
+            passed += before.len() + own.len();
         }
         drop(slices);
-        self.passed = (text, sent);
+        self.passed += text;
+        self.sent -= passed;
+        self.len -= passed;
     }
 
     fn clear(&mut self) {
@@ -240,7 +241,7 @@ impl Outlet {
         (self.len, self.sent) = (0, 0);
         #[cfg(feature = "hls")]
         {
-            self.passed = (0, 0);
+            self.passed = 0;
         }
     }
 }
