@@ -282,11 +282,15 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
     let end = executor.spawn(async move {
         obey(signals, &mut source, &server).await;
         tell(State::Stopping);
+        let closed = server.stop(Duration::from_secs(2));
+        // a disk that stands still keeps nobody connected
         #[cfg(feature = "record")]
-        if let Some(recorder) = recorder {
-            recorder.stop().await;
-        }
-        server.stop(Duration::from_secs(2)).await;
+        let closed = smol::future::zip(closed, async {
+            if let Some(recorder) = recorder {
+                recorder.stop().await;
+            }
+        });
+        closed.await;
     });
     async_io::block_on(executor.run(end));
     watchdog.iter().for_each(|watchdog| watchdog.disarm());

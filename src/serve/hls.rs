@@ -8,6 +8,7 @@ mod store;
 use std::collections::HashMap;
 #[cfg(feature = "files")]
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant, SystemTime};
@@ -34,6 +35,8 @@ pub(super) struct Hls {
     state: Mutex<Entries>,
     /// The first numbers that no playlist has had that is over.
     unused: Mutex<Numbers>,
+    /// Nothing begins or goes any more.
+    stopped: AtomicBool,
     /// The folder in which each stream has one, if segments go to a disk.
     #[cfg(feature = "files")]
     store: Option<PathBuf>,
@@ -123,6 +126,7 @@ impl Hls {
             account,
             state: Mutex::default(),
             unused: Mutex::default(),
+            stopped: AtomicBool::new(false),
             #[cfg(feature = "files")]
             store: config.store.0.clone(),
             #[cfg(feature = "files")]
@@ -203,6 +207,9 @@ impl Hls {
     /// Ends what nobody asks for, and what has no publisher any more; begins what
     /// is to be there before anybody asks.
     pub(super) fn sweep(&self, server: &Server, now: Instant) {
+        if self.stopped.load(Relaxed) {
+            return;
+        }
         let resume = server.config().streams.resume.0;
         let settings = *lock(&self.settings);
         let Settings { enable, on_demand, idle, .. } = settings;
@@ -251,6 +258,28 @@ impl Hls {
                 let _ = self.ask(server, stream.name());
             }
         }
+    }
+
+    /// The server ends. Streams whose segments go to a disk are over, as those are told who read
+    /// them there.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Relaxed);
+        #[cfg(feature = "files")]
+        for entry in lock(&self.state).values().filter(|entry| lock(&entry.keeper).is_some()) {
+            lock(&entry.task).take();
+            lock(&entry.state).end();
+        }
+    }
+
+    /// Whether a disk has yet to take the last of streams that are over.
+    pub(super) fn is_storing(&self) -> bool {
+        #[cfg(feature = "files")]
+        return lock(&self.state).values().any(|entry| {
+            let keeper = lock(&entry.keeper);
+            keeper.as_ref().is_some_and(|keeper| !keeper.is_finished())
+        });
+        #[cfg(not(feature = "files"))]
+        false
     }
 
     /// Where a stream's segments go.
@@ -313,13 +342,19 @@ impl Entry {
         }
     }
 
-    /// The next file for the disk.
+    /// Whether a file is on the disk, from where it is served.
     #[cfg(feature = "files")]
-    fn poll_unstored(&self, cx: &Context<'_>) -> Poll<Unstored> {
+    pub(super) fn is_stored(&self, name: &str) -> bool {
+        lock(&self.state).window.is_stored(name)
+    }
+
+    /// The next file for the disk; `None` if it has all that there will ever be.
+    #[cfg(feature = "files")]
+    fn poll_unstored(&self, cx: &Context<'_>) -> Poll<Option<Unstored>> {
         let mut state = lock(&self.state);
         match state.window.unstored() {
-            Some(next) => Poll::Ready(next),
-            None => state.wait(cx),
+            None if !state.ended => state.wait(cx),
+            next => Poll::Ready(next),
         }
     }
 
@@ -331,7 +366,7 @@ impl Entry {
         if let Some(name) = name {
             state.window.stored(name);
         }
-        let is_all = name.is_some() && state.window.unstored().is_none();
+        let is_all = (name.is_some() || state.ended) && state.window.unstored().is_none();
         // one that finds no room now is written with the next segment
         let playlist = if is_all { state.window.stored_playlist().ok() } else { None };
         (playlist, state.window.take_gone())
@@ -364,9 +399,10 @@ impl State {
 
     /// Nothing will follow: who publishes then begins a new playlist.
     fn end(&mut self) {
-        self.ended = true;
-        self.window.end();
-        self.wake();
+        if !std::mem::replace(&mut self.ended, true) {
+            self.window.end();
+            self.wake();
+        }
     }
 
     fn wake(&mut self) {

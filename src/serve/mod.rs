@@ -224,13 +224,24 @@ impl Server {
         self.total.prefault(accounts.iter().map(|account| account.limit()).sum());
     }
 
-    /// Closes every connection in order: gives each the time to notice, at most `limit`.
+    /// Closes every connection in order: gives each the time to notice, at most `limit`. What is
+    /// served from a disk has its end there by then.
     pub async fn stop(&self, limit: Duration) {
         let end = Instant::now() + limit;
         self.watch.shut_all();
-        while self.watch.open() > 0 && Instant::now() < end {
+        #[cfg(feature = "hls")]
+        self.hls.stop();
+        while self.is_open() && Instant::now() < end {
             Timer::after(Duration::from_millis(10)).await;
         }
+    }
+
+    fn is_open(&self) -> bool {
+        #[cfg(feature = "hls")]
+        if self.hls.is_storing() {
+            return true;
+        }
+        self.watch.open() > 0
     }
 
     /// Once a second: what is overdue is closed, what is unused is forgotten.

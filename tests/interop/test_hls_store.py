@@ -214,7 +214,42 @@ class Deletion(HlsStore):
         self.assertIn(b"206 Partial Content", connection.socket.recv(4096))
 
 
+class Ends(HlsStore):
+    def test_the_playlist_in_the_folder_ends_with_the_program(self):
+        for format_name, extension in (("ts", "ts"), ("fmp4", "m4s")):
+            with self.subTest(format_name):
+                folder = self.store(format_name)
+                self.serve_stored(folder, delete="end", format=format_name)
+                self.publish_live(STREAM)
+                self.until_hls(STREAM)
+                self.until_stored(3, extension)
+                last = hls.read(get(self.server.hls(STREAM)).decode()).segments[-1].number
+                self.server.stop()
+                text = (folder / STREAM / "playlist.m3u8").read_text()
+                self.assertTrue(text.endswith("#EXT-X-ENDLIST\n"), text)
+                playlist = hls.read(text)
+                self.assertGreater(playlist.segments[-1].number, last, "what was being filled")
+                self.assertTrue((folder / STREAM / playlist.segments[-1].uri).stat().st_size)
+
+
 class Disk(HlsStore):
+    def test_what_is_listed_and_cannot_be_read_is_to_be_asked_for_again(self):
+        self.serve_stored(segments=8, delete="never")
+        self.publish_live(STREAM)
+        self.until_hls(STREAM)
+        self.until_stored(4)
+        absent, broken = self.files()[1:3]
+        kept = absent.rename(absent.with_suffix(".kept"))
+        broken.unlink()
+        broken.symlink_to(broken.name)  # It leads to itself for ever.
+        for path in (absent, broken):
+            status, headers, _ = ask(f"{self.server.http}/hls/{path.name}")
+            self.assertEqual((status, headers["Retry-After"]), (503, "2"), path.name)
+        kept.rename(absent)
+        self.assertEqual(get(f"{self.server.http}/hls/{absent.name}"), absent.read_bytes())
+        unknown = absent.name.replace(f"{STREAM}-", f"{STREAM}-9")
+        self.assertEqual(ask(f"{self.server.http}/hls/{unknown}")[0], 404)
+
     def test_without_its_folder_segments_stay_in_memory_until_it_is_there(self):
         folder = self.directory / "store"
         self.serve_stored(folder)

@@ -4,6 +4,7 @@ import json
 import os
 import random
 import re
+import signal
 import struct
 import subprocess
 import threading
@@ -26,6 +27,7 @@ STREAM = "cam"
 READERS = {"flv": flv, "ts": ts, "mp4": mp4}
 FORMATS = {"flv": "flv", "ts": "ts", "fmp4": "mp4"}
 CLOSES_WITHIN = 15
+LETS_GO_WITHIN = 3
 # Milliseconds that a file may end before the moment at which its program was killed:
 # the publisher's own pace, half a second until what is there is handed on, and the disk.
 LATE = 1500
@@ -393,6 +395,32 @@ class Disk(Recording):
         samples = mp4.samples(self.files("mp4")[0].read_bytes())
         self.assert_none(timeline.faults(samples), "with a hole")
         self.assert_decodes(self.files("mp4")[0].read_bytes(), 3)
+
+
+    def test_one_that_stands_still_keeps_nobody_connected_when_the_program_ends(self):
+        image = self.directory / "image"
+        with image.open("wb") as file:
+            file.truncate(16 << 20)
+        subprocess.run(["mkfs.ext4", "-q", image], check=True)
+        card = self.mount("-o", "loop", str(image))
+        self.serve(record=[self.record(card, format="ts", length="1s")], hls={"store": card})
+        self.publish_live(STREAM)
+        capture = self.plays_on()
+        self.until_hls(STREAM)
+        waiting.until(lambda: len(self.files("ts")) > 1, 10, "two files")
+        subprocess.run(["fsfreeze", "--freeze", card], check=True)
+        thaw = ["fsfreeze", "--unfreeze", card]
+        self.addCleanup(subprocess.run, thaw, check=False, capture_output=True)
+        threads = Path(f"/proc/{self.server.pid}/task")
+        waiting.until(
+            lambda: any(") D " in path.read_text() for path in threads.glob("*/stat")),
+            20,
+            "a thread that waits for the disk",
+        )
+        self.server.program.signal(signal.SIGTERM)
+        waiting.until(lambda: capture.ended is not None, LETS_GO_WITHIN, "the viewer's end")
+        subprocess.run(thaw, check=True)
+        self.assertEqual(self.server.program.wait(CLOSES_WITHIN), 0)
 
 
 class Killed(Recording):

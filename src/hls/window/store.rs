@@ -53,6 +53,12 @@ impl Window {
         Some(Unstored { name, content: segment.file(), about: Some(about) })
     }
 
+    /// Whether a segment is on the disk that is told of.
+    pub fn is_stored(&self, name: &str) -> bool {
+        let stem = name.strip_suffix(self.extension());
+        self.segments.iter().any(|segment| segment.stored && stem == Some(&segment.stem))
+    }
+
     /// A file is on the disk: players get it from there.
     pub fn stored(&mut self, name: &str) {
         let extension = self.extension();

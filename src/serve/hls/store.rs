@@ -45,7 +45,19 @@ pub(super) async fn keep(entry: Weak<Entry>, name: Name, folder: Folder, before:
             Some(entry) => entry.poll_unstored(cx).map(Some),
             None => std::task::Poll::Ready(None),
         });
-        let Some(mut next) = next.await else { return };
+        let Some(next) = next.await else { return };
+        let Some(mut next) = next else {
+            // the list is to say that this is all
+            let Some((playlist, gone)) = entry.upgrade().map(|entry| entry.stored(None)) else { return };
+            let (told, to) = (playlist.is_some(), folder.clone());
+            match written(move || to.show(playlist, &gone)).await {
+                Ok(()) if told => return,
+                Ok(()) => {}
+                Err(error) => complain(&name, &folder, &error, &mut trouble),
+            }
+            Timer::after(PAUSE).await;
+            continue;
+        };
         let before = last.clone();
         last.join(&mut next);
         let (file, to) = (next.name.clone(), folder.clone());

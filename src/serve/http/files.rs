@@ -110,8 +110,14 @@ impl Session {
         let Some(items) = items(path) else {
             return self.refuse(&request, Status::BAD_REQUEST, Status::BAD_REQUEST.1);
         };
+        // players give a segment up after other codes; one that is listed may be there again soon
+        #[cfg(feature = "hls")]
+        let is_listed = matches!(otherwise, Some(Resource::Segment(..) | Resource::Record(_)));
+        #[cfg(not(feature = "hls"))]
+        let is_listed = false;
+        let refusal = if is_listed { Status::UNAVAILABLE } else { Status::FORBIDDEN };
         let found = async move {
-            let found = away(Lane::of(&roots), move || Ok(find(&roots, &items))).await;
+            let found = away(Lane::of(&roots), move || Ok(find(&roots, &items, refusal))).await;
             found.unwrap_or(Err(Status::UNAVAILABLE))
         };
         self.look(request, Box::pin(found), otherwise);
@@ -210,6 +216,10 @@ impl Opening {
                 let (outlet, keep_alive) = begin_body(machine, request, &fields, whole(text));
                 return Poll::Ready(Outcome::Text(outlet, keep_alive));
             }
+            Err(Status::UNAVAILABLE) => {
+                let fields = [CORS, NO_CACHE, ("Retry-After", "2")];
+                machine.answer(Status::UNAVAILABLE, &fields, Status::UNAVAILABLE.1.as_bytes(), Some(request));
+            }
             Err(status) => machine.answer(status, &FIELDS, status.1.as_bytes(), Some(request)),
         }
         Poll::Ready(Outcome::Answered)
@@ -264,12 +274,13 @@ fn items(path: &str) -> Option<Vec<String>> {
     all.iter().enumerate().all(good).then_some(all)
 }
 
-/// Opens the file, or the index of the folder, in the first of the roots that has it.
-fn find(roots: &[PathBuf], items: &[String]) -> Result<Found, Status> {
+/// Opens the file, or the index of the folder, in the first of the roots that has it; `refusal`
+/// where it is there and cannot be had.
+fn find(roots: &[PathBuf], items: &[String], refusal: Status) -> Result<Found, Status> {
     for root in roots {
         match find_in(root, items) {
             Err(error) if error.kind() == io::ErrorKind::NotFound || error.kind() == io::ErrorKind::NotADirectory => {}
-            found => return found.map_err(|_| Status::FORBIDDEN),
+            found => return found.map_err(|_| refusal),
         }
     }
     Err(Status::NOT_FOUND)

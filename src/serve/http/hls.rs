@@ -134,6 +134,11 @@ impl Waiting {
                 }
                 Poll::Pending if !late => return Poll::Pending,
                 _ => {
+                    #[cfg(feature = "files")]
+                    if self.entry.is_stored(file) {
+                        refuse(machine, request, Status::UNAVAILABLE, NOT_READ);
+                        return Poll::Ready(None);
+                    }
                     refuse(machine, request, Status::NOT_FOUND, NO_FILE);
                     return Poll::Ready(None);
                 }
@@ -194,6 +199,8 @@ fn session(query: &str) -> Option<u64> {
 const NOTHING: &str = "nothing is published under that name";
 const LATE: &str = "no segment has come yet, which wants a second key frame, or no part";
 pub(super) const NO_SESSION: &str = "no such session, or no longer";
+#[cfg(feature = "files")]
+const NOT_READ: &str = "the disk does not give that segment just now";
 const NO_FILE: &str = "no such segment, or no longer";
 
 /// What a player of low latency asks for; `None` if that makes no sense. A part of no
