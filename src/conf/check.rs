@@ -64,6 +64,7 @@ impl Config {
             (self.publish.receive_buffer.0 < 4 << 10, "publish.receive_buffer", "at least \"4KiB\""),
             (self.publish.silence.0.is_zero(), "publish.silence", "more than \"0s\""),
             (self.viewers.slow.0.is_zero(), "viewers.slow", "more than \"0s\""),
+            (!(1..=100).contains(&self.connections.per_peer), "connections.per_peer", "between 1 and 100"),
             (self.connections.handshake.0.is_zero(), "connections.handshake", "more than \"0s\""),
             (self.tls.cert.is_empty() != self.tls.key.is_empty(), "tls.key", "set if tls.cert is, and only then"),
             (self.tls.required && self.tls.cert.is_empty(), "tls.required", "false, unless tls.cert is set"),

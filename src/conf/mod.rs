@@ -102,6 +102,8 @@ pub struct Viewers {
 #[allow(missing_docs, reason = "conf/reference.toml documents every key")]
 pub struct Connections {
     pub spare: usize,
+    pub per_peer: usize,
+    pub proxies: Vec<std::net::IpAddr>,
     pub handshake: Time,
 }
 

@@ -2,6 +2,7 @@
 
 use super::Config;
 use crate::budget::{Line, Plan};
+use crate::net::ROW;
 
 /// The program itself: code that has been touched, the allocator, stacks, lines of the
 /// log on their way (64 KiB). Measured as
@@ -29,6 +30,12 @@ impl Config {
     /// Connections that may be open at once.
     pub fn max_connections(&self) -> usize {
         self.streams.max + self.viewers.max + self.connections.spare
+    }
+
+    /// How much of `most` one address may have: a share for others is rounded down, so that
+    /// all of a few can be had.
+    pub fn per_peer(&self, most: usize) -> usize {
+        most - most.saturating_mul(100 - self.connections.per_peer.min(100)) / 100
     }
 
     /// Connections that may be under TLS at once.
@@ -108,6 +115,7 @@ impl Config {
                     GREETING,
                     kernel(send, SMALL_BUFFER),
                 ),
+                line("addresses", &["connections.spare"], self.max_connections(), ROW, 0),
                 line(
                     "RTSP over UDP: port pairs",
                     &["rtsp.udp_pairs"],

@@ -69,6 +69,8 @@ pub enum Refused {
     Streams,
     /// `viewers.max` is reached.
     Viewers,
+    /// Its address has all that `connections.per_peer` leaves it.
+    Peer,
     /// The budget has no room.
     Memory(OverBudget),
 }
@@ -123,10 +125,22 @@ impl Hub {
     /// Makes the caller a viewer of `name`, whether anybody publishes it or not.
     pub fn play(self: &Arc<Self>, name: &Name, form: &'static Form) -> Result<Viewer, Refused> {
         if self.sessions.viewers() >= self.limits().viewers {
-            return Err(Refused::Viewers);
+            let plays = self.find(name).is_some_and(|stream| stream.is_live());
+            if !plays || !self.dismiss() {
+                return Err(Refused::Viewers);
+            }
         }
         let stream = self.stream(&mut self.lock(), name)?;
         Ok(Viewer::join(self.clone(), stream, form))
+    }
+
+    /// One who waits for what nobody publishes gives way; false if there is none.
+    pub fn dismiss(&self) -> bool {
+        let dismissed = self.streams().iter().any(|stream| stream.lock().dismiss());
+        if dismissed {
+            self.sessions.viewer_leaves();
+        }
+        dismissed
     }
 
     /// The stream of that name, if there is one.
@@ -224,6 +238,7 @@ impl std::fmt::Display for Refused {
             Self::Taken => f.write_str("the stream has a publisher already"),
             Self::Streams => f.write_str("no more streams: streams.max is reached"),
             Self::Viewers => f.write_str("no more viewers: viewers.max is reached"),
+            Self::Peer => f.write_str("this address has all that connections.per_peer leaves it"),
             Self::Memory(refusal) => refusal.fmt(f),
         }
     }

@@ -69,6 +69,10 @@ pub(super) struct Waiter {
     next: Seq,
     /// It has sent all there was.
     armed: bool,
+    /// It gives way while it waits for a publisher.
+    pub(super) gives_way: bool,
+    /// It has: its place among the viewers is another's.
+    dismissed: bool,
     waker: Option<Waker>,
     /// What it is in the middle of sending, once its socket took no more.
     hold: Option<Hold>,
@@ -420,6 +424,21 @@ impl State {
             none => *none = Some(hold),
         }
         waiter.hold.as_ref().is_some_and(|hold| hold.pressed)
+    }
+
+    /// Sends one away who has got nothing yet, if nobody publishes.
+    pub(super) fn dismiss(&mut self) -> bool {
+        let waits = |waiter: &&mut Waiter| waiter.gives_way && !waiter.dismissed && waiter.next == Seq::MAX;
+        let Some(waiter) = self.viewers.iter_mut().find(waits).filter(|_| self.publisher.is_none()) else {
+            return false;
+        };
+        waiter.dismissed = true;
+        waiter.waker.iter().for_each(Waker::wake_by_ref);
+        true
+    }
+
+    pub(super) fn is_dismissed(&self, seat: usize) -> bool {
+        self.viewers.get(seat).is_some_and(|waiter| waiter.dismissed)
     }
 
     pub(super) fn leave(&mut self, seat: usize) {

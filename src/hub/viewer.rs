@@ -46,6 +46,8 @@ pub enum Next {
     /// What comes next needs a new head, which the form has no room for in mid-stream:
     /// a file or an answer ends here. Who takes more begins another with it.
     Head,
+    /// It has given way to somebody who plays.
+    Dismissed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,6 +106,14 @@ impl Viewer {
         self
     }
 
+    /// The same viewer, but one who gives way to others while nobody publishes.
+    pub fn giving_way(self) -> Self {
+        if let Some(waiter) = self.stream.lock().viewers.get_mut(self.seat) {
+            waiter.gives_way = true;
+        }
+        self
+    }
+
     /// The stream's tracks; pending until there is something to play.
     pub fn poll_tracks(&mut self, cx: &Context<'_>) -> Poll<Arc<Tracks>> {
         let mut state = self.stream.lock();
@@ -155,6 +165,9 @@ impl Viewer {
         state.traffic.bytes_out += std::mem::take(&mut self.sent);
         if std::mem::take(&mut self.holds) {
             state.let_go(self.seat);
+        }
+        if state.is_dismissed(self.seat) {
+            return Poll::Ready(Next::Dismissed);
         }
         if self.cursor == Cursor::Before && !self.begin(&mut state, out) {
             state.wait(self.seat, true, cx);
@@ -346,8 +359,10 @@ impl Viewer {
 
 impl Drop for Viewer {
     fn drop(&mut self) {
-        self.hub.sessions.viewer_leaves();
         let mut state = self.stream.lock();
+        if !state.is_dismissed(self.seat) {
+            self.hub.sessions.viewer_leaves();
+        }
         state.traffic.bytes_out += self.sent;
         state.left = Instant::now();
         state.leave(self.seat);

@@ -19,7 +19,7 @@ use super::listen::Pass;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use super::watch::Entry;
-use super::{Close, Outlet, Watch};
+use super::{Close, Outlet, Seat, Watch};
 use sink::Sink;
 
 /// A connection.
@@ -30,6 +30,8 @@ pub struct Conn {
     peer: SocketAddr,
     watch: Arc<Entry>,
     _pass: Pass,
+    /// `None` where we have called.
+    seat: Option<Arc<Seat>>,
     /// Input that the machine could not use yet.
     rest: Vec<u8>,
     /// What was kept is to be offered again before anything is read.
@@ -93,6 +95,7 @@ impl Conn {
             peer,
             watch,
             _pass: pass,
+            seat: None,
             rest: Vec::new(),
             again: false,
             drained: true,
@@ -112,6 +115,15 @@ impl Conn {
     /// The other end.
     pub fn peer(&self) -> SocketAddr {
         self.peer
+    }
+
+    pub(super) fn sit(&mut self, seat: Arc<Seat>) {
+        self.seat = Some(seat);
+    }
+
+    /// What it has of what its address may take.
+    pub fn seat(&self) -> Option<Arc<Seat>> {
+        self.seat.clone()
     }
 
     /// Sets the kernel's buffers; what is not allowed is left as it was. Nothing longer than

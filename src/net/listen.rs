@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use async_io::{Async, Timer};
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
-use super::{Conn, SocketSizes, Watch};
+use super::{Conn, Peers, SocketSizes, Watch};
 
 /// Lets in so many connections at once.
 #[derive(Clone, Debug)]
@@ -91,6 +91,7 @@ fn listen(address: SocketAddr, sizes: SocketSizes) -> io::Result<TcpListener> {
 pub async fn accept_loop(
     listener: Async<TcpListener>,
     gate: Gate,
+    peers: Peers,
     watch: Arc<Watch>,
     guest: SocketSizes,
     serve: impl Fn(Conn),
@@ -109,10 +110,12 @@ pub async fn accept_loop(
                 continue;
             }
         };
-        match gate.enter() {
-            Some(pass) => {
+        match gate.enter().zip(peers.seat(peer.ip())) {
+            Some((pass, seat)) => {
                 prepare(socket.get_ref());
-                serve(Conn::new(socket, peer, guest, &watch, pass));
+                let mut conn = Conn::new(socket, peer, guest, &watch, pass);
+                conn.sit(seat);
+                serve(conn);
             }
             None => full(socket.get_ref()),
         }

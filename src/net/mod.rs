@@ -9,6 +9,7 @@ mod dial;
 mod disk;
 mod listen;
 mod outlet;
+mod peers;
 #[cfg(feature = "tls")]
 mod tls;
 mod turns;
@@ -25,6 +26,7 @@ pub use disk::written;
 pub use disk::{Lane, away};
 pub use listen::{Gate, accept_loop, bind};
 pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};
+pub use peers::{Claim, Peers, ROW, Seat};
 #[cfg(feature = "tls")]
 pub use tls::{Files, Identity, Shakes, Trust, make_certificate};
 pub use turns::poll_in_turns;

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
+use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,10 +10,13 @@ use super::flood::Flood;
 use super::who::Who;
 use crate::budget::{Account, Lease};
 use crate::hub::{Name, Refused};
+use crate::net::Peers;
 
 /// All that are known.
 pub(super) struct Audience {
     most: usize,
+    /// As many of them as one address may have.
+    per_peer: usize,
     account: Account,
     seats: Mutex<HashMap<u64, Seat>>,
 }
@@ -20,6 +24,7 @@ pub(super) struct Audience {
 struct Seat {
     who: Who,
     name: Name,
+    customer: Option<IpAddr>,
     seen: Instant,
     bytes: u64,
     _lease: Lease,
@@ -29,22 +34,27 @@ struct Seat {
 const SEAT: usize = 2 * (size_of::<Seat>() + 16) + 64;
 
 impl Audience {
-    /// At most `most` at once, charged to `account`.
-    pub(super) fn new(most: usize, account: Account) -> Self {
-        Self { most, account, seats: Mutex::default() }
+    /// At most `most` at once, `per_peer` of one address, charged to `account`.
+    pub(super) fn new(most: usize, per_peer: usize, account: Account) -> Self {
+        Self { most, per_peer, account, seats: Mutex::default() }
     }
 
     /// Somebody begins to watch `name`: its number, which nobody can guess.
-    pub(super) fn enter(&self, flood: &Flood, name: &Name, mut who: Who) -> Result<u64, Refused> {
+    pub(super) fn enter(&self, flood: &Flood, peers: &Peers, name: &Name, mut who: Who) -> Result<u64, Refused> {
         let mut seats = self.lock();
         if seats.len() >= self.most {
             return Err(Refused::Viewers);
+        }
+        let customer = who.ip().and_then(|ip| peers.customer(ip));
+        let same = |seat: &&Seat| customer.is_some() && seat.customer == customer;
+        if seats.values().filter(same).count() >= self.per_peer {
+            return Err(Refused::Peer);
         }
         let lease = self.account.charge(SEAT).map_err(|_| Refused::Viewers)?;
         let now = Instant::now();
         let number = RandomState::new().hash_one((now, seats.len()));
         who.begins(flood, name, format_args!("plays {name} as hls"));
-        seats.insert(number, Seat { who, name: name.clone(), seen: now, bytes: 0, _lease: lease });
+        seats.insert(number, Seat { who, name: name.clone(), customer, seen: now, bytes: 0, _lease: lease });
         Ok(number)
     }
 
@@ -87,10 +97,10 @@ mod tests {
     #[test]
     fn seats_are_bounded_paid_for_and_given_up() {
         let account = Account::root("hls", 1 << 20);
-        let audience = Audience::new(2, account.clone());
+        let audience = Audience::new(2, 2, account.clone());
         let (name, other) = (Name::new("a").unwrap(), Name::new("b").unwrap());
-        let (ids, flood) = (Ids::default(), Flood::default());
-        let enter = || audience.enter(&flood, &name, ids.who(Kind::HlsSub));
+        let (ids, flood, peers) = (Ids::default(), Flood::default(), Peers::new([0; 3], Vec::new(), account.clone()));
+        let enter = || audience.enter(&flood, &peers, &name, ids.who(Kind::HlsSub));
         let (one, two) = (enter().unwrap(), enter().unwrap());
         assert_eq!((enter(), one == two), (Err(Refused::Viewers), false));
         assert!(audience.see(one, &name, 10) && !audience.see(one, &other, 10) && !audience.see(!one, &name, 10));
@@ -98,7 +108,21 @@ mod tests {
         assert_eq!(audience.len(), 2);
         audience.sweep(Instant::now() + Duration::from_secs(11), Duration::from_secs(10));
         assert_eq!((audience.len(), account.used()), (0, 0));
-        let poor = Audience::new(9, Account::root("hls", 0));
-        assert_eq!(poor.enter(&flood, &name, ids.who(Kind::HlsSub)), Err(Refused::Viewers));
+        let poor = Audience::new(9, 9, Account::root("hls", 0));
+        assert_eq!(poor.enter(&flood, &peers, &name, ids.who(Kind::HlsSub)), Err(Refused::Viewers));
+    }
+
+    #[test]
+    fn one_address_leaves_seats_to_others() {
+        let account = Account::root("hls", 1 << 20);
+        let (audience, name) = (Audience::new(4, 3, account.clone()), Name::new("a").unwrap());
+        let (ids, flood, peers) = (Ids::default(), Flood::default(), Peers::new([0; 3], Vec::new(), account));
+        let enter = |peer: &str| {
+            let who = ids.who(Kind::HlsSub).at(peer.parse().unwrap());
+            audience.enter(&flood, &peers, &name, who).err()
+        };
+        let many = [(); 4].map(|()| enter("192.0.2.1:1"));
+        assert_eq!(many, [None, None, None, Some(Refused::Peer)]);
+        assert_eq!(enter("192.0.2.2:1"), None);
     }
 }

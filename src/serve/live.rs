@@ -127,6 +127,7 @@ pub(crate) fn send(
     match outlet.fill(|units| viewer.poll_next(cx, units, BATCH)) {
         Poll::Ready(Next::Units) => {}
         Poll::Ready(Next::Head) => return Err(Close::Changed),
+        Poll::Ready(Next::Dismissed) => return Err(Close::Kicked),
         Poll::Pending => return Ok(true),
     }
     Ok(poll_rest(viewer, outlet, cx, conn, slow)?.is_pending())

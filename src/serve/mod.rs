@@ -40,11 +40,11 @@ use smol::Executor;
 
 use crate::budget::Account;
 use crate::conf::{Config, GREETING, SMALL_BUFFER};
-use crate::hub::{Hub, Limits};
+use crate::hub::{Hub, Limits, Refused};
 use crate::media::Wall;
 #[cfg(feature = "rtsp")]
 use crate::net::Ports;
-use crate::net::{Beat, Conn, Gate, SocketSizes, Watch, accept_loop, bind};
+use crate::net::{Beat, Claim, Conn, Gate, Peers, ROW, Seat, SocketSizes, Watch, accept_loop, bind};
 #[cfg(feature = "tls")]
 use crate::net::{Files, Identity, Shakes};
 #[cfg(feature = "hls")]
@@ -73,6 +73,8 @@ pub struct Server {
     pub(crate) watch: Arc<Watch>,
     pub(crate) beat: Beat,
     pub(crate) gate: Gate,
+    /// What each address has of all this.
+    peers: Peers,
     /// Pairs of ports for RTP.
     #[cfg(feature = "rtsp")]
     pub(crate) udp: Ports,
@@ -118,7 +120,7 @@ impl Server {
             #[cfg(feature = "hls")]
             hls: Hls::new(&config.hls, hls_account.clone(), config.max_connections()),
             #[cfg(feature = "hls")]
-            audience: Audience::new(config.viewers.max, hls_account.clone()),
+            audience: Audience::new(config.viewers.max, config.per_peer(config.viewers.max), hls_account.clone()),
             executor,
             total: total.clone(),
             greetings,
@@ -126,6 +128,7 @@ impl Server {
             watch: Arc::default(),
             beat: Beat::default(),
             gate: Gate::new(config.max_connections()),
+            peers: peers(&config, &total),
             #[cfg(feature = "rtsp")]
             udp: Ports::new(config.rtsp.udp_ports.0, config.rtsp.udp_ports.1, config.udp_pairs()),
             #[cfg(feature = "rtsp")]
@@ -208,7 +211,15 @@ impl Server {
             // an answer over HTTP is as long as what a viewer gets
             let guest = Self::viewer_sizes(&self.config());
             self.executor
-                .spawn(accept_loop(socket, self.gate.clone(), self.watch.clone(), guest, serve, full))
+                .spawn(accept_loop(
+                    socket,
+                    self.gate.clone(),
+                    self.peers.clone(),
+                    self.watch.clone(),
+                    guest,
+                    serve,
+                    full,
+                ))
                 .detach();
         }
         let server = self.clone();
@@ -316,7 +327,9 @@ impl Server {
     /// More connections than the plan allows.
     fn turn_away(&self, name: &str, words: &[u8], mut socket: &TcpStream) {
         self.tally.refused("connections");
-        log::debug!("{name}: a connection over connections.spare is turned away");
+        log::debug!("{name}: a connection over connections.spare or connections.per_peer is turned away");
+        // the next one may find a place
+        self.hub.dismiss();
         // whether it arrives or not, the connection is closed
         let _ = socket.write_all(words);
     }
@@ -334,6 +347,21 @@ fn identity(config: &crate::conf::Tls) -> Option<Identity> {
     let files = pairs.map(|(cert, key)| Files { certificate: cert.into(), key: key.into() }).collect();
     let loaded = Identity::load(files, config.record.0);
     loaded.inspect_err(|why| log::error!("tls: {why}: nobody is served over TLS")).ok()
+}
+
+/// What one address may have of all connections, publishers and viewers.
+fn peers(config: &Config, total: &Account) -> Peers {
+    let all = [config.max_connections(), config.streams.max, config.viewers.max];
+    let account = total.child("peers", config.max_connections().saturating_mul(ROW));
+    Peers::new(all.map(|most| config.per_peer(most)), config.connections.proxies.clone(), account)
+}
+
+/// Has a connection publish or play, by way of `begin`, if its address may do that.
+fn may_be<T>(seat: Option<&Seat>, what: Claim, begin: impl FnOnce() -> Result<T, Refused>) -> Result<T, Refused> {
+    if seat.is_some_and(|seat| !seat.take(what)) {
+        return Err(Refused::Peer);
+    }
+    begin().inspect_err(|_| seat.iter().for_each(|seat| seat.leave()))
 }
 
 /// Before 1970 counts as 1970.

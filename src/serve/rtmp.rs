@@ -8,12 +8,13 @@ use std::time::{Duration, Instant};
 use super::Server;
 use super::intake::{Intake, Loss};
 use super::live::{Live, Tail};
+use super::may_be;
 use super::who::{Kind as SessionKind, Who};
 use crate::conf::{Config, GREETING};
 use crate::container::{Form, flv};
 use crate::hub::{Name, Refused};
 use crate::media::{Kind, Unwrap};
-use crate::net::{ALL, Close, Conn, Outlet, SocketSizes, poll_in_turns};
+use crate::net::{ALL, Claim, Close, Conn, Outlet, Seat, SocketSizes, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::rtmp::{self, Event, FORMS, Limits, Payload, Refusal, Target};
 
@@ -100,12 +101,12 @@ impl Session {
 
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
         let Self { server, config, conn, machine, role, who, tail } = self;
-        let now = Instant::now();
+        let (now, seat) = (Instant::now(), conn.seat());
         let mut turn = Turn::None;
         let received = ready!(conn.poll_read(cx, ALL, |data| {
             let used = machine.input(data).map_err(|error| Close::Peer(error.to_string()))?;
             while let Some(event) = machine.event() {
-                match on_event(server, machine, role, tail, who, event, now)? {
+                match on_event(server, machine, role, tail, who, event, (now, seat.as_deref()))? {
                     Turn::None => {}
                     news => turn = news,
                 }
@@ -161,16 +162,16 @@ fn on_event(
     tail: &mut Tail,
     who: &mut Who,
     event: Event,
-    now: Instant,
+    (now, seat): (Instant, Option<&Seat>),
 ) -> Result<Turn, Close> {
     match (event, &mut *role) {
         (Event::Publish(target), _) => {
-            let ingest = publish(server, machine, who, &target, now);
+            let ingest = publish(server, machine, who, &target, (now, seat));
             let accepted = ingest.map(|ingest| *role = Role::Publish(Box::new(ingest)));
             return Ok(answer(server, machine, who, &target, accepted, Server::publisher_sizes(&server.config())));
         }
         (Event::Play(target), _) => {
-            let live = play(server, machine, who, &target);
+            let live = play(server, machine, who, &target, seat);
             let accepted = live.map(|live| *role = Role::Play(Box::new(live)));
             return Ok(answer(server, machine, who, &target, accepted, Server::viewer_sizes(&server.config())));
         }
@@ -184,6 +185,7 @@ fn on_event(
         }
         (Event::Stop, Role::Publish(_) | Role::Play(_)) => {
             role.log_end(who, "by request");
+            seat.iter().for_each(|seat| seat.leave());
             machine.charge_to(server.greetings.child("greeting", GREETING));
             if let Role::Play(live) = std::mem::replace(role, Role::Guest)
                 && tail.is_empty()
@@ -202,19 +204,26 @@ fn publish(
     machine: &mut rtmp::Server,
     who: &mut Who,
     target: &Target,
-    now: Instant,
+    (now, seat): (Instant, Option<&Seat>),
 ) -> Result<Ingest, Objection> {
     let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
-    let publisher = server.hub.publish(&name, &who.clone().of(&name).to_string(), now)?;
+    let as_who = who.clone().of(&name).to_string();
+    let publisher = may_be(seat, Claim::Publisher, || server.hub.publish(&name, &as_who, now))?;
     machine.charge_to(publisher.account().clone());
     who.begins(&server.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
     Ok(Ingest::new(Intake::new(publisher, &server.config(), who)))
 }
 
-fn play(server: &Arc<Server>, machine: &mut rtmp::Server, who: &mut Who, target: &Target) -> Result<Live, Objection> {
+fn play(
+    server: &Arc<Server>,
+    machine: &mut rtmp::Server,
+    who: &mut Who,
+    target: &Target,
+    seat: Option<&Seat>,
+) -> Result<Live, Objection> {
     let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
     let form = form(machine, &target.query);
-    let viewer = server.hub.play(&name, form)?;
+    let viewer = may_be(seat, Claim::Viewer, || server.hub.play(&name, form))?.giving_way();
     who.begins(&server.flood, &name, format_args!("plays {name} as {}", form.name));
     Ok(Live::new(viewer, Outlet::default()))
 }
@@ -275,6 +284,7 @@ impl Objection {
             Self::Hub(Refused::Taken) => (Refusal::BadName, "taken"),
             Self::Hub(Refused::Streams) => (Refusal::Full, "streams"),
             Self::Hub(Refused::Viewers) => (Refusal::Full, "viewers"),
+            Self::Hub(Refused::Peer) => (Refusal::Full, "peer"),
             Self::Hub(Refused::Memory(_)) => (Refusal::Full, "memory"),
         }
     }

@@ -2,6 +2,8 @@
 //! `id=RTMPPUBSUB1 stream=test110 peer=192.0.2.7:40112`.
 
 use std::fmt;
+#[cfg(feature = "hls")]
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
@@ -145,6 +147,12 @@ impl Who {
             _ => log::debug!("{self} {said}"),
         }
         self.stream = None;
+    }
+
+    /// The address of its peer.
+    #[cfg(feature = "hls")]
+    pub(super) fn ip(&self) -> Option<IpAddr> {
+        self.peer.map(|peer| peer.ip())
     }
 
     fn passes(&self, flood: &Flood, kind: &'static str, few: u32) -> bool {

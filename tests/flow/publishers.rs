@@ -1,7 +1,9 @@
 //! Publishers that return, compete, or change in mid-stream.
 
+use std::task::{Context, Poll, Waker};
+
 use crate::harness::{AVCC, Audio, LIMITS, Source, Video, World, track};
-use runnel::hub::{Conflict, Limits, Lost, Name, Refused};
+use runnel::hub::{Conflict, Limits, Lost, Name, Next, Refused, Step};
 use runnel::media::{Codec, Kind};
 
 #[test]
@@ -205,6 +207,30 @@ fn streams_and_viewers_are_bounded_and_those_who_are_in_stay() {
     sources.iter_mut().for_each(|source| source.pictures(5, world.now));
     drop(players);
     assert!(world.hub.play(&Name::new("s0").unwrap(), crate::harness::form_named("flv")).is_ok());
+}
+
+#[test]
+fn who_waits_for_what_nobody_publishes_gives_way_to_who_plays() {
+    let world = World::new(LIMITS);
+    let form = crate::harness::form_named("flv");
+    let play = |name: &str| world.hub.play(&Name::new(name).unwrap(), form);
+    let cx = Context::from_waker(Waker::noop());
+    let step = Step { units: 8, bytes: 64 << 10 };
+    let mut source = world.publish("a").with_tracks();
+    source.pictures(5, world.now);
+    let begun = play("a").unwrap().giving_way();
+    let patient = play("absent").unwrap();
+    let mut waiting: Vec<_> = (0..6).map(|_| play("absent").unwrap().giving_way()).collect();
+    assert_eq!(play("absent").err(), Some(Refused::Viewers), "nobody gives way to one who waits as well");
+    let players: Vec<_> = (0..6).map(|_| play("a").unwrap()).collect();
+    for viewer in &mut waiting {
+        assert_eq!(viewer.poll_next(&cx, &mut Vec::new(), step), Poll::Ready(Next::Dismissed));
+    }
+    assert_eq!(play("a").err(), Some(Refused::Viewers), "only those give way who said so, and wait");
+    drop(waiting);
+    assert_eq!(play("a").err(), Some(Refused::Viewers), "their places are taken");
+    drop((players, begun, patient));
+    assert_eq!((0..9).map_while(|_| play("a").ok()).collect::<Vec<_>>().len(), 8);
 }
 
 #[test]

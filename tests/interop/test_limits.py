@@ -1,12 +1,28 @@
 """Slow and many connections: each limit holds, and those within it are served."""
 
+import subprocess
+import sys
 import time
 
 import waiting
 from case import Case
+from namespaces import HERE, THERE, Unavailable, Wire
 from raw_http import RawHttp
 
 STREAM = "cam"
+OTHER = THERE.rsplit(".", 1)[0] + ".3"
+# Asks from an address so many times, says how it was answered, and stays.
+ASKS = """
+import socket, sys
+source, host, port, path, count = sys.argv[1:]
+kept = []
+for _ in range(int(count)):
+    one = socket.create_connection((host, int(port)), 10, (source, 0))
+    one.sendall(f"GET {path} HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n".encode())
+    print(one.recv(4096).split()[1].decode(), flush=True)
+    kept.append(one)
+sys.stdin.read()
+"""
 
 
 class Limits(Case):
@@ -90,3 +106,57 @@ class Limits(Case):
         self.assertEqual(answer.status, 503, answer)
         self.assertIn("retry-after", answer.fields)
         self.assertEqual(self.status_of_healthz(), 200)
+
+
+class FromAfar(Case):
+    def setUp(self):
+        super().setUp()
+        try:
+            wire = Wire()
+        except Unavailable as error:
+            self.skipTest(str(error))
+        self.addCleanup(wire.close)
+        self.there = wire.there
+        # One more address over there.
+        subprocess.run(
+            [*self.there, *f"ip address add {OTHER}/24 dev wire".split()], check=True
+        )
+
+    def ask(self, source, path, count):
+        """The answers to one address, which keeps its connections."""
+        where = [source, HERE, str(self.server.http_port), path, str(count)]
+        asking = subprocess.Popen(
+            [*self.there, sys.executable, "-c", ASKS, *where],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        self.addCleanup(asking.stdout.close)
+        self.addCleanup(asking.wait, 10)
+        self.addCleanup(asking.stdin.close)
+        return [int(asking.stdout.readline()) for _ in range(count)]
+
+    def test_one_address_leaves_a_quarter_to_others_and_who_waits_gives_way(self):
+        self.serve(address="0.0.0.0", viewers={"max": 8})
+        self.assertEqual(self.ask(THERE, "/live/absent.flv", 8), [200] * 6 + [503] * 2)
+        self.assertEqual(self.ask(OTHER, "/live/absent.flv", 2), [200] * 2)
+        # All places are taken, by those who wait for what nobody publishes.
+        self.publish(STREAM)
+        self.until_log_counts(f"publishes {STREAM}", 1)
+        self.capture(self.server.flv(STREAM)).until_frames()
+
+    def test_one_address_leaves_connections_and_players_of_hls_to_others(self):
+        self.serve(
+            address="0.0.0.0",
+            streams={"max": 1},
+            viewers={"max": 4},
+            connections={"spare": 5},
+            hls={"sessions": True},
+        )
+        self.publish_live(STREAM)
+        playlist = f"/hls/{STREAM}.m3u8"
+        answers = [self.ask(THERE, playlist, 1) for _ in range(4)]
+        self.assertEqual(answers, [[302]] * 3 + [[503]])
+        # There are 10, 4 are held, and 4 more may be.
+        self.assertEqual(self.ask(THERE, "/healthz", 5), [200] * 4 + [503])
+        self.assertEqual(self.ask(OTHER, playlist, 1), [302])

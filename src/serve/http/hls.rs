@@ -93,7 +93,7 @@ impl Session {
             return self.refuse(request, Status::NOT_FOUND, NO_SESSION);
         }
         let who = self.server.who(Kind::HlsSub).at(self.conn.peer());
-        match self.server.audience.enter(&self.server.flood, name, who) {
+        match self.server.audience.enter(&self.server.flood, &self.server.peers, name, who) {
             Ok(number) => {
                 let query = if request.query.is_empty() { String::new() } else { format!("{}&", request.query) };
                 let to = format!("{}?{query}{SESSION}={number:016x}", beside(&request.path));

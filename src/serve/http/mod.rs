@@ -340,6 +340,7 @@ impl Session {
             let goodbye = std::mem::take(player.transport.control(self.machine.transmit()));
             *self.machine.transmit() = goodbye;
             self.tail = player.live.into_tail();
+            self.conn.seat().iter().for_each(|seat| seat.leave());
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::live::Live;
+use super::super::may_be;
 #[cfg(all(feature = "files", feature = "record"))]
 use super::super::recorded::is_recording;
 use super::super::who::Kind;
@@ -19,6 +20,7 @@ use crate::budget::BlockMut;
 use crate::conf::FileFormat;
 use crate::container::Form;
 use crate::hub::{Name, Refused};
+use crate::net::Claim;
 use crate::proto::http::{Method, Request, Status};
 #[cfg(all(feature = "files", feature = "record"))]
 use crate::wire::percent_decode;
@@ -163,12 +165,14 @@ impl Session {
             let fields = [CORS, ("Sec-WebSocket-Version", "13")];
             return self.machine.answer(status, &fields, status.1.as_bytes(), Some(request));
         }
-        let viewer = match self.server.hub.play(name, form) {
-            Ok(viewer) => viewer,
+        let played = may_be(self.conn.seat().as_deref(), Claim::Viewer, || self.server.hub.play(name, form));
+        let viewer = match played {
+            Ok(viewer) => viewer.giving_way(),
             Err(refused) => return self.busy(request, refused),
         };
         let transport = Transport::accept(request, form, &mut self.machine);
         if request.method == Method::Head {
+            self.conn.seat().iter().for_each(|seat| seat.leave());
             return;
         }
         self.conn.resize(Server::viewer_sizes(&self.config));
@@ -201,6 +205,7 @@ impl Session {
     pub(super) fn busy(&mut self, request: &Request, refused: Refused) {
         let label = match refused {
             Refused::Viewers => "viewers",
+            Refused::Peer => "peer",
             _ => "streams",
         };
         let peer = self.conn.peer();

@@ -16,10 +16,12 @@ use std::time::{Duration, Instant};
 
 use super::Server;
 use super::live::Tail;
+use super::may_be;
 use super::who::{Kind, Who};
 use crate::conf::{Auth, Config, GREETING};
 use crate::hub::{Name, Refused};
-use crate::net::{ALL, Close, Conn, SOME, poll_in_turns};
+use crate::net::{ALL, Claim, Close, Conn, SOME, Seat, poll_in_turns};
+use crate::proto::rtp::RTP;
 use crate::proto::rtsp::auth::{Guard, Method};
 use crate::proto::rtsp::{self, Event, Limits, Status};
 use crate::proto::{Machine, Target};
@@ -63,6 +65,8 @@ struct Body {
     who: Who,
     peer: IpAddr,
     local: IpAddr,
+    /// What it has of what its address may take.
+    seat: Option<Arc<Seat>>,
     role: Role,
     /// What was begun for a player that has stopped.
     tail: Tail,
@@ -95,7 +99,8 @@ impl Session {
         let local = conn.local().map_or(peer, |local| local.ip().to_canonical());
         let who = server.who(Kind::RtspSrvCmd).at(conn.peer());
         log::debug!("{who} connects");
-        let body = Body { server, config, who, peer, local, role: Role::Guest, tail: Tail::default() };
+        let seat = conn.seat();
+        let body = Body { server, config, who, peer, local, seat, role: Role::Guest, tail: Tail::default() };
         Self { conn, carrier, machine, body }
     }
 
@@ -119,6 +124,7 @@ impl Session {
                 }
                 if view.is_over() {
                     body.role = Role::Guest;
+                    body.seat.iter().for_each(|seat| seat.leave());
                 } else if view.is_answering() {
                     return Poll::Pending; // what is asked next waits for the answer
                 }
@@ -281,7 +287,8 @@ impl Body {
     fn view(&mut self, machine: &mut rtsp::Server, target: &Target, held: play::Held) -> Turn {
         self.name_as(Kind::RtspSub);
         let name = Name::of_url(&target.name).map_err(|_| Objection::BadName);
-        let viewer = name.and_then(|name| Ok(self.server.hub.play(&name, &crate::proto::rtp::RTP)?));
+        let viewer = name
+            .and_then(|name| Ok(may_be(self.seat.as_deref(), Claim::Viewer, || self.server.hub.play(&name, &RTP))?));
         match viewer {
             Ok(viewer) => {
                 self.role = Role::View(Box::new(View::new(viewer, &self.who, held, (self.local, self.peer))));
@@ -311,7 +318,8 @@ impl Body {
         let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
         let tracks = publish::tracks(description, &self.config).ok_or(Objection::Unsupported)?;
         self.name_as(Kind::RtspPub);
-        let publisher = self.server.hub.publish(&name, &self.who.clone().of(&name).to_string(), now)?;
+        let who = self.who.clone().of(&name).to_string();
+        let publisher = may_be(self.seat.as_deref(), Claim::Publisher, || self.server.hub.publish(&name, &who, now))?;
         machine.charge_to(publisher.account().clone());
         self.who.begins(&self.server.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
         Ok(Publish::new(publisher, tracks, &self.config, &self.who))
@@ -377,6 +385,7 @@ impl Objection {
             Self::Hub(Refused::Taken) => (Status::FORBIDDEN, "taken"),
             Self::Hub(Refused::Streams) => (Status::NOT_ENOUGH_BANDWIDTH, "streams"),
             Self::Hub(Refused::Viewers) => (Status::NOT_ENOUGH_BANDWIDTH, "viewers"),
+            Self::Hub(Refused::Peer) => (Status::NOT_ENOUGH_BANDWIDTH, "peer"),
             Self::Hub(Refused::Memory(_)) => (Status::NOT_ENOUGH_BANDWIDTH, "memory"),
         }
     }
