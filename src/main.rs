@@ -127,6 +127,7 @@ fn run() -> Result<(), Failure> {
         return check::check(&config, &source.keys, &plan)
             .map_err(|unfit| Failure { code: code(unfit.fatal), why: unfit.why });
     }
+    check_random().map_err(fail(SYSTEM))?;
     device::log::start(&config.log).map_err(fail(SYSTEM))?;
     let elsewhere = config.log.target != Target::Stderr;
     serve(source, config).map_err(fail(SYSTEM)).inspect_err(|failure| {
@@ -137,8 +138,13 @@ fn run() -> Result<(), Failure> {
     })
 }
 
+fn check_random() -> Result<(), String> {
+    device::random::open().map_err(|error| format!("the system has no random bytes: {error}"))
+}
+
 #[cfg(feature = "replay")]
 fn push() -> Result<(), Failure> {
+    check_random().map_err(fail(SYSTEM))?;
     let push = push::Push::parse(std::env::args_os().skip(2)).map_err(fail(USAGE))?;
     let (config, _) = Source::load(push.config.clone()).map_err(fail(CONFIG))?;
     device::log::start(&config.log).map_err(fail(SYSTEM))?;

@@ -11,6 +11,7 @@ mod user;
 mod watchdog;
 
 pub mod log;
+pub mod random;
 pub mod supervisor;
 
 #[cfg(feature = "tls")]

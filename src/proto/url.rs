@@ -1,6 +1,6 @@
 //! URLs of streams elsewhere: where to go, and as whom.
 
-/// A URL of the form `SCHEME://[USER[:PASSWORD]@]HOST[:PORT][/PATH[?QUERY]]`.
+/// A URL of the form `SCHEME://[USER[;AUTH=BASIC][:PASSWORD]@]HOST[:PORT][/PATH[?QUERY]]`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
     /// In small letters.
@@ -9,6 +9,9 @@ pub struct Url {
     pub user: String,
     /// The password, decoded.
     pub password: String,
+    /// It may be told to a server that asks for it, and not only be proved: `;AUTH=BASIC`
+    /// behind the user. RFC 5092 section 3.2 has the notation.
+    pub basic: bool,
     /// A name or an address; IPv6 without its brackets.
     pub host: String,
     /// The port, if it is said.
@@ -34,6 +37,8 @@ impl Url {
         let (authority, path) = rest.split_at(end);
         let (user_info, host) = authority.rsplit_once('@').unwrap_or(("", authority));
         let (user, password) = user_info.split_once(':').unwrap_or((user_info, ""));
+        let bare = user.len().checked_sub(BASIC.len()).and_then(|at| user.split_at_checked(at));
+        let bare = bare.filter(|(_, end)| end.eq_ignore_ascii_case(BASIC)).map(|(bare, _)| bare);
         let (host, port) = split_port(host)?;
         if host.is_empty() {
             return Err("no host");
@@ -43,8 +48,9 @@ impl Url {
         }
         Ok(Self {
             scheme: scheme.to_ascii_lowercase(),
-            user: decode(user),
+            user: decode(bare.unwrap_or(user)),
             password: decode(password),
+            basic: bare.is_some(),
             host: host.into(),
             port,
             path: path.into(),
@@ -60,7 +66,7 @@ impl Url {
         let path = decode(path);
         let (user, password, host) = Default::default();
         let is_absolute = path.starts_with('/') && !path.ends_with('/') && !path.contains('\0');
-        is_absolute.then_some(Self { scheme: "file".into(), user, password, host, port: None, path })
+        is_absolute.then_some(Self { scheme: "file".into(), user, password, basic: false, host, port: None, path })
     }
 
     /// Scheme, host and port.
@@ -75,6 +81,11 @@ impl Url {
         format!("{}{}", self.origin(), self.path)
     }
 }
+
+/// Behind a user whose password may be told.
+const BASIC: &str = ";AUTH=BASIC";
+/// The most characters of a URL that are logged.
+const MOST_SAID: usize = 200;
 
 /// Whether what stands before the `@` at `at` begins like `user:password` and
 /// not like `host:port`.
@@ -119,16 +130,24 @@ fn decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// For logs: without user and password, without the query, and without the last
-/// item of the path, which may be a key.
+/// For logs: without user and password, without the query, without the last item of the
+/// path, which may be a key, and not without end. Of a path with an `@` nobody knows whether
+/// a password ends there, and the host may be a part of it as well.
 impl std::fmt::Display for Url {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.scheme == "file" {
             return write!(f, "file:{}", self.path);
         }
+        if self.path.contains('@') {
+            return write!(f, "{}://...", self.scheme);
+        }
         let path = self.path.split('?').next().unwrap_or_default();
         let folder = path.rfind('/').and_then(|at| path.get(..=at)).unwrap_or_default();
-        write!(f, "{}{folder}...", self.origin())
+        let mut said = self.origin() + folder;
+        if let Some((end, _)) = said.char_indices().nth(MOST_SAID) {
+            said.truncate(end);
+        }
+        write!(f, "{said}...")
     }
 }
 
@@ -179,6 +198,31 @@ mod tests {
         }
         let url = Url::parse("rtsp://h:554/a@b").unwrap();
         assert_eq!((url.host.as_str(), url.path.as_str()), ("h", "/a@b"));
+    }
+
+    #[test]
+    fn no_part_of_a_password_is_logged_wherever_it_was_cut() {
+        for text in ["rtsp://u:a@b/c@h/p", "rtsp://u:12/x@h/p", "rtsp://u:a@b?c@h/p", "rtsp://u:p@h/p?k=x@y"] {
+            assert_eq!(Url::parse(text).unwrap().to_string(), "rtsp://...", "{text}");
+        }
+        let long = format!("rtsp://{}/a/b", "h".repeat(1000));
+        assert!(Url::parse(&long).unwrap().to_string().len() < 210);
+    }
+
+    #[test]
+    fn the_user_says_whether_the_password_may_be_told() {
+        for (text, user, basic) in [
+            ("rtsp://u:p@h/", "u", false),
+            ("rtsp://u;AUTH=BASIC:p@h/", "u", true),
+            ("rtsp://u;auth=basic:p@h/", "u", true),
+            ("rtsp://u;AUTH=BASIC@h/", "u", true),
+            ("rtsp://u%3bAUTH=BASIC:p@h/", "u;AUTH=BASIC", false),
+            ("rtsp://u:p;AUTH=BASIC@h/", "u", false),
+        ] {
+            let url = Url::parse(text).unwrap();
+            assert_eq!((url.user.as_str(), url.basic), (user, basic), "{text}");
+            assert!(!url.target().contains("BASIC"));
+        }
     }
 
     #[test]

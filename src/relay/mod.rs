@@ -145,6 +145,8 @@ const SUCCESS: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_millis(200);
 /// So many redirections in a row are followed.
 const MAX_MOVES: usize = 5;
+/// The longest URL that a stream may move to, in bytes.
+const MAX_URL: usize = 2048;
 /// A stream that nobody watches, or publishes, is given so long.
 const LINGER: Duration = Duration::from_secs(10);
 /// How long a connection may take to be made.
@@ -227,12 +229,12 @@ async fn attempt(way: Way, errand: &mut Errand) -> (Close, u64) {
         match end {
             End::Closed(why) => return (why, moved),
             End::Moved(to) => match Url::parse(&to) {
-                Ok(url) if url.scheme == errand.url.scheme => {
+                Ok(url) if url.scheme == errand.url.scheme && to.len() <= MAX_URL => {
                     log::info!("{} the stream has moved to {url}", errand.who);
                     // nobody else is told the password
                     let before = errand.url.clone();
                     errand.url = match url.host == before.host {
-                        true => Url { user: before.user, password: before.password, ..url },
+                        true => Url { user: before.user, password: before.password, basic: before.basic, ..url },
                         false => url,
                     };
                 }

@@ -1,6 +1,5 @@
 //! Pulling and pushing by RTMP.
 
-use std::hash::{BuildHasher, RandomState};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -9,6 +8,7 @@ use super::parting::see_off;
 use super::{End, Errand, Need, Run};
 use crate::conf::GREETING;
 use crate::container::flv;
+use crate::device::random;
 use crate::net::{ALL, Close, Conn, Framing, HeadFraming, Outlet, SOME, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::rtmp::{Address, Client, ClientEvent, PUSH, Role, STREAM_ID, renumber};
@@ -44,7 +44,7 @@ pub(super) fn push(errand: Errand, mut conn: Conn) -> Run {
 
 fn client(errand: &Errand, role: Role) -> Client {
     let Errand { url, config, server, .. } = errand;
-    let seed = RandomState::new().hash_one(Instant::now());
+    let seed = random::number();
     let greeting = server.greetings.child("greeting", GREETING);
     Client::new(role, Address::of(url), config.streams.max_frame.0, seed, greeting)
 }

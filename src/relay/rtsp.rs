@@ -1,7 +1,6 @@
 //! Pulling and pushing by RTSP.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, RandomState};
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -12,6 +11,7 @@ use smol::future::or;
 use super::parting::see_off;
 use super::{End, Errand, LINGER, Need, Run};
 use crate::conf::GREETING;
+use crate::device::random;
 use crate::media::Kind;
 use crate::net::{ALL, Close, Conn, SOME, poll_in_turns};
 use crate::proto::Machine;
@@ -63,7 +63,7 @@ pub(super) fn push(errand: Errand, conn: Conn) -> Run {
 
 fn client(errand: &Errand, purpose: Purpose) -> Client {
     let lower = if errand.udp && errand.config.rtsp.udp { Lower::Udp } else { Lower::Tcp };
-    let seed = RandomState::new().hash_one(Instant::now());
+    let seed = random::number();
     let greeting = errand.server.greetings.child("greeting", GREETING);
     Client::new(&errand.url, purpose, lower, seed, greeting)
 }

@@ -1,7 +1,6 @@
 //! Who watches HLS: a player is many requests, which a number in their URLs ties together.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::flood::Flood;
 use super::who::Who;
 use crate::budget::{Account, Lease};
+use crate::device::random;
 use crate::hub::{Name, Refused};
 use crate::net::Peers;
 
@@ -52,7 +52,7 @@ impl Audience {
         }
         let lease = self.account.charge(SEAT).map_err(|_| Refused::Viewers)?;
         let now = Instant::now();
-        let number = RandomState::new().hash_one((now, seats.len()));
+        let number = random::number();
         who.begins(flood, name, format_args!("plays {name} as hls"));
         seats.insert(number, Seat { who, name: name.clone(), customer, seen: now, bytes: 0, _lease: lease });
         Ok(number)

@@ -1,6 +1,5 @@
 //! RTMP connections: publishers and players.
 
-use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -12,6 +11,7 @@ use super::may_be;
 use super::who::{Kind as SessionKind, Who};
 use crate::conf::{Config, GREETING};
 use crate::container::{Form, flv};
+use crate::device::random;
 use crate::hub::{Name, Refused};
 use crate::media::{Kind, Unwrap};
 use crate::net::{ALL, Claim, Close, Conn, Outlet, Seat, SocketSizes, poll_in_turns};
@@ -64,7 +64,7 @@ impl Session {
         conn.expect_input(config.connections.handshake.0);
         conn.acknowledge_at_once(true);
         let limits = Limits { max_message: config.streams.max_frame.0, max_answers: MAX_ANSWERS };
-        let seed = RandomState::new().hash_one(Instant::now());
+        let seed = random::number();
         let greeting = server.greetings.child("greeting", GREETING);
         let machine = rtmp::Server::new(limits, seed, greeting);
         let who = server.who(SessionKind::RtmpPubSub).at(conn.peer());

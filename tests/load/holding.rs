@@ -56,6 +56,9 @@ fn longest(steady: &Steady) -> Duration {
     }
 }
 
+/// A name, a connection, and what goes there over and over.
+type Attack<'a> = (&'a str, &'a dyn Fn() -> TcpStream, &'a [u8]);
+
 #[test]
 fn nobody_holds_the_server() {
     let program = Program::start("profile = \"router\"\npublish.conflict = \"replace\"\n");
@@ -71,7 +74,7 @@ fn nobody_holds_the_server() {
     let publisher = || Rtmp::publisher(rtmp, "c").socket;
     let waiting = || Rtmp::new(rtmp, Role::Play, "d").socket;
     let options = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n";
-    let attacks: [(&str, &dyn Fn() -> TcpStream, &[u8]); 14] = [
+    let attacks: [Attack<'_>; 14] = [
         ("blanks in a tunnel", &post, b" "),
         ("requests in a tunnel", &post, b"T1BUSU9OUyAqIFJUU1AvMS4wDQpDU2VxOiAxDQoNCg=="),
         ("nothing in a tunnel", &post, b"AAAA"),

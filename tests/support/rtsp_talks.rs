@@ -137,7 +137,7 @@ pub fn player() -> Vec<u8> {
 pub fn asked_player() -> Vec<u8> {
     let mut it = Speaker::default();
     let challenges = guard().challenges(false);
-    let answer = |password| Answer::new(challenges.iter().map(String::as_str), "user", password, 1).unwrap();
+    let answer = |password| Answer::new(challenges.iter().map(String::as_str), "user", password, true, 1).unwrap();
     let (mut wrong, mut right) = (answer("guess"), answer("p:a\"ss"));
     let mut say = |answer: &mut Answer, method: &str, url: &str, more: &[&str]| {
         let authorization = format!("Authorization: {}", answer.authorization(method, url));

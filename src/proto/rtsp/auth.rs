@@ -5,6 +5,7 @@ mod answer;
 mod guard;
 
 pub use answer::Answer;
+pub(super) use answer::asks_for_basic;
 pub use guard::{Guard, Method, Verdict};
 
 use md5::Md5;

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::auth::Answer;
+use super::auth::{Answer, asks_for_basic};
 use super::message::{self, Message, Method, Request, Response, write_request, write_response};
 use super::sdp::{self, Description};
 use super::wire::{Item, Wire};
@@ -78,6 +78,8 @@ pub struct Client {
     url: String,
     user: String,
     password: String,
+    /// The password may be told, and not only be proved.
+    may_tell: bool,
     seed: u64,
     answer: Option<Answer>,
     /// Which way is tried, and whether the other was.
@@ -126,6 +128,7 @@ impl Client {
             url: url.target(),
             user: url.user.clone(),
             password: url.password.clone(),
+            may_tell: url.basic || url.scheme == "rtsps",
             seed,
             answer: None,
             lower,
@@ -264,6 +267,13 @@ impl Client {
             401 if !self.user.is_empty() && self.meet_challenge(&asked, &response) => {
                 self.send(Asked { tries: asked.tries + 1, ..asked });
             }
+            401 if !self.user.is_empty()
+                && self.answer.is_none()
+                && asks_for_basic(response.fields.all("WWW-Authenticate")) =>
+            {
+                let why = "Unauthorized: it asks for the password itself, which the URL allows with USER;AUTH=BASIC";
+                self.events.push_back(ClientEvent::Refused(response.status, why.into()));
+            }
             301..=308 if asked.method != Method::GetParameter => match response.fields.get("Location") {
                 Some(location) => self.events.push_back(ClientEvent::Moved(location.into())),
                 None => self.refused(&response),
@@ -288,7 +298,8 @@ impl Client {
     /// Whether there is something new to say to a challenge. Some devices make a
     /// new one for every request.
     fn meet_challenge(&mut self, asked: &Asked, response: &Response) -> bool {
-        self.answer = Answer::new(response.fields.all("WWW-Authenticate"), &self.user, &self.password, self.seed);
+        let challenges = response.fields.all("WWW-Authenticate");
+        self.answer = Answer::new(challenges, &self.user, &self.password, self.may_tell, self.seed);
         let stale = self.answer.as_ref().is_some_and(Answer::is_stale);
         self.answer.is_some() && asked.tries < if stale { 2 } else { 1 }
     }
@@ -296,7 +307,8 @@ impl Client {
     fn on_success(&mut self, asked: &Asked, response: &Response) {
         if let Some(session) = response.fields.get("Session") {
             let mut parts = session.split(';').map(str::trim);
-            self.session = parts.next().unwrap_or_default().into();
+            // it is repeated in every request
+            self.session = parts.next().filter(|session| session.len() <= MAX_SESSION).unwrap_or_default().into();
             let timeout = parts
                 .find_map(|part| part.strip_prefix("timeout")?.trim_start().strip_prefix('=')?.trim().parse().ok());
             self.timeout = timeout.unwrap_or(self.timeout).clamp(MIN_TIMEOUT, MAX_TIMEOUT);
@@ -387,6 +399,9 @@ impl Client {
     }
 }
 
+/// The longest identifier of a session.
+const MAX_SESSION: usize = 256;
+
 /// Shorter and longer sessions are not believed, in seconds.
 const MIN_TIMEOUT: u32 = 5;
 const MAX_TIMEOUT: u32 = 3600;
@@ -424,3 +439,41 @@ impl std::fmt::Display for ClientError {
 }
 
 impl std::error::Error for ClientError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A client after such an answer to its first request.
+    fn after(url: &str, answer: &str) -> Client {
+        let account = Account::root("test", 1 << 20);
+        let mut client = Client::new(&Url::parse(url).unwrap(), Purpose::Play, Lower::Tcp, 1, account);
+        client.transmit().clear();
+        let answer = format!("RTSP/1.0 {answer}\r\n\r\n");
+        assert_eq!(client.input(answer.as_bytes()), Ok(answer.len()));
+        client
+    }
+
+    #[test]
+    fn a_password_goes_in_the_clear_only_where_the_url_allows_it() {
+        let answer = "401 Unauthorized\r\nCSeq: 1\r\nWWW-Authenticate: Basic realm=\"x\"";
+        for url in ["rtsp://u;AUTH=BASIC:secret@h/a", "rtsps://u:secret@h/a"] {
+            let mut client = after(url, answer);
+            let said = String::from_utf8(std::mem::take(client.transmit())).unwrap();
+            assert!(said.contains("Authorization: Basic dTpzZWNyZXQ="), "{said}");
+            assert_eq!(client.event(), None);
+        }
+        let mut client = after("rtsp://u:secret@h/a", answer);
+        assert!(client.transmit().is_empty());
+        assert!(matches!(client.event(), Some(ClientEvent::Refused(401, why)) if why.contains("AUTH=BASIC")));
+    }
+
+    #[test]
+    fn no_session_of_any_length_is_repeated() {
+        let long = "x".repeat(5000);
+        let mut client = after("rtsp://h/a", &format!("400 {long}\r\nCSeq: 1\r\nSession: {long}"));
+        assert!(client.transmit().len() < 1000);
+        let mut client = after("rtsp://h/a", &format!("200 OK\r\nCSeq: 1\r\nSession: {long}"));
+        assert!(client.transmit().len() < 1000);
+    }
+}

@@ -8,7 +8,6 @@ pub(crate) mod publish;
 #[cfg(feature = "http")]
 mod tunnel;
 
-use std::hash::{BuildHasher, RandomState};
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -19,6 +18,7 @@ use super::live::Tail;
 use super::may_be;
 use super::who::{Kind, Who};
 use crate::conf::{Auth, Config, GREETING};
+use crate::device::random;
 use crate::hub::{Name, Refused};
 use crate::net::{ALL, Claim, Close, Conn, SOME, Seat, poll_in_turns};
 use crate::proto::rtp::RTP;
@@ -93,7 +93,7 @@ impl Session {
         let timeout = u32::try_from(config.rtsp.timeout.0.as_secs()).unwrap_or(u32::MAX);
         let limits = Limits { max_message: MAX_MESSAGE, max_answers: MAX_ANSWERS, timeout };
         let greeting = server.greetings.child("greeting", GREETING);
-        let session = secret().iter().map(|byte| format!("{byte:02x}")).collect();
+        let session = random::bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
         let machine = rtsp::Server::new(limits, guard(&config), session, greeting);
         let peer = conn.peer().ip().to_canonical();
         let local = conn.local().map_or(peer, |local| local.ip().to_canonical());
@@ -357,15 +357,7 @@ fn guard(config: &Config) -> Option<Guard> {
         Auth::Basic => &[Method::Basic],
         Auth::Digest => &[Method::Digest],
     };
-    Some(Guard::new(&config.rtsp.user, &config.rtsp.password, methods, secret()))
-}
-
-/// Bytes that nobody guesses: two hashes under keys that the system made.
-fn secret() -> [u8; 16] {
-    let [one, two] = [0u8, 1].map(|part| RandomState::new().hash_one((part, Instant::now())).to_be_bytes());
-    let mut secret = [0; 16];
-    secret.iter_mut().zip(one.into_iter().chain(two)).for_each(|(to, from)| *to = from);
-    secret
+    Some(Guard::new(&config.rtsp.user, &config.rtsp.password, methods, random::bytes()))
 }
 
 /// What can be said against a request.

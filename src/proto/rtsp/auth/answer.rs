@@ -30,17 +30,18 @@ struct Digest {
 }
 
 impl Answer {
-    /// Chooses the strongest of the challenges in the WWW-Authenticate fields;
-    /// `None` if there is none that can be answered.
+    /// Chooses the strongest of the challenges in the WWW-Authenticate fields, Basic only
+    /// if the password may be told; `None` if there is none that can be answered.
     pub fn new<'a>(
         challenges: impl Iterator<Item = &'a str>,
         user: &str,
         password: &str,
+        may_tell: bool,
         cnonce_seed: u64,
     ) -> Option<Self> {
         let all = challenges.flat_map(Challenge::parse_all);
         let known = all.filter_map(|challenge| match challenge.is("Basic") {
-            true => Some(None),
+            true => may_tell.then_some(None),
             false => Digest::read(&challenge).map(Some),
         });
         // of several alike the first
@@ -85,6 +86,11 @@ impl Answer {
         self.cnonce = cnonce.into();
         self
     }
+}
+
+/// Whether one of these asks for the password itself.
+pub(in crate::proto::rtsp) fn asks_for_basic<'a>(challenges: impl Iterator<Item = &'a str>) -> bool {
+    challenges.flat_map(Challenge::parse_all).any(|challenge| challenge.is("Basic"))
 }
 
 impl Digest {

@@ -8,7 +8,7 @@ fn guard(methods: &[Method]) -> Guard {
 }
 
 fn answer(challenges: &[String]) -> Answer {
-    Answer::new(challenges.iter().map(String::as_str), "user", "p:a\"ss", 1).unwrap()
+    Answer::new(challenges.iter().map(String::as_str), "user", "p:a\"ss", true, 1).unwrap()
 }
 
 /// What a client that knows no more than RFC 2069 says.
@@ -17,7 +17,7 @@ fn old(guard: &Guard, uri: &str) -> String {
 }
 
 fn example(challenge: &str, password: &str, cnonce: &str) -> String {
-    let answer = Answer::new([challenge].into_iter(), "Mufasa", password, 0).unwrap();
+    let answer = Answer::new([challenge].into_iter(), "Mufasa", password, true, 0).unwrap();
     answer.with_cnonce(cnonce).authorization("GET", "/dir/index.html")
 }
 
@@ -43,7 +43,7 @@ fn the_examples_of_the_specifications_are_answered() {
                    nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\", opaque=\"5ccc069c403ebaf9f0171e9517f40e41\"";
     let md5 = example(rfc2617, "Circle Of Life", "0a4f113b");
     assert!(md5.contains("response=\"6629fae49393a05397450978507c4ef1\"") && !md5.contains("algorithm"), "{md5}");
-    let mut basic = Answer::new(["Basic realm=\"x\""].into_iter(), "Aladdin", "open sesame", 0).unwrap();
+    let mut basic = Answer::new(["Basic realm=\"x\""].into_iter(), "Aladdin", "open sesame", true, 0).unwrap();
     assert_eq!(basic.authorization("GET", "/"), "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
 }
 
@@ -65,7 +65,7 @@ fn guards_and_answers_agree_in_every_combination() {
             let digest = said.starts_with("Digest");
             assert_eq!(guard.check("PAUSE", URI, Some(&said)) == Verdict::Denied, digest);
             for (user, password) in [("user", "wrong"), ("other", "p:a\"ss"), ("", ""), ("user", "p:a\"ss ")] {
-                let mut wrong = Answer::new([challenges[at].as_str()].into_iter(), user, password, 1).unwrap();
+                let mut wrong = Answer::new([challenges[at].as_str()].into_iter(), user, password, true, 1).unwrap();
                 assert_eq!(guard.check("PLAY", URI, Some(&wrong.authorization("PLAY", URI))), Verdict::Denied);
             }
             assert_eq!(guard.check("PLAY", URI, None), Verdict::Missing);
@@ -190,7 +190,8 @@ fn answers_are_written_in_many_ways() {
 #[test]
 fn the_strongest_challenge_that_can_be_answered_is_chosen() {
     let chosen = |challenges: &[&str]| {
-        Answer::new(challenges.iter().copied(), "u", "p", 1).map(|mut answer| answer.authorization("PLAY", "rtsp://h/"))
+        Answer::new(challenges.iter().copied(), "u", "p", true, 1)
+            .map(|mut answer| answer.authorization("PLAY", "rtsp://h/"))
     };
     let md5 = "Digest realm=\"a\", nonce=\"m\", qop=\"auth\", stale=FALSE";
     let sha256 = "Digest realm=\"a, Basic\", nonce=\"s\", algorithm=\"SHA-256\"";
@@ -232,7 +233,7 @@ fn no_damage_panics_or_grants() {
                     guard.renew();
                     guard = self::guard(&BOTH);
                 }
-                let said = Answer::new([&*damaged].into_iter(), "u", "p", 1)
+                let said = Answer::new([&*damaged].into_iter(), "u", "p", true, 1)
                     .map(|mut answer| answer.authorization("PLAY", URI));
                 assert!(said.unwrap_or_default().len() < 4 * text.len() + 400);
             }
@@ -241,4 +242,12 @@ fn no_damage_panics_or_grants() {
     let many = Challenge::parse_all(&"Digest a=b,".repeat(1000));
     assert_eq!(many.len(), MAX_CHALLENGES);
     assert_eq!(Challenge::parse_all(&format!("Digest {}", "a=b,".repeat(1000)))[0].parameters.len(), MAX_PARAMETERS);
+}
+
+#[test]
+fn a_password_is_told_to_nobody_who_may_only_have_it_proved() {
+    let chosen = |challenges: &[&'static str]| Answer::new(challenges.iter().copied(), "u", "p", false, 1);
+    assert!(chosen(&["Basic realm=\"x\""]).is_none());
+    let said = chosen(&["Basic realm=\"x\"", "Digest realm=\"x\", nonce=\"n\""]).unwrap().authorization("PLAY", "/");
+    assert!(said.starts_with("Digest "), "{said}");
 }
