@@ -20,6 +20,9 @@ const UDP_PAIR: usize = 20 << 10;
 const TLS: usize = 32 << 10;
 /// A recording: its task, and where the key frames of its file are.
 const RECORDING: usize = 24 << 10;
+/// The thread that keeps what was recorded: its stack, names that are compared with the
+/// folder, sums, an answer.
+const INDEX: usize = 128 << 10;
 /// A file that is played: its task, its tables or packets, and the list of what was read ahead.
 const PLAYED_FILE: usize = 128 << 10;
 /// The receive buffer of one who only sends requests, and the send buffer of
@@ -126,6 +129,7 @@ impl Config {
                 line("TLS", &["tls.max", "tls.record"], self.tls_connections(), TLS + self.tls.record.0, 0),
                 line("recordings", &["recording.max"], self.recordings(), RECORDING, 0),
                 line("recordings: memory", &["recording.memory"], self.recordings().min(1), self.recording_memory(), 0),
+                line("recordings: index", &[], self.recordings().min(1), INDEX, 0),
                 line("files that are played", &["pull"], self.played_files(), PLAYED_FILE, 0),
                 line("HLS segments", &["hls.memory"], 1, hls, 0),
             ],

@@ -25,6 +25,8 @@ pub struct Record {
     #[serde(default)]
     pub keep_size: FileSize,
     #[serde(default)]
+    pub keep_total: FileSize,
+    #[serde(default)]
     pub keep_age: Time,
     #[serde(default)]
     pub keep_free: FileSize,

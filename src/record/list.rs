@@ -1,69 +1,55 @@
 //! What was recorded, as JSON: `GET /api/record/list`.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, HashMap};
 use std::fmt::Write;
-use std::sync::Arc;
+use std::fs;
+use std::io::ErrorKind;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::retain::{self, Found};
-use super::shape::Shape;
-use crate::conf::Record;
+use super::folder::{Folder, Known};
+use super::index::State;
 use crate::serve::listing;
 use crate::wire::iso8601;
 
 /// So many are told of at most, the newest first.
 const MOST: usize = 100;
+/// Of so many streams in segments it is known where what is left of the oldest begins.
+const STREAMS: usize = 256;
 
-/// Of the streams that `query` asks for: `stream=NAME`, and `before=UNIX_MS` for those that
-/// began earlier. What cannot be read is not there.
-pub(super) fn list(rules: &[Arc<Record>], query: &str) -> String {
+/// What is asked for: `stream=NAME`, and `before=UNIX_MS` for those that began earlier.
+struct Wanted<'a> {
+    stream: Option<&'a str>,
+    before: u64,
+    newest: BinaryHeap<Reverse<Listed>>,
+}
+
+/// Of the streams that `query` asks for. What cannot be read is not there.
+pub(super) fn list(folders: &[Folder], query: &str) -> String {
     let wanted = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
-    let stream = wanted("stream");
     let before = wanted("before").and_then(|before| before.parse().ok()).unwrap_or(u64::MAX);
-    let mut newest = BinaryHeap::new();
-    let mut add = |one: Listed| {
-        if one.begun < before && stream.is_none_or(|stream| stream == one.stream) {
-            newest.push(Reverse(one));
-        }
-        if newest.len() > MOST {
-            newest.pop();
-        }
-    };
-    for rule in rules {
-        let shape = Shape::of(rule.format);
-        let mut oldest: Option<Listed> = None;
-        // a folder that is not there has nothing
-        let _ = retain::visit(rule, &mut |found| {
-            let Some(one) = Listed::new(shape, &found) else { return };
-            if !shape.is_segments() {
-                return add(one);
-            }
-            // segments come folder by folder
-            let (older, newer) = match oldest.take() {
-                Some(before) if before.stream == one.stream && one.begun < before.begun => (one, Some(before)),
-                Some(before) if before.stream == one.stream => (before, Some(one)),
-                Some(before) => {
-                    add(before);
-                    (one, None)
-                }
-                None => (one, None),
-            };
-            oldest = Some(older);
-            newer.filter(|newer| newer.begins).into_iter().for_each(&mut add);
-        });
-        oldest.into_iter().for_each(&mut add);
+    let mut wanted = Wanted { stream: wanted("stream"), before, newest: BinaryHeap::new() };
+    for (number, folder) in folders.iter().enumerate().filter(|(_, folder)| folder.is_there()) {
+        wanted.look(folder, number);
     }
     let mut out = String::from("{\"error_code\":0,\"desp\":\"succ\",\"data\":{\"records\":[");
-    for (at, Reverse(one)) in newest.into_sorted_vec().into_iter().enumerate() {
-        let Listed { begun, stream, file, size, .. } = one;
-        let comma = if at > 0 { "," } else { "" };
-        let date = iso8601(UNIX_EPOCH + Duration::from_millis(begun));
+    let newest = wanted.newest.into_sorted_vec();
+    let told = newest.iter().filter_map(|Reverse(one)| Some((one, folders.get(one.folder)?)));
+    let mut comma = "";
+    for (one, folder) in told {
+        let Listed { begun, stream, name, .. } = one;
+        // the index is not mended yet
+        let Ok(about) = fs::metadata(folder.path.join(name)) else { continue };
+        let size = about.len();
+        let playlist = format!("{stream}/{}", listing::NAME);
+        let file = if name.contains('/') { &playlist } else { name };
+        let date = iso8601(UNIX_EPOCH + Duration::from_millis(*begun));
         // names have nothing that JSON would have to escape; writing does not fail
         let _ = write!(
             out,
-            "{comma}{{\"stream_name\":\"{stream}\",\"file\":\"{file}\",\"size\":{size},\"begin_unix_ms\":{begun},\"begin\":\"{date}\"}}"
+            "{comma}{{\"stream_name\":\"{stream}\",\"file\":\"/record/{file}\",\"size\":{size},\"begin_unix_ms\":{begun},\"begin\":\"{date}\"}}"
         );
+        comma = ",";
     }
     out.push_str("]}}");
     out
@@ -75,23 +61,64 @@ struct Listed {
     /// In milliseconds since 1970.
     begun: u64,
     stream: String,
-    /// Where it can be had.
-    file: String,
-    size: u64,
-    /// It continues nothing.
-    begins: bool,
+    name: String,
+    /// The number of its folder.
+    folder: usize,
+}
+
+impl Wanted<'_> {
+    fn look(&mut self, folder: &Folder, number: usize) {
+        let mut oldest: HashMap<String, Listed> = HashMap::new();
+        let mut see = |name: &str| {
+            let Some(known) = folder.known(name) else { return };
+            if self.stream.is_some_and(|stream| stream != known.stream) {
+                return;
+            }
+            let one = || Listed::new(&known, name, number);
+            if !known.is_segment {
+                return self.add(&known, one);
+            }
+            // what is left of the oldest session may have no beginning
+            let is_full = oldest.len() >= STREAMS;
+            match oldest.get_mut(known.stream) {
+                Some(other) if known.begun < other.begun => *other = one(),
+                None if !is_full => _ = oldest.insert(known.stream.into(), one()),
+                _ => {}
+            }
+            if known.number == 0 {
+                self.add(&known, one);
+            }
+        };
+        let each = folder.index.each(&mut |line| {
+            if line.state != State::Gone {
+                see(line.name);
+            }
+        });
+        if each.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            // a card that cannot be written to has none; one that is not there has nothing
+            let _ = folder.walk(&mut see);
+        }
+        for (_, one) in oldest {
+            if let Some(known) = Known::of(&one.name.clone()).filter(|known| known.number > 0) {
+                self.add(&known, || one);
+            }
+        }
+    }
+
+    fn add(&mut self, known: &Known<'_>, one: impl FnOnce() -> Listed) {
+        let is_late = self.newest.len() >= MOST && self.newest.peek().is_some_and(|last| known.begun < last.0.begun);
+        if known.begun >= self.before || is_late {
+            return;
+        }
+        self.newest.push(Reverse(one()));
+        if self.newest.len() > MOST {
+            self.newest.pop();
+        }
+    }
 }
 
 impl Listed {
-    fn new(shape: Shape, found: &Found) -> Option<Self> {
-        let name = found.path.file_name()?.to_str()?;
-        let stem = name.rsplit_once('.')?.0;
-        let (stream, file) = if shape.is_segments() {
-            let stream = found.path.parent()?.file_name()?.to_str()?;
-            (stream.into(), format!("/record/{stream}/{}", listing::NAME))
-        } else {
-            (retain::stream_of(shape, stem)?, format!("/record/{name}"))
-        };
-        Some(Self { begun: found.begun, stream, file, size: found.size, begins: stem.ends_with("-0") })
+    fn new(known: &Known<'_>, name: &str, folder: usize) -> Self {
+        Self { begun: known.begun, stream: known.stream.into(), name: name.into(), folder }
     }
 }

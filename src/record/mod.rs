@@ -4,12 +4,20 @@
 //! account, and the thread writes them. What a slow disk does not take in time is not
 //! recorded, up to the next key frame; nobody else notices.
 
+mod folder;
+mod heal;
+mod index;
+mod keep;
 #[cfg(feature = "files")]
 mod list;
 mod pattern;
 mod retain;
+#[cfg(test)]
+mod scratch;
 mod session;
 mod shape;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 use std::collections::HashMap;
@@ -24,6 +32,10 @@ use smol::Task;
 use crate::conf::Record;
 use crate::hub::Name;
 use crate::serve::Server;
+use folder::Busy;
+use keep::Keeper;
+#[cfg(feature = "files")]
+use keep::News;
 use shape::Shape;
 use writer::{Job, Writer};
 
@@ -31,7 +43,8 @@ use writer::{Job, Writer};
 pub struct Recorder {
     sessions: Arc<Mutex<HashMap<Key, Running>>>,
     watcher: Task<()>,
-    thread: JoinHandle<()>,
+    /// The one that writes, and the one that keeps.
+    threads: [JoinHandle<()>; 2],
 }
 
 /// A rule by its number, and a stream.
@@ -48,7 +61,7 @@ struct Running {
 const LOOK: Duration = Duration::from_millis(200);
 /// A file is closed when nobody has published for so long: who comes back begins another.
 const GONE: Duration = Duration::from_secs(1);
-/// What the thread is given to bring all to the disk in the end.
+/// What the threads are given to bring all to the disk in the end.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
 /// Records what the configuration says; nothing if it says nothing.
@@ -58,21 +71,30 @@ pub fn start(server: &Arc<Server>) -> Result<Option<Recorder>, String> {
         return Ok(None);
     }
     let rules: Vec<Arc<Record>> = config.record.iter().cloned().map(Arc::new).collect();
+    let sync = config.recording.sync.0;
+    let (busy, (keeper, news)) = (Busy::default(), sync_channel(keep::NEWS));
+    let kept = Keeper::new(rules.clone(), !sync.is_zero(), &busy);
     #[cfg(feature = "files")]
     {
-        let rules = rules.clone();
-        server.recorded.set_list(Box::new(move |query| list::list(&rules, query)));
+        let keeper = keeper.clone();
+        // what finds no room is told nothing
+        server.recorded.set_list(Box::new(move |query, tell| drop(keeper.try_send(News::List(query, tell)))));
     }
     // every block that the account allows, each of which may be all of a file that is
     // begun before it and closed behind it; and some that have none
     let jobs = 3 * (config.recording.memory.0 / session::BLOCK) + 16 * (config.recording.max + 1);
     let (sender, jobs) = sync_channel(jobs);
-    let writer = Writer::new(config.recording.sync.0, rules.clone(), server.recorded.clone());
-    let thread = std::thread::Builder::new().name("runnel-record".into()).spawn(move || writer.run(&jobs));
-    let thread = thread.map_err(|error| format!("a thread cannot be started: {error}"))?;
+    let writer = Writer::new(sync, rules.clone(), server.recorded.clone(), busy, keeper);
+    let threads =
+        [thread("runnel-record", move || writer.run(&jobs))?, thread("runnel-keep", move || kept.run(&news))?];
     let sessions: Arc<Mutex<HashMap<Key, Running>>> = Arc::default();
     let watch = watch(server.clone(), rules, sender, sessions.clone());
-    Ok(Some(Recorder { watcher: server.executor.spawn(watch), sessions, thread }))
+    Ok(Some(Recorder { watcher: server.executor.spawn(watch), sessions, threads }))
+}
+
+fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {
+    let thread = std::thread::Builder::new().name(name.into()).spawn(run);
+    thread.map_err(|error| format!("a thread cannot be started: {error}"))
 }
 
 impl Recorder {
@@ -81,8 +103,8 @@ impl Recorder {
         self.watcher.cancel().await;
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner).clear();
         let end = Instant::now() + LAST_WRITES;
-        // the thread ends when nobody is left who may give it something to do
-        while !self.thread.is_finished() && Instant::now() < end {
+        // they end when nobody is left who may give them something to do
+        while !self.threads.iter().all(JoinHandle::is_finished) && Instant::now() < end {
             Timer::after(Duration::from_millis(10)).await;
         }
     }

@@ -1,148 +1,226 @@
-//! What is kept: the oldest files go first.
+//! What is kept: of each stream the oldest recordings go first, in the order of the index.
 
-use std::collections::BinaryHeap;
+use std::collections::BTreeMap;
 use std::fs;
-use std::io;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::pattern;
+use super::folder::{Folder, Known};
+use super::heal;
+use super::index::{Line, State};
 use super::shape::Shape;
 use crate::conf::Record;
 use crate::serve::listing;
-use crate::serve::listing::name_parts as parts;
 
-/// A recording as its name has it: when it began, in milliseconds since 1970.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Found {
-    pub(super) begun: u64,
-    pub(super) path: PathBuf,
-    pub(super) size: u64,
-}
-
-/// So many files are deleted at once at most.
+/// So many recordings are deleted at once at most.
 const AT_ONCE: usize = 256;
-
-/// Deletes the oldest files of the rule's streams as far as it says. `busy` are being
-/// written.
-pub(super) fn enforce(rule: &Record, busy: &[&Path]) -> io::Result<()> {
-    let keeps_all = rule.keep_size.0 == 0 && rule.keep_age.0.is_zero() && rule.keep_free.0 == 0;
-    if keeps_all {
-        return Ok(());
-    }
-    // apart, so that any number of those without a date hides none that is too old
-    let (mut undated, mut dated) = (BinaryHeap::new(), BinaryHeap::new());
-    let mut total = 0;
-    visit(rule, &mut |found| {
-        total += found.size;
-        if !busy.contains(&found.path.as_path()) {
-            let oldest = if found.begun < CLOCK_SET { &mut undated } else { &mut dated };
-            oldest.push(found);
-            if oldest.len() > AT_ONCE {
-                oldest.pop(); // the youngest of them
-            }
-        }
-    })?;
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let mut gone = Vec::new();
-    for found in undated.into_sorted_vec().into_iter().chain(dated.into_sorted_vec()) {
-        let age = now.saturating_sub(Duration::from_millis(found.begun));
-        let dated = found.begun >= CLOCK_SET;
-        let too_old = dated && !rule.keep_age.0.is_zero() && age > rule.keep_age.0;
-        let too_much = rule.keep_size.0 > 0 && total > rule.keep_size.0;
-        let too_full = rule.keep_free.0 > 0 && free(Path::new(&rule.path))? < rule.keep_free.0;
-        if !(too_old || too_much || too_full) {
-            if dated {
-                break;
-            }
-            continue; // the next may be too old
-        }
-        if let Err(error) = fs::remove_file(&found.path) {
-            log::warn!("{} cannot be deleted: {error}", found.path.display());
-            break;
-        }
-        total -= found.size;
-        log::info!("deleted {}, the oldest recording", found.path.display());
-        gone.push(found.path);
-    }
-    if Shape::of(rule.format).is_segments() { listing::forget(&gone) } else { Ok(()) }
-}
-
+/// So many streams are told apart; all others together count as one.
+const STREAMS: usize = 512;
+/// Playlists of segments are written anew when some go: so, where there is too much, this
+/// part of what may stay goes with it.
+const MARGIN: u64 = 64;
 /// Milliseconds from 1970 to 2020: what is named by an earlier time was begun before the
 /// clock of a device was set, and nobody knows how old it is.
 const CLOCK_SET: u64 = 1_577_836_800_000;
 
-/// Shows every file of the rule's streams.
-pub(super) fn visit(rule: &Record, show: &mut impl FnMut(Found)) -> io::Result<()> {
-    let shape = Shape::of(rule.format);
-    for entry in fs::read_dir(&rule.path)? {
-        let entry = entry?;
-        if !shape.is_segments() {
-            found(rule, shape, &entry).into_iter().for_each(&mut *show);
-        } else if entry.file_name().to_str().is_some_and(|name| pattern::matches(&rule.streams, name))
-            && entry.file_type()?.is_dir()
-        {
-            for entry in fs::read_dir(entry.path())? {
-                found(rule, shape, &entry?).into_iter().for_each(&mut *show);
-            }
+/// What a stream has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Held {
+    bytes: u64,
+    count: usize,
+    /// Of the newest, which stays.
+    newest: u64,
+    /// What it may have.
+    most: u64,
+}
+
+type Streams = BTreeMap<String, Held>;
+
+/// One to delete.
+struct Victim {
+    at: Option<u64>,
+    path: PathBuf,
+}
+
+/// What was done.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Done {
+    /// Some were not there any more: the index is to be mended.
+    pub(super) missed: bool,
+    /// There is more to be deleted.
+    pub(super) more: bool,
+}
+
+/// Whether the rule deletes anything.
+pub(super) fn keeps_all(rule: &Record) -> bool {
+    rule.keep_size.0 == 0 && rule.keep_total.0 == 0 && rule.keep_age.0.is_zero() && rule.keep_free.0 == 0
+}
+
+/// Deletes what is too much or too old by the rule.
+pub(super) fn enforce(folder: &Folder, rule: &Record) -> io::Result<Done> {
+    let oldest = match folder.index.each(&mut |_| {}) {
+        // it finds no room: then those go first whose names say that they are the oldest
+        Err(error) if error.kind() == ErrorKind::NotFound => Some(heal::oldest(folder)?),
+        each => each.map(|_| None)?,
+    };
+    let mut streams = Streams::new();
+    {
+        let mut count = |known: Known<'_>, size| hold(&mut streams, known.stream, size);
+        match oldest {
+            None => folder
+                .index
+                .each(&mut |line| {
+                    if let Some((known, size)) = counts(folder, rule, &line) {
+                        count(known, size);
+                    }
+                })
+                .map(|_| ())?,
+            Some(_) => folder.walk(&mut |name| {
+                let size = fs::metadata(folder.path.join(name)).map_or(0, |about| about.len());
+                if let Some(known) = Known::of(name).filter(|known| known.is_of(rule)) {
+                    count(known, size);
+                }
+            })?,
         }
     }
-    Ok(())
+    let free = if rule.keep_free.0 > 0 { free(&folder.path)? } else { u64::MAX };
+    limit(rule, &mut streams, free);
+    let mut choice = Choice::new(folder, rule, streams);
+    match oldest {
+        None => _ = folder.index.each(&mut |line| choice.see(&line, Some(line.at)))?,
+        Some(oldest) => oldest.iter().for_each(|one| {
+            let size = fs::metadata(folder.path.join(&one.name)).map_or(0, |about| about.len());
+            choice.see(&Line { at: 0, state: State::Whole, size, name: &one.name }, None);
+        }),
+    }
+    delete(folder, rule, &choice.victims)
 }
 
-fn found(rule: &Record, shape: Shape, entry: &fs::DirEntry) -> Option<Found> {
-    let name = entry.file_name();
-    let begun = begun(rule, shape, name.to_str()?)?;
-    let about = entry.metadata().ok().filter(fs::Metadata::is_file)?;
-    Some(Found { begun, path: entry.path(), size: about.len() })
+/// What a line of the rule's streams counts for.
+fn counts<'a>(folder: &Folder, rule: &Record, line: &Line<'a>) -> Option<(Known<'a>, u64)> {
+    let known = Known::of(line.name).filter(|known| known.is_of(rule))?;
+    let size = match line.state {
+        State::Gone => return None,
+        State::Open => fs::metadata(folder.path.join(line.name)).map_or(0, |about| about.len()),
+        State::Whole => line.size,
+    };
+    Some((known, size))
 }
 
-/// When the recording of that name began, if it is one of the rule's.
-fn begun(rule: &Record, shape: Shape, name: &str) -> Option<u64> {
-    let (stream, begun) = parts(shape.is_segments(), name.strip_suffix(shape.extension())?.strip_suffix('.')?)?;
-    pattern::matches(&rule.streams, stream).then_some(begun * if shape.is_segments() { 1 } else { 1000 })
+/// Under which name a stream counts.
+fn place<'a>(streams: &Streams, stream: &'a str) -> &'a str {
+    if streams.len() < STREAMS || streams.contains_key(stream) { stream } else { "" }
 }
 
-/// The stream in a file's name without its extension.
-#[cfg(feature = "files")]
-pub(super) fn stream_of(shape: Shape, stem: &str) -> Option<String> {
-    parts(shape.is_segments(), stem).map(|(stream, _)| stream.into())
+fn hold(streams: &mut Streams, stream: &str, size: u64) {
+    let held = streams.entry(place(streams, stream).into()).or_default();
+    held.bytes += size;
+    held.newest = size;
+    held.count += 1;
+}
+
+/// What each stream may have: no more than all may together, of which those give first
+/// that have most.
+fn limit(rule: &Record, streams: &mut Streams, free: u64) {
+    let margin = |most: u64| if Shape::of(rule.format).is_segments() { most - most / MARGIN } else { most };
+    let own = if rule.keep_size.0 > 0 { rule.keep_size.0 } else { u64::MAX };
+    for held in streams.values_mut() {
+        held.most = if held.bytes > own { margin(own) } else { held.bytes };
+    }
+    let all: u64 = streams.values().map(|held| held.most).sum();
+    let lacking = rule.keep_free.0.saturating_sub(free);
+    // what goes anyhow makes room as well
+    let going: u64 = streams.values().map(|held| held.bytes - held.most).sum();
+    let mut most = all.saturating_sub(lacking.saturating_sub(going));
+    if rule.keep_total.0 > 0 && all > rule.keep_total.0 {
+        most = most.min(margin(rule.keep_total.0));
+    }
+    if most >= all {
+        return;
+    }
+    let level = level(streams, most);
+    for held in streams.values_mut() {
+        held.most = held.most.min(level);
+    }
+}
+
+/// How much each may have at most so that all have no more than `most`, as far as their
+/// newest let it.
+fn level(streams: &Streams, most: u64) -> u64 {
+    let all = |level: u64| streams.values().map(|held| held.most.min(level).max(held.newest)).sum::<u64>();
+    let (mut low, mut high) = (0, most);
+    while low < high {
+        let middle = high - (high - low) / 2;
+        (low, high) = if all(middle) <= most { (middle, high) } else { (low, middle - 1) };
+    }
+    low
+}
+
+/// Chooses what goes, as the index is gone through.
+struct Choice<'a> {
+    folder: &'a Folder,
+    rule: &'a Record,
+    streams: Streams,
+    busy: Vec<PathBuf>,
+    now: Duration,
+    victims: Vec<Victim>,
+}
+
+impl<'a> Choice<'a> {
+    fn new(folder: &'a Folder, rule: &'a Record, streams: Streams) -> Self {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let busy = folder.busy.lock().clone();
+        Self { folder, rule, streams, busy, now, victims: Vec::new() }
+    }
+
+    fn see(&mut self, line: &Line<'_>, at: Option<u64>) {
+        let Some((known, size)) = counts(self.folder, self.rule, line) else { return };
+        let Some(held) = self.streams.get_mut(place(&self.streams, known.stream)) else { return };
+        held.count = held.count.saturating_sub(1);
+        let path = self.folder.path.join(line.name);
+        if self.victims.len() >= AT_ONCE || self.busy.contains(&path) {
+            return;
+        }
+        let age = self.now.saturating_sub(Duration::from_millis(known.begun));
+        let too_old = known.begun >= CLOCK_SET && !self.rule.keep_age.0.is_zero() && age > self.rule.keep_age.0;
+        // the newest of a stream was just closed
+        let too_much = held.bytes > held.most && held.count > 0;
+        if too_old || too_much {
+            held.bytes = held.bytes.saturating_sub(size);
+            self.victims.push(Victim { at, path });
+        }
+    }
+}
+
+fn delete(folder: &Folder, rule: &Record, victims: &[Victim]) -> io::Result<Done> {
+    let (mut lines, mut gone) = (Vec::new(), Vec::new());
+    let mut done = Done { missed: false, more: victims.len() >= AT_ONCE };
+    for Victim { at, path } in victims {
+        match fs::remove_file(path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => done.missed = true,
+            Err(error) => {
+                log::warn!("{} cannot be deleted: {error}", path.display());
+                break;
+            }
+            Ok(()) => log::info!("deleted {}, the oldest recording of its stream", path.display()),
+        }
+        lines.extend(at);
+        gone.push(path.clone());
+    }
+    if gone.is_empty() {
+        return Ok(done);
+    }
+    if !lines.is_empty() {
+        folder.index.remove(&lines)?;
+    }
+    if Shape::of(rule.format).is_segments() {
+        listing::forget(&gone, folder.index.syncs())?;
+    }
+    Ok(done)
 }
 
 fn free(path: &Path) -> io::Result<u64> {
     let about = rustix::fs::statvfs(path)?;
     Ok(about.f_bavail.saturating_mul(about.f_frsize))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::conf::Config;
-
-    fn rule(format: &str) -> Record {
-        let text = format!("profile = \"box\"\n[[record]]\nstreams = \"c*\"\npath = \"/x\"\nformat = {format:?}\n");
-        Config::parse("test", &text).unwrap().record.remove(0)
-    }
-
-    #[test]
-    fn only_names_of_the_rule_s_recordings_are_known() {
-        let cases = [
-            ("flv", "cam-1700000000.flv", Some(1_700_000_000_000)),
-            ("flv", "cam-1700000000-2.flv", Some(1_700_000_000_000)),
-            ("flv", "cam-1-1700000000.flv", Some(1_700_000_000_000)),
-            ("flv", "cam-12.flv", Some(12_000)), // a clock that was never set
-            ("fmp4", "cam-1700000000.mp4", Some(1_700_000_000_000)),
-            ("hls", "cam-1700000000123-7.ts", Some(1_700_000_000_123)),
-            ("flv", "cam-1700000000.ts", None),
-            ("flv", "door-1700000000.flv", None),
-            ("flv", "cam.flv", None),
-            ("flv", "cam-x.flv", None),
-            ("hls", "cam-7.ts", None),
-            ("hls", "record.m3u8", None),
-        ];
-        for (format, name, expected) in cases {
-            let rule = rule(format);
-            assert_eq!(begun(&rule, Shape::of(rule.format), name), expected, "{name}");
-        }
-    }
 }

@@ -3,21 +3,22 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::retain;
+use super::folder::{Busy, is_mounted};
+use super::keep::{End, News};
 use super::shape::Shape;
 use crate::conf::Record;
 use crate::hub::Name;
 use crate::serve::Recorded;
-use crate::serve::listing;
+use crate::serve::listing::{self, NUMBERED};
 
 /// What the thread is told to do.
 pub(super) enum Job {
@@ -58,9 +59,10 @@ pub(super) struct Writer {
     recorded: Arc<Recorded>,
     open: HashMap<usize, Open>,
     synced: Instant,
-    tidied: Instant,
-    /// The pause until the next time.
-    rest: Duration,
+    /// What it makes, until it is in the index and whole.
+    busy: Busy,
+    /// Whoever keeps what is there.
+    keeper: SyncSender<News>,
     /// What is wrong now with the folder of each rule: it is said once.
     trouble: HashMap<usize, String>,
 }
@@ -76,23 +78,26 @@ struct Open {
     empty: bool,
 }
 
-/// How often it is looked whether there is too much, at most.
-const TIDY: Duration = Duration::from_secs(5);
-/// Looking at large folders takes a share of one in so many of the time.
-const TIDY_SHARE: u32 = 20;
+/// How often it is looked whether all is on the disk, at most.
+const LOOK: Duration = Duration::from_secs(5);
 /// So many files may begin in the same second.
 const SAME_SECOND: usize = 100;
 
 impl Writer {
-    pub(super) fn new(sync: Duration, rules: Vec<Arc<Record>>, recorded: Arc<Recorded>) -> Self {
-        let now = Instant::now();
+    pub(super) fn new(
+        sync: Duration,
+        rules: Vec<Arc<Record>>,
+        recorded: Arc<Recorded>,
+        busy: Busy,
+        keeper: SyncSender<News>,
+    ) -> Self {
         let (open, trouble) = (HashMap::new(), HashMap::new());
-        Self { sync, rules, recorded, open, synced: now, tidied: now, rest: Duration::ZERO, trouble }
+        Self { sync, rules, recorded, open, synced: Instant::now(), busy, keeper, trouble }
     }
 
     /// Works until nobody is left who could say what to do.
     pub(super) fn run(mut self, jobs: &Receiver<Job>) {
-        let pause = if self.sync.is_zero() { TIDY } else { self.sync.min(TIDY) };
+        let pause = if self.sync.is_zero() { LOOK } else { self.sync.min(LOOK) };
         loop {
             match jobs.recv_timeout(pause) {
                 Ok(job) => self.act(job),
@@ -102,9 +107,14 @@ impl Writer {
             if !self.sync.is_zero() && self.synced.elapsed() >= self.sync {
                 self.sync_all();
             }
-            self.tidy();
         }
         self.sync_all();
+        self.tell(News::Over);
+    }
+
+    fn tell(&self, news: News) {
+        // it ends after this thread
+        let _ = self.keeper.send(news);
     }
 
     fn act(&mut self, job: Job) {
@@ -112,6 +122,7 @@ impl Writer {
             Job::Open { id, place, failed } => match self.open(&place) {
                 Ok((path, file)) => {
                     log::debug!("recording {}", path.display());
+                    self.tell(News::Opened { id, path: path.clone(), rule: place.rule });
                     self.open.insert(id, Open { place, path, file, failed, dirty: false, empty: true });
                 }
                 Err(error) => {
@@ -134,10 +145,13 @@ impl Writer {
             }
             Job::Close { id, patch, duration, discontinuity } => {
                 let Some(open) = self.open.remove(&id) else { return };
-                let rule = open.place.rule;
-                if let Err(error) = open.close(patch, duration, discontinuity, !self.sync.is_zero()) {
+                let (rule, path) = (open.place.rule, open.path.clone());
+                let closed = open.close(patch, duration, discontinuity, !self.sync.is_zero());
+                let end = closed.unwrap_or_else(|error| {
                     self.complain(rule, &error);
-                }
+                    End::Broken
+                });
+                self.tell(News::Closed { id, path, rule, end });
             }
         }
     }
@@ -162,13 +176,23 @@ impl Writer {
                 (true, _) => {
                     format!("{stream}-{}-{}.{extension}", place.begun.as_millis(), place.number + again as u64)
                 }
-                (false, 0) => format!("{stream}-{}.{extension}", place.begun.as_secs()),
+                // behind the seconds of a clock that was not set a number would be taken for
+                // these, and they for a part of the stream's name
+                (false, again) if again == 0 || place.begun.as_secs() <= NUMBERED => {
+                    format!("{stream}-{}.{extension}", place.begun.as_secs() + again as u64)
+                }
                 (false, again) => format!("{stream}-{}-{again}.{extension}", place.begun.as_secs()),
             };
             let path = folder.join(name);
+            // nobody takes it for one that a loss of power has left
+            let mut busy = self.busy.lock();
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-                opened => return opened.map(|file| (path, file)),
+                opened => {
+                    let file = opened?;
+                    busy.push(path.clone());
+                    return Ok((path, file));
+                }
             }
         }
         Err(ErrorKind::AlreadyExists.into())
@@ -190,11 +214,12 @@ impl Writer {
     fn give_up(&mut self, id: usize, error: &io::Error) {
         if let Some(open) = self.open.remove(&id) {
             open.failed.store(true, Relaxed);
-            if open.empty {
-                // one that nothing could be written to is of no use
-                let _ = fs::remove_file(&open.path);
-            }
-            self.complain(open.place.rule, error);
+            let rule = open.place.rule;
+            // one that nothing could be written to is of no use
+            let is_gone = open.empty && fs::remove_file(&open.path).is_ok();
+            let end = if is_gone { End::Empty } else { End::Broken };
+            self.tell(News::Closed { id, path: open.path, rule, end });
+            self.complain(rule, error);
         }
     }
 
@@ -206,22 +231,6 @@ impl Writer {
             self.trouble.insert(rule, trouble);
         }
     }
-
-    /// Deletes what is too much, if it is time.
-    fn tidy(&mut self) {
-        if self.tidied.elapsed() < self.rest {
-            return;
-        }
-        let begun = Instant::now();
-        let busy: Vec<&Path> = self.open.values().map(|open| open.path.as_path()).collect();
-        for rule in &self.rules {
-            if let Err(error) = retain::enforce(rule, &busy) {
-                log::debug!("recording to {}: nothing is deleted: {error}", rule.path);
-            }
-        }
-        self.tidied = Instant::now();
-        self.rest = TIDY.max(begun.elapsed() * TIDY_SHARE);
-    }
 }
 
 impl Open {
@@ -231,10 +240,10 @@ impl Open {
         duration: Duration,
         discontinuity: bool,
         sync: bool,
-    ) -> io::Result<()> {
+    ) -> io::Result<End> {
         if self.empty {
             // its stream had nothing for it, or there was no room for its beginning
-            return fs::remove_file(&self.path);
+            return fs::remove_file(&self.path).map(|()| End::Empty);
         }
         if let Some((at, bytes)) = patch {
             self.file.write_all_at(&bytes, at)?;
@@ -243,16 +252,8 @@ impl Open {
         if sync {
             self.file.sync_data()?;
         }
-        if self.place.shape.is_segments() {
-            listing::append(&self.path, &listing::Listed { duration, discontinuity, map: None })?;
-        }
         log::info!("stream={} recorded {}", self.place.stream, self.path.display());
-        Ok(())
+        let about = listing::Listed { duration, discontinuity, map: None };
+        Ok(if self.place.shape.is_segments() { End::Segment(about) } else { End::Whole })
     }
-}
-
-/// Whether the folder is on another file system than the one around it.
-fn is_mounted(path: &Path) -> io::Result<bool> {
-    let around = path.parent().unwrap_or(path);
-    Ok(fs::metadata(path)?.dev() != fs::metadata(around)?.dev())
 }

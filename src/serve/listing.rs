@@ -1,16 +1,20 @@
 //! The playlist of all segments of a stream that are on a disk, written line by line.
 
-use std::collections::BTreeSet;
-use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
-use std::path::{Path, PathBuf};
+mod mend;
+mod probe;
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 use std::time::Duration;
 
-use crate::wire::{percent_decode, percent_encode};
+use crate::wire::percent_encode;
+pub use mend::{Segments, forget, mend};
 
 /// The name that lal's players know.
 pub const NAME: &str = "record.m3u8";
+/// Seconds since 1970 behind which a number may stand in a file's name.
+pub const NUMBERED: u64 = 1 << 20;
 /// Bytes of the head, filled up with a comment, so that the target duration can change.
 const HEAD: usize = 128;
 const END: &str = "#EXT-X-ENDLIST\n";
@@ -27,17 +31,21 @@ pub struct Listed {
     pub map: Option<String>,
 }
 
-/// Adds a segment to the playlist in its folder. It is complete before and after.
-pub fn append(segment: &Path, about: &Listed) -> io::Result<()> {
+/// Adds a segment to the playlist in its folder. It is complete before and after, on the
+/// disk as well if it is brought there; the segment and its name are to be there already.
+pub fn append(segment: &Path, about: &Listed, sync: bool) -> io::Result<()> {
     let (Some(folder), Some(name)) = (segment.parent(), segment.file_name().and_then(|name| name.to_str())) else {
         return Ok(());
     };
     let path = folder.join(NAME);
     let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
     let mut head = [0; HEAD];
-    let known = file.read_exact(&mut head).is_ok();
+    let known = file.read_exact(&mut head).is_ok() && head.starts_with(b"#EXTM3U\n");
+    if !known {
+        file.set_len(0)?;
+    }
     let before = if known { number(&head, "#EXT-X-TARGETDURATION:") } else { 0 };
-    let needed = (about.duration + Duration::from_millis(500)).as_secs().max(1);
+    let needed = head_for(about.duration);
     // EXT-X-MAP wants it. RFC 8216 section 7.
     let version = if about.map.is_some() { 6 } else { 3 };
     if needed > before || version > number(&head, "#EXT-X-VERSION:") {
@@ -47,14 +55,35 @@ pub fn append(segment: &Path, about: &Listed) -> io::Result<()> {
     let end = end_of_entries(&mut file)?;
     file.seek(SeekFrom::Start(end))?;
     let first = end <= HEAD as u64;
+    file.write_all(format!("{}{END}", entry(name, about, first)).as_bytes())?;
+    let written = file.stream_position()?;
+    file.set_len(written)?;
+    if sync {
+        file.sync_all()?;
+    }
+    if known { Ok(()) } else { bring_folder(folder, sync) }
+}
+
+/// The lines of a segment; nothing is before the `first`.
+fn entry(name: &str, about: &Listed, first: bool) -> String {
     let gap = if about.discontinuity && !first { GAP } else { "" };
     let map = about.map.as_ref().filter(|_| about.discontinuity || first);
     let map = map.map_or(String::new(), |map| format!("#EXT-X-MAP:URI=\"{}\"\n", percent_encode(map)));
     let seconds = format!("{}.{:03}", about.duration.as_secs(), about.duration.subsec_millis());
-    let uri = percent_encode(name);
-    file.write_all(format!("{gap}{map}#EXTINF:{seconds},\n{uri}\n{END}").as_bytes())?;
-    let written = file.stream_position()?;
-    file.set_len(written)
+    format!("{gap}{map}#EXTINF:{seconds},\n{}\n", percent_encode(name))
+}
+
+/// EXT-X-TARGETDURATION for a segment that is so long.
+fn head_for(duration: Duration) -> u64 {
+    (duration + Duration::from_millis(500)).as_secs().max(1)
+}
+
+/// Brings the names in a folder to the disk, if that is to be. Not every file system can.
+pub fn bring_folder(folder: &Path, sync: bool) -> io::Result<()> {
+    match sync.then(|| File::open(folder)?.sync_all()) {
+        Some(Err(error)) if error.kind() != io::ErrorKind::InvalidInput => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// What the name of a recorded file says, without its extension: NAME-SECONDS or
@@ -67,42 +96,10 @@ pub fn name_parts(is_segment: bool, stem: &str) -> Option<(&str, u64)> {
     let (at, last) = numbered(stem)?;
     let stream = stem.get(..at)?;
     match numbered(stream) {
-        Some((at, begun)) if is_segment || last < 100 && begun > 1 << 20 => Some((stream.get(..at)?, begun)),
+        Some((at, begun)) if is_segment || last < 100 && begun > NUMBERED => Some((stream.get(..at)?, begun)),
         _ if is_segment => None,
         _ => Some((stream, last)),
     }
-}
-
-/// Takes segments that are gone out of the playlists in their folders. Each is written anew
-/// beside the old one, and takes its place when it is whole.
-pub fn forget(gone: &[PathBuf]) -> io::Result<()> {
-    let folders: BTreeSet<&Path> = gone.iter().filter_map(|path| path.parent()).collect();
-    for folder in folders {
-        let names: BTreeSet<&OsStr> =
-            gone.iter().filter(|path| path.parent() == Some(folder)).filter_map(|path| path.file_name()).collect();
-        let (path, new) = (folder.join(NAME), folder.join(format!("{NAME}.bak")));
-        let old = BufReader::new(File::open(&path)?);
-        let mut out = BufWriter::new(File::create(&new)?);
-        let mut about = String::new();
-        for line in old.lines() {
-            let line = line?;
-            let is_name = !line.is_empty() && !line.starts_with('#');
-            // what stands before a name is the name's
-            let of_entry = line.starts_with("#EXTINF") || line == GAP.trim_end();
-            let is_gone = |name: &str| names.contains(OsStr::new(name));
-            if is_name && percent_decode(&line).is_some_and(|name| is_gone(&name)) {
-                about.clear();
-            } else if of_entry {
-                about.push_str(&line);
-                about.push('\n');
-            } else {
-                writeln!(out, "{}{line}", std::mem::take(&mut about))?;
-            }
-        }
-        out.into_inner().map_err(io::IntoInnerError::into_error)?.sync_data()?;
-        fs::rename(new, path)?;
-    }
-    Ok(())
 }
 
 fn write_head(target: u64, version: u64) -> String {
@@ -140,6 +137,7 @@ fn end_of_entries(file: &mut File) -> io::Result<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::percent_decode;
 
     #[test]
     fn entries_are_added_and_what_a_loss_of_power_cut_off_is_not_kept() {
@@ -147,7 +145,7 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let add = |name: &str, millis, discontinuity| {
             let about = Listed { duration: Duration::from_millis(millis), discontinuity, map: None };
-            append(&folder.join(name), &about).unwrap();
+            append(&folder.join(name), &about, false).unwrap();
         };
         let read = || std::fs::read_to_string(folder.join(NAME)).unwrap();
         add("a.ts", 2000, true);
@@ -164,9 +162,9 @@ mod tests {
             assert!([&longer, &doubled].contains(&&read()), "{cut}: {}", read());
         }
         std::fs::write(folder.join(NAME), &longer).unwrap();
-        forget(&[folder.join("a.ts"), folder.join("x.ts")]).unwrap();
+        forget(&[folder.join("a.ts"), folder.join("x.ts")], true).unwrap();
         assert_eq!(read(), longer.replace("#EXTINF:2.000,\na.ts\n", ""));
-        forget(&[folder.join("c.ts")]).unwrap();
+        forget(&[folder.join("c.ts")], true).unwrap();
         add("d.ts", 1000, false);
         let last = read();
         assert!(last.ends_with("\n#EXTINF:11.600,\nb.ts\n#EXTINF:1.000,\nd.ts\n#EXT-X-ENDLIST\n"), "{last}");
@@ -179,15 +177,15 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let about = Listed { duration: Duration::from_secs(2), discontinuity: false, map: Some("门.mp4".into()) };
         let read = || std::fs::read_to_string(folder.join(NAME)).unwrap();
-        append(&folder.join("门-1.m4s"), &about).unwrap();
-        append(&folder.join("门-2.m4s"), &about).unwrap();
+        append(&folder.join("门-1.m4s"), &about, false).unwrap();
+        append(&folder.join("门-2.m4s"), &about, false).unwrap();
         let whole = read();
         assert!(whole.is_ascii() && whole.contains("#EXT-X-MAP:URI=\"%E9%97%A8.mp4\"\n"), "{whole}");
         assert!(whole.ends_with("\n%E9%97%A8-1.m4s\n#EXTINF:2.000,\n%E9%97%A8-2.m4s\n#EXT-X-ENDLIST\n"), "{whole}");
-        forget(&[folder.join("门-1.m4s")]).unwrap();
+        forget(&[folder.join("门-1.m4s")], true).unwrap();
         assert_eq!(read(), whole.replace("#EXTINF:2.000,\n%E9%97%A8-1.m4s\n", ""));
         std::fs::write(folder.join(NAME), percent_decode(&whole).unwrap()).unwrap();
-        forget(&[folder.join("门-1.m4s"), folder.join("门-2.m4s")]).unwrap();
+        forget(&[folder.join("门-1.m4s"), folder.join("门-2.m4s")], true).unwrap();
         assert!(!read().contains("m4s"), "{}", read());
         std::fs::remove_dir_all(&folder).unwrap();
     }
@@ -198,7 +196,7 @@ mod tests {
         std::fs::create_dir_all(&folder).unwrap();
         let add = |name: &str, map: &str, discontinuity| {
             let about = Listed { duration: Duration::from_secs(2), discontinuity, map: Some(map.into()) };
-            append(&folder.join(name), &about).unwrap();
+            append(&folder.join(name), &about, false).unwrap();
         };
         add("a.m4s", "a.mp4", true);
         add("b.m4s", "a.mp4", false);

@@ -6,6 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 #[cfg(feature = "files")]
+use smol::channel::{Sender, bounded};
+
+#[cfg(feature = "files")]
 use super::listing::name_parts;
 use crate::hub::Name;
 
@@ -16,11 +19,14 @@ pub struct Recorded {
     counts: Mutex<Counts>,
     #[cfg(feature = "files")]
     list: OnceLock<List>,
+    /// Held by the one who is being told.
+    #[cfg(feature = "files")]
+    turn: smol::lock::Mutex<()>,
 }
 
-/// Says what there is, for a query.
+/// Has somebody say what there is, for a query; a sender that is dropped says nothing.
 #[cfg(feature = "files")]
-pub type List = Box<dyn Fn(&str) -> String + Send + Sync>;
+pub type List = Box<dyn Fn(String, Sender<String>) + Send + Sync>;
 
 /// Counts that are kept.
 #[derive(Clone, Debug, Default)]
@@ -57,10 +63,19 @@ impl Recorded {
         let _ = self.list.set(list);
     }
 
-    /// What there is, as JSON; `None` where nothing is recorded. It waits for the disk.
+    /// Whether anything is recorded.
     #[cfg(feature = "files")]
-    pub fn list(&self, query: &str) -> Option<String> {
-        self.list.get().map(|list| list(query))
+    pub fn has_list(&self) -> bool {
+        self.list.get().is_some()
+    }
+
+    /// What there is, as JSON; `None` if that cannot be said now. One after the other is told.
+    #[cfg(feature = "files")]
+    pub async fn list(&self, query: String) -> Option<String> {
+        let _turn = self.turn.lock().await;
+        let (tell, told) = bounded(1);
+        self.list.get()?(query, tell);
+        told.recv().await.ok()
     }
 
     /// A number for a file.

@@ -213,6 +213,24 @@ class Recorded(Case):
             [one for one in records if one["begin_unix_ms"] < begun[0]],
         )
 
+    def test_the_list_looks_at_no_more_files_than_it_tells_of(self):
+        folder = self.directory / "many"
+        folder.mkdir()
+        for second in range(2000):
+            (folder / f"{STREAM}-{1_700_000_000 + second}.ts").write_bytes(b"x")
+        calls = self.directory / "calls"
+        tracer = ["strace", "-D", "-f", "-e", "trace=%%stat,%file", "-o", calls]
+        rule = {"streams": "*", "path": folder, "format": "ts"}
+        self.serve(launcher=tracer, record=[rule])
+        waiting.until((folder / ".runnel-index").exists, 20, "the index")
+
+        def looks():
+            return calls.read_text().count(f"{folder}/{STREAM}-")
+
+        before = waiting.until(lambda: self.records() and looks(), 10, "a list")
+        self.assertEqual(len(self.records()), 100)
+        self.assertLess(looks() - before, 200)
+
     def test_programs_play_them(self):
         for extension in (".flv", ".ts", ".mp4", ".m3u8"):
             program = self.start(

@@ -284,6 +284,45 @@ class Kept(Recording):
         told = json.loads(get(f"{self.server.http}/api/record/list")[2])["data"]["records"]
         self.assertEqual([one["file"] for one in told], [f"/record/{STREAM}/record.m3u8"])
 
+    def publishes_into(self, seeds, env=None):
+        """Records beside 120 KiB that were there before; returns what was deleted, in order."""
+        rule = self.record(format="ts", length="1s", keep_size="200KiB")
+        for name in seeds:
+            (self.folder / name).write_bytes(bytes(20 << 10))
+        self.serve(record=[rule], env=env)
+        self.publish_live(STREAM)
+        self.until_log_counts("deleted ", len(seeds) + 2, 60)
+        return re.findall(r"deleted \S*/(\S+\.ts)", self.server.log)
+
+    def test_what_was_there_goes_before_what_is_recorded_with_a_clock_set_back(self):
+        seeds = [f"{STREAM}-{int(time.time()) + 3600 + at}.ts" for at in range(6)]
+        self.assertEqual(self.publishes_into(seeds)[: len(seeds)], seeds)
+
+    def test_what_was_there_goes_before_what_is_recorded_without_a_clock(self):
+        seeds = [f"{STREAM}-{1_700_000_000 + at}.ts" for at in range(6)]
+        deleted = self.publishes_into(seeds, _time_of_day(100))
+        self.assertEqual(deleted[: len(seeds)], seeds)
+        # After a start too, again at the same time.
+        self.server.kill()
+        kept = {path.name for path in self.files("ts") if path.stat().st_size > 0}
+        self.server.start_again()
+        self.publish_live(STREAM)
+        self.until_log_counts("deleted ", len(deleted) + len(kept), 60)
+        deleted = re.findall(r"deleted \S*/(\S+\.ts)", self.server.log)[len(deleted) :]
+        self.assertLessEqual(len(kept - set(deleted[: len(kept) + 1])), 1, (kept, deleted))
+
+    def test_who_publishes_a_name_deletes_nothing_of_another(self):
+        rule = self.record(streams="cam*", format="ts", length="1s", keep_size="200KiB")
+        others = [self.folder / f"cam{at}-1700000000.ts" for at in (1, 2)]
+        for path in others:
+            path.write_bytes(bytes(190 << 10))
+        self.serve(record=[rule])
+        self.publish_live("camEVIL")
+        self.until_log_counts("deleted ", 3, 40)
+        self.assertTrue(all(path.exists() for path in others))
+        deleted = re.findall(r"deleted \S*/(\w+)-", self.server.log)
+        self.assertEqual(set(deleted), {"camEVIL"})
+
     def test_nothing_older_than_so_long(self):
         rule = self.record(format="ts", length="1s", keep_age="1h")
         old = self.folder / f"{STREAM}-{int(time.time()) - 4000}.ts"
@@ -297,6 +336,64 @@ class Kept(Recording):
         self.publish_live(STREAM)
         waiting.until(lambda: not old.exists(), 10, "the oldest is deleted")
         self.assertTrue(young.exists() and strange.exists() and undated[75].exists())
+
+
+class Power(Recording):
+    """What a loss of power leaves, made by hand where only a kill can be had."""
+
+    def listed(self):
+        playlist = (self.folder / STREAM / "record.m3u8").read_bytes().decode(errors="replace")
+        return re.findall(r"^[^#\n].*$", playlist, re.MULTILINE)
+
+    def test_segments_are_listed_again_and_empty_ones_go(self):
+        self.serve(record=[self.record(format="hls", length="1s")])
+        self.publish_live(STREAM)
+        waiting.until(lambda: len(self.files("ts")) > 5, 30, "six segments")
+        # The last is not whole, but has some of its pictures.
+
+        def is_half_written():
+            newest = self.files("ts")[-1]
+            return newest.stat().st_size > 5000 and newest.name not in self.server.log
+
+        waiting.until(is_half_written, 20, "a part of a segment")
+        self.server.kill()
+        files = [path for path in self.files("ts") if path.stat().st_size > 0]
+        self.assertNotIn(files[-1].name, self.listed())
+        for path in files[2:4]:
+            os.truncate(path, 0)
+        playlist = self.folder / STREAM / "record.m3u8"
+        playlist.write_bytes(bytes(playlist.stat().st_size))
+        self.server.start_again()
+        left = [path.name for path in files if path not in files[2:4]]
+        waiting.until(lambda: self.listed() == left, 20, lambda: f"{self.listed()} and {left}")
+        self.assertFalse(files[2].exists() or files[3].exists())
+        text = playlist.read_text()
+        self.assertTrue(text.endswith("#EXT-X-ENDLIST\n"))
+        self.assertEqual(text.count("#EXT-X-DISCONTINUITY\n"), 1, text)
+        durations = [float(one) for one in re.findall(r"#EXTINF:([\d.]+),", text)]
+        self.assertTrue(all(abs(one - 1) < 0.1 for one in durations[:-1]), durations)
+        program = self.start("ffmpeg", players.ffmpeg_decode(paths.FFMPEG_DEBIAN, playlist, 3))
+        program.wait(20)
+        self.assertEqual(program.exit_code, 0, program.describe())
+        told = json.loads(get(f"{self.server.http}/api/record/list")[2])["data"]["records"]
+        self.assertEqual([one["file"] for one in told], [f"/record/{STREAM}/record.m3u8"])
+
+    def test_what_is_named_is_on_the_disk_before(self):
+        calls = self.directory / "calls"
+        tracer = ["strace", "-D", "-f", "-y", "-e", "trace=fsync,fdatasync", "-o", calls]
+        self.serve(launcher=tracer, record=[self.record(format="hls", length="1s")])
+        self.publish_live(STREAM)
+        waiting.until(lambda: len(self.files("ts")) > 3, 30, "four segments")
+        waiting.until(lambda: len(self.listed()) > 2, 10, "three in the playlist")
+        listed = self.listed()
+        synced = re.findall(r"sync\(\d+<([^>]+)>", calls.read_text())
+        folder = str(self.folder / STREAM)
+        for name in listed:
+            self.assertIn(f"{folder}/{name}", synced)
+            self.assertIn(folder, synced)
+        last = synced.index(f"{folder}/{listed[0]}")
+        self.assertIn(f"{folder}/record.m3u8", synced[last:])
+        self.assertIn(str(self.folder / ".runnel-index"), synced)
 
 
 class Disk(Recording):

@@ -130,7 +130,7 @@ impl Folder {
         match &next.about {
             Some(about) if self.delete != Delete::Soon => {
                 let (duration, discontinuity, map) = (about.duration, about.discontinuity, about.map.clone());
-                listing::append(&path, &Listed { duration, discontinuity, map })
+                listing::append(&path, &Listed { duration, discontinuity, map }, false)
             }
             _ => Ok(()),
         }

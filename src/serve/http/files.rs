@@ -147,13 +147,13 @@ impl Session {
     pub(super) fn list(&mut self, request: Request) {
         let (recorded, query) = (self.server.recorded.clone(), request.query.clone());
         let account = self.server.greetings.clone();
-        let list = move || {
-            let list = recorded.list(&query).map(|list| BlockMut::copy(&account, list.as_bytes()));
-            list.transpose().map_err(io::Error::other)
-        };
         let found = async move {
-            let found = away(Lane::of("record/list"), list).await;
-            found.map_err(|_| Status::UNAVAILABLE)?.map(Found::Text).ok_or(Status::NOT_FOUND)
+            if !recorded.has_list() {
+                return Err(Status::NOT_FOUND);
+            }
+            let list = recorded.list(query).await.ok_or(Status::UNAVAILABLE)?;
+            let paid = BlockMut::copy(&account, list.as_bytes()).map_err(|_| Status::UNAVAILABLE)?;
+            Ok(Found::Text(paid))
         };
         self.look(request, Box::pin(found), None);
     }

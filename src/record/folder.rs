@@ -1,0 +1,188 @@
+//! A folder of recordings: what in it is one, by its name, and whose.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::index::Index;
+use super::pattern;
+use super::shape::Shape;
+use crate::conf::Record;
+use crate::hub::Name;
+use crate::serve::listing::name_parts;
+
+/// All rules that write to one folder have it together.
+pub(super) struct Folder {
+    pub(super) path: PathBuf,
+    pub(super) rules: Vec<Arc<Record>>,
+    pub(super) index: Index,
+    pub(super) busy: Busy,
+}
+
+/// What is being written, or is not in the index yet.
+#[derive(Clone, Default)]
+pub(super) struct Busy(Arc<Mutex<Vec<PathBuf>>>);
+
+/// What a recording's name says, relative to the folder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Known<'a> {
+    pub(super) stream: &'a str,
+    /// When it began, in milliseconds since 1970.
+    pub(super) begun: u64,
+    /// Of those that began in the same second, or of the segments of a session.
+    pub(super) number: u64,
+    pub(super) is_segment: bool,
+    extension: &'a str,
+}
+
+impl<'a> Known<'a> {
+    pub(super) fn of(name: &'a str) -> Option<Self> {
+        let (folder, file) = name.split_once('/').map_or((None, name), |(folder, file)| (Some(folder), file));
+        let (stem, extension) = file.rsplit_once('.')?;
+        let is_segment = folder.is_some();
+        let (stream, begun) = name_parts(is_segment, stem)?;
+        if folder.is_some_and(|folder| folder != stream) || Name::new(stream).is_err() {
+            return None;
+        }
+        let rest = stem.get(stream.len() + 1..)?;
+        let number = rest.split_once('-').and_then(|(_, number)| number.parse().ok()).unwrap_or(0);
+        let begun = if is_segment { begun } else { begun.checked_mul(1000)? };
+        Some(Self { stream, begun, number, is_segment, extension })
+    }
+
+    /// Whether it is one of the rule's.
+    pub(super) fn is_of(&self, rule: &Record) -> bool {
+        let shape = Shape::of(rule.format);
+        shape.is_segments() == self.is_segment
+            && shape.extension() == self.extension
+            && pattern::matches(&rule.streams, self.stream)
+    }
+}
+
+impl Folder {
+    pub(super) fn new(path: &Path, rules: &[Arc<Record>], sync: bool, busy: Busy) -> Self {
+        let rules = rules.iter().filter(|rule| Path::new(&rule.path) == path).cloned().collect();
+        Self { path: path.into(), rules, index: Index::new(path, sync), busy }
+    }
+
+    /// What the name of one of the rules' recordings says.
+    pub(super) fn known<'a>(&self, name: &'a str) -> Option<Known<'a>> {
+        Known::of(name).filter(|known| self.rules.iter().any(|rule| known.is_of(rule)))
+    }
+
+    /// Shows the names of all recordings, as the folder has them.
+    pub(super) fn walk(&self, show: &mut dyn FnMut(&str)) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let (name, kind) = (entry.file_name(), entry.file_type()?);
+            let Some(name) = name.to_str() else { continue };
+            if kind.is_file() && self.known(name).is_some() {
+                show(name);
+            } else if kind.is_dir() && self.has_segments_of(name) {
+                for entry in fs::read_dir(entry.path())? {
+                    let entry = entry?;
+                    let path = entry.file_name().to_str().map(|file| format!("{name}/{file}"));
+                    if let Some(path) = path.filter(|path| self.known(path).is_some())
+                        && entry.file_type()?.is_file()
+                    {
+                        show(&path);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Shows the folders of streams that are recorded in segments.
+    pub(super) fn streams(&self, show: &mut dyn FnMut(&str, &Path)) -> io::Result<()> {
+        for entry in fs::read_dir(&self.path)? {
+            let entry = entry?;
+            let name = entry.file_name();
+            if let Some(name) = name.to_str().filter(|name| self.has_segments_of(name))
+                && entry.file_type()?.is_dir()
+            {
+                show(name, &entry.path());
+            }
+        }
+        Ok(())
+    }
+
+    fn has_segments_of(&self, stream: &str) -> bool {
+        let in_segments = |rule: &&Arc<Record>| Shape::of(rule.format).is_segments();
+        Name::new(stream).is_ok()
+            && self.rules.iter().filter(in_segments).any(|rule| pattern::matches(&rule.streams, stream))
+    }
+
+    /// Deletes one that has no bytes, unless it is being written; whether it did.
+    pub(super) fn remove_empty(&self, path: &Path) -> bool {
+        let busy = self.busy.lock();
+        !busy.iter().any(|other| other == path)
+            && fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0)
+            && fs::remove_file(path).is_ok()
+    }
+
+    /// Whether there may be recordings: a card that is not there has none, whatever is
+    /// underneath.
+    pub(super) fn is_there(&self) -> bool {
+        self.path.is_dir() && self.rules.iter().all(|rule| !rule.mounted || is_mounted(&self.path).unwrap_or(false))
+    }
+}
+
+impl Busy {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Vec<PathBuf>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn has(&self, path: &Path) -> bool {
+        self.lock().iter().any(|other| other == path)
+    }
+
+    pub(super) fn free(&self, path: &Path) {
+        self.lock().retain(|other| other != path);
+    }
+}
+
+/// Whether the folder is on another file system than the one around it.
+pub(super) fn is_mounted(path: &Path) -> io::Result<bool> {
+    let around = path.parent().unwrap_or(path);
+    Ok(fs::metadata(path)?.dev() != fs::metadata(around)?.dev())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conf::Config;
+
+    fn rule(format: &str) -> Record {
+        let text = format!("profile = \"box\"\n[[record]]\nstreams = \"c*\"\npath = \"/x\"\nformat = {format:?}\n");
+        Config::parse("test", &text).unwrap().record.remove(0)
+    }
+
+    #[test]
+    fn only_names_of_the_rule_s_recordings_are_known() {
+        let cases = [
+            ("flv", "cam-1700000000.flv", Some((1_700_000_000_000, 0))),
+            ("flv", "cam-1700000000-2.flv", Some((1_700_000_000_000, 2))),
+            ("flv", "cam-1-1700000000.flv", Some((1_700_000_000_000, 0))),
+            ("flv", "cam-12.flv", Some((12_000, 0))), // a clock that was never set
+            ("fmp4", "cam-1700000000.mp4", Some((1_700_000_000_000, 0))),
+            ("hls", "cam/cam-1700000000123-7.ts", Some((1_700_000_000_123, 7))),
+            ("flv", "cam-1700000000.ts", None),
+            ("flv", "door-1700000000.flv", None),
+            ("flv", "cam.flv", None),
+            ("flv", "cam-x.flv", None),
+            ("flv", "cam-18446744073709551615.flv", None),
+            ("hls", "cam/cam-7.ts", None),
+            ("hls", "cam/car-1700000000123-7.ts", None),
+            ("hls", "cam-1700000000123-7.ts", None),
+            ("hls", "cam/record.m3u8", None),
+        ];
+        for (format, name, expected) in cases {
+            let rule = rule(format);
+            let known = Known::of(name).filter(|known| known.is_of(&rule));
+            assert_eq!(known.map(|known| (known.begun, known.number)), expected, "{name}");
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! What is in a folder of recordings, in the order in which it was recorded: a file beside
+//! them, since names say only what the clock was.
+//!
+//! Each recording has a line: a sign, its size, its name. A line is added when a recording
+//! begins, and written over in place when it ends and when it is deleted. What is wrong
+//! with the file is mended from the folder (`heal`), so it may be lost.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+
+/// The index of one folder.
+#[derive(Debug)]
+pub(super) struct Index {
+    folder: PathBuf,
+    /// Whether what is written is brought to the disk.
+    sync: bool,
+}
+
+/// The file's name: hidden, so that it is not taken for one of the recordings.
+pub(super) const NAME: &str = ".runnel-index";
+const NEW: &str = ".runnel-index.new";
+const HEAD: &str = "# runnel: the recordings here in their order. It is written anew if it is lost.\n";
+/// No line is longer: names are not.
+const LONGEST: u64 = 1024;
+/// What stands before a name: the sign, and the size in so many hexadecimal digits.
+const DIGITS: usize = 12;
+const PREFIX: usize = DIGITS + 3;
+
+/// What became of a recording.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// It is being written, or was when the power failed.
+    Open,
+    Whole,
+    Gone,
+}
+
+/// A line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Line<'a> {
+    /// Where it stands in the file.
+    pub(super) at: u64,
+    pub(super) state: State,
+    pub(super) size: u64,
+    /// Relative to the folder.
+    pub(super) name: &'a str,
+}
+
+/// Writes what is to stand before a line, or at the end.
+type Before<'a> = dyn FnMut(Option<Line<'_>>, &mut dyn Write) -> io::Result<()> + 'a;
+
+impl Index {
+    pub(super) fn new(folder: &Path, sync: bool) -> Self {
+        Self { folder: folder.into(), sync }
+    }
+
+    /// Whether what is written is brought to the disk.
+    pub(super) fn syncs(&self) -> bool {
+        self.sync
+    }
+
+    /// Shows all lines in their order; whether some were not to be read.
+    pub(super) fn each(&self, show: &mut dyn FnMut(Line<'_>)) -> io::Result<bool> {
+        let mut file = BufReader::with_capacity(16 << 10, File::open(self.folder.join(NAME))?);
+        let (mut at, mut damaged, mut text, mut ended) = (0, false, Vec::new(), true);
+        loop {
+            text.clear();
+            let read = (&mut file).take(LONGEST).read_until(b'\n', &mut text)? as u64;
+            if read == 0 {
+                return Ok(damaged || !ended);
+            }
+            let begins = std::mem::replace(&mut ended, text.ends_with(b"\n"));
+            match Line::parse(at, &text).filter(|_| begins && ended) {
+                Some(line) => show(line),
+                None => damaged |= !text.starts_with(b"#"),
+            }
+            at += read;
+        }
+    }
+
+    /// Adds a recording behind all others; where its line stands.
+    pub(super) fn add(&self, state: State, size: u64, name: &str) -> io::Result<u64> {
+        let path = self.folder.join(NAME);
+        let is_new = !path.exists();
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let len = file.metadata()?.len();
+        let mut last = [b'\n'];
+        if len > 0 {
+            file.read_exact_at(&mut last, len - 1)?;
+        }
+        // a loss of power has cut the last one off
+        let before = if last != [b'\n'] { "\n" } else { "" };
+        let before = if len == 0 { HEAD } else { before };
+        let written = file.write_all_at(format!("{before}{}", write(state, size, name)).as_bytes(), len);
+        // half a line would be in the way of the next
+        written.inspect_err(|_| _ = file.set_len(len))?;
+        self.bring(&file)?;
+        if is_new {
+            self.bring_folder(&self.folder)?;
+        }
+        Ok(len + before.len() as u64)
+    }
+
+    /// Says what became of one that stands `at`; if it is no longer there it is looked for.
+    pub(super) fn set(&self, at: u64, state: State, size: u64, name: &str) -> io::Result<()> {
+        let file = OpenOptions::new().read(true).write(true).open(self.folder.join(NAME))?;
+        let line = write(state, size, name);
+        let mut there = vec![0; line.len()];
+        let is_it =
+            file.read_exact_at(&mut there, at).is_ok() && Line::parse(at, &there).is_some_and(|line| line.name == name);
+        let mut at = is_it.then_some(at);
+        if at.is_none() {
+            self.each(&mut |line| at = if line.name == name { Some(line.at) } else { at })?;
+        }
+        match at {
+            Some(at) => {
+                file.write_all_at(line.get(..PREFIX).unwrap_or_default().as_bytes(), at)?;
+                self.bring(&file)
+            }
+            None if state == State::Gone => Ok(()),
+            None => self.add(state, size, name).map(|_| ()),
+        }
+    }
+
+    /// Marks many as gone.
+    pub(super) fn remove(&self, lines: &[u64]) -> io::Result<()> {
+        let file = OpenOptions::new().write(true).open(self.folder.join(NAME))?;
+        lines.iter().try_for_each(|at| file.write_all_at(b"-", *at))?;
+        self.bring(&file)
+    }
+
+    /// Writes all anew without what is gone; `before` may write lines before each, and
+    /// before the end.
+    pub(super) fn rewrite(&self, before: &mut Before<'_>) -> io::Result<()> {
+        let new = self.folder.join(NEW);
+        let mut out = BufWriter::new(File::create(&new)?);
+        out.write_all(HEAD.as_bytes())?;
+        let mut result = Ok(());
+        let mut copy = |line: Line<'_>| {
+            if result.is_ok() && line.state != State::Gone {
+                result = before(Some(line), &mut out)
+                    .and_then(|()| out.write_all(write(line.state, line.size, line.name).as_bytes()));
+            }
+        };
+        match self.each(&mut copy) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => result?,
+        }
+        before(None, &mut out)?;
+        let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
+        self.bring(&file)?;
+        fs::rename(new, self.folder.join(NAME))?;
+        self.bring_folder(&self.folder)
+    }
+
+    fn bring(&self, file: &File) -> io::Result<()> {
+        if self.sync { file.sync_all() } else { Ok(()) }
+    }
+
+    /// Brings the names in a folder to the disk.
+    pub(super) fn bring_folder(&self, folder: &Path) -> io::Result<()> {
+        crate::serve::listing::bring_folder(folder, self.sync)
+    }
+}
+
+/// A line as it stands in the file.
+pub(super) fn write(state: State, size: u64, name: &str) -> String {
+    let sign = match state {
+        State::Open => 'o',
+        State::Whole => '+',
+        State::Gone => '-',
+    };
+    let size = size.min((1 << (4 * DIGITS)) - 1);
+    format!("{sign} {size:0DIGITS$x} {name}\n")
+}
+
+impl<'a> Line<'a> {
+    fn parse(at: u64, text: &'a [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?.strip_suffix('\n')?;
+        let (prefix, name) = (text.get(..PREFIX)?, text.get(PREFIX..)?);
+        let state = match prefix.get(..2)? {
+            "o " => State::Open,
+            "+ " => State::Whole,
+            "- " => State::Gone,
+            _ => return None,
+        };
+        let size = u64::from_str_radix(prefix.get(2..)?.strip_suffix(' ')?, 16).ok()?;
+        (!name.is_empty()).then_some(Self { at, state, size, name })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::scratch::Scratch;
+    use super::*;
+
+    fn read(index: &Index) -> (Vec<(State, u64, String)>, bool) {
+        let mut lines = Vec::new();
+        let damaged = index.each(&mut |line| lines.push((line.state, line.size, line.name.into()))).unwrap();
+        (lines, damaged)
+    }
+
+    #[test]
+    fn lines_are_added_and_written_over_in_place() {
+        let scratch = Scratch::new();
+        let index = Index::new(&scratch.0, true);
+        let a = index.add(State::Open, 0, "a-1.ts").unwrap();
+        index.add(State::Open, 0, "b/b-1-0.ts").unwrap();
+        index.set(a, State::Whole, 77, "a-1.ts").unwrap();
+        // it is found wherever it stands
+        index.set(a, State::Whole, 5 << 40, "b/b-1-0.ts").unwrap();
+        let expected = [(State::Whole, 77, "a-1.ts".into()), (State::Whole, 5 << 40, "b/b-1-0.ts".into())];
+        assert_eq!(read(&index), (expected.to_vec(), false));
+        index.remove(&[a]).unwrap();
+        index
+            .rewrite(&mut |line, out| if line.is_none() { out.write_all(b"+ 000000000001 c\n") } else { Ok(()) })
+            .unwrap();
+        let names: Vec<_> = read(&index).0.into_iter().map(|(_, _, name)| name).collect();
+        assert_eq!(names, ["b/b-1-0.ts", "c"]);
+    }
+
+    #[test]
+    fn what_a_loss_of_power_leaves_is_passed_over() {
+        let scratch = Scratch::new();
+        let index = Index::new(&scratch.0, false);
+        index.add(State::Whole, 1, "a-1.ts").unwrap();
+        index.add(State::Whole, 2, "a-2.ts").unwrap();
+        let path = scratch.0.join(NAME);
+        let whole = fs::read(&path).unwrap();
+        for cut in 0..whole.len() {
+            // cut off, or with zeros from there on, more than a line may have
+            for zeros in [0, 5000] {
+                let mut text = whole[..cut].to_vec();
+                text.resize(cut + zeros, 0);
+                fs::write(&path, &text).unwrap();
+                index.add(State::Whole, 3, "a-3.ts").unwrap();
+                let (lines, _) = read(&index);
+                assert_eq!(lines.last().map(|(_, size, name)| (*size, name.as_str())), Some((3, "a-3.ts")), "{cut}");
+                assert!(lines.len() <= 3, "{lines:?}");
+            }
+        }
+    }
+}

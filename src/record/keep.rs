@@ -1,0 +1,278 @@
+//! The thread that keeps what was recorded: the index, playlists, what is to be deleted, and
+//! who asks what there is. The thread that writes does not wait for it, unless it is very
+//! far behind.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use super::folder::{Busy, Folder};
+use super::heal::heal;
+use super::index::State;
+use super::retain;
+use crate::conf::Record;
+use crate::serve::listing::{self, Listed, Segments};
+
+/// What the thread is told.
+pub(super) enum News {
+    /// A file was made; it is busy until it is closed.
+    Opened {
+        id: usize,
+        path: PathBuf,
+        rule: usize,
+    },
+    Closed {
+        id: usize,
+        path: PathBuf,
+        rule: usize,
+        end: End,
+    },
+    /// Somebody asks what there is.
+    #[cfg(feature = "files")]
+    List(String, smol::channel::Sender<String>),
+    /// The thread that writes has ended.
+    Over,
+}
+
+/// How a file has ended.
+pub(super) enum End {
+    Whole,
+    /// A whole segment, which is to be listed.
+    Segment(Listed),
+    /// It could not be written on.
+    Broken,
+    /// It is deleted again.
+    Empty,
+}
+
+pub(super) struct Keeper {
+    rules: Vec<Arc<Record>>,
+    folders: Vec<Folder>,
+    care: Vec<Care>,
+    sync: bool,
+    /// Where the lines of what is being written stand.
+    lines: HashMap<usize, u64>,
+    /// What was asked last, what was said, and until when that holds.
+    #[cfg(feature = "files")]
+    told: Option<(String, String, Instant)>,
+}
+
+/// What is known of a folder.
+#[derive(Default)]
+struct Care {
+    /// The first that was recorded here since the start.
+    first: Option<String>,
+    /// Something has changed since it was looked whether there is too much.
+    changed: bool,
+    /// The index is not what the folder is, or may not be.
+    wrong: bool,
+    /// It was looked through as after a loss of power.
+    settled: bool,
+    healed: Option<Instant>,
+    /// The pause until the index is compared with the folder again.
+    rest: Duration,
+}
+
+/// So much may be told that the thread has not heard yet.
+pub(super) const NEWS: usize = 128;
+/// How often it is looked whether there is too much, at most.
+const TIDY: Duration = Duration::from_secs(5);
+/// Looking at large folders takes a share of one in so many of the time.
+const TIDY_SHARE: u32 = 20;
+/// The same for comparing the index with the folder.
+const HEAL: Duration = Duration::from_secs(60);
+const HEAL_SHARE: u32 = 100;
+/// The same for saying what there is.
+#[cfg(feature = "files")]
+const LIST_SHARE: u32 = 10;
+
+impl Keeper {
+    pub(super) fn new(rules: Vec<Arc<Record>>, sync: bool, busy: &Busy) -> Self {
+        let mut folders: Vec<Folder> = Vec::new();
+        for rule in &rules {
+            let path = Path::new(&rule.path);
+            if !folders.iter().any(|folder| folder.path == path) {
+                folders.push(Folder::new(path, &rules, sync, busy.clone()));
+            }
+        }
+        let care = folders.iter().map(|_| Care { changed: true, ..Care::default() }).collect();
+        Self {
+            rules,
+            folders,
+            care,
+            sync,
+            lines: HashMap::new(),
+            #[cfg(feature = "files")]
+            told: None,
+        }
+    }
+
+    /// Works until all is written.
+    pub(super) fn run(mut self, news: &Receiver<News>) {
+        let mut due = Instant::now();
+        loop {
+            // before what is told: somebody may ask all the time
+            let begun = Instant::now();
+            if begun >= due {
+                (0..self.folders.len()).for_each(|at| self.tidy(at));
+                due = Instant::now() + TIDY.max(begun.elapsed() * TIDY_SHARE);
+            }
+            match news.recv_timeout(due.saturating_duration_since(Instant::now())) {
+                Ok(News::Over) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(news) => self.hear(news),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
+    }
+
+    fn hear(&mut self, news: News) {
+        match news {
+            News::Opened { id, path, rule } => self.opened(id, &path, rule),
+            News::Closed { id, path, rule, end } => {
+                self.closed(id, &path, rule, &end);
+                if let Some(folder) = self.folder(rule) {
+                    folder.0.busy.free(&path);
+                }
+            }
+            #[cfg(feature = "files")]
+            News::List(query, tell) => {
+                // nobody may be there any more to be told
+                let _ = tell.try_send(self.list(query));
+            }
+            News::Over => {}
+        }
+    }
+
+    /// What there is; many who ask the same take a share of the time.
+    #[cfg(feature = "files")]
+    fn list(&mut self, query: String) -> String {
+        let begun = Instant::now();
+        if let Some((asked, text, until)) = &self.told
+            && *asked == query
+            && *until > begun
+        {
+            return text.clone();
+        }
+        let text = super::list::list(&self.folders, &query);
+        self.told = Some((query, text.clone(), Instant::now() + begun.elapsed() * LIST_SHARE));
+        text
+    }
+
+    fn folder(&mut self, rule: usize) -> Option<(&Folder, &mut Care, &mut HashMap<usize, u64>)> {
+        let path = Path::new(&self.rules.get(rule)?.path);
+        let at = self.folders.iter().position(|folder| folder.path == path)?;
+        Some((self.folders.get(at)?, self.care.get_mut(at)?, &mut self.lines))
+    }
+
+    fn opened(&mut self, id: usize, path: &Path, rule: usize) {
+        let Some((folder, care, lines)) = self.folder(rule) else { return };
+        let Some(name) = name_in(folder, path) else { return };
+        let added = folder.index.add(State::Open, 0, &name).and_then(|at| {
+            path.parent().map_or(Ok(()), |parent| listing::bring_folder(parent, folder.index.syncs())).map(|()| at)
+        });
+        match added {
+            Ok(at) => _ = lines.insert(id, at),
+            Err(error) => care.lack(folder, &error),
+        }
+        care.first.get_or_insert(name);
+    }
+
+    fn closed(&mut self, id: usize, path: &Path, rule: usize, end: &End) {
+        let sync = self.sync;
+        let Some((folder, care, lines)) = self.folder(rule) else { return };
+        let Some(name) = name_in(folder, path) else { return };
+        care.changed = true;
+        let size = std::fs::metadata(path).map_or(0, |about| about.len());
+        let state = if matches!(end, End::Empty) { State::Gone } else { State::Whole };
+        if let Some(at) = lines.remove(&id)
+            && let Err(error) = folder.index.set(at, state, size, &name)
+        {
+            care.lack(folder, &error);
+        }
+        match end {
+            End::Segment(about) => {
+                if let Err(error) = listing::append(path, about, sync) {
+                    log::warn!("{} cannot be listed now: {error}", path.display());
+                    care.wrong = true;
+                }
+            }
+            // it plays up to where it is cut off
+            End::Broken => care.wrong = true,
+            End::Whole | End::Empty => {}
+        }
+    }
+
+    /// Mends the index of a folder and deletes what is too much, if it is time.
+    fn tidy(&mut self, at: usize) {
+        let (Some(folder), Some(care)) = (self.folders.get(at), self.care.get_mut(at)) else { return };
+        if !folder.is_there() {
+            // another card may come
+            *care = Care { changed: true, ..Care::default() };
+            return;
+        }
+        let is_due = care.healed.is_none_or(|healed| healed.elapsed() >= care.rest);
+        if is_due || care.wrong {
+            care.heal(folder);
+        }
+        for rule in folder.rules.iter().filter(|rule| !retain::keeps_all(rule)) {
+            let may_change = rule.keep_free.0 > 0 || !rule.keep_age.0.is_zero();
+            if !care.changed && !may_change {
+                continue;
+            }
+            match retain::enforce(folder, rule) {
+                Ok(done) => {
+                    care.wrong |= done.missed;
+                    care.changed = done.more;
+                }
+                Err(error) => log::debug!("recording to {}: nothing is deleted: {error}", rule.path),
+            }
+        }
+    }
+}
+
+impl Care {
+    fn heal(&mut self, folder: &Folder) {
+        let begun = Instant::now();
+        let healed = heal(folder, self.first.as_deref(), !self.settled);
+        let mended = match &healed {
+            Ok(was_wrong) if *was_wrong || self.wrong || !self.settled => self.mend(folder),
+            _ => Ok(()),
+        };
+        match healed.and(mended) {
+            Ok(()) => (self.wrong, self.settled, self.changed) = (false, true, true),
+            Err(error) => log::debug!("recording to {}: the index cannot be mended: {error}", folder.path.display()),
+        }
+        self.rest = HEAL.max(begun.elapsed() * HEAL_SHARE);
+        self.healed = Some(Instant::now());
+    }
+
+    /// Makes the playlists of segments what the folder is.
+    fn mend(&self, folder: &Folder) -> std::io::Result<()> {
+        let mut result = Ok(());
+        folder.streams(&mut |stream, path| {
+            let segments = Segments {
+                folder: path,
+                stream,
+                sync: folder.index.syncs(),
+                remove_empty: &|path| !self.settled && folder.remove_empty(path),
+                is_busy: &|path| folder.busy.has(path),
+            };
+            if let Err(error) = listing::mend(&segments) {
+                result = Err(error);
+            }
+        })?;
+        result
+    }
+
+    /// The index has not taken something; it will be found in the folder.
+    fn lack(&mut self, folder: &Folder, error: &std::io::Error) {
+        log::debug!("recording to {}: the index does not take it: {error}", folder.path.display());
+        self.wrong = true;
+    }
+}
+
+fn name_in(folder: &Folder, path: &Path) -> Option<String> {
+    Some(path.strip_prefix(&folder.path).ok()?.to_str()?.into())
+}

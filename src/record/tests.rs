@@ -1,0 +1,201 @@
+//! The index, what it is healed from, and what is deleted by it.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use super::folder::{Busy, Folder};
+use super::heal::heal;
+use super::index::{Index, NAME, State};
+use super::retain::enforce;
+use super::scratch::Scratch;
+use crate::conf::{Config, Record};
+
+/// A folder whose only rule says this as well.
+fn folder(scratch: &Scratch, keys: &str) -> Folder {
+    let path = scratch.0.to_str().unwrap();
+    let text = format!("profile = \"box\"\n[[record]]\nstreams = \"cam*\"\npath = {path:?}\n{keys}\n");
+    let rules: Vec<Arc<Record>> = Config::parse("test", &text).unwrap().record.into_iter().map(Arc::new).collect();
+    Folder::new(&scratch.0, &rules, true, Busy::default())
+}
+
+fn make(folder: &Folder, name: &str, size: usize) {
+    let path = folder.path.join(name);
+    fs::create_dir_all(path.parent().unwrap()).unwrap();
+    fs::write(path, vec![7; size]).unwrap();
+}
+
+/// One that is recorded now, whatever the clock says.
+fn record(folder: &Folder, name: &str, size: usize) {
+    make(folder, name, size);
+    folder.index.add(State::Whole, size as u64, name).unwrap();
+}
+
+fn indexed(index: &Index) -> Vec<String> {
+    let mut names = Vec::new();
+    index
+        .each(&mut |line| {
+            if line.state != State::Gone {
+                names.push(line.name.to_string());
+            }
+        })
+        .unwrap();
+    names
+}
+
+fn left(folder: &Folder) -> Vec<String> {
+    let mut names = Vec::new();
+    folder.walk(&mut |name| names.push(name.to_string())).unwrap();
+    names.sort();
+    names
+}
+
+#[test]
+fn what_was_recorded_first_goes_first_whatever_the_clock_said() {
+    let scratch = Scratch::new();
+    let folder = folder(&scratch, "keep_size = 1000");
+    // set back by an hour, and not set at all
+    for name in ["cam-1700003600.flv", "cam-1700007200.flv", "cam-1700000001.flv", "cam-12.flv", "cam-20.flv"] {
+        record(&folder, name, 400);
+    }
+    enforce(&folder, &folder.rules[0]).unwrap();
+    assert_eq!(left(&folder), ["cam-12.flv", "cam-20.flv"]);
+    assert_eq!(indexed(&folder.index), ["cam-12.flv", "cam-20.flv"]);
+}
+
+#[test]
+fn a_stream_costs_another_nothing() {
+    let scratch = Scratch::new();
+    let folder = folder(&scratch, "keep_size = 1000");
+    record(&folder, "cam1-1700000000.flv", 900);
+    record(&folder, "cam2-1700000001.flv", 900);
+    for at in 2..9 {
+        record(&folder, &format!("camEVIL-170000000{at}.flv"), 500);
+    }
+    enforce(&folder, &folder.rules[0]).unwrap();
+    let expected = ["cam1-1700000000.flv", "cam2-1700000001.flv", "camEVIL-1700000007.flv", "camEVIL-1700000008.flv"];
+    assert_eq!(left(&folder), expected);
+}
+
+#[test]
+fn of_all_together_those_give_that_have_most() {
+    let scratch = Scratch::new();
+    let folder = folder(&scratch, "keep_total = 3000");
+    record(&folder, "cam1-1700000000.flv", 900);
+    record(&folder, "cam2-1700000001.flv", 100);
+    for at in 2..9 {
+        record(&folder, &format!("camEVIL-170000000{at}.flv"), 500);
+    }
+    enforce(&folder, &folder.rules[0]).unwrap();
+    let left = left(&folder);
+    assert!(left.contains(&"cam1-1700000000.flv".into()) && left.contains(&"cam2-1700000001.flv".into()), "{left:?}");
+    assert_eq!(left.len(), 2 + 4, "{left:?}");
+}
+
+#[test]
+fn what_is_being_recorded_and_the_newest_stay() {
+    let scratch = Scratch::new();
+    let folder = folder(&scratch, "keep_size = 1\nkeep_total = 1");
+    record(&folder, "cam-3.flv", 400);
+    record(&folder, "cam-2.flv", 400);
+    folder.busy.lock().push(folder.path.join("cam-3.flv"));
+    record(&folder, "cam2-1.flv", 400);
+    enforce(&folder, &folder.rules[0]).unwrap();
+    assert_eq!(left(&folder), ["cam-2.flv", "cam-3.flv", "cam2-1.flv"]);
+}
+
+#[test]
+fn what_is_too_old_goes_by_its_date_and_what_has_none_stays() {
+    let scratch = Scratch::new();
+    let folder = folder(&scratch, "keep_age = \"1h\"");
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
+    let names = [format!("cam-{}.flv", now - 4000), "cam-12.flv".into(), format!("cam-{}.flv", now - 3000)];
+    names.iter().for_each(|name| record(&folder, name, 9));
+    enforce(&folder, &folder.rules[0]).unwrap();
+    assert_eq!(left(&folder), [names[1].clone(), names[2].clone()]);
+}
+
+#[test]
+fn others_hands_are_seen() {
+    let scratch = Scratch::new();
+    let folder = folder(&scratch, "[[record]]\nstreams = \"cam*\"\npath = \"/x\"\nformat = \"hls\"");
+    make(&folder, "cam-1700000005.flv", 9);
+    make(&folder, "cam-1700000003.flv", 9);
+    make(&folder, "door-1700000003.flv", 9);
+    make(&folder, "cam-1700000004.txt", 9);
+    assert!(heal(&folder, None, true).unwrap());
+    assert_eq!(indexed(&folder.index), ["cam-1700000003.flv", "cam-1700000005.flv"]);
+    // this run begins, with a clock that is not set
+    record(&folder, "cam-7.flv", 9);
+    record(&folder, "cam-8.flv", 9);
+    // one is deleted by hand, and others are copied in
+    fs::remove_file(folder.path.join("cam-1700000005.flv")).unwrap();
+    for name in ["cam-1700000009.flv", "cam-1600000000.flv"] {
+        make(&folder, name, 9);
+    }
+    assert!(heal(&folder, Some("cam-7.flv"), false).unwrap());
+    let expected = ["cam-1600000000.flv", "cam-1700000003.flv", "cam-1700000009.flv", "cam-7.flv", "cam-8.flv"];
+    assert_eq!(indexed(&folder.index), expected);
+    assert!(!heal(&folder, Some("cam-7.flv"), false).unwrap(), "nothing is wrong any more");
+    // what a rule does not know is not its own
+    record(&folder, "door-1700000003.flv", 9);
+    heal(&folder, None, false).unwrap();
+    assert_eq!(indexed(&folder.index).len(), 6);
+    // the index is lost
+    fs::remove_file(folder.path.join(NAME)).unwrap();
+    heal(&folder, None, false).unwrap();
+    assert_eq!(indexed(&folder.index).len(), 5);
+}
+
+#[test]
+fn what_a_loss_of_power_has_left_is_settled() {
+    let scratch = Scratch::new();
+    let folder = folder(&scratch, "");
+    record(&folder, "cam-1.flv", 9);
+    for (name, size) in [("cam-2.flv", 0), ("cam-3.flv", 5), ("cam-4.flv", 0)] {
+        make(&folder, name, size);
+        folder.index.add(State::Open, 0, name).unwrap();
+    }
+    fs::write(folder.path.join("cam-1.flv"), []).unwrap();
+    folder.busy.lock().push(folder.path.join("cam-4.flv"));
+    heal(&folder, None, true).unwrap();
+    assert_eq!(left(&folder), ["cam-3.flv", "cam-4.flv"]);
+    assert_eq!(indexed(&folder.index), ["cam-3.flv", "cam-4.flv"]);
+    let mut lines = Vec::new();
+    folder.index.each(&mut |line| lines.push((line.state, line.size))).unwrap();
+    assert!(lines.contains(&(State::Whole, 5)) && lines.contains(&(State::Open, 0)), "{lines:?}");
+    // zeros in its place
+    fs::write(folder.path.join(NAME), [0; 9000]).unwrap();
+    heal(&folder, None, true).unwrap();
+    assert_eq!(indexed(&folder.index), ["cam-3.flv"]);
+}
+
+#[test]
+fn thousands_are_put_in_order_in_bounded_steps() {
+    let scratch = Scratch::new();
+    let folder = folder(&scratch, "keep_size = 8800");
+    let names: Vec<String> = (0..9000).map(|at| format!("cam-{}.flv", 1_700_000_000 + at)).collect();
+    names.iter().for_each(|name| make(&folder, name, 1));
+    assert!(heal(&folder, None, true).unwrap());
+    assert_eq!(indexed(&folder.index), names);
+    fs::remove_file(folder.path.join(&names[8999])).unwrap();
+    fs::remove_file(folder.path.join(&names[3])).unwrap();
+    make(&folder, "cam-1700000100-7.flv", 1);
+    assert!(heal(&folder, None, false).unwrap());
+    let indexed = indexed(&folder.index);
+    assert_eq!((indexed.len(), indexed[100].as_str()), (8999, "cam-1700000100-7.flv"));
+    while enforce(&folder, &folder.rules[0]).unwrap().more {}
+    assert_eq!(left(&folder), names[199..8999]);
+}
+
+#[test]
+fn without_an_index_the_oldest_go_by_their_names() {
+    let scratch = Scratch::new();
+    let folder = folder(&scratch, "keep_size = 1000");
+    for at in 0..5 {
+        make(&folder, &format!("cam-170000000{at}.flv"), 400);
+    }
+    enforce(&folder, &folder.rules[0]).unwrap();
+    assert_eq!(left(&folder), ["cam-1700000003.flv", "cam-1700000004.flv"]);
+    assert!(!Path::new(&folder.path.join(NAME)).exists());
+}
