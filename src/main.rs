@@ -139,7 +139,7 @@ fn run() -> Result<(), Failure> {
 }
 
 fn check_random() -> Result<(), String> {
-    device::random::open().map_err(|error| format!("the system has no random bytes: {error}"))
+    runnel::net::random::open().map_err(|error| format!("the system has no random bytes: {error}"))
 }
 
 #[cfg(feature = "replay")]

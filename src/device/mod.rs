@@ -11,9 +11,9 @@ mod user;
 mod watchdog;
 
 pub mod log;
-pub mod random;
 pub mod supervisor;
 
+pub use crate::net::random;
 #[cfg(feature = "tls")]
 pub use certificate::make_certificate;
 pub use descriptors::reserve_descriptors;

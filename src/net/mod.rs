@@ -10,6 +10,7 @@ mod disk;
 mod listen;
 mod outlet;
 mod peers;
+pub mod random;
 #[cfg(feature = "tls")]
 mod tls;
 mod turns;

@@ -8,7 +8,7 @@ use super::parting::see_off;
 use super::{End, Errand, Need, Run};
 use crate::conf::GREETING;
 use crate::container::flv;
-use crate::device::random;
+use crate::net::random;
 use crate::net::{ALL, Close, Conn, Framing, HeadFraming, Outlet, SOME, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::rtmp::{Address, Client, ClientEvent, PUSH, Role, STREAM_ID, renumber};

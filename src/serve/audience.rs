@@ -8,9 +8,8 @@ use std::time::{Duration, Instant};
 use super::flood::Flood;
 use super::who::Who;
 use crate::budget::{Account, Lease};
-use crate::device::random;
 use crate::hub::{Name, Refused};
-use crate::net::Peers;
+use crate::net::{Peers, random};
 
 /// All that are known.
 pub(super) struct Audience {

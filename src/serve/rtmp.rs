@@ -11,10 +11,9 @@ use super::may_be;
 use super::who::{Kind as SessionKind, Who};
 use crate::conf::{Config, GREETING};
 use crate::container::{Form, flv};
-use crate::device::random;
 use crate::hub::{Name, Refused};
 use crate::media::{Kind, Unwrap};
-use crate::net::{ALL, Claim, Close, Conn, Outlet, Seat, SocketSizes, poll_in_turns};
+use crate::net::{ALL, Claim, Close, Conn, Outlet, Seat, SocketSizes, poll_in_turns, random};
 use crate::proto::Machine;
 use crate::proto::rtmp::{self, Event, FORMS, Limits, Payload, Refusal, Target};
 
