@@ -43,6 +43,9 @@ pub(super) struct Hls {
     /// What deletes the folders of streams that are over.
     #[cfg(feature = "files")]
     clearing: Mutex<HashMap<Name, Task<()>>>,
+    /// It was looked what a loss of power has left.
+    #[cfg(feature = "files")]
+    mended: AtomicBool,
 }
 
 type Entries = HashMap<Name, Arc<Entry>>;
@@ -131,6 +134,8 @@ impl Hls {
             store: config.store.0.clone(),
             #[cfg(feature = "files")]
             clearing: Mutex::default(),
+            #[cfg(feature = "files")]
+            mended: AtomicBool::new(false),
         }
     }
 
@@ -185,7 +190,7 @@ impl Hls {
         let task = server.executor.spawn(collect(Arc::downgrade(&entry), viewer, window));
         *lock(&entry.task) = Some(task);
         #[cfg(feature = "files")]
-        if let Some(folder) = self.folder(name, rules.store) {
+        if let Some(folder) = self.folder(server, name, rules.store) {
             let before = lock(&self.clearing).remove(name);
             let task = server.executor.spawn(store::keep(Arc::downgrade(&entry), name.clone(), folder, before));
             *lock(&entry.keeper) = Some(task);
@@ -213,6 +218,8 @@ impl Hls {
         let resume = server.config().streams.resume.0;
         let settings = *lock(&self.settings);
         let Settings { enable, on_demand, idle, .. } = settings;
+        #[cfg(feature = "files")]
+        self.mend(server, settings.rules.store);
         let mut entries = lock(&self.state);
         entries.retain(|name, entry| {
             let mut state = lock(&entry.state);
@@ -239,7 +246,8 @@ impl Hls {
                 let mut unused = lock(&self.unused);
                 *unused = state.window.next_numbers().max(*unused);
                 #[cfg(feature = "files")]
-                if let Some(folder) = self.folder(name, settings.rules.store.filter(|delete| *delete != Delete::Never))
+                if let Some(folder) =
+                    self.folder(server, name, settings.rules.store.filter(|delete| *delete != Delete::Never))
                 {
                     lock(&entry.keeper).take();
                     let task = server.executor.spawn(store::clear(name.clone(), folder));
@@ -284,8 +292,20 @@ impl Hls {
 
     /// Where a stream's segments go.
     #[cfg(feature = "files")]
-    fn folder(&self, name: &Name, delete: Option<Delete>) -> Option<store::Folder> {
-        Some(store::Folder { path: self.store.as_ref()?.join(name.as_str()), delete: delete? })
+    fn folder(&self, server: &Server, name: &Name, delete: Option<Delete>) -> Option<store::Folder> {
+        let path = self.store.as_ref()?.join(name.as_str());
+        Some(store::Folder { path, delete: delete?, sync: store::syncs(&server.config()) })
+    }
+
+    /// Once, what a loss of power has left of streams that are kept.
+    #[cfg(feature = "files")]
+    fn mend(&self, server: &Server, delete: Option<Delete>) {
+        if delete == Some(Delete::Never)
+            && let Some(store) = self.store.clone()
+            && !self.mended.swap(true, Relaxed)
+        {
+            server.executor.spawn(store::mend(store, store::syncs(&server.config()))).detach();
+        }
     }
 
     /// The segments of a stream that is being collected.

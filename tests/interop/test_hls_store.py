@@ -232,6 +232,62 @@ class Ends(HlsStore):
                 self.assertTrue((folder / STREAM / playlist.segments[-1].uri).stat().st_size)
 
 
+class Power(HlsStore):
+    def listed(self, name="record.m3u8"):
+        path = self.folder / STREAM / name
+        text = path.read_bytes().decode(errors="replace") if path.exists() else ""
+        return re.findall(r"^[^#\n].*$", text, re.M)
+
+    def test_segments_that_are_empty_are_not_listed_after_a_start(self):
+        self.serve_stored(delete="never")
+        self.publish_live(STREAM)
+        self.capture_hls(self.server.hls(STREAM))
+        self.until_stored(6)
+        self.server.kill()
+        files = self.files()
+        for path in files[1:3]:
+            path.write_bytes(b"")
+        self.server.start_again()
+        waiting.until(lambda: not files[1].exists(), 20, "that empty ones are gone")
+        left = [path.name for path in files if path not in files[1:3]]
+        waiting.until(lambda: self.listed() == left, 10, lambda: f"{self.listed()} and {left}")
+        self.assertEqual(set(self.listed("playlist.m3u8")) - set(left), set())
+        # The playlist is zeros, and the stream comes again.
+        playlist = self.folder / STREAM / "record.m3u8"
+        self.server.kill()
+        playlist.write_bytes(bytes(playlist.stat().st_size))
+        self.server.start_again()
+        waiting.until(lambda: self.listed() == left, 10, lambda: f"{self.listed()} and {left}")
+        self.publish_live(STREAM)
+        self.until_hls(STREAM)
+        self.until_stored(len(left) + 2)
+        waiting.until(lambda: len(self.listed()) > len(left), 10, "more in the list")
+        self.assertEqual(self.listed()[: len(left)], left)
+
+    def test_what_is_named_is_on_the_disk_before(self):
+        calls = self.directory / "calls"
+        traced = "trace=fsync,fdatasync,rename,renameat,renameat2"
+        tracer = ["strace", "-D", "-f", "-y", "-e", traced, "-o", calls]
+        self.serve(
+            launcher=tracer,
+            hls={**FAST, "store": self.store(), "delete": "never"},
+            streams={"resume": "1s"},
+        )
+        self.publish_live(STREAM)
+        self.capture_hls(self.server.hls(STREAM))
+        self.until_stored(3)
+        waiting.until(lambda: len(self.listed("playlist.m3u8")) > 1, 10, "two in the playlist")
+        listed = self.listed("playlist.m3u8")
+        text = calls.read_text()
+        folder = str(self.folder / STREAM)
+        renamed = [found.start() for found in re.finditer(r"playlist\.m3u8\.new\", ", text)]
+        self.assertTrue(renamed, text)
+        for name in listed:
+            self.assertIn(f"<{folder}/{name}>", text[: renamed[-1]])
+        for path in ("/playlist.m3u8.new", "/record.m3u8", ""):
+            self.assertIn(f"<{folder}{path}>", text)
+
+
 class Disk(HlsStore):
     def test_what_is_listed_and_cannot_be_read_is_to_be_asked_for_again(self):
         self.serve_stored(segments=8, delete="never")

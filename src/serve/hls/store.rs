@@ -1,7 +1,7 @@
 //! Segments on a disk: each stream has a folder, from which others may serve it as well.
 
 use std::fs::{self, File};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Weak;
 use std::time::Duration;
@@ -10,22 +10,28 @@ use async_io::Timer;
 use bytes::Bytes;
 use smol::Task;
 
-use super::super::listing::{self, Listed, name_parts};
+use super::super::listing::{self, Listed, Segments, bring_folder, name_parts};
 use super::Entry;
+use crate::conf::Config;
 use crate::hls::{Delete, Unstored};
 use crate::hub::Name;
 use crate::net::written;
+use crate::wire::percent_decode;
 
 /// Where a stream's segments go, and when they are deleted.
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
     pub(super) path: PathBuf,
     pub(super) delete: Delete,
+    /// Whether what is written is brought to the disk.
+    pub(super) sync: bool,
 }
 
 /// The live playlist, and what it is called until it is whole.
 const PLAYLIST: &str = "playlist.m3u8";
 const UNFINISHED: &str = "playlist.m3u8.new";
+/// No live playlist is longer.
+const LONGEST: u64 = 1 << 20;
 /// The pause before something is tried again that the disk did not take.
 const PAUSE: Duration = Duration::from_secs(2);
 
@@ -96,6 +102,56 @@ impl Last {
     }
 }
 
+/// Whether what is written is brought to the disk.
+pub(super) fn syncs(config: &Config) -> bool {
+    #[cfg(feature = "record")]
+    return !config.recording.sync.0.is_zero();
+    #[cfg(not(feature = "record"))]
+    {
+        let _ = config;
+        true
+    }
+}
+
+/// Makes the playlists in all streams' folders what these are, after a loss of power.
+pub(super) async fn mend(store: PathBuf, sync: bool) {
+    let path = store.clone();
+    let mended = written(move || {
+        for entry in fs::read_dir(&path)? {
+            let entry = entry?;
+            if let Some(name) = entry.file_name().to_str().and_then(|name| Name::new(name).ok())
+                && entry.file_type()?.is_dir()
+            {
+                mend_stream(&entry.path(), name.as_str(), sync)?;
+            }
+        }
+        Ok(())
+    });
+    match mended.await {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            log::warn!("HLS: {}: {error}: what is there may be listed wrongly", store.display());
+        }
+        _ => {}
+    }
+}
+
+fn mend_stream(folder: &Path, stream: &str, sync: bool) -> io::Result<()> {
+    let is_empty = |path: &Path| fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0);
+    let remove_empty = |path: &Path| is_empty(path) && fs::remove_file(path).is_ok();
+    listing::mend(&Segments { folder, stream, sync, remove_empty: &remove_empty, is_busy: &|_| false })?;
+    // the live playlist of a stream that has ended may name what is gone, or nothing
+    let playlist = folder.join(PLAYLIST);
+    let mut text = Vec::new();
+    match File::open(&playlist) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        file => file?.take(LONGEST).read_to_end(&mut text)?,
+    };
+    let names = std::str::from_utf8(&text).ok().filter(|text| text.starts_with("#EXTM3U"));
+    let is_there = |uri: &str| percent_decode(uri).is_some_and(|name| folder.join(name).exists());
+    let mut uris = names.into_iter().flat_map(str::lines).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    if names.is_none() || !uris.all(is_there) { remove(&playlist) } else { Ok(()) }
+}
+
 /// Deletes what there is of a stream.
 pub(super) async fn clear(name: Name, folder: Folder) {
     let path = folder.path.clone();
@@ -124,13 +180,15 @@ impl Folder {
         let (blocks, _) = &next.content;
         let write = || {
             let mut file = File::create(&path)?;
-            blocks.iter().try_for_each(|block| file.write_all(block))
+            blocks.iter().try_for_each(|block| file.write_all(block))?;
+            // nothing is listed that a loss of power could take
+            if self.sync { file.sync_all().and_then(|()| bring_folder(&self.path, true)) } else { Ok(()) }
         };
         write().inspect_err(|_| _ = fs::remove_file(&path))?;
         match &next.about {
             Some(about) if self.delete != Delete::Soon => {
                 let (duration, discontinuity, map) = (about.duration, about.discontinuity, about.map.clone());
-                listing::append(&path, &Listed { duration, discontinuity, map }, false)
+                listing::append(&path, &Listed { duration, discontinuity, map }, self.sync)
             }
             _ => Ok(()),
         }
@@ -142,8 +200,13 @@ impl Folder {
         let removed = gone.iter().map(|name| remove(&self.path.join(name))).fold(Ok(()), io::Result::and);
         if let Some(playlist) = playlist {
             let new = self.path.join(UNFINISHED);
-            fs::write(&new, playlist)?;
+            let mut file = File::create(&new)?;
+            file.write_all(playlist.as_bytes())?;
+            if self.sync {
+                file.sync_all()?;
+            }
             fs::rename(new, self.path.join(PLAYLIST))?;
+            bring_folder(&self.path, self.sync)?;
         }
         removed
     }
