@@ -251,7 +251,9 @@ class Power(HlsStore):
         waiting.until(lambda: not files[1].exists(), 20, "that empty ones are gone")
         left = [path.name for path in files if path not in files[1:3]]
         waiting.until(lambda: self.listed() == left, 10, lambda: f"{self.listed()} and {left}")
-        self.assertEqual(set(self.listed("playlist.m3u8")) - set(left), set())
+        waiting.until(
+            lambda: set(self.listed("playlist.m3u8")) <= set(left), 10, "the live playlist"
+        )
         # The playlist is zeros, and the stream comes again.
         playlist = self.folder / STREAM / "record.m3u8"
         self.server.kill()
