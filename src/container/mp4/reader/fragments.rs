@@ -159,6 +159,11 @@ impl Part {
 
 impl Run {
     fn next(&mut self, storage: &mut dyn Storage, dts: &mut i64) -> Result<Option<Sample>, Fault> {
+        if self.flags & OF_EACH == 0 && self.usual.len == 0 {
+            // neither the table nor the samples' bytes bound how many they are
+            let all = i64::from(std::mem::take(&mut self.left)).saturating_mul(self.usual.duration.into());
+            *dts = dts.saturating_add(all);
+        }
         let Some(left) = self.left.checked_sub(1) else { return Ok(None) };
         self.left = left;
         let mut field = |flag, usual| if self.flags & flag != 0 { self.table.u32(storage) } else { Ok(usual) };
@@ -174,5 +179,7 @@ impl Run {
     }
 }
 
+/// Flags of a run that says something of each sample. Section 8.8.8.
+const OF_EACH: u32 = 0xf00;
 /// sample_is_non_sync_sample. Section 8.8.3.
 const NOT_SYNC: u32 = 0x1_0000;

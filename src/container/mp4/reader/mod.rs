@@ -37,6 +37,8 @@ pub struct Reader {
     max_frame: usize,
     /// The tracks were told of.
     begun: bool,
+    /// Bytes of all samples so far.
+    bytes: u64,
 }
 
 /// Whether files begin with a box of this type.
@@ -59,7 +61,7 @@ impl Reader {
                 tracks.extend(MovieTrack::open(storage, &moov, &found)?);
             }
         }
-        Ok(Self { normal: Normal::default(), tracks, max_frame, begun: false })
+        Ok(Self { normal: Normal::default(), tracks, max_frame, begun: false, bytes: 0 })
     }
 
     /// The place of a track among those of its kind that have one.
@@ -111,6 +113,11 @@ impl FileReader for Reader {
         let Some(track) = self.tracks.get_mut(at) else { return Ok(false) };
         let (Some(sample), Entry::Known(codec, _)) = (track.next.take(), &track.entry) else { return Ok(false) };
         let (kind, Sample { at, len, dts, cts, key }) = (track.kind, sample);
+        self.bytes = self.bytes.saturating_add(len.into());
+        // tracks may share their samples, but no track has a byte of them twice
+        if self.bytes > storage.len().saturating_mul(MAX_TRACKS as u64) {
+            return Err(Fault::Broken("samples that have more bytes than the file"));
+        }
         let len = usize::try_from(len).unwrap_or(usize::MAX);
         if len > self.max_frame {
             return Err(Fault::Lost(kind, TOO_LONG));
