@@ -45,7 +45,7 @@ pub fn streams(data: &[u8]) {
     let limits = Limits { silent_audio: options & 1 != 0, gops: 1 + usize::from(options >> 1 & 1), ..LIMITS };
     let world = World { hub: Hub::new(limits, account.clone()), name: Name::new("test").unwrap() };
     let begun = Instant::now();
-    let (mut now, mut at) = (begun, 0);
+    let (mut now, mut at, mut line) = (begun, 0, Times::default());
     let mut publisher = world.publish(now);
     let mut viewers = world.viewers();
     let parted = options & 4 != 0;
@@ -68,7 +68,8 @@ pub fn streams(data: &[u8]) {
         }
         publisher.time_of_day(Wall(Duration::from_secs(1_700_000_000) + (now - begun)));
         publisher.flush();
-        viewers.iter_mut().for_each(|viewer| take(viewer, |_| {}));
+        let elapsed = (now - begun).as_millis() as i64;
+        viewers.iter_mut().for_each(|viewer| take(viewer, |unit| line.follow(unit.at.0, elapsed)));
         for (viewer, window) in &mut windows {
             window.look(now, SystemTime::UNIX_EPOCH + Duration::from_secs(1_700_000_000) + (now - begun));
             take(viewer, |unit| window.push(unit));
@@ -83,6 +84,27 @@ pub fn streams(data: &[u8]) {
     assert!(account.peak() <= 2 * MEMORY && segments.peak() <= MEMORY);
     drop(world);
     assert_eq!((account.used(), segments.used()), (0, 0));
+}
+
+/// The times of all units in milliseconds.
+#[derive(Default)]
+struct Times {
+    range: Option<(i64, i64)>,
+}
+
+/// So much further than the time that has passed the stream's may be, with disorder.
+const AHEAD: i64 = 62_000;
+/// Tracks are no further apart, nor units in disorder.
+const BEHIND: i64 = 12_000;
+
+impl Times {
+    /// A stream's time neither runs away nor back.
+    fn follow(&mut self, at: i64, elapsed: i64) {
+        let (first, newest) = self.range.get_or_insert((at, at));
+        (*first, *newest) = (at.min(*first), at.max(*newest));
+        assert!(*newest - *first <= elapsed + AHEAD, "{at} ms of {first} in {elapsed}");
+        assert!(at >= *newest - BEHIND, "{at} ms behind {newest}");
+    }
 }
 
 struct World {

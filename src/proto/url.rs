@@ -100,10 +100,16 @@ fn split_port(host: &str) -> Result<(&str, Option<u16>), &'static str> {
     let (name, port) = match host.strip_prefix('[') {
         Some(rest) => {
             let (name, after) = rest.split_once(']').ok_or("a bracket without end")?;
-            (name, after.strip_prefix(':').unwrap_or_default())
+            match after.strip_prefix(':') {
+                None if !after.is_empty() => return Err("a port without a colon"),
+                port => (name, port.unwrap_or_default()),
+            }
         }
         None => host.rsplit_once(':').unwrap_or((host, "")),
     };
+    if name.contains(['[', ']']) {
+        return Err("a bracket in the host");
+    }
     if port.is_empty() {
         return Ok((name, None));
     }
@@ -228,6 +234,9 @@ mod tests {
     #[test]
     fn what_is_no_url() {
         for text in ["", "host/path", "rtsp://", "rtsp:///a", "rtsp://h:x/", "rtsp://[::1/a", "rtsp://h/a b"] {
+            assert!(Url::parse(text).is_err(), "{text}");
+        }
+        for text in ["rtsp://[::1]8554/a", "rtsp://[::1]h:8554/a", "rtsp://::1]:8554/a", "rtsp://[[::1]:8554/a"] {
             assert!(Url::parse(text).is_err(), "{text}");
         }
     }
