@@ -81,8 +81,9 @@ fn parameter_value(text: &str) -> (String, &str) {
     (value, chars.as_str())
 }
 
-/// A quoted string. RFC 9110 section 5.6.4.
+/// A quoted string, without what would end the line. RFC 9110 section 5.6.4.
 fn quote(text: &str) -> String {
+    let text = text.replace(char::is_control, "");
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
