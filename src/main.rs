@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_signal::{Signal, Signals};
 use runnel::budget::Plan;
-use runnel::conf::{Config, Keys, Target, machine};
+use runnel::conf::{Changes, Config, Keys, Target, machine};
 use runnel::device::supervisor::{State, tell, wants_pulse};
 use runnel::device::{self, User, Watchdog};
 use runnel::serve::Server;
@@ -232,16 +232,21 @@ impl Source {
         Ok((config, Self { file, keys }))
     }
 
-    /// Reads the file again; gives the configuration to go by from here on.
-    fn reload(&mut self) -> Result<Config, String> {
-        let (_, new) = Self::load(self.file.clone())?;
-        let changes = self.keys.adopt(&new.keys);
-        for (keys, what) in [(&changes.live, "apply from here on"), (&changes.restart, "need a restart")] {
-            if !keys.is_empty() {
-                log::info!("{} {what}", keys.join(", "));
-            }
+    /// Reads the file again: the configuration for a running server, the keys that make
+    /// it, and what of them is new.
+    fn reload(&self) -> Result<(Config, Keys, Vec<String>), String> {
+        let (whole, new) = Self::load(self.file.clone())?;
+        check_plan(&whole.plan())?;
+        let mut keys = self.keys.clone();
+        let Changes { live, restart } = keys.adopt(&new.keys);
+        if !restart.is_empty() {
+            log::warn!("Restart required for: {}", restart.join(", "));
         }
-        self.keys.config().map_err(|error| error.to_string())
+        let file = self.file.as_deref().map_or_else(String::new, |file| file.display().to_string());
+        let config = keys.checked(&file).map_err(|error| error.to_string())?;
+        check_plan(&config.plan())?;
+        device::reserve_descriptors(config.descriptors() + OTHER_DESCRIPTORS)?;
+        Ok((config, keys, live))
     }
 }
 
@@ -304,7 +309,7 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
 }
 
 /// Does what signals say, until one says to end.
-async fn obey(mut signals: Signals, source: &mut Source, server: &Server) {
+async fn obey(mut signals: Signals, source: &mut Source, server: &Arc<Server>) {
     while let Some(Ok(signal)) = signals.next().await {
         if signal != Signal::Hup {
             log::info!("signal {signal:?}: all connections are closed");
@@ -312,16 +317,24 @@ async fn obey(mut signals: Signals, source: &mut Source, server: &Server) {
         }
         tell(State::Reloading);
         device::log::reopen();
-        match source.reload() {
-            Ok(config) => {
-                device::log::set_level(&config.log);
-                server.reload(config);
-                log::info!("signal Hup: the configuration is read again");
-            }
+        match follow(source, server) {
+            Ok(()) => log::info!("signal Hup: the configuration is read again"),
             Err(error) => log::error!("signal Hup: all stays as it was: {error}"),
         }
         tell(State::Ready);
     }
+}
+
+/// Goes by the file as it is now, or on as before.
+fn follow(source: &mut Source, server: &Arc<Server>) -> Result<(), String> {
+    let (config, keys, live) = source.reload()?;
+    server.reload(config.clone())?;
+    source.keys = keys;
+    if !live.is_empty() {
+        log::info!("{} apply from here on", live.join(", "));
+    }
+    device::log::set_level(&config.log);
+    Ok(())
 }
 
 fn open_watchdog(device: &str) -> Result<Option<Arc<Watchdog>>, String> {

@@ -38,9 +38,8 @@ const SWITCHES: [(&str, &str); 5] = [
 ];
 
 /// What a running server can take over: new connections and streams go by it, and
-/// those that are there go on as they are. The memory plan, the ports and the
-/// process are made once.
-pub const LIVE: [&str; 28] = [
+/// those that are there go on as they are. Ports, sizes and the process are made once.
+pub const LIVE: [&str; 32] = [
     "streams.resume",
     "viewers.slow",
     "viewers.latency",
@@ -54,6 +53,10 @@ pub const LIVE: [&str; 28] = [
     "rtsp.hold",
     "rtsp.timeout",
     "rtsp.reorder",
+    "tls.cert",
+    "tls.key",
+    "tls.more",
+    "tls.required",
     "http.keep_alive",
     "http.max_head",
     "hls.on_demand",
@@ -124,6 +127,13 @@ impl Keys {
             }
         }
         changes
+    }
+
+    /// The configuration that the keys make, unless they contradict each other: those of
+    /// `file` may, with others that need a restart.
+    pub fn checked(&self, file: &str) -> Result<Config, Error> {
+        let config = self.config().map_err(|error| Error { file: file.into(), what: error.to_string() })?;
+        config.check(file, "").map(|()| config)
     }
 
     /// The configuration that the keys make.

@@ -75,11 +75,12 @@ impl Config {
         self.pull.iter().filter(|pull| pull.url.0.scheme == "file").count()
     }
 
-    /// Bytes that wait for the disk.
-    fn recording_memory(&self) -> usize {
+    /// Bytes that may wait for the disk.
+    pub fn recording_memory(&self) -> usize {
         #[cfg(feature = "record")]
-        return self.recording.memory.0;
-        #[cfg(not(feature = "record"))]
+        if !self.record.is_empty() {
+            return self.recording.memory.0;
+        }
         0
     }
 

@@ -23,6 +23,8 @@ mod recorded;
 pub(crate) mod rtmp;
 #[cfg(feature = "rtsp")]
 pub(crate) mod rtsp;
+#[cfg(feature = "tls")]
+mod sealed;
 mod tally;
 #[cfg_attr(
     not(all(feature = "rtmp", feature = "rtsp", feature = "http")),
@@ -36,7 +38,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_io::{Async, Timer};
-use smol::Executor;
+use smol::{Executor, Task};
 
 use crate::budget::Account;
 use crate::conf::{Config, GREETING, SMALL_BUFFER};
@@ -44,9 +46,9 @@ use crate::hub::{Hub, Limits, Refused};
 use crate::media::Wall;
 #[cfg(feature = "rtsp")]
 use crate::net::Ports;
-use crate::net::{Beat, Claim, Conn, Gate, Peers, ROW, Seat, SocketSizes, Watch, accept_loop, bind};
 #[cfg(feature = "tls")]
-use crate::net::{Files, Identity, Shakes};
+use crate::net::Shakes;
+use crate::net::{Beat, Claim, Conn, Gate, Peers, ROW, Seat, SocketSizes, Watch, accept_loop, bind};
 #[cfg(feature = "hls")]
 use audience::Audience;
 pub use door::Listener;
@@ -56,6 +58,8 @@ use flood::Flood;
 use hls::Hls;
 #[cfg(feature = "record")]
 pub use recorded::Recorded;
+#[cfg(feature = "tls")]
+use sealed::Sealed;
 use tally::Tally;
 use who::Ids;
 
@@ -84,11 +88,8 @@ pub struct Server {
     /// RTSP tunnels by their cookie.
     #[cfg(all(feature = "rtsp", feature = "http"))]
     tunnels: rtsp::Tunnels,
-    /// What is shown of us under TLS, and how many connections may be.
     #[cfg(feature = "tls")]
-    identity: Option<Identity>,
-    #[cfg(feature = "tls")]
-    tls_gate: Gate,
+    sealed: Sealed,
     #[cfg(feature = "tls")]
     pub(crate) shakes: Shakes,
     tally: Tally,
@@ -136,14 +137,12 @@ impl Server {
             #[cfg(all(feature = "rtsp", feature = "http"))]
             tunnels: rtsp::Tunnels::default(),
             #[cfg(feature = "tls")]
-            identity: identity(&config.tls),
-            #[cfg(feature = "tls")]
-            tls_gate: Gate::new(config.tls.max),
+            sealed: Sealed::new(&config.tls),
             #[cfg(feature = "tls")]
             shakes: Shakes::default(),
             tally: Tally::default(),
             #[cfg(feature = "record")]
-            record_account: total.child("record", if config.recordings() > 0 { config.recording.memory.0 } else { 0 }),
+            record_account: total.child("record", config.recording_memory()),
             #[cfg(feature = "record")]
             recorded: Arc::default(),
             ids: Ids::default(),
@@ -157,26 +156,38 @@ impl Server {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Goes by `config` for all that begins from here on. What the memory plan,
-    /// the ports and the threads were made of has to be as it was.
-    pub fn reload(&self, config: Config) {
+    /// Goes by `config` for all that begins from here on, or stays as it is. What the
+    /// memory plan, the ports and the threads were made of has to be as it was; what
+    /// else the plan counts may differ.
+    pub fn reload(self: &Arc<Self>, config: Config) -> Result<(), String> {
+        #[cfg(feature = "tls")]
+        self.follow_certificates(&config)?;
+        // what is held of what is gone does not stand in the way of the rest
+        self.total.set_limit(self.total.limit().max(config.plan().user()));
+        #[cfg(feature = "record")]
+        self.record_account.set_limit(config.recording_memory());
         self.hub.set_limits(limits(&config));
         #[cfg(feature = "hls")]
         self.hls.reload(&config.hls);
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        Ok(())
     }
 
     /// Opens the ports; nobody is let in yet.
     pub fn bind(&self) -> Result<Vec<Listener>, String> {
         let config = self.config();
-        let sizes = SocketSizes { send: config.viewers.send_buffer.0, receive: config.publish.receive_buffer.0 };
         let sealed = self.has_identity();
         if config.tls.required && !sealed {
             return Err("tls.required = true, but nobody can be served over TLS".into());
         }
-        let doors = doors(&config).into_iter().filter(|door| door.enable && (!door.sealed || sealed));
+        self.bind_doors(&config, |door| sealed || !door.sealed)
+    }
+
+    /// Opens the ports of those doors that are asked for.
+    fn bind_doors(&self, config: &Config, wanted: impl Fn(&Door) -> bool) -> Result<Vec<Listener>, String> {
+        let sizes = SocketSizes { send: config.viewers.send_buffer.0, receive: config.publish.receive_buffer.0 };
         let mut bound = Vec::new();
-        for door in doors {
+        for door in doors(config).into_iter().filter(|door| door.enable && wanted(door)) {
             match bind(door.listen.0, sizes) {
                 Ok(socket) => bound.push(Listener { door, socket }),
                 // those who come without TLS are served all the same
@@ -192,7 +203,7 @@ impl Server {
     /// Whether it has a certificate to show.
     fn has_identity(&self) -> bool {
         #[cfg(feature = "tls")]
-        return self.identity.is_some();
+        return self.sealed.identity().is_some();
         #[cfg(not(feature = "tls"))]
         false
     }
@@ -200,33 +211,34 @@ impl Server {
     /// Lets people in, until the executor is dropped. `pulse` is called every
     /// second, after everything was looked after.
     pub fn start(self: &Arc<Self>, listeners: Vec<Listener>, pulse: impl Fn() + Send + 'static) -> Result<(), String> {
-        for Listener { door, socket } in listeners {
-            let Door { name, key, listen, full, .. } = door;
-            let socket = Async::new(socket).map_err(|error| format!("{key} = \"{listen}\": {error}"))?;
-            log::info!("{name} listens on {listen}");
-            let server = self.clone();
-            let serve = move |conn: Conn| server.let_in(conn, door);
-            let server = self.clone();
-            let full = move |socket: &TcpStream| server.turn_away(name, full, socket);
-            // an answer over HTTP is as long as what a viewer gets
-            let guest = Self::viewer_sizes(&self.config());
-            self.executor
-                .spawn(accept_loop(
-                    socket,
-                    self.gate.clone(),
-                    self.peers.clone(),
-                    self.watch.clone(),
-                    guest,
-                    serve,
-                    full,
-                ))
-                .detach();
+        for listener in listeners {
+            #[cfg(feature = "tls")]
+            if listener.door.sealed {
+                self.sealed.add(self.listen(listener)?);
+                continue;
+            }
+            self.listen(listener)?.detach();
         }
         let server = self.clone();
         self.executor.spawn(async move { server.tick(pulse).await }).detach();
         let server = self.clone();
         self.executor.spawn(async move { server.beat.run(|| server.hub.pace()).await }).detach();
         Ok(())
+    }
+
+    /// Lets people in by one port, until the task is dropped.
+    fn listen(self: &Arc<Self>, Listener { door, socket }: Listener) -> Result<Task<()>, String> {
+        let Door { name, key, listen, full, .. } = door;
+        let socket = Async::new(socket).map_err(|error| format!("{key} = \"{listen}\": {error}"))?;
+        log::info!("{name} listens on {listen}");
+        let server = self.clone();
+        let serve = move |conn: Conn| server.let_in(conn, door);
+        let server = self.clone();
+        let full = move |socket: &TcpStream| server.turn_away(name, full, socket);
+        // an answer over HTTP is as long as what a viewer gets
+        let guest = Self::viewer_sizes(&self.config());
+        let (gate, peers, watch) = (self.gate.clone(), self.peers.clone(), self.watch.clone());
+        Ok(self.executor.spawn(accept_loop(socket, gate, peers, watch, guest, serve, full)))
     }
 
     /// Takes all memory of the plan that accounts cover; it is held from then on.
@@ -269,7 +281,7 @@ impl Server {
             self.hub.time_of_day(time_of_day());
             self.total.replenish();
             #[cfg(feature = "tls")]
-            self.refresh_identity();
+            self.sealed.refresh();
             pulse();
         }
     }
@@ -301,29 +313,6 @@ impl Server {
         (door.serve)(self.clone(), conn);
     }
 
-    #[cfg(feature = "tls")]
-    async fn let_in_sealed(self: Arc<Self>, conn: Conn, door: Door) {
-        let Some(identity) = &self.identity else { return };
-        let (peer, limit) = (conn.peer(), self.config().connections.handshake.0);
-        match conn.sealed(identity, &self.tls_gate, &self.shakes, limit).await {
-            Ok(conn) => (door.serve)(self.clone(), conn),
-            Err(why) => {
-                log::debug!("peer={peer} {}: is not let in: {why}", door.name);
-                self.tally.closed(&why);
-            }
-        }
-    }
-
-    /// Shows the certificates anew if their files have changed.
-    #[cfg(feature = "tls")]
-    fn refresh_identity(&self) {
-        match self.identity.as_ref().map(Identity::refresh) {
-            Some(Ok(true)) => log::info!("tls: the certificates have changed and are shown from now on"),
-            Some(Err(why)) => log::error!("tls: {why}: those from before are still shown"),
-            Some(Ok(false)) | None => {}
-        }
-    }
-
     /// More connections than the plan allows.
     fn turn_away(&self, name: &str, words: &[u8], mut socket: &TcpStream) {
         self.tally.refused("connections");
@@ -333,20 +322,6 @@ impl Server {
         // whether it arrives or not, the connection is closed
         let _ = socket.write_all(words);
     }
-}
-
-/// What we show of ourselves; nothing if nothing is configured, or if it is broken:
-/// then those who come without TLS are served all the same.
-#[cfg(feature = "tls")]
-fn identity(config: &crate::conf::Tls) -> Option<Identity> {
-    if config.cert.is_empty() {
-        return None;
-    }
-    let pairs =
-        std::iter::once((&config.cert, &config.key)).chain(config.more.iter().map(|more| (&more.cert, &more.key)));
-    let files = pairs.map(|(cert, key)| Files { certificate: cert.into(), key: key.into() }).collect();
-    let loaded = Identity::load(files, config.record.0);
-    loaded.inspect_err(|why| log::error!("tls: {why}: nobody is served over TLS")).ok()
 }
 
 /// What one address may have of all connections, publishers and viewers.

@@ -1,7 +1,14 @@
 """SIGHUP: what can change changes, and nobody who plays or publishes notices."""
 
+import base64
+import contextlib
 import signal
+import socket
+import ssl
 
+import certificate
+import flv
+import rtsp_client
 from case import Case
 from raw_http import RawHttp
 from recording import until_all_more
@@ -10,7 +17,7 @@ STREAM = "cam"
 READ_AGAIN = "the configuration is read again"
 
 
-class Reload(Case):
+class Reloading(Case):
     def hang_up(self, says=READ_AGAIN, **sections):
         """Has the server read these sections, and waits until its log says so."""
         before = self.server.log.count(says)
@@ -18,6 +25,7 @@ class Reload(Case):
         self.server.program.signal(signal.SIGHUP)
         self.until_log_counts(says, before + 1)
 
+class Reload(Reloading):
     def ask(self):
         """A connection whose first request was answered: it may ask again."""
         connection = RawHttp(self.server.http_port, timeout=4)
@@ -51,7 +59,7 @@ class Reload(Case):
     def test_what_cannot_change_is_said(self):
         self.serve()
         self.hang_up(viewers={"max": 3}, log={"level": "debug"})
-        self.assertIn("viewers.max need a restart", self.server.log)
+        self.assertIn("Restart required for: viewers.max\n", self.server.log)
         self.assertIn("log.level apply from here on", self.server.log)
 
     def test_the_level_of_the_log_follows(self):
@@ -70,3 +78,64 @@ class Reload(Case):
         self.hang_up(publish={"silence": "soon"}, says="all stays as it was")
         self.assertRegex(self.server.log, r"runnel.toml: line \d+: publish.silence: invalid value")
         until_all_more([capture], 500)
+
+    def test_who_may_come_by_rtsp_follows(self):
+        def status(password):
+            client = rtsp_client.RtspClient(self.server.rtsp_port)
+            self.addCleanup(client.close)
+            user = base64.b64encode(f"a:{password}".encode()).decode()
+            url = self.server.rtsp(STREAM)
+            return client.request("DESCRIBE", url, f"Authorization: Basic {user}").status
+
+        users = {"auth": "basic", "user": "a", "password": "first"}
+        self.serve(rtsp=users)
+        self.publish_live(STREAM)
+        self.assertEqual((status("first"), status("second")), (200, 401))
+        self.hang_up(rtsp={**users, "password": "second"})
+        self.assertEqual((status("first"), status("second")), (401, 200))
+
+
+class Certificates(Reloading):
+    def shown(self):
+        """The serial number of what is shown; none if nobody is served."""
+        with contextlib.suppress(ConnectionRefusedError):
+            pem = ssl.get_server_certificate(("127.0.0.1", self.server.https_port), timeout=10)
+            return ssl.PEM_cert_to_DER_cert(pem)
+
+    def make(self, name):
+        folder = self.directory / name
+        folder.mkdir()
+        return certificate.make(folder, max=8)
+
+    def test_others_are_shown_and_connections_go_on(self):
+        memory = {"total": "128MiB"}
+        first, second = self.make("first"), self.make("second")
+        self.serve(tls=first, memory=memory)
+        self.publish_live(STREAM)
+        before = self.shown()
+        connection = socket.create_connection(("127.0.0.1", self.server.https_port), 10)
+        self.addCleanup(connection.close)
+        sealed = certificate.seal(connection)
+        sealed.sendall(f"GET /live/{STREAM}.flv HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        self.assertTrue(sealed.recv(1000))
+        self.hang_up(tls=second, memory=memory)
+        self.assertNotIn("Restart required", self.server.log)
+        after = self.shown()
+        self.assertNotIn(after, (None, before))
+        received = 0
+        while received < 100_000:
+            data = sealed.recv(100_000)
+            self.assertTrue(data, "it was closed")
+            received += len(data)
+        broken = {**second, "cert": self.directory / "none.pem"}
+        self.hang_up(tls=broken, memory=memory, says="all stays as it was: tls: ")
+        self.assertEqual(self.shown(), after)
+
+    def test_the_first_opens_the_ports_and_the_last_closes_them(self):
+        memory = {"total": "128MiB"}
+        self.serve(memory=memory)
+        self.assertIsNone(self.shown())
+        self.hang_up(tls=self.make("first"), memory=memory)
+        self.assertIsNotNone(self.shown())
+        self.hang_up(memory=memory)
+        self.assertIsNone(self.shown())

@@ -1,0 +1,105 @@
+//! Connections under TLS: what is shown of us, and where they come in.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use smol::Task;
+
+use super::Server;
+use super::door::Door;
+use crate::conf::{Config, Tls};
+use crate::net::{Conn, Files, Gate, Identity};
+
+/// What there is for TLS.
+pub(super) struct Sealed {
+    /// What is shown; nothing while nobody is served.
+    identity: Mutex<Option<Arc<Identity>>>,
+    gate: Gate,
+    /// The ports that are open.
+    ports: Mutex<Vec<Task<()>>>,
+}
+
+impl Sealed {
+    /// A certificate that is broken is none: those who come without TLS are served all
+    /// the same.
+    pub(super) fn new(config: &Tls) -> Self {
+        let loaded = load(config).inspect_err(|why| log::error!("tls: {why}: nobody is served over TLS"));
+        let identity = Mutex::new(loaded.ok().flatten());
+        Self { identity, gate: Gate::new(config.max), ports: Mutex::default() }
+    }
+
+    /// What is shown now.
+    pub(super) fn identity(&self) -> Option<Arc<Identity>> {
+        self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Keeps a port open.
+    pub(super) fn add(&self, port: Task<()>) {
+        self.ports.lock().unwrap_or_else(PoisonError::into_inner).push(port);
+    }
+
+    /// Shows the certificates anew if their files have changed.
+    pub(super) fn refresh(&self) {
+        match self.identity().as_deref().map(Identity::refresh) {
+            Some(Ok(true)) => log::info!("tls: the certificates have changed and are shown from now on"),
+            Some(Err(why)) => log::error!("tls: {why}: those from before are still shown"),
+            Some(Ok(false)) | None => {}
+        }
+    }
+
+    /// Shows `identity` to those who come from here on.
+    fn show(&self, identity: Option<Arc<Identity>>) {
+        if identity.is_none() {
+            self.ports.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        }
+        *self.identity.lock().unwrap_or_else(PoisonError::into_inner) = identity;
+    }
+}
+
+impl Server {
+    /// Serves a connection that has come in by `door`.
+    pub(super) async fn let_in_sealed(self: Arc<Self>, conn: Conn, door: Door) {
+        let Some(identity) = self.sealed.identity() else { return };
+        let (peer, limit) = (conn.peer(), self.config().connections.handshake.0);
+        match conn.sealed(&identity, &self.sealed.gate, &self.shakes, limit).await {
+            Ok(conn) => (door.serve)(self.clone(), conn),
+            Err(why) => {
+                log::debug!("peer={peer} {}: is not let in: {why}", door.name);
+                self.tally.closed(&why);
+            }
+        }
+    }
+
+    /// Shows the certificates of `config`, and opens the ports with the first or closes
+    /// them with the last. What cannot be used changes nothing.
+    pub(super) fn follow_certificates(self: &Arc<Self>, config: &Config) -> Result<(), String> {
+        let names = |tls: &Tls| (tls.cert.clone(), tls.key.clone(), tls.more.clone());
+        let is_same = names(&self.config().tls) == names(&config.tls);
+        let shown = self.sealed.identity();
+        if is_same && shown.is_some() {
+            return Ok(());
+        }
+        let identity = match load(&config.tls) {
+            Ok(identity) => identity,
+            // they were broken before, which was said
+            Err(_) if is_same && !config.tls.required => return Ok(()),
+            Err(why) => return Err(format!("tls: {why}")),
+        };
+        if shown.is_none() && identity.is_some() {
+            let ports = self.bind_doors(config, |door| door.sealed)?.into_iter().map(|port| self.listen(port));
+            ports.collect::<Result<Vec<_>, _>>()?.into_iter().for_each(|port| self.sealed.add(port));
+        }
+        self.sealed.show(identity);
+        Ok(())
+    }
+}
+
+/// What is configured, if anything is.
+fn load(config: &Tls) -> Result<Option<Arc<Identity>>, String> {
+    if config.cert.is_empty() {
+        return Ok(None);
+    }
+    let pairs =
+        std::iter::once((&config.cert, &config.key)).chain(config.more.iter().map(|more| (&more.cert, &more.key)));
+    let files = pairs.map(|(cert, key)| Files { certificate: cert.into(), key: key.into() }).collect();
+    Identity::load(files, config.record.0).map(|identity| Some(Arc::new(identity)))
+}
