@@ -14,6 +14,8 @@ use runnel::budget::Plan;
 use runnel::conf::{Changes, Config, Keys, Target, machine};
 use runnel::device::supervisor::{State, tell, wants_pulse};
 use runnel::device::{self, User, Watchdog};
+#[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
+use runnel::relay::Relays;
 use runnel::serve::Server;
 use smol::Executor;
 use smol::stream::StreamExt;
@@ -284,14 +286,14 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
     }
     let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup]).map_err(|error| error.to_string())?;
     server.start(listeners, pulse)?;
-    #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
-    runnel::relay::start(&server);
     #[cfg(feature = "record")]
     let recorder = runnel::record::start(&server)?;
     tell(State::Ready);
     // a task of its own: what stands in `run` itself is polled with every turn
     let end = executor.spawn(async move {
-        obey(signals, &mut source, &server).await;
+        let mut rest = Rest::new(&server);
+        rest.follow().await;
+        obey(signals, &mut source, &server, &mut rest).await;
         tell(State::Stopping);
         let closed = server.stop(Duration::from_secs(2));
         // a disk that stands still keeps nobody connected
@@ -309,7 +311,7 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
 }
 
 /// Does what signals say, until one says to end.
-async fn obey(mut signals: Signals, source: &mut Source, server: &Arc<Server>) {
+async fn obey(mut signals: Signals, source: &mut Source, server: &Arc<Server>, rest: &mut Rest) {
     while let Some(Ok(signal)) = signals.next().await {
         if signal != Signal::Hup {
             log::info!("signal {signal:?}: all connections are closed");
@@ -317,7 +319,7 @@ async fn obey(mut signals: Signals, source: &mut Source, server: &Arc<Server>) {
         }
         tell(State::Reloading);
         device::log::reopen();
-        match follow(source, server) {
+        match follow(source, server, rest).await {
             Ok(()) => log::info!("signal Hup: the configuration is read again"),
             Err(error) => log::error!("signal Hup: all stays as it was: {error}"),
         }
@@ -326,15 +328,39 @@ async fn obey(mut signals: Signals, source: &mut Source, server: &Arc<Server>) {
 }
 
 /// Goes by the file as it is now, or on as before.
-fn follow(source: &mut Source, server: &Arc<Server>) -> Result<(), String> {
+async fn follow(source: &mut Source, server: &Arc<Server>, rest: &mut Rest) -> Result<(), String> {
     let (config, keys, live) = source.reload()?;
-    server.reload(config.clone())?;
+    let log = config.log.clone();
+    server.reload(config)?;
     source.keys = keys;
     if !live.is_empty() {
         log::info!("{} apply from here on", live.join(", "));
     }
-    device::log::set_level(&config.log);
+    device::log::set_level(&log);
+    rest.follow().await;
     Ok(())
+}
+
+/// What goes by the configuration beside the server.
+struct Rest {
+    #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
+    relays: Relays,
+}
+
+impl Rest {
+    #[allow(unused_variables, reason = "a feature uses it")]
+    fn new(server: &Arc<Server>) -> Self {
+        Self {
+            #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
+            relays: Relays::new(server),
+        }
+    }
+
+    /// Begins what is new, and ends what is gone.
+    async fn follow(&mut self) {
+        #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
+        self.relays.follow().await;
+    }
 }
 
 fn open_watchdog(device: &str) -> Result<Option<Arc<Watchdog>>, String> {

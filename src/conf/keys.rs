@@ -39,7 +39,9 @@ const SWITCHES: [(&str, &str); 5] = [
 
 /// What a running server can take over: new connections and streams go by it, and
 /// those that are there go on as they are. Ports, sizes and the process are made once.
-pub const LIVE: [&str; 32] = [
+pub const LIVE: [&str; 34] = [
+    "pull",
+    "push",
     "streams.resume",
     "viewers.slow",
     "viewers.latency",
@@ -250,6 +252,19 @@ mod tests {
         assert_eq!((config.viewers.max, config.log.level.as_str()), (16, "debug"));
         assert_eq!(config.viewers.slow, new.config().unwrap().viewers.slow);
         assert_eq!(running.adopt(&new).live, [""; 0], "the rest is said again, what was taken over is not");
+    }
+
+    #[cfg(feature = "rtmp")]
+    #[test]
+    fn what_contradicts_what_needs_a_restart_is_refused() {
+        let pull = |name| format!("[[pull]]\nstream = \"{name}\"\nurl = \"rtmp://h/a/{name}\"\n");
+        let mut running = keys("streams.max = 1\n");
+        let changes = running.adopt(&keys(&format!("streams.max = 2\n{}{}", pull("a"), pull("b"))));
+        assert_eq!((changes.restart, changes.live), (vec!["streams.max".into()], vec!["pull".into()]));
+        let why = running.checked("r.toml").unwrap_err().to_string();
+        assert!(why.starts_with("r.toml: pull: must be ") && why.contains("streams.max"), "{why}");
+        running.adopt(&keys(&pull("a")));
+        assert_eq!(running.checked("r.toml").unwrap().pull.len(), 1);
     }
 
     #[test]

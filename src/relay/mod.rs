@@ -3,6 +3,7 @@
 
 #[cfg(feature = "replay")]
 mod file;
+mod kept;
 #[cfg(feature = "replay")]
 mod once;
 #[cfg(all(feature = "replay", any(feature = "rtmp", feature = "rtsp")))]
@@ -14,6 +15,7 @@ mod rtsp;
 
 #[cfg(feature = "replay")]
 pub use file::Playing;
+pub use kept::Relays;
 #[cfg(feature = "replay")]
 pub use once::{Destination, push_file};
 
@@ -24,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use async_io::Timer;
 
-use crate::conf::{Config, Pull, Push};
+use crate::conf::Config;
 use crate::hub::Name;
 #[cfg(feature = "tls")]
 use crate::net::Trust;
@@ -151,28 +153,6 @@ const MAX_URL: usize = 2048;
 const LINGER: Duration = Duration::from_secs(10);
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
-
-/// Keeps up what the configuration asks for, until the executor is dropped.
-pub fn start(server: &Arc<Server>) {
-    let config = server.config();
-    let errand = |way: Option<Way>, stream: &str, url: &Url, on_demand, udp, insecure, ca: &String| {
-        let (way, name) = (way?, Name::new(stream).ok()?);
-        let who = server.who(way.kind()).of(&name);
-        let (server, config, url, ca) = (server.clone(), config.clone(), url.clone(), ca.clone());
-        Some((way, Errand { server, config, name, url, udp, insecure, ca, on_demand, once: false, who }))
-    };
-    let pulls = config.pull.iter().map(|pull| {
-        let Pull { stream, url, on_demand, udp, insecure, ca } = pull;
-        errand(Way::pull(&url.0), stream, &url.0, *on_demand, *udp, *insecure, ca)
-    });
-    let pushes = config.push.iter().map(|push| {
-        let Push { stream, url, udp, insecure, ca } = push;
-        errand(Protocol::of(&url.0).map(Way::Push), stream, &url.0, true, *udp, *insecure, ca)
-    });
-    for (way, errand) in pulls.chain(pushes).flatten() {
-        server.executor.spawn(keep_up(way, errand)).detach();
-    }
-}
 
 /// Runs one session after the other.
 async fn keep_up(way: Way, mut errand: Errand) {

@@ -1,6 +1,6 @@
 //! Pulling and pushing by RTMP.
 
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "replay")]
@@ -36,9 +36,10 @@ pub(super) fn push(errand: Errand, mut conn: Conn) -> Run {
         let end = std::future::poll_fn(|cx| push.poll(cx)).await;
         #[cfg(feature = "replay")]
         if push.errand.once {
+            push.leave();
             see_off(&mut push.conn).await;
         }
-        (end, push.live.map_or(0, |live| live.moved()))
+        (end, push.live.as_ref().map_or(0, Live::moved))
     })
 }
 
@@ -147,15 +148,24 @@ struct Push {
     need: Need,
 }
 
+impl Drop for Push {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
 impl Push {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        poll_in_turns(cx, |cx| self.step(cx)).map(|end| {
-            if self.live.as_ref().is_some_and(Live::is_idle) {
-                self.client.stop();
-                let _ = self.conn.poll_send(cx, self.client.transmit(), Duration::ZERO);
-            }
-            end
-        })
+        poll_in_turns(cx, |cx| self.step(cx))
+    }
+
+    /// Tells the server that this was all, unless it waits for the rest of a frame.
+    fn leave(&mut self) {
+        if self.live.as_ref().is_some_and(Live::is_idle) {
+            self.client.stop();
+            let mut nobody = Context::from_waker(Waker::noop());
+            let _ = self.conn.poll_send(&mut nobody, self.client.transmit(), Duration::ZERO);
+        }
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {

@@ -1,7 +1,7 @@
 //! Pulling and pushing by RTSP.
 
 use std::collections::VecDeque;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
@@ -27,7 +27,7 @@ pub(super) fn pull(errand: Errand, conn: Conn) -> Run {
     let mut pull = Pull { errand, conn, client, publish: None, alive: Alive::new(), need: Need::new() };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| pull.poll(cx)).await;
-        (end, pull.publish.map_or(0, |publish| publish.intake.publisher.moved()))
+        (end, pull.publish.as_ref().map_or(0, |publish| publish.intake.publisher.moved()))
     })
 }
 
@@ -55,6 +55,7 @@ pub(super) fn push(errand: Errand, conn: Conn) -> Run {
         let end = std::future::poll_fn(|cx| push.poll(cx)).await;
         #[cfg(feature = "replay")]
         if push.errand.once {
+            leave(&mut push.conn, &mut push.client);
             see_off(&mut push.conn).await;
         }
         (end, push.flow.moved())
@@ -66,6 +67,12 @@ fn client(errand: &Errand, purpose: Purpose) -> Client {
     let seed = random::number();
     let greeting = errand.server.greetings.child("greeting", GREETING);
     Client::new(&errand.url, purpose, lower, seed, greeting)
+}
+
+/// Ends the session at the server: it may not have many, and may take a while to miss us.
+fn leave(conn: &mut Conn, client: &mut Client) {
+    client.teardown();
+    let _ = conn.poll_send(&mut Context::from_waker(Waker::noop()), client.transmit(), Duration::ZERO);
 }
 
 /// When the server is to hear of us next.
@@ -94,13 +101,15 @@ struct Pull {
     need: Need,
 }
 
+impl Drop for Pull {
+    fn drop(&mut self) {
+        leave(&mut self.conn, &mut self.client);
+    }
+}
+
 impl Pull {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        poll_in_turns(cx, |cx| self.step(cx)).map(|end| {
-            self.client.teardown();
-            let _ = self.conn.poll_send(cx, self.client.transmit(), Duration::ZERO);
-            end
-        })
+        poll_in_turns(cx, |cx| self.step(cx))
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
@@ -215,13 +224,15 @@ struct Push {
     need: Need,
 }
 
+impl Drop for Push {
+    fn drop(&mut self) {
+        leave(&mut self.conn, &mut self.client);
+    }
+}
+
 impl Push {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<End> {
-        poll_in_turns(cx, |cx| self.step(cx)).map(|end| {
-            self.client.teardown();
-            let _ = self.conn.poll_send(cx, self.client.transmit(), Duration::ZERO);
-            end
-        })
+        poll_in_turns(cx, |cx| self.step(cx))
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {

@@ -12,6 +12,7 @@ import rtsp_client
 from case import Case
 from raw_http import RawHttp
 from recording import until_all_more
+from relay_case import RelayCase
 
 STREAM = "cam"
 READ_AGAIN = "the configuration is read again"
@@ -139,3 +140,36 @@ class Certificates(Reloading):
         self.assertIsNotNone(self.shown())
         self.hang_up(memory=memory)
         self.assertIsNone(self.shown())
+
+
+class Relays(Reloading, RelayCase):
+    def test_what_is_the_same_runs_on_and_the_rest_begins_or_ends(self):
+        self.serve_other()
+        for name in ("a", "b", "c"):
+            self.publish_live(name, server=self.other)
+        kept, gone, new = (self.table("rtsp", stream=f"x{name}", name=name) for name in "abc")
+        sent_on, sent_no_more, sent_now = (
+            self.table(way, stream="local", name=f"y{way}") for way in ("rtmp", "rtsp", "rtsp-udp")
+        )
+        self.serve(pull=[kept, gone], push=[sent_on, sent_no_more])
+        self.publish_live("local")
+        self.until_live("xa")
+        self.until_live("xb")
+        for way in ("rtmp", "rtsp"):
+            self.until_live(f"y{way}", server=self.other)
+        capture = self.capture(self.server.flv("xa"))
+        sent = self.capture(self.other.flv("yrtmp"))
+        for one in (capture, sent):
+            one.until_frames()
+        self.hang_up(pull=[new, kept], push=[sent_now, sent_on])
+        self.assertNotIn("Restart required", self.server.log)
+        self.until_live("xc")
+        self.until_live("yrtsp-udp", server=self.other)
+        self.until_log_counts("stops publishing yrtsp:", 1, server=self.other)
+        until_all_more([capture, sent], 500)
+        self.assertEqual(self.server.log.count("] pulls xa from"), 1)
+        self.assertEqual(self.other.log.count("publishes yrtmp "), 1)
+        self.until_log_counts("stops playing b: done", 1, server=self.other)
+        self.hang_up()
+        self.until_log_counts("stops playing a: done", 1, server=self.other)
+        self.until_log_counts("stops publishing yrtmp:", 1, server=self.other)

@@ -201,7 +201,7 @@ impl Folder {
         if let Some(playlist) = playlist {
             let new = self.path.join(UNFINISHED);
             let mut file = File::create(&new)?;
-            file.write_all(playlist.as_bytes())?;
+            file.write_all(&playlist)?;
             if self.sync {
                 file.sync_all()?;
             }
