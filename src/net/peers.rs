@@ -1,6 +1,7 @@
 //! What one address may take of what there is for all.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -79,11 +80,14 @@ impl Peers {
     fn take(&self, customer: IpAddr, what: Claim) -> bool {
         let Table { most, account, rows, .. } = &*self.0;
         let mut rows = lock(rows);
-        if !rows.contains_key(&customer) {
-            let Ok(lease) = account.charge(ROW) else { return false };
-            rows.insert(customer, Row { taken: [0; CLAIMS], _lease: lease });
-        }
-        let (Some(row), Some(most)) = (rows.get_mut(&customer), most.get(what as usize)) else { return false };
+        let row = match rows.entry(customer) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                let Ok(lease) = account.charge(ROW) else { return false };
+                new.insert(Row { taken: [0; CLAIMS], _lease: lease })
+            }
+        };
+        let Some(most) = most.get(what as usize) else { return false };
         let taken = row.taken.get_mut(what as usize).filter(|taken| **taken < *most);
         taken.map(|taken| *taken += 1).is_some()
     }

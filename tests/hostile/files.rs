@@ -72,7 +72,7 @@ fn fragments_of_a_million_samples_without_bytes() {
 #[test]
 fn fragments_of_a_million_samples_that_are_too_long() {
     let track = track(0, Codec::Opus);
-    let mut file = written("mp4", &[track.clone()], &[frame(&track, 0, 0, true, 60)]);
+    let mut file = written("mp4", std::slice::from_ref(&track), &[frame(&track, 0, 0, true, 60)]);
     // flags, track_ID, duration, length
     patch(&mut file, b"trex", &[0, 2, 1, 1, MAX_FRAME as u32 + 1, 0]);
     patch(&mut file, b"trun", &[0, 1 << 20]);

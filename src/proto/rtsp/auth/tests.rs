@@ -25,7 +25,7 @@ fn example(challenge: &str, password: &str, cnonce: &str) -> String {
 fn an_answer_stays_in_its_line() {
     // as `%0d%0a` in a URL
     let challenge = "Digest realm=\"a\rb\", nonce=\"c\n\0d\"";
-    let mut answer = Answer::new([challenge].into_iter(), "us\r\nX: er", "", 0).unwrap();
+    let mut answer = Answer::new([challenge].into_iter(), "us\r\nX: er", "", false, 0).unwrap();
     let said = answer.authorization("PLAY", URI);
     assert!(said.starts_with("Digest username=\"usX: er\", realm=\"ab\", nonce=\"cd\","), "{said}");
     assert!(!said.contains(char::is_control), "{said:?}");
