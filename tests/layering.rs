@@ -21,7 +21,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("record", &["serve", "conf", "hub", "container", "media", "wire", "budget"]),
     ("check.rs", &["budget", "conf", "device"]),
     ("push.rs", &["conf", "relay", "serve"]),
-    ("main.rs", &["budget", "conf", "device", "record", "relay", "serve"]),
+    ("main.rs", &["budget", "conf", "device", "net", "record", "relay", "serve"]),
 ];
 
 /// Parts that know of no socket, file, thread, clock or executor.

@@ -65,7 +65,10 @@ fn is_known(key: &str) -> bool {
 /// What the parser says of a value that is none, without the value.
 fn without_value(message: &str) -> String {
     match (message.split_once(": "), message.rsplit_once(", expected ")) {
-        (Some((wrong, _)), Some((_, expected))) => format!("{wrong}, expected {expected}"),
+        // it stands in quotation marks
+        (Some((wrong, value)), Some((_, expected))) if value.contains(['"', '`']) => {
+            format!("{wrong}, expected {expected}")
+        }
         _ => message.into(),
     }
 }

@@ -21,7 +21,7 @@ use crate::hub::Conflict;
 pub use error::Error;
 pub use features::{features, lacks};
 pub use keys::{Changes, Keys, LIVE, REFERENCE};
-pub use plan::{GREETING, SMALL_BUFFER};
+pub use plan::{ADDRESS, GREETING, SMALL_BUFFER};
 pub use profile::Profile;
 #[cfg(feature = "record")]
 pub use record::{FileFormat, Record, Recording};

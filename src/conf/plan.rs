@@ -2,7 +2,6 @@
 
 use super::Config;
 use crate::budget::{Line, Plan};
-use crate::net::ROW;
 
 /// The program itself: code that has been touched, the allocator, stacks, lines of the
 /// log on their way (64 KiB). Measured as
@@ -23,6 +22,8 @@ const RECORDING: usize = 24 << 10;
 /// The thread that keeps what was recorded: its stack, names that are compared with the
 /// folder, sums, an answer.
 const INDEX: usize = 128 << 10;
+/// What is counted of an address from which connections come.
+pub const ADDRESS: usize = 160;
 /// A file that is played: its task, its tables or packets, and the list of what was read ahead.
 const PLAYED_FILE: usize = 128 << 10;
 /// The receive buffer of one who only sends requests, and the send buffer of
@@ -32,7 +33,7 @@ pub const SMALL_BUFFER: usize = 8 << 10;
 impl Config {
     /// Connections that may be open at once.
     pub fn max_connections(&self) -> usize {
-        self.streams.max + self.viewers.max + self.connections.spare
+        self.streams.max.saturating_add(self.viewers.max).saturating_add(self.connections.spare)
     }
 
     /// How much of `most` one address may have: a share for others is rounded down, so that
@@ -119,7 +120,7 @@ impl Config {
                     GREETING,
                     kernel(send, SMALL_BUFFER),
                 ),
-                line("addresses", &["connections.spare"], self.max_connections(), ROW, 0),
+                line("addresses", &["connections.spare"], self.max_connections(), ADDRESS, 0),
                 line(
                     "RTSP over UDP: port pairs",
                     &["rtsp.udp_pairs"],

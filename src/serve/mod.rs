@@ -41,7 +41,7 @@ use async_io::{Async, Timer};
 use smol::{Executor, Task};
 
 use crate::budget::Account;
-use crate::conf::{Config, GREETING, SMALL_BUFFER};
+use crate::conf::{ADDRESS, Config, GREETING, SMALL_BUFFER};
 use crate::hub::{Hub, Limits, Refused};
 use crate::media::Wall;
 #[cfg(feature = "rtsp")]
@@ -324,10 +324,12 @@ impl Server {
     }
 }
 
+const _: () = assert!(ROW <= ADDRESS, "the plan has room for what is counted of each address");
+
 /// What one address may have of all connections, publishers and viewers.
 fn peers(config: &Config, total: &Account) -> Peers {
     let all = [config.max_connections(), config.streams.max, config.viewers.max];
-    let account = total.child("peers", config.max_connections().saturating_mul(ROW));
+    let account = total.child("peers", config.max_connections().saturating_mul(ADDRESS));
     Peers::new(all.map(|most| config.per_peer(most)), config.connections.proxies.clone(), account)
 }
 

@@ -79,7 +79,7 @@ fn an_rtsp_player_is_heard_alike() {
 #[test]
 fn an_rtsp_player_that_is_asked_who_it_is_is_heard_alike() {
     let events = invariant(|| rtsp_talks::guarded_server(account()), &rtsp_talks::asked_player());
-    assert_eq!(done(&events), ["Describe", "Setup", "Play", "Teardown"]);
+    assert_eq!(done(&events), ["Denied", "Describe", "Setup", "Play", "Teardown"]);
 }
 
 #[test]

@@ -26,6 +26,8 @@ pub(super) struct Waiting {
     name: Name,
     /// The session that was shown.
     session: Option<u64>,
+    /// What stands behind the names of files in a playlist.
+    suffix: String,
 }
 
 enum Wanted {
@@ -106,8 +108,9 @@ impl Session {
 
     fn wait(&mut self, entry: Arc<Entry>, request: Request, name: &Name, wanted: Wanted) {
         let (limit, server, name) = (Timer::after(HOLD), self.server.clone(), name.clone());
-        let (session, request) = (session(&request.query), request.shed());
-        self.role = Role::Waiting(Box::new(Waiting { entry, request, wanted, limit, server, name, session }));
+        let (session, suffix) = (session(&request.query), suffix(&request.query));
+        let request = request.shed();
+        self.role = Role::Waiting(Box::new(Waiting { entry, request, wanted, limit, server, name, session, suffix }));
     }
 }
 
@@ -145,7 +148,7 @@ impl Waiting {
             },
         };
         match text {
-            Poll::Ready(text) => Poll::Ready(begin_playlist(machine, request, text)),
+            Poll::Ready(text) => Poll::Ready(begin_playlist(machine, request, text, &self.suffix)),
             Poll::Pending if late => {
                 self.refuse_late(machine);
                 Poll::Ready(None)
@@ -237,11 +240,16 @@ fn suffix(query: &str) -> String {
     text
 }
 
-fn begin_playlist(machine: &mut http::Server, request: &Request, text: Option<Text>) -> Option<(Outlet, bool)> {
+fn begin_playlist(
+    machine: &mut http::Server,
+    request: &Request,
+    text: Option<Text>,
+    suffix: &str,
+) -> Option<(Outlet, bool)> {
     match text {
         Some(Ok(text)) => {
             let fields = [("Content-Type", "application/x-mpegurl"), CORS, EXPOSED, NO_CACHE];
-            let body = Outlet::marked(text, MARK, &suffix(&request.query));
+            let body = Outlet::marked(text, MARK, suffix);
             return Some(begin_body(machine, request, &fields, body));
         }
         Some(Err(_)) => refuse(machine, request, Status::UNAVAILABLE, NO_ROOM),
