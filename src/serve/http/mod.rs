@@ -260,9 +260,7 @@ impl Session {
             Role::Play(_) | Role::Linger => SOME,
             Role::Guest => SOME.min(conn.kept() + PIECE),
             // what is asked next stays with the kernel until this is answered
-            #[cfg(any(feature = "hls", feature = "files"))]
             _ if conn.kept() >= PIECE => return Poll::Pending,
-            #[cfg(any(feature = "hls", feature = "files"))]
             _ => PIECE,
         };
         let received = ready!(conn.poll_read(cx, most, |data| match role {
