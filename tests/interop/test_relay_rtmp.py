@@ -35,7 +35,8 @@ class Numbers(RelayCase):
 
     def test_what_is_pulled_is_played_on_the_stream_that_was_given(self):
         other = RtmpServer(self, number=5)
-        self.serve(pull=[{"stream": STREAM, "url": other.url("live/x")}])
+        # All of the file comes at once: the player is there before.
+        self.serve(pull=[{"stream": STREAM, "url": other.url("live/x"), "on_demand": True}])
         self.until_live(STREAM, 1000)
         self.assertEqual(other.asked("play"), [(5, None, "x")])
 
