@@ -14,6 +14,8 @@ use runnel::budget::Plan;
 use runnel::conf::{Changes, Config, Keys, Target, machine};
 use runnel::device::supervisor::{State, tell, wants_pulse};
 use runnel::device::{self, User, Watchdog};
+#[cfg(feature = "record")]
+use runnel::record::Recorder;
 #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
 use runnel::relay::Relays;
 use runnel::serve::Server;
@@ -240,13 +242,18 @@ impl Source {
         let (whole, new) = Self::load(self.file.clone())?;
         check_plan(&whole.plan())?;
         let mut keys = self.keys.clone();
-        let Changes { live, restart } = keys.adopt(&new.keys);
+        let Changes { live, mut restart } = keys.adopt(&new.keys);
+        let file = self.file.as_deref().map_or_else(String::new, |file| file.display().to_string());
+        let config = keys.checked(&file).map_err(|error| error.to_string());
+        let checked = config.and_then(|config| check_plan(&config.plan()).map(|()| config));
+        if checked.is_err() {
+            // the whole file is right, but not without what is made at start
+            restart.extend(live.iter().cloned());
+        }
         if !restart.is_empty() {
             log::warn!("Restart required for: {}", restart.join(", "));
         }
-        let file = self.file.as_deref().map_or_else(String::new, |file| file.display().to_string());
-        let config = keys.checked(&file).map_err(|error| error.to_string())?;
-        check_plan(&config.plan())?;
+        let config = checked?;
         device::reserve_descriptors(config.descriptors() + OTHER_DESCRIPTORS)?;
         Ok((config, keys, live))
     }
@@ -286,23 +293,18 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
     }
     let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup]).map_err(|error| error.to_string())?;
     server.start(listeners, pulse)?;
-    #[cfg(feature = "record")]
-    let recorder = runnel::record::start(&server)?;
+    let mut rest = Rest::new(&server);
+    rest.prepare(&config)?;
     tell(State::Ready);
     // a task of its own: what stands in `run` itself is polled with every turn
     let end = executor.spawn(async move {
-        let mut rest = Rest::new(&server);
         rest.follow().await;
         obey(signals, &mut source, &server, &mut rest).await;
         tell(State::Stopping);
         let closed = server.stop(Duration::from_secs(2));
         // a disk that stands still keeps nobody connected
         #[cfg(feature = "record")]
-        let closed = smol::future::zip(closed, async {
-            if let Some(recorder) = recorder {
-                recorder.stop().await;
-            }
-        });
+        let closed = smol::future::zip(closed, rest.recorder.stop());
         closed.await;
     });
     async_io::block_on(executor.run(end));
@@ -331,6 +333,7 @@ async fn obey(mut signals: Signals, source: &mut Source, server: &Arc<Server>, r
 async fn follow(source: &mut Source, server: &Arc<Server>, rest: &mut Rest) -> Result<(), String> {
     let (config, keys, live) = source.reload()?;
     let log = config.log.clone();
+    rest.prepare(&config)?;
     server.reload(config)?;
     source.keys = keys;
     if !live.is_empty() {
@@ -345,6 +348,8 @@ async fn follow(source: &mut Source, server: &Arc<Server>, rest: &mut Rest) -> R
 struct Rest {
     #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
     relays: Relays,
+    #[cfg(feature = "record")]
+    recorder: Recorder,
 }
 
 impl Rest {
@@ -353,13 +358,25 @@ impl Rest {
         Self {
             #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
             relays: Relays::new(server),
+            #[cfg(feature = "record")]
+            recorder: Recorder::new(server),
         }
+    }
+
+    /// What may fail of what `follow` does.
+    #[allow(unused_variables, clippy::unnecessary_wraps, reason = "a feature uses it")]
+    fn prepare(&mut self, config: &Config) -> Result<(), String> {
+        #[cfg(feature = "record")]
+        self.recorder.prepare(config)?;
+        Ok(())
     }
 
     /// Begins what is new, and ends what is gone.
     async fn follow(&mut self) {
         #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
         self.relays.follow().await;
+        #[cfg(feature = "record")]
+        self.recorder.follow().await;
     }
 }
 

@@ -39,9 +39,10 @@ const SWITCHES: [(&str, &str); 5] = [
 
 /// What a running server can take over: new connections and streams go by it, and
 /// those that are there go on as they are. Ports, sizes and the process are made once.
-pub const LIVE: [&str; 34] = [
+pub const LIVE: [&str; 35] = [
     "pull",
     "push",
+    "record",
     "streams.resume",
     "viewers.slow",
     "viewers.latency",

@@ -4,6 +4,7 @@ mod clock;
 mod form;
 mod name;
 mod pace;
+mod pattern;
 mod publisher;
 mod ring;
 mod silence;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 
 pub use form::Unit;
 pub use name::{InvalidName, Name};
+pub use pattern::matches;
 pub use publisher::{Lost, Making, Publisher};
 pub use stats::{FormStats, StreamStats, Traffic};
 pub use stream::Stream;

@@ -7,10 +7,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::index::Index;
-use super::pattern;
 use super::shape::Shape;
 use crate::conf::Record;
-use crate::hub::Name;
+use crate::hub::{Name, matches};
 use crate::serve::listing::name_parts;
 
 /// All rules that write to one folder have it together.
@@ -57,7 +56,7 @@ impl<'a> Known<'a> {
         let shape = Shape::of(rule.format);
         shape.is_segments() == self.is_segment
             && shape.extension() == self.extension
-            && pattern::matches(&rule.streams, self.stream)
+            && matches(&rule.streams, self.stream)
     }
 }
 
@@ -111,8 +110,7 @@ impl Folder {
 
     fn has_segments_of(&self, stream: &str) -> bool {
         let in_segments = |rule: &&Arc<Record>| Shape::of(rule.format).is_segments();
-        Name::new(stream).is_ok()
-            && self.rules.iter().filter(in_segments).any(|rule| pattern::matches(&rule.streams, stream))
+        Name::new(stream).is_ok() && self.rules.iter().filter(in_segments).any(|rule| matches(&rule.streams, stream))
     }
 
     /// Deletes one that has no bytes, unless it is being written; whether it did.

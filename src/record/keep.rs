@@ -21,17 +21,19 @@ pub(super) enum News {
     Opened {
         id: usize,
         path: PathBuf,
-        rule: usize,
+        rule: Arc<Record>,
     },
     Closed {
         id: usize,
         path: PathBuf,
-        rule: usize,
+        rule: Arc<Record>,
         end: End,
     },
     /// Somebody asks what there is.
     #[cfg(feature = "files")]
     List(String, smol::channel::Sender<String>),
+    /// There are these rules from here on.
+    Rules(Vec<Arc<Record>>),
     /// The thread that writes has ended.
     Over,
 }
@@ -48,10 +50,12 @@ pub(super) enum End {
 }
 
 pub(super) struct Keeper {
-    rules: Vec<Arc<Record>>,
     folders: Vec<Folder>,
     care: Vec<Care>,
     sync: bool,
+    busy: Busy,
+    /// When it is looked again whether there is too much.
+    due: Instant,
     /// Where the lines of what is being written stand.
     lines: HashMap<usize, u64>,
     /// What was asked last, what was said, and until when that holds.
@@ -89,20 +93,14 @@ const HEAL_SHARE: u32 = 100;
 const LIST_SHARE: u32 = 10;
 
 impl Keeper {
-    pub(super) fn new(rules: Vec<Arc<Record>>, sync: bool, busy: &Busy) -> Self {
-        let mut folders: Vec<Folder> = Vec::new();
-        for rule in &rules {
-            let path = Path::new(&rule.path);
-            if !folders.iter().any(|folder| folder.path == path) {
-                folders.push(Folder::new(path, &rules, sync, busy.clone()));
-            }
-        }
-        let care = folders.iter().map(|_| Care { changed: true, ..Care::default() }).collect();
+    /// One that has no folder yet.
+    pub(super) fn new(sync: bool, busy: Busy) -> Self {
         Self {
-            rules,
-            folders,
-            care,
+            folders: Vec::new(),
+            care: Vec::new(),
             sync,
+            busy,
+            due: Instant::now(),
             lines: HashMap::new(),
             #[cfg(feature = "files")]
             told: None,
@@ -111,15 +109,14 @@ impl Keeper {
 
     /// Works until all is written.
     pub(super) fn run(mut self, news: &Receiver<News>) {
-        let mut due = Instant::now();
         loop {
             // before what is told: somebody may ask all the time
             let begun = Instant::now();
-            if begun >= due {
+            if begun >= self.due {
                 (0..self.folders.len()).for_each(|at| self.tidy(at));
-                due = Instant::now() + TIDY.max(begun.elapsed() * TIDY_SHARE);
+                self.due = Instant::now() + TIDY.max(begun.elapsed() * TIDY_SHARE);
             }
-            match news.recv_timeout(due.saturating_duration_since(Instant::now())) {
+            match news.recv_timeout(self.due.saturating_duration_since(Instant::now())) {
                 Ok(News::Over) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(news) => self.hear(news),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -129,19 +126,46 @@ impl Keeper {
 
     fn hear(&mut self, news: News) {
         match news {
-            News::Opened { id, path, rule } => self.opened(id, &path, rule),
+            News::Opened { id, path, rule } => self.opened(id, &path, &rule),
             News::Closed { id, path, rule, end } => {
-                self.closed(id, &path, rule, &end);
-                if let Some(folder) = self.folder(rule) {
-                    folder.0.busy.free(&path);
-                }
+                self.closed(id, &path, &rule, &end);
+                self.busy.free(&path);
             }
             #[cfg(feature = "files")]
             News::List(query, tell) => {
                 // nobody may be there any more to be told
                 let _ = tell.try_send(self.list(query));
             }
+            News::Rules(rules) => self.follow(&rules),
             News::Over => {}
+        }
+    }
+
+    /// Goes by these rules from here on. A folder whose rules are others is looked through
+    /// as at a start: it may hold what nobody has known before.
+    fn follow(&mut self, rules: &[Arc<Record>]) {
+        let mut before: Vec<_> = self.folders.drain(..).zip(self.care.drain(..)).collect();
+        for rule in rules {
+            let path = Path::new(&rule.path);
+            if self.folders.iter().any(|folder| folder.path == path) {
+                continue;
+            }
+            let folder = Folder::new(path, rules, self.sync, self.busy.clone());
+            let known = before.iter().position(|(other, _)| other.path == path).map(|at| before.swap_remove(at));
+            let care = match known {
+                Some((other, care)) if other.rules == folder.rules => care,
+                known => {
+                    let first = known.and_then(|(_, care)| care.first);
+                    Care { first, changed: true, ..Care::default() }
+                }
+            };
+            self.folders.push(folder);
+            self.care.push(care);
+        }
+        self.due = Instant::now();
+        #[cfg(feature = "files")]
+        {
+            self.told = None;
         }
     }
 
@@ -160,13 +184,13 @@ impl Keeper {
         text
     }
 
-    fn folder(&mut self, rule: usize) -> Option<(&Folder, &mut Care, &mut HashMap<usize, u64>)> {
-        let path = Path::new(&self.rules.get(rule)?.path);
+    fn folder(&mut self, rule: &Record) -> Option<(&Folder, &mut Care, &mut HashMap<usize, u64>)> {
+        let path = Path::new(&rule.path);
         let at = self.folders.iter().position(|folder| folder.path == path)?;
         Some((self.folders.get(at)?, self.care.get_mut(at)?, &mut self.lines))
     }
 
-    fn opened(&mut self, id: usize, path: &Path, rule: usize) {
+    fn opened(&mut self, id: usize, path: &Path, rule: &Record) {
         let Some((folder, care, lines)) = self.folder(rule) else { return };
         let Some(name) = name_in(folder, path) else { return };
         let added = folder.index.add(State::Open, 0, &name).and_then(|at| {
@@ -179,14 +203,14 @@ impl Keeper {
         care.first.get_or_insert(name);
     }
 
-    fn closed(&mut self, id: usize, path: &Path, rule: usize, end: &End) {
-        let sync = self.sync;
-        let Some((folder, care, lines)) = self.folder(rule) else { return };
+    fn closed(&mut self, id: usize, path: &Path, rule: &Record, end: &End) {
+        let (sync, line) = (self.sync, self.lines.remove(&id));
+        let Some((folder, care, _)) = self.folder(rule) else { return };
         let Some(name) = name_in(folder, path) else { return };
         care.changed = true;
         let size = std::fs::metadata(path).map_or(0, |about| about.len());
         let state = if matches!(end, End::Empty) { State::Gone } else { State::Whole };
-        if let Some(at) = lines.remove(&id)
+        if let Some(at) = line
             && let Err(error) = folder.index.set(at, state, size, &name)
         {
             care.lack(folder, &error);

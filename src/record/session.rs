@@ -20,7 +20,6 @@ use crate::serve::{Recorded, Server};
 /// A recording.
 pub(super) struct Session {
     rule: Arc<Record>,
-    at: usize,
     shape: Shape,
     name: Name,
     who: Who,
@@ -76,20 +75,12 @@ const PAUSE: Duration = Duration::from_secs(2);
 const SEGMENT: Duration = Duration::from_secs(6);
 
 impl Session {
-    pub(super) fn new(
-        server: &Server,
-        at: usize,
-        rule: Arc<Record>,
-        shape: Shape,
-        name: Name,
-        jobs: SyncSender<Job>,
-    ) -> Self {
+    pub(super) fn new(server: &Server, rule: Arc<Record>, shape: Shape, name: Name, jobs: SyncSender<Job>) -> Self {
         let mut who = server.who(Kind::Record);
         who.begins(&server.flood, &name, format_args!("is recorded to {}", rule.path));
         server.recorded.begins();
         Self {
             rule,
-            at,
             shape,
             name,
             who,
@@ -188,7 +179,7 @@ impl Session {
         let now = SystemTime::now();
         let id = self.recorded.next_file();
         let place = Place {
-            rule: self.at,
+            rule: self.rule.clone(),
             stream: self.name.clone(),
             shape: self.shape,
             begun: now.duration_since(UNIX_EPOCH).unwrap_or_default(),

@@ -3,20 +3,25 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::mpsc::sync_channel;
 
 use super::folder::{Busy, Folder};
 use super::heal::heal;
 use super::index::{Index, NAME, State};
+use super::keep::{self, End, Keeper, News};
 use super::retain::enforce;
 use super::scratch::Scratch;
 use crate::conf::{Config, Record};
 
 /// A folder whose only rule says this as well.
 fn folder(scratch: &Scratch, keys: &str) -> Folder {
+    Folder::new(&scratch.0, &rules(scratch, keys), true, Busy::default())
+}
+
+fn rules(scratch: &Scratch, keys: &str) -> Vec<Arc<Record>> {
     let path = scratch.0.to_str().unwrap();
     let text = format!("profile = \"box\"\n[[record]]\nstreams = \"cam*\"\npath = {path:?}\n{keys}\n");
-    let rules: Vec<Arc<Record>> = Config::parse("test", &text).unwrap().record.into_iter().map(Arc::new).collect();
-    Folder::new(&scratch.0, &rules, true, Busy::default())
+    Config::parse("test", &text).unwrap().record.into_iter().map(Arc::new).collect()
 }
 
 fn make(folder: &Folder, name: &str, size: usize) {
@@ -198,4 +203,38 @@ fn without_an_index_the_oldest_go_by_their_names() {
     enforce(&folder, &folder.rules[0]).unwrap();
     assert_eq!(left(&folder), ["cam-1700000003.flv", "cam-1700000004.flv"]);
     assert!(!Path::new(&folder.path.join(NAME)).exists());
+}
+
+#[test]
+fn the_keeper_goes_by_the_rules_of_now() {
+    let scratch = Scratch::new();
+    let (of_cams, busy) = (folder(&scratch, ""), Busy::default());
+    let (all, few) = (rules(&scratch, ""), rules(&scratch, "keep_size = 1000"));
+    let mut others = all.clone();
+    Arc::make_mut(&mut others[0]).path = "/none".into();
+    let (old, first, late) = ("cam-1700000000.flv", "cam-7.flv", "cam-8.flv");
+    [old, first, late].iter().for_each(|name| make(&of_cams, name, 400));
+    let path = |name: &str| scratch.0.join(name);
+    busy.lock().extend([path(first), path(late)]);
+    let opened = |id, name| News::Opened { id, path: path(name), rule: all[0].clone() };
+    let closed = |id, name| News::Closed { id, path: path(name), rule: all[0].clone(), end: End::Whole };
+    let (tell, told) = sync_channel(keep::NEWS);
+    let news = [
+        News::Rules(all.clone()),
+        opened(0, first),
+        closed(0, first),
+        opened(1, late),
+        News::Rules(others),
+        closed(1, late),
+        News::Rules(few),
+        News::Over,
+    ];
+    news.into_iter().for_each(|news| tell.send(news).unwrap());
+    Keeper::new(true, busy.clone()).run(&told);
+    assert!(busy.lock().is_empty(), "one of a rule that is gone is never deleted");
+    assert_eq!(left(&of_cams), [first, late]);
+    let mut lines = Vec::new();
+    of_cams.index.each(&mut |line| lines.push((line.state, line.name.to_string()))).unwrap();
+    lines.retain(|(state, _)| *state != State::Gone);
+    assert_eq!(lines, [(State::Whole, first.into()), (State::Whole, late.into())]);
 }

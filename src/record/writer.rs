@@ -38,13 +38,14 @@ pub(super) enum Job {
         duration: Duration,
         discontinuity: bool,
     },
+    /// There are these rules from here on.
+    Rules(Vec<Arc<Record>>),
 }
 
 /// Where a file is to be.
 #[derive(Clone, Debug)]
 pub(super) struct Place {
-    /// The number of the rule.
-    pub(super) rule: usize,
+    pub(super) rule: Arc<Record>,
     pub(super) stream: Name,
     pub(super) shape: Shape,
     /// Since 1970.
@@ -55,7 +56,6 @@ pub(super) struct Place {
 
 pub(super) struct Writer {
     sync: Duration,
-    rules: Vec<Arc<Record>>,
     recorded: Arc<Recorded>,
     open: HashMap<usize, Open>,
     synced: Instant,
@@ -63,8 +63,8 @@ pub(super) struct Writer {
     busy: Busy,
     /// Whoever keeps what is there.
     keeper: SyncSender<News>,
-    /// What is wrong now with the folder of each rule: it is said once.
-    trouble: HashMap<usize, String>,
+    /// What is wrong now with a folder: it is said once.
+    trouble: HashMap<String, String>,
 }
 
 struct Open {
@@ -84,15 +84,9 @@ const LOOK: Duration = Duration::from_secs(5);
 const SAME_SECOND: usize = 100;
 
 impl Writer {
-    pub(super) fn new(
-        sync: Duration,
-        rules: Vec<Arc<Record>>,
-        recorded: Arc<Recorded>,
-        busy: Busy,
-        keeper: SyncSender<News>,
-    ) -> Self {
+    pub(super) fn new(sync: Duration, recorded: Arc<Recorded>, busy: Busy, keeper: SyncSender<News>) -> Self {
         let (open, trouble) = (HashMap::new(), HashMap::new());
-        Self { sync, rules, recorded, open, synced: Instant::now(), busy, keeper, trouble }
+        Self { sync, recorded, open, synced: Instant::now(), busy, keeper, trouble }
     }
 
     /// Works until nobody is left who could say what to do.
@@ -122,12 +116,12 @@ impl Writer {
             Job::Open { id, place, failed } => match self.open(&place) {
                 Ok((path, file)) => {
                     log::debug!("recording {}", path.display());
-                    self.tell(News::Opened { id, path: path.clone(), rule: place.rule });
+                    self.tell(News::Opened { id, path: path.clone(), rule: place.rule.clone() });
                     self.open.insert(id, Open { place, path, file, failed, dirty: false, empty: true });
                 }
                 Err(error) => {
                     failed.store(true, Relaxed);
-                    self.complain(place.rule, &error);
+                    self.complain(&place.rule, &error);
                 }
             },
             Job::Write { id, bytes } => {
@@ -136,7 +130,7 @@ impl Writer {
                     Ok(()) => {
                         (open.dirty, open.empty) = (true, false);
                         self.recorded.wrote(bytes.len());
-                        if let Some(trouble) = self.trouble.remove(&open.place.rule) {
+                        if let Some(trouble) = self.trouble.remove(&open.place.rule.path) {
                             log::info!("recording goes on: no longer {trouble}");
                         }
                     }
@@ -145,21 +139,25 @@ impl Writer {
             }
             Job::Close { id, patch, duration, discontinuity } => {
                 let Some(open) = self.open.remove(&id) else { return };
-                let (rule, path) = (open.place.rule, open.path.clone());
+                let (rule, path) = (open.place.rule.clone(), open.path.clone());
                 let closed = open.close(patch, duration, discontinuity, !self.sync.is_zero());
                 let end = closed.unwrap_or_else(|error| {
-                    self.complain(rule, &error);
+                    self.complain(&rule, &error);
                     End::Broken
                 });
                 self.tell(News::Closed { id, path, rule, end });
+            }
+            Job::Rules(rules) => {
+                self.trouble.retain(|path, _| rules.iter().any(|rule| rule.path == *path));
+                // behind all that those which are gone have closed
+                self.tell(News::Rules(rules));
             }
         }
     }
 
     fn open(&mut self, place: &Place) -> io::Result<(PathBuf, File)> {
-        let Some(rule) = self.rules.get(place.rule) else { return Err(ErrorKind::NotFound.into()) };
-        let root = Path::new(&rule.path);
-        if rule.mounted && !is_mounted(root)? {
+        let root = Path::new(&place.rule.path);
+        if place.rule.mounted && !is_mounted(root)? {
             return Err(io::Error::other("nothing is mounted there"));
         }
         let folder = if place.shape.is_segments() { root.join(place.stream.as_str()) } else { root.to_path_buf() };
@@ -218,17 +216,17 @@ impl Writer {
             // one that nothing could be written to is of no use
             let is_gone = open.empty && fs::remove_file(&open.path).is_ok();
             let end = if is_gone { End::Empty } else { End::Broken };
+            self.complain(&rule, error);
             self.tell(News::Closed { id, path: open.path, rule, end });
-            self.complain(rule, error);
         }
     }
 
-    fn complain(&mut self, rule: usize, error: &io::Error) {
-        let Some(path) = self.rules.get(rule).map(|rule| &rule.path) else { return };
+    fn complain(&mut self, rule: &Record, error: &io::Error) {
+        let path = &rule.path;
         let trouble = format!("{path}: {error}");
-        if self.trouble.get(&rule) != Some(&trouble) {
+        if self.trouble.get(path) != Some(&trouble) {
             log::error!("recording to {trouble}: what comes until that is mended is not recorded");
-            self.trouble.insert(rule, trouble);
+            self.trouble.insert(path.clone(), trouble);
         }
     }
 }

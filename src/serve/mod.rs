@@ -165,7 +165,7 @@ impl Server {
         // what is held of what is gone does not stand in the way of the rest
         self.total.set_limit(self.total.limit().max(config.plan().user()));
         #[cfg(feature = "record")]
-        self.record_account.set_limit(config.recording_memory());
+        self.record_account.set_limit(self.record_account.limit().max(config.recording_memory()));
         self.hub.set_limits(limits(&config));
         #[cfg(feature = "hls")]
         self.hls.reload(&config.hls);

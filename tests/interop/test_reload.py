@@ -2,6 +2,7 @@
 
 import base64
 import contextlib
+import json
 import signal
 import socket
 import ssl
@@ -9,7 +10,10 @@ import ssl
 import certificate
 import flv
 import rtsp_client
+import timeline
+import waiting
 from case import Case
+from hls_capture import get
 from raw_http import RawHttp
 from recording import until_all_more
 from relay_case import RelayCase
@@ -95,6 +99,23 @@ class Reload(Reloading):
         self.hang_up(rtsp={**users, "password": "second"})
         self.assertEqual((status("first"), status("second")), (401, 200))
 
+    def test_more_than_the_memory_of_the_start_is_refused(self):
+        recording = {"memory": "64MiB"}
+        self.serve(memory={"total": "104MiB"}, recording=recording)
+        self.publish_live(STREAM)
+        capture = self.capture(self.server.flv(STREAM))
+        record = [{"streams": "*", "path": self.directory}]
+        self.hang_up(
+            "all stays as it was: the worst case of this configuration is ",
+            memory={"total": "192MiB"},
+            recording=recording,
+            record=record,
+        )
+        self.assertIn("memory.total is 106496 KiB: raise memory.total", self.server.log)
+        self.assertIn("Restart required for: memory.total, record\n", self.server.log)
+        self.assertNotIn("is recorded", self.server.log)
+        until_all_more([capture], 500)
+
 
 class Certificates(Reloading):
     def shown(self):
@@ -167,9 +188,84 @@ class Relays(Reloading, RelayCase):
         self.until_live("yrtsp-udp", server=self.other)
         self.until_log_counts("stops publishing yrtsp:", 1, server=self.other)
         until_all_more([capture, sent], 500)
-        self.assertEqual(self.server.log.count("] pulls xa from"), 1)
+        self.assertEqual(self.server.log.count(" pulls xa from"), 1)
         self.assertEqual(self.other.log.count("publishes yrtmp "), 1)
         self.until_log_counts("stops playing b: done", 1, server=self.other)
         self.hang_up()
         self.until_log_counts("stops playing a: done", 1, server=self.other)
         self.until_log_counts("stops publishing yrtmp:", 1, server=self.other)
+
+
+class Records(Reloading):
+    def rule(self, name):
+        folder = self.directory / name
+        folder.mkdir(exist_ok=True)
+        return {"streams": "c*", "path": folder}
+
+    def files(self, name):
+        return list((self.directory / name).glob("*.flv"))
+
+    def until_recorded(self, name, bytes=50_000):
+        """Waits for so much more in the newest file of this folder."""
+
+        def size():
+            return sum(path.stat().st_size for path in self.files(name))
+
+        before = size()
+        waiting.until(lambda: size() >= before + bytes, 20, f"{bytes} bytes more in {name}")
+
+    def check(self, name):
+        """There is one file, and it is closed in order."""
+        self.until_log_counts(f"recorded {self.directory / name}/", 1)
+        [path] = self.files(name)
+        data = path.read_bytes()
+        self.assert_none(timeline.faults(flv.samples(data)), name)
+        self.assertIn(b"keyframes", data[:1000])
+        whole = f"+ {len(data):012x} {path.name}\n"
+        index = self.directory / name / ".runnel-index"
+        waiting.until(lambda: whole in index.read_text(), 20, f"the size in the index of {name}")
+
+    def until_listed(self, *names):
+        """Waits until the list tells of the recordings in these folders, and of no others."""
+        wanted = sorted(f"/record/{path.name}" for name in names for path in self.files(name))
+
+        def listed():
+            told = json.loads(get(f"{self.server.http}/api/record/list")[2])["data"]["records"]
+            return sorted(one["file"] for one in told)
+
+        waiting.until(lambda: listed() == wanted, 20, lambda: f"{listed()} and {wanted}")
+
+    def test_what_is_the_same_goes_on_and_the_rest_begins_or_ends(self):
+        first, second, third = (self.rule(name) for name in ("first", "second", "third"))
+        self.serve()
+        self.publish_live(STREAM)
+        capture = self.capture(self.server.flv(STREAM))
+        capture.until_frames()
+        self.hang_up(record=[first, second])
+        self.until_recorded("first")
+        self.until_recorded("second")
+        self.until_listed("first", "second")
+        self.hang_up(record=[third, {**second, "keep_age": "1d"}, first])
+        self.until_log_counts("is recorded to ", 4)
+        self.until_recorded("third")
+        self.until_recorded("first")
+        self.until_log_counts(f"recorded {self.directory / 'second'}/", 1)
+        self.assertEqual(self.server.log.count("is no longer recorded"), 1)
+        waiting.until(lambda: len(self.files("second")) == 2, 20, "the other file of second")
+        self.until_listed("first", "second", "third")
+        self.hang_up(record=[third])
+        self.check("first")
+        self.until_recorded("third")
+        self.until_listed("third")
+        self.hang_up()
+        self.check("third")
+        self.until_log_counts("is no longer recorded", 4)
+        self.assertNotIn("Restart required", self.server.log)
+        until_all_more([capture], 500)
+
+    def test_a_folder_that_cannot_be_written_to_is_mended_by_another(self):
+        self.serve(record=[{"streams": "*", "path": self.directory / "none"}])
+        self.publish_live(STREAM)
+        self.until_log_counts(f"recording to {self.directory / 'none'}: ", 1)
+        self.hang_up(record=[self.rule("first")])
+        self.until_recorded("first")

@@ -1,7 +1,7 @@
 //! Patterns of streams' names.
 
 /// Whether `name` is as `pattern` says: `*` stands for any characters, `?` for one.
-pub(super) fn matches(pattern: &str, name: &str) -> bool {
+pub fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);
     // where the last star was, and what it stands for so far
