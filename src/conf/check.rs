@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::features::{is_compiled, lacks};
 use super::{Auth, Config, Error, Segments};
-use crate::hub::{InvalidName, Name};
+use crate::hub::{InvalidName, Name, is_pattern};
 
 impl Config {
     /// What asks for a feature that was not compiled in: the key, what it must be without
@@ -26,11 +26,12 @@ impl Config {
 
     /// What is wrong with one of the tables of which there can be several: its key, and why.
     fn entry_objection(&self) -> Option<(String, String)> {
-        let pulled = self.pull.iter().enumerate().map(|(at, pull)| (format!("pull[{at}].stream"), &pull.stream));
-        let pushed = self.push.iter().enumerate().map(|(at, push)| (format!("push[{at}].stream"), &push.stream));
-        for (key, stream) in pulled.chain(pushed) {
-            if Name::new(stream).is_err() {
-                return Some((key, format!("{stream:?} is {InvalidName}")));
+        let pulled = self.pull.iter().map(|pull| (&pull.stream, Name::new(&pull.stream).is_ok())).enumerate();
+        let pushed = self.push.iter().map(|push| (&push.stream, is_pattern(&push.stream).is_ok())).enumerate();
+        let named = pulled.map(|one| ("pull", one)).chain(pushed.map(|one| ("push", one)));
+        for (table, (at, (stream, is_sound))) in named {
+            if !is_sound {
+                return Some((format!("{table}[{at}].stream"), format!("{stream:?} is {InvalidName}")));
             }
         }
         if self.pull.len() > self.streams.max {

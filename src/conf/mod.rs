@@ -17,7 +17,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use crate::hub::Conflict;
+use crate::hub::{Conflict, is_pattern};
 pub use error::Error;
 pub use features::{features, lacks};
 pub use keys::{Changes, Keys, LIVE, REFERENCE};
@@ -274,6 +274,13 @@ pub struct Log {
     pub level: String,
     pub target: Target,
     pub max_size: Size,
+}
+
+impl Push {
+    /// Whether it sends every stream whose name is as a pattern says.
+    pub fn is_pattern(&self) -> bool {
+        is_pattern(&self.stream) == Ok(true)
+    }
 }
 
 impl Config {

@@ -2,6 +2,7 @@
 
 use super::Config;
 use crate::budget::{Line, Plan};
+use crate::proto::Url;
 
 /// The program itself: code that has been touched, the allocator, stacks, lines of the
 /// log on their way (64 KiB). Measured as
@@ -44,9 +45,10 @@ impl Config {
 
     /// Connections that may be under TLS at once.
     pub fn tls_connections(&self) -> usize {
-        let pulled = self.pull.iter().map(|pull| &pull.url.0);
-        let pushed = self.push.iter().map(|push| &push.url.0);
-        let ours = pulled.chain(pushed).filter(|url| url.scheme.ends_with('s')).count();
+        let is_sealed = |url: &Url| url.scheme.ends_with('s');
+        let pulled = self.pull.iter().filter(|pull| is_sealed(&pull.url.0)).count();
+        let pushed = self.push.iter().filter(|push| is_sealed(&push.url.0));
+        let ours = pulled + pushed.map(|push| if push.is_pattern() { self.streams.max } else { 1 }).sum::<usize>();
         ours + if self.tls.cert.is_empty() { 0 } else { self.tls.max }
     }
 
@@ -137,5 +139,19 @@ impl Config {
             ],
             limit: self.memory.total.0,
         }
+    }
+}
+
+#[cfg(all(test, feature = "rtmp", feature = "tls"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pattern_of_pushes_may_have_as_many_sessions_as_there_are_streams() {
+        let sessions = |stream: &str| {
+            let push = format!("streams.max = 5\n[[push]]\nstream = {stream:?}\nurl = \"rtmps://h/live\"\n");
+            Config::parse("test", &push).unwrap().tls_connections()
+        };
+        assert_eq!((sessions("a"), sessions("*"), sessions("a?")), (1, 5, 5));
     }
 }

@@ -1,5 +1,14 @@
 //! Patterns of streams' names.
 
+use super::{InvalidName, Name};
+
+/// Whether `text` is a pattern, and no name; `Err` if no name is as it says.
+pub fn is_pattern(text: &str) -> Result<bool, InvalidName> {
+    let wild = |c| matches!(c, '*' | '?');
+    // whatever they stand for, a name it has to be
+    Name::new(&text.replace(wild, "x")).map(|_| text.contains(wild))
+}
+
 /// Whether `name` is as `pattern` says: `*` stands for any characters, `?` for one.
 pub fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
@@ -26,6 +35,16 @@ pub fn matches(pattern: &str, name: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn patterns_are_of_names() {
+        for (text, pattern) in [("a", Ok(false)), ("*", Ok(true)), ("c?m-*", Ok(true))] {
+            assert_eq!(is_pattern(text), pattern, "{text}");
+        }
+        for text in ["", ".*", "a/*", "* "] {
+            assert_eq!(is_pattern(text), Err(InvalidName), "{text}");
+        }
+    }
 
     #[test]
     fn stars_and_question_marks() {

@@ -1,5 +1,7 @@
 //! URLs of streams elsewhere: where to go, and as whom.
 
+use crate::wire::percent_encode;
+
 /// A URL of the form `SCHEME://[USER[;AUTH=BASIC][:PASSWORD]@]HOST[:PORT][/PATH[?QUERY]]`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
@@ -69,6 +71,19 @@ impl Url {
         is_absolute.then_some(Self { scheme: "file".into(), user, password, basic: false, host, port: None, path })
     }
 
+    /// Where the stream `name` goes: `{name}` in the path stands for it, and else it is
+    /// the last item of the path.
+    pub fn of_stream(&self, name: &str) -> Self {
+        // an RTSP URL is a URI, a name of RTMP is not
+        let encoded = if self.scheme.starts_with("rtsp") { percent_encode(name) } else { name.into() };
+        let (items, query) = self.path.split_at(self.path.find('?').unwrap_or(self.path.len()));
+        let path = match self.path.contains(NAME) {
+            true => self.path.replace(NAME, &encoded),
+            false => format!("{}/{encoded}{query}", items.trim_end_matches('/')),
+        };
+        Self { path, ..self.clone() }
+    }
+
     /// Scheme, host and port.
     fn origin(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
@@ -82,6 +97,8 @@ impl Url {
     }
 }
 
+/// What stands for a stream's name.
+const NAME: &str = "{name}";
 /// Behind a user whose password may be told.
 const BASIC: &str = ";AUTH=BASIC";
 /// The most characters of a URL that are logged.
@@ -178,6 +195,19 @@ mod tests {
         assert_eq!((url.host.as_str(), url.port, url.target().as_str()), ("::1", None, "rtmp://[::1]/live/a"));
         let url = Url::parse("rtsp://cam").unwrap();
         assert_eq!((url.host.as_str(), url.path.as_str()), ("cam", ""));
+    }
+
+    #[test]
+    fn a_stream_has_its_name_in_the_path() {
+        for (url, expected) in [
+            ("rtmp://h/live", "rtmp://h/live/a\u{e9}"),
+            ("rtmp://h/live/?key=1/2", "rtmp://h/live/a\u{e9}?key=1/2"),
+            ("rtmp://h/live/x-{name}?of={name}", "rtmp://h/live/x-a\u{e9}?of=a\u{e9}"),
+            ("rtsps://u:p@h:1/b", "rtsps://h:1/b/a%C3%A9"),
+            ("rtsp://h", "rtsp://h/a%C3%A9"),
+        ] {
+            assert_eq!(Url::parse(url).unwrap().of_stream("a\u{e9}").target(), expected);
+        }
     }
 
     #[test]

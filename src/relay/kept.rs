@@ -1,12 +1,14 @@
 //! What is kept up: it begins and ends as the configuration says.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
+use async_io::Timer;
 use smol::Task;
 
-use super::{Errand, Protocol, Way, keep_up};
+use super::{Errand, LOOK, Protocol, Term, Way, keep_up};
 use crate::conf::{Pull, Push};
-use crate::hub::Name;
+use crate::hub::{Name, matches};
 use crate::proto::Url;
 use crate::serve::Server;
 
@@ -71,12 +73,33 @@ impl Relay {
                 let way = Way::pull(&pull.url.0)?;
                 (way, Errand::pull(server, way, pull)?)
             }
+            Self::Push(push) if push.is_pattern() => {
+                let way = Way::Push(Protocol::of(&push.url.0)?);
+                return Some(server.executor.spawn(push_each(way, server.clone(), push.clone())));
+            }
             Self::Push(push) => {
                 let (name, way) = (Name::new(&push.stream).ok()?, Way::Push(Protocol::of(&push.url.0)?));
                 (way, Errand::push(server, way, push, name))
             }
         };
-        Some(server.executor.spawn(keep_up(way, errand)))
+        Some(server.executor.spawn(keep_up(way, errand, Term::Ever)))
+    }
+}
+
+/// Sends every stream whose name is as the pattern says, each under its own name.
+async fn push_each(way: Way, server: Arc<Server>, push: Push) {
+    let mut pushed: HashMap<Name, Task<()>> = HashMap::new();
+    loop {
+        pushed.retain(|_, task| !task.is_finished());
+        for stream in server.hub.streams().iter().filter(|stream| stream.is_live()) {
+            let name = stream.name();
+            if !pushed.contains_key(name) && matches(&push.stream, name.as_str()) {
+                let mut errand = Errand::push(&server, way, &push, name.clone());
+                errand.url = errand.url.of_stream(name.as_str());
+                pushed.insert(name.clone(), server.executor.spawn(keep_up(way, errand, Term::Published)));
+            }
+        }
+        Timer::after(LOOK).await;
     }
 }
 

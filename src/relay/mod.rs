@@ -138,6 +138,14 @@ enum Way {
     File,
 }
 
+/// How long a stream is kept up.
+#[derive(Clone, Copy, PartialEq)]
+enum Term {
+    Ever,
+    /// As long as somebody publishes it.
+    Published,
+}
+
 /// The first pause before another attempt, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
 /// A session that lasts so long was a success, and so is one in which frames came: the
@@ -155,10 +163,13 @@ const LINGER: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Runs one session after the other.
-async fn keep_up(way: Way, mut errand: Errand) {
+async fn keep_up(way: Way, mut errand: Errand, term: Term) {
     let mut pause = PAUSES.0;
     loop {
         while !errand.is_wanted(way) {
+            if term == Term::Published {
+                return;
+            }
             Timer::after(LOOK).await;
         }
         let (begun, before) = (Instant::now(), errand.frames(way));

@@ -66,6 +66,32 @@ class EachWay(RelayCase):
             self.assertEqual(self.other.log.count(f"publishes {way} "), 1, way)
 
 
+class EveryStream(RelayCase):
+    def test_each_goes_there_under_its_own_name_while_it_is_published(self):
+        self.serve_other()
+        app = {"stream": "*", "url": self.other.rtmp("").removesuffix("/")}
+        named = {"stream": "c?m", "url": self.other.rtsp("by-rtsp-{name}")}
+        self.serve(push=[app, named])
+        first = self.publish(STREAM, media="bframes", loop=False)
+        captures = [self.capture(self.other.flv(name)) for name in (STREAM, f"by-rtsp-{STREAM}")]
+        self.publish_live("other")
+        self.until_live("other", server=self.other)
+        for by_rtp, capture in enumerate(captures):
+            self.check_whole(capture, SECONDS, by_rtp=bool(by_rtp), media="bframes")
+        self.assertEqual(self.other.log.count(" publishes "), 3, self.other.log)
+        first.stop()
+        for name in (STREAM, f"by-rtsp-{STREAM}"):
+            self.until_log_counts(f"stops publishing {name}:", 1, ENDS_WITHIN, self.other)
+        self.publish_live(STREAM)
+        for name in (STREAM, f"by-rtsp-{STREAM}"):
+            self.until_log_counts(f"publishes {name} ", 2, ENDS_WITHIN, self.other)
+            self.until_live(name, server=self.other)
+        self.server.configure({})
+        self.server.program.signal(signal.SIGHUP)
+        for name, count in ((STREAM, 2), (f"by-rtsp-{STREAM}", 2), ("other", 1)):
+            self.until_log_counts(f"stops publishing {name}:", count, server=self.other)
+
+
 class ServerThatDies(RelayCase):
     def test_it_is_sent_there_again_when_it_is_back(self):
         self.serve_other()

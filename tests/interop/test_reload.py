@@ -6,6 +6,7 @@ import json
 import signal
 import socket
 import ssl
+from pathlib import Path
 
 import certificate
 import flv
@@ -194,6 +195,51 @@ class Relays(Reloading, RelayCase):
         self.hang_up()
         self.until_log_counts("stops playing a: done", 1, server=self.other)
         self.until_log_counts("stops publishing yrtmp:", 1, server=self.other)
+
+
+class AgainAndAgain(Reloading, RelayCase):
+    def test_nothing_is_left_behind(self):
+        self.serve_other()
+        self.publish_live("far", server=self.other)
+        folder = self.directory / "recorded"
+        folder.mkdir()
+        everything = {
+            "pull": [self.table("rtsp-udp", stream="pulled", name="far")],
+            "push": [{"stream": "*", "url": self.other.rtmp("")}],
+            "record": [{"streams": "*", "path": folder}],
+        }
+        self.serve()
+        self.publish_live(STREAM)
+        capture = self.capture(self.server.flv(STREAM))
+        capture.until_frames()
+        descriptors = self.descriptors()
+        metric = self.server.metric
+
+        def pushes():
+            return metric('runnel_viewers{form="rtmp-push"}')
+
+        for round_number in range(10):
+            self.hang_up(**everything)
+            if round_number % 3 == 0:
+                self.until_live("pulled")
+                self.until_live(STREAM, server=self.other)
+                waiting.until(lambda: metric("runnel_recordings") == 2, 10, self.server.metrics)
+                waiting.until(lambda: pushes() == 2, 10, self.server.metrics)
+            self.hang_up()
+            # When that is said it is so, but for what a pattern has begun.
+            self.assertEqual(metric("runnel_recordings"), 0)
+            self.assertEqual(metric("runnel_udp_pairs"), 0)
+            self.assertEqual(metric("runnel_publishers"), 1)
+            waiting.until(lambda: pushes() == 0, 5, self.server.metrics)
+        waiting.until(
+            lambda: self.descriptors() <= descriptors,
+            10,
+            lambda: f"{self.descriptors()} descriptors, and {descriptors} before",
+        )
+        until_all_more([capture], 500)
+
+    def descriptors(self):
+        return len(list(Path(f"/proc/{self.server.pid}/fd").iterdir()))
 
 
 class Records(Reloading):
