@@ -39,7 +39,7 @@ const SWITCHES: [(&str, &str); 5] = [
 
 /// What a running server can take over: new connections and streams go by it, and
 /// those that are there go on as they are. Ports, sizes and the process are made once.
-pub const LIVE: [&str; 35] = [
+pub const LIVE: [&str; 38] = [
     "pull",
     "push",
     "record",
@@ -56,6 +56,8 @@ pub const LIVE: [&str; 35] = [
     "rtsp.hold",
     "rtsp.timeout",
     "rtsp.reorder",
+    "rtsp.multicast",
+    "rtsp.multicast_ttl",
     "tls.cert",
     "tls.key",
     "tls.more",
@@ -74,6 +76,7 @@ pub const LIVE: [&str; 35] = [
     "hls.segments",
     "hls.start",
     "hls.idle",
+    "hls.delete",
     "log.level",
 ];
 

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import signal
 
 import namespaces
 import paths
@@ -12,6 +13,7 @@ import waiting
 from rtsp_case import AUDIO, STREAM, VIDEO, RtspCase
 
 GROUP = "239.255.42.42"
+OTHER_GROUP = "239.255.42.43"
 SECONDS = 4
 ENDS_WITHIN = 10
 MULTICAST = "Transport: RTP/AVP;multicast"
@@ -142,6 +144,31 @@ class WithGroup(RtspCase):
         self.assertEqual(sorted(sent), sorted(ports))
         # Pictures on the first: nobody begins in the middle of one.
         self.assertTrue(rtp.starts_key_picture(sent[ports[0]][0].payload))
+
+    def test_another_group_is_for_those_who_come_then(self):
+        one, before = self.join()
+        self.ok(one, "PLAY", self.url)
+        self.until_pairs(2)
+        self.server.configure({"rtsp": {"multicast": OTHER_GROUP, "multicast_ttl": TTL + 1}})
+        self.server.program.signal(signal.SIGHUP)
+        self.until_log_counts("the configuration is read again", 1)
+        other, after = self.join()
+        self.assertEqual({one["destination"] for one in before}, {GROUP})
+        self.assertEqual({one["destination"] for one in after}, {OTHER_GROUP})
+        self.assertEqual({one["ttl"] for one in after}, {str(TTL + 1)})
+        self.assertEqual(self.server.metric("runnel_udp_pairs"), 4)
+        self.tap.take()
+        groups = set()
+
+        def both():
+            groups.update(to for to, _, _ in self.tap.take())
+            return groups == {GROUP, OTHER_GROUP}
+
+        waiting.until(both, ENDS_WITHIN, lambda: f"packets for both, not {groups}")
+        one.close()
+        self.until_pairs(2)
+        other.close()
+        self.until_pairs(0)
 
     def test_it_goes_by_each_way_on_which_somebody_listens(self):
         """A group is another one on each interface."""

@@ -19,6 +19,8 @@ pub(crate) struct Casts(Mutex<HashMap<(Name, Ipv4Addr), Weak<Cast>>>);
 
 /// One of them; it ends when the last session that listens lets go.
 pub(super) struct Cast {
+    /// The group, and how many routers packets may pass.
+    pub(super) to: (Ipv4Addr, u8),
     /// Where RTP of pictures and of sound goes; RTCP goes to the next port.
     ports: [Option<u16>; 2],
     task: Task<()>,
@@ -28,24 +30,27 @@ impl Cast {
     /// The cast of the stream that `viewer` watches, begun now if there is none;
     /// `None` if there is no room for it.
     pub(super) fn join(server: &Arc<Server>, config: &Config, name: &Name, local: IpAddr) -> Option<Arc<Self>> {
-        let (group, IpAddr::V4(local)) = (config.rtsp.multicast.group()?, local) else { return None };
+        let to = (config.rtsp.multicast.group()?, config.rtsp.multicast_ttl);
+        let IpAddr::V4(local) = local else { return None };
         let mut all = server.casts.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, cast| cast.strong_count() > 0);
-        if let Some(cast) = all.get(&(name.clone(), local)).and_then(Weak::upgrade).filter(|cast| !cast.is_over()) {
+        let running = all.get(&(name.clone(), local)).and_then(Weak::upgrade);
+        if let Some(cast) = running.filter(|cast| !cast.is_over() && cast.to == to) {
             return Some(cast);
         }
         let viewer = server.hub.play(name, &RTP).ok()?;
-        let cast = Arc::new(Self::begin(server, config, viewer, group, local)?);
+        let cast = Arc::new(Self::begin(server, config, viewer, to, local)?);
         all.insert((name.clone(), local), Arc::downgrade(&cast));
         Some(cast)
     }
 
-    fn begin(server: &Server, config: &Config, viewer: Viewer, group: Ipv4Addr, local: Ipv4Addr) -> Option<Self> {
+    fn begin(server: &Server, config: &Config, viewer: Viewer, to: (Ipv4Addr, u8), local: Ipv4Addr) -> Option<Self> {
+        let (group, ttl) = to;
         let mut flow = Flow::new(viewer);
         let mut ports = [None; 2];
         for (kind, port) in [Kind::Video, Kind::Audio].into_iter().zip(&mut ports) {
             let pair = server.udp.pair(local.into(), Server::viewer_sizes(config))?;
-            pair.send_to_groups(local, config.rtsp.multicast_ttl).ok()?;
+            pair.send_to_groups(local, ttl).ok()?;
             *port = Some(pair.port());
             let to = |port| SocketAddr::new(group.into(), port);
             let (rtp, rtcp) = (to(pair.port()), to(pair.port() + 1));
@@ -58,7 +63,7 @@ impl Cast {
             let why = std::future::poll_fn(|cx| flow.poll_alone(cx)).await;
             log::info!("stream={name} {name} goes to the group no more: {why}");
         });
-        Some(Self { ports, task })
+        Some(Self { to, ports, task })
     }
 
     /// Whether nothing goes to the group any more.

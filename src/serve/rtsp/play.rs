@@ -236,8 +236,8 @@ impl View {
                 Lower::Multicast if !self.flow.is_over_udp() && !self.flow.is_over_tcp() => {
                     let Some(cast) = Cast::join(server, config, self.name(), self.local) else { continue };
                     agreed.port = cast.ports(kind);
-                    agreed.destination = config.rtsp.multicast.group().map(|group| group.to_string());
-                    agreed.ttl = Some(config.rtsp.multicast_ttl);
+                    agreed.destination = Some(cast.to.0.to_string());
+                    agreed.ttl = Some(cast.to.1);
                     self.cast = Some(cast);
                     return Ok(agreed);
                 }
