@@ -17,9 +17,9 @@ pub enum Profile {
 
 /// From the smallest to the largest, with `memory.total` in bytes and the file.
 const PROFILES: [(Profile, u64, &str); 3] = [
-    (Profile::Tiny, 9 << 20, include_str!("../../conf/tiny.toml")),
+    (Profile::Tiny, 9472 << 10, include_str!("../../conf/tiny.toml")),
     (Profile::Router, 26 << 20, include_str!("../../conf/router.toml")),
-    (Profile::Box, 104 << 20, include_str!("../../conf/box.toml")),
+    (Profile::Box, 112 << 20, include_str!("../../conf/box.toml")),
 ];
 
 impl Profile {
@@ -60,8 +60,8 @@ mod tests {
             (16, Profile::Tiny),
             (64, Profile::Tiny),
             (128, Profile::Router),
-            (415, Profile::Router),
-            (416, Profile::Box),
+            (447, Profile::Router),
+            (448, Profile::Box),
         ];
         for (mib, profile) in cases {
             assert_eq!(Profile::of(Some(mib << 20)), profile, "{mib} MiB");

@@ -60,7 +60,7 @@ class Files(Recording):
         """Every format at once has what was published, from time 0 on; returns all files."""
         source = flv.samples(paths.media(media).read_bytes())
         rules = [self.record(format=format, **rule) for format in FORMATS]
-        self.serve(record=rules, recording={"memory": "8MiB"}, memory={"total": "112MiB"})
+        self.serve(record=rules, recording={"memory": "8MiB"})
         publisher = self.publish_live(STREAM, media=media, loop=False)
         self.until_live(STREAM, milliseconds=6000)
         publisher.stop()
@@ -146,7 +146,7 @@ class Files(Recording):
 
     def test_a_publisher_with_another_codec_gets_another_file(self):
         rules = [self.record(format=format) for format in FORMATS]
-        self.serve(record=rules, recording={"memory": "8MiB"}, memory={"total": "112MiB"})
+        self.serve(record=rules, recording={"memory": "8MiB"})
         publisher = self.publish_live(STREAM)
         self.until_live(STREAM, milliseconds=1500)
         publisher.stop()

@@ -102,13 +102,15 @@ class Refused(RelayCase):
     def check_secrecy(self, auth):
         """Neither at the most talkative level, nor in the metrics; whatever comes of them."""
         self.serve_other(rtsp={"auth": auth, **AUTH}, log={"level": "trace"})
+        # It goes over the wire only where that is asked for.
+        user = USER.replace(":", ";AUTH=BASIC:", 1) if auth == "basic" else USER
         tables = [
-            self.table("rtsp", stream="right", user=USER),
+            self.table("rtsp", stream="right", user=user),
             self.table("rtsp", stream="wrong", user=f"{PASSWORD}:{PASSWORD}x/@"),
             self.table("rtsps", stream="untrusted", user=USER, insecure=False),
             self.table("rtmp", stream="unasked", user=USER),
         ]
-        pushed = self.table("rtsp", stream="right", name="pushed", user=USER)
+        pushed = self.table("rtsp", stream="right", name="pushed", user=user)
         self.serve(pull=tables, push=[pushed], log={"level": "trace"})
         self.publish(STREAM, server=self.other)
         for stream in ("right", "unasked"):

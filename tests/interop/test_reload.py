@@ -102,7 +102,7 @@ class Reload(Reloading):
 
     def test_more_than_the_memory_of_the_start_is_refused(self):
         recording = {"memory": "64MiB"}
-        self.serve(memory={"total": "104MiB"}, recording=recording)
+        self.serve(memory={"total": "112MiB"}, recording=recording)
         self.publish_live(STREAM)
         capture = self.capture(self.server.flv(STREAM))
         record = [{"streams": "*", "path": self.directory}]
@@ -112,7 +112,7 @@ class Reload(Reloading):
             recording=recording,
             record=record,
         )
-        self.assertIn("memory.total is 106496 KiB: raise memory.total", self.server.log)
+        self.assertIn("memory.total is 114688 KiB: raise memory.total", self.server.log)
         self.assertIn("Restart required for: memory.total, record\n", self.server.log)
         self.assertNotIn("is recorded", self.server.log)
         until_all_more([capture], 500)
