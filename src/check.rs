@@ -5,7 +5,7 @@ use runnel::budget::Plan;
 use runnel::conf::{Config, Keys, features};
 use runnel::device::{self, Fault, User};
 
-/// What is not well.
+/// A fault that the check found.
 pub struct Unfit {
     /// The server does not start; else it serves what it can.
     pub fatal: bool,

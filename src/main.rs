@@ -344,7 +344,7 @@ async fn follow(source: &mut Source, server: &Arc<Server>, rest: &mut Rest) -> R
     Ok(())
 }
 
-/// What goes by the configuration beside the server.
+/// Relays and recordings, which follow the configuration beside the server.
 struct Rest {
     #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
     relays: Relays,
@@ -363,7 +363,7 @@ impl Rest {
         }
     }
 
-    /// What may fail of what `follow` does.
+    /// The steps of `follow` that may fail.
     #[allow(unused_variables, clippy::unnecessary_wraps, reason = "a feature uses it")]
     fn prepare(&mut self, config: &Config) -> Result<(), String> {
         #[cfg(feature = "record")]

@@ -15,7 +15,7 @@ use crate::pieces::{join, pieces};
 use crate::storage::{MAX_FRAME, Memory, Movie, read, written};
 use crate::{records as known, storage, tags as known_tags};
 
-/// What a reader may hold: a frame that is put together, once more when it is done, and
+/// The room of a reader: a frame that is put together, once more when it is done, and
 /// that of each other track.
 const ROOM: usize = 8 * MAX_FRAME;
 
@@ -52,7 +52,7 @@ pub fn tag_seeds() -> Vec<Vec<u8>> {
     twice.collect()
 }
 
-/// What is read from a file is read in bounded time and memory, and every form takes it.
+/// A file is read in bounded time and memory, and every form takes its frames.
 pub fn file(data: &[u8]) {
     let account = Account::root("stream", ROOM);
     let found = read(&mut Memory(data.to_vec()), &account);

@@ -33,7 +33,7 @@ const LIMITS: Limits = Limits {
 
 /// A piece begins with another publisher.
 const ANOTHER: u8 = 2;
-/// What has come is shown.
+/// Viewers are shown all frames so far.
 const SHOW: u8 = 4;
 /// So much time passes before it, in units of 20 ms.
 const WAIT: u8 = 0x78;

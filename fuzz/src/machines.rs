@@ -43,7 +43,7 @@ where
     assert_eq!((account.used(), other.used()), (0, 0));
 }
 
-/// How long the pieces are at most, and where they end.
+/// The longest piece, and where pieces end.
 fn cuts(options: u8, data: &[u8]) -> (usize, Vec<usize>) {
     let longest = 1 + usize::from(options >> 4) * 40;
     (longest, Dice(42).cuts(data.len(), longest))

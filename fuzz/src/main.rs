@@ -76,7 +76,7 @@ static TARGETS: &[Target] = targets! {
     "digest" 2048 texts::digest digest_seeds;
 };
 
-/// What a target may hold at once beside what its accounts allow: so much, and so much
+/// The heap of a target beside its accounts at most: so much, and so much
 /// for each byte of its input.
 const HELD: usize = 2 << 20;
 const HELD_BY_BYTE: usize = 64;

@@ -69,7 +69,7 @@ const LATE: u8 = 16;
 /// It belongs to the second track.
 const SECOND: u8 = 32;
 
-/// What readers make of packets costs no more than their room, and nothing afterwards;
+/// Readers hold no more than their room, and nothing afterwards;
 /// and every form takes it.
 pub fn packets(data: &[u8]) {
     let Some(([first, second], data)) = data.split_first_chunk() else { return };
@@ -113,7 +113,7 @@ pub fn packets(data: &[u8]) {
     assert_eq!(account.used(), 0);
 }
 
-/// What readers have said.
+/// The readers' events.
 struct Heard {
     line: Line,
     count: usize,
@@ -232,7 +232,7 @@ pub fn report_seeds() -> Vec<Vec<u8>> {
     vec![sender, receiver, both, extended]
 }
 
-/// What is said of tracks before the first packet.
+/// The description of tracks before the first packet.
 pub fn descriptions(data: &[u8]) {
     let text = String::from_utf8_lossy(data);
     let transports = Transport::parse_all(&text);

@@ -98,7 +98,7 @@ pub struct Knob {
     pub to: Option<usize>,
 }
 
-/// How far a size can come down in per cent: below that it is of no use, or refused.
+/// The most that a size can come down, in per cent: below that it is of no use, or refused.
 const DEEPEST: usize = 75;
 
 /// Keys that are a number of things; the others are sizes.

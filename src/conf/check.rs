@@ -7,7 +7,7 @@ use super::{Auth, Config, Error, Segments};
 use crate::hub::{InvalidName, Name, is_pattern};
 
 impl Config {
-    /// What asks for a feature that was not compiled in: the key, what it must be without
+    /// A demand for a feature that was not compiled in: the key, what it must be without
     /// it, and the feature.
     fn demand(&self) -> Option<(&'static str, &'static str, &'static str)> {
         let tls = &self.tls;
@@ -24,7 +24,7 @@ impl Config {
         unmet.map(|(_, key, remedy, feature)| (key, remedy, feature))
     }
 
-    /// What is wrong with one of the tables of which there can be several: its key, and why.
+    /// The fault in one of the tables of which there can be several: its key, and why.
     fn entry_objection(&self) -> Option<(String, String)> {
         let pulled = self.pull.iter().map(|pull| (&pull.stream, Name::new(&pull.stream).is_ok())).enumerate();
         let pushed = self.push.iter().map(|push| (&push.stream, is_pattern(&push.stream).is_ok())).enumerate();

@@ -1,10 +1,10 @@
-//! Why a configuration is refused, with the line and the key.
+//! The error of a refused configuration, with the line and the key.
 
 use std::fmt;
 
 use super::keys;
 
-/// Why a configuration is refused: where, what, and what would help.
+/// The reason to refuse a configuration: the place, the fault, and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Error {
     pub(super) file: String,
@@ -62,7 +62,7 @@ fn is_known(key: &str) -> bool {
         && [" ", "\n"].iter().any(|before| keys::REFERENCE.contains(&format!("{before}{item} = ")))
 }
 
-/// What the parser says of a value that is none, without the value.
+/// The parser's words about a wrong value, without the value.
 fn without_value(message: &str) -> String {
     match (message.split_once(": "), message.rsplit_once(", expected ")) {
         // it stands in quotation marks
@@ -119,7 +119,7 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
     Some(before.matches('\n').count() + 1)
 }
 
-/// Why a key that nobody knows is refused, from serde's words: which one is meant, or
+/// The words about an unknown key, from serde's words: which one is meant, or
 /// which there are. `elsewhere` are the keys of all tables.
 pub(super) fn unknown(what: &str, elsewhere: &[String]) -> Option<String> {
     let mut names = what.strip_prefix("unknown field `")?.split('`').step_by(2);

@@ -1,4 +1,4 @@
-//! What was compiled in.
+//! The features that were compiled in.
 
 /// The features, and whether they were.
 pub const FEATURES: [(&str, bool); 12] = [
@@ -21,7 +21,7 @@ pub(super) fn is_compiled(feature: &str) -> bool {
     FEATURES.iter().any(|(name, there)| *name == feature && *there)
 }
 
-/// Why something is refused.
+/// The words for a feature that is missing.
 pub fn lacks(feature: &str) -> String {
     format!("the program was built without the feature {feature:?}")
 }

@@ -27,7 +27,7 @@ pub struct Changes {
 /// Every key, explained, with what every profile shares; so a profile says only what differs.
 pub const REFERENCE: &str = include_str!("../../conf/reference.toml");
 
-/// What is on by default, and the feature that it takes. A default is no demand: what
+/// Switches that are on by default, and the feature that each takes. A default is no demand: what
 /// is not there is off.
 const SWITCHES: [(&str, &str); 5] = [
     ("rtmp.enable", "rtmp"),

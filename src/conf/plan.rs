@@ -23,7 +23,7 @@ const RECORDING: usize = 24 << 10;
 /// The thread that keeps what was recorded: its stack, names that are compared with the
 /// folder, sums, an answer.
 const INDEX: usize = 128 << 10;
-/// What is counted of an address from which connections come.
+/// The row of an address from which connections come.
 pub const ADDRESS: usize = 160;
 /// A file that is played: its task, its tables or packets, and the list of what was read ahead.
 const PLAYED_FILE: usize = 128 << 10;
@@ -37,7 +37,7 @@ impl Config {
         self.streams.max.saturating_add(self.viewers.max).saturating_add(self.connections.spare)
     }
 
-    /// How much of `most` one address may have: a share for others is rounded down, so that
+    /// The part of `most` that one address may have: a share for others is rounded down, so that
     /// all of a few can be had.
     pub fn per_peer(&self, most: usize) -> usize {
         most - most.saturating_mul(100 - self.connections.per_peer.min(100)) / 100

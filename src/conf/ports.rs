@@ -1,4 +1,4 @@
-//! Where a configuration listens, and whether two of its keys want the same port.
+//! The ports of a configuration: no two keys may want the same.
 
 use super::{Address, Config};
 

@@ -85,7 +85,7 @@ pub(super) fn objection(config: &Config) -> Option<(String, String)> {
 }
 
 impl Record {
-    /// What is wrong with it, if anything: the key, and what it must be.
+    /// Its fault, if it has one: the key, and what it must be.
     fn objection(&self) -> Option<(&'static str, &'static str)> {
         let wrong = [
             (self.streams.is_empty(), "streams", "\"*\" for all, or a pattern of names"),

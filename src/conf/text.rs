@@ -169,7 +169,7 @@ fn url(text: &str, files: bool) -> Result<Url, String> {
     Err(format!("invalid value: no such URL, expected one that begins with {}", there.join(", ")))
 }
 
-/// What can be relayed, as URLs begin, and the features that it takes.
+/// The schemes of URLs that can be relayed, and the features that each takes.
 const SCHEMES: [(&str, &[&str]); 5] = [
     ("rtsp", &["rtsp"]),
     ("rtsps", &["rtsp", "tls"]),

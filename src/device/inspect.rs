@@ -13,13 +13,13 @@ use crate::net;
 pub struct Fault {
     /// The key that names it: `pull[1].ca` is that of the second table.
     pub key: String,
-    /// What is wrong, with the path.
+    /// A fault, with the path.
     pub why: String,
     /// The server does not start; else it serves what it can.
     pub fatal: bool,
 }
 
-/// What is wrong with certificates and their keys.
+/// The faults of certificates and their keys.
 #[cfg(feature = "tls")]
 fn certificates(config: &Config) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -52,7 +52,7 @@ fn fault(key: &str, path: &Path, fatal: bool, found: io::Result<()>) -> Option<F
     found.err().map(|error| Fault { key: key.into(), why: why(error), fatal })
 }
 
-/// What is wrong with what is opened before rights are dropped.
+/// The faults of files that are opened before rights are dropped.
 pub fn opened_first(config: &Config) -> Vec<Fault> {
     let mut faults = certificates(config);
     if let Target::File(path) = &config.log.target {
@@ -66,7 +66,7 @@ pub fn opened_first(config: &Config) -> Vec<Fault> {
     faults
 }
 
-/// What is wrong with what is opened later on, by whoever calls this.
+/// The faults of files that are opened later on, with the rights of the caller.
 pub fn opened_later(config: &Config) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut look = |key: &str, path: &Path, found| faults.extend(fault(key, path, false, found));

@@ -49,10 +49,10 @@ pub(super) struct Packer {
     tracks: Arc<Tracks>,
     /// The number of the first of `units`.
     base: Seq,
-    /// What the slots became, and what that cost; `None` where the form has no room for
+    /// The packed slots, and their cost; `None` where the form has no room for
     /// the track.
     units: VecDeque<(Option<Arc<Unit>>, u32)>,
-    /// What all of them cost.
+    /// The cost of all of them.
     cost: usize,
     /// Codecs of which it was said that the form has no room for them.
     said: Vec<Codec>,
@@ -106,7 +106,7 @@ impl Packer {
         (self.units, self.cost) = (VecDeque::new(), 0);
     }
 
-    /// What the units cost beside the frames.
+    /// The cost of the units beside the frames.
     pub(super) fn cost(&self) -> usize {
         self.cost
     }

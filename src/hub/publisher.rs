@@ -27,7 +27,7 @@ pub struct Publisher {
     begun: Option<Instant>,
     silence: Option<Silence>,
     moved: u64,
-    /// What it does is no news.
+    /// Its begin and end are no news for the log.
     hushed: bool,
 }
 

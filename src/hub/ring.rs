@@ -60,7 +60,7 @@ pub(super) struct Ring {
     /// The last announcement that is gone, and its number.
     told: Option<(Seq, Arc<Tracks>)>,
     arrivals: Option<Arrivals>,
-    /// What the slots cost, packed forms not among it.
+    /// The cost of the slots without packed forms.
     bytes: usize,
 }
 
@@ -128,12 +128,12 @@ impl Ring {
         self.told.as_ref().filter(|(at, _)| *at >= from).map(|(_, tracks)| tracks)
     }
 
-    /// What the slots cost, packed forms not among it.
+    /// The cost of the slots without packed forms.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// When the newest frame came.
+    /// The arrival of the newest frame.
     pub(super) fn newest_arrival(&self) -> Option<Instant> {
         self.arrivals.as_ref().map(|arrivals| arrivals.newest)
     }

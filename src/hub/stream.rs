@@ -74,17 +74,17 @@ pub(super) struct Waiter {
     /// It has: its place among the viewers is another's.
     dismissed: bool,
     waker: Option<Waker>,
-    /// What it is in the middle of sending, once its socket took no more.
+    /// The batch it is in the middle of sending, once its socket took no more.
     hold: Option<Hold>,
 }
 
-/// What a viewer holds while its socket takes nothing more.
+/// The batch that a viewer holds while its socket takes nothing more.
 pub(super) struct Hold {
     /// The number of the first frame of it.
     from: Seq,
-    /// How many bytes all of it has.
+    /// All its bytes.
     bytes: u32,
-    /// When the socket last took something, as far as is known.
+    /// The last time that the socket took something, as far as is known.
     since: Instant,
     /// It is to go.
     pressed: bool,
@@ -228,7 +228,7 @@ impl State {
         Ok(())
     }
 
-    /// What the ring costs, packed forms among it.
+    /// The cost of the ring with packed forms.
     fn cost(&self) -> usize {
         self.ring.bytes() + self.packers.iter().map(Packer::cost).sum::<usize>()
     }

@@ -121,7 +121,7 @@ impl Conn {
         self.seat = Some(seat);
     }
 
-    /// What it has of what its address may take.
+    /// Its part of what its address may take.
     pub fn seat(&self) -> Option<Arc<Seat>> {
         self.seat.clone()
     }

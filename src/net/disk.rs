@@ -13,7 +13,7 @@ use async_io::Timer;
 use smol::channel::{Receiver, bounded};
 use smol::future::or;
 
-/// What waits for the same disk: a file, or the folder that files are in.
+/// A queue of work for the same disk: a file, or the folder that files are in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lane(u64);
 
@@ -34,7 +34,7 @@ struct State {
     /// In the order in which it came. Whoever gives up takes its work back, so there is no
     /// more than there are tasks.
     waiting: VecDeque<(usize, Lane, Work)>,
-    /// What threads are at now.
+    /// The work that threads are at now.
     running: Vec<Lane>,
     /// The lane of what was begun last.
     last: Lane,

@@ -16,7 +16,7 @@ use super::{Conn, Peers, SocketSizes, Watch};
 pub struct Gate {
     open: Arc<AtomicUsize>,
     limit: usize,
-    /// When the system last had no room for a connection.
+    /// The last time that the system had no room for a connection.
     starved: Arc<Mutex<Option<Instant>>>,
 }
 
@@ -131,7 +131,7 @@ pub(super) fn prepare(socket: &TcpStream) {
     let _ = SockRef::from(socket).set_tcp_keepalive(&keepalive);
 }
 
-/// When it is looked again for what the system had no room for.
+/// The pause before the next try where the system had no room.
 const RETRY: Duration = Duration::from_millis(100);
 /// After so long without a want of room the next is another.
 const CALM: Duration = Duration::from_secs(60);

@@ -1,4 +1,4 @@
-//! What one address may take of what there is for all.
+//! The part that one address may take of what there is for all.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::budget::{Account, Lease};
 
-/// What can be taken.
+/// The things that can be taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// A connection.
@@ -26,7 +26,7 @@ pub struct Peers(Arc<Table>);
 
 #[derive(Debug)]
 struct Table {
-    /// How much of each one address may take.
+    /// The most of each that one address may take.
     most: [usize; CLAIMS],
     exempt: Vec<IpAddr>,
     account: Account,
@@ -39,7 +39,7 @@ struct Row {
     _lease: Lease,
 }
 
-/// What one address costs: its row, twice over while the table grows.
+/// The cost of one address: its row, twice over while the table grows.
 pub const ROW: usize = 2 * (size_of::<Row>() + size_of::<IpAddr>() + 16);
 
 /// A connection's part of what its address has; given back when dropped.
@@ -56,7 +56,7 @@ impl Peers {
         Self(Arc::new(Table { most, exempt, account, rows: Mutex::default() }))
     }
 
-    /// Whom an address stands for: with IPv6 a network of 64 bits is one customer's.
+    /// The customer that an address stands for: with IPv6 a network of 64 bits is one customer's.
     /// `None` if it is exempt: many come by way of loopback, or of a proxy.
     pub fn customer(&self, address: IpAddr) -> Option<IpAddr> {
         let address = address.to_canonical();

@@ -6,7 +6,7 @@ use std::sync::OnceLock;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
-/// Where Linux before 3.17 has them, and any Linux that has just started: this never waits.
+/// The file in which Linux before 3.17 has them, and any Linux that has just started: this never waits.
 const DEVICE: &str = "/dev/urandom";
 
 /// Makes sure that there are some from here on: the device may be out of reach later.

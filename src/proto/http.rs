@@ -25,7 +25,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// What an answer has to go by, without the texts that came: what waits takes little.
+    /// The parts that an answer goes by, without the texts that came: waiting takes little memory.
     #[must_use]
     pub fn shed(self) -> Self {
         let Self { method, keep_alive, .. } = self;

@@ -71,7 +71,7 @@ impl Url {
         is_absolute.then_some(Self { scheme: "file".into(), user, password, basic: false, host, port: None, path })
     }
 
-    /// Where the stream `name` goes: `{name}` in the path stands for it, and else it is
+    /// The URL of the stream `name`: `{name}` in the path stands for it, and else it is
     /// the last item of the path.
     pub fn of_stream(&self, name: &str) -> Self {
         // an RTSP URL is a URI, a name of RTMP is not
@@ -97,7 +97,7 @@ impl Url {
     }
 }
 
-/// What stands for a stream's name.
+/// The placeholder of a stream's name.
 const NAME: &str = "{name}";
 /// Behind a user whose password may be told.
 const BASIC: &str = ";AUTH=BASIC";

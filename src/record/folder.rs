@@ -20,15 +20,15 @@ pub(super) struct Folder {
     pub(super) busy: Busy,
 }
 
-/// What is being written, or is not in the index yet.
+/// Files that are being written, or are not in the index yet.
 #[derive(Clone, Default)]
 pub(super) struct Busy(Arc<Mutex<Vec<PathBuf>>>);
 
-/// What a recording's name says, relative to the folder.
+/// The parts of a recording's name, relative to the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Known<'a> {
     pub(super) stream: &'a str,
-    /// When it began, in milliseconds since 1970.
+    /// Its begin, in milliseconds since 1970.
     pub(super) begun: u64,
     /// Of those that began in the same second, or of the segments of a session.
     pub(super) number: u64,
@@ -66,7 +66,7 @@ impl Folder {
         Self { path: path.into(), rules, index: Index::new(path, sync), busy }
     }
 
-    /// What the name of one of the rules' recordings says.
+    /// The parts of the name, if it is one of the rules' recordings.
     pub(super) fn known<'a>(&self, name: &'a str) -> Option<Known<'a>> {
         Known::of(name).filter(|known| self.rules.iter().any(|rule| known.is_of(rule)))
     }

@@ -60,7 +60,7 @@ pub(super) fn oldest(folder: &Folder) -> io::Result<Vec<Stranger>> {
     Ok(batch.rest)
 }
 
-/// What was being written when the power failed is whole now, as far as it goes.
+/// Files that were being written when the power failed are whole now, as far as they go.
 fn settle(folder: &Folder) -> io::Result<bool> {
     let mut open = Vec::new();
     let mut note = |line: Line<'_>| {

@@ -1,4 +1,4 @@
-//! What is in a folder of recordings, in the order in which it was recorded: a file beside
+//! The index of a folder of recordings, in the order in which they were made: a file beside
 //! them, since names say only what the clock was.
 //!
 //! Each recording has a line: a sign, its size, its name. A line is added when a recording
@@ -24,11 +24,11 @@ const NEW: &str = ".runnel-index.new";
 const HEAD: &str = "# runnel: the recordings here in their order. It is written anew if it is lost.\n";
 /// No line is longer: names are not.
 const LONGEST: u64 = 1024;
-/// What stands before a name: the sign, and the size in so many hexadecimal digits.
+/// The prefix of a name: the sign, and the size in so many hexadecimal digits.
 const DIGITS: usize = 12;
 const PREFIX: usize = DIGITS + 3;
 
-/// What became of a recording.
+/// The state of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
     /// It is being written, or was when the power failed.
@@ -40,7 +40,7 @@ pub(super) enum State {
 /// A line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Line<'a> {
-    /// Where it stands in the file.
+    /// Its place in the file.
     pub(super) at: u64,
     pub(super) state: State,
     pub(super) size: u64,

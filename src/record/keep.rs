@@ -15,7 +15,7 @@ use super::retain;
 use crate::conf::Record;
 use crate::serve::listing::{self, Listed, Segments};
 
-/// What the thread is told.
+/// Messages to the thread.
 pub(super) enum News {
     /// A file was made; it is busy until it is closed.
     Opened {
@@ -38,7 +38,7 @@ pub(super) enum News {
     Over,
 }
 
-/// How a file has ended.
+/// The end of a file.
 pub(super) enum End {
     Whole,
     /// A whole segment, which is to be listed.
@@ -54,16 +54,16 @@ pub(super) struct Keeper {
     care: Vec<Care>,
     sync: bool,
     busy: Busy,
-    /// When it is looked again whether there is too much.
+    /// The time of the next look whether there is too much.
     due: Instant,
-    /// Where the lines of what is being written stand.
+    /// The places of the lines of files that are being written.
     lines: HashMap<usize, u64>,
-    /// What was asked last, what was said, and until when that holds.
+    /// The last question, its answer, and until when that holds.
     #[cfg(feature = "files")]
     told: Option<(String, String, Instant)>,
 }
 
-/// What is known of a folder.
+/// The state of a folder.
 #[derive(Default)]
 struct Care {
     /// The first that was recorded here since the start.
@@ -81,7 +81,7 @@ struct Care {
 
 /// So much may be told that the thread has not heard yet.
 pub(super) const NEWS: usize = 128;
-/// How often it is looked whether there is too much, at most.
+/// The shortest time between two looks whether there is too much.
 const TIDY: Duration = Duration::from_secs(5);
 /// Looking at large folders takes a share of one in so many of the time.
 const TIDY_SHARE: u32 = 20;
@@ -169,7 +169,7 @@ impl Keeper {
         }
     }
 
-    /// What there is; many who ask the same take a share of the time.
+    /// The list; many who ask the same take a share of the time.
     #[cfg(feature = "files")]
     fn list(&mut self, query: String) -> String {
         let begun = Instant::now();

@@ -17,7 +17,7 @@ const MOST: usize = 100;
 /// Of so many streams in segments it is known where what is left of the oldest begins.
 const STREAMS: usize = 256;
 
-/// What is asked for: `stream=NAME`, and `before=UNIX_MS` for those that began earlier.
+/// The question: `stream=NAME`, and `before=UNIX_MS` for those that began earlier.
 struct Wanted<'a> {
     stream: Option<&'a str>,
     before: u64,

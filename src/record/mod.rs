@@ -52,7 +52,7 @@ struct Works {
     threads: [JoinHandle<()>; 2],
 }
 
-/// What is to be recorded, and what is.
+/// The rules, and the recordings that run.
 #[derive(Default)]
 struct State {
     rules: Vec<Arc<Record>>,
@@ -74,7 +74,7 @@ struct Running {
 const LOOK: Duration = Duration::from_millis(200);
 /// A file is closed when nobody has published for so long: who comes back begins another.
 const GONE: Duration = Duration::from_secs(1);
-/// What the threads are given to bring all to the disk in the end.
+/// The time that the threads have to bring all to the disk in the end.
 const LAST_WRITES: Duration = Duration::from_secs(5);
 
 impl Recorder {

@@ -1,4 +1,4 @@
-//! What is kept: of each stream the oldest recordings go first, in the order of the index.
+//! Retention: of each stream the oldest recordings go first, in the order of the index.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -24,14 +24,14 @@ const MARGIN: u64 = 64;
 /// clock of a device was set, and nobody knows how old it is.
 const CLOCK_SET: u64 = 1_577_836_800_000;
 
-/// What a stream has.
+/// The recordings of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Held {
     bytes: u64,
     count: usize,
     /// Of the newest, which stays.
     newest: u64,
-    /// What it may have.
+    /// The most that it may have.
     most: u64,
 }
 
@@ -43,7 +43,7 @@ struct Victim {
     path: PathBuf,
 }
 
-/// What was done.
+/// The result.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Done {
     /// Some were not there any more: the index is to be mended.
@@ -97,7 +97,7 @@ pub(super) fn enforce(folder: &Folder, rule: &Record) -> io::Result<Done> {
     delete(folder, rule, &choice.victims)
 }
 
-/// What a line of the rule's streams counts for.
+/// The bytes that a line of the rule's streams counts for.
 fn counts<'a>(folder: &Folder, rule: &Record, line: &Line<'a>) -> Option<(Known<'a>, u64)> {
     let known = Known::of(line.name).filter(|known| known.is_of(rule))?;
     let size = match line.state {
@@ -120,7 +120,7 @@ fn hold(streams: &mut Streams, stream: &str, size: u64) {
     held.count += 1;
 }
 
-/// What each stream may have: no more than all may together, of which those give first
+/// The share of each stream: no more than all may together, of which those give first
 /// that have most.
 fn limit(rule: &Record, streams: &mut Streams, free: u64) {
     let margin = |most: u64| if Shape::of(rule.format).is_segments() { most - most / MARGIN } else { most };
@@ -145,7 +145,7 @@ fn limit(rule: &Record, streams: &mut Streams, free: u64) {
     }
 }
 
-/// How much each may have at most so that all have no more than `most`, as far as their
+/// The most that each may have so that all have no more than `most`, as far as their
 /// newest let it.
 fn level(streams: &Streams, most: u64) -> u64 {
     let all = |level: u64| streams.values().map(|held| held.most.min(level).max(held.newest)).sum::<u64>();

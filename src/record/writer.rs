@@ -59,11 +59,11 @@ pub(super) struct Writer {
     recorded: Arc<Recorded>,
     open: HashMap<usize, Open>,
     synced: Instant,
-    /// What it makes, until it is in the index and whole.
+    /// Its files, until they are in the index and whole.
     busy: Busy,
     /// Whoever keeps what is there.
     keeper: SyncSender<News>,
-    /// What is wrong now with a folder: it is said once.
+    /// The faults of folders now: each is said once.
     trouble: HashMap<String, String>,
 }
 
@@ -78,7 +78,7 @@ struct Open {
     empty: bool,
 }
 
-/// How often it is looked whether all is on the disk, at most.
+/// The shortest time between two looks whether all is on the disk.
 const LOOK: Duration = Duration::from_secs(5);
 /// So many files may begin in the same second.
 const SAME_SECOND: usize = 100;

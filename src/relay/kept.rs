@@ -1,4 +1,4 @@
-//! What is kept up: it begins and ends as the configuration says.
+//! The relays that are kept up: each begins and ends as the configuration says.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -138,7 +138,7 @@ enum Way {
     File,
 }
 
-/// How long a stream is kept up.
+/// The life of a relay.
 #[derive(Clone, Copy, PartialEq)]
 enum Term {
     Ever,

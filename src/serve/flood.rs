@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// What was said of whom lately. Those who share a place share its limit, so that an
+/// The lines of each kind and peer lately. Those who share a place share its limit, so that an
 /// army of addresses fills no log either.
 pub(crate) struct Flood(Mutex<[Slot; SLOTS]>);
 

@@ -66,7 +66,7 @@ impl Live {
     }
 }
 
-/// What was begun for a viewer that takes no more: a message is never cut.
+/// The rest of a batch for a viewer that takes no more: a message is never cut.
 #[derive(Default)]
 pub(crate) struct Tail(Option<(Viewer, Outlet)>);
 

@@ -77,7 +77,7 @@ pub struct Server {
     pub(crate) watch: Arc<Watch>,
     pub(crate) beat: Beat,
     pub(crate) gate: Gate,
-    /// What each address has of all this.
+    /// The part that each address has of all this.
     peers: Peers,
     /// Pairs of ports for RTP.
     #[cfg(feature = "rtsp")]
@@ -104,7 +104,7 @@ pub struct Server {
     #[cfg(feature = "hls")]
     audience: Audience,
     ids: Ids,
-    /// What the log has heard of whom.
+    /// The lines that the log has had of each peer.
     pub(crate) flood: Flood,
 }
 
@@ -326,7 +326,7 @@ impl Server {
 
 const _: () = assert!(ROW <= ADDRESS, "the plan has room for what is counted of each address");
 
-/// What one address may have of all connections, publishers and viewers.
+/// The part that one address may have of all connections, publishers and viewers.
 fn peers(config: &Config, total: &Account) -> Peers {
     let all = [config.max_connections(), config.streams.max, config.viewers.max];
     let account = total.child("peers", config.max_connections().saturating_mul(ADDRESS));

@@ -69,7 +69,7 @@ impl Recorded {
         self.list.get().is_some()
     }
 
-    /// What there is, as JSON; `None` if that cannot be said now. One after the other is told.
+    /// The list as JSON; `None` if that cannot be said now. One after the other is told.
     #[cfg(feature = "files")]
     pub async fn list(&self, query: String) -> Option<String> {
         let _turn = self.turn.lock().await;

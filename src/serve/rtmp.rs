@@ -36,7 +36,7 @@ struct Session {
     machine: rtmp::Server,
     who: Who,
     role: Role,
-    /// What was begun for a player that has stopped.
+    /// The rest of a batch for a player that has stopped.
     tail: Tail,
 }
 

@@ -9,9 +9,9 @@ use super::door::Door;
 use crate::conf::{Config, Tls};
 use crate::net::{Conn, Files, Gate, Identity};
 
-/// What there is for TLS.
+/// Certificates and ports for TLS.
 pub(super) struct Sealed {
-    /// What is shown; nothing while nobody is served.
+    /// The certificates; none while nobody is served.
     identity: Mutex<Option<Arc<Identity>>>,
     gate: Gate,
     /// The ports that are open.
@@ -27,7 +27,7 @@ impl Sealed {
         Self { identity, gate: Gate::new(config.max), ports: Mutex::default() }
     }
 
-    /// What is shown now.
+    /// The certificates of now.
     pub(super) fn identity(&self) -> Option<Arc<Identity>> {
         self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -93,7 +93,7 @@ impl Server {
     }
 }
 
-/// What is configured, if anything is.
+/// The configured certificates, if there are any.
 fn load(config: &Tls) -> Result<Option<Arc<Identity>>, String> {
     if config.cert.is_empty() {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! Who a session is, in every line of the log that is about it:
+//! The identity of a session, in every line of the log that is about it:
 //! `id=RTMPPUBSUB1 stream=test110 peer=192.0.2.7:40112`.
 
 use std::fmt;
@@ -34,7 +34,7 @@ pub(crate) enum Kind {
     Record,
 }
 
-/// What ids begin with, in the order of `Kind`: lal's words, where it has one.
+/// The prefixes of ids, in the order of `Kind`: lal's words, where it has one.
 const PREFIXES: [&str; 16] = [
     "RTMPPUBSUB",
     "RTMPPULL",
@@ -54,7 +54,7 @@ const PREFIXES: [&str; 16] = [
     "RECORD",
 ];
 
-/// How many there were of each kind.
+/// The count of each kind.
 #[derive(Default)]
 pub(super) struct Ids([AtomicUsize; PREFIXES.len()]);
 
@@ -68,7 +68,7 @@ pub(crate) struct Who {
     peer: Option<SocketAddr>,
     /// Its peer has not begun so many that the log is not told of this one.
     pub(super) told: bool,
-    /// When it began with its stream.
+    /// The time at which it began with its stream.
     begun: Option<Instant>,
 }
 

@@ -113,7 +113,7 @@ impl Sending {
         Self { viewer, units: Vec::new(), times: Vec::new() }
     }
 
-    /// What was begun is gone; takes what comes next, of which its socket takes a little.
+    /// The batch that was begun is gone; takes what comes next, of which its socket takes a little.
     fn go_on(&mut self) {
         let cx = Context::from_waker(Waker::noop());
         self.units.clear();

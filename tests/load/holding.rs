@@ -10,9 +10,9 @@ use crate::peer::Rtmp;
 use crate::program::Program;
 use crate::steady::Steady;
 
-/// How long each goes on.
+/// The time that each goes on.
 const LENGTH: Duration = Duration::from_secs(2);
-/// What a picture may take meanwhile: a server that is held takes as long as it is held, and
+/// The time that a picture may take meanwhile: a server that is held takes as long as it is held, and
 /// a busy machine much less in one of a few attempts.
 const BOUND: Duration = Duration::from_millis(1000);
 const ATTEMPTS: usize = 3;

@@ -1,4 +1,4 @@
-//! Who waits for what nobody publishes costs no more than who watches.
+//! A client that waits for a name that nobody publishes costs no more than one that watches.
 
 use std::io::Write;
 

@@ -8,7 +8,7 @@ use log::Level;
 
 use crate::wire::iso8601;
 
-/// What a line begins with.
+/// The beginning of a line.
 #[derive(Clone)]
 pub(super) enum Style {
     /// Time (UTC) and level.

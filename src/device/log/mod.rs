@@ -1,7 +1,7 @@
 //! The log: lines that nothing from outside can forge or stretch, on their way to
 //! standard error, the machine's log, or a file that does not grow beyond its size.
 //!
-//! Who says a line never waits for it to be written: it goes into a queue, and a
+//! The caller never waits for a line to be written: it goes into a queue, and a
 //! thread of its own takes it to its target.
 
 mod line;
@@ -17,7 +17,7 @@ use line::{Line, Style};
 use queue::QUEUE;
 pub use target::reopen;
 
-/// How long lines may take to get out when the program ends, and when it panics.
+/// The time that lines have to get out when the program ends or panics.
 const LAST: Duration = Duration::from_secs(1);
 
 struct Logger {

@@ -34,15 +34,15 @@ struct State {
     lines: Vec<u8>,
     /// So many found no room since the last that did.
     dropped: usize,
-    /// What was taken out is on its way to the target.
+    /// Lines that were taken out are on their way to the target.
     writing: bool,
 }
 
-/// What writes.
+/// The writer.
 struct Writer {
     target: Target,
     style: Style,
-    /// What is being written.
+    /// The lines that are being written.
     batch: Vec<u8>,
     /// So many lines did not get out, and nobody was told yet.
     lost: usize,

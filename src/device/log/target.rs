@@ -1,4 +1,4 @@
-//! Where log lines go: standard error, the machine's log, or a file that does
+//! Targets of log lines: standard error, the machine's log, or a file that does
 //! not grow beyond its size.
 
 use std::fs::{self, File, OpenOptions};
@@ -17,7 +17,7 @@ pub fn reopen() {
     REOPEN.store(true, Relaxed);
 }
 
-/// What takes lines, each in one piece.
+/// A target takes lines, each in one piece.
 pub(super) enum Target {
     Stderr,
     Syslog(Syslog),

@@ -24,7 +24,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// What is wrong with the certificate, and with its key or the two together.
+    /// The faults of the certificate, and of its key or the two together.
     pub fn faults(&self) -> [Option<String>; 2] {
         let certificate = certificates(&self.certificate).err();
         let key = match certificate {

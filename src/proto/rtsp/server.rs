@@ -13,7 +13,7 @@ use super::{Status, Transport};
 use crate::budget::{Account, OverBudget};
 use crate::proto::{Machine, Target};
 
-/// What the client did. All but packets and wrong passwords wait for an answer.
+/// An action of the client. All but packets and wrong passwords wait for an answer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// It has shown a wrong name or password for this, and was told so.

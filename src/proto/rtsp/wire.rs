@@ -41,7 +41,7 @@ pub(super) struct Wire {
     /// Bytes that were passed over so, in all and since the last packet or message.
     noise: u32,
     run: u16,
-    /// How often noise began like a message, less the packets and messages since.
+    /// The number of times that noise began like a message, less the packets and messages since.
     false_messages: u8,
 }
 

@@ -78,7 +78,7 @@ enum Found {
     Text(Bytes),
 }
 
-/// What is kept of a request beside its path and query: conditions, and what waits.
+/// The bytes of a request beside its path and query: conditions, and what waits.
 const OPENING: usize = 1 << 10;
 /// Bytes that are read at once: a connection has room for that in the plan.
 const READ: usize = 16 << 10;

@@ -26,7 +26,7 @@ pub(super) struct Waiting {
     name: Name,
     /// The session that was shown.
     session: Option<u64>,
-    /// What stands behind the names of files in a playlist.
+    /// The query behind the names of files in a playlist.
     suffix: String,
 }
 
@@ -225,7 +225,7 @@ fn ask(query: &str) -> Option<Ask> {
     Some(ask)
 }
 
-/// What the client was given to show with the playlist it shows with the segments; all of it
+/// The query that the client shows with the playlist it shows with the segments; all of it
 /// where it is short, else its session.
 fn suffix(query: &str) -> String {
     let own = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("_HLS_") && !pair.contains('"'));

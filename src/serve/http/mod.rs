@@ -58,7 +58,7 @@ struct Session {
     conn: Conn,
     machine: http::Server,
     role: Role,
-    /// What was begun for a viewer that has closed.
+    /// The rest of a batch for a viewer that has closed.
     tail: Tail,
     /// An answer was given: once it is sent, the wait for another request begins.
     answered: bool,
@@ -76,7 +76,7 @@ enum Role {
     #[cfg(feature = "hls")]
     /// Something of HLS is asked for that may not be there yet.
     Waiting(Box<hls::Waiting>),
-    /// What others share, or what is paid for, is on its way out.
+    /// A body that others share, or that is paid for, is on its way out.
     Body { outlet: Outlet, keep_alive: bool },
     /// A file is being looked for.
     #[cfg(feature = "files")]

@@ -25,9 +25,9 @@ const LONGEST: u64 = 1024;
 
 /// A folder of segments.
 pub struct Segments<'a> {
-    /// Where it is.
+    /// Its folder.
     pub folder: &'a Path,
-    /// Whose segments they are.
+    /// The stream that the segments are of.
     pub stream: &'a str,
     /// Whether what is written is brought to the disk.
     pub sync: bool,
@@ -44,7 +44,7 @@ struct Found {
     name: String,
 }
 
-/// What is wrong with a playlist.
+/// The faults of a playlist.
 #[derive(Default)]
 struct Wrong {
     /// Hashes of names that are listed, but not there.
@@ -250,7 +250,7 @@ fn continues(last: Option<Option<(u64, u64)>>, next: Option<(u64, u64)>) -> bool
     matches!((last, next), (Some(Some((_, last))), Some((_, next))) if next == last.wrapping_add(1) && next > 0)
 }
 
-/// When a segment of the stream began, and its number.
+/// The begin of a segment of the stream, and its number.
 fn order(name: &str, stream: &str) -> Option<(u64, u64)> {
     let (stem, extension) = name.rsplit_once('.')?;
     let is_its = ["ts", "m4s", "mp4"].contains(&extension) && name_parts(true, stem)?.0 == stream;

@@ -1,4 +1,4 @@
-//! How long a segment is that nobody has said it of: MPEG-TS, up to where it was cut off.
+//! The length of a segment that no playlist tells: MPEG-TS, up to where it was cut off.
 
 use std::fs::File;
 use std::io::Read;

@@ -64,10 +64,10 @@ struct Body {
     who: Who,
     peer: IpAddr,
     local: IpAddr,
-    /// What it has of what its address may take.
+    /// Its part of what its address may take.
     seat: Option<Arc<Seat>>,
     role: Role,
-    /// What was begun for a player that has stopped.
+    /// The rest of a batch for a player that has stopped.
     tail: Tail,
 }
 

@@ -184,7 +184,7 @@ impl Drop for Post {
 /// padding stands anywhere.
 #[derive(Default)]
 struct Decoder {
-    /// What was decoded and found no room yet.
+    /// Decoded bytes that found no room yet.
     out: Vec<u8>,
     /// Blanks since the last letter that was decoded.
     blanks: usize,
