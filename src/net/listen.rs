@@ -35,6 +35,11 @@ impl Gate {
         self.open.load(Relaxed)
     }
 
+    /// The next connection finds no room.
+    pub fn is_full(&self) -> bool {
+        self.open() >= self.limit
+    }
+
     pub(super) fn enter(&self) -> Option<Pass> {
         let room = |open| (open < self.limit).then_some(open + 1);
         self.open.fetch_update(Relaxed, Relaxed, room).ok()?;

@@ -317,8 +317,10 @@ impl Server {
     fn turn_away(&self, name: &str, words: &[u8], mut socket: &TcpStream) {
         self.tally.refused("connections");
         log::debug!("{name}: a connection over connections.spare or connections.per_peer is turned away");
-        // the next one may find a place
-        self.hub.dismiss();
+        // the next one may find a place, unless its address has all that it may have
+        if self.gate.is_full() {
+            self.hub.dismiss();
+        }
         // whether it arrives or not, the connection is closed
         let _ = socket.write_all(words);
     }
