@@ -72,7 +72,7 @@ pub fn opened_later(config: &Config) -> Vec<Fault> {
     let mut look = |key: &str, path: &Path, found| faults.extend(fault(key, path, false, found));
     for (at, pull) in config.pull.iter().enumerate().filter(|(_, pull)| pull.url.0.scheme == "file") {
         let path = Path::new(&pull.url.0.path);
-        look(&format!("pull[{at}].url"), path, fs::File::open(path).map(drop));
+        look(&format!("pull[{at}].url"), path, readable(path));
     }
     #[cfg(feature = "record")]
     for (at, record) in config.record.iter().enumerate() {
@@ -92,6 +92,14 @@ pub fn opened_later(config: &Config) -> Vec<Fault> {
     faults
 }
 
+/// Whether a file can be read. A pipe is not opened: that would wait for its other end.
+fn readable(file: &Path) -> io::Result<()> {
+    if !fs::metadata(file)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no regular file"));
+    }
+    fs::File::open(file).map(drop)
+}
+
 /// Whether files can be made in a folder. Nothing is made.
 #[cfg(any(feature = "files", feature = "record"))]
 fn writable(folder: &Path) -> io::Result<()> {
@@ -102,6 +110,10 @@ fn writable(folder: &Path) -> io::Result<()> {
 
 /// Whether a file can be written to, or the folder is there in which it would be made.
 fn appendable(file: &Path) -> io::Result<()> {
+    // to open a pipe would wait for its other end
+    if fs::metadata(file).is_ok_and(|about| !about.is_file()) {
+        return Ok(());
+    }
     match fs::OpenOptions::new().append(true).open(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => fs::read_dir(file.parent().unwrap_or(file)).map(drop),
         opened => opened.map(drop),

@@ -1,5 +1,6 @@
 """The program from outside: what it says of itself, and how it refuses a bad start."""
 
+import os
 import signal
 import subprocess
 
@@ -41,6 +42,14 @@ class CommandLine(Case):
 
     def test_check_takes_a_good_configuration(self):
         self.assertEqual(run("--check", "-c", self.config("[streams]\nmax = 3\n")).returncode, 0)
+
+    def test_check_waits_for_no_pipe(self):
+        pipe = self.directory / "pipe"
+        os.mkfifo(pipe)
+        pull = f'[[pull]]\nstream = "a"\nurl = "file:{pipe}"\n'
+        ended = run("--check", "-c", self.config(f'{pull}[log]\ntarget = "{pipe}"\n'))
+        self.assertEqual(ended.returncode, 69, ended.stderr)
+        self.assertIn(f"line 3: pull.url: {pipe}: is no regular file", ended.stderr)
 
     def test_check_and_start_refuse_a_bad_one_and_say_why(self):
         for text, said in [
