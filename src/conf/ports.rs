@@ -1,5 +1,7 @@
 //! The ports of a configuration: no two keys may want the same.
 
+use std::net::SocketAddr;
+
 use super::{Address, Config};
 
 impl Config {
@@ -23,7 +25,10 @@ impl Config {
     pub(super) fn shared_port(&self) -> Option<[&'static str; 2]> {
         let collides = |one: Address, other: Address| {
             let (one, other) = (one.0, other.0);
-            let same_host = one.ip() == other.ip() || one.ip().is_unspecified() || other.ip().is_unspecified();
+            // `[::]` is of both families, `0.0.0.0` of one
+            let all =
+                |one: SocketAddr, other: SocketAddr| one.ip().is_unspecified() && (one.is_ipv6() || other.is_ipv4());
+            let same_host = one.ip() == other.ip() || all(one, other) || all(other, one);
             one.port() != 0 && one.port() == other.port() && same_host
         };
         let second = |(at, (key, address))| {

@@ -177,6 +177,7 @@ fn two_keys_do_not_share_a_port() {
     }
     let apart = [
         "[rtmp]\nlisten = \"127.0.0.1:80\"\n[http]\nlisten = \"127.0.0.2:80\"",
+        "[rtmp]\nlisten = \"0.0.0.0:80\"\n[http]\nlisten = \"[::1]:80\"",
         "[rtmp]\nlisten = \":8080\"\n[http]\nenable = false",
         "[rtmp]\nlisten = \"127.0.0.1:0\"\n[http]\nlisten = \"127.0.0.1:0\"",
         "[tls]\nhttp_listen = \":8080\"",
