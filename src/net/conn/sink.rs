@@ -20,7 +20,7 @@ pub(super) struct Sink<'a> {
 const SLICES: usize = 96;
 
 fn flags() -> i32 {
-    SendFlags::EOR.bits().cast_signed()
+    (SendFlags::EOR | SendFlags::NOSIGNAL).bits().cast_signed()
 }
 
 impl Write for Sink<'_> {
