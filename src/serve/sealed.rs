@@ -6,6 +6,7 @@ use smol::Task;
 
 use super::Server;
 use super::door::Door;
+use super::who::canonical;
 use crate::conf::{Config, Tls};
 use crate::net::{Conn, Files, Gate, Identity};
 
@@ -63,7 +64,7 @@ impl Server {
         match conn.sealed(&identity, &self.sealed.gate, &self.shakes, limit).await {
             Ok(conn) => (door.serve)(self.clone(), conn),
             Err(why) => {
-                log::debug!("peer={peer} {}: is not let in: {why}", door.name);
+                log::debug!("peer={} {}: is not let in: {why}", canonical(peer), door.name);
                 self.tally.closed(&why);
             }
         }

@@ -80,7 +80,8 @@ impl Publish {
         who: &Who,
     ) -> Self {
         let intake = Intake::new(publisher, config, who);
-        for number in (0..).zip(&numbers).filter_map(|(number, track)| track.is_none().then_some(number)).take(TOLD) {
+        let most = if who.told { TOLD } else { 0 };
+        for number in (0..).zip(&numbers).filter_map(|(number, track)| track.is_none().then_some(number)).take(most) {
             let number: usize = number;
             log::warn!("{who} the description's track {number} has no place here and is passed over");
         }
