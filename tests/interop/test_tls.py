@@ -106,6 +106,7 @@ class Certificates(TlsCase):
         self.serve(tls={"max": 8, **tls})
         for port in (self.server.rtsps_port, self.server.rtmps_port):
             self.assertTrue(self.is_refused(port))
+        self.until_log_counts("ERROR", 1)
         lines = [line for line in self.server.log.splitlines() if "ERROR" in line]
         self.assertEqual(len(lines), 1, lines)
         self.publish_live(STREAM)
@@ -142,6 +143,7 @@ class Certificates(TlsCase):
             listen = f"127.0.0.1:{taken.getsockname()[1]}"
             tls = certificate.make(self.directory, max=8, rtsp_listen=listen)
             self.serve(tls=tls)
+        self.until_log_counts("ERROR", 1)
         lines = [line for line in self.server.log.splitlines() if "ERROR" in line]
         self.assertEqual(len(lines), 1, lines)
         self.assertIn(f'tls.rtsp_listen = "{listen}"', lines[0])
