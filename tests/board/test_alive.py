@@ -49,4 +49,5 @@ class Alive(GuestCase):
 def size_of(profile):
     """Its memory.total, in KiB."""
     total = tomllib.loads(profile.read_text())["memory"]["total"]
-    return int(total.removesuffix("MiB")) << 10
+    number, unit = re.fullmatch(r"(\d+)(KiB|MiB)", total).groups()
+    return int(number) << (10 if unit == "MiB" else 0)
