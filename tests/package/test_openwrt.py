@@ -20,6 +20,7 @@ def uci(head, keys):
     lines = [f"config {head}"]
     for key, value in keys.items():
         value = int(value) if isinstance(value, bool) else value
+        value = " ".join(value) if isinstance(value, list) else value
         lines.append(f"\toption {key} '{value}'")
     return "\n".join(lines) + "\n\n"
 
@@ -145,6 +146,7 @@ class OpenWrt(Router):
         # what must be so where there are entries
         tables["tls"].update(cert="/c.pem", key="/k.pem", more=[])
         tables["memory"]["total"] = "200MiB"
+        tables["connections"]["proxies"] = ["10.0.0.2", "2001:db8::2"]
         sections = [uci("server", above)]
         for name, keys in tables.items():
             said = {key: value for key, value in keys.items() if value != []}
