@@ -40,7 +40,11 @@ impl Config {
     /// The part of `most` that one address may have: a share for others is rounded down, so that
     /// all of a few can be had.
     pub fn per_peer(&self, most: usize) -> usize {
-        most - most.saturating_mul(100 - self.connections.per_peer.min(100)) / 100
+        match self.connections.per_peer {
+            // no address is asked before the maximum itself
+            100.. => usize::MAX,
+            part => most - most.saturating_mul(100 - part) / 100,
+        }
     }
 
     /// Connections that may be under TLS at once.
