@@ -155,10 +155,15 @@ impl Program {
         (local.child.wait().unwrap(), local.log.all())
     }
 
+    /// Its processor is made of software: figures of time and memory are not its own.
+    pub fn is_emulated(&self) -> bool {
+        !launcher().is_empty()
+    }
+
     /// A figure of `/proc/PID/status` in bytes, such as VmHWM; `None` where there is no such file,
     /// or where it is about an emulator.
     pub fn memory(&self, name: &str) -> Option<usize> {
-        if !launcher().is_empty() {
+        if self.is_emulated() {
             return None;
         }
         let id = self.local.as_ref()?.child.id();
