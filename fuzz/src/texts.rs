@@ -111,20 +111,20 @@ pub fn digest(data: &[u8]) {
     let verdict = guard.check("PLAY", URI, Some(&text));
     assert!(verdict != Verdict::Granted || text.to_ascii_lowercase().contains("basic"), "{text}");
     let challenges: Vec<_> = text.lines().collect();
-    if let Some(mut answer) = Answer::new(challenges.iter().copied(), "us\"er", "pa:ss", 1) {
+    if let Some(mut answer) = Answer::new(challenges.iter().copied(), "us\"er", "pa:ss", true, 1) {
         let said = answer.authorization("PLAY", URI);
         assert!(!said.contains(['\r', '\n']), "it breaks out of its line: {said:?}");
         assert!(said.len() <= 4 * text.len() + 1000);
     }
     let ours = guard.challenges(text.len() % 2 == 0);
     let mixed = challenges.into_iter().chain(ours.iter().map(String::as_str));
-    let _ = Answer::new(mixed, "user", "pass", 1).map(|mut answer| answer.authorization("PLAY", &text));
+    let _ = Answer::new(mixed, "user", "pass", true, 1).map(|mut answer| answer.authorization("PLAY", &text));
 }
 
 pub fn digest_seeds() -> Vec<Vec<u8>> {
     let guard = Guard::new("user", "pass", &[Method::Digest, Method::Basic], [7; 16]);
     let challenges = guard.challenges(false);
-    let mut answer = Answer::new(challenges.iter().map(String::as_str), "user", "guess", 1).unwrap();
+    let mut answer = Answer::new(challenges.iter().map(String::as_str), "user", "guess", true, 1).unwrap();
     let wrong = answer.authorization("PLAY", "rtsp://127.0.0.1:8554/live/test");
     let camera = "Digest realm=\"IP Camera(12345)\", nonce=\"6f3a\", qop=\"auth,auth-int\", stale=\"FALSE\", \
                   opaque=\"a\\\"b\", algorithm=MD5-sess\nBasic realm=\"/\"";
