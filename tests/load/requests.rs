@@ -29,7 +29,8 @@ fn a_body_that_nobody_wants_does_not_cost_the_answer() {
 #[test]
 fn requests_may_follow_each_other_at_once() {
     let program = Program::start(CONFIG);
-    for count in [1, 2, 100, 1000] {
+    // more answers than that find no room on the way while the client only writes
+    for count in [1, 2, 100, 300] {
         let requests = "GET /healthz HTTP/1.1\r\nHost: h\r\n\r\n".repeat(count - 1);
         let text = answer(
             &program,
