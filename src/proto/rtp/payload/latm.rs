@@ -143,7 +143,7 @@ impl Reading {
     }
 
     fn learn(&mut self, config: Config, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
-        if config.record != self.record {
+        if self.config.is_none() || config.record != self.record {
             let params = self.params(&config)?;
             out(Unpacked::Params(params));
         }

@@ -79,6 +79,17 @@ fn a_config_with_sbr_behind_it_may_come_with_the_frames() {
 }
 
 #[test]
+fn a_config_that_says_nothing_begins_no_track() {
+    let mut bench = reader("", "1").unwrap();
+    let empty = "1 0 00 00000000 1 000000 0000 000 00 00000000 000 11111111 0 0";
+    let element = |config: &str| binary(&format!("0 {config} 00000001 11111111"));
+    assert!(bench.raw(true, 1, &element(empty)).is_err());
+    assert!(bench.raw(true, 2, &binary("1 00000001 11111111")).unwrap().is_empty());
+    assert_eq!(bench.raw(true, 3, &element(PLAIN)).unwrap().len(), 1);
+    assert_eq!(bench.params, [aac().params]);
+}
+
+#[test]
 fn units_follow_each_other_as_slices() {
     let mut bench = told();
     let payload = [&[2, 0x21, 1][..], &[255, 4], &[7; 259], &[0]].concat();
