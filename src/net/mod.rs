@@ -27,7 +27,7 @@ pub use disk::written;
 pub use disk::{Lane, away};
 pub use listen::{Gate, accept_loop, bind};
 pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};
-pub use peers::{Claim, Peers, ROW, Seat};
+pub use peers::{Claim, Peers, ROW, Seat, Share};
 #[cfg(feature = "tls")]
 pub use tls::{Files, Identity, Shakes, Trust, make_certificate};
 pub use turns::poll_in_turns;

@@ -16,9 +16,13 @@ pub enum Claim {
     Publisher,
     /// A place among the viewers.
     Viewer,
+    /// A connection under TLS.
+    Tls,
+    /// A pair of UDP ports.
+    Ports,
 }
 
-const CLAIMS: usize = 3;
+const CLAIMS: usize = 5;
 
 /// The addresses that have taken something.
 #[derive(Clone, Debug)]
@@ -27,7 +31,7 @@ pub struct Peers(Arc<Table>);
 #[derive(Debug)]
 struct Table {
     /// The most of each that one address may take.
-    most: [usize; CLAIMS],
+    most: [u32; CLAIMS],
     exempt: Vec<IpAddr>,
     account: Account,
     rows: Mutex<HashMap<IpAddr, Row>>,
@@ -35,24 +39,30 @@ struct Table {
 
 #[derive(Debug)]
 struct Row {
-    taken: [usize; CLAIMS],
+    taken: [u32; CLAIMS],
     _lease: Lease,
 }
 
 /// The cost of one address: its row, twice over while the table grows.
 pub const ROW: usize = 2 * (size_of::<Row>() + size_of::<IpAddr>() + 16);
 
-/// A connection's part of what its address has; given back when dropped.
+/// One thing that an address has taken; given back when dropped. Nobody counts what those have
+/// that are exempt.
+#[derive(Debug)]
+pub struct Share(Option<(Peers, IpAddr, Claim)>);
+
+/// A connection's part of what its address has.
 #[derive(Debug)]
 pub struct Seat {
-    /// Nobody counts what those have that are exempt.
-    counted: Option<(Peers, IpAddr)>,
-    role: Mutex<Option<Claim>>,
+    connection: Share,
+    /// What it has come for.
+    role: Mutex<Option<Share>>,
 }
 
 impl Peers {
-    /// One address may take so many connections, publishers and viewers.
+    /// One address may take so many of each claim.
     pub fn new(most: [usize; CLAIMS], exempt: Vec<IpAddr>, account: Account) -> Self {
+        let most = most.map(|most| u32::try_from(most).unwrap_or(u32::MAX));
         Self(Arc::new(Table { most, exempt, account, rows: Mutex::default() }))
     }
 
@@ -69,12 +79,15 @@ impl Peers {
 
     /// A connection comes from `address`; `None` if it has as many as it may have.
     pub fn seat(&self, address: IpAddr) -> Option<Arc<Seat>> {
-        let customer = self.customer(address);
-        if let Some(customer) = customer {
-            self.take(customer, Claim::Connection).then_some(())?;
-        }
-        let counted = customer.map(|customer| (self.clone(), customer));
-        Some(Arc::new(Seat { counted, role: Mutex::default() }))
+        let connection = match self.customer(address) {
+            None => Share(None),
+            Some(customer) => self.share(customer, Claim::Connection)?,
+        };
+        Some(Arc::new(Seat { connection, role: Mutex::default() }))
+    }
+
+    fn share(&self, customer: IpAddr, what: Claim) -> Option<Share> {
+        self.take(customer, what).then(|| Share(Some((self.clone(), customer, what))))
     }
 
     fn take(&self, customer: IpAddr, what: Claim) -> bool {
@@ -107,25 +120,30 @@ impl Seat {
     /// address may not.
     pub fn take(&self, what: Claim) -> bool {
         self.leave();
-        let taken = self.counted.as_ref().is_none_or(|(peers, customer)| peers.take(*customer, what));
-        *lock(&self.role) = taken.then_some(what);
+        let share = self.also(what);
+        let taken = share.is_some();
+        *lock(&self.role) = share;
         taken
     }
 
     /// It does neither any more.
     pub fn leave(&self) {
-        let role = lock(&self.role).take();
-        if let (Some((peers, customer)), Some(role)) = (&self.counted, role) {
-            peers.give_back(*customer, role);
+        drop(lock(&self.role).take());
+    }
+
+    /// Takes what the connection needs beside that; `None` if its address may not.
+    pub fn also(&self, what: Claim) -> Option<Share> {
+        match &self.connection {
+            Share(None) => Some(Share(None)),
+            Share(Some((peers, customer, _))) => peers.share(*customer, what),
         }
     }
 }
 
-impl Drop for Seat {
+impl Drop for Share {
     fn drop(&mut self) {
-        self.leave();
-        if let Some((peers, customer)) = &self.counted {
-            peers.give_back(*customer, Claim::Connection);
+        if let Some((peers, customer, what)) = &self.0 {
+            peers.give_back(*customer, *what);
         }
     }
 }
@@ -140,7 +158,7 @@ mod tests {
 
     fn peers() -> (Peers, Account) {
         let account = Account::root("peers", 8 * ROW);
-        (Peers::new([3, 1, 2], vec!["192.0.2.9".parse().unwrap()], account.clone()), account)
+        (Peers::new([3, 1, 2, 1, 2], vec!["192.0.2.9".parse().unwrap()], account.clone()), account)
     }
 
     fn seats(peers: &Peers, address: &str, count: usize) -> Vec<Arc<Seat>> {
@@ -156,7 +174,11 @@ mod tests {
         let takes = |what| one.iter().filter(|seat| seat.take(what)).count();
         assert_eq!((takes(Claim::Publisher), takes(Claim::Viewer)), (1, 2));
         assert!(one[2].take(Claim::Publisher), "who plays now does not publish");
+        let ports: Vec<_> = one.iter().filter_map(|seat| seat.also(Claim::Ports)).collect();
+        assert_eq!((ports.len(), one.iter().filter(|seat| seat.also(Claim::Tls).is_some()).count()), (2, 3));
         drop(one);
+        assert_eq!(account.used(), ROW, "what is not given back is counted");
+        drop(ports);
         assert_eq!(account.used(), 0);
     }
 

@@ -13,6 +13,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, Connection, Error, ServerConnection};
 
+use super::Share;
 use super::listen::Pass;
 pub use identity::{Files, Identity};
 pub use make::make_certificate;
@@ -24,6 +25,8 @@ pub(super) struct Tls {
     state: Connection,
     /// One of the places that the memory plan has for this.
     _pass: Option<Pass>,
+    /// The part of whoever has come.
+    _share: Option<Share>,
 }
 
 /// The most that a record of ours holds as a client, in bytes.
@@ -34,21 +37,21 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 impl Tls {
-    pub(super) fn server(identity: &Identity, pass: Pass) -> Result<Self, Error> {
+    pub(super) fn server(identity: &Identity, pass: Pass, share: Option<Share>) -> Result<Self, Error> {
         let state = ServerConnection::new(identity.config.clone())?;
-        Ok(Self::new(state.into(), identity.record, Some(pass)))
+        Ok(Self { _pass: Some(pass), _share: share, ..Self::new(state.into(), identity.record) })
     }
 
     pub(super) fn client(trust: &Trust, host: &str) -> Result<Self, Error> {
         let name = ServerName::try_from(host.to_string()).map_err(|_| Error::General("not a host's name".into()))?;
         let state = ClientConnection::new(trust.config(), name)?;
-        Ok(Self::new(state.into(), RECORD, None))
+        Ok(Self::new(state.into(), RECORD))
     }
 
     /// As much as a record holds may wait to be sent.
-    fn new(mut state: Connection, record: usize, pass: Option<Pass>) -> Self {
+    fn new(mut state: Connection, record: usize) -> Self {
         state.set_buffer_limit(Some(record));
-        Self { state, _pass: pass }
+        Self { state, _pass: None, _share: None }
     }
 
     /// Plaintext that is there already; `WouldBlock` if the socket has to be read first.

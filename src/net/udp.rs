@@ -10,7 +10,7 @@ use async_io::Async;
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::{CHANNELS, SocketSizes};
+use super::{CHANNELS, Claim, Seat, Share, SocketSizes};
 use crate::container::Piece;
 use crate::hub::Unit;
 
@@ -33,8 +33,14 @@ pub struct Pair {
     port: u16,
     /// RTP goes to one peer alone: the kernel finds the way once, not for each packet.
     connected: bool,
-    open: Arc<AtomicUsize>,
+    _place: Place,
+    /// The part of whoever it is for.
+    _share: Option<Share>,
 }
+
+/// A pair's place among those that may be open; given back when dropped.
+#[derive(Debug)]
+struct Place(Arc<AtomicUsize>);
 
 impl Ports {
     /// At most `limit` pairs of the ports from `first`, which is even, to `last`.
@@ -47,21 +53,24 @@ impl Ports {
         self.open.load(Relaxed)
     }
 
-    /// A free pair on `address`; `None` if all are taken.
-    pub fn pair(&self, address: IpAddr, sizes: SocketSizes) -> Option<Pair> {
+    /// A free pair on `address`, for the one in `seat` unless it is for ourselves; `None` if all are
+    /// taken that there are, or that its address may have.
+    pub fn pair(&self, address: IpAddr, sizes: SocketSizes, seat: Option<&Seat>) -> Option<Pair> {
+        let share = match seat {
+            Some(seat) => Some(seat.also(Claim::Ports)?),
+            None => None,
+        };
         let room = |open| (open < self.limit).then_some(open + 1);
         self.open.fetch_update(Relaxed, Relaxed, room).ok()?;
+        let place = Place(self.open.clone());
         let pairs = (self.last - self.first).div_ceil(2);
-        let found = (0..pairs).find_map(|_| {
+        let (rtp, rtcp, port) = (0..pairs).find_map(|_| {
             let port = self.advance();
             let rtp = bind(SocketAddr::new(address, port), sizes).ok()?;
             let rtcp = bind(SocketAddr::new(address, port.checked_add(1)?), REPORTS).ok()?;
-            Some(Pair { rtp: Async::new(rtp).ok()?, rtcp, port, connected: false, open: self.open.clone() })
-        });
-        if found.is_none() {
-            self.open.fetch_sub(1, Relaxed);
-        }
-        found
+            Some((Async::new(rtp).ok()?, rtcp, port))
+        })?;
+        Some(Pair { rtp, rtcp, port, connected: false, _place: place, _share: share })
     }
 
     /// Takes the next even port of the range.
@@ -134,9 +143,9 @@ impl Pair {
     }
 }
 
-impl Drop for Pair {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.open.fetch_sub(1, Relaxed);
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 
@@ -282,13 +291,13 @@ mod tests {
     fn pairs_are_even_and_odd_limited_and_given_back() {
         let ports = Ports::new(41_000, 41_999, 2);
         let sizes = SocketSizes { send: 8192, receive: 8192 };
-        let one = ports.pair(HERE, sizes).unwrap();
-        let two = ports.pair(HERE, sizes).unwrap();
+        let one = ports.pair(HERE, sizes, None).unwrap();
+        let two = ports.pair(HERE, sizes, None).unwrap();
         assert!(one.port().is_multiple_of(2) && two.port().is_multiple_of(2) && one.port() != two.port());
-        assert!(ports.pair(HERE, sizes).is_none());
+        assert!(ports.pair(HERE, sizes, None).is_none());
         drop(one);
         assert_eq!(ports.open(), 1);
-        assert!(ports.pair(HERE, sizes).is_some());
+        assert!(ports.pair(HERE, sizes, None).is_some());
     }
 
     #[test]
@@ -296,7 +305,7 @@ mod tests {
         let taken = UdpSocket::bind((HERE, 0)).unwrap();
         let port = taken.local_addr().unwrap().port() & !1;
         let ports = Ports::new(port, port.saturating_add(200), 9);
-        let pair = ports.pair(HERE, SocketSizes { send: 8192, receive: 8192 }).unwrap();
+        let pair = ports.pair(HERE, SocketSizes { send: 8192, receive: 8192 }, None).unwrap();
         assert_ne!(pair.port(), port);
     }
 

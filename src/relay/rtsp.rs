@@ -285,7 +285,7 @@ impl Push {
             ClientEvent::WantsPorts(_) => {
                 let Errand { server, config, .. } = &self.errand;
                 let local = self.conn.local().map_err(Close::from)?.ip().to_canonical();
-                self.pair = server.udp.pair(local, crate::serve::Server::viewer_sizes(config));
+                self.pair = server.udp.pair(local, crate::serve::Server::viewer_sizes(config), None);
                 self.client.ports(self.pair.as_ref().map(|pair| (pair.port(), pair.port() + 1)));
             }
             ClientEvent::SetUp(track, transport) => self.set_up(track, &transport),

@@ -98,7 +98,8 @@ mod tests {
         let account = Account::root("hls", 1 << 20);
         let audience = Audience::new(2, 2, account.clone());
         let (name, other) = (Name::new("a").unwrap(), Name::new("b").unwrap());
-        let (ids, flood, peers) = (Ids::default(), Flood::default(), Peers::new([0; 3], Vec::new(), account.clone()));
+        let (ids, flood, peers) =
+            (Ids::default(), Flood::default(), Peers::new(Default::default(), Vec::new(), account.clone()));
         let enter = || audience.enter(&flood, &peers, &name, ids.who(Kind::HlsSub));
         let (one, two) = (enter().unwrap(), enter().unwrap());
         assert_eq!((enter(), one == two), (Err(Refused::Viewers), false));
@@ -115,7 +116,8 @@ mod tests {
     fn one_address_leaves_seats_to_others() {
         let account = Account::root("hls", 1 << 20);
         let (audience, name) = (Audience::new(4, 3, account.clone()), Name::new("a").unwrap());
-        let (ids, flood, peers) = (Ids::default(), Flood::default(), Peers::new([0; 3], Vec::new(), account));
+        let (ids, flood, peers) =
+            (Ids::default(), Flood::default(), Peers::new(Default::default(), Vec::new(), account));
         let enter = |peer: &str| {
             let who = ids.who(Kind::HlsSub).at(peer.parse().unwrap());
             audience.enter(&flood, &peers, &name, who).err()

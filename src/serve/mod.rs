@@ -328,9 +328,9 @@ impl Server {
 
 const _: () = assert!(ROW <= ADDRESS, "the plan has room for what is counted of each address");
 
-/// The part that one address may have of all connections, publishers and viewers.
+/// The part that one address may have of all that can be taken, in the order of `Claim`.
 fn peers(config: &Config, total: &Account) -> Peers {
-    let all = [config.max_connections(), config.streams.max, config.viewers.max];
+    let all = [config.max_connections(), config.streams.max, config.viewers.max, config.tls.max, config.udp_pairs()];
     let account = total.child("peers", config.max_connections().saturating_mul(ADDRESS));
     Peers::new(all.map(|most| config.per_peer(most)), config.connections.proxies.clone(), account)
 }

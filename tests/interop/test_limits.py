@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 
+import certificate
 import waiting
 from case import Case
 from namespaces import HERE, THERE, Unavailable, Wire
@@ -20,6 +21,39 @@ for _ in range(int(count)):
     one = socket.create_connection((host, int(port)), 10, (source, 0))
     one.sendall(f"GET {path} HTTP/1.1\\r\\nHost: h\\r\\n\\r\\n".encode())
     print(one.recv(4096).split()[1].decode(), flush=True)
+    kept.append(one)
+sys.stdin.read()
+"""
+# Connects from an address so many times, says whether TLS was spoken, and stays.
+SEALS = """
+import socket, ssl, sys
+source, host, port, count = sys.argv[1:]
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+kept = []
+for _ in range(int(count)):
+    one = socket.create_connection((host, int(port)), 10, (source, 0))
+    try:
+        kept.append(context.wrap_socket(one))
+        print(200, flush=True)
+    except OSError:
+        print(503, flush=True)
+sys.stdin.read()
+"""
+# Sets up pictures over UDP from an address so many times, says how it was answered, and stays.
+SETS_UP = """
+import socket, sys
+source, host, port, path, count = sys.argv[1:]
+kept = []
+def ask(one, number, head, more=""):
+    url = f"rtsp://{host}:{port}{path}"
+    one.sendall(f"{head.format(url)} RTSP/1.0\\r\\nCSeq: {number}\\r\\n{more}\\r\\n".encode())
+    return one.recv(4096).split()[1].decode()
+for number in range(int(count)):
+    one = socket.create_connection((host, int(port)), 10, (source, 0))
+    assert ask(one, 1, "DESCRIBE {}") == "200"
+    ports = f"Transport: RTP/AVP;unicast;client_port={40000 + 2 * number}-{40001 + 2 * number}\\r\\n"
+    print(ask(one, 2, "SETUP {}/streamid=0", ports), flush=True)
     kept.append(one)
 sys.stdin.read()
 """
@@ -124,9 +158,13 @@ class FromAfar(Case):
 
     def ask(self, source, path, count):
         """The answers to one address, which keeps its connections."""
-        where = [source, HERE, str(self.server.http_port), path, str(count)]
+        return self.run_there(ASKS, source, self.server.http_port, path, count)
+
+    def run_there(self, script, source, port, *words):
+        """The numbers that a script says, as many as its last word asks for."""
+        *_, count = words
         asking = subprocess.Popen(
-            [*self.there, sys.executable, "-c", ASKS, *where],
+            [*self.there, sys.executable, "-c", script, source, HERE, *map(str, (port, *words))],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -160,3 +198,19 @@ class FromAfar(Case):
         # There are 10, 4 are held, and 4 more may be.
         self.assertEqual(self.ask(THERE, "/healthz", 5), [200] * 4 + [503])
         self.assertEqual(self.ask(OTHER, playlist, 1), [302])
+
+    def test_one_address_leaves_connections_under_tls_to_others(self):
+        self.serve(
+            address="0.0.0.0", tls=certificate.make(self.directory, max=4), memory={"total": "128MiB"}
+        )
+        answers = self.run_there(SEALS, THERE, self.server.https_port, 4)
+        self.assertEqual(answers, [200] * 3 + [503])
+        self.assertEqual(self.run_there(SEALS, OTHER, self.server.https_port, 1), [200])
+
+    def test_one_address_leaves_udp_to_others(self):
+        self.serve(address="0.0.0.0", rtsp={"udp_pairs": 4})
+        self.publish_live(STREAM)
+        path = f"/live/{STREAM}"
+        answers = self.run_there(SETS_UP, THERE, self.server.rtsp_port, path, 4)
+        self.assertEqual(answers, [200] * 3 + [461])
+        self.assertEqual(self.run_there(SETS_UP, OTHER, self.server.rtsp_port, path, 1), [200])

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::super::tls::{Identity, Shakes, Tls, Trust};
-use super::super::{Close, Gate};
+use super::super::{Claim, Close, Gate};
 use super::Conn;
 
 /// The most that clients send in a handshake, in bytes.
@@ -15,6 +15,8 @@ const MAX_HELLO: usize = 12 << 10;
 const MAX_FLIGHT: usize = 48 << 10;
 /// So many times in a row what was read may bring nothing to anybody.
 const RECORDS: usize = 16;
+
+const PER_PEER: &str = "its address has as much of tls.max as connections.per_peer leaves it";
 
 impl Conn {
     /// Goes on under TLS, as the server, after a handshake that is given `limit`;
@@ -26,8 +28,10 @@ impl Conn {
         shakes: &Shakes,
         limit: Duration,
     ) -> Result<Self, Close> {
-        let pass = gate.enter().ok_or_else(|| Close::Refused("tls.max is reached".into()))?;
-        let tls = Tls::server(identity, pass).map_err(|error| Close::Peer(error.to_string()))?;
+        let refused = |why: &str| Close::Refused(why.into());
+        let share = self.seat.as_ref().map(|seat| seat.also(Claim::Tls).ok_or_else(|| refused(PER_PEER)));
+        let pass = gate.enter().ok_or_else(|| refused("tls.max is reached"))?;
+        let tls = Tls::server(identity, pass, share.transpose()?).map_err(|error| Close::Peer(error.to_string()))?;
         self.shake(tls, MAX_HELLO, shakes, limit).await
     }
 

@@ -11,6 +11,7 @@ use super::flow::{Flow, Way};
 use crate::conf::Config;
 use crate::hub::{Name, Viewer};
 use crate::media::Kind;
+use crate::net::Seat;
 use crate::proto::rtp::RTP;
 
 /// The streams that go to a group now, and from which of our addresses.
@@ -27,9 +28,15 @@ pub(super) struct Cast {
 }
 
 impl Cast {
-    /// The cast of the stream that `viewer` watches, begun now if there is none;
-    /// `None` if there is no room for it.
-    pub(super) fn join(server: &Arc<Server>, config: &Config, name: &Name, local: IpAddr) -> Option<Arc<Self>> {
+    /// The cast of a stream, begun now if there is none, for the one in `seat`, whose address has
+    /// its ports as long as it goes on; `None` if there is no room for it.
+    pub(super) fn join(
+        server: &Arc<Server>,
+        config: &Config,
+        name: &Name,
+        local: IpAddr,
+        seat: Option<&Seat>,
+    ) -> Option<Arc<Self>> {
         let to = (config.rtsp.multicast.group()?, config.rtsp.multicast_ttl);
         let IpAddr::V4(local) = local else { return None };
         let mut all = server.casts.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -39,17 +46,24 @@ impl Cast {
             return Some(cast);
         }
         let viewer = server.hub.play(name, &RTP).ok()?;
-        let cast = Arc::new(Self::begin(server, config, viewer, to, local)?);
+        let cast = Arc::new(Self::begin(server, config, viewer, to, local, seat)?);
         all.insert((name.clone(), local), Arc::downgrade(&cast));
         Some(cast)
     }
 
-    fn begin(server: &Server, config: &Config, viewer: Viewer, to: (Ipv4Addr, u8), local: Ipv4Addr) -> Option<Self> {
+    fn begin(
+        server: &Server,
+        config: &Config,
+        viewer: Viewer,
+        to: (Ipv4Addr, u8),
+        local: Ipv4Addr,
+        seat: Option<&Seat>,
+    ) -> Option<Self> {
         let (group, ttl) = to;
         let mut flow = Flow::new(viewer);
         let mut ports = [None; 2];
         for (kind, port) in [Kind::Video, Kind::Audio].into_iter().zip(&mut ports) {
-            let pair = server.udp.pair(local.into(), Server::viewer_sizes(config))?;
+            let pair = server.udp.pair(local.into(), Server::viewer_sizes(config), seat)?;
             pair.send_to_groups(local, ttl).ok()?;
             *port = Some(pair.port());
             let to = |port| SocketAddr::new(group.into(), port);

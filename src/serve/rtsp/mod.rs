@@ -212,7 +212,8 @@ impl Body {
                 return Ok(Turn::Guest);
             }
             (Event::Setup { track, transports, .. }, Role::Publish(publish)) => {
-                match publish.set_up(track, &transports, &self.server, &self.config, (self.local, self.peer)) {
+                let (ends, seat) = ((self.local, self.peer), self.seat.as_deref());
+                match publish.set_up(track, &transports, &self.server, &self.config, ends, seat) {
                     Ok(transport) => machine.set_up(&transport),
                     Err(status) => machine.refuse(status),
                 }
@@ -290,7 +291,8 @@ impl Body {
             .and_then(|name| Ok(may_be(self.seat.as_deref(), Claim::Viewer, || self.server.hub.play(&name, &RTP))?));
         match viewer {
             Ok(viewer) => {
-                self.role = Role::View(Box::new(View::new(viewer, &self.who, held, (self.local, self.peer))));
+                let ends = (self.local, self.peer);
+                self.role = Role::View(Box::new(View::new(viewer, &self.who, held, ends, self.seat.clone())));
                 Turn::Held
             }
             Err(why) => {

@@ -13,7 +13,7 @@ use super::cast::Cast;
 use super::flow::{Flow, Way};
 use crate::conf::Config;
 use crate::hub::{Name, Viewer};
-use crate::net::{Close, Conn};
+use crate::net::{Close, Conn, Seat};
 use crate::proto::rtp::ssrc;
 use crate::proto::rtsp::{self, Lower, Status, Transport};
 
@@ -23,6 +23,8 @@ pub(super) struct View {
     flow: Flow,
     local: IpAddr,
     peer: IpAddr,
+    /// Its part of what its address may take.
+    seat: Option<Arc<Seat>>,
     state: State,
     /// It listens to a group.
     cast: Option<Arc<Cast>>,
@@ -54,12 +56,19 @@ enum State {
 }
 
 impl View {
-    pub(super) fn new(viewer: Viewer, who: &Who, held: Held, (local, peer): (IpAddr, IpAddr)) -> Self {
+    pub(super) fn new(
+        viewer: Viewer,
+        who: &Who,
+        held: Held,
+        (local, peer): (IpAddr, IpAddr),
+        seat: Option<Arc<Seat>>,
+    ) -> Self {
         Self {
             who: who.clone().of(viewer.stream().name()),
             flow: Flow::new(viewer),
             local,
             peer,
+            seat,
             state: State::Held(held, Instant::now()),
             cast: None,
             looked: Instant::now(),
@@ -234,7 +243,8 @@ impl View {
                     Way::Interleaved(channels.0, channels.1)
                 }
                 Lower::Multicast if !self.flow.is_over_udp() && !self.flow.is_over_tcp() => {
-                    let Some(cast) = Cast::join(server, config, self.name(), self.local) else { continue };
+                    let seat = self.seat.as_deref();
+                    let Some(cast) = Cast::join(server, config, self.name(), self.local, seat) else { continue };
                     agreed.port = cast.ports(kind);
                     agreed.destination = Some(cast.to.0.to_string());
                     agreed.ttl = Some(cast.to.1);
@@ -243,7 +253,8 @@ impl View {
                 }
                 Lower::Udp if config.rtsp.udp && !self.flow.is_over_tcp() && self.cast.is_none() => {
                     let Some(client) = wanted.client_port else { continue };
-                    let Some(mut pair) = server.udp.pair(self.local, Server::viewer_sizes(config)) else { continue };
+                    let sizes = Server::viewer_sizes(config);
+                    let Some(mut pair) = server.udp.pair(self.local, sizes, self.seat.as_deref()) else { continue };
                     (agreed.client_port, agreed.server_port) = (Some(client), Some((pair.port(), pair.port() + 1)));
                     let [rtp, rtcp] = [client.0, client.1].map(|port| SocketAddr::new(self.peer, port));
                     if pair.connect(rtp).is_err() {

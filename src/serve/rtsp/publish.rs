@@ -14,7 +14,7 @@ use crate::budget::{Account, BlockMut, OverBudget};
 use crate::conf::Config;
 use crate::hub::{Lost, Publisher};
 use crate::media::Kind;
-use crate::net::{Close, Conn, Pair};
+use crate::net::{Close, Conn, Pair, Seat};
 use crate::proto::rtp::{self, Demux, ssrc};
 use crate::proto::rtsp::sdp::Description;
 use crate::proto::rtsp::{Lower, Status, Transport, packet_header};
@@ -106,6 +106,7 @@ impl Publish {
         server: &Server,
         config: &Config,
         (local, peer): (IpAddr, IpAddr),
+        seat: Option<&Seat>,
     ) -> Result<Transport, Status> {
         let default = ((2 * track) as u8, (2 * track + 1) as u8);
         let (_, way) = self.ways.get_mut(track).ok_or(Status::NOT_FOUND)?;
@@ -120,7 +121,8 @@ impl Publish {
                 }
                 Lower::Udp if config.rtsp.udp => {
                     let Some(client) = wanted.client_port else { continue };
-                    let Some(pair) = server.udp.pair(local, Server::publisher_sizes(config)) else { continue };
+                    let sizes = Server::publisher_sizes(config);
+                    let Some(pair) = server.udp.pair(local, sizes, seat) else { continue };
                     (agreed.client_port, agreed.server_port) = (Some(client), Some((pair.port(), pair.port() + 1)));
                     *way = Way::Udp(Box::new(Udp { pair, peer, reports_to: SocketAddr::new(peer, client.1) }));
                     self.demux.set_patience(self.patience);
@@ -137,7 +139,7 @@ impl Publish {
         let local = conn.local().ok()?.ip().to_canonical();
         let peer = conn.peer().ip().to_canonical();
         let (_, way) = self.ways.get_mut(track)?;
-        let pair = server.udp.pair(local, Server::publisher_sizes(config))?;
+        let pair = server.udp.pair(local, Server::publisher_sizes(config), None)?;
         let ports = (pair.port(), pair.port() + 1);
         *way = Way::Udp(Box::new(Udp { pair, peer, reports_to: SocketAddr::new(peer, 0) }));
         self.demux.set_patience(self.patience);
