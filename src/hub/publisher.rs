@@ -189,7 +189,8 @@ impl Publisher {
         }
     }
 
-    /// Puts a frame into the ring. Viewers learn of it at `flush`.
+    /// Puts a frame into the ring. Viewers learn of it at `flush`. Whichever account pays for its
+    /// bytes, the ring holds no more of them than the stream's own account may.
     pub fn publish(&mut self, frame: Frame, now: Instant) -> Result<(), Lost> {
         let stream = self.stream.clone();
         let mut state = stream.lock();

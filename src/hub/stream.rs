@@ -218,7 +218,8 @@ impl State {
         account: &Account,
         limits: &Limits,
     ) -> Result<(), OverBudget> {
-        let was_tight = self.make_room(account, limits.max_frame.saturating_add(SLOT_COST));
+        let largest = limits.max_frame.max(frame.data.len());
+        let was_tight = self.make_room(account, largest.saturating_add(SLOT_COST));
         let lease = account.charge(SLOT_COST)?;
         self.ring.push(Slot { item: Item::Frame(frame), at, start, came: 0, _lease: lease });
         if was_tight && self.cost() < account.limit().saturating_sub(limits.max_frame) / SQUEEZED {
@@ -262,12 +263,14 @@ impl State {
 
     /// Drops the oldest slots until there is room for `bytes`, and says whether that
     /// was needed. An account has room for two frames of the largest size: if the ring
-    /// has to give up everything, viewers hold what it has dropped before.
+    /// has to give up everything, viewers hold what it has dropped before. What somebody else
+    /// has paid for takes room as well.
     pub(super) fn make_room(&mut self, account: &Account, bytes: usize) -> bool {
-        if account.available() >= bytes {
+        let room = |ring: &Ring| account.available().min(account.limit().saturating_sub(ring.bytes()));
+        if room(&self.ring) >= bytes {
             return false;
         }
-        while account.available() < bytes && self.evict() {}
+        while room(&self.ring) < bytes && self.evict() {}
         self.press(bytes.saturating_sub(account.available()), Duration::ZERO);
         true
     }

@@ -107,3 +107,31 @@ fn what_is_published_is_paid_for() {
     source.frame(Kind::Video, false, 100, world.now).expect_err("it follows what was lost");
     source.frame(Kind::Video, true, 100, world.now).unwrap();
 }
+
+#[test]
+fn a_ring_holds_no_more_than_its_stream_may_whoever_pays() {
+    let world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    let elsewhere = Account::root("elsewhere", usize::MAX);
+    let mut publish = |bytes: usize, key: bool| {
+        let data = Paid::copy(&elsewhere, &vec![0x65; bytes]).unwrap();
+        let frame = Frame { dts: Ticks(source.at), cts: 0, kind: Kind::Video, track: 0, key, data };
+        source.at += 40;
+        source.publisher.publish(frame, world.now).unwrap();
+        elsewhere.used()
+    };
+    for number in 0..200 {
+        let used = publish(20_000, number == 0);
+        assert!(used <= LIMITS.stream_memory, "{used} after {number}");
+    }
+    // larger than what a machine takes, and still not too large
+    assert!(publish(LIMITS.stream_memory - 1000, true) <= LIMITS.stream_memory);
+    // the same bytes over and over
+    let data = source.publisher.paid(&[0x65; 20_000]).unwrap();
+    for _ in 0..200 {
+        let frame = Frame { dts: Ticks(source.at), cts: 0, kind: Kind::Video, track: 0, key: true, data: data.clone() };
+        source.at += 40;
+        source.publisher.publish(frame, world.now).unwrap();
+        assert!(source.publisher.account().available() >= LIMITS.max_frame);
+    }
+}
