@@ -14,6 +14,7 @@ use runnel::budget::Plan;
 use runnel::conf::{Changes, Config, Keys, Target, machine};
 use runnel::device::supervisor::{State, tell, wants_pulse};
 use runnel::device::{self, User, Watchdog};
+use runnel::net::{Aside, read_small};
 #[cfg(feature = "record")]
 use runnel::record::Recorder;
 #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
@@ -25,7 +26,8 @@ use smol::stream::StreamExt;
 const HELP: &str = "\
 Usage: runnel [-c FILE] [--check | --plan | --make-cert | --reference]
 
-  -c, --config FILE   read FILE; without it the embedded default applies
+  -c, --config FILE   read FILE, or what comes in if it is -; without it the
+                      embedded default applies
       --check         check the configuration, and on this machine what it
                       names: files, folders, the user; and end
       --plan          print the worst case of its memory and end; for a
@@ -199,7 +201,10 @@ fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         match arg.as_str() {
-            "-c" | "--config" => file = Some(PathBuf::from(args.next().ok_or("-c wants a FILE")?)),
+            "-c" | "--config" => {
+                let name = args.next().ok_or("-c wants a FILE")?;
+                file = Some(PathBuf::from(if name == "-" { "/dev/stdin" } else { &name }));
+            }
             "--check" => task = Task::Check,
             "--plan" => task = Task::Plan,
             "--make-cert" => task = Task::MakeCertificate,
@@ -227,22 +232,31 @@ fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
 struct Source {
     file: Option<PathBuf>,
     keys: Keys,
+    reading: Aside,
 }
 
 impl Source {
     fn load(file: Option<PathBuf>) -> Result<(Config, Self), String> {
         let loaded = file.as_deref().map_or_else(|| Keys::parse("embedded", ""), Keys::load);
         let (config, keys) = loaded.map_err(|error| error.to_string())?;
-        Ok((config, Self { file, keys }))
+        Ok((config, Self { file, keys, reading: Aside::default() }))
     }
 
     /// Reads the file again: the configuration for a running server, the keys that make
     /// it, and what of them is new.
-    fn reload(&self) -> Result<(Config, Keys, Vec<String>), String> {
-        let (whole, new) = Self::load(self.file.clone())?;
+    async fn reload(&self) -> Result<(Config, Keys, Vec<String>), String> {
+        let (whole, new) = match self.file.clone() {
+            None => Keys::parse("embedded", ""),
+            Some(file) => {
+                let path = file.clone();
+                let read = self.reading.run(move || Ok(read_small(&path))).await;
+                Keys::of(&file, read.unwrap_or_else(|why| Err(std::io::Error::other(why))))
+            }
+        }
+        .map_err(|error| error.to_string())?;
         check_plan(&whole.plan())?;
         let mut keys = self.keys.clone();
-        let Changes { live, mut restart } = keys.adopt(&new.keys);
+        let Changes { live, mut restart } = keys.adopt(&new);
         let file = self.file.as_deref().map_or_else(String::new, |file| file.display().to_string());
         let config = keys.checked(&file).map_err(|error| error.to_string());
         let checked = config.and_then(|config| check_plan(&config.plan()).map(|()| config));
@@ -314,27 +328,46 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
 
 /// Does what signals say, until one says to end.
 async fn obey(mut signals: Signals, source: &mut Source, server: &Arc<Server>, rest: &mut Rest) {
-    while let Some(Ok(signal)) = signals.next().await {
-        if signal != Signal::Hup {
-            log::info!("signal {signal:?}: all connections are closed");
-            return;
-        }
+    let mut next = until_signal(&mut signals).await;
+    while next == Signal::Hup {
         tell(State::Reloading);
         device::log::reopen();
-        match follow(source, server, rest).await {
-            Ok(()) => log::info!("signal Hup: the configuration is read again"),
-            Err(error) => log::error!("signal Hup: all stays as it was: {error}"),
+        // a disk that stands still keeps nobody from ending it
+        let mut again = false;
+        let ended = async {
+            loop {
+                match until_signal(&mut signals).await {
+                    Signal::Hup => again = true,
+                    end => break Err(end),
+                }
+            }
+        };
+        let followed = async { Ok(follow(source, server, rest).await) };
+        match smol::future::or(followed, ended).await {
+            Ok(Ok(())) => log::info!("signal Hup: the configuration is read again"),
+            Ok(Err(error)) => log::error!("signal Hup: all stays as it was: {error}"),
+            Err(end) => {
+                next = end;
+                break;
+            }
         }
         tell(State::Ready);
+        next = if again { Signal::Hup } else { until_signal(&mut signals).await };
     }
+    log::info!("signal {next:?}: all connections are closed");
+}
+
+/// The next signal; one that cannot be read ends the program.
+async fn until_signal(signals: &mut Signals) -> Signal {
+    signals.next().await.and_then(Result::ok).unwrap_or(Signal::Term)
 }
 
 /// Goes by the file as it is now, or on as before.
 async fn follow(source: &mut Source, server: &Arc<Server>, rest: &mut Rest) -> Result<(), String> {
-    let (config, keys, live) = source.reload()?;
+    let (config, keys, live) = source.reload().await?;
     let log = config.log.clone();
     rest.prepare(&config)?;
-    server.reload(config)?;
+    server.reload(config).await?;
     source.keys = keys;
     if !live.is_empty() {
         log::info!("{} apply from here on", live.join(", "));

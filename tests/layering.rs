@@ -14,7 +14,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("hub", &["container", "codec", "media", "wire", "budget"]),
     ("hls", &["hub", "container", "media", "wire", "budget"]),
     ("net", &["hub", "proto", "container", "media", "budget"]),
-    ("conf", &["hub", "proto", "budget"]),
+    ("conf", &["net", "hub", "proto", "budget"]),
     ("device", &["conf", "net", "wire"]),
     ("serve", &["conf", "hls", "net", "hub", "proto", "container", "media", "wire", "budget"]),
     ("relay", &["serve", "conf", "net", "hub", "proto", "container", "media", "budget"]),

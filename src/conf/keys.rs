@@ -1,10 +1,12 @@
 //! Configurations as text has them: every key with its value. A profile lies on
 //! the reference, and a file on its profile.
 
+use std::io;
 use std::path::Path;
 
 use super::features::{is_compiled, lacks};
 use super::{Config, Error, Profile};
+use crate::net;
 
 /// Every key with its value.
 #[derive(Clone, Debug)]
@@ -81,12 +83,19 @@ pub const LIVE: [&str; 38] = [
 ];
 
 impl Keys {
-    /// Reads the file at `path`.
+    /// Reads the file at `path`, which may be a pipe.
     pub fn load(path: &Path) -> Result<(Config, Self), Error> {
+        Self::of(path, net::read_once(path))
+    }
+
+    /// Makes the same of what was `read` of it.
+    pub fn of(path: &Path, read: io::Result<Vec<u8>>) -> Result<(Config, Self), Error> {
         let file = path.display().to_string();
-        let text =
-            std::fs::read_to_string(path).map_err(|error| Error { file: file.clone(), what: error.to_string() })?;
-        Self::parse(&file, &text)
+        let text = read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| io::Error::other("is no text in UTF-8")));
+        match text {
+            Ok(text) => Self::parse(&file, &text),
+            Err(error) => Err(Error { file, what: error.to_string() }),
+        }
     }
 
     /// Reads `text`; `file` is its name in errors.

@@ -1,11 +1,12 @@
 //! Becoming somebody who may do less.
 
-use std::fs;
 use std::io;
 use std::path::Path;
 
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
+
+use crate::net::read_small;
 
 /// Somebody of `/etc/passwd`, or numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,8 +18,13 @@ pub struct User {
 impl User {
     /// Finds `NAME`, `NAME:GROUP` or `UID:GID`.
     pub fn find(text: &str) -> Result<Self, String> {
-        let read = |file| fs::read_to_string(file).unwrap_or_default();
-        Self::find_in(text, &read("/etc/passwd"), &read("/etc/group"))
+        let read = |file: &str| match read_small(file.as_ref()) {
+            // numbers need neither
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
+            Err(error) => Err(format!("{file}: {error}")),
+            Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        };
+        Self::find_in(text, &read("/etc/passwd")?, &read("/etc/group")?)
     }
 
     /// `passwd` has lines of name:password:uid:gid:..., `group` of name:password:gid:...

@@ -11,6 +11,7 @@ mod listen;
 mod outlet;
 mod peers;
 pub mod random;
+mod small;
 #[cfg(feature = "tls")]
 mod tls;
 mod turns;
@@ -28,6 +29,7 @@ pub use disk::{Lane, away};
 pub use listen::{Gate, accept_loop, bind};
 pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};
 pub use peers::{Claim, Peers, ROW, Seat, Share};
+pub use small::{Aside, open_at_once, read_once, read_small};
 #[cfg(feature = "tls")]
 pub use tls::{Files, Identity, Shakes, Trust, make_certificate};
 pub use turns::poll_in_turns;

@@ -303,7 +303,7 @@ impl Errand {
         #[cfg(feature = "tls")]
         {
             let limit = self.config.connections.handshake.0;
-            return conn.sealed_to(&self.trust()?, &self.url.host, &self.server.shakes, limit).await;
+            return conn.sealed_to(&self.trust().await?, &self.url.host, &self.server.shakes, limit).await;
         }
         #[cfg(not(feature = "tls"))]
         Err(Close::Refused(crate::conf::lacks("tls")))
@@ -312,11 +312,14 @@ impl Errand {
 
 #[cfg(feature = "tls")]
 impl Errand {
-    fn trust(&self) -> Result<Trust, Close> {
+    async fn trust(&self) -> Result<Trust, Close> {
         let trust = match self.ca.as_str() {
             _ if self.insecure => Trust::anybody(),
             "" => Trust::browsers(),
-            file => Trust::authorities(file.as_ref()),
+            _ => {
+                let file = self.ca.clone();
+                self.server.trusting.run(move || Trust::authorities(file.as_ref())).await
+            }
         };
         trust.map_err(Close::Refused)
     }

@@ -47,7 +47,7 @@ use crate::media::Wall;
 #[cfg(feature = "rtsp")]
 use crate::net::Ports;
 #[cfg(feature = "tls")]
-use crate::net::Shakes;
+use crate::net::{Aside, Shakes};
 use crate::net::{Beat, Claim, Conn, Gate, Peers, ROW, Seat, SocketSizes, Watch, accept_loop, bind};
 #[cfg(feature = "hls")]
 use audience::Audience;
@@ -92,6 +92,9 @@ pub struct Server {
     sealed: Sealed,
     #[cfg(feature = "tls")]
     pub(crate) shakes: Shakes,
+    /// Reads whom relays believe.
+    #[cfg(feature = "tls")]
+    pub(crate) trusting: Aside,
     tally: Tally,
     /// What recordings may hold in memory.
     #[cfg(feature = "record")]
@@ -140,6 +143,8 @@ impl Server {
             sealed: Sealed::new(&config.tls),
             #[cfg(feature = "tls")]
             shakes: Shakes::default(),
+            #[cfg(feature = "tls")]
+            trusting: Aside::default(),
             tally: Tally::default(),
             #[cfg(feature = "record")]
             record_account: total.child("record", config.recording_memory()),
@@ -159,9 +164,9 @@ impl Server {
     /// Goes by `config` for all that begins from here on, or stays as it is. What the
     /// memory plan, the ports and the threads were made of has to be as it was; what
     /// else the plan counts may differ.
-    pub fn reload(self: &Arc<Self>, config: Config) -> Result<(), String> {
+    pub async fn reload(self: &Arc<Self>, config: Config) -> Result<(), String> {
         #[cfg(feature = "tls")]
-        self.follow_certificates(&config)?;
+        self.follow_certificates(&config).await?;
         // what is held of what is gone does not stand in the way of the rest
         self.total.set_limit(self.total.limit().max(config.plan().user()));
         #[cfg(feature = "record")]
@@ -221,6 +226,11 @@ impl Server {
         }
         let server = self.clone();
         self.executor.spawn(async move { server.tick(pulse).await }).detach();
+        #[cfg(feature = "tls")]
+        {
+            let server = self.clone();
+            self.executor.spawn(async move { server.sealed.keep_fresh().await }).detach();
+        }
         let server = self.clone();
         self.executor.spawn(async move { server.beat.run(|| server.hub.pace()).await }).detach();
         Ok(())
@@ -280,8 +290,6 @@ impl Server {
             self.flood.tell();
             self.hub.time_of_day(time_of_day());
             self.total.replenish();
-            #[cfg(feature = "tls")]
-            self.sealed.refresh();
             pulse();
         }
     }

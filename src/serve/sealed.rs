@@ -1,20 +1,24 @@
 //! Connections under TLS: what is shown of us, and where they come in.
 
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
+use async_io::Timer;
 use smol::Task;
 
 use super::Server;
 use super::door::Door;
 use super::who::canonical;
 use crate::conf::{Config, Tls};
-use crate::net::{Conn, Files, Gate, Identity};
+use crate::net::{Aside, Conn, Files, Gate, Identity};
 
 /// Certificates and ports for TLS.
 pub(super) struct Sealed {
     /// The certificates; none while nobody is served.
     identity: Mutex<Option<Arc<Identity>>>,
     gate: Gate,
+    /// Reads their files.
+    reading: Aside,
     /// The ports that are open.
     ports: Mutex<Vec<Task<()>>>,
 }
@@ -25,7 +29,7 @@ impl Sealed {
     pub(super) fn new(config: &Tls) -> Self {
         let loaded = load(config).inspect_err(|why| log::error!("tls: {why}: nobody is served over TLS"));
         let identity = Mutex::new(loaded.ok().flatten());
-        Self { identity, gate: Gate::new(config.max), ports: Mutex::default() }
+        Self { identity, gate: Gate::new(config.max), reading: Aside::default(), ports: Mutex::default() }
     }
 
     /// The certificates of now.
@@ -39,11 +43,29 @@ impl Sealed {
     }
 
     /// Shows the certificates anew if their files have changed.
-    pub(super) fn refresh(&self) {
-        match self.identity().as_deref().map(Identity::refresh) {
-            Some(Ok(true)) => log::info!("tls: the certificates have changed and are shown from now on"),
-            Some(Err(why)) => log::error!("tls: {why}: those from before are still shown"),
-            Some(Ok(false)) | None => {}
+    async fn refresh(&self, trouble: &mut String) {
+        let Some(identity) = self.identity() else { return };
+        match self.reading.run(move || identity.refresh()).await {
+            Ok(changed) => {
+                if changed {
+                    log::info!("tls: the certificates have changed and are shown from now on");
+                }
+                trouble.clear();
+            }
+            Err(why) if why != *trouble => {
+                log::error!("tls: {why}: those from before are still shown");
+                *trouble = why;
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// The same every second.
+    pub(super) async fn keep_fresh(&self) {
+        let mut trouble = String::new();
+        loop {
+            Timer::after(Duration::from_secs(1)).await;
+            self.refresh(&mut trouble).await;
         }
     }
 
@@ -72,14 +94,15 @@ impl Server {
 
     /// Shows the certificates of `config`, and opens the ports with the first or closes
     /// them with the last. What cannot be used changes nothing.
-    pub(super) fn follow_certificates(self: &Arc<Self>, config: &Config) -> Result<(), String> {
+    pub(super) async fn follow_certificates(self: &Arc<Self>, config: &Config) -> Result<(), String> {
         let names = |tls: &Tls| (tls.cert.clone(), tls.key.clone(), tls.more.clone());
         let is_same = names(&self.config().tls) == names(&config.tls);
         let shown = self.sealed.identity();
         if is_same && shown.is_some() {
             return Ok(());
         }
-        let identity = match load(&config.tls) {
+        let tls = config.tls.clone();
+        let identity = match self.sealed.reading.run(move || load(&tls)).await {
             Ok(identity) => identity,
             // they were broken before, which was said
             Err(_) if is_same && !config.tls.required => return Ok(()),

@@ -3,13 +3,16 @@
 import base64
 import contextlib
 import json
+import os
 import signal
 import socket
 import ssl
+import subprocess
 from pathlib import Path
 
 import certificate
 import flv
+import paths
 import rtsp_client
 import timeline
 import waiting
@@ -116,6 +119,52 @@ class Reload(Reloading):
         self.assertIn("Restart required for: memory.total, record\n", self.server.log)
         self.assertNotIn("is recorded", self.server.log)
         until_all_more([capture], 500)
+
+
+class Hanging(Reloading):
+    """What is to be read is a pipe that nobody writes to: those who play do not wait for it."""
+
+    def replace(self, path):
+        path.unlink()
+        os.mkfifo(path)
+
+    def test_in_place_of_the_configuration(self):
+        self.serve()
+        self.publish_live(STREAM)
+        captures = self.capture_everything(STREAM)
+        for capture in captures:
+            capture.until_frames()
+        path = self.directory / "runnel.toml"
+        self.replace(path)
+        self.server.program.signal(signal.SIGHUP)
+        said = f"all stays as it was: {path}: is a pipe, which cannot be read a second time"
+        self.until_log_counts(said, 1)
+        until_all_more(captures, 500)
+        path.unlink()
+        self.hang_up(viewers={"slow": "5s"})
+
+    def test_in_place_of_a_certificate(self):
+        memory = {"total": "128MiB"}
+        tls = certificate.make(self.directory, max=8)
+        self.serve(tls=tls, memory=memory)
+        self.publish_live(STREAM)
+        capture = self.capture(self.server.flv(STREAM))
+        capture.until_frames()
+        self.replace(Path(tls["cert"]))
+        # It is looked at by itself, and at a signal that names another file.
+        self.until_log_counts("cannot be read a second time: those from before are still shown", 1)
+        self.hang_up(tls={**tls, "key": tls["cert"]}, memory=memory, says="all stays as it was: tls: ")
+        until_all_more([capture], 500)
+
+    def test_at_the_start(self):
+        with subprocess.Popen(
+            [paths.SERVER, "--check", "-c", "-"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as check:
+            out, _ = check.communicate("[streams]\nmax = 3\n", timeout=10)
+        self.assertEqual((check.returncode, out[:19]), (0, "/dev/stdin: sound; "))
 
 
 class Certificates(Reloading):

@@ -12,6 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use super::super::read_small;
 use super::provider;
 
 /// A certificate's file, with those between it and its root, and its key's; both PEM.
@@ -120,15 +121,19 @@ fn read_one(Files { certificate, key }: &Files) -> Result<CertifiedKey, String> 
 }
 
 fn secret(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    PrivateKeyDer::from_pem_file(file).map_err(|error| format!("{}: {error}", file.display()))
+    PrivateKeyDer::from_pem_slice(&pem(file)?).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 /// The certificates in a file, PEM: at least one.
 pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
     let of = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
-    let all = CertificateDer::pem_file_iter(file).map_err(|error| of(&error))?;
-    let all: Vec<_> = all.collect::<Result<_, _>>().map_err(|error| of(&error))?;
+    let all: Vec<_> =
+        CertificateDer::pem_slice_iter(&pem(file)?).collect::<Result<_, _>>().map_err(|error| of(&error))?;
     if all.is_empty() { Err(of(&"there is no certificate in it")) } else { Ok(all) }
+}
+
+fn pem(file: &Path) -> Result<Vec<u8>, String> {
+    read_small(file).map_err(|error| format!("{}: {error}", file.display()))
 }
 
 fn marks(files: &[Files]) -> Vec<Option<Mark>> {

@@ -1,0 +1,211 @@
+//! Small files that the configuration names: itself, certificates, keys.
+//!
+//! They may be anything: a pipe that nobody writes to, a device without end, a file of a mount that
+//! hangs. So there is a bound to all of it.
+
+use std::fs::{File, OpenOptions};
+use std::future::Future;
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_io::Timer;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use smol::channel::bounded;
+use smol::future::or;
+
+/// The longest, in bytes.
+const MOST: usize = 1 << 20;
+/// So long a pipe may bring nothing.
+const SILENCE: Duration = Duration::from_secs(30);
+/// So long a disk may take, while others go on.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// What system calls on paths and the making of keys need of a stack, and some more.
+const STACK: usize = 128 << 10;
+
+/// Reads a regular file.
+pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
+    let file = open_at_once(OpenOptions::new().read(true), path)?;
+    let kind = file.metadata()?.file_type();
+    match () {
+        () if kind.is_file() => read(file),
+        () if kind.is_fifo() => Err(io::Error::other("is a pipe, which cannot be read a second time")),
+        () => Err(io::Error::other("is no regular file")),
+    }
+}
+
+/// The same once, at start: what comes through a pipe counts as well.
+pub fn read_once(path: &Path) -> io::Result<Vec<u8>> {
+    let file = open_at_once(OpenOptions::new().read(true), path)?;
+    if file.metadata()?.is_file() { read(file) } else { read(Awaited { file, silence: SILENCE, begun: false }) }
+}
+
+/// Opens without waiting for the other end of a pipe.
+pub fn open_at_once(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
+    options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32).open(path)
+}
+
+fn read(file: impl Read) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(MOST as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > MOST { Err(io::Error::other("is longer than 1 MiB")) } else { Ok(bytes) }
+}
+
+/// A pipe, or a device: its end may be late, and so may who writes to it.
+struct Awaited {
+    file: File,
+    silence: Duration,
+    begun: bool,
+}
+
+impl Read for Awaited {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut waited = false;
+        loop {
+            match self.file.read(buffer) {
+                // a pipe says so as well while nobody has opened its other end
+                Ok(0) if !self.begun && !waited => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+                other => {
+                    self.begun = true;
+                    return other;
+                }
+            }
+            let limit = Timespec { tv_sec: self.silence.as_secs() as _, tv_nsec: self.silence.subsec_nanos() as _ };
+            if poll(&mut [PollFd::new(&self.file, PollFlags::IN)], Some(&limit))? == 0 {
+                let why = format!("nothing has come through it for {} s", self.silence.as_secs());
+                return Err(io::Error::new(ErrorKind::TimedOut, why));
+            }
+            waited = true;
+        }
+    }
+}
+
+/// Files that are read while others go on, by a thread: one at a time, so that a disk that
+/// stands still keeps one thread and not more and more.
+#[derive(Clone, Default)]
+pub struct Aside(Arc<smol::lock::Mutex<()>>);
+
+impl Aside {
+    /// Has `work` done, unless a disk stands still.
+    pub async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T, String> + Send + 'static,
+    ) -> Result<T, String> {
+        let result = Arc::new(Mutex::new(None));
+        let place = result.clone();
+        let done = self.turn(move || *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(work()));
+        within(PATIENCE, done).await?;
+        let done = result.lock().unwrap_or_else(PoisonError::into_inner).take();
+        done.unwrap_or_else(|| Err("it was not read".into()))
+    }
+
+    async fn turn(&self, work: impl FnOnce() + Send + 'static) -> Result<(), String> {
+        let turn = self.0.lock_arc().await;
+        let (tell, told) = bounded::<()>(1);
+        let thread = std::thread::Builder::new().name("runnel-read".into()).stack_size(STACK);
+        let work = move || {
+            work();
+            drop((turn, tell));
+        };
+        thread.spawn(work).map_err(|error| format!("a thread cannot be started: {error}"))?;
+        // it ends, and says nothing
+        let _ = told.recv().await;
+        Ok(())
+    }
+}
+
+async fn within(limit: Duration, done: impl Future<Output = Result<(), String>>) -> Result<(), String> {
+    let late = async {
+        Timer::after(limit).await;
+        Err(format!("the disk has not answered for {} s", limit.as_secs()))
+    };
+    or(done, late).await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+    use std::os::fd::AsRawFd;
+    use std::path::PathBuf;
+    use std::sync::mpsc::sync_channel;
+
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    use super::*;
+
+    /// A path of the test's own.
+    fn path(name: &str) -> PathBuf {
+        let path = std::env::temp_dir().join(format!("runnel-small-{}-{name}", std::process::id()));
+        let _ = std::fs::remove_file(&path);
+        path
+    }
+
+    fn why(read: io::Result<Vec<u8>>) -> String {
+        read.map(|bytes| bytes.len()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_has_no_end_or_no_beginning_is_refused() {
+        assert_eq!(why(read_small(Path::new("/dev/zero"))), "is no regular file");
+        assert_eq!(why(read_small(Path::new("/dev"))), "is no regular file");
+        assert_eq!(why(read_once(Path::new("/dev/zero"))), "is longer than 1 MiB");
+        assert_eq!(read_once(Path::new("/dev/null")).unwrap(), b"");
+        let file = path("long");
+        std::fs::write(&file, vec![b'#'; MOST]).unwrap();
+        assert_eq!(read_small(&file).unwrap().len(), MOST);
+        OpenOptions::new().append(true).open(&file).unwrap().write_all(b"#").unwrap();
+        assert_eq!(why(read_small(&file)), "is longer than 1 MiB");
+        assert_eq!(why(read_once(&file)), "is longer than 1 MiB");
+        std::fs::remove_file(&file).unwrap();
+        let pipe = path("pipe");
+        mknodat(CWD, &pipe, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        assert_eq!(why(read_small(&pipe)), "is a pipe, which cannot be read a second time");
+        let file = open_at_once(OpenOptions::new().read(true), &pipe).unwrap();
+        let silent = read(Awaited { file, silence: Duration::from_millis(10), begun: false });
+        assert!(why(silent).starts_with("nothing has come through it"));
+        std::fs::remove_file(&pipe).unwrap();
+    }
+
+    #[test]
+    fn what_comes_through_a_pipe_is_read_to_its_end() {
+        let path = |pipe: &io::PipeReader| PathBuf::from(format!("/proc/self/fd/{}", pipe.as_raw_fd()));
+        // the writer is gone before anybody looks, as where a shell gives the output of a command
+        let (pipe, mut writer) = io::pipe().unwrap();
+        writer.write_all(b"threads = 1\n").unwrap();
+        drop(writer);
+        assert_eq!(read_once(&path(&pipe)).unwrap(), b"threads = 1\n");
+        // it takes its time
+        let (pipe, mut writer) = io::pipe().unwrap();
+        let (go, begins) = sync_channel(0);
+        let late = std::thread::spawn(move || {
+            begins.recv().unwrap();
+            for _ in 0..50_000 {
+                writer.write_all(b"# twenty bytes each\n").unwrap();
+            }
+        });
+        go.send(()).unwrap();
+        assert_eq!(read_once(&path(&pipe)).unwrap().len(), 1_000_000);
+        late.join().unwrap();
+    }
+
+    #[test]
+    fn a_disk_that_stands_still_keeps_one_thread_and_nobody_for_ever() {
+        smol::block_on(async {
+            let aside = Aside::default();
+            assert_eq!(aside.run(|| Ok(7)).await, Ok(7));
+            let (thaw, frozen) = sync_channel::<()>(0);
+            let stuck = aside.turn(move || _ = frozen.recv());
+            let soon = Duration::from_millis(50);
+            assert!(within(soon, stuck).await.unwrap_err().starts_with("the disk has not answered"));
+            let (begun, begins) = sync_channel(1);
+            let second = aside.turn(move || begun.send(()).unwrap());
+            assert!(within(soon, second).await.is_err(), "it waits for the first");
+            assert!(begins.try_recv().is_err(), "and is taken back");
+            drop(thaw);
+            assert_eq!(aside.run(|| Ok(8)).await, Ok(8));
+        });
+    }
+}
