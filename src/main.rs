@@ -439,9 +439,7 @@ fn hold_memory(config: &Config, server: &Server, user: Option<User>) -> Result<(
 /// Becomes `user`, to whom the log belongs from then on.
 fn drop_rights(config: &Config, user: User) -> std::io::Result<()> {
     if let Target::File(file) = &config.log.target {
-        // where it is not there yet, the first line would make it
-        std::fs::OpenOptions::new().append(true).create(true).open(file)?;
-        user.own(file)?;
+        device::log::give(file, user)?;
     }
     user.become_it()
 }

@@ -110,8 +110,8 @@ fn writable(folder: &Path) -> io::Result<()> {
 
 /// Whether a file can be written to, or the folder is there in which it would be made.
 fn appendable(file: &Path) -> io::Result<()> {
-    // to open a pipe would wait for its other end
-    if fs::metadata(file).is_ok_and(|about| !about.is_file()) {
+    // to open a pipe would be the end for who reads it, and a device may do something
+    if fs::metadata(file).is_ok_and(|about| !about.is_file() && !about.is_dir()) {
         return Ok(());
     }
     match fs::OpenOptions::new().append(true).open(file) {

@@ -1,11 +1,14 @@
 """Where the log goes: a file that does not grow, or the machine's log."""
 
+import contextlib
 import fcntl
 import os
 import re
 import signal
 import socket
+import subprocess
 
+import paths
 import waiting
 from case import Case
 from raw_http import RawHttp
@@ -61,6 +64,43 @@ class LogFile(Saying):
         self.say(1)
         waiting.until(lambda: "stops playing x" in self.path.read_text(), WITHIN, "the line")
         self.assertEqual(moved.stat().st_size, size)
+
+
+class Pipe(Saying):
+    """The file is a pipe."""
+
+    def make(self):
+        path = self.directory / "pipe"
+        os.mkfifo(path)
+        return path
+
+    def test_one_that_nobody_reads_is_refused(self):
+        path = self.make()
+        config = self.directory / "given.toml"
+        config.write_text(f'[log]\ntarget = "{path}"\n')
+        ended = subprocess.run(
+            [paths.SERVER, "-c", config], capture_output=True, text=True, timeout=WITHIN, check=False
+        )
+        said = f'runnel: log.target = "{path}": is a pipe that nobody reads\n'
+        self.assertEqual((ended.returncode, ended.stderr), (71, said))
+
+    def test_one_with_a_reader_gets_the_lines(self):
+        path = self.make()
+        pipe = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        self.addCleanup(os.close, pipe)
+        self.serve(log={"target": path, "level": "debug", "max_size": "4KiB"})
+        self.say(40)
+        seen = b""
+
+        def read():
+            nonlocal seen
+            with contextlib.suppress(BlockingIOError):
+                seen += os.read(pipe, 65536)
+            return seen
+
+        waiting.until(lambda: read().count(b"stops playing x") == 40, WITHIN, "all lines")
+        self.assertGreater(len(seen), 4096)
+        self.assertEqual([path], list(self.directory.glob("pipe*")), "it is not moved away")
 
 
 class Sessions(Saying):

@@ -15,7 +15,7 @@ use log::{LevelFilter, Metadata, Record};
 use crate::conf;
 use line::{Line, Style};
 use queue::QUEUE;
-pub use target::reopen;
+pub use target::{give, reopen};
 
 /// The time that lines have to get out when the program ends or panics.
 const LAST: Duration = Duration::from_secs(1);

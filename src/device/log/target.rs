@@ -3,12 +3,16 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::time::Duration;
 
+use super::super::User;
 use super::line::Style;
 use crate::conf;
+use crate::net;
 
 static REOPEN: AtomicBool = AtomicBool::new(false);
 
@@ -31,7 +35,7 @@ pub(super) fn open(config: &conf::Log) -> Result<(Target, Style), String> {
         conf::Target::Stderr => Ok((Target::Stderr, Style::Plain)),
         conf::Target::Syslog => {
             let name = format!("runnel[{}]", std::process::id());
-            Ok((Target::Syslog(Syslog::default()), Style::Syslog(name)))
+            Ok((Target::Syslog(Syslog { path: "/dev/log", socket: None }), Style::Syslog(name)))
         }
         conf::Target::File(path) => {
             let open = open_file(path).map_err(|error| format!("log.target = {path:?}: {error}"))?;
@@ -46,35 +50,45 @@ impl Target {
     pub(super) fn write(&mut self, line: &[u8]) -> io::Result<()> {
         match self {
             Self::Stderr => io::stderr().write_all(line),
-            Self::Syslog(syslog) => {
-                let text = line.strip_suffix(b"\n").unwrap_or(line);
-                // the machine's log may have been started anew
-                syslog.send(text).or_else(|_| syslog.send(text))
-            }
+            Self::Syslog(syslog) => syslog.write(line.strip_suffix(b"\n").unwrap_or(line)),
             Self::Files(files) => files.append(line),
         }
     }
 }
 
 /// Every line is a datagram. While nobody listens, lines are lost.
-#[derive(Default)]
-pub(super) struct Syslog(Option<UnixDatagram>);
+pub(super) struct Syslog {
+    path: &'static str,
+    socket: Option<UnixDatagram>,
+}
+
+/// So long the machine's log may take for a line: it has room for ten or so that wait.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Syslog {
+    fn write(&mut self, line: &[u8]) -> io::Result<()> {
+        let connected = self.socket.is_some();
+        match self.send(line) {
+            // it may have been started anew
+            Err(error) if connected && error.kind() != io::ErrorKind::WouldBlock => self.send(line),
+            sent => sent,
+        }
+    }
+
     fn send(&mut self, line: &[u8]) -> io::Result<()> {
-        let socket = match self.0.take() {
+        let socket = match self.socket.take() {
             Some(socket) => socket,
             None => {
                 let socket = UnixDatagram::unbound()?;
-                socket.set_nonblocking(true)?;
-                socket.connect("/dev/log")?;
+                socket.set_write_timeout(Some(PATIENCE))?;
+                socket.connect(self.path)?;
                 socket
             }
         };
         let sent = socket.send(line).map(drop);
         if !sent.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
             // it has too much to do just now, and is still there
-            self.0 = Some(socket);
+            self.socket = Some(socket);
         }
         sent
     }
@@ -84,8 +98,11 @@ impl Syslog {
 pub(super) struct Files {
     path: PathBuf,
     most: u64,
-    open: Option<(File, u64)>,
+    open: Option<Opened>,
 }
+
+/// A file that is open, and its size; `None` for a pipe or a device, which have none.
+type Opened = (File, Option<u64>);
 
 impl Files {
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
@@ -96,7 +113,7 @@ impl Files {
             Some(open) => open,
             None => open_file(&self.path)?,
         };
-        if size > 0 && size + line.len() as u64 > self.most {
+        if size.is_some_and(|size| size > 0 && size + line.len() as u64 > self.most) {
             let mut old = self.path.clone().into_os_string();
             old.push(".1");
             // where no new file can be made, the old one is emptied
@@ -106,13 +123,66 @@ impl Files {
             (file, size) = open_file(&self.path)?;
         }
         file.write_all(line)?;
-        self.open = Some((file, size + line.len() as u64));
+        self.open = Some((file, size.map(|size| size + line.len() as u64)));
         Ok(())
     }
 }
 
-fn open_file(path: &Path) -> io::Result<(File, u64)> {
-    let file = OpenOptions::new().create(true).append(true).open(path)?;
-    let size = file.metadata()?.len();
-    Ok((file, size))
+/// Opens what lines are added to, made if it is not there. A pipe must have a reader.
+fn open_file(path: &Path) -> io::Result<Opened> {
+    let file = net::open_at_once(OpenOptions::new().create(true).append(true), path).map_err(|error| {
+        let is_pipe = fs::metadata(path).is_ok_and(|about| about.file_type().is_fifo());
+        if is_pipe { io::Error::other("is a pipe that nobody reads") } else { error }
+    })?;
+    let about = file.metadata()?;
+    if !about.is_file() {
+        // whoever takes the lines may take its time
+        rustix::io::ioctl_fionbio(&file, false)?;
+    }
+    Ok((file, about.is_file().then(|| about.len())))
+}
+
+/// Gives the file to `user`, who may have to open it anew; but no device.
+pub fn give(path: &Path, user: User) -> io::Result<()> {
+    if fs::metadata(path)?.is_file() { user.own(path) } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where the machine's log would be.
+    fn machine(name: &str) -> (UnixDatagram, Syslog) {
+        let path = std::env::temp_dir().join(format!("runnel-syslog-{}-{name}", std::process::id()));
+        let _ = fs::remove_file(&path);
+        let machine = UnixDatagram::bind(&path).unwrap();
+        machine.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        (machine, Syslog { path: path.to_str().unwrap().to_string().leak(), socket: None })
+    }
+
+    #[test]
+    fn the_machine_s_log_gets_all_lines_of_a_burst() {
+        const LINES: usize = 2000;
+        let (machine, mut syslog) = machine("burst");
+        let reader = std::thread::spawn(move || {
+            let mut line = [0; 100];
+            (0..LINES).map(|_| machine.recv(&mut line).unwrap()).sum::<usize>()
+        });
+        for number in 0..LINES {
+            syslog.write(format!("{number:80}").as_bytes()).unwrap();
+        }
+        assert_eq!(reader.join().unwrap(), 80 * LINES);
+        fs::remove_file(syslog.path).unwrap();
+    }
+
+    #[test]
+    fn a_machine_s_log_that_stands_still_is_not_waited_for_without_end() {
+        let (machine, mut syslog) = machine("still");
+        let full = (0..10_000).find_map(|_| syslog.write(b"a line").err());
+        assert_eq!(full.map(|error| error.kind()), Some(io::ErrorKind::WouldBlock));
+        assert!(syslog.socket.is_some(), "it is still there");
+        machine.recv(&mut [0; 10]).unwrap();
+        syslog.write(b"a line").unwrap();
+        fs::remove_file(syslog.path).unwrap();
+    }
 }
