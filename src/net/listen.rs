@@ -100,7 +100,7 @@ pub async fn accept_loop(
     watch: Arc<Watch>,
     guest: SocketSizes,
     serve: impl Fn(Conn),
-    full: impl Fn(&TcpStream),
+    full: impl Fn(&TcpStream, SocketAddr),
 ) {
     loop {
         let (socket, peer) = match listener.accept().await {
@@ -122,7 +122,7 @@ pub async fn accept_loop(
                 conn.sit(seat);
                 serve(conn);
             }
-            None => full(socket.get_ref()),
+            None => full(socket.get_ref(), peer),
         }
         // more may wait already, and more without end
         smol::future::yield_now().await;

@@ -33,7 +33,7 @@ mod tally;
 pub(crate) mod who;
 
 use std::io::Write;
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -244,7 +244,7 @@ impl Server {
         let server = self.clone();
         let serve = move |conn: Conn| server.let_in(conn, door);
         let server = self.clone();
-        let full = move |socket: &TcpStream| server.turn_away(name, full, socket);
+        let full = move |socket: &TcpStream, peer| server.turn_away(name, full, socket, peer);
         // an answer over HTTP is as long as what a viewer gets
         let guest = Self::viewer_sizes(&self.config());
         let (gate, peers, watch) = (self.gate.clone(), self.peers.clone(), self.watch.clone());
@@ -322,13 +322,15 @@ impl Server {
     }
 
     /// More connections than the plan allows.
-    fn turn_away(&self, name: &str, words: &[u8], mut socket: &TcpStream) {
-        self.tally.refused("connections");
-        log::debug!("{name}: a connection over connections.spare or connections.per_peer is turned away");
-        // the next one may find a place, unless its address has all that it may have
-        if self.gate.is_full() {
+    fn turn_away(&self, name: &str, words: &[u8], mut socket: &TcpStream, peer: SocketAddr) {
+        let why = if self.gate.is_full() {
+            // the next one may find a place
             self.hub.dismiss();
-        }
+            "there are as many connections as streams.max, viewers.max and connections.spare allow"
+        } else {
+            "its address has as many connections as connections.per_peer allows"
+        };
+        self.refused_guest("connections", peer, format_args!("is refused {name}: {why}"));
         // whether it arrives or not, the connection is closed
         let _ = socket.write_all(words);
     }

@@ -10,7 +10,7 @@ use super::Server;
 use super::door::Door;
 use super::who::canonical;
 use crate::conf::{Config, Tls};
-use crate::net::{Aside, Conn, Files, Gate, Identity};
+use crate::net::{Aside, Close, Conn, Files, Gate, Identity};
 
 /// Certificates and ports for TLS.
 pub(super) struct Sealed {
@@ -86,7 +86,12 @@ impl Server {
         match conn.sealed(&identity, &self.sealed.gate, &self.shakes, limit).await {
             Ok(conn) => (door.serve)(self.clone(), conn),
             Err(why) => {
-                log::debug!("peer={} {}: is not let in: {why}", canonical(peer), door.name);
+                match &why {
+                    Close::Refused(why) => {
+                        self.refused_guest("tls", peer, format_args!("is refused {}: {why}", door.name));
+                    }
+                    why => log::debug!("peer={} {}: the handshake fails: {why}", canonical(peer), door.name),
+                }
                 self.tally.closed(&why);
             }
         }

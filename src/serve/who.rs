@@ -101,7 +101,6 @@ impl Server {
     }
 
     /// The same of who has no session.
-    #[cfg(feature = "http")]
     pub(super) fn refused_guest(&self, label: &'static str, peer: SocketAddr, said: fmt::Arguments<'_>) {
         self.tally.refused(label);
         if self.flood.passes(label, peer.ip(), REFUSED) {

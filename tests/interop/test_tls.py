@@ -190,6 +190,9 @@ class Hostile(TlsCase):
             self.ok(client, "OPTIONS", self.url)
         with self.assertRaises((ssl.SSLError, OSError)):
             self.connect_sealed()
+        self.assertRegex(
+            self.server.log, r"WARN  peer=127\.0\.0\.1:\d+ is refused rtsps: tls\.max is reached\n"
+        )
         # Without TLS there is room.
         self.ok(self.connect(), "OPTIONS", self.url)
         self.ok(one, "OPTIONS", self.url)
