@@ -265,7 +265,7 @@ impl Source {
             restart.extend(live.iter().cloned());
         }
         if !restart.is_empty() {
-            log::warn!("Restart required for: {}", restart.join(", "));
+            log::warn!("SIGHUP: Restart required for: {}", restart.join(", "));
         }
         let config = checked?;
         device::reserve_descriptors(config.descriptors() + OTHER_DESCRIPTORS)?;
@@ -344,8 +344,8 @@ async fn obey(mut signals: Signals, source: &mut Source, server: &Arc<Server>, r
         };
         let followed = async { Ok(follow(source, server, rest).await) };
         match smol::future::or(followed, ended).await {
-            Ok(Ok(())) => log::info!("signal Hup: the configuration is read again"),
-            Ok(Err(error)) => log::error!("signal Hup: all stays as it was: {error}"),
+            Ok(Ok(())) => log::info!("SIGHUP: the configuration is read again"),
+            Ok(Err(error)) => log::error!("SIGHUP: all stays as it was: {error}"),
             Err(end) => {
                 next = end;
                 break;
@@ -354,7 +354,7 @@ async fn obey(mut signals: Signals, source: &mut Source, server: &Arc<Server>, r
         tell(State::Ready);
         next = if again { Signal::Hup } else { until_signal(&mut signals).await };
     }
-    log::info!("signal {next:?}: all connections are closed");
+    log::info!("SIG{}: all connections are closed", if next == Signal::Int { "INT" } else { "TERM" });
 }
 
 /// The next signal; one that cannot be read ends the program.
@@ -370,7 +370,7 @@ async fn follow(source: &mut Source, server: &Arc<Server>, rest: &mut Rest) -> R
     server.reload(config).await?;
     source.keys = keys;
     if !live.is_empty() {
-        log::info!("{} apply from here on", live.join(", "));
+        log::info!("SIGHUP: {} apply from here on", live.join(", "));
     }
     device::log::set_level(&log);
     rest.follow().await;

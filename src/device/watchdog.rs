@@ -16,7 +16,7 @@ impl Watchdog {
     /// Any byte will do. Every second is well within the shortest time that drivers allow.
     pub fn feed(&self) {
         if let Err(error) = (&self.0).write_all(b"\0") {
-            log::error!("process.watchdog: {error}");
+            log::error!("process.watchdog: it cannot be fed: {error}");
         }
     }
 

@@ -52,6 +52,9 @@ impl std::fmt::Display for Close {
         match self {
             Self::Peer(what) | Self::Refused(what) => write!(f, "{}: {what}", self.label()),
             Self::Io(kind) => write!(f, "io: {kind}"),
+            Self::Kicked => f.write_str("another took its place"),
+            Self::Slow => f.write_str("slow: too little could be sent in time"),
+            Self::Changed => f.write_str("changed: it has to ask again, because the tracks are others now"),
             _ => f.write_str(self.label()),
         }
     }

@@ -218,7 +218,7 @@ impl Keeper {
         match end {
             End::Segment(about) => {
                 if let Err(error) = listing::append(path, about, sync) {
-                    log::warn!("{} cannot be listed now: {error}", path.display());
+                    log::warn!("{} is recorded, but cannot be listed now: {error}", path.display());
                     care.wrong = true;
                 }
             }

@@ -48,7 +48,7 @@ impl Relays {
         for (relay, task) in before {
             task.cancel().await;
             let (word, stream, url) = relay.about();
-            log::info!("{word} {stream} {url}: it is no longer configured");
+            log::info!("stream={stream} {word} {url} ends: it is no longer configured");
         }
         for relay in new {
             if let Some(task) = relay.begin(&self.server) {

@@ -71,11 +71,11 @@ impl Cast {
             flow.set_way(kind, Way::Udp { pair, rtp, rtcp });
         }
         let name = flow.name().clone();
-        log::info!("stream={name} {name} goes to the group {group}");
+        log::info!("stream={name} is sent to the group {group}");
         let task = server.executor.spawn(async move {
             std::future::poll_fn(|cx| flow.poll_offers(cx).map(drop)).await;
             let why = std::future::poll_fn(|cx| flow.poll_alone(cx)).await;
-            log::info!("stream={name} {name} goes to the group no more: {why}");
+            log::info!("stream={name} is no longer sent to the group {group}: {why}");
         });
         Some(Self { to, ports, task })
     }
