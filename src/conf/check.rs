@@ -37,6 +37,9 @@ impl Config {
         if self.pull.len() > self.streams.max {
             return Some((format!("pull[{}]", self.streams.max), "must be one of streams.max at most".into()));
         }
+        if let Some(objection) = self.placeholder().or_else(|| self.circle()) {
+            return Some(objection);
+        }
         #[cfg(feature = "record")]
         return super::record::objection(self).map(|(key, remedy)| (key, format!("must be {remedy}")));
         #[cfg(not(feature = "record"))]
@@ -95,11 +98,6 @@ impl Config {
                     && !(Duration::from_millis(100)..=self.hls.segment.0 / 2).contains(&self.hls.part.0),
                 "hls.part",
                 "\"0s\", or between \"100ms\" and half of hls.segment",
-            ),
-            (
-                self.log.level.parse::<log::LevelFilter>().is_err(),
-                "log.level",
-                "one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
             ),
         ];
         if let Some((key, remedy, feature)) = self.demand() {

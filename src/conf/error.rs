@@ -82,8 +82,26 @@ fn humane(message: &str) -> String {
         Some((before, "usize")) => format!("{before}expected a whole number"),
         Some((before, "a sequence")) => format!("{before}expected a list"),
         Some((before, kind)) if kind.starts_with("struct ") => format!("{before}expected a table"),
-        _ => message.into(),
+        Some((before, words)) => match nearest_word(before, words) {
+            Some(word) => format!("{message}; the nearest is {word:?}"),
+            None => message.into(),
+        },
+        None => message.into(),
     }
+}
+
+/// The one that is meant, where a few words are expected and there is another text.
+fn nearest_word<'a>(before: &str, words: &'a str) -> Option<&'a str> {
+    words.strip_prefix("one of ").unwrap_or(words).strip_prefix('"')?;
+    let (_, wrong) = before.split_once("string \"")?;
+    let (wrong, _) = wrong.rsplit_once('"')?;
+    nearest(wrong, words.split('"').skip(1).step_by(2))
+}
+
+/// The name that differs by few letters.
+fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = names.map(|name| (distance(word, name), name)).min()?;
+    Some(near).filter(|(distance, name)| *distance <= 1 + name.len().min(word.len()) / 4).map(|(_, name)| name)
 }
 
 /// `pull[1]` as `pull` and 1.
@@ -125,8 +143,7 @@ pub(super) fn unknown(what: &str, elsewhere: &[String]) -> Option<String> {
     let mut names = what.strip_prefix("unknown field `")?.split('`').step_by(2);
     let key = names.next()?;
     let there: Vec<_> = names.collect();
-    let near = there.iter().map(|name| (distance(key, name), *name)).min();
-    let near = near.filter(|(distance, name)| *distance <= 1 + name.len().min(key.len()) / 4).map(|(_, name)| name);
+    let near = nearest(key, there.iter().copied());
     let other = || elsewhere.iter().map(String::as_str).find(|path| path.rsplit('.').next() == Some(key));
     Some(match near.or_else(other) {
         Some(meant) => format!("unknown key; the nearest is {meant}"),
@@ -134,22 +151,30 @@ pub(super) fn unknown(what: &str, elsewhere: &[String]) -> Option<String> {
     })
 }
 
-/// Letters to add, take away or change until the one is the other (Levenshtein).
+/// Letters to add, take away, change or swap with their neighbours until the one is the other
+/// (optimal string alignment).
 fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
+    let other: Vec<u8> = other.bytes().collect();
+    let (mut two_above, mut above): (Vec<usize>, Vec<usize>) = (Vec::new(), (0..=other.len()).collect());
+    let mut before = None;
     for (at, letter) in one.bytes().enumerate() {
-        let mut left = at + 1;
-        let mut above_left = at;
-        for (above, wanted) in row.iter_mut().skip(1).zip(other.bytes()) {
-            let best = (above_left + usize::from(letter != wanted)).min(left + 1).min(*above + 1);
-            above_left = std::mem::replace(above, best);
-            left = best;
+        let mut row = vec![at + 1];
+        for (column, wanted) in other.iter().enumerate() {
+            let of = |row: &[usize], column: usize| row.get(column).copied().unwrap_or(usize::MAX - 1);
+            let changed = of(&above, column) + usize::from(letter != *wanted);
+            let mut best = changed.min(of(&row, column) + 1).min(of(&above, column + 1) + 1);
+            if let Some(left) = column.checked_sub(1)
+                && before == Some(*wanted)
+                && other.get(left) == Some(&letter)
+            {
+                best = best.min(of(&two_above, left) + 1);
+            }
+            row.push(best);
         }
-        if let Some(first) = row.first_mut() {
-            *first = at + 1;
-        }
+        before = Some(letter);
+        two_above = std::mem::replace(&mut above, row);
     }
-    row.last().copied().unwrap_or_default()
+    above.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -158,7 +183,14 @@ mod tests {
 
     #[test]
     fn distances_are_counted_in_letters() {
-        for (one, other, letters) in [("max", "maxx", 1), ("", "abc", 3), ("kitten", "sitting", 3), ("a", "a", 0)] {
+        for (one, other, letters) in [
+            ("max", "maxx", 1),
+            ("", "abc", 3),
+            ("kitten", "sitting", 3),
+            ("a", "a", 0),
+            ("hsl", "hls", 1),
+            ("ab", "ba", 1),
+        ] {
             assert_eq!((distance(one, other), distance(other, one)), (letters, letters), "{one} {other}");
         }
     }

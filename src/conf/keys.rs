@@ -105,7 +105,9 @@ impl Keys {
         // found in the layer that has them, with their line
         let mut own: toml::Table = toml::from_str(text).map_err(fail)?;
         let profile = match own.remove("profile") {
-            Some(name) => name.try_into().map_err(|_| Error::key(file, text, "profile", Profile::NAMES))?,
+            Some(name) => name
+                .try_into()
+                .map_err(|error: toml::de::Error| Error::key_is(file, text, "profile", error.message()))?,
             None => Profile::Auto,
         };
         let mut merged: toml::Table = toml::from_str(REFERENCE).map_err(fail)?;
@@ -262,7 +264,7 @@ mod tests {
         assert_eq!(changes.restart, ["viewers.max"]);
         assert_eq!(changes.live, ["log.level", "viewers.slow"]);
         let config = running.config().unwrap();
-        assert_eq!((config.viewers.max, config.log.level.as_str()), (16, "debug"));
+        assert_eq!((config.viewers.max, config.log.level.0), (16, log::LevelFilter::Debug));
         assert_eq!(config.viewers.slow, new.config().unwrap().viewers.slow);
         assert_eq!(running.adopt(&new).live, [""; 0], "the rest is said again, what was taken over is not");
     }

@@ -5,6 +5,7 @@ mod error;
 mod features;
 mod keys;
 pub mod machine;
+mod own;
 mod plan;
 mod ports;
 mod profile;
@@ -25,7 +26,7 @@ pub use plan::{ADDRESS, GREETING, SMALL_BUFFER};
 pub use profile::Profile;
 #[cfg(feature = "record")]
 pub use record::{FileFormat, Record, Recording};
-pub use text::{Address, Group, Origin, PortRange, Source, Store, Target};
+pub use text::{Address, Group, Level, Origin, PortRange, Source, Store, Target};
 pub use units::{FileSize, Size, Threads, Time};
 
 /// What is not looked at, because nothing in the program needs it.
@@ -271,7 +272,7 @@ pub struct Push {
 #[serde(deny_unknown_fields)]
 #[allow(missing_docs, reason = "conf/reference.toml documents every key")]
 pub struct Log {
-    pub level: String,
+    pub level: Level,
     pub target: Target,
     pub max_size: Size,
 }

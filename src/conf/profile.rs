@@ -1,12 +1,9 @@
 //! Profiles: defaults for classes of machines.
 
-use serde::Deserialize;
-
 use super::machine;
 
 /// A set of defaults for a class of machines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "conf/reference.toml documents every key")]
 pub enum Profile {
     Auto,
@@ -23,9 +20,6 @@ const PROFILES: [(Profile, u64, &str); 3] = [
 ];
 
 impl Profile {
-    /// The names, as a person would list them.
-    pub const NAMES: &str = "one of \"auto\", \"tiny\", \"router\", \"box\"";
-
     /// Its name in the configuration.
     pub fn name(self) -> &'static str {
         match self {

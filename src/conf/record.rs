@@ -68,6 +68,14 @@ pub(super) fn objection(config: &Config) -> Option<(String, String)> {
     if let Some(objection) = config.record.iter().enumerate().find_map(entry) {
         return Some(objection);
     }
+    let same = |one: &Record, other: &Record| {
+        (&one.streams, one.format) == (&other.streams, other.format) && Path::new(&one.path) == Path::new(&other.path)
+    };
+    let mut entries = config.record.iter().enumerate();
+    if let Some((at, _)) = entries.find(|(at, one)| config.record.iter().take(*at).any(|before| same(before, one))) {
+        let remedy = "another one: streams, path and format are those of one before it";
+        return Some((format!("record[{at}]"), remedy.into()));
+    }
     let in_store = |record: &Record| {
         record.format == FileFormat::Hls && config.hls.store.0.as_deref() == Some(Path::new(&record.path))
     };

@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error, Unexpected};
 #[cfg(feature = "record")]
 use super::FileFormat;
 use super::features::{is_compiled, lacks};
-use super::{Auth, Delete, Segments};
+use super::{Auth, Delete, Profile, Segments};
 use crate::hub::Conflict;
 use crate::proto::Url;
 
@@ -39,6 +39,10 @@ pub struct Source(pub Url);
 /// Where a stream comes from: as `Source`, or a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(pub Url);
+
+/// How much is said in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Level(pub log::LevelFilter);
 
 /// Where the log goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,6 +113,14 @@ choice!(
     FileFormat, "\"flv\", \"ts\", \"fmp4\" or \"hls\"",
     "flv" => FileFormat::Flv, "ts" => FileFormat::Ts, "fmp4" => FileFormat::Fmp4, "hls" => FileFormat::Hls
 );
+
+choice!(
+    Profile, "one of \"auto\", \"tiny\", \"router\", \"box\"",
+    "auto" => Profile::Auto, "tiny" => Profile::Tiny, "router" => Profile::Router, "box" => Profile::Box
+);
+text!(Level, "one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\"", |text| {
+    text.parse().ok().map(Level)
+});
 
 text!(Address, "an address such as \"[::]:1935\" or \"127.0.0.1:1935\"", |text| {
     let full = if text.starts_with(':') { format!("[::]{text}") } else { text.into() };

@@ -115,6 +115,14 @@ fn a_check_says_all_that_is_not_there() {
         code == Some(78) && err.ends_with("line 2: process.user: \"nobody-of-that-name\": no such user\n"),
         "{err}"
     );
+    for (text, message) in [
+        ("[log]\ntarget = \"/proc\"\n", "line 2: log.target: /proc: Is a directory (os error 21)"),
+        ("[[pull]]\nstream = \"a\"\nurl = \"file:/proc\"\n", "line 3: pull.url: /proc: is no regular file"),
+    ] {
+        let (_, _, err) = run_with(&format!("memory.total = \"200MiB\"\n{text}"), &["--check"]);
+        let (_, after) = message.split_once(": ").unwrap();
+        assert!(err.trim_end().ends_with(after), "{err}");
+    }
     let card = folder("card");
     let text = format!("{TINY}memory.total = \"10MiB\"\n[[record]]\nstreams = \"*\"\npath = {card:?}\n");
     assert_eq!(run_with(&text, &["--check"]).0, Some(0), "it is there");

@@ -48,14 +48,29 @@ fn values_out_of_range() {
             "threads = \"many\"",
             "r.toml: line 1: threads: invalid value: string \"many\", expected a whole number, or \"auto\"",
         ),
-        ("profile = \"huge\"", "r.toml: line 1: profile: must be one of \"auto\", \"tiny\", \"router\", \"box\""),
+        (
+            "profile = \"huge\"",
+            "r.toml: line 1: profile: invalid value: string \"huge\", expected one of \"auto\", \"tiny\", \"router\", \"box\"",
+        ),
+        (
+            "profile = \"routre\"",
+            "r.toml: line 1: profile: invalid value: string \"routre\", expected one of \"auto\", \"tiny\", \"router\", \"box\"; the nearest is \"router\"",
+        ),
         (
             "[log]\nlevel = \"loud\"",
-            "r.toml: line 2: log.level: must be one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
+            "r.toml: line 2: log.level: invalid value: string \"loud\", expected one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\"",
         ),
         (
             "[publish]\nconflict = \"kick\"",
             "r.toml: line 2: publish.conflict: invalid value: string \"kick\", expected \"refuse\" or \"replace\"",
+        ),
+        (
+            "publish.conflict = \"relpace\"",
+            "r.toml: line 1: publish.conflict: invalid value: string \"relpace\", expected \"refuse\" or \"replace\"; the nearest is \"replace\"",
+        ),
+        (
+            "log.target = \"sylog\"",
+            "r.toml: line 1: log.target: invalid value: string \"sylog\", expected \"stderr\", \"syslog\" or the absolute path of a file; the nearest is \"syslog\"",
         ),
     ];
     for (text, message) in cases {
@@ -92,6 +107,8 @@ fn keys_that_nobody_knows_come_with_the_nearest_one() {
         ("[streams]\nmax = 4\nmaxx = 3".to_string(), "line 3: streams.maxx: unknown key; the nearest is max"),
         ("[stream]\nmax = 3".into(), "line 1: stream: unknown key; the nearest is streams"),
         ("[stream]".into(), "line 1: stream: unknown key; the nearest is streams"),
+        ("[hsl]\nenable = true".into(), "line 1: hsl: unknown key; the nearest is hls"),
+        ("[htpp]\nroot = \"/m\"".into(), "line 1: htpp: unknown key; the nearest is http"),
         ("profil = \"tiny\"".into(), "line 1: profil: unknown key; the nearest is profile"),
         (
             "[viewers]\nconflict = \"refuse\"".into(),
@@ -153,6 +170,42 @@ fn in_lists_of_tables_the_line_is_that_of_the_key() {
     let inline =
         "pull = [\n  { stream = \"a\", url = \"rtsp://h/\" },\n  { stream = \"a b\", url = \"rtsp://h/\" },\n]";
     assert_eq!(refusal(inline), format!("r.toml: line 3: pull.stream: {no_name}"));
+}
+
+#[test]
+fn what_leads_nowhere_is_refused() {
+    let relay = |table: &str, stream: &str, url: &str| format!("[[{table}]]\nstream = \"{stream}\"\nurl = \"{url}\"\n");
+    let itself = "line 3: TABLE.url: must lead elsewhere: this is the stream itself";
+    let cases = [
+        ("push", "cam", "rtmp://127.0.0.1/live/cam", itself),
+        ("push", "*", "rtmp://LOCALHOST:1935/live", itself),
+        ("push", "cam*", "rtsp://u:secret@[::1]:5544/{name}-low", itself),
+        ("pull", "cam", "rtmp://127.0.0.1/live/cam?token=secret", itself),
+        ("push", "*", "rtmp://h/live/{nam}?k={key}", "line 3: push.url: must have no {nam}: {name} is all there is"),
+    ];
+    for (table, stream, url, message) in cases {
+        let said = refusal(&format!("{}[rtsp]\nlisten = \":5544\"\n", relay(table, stream, url)));
+        assert_eq!(said, format!("r.toml: {}", message.replace("TABLE", table)), "{url}");
+    }
+    let sound = [
+        ("push", "cam", "rtmp://127.0.0.1/live/low"),
+        ("push", "cam", "rtmp://127.0.0.1:1936/live/cam"),
+        ("push", "cam", "rtmp://192.0.2.1/live/cam"),
+        ("push", "cam?", "rtmp://127.0.0.1/live/{name}-low"),
+        ("push", "*", "rtmp://h/live/{name}?t={name}"),
+        ("pull", "cam", "rtmp://h/live/{nam}"),
+    ];
+    for (table, stream, url) in sound {
+        Config::parse("r.toml", &relay(table, stream, url)).unwrap_or_else(|error| panic!("{url}\n{error}"));
+    }
+    let record = |path: &str, more: &str| format!("[[record]]\nstreams = \"*\"\npath = \"{path}\"\n{more}");
+    let twice = record("/m", "") + &record("/m/", "keep_age = \"7d\"\n");
+    assert_eq!(
+        refusal(&twice),
+        "r.toml: line 4: record: must be another one: streams, path and format are those of one before it"
+    );
+    let other = record("/m", "") + &record("/m", "format = \"ts\"\n");
+    Config::parse("r.toml", &other).unwrap();
 }
 
 #[test]

@@ -10,7 +10,7 @@ mod target;
 
 use std::time::Duration;
 
-use log::{LevelFilter, Metadata, Record};
+use log::{Metadata, Record};
 
 use crate::conf;
 use line::{Line, Style};
@@ -77,7 +77,6 @@ pub fn finish() -> bool {
 /// Goes by `log.level`, unless `RUST_LOG` has another.
 pub fn set_level(config: &conf::Log) {
     if std::env::var_os("RUST_LOG").is_none() {
-        // it was checked, so there is no other
-        log::set_max_level(config.level.parse().unwrap_or(LevelFilter::Info));
+        log::set_max_level(config.level.0);
     }
 }
