@@ -93,6 +93,9 @@ pub(super) struct Entry {
     /// The same for what goes to the disk.
     #[cfg(feature = "files")]
     keeper: Mutex<Option<Task<()>>>,
+    /// Where on the disk.
+    #[cfg(feature = "files")]
+    folder: Option<store::Folder>,
 }
 
 struct State {
@@ -184,13 +187,15 @@ impl Hls {
             task: Mutex::default(),
             #[cfg(feature = "files")]
             keeper: Mutex::default(),
+            #[cfg(feature = "files")]
+            folder: self.folder(server, name, rules.store),
         });
         log::debug!("{who} HLS waits for what is published");
         let window = Some(window).filter(|_| packing.is_none());
         let task = server.executor.spawn(collect(Arc::downgrade(&entry), viewer, window));
         *lock(&entry.task) = Some(task);
         #[cfg(feature = "files")]
-        if let Some(folder) = self.folder(server, name, rules.store) {
+        if let Some(folder) = entry.folder.clone() {
             let before = lock(&self.clearing).remove(name);
             let task = server.executor.spawn(store::keep(Arc::downgrade(&entry), name.clone(), folder, before));
             *lock(&entry.keeper) = Some(task);
@@ -246,8 +251,9 @@ impl Hls {
                 let mut unused = lock(&self.unused);
                 *unused = state.window.next_numbers().max(*unused);
                 #[cfg(feature = "files")]
-                if let Some(folder) =
-                    self.folder(server, name, settings.rules.store.filter(|delete| *delete != Delete::Never))
+                // as it was when the stream began, unless all is to be kept by now
+                if let Some(folder) = entry.folder.clone().filter(store::Folder::is_cleared)
+                    && settings.rules.store != Some(Delete::Never)
                 {
                     lock(&entry.keeper).take();
                     let task = server.executor.spawn(store::clear(name.clone(), folder));
@@ -294,7 +300,7 @@ impl Hls {
     #[cfg(feature = "files")]
     fn folder(&self, server: &Server, name: &Name, delete: Option<Delete>) -> Option<store::Folder> {
         let path = self.store.as_ref()?.join(name.as_str());
-        Some(store::Folder { path, delete: delete?, sync: store::syncs(&server.config()) })
+        Some(store::Folder { path, delete: delete?, sync: store::syncs(&server.config()), kept: Arc::default() })
     }
 
     /// Once, what a loss of power has left of streams that are kept.

@@ -1,6 +1,7 @@
 """HLS whose segments are on a disk: live and afterwards, what stays, and what a disk may do."""
 
 import re
+import signal
 import subprocess
 from urllib.parse import urljoin
 
@@ -212,6 +213,43 @@ class Deletion(HlsStore):
             f"GET /hls/{STREAM}/{first} HTTP/1.1\r\nHost: x\r\nRange: bytes=0-187\r\n\r\n".encode()
         )
         self.assertIn(b"206 Partial Content", connection.socket.recv(4096))
+
+
+    def until_listed(self, files):
+        def listed():
+            text = (self.folder / STREAM / "record.m3u8").read_text()
+            return set(re.findall(r"^cam-.*$", text, re.M))
+
+        waiting.until(lambda: listed() == {path.name for path in files}, GONE_WITHIN, listed)
+
+    def test_what_was_kept_stays_when_others_no_longer_do(self):
+        """What is deleted from a signal on is of streams that begin after it."""
+        self.serve_stored(delete="never", idle="1s", on_demand=False)
+        publisher = self.publish_live(STREAM)
+        self.until_hls(STREAM)
+        self.until_stored(3)
+        keys = {**FAST, "store": self.folder, "delete": "end", "idle": "1s", "on_demand": False}
+        self.server.configure({"hls": keys, "streams": {"resume": "1s"}})
+        self.server.program.signal(signal.SIGHUP)
+        self.until_log_counts("hls.delete apply", 1)
+        publisher.stop()
+        self.until_log_counts(f"stream={STREAM} HLS ends", 1, GONE_WITHIN)
+        kept = set(self.files())
+        self.until_listed(kept)
+        self.assertGreaterEqual(len(kept), 3)
+        for again in (False, True):
+            if again:
+                self.server.stop()
+                self.server.start_again()
+            publisher = self.publish_live(STREAM)
+            self.until_hls(STREAM)
+            self.until_stored(len(kept) + 2)
+            publisher.stop()
+            self.until_log_counts(f"stream={STREAM} HLS ends", 1 if again else 2, GONE_WITHIN)
+            waiting.until(
+                lambda: set(self.files()) == kept, GONE_WITHIN, lambda: f"{kept}, not {self.files()}"
+            )
+        self.until_listed(kept)
 
 
 class Ends(HlsStore):

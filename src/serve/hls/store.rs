@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::Weak;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use async_io::Timer;
@@ -25,11 +25,16 @@ pub(super) struct Folder {
     pub(super) delete: Delete,
     /// Whether what is written is brought to the disk.
     pub(super) sync: bool,
+    /// The time of the last segment that is kept for good, if any are.
+    pub(super) kept: Arc<Mutex<Option<u64>>>,
 }
 
 /// The live playlist, and what it is called until it is whole.
 const PLAYLIST: &str = "playlist.m3u8";
 const UNFINISHED: &str = "playlist.m3u8.new";
+/// What stands in a folder whose segments are kept for good, whatever the configuration says of
+/// those that come later.
+const KEPT: &str = ".kept";
 /// No live playlist is longer.
 const LONGEST: u64 = 1 << 20;
 /// The pause before something is tried again that the disk did not take.
@@ -38,14 +43,20 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// Writes what a stream's window gives, until the entry is gone; but not before what was
 /// `before` it is deleted.
 pub(super) async fn keep(entry: Weak<Entry>, name: Name, folder: Folder, before: Option<Task<()>>) {
+    let mut trouble = String::new();
     if let Some(before) = before {
         before.await;
-    } else if folder.delete != Delete::Never {
+    }
+    if folder.is_cleared() {
+        let (to, stream) = (folder.clone(), name.clone());
+        match written(move || to.find_kept(stream.as_str())).await {
+            Ok(()) => {}
+            Err(error) => complain(&name, &folder, &error, &mut trouble),
+        }
         // what a loss of power has left there
         clear(name.clone(), folder.clone()).await;
     }
     let mut last = Last::default();
-    let mut trouble = String::new();
     loop {
         let next = std::future::poll_fn(|cx| match entry.upgrade() {
             Some(entry) => entry.poll_unstored(cx).map(Some),
@@ -176,6 +187,9 @@ impl Folder {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
             _ => {}
         }
+        if self.delete == Delete::Never {
+            File::options().write(true).create(true).truncate(false).open(self.path.join(KEPT))?;
+        }
         let path = self.path.join(&next.name);
         let (blocks, _) = &next.content;
         let write = || {
@@ -211,30 +225,60 @@ impl Folder {
         removed
     }
 
+    /// Whether segments are deleted in the end.
+    pub(super) fn is_cleared(&self) -> bool {
+        self.delete != Delete::Never
+    }
+
+    /// Finds what is kept for good: all that is there, if it was begun so.
+    fn find_kept(&self, stream: &str) -> io::Result<()> {
+        if self.path.join(KEPT).try_exists()? {
+            let mut last = 0;
+            for file in fs::read_dir(&self.path)? {
+                last = segment_time(&file?.path(), stream).unwrap_or(0).max(last);
+            }
+            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+        }
+        Ok(())
+    }
+
     /// Deletes the segments, the lists of them, and then the folder, unless there is
-    /// something else in it.
+    /// something else in it. What is kept stays, and is listed.
     fn clear(&self, stream: &str) -> io::Result<()> {
         let folder = match fs::read_dir(&self.path) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             folder => folder?,
         };
+        let kept = *self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         for file in folder {
             let file = file?.path();
-            if is_ours(&file, stream) {
+            let is_over = match segment_time(&file, stream) {
+                Some(time) => kept.is_none_or(|kept| time > kept),
+                None => kept.is_none() && is_list(&file),
+            };
+            if is_over {
                 remove(&file)?;
             }
+        }
+        if kept.is_some() {
+            return mend_stream(&self.path, stream, self.sync);
         }
         let _ = fs::remove_dir(&self.path);
         Ok(())
     }
 }
 
-/// Whether a file is one of those that are written here.
-fn is_ours(file: &Path, stream: &str) -> bool {
-    let Some(name) = file.file_name().and_then(|name| name.to_str()) else { return false };
-    let stem = name.rsplit_once('.').filter(|(_, end)| ["ts", "m4s", "mp4"].contains(end)).map(|(stem, _)| stem);
-    let is_segment = stem.and_then(|stem| name_parts(true, stem)).is_some_and(|(name, _)| name == stream);
-    is_segment || [PLAYLIST, UNFINISHED, listing::NAME].contains(&name)
+/// When a segment began, in milliseconds, if it is one that is written here.
+fn segment_time(file: &Path, stream: &str) -> Option<u64> {
+    let (stem, end) = file.file_name()?.to_str()?.rsplit_once('.')?;
+    let (name, time) = name_parts(true, stem).filter(|_| ["ts", "m4s", "mp4"].contains(&end))?;
+    (name == stream).then_some(time)
+}
+
+/// Whether a file is a list of them.
+fn is_list(file: &Path) -> bool {
+    let name = file.file_name().and_then(|name| name.to_str());
+    name.is_some_and(|name| [PLAYLIST, UNFINISHED, listing::NAME].contains(&name))
 }
 
 fn remove(path: &Path) -> io::Result<()> {
