@@ -208,7 +208,7 @@ impl Publisher {
     pub fn shift(&self, track: &Track, by: Ticks) {
         let mut state = self.stream.lock();
         if self.is_current(&state) {
-            state.timeline.shift(slot(track.codec.kind(), track.id), by.rescale(track.clock, Hz::MS).0);
+            state.timeline.shift(self.slot(track.codec.kind(), track.id).0, by.rescale(track.clock, Hz::MS).0);
         }
     }
 
@@ -299,8 +299,8 @@ impl Publisher {
 
     /// Gives a frame its time on the stream's line, and tells it in milliseconds.
     fn place(&self, state: &mut State, mut frame: Frame, now: Instant) -> (Frame, Ticks) {
-        let clock = self.tracks.find(frame.kind, frame.track).map_or(Hz::MS, |track| track.clock);
-        let mapped = state.timeline.map(slot(frame.kind, frame.track), frame.dts, clock, now);
+        let (slot, clock) = self.slot(frame.kind, frame.track);
+        let mapped = state.timeline.map(slot, frame.dts, clock, now);
         if let Some(apart) = mapped.apart.filter(|_| !self.hushed) {
             let (who, name) = (&self.who, self.stream.name());
             log::warn!("{who} tracks of {name} begin {apart} ms apart: they are laid together by their arrival");
@@ -308,6 +308,12 @@ impl Publisher {
         frame.dts = mapped.dts;
         let at = frame.dts.rescale(clock, Hz::MS);
         (frame, at)
+    }
+
+    /// A track's place in the timeline, and its clock.
+    fn slot(&self, kind: Kind, id: u8) -> (usize, Hz) {
+        let unknown = (MAX_TRACKS + usize::from(kind == Kind::Audio), Hz::MS);
+        self.tracks.place(kind, id).map_or(unknown, |(place, track)| (place, track.clock))
     }
 
     /// Puts a frame that has its time into the ring.
@@ -373,11 +379,6 @@ impl Publisher {
             }
         }
     }
-}
-
-/// A track's place in the timeline.
-fn slot(kind: Kind, id: u8) -> usize {
-    usize::from(id) % MAX_TRACKS + if kind == Kind::Audio { MAX_TRACKS } else { 0 }
 }
 
 /// Where a publisher's frames are put together: what is older gives way to them.

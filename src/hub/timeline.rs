@@ -25,8 +25,8 @@ const RETURN: i64 = 1;
 /// track keeps the ticks of its own: the distances between them do not change.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
-    /// One for each track and kind of this publisher.
-    clocks: [Option<Clock>; 2 * MAX_TRACKS],
+    /// One for each track of this publisher, and for each kind one for what belongs to none.
+    clocks: [Option<Clock>; MAX_TRACKS + 2],
     /// Where the stream began, and where this publisher did.
     begun: Option<(i64, Instant)>,
     entered: Option<(i64, Instant)>,

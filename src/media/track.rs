@@ -185,9 +185,15 @@ impl Tracks {
         }
     }
 
+    /// The track of that kind and index, and its place in the order in which they appeared,
+    /// which stays: indices need not be below `MAX_TRACKS`.
+    pub fn place(&self, kind: Kind, id: u8) -> Option<(usize, &Track)> {
+        self.list.iter().enumerate().find(|(_, track)| track.codec.kind() == kind && track.id == id)
+    }
+
     /// The track of that kind and index.
     pub fn find(&self, kind: Kind, id: u8) -> Option<&Track> {
-        self.list.iter().find(|track| track.codec.kind() == kind && track.id == id)
+        self.place(kind, id).map(|(_, track)| track)
     }
 
     /// The track of that kind that every form carries.

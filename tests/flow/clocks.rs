@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::harness::{Audio, LIMITS, Player, Source, Video, World};
 use runnel::hub::Limits;
-use runnel::media::{Kind, Ticks};
+use runnel::media::{Frame, Kind, Ticks, Track};
 
 /// What is published, in milliseconds.
 const LENGTH: i64 = 14_000;
@@ -71,6 +71,32 @@ fn tracks_that_begin_apart_are_together() {
         publish(&mut world, &mut source, says, || _ = player.drain());
         assert!(even(&player));
         assert_eq!(player.times(Video), player.times(Audio));
+    }
+}
+
+#[test]
+fn a_further_track_disturbs_none_whatever_its_number() {
+    for id in [1, 8, 255] {
+        let mut world = World::new(LIMITS);
+        let mut source = world.publish("a").with_tracks();
+        let further = crate::harness::track(runnel::media::Codec::Aac, &[0x12, 0x10]);
+        source.publisher.track(Track { id, ..further });
+        let mut player = world.play("a", "flv");
+        for made in (0..LENGTH).step_by(40) {
+            for kind in [Kind::Video, Kind::Audio] {
+                source.at = made;
+                source.frame(kind, kind == Kind::Audio || made % 1000 == 0, 200, world.now).unwrap();
+            }
+            let data = source.publisher.paid(&[0; 100]).unwrap();
+            let dts = Ticks(HOUR + made);
+            let frame = Frame { dts, cts: 0, kind: Kind::Audio, track: id, key: true, data };
+            source.publisher.publish(frame, world.now).unwrap();
+            source.publisher.flush();
+            player.drain();
+            world.pass(40);
+        }
+        assert!(even(&player), "{id}: {:?}", player.times(Audio));
+        assert_eq!(player.times(Video), player.times(Audio), "{id}");
     }
 }
 

@@ -33,7 +33,7 @@ fn made(length: i64) -> Vec<Frame> {
 
 /// Publishes frames, and looks whether they run backwards or away.
 fn publish(frames: &mut [Frame], line: &mut Timeline, start: Instant) -> usize {
-    let mut last = [0; 2 * MAX_TRACKS];
+    let mut last = [0; MAX_TRACKS + 2];
     let mut said = 0;
     let first = frames.first().map_or(0, |frame| frame.comes);
     let mut begun = None;

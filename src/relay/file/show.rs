@@ -11,7 +11,7 @@ use super::span::Spans;
 use crate::budget::Room;
 use crate::container::file::{self, Fault, FileReader, Storage, Unreadable};
 use crate::container::{Error, Event};
-use crate::media::{Frame, Hz, Kind, MAX_TRACKS, Ticks, Tracks};
+use crate::media::{Hz, Kind, MAX_TRACKS, Ticks, Tracks};
 
 /// A file, and what was read of it.
 pub(super) struct Show {
@@ -183,7 +183,9 @@ impl Show {
         match &mut item {
             Item::Event(Event::Track(track)) => _ = self.tracks.set(track.clone()),
             Item::Event(Event::Frame(frame)) => {
-                let clock = self.tracks.find(kind, frame.track).map_or(Hz::MS, |track| track.clock);
+                let unknown = (MAX_TRACKS + usize::from(kind == Kind::Audio), Hz::MS);
+                let place = self.tracks.place(kind, frame.track);
+                let (slot, clock) = place.map_or(unknown, |(place, track)| (place, track.clock));
                 if !std::mem::replace(&mut self.begun, true) {
                     self.shift = EARLIEST.saturating_sub(frame.dts.rescale(clock, MICROS).0).max(0);
                 }
@@ -191,7 +193,7 @@ impl Show {
                 at = frame.dts.rescale(clock, MICROS).0;
                 era = self.eras.of(at);
                 let shown = (frame.dts + Ticks(frame.cts.into())).rescale(clock, MICROS).0;
-                self.spans.add(slot(frame), era, at, shown);
+                self.spans.add(slot, era, at, shown);
                 *last = Some((era, at, self.count));
             }
             _ => {}
@@ -238,11 +240,6 @@ impl Item {
         };
         content + ITEM
     }
-}
-
-/// Where a frame's track stands among all.
-fn slot(frame: &Frame) -> usize {
-    usize::from(frame.track) % MAX_TRACKS + if frame.kind == Kind::Audio { MAX_TRACKS } else { 0 }
 }
 
 fn open(path: &Path, max_frame: usize) -> io::Result<(Disk, Box<dyn FileReader>)> {

@@ -4,7 +4,7 @@ use crate::media::MAX_TRACKS;
 
 /// From the first frame to the end of the last, for each track, in microseconds.
 #[derive(Debug, Default)]
-pub(super) struct Spans([Option<Span>; 2 * MAX_TRACKS]);
+pub(super) struct Spans([Option<Span>; MAX_TRACKS + 2]);
 
 /// A track's frames in the order of decoding, and as they are shown.
 #[derive(Clone, Copy, Debug)]
