@@ -19,17 +19,26 @@ pub struct Frame {
     pub track: u8,
     /// Whether decoding can begin here; always true for sound.
     pub key: bool,
-    /// The coded bytes. A ring keeps them for many viewers, so they are paid for:
-    ///
-    /// ```compile_fail
-    /// # fn frame(data: Vec<u8>, like: runnel::media::Frame) -> runnel::media::Frame {
-    /// runnel::media::Frame { data: data.into(), ..like }
-    /// # }
-    /// ```
-    ///
-    /// `hub::Publisher::paid` makes them of any.
+    /// The coded bytes. A ring keeps them for many viewers, so they are paid for: bytes that
+    /// are not cannot become these. `hub::Publisher::paid` makes them of any.
     pub data: Paid,
 }
 
 // A ring holds thousands: growth must be noticed.
 const _: () = assert!(size_of::<Frame>() <= 56);
+
+// Nothing that is not paid for becomes what is: were there a way, `REFUSED` would have two
+// meanings here, which does not compile. Unit tests have one.
+#[cfg(not(test))]
+const _: () = {
+    trait Unpaid<Meaning> {
+        const REFUSED: () = ();
+    }
+    struct Converts;
+    impl<T> Unpaid<()> for T {}
+    impl<T> Unpaid<Converts> for T where Paid: From<T> {}
+    let () = <Vec<u8> as Unpaid<_>>::REFUSED;
+    let () = <Box<[u8]> as Unpaid<_>>::REFUSED;
+    let () = <&'static [u8] as Unpaid<_>>::REFUSED;
+    <bytes::Bytes as Unpaid<_>>::REFUSED
+};
