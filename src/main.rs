@@ -293,7 +293,11 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
     device::reserve_thread().and_then(|()| device::log::run())?;
 
     let feed = watchdog.clone();
+    #[cfg(target_env = "gnu")]
+    let (slack, held) = (device::Slack::default(), server.clone());
     let pulse = move || {
+        #[cfg(target_env = "gnu")]
+        slack.settle(held.held());
         feed.iter().for_each(|watchdog| watchdog.feed());
         if wants_pulse() {
             tell(State::Well);

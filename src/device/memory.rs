@@ -1,4 +1,7 @@
-//! Memory that stays where it is.
+//! Memory that stays where it is, and memory that is given back.
+
+#[cfg(target_env = "gnu")]
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
@@ -19,4 +22,46 @@ pub fn lock_memory(will_become: Option<User>) -> Result<(), String> {
     // before Linux 4.4 untouched pages, such as those of stacks, are taken as well
     let locked = mlockall(all | MlockAllFlags::ONFAULT).or_else(|_| mlockall(all));
     locked.map_err(|error| format!("memory.prefault: memory cannot be locked: {error}: {remedy}"))
+}
+
+/// What was freed and is still the process's. glibc gives back by itself only what is at the end
+/// of its heap, where some frame of a stream that goes on always stands; musl gives back all.
+#[cfg(target_env = "gnu")]
+#[derive(Debug, Default)]
+pub struct Slack {
+    /// The most bytes that were held since.
+    most: AtomicUsize,
+    /// Seconds until it is looked at again.
+    rest: AtomicUsize,
+}
+
+/// So much is worth the work, in bytes.
+#[cfg(target_env = "gnu")]
+const MUCH: usize = 512 << 10;
+/// Seconds from one time to the next: what is given back is often wanted again.
+#[cfg(target_env = "gnu")]
+const REST: usize = 5;
+
+#[cfg(target_env = "gnu")]
+impl Slack {
+    /// Called once a second, with about the bytes that are held.
+    pub fn settle(&self, held: usize) {
+        let most = self.most.fetch_max(held, Relaxed).max(held);
+        let rest = self.rest.load(Relaxed);
+        self.rest.store(rest.saturating_sub(1), Relaxed);
+        if rest == 0 && most - held >= MUCH {
+            self.most.store(held, Relaxed);
+            self.rest.store(REST, Relaxed);
+            give_back();
+        }
+    }
+}
+
+#[cfg(target_env = "gnu")]
+#[allow(unsafe_code, reason = "no crate has this call; it takes no pointer, and any thread may make it at any time")]
+fn give_back() {
+    unsafe extern "C" {
+        safe fn malloc_trim(keep: usize) -> std::ffi::c_int;
+    }
+    let _ = malloc_trim(0);
 }

@@ -18,6 +18,8 @@ pub use crate::net::random;
 pub use certificate::make_certificate;
 pub use descriptors::reserve_descriptors;
 pub use inspect::{Fault, opened_first, opened_later};
+#[cfg(target_env = "gnu")]
+pub use memory::Slack;
 pub use memory::lock_memory;
 pub use threads::reserve_thread;
 pub use user::User;

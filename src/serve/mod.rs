@@ -41,7 +41,7 @@ use async_io::{Async, Timer};
 use smol::{Executor, Task};
 
 use crate::budget::Account;
-use crate::conf::{ADDRESS, Config, GREETING, SMALL_BUFFER};
+use crate::conf::{ADDRESS, CONNECTION, Config, GREETING, SMALL_BUFFER};
 use crate::hub::{Hub, Limits, Refused};
 use crate::media::Wall;
 #[cfg(feature = "rtsp")]
@@ -255,6 +255,11 @@ impl Server {
     pub fn prefault(&self) {
         let accounts = [self.hub.account(), &self.greetings, &self.hls_account];
         self.total.prefault(accounts.iter().map(|account| account.limit()).sum());
+    }
+
+    /// About the bytes that are held for streams and connections now.
+    pub fn held(&self) -> usize {
+        self.total.used().saturating_add(self.gate.open().saturating_mul(CONNECTION))
     }
 
     /// Closes every connection in order: gives each the time to notice, at most `limit`. What is

@@ -7,6 +7,7 @@ mod flood;
 mod hls;
 mod holding;
 mod idle;
+mod parted;
 mod partings;
 #[path = "../support/peer.rs"]
 mod peer;
