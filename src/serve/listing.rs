@@ -191,6 +191,21 @@ mod tests {
     }
 
     #[test]
+    fn one_that_is_listed_twice_stays_in_the_list() {
+        let folder = std::env::temp_dir().join(format!("runnel-listing-twice-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("cam-1700000000000-0.ts");
+        std::fs::write(&path, "a segment").unwrap();
+        let about = Listed { duration: Duration::from_secs(2), discontinuity: false, map: None };
+        (0..2).for_each(|_| append(&path, &about, false).unwrap());
+        let (remove_empty, is_busy) = (&|_: &Path| false, &|_: &Path| false);
+        mend(&Segments { folder: &folder, stream: "cam", sync: false, remove_empty, is_busy }).unwrap();
+        let text = std::fs::read_to_string(folder.join(NAME)).unwrap();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert!(text.contains("\ncam-1700000000000-0.ts\n"), "{text}");
+    }
+
+    #[test]
     fn fragments_are_told_what_they_are_to_be_read_after() {
         let folder = std::env::temp_dir().join(format!("runnel-listing-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();

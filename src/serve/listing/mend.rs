@@ -103,6 +103,8 @@ fn look(segments: &Segments<'_>, after: Option<&Found>) -> io::Result<Wrong> {
             }
         })?;
         known.sort_unstable();
+        // one that is listed twice is there as well
+        known.dedup();
         for file in fs::read_dir(segments.folder)? {
             let file = file?.file_name();
             let Some((name, order)) = file.to_str().and_then(|name| Some((name, order(name, segments.stream)?))) else {
