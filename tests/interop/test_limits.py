@@ -152,7 +152,7 @@ class FromAfar(Case):
         try:
             wire = Wire()
         except Unavailable as error:
-            self.skipTest(str(error))
+            self.skipTest(f"no network namespaces: {error}")
         self.addCleanup(wire.close)
         self.there = wire.there
         # One more address over there.

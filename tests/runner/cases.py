@@ -1,8 +1,19 @@
 """Python's test cases as jobs."""
 
+import re
 import unittest
 
-from side_by_side import Job, timed
+from side_by_side import Job, Skipped, timed
+
+DENIED = r".*(operation not permitted|permission denied|must be superuser|read-only file system)"
+# For these a machine may leave a test out: it cannot be otherwise there. A program that is
+# missing can be installed, so that a test which is skipped for that, or for anything else,
+# has failed.
+MAY_BE_SKIPPED = (
+    r"only root may ",  # somebody else runs the tests
+    r"no network namespaces: " + DENIED,  # in a container
+    r"nothing can be mounted here: " + DENIED,  # in a container
+)
 
 
 class Result(unittest.TestResult):
@@ -31,12 +42,22 @@ class Result(unittest.TestResult):
         traces = [trace for _, trace in self.failures + self.errors]
         return "\n".join([*traces, self._evidence])
 
+    def skip_reason(self):
+        return "; ".join(dict.fromkeys(" ".join(reason.split()) for _, reason in self.skipped))
+
 
 def run(test):
-    """The reasons for which it fails, or none."""
+    """The reasons for which it fails or is skipped, or none."""
     result = Result()
     test.run(result)
-    return result.reasons()
+    reasons, skipped = result.reasons(), result.skip_reason()
+    if reasons or not skipped:
+        return reasons
+    return Skipped(skipped) if may_be_skipped(skipped) else f"it must not be skipped: {skipped}"
+
+
+def may_be_skipped(reason):
+    return any(re.match(known, reason, re.IGNORECASE | re.DOTALL) for known in MAY_BE_SKIPPED)
 
 
 def job(test):

@@ -22,14 +22,19 @@ _libc = ctypes.CDLL(None, use_errno=True)
 _jobs = []
 
 
+class Skipped(str):
+    """Why a test was left out."""
+
+
 class Outcome(NamedTuple):
     """Of one test. `reasons` says why it failed, if it ever did; `figures` are what it
-    measured."""
+    measured; one that was `skipped` for some reason neither passed nor failed."""
 
     name: str
     passed: bool
     reasons: str = ""
     figures: dict = {}
+    skipped: str = ""
 
     @property
     def flaky(self):
@@ -42,6 +47,7 @@ class Outcome(NamedTuple):
             self.passed or again.passed,
             self.reasons or again.reasons,
             again.figures or self.figures,
+            self.skipped or again.skipped,
         )
 
 
@@ -55,14 +61,16 @@ class Job(NamedTuple):
 
 
 def timed(name, test):
-    """The outcome of a test that returns the reasons for which it failed, or none."""
+    """The outcome of a test that returns the reasons for which it failed or was `Skipped`,
+    or none."""
     begun = time.monotonic()
     reasons = test()
-    word = "FAILED" if reasons else "ok    "
+    skipped, reasons = (reasons, "") if isinstance(reasons, Skipped) else ("", reasons)
+    word = "FAILED" if reasons else "skip  " if skipped else "ok    "
     # One write, so that the lines of two workers do not mix.
     sys.stdout.write(f"{word} {time.monotonic() - begun:6.1f} s  {name}\n")
     sys.stdout.flush()
-    return Outcome(name, not reasons, reasons)
+    return Outcome(name, not reasons, reasons, skipped=skipped)
 
 
 def run(jobs, workers, stop=lambda: None, own_network=True):

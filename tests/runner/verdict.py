@@ -1,4 +1,4 @@
-"""What a run of tests ends with: reasons, flaky ones, and a line that sums it up."""
+"""What a run of tests ends with: reasons, flaky and skipped ones, a line that sums it up."""
 
 from pathlib import Path
 
@@ -16,7 +16,12 @@ def tell(kind, outcomes):
     _keep(kind, flaky)
     for one in flaky:
         print(f"flaky: {one.name}")
-    passed = len(outcomes) - len(failed)
+    skipped = [one for one in outcomes if one.skipped]
+    for one in skipped:
+        print(f"skipped: {one.name} ({one.skipped})")
+    if skipped:
+        print(f"{kind}: {len(skipped)} skipped")
+    passed = len(outcomes) - len(failed) - len(skipped)
     print(f"{kind}: {passed} passed; {len(failed)} failed; {len(flaky)} flaky", flush=True)
     return 1 if failed or not outcomes or len(flaky) > FLAKY_ALLOWED else 0
 

@@ -1,0 +1,65 @@
+"""What runs all these tests tells which it left out, and why."""
+
+import io
+import unittest
+from contextlib import redirect_stdout
+
+import cases
+import verdict
+from side_by_side import Outcome, timed
+
+
+def outcome(body):
+    """Of a test that does that."""
+
+    class Example(unittest.TestCase):
+        def runTest(self):
+            body(self)
+
+    with redirect_stdout(io.StringIO()):
+        return timed("example", lambda: cases.run(Example()))
+
+
+def told(outcomes):
+    """The exit code and the lines of a run."""
+    with redirect_stdout(io.StringIO()) as lines:
+        code = verdict.tell("example", outcomes)
+    return code, lines.getvalue().splitlines()
+
+
+class Skipping(unittest.TestCase):
+    def test_one_that_the_machine_cannot_have_is_told_and_has_not_passed(self):
+        for reason in (
+            "only root may make a control group",
+            "no network namespaces: [Errno 1] Operation not permitted",
+            "nothing can be mounted here: mount: /card:\n must be superuser to use mount.",
+        ):
+            with self.subTest(reason=reason):
+                one = outcome(lambda test: test.skipTest(reason))
+                code, lines = told([one, Outcome("other", True)])
+                self.assertEqual(code, 0)
+                self.assertIn(f"skipped: example ({' '.join(reason.split())})", lines)
+                last = ["example: 1 skipped", "example: 1 passed; 0 failed; 0 flaky"]
+                self.assertEqual(lines[-2:], last)
+
+    def test_one_for_which_a_program_is_missing_has_failed(self):
+        for reason in (
+            "there is no ffmpeg",
+            "no network namespaces: [Errno 2] No such file or directory: 'ip'",
+            "nothing can be mounted here: mount: /card: unknown filesystem type 'ext4'.",
+        ):
+            with self.subTest(reason=reason):
+                one = outcome(lambda test: test.skipTest(reason))
+                self.assertFalse(one.passed)
+                self.assertIn(reason, one.reasons)
+
+    def test_one_that_fails_in_part_is_not_skipped(self):
+        def body(test):
+            with test.subTest(part=1):
+                test.skipTest("only root may do that")
+            with test.subTest(part=2):
+                test.fail("the other part")
+
+        one = outcome(body)
+        self.assertFalse(one.passed)
+        self.assertIn("the other part", one.reasons)
