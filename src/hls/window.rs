@@ -4,6 +4,7 @@ mod cut;
 mod dates;
 mod joining;
 mod listing;
+mod room;
 #[cfg(feature = "files")]
 mod store;
 mod texts;
@@ -15,7 +16,7 @@ use std::time::{Duration, Instant, SystemTime};
 use cut::Cut;
 use dates::Dates;
 use joining::Joining;
-use texts::{TEXTS, Texts};
+use texts::Texts;
 
 #[cfg(feature = "files")]
 pub use store::Unstored;
@@ -25,8 +26,8 @@ pub(super) use texts::told;
 
 use super::Numbers;
 use super::maker::{Follows, Maker, maker};
-use super::segment::{File, Map, Open, Part, Segment, ms};
-use crate::budget::{Account, OverBudget};
+use super::segment::{File, Map, Open, Part, Segment};
+use crate::budget::Account;
 use crate::hub::Unit;
 use crate::media::Ticks;
 
@@ -114,11 +115,11 @@ pub struct Window {
     joining: Option<Joining>,
     discontinuities_gone: u64,
     ended: bool,
-    /// Bytes of the running segment were lost for want of room.
+    /// Frames were lost for want of room, and none was taken since.
     starved: bool,
     /// Segments went for want of room.
     pressed: bool,
-    /// It was said that too few have room.
+    /// It was said that hls.memory is too small.
     cramped: bool,
     /// What comes next does not continue what came before.
     broken: bool,
@@ -191,20 +192,20 @@ impl Window {
         if unit.start {
             self.cut.key(unit.at);
         }
-        if self.is_due(unit) {
+        if self.is_due(unit) || self.is_full(unit) {
             let follows = if self.broken || self.joins(unit) { Follows::Break } else { Follows::More };
             self.close(Some(unit.at).filter(|_| !self.broken), follows);
         }
-        if self.open.is_none() && !self.begin(unit) {
-            return;
+        if self.open.is_some() || self.begin(unit) {
+            self.append(unit);
         }
-        self.append(unit);
     }
 
     /// Whether the open segment ends before `unit`.
     fn is_due(&self, unit: &Unit) -> bool {
         let Some(open) = &self.open else { return false };
-        self.broken || self.joins(unit) || self.cut.is_due(open, unit.at, unit.start, self.next_id)
+        let about = (unit.start, self.running(open));
+        self.broken || self.joins(unit) || self.cut.is_due(open, unit.at, about, self.next_id)
     }
 
     /// Whether tracks begin with `unit`.
@@ -219,12 +220,13 @@ impl Window {
         if headless || self.starved && !unit.start {
             return false; // what was lost is made good by a key frame
         }
-        let discontinuity = std::mem::take(&mut self.broken) | std::mem::take(&mut self.starved);
+        let discontinuity = std::mem::take(&mut self.broken) | self.starved;
         if discontinuity {
             self.maker.clear();
         }
         let discontinuity = discontinuity | self.dates.take_set();
         let begun = self.dates.next(unit.at, unit.came, !discontinuity);
+        self.measure();
         let about = Segment::new(&self.name, self.next_id, self.map.clone(), begun, discontinuity);
         self.open = Some(Open::new(about, unit.at));
         self.version += 1;
@@ -285,76 +287,16 @@ impl Window {
         self.rules.record || matches!(self.rules.store, Some(Delete::Never | Delete::End))
     }
 
-    /// Appends a unit's bytes. For want of room the oldest segments go; if that
-    /// does not help, the running segment is given up.
-    fn append(&mut self, unit: &Unit) {
-        let length = self.rules.part.unwrap_or(Duration::MAX);
-        if let Some(open) = &mut self.open {
-            open.note(unit);
-        }
-        if let Some(open) = &mut self.open
-            && open.advance(unit.at, length, &mut *self.maker, &self.account)
-        {
-            self.version += 1;
-        }
-        while let Err(refusal) = self.reserve(unit) {
-            if !self.make_room() {
-                log::warn!("stream={} HLS: a segment is lost: {refusal}", self.name);
-                if let Some(open) = self.open.take().filter(|_| !self.is_playable()) {
-                    self.cut.cramp(ms(open.until - open.from));
-                }
-                self.maker.clear();
-                self.starved = true;
-                return;
-            }
-        }
-        self.maker.take(unit);
-    }
-
-    /// Has room for a unit, and what is said of it.
-    fn reserve(&mut self, unit: &Unit) -> Result<(), OverBudget> {
-        self.open.as_mut().map_or(Ok(()), |open| open.reserve(&self.account))?;
-        self.maker.reserve(&self.account, unit)
-    }
-
-    /// Drops the oldest segment for the running one; false if that cannot be.
-    fn make_room(&mut self) -> bool {
-        let dropped = self.drop_oldest();
-        self.pressed |= dropped;
-        if self.segments.len() < WANTED && !std::mem::replace(&mut self.cramped, true) {
-            let room = self.segments.len();
-            log::warn!("stream={} HLS: players want {WANTED} segments, and hls.memory has room for {room}", self.name);
-        }
-        dropped
-    }
-
-    /// Has room for so many bytes from here on: what is beyond them goes at once.
-    pub fn set_room(&mut self, bytes: usize) {
-        self.account.set_limit(bytes);
-        self.texts.account.set_limit(bytes / TEXTS);
-        let held = |segment: &Segment| match segment.stored {
-            true => 0,
-            false => segment.parts.iter().map(|part| part.len).sum(),
-        };
-        let mut sum: usize = self.segments.iter().map(held).sum();
-        while sum > bytes
-            && let Some(oldest) = self.segments.front().map(held)
-            && self.drop_oldest()
-        {
-            sum -= oldest;
-            self.pressed = true;
-        }
-    }
-
     /// Finishes the running segment, which ends where the next begins, or with
-    /// its newest frame.
-    fn close(&mut self, end: Option<Ticks>, follows: Follows) {
-        let Some(open) = self.open.take() else { return };
+    /// its newest frame; false if there is nothing in it.
+    fn close(&mut self, end: Option<Ticks>, follows: Follows) -> bool {
+        let Some(open) = self.open.take() else { return false };
         // a pause makes no segment longer
         let latest = open.from + Ticks(i64::try_from(self.cut.limit().as_millis()).unwrap_or(i64::MAX));
         let segment = open.finish(end.map(|end| end.min(latest)), follows, &mut *self.maker, &self.account);
         if segment.parts.is_empty() {
-            return;
+            self.broken |= segment.discontinuity;
+            return false;
         }
         self.cut.ended(segment.duration);
         self.next_id += 1;
@@ -362,19 +304,6 @@ impl Window {
         self.segments.push_back(segment);
         while !self.keeps() && self.segments.len() > self.rules.listed + SPARE {
             self.drop_oldest();
-        }
-    }
-
-    /// Drops the oldest segment; false if that would leave nothing to play.
-    fn drop_oldest(&mut self) -> bool {
-        if self.segments.len() < 2 {
-            return false;
-        }
-        if let Some(gone) = self.segments.pop_front() {
-            self.version += 1;
-            self.discontinuities_gone += u64::from(gone.discontinuity);
-            #[cfg(feature = "files")]
-            self.leave(&gone);
         }
         true
     }

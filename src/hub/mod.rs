@@ -234,6 +234,19 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl Refused {
+    /// One word: the label in the metrics.
+    pub fn label(&self) -> &'static str {
+        match self {
+            Self::Taken => "taken",
+            Self::Streams => "streams",
+            Self::Viewers => "viewers",
+            Self::Peer => "peer",
+            Self::Memory(_) => "memory",
+        }
+    }
+}
+
 impl std::fmt::Display for Refused {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {

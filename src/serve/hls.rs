@@ -2,10 +2,11 @@
 //! to those who ask.
 
 mod packing;
+mod shares;
 #[cfg(feature = "files")]
 mod store;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 #[cfg(feature = "files")]
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -24,6 +25,7 @@ use crate::conf;
 use crate::hls::Unstored;
 use crate::hls::{Ask, Delete, File, Found, Numbers, Packing, Rules, Window};
 use crate::hub::{Name, Refused, Step, Unit, Viewer};
+use shares::Share;
 
 /// All streams that have segments.
 pub(super) struct Hls {
@@ -35,6 +37,8 @@ pub(super) struct Hls {
     state: Mutex<Entries>,
     /// The first numbers that no playlist has had that is over.
     unused: Mutex<Numbers>,
+    /// Streams that have no room, of which the log knows.
+    told: Mutex<HashSet<Name>>,
     /// Nothing begins or goes any more.
     stopped: AtomicBool,
     /// The folder in which each stream has one, if segments go to a disk.
@@ -102,6 +106,7 @@ struct State {
     who: Who,
     /// Something of the stream has come.
     begun: bool,
+    share: Share,
     window: Window,
     asked: Instant,
     /// When the stream was last seen with a publisher.
@@ -112,6 +117,16 @@ struct State {
     clients: usize,
     /// The window's version when they were woken last.
     version: u64,
+}
+
+/// Why there are no segments of a stream.
+pub(super) enum Denied {
+    /// `hls.streams` have some.
+    Streams,
+    /// They would leave those that play too little of `hls.memory`.
+    Memory,
+    /// Its collector is no viewer.
+    Hub(Refused),
 }
 
 /// A playlist that is shared, unless there is no room for it.
@@ -132,6 +147,7 @@ impl Hls {
             account,
             state: Mutex::default(),
             unused: Mutex::default(),
+            told: Mutex::default(),
             stopped: AtomicBool::new(false),
             #[cfg(feature = "files")]
             store: config.store.0.clone(),
@@ -148,24 +164,29 @@ impl Hls {
     }
 
     /// The segments of `name`, collected from now on if they were not before.
-    pub(super) fn ask(&self, server: &Server, name: &Name) -> Result<Arc<Entry>, Refused> {
+    pub(super) fn ask(&self, server: &Server, name: &Name) -> Result<Arc<Entry>, Denied> {
         let now = Instant::now();
         let mut entries = lock(&self.state);
         if let Some(entry) = entries.get(name) {
-            lock(&entry.state).asked = now;
-            return Ok(entry.clone());
+            let mut state = lock(&entry.state);
+            state.asked = now;
+            return if state.share == Share::Denied { Err(Denied::Memory) } else { Ok(entry.clone()) };
         }
         if entries.len() >= self.streams {
             // a name that nobody publishes keeps no stream out
             entries.retain(|name, entry| lock(&entry.state).window.is_playable() || is_live(server, name));
         }
         if entries.len() >= self.streams {
-            return Err(Refused::Streams);
+            return Err(Denied::Streams);
+        }
+        let live = is_live(server, name);
+        if live && !self.has_room(name, &entries) {
+            return Err(Denied::Memory);
         }
         let Settings { rules, packing, .. } = *lock(&self.settings);
         // only the collector knows which it will be, and no player sees it before
         let first = packing.unwrap_or(Packing::Ts);
-        let viewer = server.hub.play(name, packing::form(first))?.from_oldest();
+        let viewer = server.hub.play(name, packing::form(first)).map_err(Denied::Hub)?.from_oldest();
         let account = self.account.child(name.as_str(), self.account.limit());
         let numbers = Numbers::at(SystemTime::now()).max(*lock(&self.unused));
         let stream = name.clone();
@@ -174,6 +195,7 @@ impl Hls {
         let state = State {
             who: who.clone(),
             begun: false,
+            share: Share::None,
             window: window(first),
             asked: now,
             live: now,
@@ -205,15 +227,6 @@ impl Hls {
         Ok(entry)
     }
 
-    /// Gives each stream an equal part of the memory. Names that nobody publishes take
-    /// none of the others'.
-    fn share_out(&self, server: &Server, entries: &Entries) {
-        let needs =
-            |(name, entry): &(&Name, &Arc<Entry>)| is_live(server, name) || lock(&entry.state).window.is_playable();
-        let part = self.account.limit() / entries.iter().filter(needs).count().max(1);
-        entries.values().for_each(|entry| lock(&entry.state).window.set_room(part));
-    }
-
     /// Ends what nobody asks for, and what has no publisher any more; begins what
     /// is to be there before anybody asks.
     pub(super) fn sweep(&self, server: &Server, now: Instant) {
@@ -243,7 +256,7 @@ impl Hls {
             let absent = unasked >= HOLD && !published && !state.window.is_playable();
             // a publisher that comes after the end begins a new playlist
             let restarted = state.ended && published;
-            let keep = !(unwatched || absent || restarted);
+            let keep = !(unwatched || absent || restarted || state.share == Share::Denied);
             if !keep {
                 if state.begun {
                     log::info!("{} HLS ends", state.who);

@@ -280,11 +280,8 @@ impl Objection {
     fn code(&self) -> (Refusal, &'static str) {
         match self {
             Self::BadName => (Refusal::BadName, "name"),
-            Self::Hub(Refused::Taken) => (Refusal::BadName, "taken"),
-            Self::Hub(Refused::Streams) => (Refusal::Full, "streams"),
-            Self::Hub(Refused::Viewers) => (Refusal::Full, "viewers"),
-            Self::Hub(Refused::Peer) => (Refusal::Full, "peer"),
-            Self::Hub(Refused::Memory(_)) => (Refusal::Full, "memory"),
+            Self::Hub(refused @ Refused::Taken) => (Refusal::BadName, refused.label()),
+            Self::Hub(refused) => (Refusal::Full, refused.label()),
         }
     }
 }

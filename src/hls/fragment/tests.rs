@@ -310,16 +310,20 @@ fn segments_are_whole_wherever_room_runs_out() {
             bench.run(0..9000, 5000);
             assert!(bench.account.peak() <= room);
             let text = told(bench.window.playlist(false), "");
+            let mut all = Vec::new();
             for name in text.lines().filter(|line| line.ends_with(".m4s")) {
                 let mut rest = &bench.file(name)[..];
-                let mut pictures = 0;
                 while !rest.is_empty() {
                     let moof = number(&rest[..4]) as usize;
                     let len = moof + number(&rest[moof..moof + 4]) as usize;
-                    pictures += of(Kind::Video, &fragment(&rest[..len]).1).len();
+                    all.extend(fragment(&rest[..len]).1);
                     rest = &rest[len..];
                 }
-                assert!([30, 60].contains(&pictures), "{room}: {pictures}");
+            }
+            assert!(text.matches(".m4s\n").count() >= 2, "{room}: {text}");
+            for kind in [Kind::Video, Kind::Audio] {
+                let gone_on = |pair: &[&Read]| pair[0].at + u64::from(pair[0].duration) == pair[1].at;
+                assert!(of(kind, &all).windows(2).all(gone_on), "{room}: {kind:?}");
             }
             drop(bench.window);
             assert_eq!(bench.account.used(), 0);

@@ -21,6 +21,13 @@ pub(super) struct Cut {
     key: Option<Ticks>,
     /// The distance between the last two.
     group: Ticks,
+    /// The longest segment that there was.
+    ended: Duration,
+    /// The bytes that a segment has at most, and with which it waits for no key frame that would
+    /// come beyond that.
+    room: (usize, usize),
+    /// One ended for want of room before the target was told.
+    cramped: bool,
 }
 
 /// The first so many segments are short, so that playing can begin early.
@@ -28,19 +35,32 @@ const EAGER: u64 = 3;
 const EAGER_LENGTH: Duration = Duration::from_secs(1);
 /// A key frame that comes a little early still ends a segment.
 const SLACK: Duration = Duration::from_millis(100);
-/// The segments that players want, and the one that is being made.
-const SHARES: u32 = WANTED as u32 + 1;
+/// Parts of the room for all segments: what one has at most, so that the segments that players want
+/// have room beside it or nearly so; and what it has without a key frame that ends it in time, so that they
+/// have, and one that has left the playlist.
+const MOST: (usize, usize) = (3, 10);
+const SHARE: (usize, usize) = (1, WANTED + 2);
 /// The longest group of pictures that is waited for before the target is told.
 const LONGEST: u64 = 30;
 
 impl Cut {
     pub(super) fn new(aim: Duration) -> Self {
-        Self { aim, told: None, longest: aim, key: None, group: Ticks(0) }
+        Self {
+            aim,
+            told: None,
+            longest: aim,
+            key: None,
+            group: Ticks(0),
+            ended: Duration::ZERO,
+            room: (usize::MAX, usize::MAX),
+            cramped: false,
+        }
     }
 
-    /// EXT-X-TARGETDURATION: what the first complete groups of pictures say.
+    /// EXT-X-TARGETDURATION: what the first complete groups of pictures say, or the first segments
+    /// where there is no room for groups.
     pub(super) fn target(&self) -> u64 {
-        self.told.unwrap_or_else(|| rounded(self.longest))
+        self.told.unwrap_or_else(|| rounded(if self.cramped { self.ended } else { self.longest }))
     }
 
     /// The target is given out.
@@ -48,13 +68,20 @@ impl Cut {
         self.told = Some(self.target());
     }
 
-    /// There is room for so much, which has no end that players could begin at. Where more was to
-    /// be waited for, segments end without a key frame, so that some have room.
-    pub(super) fn cramp(&mut self, room: Duration) {
-        if room > self.aim {
-            let share = (room / SHARES).as_secs().clamp(1, rounded(self.aim));
-            self.told.get_or_insert(share);
-        }
+    /// All segments have room for so many bytes, and each takes at least `block`.
+    pub(super) fn set_room(&mut self, bytes: usize, block: usize) {
+        let part = |(of, all): (usize, usize)| (bytes / all * of).max(block);
+        self.room = (part(MOST), part(SHARE));
+    }
+
+    /// A segment ends for want of room.
+    pub(super) fn cramp(&mut self) {
+        self.cramped |= self.told.is_none();
+    }
+
+    /// The length that segments have where there is room for it.
+    pub(super) fn length(&self) -> Duration {
+        self.aim.max(ms(self.group).min(self.limit()))
     }
 
     /// The longest that a segment may be.
@@ -78,15 +105,17 @@ impl Cut {
     /// So long has a segment become.
     pub(super) fn ended(&mut self, duration: Duration) {
         self.longest = self.longest.max(duration);
+        self.ended = self.ended.max(duration);
     }
 
     /// Whether the open segment, after `count` others, ends where a frame of `at` comes, which
-    /// is a key frame or not.
-    pub(super) fn is_due(&self, open: &Open, at: Ticks, start: bool, count: u64) -> bool {
+    /// is a key frame or not; it has so many bytes.
+    pub(super) fn is_due(&self, open: &Open, at: Ticks, (start, bytes): (bool, usize), count: u64) -> bool {
         let lasts = ms(at - open.from);
         if start {
             let aim = if count < EAGER { EAGER_LENGTH.min(self.aim) } else { self.aim };
-            return lasts + SLACK >= aim || lasts + ms(self.group) > self.limit();
+            let is_large = || foreseen(bytes, at - open.from, at + self.group - open.from) > self.room.1;
+            return lasts + SLACK >= aim || lasts + ms(self.group) > self.limit() || is_large();
         }
         if ms(at + open.step_to(at) - open.from) > self.limit() {
             return true;
@@ -96,6 +125,29 @@ impl Cut {
         let too_late = next < open.from || ms(next - open.from) > self.limit();
         self.told.is_some_and(|target| too_late && lasts >= Duration::from_secs(target))
     }
+
+    /// Whether the open segment ends before a frame of `at` though nothing else ends it, because it
+    /// has `bytes`, and with that frame more, in blocks of so many.
+    pub(super) fn is_full(&self, open: &Open, at: Ticks, bytes: usize, (more, blocks): (usize, usize)) -> bool {
+        let (most, share) = self.room;
+        let lasts = at - open.from;
+        match self.key {
+            Some(key) if self.group > Ticks(0) => {
+                let in_time = foreseen(bytes, lasts, key + self.group - open.from) <= most;
+                more > most || !in_time && (blocks > share || ms(lasts) >= self.aim)
+            }
+            // the first group of pictures, which may be a short one
+            Some(key) if key >= open.from && ms(lasts) <= self.aim => more > most,
+            _ => blocks > share,
+        }
+    }
+}
+
+/// The bytes of what has `bytes` after `lasts`, when it has become as long as `until`.
+fn foreseen(bytes: usize, lasts: Ticks, until: Ticks) -> usize {
+    let [lasts, until] = [lasts, until].map(|ticks| u64::try_from(ticks.0).unwrap_or(0).max(1));
+    let foreseen = (bytes as u64).saturating_mul(until.max(lasts)) / lasts;
+    usize::try_from(foreseen).unwrap_or(usize::MAX)
 }
 
 /// In seconds, as a duration is compared with the target. RFC 8216 section 4.3.3.1.

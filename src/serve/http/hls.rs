@@ -52,7 +52,7 @@ impl Session {
                 self.wait(entry, request, name, Wanted::Playlist(ask));
             }
             Ok(_) => self.seat(&request, name),
-            Err(refused) => self.busy(&request, refused),
+            Err(denied) => self.busy(&request, denied.label(), &denied),
         }
     }
 
@@ -62,7 +62,7 @@ impl Session {
                 self.wait(entry, request, name, Wanted::Record);
             }
             Ok(_) => self.seat(&request, name),
-            Err(refused) => self.busy(&request, refused),
+            Err(denied) => self.busy(&request, denied.label(), &denied),
         }
     }
 
@@ -102,7 +102,7 @@ impl Session {
                 let fields = [("Location", to.as_str()), NO_CACHE, CORS];
                 self.machine.answer(Status::FOUND, &fields, &[], Some(request));
             }
-            Err(refused) => self.busy(request, refused),
+            Err(refused) => self.busy(request, refused.label(), &refused),
         }
     }
 

@@ -19,7 +19,7 @@ use crate::budget::BlockMut;
 #[cfg(all(feature = "files", feature = "record", feature = "hls"))]
 use crate::conf::FileFormat;
 use crate::container::Form;
-use crate::hub::{Name, Refused};
+use crate::hub::Name;
 use crate::net::Claim;
 use crate::proto::http::{Method, Request, Status};
 #[cfg(all(feature = "files", feature = "record"))]
@@ -168,7 +168,7 @@ impl Session {
         let played = may_be(self.conn.seat().as_deref(), Claim::Viewer, || self.server.hub.play(name, form));
         let viewer = match played {
             Ok(viewer) => viewer.giving_way(),
-            Err(refused) => return self.busy(request, refused),
+            Err(refused) => return self.busy(request, refused.label(), &refused),
         };
         let transport = Transport::accept(request, form, &mut self.machine);
         if request.method == Method::Head {
@@ -202,12 +202,7 @@ impl Session {
     }
 
     /// One too many: the client may try again.
-    pub(super) fn busy(&mut self, request: &Request, refused: Refused) {
-        let label = match refused {
-            Refused::Viewers => "viewers",
-            Refused::Peer => "peer",
-            _ => "streams",
-        };
+    pub(super) fn busy(&mut self, request: &Request, label: &'static str, refused: &dyn std::fmt::Display) {
         let peer = self.conn.peer();
         self.server.refused_guest(label, peer, format_args!("is refused {:?}: {refused}", request.path));
         let fields = [CORS, NO_CACHE, ("Retry-After", "5")];

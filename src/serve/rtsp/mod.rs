@@ -375,11 +375,8 @@ impl Objection {
         match self {
             Self::BadName => (Status::NOT_FOUND, "name"),
             Self::Unsupported => (Status::UNSUPPORTED_MEDIA_TYPE, "codec"),
-            Self::Hub(Refused::Taken) => (Status::FORBIDDEN, "taken"),
-            Self::Hub(Refused::Streams) => (Status::NOT_ENOUGH_BANDWIDTH, "streams"),
-            Self::Hub(Refused::Viewers) => (Status::NOT_ENOUGH_BANDWIDTH, "viewers"),
-            Self::Hub(Refused::Peer) => (Status::NOT_ENOUGH_BANDWIDTH, "peer"),
-            Self::Hub(Refused::Memory(_)) => (Status::NOT_ENOUGH_BANDWIDTH, "memory"),
+            Self::Hub(refused @ Refused::Taken) => (Status::FORBIDDEN, refused.label()),
+            Self::Hub(refused) => (Status::NOT_ENOUGH_BANDWIDTH, refused.label()),
         }
     }
 }
