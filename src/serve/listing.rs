@@ -191,18 +191,24 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_listed_twice_stays_in_the_list() {
+    fn one_that_is_listed_twice_stays_and_an_end_that_is_missing_comes_back() {
         let folder = std::env::temp_dir().join(format!("runnel-listing-twice-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let path = folder.join("cam-1700000000000-0.ts");
         std::fs::write(&path, "a segment").unwrap();
         let about = Listed { duration: Duration::from_secs(2), discontinuity: false, map: None };
         (0..2).for_each(|_| append(&path, &about, false).unwrap());
-        let (remove_empty, is_busy) = (&|_: &Path| false, &|_: &Path| false);
-        mend(&Segments { folder: &folder, stream: "cam", sync: false, remove_empty, is_busy }).unwrap();
-        let text = std::fs::read_to_string(folder.join(NAME)).unwrap();
-        std::fs::remove_dir_all(&folder).unwrap();
+        let mended = || {
+            let (remove_empty, is_busy) = (&|_: &Path| false, &|_: &Path| false);
+            mend(&Segments { folder: &folder, stream: "cam", sync: false, remove_empty, is_busy }).unwrap();
+            std::fs::read_to_string(folder.join(NAME)).unwrap()
+        };
+        let text = mended();
         assert!(text.contains("\ncam-1700000000000-0.ts\n"), "{text}");
+        std::fs::write(folder.join(NAME), text.strip_suffix(END).unwrap()).unwrap();
+        let again = mended();
+        std::fs::remove_dir_all(&folder).unwrap();
+        assert_eq!(again, text);
     }
 
     #[test]

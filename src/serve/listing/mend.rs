@@ -156,11 +156,12 @@ fn each(folder: &Path, show: &mut dyn FnMut(&mut Entry)) -> io::Result<bool> {
         file => BufReader::new(file?),
     };
     let (mut entry, mut text) = (Entry::default(), Vec::new());
-    let (mut damaged, mut first) = (false, true);
+    let (mut damaged, mut first, mut ended) = (false, true, false);
     loop {
         text.clear();
         if (&mut file).take(LONGEST).read_until(b'\n', &mut text)? == 0 {
-            return Ok(damaged || first);
+            // without its end players would wait for more
+            return Ok(damaged || first || !ended);
         }
         let line = std::str::from_utf8(&text).ok().and_then(|line| line.strip_suffix('\n'));
         let line = line.filter(|line| !line.contains('\0'));
@@ -169,6 +170,7 @@ fn each(folder: &Path, show: &mut dyn FnMut(&mut Entry)) -> io::Result<bool> {
             entry = Entry::default();
             continue;
         };
+        ended = line == END.trim_end();
         if line == GAP.trim_end() {
             entry.gap = true;
         } else if line.starts_with("#EXT-X-MAP:") {
