@@ -12,6 +12,7 @@ mod stats;
 mod stream;
 mod timeline;
 mod viewer;
+mod waiting;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -24,6 +25,7 @@ pub use publisher::{Lost, Making, Publisher};
 pub use stats::{FormStats, StreamStats, Traffic};
 pub use stream::Stream;
 pub use viewer::{Next, Step, Viewer};
+pub use waiting::{Guest, Waiting, first_to_go};
 
 use crate::budget::{Account, OverBudget};
 use crate::container::Form;
@@ -128,21 +130,12 @@ impl Hub {
     pub fn play(self: &Arc<Self>, name: &Name, form: &'static Form) -> Result<Viewer, Refused> {
         if self.sessions.viewers() >= self.limits().viewers {
             let plays = self.find(name).is_some_and(|stream| stream.is_live());
-            if !plays || !self.dismiss() {
+            if !plays || !self.dismiss(false) {
                 return Err(Refused::Viewers);
             }
         }
         let stream = self.stream(&mut self.lock(), name)?;
         Ok(Viewer::join(self.clone(), stream, form))
-    }
-
-    /// One who waits for what nobody publishes gives way; false if there is none.
-    pub fn dismiss(&self) -> bool {
-        let dismissed = self.streams().iter().any(|stream| stream.lock().dismiss());
-        if dismissed {
-            self.sessions.viewer_leaves();
-        }
-        dismissed
     }
 
     /// The stream of that name, if there is one.

@@ -1,5 +1,6 @@
 //! A stream: its publisher, its ring, and those who wait for what comes next.
 
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -7,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::form::{Packer, Unit};
 use super::ring::{Announcement, Item, Ring, SLOT_COST, Seq, Slot};
 use super::timeline::Timeline;
-use super::{FormStats, Limits, Name, StreamStats, Traffic, lock};
+use super::{FormStats, Limits, Name, StreamStats, Traffic, Waiting, lock};
 use crate::budget::{Account, OverBudget};
 use crate::container::Form;
 use crate::media::{Frame, MAX_TRACKS, Ticks, Track, Tracks, Wall};
@@ -70,12 +71,21 @@ pub(super) struct Waiter {
     /// It has sent all there was.
     armed: bool,
     /// It gives way while it waits for a publisher.
-    pub(super) gives_way: bool,
+    gives_way: Option<Waits>,
+    /// It has a connection, and no place among the viewers.
+    is_guest: bool,
     /// It has: its place among the viewers is another's.
     dismissed: bool,
     waker: Option<Waker>,
     /// The batch it is in the middle of sending, once its socket took no more.
     hold: Option<Hold>,
+}
+
+/// Who gives way, and since when it waits.
+#[derive(Clone, Copy)]
+struct Waits {
+    peer: Option<IpAddr>,
+    since: Instant,
 }
 
 /// The batch that a viewer holds while its socket takes nothing more.
@@ -429,15 +439,31 @@ impl State {
         waiter.hold.as_ref().is_some_and(|hold| hold.pressed)
     }
 
-    /// Sends one away who has got nothing yet, if nobody publishes.
-    pub(super) fn dismiss(&mut self) -> bool {
-        let waits = |waiter: &&mut Waiter| waiter.gives_way && !waiter.dismissed && waiter.next == Seq::MAX;
-        let Some(waiter) = self.viewers.iter_mut().find(waits).filter(|_| self.publisher.is_none()) else {
-            return false;
+    /// The one in `seat` gives way to others while it has got nothing and nobody publishes.
+    pub(super) fn give_way(&mut self, seat: usize, peer: Option<IpAddr>, is_guest: bool) {
+        if let Some(waiter) = self.viewers.get_mut(seat) {
+            waiter.gives_way = Some(Waits { peer, since: Instant::now() });
+            waiter.is_guest = is_guest;
+        }
+    }
+
+    /// Those who give way now, by the numbers of their seats; of `guests` as well.
+    pub(super) fn waiting(&self, guests: bool) -> impl Iterator<Item = Waiting> {
+        let waits = move |(seat, waiter): (usize, &Waiter)| {
+            let Waits { peer, since } = waiter.gives_way.filter(|_| guests || !waiter.is_guest)?;
+            (!waiter.dismissed && waiter.next == Seq::MAX).then_some(Waiting { peer, since, number: seat as u64 })
         };
+        let all = self.viewers.get(..if self.publisher.is_none() { self.viewers.len() } else { 0 });
+        all.unwrap_or_default().iter().enumerate().filter_map(waits)
+    }
+
+    /// Sends the one in `seat` away if it still waits: whether it was a viewer.
+    pub(super) fn dismiss(&mut self, seat: usize) -> Option<bool> {
+        self.waiting(true).find(|one| one.number == seat as u64)?;
+        let waiter = self.viewers.get_mut(seat)?;
         waiter.dismissed = true;
         waiter.waker.iter().for_each(Waker::wake_by_ref);
-        true
+        Some(!waiter.is_guest)
     }
 
     pub(super) fn is_dismissed(&self, seat: usize) -> bool {

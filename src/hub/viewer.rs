@@ -1,5 +1,6 @@
 //! A viewer: a cursor in the ring.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -106,12 +107,16 @@ impl Viewer {
         self
     }
 
-    /// The same viewer, but one who gives way to others while nobody publishes.
-    pub fn giving_way(self) -> Self {
-        if let Some(waiter) = self.stream.lock().viewers.get_mut(self.seat) {
-            waiter.gives_way = true;
-        }
+    /// The same viewer, but one who gives way to others while nobody publishes, and comes from `peer`;
+    /// `None` where many come from one address.
+    pub fn giving_way(self, peer: Option<IpAddr>) -> Self {
+        self.stream.lock().give_way(self.seat, peer, false);
         self
+    }
+
+    /// Whether it has given way.
+    pub fn is_dismissed(&self) -> bool {
+        self.stream.lock().is_dismissed(self.seat)
     }
 
     /// The stream's tracks; pending until there is something to play.

@@ -126,6 +126,11 @@ impl Seat {
         taken
     }
 
+    /// Whose it is; `None` if nobody counts.
+    pub fn customer(&self) -> Option<IpAddr> {
+        self.connection.0.as_ref().map(|(_, customer, _)| *customer)
+    }
+
     /// It does neither any more.
     pub fn leave(&self) {
         drop(lock(&self.role).take());

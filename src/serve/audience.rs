@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::flood::Flood;
 use super::who::Who;
 use crate::budget::{Account, Lease};
-use crate::hub::{Name, Refused};
+use crate::hub::{Name, Refused, Waiting, first_to_go};
 use crate::net::{Peers, random};
 
 /// All that are known.
@@ -24,6 +24,7 @@ struct Seat {
     who: Who,
     name: Name,
     customer: Option<IpAddr>,
+    since: Instant,
     seen: Instant,
     bytes: u64,
     _lease: Lease,
@@ -38,22 +39,38 @@ impl Audience {
         Self { most, per_peer, account, seats: Mutex::default() }
     }
 
-    /// Somebody begins to watch `name`: its number, which nobody can guess.
-    pub(super) fn enter(&self, flood: &Flood, peers: &Peers, name: &Name, mut who: Who) -> Result<u64, Refused> {
+    /// Somebody begins to watch `name`: its number, which nobody can guess. If that `plays`, one who waits for
+    /// what does not gives way where there is no place.
+    pub(super) fn enter(
+        &self,
+        flood: &Flood,
+        peers: &Peers,
+        name: &Name,
+        mut who: Who,
+        plays: &dyn Fn(&Name) -> bool,
+    ) -> Result<u64, Refused> {
         let mut seats = self.lock();
-        if seats.len() >= self.most {
-            return Err(Refused::Viewers);
-        }
         let customer = who.ip().and_then(|ip| peers.customer(ip));
-        let same = |seat: &&Seat| customer.is_some() && seat.customer == customer;
-        if seats.values().filter(same).count() >= self.per_peer {
-            return Err(Refused::Peer);
+        let same = |seat: &Seat| customer.is_some() && seat.customer == customer;
+        let has_most = seats.values().filter(|seat| same(seat)).count() >= self.per_peer;
+        if has_most || seats.len() >= self.most {
+            let refused = if has_most { Refused::Peer } else { Refused::Viewers };
+            let may_go = |seat: &Seat| (same(seat) || !has_most) && !plays(&seat.name);
+            let waiting = seats.iter().filter(|(_, seat)| plays(name) && may_go(seat)).map(|(number, seat)| Waiting {
+                peer: seat.customer,
+                since: seat.since,
+                number: *number,
+            });
+            let mut gone = first_to_go(&mut waiting.collect::<Vec<_>>()).and_then(|number| seats.remove(&number));
+            let Seat { who, name, bytes, .. } = gone.as_mut().ok_or(refused)?;
+            who.ends(format_args!("stops playing {name}: nobody publishes it, and others need the place"), *bytes);
         }
         let lease = self.account.charge(SEAT).map_err(|_| Refused::Viewers)?;
         let now = Instant::now();
         let number = random::number();
         who.begins(flood, name, format_args!("plays {name} as hls"));
-        seats.insert(number, Seat { who, name: name.clone(), customer, seen: now, bytes: 0, _lease: lease });
+        seats
+            .insert(number, Seat { who, name: name.clone(), customer, since: now, seen: now, bytes: 0, _lease: lease });
         Ok(number)
     }
 
@@ -100,7 +117,7 @@ mod tests {
         let (name, other) = (Name::new("a").unwrap(), Name::new("b").unwrap());
         let (ids, flood, peers) =
             (Ids::default(), Flood::default(), Peers::new(Default::default(), Vec::new(), account.clone()));
-        let enter = || audience.enter(&flood, &peers, &name, ids.who(Kind::HlsSub));
+        let enter = || audience.enter(&flood, &peers, &name, ids.who(Kind::HlsSub), &|_| true);
         let (one, two) = (enter().unwrap(), enter().unwrap());
         assert_eq!((enter(), one == two), (Err(Refused::Viewers), false));
         assert!(audience.see(one, &name, 10) && !audience.see(one, &other, 10) && !audience.see(!one, &name, 10));
@@ -109,7 +126,7 @@ mod tests {
         audience.sweep(Instant::now() + Duration::from_secs(11), Duration::from_secs(10));
         assert_eq!((audience.len(), account.used()), (0, 0));
         let poor = Audience::new(9, 9, Account::root("hls", 0));
-        assert_eq!(poor.enter(&flood, &peers, &name, ids.who(Kind::HlsSub)), Err(Refused::Viewers));
+        assert_eq!(poor.enter(&flood, &peers, &name, ids.who(Kind::HlsSub), &|_| true), Err(Refused::Viewers));
     }
 
     #[test]
@@ -120,10 +137,36 @@ mod tests {
             (Ids::default(), Flood::default(), Peers::new(Default::default(), Vec::new(), account));
         let enter = |peer: &str| {
             let who = ids.who(Kind::HlsSub).at(peer.parse().unwrap());
-            audience.enter(&flood, &peers, &name, who).err()
+            audience.enter(&flood, &peers, &name, who, &|_| true).err()
         };
         let many = [(); 4].map(|()| enter("192.0.2.1:1"));
         assert_eq!(many, [None, None, None, Some(Refused::Peer)]);
         assert_eq!(enter("192.0.2.2:1"), None);
+    }
+
+    #[test]
+    fn who_waits_for_what_nobody_publishes_gives_way_to_who_plays() {
+        let account = Account::root("hls", 1 << 20);
+        let audience = Audience::new(4, 3, account.clone());
+        let (ids, flood, peers) =
+            (Ids::default(), Flood::default(), Peers::new(Default::default(), Vec::new(), account));
+        let enter = |name: &str, peer: &str| {
+            let who = ids.who(Kind::HlsSub).at(peer.parse().unwrap());
+            let plays = |name: &Name| name.as_str().starts_with("live");
+            audience.enter(&flood, &peers, &Name::new(name).unwrap(), who, &plays)
+        };
+        let (one, two) = ("192.0.2.1:1", "192.0.2.2:1");
+        let waiting = [enter("x", two), enter("x", one), enter("y", one), enter("z", one)].map(Result::unwrap);
+        assert_eq!(enter("absent", two), Err(Refused::Viewers), "it would wait as well");
+        assert_eq!(enter("absent", one), Err(Refused::Peer));
+        let is_there = |at: usize, name: &str| audience.see(waiting[at], &Name::new(name).unwrap(), 0);
+        enter("live1", two).unwrap();
+        assert!(is_there(0, "x") && !is_there(1, "x"), "the longest of those who have most");
+        enter("live2", one).unwrap();
+        assert!(is_there(0, "x") && !is_there(2, "y") && is_there(3, "z"));
+        enter("live3", one).unwrap();
+        enter("live4", two).unwrap();
+        assert_eq!(audience.len(), 4);
+        assert_eq!(enter("live5", two), Err(Refused::Viewers), "all of them play");
     }
 }

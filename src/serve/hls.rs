@@ -24,7 +24,7 @@ use crate::conf;
 #[cfg(feature = "files")]
 use crate::hls::Unstored;
 use crate::hls::{Ask, Delete, File, Found, Numbers, Packing, Rules, Window};
-use crate::hub::{Name, Refused, Step, Unit, Viewer};
+use crate::hub::{Name, Next, Refused, Step, Unit, Viewer};
 use shares::Share;
 
 /// All streams that have segments.
@@ -112,6 +112,8 @@ struct State {
     /// When the stream was last seen with a publisher.
     live: Instant,
     ended: bool,
+    /// Its collector has given way to a viewer who plays.
+    dismissed: bool,
     /// Those who wait for what comes next: at most one for each client, and the disk.
     waiting: Vec<Waker>,
     clients: usize,
@@ -167,7 +169,7 @@ impl Hls {
     pub(super) fn ask(&self, server: &Server, name: &Name) -> Result<Arc<Entry>, Denied> {
         let now = Instant::now();
         let mut entries = lock(&self.state);
-        if let Some(entry) = entries.get(name) {
+        if let Some(entry) = entries.get(name).filter(|entry| !lock(&entry.state).dismissed) {
             let mut state = lock(&entry.state);
             state.asked = now;
             return if state.share == Share::Denied { Err(Denied::Memory) } else { Ok(entry.clone()) };
@@ -186,7 +188,7 @@ impl Hls {
         let Settings { rules, packing, .. } = *lock(&self.settings);
         // only the collector knows which it will be, and no player sees it before
         let first = packing.unwrap_or(Packing::Ts);
-        let viewer = server.hub.play(name, packing::form(first)).map_err(Denied::Hub)?.from_oldest();
+        let viewer = server.hub.play(name, packing::form(first)).map_err(Denied::Hub)?.from_oldest().giving_way(None);
         let account = self.account.child(name.as_str(), self.account.limit());
         let numbers = Numbers::at(SystemTime::now()).max(*lock(&self.unused));
         let stream = name.clone();
@@ -200,6 +202,7 @@ impl Hls {
             asked: now,
             live: now,
             ended: false,
+            dismissed: false,
             waiting: Vec::new(),
             clients: self.clients,
             version: 0,
@@ -256,7 +259,7 @@ impl Hls {
             let absent = unasked >= HOLD && !published && !state.window.is_playable();
             // a publisher that comes after the end begins a new playlist
             let restarted = state.ended && published;
-            let keep = !(unwatched || absent || restarted || state.share == Share::Denied);
+            let keep = !(unwatched || absent || restarted || state.dismissed || state.share == Share::Denied);
             if !keep {
                 if state.begun {
                     log::info!("{} HLS ends", state.who);
@@ -332,6 +335,11 @@ impl Hls {
         let entry = lock(&self.state).get(name).cloned()?;
         lock(&entry.state).asked = Instant::now();
         Some(entry)
+    }
+
+    /// Whether there is or will be something of a stream to play.
+    pub(super) fn plays(&self, server: &Server, name: &Name) -> bool {
+        is_live(server, name) || lock(&self.state).get(name).is_some_and(|entry| entry.is_playable())
     }
 
     /// Streams that have segments, and those who wait for a first one.
@@ -456,7 +464,11 @@ async fn collect(entry: Weak<Entry>, mut viewer: Viewer, window: Option<impl Fn(
     let mut units = Vec::new();
     let mut chosen = None;
     if let Some(window) = window {
-        let tracks = std::future::poll_fn(|cx| viewer.poll_tracks(cx)).await;
+        let tracks = std::future::poll_fn(|cx| match viewer.poll_tracks(cx) {
+            Poll::Pending if viewer.is_dismissed() => Poll::Ready(None),
+            tracks => tracks.map(Some),
+        });
+        let Some(tracks) = tracks.await else { return dismiss(&entry) };
         let packing = packing::suited(&tracks);
         viewer.pack_as(packing::form(packing));
         let Some(entry) = entry.upgrade() else { return };
@@ -465,7 +477,9 @@ async fn collect(entry: Weak<Entry>, mut viewer: Viewer, window: Option<impl Fn(
     }
     loop {
         // a new head is one of the units, and becomes a map
-        let _ = std::future::poll_fn(|cx| viewer.poll_next(cx, &mut units, STEP)).await;
+        if std::future::poll_fn(|cx| viewer.poll_next(cx, &mut units, STEP)).await == Next::Dismissed {
+            return dismiss(&entry);
+        }
         let Some(entry) = entry.upgrade() else { return };
         entry.take(&units);
         viewer.sent(units.iter().map(|unit| unit.packed.len()).sum());
@@ -484,6 +498,13 @@ async fn collect(entry: Weak<Entry>, mut viewer: Viewer, window: Option<impl Fn(
         }
         drop(entry);
         smol::future::yield_now().await;
+    }
+}
+
+/// The collector has given way: who asks again begins anew.
+fn dismiss(entry: &Weak<Entry>) {
+    if let Some(entry) = entry.upgrade() {
+        lock(&entry.state).dismissed = true;
     }
 }
 

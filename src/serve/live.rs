@@ -109,6 +109,11 @@ pub(crate) fn poll_rest(
     sent
 }
 
+/// Why one who waits for what nobody publishes goes.
+pub(crate) fn gave_way() -> Close {
+    Close::Refused("nobody publishes it, and others need the place".into())
+}
+
 /// What `Live::poll` does.
 pub(crate) fn send(
     viewer: &mut Viewer,
@@ -127,7 +132,7 @@ pub(crate) fn send(
     match outlet.fill(|units| viewer.poll_next(cx, units, BATCH)) {
         Poll::Ready(Next::Units) => {}
         Poll::Ready(Next::Head) => return Err(Close::Changed),
-        Poll::Ready(Next::Dismissed) => return Err(Close::Kicked),
+        Poll::Ready(Next::Dismissed) => return Err(gave_way()),
         Poll::Pending => return Ok(true),
     }
     Ok(poll_rest(viewer, outlet, cx, conn, slow)?.is_pending())

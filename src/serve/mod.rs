@@ -330,7 +330,7 @@ impl Server {
     fn turn_away(&self, name: &str, words: &[u8], mut socket: &TcpStream, peer: SocketAddr) {
         let why = if self.gate.is_full() {
             // the next one may find a place
-            self.hub.dismiss();
+            self.hub.dismiss(true);
             "there are as many connections as streams.max, viewers.max and connections.spare allow"
         } else {
             "its address has as many connections as connections.per_peer allows"

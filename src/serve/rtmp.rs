@@ -222,7 +222,8 @@ fn play(
 ) -> Result<Live, Objection> {
     let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
     let form = form(machine, &target.query);
-    let viewer = may_be(seat, Claim::Viewer, || server.hub.play(&name, form))?.giving_way();
+    let viewer = may_be(seat, Claim::Viewer, || server.hub.play(&name, form))?;
+    let viewer = viewer.giving_way(seat.and_then(Seat::customer));
     who.begins(&server.flood, &name, format_args!("plays {name} as {}", form.name));
     Ok(Live::new(viewer, Outlet::default()))
 }

@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, Waker};
 
 use crate::harness::{AVCC, Audio, LIMITS, Source, Video, World, track};
-use runnel::hub::{Conflict, Limits, Lost, Name, Next, Refused, Step};
+use runnel::hub::{Conflict, Limits, Lost, Name, Next, Refused, Step, Viewer};
 use runnel::media::{Codec, Kind};
 
 #[test]
@@ -218,9 +218,9 @@ fn who_waits_for_what_nobody_publishes_gives_way_to_who_plays() {
     let step = Step { units: 8, bytes: 64 << 10 };
     let mut source = world.publish("a").with_tracks();
     source.pictures(5, world.now);
-    let begun = play("a").unwrap().giving_way();
+    let begun = play("a").unwrap().giving_way(None);
     let patient = play("absent").unwrap();
-    let mut waiting: Vec<_> = (0..6).map(|_| play("absent").unwrap().giving_way()).collect();
+    let mut waiting: Vec<_> = (0..6).map(|_| play("absent").unwrap().giving_way(None)).collect();
     assert_eq!(play("absent").err(), Some(Refused::Viewers), "nobody gives way to one who waits as well");
     let players: Vec<_> = (0..6).map(|_| play("a").unwrap()).collect();
     for viewer in &mut waiting {
@@ -231,6 +231,29 @@ fn who_waits_for_what_nobody_publishes_gives_way_to_who_plays() {
     assert_eq!(play("a").err(), Some(Refused::Viewers), "their places are taken");
     drop((players, begun, patient));
     assert_eq!((0..9).map_while(|_| play("a").ok()).collect::<Vec<_>>().len(), 8);
+}
+
+#[test]
+fn connections_that_wait_give_way_and_those_of_one_address_first() {
+    let world = World::new(LIMITS);
+    let form = crate::harness::form_named("flv");
+    let absent = Name::new("absent").unwrap();
+    let cx = Context::from_waker(Waker::noop());
+    let peer = |number: u8| Some([192, 0, 2, number].into());
+    let is_gone = |viewer: &mut Viewer| {
+        viewer.poll_next(&cx, &mut Vec::new(), Step { units: 8, bytes: 1 << 10 }) == Poll::Ready(Next::Dismissed)
+    };
+    let mut early = world.hub.play(&absent, form).unwrap().giving_way(peer(1));
+    let mut one = world.hub.play(&absent, form).unwrap().giving_way(peer(2));
+    let guest = world.hub.wait(&absent, peer(2)).unwrap();
+    assert!(world.hub.dismiss(false) && is_gone(&mut early) && !is_gone(&mut one), "a guest is no viewer");
+    assert!(world.hub.dismiss(true) && is_gone(&mut one) && !guest.poll_dismissed(&cx));
+    assert!(world.hub.dismiss(true) && guest.poll_dismissed(&cx) && !world.hub.dismiss(true));
+    drop((early, one, guest));
+    assert_eq!((0..9).map_while(|_| world.hub.play(&absent, form).ok()).collect::<Vec<_>>().len(), 8);
+    let mut source = world.publish("a").with_tracks();
+    source.pictures(5, world.now);
+    assert!(world.hub.wait(&Name::new("a").unwrap(), None).is_none(), "it is published");
 }
 
 #[test]

@@ -146,6 +146,74 @@ class Limits(Case):
         self.assertEqual(self.status_of_healthz(), 200)
 
 
+class WhoWaits(Case):
+    """For what nobody publishes: it gives way to who plays what is published."""
+
+    def connect(self, port):
+        connection = RawHttp(port, 10)
+        self.addCleanup(connection.close)
+        return connection
+
+    def playlists_of_absent_names(self, count, query=""):
+        for number in range(count):
+            one = self.connect(self.server.http_port)
+            one.send(f"GET /hls/absent{number}.m3u8{query} HTTP/1.1\r\nHost: h\r\n\r\n".encode())
+            yield one
+
+    def status_of_live(self):
+        try:
+            return self.connect(self.server.http_port).request("GET", f"/live/{STREAM}.flv").status
+        except OSError:
+            return None  # turned away
+
+    def test_requests_of_hls_hold_no_connection(self):
+        self.serve(
+            streams={"max": 1}, viewers={"max": 4}, connections={"spare": 4}, hls={"streams": 1}
+        )
+        self.publish_live(STREAM)
+        # The first has a place of a viewer; the others wait for the same name.
+        kept = [self.connect(self.server.http_port) for _ in range(8)]
+        for one in kept:
+            one.send(b"GET /hls/absent.m3u8 HTTP/1.1\r\nHost: h\r\n\r\n")
+        waiting.until(lambda: self.status_of_live() == 200, 5, "a place for who plays")
+
+    def test_requests_of_rtsp_and_hls_hold_no_place_of_a_viewer(self):
+        self.serve(
+            streams={"max": 1},
+            viewers={"max": 4},
+            connections={"spare": 8},
+            hls={"streams": 2},
+            log={"level": "debug"},
+        )
+        self.publish_live(STREAM)
+        kept = list(self.playlists_of_absent_names(2))
+        waiting.until(
+            lambda: self.server.metric("runnel_hls_streams") == 2, 5, "two playlists are waited for"
+        )
+        for number in range(2):
+            one = self.connect(self.server.rtsp_port)
+            url = f"rtsp://127.0.0.1:{self.server.rtsp_port}/live/nobody{number}"
+            one.send(f"DESCRIBE {url} RTSP/1.0\r\nCSeq: 1\r\n\r\n".encode())
+            kept.append(one)
+        self.until_log_counts(" is now ", 2)
+        for _ in range(4):
+            self.assertEqual(self.status_of_live(), 200)
+        self.assertEqual(self.status_of_live(), 503)
+
+    def test_sessions_of_hls_hold_no_place_of_a_player(self):
+        self.serve(viewers={"max": 2}, hls={"sessions": True, "streams": 8})
+        self.publish_live(STREAM)
+        for one in self.playlists_of_absent_names(2):
+            self.assertEqual(one.answer().status, 302)
+
+        def ask(name):
+            return self.connect(self.server.http_port).request("GET", f"/hls/{name}.m3u8").status
+
+        statuses = [ask(name) for name in ("absent", STREAM, STREAM, STREAM)]
+        self.assertEqual(statuses, [503, 302, 302, 503])
+        self.until_log_counts("nobody publishes it, and others need the place", 2)
+
+
 class FromAfar(Case):
     def setUp(self):
         super().setUp()

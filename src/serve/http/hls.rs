@@ -11,7 +11,7 @@ use super::super::who::Kind;
 use super::{CORS, EXPOSED, NO_CACHE, NO_ROOM, Role, Server, Session, begin_body, beside};
 use crate::conf;
 use crate::hls::{Ask, File, MARK};
-use crate::hub::{Name, Unit};
+use crate::hub::{Guest, Name, Unit};
 use crate::media::Ticks;
 use crate::net::Outlet;
 use crate::proto::http::{self, Request, Status};
@@ -24,6 +24,8 @@ pub(super) struct Waiting {
     limit: Timer,
     server: Arc<Server>,
     name: Name,
+    /// It gives way, if nobody publishes.
+    guest: Option<Guest>,
     /// The session that was shown.
     session: Option<u64>,
     /// The query behind the names of files in a playlist.
@@ -95,7 +97,8 @@ impl Session {
             return self.refuse(request, Status::NOT_FOUND, NO_SESSION);
         }
         let who = self.server.who(Kind::HlsSub).at(self.conn.peer());
-        match self.server.audience.enter(&self.server.flood, &self.server.peers, name, who) {
+        let plays = |name: &Name| self.server.hls.plays(&self.server, name);
+        match self.server.audience.enter(&self.server.flood, &self.server.peers, name, who, &plays) {
             Ok(number) => {
                 let query = if request.query.is_empty() { String::new() } else { format!("{}&", request.query) };
                 let to = format!("{}?{query}{SESSION}={number:016x}", beside(&request.path));
@@ -110,11 +113,19 @@ impl Session {
         let (limit, server, name) = (Timer::after(HOLD), self.server.clone(), name.clone());
         let (session, suffix) = (session(&request.query), suffix(&request.query));
         let request = request.shed();
-        self.role = Role::Waiting(Box::new(Waiting { entry, request, wanted, limit, server, name, session, suffix }));
+        let peer = self.conn.seat().and_then(|seat| seat.customer());
+        let guest = if entry.is_playable() { None } else { server.hub.wait(&name, peer) };
+        let waiting = Waiting { entry, request, wanted, limit, server, name, guest, session, suffix };
+        self.role = Role::Waiting(Box::new(waiting));
     }
 }
 
 impl Waiting {
+    /// Whether it has to go for one who plays.
+    pub(super) fn poll_dismissed(&self, cx: &Context<'_>) -> bool {
+        self.guest.as_ref().is_some_and(|guest| guest.poll_dismissed(cx))
+    }
+
     /// Ready when the head of the answer is written: what is to be sent behind it, and
     /// whether the connection goes on.
     pub(super) fn poll_answer(

@@ -13,6 +13,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::Server;
+#[cfg(feature = "hls")]
+use super::live::gave_way;
 use super::live::{Live, Tail};
 #[cfg(feature = "rtsp")]
 use super::rtsp::Carrier;
@@ -192,6 +194,9 @@ impl Session {
             }
             #[cfg(feature = "hls")]
             Role::Waiting(waiting) => {
+                if waiting.poll_dismissed(cx) {
+                    return Poll::Ready(Err(gave_way()));
+                }
                 match waiting.poll_answer(cx, machine) {
                     Poll::Ready(Some((outlet, keep_alive))) => self.role = Role::Body { outlet, keep_alive },
                     Poll::Ready(None) => {

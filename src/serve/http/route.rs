@@ -167,7 +167,7 @@ impl Session {
         }
         let played = may_be(self.conn.seat().as_deref(), Claim::Viewer, || self.server.hub.play(name, form));
         let viewer = match played {
-            Ok(viewer) => viewer.giving_way(),
+            Ok(viewer) => viewer.giving_way(self.conn.seat().and_then(|seat| seat.customer())),
             Err(refused) => return self.busy(request, refused.label(), &refused),
         };
         let transport = Transport::accept(request, form, &mut self.machine);

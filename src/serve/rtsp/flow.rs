@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 
 use super::super::live;
-use crate::hub::{Name, Step, Unit, Viewer};
+use crate::hub::{Name, Next, Step, Unit, Viewer};
 use crate::media::{Hz, Kind, Ticks, Tracks};
 use crate::net::{
     BATCH, CHANNELS, Close, Conn, Datagrams, Framing, Outlet, Outward, PacketFraming, Pair, poll_in_turns,
@@ -208,7 +208,7 @@ impl Flow {
     ) -> Result<bool, Close> {
         let idle = if self.is_over_udp() {
             let _ = conn.poll_send(cx, control, slow)?;
-            self.poll_datagrams(cx)
+            self.poll_datagrams(cx)?
         } else {
             live::send(&mut self.viewer, &mut self.outlet, cx, conn, control, slow)?
         };
@@ -219,23 +219,27 @@ impl Flow {
     /// Sends datagrams for ever, without a conversation beside them.
     pub(crate) fn poll_alone(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
         poll_in_turns(cx, |cx| {
-            let idle = self.poll_datagrams(cx);
+            let idle = self.poll_datagrams(cx)?;
             self.look_again()?;
             if idle { Poll::Pending } else { Poll::Ready(Ok(())) }
         })
     }
 
     /// Sends datagrams, in bursts that the receiver's buffer has room for.
-    fn poll_datagrams(&mut self, cx: &mut Context<'_>) -> bool {
+    fn poll_datagrams(&mut self, cx: &mut Context<'_>) -> Result<bool, Close> {
         let Self { viewer, datagrams, ways: [video, audio], pause, .. } = self;
         if let Some(timer) = pause {
             if Pin::new(timer).poll(cx).is_pending() {
-                return true;
+                return Ok(true);
             }
             *pause = None;
         }
-        if datagrams.is_empty() && datagrams.fill(|units| viewer.poll_next(cx, units, UDP_STEP)).is_pending() {
-            return true;
+        if datagrams.is_empty() {
+            match datagrams.fill(|units| viewer.poll_next(cx, units, UDP_STEP)) {
+                Poll::Ready(Next::Dismissed) => return Err(live::gave_way()),
+                Poll::Ready(_) => {}
+                Poll::Pending => return Ok(true),
+            }
         }
         let mut bytes = 0;
         let sent = datagrams.poll_send(cx, [video.outward(), audio.outward()], BURST, |part| bytes += part);
@@ -243,7 +247,12 @@ impl Flow {
         if bytes >= BURST {
             *pause = Some(Timer::after(PAUSE));
         }
-        sent.is_pending()
+        Ok(sent.is_pending())
+    }
+
+    /// Whether it has given way to one who plays.
+    pub(crate) fn is_dismissed(&self) -> bool {
+        self.viewer.is_dismissed()
     }
 
     /// Whether the peer has reported since the last look.

@@ -291,6 +291,7 @@ impl Body {
             .and_then(|name| Ok(may_be(self.seat.as_deref(), Claim::Viewer, || self.server.hub.play(&name, &RTP))?));
         match viewer {
             Ok(viewer) => {
+                let viewer = viewer.giving_way(self.seat.as_ref().and_then(|seat| seat.customer()));
                 let ends = (self.local, self.peer);
                 self.role = Role::View(Box::new(View::new(viewer, &self.who, held, ends, self.seat.clone())));
                 Turn::Held

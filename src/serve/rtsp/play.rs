@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::super::Server;
-use super::super::live::Tail;
+use super::super::live::{Tail, gave_way};
 use super::super::who::Who;
 use super::carrier::Carrier;
 use super::cast::Cast;
@@ -110,6 +110,7 @@ impl View {
     ) -> Result<bool, Close> {
         let slow = config.viewers.slow.0;
         match &mut self.state {
+            State::Held(..) | State::Ready | State::Starting if self.flow.is_dismissed() => Err(gave_way()),
             State::Held(..) => {
                 let answered = self.poll_held(cx, machine, server, config).is_ready();
                 if answered {

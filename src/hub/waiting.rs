@@ -1,0 +1,108 @@
+//! Those who wait for what nobody publishes, and give way to those who play.
+
+use std::cmp::Reverse;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::task::Context;
+use std::time::Instant;
+
+use super::{Hub, Name, Stream};
+
+/// One who waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Waiting {
+    /// Its address; `None` where many come from one.
+    pub peer: Option<IpAddr>,
+    /// When it began.
+    pub since: Instant,
+    /// What it is found by.
+    pub number: u64,
+}
+
+/// A connection that waits for a stream and is no viewer; it may have to give way.
+pub struct Guest {
+    stream: Arc<Stream>,
+    seat: usize,
+}
+
+/// The number of the one who gives way first: of the address that has most of them, the one who has
+/// waited longest.
+pub fn first_to_go(waiting: &mut [Waiting]) -> Option<u64> {
+    waiting.sort_unstable_by_key(|one| (one.peer, one.since));
+    let of_one = waiting.chunk_by(|one, other| one.peer.is_some() && one.peer == other.peer);
+    let longest = of_one.filter_map(|all| Some((all.len(), Reverse(all.first()?.since), all.first()?.number)));
+    longest.max().map(|(_, _, number)| number)
+}
+
+impl Hub {
+    /// One who waits for what nobody publishes gives way; false if there is none. With `guests`, one
+    /// who has but a connection may be it.
+    pub fn dismiss(&self, guests: bool) -> bool {
+        let streams = self.streams();
+        let mut waiting = Vec::new();
+        for (at, stream) in (0..).zip(&streams) {
+            let numbered = |one: Waiting| Waiting { number: at << u32::BITS | one.number, ..one };
+            waiting.extend(stream.lock().waiting(guests).map(numbered));
+        }
+        let Some(number) = first_to_go(&mut waiting) else { return false };
+        let (at, seat) = (number >> u32::BITS, number & u64::from(u32::MAX));
+        let stream = usize::try_from(at).ok().and_then(|at| streams.get(at));
+        let dismissed = stream.and_then(|stream| stream.lock().dismiss(usize::try_from(seat).ok()?));
+        if dismissed == Some(true) {
+            self.sessions.viewer_leaves();
+        }
+        dismissed.is_some()
+    }
+
+    /// The caller waits for `name`, over a connection from `peer`, as somebody else already does; `None` if
+    /// that is published.
+    pub fn wait(&self, name: &Name, peer: Option<IpAddr>) -> Option<Guest> {
+        let stream = self.find(name).filter(|stream| !stream.is_live())?;
+        let mut state = stream.lock();
+        let seat = state.seat();
+        state.give_way(seat, peer, true);
+        drop(state);
+        Some(Guest { stream, seat })
+    }
+}
+
+impl Guest {
+    /// Whether it has to go; wakes the task when that may have changed.
+    pub fn poll_dismissed(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.stream.lock();
+        state.wait(self.seat, false, cx);
+        state.is_dismissed(self.seat)
+    }
+}
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        self.stream.lock().leave(self.seat);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn the_one_who_has_waited_longest_of_those_who_have_most_goes_first() {
+        let zero = Instant::now();
+        let one = |peer: &str, since: u64, number| Waiting {
+            peer: peer.parse().ok(),
+            since: zero + Duration::from_secs(since),
+            number,
+        };
+        let mut waiting =
+            vec![one("", 0, 1), one("192.0.2.1", 3, 2), one("192.0.2.2", 1, 3), one("192.0.2.1", 2, 4), one("", 1, 5)];
+        let mut gone = Vec::new();
+        while let Some(number) = first_to_go(&mut waiting) {
+            waiting.retain(|one| one.number != number);
+            gone.push(number);
+        }
+        // 192.0.2.1 has two; the others one each, and those without an address are nobody's
+        assert_eq!(gone, [4, 1, 5, 3, 2]);
+    }
+}
