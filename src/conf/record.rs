@@ -93,6 +93,13 @@ pub(super) fn objection(config: &Config) -> Option<(String, String)> {
 }
 
 impl Record {
+    /// Whether files that were begun by the other go on by this one: the two differ at most
+    /// in what is kept.
+    pub fn goes_on_from(&self, other: &Self) -> bool {
+        let Self { keep_size, keep_total, keep_age, keep_free, .. } = *self;
+        *self == Self { keep_size, keep_total, keep_age, keep_free, ..other.clone() }
+    }
+
     /// Its fault, if it has one: the key, and what it must be.
     fn objection(&self) -> Option<(&'static str, &'static str)> {
         let wrong = [

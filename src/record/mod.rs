@@ -107,8 +107,8 @@ impl Recorder {
         Ok(())
     }
 
-    /// Records what the configuration says now: what is the same goes on untouched, and
-    /// what is gone has ended before others begin.
+    /// Records what the configuration says now: what is the same but for what is kept goes on
+    /// untouched, and what is gone has ended before others begin.
     pub async fn follow(&self) {
         let config = self.server.config();
         let mut before = lock(&self.state).rules.clone();
@@ -119,10 +119,25 @@ impl Recorder {
                 None => new.push(Arc::new(wanted.clone())),
             }
         }
+        let mut replaced = Vec::new();
+        new.retain(|wanted| match before.iter().position(|rule| wanted.goes_on_from(rule)) {
+            Some(at) => {
+                replaced.push((before.swap_remove(at), wanted.clone()));
+                false
+            }
+            None => true,
+        });
+        kept.extend(replaced.iter().map(|(_, wanted)| wanted.clone()));
         let gone: Vec<_> = {
             let mut state = lock(&self.state);
             // the threads hear of all rules at once
             (state.rules, state.changed) = (kept, false);
+            for running in &mut state.sessions {
+                let mut replaced = replaced.iter();
+                if let Some((_, wanted)) = replaced.find(|(rule, _)| Arc::ptr_eq(rule, &running.rule)) {
+                    running.rule = wanted.clone();
+                }
+            }
             let is_gone = |one: &mut Running| before.iter().any(|rule| Arc::ptr_eq(rule, &one.rule));
             state.sessions.extract_if(.., is_gone).collect()
         };

@@ -340,7 +340,7 @@ class Records(Reloading):
         self.until_recorded("first")
         self.until_recorded("second")
         self.until_listed("first", "second")
-        self.hang_up(record=[third, {**second, "keep_age": "1d"}, first])
+        self.hang_up(record=[third, {**second, "length": "1h"}, {**first, "keep_age": "1d"}])
         self.until_log_counts("is recorded to ", 4)
         self.until_recorded("third")
         self.until_recorded("first")
@@ -357,6 +357,22 @@ class Records(Reloading):
         self.until_log_counts("is no longer recorded", 4)
         self.assertNotIn("Restart required", self.server.log)
         until_all_more([capture], 500)
+
+    def test_what_is_kept_may_change_while_a_file_is_written(self):
+        rule = self.rule("first")
+        bystander = {**self.rule("second"), "streams": STREAM, "keep_size": "1GiB"}
+        self.serve(record=[rule, bystander])
+        self.publish_live(STREAM)
+        self.until_recorded("first")
+        seeds = [rule["path"] / f"{STREAM}-{1_700_000_000 + at}.flv" for at in range(4)]
+        for seed in seeds:
+            seed.write_bytes(bytes(400_000))
+        self.hang_up(record=[{**rule, "keep_size": "1MiB"}, bystander])
+        waiting.until(lambda: not seeds[1].exists(), 90, "the oldest are deleted")
+        self.until_recorded("first")
+        self.assertEqual(self.server.log.count("is recorded to"), 2, self.server.log)
+        self.assertNotIn("is no longer recorded", self.server.log)
+        self.assertEqual(len([path for path in self.files("first") if path not in seeds]), 1)
 
     def test_a_folder_that_cannot_be_written_to_is_mended_by_another(self):
         self.serve(record=[{"streams": "*", "path": self.directory / "none"}])
