@@ -14,6 +14,11 @@ pub struct Unfit {
 
 /// Says that all is well, or what is not.
 pub fn check(config: &Config, keys: &Keys, plan: &Plan) -> Result<(), Unfit> {
+    for (at, record) in config.record.iter().enumerate() {
+        if let Some((key, words)) = record.hint() {
+            eprintln!("runnel: {}", keys.fault(&format!("record[{at}].{key}"), words));
+        }
+    }
     let faults = faults(config);
     let Some((last, others)) = faults.split_last() else {
         let (worst, limit) = (plan.total().div_ceil(1024), plan.limit / 1024);

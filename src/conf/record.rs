@@ -100,6 +100,14 @@ impl Record {
         *self == Self { keep_size, keep_total, keep_age, keep_free, ..other.clone() }
     }
 
+    /// What a key does that may be meant otherwise, if there is one: the key, and the words.
+    pub fn hint(&self) -> Option<(&'static str, &'static str)> {
+        let is_of_many = self.streams.contains(['*', '?']) && self.keep_size.0 > 0;
+        let is_unbounded = self.keep_total.0 == 0 && self.keep_free.0 == 0;
+        let words = "holds for each stream alone, and nothing for all together: that is keep_total or keep_free";
+        (is_of_many && is_unbounded).then_some(("keep_size", words))
+    }
+
     /// Its fault, if it has one: the key, and what it must be.
     fn objection(&self) -> Option<(&'static str, &'static str)> {
         let wrong = [

@@ -113,10 +113,15 @@ impl Recorder {
         let config = self.server.config();
         let mut before = lock(&self.state).rules.clone();
         let (mut kept, mut new) = (Vec::new(), Vec::new());
-        for wanted in &config.record {
+        for (at, wanted) in config.record.iter().enumerate() {
             match before.iter().position(|rule| **rule == *wanted) {
                 Some(at) => kept.push(before.swap_remove(at)),
-                None => new.push(Arc::new(wanted.clone())),
+                None => {
+                    if let Some((key, words)) = wanted.hint() {
+                        log::warn!("record[{at}].{key} {words}");
+                    }
+                    new.push(Arc::new(wanted.clone()));
+                }
             }
         }
         let mut replaced = Vec::new();

@@ -137,6 +137,24 @@ fn a_check_says_all_that_is_not_there() {
 }
 
 #[test]
+fn a_check_says_what_may_be_meant_otherwise() {
+    let card = folder("hint");
+    let check = |streams: &str, more: &str| {
+        let keys = format!("streams = {streams:?}\npath = {card:?}\nkeep_size = \"1GiB\"\n{more}");
+        run_with(&format!("{TINY}memory.total = \"10MiB\"\n[[record]]\n{keys}"), &["--check"])
+    };
+    for streams in ["*", "cam?"] {
+        let (code, out, err) = check(streams, "");
+        assert!(code == Some(0) && out.contains(": sound; "), "{out}{err}");
+        let hint = "line 6: record.keep_size: holds for each stream alone, ";
+        assert!(err.lines().count() == 1 && err.contains(hint), "{err}");
+    }
+    for (streams, more) in [("cam", ""), ("*", "keep_total = \"2GiB\"\n"), ("*", "keep_free = \"2GiB\"\n")] {
+        assert_eq!(check(streams, more).2, "", "{streams} {more}");
+    }
+}
+
+#[test]
 fn a_check_says_what_is_wrong() {
     let (code, out, err) = run_with("threads = 0\n", &["--check"]);
     assert_eq!((code, out.as_str()), (Some(78), ""));
