@@ -1,5 +1,6 @@
 //! The playlist of all segments of a stream that are on a disk, written line by line.
 
+mod file;
 mod mend;
 mod probe;
 

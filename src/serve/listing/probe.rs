@@ -1,19 +1,32 @@
 //! The length of a segment that no playlist tells: MPEG-TS, up to where it was cut off.
+//!
+//! Only its ends are read: a file of that name may be as large as the disk.
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
+
+use super::file;
 
 const PACKET: usize = 188;
 const SYNC: u8 = 0x47;
 /// PTS have 33 bits, of 90 kHz. ISO/IEC 13818-1 section 2.4.3.6.
 const BITS: u32 = 33;
+/// Bytes that are read at once.
+const WINDOW: usize = 128 * PACKET;
+/// So many windows are looked through from each end.
+const WINDOWS: u64 = 16;
+/// The least that the last frame lasts.
+const FRAME: u64 = 3600;
 
 /// The times of one kind of stream.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 struct Times {
     first: Option<u64>,
+    /// The shortest and longest time since the first, of those seen last.
+    shortest: u64,
     longest: u64,
     count: u64,
 }
@@ -24,47 +37,96 @@ impl Times {
         let since = pts.wrapping_sub(first) & ((1 << BITS) - 1);
         // one that is shown before the first comes behind it
         if since < 1 << (BITS - 1) {
+            self.shortest = self.shortest.min(since);
             self.longest = self.longest.max(since);
         }
         self.count += 1;
     }
 
-    /// With the last frame, which is as long as the others.
+    /// Only what is seen from here on says how long a frame is.
+    fn begin_again(&mut self) {
+        (self.shortest, self.count) = (u64::MAX, 0);
+    }
+
+    /// With the last frame, which is as long as those before it.
     fn duration(&self) -> Option<Duration> {
-        let between = self.count.checked_sub(1)?;
-        let frame = self.longest.checked_div(between).unwrap_or(0).max(3600);
+        self.first?;
+        let between = self.count.saturating_sub(1);
+        let frame = self.longest.saturating_sub(self.shortest).checked_div(between).unwrap_or(0).max(FRAME);
         Some(Duration::from_millis((self.longest + frame) / 90))
     }
 }
 
 /// From the first picture to the last, or so for sound alone; `None` for what does not play.
 pub(super) fn duration(path: &Path) -> Option<Duration> {
-    let mut file = File::open(path).ok()?;
-    let (mut pictures, mut sound) = (Times::default(), Times::default());
-    let mut buffer = vec![0; 128 * PACKET];
-    'file: loop {
+    let file = file::open(path, OpenOptions::new().read(true)).ok()?;
+    let len = file.metadata().ok()?.len();
+    Segment { read: &|at, bytes| file.read_at(bytes, at), len, buffer: vec![0; WINDOW] }.duration()
+}
+
+struct Segment<'a> {
+    read: &'a dyn Fn(u64, &mut [u8]) -> io::Result<usize>,
+    len: u64,
+    buffer: Vec<u8>,
+}
+
+impl Segment<'_> {
+    fn duration(mut self) -> Option<Duration> {
+        let end = self.end().filter(|end| *end > 0)?;
+        // pictures and sound
+        let mut times = [Times::default(); 2];
+        for window in 0..end.min(WINDOWS) {
+            self.look(window, &mut times)?;
+            if times.first()?.first.is_some() {
+                break;
+            }
+        }
+        let kind = usize::from(times.first()?.first.is_none());
+        times.get(kind)?.first?;
+        times.get_mut(kind)?.begin_again();
+        for window in (end.saturating_sub(WINDOWS)..end).rev() {
+            self.look(window, &mut times)?;
+            if times.get(kind)?.count > 1 {
+                break;
+            }
+        }
+        times.get(kind)?.duration()
+    }
+
+    /// The number of windows that begin with a packet: behind them is what a loss of power
+    /// has left, or nothing.
+    fn end(&mut self) -> Option<u64> {
+        let (mut packets, mut end) = (0, self.len.div_ceil(WINDOW as u64));
+        // most often the last one does
+        let mut middle = end.checked_sub(1)?;
+        while packets < end {
+            let mut first = [0];
+            (self.read)(middle * WINDOW as u64, &mut first).ok()?;
+            (packets, end) = if first == [SYNC] { (middle + 1, end) } else { (packets, middle) };
+            middle = packets + (end - packets) / 2;
+        }
+        Some(packets)
+    }
+
+    fn look(&mut self, window: u64, times: &mut [Times; 2]) -> Option<()> {
         let mut filled = 0;
-        while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
-            match file.read(rest).ok()? {
+        while let Some(rest) = self.buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+            match (self.read)(window * WINDOW as u64 + filled as u64, rest).ok()? {
                 0 => break,
                 read => filled += read,
             }
         }
-        for packet in buffer.get(..filled)?.chunks_exact(PACKET) {
-            if packet.first() != Some(&SYNC) {
-                break 'file;
-            }
+        let [pictures, sound] = times;
+        let packets = self.buffer.get(..filled)?.chunks_exact(PACKET);
+        for packet in packets.take_while(|packet| packet.first() == Some(&SYNC)) {
             match pts(packet) {
                 Some((0xe0..=0xef, pts)) => pictures.see(pts),
                 Some((0xbd | 0xc0..=0xdf | 0xfd, pts)) => sound.see(pts),
                 _ => {}
             }
         }
-        if filled < buffer.len() {
-            break;
-        }
+        Some(())
     }
-    pictures.duration().or_else(|| sound.duration())
 }
 
 /// The stream_id and PTS of a PES packet that begins in a packet.
@@ -78,4 +140,70 @@ fn pts(packet: &[u8]) -> Option<(u8, u64)> {
     }
     let [a, b, c, d, e] = [a, b, c, d, e].map(u64::from);
     Some((id, (a >> 1 & 7) << 30 | b << 22 | (c >> 1) << 15 | d << 7 | e >> 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// A packet with which a frame begins.
+    fn begin(id: u8, pts: u64) -> [u8; PACKET] {
+        let mut packet = [0xff; PACKET];
+        let bits = |at: u32, count: u32| u8::try_from(pts >> at & ((1 << count) - 1)).unwrap();
+        let pes = [0, 0, 1, id, 0, 0, 0x80, 0x80, 5, 0x21 | bits(30, 3) << 1, bits(22, 8), bits(15, 7) << 1 | 1];
+        packet[..4].copy_from_slice(&[SYNC, 0x41, 0, 0x10]);
+        packet[4..16].copy_from_slice(&pes);
+        packet[16..18].copy_from_slice(&[bits(7, 8), bits(0, 7) << 1 | 1]);
+        packet
+    }
+
+    /// The packet with that number of 25 pictures a second, each in `each` packets.
+    fn packet(number: u64, each: u64) -> [u8; PACKET] {
+        if number.is_multiple_of(each) {
+            return begin(0xe0, ((1 << BITS) - 7200 + number / each * 3600) & ((1 << BITS) - 1));
+        }
+        let mut packet = [0xff; PACKET];
+        packet[..4].copy_from_slice(&[SYNC, 1, 0, 0x10]);
+        packet
+    }
+
+    /// What is found in so many packets with zeros behind them, and how many bytes are read.
+    fn probe(packets: u64, each: u64, zeros: u64) -> (Option<Duration>, usize) {
+        let total = Cell::new(0);
+        let len = packets * PACKET as u64 + zeros;
+        let read = |at: u64, bytes: &mut [u8]| {
+            let count = bytes.len().min(usize::try_from(len - at).unwrap_or(usize::MAX));
+            let (mut number, mut now) = (u64::MAX, [0; PACKET]);
+            for (place, byte) in (at..).zip(&mut bytes[..count]) {
+                if place / PACKET as u64 != number {
+                    number = place / PACKET as u64;
+                    now = if number < packets { packet(number, each) } else { [0; PACKET] };
+                }
+                *byte = now[(place % PACKET as u64) as usize];
+            }
+            total.set(total.get() + count);
+            Ok(count)
+        };
+        let found = Segment { read: &read, len, buffer: vec![0; WINDOW] }.duration();
+        (found, total.get())
+    }
+
+    #[test]
+    fn however_large_it_is_only_its_ends_are_read() {
+        for pictures in [1, 2, 3, 250, 200_000] {
+            for each in [1, 3, 200] {
+                for zeros in [0, 5000, 1 << 40] {
+                    let (found, read) = probe(pictures * each, each, zeros);
+                    let expected = Duration::from_millis(pictures * 40);
+                    assert_eq!(found, Some(expected), "{pictures} {each} {zeros}");
+                    assert!(read < 16 * WINDOW, "{pictures} {each} {zeros}: {read}");
+                }
+            }
+        }
+        assert_eq!(probe(0, 1, 1 << 40).0, None);
+        // no picture begins in most of it
+        assert!(probe(1 << 30, 1 << 20, 0).1 <= 2 * WINDOWS as usize * WINDOW + 64);
+    }
 }
