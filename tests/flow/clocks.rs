@@ -83,17 +83,16 @@ fn a_further_track_disturbs_none_whatever_its_number() {
         source.publisher.track(Track { id, ..further });
         let mut player = world.play("a", "flv");
         for made in (0..LENGTH).step_by(40) {
-            for kind in [Kind::Video, Kind::Audio] {
-                source.at = made;
-                source.frame(kind, kind == Kind::Audio || made % 1000 == 0, 200, world.now).unwrap();
-            }
-            let data = source.publisher.paid(&[0; 100]).unwrap();
-            let dts = Ticks(HOUR + made);
+            source.at = made;
+            source.frame(Kind::Video, made % 1000 == 0, 200, world.now).unwrap();
+            // it comes before the first of its kind, by a clock of its own
+            let (dts, data) = (Ticks(HOUR + made), source.publisher.paid(&[0; 100]).unwrap());
             let frame = Frame { dts, cts: 0, kind: Kind::Audio, track: id, key: true, data };
             source.publisher.publish(frame, world.now).unwrap();
+            source.frame(Kind::Audio, true, 200, world.now).unwrap();
             source.publisher.flush();
             player.drain();
-            world.pass(40);
+            world.pass(if made % 80 == 0 { 10 } else { 70 });
         }
         assert!(even(&player), "{id}: {:?}", player.times(Audio));
         assert_eq!(player.times(Video), player.times(Audio), "{id}");

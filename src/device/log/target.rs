@@ -139,7 +139,7 @@ fn open_file(path: &Path) -> io::Result<Opened> {
         // whoever takes the lines may take its time
         rustix::io::ioctl_fionbio(&file, false)?;
     }
-    Ok((file, about.is_file().then(|| about.len())))
+    Ok((file, about.is_file().then_some(about.len())))
 }
 
 /// Gives the file to `user`, who may have to open it anew; but no device.
