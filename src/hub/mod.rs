@@ -16,6 +16,7 @@ mod waiting;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 pub use form::Unit;
@@ -92,7 +93,14 @@ struct State {
     streams: HashMap<Name, Arc<Stream>>,
     /// What streams that are gone have moved.
     past: Traffic,
+    /// How often somebody has begun to publish, a number that wraps.
+    begun: usize,
+    /// Those who are to hear of it.
+    watching: Vec<Waker>,
 }
+
+/// So many watch at most; where more have come, some of them have left since.
+const WATCHING: usize = 64;
 
 impl Hub {
     /// A hub whose streams are charged to `account`.
@@ -123,7 +131,29 @@ impl Hub {
         }
         let stream = self.stream(&mut state, name)?;
         drop(state);
-        Publisher::join(self.clone(), stream, who, now)
+        let publisher = Publisher::join(self.clone(), stream, who, now)?;
+        let mut state = self.lock();
+        state.begun = state.begun.wrapping_add(1);
+        state.watching.drain(..).for_each(Waker::wake);
+        Ok(publisher)
+    }
+
+    /// Ready when somebody has begun to publish since this was last ready; `seen` is 0 at first.
+    /// Who takes what comes from the first frame on is there before it.
+    pub fn poll_begun(&self, cx: &Context<'_>, seen: &mut usize) -> Poll<()> {
+        let mut state = self.lock();
+        if *seen != state.begun {
+            *seen = state.begun;
+            return Poll::Ready(());
+        }
+        if !state.watching.iter().any(|waker| waker.will_wake(cx.waker())) {
+            if state.watching.len() >= WATCHING {
+                // those who are still there come again
+                state.watching.drain(..).for_each(Waker::wake);
+            }
+            state.watching.push(cx.waker().clone());
+        }
+        Poll::Pending
     }
 
     /// Makes the caller a viewer of `name`, whether anybody publishes it or not.
@@ -208,7 +238,7 @@ impl Hub {
 impl State {
     /// Drops the streams that nobody holds and that `may_go`.
     fn forget(&mut self, may_go: impl Fn(&Stream) -> bool) {
-        let Self { streams, past } = self;
+        let Self { streams, past, .. } = self;
         streams.retain(|name, stream| {
             // nobody else can come by it while the map is locked
             let goes = Arc::strong_count(stream) == 1 && may_go(stream);

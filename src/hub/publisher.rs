@@ -23,8 +23,8 @@ pub struct Publisher {
     keyless: Keyless,
     /// No other kinds of tracks come.
     complete: bool,
-    /// When the first frame came.
-    begun: Option<Instant>,
+    /// When the first frame came, and its time.
+    begun: Option<(Instant, Ticks)>,
     silence: Option<Silence>,
     moved: u64,
     /// Its begin and end are no news for the log.
@@ -80,6 +80,8 @@ impl Keyless {
 
 /// How long to wait for the second kind of track before viewers are let in.
 const SETTLE: Duration = Duration::from_millis(300);
+/// Milliseconds of one kind within which the other comes, if there is one, from most who publish.
+const INTERLEAVED: i64 = 100;
 
 impl Publisher {
     pub(super) fn join(hub: Arc<Hub>, stream: Arc<Stream>, who: &str, now: Instant) -> Result<Self, Refused> {
@@ -329,7 +331,7 @@ impl Publisher {
             state.traffic.lost += 1;
             return Err(Lost::OverBudget(refusal));
         }
-        self.settle(state, now).map_err(Lost::OverBudget)
+        self.settle(state, at, now).map_err(Lost::OverBudget)
     }
 
     /// Tells of the tracks if there is news. A clock that was set is none: the stream's
@@ -345,14 +347,17 @@ impl Publisher {
         Ok(())
     }
 
-    /// Lets viewers in once both kinds of tracks are there, or no second came in time.
-    fn settle(&mut self, state: &mut State, now: Instant) -> Result<(), OverBudget> {
-        let begun = *self.begun.get_or_insert(now);
+    /// Lets viewers in once both kinds of tracks are there, or no second came in time: before
+    /// the first key frame has to give way to what follows it.
+    fn settle(&mut self, state: &mut State, at: Ticks, now: Instant) -> Result<(), OverBudget> {
+        let (begun, first) = *self.begun.get_or_insert((now, at));
         if state.settled {
             return Ok(());
         }
         let both = self.tracks.has_video() && self.tracks.has_audio();
-        if !both && !self.complete && now.saturating_duration_since(begun) < SETTLE {
+        let in_time = now.saturating_duration_since(begun) < SETTLE
+            && ((at - first).0 < INTERLEAVED || !state.is_filling(self.stream.account(), &self.stream.limits));
+        if !both && !self.complete && in_time {
             return Ok(());
         }
         let codecs: Vec<_> = self.tracks.iter().map(|track| track.codec.name()).collect();

@@ -239,6 +239,11 @@ impl State {
         Ok(())
     }
 
+    /// Whether half of what there is for the ring is taken.
+    pub(super) fn is_filling(&self, account: &Account, limits: &Limits) -> bool {
+        self.cost() >= account.limit().saturating_sub(limits.max_frame) / 2
+    }
+
     /// The cost of the ring with packed forms.
     fn cost(&self) -> usize {
         self.ring.bytes() + self.packers.iter().map(Packer::cost).sum::<usize>()

@@ -26,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use smol::Task;
+use smol::future::or;
 
 use crate::conf::{Config, Record};
 use crate::hub::{Name, matches};
@@ -70,7 +71,7 @@ struct Running {
     task: Task<()>,
 }
 
-/// How often it is looked who publishes.
+/// How often it is looked who publishes still.
 const LOOK: Duration = Duration::from_millis(200);
 /// A file is closed when nobody has published for so long: who comes back begins another.
 const GONE: Duration = Duration::from_secs(1);
@@ -189,9 +190,11 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 /// Begins and ends sessions as publishers come and go.
 async fn watch(server: Arc<Server>, state: Arc<Mutex<State>>, sender: SyncSender<Job>) {
+    let mut seen = 0;
     loop {
-        let now = Timer::after(LOOK).await;
-        let streams = server.hub.streams();
+        let begun = std::future::poll_fn(|cx| server.hub.poll_begun(cx, &mut seen));
+        or(begun, async { _ = Timer::after(LOOK).await }).await;
+        let (now, streams) = (Instant::now(), server.hub.streams());
         let mut state = lock(&state);
         state.tell(&sender);
         let State { rules, sessions, .. } = &mut *state;

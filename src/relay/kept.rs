@@ -1,12 +1,14 @@
 //! The relays that are kept up: each begins and ends as the configuration says.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use async_io::Timer;
 use smol::Task;
+use smol::future::or;
 
-use super::{Errand, LOOK, Protocol, Term, Way, keep_up};
+use super::{Errand, Protocol, Term, Way, keep_up, look};
 use crate::conf::{Pull, Push};
 use crate::hub::{Name, matches};
 use crate::proto::Url;
@@ -15,8 +17,20 @@ use crate::serve::Server;
 /// All that the configuration asks for.
 pub struct Relays {
     server: Arc<Server>,
-    kept: Vec<(Relay, Task<()>)>,
+    kept: Vec<(Relay, Running)>,
 }
+
+/// A relay that is kept up.
+struct Running {
+    task: Task<()>,
+    /// The streams that a pattern sends.
+    pushed: Pushed,
+}
+
+type Pushed = Arc<Mutex<HashMap<Name, Task<()>>>>;
+
+/// So long what is gone may take to end before others begin.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// One of them, as it is configured.
 #[derive(Clone, PartialEq)]
@@ -45,14 +59,14 @@ impl Relays {
                 None => new.push(relay),
             }
         }
-        for (relay, task) in before {
-            task.cancel().await;
+        for (relay, running) in before {
+            running.end().await;
             let (word, stream, url) = relay.about();
             log::info!("stream={stream} {word} {url} ends: it is no longer configured");
         }
         for relay in new {
-            if let Some(task) = relay.begin(&self.server) {
-                self.kept.push((relay, task));
+            if let Some(running) = relay.begin(&self.server) {
+                self.kept.push((relay, running));
             }
         }
     }
@@ -66,8 +80,8 @@ impl Relay {
         }
     }
 
-    /// It ends when the task is dropped.
-    fn begin(&self, server: &Arc<Server>) -> Option<Task<()>> {
+    fn begin(&self, server: &Arc<Server>) -> Option<Running> {
+        let pushed = Pushed::default();
         let (way, errand) = match self {
             Self::Pull(pull) => {
                 let way = Way::pull(&pull.url.0)?;
@@ -75,31 +89,54 @@ impl Relay {
             }
             Self::Push(push) if push.is_pattern() => {
                 let way = Way::Push(Protocol::of(&push.url.0)?);
-                return Some(server.executor.spawn(push_each(way, server.clone(), push.clone())));
+                let each = push_each(way, server.clone(), push.clone(), pushed.clone());
+                return Some(Running { task: server.executor.spawn(each), pushed });
             }
             Self::Push(push) => {
                 let (name, way) = (Name::new(&push.stream).ok()?, Way::Push(Protocol::of(&push.url.0)?));
                 (way, Errand::push(server, way, push, name))
             }
         };
-        Some(server.executor.spawn(keep_up(way, errand, Term::Ever)))
+        Some(Running { task: server.executor.spawn(keep_up(way, errand, Term::Ever)), pushed })
     }
 }
 
-/// Sends every stream whose name is as the pattern says, each under its own name.
-async fn push_each(way: Way, server: Arc<Server>, push: Push) {
-    let mut pushed: HashMap<Name, Task<()>> = HashMap::new();
-    loop {
-        pushed.retain(|_, task| !task.is_finished());
-        for stream in server.hub.streams().iter().filter(|stream| stream.is_live()) {
-            let name = stream.name();
-            if !pushed.contains_key(name) && matches(&push.stream, name.as_str()) {
-                let mut errand = Errand::push(&server, way, &push, name.clone());
-                errand.url = errand.url.of_stream(name.as_str());
-                pushed.insert(name.clone(), server.executor.spawn(keep_up(way, errand, Term::Published)));
+impl Running {
+    /// Ends it, with all that it has begun.
+    async fn end(self) {
+        self.task.cancel().await;
+        let pushed = std::mem::take(&mut *lock(&self.pushed));
+        let ended = async {
+            for task in pushed.into_values() {
+                task.cancel().await;
             }
+        };
+        or(ended, async { _ = Timer::after(LAST_WORDS).await }).await;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Sends every stream whose name is as the pattern says, each under its own name.
+async fn push_each(way: Way, server: Arc<Server>, push: Push, pushed: Pushed) {
+    let mut seen = 0;
+    loop {
+        push_new(way, &server, &push, &mut lock(&pushed));
+        look(&server, &mut seen).await;
+    }
+}
+
+fn push_new(way: Way, server: &Arc<Server>, push: &Push, pushed: &mut HashMap<Name, Task<()>>) {
+    pushed.retain(|_, task| !task.is_finished());
+    for stream in server.hub.streams().iter().filter(|stream| stream.is_live()) {
+        let name = stream.name();
+        if !pushed.contains_key(name) && matches(&push.stream, name.as_str()) {
+            let mut errand = Errand::push(server, way, push, name.clone());
+            errand.url = errand.url.of_stream(name.as_str());
+            pushed.insert(name.clone(), server.executor.spawn(keep_up(way, errand, Term::Published)));
         }
-        Timer::after(LOOK).await;
     }
 }
 

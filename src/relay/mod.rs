@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
+use smol::future::or;
 
 use crate::conf::Config;
 use crate::hub::Name;
@@ -164,13 +165,13 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// Runs one session after the other.
 async fn keep_up(way: Way, mut errand: Errand, term: Term) {
-    let mut pause = PAUSES.0;
+    let (mut pause, mut seen) = (PAUSES.0, 0);
     loop {
         while !errand.is_wanted(way) {
             if term == Term::Published {
                 return;
             }
-            Timer::after(LOOK).await;
+            look(&errand.server, &mut seen).await;
         }
         let (begun, before) = (Instant::now(), errand.frames(way));
         errand.config = errand.server.config();
@@ -196,6 +197,12 @@ async fn keep_up(way: Way, mut errand: Errand, term: Term) {
         Timer::after(pause).await;
         pause = (pause * 2).min(PAUSES.1);
     }
+}
+
+/// Waits until somebody begins to publish, or it is time to look all the same.
+async fn look(server: &Server, seen: &mut usize) {
+    let begun = std::future::poll_fn(|cx| server.hub.poll_begun(cx, seen));
+    or(begun, async { _ = Timer::after(LOOK).await }).await;
 }
 
 /// Runs one session, wherever the stream has moved to: why it ended, and how many bytes

@@ -1,5 +1,9 @@
 //! Where a viewer begins.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::task::{Context, Wake, Waker};
+
 use crate::harness::{AVCC, Audio, LIMITS, Script, Video, World, track};
 use runnel::media::{Codec, Kind};
 
@@ -77,6 +81,56 @@ fn pictures_alone_are_announced_as_such_after_a_moment() {
     source.frame(Kind::Video, false, 500, world.now).unwrap();
     player.drain();
     assert_eq!((player.bytes[4], player.times(Video)), (1, vec![0, 300]));
+}
+
+#[test]
+fn pictures_alone_that_come_at_once_lose_no_beginning() {
+    let world = World::new(LIMITS);
+    let mut player = world.play("a", "flv");
+    let mut source = world.publish("a");
+    source.publisher.track(track(Codec::H264, AVCC));
+    // twice what the ring has room for
+    for n in 0..50 {
+        source.frame(Kind::Video, n == 0, 8000, world.now).unwrap();
+        source.publisher.flush();
+        player.drain();
+        source.at += 40;
+    }
+    assert_eq!(player.times(Video), (0..2000).step_by(40).collect::<Vec<_>>());
+}
+
+#[test]
+fn who_watches_hears_of_a_publisher_before_its_first_frame() {
+    let world = World::new(LIMITS);
+    let hears = |seen: &mut usize, cx: &Context<'_>| world.hub.poll_begun(cx, seen).is_ready();
+    let (woken, mut seen, mut late) = (Arc::new(Woken::default()), 0, 0);
+    let (waker, nobody) = (Waker::from(woken.clone()), Context::from_waker(Waker::noop()));
+    let cx = Context::from_waker(&waker);
+    assert!(!hears(&mut seen, &cx) && !hears(&mut seen, &cx));
+    let source = world.publish("a");
+    assert_eq!(woken.0.load(Relaxed), 1);
+    assert!(hears(&mut seen, &cx) && !hears(&mut seen, &cx));
+    assert!(hears(&mut late, &nobody), "one who comes later looks at once");
+    drop(source);
+    assert!(!hears(&mut seen, &cx));
+    let _again = world.publish("a");
+    assert!(hears(&mut seen, &cx));
+    // those who have left are forgotten
+    for _ in 0..1000 {
+        let left = Waker::from(Arc::new(Woken::default()));
+        assert!(!hears(&mut seen, &Context::from_waker(&left)));
+    }
+    let _other = world.publish("b");
+    assert!(hears(&mut seen, &cx));
+}
+
+#[derive(Default)]
+struct Woken(AtomicUsize);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Relaxed);
+    }
 }
 
 #[test]
