@@ -18,7 +18,7 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("device", &["conf", "net", "wire"]),
     ("serve", &["conf", "hls", "net", "hub", "proto", "container", "media", "wire", "budget"]),
     ("relay", &["serve", "conf", "net", "hub", "proto", "container", "media", "budget"]),
-    ("record", &["serve", "conf", "hub", "container", "media", "wire", "budget"]),
+    ("record", &["serve", "conf", "net", "hub", "container", "media", "wire", "budget"]),
     ("check.rs", &["budget", "conf", "device"]),
     ("push.rs", &["conf", "relay", "serve"]),
     ("main.rs", &["budget", "conf", "device", "net", "record", "relay", "serve"]),

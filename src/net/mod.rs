@@ -8,6 +8,8 @@ mod dial;
 #[cfg(any(feature = "files", feature = "replay"))]
 mod disk;
 mod listen;
+#[cfg(any(feature = "files", feature = "replay", feature = "record"))]
+mod mounts;
 mod outlet;
 mod peers;
 pub mod random;
@@ -27,6 +29,8 @@ pub use disk::written;
 #[cfg(any(feature = "files", feature = "replay"))]
 pub use disk::{Lane, away};
 pub use listen::{Gate, accept_loop, bind};
+#[cfg(any(feature = "files", feature = "replay", feature = "record"))]
+pub use mounts::disk_of;
 pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};
 pub use peers::{Claim, Peers, ROW, Seat, Share};
 pub use small::{Aside, open_at_once, read_once, read_small};

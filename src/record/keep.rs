@@ -14,6 +14,8 @@ use super::index::State;
 use super::retain;
 use crate::conf::Record;
 use crate::serve::listing::{self, Listed, Segments};
+#[cfg(feature = "files")]
+use crate::serve::{Asked, Told};
 
 /// Messages to the thread.
 pub(super) enum News {
@@ -31,7 +33,7 @@ pub(super) enum News {
     },
     /// Somebody asks what there is.
     #[cfg(feature = "files")]
-    List(String, smol::channel::Sender<String>),
+    Asked(Asked),
     /// There are these rules from here on.
     Rules(Vec<Arc<Record>>),
     /// The thread that writes has ended.
@@ -60,7 +62,7 @@ pub(super) struct Keeper {
     lines: HashMap<usize, u64>,
     /// The last question, its answer, and until when that holds.
     #[cfg(feature = "files")]
-    told: Option<(String, String, Instant)>,
+    told: Option<(String, Vec<Told>, Instant)>,
 }
 
 /// The state of a folder.
@@ -132,9 +134,11 @@ impl Keeper {
                 self.busy.free(&path);
             }
             #[cfg(feature = "files")]
-            News::List(query, tell) => {
-                // nobody may be there any more to be told
-                let _ = tell.try_send(self.list(query));
+            News::Asked(asked) => {
+                if let Some((query, tell)) = asked.take().filter(|(_, tell)| !tell.is_closed()) {
+                    // nobody may be there any more to be told
+                    let _ = tell.try_send(self.list(query));
+                }
             }
             News::Rules(rules) => self.follow(&rules),
             News::Over => {}
@@ -171,7 +175,7 @@ impl Keeper {
 
     /// The list; many who ask the same take a share of the time.
     #[cfg(feature = "files")]
-    fn list(&mut self, query: String) -> String {
+    fn list(&mut self, query: String) -> Vec<Told> {
         let begun = Instant::now();
         if let Some((asked, text, until)) = &self.told
             && *asked == query

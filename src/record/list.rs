@@ -2,18 +2,15 @@
 
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
-use std::fmt::Write;
 use std::fs;
 use std::io::ErrorKind;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::folder::{Folder, Known};
 use super::index::State;
-use crate::serve::listing;
+use crate::serve::{MOST_TOLD, Told, listing};
 use crate::wire::iso8601;
 
-/// So many are told of at most, the newest first.
-const MOST: usize = 100;
 /// Of so many streams in segments it is known where what is left of the oldest begins.
 const STREAMS: usize = 256;
 
@@ -25,34 +22,29 @@ struct Wanted<'a> {
 }
 
 /// Of the streams that `query` asks for. What cannot be read is not there.
-pub(super) fn list(folders: &[Folder], query: &str) -> String {
+pub(super) fn list(folders: &[Folder], query: &str) -> Vec<Told> {
     let wanted = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     let before = wanted("before").and_then(|before| before.parse().ok()).unwrap_or(u64::MAX);
     let mut wanted = Wanted { stream: wanted("stream"), before, newest: BinaryHeap::new() };
     for (number, folder) in folders.iter().enumerate().filter(|(_, folder)| folder.is_there()) {
         wanted.look(folder, number);
     }
-    let mut out = String::from("{\"error_code\":0,\"desp\":\"succ\",\"data\":{\"records\":[");
     let newest = wanted.newest.into_sorted_vec();
-    let told = newest.iter().filter_map(|Reverse(one)| Some((one, folders.get(one.folder)?)));
-    let mut comma = "";
-    for (one, folder) in told {
+    let told = newest.iter().filter_map(|Reverse(one)| {
         let Listed { begun, stream, name, .. } = one;
         // the index is not mended yet
-        let Ok(about) = fs::metadata(folder.path.join(name)) else { continue };
+        let about = fs::metadata(folders.get(one.folder)?.path.join(name)).ok()?;
         let size = about.len();
         let playlist = format!("{stream}/{}", listing::NAME);
         let file = if name.contains('/') { &playlist } else { name };
         let date = iso8601(UNIX_EPOCH + Duration::from_millis(*begun));
-        // names have nothing that JSON would have to escape; writing does not fail
-        let _ = write!(
-            out,
-            "{comma}{{\"stream_name\":\"{stream}\",\"file\":\"/record/{file}\",\"size\":{size},\"begin_unix_ms\":{begun},\"begin\":\"{date}\"}}"
+        // names have nothing that JSON would have to escape
+        let text = format!(
+            "{{\"stream_name\":\"{stream}\",\"file\":\"/record/{file}\",\"size\":{size},\"begin_unix_ms\":{begun},\"begin\":\"{date}\"}}"
         );
-        comma = ",";
-    }
-    out.push_str("]}}");
-    out
+        Some(Told { begun: *begun, text })
+    });
+    told.collect()
 }
 
 /// What is told of a recording: of one in segments the first that is left stands for it.
@@ -106,12 +98,13 @@ impl Wanted<'_> {
     }
 
     fn add(&mut self, known: &Known<'_>, one: impl FnOnce() -> Listed) {
-        let is_late = self.newest.len() >= MOST && self.newest.peek().is_some_and(|last| known.begun < last.0.begun);
+        let is_late =
+            self.newest.len() >= MOST_TOLD && self.newest.peek().is_some_and(|last| known.begun < last.0.begun);
         if known.begun >= self.before || is_late {
             return;
         }
         self.newest.push(Reverse(one()));
-        if self.newest.len() > MOST {
+        if self.newest.len() > MOST_TOLD {
             self.newest.pop();
         }
     }

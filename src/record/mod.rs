@@ -1,9 +1,10 @@
-//! Recordings: streams that are written to files, by a thread of its own.
+//! Recordings: streams that are written to files, by threads that each disk has of its own.
 //!
 //! A session is a viewer of a stream; it copies what it gets into blocks of a bounded
 //! account, and the thread writes them. What a slow disk does not take in time is not
-//! recorded, up to the next key frame; nobody else notices.
+//! recorded, up to the next key frame; nobody else notices, nor does another disk.
 
+mod disk;
 mod folder;
 mod heal;
 mod index;
@@ -19,7 +20,6 @@ mod shape;
 mod tests;
 mod writer;
 
-use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -31,34 +31,22 @@ use smol::future::or;
 use crate::conf::{Config, Record};
 use crate::hub::{Name, matches};
 use crate::serve::Server;
-use folder::Busy;
-use keep::Keeper;
-#[cfg(feature = "files")]
-use keep::News;
+use disk::{Disk, Disks};
 use shape::Shape;
-use writer::{Job, Writer};
 
 /// All that is being recorded.
 pub struct Recorder {
     server: Arc<Server>,
     state: Arc<Mutex<State>>,
     /// Once something is to be recorded.
-    works: Option<Works>,
-}
-
-struct Works {
-    watcher: Task<()>,
-    sender: SyncSender<Job>,
-    /// The one that writes, and the one that keeps.
-    threads: [JoinHandle<()>; 2],
+    watcher: Option<Task<()>>,
 }
 
 /// The rules, and the recordings that run.
 #[derive(Default)]
 struct State {
     rules: Vec<Arc<Record>>,
-    /// The threads have not heard of these rules.
-    changed: bool,
+    disks: Disks,
     sessions: Vec<Running>,
 }
 
@@ -81,30 +69,17 @@ const LAST_WRITES: Duration = Duration::from_secs(5);
 impl Recorder {
     /// One that records nothing yet.
     pub fn new(server: &Arc<Server>) -> Self {
-        Self { server: server.clone(), state: Arc::default(), works: None }
+        Self { server: server.clone(), state: Arc::default(), watcher: None }
     }
 
     /// Makes ready for what `config` asks for.
     pub fn prepare(&mut self, config: &Config) -> Result<(), String> {
-        if config.record.is_empty() || self.works.is_some() {
+        if config.record.is_empty() {
             return Ok(());
         }
-        let server = &self.server;
-        let sync = config.recording.sync.0;
-        let (busy, (keeper, news)) = (Busy::default(), sync_channel(keep::NEWS));
-        let kept = Keeper::new(!sync.is_zero(), busy.clone());
-        // every block that the account allows, each of which may be all of a file that is
-        // begun before it and closed behind it; and some that have none
-        let jobs = 3 * (config.recording.memory.0 / session::BLOCK) + 16 * (config.recording.max + 1);
-        let (sender, jobs) = sync_channel(jobs);
-        let writer = Writer::new(sync, server.recorded.clone(), busy, keeper.clone());
-        let threads =
-            [thread("runnel-record", move || writer.run(&jobs))?, thread("runnel-keep", move || kept.run(&news))?];
-        #[cfg(feature = "files")]
-        // what finds no room is told nothing
-        server.recorded.set_list(Box::new(move |query, tell| drop(keeper.try_send(News::List(query, tell)))));
-        let watcher = server.executor.spawn(watch(server.clone(), self.state.clone(), sender.clone()));
-        self.works = Some(Works { watcher, sender, threads });
+        lock(&self.state).disks.provide(&self.server, config)?;
+        let watcher = || self.server.executor.spawn(watch(self.server.clone(), self.state.clone()));
+        self.watcher.get_or_insert_with(watcher);
         Ok(())
     }
 
@@ -137,7 +112,8 @@ impl Recorder {
         let gone: Vec<_> = {
             let mut state = lock(&self.state);
             // the threads hear of all rules at once
-            (state.rules, state.changed) = (kept, false);
+            state.rules = kept;
+            state.disks.set_changed(false);
             for running in &mut state.sessions {
                 let mut replaced = replaced.iter();
                 if let Some((_, wanted)) = replaced.find(|(rule, _)| Arc::ptr_eq(rule, &running.rule)) {
@@ -152,35 +128,27 @@ impl Recorder {
         }
         let mut state = lock(&self.state);
         state.rules.extend(new);
-        state.changed = true;
-        if let Some(works) = &self.works {
-            state.tell(&works.sender);
-        }
+        state.disks.set_changed(true);
+        state.tell();
     }
 
     /// Closes all files.
     pub async fn stop(self) {
-        let Some(Works { watcher, sender, threads }) = self.works else { return };
+        let Some(watcher) = self.watcher else { return };
         watcher.cancel().await;
         lock(&self.state).sessions.clear();
-        drop(sender);
+        let threads = lock(&self.state).disks.end();
         let end = Instant::now() + LAST_WRITES;
         // they end when nobody is left who may give them something to do
-        while !threads.iter().all(JoinHandle::is_finished) && Instant::now() < end {
+        while !threads.iter().flatten().all(JoinHandle::is_finished) && Instant::now() < end {
             Timer::after(Duration::from_millis(10)).await;
         }
     }
 }
 
-fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {
-    let thread = std::thread::Builder::new().name(name.into()).spawn(run);
-    thread.map_err(|error| format!("a thread cannot be started: {error}"))
-}
-
 impl State {
-    /// Has the threads hear of the rules; while the disk has too much to do, later.
-    fn tell(&mut self, sender: &SyncSender<Job>) {
-        self.changed = self.changed && sender.try_send(Job::Rules(self.rules.clone())).is_err();
+    fn tell(&mut self) {
+        self.disks.tell(&self.rules);
     }
 }
 
@@ -189,22 +157,24 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 /// Begins and ends sessions as publishers come and go.
-async fn watch(server: Arc<Server>, state: Arc<Mutex<State>>, sender: SyncSender<Job>) {
+async fn watch(server: Arc<Server>, state: Arc<Mutex<State>>) {
     let mut seen = 0;
     loop {
         let begun = std::future::poll_fn(|cx| server.hub.poll_begun(cx, &mut seen));
         or(begun, async { _ = Timer::after(LOOK).await }).await;
         let (now, streams) = (Instant::now(), server.hub.streams());
         let mut state = lock(&state);
-        state.tell(&sender);
-        let State { rules, sessions, .. } = &mut *state;
+        state.tell();
+        let State { rules, disks, sessions } = &mut *state;
         for stream in streams.iter().filter(|stream| stream.is_live()) {
             let name = stream.name();
             for rule in rules.iter().filter(|rule| matches(&rule.streams, name.as_str())) {
                 let mut running = sessions.iter_mut();
                 if let Some(running) = running.find(|one| Arc::ptr_eq(&one.rule, rule) && one.name == *name) {
                     running.live = now;
-                } else if let Some(task) = begin(&server, rule, name, &sender, sessions.len()) {
+                } else if let Some(task) =
+                    disks.of(rule).and_then(|disk| begin(&server, rule, name, disk, sessions.len()))
+                {
                     sessions.push(Running { rule: rule.clone(), name: name.clone(), live: now, task });
                 }
             }
@@ -213,13 +183,7 @@ async fn watch(server: Arc<Server>, state: Arc<Mutex<State>>, sender: SyncSender
     }
 }
 
-fn begin(
-    server: &Arc<Server>,
-    rule: &Arc<Record>,
-    name: &Name,
-    sender: &SyncSender<Job>,
-    running: usize,
-) -> Option<Task<()>> {
+fn begin(server: &Arc<Server>, rule: &Arc<Record>, name: &Name, disk: &Disk, running: usize) -> Option<Task<()>> {
     if running >= server.config().recording.max {
         server.recorded.refuse(name, &"recording.max is reached");
         return None;
@@ -227,6 +191,6 @@ fn begin(
     let shape = Shape::of(rule.format);
     let viewer = server.hub.play(name, shape.form());
     let viewer = viewer.map_err(|refused| server.recorded.refuse(name, &refused)).ok()?.from_oldest();
-    let session = session::Session::new(server, rule.clone(), shape, name.clone(), sender.clone());
+    let session = session::Session::new(server, rule.clone(), shape, name.clone(), disk);
     Some(server.executor.spawn(session.run(viewer)))
 }

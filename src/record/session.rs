@@ -7,6 +7,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use async_io::Timer;
 
+use super::disk::Disk;
 use super::shape::Shape;
 use super::writer::{Job, Place};
 use crate::budget::{Account, BlockMut, OverBudget};
@@ -75,7 +76,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 const SEGMENT: Duration = Duration::from_secs(6);
 
 impl Session {
-    pub(super) fn new(server: &Server, rule: Arc<Record>, shape: Shape, name: Name, jobs: SyncSender<Job>) -> Self {
+    pub(super) fn new(server: &Server, rule: Arc<Record>, shape: Shape, name: Name, disk: &Disk) -> Self {
         let mut who = server.who(Kind::Record);
         who.begins(&server.flood, &name, format_args!("is recorded to {}", rule.path));
         server.recorded.begins();
@@ -85,9 +86,9 @@ impl Session {
             name,
             who,
             moved: 0,
-            account: server.record_account().clone(),
+            account: disk.account.clone(),
             recorded: server.recorded.clone(),
-            jobs,
+            jobs: disk.jobs.clone(),
             tracks: Arc::default(),
             file: None,
             block: None,

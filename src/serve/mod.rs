@@ -58,6 +58,8 @@ use flood::Flood;
 use hls::Hls;
 #[cfg(feature = "record")]
 pub use recorded::Recorded;
+#[cfg(all(feature = "record", feature = "files"))]
+pub use recorded::{Asked, MOST_TOLD, Told};
 #[cfg(feature = "tls")]
 use sealed::Sealed;
 use tally::Tally;

@@ -151,7 +151,7 @@ impl Session {
             if !recorded.has_list() {
                 return Err(Status::NOT_FOUND);
             }
-            let list = recorded.list(query).await.ok_or(Status::UNAVAILABLE)?;
+            let list = recorded.list(&query).await.ok_or(Status::UNAVAILABLE)?;
             let paid = BlockMut::copy(&account, list.as_bytes()).map_err(|_| Status::UNAVAILABLE)?;
             Ok(Found::Text(paid))
         };
