@@ -24,10 +24,10 @@ pub use beat::Beat;
 pub use close::Close;
 pub use conn::{ALL, Conn, Received, SOME, SocketSizes};
 pub use dial::dial;
-#[cfg(all(feature = "files", feature = "hls"))]
-pub use disk::written;
 #[cfg(any(feature = "files", feature = "replay"))]
-pub use disk::{Lane, away};
+pub use disk::{Lane, Opened, Use, allow, away};
+#[cfg(all(feature = "files", feature = "hls"))]
+pub use disk::{tidied, written};
 pub use listen::{Gate, accept_loop, bind};
 #[cfg(any(feature = "files", feature = "replay", feature = "record"))]
 pub use mounts::disk_of;

@@ -47,9 +47,11 @@ pub(super) struct Hls {
     /// What deletes the folders of streams that are over.
     #[cfg(feature = "files")]
     clearing: Mutex<HashMap<Name, Task<()>>>,
-    /// It was looked what a loss of power has left.
+    /// It is looked what a loss of power has left.
     #[cfg(feature = "files")]
-    mended: AtomicBool,
+    mends: AtomicBool,
+    #[cfg(feature = "files")]
+    mended: Arc<store::Mended>,
 }
 
 type Entries = HashMap<Name, Arc<Entry>>;
@@ -156,7 +158,9 @@ impl Hls {
             #[cfg(feature = "files")]
             clearing: Mutex::default(),
             #[cfg(feature = "files")]
-            mended: AtomicBool::new(false),
+            mends: AtomicBool::new(false),
+            #[cfg(feature = "files")]
+            mended: store::Mended::none(),
         }
     }
 
@@ -222,8 +226,9 @@ impl Hls {
         #[cfg(feature = "files")]
         if let Some(folder) = entry.folder.clone() {
             let before = lock(&self.clearing).remove(name);
-            let task = server.executor.spawn(store::keep(Arc::downgrade(&entry), name.clone(), folder, before));
-            *lock(&entry.keeper) = Some(task);
+            let mended = self.mended.clone();
+            let keep = store::keep(Arc::downgrade(&entry), name.clone(), folder, before, mended);
+            *lock(&entry.keeper) = Some(server.executor.spawn(keep));
         }
         entries.insert(name.clone(), entry.clone());
         self.share_out(server, &entries);
@@ -324,9 +329,10 @@ impl Hls {
     fn mend(&self, server: &Server, delete: Option<Delete>) {
         if delete == Some(Delete::Never)
             && let Some(store) = self.store.clone()
-            && !self.mended.swap(true, Relaxed)
+            && !self.mends.swap(true, Relaxed)
         {
-            server.executor.spawn(store::mend(store, store::syncs(&server.config()))).detach();
+            let mend = store::mend(store, store::syncs(&server.config()), self.mended.clone());
+            server.executor.spawn(mend).detach();
         }
     }
 

@@ -121,6 +121,8 @@ impl Server {
         let greetings = total.child("connections", config.max_connections().saturating_mul(GREETING));
         let hls_account = total.child("hls", if config.hls.enable { config.hls.memory.0 } else { 0 });
         let limits = limits(&config);
+        #[cfg(any(feature = "files", feature = "replay"))]
+        crate::net::allow(config.disk_threads());
         Arc::new(Self {
             hub: Hub::new(limits, streams),
             #[cfg(feature = "hls")]

@@ -13,7 +13,7 @@ use smol::future::or;
 
 use super::{Errand, LOOK, Need};
 use crate::container::Event;
-use crate::net::{Close, Lane, away};
+use crate::net::{Close, Lane, Use, away};
 use crate::proto::Url;
 use crate::serve::intake::Intake;
 use clock::Clock;
@@ -55,8 +55,8 @@ pub(super) async fn play(errand: &Errand, playing: &Playing, holds: bool) -> (Cl
     let Errand { server, config, name, who, .. } = errand;
     // half of what a stream may have is for frames on their way to viewers
     let (most, max_frame) = (config.streams.memory.0 / 8, config.streams.max_frame.0);
-    let (path, lane) = (playing.path.clone(), Lane::of(&playing.path));
-    let show = match away(lane, move || Show::open(&path, most, max_frame)).await {
+    let (path, lane) = (playing.path.clone(), Lane::to(&playing.path));
+    let show = match away(lane, Use::Stream, move || Show::open(&path, most, max_frame)).await {
         Ok(show) => show,
         Err(error) => return (Close::Refused(error.to_string()), 0),
     };
@@ -71,16 +71,17 @@ pub(super) async fn play(errand: &Errand, playing: &Playing, holds: bool) -> (Cl
     let intake = Intake::new(publisher, config, who);
     let mut session =
         Session { errand, intake, clock: Clock::new(playing.speed), need: Need::new(), holds, begun: false };
-    let why = session.run(show, lane, playing.repeat).await;
+    let why = session.run(show, playing).await;
     (why, session.intake.publisher.moved())
 }
 
 impl Session<'_> {
     /// Publishes what the file has.
-    async fn run(&mut self, mut show: Show, lane: Lane, repeat: bool) -> Close {
+    async fn run(&mut self, mut show: Show, playing: &Playing) -> Close {
         loop {
             let room = self.intake.publisher.room();
-            let read = away(lane, move || show.next(&room).map(|batch| (show, batch)));
+            let lane = show.lane();
+            let read = away(lane, Use::Stream, move || show.next(&room).map(|batch| (show, batch)));
             let batch: Batch;
             (show, batch) = match read.await {
                 Ok(read) => read,
@@ -93,10 +94,11 @@ impl Session<'_> {
             if !ended {
                 continue;
             }
-            if !repeat {
+            if !playing.repeat {
                 return self.end().await;
             }
-            show = match away(lane, move || show.rewind().map(|()| show)).await {
+            let lane = Lane::to(&playing.path);
+            show = match away(lane, Use::Stream, move || show.rewind().map(|()| show)).await {
                 Ok(show) => show,
                 Err(error) => return Close::Refused(error.to_string()),
             };

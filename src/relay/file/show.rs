@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
 use std::io;
-use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -12,6 +12,7 @@ use crate::budget::Room;
 use crate::container::file::{self, Fault, FileReader, Storage, Unreadable};
 use crate::container::{Error, Event};
 use crate::media::{Hz, Kind, MAX_TRACKS, Ticks, Tracks};
+use crate::net::{Lane, Opened};
 
 /// A file, and what was read of it.
 pub(super) struct Show {
@@ -104,6 +105,11 @@ impl Show {
             begun: false,
             ended: false,
         })
+    }
+
+    /// That of reading it.
+    pub(super) fn lane(&self) -> Lane {
+        self.disk.file.lane()
     }
 
     /// By how many degrees its pictures are to be turned to the right.
@@ -250,14 +256,14 @@ fn open(path: &Path, max_frame: usize) -> io::Result<(Disk, Box<dyn FileReader>)
     let file = File::options().read(true).custom_flags(flags).open(path)?;
     let metadata = file.metadata()?;
     is_file(&metadata)?;
-    let mut disk = Disk { file, len: metadata.len(), error: None };
+    let mut disk = Disk { file: Opened::new(file, metadata.dev()), len: metadata.len(), error: None };
     let reader = file::open(&mut disk, max_frame).map_err(|fault| disk.error(fault))?;
     Ok((disk, reader))
 }
 
 /// A file as the system has it.
 struct Disk {
-    file: File,
+    file: Opened,
     len: u64,
     /// Why it could not be read.
     error: Option<io::Error>,

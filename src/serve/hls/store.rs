@@ -1,9 +1,10 @@
 //! Segments on a disk: each stream has a folder, from which others may serve it as well.
 
-use std::fs::{self, File};
+use std::collections::BTreeSet;
+use std::fs::{self, DirEntry, File, ReadDir};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use async_io::Timer;
@@ -15,7 +16,7 @@ use super::Entry;
 use crate::conf::Config;
 use crate::hls::{Delete, Unstored};
 use crate::hub::Name;
-use crate::net::written;
+use crate::net::{tidied, written};
 use crate::wire::percent_decode;
 
 /// Where a stream's segments go, and when they are deleted.
@@ -40,21 +41,34 @@ const LONGEST: u64 = 1 << 20;
 /// The pause before something is tried again that the disk did not take.
 const PAUSE: Duration = Duration::from_secs(2);
 
+/// The streams whose folders were mended before the rest, because they have begun; `None` once
+/// all are.
+pub(super) struct Mended(Mutex<Option<BTreeSet<Name>>>);
+
 /// Writes what a stream's window gives, until the entry is gone; but not before what was
 /// `before` it is deleted.
-pub(super) async fn keep(entry: Weak<Entry>, name: Name, folder: Folder, before: Option<Task<()>>) {
+pub(super) async fn keep(
+    entry: Weak<Entry>,
+    name: Name,
+    folder: Folder,
+    before: Option<Task<()>>,
+    mended: Arc<Mended>,
+) {
     let mut trouble = String::new();
     if let Some(before) = before {
         before.await;
     }
+    let (to, stream) = (folder.clone(), name.clone());
     if folder.is_cleared() {
-        let (to, stream) = (folder.clone(), name.clone());
-        match written(move || to.find_kept(stream.as_str())).await {
-            Ok(()) => {}
-            Err(error) => complain(&name, &folder, &error, &mut trouble),
+        if let Err(error) = tidied(move || to.find_kept(stream.as_str())).await {
+            complain(&name, &folder, &error, &mut trouble);
         }
         // what a loss of power has left there
         clear(name.clone(), folder.clone()).await;
+    } else if mended.claims(&name)
+        && let Err(error) = tidied(move || mend_stream(&to.path, stream.as_str(), to.sync)).await
+    {
+        complain_of(&folder.path, &error);
     }
     let mut last = Last::default();
     loop {
@@ -124,25 +138,56 @@ pub(super) fn syncs(config: &Config) -> bool {
     }
 }
 
-/// Makes the playlists in all streams' folders what these are, after a loss of power.
-pub(super) async fn mend(store: PathBuf, sync: bool) {
+/// Makes the playlists in all streams' folders what these are, after a loss of power: one
+/// after the other, and those of streams that have begun are left to these.
+pub(super) async fn mend(store: PathBuf, sync: bool, mended: Arc<Mended>) {
     let path = store.clone();
-    let mended = written(move || {
-        for entry in fs::read_dir(&path)? {
-            let entry = entry?;
-            if let Some(name) = entry.file_name().to_str().and_then(|name| Name::new(name).ok())
-                && entry.file_type()?.is_dir()
-            {
-                mend_stream(&entry.path(), name.as_str(), sync)?;
-            }
-        }
-        Ok(())
-    });
-    match mended.await {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            log::warn!("HLS: {}: {error}: what is there may be listed wrongly", store.display());
-        }
-        _ => {}
+    let mut rest = tidied(move || fs::read_dir(path).map(Some)).await;
+    while let Ok(Some(folders)) = rest {
+        let mended = mended.clone();
+        rest = tidied(move || mend_next(folders, sync, &mended)).await;
+    }
+    *mended.lock() = None;
+    if let Err(error) = rest {
+        complain_of(&store, &error);
+    }
+}
+
+/// Mends the next folder; gives those that are left.
+fn mend_next(mut folders: ReadDir, sync: bool, mended: &Mended) -> io::Result<Option<ReadDir>> {
+    let Some(folder) = folders.next().transpose()? else { return Ok(None) };
+    if let Some(name) = folder.file_name().to_str().and_then(|name| Name::new(name).ok())
+        && folder.file_type()?.is_dir()
+        && !mended.is_claimed(&name)
+    {
+        mend_stream(&folder.path(), name.as_str(), sync)?;
+    }
+    Ok(Some(folders))
+}
+
+fn complain_of(path: &Path, error: &io::Error) {
+    if error.kind() != ErrorKind::NotFound {
+        log::warn!("HLS: {}: {error}: what is there may be listed wrongly", path.display());
+    }
+}
+
+impl Mended {
+    /// None yet.
+    pub(super) fn none() -> Arc<Self> {
+        Arc::new(Self(Mutex::new(Some(BTreeSet::new()))))
+    }
+
+    /// Whether the stream's folder is for the caller to mend.
+    fn claims(&self, name: &Name) -> bool {
+        self.lock().as_mut().is_some_and(|claimed| claimed.insert(name.clone()))
+    }
+
+    fn is_claimed(&self, name: &Name) -> bool {
+        self.lock().as_ref().is_none_or(|claimed| claimed.contains(name))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<BTreeSet<Name>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -167,7 +212,10 @@ fn mend_stream(folder: &Path, stream: &str, sync: bool) -> io::Result<()> {
 pub(super) async fn clear(name: Name, folder: Folder) {
     let path = folder.path.clone();
     let stream = name.clone();
-    if let Err(error) = written(move || folder.clear(stream.as_str())).await {
+    // behind what is being written there; but others do not wait for all that is to go
+    let behind = written(|| Ok(())).await;
+    let cleared = tidied(move || folder.clear(stream.as_str())).await;
+    if let Err(error) = behind.and(cleared) {
         log::warn!("stream={name} HLS: {}: {error}: something of it is left", path.display());
     }
 }
@@ -230,16 +278,21 @@ impl Folder {
         self.delete != Delete::Never
     }
 
-    /// Finds what is kept for good: all that is there, if it was begun so.
+    /// Finds what is kept for good: all that is there, if it was begun so. As long as that is not
+    /// known nothing is deleted.
     fn find_kept(&self, stream: &str) -> io::Result<()> {
-        if self.path.join(KEPT).try_exists()? {
-            let mut last = 0;
-            for file in fs::read_dir(&self.path)? {
-                last = segment_time(&file?.path(), stream).unwrap_or(0).max(last);
-            }
-            *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = Some(last);
+        let found = self.last_kept(stream);
+        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = *found.as_ref().unwrap_or(&Some(u64::MAX));
+        found.map(|_| ())
+    }
+
+    fn last_kept(&self, stream: &str) -> io::Result<Option<u64>> {
+        if !self.path.join(KEPT).try_exists()? {
+            return Ok(None);
         }
-        Ok(())
+        let later =
+            |last: u64, file: io::Result<DirEntry>| Ok(segment_time(&file?.path(), stream).unwrap_or(0).max(last));
+        fs::read_dir(&self.path)?.try_fold(0, later).map(Some)
     }
 
     /// Deletes the segments, the lists of them, and then the folder, unless there is

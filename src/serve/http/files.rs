@@ -3,11 +3,12 @@
 use std::fs::{File, Metadata};
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -20,7 +21,7 @@ use super::{CORS, EXPOSED, FIELDS, NO_CACHE, Role, Session, beside, whole};
 use crate::budget::{Account, BlockMut, Lease};
 #[cfg(feature = "hls")]
 use crate::hub::Name;
-use crate::net::{Lane, Outlet, away};
+use crate::net::{Lane, Opened, Outlet, Use, away};
 use crate::proto::http::{self, Condition, Method, Request, Status};
 use crate::wire::percent_decode;
 
@@ -32,6 +33,8 @@ pub(super) struct Opening {
     _lease: Lease,
     /// What the path means if there is no such file.
     otherwise: Option<Resource>,
+    /// The use that the file has.
+    due: Use,
     /// Cache-Control.
     cache: String,
     /// Who is told how much of a file is sent.
@@ -53,21 +56,24 @@ pub(super) enum Outcome {
 
 /// A file on its way out.
 pub(super) struct Body {
-    file: Arc<File>,
-    /// That of the disk that it is on.
-    lane: Lane,
+    file: Arc<Opened>,
+    /// The use that it has.
+    due: Use,
     at: u64,
     left: u64,
     outlet: Outlet,
-    reading: Option<Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>>,
+    reading: Option<Reading>,
     account: Account,
     keep_alive: bool,
 }
 
+/// A piece that the disk is to give, and since when.
+struct Reading(Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>, Instant);
+
 /// What a path leads to.
 enum Found {
     File {
-        file: File,
+        file: Opened,
         about: Metadata,
         mime: &'static str,
     },
@@ -82,6 +88,9 @@ enum Found {
 const OPENING: usize = 1 << 10;
 /// Bytes that are read at once: a connection has room for that in the plan.
 const READ: usize = 16 << 10;
+
+/// While a read takes longer it is looked whether the client has left.
+const LATE: Duration = Duration::from_secs(1);
 
 /// By extension; what is not here is bytes.
 const MIMES: &[(&str, &str)] = &[
@@ -115,12 +124,9 @@ impl Session {
         let is_listed = matches!(otherwise, Some(Resource::Segment(..) | Resource::Record(_)));
         #[cfg(not(feature = "hls"))]
         let is_listed = false;
-        let refusal = if is_listed { Status::UNAVAILABLE } else { Status::FORBIDDEN };
-        let found = async move {
-            let found = away(Lane::of(&roots), move || Ok(find(&roots, &items, refusal))).await;
-            found.unwrap_or(Err(Status::UNAVAILABLE))
-        };
-        self.look(request, Box::pin(found), otherwise);
+        let (refusal, due) =
+            if is_listed { (Status::UNAVAILABLE, Use::Segment) } else { (Status::FORBIDDEN, Use::Download) };
+        self.look(request, Box::pin(find(roots, items.into(), refusal, due)), otherwise, due);
     }
 
     /// The same for a segment of the stream `name`.
@@ -155,10 +161,10 @@ impl Session {
             let paid = BlockMut::copy(&account, list.as_bytes()).map_err(|_| Status::UNAVAILABLE)?;
             Ok(Found::Text(paid))
         };
-        self.look(request, Box::pin(found), None);
+        self.look(request, Box::pin(found), None, Use::Download);
     }
 
-    fn look(&mut self, request: Request, found: Finding, otherwise: Option<Resource>) {
+    fn look(&mut self, request: Request, found: Finding, otherwise: Option<Resource>, due: Use) {
         let account = self.server.greetings.clone();
         // it may have to wait for its turn, with its path and what was made of it
         let Ok(lease) = account.charge(3 * (request.path.len() + request.query.len()) + OPENING) else {
@@ -170,6 +176,7 @@ impl Session {
             account,
             _lease: lease,
             otherwise,
+            due,
             cache: NO_CACHE.1.into(),
             #[cfg(feature = "hls")]
             seat: None,
@@ -196,7 +203,7 @@ impl Opening {
                 }
                 let body = Body {
                     file: Arc::new(file),
-                    lane: Lane::of(&about.dev()),
+                    due: self.due,
                     at: from,
                     left: if request.method == Method::Head { 0 } else { len },
                     outlet: Outlet::default(),
@@ -236,9 +243,9 @@ impl Body {
     /// connection: what was promised cannot be sent.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut Outlet>> {
         while self.outlet.is_empty() && self.left > 0 {
-            let Self { file, lane, at, left, account, .. } = self;
-            let read = || read(file.clone(), *lane, *at, *left, account.clone());
-            let reading = self.reading.get_or_insert_with(|| Box::pin(read()));
+            let Self { file, due, at, left, account, .. } = self;
+            let read = || Reading(Box::pin(read(file.clone(), *due, *at, *left, account.clone())), Instant::now());
+            let Reading(reading, _) = self.reading.get_or_insert_with(read);
             let bytes = ready!(reading.as_mut().poll(cx))?;
             self.reading = None;
             if bytes.is_empty() {
@@ -250,14 +257,23 @@ impl Body {
         }
         Poll::Ready(Ok(&mut self.outlet))
     }
+
+    /// Whether the disk takes so long that somebody may have left meanwhile.
+    pub(super) fn is_late(&self) -> bool {
+        self.reading.as_ref().is_some_and(|Reading(_, since)| since.elapsed() >= LATE)
+    }
 }
 
-async fn read(file: Arc<File>, lane: Lane, at: u64, left: u64, account: Account) -> io::Result<Bytes> {
-    away(lane, move || {
-        let mut buffer = vec![0; READ.min(usize::try_from(left).unwrap_or(READ))];
-        let read = file.read_at(&mut buffer, at)?;
-        let bytes = buffer.get(..read).unwrap_or_default();
-        BlockMut::copy(&account, bytes).map_err(|_| io::ErrorKind::OutOfMemory.into())
+async fn read(file: Arc<Opened>, due: Use, at: u64, left: u64, account: Account) -> io::Result<Bytes> {
+    away(file.lane(), due, move || {
+        let most = READ.min(usize::try_from(left).unwrap_or(READ));
+        let mut block = BlockMut::new(&account, most).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let mut read = Ok(0);
+        block.fill_by(most, |buffer| {
+            read = file.read_at(buffer, at);
+            *read.as_ref().unwrap_or(&0)
+        });
+        read.map(|_| block.freeze())
     })
     .await
 }
@@ -276,14 +292,21 @@ fn items(path: &str) -> Option<Vec<String>> {
 
 /// Opens the file, or the index of the folder, in the first of the roots that has it; `refusal`
 /// where it is there and cannot be had.
-fn find(roots: &[PathBuf], items: &[String], refusal: Status) -> Result<Found, Status> {
-    for root in roots {
-        match find_in(root, items) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound || error.kind() == io::ErrorKind::NotADirectory => {}
-            found => return found.map_err(|_| refusal),
+async fn find(roots: Vec<PathBuf>, items: Arc<[String]>, refusal: Status, due: Use) -> Result<Found, Status> {
+    let mut missing = Status::NOT_FOUND;
+    for (at, root) in roots.iter().enumerate() {
+        if roots.iter().take(at).any(|before| before == root) {
+            continue;
+        }
+        let (lane, root, items) = (Lane::to(root), root.clone(), items.clone());
+        match away(lane, due, move || Ok(find_in(&root, &items))).await {
+            Ok(Err(error)) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {}
+            Ok(found) => return found.map_err(|_| refusal),
+            // it may be on this disk, or on another
+            Err(_) => missing = Status::UNAVAILABLE,
         }
     }
-    Err(Status::NOT_FOUND)
+    Err(missing)
 }
 
 fn find_in(root: &Path, items: &[String]) -> io::Result<Found> {
@@ -313,7 +336,7 @@ fn find_in(root: &Path, items: &[String]) -> io::Result<Found> {
     }
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let mime = MIMES.iter().find(|(known, _)| *known == extension).map_or("application/octet-stream", |(_, mime)| mime);
-    Ok(Found::File { file, about, mime })
+    Ok(Found::File { file: Opened::new(file, about.dev()), about, mime })
 }
 
 /// Writes the head: where the body begins in the file, and how long it is.

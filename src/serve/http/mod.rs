@@ -233,7 +233,12 @@ impl Session {
             #[cfg(feature = "files")]
             Role::File(body) => {
                 ready!(conn.poll_send(cx, machine.transmit(), slow))?;
-                let outlet = ready!(body.poll_next(cx)).map_err(Close::from)?;
+                let is_late = body.is_late();
+                let outlet = match body.poll_next(cx) {
+                    Poll::Ready(next) => next.map_err(Close::from)?,
+                    Poll::Pending if is_late => return self.poll_input(cx),
+                    Poll::Pending => return Poll::Pending,
+                };
                 if !outlet.is_empty() {
                     return conn.poll_outlet(cx, outlet, slow, |_| {});
                 }
@@ -275,6 +280,8 @@ impl Session {
                 Ok(used)
             }
             Role::Linger => Ok(data.len()),
+            #[cfg(feature = "files")]
+            Role::File(_) => Ok(0),
             _ => {
                 let used = machine.input(data).unwrap_or(0);
                 event = machine.event().or(event.take());

@@ -1,0 +1,135 @@
+"""Disks of which one stands still: what is on the others goes on."""
+
+import http.client
+import socket
+import subprocess
+
+import paths
+import waiting
+from case import Case
+from far_disk import FarDisk
+
+STREAM = "film"
+FAR = 8
+LEAVES_WITHIN = 8
+# Of a film, which is longer than all sockets hold.
+CONTENT = bytes(16 << 20)
+
+
+class Reads(Case):
+    def far_disk(self, count=FAR):
+        files = []
+        for number in range(count):
+            path = self.directory / f"far-{number}.flv"
+            path.write_bytes(paths.media("demo").read_bytes())
+            files.append(path)
+        big = self.directory / "big.bin"
+        big.write_bytes(CONTENT)
+        return FarDisk(self, [*files, big])
+
+    def test_channels_on_one_that_stands_still_take_nothing_from_others(self):
+        far = self.far_disk()
+        near = self.directory / "near.flv"
+        near.write_bytes(paths.media("demo").read_bytes())
+        root = self.directory / "root"
+        root.mkdir()
+        (root / "index.html").write_text("<p>hello")
+        pulls = [{"stream": STREAM, "url": f"file:{near}"}]
+        for number in range(FAR):
+            url = f"file:{far.folder}/far-{number}.flv"
+            pulls.append({"stream": f"far-{number}", "url": url})
+        self.serve(pull=pulls, http={"root": root})
+        for number in range(FAR):
+            self.until_live(f"far-{number}")
+        capture = self.capture(self.server.flv(STREAM))
+        capture.until_frames()
+        far.stand_still()
+        # It reads a second ahead, and begins anew after that.
+        capture.until_span(20_000, timeout=60)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.http_port, timeout=20)
+        self.addCleanup(connection.close)
+        connection.request("GET", "/index.html")
+        self.assertEqual(connection.getresponse().status, 200)
+        far.go_on()
+        self.until_live("far-0", milliseconds=1000)
+
+    def test_who_leaves_while_it_stands_still_gives_its_place_back(self):
+        far = self.far_disk(1)
+        self.serve(http={"root": far.folder})
+        open_before = self.server.metric("runnel_connections")
+        clients = [socket.create_connection(("127.0.0.1", self.server.http_port)) for _ in range(4)]
+        for client in clients:
+            self.addCleanup(client.close)
+            client.settimeout(60)
+            client.sendall(b"GET /big.bin HTTP/1.1\r\nHost: x\r\n\r\n")
+            self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 200 "))
+        far.stand_still()
+        # What is on its way ends; then each waits for the disk.
+        for client in clients[1:]:
+            client.settimeout(1)
+            try:
+                while client.recv(1 << 16):
+                    pass
+            except TimeoutError:
+                pass
+            client.close()
+        waiting.until(
+            lambda: self.server.metric("runnel_connections") <= open_before + 1,
+            LEAVES_WITHIN,
+            self.server.metrics,
+        )
+        # And who stays is told in the end.
+        clients[0].settimeout(60)
+        received = 0
+        while received < len(CONTENT):
+            try:
+                piece = clients[0].recv(1 << 16)
+            except ConnectionResetError:
+                break
+            if not piece:
+                break
+            received += len(piece)
+        self.assertLess(received, len(CONTENT))
+        far.go_on()
+
+
+class Recordings(Case):
+    def card(self, name):
+        image, folder = self.directory / f"{name}.image", self.directory / name
+        with image.open("wb") as file:
+            file.truncate(16 << 20)
+        folder.mkdir()
+        subprocess.run(["mkfs.ext4", "-q", image], check=True)
+        how = ["mount", "-o", "loop", image, folder]
+        done = subprocess.run(how, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            self.skipTest(f"nothing can be mounted here: {done.stderr}")
+        self.addCleanup(subprocess.run, ["umount", "--lazy", folder], check=False)
+        return folder
+
+    def test_one_that_stands_still_does_not_stop_those_on_another(self):
+        frozen, well = self.card("frozen"), self.card("well")
+        how = {"streams": "*", "format": "ts", "length": "1s"}
+        rules = [{**how, "path": frozen}, {**how, "path": well, "keep_size": "1MiB"}]
+        self.serve(record=rules, recording={"memory": "384KiB", "max": 2})
+        self.publish_live(STREAM)
+        for card in (frozen, well):
+            waiting.until(lambda: len(list(card.glob("*.ts"))) > 1, 20, f"two files in {card}")
+        subprocess.run(["fsfreeze", "--freeze", frozen], check=True)
+        thaw = ["fsfreeze", "--unfreeze", frozen]
+        self.addCleanup(subprocess.run, thaw, check=False, capture_output=True)
+        self.until_log_counts("the disk is too slow", 1, 60)
+        newest = max(path.name for path in well.glob("*.ts"))
+        more = lambda: sum(path.name > newest for path in well.glob("*.ts")) > 5
+        waiting.until(more, 60, "more files")
+        self.assertEqual(self.server.log.count("the disk is too slow"), 1)
+        # The list tells of what can be had.
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.http_port, timeout=30)
+        self.addCleanup(connection.close)
+        connection.request("GET", "/api/record/list")
+        answer = connection.getresponse()
+        self.assertEqual(answer.status, 200)
+        self.assertIn(newest, answer.read().decode())
+        before = len(list(frozen.glob("*.ts")))
+        subprocess.run(thaw, check=True)
+        waiting.until(lambda: len(list(frozen.glob("*.ts"))) > before + 2, 30, "files again")
