@@ -73,15 +73,17 @@ fn follow(mounts: &[Mount], path: &Path, read_link: &dyn Fn(&Path) -> Option<Pat
         }
         let next = at.join(item);
         let may_be_link = !mounts.iter().any(|mount| mount.point == next);
-        if may_be_link && links < LINKS && around(mounts, &at).is_some_and(|mount| mount.answers) {
-            if let Some(to) = read_link(&next) {
-                links += 1;
-                if to.is_absolute() {
-                    at = "/".into();
-                }
-                rest.extend(items(&to));
-                continue;
+        if may_be_link
+            && links < LINKS
+            && around(mounts, &at).is_some_and(|mount| mount.answers)
+            && let Some(to) = read_link(&next)
+        {
+            links += 1;
+            if to.is_absolute() {
+                at = "/".into();
             }
+            rest.extend(items(&to));
+            continue;
         }
         at = next;
     }
