@@ -103,10 +103,11 @@ impl Config {
     /// Disks that recordings have threads for: as many as there may be by the folders. Each
     /// is to have memory for a recording.
     pub fn record_disks(&self) -> usize {
-        let mut folders: Vec<_> = self.record.iter().map(|record| &record.path).collect();
-        folders.sort();
-        folders.dedup();
-        folders.len().min(RECORDED_DISKS).min(self.recordings())
+        #[cfg(feature = "record")]
+        let folders = self.record.iter().map(|record| &record.path).collect::<std::collections::BTreeSet<_>>().len();
+        #[cfg(not(feature = "record"))]
+        let folders = 0;
+        folders.min(RECORDED_DISKS).min(self.recordings())
     }
 
     /// Files that may be played at once.
