@@ -66,19 +66,25 @@ impl Folder {
         Self { path: path.into(), rules, index: Index::new(path, sync), busy }
     }
 
+    /// Whether the same recordings are written to it, whichever are kept.
+    pub(super) fn writes_as(&self, other: &Self) -> bool {
+        let mut pairs = self.rules.iter().zip(&other.rules);
+        self.rules.len() == other.rules.len() && pairs.all(|(one, other)| one.goes_on_from(other))
+    }
+
     /// The parts of the name, if it is one of the rules' recordings.
     pub(super) fn known<'a>(&self, name: &'a str) -> Option<Known<'a>> {
         Known::of(name).filter(|known| self.rules.iter().any(|rule| known.is_of(rule)))
     }
 
     /// Shows the names of all recordings, as the folder has them.
-    pub(super) fn walk(&self, show: &mut dyn FnMut(&str)) -> io::Result<()> {
+    pub(super) fn walk(&self, show: &mut dyn FnMut(&str) -> io::Result<()>) -> io::Result<()> {
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             let (name, kind) = (entry.file_name(), entry.file_type()?);
             let Some(name) = name.to_str() else { continue };
             if kind.is_file() && self.known(name).is_some() {
-                show(name);
+                show(name)?;
             } else if kind.is_dir() && self.has_segments_of(name) {
                 for entry in fs::read_dir(entry.path())? {
                     let entry = entry?;
@@ -86,7 +92,7 @@ impl Folder {
                     if let Some(path) = path.filter(|path| self.known(path).is_some())
                         && entry.file_type()?.is_file()
                     {
-                        show(&path);
+                        show(&path)?;
                     }
                 }
             }
@@ -95,14 +101,14 @@ impl Folder {
     }
 
     /// Shows the folders of streams that are recorded in segments.
-    pub(super) fn streams(&self, show: &mut dyn FnMut(&str, &Path)) -> io::Result<()> {
+    pub(super) fn streams(&self, show: &mut dyn FnMut(&str, &Path) -> io::Result<()>) -> io::Result<()> {
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
             let name = entry.file_name();
             if let Some(name) = name.to_str().filter(|name| self.has_segments_of(name))
                 && entry.file_type()?.is_dir()
             {
-                show(name, &entry.path());
+                show(name, &entry.path())?;
             }
         }
         Ok(())

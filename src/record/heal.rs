@@ -1,77 +1,151 @@
 //! The index is made what the folder is: others delete files, and copy some in.
 //!
-//! Nothing here grows with the number of files: where there are many, the folder is gone
-//! through several times.
+//! Nothing here grows with the number of files. Who says what is recorded meanwhile is heard
+//! at each pause: it adds lines to the index, and what is busy is passed over.
 
 use std::collections::BinaryHeap;
 use std::fs;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::io::{self, ErrorKind};
+use std::io;
 
 use super::folder::{Folder, Known};
 use super::index::{Line, State, write};
+use crate::serve::listing::{Pause, Sorter, Sums};
 
-/// So many names are known at once, by their hashes.
-const KNOWN: usize = 4 << 10;
-/// So many that are not in the index are held at once.
-const STRANGERS: usize = 256;
+/// So many of the oldest are told of at once, and so many that nobody ended are looked at.
+const OLDEST: usize = 256;
+/// Lines of what is gone that are left in the index: more go, where they are more than the others.
+const DEAD: usize = 1 << 10;
 
-/// A recording that is not in the index, in the order that its name tells.
+/// A recording by the order that its name tells.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Stranger {
-    pub(super) begun: u64,
+    begun: u64,
     number: u64,
     pub(super) name: String,
 }
 
-/// The oldest of those that are not in the index, and whether there are more.
-#[derive(Default)]
-struct Batch {
-    /// The oldest last.
-    rest: Vec<Stranger>,
-    newest: Option<Stranger>,
-    more: bool,
+/// What is wrong with an index.
+pub(super) struct Faults {
+    /// What is not in it, in the order that the names tell: the begin, the number and the size in
+    /// so many hexadecimal digits, and the name.
+    strangers: Sorter,
+    /// It is to be written anew.
+    stale: bool,
+    /// Something was not right.
+    any: bool,
+}
+
+/// Hexadecimal digits of a begin, and of all before the name.
+const BEGUN: usize = 16;
+const BEFORE_NAME: usize = 2 * BEGUN + SIZE;
+const SIZE: usize = 12;
+
+/// Compares the index with the folder, and marks what is gone. `thorough` is for a start: a loss
+/// of power leaves files that are empty, and some that nobody ended.
+pub(super) fn look(folder: &Folder, thorough: bool, pause: Pause<'_>) -> io::Result<Faults> {
+    folder.index.replace_useless()?;
+    let mut any = thorough && settle(folder)?;
+    let (mut sums, mut lines, mut dead) = (Sums::default(), 0, 0);
+    let damaged = folder.index.each(&mut |line| {
+        lines += 1;
+        if line.state == State::Gone {
+            dead += 1;
+        } else if folder.known(line.name).is_some() {
+            sums.listed(line.name);
+        }
+    })?;
+    folder.walk(&mut |name| {
+        if !(thorough && folder.remove_empty(&folder.path.join(name))) {
+            sums.there(name);
+        }
+        pause()
+    })?;
+    let (mut behind, mut strangers, mut strange) = (0..0, Sorter::new(&folder.path), false);
+    while let Some(mut known) = sums.next(&behind) {
+        behind = known.parts();
+        let mut result = Ok(());
+        folder.index.each(&mut |line| {
+            if result.is_ok() && line.state != State::Gone && folder.known(line.name).is_some() {
+                result = known.listed(line.name);
+            }
+        })?;
+        result?;
+        known.sort();
+        folder.walk(&mut |name| {
+            pause()?;
+            let path = folder.path.join(name);
+            // whoever writes says so before it makes a file
+            if !known.covers(name) || known.see(name) || folder.busy.has(&path) {
+                return Ok(());
+            }
+            // one that is gone again has no line
+            let (Some(Known { begun, number, .. }), Ok(about)) = (Known::of(name), fs::metadata(&path)) else {
+                return Ok(());
+            };
+            strange = true;
+            let size = about.len().min((1 << (4 * SIZE)) - 1);
+            strangers.add(format!("{begun:0BEGUN$x}{number:0BEGUN$x}{size:0SIZE$x}{name}"))
+        })?;
+        if known.are_missing() {
+            let busy = folder.busy.lock().clone();
+            let gone = folder.index.mark(&|name| known.is_missing(name) && !busy.contains(&folder.path.join(name)))?;
+            dead += gone;
+            any |= gone > 0;
+        }
+    }
+    let stale = damaged || strange || dead > DEAD && dead > lines / 2;
+    Ok(Faults { strangers, stale, any: any || damaged || strange })
 }
 
 /// Mends the index; whether anything was wrong with it. What has come is put before the
-/// first that began later, and before `first`, with which this run has begun. `thorough`
-/// is for a start: a loss of power leaves files that are empty, and some that nobody ended.
-pub(super) fn heal(folder: &Folder, first: Option<&str>, thorough: bool) -> io::Result<bool> {
-    let mut wrong = false;
-    if thorough {
-        wrong |= settle(folder)?;
+/// first that began later, and before `first`, with which this run has begun.
+pub(super) fn mend(folder: &Folder, first: Option<&str>, faults: Faults) -> io::Result<bool> {
+    if !faults.stale {
+        return Ok(faults.any);
     }
-    let (batch, gone) = look(folder, None, thorough)?;
-    let damaged = match folder.index.each(&mut |_| {}) {
-        Err(error) if error.kind() == ErrorKind::NotFound => false,
-        damaged => damaged?,
-    };
-    if damaged || !batch.rest.is_empty() {
-        merge(folder, first, batch)?;
-        wrong = true;
-    }
-    Ok(wrong || gone > 0)
+    let mut strangers = faults.strangers.into_lines()?;
+    folder.index.rewrite(&mut |line, out| {
+        let of_this_run = line.is_none_or(|line| Some(line.name) == first);
+        let before = line.and_then(|line| Known::of(line.name)).map_or(0, |known| known.begun);
+        let number = |text: Option<&str>| u64::from_str_radix(text?, 16).ok();
+        let is_next = |line: &str| of_this_run || number(line.get(..BEGUN)).is_some_and(|begun| begun < before);
+        while strangers.first().is_some_and(is_next) {
+            let next = strangers.next()?.unwrap_or_default();
+            if let (Some(size), Some(name)) = (number(next.get(2 * BEGUN..BEFORE_NAME)), next.get(BEFORE_NAME..)) {
+                out.write_all(write(State::Whole, size, name).as_bytes())?;
+            }
+        }
+        Ok(())
+    })?;
+    Ok(faults.any)
 }
 
-/// The oldest recordings of the folder, where there is no index.
+/// The oldest recordings of the folder by their names, where there is no index to go by.
 pub(super) fn oldest(folder: &Folder) -> io::Result<Vec<Stranger>> {
-    let mut batch = look(folder, None, false)?.0;
-    batch.rest.reverse();
-    Ok(batch.rest)
+    let mut oldest = BinaryHeap::new();
+    folder.walk(&mut |name| {
+        if let Some(Known { begun, number, .. }) = Known::of(name) {
+            oldest.push(Stranger { begun, number, name: name.into() });
+        }
+        if oldest.len() > OLDEST {
+            oldest.pop(); // the youngest of them
+        }
+        Ok(())
+    })?;
+    let busy = folder.busy.lock().clone();
+    let mut oldest = oldest.into_sorted_vec();
+    oldest.retain(|one| !busy.contains(&folder.path.join(&one.name)));
+    Ok(oldest)
 }
 
 /// Files that were being written when the power failed are whole now, as far as they go.
 fn settle(folder: &Folder) -> io::Result<bool> {
     let mut open = Vec::new();
-    let mut note = |line: Line<'_>| {
-        if line.state == State::Open && open.len() < STRANGERS && folder.known(line.name).is_some() {
+    folder.index.each(&mut |line: Line<'_>| {
+        if line.state == State::Open && open.len() < OLDEST && folder.known(line.name).is_some() {
             open.push((line.at, line.name.to_string()));
         }
-    };
-    match folder.index.each(&mut note) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-        each => each?,
-    };
+    })?;
     let mut settled = false;
     for (at, name) in open {
         let path = folder.path.join(&name);
@@ -85,124 +159,4 @@ fn settle(folder: &Folder) -> io::Result<bool> {
         settled = true;
     }
     Ok(settled)
-}
-
-/// Compares the folder with the index: marks what is gone, and how many these are, and finds
-/// the oldest strangers `after` the one given.
-fn look(folder: &Folder, after: Option<&Stranger>, thorough: bool) -> io::Result<(Batch, usize)> {
-    let mut lines = 0;
-    let counted = folder.index.each(&mut |line| lines += usize::from(line.state != State::Gone));
-    if let Err(error) = counted
-        && error.kind() != ErrorKind::NotFound
-    {
-        return Err(error);
-    }
-    let parts = lines / KNOWN + 1;
-    let (mut strangers, mut more, mut gone) = (BinaryHeap::new(), false, 0);
-    for part in 0..parts {
-        let mut known = names(folder, part, parts)?;
-        folder.walk(&mut |name| {
-            let hash = hash(name);
-            if in_part(hash, parts) != part || thorough && folder.remove_empty(&folder.path.join(name)) {
-                return;
-            }
-            if let Ok(at) = known.binary_search_by_key(&hash, |(known, _)| *known) {
-                known.get_mut(at).into_iter().for_each(|(_, seen)| *seen = true);
-                return;
-            }
-            let Some(Known { begun, number, .. }) = Known::of(name) else { return };
-            let stranger = Stranger { begun, number, name: name.into() };
-            if after.is_none_or(|after| stranger > *after) {
-                strangers.push(stranger);
-            }
-            if strangers.len() > STRANGERS {
-                strangers.pop(); // the youngest of them
-                more = true;
-            }
-        })?;
-        known.retain(|(_, seen)| !seen);
-        if !known.is_empty() {
-            gone += forget(folder, &known)?;
-        }
-    }
-    // whoever writes says so before it makes a file
-    let busy = folder.busy.lock().clone();
-    let newest = strangers.peek().cloned();
-    let mut rest = strangers.into_sorted_vec();
-    rest.retain(|stranger| !busy.contains(&folder.path.join(&stranger.name)));
-    rest.reverse();
-    Ok((Batch { rest, newest, more }, gone))
-}
-
-/// The hashes of the names of a part of the index, in their order.
-fn names(folder: &Folder, part: usize, parts: usize) -> io::Result<Vec<(u64, bool)>> {
-    let mut known = Vec::new();
-    let each = folder.index.each(&mut |line| {
-        let hash = hash(line.name);
-        if line.state != State::Gone && in_part(hash, parts) == part && folder.known(line.name).is_some() {
-            known.push((hash, false));
-        }
-    });
-    if let Err(error) = each
-        && error.kind() != ErrorKind::NotFound
-    {
-        return Err(error);
-    }
-    known.sort_unstable();
-    known.dedup();
-    Ok(known)
-}
-
-/// Marks those whose names have these hashes.
-fn forget(folder: &Folder, missing: &[(u64, bool)]) -> io::Result<usize> {
-    let busy = folder.busy.lock().clone();
-    let mut gone = Vec::new();
-    folder.index.each(&mut |line| {
-        let is_missing = missing.binary_search(&(hash(line.name), false)).is_ok();
-        if is_missing && line.state != State::Gone && !busy.contains(&folder.path.join(line.name)) {
-            gone.push(line.at);
-        }
-    })?;
-    folder.index.remove(&gone)?;
-    Ok(gone.len())
-}
-
-/// Writes the index anew with those that have come.
-fn merge(folder: &Folder, first: Option<&str>, mut batch: Batch) -> io::Result<()> {
-    folder.index.rewrite(&mut |line, out| {
-        let of_this_run = line.is_none_or(|line| Some(line.name) == first);
-        let begun = line.and_then(|line| Known::of(line.name)).map_or(0, |known| known.begun);
-        while let Some(next) = batch.next(folder)? {
-            if !of_this_run && next.begun >= begun {
-                batch.rest.push(next);
-                break;
-            }
-            // one that is gone again has no line
-            if let Ok(about) = fs::metadata(folder.path.join(&next.name)) {
-                out.write_all(write(State::Whole, about.len(), &next.name).as_bytes())?;
-            }
-        }
-        Ok(())
-    })
-}
-
-impl Batch {
-    fn next(&mut self, folder: &Folder) -> io::Result<Option<Stranger>> {
-        while self.rest.is_empty() && self.more {
-            let newest = self.newest.take();
-            *self = look(folder, newest.as_ref(), false)?.0;
-        }
-        Ok(self.rest.pop())
-    }
-}
-
-fn in_part(hash: u64, parts: usize) -> usize {
-    // the remainder is less than `parts`
-    usize::try_from(hash % parts as u64).unwrap_or(0)
-}
-
-fn hash(name: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    name.hash(&mut hasher);
-    hasher.finish()
 }

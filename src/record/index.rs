@@ -10,6 +10,8 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
+use crate::serve::listing::{self, FAULTS};
+
 /// The index of one folder.
 #[derive(Debug)]
 pub(super) struct Index {
@@ -61,20 +63,64 @@ impl Index {
         self.sync
     }
 
-    /// Shows all lines in their order; whether some were not to be read.
+    /// Whether it is there, and can be read.
+    #[cfg(feature = "files")]
+    pub(super) fn is_readable(&self) -> bool {
+        self.open(OpenOptions::new().read(true)).is_ok()
+    }
+
+    /// Whether it is there, and what becomes of recordings can be written to it.
+    pub(super) fn is_usable(&self) -> bool {
+        self.open(OpenOptions::new().read(true).write(true)).is_ok()
+    }
+
+    /// Makes room for another where what has its name can never be gone by.
+    pub(super) fn replace_useless(&self) -> io::Result<()> {
+        let error = match self.open(OpenOptions::new().read(true).write(true)) {
+            Err(error) if listing::is_useless(&error) => error,
+            _ => return Ok(()),
+        };
+        // one that can only be read is worth a copy
+        if self.open(OpenOptions::new().read(true)).is_ok() && self.rewrite(&mut |_, _| Ok(())).is_ok() {
+            return Ok(());
+        }
+        let path = self.folder.join(NAME);
+        let remedy =
+            |left| io::Error::other(format!("{}: {error}; it cannot be replaced: {left}; delete it", path.display()));
+        fs::remove_file(&path).map_err(remedy)?;
+        log::warn!("{}: {error}: another is written from the names of the recordings", path.display());
+        Ok(())
+    }
+
+    fn open(&self, options: &mut OpenOptions) -> io::Result<File> {
+        listing::open(&self.folder.join(NAME), options)
+    }
+
+    /// Shows all lines in their order; whether some were not to be read. There need be no index.
     pub(super) fn each(&self, show: &mut dyn FnMut(Line<'_>)) -> io::Result<bool> {
-        let mut file = BufReader::with_capacity(16 << 10, File::open(self.folder.join(NAME))?);
-        let (mut at, mut damaged, mut text, mut ended) = (0, false, Vec::new(), true);
+        let mut file = match self.open(OpenOptions::new().read(true)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+            file => BufReader::with_capacity(8 << 10, file?),
+        };
+        let (mut at, mut damaged, mut text, mut ended, mut left) = (0, false, Vec::new(), true, FAULTS);
         loop {
             text.clear();
-            let read = (&mut file).take(LONGEST).read_until(b'\n', &mut text)? as u64;
+            if left == 0 {
+                return Ok(true);
+            }
+            // behind what the disk does not give back the folder says what there is
+            let Ok(read) = (&mut file).take(LONGEST).read_until(b'\n', &mut text) else { return Ok(true) };
+            let read = read as u64;
             if read == 0 {
                 return Ok(damaged || !ended);
             }
             let begins = std::mem::replace(&mut ended, text.ends_with(b"\n"));
             match Line::parse(at, &text).filter(|_| begins && ended) {
                 Some(line) => show(line),
-                None => damaged |= !text.starts_with(b"#"),
+                None => {
+                    damaged |= !text.starts_with(b"#");
+                    left = left.saturating_sub(text.len());
+                }
             }
             at += read;
         }
@@ -84,7 +130,7 @@ impl Index {
     pub(super) fn add(&self, state: State, size: u64, name: &str) -> io::Result<u64> {
         let path = self.folder.join(NAME);
         let is_new = !path.exists();
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let file = self.open(OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
         let len = file.metadata()?.len();
         let mut last = [b'\n'];
         if len > 0 {
@@ -105,7 +151,7 @@ impl Index {
 
     /// Says what became of one that stands `at`; if it is no longer there it is looked for.
     pub(super) fn set(&self, at: u64, state: State, size: u64, name: &str) -> io::Result<()> {
-        let file = OpenOptions::new().read(true).write(true).open(self.folder.join(NAME))?;
+        let file = self.open(OpenOptions::new().read(true).write(true))?;
         let line = write(state, size, name);
         let mut there = vec![0; line.len()];
         let is_it =
@@ -126,16 +172,31 @@ impl Index {
 
     /// Marks many as gone.
     pub(super) fn remove(&self, lines: &[u64]) -> io::Result<()> {
-        let file = OpenOptions::new().write(true).open(self.folder.join(NAME))?;
+        let file = self.open(OpenOptions::new().write(true))?;
         lines.iter().try_for_each(|at| file.write_all_at(b"-", *at))?;
         self.bring(&file)
+    }
+
+    /// Marks those as gone that are, by their names; how many these were.
+    pub(super) fn mark(&self, is_gone: &dyn Fn(&str) -> bool) -> io::Result<usize> {
+        let file = self.open(OpenOptions::new().write(true))?;
+        let (mut marked, mut result) = (0, Ok(()));
+        self.each(&mut |line| {
+            if result.is_ok() && line.state != State::Gone && is_gone(line.name) {
+                result = file.write_all_at(b"-", line.at);
+                marked += 1;
+            }
+        })?;
+        result?;
+        self.bring(&file)?;
+        Ok(marked)
     }
 
     /// Writes all anew without what is gone; `before` may write lines before each, and
     /// before the end.
     pub(super) fn rewrite(&self, before: &mut Before<'_>) -> io::Result<()> {
         let new = self.folder.join(NEW);
-        let mut out = BufWriter::new(File::create(&new)?);
+        let mut out = BufWriter::new(listing::make(&new)?);
         out.write_all(HEAD.as_bytes())?;
         let mut result = Ok(());
         let mut copy = |line: Line<'_>| {
@@ -144,10 +205,8 @@ impl Index {
                     .and_then(|()| out.write_all(write(line.state, line.size, line.name).as_bytes()));
             }
         };
-        match self.each(&mut copy) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-            _ => result?,
-        }
+        self.each(&mut copy)?;
+        result?;
         before(None, &mut out)?;
         let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
         self.bring(&file)?;
@@ -161,7 +220,7 @@ impl Index {
 
     /// Brings the names in a folder to the disk.
     pub(super) fn bring_folder(&self, folder: &Path) -> io::Result<()> {
-        crate::serve::listing::bring_folder(folder, self.sync)
+        listing::bring_folder(folder, self.sync)
     }
 }
 

@@ -3,13 +3,14 @@
 //! far behind.
 
 use std::collections::HashMap;
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
 use super::folder::{Busy, Folder};
-use super::heal::heal;
+use super::heal;
 use super::index::State;
 use super::retain;
 use crate::conf::Record;
@@ -52,7 +53,7 @@ pub(super) enum End {
 }
 
 pub(super) struct Keeper {
-    folders: Vec<Folder>,
+    folders: Vec<Arc<Folder>>,
     care: Vec<Care>,
     sync: bool,
     busy: Busy,
@@ -60,6 +61,10 @@ pub(super) struct Keeper {
     due: Instant,
     /// The places of the lines of files that are being written.
     lines: HashMap<usize, u64>,
+    /// Files that were closed while a folder is healed, which still takes them for busy.
+    closed: Option<Vec<PathBuf>>,
+    /// What was told meanwhile, and is done behind that.
+    held: Option<News>,
     /// The last question, its answer, and until when that holds.
     #[cfg(feature = "files")]
     told: Option<(String, Vec<Told>, Instant)>,
@@ -77,6 +82,9 @@ struct Care {
     /// It was looked through as after a loss of power.
     settled: bool,
     healed: Option<Instant>,
+    /// The last faults that were said, of the index and of what is to be deleted.
+    untidy: String,
+    undeleted: String,
     /// The pause until the index is compared with the folder again.
     rest: Duration,
 }
@@ -104,6 +112,8 @@ impl Keeper {
             busy,
             due: Instant::now(),
             lines: HashMap::new(),
+            closed: None,
+            held: None,
             #[cfg(feature = "files")]
             told: None,
         }
@@ -115,10 +125,14 @@ impl Keeper {
             // before what is told: somebody may ask all the time
             let begun = Instant::now();
             if begun >= self.due {
-                (0..self.folders.len()).for_each(|at| self.tidy(at));
+                (0..self.folders.len()).for_each(|at| self.tidy(at, news));
                 self.due = Instant::now() + TIDY.max(begun.elapsed() * TIDY_SHARE);
             }
-            match news.recv_timeout(self.due.saturating_duration_since(Instant::now())) {
+            let next = self
+                .held
+                .take()
+                .map_or_else(|| news.recv_timeout(self.due.saturating_duration_since(Instant::now())), Ok);
+            match next {
                 Ok(News::Over) | Err(RecvTimeoutError::Disconnected) => return,
                 Ok(news) => self.hear(news),
                 Err(RecvTimeoutError::Timeout) => {}
@@ -131,7 +145,10 @@ impl Keeper {
             News::Opened { id, path, rule } => self.opened(id, &path, &rule),
             News::Closed { id, path, rule, end } => {
                 self.closed(id, &path, &rule, &end);
-                self.busy.free(&path);
+                match &mut self.closed {
+                    Some(closed) => closed.push(path),
+                    None => self.busy.free(&path),
+                }
             }
             #[cfg(feature = "files")]
             News::Asked(asked) => {
@@ -145,6 +162,19 @@ impl Keeper {
         }
     }
 
+    /// Hears what was told while a folder is healed. That ends where its rules may end, or all does.
+    fn hear_meanwhile(&mut self, news: &Receiver<News>) -> io::Result<()> {
+        while self.held.is_none() {
+            match news.try_recv() {
+                Err(TryRecvError::Empty) => return Ok(()),
+                Err(TryRecvError::Disconnected) => self.held = Some(News::Over),
+                Ok(one @ (News::Rules(_) | News::Over)) => self.held = Some(one),
+                Ok(one) => self.hear(one),
+            }
+        }
+        Err(ErrorKind::Interrupted.into())
+    }
+
     /// Goes by these rules from here on. A folder whose rules are others is looked through
     /// as at a start: it may hold what nobody has known before.
     fn follow(&mut self, rules: &[Arc<Record>]) {
@@ -154,10 +184,13 @@ impl Keeper {
             if self.folders.iter().any(|folder| folder.path == path) {
                 continue;
             }
-            let folder = Folder::new(path, rules, self.sync, self.busy.clone());
+            let folder = Arc::new(Folder::new(path, rules, self.sync, self.busy.clone()));
             let known = before.iter().position(|(other, _)| other.path == path).map(|at| before.swap_remove(at));
             let care = match known {
-                Some((other, care)) if other.rules == folder.rules => care,
+                Some((other, mut care)) if other.writes_as(&folder) => {
+                    care.changed = true;
+                    care
+                }
                 known => {
                     let first = known.and_then(|(_, care)| care.first);
                     Care { first, changed: true, ..Care::default() }
@@ -233,8 +266,8 @@ impl Keeper {
     }
 
     /// Mends the index of a folder and deletes what is too much, if it is time.
-    fn tidy(&mut self, at: usize) {
-        let (Some(folder), Some(care)) = (self.folders.get(at), self.care.get_mut(at)) else { return };
+    fn tidy(&mut self, at: usize, news: &Receiver<News>) {
+        let (Some(folder), Some(care)) = (self.folders.get(at).cloned(), self.care.get_mut(at)) else { return };
         if !folder.is_there() {
             // another card may come
             *care = Care { changed: true, ..Care::default() };
@@ -242,62 +275,104 @@ impl Keeper {
         }
         let is_due = care.healed.is_none_or(|healed| healed.elapsed() >= care.rest);
         if is_due || care.wrong {
-            care.heal(folder);
+            self.heal(at, &folder, news);
         }
+        if self.held.is_some() {
+            return;
+        }
+        let Some(care) = self.care.get_mut(at) else { return };
         for rule in folder.rules.iter().filter(|rule| !retain::keeps_all(rule)) {
             let may_change = rule.keep_free.0 > 0 || !rule.keep_age.0.is_zero();
             if !care.changed && !may_change {
                 continue;
             }
-            match retain::enforce(folder, rule) {
+            match retain::enforce(&folder, rule, care.settled) {
                 Ok(done) => {
                     care.wrong |= done.missed;
                     care.changed = done.more;
+                    care.undeleted.clear();
                 }
-                Err(error) => log::debug!("recording to {}: nothing is deleted: {error}", rule.path),
+                Err(error) => {
+                    care.wrong = true;
+                    complain(&folder, &mut care.undeleted, format!("not all is deleted that should be: {error}"));
+                }
             }
         }
     }
-}
 
-impl Care {
-    fn heal(&mut self, folder: &Folder) {
+    /// Makes the index of a folder what the folder is, and its playlists.
+    fn heal(&mut self, at: usize, folder: &Folder, news: &Receiver<News>) {
+        let Some(care) = self.care.get_mut(at) else { return };
         let begun = Instant::now();
-        let healed = heal(folder, self.first.as_deref(), !self.settled);
-        let mended = match &healed {
-            Ok(was_wrong) if *was_wrong || self.wrong || !self.settled => self.mend(folder),
-            _ => Ok(()),
-        };
-        match healed.and(mended) {
-            Ok(()) => (self.wrong, self.settled, self.changed) = (false, true, true),
-            Err(error) => log::debug!("recording to {}: the index cannot be mended: {error}", folder.path.display()),
+        let (thorough, was_wrong) = (!care.settled, std::mem::take(&mut care.wrong));
+        self.closed = Some(Vec::new());
+        let healed = self.mend(at, folder, thorough, was_wrong, news);
+        self.closed.take().iter().flatten().for_each(|path| self.busy.free(path));
+        let Some(care) = self.care.get_mut(at) else { return };
+        match healed {
+            Ok(()) => {
+                (care.settled, care.changed) = (true, true);
+                care.untidy.clear();
+            }
+            Err(error) => {
+                care.wrong |= was_wrong;
+                if error.kind() == ErrorKind::Interrupted {
+                    return;
+                }
+                let trouble = format!("what is there is not kept in order or listed as it should be: {error}");
+                complain(folder, &mut care.untidy, trouble);
+            }
         }
-        self.rest = HEAL.max(begun.elapsed() * HEAL_SHARE);
-        self.healed = Some(Instant::now());
+        care.rest = HEAL.max(begun.elapsed() * HEAL_SHARE);
+        care.healed = Some(Instant::now());
     }
 
-    /// Makes the playlists of segments what the folder is.
-    fn mend(&self, folder: &Folder) -> std::io::Result<()> {
+    fn mend(
+        &mut self,
+        at: usize,
+        folder: &Folder,
+        thorough: bool,
+        was_wrong: bool,
+        news: &Receiver<News>,
+    ) -> io::Result<()> {
+        let faults = heal::look(folder, thorough, &mut || self.hear_meanwhile(news))?;
+        let first = self.care.get(at).and_then(|care| care.first.as_deref());
+        if !heal::mend(folder, first, faults)? && !was_wrong && !thorough {
+            return Ok(());
+        }
         let mut result = Ok(());
         folder.streams(&mut |stream, path| {
             let segments = Segments {
                 folder: path,
                 stream,
                 sync: folder.index.syncs(),
-                remove_empty: &|path| !self.settled && folder.remove_empty(path),
+                remove_empty: &|path| thorough && folder.remove_empty(path),
                 is_busy: &|path| folder.busy.has(path),
             };
-            if let Err(error) = listing::mend(&segments) {
-                result = Err(error);
+            match listing::mend(&segments, &mut || self.hear_meanwhile(news)) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
+                // the others are mended all the same
+                mended => result = std::mem::replace(&mut result, Ok(())).and(mended),
             }
+            Ok(())
         })?;
         result
     }
+}
 
+impl Care {
     /// The index has not taken something; it will be found in the folder.
-    fn lack(&mut self, folder: &Folder, error: &std::io::Error) {
+    fn lack(&mut self, folder: &Folder, error: &io::Error) {
         log::debug!("recording to {}: the index does not take it: {error}", folder.path.display());
         self.wrong = true;
+    }
+}
+
+/// Says what is wrong, once.
+fn complain(folder: &Folder, said: &mut String, trouble: String) {
+    if *said != trouble {
+        log::warn!("recording to {}: {trouble}", folder.path.display());
+        *said = trouble;
     }
 }
 

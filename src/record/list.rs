@@ -3,11 +3,11 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::fs;
-use std::io::ErrorKind;
+use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::folder::{Folder, Known};
-use super::index::State;
+use super::index::{Line, State};
 use crate::serve::{MOST_TOLD, Told, listing};
 use crate::wire::iso8601;
 
@@ -22,7 +22,7 @@ struct Wanted<'a> {
 }
 
 /// Of the streams that `query` asks for. What cannot be read is not there.
-pub(super) fn list(folders: &[Folder], query: &str) -> Vec<Told> {
+pub(super) fn list(folders: &[Arc<Folder>], query: &str) -> Vec<Told> {
     let wanted = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     let before = wanted("before").and_then(|before| before.parse().ok()).unwrap_or(u64::MAX);
     let mut wanted = Wanted { stream: wanted("stream"), before, newest: BinaryHeap::new() };
@@ -81,15 +81,20 @@ impl Wanted<'_> {
                 self.add(&known, one);
             }
         };
-        let each = folder.index.each(&mut |line| {
-            if line.state != State::Gone {
-                see(line.name);
-            }
-        });
-        if each.is_err_and(|error| error.kind() == ErrorKind::NotFound) {
-            // a card that cannot be written to has none; one that is not there has nothing
-            let _ = folder.walk(&mut see);
-        }
+        // a card that cannot be written to has none; one that is not there has nothing
+        let _ = if folder.index.is_readable() {
+            let mut see = |line: Line<'_>| {
+                if line.state != State::Gone {
+                    see(line.name)
+                }
+            };
+            folder.index.each(&mut see).map(drop)
+        } else {
+            folder.walk(&mut |name| {
+                see(name);
+                Ok(())
+            })
+        };
         for (_, one) in oldest {
             if let Some(known) = Known::of(&one.name.clone()).filter(|known| known.number > 0) {
                 self.add(&known, || one);

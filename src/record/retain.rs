@@ -35,7 +35,8 @@ struct Held {
     most: u64,
 }
 
-type Streams = BTreeMap<String, Held>;
+/// By the hashes of their names.
+type Streams = BTreeMap<u64, Held>;
 
 /// One to delete.
 struct Victim {
@@ -57,32 +58,25 @@ pub(super) fn keeps_all(rule: &Record) -> bool {
     rule.keep_size.0 == 0 && rule.keep_total.0 == 0 && rule.keep_age.0.is_zero() && rule.keep_free.0 == 0
 }
 
-/// Deletes what is too much or too old by the rule.
-pub(super) fn enforce(folder: &Folder, rule: &Record) -> io::Result<Done> {
-    let oldest = match folder.index.each(&mut |_| {}) {
-        // it finds no room: then those go first whose names say that they are the oldest
-        Err(error) if error.kind() == ErrorKind::NotFound => Some(heal::oldest(folder)?),
-        each => each.map(|_| None)?,
-    };
+/// Deletes what is too much or too old by the rule. Where the index has not all, as when it
+/// finds no room, those go first whose names say that they are the oldest.
+pub(super) fn enforce(folder: &Folder, rule: &Record, has_all: bool) -> io::Result<Done> {
+    let oldest = if has_all && folder.index.is_usable() { None } else { Some(heal::oldest(folder)?) };
+    let size_of = |name: &str| fs::metadata(folder.path.join(name)).map_or(0, |about| about.len());
     let mut streams = Streams::new();
-    {
-        let mut count = |known: Known<'_>, size| hold(&mut streams, known.stream, size);
-        match oldest {
-            None => folder
-                .index
-                .each(&mut |line| {
-                    if let Some((known, size)) = counts(folder, rule, &line) {
-                        count(known, size);
-                    }
-                })
-                .map(|_| ())?,
-            Some(_) => folder.walk(&mut |name| {
-                let size = fs::metadata(folder.path.join(name)).map_or(0, |about| about.len());
-                if let Some(known) = Known::of(name).filter(|known| known.is_of(rule)) {
-                    count(known, size);
-                }
-            })?,
-        }
+    if oldest.is_none() {
+        folder.index.each(&mut |line| {
+            if let Some((known, size)) = counts(folder, rule, &line) {
+                hold(&mut streams, known.stream, size);
+            }
+        })?;
+    } else {
+        folder.walk(&mut |name| {
+            if let Some(known) = Known::of(name).filter(|known| known.is_of(rule)) {
+                hold(&mut streams, known.stream, size_of(name));
+            }
+            Ok(())
+        })?;
     }
     let free = if rule.keep_free.0 > 0 { free(&folder.path)? } else { u64::MAX };
     limit(rule, &mut streams, free);
@@ -90,8 +84,7 @@ pub(super) fn enforce(folder: &Folder, rule: &Record) -> io::Result<Done> {
     match oldest {
         None => _ = folder.index.each(&mut |line| choice.see(&line, Some(line.at)))?,
         Some(oldest) => oldest.iter().for_each(|one| {
-            let size = fs::metadata(folder.path.join(&one.name)).map_or(0, |about| about.len());
-            choice.see(&Line { at: 0, state: State::Whole, size, name: &one.name }, None);
+            choice.see(&Line { at: 0, state: State::Whole, size: size_of(&one.name), name: &one.name }, None);
         }),
     }
     delete(folder, rule, &choice.victims)
@@ -109,12 +102,13 @@ fn counts<'a>(folder: &Folder, rule: &Record, line: &Line<'a>) -> Option<(Known<
 }
 
 /// Under which name a stream counts.
-fn place<'a>(streams: &Streams, stream: &'a str) -> &'a str {
-    if streams.len() < STREAMS || streams.contains_key(stream) { stream } else { "" }
+fn place(streams: &Streams, stream: &str) -> u64 {
+    let hash = listing::hash(stream);
+    if streams.len() < STREAMS || streams.contains_key(&hash) { hash } else { 0 }
 }
 
 fn hold(streams: &mut Streams, stream: &str, size: u64) {
-    let held = streams.entry(place(streams, stream).into()).or_default();
+    let held = streams.entry(place(streams, stream)).or_default();
     held.bytes += size;
     held.newest = size;
     held.count += 1;
@@ -176,7 +170,7 @@ impl<'a> Choice<'a> {
 
     fn see(&mut self, line: &Line<'_>, at: Option<u64>) {
         let Some((known, size)) = counts(self.folder, self.rule, line) else { return };
-        let Some(held) = self.streams.get_mut(place(&self.streams, known.stream)) else { return };
+        let Some(held) = self.streams.get_mut(&place(&self.streams, known.stream)) else { return };
         held.count = held.count.saturating_sub(1);
         let path = self.folder.path.join(line.name);
         if self.victims.len() >= AT_ONCE || self.busy.contains(&path) {

@@ -4,9 +4,10 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
+use std::time::{Duration, Instant};
 
 use super::folder::{Busy, Folder};
-use super::heal::heal;
+use super::heal;
 use super::index::{Index, NAME, State};
 use super::keep::{self, End, Keeper, News};
 use super::retain::enforce;
@@ -48,9 +49,18 @@ fn indexed(index: &Index) -> Vec<String> {
     names
 }
 
+/// Mends the index; whether anything was wrong with it.
+fn healed(folder: &Folder, first: Option<&str>, thorough: bool) -> std::io::Result<bool> {
+    heal::mend(folder, first, heal::look(folder, thorough, &mut || Ok(()))?)
+}
+
 fn left(folder: &Folder) -> Vec<String> {
     let mut names = Vec::new();
-    folder.walk(&mut |name| names.push(name.to_string())).unwrap();
+    let mut push = |name: &str| {
+        names.push(name.to_string());
+        Ok(())
+    };
+    folder.walk(&mut push).unwrap();
     names.sort();
     names
 }
@@ -63,7 +73,7 @@ fn what_was_recorded_first_goes_first_whatever_the_clock_said() {
     for name in ["cam-1700003600.flv", "cam-1700007200.flv", "cam-1700000001.flv", "cam-12.flv", "cam-20.flv"] {
         record(&folder, name, 400);
     }
-    enforce(&folder, &folder.rules[0]).unwrap();
+    enforce(&folder, &folder.rules[0], true).unwrap();
     assert_eq!(left(&folder), ["cam-12.flv", "cam-20.flv"]);
     assert_eq!(indexed(&folder.index), ["cam-12.flv", "cam-20.flv"]);
 }
@@ -77,7 +87,7 @@ fn a_stream_costs_another_nothing() {
     for at in 2..9 {
         record(&folder, &format!("camEVIL-170000000{at}.flv"), 500);
     }
-    enforce(&folder, &folder.rules[0]).unwrap();
+    enforce(&folder, &folder.rules[0], true).unwrap();
     let expected = ["cam1-1700000000.flv", "cam2-1700000001.flv", "camEVIL-1700000007.flv", "camEVIL-1700000008.flv"];
     assert_eq!(left(&folder), expected);
 }
@@ -91,7 +101,7 @@ fn of_all_together_those_give_that_have_most() {
     for at in 2..9 {
         record(&folder, &format!("camEVIL-170000000{at}.flv"), 500);
     }
-    enforce(&folder, &folder.rules[0]).unwrap();
+    enforce(&folder, &folder.rules[0], true).unwrap();
     let left = left(&folder);
     assert!(left.contains(&"cam1-1700000000.flv".into()) && left.contains(&"cam2-1700000001.flv".into()), "{left:?}");
     assert_eq!(left.len(), 2 + 4, "{left:?}");
@@ -105,7 +115,7 @@ fn what_is_being_recorded_and_the_newest_stay() {
     record(&folder, "cam-2.flv", 400);
     folder.busy.lock().push(folder.path.join("cam-3.flv"));
     record(&folder, "cam2-1.flv", 400);
-    enforce(&folder, &folder.rules[0]).unwrap();
+    enforce(&folder, &folder.rules[0], true).unwrap();
     assert_eq!(left(&folder), ["cam-2.flv", "cam-3.flv", "cam2-1.flv"]);
 }
 
@@ -116,7 +126,7 @@ fn what_is_too_old_goes_by_its_date_and_what_has_none_stays() {
     let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
     let names = [format!("cam-{}.flv", now - 4000), "cam-12.flv".into(), format!("cam-{}.flv", now - 3000)];
     names.iter().for_each(|name| record(&folder, name, 9));
-    enforce(&folder, &folder.rules[0]).unwrap();
+    enforce(&folder, &folder.rules[0], true).unwrap();
     assert_eq!(left(&folder), [names[1].clone(), names[2].clone()]);
 }
 
@@ -128,7 +138,7 @@ fn others_hands_are_seen() {
     make(&folder, "cam-1700000003.flv", 9);
     make(&folder, "door-1700000003.flv", 9);
     make(&folder, "cam-1700000004.txt", 9);
-    assert!(heal(&folder, None, true).unwrap());
+    assert!(healed(&folder, None, true).unwrap());
     assert_eq!(indexed(&folder.index), ["cam-1700000003.flv", "cam-1700000005.flv"]);
     // this run begins, with a clock that is not set
     record(&folder, "cam-7.flv", 9);
@@ -138,17 +148,17 @@ fn others_hands_are_seen() {
     for name in ["cam-1700000009.flv", "cam-1600000000.flv"] {
         make(&folder, name, 9);
     }
-    assert!(heal(&folder, Some("cam-7.flv"), false).unwrap());
+    assert!(healed(&folder, Some("cam-7.flv"), false).unwrap());
     let expected = ["cam-1600000000.flv", "cam-1700000003.flv", "cam-1700000009.flv", "cam-7.flv", "cam-8.flv"];
     assert_eq!(indexed(&folder.index), expected);
-    assert!(!heal(&folder, Some("cam-7.flv"), false).unwrap(), "nothing is wrong any more");
+    assert!(!healed(&folder, Some("cam-7.flv"), false).unwrap(), "nothing is wrong any more");
     // what a rule does not know is not its own
     record(&folder, "door-1700000003.flv", 9);
-    heal(&folder, None, false).unwrap();
+    healed(&folder, None, false).unwrap();
     assert_eq!(indexed(&folder.index).len(), 6);
     // the index is lost
     fs::remove_file(folder.path.join(NAME)).unwrap();
-    heal(&folder, None, false).unwrap();
+    healed(&folder, None, false).unwrap();
     assert_eq!(indexed(&folder.index).len(), 5);
 }
 
@@ -163,7 +173,7 @@ fn what_a_loss_of_power_has_left_is_settled() {
     }
     fs::write(folder.path.join("cam-1.flv"), []).unwrap();
     folder.busy.lock().push(folder.path.join("cam-4.flv"));
-    heal(&folder, None, true).unwrap();
+    healed(&folder, None, true).unwrap();
     assert_eq!(left(&folder), ["cam-3.flv", "cam-4.flv"]);
     assert_eq!(indexed(&folder.index), ["cam-3.flv", "cam-4.flv"]);
     let mut lines = Vec::new();
@@ -171,7 +181,7 @@ fn what_a_loss_of_power_has_left_is_settled() {
     assert!(lines.contains(&(State::Whole, 5)) && lines.contains(&(State::Open, 0)), "{lines:?}");
     // zeros in its place
     fs::write(folder.path.join(NAME), [0; 9000]).unwrap();
-    heal(&folder, None, true).unwrap();
+    healed(&folder, None, true).unwrap();
     assert_eq!(indexed(&folder.index), ["cam-3.flv"]);
 }
 
@@ -181,15 +191,15 @@ fn thousands_are_put_in_order_in_bounded_steps() {
     let folder = folder(&scratch, "keep_size = 8800");
     let names: Vec<String> = (0..9000).map(|at| format!("cam-{}.flv", 1_700_000_000 + at)).collect();
     names.iter().for_each(|name| make(&folder, name, 1));
-    assert!(heal(&folder, None, true).unwrap());
+    assert!(healed(&folder, None, true).unwrap());
     assert_eq!(indexed(&folder.index), names);
     fs::remove_file(folder.path.join(&names[8999])).unwrap();
     fs::remove_file(folder.path.join(&names[3])).unwrap();
     make(&folder, "cam-1700000100-7.flv", 1);
-    assert!(heal(&folder, None, false).unwrap());
+    assert!(healed(&folder, None, false).unwrap());
     let indexed = indexed(&folder.index);
     assert_eq!((indexed.len(), indexed[100].as_str()), (8999, "cam-1700000100-7.flv"));
-    while enforce(&folder, &folder.rules[0]).unwrap().more {}
+    while enforce(&folder, &folder.rules[0], true).unwrap().more {}
     assert_eq!(left(&folder), names[199..8999]);
 }
 
@@ -200,7 +210,7 @@ fn without_an_index_the_oldest_go_by_their_names() {
     for at in 0..5 {
         make(&folder, &format!("cam-170000000{at}.flv"), 400);
     }
-    enforce(&folder, &folder.rules[0]).unwrap();
+    enforce(&folder, &folder.rules[0], true).unwrap();
     assert_eq!(left(&folder), ["cam-1700000003.flv", "cam-1700000004.flv"]);
     assert!(!Path::new(&folder.path.join(NAME)).exists());
 }
@@ -219,22 +229,138 @@ fn the_keeper_goes_by_the_rules_of_now() {
     let opened = |id, name| News::Opened { id, path: path(name), rule: all[0].clone() };
     let closed = |id, name| News::Closed { id, path: path(name), rule: all[0].clone(), end: End::Whole };
     let (tell, told) = sync_channel(keep::NEWS);
-    let news = [
-        News::Rules(all.clone()),
-        opened(0, first),
-        closed(0, first),
-        opened(1, late),
-        News::Rules(others),
-        closed(1, late),
-        News::Rules(few),
-        News::Over,
-    ];
+    let keeper = Keeper::new(true, busy.clone());
+    let keeper = std::thread::spawn(move || keeper.run(&told));
+    let wait_until = |is_so: &dyn Fn() -> bool| {
+        let end = Instant::now() + Duration::from_secs(100);
+        while !is_so() {
+            assert!(Instant::now() < end, "{:?}", left(&of_cams));
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    };
+    tell.send(News::Rules(all.clone())).unwrap();
+    wait_until(&|| indexed(&of_cams.index) == [old]);
+    let news =
+        [opened(0, first), closed(0, first), opened(1, late), News::Rules(others), closed(1, late), News::Rules(few)];
     news.into_iter().for_each(|news| tell.send(news).unwrap());
-    Keeper::new(true, busy.clone()).run(&told);
+    wait_until(&|| left(&of_cams) == [first, late]);
+    tell.send(News::Over).unwrap();
+    keeper.join().unwrap();
     assert!(busy.lock().is_empty(), "one of a rule that is gone is never deleted");
     assert_eq!(left(&of_cams), [first, late]);
     let mut lines = Vec::new();
     of_cams.index.each(&mut |line| lines.push((line.state, line.name.to_string()))).unwrap();
     lines.retain(|(state, _)| *state != State::Gone);
     assert_eq!(lines, [(State::Whole, first.into()), (State::Whole, late.into())]);
+}
+
+/// Five recordings of 400 bytes, of which two may stay.
+fn five(scratch: &Scratch) -> Folder {
+    let folder = folder(scratch, "keep_size = 1000");
+    for at in 0..5 {
+        make(&folder, &format!("cam-170000000{at}.flv"), 400);
+    }
+    folder
+}
+
+const TWO: [&str; 2] = ["cam-1700000003.flv", "cam-1700000004.flv"];
+
+#[test]
+fn what_cannot_be_an_index_is_replaced_and_the_oldest_go() {
+    let garbage = |path: &Path, byte| fs::write(path, vec![byte; 3 << 20]).unwrap();
+    type Put<'a> = &'a dyn Fn(&Path);
+    let kinds: [(&str, Put<'_>); 7] = [
+        ("a pipe", &|path| rustix::fs::mkfifoat(rustix::fs::CWD, path, 0o600.into()).unwrap()),
+        ("a link to nothing", &|path| std::os::unix::fs::symlink("/nothing/there", path).unwrap()),
+        ("a link", &|path| std::os::unix::fs::symlink(path.with_file_name("mine.txt"), path).unwrap()),
+        ("forbidden", &|path| {
+            fs::write(path, "+ 000000000190 cam-1700000000.flv\n").unwrap();
+            fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o000)).unwrap();
+        }),
+        ("zeros", &|path| garbage(path, 0)),
+        ("lines", &|path| fs::write(path, "garbage\n".repeat(1 << 20)).unwrap()),
+        ("much of it", &|path| fs::File::create(path).unwrap().set_len(2 << 30).unwrap()),
+    ];
+    for (what, put) in kinds {
+        let scratch = Scratch::new();
+        let folder = five(&scratch);
+        fs::write(scratch.0.join("mine.txt"), "mine").unwrap();
+        put(&scratch.0.join(NAME));
+        let (tell, told) = sync_channel(1);
+        std::thread::spawn(move || {
+            healed(&folder, None, true).unwrap();
+            enforce(&folder, &folder.rules[0], true).unwrap();
+            tell.send(folder).unwrap();
+        });
+        let folder = told.recv_timeout(Duration::from_secs(100)).expect(what);
+        assert_eq!(left(&folder), TWO, "{what}");
+        assert_eq!(indexed(&folder.index), TWO, "{what}");
+        assert!(fs::symlink_metadata(scratch.0.join(NAME)).unwrap().is_file(), "{what}");
+        assert_eq!(fs::read_to_string(scratch.0.join("mine.txt")).unwrap(), "mine", "{what}");
+    }
+}
+
+#[test]
+fn what_cannot_be_replaced_is_told_and_the_oldest_go_all_the_same() {
+    let scratch = Scratch::new();
+    let folder = five(&scratch);
+    fs::create_dir(scratch.0.join(NAME)).unwrap();
+    let error = healed(&folder, None, true).unwrap_err().to_string();
+    assert!(error.contains(".runnel-index: ") && error.ends_with("; delete it"), "{error}");
+    enforce(&folder, &folder.rules[0], true).unwrap();
+    assert_eq!(left(&folder), TWO);
+}
+
+#[test]
+fn lines_of_what_is_gone_do_not_pile_up() {
+    let scratch = Scratch::new();
+    let folder = Folder::new(&scratch.0, &rules(&scratch, ""), false, Busy::default());
+    let names: Vec<_> = (0..2500).map(|at| format!("cam-{}.flv", 1_700_000_000 + at)).collect();
+    let lines: Vec<_> = names.iter().map(|name| folder.index.add(State::Whole, 1, name).unwrap()).collect();
+    names[1200..].iter().for_each(|name| make(&folder, name, 1));
+    folder.index.remove(&lines[..1100]).unwrap();
+    let size = || fs::metadata(scratch.0.join(NAME)).unwrap().len();
+    let before = size();
+    assert!(healed(&folder, None, false).unwrap(), "a hundred are gone by other hands");
+    assert_eq!(size(), before, "the others are more");
+    folder.index.remove(&lines[1200..1300]).unwrap();
+    names[1200..1300].iter().for_each(|name| fs::remove_file(scratch.0.join(name)).unwrap());
+    assert!(!healed(&folder, None, false).unwrap());
+    assert!(size() < before / 2, "{} of {before}", size());
+    assert_eq!(indexed(&folder.index), names[1300..]);
+    assert!(!healed(&folder, None, false).unwrap());
+}
+
+#[test]
+fn who_records_meanwhile_is_heard() {
+    let scratch = Scratch::new();
+    let folder = folder(&scratch, "");
+    let names: Vec<_> = (0..3000).map(|at| format!("cam-{}.flv", 1_700_000_000 + at)).collect();
+    names.iter().for_each(|name| make(&folder, name, 1));
+    // each hundredth step one is recorded, as the keeper hears of it
+    let (mut steps, mut first) = (0, None);
+    let mut pause = || {
+        steps += 1;
+        if steps % 100 == 0 {
+            let name = format!("cam-{steps}.flv");
+            folder.busy.lock().push(scratch.0.join(&name));
+            make(&folder, &name, 1);
+            let at = folder.index.add(State::Open, 0, &name).unwrap();
+            folder.index.set(at, State::Whole, 1, &name).unwrap();
+            first.get_or_insert(name);
+        }
+        Ok(())
+    };
+    let faults = heal::look(&folder, true, &mut pause).unwrap();
+    assert!(steps >= 2 * names.len());
+    assert!(heal::mend(&folder, first.as_deref(), faults).unwrap());
+    folder.busy.lock().clear();
+    let recorded = (1..=steps / 100).map(|at| format!("cam-{}.flv", 100 * at));
+    assert_eq!(indexed(&folder.index), names.iter().cloned().chain(recorded).collect::<Vec<_>>());
+    assert!(!healed(&folder, first.as_deref(), false).unwrap());
+    // what is to end ends
+    fs::remove_file(scratch.0.join(NAME)).unwrap();
+    let ended = heal::look(&folder, true, &mut || Err(std::io::ErrorKind::Interrupted.into()));
+    assert_eq!(ended.err().map(|error| error.kind()), Some(std::io::ErrorKind::Interrupted));
+    assert!(!scratch.0.join(NAME).exists());
 }

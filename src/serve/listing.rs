@@ -2,7 +2,9 @@
 
 mod file;
 mod mend;
+mod names;
 mod probe;
+mod sorted;
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -10,7 +12,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::wire::percent_encode;
-pub use mend::{Segments, forget, mend};
+pub use file::{FAULTS, is_useless, make, open};
+pub use mend::{Pause, Segments, forget, mend};
+pub use names::{Sums, hash};
+pub use sorted::Sorter;
 
 /// The name that lal's players know.
 pub const NAME: &str = "record.m3u8";
@@ -39,7 +44,7 @@ pub fn append(segment: &Path, about: &Listed, sync: bool) -> io::Result<()> {
         return Ok(());
     };
     let path = folder.join(NAME);
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let mut file = open(&path, OpenOptions::new().read(true).write(true).create(true).truncate(false))?;
     let mut head = [0; HEAD];
     let known = file.read_exact(&mut head).is_ok() && head.starts_with(b"#EXTM3U\n");
     if !known {
@@ -201,7 +206,8 @@ mod tests {
         (0..2).for_each(|_| append(&path, &about, false).unwrap());
         let mended = || {
             let (remove_empty, is_busy) = (&|_: &Path| false, &|_: &Path| false);
-            mend(&Segments { folder: &folder, stream: "cam", sync: false, remove_empty, is_busy }).unwrap();
+            mend(&Segments { folder: &folder, stream: "cam", sync: false, remove_empty, is_busy }, &mut || Ok(()))
+                .unwrap();
             std::fs::read_to_string(folder.join(NAME)).unwrap()
         };
         let text = mended();
@@ -229,6 +235,68 @@ mod tests {
         let expected = "#EXT-X-MAP:URI=\"a.mp4\"\n#EXTINF:2.000,\na.m4s\n#EXTINF:2.000,\nb.m4s\n\
                         #EXT-X-DISCONTINUITY\n#EXT-X-MAP:URI=\"c.mp4\"\n#EXTINF:2.000,\nc.m4s\n#EXT-X-ENDLIST\n";
         assert_eq!(entries, expected);
+        std::fs::remove_dir_all(&folder).unwrap();
+    }
+
+    /// A packet with which a picture begins at time 0.
+    fn picture() -> Vec<u8> {
+        let mut packet = vec![0xff; 188];
+        let pes = [0x47, 0x41, 0, 0x10, 0, 0, 1, 0xe0, 0, 0, 0x80, 0x80, 5, 0x21, 0, 1, 0, 1];
+        packet[..pes.len()].copy_from_slice(&pes);
+        packet
+    }
+
+    #[test]
+    fn a_playlist_is_made_what_its_folder_is_and_who_adds_to_it_meanwhile_is_heard() {
+        let folder = std::env::temp_dir().join(format!("runnel-mend-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let name = |at: usize| format!("cam-1700000000000-{at}.ts");
+        let about = Listed { duration: Duration::from_millis(40), discontinuity: false, map: None };
+        let list = |at| append(&folder.join(name(at)), &about, false).unwrap();
+        // the disk has 2000; of those some are listed, and 300 that it has not
+        (0..2000).for_each(|at| std::fs::write(folder.join(name(at)), picture()).unwrap());
+        (0..2300).filter(|at| at % 3 == 0 || *at >= 2000).for_each(list);
+        std::fs::write(folder.join(name(9000)), []).unwrap();
+        let busy = std::cell::RefCell::new(Vec::new());
+        let is_empty = |path: &Path| path.metadata().unwrap().len() == 0 && std::fs::remove_file(path).is_ok();
+        let is_busy = |path: &Path| busy.borrow().iter().any(|busy| path.ends_with(busy));
+        let segments =
+            Segments { folder: &folder, stream: "cam", sync: false, remove_empty: &is_empty, is_busy: &is_busy };
+        let mut steps = 0;
+        let mut pause = || {
+            steps += 1;
+            if steps % 50 == 0 {
+                let at = 3000 + steps;
+                busy.borrow_mut().push(name(at));
+                std::fs::write(folder.join(name(at)), picture()).unwrap();
+                list(at);
+            }
+            Ok(())
+        };
+        mend(&segments, &mut pause).unwrap();
+        busy.borrow_mut().clear();
+        let read = || std::fs::read_to_string(folder.join(NAME)).unwrap();
+        let listed = || -> Vec<_> { read().lines().filter(|line| line.ends_with(".ts")).map(str::to_string).collect() };
+        let recorded = (1..=steps / 50).map(|at| 3000 + 50 * at);
+        assert_eq!(listed(), (0..2000).chain(recorded).map(name).collect::<Vec<_>>());
+        assert_eq!(std::fs::read_dir(&folder).unwrap().count(), listed().len() + 1);
+        let whole = read();
+        mend(&segments, &mut || Ok(())).unwrap();
+        assert_eq!(read(), whole, "nothing is wrong any more");
+        // others have put something else there
+        let path = folder.join(NAME);
+        std::fs::rename(&path, folder.join("mine")).unwrap();
+        std::os::unix::fs::symlink("mine", &path).unwrap();
+        let refused = append(&folder.join(name(1)), &about, false).unwrap_err();
+        assert!(is_useless(&refused), "{refused}");
+        assert!(forget(&[folder.join(name(1))], false).is_err());
+        mend(&segments, &mut || Ok(())).unwrap();
+        assert!(path.symlink_metadata().unwrap().is_file() && listed().len() == whole.matches(".ts").count());
+        assert_eq!(std::fs::read_to_string(folder.join("mine")).unwrap(), whole);
+        // and 2 GB of nothing
+        std::fs::OpenOptions::new().write(true).truncate(true).open(&path).unwrap().set_len(2 << 30).unwrap();
+        mend(&segments, &mut || Ok(())).unwrap();
+        assert_eq!(listed().len(), whole.matches(".ts").count());
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

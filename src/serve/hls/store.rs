@@ -194,7 +194,10 @@ impl Mended {
 fn mend_stream(folder: &Path, stream: &str, sync: bool) -> io::Result<()> {
     let is_empty = |path: &Path| fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0);
     let remove_empty = |path: &Path| is_empty(path) && fs::remove_file(path).is_ok();
-    listing::mend(&Segments { folder, stream, sync, remove_empty: &remove_empty, is_busy: &|_| false })?;
+    listing::mend(
+        &Segments { folder, stream, sync, remove_empty: &remove_empty, is_busy: &|_| false },
+        &mut || Ok(()),
+    )?;
     // the live playlist of a stream that has ended may name what is gone, or nothing
     let playlist = folder.join(PLAYLIST);
     let mut text = Vec::new();

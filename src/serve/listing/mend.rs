@@ -1,25 +1,17 @@
 //! A playlist is made what its folder is: after a loss of power, a kill, and others' hands.
-//!
-//! Nothing here grows with the number of segments: where there are many, the folder is gone
-//! through several times.
 
-use std::collections::{BTreeSet, BinaryHeap};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
-use std::fs::{self, File};
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::fs::{self, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::{END, GAP, HEAD, Listed, NAME, bring_folder, entry, head_for, name_parts, number, probe, write_head};
+use super::names::Sums;
+use super::sorted::{Lines, Sorter};
+use super::{END, GAP, HEAD, Listed, NAME, bring_folder, entry, file, head_for, name_parts, number, probe, write_head};
 use crate::wire::percent_decode;
 
-/// So many names are known at once, by their hashes.
-const KNOWN: usize = 4 << 10;
-/// So many are taken out at once.
-const GONE: usize = 1 << 10;
-/// So many segments are taken up at once.
-const FOUND: usize = 256;
 /// No line is longer.
 const LONGEST: u64 = 1024;
 
@@ -37,44 +29,50 @@ pub struct Segments<'a> {
     pub is_busy: &'a dyn Fn(&Path) -> bool,
 }
 
-/// A segment by its name.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-struct Found {
-    order: (u64, u64),
-    name: String,
-}
+/// What may be done between steps of a long work, which ends where that fails.
+pub type Pause<'a> = &'a mut dyn FnMut() -> io::Result<()>;
+
+/// Shows the name of a segment, its begin and its number.
+type Show<'a> = dyn FnMut(&str, (u64, u64)) -> io::Result<()> + 'a;
 
 /// The faults of a playlist.
-#[derive(Default)]
 struct Wrong {
-    /// Hashes of names that are listed, but not there.
-    gone: BTreeSet<u64>,
-    /// The first of those that are there, but not listed.
-    found: Vec<Found>,
+    /// What was compared.
+    sums: Sums,
+    /// Some that are listed are not there.
+    gone: bool,
     damaged: bool,
-    more: bool,
+    /// What plays and is not listed, in its order: the begin, the number and the milliseconds
+    /// in so many hexadecimal digits, and the name.
+    found: Lines,
+    count: usize,
+    longest: Duration,
 }
 
+/// Hexadecimal digits of a begin and a number, and of milliseconds.
+const ORDER: usize = 32;
+const MILLIS: usize = 8;
+
 /// Takes what is gone or empty out of the playlist, and adds what plays but is not in it.
-pub fn mend(segments: &Segments<'_>) -> io::Result<()> {
-    let mut after = None;
-    loop {
-        let wrong = look(segments, after.as_ref())?;
-        let mut found = Vec::new();
-        for Found { order, name } in wrong.found {
-            if let Some(duration) = probe::duration(&segments.folder.join(&name)) {
-                log::info!("{} plays and is listed again", segments.folder.join(&name).display());
-                found.push((order, name.clone(), duration));
-            }
-            after = Some(Found { order, name });
-        }
-        if !wrong.gone.is_empty() || !found.is_empty() || wrong.damaged {
-            rewrite(segments.folder, segments.sync, &|name| wrong.gone.contains(&hash(name)), &found)?;
-        }
-        if !wrong.more {
-            return Ok(());
-        }
+pub fn mend(segments: &Segments<'_>, pause: Pause<'_>) -> io::Result<()> {
+    let folder = segments.folder;
+    if let Err(error) = each(folder, &mut |_| {})
+        && file::is_useless(&error)
+    {
+        let path = folder.join(NAME);
+        log::warn!("{} cannot be read: {error}: it is written anew", path.display());
+        fs::remove_file(path)?;
     }
+    let wrong = look(segments, pause)?;
+    if !wrong.gone && !wrong.damaged && wrong.count == 0 {
+        return Ok(());
+    }
+    if wrong.count > 0 {
+        log::info!("{}: segments that play and are listed again: {}", folder.display(), wrong.count);
+    }
+    let is_gone =
+        |name: &str| wrong.sums.differ(name) && (order(name, segments.stream).is_none() || !folder.join(name).exists());
+    rewrite(folder, segments.sync, &is_gone, wrong.found, wrong.longest)
 }
 
 /// Takes segments that are gone out of the playlists in their folders.
@@ -83,59 +81,57 @@ pub fn forget(gone: &[PathBuf], sync: bool) -> io::Result<()> {
     for folder in folders {
         let names: BTreeSet<&OsStr> =
             gone.iter().filter(|path| path.parent() == Some(folder)).filter_map(|path| path.file_name()).collect();
-        rewrite(folder, sync, &|name| names.contains(OsStr::new(name)), &[])?;
+        rewrite(folder, sync, &|name| names.contains(OsStr::new(name)), Lines::none(), Duration::ZERO)?;
     }
     Ok(())
 }
 
-fn look(segments: &Segments<'_>, after: Option<&Found>) -> io::Result<Wrong> {
-    let mut wrong = Wrong::default();
-    let mut listed = 0;
-    wrong.damaged = each(segments.folder, &mut |_| listed += 1)?;
-    let parts = listed / KNOWN + 1;
-    let mut found = BinaryHeap::new();
-    for part in 0..parts {
-        let mut known = Vec::new();
+fn look(segments: &Segments<'_>, pause: Pause<'_>) -> io::Result<Wrong> {
+    let mut sums = Sums::default();
+    let damaged = each(segments.folder, &mut |entry| sums.listed(&entry.name))?;
+    walk(segments, &mut |name, _| {
+        if !(segments.remove_empty)(&segments.folder.join(name)) {
+            sums.there(name);
+        }
+        pause()
+    })?;
+    let (mut behind, mut gone, mut count, mut longest) = (0..0, false, 0, Duration::ZERO);
+    let mut found = Sorter::new(segments.folder);
+    while let Some(mut known) = sums.next(&behind) {
+        behind = known.parts();
+        let mut result = Ok(());
         each(segments.folder, &mut |entry| {
-            let hash = hash(&entry.name);
-            if in_part(hash, parts) == part {
-                known.push((hash, false));
+            if result.is_ok() {
+                result = known.listed(&entry.name);
             }
         })?;
-        known.sort_unstable();
-        // one that is listed twice is there as well
-        known.dedup();
-        for file in fs::read_dir(segments.folder)? {
-            let file = file?.file_name();
-            let Some((name, order)) = file.to_str().and_then(|name| Some((name, order(name, segments.stream)?))) else {
-                continue;
-            };
-            let (hash, path) = (hash(name), segments.folder.join(name));
-            if in_part(hash, parts) != part || (segments.remove_empty)(&path) {
-                continue;
+        result?;
+        known.sort();
+        walk(segments, &mut |name, (begun, number)| {
+            pause()?;
+            let path = segments.folder.join(name);
+            if !known.covers(name) || known.see(name) || !name.ends_with(".ts") || (segments.is_busy)(&path) {
+                return Ok(());
             }
-            if let Ok(at) = known.binary_search_by_key(&hash, |(known, _)| *known) {
-                known.get_mut(at).into_iter().for_each(|(_, seen)| *seen = true);
-            } else if name.ends_with(".ts") && !(segments.is_busy)(&path) {
-                let one = Found { order, name: name.into() };
-                if after.is_none_or(|after| one > *after) {
-                    found.push(one);
-                }
-                if found.len() > FOUND {
-                    found.pop(); // the youngest of them
-                    wrong.more = true;
-                }
-            }
-        }
-        let gone = known.iter().filter(|(_, seen)| !seen).map(|(hash, _)| *hash);
-        wrong.gone.extend(gone.take(GONE - wrong.gone.len()));
-        if wrong.gone.len() >= GONE {
-            wrong.more = true;
-            break;
+            let Some(duration) = probe::duration(&path) else { return Ok(()) };
+            let millis = u32::try_from(duration.as_millis()).unwrap_or(u32::MAX);
+            (count, longest) = (count + 1, longest.max(duration));
+            found.add(format!("{begun:016x}{number:016x}{millis:0MILLIS$x}{name}"))
+        })?;
+        gone |= known.are_missing();
+    }
+    Ok(Wrong { gone, damaged, found: found.into_lines()?, count, longest, sums })
+}
+
+/// Shows the segments of the folder, and what they are ordered by.
+fn walk(segments: &Segments<'_>, show: &mut Show<'_>) -> io::Result<()> {
+    for file in fs::read_dir(segments.folder)? {
+        let file = file?.file_name();
+        if let Some((name, order)) = file.to_str().and_then(|name| Some((name, order(name, segments.stream)?))) {
+            show(name, order)?;
         }
     }
-    wrong.found = found.into_sorted_vec();
-    Ok(wrong)
+    Ok(())
 }
 
 /// An entry of a playlist.
@@ -151,10 +147,11 @@ struct Entry {
 
 /// Shows all entries; whether some lines were not to be read. There need be no playlist.
 fn each(folder: &Path, show: &mut dyn FnMut(&mut Entry)) -> io::Result<bool> {
-    let mut file = match File::open(folder.join(NAME)) {
+    let mut file = match file::open(&folder.join(NAME), OpenOptions::new().read(true)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         file => BufReader::new(file?),
     };
+    let mut left = file::FAULTS;
     let (mut entry, mut text) = (Entry::default(), Vec::new());
     let (mut damaged, mut first, mut ended) = (false, true, false);
     loop {
@@ -163,11 +160,15 @@ fn each(folder: &Path, show: &mut dyn FnMut(&mut Entry)) -> io::Result<bool> {
             // without its end players would wait for more
             return Ok(damaged || first || !ended);
         }
+        if left == 0 {
+            return Ok(true);
+        }
         let line = std::str::from_utf8(&text).ok().and_then(|line| line.strip_suffix('\n'));
         let line = line.filter(|line| !line.contains('\0'));
         damaged |= line.is_none() || std::mem::take(&mut first) && line != Some("#EXTM3U");
         let Some(line) = line.map(|line| line.strip_suffix('\r').unwrap_or(line)) else {
             entry = Entry::default();
+            left = left.saturating_sub(text.len());
             continue;
         };
         ended = line == END.trim_end();
@@ -179,7 +180,10 @@ fn each(folder: &Path, show: &mut dyn FnMut(&mut Entry)) -> io::Result<bool> {
             entry.duration = line.into();
         } else if !line.is_empty() && !line.starts_with('#') {
             // one without its duration is what a loss of power has left
-            damaged |= entry.duration.is_empty();
+            if entry.duration.is_empty() {
+                damaged = true;
+                left = left.saturating_sub(text.len());
+            }
             if let Some(name) = percent_decode(line).filter(|_| !entry.duration.is_empty()) {
                 (entry.uri, entry.name) = (line.into(), name);
                 show(&mut entry);
@@ -195,18 +199,19 @@ fn rewrite(
     folder: &Path,
     sync: bool,
     is_gone: &dyn Fn(&str) -> bool,
-    found: &[((u64, u64), String, Duration)],
+    mut found: Lines,
+    longest: Duration,
 ) -> io::Result<()> {
     let (path, new) = (folder.join(NAME), folder.join(format!("{NAME}.bak")));
     let mut head = [0; HEAD];
-    let known = File::open(&path).and_then(|mut file| file.read_exact(&mut head)).is_ok();
+    let known =
+        file::open(&path, OpenOptions::new().read(true)).and_then(|mut file| file.read_exact(&mut head)).is_ok();
     let head = if known { &head[..] } else { &[] };
-    let target = found.iter().map(|(_, _, duration)| head_for(*duration)).max().unwrap_or(1);
-    let target = target.max(number(head, "#EXT-X-TARGETDURATION:"));
-    let mut out = BufWriter::new(File::create(&new)?);
+    let target = head_for(longest).max(number(head, "#EXT-X-TARGETDURATION:"));
+    let mut out = BufWriter::new(file::make(&new)?);
     out.write_all(write_head(target, number(head, "#EXT-X-VERSION:").max(3)).as_bytes())?;
     let mut result = Ok(());
-    let (mut found, mut last, mut map) = (found.iter().peekable(), None, None);
+    let (mut last, mut map) = (None, None);
     // the entry before is not the one that it continues
     let mut torn = false;
     each(folder, &mut |one| {
@@ -217,8 +222,8 @@ fn rewrite(
         }
         let order = order_of(&one.name);
         let mut write = || {
-            while let Some((_, name, duration)) = found.next_if(|(order_found, ..)| Some(*order_found) < order) {
-                add(&mut out, name, *duration, &mut last)?;
+            while found.first().and_then(Found::of).is_some_and(|found| Some(found.order) < order) {
+                add(&mut out, found.next()?, &mut last)?;
                 torn = true;
             }
             let gap = if last.is_some() && (one.gap || torn && !continues(last, order)) { GAP } else { "" };
@@ -231,7 +236,9 @@ fn rewrite(
         }
     })?;
     result?;
-    found.try_for_each(|(_, name, duration)| add(&mut out, name, *duration, &mut last))?;
+    while found.first().is_some() {
+        add(&mut out, found.next()?, &mut last)?;
+    }
     out.write_all(END.as_bytes())?;
     let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
     if sync {
@@ -241,11 +248,27 @@ fn rewrite(
     bring_folder(folder, sync)
 }
 
+/// A segment that was found.
+struct Found<'a> {
+    order: (u64, u64),
+    duration: Duration,
+    name: &'a str,
+}
+
+impl<'a> Found<'a> {
+    fn of(line: &'a str) -> Option<Self> {
+        let part = |from: usize, len| u64::from_str_radix(line.get(from..from + len)?, 16).ok();
+        let order = (part(0, ORDER / 2)?, part(ORDER / 2, ORDER / 2)?);
+        let duration = Duration::from_millis(part(ORDER, MILLIS)?);
+        Some(Self { order, duration, name: line.get(ORDER + MILLIS..)? })
+    }
+}
+
 /// Writes an entry for a segment that was found.
-fn add(out: &mut dyn Write, name: &str, duration: Duration, last: &mut Option<Option<(u64, u64)>>) -> io::Result<()> {
-    let order = order_of(name);
-    let discontinuity = last.is_some() && !continues(*last, order);
-    *last = Some(order);
+fn add(out: &mut dyn Write, line: Option<String>, last: &mut Option<Option<(u64, u64)>>) -> io::Result<()> {
+    let Some(Found { order, duration, name }) = line.as_deref().and_then(Found::of) else { return Ok(()) };
+    let discontinuity = last.is_some() && !continues(*last, Some(order));
+    *last = Some(Some(order));
     out.write_all(entry(name, &Listed { duration, discontinuity, map: None }, false).as_bytes())
 }
 
@@ -264,15 +287,4 @@ fn order(name: &str, stream: &str) -> Option<(u64, u64)> {
 fn order_of(name: &str) -> Option<(u64, u64)> {
     let stem = name.rsplit_once('.')?.0;
     Some((name_parts(true, stem)?.1, stem.rsplit_once('-')?.1.parse().ok()?))
-}
-
-fn in_part(hash: u64, parts: usize) -> usize {
-    // the remainder is less than `parts`
-    usize::try_from(hash % parts as u64).unwrap_or(0)
-}
-
-fn hash(name: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    name.hash(&mut hasher);
-    hasher.finish()
 }
