@@ -14,6 +14,7 @@ pub struct Unfit {
 
 /// Says that all is well, or what is not.
 pub fn check(config: &Config, keys: &Keys, plan: &Plan) -> Result<(), Unfit> {
+    #[cfg(feature = "record")]
     for (at, record) in config.record.iter().enumerate() {
         if let Some((key, words)) = record.hint() {
             eprintln!("runnel: {}", keys.fault(&format!("record[{at}].{key}"), words));
