@@ -361,13 +361,13 @@ class Records(Reloading):
     def test_what_is_kept_may_change_while_a_file_is_written(self):
         rule = self.rule("first")
         bystander = {**self.rule("second"), "streams": STREAM, "keep_size": "1GiB"}
+        seeds = [rule["path"] / f"{STREAM}-{1_700_000_000 + at}.flv" for at in range(4)]
+        for seed in seeds:
+            seed.write_bytes(bytes(400_000))
         self.serve(record=[rule, bystander])
         self.publish_live(STREAM)
         self.until_recorded("first")
         self.assertNotIn("holds for each stream", self.server.log)
-        seeds = [rule["path"] / f"{STREAM}-{1_700_000_000 + at}.flv" for at in range(4)]
-        for seed in seeds:
-            seed.write_bytes(bytes(400_000))
         self.hang_up(record=[{**rule, "keep_size": "1MiB"}, bystander])
         self.until_log_counts("record[0].keep_size holds for each stream", 1)
         waiting.until(lambda: not seeds[1].exists(), 90, "the oldest are deleted")
