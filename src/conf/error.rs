@@ -73,15 +73,12 @@ fn without_value(message: &str) -> String {
     }
 }
 
-/// The parser's words for types, in words of people.
+/// What is missing or meant, in words of people.
 fn humane(message: &str) -> String {
     if let Some(key) = message.strip_prefix("missing field ") {
         return format!("{} is missing", key.trim_matches('`'));
     }
     match message.rsplit_once("expected ") {
-        Some((before, "usize")) => format!("{before}expected a whole number"),
-        Some((before, "a sequence")) => format!("{before}expected a list"),
-        Some((before, kind)) if kind.starts_with("struct ") => format!("{before}expected a table"),
         Some((before, words)) => match nearest_word(before, words) {
             Some(word) => format!("{message}; the nearest is {word:?}"),
             None => message.into(),
@@ -137,7 +134,7 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
     Some(before.matches('\n').count() + 1)
 }
 
-/// The words about an unknown key, from serde's words: which one is meant, or
+/// The words about an unknown key, from those of `Entries`: which one is meant, or
 /// which there are. `elsewhere` are the keys of all tables.
 pub(super) fn unknown(what: &str, elsewhere: &[String]) -> Option<String> {
     let mut names = what.strip_prefix("unknown field `")?.split('`').step_by(2);

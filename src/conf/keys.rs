@@ -5,6 +5,7 @@ use std::io;
 use std::path::Path;
 
 use super::features::{is_compiled, lacks};
+use super::value::Value;
 use super::{Config, Error, Profile};
 use crate::net;
 
@@ -105,9 +106,7 @@ impl Keys {
         // found in the layer that has them, with their line
         let mut own: toml::Table = toml::from_str(text).map_err(fail)?;
         let profile = match own.remove("profile") {
-            Some(name) => name
-                .try_into()
-                .map_err(|error: toml::de::Error| Error::key_is(file, text, "profile", error.message()))?,
+            Some(name) => Profile::read(name).map_err(|why| Error::key_is(file, text, "profile", &why))?,
             None => Profile::Auto,
         };
         let mut merged: toml::Table = toml::from_str(REFERENCE).map_err(fail)?;
@@ -149,13 +148,13 @@ impl Keys {
     /// The configuration that the keys make, unless they contradict each other: those of
     /// `file` may, with others that need a restart.
     pub fn checked(&self, file: &str) -> Result<Config, Error> {
-        let config = self.config().map_err(|error| Error { file: file.into(), what: error.to_string() })?;
+        let config = self.config().map_err(|what| Error { file: file.into(), what })?;
         config.check(file, "").map(|()| config)
     }
 
     /// The configuration that the keys make.
-    pub fn config(&self) -> Result<Config, toml::de::Error> {
-        self.table.clone().try_into()
+    pub fn config(&self) -> Result<Config, String> {
+        Config::of(self.table.clone())
     }
 
     /// A fault of `key` that shows on this machine: `pull[1].url` is that of the second table.
@@ -183,17 +182,17 @@ fn merge(base: &mut toml::Table, over: toml::Table) {
 
 /// Finds the key that is at fault: the one whose value makes the base, which is
 /// sound, unsound.
-fn locate(file: &str, text: &str, base: &toml::Table, own: &toml::Table, error: &toml::de::Error) -> Error {
+fn locate(file: &str, text: &str, base: &toml::Table, own: &toml::Table, error: &str) -> Error {
     let mut keys = Vec::new();
     leaves("", own, &mut keys);
     let objection = |key: &str, value: toml::Value| {
         let mut probe = base.clone();
         merge(&mut probe, nest(key, value));
-        probe.try_into::<Config>().err().map(|error| error.message().to_string())
+        Config::of(probe).err()
     };
     let guilty = keys.into_iter().find_map(|(key, value)| Some((objection(&key, value.clone())?, key, value)));
     let Some((mut what, mut key, value)) = guilty else {
-        return Error { file: file.into(), what: error.message().into() };
+        return Error { file: file.into(), what: error.into() };
     };
     let entries = value.as_array().into_iter().flatten().enumerate();
     let mut faulty = entries.filter_map(|(at, entry)| Some((objection(&key, vec![entry.clone()].into())?, at, entry)));

@@ -13,10 +13,9 @@ mod profile;
 mod record;
 mod text;
 mod units;
+mod value;
 
 use std::path::Path;
-
-use serde::Deserialize;
 
 use crate::hub::{Conflict, is_pattern};
 pub use error::Error;
@@ -28,147 +27,176 @@ pub use profile::Profile;
 pub use record::{FileFormat, Record, Recording};
 pub use text::{Address, Group, Level, Origin, PortRange, Source, Store, Target};
 pub use units::{FileSize, Size, Threads, Time};
+use value::tables;
 
 /// What is not looked at, because nothing in the program needs it.
 #[cfg(not(feature = "record"))]
-pub type Record = serde::de::IgnoredAny;
+#[derive(Clone, Debug, PartialEq)]
+pub struct Record;
 /// As `Record`.
 #[cfg(not(feature = "record"))]
-pub type Recording = serde::de::IgnoredAny;
+pub type Recording = Record;
 
-/// Everything that can be configured. `conf/reference.toml` explains each key.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Config {
-    pub profile: Profile,
-    /// Threads that run connections.
-    pub threads: Threads,
-    pub memory: Memory,
-    pub process: Process,
-    pub streams: Streams,
-    pub viewers: Viewers,
-    pub connections: Connections,
-    pub publish: Publish,
-    pub rtmp: Rtmp,
-    pub rtsp: Rtsp,
-    pub tls: Tls,
-    pub http: Http,
-    pub hls: Hls,
-    pub log: Log,
-    pub pull: Vec<Pull>,
-    pub push: Vec<Push>,
-    pub record: Vec<Record>,
-    pub recording: Recording,
+#[cfg(not(feature = "record"))]
+impl value::Value for Record {
+    fn read(_: toml::Value) -> Result<Self, String> {
+        Ok(Self)
+    }
 }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Memory {
-    pub total: Size,
-    pub prefault: bool,
-}
+tables! {
+    /// Everything that can be configured. `conf/reference.toml` explains each key.
+    pub struct Config {
+        pub profile: Profile,
+        /// Threads that run connections.
+        pub threads: Threads,
+        pub memory: Memory,
+        pub process: Process,
+        pub streams: Streams,
+        pub viewers: Viewers,
+        pub connections: Connections,
+        pub publish: Publish,
+        pub rtmp: Rtmp,
+        pub rtsp: Rtsp,
+        pub tls: Tls,
+        pub http: Http,
+        pub hls: Hls,
+        pub log: Log,
+        pub pull: Vec<Pull>,
+        pub push: Vec<Push>,
+        pub record: Vec<Record>,
+        pub recording: Recording,
+    }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Process {
-    pub user: String,
-    pub watchdog: String,
-}
+    pub struct Memory {
+        pub total: Size,
+        pub prefault: bool,
+    }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Streams {
-    pub max: usize,
-    pub memory: Size,
-    pub max_frame: Size,
-    pub resume: Time,
-}
+    pub struct Process {
+        pub user: String,
+        pub watchdog: String,
+    }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Viewers {
-    pub max: usize,
-    pub send_buffer: Size,
-    pub slow: Time,
-    pub latency: Time,
-}
+    pub struct Streams {
+        pub max: usize,
+        pub memory: Size,
+        pub max_frame: Size,
+        pub resume: Time,
+    }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Connections {
-    pub spare: usize,
-    pub per_peer: usize,
-    pub proxies: Vec<std::net::IpAddr>,
-    pub handshake: Time,
-}
+    pub struct Viewers {
+        pub max: usize,
+        pub send_buffer: Size,
+        pub slow: Time,
+        pub latency: Time,
+    }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Publish {
-    pub conflict: Conflict,
-    pub silence: Time,
-    pub silent_audio: bool,
-    pub receive_buffer: Size,
-}
+    pub struct Connections {
+        pub spare: usize,
+        pub per_peer: usize,
+        pub proxies: Vec<std::net::IpAddr>,
+        pub handshake: Time,
+    }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Rtmp {
-    pub enable: bool,
-    pub listen: Address,
-}
+    pub struct Publish {
+        pub conflict: Conflict,
+        pub silence: Time,
+        pub silent_audio: bool,
+        pub receive_buffer: Size,
+    }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Rtsp {
-    pub enable: bool,
-    pub listen: Address,
-    pub auth: Auth,
-    pub user: String,
-    pub password: String,
-    pub hold: Time,
-    pub timeout: Time,
-    pub reorder: Time,
-    pub udp: bool,
-    pub udp_ports: PortRange,
-    pub udp_pairs: usize,
-    pub multicast: Group,
-    pub multicast_ttl: u8,
-    pub websocket: bool,
-    pub websocket_listen: Address,
-}
+    pub struct Rtmp {
+        pub enable: bool,
+        pub listen: Address,
+    }
 
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Tls {
-    pub cert: String,
-    pub key: String,
-    pub more: Vec<Certificate>,
-    pub required: bool,
-    pub max: usize,
-    pub record: Size,
-    pub http_listen: Address,
-    pub rtmp_listen: Address,
-    pub rtsp_listen: Address,
-}
+    pub struct Rtsp {
+        pub enable: bool,
+        pub listen: Address,
+        pub auth: Auth,
+        pub user: String,
+        pub password: String,
+        pub hold: Time,
+        pub timeout: Time,
+        pub reorder: Time,
+        pub udp: bool,
+        pub udp_ports: PortRange,
+        pub udp_pairs: usize,
+        pub multicast: Group,
+        pub multicast_ttl: u8,
+        pub websocket: bool,
+        pub websocket_listen: Address,
+    }
 
-/// One more certificate.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Certificate {
-    pub cert: String,
-    pub key: String,
+    pub struct Tls {
+        pub cert: String,
+        pub key: String,
+        pub more: Vec<Certificate>,
+        pub required: bool,
+        pub max: usize,
+        pub record: Size,
+        pub http_listen: Address,
+        pub rtmp_listen: Address,
+        pub rtsp_listen: Address,
+    }
+
+    /// One more certificate.
+    pub struct Certificate {
+        pub cert: String,
+        pub key: String,
+    }
+
+    pub struct Http {
+        pub enable: bool,
+        pub listen: Address,
+        pub keep_alive: Time,
+        pub max_head: Size,
+        pub root: String,
+    }
+
+    pub struct Hls {
+        pub enable: bool,
+        pub on_demand: bool,
+        pub format: Segments,
+        pub segment: Time,
+        pub segments: usize,
+        pub start: usize,
+        pub part: Time,
+        pub record: bool,
+        pub sessions: bool,
+        pub session_timeout: Time,
+        pub streams: usize,
+        pub memory: Size,
+        pub idle: Time,
+        pub store: Store,
+        pub delete: Delete,
+    }
+
+    /// A stream that is fetched from elsewhere.
+    pub struct Pull {
+        pub stream: String,
+        pub url: Origin,
+        pub on_demand: bool = false,
+        pub udp: bool = false,
+        pub ca: String = String::new(),
+        pub insecure: bool = false,
+    }
+
+    /// A stream that is sent elsewhere.
+    pub struct Push {
+        pub stream: String,
+        pub url: Source,
+        pub udp: bool = false,
+        pub ca: String = String::new(),
+        pub insecure: bool = false,
+    }
+
+    pub struct Log {
+        pub level: Level,
+        pub target: Target,
+        pub max_size: Size,
+    }
 }
 
 /// How RTSP clients prove who they are.
@@ -180,38 +208,6 @@ pub enum Auth {
     Basic,
     /// With a digest of it.
     Digest,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Http {
-    pub enable: bool,
-    pub listen: Address,
-    pub keep_alive: Time,
-    pub max_head: Size,
-    pub root: String,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Hls {
-    pub enable: bool,
-    pub on_demand: bool,
-    pub format: Segments,
-    pub segment: Time,
-    pub segments: usize,
-    pub start: usize,
-    pub part: Time,
-    pub record: bool,
-    pub sessions: bool,
-    pub session_timeout: Time,
-    pub streams: usize,
-    pub memory: Size,
-    pub idle: Time,
-    pub store: Store,
-    pub delete: Delete,
 }
 
 /// When segments in a folder are deleted.
@@ -236,47 +232,6 @@ pub enum Segments {
     Fmp4,
 }
 
-/// A stream that is fetched from elsewhere.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Pull {
-    pub stream: String,
-    pub url: Origin,
-    #[serde(default)]
-    pub on_demand: bool,
-    #[serde(default)]
-    pub udp: bool,
-    #[serde(default)]
-    pub ca: String,
-    #[serde(default)]
-    pub insecure: bool,
-}
-
-/// A stream that is sent elsewhere.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Push {
-    pub stream: String,
-    pub url: Source,
-    #[serde(default)]
-    pub udp: bool,
-    #[serde(default)]
-    pub ca: String,
-    #[serde(default)]
-    pub insecure: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Log {
-    pub level: Level,
-    pub target: Target,
-    pub max_size: Size,
-}
-
 impl Push {
     /// Whether it sends every stream whose name is as a pattern says.
     pub fn is_pattern(&self) -> bool {
@@ -288,6 +243,11 @@ impl Config {
     /// The embedded default configuration.
     pub fn embedded() -> Result<Self, Error> {
         Self::parse("embedded", "")
+    }
+
+    /// Makes it of a table that has every key.
+    pub fn of(table: toml::Table) -> Result<Self, String> {
+        value::Value::read(toml::Value::Table(table))
     }
 
     /// Reads the file at `path`.

@@ -2,36 +2,33 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-
+use super::value::tables;
 use super::{Config, FileSize, Size, Time};
 use crate::hub::Name;
 
-/// Streams that are written to files.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Record {
-    pub streams: String,
-    pub path: String,
-    #[serde(default)]
-    pub format: FileFormat,
-    #[serde(default)]
-    pub length: Time,
-    #[serde(default)]
-    pub size: FileSize,
-    #[serde(default)]
-    pub daily: bool,
-    #[serde(default)]
-    pub keep_size: FileSize,
-    #[serde(default)]
-    pub keep_total: FileSize,
-    #[serde(default)]
-    pub keep_age: Time,
-    #[serde(default)]
-    pub keep_free: FileSize,
-    #[serde(default)]
-    pub mounted: bool,
+tables! {
+    /// Streams that are written to files.
+    pub struct Record {
+        pub streams: String,
+        pub path: String,
+        pub format: FileFormat = FileFormat::default(),
+        pub length: Time = Time::default(),
+        pub size: FileSize = FileSize::default(),
+        pub daily: bool = false,
+        pub keep_size: FileSize = FileSize::default(),
+        pub keep_total: FileSize = FileSize::default(),
+        pub keep_age: Time = Time::default(),
+        pub keep_free: FileSize = FileSize::default(),
+        pub mounted: bool = false,
+    }
+
+    /// What holds for all recordings.
+    pub struct Recording {
+        pub max: usize,
+        pub memory: Size,
+        pub sync: Time,
+        pub http: bool,
+    }
 }
 
 /// What files of a recording are.
@@ -44,17 +41,6 @@ pub enum FileFormat {
     Fmp4,
     /// Segments of MPEG-TS in a folder of the stream's name, with a playlist.
     Hls,
-}
-
-/// What holds for all recordings.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(missing_docs, reason = "conf/reference.toml documents every key")]
-pub struct Recording {
-    pub max: usize,
-    pub memory: Size,
-    pub sync: Time,
-    pub http: bool,
 }
 
 /// Bytes without which a recording has no room for what the disk does not take at once.

@@ -4,11 +4,10 @@ use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use serde::de::{Deserialize, Deserializer, Error, Unexpected};
-
 #[cfg(feature = "record")]
 use super::FileFormat;
 use super::features::{is_compiled, lacks};
+use super::value::{Value, wrong_type, wrong_value};
 use super::{Auth, Delete, Profile, Segments};
 use crate::hub::Conflict;
 use crate::proto::Url;
@@ -59,27 +58,14 @@ pub enum Target {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store(pub Option<PathBuf>);
 
-/// What can be said in a text. Every type reads a `String` and goes on from there: a
-/// visitor for each would be most of what there is of configuration in the program.
-struct Text<T> {
-    make: fn(&str) -> Option<T>,
-    expecting: &'static str,
-}
-
-impl<T> Text<T> {
-    fn read<E: Error>(&self, text: &str) -> Result<T, E> {
-        (self.make)(text).ok_or_else(|| E::invalid_value(Unexpected::Str(text), &self.expecting))
-    }
-}
-
 /// What has a `make` and says what it expects.
 macro_rules! text {
     ($name:ty, $expecting:literal, $make:expr) => {
-        impl<'de> Deserialize<'de> for $name {
-            #[inline(never)] // each key would have its own
-            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-                let text = String::deserialize(deserializer)?;
-                Text { make: $make, expecting: $expecting }.read(&text)
+        impl Value for $name {
+            fn read(value: toml::Value) -> Result<Self, String> {
+                let make: fn(&str) -> Option<Self> = $make;
+                let text = value.as_str().ok_or_else(|| wrong_type(&value, "a string"))?;
+                make(text).ok_or_else(|| wrong_value(&value, $expecting))
             }
         }
     };
@@ -138,15 +124,15 @@ text!(Group, "a multicast address such as \"239.255.42.42\", or \"\" for none", 
     (text.is_empty() || group.is_some()).then_some(Group(group))
 });
 
-impl<'de> Deserialize<'de> for Source {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        url(&String::deserialize(deserializer)?, false).map(Self).map_err(D::Error::custom)
+impl Value for Source {
+    fn read(value: toml::Value) -> Result<Self, String> {
+        url(&String::read(value)?, false).map(Self)
     }
 }
 
-impl<'de> Deserialize<'de> for Origin {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        url(&String::deserialize(deserializer)?, true).map(Self).map_err(D::Error::custom)
+impl Value for Origin {
+    fn read(value: toml::Value) -> Result<Self, String> {
+        url(&String::read(value)?, true).map(Self)
     }
 }
 

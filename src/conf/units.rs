@@ -1,11 +1,9 @@
 //! Numbers as people write them: sizes and times with units, threads.
 
-use std::fmt;
 use std::time::Duration;
 
-use serde::de::{Deserialize, Deserializer, Error, Unexpected, Visitor};
-
 use super::machine;
+use super::value::{Value, wrong_value};
 
 /// Bytes: `4096`, `"64KiB"`, `"2MiB"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,91 +33,47 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
 }
 
 /// What stands in the file.
-enum Raw {
-    Number(i64),
-    Text(String),
-}
-
-impl<'de> Deserialize<'de> for Raw {
-    #[inline(never)]
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(RawVisitor)
-    }
-}
-
-/// The only visitor for all of these: each more would be as large again.
-struct RawVisitor;
-
-impl Visitor<'_> for RawVisitor {
-    type Value = Raw;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a text with a unit, or a whole number")
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Raw, E> {
-        Ok(Raw::Text(text.into()))
-    }
-
-    fn visit_i64<E: Error>(self, number: i64) -> Result<Raw, E> {
-        Ok(Raw::Number(number))
-    }
-}
+struct Raw(toml::Value);
 
 impl Raw {
-    /// What `make` makes of it, or that something else is expected.
-    fn read<T, E: Error>(self, make: impl Fn(&Self) -> Option<T>, expecting: &'static str) -> Result<T, E> {
-        make(&self).ok_or_else(|| match &self {
-            Self::Number(number) => E::invalid_value(Unexpected::Signed(*number), &expecting),
-            Self::Text(text) => E::invalid_value(Unexpected::Str(text), &expecting),
-        })
+    fn bytes(&self) -> Option<u64> {
+        match &self.0 {
+            toml::Value::Integer(number) => u64::try_from(*number).ok(),
+            toml::Value::String(text) => parse(text, SIZES),
+            _ => None,
+        }
     }
 
-    fn bytes(&self) -> Option<u64> {
-        match self {
-            Self::Number(number) => u64::try_from(*number).ok(),
-            Self::Text(text) => parse(text, SIZES),
+    fn time(&self) -> Option<Duration> {
+        self.0.as_str().and_then(|text| parse(text, TIMES)).map(Duration::from_millis)
+    }
+
+    fn threads(&self) -> Option<usize> {
+        match &self.0 {
+            toml::Value::Integer(number) => usize::try_from(*number).ok(),
+            toml::Value::String(text) => (text == "auto").then(|| machine::processors().min(64)),
+            _ => None,
         }
     }
 }
 
-impl<'de> Deserialize<'de> for Size {
-    #[inline(never)]
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let size = |raw: &Raw| raw.bytes().and_then(|bytes| usize::try_from(bytes).ok()).map(Size);
-        Raw::deserialize(deserializer)?.read(size, "a size such as \"64KiB\" or \"2MiB\"")
-    }
+/// What is made of it, and what is expected.
+macro_rules! number {
+    ($name:ty, $expecting:literal, $make:expr) => {
+        impl Value for $name {
+            fn read(value: toml::Value) -> Result<Self, String> {
+                let raw = Raw(value);
+                let make: fn(&Raw) -> Option<Self> = $make;
+                make(&raw).ok_or_else(|| wrong_value(&raw.0, $expecting))
+            }
+        }
+    };
 }
 
-impl<'de> Deserialize<'de> for FileSize {
-    #[inline(never)]
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let size = |raw: &Raw| raw.bytes().map(FileSize);
-        Raw::deserialize(deserializer)?.read(size, "a size such as \"64KiB\" or \"2GiB\"")
-    }
-}
-
-impl<'de> Deserialize<'de> for Time {
-    #[inline(never)]
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let time = |raw: &Raw| match raw {
-            Raw::Number(_) => None,
-            Raw::Text(text) => parse(text, TIMES).map(|ms| Time(Duration::from_millis(ms))),
-        };
-        Raw::deserialize(deserializer)?.read(time, "a time such as \"100ms\" or \"3s\"")
-    }
-}
-
-impl<'de> Deserialize<'de> for Threads {
-    #[inline(never)]
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let count = |raw: &Raw| match raw {
-            Raw::Number(number) => usize::try_from(*number).ok().map(Threads),
-            Raw::Text(text) => (text == "auto").then(|| Threads(machine::processors().min(64))),
-        };
-        Raw::deserialize(deserializer)?.read(count, "a whole number, or \"auto\"")
-    }
-}
+number!(Size, "a size such as \"64KiB\" or \"2MiB\"", |raw| raw.bytes()?.try_into().ok().map(Size));
+number!(FileSize, "a size such as \"64KiB\" or \"2GiB\"", |raw| raw.bytes().map(FileSize));
+number!(Time, "a time such as \"100ms\" or \"3s\"", |raw| raw.time().map(Time));
+number!(Threads, "a whole number, or \"auto\"", |raw| raw.threads().map(Threads));
 
 #[cfg(test)]
 mod tests {

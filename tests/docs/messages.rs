@@ -265,10 +265,7 @@ fn no_message_tells_a_password() {
             "r.toml: line 3: pull.url: invalid value: no such URL, expected one that begins with rtsp",
         ),
         ("[rtsp]\npassword = -970701", "r.toml: line 2: rtsp.password: invalid type, expected a string"),
-        (
-            "[rtsp]\npassword = [\"Tiger-97\"]",
-            "r.toml: line 2: rtsp.password: invalid type: sequence, expected a string",
-        ),
+        ("[rtsp]\npassword = [\"Tiger-97\"]", "r.toml: line 2: rtsp.password: invalid type: list, expected a string"),
     ];
     for (text, place) in texts {
         let message = refusal(text);

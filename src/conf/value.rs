@@ -1,0 +1,124 @@
+//! What the values of a file become. One function reads each kind, and tables are a row of calls:
+//! what serde derives for them is many times as large in the program.
+
+use std::net::IpAddr;
+
+/// What can stand in a file.
+pub(super) trait Value: Sized {
+    /// Makes it of a value, or says why not.
+    fn read(value: toml::Value) -> Result<Self, String>;
+}
+
+/// A table whose keys are taken one by one.
+pub(super) struct Entries(toml::Table);
+
+impl Entries {
+    /// Those of a table that has no other keys than these.
+    pub(super) fn of(value: toml::Value, keys: &[&str]) -> Result<Self, String> {
+        let toml::Value::Table(table) = value else { return Err(wrong_type(&value, "a table")) };
+        match table.keys().find(|key| !keys.contains(&key.as_str())) {
+            Some(key) => Err(format!("unknown field `{key}`, expected one of `{}`", keys.join("`, `"))),
+            None => Ok(Self(table)),
+        }
+    }
+
+    /// The value of a key, or what stands for it where it is left out, if anything does.
+    pub(super) fn take<T: Value>(&mut self, key: &str, otherwise: Option<T>) -> Result<Option<T>, String> {
+        self.0.remove(key).map_or(Ok(otherwise), |value| T::read(value).map(Some))
+    }
+}
+
+/// The words about a key that is left out.
+pub(super) fn missing(key: &str) -> String {
+    format!("missing field `{key}`")
+}
+
+/// Tables with these keys. One with a value behind it may be left out.
+macro_rules! tables {
+    ($($(#[$of_table:meta])* pub struct $name:ident {
+        $($(#[$of_key:meta])* pub $key:ident: $type:ty $(= $otherwise:expr)?,)+
+    })+) => { $(
+        $(#[$of_table])*
+        #[derive(Clone, Debug, PartialEq)]
+        #[allow(missing_docs, reason = "conf/reference.toml documents every key")]
+        pub struct $name { $($(#[$of_key])* pub $key: $type,)+ }
+
+        impl $crate::conf::value::Value for $name {
+            fn read(value: toml::Value) -> Result<Self, String> {
+                let mut entries = $crate::conf::value::Entries::of(value, &[$(stringify!($key)),+])?;
+                // what is wrong is told before what is missing
+                $(let $key = entries.take(stringify!($key), None$(.or(Some($otherwise)))?)?;)+
+                Ok(Self { $($key: $key.ok_or_else(|| $crate::conf::value::missing(stringify!($key)))?,)+ })
+            }
+        }
+    )+ };
+}
+pub(super) use tables;
+
+/// The words about a value of a wrong type.
+pub(super) fn wrong_type(value: &toml::Value, expected: &str) -> String {
+    wrong("type", value, expected)
+}
+
+/// The words about a value that is out of range or none of those that there are.
+pub(super) fn wrong_value(value: &toml::Value, expected: &str) -> String {
+    wrong("value", value, expected)
+}
+
+fn wrong(what: &str, value: &toml::Value, expected: &str) -> String {
+    let found = match value {
+        toml::Value::String(text) => format!("string {text:?}"),
+        toml::Value::Integer(number) => format!("integer `{number}`"),
+        toml::Value::Float(number) => format!("number `{number}`"),
+        toml::Value::Boolean(whether) => format!("boolean `{whether}`"),
+        toml::Value::Datetime(_) => "date".into(),
+        toml::Value::Array(_) => "list".into(),
+        toml::Value::Table(_) => "table".into(),
+    };
+    format!("invalid {what}: {found}, expected {expected}")
+}
+
+impl Value for String {
+    fn read(value: toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::String(text) => Ok(text),
+            other => Err(wrong_type(&other, "a string")),
+        }
+    }
+}
+
+impl Value for bool {
+    fn read(value: toml::Value) -> Result<Self, String> {
+        value.as_bool().ok_or_else(|| wrong_type(&value, "true or false"))
+    }
+}
+
+impl Value for usize {
+    fn read(value: toml::Value) -> Result<Self, String> {
+        let number = value.as_integer().ok_or_else(|| wrong_type(&value, "a whole number"))?;
+        Self::try_from(number).map_err(|_| wrong_value(&value, "a whole number that is not below 0"))
+    }
+}
+
+impl Value for u8 {
+    fn read(value: toml::Value) -> Result<Self, String> {
+        let number = value.as_integer().ok_or_else(|| wrong_type(&value, "a whole number"))?;
+        Self::try_from(number).map_err(|_| wrong_value(&value, "a whole number from 0 to 255"))
+    }
+}
+
+impl Value for IpAddr {
+    fn read(value: toml::Value) -> Result<Self, String> {
+        let address = value.as_str().and_then(|text| text.parse().ok());
+        address.ok_or_else(|| wrong_value(&value, "an address such as \"192.0.2.1\""))
+    }
+}
+
+impl<T: Value> Value for Vec<T> {
+    fn read(value: toml::Value) -> Result<Self, String> {
+        match value {
+            toml::Value::Array(list) => list.into_iter().map(T::read).collect(),
+            other => Err(wrong_type(&other, "a list")),
+        }
+    }
+}
