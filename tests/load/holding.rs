@@ -6,20 +6,16 @@ use std::time::{Duration, Instant};
 
 use runnel::proto::rtmp::Role;
 
+use crate::beside::Beside;
 use crate::peer::Rtmp;
 use crate::program::Program;
-use crate::steady::Steady;
 
 /// The time that each goes on.
-const LENGTH: Duration = Duration::from_secs(2);
-/// The time that a picture may take meanwhile: a server that is held takes as long as it is held, and
-/// a busy machine much less in one of a few attempts.
-const BOUND: Duration = Duration::from_millis(1000);
-const ATTEMPTS: usize = 3;
+pub const LENGTH: Duration = Duration::from_secs(2);
 
 /// Sends `data` over and over on a connection that `begin` makes, until `end`; once more
 /// with another if it is closed. What is answered is read by nobody.
-fn send(begin: &dyn Fn() -> TcpStream, data: &[u8], end: Instant) {
+pub fn send(begin: &dyn Fn() -> TcpStream, data: &[u8], end: Instant) {
     let data = data.repeat((32 << 10) / data.len() + 1);
     while Instant::now() < end {
         let mut socket = begin();
@@ -28,7 +24,7 @@ fn send(begin: &dyn Fn() -> TcpStream, data: &[u8], end: Instant) {
     }
 }
 
-fn asked(address: SocketAddr, head: &str) -> TcpStream {
+pub fn asked(address: SocketAddr, head: &str) -> TcpStream {
     let mut socket = TcpStream::connect(address).unwrap();
     socket.write_all(head.as_bytes()).unwrap();
     socket
@@ -44,16 +40,6 @@ fn tunnel(http: SocketAddr, get: &std::cell::RefCell<Option<TcpStream>>) -> TcpS
     get.replace(Some(other));
     let fields = "Content-Type: application/x-rtsp-tunnelled\r\nContent-Length: 32767";
     asked(http, &format!("POST /live/b HTTP/1.1\r\nHost: h\r\nx-sessioncookie: {cookie}\r\n{fields}\r\n\r\n"))
-}
-
-/// The longest that a picture has taken since the last call, one at least.
-fn longest(steady: &Steady) -> Duration {
-    loop {
-        match steady.longest() {
-            Duration::ZERO => std::thread::sleep(Duration::from_millis(1)),
-            longest => return longest,
-        }
-    }
 }
 
 /// A name, a connection, and what goes there over and over.
@@ -93,18 +79,9 @@ fn nobody_holds_the_server() {
         ("pings of RTMP", &waiting, &[2, 0, 0, 0, 0, 0, 6, 4, 0, 0, 0, 0, 0, 6, 0, 0, 0, 0]),
         ("chunks of nothing", &waiting, &[4, 0, 0, 0, 0, 0, 0, 9, 1, 0, 0, 0]),
     ];
-    let steady = Steady::start(rtmp, http, "a");
+    let beside = Beside::start(&program);
     for (what, begin, data) in attacks {
-        let mut gaps = Vec::new();
-        while gaps.last().is_none_or(|gap| *gap >= BOUND) {
-            assert!(gaps.len() < ATTEMPTS, "{what}: {gaps:?}");
-            longest(&steady);
-            send(begin, data, Instant::now() + LENGTH);
-            // a picture that has waited for all of that counts
-            gaps.push(longest(&steady).max(longest(&steady)));
-        }
-        eprintln!("{what}: {gaps:?}");
-        assert!(steady.is_well());
+        beside.bears(what, &|| send(begin, data, Instant::now() + LENGTH));
     }
-    steady.stop();
+    beside.stop();
 }

@@ -1,8 +1,10 @@
 //! The real binary, asked for more than its plan has.
 
+mod beside;
 mod beyond;
 #[path = "../support/encoder.rs"]
 mod encoder;
+mod endless;
 mod flood;
 mod hls;
 mod holding;
@@ -18,6 +20,8 @@ mod program;
 mod records;
 mod refusals;
 mod requests;
+#[path = "../support/rtsp_talks.rs"]
+mod rtsp_talks;
 mod steady;
 mod waiting;
 
