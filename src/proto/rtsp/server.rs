@@ -169,6 +169,12 @@ impl Server {
         self.asked.is_some()
     }
 
+    /// Whether so many answers wait that no request is taken before they are sent. A publisher's
+    /// packets do not wait for that.
+    pub fn is_full(&self) -> bool {
+        self.role != Role::Record && self.out.len() > self.limits.max_answers
+    }
+
     /// Answers DESCRIBE.
     pub fn described(&mut self, sdp: &str) {
         let Some(asked) = self.asked.take() else { return };
@@ -390,7 +396,7 @@ impl Machine for Server {
     type Error = Error;
 
     fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
-        if self.asked.is_some() && self.wire.is_message(data) {
+        if (self.asked.is_some() || self.is_full()) && self.wire.is_message(data) {
             return Ok(0);
         }
         let (used, item) = self.wire.read(data).map_err(|error| {

@@ -116,6 +116,7 @@ impl Session {
         let Self { conn, carrier, machine, body } = self;
         let slow = body.config.viewers.slow.0;
         ready!(body.tail.poll(cx, conn, slow))?;
+        let was_full = machine.is_full();
         match &mut body.role {
             Role::View(view) => {
                 if !view.poll(cx, conn, carrier, machine, &body.server, &body.config)? {
@@ -139,6 +140,12 @@ impl Session {
                 ready!(conn.poll_send(cx, carrier.control(machine), slow))?;
                 return Poll::Ready(Err(Close::Done));
             }
+        }
+        if was_full {
+            if machine.is_full() {
+                return Poll::Pending; // what is asked next waits until the answers are sent
+            }
+            conn.offer_again();
         }
         self.poll_input(cx)
     }
