@@ -1,6 +1,5 @@
 //! A stream: its publisher, its ring, and those who wait for what comes next.
 
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
@@ -84,7 +83,7 @@ pub(super) struct Waiter {
 /// Who gives way, and since when it waits.
 #[derive(Clone, Copy)]
 struct Waits {
-    peer: Option<IpAddr>,
+    peer: Option<u128>,
     since: Instant,
 }
 
@@ -445,7 +444,7 @@ impl State {
     }
 
     /// The one in `seat` gives way to others while it has got nothing and nobody publishes.
-    pub(super) fn give_way(&mut self, seat: usize, peer: Option<IpAddr>, is_guest: bool) {
+    pub(super) fn give_way(&mut self, seat: usize, peer: Option<u128>, is_guest: bool) {
         if let Some(waiter) = self.viewers.get_mut(seat) {
             waiter.gives_way = Some(Waits { peer, since: Instant::now() });
             waiter.is_guest = is_guest;

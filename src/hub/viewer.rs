@@ -1,6 +1,5 @@
 //! A viewer: a cursor in the ring.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -109,7 +108,7 @@ impl Viewer {
 
     /// The same viewer, but one who gives way to others while nobody publishes, and comes from `peer`;
     /// `None` where many come from one address.
-    pub fn giving_way(self, peer: Option<IpAddr>) -> Self {
+    pub fn giving_way(self, peer: Option<u128>) -> Self {
         self.stream.lock().give_way(self.seat, peer, false);
         self
     }

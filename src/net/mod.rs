@@ -32,7 +32,7 @@ pub use listen::{Gate, accept_loop, bind};
 #[cfg(any(feature = "files", feature = "replay", feature = "record"))]
 pub use mounts::disk_of;
 pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};
-pub use peers::{Claim, Peers, ROW, Seat, Share};
+pub use peers::{Claim, Peers, ROW, Seat, Share, bits};
 pub use small::{Aside, open_at_once, read_once, read_small};
 #[cfg(feature = "tls")]
 pub use tls::{Files, Identity, Shakes, Trust, make_certificate};

@@ -127,8 +127,8 @@ impl Seat {
     }
 
     /// Whose it is; `None` if nobody counts.
-    pub fn customer(&self) -> Option<IpAddr> {
-        self.connection.0.as_ref().map(|(_, customer, _)| *customer)
+    pub fn customer(&self) -> Option<u128> {
+        self.connection.0.as_ref().map(|(_, customer, _)| bits(*customer))
     }
 
     /// It does neither any more.
@@ -150,6 +150,14 @@ impl Drop for Share {
         if let Some((peers, customer, what)) = &self.0 {
             peers.give_back(*customer, *what);
         }
+    }
+}
+
+/// An address as a number.
+pub fn bits(address: IpAddr) -> u128 {
+    match address {
+        IpAddr::V4(address) => address.to_ipv6_mapped().to_bits(),
+        IpAddr::V6(address) => address.to_bits(),
     }
 }
 

@@ -1,7 +1,6 @@
 //! Who watches HLS: a player is many requests, which a number in their URLs ties together.
 
 use std::collections::HashMap;
-use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -9,7 +8,7 @@ use super::flood::Flood;
 use super::who::Who;
 use crate::budget::{Account, Lease};
 use crate::hub::{Name, Refused, Waiting, first_to_go};
-use crate::net::{Peers, random};
+use crate::net::{Peers, bits, random};
 
 /// All that are known.
 pub(super) struct Audience {
@@ -23,7 +22,7 @@ pub(super) struct Audience {
 struct Seat {
     who: Who,
     name: Name,
-    customer: Option<IpAddr>,
+    customer: Option<u128>,
     since: Instant,
     seen: Instant,
     bytes: u64,
@@ -50,7 +49,7 @@ impl Audience {
         plays: &dyn Fn(&Name) -> bool,
     ) -> Result<u64, Refused> {
         let mut seats = self.lock();
-        let customer = who.ip().and_then(|ip| peers.customer(ip));
+        let customer = who.ip().and_then(|ip| peers.customer(ip)).map(bits);
         let same = |seat: &Seat| customer.is_some() && seat.customer == customer;
         let has_most = seats.values().filter(|seat| same(seat)).count() >= self.per_peer;
         if has_most || seats.len() >= self.most {

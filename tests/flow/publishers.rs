@@ -239,7 +239,7 @@ fn connections_that_wait_give_way_and_those_of_one_address_first() {
     let form = crate::harness::form_named("flv");
     let absent = Name::new("absent").unwrap();
     let cx = Context::from_waker(Waker::noop());
-    let peer = |number: u8| Some([192, 0, 2, number].into());
+    let peer = |number: u128| Some(number);
     let is_gone = |viewer: &mut Viewer| {
         viewer.poll_next(&cx, &mut Vec::new(), Step { units: 8, bytes: 1 << 10 }) == Poll::Ready(Next::Dismissed)
     };
