@@ -44,12 +44,13 @@ const IMPURE: [&str; 13] = [
     "Instant::now",
 ];
 
-/// Where a pure part does so all the same, and why.
-const EXCEPTIONS: [(&str, &str, &str); 4] = [
+/// Where somebody does so all the same, and why.
+const EXCEPTIONS: [(&str, &str, &str); 5] = [
     ("proto/ws.rs", "std::io", "a Cursor over a slice, which tungstenite reads from"),
     ("hub/stream.rs", "Instant::now", "a stream is made by one who plays it, and players are given no time"),
     ("hub/publisher.rs", "Instant::now", "Drop takes no arguments"),
     ("hub/viewer.rs", "Instant::now", "Drop takes no arguments"),
+    ("device/memory.rs", "unsafe", "glibc gives memory back by malloc_trim alone, which no crate has"),
 ];
 
 /// What nobody names, and why.
@@ -59,7 +60,7 @@ const NOWHERE: [(&str, &str); 6] = [
     ("unbounded(", "every queue has a bound"),
     ("mpsc::channel(", "every queue has a bound"),
     ("smol::spawn", "there is one executor, and main runs it"),
-    ("unsafe", "nothing here needs it"),
+    ("unsafe", "nothing else here needs it"),
 ];
 
 /// The longest file, in lines.
@@ -205,7 +206,10 @@ fn exceptions_are_still_needed() {
 #[test]
 fn what_nobody_names() {
     for (word, why) in NOWHERE {
-        let found: Vec<_> = sources().iter().flat_map(|source| source.naming(word).collect::<Vec<_>>()).collect();
+        let excused = |path: &str| EXCEPTIONS.iter().any(|(at, what, _)| (*at, *what) == (path, word));
+        let sources = sources();
+        let found = sources.iter().filter(|source| !excused(&source.path));
+        let found: Vec<_> = found.flat_map(|source| source.naming(word).collect::<Vec<_>>()).collect();
         assert!(found.is_empty(), "{word}: {why}\n{}", found.join("\n"));
     }
 }
