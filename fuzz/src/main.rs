@@ -20,6 +20,8 @@ mod texts;
 mod drive;
 #[path = "../../tests/support/encoder.rs"]
 mod encoder;
+#[path = "../../tests/support/packets.rs"]
+mod packets;
 #[path = "../../tests/support/records.rs"]
 mod records;
 #[path = "../../tests/support/rtsp_talks.rs"]

@@ -6,15 +6,16 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use runnel::budget::Account;
 use runnel::container;
-use runnel::media::{Codec, Kind, Ticks, Tracks, Wall};
+use runnel::media::{Codec, Tracks};
 use runnel::proto::Url;
-use runnel::proto::rtp::{self, Demux, Event, Format, RTP, rtcp};
+use runnel::proto::rtp::{self, Demux, Event, Format, rtcp};
 use runnel::proto::rtsp::Transport;
 use runnel::proto::rtsp::sdp::{self, Description, Offer};
 
 use crate::containers::Line;
+use crate::packets::packets as known;
 use crate::pieces::{join, pieces};
-use crate::records::{self, frame, track};
+use crate::records;
 use crate::rtsp_talks;
 
 const ROOM: usize = 256 << 10;
@@ -155,9 +156,9 @@ pub fn packet_seeds() -> Vec<Vec<u8>> {
         (14, Codec::Pcma, 120),
     ];
     let mut seeds: Vec<_> =
-        codecs.into_iter().map(|(format, codec, len)| seed(format, &own_packets(codec, len), 0)).collect();
-    let sound: Vec<_> = own_packets(Codec::Aac, 120);
-    seeds.push([seed(0, &own_packets(Codec::H264, 120), 6), seed(6, &sound, 0)[2..].to_vec()].concat());
+        codecs.into_iter().map(|(format, codec, len)| seed(format, &known(codec, len).1, 0)).collect();
+    let sound: Vec<_> = known(Codec::Aac, 120).1;
+    seeds.push([seed(0, &known(Codec::H264, 120).1, 6), seed(6, &sound, 0)[2..].to_vec()].concat());
     seeds.extend(bare().map(|(format, payload)| {
         join([(MARKER, 40, &payload[..]), (MARKER | LOSS, 40, &payload), (MARKER | LATE, 0, &payload)])
             .into_iter()
@@ -172,20 +173,6 @@ pub fn packet_seeds() -> Vec<Vec<u8>> {
 fn seed(format: u8, packets: &[(u8, Vec<u8>)], second: u8) -> Vec<u8> {
     let pieces = packets.iter().map(|(channel, data)| (if channel % 2 == 1 { REPORT } else { WHOLE }, 40, &data[..]));
     [vec![format, if second == 0 { 255 } else { second }], join(pieces)].concat()
-}
-
-fn own_packets(codec: Codec, len: usize) -> Vec<(u8, Vec<u8>)> {
-    let (mut mux, mut tracks, track) = ((RTP.mux)(), Tracks::default(), track(0, codec));
-    tracks.set(track.clone());
-    mux.announce(&tracks, &[], Ticks(0));
-    mux.time_of_day(Ticks(0), Wall(Duration::from_secs(1_700_000_000)));
-    let mut all = Vec::new();
-    for at in 0..2 {
-        let frame = frame(&track, 5000 * at, 0, at == 0 || codec.kind() == Kind::Audio, len);
-        let packed = mux.frame(&track, &frame, &Account::root("packets", ROOM)).unwrap().unwrap();
-        all.extend(packed.pieces().map(|piece| (piece.channel(), [piece.head.bytes(), &piece.body].concat())));
-    }
-    all
 }
 
 /// Payloads that we do not write ourselves.

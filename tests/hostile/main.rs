@@ -9,6 +9,9 @@ mod encoder;
 mod faults;
 #[cfg(feature = "replay")]
 mod files;
+#[cfg(feature = "rtsp")]
+#[path = "../support/packets.rs"]
+mod packets;
 #[path = "../support/records.rs"]
 mod records;
 #[cfg(feature = "rtsp")]

@@ -4,12 +4,12 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use runnel::budget::Account;
-use runnel::media::{Codec, Ticks, Tracks, Wall};
-use runnel::proto::rtp::{self, Demux, Event, Format, RTP, rtcp};
+use runnel::media::Codec;
+use runnel::proto::rtp::{self, Demux, Event, Format, rtcp};
 use runnel::proto::rtsp::sdp::Description;
 
 use crate::damaged;
-use crate::records::{frame, track};
+use crate::packets::packets;
 
 const ROOM: usize = 64 << 10;
 const MAX_FRAME: usize = 16 << 10;
@@ -22,21 +22,6 @@ fn reader(format: &Format) -> Demux {
     let mut demux = Demux::new(MAX_FRAME, Duration::from_millis(100));
     assert_eq!(demux.add(std::slice::from_ref(format)), Some(0), "{format:?}");
     demux
-}
-
-/// A key frame and another with the reports that go with them: channel and packet.
-fn packets(codec: Codec, len: usize) -> (Format, Vec<(u8, Vec<u8>)>) {
-    let (mut mux, mut tracks, track) = ((RTP.mux)(), Tracks::default(), track(0, codec));
-    tracks.set(track.clone());
-    mux.announce(&tracks, &[], Ticks(0));
-    mux.time_of_day(Ticks(0), Wall(Duration::from_secs(1_700_000_000)));
-    let mut all = Vec::new();
-    for at in 0..2 {
-        let frame = frame(&track, 5000 * at, 0, at == 0 || codec.kind() == runnel::media::Kind::Audio, len);
-        let packed = mux.frame(&track, &frame, &Account::root("packets", ROOM)).unwrap().unwrap();
-        all.extend(packed.pieces().map(|piece| (piece.channel(), [piece.head.bytes(), &piece.body].concat())));
-    }
-    (rtp::offers(&tracks).remove(0).1, all)
 }
 
 /// What a reader makes of packets costs no more than its room, and nothing afterwards.
