@@ -10,6 +10,7 @@
 #![no_main]
 
 mod containers;
+mod disk;
 mod hub;
 mod machines;
 mod pieces;
@@ -88,6 +89,12 @@ static TARGETS: &[Target] = targets! {
     "conf" 4096 25_000 texts::configuration configuration_seeds;
     "texts" 1024 80_000 texts::addresses address_seeds;
     "digest" 2048 20_000 texts::digest digest_seeds;
+    "requests" 1024 80_000 texts::requests request_seeds;
+    "tunnel" 1024 60_000 texts::tunnel tunnel_seeds;
+    "peers" 512 30_000 texts::peers peer_seeds;
+    "record-index" 2048 6_000 disk::index index_seeds;
+    "record-playlist" 2048 4_000 disk::playlist playlist_seeds;
+    "segment" 8192 8_000 disk::probe probe_seeds;
 };
 
 /// The heap of a target beside its accounts at most: so much, and so much

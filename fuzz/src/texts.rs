@@ -1,10 +1,16 @@
 //! Texts that name something: configuration, addresses, names, passwords.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::sync::Arc;
+
+use runnel::budget::Account;
 use runnel::conf::{Config, Keys};
 use runnel::hub::Name;
+use runnel::net::{Claim, Peers, ROW};
 use runnel::proto::rtmp::Address;
 use runnel::proto::rtsp::auth::{Answer, Guard, Method, Verdict};
 use runnel::proto::{Target, Url, ws};
+use runnel::serve::fuzz::{decoded, understand};
 use runnel::wire::{percent_decode, percent_encode};
 
 /// A configuration is taken or refused in words, and one that is taken has a plan.
@@ -129,4 +135,82 @@ pub fn digest_seeds() -> Vec<Vec<u8>> {
     let camera = "Digest realm=\"IP Camera(12345)\", nonce=\"6f3a\", qop=\"auth,auth-int\", stale=\"FALSE\", \
                   opaque=\"a\\\"b\", algorithm=MD5-sess\nBasic realm=\"/\"";
     vec![challenges.join("\n").into_bytes(), wrong.into_bytes(), camera.into(), b"Basic dXNlcjpndWVzcw==".to_vec()]
+}
+
+/// The paths and queries of requests: what a player shows again is what it was told.
+pub fn requests(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let (path, query) = text.split_once('?').unwrap_or((&text, ""));
+    let (items, suffix) = understand(path, query);
+    assert!(items <= 1 + path.len() && suffix.len() <= 1 + query.len(), "{suffix}");
+    assert!(suffix.is_empty() || suffix.starts_with('?') && !suffix.contains(['"', '\n']) || query.contains('\n'));
+    let (_, again) = understand(path, suffix.strip_prefix('?').unwrap_or_default());
+    assert!(again == suffix, "{again} of {suffix}");
+}
+
+pub fn request_seeds() -> Vec<Vec<u8>> {
+    [
+        "/hls/test110/test110-1700-3.2.m4s?session_id=00000000000000ff&key=a",
+        "/hls/test110.m3u8?_HLS_msn=12&_HLS_part=1&_HLS_skip=YES&token=a%20b",
+        "/live/a/b.flv?hevc=12&tracks=all",
+        "/record/cam/record.m3u8?stream=cam&before=1700000000000",
+        "/a//../%2e%2e/b%00?",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into()
+}
+
+/// What is posted in base64 is the same however it is cut, and no longer than it came.
+pub fn tunnel(data: &[u8]) {
+    let whole = decoded(std::iter::once(data));
+    for longest in [1, 3, 7] {
+        assert_eq!(whole, decoded(data.chunks(longest)), "cut into {longest}");
+    }
+    assert!(whole.is_none_or(|whole| whole.len() <= data.len() / 4 * 3));
+}
+
+pub fn tunnel_seeds() -> Vec<Vec<u8>> {
+    ["T1BUSU9OUyAqIFJUU1AvMS4wDQo=Q1NlcTogMQ0KDQo=", "AAAA\r\nBBBB\r\n CC==DD\tDD", "QQ==QUI=QUJD****"]
+        .map(|text| text.as_bytes().to_vec())
+        .into()
+}
+
+/// Addresses that come and go: none has more than its part, and all is given back.
+pub fn peers(data: &[u8]) {
+    const MOST: [usize; 3] = [3, 1, 2];
+    let account = Account::root("peers", 8 * ROW);
+    let peers = Peers::new(MOST, vec![Ipv4Addr::new(192, 0, 2, 9).into()], account.clone());
+    let mut seats: Vec<(IpAddr, Arc<_>)> = Vec::new();
+    for step in data.chunks_exact(2) {
+        let (what, number) = (step[0] & 7, step[1]);
+        let chosen = seats.get(usize::from(number) % seats.len().max(1));
+        match (what, chosen) {
+            (0..=2, _) => {
+                let host = u16::from(number & 15);
+                let address: IpAddr = match number >> 4 {
+                    0 => Ipv6Addr::new(0x2001, 0xdb8, 0, host & 3, 0, 0, 0, host).into(),
+                    1 => Ipv4Addr::new(192, 0, 2, number & 15).to_ipv6_mapped().into(),
+                    _ => Ipv4Addr::new(192, 0, 2, number & 15).into(),
+                };
+                seats.extend(peers.seat(address).map(|seat| (address, seat)));
+            }
+            (3, Some((_, seat))) => _ = seat.take(Claim::Publisher),
+            (4, Some((_, seat))) => _ = seat.take(Claim::Viewer),
+            (5, Some((_, seat))) => seat.leave(),
+            (6, Some(_)) => drop(seats.swap_remove(usize::from(number) % seats.len())),
+            _ => {}
+        }
+        for (address, _) in &seats {
+            let customer = peers.customer(*address);
+            let has = seats.iter().filter(|(other, _)| peers.customer(*other) == customer).count();
+            assert!(customer.is_none() || has <= MOST[0], "{has} of {customer:?}");
+        }
+        seats.truncate(64);
+    }
+    drop(seats);
+    assert_eq!(account.used(), 0);
+}
+
+pub fn peer_seeds() -> Vec<Vec<u8>> {
+    vec![vec![0, 33, 0, 17, 0, 1, 3, 0, 4, 0, 4, 1, 3, 2, 5, 1, 6, 0, 0, 41, 3, 3, 6, 9], (0..=255).collect()]
 }

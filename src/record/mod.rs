@@ -6,6 +6,8 @@
 
 mod disk;
 mod folder;
+#[cfg(fuzzing)]
+pub mod fuzz;
 mod heal;
 mod index;
 mod keep;

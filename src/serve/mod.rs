@@ -5,6 +5,8 @@
 mod audience;
 mod door;
 mod flood;
+#[cfg(fuzzing)]
+pub mod fuzz;
 #[cfg(feature = "hls")]
 mod hls;
 #[cfg(feature = "http")]

@@ -280,7 +280,7 @@ async fn read(file: Arc<Opened>, due: Use, at: u64, left: u64, account: Account)
 
 /// What stands between the slashes, decoded; `None` if something there could lead out, or
 /// to what is hidden. An empty one at the end stands for a folder.
-fn items(path: &str) -> Option<Vec<String>> {
+pub(super) fn items(path: &str) -> Option<Vec<String>> {
     let all: Vec<_> = path.split('/').map(percent_decode).collect::<Option<_>>()?;
     let last = all.len().checked_sub(1)?;
     let good = |(at, item): (usize, &String)| {

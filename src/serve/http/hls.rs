@@ -205,7 +205,7 @@ impl Seat {
 const SESSION: &str = "session_id";
 
 /// The number in a query; one that is none is not known either.
-fn session(query: &str) -> Option<u64> {
+pub(super) fn session(query: &str) -> Option<u64> {
     let number = query.split('&').find_map(|pair| pair.strip_prefix(SESSION)?.strip_prefix('='))?;
     Some(u64::from_str_radix(number, 16).unwrap_or(0))
 }
@@ -220,7 +220,7 @@ const NO_FILE: &str = "no such segment, or no longer";
 /// What a player of low latency asks for; `None` if that makes no sense. A part of no
 /// segment is passed over: xgplayer takes numbers out of files' names, which are not its own
 /// server's here, and gets what there is.
-fn ask(query: &str) -> Option<Ask> {
+pub(super) fn ask(query: &str) -> Option<Ask> {
     let (mut ask, mut part) = (Ask::default(), None);
     for pair in query.split('&') {
         match pair.split_once('=') {
@@ -238,7 +238,7 @@ fn ask(query: &str) -> Option<Ask> {
 
 /// The query that the client shows with the playlist it shows with the segments; all of it
 /// where it is short, else its session.
-fn suffix(query: &str) -> String {
+pub(super) fn suffix(query: &str) -> String {
     let own = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("_HLS_") && !pair.contains('"'));
     let is_short = own.clone().map(|pair| 1 + pair.len()).sum::<usize>() <= MAX_QUERY;
     let is_session = |pair: &str| pair.starts_with(SESSION) && pair.len() <= MAX_SESSION;

@@ -2,6 +2,8 @@
 
 #[cfg(feature = "files")]
 mod files;
+#[cfg(fuzzing)]
+pub(super) mod fuzz;
 #[cfg(feature = "hls")]
 mod hls;
 mod resource;

@@ -7,6 +7,8 @@ mod play;
 pub(crate) mod publish;
 #[cfg(feature = "http")]
 mod tunnel;
+#[cfg(fuzzing)]
+pub use tunnel::decoded;
 
 use std::net::IpAddr;
 use std::sync::Arc;

@@ -213,6 +213,22 @@ impl Decoder {
     }
 }
 
+/// What is posted in such pieces, for the fuzzer; `None` if it is refused.
+#[cfg(fuzzing)]
+pub fn decoded<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
+    let (mut kept, mut decoder) = (Vec::new(), Decoder::default());
+    for piece in pieces {
+        kept.extend_from_slice(piece);
+        loop {
+            match decoder.take(&kept).ok()? {
+                0 => break,
+                used => drop(kept.drain(..used)),
+            }
+        }
+    }
+    Some(decoder.out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,0 +1,49 @@
+//! The index of a folder that others may have written to, for the fuzzer.
+
+use std::io;
+use std::path::Path;
+
+use super::folder::{Busy, Folder};
+use super::index::State;
+use super::{heal, list};
+use crate::conf::Config;
+
+/// A folder with recordings of every stream.
+pub struct Healed(Folder);
+
+impl Healed {
+    /// That folder.
+    pub fn new(path: &Path) -> Self {
+        let rule = |format| format!("[[record]]\nstreams = \"*\"\npath = {path:?}\nformat = \"{format}\"\n");
+        let text = format!("profile = \"box\"\n{}{}", rule("flv"), rule("hls"));
+        let rules: Vec<_> = Config::parse("fuzz.toml", &text).map_or(Vec::new(), |config| config.record);
+        let rules: Vec<_> = rules.into_iter().map(Into::into).collect();
+        Self(Folder::new(path, &rules, false, Busy::default()))
+    }
+
+    /// As at a start; whether anything was wrong.
+    pub fn heal(&self) -> io::Result<bool> {
+        heal::heal(&self.0, None, true)
+    }
+
+    /// The names that are in the index, and not gone.
+    pub fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        self.0.index.each(&mut |line| {
+            if line.state != State::Gone {
+                names.push(line.name.to_string());
+            }
+        })?;
+        Ok(names)
+    }
+
+    /// Adds one, as a recording that begins.
+    pub fn add(&self, name: &str) -> io::Result<()> {
+        self.0.index.add(State::Open, 0, name).map(drop)
+    }
+
+    /// What is told of them.
+    pub fn list(&self, query: &str) -> String {
+        list::list(std::slice::from_ref(&self.0), query)
+    }
+}
