@@ -48,7 +48,7 @@ struct Target {
     name: &'static str,
     /// The longest input.
     max_len: usize,
-    /// Inputs of a run that can be repeated: three or four seconds' worth.
+    /// Inputs of a run that can be repeated: some seconds' worth.
     inputs: usize,
     /// Panics if anything is wrong.
     run: fn(&[u8]),
@@ -91,8 +91,8 @@ static TARGETS: &[Target] = targets! {
     "digest" 2048 20_000 texts::digest digest_seeds;
     "requests" 1024 80_000 texts::requests request_seeds;
     "tunnel" 1024 60_000 texts::tunnel tunnel_seeds;
-    "peers" 512 30_000 texts::peers peer_seeds;
-    "record-index" 2048 6_000 disk::index index_seeds;
+    "peers" 256 20_000 texts::peers peer_seeds;
+    "record-index" 2048 3_000 disk::index index_seeds;
     "record-playlist" 2048 4_000 disk::playlist playlist_seeds;
     "segment" 8192 8_000 disk::probe probe_seeds;
 };

@@ -193,17 +193,15 @@ pub fn peers(data: &[u8]) {
                     _ => Ipv4Addr::new(192, 0, 2, number & 15).into(),
                 };
                 seats.extend(peers.seat(address).map(|seat| (address, seat)));
+                let customer = peers.customer(address);
+                let has = seats.iter().filter(|(other, _)| peers.customer(*other) == customer).count();
+                assert!(customer.is_none() || has <= MOST[0], "{has} of {customer:?}");
             }
             (3, Some((_, seat))) => _ = seat.take(Claim::Publisher),
             (4, Some((_, seat))) => _ = seat.take(Claim::Viewer),
             (5, Some((_, seat))) => seat.leave(),
             (6, Some(_)) => drop(seats.swap_remove(usize::from(number) % seats.len())),
             _ => {}
-        }
-        for (address, _) in &seats {
-            let customer = peers.customer(*address);
-            let has = seats.iter().filter(|(other, _)| peers.customer(*other) == customer).count();
-            assert!(customer.is_none() || has <= MOST[0], "{has} of {customer:?}");
         }
         seats.truncate(64);
     }
