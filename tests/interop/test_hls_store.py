@@ -362,6 +362,34 @@ class Disk(HlsStore):
         capture.stop()
         self.assert_none(capture.faults, "the playlist")
 
+    def test_a_folder_that_is_a_link_is_not_followed_and_segments_stay_in_memory(self):
+        elsewhere = self.directory / "elsewhere"
+        elsewhere.mkdir()
+        self.store()
+        (self.folder / STREAM).symlink_to(elsewhere)
+        self.serve_stored(delete="never")
+        self.publish_live(STREAM)
+        capture = self.capture_hls(self.server.hls(STREAM))
+        capture.until(lambda one: len(one.segments) >= 6, 30, "6 segments")
+        capture.stop()
+        self.assert_none(capture.faults, "the playlist")
+        self.assertEqual(self.server.log.count("it is a link, or no folder"), 1)
+        self.assertEqual(list(elsewhere.iterdir()), [])
+
+    def test_one_folder_that_cannot_be_mended_leaves_others_to_be(self):
+        self.serve_stored(delete="never")
+        self.publish_live(STREAM)
+        self.capture_hls(self.server.hls(STREAM))
+        self.until_stored(6)
+        self.server.kill()
+        files = self.files()
+        files[1].write_bytes(b"")
+        for name in ("a", "b", "zz"):
+            (self.folder / name / "record.m3u8").mkdir(parents=True)
+        self.server.start_again()
+        waiting.until(lambda: not files[1].exists(), 20, "that the empty one is gone")
+        self.until_log_counts("what is there may be listed wrongly", 3)
+
     def card(self, size):
         card = self.store("card")
         done = subprocess.run(

@@ -66,7 +66,8 @@ pub(super) async fn keep(
         // what a loss of power has left there
         clear(name.clone(), folder.clone()).await;
     } else if mended.claims(&name)
-        && let Err(error) = tidied(move || mend_stream(&to.path, stream.as_str(), to.sync)).await
+        && let Err(error) =
+            tidied(move || to.check().and_then(|()| mend_stream(&to.path, stream.as_str(), to.sync))).await
     {
         complain_of(&folder.path, &error);
     }
@@ -157,10 +158,12 @@ pub(super) async fn mend(store: PathBuf, sync: bool, mended: Arc<Mended>) {
 fn mend_next(mut folders: ReadDir, sync: bool, mended: &Mended) -> io::Result<Option<ReadDir>> {
     let Some(folder) = folders.next().transpose()? else { return Ok(None) };
     if let Some(name) = folder.file_name().to_str().and_then(|name| Name::new(name).ok())
-        && folder.file_type()?.is_dir()
+        && folder.file_type().is_ok_and(|kind| kind.is_dir())
         && !mended.is_claimed(&name)
+        && let Err(error) = mend_stream(&folder.path(), name.as_str(), sync)
     {
-        mend_stream(&folder.path(), name.as_str(), sync)?;
+        // the others are mended all the same
+        complain_of(&folder.path(), &error);
     }
     Ok(Some(folders))
 }
@@ -236,7 +239,8 @@ impl Folder {
         // the folder of all streams is the user's to make: what is missing may be a card
         match fs::create_dir(&self.path) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
+            Err(_) => self.check()?,
+            Ok(()) => {}
         }
         if self.delete == Delete::Never {
             File::options().write(true).create(true).truncate(false).open(self.path.join(KEPT))?;
@@ -259,8 +263,17 @@ impl Folder {
         }
     }
 
+    /// A link is not followed: nobody would get from it what is written.
+    fn check(&self) -> io::Result<()> {
+        match fs::symlink_metadata(&self.path)?.is_dir() {
+            true => Ok(()),
+            false => Err(io::Error::new(ErrorKind::NotADirectory, "it is a link, or no folder")),
+        }
+    }
+
     /// Tells those who read the folder what is there now.
     fn show(&self, playlist: Option<Bytes>, gone: &[String]) -> io::Result<()> {
+        self.check()?;
         // each of them, and first of all: the disk may be full
         let removed = gone.iter().map(|name| remove(&self.path.join(name))).fold(Ok(()), io::Result::and);
         if let Some(playlist) = playlist {
@@ -301,10 +314,11 @@ impl Folder {
     /// Deletes the segments, the lists of them, and then the folder, unless there is
     /// something else in it. What is kept stays, and is listed.
     fn clear(&self, stream: &str) -> io::Result<()> {
-        let folder = match fs::read_dir(&self.path) {
+        match self.check() {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            folder => folder?,
-        };
+            checked => checked?,
+        }
+        let folder = fs::read_dir(&self.path)?;
         let kept = *self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         for file in folder {
             let file = file?.path();
