@@ -1,6 +1,8 @@
 //! HLS: one collector for each stream that somebody asks for, and the answers
 //! to those who ask.
 
+#[cfg(feature = "files")]
+mod kept;
 mod packing;
 mod shares;
 #[cfg(feature = "files")]
@@ -321,7 +323,7 @@ impl Hls {
     #[cfg(feature = "files")]
     fn folder(&self, server: &Server, name: &Name, delete: Option<Delete>) -> Option<store::Folder> {
         let path = self.store.as_ref()?.join(name.as_str());
-        Some(store::Folder { path, delete: delete?, sync: store::syncs(&server.config()), kept: Arc::default() })
+        Some(store::Folder { path, delete: delete?, sync: store::syncs(&server.config()) })
     }
 
     /// Once, what a loss of power has left of streams that are kept.

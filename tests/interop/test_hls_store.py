@@ -251,6 +251,56 @@ class Deletion(HlsStore):
             )
         self.until_listed(kept)
 
+    def keep_three(self):
+        """Segments that are kept, and a configuration by which later ones are not."""
+        keys = {"idle": "1s", "on_demand": False}
+        self.serve_stored(delete="never", **keys)
+        self.publish_live(STREAM)
+        self.until_stored(3)
+        self.server.stop()
+        keys = {**FAST, "store": self.folder, "delete": "end", **keys}
+        self.server.configure({"hls": keys, "streams": {"resume": "1s"}})
+        self.server.start_again()
+        return set(self.files())
+
+    def until_only(self, kept):
+        waiting.until(
+            lambda: set(self.files()) == kept, GONE_WITHIN, lambda: f"{kept}, not {self.files()}"
+        )
+        self.until_listed(kept)
+
+    def test_what_is_not_to_stay_goes_though_the_program_ended_before(self):
+        kept = self.keep_three()
+        for end in (self.server.stop, self.server.kill):
+            self.publish_live(STREAM)
+            self.until_stored(len(kept) + 3)
+            end()
+            left = set(self.files()) - kept
+            self.assertTrue(left)
+            self.server.start_again()
+            publisher = self.publish_live(STREAM)
+            waiting.until(
+                lambda left=left: not left & set(self.files()), GONE_WITHIN, "the old ones are gone"
+            )
+            self.until_stored(len(kept) + 1)
+            publisher.stop()
+            self.until_only(kept)
+
+    def test_what_is_not_to_stay_goes_though_the_clock_was_set_back(self):
+        kept, later = self.keep_three(), []
+        playlist = self.folder / STREAM / "record.m3u8"
+        text = playlist.read_text()
+        for path in kept:
+            stream, time, number = path.name.split("-")
+            later.append(path.rename(path.with_name(f"{stream}-{int(time) + 10**11}-{number}")))
+            text = text.replace(path.name, later[-1].name)
+        playlist.write_text(text)
+        publisher = self.publish_live(STREAM)
+        self.until_stored(len(kept) + 2)
+        publisher.stop()
+        self.until_log_counts(f"stream={STREAM} HLS ends", 1, GONE_WITHIN)
+        self.until_only(set(later))
+
 
 class Ends(HlsStore):
     def test_the_playlist_in_the_folder_ends_with_the_program(self):
@@ -373,7 +423,7 @@ class Disk(HlsStore):
         capture.until(lambda one: len(one.segments) >= 6, 30, "6 segments")
         capture.stop()
         self.assert_none(capture.faults, "the playlist")
-        self.assertEqual(self.server.log.count("it is a link, or no folder"), 1)
+        self.assertEqual(self.server.log.count("or no folder: segments stay in memory"), 1)
         self.assertEqual(list(elsewhere.iterdir()), [])
 
     def test_one_folder_that_cannot_be_mended_leaves_others_to_be(self):

@@ -1,7 +1,7 @@
 //! Segments on a disk: each stream has a folder, from which others may serve it as well.
 
 use std::collections::BTreeSet;
-use std::fs::{self, DirEntry, File, ReadDir};
+use std::fs::{self, File, ReadDir};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use smol::Task;
 
 use super::super::listing::{self, Listed, Segments, bring_folder, name_parts};
-use super::Entry;
+use super::{Entry, kept};
 use crate::conf::Config;
 use crate::hls::{Delete, Unstored};
 use crate::hub::Name;
@@ -26,16 +26,11 @@ pub(super) struct Folder {
     pub(super) delete: Delete,
     /// Whether what is written is brought to the disk.
     pub(super) sync: bool,
-    /// The time of the last segment that is kept for good, if any are.
-    pub(super) kept: Arc<Mutex<Option<u64>>>,
 }
 
 /// The live playlist, and what it is called until it is whole.
 const PLAYLIST: &str = "playlist.m3u8";
 const UNFINISHED: &str = "playlist.m3u8.new";
-/// What stands in a folder whose segments are kept for good, whatever the configuration says of
-/// those that come later.
-const KEPT: &str = ".kept";
 /// No live playlist is longer.
 const LONGEST: u64 = 1 << 20;
 /// The pause before something is tried again that the disk did not take.
@@ -58,18 +53,15 @@ pub(super) async fn keep(
     if let Some(before) = before {
         before.await;
     }
-    let (to, stream) = (folder.clone(), name.clone());
     if folder.is_cleared() {
-        if let Err(error) = tidied(move || to.find_kept(stream.as_str())).await {
-            complain(&name, &folder, &error, &mut trouble);
-        }
         // what a loss of power has left there
         clear(name.clone(), folder.clone()).await;
-    } else if mended.claims(&name)
-        && let Err(error) =
-            tidied(move || to.check().and_then(|()| mend_stream(&to.path, stream.as_str(), to.sync))).await
-    {
-        complain_of(&folder.path, &error);
+    } else if mended.claims(&name) {
+        let (to, stream) = (folder.clone(), name.clone());
+        let mend = move || to.check().and_then(|()| mend_stream(&to.path, stream.as_str(), to.sync));
+        if let Err(error) = tidied(mend).await {
+            complain_of(&folder.path, &error);
+        }
     }
     let mut last = Last::default();
     loop {
@@ -243,7 +235,9 @@ impl Folder {
             Ok(()) => {}
         }
         if self.delete == Delete::Never {
-            File::options().write(true).create(true).truncate(false).open(self.path.join(KEPT))?;
+            kept::keep(&self.path)?;
+        } else if kept::is_kept(&self.path)? {
+            kept::lend(&self.path, &next.name, self.delete == Delete::Soon, self.sync)?;
         }
         let path = self.path.join(&next.name);
         let (blocks, _) = &next.content;
@@ -294,23 +288,6 @@ impl Folder {
         self.delete != Delete::Never
     }
 
-    /// Finds what is kept for good: all that is there, if it was begun so. As long as that is not
-    /// known nothing is deleted.
-    fn find_kept(&self, stream: &str) -> io::Result<()> {
-        let found = self.last_kept(stream);
-        *self.kept.lock().unwrap_or_else(PoisonError::into_inner) = *found.as_ref().unwrap_or(&Some(u64::MAX));
-        found.map(|_| ())
-    }
-
-    fn last_kept(&self, stream: &str) -> io::Result<Option<u64>> {
-        if !self.path.join(KEPT).try_exists()? {
-            return Ok(None);
-        }
-        let later =
-            |last: u64, file: io::Result<DirEntry>| Ok(segment_time(&file?.path(), stream).unwrap_or(0).max(last));
-        fs::read_dir(&self.path)?.try_fold(0, later).map(Some)
-    }
-
     /// Deletes the segments, the lists of them, and then the folder, unless there is
     /// something else in it. What is kept stays, and is listed.
     fn clear(&self, stream: &str) -> io::Result<()> {
@@ -318,31 +295,27 @@ impl Folder {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             checked => checked?,
         }
-        let folder = fs::read_dir(&self.path)?;
-        let kept = *self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        for file in folder {
+        if kept::is_kept(&self.path)? {
+            kept::clear(&self.path, stream)?;
+            return mend_stream(&self.path, stream, self.sync);
+        }
+        for file in fs::read_dir(&self.path)? {
             let file = file?.path();
-            let is_over = match segment_time(&file, stream) {
-                Some(time) => kept.is_none_or(|kept| time > kept),
-                None => kept.is_none() && is_list(&file),
-            };
-            if is_over {
+            if is_segment(&file, stream) || is_list(&file) {
                 remove(&file)?;
             }
-        }
-        if kept.is_some() {
-            return mend_stream(&self.path, stream, self.sync);
         }
         let _ = fs::remove_dir(&self.path);
         Ok(())
     }
 }
 
-/// When a segment began, in milliseconds, if it is one that is written here.
-fn segment_time(file: &Path, stream: &str) -> Option<u64> {
-    let (stem, end) = file.file_name()?.to_str()?.rsplit_once('.')?;
-    let (name, time) = name_parts(true, stem).filter(|_| ["ts", "m4s", "mp4"].contains(&end))?;
-    (name == stream).then_some(time)
+/// Whether a file has the name of a segment that is written here.
+pub(super) fn is_segment(file: &Path, stream: &str) -> bool {
+    let parts = file.file_name().and_then(|name| name.to_str()?.rsplit_once('.'));
+    parts.is_some_and(|(stem, end)| {
+        ["ts", "m4s", "mp4"].contains(&end) && name_parts(true, stem).is_some_and(|(name, _)| name == stream)
+    })
 }
 
 /// Whether a file is a list of them.
@@ -351,7 +324,7 @@ fn is_list(file: &Path) -> bool {
     name.is_some_and(|name| [PLAYLIST, UNFINISHED, listing::NAME].contains(&name))
 }
 
-fn remove(path: &Path) -> io::Result<()> {
+pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
