@@ -104,7 +104,10 @@ impl Config {
     /// is to have memory for a recording.
     pub fn record_disks(&self) -> usize {
         #[cfg(feature = "record")]
-        let folders = self.record.iter().map(|record| &record.path).collect::<std::collections::BTreeSet<_>>().len();
+        let folders = {
+            let folders = self.record.iter().map(|record| std::path::Path::new(&record.path));
+            folders.collect::<std::collections::BTreeSet<_>>().len()
+        };
         #[cfg(not(feature = "record"))]
         let folders = 0;
         folders.min(RECORDED_DISKS).min(self.recordings())

@@ -1,6 +1,7 @@
 //! A disk that recordings go to: where it stands still, its own two threads and its part of
 //! the memory do so with it.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
@@ -23,8 +24,7 @@ pub(super) type Threads = [JoinHandle<()>; 2];
 
 pub(super) struct Disk {
     device: Device,
-    /// As the rules write them.
-    folders: Vec<String>,
+    folders: Vec<PathBuf>,
     pub(super) jobs: SyncSender<Job>,
     /// What it may hold in memory.
     pub(super) account: Account,
@@ -36,7 +36,7 @@ pub(super) struct Disk {
 #[derive(PartialEq)]
 enum Device {
     /// Whatever will be mounted there.
-    At(String),
+    At(PathBuf),
     Number(u64),
 }
 
@@ -49,11 +49,11 @@ impl Disks {
             }
             let device = Device::of(rule);
             if let Some(disk) = self.0.iter_mut().find(|disk| disk.device == device) {
-                disk.folders.push(rule.path.clone());
+                disk.folders.push(rule.path.clone().into());
             } else if self.0.len() < config.record_disks() {
                 self.0.push(Disk::start(server, config, device, &rule.path)?);
             } else if let Some(last) = self.0.last_mut() {
-                last.folders.push(rule.path.clone());
+                last.folders.push(rule.path.clone().into());
             }
         }
         let memory = server.record_account().limit().max(config.recording_memory());
@@ -63,7 +63,7 @@ impl Disks {
     }
 
     pub(super) fn of(&self, rule: &Record) -> Option<&Disk> {
-        self.0.iter().find(|disk| disk.folders.contains(&rule.path))
+        self.0.iter().find(|disk| disk.has(rule))
     }
 
     /// Whether the threads have yet to hear of rules.
@@ -74,7 +74,7 @@ impl Disks {
     /// Has the threads hear of the rules; those of a disk that has too much to do, later.
     pub(super) fn tell(&mut self, rules: &[Arc<Record>]) {
         for disk in self.0.iter_mut().filter(|disk| disk.changed) {
-            let own = rules.iter().filter(|rule| disk.folders.contains(&rule.path)).cloned().collect();
+            let own = rules.iter().filter(|rule| disk.has(rule)).cloned().collect();
             disk.changed = disk.jobs.try_send(Job::Rules(own)).is_err();
         }
     }
@@ -87,11 +87,16 @@ impl Disks {
 
 impl Device {
     fn of(rule: &Record) -> Self {
-        if rule.mounted { Self::At(rule.path.clone()) } else { Self::Number(disk_of(rule.path.as_ref())) }
+        if rule.mounted { Self::At(rule.path.clone().into()) } else { Self::Number(disk_of(rule.path.as_ref())) }
     }
 }
 
 impl Disk {
+    /// However its folder is written.
+    fn has(&self, rule: &Record) -> bool {
+        self.folders.iter().any(|folder| folder == Path::new(&rule.path))
+    }
+
     fn start(server: &Server, config: &Config, device: Device, folder: &str) -> Result<Self, String> {
         let sync = config.recording.sync.0;
         let (busy, (keeper, news)) = (Busy::default(), sync_channel(keep::NEWS));
@@ -113,4 +118,32 @@ impl Disk {
 fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {
     let thread = std::thread::Builder::new().name(name.into()).spawn(run);
     thread.map_err(|error| format!("a thread cannot be started: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_has_one_keeper_however_it_is_written() {
+        let rule = |path: &str, format: &str, mounted: bool| {
+            format!("[[record]]\nstreams = \"*\"\npath = {path:?}\nformat = {format:?}\nmounted = {mounted}\n")
+        };
+        let [card, same, loose] =
+            [rule("/mnt/card", "flv", true), rule("/mnt/card/", "ts", true), rule("//mnt/./card", "fmp4", false)];
+        let config = Config::parse("test", &format!("profile = \"box\"\n{card}{same}{loose}")).unwrap();
+        assert_eq!(config.record_disks(), 1);
+        let server = Server::new(config.clone(), Arc::default());
+        // more than one may be had
+        let text = format!("profile = \"box\"\n{card}{same}{loose}{}", rule("/mnt/other", "flv", true));
+        let more = Config::parse("test", &text).unwrap();
+        let mut disks = Disks::default();
+        disks.provide(&server, &more).unwrap();
+        assert_eq!(disks.0.len(), 2);
+        let of = |rule| disks.of(rule).map(|disk| std::ptr::from_ref(&disk.account));
+        let first = of(&more.record[0]);
+        assert!(more.record[..3].iter().all(|rule| of(rule) == first) && of(&more.record[3]) != first);
+        let threads = disks.end();
+        threads.into_iter().flatten().for_each(|thread| thread.join().unwrap());
+    }
 }
