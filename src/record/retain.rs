@@ -29,6 +29,8 @@ const CLOCK_SET: u64 = 1_577_836_800_000;
 struct Held {
     bytes: u64,
     count: usize,
+    /// Those of them that are not being written.
+    whole: usize,
     /// Of the newest, which stays.
     newest: u64,
     /// The most that it may have.
@@ -64,23 +66,25 @@ pub(super) fn enforce(folder: &Folder, rule: &Record, has_all: bool) -> io::Resu
     let oldest = if has_all && folder.index.is_usable() { None } else { Some(heal::oldest(folder)?) };
     let size_of = |name: &str| fs::metadata(folder.path.join(name)).map_or(0, |about| about.len());
     let mut streams = Streams::new();
+    let busy = folder.busy.lock().clone();
+    let is_whole = |name: &str| !busy.contains(&folder.path.join(name));
     if oldest.is_none() {
         folder.index.each(&mut |line| {
             if let Some((known, size)) = counts(folder, rule, &line) {
-                hold(&mut streams, known.stream, size);
+                hold(&mut streams, known.stream, size, is_whole(line.name));
             }
         })?;
     } else {
         folder.walk(&mut |name| {
             if let Some(known) = Known::of(name).filter(|known| known.is_of(rule)) {
-                hold(&mut streams, known.stream, size_of(name));
+                hold(&mut streams, known.stream, size_of(name), is_whole(name));
             }
             Ok(())
         })?;
     }
     let free = if rule.keep_free.0 > 0 { free(&folder.path)? } else { u64::MAX };
     limit(rule, &mut streams, free);
-    let mut choice = Choice::new(folder, rule, streams);
+    let mut choice = Choice::new(folder, rule, streams, busy);
     match oldest {
         None => _ = folder.index.each(&mut |line| choice.see(&line, Some(line.at)))?,
         Some(oldest) => oldest.iter().for_each(|one| {
@@ -107,11 +111,12 @@ fn place(streams: &Streams, stream: &str) -> u64 {
     if streams.len() < STREAMS || streams.contains_key(&hash) { hash } else { 0 }
 }
 
-fn hold(streams: &mut Streams, stream: &str, size: u64) {
+fn hold(streams: &mut Streams, stream: &str, size: u64, is_whole: bool) {
     let held = streams.entry(place(streams, stream)).or_default();
     held.bytes += size;
     held.newest = size;
     held.count += 1;
+    held.whole += usize::from(is_whole);
 }
 
 /// The share of each stream: no more than all may together, of which those give first
@@ -162,9 +167,8 @@ struct Choice<'a> {
 }
 
 impl<'a> Choice<'a> {
-    fn new(folder: &'a Folder, rule: &'a Record, streams: Streams) -> Self {
+    fn new(folder: &'a Folder, rule: &'a Record, streams: Streams, busy: Vec<PathBuf>) -> Self {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let busy = folder.busy.lock().clone();
         Self { folder, rule, streams, busy, now, victims: Vec::new() }
     }
 
@@ -173,18 +177,35 @@ impl<'a> Choice<'a> {
         let Some(held) = self.streams.get_mut(&place(&self.streams, known.stream)) else { return };
         held.count = held.count.saturating_sub(1);
         let path = self.folder.path.join(line.name);
-        if self.victims.len() >= AT_ONCE || self.busy.contains(&path) {
+        if self.busy.contains(&path) {
             return;
         }
-        let age = self.now.saturating_sub(Duration::from_millis(known.begun));
-        let too_old = known.begun >= CLOCK_SET && !self.rule.keep_age.0.is_zero() && age > self.rule.keep_age.0;
-        // the newest of a stream was just closed
+        held.whole = held.whole.saturating_sub(1);
+        if self.victims.len() >= AT_ONCE {
+            return;
+        }
+        // the newest of a stream was just closed, though the clock may say that it is old
+        let too_old = held.whole > 0 && is_too_old(self.rule, self.now, known.begun, &path);
         let too_much = held.bytes > held.most && held.count > 0;
         if too_old || too_much {
             held.bytes = held.bytes.saturating_sub(size);
             self.victims.push(Victim { at, path });
         }
     }
+}
+
+/// Whether a recording ended too long ago. Its file's date says when that was.
+fn is_too_old(rule: &Record, now: Duration, begun: u64, path: &Path) -> bool {
+    let is_old = |time: Duration| now.saturating_sub(time) > rule.keep_age.0;
+    let ended = || match fs::metadata(path).and_then(|about| about.modified()) {
+        Ok(ended) => Some(ended.duration_since(UNIX_EPOCH).unwrap_or_default()),
+        // whoever deletes it will see
+        Err(error) => (error.kind() == ErrorKind::NotFound).then_some(Duration::ZERO),
+    };
+    !rule.keep_age.0.is_zero()
+        && begun >= CLOCK_SET
+        && is_old(Duration::from_millis(begun))
+        && ended().is_some_and(is_old)
 }
 
 fn delete(folder: &Folder, rule: &Record, victims: &[Victim]) -> io::Result<Done> {

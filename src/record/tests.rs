@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::sync_channel;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use super::folder::{Busy, Folder};
 use super::heal;
@@ -119,15 +119,45 @@ fn what_is_being_recorded_and_the_newest_stay() {
     assert_eq!(left(&folder), ["cam-2.flv", "cam-3.flv", "cam2-1.flv"]);
 }
 
+/// One that began and ended so many seconds ago, as the clock says.
+fn record_ago(folder: &Folder, stream: &str, begun: u64, ended: u64) -> String {
+    let now = SystemTime::now();
+    let name = format!("{stream}-{}.flv", now.duration_since(UNIX_EPOCH).unwrap().as_secs() - begun);
+    record(folder, &name, 9);
+    let file = fs::File::options().write(true).open(folder.path.join(&name)).unwrap();
+    file.set_modified(now - Duration::from_secs(ended)).unwrap();
+    name
+}
+
 #[test]
-fn what_is_too_old_goes_by_its_date_and_what_has_none_stays() {
-    let scratch = Scratch::new();
-    let folder = folder(&scratch, "keep_age = \"1h\"");
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs();
-    let names = [format!("cam-{}.flv", now - 4000), "cam-12.flv".into(), format!("cam-{}.flv", now - 3000)];
-    names.iter().for_each(|name| record(&folder, name, 9));
-    enforce(&folder, &folder.rules[0], true).unwrap();
-    assert_eq!(left(&folder), [names[1].clone(), names[2].clone()]);
+fn what_is_too_old_goes_by_the_date_of_its_end_and_what_has_none_stays() {
+    for has_all in [true, false] {
+        let scratch = Scratch::new();
+        let folder = folder(&scratch, "keep_age = \"1h\"");
+        record_ago(&folder, "cam", 9000, 4000);
+        let long = record_ago(&folder, "cam", 5000, 3000);
+        record(&folder, "cam-12.flv", 9);
+        let last = record_ago(&folder, "cam", 2000, 1000);
+        enforce(&folder, &folder.rules[0], has_all).unwrap();
+        assert_eq!(left(&folder), ["cam-12.flv".into(), long, last], "{has_all}");
+    }
+}
+
+#[test]
+fn the_newest_that_is_whole_stays_however_old_it_is() {
+    for has_all in [true, false] {
+        let scratch = Scratch::new();
+        let folder = folder(&scratch, "keep_age = \"1h\"");
+        // a clock that was set ahead says so of all
+        record_ago(&folder, "cam1", 9000, 8000);
+        let newest = record_ago(&folder, "cam1", 7000, 6000);
+        record_ago(&folder, "cam2", 9000, 8000);
+        let before = record_ago(&folder, "cam2", 7000, 6000);
+        let open = record_ago(&folder, "cam2", 6000, 5000);
+        folder.busy.lock().push(folder.path.join(&open));
+        enforce(&folder, &folder.rules[0], has_all).unwrap();
+        assert_eq!(left(&folder), [newest, before, open], "{has_all}");
+    }
 }
 
 #[test]
