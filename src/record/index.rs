@@ -76,18 +76,18 @@ impl Index {
 
     /// Makes room for another where what has its name can never be gone by.
     pub(super) fn replace_useless(&self) -> io::Result<()> {
+        let path = self.folder.join(NAME);
         let error = match self.open(OpenOptions::new().read(true).write(true)) {
-            Err(error) if listing::is_useless(&error) => error,
+            Err(error) if listing::is_useless(&path, &error) => error,
             _ => return Ok(()),
         };
         // one that can only be read is worth a copy
         if self.open(OpenOptions::new().read(true)).is_ok() && self.rewrite(&mut |_, _| Ok(())).is_ok() {
             return Ok(());
         }
-        let path = self.folder.join(NAME);
         let remedy =
             |left| io::Error::other(format!("{}: {error}; it cannot be replaced: {left}; delete it", path.display()));
-        fs::remove_file(&path).map_err(remedy)?;
+        listing::put_aside(&path).map_err(remedy)?;
         log::warn!("{}: {error}: another is written from the names of the recordings", path.display());
         Ok(())
     }

@@ -12,13 +12,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use crate::wire::percent_encode;
-pub use file::{FAULTS, is_useless, make, open};
+pub use file::{FAULTS, is_useless, make, open, put_aside};
 pub use mend::{Pause, Segments, forget, mend};
 pub use names::{Sums, hash};
 pub use sorted::Sorter;
 
 /// The name that lal's players know.
 pub const NAME: &str = "record.m3u8";
+/// What had its name and was of no use.
+pub const OLD: &str = "record.m3u8.old";
 /// Seconds since 1970 behind which a number may stand in a file's name.
 pub const NUMBERED: u64 = 1 << 20;
 /// Bytes of the head, filled up with a comment, so that the target duration can change.
@@ -287,12 +289,12 @@ mod tests {
         let path = folder.join(NAME);
         std::fs::rename(&path, folder.join("mine")).unwrap();
         std::os::unix::fs::symlink("mine", &path).unwrap();
-        let refused = append(&folder.join(name(1)), &about, false).unwrap_err();
-        assert!(is_useless(&refused), "{refused}");
+        assert!(append(&folder.join(name(1)), &about, false).is_err());
         assert!(forget(&[folder.join(name(1))], false).is_err());
         mend(&segments, &mut || Ok(())).unwrap();
         assert!(path.symlink_metadata().unwrap().is_file() && listed().len() == whole.matches(".ts").count());
         assert_eq!(std::fs::read_to_string(folder.join("mine")).unwrap(), whole);
+        assert!(folder.join("record.m3u8.old").symlink_metadata().unwrap().is_symlink());
         // and 2 GB of nothing
         std::fs::OpenOptions::new().write(true).truncate(true).open(&path).unwrap().set_len(2 << 30).unwrap();
         mend(&segments, &mut || Ok(())).unwrap();

@@ -379,6 +379,25 @@ class Power(HlsStore):
 
 
 class Disk(HlsStore):
+    def test_a_list_that_a_card_does_not_give_stays(self):
+        self.serve_stored(delete="never", format="fmp4")
+        self.publish_live(STREAM)
+        self.capture_hls(self.server.hls(STREAM))
+        self.until_stored(3, "m4s")
+        self.server.kill()
+        playlist = self.folder / STREAM / "record.m3u8"
+        text = playlist.read_bytes()
+        calls = self.directory / "calls"
+        fault = "inject=openat:error=EIO"
+        tracer = ["strace", "-D", "-f", "-e", "trace=openat", "-e", fault, "-P", playlist]
+        self.serve(
+            launcher=[*tracer, "-o", calls],
+            hls={**FAST, "store": self.folder, "delete": "never", "format": "fmp4"},
+        )
+        waiting.until(lambda: "(INJECTED)" in calls.read_text(), 20, "the fault")
+        self.until_log_counts("what is there may be listed wrongly", 1)
+        self.assertEqual(playlist.read_bytes(), text)
+
     def test_what_is_listed_and_cannot_be_read_is_to_be_asked_for_again(self):
         self.serve_stored(segments=8, delete="never")
         self.publish_live(STREAM)

@@ -321,7 +321,7 @@ pub(super) fn is_segment(file: &Path, stream: &str) -> bool {
 /// Whether a file is a list of them.
 fn is_list(file: &Path) -> bool {
     let name = file.file_name().and_then(|name| name.to_str());
-    name.is_some_and(|name| [PLAYLIST, UNFINISHED, listing::NAME].contains(&name))
+    name.is_some_and(|name| [PLAYLIST, UNFINISHED, listing::NAME, listing::OLD].contains(&name))
 }
 
 pub(super) fn remove(path: &Path) -> io::Result<()> {

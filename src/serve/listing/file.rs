@@ -6,7 +6,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use rustix::fs::OFlags;
-use rustix::io::Errno;
 
 /// So many bytes that are no lines of ours are passed over; what is behind them is not looked at.
 pub const FAULTS: usize = 64 << 10;
@@ -26,8 +25,21 @@ pub fn make(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whether an error says that what is there is of no use, and not that it cannot be had now.
-pub fn is_useless(error: &io::Error) -> bool {
-    let useless = [Errno::ACCESS, Errno::IO, Errno::ISDIR, Errno::LOOP, Errno::NODEV, Errno::NXIO, Errno::PERM];
-    Errno::from_io_error(error).is_none_or(|error| useless.contains(&error))
+/// Whether an error says that what is there is of no use, as no file or a forbidden one, and not
+/// that it cannot be had now: a card may fail to read once.
+pub fn is_useless(path: &Path, error: &io::Error) -> bool {
+    match fs::symlink_metadata(path) {
+        Ok(about) if about.is_file() => error.kind() == ErrorKind::PermissionDenied,
+        there => there.is_ok(),
+    }
+}
+
+/// Makes room for another where something of no use is: that stays beside it.
+pub fn put_aside(path: &Path) -> io::Result<()> {
+    if fs::symlink_metadata(path)?.is_dir() {
+        return Err(ErrorKind::IsADirectory.into());
+    }
+    let mut old = path.as_os_str().to_owned();
+    old.push(".old");
+    fs::rename(path, old)
 }

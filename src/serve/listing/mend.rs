@@ -56,12 +56,12 @@ const MILLIS: usize = 8;
 /// Takes what is gone or empty out of the playlist, and adds what plays but is not in it.
 pub fn mend(segments: &Segments<'_>, pause: Pause<'_>) -> io::Result<()> {
     let folder = segments.folder;
+    let path = folder.join(NAME);
     if let Err(error) = each(folder, &mut |_| {})
-        && file::is_useless(&error)
+        && file::is_useless(&path, &error)
     {
-        let path = folder.join(NAME);
         log::warn!("{} cannot be read: {error}: it is written anew", path.display());
-        fs::remove_file(path)?;
+        file::put_aside(&path)?;
     }
     let wrong = look(segments, pause)?;
     if !wrong.gone && !wrong.damaged && wrong.count == 0 {
