@@ -12,6 +12,9 @@ use super::who::canonical;
 use crate::conf::{Config, Tls};
 use crate::net::{Aside, Close, Conn, Files, Gate, Identity};
 
+/// The time between two looks at the certificates' files.
+const LOOK: Duration = Duration::from_secs(5);
+
 /// Certificates and ports for TLS.
 pub(super) struct Sealed {
     /// The certificates; none while nobody is served.
@@ -60,11 +63,11 @@ impl Sealed {
         }
     }
 
-    /// The same every second.
+    /// The same every few seconds: each look takes a thread, for a disk may stand still.
     pub(super) async fn keep_fresh(&self) {
         let mut trouble = String::new();
         loop {
-            Timer::after(Duration::from_secs(1)).await;
+            Timer::after(LOOK).await;
             self.refresh(&mut trouble).await;
         }
     }

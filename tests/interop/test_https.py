@@ -180,14 +180,14 @@ class Shown(TlsCase):
         plays = [self.capture(server.sealed(one(STREAM))) for one in (server.flv, server.ws_ts)]
         until_all_more(plays, 500)
         certificate.make(self.directory, "renewed.test")
-        self.until_log_counts("tls: the certificates have changed", 1)
+        self.until_log_counts("tls: the certificates have changed", 1, timeout=30)
         self.assertEqual(self.shown(), "renewed.test")
         # One that cannot be used changes nothing.
         (self.directory / "key.pem").write_text("no key")
-        self.until_log_counts("those from before are still shown", 1)
+        self.until_log_counts("those from before are still shown", 1, timeout=30)
         self.assertEqual(self.shown(), "renewed.test")
         certificate.make(self.directory, "again.test")
-        self.until_log_counts("tls: the certificates have changed", 2)
+        self.until_log_counts("tls: the certificates have changed", 2, timeout=30)
         self.assertEqual(self.shown(), "again.test")
         until_all_more(plays, 500)
         self.assertEqual([one.ended for one in plays], [None, None])
