@@ -117,8 +117,7 @@ impl Queue {
 impl Writer {
     /// Writes the batch, and how many lines are missing behind it.
     fn write(&mut self, dropped: usize) {
-        let failed = self.batch.split_inclusive(|byte| *byte == b'\n').filter(|line| self.target.write(line).is_err());
-        let failed = failed.count();
+        let failed = self.target.write_all(&self.batch);
         self.batch.clear();
         self.lost = self.lost.saturating_add(failed).saturating_add(dropped);
         if self.lost > 0 && failed == 0 {

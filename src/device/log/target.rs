@@ -46,6 +46,18 @@ pub(super) fn open(config: &conf::Log) -> Result<(Target, Style), String> {
 }
 
 impl Target {
+    /// Takes lines, each with its end: so many did not get out. Once the machine's log has
+    /// had its time the rest is not tried.
+    pub(super) fn write_all(&mut self, lines: &[u8]) -> usize {
+        let (mut failed, mut is_late) = (0, false);
+        for line in lines.split_inclusive(|byte| *byte == b'\n') {
+            let written = if is_late { Err(io::ErrorKind::TimedOut.into()) } else { self.write(line) };
+            failed += usize::from(written.is_err());
+            is_late = written.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut);
+        }
+        failed
+    }
+
     /// Takes a line with its end; it may wait.
     pub(super) fn write(&mut self, line: &[u8]) -> io::Result<()> {
         match self {
@@ -62,7 +74,7 @@ pub(super) struct Syslog {
     socket: Option<UnixDatagram>,
 }
 
-/// So long the machine's log may take for a line: it has room for ten or so that wait.
+/// So long the machine's log may take before lines are dropped: it has room for ten or so that wait.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 impl Syslog {
@@ -90,7 +102,9 @@ impl Syslog {
             // it has too much to do just now, and is still there
             self.socket = Some(socket);
         }
-        sent
+        sent.map_err(
+            |error| if error.kind() == io::ErrorKind::WouldBlock { io::ErrorKind::TimedOut.into() } else { error },
+        )
     }
 }
 
@@ -179,10 +193,24 @@ mod tests {
     fn a_machine_s_log_that_stands_still_is_not_waited_for_without_end() {
         let (machine, mut syslog) = machine("still");
         let full = (0..10_000).find_map(|_| syslog.write(b"a line").err());
-        assert_eq!(full.map(|error| error.kind()), Some(io::ErrorKind::WouldBlock));
+        assert_eq!(full.map(|error| error.kind()), Some(io::ErrorKind::TimedOut));
         assert!(syslog.socket.is_some(), "it is still there");
         machine.recv(&mut [0; 10]).unwrap();
         syslog.write(b"a line").unwrap();
         fs::remove_file(syslog.path).unwrap();
+    }
+
+    #[test]
+    fn a_machine_s_log_that_stands_still_is_waited_for_once_for_all_lines() {
+        const LINES: usize = 40;
+        let (machine, mut syslog) = machine("once");
+        while syslog.write(b"a line").is_ok() {}
+        let (path, mut target) = (syslog.path, Target::Syslog(syslog));
+        let begun = std::time::Instant::now();
+        assert_eq!(target.write_all(&b"a line\n".repeat(LINES)), LINES);
+        assert!(begun.elapsed() < PATIENCE * (LINES as u32 / 2), "each was waited for");
+        machine.recv(&mut [0; 10]).unwrap();
+        assert_eq!(target.write_all(b"a line\n"), 0, "it is tried again with the next");
+        fs::remove_file(path).unwrap();
     }
 }
