@@ -4,6 +4,7 @@ mod check;
 #[cfg(feature = "replay")]
 mod push;
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -194,6 +195,11 @@ fn check_machine(plan: &Plan) -> Result<(), String> {
     }
 }
 
+/// The file that `-c` names.
+fn config_file(name: OsString) -> PathBuf {
+    if name == "-" { "/dev/stdin".into() } else { name.into() }
+}
+
 /// What is asked for; nothing if it is answered already.
 fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
     let mut task = Task::Run;
@@ -203,7 +209,7 @@ fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
         match arg.as_str() {
             "-c" | "--config" => {
                 let name = args.next().ok_or("-c wants a FILE")?;
-                file = Some(PathBuf::from(if name == "-" { "/dev/stdin" } else { &name }));
+                file = Some(config_file(name.into()));
             }
             "--check" => task = Task::Check,
             "--plan" => task = Task::Plan,

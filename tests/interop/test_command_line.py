@@ -51,6 +51,18 @@ class CommandLine(Case):
         self.assertEqual(ended.returncode, 69, ended.stderr)
         self.assertIn(f"line 3: pull.url: {pipe}: is no regular file", ended.stderr)
 
+    def test_push_reads_a_configuration_that_comes_in(self):
+        ended = subprocess.run(
+            [paths.SERVER, "push", "-c", "-", "file", "rtmp://127.0.0.1/live/a"],
+            input="streams.maxi = 3\n",
+            capture_output=True,
+            text=True,
+            timeout=WITHIN,
+            check=False,
+        )
+        self.assertEqual(ended.returncode, 78, ended.stderr)
+        self.assertIn("streams.maxi", ended.stderr)
+
     def test_check_and_start_refuse_a_bad_one_and_say_why(self):
         for text, said in [
             ("[streams]\nmaxi = 3\n", "maxi"),
