@@ -3,7 +3,7 @@
 
 use runnel::budget::Plan;
 use runnel::conf::{Config, Keys, features};
-use runnel::device::{self, Fault, User};
+use runnel::device::{self, Fault, User, Weight};
 
 /// A fault that the check found.
 pub struct Unfit {
@@ -20,33 +20,46 @@ pub fn check(config: &Config, keys: &Keys, plan: &Plan) -> Result<(), Unfit> {
             eprintln!("runnel: {}", keys.fault(&format!("record[{at}].{key}"), words));
         }
     }
-    let faults = faults(config);
-    let Some((last, others)) = faults.split_last() else {
+    let say = |fault: &Fault| keys.fault(&fault.key, &fault.why).to_string();
+    let (untried, faults): (Vec<_>, Vec<_>) =
+        faults(config).into_iter().partition(|fault| fault.weight == Weight::Untried);
+    let last = faults.split_last();
+    for fault in untried.iter().chain(last.map(|(_, others)| others).unwrap_or_default()) {
+        eprintln!("runnel: {}", say(fault));
+    }
+    let Some((last, _)) = last else {
         let (worst, limit) = (plan.total().div_ceil(1024), plan.limit / 1024);
         let profile = config.profile.name();
         println!("{}: sound; profile {profile}; {worst} of {limit} KiB at worst; {}", keys.file(), features());
         return Ok(());
     };
-    let fatal = faults.iter().any(|fault| fault.fatal);
-    let say = |fault: &Fault| keys.fault(&fault.key, &fault.why).to_string();
-    for fault in others {
-        eprintln!("runnel: {}", say(fault));
-    }
-    Err(Unfit { fatal, why: say(last) })
+    Err(Unfit { fatal: faults.iter().any(|fault| fault.weight == Weight::Fatal), why: say(last) })
 }
 
 /// In the order of the start: some things are opened before rights are dropped.
 fn faults(config: &Config) -> Vec<Fault> {
-    let mut faults = device::opened_first(config);
-    let user = &config.process.user;
-    let fault = |why| Fault { key: "process.user".into(), why, fatal: true };
-    match User::find(user) {
-        _ if user.is_empty() => {}
-        // what only that user may do cannot be tried
-        Ok(_) if !User::is_within_reach() => return faults,
-        Ok(user) => faults.extend(user.become_it().err().map(|error| fault(error.to_string()))),
-        Err(why) => faults.push(fault(why)),
+    let name = &config.process.user;
+    let are_the_server_s = name.is_empty() || User::is_within_reach();
+    let mut faults = device::opened_first(config, are_the_server_s);
+    let user = Some(name).filter(|name| !name.is_empty()).map(|name| User::find(name));
+    let mut find = |key: &str, weight, why| faults.push(Fault { key: key.into(), why, weight });
+    if !are_the_server_s {
+        let why = format!("only root can become {name:?}: all is looked at with the rights of who asks");
+        find("process.user", Weight::Untried, why);
+    } else if config.memory.prefault
+        && let Err(why) = device::lift_lock_limit(user.clone().and_then(Result::ok))
+    {
+        find("memory.prefault", Weight::Fatal, why);
     }
-    faults.extend(device::opened_later(config));
+    match user {
+        Some(Err(why)) => find("process.user", Weight::Fatal, why),
+        Some(Ok(user)) if are_the_server_s => {
+            if let Err(error) = user.become_it() {
+                find("process.user", Weight::Fatal, error.to_string());
+            }
+        }
+        _ => {}
+    }
+    faults.extend(device::opened_later(config, are_the_server_s));
     faults
 }

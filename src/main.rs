@@ -441,7 +441,7 @@ fn hold_memory(config: &Config, server: &Server, user: Option<User>) -> Result<(
             there / 1024
         ));
     }
-    device::lock_memory(user)?;
+    device::lock_memory(user).map_err(|why| format!("memory.prefault: {why}"))?;
     server.prefault();
     Ok(())
 }

@@ -6,7 +6,7 @@ use super::{Address, Config};
 
 impl Config {
     /// The keys that name a port which is listened on, each with its address.
-    pub(super) fn listens(&self) -> impl Iterator<Item = (&'static str, Address)> + use<> {
+    pub fn listens(&self) -> impl Iterator<Item = (&'static str, Address)> + use<> {
         let Self { rtmp, rtsp, http, tls, .. } = self;
         let sealed = cfg!(feature = "tls") && !tls.cert.is_empty();
         let all = [

@@ -2,9 +2,14 @@
 
 use std::fs;
 use std::io;
+use std::os::unix::fs::FileTypeExt;
 use std::path::Path;
 
-use crate::conf::{Config, Target};
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketType, bind, socket};
+
+use crate::conf::{Address, Config, Target};
 #[cfg(feature = "tls")]
 use crate::net;
 
@@ -15,8 +20,19 @@ pub struct Fault {
     pub key: String,
     /// A fault, with the path.
     pub why: String,
-    /// The server does not start; else it serves what it can.
-    pub fatal: bool,
+    /// The server starts with it or not.
+    pub weight: Weight,
+}
+
+/// The weight of a fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weight {
+    /// The server does not start.
+    Fatal,
+    /// It serves what it can.
+    Lacking,
+    /// It may be none: this could not be tried.
+    Untried,
 }
 
 /// The faults of certificates and their keys.
@@ -28,15 +44,16 @@ fn certificates(config: &Config) -> Vec<Fault> {
     let more = tls.more.iter().enumerate().map(|(at, more)| (format!("tls.more[{at}]"), &more.cert, &more.key));
     for (table, certificate, key) in first.into_iter().chain(more) {
         let files = net::Files { certificate: certificate.into(), key: key.into() };
+        let weight = if tls.required { Weight::Fatal } else { Weight::Lacking };
         for (name, fault) in ["cert", "key"].into_iter().zip(files.faults()) {
-            faults.extend(fault.map(|why| Fault { key: format!("{table}.{name}"), why, fatal: tls.required }));
+            faults.extend(fault.map(|why| Fault { key: format!("{table}.{name}"), why, weight }));
         }
     }
     let pulls = config.pull.iter().enumerate().map(|(at, pull)| (format!("pull[{at}].ca"), &pull.ca));
     let pushes = config.push.iter().enumerate().map(|(at, push)| (format!("push[{at}].ca"), &push.ca));
     for (key, file) in pulls.chain(pushes).filter(|(_, file)| !file.is_empty()) {
         let trust = net::Trust::authorities(file.as_ref());
-        faults.extend(trust.err().map(|why| Fault { key, why, fatal: false }));
+        faults.extend(trust.err().map(|why| Fault { key, why, weight: Weight::Lacking }));
     }
     faults
 }
@@ -47,29 +64,54 @@ fn certificates(_: &Config) -> Vec<Fault> {
     Vec::new()
 }
 
-fn fault(key: &str, path: &Path, fatal: bool, found: io::Result<()>) -> Option<Fault> {
+fn fault(key: &str, path: &Path, weight: Weight, found: io::Result<()>) -> Option<Fault> {
     let why = |error: io::Error| format!("{}: {error}", path.display());
-    found.err().map(|error| Fault { key: key.into(), why: why(error), fatal })
+    found.err().map(|error| Fault { key: key.into(), why: why(error), weight })
 }
 
-/// The faults of files that are opened before rights are dropped.
-pub fn opened_first(config: &Config) -> Vec<Fault> {
+/// The faults of ports that only some may open.
+fn ports(config: &Config) -> impl Iterator<Item = Fault> {
+    // nobody listens, so that nobody comes; one that is taken may be held by the server that runs
+    let refused = |address: &Address| {
+        let family = if address.0.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
+        let tried = socket(family, SocketType::STREAM, None).and_then(|socket| bind(&socket, &address.0));
+        tried == Err(Errno::ACCESS)
+    };
+    let fault = |(key, address): (&str, Address)| {
+        let why = format!("{}: {}: start as root, or with CAP_NET_BIND_SERVICE", address.0, Errno::ACCESS);
+        Fault { key: key.into(), why, weight: Weight::Fatal }
+    };
+    config.listens().filter(move |(_, address)| refused(address)).map(fault)
+}
+
+/// The faults of what is opened before rights are dropped.
+pub fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     let mut faults = certificates(config);
+    faults.extend(ports(config).filter(|_| are_the_server_s));
     if let Target::File(path) = &config.log.target {
-        faults.extend(fault("log.target", path, true, appendable(path)));
+        faults.extend(fault("log.target", path, Weight::Fatal, appendable(path)));
+        // to open a pipe would be the end for who reads it, and a device may do something
+        let is_special = fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir());
+        let untried = is_special.then(|| io::Error::other("a pipe or a device: whether it takes lines was not tried"));
+        faults.extend(fault("log.target", path, Weight::Untried, untried.map_or(Ok(()), Err)));
     }
     if !config.process.watchdog.is_empty() {
         let path = Path::new(&config.process.watchdog);
         // to open it would start it
-        faults.extend(fault("process.watchdog", path, true, fs::metadata(path).map(drop)));
+        faults.extend(fault("process.watchdog", path, Weight::Fatal, fs::metadata(path).map(drop)));
     }
     faults
 }
 
-/// The faults of files that are opened later on, with the rights of the caller.
-pub fn opened_later(config: &Config) -> Vec<Fault> {
+/// The faults of files that are opened later on, with the rights of the caller; if these are
+/// not the server's, what they do not reach is untried.
+pub fn opened_later(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     let mut faults = Vec::new();
-    let mut look = |key: &str, path: &Path, found| faults.extend(fault(key, path, false, found));
+    let mut look = |key: &str, path: &Path, found: io::Result<()>| {
+        let is_denied = found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+        let weight = if is_denied && !are_the_server_s { Weight::Untried } else { Weight::Lacking };
+        faults.extend(fault(key, path, weight, found));
+    };
     for (at, pull) in config.pull.iter().enumerate().filter(|(_, pull)| pull.url.0.scheme == "file") {
         let path = Path::new(&pull.url.0.path);
         look(&format!("pull[{at}].url"), path, readable(path));
@@ -103,16 +145,16 @@ fn readable(file: &Path) -> io::Result<()> {
 /// Whether files can be made in a folder. Nothing is made.
 #[cfg(any(feature = "files", feature = "record"))]
 fn writable(folder: &Path) -> io::Result<()> {
-    use rustix::fs::{Access, access};
     fs::read_dir(folder)?;
     Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
 /// Whether a file can be written to, or the folder is there in which it would be made.
 fn appendable(file: &Path) -> io::Result<()> {
-    // to open a pipe would be the end for who reads it, and a device may do something
-    if fs::metadata(file).is_ok_and(|about| !about.is_file() && !about.is_dir()) {
-        return Ok(());
+    match fs::metadata(file) {
+        Ok(about) if about.file_type().is_socket() => return Err(Errno::NXIO.into()),
+        Ok(about) if !about.is_file() && !about.is_dir() => return Ok(access(file, Access::WRITE_OK)?),
+        _ => {}
     }
     match fs::OpenOptions::new().append(true).open(file) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => fs::read_dir(file.parent().unwrap_or(file)).map(drop),

@@ -17,10 +17,10 @@ pub use crate::net::random;
 #[cfg(feature = "tls")]
 pub use certificate::make_certificate;
 pub use descriptors::reserve_descriptors;
-pub use inspect::{Fault, opened_first, opened_later};
+pub use inspect::{Fault, Weight, opened_first, opened_later};
 #[cfg(target_env = "gnu")]
 pub use memory::Slack;
-pub use memory::lock_memory;
+pub use memory::{lift_lock_limit, lock_memory};
 pub use threads::reserve_thread;
 pub use user::User;
 pub use watchdog::Watchdog;

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 
 import paths
@@ -50,6 +51,60 @@ class CommandLine(Case):
         ended = run("--check", "-c", self.config(f'{pull}[log]\ntarget = "{pipe}"\n'))
         self.assertEqual(ended.returncode, 69, ended.stderr)
         self.assertIn(f"line 3: pull.url: {pipe}: is no regular file", ended.stderr)
+        ended = run("--check", "-c", self.config(f'log.target = "{pipe}"\n'))
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        said = f"log.target: {pipe}: a pipe or a device: whether it takes lines was not tried"
+        self.assertIn(said, ended.stderr)
+
+    def nobody(self, *arguments):
+        """The program without rights, if whoever runs the tests can have it so."""
+        if os.geteuid() != 0:
+            self.skipTest("takes root")
+        self.directory.chmod(0o755)
+        return subprocess.run(
+            [paths.SERVER, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=WITHIN,
+            check=False,
+            user=65534,
+            group=65534,
+            extra_groups=[],
+        )
+
+    def test_check_without_rights_checks_what_it_can_and_says_what_it_cannot(self):
+        hidden = self.directory / "hidden"
+        hidden.mkdir(mode=0o700)
+        root = f'process.user = "1:1"\nhttp.listen = ":80"\nhttp.root = "{{}}"\n'
+        absent = self.directory / "absent"
+        ended = self.nobody("--check", "-c", self.config(root.format(absent)))
+        self.assertEqual(ended.returncode, 69, ended.stderr)
+        self.assertIn(f"http.root: {absent}: No such file", ended.stderr)
+        ended = self.nobody("--check", "-c", self.config(root.format(hidden)))
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertIn('line 1: process.user: only root can become "1:1"', ended.stderr)
+        self.assertIn(f"http.root: {hidden}: Permission denied", ended.stderr)
+
+    def test_check_finds_what_start_refuses_for_want_of_rights(self):
+        for text, said in [
+            ('http.listen = "127.0.0.1:80"\n', "http.listen: 127.0.0.1:80: Permission denied"),
+            ("memory.prefault = true\n", "memory.prefault: memory cannot be locked"),
+        ]:
+            ended = self.nobody("--check", "-c", self.config(text))
+            self.assertEqual(ended.returncode, 78, ended.stderr)
+            self.assertIn(said, ended.stderr)
+            ended = self.nobody("-c", self.config(text))
+            self.assertEqual(ended.returncode, 71, ended.stderr)
+
+    def test_a_socket_is_no_target_of_the_log(self):
+        path = self.directory / "socket"
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
+            bound.bind(str(path))
+            text = f'log.target = "{path}"\n'
+            for arguments, code in ((["--check"], 78), ([], 71)):
+                ended = run(*arguments, "-c", self.config(text))
+                self.assertEqual(ended.returncode, code, ended.stderr)
+                self.assertIn("No such device or address", ended.stderr)
 
     def test_push_reads_a_configuration_that_comes_in(self):
         ended = subprocess.run(
