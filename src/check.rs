@@ -2,6 +2,8 @@
 //! is told to.
 
 use runnel::budget::Plan;
+#[cfg(feature = "record")]
+use runnel::conf::Record;
 use runnel::conf::{Config, Keys, features};
 use runnel::device::{self, Fault, User, Weight};
 
@@ -15,8 +17,8 @@ pub struct Unfit {
 /// Says that all is well, or what is not.
 pub fn check(config: &Config, keys: &Keys, plan: &Plan) -> Result<(), Unfit> {
     #[cfg(feature = "record")]
-    for (at, record) in config.record.iter().enumerate() {
-        if let Some((key, words)) = record.hint() {
+    for at in 0..config.record.len() {
+        for (key, words) in Record::hints(&config.record, at) {
             eprintln!("runnel: {}", keys.fault(&format!("record[{at}].{key}"), words));
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::value::tables;
 use super::{Config, FileSize, Size, Time};
-use crate::hub::Name;
+use crate::hub::{Name, have_common};
 
 tables! {
     /// Streams that are written to files.
@@ -54,9 +54,7 @@ pub(super) fn objection(config: &Config) -> Option<(String, String)> {
     if let Some(objection) = config.record.iter().enumerate().find_map(entry) {
         return Some(objection);
     }
-    let same = |one: &Record, other: &Record| {
-        (&one.streams, one.format) == (&other.streams, other.format) && Path::new(&one.path) == Path::new(&other.path)
-    };
+    let same = |one: &Record, other: &Record| one.streams == other.streams && one.goes_where(other);
     let mut entries = config.record.iter().enumerate();
     if let Some((at, _)) = entries.find(|(at, one)| config.record.iter().take(*at).any(|before| same(before, one))) {
         let remedy = "another one: streams, path and format are those of one before it";
@@ -86,12 +84,30 @@ impl Record {
         *self == Self { keep_size, keep_total, keep_age, keep_free, ..other.clone() }
     }
 
-    /// What a key does that may be meant otherwise, if there is one: the key, and the words.
-    pub fn hint(&self) -> Option<(&'static str, &'static str)> {
+    /// What keys of `all[at]` do that may be meant otherwise: each key, and the words.
+    pub fn hints(all: &[Self], at: usize) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
+        let (before, rest) = all.split_at(at.min(all.len()));
+        let hints = rest.first().map(|one| [one.keep_hint(), one.twice_hint(before)]);
+        hints.into_iter().flatten().flatten()
+    }
+
+    fn keep_hint(&self) -> Option<(&'static str, &'static str)> {
         let is_of_many = self.streams.contains(['*', '?']) && self.keep_size.0 > 0;
         let is_unbounded = self.keep_total.0 == 0 && self.keep_free.0 == 0;
         let words = "holds for each stream alone, and nothing for all together: that is keep_total or keep_free";
         (is_of_many && is_unbounded).then_some(("keep_size", words))
+    }
+
+    fn twice_hint(&self, before: &[Self]) -> Option<(&'static str, &'static str)> {
+        let words =
+            "matches streams that a table before it records with the same path and format: these are recorded twice";
+        let is_twice = |one: &Self| self.goes_where(one) && have_common(&self.streams, &one.streams);
+        before.iter().any(is_twice).then_some(("streams", words))
+    }
+
+    /// Whether files of both are alike, and in the same folder.
+    fn goes_where(&self, other: &Self) -> bool {
+        self.format == other.format && Path::new(&self.path) == Path::new(&other.path)
     }
 
     /// Its fault, if it has one: the key, and what it must be.
@@ -104,5 +120,25 @@ impl Record {
             (self.size.0 > 0 && self.size.0 < 64 << 10, "size", "at least \"64KiB\""),
         ];
         wrong.iter().find(|(wrong, ..)| *wrong).map(|(_, key, remedy)| (*key, *remedy))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_recorded_twice_is_said() {
+        let twice = |first: &str, second: &str| {
+            let table = |said: &str| format!("[[record]]\n{said}\n");
+            let config =
+                Config::parse("test", &format!("profile = \"box\"\n{}{}", table(first), table(second))).unwrap();
+            Record::hints(&config.record, 1).map(|(key, _)| key).collect::<Vec<_>>()
+        };
+        let all = "streams = \"*\"\npath = \"/m\"";
+        assert_eq!(twice(all, "streams = \"cam*\"\npath = \"/m/\""), ["streams"]);
+        assert_eq!(twice(all, "streams = \"cam*\"\npath = \"/n\""), [""; 0]);
+        assert_eq!(twice(all, "streams = \"cam*\"\npath = \"/m\"\nformat = \"ts\""), [""; 0]);
+        assert_eq!(twice("streams = \"a*\"\npath = \"/m\"", "streams = \"b*\"\npath = \"/m\""), [""; 0]);
     }
 }

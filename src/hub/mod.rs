@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 pub use form::Unit;
 pub use name::{InvalidName, Name};
-pub use pattern::{is_pattern, matches};
+pub use pattern::{have_common, is_pattern, matches};
 pub use publisher::{Lost, Making, Publisher};
 pub use stats::{FormStats, StreamStats, Traffic};
 pub use stream::Stream;

@@ -32,6 +32,30 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     pattern.iter().skip(p).all(|rest| *rest == '*')
 }
 
+/// Whether a name can be as both patterns say.
+pub fn have_common(one: &str, other: &str) -> bool {
+    let other: Vec<char> = other.chars().collect();
+    // whether the rest of `one` and the rest of `other` from each place on have a text in common
+    let mut below: Vec<bool> = (0..=other.len()).map(|at| other.iter().skip(at).all(|c| *c == '*')).collect();
+    for mine in one.chars().rev() {
+        let mut right = mine == '*' && below.last() == Some(&true);
+        let mut row = vec![right];
+        for (theirs, pair) in other.iter().zip(below.windows(2)).rev() {
+            let [down, across] = *pair else { return false };
+            right = if mine == '*' || *theirs == '*' {
+                // it ends here, or takes one more
+                down || right
+            } else {
+                across && (mine == '?' || *theirs == '?' || mine == *theirs)
+            };
+            row.push(right);
+        }
+        row.reverse();
+        below = row;
+    }
+    below.first() == Some(&true)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -44,6 +68,29 @@ mod tests {
         for text in ["", ".*", "a/*", "* "] {
             assert_eq!(is_pattern(text), Err(InvalidName), "{text}");
         }
+    }
+
+    #[test]
+    fn patterns_that_have_a_name_in_common() {
+        for (one, other) in [
+            ("a", "a"),
+            ("*", "*"),
+            ("*", "cam"),
+            ("cam*", "*1"),
+            ("a?c", "?b?"),
+            ("*a*b", "b*a?"),
+            ("a*", "*a"),
+            ("a**", "a"),
+        ] {
+            assert!(have_common(one, other) && have_common(other, one), "{one} {other}");
+        }
+        for (one, other) in
+            [("a", "b"), ("a*", "b*"), ("?", "ab"), ("*a", "*b"), ("a?", "a"), ("a*b*c", "a*d"), ("ab", "a")]
+        {
+            assert!(!have_common(one, other) && !have_common(other, one), "{one} {other}");
+        }
+        let long = "*a".repeat(64);
+        assert!(!have_common(&format!("{long}x"), &format!("{long}y")));
     }
 
     #[test]

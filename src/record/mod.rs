@@ -95,7 +95,7 @@ impl Recorder {
             match before.iter().position(|rule| **rule == *wanted) {
                 Some(at) => kept.push(before.swap_remove(at)),
                 None => {
-                    if let Some((key, words)) = wanted.hint() {
+                    for (key, words) in Record::hints(&config.record, at) {
                         log::warn!("record[{at}].{key} {words}");
                     }
                     new.push(Arc::new(wanted.clone()));
