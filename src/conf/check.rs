@@ -10,15 +10,10 @@ impl Config {
     /// A demand for a feature that was not compiled in: the key, what it must be without
     /// it, and the feature.
     fn demand(&self) -> Option<(&'static str, &'static str, &'static str)> {
-        let tls = &self.tls;
         let demands = [
-            (!tls.cert.is_empty() || !tls.key.is_empty(), "tls.cert", "empty", "tls"),
-            (!tls.more.is_empty(), "tls.more", "empty", "tls"),
-            (tls.required, "tls.required", "false", "tls"),
             (!self.http.root.is_empty(), "http.root", "empty", "files"),
             (self.hls.store.0.is_some(), "hls.store", "\"memory\"", "files"),
             (self.hls.format == Segments::Fmp4, "hls.format", "\"auto\" or \"ts\"", "mp4"),
-            (!self.record.is_empty(), "record", "empty", "record"),
         ];
         let unmet = demands.into_iter().find(|(wanted, .., feature)| *wanted && !is_compiled(feature));
         unmet.map(|(_, key, remedy, feature)| (key, remedy, feature))

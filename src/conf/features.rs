@@ -42,7 +42,16 @@ mod tests {
     #[test]
     fn what_is_not_compiled_in_is_refused_by_name() {
         let stream = |table: &str, url: &str| format!("[[{table}]]\nstream = \"a\"\nurl = \"{url}\"");
-        let cases: [(String, &[&str]); 16] = [
+        let cases: [(String, &[&str]); 25] = [
+            ("recording.max = 9".into(), &["record"]),
+            ("recording.sync = \"0s\"".into(), &["record"]),
+            ("recording.maxx = 3".into(), &["record"]),
+            ("recording = 3".into(), &["record"]),
+            ("[recording]\n[tls]\n[rtsp]\n[hls]".into(), &[]),
+            ("hls.segments = 9".into(), &["hls"]),
+            ("rtsp.hold = \"9s\"".into(), &["rtsp"]),
+            ("tls.max = 7".into(), &["tls"]),
+            ("rtsp.websocket_listen = \":1\"".into(), &["ws", "rtsp"]),
             ("tls.cert = \"/c\"\ntls.key = \"/k\"".into(), &["tls"]),
             ("tls.required = true".into(), &["tls"]),
             ("[[tls.more]]\ncert = \"/c\"\nkey = \"/k\"".into(), &["tls"]),
@@ -52,9 +61,9 @@ mod tests {
             (stream("pull", "rtsp://h/"), &["rtsp"]),
             (stream("pull", "file:/m.flv"), &["replay"]),
             ("[[record]]\nstreams = \"*\"\npath = \"/m\"".into(), &["record"]),
-            ("http.root = \"/m\"".into(), &["files"]),
-            ("hls.store = \"/m\"".into(), &["files"]),
-            ("hls.format = \"fmp4\"".into(), &["mp4"]),
+            ("http.root = \"/m\"".into(), &["http", "files"]),
+            ("hls.store = \"/m\"".into(), &["hls", "files"]),
+            ("hls.format = \"fmp4\"".into(), &["hls", "mp4"]),
             ("hls.enable = true".into(), &["hls"]),
             ("http.enable = true".into(), &["http"]),
             ("rtsp.websocket = true".into(), &["ws"]),

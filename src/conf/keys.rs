@@ -40,6 +40,21 @@ const SWITCHES: [(&str, &str); 5] = [
     ("hls.enable", "hls"),
 ];
 
+/// Tables and keys that only a feature looks at; where several are there, the first counts.
+const OF_FEATURES: [(&str, &str); 11] = [
+    ("tls.rtmp_listen", "rtmp"),
+    ("tls.rtsp_listen", "rtsp"),
+    ("tls.http_listen", "http"),
+    ("rtsp.websocket_listen", "ws"),
+    ("rtmp", "rtmp"),
+    ("rtsp", "rtsp"),
+    ("tls", "tls"),
+    ("http", "http"),
+    ("hls", "hls"),
+    ("recording", "record"),
+    ("record", "record"),
+];
+
 /// What a running server can take over: new connections and streams go by it, and
 /// those that are there go on as they are. Ports, sizes and the process are made once.
 pub const LIVE: [&str; 38] = [
@@ -120,6 +135,9 @@ impl Keys {
             }
         }
         let base = merged.clone();
+        if let Some((key, feature)) = in_vain(&said, &base) {
+            return Err(Error::key(file, text, key, &format!("left out: {}", lacks(feature))));
+        }
         merge(&mut merged, own.clone());
         let keys = Self { table: merged, file: file.into(), text: text.into() };
         let config = keys.config().map_err(|error| locate(file, text, &base, &own, &error))?;
@@ -166,6 +184,18 @@ impl Keys {
     pub fn file(&self) -> &str {
         &self.file
     }
+}
+
+/// What a file says to no effect: a key with another value than that of `base`, and the feature
+/// that would look at it.
+fn in_vain<'a>(said: &'a [(String, toml::Value)], base: &toml::Table) -> Option<(&'a str, &'static str)> {
+    let mut known = Vec::new();
+    leaves("", base, &mut known);
+    let is_in = |key: &str, table| key.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    // an empty table says nothing
+    let mut new = said.iter().filter(|pair| !pair.1.is_table() && !known.contains(pair));
+    let missing = |key: &str| OF_FEATURES.iter().find(|(table, feature)| is_in(key, table) && !is_compiled(feature));
+    new.find_map(|(key, _)| missing(key).map(|(_, feature)| (key.as_str(), *feature)))
 }
 
 /// Lays `over` on `base`, table by table.

@@ -29,7 +29,8 @@ pub use text::{Address, Group, Level, Origin, PortRange, Source, Store, Target};
 pub use units::{FileSize, Size, Threads, Time};
 use value::tables;
 
-/// What is not looked at, because nothing in the program needs it.
+/// What is not looked at, because nothing in the program needs it; a file that says something
+/// of it is refused.
 #[cfg(not(feature = "record"))]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record;
