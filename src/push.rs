@@ -30,7 +30,7 @@ impl Push {
                 Some("--udp") => udp = true,
                 Some("--insecure") => insecure = true,
                 Some("--ca") => ca = value("--ca")?,
-                Some("-c" | "--config") => config = Some(crate::config_file(value("-c")?)),
+                Some("-c" | "--config") => config = Some(super::config_file(value("-c")?)),
                 Some("--speed") => speed = parse_speed(&value("--speed")?)?,
                 Some(other) if other.starts_with('-') => {
                     return Err(format!("unknown argument {other:?}; runnel -h lists them"));
