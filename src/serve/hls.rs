@@ -8,7 +8,7 @@ mod shares;
 #[cfg(feature = "files")]
 mod store;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 #[cfg(feature = "files")]
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -27,7 +27,6 @@ use crate::conf;
 use crate::hls::Unstored;
 use crate::hls::{Ask, Delete, File, Found, Numbers, Packing, Rules, Window};
 use crate::hub::{Name, Next, Refused, Step, Unit, Viewer};
-use shares::Share;
 
 /// All streams that have segments.
 pub(super) struct Hls {
@@ -39,8 +38,6 @@ pub(super) struct Hls {
     state: Mutex<Entries>,
     /// The first numbers that no playlist has had that is over.
     unused: Mutex<Numbers>,
-    /// Streams that have no room, of which the log knows.
-    told: Mutex<HashSet<Name>>,
     /// Nothing begins or goes any more.
     stopped: AtomicBool,
     /// The folder in which each stream has one, if segments go to a disk.
@@ -110,7 +107,6 @@ struct State {
     who: Who,
     /// Something of the stream has come.
     begun: bool,
-    share: Share,
     window: Window,
     asked: Instant,
     /// When the stream was last seen with a publisher.
@@ -129,8 +125,6 @@ struct State {
 pub(super) enum Denied {
     /// `hls.streams` have some.
     Streams,
-    /// They would leave those that play too little of `hls.memory`.
-    Memory,
     /// Its collector is no viewer.
     Hub(Refused),
 }
@@ -153,7 +147,6 @@ impl Hls {
             account,
             state: Mutex::default(),
             unused: Mutex::default(),
-            told: Mutex::default(),
             stopped: AtomicBool::new(false),
             #[cfg(feature = "files")]
             store: config.store.0.clone(),
@@ -176,9 +169,8 @@ impl Hls {
         let now = Instant::now();
         let mut entries = lock(&self.state);
         if let Some(entry) = entries.get(name).filter(|entry| !lock(&entry.state).dismissed) {
-            let mut state = lock(&entry.state);
-            state.asked = now;
-            return if state.share == Share::Denied { Err(Denied::Memory) } else { Ok(entry.clone()) };
+            lock(&entry.state).asked = now;
+            return Ok(entry.clone());
         }
         if entries.len() >= self.streams {
             // a name that nobody publishes keeps no stream out
@@ -186,10 +178,6 @@ impl Hls {
         }
         if entries.len() >= self.streams {
             return Err(Denied::Streams);
-        }
-        let live = is_live(server, name);
-        if live && !self.has_room(name, &entries) {
-            return Err(Denied::Memory);
         }
         let Settings { rules, packing, .. } = *lock(&self.settings);
         // only the collector knows which it will be, and no player sees it before
@@ -203,7 +191,6 @@ impl Hls {
         let state = State {
             who: who.clone(),
             begun: false,
-            share: Share::None,
             window: window(first),
             asked: now,
             live: now,
@@ -266,7 +253,7 @@ impl Hls {
             let absent = unasked >= HOLD && !published && !state.window.is_playable();
             // a publisher that comes after the end begins a new playlist
             let restarted = state.ended && published;
-            let keep = !(unwatched || absent || restarted || state.dismissed || state.share == Share::Denied);
+            let keep = !(unwatched || absent || restarted || state.dismissed);
             if !keep {
                 if state.begun {
                     log::info!("{} HLS ends", state.who);
@@ -291,7 +278,7 @@ impl Hls {
         lock(&self.clearing).retain(|_, task| !task.is_finished());
         if enable && !on_demand {
             for stream in server.hub.streams().into_iter().filter(|stream| stream.is_live()) {
-                // refused only where hls.streams is reached
+                // refused, it is tried again
                 let _ = self.ask(server, stream.name());
             }
         }

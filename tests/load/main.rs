@@ -9,6 +9,7 @@ mod flood;
 mod hls;
 mod holding;
 mod idle;
+mod neighbours;
 mod parted;
 mod partings;
 #[path = "../support/peer.rs"]

@@ -15,9 +15,6 @@ const LOOSE: usize = BLOCK / 4;
 /// The part of the room that is always counted on, whatever players hold of what is gone.
 const LEAST: usize = 4;
 
-/// Players have so many milliseconds at least before them.
-const PLAYS: usize = 2000;
-
 impl Window {
     /// Appends a unit's bytes.
     pub(super) fn append(&mut self, unit: &Unit) {
@@ -97,15 +94,6 @@ impl Window {
         {
             sum -= oldest;
         }
-    }
-
-    /// The bytes of memory that it takes to go on playing; nothing where that is not known.
-    pub fn least_room(&self) -> usize {
-        let held = self.segments.iter().filter(|segment| !segment.parts.is_empty());
-        let (bytes, lasts) = held
-            .fold((0, Duration::ZERO), |(bytes, lasts), segment| (bytes + weight(segment), lasts + segment.duration));
-        let lasts = usize::try_from(lasts.as_millis()).unwrap_or(usize::MAX).max(1);
-        bytes.saturating_mul(PLAYS) / lasts
     }
 
     /// Bytes of the running segment.

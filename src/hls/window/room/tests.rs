@@ -169,7 +169,7 @@ fn a_playlist_goes_on_whatever_the_room_is_for() {
 
 #[test]
 fn room_that_halves_makes_segments_shorter_and_loses_none() {
-    for (rules, kbits, group) in kinds().into_iter().filter(|(_, kbits, _)| (1000..=4000).contains(kbits)) {
+    for (rules, kbits, group) in kinds().into_iter().filter(|(_, kbits, _)| *kbits >= 1000) {
         let about = format!("{:?} {:?} {kbits} kbit/s, groups of {group} ms", rules.packing, rules.part);
         let mut bench = Bench::new(rules, ROUTER);
         for second in 0..60 {
