@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::maker::{Follows, Made, Maker};
 use crate::budget::{Account, Lease, OverBudget};
 use crate::hub::Unit;
-use crate::media::{Kind, Ticks, TrackSet};
+use crate::media::{Ticks, TrackSet};
 
 /// The bytes of a file, and how many there are.
 pub type File = (Arc<[Bytes]>, usize);
@@ -139,7 +139,7 @@ impl Open {
 
     /// A frame of this track comes next.
     pub(super) fn note(&mut self, unit: &Unit) {
-        if unit.start || unit.track.meets(TrackSet::of(Kind::Video, 0)) {
+        if unit.start || unit.track.meets(TrackSet::PICTURES) {
             self.about.independent.get_or_insert(unit.start);
         }
         self.tracks = self.tracks.with(unit.track);

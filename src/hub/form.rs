@@ -178,7 +178,7 @@ impl Packer {
             Item::Frame(frame) => {
                 let Some(packed) = self.frame(frame, account)? else { return Ok(None) };
                 let start = packed.opens(slot.start);
-                Unit { track: TrackSet::of(frame.kind, frame.track), ..Unit::new(packed, slot.at, start, false) }
+                Unit { track: self.tracks.only(frame.kind, frame.track), ..Unit::new(packed, slot.at, start, false) }
             }
             Item::Tracks(told) => {
                 let (packed, news) = self.announcement(told, slot.at);
@@ -205,7 +205,7 @@ impl Packer {
         let unknown: Vec<_> = news.tracks.iter().filter(|track| !known(track)).collect();
         let packed = self.mux.announce(&news.tracks, &unknown, at);
         let carried = unknown.iter().filter(|track| self.mux.carries(track));
-        let told = carried.map(|track| TrackSet::of(track.codec.kind(), track.id)).collect();
+        let told = carried.map(|track| news.tracks.only(track.codec.kind(), track.id)).collect();
         self.adopt(&news.tracks);
         (packed, told)
     }

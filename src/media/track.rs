@@ -191,6 +191,12 @@ impl Tracks {
         self.list.iter().enumerate().find(|(_, track)| track.codec.kind() == kind && track.id == id)
     }
 
+    /// The track of that kind and index alone; none if it is not there.
+    pub fn only(&self, kind: Kind, id: u8) -> TrackSet {
+        let main = if (kind, id) == (Kind::Video, 0) { TrackSet::PICTURES } else { TrackSet::default() };
+        self.place(kind, id).map_or(TrackSet::default(), |(place, _)| TrackSet::place(place).with(main))
+    }
+
     /// The track of that kind and index.
     pub fn find(&self, kind: Kind, id: u8) -> Option<&Track> {
         self.place(kind, id).map(|(_, track)| track)
@@ -222,18 +228,17 @@ impl Tracks {
     }
 }
 
-/// Some of a stream's tracks.
+/// Some of a stream's tracks, by their places.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrackSet(u16);
 
 impl TrackSet {
-    /// The track of that kind and index alone.
-    pub const fn of(kind: Kind, id: u8) -> Self {
-        let kinds = match kind {
-            Kind::Video => 0,
-            Kind::Audio => MAX_TRACKS,
-        };
-        Self(1 << (id as usize % MAX_TRACKS + kinds))
+    /// The pictures that every form carries, whichever place they have.
+    pub const PICTURES: Self = Self(1 << MAX_TRACKS);
+
+    /// What has that place alone.
+    pub(crate) const fn place(place: usize) -> Self {
+        Self(1 << place)
     }
 
     /// Whether there is none.
@@ -279,13 +284,14 @@ mod tests {
 
     #[test]
     fn sets_tell_tracks_apart() {
-        let all: Vec<_> = [Kind::Video, Kind::Audio]
-            .into_iter()
-            .flat_map(|kind| (0..8).map(move |id| TrackSet::of(kind, id)))
-            .collect();
-        let some: TrackSet = all[3..9].iter().copied().collect();
-        assert!(all.iter().enumerate().all(|(at, one)| one.meets(some) == (3..9).contains(&at)));
-        assert!(TrackSet::default().is_empty() && !some.is_empty());
+        let mut tracks = Tracks::default();
+        let ids = [0, 1, 8, 255].map(|id| [track(id, Codec::H264), track(id, Codec::Aac)]);
+        ids.iter().flatten().for_each(|track| assert_eq!(tracks.set(track.clone()), Change::Added));
+        let all: Vec<_> = tracks.iter().map(|track| tracks.only(track.codec.kind(), track.id)).collect();
+        let some: TrackSet = all[3..6].iter().copied().collect();
+        assert!(all.iter().enumerate().all(|(at, one)| one.meets(some) == (3..6).contains(&at)));
+        assert!(all.iter().enumerate().all(|(at, one)| one.meets(TrackSet::PICTURES) == (at == 0)));
+        assert!(tracks.only(Kind::Audio, 2).is_empty() && !some.is_empty());
     }
 
     #[test]

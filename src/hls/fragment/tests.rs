@@ -7,7 +7,7 @@ use super::*;
 use crate::codec::{hex, params};
 use crate::container::{Mux, Packed, SAMPLES};
 use crate::hls::Packing;
-use crate::media::{Codec, Frame, Hz, Ticks, Track, TrackSet, Tracks};
+use crate::media::{Codec, Frame, Hz, Ticks, Track, Tracks};
 
 const AVCC: &str = "0164001effe1001a6764001eacd940a02ff97011000003000100000300320f162d9601000468ef8fcb";
 const RULES: Rules = Rules {
@@ -123,7 +123,7 @@ impl Bench {
         let packed = self.mux.frame(track, &frame, &self.account).unwrap().unwrap();
         let start = key && (kind == Kind::Video || self.tracks.first(Kind::Video).is_none());
         let mut unit = Unit::new(packed, Ticks(dts), start, false);
-        unit.track = TrackSet::of(kind, 0);
+        unit.track = self.tracks.only(kind, 0);
         self.window.push(&unit);
         self.sent.push(frame);
     }

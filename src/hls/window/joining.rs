@@ -8,7 +8,7 @@ use super::{Packing, Window};
 use crate::budget::BlockMut;
 use crate::hls::segment::{Map, Open, Segment, ms};
 use crate::hub::Unit;
-use crate::media::{Kind, Ticks, TrackSet};
+use crate::media::{Ticks, TrackSet};
 
 /// What begins with the next segment. It is kept out until then, so that segments begin with key
 /// frames: players drop pictures up to one.
@@ -64,8 +64,7 @@ impl Window {
         }
         let tracks = self.joining.as_ref().map_or(unit.news, |joining| joining.tracks.with(unit.news));
         let since = self.joining.as_ref().map_or(unit.at, |joining| joining.since);
-        let pictures = TrackSet::of(Kind::Video, 0);
-        let waits = !self.broken && self.open.as_ref().is_some_and(|open| open.tracks.meets(pictures));
+        let waits = !self.broken && self.open.as_ref().is_some_and(|open| open.tracks.meets(TrackSet::PICTURES));
         self.joining = Some(Joining { tracks, map, since, at_once: !waits });
         is_head || waits
     }

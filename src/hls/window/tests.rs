@@ -11,8 +11,8 @@ use crate::hls::segment::{Part, ms};
 use crate::media::{Codec, Frame, Hz, Kind, Params, Track, TrackSet, Tracks};
 
 const FIRST: Numbers = Numbers { segment: 0, discontinuity: 0 };
-const VIDEO: TrackSet = TrackSet::of(Kind::Video, 0);
-const AUDIO: TrackSet = TrackSet::of(Kind::Audio, 0);
+const VIDEO: TrackSet = TrackSet::PICTURES;
+const AUDIO: TrackSet = TrackSet::place(1);
 
 const RULES: Rules = Rules {
     target: Duration::from_secs(2),

@@ -11,7 +11,7 @@ use crate::budget::Account;
 use crate::container::Packed;
 use crate::hls::File;
 use crate::hls::segment::ms;
-use crate::media::{Kind, Ticks, TrackSet};
+use crate::media::{Ticks, TrackSet};
 
 const RULES: Rules = Rules {
     target: Duration::from_secs(2),
@@ -63,7 +63,7 @@ impl Bench {
         let packed = match self.rules.packing {
             #[cfg(feature = "mp4")]
             Packing::Mp4 => {
-                use crate::media::{Codec, Frame, Hz, Params, Track};
+                use crate::media::{Codec, Frame, Hz, Kind, Params, Track};
                 let params = Params { record: Bytes::from_static(&[1]), ..Params::default() };
                 let track = Track { id: 0, codec: Codec::H264, clock: Hz::MS, params };
                 let data = data.into();
@@ -73,7 +73,7 @@ impl Bench {
             _ => Packed::whole(data),
         };
         let mut unit = Unit::new(packed, Ticks(at), key, false);
-        unit.track = TrackSet::of(Kind::Video, 0);
+        unit.track = TrackSet::PICTURES;
         self.window.look(self.zero + ms(Ticks(at)), UNIX_EPOCH + ms(Ticks(at)));
         self.window.push(&unit);
     }
