@@ -16,12 +16,14 @@ SECONDS = 14
 KEY_FRAMES = 250
 ENCODES_WITHIN = 120
 RECORDED_WITHIN = 60
-# Of a file: some seconds of pictures.
 # Seconds that come at once, as from one who sends what it has kept.
 BURST = 1
+# Of a file: some seconds of pictures.
 ENOUGH = 1 << 20
 # The least that a profile has.
 STREAMS = {"max": 2, "memory": "640KiB", "max_frame": "256KiB"}
+# A push has to connect before its stream has more than that.
+PUSHED = {"max": 2, "memory": "4MiB", "max_frame": "256KiB"}
 
 
 class FirstGroup(Case):
@@ -69,7 +71,7 @@ class FirstGroup(Case):
             "other", streams={"max": 2, "memory": "8MiB"}, record=[{"streams": "*", "path": folder}]
         )
         url = getattr(other, scheme)("").removesuffix("/")
-        self.serve(streams=STREAMS, push=[{"stream": "*", "url": url}])
+        self.serve(streams=PUSHED, push=[{"stream": "*", "url": url}])
         self.publish_film()
         self.until_recorded(folder)
         other.stop()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 import unittest
+import urllib.request
 
 import certificate
 import config
@@ -19,8 +20,8 @@ from case import Case
 FILLS_WITHIN = 40
 # What other networks than the loopback interface have.
 SEGMENT = 1400
-# What somebody else has room for.
-RECEIVE = 256 << 10
+# What somebody else has room for: less than a segment.
+RECEIVE = 64 << 10
 # What is sent behind a request, and not its turn while that is answered.
 JUNK = b"x" * 15_000
 
@@ -73,12 +74,10 @@ class Planned(Case):
         return one
 
     def segment_of(self, stream):
-        playlist = self.ask(f"/hls/{stream}.m3u8")
-        text = b""
-        while not (found := re.search(rb"\n(\S+\.ts)\n", text)):
-            text += playlist.recv(4096)
-        playlist.close()
-        return f"/hls/{found[1].decode()}"
+        """The newest one, which does not leave before it is asked for."""
+        with urllib.request.urlopen(self.server.hls(stream), timeout=FILLS_WITHIN) as answer:
+            playlist = answer.read().decode()
+        return f"/hls/{re.findall(r'^[^#].*[.]ts$', playlist, re.MULTILINE)[-1]}"
 
     def path_of(self, number, stream, segment):
         """What one of many asks for: half of them play, as many as may."""
