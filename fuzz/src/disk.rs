@@ -43,7 +43,7 @@ pub fn index(data: &[u8]) {
     names.dedup();
     assert_eq!(names, RECORDINGS, "of {before:?}");
     let told = healed.list("stream=cam");
-    assert!(told.matches("cam-17000000").count() >= 1 && told.len() <= 1000 + 400 * before.len(), "{told}");
+    assert!(told.iter().any(|text| text.contains("cam-17000000")) && told.len() <= 100, "{told:?}");
     healed.add("cam-1700000200.flv").unwrap();
     assert_eq!(healed.names().unwrap().last().map(String::as_str), Some("cam-1700000200.flv"));
     // that one has no file, and then all is well
@@ -68,7 +68,7 @@ pub fn index_seeds() -> Vec<Vec<u8>> {
 
 fn mend(folder: &Path) -> io::Result<String> {
     let segments = Segments { folder, stream: "cam", sync: false, remove_empty: &|_| false, is_busy: &|_| false };
-    listing::mend(&segments)?;
+    listing::mend(&segments, &mut || Ok(()))?;
     fs::read_to_string(folder.join(NAME))
 }
 

@@ -177,7 +177,7 @@ pub fn tunnel_seeds() -> Vec<Vec<u8>> {
 
 /// Addresses that come and go: none has more than its part, and all is given back.
 pub fn peers(data: &[u8]) {
-    const MOST: [usize; 3] = [3, 1, 2];
+    const MOST: [usize; 5] = [3, 1, 2, 1, 2];
     let account = Account::root("peers", 8 * ROW);
     let peers = Peers::new(MOST, vec![Ipv4Addr::new(192, 0, 2, 9).into()], account.clone());
     let mut seats: Vec<(IpAddr, Arc<_>)> = Vec::new();
@@ -200,6 +200,7 @@ pub fn peers(data: &[u8]) {
             (3, Some((_, seat))) => _ = seat.take(Claim::Publisher),
             (4, Some((_, seat))) => _ = seat.take(Claim::Viewer),
             (5, Some((_, seat))) => seat.leave(),
+            (7, Some((_, seat))) => drop((seat.also(Claim::Tls), seat.also(Claim::Ports))),
             (6, Some(_)) => drop(seats.swap_remove(usize::from(number) % seats.len())),
             _ => {}
         }

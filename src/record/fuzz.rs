@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::folder::{Busy, Folder};
 use super::index::State;
@@ -9,7 +10,7 @@ use super::{heal, list};
 use crate::conf::Config;
 
 /// A folder with recordings of every stream.
-pub struct Healed(Folder);
+pub struct Healed(Arc<Folder>);
 
 impl Healed {
     /// That folder.
@@ -18,12 +19,13 @@ impl Healed {
         let text = format!("profile = \"box\"\n{}{}", rule("flv"), rule("hls"));
         let rules: Vec<_> = Config::parse("fuzz.toml", &text).map_or(Vec::new(), |config| config.record);
         let rules: Vec<_> = rules.into_iter().map(Into::into).collect();
-        Self(Folder::new(path, &rules, false, Busy::default()))
+        Self(Arc::new(Folder::new(path, &rules, false, Busy::default())))
     }
 
     /// As at a start; whether anything was wrong.
     pub fn heal(&self) -> io::Result<bool> {
-        heal::heal(&self.0, None, true)
+        let faults = heal::look(&self.0, true, &mut || Ok(()))?;
+        heal::mend(&self.0, None, faults)
     }
 
     /// The names that are in the index, and not gone.
@@ -43,7 +45,7 @@ impl Healed {
     }
 
     /// What is told of them.
-    pub fn list(&self, query: &str) -> String {
-        list::list(std::slice::from_ref(&self.0), query)
+    pub fn list(&self, query: &str) -> Vec<String> {
+        list::list(std::slice::from_ref(&self.0), query).into_iter().map(|told| told.text).collect()
     }
 }
