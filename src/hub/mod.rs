@@ -99,7 +99,7 @@ struct State {
     watching: Vec<Waker>,
 }
 
-/// So many watch at most; where more have come, some of them have left since.
+/// So many are told at most: some of them have left since, and all look by themselves now and then.
 const WATCHING: usize = 64;
 
 impl Hub {
@@ -139,7 +139,7 @@ impl Hub {
     }
 
     /// Ready when somebody has begun to publish since this was last ready; `seen` is 0 at first.
-    /// Who takes what comes from the first frame on is there before it.
+    /// Where many wait some are not told, and have to ask again. Who takes what comes from the first frame on is there before it.
     pub fn poll_begun(&self, cx: &Context<'_>, seen: &mut usize) -> Poll<()> {
         let mut state = self.lock();
         if *seen != state.begun {
@@ -148,8 +148,7 @@ impl Hub {
         }
         if !state.watching.iter().any(|waker| waker.will_wake(cx.waker())) {
             if state.watching.len() >= WATCHING {
-                // those who are still there come again
-                state.watching.drain(..).for_each(Waker::wake);
+                state.watching.clear();
             }
             state.watching.push(cx.waker().clone());
         }

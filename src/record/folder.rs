@@ -86,7 +86,12 @@ impl Folder {
             if kind.is_file() && self.known(name).is_some() {
                 show(name)?;
             } else if kind.is_dir() && self.has_segments_of(name) {
-                for entry in fs::read_dir(entry.path())? {
+                let inner = match fs::read_dir(entry.path()) {
+                    // nothing is recorded where nobody may look, as in lost+found
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => continue,
+                    inner => inner?,
+                };
+                for entry in inner {
                     let entry = entry?;
                     let path = entry.file_name().to_str().map(|file| format!("{name}/{file}"));
                     if let Some(path) = path.filter(|path| self.known(path).is_some())

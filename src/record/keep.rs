@@ -79,7 +79,9 @@ struct Care {
     changed: bool,
     /// The index is not what the folder is, or may not be.
     wrong: bool,
-    /// It was looked through as after a loss of power.
+    /// The index has all that the folder has, in its order.
+    ordered: bool,
+    /// It was looked through as after a loss of power, with its playlists.
     settled: bool,
     healed: Option<Instant>,
     /// The last faults that were said, of the index and of what is to be deleted.
@@ -281,22 +283,26 @@ impl Keeper {
             return;
         }
         let Some(care) = self.care.get_mut(at) else { return };
+        let (changed, mut trouble) = (std::mem::take(&mut care.changed), None);
         for rule in folder.rules.iter().filter(|rule| !retain::keeps_all(rule)) {
             let may_change = rule.keep_free.0 > 0 || !rule.keep_age.0.is_zero();
-            if !care.changed && !may_change {
+            if !changed && !may_change {
                 continue;
             }
-            match retain::enforce(&folder, rule, care.settled) {
+            match retain::enforce(&folder, rule, care.ordered) {
                 Ok(done) => {
                     care.wrong |= done.missed;
-                    care.changed = done.more;
-                    care.undeleted.clear();
+                    care.changed |= done.more;
                 }
                 Err(error) => {
-                    care.wrong = true;
-                    complain(&folder, &mut care.undeleted, format!("not all is deleted that should be: {error}"));
+                    (care.wrong, care.changed) = (true, true);
+                    trouble = Some(format!("not all is deleted that should be: {error}"));
                 }
             }
+        }
+        match trouble {
+            Some(trouble) => complain(&folder, &mut care.undeleted, trouble),
+            None => care.undeleted.clear(),
         }
     }
 
@@ -337,7 +343,11 @@ impl Keeper {
     ) -> io::Result<()> {
         let faults = heal::look(folder, thorough, &mut || self.hear_meanwhile(news))?;
         let first = self.care.get(at).and_then(|care| care.first.as_deref());
-        if !heal::mend(folder, first, faults)? && !was_wrong && !thorough {
+        let was_right = !heal::mend(folder, first, faults)?;
+        if let Some(care) = self.care.get_mut(at) {
+            care.ordered = true;
+        }
+        if was_right && !was_wrong && !thorough {
             return Ok(());
         }
         let mut result = Ok(());

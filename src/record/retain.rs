@@ -61,9 +61,14 @@ pub(super) fn keeps_all(rule: &Record) -> bool {
 }
 
 /// Deletes what is too much or too old by the rule. Where the index has not all, as when it
-/// finds no room, those go first whose names say that they are the oldest.
+/// finds no room, those go first whose names say that they are the oldest. Where the folder cannot be
+/// read either, the index is better than nothing.
 pub(super) fn enforce(folder: &Folder, rule: &Record, has_all: bool) -> io::Result<Done> {
-    let oldest = if has_all && folder.index.is_usable() { None } else { Some(heal::oldest(folder)?) };
+    let is_usable = folder.index.is_usable();
+    let oldest = match has_all && is_usable {
+        true => None,
+        false => heal::oldest(folder).map(Some).or_else(|error| if is_usable { Ok(None) } else { Err(error) })?,
+    };
     let size_of = |name: &str| fs::metadata(folder.path.join(name)).map_or(0, |about| about.len());
     let mut streams = Streams::new();
     let busy = folder.busy.lock().clone();

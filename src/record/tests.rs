@@ -261,13 +261,7 @@ fn the_keeper_goes_by_the_rules_of_now() {
     let (tell, told) = sync_channel(keep::NEWS);
     let keeper = Keeper::new(true, busy.clone());
     let keeper = std::thread::spawn(move || keeper.run(&told));
-    let wait_until = |is_so: &dyn Fn() -> bool| {
-        let end = Instant::now() + Duration::from_secs(100);
-        while !is_so() {
-            assert!(Instant::now() < end, "{:?}", left(&of_cams));
-            std::thread::sleep(Duration::from_millis(5));
-        }
-    };
+    let wait_until = |is_so: &dyn Fn() -> bool| until(&of_cams, is_so);
     tell.send(News::Rules(all.clone())).unwrap();
     wait_until(&|| indexed(&of_cams.index) == [old]);
     let news =
@@ -282,6 +276,49 @@ fn the_keeper_goes_by_the_rules_of_now() {
     of_cams.index.each(&mut |line| lines.push((line.state, line.name.to_string()))).unwrap();
     lines.retain(|(state, _)| *state != State::Gone);
     assert_eq!(lines, [(State::Whole, first.into()), (State::Whole, late.into())]);
+}
+
+/// Until it is so, or too late.
+fn until(folder: &Folder, is_so: &dyn Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(100);
+    while !is_so() {
+        assert!(Instant::now() < end, "{:?}", left(folder));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Has a keeper of these rules go on until it is so.
+fn keep_until(folder: &Folder, rules: &[Arc<Record>], is_so: &dyn Fn() -> bool) {
+    let (tell, told) = sync_channel(keep::NEWS);
+    let keeper = std::thread::spawn(move || Keeper::new(true, Busy::default()).run(&told));
+    tell.send(News::Rules(rules.to_vec())).unwrap();
+    until(folder, is_so);
+    tell.send(News::Over).unwrap();
+    keeper.join().unwrap();
+}
+
+#[test]
+fn each_rule_of_a_folder_is_kept_to() {
+    let scratch = Scratch::new();
+    let other = "keep_size = 1000\n[[record]]\nstreams = \"door*\"\nkeep_size = 1000";
+    let path = format!("{other}\npath = {:?}", scratch.0.to_str().unwrap());
+    let (both, folder) = (rules(&scratch, &path), folder(&scratch, &path));
+    let names = |from| ["cam", "door"].map(|stream| (from..5).map(move |at| format!("{stream}-170000000{at}.flv")));
+    names(0).into_iter().flatten().for_each(|name| make(&folder, &name, 400));
+    keep_until(&folder, &both, &|| left(&folder) == names(3).into_iter().flatten().collect::<Vec<_>>());
+}
+
+#[test]
+fn a_playlist_that_cannot_be_mended_changes_nothing_in_what_goes_first() {
+    let scratch = Scratch::new();
+    let keys = "format = \"hls\"\nkeep_size = 1000";
+    let (rules, folder) = (rules(&scratch, keys), folder(&scratch, keys));
+    // the newest has the earliest name: the clock was not set
+    let names = ["cam1/cam1-1700000000000-0.ts", "cam1/cam1-1700000000000-1.ts", "cam1/cam1-12000-0.ts"];
+    names.iter().for_each(|name| record(&folder, name, 400));
+    fs::create_dir_all(scratch.0.join("cam1/record.m3u8/in the way")).unwrap();
+    keep_until(&folder, &rules, &|| left(&folder).len() == 2);
+    assert_eq!(left(&folder), [names[2], names[1]]);
 }
 
 /// Five recordings of 400 bytes, of which two may stay.

@@ -115,11 +115,14 @@ fn who_watches_hears_of_a_publisher_before_its_first_frame() {
     assert!(!hears(&mut seen, &cx));
     let _again = world.publish("a");
     assert!(hears(&mut seen, &cx));
-    // those who have left are forgotten
+    // those who have left are forgotten, and who comes wakes nobody
+    let before = woken.0.load(Relaxed);
+    assert!(!hears(&mut seen, &cx));
     for _ in 0..1000 {
         let left = Waker::from(Arc::new(Woken::default()));
         assert!(!hears(&mut seen, &Context::from_waker(&left)));
     }
+    assert_eq!(woken.0.load(Relaxed), before);
     let _other = world.publish("b");
     assert!(hears(&mut seen, &cx));
 }

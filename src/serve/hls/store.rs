@@ -53,10 +53,11 @@ pub(super) async fn keep(
     if let Some(before) = before {
         before.await;
     }
+    let is_ours = mended.claims(&name);
     if folder.is_cleared() {
         // what a loss of power has left there
         clear(name.clone(), folder.clone()).await;
-    } else if mended.claims(&name) {
+    } else if is_ours {
         let (to, stream) = (folder.clone(), name.clone());
         let mend = move || to.check().and_then(|()| mend_stream(&to.path, stream.as_str(), to.sync));
         if let Err(error) = tidied(mend).await {
