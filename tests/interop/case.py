@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import shutil
 import tempfile
 import unittest
@@ -109,6 +110,10 @@ class Case(unittest.TestCase):
         """Waits until the server's log has said this so many times."""
         server = server or self.server
         waiting.until(lambda: server.log.count(words) >= count, timeout, f"{count} times {words!r}")
+
+    def until_log_says(self, pattern, timeout=10):
+        """Waits until something in the server's log matches: a thread writes it."""
+        waiting.until(lambda: re.search(pattern, self.server.log), timeout, f"{pattern} in the log")
 
     def capture(self, url):
         capture = Capture(url)

@@ -125,9 +125,8 @@ class Limits(Case):
         answer = self.connect().request("GET", "/healthz")
         self.assertEqual(answer.status, 503, answer)
         self.assertIn("retry-after", answer.fields)
-        self.assertRegex(
-            self.server.log,
-            r"WARN  peer=127\.0\.0\.1:\d+ is refused http: .* connections\.spare allow\n",
+        self.until_log_says(
+            r"WARN  peer=127\.0\.0\.1:\d+ is refused http: .* connections\.spare allow\n"
         )
         for connection in silent:
             self.assertTrue(connection.ends())
@@ -270,7 +269,7 @@ class FromAfar(Case):
         # There are 10, 4 are held, and 4 more may be.
         self.assertEqual(self.ask(THERE, "/healthz", 5), [200] * 4 + [503])
         said = rf"WARN  peer={THERE}:\d+ is refused http: .* as connections\.per_peer allows\n"
-        self.assertRegex(self.server.log, said)
+        self.until_log_says(said)
         self.assertEqual(self.ask(OTHER, playlist, 1), [302])
 
     def test_one_address_leaves_connections_under_tls_to_others(self):
