@@ -332,6 +332,9 @@ class Kept(Recording):
         undated = [self.folder / f"{STREAM}-{second}.ts" for second in range(300)]
         for path in (old, young, strange, *undated):
             path.write_bytes(b"x")
+        # Age counts from the end of a file.
+        for path, ago in ((old, 4000), (young, 3000), (strange, 4000)):
+            os.utime(path, times=(time.time() - ago,) * 2)
         self.serve(record=[rule])
         self.publish_live(STREAM)
         waiting.until(lambda: not old.exists(), 10, "the oldest is deleted")
