@@ -71,6 +71,7 @@ pub(super) struct Body {
 struct Reading(Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>, Instant);
 
 /// What a path leads to.
+#[allow(clippy::large_enum_variant, reason = "it is there for a moment, once for a request")]
 enum Found {
     File {
         file: Opened,
