@@ -80,8 +80,9 @@ impl Bench {
 
     /// So many bits a second for a second, with a key frame of ten pictures' size every `group` ms.
     fn second(&mut self, second: i64, bits: usize, group: i64) {
-        let pictures = group as usize / 40;
-        let small = bits / 8 * (group as usize) / 1000 / (pictures + 9);
+        // more than 32 bits may say
+        let pictures = group as u64 / 40;
+        let small = (bits as u64 / 8 * group as u64 / 1000 / (pictures + 9)) as usize;
         for at in (second * 1000..second * 1000 + 1000).step_by(40) {
             let key = at % group == 0;
             self.push(at, key, if key { 10 * small } else { small });
