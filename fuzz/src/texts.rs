@@ -160,7 +160,7 @@ pub fn request_seeds() -> Vec<Vec<u8>> {
     .into()
 }
 
-/// What is posted in base64 is the same however it is cut, and no longer than it came.
+/// Base64 that is posted decodes to the same bytes however it is cut, and to no more than came.
 pub fn tunnel(data: &[u8]) {
     let whole = decoded(std::iter::once(data));
     for longest in [1, 3, 7] {

@@ -73,7 +73,7 @@ fn without_value(message: &str) -> String {
     }
 }
 
-/// What is missing or meant, in words of people.
+/// Puts the message of the TOML reader into plain words.
 fn humane(message: &str) -> String {
     if let Some(key) = message.strip_prefix("missing field ") {
         return format!("{} is missing", key.trim_matches('`'));

@@ -186,8 +186,8 @@ impl Keys {
     }
 }
 
-/// What a file says to no effect: a key with another value than that of `base`, and the feature
-/// that would look at it.
+/// The first key that a file sets to no effect: its value differs from that of `base`, and the
+/// feature that would read it is not there. Gives the key and the feature.
 fn in_vain<'a>(said: &'a [(String, toml::Value)], base: &toml::Table) -> Option<(&'a str, &'static str)> {
     let mut known = Vec::new();
     leaves("", base, &mut known);

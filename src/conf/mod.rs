@@ -29,8 +29,7 @@ pub use text::{Address, Group, Level, Origin, PortRange, Source, Store, Target};
 pub use units::{FileSize, Size, Threads, Time};
 use value::tables;
 
-/// What is not looked at, because nothing in the program needs it; a file that says something
-/// of it is refused.
+/// A table that nothing in this program reads. A file that sets a key of it is refused.
 #[cfg(not(feature = "record"))]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record;

@@ -22,7 +22,7 @@ tables! {
         pub mounted: bool = false,
     }
 
-    /// What holds for all recordings.
+    /// The keys of all recordings together.
     pub struct Recording {
         pub max: usize,
         pub memory: Size,
@@ -84,7 +84,7 @@ impl Record {
         *self == Self { keep_size, keep_total, keep_age, keep_free, ..other.clone() }
     }
 
-    /// What keys of `all[at]` do that may be meant otherwise: each key, and the words.
+    /// Keys of `all[at]` that may be meant otherwise: each with the words that say why.
     pub fn hints(all: &[Self], at: usize) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
         let (before, rest) = all.split_at(at.min(all.len()));
         let hints = rest.first().map(|one| [one.keep_hint(), one.twice_hint(before)]);

@@ -39,7 +39,7 @@ pub struct Source(pub Url);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(pub Url);
 
-/// How much is said in the log.
+/// The level from which on the log is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level(pub log::LevelFilter);
 

@@ -57,7 +57,7 @@ impl Raw {
     }
 }
 
-/// What is made of it, and what is expected.
+/// Reads a value as `$name` by `$make`; an error names `$expecting`.
 macro_rules! number {
     ($name:ty, $expecting:literal, $make:expr) => {
         impl Value for $name {
