@@ -15,7 +15,7 @@ use runnel::budget::Plan;
 use runnel::conf::{Changes, Config, Keys, Target, machine};
 use runnel::device::supervisor::{State, tell, wants_pulse};
 use runnel::device::{self, User, Watchdog};
-use runnel::net::{Aside, read_small};
+use runnel::net::{Lane, aside, read_small};
 #[cfg(feature = "record")]
 use runnel::record::Recorder;
 #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
@@ -238,14 +238,13 @@ fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
 struct Source {
     file: Option<PathBuf>,
     keys: Keys,
-    reading: Aside,
 }
 
 impl Source {
     fn load(file: Option<PathBuf>) -> Result<(Config, Self), String> {
         let loaded = file.as_deref().map_or_else(|| Keys::parse("embedded", ""), Keys::load);
         let (config, keys) = loaded.map_err(|error| error.to_string())?;
-        Ok((config, Self { file, keys, reading: Aside::default() }))
+        Ok((config, Self { file, keys }))
     }
 
     /// Reads the file again: the configuration for a running server, the keys that make
@@ -255,7 +254,7 @@ impl Source {
             None => Keys::parse("embedded", ""),
             Some(file) => {
                 let path = file.clone();
-                let read = self.reading.run(move || Ok(read_small(&path))).await;
+                let read = aside(Lane::to(&file), move || Ok(read_small(&path))).await;
                 Keys::of(&file, read.unwrap_or_else(|why| Err(std::io::Error::other(why))))
             }
         }

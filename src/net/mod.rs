@@ -1,6 +1,7 @@
 //! Sockets: listening, reading into machines, writing what viewers share, and
 //! closing what is overdue.
 
+mod aside;
 mod beat;
 mod close;
 mod conn;
@@ -8,7 +9,6 @@ mod dial;
 #[cfg(any(feature = "files", feature = "replay"))]
 mod disk;
 mod listen;
-#[cfg(any(feature = "files", feature = "replay", feature = "record"))]
 mod mounts;
 mod outlet;
 mod peers;
@@ -20,20 +20,22 @@ mod turns;
 mod udp;
 mod watch;
 
+pub use aside::Lane;
+#[cfg(any(feature = "files", feature = "replay"))]
+pub use aside::Use;
 pub use beat::Beat;
 pub use close::Close;
 pub use conn::{ALL, Conn, Received, SOME, SocketSizes};
 pub use dial::dial;
 #[cfg(any(feature = "files", feature = "replay"))]
-pub use disk::{Lane, Opened, Use, allow, away};
+pub use disk::{Opened, allow, away};
 #[cfg(all(feature = "files", feature = "hls"))]
 pub use disk::{tidied, written};
 pub use listen::{Gate, accept_loop, bind};
-#[cfg(any(feature = "files", feature = "replay", feature = "record"))]
 pub use mounts::disk_of;
 pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};
 pub use peers::{Claim, Peers, ROW, Seat, Share, bits};
-pub use small::{Aside, open_at_once, read_once, read_small};
+pub use small::{aside, open_at_once, read_once, read_small};
 #[cfg(feature = "tls")]
 pub use tls::{Files, Identity, Shakes, Trust, make_certificate};
 pub use turns::poll_in_turns;

@@ -4,17 +4,14 @@
 //! hangs. So there is a bound to all of it.
 
 use std::fs::{File, OpenOptions};
-use std::future::Future;
 use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_io::Timer;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use smol::channel::bounded;
-use smol::future::or;
+
+use super::aside::{Aside, Lane, Use};
 
 /// The longest, in bytes.
 const MOST: usize = 1 << 20;
@@ -83,46 +80,19 @@ impl Read for Awaited {
     }
 }
 
-/// Files that are read while others go on, by a thread: one at a time, so that a disk that
-/// stands still keeps one thread and not more and more.
-#[derive(Clone, Default)]
-pub struct Aside(Arc<smol::lock::Mutex<()>>);
+/// Threads for files that are read while others go on.
+static FILES: Aside = Aside::new("runnel-read", 3, STACK);
 
-impl Aside {
-    /// Has `work` done, unless a disk stands still.
-    pub async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce() -> Result<T, String> + Send + 'static,
-    ) -> Result<T, String> {
-        let result = Arc::new(Mutex::new(None));
-        let place = result.clone();
-        let done = self.turn(move || *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(work()));
-        within(PATIENCE, done).await?;
-        let done = result.lock().unwrap_or_else(PoisonError::into_inner).take();
-        done.unwrap_or_else(|| Err("it was not read".into()))
-    }
-
-    async fn turn(&self, work: impl FnOnce() + Send + 'static) -> Result<(), String> {
-        let turn = self.0.lock_arc().await;
-        let (tell, told) = bounded::<()>(1);
-        let thread = std::thread::Builder::new().name("runnel-read".into()).stack_size(STACK);
-        let work = move || {
-            work();
-            drop((turn, tell));
-        };
-        thread.spawn(work).map_err(|error| format!("a thread cannot be started: {error}"))?;
-        // it ends, and says nothing
-        let _ = told.recv().await;
-        Ok(())
-    }
-}
-
-async fn within(limit: Duration, done: impl Future<Output = Result<(), String>>) -> Result<(), String> {
-    let late = async {
-        Timer::after(limit).await;
-        Err(format!("the disk has not answered for {} s", limit.as_secs()))
-    };
-    or(done, late).await
+/// Has `work` done while others go on, unless a disk stands still.
+pub async fn aside<T: Send + 'static>(
+    lane: Lane,
+    work: impl FnOnce() -> Result<T, String> + Send + 'static,
+) -> Result<T, String> {
+    let done = FILES.have_done(lane, Use::Download, PATIENCE, work).await;
+    done.unwrap_or_else(|error| match error.kind() {
+        ErrorKind::TimedOut => Err(format!("the disk has not answered for {} s", PATIENCE.as_secs())),
+        _ => Err(error.to_string()),
+    })
 }
 
 #[cfg(test)]
@@ -189,23 +159,5 @@ mod tests {
         go.send(()).unwrap();
         assert_eq!(read_once(&path(&pipe)).unwrap().len(), 1_000_000);
         late.join().unwrap();
-    }
-
-    #[test]
-    fn a_disk_that_stands_still_keeps_one_thread_and_nobody_for_ever() {
-        smol::block_on(async {
-            let aside = Aside::default();
-            assert_eq!(aside.run(|| Ok(7)).await, Ok(7));
-            let (thaw, frozen) = sync_channel::<()>(0);
-            let stuck = aside.turn(move || _ = frozen.recv());
-            let soon = Duration::from_millis(50);
-            assert!(within(soon, stuck).await.unwrap_err().starts_with("the disk has not answered"));
-            let (begun, begins) = sync_channel(1);
-            let second = aside.turn(move || begun.send(()).unwrap());
-            assert!(within(soon, second).await.is_err(), "it waits for the first");
-            assert!(begins.try_recv().is_err(), "and is taken back");
-            drop(thaw);
-            assert_eq!(aside.run(|| Ok(8)).await, Ok(8));
-        });
     }
 }

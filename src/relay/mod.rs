@@ -29,9 +29,9 @@ use smol::future::or;
 
 use crate::conf::Config;
 use crate::hub::Name;
-#[cfg(feature = "tls")]
-use crate::net::Trust;
 use crate::net::{Close, Conn, SocketSizes, dial};
+#[cfg(feature = "tls")]
+use crate::net::{Lane, Trust, aside};
 use crate::proto::Url;
 use crate::serve::Server;
 use crate::serve::who::{Kind, Who};
@@ -325,7 +325,7 @@ impl Errand {
             "" => Trust::browsers(),
             _ => {
                 let file = self.ca.clone();
-                self.server.trusting.run(move || Trust::authorities(file.as_ref())).await
+                aside(Lane::to(file.as_ref()), move || Trust::authorities(file.as_ref())).await
             }
         };
         trust.map_err(Close::Refused)

@@ -49,7 +49,7 @@ use crate::media::Wall;
 #[cfg(feature = "rtsp")]
 use crate::net::Ports;
 #[cfg(feature = "tls")]
-use crate::net::{Aside, Shakes};
+use crate::net::Shakes;
 use crate::net::{Beat, Claim, Conn, Gate, Peers, ROW, Seat, SocketSizes, Watch, accept_loop, bind};
 #[cfg(feature = "hls")]
 use audience::Audience;
@@ -96,9 +96,6 @@ pub struct Server {
     sealed: Sealed,
     #[cfg(feature = "tls")]
     pub(crate) shakes: Shakes,
-    /// Reads whom relays believe.
-    #[cfg(feature = "tls")]
-    pub(crate) trusting: Aside,
     tally: Tally,
     /// What recordings may hold in memory.
     #[cfg(feature = "record")]
@@ -149,8 +146,6 @@ impl Server {
             sealed: Sealed::new(&config.tls),
             #[cfg(feature = "tls")]
             shakes: Shakes::default(),
-            #[cfg(feature = "tls")]
-            trusting: Aside::default(),
             tally: Tally::default(),
             #[cfg(feature = "record")]
             record_account: total.child("record", config.recording_memory()),

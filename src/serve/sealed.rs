@@ -10,7 +10,7 @@ use super::Server;
 use super::door::Door;
 use super::who::canonical;
 use crate::conf::{Config, Tls};
-use crate::net::{Aside, Close, Conn, Files, Gate, Identity};
+use crate::net::{Close, Conn, Files, Gate, Identity, aside};
 
 /// The time between two looks at the certificates' files.
 const LOOK: Duration = Duration::from_secs(5);
@@ -20,8 +20,6 @@ pub(super) struct Sealed {
     /// The certificates; none while nobody is served.
     identity: Mutex<Option<Arc<Identity>>>,
     gate: Gate,
-    /// Reads their files.
-    reading: Aside,
     /// The ports that are open.
     ports: Mutex<Vec<Task<()>>>,
 }
@@ -30,9 +28,10 @@ impl Sealed {
     /// A certificate that is broken is none: those who come without TLS are served all
     /// the same.
     pub(super) fn new(config: &Tls) -> Self {
-        let loaded = load(config).inspect_err(|why| log::error!("tls: {why}: nobody is served over TLS"));
+        let loaded = load(files_of(config), config.record.0)
+            .inspect_err(|why| log::error!("tls: {why}: nobody is served over TLS"));
         let identity = Mutex::new(loaded.ok().flatten());
-        Self { identity, gate: Gate::new(config.max), reading: Aside::default(), ports: Mutex::default() }
+        Self { identity, gate: Gate::new(config.max), ports: Mutex::default() }
     }
 
     /// The certificates of now.
@@ -48,7 +47,7 @@ impl Sealed {
     /// Shows the certificates anew if their files have changed.
     async fn refresh(&self, trouble: &mut String) {
         let Some(identity) = self.identity() else { return };
-        match self.reading.run(move || identity.refresh()).await {
+        match aside(identity.lane(), move || identity.refresh()).await {
             Ok(changed) => {
                 if changed {
                     log::info!("tls: the certificates have changed and are shown from now on");
@@ -63,7 +62,7 @@ impl Sealed {
         }
     }
 
-    /// The same every few seconds: each look takes a thread, for a disk may stand still.
+    /// The same every few seconds.
     pub(super) async fn keep_fresh(&self) {
         let mut trouble = String::new();
         loop {
@@ -103,14 +102,14 @@ impl Server {
     /// Shows the certificates of `config`, and opens the ports with the first or closes
     /// them with the last. What cannot be used changes nothing.
     pub(super) async fn follow_certificates(self: &Arc<Self>, config: &Config) -> Result<(), String> {
-        let names = |tls: &Tls| (tls.cert.clone(), tls.key.clone(), tls.more.clone());
-        let is_same = names(&self.config().tls) == names(&config.tls);
+        let files = files_of(&config.tls);
+        let is_same = files == files_of(&self.config().tls);
         let shown = self.sealed.identity();
         if is_same && shown.is_some() {
             return Ok(());
         }
-        let tls = config.tls.clone();
-        let identity = match self.sealed.reading.run(move || load(&tls)).await {
+        let (lane, record) = (Files::lane(&files), config.tls.record.0);
+        let identity = match aside(lane, move || load(files, record)).await {
             Ok(identity) => identity,
             // they were broken before, which was said
             Err(_) if is_same && !config.tls.required => return Ok(()),
@@ -125,13 +124,17 @@ impl Server {
     }
 }
 
-/// The configured certificates, if there are any.
-fn load(config: &Tls) -> Result<Option<Arc<Identity>>, String> {
-    if config.cert.is_empty() {
+/// The files of the certificates.
+fn files_of(config: &Tls) -> Vec<Files> {
+    let first = Some((&config.cert, &config.key)).filter(|(cert, _)| !cert.is_empty());
+    let all = first.into_iter().chain(config.more.iter().map(|more| (&more.cert, &more.key)));
+    all.map(|(cert, key)| Files { certificate: cert.into(), key: key.into() }).collect()
+}
+
+/// The certificates in these files, if there are any.
+fn load(files: Vec<Files>, record: usize) -> Result<Option<Arc<Identity>>, String> {
+    if files.is_empty() {
         return Ok(None);
     }
-    let pairs =
-        std::iter::once((&config.cert, &config.key)).chain(config.more.iter().map(|more| (&more.cert, &more.key)));
-    let files = pairs.map(|(cert, key)| Files { certificate: cert.into(), key: key.into() }).collect();
-    Identity::load(files, config.record.0).map(|identity| Some(Arc::new(identity)))
+    Identity::load(files, record).map(|identity| Some(Arc::new(identity)))
 }

@@ -1,9 +1,12 @@
 """Disks of which one stands still: what is on the others goes on."""
 
 import http.client
+import signal
 import socket
+import ssl
 import subprocess
 
+import certificate
 import paths
 import waiting
 from case import Case
@@ -12,6 +15,8 @@ from far_disk import FarDisk
 STREAM = "film"
 FAR = 8
 LEAVES_WITHIN = 8
+NO_ANSWER = "the disk has not answered for 10 s"
+MEMORY = {"total": "128MiB"}
 # Of a film, which is longer than all sockets hold.
 CONTENT = bytes(16 << 20)
 
@@ -91,6 +96,51 @@ class Reads(Case):
             received += len(piece)
         self.assertLess(received, len(CONTENT))
         far.go_on()
+
+
+class SmallFiles(Case):
+    """Certificates, and whom relays believe."""
+
+    def make(self, name, how=certificate.make):
+        folder = self.directory / name
+        folder.mkdir()
+        return how(folder)
+
+    def on_far_disk(self, tls):
+        """The same files there."""
+        far = FarDisk(self, tls.values())
+        return far, {key: far.folder / path.name for key, path in tls.items()}
+
+    def shown(self):
+        address = ("127.0.0.1", self.server.https_port)
+        return ssl.PEM_cert_to_DER_cert(ssl.get_server_certificate(address, timeout=10))
+
+    def test_relays_that_believe_others_go_on(self):
+        tls, authority = self.make("signed", certificate.make_signed)
+        other = self.serve_another("other", tls={**tls, "max": 8})
+        self.publish_live(STREAM, server=other)
+        far, there = self.on_far_disk({"ca": authority})
+        far.stand_still()
+        url = other.rtmps(STREAM)
+        near = {"stream": "near", "url": url, "ca": authority, "on_demand": True}
+        self.serve(pull=[{"stream": "far", "url": url, **there}, near])
+        self.until_log_counts(NO_ANSWER, 1, 60)
+        self.until_live("near", 1000)
+        self.assertEqual(self.server.log.count("pulling near"), 0, self.server.log)
+        far.go_on()
+        self.capture(self.server.flv("far")).until_span(1000, timeout=60)
+
+    def test_certificates_can_be_moved_away(self):
+        far, there = self.on_far_disk(self.make("first"))
+        near = self.make("second")
+        self.serve(tls={**there, "max": 8}, memory=MEMORY)
+        before = self.shown()
+        far.stand_still()
+        self.until_log_counts(f"{NO_ANSWER}: those from before are still shown", 1, 60)
+        self.server.configure({"tls": {**near, "max": 8}, "memory": MEMORY})
+        self.server.program.signal(signal.SIGHUP)
+        self.until_log_counts("the configuration is read again", 1, 60)
+        self.assertNotEqual(self.shown(), before)
 
 
 class Recordings(Case):

@@ -12,7 +12,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::super::read_small;
+use super::super::{Lane, read_small};
 use super::provider;
 
 /// A certificate's file, with those between it and its root, and its key's; both PEM.
@@ -25,6 +25,11 @@ pub struct Files {
 }
 
 impl Files {
+    /// That of reading all of them.
+    pub fn lane(all: &[Self]) -> Lane {
+        Lane::to_all(all.iter().flat_map(|files| [files.certificate.as_path(), &files.key]))
+    }
+
     /// The faults of the certificate, and of its key or the two together.
     pub fn faults(&self) -> [Option<String>; 2] {
         let certificate = certificates(&self.certificate).err();
@@ -63,6 +68,11 @@ impl Identity {
         let shown = Arc::new(Shown(Mutex::new(read(&files)?)));
         let config = config(shown.clone(), record).map_err(|error| error.to_string())?;
         Ok(Self { files, shown, marks, config: Arc::new(config), record })
+    }
+
+    /// That of reading the files.
+    pub fn lane(&self) -> Lane {
+        Files::lane(&self.files)
     }
 
     /// Reads the files again if they have changed: true if they have. What was there
