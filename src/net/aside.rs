@@ -1,6 +1,6 @@
 //! Work that may stand still: done by threads, so that nobody else waits with it.
 //!
-//! A lane is of all that stands still at once: a disk. Its work is done in turn, what is
+//! A lane is of all that stands still at once: a disk, a name that is looked up. Its work is done in turn, what is
 //! due first before the rest, so no more than one thread stands still with it; lanes take turns. One thread does it
 //! all while all is well; where one stands still, those who wait for others start another thread, up to a few.
 
@@ -114,7 +114,6 @@ impl Aside {
     }
 
     /// Has as many threads as that at most.
-    #[cfg(any(feature = "files", feature = "replay"))]
     pub(super) fn allow(&self, threads: usize) {
         self.most.store(threads, Relaxed);
     }

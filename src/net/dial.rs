@@ -5,11 +5,10 @@ use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
 use async_io::{Async, Timer};
-use smol::channel::bounded;
 use smol::future::or;
-use smol::lock::Mutex;
 use socket2::{Domain, Socket, Type};
 
+use super::aside::{Aside, Lane, Use};
 use super::listen::prepare;
 use super::{Conn, Gate, SocketSizes, Watch};
 
@@ -37,22 +36,32 @@ pub async fn dial(
     Err(last)
 }
 
-/// The addresses of a name. Only one is looked up at a time: each takes a thread.
+/// The addresses of a name.
 async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    static ONE: Mutex<()> = Mutex::new(());
     if let Ok(address) = host.parse() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }
-    let _one = ONE.lock().await;
     let name = host.to_string();
-    let (tell, told) = bounded(1);
-    let look = move || {
-        let found = (name.as_str(), port).to_socket_addrs().map(|all| all.take(MOST).collect());
-        let _ = tell.send_blocking(found);
-    };
-    std::thread::Builder::new().stack_size(STACK).spawn(look)?;
-    told.recv().await.map_err(io::Error::other)?
+    let look = move || (name.as_str(), port).to_socket_addrs().map(|all| all.take(MOST).collect());
+    let found = NAMES.have_done(Lane::hash(host), Use::Stream, LONGEST, look).await;
+    found.map_err(|error| match error.kind() {
+        io::ErrorKind::TimedOut => {
+            io::Error::other(format!("the resolver has not answered for {} s", LONGEST.as_secs()))
+        }
+        _ => error,
+    })?
 }
+
+/// Threads for names: a server that does not know one may say nothing, or late.
+static NAMES: Aside = Aside::new("runnel-names", 1, STACK);
+
+/// Has as many threads as that at most look names up.
+pub fn allow_names(threads: usize) {
+    NAMES.allow(threads);
+}
+
+/// The resolver gives up by itself before that, unless its configuration says otherwise.
+const LONGEST: Duration = Duration::from_secs(60);
 
 /// What the system's resolver needs of a stack, and some more.
 const STACK: usize = 256 << 10;

@@ -26,7 +26,7 @@ pub use aside::Use;
 pub use beat::Beat;
 pub use close::Close;
 pub use conn::{ALL, Conn, Received, SOME, SocketSizes};
-pub use dial::dial;
+pub use dial::{allow_names, dial};
 #[cfg(any(feature = "files", feature = "replay"))]
 pub use disk::{Opened, allow, away};
 #[cfg(all(feature = "files", feature = "hls"))]

@@ -122,6 +122,7 @@ impl Server {
         let limits = limits(&config);
         #[cfg(any(feature = "files", feature = "replay"))]
         crate::net::allow(config.disk_threads());
+        crate::net::allow_names(config.name_threads());
         Arc::new(Self {
             hub: Hub::new(limits, streams),
             #[cfg(feature = "hls")]
@@ -172,6 +173,7 @@ impl Server {
         self.total.set_limit(self.total.limit().max(config.plan().user()));
         #[cfg(feature = "record")]
         self.record_account.set_limit(self.record_account.limit().max(config.recording_memory()));
+        crate::net::allow_names(config.name_threads());
         self.hub.set_limits(limits(&config));
         #[cfg(feature = "hls")]
         self.hls.reload(&config.hls);

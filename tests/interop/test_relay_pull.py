@@ -1,6 +1,7 @@
 """A server fetches streams from another one, by every way that it knows."""
 
 import base64
+import socket
 import time
 from pathlib import Path
 
@@ -66,6 +67,29 @@ class Hosts(RelayCase):
         missing = url(self.other, "rtsp", STREAM, host="nobody.invalid")
         self.serve(pull=[{"stream": STREAM, "url": missing}])
         self.until_log_counts(f"pulling {STREAM}", 1)
+
+    def test_a_name_that_is_looked_up_for_ever_holds_up_no_other(self):
+        resolver = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(resolver.close)
+        try:
+            resolver.bind(("127.0.0.1", 53))
+        except OSError as error:
+            self.skipTest(f"nobody can be a name server here: {error}")
+        resolver.settimeout(COMES_WITHIN)
+        asks_it = self.directory / "resolv.conf"
+        asks_it.write_text("nameserver 127.0.0.1\noptions timeout:30 attempts:5\n")
+        command = f'mount --bind {asks_it} /etc/resolv.conf && exec "$@"'
+        self.serve_other()
+        self.publish_live(STREAM, server=self.other)
+        lost, near = (
+            {"stream": name, "url": url(self.other, "rtmp", STREAM, host=host)}
+            for name, host in (("lost", "lost.test"), ("near", "localhost"))
+        )
+        launcher = ["unshare", "--mount", "sh", "-c", command, "sh"]
+        self.serve(launcher, pull=[lost, {**near, "on_demand": True}])
+        self.assertIn(b"\4lost\4test\0", resolver.recv(1000))
+        self.capture(self.server.flv("near")).until_span(MORE, timeout=COMES_WITHIN)
+        self.assertNotIn("pulling lost", self.server.log)
 
 
 class Refused(RelayCase):
