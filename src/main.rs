@@ -17,7 +17,7 @@ use runnel::device::supervisor::{State, tell, wants_pulse};
 use runnel::device::{self, User, Watchdog};
 use runnel::net::{Lane, aside, read_small};
 #[cfg(feature = "record")]
-use runnel::record::Recorder;
+use runnel::record::{Prepared, Recorder};
 #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
 use runnel::relay::Relays;
 use runnel::serve::Server;
@@ -317,11 +317,11 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
     let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup]).map_err(|error| error.to_string())?;
     server.start(listeners, pulse)?;
     let mut rest = Rest::new(&server);
-    rest.prepare(&config)?;
+    let prepared = rest.prepare(&config)?;
     tell(State::Ready);
     // a task of its own: what stands in `run` itself is polled with every turn
     let end = executor.spawn(async move {
-        rest.follow().await;
+        rest.follow(prepared).await;
         obey(signals, &mut source, &server, &mut rest).await;
         tell(State::Stopping);
         let closed = server.stop(Duration::from_secs(2));
@@ -375,16 +375,20 @@ async fn until_signal(signals: &mut Signals) -> Signal {
 async fn follow(source: &mut Source, server: &Arc<Server>, rest: &mut Rest) -> Result<(), String> {
     let (config, keys, live) = source.reload().await?;
     let log = config.log.clone();
-    rest.prepare(&config)?;
+    let prepared = rest.prepare(&config)?;
     server.reload(config).await?;
     source.keys = keys;
     if !live.is_empty() {
         log::info!("SIGHUP: {} apply from here on", live.join(", "));
     }
     device::log::set_level(&log);
-    rest.follow().await;
+    rest.follow(prepared).await;
     Ok(())
 }
+
+/// Nothing needs to be made ready.
+#[cfg(not(feature = "record"))]
+type Prepared = ();
 
 /// Relays and recordings, which follow the configuration beside the server.
 struct Rest {
@@ -405,20 +409,22 @@ impl Rest {
         }
     }
 
-    /// The steps of `follow` that may fail.
+    /// The steps of `follow` that may fail. Nothing changes by them.
     #[allow(unused_variables, clippy::unnecessary_wraps, reason = "a feature uses it")]
-    fn prepare(&mut self, config: &Config) -> Result<(), String> {
+    fn prepare(&self, config: &Config) -> Result<Prepared, String> {
         #[cfg(feature = "record")]
-        self.recorder.prepare(config)?;
+        return self.recorder.prepare(config);
+        #[cfg(not(feature = "record"))]
         Ok(())
     }
 
     /// Begins what is new, and ends what is gone.
-    async fn follow(&mut self) {
+    #[allow(unused_variables, reason = "a feature uses it")]
+    async fn follow(&mut self, prepared: Prepared) {
         #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
         self.relays.follow().await;
         #[cfg(feature = "record")]
-        self.recorder.follow().await;
+        self.recorder.follow(prepared).await;
     }
 }
 

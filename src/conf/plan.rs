@@ -28,6 +28,8 @@ const RECORDING: usize = 24 << 10;
 const RECORDED_DISK: usize = 128 << 10;
 /// So many disks with recordings have threads of their own.
 const RECORDED_DISKS: usize = 4;
+/// So many more, from which recordings were moved away, may stand still.
+const GIVEN_UP: usize = 1;
 /// A thread that waits for a disk: its stack as far as it is touched, paths, its allocator's
 /// cache. Measured on x86-64.
 const DISK_THREAD: usize = 17 << 10;
@@ -131,6 +133,14 @@ impl Config {
         folders.min(RECORDED_DISKS).min(self.recordings())
     }
 
+    /// The same with those that no rule names any more, whose threads stand still.
+    pub fn record_places(&self) -> usize {
+        match self.record_disks() {
+            0 => 0,
+            disks => disks + GIVEN_UP,
+        }
+    }
+
     /// Files that may be played at once.
     pub fn played_files(&self) -> usize {
         self.pull.iter().filter(|pull| pull.url.0.scheme == "file").count()
@@ -191,7 +201,7 @@ impl Config {
                 line("TLS", &["tls.max", "tls.record"], self.tls_connections(), TLS + self.tls.record.0, 0),
                 line("recordings", &["recording.max"], self.recordings(), RECORDING, 0),
                 line("recordings: memory", &["recording.memory"], self.recordings().min(1), self.recording_memory(), 0),
-                line("recordings: disks", &[], self.record_disks(), RECORDED_DISK, 0),
+                line("recordings: disks", &[], self.record_places(), RECORDED_DISK, 0),
                 line("further threads for disks", &[], self.further_disk_threads(), DISK_THREAD, 0),
                 // the first is the program's
                 line("further threads for names", &[], self.name_threads() - 1, NAME_THREAD, 0),

@@ -3,16 +3,23 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
+use std::time::Duration;
 
 use super::folder::Busy;
+#[cfg(feature = "files")]
+use super::keep::News;
 use super::keep::{self, Keeper};
+use super::queue::Queue;
 use super::session;
 use super::writer::{Job, Writer};
 use crate::budget::Account;
 use crate::conf::{Config, Record};
 use crate::net::disk_of;
+#[cfg(feature = "files")]
+use crate::serve::List;
 use crate::serve::Server;
 
 /// Those that are known, and which folder is on which: that stays as it was found first.
@@ -24,13 +31,25 @@ pub(super) type Threads = [JoinHandle<()>; 2];
 
 pub(super) struct Disk {
     device: Device,
+    /// None, where no rule names one any more: it ends when all is written.
     folders: Vec<PathBuf>,
     pub(super) jobs: SyncSender<Job>,
+    queue: Arc<Queue>,
     /// What it may hold in memory.
     pub(super) account: Account,
     threads: Threads,
-    /// The threads have not heard of the rules.
+    /// The threads have not been told of the rules.
     changed: bool,
+    /// The number of the rules that they were told of last, and of those that both have heard.
+    told: usize,
+    heard: Arc<AtomicUsize>,
+    /// What it was to write was taken back.
+    given_up: bool,
+    /// Says what there is, as long as rules name a folder here.
+    #[cfg(feature = "files")]
+    list: Option<Arc<List>>,
+    #[cfg(feature = "files")]
+    keeper: SyncSender<News>,
 }
 
 #[derive(PartialEq)]
@@ -40,26 +59,61 @@ enum Device {
     Number(u64),
 }
 
+/// A thread that is longer at the same gets no further folder, if another can.
+const SLOW: Duration = Duration::from_secs(1);
+/// One that no rule names is given up when it is longer at the same.
+const STUCK: Duration = Duration::from_secs(10);
+
 impl Disks {
-    /// Begins what the folders of all rules want.
-    pub(super) fn provide(&mut self, server: &Server, config: &Config) -> Result<(), String> {
+    /// Threads for what the folders of all rules want. Nothing is changed by that.
+    pub(super) fn prepare(&self, server: &Server, config: &Config) -> Result<Vec<Disk>, String> {
+        let mut wanted = Vec::new();
+        for rule in config.record.iter().filter(|rule| self.of(rule).is_none()) {
+            let device = Device::of(rule);
+            if !wanted.contains(&device) && self.0.iter().all(|disk| disk.device != device) {
+                wanted.push(device);
+            }
+        }
+        let named = self.0.iter().filter(|disk| config.record.iter().any(|rule| disk.has(rule))).count();
+        let room = config.record_disks().saturating_sub(named);
+        let places = config.record_places().saturating_sub(self.0.len());
+        wanted.into_iter().take(room.min(places)).map(|device| Disk::start(server, config, device)).collect()
+    }
+
+    /// Goes by the rules of `config`, with threads that were prepared for it. What no rule names
+    /// is let go of.
+    pub(super) fn follow(&mut self, server: &Server, config: &Config, prepared: Vec<Disk>) {
+        let is_named = |folder: &PathBuf| config.record.iter().any(|rule| folder == Path::new(&rule.path));
+        self.0.iter_mut().for_each(|disk| disk.folders.retain(is_named));
+        self.0.extend(prepared);
         for rule in &config.record {
             if self.of(rule).is_some() {
                 continue;
             }
             let device = Device::of(rule);
-            if let Some(disk) = self.0.iter_mut().find(|disk| disk.device == device) {
-                disk.folders.push(rule.path.clone().into());
-            } else if self.0.len() < config.record_disks() {
-                self.0.push(Disk::start(server, config, device, &rule.path)?);
-            } else if let Some(last) = self.0.last_mut() {
-                last.folders.push(rule.path.clone().into());
+            // where none is prepared it takes those of another
+            let rank = |disk: &&mut Disk| (disk.device != device, disk.lags(), !disk.folders.is_empty());
+            let Some(disk) = self.0.iter_mut().min_by_key(rank) else { continue };
+            if disk.device != device && disk.lags() {
+                let path = &rule.path;
+                log::error!("recording to {path}: there are threads left only of a disk that does not answer: restart");
+            }
+            if disk.folders.is_empty() {
+                disk.adopt(server, device);
+            }
+            disk.folders.push(rule.path.clone().into());
+        }
+        let (memory, mut named) = (server.record_account().limit(), 0);
+        for disk in &mut self.0 {
+            if disk.folders.is_empty() {
+                #[cfg(feature = "files")]
+                drop(disk.list.take());
+            } else {
+                named += 1;
             }
         }
-        let memory = server.record_account().limit().max(config.recording_memory());
-        let part = memory / self.0.len().max(1);
-        self.0.iter().for_each(|disk| disk.account.set_limit(part));
-        Ok(())
+        let part = memory / named.max(1);
+        self.0.iter().filter(|disk| !disk.folders.is_empty()).for_each(|disk| disk.account.set_limit(part));
     }
 
     pub(super) fn of(&self, rule: &Record) -> Option<&Disk> {
@@ -71,12 +125,18 @@ impl Disks {
         self.0.iter_mut().for_each(|disk| disk.changed = changed);
     }
 
-    /// Has the threads hear of the rules; those of a disk that has too much to do, later.
+    /// Has the threads hear of the rules; those of a disk that has too much to do, later. Of what
+    /// was let go of those end that have done all.
     pub(super) fn tell(&mut self, rules: &[Arc<Record>]) {
+        self.0.iter_mut().for_each(Disk::give_up);
         for disk in self.0.iter_mut().filter(|disk| disk.changed) {
             let own = rules.iter().filter(|rule| disk.has(rule)).cloned().collect();
-            disk.changed = disk.jobs.try_send(Job::Rules(own)).is_err();
+            let number = disk.told.wrapping_add(1);
+            if disk.jobs.try_send(Job::Rules(own, number)).is_ok() {
+                (disk.told, disk.changed) = (number, false);
+            }
         }
+        self.0.retain(|disk| !disk.is_done());
     }
 
     /// Nothing more is to be done; the threads end with what there is.
@@ -97,21 +157,73 @@ impl Disk {
         self.folders.iter().any(|folder| folder == Path::new(&rule.path))
     }
 
-    fn start(server: &Server, config: &Config, device: Device, folder: &str) -> Result<Self, String> {
+    fn start(server: &Server, config: &Config, device: Device) -> Result<Self, String> {
         let sync = config.recording.sync.0;
-        let (busy, (keeper, news)) = (Busy::default(), sync_channel(keep::NEWS));
-        let kept = Keeper::new(!sync.is_zero(), busy.clone());
+        let (busy, heard, (keeper, news)) = (Busy::default(), Arc::default(), sync_channel(keep::NEWS));
+        let kept = Keeper::new(!sync.is_zero(), busy.clone(), Arc::clone(&heard));
         // every block that the account allows, each of which may be all of a file that is
         // begun before it and closed behind it; and some that have none
-        let jobs = 3 * (config.recording.memory.0 / session::BLOCK) + 16 * (config.recording.max + 1);
-        let (sender, jobs) = sync_channel(jobs);
+        let places = 3 * (config.recording.memory.0 / session::BLOCK) + 16 * (config.recording.max + 1);
+        let (jobs, queue) = Queue::new(places);
         let writer = Writer::new(sync, server.recorded.clone(), busy, keeper.clone());
+        let written = queue.clone();
         let threads =
-            [thread("runnel-record", move || writer.run(&jobs))?, thread("runnel-keep", move || kept.run(&news))?];
-        #[cfg(feature = "files")]
-        server.recorded.add_list(Box::new(move |asked| keeper.try_send(keep::News::Asked(asked)).is_ok()));
+            [thread("runnel-record", move || writer.run(&written))?, thread("runnel-keep", move || kept.run(&news))?];
         let account = server.record_account().child("record", 0);
-        Ok(Self { device, folders: vec![folder.into()], jobs: sender, account, threads, changed: true })
+        Ok(Self {
+            device,
+            folders: Vec::new(),
+            jobs,
+            queue,
+            account,
+            threads,
+            changed: true,
+            told: 0,
+            heard,
+            given_up: false,
+            #[cfg(feature = "files")]
+            list: None,
+            #[cfg(feature = "files")]
+            keeper,
+        })
+    }
+
+    /// Has its threads serve that device from here on, behind what they have to do.
+    #[cfg_attr(not(feature = "files"), allow(unused_variables, reason = "nobody asks what there is"))]
+    fn adopt(&mut self, server: &Server, device: Device) {
+        (self.device, self.given_up) = (device, false);
+        #[cfg(feature = "files")]
+        {
+            let keeper = self.keeper.clone();
+            let ask = Box::new(move |asked| keeper.try_send(News::Asked(asked)).is_ok());
+            self.list = Some(server.recorded.add_list(ask));
+        }
+    }
+
+    /// Whether its threads are at the same for long, or have yet to hear what they were told.
+    fn lags(&self) -> bool {
+        self.queue.busy() > SLOW || !self.has_heard()
+    }
+
+    fn has_heard(&self) -> bool {
+        self.heard.load(Relaxed) == self.told
+    }
+
+    /// Takes back what it is to write, if no rule names it and it stands still: others need the memory.
+    fn give_up(&mut self) {
+        if self.folders.is_empty() && !self.given_up && self.queue.busy() >= STUCK {
+            log::error!(
+                "recording: a disk that no rule names any more has not answered for {} s: what it has not taken is lost",
+                STUCK.as_secs()
+            );
+            self.queue.take_back();
+            (self.given_up, self.changed) = (true, true);
+        }
+    }
+
+    /// Whether no rule names it, and both threads have done what there was.
+    fn is_done(&self) -> bool {
+        self.folders.is_empty() && !self.changed && self.has_heard()
     }
 }
 
@@ -122,7 +234,114 @@ fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
+    use crate::record::shape::Shape;
+    use crate::record::writer::Place;
+
+    impl Disks {
+        fn go_by(&mut self, server: &Server, config: &Config) {
+            let prepared = self.prepare(server, config).unwrap();
+            self.follow(server, config, prepared);
+            self.set_changed(true);
+            self.tell_all(config);
+        }
+
+        fn tell_all(&mut self, config: &Config) {
+            self.tell(&config.record.iter().cloned().map(Arc::new).collect::<Vec<_>>());
+        }
+
+        fn folders(&self) -> Vec<Vec<&str>> {
+            let folders = self.0.iter().map(|disk| disk.folders.iter().filter_map(|folder| folder.to_str()));
+            folders.map(Iterator::collect).collect()
+        }
+
+        /// Ends all but those that stand still.
+        fn join(mut self) {
+            self.end().into_iter().flatten().for_each(|thread| thread.join().unwrap());
+        }
+    }
+
+    /// Cards, each of which is a disk.
+    fn cards(names: &[&str]) -> Config {
+        let tables =
+            names.iter().map(|name| format!("[[record]]\nstreams = \"*\"\npath = \"/mnt/{name}\"\nmounted = true\n"));
+        Config::parse("test", &format!("profile = \"box\"\n{}", tables.collect::<String>())).unwrap()
+    }
+
+    /// A thread that stands still with the first of a few jobs, each of which holds a block.
+    fn stand_still(disk: &mut Disk, rule: &Record) -> Arc<Queue> {
+        let (jobs, queue) = Queue::new(10);
+        for id in 0..3 {
+            let (rule, stream) = (Arc::new(rule.clone()), crate::hub::Name::new("cam").unwrap());
+            let place = Place { shape: Shape::of(rule.format), rule, stream, begun: Duration::ZERO, number: 0 };
+            jobs.send(Job::Open { id, place, failed: Arc::new(AtomicBool::new(false)) }).unwrap();
+            let bytes = crate::budget::BlockMut::new(&disk.account, 1000).unwrap().freeze();
+            jobs.send(Job::Write { id, bytes }).unwrap();
+        }
+        // the thread that was there has nothing more to do
+        (disk.jobs, disk.queue) = (jobs, queue.clone());
+        drop(queue.next(Duration::ZERO).unwrap());
+        queue
+    }
+
+    fn until(mut what: impl FnMut() -> bool) {
+        let end = std::time::Instant::now() + Duration::from_secs(120);
+        while !what() {
+            assert!(std::time::Instant::now() < end, "it never comes");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    #[test]
+    fn what_moves_off_a_disk_that_stands_still_has_threads_of_its_own() {
+        let four = cards(&["a", "b", "c", "d"]);
+        let server = Server::new(four.clone(), Arc::default());
+        let mut disks = Disks::default();
+        disks.go_by(&server, &four);
+        let queue = stand_still(&mut disks.0[3], &four.record[3]);
+        until(|| queue.busy() > SLOW);
+        // nothing changes where the configuration is refused after all
+        let moved = cards(&["a", "b", "c", "e"]);
+        assert_eq!(disks.prepare(&server, &moved).unwrap().len(), 1);
+        assert_eq!(disks.folders(), [["/mnt/a"], ["/mnt/b"], ["/mnt/c"], ["/mnt/d"]]);
+        disks.go_by(&server, &moved);
+        assert_eq!(disks.folders(), [vec!["/mnt/a"], vec!["/mnt/b"], vec!["/mnt/c"], vec![], vec!["/mnt/e"]]);
+        // there is no place for another, but threads that have nothing to do
+        until(|| disks.0[4].has_heard());
+        disks.go_by(&server, &cards(&["a", "b", "c", "f"]));
+        assert_eq!(disks.folders(), [vec!["/mnt/a"], vec!["/mnt/b"], vec!["/mnt/c"], vec![], vec!["/mnt/f"]]);
+        // and what it will not write is given back
+        let account = disks.0[3].account.clone();
+        assert!(account.used() >= 3000);
+        until(|| {
+            disks.tell_all(&cards(&[]));
+            account.used() == 0
+        });
+        disks.join();
+    }
+
+    #[test]
+    fn what_no_rule_names_ends_when_all_is_written() {
+        let two = cards(&["a", "b"]);
+        let server = Server::new(two.clone(), Arc::default());
+        let mut disks = Disks::default();
+        disks.go_by(&server, &two);
+        let one = cards(&["b"]);
+        disks.go_by(&server, &one);
+        #[cfg(feature = "files")]
+        assert!(server.recorded.has_list());
+        until(|| {
+            disks.tell_all(&one);
+            disks.0.len() == 1
+        });
+        assert_eq!((disks.folders(), disks.0[0].account.limit()), (vec![vec!["/mnt/b"]], 2 << 20));
+        disks.go_by(&server, &cards(&[]));
+        #[cfg(feature = "files")]
+        assert!(!server.recorded.has_list());
+        disks.join();
+    }
 
     #[test]
     fn a_folder_has_one_keeper_however_it_is_written() {
@@ -138,12 +357,11 @@ mod tests {
         let text = format!("profile = \"box\"\n{card}{same}{loose}{}", rule("/mnt/other", "flv", true));
         let more = Config::parse("test", &text).unwrap();
         let mut disks = Disks::default();
-        disks.provide(&server, &more).unwrap();
+        disks.go_by(&server, &more);
         assert_eq!(disks.0.len(), 2);
         let of = |rule| disks.of(rule).map(|disk| std::ptr::from_ref(&disk.account));
         let first = of(&more.record[0]);
         assert!(more.record[..3].iter().all(|rule| of(rule) == first) && of(&more.record[3]) != first);
-        let threads = disks.end();
-        threads.into_iter().flatten().for_each(|thread| thread.join().unwrap());
+        disks.join();
     }
 }

@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
@@ -36,7 +37,7 @@ pub(super) enum News {
     #[cfg(feature = "files")]
     Asked(Asked),
     /// There are these rules from here on.
-    Rules(Vec<Arc<Record>>),
+    Rules(Vec<Arc<Record>>, usize),
     /// The thread that writes has ended.
     Over,
 }
@@ -57,6 +58,8 @@ pub(super) struct Keeper {
     care: Vec<Care>,
     sync: bool,
     busy: Busy,
+    /// The number of the rules that it goes by.
+    heard: Arc<AtomicUsize>,
     /// The time of the next look whether there is too much.
     due: Instant,
     /// The places of the lines of files that are being written.
@@ -106,12 +109,13 @@ const LIST_SHARE: u32 = 10;
 
 impl Keeper {
     /// One that has no folder yet.
-    pub(super) fn new(sync: bool, busy: Busy) -> Self {
+    pub(super) fn new(sync: bool, busy: Busy, heard: Arc<AtomicUsize>) -> Self {
         Self {
             folders: Vec::new(),
             care: Vec::new(),
             sync,
             busy,
+            heard,
             due: Instant::now(),
             lines: HashMap::new(),
             closed: None,
@@ -159,7 +163,10 @@ impl Keeper {
                     let _ = tell.try_send(self.list(query));
                 }
             }
-            News::Rules(rules) => self.follow(&rules),
+            News::Rules(rules, number) => {
+                self.follow(&rules);
+                self.heard.store(number, Relaxed);
+            }
             News::Over => {}
         }
     }
@@ -170,7 +177,7 @@ impl Keeper {
             match news.try_recv() {
                 Err(TryRecvError::Empty) => return Ok(()),
                 Err(TryRecvError::Disconnected) => self.held = Some(News::Over),
-                Ok(one @ (News::Rules(_) | News::Over)) => self.held = Some(one),
+                Ok(one @ (News::Rules(..) | News::Over)) => self.held = Some(one),
                 Ok(one) => self.hear(one),
             }
         }

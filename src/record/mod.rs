@@ -13,6 +13,7 @@ mod index;
 mod keep;
 #[cfg(feature = "files")]
 mod list;
+mod queue;
 mod retain;
 #[cfg(test)]
 mod scratch;
@@ -44,6 +45,9 @@ pub struct Recorder {
     watcher: Option<Task<()>>,
 }
 
+/// Threads for disks that nothing is recorded to yet. They end where this is dropped.
+pub struct Prepared(Vec<Disk>);
+
 /// The rules, and the recordings that run.
 #[derive(Default)]
 struct State {
@@ -74,20 +78,14 @@ impl Recorder {
         Self { server: server.clone(), state: Arc::default(), watcher: None }
     }
 
-    /// Makes ready for what `config` asks for.
-    pub fn prepare(&mut self, config: &Config) -> Result<(), String> {
-        if config.record.is_empty() {
-            return Ok(());
-        }
-        lock(&self.state).disks.provide(&self.server, config)?;
-        let watcher = || self.server.executor.spawn(watch(self.server.clone(), self.state.clone()));
-        self.watcher.get_or_insert_with(watcher);
-        Ok(())
+    /// Makes ready for what `config` asks for; nothing changes before `follow`.
+    pub fn prepare(&self, config: &Config) -> Result<Prepared, String> {
+        lock(&self.state).disks.prepare(&self.server, config).map(Prepared)
     }
 
     /// Records what the configuration says now: what is the same but for what is kept goes on
     /// untouched, and what is gone has ended before others begin.
-    pub async fn follow(&self) {
+    pub async fn follow(&mut self, Prepared(disks): Prepared) {
         let config = self.server.config();
         let mut before = lock(&self.state).rules.clone();
         let (mut kept, mut new) = (Vec::new(), Vec::new());
@@ -130,8 +128,14 @@ impl Recorder {
         }
         let mut state = lock(&self.state);
         state.rules.extend(new);
+        state.disks.follow(&self.server, &config, disks);
         state.disks.set_changed(true);
         state.tell();
+        drop(state);
+        if !config.record.is_empty() {
+            let watcher = || self.server.executor.spawn(watch(self.server.clone(), self.state.clone()));
+            self.watcher.get_or_insert_with(watcher);
+        }
     }
 
     /// Closes all files.

@@ -259,13 +259,19 @@ fn the_keeper_goes_by_the_rules_of_now() {
     let opened = |id, name| News::Opened { id, path: path(name), rule: all[0].clone() };
     let closed = |id, name| News::Closed { id, path: path(name), rule: all[0].clone(), end: End::Whole };
     let (tell, told) = sync_channel(keep::NEWS);
-    let keeper = Keeper::new(true, busy.clone());
+    let keeper = Keeper::new(true, busy.clone(), Arc::default());
     let keeper = std::thread::spawn(move || keeper.run(&told));
     let wait_until = |is_so: &dyn Fn() -> bool| until(&of_cams, is_so);
-    tell.send(News::Rules(all.clone())).unwrap();
+    tell.send(News::Rules(all.clone(), 0)).unwrap();
     wait_until(&|| indexed(&of_cams.index) == [old]);
-    let news =
-        [opened(0, first), closed(0, first), opened(1, late), News::Rules(others), closed(1, late), News::Rules(few)];
+    let news = [
+        opened(0, first),
+        closed(0, first),
+        opened(1, late),
+        News::Rules(others, 0),
+        closed(1, late),
+        News::Rules(few, 0),
+    ];
     news.into_iter().for_each(|news| tell.send(news).unwrap());
     wait_until(&|| left(&of_cams) == [first, late]);
     tell.send(News::Over).unwrap();
@@ -290,8 +296,8 @@ fn until(folder: &Folder, is_so: &dyn Fn() -> bool) {
 /// Has a keeper of these rules go on until it is so.
 fn keep_until(folder: &Folder, rules: &[Arc<Record>], is_so: &dyn Fn() -> bool) {
     let (tell, told) = sync_channel(keep::NEWS);
-    let keeper = std::thread::spawn(move || Keeper::new(true, Busy::default()).run(&told));
-    tell.send(News::Rules(rules.to_vec())).unwrap();
+    let keeper = std::thread::spawn(move || Keeper::new(true, Busy::default(), Arc::default()).run(&told));
+    tell.send(News::Rules(rules.to_vec(), 0)).unwrap();
     until(folder, is_so);
     tell.send(News::Over).unwrap();
     keeper.join().unwrap();

@@ -7,13 +7,14 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
 use super::folder::{Busy, is_mounted};
 use super::keep::{End, News};
+use super::queue::Queue;
 use super::shape::Shape;
 use crate::conf::Record;
 use crate::hub::Name;
@@ -38,8 +39,8 @@ pub(super) enum Job {
         duration: Duration,
         discontinuity: bool,
     },
-    /// There are these rules from here on.
-    Rules(Vec<Arc<Record>>),
+    /// There are these rules from here on: the number says which the keeper has heard.
+    Rules(Vec<Arc<Record>>, usize),
 }
 
 /// Where a file is to be.
@@ -90,10 +91,10 @@ impl Writer {
     }
 
     /// Works until nobody is left who could say what to do.
-    pub(super) fn run(mut self, jobs: &Receiver<Job>) {
+    pub(super) fn run(mut self, queue: &Queue) {
         let pause = if self.sync.is_zero() { LOOK } else { self.sync.min(LOOK) };
         loop {
-            match jobs.recv_timeout(pause) {
+            match queue.next(pause) {
                 Ok(job) => self.act(job),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -147,10 +148,13 @@ impl Writer {
                 });
                 self.tell(News::Closed { id, path, rule, end });
             }
-            Job::Rules(rules) => {
+            Job::Rules(rules, number) => {
                 self.trouble.retain(|path, _| rules.iter().any(|rule| rule.path == *path));
+                if rules.is_empty() {
+                    self.leave();
+                }
                 // behind all that those which are gone have closed
-                self.tell(News::Rules(rules));
+                self.tell(News::Rules(rules, number));
             }
         }
     }
@@ -205,6 +209,13 @@ impl Writer {
             if let Err(error) = open.file.sync_data() {
                 self.give_up(id, &error);
             }
+        }
+    }
+
+    /// Leaves what nobody has ended: that was taken back.
+    fn leave(&mut self) {
+        for (id, Open { place: Place { rule, .. }, path, .. }) in std::mem::take(&mut self.open) {
+            self.tell(News::Closed { id, path, rule, end: End::Broken });
         }
     }
 

@@ -61,7 +61,7 @@ use hls::Hls;
 #[cfg(feature = "record")]
 pub use recorded::Recorded;
 #[cfg(all(feature = "record", feature = "files"))]
-pub use recorded::{Asked, MOST_TOLD, Told};
+pub use recorded::{Asked, List, MOST_TOLD, Told};
 #[cfg(feature = "tls")]
 use sealed::Sealed;
 use tally::Tally;

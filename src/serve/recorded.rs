@@ -2,9 +2,9 @@
 
 #[cfg(feature = "files")]
 use std::cmp::Reverse;
-#[cfg(feature = "files")]
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+#[cfg(feature = "files")]
+use std::sync::{Arc, Weak};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 #[cfg(feature = "files")]
 use std::time::{Duration, Instant};
@@ -25,9 +25,9 @@ use crate::hub::Name;
 pub struct Recorded {
     files: AtomicUsize,
     counts: Mutex<Counts>,
-    /// Who can say what there is: one for each disk.
+    /// Who can say what there is: one for each disk, for as long as it has recordings.
     #[cfg(feature = "files")]
-    lists: Mutex<Vec<Arc<Disk>>>,
+    lists: Mutex<Vec<Weak<List>>>,
     /// Held by the one who is being told.
     #[cfg(feature = "files")]
     turn: smol::lock::Mutex<()>,
@@ -38,7 +38,7 @@ pub struct Recorded {
 
 /// Calls one who can say what there is on a disk, and is asked that.
 #[cfg(feature = "files")]
-pub type List = Box<dyn Fn(Asked) -> bool + Send + Sync>;
+type Ask = Box<dyn Fn(Asked) -> bool + Send + Sync>;
 
 /// A question and where its answer goes, while nobody has heard it: whoever asks next does so in
 /// its place, so that there is no more than one on its way.
@@ -100,14 +100,18 @@ pub(super) fn is_recording(path: &str) -> bool {
 impl Recorded {
     /// One more who can say what there is.
     #[cfg(feature = "files")]
-    pub fn add_list(&self, list: List) {
-        lock(&self.lists).push(Arc::new(Disk { list, asked: Asked::default() }));
+    pub fn add_list(&self, ask: Ask) -> Arc<List> {
+        let list = Arc::new(List { ask, asked: Asked::default() });
+        let mut lists = lock(&self.lists);
+        lists.retain(|list| list.strong_count() > 0);
+        lists.push(Arc::downgrade(&list));
+        list
     }
 
     /// Whether anything is recorded.
     #[cfg(feature = "files")]
     pub fn has_list(&self) -> bool {
-        !lock(&self.lists).is_empty()
+        lock(&self.lists).iter().any(|list| list.strong_count() > 0)
     }
 
     /// The list as JSON; `None` if that cannot be said now. One after the other is told.
@@ -115,7 +119,7 @@ impl Recorded {
     pub async fn list(&self, query: &str) -> Option<String> {
         let _place = Place::take(&self.asking)?;
         let _turn = self.turn.lock().await;
-        let disks = lock(&self.lists).clone();
+        let disks: Vec<_> = lock(&self.lists).iter().filter_map(Weak::upgrade).collect();
         let answers: Vec<_> = disks.iter().map(|disk| disk.ask(query)).collect();
         let late = Instant::now() + SILENT;
         let mut told = None;
@@ -191,18 +195,18 @@ fn write(mut told: Vec<Told>) -> String {
 
 /// A disk with recordings, and the question that its keeper has not heard yet.
 #[cfg(feature = "files")]
-struct Disk {
-    list: List,
+pub struct List {
+    ask: Ask,
     asked: Asked,
 }
 
 #[cfg(feature = "files")]
-impl Disk {
+impl List {
     /// Where the answer comes; it is closed if there is none.
     fn ask(&self, query: &str) -> Receiver<Vec<Told>> {
         let (tell, told) = bounded(1);
         let before = lock(&self.asked.0).replace((query.into(), tell));
-        if before.is_none() && !(self.list)(self.asked.clone()) {
+        if before.is_none() && !(self.ask)(self.asked.clone()) {
             self.asked.take();
         }
         told
@@ -245,7 +249,7 @@ mod tests {
     fn one_question_is_on_its_way_and_those_who_left_ask_nothing() {
         let (recorded, heard) = (Recorded::default(), Arc::new(Mutex::new(Vec::new())));
         let hears = heard.clone();
-        recorded.add_list(Box::new(move |asked| {
+        let _list = recorded.add_list(Box::new(move |asked| {
             hears.lock().unwrap().push(asked);
             true
         }));

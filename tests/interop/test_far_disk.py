@@ -144,6 +144,13 @@ class SmallFiles(Case):
 
 
 class Recordings(Case):
+    def freeze(self, card):
+        """Returns a function that ends it."""
+        subprocess.run(["fsfreeze", "--freeze", card], check=True)
+        thaw = ["fsfreeze", "--unfreeze", card]
+        self.addCleanup(subprocess.run, thaw, check=False, capture_output=True)
+        return lambda: subprocess.run(thaw, check=True)
+
     def card(self, name):
         image, folder = self.directory / f"{name}.image", self.directory / name
         with image.open("wb") as file:
@@ -165,9 +172,7 @@ class Recordings(Case):
         self.publish_live(STREAM)
         for card in (frozen, well):
             waiting.until(lambda: len(list(card.glob("*.ts"))) > 1, 20, f"two files in {card}")
-        subprocess.run(["fsfreeze", "--freeze", frozen], check=True)
-        thaw = ["fsfreeze", "--unfreeze", frozen]
-        self.addCleanup(subprocess.run, thaw, check=False, capture_output=True)
+        thaw = self.freeze(frozen)
         self.until_log_counts("the disk is too slow", 1, 60)
         newest = max(path.name for path in well.glob("*.ts"))
         more = lambda: sum(path.name > newest for path in well.glob("*.ts")) > 5
@@ -181,5 +186,22 @@ class Recordings(Case):
         self.assertEqual(answer.status, 200)
         self.assertIn(newest, answer.read().decode())
         before = len(list(frozen.glob("*.ts")))
-        subprocess.run(thaw, check=True)
+        thaw()
         waiting.until(lambda: len(list(frozen.glob("*.ts"))) > before + 2, 30, "files again")
+
+    def test_those_moved_off_one_that_stands_still_go_on(self):
+        frozen, well = self.card("frozen"), self.card("well")
+        how = {"streams": "*", "format": "ts", "length": "1s"}
+        recording = {"memory": "192KiB", "max": 1}
+        self.serve(record=[{**how, "path": frozen}], recording=recording)
+        self.publish_live(STREAM)
+        waiting.until(lambda: len(list(frozen.glob("*.ts"))) > 1, 20, "two files")
+        thaw = self.freeze(frozen)
+        # All of the memory waits for it.
+        self.until_log_counts("the disk is too slow", 1, 60)
+        self.server.configure({"record": [{**how, "path": well}], "recording": recording})
+        self.server.program.signal(signal.SIGHUP)
+        waiting.until(lambda: len(list(well.glob("*.ts"))) > 3, 60, "files on the other")
+        thaw()
+        before = len(list(well.glob("*.ts")))
+        waiting.until(lambda: len(list(well.glob("*.ts"))) > before + 2, 30, "more files")
