@@ -15,9 +15,9 @@ use super::heal;
 use super::index::State;
 use super::retain;
 use crate::conf::Record;
-use crate::serve::listing::{self, Listed, Segments};
 #[cfg(feature = "files")]
-use crate::serve::{Asked, Told};
+use crate::serve::Asked;
+use crate::serve::listing::{self, Listed, Segments};
 
 /// Messages to the thread.
 pub(super) enum News {
@@ -68,9 +68,6 @@ pub(super) struct Keeper {
     closed: Option<Vec<PathBuf>>,
     /// What was told meanwhile, and is done behind that.
     held: Option<News>,
-    /// The last question, its answer, and until when that holds.
-    #[cfg(feature = "files")]
-    told: Option<(String, Vec<Told>, Instant)>,
 }
 
 /// The state of a folder.
@@ -103,9 +100,6 @@ const TIDY_SHARE: u32 = 20;
 /// The same for comparing the index with the folder.
 const HEAL: Duration = Duration::from_secs(60);
 const HEAL_SHARE: u32 = 100;
-/// The same for saying what there is.
-#[cfg(feature = "files")]
-const LIST_SHARE: u32 = 10;
 
 impl Keeper {
     /// One that has no folder yet.
@@ -120,8 +114,6 @@ impl Keeper {
             lines: HashMap::new(),
             closed: None,
             held: None,
-            #[cfg(feature = "files")]
-            told: None,
         }
     }
 
@@ -157,12 +149,7 @@ impl Keeper {
                 }
             }
             #[cfg(feature = "files")]
-            News::Asked(asked) => {
-                if let Some((query, tell)) = asked.take().filter(|(_, tell)| !tell.is_closed()) {
-                    // nobody may be there any more to be told
-                    let _ = tell.try_send(self.list(query));
-                }
-            }
+            News::Asked(asked) => asked.answer(|query| super::list::list(&self.folders, query)),
             News::Rules(rules, number) => {
                 self.follow(&rules);
                 self.heard.store(number, Relaxed);
@@ -209,25 +196,6 @@ impl Keeper {
             self.care.push(care);
         }
         self.due = Instant::now();
-        #[cfg(feature = "files")]
-        {
-            self.told = None;
-        }
-    }
-
-    /// The list; many who ask the same take a share of the time.
-    #[cfg(feature = "files")]
-    fn list(&mut self, query: String) -> Vec<Told> {
-        let begun = Instant::now();
-        if let Some((asked, text, until)) = &self.told
-            && *asked == query
-            && *until > begun
-        {
-            return text.clone();
-        }
-        let text = super::list::list(&self.folders, &query);
-        self.told = Some((query, text.clone(), Instant::now() + begun.elapsed() * LIST_SHARE));
-        text
     }
 
     fn folder(&mut self, rule: &Record) -> Option<(&Folder, &mut Care, &mut HashMap<usize, u64>)> {

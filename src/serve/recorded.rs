@@ -40,15 +40,24 @@ pub struct Recorded {
 #[cfg(feature = "files")]
 type Ask = Box<dyn Fn(Asked) -> bool + Send + Sync>;
 
-/// A question and where its answer goes, while nobody has heard it: whoever asks next does so in
-/// its place, so that there is no more than one on its way.
+/// A question on its way to one who can say what there is on a disk.
 #[cfg(feature = "files")]
-#[derive(Clone, Default)]
-pub struct Asked(Arc<Mutex<Option<Question>>>);
+pub struct Asked(Arc<Mutex<Memory>>);
 
-/// A query, and where its answer goes.
+/// What was asked of a disk, and what it has said.
 #[cfg(feature = "files")]
-type Question = (String, Sender<Vec<Told>>);
+#[derive(Default)]
+struct Memory {
+    /// The question that nobody has heard yet, and where its answer goes. Whoever asks next does so in
+    /// its place, so that there is no more than one on its way.
+    question: Option<(String, Sender<Vec<Told>>)>,
+    /// The last question and its answer.
+    told: Option<(String, Vec<Told>)>,
+    /// Until then that answer holds, and nothing else is looked for.
+    rests: Option<Instant>,
+    /// It has not answered, nor heard a question since.
+    is_silent: bool,
+}
 
 /// A recording as the list has it.
 #[cfg(feature = "files")]
@@ -66,9 +75,15 @@ pub const MOST_TOLD: usize = 100;
 /// So many may ask at once.
 #[cfg(feature = "files")]
 const ASKING: usize = 16;
-/// A disk that says nothing for so long is left out.
+/// A disk that says nothing for so long is left out, until it hears a question again.
 #[cfg(feature = "files")]
 const SILENT: Duration = Duration::from_secs(10);
+/// Looking for what is asked takes one in so many parts of the time.
+#[cfg(feature = "files")]
+const SHARE: u32 = 10;
+/// Who looked for longer may have waited for a disk, which costs nobody anything.
+#[cfg(feature = "files")]
+const LONGEST_REST: Duration = Duration::from_secs(30);
 
 /// Counts that are kept.
 #[derive(Clone, Debug, Default)]
@@ -101,7 +116,7 @@ impl Recorded {
     /// One more who can say what there is.
     #[cfg(feature = "files")]
     pub fn add_list(&self, ask: Ask) -> Arc<List> {
-        let list = Arc::new(List { ask, asked: Asked::default() });
+        let list = Arc::new(List { ask, memory: Arc::default() });
         let mut lists = lock(&self.lists);
         lists.retain(|list| list.strong_count() > 0);
         lists.push(Arc::downgrade(&list));
@@ -119,21 +134,22 @@ impl Recorded {
     pub async fn list(&self, query: &str) -> Option<String> {
         let _place = Place::take(&self.asking)?;
         let _turn = self.turn.lock().await;
-        let disks: Vec<_> = lock(&self.lists).iter().filter_map(Weak::upgrade).collect();
-        let answers: Vec<_> = disks.iter().map(|disk| disk.ask(query)).collect();
+        let lists: Vec<_> = lock(&self.lists).iter().filter_map(Weak::upgrade).collect();
+        let now = Instant::now();
+        let rests = lists.iter().filter_map(|list| list.rests(query)).filter(|until| *until < now + SILENT);
+        if let Some(until) = rests.max() {
+            Timer::at(until).await;
+        }
         let late = Instant::now() + SILENT;
-        let mut told = None;
-        for answer in answers {
-            let answer = async { answer.recv().await.ok() };
-            let silent = async {
-                Timer::at(late).await;
-                None
-            };
-            if let Some(answer) = or(answer, silent).await {
-                told.get_or_insert_with(Vec::new).extend(answer);
+        let answers: Vec<_> = lists.iter().map(|list| (list, list.ask(query))).collect();
+        let (mut told, mut answered) = (Vec::new(), 0);
+        for (list, answer) in answers {
+            if let Some(answer) = list.until(answer, late).await {
+                told.extend(answer);
+                answered += 1;
             }
         }
-        told.map(write)
+        (answered > 0).then(|| write(told, lists.len() - answered))
     }
 
     /// A number for a file.
@@ -184,40 +200,91 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What all disks have told, the newest first.
+/// What all disks have told, the newest first, and how many have not.
 #[cfg(feature = "files")]
-fn write(mut told: Vec<Told>) -> String {
+fn write(mut told: Vec<Told>, silent: usize) -> String {
     told.sort_by_key(|one| Reverse(one.begun));
     let texts: Vec<_> = told.iter().take(MOST_TOLD).map(|one| one.text.as_str()).collect();
     let records = texts.join(",");
-    format!("{{\"error_code\":0,\"desp\":\"succ\",\"data\":{{\"records\":[{records}]}}}}")
+    let silent = if silent > 0 { format!(",\"silent_disks\":{silent}") } else { String::new() };
+    format!("{{\"error_code\":0,\"desp\":\"succ\",\"data\":{{\"records\":[{records}]{silent}}}}}")
 }
 
-/// A disk with recordings, and the question that its keeper has not heard yet.
+/// A disk with recordings.
 #[cfg(feature = "files")]
 pub struct List {
     ask: Ask,
-    asked: Asked,
+    memory: Arc<Mutex<Memory>>,
+}
+
+/// What is known of an answer.
+#[cfg(feature = "files")]
+enum Answer {
+    Known(Vec<Told>),
+    Comes(Receiver<Vec<Told>>),
+    /// Nobody waits for it.
+    Late,
 }
 
 #[cfg(feature = "files")]
 impl List {
-    /// Where the answer comes; it is closed if there is none.
-    fn ask(&self, query: &str) -> Receiver<Vec<Told>> {
-        let (tell, told) = bounded(1);
-        let before = lock(&self.asked.0).replace((query.into(), tell));
-        if before.is_none() && !(self.ask)(self.asked.clone()) {
-            self.asked.take();
+    /// Until when nothing else than it was asked last is looked for.
+    fn rests(&self, query: &str) -> Option<Instant> {
+        let memory = lock(&self.memory);
+        memory.rests.filter(|_| memory.told.as_ref().is_none_or(|(told, _)| told != query))
+    }
+
+    fn ask(&self, query: &str) -> Answer {
+        let mut memory = lock(&self.memory);
+        let rests = memory.rests.is_some_and(|until| until > Instant::now());
+        match &memory.told {
+            Some((told, answer)) if rests && told == query => return Answer::Known(answer.clone()),
+            _ if rests => return Answer::Late,
+            _ => {}
         }
-        told
+        let (tell, told) = bounded(1);
+        let before = memory.question.replace((query.into(), tell));
+        let is_silent = memory.is_silent;
+        drop(memory);
+        if before.is_none() && !(self.ask)(Asked(self.memory.clone())) {
+            lock(&self.memory).question = None;
+        }
+        if is_silent { Answer::Late } else { Answer::Comes(told) }
+    }
+
+    async fn until(&self, answer: Answer, late: Instant) -> Option<Vec<Told>> {
+        let told = match answer {
+            Answer::Known(told) => return Some(told),
+            Answer::Late => return None,
+            Answer::Comes(told) => told,
+        };
+        let silent = async {
+            Timer::at(late).await;
+            lock(&self.memory).is_silent = true;
+            None
+        };
+        or(async { told.recv().await.ok() }, silent).await
     }
 }
 
 #[cfg(feature = "files")]
 impl Asked {
-    /// The question, for one who answers it.
-    pub fn take(&self) -> Option<Question> {
-        lock(&self.0).take()
+    /// Answers, unless nobody waits for that any more.
+    pub fn answer(self, look: impl FnOnce(&str) -> Vec<Told>) {
+        let mut memory = lock(&self.0);
+        memory.is_silent = false;
+        let Some((query, tell)) = memory.question.take().filter(|(_, tell)| !tell.is_closed()) else { return };
+        drop(memory);
+        let begun = Instant::now();
+        let told = look(&query);
+        let rests = begun.elapsed().saturating_mul(SHARE).min(LONGEST_REST);
+        let mut memory = lock(&self.0);
+        memory.is_silent = false;
+        memory.rests = Instant::now().checked_add(rests);
+        memory.told = Some((query, told.clone()));
+        drop(memory);
+        // nobody may be there any more to be told
+        let _ = tell.try_send(told);
     }
 }
 
@@ -245,15 +312,29 @@ impl Drop for Place<'_> {
 mod tests {
     use super::*;
 
-    #[test]
-    fn one_question_is_on_its_way_and_those_who_left_ask_nothing() {
-        let (recorded, heard) = (Recorded::default(), Arc::new(Mutex::new(Vec::new())));
+    type Heard = Arc<Mutex<Vec<Asked>>>;
+
+    /// One who can say what there is, when the test wants it.
+    fn disk(recorded: &Recorded) -> (Arc<List>, Heard) {
+        let heard = Heard::default();
         let hears = heard.clone();
-        let _list = recorded.add_list(Box::new(move |asked| {
+        let list = recorded.add_list(Box::new(move |asked| {
             hears.lock().unwrap().push(asked);
             true
         }));
-        let one = Told { begun: 5, text: "{}".into() };
+        (list, heard)
+    }
+
+    fn answer(heard: &Heard, text: &str) {
+        let asked = heard.lock().unwrap().pop().unwrap();
+        assert!(heard.lock().unwrap().is_empty());
+        asked.answer(|_| vec![Told { begun: 5, text: text.into() }]);
+    }
+
+    #[test]
+    fn one_question_is_on_its_way_and_those_who_left_ask_nothing() {
+        let recorded = Recorded::default();
+        let (_list, heard) = disk(&recorded);
         smol::block_on(async {
             let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
             // all of these leave while the keeper is busy
@@ -262,20 +343,94 @@ mod tests {
                 let mut left = Box::pin(recorded.list(&query));
                 assert!(left.as_mut().poll(&mut cx).is_pending());
             }
-            let mut all: Vec<_> = (0..ASKING).map(|_| Box::pin(recorded.list("stream=x"))).collect();
+            let queries: Vec<_> = (0..ASKING).map(|at| format!("stream={at}")).collect();
+            let mut all: Vec<_> = queries.iter().map(|query| Box::pin(recorded.list(query))).collect();
             assert!(all.iter_mut().all(|one| one.as_mut().poll(&mut cx).is_pending()));
             assert_eq!(recorded.list("").await, None, "one too many");
-            for mut waits in all {
-                assert!(waits.as_mut().poll(&mut cx).is_pending());
+            for (mut waits, query) in all.into_iter().zip(&queries) {
+                while heard.lock().unwrap().is_empty() {
+                    assert!(waits.as_mut().poll(&mut cx).is_pending());
+                }
                 let asked = heard.lock().unwrap().pop().unwrap();
                 assert!(heard.lock().unwrap().is_empty());
-                let (query, tell) = asked.take().unwrap();
-                assert_eq!(query, "stream=x");
-                tell.try_send(vec![one.clone(), Told { begun: 7, text: "{7}".into() }]).unwrap();
+                asked.answer(|asked| {
+                    assert_eq!(asked, query);
+                    let told = |begun, text: &str| Told { begun, text: text.into() };
+                    vec![told(5, "{}"), told(7, "{7}")]
+                });
                 assert!(waits.await.unwrap().ends_with("\"records\":[{7},{}]}}"));
             }
             assert_eq!(recorded.asking.load(Relaxed), 0);
         });
+    }
+
+    #[test]
+    fn a_disk_that_has_not_answered_is_waited_for_once_until_it_hears_again() {
+        let recorded = Recorded::default();
+        let ((_well, heard), (stuck, unheard)) = (disk(&recorded), disk(&recorded));
+        let both = |query: &'static str| {
+            smol::future::zip(recorded.list(query), async {
+                while heard.lock().unwrap().is_empty() {
+                    smol::future::yield_now().await;
+                }
+                answer(&heard, "{1}");
+            })
+        };
+        let told = "\"records\":[{1}],\"silent_disks\":1}}";
+        smol::block_on(async {
+            assert!(both("").await.0.unwrap().ends_with(told));
+            assert!(lock(&stuck.memory).is_silent);
+            // the others are no longer waited for than that takes
+            let begun = Instant::now();
+            assert!(both("before=1").await.0.unwrap().ends_with(told));
+            assert!(begun.elapsed() < SILENT);
+            // it hears a question that nobody has waited for
+            unheard.lock().unwrap().pop().unwrap().answer(|_| panic!("nobody waits"));
+            let listed = both("before=2");
+            let answers = async {
+                while unheard.lock().unwrap().is_empty() {
+                    smol::future::yield_now().await;
+                }
+                answer(&unheard, "{2}");
+            };
+            let ((listed, ()), ()) = smol::future::zip(listed, answers).await;
+            assert!(listed.unwrap().ends_with("\"records\":[{1},{2}]}}"));
+        });
+    }
+
+    #[test]
+    fn other_questions_wait_for_ten_times_as_long_as_the_last_took() {
+        let recorded = Recorded::default();
+        let (list, heard) = disk(&recorded);
+        let looked = AtomicUsize::new(0);
+        let answers = async {
+            loop {
+                let asked = heard.lock().unwrap().pop();
+                if let Some(asked) = asked {
+                    asked.answer(|_| {
+                        looked.fetch_add(1, Relaxed);
+                        std::thread::sleep(Duration::from_millis(50));
+                        Vec::new()
+                    });
+                }
+                smol::future::yield_now().await;
+            }
+        };
+        let asks = async {
+            let begun = Instant::now();
+            for query in ["before=1", "before=2", "before=3"] {
+                // the same again is known
+                for _ in 0..2 {
+                    assert!(recorded.list(query).await.is_some());
+                }
+            }
+            assert_eq!(looked.load(Relaxed), 3);
+            assert!(begun.elapsed() >= 2 * SHARE * Duration::from_millis(50));
+            // where the pause is longer than a client waits, that is said at once
+            lock(&list.memory).rests = Some(Instant::now() + 2 * SILENT);
+            assert_eq!(recorded.list("before=4").await, None);
+        };
+        smol::block_on(smol::future::or(asks, answers));
     }
 
     #[test]
