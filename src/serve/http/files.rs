@@ -1,5 +1,6 @@
 //! Files over HTTP: what is in a folder, and what was recorded. RFC 9110 sections 8.8, 13, 14.
 
+use std::collections::BTreeSet;
 use std::fs::{File, Metadata};
 use std::future::Future;
 use std::io;
@@ -10,7 +11,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use async_io::Timer;
 use bytes::Bytes;
+use smol::future::or;
 
 #[cfg(feature = "record")]
 use super::begin_body;
@@ -30,7 +33,7 @@ pub(super) struct Opening {
     request: Request,
     found: Finding,
     account: Account,
-    _lease: Lease,
+    lease: Option<Lease>,
     /// What the path means if there is no such file.
     otherwise: Option<Resource>,
     /// The use that the file has.
@@ -64,6 +67,8 @@ pub(super) struct Body {
     outlet: Outlet,
     reading: Option<Reading>,
     account: Account,
+    /// Pays for the jobs.
+    _lease: Option<Lease>,
     keep_alive: bool,
 }
 
@@ -87,9 +92,15 @@ enum Found {
 
 /// The bytes of a request beside its path and query: conditions, and what waits.
 const OPENING: usize = 1 << 10;
+/// A folder that is looked in: its path, the job, and where its result goes.
+const ASKED: usize = 512;
 /// Bytes that are read at once: a connection has room for that in the plan.
 const READ: usize = 16 << 10;
 
+/// Where one folder does not answer within that the next is looked in.
+const SOON: Duration = Duration::from_millis(300);
+/// A disk that is mounted deeper below a folder shares the queue of the one around it.
+const DEPTH: usize = 16;
 /// While a read takes longer it is looked whether the client has left.
 const LATE: Duration = Duration::from_secs(1);
 
@@ -127,7 +138,8 @@ impl Session {
         let is_listed = false;
         let (refusal, due) =
             if is_listed { (Status::UNAVAILABLE, Use::Segment) } else { (Status::FORBIDDEN, Use::Download) };
-        self.look(request, Box::pin(find(roots, items.into(), refusal, due)), otherwise, due);
+        let folders = roots.len();
+        self.look(request, Box::pin(find(roots, items.into(), refusal, due)), folders, otherwise, due);
     }
 
     /// The same for a segment of the stream `name`.
@@ -162,20 +174,22 @@ impl Session {
             let paid = BlockMut::copy(&account, list.as_bytes()).map_err(|_| Status::UNAVAILABLE)?;
             Ok(Found::Text(paid))
         };
-        self.look(request, Box::pin(found), None, Use::Download);
+        self.look(request, Box::pin(found), 1, None, Use::Download);
     }
 
-    fn look(&mut self, request: Request, found: Finding, otherwise: Option<Resource>, due: Use) {
+    /// Waits for what is found in so many folders.
+    fn look(&mut self, request: Request, found: Finding, folders: usize, otherwise: Option<Resource>, due: Use) {
         let account = self.server.greetings.clone();
         // it may have to wait for its turn, with its path and what was made of it
-        let Ok(lease) = account.charge(3 * (request.path.len() + request.query.len()) + OPENING) else {
+        let Ok(lease) = account.charge(3 * (request.path.len() + request.query.len()) + OPENING + folders * ASKED)
+        else {
             return self.refuse(&request, Status::UNAVAILABLE, Status::UNAVAILABLE.1);
         };
         self.role = Role::Opening(Box::new(Opening {
             request,
             found,
             account,
-            _lease: lease,
+            lease: Some(lease),
             otherwise,
             due,
             cache: NO_CACHE.1.into(),
@@ -210,6 +224,7 @@ impl Opening {
                     outlet: Outlet::default(),
                     reading: None,
                     account: self.account.clone(),
+                    _lease: self.lease.take(),
                     keep_alive: request.keep_alive,
                 };
                 return Poll::Ready(Outcome::Body(body));
@@ -292,22 +307,64 @@ pub(super) fn items(path: &str) -> Option<Vec<String>> {
 }
 
 /// Opens the file, or the index of the folder, in the first of the roots that has it; `refusal`
-/// where it is there and cannot be had.
+/// where it is there and cannot be had. One that takes long is waited for beside the next.
 async fn find(roots: Vec<PathBuf>, items: Arc<[String]>, refusal: Status, due: Use) -> Result<Found, Status> {
     let mut missing = Status::NOT_FOUND;
-    for (at, root) in roots.iter().enumerate() {
-        if roots.iter().take(at).any(|before| before == root) {
-            continue;
+    let (mut roots, mut asked) = (distinct(roots).into_iter(), Vec::new());
+    loop {
+        match roots.next() {
+            Some(root) => asked.push(look_in(root, items.clone(), due)),
+            None if asked.is_empty() => return Err(missing),
+            None => {}
         }
-        let (lane, root, items) = (Lane::to(root), root.clone(), items.clone());
-        match away(lane, due, move || Ok(find_in(&root, &items))).await {
-            Ok(Err(error)) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {}
-            Ok(found) => return found.map_err(|_| refusal),
+        let late = async {
+            match roots.len() {
+                0 => std::future::pending().await,
+                _ => drop(Timer::after(SOON).await),
+            }
+            None
+        };
+        match or(first(&mut asked), late).await {
+            None => {}
+            Some(Ok(Ok(found))) => return Ok(found),
+            Some(Ok(Err(error))) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {
+            }
+            // another may have it all the same
+            Some(Ok(Err(_))) => missing = refusal,
             // it may be on this disk, or on another
-            Err(_) => missing = Status::UNAVAILABLE,
+            Some(Err(_)) => missing = Status::UNAVAILABLE,
         }
     }
-    Err(missing)
+}
+
+fn distinct(mut roots: Vec<PathBuf>) -> Vec<PathBuf> {
+    let mut seen = BTreeSet::new();
+    roots.retain(|root| seen.insert(root.clone()));
+    roots
+}
+
+/// The answer of a disk, if it gives one.
+type Answer = Pin<Box<dyn Future<Output = io::Result<io::Result<Found>>> + Send>>;
+
+fn look_in(root: PathBuf, items: Arc<[String]>, due: Use) -> Answer {
+    // mounts and links may stand below the root
+    let path = items.iter().take(DEPTH).fold(root.clone(), |path, item| path.join(item));
+    Box::pin(away(Lane::to(&path), due, move || Ok(find_in(&root, &items))))
+}
+
+/// The answer that is there first.
+async fn first(asked: &mut Vec<Answer>) -> Option<io::Result<io::Result<Found>>> {
+    std::future::poll_fn(|cx| {
+        let polled = asked.iter_mut().map(|one| one.as_mut().poll(cx)).enumerate();
+        let mut answered = polled.filter_map(|(at, answer)| match answer {
+            Poll::Ready(answer) => Some((at, answer)),
+            Poll::Pending => None,
+        });
+        let Some((at, answer)) = answered.next() else { return Poll::Pending };
+        drop(asked.swap_remove(at));
+        Poll::Ready(Some(answer))
+    })
+    .await
 }
 
 fn find_in(root: &Path, items: &[String]) -> io::Result<Found> {
