@@ -64,6 +64,8 @@ struct Session {
     role: Role,
     /// The rest of a batch for a viewer that has closed.
     tail: Tail,
+    /// The client has said all that it will: what it asked for goes out all the same.
+    said_all: bool,
     /// An answer was given: once it is sent, the wait for another request begins.
     answered: bool,
     /// The connection goes on as one of RTSP.
@@ -93,6 +95,13 @@ enum Role {
     /// Everything is said; what still comes is read and thrown away, so that
     /// the answer is not lost.
     Linger,
+}
+
+impl Role {
+    /// Whether something is on its way that comes to an end.
+    fn is_answering(&self) -> bool {
+        !matches!(self, Self::Guest | Self::Play(_) | Self::Linger)
+    }
 }
 
 struct Player {
@@ -154,6 +163,7 @@ impl Session {
             machine,
             role: Role::Guest,
             tail: Tail::default(),
+            said_all: false,
             answered: false,
             #[cfg(feature = "rtsp")]
             carrier: None,
@@ -265,12 +275,13 @@ impl Session {
     }
 
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
-        let Self { conn, machine, role, .. } = self;
+        let Self { conn, machine, role, said_all, .. } = self;
         let mut event = None;
         let mut closed = false;
         let most = match role {
             Role::Play(_) | Role::Linger => SOME,
             Role::Guest => SOME.min(conn.kept() + PIECE),
+            _ if *said_all => return Poll::Pending,
             // what is asked next stays with the kernel until this is answered
             _ if conn.kept() >= PIECE => return Poll::Pending,
             _ => PIECE,
@@ -290,6 +301,11 @@ impl Session {
                 Ok(used)
             }
         }))?;
+        *said_all = received.end;
+        if received.end && role.is_answering() {
+            // RFC 9293 section 3.6: it may still receive; if not, the next write says so
+            return Poll::Pending;
+        }
         if received.end {
             return Poll::Ready(Err(if matches!(role, Role::Linger) { Close::Done } else { Close::Eof }));
         }
