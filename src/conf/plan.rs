@@ -23,9 +23,13 @@ const UDP_PAIR: usize = 20 << 10;
 const TLS: usize = 32 << 10;
 /// A recording: its task, and where the key frames of its file are.
 const RECORDING: usize = 24 << 10;
-/// The threads of a disk with recordings: stacks, a queue, names that are compared with the
-/// folder, sums, an answer.
-const RECORDED_DISK: usize = 128 << 10;
+/// The threads of a disk with recordings: stacks, names that are compared with the folder, sums,
+/// an answer.
+const RECORDED_DISK: usize = 104 << 10;
+/// A place in the queue of a disk with recordings.
+pub const RECORD_JOB: usize = 112;
+/// Bytes of a recording that are handed on at once.
+pub const RECORD_BLOCK: usize = 32 << 10;
 /// So many disks with recordings have threads of their own.
 const RECORDED_DISKS: usize = 4;
 /// So many more, from which recordings were moved away, may stand still.
@@ -141,6 +145,12 @@ impl Config {
         }
     }
 
+    /// Places in the queue of each of them: for every block that the memory allows, each of which may be
+    /// all of a file that is begun before it and closed behind it; and for some that have none.
+    pub fn record_jobs(&self) -> usize {
+        (self.recording_memory() / RECORD_BLOCK).saturating_mul(3).saturating_add(16 * (self.recordings() + 1))
+    }
+
     /// Files that may be played at once.
     pub fn played_files(&self) -> usize {
         self.pull.iter().filter(|pull| pull.url.0.scheme == "file").count()
@@ -201,7 +211,13 @@ impl Config {
                 line("TLS", &["tls.max", "tls.record"], self.tls_connections(), TLS + self.tls.record.0, 0),
                 line("recordings", &["recording.max"], self.recordings(), RECORDING, 0),
                 line("recordings: memory", &["recording.memory"], self.recordings().min(1), self.recording_memory(), 0),
-                line("recordings: disks", &[], self.record_places(), RECORDED_DISK, 0),
+                line(
+                    "recordings: disks",
+                    &["recording.memory"],
+                    self.record_places(),
+                    self.record_jobs().saturating_mul(RECORD_JOB).saturating_add(RECORDED_DISK),
+                    0,
+                ),
                 line("further threads for disks", &[], self.further_disk_threads(), DISK_THREAD, 0),
                 // the first is the program's
                 line("further threads for names", &[], self.name_threads() - 1, NAME_THREAD, 0),
@@ -213,7 +229,7 @@ impl Config {
     }
 }
 
-#[cfg(all(test, feature = "rtmp", feature = "tls"))]
+#[cfg(all(test, feature = "rtmp", feature = "tls", feature = "record"))]
 mod tests {
     use super::*;
 
@@ -237,5 +253,21 @@ mod tests {
         assert_eq!(threads("router", &["10.0.0.7", "[::1]", "a", "b", "a"]), 2);
         assert_eq!(threads("router", &["a", "b", "c", "d", "e"]), 4);
         assert_eq!(threads("tiny", &["a", "b", "c", "d", "e"]), 2);
+    }
+
+    #[test]
+    fn queues_for_disks_are_planned_as_they_grow() {
+        let disks = |memory: &str| {
+            let record = "profile = \"box\"\nrecord = [{ streams = \"*\", path = \"/m\" }]\n";
+            let config = Config::parse("test", &format!("{record}recording.memory = {memory:?}\n")).unwrap();
+            let plan = config.plan();
+            let line = plan.lines.iter().find(|line| line.what == "recordings: disks").unwrap();
+            (line.count, line.user)
+        };
+        let (few, many) = (disks("1MiB"), disks("65MiB"));
+        // one more may stand still
+        assert_eq!((few.0, many.0), (2, 2));
+        // a place to begin a file, for a block and to end the file
+        assert_eq!(many.1 - few.1, (64 << 20) / RECORD_BLOCK * 3 * RECORD_JOB);
     }
 }

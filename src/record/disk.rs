@@ -13,7 +13,7 @@ use super::folder::Busy;
 use super::keep::News;
 use super::keep::{self, Keeper};
 use super::queue::Queue;
-use super::session;
+use super::room::{Room, parts};
 use super::writer::{Job, Writer};
 use crate::budget::Account;
 use crate::conf::{Config, Record};
@@ -36,7 +36,7 @@ pub(super) struct Disk {
     pub(super) jobs: SyncSender<Job>,
     queue: Arc<Queue>,
     /// What it may hold in memory.
-    pub(super) account: Account,
+    pub(super) room: Room,
     threads: Threads,
     /// The threads have not been told of the rules.
     changed: bool,
@@ -77,7 +77,9 @@ impl Disks {
         let named = self.0.iter().filter(|disk| config.record.iter().any(|rule| disk.has(rule))).count();
         let room = config.record_disks().saturating_sub(named);
         let places = config.record_places().saturating_sub(self.0.len());
-        wanted.into_iter().take(room.min(places)).map(|device| Disk::start(server, config, device)).collect()
+        let lent = self.0.first().map(|disk| disk.room.lent.clone());
+        let lent = lent.unwrap_or_else(|| server.record_account().child("lent", 0));
+        wanted.into_iter().take(room.min(places)).map(|device| Disk::start(server, config, device, &lent)).collect()
     }
 
     /// Goes by the rules of `config`, with threads that were prepared for it. What no rule names
@@ -112,8 +114,11 @@ impl Disks {
                 named += 1;
             }
         }
-        let part = memory / named.max(1);
-        self.0.iter().filter(|disk| !disk.folders.is_empty()).for_each(|disk| disk.account.set_limit(part));
+        let (part, lent) = parts(memory, named, config.streams.max_frame.0);
+        for Disk { room, .. } in self.0.iter().filter(|disk| !disk.folders.is_empty()) {
+            room.own.set_limit(part);
+            room.lent.set_limit(lent);
+        }
     }
 
     pub(super) fn of(&self, rule: &Record) -> Option<&Disk> {
@@ -157,25 +162,22 @@ impl Disk {
         self.folders.iter().any(|folder| folder == Path::new(&rule.path))
     }
 
-    fn start(server: &Server, config: &Config, device: Device) -> Result<Self, String> {
+    fn start(server: &Server, config: &Config, device: Device, lent: &Account) -> Result<Self, String> {
         let sync = config.recording.sync.0;
         let (busy, heard, (keeper, news)) = (Busy::default(), Arc::default(), sync_channel(keep::NEWS));
         let kept = Keeper::new(!sync.is_zero(), busy.clone(), Arc::clone(&heard));
-        // every block that the account allows, each of which may be all of a file that is
-        // begun before it and closed behind it; and some that have none
-        let places = 3 * (config.recording.memory.0 / session::BLOCK) + 16 * (config.recording.max + 1);
-        let (jobs, queue) = Queue::new(places);
+        let (jobs, queue) = Queue::new(config.record_jobs());
         let writer = Writer::new(sync, server.recorded.clone(), busy, keeper.clone());
         let written = queue.clone();
         let threads =
             [thread("runnel-record", move || writer.run(&written))?, thread("runnel-keep", move || kept.run(&news))?];
-        let account = server.record_account().child("record", 0);
+        let room = Room { own: server.record_account().child("record", 0), lent: lent.clone() };
         Ok(Self {
             device,
             folders: Vec::new(),
             jobs,
             queue,
-            account,
+            room,
             threads,
             changed: true,
             told: 0,
@@ -277,7 +279,7 @@ mod tests {
             let (rule, stream) = (Arc::new(rule.clone()), crate::hub::Name::new("cam").unwrap());
             let place = Place { shape: Shape::of(rule.format), rule, stream, begun: Duration::ZERO, number: 0 };
             jobs.send(Job::Open { id, place, failed: Arc::new(AtomicBool::new(false)) }).unwrap();
-            let bytes = crate::budget::BlockMut::new(&disk.account, 1000).unwrap().freeze();
+            let bytes = crate::budget::BlockMut::new(&disk.room.own, 1000).unwrap().freeze();
             jobs.send(Job::Write { id, bytes }).unwrap();
         }
         // the thread that was there has nothing more to do
@@ -313,7 +315,7 @@ mod tests {
         disks.go_by(&server, &cards(&["a", "b", "c", "f"]));
         assert_eq!(disks.folders(), [vec!["/mnt/a"], vec!["/mnt/b"], vec!["/mnt/c"], vec![], vec!["/mnt/f"]]);
         // and what it will not write is given back
-        let account = disks.0[3].account.clone();
+        let account = disks.0[3].room.own.clone();
         assert!(account.used() >= 3000);
         until(|| {
             disks.tell_all(&cards(&[]));
@@ -336,7 +338,7 @@ mod tests {
             disks.tell_all(&one);
             disks.0.len() == 1
         });
-        assert_eq!((disks.folders(), disks.0[0].account.limit()), (vec![vec!["/mnt/b"]], 2 << 20));
+        assert_eq!((disks.folders(), disks.0[0].room.own.limit()), (vec![vec!["/mnt/b"]], two.recording.memory.0));
         disks.go_by(&server, &cards(&[]));
         #[cfg(feature = "files")]
         assert!(!server.recorded.has_list());
@@ -359,7 +361,7 @@ mod tests {
         let mut disks = Disks::default();
         disks.go_by(&server, &more);
         assert_eq!(disks.0.len(), 2);
-        let of = |rule| disks.of(rule).map(|disk| std::ptr::from_ref(&disk.account));
+        let of = |rule| disks.of(rule).map(std::ptr::from_ref);
         let first = of(&more.record[0]);
         assert!(more.record[..3].iter().all(|rule| of(rule) == first) && of(&more.record[3]) != first);
         disks.join();

@@ -15,6 +15,7 @@ mod keep;
 mod list;
 mod queue;
 mod retain;
+mod room;
 #[cfg(test)]
 mod scratch;
 mod session;

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use async_io::Timer;
 
 use super::disk::Disk;
+use super::room::Room;
 use super::shape::Shape;
-use super::writer::{Job, Place};
-use crate::budget::{Account, BlockMut, OverBudget};
-use crate::conf::Record;
+use super::writer::{Job, Patch, Place};
+use crate::budget::{BlockMut, Lease, OverBudget};
+use crate::conf::{RECORD_BLOCK as BLOCK, Record};
 use crate::container::flv::recorded::{MAX_MARKS, Summary};
 use crate::hub::{Name, Step, Unit, Viewer};
 use crate::media::{Ticks, Tracks};
@@ -26,7 +27,7 @@ pub(super) struct Session {
     who: Who,
     /// Bytes so far.
     moved: u64,
-    account: Account,
+    room: Room,
     recorded: Arc<Recorded>,
     jobs: SyncSender<Job>,
     tracks: Arc<Tracks>,
@@ -55,6 +56,8 @@ struct Open {
     /// In days since 1970.
     day: u64,
     summary: Summary,
+    /// What is written over its beginning in the end is paid for.
+    patch: Lease,
     /// Every so many key frames have a mark.
     stride: usize,
     starts: usize,
@@ -62,10 +65,6 @@ struct Open {
     discontinuity: bool,
 }
 
-/// Bytes that are handed on at once.
-pub(super) const BLOCK: usize = 32 << 10;
-/// What must be free before one that had no room goes on.
-const ENOUGH: usize = 3 * BLOCK;
 /// What a session takes at once.
 const STEP: Step = Step { units: 64, bytes: 256 << 10 };
 /// Bytes wait no longer than this for others to be written with.
@@ -86,7 +85,7 @@ impl Session {
             name,
             who,
             moved: 0,
-            account: disk.account.clone(),
+            room: disk.room.clone(),
             recorded: server.recorded.clone(),
             jobs: disk.jobs.clone(),
             tracks: Arc::default(),
@@ -138,7 +137,7 @@ impl Session {
             self.broken = true;
             self.pause = Instant::now() + PAUSE;
         }
-        if self.starved && (!unit.start || self.account.available() < ENOUGH) {
+        if self.starved && (!unit.start || !self.room.has_enough()) {
             return;
         }
         if unit.start && (self.is_due(unit) || self.file.is_none()) && Instant::now() >= self.pause {
@@ -175,6 +174,7 @@ impl Session {
 
     fn open(&mut self, origin: Ticks) -> Result<(), OverBudget> {
         let begin = self.shape.begin(&self.tracks);
+        let patch = self.room.own.charge(self.shape.patch())?;
         let failed = Arc::new(AtomicBool::new(false));
         let discontinuity = std::mem::take(&mut self.broken);
         let now = SystemTime::now();
@@ -197,6 +197,7 @@ impl Session {
             size: 0,
             day: day(now),
             summary: Summary::default(),
+            patch,
             stride: 1,
             starts: 0,
             discontinuity,
@@ -212,6 +213,7 @@ impl Session {
         let length = u32::try_from((end - file.origin).0).unwrap_or(0);
         (file.summary.duration, file.summary.size) = (length, file.size);
         let patch = self.shape.finish(&file.tracks, &file.summary);
+        let patch = patch.map(|(at, bytes)| Patch { at, bytes, _lease: file.patch });
         let duration = Duration::from_millis(length.into());
         self.send(Job::Close { id: file.id, patch, duration, discontinuity: file.discontinuity });
     }
@@ -240,8 +242,7 @@ impl Session {
     /// Copies `len` bytes into blocks that are all there before the first is touched.
     fn put<'a>(&mut self, slices: impl Iterator<Item = &'a [u8]>, len: usize) -> Result<(), OverBudget> {
         let room = self.block.as_ref().map_or(0, |(block, _)| block.room());
-        let blocks = (room..len).step_by(BLOCK).map(|_| BlockMut::new(&self.account, BLOCK));
-        let mut blocks = blocks.collect::<Result<Vec<_>, _>>()?.into_iter();
+        let mut blocks = self.room.blocks(len.saturating_sub(room).div_ceil(BLOCK))?.into_iter();
         for mut slice in slices {
             while !slice.is_empty() {
                 if self.block.as_ref().is_none_or(|(block, _)| block.room() == 0) {

@@ -58,7 +58,12 @@ impl Shape {
         }
     }
 
-    /// What is to be written over, and where, when the file is closed.
+    /// Bytes that are to be written over when the file is closed.
+    pub(super) fn patch(self) -> usize {
+        if self.0 == FileFormat::Flv { recorded::METADATA } else { 0 }
+    }
+
+    /// These bytes, and where.
     pub(super) fn finish(self, tracks: &Tracks, summary: &Summary) -> Option<(u64, Vec<u8>)> {
         (self.0 == FileFormat::Flv).then(|| (recorded::METADATA_AT, recorded::metadata(tracks, summary)))
     }

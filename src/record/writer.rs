@@ -16,7 +16,8 @@ use super::folder::{Busy, is_mounted};
 use super::keep::{End, News};
 use super::queue::Queue;
 use super::shape::Shape;
-use crate::conf::Record;
+use crate::budget::Lease;
+use crate::conf::{RECORD_JOB, Record};
 use crate::hub::Name;
 use crate::serve::Recorded;
 use crate::serve::listing::{self, NUMBERED};
@@ -35,12 +36,21 @@ pub(super) enum Job {
     /// `patch` is written over what is there.
     Close {
         id: usize,
-        patch: Option<(u64, Vec<u8>)>,
+        patch: Option<Patch>,
         duration: Duration,
         discontinuity: bool,
     },
     /// There are these rules from here on: the number says which the keeper has heard.
     Rules(Vec<Arc<Record>>, usize),
+}
+
+const _: () = assert!(size_of::<Job>() + size_of::<usize>() <= RECORD_JOB, "the plan has room for the queue");
+
+/// Bytes that are written `at` a place, and what pays for them.
+pub(super) struct Patch {
+    pub(super) at: u64,
+    pub(super) bytes: Vec<u8>,
+    pub(super) _lease: Lease,
 }
 
 /// Where a file is to be.
@@ -243,18 +253,12 @@ impl Writer {
 }
 
 impl Open {
-    fn close(
-        mut self,
-        patch: Option<(u64, Vec<u8>)>,
-        duration: Duration,
-        discontinuity: bool,
-        sync: bool,
-    ) -> io::Result<End> {
+    fn close(mut self, patch: Option<Patch>, duration: Duration, discontinuity: bool, sync: bool) -> io::Result<End> {
         if self.empty {
             // its stream had nothing for it, or there was no room for its beginning
             return fs::remove_file(&self.path).map(|()| End::Empty);
         }
-        if let Some((at, bytes)) = patch {
+        if let Some(Patch { at, bytes, .. }) = patch {
             self.file.write_all_at(&bytes, at)?;
         }
         self.file.flush()?;

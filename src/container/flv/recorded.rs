@@ -28,7 +28,7 @@ pub const MAX_MARKS: usize = 512;
 /// Where the metadata's tag begins: behind the file's header.
 pub const METADATA_AT: u64 = 13;
 /// Bytes of that tag without the size behind it: all marks, and the rest.
-const METADATA: usize = 11 + 18 * MAX_MARKS + 1024;
+pub const METADATA: usize = 11 + 18 * MAX_MARKS + 1024;
 
 /// What a file begins with: header, metadata with nothing known yet, decoder records.
 pub fn file_begin(tracks: &Tracks) -> Vec<u8> {
