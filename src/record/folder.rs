@@ -12,7 +12,7 @@ use crate::conf::Record;
 use crate::hub::{Name, matches};
 use crate::serve::listing::name_parts;
 
-/// All rules that write to one folder have it together.
+/// All rules that write to one folder have it together, in any order.
 pub(super) struct Folder {
     pub(super) path: PathBuf,
     pub(super) rules: Vec<Arc<Record>>,
@@ -68,8 +68,8 @@ impl Folder {
 
     /// Whether the same recordings are written to it, whichever are kept.
     pub(super) fn writes_as(&self, other: &Self) -> bool {
-        let mut pairs = self.rules.iter().zip(&other.rules);
-        self.rules.len() == other.rules.len() && pairs.all(|(one, other)| one.goes_on_from(other))
+        let has = |rule: &Arc<Record>| other.rules.iter().any(|other| rule.goes_on_from(other));
+        self.rules.len() == other.rules.len() && self.rules.iter().all(has)
     }
 
     /// The parts of the name, if it is one of the rules' recordings.

@@ -437,3 +437,14 @@ fn who_records_meanwhile_is_heard() {
     assert_eq!(ended.err().map(|error| error.kind()), Some(std::io::ErrorKind::Interrupted));
     assert!(!scratch.0.join(NAME).exists());
 }
+
+#[test]
+fn the_order_of_rules_does_not_matter() {
+    let scratch = Scratch::new();
+    let path = scratch.0.to_str().unwrap();
+    let both = rules(&scratch, &format!("keep_size = 9\n[[record]]\nstreams = \"door\"\npath = {path:?}"));
+    let keep = |rules: &[Arc<Record>]| Folder::new(&scratch.0, rules, true, Busy::default());
+    let turned: Vec<_> = both.iter().rev().cloned().collect();
+    assert!(keep(&turned).writes_as(&keep(&both)) && keep(&both).writes_as(&keep(&turned)));
+    assert!(!keep(&both[..1]).writes_as(&keep(&both)) && !keep(&both[1..]).writes_as(&keep(&both[..1])));
+}
