@@ -33,6 +33,8 @@ pub use disk::{Opened, allow, away};
 pub use disk::{tidied, written};
 pub use listen::{Gate, accept_loop, bind};
 pub use mounts::disk_of;
+#[cfg(feature = "record")]
+pub use mounts::followed;
 pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};
 pub use peers::{Claim, Peers, ROW, Seat, Share, bits};
 pub use small::{aside, open_at_once, read_once, read_small};

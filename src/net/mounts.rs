@@ -33,9 +33,18 @@ const LINKS: usize = 16;
 /// systems that give out numbers of their own. 0 if nothing is known.
 pub fn disk_of(path: &Path) -> u64 {
     let mounts = table();
+    around(&mounts, &followed_in(&mounts, path)).map_or(0, |mount| mount.device)
+}
+
+/// Where a path leads by the symbolic links that can be read without waiting for a disk.
+#[cfg(feature = "record")]
+pub fn followed(path: &Path) -> PathBuf {
+    followed_in(&table(), path)
+}
+
+fn followed_in(mounts: &[Mount], path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
-    let path = follow(&mounts, &path, &|link| fs::read_link(link).ok());
-    around(&mounts, &path).map_or(0, |mount| mount.device)
+    follow(mounts, &path, &|link| fs::read_link(link).ok())
 }
 
 fn table() -> Arc<[Mount]> {

@@ -60,9 +60,16 @@ impl<'a> Known<'a> {
     }
 }
 
+/// The folder that a rule writes to, whatever links lead there: rules that meet in one have it
+/// together. While it is not there, its path stands for it.
+pub(super) fn place_of(rule: &Record) -> PathBuf {
+    fs::canonicalize(&rule.path).unwrap_or_else(|_| PathBuf::from(&rule.path))
+}
+
 impl Folder {
+    /// That of those rules that write to `path`.
     pub(super) fn new(path: &Path, rules: &[Arc<Record>], sync: bool, busy: Busy) -> Self {
-        let rules = rules.iter().filter(|rule| Path::new(&rule.path) == path).cloned().collect();
+        let rules = rules.iter().filter(|rule| place_of(rule) == path).cloned().collect();
         Self { path: path.into(), rules, index: Index::new(path, sync), busy }
     }
 

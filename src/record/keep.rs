@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
-use super::folder::{Busy, Folder};
+use super::folder::{Busy, Folder, place_of};
 use super::heal;
 use super::index::State;
 use super::retain;
@@ -54,6 +54,8 @@ pub(super) enum End {
 }
 
 pub(super) struct Keeper {
+    /// All rules, and where they wrote to when that was looked at.
+    rules: Vec<(Arc<Record>, PathBuf)>,
     folders: Vec<Arc<Folder>>,
     care: Vec<Care>,
     sync: bool,
@@ -105,6 +107,7 @@ impl Keeper {
     /// One that has no folder yet.
     pub(super) fn new(sync: bool, busy: Busy, heard: Arc<AtomicUsize>) -> Self {
         Self {
+            rules: Vec::new(),
             folders: Vec::new(),
             care: Vec::new(),
             sync,
@@ -123,6 +126,11 @@ impl Keeper {
             // before what is told: somebody may ask all the time
             let begun = Instant::now();
             if begun >= self.due {
+                // a link may lead elsewhere, or to a card that has come
+                if self.rules.iter().any(|(rule, place)| place_of(rule) != *place) {
+                    let rules: Vec<_> = self.rules.iter().map(|(rule, _)| rule.clone()).collect();
+                    self.follow(&rules);
+                }
                 (0..self.folders.len()).for_each(|at| self.tidy(at, news));
                 self.due = Instant::now() + TIDY.max(begun.elapsed() * TIDY_SHARE);
             }
@@ -175,13 +183,13 @@ impl Keeper {
     /// as at a start: it may hold what nobody has known before.
     fn follow(&mut self, rules: &[Arc<Record>]) {
         let mut before: Vec<_> = self.folders.drain(..).zip(self.care.drain(..)).collect();
-        for rule in rules {
-            let path = Path::new(&rule.path);
-            if self.folders.iter().any(|folder| folder.path == path) {
+        self.rules = rules.iter().map(|rule| (rule.clone(), place_of(rule))).collect();
+        for (_, path) in &self.rules {
+            if self.folders.iter().any(|folder| folder.path == *path) {
                 continue;
             }
             let folder = Arc::new(Folder::new(path, rules, self.sync, self.busy.clone()));
-            let known = before.iter().position(|(other, _)| other.path == path).map(|at| before.swap_remove(at));
+            let known = before.iter().position(|(other, _)| other.path == *path).map(|at| before.swap_remove(at));
             let care = match known {
                 Some((other, mut care)) if other.writes_as(&folder) => {
                     care.changed = true;
@@ -199,14 +207,14 @@ impl Keeper {
     }
 
     fn folder(&mut self, rule: &Record) -> Option<(&Folder, &mut Care, &mut HashMap<usize, u64>)> {
-        let path = Path::new(&rule.path);
-        let at = self.folders.iter().position(|folder| folder.path == path)?;
+        let is_its = |folder: &Arc<Folder>| folder.rules.iter().any(|own| own.path == rule.path);
+        let at = self.folders.iter().position(is_its)?;
         Some((self.folders.get(at)?, self.care.get_mut(at)?, &mut self.lines))
     }
 
     fn opened(&mut self, id: usize, path: &Path, rule: &Record) {
         let Some((folder, care, lines)) = self.folder(rule) else { return };
-        let Some(name) = name_in(folder, path) else { return };
+        let Some(name) = care.name(folder, path) else { return };
         let added = folder.index.add(State::Open, 0, &name).and_then(|at| {
             path.parent().map_or(Ok(()), |parent| listing::bring_folder(parent, folder.index.syncs())).map(|()| at)
         });
@@ -220,7 +228,7 @@ impl Keeper {
     fn closed(&mut self, id: usize, path: &Path, rule: &Record, end: &End) {
         let (sync, line) = (self.sync, self.lines.remove(&id));
         let Some((folder, care, _)) = self.folder(rule) else { return };
-        let Some(name) = name_in(folder, path) else { return };
+        let Some(name) = care.name(folder, path) else { return };
         care.changed = true;
         let size = std::fs::metadata(path).map_or(0, |about| about.len());
         let state = if matches!(end, End::Empty) { State::Gone } else { State::Whole };
@@ -346,6 +354,13 @@ impl Keeper {
 }
 
 impl Care {
+    /// A recording's name in the folder. A link may lead elsewhere by now, which is soon seen.
+    fn name(&mut self, folder: &Folder, path: &Path) -> Option<String> {
+        let name = path.strip_prefix(&folder.path).ok().and_then(Path::to_str);
+        self.wrong |= name.is_none();
+        name.map(str::to_string)
+    }
+
     /// The index has not taken something; it will be found in the folder.
     fn lack(&mut self, folder: &Folder, error: &io::Error) {
         log::debug!("recording to {}: the index does not take it: {error}", folder.path.display());
@@ -359,8 +374,4 @@ fn complain(folder: &Folder, said: &mut String, trouble: String) {
         log::warn!("recording to {}: {trouble}", folder.path.display());
         *said = trouble;
     }
-}
-
-fn name_in(folder: &Folder, path: &Path) -> Option<String> {
-    Some(path.strip_prefix(&folder.path).ok()?.to_str()?.into())
 }

@@ -24,6 +24,7 @@ mod shape;
 mod tests;
 mod writer;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -34,6 +35,7 @@ use smol::future::or;
 
 use crate::conf::{Config, Record};
 use crate::hub::{Name, matches};
+use crate::net::followed;
 use crate::serve::Server;
 use disk::{Disk, Disks};
 use shape::Shape;
@@ -81,13 +83,21 @@ impl Recorder {
 
     /// Makes ready for what `config` asks for; nothing changes before `follow`.
     pub fn prepare(&self, config: &Config) -> Result<Prepared, String> {
-        lock(&self.state).disks.prepare(&self.server, config).map(Prepared)
+        let config = followed_rules(config);
+        let is_store = |rule: &Record| {
+            let store = config.hls.store.0.as_deref().filter(|_| config.hls.enable);
+            Shape::of(rule.format).is_segments() && store.is_some_and(|store| followed(store) == Path::new(&rule.path))
+        };
+        if let Some(at) = config.record.iter().position(is_store) {
+            return Err(format!("record[{at}].path leads to hls.store: \"hls\" wants a folder of its own"));
+        }
+        lock(&self.state).disks.prepare(&self.server, &config).map(Prepared)
     }
 
     /// Records what the configuration says now: what is the same but for what is kept goes on
     /// untouched, and what is gone has ended before others begin.
     pub async fn follow(&mut self, Prepared(disks): Prepared) {
-        let config = self.server.config();
+        let config = followed_rules(&self.server.config());
         let mut before = lock(&self.state).rules.clone();
         let (mut kept, mut new) = (Vec::new(), Vec::new());
         for (at, wanted) in config.record.iter().enumerate() {
@@ -151,6 +161,17 @@ impl Recorder {
             Timer::after(Duration::from_millis(10)).await;
         }
     }
+}
+
+/// With the folders that the paths of rules lead to: two that meet in one have its keeper together.
+fn followed_rules(config: &Config) -> Config {
+    let mut config = config.clone();
+    for rule in &mut config.record {
+        if let Some(path) = followed(Path::new(&rule.path)).to_str() {
+            rule.path = path.into();
+        }
+    }
+    config
 }
 
 impl State {

@@ -12,7 +12,13 @@ use super::index::{Index, NAME, State};
 use super::keep::{self, End, Keeper, News};
 use super::retain::enforce;
 use super::scratch::Scratch;
+use super::shape::Shape;
+use super::writer::{Job, Place, Writer};
+use super::{Recorder, lock};
 use crate::conf::{Config, Record};
+use crate::hub::Name;
+use crate::net::disk_of;
+use crate::serve::Server;
 
 /// A folder whose only rule says this as well.
 fn folder(scratch: &Scratch, keys: &str) -> Folder {
@@ -447,4 +453,84 @@ fn the_order_of_rules_does_not_matter() {
     let turned: Vec<_> = both.iter().rev().cloned().collect();
     assert!(keep(&turned).writes_as(&keep(&both)) && keep(&both).writes_as(&keep(&turned)));
     assert!(!keep(&both[..1]).writes_as(&keep(&both)) && !keep(&both[1..]).writes_as(&keep(&both[..1])));
+}
+
+#[test]
+fn rules_that_meet_in_a_folder_know_of_each_other_s_files() {
+    let scratch = Scratch::new();
+    let (real, link) = (scratch.0.join("real"), scratch.0.join("link"));
+    let keys = format!("keep_size = 1000\n[[record]]\nstreams = \"cam9\"\npath = {:?}", link.to_str().unwrap());
+    let mut rules = rules(&scratch, &keys);
+    Arc::make_mut(&mut rules[0]).path = real.to_str().unwrap().into();
+    let busy = Busy::default();
+    let (tell, told) = sync_channel(keep::NEWS);
+    let (order, orders) = sync_channel(99);
+    let server = Server::new(Config::parse("test", "profile = \"box\"").unwrap(), Arc::default());
+    let writer = Writer::new(Duration::ZERO, server.recorded.clone(), busy.clone(), tell);
+    let threads = [
+        std::thread::spawn(move || writer.run(&orders)),
+        std::thread::spawn(move || Keeper::new(false, busy).run(&told)),
+    ];
+    order.send(Job::Rules(rules.clone())).unwrap();
+    // the card comes later, and the link to it
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink("real", &link).unwrap();
+    for second in 1..=4 {
+        let place = Place {
+            rule: rules[1].clone(),
+            stream: Name::new("cam9").unwrap(),
+            shape: Shape::of(rules[1].format),
+            begun: Duration::from_secs(second),
+            number: 0,
+        };
+        let id = usize::try_from(second).unwrap();
+        order.send(Job::Open { id, place, failed: Arc::default() }).unwrap();
+        order.send(Job::Write { id, bytes: vec![7; 400].into() }).unwrap();
+        // the first goes on
+        if id > 1 {
+            order.send(Job::Close { id, patch: None, duration: Duration::ZERO, discontinuity: false }).unwrap();
+        }
+    }
+    let path = |second: u64| real.join(format!("cam9-{second}.flv"));
+    let end = Instant::now() + Duration::from_secs(100);
+    while !path(4).exists() || path(3).exists() {
+        assert!(path(1).exists() || !path(4).exists(), "one that is being written is deleted");
+        assert!(Instant::now() < end, "{:?}", fs::read_dir(&real).unwrap().collect::<Vec<_>>());
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    drop(order);
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+    assert_eq!([1, 2, 3, 4].map(|second| path(second).exists()), [true, false, false, true]);
+}
+
+#[test]
+fn rules_whose_paths_meet_have_one_keeper_and_none_in_the_store() {
+    let scratch = Scratch::new();
+    if disk_of(&scratch.0) != disk_of(Path::new("/")) {
+        return; // only links of the system's own disk are read without waiting
+    }
+    let (real, link) = (scratch.0.join("real"), scratch.0.join("link"));
+    fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &link).unwrap();
+    let prepare = |store: &str, format: &str| {
+        let rule = |path: &Path, streams: &str| {
+            format!("[[record]]\nstreams = {streams:?}\npath = {path:?}\nformat = {format:?}\nmounted = true\n")
+        };
+        let (first, second) = (rule(&real, "a*"), rule(&link, "b*"));
+        let text = format!("profile = \"box\"\nhls.store = {store:?}\n{first}{second}");
+        let config = Config::parse("test", &text).unwrap();
+        let server = Arc::new(Server::new(config.clone(), Arc::default()));
+        let mut recorder = Recorder::new(&server);
+        let prepared = recorder.prepare(&config);
+        let disks = lock(&recorder.state).disks.end();
+        let count = disks.len();
+        disks.into_iter().flatten().for_each(|thread| thread.join().unwrap());
+        prepared.map(|()| count)
+    };
+    assert_eq!(prepare("memory", "flv"), Ok(1));
+    assert_eq!(prepare(link.to_str().unwrap(), "flv"), Ok(1));
+    assert_eq!(prepare("memory", "hls"), Ok(1));
+    let other = scratch.0.join("other");
+    std::os::unix::fs::symlink(&link, &other).unwrap();
+    assert!(prepare(other.to_str().unwrap(), "hls").unwrap_err().contains("leads to hls.store"));
 }

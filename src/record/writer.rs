@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender};
@@ -170,7 +170,8 @@ impl Writer {
     }
 
     fn open(&mut self, place: &Place) -> io::Result<(PathBuf, File)> {
-        let root = Path::new(&place.rule.path);
+        // as those know it who keep what is there
+        let root = &*fs::canonicalize(&place.rule.path)?;
         if place.rule.mounted && !is_mounted(root)? {
             return Err(io::Error::other("nothing is mounted there"));
         }
