@@ -1,9 +1,12 @@
 //! The playlist of all segments of a stream that are on a disk, written line by line.
 
 mod file;
+#[cfg(feature = "mp4")]
+mod fragments;
 mod mend;
 mod names;
 mod probe;
+mod rewrite;
 mod sorted;
 
 use std::fs::{File, OpenOptions};
@@ -76,9 +79,14 @@ pub fn append(segment: &Path, about: &Listed, sync: bool) -> io::Result<()> {
 fn entry(name: &str, about: &Listed, first: bool) -> String {
     let gap = if about.discontinuity && !first { GAP } else { "" };
     let map = about.map.as_ref().filter(|_| about.discontinuity || first);
-    let map = map.map_or(String::new(), |map| format!("#EXT-X-MAP:URI=\"{}\"\n", percent_encode(map)));
+    let map = map.map_or(String::new(), |map| map_line(map) + "\n");
     let seconds = format!("{}.{:03}", about.duration.as_secs(), about.duration.subsec_millis());
     format!("{gap}{map}#EXTINF:{seconds},\n{}\n", percent_encode(name))
+}
+
+/// EXT-X-MAP, without the end of the line.
+fn map_line(file: &str) -> String {
+    format!("#EXT-X-MAP:URI=\"{}\"", percent_encode(file))
 }
 
 /// EXT-X-TARGETDURATION for a segment that is so long.

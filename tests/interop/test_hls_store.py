@@ -378,6 +378,62 @@ class Power(HlsStore):
             self.assertIn(f"<{folder}{path}>", text)
 
 
+class Left(HlsStore):
+    """What a program that ended has left, which nobody publishes again."""
+
+    def leave(self, **keys):
+        """Segments, and the program is killed."""
+        extension = "m4s" if keys.get("format") == "fmp4" else "ts"
+        self.serve_stored(self.store(keys["delete"]), **keys)
+        publisher = self.publish_live(STREAM)
+        capture = self.capture_hls(self.server.hls(STREAM))
+        self.until_stored(len(self.files(extension)) + 4, extension)
+        capture.stop()
+        self.server.kill()
+        publisher.stop()
+        return self.files(extension)
+
+    def listed(self):
+        path = self.folder / STREAM / "record.m3u8"
+        return re.findall(r"^cam-.*$", path.read_text(), re.M) if path.exists() else None
+
+    def until_all_listed(self, extension="ts", but=()):
+        def wanted():
+            names = [path.name for path in self.files(extension) if path not in but]
+            return sorted(names, key=lambda name: int(name.split("-")[1]))
+
+        waiting.until(
+            lambda: self.listed() == wanted(), 60, lambda: f"{wanted()}, not {self.listed()}"
+        )
+
+    def test_fragments_that_play_are_listed_again(self):
+        """Two sessions, each with a head of its own, of which neither is listed to its end."""
+        for round_number in (1, 2):
+            left = self.leave(delete="never", format="fmp4", part="200ms", segment="1s")
+            self.assertEqual(len(self.files("mp4")), round_number)
+        whole = self.folder / STREAM / "record.m3u8"
+        before = hls.read(whole.read_text())
+        length = sum(segment.duration for segment in before.segments)
+        # The last is cut off, as a kill leaves it, and half of the list is lost.
+        torn = max(left, key=lambda path: int(path.stem.split("-")[1]))
+        torn.write_bytes(torn.read_bytes()[:-1])
+        text = whole.read_text()
+        whole.write_text(text[: text.index("#EXT-X-DISCONTINUITY")].rsplit("#EXTINF", 1)[0])
+        self.server.start_again()
+        self.until_all_listed("m4s", but=[torn])
+        after = hls.read(whole.read_text())
+        self.assertEqual([one.discontinuity for one in after.segments].count(True), 1)
+        listed = {segment.uri: segment.duration for segment in before.segments}
+        for segment in after.segments:
+            if segment.uri in listed:
+                self.assertAlmostEqual(segment.duration, listed[segment.uri], delta=0.1)
+        self.assertGreater(length, 5)
+        self.assertEqual(whole.read_text().count("#EXT-X-MAP:"), 2)
+        program = self.start("ffmpeg", players.ffmpeg_decode(paths.FFMPEG_CURRENT, whole, 2))
+        program.wait(30)
+        self.assert_none(players.ffmpeg_faults(program, 2), "record.m3u8")
+
+
 class Disk(HlsStore):
     def test_a_list_that_a_card_does_not_give_stays(self):
         self.serve_stored(delete="never", format="fmp4")
