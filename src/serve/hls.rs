@@ -7,10 +7,10 @@ mod packing;
 mod shares;
 #[cfg(feature = "files")]
 mod store;
+#[cfg(feature = "files")]
+mod tidy;
 
 use std::collections::HashMap;
-#[cfg(feature = "files")]
-use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
@@ -40,17 +40,9 @@ pub(super) struct Hls {
     unused: Mutex<Numbers>,
     /// Nothing begins or goes any more.
     stopped: AtomicBool,
-    /// The folder in which each stream has one, if segments go to a disk.
+    /// The folders of streams, if segments go to a disk.
     #[cfg(feature = "files")]
-    store: Option<PathBuf>,
-    /// What deletes the folders of streams that are over.
-    #[cfg(feature = "files")]
-    clearing: Mutex<HashMap<Name, Task<()>>>,
-    /// It is looked what a loss of power has left.
-    #[cfg(feature = "files")]
-    mends: AtomicBool,
-    #[cfg(feature = "files")]
-    mended: Arc<store::Mended>,
+    store: Option<Arc<tidy::Tidy>>,
 }
 
 type Entries = HashMap<Name, Arc<Entry>>;
@@ -100,7 +92,7 @@ pub(super) struct Entry {
     keeper: Mutex<Option<Task<()>>>,
     /// Where on the disk.
     #[cfg(feature = "files")]
-    folder: Option<store::Folder>,
+    folder: Option<tidy::Seat>,
 }
 
 struct State {
@@ -149,13 +141,7 @@ impl Hls {
             unused: Mutex::default(),
             stopped: AtomicBool::new(false),
             #[cfg(feature = "files")]
-            store: config.store.0.clone(),
-            #[cfg(feature = "files")]
-            clearing: Mutex::default(),
-            #[cfg(feature = "files")]
-            mends: AtomicBool::new(false),
-            #[cfg(feature = "files")]
-            mended: store::Mended::none(),
+            store: config.store.0.clone().map(tidy::Tidy::new),
         }
     }
 
@@ -213,10 +199,8 @@ impl Hls {
         let task = server.executor.spawn(collect(Arc::downgrade(&entry), viewer, window));
         *lock(&entry.task) = Some(task);
         #[cfg(feature = "files")]
-        if let Some(folder) = entry.folder.clone() {
-            let before = lock(&self.clearing).remove(name);
-            let mended = self.mended.clone();
-            let keep = store::keep(Arc::downgrade(&entry), name.clone(), folder, before, mended);
+        if let Some(seat) = &entry.folder {
+            let keep = store::keep(Arc::downgrade(&entry), name.clone(), seat.folder.clone());
             *lock(&entry.keeper) = Some(server.executor.spawn(keep));
         }
         entries.insert(name.clone(), entry.clone());
@@ -234,7 +218,7 @@ impl Hls {
         let settings = *lock(&self.settings);
         let Settings { enable, on_demand, idle, .. } = settings;
         #[cfg(feature = "files")]
-        self.mend(server, settings.rules.store);
+        self.tidy(server, settings.rules.store);
         let mut entries = lock(&self.state);
         entries.retain(|name, entry| {
             let mut state = lock(&entry.state);
@@ -262,20 +246,18 @@ impl Hls {
                 *unused = state.window.next_numbers().max(*unused);
                 #[cfg(feature = "files")]
                 // as it was when the stream began, unless all is to be kept by now
-                if let Some(folder) = entry.folder.clone().filter(store::Folder::is_cleared)
+                if let (Some(seat), Some(store)) = (&entry.folder, &self.store)
+                    && seat.folder.is_cleared()
                     && settings.rules.store != Some(Delete::Never)
                 {
                     lock(&entry.keeper).take();
-                    let task = server.executor.spawn(store::clear(name.clone(), folder));
-                    lock(&self.clearing).insert(name.clone(), task);
+                    store.ends(name);
                 }
             }
             keep
         });
         self.share_out(server, &entries);
         drop(entries);
-        #[cfg(feature = "files")]
-        lock(&self.clearing).retain(|_, task| !task.is_finished());
         if enable && !on_demand {
             for stream in server.hub.streams().into_iter().filter(|stream| stream.is_live()) {
                 // refused, it is tried again
@@ -308,20 +290,17 @@ impl Hls {
 
     /// Where a stream's segments go.
     #[cfg(feature = "files")]
-    fn folder(&self, server: &Server, name: &Name, delete: Option<Delete>) -> Option<store::Folder> {
-        let path = self.store.as_ref()?.join(name.as_str());
-        Some(store::Folder { path, delete: delete?, sync: store::syncs(&server.config()) })
+    fn folder(&self, server: &Server, name: &Name, delete: Option<Delete>) -> Option<tidy::Seat> {
+        Some(self.store.as_ref()?.begins(name, delete?, store::syncs(&server.config())))
     }
 
-    /// Once, what a loss of power has left of streams that are kept.
+    /// What was left of streams is looked at beside all else.
     #[cfg(feature = "files")]
-    fn mend(&self, server: &Server, delete: Option<Delete>) {
-        if delete == Some(Delete::Never)
-            && let Some(store) = self.store.clone()
-            && !self.mends.swap(true, Relaxed)
+    fn tidy(&self, server: &Server, delete: Option<Delete>) {
+        if let (Some(store), Some(delete)) = (&self.store, delete)
+            && store.follow(delete, store::syncs(&server.config()))
         {
-            let mend = store::mend(store, store::syncs(&server.config()), self.mended.clone());
-            server.executor.spawn(mend).detach();
+            server.executor.spawn(store.clone().run()).detach();
         }
     }
 

@@ -16,7 +16,9 @@ use std::time::Duration;
 
 use crate::wire::percent_encode;
 pub use file::{FAULTS, is_useless, make, open, put_aside};
-pub use mend::{Pause, Segments, forget, mend};
+#[cfg(any(feature = "record", test))]
+pub use mend::mend;
+pub use mend::{Pause, Segments, correct, forget, look};
 pub use names::{Sums, hash};
 pub use sorted::Sorter;
 

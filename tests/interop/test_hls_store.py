@@ -406,6 +406,62 @@ class Left(HlsStore):
             lambda: self.listed() == wanted(), 60, lambda: f"{wanted()}, not {self.listed()}"
         )
 
+    def test_what_was_to_go_goes_by_itself(self):
+        for delete in ("end", "soon"):
+            with self.subTest(delete):
+                self.leave(delete=delete)
+                (self.folder / "cam2").mkdir()
+                (self.folder / "mine").mkdir()
+                (self.folder / "mine" / "playlist.m3u8").write_text("mine")
+                self.server.start_again()
+                waiting.until(
+                    lambda: not (self.folder / STREAM).exists(), 60, "that what was left is gone"
+                )
+                self.assertTrue((self.folder / "mine" / "playlist.m3u8").exists())
+                self.assertTrue((self.folder / "cam2").exists())
+                self.server.stop()
+
+    def test_a_card_that_comes_later_is_looked_at(self):
+        for delete in ("never", "end"):
+            with self.subTest(delete):
+                left = self.leave(delete=delete)
+                (self.folder / STREAM / "record.m3u8").unlink()
+                card = self.folder
+                away = card.rename(self.directory / "away")
+                self.server.start_again()
+                self.publish_live("door")
+                self.capture_hls(self.server.hls("door"))
+                self.until_log_counts("segments stay in memory", 1)
+                away.rename(card)
+                if delete == "never":
+                    self.until_all_listed()
+                    self.assertEqual(self.listed(), [path.name for path in left])
+                else:
+                    waiting.until(lambda: not (card / STREAM).exists(), 60, "that it is gone")
+                self.server.stop()
+
+    def test_a_card_that_comes_while_its_stream_runs_is_looked_at(self):
+        for delete in ("never", "end"):
+            with self.subTest(delete):
+                left = self.leave(delete=delete)
+                (self.folder / STREAM / "record.m3u8").unlink()
+                card = self.folder
+                away = card.rename(self.directory / "away")
+                self.server.start_again()
+                self.publish_live(STREAM)
+                self.capture_hls(self.server.hls(STREAM))
+                self.until_log_counts("segments stay in memory", 1)
+                away.rename(card)
+                if delete == "never":
+                    self.until_stored(len(left) + 3)
+                else:
+                    waiting.until(
+                        lambda left=left: not set(left) & set(self.files()), 60, "they are gone"
+                    )
+                    self.until_stored(3)
+                self.until_all_listed()
+                self.server.stop()
+
     def test_fragments_that_play_are_listed_again(self):
         """Two sessions, each with a head of its own, of which neither is listed to its end."""
         for round_number in (1, 2):
@@ -432,6 +488,27 @@ class Left(HlsStore):
         program = self.start("ffmpeg", players.ffmpeg_decode(paths.FFMPEG_CURRENT, whole, 2))
         program.wait(30)
         self.assert_none(players.ffmpeg_faults(program, 2), "record.m3u8")
+
+    def test_a_stream_does_not_wait_until_others_folders_are_in_order(self):
+        self.leave(delete="never")
+        other = (self.folder / STREAM).rename(self.folder / "other")
+        for path in other.glob("cam-*"):
+            path.rename(path.with_name(path.name.replace("cam-", "other-")))
+        (other / "record.m3u8").unlink()
+        calls = self.directory / "calls"
+        fault = "inject=getdents64:delay_enter=3600000000"
+        tracer = ["strace", "-D", "-f", "-e", "trace=openat,getdents64", "-e", fault]
+        self.serve(
+            launcher=[*tracer, "-P", other, "-o", calls],
+            hls={**FAST, "store": self.folder, "delete": "never"},
+            streams={"resume": "1s"},
+        )
+        waiting.until(lambda: "O_DIRECTORY" in calls.read_text(), 60, "that it is looked at")
+        self.publish_live(STREAM)
+        self.until_hls(STREAM)
+        self.until_stored(3)
+        self.assertFalse((other / "record.m3u8").exists())
+        self.server.kill()
 
 
 class Disk(HlsStore):

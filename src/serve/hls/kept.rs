@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 
 use super::super::listing::{self, FAULTS, bring_folder};
-use super::store::{is_segment, remove};
+use super::store::remove;
 
 /// What stands in a folder whose segments are kept for good.
 const KEPT: &str = ".kept";
@@ -55,10 +55,14 @@ pub(super) fn lend(folder: &Path, name: &str, soon: bool, sync: bool) -> io::Res
     if len == 0 { bring_folder(folder, sync) } else { Ok(()) }
 }
 
-/// Deletes those that are listed, and then the list.
-pub(super) fn clear(folder: &Path, stream: &str) -> io::Result<()> {
-    each(folder, &mut |name| if is_segment(Path::new(name), stream) { remove(&folder.join(name)) } else { Ok(()) })?;
-    remove(&folder.join(TEMPORARY))
+/// Deletes those that are listed and were left there.
+pub(super) fn clear(folder: &Path, is_left: &dyn Fn(&Path) -> bool) -> io::Result<()> {
+    each(folder, &mut |name| if is_left(Path::new(name)) { remove(&folder.join(name)) } else { Ok(()) })
+}
+
+/// Lists no more of those that are gone. A stream that writes there has lent some.
+pub(super) fn forget(folder: &Path, is_used: bool, sync: bool) -> io::Result<()> {
+    if is_used { shorten(folder, sync) } else { remove(&folder.join(TEMPORARY)) }
 }
 
 /// Writes the list anew without those that are gone.
@@ -127,7 +131,8 @@ mod tests {
         fs::write(folder.join(TEMPORARY), text).unwrap();
         lend(&folder, &name(5000), false, true).unwrap();
         make(&name(5000));
-        clear(&folder, "cam").unwrap();
+        clear(&folder, &|file| super::super::store::is_segment(file, "cam")).unwrap();
+        forget(&folder, false, true).unwrap();
         let mut left: Vec<_> = fs::read_dir(&folder).unwrap().map(|file| file.unwrap().file_name()).collect();
         left.sort();
         fs::remove_dir_all(&folder).unwrap();

@@ -1,22 +1,21 @@
 //! Segments on a disk: each stream has a folder, from which others may serve it as well.
 
-use std::collections::BTreeSet;
-use std::fs::{self, File, ReadDir};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use async_io::Timer;
 use bytes::Bytes;
-use smol::Task;
 
 use super::super::listing::{self, Listed, Segments, bring_folder, name_parts};
+use super::tidy::Ward;
 use super::{Entry, kept};
 use crate::conf::Config;
 use crate::hls::{Delete, Unstored};
 use crate::hub::Name;
-use crate::net::{tidied, written};
+use crate::net::written;
 use crate::wire::percent_decode;
 
 /// Where a stream's segments go, and when they are deleted.
@@ -26,6 +25,8 @@ pub(super) struct Folder {
     pub(super) delete: Delete,
     /// Whether what is written is brought to the disk.
     pub(super) sync: bool,
+    /// For those who put it in order.
+    pub(super) ward: Arc<Ward>,
 }
 
 /// The live playlist, and what it is called until it is whole.
@@ -36,34 +37,9 @@ const LONGEST: u64 = 1 << 20;
 /// The pause before something is tried again that the disk did not take.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// The streams whose folders were mended before the rest, because they have begun; `None` once
-/// all are.
-pub(super) struct Mended(Mutex<Option<BTreeSet<Name>>>);
-
-/// Writes what a stream's window gives, until the entry is gone; but not before what was
-/// `before` it is deleted.
-pub(super) async fn keep(
-    entry: Weak<Entry>,
-    name: Name,
-    folder: Folder,
-    before: Option<Task<()>>,
-    mended: Arc<Mended>,
-) {
+/// Writes what a stream's window gives, until the entry is gone.
+pub(super) async fn keep(entry: Weak<Entry>, name: Name, folder: Folder) {
     let mut trouble = String::new();
-    if let Some(before) = before {
-        before.await;
-    }
-    let is_ours = mended.claims(&name);
-    if folder.is_cleared() {
-        // what a loss of power has left there
-        clear(name.clone(), folder.clone()).await;
-    } else if is_ours {
-        let (to, stream) = (folder.clone(), name.clone());
-        let mend = move || to.check().and_then(|()| mend_stream(&to.path, stream.as_str(), to.sync));
-        if let Err(error) = tidied(mend).await {
-            complain_of(&folder.path, &error);
-        }
-    }
     let mut last = Last::default();
     loop {
         let next = std::future::poll_fn(|cx| match entry.upgrade() {
@@ -74,8 +50,8 @@ pub(super) async fn keep(
         let Some(mut next) = next else {
             // the list is to say that this is all
             let Some((playlist, gone)) = entry.upgrade().map(|entry| entry.stored(None)) else { return };
-            let (told, to) = (playlist.is_some(), folder.clone());
-            match written(move || to.show(playlist, &gone)).await {
+            let told = playlist.is_some();
+            match folder.written(move |to| to.show(playlist, &gone)).await {
                 Ok(()) if told => return,
                 Ok(()) => {}
                 Err(error) => complain(&name, &folder, &error, &mut trouble),
@@ -85,13 +61,13 @@ pub(super) async fn keep(
         };
         let before = last.clone();
         last.join(&mut next);
-        let (file, to) = (next.name.clone(), folder.clone());
-        let result = written(move || to.write(&next)).await;
+        let file = next.name.clone();
+        let result = folder.written(move |to| to.write(&next)).await;
         let Some((playlist, gone)) = entry.upgrade().map(|entry| entry.stored(result.is_ok().then_some(&file))) else {
             return;
         };
-        let (failed, to) = (result.is_err(), folder.clone());
-        let shown = written(move || to.show(playlist, &gone)).await;
+        let failed = result.is_err();
+        let shown = folder.written(move |to| to.show(playlist, &gone)).await;
         match result.and(shown) {
             Ok(()) if !trouble.is_empty() => {
                 log::info!("stream={name} HLS goes on at {}", folder.path.display());
@@ -132,93 +108,6 @@ pub(super) fn syncs(config: &Config) -> bool {
     }
 }
 
-/// Makes the playlists in all streams' folders what these are, after a loss of power: one
-/// after the other, and those of streams that have begun are left to these.
-pub(super) async fn mend(store: PathBuf, sync: bool, mended: Arc<Mended>) {
-    let path = store.clone();
-    let mut rest = tidied(move || fs::read_dir(path).map(Some)).await;
-    while let Ok(Some(folders)) = rest {
-        let mended = mended.clone();
-        rest = tidied(move || mend_next(folders, sync, &mended)).await;
-    }
-    *mended.lock() = None;
-    if let Err(error) = rest {
-        complain_of(&store, &error);
-    }
-}
-
-/// Mends the next folder; gives those that are left.
-fn mend_next(mut folders: ReadDir, sync: bool, mended: &Mended) -> io::Result<Option<ReadDir>> {
-    let Some(folder) = folders.next().transpose()? else { return Ok(None) };
-    if let Some(name) = folder.file_name().to_str().and_then(|name| Name::new(name).ok())
-        && folder.file_type().is_ok_and(|kind| kind.is_dir())
-        && !mended.is_claimed(&name)
-        && let Err(error) = mend_stream(&folder.path(), name.as_str(), sync)
-    {
-        // the others are mended all the same
-        complain_of(&folder.path(), &error);
-    }
-    Ok(Some(folders))
-}
-
-fn complain_of(path: &Path, error: &io::Error) {
-    if error.kind() != ErrorKind::NotFound {
-        log::warn!("HLS: {}: {error}: what is there may be listed wrongly", path.display());
-    }
-}
-
-impl Mended {
-    /// None yet.
-    pub(super) fn none() -> Arc<Self> {
-        Arc::new(Self(Mutex::new(Some(BTreeSet::new()))))
-    }
-
-    /// Whether the stream's folder is for the caller to mend.
-    fn claims(&self, name: &Name) -> bool {
-        self.lock().as_mut().is_some_and(|claimed| claimed.insert(name.clone()))
-    }
-
-    fn is_claimed(&self, name: &Name) -> bool {
-        self.lock().as_ref().is_none_or(|claimed| claimed.contains(name))
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<BTreeSet<Name>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn mend_stream(folder: &Path, stream: &str, sync: bool) -> io::Result<()> {
-    let is_empty = |path: &Path| fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0);
-    let remove_empty = |path: &Path| is_empty(path) && fs::remove_file(path).is_ok();
-    listing::mend(
-        &Segments { folder, stream, sync, remove_empty: &remove_empty, is_busy: &|_| false },
-        &mut || Ok(()),
-    )?;
-    // the live playlist of a stream that has ended may name what is gone, or nothing
-    let playlist = folder.join(PLAYLIST);
-    let mut text = Vec::new();
-    match File::open(&playlist) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-        file => file?.take(LONGEST).read_to_end(&mut text)?,
-    };
-    let names = std::str::from_utf8(&text).ok().filter(|text| text.starts_with("#EXTM3U"));
-    let is_there = |uri: &str| percent_decode(uri).is_some_and(|name| folder.join(name).exists());
-    let mut uris = names.into_iter().flat_map(str::lines).filter(|line| !line.is_empty() && !line.starts_with('#'));
-    if names.is_none() || !uris.all(is_there) { remove(&playlist) } else { Ok(()) }
-}
-
-/// Deletes what there is of a stream.
-pub(super) async fn clear(name: Name, folder: Folder) {
-    let path = folder.path.clone();
-    let stream = name.clone();
-    // behind what is being written there; but others do not wait for all that is to go
-    let behind = written(|| Ok(())).await;
-    let cleared = tidied(move || folder.clear(stream.as_str())).await;
-    if let Err(error) = behind.and(cleared) {
-        log::warn!("stream={name} HLS: {}: {error}: something of it is left", path.display());
-    }
-}
-
 fn complain(name: &Name, folder: &Folder, error: &io::Error, trouble: &mut String) {
     let words = error.to_string();
     if *trouble != words {
@@ -228,6 +117,21 @@ fn complain(name: &Name, folder: &Folder, error: &io::Error, trouble: &mut Strin
 }
 
 impl Folder {
+    pub(super) fn new(path: PathBuf, delete: Delete, sync: bool) -> Self {
+        Self { path, delete, sync, ward: Arc::default() }
+    }
+
+    /// Has `work` done by the thread that writes, while nobody else writes the list.
+    async fn written(&self, work: impl FnOnce(&Self) -> io::Result<()> + Send + 'static) -> io::Result<()> {
+        let (listing, folder) = (self.ward.listing().await, self.clone());
+        let work = move || {
+            // though nobody may wait for it any more
+            let _listing = listing;
+            work(&folder)
+        };
+        written(work).await
+    }
+
     fn write(&self, next: &Unstored) -> io::Result<()> {
         // the folder of all streams is the user's to make: what is missing may be a card
         match fs::create_dir(&self.path) {
@@ -240,6 +144,7 @@ impl Folder {
         } else if kept::is_kept(&self.path)? {
             kept::lend(&self.path, &next.name, self.delete == Delete::Soon, self.sync)?;
         }
+        self.ward.note(&next.name);
         let path = self.path.join(&next.name);
         let (blocks, _) = &next.content;
         let write = || {
@@ -289,25 +194,70 @@ impl Folder {
         self.delete != Delete::Never
     }
 
-    /// Deletes the segments, the lists of them, and then the folder, unless there is
-    /// something else in it. What is kept stays, and is listed.
-    fn clear(&self, stream: &str) -> io::Result<()> {
+    /// Deletes what was left of a stream there, or lists what plays of it. What is kept stays.
+    pub(super) fn tidy(&self, stream: &str) -> io::Result<()> {
         match self.check() {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             checked => checked?,
         }
-        if kept::is_kept(&self.path)? {
-            kept::clear(&self.path, stream)?;
-            return mend_stream(&self.path, stream, self.sync);
+        if !self.is_cleared() {
+            return self.mend(stream);
         }
-        for file in fs::read_dir(&self.path)? {
-            let file = file?.path();
-            if is_segment(&file, stream) || is_list(&file) {
-                remove(&file)?;
+        let is_left = |file: &Path| is_segment(file, stream) && !self.ward.has(file);
+        if kept::is_kept(&self.path)? {
+            kept::clear(&self.path, &is_left)?;
+            let _listing = self.ward.wait();
+            kept::forget(&self.path, self.ward.is_used(), self.sync)?;
+        } else {
+            let lists = [PLAYLIST, UNFINISHED, listing::NAME, listing::OLD];
+            self.unless_used(&|| lists.iter().try_for_each(|list| remove(&self.path.join(list))))?;
+            for file in fs::read_dir(&self.path)? {
+                let file = file?.path();
+                if is_left(&file) {
+                    remove(&file)?;
+                }
+            }
+            // unless there is something else in it
+            let remove_folder = || Ok(_ = fs::remove_dir(&self.path));
+            if self.unless_used(&remove_folder)? {
+                return Ok(());
             }
         }
-        let _ = fs::remove_dir(&self.path);
-        Ok(())
+        self.mend(stream)
+    }
+
+    /// Lists what plays and takes what is gone from the lists.
+    fn mend(&self, stream: &str) -> io::Result<()> {
+        let is_ours = |path: &Path| self.ward.has(path);
+        let is_empty = |path: &Path| fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0);
+        let remove_empty = |path: &Path| !is_ours(path) && is_empty(path) && fs::remove_file(path).is_ok();
+        let (folder, sync) = (&*self.path, self.sync);
+        let segments = Segments { folder, stream, sync, remove_empty: &remove_empty, is_busy: &is_ours };
+        let wrong = listing::look(&segments, &mut || Ok(()))?;
+        let listing = self.ward.wait();
+        listing::correct(&segments, wrong)?;
+        drop(listing);
+        self.unless_used(&|| self.mend_playlist()).map(drop)
+    }
+
+    /// The live playlist of a stream that has ended may name what is gone, or nothing.
+    fn mend_playlist(&self) -> io::Result<()> {
+        let playlist = self.path.join(PLAYLIST);
+        let mut text = Vec::new();
+        match File::open(&playlist) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            file => file?.take(LONGEST).read_to_end(&mut text)?,
+        };
+        let names = std::str::from_utf8(&text).ok().filter(|text| text.starts_with("#EXTM3U"));
+        let is_there = |uri: &str| percent_decode(uri).is_some_and(|name| self.path.join(name).exists());
+        let mut uris = names.into_iter().flat_map(str::lines).filter(|line| !line.is_empty() && !line.starts_with('#'));
+        if names.is_none() || !uris.all(is_there) { remove(&playlist) } else { Ok(()) }
+    }
+
+    /// Does what is of no use to a stream that writes there; whether it was done.
+    fn unless_used(&self, work: &dyn Fn() -> io::Result<()>) -> io::Result<bool> {
+        let _listing = self.ward.wait();
+        if self.ward.is_used() { Ok(false) } else { work().map(|()| true) }
     }
 }
 
@@ -319,10 +269,9 @@ pub(super) fn is_segment(file: &Path, stream: &str) -> bool {
     })
 }
 
-/// Whether a file is a list of them.
-fn is_list(file: &Path) -> bool {
-    let name = file.file_name().and_then(|name| name.to_str());
-    name.is_some_and(|name| [PLAYLIST, UNFINISHED, listing::NAME, listing::OLD].contains(&name))
+/// Whether there is one in a folder.
+pub(super) fn has_segment(folder: &Path, stream: &str) -> bool {
+    fs::read_dir(folder).is_ok_and(|files| files.flatten().any(|file| is_segment(&file.path(), stream)))
 }
 
 pub(super) fn remove(path: &Path) -> io::Result<()> {

@@ -39,7 +39,7 @@ type Show<'a> = dyn FnMut(&str, Order) -> io::Result<()> + 'a;
 pub(super) type Order = (u64, u64);
 
 /// The faults of a playlist.
-struct Wrong {
+pub struct Wrong {
     /// What was compared.
     sums: Sums,
     /// Some that are listed are not there.
@@ -51,13 +51,14 @@ struct Wrong {
 }
 
 /// Takes what is gone or empty out of the playlist, and adds what plays but is not in it.
+#[cfg(any(feature = "record", test))]
 pub fn mend(segments: &Segments<'_>, pause: Pause<'_>) -> io::Result<()> {
     let wrong = look(segments, pause)?;
     correct(segments, wrong)
 }
 
 /// Writes the playlist anew if something is wrong with it.
-fn correct(segments: &Segments<'_>, wrong: Wrong) -> io::Result<()> {
+pub fn correct(segments: &Segments<'_>, wrong: Wrong) -> io::Result<()> {
     let folder = segments.folder;
     if !wrong.gone && !wrong.damaged && !wrong.lacks {
         return Ok(());
@@ -83,7 +84,7 @@ pub fn forget(gone: &[PathBuf], sync: bool) -> io::Result<()> {
 }
 
 /// Compares the playlist with its folder. What is busy may be added to both meanwhile.
-fn look(segments: &Segments<'_>, pause: Pause<'_>) -> io::Result<Wrong> {
+pub fn look(segments: &Segments<'_>, pause: Pause<'_>) -> io::Result<Wrong> {
     let path = segments.folder.join(NAME);
     if let Err(error) = each(segments.folder, &mut |_| {})
         && file::is_useless(&path, &error)
