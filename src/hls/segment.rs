@@ -65,9 +65,11 @@ pub(super) struct Open {
     pub(super) until: Ticks,
     part_from: Ticks,
     /// How far apart frames are: the longest of the last steps, which fades.
-    step: Ticks,
+    pub(super) step: Ticks,
     /// Those of which there are frames.
     pub(super) tracks: TrackSet,
+    /// Bytes of its key frames.
+    pub(super) keys: usize,
     /// For the part that is being filled.
     lease: Option<Lease>,
 }
@@ -104,7 +106,8 @@ impl Segment {
 
 impl Open {
     pub(super) fn new(about: Segment, from: Ticks) -> Self {
-        Self { about, from, until: from, part_from: from, step: Ticks(0), tracks: TrackSet::default(), lease: None }
+        let (step, tracks) = (Ticks(0), TrackSet::default());
+        Self { about, from, until: from, part_from: from, step, tracks, keys: 0, lease: None }
     }
 
     /// Has room for the segment and its next part, beside their bytes.
@@ -143,6 +146,7 @@ impl Open {
             self.about.independent.get_or_insert(unit.start);
         }
         self.tracks = self.tracks.with(unit.track);
+        self.keys += if unit.start { unit.packed.len() } else { 0 };
     }
 
     /// Ends it at `end`, where the next begins, or with its newest frame.

@@ -40,6 +40,8 @@ const SLACK: Duration = Duration::from_millis(100);
 /// have, and one that has left the playlist.
 const MOST: (usize, usize) = (3, 10);
 const SHARE: (usize, usize) = (1, WANTED + 2);
+/// What comes behind a key frame grows by so much of it at least before that says anything.
+const PROVEN: Ticks = Ticks(250);
 /// The longest group of pictures that is waited for before the target is told.
 const LONGEST: u64 = 30;
 
@@ -63,9 +65,12 @@ impl Cut {
         self.told.unwrap_or_else(|| rounded(if self.cramped { self.ended } else { self.longest }))
     }
 
-    /// The target is given out.
-    pub(super) fn tell(&mut self) {
-        self.told = Some(self.target());
+    /// The target is given out. What is open was not cut by it, and may have become longer.
+    pub(super) fn tell(&mut self, open: Option<&Open>) {
+        if self.told.is_none() {
+            let lasts = open.map_or(Duration::ZERO, |open| ms(open.until + open.step - open.from));
+            self.told = Some(self.target().max(rounded(lasts)));
+        }
     }
 
     /// All segments have room for so many bytes, and each takes at least `block`.
@@ -114,7 +119,9 @@ impl Cut {
         let lasts = ms(at - open.from);
         if start {
             let aim = if count < EAGER { EAGER_LENGTH.min(self.aim) } else { self.aim };
-            let is_large = || foreseen(bytes, at - open.from, at + self.group - open.from) > self.room.1;
+            // whole groups, with their key frames
+            let is_large =
+                || bytes.saturating_add(grown(bytes, at - open.from, at + self.group - open.from)) > self.room.1;
             return lasts + SLACK >= aim || lasts + ms(self.group) > self.limit() || is_large();
         }
         if ms(at + open.step_to(at) - open.from) > self.limit() {
@@ -131,23 +138,21 @@ impl Cut {
     pub(super) fn is_full(&self, open: &Open, at: Ticks, bytes: usize, (more, blocks): (usize, usize)) -> bool {
         let (most, share) = self.room;
         let lasts = at - open.from;
-        match self.key {
-            Some(key) if self.group > Ticks(0) => {
-                let in_time = foreseen(bytes, lasts, key + self.group - open.from) <= most;
-                more > most || !in_time && (blocks > share || ms(lasts) >= self.aim)
-            }
-            // the first group of pictures, which may be a short one
-            Some(key) if key >= open.from && ms(lasts) <= self.aim => more > most,
-            _ => blocks > share,
-        }
+        let next = self.key.filter(|_| self.group > Ticks(0)).map(|key| key + self.group - open.from);
+        // the first group of pictures, which may be a short one
+        let is_first = next.is_none() && self.key.is_some_and(|key| key >= open.from) && ms(lasts) <= self.aim;
+        let is_long = blocks > share || next.is_some() && ms(lasts) >= self.aim;
+        let until = next.unwrap_or(Ticks(i64::try_from(self.limit().as_millis()).unwrap_or(i64::MAX)));
+        let in_time = || bytes + grown(bytes.saturating_sub(open.keys), lasts.max(PROVEN), until) <= most;
+        more > most || is_long && !is_first && !in_time()
     }
 }
 
-/// The bytes of what has `bytes` after `lasts`, when it has become as long as `until`.
-fn foreseen(bytes: usize, lasts: Ticks, until: Ticks) -> usize {
+/// The bytes that what has grown to `bytes` in `lasts` grows by until it is as long as `until`.
+fn grown(bytes: usize, lasts: Ticks, until: Ticks) -> usize {
     let [lasts, until] = [lasts, until].map(|ticks| u64::try_from(ticks.0).unwrap_or(0).max(1));
-    let foreseen = (bytes as u64).saturating_mul(until.max(lasts)) / lasts;
-    usize::try_from(foreseen).unwrap_or(usize::MAX)
+    let grown = (bytes as u64).saturating_mul(until.saturating_sub(lasts)) / lasts;
+    usize::try_from(grown).unwrap_or(usize::MAX)
 }
 
 /// In seconds, as a duration is compared with the target. RFC 8216 section 4.3.3.1.

@@ -39,7 +39,7 @@ impl Window {
 
     /// The newest segments; parts of the last of them, where they are told.
     pub(super) fn live(&mut self, skip: bool, part: Option<Duration>, mark: &str) -> Result<Bytes, OverBudget> {
-        self.cut.tell();
+        self.cut.tell(self.open.as_ref());
         let from = self.first_listed();
         let gone = self.segments.iter().take(from).filter(|segment| segment.discontinuity).count() as u64;
         let mut behind = Duration::ZERO;

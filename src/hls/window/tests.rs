@@ -113,6 +113,25 @@ fn the_first_groups_of_pictures_say_what_the_target_is() {
 }
 
 #[test]
+fn a_segment_that_is_open_when_the_target_is_told_is_no_longer_than_that() {
+    for part in [None, Some(Duration::from_millis(300))] {
+        let mut window = Window::new("a", Rules { part, ..RULES }, Account::root("hls", 4 << 20), FIRST);
+        push(&mut window, 0..3100, 1000);
+        // one of the groups that were known so far would be over long ago
+        push(&mut window, 3100..9500, 100_000);
+        let text = told(window.playlist(false), "");
+        assert_eq!(lines(&text, "#EXT-X-TARGETDURATION:"), ["7"], "{part:?}");
+        push(&mut window, 9500..30_100, 1000);
+        assert_eq!(lines(&told(window.playlist(false), ""), "#EXT-X-TARGETDURATION:"), ["7"]);
+        let (begun, ends) = (window.segments[0].begun, window.segments[0].duration);
+        assert_eq!(ends, Duration::from_secs(2), "{:?}", durations(&window));
+        let end = begun.duration_since(UNIX_EPOCH).unwrap()
+            + window.segments.iter().map(|one| one.duration).sum::<Duration>();
+        assert_eq!(end, Duration::from_secs(30), "{:?}", durations(&window));
+    }
+}
+
+#[test]
 fn a_pause_makes_no_segment_longer_than_the_target() {
     let mut window = window(1 << 20);
     push(&mut window, 0..5500, 1000);

@@ -191,6 +191,25 @@ fn room_that_halves_makes_segments_shorter_and_loses_none() {
 }
 
 #[test]
+fn a_large_key_frame_and_little_behind_it_make_no_segment_shorter_that_has_room() {
+    for packing in packings() {
+        for (part, group) in [(None, 2000), (None, 4000), (Some(500), 2000), (Some(500), 4000)] {
+            let rules = Rules { packing: *packing, part: part.map(Duration::from_millis), ..RULES };
+            let mut bench = Bench::new(rules, TINY);
+            // as close together as pictures with sound between them
+            for at in (0..40_000).step_by(20) {
+                let key = at % group == 0;
+                bench.push(at, key, if key { 205_000 } else { 100 });
+            }
+            bench.read(40_000);
+            let lasting: Vec<_> = bench.window.segments.iter().map(|one| one.duration.as_millis()).collect();
+            assert!(lasting.iter().all(|ms| *ms == group as u128), "{packing:?} {part:?}: {lasting:?}");
+            assert!(lasting.len() + 1 >= WANTED, "{packing:?} {part:?}: {lasting:?}");
+        }
+    }
+}
+
+#[test]
 fn what_slow_players_hold_makes_segments_shorter() {
     for (rules, kbits, group) in kinds().into_iter().filter(|(_, kbits, _)| *kbits == 2000) {
         let mut bench = Bench::new(rules, ROUTER / 2);
