@@ -26,7 +26,7 @@ pub(super) use texts::told;
 
 use super::Numbers;
 use super::maker::{Follows, Maker, maker};
-use super::segment::{File, Map, Open, Part, Segment};
+use super::segment::{File, Map, Open, Part, Segment, ms};
 use crate::budget::Account;
 use crate::hub::Unit;
 use crate::media::Ticks;
@@ -136,6 +136,8 @@ pub struct Window {
 
 /// Segments that have left the playlist stay for players that read it before.
 const SPARE: usize = 2;
+/// Frames that are further apart than this leave a hole.
+const LEAP: Duration = Duration::from_secs(1);
 /// With fewer in a playlist players stand still now and then. RFC 8216 section 6.3.3.
 const WANTED: usize = 3;
 
@@ -177,11 +179,16 @@ impl Window {
         self.dates.look(now, wall);
     }
 
+    /// What comes next does not continue what came before: something between them is missing.
+    pub fn jump(&mut self) {
+        self.broken = true;
+        self.cut.jump();
+    }
+
     /// Takes the next unit.
     pub fn push(&mut self, unit: &Unit) {
         if unit.discontinuity {
-            self.broken = true;
-            self.cut.jump();
+            self.jump();
         }
         if (unit.packed.is_head() || !unit.news.is_empty()) && self.hear(unit) || self.keeps_out(unit) {
             return;
@@ -193,6 +200,7 @@ impl Window {
             self.cut.key(unit.at);
         }
         if self.is_due(unit) || self.is_full(unit) {
+            self.broken |= unit.gap || self.leaps(unit);
             let follows = if self.broken || self.joins(unit) { Follows::Break } else { Follows::More };
             self.close(Some(unit.at).filter(|_| !self.broken), follows);
         }
@@ -206,6 +214,12 @@ impl Window {
         let Some(open) = &self.open else { return false };
         let about = (unit.start, self.running(open));
         self.broken || self.joins(unit) || self.cut.is_due(open, unit.at, about, self.next_id)
+    }
+
+    /// Whether the open segment cannot last until a key frame, because for long nothing came before that.
+    fn leaps(&self, unit: &Unit) -> bool {
+        let Some(open) = self.open.as_ref().filter(|_| unit.start) else { return false };
+        ms(unit.at - open.until) > LEAP && ms(unit.at - open.from) > self.cut.limit()
     }
 
     /// Whether tracks begin with `unit`.

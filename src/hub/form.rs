@@ -25,6 +25,8 @@ pub struct Unit {
     pub start: bool,
     /// What follows does not continue what came before.
     pub discontinuity: bool,
+    /// Pictures before it were lost.
+    pub gap: bool,
     /// The track whose frame it is; none for what describes tracks.
     pub track: TrackSet,
     /// Tracks that are new or others from here on.
@@ -72,7 +74,7 @@ impl Unit {
     /// A unit of any kind, charged by whoever made it.
     pub fn new(packed: Packed, at: Ticks, start: bool, discontinuity: bool) -> Self {
         let (track, news) = (TrackSet::default(), TrackSet::default());
-        Self { packed, at, came: None, start, discontinuity, track, news, _lease: None }
+        Self { packed, at, came: None, start, discontinuity, gap: false, track, news, _lease: None }
     }
 }
 
@@ -178,7 +180,8 @@ impl Packer {
             Item::Frame(frame) => {
                 let Some(packed) = self.frame(frame, account)? else { return Ok(None) };
                 let start = packed.opens(slot.start);
-                Unit { track: self.tracks.only(frame.kind, frame.track), ..Unit::new(packed, slot.at, start, false) }
+                let track = self.tracks.only(frame.kind, frame.track);
+                Unit { track, gap: slot.gap, ..Unit::new(packed, slot.at, start, false) }
             }
             Item::Tracks(told) => {
                 let (packed, news) = self.announcement(told, slot.at);

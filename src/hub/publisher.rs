@@ -227,8 +227,14 @@ impl Publisher {
 
     /// A frame was lost on the way here.
     pub fn lost(&mut self, kind: Kind) {
-        self.wants_key |= kind == Kind::Video;
-        self.stream.lock().traffic.lost += 1;
+        self.count_lost(&mut self.stream.clone().lock(), kind);
+    }
+
+    fn count_lost(&mut self, state: &mut State, kind: Kind) {
+        state.traffic.lost += 1;
+        if kind == Kind::Video {
+            (self.wants_key, state.gap) = (true, true);
+        }
     }
 
     /// Something other than a frame was lost before it came here.
@@ -275,8 +281,7 @@ impl Publisher {
         let (wanted, limit) = (frame.data.len(), self.stream.account().limit());
         if wanted > limit {
             // whoever paid for it, it was not this stream
-            self.wants_key |= frame.kind == Kind::Video;
-            state.traffic.lost += 1;
+            self.count_lost(state, frame.kind);
             return Err(Lost::OverBudget(OverBudget { wanted, limit }));
         }
         if frame.kind == Kind::Video {
@@ -320,15 +325,14 @@ impl Publisher {
 
     /// Puts a frame that has its time into the ring.
     fn push(&mut self, state: &mut State, frame: Frame, at: Ticks, now: Instant) -> Result<(), Lost> {
-        let account = self.stream.account().clone();
+        let (account, kind) = (self.stream.account().clone(), frame.kind);
         let pushed = self.announce(state).and_then(|()| {
             let start = frame.key && (frame.kind == Kind::Video && frame.track == 0 || !self.tracks.has_video());
             let limits = &self.stream.limits;
-            let video = frame.kind == Kind::Video;
-            state.push_frame(frame, at, start, &account, limits).inspect_err(|_| self.wants_key |= video)
+            state.push_frame(frame, at, start, &account, limits)
         });
         if let Err(refusal) = pushed {
-            state.traffic.lost += 1;
+            self.count_lost(state, kind);
             return Err(Lost::OverBudget(refusal));
         }
         self.settle(state, at, now).map_err(Lost::OverBudget)

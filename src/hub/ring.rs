@@ -35,6 +35,8 @@ pub(super) struct Slot {
     pub(super) at: Ticks,
     /// A viewer may begin here.
     pub(super) start: bool,
+    /// Pictures before it were lost.
+    pub(super) gap: bool,
     /// When it came, in milliseconds that wrap; set as it is pushed.
     pub(super) came: u32,
     pub(super) _lease: Lease,
@@ -217,7 +219,7 @@ mod tests {
         let data = bytes::Bytes::new().into();
         let frame = Frame { dts: Ticks(at), cts: 0, kind: Kind::Video, track: 0, key: start, data };
         let lease = Account::root("test", 1).charge(0).unwrap();
-        Slot { item: Item::Frame(frame), at: Ticks(at), start, came: 0, _lease: lease }
+        Slot { item: Item::Frame(frame), at: Ticks(at), start, gap: false, came: 0, _lease: lease }
     }
 
     #[test]

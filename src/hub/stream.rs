@@ -31,6 +31,8 @@ pub(super) struct State {
     pub(super) settled: bool,
     /// Where a publisher has returned of which that is not known yet.
     pub(super) returned: Option<Seq>,
+    /// Pictures were lost that come before the next key frame.
+    pub(super) gap: bool,
     pub(super) publisher: Option<Occupant>,
     /// When the last user left.
     pub(super) left: Instant,
@@ -120,6 +122,7 @@ impl Stream {
             epoch: 0,
             settled: false,
             returned: None,
+            gap: false,
             publisher: None,
             left: Instant::now(),
             unpublished: Instant::now(),
@@ -230,7 +233,8 @@ impl State {
         let largest = limits.max_frame.max(frame.data.len());
         let was_tight = self.make_room(account, largest.saturating_add(SLOT_COST));
         let lease = account.charge(SLOT_COST)?;
-        self.ring.push(Slot { item: Item::Frame(frame), at, start, came: 0, _lease: lease });
+        let gap = start && std::mem::take(&mut self.gap);
+        self.ring.push(Slot { item: Item::Frame(frame), at, start, gap, came: 0, _lease: lease });
         if was_tight && self.cost() < account.limit().saturating_sub(limits.max_frame) / SQUEEZED {
             self.press(1, STUCK);
         }
@@ -331,7 +335,7 @@ impl State {
             None => {}
         }
         let item = Item::Tracks(Announcement { tracks, discontinuity });
-        self.ring.push(Slot { item, at: self.timeline.newest(), start: false, came: 0, _lease: lease });
+        self.ring.push(Slot { item, at: self.timeline.newest(), start: false, gap: false, came: 0, _lease: lease });
         Ok(())
     }
 

@@ -21,6 +21,8 @@ pub struct Viewer {
     oldest: bool,
     /// Units are passed over until one that a viewer may begin with.
     opening: bool,
+    /// What is given next comes behind what it has missed.
+    gap: bool,
     /// Bytes sent since the stream was last told.
     sent: u64,
     /// All bytes sent.
@@ -84,6 +86,7 @@ impl Viewer {
             cursor: Cursor::Before,
             oldest: false,
             opening: true,
+            gap: false,
             sent: 0,
             progressed: false,
             holds: false,
@@ -188,6 +191,11 @@ impl Viewer {
         }
         state.wait(self.seat, true, cx);
         Poll::Pending
+    }
+
+    /// Whether what `poll_next` gave last comes behind what this viewer has missed.
+    pub fn take_gap(&mut self) -> bool {
+        std::mem::take(&mut self.gap)
     }
 
     /// Whether this viewer must go because it holds frames that the ring has
@@ -345,6 +353,8 @@ impl Viewer {
         match self.cursor {
             Cursor::Before => None,
             Cursor::At(seq) => Some(seq).filter(|seq| *seq < ring.head()),
+            // what it has missed comes between what was taken and what is next
+            Cursor::From(_) if !out.is_empty() => None,
             Cursor::From(seq) => {
                 let packer = packers.get_mut(self.packer)?;
                 let start = ring.start_from(seq.max(packer.base(ring)))?;
@@ -354,7 +364,7 @@ impl Viewer {
                 if !reminder.is_empty() {
                     out.push(Unit::head(reminder, at, lease));
                 }
-                self.opening = true;
+                (self.opening, self.gap) = (true, true);
                 Some(start)
             }
         }

@@ -393,12 +393,15 @@ impl Entry {
         (playlist, state.window.take_gone())
     }
 
-    fn take(&self, units: &[Arc<Unit>]) {
+    fn take(&self, units: &[Arc<Unit>], gap: bool) {
         let mut state = lock(&self.state);
         if !std::mem::replace(&mut state.begun, true) {
             log::info!("{} HLS begins", state.who);
         }
         state.window.look(Instant::now(), SystemTime::now());
+        if gap {
+            state.window.jump();
+        }
         units.iter().for_each(|unit| state.window.push(unit));
         if state.window.version() != state.version {
             state.wake();
@@ -455,7 +458,7 @@ async fn collect(entry: Weak<Entry>, mut viewer: Viewer, window: Option<impl Fn(
             return dismiss(&entry);
         }
         let Some(entry) = entry.upgrade() else { return };
-        entry.take(&units);
+        entry.take(&units, viewer.take_gap());
         viewer.sent(units.iter().map(|unit| unit.packed.len()).sum());
         units.clear();
         if let Some((packing, known)) = &mut chosen

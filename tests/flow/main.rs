@@ -6,6 +6,7 @@ mod clocks;
 mod dates;
 mod harness;
 mod join;
+mod losses;
 #[cfg(feature = "ts")]
 mod packed;
 mod publishers;

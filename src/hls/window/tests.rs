@@ -10,6 +10,8 @@ use crate::container::{Packed, TS, ts};
 use crate::hls::segment::{Part, ms};
 use crate::media::{Codec, Frame, Hz, Kind, Params, Track, TrackSet, Tracks};
 
+mod gaps;
+
 const FIRST: Numbers = Numbers { segment: 0, discontinuity: 0 };
 const VIDEO: TrackSet = TrackSet::PICTURES;
 const AUDIO: TrackSet = TrackSet::place(1);
