@@ -74,6 +74,15 @@ impl Guest {
     }
 }
 
+impl Guest {
+    /// Whether somebody publishes now; wakes the task when somebody does.
+    pub fn poll_live(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.stream.lock();
+        state.wait(self.seat, true, cx);
+        state.publisher.is_some()
+    }
+}
+
 impl Drop for Guest {
     fn drop(&mut self) {
         self.stream.lock().leave(self.seat);

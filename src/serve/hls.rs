@@ -154,10 +154,12 @@ impl Hls {
     pub(super) fn ask(&self, server: &Server, name: &Name) -> Result<Arc<Entry>, Denied> {
         let now = Instant::now();
         let mut entries = lock(&self.state);
-        if let Some(entry) = entries.get(name).filter(|entry| !lock(&entry.state).dismissed) {
+        if let Some(entry) = entries.get(name).filter(|entry| !entry.is_dismissed()) {
             lock(&entry.state).asked = now;
             return Ok(entry.clone());
         }
+        // it keeps none of its own name out
+        entries.remove(name);
         if entries.len() >= self.streams {
             // a name that nobody publishes keeps no stream out
             entries.retain(|name, entry| lock(&entry.state).window.is_playable() || is_live(server, name));
@@ -358,9 +360,15 @@ impl Entry {
         let mut state = lock(&self.state);
         match state.window.file(name) {
             Found::Now(file) => Poll::Ready(Some(file)),
-            Found::Never => Poll::Ready(None),
-            Found::Later => state.wait(cx),
+            // nobody makes it any more
+            Found::Later if !state.dismissed => state.wait(cx),
+            Found::Never | Found::Later => Poll::Ready(None),
         }
+    }
+
+    /// Whether its collector has given way: what comes is collected by another.
+    pub(super) fn is_dismissed(&self) -> bool {
+        lock(&self.state).dismissed
     }
 
     /// Whether a file is on the disk, from where it is served.
@@ -478,10 +486,12 @@ async fn collect(entry: Weak<Entry>, mut viewer: Viewer, window: Option<impl Fn(
     }
 }
 
-/// The collector has given way: who asks again begins anew.
+/// The collector has given way: who waits, or asks again, begins anew.
 fn dismiss(entry: &Weak<Entry>) {
     if let Some(entry) = entry.upgrade() {
-        lock(&entry.state).dismissed = true;
+        let mut state = lock(&entry.state);
+        state.dismissed = true;
+        state.wake();
     }
 }
 

@@ -20,7 +20,8 @@ impl Window {
         let Some(number) = ask.segment.filter(|_| self.rules.part.is_some() && !self.ended) else {
             return if self.is_playable() || self.ended { Found::Now(()) } else { Found::Later };
         };
-        let Some(mut wanted) = number.checked_sub(self.first.segment) else { return Found::Now(()) };
+        // one of a playlist before this one
+        let Some(mut wanted) = number.checked_sub(self.first.segment) else { return self.answers(&Ask::default()) };
         let mut part = ask.part;
         // a part beyond the last of a segment is the first of the next. RFC 8216bis section 6.2.5.2
         let beyond = |last: &Segment| last.id == wanted && part.is_some_and(|part| part >= last.parts.len());

@@ -32,6 +32,9 @@ pub(super) struct Waiting {
     suffix: String,
 }
 
+/// What is to be sent behind an answer's head, and whether the connection goes on.
+type Answer = Poll<Option<(Outlet, bool)>>;
+
 enum Wanted {
     Playlist(Ask),
     Record,
@@ -128,12 +131,14 @@ impl Waiting {
 
     /// Ready when the head of the answer is written: what is to be sent behind it, and
     /// whether the connection goes on.
-    pub(super) fn poll_answer(
-        &mut self,
-        cx: &mut Context<'_>,
-        machine: &mut http::Server,
-    ) -> Poll<Option<(Outlet, bool)>> {
+    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>, machine: &mut http::Server) -> Answer {
         let late = std::future::Future::poll(Pin::new(&mut self.limit), cx).is_ready();
+        if self.entry.is_dismissed()
+            && !matches!(self.wanted, Wanted::File(_))
+            && let Some(answer) = self.begin_anew(cx, late, machine)
+        {
+            return answer;
+        }
         let request = &self.request;
         let text = match &self.wanted {
             Wanted::Playlist(ask) => self.entry.poll_playlist(cx, ask),
@@ -166,6 +171,29 @@ impl Waiting {
             }
             Poll::Pending => Poll::Pending,
         }
+    }
+
+    /// The collector has given way. Another is asked once somebody publishes: before, that would have to give
+    /// way again. `None` if it is there.
+    fn begin_anew(&mut self, cx: &Context<'_>, late: bool, machine: &mut http::Server) -> Option<Answer> {
+        let is_live = match &self.guest {
+            Some(guest) => guest.poll_live(cx),
+            None => self.server.hub.find(&self.name).is_some_and(|stream| stream.is_live()),
+        };
+        if is_live {
+            match self.server.hls.ask(&self.server, &self.name) {
+                Ok(entry) => {
+                    self.entry = entry;
+                    return None;
+                }
+                Err(denied) => refuse(machine, &self.request, Status::UNAVAILABLE, &denied.to_string()),
+            }
+        } else if late || self.guest.is_none() {
+            self.refuse_late(machine);
+        } else {
+            return Some(Poll::Pending);
+        }
+        Some(Poll::Ready(None))
     }
 
     /// What was waited for did not come: players ask again after 503, and give up after 404.
