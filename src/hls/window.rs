@@ -97,6 +97,8 @@ pub enum Found<T> {
 #[derive(Debug)]
 pub struct Window {
     name: String,
+    /// Begins lines of the log.
+    who: String,
     rules: Rules,
     account: Account,
     map: Option<Arc<Map>>,
@@ -147,6 +149,7 @@ impl Window {
     pub fn new(name: &str, rules: Rules, account: Account, first: Numbers) -> Self {
         Self {
             name: name.into(),
+            who: format!("stream={name}"),
             rules,
             texts: Texts::new(&account),
             account,
@@ -172,6 +175,12 @@ impl Window {
             #[cfg(feature = "files")]
             gone: Vec::new(),
         }
+    }
+
+    /// The same window, which the log knows as `who`.
+    pub fn known_as(mut self, who: &str) -> Self {
+        self.who = who.into();
+        self
     }
 
     /// Tells the time by both clocks: units that come next came now or before.

@@ -17,6 +17,8 @@ pub struct Viewer {
     stream: Arc<Stream>,
     packer: usize,
     seat: usize,
+    /// Begins lines of the log.
+    who: Box<str>,
     cursor: Cursor,
     oldest: bool,
     /// Units are passed over until one that a viewer may begin with.
@@ -83,6 +85,7 @@ impl Viewer {
             stream,
             packer,
             seat,
+            who: Box::default(),
             cursor: Cursor::Before,
             oldest: false,
             opening: true,
@@ -113,6 +116,12 @@ impl Viewer {
     /// `None` where many come from one address.
     pub fn giving_way(self, peer: Option<u128>) -> Self {
         self.stream.lock().give_way(self.seat, peer, false);
+        self
+    }
+
+    /// The same viewer, which the log knows as `who`.
+    pub fn known_as(mut self, who: &dyn std::fmt::Display) -> Self {
+        self.who = who.to_string().into();
         self
     }
 
@@ -341,7 +350,7 @@ impl Viewer {
     fn skip(&self, state: &mut State) -> Cursor {
         state.traffic.skips += 1;
         let form = state.packers.get(self.packer).map_or("", |packer| packer.form.name);
-        log::debug!("{}: a {form} viewer is too far behind and skips", self.stream.name());
+        log::debug!("{} is too far behind as a viewer of {form} and skips", self.who);
         let newest = state.ring.newest_start().unwrap_or(state.ring.head());
         Cursor::From(newest)
     }

@@ -37,6 +37,7 @@ use crate::conf::{Config, Record};
 use crate::hub::{Name, matches};
 use crate::net::followed;
 use crate::serve::Server;
+use crate::serve::who::Kind;
 use disk::{Disk, Disks};
 use shape::Shape;
 
@@ -212,13 +213,14 @@ async fn watch(server: Arc<Server>, state: Arc<Mutex<State>>) {
 }
 
 fn begin(server: &Arc<Server>, rule: &Arc<Record>, name: &Name, disk: &Disk, running: usize) -> Option<Task<()>> {
+    let refused = || server.who(Kind::Record).of(name);
     if running >= server.config().recording.max {
-        server.recorded.refuse(name, &"recording.max is reached");
+        server.recorded.refuse(refused, &"recording.max is reached");
         return None;
     }
     let shape = Shape::of(rule.format);
     let viewer = server.hub.play(name, shape.form());
-    let viewer = viewer.map_err(|refused| server.recorded.refuse(name, &refused)).ok()?.from_oldest();
+    let viewer = viewer.map_err(|why| server.recorded.refuse(refused, &why)).ok()?.from_oldest();
     let session = session::Session::new(server, rule.clone(), shape, name.clone(), disk);
     Some(server.executor.spawn(session.run(viewer)))
 }

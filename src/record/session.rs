@@ -99,7 +99,8 @@ impl Session {
     }
 
     /// Writes what the viewer gets, until it is dropped.
-    pub(super) async fn run(mut self, mut viewer: Viewer) {
+    pub(super) async fn run(mut self, viewer: Viewer) {
+        let mut viewer = viewer.known_as(&self.who);
         let mut units = Vec::new();
         loop {
             // a new head is with the tracks, which are looked at below
@@ -182,6 +183,7 @@ impl Session {
         let place = Place {
             rule: self.rule.clone(),
             stream: self.name.clone(),
+            who: self.who.to_string().into(),
             shape: self.shape,
             begun: now.duration_since(UNIX_EPOCH).unwrap_or_default(),
             number: self.next_id,

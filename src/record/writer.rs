@@ -58,6 +58,8 @@ pub(super) struct Patch {
 pub(super) struct Place {
     pub(super) rule: Arc<Record>,
     pub(super) stream: Name,
+    /// The session, as the log calls it.
+    pub(super) who: Arc<str>,
     pub(super) shape: Shape,
     /// Since 1970.
     pub(super) begun: Duration,
@@ -126,13 +128,13 @@ impl Writer {
         match job {
             Job::Open { id, place, failed } => match self.open(&place) {
                 Ok((path, file)) => {
-                    log::debug!("recording {}", path.display());
+                    log::debug!("{} recording {}", place.who, path.display());
                     self.tell(News::Opened { id, path: path.clone(), rule: place.rule.clone() });
                     self.open.insert(id, Open { place, path, file, failed, dirty: false, empty: true });
                 }
                 Err(error) => {
                     failed.store(true, Relaxed);
-                    self.complain(&place.rule, &error);
+                    self.complain(&place, &error);
                 }
             },
             Job::Write { id, bytes } => {
@@ -142,7 +144,7 @@ impl Writer {
                         (open.dirty, open.empty) = (true, false);
                         self.recorded.wrote(bytes.len());
                         if let Some(trouble) = self.trouble.remove(&open.place.rule.path) {
-                            log::info!("recording goes on: no longer {trouble}");
+                            log::info!("{} recording goes on: no longer {trouble}", open.place.who);
                         }
                     }
                     Err(error) => self.give_up(id, &error),
@@ -150,13 +152,13 @@ impl Writer {
             }
             Job::Close { id, patch, duration, discontinuity } => {
                 let Some(open) = self.open.remove(&id) else { return };
-                let (rule, path) = (open.place.rule.clone(), open.path.clone());
+                let (place, path) = (open.place.clone(), open.path.clone());
                 let closed = open.close(patch, duration, discontinuity, !self.sync.is_zero());
                 let end = closed.unwrap_or_else(|error| {
-                    self.complain(&rule, &error);
+                    self.complain(&place, &error);
                     End::Broken
                 });
-                self.tell(News::Closed { id, path, rule, end });
+                self.tell(News::Closed { id, path, rule: place.rule, end });
             }
             Job::Rules(rules, number) => {
                 self.trouble.retain(|path, _| rules.iter().any(|rule| rule.path == *path));
@@ -234,20 +236,19 @@ impl Writer {
     fn give_up(&mut self, id: usize, error: &io::Error) {
         if let Some(open) = self.open.remove(&id) {
             open.failed.store(true, Relaxed);
-            let rule = open.place.rule;
             // one that nothing could be written to is of no use
             let is_gone = open.empty && fs::remove_file(&open.path).is_ok();
             let end = if is_gone { End::Empty } else { End::Broken };
-            self.complain(&rule, error);
-            self.tell(News::Closed { id, path: open.path, rule, end });
+            self.complain(&open.place, error);
+            self.tell(News::Closed { id, path: open.path, rule: open.place.rule, end });
         }
     }
 
-    fn complain(&mut self, rule: &Record, error: &io::Error) {
-        let path = &rule.path;
+    fn complain(&mut self, place: &Place, error: &io::Error) {
+        let path = &place.rule.path;
         let trouble = format!("{path}: {error}");
         if self.trouble.get(path) != Some(&trouble) {
-            log::error!("recording to {trouble}: what comes until that is mended is not recorded");
+            log::error!("{} recording to {trouble}: what comes until that is mended is not recorded", place.who);
             self.trouble.insert(path.clone(), trouble);
         }
     }
@@ -266,7 +267,7 @@ impl Open {
         if sync {
             self.file.sync_data()?;
         }
-        log::info!("stream={} recorded {}", self.place.stream, self.path.display());
+        log::info!("{} recorded {}", self.place.who, self.path.display());
         let about = listing::Listed { duration, discontinuity, map: None };
         Ok(if self.place.shape.is_segments() { End::Segment(about) } else { End::Whole })
     }

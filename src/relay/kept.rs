@@ -8,11 +8,12 @@ use async_io::Timer;
 use smol::Task;
 use smol::future::or;
 
-use super::{Errand, Protocol, Term, Way, keep_up, look};
+use super::{Errand, Latest, Protocol, Term, Way, keep_up, look};
 use crate::conf::{Pull, Push};
 use crate::hub::{Name, matches};
 use crate::proto::Url;
 use crate::serve::Server;
+use crate::serve::who::Who;
 
 /// All that the configuration asks for.
 pub struct Relays {
@@ -23,11 +24,13 @@ pub struct Relays {
 /// A relay that is kept up.
 struct Running {
     task: Task<()>,
+    /// `None` for a pattern.
+    latest: Option<Latest>,
     /// The streams that a pattern sends.
     pushed: Pushed,
 }
 
-type Pushed = Arc<Mutex<HashMap<Name, Task<()>>>>;
+type Pushed = Arc<Mutex<HashMap<Name, (Task<()>, Latest)>>>;
 
 /// So long what is gone may take to end before others begin.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -60,9 +63,14 @@ impl Relays {
             }
         }
         for (relay, running) in before {
-            running.end().await;
             let (word, stream, url) = relay.about();
-            log::info!("stream={stream} {word} {url} ends: it is no longer configured");
+            let sessions = running.end().await;
+            if sessions.is_empty() {
+                log::info!("stream={stream} {word} {url} ends: it is no longer configured");
+            }
+            for who in sessions {
+                log::info!("{who} {word} {url} ends: it is no longer configured");
+            }
         }
         for relay in new {
             if let Some(running) = relay.begin(&self.server) {
@@ -90,28 +98,32 @@ impl Relay {
             Self::Push(push) if push.is_pattern() => {
                 let way = Way::Push(Protocol::of(&push.url.0)?);
                 let each = push_each(way, server.clone(), push.clone(), pushed.clone());
-                return Some(Running { task: server.executor.spawn(each), pushed });
+                return Some(Running { task: server.executor.spawn(each), latest: None, pushed });
             }
             Self::Push(push) => {
                 let (name, way) = (Name::new(&push.stream).ok()?, Way::Push(Protocol::of(&push.url.0)?));
                 (way, Errand::push(server, way, push, name))
             }
         };
-        Some(Running { task: server.executor.spawn(keep_up(way, errand, Term::Ever)), pushed })
+        let latest = Some(errand.latest.clone());
+        Some(Running { task: server.executor.spawn(keep_up(way, errand, Term::Ever)), latest, pushed })
     }
 }
 
 impl Running {
-    /// Ends it, with all that it has begun.
-    async fn end(self) {
+    /// Ends it, with all that it has begun; gives the sessions.
+    async fn end(self) -> Vec<Who> {
         self.task.cancel().await;
         let pushed = std::mem::take(&mut *lock(&self.pushed));
+        let latest = self.latest.iter().chain(pushed.values().map(|(_, latest)| latest));
+        let sessions = latest.map(|latest| lock(latest).clone()).collect();
         let ended = async {
-            for task in pushed.into_values() {
+            for (task, _) in pushed.into_values() {
                 task.cancel().await;
             }
         };
         or(ended, async { _ = Timer::after(LAST_WORDS).await }).await;
+        sessions
     }
 }
 
@@ -128,14 +140,15 @@ async fn push_each(way: Way, server: Arc<Server>, push: Push, pushed: Pushed) {
     }
 }
 
-fn push_new(way: Way, server: &Arc<Server>, push: &Push, pushed: &mut HashMap<Name, Task<()>>) {
-    pushed.retain(|_, task| !task.is_finished());
+fn push_new(way: Way, server: &Arc<Server>, push: &Push, pushed: &mut HashMap<Name, (Task<()>, Latest)>) {
+    pushed.retain(|_, (task, _)| !task.is_finished());
     for stream in server.hub.streams().iter().filter(|stream| stream.is_live()) {
         let name = stream.name();
         if !pushed.contains_key(name) && matches(&push.stream, name.as_str()) {
             let mut errand = Errand::push(server, way, push, name.clone());
             errand.url = errand.url.of_stream(name.as_str());
-            pushed.insert(name.clone(), server.executor.spawn(keep_up(way, errand, Term::Published)));
+            let latest = errand.latest.clone();
+            pushed.insert(name.clone(), (server.executor.spawn(keep_up(way, errand, Term::Published)), latest));
         }
     }
 }
@@ -145,13 +158,15 @@ impl Errand {
         let Pull { stream, url, on_demand, udp, insecure, ca } = pull.clone();
         let (name, server, config) = (Name::new(&stream).ok()?, server.clone(), server.config());
         let who = server.who(way.kind()).of(&name);
-        Some(Self { server, config, name, url: url.0, udp, insecure, ca, on_demand, once: false, who })
+        let latest = Arc::new(Mutex::new(who.clone()));
+        Some(Self { server, config, name, url: url.0, udp, insecure, ca, on_demand, once: false, who, latest })
     }
 
     fn push(server: &Arc<Server>, way: Way, push: &Push, name: Name) -> Self {
         let Push { url, udp, insecure, ca, .. } = push.clone();
         let (server, config) = (server.clone(), server.config());
         let (on_demand, once, who) = (true, false, server.who(way.kind()).of(&name));
-        Self { server, config, name, url: url.0, udp, insecure, ca, on_demand, once, who }
+        let latest = Arc::new(Mutex::new(who.clone()));
+        Self { server, config, name, url: url.0, udp, insecure, ca, on_demand, once, who, latest }
     }
 }

@@ -21,7 +21,7 @@ pub use once::{Destination, push_file};
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
@@ -128,7 +128,12 @@ struct Errand {
     #[cfg_attr(not(any(feature = "rtmp", feature = "rtsp")), allow(dead_code, reason = "nothing is sent"))]
     once: bool,
     who: Who,
+    /// The same, for whoever ends it.
+    latest: Latest,
 }
+
+/// The session of an errand that runs now, or was the last.
+type Latest = Arc<Mutex<Who>>;
 
 /// How an errand is done.
 #[derive(Clone, Copy)]
@@ -193,7 +198,8 @@ async fn keep_up(way: Way, mut errand: Errand, term: Term) {
         } else {
             log::info!("{who} {} {name} {url}: {why} ({bytes} bytes in {time} s)", way.word());
         }
-        errand.who = errand.server.who(way.kind()).of(name);
+        let who = errand.server.who(way.kind()).of(name);
+        errand.becomes(who);
         Timer::after(pause).await;
         pause = (pause * 2).min(PAUSES.1);
     }
@@ -220,7 +226,7 @@ async fn attempt(way: Way, errand: &mut Errand) -> (Close, u64) {
             Ok(conn) => conn,
             Err(why) => return (why, moved),
         };
-        errand.who = errand.who.clone().at(conn.peer());
+        errand.becomes(errand.who.clone().at(conn.peer()));
         log::debug!("{} is connected to {}", errand.who, errand.url);
         let (end, bytes) = run(errand.clone(), conn).await;
         moved += bytes;
@@ -279,6 +285,12 @@ impl Way {
 }
 
 impl Errand {
+    /// This session begins, or is known better.
+    fn becomes(&mut self, who: Who) {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&who);
+        self.who = who;
+    }
+
     /// Whether it is time to begin: for a pull on demand somebody watches what
     /// nobody publishes, for a push somebody publishes.
     fn is_wanted(&self, way: Way) -> bool {

@@ -1,6 +1,6 @@
 //! A file that is sent elsewhere, from its start to its end, and nothing else.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use async_io::Timer;
 use smol::future::or;
@@ -36,7 +36,19 @@ pub async fn push_file(server: &Arc<Server>, playing: Playing, to: Destination) 
     let protocol = Protocol::of(&url).ok_or_else(|| format!("nothing can be sent by {}", url.scheme))?;
     let name = Name::new(NAME).map_err(|error| error.to_string())?;
     let (server, config, who) = (server.clone(), server.config(), server.who(Kind::File).of(&name));
-    let errand = Errand { server, config, name, url, udp, insecure, ca, on_demand: false, once: true, who };
+    let errand = Errand {
+        server,
+        config,
+        name,
+        url,
+        udp,
+        insecure,
+        ca,
+        on_demand: false,
+        once: true,
+        latest: Arc::new(Mutex::new(who.clone())),
+        who,
+    };
     let played = async {
         match file::play(&errand, &playing, true).await {
             // the last of it is still on its way

@@ -171,11 +171,15 @@ impl Hls {
         // only the collector knows which it will be, and no player sees it before
         let first = packing.unwrap_or(Packing::Ts);
         let viewer = server.hub.play(name, packing::form(first)).map_err(Denied::Hub)?.from_oldest().giving_way(None);
+        let who = server.who(Kind::HlsMuxer).of(name);
+        let viewer = viewer.known_as(&who);
         let account = self.account.child(name.as_str(), self.account.limit());
         let numbers = Numbers::at(SystemTime::now()).max(*lock(&self.unused));
         let stream = name.clone();
-        let window = move |packing| Window::new(stream.as_str(), Rules { packing, ..rules }, account.clone(), numbers);
-        let who = server.who(Kind::HlsMuxer).of(name);
+        let id = who.to_string();
+        let window = move |packing| {
+            Window::new(stream.as_str(), Rules { packing, ..rules }, account.clone(), numbers).known_as(&id)
+        };
         let state = State {
             who: who.clone(),
             begun: false,
@@ -202,7 +206,7 @@ impl Hls {
         *lock(&entry.task) = Some(task);
         #[cfg(feature = "files")]
         if let Some(seat) = &entry.folder {
-            let keep = store::keep(Arc::downgrade(&entry), name.clone(), seat.folder.clone());
+            let keep = store::keep(Arc::downgrade(&entry), who.clone(), seat.folder.clone());
             *lock(&entry.keeper) = Some(server.executor.spawn(keep));
         }
         entries.insert(name.clone(), entry.clone());
@@ -474,11 +478,9 @@ async fn collect(entry: Weak<Entry>, mut viewer: Viewer, window: Option<impl Fn(
         {
             *known = viewer.tracks().clone();
             if packing::is_lost(*packing, known) {
-                log::info!(
-                    "stream={} HLS: its tracks are no longer those of MPEG-TS: a new playlist",
-                    viewer.stream().name()
-                );
-                return lock(&entry.state).end();
+                let mut state = lock(&entry.state);
+                log::info!("{} HLS: its tracks are no longer those of MPEG-TS: a new playlist", state.who);
+                return state.end();
             }
         }
         drop(entry);

@@ -18,6 +18,7 @@ use smol::future::or;
 
 #[cfg(feature = "files")]
 use super::listing::name_parts;
+use super::who::Who;
 use crate::hub::Name;
 
 /// What is recorded, and what was.
@@ -179,10 +180,10 @@ impl Recorded {
         self.lock().lost += 1;
     }
 
-    /// There is no place for a recording of `name`, which is said of the first.
-    pub fn refuse(&self, name: &Name, why: &dyn std::fmt::Display) {
+    /// There is no place for a recording, which is said of the first.
+    pub(crate) fn refuse(&self, who: impl FnOnce() -> Who, why: &dyn std::fmt::Display) {
         if !std::mem::replace(&mut self.lock().full, true) {
-            log::warn!("stream={name} is not recorded: {why}");
+            log::warn!("{} is not recorded: {why}", who());
         }
     }
 

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import json
 import os
+import re
 import signal
 import socket
 import ssl
@@ -244,6 +245,38 @@ class Relays(Reloading, RelayCase):
         self.hang_up()
         self.until_log_counts("stops playing a: done", 1, server=self.other)
         self.until_log_counts("stops publishing yrtmp:", 1, server=self.other)
+
+
+class Whose(Reloading, RelayCase):
+    """Lines of what no client begins: segments, recordings and relays."""
+
+    def test_all_lines_say_the_session_and_the_stream(self):
+        self.serve_other()
+        self.publish_live("far", server=self.other)
+        folder = self.directory / "recorded"
+        folder.mkdir()
+        everything = {
+            "pull": [self.table("rtsp", stream="pulled", name="far")],
+            "push": [{"stream": "*", "url": self.other.rtmp("")}],
+            "record": [{"streams": STREAM, "path": folder}],
+        }
+        debug = {"level": "debug"}
+        self.serve(log=debug, **everything)
+        publisher = self.publish_live(STREAM)
+        for name in ("pulled", STREAM):
+            self.until_live(name)
+            self.until_live(name, server=self.other)
+        self.until_hls(STREAM)
+        self.hang_up(log=debug)
+        self.until_log_counts("ends: it is no longer configured", 3)
+        publisher.stop()
+        self.until_log_counts(f"stream={STREAM} recorded ", 1)
+        about = re.compile(r" (HLS|recorded|recording|pulls|pulling|pushes|pushing) ")
+        lines = [line for line in self.server.log.splitlines() if about.search(line)]
+        for word in ("HLS begins", "recorded", "recording", "pulls", "pushes", "pushing"):
+            self.assertTrue([line for line in lines if f" {word} " in f"{line} "], word)
+        session = rf" id=[A-Z]+\d+ stream=({STREAM}|pulled) (peer=127\.0\.0\.1:\d+ )?"
+        self.assert_none([line for line in lines if not re.search(session, line)], "who it is")
 
 
 class AgainAndAgain(Reloading, RelayCase):

@@ -102,7 +102,7 @@ impl Window {
     /// A segment has left.
     pub(super) fn leave(&mut self, gone: &Segment) {
         if self.rules.store.is_some() && !gone.stored {
-            log::warn!("stream={} HLS: a segment is gone before it is on the disk, which is too slow", self.name);
+            log::warn!("{} HLS: a segment is gone before it is on the disk, which is too slow", self.who);
         }
         if self.rules.store != Some(Delete::Soon) || !gone.stored {
             return;

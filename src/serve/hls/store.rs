@@ -10,6 +10,7 @@ use async_io::Timer;
 use bytes::Bytes;
 
 use super::super::listing::{self, Listed, Segments, bring_folder, name_parts};
+use super::super::who::Who;
 use super::tidy::Ward;
 use super::{Entry, kept};
 use crate::conf::Config;
@@ -38,7 +39,7 @@ const LONGEST: u64 = 1 << 20;
 const PAUSE: Duration = Duration::from_secs(2);
 
 /// Writes what a stream's window gives, until the entry is gone.
-pub(super) async fn keep(entry: Weak<Entry>, name: Name, folder: Folder) {
+pub(super) async fn keep(entry: Weak<Entry>, who: Who, folder: Folder) {
     let mut trouble = String::new();
     let mut last = Last::default();
     loop {
@@ -54,7 +55,7 @@ pub(super) async fn keep(entry: Weak<Entry>, name: Name, folder: Folder) {
             match folder.written(move |to| to.show(playlist, &gone)).await {
                 Ok(()) if told => return,
                 Ok(()) => {}
-                Err(error) => complain(&name, &folder, &error, &mut trouble),
+                Err(error) => complain(&who, &folder, &error, &mut trouble),
             }
             Timer::after(PAUSE).await;
             continue;
@@ -70,11 +71,11 @@ pub(super) async fn keep(entry: Weak<Entry>, name: Name, folder: Folder) {
         let shown = folder.written(move |to| to.show(playlist, &gone)).await;
         match result.and(shown) {
             Ok(()) if !trouble.is_empty() => {
-                log::info!("stream={name} HLS goes on at {}", folder.path.display());
+                log::info!("{who} HLS goes on at {}", folder.path.display());
                 trouble.clear();
             }
             Ok(()) => {}
-            Err(error) => complain(&name, &folder, &error, &mut trouble),
+            Err(error) => complain(&who, &folder, &error, &mut trouble),
         }
         if failed {
             last = before;
@@ -108,10 +109,10 @@ pub(super) fn syncs(config: &Config) -> bool {
     }
 }
 
-fn complain(name: &Name, folder: &Folder, error: &io::Error, trouble: &mut String) {
+fn complain(who: &Who, folder: &Folder, error: &io::Error, trouble: &mut String) {
     let words = error.to_string();
     if *trouble != words {
-        log::error!("stream={name} HLS: {}: {words}: segments stay in memory", folder.path.display());
+        log::error!("{who} HLS: {}: {words}: segments stay in memory", folder.path.display());
         *trouble = words;
     }
 }
