@@ -5,11 +5,12 @@ use std::net::TcpStream;
 use std::sync::mpsc::sync_channel;
 use std::time::Duration;
 
-use socket2::SockRef;
+use base64ct::{Base64, Encoding};
+use socket2::{Domain, SockRef, Socket, Type};
 
 use crate::CONFIG;
 use crate::peer::{Http, connect};
-use crate::program::Program;
+use crate::program::{PATIENCE, Program};
 
 /// Sends `request` and reads to the end: the response as far as it arrived.
 fn answer(program: &Program, request: &[u8]) -> String {
@@ -34,15 +35,21 @@ fn a_body_that_nobody_wants_does_not_cost_the_answer() {
 /// Writes `requests` and reads nothing until they are all taken, or no more is taken for a while;
 /// then reads until `count` answers are there.
 fn answers(socket: TcpStream, requests: String, answer: &str, count: usize) -> usize {
-    let mut reading = socket.try_clone().unwrap();
+    let reading = socket.try_clone().unwrap();
     SockRef::from(&reading).set_recv_buffer_size(16 << 10).unwrap();
+    answers_by(reading, socket, requests.into_bytes(), answer, count)
+}
+
+/// The same where answers come by another socket.
+fn answers_by(mut reading: TcpStream, socket: TcpStream, requests: Vec<u8>, answer: &str, count: usize) -> usize {
     let (written, all) = sync_channel(1);
     let writer = std::thread::spawn(move || {
-        let written_all = { socket }.write_all(requests.as_bytes());
+        let written_all = { socket }.write_all(&requests);
         let _ = written.send(());
         written_all
     });
     let _ = all.recv_timeout(Duration::from_millis(500));
+    until_no_more_comes(&reading);
     let (mut text, mut found, mut buffer) = (String::new(), 0, [0; 4096]);
     while found < count {
         match reading.read(&mut buffer) {
@@ -68,6 +75,76 @@ fn requests_may_follow_each_other_at_once() {
         let requests = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n".repeat(count);
         assert_eq!(answers(connect(rtsp), requests, "RTSP/1.0 200 OK", count), count, "by RTSP");
     }
+}
+
+/// Nothing more goes before something is read.
+fn until_no_more_comes(socket: &TcpStream) {
+    let (mut queue, mut before) = (vec![0; 1 << 20], 0);
+    while let Ok(len) = socket.peek(&mut queue)
+        && len > before
+    {
+        before = len;
+        std::thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// A request of HTTP after whose answer the connection is no more one of HTTP.
+fn opened(program: &Program, head: &str, status: &str) -> TcpStream {
+    // before it connects: a window that was offered is not taken back
+    let socket = Socket::new(Domain::for_address(program.http), Type::STREAM, None).unwrap();
+    socket.set_recv_buffer_size(4 << 10).unwrap();
+    socket.set_read_timeout(Some(PATIENCE)).unwrap();
+    socket.connect(&program.http.into()).unwrap();
+    let mut socket = TcpStream::from(socket);
+    socket.write_all(format!("{head}\r\n\r\n").as_bytes()).unwrap();
+    let (mut answer, mut byte) = (Vec::new(), [0]);
+    while !answer.ends_with(b"\r\n\r\n") {
+        socket.read_exact(&mut byte).unwrap();
+        answer.extend(byte);
+    }
+    assert!(answer.starts_with(format!("HTTP/1.1 {status} ").as_bytes()), "{}", String::from_utf8_lossy(&answer));
+    socket
+}
+
+#[test]
+fn requests_of_rtsp_through_http_may_too_however_late_their_answers_are_read() {
+    let program = Program::start(CONFIG);
+    for count in [1, 100, 700] {
+        let requests = "OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n".repeat(count);
+        let asked = |reading, socket, requests| answers_by(reading, socket, requests, "RTSP/1.0 200 OK", count);
+        let upgrade = "GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+                       Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+                       Sec-WebSocket-Protocol: rtsp";
+        let socket = opened(&program, upgrade, "101");
+        // one binary message under a mask of zeros. RFC 6455 section 5.2
+        let length = u64::try_from(requests.len()).unwrap().to_be_bytes();
+        let message = [&[0x82, 0xff][..], &length, &[0; 4], requests.as_bytes()].concat();
+        assert_eq!(asked(socket.try_clone().unwrap(), socket, message), count, "in a WebSocket");
+
+        let cookie = format!("x-sessioncookie: {count}");
+        let get = opened(&program, &format!("GET / HTTP/1.0\r\n{cookie}"), "200");
+        let mut post = connect(program.http);
+        post.write_all(format!("POST / HTTP/1.0\r\n{cookie}\r\nContent-Length: 32767\r\n\r\n").as_bytes()).unwrap();
+        let requests = Base64::encode_string(requests.as_bytes()).into_bytes();
+        assert_eq!(asked(get, post, requests), count, "in a tunnel");
+    }
+}
+
+#[test]
+fn an_answer_does_not_wait_with_the_request_behind_it() {
+    let program = Program::start(&format!("rtsp.hold = \"1s\"\n{CONFIG}"));
+    let Some(rtsp) = program.rtsp else { return };
+    let mut socket = connect(rtsp);
+    let describe = format!("DESCRIBE rtsp://{rtsp}/live/absent RTSP/1.0\r\nCSeq: 2\r\n\r\n");
+    socket.write_all(format!("OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n{describe}").as_bytes()).unwrap();
+    let mut buffer = [0; 4096];
+    let mut next = || {
+        let len = socket.read(&mut buffer).unwrap();
+        String::from_utf8_lossy(&buffer[..len]).into_owned()
+    };
+    let first = next();
+    assert!(first.contains("CSeq: 1\r\n") && !first.contains("CSeq: 2\r\n"), "{first}");
+    assert!(next().starts_with("RTSP/1.0 404 "));
 }
 
 #[test]

@@ -1,7 +1,8 @@
 //! What carries a conversation: a connection of its own, a WebSocket, or a tunnel
 //! through HTTP.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 #[cfg(feature = "http")]
 use super::tunnel::{Get, Post};
@@ -100,6 +101,37 @@ impl Carrier {
             #[cfg(feature = "http")]
             Self::Tunnel(get) => get.control(machine.transmit()),
             _ => machine.transmit(),
+        }
+    }
+
+    /// Whether all that `control` gave is sent, and it has more to give.
+    pub(super) fn has_more(&mut self, machine: &mut rtsp::Server) -> bool {
+        match self {
+            #[cfg(feature = "ws")]
+            Self::WebSocket(socket) => {
+                let waits = !machine.transmit().is_empty() || !socket.machine.transmit().is_empty();
+                socket.out.is_empty() && waits
+            }
+            #[cfg(feature = "http")]
+            Self::Tunnel(get) => get.is_sent() && !machine.transmit().is_empty(),
+            _ => false,
+        }
+    }
+
+    /// Sends what is to be sent between packets. Ready when all of it is gone: what waits behind
+    /// the part that goes first would wait for ever, as nothing that comes later sends it.
+    pub(super) fn poll_send(
+        &mut self,
+        cx: &mut Context<'_>,
+        conn: &mut Conn,
+        machine: &mut rtsp::Server,
+        slow: Duration,
+    ) -> Poll<Result<(), Close>> {
+        loop {
+            ready!(conn.poll_send(cx, self.control(machine), slow))?;
+            if !self.has_more(machine) {
+                return Poll::Ready(Ok(()));
+            }
         }
     }
 

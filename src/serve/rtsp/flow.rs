@@ -176,7 +176,12 @@ impl Flow {
 
     /// Whether all that was taken is sent.
     pub(crate) fn is_idle(&self) -> bool {
-        self.outlet.is_empty() && self.datagrams.is_empty()
+        self.is_between_packets() && self.datagrams.is_empty()
+    }
+
+    /// Whether the connection is in the middle of no packet.
+    pub(crate) fn is_between_packets(&self) -> bool {
+        self.outlet.is_empty()
     }
 
     /// Finishes what was begun; ready when that is done.
@@ -186,7 +191,7 @@ impl Flow {
         conn: &mut Conn,
         slow: Duration,
     ) -> Poll<Result<(), Close>> {
-        if self.outlet.is_empty() {
+        if self.is_between_packets() {
             return Poll::Ready(Ok(()));
         }
         live::poll_rest(&mut self.viewer, &mut self.outlet, cx, conn, slow)
@@ -194,7 +199,7 @@ impl Flow {
 
     /// Whether others need what it has taken and cannot send.
     pub(crate) fn must_go(&mut self, cx: &Context<'_>) -> bool {
-        !self.outlet.is_empty() && self.viewer.poll_pressed(cx, Instant::now())
+        !self.is_between_packets() && self.viewer.poll_pressed(cx, Instant::now())
     }
 
     /// Sends control bytes between packets, and packets as the stream provides

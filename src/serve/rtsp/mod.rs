@@ -108,7 +108,7 @@ impl Session {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
         poll_in_turns(cx, |cx| self.step(cx)).map(|why| {
             // what is wrong is told, if the socket takes it at once
-            let _ = self.conn.poll_send(cx, self.carrier.control(&mut self.machine), Duration::ZERO);
+            let _ = self.carrier.poll_send(cx, &mut self.conn, &mut self.machine, Duration::ZERO);
             why
         })
     }
@@ -132,14 +132,14 @@ impl Session {
                 }
             }
             Role::Publish(publish) => {
-                let _ = conn.poll_send(cx, carrier.control(machine), slow)?;
+                let _ = carrier.poll_send(cx, conn, machine, slow)?;
                 ready!(publish.poll_turn(cx, conn, machine.transmit(), &body.server))?;
             }
             Role::Guest => {
-                let _ = conn.poll_send(cx, carrier.control(machine), slow)?;
+                let _ = carrier.poll_send(cx, conn, machine, slow)?;
             }
             Role::Gone => {
-                ready!(conn.poll_send(cx, carrier.control(machine), slow))?;
+                ready!(carrier.poll_send(cx, conn, machine, slow))?;
                 return Poll::Ready(Err(Close::Done));
             }
         }

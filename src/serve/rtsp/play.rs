@@ -112,6 +112,8 @@ impl View {
         match &mut self.state {
             State::Held(..) | State::Ready | State::Starting if self.flow.is_dismissed() => Err(gave_way()),
             State::Held(..) => {
+                // what was answered before does not wait with it
+                let _ = carrier.poll_send(cx, conn, machine, slow)?;
                 let answered = self.poll_held(cx, machine, server, config).is_ready();
                 if answered {
                     conn.expect_input(config.connections.handshake.0);
@@ -121,7 +123,7 @@ impl View {
             }
             State::Ready | State::Over => {
                 if self.flow.poll_rest(cx, conn, slow)?.is_ready() {
-                    let _ = conn.poll_send(cx, carrier.control(machine), slow)?;
+                    let _ = carrier.poll_send(cx, conn, machine, slow)?;
                 }
                 Ok(true)
             }
@@ -144,7 +146,7 @@ impl View {
                 Ok(false)
             }
             State::Answered => {
-                if conn.poll_send(cx, carrier.control(machine), slow)?.is_pending() {
+                if carrier.poll_send(cx, conn, machine, slow)?.is_pending() {
                     // the first packets wait behind the answer
                     return if self.flow.must_go(cx) { Err(Close::Slow) } else { Ok(true) };
                 }
@@ -153,7 +155,7 @@ impl View {
                 Ok(false)
             }
             State::Playing if self.cast.is_some() => {
-                let _ = conn.poll_send(cx, carrier.control(machine), slow)?;
+                let _ = carrier.poll_send(cx, conn, machine, slow)?;
                 match self.cast.as_ref().is_some_and(|cast| cast.is_over()) {
                     true => Err(Close::Refused("the stream goes to the group no more".into())),
                     false => Ok(true),
@@ -166,7 +168,8 @@ impl View {
                         conn.expect_input(patience(config));
                     }
                 }
-                self.flow.poll(cx, conn, carrier.control(machine), slow)
+                let idle = self.flow.poll(cx, conn, carrier.control(machine), slow)?;
+                Ok(idle && !(self.flow.is_between_packets() && carrier.has_more(machine)))
             }
         }
     }

@@ -91,6 +91,11 @@ impl Get {
         Ok(Self { pipe, out: std::mem::take(machine.transmit()), kept: Vec::new() })
     }
 
+    /// Whether nothing that was to be sent waits here.
+    pub(super) fn is_sent(&self) -> bool {
+        self.out.is_empty()
+    }
+
     pub(super) fn control(&mut self, answers: &mut Vec<u8>) -> &mut Vec<u8> {
         // what waits behind it stays where its limit counts it
         if self.out.is_empty() {
