@@ -16,6 +16,7 @@ use async_io::Async;
 use socket2::SockRef;
 
 use super::listen::Pass;
+use super::parting::Place;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use super::watch::Entry;
@@ -29,7 +30,8 @@ pub struct Conn {
     tls: Option<Box<Tls>>,
     peer: SocketAddr,
     watch: Arc<Entry>,
-    _pass: Pass,
+    /// `None` when it is closed.
+    pass: Option<Pass>,
     /// `None` where we have called.
     seat: Option<Arc<Seat>>,
     /// Input that the machine could not use yet.
@@ -94,7 +96,7 @@ impl Conn {
             tls: None,
             peer,
             watch,
-            _pass: pass,
+            pass: Some(pass),
             seat: None,
             rest: Vec::new(),
             again: false,
@@ -335,6 +337,16 @@ impl Conn {
     /// What an error means: the sweep's verdict, if it caused the error.
     fn why(&self, error: io::Error) -> Close {
         self.watch.verdict().unwrap_or_else(|| error.into())
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        #[cfg(feature = "tls")]
+        self.say_goodbye();
+        if let Some(pass) = self.pass.take() {
+            self.watch.close(Place { _pass: pass, seat: self.seat.take() }, self.blocked);
+        }
     }
 }
 

@@ -115,7 +115,12 @@ pub async fn accept_loop(
                 continue;
             }
         };
-        match gate.enter().zip(peers.seat(peer.ip())) {
+        let place = || gate.enter().zip(peers.seat(peer.ip()));
+        let free = place().or_else(|| {
+            watch.see_off(Instant::now());
+            place()
+        });
+        match free {
             Some((pass, seat)) => {
                 prepare(socket.get_ref());
                 let mut conn = Conn::new(socket, peer, guest, &watch, pass);

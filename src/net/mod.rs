@@ -11,6 +11,7 @@ mod disk;
 mod listen;
 mod mounts;
 mod outlet;
+mod parting;
 mod peers;
 pub mod random;
 mod small;

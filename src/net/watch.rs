@@ -9,12 +9,14 @@ use std::time::{Duration, Instant};
 use async_io::Async;
 
 use super::Close;
+use super::parting::{Parting, Place};
 
 /// All watched connections.
 #[derive(Debug)]
 pub struct Watch {
     begun: Instant,
     entries: Mutex<Vec<Weak<Entry>>>,
+    parting: Arc<Parting>,
 }
 
 /// One connection's deadlines, in seconds since the start; 0 for never.
@@ -26,6 +28,7 @@ pub(super) struct Entry {
     output_due: AtomicU32,
     /// Why the sweep has shut the socket; 0 if it has not.
     verdict: AtomicU8,
+    parting: Arc<Parting>,
 }
 
 const IDLE: u8 = 1;
@@ -34,7 +37,7 @@ const SHUTDOWN: u8 = 3;
 
 impl Default for Watch {
     fn default() -> Self {
-        Self { begun: Instant::now(), entries: Mutex::default() }
+        Self { begun: Instant::now(), entries: Mutex::default(), parting: Arc::default() }
     }
 }
 
@@ -46,6 +49,7 @@ impl Watch {
             input_due: AtomicU32::new(0),
             output_due: AtomicU32::new(0),
             verdict: AtomicU8::new(0),
+            parting: self.parting.clone(),
         });
         self.lock().push(Arc::downgrade(&entry));
         entry
@@ -64,6 +68,12 @@ impl Watch {
             }
             true
         });
+        self.see_off(now);
+    }
+
+    /// Gives back the places of connections that were closed and have ended.
+    pub(super) fn see_off(&self, now: Instant) {
+        self.parting.sweep(now);
     }
 
     /// Shuts every connection, because the server stops.
@@ -100,6 +110,11 @@ impl Entry {
             SHUTDOWN => Some(Close::Shutdown),
             _ => None,
         }
+    }
+
+    /// Closes it; its place is given back when the kernel has nothing of it any more.
+    pub(super) fn close(&self, place: Place, cut: bool) {
+        self.parting.close(&self.socket, place, cut);
     }
 
     fn due(&self, after: Duration) -> u32 {

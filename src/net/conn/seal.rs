@@ -109,11 +109,9 @@ impl Conn {
             Err(error) => Err(self.why(error)),
         }
     }
-}
 
-/// The other side is told that this was the end, and not a cut.
-impl Drop for Conn {
-    fn drop(&mut self) {
+    /// The other side is told that this was the end, and not a cut.
+    pub(super) fn say_goodbye(&mut self) {
         if let Some(tls) = &mut self.tls {
             tls.close(self.socket.get_ref());
         }
