@@ -1,9 +1,12 @@
 """All that the plan has, taken at once: it is not more than the plan says."""
 
+import contextlib
+import http.client
+import itertools
 import os
 import re
+import signal
 import socket
-import ssl
 import subprocess
 import sys
 import time
@@ -13,17 +16,34 @@ import urllib.request
 import certificate
 import config
 import control_group
+import hoarder
 import paths
 import waiting
 from case import Case
 
-FILLS_WITHIN = 40
-# What other networks than the loopback interface have.
-SEGMENT = 1400
-# What somebody else has room for: less than a segment.
-RECEIVE = 64 << 10
-# What is sent behind a request, and not its turn while that is answered.
+FILLS_WITHIN = 60
+# Of so few bits that those who read nothing hold what others hold too, and nobody is cut.
+MEDIA = "demo"
+# No more comes, since all have blocked, or would have by now.
+LOOKS_FOR = 5
+# Those who come and go: how often; and what such take of what they are sent.
+ROUNDS, LITTLE = 12, 2 << 10
+# What is sent behind a request.
 JUNK = b"x" * 15_000
+# A connection for which the kernel has so much is one that is full.
+FULL = 16 << 10
+# Datagrams for each port while the program stands still.
+DATAGRAMS, DATAGRAM = 100, bytes(1300)
+# The rows of the plan that are full without anybody.
+ALWAYS = {"program", "threads", "recordings: disks"}
+# Those that are not filled or not looked at here, and why.
+UNFILLED = {
+    "streams: memory": "a ring is as full as its stream makes it, and has a test of its own",
+    "files that are played": "the file is one of the publishers",
+    "addresses": "those of loopback are not counted",
+    "recordings: memory": "it is what waits for a disk, and this one does not stand still",
+    "further threads for disks": "they begin where a disk stands still",
+}
 
 
 @unittest.skipUnless(os.geteuid() == 0, "only root may make a control group")
@@ -36,12 +56,16 @@ class Planned(Case):
         total = self.planned(profile, **sections)
         self.group = None
         try:
-            self.group = control_group.make(f"runnel-test-{os.getpid()}-{profile}", total)
+            name = f"runnel-test-{os.getpid()}-{profile}"
+            self.group = control_group.make(name, total, self.kernel * 1024)
         except control_group.Unavailable as error:
             print(f"{self.id()}: no control group ({error}): VmHWM and ss", file=sys.stderr)
         if self.group:
             self.addCleanup(self.group.remove)
         self.serve(self.group.launcher if self.group else (), profile=profile, **sections)
+        if self.group:
+            self.group.share(total, self.kernel * 1024)
+        self.most, self.sockets, self.kept = 0, [], []
 
     def planned(self, profile, **sections):
         """Reads what the plan has: the kernel's part, and all."""
@@ -51,93 +75,221 @@ class Planned(Case):
         rows = (re.match(r"(.{28}) *(\d+) +(\d+) +(\d+)", line) for line in self.plan.splitlines())
         self.count = {row[1].strip(): int(row[2]) for row in rows if row}
         self.user, self.kernel = map(int, re.search(r"sum +(\d+) +(\d+)", self.plan).groups())
-        return int(re.search(r"memory.total = (\d+) KiB", self.plan)[1]) * 1024
+        self.total = int(re.search(r"memory.total = (\d+) KiB", self.plan)[1])
+        return self.total * 1024
 
-    def connect(self, port, sealed=False):
-        """Somebody who takes much at once, and then reads nothing."""
-        one = socket.socket()
+    def look(self):
+        """What the kernel has now for each connection. It and the program have no more than
+        the plan at any time."""
+        server = self.server
+        self.sealed = [server.https_port, server.rtmps_port, server.rtsps_port]
+        ports = [server.rtmp_port, server.rtsp_port, server.http_port, *self.sealed]
+        self.sockets, self.open = control_group.of_connections(server.pid, ports)
+        self.datagrams = control_group.of_datagrams(server.pid)
+        taken = sum(self.sockets) + sum(taken for _, taken in self.datagrams)
+        self.most = max(self.most, taken)
+        self.assertLessEqual(taken, self.kernel * 1024, self.plan)
+        self.anonymous = int(server.status("RssAnon")[0])
+        self.assertLessEqual(self.anonymous, self.user, self.plan)
+        return self.sockets
+
+    def full(self):
+        """How many connections the kernel has much for."""
+        return sum(taken > FULL for taken in self.look())
+
+    def look_for(self, seconds):
+        until = time.monotonic() + seconds
+        waiting.until(lambda: self.look() and time.monotonic() > until, FILLS_WITHIN, "looking")
+
+    def keep(self, one):
+        """Closes it when the test ends."""
         self.addCleanup(one.close)
-        one.settimeout(10)
-        one.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT)
-        one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE)
-        one.connect(("127.0.0.1", port))
-        if not sealed:
-            return one
-        context = ssl.create_default_context()
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        return context.wrap_socket(one)
-
-    def ask(self, path, more=b"", **how):
-        port = self.server.https_port if how.get("sealed") else self.server.http_port
-        one = self.connect(port, **how)
-        one.sendall(f"GET {path} HTTP/1.1\r\nHost: h\r\n\r\n".encode() + more)
         return one
+
+    def hoards(self, one):
+        self.kept.append(self.keep(one))
+
+    def stands_still(self):
+        """The program gets no processor for a while: all that is sent to it stays with
+        the kernel."""
+        self.server.program.signal(signal.SIGSTOP)
+        try:
+            sender = self.keep(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+            for (port, _), _ in itertools.product(self.datagrams, range(DATAGRAMS)):
+                sender.sendto(DATAGRAM, ("127.0.0.1", port))
+            for one in self.kept:
+                with contextlib.suppress(OSError):  # it is full, or gone
+                    one.settimeout(0)
+                    while one.send(JUNK):
+                        pass
+            self.look_for(LOOKS_FOR)
+        finally:
+            self.server.program.signal(signal.SIGCONT)
+
+    def check_all_is_well(self):
+        self.look()
+        if self.group:
+            self.assertEqual(self.group.killed(), 0, self.server.log)
+            self.assertEqual(self.group.refused(), 0, self.plan)
+        self.assertIsNone(self.server.program.exit_code)
+        if os.environ.get("RUNNEL_TEST_FIGURES"):
+            peak = self.group.peak() // 1024 if self.group else 0
+            print(
+                f"{self.id()}: {self.most // 1024} of {self.kernel} KiB in the kernel, "
+                f"{self.anonymous} of {self.user} KiB in the program, {peak} KiB in all",
+                file=sys.stderr,
+            )
+
+
+class Filled(Planned):
+    def pulls(self):
+        """One by each way, from another server."""
+        other = self.serve_another("other")
+        self.publish_live("cam", media=MEDIA, server=other)
+        return [
+            {"stream": "rtmp", "url": other.rtmp("cam")},
+            {"stream": "rtsp", "url": other.rtsp("cam")},
+            {"stream": "rtsp-udp", "url": other.rtsp("cam"), "udp": True},
+            {"stream": "file", "url": f"file:{paths.media(MEDIA)}"},
+        ]
+
+    def publish_all(self, pulls):
+        """As many as there may be."""
+        streams = [pull["stream"] for pull in pulls]
+        udp = self.count["RTSP over UDP: port pairs"] > 0
+        ways = itertools.cycle(["rtmp", "tcp", "udp"] if udp else ["rtmp", "tcp"])
+        for number in range(self.count["streams: publishers"] - len(pulls)):
+            way = next(ways)
+            streams.append(f"cam{number}")
+            if way == "rtmp":
+                self.publish(streams[-1], MEDIA)
+            else:
+                self.publish_rtsp(streams[-1], way, MEDIA)
+        for stream in streams:
+            self.until_live(stream)
+        return streams
 
     def segment_of(self, stream):
         """The newest one, which does not leave before it is asked for."""
+        self.until_hls(stream)
         with urllib.request.urlopen(self.server.hls(stream), timeout=FILLS_WITHIN) as answer:
             playlist = answer.read().decode()
         return f"/hls/{re.findall(r'^[^#].*[.]ts$', playlist, re.MULTILINE)[-1]}"
 
-    def path_of(self, number, stream, segment):
-        """What one of many asks for: half of them play, as many as may."""
-        return [f"/live/{stream}.flv", segment, f"/live/{stream}.ts", segment][number % 4]
+    def play_over_udp(self, streams):
+        """Until all pairs of ports are taken."""
+        for stream in itertools.cycle(streams):
+            try:
+                both = hoarder.rtsp_over_udp(self.server.rtsp(stream), self.server.rtsp_port)
+            except hoarder.Refused:
+                return
+            self.hoards(both[0])
+            self.keep(both[1])
 
-    def look(self):
+    def play(self, number, stream, sealed):
+        """One of many, each in another way."""
         server = self.server
-        ports = [server.rtmp_port, server.rtsp_port, server.http_port, server.https_port]
-        self.sockets = control_group.of_sockets(ports)
-        self.most = max(self.most, sum(self.sockets))
-        return self.sockets
-
-    def fill(self, profile, **sections):
-        self.serve_limited(profile, viewers={"slow": "1h"}, **sections)
-        self.most = 0
-        streams = [f"cam{n}" for n in range(self.count["streams: publishers"])]
-        for stream in streams:
-            self.publish(stream, "camera")
-        for stream in streams:
-            self.until_live(stream)
-        self.until_hls(streams[0])
-        segment = self.segment_of(streams[0])
-        # A place is that of the stream that has HLS, and some are those of recordings.
-        others = 1 + self.count["recordings"]
-        viewers = self.count["viewers"] - others
-        sealed = self.count["TLS"]
-        kept = [
-            self.ask(
-                self.path_of(n, streams[n % len(streams)], segment), JUNK * (n % 3), sealed=n < sealed
-            )
-            for n in range(viewers + self.count["connections not let in yet"] + others)
+        port = server.https_port if sealed else server.http_port
+        more = JUNK * (number % 3)
+        live = f"/live/{stream}"
+        ways = [
+            lambda: hoarder.http(f"{live}.flv", port, more, sealed=sealed),
+            lambda: hoarder.http(f"{live}.ts", port, more, sealed=sealed),
+            lambda: hoarder.http(f"{live}.mp4", port, more, sealed=sealed),
+            lambda: hoarder.websocket(f"{live}.flv", port, sealed=sealed),
+            lambda: hoarder.rtsp(
+                server.rtsp(stream), server.rtsps_port if sealed else server.rtsp_port, sealed=sealed
+            ),
+            lambda: hoarder.rtmp(
+                stream, server.rtmps_port if sealed else server.rtmp_port, sealed=sealed
+            ),
         ]
-        until = time.monotonic() + FILLS_WITHIN / 4
-        waiting.until(
-            lambda: self.look() and time.monotonic() > until, FILLS_WITHIN, "a while of looking"
-        )
-        self.assertGreaterEqual(len(self.sockets), len(streams) + len(kept))
-        # Most of those who read nothing have made the kernel keep what is theirs.
-        blocked = sum(taken > 16 << 10 for taken in self.sockets)
-        self.assertGreater(blocked, len(kept) * 3 // 4, self.sockets)
-        self.assertLessEqual(self.most, self.kernel * 1024, self.plan)
-        if self.group:
-            self.assertEqual(self.group.killed(), 0, self.server.log)
-        # It is as well as before.
-        self.assertIsNone(self.server.program.exit_code)
-        with open(f"/proc/{self.server.pid}/status", encoding="ascii") as status:
-            text = status.read()
-        self.anonymous = int(re.search(r"RssAnon:\s+(\d+)", text)[1])
-        self.assertLessEqual(self.anonymous, self.user, text)
-        if os.environ.get("RUNNEL_TEST_FIGURES"):
-            peak = self.group.peak() // 1024 if self.group else 0
-            print(
-                f"{profile}: {self.most // 1024} of {self.kernel} KiB in the kernel, "
-                f"{self.anonymous} of {self.user} KiB in the program, {peak} KiB in all",
-                file=sys.stderr,
-            )
+        with contextlib.suppress(hoarder.Refused, ConnectionResetError):
+            self.hoards(ways[number % len(ways)]())
+
+    def fill(self, profile, pulls=(), **sections):
+        patient = {"viewers": {"slow": "1h"}, "http": {"keep_alive": "10m"}}
+        self.serve_limited(profile, pull=list(pulls), **patient, **sections)
+        self.asking = self.keep(http.client.HTTPConnection("127.0.0.1", self.server.http_port))
+        self.page()
+        self.streams = self.publish_all(pulls)
+        self.segment = self.segment_of(self.streams[0])
+        if self.count["RTSP over UDP: port pairs"]:
+            self.play_over_udp(self.streams)
+        self.numbers, self.others = itertools.count(), []
+        waiting.until(self.refill, FILLS_WITHIN, lambda: f"{self.taken}\n{self.plan}")
+        self.look_for(LOOKS_FOR)
+        self.stands_still()
+        self.check_all_is_well()
+
+    def refill(self):
+        """Every row of the plan is full, and most of those who read nothing are. Those who
+        hold what others need are cut, and others come in their place."""
+        let_in = self.count["streams: publishers"] + self.count["viewers"]
+        connections = let_in + self.count["connections not let in yet"]
+        if not self.all_are_taken(let_in):
+            room = connections + len(self.others)
+            missing = self.count["viewers"] - self.taken["viewers"]
+            while self.others and self.open.total() + missing + len(self.others) > room:
+                self.others.pop().close()
+            for so_far in range(missing):
+                number = next(self.numbers)
+                stream = self.streams[number % len(self.streams)]
+                self.play(number, stream, self.taken["TLS"] + so_far < self.count["TLS"])
+            self.look()
+            for _ in range(connections - self.open.total()):
+                with contextlib.suppress(hoarder.Refused, ConnectionResetError):
+                    one = hoarder.http(self.segment, self.server.http_port, receive=LITTLE)
+                    self.others.append(one)
+                    self.hoards(one)
+            return False
+        return self.full() > self.count["viewers"] // 2
+
+    def page(self, path="/metrics"):
+        """One by a connection that stays: there is no place for another."""
+        self.asking.request("GET", path)
+        return self.asking.getresponse().read().decode()
+
+    def all_are_taken(self, let_in):
+        self.look()
+        self.page(f"/hls/{self.streams[0]}.m3u8")  # or its segments are given up
+        text = self.page()
+        self.assertIn("runnel_viewers", text)
+
+        def metric(name):
+            return sum(map(int, re.findall(rf"^{name}(?:{{.*}})? (\d+)$", text, re.MULTILINE)))
+
+        self.taken = {
+            "streams: publishers": metric("runnel_publishers"),
+            "viewers": metric("runnel_viewers"),
+            "connections not let in yet": metric("runnel_connections") - let_in,
+            "RTSP over UDP: port pairs": metric("runnel_udp_pairs"),
+            "TLS": sum(self.open[port] for port in self.sealed),
+            "recordings": metric("runnel_recordings"),
+            "HLS segments": min(metric("runnel_hls_streams"), 1),
+        }
+        rows = {row for row, count in self.count.items() if count}
+        self.assertEqual(rows - ALWAYS - UNFILLED.keys() - self.taken.keys(), set(), self.plan)
+        return all(self.taken[row] == self.count[row] for row in self.taken)
+
+    def test_those_who_come_fill_a_buffer_and_go(self):
+        """The kernel keeps offering them the rest for minutes, unless it is told not to."""
+        self.serve_limited("tiny")
+        self.publish_live("cam", media="camera")
+        pages = itertools.cycle(["/live/cam.flv", "/live/cam.ts", "/metrics"])
+        for _ in range(ROUNDS):
+            for _ in range(self.count["viewers"] // 2):
+                with contextlib.suppress(hoarder.Refused):  # others have the places still
+                    self.hoards(hoarder.http(next(pages), self.server.http_port, receive=LITTLE))
+            self.look_for(LOOKS_FOR / 5)
+            for one in self.kept:
+                with contextlib.suppress(OSError):  # it is gone
+                    one.shutdown(socket.SHUT_WR)
+        self.check_all_is_well()
 
     def test_tiny(self):
         self.fill("tiny", tls=certificate.make(self.directory))
 
     def test_router(self):
-        record = [{"streams": "cam0", "path": self.directory, "format": "ts"}]
-        self.fill("router", tls=certificate.make(self.directory), record=record)
+        record = [{"streams": "cam*", "path": self.directory, "format": "ts"}]
+        self.fill("router", self.pulls(), tls=certificate.make(self.directory), record=record)
