@@ -17,6 +17,9 @@ const THREAD: usize = 256 << 10;
 pub const CONNECTION: usize = 4 << 10;
 /// What a connection may hold before it is let in: a handshake, a head, commands.
 pub const GREETING: usize = 24 << 10;
+/// The part of that for messages of which not all has come: all connections may be such at once,
+/// and each of them has at least its 4 KiB. The longest are `connect` of RTMP, with three URLs.
+pub const MESSAGES: usize = 6 << 10;
 /// Two UDP sockets, and the list of packets that wait for late ones.
 const UDP_PAIR: usize = 20 << 10;
 /// A connection's keys and the record that comes in, beside the one that goes out.

@@ -14,7 +14,7 @@ use crate::proto::Machine;
 use crate::proto::rtmp::{Address, Client, ClientEvent, PUSH, Role, STREAM_ID, renumber};
 use crate::serve::intake::Intake;
 use crate::serve::live::Live;
-use crate::serve::rtmp::{Ingest, MAX_ANSWERS};
+use crate::serve::rtmp::Ingest;
 
 /// Fetches a stream.
 pub(super) fn pull(errand: Errand, mut conn: Conn) -> Run {
@@ -49,6 +49,9 @@ fn client(errand: &Errand, role: Role) -> Client {
     let greeting = server.greetings.child("greeting", GREETING);
     Client::new(role, Address::of(url), config.streams.max_frame.0, seed, greeting)
 }
+
+/// The most bytes of commands and answers that may wait for the server.
+const MAX_ANSWERS: usize = 16 << 10;
 
 /// A server that sends pings without end is to read the answers.
 fn are_read(client: &mut Client) -> Result<(), Close> {

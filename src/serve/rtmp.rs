@@ -9,7 +9,7 @@ use super::intake::{Intake, Loss};
 use super::live::{Live, Tail};
 use super::may_be;
 use super::who::{Kind as SessionKind, Who};
-use crate::conf::{Config, GREETING};
+use crate::conf::{Config, MESSAGES};
 use crate::container::{Form, flv};
 use crate::hub::{Name, Refused};
 use crate::media::{Kind, Unwrap};
@@ -55,7 +55,7 @@ pub(crate) struct Ingest {
 }
 
 /// The most bytes of answers that may wait for the peer.
-pub(crate) const MAX_ANSWERS: usize = 16 << 10;
+const MAX_ANSWERS: usize = 4 << 10;
 
 impl Session {
     fn new(server: Arc<Server>, mut conn: Conn) -> Self {
@@ -64,7 +64,7 @@ impl Session {
         conn.acknowledge_at_once(true);
         let limits = Limits { max_message: config.streams.max_frame.0, max_answers: MAX_ANSWERS };
         let seed = random::number();
-        let greeting = server.greetings.child("greeting", GREETING);
+        let greeting = server.greetings.child("greeting", MESSAGES);
         let machine = rtmp::Server::new(limits, seed, greeting);
         let who = server.who(SessionKind::RtmpPubSub).at(conn.peer());
         log::debug!("{who} connects");
@@ -185,7 +185,7 @@ fn on_event(
         (Event::Stop, Role::Publish(_) | Role::Play(_)) => {
             role.log_end(who, "by request");
             seat.iter().for_each(|seat| seat.leave());
-            machine.charge_to(server.greetings.child("greeting", GREETING));
+            machine.charge_to(server.greetings.child("greeting", MESSAGES));
             if let Role::Play(live) = std::mem::replace(role, Role::Guest)
                 && tail.is_empty()
             {

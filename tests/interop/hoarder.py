@@ -47,11 +47,16 @@ def websocket(path, port, **how):
     return http(path, port, fields=f"Upgrade: websocket\r\nConnection: Upgrade\r\n{key}", **how)
 
 
-def rtmp(stream, port, **how):
-    one = connect(port, **how)
+def greet(one):
+    """The handshake of RTMP."""
     one.sendall(b"\x03" + bytes(HANDSHAKE))
     _read(one, 1 + 2 * HANDSHAKE)
     one.sendall(bytes(HANDSHAKE))
+
+
+def rtmp(stream, port, **how):
+    one = connect(port, **how)
+    greet(one)
     app = {"app": "live", "tcUrl": f"rtmp://127.0.0.1:{port}/live"}
     for number, values in [
         (0, ("connect", 1, app)),
@@ -59,7 +64,7 @@ def rtmp(stream, port, **how):
         (1, ("play", 0, None, stream)),
     ]:
         rtmp_server.send(one, COMMAND, number, rtmp_server.encode(*values), size=128)
-    _read_until(one, b"NetStream.Play.")
+    read_until(one, b"NetStream.Play.")
     return _if_served(one, _read(one, len("Reset")), b"Reset", b"Start")
 
 
@@ -71,7 +76,7 @@ def rtsp(url, port, transport="RTP/AVP/TCP;unicast;interleaved=0-1", **how):
         [(f"SETUP {url}/streamid=0", f"Transport: {transport}\r\n"), (f"PLAY {url}", "")]
     ):
         one.sendall(f"{method} RTSP/1.0\r\nCSeq: {number}\r\n{session}{fields}\r\n".encode())
-        answer = _read_until(one, b"\r\n\r\n")
+        answer = read_until(one, b"\r\n\r\n")
         _if_served(one, answer, b"RTSP/1.0 200")
         session = re.search(r"Session: [^;\r]+", answer.decode())[0] + "\r\n"
     return one
@@ -89,7 +94,7 @@ def rtsp_over_udp(url, port):
         raise
 
 
-def _read_until(one, end):
+def read_until(one, end):
     data = b""
     while not data.endswith(end):
         data += _read(one, 1)

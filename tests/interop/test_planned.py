@@ -13,6 +13,7 @@ import time
 import unittest
 import urllib.request
 
+import asking
 import certificate
 import config
 import control_group
@@ -28,6 +29,8 @@ MEDIA = "demo"
 LOOKS_FOR = 5
 # Those who come and go: how often; and what such take of what they are sent.
 ROUNDS, LITTLE = 12, 2 << 10
+# What the allocator takes beside that, and code that had not run before, in KiB.
+NOISE = 192
 # What is sent behind a request.
 JUNK = b"x" * 15_000
 # A connection for which the kernel has so much is one that is full.
@@ -286,6 +289,28 @@ class Filled(Planned):
                 with contextlib.suppress(OSError):  # it is gone
                     one.shutdown(socket.SHUT_WR)
         self.check_all_is_well()
+
+    def test_those_who_ask_without_end_and_read_nothing(self):
+        """What a connection makes the program keep is no more than the plan has for it."""
+        self.planned("tiny")
+        rows = ["streams: publishers", "viewers", "connections not let in yet"]
+        connections = sum(self.count[row] for row in rows)
+        planned = sum(int(re.search(rf"{row} +\d+ +(\d+)", self.plan)[1]) for row in rows)
+        for name, begin in asking.WAYS.items():
+            with self.subTest(name):
+                # Each has its own, since what one lets go of is there for the next.
+                self.serve(profile="tiny")
+                before = int(self.server.status("RssAnon")[0])
+                asks = [begin(self.server, number) for number in range(connections)]
+                until, most = time.monotonic() + LOOKS_FOR / 2, 0
+                while time.monotonic() < until:
+                    for one, more in asks:
+                        asking.send(one, more)
+                    most = max(most, int(self.server.status("RssAnon")[0]) - before)
+                for one, _ in asks:
+                    one.close()
+                self.assertLessEqual(most, planned + NOISE, name)
+                self.server.stop()
 
     def test_tiny(self):
         self.fill("tiny", tls=certificate.make(self.directory))

@@ -15,7 +15,6 @@ use super::tidy::Ward;
 use super::{Entry, kept};
 use crate::conf::Config;
 use crate::hls::{Delete, Unstored};
-use crate::hub::Name;
 use crate::net::written;
 use crate::wire::percent_decode;
 

@@ -19,7 +19,7 @@ use super::Server;
 use super::live::Tail;
 use super::may_be;
 use super::who::{Kind, Who};
-use crate::conf::{Auth, Config, GREETING};
+use crate::conf::{Auth, Config, MESSAGES};
 use crate::hub::{Name, Refused};
 use crate::net::{ALL, Claim, Close, Conn, SOME, Seat, poll_in_turns, random};
 use crate::proto::rtp::RTP;
@@ -84,8 +84,12 @@ enum Role {
 
 /// The longest message: a session description of many tracks is some 4 KiB.
 const MAX_MESSAGE: usize = 12 << 10;
-/// The most bytes of answers that may wait for the peer.
-const MAX_ANSWERS: usize = 16 << 10;
+/// The most bytes of answers that may wait for the peer, before nothing more is answered: the
+/// plan has little for each connection, and nobody needs to ask so far ahead.
+const MAX_ANSWERS: usize = 2 << 10;
+/// Requests are read in pieces of so many bytes, so that few of them have to be kept while
+/// answers wait.
+const PIECE: usize = 2 << 10;
 
 impl Session {
     fn new(server: Arc<Server>, conn: Conn, carrier: Carrier) -> Self {
@@ -93,7 +97,7 @@ impl Session {
         conn.expect_input(config.connections.handshake.0);
         let timeout = u32::try_from(config.rtsp.timeout.0.as_secs()).unwrap_or(u32::MAX);
         let limits = Limits { max_message: MAX_MESSAGE, max_answers: MAX_ANSWERS, timeout };
-        let greeting = server.greetings.child("greeting", GREETING);
+        let greeting = server.greetings.child("greeting", MESSAGES);
         let session = random::bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
         let machine = rtsp::Server::new(limits, guard(&config), session, greeting);
         let peer = conn.peer().ip().to_canonical();
@@ -155,7 +159,10 @@ impl Session {
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
         let Self { conn, carrier, machine, body } = self;
         let now = Instant::now();
-        let most = if matches!(body.role, Role::Publish(_)) { ALL } else { SOME };
+        let most = match body.role {
+            Role::Publish(_) => ALL,
+            _ => SOME.min(conn.kept() + PIECE),
+        };
         let mut turn = Turn::None;
         let received = ready!(carrier.poll_read(cx, conn, most, |data| {
             let used = machine.input(data).map_err(|error| Close::Peer(error.to_string()))?;

@@ -53,7 +53,7 @@ pub(crate) struct Post {
 /// The longest cookie.
 const MAX_COOKIE: usize = 64;
 /// What may wait to be taken.
-const ROOM: usize = 4 << 10;
+const ROOM: usize = 2 << 10;
 /// Blanks in a row that mean more than the end of a line.
 const MAX_BLANKS: usize = 1 << 10;
 
@@ -111,14 +111,17 @@ impl Get {
         conn: &mut Conn,
         mut input: impl FnMut(&[u8]) -> Result<usize, Close>,
     ) -> Poll<Result<Received, Close>> {
-        let mut state = self.pipe.lock();
-        state.reader = Some(cx.waker().clone());
-        if self.kept.len() < MAX_KEPT {
-            self.kept.append(&mut state.data);
-            state.writer.take().into_iter().for_each(Waker::wake);
+        let mut bytes = feed(&mut self.kept, &mut input)?;
+        if bytes == 0 {
+            let mut state = self.pipe.lock();
+            state.reader = Some(cx.waker().clone());
+            if self.kept.len() < MAX_KEPT {
+                self.kept.append(&mut state.data);
+                state.writer.take().into_iter().for_each(Waker::wake);
+            }
+            drop(state);
+            bytes = feed(&mut self.kept, &mut input)?;
         }
-        drop(state);
-        let bytes = feed(&mut self.kept, &mut input)?;
         if bytes > 0 {
             return Poll::Ready(Ok(Received { bytes, end: false }));
         }
