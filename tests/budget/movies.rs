@@ -15,6 +15,18 @@ struct Disk {
     len: u64,
 }
 
+impl Disk {
+    /// Some of the bytes that begin at `at`.
+    fn from(&self, at: usize) -> &[u8] {
+        match at.checked_sub(self.moov.len()) {
+            None => &self.moov[at..],
+            // the head of a mdat that reaches to the file's end
+            Some(place @ 0..8) => &b"\0\0\0\0mdat"[place..],
+            Some(place) => &self.sample[(place - 8) % self.sample.len()..],
+        }
+    }
+}
+
 impl Storage for Disk {
     fn len(&self) -> u64 {
         self.len
@@ -23,13 +35,12 @@ impl Storage for Disk {
     fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize, Unreadable> {
         let left = usize::try_from(self.len.saturating_sub(at)).unwrap_or(usize::MAX);
         let (len, at) = (left.min(out.len()), at as usize);
-        for (place, byte) in (at..).zip(&mut out[..len]) {
-            *byte = match place.checked_sub(self.moov.len()) {
-                None => self.moov[place],
-                // the head of a mdat that reaches to the file's end
-                Some(0..8) => b"\0\0\0\0mdat"[place - self.moov.len()],
-                Some(place) => self.sample[(place - 8) % self.sample.len()],
-            };
+        let mut done = 0;
+        while done < len {
+            let rest = self.from(at + done);
+            let some = rest.len().min(len - done);
+            out[done..done + some].copy_from_slice(&rest[..some]);
+            done += some;
         }
         Ok(len)
     }
