@@ -310,7 +310,7 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
     };
     for number in 1..threads {
         let executor = executor.clone();
-        let run = move || async_io::block_on(executor.run(std::future::pending::<()>()));
+        let run = move || async_io::block_on(runnel::net::run(&executor, std::future::pending::<()>()));
         let thread = std::thread::Builder::new().name(format!("runnel-{number}"));
         thread.spawn(run).map_err(|error| format!("a thread cannot be started: {error}"))?;
     }
@@ -330,7 +330,7 @@ fn serve(mut source: Source, config: Config) -> Result<(), String> {
         let closed = smol::future::zip(closed, rest.recorder.stop());
         closed.await;
     });
-    async_io::block_on(executor.run(end));
+    async_io::block_on(runnel::net::run(&executor, end));
     watchdog.iter().for_each(|watchdog| watchdog.disarm());
     Ok(())
 }

@@ -51,7 +51,7 @@ impl Push {
         let executor = Arc::new(Executor::new());
         let server = Server::new(config, executor.clone());
         server.start(Vec::new(), || {})?;
-        async_io::block_on(executor.run(push_file(&server, self.playing, self.to)))
+        async_io::block_on(runnel::net::run(&executor, push_file(&server, self.playing, self.to)))
     }
 }
 

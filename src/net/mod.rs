@@ -41,6 +41,6 @@ pub use peers::{Claim, Peers, ROW, Seat, Share, bits};
 pub use small::{aside, open_at_once, read_once, read_small};
 #[cfg(feature = "tls")]
 pub use tls::{Files, Identity, Shakes, Trust, make_certificate};
-pub use turns::poll_in_turns;
+pub use turns::{poll_in_turns, run};
 pub use udp::{Datagrams, Outward, Pair, Ports};
 pub use watch::Watch;
