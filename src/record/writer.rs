@@ -20,7 +20,7 @@ use crate::budget::Lease;
 use crate::conf::{RECORD_JOB, Record};
 use crate::hub::Name;
 use crate::serve::Recorded;
-use crate::serve::listing::{self, NUMBERED};
+use crate::serve::listing;
 
 /// What the thread is told to do.
 pub(super) enum Job {
@@ -191,12 +191,10 @@ impl Writer {
                 (true, _) => {
                     format!("{stream}-{}-{}.{extension}", place.begun.as_millis(), place.number + again as u64)
                 }
-                // behind the seconds of a clock that was not set a number would be taken for
-                // these, and they for a part of the stream's name
-                (false, again) if again == 0 || place.begun.as_secs() <= NUMBERED => {
-                    format!("{stream}-{}.{extension}", place.begun.as_secs() + again as u64)
+                (false, again) => {
+                    let stem = listing::file_name(stream.as_str(), place.begun.as_secs(), again as u64);
+                    format!("{stem}.{extension}")
                 }
-                (false, again) => format!("{stream}-{}-{again}.{extension}", place.begun.as_secs()),
             };
             let path = folder.join(name);
             // nobody takes it for one that a loss of power has left

@@ -27,7 +27,9 @@ pub const NAME: &str = "record.m3u8";
 /// What had its name and was of no use.
 pub const OLD: &str = "record.m3u8.old";
 /// Seconds since 1970 behind which a number may stand in a file's name.
-pub const NUMBERED: u64 = 1 << 20;
+const NUMBERED: u64 = 1 << 20;
+/// Such a number is below this, and no time is.
+const NUMBERS: u64 = 100;
 /// Bytes of the head, filled up with a comment, so that the target duration can change.
 const HEAD: usize = 128;
 const END: &str = "#EXT-X-ENDLIST\n";
@@ -104,6 +106,19 @@ pub fn bring_folder(folder: &Path, sync: bool) -> io::Result<()> {
     }
 }
 
+/// The name of a recorded file, without its extension, by the seconds since 1970; others may
+/// have begun at the same moment.
+pub fn file_name(stream: &str, seconds: u64, others: u64) -> String {
+    // `name_parts` would take a lower time for a number, and what is before it in the stream's
+    // name for the time
+    let seconds = seconds.max(NUMBERS);
+    match (others, seconds <= NUMBERED) {
+        (0, _) => format!("{stream}-{seconds}"),
+        (_, true) => format!("{stream}-{}", seconds + others),
+        (_, false) => format!("{stream}-{seconds}-{others}"),
+    }
+}
+
 /// What the name of a recorded file says, without its extension: NAME-SECONDS or
 /// NAME-SECONDS-NUMBER, or of a segment NAME-MILLISECONDS-NUMBER. The stream, and when.
 pub fn name_parts(is_segment: bool, stem: &str) -> Option<(&str, u64)> {
@@ -114,7 +129,7 @@ pub fn name_parts(is_segment: bool, stem: &str) -> Option<(&str, u64)> {
     let (at, last) = numbered(stem)?;
     let stream = stem.get(..at)?;
     match numbered(stream) {
-        Some((at, begun)) if is_segment || last < 100 && begun > NUMBERED => Some((stream.get(..at)?, begun)),
+        Some((at, begun)) if is_segment || last < NUMBERS && begun > NUMBERED => Some((stream.get(..at)?, begun)),
         _ if is_segment => None,
         _ => Some((stream, last)),
     }
@@ -156,6 +171,18 @@ fn end_of_entries(file: &mut File) -> io::Result<u64> {
 mod tests {
     use super::*;
     use crate::wire::percent_decode;
+
+    #[test]
+    fn a_file_is_its_streams_whatever_that_is_called_and_the_clock_says() {
+        for stream in ["cam", "cam-1700000000", "cam-20", "cam-1700000000-20", "-"] {
+            for seconds in [0, 1, 20, 99, 100, NUMBERED, NUMBERED + 1, 1_764_000_000] {
+                for others in [0, 1, 99] {
+                    let name = file_name(stream, seconds, others);
+                    assert_eq!(name_parts(false, &name).map(|(stream, _)| stream), Some(stream), "{name}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn entries_are_added_and_what_a_loss_of_power_cut_off_is_not_kept() {
