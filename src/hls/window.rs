@@ -134,6 +134,9 @@ pub struct Window {
     /// Files on the disk that have left the playlist.
     #[cfg(feature = "files")]
     gone: Vec<String>,
+    /// It was said that the disk is too slow.
+    #[cfg(feature = "files")]
+    behind: bool,
 }
 
 /// Segments that have left the playlist stay for players that read it before.
@@ -174,6 +177,8 @@ impl Window {
             stored_map: None,
             #[cfg(feature = "files")]
             gone: Vec::new(),
+            #[cfg(feature = "files")]
+            behind: false,
         }
     }
 

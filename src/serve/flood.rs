@@ -9,7 +9,11 @@ use std::time::{Duration, Instant};
 
 /// The lines of each kind and peer lately. Those who share a place share its limit, so that an
 /// army of addresses fills no log either.
-pub(crate) struct Flood(Mutex<[Slot; SLOTS]>);
+pub(crate) struct Flood {
+    slots: Mutex<[Slot; SLOTS]>,
+    /// Sessions of all peers.
+    sessions: Mutex<Slot>,
+}
 
 #[derive(Clone, Copy)]
 struct Slot {
@@ -25,16 +29,28 @@ struct Slot {
 const SLOTS: usize = 64;
 /// The first few in such a time are said.
 const WINDOW: Duration = Duration::from_secs(10);
+const SESSIONS: &str = "sessions";
+/// So many sessions of a peer may begin in that time before not all of them are logged.
+const PEERS: u32 = 100;
+/// The same of all peers.
+const ALL: u32 = 400;
 
 impl Default for Flood {
     fn default() -> Self {
         let peer = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
         let slot = Slot { kind: "", peer, since: None, seen: 0, left_out: 0, shared: false };
-        Self(Mutex::new([slot; SLOTS]))
+        Self { slots: Mutex::new([slot; SLOTS]), sessions: Mutex::new(slot) }
     }
 }
 
 impl Flood {
+    /// Whether a session of this peer is one of those that the log is told of: each has some
+    /// lines, so all together are bounded too.
+    pub(super) fn passes_session(&self, peer: IpAddr) -> bool {
+        let now = Instant::now();
+        self.passes_at(SESSIONS, network(peer), PEERS, now) && lock(&self.sessions).passes(SESSIONS, peer, ALL, now)
+    }
+
     /// Whether a line of this kind about this peer is one of the first `few`.
     pub(super) fn passes(&self, kind: &'static str, peer: IpAddr, few: u32) -> bool {
         self.passes_at(kind, network(peer), few, Instant::now())
@@ -44,32 +60,40 @@ impl Flood {
         let mut hasher = DefaultHasher::new();
         (kind, peer).hash(&mut hasher);
         let place = hasher.finish() % SLOTS as u64;
-        let mut slots = self.lock();
-        let Some(slot) = slots.get_mut(place as usize) else { return true };
-        if slot.since.is_none_or(|since| now.saturating_duration_since(since) >= WINDOW) && slot.left_out == 0 {
-            *slot = Slot { kind, peer, since: Some(now), seen: 0, left_out: 0, shared: false };
-        }
-        slot.shared |= slot.kind != kind || slot.peer != peer;
-        slot.seen = slot.seen.saturating_add(1);
-        let passes = slot.seen <= few;
-        slot.left_out = slot.left_out.saturating_add(u32::from(!passes));
-        passes
+        let mut slots = lock(&self.slots);
+        slots.get_mut(place as usize).is_none_or(|slot| slot.passes(kind, peer, few, now))
     }
 
     /// Tells what was left out since the last time.
     pub(super) fn tell(&self) {
-        for slot in self.lock().iter_mut() {
-            let count = std::mem::take(&mut slot.left_out);
-            if count > 0 {
-                let others = if slot.shared { " and others" } else { "" };
-                log::warn!("peer={}{others} {count} more lines are left out ({})", slot.peer, slot.kind);
-            }
+        lock(&self.slots).iter_mut().for_each(Slot::tell);
+        lock(&self.sessions).tell();
+    }
+}
+
+impl Slot {
+    fn passes(&mut self, kind: &'static str, peer: IpAddr, few: u32, now: Instant) -> bool {
+        if self.since.is_none_or(|since| now.saturating_duration_since(since) >= WINDOW) && self.left_out == 0 {
+            *self = Self { kind, peer, since: Some(now), seen: 0, left_out: 0, shared: false };
         }
+        self.shared |= self.kind != kind || self.peer != peer;
+        self.seen = self.seen.saturating_add(1);
+        let passes = self.seen <= few;
+        self.left_out = self.left_out.saturating_add(u32::from(!passes));
+        passes
     }
 
-    fn lock(&self) -> MutexGuard<'_, [Slot; SLOTS]> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tell(&mut self) {
+        let count = std::mem::take(&mut self.left_out);
+        if count > 0 {
+            let others = if self.shared { " and others" } else { "" };
+            log::warn!("peer={}{others} {count} more lines are left out ({})", self.peer, self.kind);
+        }
     }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Whoever has one address of IPv6 has 2^64.
@@ -97,12 +121,14 @@ mod tests {
         };
         assert_eq!(passed("name", peer, 0), 5);
         assert_eq!(passed("name", peer, 11), 0, "the rest was not told yet");
-        assert_eq!(flood.lock().iter().map(|slot| slot.left_out).sum::<u32>(), 1995);
+        assert_eq!(lock(&flood.slots).iter().map(|slot| slot.left_out).sum::<u32>(), 1995);
         flood.tell();
-        assert_eq!(flood.lock().iter().map(|slot| slot.left_out).sum::<u32>(), 0);
+        assert_eq!(lock(&flood.slots).iter().map(|slot| slot.left_out).sum::<u32>(), 0);
         assert_eq!(passed("name", peer, 12), 5);
         let army = (0..=255).map(|n| passed("taken", IpAddr::from([198, 51, 100, n]), 12)).sum::<usize>();
         assert!(army <= 5 * SLOTS, "{army}");
+        let sessions = |n| (0..20).filter(|_| flood.passes_session(IpAddr::from([203, 0, 113, n]))).count();
+        assert!((0..=255).map(sessions).sum::<usize>() <= ALL as usize);
     }
 
     #[test]

@@ -101,9 +101,9 @@ impl Intake {
 
     pub(crate) fn lost(&mut self, kind: Kind, loss: &Loss) {
         self.losses = self.losses.saturating_add(1);
-        // the first, the second, the fourth ...: a log that floods is no log
-        if self.losses.is_power_of_two() && self.who.told {
-            log::warn!("{} a {kind:?} frame is lost, {} so far: {loss}", self.who, self.losses);
+        if is_told(self.losses) && self.who.told {
+            let kind = if kind == Kind::Video { "a video" } else { "an audio" };
+            log::warn!("{} {kind} frame is lost, {} so far: {loss}", self.who, self.losses);
         }
         match loss {
             Loss::OverBudget(_) => self.publisher.starved(kind),
@@ -115,7 +115,7 @@ impl Intake {
     #[cfg(feature = "rtmp")]
     pub(crate) fn data_lost(&mut self, why: &dyn std::fmt::Display) {
         self.data_losses = self.data_losses.saturating_add(1);
-        if self.data_losses.is_power_of_two() && self.who.told {
+        if is_told(self.data_losses) && self.who.told {
             log::warn!("{} script data is passed over, {} times so far: {why}", self.who, self.data_losses);
         }
         self.publisher.data_lost();
@@ -140,6 +140,11 @@ impl Intake {
             self.pause = Some(server.beat.number());
         }
     }
+}
+
+/// The first, the 16th, the 256th ...: a log that floods is no log.
+fn is_told(count: u32) -> bool {
+    count.is_power_of_two() && count.trailing_zeros().is_multiple_of(4)
 }
 
 impl From<Error> for Loss {

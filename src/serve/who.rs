@@ -72,9 +72,7 @@ pub(crate) struct Who {
     begun: Option<Instant>,
 }
 
-/// So many sessions of a peer may begin in a row before not all of them are logged.
-const BEGIN: u32 = 100;
-/// The same of what is refused.
+/// So much is refused to a peer in a row before not all of it is logged.
 const REFUSED: u32 = 5;
 
 impl Ids {
@@ -130,7 +128,7 @@ impl Who {
     /// It begins with a stream.
     pub(crate) fn begins(&mut self, flood: &Flood, name: &Name, said: fmt::Arguments<'_>) {
         self.stream = Some(name.clone());
-        self.told = self.passes(flood, "sessions", BEGIN);
+        self.told = self.peer.is_none_or(|peer| flood.passes_session(peer.ip()));
         self.begun = Some(Instant::now());
         if self.told {
             log::info!("{self} {said}");

@@ -65,6 +65,9 @@ impl Window {
         let is_it = |segment: &Segment| name.strip_suffix(extension) == Some(&segment.stem);
         if let Some(segment) = self.segments.iter_mut().find(|segment| is_it(segment)) {
             segment.stored = true;
+            if std::mem::take(&mut self.behind) {
+                log::info!("{} HLS: segments are on the disk again", self.who);
+            }
             return self.let_go();
         }
         let mut maps = self.segments.iter().filter_map(|segment| segment.map.as_ref());
@@ -101,7 +104,7 @@ impl Window {
 
     /// A segment has left.
     pub(super) fn leave(&mut self, gone: &Segment) {
-        if self.rules.store.is_some() && !gone.stored {
+        if self.rules.store.is_some() && !gone.stored && !std::mem::replace(&mut self.behind, true) {
             log::warn!("{} HLS: a segment is gone before it is on the disk, which is too slow", self.who);
         }
         if self.rules.store != Some(Delete::Soon) || !gone.stored {
