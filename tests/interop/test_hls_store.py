@@ -47,6 +47,15 @@ class HlsStore(Case):
             lambda: len(self.files(extension)) >= count, 30, lambda: f"{count} of {self.files()}"
         )
 
+    def leave_stored(self, count, extension="ts", **keys):
+        """So many segments are there, and a loss of power ends the server."""
+        self.serve_stored(delete="never", **keys)
+        self.publish_live(STREAM)
+        self.capture_hls(self.server.hls(STREAM))
+        self.until_stored(count, extension)
+        self.server.kill()
+        return self.files(extension)
+
     def held(self):
         """Bytes of segments in memory."""
         page = get(f"{self.server.http}/metrics").decode()
@@ -327,12 +336,7 @@ class Power(HlsStore):
         return re.findall(r"^[^#\n].*$", text, re.M)
 
     def test_segments_that_are_empty_are_not_listed_after_a_start(self):
-        self.serve_stored(delete="never")
-        self.publish_live(STREAM)
-        self.capture_hls(self.server.hls(STREAM))
-        self.until_stored(6)
-        self.server.kill()
-        files = self.files()
+        files = self.leave_stored(6)
         for path in files[1:3]:
             path.write_bytes(b"")
         self.server.start_again()
@@ -513,11 +517,7 @@ class Left(HlsStore):
 
 class Disk(HlsStore):
     def test_a_list_that_a_card_does_not_give_stays(self):
-        self.serve_stored(delete="never", format="fmp4")
-        self.publish_live(STREAM)
-        self.capture_hls(self.server.hls(STREAM))
-        self.until_stored(3, "m4s")
-        self.server.kill()
+        self.leave_stored(3, "m4s", format="fmp4")
         playlist = self.folder / STREAM / "record.m3u8"
         text = playlist.read_bytes()
         calls = self.directory / "calls"
@@ -579,12 +579,7 @@ class Disk(HlsStore):
         self.assertEqual(list(elsewhere.iterdir()), [])
 
     def test_one_folder_that_cannot_be_mended_leaves_others_to_be(self):
-        self.serve_stored(delete="never")
-        self.publish_live(STREAM)
-        self.capture_hls(self.server.hls(STREAM))
-        self.until_stored(6)
-        self.server.kill()
-        files = self.files()
+        files = self.leave_stored(6)
         files[1].write_bytes(b"")
         for name in ("a", "b", "zz"):
             (self.folder / name / "record.m3u8").mkdir(parents=True)

@@ -28,30 +28,38 @@ def told(outcomes):
 
 
 class Skipping(unittest.TestCase):
+    def check_skipped(self, check, *reasons):
+        """Of what comes of tests that are skipped, one for each of these reasons."""
+        for reason in reasons:
+            with self.subTest(reason=reason):
+                check(reason, outcome(lambda test, reason=reason: test.skipTest(reason)))
+
     def test_one_that_the_machine_cannot_have_is_told_and_has_not_passed(self):
-        for reason in (
+        def check(reason, one):
+            code, lines = told([one, Outcome("other", True)])
+            self.assertEqual(code, 0)
+            self.assertIn(f"skipped: example ({' '.join(reason.split())})", lines)
+            last = ["example: 1 skipped", "example: 1 passed; 0 failed; 0 flaky"]
+            self.assertEqual(lines[-2:], last)
+
+        self.check_skipped(
+            check,
             "only root may make a control group",
             "no network namespaces: [Errno 1] Operation not permitted",
             "nothing can be mounted here: mount: /card:\n must be superuser to use mount.",
-        ):
-            with self.subTest(reason=reason):
-                one = outcome(lambda test: test.skipTest(reason))
-                code, lines = told([one, Outcome("other", True)])
-                self.assertEqual(code, 0)
-                self.assertIn(f"skipped: example ({' '.join(reason.split())})", lines)
-                last = ["example: 1 skipped", "example: 1 passed; 0 failed; 0 flaky"]
-                self.assertEqual(lines[-2:], last)
+        )
 
     def test_one_for_which_a_program_is_missing_has_failed(self):
-        for reason in (
+        def check(reason, one):
+            self.assertFalse(one.passed)
+            self.assertIn(reason, one.reasons)
+
+        self.check_skipped(
+            check,
             "there is no ffmpeg",
             "no network namespaces: [Errno 2] No such file or directory: 'ip'",
             "nothing can be mounted here: mount: /card: unknown filesystem type 'ext4'.",
-        ):
-            with self.subTest(reason=reason):
-                one = outcome(lambda test: test.skipTest(reason))
-                self.assertFalse(one.passed)
-                self.assertIn(reason, one.reasons)
+        )
 
     def test_one_that_fails_in_part_is_not_skipped(self):
         def body(test):

@@ -16,7 +16,7 @@ const FIRST: Numbers = Numbers { segment: 0, discontinuity: 0 };
 const VIDEO: TrackSet = TrackSet::PICTURES;
 const AUDIO: TrackSet = TrackSet::place(1);
 
-const RULES: Rules = Rules {
+pub(super) const RULES: Rules = Rules {
     target: Duration::from_secs(2),
     listed: 3,
     start: 3,

@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 #[cfg(feature = "files")]
 use super::super::Delete;
+use super::super::tests::RULES;
 use super::super::texts::told;
 use super::super::{Found, Numbers, Packing, Rules, Window};
 use super::*;
@@ -13,15 +14,6 @@ use crate::hls::File;
 use crate::hls::segment::ms;
 use crate::media::{Ticks, TrackSet};
 
-const RULES: Rules = Rules {
-    target: Duration::from_secs(2),
-    listed: 3,
-    start: 3,
-    record: false,
-    part: None,
-    packing: Packing::Ts,
-    store: None,
-};
 const TINY: usize = 1 << 20;
 const ROUTER: usize = 3 << 20;
 
