@@ -19,6 +19,7 @@ use smol::future::or;
 #[cfg(feature = "files")]
 use super::listing::name_parts;
 use super::who::Who;
+#[cfg(feature = "files")]
 use crate::hub::Name;
 
 /// What is recorded, and what was.
