@@ -2,6 +2,7 @@
 
 mod clock;
 mod form;
+mod hold;
 mod name;
 mod pace;
 mod pattern;
@@ -20,6 +21,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 pub use form::Unit;
+pub use hold::Pressed;
 pub use name::{InvalidName, Name};
 pub use pattern::{have_common, is_pattern, matches};
 pub use publisher::{Lost, Making, Publisher};

@@ -5,6 +5,7 @@ use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
 use super::form::{Packer, Unit};
+use super::hold::{Hold, Measure, Pressed, SQUEEZED};
 use super::ring::{Announcement, Item, Ring, SLOT_COST, Seq, Slot};
 use super::timeline::Timeline;
 use super::{FormStats, Limits, Name, StreamStats, Traffic, Waiting, lock};
@@ -88,30 +89,6 @@ struct Waits {
     peer: Option<u128>,
     since: Instant,
 }
-
-/// The batch that a viewer holds while its socket takes nothing more.
-pub(super) struct Hold {
-    /// The number of the first frame of it.
-    from: Seq,
-    /// All its bytes.
-    bytes: u32,
-    /// The last time that the socket took something, as far as is known.
-    since: Instant,
-    /// It is to go.
-    pressed: bool,
-}
-
-impl Hold {
-    pub(super) fn new(from: Seq, bytes: u32, since: Instant) -> Self {
-        Self { from, bytes, since, pressed: false }
-    }
-}
-
-/// A ring that has less than this part of what there is for it is cut short by what
-/// viewers hold.
-const SQUEEZED: usize = 2;
-/// As long as the ring has anything to give up, nobody goes who has stood still for less.
-const STUCK: Duration = Duration::from_millis(500);
 
 impl Stream {
     pub(super) fn new(name: Name, account: Account, limits: Limits) -> Self {
@@ -235,8 +212,10 @@ impl State {
         let lease = account.charge(SLOT_COST)?;
         let gap = start && std::mem::take(&mut self.gap);
         self.ring.push(Slot { item: Item::Frame(frame), at, start, gap, came: 0, _lease: lease });
-        if was_tight && self.cost() < account.limit().saturating_sub(limits.max_frame) / SQUEEZED {
-            self.press(1, STUCK);
+        if was_tight {
+            let (cost, room) = (self.cost(), account.limit().saturating_sub(limits.max_frame));
+            let squeezed = SQUEEZED.into_iter().find(|(parts, _)| cost < room / parts);
+            squeezed.into_iter().for_each(|(_, most)| self.press(1, most));
         }
         self.retire(limits.gops);
         Ok(())
@@ -289,27 +268,28 @@ impl State {
             return false;
         }
         while room(&self.ring) < bytes && self.evict() {}
-        self.press(bytes.saturating_sub(account.available()), Duration::ZERO);
+        self.press(bytes.saturating_sub(account.available()), Measure::AnyGoes);
         true
     }
 
-    /// Has viewers go that hold what the ring has dropped, until those that go hold
-    /// `wanted` bytes: one at a time, who has taken nothing for the longest time first,
-    /// and nobody who has stood still for less than `stuck`.
-    fn press(&mut self, wanted: usize, stuck: Duration) {
-        let (tail, now) = (self.ring.tail(), self.ring.newest_arrival());
+    /// Has viewers that hold what the ring has dropped let go of it, until those that are to hold
+    /// `wanted` bytes: one at a time, by the mildest measure up to `most`, who has taken nothing for
+    /// the longest time first.
+    fn press(&mut self, wanted: usize, most: Measure) {
+        let (tail, head, now) = (self.ring.tail(), self.ring.head(), self.ring.newest_arrival());
         let holds = self.viewers.iter().filter_map(|waiter| waiter.hold.as_ref());
         let going: usize = holds.filter(|hold| hold.pressed).map(|hold| hold.bytes as usize).sum();
-        let has_stood = |hold: &Hold| now.is_some_and(|now| now.saturating_duration_since(hold.since) >= stuck);
-        let may_go = |hold: &&mut Hold| !hold.pressed && hold.from < tail && has_stood(hold);
         if going >= wanted {
             return;
         }
-        let stuck = self.viewers.iter_mut().filter_map(|waiter| {
-            let hold = waiter.hold.as_mut().filter(may_go)?;
-            Some((hold, waiter.waker.as_ref()))
+        let ranked = self.viewers.iter_mut().filter_map(|waiter| {
+            let behind = waiter.next < head;
+            let hold = waiter.hold.as_mut().filter(|hold| hold.from < tail)?;
+            let measure = hold.measure(now, behind).filter(|measure| *measure <= most)?;
+            Some(((measure, hold.since), hold, waiter.waker.as_ref()))
         });
-        if let Some((hold, waker)) = stuck.min_by_key(|(hold, _)| hold.since) {
+        let first = ranked.min_by_key(|(rank, ..)| *rank);
+        if let Some((_, hold, waker)) = first {
             hold.pressed = true;
             waker.into_iter().for_each(Waker::wake_by_ref);
         }
@@ -435,16 +415,23 @@ impl State {
         }
     }
 
+    /// The viewer in `seat` holds but the unit that it is in the middle of sending, of `bytes`.
+    pub(super) fn gave_up(&mut self, seat: usize, bytes: u32) {
+        if let Some(hold) = self.viewers.get_mut(seat).and_then(|waiter| waiter.hold.as_mut()) {
+            hold.gave_up(bytes);
+        }
+    }
+
     /// Remembers that the viewer in `seat` is in the middle of sending `hold`, and since
-    /// when its socket has taken nothing, unless `progressed`. Whether it must go.
-    pub(super) fn hold(&mut self, seat: usize, hold: Hold, progressed: bool) -> bool {
-        let Some(waiter) = self.viewers.get_mut(seat) else { return false };
+    /// when its socket has taken nothing, unless `progressed`. Gives what it is to do.
+    pub(super) fn hold(&mut self, seat: usize, hold: Hold, progressed: bool) -> Pressed {
+        let Some(waiter) = self.viewers.get_mut(seat) else { return Pressed::No };
         match &mut waiter.hold {
             Some(known) if progressed => known.since = hold.since,
             Some(_) => {}
             none => *none = Some(hold),
         }
-        waiter.hold.as_ref().is_some_and(|hold| hold.pressed)
+        waiter.hold.as_ref().map_or(Pressed::No, Hold::pressed)
     }
 
     /// The one in `seat` gives way to others while it has got nothing and nobody publishes.

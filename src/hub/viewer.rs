@@ -5,8 +5,9 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::form::{Unit, head_cost};
+use super::hold::{Hold, Pressed};
 use super::ring::Seq;
-use super::stream::{Gone, Hold, State};
+use super::stream::{Gone, State};
 use super::{Hub, Stream};
 use crate::container::Form;
 use crate::media::Tracks;
@@ -207,15 +208,28 @@ impl Viewer {
         std::mem::take(&mut self.gap)
     }
 
-    /// Whether this viewer must go because it holds frames that the ring has
-    /// dropped while the publisher finds no room, and has sent nothing for longer than
-    /// others. Asked while a batch is not yet sent; wakes the task when the answer may
-    /// have changed.
-    pub fn poll_pressed(&mut self, cx: &Context<'_>, now: Instant) -> bool {
+    /// What this viewer is to do because it holds frames that the ring has dropped while
+    /// others need the room. Asked while a batch is not yet sent; wakes the task when the
+    /// answer may have changed.
+    pub fn poll_pressed(&mut self, cx: &Context<'_>, now: Instant) -> Pressed {
         let mut state = self.stream.lock();
         state.wait(self.seat, false, cx);
         self.holds = true;
         state.hold(self.seat, Hold::new(self.batch, self.batch_bytes, now), std::mem::take(&mut self.progressed))
+    }
+
+    /// Of what was taken only the unit that was begun is still held, of so many bytes; if
+    /// more was behind it, this viewer `skips` to the next key frame.
+    pub fn gave_up(&mut self, bytes: usize, skips: bool) {
+        let stream = self.stream.clone();
+        let mut state = stream.lock();
+        state.gave_up(self.seat, u32::try_from(bytes).unwrap_or(u32::MAX));
+        if let Cursor::At(next) = self.cursor
+            && skips
+        {
+            self.cursor = self.skip(&mut state, next);
+            state.advance(self.seat, Seq::MAX);
+        }
     }
 
     /// All that was taken is sent.
@@ -283,7 +297,7 @@ impl Viewer {
                 Ok(Some(unit)) => unit,
                 Ok(None) => continue,
                 Err(Gone) => {
-                    self.cursor = self.skip(state);
+                    self.cursor = self.skip(state, 0);
                     continue;
                 }
             };
@@ -342,17 +356,18 @@ impl Viewer {
         let Some(packer) = state.packers.get_mut(self.packer) else { return };
         let base = packer.base(&state.ring);
         if matches!(self.cursor, Cursor::At(seq) if seq < base) {
-            self.cursor = self.skip(state);
+            self.cursor = self.skip(state, 0);
         }
     }
 
-    /// Where to go on when what comes next is gone: at the newest key frame.
-    fn skip(&self, state: &mut State) -> Cursor {
+    /// Where to go on when what comes next is gone: at the newest key frame, or the first from
+    /// `next` on.
+    fn skip(&self, state: &mut State, next: Seq) -> Cursor {
         state.traffic.skips += 1;
         let form = state.packers.get(self.packer).map_or("", |packer| packer.form.name);
         log::debug!("{} is too far behind as a viewer of {form} and skips", self.who);
         let newest = state.ring.newest_start().unwrap_or(state.ring.head());
-        Cursor::From(newest)
+        Cursor::From(newest.max(next))
     }
 
     /// The number to take next. A viewer that has skipped is told the tracks again: it

@@ -15,8 +15,8 @@ use crate::media::Ticks;
 #[derive(Default)]
 pub struct Outlet {
     framing: Framing,
-    /// What this viewer alone is sent: what stands before the batch, before each
-    /// piece, or in place of its head; with pieces each is preceded by its length.
+    /// What this viewer alone is sent: what stands before each unit or piece, or in
+    /// place of its head; each is preceded by its length.
     heads: Vec<u8>,
     units: Vec<Arc<Unit>>,
     /// Bytes of the batch, and those of them that are sent.
@@ -33,8 +33,9 @@ pub enum Framing {
     /// Nothing.
     #[default]
     None,
-    /// Each batch is a message: writes what stands before one of so many bytes.
-    Batch(fn(usize, &mut Vec<u8>)),
+    /// Each unit is a message: writes what stands before one of so many bytes, at most
+    /// 32 bytes.
+    Unit(fn(usize, &mut Vec<u8>)),
     /// Each piece is a packet of its own.
     Piece(PacketFraming),
     /// The heads of the pieces are written anew.
@@ -74,6 +75,26 @@ const SLICES: usize = 96;
 /// In place of the length of a head: the piece is not sent.
 const UNWANTED: u8 = u8::MAX;
 
+/// Has `write` append a head, and puts its length before it, which it gives.
+fn write_head(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> usize {
+    let at = out.len();
+    out.push(0);
+    write(out);
+    let len = out.len() - at - 1;
+    if let Some(slot) = out.get_mut(at) {
+        *slot = len as u8;
+    }
+    len
+}
+
+/// The head that comes next, unless what it stands before is not sent, and those behind it.
+fn split_head(heads: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
+    match heads.split_first()? {
+        (&UNWANTED, rest) => Some((None, rest)),
+        (len, rest) => rest.split_at_checked(usize::from(*len)).map(|(head, rest)| (Some(head), rest)),
+    }
+}
+
 impl PacketFraming {
     fn write(&self, piece: &Piece, out: &mut Vec<u8>) -> usize {
         let channel = self.channels.get(usize::from(piece.channel())).copied().flatten();
@@ -81,14 +102,7 @@ impl PacketFraming {
             out.push(UNWANTED);
             return 0;
         };
-        let at = out.len();
-        out.push(0);
-        (self.header)(channel, piece.len(), out);
-        let len = out.len() - at - 1;
-        if let Some(slot) = out.get_mut(at) {
-            *slot = len as u8;
-        }
-        len + piece.len()
+        write_head(out, |out| (self.header)(channel, piece.len(), out)) + piece.len()
     }
 }
 
@@ -136,14 +150,13 @@ impl Outlet {
     /// Fills an empty outlet: `fill` appends units.
     pub fn fill<T>(&mut self, fill: impl FnOnce(&mut Vec<Arc<Unit>>) -> T) -> T {
         let result = fill(&mut self.units);
-        let len = self.units.iter().map(|unit| unit.packed.len()).sum();
+        let lens = self.units.iter().map(|unit| unit.packed.len());
         self.len = match self.framing {
-            Framing::None => len,
-            Framing::Batch(header) if len > 0 => {
-                header(len, &mut self.heads);
-                self.heads.len() + len
+            Framing::None => lens.sum(),
+            Framing::Unit(header) => {
+                let lens = lens.filter(|len| *len > 0);
+                lens.map(|len| len + write_head(&mut self.heads, |out| header(len, out))).sum()
             }
-            Framing::Batch(_) => 0,
             Framing::Piece(framing) => {
                 let pieces = self.units.iter().flat_map(|unit| unit.packed.pieces());
                 pieces.map(|piece| framing.write(piece, &mut self.heads)).sum()
@@ -153,7 +166,7 @@ impl Outlet {
                 pieces.map(|piece| framing.write(piece, &mut self.heads)).sum()
             }
             #[cfg(feature = "hls")]
-            Framing::Marked(_) => len,
+            Framing::Marked(_) => lens.sum(),
         };
         if self.len == 0 {
             self.clear();
@@ -173,8 +186,8 @@ impl Outlet {
             Framing::Marked(mark) => {
                 self.marked_slices(mark).take(SLICES).for_each(|slice| gathered.push(slice));
             }
-            _ => {
-                gathered.push(&self.heads);
+            Framing::Unit(_) => self.framed_units().for_each(|slice| gathered.push(slice)),
+            Framing::None => {
                 self.units.iter().flat_map(|unit| unit.packed.slices()).for_each(|slice| gathered.push(slice));
             }
         }
@@ -195,14 +208,63 @@ impl Outlet {
         let mut heads = self.heads.as_slice();
         let pieces = self.units.iter().flat_map(|unit| unit.packed.pieces());
         let framed = pieces.filter_map(move |piece| {
-            let (len, rest) = heads.split_first()?;
-            heads = rest;
-            let (head, rest) = heads.split_at_checked(usize::from(*len)).filter(|_| *len != UNWANTED)?;
+            let (head, rest) = split_head(heads)?;
             heads = rest;
             let own = if whole { piece.head.bytes() } else { &[] };
-            Some([head, own, &piece.body[..]])
+            Some([head?, own, &piece.body[..]])
         });
         framed.flatten()
+    }
+
+    /// The slices of units, each behind its head.
+    fn framed_units(&self) -> impl Iterator<Item = &[u8]> {
+        let mut heads = self.heads.as_slice();
+        let units = self.units.iter().filter(|unit| !unit.packed.is_empty());
+        units.flat_map(move |unit| {
+            let (head, rest) = split_head(heads).unwrap_or_default();
+            heads = rest;
+            head.into_iter().chain(unit.packed.slices())
+        })
+    }
+
+    /// Gives up all but the unit that the next byte is of, and says whether there was more
+    /// behind it: what was begun has to be ended.
+    pub fn give_up(&mut self) -> bool {
+        let (mut heads, mut sent) = (self.heads.as_slice(), self.sent);
+        let found = self.units.iter().position(|unit| {
+            let (len, rest) = self.extent(unit, heads);
+            let is_next = sent < len;
+            if !is_next {
+                (heads, sent) = (rest, sent - len);
+            }
+            is_next
+        });
+        let Some(unit) = found.and_then(|at| self.units.get(at)).cloned() else { return false };
+        let (len, rest) = self.extent(&unit, heads);
+        let kept = heads.get(..heads.len() - rest.len()).unwrap_or_default().to_vec();
+        let gives_up = self.len - self.sent > len - sent;
+        (self.heads, self.units, self.len, self.sent) = (kept, vec![unit], len, sent);
+        gives_up
+    }
+
+    /// Bytes of a unit with its heads, which are the first of `heads`, and those behind it.
+    fn extent<'a>(&self, unit: &Unit, heads: &'a [u8]) -> (usize, &'a [u8]) {
+        let pieces = |body: fn(&Piece) -> usize| {
+            unit.packed.pieces().fold((0, heads), |(len, heads), piece| match split_head(heads) {
+                Some((Some(head), rest)) => (len + head.len() + body(piece), rest),
+                Some((None, rest)) => (len, rest),
+                None => (len, heads),
+            })
+        };
+        match self.framing {
+            Framing::Unit(_) if !unit.packed.is_empty() => {
+                let (head, rest) = split_head(heads).unwrap_or_default();
+                (head.map_or(0, <[u8]>::len) + unit.packed.len(), rest)
+            }
+            Framing::Piece(_) => pieces(Piece::len),
+            Framing::Head(_) => pieces(|piece| piece.body.len()),
+            _ => (unit.packed.len(), heads),
+        }
     }
 
     /// The rest of a marked text, with what stands for the marks.
@@ -306,10 +368,52 @@ mod tests {
     #[test]
     fn whatever_a_socket_takes_the_bytes_are_the_same() {
         let units = vec![unit(&[(0, "a", "bcd"), (0, "", "e")]), unit(&[(0, "fg", "")])];
-        let batch: fn(usize, &mut Vec<u8>) = |len, out| out.extend(format!("<{len}>").bytes());
         for most in 1..12 {
             assert_eq!(sent(Outlet::default(), units.clone(), most), "abcdefg", "{most}");
-            assert_eq!(sent(Outlet::new(Framing::Batch(batch)), units.clone(), most), "<7>abcdefg", "{most}");
+            assert_eq!(sent(Outlet::new(MESSAGES), units.clone(), most), "<5>abcde<2>fg", "{most}");
+        }
+    }
+
+    const MESSAGES: Framing = Framing::Unit(|len, out| out.extend(format!("<{len}>").bytes()));
+
+    #[test]
+    fn what_was_begun_is_ended_when_the_rest_is_given_up() {
+        let packets = PacketFraming {
+            channels: [Some(2), None, Some(0), None],
+            header: |channel, len, out| out.extend(format!("${channel}{len}:").bytes()),
+        };
+        let heads = HeadFraming { number: 0, rewrite: |_, head, out| out.extend_from_slice(head) };
+        let framings = [
+            (Framing::None, ["abcde", "fg", "h"]),
+            (MESSAGES, ["<5>abcde", "<2>fg", "<1>h"]),
+            (Framing::Piece(packets), ["$24:abcd$01:e", "$22:fg", "$01:h"]),
+            (Framing::Head(heads), ["abcde", "fg", "h"]),
+        ];
+        // a unit may be empty, or unwanted
+        let units = [
+            unit(&[(0, "a", "bcd"), (1, "", ""), (2, "", "e")]),
+            unit(&[(0, "", "")]),
+            unit(&[(0, "fg", "")]),
+            unit(&[(2, "", "h")]),
+        ];
+        for (framing, wire) in framings {
+            let (all, ends) = (wire.concat(), [wire[0].len(), wire[0].len() + wire[1].len(), wire.concat().len()]);
+            for before in 0..all.len() {
+                let mut outlet = Outlet::new(framing);
+                outlet.fill(|out| out.extend(units.iter().cloned()));
+                let mut begun = Vec::new();
+                let write = |slices: &[IoSlice<'_>]| {
+                    begun.extend(slices.iter().flat_map(|slice| slice.iter().copied()).take(before));
+                    Ok::<_, ()>(before)
+                };
+                outlet.send(write).unwrap();
+                let end = *ends.iter().find(|end| before < **end).unwrap();
+                assert_eq!(outlet.give_up(), end < all.len(), "{framing:?} {before}");
+                assert_eq!(outlet.units().len(), 1);
+                assert!(!outlet.give_up(), "there is nothing more");
+                let rest = drained(outlet, 1);
+                assert_eq!(String::from_utf8(begun).unwrap() + &rest, all[..end], "{framing:?} {before}");
+            }
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 #[cfg(any(feature = "rtmp", feature = "http"))]
 use crate::hub::Name;
-use crate::hub::{Next, Viewer};
+use crate::hub::{Next, Pressed, Viewer};
 use crate::net::{BATCH, Close, Conn, Outlet};
 
 /// A cursor and what is on its way to the socket.
@@ -103,10 +103,21 @@ pub(crate) fn poll_rest(
     let sent = conn.poll_outlet(cx, outlet, slow, |bytes| viewer.sent(bytes));
     if outlet.is_empty() {
         viewer.let_go();
-    } else if sent.is_pending() && viewer.poll_pressed(cx, Instant::now()) {
+    } else if sent.is_pending() && must_go(viewer, outlet, cx) {
         return Poll::Ready(Err(Close::Slow));
     }
     sent
+}
+
+/// Whether others need what a viewer has taken and cannot send so much that it has to go; before
+/// that it gives up what it has not begun.
+pub(crate) fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>) -> bool {
+    let pressed = viewer.poll_pressed(cx, Instant::now());
+    if pressed == Pressed::GiveUp {
+        let skips = outlet.give_up();
+        viewer.gave_up(outlet.len(), skips);
+    }
+    pressed == Pressed::Go
 }
 
 /// Why one who waits for what nobody publishes goes.

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use runnel::budget::{Account, BLOCK_OVERHEAD};
 use runnel::container::{FORMS, Form};
-use runnel::hub::{Hub, Name, Publisher, Step, Unit, Viewer};
+use runnel::hub::{Hub, Name, Pressed, Publisher, Step, Unit, Viewer};
 use runnel::media::{Codec, Frame, Ticks, Track};
 use runnel::proto::rtmp;
 
@@ -60,7 +60,16 @@ impl Seat {
 
     /// Whether it must let go, as a connection asks while it cannot send.
     pub fn stays(&mut self) -> bool {
-        self.batch.is_empty() || !self.viewer.poll_pressed(&Context::from_waker(Waker::noop()), Instant::now())
+        if self.batch.is_empty() {
+            return true;
+        }
+        let pressed = self.viewer.poll_pressed(&Context::from_waker(Waker::noop()), Instant::now());
+        if pressed == Pressed::GiveUp {
+            let skips = self.batch.len() > 1;
+            self.batch.truncate(1);
+            self.viewer.gave_up(self.batch.iter().map(|unit| unit.packed.len()).sum(), skips);
+        }
+        pressed != Pressed::Go
     }
 }
 

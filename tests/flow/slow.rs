@@ -1,13 +1,13 @@
 //! Viewers that do not keep up.
 
-use std::sync::Arc;
+use std::io::IoSlice;
 use std::task::{Context, Waker};
 
-use crate::harness::{LIMITS, Video, World, form_named, track};
+use crate::harness::{LIMITS, Player, Source, Video, World, form_named, track};
 use runnel::container::{FORMS, Form};
-use runnel::hub::{Limits, Name, Unit, Viewer};
+use runnel::hub::{Limits, Name, Pressed, Viewer};
 use runnel::media::{Codec, Kind};
-use runnel::net::BATCH;
+use runnel::net::{BATCH, Outlet};
 
 #[path = "../reader/ts.rs"]
 mod reader;
@@ -102,44 +102,89 @@ fn a_viewer_that_slept_through_a_change_goes_on_with_the_new_codec() {
 /// A viewer whose socket has taken only a part of what it was given.
 struct Sending {
     viewer: Viewer,
-    units: Vec<Arc<Unit>>,
+    outlet: Outlet,
     /// The times of what it was given.
     times: Vec<i64>,
+    /// What was sent, if it is to be kept.
+    sent: Option<Vec<u8>>,
+    gave_up: bool,
 }
 
 impl Sending {
     fn new(world: &World, form: &'static Form) -> Self {
         let viewer = world.hub.play(&Name::new("a").unwrap(), form).unwrap();
-        Self { viewer, units: Vec::new(), times: Vec::new() }
+        Self { viewer, outlet: Outlet::default(), times: Vec::new(), sent: None, gave_up: false }
     }
 
     /// The batch that was begun is gone; takes what comes next, of which its socket takes a little.
     fn go_on(&mut self) {
-        let cx = Context::from_waker(Waker::noop());
-        self.units.clear();
-        let _ = self.viewer.poll_next(&cx, &mut self.units, BATCH);
-        self.times.extend(self.units.iter().filter(|unit| !unit.track.is_empty()).map(|unit| unit.at.0));
-        self.times.dedup();
-        self.viewer.sent(10);
+        self.send(usize::MAX);
+        self.take();
+        self.send(10);
     }
 
+    fn take(&mut self) {
+        let Self { viewer, outlet, times, .. } = self;
+        let _ = outlet.fill(|units| {
+            let next = viewer.poll_next(&Context::from_waker(Waker::noop()), units, BATCH);
+            times.extend(units.iter().filter(|unit| !unit.track.is_empty()).map(|unit| unit.at.0));
+            times.dedup();
+            next
+        });
+    }
+
+    /// Its socket takes so many bytes of the batch.
+    fn send(&mut self, mut most: usize) {
+        let Self { viewer, outlet, sent, .. } = self;
+        while most > 0 && !outlet.is_empty() {
+            let mut taken = 0;
+            let write = |slices: &[IoSlice<'_>]| {
+                for slice in slices {
+                    let part = &slice[..slice.len().min(most - taken)];
+                    sent.iter_mut().for_each(|sent| sent.extend_from_slice(part));
+                    taken += part.len();
+                }
+                Ok::<_, ()>(taken)
+            };
+            let taken = outlet.send(write).unwrap();
+            viewer.sent(taken);
+            most -= taken;
+        }
+    }
+
+    /// What `serve` does with a socket that takes no more: whether it goes.
     fn must_go(&mut self, world: &World) -> bool {
-        self.viewer.poll_pressed(&Context::from_waker(Waker::noop()), world.now)
+        if self.outlet.is_empty() {
+            self.viewer.let_go();
+            return false;
+        }
+        let pressed = self.viewer.poll_pressed(&Context::from_waker(Waker::noop()), world.now);
+        if pressed == Pressed::GiveUp {
+            let skips = self.outlet.give_up();
+            self.viewer.gave_up(self.outlet.len(), skips);
+            self.gave_up = true;
+        }
+        pressed == Pressed::Go
     }
 }
 
-/// Eight viewers stop to read one after the other, each in the middle of other frames, beside
-/// viewers that are in the middle of a frame whenever they are looked at: in `forms`, of 4 Mbit/s
-/// with so many pictures from one key frame to the next. Gives how many of the eight stay.
-fn stay(forms: &[&'static Form], gop: u32) -> usize {
-    let limits = Limits { viewers: 32, stream_memory: 1 << 20, max_frame: 128 << 10, ..LIMITS };
-    let mut world = World::new(limits);
+/// A stream of 4 Mbit/s in 1 MiB, with so many pictures from one key frame to the next.
+fn squeezed(gop: u32) -> (World, Source) {
+    let world = World::new(Limits { viewers: 128, stream_memory: 1 << 20, max_frame: 128 << 10, ..LIMITS });
     let mut source = world.publish("a").with_tracks();
     (source.picture_bytes, source.gop) = (20_000, gop);
     source.picture(world.now).unwrap();
+    (world, source)
+}
+
+/// How viewers end that read little, in `forms`, beside viewers that are in the middle of a frame
+/// whenever they are looked at: their numbers as they go, and those who stay. Each of `count` begins
+/// to read little, as `reads` does, in the middle of other frames than the others.
+fn press(forms: &[&'static Form], gop: u32, count: usize, reads: fn(&mut Sending)) -> (Vec<usize>, Vec<Sending>) {
+    let (mut world, mut source) = squeezed(gop);
     let mut healthy: Vec<_> = forms.iter().map(|form| Sending::new(&world, form)).collect();
-    let stuck = forms.iter().cycle().take(8).enumerate();
-    let mut stuck: Vec<_> = stuck.map(|(number, form)| (number, Sending::new(&world, form))).collect();
+    let slow = forms.iter().cycle().take(count).enumerate();
+    let mut slow: Vec<_> = slow.map(|(number, form)| (number, Sending::new(&world, form))).collect();
     let mut gone = Vec::new();
     for round in 0..400 {
         source.picture(world.now).unwrap();
@@ -148,11 +193,13 @@ fn stay(forms: &[&'static Form], gop: u32) -> usize {
             viewer.go_on();
             assert!(!viewer.must_go(&world), "one who takes bytes goes for others, in round {round}");
         }
-        stuck.retain_mut(|(number, viewer)| {
+        slow.retain_mut(|(number, viewer)| {
             // the last batch is a large one
-            let last = 10 * (*number + 1);
-            if round < last - 4 || round == last {
+            let last = 5 * (*number + 1);
+            if round < last.saturating_sub(4) || round == last {
                 viewer.go_on();
+            } else {
+                reads(viewer);
             }
             let goes = viewer.must_go(&world);
             gone.extend(goes.then_some(*number));
@@ -160,20 +207,73 @@ fn stay(forms: &[&'static Form], gop: u32) -> usize {
         });
     }
     for viewer in &healthy {
-        let times = &viewer.times;
-        assert!(times.len() > 390 && times.windows(2).all(|pair| pair[1] - pair[0] == 40), "nobody misses a picture");
+        let jumps: Vec<_> = viewer.times.windows(2).filter(|pair| pair[1] - pair[0] != 40).collect();
+        assert!(!viewer.gave_up && jumps.is_empty(), "somebody misses pictures: {jumps:?}");
+        assert!(viewer.times.len() > 390);
     }
-    assert!(gone.is_sorted(), "who stands still longest goes first: {gone:?}");
-    assert_eq!((world.hub.traffic().lost, world.hub.traffic().skips), (0, 0));
-    stuck.len()
+    assert_eq!(world.hub.traffic().lost, 0);
+    (gone, slow.into_iter().map(|(_, viewer)| viewer).collect())
 }
 
 #[test]
-fn those_that_take_nothing_go_before_those_that_take_something_and_no_more_than_needed() {
+fn those_that_take_little_give_up_what_is_not_begun_and_stay() {
     for gop in [25, 250, u32::MAX] {
-        let flv = stay(&[form_named("flv")], gop);
-        assert!((1..8).contains(&flv), "{flv}");
-        let mixed = stay(FORMS, gop);
-        assert!((1..8).contains(&mixed), "{mixed}");
+        for forms in [&[form_named("flv")][..], FORMS] {
+            for reads in [|_: &mut Sending| {}, |viewer: &mut Sending| viewer.send(1)] {
+                for count in [12, 24] {
+                    let (gone, stay) = press(forms, gop, count, reads);
+                    assert_eq!((gone.len(), stay.len()), (0, count));
+                    let gave_up = stay.iter().filter(|viewer| viewer.gave_up).count();
+                    assert!(
+                        (1..count + 1).contains(&gave_up) && (count > 12 || gave_up < count),
+                        "{gave_up} of {count}"
+                    );
+                }
+            }
+        }
     }
+}
+
+#[test]
+fn where_frames_that_were_begun_leave_too_little_who_stands_still_longest_goes() {
+    for gop in [25, 250, u32::MAX] {
+        let (gone, stay) = press(&[form_named("flv")], gop, 60, |_| {});
+        assert!(gone.is_sorted() && !gone.is_empty() && stay.len() > 24, "{gone:?}");
+        // each takes bytes, and those who watch get all all the same
+        let (gone, stay) = press(&[form_named("flv")], gop, 60, |viewer| viewer.send(1));
+        assert!(!gone.is_empty() && stay.len() > 24, "{gone:?}");
+    }
+}
+
+#[test]
+fn who_has_given_up_a_part_goes_on_at_a_key_frame_behind_a_whole_one() {
+    let (mut world, mut source) = squeezed(100);
+    let mut viewer = Sending { sent: Some(Vec::new()), ..Sending::new(&world, form_named("flv")) };
+    let mut others: Vec<_> = (0..32).map(|_| Sending::new(&world, form_named("flv"))).collect();
+    for round in 0..300 {
+        source.picture(world.now).unwrap();
+        world.pass(40);
+        for (number, other) in others.iter_mut().enumerate() {
+            if round < 3 * number {
+                other.go_on();
+            } else {
+                other.send(1);
+            }
+            assert!(!other.must_go(&world));
+        }
+        // half of what comes
+        viewer.send(10_000);
+        if viewer.outlet.is_empty() {
+            viewer.take();
+        } else {
+            assert!(!viewer.must_go(&world));
+        }
+    }
+    assert!(viewer.gave_up);
+    viewer.send(usize::MAX);
+    let player = Player { viewer: viewer.viewer, bytes: viewer.sent.unwrap(), heads: 0 };
+    let pictures: Vec<_> = player.tags().into_iter().filter(|(kind, _, head)| *kind == Video && head[1] == 1).collect();
+    let jumps = pictures.windows(2).filter(|pair| pair[1].1 - pair[0].1 != 40);
+    let jumps: Vec<_> = jumps.map(|pair| (pair[1].1 > pair[0].1, pair[1].2[0] >> 4)).collect();
+    assert!(!jumps.is_empty() && jumps.iter().all(|jump| *jump == (true, 1)), "{jumps:?}");
 }

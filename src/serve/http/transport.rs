@@ -70,7 +70,7 @@ impl Transport {
         match self {
             Self::Http => Outlet::default(),
             #[cfg(feature = "ws")]
-            Self::WebSocket(_) => Outlet::new(Framing::Batch(ws::binary_header)),
+            Self::WebSocket(_) => Outlet::new(Framing::Unit(ws::binary_header)),
         }
     }
 

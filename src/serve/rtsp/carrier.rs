@@ -105,6 +105,7 @@ impl Carrier {
     }
 
     /// Whether all that `control` gave is sent, and it has more to give.
+    #[cfg_attr(not(feature = "http"), allow(unused_variables))]
     pub(super) fn has_more(&mut self, machine: &mut rtsp::Server) -> bool {
         match self {
             #[cfg(feature = "ws")]

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use async_io::Timer;
 
@@ -199,7 +199,7 @@ impl Flow {
 
     /// Whether others need what it has taken and cannot send.
     pub(crate) fn must_go(&mut self, cx: &Context<'_>) -> bool {
-        !self.is_between_packets() && self.viewer.poll_pressed(cx, Instant::now())
+        !self.is_between_packets() && live::must_go(&mut self.viewer, &mut self.outlet, cx)
     }
 
     /// Sends control bytes between packets, and packets as the stream provides
