@@ -277,7 +277,8 @@ mod tests {
         let (jobs, queue) = Queue::new(10);
         for id in 0..3 {
             let (rule, stream) = (Arc::new(rule.clone()), crate::hub::Name::new("cam").unwrap());
-            let place = Place { shape: Shape::of(rule.format), rule, stream, begun: Duration::ZERO, number: 0 };
+            let (shape, who) = (Shape::of(rule.format), "".into());
+            let place = Place { shape, rule, stream, who, begun: Duration::ZERO, number: 0 };
             jobs.send(Job::Open { id, place, failed: Arc::new(AtomicBool::new(false)) }).unwrap();
             let bytes = crate::budget::BlockMut::new(&disk.room.own, 1000).unwrap().freeze();
             jobs.send(Job::Write { id, bytes }).unwrap();

@@ -10,11 +10,12 @@ use super::folder::{Busy, Folder};
 use super::heal;
 use super::index::{Index, NAME, State};
 use super::keep::{self, End, Keeper, News};
+use super::queue::Queue;
 use super::retain::enforce;
 use super::scratch::Scratch;
 use super::shape::Shape;
 use super::writer::{Job, Place, Writer};
-use super::{Recorder, lock};
+use super::{Prepared, Recorder};
 use crate::conf::{Config, Record};
 use crate::hub::Name;
 use crate::net::disk_of;
@@ -464,14 +465,14 @@ fn rules_that_meet_in_a_folder_know_of_each_other_s_files() {
     Arc::make_mut(&mut rules[0]).path = real.to_str().unwrap().into();
     let busy = Busy::default();
     let (tell, told) = sync_channel(keep::NEWS);
-    let (order, orders) = sync_channel(99);
+    let (order, orders) = Queue::new(99);
     let server = Server::new(Config::parse("test", "profile = \"box\"").unwrap(), Arc::default());
     let writer = Writer::new(Duration::ZERO, server.recorded.clone(), busy.clone(), tell);
     let threads = [
         std::thread::spawn(move || writer.run(&orders)),
-        std::thread::spawn(move || Keeper::new(false, busy).run(&told)),
+        std::thread::spawn(move || Keeper::new(false, busy, Arc::default()).run(&told)),
     ];
-    order.send(Job::Rules(rules.clone())).unwrap();
+    order.send(Job::Rules(rules.clone(), 0)).unwrap();
     // the card comes later, and the link to it
     fs::create_dir(&real).unwrap();
     std::os::unix::fs::symlink("real", &link).unwrap();
@@ -479,8 +480,9 @@ fn rules_that_meet_in_a_folder_know_of_each_other_s_files() {
         let place = Place {
             rule: rules[1].clone(),
             stream: Name::new("cam9").unwrap(),
+            who: "".into(),
             shape: Shape::of(rules[1].format),
-            begun: Duration::from_secs(second),
+            begun: Duration::from_secs(1000 + second),
             number: 0,
         };
         let id = usize::try_from(second).unwrap();
@@ -491,7 +493,7 @@ fn rules_that_meet_in_a_folder_know_of_each_other_s_files() {
             order.send(Job::Close { id, patch: None, duration: Duration::ZERO, discontinuity: false }).unwrap();
         }
     }
-    let path = |second: u64| real.join(format!("cam9-{second}.flv"));
+    let path = |second: u64| real.join(format!("cam9-{}.flv", 1000 + second));
     let end = Instant::now() + Duration::from_secs(100);
     while !path(4).exists() || path(3).exists() {
         assert!(path(1).exists() || !path(4).exists(), "one that is being written is deleted");
@@ -520,12 +522,7 @@ fn rules_whose_paths_meet_have_one_keeper_and_none_in_the_store() {
         let text = format!("profile = \"box\"\nhls.store = {store:?}\n{first}{second}");
         let config = Config::parse("test", &text).unwrap();
         let server = Arc::new(Server::new(config.clone(), Arc::default()));
-        let mut recorder = Recorder::new(&server);
-        let prepared = recorder.prepare(&config);
-        let disks = lock(&recorder.state).disks.end();
-        let count = disks.len();
-        disks.into_iter().flatten().for_each(|thread| thread.join().unwrap());
-        prepared.map(|()| count)
+        Recorder::new(&server).prepare(&config).map(|Prepared(disks)| disks.len())
     };
     assert_eq!(prepare("memory", "flv"), Ok(1));
     assert_eq!(prepare(link.to_str().unwrap(), "flv"), Ok(1));
