@@ -138,9 +138,15 @@ impl Keys {
         if let Some((key, feature)) = in_vain(&said, &base) {
             return Err(Error::key(file, text, key, &format!("left out: {}", lacks(feature))));
         }
+        let sets = |key: &str| said.iter().any(|(name, value)| name == key && value.as_str() != Some(""));
+        let unasked = ["rtsp.password", "rtsp.user"].into_iter().find(|key| sets(key) && !sets("rtsp.auth"));
         merge(&mut merged, own.clone());
         let keys = Self { table: merged, file: file.into(), text: text.into() };
         let config = keys.config().map_err(|error| locate(file, text, &base, &own, &error))?;
+        if let Some(key) = unasked {
+            let remedy = "must come with rtsp.auth: \"digest\" or \"basic\", or \"off\" for nobody to be asked";
+            return Err(Error::key_is(file, text, key, remedy));
+        }
         config.check(file, text)?;
         Ok((config, keys))
     }

@@ -276,6 +276,19 @@ fn no_message_tells_a_password() {
 }
 
 #[test]
+fn a_password_that_nobody_is_asked_for_is_refused() {
+    let said = "rtsp.password: must come with rtsp.auth: \"digest\" or \"basic\", or \"off\" for nobody to be asked";
+    let user = "[rtsp]\nuser = \"admin\"\npassword = \"Tiger-97\"\n";
+    assert_eq!(refusal(user), format!("r.toml: line 3: {said}"));
+    assert_eq!(refusal("rtsp.password = \"Tiger-97\""), format!("r.toml: line 1: {said}"));
+    assert_eq!(refusal("rtsp.user = \"a\""), format!("r.toml: line 1: {}", said.replace("password", "user")));
+    for auth in ["off", "basic", "digest"] {
+        Config::parse("r.toml", &format!("{user}auth = \"{auth}\"\n")).unwrap();
+    }
+    Config::parse("r.toml", "[rtsp]\nuser = \"\"\npassword = \"\"\n").unwrap();
+}
+
+#[test]
 fn wrong_types_are_said_in_words_of_people() {
     let texts =
         ["[streams]\nmax = \"x\"", "[streams]\nmax = -1", "[streams]\nmax = 1.5", "streams = 3", "threads = [1]"];
