@@ -103,6 +103,39 @@ class Pipe(Saying):
         self.assertEqual([path], list(self.directory.glob("pipe*")), "it is not moved away")
 
 
+class ByEnvironment(Saying):
+    def serve_with(self, value, **sections):
+        self.path = self.directory / "log"
+        self.serve(env={"RUST_LOG": value}, log={"target": self.path, **sections})
+
+    def test_an_empty_one_says_nothing(self):
+        self.serve_with("")
+        waiting.until(lambda: "listens on" in self.path.read_text(), WITHIN, "a line")
+        self.assertNotIn("RUST_LOG", self.path.read_text())
+
+    def test_one_that_is_no_filter_is_told_and_counts_for_nothing(self):
+        for value in ("inof", "runnel=inof", "info=x=y", "infi,debug"):
+            with self.subTest(value=value):
+                self.serve_with(value)
+                waiting.until(lambda: "listens on" in self.path.read_text(), WITHIN, "a line")
+                self.say(1)
+                said = f'RUST_LOG = "{value}" is no filter such as "debug" or "runnel=debug"'
+                self.assertEqual(self.path.read_text().count(said), 1)
+                self.assertNotIn(" DEBUG ", self.path.read_text())
+                self.server.stop()
+                self.path.unlink()
+
+    def test_one_that_is_a_filter_goes_before_the_level(self):
+        for value in ("debug", "off,runnel=debug", "runnel"):
+            with self.subTest(value=value):
+                self.serve_with(value, level="error")
+                self.say(1)
+                waiting.until(lambda: " DEBUG " in self.path.read_text(), WITHIN, "a line")
+                self.assertNotIn("RUST_LOG", self.path.read_text())
+                self.server.stop()
+                self.path.unlink()
+
+
 class Sessions(Saying):
     """Each line of a session says which it is."""
 

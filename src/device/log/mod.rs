@@ -10,7 +10,7 @@ mod target;
 
 use std::time::Duration;
 
-use log::{Metadata, Record};
+use log::{LevelFilter, Metadata, Record};
 
 use crate::conf;
 use line::{Line, Style};
@@ -41,18 +41,39 @@ impl log::Log for Logger {
     }
 }
 
-/// Starts the log; says why if its target cannot be written. `RUST_LOG` goes before
-/// `log.level`. Lines wait until [`run`].
+/// The filter of `RUST_LOG`, which goes before `log.level`; `Err` with what stands there if
+/// it is none.
+fn chosen() -> Result<Option<env_filter::Filter>, String> {
+    let Some(text) = std::env::var_os("RUST_LOG").filter(|text| !text.is_empty()) else { return Ok(None) };
+    let text = text.to_string_lossy();
+    // a lone word is a level or a part of the program: any other is a level with a slip
+    let is_known = |word: &str| word.contains('=') || word.starts_with("runnel") || word.parse::<LevelFilter>().is_ok();
+    let words = text.split('/').next().unwrap_or_default().split(',').map(str::trim);
+    let mut words = words.filter(|word| !word.is_empty()).peekable();
+    let is_filter = words.peek().is_some() && words.all(is_known);
+    let mut filter = env_filter::Builder::new();
+    match filter.try_parse(&text) {
+        Ok(filter) if is_filter => Ok(Some(filter.build())),
+        _ => Err(text.into_owned()),
+    }
+}
+
+/// Starts the log; says why if its target cannot be written. Lines wait until [`run`].
 pub fn start(config: &conf::Log) -> Result<(), String> {
     let (target, style) = target::open(config)?;
     QUEUE.begin(target, style.clone());
-    let chosen = std::env::var("RUST_LOG").ok();
+    let chosen = chosen();
+    let wrong = chosen.as_ref().err().cloned();
     // the level can change later on, so all that is compiled in passes the filter
-    let filter = env_filter::Builder::new().parse(chosen.as_deref().unwrap_or("trace")).build();
+    let all = || env_filter::Builder::new().filter_level(LevelFilter::Trace).build();
+    let filter = chosen.ok().flatten().unwrap_or_else(all);
     log::set_max_level(filter.filter());
     // it is called once; were it not, the first would stay
     let _ = log::set_logger(Box::leak(Box::new(Logger { filter, style })));
     set_level(config);
+    if let Some(text) = wrong {
+        log::error!("RUST_LOG = {text:?} is no filter such as \"debug\" or \"runnel=debug\": log.level applies");
+    }
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         log::error!("{panic}");
@@ -76,7 +97,7 @@ pub fn finish() -> bool {
 
 /// Goes by `log.level`, unless `RUST_LOG` has another.
 pub fn set_level(config: &conf::Log) {
-    if std::env::var_os("RUST_LOG").is_none() {
+    if !matches!(chosen(), Ok(Some(_))) {
         log::set_max_level(config.level.0);
     }
 }
