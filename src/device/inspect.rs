@@ -35,6 +35,14 @@ pub enum Weight {
     Untried,
 }
 
+impl Weight {
+    /// That of what was found: rights that are not the server's say nothing of what they do not reach.
+    fn unless_untried(self, found: &io::Result<()>, are_the_server_s: bool) -> Self {
+        let is_denied = found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
+        if is_denied && !are_the_server_s { Self::Untried } else { self }
+    }
+}
+
 /// The faults of certificates and their keys.
 #[cfg(feature = "tls")]
 fn certificates(config: &Config) -> Vec<Fault> {
@@ -69,7 +77,7 @@ fn fault(key: &str, path: &Path, weight: Weight, found: io::Result<()>) -> Optio
     found.err().map(|error| Fault { key: key.into(), why: why(error), weight })
 }
 
-/// The faults of ports that only some may open.
+/// The faults of addresses that are not the machine's, or not for everybody.
 fn ports(config: &Config) -> impl Iterator<Item = Fault> {
     // nobody listens, so that nobody comes; one that is taken may be held by the server that runs
     let refused = |address: &Address| {
@@ -89,10 +97,12 @@ pub fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     let mut faults = certificates(config);
     faults.extend(ports(config).filter(|_| are_the_server_s));
     if let Target::File(path) = &config.log.target {
-        faults.extend(fault("log.target", path, Weight::Fatal, appendable(path)));
+        let found = appendable(path);
+        let weight = Weight::Fatal.unless_untried(&found, are_the_server_s);
+        faults.extend(fault("log.target", path, weight, found));
         // to open a pipe would be the end for who reads it, and a device may do something
-        let is_special = fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir());
-        let untried = is_special.then(|| io::Error::other("a pipe or a device: whether it takes lines was not tried"));
+        let untried =
+            is_special(path).then(|| io::Error::other("a pipe or a device: whether it takes lines was not tried"));
         faults.extend(fault("log.target", path, Weight::Untried, untried.map_or(Ok(()), Err)));
     }
     if !config.process.watchdog.is_empty() {
@@ -108,10 +118,18 @@ pub fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
 pub fn opened_later(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut look = |key: &str, path: &Path, found: io::Result<()>| {
-        let is_denied = found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
-        let weight = if is_denied && !are_the_server_s { Weight::Untried } else { Weight::Lacking };
+        let weight = Weight::Lacking.unless_untried(&found, are_the_server_s);
         faults.extend(fault(key, path, weight, found));
     };
+    if let Target::File(path) = &config.log.target
+        && let Some(folder) = path.parent().filter(|folder| folder.is_dir() && !is_special(path))
+        // one that is not there was tried already, if not with the rights of who makes it
+        && (path.exists() || !config.process.user.is_empty())
+    {
+        let why = "a folder of its user's lets it begin FILE anew, and keep FILE.1";
+        let why = |error: io::Error| io::Error::new(error.kind(), format!("{error}: {why}"));
+        look("log.target", folder, makes_files(folder).map_err(why));
+    }
     for (at, pull) in config.pull.iter().enumerate().filter(|(_, pull)| pull.url.0.scheme == "file") {
         let path = Path::new(&pull.url.0.path);
         look(&format!("pull[{at}].url"), path, readable(path));
@@ -146,10 +164,20 @@ fn readable(file: &Path) -> io::Result<()> {
 #[cfg(any(feature = "files", feature = "record"))]
 fn writable(folder: &Path) -> io::Result<()> {
     fs::read_dir(folder)?;
+    makes_files(folder)
+}
+
+/// Whether files can be made in a folder. Nothing is made.
+fn makes_files(folder: &Path) -> io::Result<()> {
     Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
-/// Whether a file can be written to, or the folder is there in which it would be made.
+/// Whether it is a pipe, a device or a socket.
+fn is_special(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir())
+}
+
+/// Whether a file can be written to, or made in its folder.
 fn appendable(file: &Path) -> io::Result<()> {
     match fs::metadata(file) {
         Ok(about) if about.file_type().is_socket() => return Err(Errno::NXIO.into()),
@@ -157,7 +185,11 @@ fn appendable(file: &Path) -> io::Result<()> {
         _ => {}
     }
     match fs::OpenOptions::new().append(true).open(file) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => fs::read_dir(file.parent().unwrap_or(file)).map(drop),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let folder = file.parent().unwrap_or(file);
+            fs::read_dir(folder)?;
+            makes_files(folder)
+        }
         opened => opened.map(drop),
     }
 }

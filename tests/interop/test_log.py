@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import subprocess
+import unittest
 
 import paths
 import waiting
@@ -64,6 +65,84 @@ class LogFile(Saying):
         self.say(1)
         waiting.until(lambda: "stops playing x" in self.path.read_text(), WITHIN, "the line")
         self.assertEqual(moved.stat().st_size, size)
+
+
+@unittest.skipUnless(os.geteuid() == 0, "only root may become somebody else")
+class FolderOfAnother(Saying):
+    """The file is the user's, but the folder is not: /var/log is root's."""
+
+    USER = "65534:65534"
+
+    def serve_there(self, **log):
+        self.directory.chmod(0o755)
+        self.folder = self.directory / "var"
+        self.folder.mkdir(mode=0o755)
+        self.path = self.folder / "log"
+        log = {"target": self.path, "level": "debug", **log}
+        self.serve(process={"user": self.USER}, log=log)
+
+    def hang_up(self):
+        self.server.program.signal(signal.SIGHUP)
+
+    def until_it_says(self, path, words):
+        waiting.until(lambda: words in path.read_text(), WITHIN, lambda: path.read_text()[-500:])
+
+    def test_the_check_says_so(self):
+        self.serve_there()
+        config = self.directory / "runnel.toml"
+        command = [paths.SERVER, "--check", "-c", config]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, check=False)
+        self.assertEqual(ended.returncode, 69, ended.stderr)
+        self.assertRegex(
+            ended.stderr,
+            f"log.target: {self.folder}: Permission denied .*: a folder of its user's",
+        )
+        self.folder.chmod(0o777)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, check=False)
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertNotIn("log.target", ended.stderr)
+
+    def test_what_is_lost_where_it_cannot_be_moved_is_said(self):
+        self.serve_there(max_size="4KiB")
+        seen, why = set(), f"log.target: {self.path}.1: Permission denied"
+        for _ in range(400):
+            self.say(1)
+            text = self.path.read_text()
+            seen |= set(text.splitlines())
+            if sum("lines of the log were dropped" in line for line in seen) > 1:
+                break
+        told = [re.search(r"(\d+) lines of the log were dropped", line) for line in seen]
+        told = [int(line[1]) for line in told if line]
+        self.assertGreater(len(told), 1, "it was emptied twice at least, and says so each time")
+        # Some 100 bytes a line: so many of them are 4 KiB.
+        self.assertTrue(all(10 < lost < 80 for lost in told), told)
+        self.assertEqual(sum(why in line for line in seen), 1, "why is said once")
+        self.assertLessEqual(self.path.stat().st_size, 4096)
+
+    def test_where_it_cannot_be_opened_anew_the_old_one_goes_on(self):
+        self.serve_there()
+        moved = self.path.rename(self.folder / "moved")
+        self.hang_up()
+        self.until_it_says(moved, "read again")
+        self.until_it_says(moved, f"log.target: {self.path}: Permission denied")
+        self.say(1)
+        self.until_it_says(moved, "stops playing x")
+        self.assertFalse(self.path.exists())
+        # Once it can be, it is.
+        self.folder.chmod(0o777)
+        self.say(1)
+        waiting.until(self.path.exists, WITHIN, "a new file")
+        self.until_it_says(self.path, "stops playing x")
+        self.assertEqual(moved.read_text().count("Permission denied"), 1, "why is said once")
+
+    def test_one_that_was_moved_does_not_grow_without_end(self):
+        self.serve_there(max_size="4KiB")
+        moved = self.path.rename(self.folder / "moved")
+        self.hang_up()
+        self.until_it_says(moved, "read again")
+        self.say(120)
+        self.until_it_says(moved, "lines of the log were dropped")
+        self.assertLessEqual(moved.stat().st_size, 4096)
 
 
 class Pipe(Saying):

@@ -119,7 +119,8 @@ impl Writer {
     fn write(&mut self, dropped: usize) {
         let failed = self.target.write_all(&self.batch);
         self.batch.clear();
-        self.lost = self.lost.saturating_add(failed).saturating_add(dropped);
+        let gone = self.target.take_lost();
+        self.lost = self.lost.saturating_add(failed).saturating_add(dropped).saturating_add(gone);
         if self.lost > 0 && failed == 0 {
             let said = format_args!("{} lines of the log were dropped", self.lost);
             if self.target.write(Line::of(&self.style, Level::Warn, &said).as_bytes()).is_ok() {

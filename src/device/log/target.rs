@@ -2,15 +2,18 @@
 //! not grow beyond its size.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileTypeExt;
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
+use log::Level;
+
 use super::super::User;
-use super::line::Style;
+use super::line::{Line, Style};
 use crate::conf;
 use crate::net;
 
@@ -40,7 +43,8 @@ pub(super) fn open(config: &conf::Log) -> Result<(Target, Style), String> {
         conf::Target::File(path) => {
             let open = open_file(path).map_err(|error| format!("log.target = {path:?}: {error}"))?;
             let most = config.max_size.0 as u64;
-            Ok((Target::Files(Files { path: path.clone(), most, open: Some(open) }), Style::Plain))
+            let files = Files { path: path.clone(), most, open, is_stale: false, told: false, lost: 0 };
+            Ok((Target::Files(files), Style::Plain))
         }
     }
 }
@@ -56,6 +60,11 @@ impl Target {
             is_late = written.is_err_and(|error| error.kind() == io::ErrorKind::TimedOut);
         }
         failed
+    }
+
+    /// Lines that it had taken and has no more, since it was last asked.
+    pub(super) fn take_lost(&mut self) -> usize {
+        if let Self::Files(files) = self { std::mem::take(&mut files.lost) } else { 0 }
     }
 
     /// Takes a line with its end; it may wait.
@@ -112,7 +121,13 @@ impl Syslog {
 pub(super) struct Files {
     path: PathBuf,
     most: u64,
-    open: Option<Opened>,
+    open: Opened,
+    /// It is to be opened anew.
+    is_stale: bool,
+    /// It was said why it is emptied.
+    told: bool,
+    /// Lines that stood where it was emptied, and nobody was told yet.
+    lost: usize,
 }
 
 /// A file that is open, and its size; `None` for a pipe or a device, which have none.
@@ -120,26 +135,78 @@ type Opened = (File, Option<u64>);
 
 impl Files {
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
-        if REOPEN.swap(false, Relaxed) {
-            self.open = None;
+        let asked = REOPEN.swap(false, Relaxed);
+        if asked || self.is_stale {
+            self.open_anew(asked);
         }
-        let (mut file, mut size) = match self.open.take() {
-            Some(open) => open,
-            None => open_file(&self.path)?,
-        };
-        if size.is_some_and(|size| size > 0 && size + line.len() as u64 > self.most) {
-            let mut old = self.path.clone().into_os_string();
-            old.push(".1");
-            // where no new file can be made, the old one is emptied
-            if fs::rename(&self.path, old).is_err() {
-                file.set_len(0)?;
-            }
-            (file, size) = open_file(&self.path)?;
+        let most = self.most.saturating_sub(line.len() as u64);
+        if self.open.1.is_some_and(|size| size > 0 && size > most) {
+            self.make_room()?;
         }
+        self.put(line).inspect_err(|_| self.is_stale = true)
+    }
+
+    fn put(&mut self, line: &[u8]) -> io::Result<()> {
+        let (file, size) = &mut self.open;
         file.write_all(line)?;
-        self.open = Some((file, size.map(|size| size + line.len() as u64)));
+        size.iter_mut().for_each(|size| *size += line.len() as u64);
         Ok(())
     }
+
+    /// Where it cannot be opened, lines go on to the one that is open.
+    fn open_anew(&mut self, asked: bool) {
+        match open_file(&self.path) {
+            Ok(open) => (self.open, self.is_stale) = (open, false),
+            Err(error) => {
+                self.is_stale = true;
+                if asked {
+                    self.say(&self.path.clone(), &error, "it is not opened anew, lines go on to the one before");
+                }
+            }
+        }
+    }
+
+    /// Begins a new file, or empties this one where nobody lets us.
+    fn make_room(&mut self) -> io::Result<()> {
+        let mut old = self.path.clone().into_os_string();
+        old.push(".1");
+        let refused = match fs::rename(&self.path, &old) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => error,
+            // it was moved, by us or by others
+            _ => match open_file(&self.path) {
+                Err(error) if error.kind() == io::ErrorKind::PermissionDenied => error,
+                opened => {
+                    (self.open, self.told) = (opened?, false);
+                    return Ok(());
+                }
+            },
+        };
+        self.lost = self.lost.saturating_add(lines_of(&self.open.0));
+        self.open.0.set_len(0)?;
+        self.open.1 = Some(0);
+        if !std::mem::replace(&mut self.told, true) {
+            self.say(old.as_ref(), &refused, "the log is emptied when it is full");
+        }
+        Ok(())
+    }
+
+    /// Says in the file itself why `path` cannot be had.
+    fn say(&mut self, path: &Path, error: &io::Error, so: &str) {
+        let said = format_args!("log.target: {}: {error}: {so}", path.display());
+        let line = Line::of(&Style::Plain, Level::Warn, &said);
+        // the line that comes next finds out as well
+        let _ = self.put(line.as_bytes());
+    }
+}
+
+/// Lines of a file that is open for adding to it alone; none if it cannot be read.
+fn lines_of(file: &File) -> usize {
+    let Ok(mut file) = File::open(format!("/proc/self/fd/{}", file.as_raw_fd())) else { return 0 };
+    let (mut lines, mut part) = (0, [0; 1024]);
+    while let Ok(read @ 1..) = file.read(&mut part) {
+        lines += part.iter().take(read).filter(|byte| **byte == b'\n').count();
+    }
+    lines
 }
 
 /// Opens what lines are added to, made if it is not there. A pipe must have a reader.
