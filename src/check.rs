@@ -45,6 +45,9 @@ fn faults(config: &Config) -> Vec<Fault> {
     let mut faults = device::opened_first(config, are_the_server_s);
     let user = Some(name).filter(|name| !name.is_empty()).map(|name| User::find(name));
     let mut find = |key: &str, weight, why| faults.push(Fault { key: key.into(), why, weight });
+    if let Err(why) = super::reserve_descriptors(config) {
+        find("viewers.max", Weight::Fatal, why);
+    }
     if !are_the_server_s {
         let why = format!("only root can become {name:?}: all is looked at with the rights of who asks");
         find("process.user", Weight::Untried, why);

@@ -14,7 +14,7 @@ use async_signal::{Signal, Signals};
 use runnel::budget::Plan;
 use runnel::conf::{Changes, Config, Keys, Target, machine};
 use runnel::device::supervisor::{State, tell, wants_pulse};
-use runnel::device::{self, User, Watchdog};
+use runnel::device::{self, User, Watchdog, Weight};
 use runnel::net::{Lane, aside, read_small};
 #[cfg(feature = "record")]
 use runnel::record::{Prepared, Recorder};
@@ -94,6 +94,19 @@ fn fail(code: u8) -> impl Fn(String) -> Failure {
     move |why| Failure { code, why }
 }
 
+/// What fails at the start fails in the system, unless it is said to be otherwise.
+impl From<String> for Failure {
+    fn from(why: String) -> Self {
+        Self { code: SYSTEM, why }
+    }
+}
+
+/// The code of what `key` names and cannot be opened: that which `--check` has for it.
+fn code_of(config: &Config, key: &str) -> u8 {
+    let is_it = |fault: &device::Fault| fault.key == key && fault.weight == Weight::Fatal;
+    if device::opened_first(config, true).iter().any(is_it) { CONFIG } else { SYSTEM }
+}
+
 fn main() -> ExitCode {
     match run() {
         Ok(()) => {
@@ -135,9 +148,9 @@ fn run() -> Result<(), Failure> {
             .map_err(|unfit| Failure { code: code(unfit.fatal), why: unfit.why });
     }
     check_random().map_err(fail(SYSTEM))?;
-    device::log::start(&config.log).map_err(fail(SYSTEM))?;
+    device::log::start(&config.log).map_err(|why| fail(code_of(&config, "log.target"))(why))?;
     let elsewhere = config.log.target != Target::Stderr;
-    serve(source, config).map_err(fail(SYSTEM)).inspect_err(|failure| {
+    serve(source, config).inspect_err(|failure| {
         // who only reads the log is told as well
         if elsewhere {
             log::error!("{}", failure.why);
@@ -273,22 +286,23 @@ impl Source {
             log::warn!("SIGHUP: Restart required for: {}", restart.join(", "));
         }
         let config = checked?;
-        device::reserve_descriptors(config.descriptors() + OTHER_DESCRIPTORS)?;
+        reserve_descriptors(&config)?;
         Ok((config, keys, live))
     }
 }
 
 /// Starts what the configuration asks for, in the order that rights ask for:
 /// what only root may do comes first, and threads come last.
-fn serve(mut source: Source, config: Config) -> Result<(), String> {
+fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     let threads = config.threads.0;
-    device::reserve_descriptors(config.descriptors() + OTHER_DESCRIPTORS)?;
+    reserve_descriptors(&config)?;
     let executor = Arc::new(Executor::new());
     let server = Server::new(config.clone(), executor.clone());
     let listeners = server.bind()?;
-    let watchdog = open_watchdog(&config.process.watchdog)?;
+    let watchdog =
+        open_watchdog(&config.process.watchdog).map_err(|why| fail(code_of(&config, "process.watchdog"))(why))?;
     let user = Some(&config.process.user).filter(|user| !user.is_empty()).map(|user| User::find(user)).transpose();
-    let user = user.map_err(|why| format!("process.user = {why}"))?;
+    let user = user.map_err(|why| fail(CONFIG)(format!("process.user = {why}")))?;
     if config.memory.prefault {
         hold_memory(&config, &server, user)?;
     }
@@ -457,6 +471,11 @@ fn drop_rights(config: &Config, user: User) -> std::io::Result<()> {
         device::log::give(file, user)?;
     }
     user.become_it()
+}
+
+/// Makes sure that as many files may be open as the plan has.
+fn reserve_descriptors(config: &Config) -> Result<(), String> {
+    device::reserve_descriptors(config.descriptors() + OTHER_DESCRIPTORS)
 }
 
 /// Open files beside connections: standard streams, listeners, the reactor's, the

@@ -83,14 +83,23 @@ fn ports(config: &Config) -> impl Iterator<Item = Fault> {
     let refused = |address: &Address| {
         let family = if address.0.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
         let tried = socket(family, SocketType::STREAM, None).and_then(|socket| bind(&socket, &address.0));
-        tried == Err(Errno::ACCESS)
+        tried.err().and_then(|error| PORTS.iter().find(|(errno, _)| *errno == error))
     };
-    let fault = |(key, address): (&str, Address)| {
-        let why = format!("{}: {}: start as root, or with CAP_NET_BIND_SERVICE", address.0, Errno::ACCESS);
-        Fault { key: key.into(), why, weight: Weight::Fatal }
-    };
-    config.listens().filter(move |(_, address)| refused(address)).map(fault)
+    let is_required = config.tls.required;
+    config.listens().filter_map(move |(key, address)| {
+        let (errno, remedy) = refused(&address)?;
+        // those who come without TLS are served all the same
+        let weight = if is_required || !key.starts_with("tls.") { Weight::Fatal } else { Weight::Lacking };
+        Some(Fault { key: key.into(), why: format!("{}: {errno}: {remedy}", address.0), weight })
+    })
 }
+
+/// Why a port is refused as long as nothing is changed, and what that may be.
+const PORTS: [(Errno, &str); 3] = [
+    (Errno::ACCESS, "start as root, or with CAP_NET_BIND_SERVICE"),
+    (Errno::ADDRNOTAVAIL, "the machine has no such address"),
+    (Errno::INVAL, "it is of one link: say which by number, as in [fe80::1%2]"),
+];
 
 /// The faults of what is opened before rights are dropped.
 pub fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
@@ -108,7 +117,11 @@ pub fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     if !config.process.watchdog.is_empty() {
         let path = Path::new(&config.process.watchdog);
         // to open it would start it
-        faults.extend(fault("process.watchdog", path, Weight::Fatal, fs::metadata(path).map(drop)));
+        let is_device = |about: fs::Metadata| match about.is_file() || about.is_dir() {
+            true => Err(io::Error::other("is no device")),
+            false => Ok(()),
+        };
+        faults.extend(fault("process.watchdog", path, Weight::Fatal, fs::metadata(path).and_then(is_device)));
     }
     faults
 }
@@ -160,7 +173,7 @@ fn readable(file: &Path) -> io::Result<()> {
     fs::File::open(file).map(drop)
 }
 
-/// Whether files can be made in a folder. Nothing is made.
+/// Whether files can be made in a folder, and listed. Nothing is made.
 #[cfg(any(feature = "files", feature = "record"))]
 fn writable(folder: &Path) -> io::Result<()> {
     fs::read_dir(folder)?;

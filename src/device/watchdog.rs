@@ -10,7 +10,9 @@ pub struct Watchdog(File);
 impl Watchdog {
     /// Opens it: from here on it wants to be fed.
     pub fn open(device: &str) -> io::Result<Self> {
-        OpenOptions::new().write(true).open(device).map(Self)
+        let file = OpenOptions::new().write(true).open(device)?;
+        // in a file, what it is fed would pile up
+        if file.metadata()?.is_file() { Err(io::Error::other("is no device")) } else { Ok(Self(file)) }
     }
 
     /// Any byte will do. Every second is well within the shortest time that drivers allow.

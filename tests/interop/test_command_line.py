@@ -1,6 +1,7 @@
 """The program from outside: what it says of itself, and how it refuses a bad start."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -96,14 +97,57 @@ class CommandLine(Case):
             ended = self.nobody("-c", self.config(text))
             self.assertEqual(ended.returncode, 71, ended.stderr)
 
+    def test_check_finds_addresses_that_the_machine_lacks(self):
+        for address in ("192.0.2.9:0", "[2001:db8::9]:0", "[fe80::1]:0"):
+            for key in ("rtmp.listen", "http.listen", "rtsp.listen"):
+                ended = run("--check", "-c", self.config(f'{key} = "{address}"\n'))
+                self.assertEqual(ended.returncode, 78, ended.stderr)
+                self.assertRegex(ended.stderr, rf"line 1: {key}: {re.escape(address)}: .* \(os error \d+\)")
+        tls = f'[tls]\ncert = "/nowhere"\nkey = "/nowhere"\nhttp_listen = "192.0.2.9:0"\n'
+        ended = run("--check", "-c", self.config(tls))
+        self.assertEqual(ended.returncode, 69, "those without TLS are served all the same")
+
+    def test_check_finds_that_too_few_files_may_be_open(self):
+        config = self.config('profile = "box"\n')
+        for arguments, code in ((["--check"], 78), ([], 71)):
+            command = ["prlimit", "--nofile=200:200", paths.SERVER, *arguments, "-c", config]
+            ended = subprocess.run(
+                command, capture_output=True, text=True, timeout=WITHIN, check=False
+            )
+            self.assertEqual(ended.returncode, code, ended.stderr)
+            self.assertRegex(ended.stderr, r"the plan needs \d+ open files, but the limit is 200")
+
+    def test_a_watchdog_is_a_device(self):
+        file = self.directory / "file"
+        file.touch()
+        for path in (self.directory, file):
+            config = self.config(f'process.watchdog = "{path}"\nrtmp.listen = "127.0.0.1:0"\n')
+            for arguments in (["--check"], []):
+                ended = run(*arguments, "-c", config)
+                self.assertEqual(ended.returncode, 78, ended.stderr)
+                self.assertRegex(ended.stderr, rf"process.watchdog.*{path}.*: (is no device|Is a dir)")
+        self.assertEqual(file.stat().st_size, 0)
+
+    def test_what_is_wrong_in_the_file_has_the_same_code_at_the_start(self):
+        ports = '[rtmp]\nlisten = "127.0.0.1:0"\n[rtsp]\nenable = false\n[http]\nenable = false\n'
+        for text in (
+            '[process]\nuser = "nobody-of-that-name"\n',
+            '[process]\nwatchdog = "/nowhere"\n',
+            '[log]\ntarget = "/nowhere/log"\n',
+            '[log]\ntarget = "/proc"\n',
+        ):
+            for arguments in (["--check"], []):
+                ended = run(*arguments, "-c", self.config(text + ports))
+                self.assertEqual(ended.returncode, 78, f"{text}{arguments} {ended.stderr}")
+
     def test_a_socket_is_no_target_of_the_log(self):
         path = self.directory / "socket"
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as bound:
             bound.bind(str(path))
             text = f'log.target = "{path}"\n'
-            for arguments, code in ((["--check"], 78), ([], 71)):
+            for arguments in (["--check"], []):
                 ended = run(*arguments, "-c", self.config(text))
-                self.assertEqual(ended.returncode, code, ended.stderr)
+                self.assertEqual(ended.returncode, 78, ended.stderr)
                 self.assertIn("No such device or address", ended.stderr)
 
     def test_push_reads_a_configuration_that_comes_in(self):

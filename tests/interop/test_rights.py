@@ -50,12 +50,14 @@ class Rights(Case):
         self.publish_live(STREAM)
 
     def test_a_user_who_is_not_there_is_refused(self):
-        said = self.refusal(process={"user": "nobody-of-that-name"})
+        said = self.refusal(
+            code=CONFIGURATION_IS_WRONG, process={"user": "nobody-of-that-name"}
+        )
         self.assertIn('process.user = "nobody-of-that-name": no such user', said)
 
     def test_a_log_that_cannot_be_written_is_refused(self):
         for path in ["/nowhere/log", self.directory]:
-            said = self.refusal(log={"target": path})
+            said = self.refusal(code=CONFIGURATION_IS_WRONG, log={"target": path})
             self.assertIn(f'log.target = "{path}": ', said)
 
     def test_too_few_open_files_are_refused_with_a_remedy(self):
