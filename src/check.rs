@@ -1,11 +1,15 @@
 //! `--check`: all that would keep the server from starting here, or from serving what it
 //! is told to.
 
+use std::path::Path;
+
 use runnel::budget::Plan;
 #[cfg(feature = "record")]
 use runnel::conf::Record;
-use runnel::conf::{Config, Keys, features};
+use runnel::conf::{Config, features};
 use runnel::device::{self, Fault, User, Weight};
+
+use super::Source;
 
 /// A fault that the check found.
 pub struct Unfit {
@@ -15,7 +19,8 @@ pub struct Unfit {
 }
 
 /// Says that all is well, or what is not.
-pub fn check(config: &Config, keys: &Keys, plan: &Plan) -> Result<(), Unfit> {
+pub fn check(config: &Config, source: &Source, plan: &Plan) -> Result<(), Unfit> {
+    let keys = &source.keys;
     #[cfg(feature = "record")]
     for at in 0..config.record.len() {
         for (key, words) in Record::hints(&config.record, at) {
@@ -24,7 +29,7 @@ pub fn check(config: &Config, keys: &Keys, plan: &Plan) -> Result<(), Unfit> {
     }
     let say = |fault: &Fault| keys.fault(&fault.key, &fault.why).to_string();
     let (untried, faults): (Vec<_>, Vec<_>) =
-        faults(config).into_iter().partition(|fault| fault.weight == Weight::Untried);
+        faults(config, source.file.as_deref()).into_iter().partition(|fault| fault.weight == Weight::Untried);
     let last = faults.split_last();
     for fault in untried.iter().chain(last.map(|(_, others)| others).unwrap_or_default()) {
         eprintln!("runnel: {}", say(fault));
@@ -39,7 +44,7 @@ pub fn check(config: &Config, keys: &Keys, plan: &Plan) -> Result<(), Unfit> {
 }
 
 /// In the order of the start: some things are opened before rights are dropped.
-fn faults(config: &Config) -> Vec<Fault> {
+fn faults(config: &Config, file: Option<&Path>) -> Vec<Fault> {
     let name = &config.process.user;
     let are_the_server_s = name.is_empty() || User::is_within_reach();
     let mut faults = device::opened_first(config, are_the_server_s);
@@ -62,6 +67,7 @@ fn faults(config: &Config) -> Vec<Fault> {
             if let Err(error) = user.become_it() {
                 find("process.user", Weight::Fatal, error.to_string());
             }
+            faults.extend(file.and_then(|file| device::read_again(file, config, user)));
         }
         _ => {}
     }

@@ -144,7 +144,7 @@ fn run() -> Result<(), Failure> {
     check_machine(&plan).map_err(fail(CONFIG))?;
     if task == Task::Check {
         let code = |fatal| if fatal { CONFIG } else { LACKING };
-        return check::check(&config, &source.keys, &plan)
+        return check::check(&config, &source, &plan)
             .map_err(|unfit| Failure { code: code(unfit.fatal), why: unfit.why });
     }
     check_random().map_err(fail(SYSTEM))?;
@@ -308,6 +308,9 @@ fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     }
     if let Some(user) = user {
         drop_rights(&config, user).map_err(|error| format!("process.user = {:?}: {error}", config.process.user))?;
+        if let Some(fault) = source.file.as_ref().and_then(|file| device::read_again(file, &config, user)) {
+            log::warn!("{}: {}", fault.key, fault.why);
+        }
     }
     device::reserve_thread().and_then(|()| device::log::run())?;
 

@@ -9,6 +9,7 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketType, bind, socket};
 
+use super::User;
 use crate::conf::{Address, Config, Target};
 #[cfg(feature = "tls")]
 use crate::net;
@@ -163,6 +164,19 @@ pub fn opened_later(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
         look("http.root", path, fs::read_dir(path).map(drop));
     }
     faults
+}
+
+/// Why a configuration that was read cannot be read again with the rights of `user`, the
+/// caller's by now. Nobody reads a pipe again.
+pub fn read_again(file: &Path, config: &Config, user: User) -> Option<Fault> {
+    let found = match fs::metadata(file) {
+        Ok(about) if about.is_file() => access(file, Access::READ_OK).map_err(io::Error::from),
+        other => other.map(drop),
+    };
+    let error = found.err().filter(|error| error.kind() == io::ErrorKind::PermissionDenied)?;
+    let (name, file, group) = (&config.process.user, file.display(), user.group());
+    let why = format!("{name:?} may not read {file} again at SIGHUP: {error}: chown :{group} {file}; chmod 640 {file}");
+    Some(Fault { key: "process.user".into(), why, weight: Weight::Lacking })
 }
 
 /// Whether a file can be read. A pipe is not opened: that would wait for its other end.

@@ -49,6 +49,11 @@ impl User {
         std::os::unix::fs::chown(file, Some(self.uid), Some(self.gid))
     }
 
+    /// The number of its group.
+    pub fn group(self) -> u32 {
+        self.gid
+    }
+
     /// Whether this process may become it.
     pub fn is_within_reach() -> bool {
         rustix::process::geteuid().is_root()

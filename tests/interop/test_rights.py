@@ -49,6 +49,42 @@ class Rights(Case):
         self.assertEqual(log.stat().st_uid, NOBODY)
         self.publish_live(STREAM)
 
+    @AS_ROOT
+    def test_a_configuration_that_the_user_may_not_read_again_is_said(self):
+        self.directory.chmod(0o755)
+        self.serve()
+        path = self.directory / "runnel.toml"
+        user = {"user": f"{NOBODY}:{NOBODY}"}
+        self.server.stop()
+        path.write_text("")
+        path.chmod(0o600)
+        self.serve(process=user)
+        said = f'process.user: "{NOBODY}:{NOBODY}" may not read {path} again at SIGHUP: '
+        self.assertIn("WARN  " + said, self.server.log)
+        self.assertEqual(self.server.log.count(said), 1)
+        command = [paths.SERVER, "--check", "-c", path]
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, check=False)
+        self.assertEqual(ended.returncode, 69, ended.stderr)
+        self.assertIn(said, ended.stderr)
+        # Its remedy is one.
+        self.assertIn(f"chown :{NOBODY} {path}; chmod 640 {path}", ended.stderr)
+        os.chown(path, 0, NOBODY)
+        path.chmod(0o640)
+        ended = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, check=False)
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertNotIn("process.user", ended.stderr)
+        # What comes through a pipe cannot be read again by anybody.
+        ended = subprocess.run(
+            [paths.SERVER, "--check", "-c", "-"],
+            input=path.read_text(),
+            capture_output=True,
+            text=True,
+            timeout=WITHIN,
+            check=False,
+        )
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertNotIn("process.user", ended.stderr)
+
     def test_a_user_who_is_not_there_is_refused(self):
         said = self.refusal(
             code=CONFIGURATION_IS_WRONG, process={"user": "nobody-of-that-name"}
