@@ -4,8 +4,6 @@
 use std::path::Path;
 
 use runnel::budget::Plan;
-#[cfg(feature = "record")]
-use runnel::conf::Record;
 use runnel::conf::{Config, features};
 use runnel::device::{self, Fault, User, Weight};
 
@@ -21,11 +19,8 @@ pub struct Unfit {
 /// Says that all is well, or what is not.
 pub fn check(config: &Config, source: &Source, plan: &Plan) -> Result<(), Unfit> {
     let keys = &source.keys;
-    #[cfg(feature = "record")]
-    for at in 0..config.record.len() {
-        for (key, words) in Record::hints(&config.record, at) {
-            eprintln!("runnel: {}", keys.fault(&format!("record[{at}].{key}"), words));
-        }
+    for (key, words) in keys.hints(config) {
+        eprintln!("runnel: {}", keys.fault(&key, words));
     }
     let say = |fault: &Fault| keys.fault(&fault.key, &fault.why).to_string();
     let (untried, faults): (Vec<_>, Vec<_>) =

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use async_signal::{Signal, Signals};
 use runnel::budget::Plan;
-use runnel::conf::{Changes, Config, Keys, Target, machine};
+use runnel::conf::{Changes, Config, Hint, Keys, Target, machine};
 use runnel::device::supervisor::{State, tell, wants_pulse};
 use runnel::device::{self, User, Watchdog, Weight};
 use runnel::net::{Lane, aside, read_small};
@@ -251,18 +251,28 @@ fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
 struct Source {
     file: Option<PathBuf>,
     keys: Keys,
+    /// Those that were told.
+    hints: Vec<Hint>,
 }
 
 impl Source {
     fn load(file: Option<PathBuf>) -> Result<(Config, Self), String> {
         let loaded = file.as_deref().map_or_else(|| Keys::parse("embedded", ""), Keys::load);
         let (config, keys) = loaded.map_err(|error| error.to_string())?;
-        Ok((config, Self { file, keys }))
+        Ok((config, Self { file, keys, hints: Vec::new() }))
+    }
+
+    /// Tells the hints that are new.
+    fn tell(&mut self, hints: Vec<Hint>) {
+        for (key, words) in hints.iter().filter(|hint| !self.hints.contains(hint)) {
+            log::warn!("{key} {words}");
+        }
+        self.hints = hints;
     }
 
     /// Reads the file again: the configuration for a running server, the keys that make
-    /// it, and what of them is new.
-    async fn reload(&self) -> Result<(Config, Keys, Vec<String>), String> {
+    /// it, what of them is new, and the hints about the file.
+    async fn reload(&self) -> Result<(Config, Keys, Vec<String>, Vec<Hint>), String> {
         let (whole, new) = match self.file.clone() {
             None => Keys::parse("embedded", ""),
             Some(file) => {
@@ -287,7 +297,7 @@ impl Source {
         }
         let config = checked?;
         reserve_descriptors(&config)?;
-        Ok((config, keys, live))
+        Ok((config, keys, live, new.hints(&whole)))
     }
 }
 
@@ -335,6 +345,7 @@ fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     server.start(listeners, pulse)?;
     let mut rest = Rest::new(&server);
     let prepared = rest.prepare(&config)?;
+    source.tell(source.keys.hints(&config));
     tell(State::Ready);
     // a task of its own: what stands in `run` itself is polled with every turn
     let end = executor.spawn(async move {
@@ -390,7 +401,7 @@ async fn until_signal(signals: &mut Signals) -> Signal {
 
 /// Goes by the file as it is now, or on as before.
 async fn follow(source: &mut Source, server: &Arc<Server>, rest: &mut Rest) -> Result<(), String> {
-    let (config, keys, live) = source.reload().await?;
+    let (config, keys, live, hints) = source.reload().await?;
     let log = config.log.clone();
     let prepared = rest.prepare(&config)?;
     server.reload(config).await?;
@@ -399,6 +410,7 @@ async fn follow(source: &mut Source, server: &Arc<Server>, rest: &mut Rest) -> R
         log::info!("SIGHUP: {} apply from here on", live.join(", "));
     }
     device::log::set_level(&log);
+    source.tell(hints);
     rest.follow(prepared).await;
     Ok(())
 }

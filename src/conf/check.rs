@@ -32,7 +32,7 @@ impl Config {
         if self.pull.len() > self.streams.max {
             return Some((format!("pull[{}]", self.streams.max), "must be one of streams.max at most".into()));
         }
-        if let Some(objection) = self.placeholder().or_else(|| self.circle()) {
+        if let Some(objection) = self.placeholder().or_else(|| self.same_relay()).or_else(|| self.circle()) {
             return Some(objection);
         }
         #[cfg(feature = "record")]
@@ -85,6 +85,9 @@ impl Config {
                 "hls.start",
                 "between 2 and hls.segments, and 3 with hls.part",
             ),
+            (self.hls.enable && self.hls.streams == 0, "hls.streams", "at least 1, unless hls.enable is false"),
+            (self.hls.enable && self.hls.memory.0 == 0, "hls.memory", "more than \"0KiB\", unless hls.enable is false"),
+            (self.hls.enable && self.viewers.max == 0, "viewers.max", "at least 1, unless hls.enable is false"),
             (self.log.max_size.0 < 4 << 10, "log.max_size", "at least \"4KiB\""),
             (self.hls.segment.0.as_millis() < 500, "hls.segment", "at least \"500ms\""),
             (self.hls.session_timeout.0.as_secs() < 1, "hls.session_timeout", "at least \"1s\""),

@@ -16,6 +16,8 @@ pub struct Keys {
     /// The file that they come from, and its text: where faults that show later are.
     file: String,
     text: String,
+    /// Those that the file sets to other values than its profile has.
+    own: Vec<String>,
 }
 
 /// What became of the keys that differ.
@@ -141,7 +143,11 @@ impl Keys {
         let sets = |key: &str| said.iter().any(|(name, value)| name == key && value.as_str() != Some(""));
         let unasked = ["rtsp.password", "rtsp.user"].into_iter().find(|key| sets(key) && !sets("rtsp.auth"));
         merge(&mut merged, own.clone());
-        let keys = Self { table: merged, file: file.into(), text: text.into() };
+        let mut known = Vec::new();
+        leaves("", &base, &mut known);
+        said.retain(|pair| !known.contains(pair));
+        let names = said.into_iter().map(|(key, _)| key).collect();
+        let keys = Self { table: merged, file: file.into(), text: text.into(), own: names };
         let config = keys.config().map_err(|error| locate(file, text, &base, &own, &error))?;
         if let Some(key) = unasked {
             let remedy = "must come with rtsp.auth: \"digest\" or \"basic\", or \"off\" for nobody to be asked";
@@ -184,6 +190,11 @@ impl Keys {
     /// A fault of `key` that shows on this machine: `pull[1].url` is that of the second table.
     pub fn fault(&self, key: &str, why: &str) -> Error {
         Error::key_is(&self.file, &self.text, key, why)
+    }
+
+    /// Whether the file sets `key` to another value than its profile has.
+    pub(super) fn sets(&self, key: &str) -> bool {
+        self.own.iter().any(|own| own == key)
     }
 
     /// The name of the file.

@@ -3,6 +3,7 @@
 mod check;
 mod error;
 mod features;
+mod hints;
 mod keys;
 pub mod machine;
 mod own;
@@ -20,6 +21,7 @@ use std::path::Path;
 use crate::hub::{Conflict, is_pattern};
 pub use error::Error;
 pub use features::{features, lacks};
+pub use hints::Hint;
 pub use keys::{Changes, Keys, LIVE, REFERENCE};
 pub use plan::{ADDRESS, CONNECTION, GREETING, MESSAGES, RECORD_BLOCK, RECORD_JOB, SMALL_BUFFER};
 pub use profile::Profile;

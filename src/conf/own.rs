@@ -1,8 +1,9 @@
 //! Relays that lead back to the server itself, which gets nothing but its own stream.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
-use super::Config;
+use super::{Config, Push};
 use crate::hub::matches;
 use crate::proto::{Target, Url};
 
@@ -14,21 +15,81 @@ const SCHEMES: [(&str, u16, &str); 4] = [
     ("rtsps", 322, "tls.rtsp_listen"),
 ];
 
+/// A relay from one of our streams to one of ours.
+struct Loop<'a> {
+    table: &'static str,
+    at: usize,
+    /// A name, or a pattern of a push.
+    from: Cow<'a, str>,
+    /// The URL that a pattern makes names of.
+    url: Option<&'a Url>,
+    /// The name, or one of those that it may be.
+    to: String,
+}
+
+impl Loop<'_> {
+    /// The name that `name` is sent on under, if it is.
+    fn next(&self, name: &str) -> Option<String> {
+        let to = || self.url.map_or_else(|| self.to.clone(), |url| name_of(&url.of_stream(name)));
+        matches(&self.from, name).then(to)
+    }
+
+    /// Whether others of `all` lead back to where it begins.
+    fn leads_back(&self, all: &[Self]) -> bool {
+        let mut names = vec![self.to.clone()];
+        let mut at = 0;
+        // patterns could make longer and longer names
+        while let Some(name) = names.get(at).filter(|_| at <= all.len()).cloned() {
+            if matches(&self.from, &name) {
+                return true;
+            }
+            let next: Vec<_> =
+                all.iter().filter_map(|one| one.next(&name)).filter(|next| !names.contains(next)).collect();
+            names.extend(next);
+            at += 1;
+        }
+        false
+    }
+}
+
+/// The name of the stream at a URL of ours.
+fn name_of(url: &Url) -> String {
+    Target::of_url(&url.target()).name
+}
+
 impl Config {
     /// A relay between a stream and itself: its key, and why it is none.
     pub(super) fn circle(&self) -> Option<(String, String)> {
-        let pulled = self.pull.iter().enumerate().find(|(_, pull)| {
-            let url = &pull.url.0;
-            self.is_own(url) && Target::of_url(&url.target()).name == pull.stream
+        let pulled = self.pull.iter().enumerate().map(|(at, pull)| {
+            let from = name_of(&pull.url.0).into();
+            (&pull.url.0, Loop { table: "pull", at, from, url: None, to: pull.stream.clone() })
         });
-        let pushed = self.push.iter().enumerate().find(|(_, push)| {
+        let pushed = self.push.iter().enumerate().map(|(at, push)| {
             // one of the names that are as the pattern says
             let name = push.stream.replace(['*', '?'], "x");
-            let url = if push.is_pattern() { push.url.0.of_stream(&name) } else { push.url.0.clone() };
-            self.is_own(&url) && matches(&push.stream, &Target::of_url(&url.target()).name)
+            let url = Some(&push.url.0).filter(|_| push.is_pattern());
+            let to = url.map_or_else(|| name_of(&push.url.0), |url| name_of(&url.of_stream(&name)));
+            (&push.url.0, Loop { table: "push", at, from: push.stream.as_str().into(), url, to })
         });
-        let keys = pulled.map(|(at, _)| ("pull", at)).or(pushed.map(|(at, _)| ("push", at)));
-        keys.map(|(table, at)| (format!("{table}[{at}].url"), "must lead elsewhere: this is the stream itself".into()))
+        let own: Vec<_> = pulled.chain(pushed).filter(|(url, _)| self.is_own(url)).map(|(_, one)| one).collect();
+        let direct = own.iter().find(|one| matches(&one.from, &one.to)).map(|one| (one, ""));
+        let found =
+            direct.or_else(|| own.iter().find(|one| one.leads_back(&own)).map(|one| (one, "by way of other tables ")));
+        found.map(|(Loop { table, at, .. }, way)| {
+            (format!("{table}[{at}].url"), format!("must lead elsewhere: {way}this is the stream itself"))
+        })
+    }
+
+    /// A relay that another does already: its key, and why.
+    pub(super) fn same_relay(&self) -> Option<(String, String)> {
+        let mut pulls = self.pull.iter().enumerate();
+        let pulled = pulls.find(|(at, pull)| self.pull.iter().take(*at).any(|before| before.stream == pull.stream));
+        let mut pushes = self.push.iter().enumerate();
+        let is_same = |one: &Push, other: &Push| one.stream == other.stream && one.url == other.url;
+        let pushed = pushes.find(|(at, push)| self.push.iter().take(*at).any(|before| is_same(before, push)));
+        let pulled = pulled.map(|(at, _)| (format!("pull[{at}].stream"), "a table before it fetches that stream"));
+        let pushed = pushed.map(|(at, _)| (format!("push[{at}]"), "stream and url are those of one before it"));
+        pulled.or(pushed).map(|(key, why)| (key, format!("must be another one: {why}")))
     }
 
     /// A placeholder that stands for nothing: its key, and why.

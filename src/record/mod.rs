@@ -101,15 +101,10 @@ impl Recorder {
         let config = followed_rules(&self.server.config());
         let mut before = lock(&self.state).rules.clone();
         let (mut kept, mut new) = (Vec::new(), Vec::new());
-        for (at, wanted) in config.record.iter().enumerate() {
+        for wanted in &config.record {
             match before.iter().position(|rule| **rule == *wanted) {
                 Some(at) => kept.push(before.swap_remove(at)),
-                None => {
-                    for (key, words) in Record::hints(&config.record, at) {
-                        log::warn!("record[{at}].{key} {words}");
-                    }
-                    new.push(Arc::new(wanted.clone()));
-                }
+                None => new.push(Arc::new(wanted.clone())),
             }
         }
         let mut replaced = Vec::new();

@@ -154,6 +154,57 @@ fn a_check_says_what_may_be_meant_otherwise() {
     }
 }
 
+/// Sections, and the hint that comes with them behind the number of the line.
+const WITHOUT_EFFECT: [(&str, &str); 14] = [
+    ("[rtsp]\nudp = false\nmulticast = \"239.1.1.1\"", "rtsp.multicast: has no effect: rtsp.udp is false"),
+    (
+        "[rtsp]\nmulticast = \"239.1.1.1\"\nudp_pairs = 1",
+        "rtsp.multicast: has no effect: each stream takes two of rtsp.udp_pairs",
+    ),
+    ("[rtsp]\nudp_ports = \"30000-30003\"", "rtsp.udp_ports: has fewer pairs of ports than rtsp.udp_pairs asks for"),
+    ("[tls]\nhttp_listen = \":443\"", "tls.http_listen: has no effect: tls.cert is empty"),
+    ("[tls]\nrtmp_listen = \":443\"", "tls.rtmp_listen: has no effect: tls.cert is empty"),
+    ("[tls]\nrtsp_listen = \":443\"", "tls.rtsp_listen: has no effect: tls.cert is empty"),
+    ("[hls]\ndelete = \"never\"", "hls.delete: has no effect: hls.store is \"memory\""),
+    ("[hls]\nenable = false\nstore = \"/tmp\"", "hls.store: has no effect: hls.enable is false"),
+    ("[[push]]\nstream = \"a\"\nurl = \"rtmp://h/a/b\"\nudp = true", "push.udp: is of use with RTSP alone"),
+    (
+        "[[push]]\nstream = \"a\"\nurl = \"rtmp://h/a/b\"\ninsecure = true",
+        "push.insecure: is of use with rtsps:// and rtmps:// alone",
+    ),
+    (
+        "[[pull]]\nstream = \"a\"\nurl = \"rtsp://h/a/b\"\nca = \"/etc/passwd\"",
+        "pull.ca: is of use with rtsps:// and rtmps:// alone",
+    ),
+    ("[[pull]]\nstream = \"a\"\nurl = \"file:/etc/passwd\"\nudp = true", "pull.udp: is of use with RTSP alone"),
+    (
+        "[[pull]]\nstream = \"a\"\nurl = \"rtsp://h/\"\nudp = true\n[rtsp]\nudp = false",
+        "pull.udp: has no effect: rtsp.udp is false",
+    ),
+    ("[log]\nmax_size = \"1MiB\"", "log.max_size: has no effect: log.target is no file"),
+];
+
+#[test]
+fn a_check_says_what_has_no_effect() {
+    for (text, hint) in WITHOUT_EFFECT {
+        let text = format!("memory.total = \"200MiB\"\nviewers.max = 8\n{text}\n");
+        let (code, _, err) = run_with(&text, &["--check"]);
+        assert_eq!(err.lines().filter(|line| line.contains(hint)).count(), 1, "{text}\n{err}");
+        let line = text.lines().position(|line| line.starts_with(hint.split(['.', ':']).nth(1).unwrap()));
+        assert!(err.contains(&format!(": line {}: {hint}", line.unwrap() + 1)), "{text}\n{err}");
+        assert!(matches!(code, Some(0 | 69)), "{text}\n{err}");
+    }
+    for text in ["[rtsp]\nudp = false", "[hls]\ndelete = \"end\"", "[rtsp]\nudp_ports = \"30000-30063\""] {
+        assert_eq!(run_with(text, &["--check"]).2, "", "{text}");
+    }
+}
+
+#[test]
+fn a_start_says_what_has_no_effect() {
+    let program = Program::start(&format!("{TINY}hls.delete = \"never\"\n"));
+    program.says("hls.delete has no effect: hls.store is \"memory\"");
+}
+
 #[test]
 fn a_check_says_what_is_wrong() {
     let (code, out, err) = run_with("threads = 0\n", &["--check"]);

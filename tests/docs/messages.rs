@@ -209,6 +209,63 @@ fn what_leads_nowhere_is_refused() {
 }
 
 #[test]
+fn what_leads_back_by_way_of_other_tables_is_refused() {
+    let relay = |table: &str, stream: &str, name: &str| {
+        format!("[[{table}]]\nstream = \"{stream}\"\nurl = \"rtmp://127.0.0.1/live/{name}\"\n")
+    };
+    let pull = |stream: &str, name: &str| relay("pull", stream, name);
+    let push = |stream: &str, name: &str| relay("push", stream, name);
+    let circles = [
+        ("pull", pull("a", "b") + &pull("b", "a")),
+        ("pull", pull("a", "b") + &pull("b", "c") + &pull("c", "a")),
+        ("pull", pull("a", "b") + &push("a", "b")),
+        ("push", push("a", "b") + &push("b", "a")),
+        ("push", push("a*", "b-{name}") + &push("b*", "a-{name}")),
+    ];
+    for (table, text) in circles {
+        let said = format!(
+            "r.toml: line 3: {table}.url: must lead elsewhere: by way of other tables this is the stream itself"
+        );
+        assert_eq!(refusal(&text), said, "{text}");
+    }
+    for text in [pull("a", "b") + &pull("c", "b"), pull("b", "a") + &push("a", "c"), push("a", "b") + &push("b", "c")] {
+        Config::parse("r.toml", &text).unwrap_or_else(|error| panic!("{text}\n{error}"));
+    }
+}
+
+#[test]
+fn the_same_relay_twice_is_refused() {
+    let relay = |table: &str, stream: &str, host: &str| {
+        format!("[[{table}]]\nstream = \"{stream}\"\nurl = \"rtmp://{host}/live/x\"\n")
+    };
+    let pulls = relay("pull", "a", "h") + &relay("pull", "a", "i");
+    assert_eq!(
+        refusal(&pulls),
+        "r.toml: line 5: pull.stream: must be another one: a table before it fetches that stream"
+    );
+    let pushes = relay("push", "a", "h") + &relay("push", "a", "h");
+    assert_eq!(
+        refusal(&pushes),
+        "r.toml: line 4: push: must be another one: stream and url are those of one before it"
+    );
+    let apart = relay("push", "a", "h") + &relay("push", "a", "i") + &relay("push", "b", "h");
+    Config::parse("r.toml", &apart).unwrap();
+}
+
+#[test]
+fn hls_without_room_for_any_is_refused() {
+    let cases = [
+        ("hls.streams = 0", "line 1: hls.streams: must be at least 1, unless hls.enable is false"),
+        ("hls.memory = \"0B\"", "line 1: hls.memory: must be more than \"0KiB\", unless hls.enable is false"),
+        ("viewers.max = 0", "line 1: viewers.max: must be at least 1, unless hls.enable is false"),
+    ];
+    for (text, message) in cases {
+        assert_eq!(refusal(text), format!("r.toml: {message}"));
+        Config::parse("r.toml", &format!("{text}\nhls.enable = false")).unwrap();
+    }
+}
+
+#[test]
 fn two_keys_do_not_share_a_port() {
     let tls = "[tls]\ncert = \"/c\"\nkey = \"/k\"\n";
     let cases = [
