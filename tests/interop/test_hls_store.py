@@ -182,6 +182,26 @@ class Deletion(HlsStore):
         waiting.until(lambda: not (self.folder / STREAM).exists(), GONE_WITHIN, "the folder")
         self.assertTrue((self.folder / "other").exists())
 
+    def test_what_cannot_be_deleted_keeps_nothing_else(self):
+        self.serve_stored(delete="end", idle="2s")
+        publisher = self.publish_live(STREAM)
+        self.until_hls(STREAM)
+        self.until_stored(3)
+        stuck = [self.folder / STREAM / f"{STREAM}-{number}-{number}.ts" for number in range(40)]
+        for folder in stuck:
+            folder.mkdir()
+        publisher.stop()
+        gone = lambda: not [path for path in self.files() if path.is_file()]
+        waiting.until(gone, GONE_WITHIN, "that all others are gone")
+        self.until_log_counts("something of it is left", 1)
+
+    def test_nothing_is_said_of_what_nobody_publishes(self):
+        self.serve_stored(delete="end")
+        # It is held for so long that the stream is over before.
+        self.assertEqual(ask(self.server.hls(STREAM))[0], 404)
+        waiting.until(lambda: not self.server.metric("runnel_hls_streams"), 30, "that it is forgotten")
+        self.assertEqual(self.server.log.count("segments stay in memory"), 0, self.server.log)
+
     def test_what_a_loss_of_power_has_left_goes_with_the_next_stream(self):
         self.serve_stored(delete="soon")
         self.publish_live(STREAM)

@@ -57,7 +57,15 @@ pub(super) fn lend(folder: &Path, name: &str, soon: bool, sync: bool) -> io::Res
 
 /// Deletes those that are listed and were left there.
 pub(super) fn clear(folder: &Path, is_left: &dyn Fn(&Path) -> bool) -> io::Result<()> {
-    each(folder, &mut |name| if is_left(Path::new(name)) { remove(&folder.join(name)) } else { Ok(()) })
+    let mut removed = Ok(());
+    // each of them: one that cannot be removed keeps no other
+    let listed = each(folder, &mut |name| {
+        if is_left(Path::new(name)) {
+            removed = std::mem::replace(&mut removed, Ok(())).and(remove(&folder.join(name)));
+        }
+        Ok(())
+    });
+    listed.and(removed)
 }
 
 /// Lists no more of those that are gone. A stream that writes there has lent some.

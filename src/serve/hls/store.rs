@@ -48,6 +48,9 @@ pub(super) async fn keep(entry: Weak<Entry>, who: Who, folder: Folder) {
         });
         let Some(next) = next.await else { return };
         let Some(mut next) = next else {
+            if !folder.ward.is_used() {
+                return; // nothing ever came
+            }
             // the list is to say that this is all
             let Some((playlist, gone)) = entry.upgrade().map(|entry| entry.stored(None)) else { return };
             let told = playlist.is_some();
@@ -211,17 +214,20 @@ impl Folder {
         } else {
             let lists = [PLAYLIST, UNFINISHED, listing::NAME, listing::OLD];
             self.unless_used(&|| lists.iter().try_for_each(|list| remove(&self.path.join(list))))?;
+            // each of them: one that cannot be removed keeps no other
+            let mut removed = Ok(());
             for file in fs::read_dir(&self.path)? {
                 let file = file?.path();
                 if is_left(&file) {
-                    remove(&file)?;
+                    removed = removed.and(remove(&file));
                 }
             }
             // unless there is something else in it
             let remove_folder = || Ok(_ = fs::remove_dir(&self.path));
             if self.unless_used(&remove_folder)? {
-                return Ok(());
+                return removed;
             }
+            return self.mend(stream).and(removed);
         }
         self.mend(stream)
     }
