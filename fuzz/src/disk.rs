@@ -141,3 +141,26 @@ pub fn probe(data: &[u8]) {
 pub fn probe_seeds() -> Vec<Vec<u8>> {
     vec![segment().to_vec(), segment()[..2 * 188].to_vec()]
 }
+
+/// The same for fragments, whose head is a file of its own: its length, of 16 bits, stands first.
+pub fn fragments(data: &[u8]) {
+    let [a, b, rest @ ..] = data else { return };
+    let (head, segment) = rest.split_at(usize::from(u16::from_be_bytes([*a, *b])).min(rest.len()));
+    let name = "cam-1700000000000-0.m4s";
+    let path = folder(&[("cam-1700000000000-0.mp4", head), (name, segment)]);
+    if mend(&path).is_ok_and(|text| listed(&text) == [name]) {
+        let text = mend(&path).unwrap();
+        assert!(text.contains("#EXT-X-VERSION:6\n") && text.contains("\n#EXT-X-MAP:URI=\"cam-1700000000000-0.mp4\"\n"));
+        assert_eq!(text, mend(&path).unwrap(), "it is never well");
+    }
+    fs::remove_dir_all(path).unwrap();
+}
+
+pub fn fragment_seeds() -> Vec<Vec<u8>> {
+    let track = records::track(0, Codec::H264);
+    let frames: Vec<_> = (0..3).map(|at| records::frame(&track, 40 * at, 0, at == 0, 60)).collect();
+    let whole = written("mp4", &[track], &frames);
+    let head = whole.windows(4).position(|name| name == b"moof").unwrap() - 4;
+    let seed = |end: usize| [&u16::try_from(head).unwrap().to_be_bytes()[..], &whole[..end]].concat();
+    vec![seed(whole.len()), seed(whole.len() - 9)]
+}

@@ -95,6 +95,7 @@ static TARGETS: &[Target] = targets! {
     "record-index" 2048 3_000 disk::index index_seeds;
     "record-playlist" 2048 4_000 disk::playlist playlist_seeds;
     "segment" 8192 8_000 disk::probe probe_seeds;
+    "fragments" 4096 4_000 disk::fragments fragment_seeds;
 };
 
 /// The heap of a target beside its accounts at most: so much, and so much

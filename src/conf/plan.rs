@@ -248,8 +248,9 @@ mod tests {
     #[test]
     fn each_name_of_a_relay_may_have_a_thread_up_to_a_few() {
         let threads = |profile: &str, hosts: &[&str]| {
-            let push = |host: &&str| format!("[[push]]\nstream = \"a\"\nurl = \"rtmp://{host}/live/b\"\n");
-            let text = format!("profile = {profile:?}\n{}", hosts.iter().map(push).collect::<String>());
+            let push =
+                |(at, host): (usize, &&str)| format!("[[push]]\nstream = \"a{at}\"\nurl = \"rtmp://{host}/live/b\"\n");
+            let text = format!("profile = {profile:?}\n{}", hosts.iter().enumerate().map(push).collect::<String>());
             Config::parse("test", &text).unwrap().name_threads()
         };
         assert_eq!(threads("router", &[]), 1);
