@@ -353,12 +353,13 @@ impl State {
     }
 
     /// The place of the packer of `form`.
-    pub(super) fn packer(&mut self, name: &Name, form: &'static Form) -> usize {
+    pub(super) fn packer(&mut self, name: &Name, form: &'static Form) -> u16 {
         let known = self.packers.iter().position(|packer| std::ptr::eq(packer.form, form));
-        known.unwrap_or_else(|| {
+        let at = known.unwrap_or_else(|| {
             self.packers.push(Packer::new(name.clone(), form));
             self.packers.len() - 1
-        })
+        });
+        u16::try_from(at).unwrap_or(u16::MAX)
     }
 
     /// The slot `seq` in one form, `None` if that has no place for it. While

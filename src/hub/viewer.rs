@@ -16,10 +16,9 @@ use crate::media::Tracks;
 pub struct Viewer {
     hub: Arc<Hub>,
     stream: Arc<Stream>,
-    packer: usize,
+    /// Its place among the stream's, of which there are as many as forms.
+    packer: u16,
     seat: usize,
-    /// Begins lines of the log.
-    who: Box<str>,
     cursor: Cursor,
     oldest: bool,
     /// Units are passed over until one that a viewer may begin with.
@@ -86,7 +85,6 @@ impl Viewer {
             stream,
             packer,
             seat,
-            who: Box::default(),
             cursor: Cursor::Before,
             oldest: false,
             opening: true,
@@ -117,12 +115,6 @@ impl Viewer {
     /// `None` where many come from one address.
     pub fn giving_way(self, peer: Option<u128>) -> Self {
         self.stream.lock().give_way(self.seat, peer, false);
-        self
-    }
-
-    /// The same viewer, which the log knows as `who`.
-    pub fn known_as(mut self, who: &dyn std::fmt::Display) -> Self {
-        self.who = who.to_string().into();
         self
     }
 
@@ -244,7 +236,7 @@ impl Viewer {
         if self.cursor == Cursor::Before {
             return;
         }
-        let Some(packer) = state.packers.get_mut(self.packer) else { return };
+        let Some(packer) = state.packers.get_mut(usize::from(self.packer)) else { return };
         packer.viewers -= 1;
         if packer.viewers == 0 {
             packer.sleep();
@@ -254,7 +246,7 @@ impl Viewer {
     /// Starts at the newest key frame; false while there is none.
     fn begin(&mut self, state: &mut State, out: &mut Vec<Arc<Unit>>) -> bool {
         let Some(mut start) = state.start() else { return false };
-        let Some(packer) = state.packers.get_mut(self.packer) else { return false };
+        let Some(packer) = state.packers.get_mut(usize::from(self.packer)) else { return false };
         if self.oldest {
             let from = if packer.viewers > 0 { packer.base(&state.ring).max(state.epoch) } else { state.epoch };
             start = state.ring.start_from(from).unwrap_or(start);
@@ -263,9 +255,9 @@ impl Viewer {
         let tracks = state.tracks.clone();
         let Ok(lease) = self.stream.account().charge(head_cost(&tracks)) else { return false };
         if packer.viewers == 0 {
-            state.wake_packer(self.packer, start, &tracks, at);
+            state.wake_packer(self.packer.into(), start, &tracks, at);
         }
-        let Some(packer) = state.packers.get_mut(self.packer) else { return false };
+        let Some(packer) = state.packers.get_mut(usize::from(self.packer)) else { return false };
         packer.viewers += 1;
         let head = packer.head(&tracks, at);
         if !head.is_empty() {
@@ -293,7 +285,7 @@ impl Viewer {
             let Some(seq) = self.next_number(state, out) else { break };
             first.get_or_insert(seq);
             self.cursor = Cursor::At(seq + 1);
-            let unit = match state.unit(self.packer, seq, self.stream.account()) {
+            let unit = match state.unit(self.packer.into(), seq, self.stream.account()) {
                 Ok(Some(unit)) => unit,
                 Ok(None) => continue,
                 Err(Gone) => {
@@ -327,7 +319,7 @@ impl Viewer {
     /// Learns what the tracks are now. If the form cannot tell of them in mid-stream, that
     /// is to be said first, and before that what was taken is to go.
     fn learn(&mut self, state: &State, tracks: &Arc<Tracks>, taken: &[Arc<Unit>]) -> Option<Next> {
-        let packer = state.packers.get(self.packer)?;
+        let packer = state.packers.get(usize::from(self.packer))?;
         let fits = packer.can_announce(&self.told, tracks);
         if !fits && !taken.is_empty() {
             return Some(Next::Units);
@@ -345,7 +337,7 @@ impl Viewer {
             Cursor::From(_) => true,
             Cursor::Before => false,
         };
-        let Some(packer) = state.packers.get(self.packer).filter(|_| is_next) else { return false };
+        let Some(packer) = state.packers.get(usize::from(self.packer)).filter(|_| is_next) else { return false };
         let mut all = Tracks::clone(&state.tracks);
         all.complete(&self.told);
         packer.can_announce(&self.told, &all) && !packer.can_announce(&self.told, &state.tracks)
@@ -353,7 +345,7 @@ impl Viewer {
 
     /// A viewer whose next slot is gone goes on at the newest key frame.
     fn catch_up(&mut self, state: &mut State) {
-        let Some(packer) = state.packers.get_mut(self.packer) else { return };
+        let Some(packer) = state.packers.get_mut(usize::from(self.packer)) else { return };
         let base = packer.base(&state.ring);
         if matches!(self.cursor, Cursor::At(seq) if seq < base) {
             self.cursor = self.skip(state, 0);
@@ -364,8 +356,8 @@ impl Viewer {
     /// `next` on.
     fn skip(&self, state: &mut State, next: Seq) -> Cursor {
         state.traffic.skips += 1;
-        let form = state.packers.get(self.packer).map_or("", |packer| packer.form.name);
-        log::debug!("{} is too far behind as a viewer of {form} and skips", self.who);
+        let form = state.packers.get(usize::from(self.packer)).map_or("", |packer| packer.form.name);
+        log::debug!("stream={} a viewer of {form} is too far behind and skips", self.stream.name());
         let newest = state.ring.newest_start().unwrap_or(state.ring.head());
         Cursor::From(newest.max(next))
     }
@@ -380,7 +372,7 @@ impl Viewer {
             // what it has missed comes between what was taken and what is next
             Cursor::From(_) if !out.is_empty() => None,
             Cursor::From(seq) => {
-                let packer = packers.get_mut(self.packer)?;
+                let packer = packers.get_mut(usize::from(self.packer))?;
                 let start = ring.start_from(seq.max(packer.base(ring)))?;
                 let at = ring.slot(start)?.at;
                 let lease = self.stream.account().charge(head_cost(tracks)).ok()?;

@@ -99,8 +99,7 @@ impl Session {
     }
 
     /// Writes what the viewer gets, until it is dropped.
-    pub(super) async fn run(mut self, viewer: Viewer) {
-        let mut viewer = viewer.known_as(&self.who);
+    pub(super) async fn run(mut self, mut viewer: Viewer) {
         let mut units = Vec::new();
         loop {
             // a new head is with the tracks, which are looked at below

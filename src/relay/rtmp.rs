@@ -200,7 +200,7 @@ impl Push {
                 match event {
                     ClientEvent::Started if live.is_none() => {
                         let viewer = server.hub.play(name, &PUSH).map_err(|why| Close::Refused(why.to_string()))?;
-                        let viewer = viewer.from_oldest().known_as(who);
+                        let viewer = viewer.from_oldest();
                         *live = Some(Live::new(viewer, Outlet::new(framing(client.stream_id()))));
                         log::info!("{who} pushes {name} to {url}");
                     }

@@ -35,7 +35,7 @@ pub(super) fn pull(errand: Errand, conn: Conn) -> Run {
 pub(super) fn push(errand: Errand, conn: Conn) -> Run {
     Box::pin(async move {
         let viewer = match errand.server.hub.play(&errand.name, &RTP) {
-            Ok(viewer) => viewer.from_oldest().known_as(&errand.who),
+            Ok(viewer) => viewer.from_oldest(),
             Err(refused) => return (End::Closed(Close::Refused(refused.to_string())), 0),
         };
         let mut flow = Flow::new(viewer);

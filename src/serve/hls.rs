@@ -172,7 +172,6 @@ impl Hls {
         let first = packing.unwrap_or(Packing::Ts);
         let viewer = server.hub.play(name, packing::form(first)).map_err(Denied::Hub)?.from_oldest().giving_way(None);
         let who = server.who(Kind::HlsMuxer).of(name);
-        let viewer = viewer.known_as(&who);
         let account = self.account.child(name.as_str(), self.account.limit());
         let numbers = Numbers::at(SystemTime::now()).max(*lock(&self.unused));
         let stream = name.clone();

@@ -225,7 +225,7 @@ fn play(
     let viewer = may_be(seat, Claim::Viewer, || server.hub.play(&name, form))?;
     let viewer = viewer.giving_way(seat.and_then(Seat::customer));
     who.begins(&server.flood, &name, format_args!("plays {name} as {}", form.name));
-    Ok(Live::new(viewer.known_as(who), Outlet::default()))
+    Ok(Live::new(viewer, Outlet::default()))
 }
 
 /// The form that a player can read: what it asks for, else what it says it knows.

@@ -183,7 +183,7 @@ impl Session {
         };
         let mut who = self.server.who(kind).at(self.conn.peer());
         who.begins(&self.server.flood, name, format_args!("plays {name} as {} over {}", form.name, transport.name()));
-        let live = Live::new(viewer.known_as(&who), transport.outlet());
+        let live = Live::new(viewer, transport.outlet());
         self.role = Role::Play(Box::new(Player { live, who, transport }));
     }
 

@@ -45,7 +45,7 @@ impl Cast {
         if let Some(cast) = running.filter(|cast| !cast.is_over() && cast.to == to) {
             return Some(cast);
         }
-        let viewer = server.hub.play(name, &RTP).ok()?.known_as(&format_args!("stream={name}"));
+        let viewer = server.hub.play(name, &RTP).ok()?;
         let cast = Arc::new(Self::begin(server, config, viewer, to, local, seat)?);
         all.insert((name.clone(), local), Arc::downgrade(&cast));
         Some(cast)

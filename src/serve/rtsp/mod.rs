@@ -308,8 +308,6 @@ impl Body {
         match viewer {
             Ok(viewer) => {
                 let viewer = viewer.giving_way(self.seat.as_ref().and_then(|seat| seat.customer()));
-                let who = self.who.clone().of(viewer.stream().name());
-                let viewer = viewer.known_as(&who);
                 let ends = (self.local, self.peer);
                 self.role = Role::View(Box::new(View::new(viewer, &self.who, held, ends, self.seat.clone())));
                 Turn::Held
