@@ -35,7 +35,7 @@ pub fn poll_in_turns<E>(
 /// few of these.
 const ROUND: Duration = Duration::from_millis(10);
 /// Tasks between two looks at the clock.
-const FEW: usize = 8;
+const FEW: usize = 4;
 
 /// Runs the tasks of `executor` until `end` is ready. `Executor::run` looks at the sockets after 200
 /// tasks, however long they take: some that have much to do would keep a publisher waiting.

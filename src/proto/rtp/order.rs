@@ -17,6 +17,8 @@ pub(super) struct Order {
     behind: Option<u16>,
     /// Those that came early, in their order, and when they came.
     early: VecDeque<(Packet, Instant)>,
+    /// None of these came before.
+    since: Option<Instant>,
 }
 
 /// What comes next.
@@ -39,7 +41,7 @@ const MAX_LATE: i16 = -100;
 impl Order {
     /// Packets wait for at most `patience`; with none, every gap is a loss.
     pub(super) fn new(patience: Duration) -> Self {
-        Self { patience, next: None, behind: None, early: VecDeque::new() }
+        Self { patience, next: None, behind: None, early: VecDeque::new(), since: None }
     }
 
     /// Takes a packet and gives what can go on. Duplicates and what comes too late
@@ -75,15 +77,27 @@ impl Order {
     /// Gives up on packets that others have waited for long enough.
     pub(super) fn flush(&mut self, now: Instant, out: &mut dyn FnMut(Step)) {
         while let (Some(next), Some((first, _))) = (self.next, self.early.front()) {
-            let overdue = self.early.iter().any(|(_, came)| now.saturating_duration_since(*came) >= self.patience);
-            if !overdue && self.early.len() < MAX_EARLY {
+            let first = first.sequence;
+            if self.early.len() < MAX_EARLY && !self.is_overdue(now) {
                 return;
             }
-            let missing = first.sequence.wrapping_sub(next);
-            self.next = Some(first.sequence);
+            let missing = first.wrapping_sub(next);
+            self.next = Some(first);
             out(Step::Gap(missing));
             self.pass_row(out);
         }
+    }
+
+    /// Whether one has waited for long enough. All are looked at when one may have: with each packet
+    /// that would cost too much.
+    fn is_overdue(&mut self, now: Instant) -> bool {
+        let patience = self.patience;
+        let overdue = |came| now.saturating_duration_since(came) >= patience;
+        if !self.since.is_some_and(overdue) {
+            return false;
+        }
+        self.since = self.early.iter().map(|(_, came)| *came).min();
+        self.since.is_some_and(overdue)
     }
 
     /// Whether a packet of that number may be one of the row: early, late or the next.
@@ -108,6 +122,7 @@ impl Order {
         let at = self.early.partition_point(|(held, _)| ahead(held) < wanted);
         if self.early.get(at).is_none_or(|(held, _)| held.sequence != packet.sequence) {
             self.early.insert(at, (packet, now));
+            self.since.get_or_insert(now);
         }
     }
 
