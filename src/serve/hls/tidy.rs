@@ -37,8 +37,10 @@ pub(super) struct Tidy {
 struct State {
     /// When segments are deleted now, and whether what is written is brought to the disk.
     now: Option<(Delete, bool)>,
-    /// Those of streams that are being written.
-    live: HashMap<Name, Folder>,
+    /// Those of streams that are being written, with the number of the seat.
+    live: HashMap<Name, (usize, Folder)>,
+    /// Seats so far, a number that wraps.
+    seats: usize,
     /// What is to be looked at next, and what is looked at.
     waiting: VecDeque<(Name, Folder)>,
     running: Option<(Name, Folder)>,
@@ -50,30 +52,28 @@ struct State {
 pub(super) struct Seat {
     tidy: Arc<Tidy>,
     name: Name,
+    number: usize,
     pub(super) folder: Folder,
 }
 
-/// What those who write to a folder and who put it in order have to know of each other.
+/// Shared by the stream that writes to a folder and the one who puts that in order.
 #[derive(Debug, Default)]
 pub(super) struct Ward {
     /// Held by who writes the list of segments.
     list: Arc<smol::lock::Mutex<()>>,
-    new: Mutex<New>,
+    own: Mutex<Option<Own>>,
 }
 
-/// Files that a stream has written: they are none of those that were left there.
-#[derive(Debug, Default)]
-struct New {
-    /// The hashes of their names, since somebody may look at the folder.
-    names: Vec<u64>,
-    /// Nobody does.
-    done: bool,
+/// The files that a stream has written, by the first and the last time and number in their names:
+/// however many there are, none of them is one that was left there.
+#[derive(Clone, Copy, Debug)]
+struct Own {
+    times: (u64, u64),
+    numbers: (u64, u64),
 }
 
 /// How often it is looked whether another disk is there.
 const LOOK: Duration = Duration::from_secs(5);
-/// So many of the last files are known when that is seen: more than are written meanwhile.
-const RECENT: usize = 64;
 /// Of so many that wait none is left out.
 const MANY: usize = 64;
 
@@ -97,18 +97,18 @@ impl Tidy {
             folder.ward = running.ward.clone();
         } else if waited || !state.complete || folder.is_cleared() {
             state.waiting.push_front((name.clone(), folder.clone()));
-        } else {
-            folder.ward.set_done(true);
         }
-        state.live.insert(name.clone(), folder.clone());
+        state.seats = state.seats.wrapping_add(1);
+        let number = state.seats;
+        state.live.insert(name.clone(), (number, folder.clone()));
         let _ = self.told.try_send(());
-        Seat { tidy: self.clone(), name: name.clone(), folder }
+        Seat { tidy: self.clone(), name: name.clone(), number, folder }
     }
 
     /// A stream is over, of which nothing is to stay.
     pub(super) fn ends(&self, name: &Name) {
         let mut state = self.lock();
-        let Some(folder) = state.live.remove(name) else { return };
+        let Some((_, folder)) = state.live.remove(name) else { return };
         state.forget(name);
         let folder = Folder { ward: Arc::default(), ..folder };
         state.waiting.push_back((name.clone(), folder));
@@ -122,7 +122,6 @@ impl Tidy {
             let next = self.lock().next();
             if let Some((name, folder)) = next {
                 folder.put_in_order(&name).await;
-                folder.ward.set_done(true);
                 self.lock().running = None;
             } else if let Some(folders) = rest.take() {
                 rest = self.next_of(folders).await;
@@ -176,7 +175,7 @@ impl Drop for Seat {
     fn drop(&mut self) {
         let is_it = |folder: &Folder| Arc::ptr_eq(&folder.ward, &self.folder.ward);
         let mut state = self.tidy.lock();
-        if state.live.get(&self.name).is_some_and(is_it) {
+        if state.live.get(&self.name).is_some_and(|(number, _)| *number == self.number) {
             state.live.remove(&self.name);
         }
         // names that are only asked for leave nothing behind, however many there are
@@ -210,8 +209,7 @@ impl State {
     /// Another disk is there, or none: what was looked at is not what is there now.
     fn look_again(&mut self) {
         self.complete = false;
-        for (name, folder) in &self.live {
-            folder.ward.set_done(false);
+        for (name, (_, folder)) in &self.live {
             if self.waiting.iter().all(|(waiting, _)| waiting != name) {
                 self.waiting.push_back((name.clone(), folder.clone()));
             }
@@ -232,44 +230,36 @@ impl Ward {
 
     /// A file of that name is written from here on.
     pub(super) fn note(&self, name: &str) {
-        let (hash, mut new) = (listing::hash(name), self.lock());
-        // what the disk does not take is tried again
-        if new.names.last() != Some(&hash) {
-            new.names.push(hash);
-        }
-        new.shorten();
+        let Some((time, number)) = place(name) else { return };
+        let wider = |(first, last): (u64, u64), one: u64| (first.min(one), last.max(one));
+        let mut own = self.lock();
+        let Own { times, numbers } = own.unwrap_or(Own { times: (time, time), numbers: (number, number) });
+        *own = Some(Own { times: wider(times, time), numbers: wider(numbers, number) });
     }
 
-    /// Whether a file was written by the stream that runs.
+    /// Whether a file may have been written by the stream that runs.
     pub(super) fn has(&self, path: &Path) -> bool {
-        let name = path.file_name().and_then(|name| name.to_str());
-        name.is_some_and(|name| self.lock().names.contains(&listing::hash(name)))
+        let place = path.file_name().and_then(|name| place(name.to_str()?));
+        let within = |(first, last): (u64, u64), one| (first..=last).contains(&one);
+        place
+            .zip(*self.lock())
+            .is_some_and(|((time, number), own)| within(own.times, time) && within(own.numbers, number))
     }
 
     /// Whether any was.
     pub(super) fn is_used(&self) -> bool {
-        !self.lock().names.is_empty()
+        self.lock().is_some()
     }
 
-    /// The folder was looked at, or will be.
-    fn set_done(&self, done: bool) {
-        let mut new = self.lock();
-        new.done = done;
-        new.shorten();
-    }
-
-    fn lock(&self) -> MutexGuard<'_, New> {
-        self.new.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Option<Own>> {
+        self.own.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl New {
-    fn shorten(&mut self) {
-        if self.done {
-            let more = self.names.len().saturating_sub(RECENT);
-            self.names.drain(..more);
-        }
-    }
+/// The time and the number in a file's name.
+fn place(name: &str) -> Option<(u64, u64)> {
+    let stem = name.rsplit_once('.')?.0;
+    Some((listing::name_parts(true, stem)?.1, stem.rsplit_once('-')?.1.parse().ok()?))
 }
 
 impl Folder {
@@ -292,5 +282,26 @@ impl Folder {
 fn complain_of(path: &Path, error: &io::Error) {
     if error.kind() != ErrorKind::NotFound {
         log::warn!("HLS: {}: {error}: what is there may be listed wrongly", path.display());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_that_a_stream_has_written_is_its_own_and_what_was_left_is_not() {
+        let ward = Ward::default();
+        assert!(!ward.is_used());
+        let name = |number: u64| format!("cam-x-{}-{number}.m4s", 1_764_000_000_000 + 2000 * number);
+        ward.note("cam-x-1764000000000-0.mp4");
+        (0..2000).for_each(|number| ward.note(&name(number)));
+        let has = |name: &str| ward.has(&Path::new("/store/cam-x").join(name));
+        assert!(ward.is_used() && (0..2000).all(|number| has(&name(number))) && has("cam-x-1764000000000-0.mp4"));
+        for left in
+            ["cam-x-1763999999999-3.m4s", "cam-x-1764999999999-3.m4s", "cam-x-1764000002000-2000.ts", "mine.txt"]
+        {
+            assert!(!has(left), "{left}");
+        }
     }
 }
