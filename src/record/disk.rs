@@ -13,7 +13,7 @@ use super::folder::Busy;
 use super::keep::News;
 use super::keep::{self, Keeper};
 use super::queue::Queue;
-use super::room::{Room, parts};
+use super::session;
 use super::writer::{Job, Writer};
 use crate::budget::Account;
 use crate::conf::{Config, Record};
@@ -36,7 +36,7 @@ pub(super) struct Disk {
     pub(super) jobs: SyncSender<Job>,
     queue: Arc<Queue>,
     /// What it may hold in memory.
-    pub(super) room: Room,
+    pub(super) account: Account,
     threads: Threads,
     /// The threads have not been told of the rules.
     changed: bool,
@@ -77,9 +77,7 @@ impl Disks {
         let named = self.0.iter().filter(|disk| config.record.iter().any(|rule| disk.has(rule))).count();
         let room = config.record_disks().saturating_sub(named);
         let places = config.record_places().saturating_sub(self.0.len());
-        let lent = self.0.first().map(|disk| disk.room.lent.clone());
-        let lent = lent.unwrap_or_else(|| server.record_account().child("lent", 0));
-        wanted.into_iter().take(room.min(places)).map(|device| Disk::start(server, config, device, &lent)).collect()
+        wanted.into_iter().take(room.min(places)).map(|device| Disk::start(server, config, device)).collect()
     }
 
     /// Goes by the rules of `config`, with threads that were prepared for it. What no rule names
@@ -93,9 +91,21 @@ impl Disks {
                 continue;
             }
             let device = Device::of(rule);
-            // where none is prepared it takes those of another
+            // one that was there when others were prepared may have ended since
+            let named = self.0.iter().filter(|disk| !disk.folders.is_empty()).count();
+            let has_place = named < config.record_disks() && self.0.len() < config.record_places();
+            if has_place && self.0.iter().all(|disk| disk.device != device) {
+                match Disk::start(server, config, Device::of(rule)) {
+                    Ok(disk) => self.0.push(disk),
+                    Err(why) => log::error!("recording to {}: {why}", rule.path),
+                }
+            }
+            // where there is no place for it, it takes those of another
             let rank = |disk: &&mut Disk| (disk.device != device, disk.lags(), !disk.folders.is_empty());
-            let Some(disk) = self.0.iter_mut().min_by_key(rank) else { continue };
+            let Some(disk) = self.0.iter_mut().min_by_key(rank) else {
+                log::error!("recording to {}: there is no thread for it", rule.path);
+                continue;
+            };
             if disk.device != device && disk.lags() {
                 let path = &rule.path;
                 log::error!("recording to {path}: there are threads left only of a disk that does not answer: restart");
@@ -114,10 +124,13 @@ impl Disks {
                 named += 1;
             }
         }
-        let (part, lent) = parts(memory, named, config.streams.max_frame.0);
-        for Disk { room, .. } in self.0.iter().filter(|disk| !disk.folders.is_empty()) {
-            room.own.set_limit(part);
-            room.lent.set_limit(lent);
+        let part = memory / named.max(1);
+        if named > 1 && part < config.streams.max_frame.0.saturating_add(session::ENOUGH) {
+            let kib = part / 1024;
+            log::warn!("recording.memory has {kib} KiB for each of {named} disks: large key frames may find no room");
+        }
+        for disk in self.0.iter().filter(|disk| !disk.folders.is_empty()) {
+            disk.account.set_limit(part);
         }
     }
 
@@ -162,7 +175,7 @@ impl Disk {
         self.folders.iter().any(|folder| folder == Path::new(&rule.path))
     }
 
-    fn start(server: &Server, config: &Config, device: Device, lent: &Account) -> Result<Self, String> {
+    fn start(server: &Server, config: &Config, device: Device) -> Result<Self, String> {
         let sync = config.recording.sync.0;
         let (busy, heard, (keeper, news)) = (Busy::default(), Arc::default(), sync_channel(keep::NEWS));
         let kept = Keeper::new(!sync.is_zero(), busy.clone(), Arc::clone(&heard));
@@ -171,13 +184,13 @@ impl Disk {
         let written = queue.clone();
         let threads =
             [thread("runnel-record", move || writer.run(&written))?, thread("runnel-keep", move || kept.run(&news))?];
-        let room = Room { own: server.record_account().child("record", 0), lent: lent.clone() };
+        let account = server.record_account().child("record", 0);
         Ok(Self {
             device,
             folders: Vec::new(),
             jobs,
             queue,
-            room,
+            account,
             threads,
             changed: true,
             told: 0,
@@ -280,7 +293,7 @@ mod tests {
             let (shape, who) = (Shape::of(rule.format), "".into());
             let place = Place { shape, rule, stream, who, begun: Duration::ZERO, number: 0 };
             jobs.send(Job::Open { id, place, failed: Arc::new(AtomicBool::new(false)) }).unwrap();
-            let bytes = crate::budget::BlockMut::new(&disk.room.own, 1000).unwrap().freeze();
+            let bytes = crate::budget::BlockMut::new(&disk.account, 1000).unwrap().freeze();
             jobs.send(Job::Write { id, bytes }).unwrap();
         }
         // the thread that was there has nothing more to do
@@ -316,7 +329,7 @@ mod tests {
         disks.go_by(&server, &cards(&["a", "b", "c", "f"]));
         assert_eq!(disks.folders(), [vec!["/mnt/a"], vec!["/mnt/b"], vec!["/mnt/c"], vec![], vec!["/mnt/f"]]);
         // and what it will not write is given back
-        let account = disks.0[3].room.own.clone();
+        let account = disks.0[3].account.clone();
         assert!(account.used() >= 3000);
         until(|| {
             disks.tell_all(&cards(&[]));
@@ -339,7 +352,7 @@ mod tests {
             disks.tell_all(&one);
             disks.0.len() == 1
         });
-        assert_eq!((disks.folders(), disks.0[0].room.own.limit()), (vec![vec!["/mnt/b"]], two.recording.memory.0));
+        assert_eq!((disks.folders(), disks.0[0].account.limit()), (vec![vec!["/mnt/b"]], two.recording.memory.0));
         disks.go_by(&server, &cards(&[]));
         #[cfg(feature = "files")]
         assert!(!server.recorded.has_list());

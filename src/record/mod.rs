@@ -15,7 +15,6 @@ mod keep;
 mod list;
 mod queue;
 mod retain;
-mod room;
 #[cfg(test)]
 mod scratch;
 mod session;

@@ -1,4 +1,4 @@
-//! What the thread that writes is to do. It can be taken back from one that stands still.
+//! The queue of the thread that writes. Jobs can be taken back from a thread that stands still.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -8,10 +8,9 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use async_io::Timer;
 
 use super::disk::Disk;
-use super::room::Room;
 use super::shape::Shape;
 use super::writer::{Job, Patch, Place};
-use crate::budget::{BlockMut, Lease, OverBudget};
+use crate::budget::{Account, BlockMut, Lease, OverBudget};
 use crate::conf::{RECORD_BLOCK as BLOCK, Record};
 use crate::container::flv::recorded::{MAX_MARKS, Summary};
 use crate::hub::{Name, Step, Unit, Viewer};
@@ -27,7 +26,7 @@ pub(super) struct Session {
     who: Who,
     /// Bytes so far.
     moved: u64,
-    room: Room,
+    account: Account,
     recorded: Arc<Recorded>,
     jobs: SyncSender<Job>,
     tracks: Arc<Tracks>,
@@ -65,6 +64,8 @@ struct Open {
     discontinuity: bool,
 }
 
+/// What must be free before one that had no room goes on.
+pub(super) const ENOUGH: usize = 3 * BLOCK;
 /// What a session takes at once.
 const STEP: Step = Step { units: 64, bytes: 256 << 10 };
 /// Bytes wait no longer than this for others to be written with.
@@ -85,7 +86,7 @@ impl Session {
             name,
             who,
             moved: 0,
-            room: disk.room.clone(),
+            account: disk.account.clone(),
             recorded: server.recorded.clone(),
             jobs: disk.jobs.clone(),
             tracks: Arc::default(),
@@ -137,7 +138,7 @@ impl Session {
             self.broken = true;
             self.pause = Instant::now() + PAUSE;
         }
-        if self.starved && (!unit.start || !self.room.has_enough()) {
+        if self.starved && (!unit.start || self.account.available() < ENOUGH) {
             return;
         }
         if unit.start && (self.is_due(unit) || self.file.is_none()) && Instant::now() >= self.pause {
@@ -174,7 +175,7 @@ impl Session {
 
     fn open(&mut self, origin: Ticks) -> Result<(), OverBudget> {
         let begin = self.shape.begin(&self.tracks);
-        let patch = self.room.own.charge(self.shape.patch())?;
+        let patch = self.account.charge(self.shape.patch())?;
         let failed = Arc::new(AtomicBool::new(false));
         let discontinuity = std::mem::take(&mut self.broken);
         let now = SystemTime::now();
@@ -243,7 +244,8 @@ impl Session {
     /// Copies `len` bytes into blocks that are all there before the first is touched.
     fn put<'a>(&mut self, slices: impl Iterator<Item = &'a [u8]>, len: usize) -> Result<(), OverBudget> {
         let room = self.block.as_ref().map_or(0, |(block, _)| block.room());
-        let mut blocks = self.room.blocks(len.saturating_sub(room).div_ceil(BLOCK))?.into_iter();
+        let blocks = (room..len).step_by(BLOCK).map(|_| BlockMut::new(&self.account, BLOCK));
+        let mut blocks = blocks.collect::<Result<Vec<_>, _>>()?.into_iter();
         for mut slice in slices {
             while !slice.is_empty() {
                 if self.block.as_ref().is_none_or(|(block, _)| block.room() == 0) {

@@ -25,7 +25,7 @@ pub struct Files {
 }
 
 impl Files {
-    /// That of reading all of them.
+    /// The lane in which all of them are read.
     pub fn lane(all: &[Self]) -> Lane {
         Lane::to_all(all.iter().flat_map(|files| [files.certificate.as_path(), &files.key]))
     }
@@ -70,7 +70,7 @@ impl Identity {
         Ok(Self { files, shown, marks, config: Arc::new(config), record })
     }
 
-    /// That of reading the files.
+    /// The lane in which its files are read.
     pub fn lane(&self) -> Lane {
         Files::lane(&self.files)
     }
