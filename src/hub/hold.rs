@@ -83,7 +83,7 @@ pub(super) enum Measure {
     AnyGoes,
 }
 
-/// Of what there is for a ring it has less than one part of so many: how far measures go.
+/// The last measure that is taken when the ring has less than this part of its memory: a quarter, a half.
 pub(super) const SQUEEZED: [(usize, Measure); 2] = [(4, Measure::AnyGoes), (2, Measure::StuckGivesUp)];
 /// Who has taken nothing for so long stands still.
 const STUCK: Duration = Duration::from_millis(500);

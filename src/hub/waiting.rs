@@ -72,9 +72,7 @@ impl Guest {
         state.wait(self.seat, false, cx);
         state.is_dismissed(self.seat)
     }
-}
 
-impl Guest {
     /// Whether somebody publishes now; wakes the task when somebody does.
     pub fn poll_live(&self, cx: &Context<'_>) -> bool {
         let mut state = self.stream.lock();

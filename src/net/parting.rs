@@ -18,7 +18,7 @@ use super::listen::Pass;
 #[derive(Debug, Default)]
 pub(super) struct Parting(Mutex<Vec<Parted>>);
 
-/// What a connection has of what there is for all.
+/// A connection's place among those that the plan and `connections.per_peer` allow.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) _pass: Pass,

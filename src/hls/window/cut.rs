@@ -143,7 +143,7 @@ impl Cut {
         let is_first = next.is_none() && self.key.is_some_and(|key| key >= open.from) && ms(lasts) <= self.aim;
         let is_long = blocks > share || next.is_some() && ms(lasts) >= self.aim;
         let until = next.unwrap_or(Ticks(i64::try_from(self.limit().as_millis()).unwrap_or(i64::MAX)));
-        let in_time = || bytes + grown(bytes.saturating_sub(open.keys), lasts.max(PROVEN), until) <= most;
+        let in_time = || bytes.saturating_add(grown(bytes.saturating_sub(open.keys), lasts.max(PROVEN), until)) <= most;
         more > most || is_long && !is_first && !in_time()
     }
 }

@@ -94,6 +94,8 @@ enum Found {
 const OPENING: usize = 1 << 10;
 /// A folder that is looked in: its path, the job, and where its result goes.
 const ASKED: usize = 512;
+/// The longest that a list of recordings is waited for.
+const LISTED: Duration = Duration::from_secs(15);
 /// Bytes that are read at once: a connection has room for that in the plan.
 const READ: usize = 16 << 10;
 
@@ -170,7 +172,12 @@ impl Session {
             if !recorded.has_list() {
                 return Err(Status::NOT_FOUND);
             }
-            let list = recorded.list(&query).await.ok_or(Status::UNAVAILABLE)?;
+            // who has left does not say so, and would keep others from asking
+            let late = async {
+                Timer::after(LISTED).await;
+                None
+            };
+            let list = or(recorded.list(&query), late).await.ok_or(Status::UNAVAILABLE)?;
             let paid = BlockMut::copy(&account, list.as_bytes()).map_err(|_| Status::UNAVAILABLE)?;
             Ok(Found::Text(paid))
         };
