@@ -68,12 +68,12 @@ impl Watch {
             }
             true
         });
-        self.see_off(now);
+        self.parting.sweep(now, false);
     }
 
-    /// Gives back the places of connections that were closed and have ended.
+    /// Gives others the places of connections that were closed and have ended.
     pub(super) fn see_off(&self, now: Instant) {
-        self.parting.sweep(now);
+        self.parting.sweep(now, true);
     }
 
     /// Shuts every connection, because the server stops.

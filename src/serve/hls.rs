@@ -232,7 +232,7 @@ impl Hls {
                 state.live = now;
             }
             let gone = now.saturating_duration_since(state.live) >= resume;
-            if gone && !state.ended {
+            if gone && !state.ended && state.begun {
                 state.end();
                 // the viewer goes, so that the stream can be forgotten
                 lock(&entry.task).take();

@@ -198,7 +198,7 @@ class Deletion(HlsStore):
     def test_nothing_is_said_of_what_nobody_publishes(self):
         self.serve_stored(delete="end")
         # It is held for so long that the stream is over before.
-        self.assertEqual(ask(self.server.hls(STREAM))[0], 404)
+        self.assertEqual(ask(self.server.hls(STREAM), 20)[0], 404)
         waiting.until(lambda: not self.server.metric("runnel_hls_streams"), 30, "that it is forgotten")
         self.assertEqual(self.server.log.count("segments stay in memory"), 0, self.server.log)
 

@@ -60,8 +60,7 @@ class Rights(Case):
         path.chmod(0o600)
         self.serve(process=user)
         said = f'process.user: "{NOBODY}:{NOBODY}" may not read {path} again at SIGHUP: '
-        self.assertIn("WARN  " + said, self.server.log)
-        self.assertEqual(self.server.log.count(said), 1)
+        self.until_log_counts("WARN  " + said, 1)
         command = [paths.SERVER, "--check", "-c", path]
         ended = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, check=False)
         self.assertEqual(ended.returncode, 69, ended.stderr)
