@@ -94,7 +94,8 @@ impl Disks {
             // one that was there when others were prepared may have ended since
             let named = self.0.iter().filter(|disk| !disk.folders.is_empty()).count();
             let has_place = named < config.record_disks() && self.0.len() < config.record_places();
-            if has_place && self.0.iter().all(|disk| disk.device != device) {
+            let is_of_use = |disk: &Disk| disk.device == device || disk.folders.is_empty() && !disk.lags();
+            if has_place && !self.0.iter().any(is_of_use) {
                 match Disk::start(server, config, Device::of(rule)) {
                     Ok(disk) => self.0.push(disk),
                     Err(why) => log::error!("recording to {}: {why}", rule.path),
