@@ -417,7 +417,7 @@ async fn follow(source: &mut Source, server: &Arc<Server>, rest: &mut Rest) -> R
 
 /// Nothing needs to be made ready.
 #[cfg(not(feature = "record"))]
-type Prepared = ();
+struct Prepared;
 
 /// Relays and recordings, which follow the configuration beside the server.
 struct Rest {
@@ -444,7 +444,7 @@ impl Rest {
         #[cfg(feature = "record")]
         return self.recorder.prepare(config);
         #[cfg(not(feature = "record"))]
-        Ok(())
+        Ok(Prepared)
     }
 
     /// Begins what is new, and ends what is gone.

@@ -95,6 +95,7 @@ const OPENING: usize = 1 << 10;
 /// A folder that is looked in: its path, the job, and where its result goes.
 const ASKED: usize = 512;
 /// The longest that a list of recordings is waited for.
+#[cfg(feature = "record")]
 const LISTED: Duration = Duration::from_secs(15);
 /// Bytes that are read at once: a connection has room for that in the plan.
 const READ: usize = 16 << 10;
