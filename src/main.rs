@@ -94,7 +94,7 @@ fn fail(code: u8) -> impl Fn(String) -> Failure {
     move |why| Failure { code, why }
 }
 
-/// What fails at the start fails in the system, unless it is said to be otherwise.
+/// A failure at the start is one of the system, unless it is marked otherwise.
 impl From<String> for Failure {
     fn from(why: String) -> Self {
         Self { code: SYSTEM, why }

@@ -95,7 +95,7 @@ fn ports(config: &Config) -> impl Iterator<Item = Fault> {
     })
 }
 
-/// Why a port is refused as long as nothing is changed, and what that may be.
+/// The reason for which a port is refused as long as nothing is changed, and the remedy.
 const PORTS: [(Errno, &str); 3] = [
     (Errno::ACCESS, "start as root, or with CAP_NET_BIND_SERVICE"),
     (Errno::ADDRNOTAVAIL, "the machine has no such address"),
@@ -166,7 +166,7 @@ pub fn opened_later(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     faults
 }
 
-/// Why a configuration that was read cannot be read again with the rights of `user`, the
+/// The reason for which a configuration that was read cannot be read again with the rights of `user`, the
 /// caller's by now. Nobody reads a pipe again.
 pub fn read_again(file: &Path, config: &Config, user: User) -> Option<Fault> {
     let found = match fs::metadata(file) {

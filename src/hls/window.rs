@@ -193,7 +193,7 @@ impl Window {
         self.dates.look(now, wall);
     }
 
-    /// What comes next does not continue what came before: something between them is missing.
+    /// Frames are missing before the next one.
     pub fn jump(&mut self) {
         self.broken = true;
         self.cut.jump();

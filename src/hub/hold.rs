@@ -1,4 +1,4 @@
-//! What viewers hold that they have taken and not sent, and how others get room back from them.
+//! Viewers hold units that they have not sent; a ring that needs the room gets it back from them.
 
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ enum Part {
     Begun,
 }
 
-/// What a viewer is to do for others that has not sent what it has taken.
+/// The step that a viewer with unsent units takes for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pressed {
     /// Nothing.
@@ -41,7 +41,7 @@ impl Hold {
         Self { from, bytes, since, part: Part::Whole, pressed: false }
     }
 
-    /// What its viewer is to do.
+    /// The step that its viewer takes.
     pub(super) fn pressed(&self) -> Pressed {
         match self.part {
             _ if !self.pressed => Pressed::No,
@@ -70,20 +70,20 @@ impl Hold {
     }
 }
 
-/// What is done for a ring that is cut short by what viewers hold, the mildest first.
+/// The steps that give room back to a ring, the mildest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Measure {
-    /// Who has stood still for `STUCK` gives up what is not begun.
+    /// A viewer that has sent nothing for `STUCK` gives up the units that it has not begun.
     StuckGivesUp,
-    /// Who takes something, but not the newest frames, does.
+    /// A viewer that sends, but is behind, gives them up.
     BehindGivesUp,
-    /// Who has stood still and has given that up goes.
+    /// A viewer that has sent nothing, and has given them up, is closed.
     StuckGoes,
-    /// Who takes something, and has given that up, goes.
+    /// A viewer that sends, and has given them up, is closed.
     AnyGoes,
 }
 
 /// The last measure that is taken when the ring has less than this part of its memory: a quarter, a half.
 pub(super) const SQUEEZED: [(usize, Measure); 2] = [(4, Measure::AnyGoes), (2, Measure::StuckGivesUp)];
-/// Who has taken nothing for so long stands still.
+/// A viewer that has sent nothing for so long stands still.
 const STUCK: Duration = Duration::from_millis(500);

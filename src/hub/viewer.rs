@@ -23,7 +23,7 @@ pub struct Viewer {
     oldest: bool,
     /// Units are passed over until one that a viewer may begin with.
     opening: bool,
-    /// What is given next comes behind what it has missed.
+    /// Units were missed before the next one.
     gap: bool,
     /// Bytes sent since the stream was last told.
     sent: u64,
@@ -200,7 +200,7 @@ impl Viewer {
         std::mem::take(&mut self.gap)
     }
 
-    /// What this viewer is to do because it holds frames that the ring has dropped while
+    /// The step that this viewer takes because it holds frames that the ring has dropped while
     /// others need the room. Asked while a batch is not yet sent; wakes the task when the
     /// answer may have changed.
     pub fn poll_pressed(&mut self, cx: &Context<'_>, now: Instant) -> Pressed {
@@ -352,7 +352,7 @@ impl Viewer {
         }
     }
 
-    /// Where to go on when what comes next is gone: at the newest key frame, or the first from
+    /// The place to go on when the next unit is gone: the newest key frame, or the first from
     /// `next` on.
     fn skip(&self, state: &mut State, next: Seq) -> Cursor {
         state.traffic.skips += 1;

@@ -34,7 +34,7 @@ pub enum Use {
     Download,
 }
 
-/// What is to be done.
+/// A piece of work.
 pub(super) type Work = Box<dyn FnOnce() + Send>;
 
 /// Threads for what may stand still.

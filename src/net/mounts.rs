@@ -36,7 +36,7 @@ pub fn disk_of(path: &Path) -> u64 {
     around(&mounts, &followed_in(&mounts, path)).map_or(0, |mount| mount.device)
 }
 
-/// Where a path leads by the symbolic links that can be read without waiting for a disk.
+/// The path behind the symbolic links that can be read without waiting for a disk.
 #[cfg(feature = "record")]
 pub fn followed(path: &Path) -> PathBuf {
     followed_in(&table(), path)

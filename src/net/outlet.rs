@@ -15,7 +15,7 @@ use crate::media::Ticks;
 #[derive(Default)]
 pub struct Outlet {
     framing: Framing,
-    /// What this viewer alone is sent: what stands before each unit or piece, or in
+    /// The bytes that this viewer alone is sent: those before each unit or piece, or in
     /// place of its head; each is preceded by its length.
     heads: Vec<u8>,
     units: Vec<Arc<Unit>>,

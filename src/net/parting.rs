@@ -34,7 +34,7 @@ struct Parted {
 
 /// So long a peer may take for what was sent last.
 const GRACE: Duration = Duration::from_secs(10);
-/// What the end of a connection takes of its sequence numbers. RFC 9293 section 3.4.
+/// A FIN takes one sequence number. RFC 9293 section 3.4.
 const FIN: i32 = 1;
 
 impl Parting {

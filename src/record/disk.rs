@@ -43,7 +43,7 @@ pub(super) struct Disk {
     /// The number of the rules that they were told of last, and of those that both have heard.
     told: usize,
     heard: Arc<AtomicUsize>,
-    /// What it was to write was taken back.
+    /// Its jobs were taken back.
     given_up: bool,
     /// Says what there is, as long as rules name a folder here.
     #[cfg(feature = "files")]

@@ -55,7 +55,7 @@ struct Open {
     /// In days since 1970.
     day: u64,
     summary: Summary,
-    /// What is written over its beginning in the end is paid for.
+    /// Pays for the bytes that are written over its beginning in the end.
     patch: Lease,
     /// Every so many key frames have a mark.
     stride: usize,

@@ -299,7 +299,7 @@ impl Hls {
         Some(self.store.as_ref()?.begins(name, delete?, store::syncs(&server.config())))
     }
 
-    /// What was left of streams is looked at beside all else.
+    /// The leftovers of streams are looked at beside all else.
     #[cfg(feature = "files")]
     fn tidy(&self, server: &Server, delete: Option<Delete>) {
         if let (Some(store), Some(delete)) = (&self.store, delete)

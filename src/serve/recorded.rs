@@ -27,7 +27,7 @@ use crate::hub::Name;
 pub struct Recorded {
     files: AtomicUsize,
     counts: Mutex<Counts>,
-    /// Who can say what there is: one for each disk, for as long as it has recordings.
+    /// The keepers that can list their recordings: one for each disk, for as long as it has recordings.
     #[cfg(feature = "files")]
     lists: Mutex<Vec<Weak<List>>>,
     /// Held by the one who is being told.
@@ -46,7 +46,7 @@ type Ask = Box<dyn Fn(Asked) -> bool + Send + Sync>;
 #[cfg(feature = "files")]
 pub struct Asked(Arc<Mutex<Memory>>);
 
-/// What was asked of a disk, and what it has said.
+/// A question to a disk, and its answer.
 #[cfg(feature = "files")]
 #[derive(Default)]
 struct Memory {
@@ -83,7 +83,7 @@ const SILENT: Duration = Duration::from_secs(10);
 /// Looking for what is asked takes one in so many parts of the time.
 #[cfg(feature = "files")]
 const SHARE: u32 = 10;
-/// Who looked for longer may have waited for a disk, which costs nobody anything.
+/// A longer look may have been a wait for the disk, which costs nobody anything.
 #[cfg(feature = "files")]
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
@@ -202,7 +202,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What all disks have told, the newest first, and how many have not.
+/// The recordings that all disks have told, the newest first, and how many have not.
 #[cfg(feature = "files")]
 fn write(mut told: Vec<Told>, silent: usize) -> String {
     told.sort_by_key(|one| Reverse(one.begun));
@@ -219,7 +219,7 @@ pub struct List {
     memory: Arc<Mutex<Memory>>,
 }
 
-/// What is known of an answer.
+/// The state of an answer.
 #[cfg(feature = "files")]
 enum Answer {
     Known(Vec<Told>),

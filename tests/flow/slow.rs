@@ -105,7 +105,7 @@ struct Sending {
     outlet: Outlet,
     /// The times of what it was given.
     times: Vec<i64>,
-    /// What was sent, if it is to be kept.
+    /// The bytes that were sent, if they are to be kept.
     sent: Option<Vec<u8>>,
     gave_up: bool,
 }
@@ -152,7 +152,7 @@ impl Sending {
         }
     }
 
-    /// What `serve` does with a socket that takes no more: whether it goes.
+    /// The answer of `serve` to a socket that takes no more: whether it goes.
     fn must_go(&mut self, world: &World) -> bool {
         if self.outlet.is_empty() {
             self.viewer.let_go();
@@ -177,7 +177,7 @@ fn squeezed(gop: u32) -> (World, Source) {
     (world, source)
 }
 
-/// How viewers end that read little, in `forms`, beside viewers that are in the middle of a frame
+/// The ends of viewers that read little, in `forms`, beside viewers that are in the middle of a frame
 /// whenever they are looked at: their numbers as they go, and those who stay. Each of `count` begins
 /// to read little, as `reads` does, in the middle of other frames than the others.
 fn press(forms: &[&'static Form], gop: u32, count: usize, reads: fn(&mut Sending)) -> (Vec<usize>, Vec<Sending>) {

@@ -153,7 +153,7 @@ impl Files {
         Ok(())
     }
 
-    /// Where it cannot be opened, lines go on to the one that is open.
+    /// Lines go on to the file that is open, if the new one cannot be opened.
     fn open_anew(&mut self, asked: bool) {
         match open_file(&self.path) {
             Ok(open) => (self.open, self.is_stale) = (open, false),

@@ -40,7 +40,7 @@ const SLACK: Duration = Duration::from_millis(100);
 /// have, and one that has left the playlist.
 const MOST: (usize, usize) = (3, 10);
 const SHARE: (usize, usize) = (1, WANTED + 2);
-/// What comes behind a key frame grows by so much of it at least before that says anything.
+/// The shortest time behind a key frame that tells how fast a segment grows.
 const PROVEN: Ticks = Ticks(250);
 /// The longest group of pictures that is waited for before the target is told.
 const LONGEST: u64 = 30;

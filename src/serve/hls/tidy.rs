@@ -24,7 +24,7 @@ use crate::hub::Name;
 use crate::net::{tidied, written};
 use crate::serve::listing;
 
-/// What there is to be done in `hls.store`.
+/// The work that there is in `hls.store`.
 pub(super) struct Tidy {
     store: PathBuf,
     state: Mutex<State>,
@@ -35,13 +35,13 @@ pub(super) struct Tidy {
 
 #[derive(Default)]
 struct State {
-    /// When segments are deleted now, and whether what is written is brought to the disk.
+    /// The time at which segments are deleted now, and whether what is written is brought to the disk.
     now: Option<(Delete, bool)>,
     /// Those of streams that are being written, with the number of the seat.
     live: HashMap<Name, (usize, Folder)>,
     /// Seats so far, a number that wraps.
     seats: usize,
-    /// What is to be looked at next, and what is looked at.
+    /// The folders to look at, and the one that is looked at now.
     waiting: VecDeque<(Name, Folder)>,
     running: Option<(Name, Folder)>,
     /// All that the disk had when it appeared was looked at.
@@ -72,7 +72,7 @@ struct Own {
     numbers: (u64, u64),
 }
 
-/// How often it is looked whether another disk is there.
+/// The pause between two looks for another disk.
 const LOOK: Duration = Duration::from_secs(5);
 /// Of so many that wait none is left out.
 const MANY: usize = 64;

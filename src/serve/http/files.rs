@@ -100,7 +100,7 @@ const LISTED: Duration = Duration::from_secs(15);
 /// Bytes that are read at once: a connection has room for that in the plan.
 const READ: usize = 16 << 10;
 
-/// Where one folder does not answer within that the next is looked in.
+/// The next folder is asked as well if one does not answer within this.
 const SOON: Duration = Duration::from_millis(300);
 /// A disk that is mounted deeper below a folder shares the queue of the one around it.
 const DEPTH: usize = 16;

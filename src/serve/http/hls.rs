@@ -32,7 +32,7 @@ pub(super) struct Waiting {
     suffix: String,
 }
 
-/// What is to be sent behind an answer's head, and whether the connection goes on.
+/// The body behind an answer's head, and whether the connection goes on.
 type Answer = Poll<Option<(Outlet, bool)>>;
 
 enum Wanted {

@@ -138,7 +138,7 @@ impl<'a> Boxes<'a> {
         Ok(u32::from_be_bytes(bytes))
     }
 
-    /// What stands behind two times, which are longer in version 1.
+    /// The field behind two times, which are longer in version 1.
     fn behind_times(&self, place: &Range<u64>) -> io::Result<u32> {
         let is_long = self.number(place.start)? >> 24 == 1;
         self.number(place.start + if is_long { 20 } else { 12 })

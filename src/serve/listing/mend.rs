@@ -45,7 +45,7 @@ pub struct Wrong {
     /// Some that are listed are not there.
     gone: bool,
     damaged: bool,
-    /// What plays and is not listed, with the heads that it may need.
+    /// The segments that play and are not listed, with the heads that it may need.
     found: Lines,
     lacks: bool,
 }
