@@ -445,18 +445,22 @@ class Left(HlsStore):
                 self.assertTrue((self.folder / "cam2").exists())
                 self.server.stop()
 
+    def leave_without_card(self, stream, delete):
+        """The card with what is left comes once a stream has begun without it."""
+        left, card = self.leave(delete=delete), self.folder
+        (card / STREAM / "record.m3u8").unlink()
+        away = card.rename(self.directory / "away")
+        self.server.start_again()
+        self.publish_live(stream)
+        self.capture_hls(self.server.hls(stream))
+        self.until_log_counts("segments stay in memory", 1)
+        away.rename(card)
+        return left, card
+
     def test_a_card_that_comes_later_is_looked_at(self):
         for delete in ("never", "end"):
             with self.subTest(delete):
-                left = self.leave(delete=delete)
-                (self.folder / STREAM / "record.m3u8").unlink()
-                card = self.folder
-                away = card.rename(self.directory / "away")
-                self.server.start_again()
-                self.publish_live("door")
-                self.capture_hls(self.server.hls("door"))
-                self.until_log_counts("segments stay in memory", 1)
-                away.rename(card)
+                left, card = self.leave_without_card("door", delete)
                 if delete == "never":
                     self.until_all_listed()
                     self.assertEqual(self.listed(), [path.name for path in left])
@@ -467,15 +471,7 @@ class Left(HlsStore):
     def test_a_card_that_comes_while_its_stream_runs_is_looked_at(self):
         for delete in ("never", "end"):
             with self.subTest(delete):
-                left = self.leave(delete=delete)
-                (self.folder / STREAM / "record.m3u8").unlink()
-                card = self.folder
-                away = card.rename(self.directory / "away")
-                self.server.start_again()
-                self.publish_live(STREAM)
-                self.capture_hls(self.server.hls(STREAM))
-                self.until_log_counts("segments stay in memory", 1)
-                away.rename(card)
+                left, card = self.leave_without_card(STREAM, delete)
                 if delete == "never":
                     self.until_stored(len(left) + 3)
                 else:
