@@ -21,6 +21,9 @@ mod sizes;
 #[path = "../support/storage.rs"]
 mod storage;
 mod streams;
+#[cfg(feature = "replay")]
+#[path = "../support/sweep.rs"]
+mod sweep;
 
 use peak_alloc::PeakAlloc;
 

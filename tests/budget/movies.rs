@@ -7,6 +7,7 @@ use runnel::media::Codec;
 use crate::meter::alone;
 use crate::records::{data, record};
 use crate::storage::{MAX_FRAME, Movie};
+use crate::sweep::one_in;
 
 /// A movie on a disk: its samples are all alike.
 struct Disk {
@@ -50,7 +51,7 @@ impl Storage for Disk {
 fn tables_are_not_held() {
     let alone = alone();
     let sample = data(Codec::H264, true, 64).to_vec();
-    let sizes = vec![64; 10 * 3600 * 25];
+    let sizes = vec![64; 10 * 3600 * 25 / one_in()];
     let count = sizes.len();
     let mut movie = Movie { record: record(Codec::H264), sizes, at: 8, odd: false };
     movie.at += movie.moov().len() as u32;

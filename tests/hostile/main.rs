@@ -31,6 +31,8 @@ mod tags;
 #[path = "../support/talks.rs"]
 mod talks;
 
+use drive::one_in;
+
 /// Hands `data` to `check` cut at every length, and with every byte changed to a
 /// few others.
 fn damaged(data: &[u8], check: impl FnMut(&[u8])) {
@@ -39,7 +41,8 @@ fn damaged(data: &[u8], check: impl FnMut(&[u8])) {
 
 /// The same, but only here and there in the `filler` that `data` begins with.
 fn damaged_behind(filler: usize, data: &[u8], mut check: impl FnMut(&[u8])) {
-    let worthwhile = |at: &usize| *at >= filler || at % 50 < 2;
+    let (sweep, first) = (one_in(), data.len() % one_in());
+    let worthwhile = |at: &usize| at % sweep == first && (*at >= filler || at % 50 < 2);
     for len in (0..=data.len()).filter(worthwhile) {
         let _witness = Witness { at: len, value: None };
         check(&data[..len]);
