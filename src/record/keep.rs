@@ -128,8 +128,7 @@ impl Keeper {
             if begun >= self.due {
                 // a link may lead elsewhere, or to a card that has come
                 if self.rules.iter().any(|(rule, place)| place_of(rule) != *place) {
-                    let rules: Vec<_> = self.rules.iter().map(|(rule, _)| rule.clone()).collect();
-                    self.follow(&rules);
+                    self.follow_links();
                 }
                 (0..self.folders.len()).for_each(|at| self.tidy(at, news));
                 self.due = Instant::now() + TIDY.max(begun.elapsed() * TIDY_SHARE);
@@ -147,6 +146,9 @@ impl Keeper {
     }
 
     fn hear(&mut self, news: News) {
+        if self.is_elsewhere(&news) {
+            self.follow_links();
+        }
         match news {
             News::Opened { id, path, rule } => self.opened(id, &path, &rule),
             News::Closed { id, path, rule, end } => {
@@ -173,10 +175,24 @@ impl Keeper {
                 Err(TryRecvError::Empty) => return Ok(()),
                 Err(TryRecvError::Disconnected) => self.held = Some(News::Over),
                 Ok(one @ (News::Rules(..) | News::Over)) => self.held = Some(one),
+                Ok(one) if self.is_elsewhere(&one) => self.held = Some(one),
                 Ok(one) => self.hear(one),
             }
         }
         Err(ErrorKind::Interrupted.into())
+    }
+
+    /// Whether a file was made where no folder is yet: the card came, or a link to it, since that was looked at.
+    fn is_elsewhere(&self, news: &News) -> bool {
+        let News::Opened { path, rule, .. } = news else { return false };
+        let is_its = |folder: &&Arc<Folder>| folder.rules.iter().any(|own| own.path == rule.path);
+        self.folders.iter().find(is_its).is_some_and(|folder| !path.starts_with(&folder.path))
+    }
+
+    /// Goes by the same rules where their paths lead now.
+    fn follow_links(&mut self) {
+        let rules: Vec<_> = self.rules.iter().map(|(rule, _)| rule.clone()).collect();
+        self.follow(&rules);
     }
 
     /// Goes by these rules from here on. A folder whose rules are others is looked through

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::mpsc::sync_channel;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -289,6 +290,30 @@ fn the_keeper_goes_by_the_rules_of_now() {
     of_cams.index.each(&mut |line| lines.push((line.state, line.name.to_string()))).unwrap();
     lines.retain(|(state, _)| *state != State::Gone);
     assert_eq!(lines, [(State::Whole, first.into()), (State::Whole, late.into())]);
+}
+
+/// The keeper has looked where the rule's path leads before its card came.
+#[test]
+fn a_file_on_a_card_that_has_just_come_counts_at_once() {
+    let scratch = Scratch::new();
+    let (real, link) = (scratch.0.join("real"), scratch.0.join("link"));
+    fs::create_dir(&real).unwrap();
+    let mut rules = rules(&scratch, "");
+    Arc::make_mut(&mut rules[0]).path = link.to_str().unwrap().into();
+    let (heard, busy, (tell, told)) = (Arc::default(), Busy::default(), sync_channel(keep::NEWS));
+    let keeper = Keeper::new(true, busy.clone(), Arc::clone(&heard));
+    let keeper = std::thread::spawn(move || keeper.run(&told));
+    tell.send(News::Rules(rules.clone(), 7)).unwrap();
+    let folder = Folder::new(&real, &rules, true, busy.clone());
+    until(&folder, &|| heard.load(Relaxed) == 7);
+    std::os::unix::fs::symlink("real", &link).unwrap();
+    let name = "cam-1700000000.flv";
+    make(&folder, name, 400);
+    busy.lock().push(real.join(name));
+    tell.send(News::Opened { id: 0, path: real.join(name), rule: rules[0].clone() }).unwrap();
+    tell.send(News::Over).unwrap();
+    keeper.join().unwrap();
+    assert_eq!(indexed(&folder.index), [name]);
 }
 
 /// Until it is so, or too late.
