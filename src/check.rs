@@ -1,5 +1,5 @@
 //! `--check`: all that would keep the server from starting here, or from serving what it
-//! is told to.
+//! is told to. A start that is refused says the same.
 
 use std::path::Path;
 
@@ -7,17 +7,19 @@ use runnel::budget::Plan;
 use runnel::conf::{Config, features};
 use runnel::device::{self, Fault, User, Weight};
 
-use super::Source;
+use super::{CONFIG, Failure, LACKING, SYSTEM, Source};
 
-/// A fault that the check found.
-pub struct Unfit {
-    /// The server does not start; else it serves what it can.
-    pub fatal: bool,
-    pub why: String,
+/// The exit code of a fault.
+fn code(weight: Weight) -> u8 {
+    match weight {
+        Weight::Wrong => CONFIG,
+        Weight::Refused => SYSTEM,
+        Weight::Lacking | Weight::Untried => LACKING,
+    }
 }
 
 /// Says that all is well, or what is not.
-pub fn check(config: &Config, source: &Source, plan: &Plan) -> Result<(), Unfit> {
+pub fn check(config: &Config, source: &Source, plan: &Plan) -> Result<(), Failure> {
     let keys = &source.keys;
     for (key, words) in keys.hints(config) {
         eprintln!("runnel: {}", keys.fault(&key, words));
@@ -29,43 +31,77 @@ pub fn check(config: &Config, source: &Source, plan: &Plan) -> Result<(), Unfit>
     for fault in untried.iter().chain(last.map(|(_, others)| others).unwrap_or_default()) {
         eprintln!("runnel: {}", say(fault));
     }
-    let Some((last, _)) = last else {
+    let Some((last, others)) = last else {
         let (worst, limit) = (plan.total().div_ceil(1024), plan.limit / 1024);
         let profile = config.profile.name();
         println!("{}: sound; profile {profile}; {worst} of {limit} KiB at worst; {}", keys.file(), features());
         return Ok(());
     };
-    Err(Unfit { fatal: faults.iter().any(|fault| fault.weight == Weight::Fatal), why: say(last) })
+    let worst = others.iter().fold(last.weight, |worst, fault| worst.max(fault.weight));
+    Err(Failure { code: code(worst), why: say(last) })
+}
+
+/// The failure of a start that could not have what `key` names: that which the check has for
+/// it, or else the reason that is handed in, which may pass.
+pub fn refusal<'a>(config: &'a Config, source: &'a Source, key: &'a str) -> impl Fn(String) -> Failure + 'a {
+    let is_it = move |fault: &Fault| fault.key == key || key == "tls.required" && fault.key.starts_with("tls.");
+    move |why| {
+        let mut found = opened_first(config, true).into_iter().filter(|fault| fault.weight > Weight::Lacking);
+        let (key, why, code) = match found.find(is_it) {
+            Some(fault) => (fault.key, fault.why, code(fault.weight)),
+            None => (key.to_string(), why, SYSTEM),
+        };
+        Failure { code, why: source.keys.fault(&key, &why).to_string() }
+    }
 }
 
 /// In the order of the start: some things are opened before rights are dropped.
 fn faults(config: &Config, file: Option<&Path>) -> Vec<Fault> {
     let name = &config.process.user;
     let are_the_server_s = name.is_empty() || User::is_within_reach();
-    let mut faults = device::opened_first(config, are_the_server_s);
-    let user = Some(name).filter(|name| !name.is_empty()).map(|name| User::find(name));
-    let mut find = |key: &str, weight, why| faults.push(Fault { key: key.into(), why, weight });
-    if let Err(why) = super::reserve_descriptors(config) {
-        find("viewers.max", Weight::Fatal, why);
-    }
-    if !are_the_server_s {
-        let why = format!("only root can become {name:?}: all is looked at with the rights of who asks");
-        find("process.user", Weight::Untried, why);
-    } else if config.memory.prefault
-        && let Err(why) = device::lift_lock_limit(user.clone().and_then(Result::ok))
+    let mut faults = opened_first(config, are_the_server_s);
+    if are_the_server_s
+        && !name.is_empty()
+        && let Ok(user) = User::find(name)
     {
-        find("memory.prefault", Weight::Fatal, why);
-    }
-    match user {
-        Some(Err(why)) => find("process.user", Weight::Fatal, why),
-        Some(Ok(user)) if are_the_server_s => {
-            if let Err(error) = user.become_it() {
-                find("process.user", Weight::Fatal, error.to_string());
-            }
-            faults.extend(file.and_then(|file| device::read_again(file, config, user)));
+        if let Err(error) = user.become_it() {
+            faults.push(Fault { key: "process.user".into(), why: error.to_string(), weight: Weight::Wrong });
         }
-        _ => {}
+        faults.extend(file.and_then(|file| device::read_again(file, config, user)));
+    }
+    if let Err(why) = device::reserve_thread() {
+        faults.push(Fault { key: "threads".into(), why, weight: Weight::Refused });
     }
     faults.extend(device::opened_later(config, are_the_server_s));
+    faults
+}
+
+/// The faults of what a start takes before it drops rights, and of those.
+fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
+    let mut faults = device::opened_first(config, are_the_server_s);
+    let mut find = |key: &str, weight, why| faults.push(Fault { key: key.into(), why, weight });
+    if let Err(why) = super::reserve_descriptors(config) {
+        find("viewers.max", Weight::Wrong, why);
+    }
+    let name = &config.process.user;
+    let user = Some(name).filter(|name| !name.is_empty()).map(|name| User::find(name));
+    if let Some(Err(why)) = &user {
+        find("process.user", Weight::Wrong, why.clone());
+    }
+    if !name.is_empty() && !User::is_within_reach() {
+        let (weight, more) = match are_the_server_s {
+            true => (Weight::Wrong, ""),
+            false => (Weight::Untried, ": all is looked at with the rights of who asks"),
+        };
+        find("process.user", weight, format!("only root can become {name:?}{more}"));
+    }
+    if config.memory.prefault && are_the_server_s {
+        match (device::lift_lock_limit(user.and_then(Result::ok)), super::check_free_memory(config)) {
+            (Err(why), _) => find("memory.prefault", Weight::Wrong, why),
+            // a server that runs may have it
+            (_, Err(why)) => find("memory.prefault", Weight::Untried, why),
+            _ => {}
+        }
+    }
     faults
 }

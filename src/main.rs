@@ -14,7 +14,7 @@ use async_signal::{Signal, Signals};
 use runnel::budget::Plan;
 use runnel::conf::{Changes, Config, Hint, Keys, Target, machine};
 use runnel::device::supervisor::{State, tell, wants_pulse};
-use runnel::device::{self, User, Watchdog, Weight};
+use runnel::device::{self, User, Watchdog};
 use runnel::net::{Lane, aside, read_small};
 #[cfg(feature = "record")]
 use runnel::record::{Prepared, Recorder};
@@ -41,10 +41,11 @@ Usage: runnel [-c FILE] [--check | --plan | --make-cert | --reference]
   -h, --help          print this and end
 
 SIGHUP reads FILE again, SIGTERM and SIGINT end the program. It ends with 64 if
-an argument is wrong, with 78 if the configuration is, with 71 if the system
-refuses something. --check ends with 69 if the server would start, but lack a
-certificate, file or folder. RUST_LOG sets the log level, as error, warn, info
-or debug.
+an argument is wrong, with 78 if it cannot start until somebody changes the
+configuration or what it names, with 71 if another try may do: a port is taken,
+or an address not there yet. --check ends as a start would, and with 69 if the
+server would start, but lack a certificate, file or folder. RUST_LOG sets the
+log level, as error, warn, info or debug.
 ";
 
 /// What is said of `push`.
@@ -87,7 +88,8 @@ const USAGE: u8 = 64;
 const LACKING: u8 = 69;
 /// EX_OSERR: the system refuses something; it may not the next time.
 const SYSTEM: u8 = 71;
-/// EX_CONFIG: the configuration is wrong, and stays so until somebody mends it.
+/// EX_CONFIG: the configuration is wrong, or the machine has not what it names, and that stays
+/// so until somebody mends it.
 const CONFIG: u8 = 78;
 
 fn fail(code: u8) -> impl Fn(String) -> Failure {
@@ -99,12 +101,6 @@ impl From<String> for Failure {
     fn from(why: String) -> Self {
         Self { code: SYSTEM, why }
     }
-}
-
-/// The code of what `key` names and cannot be opened: that which `--check` has for it.
-fn code_of(config: &Config, key: &str) -> u8 {
-    let is_it = |fault: &device::Fault| fault.key == key && fault.weight == Weight::Fatal;
-    if device::opened_first(config, true).iter().any(is_it) { CONFIG } else { SYSTEM }
 }
 
 fn main() -> ExitCode {
@@ -143,12 +139,10 @@ fn run() -> Result<(), Failure> {
     }
     check_machine(&plan).map_err(fail(CONFIG))?;
     if task == Task::Check {
-        let code = |fatal| if fatal { CONFIG } else { LACKING };
-        return check::check(&config, &source, &plan)
-            .map_err(|unfit| Failure { code: code(unfit.fatal), why: unfit.why });
+        return check::check(&config, &source, &plan);
     }
     check_random().map_err(fail(SYSTEM))?;
-    device::log::start(&config.log).map_err(|why| fail(code_of(&config, "log.target"))(why))?;
+    device::log::start(&config.log).map_err(check::refusal(&config, &source, "log.target"))?;
     let elsewhere = config.log.target != Target::Stderr;
     serve(source, config).inspect_err(|failure| {
         // who only reads the log is told as well
@@ -166,9 +160,9 @@ fn check_random() -> Result<(), String> {
 fn push() -> Result<(), Failure> {
     check_random().map_err(fail(SYSTEM))?;
     let push = push::Push::parse(std::env::args_os().skip(2)).map_err(fail(USAGE))?;
-    let (config, _) = Source::load(push.config.clone()).map_err(fail(CONFIG))?;
-    device::log::start(&config.log).map_err(fail(SYSTEM))?;
-    device::reserve_thread().and_then(|()| device::log::run()).map_err(fail(SYSTEM))?;
+    let (config, source) = Source::load(push.config.clone()).map_err(fail(CONFIG))?;
+    device::log::start(&config.log).map_err(check::refusal(&config, &source, "log.target"))?;
+    device::reserve_thread().and_then(|()| device::log::run()).map_err(check::refusal(&config, &source, "threads"))?;
     push.run(config).map_err(fail(SYSTEM))
 }
 
@@ -305,24 +299,24 @@ impl Source {
 /// what only root may do comes first, and threads come last.
 fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     let threads = config.threads.0;
-    reserve_descriptors(&config)?;
+    let refusal = |key| check::refusal(&config, &source, key);
+    reserve_descriptors(&config).map_err(refusal("viewers.max"))?;
     let executor = Arc::new(Executor::new());
     let server = Server::new(config.clone(), executor.clone());
-    let listeners = server.bind()?;
-    let watchdog =
-        open_watchdog(&config.process.watchdog).map_err(|why| fail(code_of(&config, "process.watchdog"))(why))?;
+    let listeners = server.bind().map_err(|(key, why)| refusal(key)(why))?;
+    let watchdog = open_watchdog(&config.process.watchdog).map_err(refusal("process.watchdog"))?;
     let user = Some(&config.process.user).filter(|user| !user.is_empty()).map(|user| User::find(user)).transpose();
-    let user = user.map_err(|why| fail(CONFIG)(format!("process.user = {why}")))?;
+    let user = user.map_err(refusal("process.user"))?;
     if config.memory.prefault {
-        hold_memory(&config, &server, user)?;
+        hold_memory(&config, &server, user).map_err(refusal("memory.prefault"))?;
     }
     if let Some(user) = user {
-        drop_rights(&config, user).map_err(|error| format!("process.user = {:?}: {error}", config.process.user))?;
+        drop_rights(&config, user).map_err(|error| refusal("process.user")(error.to_string()))?;
         if let Some(fault) = source.file.as_ref().and_then(|file| device::read_again(file, &config, user)) {
             log::warn!("{}: {}", fault.key, fault.why);
         }
     }
-    device::reserve_thread().and_then(|()| device::log::run())?;
+    device::reserve_thread().and_then(|()| device::log::run()).map_err(refusal("threads"))?;
 
     let feed = watchdog.clone();
     #[cfg(target_env = "gnu")]
@@ -461,23 +455,27 @@ fn open_watchdog(device: &str) -> Result<Option<Arc<Watchdog>>, String> {
     if device.is_empty() {
         return Ok(None);
     }
-    let opened = Watchdog::open(device).map_err(|error| format!("process.watchdog = {device:?}: {error}"))?;
+    let opened = Watchdog::open(device).map_err(|error| format!("{device}: {error}"))?;
     Ok(Some(Arc::new(opened)))
 }
 
 /// Takes the memory of the plan, if the machine has it.
 fn hold_memory(config: &Config, server: &Server, user: Option<User>) -> Result<(), String> {
-    let (wanted, there) = (config.plan().user() as u64, machine::available());
-    if let Some(there) = there.filter(|there| *there < wanted) {
-        return Err(format!(
-            "memory.prefault: the plan takes {} KiB, but {} KiB are free: lower memory.total",
-            wanted / 1024,
-            there / 1024
-        ));
-    }
-    device::lock_memory(user).map_err(|why| format!("memory.prefault: {why}"))?;
+    check_free_memory(config)?;
+    device::lock_memory(user)?;
     server.prefault();
     Ok(())
+}
+
+/// Whether the machine has the memory of the plan now.
+fn check_free_memory(config: &Config) -> Result<(), String> {
+    let wanted = config.plan().user() as u64;
+    match machine::available() {
+        Some(there) if there < wanted => {
+            Err(format!("the plan takes {} KiB, but {} KiB are free: lower memory.total", wanted / 1024, there / 1024))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Becomes `user`, to whom the log belongs from then on.

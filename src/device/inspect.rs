@@ -7,11 +7,9 @@ use std::path::Path;
 
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketType, bind, socket};
 
 use super::User;
-use crate::conf::{Address, Config, Target};
-#[cfg(feature = "tls")]
+use crate::conf::{Config, Target};
 use crate::net;
 
 /// Something that is not there, or of no use.
@@ -25,15 +23,17 @@ pub struct Fault {
     pub weight: Weight,
 }
 
-/// The weight of a fault.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The weight of a fault, the lightest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
-    /// The server does not start.
-    Fatal,
-    /// It serves what it can.
-    Lacking,
-    /// It may be none: this could not be tried.
+    /// It may be none: this could not be tried, or may be the server's own doing.
     Untried,
+    /// The server serves what it can.
+    Lacking,
+    /// It does not start now, but may at another time.
+    Refused,
+    /// It does not start until somebody changes something.
+    Wrong,
 }
 
 impl Weight {
@@ -46,15 +46,17 @@ impl Weight {
 
 /// The faults of certificates and their keys.
 #[cfg(feature = "tls")]
-fn certificates(config: &Config) -> Vec<Fault> {
+fn certificates(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     let mut faults = Vec::new();
     let tls = &config.tls;
+    let is_denied = |file: &str| access(file, Access::READ_OK) == Err(Errno::ACCESS);
     let first = Some((String::from("tls"), &tls.cert, &tls.key)).filter(|(_, cert, _)| !cert.is_empty());
     let more = tls.more.iter().enumerate().map(|(at, more)| (format!("tls.more[{at}]"), &more.cert, &more.key));
     for (table, certificate, key) in first.into_iter().chain(more) {
         let files = net::Files { certificate: certificate.into(), key: key.into() };
-        let weight = if tls.required { Weight::Fatal } else { Weight::Lacking };
-        for (name, fault) in ["cert", "key"].into_iter().zip(files.faults()) {
+        let weight = if tls.required { Weight::Wrong } else { Weight::Lacking };
+        for ((name, file), fault) in [("cert", certificate), ("key", key)].into_iter().zip(files.faults()) {
+            let weight = if !are_the_server_s && is_denied(file) { Weight::Untried } else { weight };
             faults.extend(fault.map(|why| Fault { key: format!("{table}.{name}"), why, weight }));
         }
     }
@@ -69,7 +71,7 @@ fn certificates(config: &Config) -> Vec<Fault> {
 
 /// As above.
 #[cfg(not(feature = "tls"))]
-fn certificates(_: &Config) -> Vec<Fault> {
+fn certificates(_: &Config, _: bool) -> Vec<Fault> {
     Vec::new()
 }
 
@@ -80,35 +82,32 @@ fn fault(key: &str, path: &Path, weight: Weight, found: io::Result<()>) -> Optio
 
 /// The faults of addresses that are not the machine's, or not for everybody.
 fn ports(config: &Config) -> impl Iterator<Item = Fault> {
-    // nobody listens, so that nobody comes; one that is taken may be held by the server that runs
-    let refused = |address: &Address| {
-        let family = if address.0.is_ipv6() { AddressFamily::INET6 } else { AddressFamily::INET };
-        let tried = socket(family, SocketType::STREAM, None).and_then(|socket| bind(&socket, &address.0));
-        tried.err().and_then(|error| PORTS.iter().find(|(errno, _)| *errno == error))
-    };
     let is_required = config.tls.required;
     config.listens().filter_map(move |(key, address)| {
-        let (errno, remedy) = refused(&address)?;
+        let error = net::try_address(address.0).err()?;
+        let known = PORTS.iter().find(|(errno, ..)| error.raw_os_error() == Some(errno.raw_os_error()));
+        let (_, weight, remedy) = known?;
         // those who come without TLS are served all the same
-        let weight = if is_required || !key.starts_with("tls.") { Weight::Fatal } else { Weight::Lacking };
-        Some(Fault { key: key.into(), why: format!("{}: {errno}: {remedy}", address.0), weight })
+        let most = if is_required || !key.starts_with("tls.") { Weight::Wrong } else { Weight::Lacking };
+        Some(Fault { key: key.into(), why: format!("{address}: {error}: {remedy}"), weight: most.min(*weight) })
     })
 }
 
-/// The reason for which a port is refused as long as nothing is changed, and the remedy.
-const PORTS: [(Errno, &str); 3] = [
-    (Errno::ACCESS, "start as root, or with CAP_NET_BIND_SERVICE"),
-    (Errno::ADDRNOTAVAIL, "the machine has no such address"),
-    (Errno::INVAL, "it is of one link: say which by number, as in [fe80::1%2]"),
+/// The reasons for which a port is refused, and the remedies.
+const PORTS: [(Errno, Weight, &str); 4] = [
+    (Errno::ACCESS, Weight::Wrong, "start as root, or with CAP_NET_BIND_SERVICE"),
+    (Errno::INVAL, Weight::Wrong, "it is of one link: say which by number, as in [fe80::1%2]"),
+    (Errno::ADDRNOTAVAIL, Weight::Refused, "the machine has no such address now"),
+    (Errno::ADDRINUSE, Weight::Untried, "well if this server runs and has it, else the start is refused"),
 ];
 
 /// The faults of what is opened before rights are dropped.
 pub fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
-    let mut faults = certificates(config);
+    let mut faults = certificates(config, are_the_server_s);
     faults.extend(ports(config).filter(|_| are_the_server_s));
     if let Target::File(path) = &config.log.target {
         let found = appendable(path);
-        let weight = Weight::Fatal.unless_untried(&found, are_the_server_s);
+        let weight = Weight::Wrong.unless_untried(&found, are_the_server_s);
         faults.extend(fault("log.target", path, weight, found));
         // to open a pipe would be the end for who reads it, and a device may do something
         let untried =
@@ -120,9 +119,11 @@ pub fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
         // to open it would start it
         let is_device = |about: fs::Metadata| match about.is_file() || about.is_dir() {
             true => Err(io::Error::other("is no device")),
-            false => Ok(()),
+            false => Ok(access(path, Access::WRITE_OK)?),
         };
-        faults.extend(fault("process.watchdog", path, Weight::Fatal, fs::metadata(path).and_then(is_device)));
+        let found = fs::metadata(path).and_then(is_device);
+        let weight = Weight::Wrong.unless_untried(&found, are_the_server_s);
+        faults.extend(fault("process.watchdog", path, weight, found));
     }
     faults
 }

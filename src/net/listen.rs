@@ -64,10 +64,24 @@ impl Drop for Pass {
 /// must be set here, because the kernel settles how far the window may grow before it
 /// accepts a connection.
 pub fn bind(address: SocketAddr, sizes: SocketSizes) -> io::Result<TcpListener> {
-    match listen(address, sizes) {
+    let socket = take(address)?;
+    socket.set_send_buffer_size(sizes.send)?;
+    socket.set_recv_buffer_size(sizes.receive)?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// Whether `bind` would have its address now. Nobody listens meanwhile, so that nobody comes, and
+/// who wants the address in that moment gets it.
+pub fn try_address(address: SocketAddr) -> io::Result<()> {
+    take(address).map(drop)
+}
+
+fn take(address: SocketAddr) -> io::Result<Socket> {
+    match take_of_family(address) {
         // a kernel without IPv6 has no [::], but may well have all addresses
         Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED && !has_ipv6() => {
-            listen((Ipv4Addr::UNSPECIFIED, address.port()).into(), sizes)
+            take_of_family((Ipv4Addr::UNSPECIFIED, address.port()).into())
         }
         result => result,
     }
@@ -77,18 +91,15 @@ fn has_ipv6() -> bool {
     Socket::new(Domain::IPV6, Type::STREAM, None).is_ok()
 }
 
-fn listen(address: SocketAddr, sizes: SocketSizes) -> io::Result<TcpListener> {
+fn take_of_family(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
         // one socket for both families, unless the system has only one
         let _ = socket.set_only_v6(false);
     }
-    socket.set_send_buffer_size(sizes.send)?;
-    socket.set_recv_buffer_size(sizes.receive)?;
     socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
+    Ok(socket)
 }
 
 /// Accepts for ever: `serve` gets what the gate lets in, `full` what it does not. Until it is

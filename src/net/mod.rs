@@ -32,7 +32,7 @@ pub use dial::{allow_names, dial};
 pub use disk::{Opened, allow, away};
 #[cfg(all(feature = "files", feature = "hls"))]
 pub use disk::{tidied, written};
-pub use listen::{Gate, accept_loop, bind};
+pub use listen::{Gate, accept_loop, bind, try_address};
 pub use mounts::disk_of;
 #[cfg(feature = "record")]
 pub use mounts::followed;

@@ -67,6 +67,9 @@ use sealed::Sealed;
 use tally::Tally;
 use who::Ids;
 
+/// A port that cannot be opened: the key that names it, and why.
+pub type Unbound = (&'static str, String);
+
 /// A running server.
 #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "read by the metrics"))]
 pub struct Server {
@@ -182,17 +185,17 @@ impl Server {
     }
 
     /// Opens the ports; nobody is let in yet.
-    pub fn bind(&self) -> Result<Vec<Listener>, String> {
+    pub fn bind(&self) -> Result<Vec<Listener>, Unbound> {
         let config = self.config();
         let sealed = self.has_identity();
         if config.tls.required && !sealed {
-            return Err("tls.required = true, but nobody can be served over TLS".into());
+            return Err(("tls.required", "nobody can be served over TLS".into()));
         }
         self.bind_doors(&config, |door| sealed || !door.sealed)
     }
 
     /// Opens the ports of those doors that are asked for.
-    fn bind_doors(&self, config: &Config, wanted: impl Fn(&Door) -> bool) -> Result<Vec<Listener>, String> {
+    fn bind_doors(&self, config: &Config, wanted: impl Fn(&Door) -> bool) -> Result<Vec<Listener>, Unbound> {
         let sizes = SocketSizes { send: config.viewers.send_buffer.0, receive: config.publish.receive_buffer.0 };
         let mut bound = Vec::new();
         for door in doors(config).into_iter().filter(|door| door.enable && wanted(door)) {
@@ -202,7 +205,7 @@ impl Server {
                 Err(error) if door.sealed && !config.tls.required => {
                     log::error!("{} = \"{}\": {error}: {} is off", door.key, door.listen, door.name)
                 }
-                Err(error) => return Err(format!("{} = \"{}\": {error}", door.key, door.listen)),
+                Err(error) => return Err((door.key, format!("{}: {error}", door.listen))),
             }
         }
         Ok(bound)

@@ -116,7 +116,8 @@ impl Server {
             Err(why) => return Err(format!("tls: {why}")),
         };
         if shown.is_none() && identity.is_some() {
-            let ports = self.bind_doors(config, |door| door.sealed)?.into_iter().map(|port| self.listen(port));
+            let bound = self.bind_doors(config, |door| door.sealed).map_err(|(key, why)| format!("{key}: {why}"))?;
+            let ports = bound.into_iter().map(|port| self.listen(port));
             ports.collect::<Result<Vec<_>, _>>()?.into_iter().for_each(|port| self.sealed.add(port));
         }
         self.sealed.show(identity);

@@ -268,7 +268,7 @@ fn a_port_that_is_taken_is_said_with_its_key() {
     let address = taken.local_addr().unwrap();
     let (code, _, err) = run_with(&format!("{TINY}http.enable = false\nrtmp.listen = \"{address}\"\n"), &[]);
     assert_eq!(code, Some(71));
-    assert!(err.contains(&format!("runnel: rtmp.listen = \"{address}\": ")), "{err}");
+    assert!(err.contains(&format!(".toml: line 3: rtmp.listen: {address}: ")), "{err}");
 }
 
 #[test]

@@ -10,6 +10,7 @@ import paths
 from case import Case
 
 WITHIN = 5
+NO_PORTS = '[rtmp]\nlisten = "127.0.0.1:0"\n[rtsp]\nenable = false\n[http]\nenable = false\n'
 
 
 def run(*arguments):
@@ -91,17 +92,68 @@ class CommandLine(Case):
             ('http.listen = "127.0.0.1:80"\n', "http.listen: 127.0.0.1:80: Permission denied"),
             ("memory.prefault = true\n", "memory.prefault: memory cannot be locked"),
         ]:
+            for arguments in (["--check"], []):
+                ended = self.nobody(*arguments, "-c", self.config(text))
+                self.assertEqual(ended.returncode, 78, ended.stderr)
+                self.assertIn(f"given.toml: line 1: {said}", ended.stderr)
+        config = self.config('process.user = "1:1"\n' + NO_PORTS)
+        ended = self.nobody("-c", config)
+        self.assertEqual(ended.returncode, 78, "no other start helps")
+        self.assertIn('line 1: process.user: only root can become "1:1"\n', ended.stderr)
+        self.assertEqual(self.nobody("--check", "-c", config).returncode, 0, "root may start it")
+
+    def test_check_without_rights_does_not_try_the_key_of_root(self):
+        key = self.directory / "key.pem"
+        key.touch(mode=0o600)
+        tls = f'[tls]\ncert = "/nowhere"\nkey = "{key}"\n'
+        said = "tls.key: .*: Permission denied"
+        for text, code in (('process.user = "1:1"\n' + tls, 69), (tls, 69)):
             ended = self.nobody("--check", "-c", self.config(text))
-            self.assertEqual(ended.returncode, 78, ended.stderr)
-            self.assertIn(said, ended.stderr)
-            ended = self.nobody("-c", self.config(text))
-            self.assertEqual(ended.returncode, 71, ended.stderr)
+            self.assertEqual(ended.returncode, code, ended.stderr)
+            self.assertRegex(ended.stderr, said)
+        certificate = self.directory / "cert.pem"
+        certificate.touch(mode=0o600)
+        text = tls.replace("/nowhere", str(certificate))
+        ended = self.nobody("--check", "-c", self.config('process.user = "1:1"\n' + text))
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertRegex(ended.stderr, said)
+
+    def test_check_and_start_say_the_same_of_what_keeps_it_from_starting(self):
+        absent = self.directory / "absent"
+        for text, code in [
+            (f'[tls]\nrequired = true\ncert = "{absent}"\nkey = "{absent}"\n', 78),
+            (f'log.target = "{absent}/log"\n', 78),
+            (f'process.watchdog = "{absent}"\n', 78),
+            ('process.user = "nobody-of-that-name"\n', 78),
+            ('rtmp.listen = "192.0.2.9:0"\n', 71),
+        ]:
+            config = self.config(text)
+            check, start = run("--check", "-c", config), run("-c", config)
+            self.assertEqual((check.returncode, start.returncode), (code, code), start.stderr)
+            self.assertIn(start.stderr.splitlines()[-1], check.stderr.splitlines())
+
+    def test_a_taken_port_is_told_and_may_be_the_server_s_own(self):
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            address = f"127.0.0.1:{taken.getsockname()[1]}"
+            config = self.config(f'rtmp.listen = "{address}"\n')
+            said = f"line 1: rtmp.listen: {address}: Address already in use (os error 98)"
+            check = run("--check", "-c", config)
+            self.assertEqual(check.returncode, 0, check.stderr)
+            self.assertIn(f"{said}: well if this server runs and has it, else", check.stderr)
+            start = run("-c", config)
+            self.assertEqual(start.returncode, 71, start.stderr)
+            self.assertTrue(start.stderr.endswith(said + "\n"), start.stderr)
+            # Who has it notices nothing.
+            taken.settimeout(WITHIN)
+            with socket.create_connection(taken.getsockname(), WITHIN):
+                taken.accept()[0].close()
 
     def test_check_finds_addresses_that_the_machine_lacks(self):
-        for address in ("192.0.2.9:0", "[2001:db8::9]:0", "[fe80::1]:0"):
+        # An address may come, but no link by itself.
+        for address, code in (("192.0.2.9:0", 71), ("[2001:db8::9]:0", 71), ("[fe80::1]:0", 78)):
             for key in ("rtmp.listen", "http.listen", "rtsp.listen"):
                 ended = run("--check", "-c", self.config(f'{key} = "{address}"\n'))
-                self.assertEqual(ended.returncode, 78, ended.stderr)
+                self.assertEqual(ended.returncode, code, ended.stderr)
                 self.assertRegex(ended.stderr, rf"line 1: {key}: {re.escape(address)}: .* \(os error \d+\)")
         tls = f'[tls]\ncert = "/nowhere"\nkey = "/nowhere"\nhttp_listen = "192.0.2.9:0"\n'
         ended = run("--check", "-c", self.config(tls))
@@ -109,12 +161,12 @@ class CommandLine(Case):
 
     def test_check_finds_that_too_few_files_may_be_open(self):
         config = self.config('profile = "box"\n')
-        for arguments, code in ((["--check"], 78), ([], 71)):
+        for arguments in (["--check"], []):
             command = ["prlimit", "--nofile=200:200", paths.SERVER, *arguments, "-c", config]
             ended = subprocess.run(
                 command, capture_output=True, text=True, timeout=WITHIN, check=False
             )
-            self.assertEqual(ended.returncode, code, ended.stderr)
+            self.assertEqual(ended.returncode, 78, ended.stderr)
             self.assertRegex(ended.stderr, r"the plan needs \d+ open files, but the limit is 200")
 
     def test_a_watchdog_is_a_device(self):
@@ -129,7 +181,6 @@ class CommandLine(Case):
         self.assertEqual(file.stat().st_size, 0)
 
     def test_what_is_wrong_in_the_file_has_the_same_code_at_the_start(self):
-        ports = '[rtmp]\nlisten = "127.0.0.1:0"\n[rtsp]\nenable = false\n[http]\nenable = false\n'
         for text in (
             '[process]\nuser = "nobody-of-that-name"\n',
             '[process]\nwatchdog = "/nowhere"\n',
@@ -137,7 +188,7 @@ class CommandLine(Case):
             '[log]\ntarget = "/proc"\n',
         ):
             for arguments in (["--check"], []):
-                ended = run(*arguments, "-c", self.config(text + ports))
+                ended = run(*arguments, "-c", self.config(text + NO_PORTS))
                 self.assertEqual(ended.returncode, 78, f"{text}{arguments} {ended.stderr}")
 
     def test_a_socket_is_no_target_of_the_log(self):

@@ -160,7 +160,7 @@ class Pipe(Saying):
         ended = subprocess.run(
             [paths.SERVER, "-c", config], capture_output=True, text=True, timeout=WITHIN, check=False
         )
-        said = f'runnel: log.target = "{path}": is a pipe that nobody reads\n'
+        said = f"runnel: {config}: line 2: log.target: {path}: is a pipe that nobody reads\n"
         self.assertEqual((ended.returncode, ended.stderr), (71, said))
 
     def test_one_with_a_reader_gets_the_lines(self):

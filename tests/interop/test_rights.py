@@ -88,15 +88,15 @@ class Rights(Case):
         said = self.refusal(
             code=CONFIGURATION_IS_WRONG, process={"user": "nobody-of-that-name"}
         )
-        self.assertIn('process.user = "nobody-of-that-name": no such user', said)
+        self.assertIn('process.user: "nobody-of-that-name": no such user', said)
 
     def test_a_log_that_cannot_be_written_is_refused(self):
         for path in ["/nowhere/log", self.directory]:
             said = self.refusal(code=CONFIGURATION_IS_WRONG, log={"target": path})
-            self.assertIn(f'log.target = "{path}": ', said)
+            self.assertIn(f"log.target: {path}: ", said)
 
     def test_too_few_open_files_are_refused_with_a_remedy(self):
-        said = self.refusal(["prlimit", "--nofile=64:64"])
+        said = self.refusal(["prlimit", "--nofile=64:64"], CONFIGURATION_IS_WRONG)
         self.assertRegex(said, r"the plan needs \d+ open files, but the limit is 64: raise it")
         self.assertIn("LimitNOFILE=", said)
 

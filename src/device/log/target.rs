@@ -41,7 +41,7 @@ pub(super) fn open(config: &conf::Log) -> Result<(Target, Style), String> {
             Ok((Target::Syslog(Syslog { path: "/dev/log", socket: None }), Style::Syslog(name)))
         }
         conf::Target::File(path) => {
-            let open = open_file(path).map_err(|error| format!("log.target = {path:?}: {error}"))?;
+            let open = open_file(path).map_err(|error| format!("{}: {error}", path.display()))?;
             let most = config.max_size.0 as u64;
             let files = Files { path: path.clone(), most, open, is_stale: false, told: false, lost: 0 };
             Ok((Target::Files(files), Style::Plain))
