@@ -1,49 +1,112 @@
 //! Keys that a file sets to no effect, or that may be meant otherwise. They are told, and refused
 //! by nobody.
 
-use super::{Config, Keys};
+use super::{Auth, Config, Delete, Keys};
 use crate::proto::Url;
 
 /// A key, and the words behind it.
 pub type Hint = (String, &'static str);
 
-/// A key, when it is of no use in a file that sets it, and the words that say why.
+/// A key, or a table and its dot, when it is of no use in a file that sets it, and the words that
+/// say why. Of several the first counts.
 type Row = (&'static str, fn(&Config) -> bool, &'static str);
 
-const ROWS: [Row; 10] = [
-    ("rtsp.multicast", |all| !all.rtsp.udp, "has no effect: rtsp.udp is false"),
+const ROWS: &[Row] = &[
+    ("connections.proxies", |all| all.connections.per_peer == 100, "has no effect: connections.per_peer is 100"),
+    ("rtmp.", |all| !all.rtmp.enable, "has no effect: rtmp.enable is false"),
+    ("rtsp.", |all| !all.rtsp.enable, "has no effect: rtsp.enable is false"),
+    ("rtsp.user", lacks_auth, "has no effect: rtsp.auth is \"off\""),
+    ("rtsp.password", lacks_auth, "has no effect: rtsp.auth is \"off\""),
+    ("rtsp.reorder", lacks_udp, "has no effect: rtsp.udp is false"),
+    ("rtsp.udp_ports", lacks_udp, "has no effect: rtsp.udp is false"),
+    ("rtsp.udp_pairs", lacks_udp, "has no effect: rtsp.udp is false"),
+    ("rtsp.multicast", lacks_udp, "has no effect: rtsp.udp is false"),
     ("rtsp.multicast", |all| all.rtsp.udp_pairs < 2, "has no effect: each stream takes two of rtsp.udp_pairs"),
+    ("rtsp.multicast_ttl", |all| all.rtsp.multicast.group().is_none(), "has no effect: rtsp.multicast is empty"),
     ("rtsp.udp_ports", lacks_ports, "has fewer pairs of ports than rtsp.udp_pairs asks for"),
     ("rtsp.udp_pairs", lacks_ports, "is more than rtsp.udp_ports has"),
-    ("tls.http_listen", lacks_certificate, "has no effect: tls.cert is empty"),
-    ("tls.rtmp_listen", lacks_certificate, "has no effect: tls.cert is empty"),
-    ("tls.rtsp_listen", lacks_certificate, "has no effect: tls.cert is empty"),
-    ("hls.delete", |all| all.hls.store.0.is_none(), "has no effect: hls.store is \"memory\""),
-    ("hls.store", |all| !all.hls.enable, "has no effect: hls.enable is false"),
+    ("rtsp.websocket_listen", |all| !all.rtsp.websocket, "has no effect: rtsp.websocket is false"),
+    ("tls.", |all| all.tls.cert.is_empty(), "has no effect: tls.cert is empty"),
+    ("tls.http_listen", lacks_http, "has no effect: http.enable is false"),
+    ("tls.rtmp_listen", |all| !all.rtmp.enable, "has no effect: rtmp.enable is false"),
+    ("tls.rtsp_listen", |all| !all.rtsp.enable, "has no effect: rtsp.enable is false"),
+    ("http.listen", lacks_http, "has no effect: http.enable is false"),
+    ("http.root", lacks_http, "has no effect: http.enable is false"),
+    // RTSP over WebSocket begins as HTTP
+    ("http.", |all| lacks_http(all) && !(all.rtsp.enable && all.rtsp.websocket), "has no effect: http.enable is false"),
+    ("hls.", |all| !all.hls.enable, "has no effect: hls.enable is false"),
+    (
+        "hls.",
+        |all| lacks_http(all) && (lacks_store(all) || all.hls.on_demand),
+        "has no effect: http.enable is false, so that nobody asks for a playlist",
+    ),
+    ("hls.sessions", lacks_http, "has no effect: http.enable is false"),
+    ("hls.session_timeout", |all| !all.hls.sessions, "has no effect: hls.sessions is false"),
+    ("hls.delete", lacks_store, "has no effect: hls.store is \"memory\""),
+    (
+        "hls.record",
+        |all| all.hls.record && !lacks_store(all) && all.hls.delete != Delete::Soon,
+        "has no effect: with hls.store all is listed until hls.delete has it deleted",
+    ),
     ("log.max_size", |all| !matches!(all.log.target, super::Target::File(_)), "has no effect: log.target is no file"),
+    ("recording.sync", |all| lacks_record(all) && lacks_store(all), "has no effect: nothing is written to a disk"),
+    ("recording.max", lacks_record, "has no effect: there is no [[record]]"),
+    ("recording.memory", lacks_record, "has no effect: there is no [[record]]"),
+    ("recording.http", lacks_record, "has no effect: there is no [[record]]"),
+    ("recording.http", lacks_http, "has no effect: http.enable is false"),
 ];
+
+fn lacks_auth(all: &Config) -> bool {
+    all.rtsp.auth == Auth::Off
+}
+
+fn lacks_udp(all: &Config) -> bool {
+    !all.rtsp.udp
+}
+
+fn lacks_http(all: &Config) -> bool {
+    !all.http.enable
+}
+
+fn lacks_store(all: &Config) -> bool {
+    all.hls.store.0.is_none()
+}
 
 fn lacks_ports(all: &Config) -> bool {
     let (first, last) = (usize::from(all.rtsp.udp_ports.0), usize::from(all.rtsp.udp_ports.1));
     all.rtsp.udp && (last + 1).saturating_sub(first) / 2 < all.rtsp.udp_pairs
 }
 
-fn lacks_certificate(all: &Config) -> bool {
-    all.tls.cert.is_empty()
+fn lacks_record(all: &Config) -> bool {
+    all.record.is_empty()
+}
+
+/// Whether a row is about a key. A table's is not about what switches it off.
+fn is_of(name: &str, key: &str) -> bool {
+    match name.strip_suffix('.') {
+        Some(table) => key.strip_prefix(table).is_some_and(|rest| rest.starts_with('.') && rest != ".enable"),
+        None => name == key,
+    }
 }
 
 impl Keys {
     /// The hints about `config`, which is of these keys.
     pub fn hints(&self, config: &Config) -> Vec<Hint> {
-        let rows = ROWS.iter().filter(|(key, is_idle, _)| self.sets(key) && is_idle(config));
-        let mut hints: Vec<_> = rows.map(|(key, _, words)| (key.to_string(), *words)).collect();
+        let hint = |key: &String| {
+            let row = ROWS.iter().find(|(name, is_idle, _)| is_of(name, key) && is_idle(config));
+            row.map(|(_, _, words)| (key.clone(), *words))
+        };
+        let mut hints: Vec<_> = self.own().iter().filter_map(hint).collect();
         let mut look = |table: &str, at: usize, url: &Url, udp: bool, seals: [(&str, bool); 2]| {
             let is_rtsp = url.scheme.starts_with("rtsp");
             let of_tls = "is of use with rtsps:// and rtmps:// alone";
+            let all_believed = seals.iter().all(|(_, is_set)| *is_set);
             let [ca, insecure] = seals.map(|(key, is_set)| (key, is_set && !url.scheme.ends_with('s'), of_tls));
             let rows = [
                 ("udp", udp && !is_rtsp, "is of use with RTSP alone"),
-                ("udp", udp && is_rtsp && !config.rtsp.udp, "has no effect: rtsp.udp is false"),
+                ("udp", udp && is_rtsp && !config.rtsp.enable, "has no effect: rtsp.enable is false"),
+                ("udp", udp && is_rtsp && config.rtsp.enable && !config.rtsp.udp, "has no effect: rtsp.udp is false"),
+                ("ca", all_believed && url.scheme.ends_with('s'), "has no effect: insecure is true"),
                 ca,
                 insecure,
             ];

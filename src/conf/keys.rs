@@ -192,9 +192,9 @@ impl Keys {
         Error::key_is(&self.file, &self.text, key, why)
     }
 
-    /// Whether the file sets `key` to another value than its profile has.
-    pub(super) fn sets(&self, key: &str) -> bool {
-        self.own.iter().any(|own| own == key)
+    /// The keys that the file sets to other values than its profile has.
+    pub(super) fn own(&self) -> &[String] {
+        &self.own
     }
 
     /// The name of the file.

@@ -155,7 +155,7 @@ fn a_check_says_what_may_be_meant_otherwise() {
 }
 
 /// Sections, and the hint that comes with them behind the number of the line.
-const WITHOUT_EFFECT: [(&str, &str); 14] = [
+const WITHOUT_EFFECT: [(&str, &str); 38] = [
     ("[rtsp]\nudp = false\nmulticast = \"239.1.1.1\"", "rtsp.multicast: has no effect: rtsp.udp is false"),
     (
         "[rtsp]\nmulticast = \"239.1.1.1\"\nudp_pairs = 1",
@@ -181,7 +181,68 @@ const WITHOUT_EFFECT: [(&str, &str); 14] = [
         "[[pull]]\nstream = \"a\"\nurl = \"rtsp://h/\"\nudp = true\n[rtsp]\nudp = false",
         "pull.udp: has no effect: rtsp.udp is false",
     ),
+    (
+        "[[pull]]\nstream = \"a\"\nurl = \"rtsp://h/\"\nudp = true\n[rtsp]\nenable = false",
+        "pull.udp: has no effect: rtsp.enable is false",
+    ),
+    (
+        "[[push]]\nstream = \"a\"\nurl = \"rtmps://h/a/b\"\ninsecure = true\nca = \"/nowhere\"",
+        "push.ca: has no effect: insecure is true",
+    ),
+    (
+        "[connections]\nproxies = [\"10.0.0.2\"]\nper_peer = 100",
+        "connections.proxies: has no effect: connections.per_peer is 100",
+    ),
+    ("[rtmp]\nenable = false\nlisten = \":1936\"", "rtmp.listen: has no effect: rtmp.enable is false"),
+    (
+        "[rtsp]\nenable = false\nauth = \"basic\"\nuser = \"u\"\npassword = \"p\"",
+        "rtsp.auth: has no effect: rtsp.enable is false",
+    ),
+    ("[rtsp]\nauth = \"off\"\nuser = \"u\"", "rtsp.user: has no effect: rtsp.auth is \"off\""),
+    ("[rtsp]\nauth = \"off\"\npassword = \"p\"", "rtsp.password: has no effect: rtsp.auth is \"off\""),
+    ("[rtsp]\nudp = false\nreorder = \"1s\"", "rtsp.reorder: has no effect: rtsp.udp is false"),
+    ("[rtsp]\nudp_ports = \"30000-30003\"\nudp = false", "rtsp.udp_ports: has no effect: rtsp.udp is false"),
+    ("[rtsp]\nudp_pairs = 600\nudp = false", "rtsp.udp_pairs: has no effect: rtsp.udp is false"),
+    ("[rtsp]\nmulticast_ttl = 2", "rtsp.multicast_ttl: has no effect: rtsp.multicast is empty"),
+    (
+        "[rtsp]\nwebsocket_listen = \":1\"\nwebsocket = false",
+        "rtsp.websocket_listen: has no effect: rtsp.websocket is false",
+    ),
+    ("[tls]\nmax = 3", "tls.max: has no effect: tls.cert is empty"),
+    ("[tls]\nrecord = \"4KiB\"", "tls.record: has no effect: tls.cert is empty"),
+    (
+        "[tls]\ncert = \"/nowhere\"\nkey = \"/nowhere\"\nhttp_listen = \":443\"\n[http]\nenable = false",
+        "tls.http_listen: has no effect: http.enable is false",
+    ),
+    ("[http]\nenable = false\nroot = \"/tmp\"", "http.root: has no effect: http.enable is false"),
+    (
+        "[http]\nmax_head = \"1KiB\"\nenable = false\n[rtsp]\nwebsocket = false",
+        "http.max_head: has no effect: http.enable is false",
+    ),
+    ("[hls]\npart = \"200ms\"\nenable = false", "hls.part: has no effect: hls.enable is false"),
+    ("[hls]\nsegments = 5\n[http]\nenable = false", "hls.segments: has no effect: http.enable is false, so that "),
+    ("[hls]\nsession_timeout = \"9s\"", "hls.session_timeout: has no effect: hls.sessions is false"),
+    ("[hls]\nrecord = true\nstore = \"/tmp\"", "hls.record: has no effect: with hls.store all is listed"),
+    ("[recording]\nsync = \"2s\"", "recording.sync: has no effect: nothing is written to a disk"),
+    ("[recording]\nmax = 3", "recording.max: has no effect: there is no [[record]]"),
+    (
+        "[recording]\nhttp = false\n[http]\nenable = false\n[[record]]\nstreams = \"*\"\npath = \"/tmp\"",
+        "recording.http: has no effect: http.enable is false",
+    ),
     ("[log]\nmax_size = \"1MiB\"", "log.max_size: has no effect: log.target is no file"),
+];
+
+/// Sections in which all has an effect.
+const WITH_EFFECT: [&str; 9] = [
+    "[rtsp]\nudp = false",
+    "[rtsp]\nenable = false",
+    "[http]\nenable = false",
+    "[hls]\ndelete = \"end\"",
+    "[rtsp]\nudp_ports = \"30000-30063\"",
+    "[http]\nenable = false\nmax_head = \"1KiB\"",
+    "[http]\nenable = false\n[hls]\nstore = \"/tmp\"\non_demand = false\nsegments = 5",
+    "[hls]\nrecord = true\nstore = \"/tmp\"\ndelete = \"soon\"",
+    "[hls]\nstore = \"/tmp\"\n[recording]\nsync = \"2s\"",
 ];
 
 #[test]
@@ -194,8 +255,43 @@ fn a_check_says_what_has_no_effect() {
         assert!(err.contains(&format!(": line {}: {hint}", line.unwrap() + 1)), "{text}\n{err}");
         assert!(matches!(code, Some(0 | 69)), "{text}\n{err}");
     }
-    for text in ["[rtsp]\nudp = false", "[hls]\ndelete = \"end\"", "[rtsp]\nudp_ports = \"30000-30063\""] {
+    for text in WITH_EFFECT {
         assert_eq!(run_with(text, &["--check"]).2, "", "{text}");
+    }
+}
+
+/// What is switched off is told of key by key, and none is forgotten.
+#[test]
+fn a_check_says_each_key_of_what_is_off() {
+    let tables = [
+        ("rtmp", "listen = \":1\"", ""),
+        (
+            "rtsp",
+            "listen = \":1\"\nauth = \"basic\"\nuser = \"u\"\npassword = \"p\"\nhold = \"9s\"\ntimeout = \"99s\"\n\
+             reorder = \"1s\"\nudp = false\nudp_ports = \"2000-2999\"\nudp_pairs = 3\nmulticast = \"239.1.1.1\"\n\
+             multicast_ttl = 2\nwebsocket = false\nwebsocket_listen = \":2\"",
+            "",
+        ),
+        (
+            "http",
+            "listen = \":1\"\nkeep_alive = \"9s\"\nmax_head = \"1KiB\"\nroot = \"/tmp\"",
+            "rtsp.websocket = false\n",
+        ),
+        (
+            "hls",
+            "on_demand = false\nformat = \"ts\"\nsegment = \"3s\"\nsegments = 5\nstart = 3\npart = \"1s\"\nrecord = true\n\
+             sessions = true\nsession_timeout = \"9s\"\nstreams = 3\nmemory = \"2MiB\"\nidle = \"9s\"\nstore = \"/tmp\"\n\
+             delete = \"never\"",
+            "",
+        ),
+    ];
+    for (table, keys, above) in tables {
+        let (_, _, err) = run_with(&format!("{above}[{table}]\nenable = false\n{keys}\n"), &["--check"]);
+        let said = format!(": has no effect: {table}.enable is false");
+        // hls.start cannot be set to another value beside hls.part
+        let set = keys.lines().filter(|line| !line.starts_with("start")).count();
+        assert_eq!(err.lines().filter(|line| line.ends_with(&said)).count(), set, "{err}");
+        assert_eq!(err.lines().count(), set, "{err}");
     }
 }
 
