@@ -54,10 +54,13 @@ fn certificates(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     let more = tls.more.iter().enumerate().map(|(at, more)| (format!("tls.more[{at}]"), &more.cert, &more.key));
     for (table, certificate, key) in first.into_iter().chain(more) {
         let files = net::Files { certificate: certificate.into(), key: key.into() };
-        let weight = if tls.required { Weight::Wrong } else { Weight::Lacking };
+        let (weight, more) = match tls.required {
+            true => (Weight::Wrong, ": tls.required = true allows no start without"),
+            false => (Weight::Lacking, ""),
+        };
         for ((name, file), fault) in [("cert", certificate), ("key", key)].into_iter().zip(files.faults()) {
             let weight = if !are_the_server_s && is_denied(file) { Weight::Untried } else { weight };
-            faults.extend(fault.map(|why| Fault { key: format!("{table}.{name}"), why, weight }));
+            faults.extend(fault.map(|why| Fault { key: format!("{table}.{name}"), why: why + more, weight }));
         }
     }
     let pulls = config.pull.iter().enumerate().map(|(at, pull)| (format!("pull[{at}].ca"), &pull.ca));

@@ -107,7 +107,9 @@ fn a_check_says_all_that_is_not_there() {
         for (line, fault) in lines.iter().zip(faults) {
             // one line more stands above
             let (_, after) = fault.split_once(": ").unwrap();
-            assert!(line.starts_with("runnel: ") && line.contains(after) && line.ends_with(gone), "{line}");
+            let more = if text.contains("required") { ": tls.required = true allows no start without" } else { "" };
+            let end = format!("{gone}{more}");
+            assert!(line.starts_with("runnel: ") && line.contains(after) && line.ends_with(&end), "{line}");
         }
     }
     let (code, _, err) = run_with("[process]\nuser = \"nobody-of-that-name\"\n", &["--check"]);
