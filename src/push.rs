@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use runnel::conf::Config;
+use runnel::conf::{Config, Source};
 use runnel::relay::{Destination, Playing, push_file};
 use runnel::serve::Server;
 use smol::Executor;
@@ -40,6 +40,7 @@ impl Push {
         }
         let [path, url] = <[OsString; 2]>::try_from(rest).map_err(|_| "push wants a FILE and a URL")?;
         let [ca, url] = [ca, url].map(|text| text.to_string_lossy().into_owned());
+        let url = Source::parse(&url).map_err(|why| format!("URL: {why}"))?.0;
         let playing = Playing { path: path.into(), repeat, speed };
         Ok(Self { config, playing, to: Destination { url, udp, insecure, ca } })
     }

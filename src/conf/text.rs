@@ -124,9 +124,16 @@ text!(Group, "a multicast address such as \"239.255.42.42\", or \"\" for none", 
     (text.is_empty() || group.is_some()).then_some(Group(group))
 });
 
+impl Source {
+    /// Reads a URL that streams can be sent to.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        url(text, false).map(Self)
+    }
+}
+
 impl Value for Source {
     fn read(value: toml::Value) -> Result<Self, String> {
-        url(&String::read(value)?, false).map(Self)
+        Self::parse(&String::read(value)?)
     }
 }
 

@@ -23,6 +23,8 @@ pub use trust::Trust;
 /// A connection's state. Plaintext goes in and out here, what is sealed goes by the socket.
 pub(super) struct Tls {
     state: Connection,
+    /// What lets more certificates be believed.
+    remedy: &'static str,
     /// One of the places that the memory plan has for this.
     _pass: Option<Pass>,
     /// The part of whoever has come.
@@ -45,13 +47,13 @@ impl Tls {
     pub(super) fn client(trust: &Trust, host: &str) -> Result<Self, Error> {
         let name = ServerName::try_from(host.to_string()).map_err(|_| Error::General("not a host's name".into()))?;
         let state = ClientConnection::new(trust.config(), name)?;
-        Ok(Self::new(state.into(), RECORD))
+        Ok(Self { remedy: trust.remedy, ..Self::new(state.into(), RECORD) })
     }
 
     /// As much as a record holds may wait to be sent.
     fn new(mut state: Connection, record: usize) -> Self {
         state.set_buffer_limit(Some(record));
-        Self { state, _pass: None, _share: None }
+        Self { state, remedy: "", _pass: None, _share: None }
     }
 
     /// Plaintext that is there already; `WouldBlock` if the socket has to be read first.
@@ -69,7 +71,7 @@ impl Tls {
         self.state.process_new_packets().map_err(|error| {
             // the peer is told what is wrong
             let _ = self.state.write_tls(&mut socket);
-            io::Error::new(io::ErrorKind::InvalidData, explain(error))
+            io::Error::new(io::ErrorKind::InvalidData, explain(error, self.remedy))
         })?;
         Ok(bytes)
     }
@@ -105,11 +107,9 @@ impl Tls {
 }
 
 /// What went wrong, in words of people where a user can do something about it.
-fn explain(error: Error) -> String {
+fn explain(error: Error, remedy: &str) -> String {
     match error {
-        Error::InvalidCertificate(why) => {
-            format!("the certificate is not believed ({why:?}); insecure = true believes any")
-        }
+        Error::InvalidCertificate(why) => format!("the certificate is not believed ({why:?}){remedy}"),
         error => error.to_string(),
     }
 }

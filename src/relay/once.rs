@@ -17,7 +17,7 @@ use crate::serve::who::Kind;
 #[derive(Clone, Debug)]
 pub struct Destination {
     /// `rtmp://`, `rtmps://`, `rtsp://` or `rtsps://`.
-    pub url: String,
+    pub url: Url,
     /// RTSP goes over UDP.
     pub udp: bool,
     /// Any certificate is believed.
@@ -32,7 +32,6 @@ const NAME: &str = "push";
 /// Sends a file; says why if not all of it was sent.
 pub async fn push_file(server: &Arc<Server>, playing: Playing, to: Destination) -> Result<(), String> {
     let Destination { url, udp, insecure, ca } = to;
-    let url = Url::parse(&url).map_err(|what| format!("the URL has {what}"))?;
     let protocol = Protocol::of(&url).ok_or_else(|| format!("nothing can be sent by {}", url.scheme))?;
     let name = Name::new(NAME).map_err(|error| error.to_string())?;
     let (server, config, who) = (server.clone(), server.config(), server.who(Kind::File).of(&name));

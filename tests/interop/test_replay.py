@@ -292,7 +292,9 @@ class Push(Replay):
         for how in (["--ca", tls["key"]], ["--ca", self.directory / "absent"], []):
             program = self.push(*how, path, self.server.rtmps(STREAM))
             self.assertEqual(program.wait(10), 71, program.describe())
-        self.assertIn("the certificate is not believed (UnknownIssuer)", program.stderr)
+        said = "the certificate is not believed (UnknownIssuer); --ca FILE believes whom"
+        self.assertIn(said, program.stderr)
+        self.assertIn("and --insecure anybody", program.stderr)
         self.check_sent("mp4", "mp3", self.server.rtsps(STREAM), "--ca", authority)
 
     def test_by_rtmps_to_whom_nobody_has_signed(self):
@@ -399,8 +401,10 @@ class Push(Replay):
             ([self.directory / "absent", there], 71, "absent: refused: No such file"),
             ([self.directory, there], 71, "it is no file"),
             ([text, there], 71, "neither FLV nor MPEG-TS nor MP4"),
-            ([path, "http://127.0.0.1/x"], 71, "nothing can be sent by http"),
-            ([path, "there"], 71, "not a URL"),
+            ([path, "http://127.0.0.1/x"], 64, "begins with rtsp, rtsps, rtmp, rtmps"),
+            ([path, "file:/tmp/x"], 64, "URL: invalid value: no such URL"),
+            ([path, "there"], 64, "URL: invalid value: no such URL"),
+            ([path, "rtmp://127.0.0.1:port/live/x"], 64, "URL: invalid value: no such URL"),
             ([path, nobody], 71, "onnection refused"),
         ]:
             with self.subTest(words):

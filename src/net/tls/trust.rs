@@ -16,7 +16,11 @@ use super::provider;
 
 /// What a client believes.
 #[derive(Clone)]
-pub struct Trust(Arc<ClientConfig>);
+pub struct Trust {
+    config: Arc<ClientConfig>,
+    /// What lets it believe more, in words of whoever asked for it.
+    pub(super) remedy: &'static str,
+}
 
 impl Trust {
     /// Believes the authorities that browsers do.
@@ -42,9 +46,14 @@ impl Trust {
         Self::new(|builder| builder.with_root_certificates(roots))
     }
 
+    /// The same, with a remedy for what is not believed.
+    pub fn or(self, remedy: &'static str) -> Self {
+        Self { remedy, ..self }
+    }
+
     /// As the library has it.
     pub fn config(&self) -> Arc<ClientConfig> {
-        self.0.clone()
+        self.config.clone()
     }
 
     fn new(verify: impl FnOnce(Builder<WantsVerifier>) -> Builder<WantsClientCert>) -> Result<Self, String> {
@@ -53,7 +62,7 @@ impl Trust {
         let mut config = verify(builder).with_no_client_auth();
         // sessions that are remembered are memory without a plan
         config.resumption = Resumption::disabled();
-        Ok(Self(Arc::new(config)))
+        Ok(Self { config: Arc::new(config), remedy: "" })
     }
 }
 
