@@ -44,8 +44,9 @@ SIGHUP reads FILE again, SIGTERM and SIGINT end the program. It ends with 64 if
 an argument is wrong, with 78 if it cannot start until somebody changes the
 configuration or what it names, with 71 if another try may do: a port is taken,
 or an address not there yet. --check ends as a start would, and with 69 if the
-server would start, but lack a certificate, file or folder. RUST_LOG sets the
-log level, as error, warn, info or debug.
+server would start, but lack a certificate, file or folder; --make-cert with 73
+if its files are there or cannot be written. RUST_LOG sets the log level, as
+error, warn, info or debug.
 ";
 
 /// What is said of `push`.
@@ -88,6 +89,9 @@ const USAGE: u8 = 64;
 const LACKING: u8 = 69;
 /// EX_OSERR: the system refuses something; it may not the next time.
 const SYSTEM: u8 = 71;
+/// EX_CANTCREAT: files cannot be written, or are there already.
+#[cfg(feature = "tls")]
+const UNWRITTEN: u8 = 73;
 /// EX_CONFIG: the configuration is wrong, or the machine has not what it names, and that stays
 /// so until somebody mends it.
 const CONFIG: u8 = 78;
@@ -131,7 +135,7 @@ fn run() -> Result<(), Failure> {
         println!("{plan}");
     }
     if task == Task::MakeCertificate {
-        return make_certificate(&config).map_err(fail(SYSTEM));
+        return make_certificate(&config);
     }
     check_plan(&plan).map_err(fail(CONFIG))?;
     if task == Task::Plan {
@@ -167,13 +171,13 @@ fn push() -> Result<(), Failure> {
 }
 
 #[cfg(feature = "tls")]
-fn make_certificate(config: &Config) -> Result<(), String> {
-    device::make_certificate(&config.tls).map(|section| print!("{section}"))
+fn make_certificate(config: &Config) -> Result<(), Failure> {
+    device::make_certificate(&config.tls).map(|section| print!("{section}")).map_err(fail(UNWRITTEN))
 }
 
 #[cfg(not(feature = "tls"))]
-fn make_certificate(_: &Config) -> Result<(), String> {
-    Err(runnel::conf::lacks("tls"))
+fn make_certificate(_: &Config) -> Result<(), Failure> {
+    Err(fail(USAGE)(runnel::conf::lacks("tls")))
 }
 
 fn check_plan(plan: &Plan) -> Result<(), String> {

@@ -1,5 +1,6 @@
 //! A certificate for a machine that has none.
 
+use std::fs;
 use std::path::PathBuf;
 
 use crate::conf::Tls;
@@ -10,9 +11,23 @@ use crate::net::{self, Files};
 /// name and for the machine itself. Returns the section to configure.
 pub fn make_certificate(config: &Tls) -> Result<String, String> {
     let files = Files { certificate: place(&config.cert, "cert.pem")?, key: place(&config.key, "key.pem")? };
+    if let Some(there) = there_already(&files) {
+        return Err(there);
+    }
     let itself = ["localhost", "127.0.0.1", "::1"].map(String::from);
     net::make_certificate(&files, host_name().into_iter().chain(itself).collect())?;
     Ok(format!("[tls]\ncert = {:?}\nkey = {:?}\n", files.certificate, files.key))
+}
+
+/// The words about files that are there, and stay.
+fn there_already(files: &Files) -> Option<String> {
+    let there = [(&files.certificate, "tls.cert"), (&files.key, "tls.key")];
+    let there = there.into_iter().filter(|(path, _)| fs::symlink_metadata(path).is_ok());
+    let (paths, keys): (Vec<_>, Vec<_>) = there.map(|(path, key)| (path.display().to_string(), key)).unzip();
+    (!paths.is_empty()).then(|| {
+        let [paths, keys] = [paths.join(" and "), keys.join(" and ")];
+        format!("what is there already stays: remove {paths}, or name other files in {keys} of the FILE behind -c")
+    })
 }
 
 fn place(configured: &str, otherwise: &str) -> Result<PathBuf, String> {

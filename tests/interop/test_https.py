@@ -220,11 +220,20 @@ class Made(TlsCase):
 
     def test_what_is_there_stays(self):
         self.make()
-        before = (self.directory / "cert.pem").read_bytes()
+        certificate, key = (self.directory / name for name in ("cert.pem", "key.pem"))
+        before = (certificate.read_bytes(), key.read_bytes())
         again = self.make()
-        self.assertEqual((again.returncode, again.stdout), (71, ""))
-        self.assertIn("key.pem: File exists", again.stderr)
-        self.assertEqual((self.directory / "cert.pem").read_bytes(), before)
+        self.assertEqual((again.returncode, again.stdout), (73, ""))
+        self.assertIn(f"remove {certificate} and {key}, or name other files in tls.cert", again.stderr)
+        self.assertEqual((certificate.read_bytes(), key.read_bytes()), before)
+        # No key of another pair comes to the certificate.
+        key.unlink()
+        again = self.make()
+        self.assertEqual((again.returncode, again.stdout), (73, ""))
+        self.assertIn(f"remove {certificate}, or name other files in tls.cert of", again.stderr)
+        self.assertFalse(key.exists())
+        certificate.unlink()
+        self.assertEqual(self.make().returncode, 0)
 
 
 class Believed(RelayCase):

@@ -1,6 +1,6 @@
 //! Certificates that nobody else has signed.
 
-use std::fs::OpenOptions;
+use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
@@ -22,10 +22,15 @@ pub fn make_certificate(files: &Files, names: Vec<String>) -> Result<(), String>
     };
     let (certificate, key) = made().map_err(|error: rcgen::Error| error.to_string())?;
     write_new(&files.key, 0o600, &key)?;
-    write_new(&files.certificate, 0o644, &certificate)
+    // a key without its certificate would stand in the way of the next try
+    write_new(&files.certificate, 0o644, &certificate).inspect_err(|_| _ = fs::remove_file(&files.key))
 }
 
 fn write_new(path: &Path, mode: u32, text: &str) -> Result<(), String> {
     let opened = OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
-    opened.and_then(|mut file| file.write_all(text.as_bytes())).map_err(|error| format!("{}: {error}", path.display()))
+    let written = opened.and_then(|mut file| {
+        let written = file.write_all(text.as_bytes());
+        written.inspect_err(|_| _ = fs::remove_file(path))
+    });
+    written.map_err(|error| format!("{}: {error}", path.display()))
 }
