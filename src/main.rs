@@ -76,6 +76,9 @@ enum Task {
     MakeCertificate,
 }
 
+const TASKS: [(&str, Task); 3] =
+    [("--check", Task::Check), ("--plan", Task::Plan), ("--make-cert", Task::MakeCertificate)];
+
 /// Why the program ends, with a code that tells a supervisor whether to try
 /// again. sysexits.h.
 struct Failure {
@@ -213,18 +216,24 @@ fn config_file(name: OsString) -> PathBuf {
 
 /// What is asked for; nothing if it is answered already.
 fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
-    let mut task = Task::Run;
+    let mut task: Option<(&str, Task)> = None;
     let mut file = None;
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
+        let chosen = TASKS.into_iter().find(|(name, _)| *name == arg);
         match arg.as_str() {
             "-c" | "--config" => {
                 let name = args.next().ok_or("-c wants a FILE")?;
-                file = Some(config_file(name.into()));
+                if file.replace(config_file(name.into())).is_some() {
+                    return Err("-c stands there twice: one FILE is read".into());
+                }
             }
-            "--check" => task = Task::Check,
-            "--plan" => task = Task::Plan,
-            "--make-cert" => task = Task::MakeCertificate,
+            _ if chosen.is_some() => {
+                if let Some((before, _)) = task.filter(|_| task != chosen) {
+                    return Err(format!("{before} and {arg} are two errands: run it once for each"));
+                }
+                task = chosen;
+            }
             "--reference" => {
                 print!("{}", runnel::conf::REFERENCE);
                 return Ok(None);
@@ -242,7 +251,7 @@ fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
             other => return Err(format!("unknown argument {other:?}; runnel -h lists them")),
         }
     }
-    Ok(Some((task, file)))
+    Ok(Some((task.map_or(Task::Run, |(_, task)| task), file)))
 }
 
 /// Where the configuration comes from, and what it is.

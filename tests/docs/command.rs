@@ -353,6 +353,10 @@ fn arguments_that_are_none() {
     for (args, message) in [
         (&["--frob"][..], "runnel: unknown argument \"--frob\"; runnel -h lists them\n"),
         (&["-c"], "runnel: -c wants a FILE\n"),
+        (&["-c", "a", "--config", "b"], "runnel: -c stands there twice: one FILE is read\n"),
+        (&["--check", "--plan"], "runnel: --check and --plan are two errands: run it once for each\n"),
+        (&["--plan", "--check"], "runnel: --plan and --check are two errands: run it once for each\n"),
+        (&["--check", "--make-cert"], "runnel: --check and --make-cert are two errands: run it once for each\n"),
     ] {
         assert_eq!(said(&run(args)), (Some(64), String::new(), message.to_string()));
     }

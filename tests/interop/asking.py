@@ -49,7 +49,13 @@ def half_a_packet_of_rtsp(server, _):
 
 def half_a_head(server, _):
     one = hoarder.connect(server.http_port, receive=LITTLE)
-    one.sendall(b"GET / HTTP/1.1\r\nA: " + b"a" * 8000)
+    one.sendall(b"GET / HTTP/1.1\r\nA: " + b"a" * 7900)
+    return one, b""
+
+
+def a_file(server, _):
+    one = hoarder.connect(server.http_port, receive=LITTLE)
+    one.sendall(b"GET /large.bin HTTP/1.1\r\nHost: h\r\n\r\n")
     return one, b""
 
 
@@ -67,6 +73,7 @@ WAYS = {
         half_a_message_of_rtmp,
         half_a_packet_of_rtsp,
         half_a_head,
+        a_file,
         http,
     ]
 }
