@@ -244,6 +244,34 @@ class CommandLine(Case):
         self.assertRegex(ended.stderr, f"{server.rtmp_port}|{server.http_port}")
 
 
+class FirstScreen(Case):
+    def test_a_newcomer_s_commands_work_from_a_clean_clone(self):
+        """README's first commands as they stand there, with the ports of the test."""
+        readme = (paths.REPO / "README.md").read_text()
+        screen = readme.split("## Two commands")[1].split("\n## ")[0]
+        said = [line.split("  # ")[0] for line in screen.splitlines() if line.startswith("    ff")]
+        self.serve()
+        ports = {"1935": "rtmp_port", "8080": "http_port", "5544": "rtsp_port"}
+        for number, attribute in ports.items():
+            mine = str(getattr(self.server, attribute))
+            said = [line.replace(f":{number}/", f":{mine}/") for line in said]
+        first = str(self.directory / "first.flv")
+        commands = [line.replace("first.flv", first).split() for line in said]
+        publish, *watch, keep, again = commands
+        self.start("publish", [*publish[:1], "-nostdin", *publish[1:]])
+        self.until_live("test110", 1000)
+        for play in watch:
+            self.assertEqual(play[0], "ffplay", "there may be no screen")
+            shown = self.start("show", ["ffprobe", "-v", "error", "-show_streams", *play[1:]])
+            self.assertEqual(shown.wait(30), 0, shown.describe())
+            self.assertIn(b"codec_name=h264", shown.stdout)
+            self.assertIn(b"codec_name=aac", shown.stdout)
+        kept = self.start("keep", [*keep[:1], "-nostdin", *keep[1:]])
+        self.assertEqual(kept.wait(40), 0, kept.describe())
+        self.start("again", [*again[:1], "-nostdin", *again[1:]])
+        self.until_live("again", 1000)
+
+
 class Ending(Case):
     def test_it_ends_at_once_with_publishers_and_players(self):
         """As it does at the end of every test, but here of each signal."""
