@@ -2,7 +2,7 @@
 //! sweep a second shuts the sockets of those that are.
 
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -17,6 +17,8 @@ pub struct Watch {
     begun: Instant,
     entries: Mutex<Vec<Weak<Entry>>>,
     parting: Arc<Parting>,
+    /// The server stops.
+    stops: AtomicBool,
 }
 
 /// One connection's deadlines, in seconds since the start; 0 for never.
@@ -37,7 +39,12 @@ const SHUTDOWN: u8 = 3;
 
 impl Default for Watch {
     fn default() -> Self {
-        Self { begun: Instant::now(), entries: Mutex::default(), parting: Arc::default() }
+        Self {
+            begun: Instant::now(),
+            entries: Mutex::default(),
+            parting: Arc::default(),
+            stops: AtomicBool::new(false),
+        }
     }
 }
 
@@ -78,7 +85,13 @@ impl Watch {
 
     /// Shuts every connection, because the server stops.
     pub fn shut_all(&self) {
+        self.stops.store(true, Relaxed);
         self.lock().iter().filter_map(Weak::upgrade).for_each(|entry| entry.shut(SHUTDOWN));
+    }
+
+    /// Whether the server stops, so that nothing is to begin again.
+    pub fn stops(&self) -> bool {
+        self.stops.load(Relaxed)
     }
 
     /// Connections that are open.

@@ -171,7 +171,7 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Runs one session after the other.
 async fn keep_up(way: Way, mut errand: Errand, term: Term) {
     let (mut pause, mut seen) = (PAUSES.0, 0);
-    loop {
+    while !errand.server.watch.stops() {
         while !errand.is_wanted(way) {
             if term == Term::Published {
                 return;
@@ -189,6 +189,10 @@ async fn keep_up(way: Way, mut errand: Errand, term: Term) {
         let Errand { name, url, .. } = &errand;
         let who = &session.who;
         let time = time.as_secs();
+        if errand.server.watch.stops() {
+            log::info!("{who} {} {name} {url}: ends with the server ({bytes} bytes in {time} s)", way.word());
+            return;
+        }
         if errand.is_wanted(way) {
             log::warn!(
                 "{who} {} {name} {url}: {why}; again in {} s ({bytes} bytes in {time} s)",

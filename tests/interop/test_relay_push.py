@@ -66,6 +66,25 @@ class EachWay(RelayCase):
             self.assertEqual(self.other.log.count(f"publishes {way} "), 1, way)
 
 
+class End(RelayCase):
+    def test_none_begins_again_while_the_server_ends(self):
+        self.serve_other()
+        pushes = [self.table(way, name=way) for way in WAYS]
+        pulls = [self.table(way, stream=f"from-{way}", name="there") for way in WAYS]
+        self.serve(push=pushes, pull=pulls)
+        self.publish(STREAM)
+        self.publish("there", server=self.other)
+        for way in WAYS:
+            self.until_live(way, server=self.other)
+            self.until_live(f"from-{way}")
+        self.server.stop()
+        self.assertNotIn("; again in", self.server.log)
+        for name in (STREAM, *(f"from-{way}" for way in WAYS)):
+            word = "pushing" if name == STREAM else "pulling"
+            ends = re.findall(rf"INFO .* {word} {name} \S+: ends with the server \(\d+", self.server.log)
+            self.assertEqual(len(ends), len(WAYS) if name == STREAM else 1, self.server.log)
+
+
 class EveryStream(RelayCase):
     def test_each_goes_there_under_its_own_name_while_it_is_published(self):
         self.serve_other()
