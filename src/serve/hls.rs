@@ -244,20 +244,7 @@ impl Hls {
             let restarted = state.ended && published;
             let keep = !(unwatched || absent || restarted || state.dismissed);
             if !keep {
-                if state.begun {
-                    log::info!("{} HLS ends", state.who);
-                }
-                let mut unused = lock(&self.unused);
-                *unused = state.window.next_numbers().max(*unused);
-                #[cfg(feature = "files")]
-                // as it was when the stream began, unless all is to be kept by now
-                if let (Some(seat), Some(store)) = (&entry.folder, &self.store)
-                    && seat.folder.is_cleared()
-                    && settings.rules.store != Some(Delete::Never)
-                {
-                    lock(&entry.keeper).take();
-                    store.ends(name);
-                }
+                self.leave(name, entry, &state, settings.rules.store);
             }
             keep
         });
@@ -267,6 +254,27 @@ impl Hls {
             for stream in server.hub.streams().into_iter().filter(|stream| stream.is_live()) {
                 // refused, it is tried again
                 let _ = self.ask(server, stream.name());
+            }
+        }
+    }
+
+    /// An entry goes, and what it has on the disk is looked after. `delete` is what becomes of streams by now.
+    #[cfg_attr(not(feature = "files"), allow(unused_variables, reason = "segments are in memory alone"))]
+    fn leave(&self, name: &Name, entry: &Entry, state: &State, delete: Option<Delete>) {
+        if state.begun {
+            log::info!("{} HLS ends", state.who);
+        }
+        let mut unused = lock(&self.unused);
+        *unused = state.window.next_numbers().max(*unused);
+        #[cfg(feature = "files")]
+        if let (Some(seat), Some(store)) = (&entry.folder, &self.store) {
+            let keeper = lock(&entry.keeper).take();
+            let is_told = keeper.is_none_or(|keeper| keeper.is_finished());
+            // as it was when the stream began, unless all is to be kept by now
+            if seat.folder.is_cleared() && delete != Some(Delete::Never) {
+                store.ends(name, seat.folder.delete);
+            } else if !is_told && seat.folder.ward.is_used() {
+                store.ends(name, Delete::Never);
             }
         }
     }

@@ -32,7 +32,8 @@ const NUMBERED: u64 = 1 << 20;
 const NUMBERS: u64 = 100;
 /// Bytes of the head, filled up with a comment, so that the target duration can change.
 const HEAD: usize = 128;
-const END: &str = "#EXT-X-ENDLIST\n";
+/// Nothing follows.
+pub const END: &str = "#EXT-X-ENDLIST\n";
 const GAP: &str = "#EXT-X-DISCONTINUITY\n";
 
 /// A segment.

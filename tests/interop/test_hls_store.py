@@ -1,6 +1,7 @@
 """HLS whose segments are on a disk: live and afterwards, what stays, and what a disk may do."""
 
 import re
+import shutil
 import signal
 import subprocess
 from urllib.parse import urljoin
@@ -444,6 +445,44 @@ class Left(HlsStore):
                 self.assertTrue((self.folder / "mine" / "playlist.m3u8").exists())
                 self.assertTrue((self.folder / "cam2").exists())
                 self.server.stop()
+
+    def until_ended(self):
+        path = self.folder / STREAM / "playlist.m3u8"
+        waiting.until(
+            lambda: path.exists() and path.read_text().endswith("\n#EXT-X-ENDLIST\n"), 20, path.read_text
+        )
+        return path.read_text()
+
+    def test_a_live_playlist_that_stays_has_its_end_after_a_kill(self):
+        for form, extension in (("ts", "ts"), ("fmp4", "m4s")):
+            with self.subTest(form):
+                self.leave(delete="never", format=form)
+                self.files(extension)[-1].write_bytes(b"cut off")
+                before = (self.folder / STREAM / "playlist.m3u8").read_text()
+                self.assertNotIn("ENDLIST", before)
+                self.server.start_again()
+                self.assertEqual(self.until_ended(), before + "#EXT-X-ENDLIST\n")
+                # The stream comes again.
+                publisher = self.publish_live(STREAM)
+                self.until_hls(STREAM)
+                path = self.folder / STREAM / "playlist.m3u8"
+                waiting.until(lambda path=path: "ENDLIST" not in path.read_text(), 20, "a new one")
+                publisher.stop()
+                self.until_ended()
+                self.server.stop()
+                shutil.rmtree(self.folder)
+
+    def test_a_live_playlist_has_its_end_when_nobody_asks_any_more(self):
+        self.serve_stored(delete="never", idle="2s")
+        self.publish_live(STREAM)
+        for round_number in (1, 2):
+            capture = self.capture_hls(self.server.hls(STREAM))
+            self.until_stored(3 * round_number)
+            path = self.folder / STREAM / "playlist.m3u8"
+            waiting.until(lambda path=path: "ENDLIST" not in path.read_text(), 20, "a new one")
+            capture.stop()
+            self.until_log_counts(f"stream={STREAM} HLS ends", round_number, GONE_WITHIN)
+            self.until_ended()
 
     def leave_without_card(self, stream, delete):
         """The card with what is left comes once a stream has begun without it."""

@@ -179,17 +179,20 @@ impl Folder {
         self.check()?;
         // each of them, and first of all: the disk may be full
         let removed = gone.iter().map(|name| remove(&self.path.join(name))).fold(Ok(()), io::Result::and);
-        if let Some(playlist) = playlist {
-            let new = self.path.join(UNFINISHED);
-            let mut file = File::create(&new)?;
-            file.write_all(&playlist)?;
-            if self.sync {
-                file.sync_all()?;
-            }
-            fs::rename(new, self.path.join(PLAYLIST))?;
-            bring_folder(&self.path, self.sync)?;
-        }
+        playlist.map_or(Ok(()), |playlist| self.put_playlist(&playlist))?;
         removed
+    }
+
+    /// Puts the live playlist in the place of the one before.
+    fn put_playlist(&self, text: &[u8]) -> io::Result<()> {
+        let new = self.path.join(UNFINISHED);
+        let mut file = File::create(&new)?;
+        file.write_all(text)?;
+        if self.sync {
+            file.sync_all()?;
+        }
+        fs::rename(new, self.path.join(PLAYLIST))?;
+        bring_folder(&self.path, self.sync)
     }
 
     /// Whether segments are deleted in the end.
@@ -246,7 +249,8 @@ impl Folder {
         self.unless_used(&|| self.mend_playlist()).map(drop)
     }
 
-    /// The live playlist of a stream that has ended may name what is gone, or nothing.
+    /// The live playlist of a stream that has ended may name what is gone, or nothing, or lack its end,
+    /// without which players wait for more.
     fn mend_playlist(&self) -> io::Result<()> {
         let playlist = self.path.join(PLAYLIST);
         let mut text = Vec::new();
@@ -257,7 +261,18 @@ impl Folder {
         let names = std::str::from_utf8(&text).ok().filter(|text| text.starts_with("#EXTM3U"));
         let is_there = |uri: &str| percent_decode(uri).is_some_and(|name| self.path.join(name).exists());
         let mut uris = names.into_iter().flat_map(str::lines).filter(|line| !line.is_empty() && !line.starts_with('#'));
-        if names.is_none() || !uris.all(is_there) { remove(&playlist) } else { Ok(()) }
+        if names.is_none() || !uris.all(is_there) {
+            return remove(&playlist);
+        }
+        let is_ended = names.into_iter().flat_map(str::lines).any(|line| line == listing::END.trim_end());
+        if is_ended || text.len() as u64 == LONGEST {
+            return Ok(());
+        }
+        if !text.ends_with(b"\n") {
+            text.push(b'\n');
+        }
+        text.extend_from_slice(listing::END.as_bytes());
+        self.put_playlist(&text)
     }
 
     /// Does what is of no use to a stream that writes there; whether it was done.
@@ -284,5 +299,40 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_live_playlist_that_is_left_has_an_end_and_names_only_what_is_there() {
+        let path = std::env::temp_dir().join(format!("runnel-left-{}", std::process::id()));
+        let folder = Folder::new(path.clone(), Delete::Never, true);
+        let whole = "#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2.000,\ncam-1700000000000-0.ts\n";
+        let ended = format!("{whole}{}", listing::END);
+        let cases = [
+            (whole, Some(&*ended)),
+            (whole.trim_end(), Some(&ended)),
+            (&ended, Some(&ended)),
+            ("#EXTM3U\ncam-1700000000000-1.ts\n", None),
+            ("\0\0\0\0", None),
+        ];
+        for (left, wanted) in cases {
+            fs::create_dir_all(&path).unwrap();
+            fs::write(path.join("cam-1700000000000-0.ts"), "a segment").unwrap();
+            fs::write(path.join(PLAYLIST), left).unwrap();
+            folder.tidy("cam").unwrap();
+            assert_eq!(fs::read_to_string(path.join(PLAYLIST)).ok().as_deref(), wanted, "{left}");
+            fs::remove_dir_all(&path).unwrap();
+        }
+        // the stream that writes there says itself when it is over
+        fs::create_dir_all(&path).unwrap();
+        fs::write(path.join(PLAYLIST), whole).unwrap();
+        folder.ward.note("cam-1700000000000-1.ts");
+        folder.tidy("cam").unwrap();
+        assert_eq!(fs::read_to_string(path.join(PLAYLIST)).unwrap(), whole);
+        fs::remove_dir_all(&path).unwrap();
     }
 }

@@ -105,12 +105,12 @@ impl Tidy {
         Seat { tidy: self.clone(), name: name.clone(), number, folder }
     }
 
-    /// A stream is over, of which nothing is to stay.
-    pub(super) fn ends(&self, name: &Name) {
+    /// A stream is over: what it has left is to go, or to have its end.
+    pub(super) fn ends(&self, name: &Name, delete: Delete) {
         let mut state = self.lock();
         let Some((_, folder)) = state.live.remove(name) else { return };
         state.forget(name);
-        let folder = Folder { ward: Arc::default(), ..folder };
+        let folder = Folder { delete, ward: Arc::default(), ..folder };
         state.waiting.push_back((name.clone(), folder));
         let _ = self.told.try_send(());
     }
