@@ -104,7 +104,7 @@ struct State {
     /// When the stream was last seen with a publisher.
     live: Instant,
     ended: bool,
-    /// Its collector has given way to a viewer who plays.
+    /// It has given way to what plays.
     dismissed: bool,
     /// Those who wait for what comes next: at most one for each client, and the disk.
     waiting: Vec<Waker>,
@@ -164,10 +164,13 @@ impl Hls {
             // a name that nobody publishes keeps no stream out
             entries.retain(|name, entry| lock(&entry.state).window.is_playable() || is_live(server, name));
         }
+        let Settings { rules, packing, .. } = *lock(&self.settings);
+        if entries.len() >= self.streams && is_live(server, name) {
+            self.give_way(server, &mut entries, rules.store);
+        }
         if entries.len() >= self.streams {
             return Err(Denied::Streams);
         }
-        let Settings { rules, packing, .. } = *lock(&self.settings);
         // only the collector knows which it will be, and no player sees it before
         let first = packing.unwrap_or(Packing::Ts);
         let viewer = server.hub.play(name, packing::form(first)).map_err(Denied::Hub)?.from_oldest().giving_way(None);
@@ -256,6 +259,16 @@ impl Hls {
                 let _ = self.ask(server, stream.name());
             }
         }
+    }
+
+    /// What is over gives way to what lives: the stream that has had no publisher for longest.
+    fn give_way(&self, server: &Server, entries: &mut Entries, delete: Option<Delete>) {
+        let over = entries.iter().filter(|(name, _)| !is_live(server, name));
+        let longest = over.min_by_key(|(_, entry)| lock(&entry.state).live).map(|(name, _)| name.clone());
+        let Some((name, entry)) = longest.and_then(|name| entries.remove_entry(&name)) else { return };
+        let mut state = lock(&entry.state);
+        self.leave(&name, &entry, &state, delete);
+        state.dismiss();
     }
 
     /// An entry goes, and what it has on the disk is looked after. `delete` is what becomes of streams by now.
@@ -448,6 +461,12 @@ impl State {
         }
     }
 
+    /// Nobody collects any more: who waits, or asks again, begins anew.
+    fn dismiss(&mut self) {
+        self.dismissed = true;
+        self.wake();
+    }
+
     fn wake(&mut self) {
         self.version = self.window.version();
         self.waiting.drain(..).for_each(Waker::wake);
@@ -498,9 +517,7 @@ async fn collect(entry: Weak<Entry>, mut viewer: Viewer, window: Option<impl Fn(
 /// The collector has given way: who waits, or asks again, begins anew.
 fn dismiss(entry: &Weak<Entry>) {
     if let Some(entry) = entry.upgrade() {
-        let mut state = lock(&entry.state);
-        state.dismissed = true;
-        state.wake();
+        lock(&entry.state).dismiss();
     }
 }
 
