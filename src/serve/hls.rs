@@ -38,6 +38,8 @@ pub(super) struct Hls {
     state: Mutex<Entries>,
     /// The first numbers that no playlist has had that is over.
     unused: Mutex<Numbers>,
+    /// Live streams that were to have segments before anybody asks, and have no place.
+    denied: Mutex<Vec<Name>>,
     /// Nothing begins or goes any more.
     stopped: AtomicBool,
     /// The folders of streams, if segments go to a disk.
@@ -139,6 +141,7 @@ impl Hls {
             account,
             state: Mutex::default(),
             unused: Mutex::default(),
+            denied: Mutex::default(),
             stopped: AtomicBool::new(false),
             #[cfg(feature = "files")]
             store: config.store.0.clone().map(tidy::Tidy::new),
@@ -254,9 +257,24 @@ impl Hls {
         self.share_out(server, &entries);
         drop(entries);
         if enable && !on_demand {
-            for stream in server.hub.streams().into_iter().filter(|stream| stream.is_live()) {
-                // refused, it is tried again
-                let _ = self.ask(server, stream.name());
+            self.begin_all(server);
+        }
+    }
+
+    /// Begins what is live. A stream for which there is no place is told of once, and tried again.
+    fn begin_all(&self, server: &Server) {
+        let live: Vec<_> = server.hub.streams().into_iter().filter(|stream| stream.is_live()).collect();
+        let mut denied = lock(&self.denied);
+        denied.retain(|name| live.iter().any(|stream| stream.name() == name));
+        for name in live.iter().map(|stream| stream.name()) {
+            match self.ask(server, name) {
+                Ok(_) => denied.retain(|one| one != name),
+                Err(_) if denied.contains(name) => {}
+                Err(why) => {
+                    denied.push(name.clone());
+                    let who = server.who(Kind::HlsMuxer).of(name);
+                    server.refused(why.label(), &who, format_args!("is refused HLS: {why}"));
+                }
             }
         }
     }

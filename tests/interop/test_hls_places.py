@@ -1,5 +1,7 @@
 """Places of hls.streams: who has one, and who gives way."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import waiting
 from case import Case
 from hls_capture import get
@@ -19,6 +21,8 @@ class Places(Case):
     def until_served(self, stream):
         waiting.until(lambda: self.ask(stream)[0] == 200, 20, lambda: self.ask(stream))
 
+
+class GivesWay(Places):
     def test_a_stream_that_is_over_gives_way_to_one_that_lives(self):
         folder = self.directory / "store"
         folder.mkdir()
@@ -53,3 +57,35 @@ class Places(Case):
         self.publish_live("away")
         self.assertEqual(self.ask("away")[0], 503)
         self.assertEqual(self.ask("live")[0], 200)
+
+class Told(Places):
+    """Who waited in vain is told of, and counted."""
+
+    def refused(self, reason):
+        return self.server.metric(f'runnel_refusals_total{{reason="{reason}"}}')
+
+    def test_who_waits_for_what_nobody_publishes(self):
+        self.serve()
+        with ThreadPoolExecutor(20) as pool:
+            answers = list(pool.map(self.ask, ["absent"] * 20))
+        self.assertEqual({status for status, _, _ in answers}, {404})
+        self.assertEqual(self.refused("absent"), 20)
+        self.until_log_counts("15 more lines are left out (absent)", 1)
+        words = "waited in vain for absent: nothing is published under that name"
+        self.assertEqual(self.server.log.count(words), 5)
+
+    def test_a_stream_that_has_no_place_is_told_of_once(self):
+        self.serve_one("1s", on_demand=False)
+        self.publish_live("first")
+        self.until_served("first")
+        words = "is refused HLS: no more streams have segments: hls.streams is reached"
+        for count, name in enumerate(("second", "third"), 1):
+            publisher = self.publish_live(name)
+            self.until_log_counts(f"stream={name} {words}", 1)
+            self.assertEqual(self.server.log.count(words), count)
+        self.assertEqual(self.refused("streams"), 2)
+        publisher.stop()
+        waiting.until(lambda: self.server.metric("runnel_streams") == 2, 20, "that it is gone")
+        self.publish_live("third")
+        self.until_log_counts(f"stream=third {words}", 2)
+        self.assertEqual(self.server.log.count(f"stream=second {words}"), 1)

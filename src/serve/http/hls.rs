@@ -1,5 +1,6 @@
 //! HLS over HTTP: a playlist or a part may have to be waited for, files are sent as blocks.
 
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -24,6 +25,7 @@ pub(super) struct Waiting {
     limit: Timer,
     server: Arc<Server>,
     name: Name,
+    peer: SocketAddr,
     /// It gives way, if nobody publishes.
     guest: Option<Guest>,
     /// The session that was shown.
@@ -118,7 +120,8 @@ impl Session {
         let request = request.shed();
         let peer = self.conn.seat().and_then(|seat| seat.customer());
         let guest = if entry.is_playable() { None } else { server.hub.wait(&name, peer) };
-        let waiting = Waiting { entry, request, wanted, limit, server, name, guest, session, suffix };
+        let peer = self.conn.peer();
+        let waiting = Waiting { entry, request, wanted, limit, server, name, peer, guest, session, suffix };
         self.role = Role::Waiting(Box::new(waiting));
     }
 }
@@ -126,7 +129,11 @@ impl Session {
 impl Waiting {
     /// Whether it has to go for one who plays.
     pub(super) fn poll_dismissed(&self, cx: &Context<'_>) -> bool {
-        self.guest.as_ref().is_some_and(|guest| guest.poll_dismissed(cx))
+        let goes = self.guest.as_ref().is_some_and(|guest| guest.poll_dismissed(cx));
+        if goes {
+            self.tell("absent", &"nobody publishes it, and others need the place");
+        }
+        goes
     }
 
     /// Ready when the head of the answer is written: what is to be sent behind it, and
@@ -186,7 +193,10 @@ impl Waiting {
                     self.entry = entry;
                     return None;
                 }
-                Err(denied) => refuse(machine, &self.request, Status::UNAVAILABLE, &denied.to_string()),
+                Err(denied) => {
+                    self.tell(denied.label(), &denied);
+                    refuse(machine, &self.request, Status::UNAVAILABLE, &denied.to_string());
+                }
             }
         } else if late || self.guest.is_none() {
             self.refuse_late(machine);
@@ -199,11 +209,17 @@ impl Waiting {
     /// What was waited for did not come: players ask again after 503, and give up after 404.
     fn refuse_late(&self, machine: &mut http::Server) {
         let published = || self.server.hub.find(&self.name).is_some_and(|stream| stream.is_live());
-        let (status, why) = match self.entry.is_playable() || published() {
-            true => (Status::UNAVAILABLE, LATE),
-            false => (Status::NOT_FOUND, NOTHING),
+        let (status, label, why) = match self.entry.is_playable() || published() {
+            true => (Status::UNAVAILABLE, "late", LATE),
+            false => (Status::NOT_FOUND, "absent", NOTHING),
         };
+        self.tell(label, &why);
         refuse(machine, &self.request, status, why);
+    }
+
+    /// Counts it, and tells the log.
+    fn tell(&self, label: &'static str, why: &dyn std::fmt::Display) {
+        self.server.refused_guest(label, self.peer, format_args!("waited in vain for {}: {why}", self.name));
     }
 }
 
