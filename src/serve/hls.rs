@@ -161,13 +161,15 @@ impl Hls {
             lock(&entry.state).asked = now;
             return Ok(entry.clone());
         }
+        let Settings { rules, packing, .. } = *lock(&self.settings);
         // it keeps none of its own name out
-        entries.remove(name);
+        if let Some(gone) = entries.remove(name) {
+            self.leave(name, &gone, &lock(&gone.state), rules.store);
+        }
         if entries.len() >= self.streams {
             // a name that nobody publishes keeps no stream out
             entries.retain(|name, entry| lock(&entry.state).window.is_playable() || is_live(server, name));
         }
-        let Settings { rules, packing, .. } = *lock(&self.settings);
         if entries.len() >= self.streams && is_live(server, name) {
             self.give_way(server, &mut entries, rules.store);
         }

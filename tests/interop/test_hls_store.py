@@ -586,6 +586,22 @@ class Disk(HlsStore):
         self.until_log_counts("what is there may be listed wrongly", 1)
         self.assertEqual(playlist.read_bytes(), text)
 
+    def test_folders_behind_one_that_a_card_does_not_give_are_looked_at_later(self):
+        files = self.leave_stored(3)
+        playlist = self.folder / STREAM / "record.m3u8"
+        playlist.unlink()
+        calls = self.directory / "calls"
+        fault = "inject=getdents64:error=EIO:when=1"
+        tracer = ["strace", "-D", "-f", "-e", "trace=getdents64", "-e", fault, "-P", self.folder]
+        self.serve(
+            launcher=[*tracer, "-o", calls],
+            hls={**FAST, "store": self.folder, "delete": "never"},
+        )
+        waiting.until(lambda: "(INJECTED)" in calls.read_text(), 20, "the fault")
+        waiting.until(playlist.exists, 60, "that it is listed")
+        listed = re.findall(r"^cam-.*$", playlist.read_text(), re.M)
+        self.assertEqual(listed, [path.name for path in files])
+
     def test_what_is_listed_and_cannot_be_read_is_to_be_asked_for_again(self):
         self.serve_stored(segments=8, delete="never")
         self.publish_live(STREAM)

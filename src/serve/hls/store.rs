@@ -1,6 +1,6 @@
 //! Segments on a disk: each stream has a folder, from which others may serve it as well.
 
-use std::fs::{self, File};
+use std::fs::{self, DirEntry, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
@@ -290,9 +290,15 @@ pub(super) fn is_segment(file: &Path, stream: &str) -> bool {
     })
 }
 
-/// Whether there is one in a folder.
+/// Whether there is one in a folder, or may be where the disk does not give that.
 pub(super) fn has_segment(folder: &Path, stream: &str) -> bool {
-    fs::read_dir(folder).is_ok_and(|files| files.flatten().any(|file| is_segment(&file.path(), stream)))
+    let is_one = |file: io::Result<DirEntry>| file.map_or_else(may_be, |file| is_segment(&file.path(), stream));
+    fs::read_dir(folder).map_or_else(may_be, |mut files| files.any(is_one))
+}
+
+/// A folder that is not for us to read is not ours.
+fn may_be(error: io::Error) -> bool {
+    !matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::NotFound)
 }
 
 pub(super) fn remove(path: &Path) -> io::Result<()> {

@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use smol::channel::{Receiver, Sender, bounded};
@@ -53,6 +53,8 @@ pub(super) struct Seat {
     tidy: Arc<Tidy>,
     name: Name,
     number: usize,
+    /// What was to be looked at there before, whether anything is written or not.
+    is_due: bool,
     pub(super) folder: Folder,
 }
 
@@ -72,8 +74,10 @@ struct Own {
     numbers: (u64, u64),
 }
 
-/// The pause between two looks for another disk.
+/// The pause between two looks for another disk, and the first before a disk that has failed is asked again.
 const LOOK: Duration = Duration::from_secs(5);
+/// That pause grows up to this.
+const LONGEST: Duration = Duration::from_secs(3600);
 /// Of so many that wait none is left out.
 const MANY: usize = 64;
 
@@ -92,17 +96,23 @@ impl Tidy {
     pub(super) fn begins(self: &Arc<Self>, name: &Name, delete: Delete, sync: bool) -> Seat {
         let mut state = self.lock();
         let mut folder = Folder::new(self.store.join(name.as_str()), delete, sync);
-        let waited = state.forget(name);
-        if let Some((_, running)) = state.running.as_ref().filter(|(running, _)| running == name) {
-            folder.ward = running.ward.clone();
-        } else if waited || !state.complete || folder.is_cleared() {
+        // what is looked at now may have passed what was to be looked at next
+        let is_due = state.forget(name);
+        let is_new = match state.running.as_ref().filter(|(running, _)| running == name) {
+            Some((_, running)) => {
+                folder.ward = running.ward.clone();
+                false
+            }
+            None => !state.complete || folder.is_cleared(),
+        };
+        if is_due || is_new {
             state.waiting.push_front((name.clone(), folder.clone()));
         }
         state.seats = state.seats.wrapping_add(1);
         let number = state.seats;
         state.live.insert(name.clone(), (number, folder.clone()));
         let _ = self.told.try_send(());
-        Seat { tidy: self.clone(), name: name.clone(), number, folder }
+        Seat { tidy: self.clone(), name: name.clone(), number, is_due, folder }
     }
 
     /// A stream is over: what it has left is to go, or to have its end.
@@ -118,37 +128,54 @@ impl Tidy {
     /// Looks at what is to be looked at, for ever.
     pub(super) async fn run(self: Arc<Self>) {
         let (mut disk, mut rest) = (None, None);
+        let (mut again, mut pause) = (None, LOOK);
         loop {
             let next = self.lock().next();
             if let Some((name, folder)) = next {
                 folder.put_in_order(&name).await;
                 self.lock().running = None;
-            } else if let Some(folders) = rest.take() {
-                rest = self.next_of(folders).await;
-                self.lock().complete = rest.is_none();
+                continue;
+            }
+            let walked = if let Some(folders) = rest.take() {
+                self.next_of(folders).await
             } else {
                 let store = self.store.clone();
                 let now = tidied(move || fs::metadata(store).map(|about| (about.dev(), about.ino()))).await.ok();
-                if std::mem::replace(&mut disk, now) != now {
+                let is_other = std::mem::replace(&mut disk, now) != now;
+                if is_other {
+                    (again, pause) = (None, LOOK);
                     self.lock().look_again();
-                    rest = self.all(now.is_some()).await;
-                } else {
+                }
+                if now.is_none() || !is_other && again.take_if(|at| Instant::now() >= *at).is_none() {
                     or(async { _ = self.tells.recv().await }, async { _ = Timer::after(LOOK).await }).await;
+                    continue;
+                }
+                self.all().await.map(Some)
+            };
+            match walked {
+                Ok(folders) => {
+                    self.lock().complete = folders.is_none();
+                    rest = folders;
+                }
+                // what is behind that in the folder is seen another time
+                Err(error) => {
+                    complain_of(&self.store, &error);
+                    again = Some(Instant::now() + pause);
+                    pause = (2 * pause).min(LONGEST);
                 }
             }
         }
     }
 
     /// All folders that are there.
-    async fn all(&self, is_there: bool) -> Option<ReadDir> {
+    async fn all(&self) -> io::Result<ReadDir> {
         let store = self.store.clone();
-        let folders = if is_there { tidied(move || fs::read_dir(store)).await } else { return None };
-        folders.inspect_err(|error| complain_of(&self.store, error)).ok()
+        tidied(move || fs::read_dir(store)).await
     }
 
     /// Has the next folder looked at; gives those that are left.
-    async fn next_of(&self, mut folders: ReadDir) -> Option<ReadDir> {
-        let (delete, sync) = self.lock().now?;
+    async fn next_of(&self, mut folders: ReadDir) -> io::Result<Option<ReadDir>> {
+        let Some((delete, sync)) = self.lock().now else { return Ok(None) };
         let next = move || {
             let Some(entry) = folders.next().transpose()? else { return Ok(None) };
             let name = entry.file_name().to_str().and_then(|name| Name::new(name).ok());
@@ -158,12 +185,11 @@ impl Tidy {
             let is_one = |name: &Name| delete == Delete::Never || has_segment(&path, name.as_str());
             Ok(Some((folders, name.filter(is_one))))
         };
-        let next = tidied(next).await.inspect_err(|error| complain_of(&self.store, error)).ok().flatten();
-        let (folders, name) = next?;
+        let Some((folders, name)) = tidied(next).await? else { return Ok(None) };
         if let Some(name) = name {
             self.lock().meet(name, |name| Folder::new(self.store.join(name.as_str()), delete, sync));
         }
-        Some(folders)
+        Ok(Some(folders))
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -179,7 +205,7 @@ impl Drop for Seat {
             state.live.remove(&self.name);
         }
         // names that are only asked for leave nothing behind, however many there are
-        if state.waiting.len() > MANY {
+        if !self.is_due && state.waiting.len() > MANY {
             state.waiting.retain(|(_, folder)| !is_it(folder));
         }
     }
@@ -288,6 +314,33 @@ fn complain_of(path: &Path, error: &io::Error) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_to_be_looked_at_is_looked_at_though_its_name_returns() {
+        let tidy = Tidy::new("/nowhere".into());
+        let name = |name: &str| Name::new(name).unwrap();
+        let cam = name("cam");
+        let begins = || tidy.begins(&cam, Delete::End, false);
+        let waits = || tidy.lock().waiting.iter().any(|(waiting, _)| *waiting == cam);
+        tidy.lock().complete = true;
+        // it ends, and returns, while what it had left before is looked at
+        let first = begins();
+        assert!(tidy.lock().next().is_some() && !waits());
+        tidy.ends(&cam, Delete::End);
+        drop(first);
+        let second = begins();
+        assert!(waits(), "the one that is looked at may be through");
+        // only asked for, among many
+        tidy.lock().running = None;
+        tidy.ends(&cam, Delete::End);
+        drop(second);
+        let others: Vec<_> =
+            (0..2 * MANY).map(|at| tidy.begins(&name(&format!("x{at}")), Delete::End, false)).collect();
+        drop(begins());
+        assert!(waits());
+        drop(others);
+        assert!(waits() && tidy.lock().waiting.len() <= MANY + 1, "names that are only asked for");
+    }
 
     #[test]
     fn all_that_a_stream_has_written_is_its_own_and_what_was_left_is_not() {
