@@ -16,7 +16,14 @@ use super::listen::Pass;
 
 /// All of them.
 #[derive(Debug, Default)]
-pub(super) struct Parting(Mutex<Vec<Parted>>);
+pub(super) struct Parting(Mutex<Crowd>);
+
+#[derive(Debug, Default)]
+struct Crowd {
+    all: Vec<Parted>,
+    /// No look for the sake of others before this.
+    rests: Option<Instant>,
+}
 
 /// A connection's place among those that the plan and `connections.per_peer` allow.
 #[derive(Debug)]
@@ -34,6 +41,9 @@ struct Parted {
 
 /// So long a peer may take for what was sent last.
 const GRACE: Duration = Duration::from_secs(10);
+/// For the sake of others each is looked at no more often than once in so long for each that there
+/// is: two calls of the system take a part of that, however many are refused.
+const LOOK: Duration = Duration::from_micros(100);
 /// A FIN takes one sequence number. RFC 9293 section 3.4.
 const FIN: i32 = 1;
 
@@ -47,14 +57,33 @@ impl Parting {
         if unsent(socket.get_ref()) > 0 {
             // all is sent, and its end
             let _ = socket.get_ref().shutdown(std::net::Shutdown::Write);
-            self.lock().push(Parted { socket: socket.clone(), until: Instant::now() + GRACE, _place: place });
+            self.lock().all.push(Parted { socket: socket.clone(), until: Instant::now() + GRACE, _place: place });
         }
     }
 
-    /// Lets go of those that have arrived, and of those that took too long. Where `others` want their
-    /// place, of which only the end has not arrived, too: Linux acknowledges a FIN 40 ms late.
-    pub(super) fn sweep(&self, now: Instant, others: bool) {
-        self.lock().retain(|parted| {
+    /// Lets go of those that have arrived, and of those that took too long.
+    pub(super) fn sweep(&self, now: Instant) {
+        self.lock().sweep(now, false);
+    }
+
+    /// Lets go of those of which only the end has not arrived, too, because others want their place:
+    /// Linux acknowledges a FIN 40 ms late.
+    pub(super) fn see_off(&self, now: Instant) {
+        let mut crowd = self.lock();
+        if crowd.rests.is_none_or(|rests| now >= rests) {
+            crowd.rests = now.checked_add(LOOK.saturating_mul(u32::try_from(crowd.all.len()).unwrap_or(u32::MAX)));
+            crowd.sweep(now, true);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Crowd> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Crowd {
+    fn sweep(&mut self, now: Instant, others: bool) {
+        self.all.retain(|parted| {
             let socket = parted.socket.get_ref();
             let unsent = unsent(socket);
             let goes = now >= parted.until || others && unsent <= FIN;
@@ -63,10 +92,6 @@ impl Parting {
             }
             !goes && unsent > 0
         });
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Vec<Parted>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -97,7 +122,7 @@ fn queued(socket: &TcpStream) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use std::io::{self, Read};
+    use std::io::{self, Read, Write};
     use std::net::TcpListener;
     use std::task::{Context, Poll};
 
@@ -109,20 +134,25 @@ mod tests {
     const SIZES: SocketSizes = SocketSizes { send: 32 << 10, receive: 8 << 10 };
     const LIMIT: Duration = Duration::from_secs(20);
 
-    /// One that was sent so much, of which its peer has read nothing; its place, and its peer.
-    fn parted(bytes: usize) -> (Gate, Watch, TcpStream) {
+    /// A peer that has room for little, and its connection.
+    fn connected() -> (TcpStream, Async<TcpStream>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         peer.set_recv_buffer_size(1).unwrap();
         peer.connect(&listener.local_addr().unwrap().into()).unwrap();
-        let (socket, address) = listener.accept().unwrap();
-        let (gate, watch) = (Gate::new(1), Watch::default());
-        let mut conn = Conn::new(Async::new(socket).unwrap(), address, SIZES, &watch, gate.enter().unwrap());
+        (peer.into(), Async::new(listener.accept().unwrap().0).unwrap())
+    }
+
+    /// One that was sent so much, of which its peer has read nothing; its place, and its peer.
+    fn parted(bytes: usize) -> (Gate, Watch, TcpStream) {
+        let (peer, socket) = connected();
+        let (gate, watch, address) = (Gate::new(1), Watch::default(), socket.get_ref().peer_addr().unwrap());
+        let mut conn = Conn::new(socket, address, SIZES, &watch, gate.enter().unwrap());
         let mut data = vec![1; bytes];
         let mut cx = Context::from_waker(std::task::Waker::noop());
         assert!(!matches!(conn.poll_send(&mut cx, &mut data, LIMIT), Poll::Ready(Err(_))));
         drop(conn);
-        (gate, watch, peer.into())
+        (gate, watch, peer)
     }
 
     fn read(mut peer: TcpStream) -> (usize, io::Result<usize>) {
@@ -142,8 +172,34 @@ mod tests {
         while gate.open() > 0 {
             assert!(begun.elapsed() < LIMIT);
             std::thread::sleep(Duration::from_millis(1));
-            watch.see_off(begun);
+            watch.see_off(Instant::now());
         }
+    }
+
+    #[test]
+    fn those_who_are_refused_have_each_looked_at_but_so_often() {
+        let (gate, parting, now) = (Gate::new(3), Parting::default(), Instant::now());
+        let part = |_| {
+            let (peer, socket) = connected();
+            assert_eq!(socket.get_ref().write(&[1; 16 << 10]).unwrap(), 16 << 10);
+            let socket = Arc::new(socket);
+            parting.close(&socket, Place { _pass: gate.enter().unwrap(), seat: None }, false);
+            (peer, socket)
+        };
+        let parted: Vec<_> = (0..3).map(part).collect();
+        parting.see_off(now);
+        assert_eq!(gate.open(), 3, "the kernel holds them still");
+        for (mut peer, socket) in parted {
+            peer.read_to_end(&mut Vec::new()).unwrap();
+            while unsent(socket.get_ref()) > FIN {
+                assert!(now.elapsed() < LIMIT);
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        }
+        (0..3).for_each(|refused| parting.see_off(now + refused * LOOK));
+        assert_eq!(gate.open(), 3, "they were looked at too often");
+        parting.see_off(now + 3 * LOOK);
+        assert_eq!(gate.open(), 0);
     }
 
     #[test]

@@ -75,12 +75,13 @@ impl Watch {
             }
             true
         });
-        self.parting.sweep(now, false);
+        self.parting.sweep(now);
     }
 
-    /// Gives others the places of connections that were closed and have ended.
+    /// Gives others the places of connections that were closed and have ended; not each time, where many
+    /// are asked for.
     pub(super) fn see_off(&self, now: Instant) {
-        self.parting.sweep(now, true);
+        self.parting.see_off(now);
     }
 
     /// Shuts every connection, because the server stops.
