@@ -152,6 +152,13 @@ impl Packer {
         self.base
     }
 
+    /// The number of the slot that was packed to `unit`, if it is still there.
+    pub(super) fn number(&self, unit: &Arc<Unit>) -> Option<Seq> {
+        let is_it =
+            |(packed, _): &(Option<Arc<Unit>>, u32)| packed.as_ref().is_some_and(|packed| Arc::ptr_eq(packed, unit));
+        self.units.iter().position(is_it).map(|at| self.base + at as Seq)
+    }
+
     /// The slot `seq` in this form, packed now if it was not before, and all
     /// between with it. `seq` must not be before `base`.
     pub(super) fn unit(&mut self, ring: &Ring, seq: Seq, account: &Account) -> Result<Option<Arc<Unit>>, OverBudget> {

@@ -6,7 +6,7 @@ use super::ring::Seq;
 
 /// The batch that a viewer holds while its socket takes nothing more.
 pub(super) struct Hold {
-    /// The number of the first frame of it.
+    /// The number of the first frame of it; the greatest of all where no frame of the ring is held.
     pub(super) from: Seq,
     /// All its bytes.
     pub(super) bytes: u32,
@@ -50,9 +50,9 @@ impl Hold {
         }
     }
 
-    /// Only the unit that was begun is held, of so many bytes.
-    pub(super) fn gave_up(&mut self, bytes: u32) {
-        (self.bytes, self.part, self.pressed) = (bytes, Part::Begun, false);
+    /// Only the unit that was begun is held, that of the slot `from`, of so many bytes.
+    pub(super) fn gave_up(&mut self, from: Seq, bytes: u32) {
+        (self.from, self.bytes, self.part, self.pressed) = (from, bytes, Part::Begun, false);
     }
 
     /// The measure by which it is pressed, if there is one: a viewer that is `behind` has more to take.

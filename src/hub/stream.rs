@@ -416,10 +416,11 @@ impl State {
         }
     }
 
-    /// The viewer in `seat` holds but the unit that it is in the middle of sending, of `bytes`.
-    pub(super) fn gave_up(&mut self, seat: usize, bytes: u32) {
+    /// The viewer in `seat` holds but the unit that it is in the middle of sending, which is that of
+    /// the slot `from` and has so many `bytes`.
+    pub(super) fn gave_up(&mut self, seat: usize, from: Seq, bytes: u32) {
         if let Some(hold) = self.viewers.get_mut(seat).and_then(|waiter| waiter.hold.as_mut()) {
-            hold.gave_up(bytes);
+            hold.gave_up(from, bytes);
         }
     }
 

@@ -210,12 +210,17 @@ impl Viewer {
         state.hold(self.seat, Hold::new(self.batch, self.batch_bytes, now), std::mem::take(&mut self.progressed))
     }
 
-    /// Of what was taken only the unit that was begun is still held, of so many bytes; if
+    /// Of what was taken only the `unit` that was begun is still held, of so many bytes; if
     /// more was behind it, this viewer `skips` to the next key frame.
-    pub fn gave_up(&mut self, bytes: usize, skips: bool) {
+    pub fn gave_up(&mut self, unit: Option<&Arc<Unit>>, bytes: usize, skips: bool) {
         let stream = self.stream.clone();
         let mut state = stream.lock();
-        state.gave_up(self.seat, u32::try_from(bytes).unwrap_or(u32::MAX));
+        let packer = state.packers.get(usize::from(self.packer));
+        // what was made for one viewer never was in the ring
+        let from = unit
+            .filter(|unit| unit.came.is_some())
+            .map_or(Seq::MAX, |unit| packer.and_then(|packer| packer.number(unit)).unwrap_or_default());
+        state.gave_up(self.seat, from, u32::try_from(bytes).unwrap_or(u32::MAX));
         if let Cursor::At(next) = self.cursor
             && skips
         {

@@ -115,7 +115,7 @@ pub(crate) fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>
     let pressed = viewer.poll_pressed(cx, Instant::now());
     if pressed == Pressed::GiveUp {
         let skips = outlet.give_up();
-        viewer.gave_up(outlet.len(), skips);
+        viewer.gave_up(outlet.units().first(), outlet.len(), skips);
     }
     pressed == Pressed::Go
 }

@@ -67,7 +67,8 @@ impl Seat {
         if pressed == Pressed::GiveUp {
             let skips = self.batch.len() > 1;
             self.batch.truncate(1);
-            self.viewer.gave_up(self.batch.iter().map(|unit| unit.packed.len()).sum(), skips);
+            let bytes = self.batch.iter().map(|unit| unit.packed.len()).sum();
+            self.viewer.gave_up(self.batch.first(), bytes, skips);
         }
         pressed != Pressed::Go
     }

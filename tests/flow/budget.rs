@@ -80,10 +80,10 @@ fn viewers_that_hold_old_frames_must_go_when_the_publisher_finds_no_room() {
     let before = stuck.len();
     for _ in 0..2 * before {
         let _ = source.picture(world.now);
-        stuck.retain_mut(|(viewer, _)| match viewer.poll_pressed(&cx, world.now) {
+        stuck.retain_mut(|(viewer, units)| match viewer.poll_pressed(&cx, world.now) {
             Pressed::No => true,
             Pressed::GiveUp => {
-                viewer.gave_up(100_000, true);
+                viewer.gave_up(units.get(1), 100_000, true);
                 true
             }
             Pressed::Go => false,

@@ -161,7 +161,7 @@ impl Sending {
         let pressed = self.viewer.poll_pressed(&Context::from_waker(Waker::noop()), world.now);
         if pressed == Pressed::GiveUp {
             let skips = self.outlet.give_up();
-            self.viewer.gave_up(self.outlet.len(), skips);
+            self.viewer.gave_up(self.outlet.units().first(), self.outlet.len(), skips);
             self.gave_up = true;
         }
         pressed == Pressed::Go
@@ -276,4 +276,38 @@ fn who_has_given_up_a_part_goes_on_at_a_key_frame_behind_a_whole_one() {
     let jumps = pictures.windows(2).filter(|pair| pair[1].1 - pair[0].1 != 40);
     let jumps: Vec<_> = jumps.map(|pair| (pair[1].1 > pair[0].1, pair[1].2[0] >> 4)).collect();
     assert!(!jumps.is_empty() && jumps.iter().all(|jump| *jump == (true, 1)), "{jumps:?}");
+}
+
+#[test]
+fn who_ends_a_frame_that_the_ring_has_as_well_does_not_go_for_others() {
+    let (mut world, mut source) = squeezed(1000);
+    // each is in the middle of a large frame of its own, and takes a little all the time
+    source.picture_bytes = 100_000;
+    let mut others: Vec<_> = (0..8).map(|_| Sending::new(&world, form_named("flv"))).collect();
+    for number in 0..others.len() {
+        source.picture(world.now).unwrap();
+        world.pass(40);
+        others[number..].iter_mut().for_each(Sending::go_on);
+    }
+    others.iter_mut().for_each(|other| other.send(other.outlet.len() - 90_000));
+    (source.picture_bytes, source.gop) = (3000, 80);
+    source.pictures_until_key(world.now);
+    (0..15).for_each(|_| source.picture(world.now).unwrap());
+    // this one is in the middle of the last frame of a long batch
+    let mut viewer = Sending::new(&world, form_named("flv"));
+    viewer.take();
+    viewer.send(viewer.outlet.len() - 10);
+    assert!(viewer.times.len() > 12);
+    let first_to_go = (0..100).find_map(|_| {
+        source.picture(world.now).unwrap();
+        world.pass(40);
+        others.iter_mut().for_each(|other| other.send(1));
+        let another = others.iter_mut().any(|other| other.must_go(&world)).then_some("who holds what the ring has not");
+        viewer.must_go(&world).then_some("who holds what the ring has").or(another)
+    });
+    assert_eq!(first_to_go, Some("who holds what the ring has not"));
+    assert!(viewer.gave_up && others.iter().all(|other| other.gave_up));
+    let before = world.account.used();
+    drop(viewer);
+    assert_eq!(world.account.used(), before, "the ring had not dropped the frame yet");
 }
