@@ -181,7 +181,7 @@ impl Disk {
         let (busy, heard, (keeper, news)) = (Busy::default(), Arc::default(), sync_channel(keep::NEWS));
         let kept = Keeper::new(!sync.is_zero(), busy.clone(), Arc::clone(&heard));
         let (jobs, queue) = Queue::new(config.record_jobs());
-        let writer = Writer::new(sync, server.recorded.clone(), busy, keeper.clone());
+        let writer = Writer::new(sync, busy, keeper.clone());
         let written = queue.clone();
         let threads =
             [thread("runnel-record", move || writer.run(&written))?, thread("runnel-keep", move || kept.run(&news))?];
@@ -253,7 +253,7 @@ mod tests {
     use std::sync::atomic::AtomicBool;
 
     use super::*;
-    use crate::record::shape::Shape;
+    use crate::record::recording::Recording;
     use crate::record::writer::Place;
 
     impl Disks {
@@ -287,12 +287,11 @@ mod tests {
     }
 
     /// A thread that stands still with the first of a few jobs, each of which holds a block.
-    fn stand_still(disk: &mut Disk, rule: &Record) -> Arc<Queue> {
+    fn stand_still(server: &Server, disk: &mut Disk, rule: &Record) -> Arc<Queue> {
         let (jobs, queue) = Queue::new(10);
         for id in 0..3 {
-            let (rule, stream) = (Arc::new(rule.clone()), crate::hub::Name::new("cam").unwrap());
-            let (shape, who) = (Shape::of(rule.format), "".into());
-            let place = Place { shape, rule, stream, who, begun: Duration::ZERO, number: 0 };
+            let recording = Recording::new(server, Arc::new(rule.clone()), crate::hub::Name::new("cam").unwrap());
+            let place = Place { recording, begun: Duration::ZERO, number: 0 };
             jobs.send(Job::Open { id, place, failed: Arc::new(AtomicBool::new(false)) }).unwrap();
             let bytes = crate::budget::BlockMut::new(&disk.account, 1000).unwrap().freeze();
             jobs.send(Job::Write { id, bytes }).unwrap();
@@ -317,7 +316,7 @@ mod tests {
         let server = Server::new(four.clone(), Arc::default());
         let mut disks = Disks::default();
         disks.go_by(&server, &four);
-        let queue = stand_still(&mut disks.0[3], &four.record[3]);
+        let queue = stand_still(&server, &mut disks.0[3], &four.record[3]);
         until(|| queue.busy() > SLOW);
         // nothing changes where the configuration is refused after all
         let moved = cards(&["a", "b", "c", "e"]);

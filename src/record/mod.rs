@@ -14,6 +14,7 @@ mod keep;
 #[cfg(feature = "files")]
 mod list;
 mod queue;
+mod recording;
 mod retain;
 #[cfg(test)]
 mod scratch;
@@ -24,7 +25,7 @@ mod tests;
 mod writer;
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -38,6 +39,7 @@ use crate::net::followed;
 use crate::serve::Server;
 use crate::serve::who::Kind;
 use disk::{Disk, Disks};
+use recording::{Live, Recording};
 use shape::Shape;
 
 /// All that is being recorded.
@@ -61,7 +63,7 @@ struct State {
 
 struct Running {
     rule: Arc<Record>,
-    name: Name,
+    recording: Live,
     /// When the stream was last seen with a publisher.
     live: Instant,
     /// Its file is closed in order when this is dropped.
@@ -148,13 +150,17 @@ impl Recorder {
     pub async fn stop(self) {
         let Some(watcher) = self.watcher else { return };
         watcher.cancel().await;
-        lock(&self.state).sessions.clear();
+        let sessions = std::mem::take(&mut lock(&self.state).sessions);
+        let last: Vec<Weak<Recording>> = sessions.iter().map(|running| running.recording.weak()).collect();
+        drop(sessions);
         let threads = lock(&self.state).disks.end();
         let end = Instant::now() + LAST_WRITES;
         // they end when nobody is left who may give them something to do
         while !threads.iter().flatten().all(JoinHandle::is_finished) && Instant::now() < end {
             Timer::after(Duration::from_millis(10)).await;
         }
+        // of those that their disk has not taken
+        last.iter().filter_map(Weak::upgrade).for_each(|recording| recording.end());
     }
 }
 
@@ -189,32 +195,44 @@ async fn watch(server: Arc<Server>, state: Arc<Mutex<State>>) {
         let mut state = lock(&state);
         state.tell();
         let State { rules, disks, sessions } = &mut *state;
+        let mut unplaced = 0;
         for stream in streams.iter().filter(|stream| stream.is_live()) {
             let name = stream.name();
             for rule in rules.iter().filter(|rule| matches(&rule.streams, name.as_str())) {
                 let mut running = sessions.iter_mut();
-                if let Some(running) = running.find(|one| Arc::ptr_eq(&one.rule, rule) && one.name == *name) {
+                let is_it = |one: &&mut Running| Arc::ptr_eq(&one.rule, rule) && one.recording.is_of(name);
+                if let Some(running) = running.find(is_it) {
                     running.live = now;
-                } else if let Some(task) =
-                    disks.of(rule).and_then(|disk| begin(&server, rule, name, disk, sessions.len()))
-                {
-                    sessions.push(Running { rule: rule.clone(), name: name.clone(), live: now, task });
+                    continue;
+                }
+                match disks.of(rule).and_then(|disk| begin(&server, rule, name, disk, sessions.len())) {
+                    Some((recording, task)) => {
+                        sessions.push(Running { rule: rule.clone(), recording, live: now, task });
+                    }
+                    None => unplaced += 1,
                 }
             }
         }
+        server.recorded.leaves_out(unplaced);
         sessions.retain(|running| now.saturating_duration_since(running.live) < GONE);
     }
 }
 
-fn begin(server: &Arc<Server>, rule: &Arc<Record>, name: &Name, disk: &Disk, running: usize) -> Option<Task<()>> {
+fn begin(
+    server: &Arc<Server>,
+    rule: &Arc<Record>,
+    name: &Name,
+    disk: &Disk,
+    running: usize,
+) -> Option<(Live, Task<()>)> {
     let refused = || server.who(Kind::Record).of(name);
     if running >= server.config().recording.max {
         server.recorded.refuse(refused, &"recording.max is reached");
         return None;
     }
-    let shape = Shape::of(rule.format);
-    let viewer = server.hub.play(name, shape.form());
+    let viewer = server.hub.play(name, Shape::of(rule.format).form());
     let viewer = viewer.map_err(|why| server.recorded.refuse(refused, &why)).ok()?.from_oldest();
-    let session = session::Session::new(server, rule.clone(), shape, name.clone(), disk);
-    Some(server.executor.spawn(session.run(viewer)))
+    let recording = Recording::new(server, rule.clone(), name.clone());
+    let session = session::Session::new(&server.recorded, recording.clone(), disk);
+    Some((Live::new(recording), server.executor.spawn(session.run(viewer))))
 }

@@ -8,24 +8,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use async_io::Timer;
 
 use super::disk::Disk;
-use super::shape::Shape;
+use super::recording::Recording;
 use super::writer::{Job, Patch, Place};
 use crate::budget::{Account, BlockMut, Lease, OverBudget};
-use crate::conf::{RECORD_BLOCK as BLOCK, Record};
+use crate::conf::RECORD_BLOCK as BLOCK;
 use crate::container::flv::recorded::{MAX_MARKS, Summary};
-use crate::hub::{Name, Step, Unit, Viewer};
+use crate::hub::{Step, Unit, Viewer};
 use crate::media::{Ticks, Tracks};
-use crate::serve::who::{Kind, Who};
-use crate::serve::{Recorded, Server};
+use crate::serve::Recorded;
 
-/// A recording.
+/// A recording that is written.
 pub(super) struct Session {
-    rule: Arc<Record>,
-    shape: Shape,
-    name: Name,
-    who: Who,
-    /// Bytes so far.
-    moved: u64,
+    recording: Arc<Recording>,
     account: Account,
     recorded: Arc<Recorded>,
     jobs: SyncSender<Job>,
@@ -76,18 +70,13 @@ const PAUSE: Duration = Duration::from_secs(2);
 const SEGMENT: Duration = Duration::from_secs(6);
 
 impl Session {
-    pub(super) fn new(server: &Server, rule: Arc<Record>, shape: Shape, name: Name, disk: &Disk) -> Self {
-        let mut who = server.who(Kind::Record);
-        who.begins(&server.flood, &name, format_args!("is recorded to {}", rule.path));
-        server.recorded.begins();
+    pub(super) fn new(recorded: &Arc<Recorded>, recording: Arc<Recording>, disk: &Disk) -> Self {
+        recording.begins();
+        recorded.begins();
         Self {
-            rule,
-            shape,
-            name,
-            who,
-            moved: 0,
+            recording,
             account: disk.account.clone(),
-            recorded: server.recorded.clone(),
+            recorded: recorded.clone(),
             jobs: disk.jobs.clone(),
             tracks: Arc::default(),
             file: None,
@@ -162,29 +151,28 @@ impl Session {
     /// Whether the unit, with which a file could begin, is to begin another.
     fn is_due(&self, unit: &Unit) -> bool {
         let Some(file) = &self.file else { return true };
-        let length = match self.rule.length.0 {
-            Duration::ZERO if self.shape.is_segments() => SEGMENT,
+        let Recording { rule, shape, .. } = &*self.recording;
+        let length = match rule.length.0 {
+            Duration::ZERO if shape.is_segments() => SEGMENT,
             length => length,
         };
         let long = u128::try_from((unit.at - file.origin).0).unwrap_or(0) >= length.as_millis();
         self.broken
             || !length.is_zero() && long
-            || self.rule.size.0 > 0 && file.size >= self.rule.size.0
-            || self.rule.daily && day(SystemTime::now()) != file.day
+            || rule.size.0 > 0 && file.size >= rule.size.0
+            || rule.daily && day(SystemTime::now()) != file.day
     }
 
     fn open(&mut self, origin: Ticks) -> Result<(), OverBudget> {
-        let begin = self.shape.begin(&self.tracks);
-        let patch = self.account.charge(self.shape.patch())?;
+        let shape = self.recording.shape;
+        let begin = shape.begin(&self.tracks);
+        let patch = self.account.charge(shape.patch())?;
         let failed = Arc::new(AtomicBool::new(false));
         let discontinuity = std::mem::take(&mut self.broken);
         let now = SystemTime::now();
         let id = self.recorded.next_file();
         let place = Place {
-            rule: self.rule.clone(),
-            stream: self.name.clone(),
-            who: self.who.to_string().into(),
-            shape: self.shape,
+            recording: self.recording.clone(),
             begun: now.duration_since(UNIX_EPOCH).unwrap_or_default(),
             number: self.next_id,
         };
@@ -214,7 +202,7 @@ impl Session {
         let end = end.filter(|_| !self.broken).unwrap_or(file.newest);
         let length = u32::try_from((end - file.origin).0).unwrap_or(0);
         (file.summary.duration, file.summary.size) = (length, file.size);
-        let patch = self.shape.finish(&file.tracks, &file.summary);
+        let patch = self.recording.shape.finish(&file.tracks, &file.summary);
         let patch = patch.map(|(at, bytes)| Patch { at, bytes, _lease: file.patch });
         let duration = Duration::from_millis(length.into());
         self.send(Job::Close { id: file.id, patch, duration, discontinuity: file.discontinuity });
@@ -224,9 +212,10 @@ impl Session {
     fn append(&mut self, unit: &Unit) -> Result<(), OverBudget> {
         let Some(file) = &self.file else { return Ok(()) };
         let (origin, place) = (file.origin, file.size);
-        if self.shape.rebases() {
+        let shape = self.recording.shape;
+        if shape.rebases() {
             let mut first = unit.packed.slices().next().unwrap_or_default().to_vec();
-            self.shape.rebase(&mut first, origin, &file.tracks);
+            shape.rebase(&mut first, origin, &file.tracks);
             let rest = unit.packed.slices().skip(1);
             self.put([&first[..]].into_iter().chain(rest), unit.packed.len())?;
         } else {
@@ -259,7 +248,6 @@ impl Session {
         }
         if let Some(file) = &mut self.file {
             file.size += len as u64;
-            self.moved += len as u64;
         }
         Ok(())
     }
@@ -283,7 +271,10 @@ impl Session {
 
     fn starve(&mut self) {
         if !self.starved {
-            log::warn!("{} the disk is too slow: what finds no room in recording.memory is not recorded", self.who);
+            log::warn!(
+                "{} the disk is too slow: what finds no room in recording.memory is not recorded",
+                self.recording
+            );
         }
         self.starved = true;
         self.recorded.lost();
@@ -313,7 +304,6 @@ impl Drop for Session {
     fn drop(&mut self) {
         self.close(None);
         self.recorded.ends();
-        self.who.ends(format_args!("is no longer recorded to {}", self.rule.path), self.moved);
     }
 }
 

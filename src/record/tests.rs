@@ -12,9 +12,9 @@ use super::heal;
 use super::index::{Index, NAME, State};
 use super::keep::{self, End, Keeper, News};
 use super::queue::Queue;
+use super::recording::Recording;
 use super::retain::enforce;
 use super::scratch::Scratch;
-use super::shape::Shape;
 use super::writer::{Job, Place, Writer};
 use super::{Prepared, Recorder};
 use crate::conf::{Config, Record};
@@ -492,7 +492,7 @@ fn rules_that_meet_in_a_folder_know_of_each_other_s_files() {
     let (tell, told) = sync_channel(keep::NEWS);
     let (order, orders) = Queue::new(99);
     let server = Server::new(Config::parse("test", "profile = \"box\"").unwrap(), Arc::default());
-    let writer = Writer::new(Duration::ZERO, server.recorded.clone(), busy.clone(), tell);
+    let writer = Writer::new(Duration::ZERO, busy.clone(), tell);
     let threads = [
         std::thread::spawn(move || writer.run(&orders)),
         std::thread::spawn(move || Keeper::new(false, busy, Arc::default()).run(&told)),
@@ -503,10 +503,7 @@ fn rules_that_meet_in_a_folder_know_of_each_other_s_files() {
     std::os::unix::fs::symlink("real", &link).unwrap();
     for second in 1..=4 {
         let place = Place {
-            rule: rules[1].clone(),
-            stream: Name::new("cam9").unwrap(),
-            who: "".into(),
-            shape: Shape::of(rules[1].format),
+            recording: Recording::new(&server, rules[1].clone(), Name::new("cam9").unwrap()),
             begun: Duration::from_secs(1000 + second),
             number: 0,
         };

@@ -15,11 +15,9 @@ use bytes::Bytes;
 use super::folder::{Busy, is_mounted};
 use super::keep::{End, News};
 use super::queue::Queue;
-use super::shape::Shape;
+use super::recording::Recording;
 use crate::budget::Lease;
 use crate::conf::{RECORD_JOB, Record};
-use crate::hub::Name;
-use crate::serve::Recorded;
 use crate::serve::listing;
 
 /// What the thread is told to do.
@@ -54,13 +52,8 @@ pub(super) struct Patch {
 }
 
 /// Where a file is to be.
-#[derive(Clone, Debug)]
 pub(super) struct Place {
-    pub(super) rule: Arc<Record>,
-    pub(super) stream: Name,
-    /// The session, as the log calls it.
-    pub(super) who: Arc<str>,
-    pub(super) shape: Shape,
+    pub(super) recording: Arc<Recording>,
     /// Since 1970.
     pub(super) begun: Duration,
     /// Of the files of this session, from 0.
@@ -69,19 +62,16 @@ pub(super) struct Place {
 
 pub(super) struct Writer {
     sync: Duration,
-    recorded: Arc<Recorded>,
     open: HashMap<usize, Open>,
     synced: Instant,
     /// Its files, until they are in the index and whole.
     busy: Busy,
     /// Whoever keeps what is there.
     keeper: SyncSender<News>,
-    /// The faults of folders now: each is said once.
-    trouble: HashMap<String, String>,
 }
 
 struct Open {
-    place: Place,
+    recording: Arc<Recording>,
     path: PathBuf,
     file: File,
     failed: Arc<AtomicBool>,
@@ -89,6 +79,8 @@ struct Open {
     dirty: bool,
     /// Nothing was written yet.
     empty: bool,
+    /// Bytes of the last write, which failed: the disk has taken so many.
+    part: usize,
 }
 
 /// The shortest time between two looks whether all is on the disk.
@@ -97,9 +89,8 @@ const LOOK: Duration = Duration::from_secs(5);
 const SAME_SECOND: usize = 100;
 
 impl Writer {
-    pub(super) fn new(sync: Duration, recorded: Arc<Recorded>, busy: Busy, keeper: SyncSender<News>) -> Self {
-        let (open, trouble) = (HashMap::new(), HashMap::new());
-        Self { sync, recorded, open, synced: Instant::now(), busy, keeper, trouble }
+    pub(super) fn new(sync: Duration, busy: Busy, keeper: SyncSender<News>) -> Self {
+        Self { sync, open: HashMap::new(), synced: Instant::now(), busy, keeper }
     }
 
     /// Works until nobody is left who could say what to do.
@@ -128,40 +119,34 @@ impl Writer {
         match job {
             Job::Open { id, place, failed } => match self.open(&place) {
                 Ok((path, file)) => {
-                    log::debug!("{} recording {}", place.who, path.display());
-                    self.tell(News::Opened { id, path: path.clone(), rule: place.rule.clone() });
-                    self.open.insert(id, Open { place, path, file, failed, dirty: false, empty: true });
+                    log::debug!("{} recording {}", place.recording, path.display());
+                    self.tell(News::Opened { id, path: path.clone(), rule: place.recording.rule.clone() });
+                    let Place { recording, .. } = place;
+                    self.open.insert(id, Open { recording, path, file, failed, dirty: false, empty: true, part: 0 });
                 }
                 Err(error) => {
                     failed.store(true, Relaxed);
-                    self.complain(&place, &error);
+                    place.recording.failed(&error);
                 }
             },
             Job::Write { id, bytes } => {
-                let Some(open) = self.open.get_mut(&id) else { return };
-                match open.file.write_all(&bytes) {
-                    Ok(()) => {
-                        (open.dirty, open.empty) = (true, false);
-                        self.recorded.wrote(bytes.len());
-                        if let Some(trouble) = self.trouble.remove(&open.place.rule.path) {
-                            log::info!("{} recording goes on: no longer {trouble}", open.place.who);
-                        }
-                    }
-                    Err(error) => self.give_up(id, &error),
+                if let Some(open) = self.open.get_mut(&id)
+                    && let Err(error) = open.write(&bytes)
+                {
+                    self.give_up(id, &error);
                 }
             }
             Job::Close { id, patch, duration, discontinuity } => {
                 let Some(open) = self.open.remove(&id) else { return };
-                let (place, path) = (open.place.clone(), open.path.clone());
+                let (recording, path) = (open.recording.clone(), open.path.clone());
                 let closed = open.close(patch, duration, discontinuity, !self.sync.is_zero());
                 let end = closed.unwrap_or_else(|error| {
-                    self.complain(&place, &error);
+                    recording.failed(&error);
                     End::Broken
                 });
-                self.tell(News::Closed { id, path, rule: place.rule, end });
+                self.tell(News::Closed { id, path, rule: recording.rule.clone(), end });
             }
             Job::Rules(rules, number) => {
-                self.trouble.retain(|path, _| rules.iter().any(|rule| rule.path == *path));
                 if rules.is_empty() {
                     self.leave();
                 }
@@ -173,21 +158,22 @@ impl Writer {
 
     fn open(&mut self, place: &Place) -> io::Result<(PathBuf, File)> {
         // as those know it who keep what is there
-        let root = &*fs::canonicalize(&place.rule.path)?;
-        if place.rule.mounted && !is_mounted(root)? {
-            return Err(io::Error::other("nothing is mounted there"));
+        let Recording { rule, shape, stream, .. } = &*place.recording;
+        let root = &*fs::canonicalize(&rule.path)?;
+        if rule.mounted && !is_mounted(root)? {
+            return Err(io::Error::new(ErrorKind::NotFound, "nothing is mounted there"));
         }
-        let folder = if place.shape.is_segments() { root.join(place.stream.as_str()) } else { root.to_path_buf() };
+        let folder = if shape.is_segments() { root.join(stream.as_str()) } else { root.to_path_buf() };
         // the folder itself is the user's to make: what is missing may be a card
-        if place.shape.is_segments() && root.is_dir() {
+        if shape.is_segments() && root.is_dir() {
             match fs::create_dir(&folder) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
                 _ => {}
             }
         }
-        let (stream, extension) = (&place.stream, place.shape.extension());
+        let extension = shape.extension();
         for again in 0..SAME_SECOND {
-            let name = match (place.shape.is_segments(), again) {
+            let name = match (shape.is_segments(), again) {
                 (true, _) => {
                     format!("{stream}-{}-{}.{extension}", place.begun.as_millis(), place.number + again as u64)
                 }
@@ -225,8 +211,8 @@ impl Writer {
 
     /// Leaves what nobody has ended: that was taken back.
     fn leave(&mut self) {
-        for (id, Open { place: Place { rule, .. }, path, .. }) in std::mem::take(&mut self.open) {
-            self.tell(News::Closed { id, path, rule, end: End::Broken });
+        for (id, Open { recording, path, .. }) in std::mem::take(&mut self.open) {
+            self.tell(News::Closed { id, path, rule: recording.rule.clone(), end: End::Broken });
         }
     }
 
@@ -237,22 +223,30 @@ impl Writer {
             // one that nothing could be written to is of no use
             let is_gone = open.empty && fs::remove_file(&open.path).is_ok();
             let end = if is_gone { End::Empty } else { End::Broken };
-            self.complain(&open.place, error);
-            self.tell(News::Closed { id, path: open.path, rule: open.place.rule, end });
-        }
-    }
-
-    fn complain(&mut self, place: &Place, error: &io::Error) {
-        let path = &place.rule.path;
-        let trouble = format!("{path}: {error}");
-        if self.trouble.get(path) != Some(&trouble) {
-            log::error!("{} recording to {trouble}: what comes until that is mended is not recorded", place.who);
-            self.trouble.insert(path.clone(), trouble);
+            if !is_gone && open.part > 0 {
+                open.recording.wrote(open.part);
+            }
+            open.recording.failed(error);
+            self.tell(News::Closed { id, path: open.path, rule: open.recording.rule.clone(), end });
         }
     }
 }
 
 impl Open {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        while let Some(rest) = bytes.get(self.part..).filter(|rest| !rest.is_empty()) {
+            match self.file.write(rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => self.part += written,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        (self.dirty, self.empty) = (true, false);
+        self.recording.wrote(std::mem::take(&mut self.part));
+        Ok(())
+    }
+
     fn close(mut self, patch: Option<Patch>, duration: Duration, discontinuity: bool, sync: bool) -> io::Result<End> {
         if self.empty {
             // its stream had nothing for it, or there was no room for its beginning
@@ -265,8 +259,8 @@ impl Open {
         if sync {
             self.file.sync_data()?;
         }
-        log::info!("{} recorded {}", self.place.who, self.path.display());
+        log::info!("{} recorded {}", self.recording, self.path.display());
         let about = listing::Listed { duration, discontinuity, map: None };
-        Ok(if self.place.shape.is_segments() { End::Segment(about) } else { End::Whole })
+        Ok(if self.recording.shape.is_segments() { End::Segment(about) } else { End::Whole })
     }
 }

@@ -52,7 +52,7 @@ impl Flood {
     }
 
     /// Whether a line of this kind about this peer is one of the first `few`.
-    pub(super) fn passes(&self, kind: &'static str, peer: IpAddr, few: u32) -> bool {
+    pub(crate) fn passes(&self, kind: &'static str, peer: IpAddr, few: u32) -> bool {
         self.passes_at(kind, network(peer), few, Instant::now())
     }
 
@@ -87,7 +87,11 @@ impl Slot {
         let count = std::mem::take(&mut self.left_out);
         if count > 0 {
             let others = if self.shared { " and others" } else { "" };
-            log::warn!("peer={}{others} {count} more lines are left out ({})", self.peer, self.kind);
+            let (peer, kind) = (self.peer, self.kind);
+            match peer.is_unspecified() {
+                true => log::warn!("{count} more lines are left out ({kind}{others})"),
+                false => log::warn!("peer={peer}{others} {count} more lines are left out ({kind})"),
+            }
         }
     }
 }

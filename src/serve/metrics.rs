@@ -62,6 +62,9 @@ pub(super) fn write(server: &Server) -> String {
 #[cfg(feature = "record")]
 fn recordings(page: &mut Page, counts: &super::recorded::Counts) {
     page.gauge("runnel_recordings", "Streams that are being recorded.", counts.running);
+    let help = "Streams that are to be recorded and are not now: the disk does not take them, or there is no place.";
+    page.gauge("runnel_recordings_failing", help, counts.failing + counts.left_out);
+    page.counter("runnel_recordings_failed_total", "Times that a file could not be begun or written.", counts.failed);
     page.counter("runnel_recorded_bytes_total", "Bytes written to files.", counts.bytes);
     page.counter("runnel_recordings_lost_total", "Times that frames found no room, up to a key frame.", counts.lost);
 }

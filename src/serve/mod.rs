@@ -55,7 +55,7 @@ use crate::net::{Beat, Claim, Conn, Gate, Peers, ROW, Seat, SocketSizes, Watch, 
 use audience::Audience;
 pub use door::Listener;
 use door::{Door, doors};
-use flood::Flood;
+pub(crate) use flood::Flood;
 #[cfg(feature = "hls")]
 use hls::Hls;
 #[cfg(feature = "record")]
@@ -112,7 +112,7 @@ pub struct Server {
     audience: Audience,
     ids: Ids,
     /// The lines that the log has had of each peer.
-    pub(crate) flood: Flood,
+    pub(crate) flood: Arc<Flood>,
 }
 
 impl Server {
@@ -156,7 +156,7 @@ impl Server {
             #[cfg(feature = "record")]
             recorded: Arc::default(),
             ids: Ids::default(),
-            flood: Flood::default(),
+            flood: Arc::default(),
             config: Mutex::new(Arc::new(config)),
         })
     }

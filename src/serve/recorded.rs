@@ -96,6 +96,12 @@ pub struct Counts {
     pub bytes: u64,
     /// How often frames found no room, each time up to a key frame.
     pub lost: u64,
+    /// Recordings that cannot be written now.
+    pub failing: usize,
+    /// Those that cannot begin.
+    pub left_out: usize,
+    /// How often that was found.
+    pub failed: u64,
     /// It was said that there is no place for more.
     full: bool,
 }
@@ -174,6 +180,27 @@ impl Recorded {
     /// Bytes were written.
     pub fn wrote(&self, bytes: usize) {
         self.lock().bytes += bytes as u64;
+    }
+
+    /// A file could not be begun, written on or ended.
+    pub fn failed(&self) {
+        self.lock().failed += 1;
+    }
+
+    /// One recording more cannot be written.
+    pub fn fails(&self) {
+        self.lock().failing += 1;
+    }
+
+    /// One of these can be again, or is over.
+    pub fn mended(&self) {
+        let mut counts = self.lock();
+        counts.failing = counts.failing.saturating_sub(1);
+    }
+
+    /// So many have no place.
+    pub fn leaves_out(&self, recordings: usize) {
+        self.lock().left_out = recordings;
     }
 
     /// Something found no room.

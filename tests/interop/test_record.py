@@ -441,6 +441,55 @@ class Disk(Recording):
         self.assert_noticed_nothing(capture)
         self.assertEqual(self.server.log.count("until that is mended"), 1, "said once")
 
+    def test_each_that_fails_says_so_once_and_is_counted_until_it_goes_on(self):
+        card = self.mount("-t", "tmpfs", "-o", "size=256k", "card")
+        self.serve(record=[self.record(card, format="ts")])
+        ballast = card / "ballast"
+        ballast.write_bytes(bytes(150 << 10))
+        self.assertEqual(self.server.metric("runnel_recordings_failing"), 0)
+        for name in ("cam1", "cam2"):
+            self.publish_live(name)
+        self.until_log_counts("No space left on device", 2, 30)
+        waiting.until(
+            lambda: self.server.metric("runnel_recordings_failing") == 2, 10, self.server.metrics
+        )
+        # They are tried again and again.
+        waiting.until(
+            lambda: self.server.metric("runnel_recordings_failed_total") > 4, 30, "further tries"
+        )
+        for name in ("cam1", "cam2"):
+            said = re.findall(rf"id=RECORD\d+ stream={name} .*No space left.*", self.server.log)
+            self.assertEqual(len(said), 1, self.server.log)
+            self.assertIn(str(card), said[0])
+            self.assertIn("keep_free", said[0], "the remedy")
+        ballast.unlink()
+        for path in self.files("ts"):
+            path.unlink()
+        subprocess.run(["mount", "-o", "remount,size=64m", card], check=True)
+        self.until_log_counts("recording goes on", 2, 30)
+        self.assertEqual(self.server.metric("runnel_recordings_failing"), 0)
+
+    def test_the_end_line_counts_what_is_in_the_files(self):
+        card = self.mount("-t", "tmpfs", "-o", "size=256k", "card")
+        self.serve(record=[self.record(card, format="flv"), self.record(self.directory / "other")])
+        publisher = self.publish_live(STREAM)
+        self.until_log_counts("No space left on device", 1, 30)
+        self.until_live(STREAM, milliseconds=3000)
+        publisher.stop()
+        self.until_log_counts("is no longer recorded", 2, CLOSES_WITHIN)
+        for folder in (card, self.directory / "other"):
+            (told,) = re.findall(rf"no longer recorded to {folder} \((\d+) bytes", self.server.log)
+            size = sum(path.stat().st_size for path in folder.glob(f"{STREAM}-*"))
+            self.assertEqual(int(told), size, folder)
+
+    def test_one_that_is_read_only_is_told_with_its_remedy(self):
+        card = self.mount("-t", "tmpfs", "-o", "ro", "card")
+        self.serve(record=[self.record(card)])
+        self.publish_live(STREAM)
+        self.until_log_counts(f"recording to {card}: Read-only file system", 1, 30)
+        self.assertIn("mount it", self.server.log)
+        self.assertEqual(self.server.metric("runnel_recordings_failing"), 1)
+
     def test_some_of_it_is_left_free(self):
         card = self.mount("-t", "tmpfs", "-o", "size=600k", "card")
         self.serve(record=[self.record(card, format="ts", length="1s", keep_free="350KiB")])

@@ -1,0 +1,160 @@
+//! A recording, as its session and the thread that writes know it: what was written, and what is
+//! wrong.
+
+use std::fmt;
+use std::io::{self, ErrorKind};
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+use super::shape::Shape;
+use crate::conf::Record;
+use crate::hub::Name;
+use crate::serve::who::{Kind, Who};
+use crate::serve::{Flood, Recorded, Server};
+
+/// It lasts as long as somebody hands on or writes what is its.
+pub(super) struct Recording {
+    pub(super) rule: Arc<Record>,
+    pub(super) shape: Shape,
+    pub(super) stream: Name,
+    recorded: Arc<Recorded>,
+    flood: Arc<Flood>,
+    state: Mutex<State>,
+}
+
+/// One whose stream is published.
+pub(super) struct Live(Arc<Recording>);
+
+struct State {
+    who: Who,
+    /// It has begun, and its end is to be told.
+    begun: bool,
+    written: u64,
+    trouble: Option<Trouble>,
+    /// Nobody publishes any more: it counts no longer.
+    over: bool,
+}
+
+/// It cannot be written.
+struct Trouble {
+    why: String,
+    /// The last time that it was seen.
+    seen: Instant,
+}
+
+/// It goes on when nothing was wrong for so long: a full disk has room now and then.
+const STEADY: Duration = Duration::from_secs(4);
+/// Of so many recordings the log is told at once what is wrong.
+const TOLD: u32 = 100;
+
+/// What helps, by the kind of the fault.
+const REMEDIES: [(ErrorKind, &str); 5] = [
+    (ErrorKind::StorageFull, "delete files, or have keep_free or keep_total do it"),
+    (ErrorKind::QuotaExceeded, "delete files, or have keep_total do it"),
+    (ErrorKind::ReadOnlyFilesystem, "mount it to be written to, or take another: one that is worn out becomes so"),
+    (ErrorKind::PermissionDenied, "let process.user write there"),
+    (ErrorKind::NotFound, "make the folder, or mount the card"),
+];
+
+impl Recording {
+    pub(super) fn new(server: &Server, rule: Arc<Record>, stream: Name) -> Arc<Self> {
+        let who = server.who(Kind::Record).of(&stream);
+        let state = State { who, begun: false, written: 0, trouble: None, over: false };
+        let (recorded, flood) = (server.recorded.clone(), server.flood.clone());
+        Arc::new(Self { shape: Shape::of(rule.format), rule, stream, recorded, flood, state: Mutex::new(state) })
+    }
+
+    /// What is handed on is written from here on.
+    pub(super) fn begins(&self) {
+        let state = &mut *self.lock();
+        if !std::mem::replace(&mut state.begun, true) {
+            state.who.begins(&self.flood, &self.stream, format_args!("is recorded to {}", self.rule.path));
+        }
+    }
+
+    /// Something was written.
+    pub(super) fn wrote(&self, bytes: usize) {
+        let state = &mut *self.lock();
+        state.written += bytes as u64;
+        self.recorded.wrote(bytes);
+        if let Some(trouble) = state.trouble.take_if(|trouble| trouble.seen.elapsed() >= STEADY) {
+            if !state.over {
+                self.recorded.mended();
+            }
+            self.tell(log::Level::Info, &state.who, format_args!("recording goes on: no longer {}", trouble.why));
+        }
+    }
+
+    /// It cannot be written: that is said once.
+    pub(super) fn failed(&self, error: &io::Error) {
+        let state = &mut *self.lock();
+        self.recorded.failed();
+        let (why, seen) = (format!("{}: {error}", self.rule.path), Instant::now());
+        let before = state.trouble.replace(Trouble { why: why.clone(), seen });
+        if before.is_none() && !state.over {
+            self.recorded.fails();
+        }
+        if before.is_none_or(|before| before.why != why) {
+            let remedy = REMEDIES.iter().find(|(kind, _)| *kind == error.kind());
+            let remedy = remedy.map_or("try another disk", |(_, remedy)| remedy);
+            let said = format_args!("recording to {why}: {remedy}: what comes until that is mended is not recorded");
+            self.tell(log::Level::Error, &state.who, said);
+        }
+    }
+
+    fn tell(&self, level: log::Level, who: &Who, said: fmt::Arguments<'_>) {
+        if self.flood.passes("recordings", Ipv4Addr::UNSPECIFIED.into(), TOLD) {
+            log::log!(level, "{who} {said}");
+        }
+    }
+
+    /// Tells of its end, behind all that was written.
+    pub(super) fn end(&self) {
+        let mut state = self.lock();
+        if std::mem::take(&mut state.begun) {
+            let written = state.written;
+            state.who.ends(format_args!("is no longer recorded to {}", self.rule.path), written);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Live {
+    pub(super) fn new(recording: Arc<Recording>) -> Self {
+        Self(recording)
+    }
+
+    pub(super) fn is_of(&self, stream: &Name) -> bool {
+        self.0.stream == *stream
+    }
+
+    pub(super) fn weak(&self) -> Weak<Recording> {
+        Arc::downgrade(&self.0)
+    }
+}
+
+impl Drop for Live {
+    fn drop(&mut self) {
+        let mut state = self.0.lock();
+        state.over = true;
+        if state.trouble.is_some() {
+            self.0.recorded.mended();
+        }
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl fmt::Display for Recording {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.lock().who.fmt(f)
+    }
+}
