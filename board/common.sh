@@ -4,10 +4,9 @@
 board_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 board_cache=${RUNNEL_BOARD_CACHE:-$HOME/.cache/runnel-board}
 
-# What programs for devices have unless FEATURES says otherwise: all but MP4, files,
-# recordings and replay, for which the smallest have no room, and TLS, which is as large
-# as half of the rest.
-board_features=${FEATURES-rtmp rtsp http flv ts ws hls}
+# What programs for devices have unless FEATURES says otherwise: all but recordings and
+# files, for which the smallest have no room, and TLS, which is as large as half of the rest.
+board_features=${FEATURES-rtmp rtsp http}
 
 target_rows() { grep -Ev '^(#|$)' "$board_root/board/targets"; }
 target_names() { target_rows | awk '{ print $1 }'; }

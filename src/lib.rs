@@ -58,7 +58,7 @@ pub mod codec;
 pub mod conf;
 pub mod container;
 pub mod device;
-#[cfg(feature = "hls")]
+#[cfg(feature = "http")]
 pub mod hls;
 pub mod hub;
 pub mod media;
@@ -66,7 +66,7 @@ pub mod net;
 pub mod proto;
 #[cfg(feature = "record")]
 pub mod record;
-#[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
+#[cfg(any(feature = "rtmp", feature = "rtsp", feature = "record"))]
 pub mod relay;
 pub mod serve;
 pub mod wire;

@@ -1,7 +1,7 @@
 //! The command line, and the order in which a server starts.
 
 mod check;
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 mod push;
 
 use std::ffi::OsString;
@@ -18,7 +18,7 @@ use runnel::device::{self, User, Watchdog};
 use runnel::net::{Lane, aside, read_small};
 #[cfg(feature = "record")]
 use runnel::record::{Prepared, Recorder};
-#[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
+#[cfg(any(feature = "rtmp", feature = "rtsp", feature = "record"))]
 use runnel::relay::Relays;
 use runnel::serve::Server;
 use smol::Executor;
@@ -50,7 +50,7 @@ error, warn, info or debug.
 ";
 
 /// What is said of `push`.
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 const PUSH: &str = "
 Usage: runnel push [OPTION...] FILE URL
 
@@ -64,7 +64,7 @@ begins with rtmp://, rtmps://, rtsp:// or rtsps://, and ends with it.
       --insecure      believe any certificate
   -c, --config FILE   as above; what bounds frames and memory applies
 ";
-#[cfg(not(feature = "replay"))]
+#[cfg(not(feature = "record"))]
 const PUSH: &str = "";
 
 /// What the command line asks for.
@@ -127,7 +127,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
-    #[cfg(feature = "replay")]
+    #[cfg(feature = "record")]
     if std::env::args_os().nth(1).is_some_and(|word| word == "push") {
         return push();
     }
@@ -163,7 +163,7 @@ fn check_random() -> Result<(), String> {
     runnel::net::random::open().map_err(|error| format!("the system has no random bytes: {error}"))
 }
 
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 fn push() -> Result<(), Failure> {
     check_random().map_err(fail(SYSTEM))?;
     let push = push::Push::parse(std::env::args_os().skip(2)).map_err(fail(USAGE))?;
@@ -246,8 +246,8 @@ fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
                 print!("{HELP}{PUSH}");
                 return Ok(None);
             }
-            #[cfg(not(feature = "replay"))]
-            "push" => return Err(runnel::conf::lacks("replay")),
+            #[cfg(not(feature = "record"))]
+            "push" => return Err(runnel::conf::lacks("record")),
             other => return Err(format!("unknown argument {other:?}; runnel -h lists them")),
         }
     }
@@ -428,7 +428,7 @@ struct Prepared;
 
 /// Relays and recordings, which follow the configuration beside the server.
 struct Rest {
-    #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
+    #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "record"))]
     relays: Relays,
     #[cfg(feature = "record")]
     recorder: Recorder,
@@ -438,7 +438,7 @@ impl Rest {
     #[allow(unused_variables, reason = "a feature uses it")]
     fn new(server: &Arc<Server>) -> Self {
         Self {
-            #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
+            #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "record"))]
             relays: Relays::new(server),
             #[cfg(feature = "record")]
             recorder: Recorder::new(server),
@@ -457,7 +457,7 @@ impl Rest {
     /// Begins what is new, and ends what is gone.
     #[allow(unused_variables, reason = "a feature uses it")]
     async fn follow(&mut self, prepared: Prepared) {
-        #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
+        #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "record"))]
         self.relays.follow().await;
         #[cfg(feature = "record")]
         self.recorder.follow(prepared).await;

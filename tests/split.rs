@@ -13,7 +13,7 @@ use drive::{Dice, converse, invariant, patient};
 use encoder::Encoder;
 use runnel::proto::http::{self, Method, Status};
 use runnel::proto::rtmp::{ClientEvent, Event, Role};
-#[cfg(feature = "ws")]
+#[cfg(feature = "http")]
 use runnel::proto::ws;
 
 /// Time and length of each audio and video message.
@@ -106,7 +106,7 @@ fn a_long_url_is_refused_alike() {
     refused(&format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(2000)), Status::URI_TOO_LONG);
 }
 
-#[cfg(feature = "ws")]
+#[cfg(feature = "http")]
 #[test]
 fn websocket_frames_are_heard_alike() {
     assert_eq!(invariant(ws::Server::default, &talks::frames()), [ws::Event::Close]);
@@ -144,6 +144,6 @@ fn what_is_not_enough_stays_not_enough() {
     patient(|| talks::rtmp_server(talks::account()), &talks::publisher());
     patient(|| talks::rtmp_client(Role::Play, talks::account()), &talks::server(Role::Play));
     patient(talks::http_server, &talks::requests());
-    #[cfg(feature = "ws")]
+    #[cfg(feature = "http")]
     patient(ws::Server::default, &talks::frames()[..1000]);
 }

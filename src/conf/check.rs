@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::features::{is_compiled, lacks};
-use super::{Auth, Config, Error, Segments};
+use super::{Auth, Config, Error};
 use crate::hub::{InvalidName, Name, is_pattern};
 
 impl Config {
@@ -11,9 +11,8 @@ impl Config {
     /// it, and the feature.
     fn demand(&self) -> Option<(&'static str, &'static str, &'static str)> {
         let demands = [
-            (!self.http.root.is_empty(), "http.root", "empty", "files"),
-            (self.hls.store.0.is_some(), "hls.store", "\"memory\"", "files"),
-            (self.hls.format == Segments::Fmp4, "hls.format", "\"auto\" or \"ts\"", "mp4"),
+            (!self.http.root.is_empty(), "http.root", "empty", "record"),
+            (self.hls.store.0.is_some(), "hls.store", "\"memory\"", "record"),
         ];
         let unmet = demands.into_iter().find(|(wanted, .., feature)| *wanted && !is_compiled(feature));
         unmet.map(|(_, key, remedy, feature)| (key, remedy, feature))

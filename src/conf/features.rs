@@ -1,19 +1,12 @@
 //! The features that were compiled in.
 
 /// The features, and whether they were.
-pub const FEATURES: [(&str, bool); 12] = [
+pub const FEATURES: [(&str, bool); 5] = [
     ("rtmp", cfg!(feature = "rtmp")),
     ("rtsp", cfg!(feature = "rtsp")),
-    ("tls", cfg!(feature = "tls")),
     ("http", cfg!(feature = "http")),
-    ("flv", cfg!(feature = "flv")),
-    ("ts", cfg!(feature = "ts")),
-    ("mp4", cfg!(feature = "mp4")),
-    ("ws", cfg!(feature = "ws")),
-    ("hls", cfg!(feature = "hls")),
     ("record", cfg!(feature = "record")),
-    ("replay", cfg!(feature = "replay")),
-    ("files", cfg!(feature = "files")),
+    ("tls", cfg!(feature = "tls")),
 ];
 
 /// Whether a feature was compiled in.
@@ -48,10 +41,10 @@ mod tests {
             ("recording.maxx = 3".into(), &["record"]),
             ("recording = 3".into(), &["record"]),
             ("[recording]\n[tls]\n[rtsp]\n[hls]".into(), &[]),
-            ("hls.segments = 9".into(), &["hls"]),
+            ("hls.segments = 9".into(), &["http"]),
             ("rtsp.hold = \"9s\"".into(), &["rtsp"]),
             ("tls.max = 7".into(), &["tls"]),
-            ("rtsp.websocket_listen = \":1\"".into(), &["ws", "rtsp"]),
+            ("rtsp.websocket_listen = \":1\"".into(), &["http", "rtsp"]),
             ("tls.cert = \"/c\"\ntls.key = \"/k\"".into(), &["tls"]),
             ("tls.required = true".into(), &["tls"]),
             ("[[tls.more]]\ncert = \"/c\"\nkey = \"/k\"".into(), &["tls"]),
@@ -59,14 +52,14 @@ mod tests {
             (stream("push", "RTMPS://h/a/b"), &["rtmp", "tls"]),
             (stream("push", "rtmp://h/a/b"), &["rtmp"]),
             (stream("pull", "rtsp://h/"), &["rtsp"]),
-            (stream("pull", "file:/m.flv"), &["replay"]),
+            (stream("pull", "file:/m.flv"), &["record"]),
             ("[[record]]\nstreams = \"*\"\npath = \"/m\"".into(), &["record"]),
-            ("http.root = \"/m\"".into(), &["http", "files"]),
-            ("hls.store = \"/m\"".into(), &["hls", "files"]),
-            ("hls.format = \"fmp4\"".into(), &["hls", "mp4"]),
-            ("hls.enable = true".into(), &["hls"]),
+            ("http.root = \"/m\"".into(), &["http", "record"]),
+            ("hls.store = \"/m\"".into(), &["http", "record"]),
+            ("hls.format = \"fmp4\"".into(), &["http"]),
+            ("hls.enable = true".into(), &["http"]),
             ("http.enable = true".into(), &["http"]),
-            ("rtsp.websocket = true".into(), &["ws"]),
+            ("rtsp.websocket = true".into(), &["http"]),
             ("rtmp.enable = true".into(), &["rtmp"]),
         ];
         for (text, features) in cases {

@@ -37,9 +37,9 @@ pub const REFERENCE: &str = include_str!("../../conf/reference.toml");
 const SWITCHES: [(&str, &str); 5] = [
     ("rtmp.enable", "rtmp"),
     ("rtsp.enable", "rtsp"),
-    ("rtsp.websocket", "ws"),
+    ("rtsp.websocket", "http"),
     ("http.enable", "http"),
-    ("hls.enable", "hls"),
+    ("hls.enable", "http"),
 ];
 
 /// Tables and keys that only a feature looks at; where several are there, the first counts.
@@ -47,12 +47,12 @@ const OF_FEATURES: [(&str, &str); 11] = [
     ("tls.rtmp_listen", "rtmp"),
     ("tls.rtsp_listen", "rtsp"),
     ("tls.http_listen", "http"),
-    ("rtsp.websocket_listen", "ws"),
+    ("rtsp.websocket_listen", "http"),
     ("rtmp", "rtmp"),
     ("rtsp", "rtsp"),
     ("tls", "tls"),
     ("http", "http"),
-    ("hls", "hls"),
+    ("hls", "http"),
     ("recording", "record"),
     ("record", "record"),
 ];

@@ -12,7 +12,7 @@ impl Config {
         let all = [
             ("rtmp.listen", rtmp.listen, rtmp.enable),
             ("rtsp.listen", rtsp.listen, rtsp.enable),
-            ("rtsp.websocket_listen", rtsp.websocket_listen, cfg!(feature = "ws") && rtsp.enable && rtsp.websocket),
+            ("rtsp.websocket_listen", rtsp.websocket_listen, cfg!(feature = "http") && rtsp.enable && rtsp.websocket),
             ("http.listen", http.listen, http.enable),
             ("tls.rtmp_listen", tls.rtmp_listen, sealed && rtmp.enable),
             ("tls.rtsp_listen", tls.rtsp_listen, sealed && rtsp.enable),

@@ -180,7 +180,7 @@ const SCHEMES: [(&str, &[&str]); 5] = [
     ("rtsps", &["rtsp", "tls"]),
     ("rtmp", &["rtmp"]),
     ("rtmps", &["rtmp", "tls"]),
-    ("file", &["replay"]),
+    ("file", &["record"]),
 ];
 
 impl fmt::Display for Address {

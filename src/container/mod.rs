@@ -3,20 +3,20 @@
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod amf;
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 pub mod file;
 pub mod flv;
-#[cfg(feature = "hls")]
+#[cfg(feature = "http")]
 pub mod m3u8;
-#[cfg(feature = "mp4")]
+#[cfg(feature = "http")]
 pub mod mp4;
 mod normal;
 mod packed;
 mod picture;
-#[cfg(feature = "ts")]
+#[cfg(feature = "http")]
 pub mod ts;
 
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 pub use file::{Fault, FileReader, Storage, Unreadable};
 pub use normal::{Coded, Error, Event, Normal};
 pub use packed::{Head, Packed, Piece};
@@ -80,31 +80,31 @@ pub struct Form {
 }
 
 /// Flash Video, over HTTP and WebSocket.
-#[cfg(feature = "flv")]
+#[cfg(feature = "http")]
 pub static FLV: Form = Form { name: "flv", extension: "flv", mime: "video/x-flv", mux: flv::mux };
 /// MPEG transport stream, over HTTP and WebSocket, and what HLS segments are made of.
-#[cfg(feature = "ts")]
+#[cfg(feature = "http")]
 pub static TS: Form = Form { name: "ts", extension: "ts", mime: "video/mp2t", mux: ts::mux };
 /// Fragmented MP4, over HTTP and WebSocket.
-#[cfg(feature = "mp4")]
+#[cfg(feature = "http")]
 pub static MP4: Form = Form { name: "mp4", extension: "mp4", mime: "video/mp4", mux: mp4::mux };
 /// Frames that HLS makes fragmented MP4 of, many in a fragment: each behind what a
 /// fragment says of it.
-#[cfg(all(feature = "mp4", feature = "hls"))]
+#[cfg(feature = "http")]
 pub static SAMPLES: Form = Form { name: "hls-fmp4", extension: "", mime: "", mux: mp4::samples };
 
 /// The forms that HTTP and WebSocket serve. Those without an extension are asked
 /// for in the query.
 pub static FORMS: &[&Form] = &[
-    #[cfg(feature = "flv")]
+    #[cfg(feature = "http")]
     &FLV,
-    #[cfg(feature = "ts")]
+    #[cfg(feature = "http")]
     &TS,
-    #[cfg(feature = "mp4")]
+    #[cfg(feature = "http")]
     &MP4,
-    #[cfg(feature = "flv")]
+    #[cfg(feature = "http")]
     &Form { name: "flv-hevc12", extension: "", mime: "video/x-flv", mux: flv::mux_legacy_hevc },
-    #[cfg(feature = "flv")]
+    #[cfg(feature = "http")]
     &Form { name: "flv-tracks", extension: "", mime: "video/x-flv", mux: flv::mux_all_tracks },
 ];
 

@@ -159,7 +159,7 @@ pub fn opened_later(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
         let found = if record.mounted { fs::read_dir(path).map(drop) } else { writable(path) };
         look(&format!("record[{at}].path"), path, found);
     }
-    #[cfg(feature = "files")]
+    #[cfg(feature = "record")]
     if let Some(path) = config.hls.store.0.as_deref().filter(|_| config.hls.enable) {
         look("hls.store", path, writable(path));
     }
@@ -192,7 +192,7 @@ fn readable(file: &Path) -> io::Result<()> {
 }
 
 /// Whether files can be made in a folder, and listed. Nothing is made.
-#[cfg(any(feature = "files", feature = "record"))]
+#[cfg(feature = "record")]
 fn writable(folder: &Path) -> io::Result<()> {
     fs::read_dir(folder)?;
     makes_files(folder)

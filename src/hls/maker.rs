@@ -6,7 +6,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Packing;
-#[cfg(feature = "mp4")]
 use super::fragment::Fragments;
 use super::transport::Transport;
 use crate::budget::{Account, OverBudget};
@@ -57,7 +56,6 @@ pub(super) const BLOCK: usize = 32 << 10;
 
 pub(super) fn maker(packing: Packing) -> Box<dyn Maker> {
     match packing {
-        #[cfg(feature = "mp4")]
         Packing::Mp4 => Box::new(Fragments::default()),
         _ => Box::new(Transport::default()),
     }

@@ -2,7 +2,6 @@
 //! keeps the newest, in memory or for somebody who writes them to a disk.
 
 mod chain;
-#[cfg(feature = "mp4")]
 mod fragment;
 mod maker;
 mod numbers;
@@ -12,6 +11,6 @@ mod window;
 
 pub use numbers::Numbers;
 pub use segment::File;
-#[cfg(feature = "files")]
+#[cfg(feature = "record")]
 pub use window::Unstored;
 pub use window::{Ask, Delete, Found, MARK, Packing, Rules, Window};

@@ -5,7 +5,7 @@ mod dates;
 mod joining;
 mod listing;
 mod room;
-#[cfg(feature = "files")]
+#[cfg(feature = "record")]
 mod store;
 mod texts;
 
@@ -18,7 +18,7 @@ use dates::Dates;
 use joining::Joining;
 use texts::Texts;
 
-#[cfg(feature = "files")]
+#[cfg(feature = "record")]
 pub use store::Unstored;
 pub use texts::MARK;
 #[cfg(test)]
@@ -129,13 +129,13 @@ pub struct Window {
     version: u64,
     texts: Texts,
     /// The head that is on the disk.
-    #[cfg(feature = "files")]
+    #[cfg(feature = "record")]
     stored_map: Option<Arc<Map>>,
     /// Files on the disk that have left the playlist.
-    #[cfg(feature = "files")]
+    #[cfg(feature = "record")]
     gone: Vec<String>,
     /// It was said that the disk is too slow.
-    #[cfg(feature = "files")]
+    #[cfg(feature = "record")]
     behind: bool,
 }
 
@@ -173,11 +173,11 @@ impl Window {
             cramped: false,
             broken: false,
             version: 0,
-            #[cfg(feature = "files")]
+            #[cfg(feature = "record")]
             stored_map: None,
-            #[cfg(feature = "files")]
+            #[cfg(feature = "record")]
             gone: Vec::new(),
-            #[cfg(feature = "files")]
+            #[cfg(feature = "record")]
             behind: false,
         }
     }

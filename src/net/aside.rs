@@ -24,7 +24,7 @@ pub struct Lane(u64);
 
 /// The use that work has, by which its lane does it: the first goes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(not(any(feature = "files", feature = "replay")), allow(dead_code, reason = "a feature has its own"))]
+#[cfg_attr(not(feature = "record"), allow(dead_code, reason = "a feature has its own"))]
 pub enum Use {
     /// A stream runs on it.
     Stream,

@@ -14,7 +14,6 @@ const LONGEST: Duration = Duration::from_secs(15);
 
 static READERS: Aside = Aside::new("runnel-disk", 1, STACK);
 /// Apart from the others: one who reads does not wait for a card that is slow to write.
-#[cfg(all(feature = "files", feature = "hls"))]
 static WRITER: Aside = Aside::new("runnel-store", 1, STACK);
 
 /// Has as many threads as that at most wait for disks.
@@ -34,13 +33,11 @@ pub async fn away<T: Send + 'static>(
 }
 
 /// Has `work` done, in its turn, by the thread that waits until a disk has taken something.
-#[cfg(all(feature = "files", feature = "hls"))]
 pub async fn written<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     WRITER.have_done(Lane::hash(&()), Use::Stream, Duration::MAX, work).await?
 }
 
 /// Has `work` done that may take as long as there are files: no stream's writes wait for it.
-#[cfg(all(feature = "files", feature = "hls"))]
 pub async fn tidied<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     READERS.have_done(Lane::hash("tidy"), Use::Stream, Duration::MAX, work).await?
 }
@@ -83,7 +80,7 @@ impl Drop for Opened {
     }
 }
 
-#[cfg(all(test, feature = "files", feature = "hls"))]
+#[cfg(test)]
 mod tests {
     use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 

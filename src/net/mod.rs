@@ -6,7 +6,7 @@ mod beat;
 mod close;
 mod conn;
 mod dial;
-#[cfg(any(feature = "files", feature = "replay"))]
+#[cfg(feature = "record")]
 mod disk;
 mod listen;
 mod mounts;
@@ -22,15 +22,15 @@ mod udp;
 mod watch;
 
 pub use aside::Lane;
-#[cfg(any(feature = "files", feature = "replay"))]
+#[cfg(feature = "record")]
 pub use aside::Use;
 pub use beat::Beat;
 pub use close::Close;
 pub use conn::{ALL, Conn, Received, SOME, SocketSizes};
 pub use dial::{allow_names, dial};
-#[cfg(any(feature = "files", feature = "replay"))]
+#[cfg(feature = "record")]
 pub use disk::{Opened, allow, away};
-#[cfg(all(feature = "files", feature = "hls"))]
+#[cfg(feature = "record")]
 pub use disk::{tidied, written};
 pub use listen::{Gate, accept_loop, bind, try_address};
 pub use mounts::disk_of;

@@ -3,12 +3,12 @@
 use std::io::IoSlice;
 use std::sync::Arc;
 
-#[cfg(feature = "hls")]
+#[cfg(feature = "http")]
 use bytes::Bytes;
 
 use crate::container::Piece;
 use crate::hub::{Step, Unit};
-#[cfg(feature = "hls")]
+#[cfg(feature = "http")]
 use crate::media::Ticks;
 
 /// A batch on its way out.
@@ -23,7 +23,7 @@ pub struct Outlet {
     len: usize,
     sent: usize,
     /// Bytes of a marked text that are behind, and count no longer.
-    #[cfg(feature = "hls")]
+    #[cfg(feature = "http")]
     passed: usize,
 }
 
@@ -41,7 +41,7 @@ pub enum Framing {
     /// The heads of the pieces are written anew.
     Head(HeadFraming),
     /// Text in which this byte stands for what this viewer alone is sent.
-    #[cfg(feature = "hls")]
+    #[cfg(feature = "http")]
     Marked(u8),
 }
 
@@ -122,7 +122,7 @@ impl Outlet {
     }
 
     /// A text that others are sent as well, with `own` in place of each `mark`.
-    #[cfg(feature = "hls")]
+    #[cfg(feature = "http")]
     pub fn marked(text: Bytes, mark: u8, own: &str) -> Self {
         let marks = text.iter().filter(|byte| **byte == mark).count();
         let mut outlet = Self::new(Framing::Marked(mark));
@@ -165,7 +165,7 @@ impl Outlet {
                 let pieces = self.units.iter().flat_map(|unit| unit.packed.pieces());
                 pieces.map(|piece| framing.write(piece, &mut self.heads)).sum()
             }
-            #[cfg(feature = "hls")]
+            #[cfg(feature = "http")]
             Framing::Marked(_) => lens.sum(),
         };
         if self.len == 0 {
@@ -182,7 +182,7 @@ impl Outlet {
         match self.framing {
             Framing::Piece(_) => self.framed_pieces(true).for_each(|slice| gathered.push(slice)),
             Framing::Head(_) => self.framed_pieces(false).for_each(|slice| gathered.push(slice)),
-            #[cfg(feature = "hls")]
+            #[cfg(feature = "http")]
             Framing::Marked(mark) => {
                 self.marked_slices(mark).take(SLICES).for_each(|slice| gathered.push(slice));
             }
@@ -194,7 +194,7 @@ impl Outlet {
         let count = gathered.count;
         let taken = write(slices.get(..count).unwrap_or_default())?;
         self.sent += taken;
-        #[cfg(feature = "hls")]
+        #[cfg(feature = "http")]
         self.pass();
         if self.sent >= self.len {
             self.clear();
@@ -268,7 +268,7 @@ impl Outlet {
     }
 
     /// The rest of a marked text, with what stands for the marks.
-    #[cfg(feature = "hls")]
+    #[cfg(feature = "http")]
     fn marked_slices(&self, mark: u8) -> impl Iterator<Item = &[u8]> {
         let text = self.units.first().and_then(|unit| unit.packed.slices().next()).unwrap_or_default();
         let rest = text.get(self.passed..).unwrap_or_default();
@@ -280,7 +280,7 @@ impl Outlet {
 
     /// Remembers which marks are behind what was sent: a text may be long, and is sent in many
     /// turns.
-    #[cfg(feature = "hls")]
+    #[cfg(feature = "http")]
     fn pass(&mut self) {
         let Framing::Marked(mark) = self.framing else { return };
         let (mut text, mut passed) = (0, 0);
@@ -301,7 +301,7 @@ impl Outlet {
         self.units.clear();
         self.heads.clear();
         (self.len, self.sent) = (0, 0);
-        #[cfg(feature = "hls")]
+        #[cfg(feature = "http")]
         {
             self.passed = 0;
         }
@@ -417,7 +417,7 @@ mod tests {
         }
     }
 
-    #[cfg(feature = "hls")]
+    #[cfg(feature = "http")]
     #[test]
     fn a_text_that_is_shared_has_what_is_this_ones_own() {
         let cases = [("a|b|", "<own>", "a<own>b<own>"), ("a|b|", "", "ab"), ("|", "x", "x"), ("ab", "x", "ab")];

@@ -12,7 +12,7 @@ pub mod rtp;
 #[cfg(feature = "rtsp")]
 pub mod rtsp;
 
-#[cfg(feature = "ws")]
+#[cfg(feature = "http")]
 pub mod ws;
 
 mod target;

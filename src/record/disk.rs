@@ -9,7 +9,6 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::folder::Busy;
-#[cfg(feature = "files")]
 use super::keep::News;
 use super::keep::{self, Keeper};
 use super::queue::Queue;
@@ -18,7 +17,6 @@ use super::writer::{Job, Writer};
 use crate::budget::Account;
 use crate::conf::{Config, Record};
 use crate::net::disk_of;
-#[cfg(feature = "files")]
 use crate::serve::List;
 use crate::serve::Server;
 
@@ -46,9 +44,7 @@ pub(super) struct Disk {
     /// Its jobs were taken back.
     given_up: bool,
     /// Says what there is, as long as rules name a folder here.
-    #[cfg(feature = "files")]
     list: Option<Arc<List>>,
-    #[cfg(feature = "files")]
     keeper: SyncSender<News>,
 }
 
@@ -119,7 +115,6 @@ impl Disks {
         let (memory, mut named) = (server.record_account().limit(), 0);
         for disk in &mut self.0 {
             if disk.folders.is_empty() {
-                #[cfg(feature = "files")]
                 drop(disk.list.take());
             } else {
                 named += 1;
@@ -197,18 +192,14 @@ impl Disk {
             told: 0,
             heard,
             given_up: false,
-            #[cfg(feature = "files")]
             list: None,
-            #[cfg(feature = "files")]
             keeper,
         })
     }
 
     /// Has its threads serve that device from here on, behind what they have to do.
-    #[cfg_attr(not(feature = "files"), allow(unused_variables, reason = "nobody asks what there is"))]
     fn adopt(&mut self, server: &Server, device: Device) {
         (self.device, self.given_up) = (device, false);
-        #[cfg(feature = "files")]
         {
             let keeper = self.keeper.clone();
             let ask = Box::new(move |asked| keeper.try_send(News::Asked(asked)).is_ok());
@@ -346,7 +337,6 @@ mod tests {
         disks.go_by(&server, &two);
         let one = cards(&["b"]);
         disks.go_by(&server, &one);
-        #[cfg(feature = "files")]
         assert!(server.recorded.has_list());
         until(|| {
             disks.tell_all(&one);
@@ -354,7 +344,6 @@ mod tests {
         });
         assert_eq!((disks.folders(), disks.0[0].account.limit()), (vec![vec!["/mnt/b"]], two.recording.memory.0));
         disks.go_by(&server, &cards(&[]));
-        #[cfg(feature = "files")]
         assert!(!server.recorded.has_list());
         disks.join();
     }

@@ -64,7 +64,6 @@ impl Index {
     }
 
     /// Whether it is there, and can be read.
-    #[cfg(feature = "files")]
     pub(super) fn is_readable(&self) -> bool {
         self.open(OpenOptions::new().read(true)).is_ok()
     }

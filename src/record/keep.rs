@@ -15,7 +15,6 @@ use super::heal;
 use super::index::State;
 use super::retain;
 use crate::conf::Record;
-#[cfg(feature = "files")]
 use crate::serve::Asked;
 use crate::serve::listing::{self, Listed, Segments};
 
@@ -34,7 +33,6 @@ pub(super) enum News {
         end: End,
     },
     /// Somebody asks what there is.
-    #[cfg(feature = "files")]
     Asked(Asked),
     /// There are these rules from here on.
     Rules(Vec<Arc<Record>>, usize),
@@ -158,7 +156,6 @@ impl Keeper {
                     None => self.busy.free(&path),
                 }
             }
-            #[cfg(feature = "files")]
             News::Asked(asked) => asked.answer(|query| super::list::list(&self.folders, query)),
             News::Rules(rules, number) => {
                 self.follow(&rules);

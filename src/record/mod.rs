@@ -11,7 +11,6 @@ pub mod fuzz;
 mod heal;
 mod index;
 mod keep;
-#[cfg(feature = "files")]
 mod list;
 mod queue;
 mod recording;

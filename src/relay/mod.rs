@@ -1,22 +1,22 @@
 //! Streams from elsewhere and to elsewhere: what is configured is kept up for ever,
 //! whatever the protocol.
 
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 mod file;
 mod kept;
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 mod once;
-#[cfg(all(feature = "replay", any(feature = "rtmp", feature = "rtsp")))]
+#[cfg(all(feature = "record", any(feature = "rtmp", feature = "rtsp")))]
 mod parting;
 #[cfg(feature = "rtmp")]
 mod rtmp;
 #[cfg(feature = "rtsp")]
 mod rtsp;
 
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 pub use file::Playing;
 pub use kept::Relays;
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 pub use once::{Destination, push_file};
 
 use std::future::Future;
@@ -140,7 +140,7 @@ type Latest = Arc<Mutex<Who>>;
 enum Way {
     Pull(&'static Protocol),
     Push(&'static Protocol),
-    #[cfg(feature = "replay")]
+    #[cfg(feature = "record")]
     File,
 }
 
@@ -221,7 +221,7 @@ async fn attempt(way: Way, errand: &mut Errand) -> (Close, u64) {
     let (protocol, run, sizes): (_, _, fn(&Config) -> SocketSizes) = match way {
         Way::Pull(protocol) => (protocol, protocol.pull, Server::publisher_sizes),
         Way::Push(protocol) => (protocol, protocol.push, Server::viewer_sizes),
-        #[cfg(feature = "replay")]
+        #[cfg(feature = "record")]
         Way::File => return file::play(errand, &file::Playing::always(&errand.url), false).await,
     };
     let mut moved = 0;
@@ -262,7 +262,7 @@ impl Protocol {
 impl Way {
     /// How a stream comes from there.
     fn pull(url: &Url) -> Option<Self> {
-        #[cfg(feature = "replay")]
+        #[cfg(feature = "record")]
         if url.scheme == "file" {
             return Some(Self::File);
         }
@@ -273,7 +273,7 @@ impl Way {
         match self {
             Self::Pull(_) => "pulling",
             Self::Push(_) => "pushing",
-            #[cfg(feature = "replay")]
+            #[cfg(feature = "record")]
             Self::File => "playing",
         }
     }
@@ -282,7 +282,7 @@ impl Way {
         match self {
             Self::Pull(protocol) => protocol.kinds[0],
             Self::Push(protocol) => protocol.kinds[1],
-            #[cfg(feature = "replay")]
+            #[cfg(feature = "record")]
             Self::File => Kind::FilePull,
         }
     }

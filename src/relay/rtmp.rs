@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 use super::parting::see_off;
 use super::{End, Errand, Need, Run};
 use crate::conf::GREETING;
@@ -34,7 +34,7 @@ pub(super) fn push(errand: Errand, mut conn: Conn) -> Run {
     let mut push = Push { errand, conn, client, live: None, need: Need::new() };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| push.poll(cx)).await;
-        #[cfg(feature = "replay")]
+        #[cfg(feature = "record")]
         if push.errand.once {
             push.leave();
             see_off(&mut push.conn).await;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 use smol::future::or;
 
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 use super::parting::see_off;
 use super::{End, Errand, LINGER, Need, Run};
 use crate::conf::GREETING;
@@ -53,7 +53,7 @@ pub(super) fn push(errand: Errand, conn: Conn) -> Run {
         let mut push =
             Push { errand, conn, client, flow, started: false, pair: None, alive: Alive::new(), need: Need::new() };
         let end = std::future::poll_fn(|cx| push.poll(cx)).await;
-        #[cfg(feature = "replay")]
+        #[cfg(feature = "record")]
         if push.errand.once {
             leave(&mut push.conn, &mut push.client);
             see_off(&mut push.conn).await;

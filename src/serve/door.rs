@@ -62,7 +62,7 @@ pub(super) fn doors(config: &Config) -> Vec<Door> {
         door("rtsp", "rtsp.listen", conf_rtsp.listen, conf_rtsp.enable, rtsp::serve, RTSP_FULL),
         #[cfg(all(feature = "rtsp", feature = "tls"))]
         door("rtsps", "tls.rtsp_listen", tls.rtsp_listen, conf_rtsp.enable, rtsp::serve, RTSP_FULL),
-        #[cfg(all(feature = "rtsp", feature = "ws"))]
+        #[cfg(all(feature = "rtsp", feature = "http"))]
         door(
             "rtsp over websocket",
             "rtsp.websocket_listen",

@@ -1,13 +1,13 @@
 //! HLS: one collector for each stream that somebody asks for, and the answers
 //! to those who ask.
 
-#[cfg(feature = "files")]
+#[cfg(feature = "record")]
 mod kept;
 mod packing;
 mod shares;
-#[cfg(feature = "files")]
+#[cfg(feature = "record")]
 mod store;
-#[cfg(feature = "files")]
+#[cfg(feature = "record")]
 mod tidy;
 
 use std::collections::HashMap;
@@ -23,7 +23,7 @@ use super::Server;
 use super::who::{Kind, Who};
 use crate::budget::{Account, OverBudget};
 use crate::conf;
-#[cfg(feature = "files")]
+#[cfg(feature = "record")]
 use crate::hls::Unstored;
 use crate::hls::{Ask, Delete, File, Found, Numbers, Packing, Rules, Window};
 use crate::hub::{Name, Next, Refused, Step, Unit, Viewer};
@@ -43,7 +43,7 @@ pub(super) struct Hls {
     /// Nothing begins or goes any more.
     stopped: AtomicBool,
     /// The folders of streams, if segments go to a disk.
-    #[cfg(feature = "files")]
+    #[cfg(feature = "record")]
     store: Option<Arc<tidy::Tidy>>,
 }
 
@@ -90,10 +90,10 @@ pub(super) struct Entry {
     /// Dropped with the entry, which ends the collecting.
     task: Mutex<Option<Task<()>>>,
     /// The same for what goes to the disk.
-    #[cfg(feature = "files")]
+    #[cfg(feature = "record")]
     keeper: Mutex<Option<Task<()>>>,
     /// Where on the disk.
-    #[cfg(feature = "files")]
+    #[cfg(feature = "record")]
     folder: Option<tidy::Seat>,
 }
 
@@ -143,7 +143,7 @@ impl Hls {
             unused: Mutex::default(),
             denied: Mutex::default(),
             stopped: AtomicBool::new(false),
-            #[cfg(feature = "files")]
+            #[cfg(feature = "record")]
             store: config.store.0.clone().map(tidy::Tidy::new),
         }
     }
@@ -202,16 +202,16 @@ impl Hls {
         let entry = Arc::new(Entry {
             state: Mutex::new(state),
             task: Mutex::default(),
-            #[cfg(feature = "files")]
+            #[cfg(feature = "record")]
             keeper: Mutex::default(),
-            #[cfg(feature = "files")]
+            #[cfg(feature = "record")]
             folder: self.folder(server, name, rules.store),
         });
         log::debug!("{who} HLS waits for what is published");
         let window = Some(window).filter(|_| packing.is_none());
         let task = server.executor.spawn(collect(Arc::downgrade(&entry), viewer, window));
         *lock(&entry.task) = Some(task);
-        #[cfg(feature = "files")]
+        #[cfg(feature = "record")]
         if let Some(seat) = &entry.folder {
             let keep = store::keep(Arc::downgrade(&entry), who.clone(), seat.folder.clone());
             *lock(&entry.keeper) = Some(server.executor.spawn(keep));
@@ -230,7 +230,7 @@ impl Hls {
         let resume = server.config().streams.resume.0;
         let settings = *lock(&self.settings);
         let Settings { enable, on_demand, idle, .. } = settings;
-        #[cfg(feature = "files")]
+        #[cfg(feature = "record")]
         self.tidy(server, settings.rules.store);
         let mut entries = lock(&self.state);
         entries.retain(|name, entry| {
@@ -292,14 +292,14 @@ impl Hls {
     }
 
     /// An entry goes, and what it has on the disk is looked after. `delete` is what becomes of streams by now.
-    #[cfg_attr(not(feature = "files"), allow(unused_variables, reason = "segments are in memory alone"))]
+    #[cfg_attr(not(feature = "record"), allow(unused_variables, reason = "segments are in memory alone"))]
     fn leave(&self, name: &Name, entry: &Entry, state: &State, delete: Option<Delete>) {
         if state.begun {
             log::info!("{} HLS ends", state.who);
         }
         let mut unused = lock(&self.unused);
         *unused = state.window.next_numbers().max(*unused);
-        #[cfg(feature = "files")]
+        #[cfg(feature = "record")]
         if let (Some(seat), Some(store)) = (&entry.folder, &self.store) {
             let keeper = lock(&entry.keeper).take();
             let is_told = keeper.is_none_or(|keeper| keeper.is_finished());
@@ -316,7 +316,7 @@ impl Hls {
     /// them there.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Relaxed);
-        #[cfg(feature = "files")]
+        #[cfg(feature = "record")]
         for entry in lock(&self.state).values().filter(|entry| lock(&entry.keeper).is_some()) {
             lock(&entry.task).take();
             lock(&entry.state).end();
@@ -325,23 +325,23 @@ impl Hls {
 
     /// Whether a disk has yet to take the last of streams that are over.
     pub(super) fn is_storing(&self) -> bool {
-        #[cfg(feature = "files")]
+        #[cfg(feature = "record")]
         return lock(&self.state).values().any(|entry| {
             let keeper = lock(&entry.keeper);
             keeper.as_ref().is_some_and(|keeper| !keeper.is_finished())
         });
-        #[cfg(not(feature = "files"))]
+        #[cfg(not(feature = "record"))]
         false
     }
 
     /// Where a stream's segments go.
-    #[cfg(feature = "files")]
+    #[cfg(feature = "record")]
     fn folder(&self, server: &Server, name: &Name, delete: Option<Delete>) -> Option<tidy::Seat> {
         Some(self.store.as_ref()?.begins(name, delete?, store::syncs(&server.config())))
     }
 
     /// The leftovers of streams are looked at beside all else.
-    #[cfg(feature = "files")]
+    #[cfg(feature = "record")]
     fn tidy(&self, server: &Server, delete: Option<Delete>) {
         if let (Some(store), Some(delete)) = (&self.store, delete)
             && store.follow(delete, store::syncs(&server.config()))
@@ -394,7 +394,7 @@ impl Entry {
     }
 
     /// Whether there is a file of that name, or will be soon.
-    #[cfg(feature = "files")]
+    #[cfg(feature = "record")]
     pub(super) fn has(&self, name: &str) -> bool {
         !matches!(lock(&self.state).window.file(name), Found::Never)
     }
@@ -416,13 +416,13 @@ impl Entry {
     }
 
     /// Whether a file is on the disk, from where it is served.
-    #[cfg(feature = "files")]
+    #[cfg(feature = "record")]
     pub(super) fn is_stored(&self, name: &str) -> bool {
         lock(&self.state).window.is_stored(name)
     }
 
     /// The next file for the disk; `None` if it has all that there will ever be.
-    #[cfg(feature = "files")]
+    #[cfg(feature = "record")]
     fn poll_unstored(&self, cx: &Context<'_>) -> Poll<Option<Unstored>> {
         let mut state = lock(&self.state);
         match state.window.unstored() {
@@ -433,7 +433,7 @@ impl Entry {
 
     /// The disk has taken a file, or has not: the playlist that is to stand there now,
     /// unless more is to come before, and files that are to go.
-    #[cfg(feature = "files")]
+    #[cfg(feature = "record")]
     fn stored(&self, name: Option<&String>) -> (Option<Bytes>, Vec<String>) {
         let mut state = lock(&self.state);
         if let Some(name) = name {

@@ -81,7 +81,7 @@ impl Intake {
     }
 
     /// Takes what a container's reader has found.
-    #[cfg_attr(not(any(feature = "rtmp", feature = "replay")), allow(dead_code, reason = "RTP has no container"))]
+    #[cfg_attr(not(any(feature = "rtmp", feature = "record")), allow(dead_code, reason = "RTP has no container"))]
     pub(crate) fn take(&mut self, event: Event, now: Instant) -> Result<(), Close> {
         match event {
             Event::Track(track) => self.track(track),

@@ -1,7 +1,6 @@
 //! The playlist of all segments of a stream that are on a disk, written line by line.
 
 mod file;
-#[cfg(feature = "mp4")]
 mod fragments;
 mod mend;
 mod names;
@@ -16,7 +15,6 @@ use std::time::Duration;
 
 use crate::wire::percent_encode;
 pub use file::{FAULTS, is_useless, make, open, put_aside};
-#[cfg(any(feature = "record", test))]
 pub use mend::mend;
 pub use mend::{Pause, Segments, correct, forget, look};
 pub use names::{Sums, hash};

@@ -26,11 +26,9 @@ pub(super) fn write(server: &Server) -> String {
     page.gauge("runnel_connections", "Open connections.", server.gate.open());
     #[cfg(feature = "rtsp")]
     page.gauge("runnel_udp_pairs", "Pairs of UDP ports that are open.", server.udp.open());
-    #[cfg(feature = "hls")]
     page.gauge("runnel_hls_streams", "Streams that have HLS segments.", server.hls.streams());
     #[cfg(feature = "record")]
     recordings(&mut page, &server.recorded.counts());
-    #[cfg(feature = "hls")]
     page.gauge("runnel_hls_viewers", "Players of HLS that hls.sessions tells apart.", server.audience.len());
     page.family("runnel_viewers", "gauge", "Viewers by form.");
     for (form, count) in &viewers {

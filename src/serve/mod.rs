@@ -1,20 +1,20 @@
 //! The glue: what machines report becomes calls to the hub, and what the hub
 //! gives goes out through an outlet.
 
-#[cfg(feature = "hls")]
+#[cfg(feature = "http")]
 mod audience;
 mod door;
 mod flood;
 #[cfg(fuzzing)]
 pub mod fuzz;
-#[cfg(feature = "hls")]
+#[cfg(feature = "http")]
 mod hls;
 #[cfg(feature = "http")]
 mod http;
-#[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
+#[cfg(any(feature = "rtmp", feature = "rtsp", feature = "record"))]
 #[cfg_attr(not(any(feature = "rtmp", feature = "rtsp")), allow(dead_code, reason = "a file comes by no connection"))]
 pub(crate) mod intake;
-#[cfg(any(feature = "record", all(feature = "files", feature = "hls")))]
+#[cfg(feature = "record")]
 pub mod listing;
 pub(crate) mod live;
 #[cfg(feature = "http")]
@@ -51,16 +51,16 @@ use crate::net::Ports;
 #[cfg(feature = "tls")]
 use crate::net::Shakes;
 use crate::net::{Beat, Claim, Conn, Gate, Peers, ROW, Seat, SocketSizes, Watch, accept_loop, bind};
-#[cfg(feature = "hls")]
+#[cfg(feature = "http")]
 use audience::Audience;
 pub use door::Listener;
 use door::{Door, doors};
 pub(crate) use flood::Flood;
-#[cfg(feature = "hls")]
+#[cfg(feature = "http")]
 use hls::Hls;
 #[cfg(feature = "record")]
 pub use recorded::Recorded;
-#[cfg(all(feature = "record", feature = "files"))]
+#[cfg(feature = "record")]
 pub use recorded::{Asked, List, MOST_TOLD, Told};
 #[cfg(feature = "tls")]
 use sealed::Sealed;
@@ -106,9 +106,9 @@ pub struct Server {
     /// What is recorded.
     #[cfg(feature = "record")]
     pub(crate) recorded: Arc<Recorded>,
-    #[cfg(feature = "hls")]
+    #[cfg(feature = "http")]
     hls: Hls,
-    #[cfg(feature = "hls")]
+    #[cfg(feature = "http")]
     audience: Audience,
     ids: Ids,
     /// The lines that the log has had of each peer.
@@ -123,14 +123,14 @@ impl Server {
         let greetings = total.child("connections", config.max_connections().saturating_mul(GREETING));
         let hls_account = total.child("hls", if config.hls.enable { config.hls.memory.0 } else { 0 });
         let limits = limits(&config);
-        #[cfg(any(feature = "files", feature = "replay"))]
+        #[cfg(feature = "record")]
         crate::net::allow(config.disk_threads());
         crate::net::allow_names(config.name_threads());
         Arc::new(Self {
             hub: Hub::new(limits, streams),
-            #[cfg(feature = "hls")]
+            #[cfg(feature = "http")]
             hls: Hls::new(&config.hls, hls_account.clone(), config.max_connections()),
-            #[cfg(feature = "hls")]
+            #[cfg(feature = "http")]
             audience: Audience::new(config.viewers.max, config.per_peer(config.viewers.max), hls_account.clone()),
             executor,
             total: total.clone(),
@@ -178,7 +178,7 @@ impl Server {
         self.record_account.set_limit(self.record_account.limit().max(config.recording_memory()));
         crate::net::allow_names(config.name_threads());
         self.hub.set_limits(limits(&config));
-        #[cfg(feature = "hls")]
+        #[cfg(feature = "http")]
         self.hls.reload(&config.hls);
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
         Ok(())
@@ -273,7 +273,7 @@ impl Server {
     pub async fn stop(&self, limit: Duration) {
         let end = Instant::now() + limit;
         self.watch.shut_all();
-        #[cfg(feature = "hls")]
+        #[cfg(feature = "http")]
         self.hls.stop();
         while self.is_open() && Instant::now() < end {
             Timer::after(Duration::from_millis(10)).await;
@@ -281,7 +281,7 @@ impl Server {
     }
 
     fn is_open(&self) -> bool {
-        #[cfg(feature = "hls")]
+        #[cfg(feature = "http")]
         if self.hls.is_storing() {
             return true;
         }
@@ -293,9 +293,9 @@ impl Server {
         loop {
             let now = Timer::after(Duration::from_secs(1)).await;
             self.watch.sweep(now);
-            #[cfg(feature = "hls")]
+            #[cfg(feature = "http")]
             self.hls.sweep(self, now);
-            #[cfg(feature = "hls")]
+            #[cfg(feature = "http")]
             self.audience.sweep(now, self.config().hls.session_timeout.0);
             self.hub.sweep(now);
             self.flood.tell();
@@ -312,7 +312,7 @@ impl Server {
     }
 
     /// The buffers of a connection that only receives media.
-    #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "replay"))]
+    #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "record"))]
     pub(crate) fn publisher_sizes(config: &Config) -> SocketSizes {
         SocketSizes { send: SMALL_BUFFER, receive: config.publish.receive_buffer.0 }
     }

@@ -1,25 +1,17 @@
 //! Counts of what is recorded, for the metrics and the log.
 
-#[cfg(feature = "files")]
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-#[cfg(feature = "files")]
 use std::sync::{Arc, Weak};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-#[cfg(feature = "files")]
 use std::time::{Duration, Instant};
 
-#[cfg(feature = "files")]
 use async_io::Timer;
-#[cfg(feature = "files")]
 use smol::channel::{Receiver, Sender, bounded};
-#[cfg(feature = "files")]
 use smol::future::or;
 
-#[cfg(feature = "files")]
 use super::listing::name_parts;
 use super::who::Who;
-#[cfg(feature = "files")]
 use crate::hub::Name;
 
 /// What is recorded, and what was.
@@ -28,26 +20,20 @@ pub struct Recorded {
     files: AtomicUsize,
     counts: Mutex<Counts>,
     /// The keepers that can list their recordings: one for each disk, for as long as it has recordings.
-    #[cfg(feature = "files")]
     lists: Mutex<Vec<Weak<List>>>,
     /// Held by the one who is being told.
-    #[cfg(feature = "files")]
     turn: smol::lock::Mutex<()>,
     /// Those who are told, or wait for that.
-    #[cfg(feature = "files")]
     asking: AtomicUsize,
 }
 
 /// Calls one who can say what there is on a disk, and is asked that.
-#[cfg(feature = "files")]
 type Ask = Box<dyn Fn(Asked) -> bool + Send + Sync>;
 
 /// A question on its way to one who can say what there is on a disk.
-#[cfg(feature = "files")]
 pub struct Asked(Arc<Mutex<Memory>>);
 
 /// A question to a disk, and its answer.
-#[cfg(feature = "files")]
 #[derive(Default)]
 struct Memory {
     /// The question that nobody has heard yet, and where its answer goes. Whoever asks next does so in
@@ -62,7 +48,6 @@ struct Memory {
 }
 
 /// A recording as the list has it.
-#[cfg(feature = "files")]
 #[derive(Clone, Debug)]
 pub struct Told {
     /// Its begin, in milliseconds since 1970.
@@ -72,19 +57,14 @@ pub struct Told {
 }
 
 /// So many are told of at most, the newest first.
-#[cfg(feature = "files")]
 pub const MOST_TOLD: usize = 100;
 /// So many may ask at once.
-#[cfg(feature = "files")]
 const ASKING: usize = 16;
 /// A disk that says nothing for so long is left out, until it hears a question again.
-#[cfg(feature = "files")]
 const SILENT: Duration = Duration::from_secs(10);
 /// Looking for what is asked takes one in so many parts of the time.
-#[cfg(feature = "files")]
 const SHARE: u32 = 10;
 /// A longer look may have been a wait for the disk, which costs nobody anything.
-#[cfg(feature = "files")]
 const LONGEST_REST: Duration = Duration::from_secs(30);
 
 /// Counts that are kept.
@@ -107,7 +87,6 @@ pub struct Counts {
 }
 
 /// Whether a path below a folder of recordings is one: others may have files there.
-#[cfg(feature = "files")]
 pub(super) fn is_recording(path: &str) -> bool {
     let named = |stem| name_parts(false, stem).is_some_and(|(stream, _)| Name::new(stream).is_ok());
     match path.split_once('/') {
@@ -122,7 +101,6 @@ pub(super) fn is_recording(path: &str) -> bool {
 
 impl Recorded {
     /// One more who can say what there is.
-    #[cfg(feature = "files")]
     pub fn add_list(&self, ask: Ask) -> Arc<List> {
         let list = Arc::new(List { ask, memory: Arc::default() });
         let mut lists = lock(&self.lists);
@@ -132,13 +110,11 @@ impl Recorded {
     }
 
     /// Whether anything is recorded.
-    #[cfg(feature = "files")]
     pub fn has_list(&self) -> bool {
         lock(&self.lists).iter().any(|list| list.strong_count() > 0)
     }
 
     /// The list as JSON; `None` if that cannot be said now. One after the other is told.
-    #[cfg(feature = "files")]
     pub async fn list(&self, query: &str) -> Option<String> {
         let _place = Place::take(&self.asking)?;
         let _turn = self.turn.lock().await;
@@ -230,7 +206,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// The recordings that all disks have told, the newest first, and how many have not.
-#[cfg(feature = "files")]
 fn write(mut told: Vec<Told>, silent: usize) -> String {
     told.sort_by_key(|one| Reverse(one.begun));
     let texts: Vec<_> = told.iter().take(MOST_TOLD).map(|one| one.text.as_str()).collect();
@@ -240,14 +215,12 @@ fn write(mut told: Vec<Told>, silent: usize) -> String {
 }
 
 /// A disk with recordings.
-#[cfg(feature = "files")]
 pub struct List {
     ask: Ask,
     memory: Arc<Mutex<Memory>>,
 }
 
 /// The state of an answer.
-#[cfg(feature = "files")]
 enum Answer {
     Known(Vec<Told>),
     Comes(Receiver<Vec<Told>>),
@@ -255,7 +228,6 @@ enum Answer {
     Late,
 }
 
-#[cfg(feature = "files")]
 impl List {
     /// Until when nothing else than it was asked last is looked for.
     fn rests(&self, query: &str) -> Option<Instant> {
@@ -296,7 +268,6 @@ impl List {
     }
 }
 
-#[cfg(feature = "files")]
 impl Asked {
     /// Answers, unless nobody waits for that any more.
     pub fn answer(self, look: impl FnOnce(&str) -> Vec<Told>) {
@@ -318,10 +289,8 @@ impl Asked {
 }
 
 /// A place among those who ask.
-#[cfg(feature = "files")]
 struct Place<'a>(&'a AtomicUsize);
 
-#[cfg(feature = "files")]
 impl<'a> Place<'a> {
     fn take(asking: &'a AtomicUsize) -> Option<Self> {
         let place = Self(asking);
@@ -330,14 +299,13 @@ impl<'a> Place<'a> {
     }
 }
 
-#[cfg(feature = "files")]
 impl Drop for Place<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Relaxed);
     }
 }
 
-#[cfg(all(test, feature = "files"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 

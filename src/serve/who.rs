@@ -2,7 +2,7 @@
 //! `id=RTMPPUBSUB1 stream=test110 peer=192.0.2.7:40112`.
 
 use std::fmt;
-#[cfg(feature = "hls")]
+#[cfg(feature = "http")]
 use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -147,7 +147,7 @@ impl Who {
     }
 
     /// The address of its peer.
-    #[cfg(feature = "hls")]
+    #[cfg(feature = "http")]
     pub(super) fn ip(&self) -> Option<IpAddr> {
         self.peer.map(|peer| peer.ip())
     }

@@ -22,7 +22,7 @@ class GuestCase(Case):
     machine = None
     # Whether it needs more of the network than a question now and then.
     streams = True
-    # Programs for devices have no MP4: board_features in board/common.sh.
+    # Two are enough for machines that are emulated.
     forms = ("flv", "ts")
 
     def setUp(self):

@@ -6,7 +6,7 @@ mod encoder;
 #[path = "../support/limits.rs"]
 mod limits;
 mod meter;
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 mod movies;
 #[path = "../support/records.rs"]
 mod records;
@@ -14,14 +14,14 @@ mod records;
 mod rtsp;
 #[cfg(feature = "rtsp")]
 mod rtsp_machines;
-#[cfg(feature = "hls")]
+#[cfg(feature = "http")]
 mod segments;
 mod sizes;
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 #[path = "../support/storage.rs"]
 mod storage;
 mod streams;
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 #[path = "../support/sweep.rs"]
 mod sweep;
 

@@ -16,7 +16,7 @@ fn segments_cost_what_the_ledger_says() {
     check(&TS, Packing::Ts);
 }
 
-#[cfg(feature = "mp4")]
+#[cfg(feature = "http")]
 #[test]
 fn fragments_cost_what_the_ledger_says() {
     check(&runnel::container::SAMPLES, Packing::Mp4);

@@ -7,7 +7,7 @@ use runnel::media::Frame;
 use runnel::net::{Conn, Outlet};
 #[cfg(feature = "rtsp")]
 use runnel::proto::rtsp;
-#[cfg(feature = "ws")]
+#[cfg(feature = "http")]
 use runnel::proto::ws;
 use runnel::proto::{http, rtmp};
 
@@ -31,7 +31,7 @@ fn of_frames_and_connections() {
         #[cfg(feature = "rtsp")]
         ("an RTSP client", size_of::<rtsp::Client>(), 680),
         ("an HTTP machine", size_of::<http::Server>(), 192),
-        #[cfg(feature = "ws")]
+        #[cfg(feature = "http")]
         ("a WebSocket machine", size_of::<ws::Server>(), 64),
     ];
     for (what, size, limit) in sizes {

@@ -60,7 +60,7 @@ fn a_check_says_in_one_line_that_all_is_well() {
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let (before, after) = out.split_once(" of 9472 KiB at worst; ").unwrap_or_else(|| panic!("{out}"));
     assert!(before.contains(".toml: sound; profile tiny; "), "{out}");
-    assert_eq!(after, "features rtmp rtsp tls http flv ts mp4 ws hls record replay files\n");
+    assert_eq!(after, "features rtmp rtsp http record tls\n");
 }
 
 /// A folder of the test's own.

@@ -44,7 +44,7 @@ fn viewers_that_keep_up_cost_no_frames() {
     assert!(watched <= alone + packed, "{watched} {alone}");
 }
 
-#[cfg(feature = "ts")]
+#[cfg(feature = "http")]
 #[test]
 fn everything_is_given_back() {
     let mut world = World::new(LIMITS);

@@ -133,7 +133,7 @@ fn silence_follows_what_pictures_became() {
     }
 }
 
-#[cfg(feature = "hls")]
+#[cfg(feature = "http")]
 #[test]
 fn segments_are_as_long_as_ever() {
     use runnel::budget::Account;

@@ -23,7 +23,7 @@ fn a_viewer_begins_at_the_newest_key_frame_at_once() {
     assert_eq!(player.times(Video), (2000..2400).step_by(40).collect::<Vec<_>>());
 }
 
-#[cfg(feature = "ts")]
+#[cfg(feature = "http")]
 #[test]
 fn playing_before_publishing_gets_the_first_picture() {
     let world = World::new(LIMITS);

@@ -2,14 +2,14 @@
 
 mod budget;
 mod clocks;
-#[cfg(all(feature = "hls", feature = "ts"))]
+#[cfg(feature = "http")]
 mod dates;
 mod harness;
 mod join;
 mod losses;
-#[cfg(feature = "ts")]
+#[cfg(feature = "http")]
 mod packed;
 mod publishers;
 mod silence;
-#[cfg_attr(not(feature = "ts"), allow(unused_imports))]
+#[cfg_attr(not(feature = "http"), allow(unused_imports))]
 mod slow;

@@ -52,7 +52,7 @@ fn a_publisher_that_returns_with_another_codec_is_announced() {
 }
 
 /// How often viewers of each form need a new head when a publisher returns with these.
-#[cfg(all(feature = "mp4", feature = "ts"))]
+#[cfg(feature = "http")]
 fn heads(tracks: &[runnel::media::Track]) -> [usize; 3] {
     let mut world = World::new(LIMITS);
     let mut source = world.publish("a").with_tracks();
@@ -76,7 +76,7 @@ fn heads(tracks: &[runnel::media::Track]) -> [usize; 3] {
     })
 }
 
-#[cfg(all(feature = "mp4", feature = "ts"))]
+#[cfg(feature = "http")]
 #[test]
 fn viewers_end_where_their_form_has_no_word_for_what_comes_next() {
     let (video, audio) = (track(Codec::H264, AVCC), track(Codec::Aac, &[0x12, 0x10]));
@@ -89,7 +89,7 @@ fn viewers_end_where_their_form_has_no_word_for_what_comes_next() {
     assert_eq!(heads(&[video]), [1, 0, 1], "without sound");
 }
 
-#[cfg(all(feature = "mp4", feature = "ts"))]
+#[cfg(feature = "http")]
 #[test]
 fn viewers_do_not_end_for_tracks_that_come_a_little_later() {
     let mut world = World::new(LIMITS);
@@ -122,7 +122,7 @@ fn viewers_do_not_end_for_tracks_that_come_a_little_later() {
     assert!(times.windows(2).all(|pair| pair[1] > pair[0]), "{times:?}");
 }
 
-#[cfg(feature = "mp4")]
+#[cfg(feature = "http")]
 #[test]
 fn a_viewer_that_skips_to_what_its_form_has_no_word_for_ends_as_well() {
     let mut world = World::new(LIMITS);

@@ -47,7 +47,7 @@ fn a_viewer_a_little_behind_loses_nothing() {
     assert_eq!(world.hub.traffic().skips, 0);
 }
 
-#[cfg(feature = "ts")]
+#[cfg(feature = "http")]
 #[test]
 fn transport_streams_skip_alike() {
     let world = World::new(LIMITS);
@@ -62,7 +62,7 @@ fn transport_streams_skip_alike() {
     assert!(player.bytes.chunks(188).all(|packet| packet[0] == 0x47));
 }
 
-#[cfg(feature = "ts")]
+#[cfg(feature = "http")]
 #[test]
 fn a_viewer_that_slept_through_a_change_goes_on_with_the_new_codec() {
     for form in ["flv", "ts"] {

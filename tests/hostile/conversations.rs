@@ -2,7 +2,7 @@
 
 use runnel::budget::Account;
 use runnel::proto::rtmp::Role;
-#[cfg(feature = "ws")]
+#[cfg(feature = "http")]
 use runnel::proto::ws;
 
 use crate::drive::{React, converse};
@@ -56,7 +56,7 @@ fn requests() {
     endures(|_| talks::http_server(), 0, &talks::requests());
 }
 
-#[cfg(feature = "ws")]
+#[cfg(feature = "http")]
 #[test]
 fn websocket_frames() {
     let frames = talks::frames();

@@ -6,7 +6,7 @@ use runnel::hub::Name;
 use runnel::media::Kind;
 use runnel::proto::http::{self, Status};
 use runnel::proto::rtmp::{Event, Payload, Target};
-#[cfg(feature = "ws")]
+#[cfg(feature = "http")]
 use runnel::proto::ws;
 use runnel::wire::Reader;
 
@@ -204,7 +204,7 @@ fn heads_without_end_are_refused() {
     assert_eq!(refusals(&"\r\n".repeat(2000)).len(), 1);
 }
 
-#[cfg(feature = "ws")]
+#[cfg(feature = "http")]
 #[test]
 fn websocket_lengths_beyond_all_measure_cost_nothing() {
     for length in [1 << 63, u64::MAX, u64::MAX >> 1] {
@@ -216,7 +216,7 @@ fn websocket_lengths_beyond_all_measure_cost_nothing() {
     }
 }
 
-#[cfg(feature = "ws")]
+#[cfg(feature = "http")]
 #[test]
 fn nothing_is_said_after_goodbye() {
     let mut frames = Vec::new();

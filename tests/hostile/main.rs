@@ -7,7 +7,7 @@ mod drive;
 #[path = "../support/encoder.rs"]
 mod encoder;
 mod faults;
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 mod files;
 #[cfg(feature = "rtsp")]
 #[path = "../support/packets.rs"]
@@ -23,7 +23,7 @@ mod rtsp_faults;
 #[cfg(feature = "rtsp")]
 #[path = "../support/rtsp_talks.rs"]
 mod rtsp_talks;
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 #[path = "../support/storage.rs"]
 mod storage;
 #[path = "../support/tags.rs"]

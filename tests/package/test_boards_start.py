@@ -5,10 +5,8 @@ import inside
 import places
 
 RUN = "/etc/init.d/runnel"
-BOARD_FEATURES = (
-    "features rtmp rtsp http flv ts ws hls, without tls mp4 record replay files"
-)
-ALL_FEATURES = "features rtmp rtsp tls http flv ts mp4 ws hls record replay files"
+BOARD_FEATURES = "features rtmp rtsp http, without record tls"
+ALL_FEATURES = "features rtmp rtsp http record tls"
 
 
 class Start(inside.Device):
@@ -84,11 +82,10 @@ class Lacking(inside.Device):
             '[tls]\ncert = "/c"\nkey = "/k"': ("tls.cert", "tls"),
             '[[pull]]\nstream = "a"\nurl = "rtsps://h/"': ("pull.url", "tls"),
             '[[push]]\nstream = "a"\nurl = "rtmps://h/a/b"': ("push.url", "tls"),
-            '[[pull]]\nstream = "a"\nurl = "file:/m.flv"': ("pull.url", "replay"),
+            '[[pull]]\nstream = "a"\nurl = "file:/m.flv"': ("pull.url", "record"),
             '[[record]]\nstreams = "*"\npath = "/m"': ("record", "record"),
-            '[http]\nroot = "/m"': ("http.root", "files"),
-            '[hls]\nstore = "/m"': ("hls.store", "files"),
-            '[hls]\nformat = "fmp4"': ("hls.format", "mp4"),
+            '[http]\nroot = "/m"': ("http.root", "record"),
+            '[hls]\nstore = "/m"': ("hls.store", "record"),
         }
         for text, (key, feature) in asked.items():
             with self.subTest(text=text):
@@ -97,4 +94,4 @@ class Lacking(inside.Device):
                 lacks = f'the program was built without the feature "{feature}"'
                 self.assert_says(rf".* line \d: {key}: (must be .*: )?{lacks}", "code 78")
         self.run_inside("runnel push a b; runnel --make-cert")
-        self.assert_says(*(f'runnel: the .* without the feature "{name}"' for name in ("replay", "tls")))
+        self.assert_says(*(f'runnel: the .* without the feature "{name}"' for name in ("record", "tls")))

@@ -15,7 +15,7 @@ CACHE = (
 VERSION = places.cargo()["package"]["version"]
 TITLE = f"runnel-{VERSION}"
 # A choice that is not the default, so that it shows whether it was heeded.
-FEATURES = ("RTMP", "HTTP", "FLV")
+FEATURES = ("RTMP", "HTTP")
 
 
 def release(root, folder):

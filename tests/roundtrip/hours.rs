@@ -13,7 +13,7 @@ use runnel::proto::rtmp;
 use crate::limits::LIMITS;
 use crate::reader;
 use crate::records::{frame, track};
-#[cfg(feature = "ts")]
+#[cfg(feature = "http")]
 use crate::ts;
 
 const HOURS: i64 = 3_600_000;
@@ -92,7 +92,7 @@ fn messages() {
     }
 }
 
-#[cfg(feature = "ts")]
+#[cfg(feature = "http")]
 #[test]
 fn transport_streams() {
     for start in STARTS {

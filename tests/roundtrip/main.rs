@@ -2,14 +2,14 @@
 
 mod carried;
 mod enhanced;
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 mod files;
 mod forms;
 mod hours;
 mod legacy;
 #[path = "../support/limits.rs"]
 mod limits;
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 mod multiplex;
 mod parameters;
 #[path = "../support/reader.rs"]
@@ -18,13 +18,13 @@ mod reader;
 mod records;
 #[cfg(feature = "rtsp")]
 mod rtp;
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 #[path = "../support/storage.rs"]
 mod storage;
 #[path = "../support/tags.rs"]
 mod tags;
-#[cfg(feature = "ts")]
+#[cfg(feature = "http")]
 mod transport;
-#[cfg(feature = "ts")]
+#[cfg(feature = "http")]
 #[path = "../reader/ts.rs"]
 mod ts;

@@ -9,7 +9,7 @@ use std::fmt::Debug;
 
 #[cfg(feature = "rtsp")]
 use runnel::proto::rtsp::{self, ClientEvent, Event, Status};
-#[cfg(feature = "ws")]
+#[cfg(feature = "http")]
 use runnel::proto::ws;
 use runnel::proto::{Machine, http, rtmp};
 pub use sweep::one_in;
@@ -170,7 +170,7 @@ impl React for rtsp::Client {
     }
 }
 
-#[cfg(feature = "ws")]
+#[cfg(feature = "http")]
 impl React for ws::Server {
     fn react(&mut self, _: &ws::Event) {}
 }

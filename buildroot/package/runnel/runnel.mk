@@ -23,16 +23,9 @@ RUNNEL_CARGO_ENV = \
 RUNNEL_FEATURES = \
 	$(if $(BR2_PACKAGE_RUNNEL_RTMP),rtmp) \
 	$(if $(BR2_PACKAGE_RUNNEL_RTSP),rtsp) \
-	$(if $(BR2_PACKAGE_RUNNEL_TLS),tls) \
 	$(if $(BR2_PACKAGE_RUNNEL_HTTP),http) \
-	$(if $(BR2_PACKAGE_RUNNEL_FLV),flv) \
-	$(if $(BR2_PACKAGE_RUNNEL_TS),ts) \
-	$(if $(BR2_PACKAGE_RUNNEL_MP4),mp4) \
-	$(if $(BR2_PACKAGE_RUNNEL_WS),ws) \
-	$(if $(BR2_PACKAGE_RUNNEL_HLS),hls) \
-	$(if $(BR2_PACKAGE_RUNNEL_FILES),files) \
 	$(if $(BR2_PACKAGE_RUNNEL_RECORD),record) \
-	$(if $(BR2_PACKAGE_RUNNEL_REPLAY),replay)
+	$(if $(BR2_PACKAGE_RUNNEL_TLS),tls)
 
 # cargo builds once for each of the two steps, so both need the same choice
 RUNNEL_CARGO_OPTS = --no-default-features --features "$(strip $(RUNNEL_FEATURES))"

@@ -4,7 +4,7 @@
 mod demux;
 mod file;
 mod mux;
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 mod reader;
 #[cfg(feature = "record")]
 pub mod recorded;
@@ -14,7 +14,7 @@ mod tag;
 pub use demux::Demux;
 pub use file::{Tag, TagKind, file_header, read_tag, tag_header};
 pub use mux::{mux, mux_all_tracks, mux_legacy_hevc};
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 pub use reader::Reader;
 pub use script::{clean, write_metadata};
 pub use tag::{FourCc, Style, frame_head, sequence_start};

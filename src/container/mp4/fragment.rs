@@ -53,7 +53,6 @@ pub fn write(out: &mut Vec<u8>, sequence: u32, runs: &[Run], mut rows: impl FnMu
 }
 
 /// At most so many bytes of a fragment of one run of each kind are neither rows nor samples.
-#[cfg(feature = "hls")]
 pub const HEADS: usize = BOX + MFHD + 2 * TRAF + BOX;
 
 /// Bytes of boxes without rows: what is before a content, and whole ones.

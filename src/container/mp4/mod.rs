@@ -8,7 +8,7 @@ mod entry;
 mod fragment;
 mod init;
 mod mux;
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 pub mod reader;
 #[cfg(feature = "record")]
 mod recorded;
@@ -17,12 +17,9 @@ mod sound;
 #[cfg(test)]
 mod tests;
 
-#[cfg(feature = "hls")]
 pub use fragment::{HEADS, Run, write as write_fragment};
 pub use mux::mux;
-#[cfg(feature = "hls")]
 pub use mux::samples;
 #[cfg(feature = "record")]
 pub use recorded::rebase;
-#[cfg(feature = "hls")]
 pub use sample::{ROW, Sample};

@@ -21,7 +21,6 @@ struct Mp4 {
 /// The packing of a frame.
 enum Style {
     Fragment,
-    #[cfg(feature = "hls")]
     Sample,
 }
 
@@ -31,7 +30,6 @@ pub fn mux() -> Box<dyn Mux> {
 }
 
 /// The same for samples without boxes.
-#[cfg(feature = "hls")]
 pub fn samples() -> Box<dyn Mux> {
     Box::new(Mp4::new(Style::Sample))
 }
@@ -90,7 +88,6 @@ impl Mux for Mp4 {
     fn cost(&self, _: &Frame) -> usize {
         match self.style {
             Style::Fragment => COST,
-            #[cfg(feature = "hls")]
             Style::Sample => 0,
         }
     }
@@ -111,7 +108,6 @@ impl Mux for Mp4 {
         let sample = Sample::new(frame, shift, times);
         Ok(Some(match self.style {
             Style::Fragment => self.fragment(&sample, data),
-            #[cfg(feature = "hls")]
             Style::Sample => Packed::new(Piece::new(&sample.to_bytes(), data), Vec::new()),
         }))
     }

@@ -2,10 +2,8 @@
 
 use super::clock::Times;
 use crate::container::Head;
-#[cfg(feature = "hls")]
 use crate::container::Packed;
 use crate::media::{Frame, Kind};
-#[cfg(feature = "hls")]
 use crate::wire::Writer;
 
 /// What is known of a frame when it comes. Times are on the clock of its track in the file.
@@ -57,7 +55,6 @@ pub(super) fn row_len(kind: Kind) -> usize {
     }
 }
 
-#[cfg(feature = "hls")]
 impl Sample {
     /// As it stands before the frame's bytes.
     pub(super) fn to_bytes(self) -> Vec<u8> {
@@ -90,5 +87,4 @@ impl Sample {
 }
 
 /// Bytes of `to_bytes`.
-#[cfg(feature = "hls")]
 const LEN: usize = 17;

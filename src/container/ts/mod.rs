@@ -7,10 +7,10 @@
 //! others have written.
 
 mod clock;
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 mod demux;
 mod es;
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 pub mod file;
 mod mux;
 mod packet;
@@ -23,10 +23,9 @@ mod reader;
 mod tests;
 
 use super::Mux;
-#[cfg(feature = "replay")]
+#[cfg(feature = "record")]
 pub use demux::Demux;
 pub use packet::SIZE;
-#[cfg(feature = "hls")]
 pub use psi::{TABLES, count_tables, split_tables};
 
 /// A packer at the start of a stream.

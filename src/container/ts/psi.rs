@@ -69,11 +69,9 @@ impl Psi {
 }
 
 /// Bytes of the packets of both tables.
-#[cfg(feature = "hls")]
 pub const TABLES: usize = 2 * SIZE;
 
 /// The tables that a unit begins with, if it does, and the rest of it.
-#[cfg(feature = "hls")]
 pub fn split_tables(unit: &[u8]) -> (&[u8], &[u8]) {
     let first = packet::header(0, true, Content::Payload, 0);
     let begins = unit.first_chunk().is_some_and(|[a, b, c, d]| [*a, *b, *c, *d & 0xf0] == first);

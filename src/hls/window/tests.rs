@@ -312,7 +312,6 @@ fn head(bytes: &[u8], at: i64) -> Unit {
 }
 
 /// The same as `push`, of what fragments are made of.
-#[cfg(feature = "mp4")]
 fn push_samples(window: &mut Window, times: std::ops::Range<i64>, gop: i64) {
     let (mut mux, account) = ((crate::container::SAMPLES.mux)(), Account::root("test", 1 << 20));
     let params = Params { record: Bytes::from_static(&[1]), ..Params::default() };
@@ -327,7 +326,6 @@ fn push_samples(window: &mut Window, times: std::ops::Range<i64>, gop: i64) {
     }
 }
 
-#[cfg(feature = "mp4")]
 #[test]
 fn heads_are_files_that_apply_from_there_on() {
     let mut window = Window::new("a", Rules { packing: Packing::Mp4, ..RULES }, Account::root("hls", 1 << 20), FIRST);
@@ -504,7 +502,6 @@ fn numbers_count_from_the_first() {
     assert_eq!(lines(&told(window.record(), ""), "#EXT-X-MEDIA-SEQUENCE:"), ["0"]);
 }
 
-#[cfg(feature = "mp4")]
 #[test]
 fn names_are_percent_encoded_where_they_are_uris() {
     let rules = Rules { packing: Packing::Mp4, part: Some(Duration::from_millis(300)), ..RULES };

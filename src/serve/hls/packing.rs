@@ -1,17 +1,14 @@
 //! The packing of a stream's segments, where that is left to its tracks.
 
 use crate::container::{Form, TS};
-#[cfg(feature = "mp4")]
 use crate::container::{MP4, SAMPLES};
 use crate::hls::Packing;
 use crate::media::Tracks;
-#[cfg(feature = "mp4")]
 use crate::media::{Kind, Track};
 
 /// The form that such segments are cut from.
 pub(super) fn form(packing: Packing) -> &'static Form {
     match packing {
-        #[cfg(feature = "mp4")]
         Packing::Mp4 => &SAMPLES,
         _ => &TS,
     }
@@ -19,35 +16,22 @@ pub(super) fn form(packing: Packing) -> &'static Form {
 
 /// MPEG-TS, which every player knows, unless there is a track that fragmented MP4 alone
 /// carries.
-#[cfg(feature = "mp4")]
 pub(super) fn suited(tracks: &Tracks) -> Packing {
     if tracks.iter().any(wants_mp4) { Packing::Mp4 } else { Packing::Ts }
 }
 
 /// Whether MPEG-TS has lost the pictures, or the sound where there are none, and fragmented
 /// MP4 has them: a playlist cannot become one of the other form.
-#[cfg(feature = "mp4")]
 pub(super) fn is_lost(packing: Packing, tracks: &Tracks) -> bool {
     let main = tracks.first(Kind::Video).or_else(|| tracks.first(Kind::Audio));
     packing == Packing::Ts && main.is_some_and(wants_mp4)
 }
 
-#[cfg(feature = "mp4")]
 fn wants_mp4(track: &Track) -> bool {
     !(TS.mux)().carries(track) && (MP4.mux)().carries(track)
 }
 
-#[cfg(not(feature = "mp4"))]
-pub(super) fn suited(_: &Tracks) -> Packing {
-    Packing::Ts
-}
-
-#[cfg(not(feature = "mp4"))]
-pub(super) fn is_lost(_: Packing, _: &Tracks) -> bool {
-    false
-}
-
-#[cfg(all(test, feature = "mp4"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::media::{Codec, Hz, Params};

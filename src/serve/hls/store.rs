@@ -102,13 +102,7 @@ impl Last {
 
 /// Whether what is written is brought to the disk.
 pub(super) fn syncs(config: &Config) -> bool {
-    #[cfg(feature = "record")]
-    return !config.recording.sync.0.is_zero();
-    #[cfg(not(feature = "record"))]
-    {
-        let _ = config;
-        true
-    }
+    !config.recording.sync.0.is_zero()
 }
 
 fn complain(who: &Who, folder: &Folder, error: &io::Error, trouble: &mut String) {

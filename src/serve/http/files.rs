@@ -15,14 +15,11 @@ use async_io::Timer;
 use bytes::Bytes;
 use smol::future::or;
 
-#[cfg(feature = "record")]
 use super::begin_body;
-#[cfg(feature = "hls")]
 use super::hls::{Seat, cache};
 use super::resource::Resource;
 use super::{CORS, EXPOSED, FIELDS, NO_CACHE, Role, Session, beside, whole};
 use crate::budget::{Account, BlockMut, Lease};
-#[cfg(feature = "hls")]
 use crate::hub::Name;
 use crate::net::{Lane, Opened, Outlet, Use, away};
 use crate::proto::http::{self, Condition, Method, Request, Status};
@@ -41,7 +38,6 @@ pub(super) struct Opening {
     /// Cache-Control.
     cache: String,
     /// Who is told how much of a file is sent.
-    #[cfg(feature = "hls")]
     seat: Option<Seat>,
 }
 
@@ -49,7 +45,6 @@ pub(super) struct Opening {
 pub(super) enum Outcome {
     Answered,
     /// The head was written, and this is behind it; the connection goes on or not.
-    #[cfg(feature = "record")]
     Text(Outlet, bool),
     /// The same of a file.
     Body(Body),
@@ -86,7 +81,6 @@ enum Found {
     /// A folder, which is asked for by its name without the slash behind it.
     Folder,
     /// What is to be said, as JSON.
-    #[cfg(feature = "record")]
     Text(Bytes),
 }
 
@@ -135,10 +129,7 @@ impl Session {
             return self.refuse(&request, Status::BAD_REQUEST, Status::BAD_REQUEST.1);
         };
         // players give a segment up after other codes; one that is listed may be there again soon
-        #[cfg(feature = "hls")]
         let is_listed = matches!(otherwise, Some(Resource::Segment(..) | Resource::Record(_)));
-        #[cfg(not(feature = "hls"))]
-        let is_listed = false;
         let (refusal, due) =
             if is_listed { (Status::UNAVAILABLE, Use::Segment) } else { (Status::FORBIDDEN, Use::Download) };
         let folders = roots.len();
@@ -146,7 +137,6 @@ impl Session {
     }
 
     /// The same for a segment of the stream `name`.
-    #[cfg(feature = "hls")]
     pub(super) fn stored_segment(
         &mut self,
         request: Request,
@@ -165,7 +155,6 @@ impl Session {
     }
 
     /// Says what was recorded.
-    #[cfg(feature = "record")]
     pub(super) fn list(&mut self, request: Request) {
         let (recorded, query) = (self.server.recorded.clone(), request.query.clone());
         let account = self.server.greetings.clone();
@@ -201,7 +190,6 @@ impl Session {
             otherwise,
             due,
             cache: NO_CACHE.1.into(),
-            #[cfg(feature = "hls")]
             seat: None,
         }));
     }
@@ -220,7 +208,6 @@ impl Opening {
         match found {
             Ok(Found::File { file, about, mime }) => {
                 let (from, len) = begin(machine, request, &about, mime, &self.cache);
-                #[cfg(feature = "hls")]
                 if let Some(seat) = &self.seat {
                     seat.see(len);
                 }
@@ -241,7 +228,6 @@ impl Opening {
                 let to = format!("{}/", beside(&request.path));
                 machine.answer(Status::MOVED, &[("Location", &to), CORS], &[], Some(request));
             }
-            #[cfg(feature = "record")]
             Ok(Found::Text(text)) => {
                 let fields = [("Content-Type", "application/json"), NO_CACHE, CORS];
                 let (outlet, keep_alive) = begin_body(machine, request, &fields, whole(text));

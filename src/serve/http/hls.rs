@@ -160,7 +160,7 @@ impl Waiting {
                 }
                 Poll::Pending if !late => return Poll::Pending,
                 _ => {
-                    #[cfg(feature = "files")]
+                    #[cfg(feature = "record")]
                     if self.entry.is_stored(file) {
                         refuse(machine, request, Status::UNAVAILABLE, NOT_READ);
                         return Poll::Ready(None);
@@ -224,14 +224,14 @@ impl Waiting {
 }
 
 /// One who shows a session.
-#[cfg(feature = "files")]
+#[cfg(feature = "record")]
 pub(super) struct Seat {
     server: Arc<Server>,
     number: u64,
     name: Name,
 }
 
-#[cfg(feature = "files")]
+#[cfg(feature = "record")]
 impl Seat {
     /// Who asks for something of the stream `name`, if it shows who it is.
     pub(super) fn of(server: &Arc<Server>, request: &Request, name: Name) -> Option<Self> {
@@ -257,7 +257,7 @@ pub(super) fn session(query: &str) -> Option<u64> {
 const NOTHING: &str = "nothing is published under that name";
 const LATE: &str = "no segment has come yet, which wants a second key frame, or no part";
 pub(super) const NO_SESSION: &str = "no such session, or no longer";
-#[cfg(feature = "files")]
+#[cfg(feature = "record")]
 const NOT_READ: &str = "the disk does not give that segment just now";
 const NO_FILE: &str = "no such segment, or no longer";
 

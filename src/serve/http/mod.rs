@@ -1,10 +1,9 @@
 //! HTTP connections: live forms, WebSocket, HLS, metrics.
 
-#[cfg(feature = "files")]
+#[cfg(feature = "record")]
 mod files;
 #[cfg(fuzzing)]
 pub(super) mod fuzz;
-#[cfg(feature = "hls")]
 mod hls;
 mod resource;
 mod route;
@@ -15,7 +14,6 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::Server;
-#[cfg(feature = "hls")]
 use super::live::gave_way;
 use super::live::{Live, Tail};
 #[cfg(feature = "rtsp")]
@@ -29,7 +27,6 @@ use crate::media::Ticks;
 use crate::net::{Close, Conn, Outlet, SOME, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::http::{self, Event, Method, Request, Status};
-#[cfg(any(feature = "hls", feature = "files"))]
 use crate::wire::percent_encode;
 use transport::Transport;
 
@@ -40,7 +37,7 @@ pub(super) fn serve(server: Arc<Server>, conn: Conn) {
 }
 
 /// As `serve`, where every WebSocket carries RTSP.
-#[cfg(all(feature = "rtsp", feature = "ws"))]
+#[cfg(feature = "rtsp")]
 pub(super) fn serve_rtsp(server: Arc<Server>, conn: Conn) {
     let executor = server.executor.clone();
     executor.spawn(run(Session { carries_rtsp: true, ..Session::new(server, conn) })).detach();
@@ -79,16 +76,15 @@ struct Session {
 enum Role {
     /// Between requests.
     Guest,
-    #[cfg(feature = "hls")]
     /// Something of HLS is asked for that may not be there yet.
     Waiting(Box<hls::Waiting>),
     /// A body that others share, or that is paid for, is on its way out.
     Body { outlet: Outlet, keep_alive: bool },
     /// A file is being looked for.
-    #[cfg(feature = "files")]
+    #[cfg(feature = "record")]
     Opening(Box<files::Opening>),
     /// A file is on its way out.
-    #[cfg(feature = "files")]
+    #[cfg(feature = "record")]
     File(Box<files::Body>),
     /// A live form.
     Play(Box<Player>),
@@ -116,7 +112,6 @@ const PIECE: usize = 2 << 10;
 /// How long a client may take to read the last answer.
 const LINGER: Duration = Duration::from_secs(2);
 const CORS: (&str, &str) = ("Access-Control-Allow-Origin", "*");
-#[cfg(any(feature = "hls", feature = "files"))]
 /// What scripts of other origins may read of an answer beside its type and body.
 const EXPOSED: (&str, &str) = ("Access-Control-Expose-Headers", "Content-Length, Content-Range, Date");
 const NO_CACHE: (&str, &str) = ("Cache-Control", "no-cache");
@@ -125,7 +120,6 @@ const NO_ROOM: &str = "no room for that just now";
 /// What every answer that is not a stream carries.
 const FIELDS: [(&str, &str); 2] = [CORS, NO_CACHE];
 
-#[cfg(any(feature = "hls", feature = "files"))]
 /// The last item of a path as a reference relative to it, which holds behind a proxy that
 /// serves all of this below a folder. RFC 3986 section 4.2: a colon would end a scheme.
 fn beside(path: &str) -> String {
@@ -204,7 +198,6 @@ impl Session {
                 self.next_request();
                 return Poll::Ready(Ok(()));
             }
-            #[cfg(feature = "hls")]
             Role::Waiting(waiting) => {
                 if waiting.poll_dismissed(cx) {
                     return Poll::Ready(Err(gave_way()));
@@ -219,7 +212,7 @@ impl Session {
                 }
                 return Poll::Ready(Ok(()));
             }
-            #[cfg(feature = "files")]
+            #[cfg(feature = "record")]
             Role::Opening(opening) => {
                 match opening.poll_answer(cx, machine) {
                     Poll::Ready(files::Outcome::Body(body)) => {
@@ -242,7 +235,7 @@ impl Session {
                 }
                 return Poll::Ready(Ok(()));
             }
-            #[cfg(feature = "files")]
+            #[cfg(feature = "record")]
             Role::File(body) => {
                 ready!(conn.poll_send(cx, machine.transmit(), slow))?;
                 let is_late = body.is_late();
@@ -293,7 +286,7 @@ impl Session {
                 Ok(used)
             }
             Role::Linger => Ok(data.len()),
-            #[cfg(feature = "files")]
+            #[cfg(feature = "record")]
             Role::File(_) => Ok(0),
             _ => {
                 let used = machine.input(data).unwrap_or(0);

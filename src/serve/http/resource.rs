@@ -11,13 +11,10 @@ use crate::wire::percent_decode;
 pub(super) enum Resource {
     /// `/live/S.flv`, at any depth.
     Live(Name, &'static Form),
-    #[cfg(feature = "hls")]
     /// `/hls/S.m3u8` or `/hls/S/playlist.m3u8`.
     Playlist(Name),
-    #[cfg(feature = "hls")]
     /// `/hls/S/record.m3u8`: all that there is.
     Record(Name),
-    #[cfg(feature = "hls")]
     /// `/hls/S/S-TIME-ID.ts` or `/hls/S-TIME-ID.ts`, with more extensions where
     /// segments are MP4.
     Segment(Name, String),
@@ -31,11 +28,8 @@ impl Resource {
         let items: Vec<_> = items.iter().map(String::as_str).collect();
         let name = |name: &str| Name::new(name).map_err(|_| Status::BAD_REQUEST);
         Some(match items.as_slice() {
-            #[cfg(feature = "hls")]
             ["hls", stream, "playlist.m3u8"] => name(stream).map(Self::Playlist),
-            #[cfg(feature = "hls")]
             ["hls", stream, "record.m3u8"] => name(stream).map(Self::Record),
-            #[cfg(feature = "hls")]
             ["hls", rest @ ..] if !rest.is_empty() => {
                 let (stem, extension) = rest.last()?.rsplit_once('.')?;
                 match (extension, rest.len()) {
@@ -67,7 +61,7 @@ pub(super) fn wished(plain: &'static Form, query: &str) -> &'static Form {
     FORMS.iter().find(|form| form.name == name && plain.extension == "flv").unwrap_or(&plain)
 }
 
-#[cfg(all(test, feature = "hls", feature = "flv", feature = "ts"))]
+#[cfg(test)]
 mod tests {
     use super::*;
     use crate::container::{FLV, TS};

@@ -1,28 +1,28 @@
 //! What a request is for: the one place that says which path means what.
 
-#[cfg(all(feature = "files", feature = "hls"))]
+#[cfg(feature = "record")]
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::super::live::Live;
 use super::super::may_be;
-#[cfg(all(feature = "files", feature = "record"))]
+#[cfg(feature = "record")]
 use super::super::recorded::is_recording;
 use super::super::who::Kind;
 use super::super::{Server, metrics};
-#[cfg(all(feature = "files", feature = "hls"))]
+#[cfg(feature = "record")]
 use super::hls::NO_SESSION;
 use super::resource::{Resource, wished};
 use super::transport::Transport;
 use super::{CORS, FIELDS, NO_CACHE, NO_ROOM, Player, Role, Session, begin_body, whole};
 use crate::budget::BlockMut;
-#[cfg(all(feature = "files", feature = "record", feature = "hls"))]
+#[cfg(feature = "record")]
 use crate::conf::FileFormat;
 use crate::container::Form;
 use crate::hub::Name;
 use crate::net::Claim;
 use crate::proto::http::{Method, Request, Status};
-#[cfg(all(feature = "files", feature = "record"))]
+#[cfg(feature = "record")]
 use crate::wire::percent_decode;
 
 /// Request headers that scripts of other origins may send. `*` stands for all but
@@ -34,7 +34,7 @@ const ALLOWED: (&str, &str) = (
 );
 
 /// What the paths of recordings begin with.
-#[cfg(all(feature = "files", feature = "record"))]
+#[cfg(feature = "record")]
 const RECORDED: &str = "/record/";
 
 impl Session {
@@ -66,9 +66,9 @@ impl Session {
                 self.machine.answer(Status::OK, &fields, b"ok\n", Some(&request));
             }
             "/metrics" => self.metrics(&request),
-            #[cfg(all(feature = "files", feature = "record"))]
+            #[cfg(feature = "record")]
             "/api/record/list" if self.config.recording.http => self.list(request),
-            #[cfg(all(feature = "files", feature = "record"))]
+            #[cfg(feature = "record")]
             path if path.starts_with(RECORDED) && !self.config.record.is_empty() && self.config.recording.http => {
                 let path = path.strip_prefix(RECORDED).unwrap_or_default().to_string();
                 if !percent_decode(&path).is_some_and(|path| is_recording(&path)) {
@@ -78,7 +78,7 @@ impl Session {
                 self.file(request, roots, &path, None);
             }
             path => match Resource::parse(path) {
-                #[cfg(feature = "files")]
+                #[cfg(feature = "record")]
                 resource if self.may_be_file(resource.as_ref()) => {
                     let path = path.strip_prefix('/').unwrap_or(path).to_string();
                     let root = self.config.http.root.clone().into();
@@ -91,13 +91,13 @@ impl Session {
         }
     }
 
-    #[cfg(not(all(feature = "files", feature = "hls")))]
+    #[cfg(not(feature = "record"))]
     fn resource_or_disk(&mut self, request: Request, resource: Resource) {
         self.resource(request, resource);
     }
 
     /// Segments that are no longer in memory, and the list of all, may be on the disk.
-    #[cfg(all(feature = "files", feature = "hls"))]
+    #[cfg(feature = "record")]
     fn resource_or_disk(&mut self, request: Request, resource: Resource) {
         let roots = self.segment_folders();
         let (name, file) = match &resource {
@@ -118,7 +118,7 @@ impl Session {
     }
 
     /// Where streams have folders with segments.
-    #[cfg(all(feature = "files", feature = "hls"))]
+    #[cfg(feature = "record")]
     fn segment_folders(&self) -> Vec<PathBuf> {
         let stored = self.config.hls.store.0.clone().filter(|_| self.config.hls.enable);
         #[cfg(feature = "record")]
@@ -133,13 +133,12 @@ impl Session {
 
     /// Whether a file is to be looked for: where there is a folder, and no stream goes first
     /// that is published now.
-    #[cfg(feature = "files")]
+    #[cfg(feature = "record")]
     fn may_be_file(&self, resource: Option<&Result<Resource, Status>>) -> bool {
         let is_live = |name| self.server.hub.find(name).is_some_and(|stream| stream.is_live());
         !self.config.http.root.is_empty()
             && match resource {
                 Some(Ok(Resource::Live(name, _))) => !is_live(name),
-                #[cfg(feature = "hls")]
                 Some(Ok(_)) => false,
                 Some(Err(_)) | None => true,
             }
@@ -148,13 +147,9 @@ impl Session {
     pub(super) fn resource(&mut self, request: Request, resource: Resource) {
         match resource {
             Resource::Live(name, form) => self.play(&request, &name, wished(form, &request.query)),
-            #[cfg(feature = "hls")]
             Resource::Playlist(name) if self.config.hls.enable => self.playlist(request, &name),
-            #[cfg(feature = "hls")]
             Resource::Record(name) if self.config.hls.enable => self.whole(request, &name),
-            #[cfg(feature = "hls")]
             Resource::Segment(name, file) if self.config.hls.enable => self.segment(request, &name, file),
-            #[cfg(feature = "hls")]
             _ => self.refuse(&request, Status::NOT_FOUND, "HLS is off: hls.enable"),
         }
     }

@@ -2,17 +2,14 @@
 
 use super::{CORS, NO_CACHE};
 use crate::container::Form;
-#[cfg(feature = "ws")]
 use crate::net::Framing;
 use crate::net::{Close, Outlet};
 use crate::proto::http::{self, Request, Status};
-#[cfg(feature = "ws")]
 use crate::proto::{Machine, http::Method, ws};
 
 /// The way to one viewer.
 pub(super) enum Transport {
     Http,
-    #[cfg(feature = "ws")]
     WebSocket(ws::Server),
 }
 
@@ -21,15 +18,13 @@ impl Transport {
     pub(super) fn objection(request: &Request) -> Option<Status> {
         match &request.websocket {
             Some(Err(status)) => Some(*status),
-            Some(Ok(_)) if cfg!(not(feature = "ws")) => Some(Status::NOT_IMPLEMENTED),
+            Some(Ok(_)) if false => Some(Status::NOT_IMPLEMENTED),
             _ => None,
         }
     }
 
     /// Writes the head of the answer to a request without objection.
-    #[cfg_attr(not(feature = "ws"), allow(unused_variables))]
     pub(super) fn accept(request: &Request, form: &Form, machine: &mut http::Server) -> Self {
-        #[cfg(feature = "ws")]
         if let (Some(Ok(key)), Method::Get) = (&request.websocket, request.method) {
             let accept = ws::Server::accept(key);
             let mut fields = vec![
@@ -60,7 +55,6 @@ impl Transport {
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Http => "http",
-            #[cfg(feature = "ws")]
             Self::WebSocket(_) => "ws",
         }
     }
@@ -69,7 +63,6 @@ impl Transport {
     pub(super) fn outlet(&self) -> Outlet {
         match self {
             Self::Http => Outlet::default(),
-            #[cfg(feature = "ws")]
             Self::WebSocket(_) => Outlet::new(Framing::Unit(ws::binary_header)),
         }
     }
@@ -78,7 +71,6 @@ impl Transport {
     pub(super) fn control<'a>(&'a mut self, plain: &'a mut Vec<u8>) -> &'a mut Vec<u8> {
         match self {
             Self::Http => plain,
-            #[cfg(feature = "ws")]
             Self::WebSocket(ws) => ws.transmit(),
         }
     }
@@ -87,7 +79,6 @@ impl Transport {
     pub(super) fn close(&mut self) {
         match self {
             Self::Http => {}
-            #[cfg(feature = "ws")]
             Self::WebSocket(ws) => ws.close(),
         }
     }
@@ -96,7 +87,6 @@ impl Transport {
     pub(super) fn input(&mut self, data: &[u8]) -> Result<(usize, bool), Close> {
         match self {
             Self::Http => Ok((data.len(), false)),
-            #[cfg(feature = "ws")]
             Self::WebSocket(ws) => {
                 let used = ws.input(data).map_err(|error| Close::Peer(error.to_string()))?;
                 Ok((used, ws.event().is_some()))

@@ -51,7 +51,6 @@ pub struct Wrong {
 }
 
 /// Takes what is gone or empty out of the playlist, and adds what plays but is not in it.
-#[cfg(any(feature = "record", test))]
 pub fn mend(segments: &Segments<'_>, pause: Pause<'_>) -> io::Result<()> {
     let wrong = look(segments, pause)?;
     correct(segments, wrong)

@@ -6,7 +6,6 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
-#[cfg(feature = "mp4")]
 use super::fragments;
 use super::mend::{Entry, Order, each, order_of};
 use super::sorted::Lines;
@@ -53,16 +52,10 @@ fn line((begun, number): Order, kind: u64, length: u32, name: &str) -> String {
 }
 
 /// Pictures say how long it is, where there are any.
-#[cfg(feature = "mp4")]
 fn fragments_of(path: &Path) -> Option<(u64, u128)> {
     let ticks = fragments::ticks(path).ok()?;
     let (kind, ticks) = (FRAGMENTS..).zip(ticks).find(|(_, ticks)| *ticks > 0)?;
     Some((kind, ticks.into()))
-}
-
-#[cfg(not(feature = "mp4"))]
-fn fragments_of(_: &Path) -> Option<(u64, u128)> {
-    None
 }
 
 impl<'a> Found<'a> {
@@ -200,14 +193,8 @@ impl New<'_> {
     }
 }
 
-#[cfg(feature = "mp4")]
 fn timescales_of(path: &Path) -> Option<Vec<u32>> {
     fragments::timescales(path).ok().map(Vec::from)
-}
-
-#[cfg(not(feature = "mp4"))]
-fn timescales_of(_: &Path) -> Option<Vec<u32>> {
-    None
 }
 
 /// Whether a segment is the next of the session that the last one was of.

@@ -11,14 +11,14 @@ use crate::proto::Machine;
 #[cfg(feature = "http")]
 use crate::proto::http;
 use crate::proto::rtsp::{self, packet_header};
-#[cfg(feature = "ws")]
+#[cfg(feature = "http")]
 use crate::proto::ws;
 
 /// The way to one client.
 pub(crate) enum Carrier {
     Plain,
     /// Every answer and every packet is a message.
-    #[cfg(feature = "ws")]
+    #[cfg(feature = "http")]
     WebSocket(Box<Socket>),
     /// Answers and packets go here, requests come by another connection.
     #[cfg(feature = "http")]
@@ -29,7 +29,7 @@ pub(crate) enum Carrier {
 }
 
 /// A WebSocket.
-#[cfg(feature = "ws")]
+#[cfg(feature = "http")]
 pub(crate) struct Socket {
     machine: ws::Server,
     out: Vec<u8>,
@@ -59,7 +59,7 @@ impl Carrier {
                 _ => Err(http::Status::METHOD_NOT_ALLOWED),
             };
         }
-        #[cfg(feature = "ws")]
+        #[cfg(feature = "http")]
         if let Some(key) = &request.websocket {
             return Ok(Self::WebSocket(Box::new(Socket::open(
                 key.as_deref().map_err(|status| *status)?,
@@ -73,7 +73,7 @@ impl Carrier {
     /// Writes what stands before a packet.
     pub(super) fn header(&self) -> fn(u8, usize, &mut Vec<u8>) {
         match self {
-            #[cfg(feature = "ws")]
+            #[cfg(feature = "http")]
             Self::WebSocket(_) => |channel, len, out| {
                 ws::binary_header(len + 4, out);
                 packet_header(channel, len, out);
@@ -85,7 +85,7 @@ impl Carrier {
     /// What is to be sent between packets.
     pub(super) fn control<'a>(&'a mut self, machine: &'a mut rtsp::Server) -> &'a mut Vec<u8> {
         match self {
-            #[cfg(feature = "ws")]
+            #[cfg(feature = "http")]
             Self::WebSocket(socket) => {
                 // what waits behind it stays where its limit counts it
                 if socket.out.is_empty() {
@@ -108,7 +108,7 @@ impl Carrier {
     #[cfg_attr(not(feature = "http"), allow(unused_variables))]
     pub(super) fn has_more(&mut self, machine: &mut rtsp::Server) -> bool {
         match self {
-            #[cfg(feature = "ws")]
+            #[cfg(feature = "http")]
             Self::WebSocket(socket) => {
                 let waits = !machine.transmit().is_empty() || !socket.machine.transmit().is_empty();
                 socket.out.is_empty() && waits
@@ -145,7 +145,7 @@ impl Carrier {
         input: impl FnMut(&[u8]) -> Result<usize, Close>,
     ) -> Poll<Result<Received, Close>> {
         match self {
-            #[cfg(feature = "ws")]
+            #[cfg(feature = "http")]
             Self::WebSocket(socket) => socket.poll_read(cx, conn, most, input),
             #[cfg(feature = "http")]
             Self::Tunnel(get) => get.poll_read(cx, conn, input),
@@ -171,7 +171,7 @@ pub(super) fn feed(kept: &mut Vec<u8>, input: &mut impl FnMut(&[u8]) -> Result<u
     if kept.len() > MAX_KEPT { Err(Close::Peer("a message without end".into())) } else { Ok(at) }
 }
 
-#[cfg(feature = "ws")]
+#[cfg(feature = "http")]
 impl Socket {
     fn open(key: &str, request: &http::Request, machine: &mut http::Server) -> Self {
         let accept = ws::Server::accept(key);

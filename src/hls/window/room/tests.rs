@@ -2,7 +2,7 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-#[cfg(feature = "files")]
+#[cfg(feature = "record")]
 use super::super::Delete;
 use super::super::tests::RULES;
 use super::super::texts::told;
@@ -53,7 +53,6 @@ impl Bench {
     fn push(&mut self, at: i64, key: bool, len: usize) {
         let data = self.data.slice(..len);
         let packed = match self.rules.packing {
-            #[cfg(feature = "mp4")]
             Packing::Mp4 => {
                 use crate::media::{Codec, Frame, Hz, Kind, Params, Track};
                 let params = Params { record: Bytes::from_static(&[1]), ..Params::default() };
@@ -118,7 +117,7 @@ impl Bench {
 }
 
 fn packings() -> &'static [Packing] {
-    if cfg!(feature = "mp4") { &[Packing::Ts, Packing::Mp4] } else { &[Packing::Ts] }
+    if true { &[Packing::Ts, Packing::Mp4] } else { &[Packing::Ts] }
 }
 
 /// All kinds of rules, and streams of so many kbit/s with groups of so many ms.
@@ -274,7 +273,7 @@ fn told_from(bench: &Bench) -> Duration {
     bench.window.segments[0].begun.duration_since(UNIX_EPOCH).unwrap()
 }
 
-#[cfg(feature = "files")]
+#[cfg(feature = "record")]
 #[test]
 fn a_disk_gets_all_there_is_whatever_the_room_is_for() {
     for (rules, kbits, group) in kinds().into_iter().filter(|(_, kbits, _)| *kbits <= 4000) {
