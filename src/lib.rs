@@ -33,6 +33,8 @@
 //! | [`net`] | sockets, writes that viewers share, deadlines |
 //! | [`conf`] | the configuration and its plan |
 //! | [`device`] | log, watchdog, user, limits |
+//! | `listing` | playlists on a disk, which recordings and HLS keep |
+//! | [`session`] | what all protocols share: the core, a publisher's and a viewer's side |
 //! | [`serve`] | the glue: what a machine reports becomes a call to the hub |
 //! | `relay` | streams from elsewhere, and to elsewhere |
 //! | `record` | streams that are written to files |
@@ -61,6 +63,8 @@ pub mod device;
 #[cfg(feature = "http")]
 pub mod hls;
 pub mod hub;
+#[cfg(feature = "record")]
+pub mod listing;
 pub mod media;
 pub mod net;
 pub mod proto;
@@ -69,4 +73,5 @@ pub mod record;
 #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "record"))]
 pub mod relay;
 pub mod serve;
+pub mod session;
 pub mod wire;

@@ -21,6 +21,7 @@ use runnel::record::{Prepared, Recorder};
 #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "record"))]
 use runnel::relay::Relays;
 use runnel::serve::Server;
+use runnel::session::Core;
 use smol::Executor;
 use smol::stream::StreamExt;
 
@@ -315,13 +316,14 @@ fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     let refusal = |key| check::refusal(&config, &source, key);
     reserve_descriptors(&config).map_err(refusal("viewers.max"))?;
     let executor = Arc::new(Executor::new());
-    let server = Server::new(config.clone(), executor.clone());
+    let core = Core::new(config.clone(), executor.clone());
+    let server = Server::new(&core);
     let listeners = server.bind().map_err(|(key, why)| refusal(key)(why))?;
     let watchdog = open_watchdog(&config.process.watchdog).map_err(refusal("process.watchdog"))?;
     let user = Some(&config.process.user).filter(|user| !user.is_empty()).map(|user| User::find(user)).transpose();
     let user = user.map_err(refusal("process.user"))?;
     if config.memory.prefault {
-        hold_memory(&config, &server, user).map_err(refusal("memory.prefault"))?;
+        hold_memory(&config, &core, user).map_err(refusal("memory.prefault"))?;
     }
     if let Some(user) = user {
         drop_rights(&config, user).map_err(|error| refusal("process.user")(error.to_string()))?;
@@ -333,7 +335,7 @@ fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
 
     let feed = watchdog.clone();
     #[cfg(target_env = "gnu")]
-    let (slack, held) = (device::Slack::default(), server.clone());
+    let (slack, held) = (device::Slack::default(), core.clone());
     let pulse = move || {
         #[cfg(target_env = "gnu")]
         slack.settle(held.held());
@@ -350,7 +352,7 @@ fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     }
     let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup]).map_err(|error| error.to_string())?;
     server.start(listeners, pulse)?;
-    let mut rest = Rest::new(&server);
+    let mut rest = Rest::new(&core);
     let prepared = rest.prepare(&config)?;
     source.tell(source.keys.hints(&config));
     tell(State::Ready);
@@ -436,12 +438,12 @@ struct Rest {
 
 impl Rest {
     #[allow(unused_variables, reason = "a feature uses it")]
-    fn new(server: &Arc<Server>) -> Self {
+    fn new(core: &Arc<Core>) -> Self {
         Self {
             #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "record"))]
-            relays: Relays::new(server),
+            relays: Relays::new(core),
             #[cfg(feature = "record")]
-            recorder: Recorder::new(server),
+            recorder: Recorder::new(core),
         }
     }
 
@@ -473,10 +475,10 @@ fn open_watchdog(device: &str) -> Result<Option<Arc<Watchdog>>, String> {
 }
 
 /// Takes the memory of the plan, if the machine has it.
-fn hold_memory(config: &Config, server: &Server, user: Option<User>) -> Result<(), String> {
+fn hold_memory(config: &Config, core: &Core, user: Option<User>) -> Result<(), String> {
     check_free_memory(config)?;
     device::lock_memory(user)?;
-    server.prefault();
+    core.prefault();
     Ok(())
 }
 

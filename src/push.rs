@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use runnel::conf::{Config, Source};
 use runnel::relay::{Destination, Playing, push_file};
-use runnel::serve::Server;
+use runnel::session::Core;
 use smol::Executor;
 
 /// What the command line asks for.
@@ -50,9 +50,9 @@ impl Push {
         // nobody comes, so nothing is made for them
         config.hls.enable = false;
         let executor = Arc::new(Executor::new());
-        let server = Server::new(config, executor.clone());
-        server.start(Vec::new(), || {})?;
-        async_io::block_on(runnel::net::run(&executor, push_file(&server, self.playing, self.to)))
+        let core = Core::new(config, executor.clone());
+        core.start(|_| {});
+        async_io::block_on(runnel::net::run(&executor, push_file(&core, self.playing, self.to)))
     }
 }
 

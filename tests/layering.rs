@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each part of the crate may use of the others.
-const MAY_USE: [(&str, &[&str]); 17] = [
+const MAY_USE: [(&str, &[&str]); 19] = [
     ("budget", &[]),
     ("wire", &[]),
     ("media", &["wire", "budget"]),
@@ -16,12 +16,14 @@ const MAY_USE: [(&str, &[&str]); 17] = [
     ("net", &["hub", "proto", "container", "media", "budget"]),
     ("conf", &["net", "hub", "proto", "budget"]),
     ("device", &["conf", "net", "wire"]),
-    ("serve", &["conf", "hls", "net", "hub", "proto", "container", "media", "wire", "budget"]),
-    ("relay", &["serve", "conf", "net", "hub", "proto", "container", "media", "budget"]),
-    ("record", &["serve", "conf", "net", "hub", "container", "media", "wire", "budget"]),
+    ("listing", &["container", "codec", "media", "wire", "budget"]),
+    ("session", &["listing", "conf", "net", "hub", "proto", "container", "media", "budget"]),
+    ("serve", &["session", "listing", "conf", "hls", "net", "hub", "proto", "container", "media", "wire", "budget"]),
+    ("relay", &["session", "conf", "net", "hub", "proto", "container", "media", "budget"]),
+    ("record", &["session", "listing", "conf", "net", "hub", "container", "media", "wire", "budget"]),
     ("check.rs", &["budget", "conf", "device"]),
-    ("push.rs", &["conf", "net", "relay", "serve"]),
-    ("main.rs", &["budget", "conf", "device", "net", "record", "relay", "serve"]),
+    ("push.rs", &["conf", "net", "relay", "session"]),
+    ("main.rs", &["budget", "conf", "device", "net", "record", "relay", "serve", "session"]),
 ];
 
 /// Parts that know of no socket, file, thread, clock or executor.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use std::{fs, io};
 
 use runnel::record::fuzz::Healed;
-use runnel::serve::listing::{self, Listed, NAME, Segments};
+use runnel::listing::{self, Listed, NAME, Segments};
 use runnel::wire::percent_decode;
 
 use crate::records;

@@ -89,7 +89,7 @@ pub fn addresses(data: &[u8]) {
     let _ = (Url::file(&text), Target::of_url(&text), ws::subprotocols(&text).count(), ws::Server::accept(&text));
     let (app, name) = text.split_once(' ').unwrap_or((&text, ""));
     let _ = (Target::new(app, name), Address::new("rtmp://h", app, name));
-    let _ = runnel::serve::listing::name_parts(true, &text);
+    let _ = runnel::listing::name_parts(true, &text);
 }
 
 pub fn address_seeds() -> Vec<Vec<u8>> {

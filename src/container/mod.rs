@@ -73,28 +73,48 @@ pub struct Form {
     pub name: &'static str,
     /// The extension in URLs, without the dot; empty if it has none.
     pub extension: &'static str,
+    /// What has to stand in the query of the URL; empty for the one that players get who ask
+    /// for nothing.
+    pub query: &'static str,
     /// Content-Type; empty if it is not served over HTTP.
     pub mime: &'static str,
+    /// What the ids of sessions that play it begin with; empty if the protocol says that.
+    pub session: &'static str,
     /// A packer at the start of a stream.
     pub mux: fn() -> Box<dyn Mux>,
 }
 
+impl Form {
+    /// One that only a protocol of its own sends.
+    pub const fn own(name: &'static str, mux: fn() -> Box<dyn Mux>) -> Self {
+        Self { name, extension: "", query: "", mime: "", session: "", mux }
+    }
+
+    /// The form of `forms` that the query of a URL asks for instead of this one; where it asks
+    /// for several, the last.
+    pub fn wished(&'static self, forms: &[&'static Self], query: &str) -> Option<&'static Self> {
+        let known = |pair| forms.iter().find(|form| form.extension == self.extension && form.query == pair);
+        query.split('&').filter(|pair| !pair.is_empty()).filter_map(known).next_back().copied()
+    }
+}
+
 /// Flash Video, over HTTP and WebSocket.
 #[cfg(feature = "http")]
-pub static FLV: Form = Form { name: "flv", extension: "flv", mime: "video/x-flv", mux: flv::mux };
+pub static FLV: Form = flv("flv", "", flv::mux);
 /// MPEG transport stream, over HTTP and WebSocket, and what HLS segments are made of.
 #[cfg(feature = "http")]
-pub static TS: Form = Form { name: "ts", extension: "ts", mime: "video/mp2t", mux: ts::mux };
+pub static TS: Form =
+    Form { name: "ts", extension: "ts", query: "", mime: "video/mp2t", session: "TSPUBSUB", mux: ts::mux };
 /// Fragmented MP4, over HTTP and WebSocket.
 #[cfg(feature = "http")]
-pub static MP4: Form = Form { name: "mp4", extension: "mp4", mime: "video/mp4", mux: mp4::mux };
+pub static MP4: Form =
+    Form { name: "mp4", extension: "mp4", query: "", mime: "video/mp4", session: "MP4PUBSUB", mux: mp4::mux };
 /// Frames that HLS makes fragmented MP4 of, many in a fragment: each behind what a
 /// fragment says of it.
 #[cfg(feature = "http")]
-pub static SAMPLES: Form = Form { name: "hls-fmp4", extension: "", mime: "", mux: mp4::samples };
+pub static SAMPLES: Form = Form::own("hls-fmp4", mp4::samples);
 
-/// The forms that HTTP and WebSocket serve. Those without an extension are asked
-/// for in the query.
+/// The forms that HTTP and WebSocket serve.
 pub static FORMS: &[&Form] = &[
     #[cfg(feature = "http")]
     &FLV,
@@ -103,10 +123,15 @@ pub static FORMS: &[&Form] = &[
     #[cfg(feature = "http")]
     &MP4,
     #[cfg(feature = "http")]
-    &Form { name: "flv-hevc12", extension: "", mime: "video/x-flv", mux: flv::mux_legacy_hevc },
+    &flv("flv-hevc12", "hevc=12", flv::mux_legacy_hevc),
     #[cfg(feature = "http")]
-    &Form { name: "flv-tracks", extension: "", mime: "video/x-flv", mux: flv::mux_all_tracks },
+    &flv("flv-tracks", "tracks=all", flv::mux_all_tracks),
 ];
+
+#[cfg(feature = "http")]
+const fn flv(name: &'static str, query: &'static str, mux: fn() -> Box<dyn Mux>) -> Form {
+    Form { name, extension: "flv", query, mime: "video/x-flv", session: "FLVPUBSUB", mux }
+}
 
 impl Eq for Form {}
 

@@ -11,6 +11,5 @@ mod window;
 
 pub use numbers::Numbers;
 pub use segment::File;
-#[cfg(feature = "record")]
 pub use window::Unstored;
 pub use window::{Ask, Delete, Found, MARK, Packing, Rules, Window};

@@ -5,7 +5,6 @@ mod dates;
 mod joining;
 mod listing;
 mod room;
-#[cfg(feature = "record")]
 mod store;
 mod texts;
 
@@ -18,7 +17,6 @@ use dates::Dates;
 use joining::Joining;
 use texts::Texts;
 
-#[cfg(feature = "record")]
 pub use store::Unstored;
 pub use texts::MARK;
 #[cfg(test)]
@@ -129,13 +127,10 @@ pub struct Window {
     version: u64,
     texts: Texts,
     /// The head that is on the disk.
-    #[cfg(feature = "record")]
     stored_map: Option<Arc<Map>>,
     /// Files on the disk that have left the playlist.
-    #[cfg(feature = "record")]
     gone: Vec<String>,
     /// It was said that the disk is too slow.
-    #[cfg(feature = "record")]
     behind: bool,
 }
 
@@ -173,11 +168,8 @@ impl Window {
             cramped: false,
             broken: false,
             version: 0,
-            #[cfg(feature = "record")]
             stored_map: None,
-            #[cfg(feature = "record")]
             gone: Vec::new(),
-            #[cfg(feature = "record")]
             behind: false,
         }
     }

@@ -17,8 +17,7 @@ use super::writer::{Job, Writer};
 use crate::budget::Account;
 use crate::conf::{Config, Record};
 use crate::net::disk_of;
-use crate::serve::List;
-use crate::serve::Server;
+use crate::session::{Core, List};
 
 /// Those that are known, and which folder is on which: that stays as it was found first.
 #[derive(Default)]
@@ -62,7 +61,7 @@ const STUCK: Duration = Duration::from_secs(10);
 
 impl Disks {
     /// Threads for what the folders of all rules want. Nothing is changed by that.
-    pub(super) fn prepare(&self, server: &Server, config: &Config) -> Result<Vec<Disk>, String> {
+    pub(super) fn prepare(&self, core: &Core, config: &Config) -> Result<Vec<Disk>, String> {
         let mut wanted = Vec::new();
         for rule in config.record.iter().filter(|rule| self.of(rule).is_none()) {
             let device = Device::of(rule);
@@ -73,12 +72,12 @@ impl Disks {
         let named = self.0.iter().filter(|disk| config.record.iter().any(|rule| disk.has(rule))).count();
         let room = config.record_disks().saturating_sub(named);
         let places = config.record_places().saturating_sub(self.0.len());
-        wanted.into_iter().take(room.min(places)).map(|device| Disk::start(server, config, device)).collect()
+        wanted.into_iter().take(room.min(places)).map(|device| Disk::start(core, config, device)).collect()
     }
 
     /// Goes by the rules of `config`, with threads that were prepared for it. What no rule names
     /// is let go of.
-    pub(super) fn follow(&mut self, server: &Server, config: &Config, prepared: Vec<Disk>) {
+    pub(super) fn follow(&mut self, core: &Core, config: &Config, prepared: Vec<Disk>) {
         let is_named = |folder: &PathBuf| config.record.iter().any(|rule| folder == Path::new(&rule.path));
         self.0.iter_mut().for_each(|disk| disk.folders.retain(is_named));
         self.0.extend(prepared);
@@ -92,7 +91,7 @@ impl Disks {
             let has_place = named < config.record_disks() && self.0.len() < config.record_places();
             let is_of_use = |disk: &Disk| disk.device == device || disk.folders.is_empty() && !disk.lags();
             if has_place && !self.0.iter().any(is_of_use) {
-                match Disk::start(server, config, Device::of(rule)) {
+                match Disk::start(core, config, Device::of(rule)) {
                     Ok(disk) => self.0.push(disk),
                     Err(why) => log::error!("recording to {}: {why}", rule.path),
                 }
@@ -108,11 +107,11 @@ impl Disks {
                 log::error!("recording to {path}: there are threads left only of a disk that does not answer: restart");
             }
             if disk.folders.is_empty() {
-                disk.adopt(server, device);
+                disk.adopt(core, device);
             }
             disk.folders.push(rule.path.clone().into());
         }
-        let (memory, mut named) = (server.record_account().limit(), 0);
+        let (memory, mut named) = (core.recordings.limit(), 0);
         for disk in &mut self.0 {
             if disk.folders.is_empty() {
                 drop(disk.list.take());
@@ -171,7 +170,7 @@ impl Disk {
         self.folders.iter().any(|folder| folder == Path::new(&rule.path))
     }
 
-    fn start(server: &Server, config: &Config, device: Device) -> Result<Self, String> {
+    fn start(core: &Core, config: &Config, device: Device) -> Result<Self, String> {
         let sync = config.recording.sync.0;
         let (busy, heard, (keeper, news)) = (Busy::default(), Arc::default(), sync_channel(keep::NEWS));
         let kept = Keeper::new(!sync.is_zero(), busy.clone(), Arc::clone(&heard));
@@ -180,7 +179,7 @@ impl Disk {
         let written = queue.clone();
         let threads =
             [thread("runnel-record", move || writer.run(&written))?, thread("runnel-keep", move || kept.run(&news))?];
-        let account = server.record_account().child("record", 0);
+        let account = core.recordings.child("record", 0);
         Ok(Self {
             device,
             folders: Vec::new(),
@@ -198,12 +197,12 @@ impl Disk {
     }
 
     /// Has its threads serve that device from here on, behind what they have to do.
-    fn adopt(&mut self, server: &Server, device: Device) {
+    fn adopt(&mut self, core: &Core, device: Device) {
         (self.device, self.given_up) = (device, false);
         {
             let keeper = self.keeper.clone();
             let ask = Box::new(move |asked| keeper.try_send(News::Asked(asked)).is_ok());
-            self.list = Some(server.recorded.add_list(ask));
+            self.list = Some(core.recorded.add_list(ask));
         }
     }
 
@@ -248,9 +247,9 @@ mod tests {
     use crate::record::writer::Place;
 
     impl Disks {
-        fn go_by(&mut self, server: &Server, config: &Config) {
-            let prepared = self.prepare(server, config).unwrap();
-            self.follow(server, config, prepared);
+        fn go_by(&mut self, core: &Core, config: &Config) {
+            let prepared = self.prepare(core, config).unwrap();
+            self.follow(core, config, prepared);
             self.set_changed(true);
             self.tell_all(config);
         }
@@ -278,10 +277,10 @@ mod tests {
     }
 
     /// A thread that stands still with the first of a few jobs, each of which holds a block.
-    fn stand_still(server: &Server, disk: &mut Disk, rule: &Record) -> Arc<Queue> {
+    fn stand_still(core: &Core, disk: &mut Disk, rule: &Record) -> Arc<Queue> {
         let (jobs, queue) = Queue::new(10);
         for id in 0..3 {
-            let recording = Recording::new(server, Arc::new(rule.clone()), crate::hub::Name::new("cam").unwrap());
+            let recording = Recording::new(core, Arc::new(rule.clone()), crate::hub::Name::new("cam").unwrap());
             let place = Place { recording, begun: Duration::ZERO, number: 0 };
             jobs.send(Job::Open { id, place, failed: Arc::new(AtomicBool::new(false)) }).unwrap();
             let bytes = crate::budget::BlockMut::new(&disk.account, 1000).unwrap().freeze();
@@ -304,20 +303,20 @@ mod tests {
     #[test]
     fn what_moves_off_a_disk_that_stands_still_has_threads_of_its_own() {
         let four = cards(&["a", "b", "c", "d"]);
-        let server = Server::new(four.clone(), Arc::default());
+        let core = Core::new(four.clone(), Arc::default());
         let mut disks = Disks::default();
-        disks.go_by(&server, &four);
-        let queue = stand_still(&server, &mut disks.0[3], &four.record[3]);
+        disks.go_by(&core, &four);
+        let queue = stand_still(&core, &mut disks.0[3], &four.record[3]);
         until(|| queue.busy() > SLOW);
         // nothing changes where the configuration is refused after all
         let moved = cards(&["a", "b", "c", "e"]);
-        assert_eq!(disks.prepare(&server, &moved).unwrap().len(), 1);
+        assert_eq!(disks.prepare(&core, &moved).unwrap().len(), 1);
         assert_eq!(disks.folders(), [["/mnt/a"], ["/mnt/b"], ["/mnt/c"], ["/mnt/d"]]);
-        disks.go_by(&server, &moved);
+        disks.go_by(&core, &moved);
         assert_eq!(disks.folders(), [vec!["/mnt/a"], vec!["/mnt/b"], vec!["/mnt/c"], vec![], vec!["/mnt/e"]]);
         // there is no place for another, but threads that have nothing to do
         until(|| disks.0[4].has_heard());
-        disks.go_by(&server, &cards(&["a", "b", "c", "f"]));
+        disks.go_by(&core, &cards(&["a", "b", "c", "f"]));
         assert_eq!(disks.folders(), [vec!["/mnt/a"], vec!["/mnt/b"], vec!["/mnt/c"], vec![], vec!["/mnt/f"]]);
         // and what it will not write is given back
         let account = disks.0[3].account.clone();
@@ -332,19 +331,19 @@ mod tests {
     #[test]
     fn what_no_rule_names_ends_when_all_is_written() {
         let two = cards(&["a", "b"]);
-        let server = Server::new(two.clone(), Arc::default());
+        let core = Core::new(two.clone(), Arc::default());
         let mut disks = Disks::default();
-        disks.go_by(&server, &two);
+        disks.go_by(&core, &two);
         let one = cards(&["b"]);
-        disks.go_by(&server, &one);
-        assert!(server.recorded.has_list());
+        disks.go_by(&core, &one);
+        assert!(core.recorded.has_list());
         until(|| {
             disks.tell_all(&one);
             disks.0.len() == 1
         });
         assert_eq!((disks.folders(), disks.0[0].account.limit()), (vec![vec!["/mnt/b"]], two.recording.memory.0));
-        disks.go_by(&server, &cards(&[]));
-        assert!(!server.recorded.has_list());
+        disks.go_by(&core, &cards(&[]));
+        assert!(!core.recorded.has_list());
         disks.join();
     }
 
@@ -357,12 +356,12 @@ mod tests {
             [rule("/mnt/card", "flv", true), rule("/mnt/card/", "ts", true), rule("//mnt/./card", "fmp4", false)];
         let config = Config::parse("test", &format!("profile = \"box\"\n{card}{same}{loose}")).unwrap();
         assert_eq!(config.record_disks(), 1);
-        let server = Server::new(config.clone(), Arc::default());
+        let core = Core::new(config.clone(), Arc::default());
         // more than one may be had
         let text = format!("profile = \"box\"\n{card}{same}{loose}{}", rule("/mnt/other", "flv", true));
         let more = Config::parse("test", &text).unwrap();
         let mut disks = Disks::default();
-        disks.go_by(&server, &more);
+        disks.go_by(&core, &more);
         assert_eq!(disks.0.len(), 2);
         let of = |rule| disks.of(rule).map(std::ptr::from_ref);
         let first = of(&more.record[0]);

@@ -10,7 +10,7 @@ use super::index::Index;
 use super::shape::Shape;
 use crate::conf::Record;
 use crate::hub::{Name, matches};
-use crate::serve::listing::name_parts;
+use crate::listing::name_parts;
 
 /// All rules that write to one folder have it together, in any order.
 pub(super) struct Folder {

@@ -9,7 +9,7 @@ use std::io;
 
 use super::folder::{Folder, Known};
 use super::index::{Line, State, write};
-use crate::serve::listing::{Pause, Sorter, Sums};
+use crate::listing::{Pause, Sorter, Sums};
 
 /// So many of the oldest are told of at once, and so many that nobody ended are looked at.
 const OLDEST: usize = 256;

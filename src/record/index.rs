@@ -10,7 +10,7 @@ use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::serve::listing::{self, FAULTS};
+use crate::listing::{self, FAULTS};
 
 /// The index of one folder.
 #[derive(Debug)]

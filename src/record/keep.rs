@@ -15,8 +15,8 @@ use super::heal;
 use super::index::State;
 use super::retain;
 use crate::conf::Record;
-use crate::serve::Asked;
-use crate::serve::listing::{self, Listed, Segments};
+use crate::listing::{self, Listed, Segments};
+use crate::session::Asked;
 
 /// Messages to the thread.
 pub(super) enum News {

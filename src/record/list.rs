@@ -8,7 +8,8 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use super::folder::{Folder, Known};
 use super::index::{Line, State};
-use crate::serve::{MOST_TOLD, Told, listing};
+use crate::listing;
+use crate::session::{MOST_TOLD, Told};
 use crate::wire::iso8601;
 
 /// Of so many streams in segments it is known where what is left of the oldest begins.

@@ -35,15 +35,14 @@ use smol::future::or;
 use crate::conf::{Config, Record};
 use crate::hub::{Name, matches};
 use crate::net::followed;
-use crate::serve::Server;
-use crate::serve::who::Kind;
+use crate::session::Core;
 use disk::{Disk, Disks};
 use recording::{Live, Recording};
 use shape::Shape;
 
 /// All that is being recorded.
 pub struct Recorder {
-    server: Arc<Server>,
+    core: Arc<Core>,
     state: Arc<Mutex<State>>,
     /// Once something is to be recorded.
     watcher: Option<Task<()>>,
@@ -78,8 +77,8 @@ const LAST_WRITES: Duration = Duration::from_secs(5);
 
 impl Recorder {
     /// One that records nothing yet.
-    pub fn new(server: &Arc<Server>) -> Self {
-        Self { server: server.clone(), state: Arc::default(), watcher: None }
+    pub fn new(core: &Arc<Core>) -> Self {
+        Self { core: core.clone(), state: Arc::default(), watcher: None }
     }
 
     /// Makes ready for what `config` asks for; nothing changes before `follow`.
@@ -92,13 +91,13 @@ impl Recorder {
         if let Some(at) = config.record.iter().position(is_store) {
             return Err(format!("record[{at}].path leads to hls.store: \"hls\" wants a folder of its own"));
         }
-        lock(&self.state).disks.prepare(&self.server, &config).map(Prepared)
+        lock(&self.state).disks.prepare(&self.core, &config).map(Prepared)
     }
 
     /// Records what the configuration says now: what is the same but for what is kept goes on
     /// untouched, and what is gone has ended before others begin.
     pub async fn follow(&mut self, Prepared(disks): Prepared) {
-        let config = followed_rules(&self.server.config());
+        let config = followed_rules(&self.core.config());
         let mut before = lock(&self.state).rules.clone();
         let (mut kept, mut new) = (Vec::new(), Vec::new());
         for wanted in &config.record {
@@ -135,12 +134,12 @@ impl Recorder {
         }
         let mut state = lock(&self.state);
         state.rules.extend(new);
-        state.disks.follow(&self.server, &config, disks);
+        state.disks.follow(&self.core, &config, disks);
         state.disks.set_changed(true);
         state.tell();
         drop(state);
         if !config.record.is_empty() {
-            let watcher = || self.server.executor.spawn(watch(self.server.clone(), self.state.clone()));
+            let watcher = || self.core.executor.spawn(watch(self.core.clone(), self.state.clone()));
             self.watcher.get_or_insert_with(watcher);
         }
     }
@@ -185,12 +184,12 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 /// Begins and ends sessions as publishers come and go.
-async fn watch(server: Arc<Server>, state: Arc<Mutex<State>>) {
+async fn watch(core: Arc<Core>, state: Arc<Mutex<State>>) {
     let mut seen = 0;
     loop {
-        let begun = std::future::poll_fn(|cx| server.hub.poll_begun(cx, &mut seen));
+        let begun = std::future::poll_fn(|cx| core.hub.poll_begun(cx, &mut seen));
         or(begun, async { _ = Timer::after(LOOK).await }).await;
-        let (now, streams) = (Instant::now(), server.hub.streams());
+        let (now, streams) = (Instant::now(), core.hub.streams());
         let mut state = lock(&state);
         state.tell();
         let State { rules, disks, sessions } = &mut *state;
@@ -204,7 +203,7 @@ async fn watch(server: Arc<Server>, state: Arc<Mutex<State>>) {
                     running.live = now;
                     continue;
                 }
-                match disks.of(rule).and_then(|disk| begin(&server, rule, name, disk, sessions.len())) {
+                match disks.of(rule).and_then(|disk| begin(&core, rule, name, disk, sessions.len())) {
                     Some((recording, task)) => {
                         sessions.push(Running { rule: rule.clone(), recording, live: now, task });
                     }
@@ -212,26 +211,20 @@ async fn watch(server: Arc<Server>, state: Arc<Mutex<State>>) {
                 }
             }
         }
-        server.recorded.leaves_out(unplaced);
+        core.recorded.leaves_out(unplaced);
         sessions.retain(|running| now.saturating_duration_since(running.live) < GONE);
     }
 }
 
-fn begin(
-    server: &Arc<Server>,
-    rule: &Arc<Record>,
-    name: &Name,
-    disk: &Disk,
-    running: usize,
-) -> Option<(Live, Task<()>)> {
-    let refused = || server.who(Kind::Record).of(name);
-    if running >= server.config().recording.max {
-        server.recorded.refuse(refused, &"recording.max is reached");
+fn begin(core: &Arc<Core>, rule: &Arc<Record>, name: &Name, disk: &Disk, running: usize) -> Option<(Live, Task<()>)> {
+    let refused = || core.who("RECORD").of(name);
+    if running >= core.config().recording.max {
+        core.recorded.refuse(refused, &"recording.max is reached");
         return None;
     }
-    let viewer = server.hub.play(name, Shape::of(rule.format).form());
-    let viewer = viewer.map_err(|why| server.recorded.refuse(refused, &why)).ok()?.from_oldest();
-    let recording = Recording::new(server, rule.clone(), name.clone());
-    let session = session::Session::new(&server.recorded, recording.clone(), disk);
-    Some((Live::new(recording), server.executor.spawn(session.run(viewer))))
+    let viewer = core.hub.play(name, Shape::of(rule.format).form());
+    let viewer = viewer.map_err(|why| core.recorded.refuse(refused, &why)).ok()?.from_oldest();
+    let recording = Recording::new(core, rule.clone(), name.clone());
+    let session = session::Session::new(&core.recorded, recording.clone(), disk);
+    Some((Live::new(recording), core.executor.spawn(session.run(viewer))))
 }

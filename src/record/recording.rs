@@ -10,8 +10,7 @@ use std::time::{Duration, Instant};
 use super::shape::Shape;
 use crate::conf::Record;
 use crate::hub::Name;
-use crate::serve::who::{Kind, Who};
-use crate::serve::{Flood, Recorded, Server};
+use crate::session::{Core, Flood, Recorded, Who};
 
 /// It lasts as long as somebody hands on or writes what is its.
 pub(super) struct Recording {
@@ -58,10 +57,10 @@ const REMEDIES: [(ErrorKind, &str); 5] = [
 ];
 
 impl Recording {
-    pub(super) fn new(server: &Server, rule: Arc<Record>, stream: Name) -> Arc<Self> {
-        let who = server.who(Kind::Record).of(&stream);
+    pub(super) fn new(core: &Core, rule: Arc<Record>, stream: Name) -> Arc<Self> {
+        let who = core.who("RECORD").of(&stream);
         let state = State { who, begun: false, written: 0, trouble: None, over: false };
-        let (recorded, flood) = (server.recorded.clone(), server.flood.clone());
+        let (recorded, flood) = (core.recorded.clone(), core.flood.clone());
         Arc::new(Self { shape: Shape::of(rule.format), rule, stream, recorded, flood, state: Mutex::new(state) })
     }
 

@@ -11,7 +11,7 @@ use super::heal;
 use super::index::{Line, State};
 use super::shape::Shape;
 use crate::conf::Record;
-use crate::serve::listing;
+use crate::listing;
 
 /// So many recordings are deleted at once at most.
 const AT_ONCE: usize = 256;

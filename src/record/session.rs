@@ -15,7 +15,7 @@ use crate::conf::RECORD_BLOCK as BLOCK;
 use crate::container::flv::recorded::{MAX_MARKS, Summary};
 use crate::hub::{Step, Unit, Viewer};
 use crate::media::{Ticks, Tracks};
-use crate::serve::Recorded;
+use crate::session::Recorded;
 
 /// A recording that is written.
 pub(super) struct Session {

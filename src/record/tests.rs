@@ -20,7 +20,7 @@ use super::{Prepared, Recorder};
 use crate::conf::{Config, Record};
 use crate::hub::Name;
 use crate::net::disk_of;
-use crate::serve::Server;
+use crate::session::Core;
 
 /// A folder whose only rule says this as well.
 fn folder(scratch: &Scratch, keys: &str) -> Folder {
@@ -491,7 +491,7 @@ fn rules_that_meet_in_a_folder_know_of_each_other_s_files() {
     let busy = Busy::default();
     let (tell, told) = sync_channel(keep::NEWS);
     let (order, orders) = Queue::new(99);
-    let server = Server::new(Config::parse("test", "profile = \"box\"").unwrap(), Arc::default());
+    let core = Core::new(Config::parse("test", "profile = \"box\"").unwrap(), Arc::default());
     let writer = Writer::new(Duration::ZERO, busy.clone(), tell);
     let threads = [
         std::thread::spawn(move || writer.run(&orders)),
@@ -503,7 +503,7 @@ fn rules_that_meet_in_a_folder_know_of_each_other_s_files() {
     std::os::unix::fs::symlink("real", &link).unwrap();
     for second in 1..=4 {
         let place = Place {
-            recording: Recording::new(&server, rules[1].clone(), Name::new("cam9").unwrap()),
+            recording: Recording::new(&core, rules[1].clone(), Name::new("cam9").unwrap()),
             begun: Duration::from_secs(1000 + second),
             number: 0,
         };
@@ -543,8 +543,8 @@ fn rules_whose_paths_meet_have_one_keeper_and_none_in_the_store() {
         let (first, second) = (rule(&real, "a*"), rule(&link, "b*"));
         let text = format!("profile = \"box\"\nhls.store = {store:?}\n{first}{second}");
         let config = Config::parse("test", &text).unwrap();
-        let server = Arc::new(Server::new(config.clone(), Arc::default()));
-        Recorder::new(&server).prepare(&config).map(|Prepared(disks)| disks.len())
+        let core = Arc::new(Core::new(config.clone(), Arc::default()));
+        Recorder::new(&core).prepare(&config).map(|Prepared(disks)| disks.len())
     };
     assert_eq!(prepare("memory", "flv"), Ok(1));
     assert_eq!(prepare(link.to_str().unwrap(), "flv"), Ok(1));

@@ -18,7 +18,7 @@ use super::queue::Queue;
 use super::recording::Recording;
 use crate::budget::Lease;
 use crate::conf::{RECORD_JOB, Record};
-use crate::serve::listing;
+use crate::listing;
 
 /// What the thread is told to do.
 pub(super) enum Job {

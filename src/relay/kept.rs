@@ -12,12 +12,11 @@ use super::{Errand, Latest, Protocol, Term, Way, keep_up, look};
 use crate::conf::{Pull, Push};
 use crate::hub::{Name, matches};
 use crate::proto::Url;
-use crate::serve::Server;
-use crate::serve::who::Who;
+use crate::session::{Core, Who};
 
 /// All that the configuration asks for.
 pub struct Relays {
-    server: Arc<Server>,
+    core: Arc<Core>,
     kept: Vec<(Relay, Running)>,
 }
 
@@ -44,14 +43,14 @@ enum Relay {
 
 impl Relays {
     /// None yet.
-    pub fn new(server: &Arc<Server>) -> Self {
-        Self { server: server.clone(), kept: Vec::new() }
+    pub fn new(core: &Arc<Core>) -> Self {
+        Self { core: core.clone(), kept: Vec::new() }
     }
 
     /// Keeps up what the configuration asks for now, until the executor is dropped: what
     /// is the same runs on untouched, and what is gone has ended before others begin.
     pub async fn follow(&mut self) {
-        let config = self.server.config();
+        let config = self.core.config();
         let pulls = config.pull.iter().cloned().map(Relay::Pull);
         let pushes = config.push.iter().cloned().map(Relay::Push);
         let mut before = std::mem::take(&mut self.kept);
@@ -73,7 +72,7 @@ impl Relays {
             }
         }
         for relay in new {
-            if let Some(running) = relay.begin(&self.server) {
+            if let Some(running) = relay.begin(&self.core) {
                 self.kept.push((relay, running));
             }
         }
@@ -88,25 +87,25 @@ impl Relay {
         }
     }
 
-    fn begin(&self, server: &Arc<Server>) -> Option<Running> {
+    fn begin(&self, core: &Arc<Core>) -> Option<Running> {
         let pushed = Pushed::default();
         let (way, errand) = match self {
             Self::Pull(pull) => {
                 let way = Way::pull(&pull.url.0)?;
-                (way, Errand::pull(server, way, pull)?)
+                (way, Errand::pull(core, way, pull)?)
             }
             Self::Push(push) if push.is_pattern() => {
                 let way = Way::Push(Protocol::of(&push.url.0)?);
-                let each = push_each(way, server.clone(), push.clone(), pushed.clone());
-                return Some(Running { task: server.executor.spawn(each), latest: None, pushed });
+                let each = push_each(way, core.clone(), push.clone(), pushed.clone());
+                return Some(Running { task: core.executor.spawn(each), latest: None, pushed });
             }
             Self::Push(push) => {
                 let (name, way) = (Name::new(&push.stream).ok()?, Way::Push(Protocol::of(&push.url.0)?));
-                (way, Errand::push(server, way, push, name))
+                (way, Errand::push(core, way, push, name))
             }
         };
         let latest = Some(errand.latest.clone());
-        Some(Running { task: server.executor.spawn(keep_up(way, errand, Term::Ever)), latest, pushed })
+        Some(Running { task: core.executor.spawn(keep_up(way, errand, Term::Ever)), latest, pushed })
     }
 }
 
@@ -132,41 +131,41 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Sends every stream whose name is as the pattern says, each under its own name.
-async fn push_each(way: Way, server: Arc<Server>, push: Push, pushed: Pushed) {
+async fn push_each(way: Way, core: Arc<Core>, push: Push, pushed: Pushed) {
     let mut seen = 0;
     loop {
-        push_new(way, &server, &push, &mut lock(&pushed));
-        look(&server, &mut seen).await;
+        push_new(way, &core, &push, &mut lock(&pushed));
+        look(&core, &mut seen).await;
     }
 }
 
-fn push_new(way: Way, server: &Arc<Server>, push: &Push, pushed: &mut HashMap<Name, (Task<()>, Latest)>) {
+fn push_new(way: Way, core: &Arc<Core>, push: &Push, pushed: &mut HashMap<Name, (Task<()>, Latest)>) {
     pushed.retain(|_, (task, _)| !task.is_finished());
-    for stream in server.hub.streams().iter().filter(|stream| stream.is_live()) {
+    for stream in core.hub.streams().iter().filter(|stream| stream.is_live()) {
         let name = stream.name();
         if !pushed.contains_key(name) && matches(&push.stream, name.as_str()) {
-            let mut errand = Errand::push(server, way, push, name.clone());
+            let mut errand = Errand::push(core, way, push, name.clone());
             errand.url = errand.url.of_stream(name.as_str());
             let latest = errand.latest.clone();
-            pushed.insert(name.clone(), (server.executor.spawn(keep_up(way, errand, Term::Published)), latest));
+            pushed.insert(name.clone(), (core.executor.spawn(keep_up(way, errand, Term::Published)), latest));
         }
     }
 }
 
 impl Errand {
-    fn pull(server: &Arc<Server>, way: Way, pull: &Pull) -> Option<Self> {
+    fn pull(core: &Arc<Core>, way: Way, pull: &Pull) -> Option<Self> {
         let Pull { stream, url, on_demand, udp, insecure, ca } = pull.clone();
-        let (name, server, config) = (Name::new(&stream).ok()?, server.clone(), server.config());
-        let who = server.who(way.kind()).of(&name);
+        let (name, core, config) = (Name::new(&stream).ok()?, core.clone(), core.config());
+        let who = core.who(way.kind()).of(&name);
         let latest = Arc::new(Mutex::new(who.clone()));
-        Some(Self { server, config, name, url: url.0, udp, insecure, ca, on_demand, once: false, who, latest })
+        Some(Self { core, config, name, url: url.0, udp, insecure, ca, on_demand, once: false, who, latest })
     }
 
-    fn push(server: &Arc<Server>, way: Way, push: &Push, name: Name) -> Self {
+    fn push(core: &Arc<Core>, way: Way, push: &Push, name: Name) -> Self {
         let Push { url, udp, insecure, ca, .. } = push.clone();
-        let (server, config) = (server.clone(), server.config());
-        let (on_demand, once, who) = (true, false, server.who(way.kind()).of(&name));
+        let (core, config) = (core.clone(), core.config());
+        let (on_demand, once, who) = (true, false, core.who(way.kind()).of(&name));
         let latest = Arc::new(Mutex::new(who.clone()));
-        Self { server, config, name, url: url.0, udp, insecure, ca, on_demand, once, who, latest }
+        Self { core, config, name, url: url.0, udp, insecure, ca, on_demand, once, who, latest }
     }
 }

@@ -33,8 +33,7 @@ use crate::net::{Close, Conn, SocketSizes, dial};
 #[cfg(feature = "tls")]
 use crate::net::{Lane, Trust, aside};
 use crate::proto::Url;
-use crate::serve::Server;
-use crate::serve::who::{Kind, Who};
+use crate::session::{Core, Who};
 
 /// A protocol that streams travel by.
 struct Protocol {
@@ -46,7 +45,7 @@ struct Protocol {
     pull: fn(Errand, Conn) -> Run,
     push: fn(Errand, Conn) -> Run,
     /// Sessions of ours in the log: pulling and pushing.
-    kinds: [Kind; 2],
+    kinds: [&'static str; 2],
 }
 
 static PROTOCOLS: &[Protocol] = &[
@@ -57,7 +56,7 @@ static PROTOCOLS: &[Protocol] = &[
         sealed: false,
         pull: rtmp::pull,
         push: rtmp::push,
-        kinds: [Kind::RtmpPull, Kind::RtmpPush],
+        kinds: ["RTMPPULL", "RTMPPUSH"],
     },
     #[cfg(feature = "rtsp")]
     Protocol {
@@ -66,7 +65,7 @@ static PROTOCOLS: &[Protocol] = &[
         sealed: false,
         pull: rtsp::pull,
         push: rtsp::push,
-        kinds: [Kind::RtspPull, Kind::RtspPush],
+        kinds: ["RTSPPULL", "RTSPPUSH"],
     },
     #[cfg(all(feature = "rtmp", feature = "tls"))]
     Protocol {
@@ -75,7 +74,7 @@ static PROTOCOLS: &[Protocol] = &[
         sealed: true,
         pull: rtmp::pull,
         push: rtmp::push,
-        kinds: [Kind::RtmpPull, Kind::RtmpPush],
+        kinds: ["RTMPPULL", "RTMPPUSH"],
     },
     #[cfg(all(feature = "rtsp", feature = "tls"))]
     Protocol {
@@ -84,7 +83,7 @@ static PROTOCOLS: &[Protocol] = &[
         sealed: true,
         pull: rtsp::pull,
         push: rtsp::push,
-        kinds: [Kind::RtspPull, Kind::RtspPush],
+        kinds: ["RTSPPULL", "RTSPPUSH"],
     },
 ];
 
@@ -109,7 +108,7 @@ impl From<Close> for End {
 /// What one session is to do.
 #[derive(Clone)]
 struct Errand {
-    server: Arc<Server>,
+    core: Arc<Core>,
     /// As it was when the session began.
     config: Arc<Config>,
     name: Name,
@@ -171,15 +170,15 @@ const CONNECT: Duration = Duration::from_secs(10);
 /// Runs one session after the other.
 async fn keep_up(way: Way, mut errand: Errand, term: Term) {
     let (mut pause, mut seen) = (PAUSES.0, 0);
-    while !errand.server.watch.stops() {
+    while !errand.core.watch.stops() {
         while !errand.is_wanted(way) {
             if term == Term::Published {
                 return;
             }
-            look(&errand.server, &mut seen).await;
+            look(&errand.core, &mut seen).await;
         }
         let (begun, before) = (Instant::now(), errand.frames(way));
-        errand.config = errand.server.config();
+        errand.config = errand.core.config();
         let mut session = errand.clone();
         let (why, bytes) = attempt(way, &mut session).await;
         let time = begun.elapsed();
@@ -189,7 +188,7 @@ async fn keep_up(way: Way, mut errand: Errand, term: Term) {
         let Errand { name, url, .. } = &errand;
         let who = &session.who;
         let time = time.as_secs();
-        if errand.server.watch.stops() {
+        if errand.core.watch.stops() {
             log::info!("{who} {} {name} {url}: ends with the server ({bytes} bytes in {time} s)", way.word());
             return;
         }
@@ -202,7 +201,7 @@ async fn keep_up(way: Way, mut errand: Errand, term: Term) {
         } else {
             log::info!("{who} {} {name} {url}: {why} ({bytes} bytes in {time} s)", way.word());
         }
-        let who = errand.server.who(way.kind()).of(name);
+        let who = errand.core.who(way.kind()).of(name);
         errand.becomes(who);
         Timer::after(pause).await;
         pause = (pause * 2).min(PAUSES.1);
@@ -210,8 +209,8 @@ async fn keep_up(way: Way, mut errand: Errand, term: Term) {
 }
 
 /// Waits until somebody begins to publish, or it is time to look all the same.
-async fn look(server: &Server, seen: &mut usize) {
-    let begun = std::future::poll_fn(|cx| server.hub.poll_begun(cx, seen));
+async fn look(core: &Core, seen: &mut usize) {
+    let begun = std::future::poll_fn(|cx| core.hub.poll_begun(cx, seen));
     or(begun, async { _ = Timer::after(LOOK).await }).await;
 }
 
@@ -219,8 +218,8 @@ async fn look(server: &Server, seen: &mut usize) {
 /// of media it moved.
 async fn attempt(way: Way, errand: &mut Errand) -> (Close, u64) {
     let (protocol, run, sizes): (_, _, fn(&Config) -> SocketSizes) = match way {
-        Way::Pull(protocol) => (protocol, protocol.pull, Server::publisher_sizes),
-        Way::Push(protocol) => (protocol, protocol.push, Server::viewer_sizes),
+        Way::Pull(protocol) => (protocol, protocol.pull, Core::publisher_sizes),
+        Way::Push(protocol) => (protocol, protocol.push, Core::viewer_sizes),
         #[cfg(feature = "record")]
         Way::File => return file::play(errand, &file::Playing::always(&errand.url), false).await,
     };
@@ -278,12 +277,12 @@ impl Way {
         }
     }
 
-    fn kind(self) -> Kind {
+    fn kind(self) -> &'static str {
         match self {
             Self::Pull(protocol) => protocol.kinds[0],
             Self::Push(protocol) => protocol.kinds[1],
             #[cfg(feature = "record")]
-            Self::File => Kind::FilePull,
+            Self::File => "FILEPULL",
         }
     }
 }
@@ -298,7 +297,7 @@ impl Errand {
     /// Whether it is time to begin: for a pull on demand somebody watches what
     /// nobody publishes, for a push somebody publishes.
     fn is_wanted(&self, way: Way) -> bool {
-        let stream = self.server.hub.find(&self.name);
+        let stream = self.core.hub.find(&self.name);
         match way {
             Way::Push(_) => stream.is_some_and(|stream| stream.is_live()),
             _ if self.on_demand => stream.is_some_and(|stream| stream.is_watched() && !stream.is_live()),
@@ -310,12 +309,12 @@ impl Errand {
     fn frames(&self, way: Way) -> u64 {
         match way {
             Way::Push(_) => 0,
-            _ => self.server.hub.find(&self.name).map_or(0, |stream| stream.stats().traffic.frames),
+            _ => self.core.hub.find(&self.name).map_or(0, |stream| stream.stats().traffic.frames),
         }
     }
 
     async fn connect(&self, protocol: &Protocol, sizes: SocketSizes) -> Result<Conn, Close> {
-        let Server { gate, watch, .. } = &*self.server;
+        let Core { gate, watch, .. } = &*self.core;
         let port = self.url.port.unwrap_or(protocol.port);
         let dialled = dial((&self.url.host, port), sizes, gate, watch, CONNECT).await;
         let conn = dialled.map_err(|error| Close::Refused(error.to_string()))?;
@@ -326,7 +325,7 @@ impl Errand {
         #[cfg(feature = "tls")]
         {
             let limit = self.config.connections.handshake.0;
-            return conn.sealed_to(&self.trust().await?, &self.url.host, &self.server.shakes, limit).await;
+            return conn.sealed_to(&self.trust().await?, &self.url.host, &self.core.shakes, limit).await;
         }
         #[cfg(not(feature = "tls"))]
         Err(Close::Refused(crate::conf::lacks("tls")))

@@ -10,8 +10,7 @@ use super::{Errand, LOOK, Protocol, Way, attempt};
 use crate::hub::Name;
 use crate::net::Close;
 use crate::proto::Url;
-use crate::serve::Server;
-use crate::serve::who::Kind;
+use crate::session::Core;
 
 /// Where a file is sent.
 #[derive(Clone, Debug)]
@@ -30,13 +29,13 @@ pub struct Destination {
 const NAME: &str = "push";
 
 /// Sends a file; says why if not all of it was sent.
-pub async fn push_file(server: &Arc<Server>, playing: Playing, to: Destination) -> Result<(), String> {
+pub async fn push_file(core: &Arc<Core>, playing: Playing, to: Destination) -> Result<(), String> {
     let Destination { url, udp, insecure, ca } = to;
     let protocol = Protocol::of(&url).ok_or_else(|| format!("nothing can be sent by {}", url.scheme))?;
     let name = Name::new(NAME).map_err(|error| error.to_string())?;
-    let (server, config, who) = (server.clone(), server.config(), server.who(Kind::File).of(&name));
+    let (core, config, who) = (core.clone(), core.config(), core.who("FILE").of(&name));
     let errand = Errand {
-        server,
+        core,
         config,
         name,
         url,
@@ -56,12 +55,12 @@ pub async fn push_file(server: &Arc<Server>, playing: Playing, to: Destination) 
         }
     };
     let pushed = async {
-        let stream = || errand.server.hub.find(&errand.name);
+        let stream = || errand.core.hub.find(&errand.name);
         while !stream().is_some_and(|stream| stream.is_live()) {
             Timer::after(LOOK / 10).await;
         }
         let way = Way::Push(protocol);
-        let who = errand.server.who(way.kind()).of(&errand.name);
+        let who = errand.core.who(way.kind()).of(&errand.name);
         let (why, _) = attempt(way, &mut Errand { who, ..errand.clone() }).await;
         let skips = stream().map_or(0, |stream| stream.stats().traffic.skips);
         match why {

@@ -12,18 +12,16 @@ use crate::net::random;
 use crate::net::{ALL, Close, Conn, Framing, HeadFraming, Outlet, SOME, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::rtmp::{Address, Client, ClientEvent, PUSH, Role, STREAM_ID, renumber};
-use crate::serve::intake::Intake;
-use crate::serve::live::Live;
-use crate::serve::rtmp::Ingest;
+use crate::session::{FlvIn, Ingest, Sender};
 
 /// Fetches a stream.
 pub(super) fn pull(errand: Errand, mut conn: Conn) -> Run {
     conn.acknowledge_at_once(true);
     let client = client(&errand, Role::Play);
-    let mut pull = Pull { errand, conn, client, ingest: None, need: Need::new() };
+    let mut pull = Pull { errand, conn, client, flv_in: None, need: Need::new() };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| pull.poll(cx)).await;
-        (end, pull.ingest.map_or(0, |ingest| ingest.intake.publisher.moved()))
+        (end, pull.flv_in.map_or(0, |flv_in| flv_in.ingest.publisher.moved()))
     })
 }
 
@@ -31,7 +29,7 @@ pub(super) fn pull(errand: Errand, mut conn: Conn) -> Run {
 pub(super) fn push(errand: Errand, mut conn: Conn) -> Run {
     conn.acknowledge_at_once(true);
     let client = client(&errand, Role::Publish);
-    let mut push = Push { errand, conn, client, live: None, need: Need::new() };
+    let mut push = Push { errand, conn, client, sender: None, need: Need::new() };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| push.poll(cx)).await;
         #[cfg(feature = "record")]
@@ -39,14 +37,14 @@ pub(super) fn push(errand: Errand, mut conn: Conn) -> Run {
             push.leave();
             see_off(&mut push.conn).await;
         }
-        (end, push.live.as_ref().map_or(0, Live::moved))
+        (end, push.sender.as_ref().map_or(0, Sender::moved))
     })
 }
 
 fn client(errand: &Errand, role: Role) -> Client {
-    let Errand { url, config, server, .. } = errand;
+    let Errand { url, config, core, .. } = errand;
     let seed = random::number();
-    let greeting = server.greetings.child("greeting", GREETING);
+    let greeting = core.greetings.child("greeting", GREETING);
     Client::new(role, Address::of(url), config.streams.max_frame.0, seed, greeting)
 }
 
@@ -74,7 +72,7 @@ struct Pull {
     conn: Conn,
     client: Client,
     /// Once the server lets us play.
-    ingest: Option<Box<Ingest>>,
+    flv_in: Option<Box<FlvIn>>,
     need: Need,
 }
 
@@ -85,13 +83,13 @@ impl Pull {
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let now = Instant::now();
-        let Self { errand, conn, client, ingest, need } = self;
+        let Self { errand, conn, client, flv_in, need } = self;
         let _ = conn.poll_send(cx, client.transmit(), errand.config.viewers.slow.0)?;
-        if let Some(ingest) = ingest {
-            if ready!(ingest.intake.poll_turn(cx, &errand.server))? {
+        if let Some(flv_in) = flv_in {
+            if ready!(flv_in.ingest.poll_turn(cx, &errand.core))? {
                 conn.look_again();
             }
-            if errand.on_demand && !need.holds(ingest.intake.publisher.stream().is_watched(), now) {
+            if errand.on_demand && !need.holds(flv_in.ingest.publisher.stream().is_watched(), now) {
                 return Poll::Ready(Err(Close::Done.into()));
             }
         }
@@ -99,22 +97,22 @@ impl Pull {
         let received = ready!(conn.poll_read(cx, ALL, |data| {
             let used = client.input(data).map_err(|error| Close::Peer(error.to_string()))?;
             while let Some(event) = client.event() {
-                match (event, ingest.as_mut()) {
+                match (event, flv_in.as_mut()) {
                     (ClientEvent::Started, None) => {
                         let begun = begin(errand, now)?;
-                        client.charge_to(begun.intake.publisher.account().clone());
-                        *ingest = Some(Box::new(begun));
+                        client.charge_to(begun.ingest.publisher.account().clone());
+                        *flv_in = Some(Box::new(begun));
                     }
                     (ClientEvent::Refused(why), _) => return Err(Close::Refused(why)),
                     (ClientEvent::Moved(to), _) => moved = Some(to),
-                    (ClientEvent::Media { kind, timestamp, body }, Some(ingest)) => {
-                        ingest.media(kind, timestamp, &body, now)?;
+                    (ClientEvent::Media { kind, timestamp, body }, Some(flv_in)) => {
+                        flv_in.media(kind, timestamp, &body, now)?;
                     }
-                    (ClientEvent::Data(body), Some(ingest)) => {
-                        flv::clean(&body).into_iter().for_each(|info| ingest.intake.publisher.info(info));
+                    (ClientEvent::Data(body), Some(flv_in)) => {
+                        flv::clean(&body).into_iter().for_each(|info| flv_in.ingest.publisher.info(info));
                     }
-                    (ClientEvent::Lost(kind, payload), Some(ingest)) => ingest.lost(kind, &payload),
-                    (ClientEvent::DataLost(payload), Some(ingest)) => ingest.data_lost(&payload),
+                    (ClientEvent::Lost(kind, payload), Some(flv_in)) => flv_in.lost(kind, &payload),
+                    (ClientEvent::DataLost(payload), Some(flv_in)) => flv_in.data_lost(&payload),
                     _ => {}
                 }
             }
@@ -127,19 +125,19 @@ impl Pull {
             return Poll::Ready(Err(Close::Eof.into()));
         }
         are_read(client)?;
-        if let Some(ingest) = ingest {
+        if let Some(flv_in) = flv_in {
             conn.acknowledge_at_once(false);
-            ingest.intake.handed_over(conn, received.bytes, &errand.server);
+            flv_in.ingest.handed_over(conn, received.bytes, &errand.core);
         }
         Poll::Ready(Ok(()))
     }
 }
 
-fn begin(errand: &Errand, now: Instant) -> Result<Ingest, Close> {
-    let Errand { server, config, name, url, who, .. } = errand;
-    let publisher = server.hub.publish(name, &who.to_string(), now).map_err(|why| Close::Refused(why.to_string()))?;
+fn begin(errand: &Errand, now: Instant) -> Result<FlvIn, Close> {
+    let Errand { core, config, name, url, who, .. } = errand;
+    let publisher = core.hub.publish(name, &who.to_string(), now).map_err(|why| Close::Refused(why.to_string()))?;
     log::info!("{who} pulls {name} from {url}");
-    Ok(Ingest::new(Intake::new(publisher, config, who)))
+    Ok(FlvIn::new(Ingest::new(publisher, config, who)))
 }
 
 struct Push {
@@ -147,7 +145,7 @@ struct Push {
     conn: Conn,
     client: Client,
     /// Once the server lets us publish.
-    live: Option<Live>,
+    sender: Option<Sender>,
     need: Need,
 }
 
@@ -164,7 +162,7 @@ impl Push {
 
     /// Tells the server that this was all, unless it waits for the rest of a frame.
     fn leave(&mut self) {
-        if self.live.as_ref().is_some_and(Live::is_idle) {
+        if self.sender.as_ref().is_some_and(Sender::is_idle) {
             self.client.stop();
             let mut nobody = Context::from_waker(Waker::noop());
             let _ = self.conn.poll_send(&mut nobody, self.client.transmit(), Duration::ZERO);
@@ -172,20 +170,20 @@ impl Push {
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let Self { errand, conn, client, live, need } = self;
-        let Errand { server, config, name, url, who, .. } = errand;
+        let Self { errand, conn, client, sender, need } = self;
+        let Errand { core, config, name, url, who, .. } = errand;
         let slow = config.viewers.slow.0;
-        let is_live = server.hub.find(name).is_some_and(|stream| stream.is_live());
+        let is_live = core.hub.find(name).is_some_and(|stream| stream.is_live());
         if !need.holds(is_live, Instant::now()) {
             return Poll::Ready(Err(Close::Done.into()));
         }
-        server.beat.wake_next(cx);
-        match live {
-            Some(live) => {
-                if !live.poll(cx, conn, client.transmit(), slow)? {
+        core.beat.wake_next(cx);
+        match sender {
+            Some(sender) => {
+                if !sender.poll(cx, conn, client.transmit(), slow)? {
                     return Poll::Ready(Ok(()));
                 }
-                if errand.once && !is_live && live.is_idle() {
+                if errand.once && !is_live && sender.is_idle() {
                     return Poll::Ready(Err(Close::Done.into()));
                 }
             }
@@ -198,10 +196,10 @@ impl Push {
             let used = client.input(data).map_err(|error| Close::Peer(error.to_string()))?;
             while let Some(event) = client.event() {
                 match event {
-                    ClientEvent::Started if live.is_none() => {
-                        let viewer = server.hub.play(name, &PUSH).map_err(|why| Close::Refused(why.to_string()))?;
+                    ClientEvent::Started if sender.is_none() => {
+                        let viewer = core.hub.play(name, &PUSH).map_err(|why| Close::Refused(why.to_string()))?;
                         let viewer = viewer.from_oldest();
-                        *live = Some(Live::new(viewer, Outlet::new(framing(client.stream_id()))));
+                        *sender = Some(Sender::new(viewer, Outlet::new(framing(client.stream_id()))));
                         log::info!("{who} pushes {name} to {url}");
                     }
                     ClientEvent::Refused(why) => return Err(Close::Refused(why)),
@@ -218,7 +216,7 @@ impl Push {
             return Poll::Ready(Err(Close::Eof.into()));
         }
         are_read(client)?;
-        if live.is_some() {
+        if sender.is_some() {
             conn.expect_input(Duration::ZERO);
             conn.acknowledge_at_once(false);
         }

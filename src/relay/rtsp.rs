@@ -18,8 +18,7 @@ use crate::proto::Machine;
 use crate::proto::rtp::RTP;
 use crate::proto::rtsp::sdp::Description;
 use crate::proto::rtsp::{Client, ClientEvent, Lower, Purpose, Transport, packet_header};
-use crate::serve::rtsp::flow::{Flow, Way};
-use crate::serve::rtsp::publish::{self, Publish};
+use crate::session::{Core, MediaPath, RtpIngest, RtpSender, announced};
 
 /// Fetches a stream.
 pub(super) fn pull(errand: Errand, conn: Conn) -> Run {
@@ -27,19 +26,19 @@ pub(super) fn pull(errand: Errand, conn: Conn) -> Run {
     let mut pull = Pull { errand, conn, client, publish: None, alive: Alive::new(), need: Need::new() };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| pull.poll(cx)).await;
-        (end, pull.publish.as_ref().map_or(0, |publish| publish.intake.publisher.moved()))
+        (end, pull.publish.as_ref().map_or(0, |publish| publish.ingest.publisher.moved()))
     })
 }
 
 /// Sends a stream.
 pub(super) fn push(errand: Errand, conn: Conn) -> Run {
     Box::pin(async move {
-        let viewer = match errand.server.hub.play(&errand.name, &RTP) {
+        let viewer = match errand.core.hub.play(&errand.name, &RTP) {
             Ok(viewer) => viewer.from_oldest(),
             Err(refused) => return (End::Closed(Close::Refused(refused.to_string())), 0),
         };
-        let mut flow = Flow::new(viewer);
-        let offered = std::future::poll_fn(|cx| flow.poll_offers(cx).map(|offers| !offers.is_empty()));
+        let mut sender = RtpSender::new(viewer);
+        let offered = std::future::poll_fn(|cx| sender.poll_offers(cx).map(|offers| !offers.is_empty()));
         let late = async {
             Timer::after(LINGER).await;
             false
@@ -48,24 +47,24 @@ pub(super) fn push(errand: Errand, conn: Conn) -> Run {
             return (End::Closed(Close::Refused("it has no track that RTSP carries".into())), 0);
         }
         let local = conn.local().map_or(conn.peer().ip(), |local| local.ip());
-        let (sdp, tracks) = (flow.description(local), flow.offers().len());
+        let (sdp, tracks) = (sender.description(local), sender.offers().len());
         let client = client(&errand, Purpose::Publish { sdp, tracks });
         let mut push =
-            Push { errand, conn, client, flow, started: false, pair: None, alive: Alive::new(), need: Need::new() };
+            Push { errand, conn, client, sender, started: false, pair: None, alive: Alive::new(), need: Need::new() };
         let end = std::future::poll_fn(|cx| push.poll(cx)).await;
         #[cfg(feature = "record")]
         if push.errand.once {
             leave(&mut push.conn, &mut push.client);
             see_off(&mut push.conn).await;
         }
-        (end, push.flow.moved())
+        (end, push.sender.moved())
     })
 }
 
 fn client(errand: &Errand, purpose: Purpose) -> Client {
     let lower = if errand.udp && errand.config.rtsp.udp { Lower::Udp } else { Lower::Tcp };
     let seed = random::number();
-    let greeting = errand.server.greetings.child("greeting", GREETING);
+    let greeting = errand.core.greetings.child("greeting", GREETING);
     Client::new(&errand.url, purpose, lower, seed, greeting)
 }
 
@@ -96,7 +95,7 @@ struct Pull {
     conn: Conn,
     client: Client,
     /// Once the stream is described.
-    publish: Option<Box<Publish>>,
+    publish: Option<Box<RtpIngest>>,
     alive: Alive,
     need: Need,
 }
@@ -115,12 +114,12 @@ impl Pull {
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let now = Instant::now();
         let Self { errand, conn, client, publish, alive, need } = self;
-        let server = &errand.server;
+        let core = &errand.core;
         alive.tell(client, now);
         let _ = conn.poll_send(cx, client.transmit(), errand.config.viewers.slow.0)?;
         if let Some(publish) = publish {
-            ready!(publish.poll_turn(cx, conn, client.transmit(), server))?;
-            if errand.on_demand && !need.holds(publish.intake.publisher.stream().is_watched(), now) {
+            ready!(publish.poll_turn(cx, conn, client.transmit(), core))?;
+            if errand.on_demand && !need.holds(publish.ingest.publisher.stream().is_watched(), now) {
                 return Poll::Ready(Err(End::Closed(Close::Done)));
             }
         }
@@ -161,7 +160,7 @@ impl Pull {
         let Self { errand, conn, client, publish, .. } = self;
         if let Some(publish) = publish {
             publish.hears_noise(client.noise());
-            publish.handed_over(conn, client.transmit(), received.bytes, &errand.server, now);
+            publish.handed_over(conn, client.transmit(), received.bytes, &errand.core, now);
         }
         Poll::Ready(Ok(()))
     }
@@ -172,7 +171,7 @@ impl Pull {
             ClientEvent::WantsPorts(track) => {
                 let Self { errand, conn, client, publish, .. } = self;
                 let ports =
-                    publish.as_mut().and_then(|publish| publish.open(track, conn, &errand.server, &errand.config));
+                    publish.as_mut().and_then(|publish| publish.open(track, conn, &errand.core, &errand.config));
                 client.ports(ports);
             }
             ClientEvent::SetUp(track, transport) => {
@@ -190,14 +189,14 @@ impl Pull {
     }
 
     fn described(&mut self, description: &Description, now: Instant) -> Result<(), End> {
-        let Errand { server, config, name, who, .. } = &self.errand;
+        let Errand { core, config, name, who, .. } = &self.errand;
         let refused = |why: String| End::Closed(Close::Refused(why));
-        let (demux, numbers) = publish::tracks(description, config)
+        let (demux, numbers) = announced(description, config)
             .ok_or_else(|| refused("no track of it has a codec that has a place here".into()))?;
-        let publisher = server.hub.publish(name, &who.to_string(), now).map_err(|why| refused(why.to_string()))?;
+        let publisher = core.hub.publish(name, &who.to_string(), now).map_err(|why| refused(why.to_string()))?;
         self.client.charge_to(publisher.account().clone());
         let wanted: Vec<_> = (0..).zip(&numbers).filter_map(|(track, number)| number.map(|_| track)).collect();
-        self.publish = Some(Box::new(Publish::new(publisher, (demux, numbers), config, who)));
+        self.publish = Some(Box::new(RtpIngest::new(publisher, (demux, numbers), config, who)));
         self.client.choose(wanted);
         Ok(())
     }
@@ -216,7 +215,7 @@ struct Push {
     errand: Errand,
     conn: Conn,
     client: Client,
-    flow: Flow,
+    sender: RtpSender,
     started: bool,
     /// Ports of the track that is being set up.
     pair: Option<crate::net::Pair>,
@@ -238,17 +237,17 @@ impl Push {
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let now = Instant::now();
         let slow = self.errand.config.viewers.slow.0;
-        let live = self.errand.server.hub.find(&self.errand.name).is_some_and(|stream| stream.is_live());
+        let live = self.errand.core.hub.find(&self.errand.name).is_some_and(|stream| stream.is_live());
         if !self.need.holds(live, now) {
             return Poll::Ready(Err(End::Closed(Close::Done)));
         }
-        self.errand.server.beat.wake_next(cx);
+        self.errand.core.beat.wake_next(cx);
         self.alive.tell(&mut self.client, now);
         if self.started {
-            if !self.flow.poll(cx, &mut self.conn, self.client.transmit(), slow)? {
+            if !self.sender.poll(cx, &mut self.conn, self.client.transmit(), slow)? {
                 return Poll::Ready(Ok(()));
             }
-            if self.errand.once && !live && self.flow.is_idle() {
+            if self.errand.once && !live && self.sender.is_idle() {
                 return Poll::Ready(Err(End::Closed(Close::Done)));
             }
         } else {
@@ -277,21 +276,21 @@ impl Push {
     /// alive, at half its timeout. Inside the connection, what it takes is sign enough.
     fn heard(&self) {
         let timeout = Duration::from_secs(self.client.timeout().into());
-        self.conn.expect_input(if self.flow.is_over_udp() { timeout * 3 / 2 } else { Duration::ZERO });
+        self.conn.expect_input(if self.sender.is_over_udp() { timeout * 3 / 2 } else { Duration::ZERO });
     }
 
     fn on_event(&mut self, cx: &mut Context<'_>, event: ClientEvent) -> Result<(), End> {
         match event {
             ClientEvent::WantsPorts(_) => {
-                let Errand { server, config, .. } = &self.errand;
+                let Errand { core, config, .. } = &self.errand;
                 let local = self.conn.local().map_err(Close::from)?.ip().to_canonical();
-                self.pair = server.udp.pair(local, crate::serve::Server::viewer_sizes(config), None);
+                self.pair = core.udp.pair(local, Core::viewer_sizes(config), None);
                 self.client.ports(self.pair.as_ref().map(|pair| (pair.port(), pair.port() + 1)));
             }
             ClientEvent::SetUp(track, transport) => self.set_up(track, &transport),
             ClientEvent::Started(_) => {
                 self.started = true;
-                self.flow.start(cx, packet_header);
+                self.sender.start(cx, packet_header);
                 self.heard();
                 log::info!("{} pushes {} to {}", self.errand.who, self.errand.name, self.errand.url);
             }
@@ -302,16 +301,18 @@ impl Push {
     }
 
     fn set_up(&mut self, track: usize, transport: &Transport) {
-        let Some(kind): Option<Kind> = self.flow.offers().get(track).map(|(kind, _)| *kind) else { return };
+        let Some(kind): Option<Kind> = self.sender.offers().get(track).map(|(kind, _)| *kind) else { return };
         let peer = self.conn.peer().ip().to_canonical();
         let way = match (transport.lower, self.pair.take(), transport.server_port) {
             (Lower::Tcp, ..) => {
                 let (rtp, rtcp) = transport.interleaved.unwrap_or(((2 * track) as u8, (2 * track + 1) as u8));
-                Way::Interleaved(rtp, rtcp)
+                MediaPath::Interleaved(rtp, rtcp)
             }
-            (_, Some(pair), Some((rtp, rtcp))) => Way::Udp { pair, rtp: (peer, rtp).into(), rtcp: (peer, rtcp).into() },
+            (_, Some(pair), Some((rtp, rtcp))) => {
+                MediaPath::Udp { pair, rtp: (peer, rtp).into(), rtcp: (peer, rtcp).into() }
+            }
             _ => return,
         };
-        self.flow.set_way(kind, way);
+        self.sender.set_path(kind, way);
     }
 }

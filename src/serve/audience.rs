@@ -4,11 +4,10 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::flood::Flood;
-use super::who::Who;
 use crate::budget::{Account, Lease};
 use crate::hub::{Name, Refused, Waiting, first_to_go};
 use crate::net::{Peers, bits, random};
+use crate::session::{Flood, Who};
 
 /// All that are known.
 pub(super) struct Audience {
@@ -106,8 +105,8 @@ impl Audience {
 
 #[cfg(test)]
 mod tests {
-    use super::super::who::{Ids, Kind};
     use super::*;
+    use crate::session::Ids;
 
     #[test]
     fn seats_are_bounded_paid_for_and_given_up() {
@@ -116,7 +115,7 @@ mod tests {
         let (name, other) = (Name::new("a").unwrap(), Name::new("b").unwrap());
         let (ids, flood, peers) =
             (Ids::default(), Flood::default(), Peers::new(Default::default(), Vec::new(), account.clone()));
-        let enter = || audience.enter(&flood, &peers, &name, ids.who(Kind::HlsSub), &|_| true);
+        let enter = || audience.enter(&flood, &peers, &name, ids.who("HLSSUB"), &|_| true);
         let (one, two) = (enter().unwrap(), enter().unwrap());
         assert_eq!((enter(), one == two), (Err(Refused::Viewers), false));
         assert!(audience.see(one, &name, 10) && !audience.see(one, &other, 10) && !audience.see(!one, &name, 10));
@@ -125,7 +124,7 @@ mod tests {
         audience.sweep(Instant::now() + Duration::from_secs(11), Duration::from_secs(10));
         assert_eq!((audience.len(), account.used()), (0, 0));
         let poor = Audience::new(9, 9, Account::root("hls", 0));
-        assert_eq!(poor.enter(&flood, &peers, &name, ids.who(Kind::HlsSub), &|_| true), Err(Refused::Viewers));
+        assert_eq!(poor.enter(&flood, &peers, &name, ids.who("HLSSUB"), &|_| true), Err(Refused::Viewers));
     }
 
     #[test]
@@ -135,7 +134,7 @@ mod tests {
         let (ids, flood, peers) =
             (Ids::default(), Flood::default(), Peers::new(Default::default(), Vec::new(), account));
         let enter = |peer: &str| {
-            let who = ids.who(Kind::HlsSub).at(peer.parse().unwrap());
+            let who = ids.who("HLSSUB").at(peer.parse().unwrap());
             audience.enter(&flood, &peers, &name, who, &|_| true).err()
         };
         let many = [(); 4].map(|()| enter("192.0.2.1:1"));
@@ -150,7 +149,7 @@ mod tests {
         let (ids, flood, peers) =
             (Ids::default(), Flood::default(), Peers::new(Default::default(), Vec::new(), account));
         let enter = |name: &str, peer: &str| {
-            let who = ids.who(Kind::HlsSub).at(peer.parse().unwrap());
+            let who = ids.who("HLSSUB").at(peer.parse().unwrap());
             let plays = |name: &Name| name.as_str().starts_with("live");
             audience.enter(&flood, &peers, &Name::new(name).unwrap(), who, &plays)
         };

@@ -20,13 +20,13 @@ use bytes::Bytes;
 use smol::Task;
 
 use super::Server;
-use super::who::{Kind, Who};
 use crate::budget::{Account, OverBudget};
 use crate::conf;
 #[cfg(feature = "record")]
 use crate::hls::Unstored;
 use crate::hls::{Ask, Delete, File, Found, Numbers, Packing, Rules, Window};
 use crate::hub::{Name, Next, Refused, Step, Unit, Viewer};
+use crate::session::Who;
 
 /// All streams that have segments.
 pub(super) struct Hls {
@@ -178,8 +178,9 @@ impl Hls {
         }
         // only the collector knows which it will be, and no player sees it before
         let first = packing.unwrap_or(Packing::Ts);
-        let viewer = server.hub.play(name, packing::form(first)).map_err(Denied::Hub)?.from_oldest().giving_way(None);
-        let who = server.who(Kind::HlsMuxer).of(name);
+        let viewer =
+            server.core.hub.play(name, packing::form(first)).map_err(Denied::Hub)?.from_oldest().giving_way(None);
+        let who = server.core.who("HLSMUXER").of(name);
         let account = self.account.child(name.as_str(), self.account.limit());
         let numbers = Numbers::at(SystemTime::now()).max(*lock(&self.unused));
         let stream = name.clone();
@@ -209,12 +210,12 @@ impl Hls {
         });
         log::debug!("{who} HLS waits for what is published");
         let window = Some(window).filter(|_| packing.is_none());
-        let task = server.executor.spawn(collect(Arc::downgrade(&entry), viewer, window));
+        let task = server.core.executor.spawn(collect(Arc::downgrade(&entry), viewer, window));
         *lock(&entry.task) = Some(task);
         #[cfg(feature = "record")]
         if let Some(seat) = &entry.folder {
             let keep = store::keep(Arc::downgrade(&entry), who.clone(), seat.folder.clone());
-            *lock(&entry.keeper) = Some(server.executor.spawn(keep));
+            *lock(&entry.keeper) = Some(server.core.executor.spawn(keep));
         }
         entries.insert(name.clone(), entry.clone());
         self.share_out(server, &entries);
@@ -227,7 +228,7 @@ impl Hls {
         if self.stopped.load(Relaxed) {
             return;
         }
-        let resume = server.config().streams.resume.0;
+        let resume = server.core.config().streams.resume.0;
         let settings = *lock(&self.settings);
         let Settings { enable, on_demand, idle, .. } = settings;
         #[cfg(feature = "record")]
@@ -265,7 +266,7 @@ impl Hls {
 
     /// Begins what is live. A stream for which there is no place is told of once, and tried again.
     fn begin_all(&self, server: &Server) {
-        let live: Vec<_> = server.hub.streams().into_iter().filter(|stream| stream.is_live()).collect();
+        let live: Vec<_> = server.core.hub.streams().into_iter().filter(|stream| stream.is_live()).collect();
         let mut denied = lock(&self.denied);
         denied.retain(|name| live.iter().any(|stream| stream.name() == name));
         for name in live.iter().map(|stream| stream.name()) {
@@ -274,8 +275,8 @@ impl Hls {
                 Err(_) if denied.contains(name) => {}
                 Err(why) => {
                     denied.push(name.clone());
-                    let who = server.who(Kind::HlsMuxer).of(name);
-                    server.refused(why.label(), &who, format_args!("is refused HLS: {why}"));
+                    let who = server.core.who("HLSMUXER").of(name);
+                    server.core.refused(why.label(), &who, format_args!("is refused HLS: {why}"));
                 }
             }
         }
@@ -337,16 +338,16 @@ impl Hls {
     /// Where a stream's segments go.
     #[cfg(feature = "record")]
     fn folder(&self, server: &Server, name: &Name, delete: Option<Delete>) -> Option<tidy::Seat> {
-        Some(self.store.as_ref()?.begins(name, delete?, store::syncs(&server.config())))
+        Some(self.store.as_ref()?.begins(name, delete?, store::syncs(&server.core.config())))
     }
 
     /// The leftovers of streams are looked at beside all else.
     #[cfg(feature = "record")]
     fn tidy(&self, server: &Server, delete: Option<Delete>) {
         if let (Some(store), Some(delete)) = (&self.store, delete)
-            && store.follow(delete, store::syncs(&server.config()))
+            && store.follow(delete, store::syncs(&server.core.config()))
         {
-            server.executor.spawn(store.clone().run()).detach();
+            server.core.executor.spawn(store.clone().run()).detach();
         }
     }
 
@@ -542,7 +543,7 @@ fn dismiss(entry: &Weak<Entry>) {
 }
 
 fn is_live(server: &Server, name: &Name) -> bool {
-    server.hub.find(name).is_some_and(|stream| stream.is_live())
+    server.core.hub.find(name).is_some_and(|stream| stream.is_live())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -11,7 +11,7 @@ use crate::budget::Account;
 pub(super) fn write(server: &Server) -> String {
     let mut page = Page::default();
     let (mut live, mut viewers, mut missing) = (0, BTreeMap::new(), BTreeMap::new());
-    let streams = server.hub.streams();
+    let streams = server.core.hub.streams();
     for stats in streams.iter().map(|stream| stream.stats()) {
         live += usize::from(stats.publisher.is_some());
         for form in &stats.forms {
@@ -23,12 +23,12 @@ pub(super) fn write(server: &Server) -> String {
     }
     page.gauge("runnel_streams", "Streams that are known, published or not.", streams.len());
     page.gauge("runnel_publishers", "Streams that are published.", live);
-    page.gauge("runnel_connections", "Open connections.", server.gate.open());
+    page.gauge("runnel_connections", "Open connections.", server.core.gate.open());
     #[cfg(feature = "rtsp")]
-    page.gauge("runnel_udp_pairs", "Pairs of UDP ports that are open.", server.udp.open());
+    page.gauge("runnel_udp_pairs", "Pairs of UDP ports that are open.", server.core.udp.open());
     page.gauge("runnel_hls_streams", "Streams that have HLS segments.", server.hls.streams());
     #[cfg(feature = "record")]
-    recordings(&mut page, &server.recorded.counts());
+    recordings(&mut page, &server.core.recorded.counts());
     page.gauge("runnel_hls_viewers", "Players of HLS that hls.sessions tells apart.", server.audience.len());
     page.family("runnel_viewers", "gauge", "Viewers by form.");
     for (form, count) in &viewers {
@@ -38,7 +38,7 @@ pub(super) fn write(server: &Server) -> String {
     for ((form, codec), count) in &missing {
         page.sample("runnel_tracks_not_carried", &format!("{{form=\"{form}\",codec=\"{codec}\"}}"), count);
     }
-    let traffic = server.hub.traffic();
+    let traffic = server.core.hub.traffic();
     page.counter("runnel_received_bytes_total", "Bytes of frames received.", traffic.bytes_in);
     page.counter("runnel_sent_bytes_total", "Bytes sent to viewers.", traffic.bytes_out);
     page.counter("runnel_frames_total", "Frames received.", traffic.frames);
@@ -48,9 +48,9 @@ pub(super) fn write(server: &Server) -> String {
         traffic.lost,
     );
     page.counter("runnel_skips_total", "Times a slow viewer was moved to a key frame.", traffic.skips);
-    by_reason(&mut page, "runnel_refusals_total", "Requests refused, by reason.", &server.tally.all_refused());
-    by_reason(&mut page, "runnel_closed_total", "Connections ended, by reason.", &server.tally.all_closed());
-    accounts(&mut page, [&server.total, server.hub.account(), &server.greetings, &server.hls_account]);
+    by_reason(&mut page, "runnel_refusals_total", "Requests refused, by reason.", &server.core.counters.all_refused());
+    by_reason(&mut page, "runnel_closed_total", "Connections ended, by reason.", &server.core.counters.all_closed());
+    accounts(&mut page, [&server.core.total, server.core.hub.account(), &server.core.greetings, &server.core.hls]);
     if let Some(resident) = resident() {
         page.gauge("process_resident_memory_bytes", "Resident memory.", resident);
     }
@@ -58,7 +58,7 @@ pub(super) fn write(server: &Server) -> String {
 }
 
 #[cfg(feature = "record")]
-fn recordings(page: &mut Page, counts: &super::recorded::Counts) {
+fn recordings(page: &mut Page, counts: &crate::session::Counts) {
     page.gauge("runnel_recordings", "Streams that are being recorded.", counts.running);
     let help = "Streams that are to be recorded and are not now: the disk does not take them, or there is no place.";
     page.gauge("runnel_recordings_failing", help, counts.failing + counts.left_out);

@@ -5,23 +5,20 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::Server;
-use super::intake::{Intake, Loss};
-use super::live::{Live, Tail};
-use super::may_be;
-use super::who::{Kind as SessionKind, Who};
 use crate::conf::{Config, MESSAGES};
 use crate::container::{Form, flv};
 use crate::hub::{Name, Refused};
-use crate::media::{Kind, Unwrap};
 use crate::net::{ALL, Claim, Close, Conn, Outlet, Seat, SocketSizes, poll_in_turns, random};
 use crate::proto::Machine;
-use crate::proto::rtmp::{self, Event, FORMS, Limits, Payload, Refusal, Target};
+use crate::proto::rtmp::{self, Event, FORMS, Limits, Refusal, Target};
+use crate::session::{Core, FlvIn, Ingest, Sender, Tail, Who, may_be};
 
 /// Runs a connection to its end.
 pub(super) fn serve(server: Arc<Server>, conn: Conn) {
-    let executor = server.executor.clone();
+    let core = server.core.clone();
+    let executor = core.executor.clone();
     let task = async move {
-        let mut session = Session::new(server, conn);
+        let mut session = Session::new(core, conn);
         let why = std::future::poll_fn(|cx| session.poll(cx)).await;
         session.end(&why);
     };
@@ -29,7 +26,7 @@ pub(super) fn serve(server: Arc<Server>, conn: Conn) {
 }
 
 struct Session {
-    server: Arc<Server>,
+    core: Arc<Core>,
     /// As it was when the connection began.
     config: Arc<Config>,
     conn: Conn,
@@ -43,32 +40,25 @@ struct Session {
 enum Role {
     /// It has not asked for anything yet.
     Guest,
-    Publish(Box<Ingest>),
-    Play(Box<Live>),
-}
-
-/// A publisher's side.
-pub(crate) struct Ingest {
-    pub(crate) intake: Intake,
-    demux: flv::Demux,
-    clock: Unwrap,
+    Publish(Box<FlvIn>),
+    Play(Box<Sender>),
 }
 
 /// The most bytes of answers that may wait for the peer.
 const MAX_ANSWERS: usize = 4 << 10;
 
 impl Session {
-    fn new(server: Arc<Server>, mut conn: Conn) -> Self {
-        let config = server.config();
+    fn new(core: Arc<Core>, mut conn: Conn) -> Self {
+        let config = core.config();
         conn.expect_input(config.connections.handshake.0);
         conn.acknowledge_at_once(true);
         let limits = Limits { max_message: config.streams.max_frame.0, max_answers: MAX_ANSWERS };
         let seed = random::number();
-        let greeting = server.greetings.child("greeting", MESSAGES);
+        let greeting = core.greetings.child("greeting", MESSAGES);
         let machine = rtmp::Server::new(limits, seed, greeting);
-        let who = server.who(SessionKind::RtmpPubSub).at(conn.peer());
+        let who = core.who("RTMPPUBSUB").at(conn.peer());
         log::debug!("{who} connects");
-        Self { server, config, conn, machine, who, role: Role::Guest, tail: Tail::default() }
+        Self { core, config, conn, machine, who, role: Role::Guest, tail: Tail::default() }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
@@ -80,13 +70,13 @@ impl Session {
         let slow = self.config.viewers.slow.0;
         ready!(self.tail.poll(cx, &mut self.conn, slow))?;
         match &mut self.role {
-            Role::Play(live) => {
-                let idle = live.poll(cx, &mut self.conn, self.machine.transmit(), slow)?;
+            Role::Play(sender) => {
+                let idle = sender.poll(cx, &mut self.conn, self.machine.transmit(), slow)?;
                 if idle { self.poll_input(cx) } else { Poll::Ready(Ok(())) }
             }
-            Role::Publish(ingest) => {
+            Role::Publish(flv_in) => {
                 let _ = self.conn.poll_send(cx, self.machine.transmit(), slow)?;
-                if ready!(ingest.intake.poll_turn(cx, &self.server))? {
+                if ready!(flv_in.ingest.poll_turn(cx, &self.core))? {
                     self.conn.look_again();
                 }
                 self.poll_input(cx)
@@ -99,13 +89,13 @@ impl Session {
     }
 
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
-        let Self { server, config, conn, machine, role, who, tail } = self;
+        let Self { core, config, conn, machine, role, who, tail } = self;
         let (now, seat) = (Instant::now(), conn.seat());
         let mut turn = Turn::None;
         let received = ready!(conn.poll_read(cx, ALL, |data| {
             let used = machine.input(data).map_err(|error| Close::Peer(error.to_string()))?;
             while let Some(event) = machine.event() {
-                match on_event(server, machine, role, tail, who, event, (now, seat.as_deref()))? {
+                match on_event(core, machine, role, tail, who, event, (now, seat.as_deref()))? {
                     Turn::None => {}
                     news => turn = news,
                 }
@@ -123,20 +113,20 @@ impl Session {
                 conn.acknowledge_at_once(false);
             }
             Turn::Stopped => {
-                conn.resize(Server::viewer_sizes(config));
+                conn.resize(Core::viewer_sizes(config));
                 conn.expect_input(config.connections.handshake.0);
                 conn.acknowledge_at_once(true);
             }
         }
-        if let Role::Publish(ingest) = role {
-            ingest.intake.handed_over(conn, received.bytes, server);
+        if let Role::Publish(flv_in) = role {
+            flv_in.ingest.handed_over(conn, received.bytes, core);
         }
         Poll::Ready(Ok(()))
     }
 
     fn end(&mut self, why: &Close) {
         self.role.log_end(&mut self.who, why);
-        self.server.tally.closed(why);
+        self.core.counters.closed(why);
     }
 }
 
@@ -144,18 +134,18 @@ impl Role {
     fn log_end(&self, who: &mut Who, why: impl std::fmt::Display) {
         match self {
             Self::Guest => log::debug!("{who} closed: {why}"),
-            Self::Publish(ingest) => {
-                let publisher = &ingest.intake.publisher;
+            Self::Publish(flv_in) => {
+                let publisher = &flv_in.ingest.publisher;
                 who.ends(format_args!("stops publishing {}: {why}", publisher.stream().name()), publisher.moved());
             }
-            Self::Play(live) => who.ends(format_args!("stops playing {}: {why}", live.name()), live.moved()),
+            Self::Play(sender) => who.ends(format_args!("stops playing {}: {why}", sender.name()), sender.moved()),
         }
     }
 }
 
 /// Acts on what the client did.
 fn on_event(
-    server: &Arc<Server>,
+    core: &Arc<Core>,
     machine: &mut rtmp::Server,
     role: &mut Role,
     tail: &mut Tail,
@@ -165,31 +155,31 @@ fn on_event(
 ) -> Result<Turn, Close> {
     match (event, &mut *role) {
         (Event::Publish(target), _) => {
-            let ingest = publish(server, machine, who, &target, (now, seat));
-            let accepted = ingest.map(|ingest| *role = Role::Publish(Box::new(ingest)));
-            return Ok(answer(server, machine, who, &target, accepted, Server::publisher_sizes(&server.config())));
+            let flv_in = publish(core, machine, who, &target, (now, seat));
+            let accepted = flv_in.map(|flv_in| *role = Role::Publish(Box::new(flv_in)));
+            return Ok(answer(core, machine, who, &target, accepted, Core::publisher_sizes(&core.config())));
         }
         (Event::Play(target), _) => {
-            let live = play(server, machine, who, &target, seat);
-            let accepted = live.map(|live| *role = Role::Play(Box::new(live)));
-            return Ok(answer(server, machine, who, &target, accepted, Server::viewer_sizes(&server.config())));
+            let sender = play(core, machine, who, &target, seat);
+            let accepted = sender.map(|sender| *role = Role::Play(Box::new(sender)));
+            return Ok(answer(core, machine, who, &target, accepted, Core::viewer_sizes(&core.config())));
         }
-        (Event::Media { kind, timestamp, body }, Role::Publish(ingest)) => ingest.media(kind, timestamp, &body, now)?,
-        (Event::Lost(kind, payload), Role::Publish(ingest)) => ingest.lost(kind, &payload),
-        (Event::DataLost(payload), Role::Publish(ingest)) => ingest.data_lost(&payload),
-        (Event::Data(body), Role::Publish(ingest)) => {
+        (Event::Media { kind, timestamp, body }, Role::Publish(flv_in)) => flv_in.media(kind, timestamp, &body, now)?,
+        (Event::Lost(kind, payload), Role::Publish(flv_in)) => flv_in.lost(kind, &payload),
+        (Event::DataLost(payload), Role::Publish(flv_in)) => flv_in.data_lost(&payload),
+        (Event::Data(body), Role::Publish(flv_in)) => {
             if let Some(info) = flv::clean(&body) {
-                ingest.intake.publisher.info(info);
+                flv_in.ingest.publisher.info(info);
             }
         }
         (Event::Stop, Role::Publish(_) | Role::Play(_)) => {
             role.log_end(who, "by request");
             seat.iter().for_each(|seat| seat.leave());
-            machine.charge_to(server.greetings.child("greeting", MESSAGES));
-            if let Role::Play(live) = std::mem::replace(role, Role::Guest)
+            machine.charge_to(core.greetings.child("greeting", MESSAGES));
+            if let Role::Play(sender) = std::mem::replace(role, Role::Guest)
                 && tail.is_empty()
             {
-                *tail = live.into_tail();
+                *tail = sender.into_tail();
             }
             return Ok(Turn::Stopped);
         }
@@ -199,51 +189,49 @@ fn on_event(
 }
 
 fn publish(
-    server: &Arc<Server>,
+    core: &Arc<Core>,
     machine: &mut rtmp::Server,
     who: &mut Who,
     target: &Target,
     (now, seat): (Instant, Option<&Seat>),
-) -> Result<Ingest, Objection> {
+) -> Result<FlvIn, Objection> {
     let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
     let as_who = who.clone().of(&name).to_string();
-    let publisher = may_be(seat, Claim::Publisher, || server.hub.publish(&name, &as_who, now))?;
+    let publisher = may_be(seat, Claim::Publisher, || core.hub.publish(&name, &as_who, now))?;
     machine.charge_to(publisher.account().clone());
-    who.begins(&server.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
-    Ok(Ingest::new(Intake::new(publisher, &server.config(), who)))
+    who.begins(&core.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
+    Ok(FlvIn::new(Ingest::new(publisher, &core.config(), who)))
 }
 
 fn play(
-    server: &Arc<Server>,
+    core: &Arc<Core>,
     machine: &mut rtmp::Server,
     who: &mut Who,
     target: &Target,
     seat: Option<&Seat>,
-) -> Result<Live, Objection> {
+) -> Result<Sender, Objection> {
     let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
     let form = form(machine, &target.query);
-    let viewer = may_be(seat, Claim::Viewer, || server.hub.play(&name, form))?;
+    let viewer = may_be(seat, Claim::Viewer, || core.hub.play(&name, form))?;
     let viewer = viewer.giving_way(seat.and_then(Seat::customer));
-    who.begins(&server.flood, &name, format_args!("plays {name} as {}", form.name));
-    Ok(Live::new(viewer, Outlet::default()))
+    who.begins(&core.flood, &name, format_args!("plays {name} as {}", form.name));
+    Ok(Sender::new(viewer, Outlet::default()))
 }
 
 /// The form that a player can read: what it asks for, else what it says it knows.
 fn form(machine: &rtmp::Server, query: &str) -> &'static Form {
-    let [plain, legacy_hevc, all_tracks] = &FORMS;
+    let [plain, legacy_hevc, all_tracks] = FORMS;
     let caps = machine.caps();
-    match super::live::wish(query) {
-        super::live::Wish::LegacyHevc => legacy_hevc,
-        super::live::Wish::AllTracks => all_tracks,
-        super::live::Wish::None if !caps.reads(*b"hvc1") => legacy_hevc,
-        super::live::Wish::None if caps.multitrack => all_tracks,
-        super::live::Wish::None => plain,
-    }
+    plain.wished(&FORMS, query).unwrap_or(match caps.reads(*b"hvc1") {
+        false => legacy_hevc,
+        true if caps.multitrack => all_tracks,
+        true => plain,
+    })
 }
 
 /// Tells the client what became of its request, and the log if it was refused.
 fn answer(
-    server: &Server,
+    core: &Core,
     machine: &mut rtmp::Server,
     who: &Who,
     target: &Target,
@@ -256,7 +244,7 @@ fn answer(
     };
     let (refusal, label) = why.code();
     let name: String = target.name.chars().take(Name::MAX).collect();
-    server.refused(label, who, format_args!("is refused {name:?}: {why}"));
+    core.refused(label, who, format_args!("is refused {name:?}: {why}"));
     machine.refuse(refusal, &why.to_string());
     Turn::None
 }
@@ -283,47 +271,6 @@ impl Objection {
             Self::BadName => (Refusal::BadName, "name"),
             Self::Hub(refused @ Refused::Taken) => (Refusal::BadName, refused.label()),
             Self::Hub(refused) => (Refusal::Full, refused.label()),
-        }
-    }
-}
-
-impl Ingest {
-    pub(crate) fn new(intake: Intake) -> Self {
-        Self { intake, demux: flv::Demux::default(), clock: Unwrap::default() }
-    }
-
-    pub(crate) fn media(&mut self, kind: Kind, timestamp: u32, body: &bytes::Bytes, now: Instant) -> Result<(), Close> {
-        let dts = self.clock.next(timestamp);
-        self.intake.active = true;
-        let Self { intake, demux, .. } = self;
-        let account = intake.publisher.account().clone();
-        let mut taken = Ok(());
-        let read = demux.tag(kind, dts, body, &account, |event| {
-            if taken.is_ok() {
-                taken = intake.take(event, now);
-            }
-        });
-        // a bad payload loses a frame, not the connection
-        if let Err(error) = read {
-            intake.lost(kind, &error.into());
-        }
-        taken
-    }
-
-    pub(crate) fn lost(&mut self, kind: Kind, payload: &Payload) {
-        match payload {
-            Payload::Bytes(_) => {}
-            Payload::TooLong => self.intake.lost(kind, &Loss::TooLong),
-            Payload::OverBudget(refusal) => self.intake.lost(kind, &Loss::OverBudget(*refusal)),
-        }
-    }
-
-    /// Metadata and cue points are not needed to play what is published.
-    pub(crate) fn data_lost(&mut self, payload: &Payload) {
-        match payload {
-            Payload::Bytes(_) => {}
-            Payload::TooLong => self.intake.data_lost(&"it is longer than 16 KiB"),
-            Payload::OverBudget(refusal) => self.intake.data_lost(refusal),
         }
     }
 }

@@ -8,9 +8,9 @@ use smol::Task;
 
 use super::Server;
 use super::door::Door;
-use super::who::canonical;
 use crate::conf::{Config, Tls};
 use crate::net::{Close, Conn, Files, Gate, Identity, aside};
+use crate::session::canonical;
 
 /// The time between two looks at the certificates' files.
 const LOOK: Duration = Duration::from_secs(5);
@@ -62,15 +62,6 @@ impl Sealed {
         }
     }
 
-    /// The same every few seconds.
-    pub(super) async fn keep_fresh(&self) {
-        let mut trouble = String::new();
-        loop {
-            Timer::after(LOOK).await;
-            self.refresh(&mut trouble).await;
-        }
-    }
-
     /// Shows `identity` to those who come from here on.
     fn show(&self, identity: Option<Arc<Identity>>) {
         if identity.is_none() {
@@ -80,21 +71,30 @@ impl Sealed {
     }
 }
 
+/// Looks at the certificates every few seconds.
+pub(super) async fn keep_fresh(server: Arc<Server>) {
+    let mut trouble = String::new();
+    loop {
+        Timer::after(LOOK).await;
+        server.sealed.refresh(&mut trouble).await;
+    }
+}
+
 impl Server {
     /// Serves a connection that has come in by `door`.
     pub(super) async fn let_in_sealed(self: Arc<Self>, conn: Conn, door: Door) {
         let Some(identity) = self.sealed.identity() else { return };
-        let (peer, limit) = (conn.peer(), self.config().connections.handshake.0);
-        match conn.sealed(&identity, &self.sealed.gate, &self.shakes, limit).await {
+        let (peer, limit) = (conn.peer(), self.core.config().connections.handshake.0);
+        match conn.sealed(&identity, &self.sealed.gate, &self.core.shakes, limit).await {
             Ok(conn) => (door.serve)(self.clone(), conn),
             Err(why) => {
                 match &why {
                     Close::Refused(why) => {
-                        self.refused_guest("tls", peer, format_args!("is refused {}: {why}", door.name));
+                        self.core.refused_guest("tls", peer, format_args!("is refused {}: {why}", door.name));
                     }
                     why => log::debug!("peer={} {}: the handshake fails: {why}", canonical(peer), door.name),
                 }
-                self.tally.closed(&why);
+                self.core.counters.closed(&why);
             }
         }
     }
@@ -103,7 +103,7 @@ impl Server {
     /// them with the last. What cannot be used changes nothing.
     pub(super) async fn follow_certificates(self: &Arc<Self>, config: &Config) -> Result<(), String> {
         let files = files_of(&config.tls);
-        let is_same = files == files_of(&self.config().tls);
+        let is_same = files == files_of(&self.core.config().tls);
         let shown = self.sealed.identity();
         if is_same && shown.is_some() {
             return Ok(());

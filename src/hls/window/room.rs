@@ -150,7 +150,6 @@ impl Window {
         let Some(gone) = self.segments.pop_front() else { return false };
         self.version += 1;
         self.discontinuities_gone += u64::from(gone.discontinuity);
-        #[cfg(feature = "record")]
         self.leave(&gone);
         true
     }

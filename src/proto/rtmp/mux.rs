@@ -15,23 +15,13 @@ use super::{CHUNK_SIZE, STREAM_ID};
 /// What players can be given: enhanced tags where a codec needs them, HEVC as
 /// codec id 12, and all tracks.
 pub static FORMS: [&Form; 3] = [
-    &Form { name: "rtmp", extension: "", mime: "", mux: || mux(Style::default()) },
-    &Form {
-        name: "rtmp-hevc12",
-        extension: "",
-        mime: "",
-        mux: || mux(Style { legacy_hevc: true, ..Style::default() }),
-    },
-    &Form { name: "rtmp-tracks", extension: "", mime: "", mux: || mux(Style { all_tracks: true, ..Style::default() }) },
+    &Form::own("rtmp", || mux(Style::default())),
+    &Form { query: "hevc=12", ..Form::own("rtmp-hevc12", || mux(Style { legacy_hevc: true, ..Style::default() })) },
+    &Form { query: "tracks=all", ..Form::own("rtmp-tracks", || mux(Style { all_tracks: true, ..Style::default() })) },
 ];
 
 /// What a server is given to whom we publish.
-pub static PUSH: Form = Form {
-    name: "rtmp-push",
-    extension: "",
-    mime: "",
-    mux: || Box::new(Rtmp { style: Style::default(), publishes: true }),
-};
+pub static PUSH: Form = Form::own("rtmp-push", || Box::new(Rtmp { style: Style::default(), publishes: true }));
 
 struct Rtmp {
     style: Style,

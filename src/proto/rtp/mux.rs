@@ -18,7 +18,7 @@ use crate::media::{Codec, Frame, Hz, Kind, Ticks, Track, Tracks, Wall};
 
 /// The first track of each kind: pictures on channel 0 with their reports on 1,
 /// sound on 2 and 3.
-pub static RTP: Form = Form { name: "rtp", extension: "", mime: "", mux };
+pub static RTP: Form = Form::own("rtp", mux);
 
 fn mux() -> Box<dyn Mux> {
     Box::new(Rtp::default())

@@ -15,7 +15,7 @@ use super::{Errand, LOOK, Need};
 use crate::container::Event;
 use crate::net::{Close, Lane, Use, away};
 use crate::proto::Url;
-use crate::serve::intake::Intake;
+use crate::session::Ingest;
 use clock::Clock;
 use show::{Batch, Item, Show};
 
@@ -40,7 +40,7 @@ impl Playing {
 /// How a file comes to be published.
 struct Session<'a> {
     errand: &'a Errand,
-    intake: Intake,
+    ingest: Ingest,
     clock: Clock,
     need: Need,
     /// It waits until somebody has got something of it.
@@ -52,7 +52,7 @@ struct Session<'a> {
 /// Publishes a file until its end, or until it is not wanted any more. Who `holds`
 /// waits near the start until a viewer has got something.
 pub(super) async fn play(errand: &Errand, playing: &Playing, holds: bool) -> (Close, u64) {
-    let Errand { server, config, name, who, .. } = errand;
+    let Errand { core, config, name, who, .. } = errand;
     // half of what a stream may have is for frames on their way to viewers
     let (most, max_frame) = (config.streams.memory.0 / 8, config.streams.max_frame.0);
     let (path, lane) = (playing.path.clone(), Lane::to(&playing.path));
@@ -60,7 +60,7 @@ pub(super) async fn play(errand: &Errand, playing: &Playing, holds: bool) -> (Cl
         Ok(show) => show,
         Err(error) => return (Close::Refused(error.to_string()), 0),
     };
-    let publisher = match server.hub.publish(name, &who.to_string(), Instant::now()) {
+    let publisher = match core.hub.publish(name, &who.to_string(), Instant::now()) {
         Ok(publisher) => publisher,
         Err(why) => return (Close::Refused(why.to_string()), 0),
     };
@@ -68,18 +68,18 @@ pub(super) async fn play(errand: &Errand, playing: &Playing, holds: bool) -> (Cl
     if show.rotation() != 0 {
         log::warn!("{who} {name} is to be turned right by {} degrees, which viewers are not told", show.rotation());
     }
-    let intake = Intake::new(publisher, config, who);
+    let ingest = Ingest::new(publisher, config, who);
     let mut session =
-        Session { errand, intake, clock: Clock::new(playing.speed), need: Need::new(), holds, begun: false };
+        Session { errand, ingest, clock: Clock::new(playing.speed), need: Need::new(), holds, begun: false };
     let why = session.run(show, playing).await;
-    (why, session.intake.publisher.moved())
+    (why, session.ingest.publisher.moved())
 }
 
 impl Session<'_> {
     /// Publishes what the file has.
     async fn run(&mut self, mut show: Show, playing: &Playing) -> Close {
         loop {
-            let room = self.intake.publisher.room();
+            let room = self.ingest.publisher.room();
             let lane = show.lane();
             let read = away(lane, Use::Stream, move || show.next(&room).map(|batch| (show, batch)));
             let batch: Batch;
@@ -115,17 +115,17 @@ impl Session<'_> {
                 let now = Instant::now();
                 let due = self.clock.due(at, now);
                 if due > now {
-                    self.intake.show();
+                    self.ingest.show();
                     self.wait(due).await?;
                     self.hold().await?;
                 }
             }
             match item {
-                Item::Event(event) => self.intake.take(event, Instant::now())?,
-                Item::Lost(kind, error) => self.intake.lost(kind, &error.into()),
+                Item::Event(event) => self.ingest.take(event, Instant::now())?,
+                Item::Lost(kind, error) => self.ingest.lost(kind, &error.into()),
             }
         }
-        self.intake.show();
+        self.ingest.show();
         self.wait(Instant::now()).await
     }
 
@@ -141,13 +141,13 @@ impl Session<'_> {
         });
         self.begun = batch.items.iter().any(|(_, item)| matches!(item, Item::Event(Event::Frame(_))));
         if self.begun && !batch.both {
-            self.intake.publisher.complete();
+            self.ingest.publisher.complete();
         }
     }
 
     /// The file is over; who holds sees to it that somebody got something of it.
     async fn end(&mut self) -> Close {
-        let is_open = self.intake.publisher.stream().is_open();
+        let is_open = self.ingest.publisher.stream().is_open();
         if self.holds && !is_open {
             return Close::Refused("there is nothing in it to play".into());
         }
@@ -156,7 +156,7 @@ impl Session<'_> {
 
     /// Waits, unless somebody else publishes or nobody watches any more.
     async fn wait(&mut self, until: Instant) -> Result<(), Close> {
-        let publisher = &self.intake.publisher;
+        let publisher = &self.ingest.publisher;
         let replaced = std::future::poll_fn(|cx| publisher.poll_replaced(cx).map(|()| Err(Close::Kicked)));
         let due = async {
             Timer::at(until).await;
@@ -169,7 +169,7 @@ impl Session<'_> {
 
     /// Lets time stand still once the stream can be joined, until somebody has.
     async fn hold(&mut self) -> Result<(), Close> {
-        let stream = Arc::clone(self.intake.publisher.stream());
+        let stream = Arc::clone(self.ingest.publisher.stream());
         if !self.holds || !stream.is_open() {
             return Ok(());
         }

@@ -6,8 +6,8 @@ use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 
-use super::super::listing::{self, FAULTS, bring_folder};
 use super::store::remove;
+use crate::listing::{self, FAULTS, bring_folder};
 
 /// What stands in a folder whose segments are kept for good.
 const KEPT: &str = ".kept";

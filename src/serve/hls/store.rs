@@ -9,13 +9,13 @@ use std::time::Duration;
 use async_io::Timer;
 use bytes::Bytes;
 
-use super::super::listing::{self, Listed, Segments, bring_folder, name_parts};
-use super::super::who::Who;
 use super::tidy::Ward;
 use super::{Entry, kept};
 use crate::conf::Config;
 use crate::hls::{Delete, Unstored};
+use crate::listing::{self, Listed, Segments, bring_folder, name_parts};
 use crate::net::written;
+use crate::session::Who;
 use crate::wire::percent_decode;
 
 /// Where a stream's segments go, and when they are deleted.

@@ -21,8 +21,8 @@ use smol::lock::MutexGuardArc;
 use super::store::{Folder, has_segment};
 use crate::hls::Delete;
 use crate::hub::Name;
+use crate::listing;
 use crate::net::{tidied, written};
-use crate::serve::listing;
 
 /// The work that there is in `hls.store`.
 pub(super) struct Tidy {

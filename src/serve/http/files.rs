@@ -156,8 +156,8 @@ impl Session {
 
     /// Says what was recorded.
     pub(super) fn list(&mut self, request: Request) {
-        let (recorded, query) = (self.server.recorded.clone(), request.query.clone());
-        let account = self.server.greetings.clone();
+        let (recorded, query) = (self.server.core.recorded.clone(), request.query.clone());
+        let account = self.server.core.greetings.clone();
         let found = async move {
             if !recorded.has_list() {
                 return Err(Status::NOT_FOUND);
@@ -176,7 +176,7 @@ impl Session {
 
     /// Waits for what is found in so many folders.
     fn look(&mut self, request: Request, found: Finding, folders: usize, otherwise: Option<Resource>, due: Use) {
-        let account = self.server.greetings.clone();
+        let account = self.server.core.greetings.clone();
         // it may have to wait for its turn, with its path and what was made of it
         let Ok(lease) = account.charge(3 * (request.path.len() + request.query.len()) + OPENING + folders * ASKED)
         else {

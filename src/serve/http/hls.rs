@@ -8,7 +8,6 @@ use std::task::{Context, Poll};
 use async_io::Timer;
 
 use super::super::hls::{Entry, HOLD, Text};
-use super::super::who::Kind;
 use super::{CORS, EXPOSED, NO_CACHE, NO_ROOM, Role, Server, Session, begin_body, beside};
 use crate::conf;
 use crate::hls::{Ask, File, MARK};
@@ -101,9 +100,9 @@ impl Session {
         if session(&request.query).is_some() {
             return self.refuse(request, Status::NOT_FOUND, NO_SESSION);
         }
-        let who = self.server.who(Kind::HlsSub).at(self.conn.peer());
+        let who = self.server.core.who("HLSSUB").at(self.conn.peer());
         let plays = |name: &Name| self.server.hls.plays(&self.server, name);
-        match self.server.audience.enter(&self.server.flood, &self.server.peers, name, who, &plays) {
+        match self.server.audience.enter(&self.server.core.flood, &self.server.core.peers, name, who, &plays) {
             Ok(number) => {
                 let query = if request.query.is_empty() { String::new() } else { format!("{}&", request.query) };
                 let to = format!("{}?{query}{SESSION}={number:016x}", beside(&request.path));
@@ -119,7 +118,7 @@ impl Session {
         let (session, suffix) = (session(&request.query), suffix(&request.query));
         let request = request.shed();
         let peer = self.conn.seat().and_then(|seat| seat.customer());
-        let guest = if entry.is_playable() { None } else { server.hub.wait(&name, peer) };
+        let guest = if entry.is_playable() { None } else { server.core.hub.wait(&name, peer) };
         let peer = self.conn.peer();
         let waiting = Waiting { entry, request, wanted, limit, server, name, peer, guest, session, suffix };
         self.role = Role::Waiting(Box::new(waiting));
@@ -155,7 +154,7 @@ impl Waiting {
                     if let Some(number) = self.session {
                         self.server.audience.see(number, &self.name, found.1);
                     }
-                    let cache = cache(&self.server.config().hls);
+                    let cache = cache(&self.server.core.config().hls);
                     return Poll::Ready(Some(begin_file(machine, request, file, found, &cache)));
                 }
                 Poll::Pending if !late => return Poll::Pending,
@@ -185,7 +184,7 @@ impl Waiting {
     fn begin_anew(&mut self, cx: &Context<'_>, late: bool, machine: &mut http::Server) -> Option<Answer> {
         let is_live = match &self.guest {
             Some(guest) => guest.poll_live(cx),
-            None => self.server.hub.find(&self.name).is_some_and(|stream| stream.is_live()),
+            None => self.server.core.hub.find(&self.name).is_some_and(|stream| stream.is_live()),
         };
         if is_live {
             match self.server.hls.ask(&self.server, &self.name) {
@@ -208,7 +207,7 @@ impl Waiting {
 
     /// What was waited for did not come: players ask again after 503, and give up after 404.
     fn refuse_late(&self, machine: &mut http::Server) {
-        let published = || self.server.hub.find(&self.name).is_some_and(|stream| stream.is_live());
+        let published = || self.server.core.hub.find(&self.name).is_some_and(|stream| stream.is_live());
         let (status, label, why) = match self.entry.is_playable() || published() {
             true => (Status::UNAVAILABLE, "late", LATE),
             false => (Status::NOT_FOUND, "absent", NOTHING),
@@ -219,7 +218,7 @@ impl Waiting {
 
     /// Counts it, and tells the log.
     fn tell(&self, label: &'static str, why: &dyn std::fmt::Display) {
-        self.server.refused_guest(label, self.peer, format_args!("waited in vain for {}: {why}", self.name));
+        self.server.core.refused_guest(label, self.peer, format_args!("waited in vain for {}: {why}", self.name));
     }
 }
 

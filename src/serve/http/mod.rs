@@ -14,11 +14,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::Server;
-use super::live::gave_way;
-use super::live::{Live, Tail};
 #[cfg(feature = "rtsp")]
 use super::rtsp::Carrier;
-use super::who::Who;
 use bytes::Bytes;
 
 use crate::conf::Config;
@@ -27,19 +24,20 @@ use crate::media::Ticks;
 use crate::net::{Close, Conn, Outlet, SOME, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::http::{self, Event, Method, Request, Status};
+use crate::session::{Sender, Tail, Who, gave_way};
 use crate::wire::percent_encode;
 use transport::Transport;
 
 /// Runs a connection to its end.
 pub(super) fn serve(server: Arc<Server>, conn: Conn) {
-    let executor = server.executor.clone();
+    let executor = server.core.executor.clone();
     executor.spawn(run(Session::new(server, conn))).detach();
 }
 
 /// As `serve`, where every WebSocket carries RTSP.
 #[cfg(feature = "rtsp")]
 pub(super) fn serve_rtsp(server: Arc<Server>, conn: Conn) {
-    let executor = server.executor.clone();
+    let executor = server.core.executor.clone();
     executor.spawn(run(Session { carries_rtsp: true, ..Session::new(server, conn) })).detach();
 }
 
@@ -101,7 +99,7 @@ impl Role {
 }
 
 struct Player {
-    live: Live,
+    sender: Sender,
     who: Who,
     transport: Transport,
 }
@@ -147,7 +145,7 @@ fn begin_body(machine: &mut http::Server, request: &Request, fields: &[(&str, &s
 
 impl Session {
     fn new(server: Arc<Server>, conn: Conn) -> Self {
-        let config = server.config();
+        let config = server.core.config();
         conn.expect_input(config.connections.handshake.0);
         let machine = http::Server::new(config.http.max_head.0);
         Self {
@@ -180,7 +178,7 @@ impl Session {
                 // the head goes first, then control frames between batches
                 ready!(conn.poll_send(cx, machine.transmit(), slow))?;
                 let control = player.transport.control(machine.transmit());
-                let idle = player.live.poll(cx, conn, control, slow);
+                let idle = player.sender.poll(cx, conn, control, slow);
                 if matches!(idle, Err(Close::Changed)) {
                     player.transport.close();
                     self.end_play(&Close::Changed);
@@ -360,20 +358,20 @@ impl Session {
         if let Role::Play(mut player) = std::mem::replace(&mut self.role, Role::Guest) {
             let goodbye = std::mem::take(player.transport.control(self.machine.transmit()));
             *self.machine.transmit() = goodbye;
-            self.tail = player.live.into_tail();
+            self.tail = player.sender.into_tail();
             self.conn.seat().iter().for_each(|seat| seat.leave());
         }
     }
 
     fn log_end(&mut self, why: &Close) {
         if let Role::Play(player) = &mut self.role {
-            let Player { live, who, .. } = &mut **player;
-            who.ends(format_args!("stops playing {}: {why}", live.name()), live.moved());
+            let Player { sender, who, .. } = &mut **player;
+            who.ends(format_args!("stops playing {}: {why}", sender.name()), sender.moved());
         }
     }
 
     fn end(&mut self, why: &Close) {
         self.log_end(why);
-        self.server.tally.closed(why);
+        self.server.core.counters.closed(why);
     }
 }

@@ -1,6 +1,5 @@
 //! What the path of a request means.
 
-use super::super::live::{Wish, wish};
 use crate::container::{FORMS, Form};
 use crate::hub::Name;
 use crate::proto::http::Status;
@@ -43,22 +42,12 @@ impl Resource {
             }
             [.., last] => {
                 let (stem, extension) = last.rsplit_once('.')?;
-                let form = FORMS.iter().find(|form| form.extension == extension)?;
+                let form = FORMS.iter().find(|form| form.extension == extension && form.query.is_empty())?;
                 name(stem).map(|name| Self::Live(name, form))
             }
             [] => return None,
         })
     }
-}
-
-/// The form that a path names, as the query has it.
-pub(super) fn wished(plain: &'static Form, query: &str) -> &'static Form {
-    let name = match wish(query) {
-        Wish::LegacyHevc => "flv-hevc12",
-        Wish::AllTracks => "flv-tracks",
-        Wish::None => return plain,
-    };
-    FORMS.iter().find(|form| form.name == name && plain.extension == "flv").unwrap_or(&plain)
 }
 
 #[cfg(test)]

@@ -4,24 +4,22 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::super::live::Live;
-use super::super::may_be;
-#[cfg(feature = "record")]
-use super::super::recorded::is_recording;
-use super::super::who::Kind;
-use super::super::{Server, metrics};
+use super::super::metrics;
 #[cfg(feature = "record")]
 use super::hls::NO_SESSION;
-use super::resource::{Resource, wished};
+use super::resource::Resource;
 use super::transport::Transport;
 use super::{CORS, FIELDS, NO_CACHE, NO_ROOM, Player, Role, Session, begin_body, whole};
 use crate::budget::BlockMut;
 #[cfg(feature = "record")]
 use crate::conf::FileFormat;
-use crate::container::Form;
+use crate::container::{FORMS, Form};
 use crate::hub::Name;
 use crate::net::Claim;
 use crate::proto::http::{Method, Request, Status};
+#[cfg(feature = "record")]
+use crate::session::is_recording;
+use crate::session::{Core, Sender, may_be};
 #[cfg(feature = "record")]
 use crate::wire::percent_decode;
 
@@ -135,7 +133,7 @@ impl Session {
     /// that is published now.
     #[cfg(feature = "record")]
     fn may_be_file(&self, resource: Option<&Result<Resource, Status>>) -> bool {
-        let is_live = |name| self.server.hub.find(name).is_some_and(|stream| stream.is_live());
+        let is_live = |name| self.server.core.hub.find(name).is_some_and(|stream| stream.is_live());
         !self.config.http.root.is_empty()
             && match resource {
                 Some(Ok(Resource::Live(name, _))) => !is_live(name),
@@ -146,7 +144,10 @@ impl Session {
 
     pub(super) fn resource(&mut self, request: Request, resource: Resource) {
         match resource {
-            Resource::Live(name, form) => self.play(&request, &name, wished(form, &request.query)),
+            Resource::Live(name, form) => {
+                let form = form.wished(FORMS, &request.query).unwrap_or(form);
+                self.play(&request, &name, form);
+            }
             Resource::Playlist(name) if self.config.hls.enable => self.playlist(request, &name),
             Resource::Record(name) if self.config.hls.enable => self.whole(request, &name),
             Resource::Segment(name, file) if self.config.hls.enable => self.segment(request, &name, file),
@@ -160,7 +161,7 @@ impl Session {
             let fields = [CORS, ("Sec-WebSocket-Version", "13")];
             return self.machine.answer(status, &fields, status.1.as_bytes(), Some(request));
         }
-        let played = may_be(self.conn.seat().as_deref(), Claim::Viewer, || self.server.hub.play(name, form));
+        let played = may_be(self.conn.seat().as_deref(), Claim::Viewer, || self.server.core.hub.play(name, form));
         let viewer = match played {
             Ok(viewer) => viewer.giving_way(self.conn.seat().and_then(|seat| seat.customer())),
             Err(refused) => return self.busy(request, refused.label(), &refused),
@@ -170,21 +171,20 @@ impl Session {
             self.conn.seat().iter().for_each(|seat| seat.leave());
             return;
         }
-        self.conn.resize(Server::viewer_sizes(&self.config));
-        let kind = match form.extension {
-            "ts" => Kind::TsPubSub,
-            "mp4" => Kind::Mp4PubSub,
-            _ => Kind::FlvPubSub,
-        };
-        let mut who = self.server.who(kind).at(self.conn.peer());
-        who.begins(&self.server.flood, name, format_args!("plays {name} as {} over {}", form.name, transport.name()));
-        let live = Live::new(viewer, transport.outlet());
-        self.role = Role::Play(Box::new(Player { live, who, transport }));
+        self.conn.resize(Core::viewer_sizes(&self.config));
+        let mut who = self.server.core.who(form.session).at(self.conn.peer());
+        who.begins(
+            &self.server.core.flood,
+            name,
+            format_args!("plays {name} as {} over {}", form.name, transport.name()),
+        );
+        let sender = Sender::new(viewer, transport.outlet());
+        self.role = Role::Play(Box::new(Player { sender, who, transport }));
     }
 
     fn metrics(&mut self, request: &Request) {
         let text = metrics::write(&self.server);
-        let Ok(text) = BlockMut::copy(&self.server.greetings, text.as_bytes()) else {
+        let Ok(text) = BlockMut::copy(&self.server.core.greetings, text.as_bytes()) else {
             return self.refuse(request, Status::UNAVAILABLE, NO_ROOM);
         };
         let fields = [("Content-Type", "text/plain; version=0.0.4; charset=utf-8"), CORS, NO_CACHE];
@@ -199,7 +199,7 @@ impl Session {
     /// One too many: the client may try again.
     pub(super) fn busy(&mut self, request: &Request, label: &'static str, refused: &dyn std::fmt::Display) {
         let peer = self.conn.peer();
-        self.server.refused_guest(label, peer, format_args!("is refused {:?}: {refused}", request.path));
+        self.server.core.refused_guest(label, peer, format_args!("is refused {:?}: {refused}", request.path));
         let fields = [CORS, NO_CACHE, ("Retry-After", "5")];
         self.machine.answer(Status::UNAVAILABLE, &fields, refused.to_string().as_bytes(), Some(request));
     }

@@ -7,12 +7,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use smol::Task;
 
 use super::super::Server;
-use super::flow::{Flow, Way};
 use crate::conf::Config;
 use crate::hub::{Name, Viewer};
 use crate::media::Kind;
 use crate::net::Seat;
 use crate::proto::rtp::RTP;
+use crate::session::{Core, MediaPath, RtpSender};
 
 /// The streams that go to a group now, and from which of our addresses.
 #[derive(Default)]
@@ -45,7 +45,7 @@ impl Cast {
         if let Some(cast) = running.filter(|cast| !cast.is_over() && cast.to == to) {
             return Some(cast);
         }
-        let viewer = server.hub.play(name, &RTP).ok()?;
+        let viewer = server.core.hub.play(name, &RTP).ok()?;
         let cast = Arc::new(Self::begin(server, config, viewer, to, local, seat)?);
         all.insert((name.clone(), local), Arc::downgrade(&cast));
         Some(cast)
@@ -60,21 +60,21 @@ impl Cast {
         seat: Option<&Seat>,
     ) -> Option<Self> {
         let (group, ttl) = to;
-        let mut flow = Flow::new(viewer);
+        let mut sender = RtpSender::new(viewer);
         let mut ports = [None; 2];
         for (kind, port) in [Kind::Video, Kind::Audio].into_iter().zip(&mut ports) {
-            let pair = server.udp.pair(local.into(), Server::viewer_sizes(config), seat)?;
+            let pair = server.core.udp.pair(local.into(), Core::viewer_sizes(config), seat)?;
             pair.send_to_groups(local, ttl).ok()?;
             *port = Some(pair.port());
             let to = |port| SocketAddr::new(group.into(), port);
             let (rtp, rtcp) = (to(pair.port()), to(pair.port() + 1));
-            flow.set_way(kind, Way::Udp { pair, rtp, rtcp });
+            sender.set_path(kind, MediaPath::Udp { pair, rtp, rtcp });
         }
-        let name = flow.name().clone();
+        let name = sender.name().clone();
         log::info!("stream={name} is sent to the group {group}");
-        let task = server.executor.spawn(async move {
-            std::future::poll_fn(|cx| flow.poll_offers(cx).map(drop)).await;
-            let why = std::future::poll_fn(|cx| flow.poll_alone(cx)).await;
+        let task = server.core.executor.spawn(async move {
+            std::future::poll_fn(|cx| sender.poll_offers(cx).map(drop)).await;
+            let why = std::future::poll_fn(|cx| sender.poll_alone(cx)).await;
             log::info!("stream={name} is no longer sent to the group {group}: {why}");
         });
         Some(Self { to, ports, task })

@@ -2,9 +2,7 @@
 
 mod carrier;
 mod cast;
-pub(crate) mod flow;
 mod play;
-pub(crate) mod publish;
 #[cfg(feature = "http")]
 mod tunnel;
 #[cfg(fuzzing)]
@@ -16,9 +14,6 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::Server;
-use super::live::Tail;
-use super::may_be;
-use super::who::{Kind, Who};
 use crate::conf::{Auth, Config, MESSAGES};
 use crate::hub::{Name, Refused};
 use crate::net::{ALL, Claim, Close, Conn, SOME, Seat, poll_in_turns, random};
@@ -26,17 +21,17 @@ use crate::proto::rtp::RTP;
 use crate::proto::rtsp::auth::{Guard, Method};
 use crate::proto::rtsp::{self, Event, Limits, Status};
 use crate::proto::{Machine, Target};
+use crate::session::{Core, RtpIngest, Tail, Who, announced, may_be};
 #[cfg_attr(not(feature = "http"), allow(unused_imports, reason = "HTTP makes others than the plain one"))]
 pub(super) use carrier::Carrier;
 pub(super) use cast::Casts;
-use play::View;
-use publish::Publish;
+use play::PlaySession;
 #[cfg(feature = "http")]
 pub(super) use tunnel::Tunnels;
 
 /// Runs a connection to its end.
 pub(super) fn serve(server: Arc<Server>, conn: Conn) {
-    let executor = server.executor.clone();
+    let executor = server.core.executor.clone();
     executor.spawn(carry(server, conn, Carrier::Plain)).detach();
 }
 
@@ -76,8 +71,8 @@ struct Body {
 enum Role {
     /// It has not asked for anything yet.
     Guest,
-    Publish(Box<Publish>),
-    View(Box<View>),
+    Publish(Box<RtpIngest>),
+    Play(Box<PlaySession>),
     /// It has said goodbye.
     Gone,
 }
@@ -93,16 +88,16 @@ const PIECE: usize = 2 << 10;
 
 impl Session {
     fn new(server: Arc<Server>, conn: Conn, carrier: Carrier) -> Self {
-        let config = server.config();
+        let config = server.core.config();
         conn.expect_input(config.connections.handshake.0);
         let timeout = u32::try_from(config.rtsp.timeout.0.as_secs()).unwrap_or(u32::MAX);
         let limits = Limits { max_message: MAX_MESSAGE, max_answers: MAX_ANSWERS, timeout };
-        let greeting = server.greetings.child("greeting", MESSAGES);
+        let greeting = server.core.greetings.child("greeting", MESSAGES);
         let session = random::bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
         let machine = rtsp::Server::new(limits, guard(&config), session, greeting);
         let peer = conn.peer().ip().to_canonical();
         let local = conn.local().map_or(peer, |local| local.ip().to_canonical());
-        let who = server.who(Kind::RtspSrvCmd).at(conn.peer());
+        let who = server.core.who("RTSPSRVCMD").at(conn.peer());
         log::debug!("{who} connects");
         let seat = conn.seat();
         let body = Body { server, config, who, peer, local, seat, role: Role::Guest, tail: Tail::default() };
@@ -124,20 +119,20 @@ impl Session {
         ready!(body.tail.poll(cx, conn, slow))?;
         let was_full = machine.is_full();
         match &mut body.role {
-            Role::View(view) => {
-                if !view.poll(cx, conn, carrier, machine, &body.server, &body.config)? {
+            Role::Play(play) => {
+                if !play.poll(cx, conn, carrier, machine, &body.server, &body.config)? {
                     return Poll::Ready(Ok(()));
                 }
-                if view.is_over() {
+                if play.is_over() {
                     body.role = Role::Guest;
                     body.seat.iter().for_each(|seat| seat.leave());
-                } else if view.is_answering() {
+                } else if play.is_answering() {
                     return Poll::Pending; // what is asked next waits for the answer
                 }
             }
             Role::Publish(publish) => {
                 let _ = carrier.poll_send(cx, conn, machine, slow)?;
-                ready!(publish.poll_turn(cx, conn, machine.transmit(), &body.server))?;
+                ready!(publish.poll_turn(cx, conn, machine.transmit(), &body.server.core))?;
             }
             Role::Guest => {
                 let _ = carrier.poll_send(cx, conn, machine, slow)?;
@@ -175,19 +170,19 @@ impl Session {
             return Poll::Ready(Err(Close::Eof));
         }
         body.after(turn, conn);
-        if let (Turn::None, Role::View(view)) = (turn, &body.role) {
-            view.heard(conn, &body.config);
+        if let (Turn::None, Role::Play(play)) = (turn, &body.role) {
+            play.heard(conn, &body.config);
         }
         if let Role::Publish(publish) = &mut body.role {
             publish.hears_noise(machine.noise());
-            publish.handed_over(conn, machine.transmit(), received.bytes, &body.server, now);
+            publish.handed_over(conn, machine.transmit(), received.bytes, &body.server.core, now);
         }
         Poll::Ready(Ok(()))
     }
 
     fn end(&mut self, why: &Close) {
         self.body.log_end(why);
-        self.body.server.tally.closed(why);
+        self.body.server.core.counters.closed(why);
     }
 }
 
@@ -216,7 +211,7 @@ impl Body {
     fn on_event(&mut self, machine: &mut rtsp::Server, event: Event, now: Instant) -> Result<Turn, Close> {
         match (event, &mut self.role) {
             (Event::Denied(target), _) => self.refused("password", &target, &"wrong user or password"),
-            (Event::Describe(target), _) => return Ok(self.view(machine, &target, play::Held::Describe)),
+            (Event::Describe(target), _) => return Ok(self.play(machine, &target, play::Held::Describe)),
             (Event::Announce(target, description), Role::Guest) => {
                 match self.publish(machine, &target, &description, now) {
                     Ok(publish) => {
@@ -229,30 +224,30 @@ impl Body {
             }
             (Event::Setup { track, transports, .. }, Role::Publish(publish)) => {
                 let (ends, seat) = ((self.local, self.peer), self.seat.as_deref());
-                match publish.set_up(track, &transports, &self.server, &self.config, ends, seat) {
+                match publish.set_up(track, &transports, &self.server.core, &self.config, ends, seat) {
                     Ok(transport) => machine.set_up(&transport),
                     Err(status) => machine.refuse(status),
                 }
                 return Ok(Turn::Guest);
             }
-            (Event::Setup { track, transports, .. }, Role::View(view)) if view.is_described() => {
-                view.answer_setup(machine, track, &transports, &self.server, &self.config);
+            (Event::Setup { track, transports, .. }, Role::Play(play)) if play.is_described() => {
+                play.answer_setup(machine, track, &transports, &self.server, &self.config);
                 return Ok(Turn::Guest);
             }
             (Event::Setup { target, track, transports }, _) => {
-                return Ok(self.view(machine, &target, play::Held::Setup(track, transports)));
+                return Ok(self.play(machine, &target, play::Held::Setup(track, transports)));
             }
             (Event::Record, Role::Publish(publish)) => {
                 publish.record();
                 machine.accept();
                 return Ok(Turn::Publishes);
             }
-            (Event::Play, Role::View(view)) => {
-                view.play();
+            (Event::Play, Role::Play(play)) => {
+                play.play();
                 return Ok(Turn::Plays);
             }
-            (Event::Pause, Role::View(view)) => {
-                view.pause();
+            (Event::Pause, Role::Play(play)) => {
+                play.pause();
                 machine.accept();
                 return Ok(Turn::Pauses);
             }
@@ -265,8 +260,8 @@ impl Body {
             (Event::Teardown, _) => {
                 machine.accept();
                 self.log_end(&Close::Done);
-                if let Role::View(view) = std::mem::replace(&mut self.role, Role::Gone) {
-                    self.tail = view.into_tail();
+                if let Role::Play(play) = std::mem::replace(&mut self.role, Role::Gone) {
+                    self.tail = play.into_tail();
                 }
             }
             _ => machine.refuse(Status::METHOD_NOT_VALID),
@@ -280,18 +275,18 @@ impl Body {
             Turn::Guest => conn.expect_input(self.config.connections.handshake.0),
             Turn::Held => conn.expect_input(Duration::ZERO),
             Turn::Pauses => {
-                if let Role::View(view) = &self.role {
-                    view.heard(conn, &self.config);
+                if let Role::Play(play) = &self.role {
+                    play.heard(conn, &self.config);
                 }
             }
             Turn::Publishes => {
-                conn.resize(Server::publisher_sizes(&self.config));
+                conn.resize(Core::publisher_sizes(&self.config));
                 conn.expect_input(self.config.publish.silence.0);
             }
             Turn::Plays => {
-                conn.resize(Server::viewer_sizes(&self.config));
+                conn.resize(Core::viewer_sizes(&self.config));
                 let patience = match &self.role {
-                    Role::View(view) => view.patience(&self.config),
+                    Role::Play(play) => play.patience(&self.config),
                     _ => Duration::ZERO,
                 };
                 conn.expect_input(patience);
@@ -300,16 +295,17 @@ impl Body {
     }
 
     /// Makes the client a viewer; it is answered once there is something to see.
-    fn view(&mut self, machine: &mut rtsp::Server, target: &Target, held: play::Held) -> Turn {
-        self.name_as(Kind::RtspSub);
+    fn play(&mut self, machine: &mut rtsp::Server, target: &Target, held: play::Held) -> Turn {
+        self.name_as("RTSPSUB");
         let name = Name::of_url(&target.name).map_err(|_| Objection::BadName);
-        let viewer = name
-            .and_then(|name| Ok(may_be(self.seat.as_deref(), Claim::Viewer, || self.server.hub.play(&name, &RTP))?));
+        let viewer = name.and_then(|name| {
+            Ok(may_be(self.seat.as_deref(), Claim::Viewer, || self.server.core.hub.play(&name, &RTP))?)
+        });
         match viewer {
             Ok(viewer) => {
                 let viewer = viewer.giving_way(self.seat.as_ref().and_then(|seat| seat.customer()));
                 let ends = (self.local, self.peer);
-                self.role = Role::View(Box::new(View::new(viewer, &self.who, held, ends, self.seat.clone())));
+                self.role = Role::Play(Box::new(PlaySession::new(viewer, &self.who, held, ends, self.seat.clone())));
                 Turn::Held
             }
             Err(why) => {
@@ -320,8 +316,8 @@ impl Body {
     }
 
     /// From here on the log knows the connection by what it does.
-    fn name_as(&mut self, kind: Kind) {
-        let who = self.who.turns(&self.server, kind);
+    fn name_as(&mut self, kind: &'static str) {
+        let who = self.who.turns(&self.server.core, kind);
         log::debug!("{} is now {who}", self.who);
         self.who = who;
     }
@@ -332,15 +328,16 @@ impl Body {
         target: &Target,
         description: &rtsp::sdp::Description,
         now: Instant,
-    ) -> Result<Publish, Objection> {
+    ) -> Result<RtpIngest, Objection> {
         let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
-        let tracks = publish::tracks(description, &self.config).ok_or(Objection::Unsupported)?;
-        self.name_as(Kind::RtspPub);
+        let tracks = announced(description, &self.config).ok_or(Objection::Unsupported)?;
+        self.name_as("RTSPPUB");
         let who = self.who.clone().of(&name).to_string();
-        let publisher = may_be(self.seat.as_deref(), Claim::Publisher, || self.server.hub.publish(&name, &who, now))?;
+        let publisher =
+            may_be(self.seat.as_deref(), Claim::Publisher, || self.server.core.hub.publish(&name, &who, now))?;
         machine.charge_to(publisher.account().clone());
-        self.who.begins(&self.server.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
-        Ok(Publish::new(publisher, tracks, &self.config, &self.who))
+        self.who.begins(&self.server.core.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
+        Ok(RtpIngest::new(publisher, tracks, &self.config, &self.who))
     }
 
     /// Tells the client why not, and the log.
@@ -352,17 +349,17 @@ impl Body {
 
     fn refused(&self, label: &'static str, target: &Target, why: &dyn std::fmt::Display) {
         let name: String = target.name.chars().take(Name::MAX).collect();
-        self.server.refused(label, &self.who, format_args!("is refused {name:?}: {why}"));
+        self.server.core.refused(label, &self.who, format_args!("is refused {name:?}: {why}"));
     }
 
     fn log_end(&mut self, why: &Close) {
         match &mut self.role {
             Role::Publish(publish) => {
-                let publisher = &publish.intake.publisher;
+                let publisher = &publish.ingest.publisher;
                 let said = format_args!("stops publishing {}: {why}", publisher.stream().name());
                 self.who.ends(said, publisher.moved());
             }
-            Role::View(view) => view.log_end(why),
+            Role::Play(play) => play.log_end(why),
             Role::Guest | Role::Gone => log::debug!("{} closed: {why}", self.who),
         }
     }

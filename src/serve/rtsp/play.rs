@@ -6,21 +6,19 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::super::Server;
-use super::super::live::{Tail, gave_way};
-use super::super::who::Who;
 use super::carrier::Carrier;
 use super::cast::Cast;
-use super::flow::{Flow, Way};
 use crate::conf::Config;
 use crate::hub::{Name, Viewer};
 use crate::net::{Close, Conn, Seat};
 use crate::proto::rtp::ssrc;
 use crate::proto::rtsp::{self, Lower, Status, Transport};
+use crate::session::{Core, MediaPath, RtpSender, Tail, Who, gave_way};
 
 /// A player's side.
-pub(super) struct View {
+pub(super) struct PlaySession {
     who: Who,
-    flow: Flow,
+    sender: RtpSender,
     local: IpAddr,
     peer: IpAddr,
     /// Its part of what its address may take.
@@ -55,7 +53,7 @@ enum State {
     Playing,
 }
 
-impl View {
+impl PlaySession {
     pub(super) fn new(
         viewer: Viewer,
         who: &Who,
@@ -65,7 +63,7 @@ impl View {
     ) -> Self {
         Self {
             who: who.clone().of(viewer.stream().name()),
-            flow: Flow::new(viewer),
+            sender: RtpSender::new(viewer),
             local,
             peer,
             seat,
@@ -76,16 +74,16 @@ impl View {
     }
 
     pub(super) fn name(&self) -> &Name {
-        self.flow.name()
+        self.sender.name()
     }
 
     pub(super) fn log_end(&mut self, why: &Close) {
-        self.who.ends(format_args!("stops playing {}: {why}", self.flow.name()), self.flow.moved());
+        self.who.ends(format_args!("stops playing {}: {why}", self.sender.name()), self.sender.moved());
     }
 
     /// The viewer goes; what it was being sent stays to be finished.
     pub(super) fn into_tail(self) -> Tail {
-        self.flow.into_tail()
+        self.sender.into_tail()
     }
 
     /// Whether it was refused what it waited for.
@@ -95,7 +93,7 @@ impl View {
 
     /// Whether it knows the tracks.
     pub(super) fn is_described(&self) -> bool {
-        !self.flow.offers().is_empty()
+        !self.sender.offers().is_empty()
     }
 
     /// Sends what there is. False when another turn is due.
@@ -110,7 +108,7 @@ impl View {
     ) -> Result<bool, Close> {
         let slow = config.viewers.slow.0;
         match &mut self.state {
-            State::Held(..) | State::Ready | State::Starting if self.flow.is_dismissed() => Err(gave_way()),
+            State::Held(..) | State::Ready | State::Starting if self.sender.is_dismissed() => Err(gave_way()),
             State::Held(..) => {
                 // what was answered before does not wait with it
                 let _ = carrier.poll_send(cx, conn, machine, slow)?;
@@ -122,33 +120,33 @@ impl View {
                 Ok(!answered)
             }
             State::Ready | State::Over => {
-                if self.flow.poll_rest(cx, conn, slow)?.is_ready() {
+                if self.sender.poll_rest(cx, conn, slow)?.is_ready() {
                     let _ = carrier.poll_send(cx, conn, machine, slow)?;
                 }
                 Ok(true)
             }
             State::Starting => {
                 // what PAUSE left in the middle of a packet goes first
-                if self.flow.poll_rest(cx, conn, slow)?.is_pending() {
+                if self.sender.poll_rest(cx, conn, slow)?.is_pending() {
                     return Ok(true);
                 }
-                let info = if self.cast.is_some() { Vec::new() } else { self.flow.start(cx, carrier.header()) };
+                let info = if self.cast.is_some() { Vec::new() } else { self.sender.start(cx, carrier.header()) };
                 machine.playing(&info);
                 self.state = State::Answered;
                 let way = match self.cast {
                     Some(_) => "multicast",
-                    None if self.flow.is_over_udp() => "UDP",
+                    None if self.sender.is_over_udp() => "UDP",
                     None => "TCP",
                 };
                 let name = self.name().clone();
-                self.who.begins(&server.flood, &name, format_args!("plays {name} over {way}"));
+                self.who.begins(&server.core.flood, &name, format_args!("plays {name} over {way}"));
                 conn.offer_again();
                 Ok(false)
             }
             State::Answered => {
                 if carrier.poll_send(cx, conn, machine, slow)?.is_pending() {
                     // the first packets wait behind the answer
-                    return if self.flow.must_go(cx) { Err(Close::Slow) } else { Ok(true) };
+                    return if self.sender.must_go(cx) { Err(Close::Slow) } else { Ok(true) };
                 }
                 conn.offer_again();
                 self.state = State::Playing;
@@ -162,14 +160,14 @@ impl View {
                 }
             }
             State::Playing => {
-                if self.flow.is_over_udp() && self.looked.elapsed() >= LOOK {
+                if self.sender.is_over_udp() && self.looked.elapsed() >= LOOK {
                     self.looked = Instant::now();
-                    if self.flow.is_reported() {
+                    if self.sender.is_reported() {
                         conn.expect_input(patience(config));
                     }
                 }
-                let idle = self.flow.poll(cx, conn, carrier.control(machine), slow)?;
-                Ok(idle && !(self.flow.is_between_packets() && carrier.has_more(machine)))
+                let idle = self.sender.poll(cx, conn, carrier.control(machine), slow)?;
+                Ok(idle && !(self.sender.is_between_packets() && carrier.has_more(machine)))
             }
         }
     }
@@ -183,7 +181,7 @@ impl View {
         config: &Config,
     ) -> Poll<()> {
         let State::Held(_, since) = &self.state else { return Poll::Ready(()) };
-        if let Poll::Ready(offers) = self.flow.poll_offers(cx) {
+        if let Poll::Ready(offers) = self.sender.poll_offers(cx) {
             let nothing = offers.is_empty();
             let held = std::mem::replace(&mut self.state, if nothing { State::Over } else { State::Ready });
             match held {
@@ -191,15 +189,15 @@ impl View {
                 State::Held(Held::Setup(track, transports), _) => {
                     self.answer_setup(machine, track, &transports, server, config);
                 }
-                _ => machine.described(&self.flow.description(self.local)),
+                _ => machine.described(&self.sender.description(self.local)),
             }
             return Poll::Ready(());
         }
         if since.elapsed() < config.rtsp.hold.0 {
-            server.beat.wake_next(cx);
+            server.core.beat.wake_next(cx);
             return Poll::Pending;
         }
-        server.refused("absent", &self.who, format_args!("waited in vain for {}", self.name()));
+        server.core.refused("absent", &self.who, format_args!("waited in vain for {}", self.name()));
         machine.refuse(Status::NOT_FOUND);
         self.state = State::Over;
         Poll::Ready(())
@@ -227,26 +225,26 @@ impl View {
         server: &Arc<Server>,
         config: &Config,
     ) -> Result<Transport, Status> {
-        let kind = self.flow.offers().get(track).map(|(kind, _)| *kind).ok_or(Status::NOT_FOUND)?;
+        let kind = self.sender.offers().get(track).map(|(kind, _)| *kind).ok_or(Status::NOT_FOUND)?;
         // a client to whom one way brought nothing tries another for all tracks
         let other = |wanted: &Transport| match wanted.lower {
-            Lower::Tcp => self.flow.is_over_udp() || self.cast.is_some(),
-            Lower::Udp => self.flow.is_over_tcp() || self.cast.is_some(),
-            Lower::Multicast => self.flow.is_over_tcp() || self.flow.is_over_udp(),
+            Lower::Tcp => self.sender.is_over_udp() || self.cast.is_some(),
+            Lower::Udp => self.sender.is_over_tcp() || self.cast.is_some(),
+            Lower::Multicast => self.sender.is_over_tcp() || self.sender.is_over_udp(),
         };
         if transports.iter().all(other) {
-            self.flow.forget_ways();
+            self.sender.forget_paths();
             self.cast = None;
         }
         for wanted in transports {
             let mut agreed = Transport { ssrc: Some(ssrc(kind)), ..Transport::new(wanted.lower) };
             let way = match wanted.lower {
-                Lower::Tcp if !self.flow.is_over_udp() && self.cast.is_none() => {
+                Lower::Tcp if !self.sender.is_over_udp() && self.cast.is_none() => {
                     let channels = wanted.interleaved.unwrap_or(((2 * track) as u8, (2 * track + 1) as u8));
                     agreed.interleaved = Some(channels);
-                    Way::Interleaved(channels.0, channels.1)
+                    MediaPath::Interleaved(channels.0, channels.1)
                 }
-                Lower::Multicast if !self.flow.is_over_udp() && !self.flow.is_over_tcp() => {
+                Lower::Multicast if !self.sender.is_over_udp() && !self.sender.is_over_tcp() => {
                     let seat = self.seat.as_deref();
                     let Some(cast) = Cast::join(server, config, self.name(), self.local, seat) else { continue };
                     agreed.port = cast.ports(kind);
@@ -255,20 +253,22 @@ impl View {
                     self.cast = Some(cast);
                     return Ok(agreed);
                 }
-                Lower::Udp if config.rtsp.udp && !self.flow.is_over_tcp() && self.cast.is_none() => {
+                Lower::Udp if config.rtsp.udp && !self.sender.is_over_tcp() && self.cast.is_none() => {
                     let Some(client) = wanted.client_port else { continue };
-                    let sizes = Server::viewer_sizes(config);
-                    let Some(mut pair) = server.udp.pair(self.local, sizes, self.seat.as_deref()) else { continue };
+                    let sizes = Core::viewer_sizes(config);
+                    let Some(mut pair) = server.core.udp.pair(self.local, sizes, self.seat.as_deref()) else {
+                        continue;
+                    };
                     (agreed.client_port, agreed.server_port) = (Some(client), Some((pair.port(), pair.port() + 1)));
                     let [rtp, rtcp] = [client.0, client.1].map(|port| SocketAddr::new(self.peer, port));
                     if pair.connect(rtp).is_err() {
                         continue;
                     }
-                    Way::Udp { pair, rtp, rtcp }
+                    MediaPath::Udp { pair, rtp, rtcp }
                 }
                 _ => continue,
             };
-            self.flow.set_way(kind, way);
+            self.sender.set_path(kind, way);
             return Ok(agreed);
         }
         Err(Status::UNSUPPORTED_TRANSPORT)
@@ -287,7 +287,7 @@ impl View {
     /// How long nothing needs to be heard of the client while it plays: inside the
     /// connection, what it takes is sign enough.
     pub(super) fn patience(&self, config: &Config) -> Duration {
-        if self.flow.is_over_udp() || self.cast.is_some() { patience(config) } else { Duration::ZERO }
+        if self.sender.is_over_udp() || self.cast.is_some() { patience(config) } else { Duration::ZERO }
     }
 
     /// Something came from the client.
@@ -301,7 +301,7 @@ impl View {
 
     /// PAUSE was asked for: what is on its way goes on.
     pub(super) fn pause(&mut self) {
-        self.flow.pause();
+        self.sender.pause();
         self.state = State::Ready;
     }
 }

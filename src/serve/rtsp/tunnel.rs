@@ -155,7 +155,7 @@ impl Post {
     pub(super) async fn run(mut self: Box<Self>, server: Arc<Server>, mut conn: Conn) {
         conn.expect_input(std::time::Duration::ZERO);
         let why = std::future::poll_fn(|cx| self.poll(cx, &mut conn)).await;
-        server.tally.closed(&why);
+        server.core.counters.closed(&why);
     }
 
     fn poll(&mut self, cx: &mut Context<'_>, conn: &mut Conn) -> Poll<Close> {

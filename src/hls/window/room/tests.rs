@@ -2,7 +2,6 @@ use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use bytes::Bytes;
 
-#[cfg(feature = "record")]
 use super::super::Delete;
 use super::super::tests::RULES;
 use super::super::texts::told;
@@ -273,7 +272,6 @@ fn told_from(bench: &Bench) -> Duration {
     bench.window.segments[0].begun.duration_since(UNIX_EPOCH).unwrap()
 }
 
-#[cfg(feature = "record")]
 #[test]
 fn a_disk_gets_all_there_is_whatever_the_room_is_for() {
     for (rules, kbits, group) in kinds().into_iter().filter(|(_, kbits, _)| *kbits <= 4000) {

@@ -3,59 +3,46 @@
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-#[cfg(any(feature = "rtmp", feature = "http"))]
 use crate::hub::Name;
 use crate::hub::{Next, Pressed, Viewer};
 use crate::net::{BATCH, Close, Conn, Outlet};
 
 /// A cursor and what is on its way to the socket.
-#[cfg(any(feature = "rtmp", feature = "http"))]
-pub(crate) struct Live {
+pub struct Sender {
     viewer: Viewer,
     outlet: Outlet,
 }
 
-/// What a viewer asks for in the query of its URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[cfg(any(feature = "rtmp", feature = "http"))]
-pub(crate) enum Wish {
-    None,
-    /// `hevc=12`: HEVC under the codec id that older players know.
-    LegacyHevc,
-    /// `tracks=all`: more than the first track of each kind.
-    AllTracks,
-}
-
-#[cfg(any(feature = "rtmp", feature = "http"))]
-impl Live {
-    pub(crate) fn new(viewer: Viewer, outlet: Outlet) -> Self {
+impl Sender {
+    /// What `viewer` gets goes out by `outlet`.
+    pub fn new(viewer: Viewer, outlet: Outlet) -> Self {
         Self { viewer, outlet }
     }
 
     /// The viewer takes no more; what it was being sent stays to be finished.
-    pub(crate) fn into_tail(self) -> Tail {
+    pub fn into_tail(self) -> Tail {
         Tail::new(self.viewer, self.outlet)
     }
 
     /// Whether all that was taken is sent.
-    #[cfg(feature = "rtmp")]
-    pub(crate) fn is_idle(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.outlet.is_empty()
     }
 
     /// Bytes that have gone out.
-    pub(crate) fn moved(&self) -> u64 {
+    pub fn moved(&self) -> u64 {
         self.viewer.moved()
     }
 
-    pub(crate) fn name(&self) -> &Name {
+    /// Its stream.
+    pub fn name(&self) -> &Name {
         self.viewer.stream().name()
     }
 
     /// Sends control bytes between batches, and batches as the stream provides
     /// them. True when everything is sent and the stream has nothing more; false
     /// when another turn is due. A socket that takes no more counts as the former.
-    pub(crate) fn poll(
+    pub fn poll(
         &mut self,
         cx: &mut Context<'_>,
         conn: &mut Conn,
@@ -68,21 +55,21 @@ impl Live {
 
 /// The rest of a batch for a viewer that takes no more: a message is never cut.
 #[derive(Default)]
-pub(crate) struct Tail(Option<(Viewer, Outlet)>);
+pub struct Tail(Option<(Viewer, Outlet)>);
 
 impl Tail {
-    pub(crate) fn new(viewer: Viewer, outlet: Outlet) -> Self {
+    /// What `outlet` holds still.
+    pub fn new(viewer: Viewer, outlet: Outlet) -> Self {
         Self(Some((viewer, outlet)).filter(|(_, outlet)| !outlet.is_empty()))
     }
 
     /// Whether all of it is sent.
-    #[cfg(feature = "rtmp")]
-    pub(crate) fn is_empty(&self) -> bool {
+    pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
     /// Ready when all of it is sent.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, conn: &mut Conn, slow: Duration) -> Poll<Result<(), Close>> {
+    pub fn poll(&mut self, cx: &mut Context<'_>, conn: &mut Conn, slow: Duration) -> Poll<Result<(), Close>> {
         if let Some((viewer, outlet)) = &mut self.0 {
             ready!(poll_rest(viewer, outlet, cx, conn, slow))?;
             self.0 = None;
@@ -93,7 +80,7 @@ impl Tail {
 
 /// Sends what a viewer has taken; ready when that is done. While it is not, the viewer
 /// holds it, and may have to let go.
-pub(crate) fn poll_rest(
+pub fn poll_rest(
     viewer: &mut Viewer,
     outlet: &mut Outlet,
     cx: &mut Context<'_>,
@@ -111,7 +98,7 @@ pub(crate) fn poll_rest(
 
 /// Whether others need what a viewer has taken and cannot send so much that it has to go; before
 /// that it gives up what it has not begun.
-pub(crate) fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>) -> bool {
+pub fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>) -> bool {
     let pressed = viewer.poll_pressed(cx, Instant::now());
     if pressed == Pressed::GiveUp {
         let skips = outlet.give_up();
@@ -121,12 +108,12 @@ pub(crate) fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>
 }
 
 /// Why one who waits for what nobody publishes goes.
-pub(crate) fn gave_way() -> Close {
+pub fn gave_way() -> Close {
     Close::Refused("nobody publishes it, and others need the place".into())
 }
 
-/// What `Live::poll` does.
-pub(crate) fn send(
+/// What `Sender::poll` does.
+pub fn send(
     viewer: &mut Viewer,
     outlet: &mut Outlet,
     cx: &mut Context<'_>,
@@ -147,14 +134,4 @@ pub(crate) fn send(
         Poll::Pending => return Ok(true),
     }
     Ok(poll_rest(viewer, outlet, cx, conn, slow)?.is_pending())
-}
-
-/// Reads the wish out of a query.
-#[cfg(any(feature = "rtmp", feature = "http"))]
-pub(crate) fn wish(query: &str) -> Wish {
-    query.split('&').fold(Wish::None, |wish, pair| match pair {
-        "hevc=12" => Wish::LegacyHevc,
-        "tracks=all" => Wish::AllTracks,
-        _ => wish,
-    })
 }

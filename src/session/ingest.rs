@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-use super::Server;
+use super::core::{Core, time_of_day};
 use super::who::Who;
 use crate::budget::OverBudget;
 use crate::conf::Config;
@@ -13,11 +13,13 @@ use crate::media::{Kind, Track};
 use crate::net::{Close, Conn};
 
 /// The right to publish, and how fast to read.
-pub(crate) struct Intake {
-    pub(crate) publisher: Publisher,
-    pub(crate) who: Who,
+pub struct Ingest {
+    /// The stream.
+    pub publisher: Publisher,
+    /// The session.
+    pub who: Who,
     /// Something other than control messages has come since the last read.
-    pub(crate) active: bool,
+    pub active: bool,
     /// The next read waits for the beat after this one.
     pause: Option<u32>,
     silence: Duration,
@@ -26,27 +28,26 @@ pub(crate) struct Intake {
     /// Frames that were lost on the way in.
     losses: u32,
     /// Messages of script data that were.
-    #[cfg(feature = "rtmp")]
     data_losses: u32,
     /// The stream was told the time of day; from then on it is once a second.
     timed: bool,
 }
 
 /// Why a frame did not get in.
-pub(crate) enum Loss {
+pub enum Loss {
     /// It is longer than `streams.max_frame`.
     TooLong,
     /// It is not what its codec says.
     Malformed(&'static str),
     /// It did not come.
-    #[cfg(feature = "rtsp")]
     Missing,
     /// There was no room.
     OverBudget(OverBudget),
 }
 
-impl Intake {
-    pub(crate) fn new(mut publisher: Publisher, config: &Config, who: &Who) -> Self {
+impl Ingest {
+    /// `who` publishes.
+    pub fn new(mut publisher: Publisher, config: &Config, who: &Who) -> Self {
         if !who.told {
             publisher.hush();
         }
@@ -58,31 +59,30 @@ impl Intake {
             silence: config.publish.silence.0,
             much: config.publish.receive_buffer.0 / 4,
             losses: 0,
-            #[cfg(feature = "rtmp")]
             data_losses: 0,
             timed: false,
         }
     }
 
     /// Ready when it is time to read; true if a pause has ended.
-    pub(crate) fn poll_turn(&mut self, cx: &Context<'_>, server: &Server) -> Poll<Result<bool, Close>> {
+    pub fn poll_turn(&mut self, cx: &Context<'_>, core: &Core) -> Poll<Result<bool, Close>> {
         if self.publisher.poll_replaced(cx).is_ready() {
             return Poll::Ready(Err(Close::Kicked));
         }
         let Some(number) = self.pause else { return Poll::Ready(Ok(false)) };
-        ready!(server.beat.poll_after(cx, number));
+        ready!(core.beat.poll_after(cx, number));
         self.pause = None;
         Poll::Ready(Ok(true))
     }
 
-    pub(crate) fn track(&mut self, track: Track) {
+    /// A track is announced, or is another from here on.
+    pub fn track(&mut self, track: Track) {
         log::debug!("{} track {} is {}", self.who, track.id, track.codec.name());
         self.publisher.track(track);
     }
 
     /// Takes what a container's reader has found.
-    #[cfg_attr(not(any(feature = "rtmp", feature = "record")), allow(dead_code, reason = "RTP has no container"))]
-    pub(crate) fn take(&mut self, event: Event, now: Instant) -> Result<(), Close> {
+    pub fn take(&mut self, event: Event, now: Instant) -> Result<(), Close> {
         match event {
             Event::Track(track) => self.track(track),
             Event::Frame(frame) => {
@@ -99,7 +99,8 @@ impl Intake {
         Ok(())
     }
 
-    pub(crate) fn lost(&mut self, kind: Kind, loss: &Loss) {
+    /// A frame did not get in.
+    pub fn lost(&mut self, kind: Kind, loss: &Loss) {
         self.losses = self.losses.saturating_add(1);
         if is_told(self.losses) && self.who.told {
             let kind = if kind == Kind::Video { "a video" } else { "an audio" };
@@ -112,8 +113,7 @@ impl Intake {
     }
 
     /// Script data is passed over.
-    #[cfg(feature = "rtmp")]
-    pub(crate) fn data_lost(&mut self, why: &dyn std::fmt::Display) {
+    pub fn data_lost(&mut self, why: &dyn std::fmt::Display) {
         self.data_losses = self.data_losses.saturating_add(1);
         if is_told(self.data_losses) && self.who.told {
             log::warn!("{} script data is passed over, {} times so far: {why}", self.who, self.data_losses);
@@ -122,22 +122,22 @@ impl Intake {
     }
 
     /// Viewers are woken.
-    pub(crate) fn show(&mut self) {
+    pub fn show(&mut self) {
         // before they begin, so that they can tell what time it is
-        self.timed = self.timed || self.publisher.time_of_day(super::time_of_day());
+        self.timed = self.timed || self.publisher.time_of_day(time_of_day());
         self.publisher.flush();
     }
 
     /// After a read: viewers are woken, and the next read waits as long as the
     /// load asks for, unless so much came that the socket's buffer may fill.
-    pub(crate) fn handed_over(&mut self, conn: &Conn, bytes: usize, server: &Server) {
+    pub fn handed_over(&mut self, conn: &Conn, bytes: usize, core: &Core) {
         self.show();
         if std::mem::take(&mut self.active) {
             conn.expect_input(self.silence);
         }
         let pace = self.publisher.pace();
         if !pace.is_zero() && bytes < self.much {
-            self.pause = Some(server.beat.number());
+            self.pause = Some(core.beat.number());
         }
     }
 }
@@ -161,7 +161,6 @@ impl std::fmt::Display for Loss {
         match self {
             Self::TooLong => f.write_str("it is longer than streams.max_frame"),
             Self::Malformed(what) => f.write_str(what),
-            #[cfg(feature = "rtsp")]
             Self::Missing => f.write_str("packets are missing"),
             Self::OverBudget(refusal) => refusal.fmt(f),
         }

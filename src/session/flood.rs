@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 /// The lines of each kind and peer lately. Those who share a place share its limit, so that an
 /// army of addresses fills no log either.
-pub(crate) struct Flood {
+pub struct Flood {
     slots: Mutex<[Slot; SLOTS]>,
     /// Sessions of all peers.
     sessions: Mutex<Slot>,
@@ -46,13 +46,13 @@ impl Default for Flood {
 impl Flood {
     /// Whether a session of this peer is one of those that the log is told of: each has some
     /// lines, so all together are bounded too.
-    pub(super) fn passes_session(&self, peer: IpAddr) -> bool {
+    pub fn passes_session(&self, peer: IpAddr) -> bool {
         let now = Instant::now();
         self.passes_at(SESSIONS, network(peer), PEERS, now) && lock(&self.sessions).passes(SESSIONS, peer, ALL, now)
     }
 
     /// Whether a line of this kind about this peer is one of the first `few`.
-    pub(crate) fn passes(&self, kind: &'static str, peer: IpAddr, few: u32) -> bool {
+    pub fn passes(&self, kind: &'static str, peer: IpAddr, few: u32) -> bool {
         self.passes_at(kind, network(peer), few, Instant::now())
     }
 
@@ -65,7 +65,7 @@ impl Flood {
     }
 
     /// Tells what was left out since the last time.
-    pub(super) fn tell(&self) {
+    pub fn tell(&self) {
         lock(&self.slots).iter_mut().for_each(Slot::tell);
         lock(&self.sessions).tell();
     }

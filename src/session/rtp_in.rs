@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::super::Server;
-use super::super::intake::{Intake, Loss};
-use super::super::who::Who;
+use super::core::Core;
+use super::ingest::{Ingest, Loss};
+use super::who::Who;
 use crate::budget::{Account, BlockMut, OverBudget};
 use crate::conf::Config;
 use crate::hub::{Lost, Publisher};
@@ -20,11 +20,12 @@ use crate::proto::rtsp::sdp::Description;
 use crate::proto::rtsp::{Lower, Status, Transport, packet_header};
 
 /// A publisher's side.
-pub(crate) struct Publish {
-    pub(crate) intake: Intake,
+pub struct RtpIngest {
+    /// What takes the frames.
+    pub ingest: Ingest,
     demux: Demux,
-    /// The way of each announced track; none for those without a place here.
-    ways: Vec<(Option<usize>, Way)>,
+    /// The path of each announced track; none for those without a place here.
+    paths: Vec<(Option<usize>, MediaPath)>,
     patience: Duration,
     reported: Instant,
     /// Bytes that have come over UDP and were not handed on.
@@ -36,7 +37,7 @@ pub(crate) struct Publish {
 }
 
 /// How a track's packets come.
-enum Way {
+enum MediaPath {
     /// It was not set up yet.
     None,
     Interleaved(u8, u8),
@@ -65,31 +66,32 @@ thread_local! {
 
 /// The tracks that are announced, each with its number if it has a place here;
 /// `None` if none has.
-pub(crate) fn tracks(description: &Description, config: &Config) -> Option<(Demux, Vec<Option<usize>>)> {
+pub fn announced(description: &Description, config: &Config) -> Option<(Demux, Vec<Option<usize>>)> {
     // inside the connection nothing comes late
     let mut demux = Demux::new(config.streams.max_frame.0, Duration::ZERO);
     let numbers: Vec<_> = description.medias.iter().map(|media| demux.add(&media.formats)).collect();
     numbers.iter().any(Option::is_some).then_some((demux, numbers))
 }
 
-impl Publish {
-    pub(crate) fn new(
+impl RtpIngest {
+    /// Frames of the tracks that were announced, for `publisher`.
+    pub fn new(
         publisher: Publisher,
         (demux, numbers): (Demux, Vec<Option<usize>>),
         config: &Config,
         who: &Who,
     ) -> Self {
-        let intake = Intake::new(publisher, config, who);
+        let ingest = Ingest::new(publisher, config, who);
         let most = if who.told { TOLD } else { 0 };
         for number in (0..).zip(&numbers).filter_map(|(number, track)| track.is_none().then_some(number)).take(most) {
             let number: usize = number;
             log::warn!("{who} the description's track {number} has no place here and is passed over");
         }
-        let ways = numbers.into_iter().map(|number| (number, Way::None)).collect();
+        let paths = numbers.into_iter().map(|number| (number, MediaPath::None)).collect();
         Self {
-            intake,
+            ingest,
             demux,
-            ways,
+            paths,
             patience: config.rtsp.reorder.0,
             reported: Instant::now(),
             fresh: 0,
@@ -98,33 +100,33 @@ impl Publish {
         }
     }
 
-    /// Chooses a way for a track.
-    pub(crate) fn set_up(
+    /// Chooses a path for a track.
+    pub fn set_up(
         &mut self,
         track: usize,
         transports: &[Transport],
-        server: &Server,
+        core: &Core,
         config: &Config,
         (local, peer): (IpAddr, IpAddr),
         seat: Option<&Seat>,
     ) -> Result<Transport, Status> {
         let default = ((2 * track) as u8, (2 * track + 1) as u8);
-        let (_, way) = self.ways.get_mut(track).ok_or(Status::NOT_FOUND)?;
+        let (_, path) = self.paths.get_mut(track).ok_or(Status::NOT_FOUND)?;
         for wanted in transports {
             let mut agreed = Transport { record: wanted.record, ..Transport::new(wanted.lower) };
             match wanted.lower {
                 Lower::Tcp => {
                     let channels = wanted.interleaved.unwrap_or(default);
-                    *way = Way::Interleaved(channels.0, channels.1);
+                    *path = MediaPath::Interleaved(channels.0, channels.1);
                     agreed.interleaved = Some(channels);
                     return Ok(agreed);
                 }
                 Lower::Udp if config.rtsp.udp => {
                     let Some(client) = wanted.client_port else { continue };
-                    let sizes = Server::publisher_sizes(config);
-                    let Some(pair) = server.udp.pair(local, sizes, seat) else { continue };
+                    let sizes = Core::publisher_sizes(config);
+                    let Some(pair) = core.udp.pair(local, sizes, seat) else { continue };
                     (agreed.client_port, agreed.server_port) = (Some(client), Some((pair.port(), pair.port() + 1)));
-                    *way = Way::Udp(Box::new(Udp { pair, peer, reports_to: SocketAddr::new(peer, client.1) }));
+                    *path = MediaPath::Udp(Box::new(Udp { pair, peer, reports_to: SocketAddr::new(peer, client.1) }));
                     self.demux.set_patience(self.patience);
                     return Ok(agreed);
                 }
@@ -135,27 +137,27 @@ impl Publish {
     }
 
     /// Opens ports for a track that the peer is asked to send by UDP.
-    pub(crate) fn open(&mut self, track: usize, conn: &Conn, server: &Server, config: &Config) -> Option<(u16, u16)> {
+    pub fn open(&mut self, track: usize, conn: &Conn, core: &Core, config: &Config) -> Option<(u16, u16)> {
         let local = conn.local().ok()?.ip().to_canonical();
         let peer = conn.peer().ip().to_canonical();
-        let (_, way) = self.ways.get_mut(track)?;
-        let pair = server.udp.pair(local, Server::publisher_sizes(config), None)?;
+        let (_, path) = self.paths.get_mut(track)?;
+        let pair = core.udp.pair(local, Core::publisher_sizes(config), None)?;
         let ports = (pair.port(), pair.port() + 1);
-        *way = Way::Udp(Box::new(Udp { pair, peer, reports_to: SocketAddr::new(peer, 0) }));
+        *path = MediaPath::Udp(Box::new(Udp { pair, peer, reports_to: SocketAddr::new(peer, 0) }));
         self.demux.set_patience(self.patience);
         Some(ports)
     }
 
-    /// The way of a track was agreed upon with a server. Over UDP a packet opens the
+    /// The path of a track was agreed upon with a server. Over UDP a packet opens the
     /// way back through whatever translates addresses in between.
-    pub(crate) fn agreed(&mut self, track: usize, transport: &Transport) {
-        let Some((_, way)) = self.ways.get_mut(track) else { return };
-        match (transport.lower, way) {
-            (Lower::Tcp, way) => {
+    pub fn agreed(&mut self, track: usize, transport: &Transport) {
+        let Some((_, path)) = self.paths.get_mut(track) else { return };
+        match (transport.lower, path) {
+            (Lower::Tcp, path) => {
                 let (rtp, rtcp) = transport.interleaved.unwrap_or(((2 * track) as u8, (2 * track + 1) as u8));
-                *way = Way::Interleaved(rtp, rtcp);
+                *path = MediaPath::Interleaved(rtp, rtcp);
             }
-            (_, Way::Udp(udp)) => {
+            (_, MediaPath::Udp(udp)) => {
                 let Some((rtp, rtcp)) = transport.server_port else { return };
                 udp.reports_to = SocketAddr::new(udp.peer, rtcp);
                 udp.pair.send(&rtp::header(0, false, 0, 0, 0), SocketAddr::new(udp.peer, rtp));
@@ -168,25 +170,25 @@ impl Publish {
     }
 
     /// These tracks begin at the same moment with these timestamps.
-    pub(crate) fn begin_at(&mut self, begin: &[(usize, u32)]) {
+    pub fn begin_at(&mut self, begin: &[(usize, u32)]) {
         for (track, timestamp) in begin {
-            if let Some((Some(number), _)) = self.ways.get(*track) {
+            if let Some((Some(number), _)) = self.paths.get(*track) {
                 self.demux.begin_at(*number, *timestamp);
             }
         }
     }
 
     /// It begins: what is known of the tracks is announced. After a pause it is known.
-    pub(crate) fn record(&mut self) {
+    pub fn record(&mut self) {
         if std::mem::replace(&mut self.recording, true) {
             return;
         }
-        let Self { intake, demux, .. } = self;
-        demux.tracks().for_each(|track| intake.track(track.clone()));
+        let Self { ingest, demux, .. } = self;
+        demux.tracks().for_each(|track| ingest.track(track.clone()));
     }
 
     /// A packet inside the connection.
-    pub(crate) fn interleaved(&mut self, channel: u8, data: &Bytes, now: Instant) -> Result<(), Close> {
+    pub fn interleaved(&mut self, channel: u8, data: &Bytes, now: Instant) -> Result<(), Close> {
         if !self.recording {
             return Ok(()); // nobody has said yet what it is
         }
@@ -202,53 +204,53 @@ impl Publish {
 
     /// The track on a channel of the connection, and whether reports come on it.
     fn find(&self, channel: u8) -> Option<(usize, bool)> {
-        self.ways.iter().find_map(|(number, way)| match way {
-            Way::Interleaved(rtp, _) if *rtp == channel => number.map(|number| (number, false)),
-            Way::Interleaved(_, rtcp) if *rtcp == channel => number.map(|number| (number, true)),
+        self.paths.iter().find_map(|(number, path)| match path {
+            MediaPath::Interleaved(rtp, _) if *rtp == channel => number.map(|number| (number, false)),
+            MediaPath::Interleaved(_, rtcp) if *rtcp == channel => number.map(|number| (number, true)),
             _ => None,
         })
     }
 
     /// A packet inside the connection for which there was no room.
-    pub(crate) fn lost(&mut self, channel: u8, refusal: OverBudget) {
+    pub fn lost(&mut self, channel: u8, refusal: OverBudget) {
         if let Some((number, _)) = self.find(channel) {
-            self.intake.lost(self.demux.kind(number), &Loss::OverBudget(refusal));
+            self.ingest.lost(self.demux.kind(number), &Loss::OverBudget(refusal));
         }
     }
 
     /// So many bytes between its packets so far were neither a packet nor a message.
-    pub(crate) fn hears_noise(&mut self, bytes: u32) {
+    pub fn hears_noise(&mut self, bytes: u32) {
         // told when there is twice as much: a log that floods is no log
         if bytes > self.noise.saturating_mul(2) {
             self.noise = bytes;
-            log::warn!("{} bytes between packets are no packets and are passed over, {bytes} so far", self.intake.who);
+            log::warn!("{} bytes between packets are no packets and are passed over, {bytes} so far", self.ingest.who);
         }
     }
 
     /// Takes what has come over UDP, since a socket holds little, and hands it on when
     /// it is time. Ready when it is time to read the connection too.
-    pub(crate) fn poll_turn(
+    pub fn poll_turn(
         &mut self,
         cx: &mut Context<'_>,
         conn: &mut Conn,
         control: &mut Vec<u8>,
-        server: &Server,
+        core: &Core,
     ) -> Poll<Result<(), Close>> {
         let now = Instant::now();
-        let begun = if self.recording { self.ways.len() } else { 0 };
+        let begun = if self.recording { self.paths.len() } else { 0 };
         for at in 0..begun {
             self.fresh += self.receive(cx, at, now)?;
         }
         if self.demux.is_waiting() {
             self.flush(now)?;
-            server.beat.wake_next(cx);
+            core.beat.wake_next(cx);
         }
-        if ready!(self.intake.poll_turn(cx, server))? {
+        if ready!(self.ingest.poll_turn(cx, core))? {
             conn.look_again();
         }
         match std::mem::take(&mut self.fresh) {
             0 => {}
-            bytes => self.handed_over(conn, control, bytes, server, now),
+            bytes => self.handed_over(conn, control, bytes, core, now),
         }
         Poll::Ready(Ok(()))
     }
@@ -257,21 +259,21 @@ impl Publish {
     fn receive(&mut self, cx: &mut Context<'_>, at: usize, now: Instant) -> Result<usize, Close> {
         let (mut bytes, mut look) = (0, true);
         for _ in 0..ROW {
-            let Some((Some(number), Way::Udp(udp))) = self.ways.get_mut(at) else { return Ok(bytes) };
+            let Some((Some(number), MediaPath::Udp(udp))) = self.paths.get_mut(at) else { return Ok(bytes) };
             let number = *number;
-            let packet = udp.next(self.intake.publisher.account());
+            let packet = udp.next(self.ingest.publisher.account());
             // one that was sent before the packet is there by now, and says where it belongs
-            let report = if look { udp.next_report(self.intake.publisher.account()) } else { None };
+            let report = if look { udp.next_report(self.ingest.publisher.account()) } else { None };
             report.iter().for_each(|report| self.demux.rtcp(number, now, report));
             look = packet.is_none();
-            let Some((_, Way::Udp(udp))) = self.ways.get_mut(at) else { return Ok(bytes) };
+            let Some((_, MediaPath::Udp(udp))) = self.paths.get_mut(at) else { return Ok(bytes) };
             match packet {
                 Some(Ok(packet)) if packet.is_empty() => {}
                 Some(Ok(packet)) => {
                     bytes += packet.len();
                     self.rtp(number, &packet, now)?;
                 }
-                Some(Err(refusal)) => self.intake.lost(self.demux.kind(number), &Loss::OverBudget(refusal)),
+                Some(Err(refusal)) => self.ingest.lost(self.demux.kind(number), &Loss::OverBudget(refusal)),
                 None if udp.pair.poll_readable(cx)?.is_pending() => return Ok(bytes),
                 None => {}
             }
@@ -282,43 +284,36 @@ impl Publish {
     }
 
     fn rtp(&mut self, number: usize, data: &Bytes, now: Instant) -> Result<(), Close> {
-        let Self { intake, demux, .. } = self;
-        demux.moves().for_each(|(track, by)| intake.publisher.shift(track, by));
-        drain(intake, now, |room, out| demux.rtp(number, now, data, room, out))
+        let Self { ingest, demux, .. } = self;
+        demux.moves().for_each(|(track, by)| ingest.publisher.shift(track, by));
+        drain(ingest, now, |room, out| demux.rtp(number, now, data, room, out))
     }
 
     fn flush(&mut self, now: Instant) -> Result<(), Close> {
-        let Self { intake, demux, .. } = self;
-        demux.moves().for_each(|(track, by)| intake.publisher.shift(track, by));
-        drain(intake, now, |room, out| demux.flush(now, room, out))
+        let Self { ingest, demux, .. } = self;
+        demux.moves().for_each(|(track, by)| ingest.publisher.shift(track, by));
+        drain(ingest, now, |room, out| demux.flush(now, room, out))
     }
 
     /// After a read: viewers are woken, and now and then the publisher is told how
     /// its packets arrive.
-    pub(crate) fn handed_over(
-        &mut self,
-        conn: &Conn,
-        control: &mut Vec<u8>,
-        bytes: usize,
-        server: &Server,
-        now: Instant,
-    ) {
-        self.intake.handed_over(conn, bytes, server);
+    pub fn handed_over(&mut self, conn: &Conn, control: &mut Vec<u8>, bytes: usize, core: &Core, now: Instant) {
+        self.ingest.handed_over(conn, bytes, core);
         if now.saturating_duration_since(self.reported) < REPORT {
             return;
         }
         self.reported = now;
-        for (number, way) in &self.ways {
+        for (number, path) in &self.paths {
             let Some(number) = *number else { continue };
             let mut report = Vec::new();
             self.demux.report(number, now, ssrc(Kind::Video) ^ number as u32, &mut report);
-            match way {
-                Way::Interleaved(_, channel) => {
+            match path {
+                MediaPath::Interleaved(_, channel) => {
                     packet_header(*channel, report.len(), control);
                     control.extend_from_slice(&report);
                 }
-                Way::Udp(udp) => udp.pair.send_report(&report, udp.reports_to),
-                Way::None => {}
+                MediaPath::Udp(udp) => udp.pair.send_report(&report, udp.reports_to),
+                MediaPath::None => {}
             }
         }
     }
@@ -349,19 +344,19 @@ impl Udp {
 
 /// Hands on what the demuxer finds.
 fn drain(
-    intake: &mut Intake,
+    ingest: &mut Ingest,
     now: Instant,
     read: impl FnOnce(&dyn crate::budget::Room, &mut dyn FnMut(rtp::Event)),
 ) -> Result<(), Close> {
-    let room = intake.publisher.room();
+    let room = ingest.publisher.room();
     let mut replaced = false;
     read(&room, &mut |event| match event {
-        rtp::Event::Track(track) => intake.track(track),
+        rtp::Event::Track(track) => ingest.track(track),
         rtp::Event::Frame(frame) => {
-            intake.active = true;
-            replaced |= intake.publisher.publish(frame, now) == Err(Lost::Replaced);
+            ingest.active = true;
+            replaced |= ingest.publisher.publish(frame, now) == Err(Lost::Replaced);
         }
-        rtp::Event::Lost(kind, why) => intake.lost(kind, &why.map_or(Loss::Missing, Loss::from)),
+        rtp::Event::Lost(kind, why) => ingest.lost(kind, &why.map_or(Loss::Missing, Loss::from)),
     });
     if replaced { Err(Close::Kicked) } else { Ok(()) }
 }

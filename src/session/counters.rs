@@ -7,26 +7,29 @@ use crate::net::Close;
 
 /// Counters by reason. The reasons are words of ours, so there are few.
 #[derive(Debug, Default)]
-pub(super) struct Tally {
+pub struct Counters {
     closed: Mutex<BTreeMap<&'static str, u64>>,
     refused: Mutex<BTreeMap<&'static str, u64>>,
 }
 
-#[cfg_attr(not(feature = "http"), allow(dead_code, reason = "read by the metrics"))]
-impl Tally {
-    pub(super) fn closed(&self, why: &Close) {
+impl Counters {
+    /// A connection has ended.
+    pub fn closed(&self, why: &Close) {
         *lock(&self.closed).entry(why.label()).or_default() += 1;
     }
 
-    pub(super) fn refused(&self, why: &'static str) {
+    /// A request was refused.
+    pub fn refused(&self, why: &'static str) {
         *lock(&self.refused).entry(why).or_default() += 1;
     }
 
-    pub(super) fn all_closed(&self) -> Vec<(&'static str, u64)> {
+    /// Connections that have ended, by reason.
+    pub fn all_closed(&self) -> Vec<(&'static str, u64)> {
         lock(&self.closed).iter().map(|(why, count)| (*why, *count)).collect()
     }
 
-    pub(super) fn all_refused(&self) -> Vec<(&'static str, u64)> {
+    /// Requests that were refused, by reason.
+    pub fn all_refused(&self) -> Vec<(&'static str, u64)> {
         lock(&self.refused).iter().map(|(why, count)| (*why, *count)).collect()
     }
 }

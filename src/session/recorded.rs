@@ -10,9 +10,9 @@ use async_io::Timer;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 
-use super::listing::name_parts;
 use super::who::Who;
 use crate::hub::Name;
+use crate::listing::name_parts;
 
 /// What is recorded, and what was.
 #[derive(Default)]
@@ -87,7 +87,7 @@ pub struct Counts {
 }
 
 /// Whether a path below a folder of recordings is one: others may have files there.
-pub(super) fn is_recording(path: &str) -> bool {
+pub fn is_recording(path: &str) -> bool {
     let named = |stem| name_parts(false, stem).is_some_and(|(stream, _)| Name::new(stream).is_ok());
     match path.split_once('/') {
         None => path.rsplit_once('.').is_some_and(|(stem, end)| ["flv", "ts", "mp4"].contains(&end) && named(stem)),

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use async_io::Timer;
 
-use super::super::live;
+use super::sender;
 use crate::hub::{Name, Next, Step, Unit, Viewer};
 use crate::media::{Hz, Kind, Ticks, Tracks};
 use crate::net::{
@@ -20,13 +20,13 @@ use crate::proto::rtsp::CONTROL;
 use crate::proto::rtsp::sdp::{self, Offer};
 
 /// A cursor, and what is on its way.
-pub(crate) struct Flow {
+pub struct RtpSender {
     viewer: Viewer,
     /// What the stream's tracks were when they were offered.
     tracks: Arc<Tracks>,
     offers: Vec<(Kind, Format)>,
     /// Of pictures and of sound.
-    ways: [Way; 2],
+    paths: [MediaPath; 2],
     outlet: Outlet,
     datagrams: Datagrams,
     /// The pause after a burst of datagrams.
@@ -34,13 +34,20 @@ pub(crate) struct Flow {
 }
 
 /// How a track's packets go.
-pub(crate) enum Way {
+pub enum MediaPath {
     /// Not at all.
     None,
     /// On these channels of the connection.
     Interleaved(u8, u8),
     /// From our ports to the peer's.
-    Udp { pair: Pair, rtp: SocketAddr, rtcp: SocketAddr },
+    Udp {
+        /// Ours.
+        pair: Pair,
+        /// Where packets go.
+        rtp: SocketAddr,
+        /// Where reports go.
+        rtcp: SocketAddr,
+    },
 }
 
 /// What one burst of datagrams may hold, and the pause behind it: a viewer that
@@ -51,35 +58,37 @@ const PAUSE: Duration = Duration::from_millis(2);
 const REPORTS: usize = 64;
 const UDP_STEP: Step = Step { units: 32, bytes: BURST };
 
-impl Flow {
-    pub(crate) fn new(viewer: Viewer) -> Self {
+impl RtpSender {
+    /// Nothing is offered yet.
+    pub fn new(viewer: Viewer) -> Self {
         Self {
             viewer,
             tracks: Arc::default(),
             offers: Vec::new(),
-            ways: [Way::None, Way::None],
+            paths: [MediaPath::None, MediaPath::None],
             outlet: Outlet::default(),
             datagrams: Datagrams::default(),
             pause: None,
         }
     }
 
-    pub(crate) fn name(&self) -> &Name {
+    /// Its stream.
+    pub fn name(&self) -> &Name {
         self.viewer.stream().name()
     }
 
     /// Bytes that have gone out.
-    pub(crate) fn moved(&self) -> u64 {
+    pub fn moved(&self) -> u64 {
         self.viewer.moved()
     }
 
     /// The viewer goes; what it was being sent stays to be finished.
-    pub(crate) fn into_tail(self) -> live::Tail {
-        live::Tail::new(self.viewer, self.outlet)
+    pub fn into_tail(self) -> sender::Tail {
+        sender::Tail::new(self.viewer, self.outlet)
     }
 
     /// Ready once the stream has begun and what can be had of it is known.
-    pub(crate) fn poll_offers(&mut self, cx: &Context<'_>) -> Poll<&[(Kind, Format)]> {
+    pub fn poll_offers(&mut self, cx: &Context<'_>) -> Poll<&[(Kind, Format)]> {
         if let Poll::Ready(tracks) = self.viewer.poll_tracks(cx) {
             self.offers = offers(&tracks);
             self.tracks = tracks;
@@ -89,63 +98,65 @@ impl Flow {
     }
 
     /// What is offered: the tracks in the order of their numbers.
-    pub(crate) fn offers(&self) -> &[(Kind, Format)] {
+    pub fn offers(&self) -> &[(Kind, Format)] {
         &self.offers
     }
 
     /// What is offered, as a session description from `local`.
-    pub(crate) fn description(&self, local: IpAddr) -> String {
+    pub fn description(&self, local: IpAddr) -> String {
         let controls: Vec<_> = (0..self.offers.len()).map(|number| format!("{CONTROL}{number}")).collect();
         let offers = self.offers.iter().zip(&controls);
         let offers: Vec<_> = offers.map(|((kind, format), control)| Offer { format, kind: *kind, control }).collect();
         sdp::write(self.name().as_str(), &local.to_canonical().to_string(), &offers)
     }
 
-    /// Has the packets of a kind go this way.
-    pub(crate) fn set_way(&mut self, kind: Kind, way: Way) {
-        let [video, audio] = &mut self.ways;
-        *(if kind == Kind::Video { video } else { audio }) = way;
+    /// Has the packets of a kind go by this path.
+    pub fn set_path(&mut self, kind: Kind, path: MediaPath) {
+        let [video, audio] = &mut self.paths;
+        *(if kind == Kind::Video { video } else { audio }) = path;
     }
 
     /// No track was set up yet.
-    pub(crate) fn forget_ways(&mut self) {
-        self.ways = [Way::None, Way::None];
+    pub fn forget_paths(&mut self) {
+        self.paths = [MediaPath::None, MediaPath::None];
         self.outlet = Outlet::default();
         self.viewer.let_go();
         self.datagrams = Datagrams::default();
     }
 
-    fn way(&self, kind: Kind) -> &Way {
-        let [video, audio] = &self.ways;
+    fn path(&self, kind: Kind) -> &MediaPath {
+        let [video, audio] = &self.paths;
         if kind == Kind::Video { video } else { audio }
     }
 
-    pub(crate) fn is_over_tcp(&self) -> bool {
-        self.ways.iter().any(|way| matches!(way, Way::Interleaved(..)))
+    /// Whether anything goes inside the connection.
+    pub fn is_over_tcp(&self) -> bool {
+        self.paths.iter().any(|path| matches!(path, MediaPath::Interleaved(..)))
     }
 
-    pub(crate) fn is_over_udp(&self) -> bool {
-        self.ways.iter().any(|way| matches!(way, Way::Udp { .. }))
+    /// Whether anything goes over UDP.
+    pub fn is_over_udp(&self) -> bool {
+        self.paths.iter().any(|path| matches!(path, MediaPath::Udp { .. }))
     }
 
     /// Takes the first packets, if there are any, and says where each track begins:
     /// its number, and its sequence number and time where they are known. All begin
     /// at the time of the first unit. `header` writes what stands before a packet
     /// inside the connection.
-    pub(crate) fn start(
+    pub fn start(
         &mut self,
         cx: &Context<'_>,
         header: fn(u8, usize, &mut Vec<u8>),
     ) -> Vec<(usize, Option<u16>, Option<u32>)> {
-        let Self { viewer, outlet, datagrams, ways, .. } = self;
-        if ways.iter().any(|way| matches!(way, Way::Udp { .. })) {
+        let Self { viewer, outlet, datagrams, paths, .. } = self;
+        if paths.iter().any(|path| matches!(path, MediaPath::Udp { .. })) {
             let _ = datagrams.fill(|units| viewer.poll_next(cx, units, UDP_STEP));
             return self.info(self.datagrams.units());
         }
         if outlet.is_empty() {
             let mut channels = [None; CHANNELS];
-            for (slots, way) in channels.chunks_mut(2).zip(ways) {
-                if let (Way::Interleaved(rtp, rtcp), [first, second]) = (way, slots) {
+            for (slots, path) in channels.chunks_mut(2).zip(paths) {
+                if let (MediaPath::Interleaved(rtp, rtcp), [first, second]) = (path, slots) {
                     (*first, *second) = (Some(*rtp), Some(*rtcp));
                 }
             }
@@ -157,7 +168,8 @@ impl Flow {
 
     fn info(&self, units: &[Arc<Unit>]) -> Vec<(usize, Option<u16>, Option<u32>)> {
         let at = units.first().map(|unit| unit.at);
-        let wanted = self.offers.iter().enumerate().filter(|(_, (kind, _))| !matches!(self.way(*kind), Way::None));
+        let wanted =
+            self.offers.iter().enumerate().filter(|(_, (kind, _))| !matches!(self.path(*kind), MediaPath::None));
         let begin = |(number, (kind, format)): (usize, &(Kind, Format))| {
             let mut pieces = units.iter().flat_map(|unit| unit.packed.pieces());
             let first = pieces.find(|piece| piece.channel() == channel(*kind));
@@ -169,42 +181,37 @@ impl Flow {
     }
 
     /// Stops for a while: what is on its way goes on.
-    pub(crate) fn pause(&mut self) {
+    pub fn pause(&mut self) {
         self.viewer.rewind();
         self.datagrams = Datagrams::default();
     }
 
     /// Whether all that was taken is sent.
-    pub(crate) fn is_idle(&self) -> bool {
+    pub fn is_idle(&self) -> bool {
         self.is_between_packets() && self.datagrams.is_empty()
     }
 
     /// Whether the connection is in the middle of no packet.
-    pub(crate) fn is_between_packets(&self) -> bool {
+    pub fn is_between_packets(&self) -> bool {
         self.outlet.is_empty()
     }
 
     /// Finishes what was begun; ready when that is done.
-    pub(crate) fn poll_rest(
-        &mut self,
-        cx: &mut Context<'_>,
-        conn: &mut Conn,
-        slow: Duration,
-    ) -> Poll<Result<(), Close>> {
+    pub fn poll_rest(&mut self, cx: &mut Context<'_>, conn: &mut Conn, slow: Duration) -> Poll<Result<(), Close>> {
         if self.is_between_packets() {
             return Poll::Ready(Ok(()));
         }
-        live::poll_rest(&mut self.viewer, &mut self.outlet, cx, conn, slow)
+        sender::poll_rest(&mut self.viewer, &mut self.outlet, cx, conn, slow)
     }
 
     /// Whether others need what it has taken and cannot send.
-    pub(crate) fn must_go(&mut self, cx: &Context<'_>) -> bool {
-        !self.is_between_packets() && live::must_go(&mut self.viewer, &mut self.outlet, cx)
+    pub fn must_go(&mut self, cx: &Context<'_>) -> bool {
+        !self.is_between_packets() && sender::must_go(&mut self.viewer, &mut self.outlet, cx)
     }
 
     /// Sends control bytes between packets, and packets as the stream provides
     /// them. False when another turn is due.
-    pub(crate) fn poll(
+    pub fn poll(
         &mut self,
         cx: &mut Context<'_>,
         conn: &mut Conn,
@@ -215,14 +222,14 @@ impl Flow {
             let _ = conn.poll_send(cx, control, slow)?;
             self.poll_datagrams(cx)?
         } else {
-            live::send(&mut self.viewer, &mut self.outlet, cx, conn, control, slow)?
+            sender::send(&mut self.viewer, &mut self.outlet, cx, conn, control, slow)?
         };
         self.look_again()?;
         Ok(idle)
     }
 
     /// Sends datagrams for ever, without a conversation beside them.
-    pub(crate) fn poll_alone(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
+    pub fn poll_alone(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
         poll_in_turns(cx, |cx| {
             let idle = self.poll_datagrams(cx)?;
             self.look_again()?;
@@ -232,7 +239,7 @@ impl Flow {
 
     /// Sends datagrams, in bursts that the receiver's buffer has room for.
     fn poll_datagrams(&mut self, cx: &mut Context<'_>) -> Result<bool, Close> {
-        let Self { viewer, datagrams, ways: [video, audio], pause, .. } = self;
+        let Self { viewer, datagrams, paths: [video, audio], pause, .. } = self;
         if let Some(timer) = pause {
             if Pin::new(timer).poll(cx).is_pending() {
                 return Ok(true);
@@ -241,7 +248,7 @@ impl Flow {
         }
         if datagrams.is_empty() {
             match datagrams.fill(|units| viewer.poll_next(cx, units, UDP_STEP)) {
-                Poll::Ready(Next::Dismissed) => return Err(live::gave_way()),
+                Poll::Ready(Next::Dismissed) => return Err(sender::gave_way()),
                 Poll::Ready(_) => {}
                 Poll::Pending => return Ok(true),
             }
@@ -256,13 +263,13 @@ impl Flow {
     }
 
     /// Whether it has given way to one who plays.
-    pub(crate) fn is_dismissed(&self) -> bool {
+    pub fn is_dismissed(&self) -> bool {
         self.viewer.is_dismissed()
     }
 
     /// Whether the peer has reported since the last look.
-    pub(crate) fn is_reported(&self) -> bool {
-        let [video, audio] = [&self.ways[0], &self.ways[1]].map(Way::take_reports);
+    pub fn is_reported(&self) -> bool {
+        let [video, audio] = [&self.paths[0], &self.paths[1]].map(MediaPath::take_reports);
         video || audio
     }
 
@@ -279,7 +286,7 @@ impl Flow {
             (*kind, format.payload_type, format.clock, format.channels, fmtp)
         };
         let holds = |offer: &(Kind, Format)| now.iter().any(|new| packing(new) == packing(offer));
-        let mut wanted = self.offers.iter().filter(|(kind, _)| !matches!(self.way(*kind), Way::None));
+        let mut wanted = self.offers.iter().filter(|(kind, _)| !matches!(self.path(*kind), MediaPath::None));
         // a stream without tracks is one that waits for its publisher
         if self.tracks.is_empty() || wanted.all(holds) {
             return Ok(());
@@ -288,7 +295,7 @@ impl Flow {
     }
 }
 
-impl Way {
+impl MediaPath {
     fn outward(&self) -> Option<Outward<'_>> {
         match self {
             Self::Udp { pair, rtp, rtcp } => Some(Outward { pair, rtp: *rtp, rtcp: *rtcp }),

@@ -1,0 +1,223 @@
+//! What every protocol gets.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use async_io::Timer;
+use smol::Executor;
+
+use super::counters::Counters;
+use super::flood::Flood;
+#[cfg(feature = "record")]
+use super::recorded::Recorded;
+use super::who::{Ids, REFUSED, Who, canonical};
+use crate::budget::Account;
+use crate::conf::{ADDRESS, CONNECTION, Config, GREETING, SMALL_BUFFER};
+use crate::hub::{Hub, Limits};
+use crate::media::Wall;
+#[cfg(feature = "rtsp")]
+use crate::net::Ports;
+#[cfg(feature = "tls")]
+use crate::net::Shakes;
+use crate::net::{Beat, Gate, Peers, ROW, SocketSizes, Watch};
+
+/// The hub, the configuration, the accounts, and what bounds connections.
+pub struct Core {
+    /// What connections that begin now go by.
+    config: Mutex<Arc<Config>>,
+    /// Where streams meet.
+    pub hub: Arc<Hub>,
+    /// What all tasks run on.
+    pub executor: Arc<Executor<'static>>,
+    /// What all other accounts are parts of.
+    pub total: Account,
+    /// What connections may hold before they publish or play.
+    pub greetings: Account,
+    /// What HLS may hold.
+    pub hls: Account,
+    /// What recordings may hold.
+    #[cfg(feature = "record")]
+    pub recordings: Account,
+    /// What is recorded.
+    #[cfg(feature = "record")]
+    pub recorded: Arc<Recorded>,
+    /// Closes what is overdue.
+    pub watch: Arc<Watch>,
+    /// When publishers are read again.
+    pub beat: Beat,
+    /// How many connections are open.
+    pub gate: Gate,
+    /// The part that each address has of all this.
+    pub peers: Peers,
+    /// Pairs of ports for RTP.
+    #[cfg(feature = "rtsp")]
+    pub udp: Ports,
+    #[cfg(feature = "tls")]
+    /// Has TLS handshakes take turns.
+    pub shakes: Shakes,
+    /// What happened to connections.
+    pub counters: Counters,
+    ids: Ids,
+    /// The lines that the log has had of each peer.
+    pub flood: Arc<Flood>,
+}
+
+impl Core {
+    /// A core whose tasks run on `executor`.
+    pub fn new(config: Config, executor: Arc<Executor<'static>>) -> Arc<Self> {
+        let total = Account::root("total", config.plan().user());
+        let streams = total.child("streams", config.streams.max.saturating_mul(config.streams.memory.0));
+        let greetings = total.child("connections", config.max_connections().saturating_mul(GREETING));
+        let hls = total.child("hls", if config.hls.enable { config.hls.memory.0 } else { 0 });
+        #[cfg(feature = "record")]
+        crate::net::allow(config.disk_threads());
+        crate::net::allow_names(config.name_threads());
+        Arc::new(Self {
+            hub: Hub::new(limits(&config), streams),
+            executor,
+            greetings,
+            hls,
+            #[cfg(feature = "record")]
+            recordings: total.child("record", config.recording_memory()),
+            #[cfg(feature = "record")]
+            recorded: Arc::default(),
+            watch: Arc::default(),
+            beat: Beat::default(),
+            gate: Gate::new(config.max_connections()),
+            peers: peers(&config, &total),
+            #[cfg(feature = "rtsp")]
+            udp: Ports::new(config.rtsp.udp_ports.0, config.rtsp.udp_ports.1, config.udp_pairs()),
+            #[cfg(feature = "tls")]
+            shakes: Shakes::default(),
+            counters: Counters::default(),
+            ids: Ids::default(),
+            flood: Arc::default(),
+            total,
+            config: Mutex::new(Arc::new(config)),
+        })
+    }
+
+    /// The configuration, as connections that begin now go by it.
+    pub fn config(&self) -> Arc<Config> {
+        self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Goes by `config` for all that begins from here on. What the memory plan, the ports
+    /// and the threads were made of has to be as it was; what else the plan counts may differ.
+    pub fn reload(&self, config: Config) {
+        // what is held of what is gone does not stand in the way of the rest
+        self.total.set_limit(self.total.limit().max(config.plan().user()));
+        #[cfg(feature = "record")]
+        self.recordings.set_limit(self.recordings.limit().max(config.recording_memory()));
+        self.hub.set_limits(limits(&config));
+        *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+    }
+
+    /// Takes all memory of the plan that accounts cover; it is held from then on.
+    pub fn prefault(&self) {
+        let accounts = [self.hub.account(), &self.greetings, &self.hls];
+        self.total.prefault(accounts.iter().map(|account| account.limit()).sum());
+    }
+
+    /// About the bytes that are held for streams and connections now.
+    pub fn held(&self) -> usize {
+        self.total.used().saturating_add(self.gate.open().saturating_mul(CONNECTION))
+    }
+
+    /// Looks after everything, until the executor is dropped; `others` do so every second, with
+    /// what is theirs.
+    pub fn start(self: &Arc<Self>, others: impl Fn(Instant) + Send + 'static) {
+        let core = self.clone();
+        let tick = async move {
+            loop {
+                let now = Timer::after(Duration::from_secs(1)).await;
+                core.tick(now);
+                others(now);
+            }
+        };
+        self.executor.spawn(tick).detach();
+        let core = self.clone();
+        self.executor.spawn(async move { core.beat.run(|| core.hub.pace()).await }).detach();
+    }
+
+    /// What is overdue is closed, what is unused is forgotten.
+    fn tick(&self, now: Instant) {
+        self.watch.sweep(now);
+        self.hub.sweep(now);
+        self.flood.tell();
+        self.hub.time_of_day(time_of_day());
+        self.total.replenish();
+    }
+
+    /// Waits until no connection is open, and `others` have ended, but no longer than `limit`.
+    pub async fn closed(&self, limit: Duration, others: impl Fn() -> bool) {
+        let end = Instant::now() + limit;
+        while (self.watch.open() > 0 || !others()) && Instant::now() < end {
+            Timer::after(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The buffers of a connection that only receives media.
+    pub fn publisher_sizes(config: &Config) -> SocketSizes {
+        SocketSizes { send: SMALL_BUFFER, receive: config.publish.receive_buffer.0 }
+    }
+
+    /// The buffers of a connection that only sends media.
+    pub fn viewer_sizes(config: &Config) -> SocketSizes {
+        SocketSizes { send: config.viewers.send_buffer.0, receive: SMALL_BUFFER }
+    }
+
+    /// A new session; `kind` is what its id begins with.
+    pub fn who(&self, kind: &'static str) -> Who {
+        self.ids.who(kind)
+    }
+
+    /// Counts what a session was refused, and tells the log, unless it has heard much of
+    /// the same.
+    pub fn refused(&self, label: &'static str, who: &Who, said: fmt::Arguments<'_>) {
+        self.counters.refused(label);
+        if who.passes(&self.flood, label, REFUSED) {
+            log::warn!("{who} {said}");
+        }
+    }
+
+    /// The same of who has no session.
+    pub fn refused_guest(&self, label: &'static str, peer: SocketAddr, said: fmt::Arguments<'_>) {
+        self.counters.refused(label);
+        if self.flood.passes(label, peer.ip(), REFUSED) {
+            log::warn!("peer={} {said}", canonical(peer));
+        }
+    }
+}
+
+const _: () = assert!(ROW <= ADDRESS, "the plan has room for what is counted of each address");
+
+/// The part that one address may have of all that can be taken, in the order of `Claim`.
+fn peers(config: &Config, total: &Account) -> Peers {
+    let all = [config.max_connections(), config.streams.max, config.viewers.max, config.tls.max, config.udp_pairs()];
+    let account = total.child("peers", config.max_connections().saturating_mul(ADDRESS));
+    Peers::new(all.map(|most| config.per_peer(most)), config.connections.proxies.clone(), account)
+}
+
+/// Before 1970 counts as 1970.
+pub fn time_of_day() -> Wall {
+    Wall(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
+}
+
+/// What bounds the hub.
+fn limits(config: &Config) -> Limits {
+    Limits {
+        streams: config.streams.max,
+        viewers: config.viewers.max,
+        stream_memory: config.streams.memory.0,
+        max_frame: config.streams.max_frame.0,
+        // HLS begins with a segment that is complete
+        gops: if config.hls.enable { 2 } else { 1 },
+        conflict: config.publish.conflict,
+        silent_audio: config.publish.silent_audio,
+        resume: config.streams.resume.0,
+        latency: config.viewers.latency.0,
+    }
+}

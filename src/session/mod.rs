@@ -1,0 +1,34 @@
+//! What all protocols share: whom a session is, a publisher's and a viewer's side, and the
+//! core that every one of them gets.
+
+mod admit;
+mod core;
+mod counters;
+mod flood;
+#[cfg(feature = "rtmp")]
+mod flv_in;
+mod ingest;
+#[cfg(feature = "record")]
+mod recorded;
+#[cfg(feature = "rtsp")]
+mod rtp_in;
+#[cfg(feature = "rtsp")]
+mod rtp_out;
+mod sender;
+mod who;
+
+pub use self::core::Core;
+pub use admit::may_be;
+pub use counters::Counters;
+pub use flood::Flood;
+#[cfg(feature = "rtmp")]
+pub use flv_in::FlvIn;
+pub use ingest::{Ingest, Loss};
+#[cfg(feature = "record")]
+pub use recorded::{Asked, Counts, List, MOST_TOLD, Recorded, Told, is_recording};
+#[cfg(feature = "rtsp")]
+pub use rtp_in::{RtpIngest, announced};
+#[cfg(feature = "rtsp")]
+pub use rtp_out::{MediaPath, RtpSender};
+pub use sender::{Sender, Tail, gave_way};
+pub use who::{Ids, Who, canonical};
