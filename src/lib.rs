@@ -24,6 +24,7 @@
 //! |---|---|
 //! | [`budget`] | accounts, leases, blocks, the plan |
 //! | [`wire`] | bytes, bits, checksums |
+//! | [`disk`] | work that may wait for a disk |
 //! | [`media`] | time, tracks, frames, NAL units |
 //! | [`codec`] | decoder records, and what frames say of themselves |
 //! | [`container`] | FLV, MPEG-TS, MP4, AMF, playlists; the table of forms |
@@ -60,6 +61,7 @@ pub mod codec;
 pub mod conf;
 pub mod container;
 pub mod device;
+pub mod disk;
 #[cfg(feature = "http")]
 pub mod hls;
 pub mod hub;

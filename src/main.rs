@@ -15,7 +15,7 @@ use runnel::budget::Plan;
 use runnel::conf::{Changes, Config, Hint, Keys, Target, machine};
 use runnel::device::supervisor::{State, tell, wants_pulse};
 use runnel::device::{self, User, Watchdog};
-use runnel::net::{Lane, aside, read_small};
+use runnel::disk::{Lane, aside, read_small};
 #[cfg(feature = "record")]
 use runnel::record::{Prepared, Recorder};
 #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "record"))]

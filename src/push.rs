@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use runnel::conf::{Config, Source};
-use runnel::relay::{Destination, Playing, push_file};
+use runnel::relay::{Destination, Playback, push_file};
 use runnel::session::Core;
 use smol::Executor;
 
@@ -14,7 +14,7 @@ use smol::Executor;
 pub struct Push {
     /// The configuration, if it is not the embedded one.
     pub config: Option<PathBuf>,
-    playing: Playing,
+    playing: Playback,
     to: Destination,
 }
 
@@ -41,7 +41,7 @@ impl Push {
         let [path, url] = <[OsString; 2]>::try_from(rest).map_err(|_| "push wants a FILE and a URL")?;
         let [ca, url] = [ca, url].map(|text| text.to_string_lossy().into_owned());
         let url = Source::parse(&url).map_err(|why| format!("URL: {why}"))?.0;
-        let playing = Playing { path: path.into(), repeat, speed };
+        let playing = Playback { path: path.into(), repeat, speed };
         Ok(Self { config, playing, to: Destination { url, udp, insecure, ca } })
     }
 

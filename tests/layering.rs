@@ -4,26 +4,30 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// What each part of the crate may use of the others.
-const MAY_USE: [(&str, &[&str]); 19] = [
+const MAY_USE: [(&str, &[&str]); 20] = [
     ("budget", &[]),
     ("wire", &[]),
+    ("disk", &[]),
     ("media", &["wire", "budget"]),
     ("codec", &["media", "wire", "budget"]),
     ("container", &["codec", "media", "wire", "budget"]),
     ("proto", &["container", "codec", "media", "wire", "budget"]),
     ("hub", &["container", "codec", "media", "wire", "budget"]),
     ("hls", &["hub", "container", "media", "wire", "budget"]),
-    ("net", &["hub", "proto", "container", "media", "budget"]),
-    ("conf", &["net", "hub", "proto", "budget"]),
-    ("device", &["conf", "net", "wire"]),
+    ("net", &["disk", "hub", "proto", "container", "media", "budget"]),
+    ("conf", &["disk", "net", "hub", "proto", "budget"]),
+    ("device", &["disk", "conf", "net", "wire"]),
     ("listing", &["container", "codec", "media", "wire", "budget"]),
-    ("session", &["listing", "conf", "net", "hub", "proto", "container", "media", "budget"]),
-    ("serve", &["session", "listing", "conf", "hls", "net", "hub", "proto", "container", "media", "wire", "budget"]),
-    ("relay", &["session", "conf", "net", "hub", "proto", "container", "media", "budget"]),
-    ("record", &["session", "listing", "conf", "net", "hub", "container", "media", "wire", "budget"]),
+    ("session", &["disk", "listing", "conf", "net", "hub", "proto", "container", "media", "budget"]),
+    (
+        "serve",
+        &["disk", "session", "listing", "conf", "hls", "net", "hub", "proto", "container", "media", "wire", "budget"],
+    ),
+    ("relay", &["disk", "session", "conf", "net", "hub", "proto", "container", "media", "budget"]),
+    ("record", &["disk", "session", "listing", "conf", "net", "hub", "container", "media", "wire", "budget"]),
     ("check.rs", &["budget", "conf", "device"]),
     ("push.rs", &["conf", "net", "relay", "session"]),
-    ("main.rs", &["budget", "conf", "device", "net", "record", "relay", "serve", "session"]),
+    ("main.rs", &["disk", "budget", "conf", "device", "net", "record", "relay", "serve", "session"]),
 ];
 
 /// Parts that know of no socket, file, thread, clock or executor.

@@ -7,7 +7,7 @@ use std::path::Path;
 use super::features::{is_compiled, lacks};
 use super::value::Value;
 use super::{Config, Error, Profile};
-use crate::net;
+use crate::disk;
 
 /// Every key with its value.
 #[derive(Clone, Debug)]
@@ -103,7 +103,7 @@ pub const LIVE: [&str; 38] = [
 impl Keys {
     /// Reads the file at `path`, which may be a pipe.
     pub fn load(path: &Path) -> Result<(Config, Self), Error> {
-        Self::of(path, net::read_once(path))
+        Self::of(path, disk::read_once(path))
     }
 
     /// Makes the same of what was `read` of it.

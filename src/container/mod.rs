@@ -10,7 +10,7 @@ pub mod flv;
 pub mod m3u8;
 #[cfg(feature = "http")]
 pub mod mp4;
-mod normal;
+mod normalize;
 mod packed;
 mod picture;
 #[cfg(feature = "http")]
@@ -18,7 +18,7 @@ pub mod ts;
 
 #[cfg(feature = "record")]
 pub use file::{Fault, FileReader, Storage, Unreadable};
-pub use normal::{Coded, Error, Event, Normal};
+pub use normalize::{Coded, Error, Event, FrameNormalizer};
 pub use packed::{Head, Packed, Piece};
 
 use crate::budget::{Account, OverBudget};

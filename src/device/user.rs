@@ -6,7 +6,7 @@ use std::path::Path;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 
-use crate::net::read_small;
+use crate::disk::read_small;
 
 /// Somebody of `/etc/passwd`, or numbers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -24,7 +24,7 @@ pub use form::Unit;
 pub use hold::Pressed;
 pub use name::{InvalidName, Name};
 pub use pattern::{have_common, is_pattern, matches};
-pub use publisher::{Lost, Making, Publisher};
+pub use publisher::{EvictingRoom, Lost, Publisher};
 pub use stats::{FormStats, StreamStats, Traffic};
 pub use stream::Stream;
 pub use viewer::{Next, Step, Viewer};

@@ -145,8 +145,8 @@ impl Publisher {
     }
 
     /// Room for frames that are put together out of parts.
-    pub fn room(&self) -> Making {
-        Making(self.stream.clone())
+    pub fn room(&self) -> EvictingRoom {
+        EvictingRoom(self.stream.clone())
     }
 
     /// How long to gather input before handing it on.
@@ -391,9 +391,9 @@ impl Publisher {
 }
 
 /// Where a publisher's frames are put together: what is older gives way to them.
-pub struct Making(Arc<Stream>);
+pub struct EvictingRoom(Arc<Stream>);
 
-impl Room for Making {
+impl Room for EvictingRoom {
     fn block(&self, capacity: usize) -> Result<BlockMut, OverBudget> {
         let account = self.0.account();
         BlockMut::new(account, capacity).or_else(|_| {

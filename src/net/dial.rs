@@ -8,9 +8,9 @@ use async_io::{Async, Timer};
 use smol::future::or;
 use socket2::{Domain, Socket, Type};
 
-use super::aside::{Aside, Lane, Use};
 use super::listen::prepare;
 use super::{Conn, Gate, SocketSizes, Watch};
+use crate::disk::{BlockingPool, Lane, Use};
 
 /// Connects to `host`, within `limit` for each of its addresses. The connection
 /// takes a place in `gate` like those that come to us.
@@ -43,7 +43,7 @@ async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     }
     let name = host.to_string();
     let look = move || (name.as_str(), port).to_socket_addrs().map(|all| all.take(MOST).collect());
-    let found = NAMES.have_done(Lane::hash(host), Use::Stream, LONGEST, look).await;
+    let found = NAMES.perform(Lane::hash(host), Use::Stream, LONGEST, look).await;
     found.map_err(|error| match error.kind() {
         io::ErrorKind::TimedOut => {
             io::Error::other(format!("the resolver has not answered for {} s", LONGEST.as_secs()))
@@ -53,7 +53,7 @@ async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 }
 
 /// Threads for names: a server that does not know one may say nothing, or late.
-static NAMES: Aside = Aside::new("runnel-names", 1, STACK);
+static NAMES: BlockingPool = BlockingPool::new("runnel-names", 1, STACK);
 
 /// Has as many threads as that at most look names up.
 pub fn allow_names(threads: usize) {

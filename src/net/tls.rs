@@ -2,7 +2,7 @@
 
 mod identity;
 mod make;
-mod shakes;
+mod throttle;
 mod trust;
 
 use std::io::{self, Read, Write};
@@ -17,7 +17,7 @@ use super::Share;
 use super::listen::Pass;
 pub use identity::{Files, Identity};
 pub use make::make_certificate;
-pub use shakes::Shakes;
+pub use throttle::HandshakeThrottle;
 pub use trust::Trust;
 
 /// A connection's state. Plaintext goes in and out here, what is sealed goes by the socket.

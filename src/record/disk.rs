@@ -16,7 +16,7 @@ use super::session;
 use super::writer::{Job, Writer};
 use crate::budget::Account;
 use crate::conf::{Config, Record};
-use crate::net::disk_of;
+use crate::disk::disk_of;
 use crate::session::{Core, List};
 
 /// Those that are known, and which folder is on which: that stays as it was found first.

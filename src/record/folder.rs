@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::index::Index;
-use super::shape::Shape;
+use super::layout::FileLayout;
 use crate::conf::Record;
 use crate::hub::{Name, matches};
 use crate::listing::name_parts;
@@ -53,9 +53,9 @@ impl<'a> Known<'a> {
 
     /// Whether it is one of the rule's.
     pub(super) fn is_of(&self, rule: &Record) -> bool {
-        let shape = Shape::of(rule.format);
-        shape.is_segments() == self.is_segment
-            && shape.extension() == self.extension
+        let layout = FileLayout::of(rule.format);
+        layout.is_segments() == self.is_segment
+            && layout.extension() == self.extension
             && matches(&rule.streams, self.stream)
     }
 }
@@ -127,7 +127,7 @@ impl Folder {
     }
 
     fn has_segments_of(&self, stream: &str) -> bool {
-        let in_segments = |rule: &&Arc<Record>| Shape::of(rule.format).is_segments();
+        let in_segments = |rule: &&Arc<Record>| FileLayout::of(rule.format).is_segments();
         Name::new(stream).is_ok() && self.rules.iter().filter(in_segments).any(|rule| matches(&rule.streams, stream))
     }
 

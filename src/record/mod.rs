@@ -11,6 +11,7 @@ pub mod fuzz;
 mod heal;
 mod index;
 mod keep;
+mod layout;
 mod list;
 mod queue;
 mod recording;
@@ -18,7 +19,6 @@ mod retain;
 #[cfg(test)]
 mod scratch;
 mod session;
-mod shape;
 #[cfg(test)]
 mod tests;
 mod writer;
@@ -33,12 +33,12 @@ use smol::Task;
 use smol::future::or;
 
 use crate::conf::{Config, Record};
+use crate::disk::followed;
 use crate::hub::{Name, matches};
-use crate::net::followed;
 use crate::session::Core;
 use disk::{Disk, Disks};
+use layout::FileLayout;
 use recording::{Live, Recording};
-use shape::Shape;
 
 /// All that is being recorded.
 pub struct Recorder {
@@ -86,7 +86,8 @@ impl Recorder {
         let config = followed_rules(config);
         let is_store = |rule: &Record| {
             let store = config.hls.store.0.as_deref().filter(|_| config.hls.enable);
-            Shape::of(rule.format).is_segments() && store.is_some_and(|store| followed(store) == Path::new(&rule.path))
+            FileLayout::of(rule.format).is_segments()
+                && store.is_some_and(|store| followed(store) == Path::new(&rule.path))
         };
         if let Some(at) = config.record.iter().position(is_store) {
             return Err(format!("record[{at}].path leads to hls.store: \"hls\" wants a folder of its own"));
@@ -222,7 +223,7 @@ fn begin(core: &Arc<Core>, rule: &Arc<Record>, name: &Name, disk: &Disk, running
         core.recorded.refuse(refused, &"recording.max is reached");
         return None;
     }
-    let viewer = core.hub.play(name, Shape::of(rule.format).form());
+    let viewer = core.hub.play(name, FileLayout::of(rule.format).form());
     let viewer = viewer.map_err(|why| core.recorded.refuse(refused, &why)).ok()?.from_oldest();
     let recording = Recording::new(core, rule.clone(), name.clone());
     let session = session::Session::new(&core.recorded, recording.clone(), disk);

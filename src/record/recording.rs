@@ -7,7 +7,7 @@ use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use super::shape::Shape;
+use super::layout::FileLayout;
 use crate::conf::Record;
 use crate::hub::Name;
 use crate::session::{Core, Flood, Recorded, Who};
@@ -15,7 +15,7 @@ use crate::session::{Core, Flood, Recorded, Who};
 /// It lasts as long as somebody hands on or writes what is its.
 pub(super) struct Recording {
     pub(super) rule: Arc<Record>,
-    pub(super) shape: Shape,
+    pub(super) layout: FileLayout,
     pub(super) stream: Name,
     recorded: Arc<Recorded>,
     flood: Arc<Flood>,
@@ -61,7 +61,7 @@ impl Recording {
         let who = core.who("RECORD").of(&stream);
         let state = State { who, begun: false, written: 0, trouble: None, over: false };
         let (recorded, flood) = (core.recorded.clone(), core.flood.clone());
-        Arc::new(Self { shape: Shape::of(rule.format), rule, stream, recorded, flood, state: Mutex::new(state) })
+        Arc::new(Self { layout: FileLayout::of(rule.format), rule, stream, recorded, flood, state: Mutex::new(state) })
     }
 
     /// What is handed on is written from here on.

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use super::folder::{Folder, Known};
 use super::heal;
 use super::index::{Line, State};
-use super::shape::Shape;
+use super::layout::FileLayout;
 use crate::conf::Record;
 use crate::listing;
 
@@ -127,7 +127,7 @@ fn hold(streams: &mut Streams, stream: &str, size: u64, is_whole: bool) {
 /// The share of each stream: no more than all may together, of which those give first
 /// that have most.
 fn limit(rule: &Record, streams: &mut Streams, free: u64) {
-    let margin = |most: u64| if Shape::of(rule.format).is_segments() { most - most / MARGIN } else { most };
+    let margin = |most: u64| if FileLayout::of(rule.format).is_segments() { most - most / MARGIN } else { most };
     let own = if rule.keep_size.0 > 0 { rule.keep_size.0 } else { u64::MAX };
     for held in streams.values_mut() {
         held.most = if held.bytes > own { margin(own) } else { held.bytes };
@@ -234,7 +234,7 @@ fn delete(folder: &Folder, rule: &Record, victims: &[Victim]) -> io::Result<Done
     if !lines.is_empty() {
         folder.index.remove(&lines)?;
     }
-    if Shape::of(rule.format).is_segments() {
+    if FileLayout::of(rule.format).is_segments() {
         listing::forget(&gone, folder.index.syncs())?;
     }
     Ok(done)

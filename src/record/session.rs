@@ -151,9 +151,9 @@ impl Session {
     /// Whether the unit, with which a file could begin, is to begin another.
     fn is_due(&self, unit: &Unit) -> bool {
         let Some(file) = &self.file else { return true };
-        let Recording { rule, shape, .. } = &*self.recording;
+        let Recording { rule, layout, .. } = &*self.recording;
         let length = match rule.length.0 {
-            Duration::ZERO if shape.is_segments() => SEGMENT,
+            Duration::ZERO if layout.is_segments() => SEGMENT,
             length => length,
         };
         let long = u128::try_from((unit.at - file.origin).0).unwrap_or(0) >= length.as_millis();
@@ -164,9 +164,9 @@ impl Session {
     }
 
     fn open(&mut self, origin: Ticks) -> Result<(), OverBudget> {
-        let shape = self.recording.shape;
-        let begin = shape.begin(&self.tracks);
-        let patch = self.account.charge(shape.patch())?;
+        let layout = self.recording.layout;
+        let begin = layout.begin(&self.tracks);
+        let patch = self.account.charge(layout.patch())?;
         let failed = Arc::new(AtomicBool::new(false));
         let discontinuity = std::mem::take(&mut self.broken);
         let now = SystemTime::now();
@@ -202,7 +202,7 @@ impl Session {
         let end = end.filter(|_| !self.broken).unwrap_or(file.newest);
         let length = u32::try_from((end - file.origin).0).unwrap_or(0);
         (file.summary.duration, file.summary.size) = (length, file.size);
-        let patch = self.recording.shape.finish(&file.tracks, &file.summary);
+        let patch = self.recording.layout.finish(&file.tracks, &file.summary);
         let patch = patch.map(|(at, bytes)| Patch { at, bytes, _lease: file.patch });
         let duration = Duration::from_millis(length.into());
         self.send(Job::Close { id: file.id, patch, duration, discontinuity: file.discontinuity });
@@ -212,10 +212,10 @@ impl Session {
     fn append(&mut self, unit: &Unit) -> Result<(), OverBudget> {
         let Some(file) = &self.file else { return Ok(()) };
         let (origin, place) = (file.origin, file.size);
-        let shape = self.recording.shape;
-        if shape.rebases() {
+        let layout = self.recording.layout;
+        if layout.rebases() {
             let mut first = unit.packed.slices().next().unwrap_or_default().to_vec();
-            shape.rebase(&mut first, origin, &file.tracks);
+            layout.rebase(&mut first, origin, &file.tracks);
             let rest = unit.packed.slices().skip(1);
             self.put([&first[..]].into_iter().chain(rest), unit.packed.len())?;
         } else {

@@ -18,8 +18,8 @@ use super::scratch::Scratch;
 use super::writer::{Job, Place, Writer};
 use super::{Prepared, Recorder};
 use crate::conf::{Config, Record};
+use crate::disk::disk_of;
 use crate::hub::Name;
-use crate::net::disk_of;
 use crate::session::Core;
 
 /// A folder whose only rule says this as well.

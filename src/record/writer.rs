@@ -158,22 +158,22 @@ impl Writer {
 
     fn open(&mut self, place: &Place) -> io::Result<(PathBuf, File)> {
         // as those know it who keep what is there
-        let Recording { rule, shape, stream, .. } = &*place.recording;
+        let Recording { rule, layout, stream, .. } = &*place.recording;
         let root = &*fs::canonicalize(&rule.path)?;
         if rule.mounted && !is_mounted(root)? {
             return Err(io::Error::new(ErrorKind::NotFound, "nothing is mounted there"));
         }
-        let folder = if shape.is_segments() { root.join(stream.as_str()) } else { root.to_path_buf() };
+        let folder = if layout.is_segments() { root.join(stream.as_str()) } else { root.to_path_buf() };
         // the folder itself is the user's to make: what is missing may be a card
-        if shape.is_segments() && root.is_dir() {
+        if layout.is_segments() && root.is_dir() {
             match fs::create_dir(&folder) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
                 _ => {}
             }
         }
-        let extension = shape.extension();
+        let extension = layout.extension();
         for again in 0..SAME_SECOND {
-            let name = match (shape.is_segments(), again) {
+            let name = match (layout.is_segments(), again) {
                 (true, _) => {
                     format!("{stream}-{}-{}.{extension}", place.begun.as_millis(), place.number + again as u64)
                 }
@@ -261,6 +261,6 @@ impl Open {
         }
         log::info!("{} recorded {}", self.recording, self.path.display());
         let about = listing::Listed { duration, discontinuity, map: None };
-        Ok(if self.recording.shape.is_segments() { End::Segment(about) } else { End::Whole })
+        Ok(if self.recording.layout.is_segments() { End::Segment(about) } else { End::Whole })
     }
 }

@@ -8,7 +8,7 @@ use async_io::Timer;
 use smol::Task;
 use smol::future::or;
 
-use super::{Errand, Latest, Protocol, Term, Way, keep_up, look};
+use super::{Direction, Latest, Protocol, RelayJob, Term, keep_up, look};
 use crate::conf::{Pull, Push};
 use crate::hub::{Name, matches};
 use crate::proto::Url;
@@ -89,23 +89,23 @@ impl Relay {
 
     fn begin(&self, core: &Arc<Core>) -> Option<Running> {
         let pushed = Pushed::default();
-        let (way, errand) = match self {
+        let (direction, job) = match self {
             Self::Pull(pull) => {
-                let way = Way::pull(&pull.url.0)?;
-                (way, Errand::pull(core, way, pull)?)
+                let direction = Direction::pull(&pull.url.0)?;
+                (direction, RelayJob::pull(core, direction, pull)?)
             }
             Self::Push(push) if push.is_pattern() => {
-                let way = Way::Push(Protocol::of(&push.url.0)?);
-                let each = push_each(way, core.clone(), push.clone(), pushed.clone());
+                let direction = Direction::Push(Protocol::of(&push.url.0)?);
+                let each = push_each(direction, core.clone(), push.clone(), pushed.clone());
                 return Some(Running { task: core.executor.spawn(each), latest: None, pushed });
             }
             Self::Push(push) => {
-                let (name, way) = (Name::new(&push.stream).ok()?, Way::Push(Protocol::of(&push.url.0)?));
-                (way, Errand::push(core, way, push, name))
+                let (name, direction) = (Name::new(&push.stream).ok()?, Direction::Push(Protocol::of(&push.url.0)?));
+                (direction, RelayJob::push(core, direction, push, name))
             }
         };
-        let latest = Some(errand.latest.clone());
-        Some(Running { task: core.executor.spawn(keep_up(way, errand, Term::Ever)), latest, pushed })
+        let latest = Some(job.latest.clone());
+        Some(Running { task: core.executor.spawn(keep_up(direction, job, Term::Ever)), latest, pushed })
     }
 }
 
@@ -131,40 +131,40 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 /// Sends every stream whose name is as the pattern says, each under its own name.
-async fn push_each(way: Way, core: Arc<Core>, push: Push, pushed: Pushed) {
+async fn push_each(direction: Direction, core: Arc<Core>, push: Push, pushed: Pushed) {
     let mut seen = 0;
     loop {
-        push_new(way, &core, &push, &mut lock(&pushed));
+        push_new(direction, &core, &push, &mut lock(&pushed));
         look(&core, &mut seen).await;
     }
 }
 
-fn push_new(way: Way, core: &Arc<Core>, push: &Push, pushed: &mut HashMap<Name, (Task<()>, Latest)>) {
+fn push_new(direction: Direction, core: &Arc<Core>, push: &Push, pushed: &mut HashMap<Name, (Task<()>, Latest)>) {
     pushed.retain(|_, (task, _)| !task.is_finished());
     for stream in core.hub.streams().iter().filter(|stream| stream.is_live()) {
         let name = stream.name();
         if !pushed.contains_key(name) && matches(&push.stream, name.as_str()) {
-            let mut errand = Errand::push(core, way, push, name.clone());
-            errand.url = errand.url.of_stream(name.as_str());
-            let latest = errand.latest.clone();
-            pushed.insert(name.clone(), (core.executor.spawn(keep_up(way, errand, Term::Published)), latest));
+            let mut job = RelayJob::push(core, direction, push, name.clone());
+            job.url = job.url.of_stream(name.as_str());
+            let latest = job.latest.clone();
+            pushed.insert(name.clone(), (core.executor.spawn(keep_up(direction, job, Term::Published)), latest));
         }
     }
 }
 
-impl Errand {
-    fn pull(core: &Arc<Core>, way: Way, pull: &Pull) -> Option<Self> {
+impl RelayJob {
+    fn pull(core: &Arc<Core>, direction: Direction, pull: &Pull) -> Option<Self> {
         let Pull { stream, url, on_demand, udp, insecure, ca } = pull.clone();
         let (name, core, config) = (Name::new(&stream).ok()?, core.clone(), core.config());
-        let who = core.who(way.kind()).of(&name);
+        let who = core.who(direction.kind()).of(&name);
         let latest = Arc::new(Mutex::new(who.clone()));
         Some(Self { core, config, name, url: url.0, udp, insecure, ca, on_demand, once: false, who, latest })
     }
 
-    fn push(core: &Arc<Core>, way: Way, push: &Push, name: Name) -> Self {
+    fn push(core: &Arc<Core>, direction: Direction, push: &Push, name: Name) -> Self {
         let Push { url, udp, insecure, ca, .. } = push.clone();
         let (core, config) = (core.clone(), core.config());
-        let (on_demand, once, who) = (true, false, core.who(way.kind()).of(&name));
+        let (on_demand, once, who) = (true, false, core.who(direction.kind()).of(&name));
         let latest = Arc::new(Mutex::new(who.clone()));
         Self { core, config, name, url: url.0, udp, insecure, ca, on_demand, once, who, latest }
     }

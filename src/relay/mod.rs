@@ -14,7 +14,7 @@ mod rtmp;
 mod rtsp;
 
 #[cfg(feature = "record")]
-pub use file::Playing;
+pub use file::Playback;
 pub use kept::Relays;
 #[cfg(feature = "record")]
 pub use once::{Destination, push_file};
@@ -28,10 +28,12 @@ use async_io::Timer;
 use smol::future::or;
 
 use crate::conf::Config;
-use crate::hub::Name;
-use crate::net::{Close, Conn, SocketSizes, dial};
 #[cfg(feature = "tls")]
-use crate::net::{Lane, Trust, aside};
+use crate::disk::{Lane, aside};
+use crate::hub::Name;
+#[cfg(feature = "tls")]
+use crate::net::Trust;
+use crate::net::{Close, Conn, SocketSizes, dial};
 use crate::proto::Url;
 use crate::session::{Core, Who};
 
@@ -42,8 +44,8 @@ struct Protocol {
     port: u16,
     /// It goes under TLS.
     sealed: bool,
-    pull: fn(Errand, Conn) -> Run,
-    push: fn(Errand, Conn) -> Run,
+    pull: fn(RelayJob, Conn) -> Run,
+    push: fn(RelayJob, Conn) -> Run,
     /// Sessions of ours in the log: pulling and pushing.
     kinds: [&'static str; 2],
 }
@@ -107,7 +109,7 @@ impl From<Close> for End {
 
 /// What one session is to do.
 #[derive(Clone)]
-struct Errand {
+struct RelayJob {
     core: Arc<Core>,
     /// As it was when the session began.
     config: Arc<Config>,
@@ -131,12 +133,12 @@ struct Errand {
     latest: Latest,
 }
 
-/// The session of an errand that runs now, or was the last.
+/// The session of a job that runs now, or was the last.
 type Latest = Arc<Mutex<Who>>;
 
-/// How an errand is done.
+/// How a job is done.
 #[derive(Clone, Copy)]
-enum Way {
+enum Direction {
     Pull(&'static Protocol),
     Push(&'static Protocol),
     #[cfg(feature = "record")]
@@ -168,41 +170,41 @@ const LINGER: Duration = Duration::from_secs(10);
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Runs one session after the other.
-async fn keep_up(way: Way, mut errand: Errand, term: Term) {
+async fn keep_up(direction: Direction, mut job: RelayJob, term: Term) {
     let (mut pause, mut seen) = (PAUSES.0, 0);
-    while !errand.core.watch.stops() {
-        while !errand.is_wanted(way) {
+    while !job.core.watch.stops() {
+        while !job.is_wanted(direction) {
             if term == Term::Published {
                 return;
             }
-            look(&errand.core, &mut seen).await;
+            look(&job.core, &mut seen).await;
         }
-        let (begun, before) = (Instant::now(), errand.frames(way));
-        errand.config = errand.core.config();
-        let mut session = errand.clone();
-        let (why, bytes) = attempt(way, &mut session).await;
+        let (begun, before) = (Instant::now(), job.frames(direction));
+        job.config = job.core.config();
+        let mut session = job.clone();
+        let (why, bytes) = attempt(direction, &mut session).await;
         let time = begun.elapsed();
-        if time >= SUCCESS || errand.frames(way) != before {
+        if time >= SUCCESS || job.frames(direction) != before {
             pause = PAUSES.0;
         }
-        let Errand { name, url, .. } = &errand;
+        let RelayJob { name, url, .. } = &job;
         let who = &session.who;
         let time = time.as_secs();
-        if errand.core.watch.stops() {
-            log::info!("{who} {} {name} {url}: ends with the server ({bytes} bytes in {time} s)", way.word());
+        if job.core.watch.stops() {
+            log::info!("{who} {} {name} {url}: ends with the server ({bytes} bytes in {time} s)", direction.word());
             return;
         }
-        if errand.is_wanted(way) {
+        if job.is_wanted(direction) {
             log::warn!(
                 "{who} {} {name} {url}: {why}; again in {} s ({bytes} bytes in {time} s)",
-                way.word(),
+                direction.word(),
                 pause.as_secs()
             );
         } else {
-            log::info!("{who} {} {name} {url}: {why} ({bytes} bytes in {time} s)", way.word());
+            log::info!("{who} {} {name} {url}: {why} ({bytes} bytes in {time} s)", direction.word());
         }
-        let who = errand.core.who(way.kind()).of(name);
-        errand.becomes(who);
+        let who = job.core.who(direction.kind()).of(name);
+        job.becomes(who);
         Timer::after(pause).await;
         pause = (pause * 2).min(PAUSES.1);
     }
@@ -216,31 +218,31 @@ async fn look(core: &Core, seen: &mut usize) {
 
 /// Runs one session, wherever the stream has moved to: why it ended, and how many bytes
 /// of media it moved.
-async fn attempt(way: Way, errand: &mut Errand) -> (Close, u64) {
-    let (protocol, run, sizes): (_, _, fn(&Config) -> SocketSizes) = match way {
-        Way::Pull(protocol) => (protocol, protocol.pull, Core::publisher_sizes),
-        Way::Push(protocol) => (protocol, protocol.push, Core::viewer_sizes),
+async fn attempt(direction: Direction, job: &mut RelayJob) -> (Close, u64) {
+    let (protocol, run, sizes): (_, _, fn(&Config) -> SocketSizes) = match direction {
+        Direction::Pull(protocol) => (protocol, protocol.pull, Core::publisher_sizes),
+        Direction::Push(protocol) => (protocol, protocol.push, Core::viewer_sizes),
         #[cfg(feature = "record")]
-        Way::File => return file::play(errand, &file::Playing::always(&errand.url), false).await,
+        Direction::File => return file::play(job, &file::Playback::always(&job.url), false).await,
     };
     let mut moved = 0;
     for _ in 0..MAX_MOVES {
-        let conn = match errand.connect(protocol, sizes(&errand.config)).await {
+        let conn = match job.connect(protocol, sizes(&job.config)).await {
             Ok(conn) => conn,
             Err(why) => return (why, moved),
         };
-        errand.becomes(errand.who.clone().at(conn.peer()));
-        log::debug!("{} is connected to {}", errand.who, errand.url);
-        let (end, bytes) = run(errand.clone(), conn).await;
+        job.becomes(job.who.clone().at(conn.peer()));
+        log::debug!("{} is connected to {}", job.who, job.url);
+        let (end, bytes) = run(job.clone(), conn).await;
         moved += bytes;
         match end {
             End::Closed(why) => return (why, moved),
             End::Moved(to) => match Url::parse(&to) {
-                Ok(url) if url.scheme == errand.url.scheme && to.len() <= MAX_URL => {
-                    log::info!("{} the stream has moved to {url}", errand.who);
+                Ok(url) if url.scheme == job.url.scheme && to.len() <= MAX_URL => {
+                    log::info!("{} the stream has moved to {url}", job.who);
                     // nobody else is told the password
-                    let before = errand.url.clone();
-                    errand.url = match url.host == before.host {
+                    let before = job.url.clone();
+                    job.url = match url.host == before.host {
                         true => Url { user: before.user, password: before.password, basic: before.basic, ..url },
                         false => url,
                     };
@@ -258,7 +260,7 @@ impl Protocol {
     }
 }
 
-impl Way {
+impl Direction {
     /// How a stream comes from there.
     fn pull(url: &Url) -> Option<Self> {
         #[cfg(feature = "record")]
@@ -287,7 +289,7 @@ impl Way {
     }
 }
 
-impl Errand {
+impl RelayJob {
     /// This session begins, or is known better.
     fn becomes(&mut self, who: Who) {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&who);
@@ -296,19 +298,19 @@ impl Errand {
 
     /// Whether it is time to begin: for a pull on demand somebody watches what
     /// nobody publishes, for a push somebody publishes.
-    fn is_wanted(&self, way: Way) -> bool {
+    fn is_wanted(&self, direction: Direction) -> bool {
         let stream = self.core.hub.find(&self.name);
-        match way {
-            Way::Push(_) => stream.is_some_and(|stream| stream.is_live()),
+        match direction {
+            Direction::Push(_) => stream.is_some_and(|stream| stream.is_live()),
             _ if self.on_demand => stream.is_some_and(|stream| stream.is_watched() && !stream.is_live()),
             _ => stream.is_none_or(|stream| !stream.is_live()),
         }
     }
 
     /// Frames of a pulled stream so far.
-    fn frames(&self, way: Way) -> u64 {
-        match way {
-            Way::Push(_) => 0,
+    fn frames(&self, direction: Direction) -> u64 {
+        match direction {
+            Direction::Push(_) => 0,
             _ => self.core.hub.find(&self.name).map_or(0, |stream| stream.stats().traffic.frames),
         }
     }
@@ -325,7 +327,7 @@ impl Errand {
         #[cfg(feature = "tls")]
         {
             let limit = self.config.connections.handshake.0;
-            return conn.sealed_to(&self.trust().await?, &self.url.host, &self.core.shakes, limit).await;
+            return conn.sealed_to(&self.trust().await?, &self.url.host, &self.core.throttle, limit).await;
         }
         #[cfg(not(feature = "tls"))]
         Err(Close::Refused(crate::conf::lacks("tls")))
@@ -333,7 +335,7 @@ impl Errand {
 }
 
 #[cfg(feature = "tls")]
-impl Errand {
+impl RelayJob {
     async fn trust(&self) -> Result<Trust, Close> {
         let trust = match self.ca.as_str() {
             _ if self.insecure => Trust::anybody(),

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex};
 use async_io::Timer;
 use smol::future::or;
 
-use super::file::{self, Playing};
-use super::{Errand, LOOK, Protocol, Way, attempt};
+use super::file::{self, Playback};
+use super::{Direction, LOOK, Protocol, RelayJob, attempt};
 use crate::hub::Name;
 use crate::net::Close;
 use crate::proto::Url;
@@ -29,12 +29,12 @@ pub struct Destination {
 const NAME: &str = "push";
 
 /// Sends a file; says why if not all of it was sent.
-pub async fn push_file(core: &Arc<Core>, playing: Playing, to: Destination) -> Result<(), String> {
+pub async fn push_file(core: &Arc<Core>, playback: Playback, to: Destination) -> Result<(), String> {
     let Destination { url, udp, insecure, ca } = to;
     let protocol = Protocol::of(&url).ok_or_else(|| format!("nothing can be sent by {}", url.scheme))?;
     let name = Name::new(NAME).map_err(|error| error.to_string())?;
     let (core, config, who) = (core.clone(), core.config(), core.who("FILE").of(&name));
-    let errand = Errand {
+    let job = RelayJob {
         core,
         config,
         name,
@@ -48,25 +48,25 @@ pub async fn push_file(core: &Arc<Core>, playing: Playing, to: Destination) -> R
         who,
     };
     let played = async {
-        match file::play(&errand, &playing, true).await {
+        match file::play(&job, &playback, true).await {
             // the last of it is still on its way
             (Close::Eof, _) => std::future::pending().await,
-            (why, _) => format!("{}: {why}", playing.path.display()),
+            (why, _) => format!("{}: {why}", playback.path.display()),
         }
     };
     let pushed = async {
-        let stream = || errand.core.hub.find(&errand.name);
+        let stream = || job.core.hub.find(&job.name);
         while !stream().is_some_and(|stream| stream.is_live()) {
             Timer::after(LOOK / 10).await;
         }
-        let way = Way::Push(protocol);
-        let who = errand.core.who(way.kind()).of(&errand.name);
-        let (why, _) = attempt(way, &mut Errand { who, ..errand.clone() }).await;
+        let direction = Direction::Push(protocol);
+        let who = job.core.who(direction.kind()).of(&job.name);
+        let (why, _) = attempt(direction, &mut RelayJob { who, ..job.clone() }).await;
         let skips = stream().map_or(0, |stream| stream.stats().traffic.skips);
         match why {
             Close::Done if skips == 0 => String::new(),
-            Close::Done => format!("{}: it takes less than is sent: {skips} stretches were left out", errand.url),
-            why => format!("{}: {why}", errand.url),
+            Close::Done => format!("{}: it takes less than is sent: {skips} stretches were left out", job.url),
+            why => format!("{}: {why}", job.url),
         }
     };
     let why = or(played, pushed).await;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 #[cfg(feature = "record")]
 use super::parting::see_off;
-use super::{End, Errand, Need, Run};
+use super::{End, Need, RelayJob, Run};
 use crate::conf::GREETING;
 use crate::container::flv;
 use crate::net::random;
@@ -15,10 +15,10 @@ use crate::proto::rtmp::{Address, Client, ClientEvent, PUSH, Role, STREAM_ID, re
 use crate::session::{FlvIn, Ingest, Sender};
 
 /// Fetches a stream.
-pub(super) fn pull(errand: Errand, mut conn: Conn) -> Run {
+pub(super) fn pull(job: RelayJob, mut conn: Conn) -> Run {
     conn.acknowledge_at_once(true);
-    let client = client(&errand, Role::Play);
-    let mut pull = Pull { errand, conn, client, flv_in: None, need: Need::new() };
+    let client = client(&job, Role::Play);
+    let mut pull = Pull { job, conn, client, flv_in: None, need: Need::new() };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| pull.poll(cx)).await;
         (end, pull.flv_in.map_or(0, |flv_in| flv_in.ingest.publisher.moved()))
@@ -26,14 +26,14 @@ pub(super) fn pull(errand: Errand, mut conn: Conn) -> Run {
 }
 
 /// Sends a stream.
-pub(super) fn push(errand: Errand, mut conn: Conn) -> Run {
+pub(super) fn push(job: RelayJob, mut conn: Conn) -> Run {
     conn.acknowledge_at_once(true);
-    let client = client(&errand, Role::Publish);
-    let mut push = Push { errand, conn, client, sender: None, need: Need::new() };
+    let client = client(&job, Role::Publish);
+    let mut push = Push { job, conn, client, sender: None, need: Need::new() };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| push.poll(cx)).await;
         #[cfg(feature = "record")]
-        if push.errand.once {
+        if push.job.once {
             push.leave();
             see_off(&mut push.conn).await;
         }
@@ -41,8 +41,8 @@ pub(super) fn push(errand: Errand, mut conn: Conn) -> Run {
     })
 }
 
-fn client(errand: &Errand, role: Role) -> Client {
-    let Errand { url, config, core, .. } = errand;
+fn client(job: &RelayJob, role: Role) -> Client {
+    let RelayJob { url, config, core, .. } = job;
     let seed = random::number();
     let greeting = core.greetings.child("greeting", GREETING);
     Client::new(role, Address::of(url), config.streams.max_frame.0, seed, greeting)
@@ -68,7 +68,7 @@ fn framing(stream_id: u32) -> Framing {
 }
 
 struct Pull {
-    errand: Errand,
+    job: RelayJob,
     conn: Conn,
     client: Client,
     /// Once the server lets us play.
@@ -83,13 +83,13 @@ impl Pull {
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let now = Instant::now();
-        let Self { errand, conn, client, flv_in, need } = self;
-        let _ = conn.poll_send(cx, client.transmit(), errand.config.viewers.slow.0)?;
+        let Self { job, conn, client, flv_in, need } = self;
+        let _ = conn.poll_send(cx, client.transmit(), job.config.viewers.slow.0)?;
         if let Some(flv_in) = flv_in {
-            if ready!(flv_in.ingest.poll_turn(cx, &errand.core))? {
+            if ready!(flv_in.ingest.poll_turn(cx, &job.core))? {
                 conn.look_again();
             }
-            if errand.on_demand && !need.holds(flv_in.ingest.publisher.stream().is_watched(), now) {
+            if job.on_demand && !need.holds(flv_in.ingest.publisher.stream().is_watched(), now) {
                 return Poll::Ready(Err(Close::Done.into()));
             }
         }
@@ -99,7 +99,7 @@ impl Pull {
             while let Some(event) = client.event() {
                 match (event, flv_in.as_mut()) {
                     (ClientEvent::Started, None) => {
-                        let begun = begin(errand, now)?;
+                        let begun = begin(job, now)?;
                         client.charge_to(begun.ingest.publisher.account().clone());
                         *flv_in = Some(Box::new(begun));
                     }
@@ -127,21 +127,21 @@ impl Pull {
         are_read(client)?;
         if let Some(flv_in) = flv_in {
             conn.acknowledge_at_once(false);
-            flv_in.ingest.handed_over(conn, received.bytes, &errand.core);
+            flv_in.ingest.handed_over(conn, received.bytes, &job.core);
         }
         Poll::Ready(Ok(()))
     }
 }
 
-fn begin(errand: &Errand, now: Instant) -> Result<FlvIn, Close> {
-    let Errand { core, config, name, url, who, .. } = errand;
+fn begin(job: &RelayJob, now: Instant) -> Result<FlvIn, Close> {
+    let RelayJob { core, config, name, url, who, .. } = job;
     let publisher = core.hub.publish(name, &who.to_string(), now).map_err(|why| Close::Refused(why.to_string()))?;
     log::info!("{who} pulls {name} from {url}");
     Ok(FlvIn::new(Ingest::new(publisher, config, who)))
 }
 
 struct Push {
-    errand: Errand,
+    job: RelayJob,
     conn: Conn,
     client: Client,
     /// Once the server lets us publish.
@@ -170,20 +170,20 @@ impl Push {
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let Self { errand, conn, client, sender, need } = self;
-        let Errand { core, config, name, url, who, .. } = errand;
+        let Self { job, conn, client, sender, need } = self;
+        let RelayJob { core, config, name, url, who, .. } = job;
         let slow = config.viewers.slow.0;
         let is_live = core.hub.find(name).is_some_and(|stream| stream.is_live());
         if !need.holds(is_live, Instant::now()) {
             return Poll::Ready(Err(Close::Done.into()));
         }
-        core.beat.wake_next(cx);
+        core.cadence.wake_next(cx);
         match sender {
             Some(sender) => {
                 if !sender.poll(cx, conn, client.transmit(), slow)? {
                     return Poll::Ready(Ok(()));
                 }
-                if errand.once && !is_live && sender.is_idle() {
+                if job.once && !is_live && sender.is_idle() {
                     return Poll::Ready(Err(Close::Done.into()));
                 }
             }

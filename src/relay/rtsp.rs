@@ -9,7 +9,7 @@ use smol::future::or;
 
 #[cfg(feature = "record")]
 use super::parting::see_off;
-use super::{End, Errand, LINGER, Need, Run};
+use super::{End, LINGER, Need, RelayJob, Run};
 use crate::conf::GREETING;
 use crate::media::Kind;
 use crate::net::random;
@@ -21,9 +21,9 @@ use crate::proto::rtsp::{Client, ClientEvent, Lower, Purpose, Transport, packet_
 use crate::session::{Core, MediaPath, RtpIngest, RtpSender, announced};
 
 /// Fetches a stream.
-pub(super) fn pull(errand: Errand, conn: Conn) -> Run {
-    let client = client(&errand, Purpose::Play);
-    let mut pull = Pull { errand, conn, client, publish: None, alive: Alive::new(), need: Need::new() };
+pub(super) fn pull(job: RelayJob, conn: Conn) -> Run {
+    let client = client(&job, Purpose::Play);
+    let mut pull = Pull { job, conn, client, publish: None, alive: Alive::new(), need: Need::new() };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| pull.poll(cx)).await;
         (end, pull.publish.as_ref().map_or(0, |publish| publish.ingest.publisher.moved()))
@@ -31,9 +31,9 @@ pub(super) fn pull(errand: Errand, conn: Conn) -> Run {
 }
 
 /// Sends a stream.
-pub(super) fn push(errand: Errand, conn: Conn) -> Run {
+pub(super) fn push(job: RelayJob, conn: Conn) -> Run {
     Box::pin(async move {
-        let viewer = match errand.core.hub.play(&errand.name, &RTP) {
+        let viewer = match job.core.hub.play(&job.name, &RTP) {
             Ok(viewer) => viewer.from_oldest(),
             Err(refused) => return (End::Closed(Close::Refused(refused.to_string())), 0),
         };
@@ -48,12 +48,12 @@ pub(super) fn push(errand: Errand, conn: Conn) -> Run {
         }
         let local = conn.local().map_or(conn.peer().ip(), |local| local.ip());
         let (sdp, tracks) = (sender.description(local), sender.offers().len());
-        let client = client(&errand, Purpose::Publish { sdp, tracks });
+        let client = client(&job, Purpose::Publish { sdp, tracks });
         let mut push =
-            Push { errand, conn, client, sender, started: false, pair: None, alive: Alive::new(), need: Need::new() };
+            Push { job, conn, client, sender, started: false, pair: None, alive: Alive::new(), need: Need::new() };
         let end = std::future::poll_fn(|cx| push.poll(cx)).await;
         #[cfg(feature = "record")]
-        if push.errand.once {
+        if push.job.once {
             leave(&mut push.conn, &mut push.client);
             see_off(&mut push.conn).await;
         }
@@ -61,11 +61,11 @@ pub(super) fn push(errand: Errand, conn: Conn) -> Run {
     })
 }
 
-fn client(errand: &Errand, purpose: Purpose) -> Client {
-    let lower = if errand.udp && errand.config.rtsp.udp { Lower::Udp } else { Lower::Tcp };
+fn client(job: &RelayJob, purpose: Purpose) -> Client {
+    let lower = if job.udp && job.config.rtsp.udp { Lower::Udp } else { Lower::Tcp };
     let seed = random::number();
-    let greeting = errand.core.greetings.child("greeting", GREETING);
-    Client::new(&errand.url, purpose, lower, seed, greeting)
+    let greeting = job.core.greetings.child("greeting", GREETING);
+    Client::new(&job.url, purpose, lower, seed, greeting)
 }
 
 /// Ends the session at the server: it may not have many, and may take a while to miss us.
@@ -91,7 +91,7 @@ impl Alive {
 }
 
 struct Pull {
-    errand: Errand,
+    job: RelayJob,
     conn: Conn,
     client: Client,
     /// Once the stream is described.
@@ -113,13 +113,13 @@ impl Pull {
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let now = Instant::now();
-        let Self { errand, conn, client, publish, alive, need } = self;
-        let core = &errand.core;
+        let Self { job, conn, client, publish, alive, need } = self;
+        let core = &job.core;
         alive.tell(client, now);
-        let _ = conn.poll_send(cx, client.transmit(), errand.config.viewers.slow.0)?;
+        let _ = conn.poll_send(cx, client.transmit(), job.config.viewers.slow.0)?;
         if let Some(publish) = publish {
             ready!(publish.poll_turn(cx, conn, client.transmit(), core))?;
-            if errand.on_demand && !need.holds(publish.ingest.publisher.stream().is_watched(), now) {
+            if job.on_demand && !need.holds(publish.ingest.publisher.stream().is_watched(), now) {
                 return Poll::Ready(Err(End::Closed(Close::Done)));
             }
         }
@@ -157,10 +157,10 @@ impl Pull {
         while let Some(event) = news.pop_front().or_else(|| self.client.event()) {
             self.on_event(event, now)?;
         }
-        let Self { errand, conn, client, publish, .. } = self;
+        let Self { job, conn, client, publish, .. } = self;
         if let Some(publish) = publish {
             publish.hears_noise(client.noise());
-            publish.handed_over(conn, client.transmit(), received.bytes, &errand.core, now);
+            publish.handed_over(conn, client.transmit(), received.bytes, &job.core, now);
         }
         Poll::Ready(Ok(()))
     }
@@ -169,9 +169,8 @@ impl Pull {
         match event {
             ClientEvent::Described(description) => self.described(&description, now)?,
             ClientEvent::WantsPorts(track) => {
-                let Self { errand, conn, client, publish, .. } = self;
-                let ports =
-                    publish.as_mut().and_then(|publish| publish.open(track, conn, &errand.core, &errand.config));
+                let Self { job, conn, client, publish, .. } = self;
+                let ports = publish.as_mut().and_then(|publish| publish.open(track, conn, &job.core, &job.config));
                 client.ports(ports);
             }
             ClientEvent::SetUp(track, transport) => {
@@ -180,8 +179,8 @@ impl Pull {
                 }
             }
             ClientEvent::Started(_) => {
-                self.conn.expect_input(self.errand.config.publish.silence.0);
-                log::info!("{} pulls {} from {}", self.errand.who, self.errand.name, self.errand.url);
+                self.conn.expect_input(self.job.config.publish.silence.0);
+                log::info!("{} pulls {} from {}", self.job.who, self.job.name, self.job.url);
             }
             other => return Err(end(other)),
         }
@@ -189,7 +188,7 @@ impl Pull {
     }
 
     fn described(&mut self, description: &Description, now: Instant) -> Result<(), End> {
-        let Errand { core, config, name, who, .. } = &self.errand;
+        let RelayJob { core, config, name, who, .. } = &self.job;
         let refused = |why: String| End::Closed(Close::Refused(why));
         let (demux, numbers) = announced(description, config)
             .ok_or_else(|| refused("no track of it has a codec that has a place here".into()))?;
@@ -212,7 +211,7 @@ fn end(event: ClientEvent) -> End {
 }
 
 struct Push {
-    errand: Errand,
+    job: RelayJob,
     conn: Conn,
     client: Client,
     sender: RtpSender,
@@ -236,18 +235,18 @@ impl Push {
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let now = Instant::now();
-        let slow = self.errand.config.viewers.slow.0;
-        let live = self.errand.core.hub.find(&self.errand.name).is_some_and(|stream| stream.is_live());
+        let slow = self.job.config.viewers.slow.0;
+        let live = self.job.core.hub.find(&self.job.name).is_some_and(|stream| stream.is_live());
         if !self.need.holds(live, now) {
             return Poll::Ready(Err(End::Closed(Close::Done)));
         }
-        self.errand.core.beat.wake_next(cx);
+        self.job.core.cadence.wake_next(cx);
         self.alive.tell(&mut self.client, now);
         if self.started {
             if !self.sender.poll(cx, &mut self.conn, self.client.transmit(), slow)? {
                 return Poll::Ready(Ok(()));
             }
-            if self.errand.once && !live && self.sender.is_idle() {
+            if self.job.once && !live && self.sender.is_idle() {
                 return Poll::Ready(Err(End::Closed(Close::Done)));
             }
         } else {
@@ -282,7 +281,7 @@ impl Push {
     fn on_event(&mut self, cx: &mut Context<'_>, event: ClientEvent) -> Result<(), End> {
         match event {
             ClientEvent::WantsPorts(_) => {
-                let Errand { core, config, .. } = &self.errand;
+                let RelayJob { core, config, .. } = &self.job;
                 let local = self.conn.local().map_err(Close::from)?.ip().to_canonical();
                 self.pair = core.udp.pair(local, Core::viewer_sizes(config), None);
                 self.client.ports(self.pair.as_ref().map(|pair| (pair.port(), pair.port() + 1)));
@@ -292,7 +291,7 @@ impl Push {
                 self.started = true;
                 self.sender.start(cx, packet_header);
                 self.heard();
-                log::info!("{} pushes {} to {}", self.errand.who, self.errand.name, self.errand.url);
+                log::info!("{} pushes {} to {}", self.job.who, self.job.name, self.job.url);
             }
             ClientEvent::Packet { .. } | ClientEvent::Lost { .. } | ClientEvent::Described(_) => {}
             other => return Err(end(other)),

@@ -1,15 +1,13 @@
 //! The glue: what machines report becomes calls to the hub, and what the hub
 //! gives goes out through an outlet.
 
-#[cfg(feature = "http")]
-mod audience;
-mod door;
 #[cfg(fuzzing)]
 pub mod fuzz;
 #[cfg(feature = "http")]
 mod hls;
 #[cfg(feature = "http")]
 mod http;
+mod listen;
 #[cfg(feature = "http")]
 mod metrics;
 #[cfg(feature = "rtmp")]
@@ -17,7 +15,7 @@ mod rtmp;
 #[cfg(feature = "rtsp")]
 pub(crate) mod rtsp;
 #[cfg(feature = "tls")]
-mod sealed;
+mod tls;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
@@ -31,13 +29,11 @@ use crate::conf::Config;
 use crate::net::{Conn, SocketSizes, accept_loop, bind};
 use crate::session::Core;
 #[cfg(feature = "http")]
-use audience::Audience;
-pub use door::Listener;
-use door::{Door, doors};
-#[cfg(feature = "http")]
-use hls::Hls;
+use hls::{Hls, HlsSessions};
+pub use listen::Listener;
+use listen::{Listen, listens};
 #[cfg(feature = "tls")]
-use sealed::Sealed;
+use tls::TlsPorts;
 
 /// A port that cannot be opened: the key that names it, and why.
 pub type Unbound = (&'static str, String);
@@ -48,16 +44,16 @@ pub struct Server {
     pub core: Arc<Core>,
     /// Streams that go to a group.
     #[cfg(feature = "rtsp")]
-    casts: rtsp::Casts,
+    groups: rtsp::MulticastGroups,
     /// RTSP tunnels by their cookie.
     #[cfg(all(feature = "rtsp", feature = "http"))]
     tunnels: rtsp::Tunnels,
     #[cfg(feature = "tls")]
-    sealed: Sealed,
+    tls: TlsPorts,
     #[cfg(feature = "http")]
     hls: Hls,
     #[cfg(feature = "http")]
-    audience: Audience,
+    sessions: HlsSessions,
 }
 
 impl Server {
@@ -68,15 +64,15 @@ impl Server {
         Arc::new(Self {
             core: core.clone(),
             #[cfg(feature = "rtsp")]
-            casts: rtsp::Casts::default(),
+            groups: rtsp::MulticastGroups::default(),
             #[cfg(all(feature = "rtsp", feature = "http"))]
             tunnels: rtsp::Tunnels::default(),
             #[cfg(feature = "tls")]
-            sealed: Sealed::new(&config.tls),
+            tls: TlsPorts::new(&config.tls),
             #[cfg(feature = "http")]
             hls: Hls::new(&config.hls, core.hls.clone(), config.max_connections()),
             #[cfg(feature = "http")]
-            audience: Audience::new(config.viewers.max, config.per_peer(config.viewers.max), core.hls.clone()),
+            sessions: HlsSessions::new(config.viewers.max, config.per_peer(config.viewers.max), core.hls.clone()),
         })
     }
 
@@ -93,25 +89,25 @@ impl Server {
     /// Opens the ports; nobody is let in yet.
     pub fn bind(&self) -> Result<Vec<Listener>, Unbound> {
         let config = self.core.config();
-        let sealed = self.has_identity();
-        if config.tls.required && !sealed {
+        let tls = self.has_identity();
+        if config.tls.required && !tls {
             return Err(("tls.required", "nobody can be served over TLS".into()));
         }
-        self.bind_doors(&config, |door| sealed || !door.sealed)
+        self.bind_rows(&config, |row| tls || !row.tls)
     }
 
-    /// Opens the ports of those doors that are asked for.
-    fn bind_doors(&self, config: &Config, wanted: impl Fn(&Door) -> bool) -> Result<Vec<Listener>, Unbound> {
+    /// Opens the ports of those rows that are asked for.
+    fn bind_rows(&self, config: &Config, wanted: impl Fn(&Listen) -> bool) -> Result<Vec<Listener>, Unbound> {
         let sizes = SocketSizes { send: config.viewers.send_buffer.0, receive: config.publish.receive_buffer.0 };
         let mut bound = Vec::new();
-        for door in doors(config).into_iter().filter(|door| door.enable && wanted(door)) {
-            match bind(door.listen.0, sizes) {
-                Ok(socket) => bound.push(Listener { door, socket }),
+        for row in listens(config).into_iter().filter(|row| row.enable && wanted(row)) {
+            match bind(row.listen.0, sizes) {
+                Ok(socket) => bound.push(Listener { row, socket }),
                 // those who come without TLS are served all the same
-                Err(error) if door.sealed && !config.tls.required => {
-                    log::error!("{} = \"{}\": {error}: {} is off", door.key, door.listen, door.name)
+                Err(error) if row.tls && !config.tls.required => {
+                    log::error!("{} = \"{}\": {error}: {} is off", row.key, row.listen, row.name)
                 }
-                Err(error) => return Err((door.key, format!("{}: {error}", door.listen))),
+                Err(error) => return Err((row.key, format!("{}: {error}", row.listen))),
             }
         }
         Ok(bound)
@@ -120,7 +116,7 @@ impl Server {
     /// Whether it has a certificate to show.
     fn has_identity(&self) -> bool {
         #[cfg(feature = "tls")]
-        return self.sealed.identity().is_some();
+        return self.tls.identity().is_some();
         #[cfg(not(feature = "tls"))]
         false
     }
@@ -130,14 +126,14 @@ impl Server {
     pub fn start(self: &Arc<Self>, listeners: Vec<Listener>, pulse: impl Fn() + Send + 'static) -> Result<(), String> {
         for listener in listeners {
             #[cfg(feature = "tls")]
-            if listener.door.sealed {
-                self.sealed.add(self.listen(listener)?);
+            if listener.row.tls {
+                self.tls.add(self.listen(listener)?);
                 continue;
             }
             self.listen(listener)?.detach();
         }
         #[cfg(feature = "tls")]
-        self.core.executor.spawn(sealed::keep_fresh(self.clone())).detach();
+        self.core.executor.spawn(tls::keep_fresh(self.clone())).detach();
         let server = self.clone();
         self.core.start(move |now| {
             server.tick(now);
@@ -147,12 +143,12 @@ impl Server {
     }
 
     /// Lets people in by one port, until the task is dropped.
-    fn listen(self: &Arc<Self>, Listener { door, socket }: Listener) -> Result<Task<()>, String> {
-        let Door { name, key, listen, full, .. } = door;
+    fn listen(self: &Arc<Self>, Listener { row, socket }: Listener) -> Result<Task<()>, String> {
+        let Listen { name, key, listen, full, .. } = row;
         let socket = Async::new(socket).map_err(|error| format!("{key} = \"{listen}\": {error}"))?;
         log::info!("{name} listens on {listen}");
         let server = self.clone();
-        let serve = move |conn: Conn| server.let_in(conn, door);
+        let serve = move |conn: Conn| server.let_in(conn, row);
         let server = self.clone();
         let full = move |socket: &TcpStream, peer| server.turn_away(name, full, socket, peer);
         // an answer over HTTP is as long as what a viewer gets
@@ -183,20 +179,20 @@ impl Server {
     #[cfg(feature = "http")]
     fn tick(&self, now: Instant) {
         self.hls.sweep(self, now);
-        self.audience.sweep(now, self.core.config().hls.session_timeout.0);
+        self.sessions.sweep(now, self.core.config().hls.session_timeout.0);
     }
 
     #[cfg(not(feature = "http"))]
     fn tick(&self, _: Instant) {}
 
-    /// Serves a connection, under TLS if it comes in by such a door.
-    fn let_in(self: &Arc<Self>, conn: Conn, door: Door) {
+    /// Serves a connection, under TLS if it comes in by such a row.
+    fn let_in(self: &Arc<Self>, conn: Conn, row: Listen) {
         #[cfg(feature = "tls")]
-        if door.sealed {
+        if row.tls {
             let server = self.clone();
-            return self.core.executor.spawn(async move { server.let_in_sealed(conn, door).await }).detach();
+            return self.core.executor.spawn(async move { server.let_in_by_tls(conn, row).await }).detach();
         }
-        (door.serve)(self.clone(), conn);
+        (row.serve)(self.clone(), conn);
     }
 
     /// More connections than the plan allows.

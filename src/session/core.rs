@@ -17,11 +17,11 @@ use crate::budget::Account;
 use crate::conf::{ADDRESS, CONNECTION, Config, GREETING, SMALL_BUFFER};
 use crate::hub::{Hub, Limits};
 use crate::media::Wall;
+#[cfg(feature = "tls")]
+use crate::net::HandshakeThrottle;
 #[cfg(feature = "rtsp")]
 use crate::net::Ports;
-#[cfg(feature = "tls")]
-use crate::net::Shakes;
-use crate::net::{Beat, Gate, Peers, ROW, SocketSizes, Watch};
+use crate::net::{Cadence, Gate, Peers, ROW, SocketSizes, Watch};
 
 /// The hub, the configuration, the accounts, and what bounds connections.
 pub struct Core {
@@ -46,7 +46,7 @@ pub struct Core {
     /// Closes what is overdue.
     pub watch: Arc<Watch>,
     /// When publishers are read again.
-    pub beat: Beat,
+    pub cadence: Cadence,
     /// How many connections are open.
     pub gate: Gate,
     /// The part that each address has of all this.
@@ -56,7 +56,7 @@ pub struct Core {
     pub udp: Ports,
     #[cfg(feature = "tls")]
     /// Has TLS handshakes take turns.
-    pub shakes: Shakes,
+    pub throttle: HandshakeThrottle,
     /// What happened to connections.
     pub counters: Counters,
     ids: Ids,
@@ -72,7 +72,7 @@ impl Core {
         let greetings = total.child("connections", config.max_connections().saturating_mul(GREETING));
         let hls = total.child("hls", if config.hls.enable { config.hls.memory.0 } else { 0 });
         #[cfg(feature = "record")]
-        crate::net::allow(config.disk_threads());
+        crate::disk::allow(config.disk_threads());
         crate::net::allow_names(config.name_threads());
         Arc::new(Self {
             hub: Hub::new(limits(&config), streams),
@@ -84,13 +84,13 @@ impl Core {
             #[cfg(feature = "record")]
             recorded: Arc::default(),
             watch: Arc::default(),
-            beat: Beat::default(),
+            cadence: Cadence::default(),
             gate: Gate::new(config.max_connections()),
             peers: peers(&config, &total),
             #[cfg(feature = "rtsp")]
             udp: Ports::new(config.rtsp.udp_ports.0, config.rtsp.udp_ports.1, config.udp_pairs()),
             #[cfg(feature = "tls")]
-            shakes: Shakes::default(),
+            throttle: HandshakeThrottle::default(),
             counters: Counters::default(),
             ids: Ids::default(),
             flood: Arc::default(),
@@ -139,7 +139,7 @@ impl Core {
         };
         self.executor.spawn(tick).detach();
         let core = self.clone();
-        self.executor.spawn(async move { core.beat.run(|| core.hub.pace()).await }).detach();
+        self.executor.spawn(async move { core.cadence.run(|| core.hub.pace()).await }).detach();
     }
 
     /// What is overdue is closed, what is unused is forgotten.

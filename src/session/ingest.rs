@@ -70,7 +70,7 @@ impl Ingest {
             return Poll::Ready(Err(Close::Kicked));
         }
         let Some(number) = self.pause else { return Poll::Ready(Ok(false)) };
-        ready!(core.beat.poll_after(cx, number));
+        ready!(core.cadence.poll_after(cx, number));
         self.pause = None;
         Poll::Ready(Ok(true))
     }
@@ -137,7 +137,7 @@ impl Ingest {
         }
         let pace = self.publisher.pace();
         if !pace.is_zero() && bytes < self.much {
-            self.pause = Some(core.beat.number());
+            self.pause = Some(core.cadence.number());
         }
     }
 }

@@ -243,7 +243,7 @@ impl RtpIngest {
         }
         if self.demux.is_waiting() {
             self.flush(now)?;
-            core.beat.wake_next(cx);
+            core.cadence.wake_next(cx);
         }
         if ready!(self.ingest.poll_turn(cx, core))? {
             conn.look_again();

@@ -4,14 +4,14 @@ use bytes::Bytes;
 
 use super::tag::{FOURCC, FourCc, KEY_FRAME, LEGACY_AUDIO, LEGACY_VIDEO, packet};
 use crate::budget::Room;
-use crate::container::{Coded, Error, Event, Normal};
+use crate::container::{Coded, Error, Event, FrameNormalizer};
 use crate::media::{Codec, Hz, Kind, Params, Ticks};
 use crate::wire::Reader;
 
 /// Reads the tags of one publisher.
 #[derive(Debug, Default)]
 pub struct Demux {
-    normal: Normal,
+    normal: FrameNormalizer,
 }
 
 /// Where in a tag a track's bytes stand, and how they are to be read.

@@ -15,7 +15,7 @@ use log::Level;
 use super::super::User;
 use super::line::{Line, Style};
 use crate::conf;
-use crate::net;
+use crate::disk;
 
 static REOPEN: AtomicBool = AtomicBool::new(false);
 
@@ -211,7 +211,7 @@ fn lines_of(file: &File) -> usize {
 
 /// Opens what lines are added to, made if it is not there. A pipe must have a reader.
 fn open_file(path: &Path) -> io::Result<Opened> {
-    let file = net::open_at_once(OpenOptions::new().create(true).append(true), path).map_err(|error| {
+    let file = disk::open_at_once(OpenOptions::new().create(true).append(true), path).map_err(|error| {
         let is_pipe = fs::metadata(path).is_ok_and(|about| about.file_type().is_fifo());
         if is_pipe { io::Error::other("is a pipe that nobody reads") } else { error }
     })?;

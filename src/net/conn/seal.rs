@@ -5,7 +5,7 @@ use std::io;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::super::tls::{Identity, Shakes, Tls, Trust};
+use super::super::tls::{HandshakeThrottle, Identity, Tls, Trust};
 use super::super::{Claim, Close, Gate};
 use super::Conn;
 
@@ -25,24 +25,36 @@ impl Conn {
         self,
         identity: &Identity,
         gate: &Gate,
-        shakes: &Shakes,
+        throttle: &HandshakeThrottle,
         limit: Duration,
     ) -> Result<Self, Close> {
         let refused = |why: &str| Close::Refused(why.into());
         let share = self.seat.as_ref().map(|seat| seat.also(Claim::Tls).ok_or_else(|| refused(PER_PEER)));
         let pass = gate.enter().ok_or_else(|| refused("tls.max is reached"))?;
         let tls = Tls::server(identity, pass, share.transpose()?).map_err(|error| Close::Peer(error.to_string()))?;
-        self.shake(tls, MAX_HELLO, shakes, limit).await
+        self.shake(tls, MAX_HELLO, throttle, limit).await
     }
 
     /// Goes on under TLS, as the client of `host`, after a handshake that is given `limit`.
-    pub async fn sealed_to(self, trust: &Trust, host: &str, shakes: &Shakes, limit: Duration) -> Result<Self, Close> {
+    pub async fn sealed_to(
+        self,
+        trust: &Trust,
+        host: &str,
+        throttle: &HandshakeThrottle,
+        limit: Duration,
+    ) -> Result<Self, Close> {
         let tls = Tls::client(trust, host).map_err(|error| Close::Refused(error.to_string()))?;
-        self.shake(tls, MAX_FLIGHT, shakes, limit).await
+        self.shake(tls, MAX_FLIGHT, throttle, limit).await
     }
 
     /// The handshake, for which the peer may send `most` bytes.
-    async fn shake(mut self, tls: Tls, most: usize, shakes: &Shakes, limit: Duration) -> Result<Self, Close> {
+    async fn shake(
+        mut self,
+        tls: Tls,
+        most: usize,
+        throttle: &HandshakeThrottle,
+        limit: Duration,
+    ) -> Result<Self, Close> {
         self.expect_input(limit);
         let mut taken = 0;
         self.tls = Some(Box::new(tls));
@@ -52,7 +64,7 @@ impl Conn {
                 return Ok(self);
             }
             poll_fn(|cx| self.poll_arrival(cx)).await?;
-            match shakes.step(|| self.receive()).await? {
+            match throttle.step(|| self.receive()).await? {
                 Some(0) => return Err(self.watch.verdict().unwrap_or(Close::Eof)),
                 bytes => taken += bytes.unwrap_or(0),
             }

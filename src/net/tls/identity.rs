@@ -12,8 +12,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
-use super::super::{Lane, read_small};
 use super::provider;
+use crate::disk::{Lane, read_small};
 
 /// A certificate's file, with those between it and its root, and its key's; both PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,7 +1,7 @@
 //! Files as sources: they are published as if somebody sent them.
 
 mod clock;
-mod show;
+mod read_ahead;
 mod span;
 
 use std::path::PathBuf;
@@ -11,17 +11,18 @@ use std::time::Instant;
 use async_io::Timer;
 use smol::future::or;
 
-use super::{Errand, LOOK, Need};
+use super::{LOOK, Need, RelayJob};
 use crate::container::Event;
-use crate::net::{Close, Lane, Use, away};
+use crate::disk::{self, Lane, Use};
+use crate::net::Close;
 use crate::proto::Url;
 use crate::session::Ingest;
 use clock::Clock;
-use show::{Batch, Item, Show};
+use read_ahead::{Batch, Item, ReadAhead};
 
 /// How a file is played.
 #[derive(Clone, Debug)]
-pub struct Playing {
+pub struct Playback {
     /// The file.
     pub path: PathBuf,
     /// Whether it begins anew at its end.
@@ -30,7 +31,7 @@ pub struct Playing {
     pub speed: f64,
 }
 
-impl Playing {
+impl Playback {
     /// A file that is played over and over.
     pub(super) fn always(url: &Url) -> Self {
         Self { path: url.path.clone().into(), repeat: true, speed: 1.0 }
@@ -39,7 +40,7 @@ impl Playing {
 
 /// How a file comes to be published.
 struct Session<'a> {
-    errand: &'a Errand,
+    job: &'a RelayJob,
     ingest: Ingest,
     clock: Clock,
     need: Need,
@@ -51,12 +52,12 @@ struct Session<'a> {
 
 /// Publishes a file until its end, or until it is not wanted any more. Who `holds`
 /// waits near the start until a viewer has got something.
-pub(super) async fn play(errand: &Errand, playing: &Playing, holds: bool) -> (Close, u64) {
-    let Errand { core, config, name, who, .. } = errand;
+pub(super) async fn play(job: &RelayJob, playback: &Playback, holds: bool) -> (Close, u64) {
+    let RelayJob { core, config, name, who, .. } = job;
     // half of what a stream may have is for frames on their way to viewers
     let (most, max_frame) = (config.streams.memory.0 / 8, config.streams.max_frame.0);
-    let (path, lane) = (playing.path.clone(), Lane::to(&playing.path));
-    let show = match away(lane, Use::Stream, move || Show::open(&path, most, max_frame)).await {
+    let (path, lane) = (playback.path.clone(), Lane::to(&playback.path));
+    let show = match disk::read(lane, Use::Stream, move || ReadAhead::open(&path, most, max_frame)).await {
         Ok(show) => show,
         Err(error) => return (Close::Refused(error.to_string()), 0),
     };
@@ -64,24 +65,24 @@ pub(super) async fn play(errand: &Errand, playing: &Playing, holds: bool) -> (Cl
         Ok(publisher) => publisher,
         Err(why) => return (Close::Refused(why.to_string()), 0),
     };
-    log::info!("{who} plays {} as {name}", playing.path.display());
+    log::info!("{who} plays {} as {name}", playback.path.display());
     if show.rotation() != 0 {
         log::warn!("{who} {name} is to be turned right by {} degrees, which viewers are not told", show.rotation());
     }
     let ingest = Ingest::new(publisher, config, who);
     let mut session =
-        Session { errand, ingest, clock: Clock::new(playing.speed), need: Need::new(), holds, begun: false };
-    let why = session.run(show, playing).await;
+        Session { job, ingest, clock: Clock::new(playback.speed), need: Need::new(), holds, begun: false };
+    let why = session.run(show, playback).await;
     (why, session.ingest.publisher.moved())
 }
 
 impl Session<'_> {
     /// Publishes what the file has.
-    async fn run(&mut self, mut show: Show, playing: &Playing) -> Close {
+    async fn run(&mut self, mut show: ReadAhead, playback: &Playback) -> Close {
         loop {
             let room = self.ingest.publisher.room();
             let lane = show.lane();
-            let read = away(lane, Use::Stream, move || show.next(&room).map(|batch| (show, batch)));
+            let read = disk::read(lane, Use::Stream, move || show.next(&room).map(|batch| (show, batch)));
             let batch: Batch;
             (show, batch) = match read.await {
                 Ok(read) => read,
@@ -94,11 +95,11 @@ impl Session<'_> {
             if !ended {
                 continue;
             }
-            if !playing.repeat {
+            if !playback.repeat {
                 return self.end().await;
             }
-            let lane = Lane::to(&playing.path);
-            show = match away(lane, Use::Stream, move || show.rewind().map(|()| show)).await {
+            let lane = Lane::to(&playback.path);
+            show = match disk::read(lane, Use::Stream, move || show.rewind().map(|()| show)).await {
                 Ok(show) => show,
                 Err(error) => return Close::Refused(error.to_string()),
             };
@@ -163,7 +164,7 @@ impl Session<'_> {
             Ok(())
         };
         or(replaced, due).await?;
-        let watched = !self.errand.on_demand || publisher.stream().is_watched();
+        let watched = !self.job.on_demand || publisher.stream().is_watched();
         if self.need.holds(watched, Instant::now()) { Ok(()) } else { Err(Close::Done) }
     }
 

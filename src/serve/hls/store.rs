@@ -12,9 +12,9 @@ use bytes::Bytes;
 use super::tidy::Ward;
 use super::{Entry, kept};
 use crate::conf::Config;
+use crate::disk;
 use crate::hls::{Delete, Unstored};
 use crate::listing::{self, Listed, Segments, bring_folder, name_parts};
-use crate::net::written;
 use crate::session::Who;
 use crate::wire::percent_decode;
 
@@ -126,7 +126,7 @@ impl Folder {
             let _listing = listing;
             work(&folder)
         };
-        written(work).await
+        disk::write(work).await
     }
 
     fn write(&self, next: &Unstored) -> io::Result<()> {

@@ -19,10 +19,10 @@ use smol::future::or;
 use smol::lock::MutexGuardArc;
 
 use super::store::{Folder, has_segment};
+use crate::disk;
 use crate::hls::Delete;
 use crate::hub::Name;
 use crate::listing;
-use crate::net::{tidied, written};
 
 /// The work that there is in `hls.store`.
 pub(super) struct Tidy {
@@ -140,7 +140,7 @@ impl Tidy {
                 self.next_of(folders).await
             } else {
                 let store = self.store.clone();
-                let now = tidied(move || fs::metadata(store).map(|about| (about.dev(), about.ino()))).await.ok();
+                let now = disk::tidy(move || fs::metadata(store).map(|about| (about.dev(), about.ino()))).await.ok();
                 let is_other = std::mem::replace(&mut disk, now) != now;
                 if is_other {
                     (again, pause) = (None, LOOK);
@@ -170,7 +170,7 @@ impl Tidy {
     /// All folders that are there.
     async fn all(&self) -> io::Result<ReadDir> {
         let store = self.store.clone();
-        tidied(move || fs::read_dir(store)).await
+        disk::tidy(move || fs::read_dir(store)).await
     }
 
     /// Has the next folder looked at; gives those that are left.
@@ -185,7 +185,7 @@ impl Tidy {
             let is_one = |name: &Name| delete == Delete::Never || has_segment(&path, name.as_str());
             Ok(Some((folders, name.filter(is_one))))
         };
-        let Some((folders, name)) = tidied(next).await? else { return Ok(None) };
+        let Some((folders, name)) = disk::tidy(next).await? else { return Ok(None) };
         if let Some(name) = name {
             self.lock().meet(name, |name| Folder::new(self.store.join(name.as_str()), delete, sync));
         }
@@ -292,9 +292,9 @@ impl Folder {
     /// Lists what plays and deletes what is to go, of what was left there.
     async fn put_in_order(&self, name: &Name) {
         // behind what is being written there; but others do not wait for all that is to be done
-        let behind = written(|| Ok(())).await;
+        let behind = disk::write(|| Ok(())).await;
         let (folder, stream) = (self.clone(), name.clone());
-        let done = tidied(move || folder.tidy(stream.as_str())).await;
+        let done = disk::tidy(move || folder.tidy(stream.as_str())).await;
         match behind.and(done) {
             Err(error) if self.is_cleared() => {
                 log::warn!("stream={name} HLS: {}: {error}: something of it is left", self.path.display());

@@ -20,8 +20,9 @@ use super::hls::{Seat, cache};
 use super::resource::Resource;
 use super::{CORS, EXPOSED, FIELDS, NO_CACHE, Role, Session, beside, whole};
 use crate::budget::{Account, BlockMut, Lease};
+use crate::disk::{self, Lane, Opened, Use};
 use crate::hub::Name;
-use crate::net::{Lane, Opened, Outlet, Use, away};
+use crate::net::Outlet;
 use crate::proto::http::{self, Condition, Method, Request, Status};
 use crate::wire::percent_decode;
 
@@ -275,7 +276,7 @@ impl Body {
 }
 
 async fn read(file: Arc<Opened>, due: Use, at: u64, left: u64, account: Account) -> io::Result<Bytes> {
-    away(file.lane(), due, move || {
+    disk::read(file.lane(), due, move || {
         let most = READ.min(usize::try_from(left).unwrap_or(READ));
         let mut block = BlockMut::new(&account, most).map_err(|_| io::ErrorKind::OutOfMemory)?;
         let mut read = Ok(0);
@@ -343,7 +344,7 @@ type Answer = Pin<Box<dyn Future<Output = io::Result<io::Result<Found>>> + Send>
 fn look_in(root: PathBuf, items: Arc<[String]>, due: Use) -> Answer {
     // mounts and links may stand below the root
     let path = items.iter().take(DEPTH).fold(root.clone(), |path, item| path.join(item));
-    Box::pin(away(Lane::to(&path), due, move || Ok(find_in(&root, &items))))
+    Box::pin(disk::read(Lane::to(&path), due, move || Ok(find_in(&root, &items))))
 }
 
 /// The answer that is there first.

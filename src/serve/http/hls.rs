@@ -91,7 +91,7 @@ impl Session {
 
     /// Whether it is known who asks, or need not be.
     fn is_seated(&self, request: &Request, name: &Name) -> bool {
-        let seen = session(&request.query).is_some_and(|number| self.server.audience.see(number, name, 0));
+        let seen = session(&request.query).is_some_and(|number| self.server.sessions.see(number, name, 0));
         seen || !self.config.hls.sessions
     }
 
@@ -102,7 +102,7 @@ impl Session {
         }
         let who = self.server.core.who("HLSSUB").at(self.conn.peer());
         let plays = |name: &Name| self.server.hls.plays(&self.server, name);
-        match self.server.audience.enter(&self.server.core.flood, &self.server.core.peers, name, who, &plays) {
+        match self.server.sessions.enter(&self.server.core.flood, &self.server.core.peers, name, who, &plays) {
             Ok(number) => {
                 let query = if request.query.is_empty() { String::new() } else { format!("{}&", request.query) };
                 let to = format!("{}?{query}{SESSION}={number:016x}", beside(&request.path));
@@ -152,7 +152,7 @@ impl Waiting {
             Wanted::File(file) => match self.entry.poll_file(cx, file) {
                 Poll::Ready(Some(found)) => {
                     if let Some(number) = self.session {
-                        self.server.audience.see(number, &self.name, found.1);
+                        self.server.sessions.see(number, &self.name, found.1);
                     }
                     let cache = cache(&self.server.core.config().hls);
                     return Poll::Ready(Some(begin_file(machine, request, file, found, &cache)));
@@ -240,7 +240,7 @@ impl Seat {
 
     /// It is sent so many bytes.
     pub(super) fn see(&self, bytes: u64) {
-        self.server.audience.see(self.number, &self.name, usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.server.sessions.see(self.number, &self.name, usize::try_from(bytes).unwrap_or(usize::MAX));
     }
 }
 

@@ -1,7 +1,7 @@
 //! RTSP connections: publishers and players.
 
 mod carrier;
-mod cast;
+mod multicast;
 mod play;
 #[cfg(feature = "http")]
 mod tunnel;
@@ -24,7 +24,7 @@ use crate::proto::{Machine, Target};
 use crate::session::{Core, RtpIngest, Tail, Who, announced, may_be};
 #[cfg_attr(not(feature = "http"), allow(unused_imports, reason = "HTTP makes others than the plain one"))]
 pub(super) use carrier::Carrier;
-pub(super) use cast::Casts;
+pub(super) use multicast::MulticastGroups;
 use play::PlaySession;
 #[cfg(feature = "http")]
 pub(super) use tunnel::Tunnels;

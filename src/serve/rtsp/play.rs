@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::super::Server;
 use super::carrier::Carrier;
-use super::cast::Cast;
+use super::multicast::MulticastGroup;
 use crate::conf::Config;
 use crate::hub::{Name, Viewer};
 use crate::net::{Close, Conn, Seat};
@@ -25,7 +25,7 @@ pub(super) struct PlaySession {
     seat: Option<Arc<Seat>>,
     state: State,
     /// It listens to a group.
-    cast: Option<Arc<Cast>>,
+    cast: Option<Arc<MulticastGroup>>,
     /// When it was looked for reports last.
     looked: Instant,
 }
@@ -194,7 +194,7 @@ impl PlaySession {
             return Poll::Ready(());
         }
         if since.elapsed() < config.rtsp.hold.0 {
-            server.core.beat.wake_next(cx);
+            server.core.cadence.wake_next(cx);
             return Poll::Pending;
         }
         server.core.refused("absent", &self.who, format_args!("waited in vain for {}", self.name()));
@@ -246,7 +246,9 @@ impl PlaySession {
                 }
                 Lower::Multicast if !self.sender.is_over_udp() && !self.sender.is_over_tcp() => {
                     let seat = self.seat.as_deref();
-                    let Some(cast) = Cast::join(server, config, self.name(), self.local, seat) else { continue };
+                    let Some(cast) = MulticastGroup::join(server, config, self.name(), self.local, seat) else {
+                        continue;
+                    };
                     agreed.port = cast.ports(kind);
                     agreed.destination = Some(cast.to.0.to_string());
                     agreed.ttl = Some(cast.to.1);

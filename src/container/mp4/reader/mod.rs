@@ -14,7 +14,7 @@ use track::MovieTrack;
 
 use crate::budget::Room;
 use crate::container::file::{TOO_LONG, body};
-use crate::container::{Coded, Event, Fault, FileReader, Normal, Storage};
+use crate::container::{Coded, Event, Fault, FileReader, FrameNormalizer, Storage};
 use crate::media::{Kind, MAX_TRACKS, Ticks};
 
 /// Where a frame is, and when; on its track's clock.
@@ -32,7 +32,7 @@ const MOST_TRACKS: usize = 64;
 
 /// Reads a file.
 pub struct Reader {
-    normal: Normal,
+    normal: FrameNormalizer,
     tracks: Vec<MovieTrack>,
     max_frame: usize,
     /// The tracks were told of.
@@ -61,7 +61,7 @@ impl Reader {
                 tracks.extend(MovieTrack::open(storage, &moov, &found)?);
             }
         }
-        Ok(Self { normal: Normal::default(), tracks, max_frame, begun: false, bytes: 0 })
+        Ok(Self { normal: FrameNormalizer::default(), tracks, max_frame, begun: false, bytes: 0 })
     }
 
     /// The place of a track among those of its kind that have one.

@@ -11,14 +11,14 @@ use stream::Stream;
 
 use super::packet::SIZE;
 use crate::budget::Room;
-use crate::container::{Error, Event, Normal};
+use crate::container::{Error, Event, FrameNormalizer};
 use crate::media::{Kind, MAX_TRACKS};
 
 /// Reads the packets of one multiplex: its first program, and of that what has a
 /// place here.
 #[derive(Debug)]
 pub struct Demux {
-    normal: Normal,
+    normal: FrameNormalizer,
     tables: Gather,
     /// The packets that the program's map is in.
     map: Option<(u16, Gather)>,
@@ -39,7 +39,7 @@ const PAT: u16 = 0;
 impl Demux {
     /// A reader of frames that have at most `max_frame` bytes.
     pub fn new(max_frame: usize) -> Self {
-        let (normal, tables) = (Normal::default(), Gather::default());
+        let (normal, tables) = (FrameNormalizer::default(), Gather::default());
         Self { normal, tables, map: None, listing: Vec::new(), streams: Vec::new(), max_frame, time: None }
     }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::section::Coding;
 use crate::budget::Room;
 use crate::codec::{aac, ac3, mp3, opus};
-use crate::container::{Coded, Error, Event, Normal};
+use crate::container::{Coded, Error, Event, FrameNormalizer};
 use crate::media::{Hz, Ticks};
 use crate::wire::{Reader, Short};
 
@@ -51,7 +51,7 @@ impl Split {
         (coding, place): (Coding, u8),
         data: Bytes,
         mut pts: Option<i64>,
-        normal: &mut Normal,
+        normal: &mut FrameNormalizer,
         room: &dyn Room,
         event: &mut dyn FnMut(Event),
     ) -> Result<(), Error> {

@@ -8,7 +8,7 @@ use super::section::Coding;
 use super::split::Split;
 use crate::budget::{Overflow, Room, Rope};
 use crate::container::file::TOO_LONG;
-use crate::container::{Coded, Error, Event, Normal};
+use crate::container::{Coded, Error, Event, FrameNormalizer};
 use crate::media::{Hz, Kind, Ticks, nal};
 use crate::wire::{Reader, Short};
 
@@ -57,7 +57,7 @@ impl Stream {
     pub(super) fn packet(
         &mut self,
         packet: &Packet,
-        normal: &mut Normal,
+        normal: &mut FrameNormalizer,
         time: &mut Option<i64>,
         room: &dyn Room,
         event: &mut dyn FnMut(Event),
@@ -114,7 +114,7 @@ impl Stream {
     /// What was put together is complete.
     pub(super) fn finish(
         &mut self,
-        normal: &mut Normal,
+        normal: &mut FrameNormalizer,
         time: &mut Option<i64>,
         room: &dyn Room,
         event: &mut dyn FnMut(Event),
@@ -150,7 +150,7 @@ impl Stream {
         data: Bytes,
         dts: i64,
         cts: i32,
-        normal: &mut Normal,
+        normal: &mut FrameNormalizer,
         room: &dyn Room,
         event: &mut dyn FnMut(Event),
     ) -> Result<(), Error> {

@@ -11,11 +11,11 @@ use super::span::Spans;
 use crate::budget::Room;
 use crate::container::file::{self, Fault, FileReader, Storage, Unreadable};
 use crate::container::{Error, Event};
+use crate::disk::{Lane, Opened};
 use crate::media::{Hz, Kind, MAX_TRACKS, Ticks, Tracks};
-use crate::net::{Lane, Opened};
 
 /// A file, and what was read of it.
-pub(super) struct Show {
+pub(super) struct ReadAhead {
     path: PathBuf,
     max_frame: usize,
     disk: Disk,
@@ -84,7 +84,7 @@ const PAUSE: i64 = 60_000_000;
 const EARLIEST: i64 = 500_000;
 const MICROS: Hz = Hz::new(1_000_000);
 
-impl Show {
+impl ReadAhead {
     /// Opens a file; `most` bytes of it may be read ahead.
     pub(super) fn open(path: &Path, most: usize, max_frame: usize) -> io::Result<Self> {
         let (disk, reader) = open(path, max_frame)?;

@@ -7,16 +7,17 @@ use async_io::Timer;
 use smol::Task;
 
 use super::Server;
-use super::door::Door;
+use super::listen::Listen;
 use crate::conf::{Config, Tls};
-use crate::net::{Close, Conn, Files, Gate, Identity, aside};
+use crate::disk::aside;
+use crate::net::{Close, Conn, Files, Gate, Identity};
 use crate::session::canonical;
 
 /// The time between two looks at the certificates' files.
 const LOOK: Duration = Duration::from_secs(5);
 
 /// Certificates and ports for TLS.
-pub(super) struct Sealed {
+pub(super) struct TlsPorts {
     /// The certificates; none while nobody is served.
     identity: Mutex<Option<Arc<Identity>>>,
     gate: Gate,
@@ -24,7 +25,7 @@ pub(super) struct Sealed {
     ports: Mutex<Vec<Task<()>>>,
 }
 
-impl Sealed {
+impl TlsPorts {
     /// A certificate that is broken is none: those who come without TLS are served all
     /// the same.
     pub(super) fn new(config: &Tls) -> Self {
@@ -76,23 +77,23 @@ pub(super) async fn keep_fresh(server: Arc<Server>) {
     let mut trouble = String::new();
     loop {
         Timer::after(LOOK).await;
-        server.sealed.refresh(&mut trouble).await;
+        server.tls.refresh(&mut trouble).await;
     }
 }
 
 impl Server {
-    /// Serves a connection that has come in by `door`.
-    pub(super) async fn let_in_sealed(self: Arc<Self>, conn: Conn, door: Door) {
-        let Some(identity) = self.sealed.identity() else { return };
+    /// Serves a connection that has come in by `row`.
+    pub(super) async fn let_in_by_tls(self: Arc<Self>, conn: Conn, row: Listen) {
+        let Some(identity) = self.tls.identity() else { return };
         let (peer, limit) = (conn.peer(), self.core.config().connections.handshake.0);
-        match conn.sealed(&identity, &self.sealed.gate, &self.core.shakes, limit).await {
-            Ok(conn) => (door.serve)(self.clone(), conn),
+        match conn.sealed(&identity, &self.tls.gate, &self.core.throttle, limit).await {
+            Ok(conn) => (row.serve)(self.clone(), conn),
             Err(why) => {
                 match &why {
                     Close::Refused(why) => {
-                        self.core.refused_guest("tls", peer, format_args!("is refused {}: {why}", door.name));
+                        self.core.refused_guest("tls", peer, format_args!("is refused {}: {why}", row.name));
                     }
-                    why => log::debug!("peer={} {}: the handshake fails: {why}", canonical(peer), door.name),
+                    why => log::debug!("peer={} {}: the handshake fails: {why}", canonical(peer), row.name),
                 }
                 self.core.counters.closed(&why);
             }
@@ -104,7 +105,7 @@ impl Server {
     pub(super) async fn follow_certificates(self: &Arc<Self>, config: &Config) -> Result<(), String> {
         let files = files_of(&config.tls);
         let is_same = files == files_of(&self.core.config().tls);
-        let shown = self.sealed.identity();
+        let shown = self.tls.identity();
         if is_same && shown.is_some() {
             return Ok(());
         }
@@ -116,11 +117,11 @@ impl Server {
             Err(why) => return Err(format!("tls: {why}")),
         };
         if shown.is_none() && identity.is_some() {
-            let bound = self.bind_doors(config, |door| door.sealed).map_err(|(key, why)| format!("{key}: {why}"))?;
+            let bound = self.bind_rows(config, |row| row.tls).map_err(|(key, why)| format!("{key}: {why}"))?;
             let ports = bound.into_iter().map(|port| self.listen(port));
-            ports.collect::<Result<Vec<_>, _>>()?.into_iter().for_each(|port| self.sealed.add(port));
+            ports.collect::<Result<Vec<_>, _>>()?.into_iter().for_each(|port| self.tls.add(port));
         }
-        self.sealed.show(identity);
+        self.tls.show(identity);
         Ok(())
     }
 }

@@ -16,7 +16,7 @@ use async_io::Timer;
 use smol::channel::{Receiver, bounded};
 use smol::future::or;
 
-use super::disk_of;
+use super::mounts::disk_of;
 
 /// A queue of work that stands still together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ pub enum Use {
 pub(super) type Work = Box<dyn FnOnce() + Send>;
 
 /// Threads for what may stand still.
-pub(super) struct Aside {
+pub struct BlockingPool {
     name: &'static str,
     /// The bytes of each one's stack.
     stack: usize,
@@ -86,7 +86,7 @@ impl Lane {
     }
 
     /// That of what `what` tells from all else.
-    pub(super) fn hash(what: &(impl Hash + ?Sized)) -> Self {
+    pub fn hash(what: &(impl Hash + ?Sized)) -> Self {
         let mut hasher = DefaultHasher::new();
         what.hash(&mut hasher);
         Self(hasher.finish())
@@ -94,7 +94,7 @@ impl Lane {
 }
 
 /// Takes work back that nobody waits for any more and nobody has begun.
-struct Waits(&'static Aside, usize);
+struct Waits(&'static BlockingPool, usize);
 
 impl Drop for Waits {
     fn drop(&mut self) {
@@ -107,19 +107,20 @@ impl Drop for Waits {
     }
 }
 
-impl Aside {
-    pub(super) const fn new(name: &'static str, most: usize, stack: usize) -> Self {
+impl BlockingPool {
+    /// At most `most` threads of that name, with stacks of `stack` bytes.
+    pub const fn new(name: &'static str, most: usize, stack: usize) -> Self {
         let state = State { waiting: VecDeque::new(), running: Vec::new(), last: Lane(0), threads: 0, next: 0 };
         Self { name, stack, most: AtomicUsize::new(most), state: Mutex::new(state), more: Condvar::new() }
     }
 
     /// Has as many threads as that at most.
-    pub(super) fn allow(&self, threads: usize) {
+    pub fn allow(&self, threads: usize) {
         self.most.store(threads, Relaxed);
     }
 
     /// Has `work` done after what goes before it in its lane: `TimedOut` if that takes longer than `longest`.
-    pub(super) async fn have_done<T: Send + 'static>(
+    pub async fn perform<T: Send + 'static>(
         &'static self,
         lane: Lane,
         due: Use,
@@ -237,22 +238,22 @@ mod tests {
     use super::*;
 
     const STACK: usize = 64 << 10;
-    static MANY: Aside = Aside::new("many", 3, STACK);
-    static FULL: Aside = Aside::new("full", 2, STACK);
-    static ONE: Aside = Aside::new("one", 1, STACK);
+    static MANY: BlockingPool = BlockingPool::new("many", 3, STACK);
+    static FULL: BlockingPool = BlockingPool::new("full", 2, STACK);
+    static ONE: BlockingPool = BlockingPool::new("one", 1, STACK);
 
     async fn done<T: Send + 'static>(
-        aside: &'static Aside,
+        aside: &'static BlockingPool,
         lane: u64,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {
-        aside.have_done(Lane(lane), Use::Stream, Duration::MAX, work).await
+        aside.perform(Lane(lane), Use::Stream, Duration::MAX, work).await
     }
 
     /// Work that has begun, and stands still until the sender is dropped.
     async fn stuck(
         executor: &LocalExecutor<'static>,
-        aside: &'static Aside,
+        aside: &'static BlockingPool,
         lane: u64,
     ) -> (SyncSender<()>, Task<io::Result<()>>) {
         let (thaw, frozen) = sync_channel::<()>(1);
@@ -318,7 +319,7 @@ mod tests {
             {
                 let order = order.clone();
                 let work = move || order.lock().unwrap().push(number);
-                tasks.push(executor.spawn(ONE.have_done(Lane(lane), due, Duration::MAX, work)));
+                tasks.push(executor.spawn(ONE.perform(Lane(lane), due, Duration::MAX, work)));
                 while ONE.lock().waiting.len() <= number {
                     smol::future::yield_now().await;
                 }
@@ -334,11 +335,11 @@ mod tests {
 
     #[test]
     fn a_client_waits_for_a_disk_no_longer_than_that() {
-        static STUCK: Aside = Aside::new("stuck", 1, STACK);
+        static STUCK: BlockingPool = BlockingPool::new("stuck", 1, STACK);
         let executor = LocalExecutor::new();
         block_on(executor.run(async {
             let (thaw, first) = stuck(&executor, &STUCK, 1).await;
-            let late = STUCK.have_done(Lane(1), Use::Download, PATIENCE, || ()).await;
+            let late = STUCK.perform(Lane(1), Use::Download, PATIENCE, || ()).await;
             assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
             assert_eq!(STUCK.lock().waiting.len(), 0);
             drop(thaw);

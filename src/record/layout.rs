@@ -7,9 +7,9 @@ use crate::media::{Ticks, Tracks};
 
 /// A format of files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Shape(FileFormat);
+pub(super) struct FileLayout(FileFormat);
 
-impl Shape {
+impl FileLayout {
     pub(super) fn of(format: FileFormat) -> Self {
         Self(format)
     }

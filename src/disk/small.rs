@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::aside::{Aside, Lane, Use};
+use super::pool::{BlockingPool, Lane, Use};
 
 /// The longest, in bytes.
 const MOST: usize = 1 << 20;
@@ -81,14 +81,14 @@ impl Read for Awaited {
 }
 
 /// Threads for files that are read while others go on.
-static FILES: Aside = Aside::new("runnel-read", 3, STACK);
+static FILES: BlockingPool = BlockingPool::new("runnel-read", 3, STACK);
 
 /// Has `work` done while others go on, unless a disk stands still.
 pub async fn aside<T: Send + 'static>(
     lane: Lane,
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
-    let done = FILES.have_done(lane, Use::Download, PATIENCE, work).await;
+    let done = FILES.perform(lane, Use::Download, PATIENCE, work).await;
     done.unwrap_or_else(|error| match error.kind() {
         ErrorKind::TimedOut => Err(format!("the disk has not answered for {} s", PATIENCE.as_secs())),
         _ => Err(error.to_string()),

@@ -16,10 +16,10 @@ use crate::session::{Core, MediaPath, RtpSender};
 
 /// The streams that go to a group now, and from which of our addresses.
 #[derive(Default)]
-pub(crate) struct Casts(Mutex<HashMap<(Name, Ipv4Addr), Weak<Cast>>>);
+pub(crate) struct MulticastGroups(Mutex<HashMap<(Name, Ipv4Addr), Weak<MulticastGroup>>>);
 
 /// One of them; it ends when the last session that listens lets go.
-pub(super) struct Cast {
+pub(super) struct MulticastGroup {
     /// The group, and how many routers packets may pass.
     pub(super) to: (Ipv4Addr, u8),
     /// Where RTP of pictures and of sound goes; RTCP goes to the next port.
@@ -27,7 +27,7 @@ pub(super) struct Cast {
     task: Task<()>,
 }
 
-impl Cast {
+impl MulticastGroup {
     /// The cast of a stream, begun now if there is none, for the one in `seat`, whose address has
     /// its ports as long as it goes on; `None` if there is no room for it.
     pub(super) fn join(
@@ -39,7 +39,7 @@ impl Cast {
     ) -> Option<Arc<Self>> {
         let to = (config.rtsp.multicast.group()?, config.rtsp.multicast_ttl);
         let IpAddr::V4(local) = local else { return None };
-        let mut all = server.casts.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all = server.groups.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, cast| cast.strong_count() > 0);
         let running = all.get(&(name.clone(), local)).and_then(Weak::upgrade);
         if let Some(cast) = running.filter(|cast| !cast.is_over() && cast.to == to) {

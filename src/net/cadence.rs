@@ -8,7 +8,7 @@ use async_io::Timer;
 
 /// A beat that anybody may wait for.
 #[derive(Debug, Default)]
-pub struct Beat {
+pub struct Cadence {
     state: Mutex<State>,
 }
 
@@ -23,7 +23,7 @@ const RECENT: usize = 32;
 /// How often to look whether a beat has become necessary.
 const LOOK: Duration = Duration::from_millis(100);
 
-impl Beat {
+impl Cadence {
     /// The number of the last beat.
     pub fn number(&self) -> u32 {
         self.lock().number

@@ -4,6 +4,7 @@
 #[cfg(feature = "record")]
 mod kept;
 mod packing;
+mod sessions;
 mod shares;
 #[cfg(feature = "record")]
 mod store;
@@ -18,6 +19,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use smol::Task;
+
+pub(super) use sessions::HlsSessions;
 
 use super::Server;
 use crate::budget::{Account, OverBudget};

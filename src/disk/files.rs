@@ -5,16 +5,16 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use super::aside::{Aside, Lane, Use};
+use super::pool::{BlockingPool, Lane, Use};
 
 /// What system calls on paths need of a stack, and some more.
 const STACK: usize = 128 << 10;
 /// A client waits no longer for a disk: what it holds is for others. A disk that slept is awake by then.
 const LONGEST: Duration = Duration::from_secs(15);
 
-static READERS: Aside = Aside::new("runnel-disk", 1, STACK);
+static READERS: BlockingPool = BlockingPool::new("runnel-disk", 1, STACK);
 /// Apart from the others: one who reads does not wait for a card that is slow to write.
-static WRITER: Aside = Aside::new("runnel-store", 1, STACK);
+static WRITER: BlockingPool = BlockingPool::new("runnel-store", 1, STACK);
 
 /// Has as many threads as that at most wait for disks.
 pub fn allow(threads: usize) {
@@ -23,23 +23,23 @@ pub fn allow(threads: usize) {
 
 /// Has `work` done by a thread that waits for disks, after what goes before it in its lane. Only a stream waits for
 /// as long as that takes.
-pub async fn away<T: Send + 'static>(
+pub async fn read<T: Send + 'static>(
     lane: Lane,
     due: Use,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
     let longest = if due == Use::Stream { Duration::MAX } else { LONGEST };
-    READERS.have_done(lane, due, longest, work).await?
+    READERS.perform(lane, due, longest, work).await?
 }
 
 /// Has `work` done, in its turn, by the thread that waits until a disk has taken something.
-pub async fn written<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    WRITER.have_done(Lane::hash(&()), Use::Stream, Duration::MAX, work).await?
+pub async fn write<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    WRITER.perform(Lane::hash(&()), Use::Stream, Duration::MAX, work).await?
 }
 
 /// Has `work` done that may take as long as there are files: no stream's writes wait for it.
-pub async fn tidied<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
-    READERS.have_done(Lane::hash("tidy"), Use::Stream, Duration::MAX, work).await?
+pub async fn tidy<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
+    READERS.perform(Lane::hash("tidy"), Use::Stream, Duration::MAX, work).await?
 }
 
 impl Lane {
@@ -95,13 +95,13 @@ mod tests {
         block_on(executor.run(async {
             let (thaw, frozen) = sync_channel::<()>(1);
             let (begun, begins) = bounded(1);
-            let tidy = executor.spawn(tidied(move || {
+            let tidy = executor.spawn(tidy(move || {
                 begun.send_blocking(()).unwrap();
                 assert_eq!(frozen.recv_timeout(Duration::from_secs(120)), Err(RecvTimeoutError::Disconnected));
                 Ok(())
             }));
             begins.recv().await.unwrap();
-            written(|| Ok(())).await.unwrap();
+            write(|| Ok(())).await.unwrap();
             drop(thaw);
             tidy.await.unwrap();
         }));

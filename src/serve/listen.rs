@@ -19,13 +19,13 @@ use crate::proto::rtsp::TURNED_AWAY as RTSP_FULL;
 
 /// An open port.
 pub struct Listener {
-    pub(super) door: Door,
+    pub(super) row: Listen,
     pub(super) socket: TcpListener,
 }
 
 /// A protocol that listens.
 #[derive(Clone, Copy)]
-pub(super) struct Door {
+pub(super) struct Listen {
     /// In the log.
     pub(super) name: &'static str,
     /// What says where, in the configuration.
@@ -33,7 +33,7 @@ pub(super) struct Door {
     pub(super) listen: Address,
     pub(super) enable: bool,
     /// Under TLS.
-    pub(super) sealed: bool,
+    pub(super) tls: bool,
     /// Spawns the task of a connection.
     pub(super) serve: fn(Arc<Server>, Conn),
     /// What one too many is told, if the protocol has words for it.
@@ -41,13 +41,13 @@ pub(super) struct Door {
 }
 
 /// All of them.
-pub(super) fn doors(config: &Config) -> Vec<Door> {
-    let door = |name, key, listen, enable, serve: fn(Arc<Server>, Conn), full| Door {
+pub(super) fn listens(config: &Config) -> Vec<Listen> {
+    let row = |name, key, listen, enable, serve: fn(Arc<Server>, Conn), full| Listen {
         name,
         key,
         listen,
         enable,
-        sealed: key.starts_with("tls."),
+        tls: key.starts_with("tls."),
         serve,
         full,
     };
@@ -55,15 +55,15 @@ pub(super) fn doors(config: &Config) -> Vec<Door> {
     let Config { rtmp: conf_rtmp, rtsp: conf_rtsp, http: conf_http, tls, .. } = config;
     vec![
         #[cfg(feature = "rtmp")]
-        door("rtmp", "rtmp.listen", conf_rtmp.listen, conf_rtmp.enable, rtmp::serve, b""),
+        row("rtmp", "rtmp.listen", conf_rtmp.listen, conf_rtmp.enable, rtmp::serve, b""),
         #[cfg(all(feature = "rtmp", feature = "tls"))]
-        door("rtmps", "tls.rtmp_listen", tls.rtmp_listen, conf_rtmp.enable, rtmp::serve, b""),
+        row("rtmps", "tls.rtmp_listen", tls.rtmp_listen, conf_rtmp.enable, rtmp::serve, b""),
         #[cfg(feature = "rtsp")]
-        door("rtsp", "rtsp.listen", conf_rtsp.listen, conf_rtsp.enable, rtsp::serve, RTSP_FULL),
+        row("rtsp", "rtsp.listen", conf_rtsp.listen, conf_rtsp.enable, rtsp::serve, RTSP_FULL),
         #[cfg(all(feature = "rtsp", feature = "tls"))]
-        door("rtsps", "tls.rtsp_listen", tls.rtsp_listen, conf_rtsp.enable, rtsp::serve, RTSP_FULL),
+        row("rtsps", "tls.rtsp_listen", tls.rtsp_listen, conf_rtsp.enable, rtsp::serve, RTSP_FULL),
         #[cfg(all(feature = "rtsp", feature = "http"))]
-        door(
+        row(
             "rtsp over websocket",
             "rtsp.websocket_listen",
             conf_rtsp.websocket_listen,
@@ -72,8 +72,8 @@ pub(super) fn doors(config: &Config) -> Vec<Door> {
             HTTP_FULL,
         ),
         #[cfg(feature = "http")]
-        door("http", "http.listen", conf_http.listen, conf_http.enable, http::serve, HTTP_FULL),
+        row("http", "http.listen", conf_http.listen, conf_http.enable, http::serve, HTTP_FULL),
         #[cfg(all(feature = "http", feature = "tls"))]
-        door("https", "tls.http_listen", tls.http_listen, conf_http.enable, http::serve, HTTP_FULL),
+        row("https", "tls.http_listen", tls.http_listen, conf_http.enable, http::serve, HTTP_FULL),
     ]
 }

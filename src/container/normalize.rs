@@ -51,7 +51,7 @@ pub struct Coded {
 
 /// Keeps what is known of the tracks of one source.
 #[derive(Debug, Default)]
-pub struct Normal {
+pub struct FrameNormalizer {
     tracks: Tracks,
     /// Those of H.264 and H.265.
     pictures: Vec<Picture>,
@@ -63,7 +63,7 @@ pub struct Normal {
 const MAX_SAID: usize = 8;
 const TOO_MANY: Error = Error::Malformed("more tracks than a stream may have");
 
-impl Normal {
+impl FrameNormalizer {
     /// A codec that has no place here, by its name in the container: said once.
     pub fn unsupported(&mut self, kind: Kind, name: [u8; 4], event: &mut impl FnMut(Event)) {
         if self.said.len() < MAX_SAID && !self.said.contains(&(kind, name)) {
