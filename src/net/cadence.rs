@@ -1,4 +1,5 @@
-//! The beat: one clock for all who gather input, so that they need no timers.
+//! The cadence: one clock for all who gather input, so that they need no timers. It stands
+//! still while nobody waits for it.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -16,11 +17,13 @@ pub struct Cadence {
 struct State {
     number: u32,
     waiting: Vec<Waker>,
+    /// The clock itself, while nobody waits.
+    resting: Option<Waker>,
 }
 
 /// So many of the last who came are looked through for one who comes again.
 const RECENT: usize = 32;
-/// How often to look whether a beat has become necessary.
+/// The time between two beats for those who wait though frames go at once.
 const LOOK: Duration = Duration::from_millis(100);
 
 impl Cadence {
@@ -43,15 +46,27 @@ impl Cadence {
         if !state.waiting.iter().rev().take(RECENT).any(|waker| waker.will_wake(cx.waker())) {
             state.waiting.push(cx.waker().clone());
         }
+        state.resting.take().into_iter().for_each(Waker::wake);
     }
 
-    /// Beats for ever, as often as `pace` says; zero is no beat at all.
+    /// Beats for ever while somebody waits, as often as `pace` says.
     pub async fn run(&self, pace: impl Fn() -> Duration) {
         loop {
+            std::future::poll_fn(|cx| self.poll_waited_for(cx)).await;
             let pace = pace();
             Timer::after(if pace.is_zero() { LOOK } else { pace }).await;
             self.strike();
         }
+    }
+
+    /// Ready while somebody waits.
+    fn poll_waited_for(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if !state.waiting.is_empty() {
+            return Poll::Ready(());
+        }
+        state.resting = Some(cx.waker().clone());
+        Poll::Pending
     }
 
     fn strike(&self) {
@@ -64,5 +79,41 @@ impl Cadence {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+    use std::pin::pin;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn it_stands_still_until_somebody_waits() {
+        let (cadence, looks, woken) = (Cadence::default(), Cell::new(0), Arc::new(Woken::default()));
+        let pace = || {
+            looks.set(looks.get() + 1);
+            Duration::from_secs(3600)
+        };
+        let mut run = pin!(cadence.run(pace));
+        let waker = Waker::from(woken.clone());
+        let mut cx = Context::from_waker(&waker);
+        assert!(run.as_mut().poll(&mut cx).is_pending() && looks.get() == 0, "it needs no timer");
+        assert!(cadence.poll_after(&Context::from_waker(Waker::noop()), 0).is_pending());
+        assert_eq!(woken.0.load(Relaxed), 1, "it is told");
+        assert!(run.as_mut().poll(&mut cx).is_pending() && looks.get() == 1);
     }
 }
