@@ -7,8 +7,9 @@ use super::Config;
 use crate::budget::{Line, Plan};
 use crate::proto::Url;
 
-/// The program itself: code that has been touched, the allocator, stacks, lines of the
-/// log on their way (64 KiB). Measured as
+/// The program itself: code that has been touched, the allocator, lines of the log on their way
+/// (64 KiB), the threads of the reactor and of the log, that which writes to `hls.store`, one for
+/// names, and `OWN_DISK_THREADS`. Measured as
 /// resident memory on x86-64, where the code is largest, when all of it had been used.
 const PROGRAM: usize = if cfg!(feature = "tls") { (5 << 20) + (256 << 10) } else { 4 << 20 };
 /// A thread's stack as far as it is touched, its read buffer, its allocator's cache.
@@ -38,10 +39,12 @@ const RECORDED_DISKS: usize = 4;
 /// So many more, from which recordings were moved away, may stand still.
 const GIVEN_UP: usize = 1;
 /// A thread that waits for a disk: its stack as far as it is touched, paths, its allocator's
-/// cache. Measured on x86-64.
-const DISK_THREAD: usize = 17 << 10;
+/// cache. Measured on x86-64 with glibc.
+const DISK_THREAD: usize = 20 << 10;
+/// So many of these are the program's.
+const OWN_DISK_THREADS: usize = 2;
 /// Threads that wait for disks at once, at most, where `memory.total` is less than that and
-/// where it is not: each disk that stands still takes two.
+/// where it is not: each disk that stands still takes two, that of `hls.store` three.
 const DISK_THREADS: (usize, usize, usize) = (16 << 20, 4, 8);
 /// A thread that looks a name up: its stack, answers of name servers, its allocator's cache.
 /// Measured on x86-64 with glibc.
@@ -96,16 +99,17 @@ impl Config {
         !self.http.root.is_empty() || !self.record.is_empty() || self.hls.store.0.is_some()
     }
 
-    /// Threads that may wait for disks at once, beside those that write.
+    /// Threads that may wait for disks at once, beside those that write. Where no files are served or
+    /// played, these are for the configuration, certificates, and authorities, each on another disk.
     pub fn disk_threads(&self) -> usize {
         let (small, few, many) = DISK_THREADS;
-        if self.memory.total.0 < small { few } else { many }
-    }
-
-    /// Those of them that are begun where one stands still: the first is the program's.
-    fn further_disk_threads(&self) -> usize {
-        let reads = self.serves_files() || self.played_files() > 0;
-        if reads { self.disk_threads() - 1 } else { 0 }
+        let most = if self.memory.total.0 < small { few } else { many };
+        if self.serves_files() || self.played_files() > 0 {
+            return most;
+        }
+        let authorities = self.pull.iter().map(|pull| &pull.ca).chain(self.push.iter().map(|push| &push.ca));
+        let authorities: BTreeSet<_> = authorities.filter(|file| !file.is_empty()).collect();
+        (1 + usize::from(!self.tls.cert.is_empty()) + authorities.len()).min(most)
     }
 
     /// Threads that may look names up at once: one for each name that relays have, up to a few.
@@ -221,7 +225,13 @@ impl Config {
                     self.record_jobs().saturating_mul(RECORD_JOB).saturating_add(RECORDED_DISK),
                     0,
                 ),
-                line("further threads for disks", &[], self.further_disk_threads(), DISK_THREAD, 0),
+                line(
+                    "further threads for disks",
+                    &[],
+                    self.disk_threads().saturating_sub(OWN_DISK_THREADS),
+                    DISK_THREAD,
+                    0,
+                ),
                 // the first is the program's
                 line("further threads for names", &[], self.name_threads() - 1, NAME_THREAD, 0),
                 line("files that are played", &["pull"], self.played_files(), PLAYED_FILE, 0),
@@ -243,6 +253,24 @@ mod tests {
             Config::parse("test", &push).unwrap().tls_connections()
         };
         assert_eq!((sessions("a"), sessions("*"), sessions("a?")), (1, 5, 5));
+    }
+
+    #[test]
+    fn each_file_that_is_read_meanwhile_may_be_on_a_disk_that_stands_still() {
+        let threads = |profile: &str, text: &str| {
+            let config = Config::parse("test", &format!("profile = {profile:?}\n{text}")).unwrap();
+            let plan = config.plan();
+            let line = plan.lines.iter().find(|line| line.what == "further threads for disks").unwrap();
+            (config.disk_threads(), line.count)
+        };
+        let tls = "[tls]\ncert = \"/c\"\nkey = \"/k\"\n";
+        let pull =
+            |name: &str, ca: &str| format!("[[pull]]\nstream = {name:?}\nurl = \"rtsps://h/{name}\"\nca = \"/{ca}\"\n");
+        assert_eq!(threads("box", ""), (1, 0));
+        assert_eq!(threads("box", tls), (2, 0));
+        assert_eq!(threads("box", &format!("{tls}{}{}{}", pull("a", "x"), pull("b", "y"), pull("c", "x"))), (4, 2));
+        assert_eq!(threads("box", "[http]\nroot = \"/srv\"\n"), (8, 6));
+        assert_eq!(threads("tiny", "[hls]\nstore = \"/srv\"\n"), (4, 2));
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Work that may wait for a disk. A disk has two lanes, so no more than two threads stand still with it.
+//! Work that may wait for a disk. A disk has two lanes, so no more than two threads stand still with it; that of
+//! `hls.store` has a third for what is tidied up there, and the thread that writes.
 
 use std::fs::File;
 use std::io;
@@ -6,20 +7,13 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
 use super::pool::{BlockingPool, Lane, Use};
+use super::{READERS, STACK};
 
-/// What system calls on paths need of a stack, and some more.
-const STACK: usize = 128 << 10;
 /// A client waits no longer for a disk: what it holds is for others. A disk that slept is awake by then.
 const LONGEST: Duration = Duration::from_secs(15);
 
-static READERS: BlockingPool = BlockingPool::new("runnel-disk", 1, STACK);
 /// Apart from the others: one who reads does not wait for a card that is slow to write.
 static WRITER: BlockingPool = BlockingPool::new("runnel-store", 1, STACK);
-
-/// Has as many threads as that at most wait for disks.
-pub fn allow(threads: usize) {
-    READERS.allow(threads);
-}
 
 /// Has `work` done by a thread that waits for disks, after what goes before it in its lane. Only a stream waits for
 /// as long as that takes.

@@ -8,9 +8,20 @@ mod pool;
 mod small;
 
 #[cfg(feature = "record")]
-pub use files::{Opened, allow, read, tidy, write};
+pub use files::{Opened, read, tidy, write};
 pub use mounts::disk_of;
 #[cfg(feature = "record")]
 pub use mounts::followed;
 pub use pool::{BlockingPool, Lane, Use};
 pub use small::{aside, open_at_once, read_once, read_small};
+
+/// Threads for all who read what is on a disk.
+static READERS: BlockingPool = BlockingPool::new("runnel-disk", 1, STACK);
+
+/// What system calls on paths and the making of keys need of a stack, and some more.
+const STACK: usize = 128 << 10;
+
+/// Has as many threads as that at most wait for disks.
+pub fn allow(threads: usize) {
+    READERS.allow(threads);
+}

@@ -11,7 +11,8 @@ use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::pool::{BlockingPool, Lane, Use};
+use super::READERS;
+use super::pool::{Lane, Use};
 
 /// The longest, in bytes.
 const MOST: usize = 1 << 20;
@@ -19,8 +20,6 @@ const MOST: usize = 1 << 20;
 const SILENCE: Duration = Duration::from_secs(30);
 /// So long a disk may take, while others go on.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// What system calls on paths and the making of keys need of a stack, and some more.
-const STACK: usize = 128 << 10;
 
 /// Reads a regular file.
 pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
@@ -80,15 +79,12 @@ impl Read for Awaited {
     }
 }
 
-/// Threads for files that are read while others go on.
-static FILES: BlockingPool = BlockingPool::new("runnel-read", 3, STACK);
-
-/// Has `work` done while others go on, unless a disk stands still.
+/// Has `work` done by a thread that waits for disks, unless its disk stands still.
 pub async fn aside<T: Send + 'static>(
     lane: Lane,
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
-    let done = FILES.perform(lane, Use::Download, PATIENCE, work).await;
+    let done = READERS.perform(lane, Use::Download, PATIENCE, work).await;
     done.unwrap_or_else(|error| match error.kind() {
         ErrorKind::TimedOut => Err(format!("the disk has not answered for {} s", PATIENCE.as_secs())),
         _ => Err(error.to_string()),

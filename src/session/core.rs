@@ -71,7 +71,6 @@ impl Core {
         let streams = total.child("streams", config.streams.max.saturating_mul(config.streams.memory.0));
         let greetings = total.child("connections", config.max_connections().saturating_mul(GREETING));
         let hls = total.child("hls", if config.hls.enable { config.hls.memory.0 } else { 0 });
-        #[cfg(feature = "record")]
         crate::disk::allow(config.disk_threads());
         crate::net::allow_names(config.name_threads());
         Arc::new(Self {
@@ -111,6 +110,8 @@ impl Core {
         self.total.set_limit(self.total.limit().max(config.plan().user()));
         #[cfg(feature = "record")]
         self.recordings.set_limit(self.recordings.limit().max(config.recording_memory()));
+        crate::disk::allow(config.disk_threads());
+        crate::net::allow_names(config.name_threads());
         self.hub.set_limits(limits(&config));
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }

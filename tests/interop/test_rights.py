@@ -1,15 +1,19 @@
 """What the server may do and have: user, open files, memory."""
 
+import collections
 import os
 import re
 import resource
+import signal
 import subprocess
 import time
 import unittest
 
+import certificate
 import config
 import paths
 from case import Case
+from far_disk import FarDisk
 from raw_http import RawHttp
 
 STREAM = "cam"
@@ -130,6 +134,38 @@ class Rights(Case):
         launcher = ["setpriv", "--reuid=64321", "--clear-groups", "prlimit", "--nproc=1"]
         said = self.refusal(launcher)
         self.assertIn("a second thread cannot be started", said)
+
+    def test_there_are_no_threads_but_those_of_the_plan(self):
+        tls = certificate.make(self.directory)
+        film = self.directory / "film.bin"
+        film.write_bytes(b"film")
+        far = FarDisk(self, [*tls.values(), film])
+        there = {key: far.folder / path.name for key, path in tls.items()}
+        store = self.directory / "store"
+        store.mkdir()
+        hls = {"store": store, "on_demand": False}
+        sections = {"tls": {**there, "max": 8}, "http": {"root": far.folder}, "hls": hls}
+        self.serve(**sections, memory={"total": "128MiB"})
+        self.publish_live(STREAM)
+        self.until_hls(STREAM)
+        far.stand_still()
+        path = self.directory / "runnel.toml"
+        plan = subprocess.check_output([paths.SERVER, "--plan", "-c", path], text=True)
+        further = int(re.search(r"^further threads for disks +(\d+)", plan, re.MULTILINE)[1])
+        waits = RawHttp(self.server.http_port)
+        self.addCleanup(waits.close)
+        waits.send(b"GET /film.bin HTTP/1.1\r\nHost: h\r\n\r\n")
+        self.until_log_counts("the disk has not answered for 10 s", 1, 60)
+        self.server.program.signal(signal.SIGHUP)
+        self.until_log_counts("the configuration is read again", 1, 60)
+        threads = collections.Counter()
+        for thread in os.listdir(f"/proc/{self.server.pid}/task"):
+            with open(f"/proc/{self.server.pid}/task/{thread}/comm", encoding="ascii") as comm:
+                threads[comm.read().strip() if int(thread) != self.server.pid else "first"] += 1
+        # Two are the program's.
+        self.assertLessEqual(threads.pop("runnel-disk"), 2 + further)
+        single = {"first", "async-io", "runnel-log", "runnel-store"}
+        self.assertEqual(threads, dict.fromkeys(single, 1))
 
     def test_more_memory_than_the_machine_has_is_refused(self):
         said = self.refusal(code=CONFIGURATION_IS_WRONG, memory={"total": "9999GiB"})
