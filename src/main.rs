@@ -167,7 +167,10 @@ fn check_random() -> Result<(), String> {
 #[cfg(feature = "record")]
 fn push() -> Result<(), Failure> {
     check_random().map_err(fail(SYSTEM))?;
-    let push = push::Push::parse(std::env::args_os().skip(2)).map_err(fail(USAGE))?;
+    let Some(push) = push::Push::parse(std::env::args_os().skip(2)).map_err(fail(USAGE))? else {
+        print!("{HELP}{PUSH}");
+        return Ok(());
+    };
     let (config, source) = Source::load(push.config.clone()).map_err(fail(CONFIG))?;
     device::log::start(&config.log).map_err(check::refusal(&config, &source, "log.target"))?;
     device::reserve_thread().and_then(|()| device::log::run()).map_err(check::refusal(&config, &source, "threads"))?;

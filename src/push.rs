@@ -19,13 +19,14 @@ pub struct Push {
 }
 
 impl Push {
-    /// Reads what follows the word `push`.
-    pub fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Self, String> {
+    /// Reads what follows the word `push`; nothing if that asks for help.
+    pub fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Option<Self>, String> {
         let (mut repeat, mut udp, mut insecure, mut speed) = (false, false, false, 1.0);
         let (mut config, mut ca, mut rest) = (None, OsString::new(), Vec::new());
         while let Some(arg) = args.next() {
             let mut value = |name: &str| args.next().ok_or(format!("{name} wants a value"));
             match arg.to_str() {
+                Some("-h" | "--help") => return Ok(None),
                 Some("--loop") => repeat = true,
                 Some("--udp") => udp = true,
                 Some("--insecure") => insecure = true,
@@ -42,7 +43,7 @@ impl Push {
         let [ca, url] = [ca, url].map(|text| text.to_string_lossy().into_owned());
         let url = Source::parse(&url).map_err(|why| format!("URL: {why}"))?.0;
         let playing = Playback { path: path.into(), repeat, speed };
-        Ok(Self { config, playing, to: Destination { url, udp, insecure, ca } })
+        Ok(Some(Self { config, playing, to: Destination { url, udp, insecure, ca } }))
     }
 
     /// Sends the file.

@@ -164,10 +164,11 @@ fn url(text: &str, files: bool) -> Result<Url, String> {
         if let Some(feature) = features.iter().find(|feature| !is_compiled(feature)) {
             return Err(lacks(feature));
         }
-        let url = if *scheme == "file" { Url::file(text) } else { Url::parse(text).ok() };
-        if let Some(url) = url {
-            return Ok(url);
-        }
+        let url = match *scheme {
+            "file" => Url::file(text).ok_or("not the path of a file from the root on"),
+            _ => Url::parse(text),
+        };
+        return url.map_err(|why| format!("invalid value: no such URL: {why}"));
     }
     let there = schemes().filter(|(_, features)| features.iter().all(|feature| is_compiled(feature)));
     let there: Vec<_> = there.map(|(scheme, _)| *scheme).collect();

@@ -21,8 +21,8 @@ fn run_with(config: &str, args: &[&str]) -> (Option<i32>, String, String) {
 
 #[test]
 fn help_lists_every_option() {
-    for flag in ["-h", "--help"] {
-        let (code, out, err) = said(&run(&[flag]));
+    for flags in [&["-h"][..], &["--help"], &["push", "-h"], &["push", "--help"]] {
+        let (code, out, err) = said(&run(flags));
         assert_eq!((code, err.as_str()), (Some(0), ""));
         let options = [
             "-c",

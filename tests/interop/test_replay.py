@@ -404,7 +404,8 @@ class Push(Replay):
             ([path, "http://127.0.0.1/x"], 64, "begins with rtsp, rtsps, rtmp, rtmps"),
             ([path, "file:/tmp/x"], 64, "URL: invalid value: no such URL"),
             ([path, "there"], 64, "URL: invalid value: no such URL"),
-            ([path, "rtmp://127.0.0.1:port/live/x"], 64, "URL: invalid value: no such URL"),
+            ([path, "rtmp://127.0.0.1:port/live/x"], 64, "no such URL: a port that is no number"),
+            ([path, "rtmp://127.0.0.1/a b"], 64, "no such URL: a space or control character"),
             ([path, nobody], 71, "onnection refused"),
         ]:
             with self.subTest(words):
