@@ -163,7 +163,10 @@ impl Server {
     pub async fn stop(&self, limit: Duration) {
         self.core.watch.shut_all();
         #[cfg(feature = "http")]
-        self.hls.stop();
+        {
+            self.hls.stop();
+            self.sessions.stop();
+        }
         self.core.closed(limit, || self.is_stored()).await;
     }
 

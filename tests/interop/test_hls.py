@@ -2,6 +2,7 @@
 
 import http.client
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -278,6 +279,18 @@ class Viewers(Case):
         waiting.until(lambda: self.count() == 0, 10, "nobody is left")
         self.until_log_counts("stops playing cam", 2)
         self.assertEqual(self.ask(places[0])[0], 404)
+
+    def test_they_end_with_the_server(self):
+        self.play()
+        self.ask(self.enter())
+        self.until_log_counts(f"stream={STREAM} HLS begins", 1)
+        self.server.stop()
+        begun = dict(re.findall(r"id=(HLSMUXER1|HLSSUB1) .* (HLS begins|plays)", self.server.log))
+        ended = re.findall(
+            r"id=(HLSMUXER1|HLSSUB1) .* (?:HLS ends|stops playing cam: shutdown \(\d+ bytes)",
+            self.server.log,
+        )
+        self.assertEqual((len(begun), sorted(ended)), (2, sorted(begun)), self.server.log)
 
     def test_there_are_no_more_than_viewers_max(self):
         self.play()

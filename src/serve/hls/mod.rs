@@ -320,10 +320,17 @@ impl Hls {
     /// them there.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Relaxed);
-        #[cfg(feature = "record")]
-        for entry in lock(&self.state).values().filter(|entry| lock(&entry.keeper).is_some()) {
+        for entry in lock(&self.state).values() {
             lock(&entry.task).take();
-            lock(&entry.state).end();
+            #[cfg_attr(not(feature = "record"), allow(unused_mut, reason = "no disk is to have its end"))]
+            let mut state = lock(&entry.state);
+            #[cfg(feature = "record")]
+            if lock(&entry.keeper).is_some() {
+                state.end();
+            }
+            if state.begun {
+                log::info!("{} HLS ends", state.who);
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use crate::budget::{Account, Lease};
 use crate::hub::{Name, Refused, Waiting, first_to_go};
-use crate::net::{Peers, bits, random};
+use crate::net::{Close, Peers, bits, random};
 use crate::session::{Flood, Who};
 
 /// All that are known.
@@ -92,6 +92,13 @@ impl HlsSessions {
             }
             stays
         });
+    }
+
+    /// The server ends, and so do all.
+    pub fn stop(&self) {
+        for (_, mut session) in self.lock().drain() {
+            session.who.ends(format_args!("stops playing {}: {}", session.name, Close::Shutdown), session.bytes);
+        }
     }
 
     /// How many there are.
