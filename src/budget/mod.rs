@@ -4,12 +4,14 @@
 mod account;
 mod ballast;
 mod block;
+mod greetings;
 mod paid;
 mod plan;
 mod rope;
 
 pub use account::{Account, Lease, OverBudget};
 pub use block::{BLOCK_OVERHEAD, BlockMut, Room};
+pub use greetings::Greetings;
 pub use paid::Paid;
 pub use plan::{Line, Plan};
 pub use rope::{MAX_CHUNK, Overflow, Rope};

@@ -14,13 +14,15 @@ use crate::proto::Url;
 const PROGRAM: usize = if cfg!(feature = "tls") { (5 << 20) + (256 << 10) } else { 4 << 20 };
 /// A thread's stack as far as it is touched, its read buffer, its allocator's cache.
 const THREAD: usize = 256 << 10;
-/// A connection: task, socket, machine, the last 16 KiB of which only some hold.
+/// A connection: task, socket, machine, and what it may hold.
 pub const CONNECTION: usize = 4 << 10;
-/// What a connection may hold before it is let in: a handshake, a head, commands.
+/// The same before it is let in: a handshake, a head, commands.
 pub const GREETING: usize = 24 << 10;
-/// The part of that for messages of which not all has come: all connections may be such at once,
-/// and each of them has at least its 4 KiB. The longest are `connect` of RTMP, with three URLs.
-pub const MESSAGES: usize = 6 << 10;
+/// The part of both that a connection is itself; what it holds has an account (`budget::Greetings`).
+const SELF: usize = 3 << 10;
+/// The most that messages of one connection may have of that. The longest are `connect` of RTMP, with
+/// three URLs.
+const MESSAGES: usize = 6 << 10;
 /// Two UDP sockets, and the list of packets that wait for late ones.
 const UDP_PAIR: usize = 20 << 10;
 /// A connection's keys and the record that comes in, beside the one that goes out.
@@ -63,6 +65,20 @@ impl Config {
     /// Connections that may be open at once.
     pub fn max_connections(&self) -> usize {
         self.streams.max.saturating_add(self.viewers.max).saturating_add(self.connections.spare)
+    }
+
+    /// Bytes that connections may hold beside what they are themselves: all of those that are open
+    /// may be ones that nobody has let in.
+    pub fn greetings(&self) -> usize {
+        let let_in = self.streams.max.saturating_add(self.viewers.max).saturating_mul(CONNECTION - SELF);
+        let_in.saturating_add(self.connections.spare.saturating_mul(GREETING - SELF))
+    }
+
+    /// The part of that which one of them may have: two thirds are enough for all that one
+    /// address may have.
+    pub fn greeting(&self) -> usize {
+        let all = self.max_connections();
+        (self.greetings() / 3 * 2 / self.per_peer(all).clamp(1, all.max(1))).min(MESSAGES)
     }
 
     /// The part of `most` that one address may have: a share for others is rounded down, so that
@@ -285,6 +301,22 @@ mod tests {
         assert_eq!(threads("router", &["10.0.0.7", "[::1]", "a", "b", "a"]), 2);
         assert_eq!(threads("router", &["a", "b", "c", "d", "e"]), 4);
         assert_eq!(threads("tiny", &["a", "b", "c", "d", "e"]), 2);
+    }
+
+    #[test]
+    fn what_connections_may_hold_is_in_their_rows() {
+        const ROWS: [&str; 3] = ["streams: publishers", "viewers", "connections not let in yet"];
+        for profile in ["tiny", "router", "box"] {
+            let config = Config::parse("test", &format!("profile = {profile:?}\n")).unwrap();
+            let lines = config.plan().lines;
+            let rows = lines.iter().filter(|line| ROWS.contains(&line.what));
+            let (count, bytes) = rows.fold((0, 0), |(n, bytes), row| (n + row.count, bytes + row.count * row.user));
+            assert_eq!(count * SELF + config.greetings(), bytes, "{profile}");
+            // one address leaves something to others
+            let shared = config.greetings() * 2 / 3;
+            assert!(config.per_peer(count) * config.greeting() <= shared, "{profile}");
+            assert!(config.greeting() >= 2 << 10, "{profile}");
+        }
     }
 
     #[test]

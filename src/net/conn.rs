@@ -21,6 +21,7 @@ use super::parting::Place;
 use super::tls::Tls;
 use super::watch::Entry;
 use super::{Close, Outlet, Seat, Watch};
+use crate::budget::Lease;
 use sink::Sink;
 
 /// A connection.
@@ -34,8 +35,9 @@ pub struct Conn {
     pass: Option<Pass>,
     /// `None` where we have called.
     seat: Option<Arc<Seat>>,
-    /// Input that the machine could not use yet.
-    rest: Vec<u8>,
+    /// Input that the machine could not use yet, and what pays for it.
+    rest: Box<[u8]>,
+    paid: Option<Lease>,
     /// What was kept is to be offered again before anything is read.
     again: bool,
     /// The last read took all there was: wait before the next.
@@ -71,6 +73,8 @@ pub struct Received {
 const SCRATCH: usize = 64 << 10;
 /// The most a machine may leave over: an HTTP head and what follows it.
 const MAX_REST: usize = 16 << 10;
+/// So much of that is a part of the connection.
+const UNPAID: usize = 1 << 10;
 /// `most` for machines that use what they are given.
 pub const ALL: usize = SCRATCH;
 /// `most` for machines that may want to finish something else first.
@@ -98,7 +102,8 @@ impl Conn {
             watch,
             pass: Some(pass),
             seat: None,
-            rest: Vec::new(),
+            rest: Box::default(),
+            paid: None,
             again: false,
             drained: true,
             blocked: false,
@@ -197,7 +202,14 @@ impl Conn {
             if data.len() > MAX_REST {
                 return Poll::Ready(Err(Close::Peer("a header without end".into())));
             }
-            self.rest = data.to_vec();
+            self.paid = None;
+            if data.len() > UNPAID
+                && let Some(pass) = &self.pass
+            {
+                let no_room = |_| Close::Refused("there is no room for what it sends just now".into());
+                self.paid = pass.charge(data.len()).map_err(no_room)?;
+            }
+            self.rest = data.into();
             Poll::Ready(Ok(Received { bytes, end: bytes == 0 && !again }))
         })
     }

@@ -10,53 +10,79 @@ use async_io::{Async, Timer};
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 use super::{Conn, Peers, SocketSizes, Watch};
+use crate::budget::{Greetings, Lease, OverBudget};
 
 /// Lets in so many connections at once.
-#[derive(Clone, Debug)]
-pub struct Gate {
-    open: Arc<AtomicUsize>,
+#[derive(Clone)]
+pub struct Gate(Arc<Places>);
+
+struct Places {
+    open: AtomicUsize,
     limit: usize,
+    /// What they hold is charged to.
+    greetings: Option<Greetings>,
     /// The last time that the system had no room for a connection.
-    starved: Arc<Mutex<Option<Instant>>>,
+    starved: Mutex<Option<Instant>>,
 }
 
 /// One connection's place; given back when dropped.
-#[derive(Debug)]
-pub(super) struct Pass(Arc<AtomicUsize>);
+pub(super) struct Pass(Gate);
 
 impl Gate {
     /// A gate for `limit` connections.
     pub fn new(limit: usize) -> Self {
-        Self { open: Arc::default(), limit, starved: Arc::default() }
+        Self::make(limit, None)
+    }
+
+    /// The same gate, but what connections keep of their input is charged to `greetings`.
+    pub fn charging(self, greetings: Greetings) -> Self {
+        Self::make(self.0.limit, Some(greetings))
+    }
+
+    fn make(limit: usize, greetings: Option<Greetings>) -> Self {
+        Self(Arc::new(Places { open: AtomicUsize::new(0), limit, greetings, starved: Mutex::default() }))
     }
 
     /// Connections that are open.
     pub fn open(&self) -> usize {
-        self.open.load(Relaxed)
+        self.0.open.load(Relaxed)
     }
 
     /// The next connection finds no room.
     pub fn is_full(&self) -> bool {
-        self.open() >= self.limit
+        self.open() >= self.0.limit
     }
 
     pub(super) fn enter(&self) -> Option<Pass> {
-        let room = |open| (open < self.limit).then_some(open + 1);
-        self.open.fetch_update(Relaxed, Relaxed, room).ok()?;
-        Some(Pass(self.open.clone()))
+        let room = |open| (open < self.0.limit).then_some(open + 1);
+        self.0.open.fetch_update(Relaxed, Relaxed, room).ok()?;
+        Some(Pass(self.clone()))
     }
 
     /// The system has no room for a connection. True where it had for a while before: that
     /// is news, whichever of the ports it is that learns of it.
     fn starves(&self, now: Instant) -> bool {
-        let before = self.starved.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
+        let before = self.0.starved.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
         before.is_none_or(|before| now.saturating_duration_since(before) > CALM)
+    }
+}
+
+impl Pass {
+    /// Pays for so many bytes of input that its connection keeps.
+    pub(super) fn charge(&self, bytes: usize) -> Result<Option<Lease>, OverBudget> {
+        self.0.0.greetings.as_ref().map(|greetings| greetings.account_for(bytes).charge(bytes)).transpose()
+    }
+}
+
+impl std::fmt::Debug for Pass {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Pass")
     }
 }
 
 impl Drop for Pass {
     fn drop(&mut self) {
-        self.0.fetch_sub(1, Relaxed);
+        self.0.0.open.fetch_sub(1, Relaxed);
     }
 }
 

@@ -44,7 +44,7 @@ pub(super) fn push(job: RelayJob, mut conn: Conn) -> Run {
 fn client(job: &RelayJob, role: Role) -> Client {
     let RelayJob { url, config, core, .. } = job;
     let seed = random::number();
-    let greeting = core.greetings.child("greeting", GREETING);
+    let greeting = core.greetings.account().child("greeting", GREETING);
     Client::new(role, Address::of(url), config.streams.max_frame.0, seed, greeting)
 }
 

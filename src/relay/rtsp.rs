@@ -64,7 +64,7 @@ pub(super) fn push(job: RelayJob, conn: Conn) -> Run {
 fn client(job: &RelayJob, purpose: Purpose) -> Client {
     let lower = if job.udp && job.config.rtsp.udp { Lower::Udp } else { Lower::Tcp };
     let seed = random::number();
-    let greeting = job.core.greetings.child("greeting", GREETING);
+    let greeting = job.core.greetings.account().child("greeting", GREETING);
     Client::new(&job.url, purpose, lower, seed, greeting)
 }
 

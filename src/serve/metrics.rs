@@ -50,7 +50,10 @@ pub(super) fn write(server: &Server) -> String {
     page.counter("runnel_skips_total", "Times a slow viewer was moved to a key frame.", traffic.skips);
     by_reason(&mut page, "runnel_refusals_total", "Requests refused, by reason.", &server.core.counters.all_refused());
     by_reason(&mut page, "runnel_closed_total", "Connections ended, by reason.", &server.core.counters.all_closed());
-    accounts(&mut page, [&server.core.total, server.core.hub.account(), &server.core.greetings, &server.core.hls]);
+    accounts(
+        &mut page,
+        [&server.core.total, server.core.hub.account(), server.core.greetings.account(), &server.core.hls],
+    );
     if let Some(resident) = resident() {
         page.gauge("process_resident_memory_bytes", "Resident memory.", resident);
     }

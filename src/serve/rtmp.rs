@@ -5,7 +5,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::Server;
-use crate::conf::{Config, MESSAGES};
+use crate::conf::Config;
 use crate::container::{Form, flv};
 use crate::hub::{Name, Refused};
 use crate::net::{ALL, Claim, Close, Conn, Outlet, Seat, SocketSizes, poll_in_turns, random};
@@ -54,7 +54,7 @@ impl Session {
         conn.acknowledge_at_once(true);
         let limits = Limits { max_message: config.streams.max_frame.0, max_answers: MAX_ANSWERS };
         let seed = random::number();
-        let greeting = core.greetings.child("greeting", MESSAGES);
+        let greeting = core.greetings.messages();
         let machine = rtmp::Server::new(limits, seed, greeting);
         let who = core.who("RTMPPUBSUB").at(conn.peer());
         log::debug!("{who} connects");
@@ -175,7 +175,7 @@ fn on_event(
         (Event::Stop, Role::Publish(_) | Role::Play(_)) => {
             role.log_end(who, "by request");
             seat.iter().for_each(|seat| seat.leave());
-            machine.charge_to(core.greetings.child("greeting", MESSAGES));
+            machine.charge_to(core.greetings.messages());
             if let Role::Play(sender) = std::mem::replace(role, Role::Guest)
                 && tail.is_empty()
             {

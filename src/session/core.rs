@@ -13,8 +13,8 @@ use super::flood::Flood;
 #[cfg(feature = "record")]
 use super::recorded::Recorded;
 use super::who::{Ids, REFUSED, Who, canonical};
-use crate::budget::Account;
-use crate::conf::{ADDRESS, CONNECTION, Config, GREETING, SMALL_BUFFER};
+use crate::budget::{Account, Greetings};
+use crate::conf::{ADDRESS, CONNECTION, Config, SMALL_BUFFER};
 use crate::hub::{Hub, Limits};
 use crate::media::Wall;
 #[cfg(feature = "tls")]
@@ -34,7 +34,7 @@ pub struct Core {
     /// What all other accounts are parts of.
     pub total: Account,
     /// What connections may hold before they publish or play.
-    pub greetings: Account,
+    pub greetings: Greetings,
     /// What HLS may hold.
     pub hls: Account,
     /// What recordings may hold.
@@ -69,13 +69,14 @@ impl Core {
     pub fn new(config: Config, executor: Arc<Executor<'static>>) -> Arc<Self> {
         let total = Account::root("total", config.plan().user());
         let streams = total.child("streams", config.streams.max.saturating_mul(config.streams.memory.0));
-        let greetings = total.child("connections", config.max_connections().saturating_mul(GREETING));
+        let greetings = Greetings::new(&total, config.greetings(), config.greeting());
         let hls = total.child("hls", if config.hls.enable { config.hls.memory.0 } else { 0 });
         crate::disk::allow(config.disk_threads());
         crate::net::allow_names(config.name_threads());
         Arc::new(Self {
             hub: Hub::new(limits(&config), streams),
             executor,
+            gate: Gate::new(config.max_connections()).charging(greetings.clone()),
             greetings,
             hls,
             #[cfg(feature = "record")]
@@ -84,7 +85,6 @@ impl Core {
             recorded: Arc::default(),
             watch: Arc::default(),
             cadence: Cadence::default(),
-            gate: Gate::new(config.max_connections()),
             peers: peers(&config, &total),
             #[cfg(feature = "rtsp")]
             udp: Ports::new(config.rtsp.udp_ports.0, config.rtsp.udp_ports.1, config.udp_pairs()),
@@ -118,7 +118,7 @@ impl Core {
 
     /// Takes all memory of the plan that accounts cover; it is held from then on.
     pub fn prefault(&self) {
-        let accounts = [self.hub.account(), &self.greetings, &self.hls];
+        let accounts = [self.hub.account(), self.greetings.account(), &self.hls];
         self.total.prefault(accounts.iter().map(|account| account.limit()).sum());
     }
 

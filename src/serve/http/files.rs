@@ -30,6 +30,7 @@ use crate::wire::percent_decode;
 pub(super) struct Opening {
     request: Request,
     found: Finding,
+    /// Pays for pieces of the file.
     account: Account,
     lease: Option<Lease>,
     /// What the path means if there is no such file.
@@ -92,8 +93,10 @@ const ASKED: usize = 512;
 /// The longest that a list of recordings is waited for.
 #[cfg(feature = "record")]
 const LISTED: Duration = Duration::from_secs(15);
-/// Bytes that are read at once: a connection has room for that in the plan.
-const READ: usize = 16 << 10;
+/// The most bytes that are read at once, and the fewest where others have the room.
+const READ: (usize, usize) = (16 << 10, 1 << 10);
+/// Who finds no room for a piece looks again after this.
+const AGAIN: Duration = Duration::from_millis(50);
 
 /// The next folder is asked as well if one does not answer within this.
 const SOON: Duration = Duration::from_millis(300);
@@ -158,7 +161,7 @@ impl Session {
     /// Says what was recorded.
     pub(super) fn list(&mut self, request: Request) {
         let (recorded, query) = (self.server.core.recorded.clone(), request.query.clone());
-        let account = self.server.core.greetings.clone();
+        let greetings = self.server.core.greetings.clone();
         let found = async move {
             if !recorded.has_list() {
                 return Err(Status::NOT_FOUND);
@@ -169,7 +172,8 @@ impl Session {
                 None
             };
             let list = or(recorded.list(&query), late).await.ok_or(Status::UNAVAILABLE)?;
-            let paid = BlockMut::copy(&account, list.as_bytes()).map_err(|_| Status::UNAVAILABLE)?;
+            let paid =
+                BlockMut::copy(greetings.account_for(list.len()), list.as_bytes()).map_err(|_| Status::UNAVAILABLE)?;
             Ok(Found::Text(paid))
         };
         self.look(request, Box::pin(found), 1, None, Use::Download);
@@ -177,16 +181,16 @@ impl Session {
 
     /// Waits for what is found in so many folders.
     fn look(&mut self, request: Request, found: Finding, folders: usize, otherwise: Option<Resource>, due: Use) {
-        let account = self.server.core.greetings.clone();
+        let greetings = self.server.core.greetings.clone();
         // it may have to wait for its turn, with its path and what was made of it
-        let Ok(lease) = account.charge(3 * (request.path.len() + request.query.len()) + OPENING + folders * ASKED)
-        else {
+        let bytes = 3 * (request.path.len() + request.query.len()) + OPENING + folders * ASKED;
+        let Ok(lease) = greetings.account_for(bytes).charge(bytes) else {
             return self.refuse(&request, Status::UNAVAILABLE, Status::UNAVAILABLE.1);
         };
         self.role = Role::Opening(Box::new(Opening {
             request,
             found,
-            account,
+            account: greetings.files().clone(),
             lease: Some(lease),
             otherwise,
             due,
@@ -276,17 +280,29 @@ impl Body {
 }
 
 async fn read(file: Arc<Opened>, due: Use, at: u64, left: u64, account: Account) -> io::Result<Bytes> {
-    disk::read(file.lane(), due, move || {
-        let most = READ.min(usize::try_from(left).unwrap_or(READ));
-        let mut block = BlockMut::new(&account, most).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        let mut read = Ok(0);
-        block.fill_by(most, |buffer| {
-            read = file.read_at(buffer, at);
-            *read.as_ref().unwrap_or(&0)
-        });
-        read.map(|_| block.freeze())
-    })
-    .await
+    loop {
+        let (file, account) = (file.clone(), account.clone());
+        let piece = disk::read(file.lane(), due, move || read_piece(&file, at, left, &account)).await?;
+        match piece {
+            Some(bytes) => return Ok(bytes),
+            None => {
+                Timer::after(AGAIN).await;
+            }
+        }
+    }
+}
+
+/// What stands at that place, as much as half of the room that is left takes; `None` if there is none.
+fn read_piece(file: &Opened, at: u64, left: u64, account: &Account) -> io::Result<Option<Bytes>> {
+    let (longest, shortest) = READ;
+    let most = (account.available() / 2).clamp(shortest, longest).min(usize::try_from(left).unwrap_or(longest));
+    let Ok(mut block) = BlockMut::new(account, most) else { return Ok(None) };
+    let mut read = Ok(0);
+    block.fill_by(most, |buffer| {
+        read = file.read_at(buffer, at);
+        *read.as_ref().unwrap_or(&0)
+    });
+    read.map(|_| Some(block.freeze()))
 }
 
 /// What stands between the slashes, decoded; `None` if something there could lead out, or

@@ -184,7 +184,7 @@ impl Session {
 
     fn metrics(&mut self, request: &Request) {
         let text = metrics::write(&self.server);
-        let Ok(text) = BlockMut::copy(&self.server.core.greetings, text.as_bytes()) else {
+        let Ok(text) = BlockMut::copy(self.server.core.greetings.account_for(text.len()), text.as_bytes()) else {
             return self.refuse(request, Status::UNAVAILABLE, NO_ROOM);
         };
         let fields = [("Content-Type", "text/plain; version=0.0.4; charset=utf-8"), CORS, NO_CACHE];

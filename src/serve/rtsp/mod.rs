@@ -14,7 +14,7 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::Server;
-use crate::conf::{Auth, Config, MESSAGES};
+use crate::conf::{Auth, Config};
 use crate::hub::{Name, Refused};
 use crate::net::{ALL, Claim, Close, Conn, SOME, Seat, poll_in_turns, random};
 use crate::proto::rtp::RTP;
@@ -92,7 +92,7 @@ impl Session {
         conn.expect_input(config.connections.handshake.0);
         let timeout = u32::try_from(config.rtsp.timeout.0.as_secs()).unwrap_or(u32::MAX);
         let limits = Limits { max_message: MAX_MESSAGE, max_answers: MAX_ANSWERS, timeout };
-        let greeting = server.core.greetings.child("greeting", MESSAGES);
+        let greeting = server.core.greetings.messages();
         let session = random::bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
         let machine = rtsp::Server::new(limits, guard(&config), session, greeting);
         let peer = conn.peer().ip().to_canonical();
