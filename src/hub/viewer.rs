@@ -8,7 +8,7 @@ use super::form::{Unit, head_cost};
 use super::hold::{Hold, Pressed};
 use super::ring::Seq;
 use super::stream::{Gone, State};
-use super::{Hub, Stream};
+use super::{Hub, SessionId, Stream};
 use crate::container::Form;
 use crate::media::Tracks;
 
@@ -16,6 +16,8 @@ use crate::media::Tracks;
 pub struct Viewer {
     hub: Arc<Hub>,
     stream: Arc<Stream>,
+    /// The session that it is of.
+    id: Option<SessionId>,
     /// Its place among the stream's, of which there are as many as forms.
     packer: u16,
     seat: usize,
@@ -83,6 +85,7 @@ impl Viewer {
         Self {
             hub,
             stream,
+            id: None,
             packer,
             seat,
             cursor: Cursor::Before,
@@ -103,6 +106,12 @@ impl Viewer {
     /// The stream.
     pub fn stream(&self) -> &Arc<Stream> {
         &self.stream
+    }
+
+    /// The same viewer, which is that of a session.
+    pub fn of(mut self, id: SessionId) -> Self {
+        self.id = Some(id);
+        self
     }
 
     /// The same viewer, but one who begins at the oldest key frame and not at the newest.
@@ -362,7 +371,9 @@ impl Viewer {
     fn skip(&self, state: &mut State, next: Seq) -> Cursor {
         state.traffic.skips += 1;
         let form = state.packers.get(usize::from(self.packer)).map_or("", |packer| packer.form.name);
-        log::debug!("stream={} a viewer of {form} is too far behind and skips", self.stream.name());
+        if let Some(id) = self.id {
+            log::debug!("{id} stream={} is too far behind and skips: {form}", self.stream.name());
+        }
         let newest = state.ring.newest_start().unwrap_or(state.ring.head());
         Cursor::From(newest.max(next))
     }

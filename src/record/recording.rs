@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::layout::FileLayout;
 use crate::conf::Record;
-use crate::hub::Name;
+use crate::hub::{Name, SessionId};
 use crate::session::{Core, Flood, Recorded, Who};
 
 /// It lasts as long as somebody hands on or writes what is its.
@@ -62,6 +62,11 @@ impl Recording {
         let state = State { who, begun: false, written: 0, trouble: None, over: false };
         let (recorded, flood) = (core.recorded.clone(), core.flood.clone());
         Arc::new(Self { layout: FileLayout::of(rule.format), rule, stream, recorded, flood, state: Mutex::new(state) })
+    }
+
+    /// What its viewer is called by.
+    pub(super) fn id(&self) -> SessionId {
+        self.lock().who.id()
     }
 
     /// What is handed on is written from here on.

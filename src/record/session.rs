@@ -89,7 +89,8 @@ impl Session {
     }
 
     /// Writes what the viewer gets, until it is dropped.
-    pub(super) async fn run(mut self, mut viewer: Viewer) {
+    pub(super) async fn run(mut self, viewer: Viewer) {
+        let mut viewer = viewer.of(self.recording.id());
         let mut units = Vec::new();
         loop {
             // a new head is with the tracks, which are looked at below

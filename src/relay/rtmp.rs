@@ -198,7 +198,7 @@ impl Push {
                 match event {
                     ClientEvent::Started if sender.is_none() => {
                         let viewer = core.hub.play(name, &PUSH).map_err(|why| Close::Refused(why.to_string()))?;
-                        let viewer = viewer.from_oldest();
+                        let viewer = viewer.of(who.id()).from_oldest();
                         *sender = Some(Sender::new(viewer, Outlet::new(framing(client.stream_id()))));
                         log::info!("{who} pushes {name} to {url}");
                     }

@@ -213,7 +213,7 @@ fn play(
     let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
     let form = form(machine, &target.query);
     let viewer = may_be(seat, Claim::Viewer, || core.hub.play(&name, form))?;
-    let viewer = viewer.giving_way(seat.and_then(Seat::customer));
+    let viewer = viewer.of(who.id()).giving_way(seat.and_then(Seat::customer));
     who.begins(&core.flood, &name, format_args!("plays {name} as {}", form.name));
     Ok(Sender::new(viewer, Outlet::default()))
 }

@@ -9,19 +9,16 @@ use std::time::Instant;
 
 use super::core::Core;
 use super::flood::Flood;
-use crate::hub::Name;
+use crate::hub::{Name, SessionId};
 
 /// The count of the sessions of each kind.
 #[derive(Default)]
-pub struct Ids(Mutex<BTreeMap<&'static str, usize>>);
+pub struct Ids(Mutex<BTreeMap<&'static str, u32>>);
 
 /// A session: its id, and as far as they are known its stream and its peer.
 #[derive(Clone, Debug)]
 pub struct Who {
-    /// What ids of its kind begin with: lal's word, where it has one.
-    kind: &'static str,
-    /// Counted from 1 for each kind.
-    number: usize,
+    id: SessionId,
     stream: Option<Name>,
     peer: Option<SocketAddr>,
     /// Its peer has not begun so many that the log is not told of this one.
@@ -39,7 +36,7 @@ impl Ids {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(kind).or_default();
         *count = count.wrapping_add(1);
-        Who { kind, number: *count, stream: None, peer: None, told: true, begun: None }
+        Who { id: SessionId { kind, number: *count }, stream: None, peer: None, told: true, begun: None }
     }
 }
 
@@ -54,6 +51,11 @@ impl Who {
     pub fn of(mut self, name: &Name) -> Self {
         self.stream = Some(name.clone());
         self
+    }
+
+    /// What its viewer is called by.
+    pub fn id(&self) -> SessionId {
+        self.id
     }
 
     /// The same peer does something else.
@@ -99,7 +101,7 @@ pub fn canonical(peer: SocketAddr) -> SocketAddr {
 
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "id={}{}", self.kind, self.number)?;
+        self.id.fmt(f)?;
         if let Some(stream) = &self.stream {
             write!(f, " stream={stream}")?;
         }

@@ -89,7 +89,7 @@ class WithGroup(RtspCase):
             self.assert_played(program)
         self.until_pairs(0)
         self.assert_sent_once(self.sent())
-        self.assertEqual(self.server.log.count(f"stream={STREAM} is sent to the group {GROUP}\n"), 1)
+        self.assertEqual(self.server.log.count(f"id=RTSPCAST1 stream={STREAM} is sent to the group {GROUP}\n"), 1)
         # When all are gone nothing is sent any more, while the stream goes on.
         self.until_live(STREAM, 500)
         self.assertEqual(self.sent(), {})

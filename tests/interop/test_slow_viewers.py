@@ -1,6 +1,7 @@
 """Viewers that read little, of a stream with few key frames: who takes something stays."""
 
 import itertools
+import re
 import subprocess
 
 import flv
@@ -33,6 +34,7 @@ class SlowViewers(RtspCase):
         self.serve(
             streams={"max": 1, "memory": "1536KiB", "max_frame": "768KiB"},
             viewers={"max": 64, "slow": "10m", "send_buffer": "16KiB"},
+            log={"level": "debug"},
         )
         self.publish_live(STREAM, media=self.directory / "media")
         # Each begins in the middle of other frames than the others.
@@ -89,6 +91,11 @@ class SlowViewers(RtspCase):
             times = [sample.dts for sample in one.samples()]
             jumps = [later - at for at, later in zip(times, times[1:]) if later - at > BETWEEN + 1]
             self.assertEqual(jumps, [], one.url)
+        # The log has that among the lines of their sessions.
+        skips = [line for line in server.log.splitlines() if "too far behind" in line]
+        self.assertGreater(len(skips), 0)
+        named = rf"\bid=(FLVPUBSUB|RTSPSUB|RTMPPUBSUB)\d+ stream={STREAM} "
+        self.assert_none([line for line in skips if not re.search(named, line)], "of no session")
         # It skips, and what it gets are whole frames.
         read = half[0].data.split(b"\r\n\r\n", 1)[1]
         pictures = [sample for sample in flv.samples(read)]

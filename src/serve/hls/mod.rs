@@ -181,9 +181,9 @@ impl Hls {
         }
         // only the collector knows which it will be, and no player sees it before
         let first = packing.unwrap_or(Packing::Ts);
-        let viewer =
-            server.core.hub.play(name, packing::form(first)).map_err(Denied::Hub)?.from_oldest().giving_way(None);
+        let viewer = server.core.hub.play(name, packing::form(first)).map_err(Denied::Hub)?;
         let who = server.core.who("HLSMUXER").of(name);
+        let viewer = viewer.of(who.id()).from_oldest().giving_way(None);
         let account = self.account.child(name.as_str(), self.account.limit());
         let numbers = Numbers::at(SystemTime::now()).max(*lock(&self.unused));
         let stream = name.clone();

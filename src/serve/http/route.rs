@@ -178,7 +178,7 @@ impl Session {
             name,
             format_args!("plays {name} as {} over {}", form.name, transport.name()),
         );
-        let sender = Sender::new(viewer, transport.outlet());
+        let sender = Sender::new(viewer.of(who.id()), transport.outlet());
         self.role = Role::Play(Box::new(Player { sender, who, transport }));
     }
 

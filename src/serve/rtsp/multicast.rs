@@ -12,7 +12,7 @@ use crate::hub::{Name, Viewer};
 use crate::media::Kind;
 use crate::net::Seat;
 use crate::proto::rtp::RTP;
-use crate::session::{Core, MediaPath, RtpSender};
+use crate::session::{Core, MediaPath, RtpSender, Who};
 
 /// The streams that go to a group now, and from which of our addresses.
 #[derive(Default)]
@@ -46,7 +46,8 @@ impl MulticastGroup {
             return Some(cast);
         }
         let viewer = server.core.hub.play(name, &RTP).ok()?;
-        let cast = Arc::new(Self::begin(server, config, viewer, to, local, seat)?);
+        let who = server.core.who("RTSPCAST").of(name);
+        let cast = Arc::new(Self::begin(server, config, viewer.of(who.id()), who, to, local, seat)?);
         all.insert((name.clone(), local), Arc::downgrade(&cast));
         Some(cast)
     }
@@ -55,6 +56,7 @@ impl MulticastGroup {
         server: &Server,
         config: &Config,
         viewer: Viewer,
+        who: Who,
         to: (Ipv4Addr, u8),
         local: Ipv4Addr,
         seat: Option<&Seat>,
@@ -70,12 +72,11 @@ impl MulticastGroup {
             let (rtp, rtcp) = (to(pair.port()), to(pair.port() + 1));
             sender.set_path(kind, MediaPath::Udp { pair, rtp, rtcp });
         }
-        let name = sender.name().clone();
-        log::info!("stream={name} is sent to the group {group}");
+        log::info!("{who} is sent to the group {group}");
         let task = server.core.executor.spawn(async move {
             std::future::poll_fn(|cx| sender.poll_offers(cx).map(drop)).await;
             let why = std::future::poll_fn(|cx| sender.poll_alone(cx)).await;
-            log::info!("stream={name} is no longer sent to the group {group}: {why}");
+            log::info!("{who} is no longer sent to the group {group}: {why}");
         });
         Some(Self { to, ports, task })
     }

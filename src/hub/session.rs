@@ -1,0 +1,18 @@
+//! A session, as the log calls it: `id=RTMPPUBSUB1`.
+
+use std::fmt;
+
+/// One of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionId {
+    /// Sessions of one kind begin with the same word: lal's, where it has one.
+    pub kind: &'static str,
+    /// Counted from 1 for each kind.
+    pub number: u32,
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "id={}{}", self.kind, self.number)
+    }
+}
