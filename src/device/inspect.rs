@@ -9,7 +9,11 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
 use super::User;
+#[cfg(feature = "record")]
+use crate::conf::Record;
 use crate::conf::{Config, Target};
+#[cfg(feature = "record")]
+use crate::disk;
 use crate::net;
 
 /// Something that is not there, or of no use.
@@ -167,7 +171,18 @@ pub fn opened_later(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
         let path = Path::new(&config.http.root);
         look("http.root", path, fs::read_dir(path).map(drop));
     }
+    #[cfg(feature = "record")]
+    faults.extend(config.record.iter().enumerate().filter_map(|(at, record)| no_card(at, record)));
     faults
+}
+
+/// A card that is not there: it may come later.
+#[cfg(feature = "record")]
+fn no_card(at: usize, record: &Record) -> Option<Fault> {
+    let path = Path::new(&record.path);
+    let is_out = record.mounted && path.is_dir() && !disk::may_be_mounted(path);
+    let why = format!("{}: nothing is mounted there: nothing is recorded until it is", record.path);
+    is_out.then(|| Fault { key: format!("record[{at}].path"), why, weight: Weight::Untried })
 }
 
 /// The reason for which a configuration that was read cannot be read again with the rights of `user`, the

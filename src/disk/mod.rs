@@ -11,7 +11,7 @@ mod small;
 pub use files::{Opened, read, tidy, write};
 pub use mounts::disk_of;
 #[cfg(feature = "record")]
-pub use mounts::followed;
+pub use mounts::{followed, may_be_mounted};
 pub use pool::{BlockingPool, Lane, Use};
 pub use small::{aside, open_at_once, read_once, read_small};
 

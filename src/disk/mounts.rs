@@ -42,6 +42,20 @@ pub fn followed(path: &Path) -> PathBuf {
     followed_in(&table(), path)
 }
 
+/// Whether something may be mounted on a path, as far as that can be said without waiting for a disk.
+#[cfg(feature = "record")]
+pub fn may_be_mounted(path: &Path) -> bool {
+    let mounts = table();
+    may_be_mounted_in(&mounts, &followed_in(&mounts, path))
+}
+
+/// What a disk that may not answer has of links nobody knows, nor what stands behind the end of a long table.
+#[cfg(feature = "record")]
+fn may_be_mounted_in(mounts: &[Mount], path: &Path) -> bool {
+    let answers = around(mounts, path).is_some_and(|mount| mount.answers);
+    !answers || mounts.iter().any(|mount| mount.point == path || mount.is_rest())
+}
+
 fn followed_in(mounts: &[Mount], path: &Path) -> PathBuf {
     let path = std::path::absolute(path).unwrap_or_else(|_| path.into());
     follow(mounts, &path, &|link| fs::read_link(link).ok())
@@ -57,7 +71,8 @@ fn table() -> Arc<[Mount]> {
     let mut text = Vec::new();
     // without /proc all is one disk
     let _ = File::open("/proc/self/mountinfo").and_then(|file| file.take(LONGEST).read_to_end(&mut text));
-    let mounts: Arc<[Mount]> = text.split(|byte| *byte == b'\n').filter_map(Mount::parse).collect();
+    let rest = (text.len() as u64 >= LONGEST).then(Mount::rest);
+    let mounts: Arc<[Mount]> = text.split(|byte| *byte == b'\n').filter_map(Mount::parse).chain(rest).collect();
     *table = Some((Instant::now(), mounts.clone()));
     mounts
 }
@@ -100,6 +115,16 @@ fn follow(mounts: &[Mount], path: &Path, read_link: &dyn Fn(&Path) -> Option<Pat
 }
 
 impl Mount {
+    /// What stands behind the end of a table that is too long.
+    fn rest() -> Self {
+        Self { point: PathBuf::new(), device: 0, answers: false }
+    }
+
+    #[cfg(feature = "record")]
+    fn is_rest(&self) -> bool {
+        self.point.as_os_str().is_empty()
+    }
+
     fn parse(line: &[u8]) -> Option<Self> {
         let mut fields = line.split(|byte| *byte == b' ');
         let (device, point) = (fields.nth(2)?, fields.nth(1)?);
@@ -169,6 +194,21 @@ nonsense
             assert_eq!(device, rustix::fs::makedev(major, minor), "{path}");
         }
         assert_eq!(around(&[], Path::new("/mnt")), None);
+    }
+
+    #[cfg(feature = "record")]
+    #[test]
+    fn a_card_is_out_only_where_that_is_known() {
+        let mut mounts = mounts();
+        let is_out = |path: &str| !may_be_mounted_in(&mounts, Path::new(path));
+        assert!(is_out("/mnt/none") && is_out("/tmp/none"));
+        for path in ["/mnt/card one", "/mnt/far", "/mnt/card one/link"] {
+            assert!(!is_out(path), "{path}");
+        }
+        assert!(may_be_mounted_in(&[], Path::new("/mnt/none")), "there is no table");
+        mounts.push(Mount::rest());
+        assert!(may_be_mounted_in(&mounts, Path::new("/mnt/none")), "it is too long");
+        assert_eq!(around(&mounts, Path::new("/mnt/none")).map(|mount| mount.device), Some(rustix::fs::makedev(8, 1)));
     }
 
     #[test]

@@ -14,7 +14,7 @@ use crate::listing::name_parts;
 
 /// All rules that write to one folder have it together, in any order.
 pub(super) struct Folder {
-    pub(super) path: PathBuf,
+    pub(super) home: Home,
     pub(super) rules: Vec<Arc<Record>>,
     pub(super) index: Index,
     pub(super) busy: Busy,
@@ -60,17 +60,37 @@ impl<'a> Known<'a> {
     }
 }
 
-/// The folder that a rule writes to, whatever links lead there: rules that meet in one have it
-/// together. While it is not there, its path stands for it.
-pub(super) fn place_of(rule: &Record) -> PathBuf {
-    fs::canonicalize(&rule.path).unwrap_or_else(|_| PathBuf::from(&rule.path))
+/// The place of what a rule writes now: rules that meet there have it together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Home {
+    /// The folder that the rule's path leads to. While it is not there, the path stands for it.
+    path: PathBuf,
+    /// The disk, or card, that is there now.
+    device: Option<u64>,
+}
+
+impl Home {
+    /// None while the rule waits for its card.
+    pub(super) fn of(rule: &Record) -> Option<Self> {
+        let path = fs::canonicalize(&rule.path).unwrap_or_else(|_| PathBuf::from(&rule.path));
+        let is_out = rule.mounted && !is_mounted(&path).unwrap_or(false);
+        (!is_out).then(|| Self::at(&path))
+    }
+
+    pub(super) fn at(path: &Path) -> Self {
+        Self { path: path.into(), device: fs::metadata(path).ok().map(|about| about.dev()) }
+    }
 }
 
 impl Folder {
-    /// That of those rules that write to `path`.
-    pub(super) fn new(path: &Path, rules: &[Arc<Record>], sync: bool, busy: Busy) -> Self {
-        let rules = rules.iter().filter(|rule| place_of(rule) == path).cloned().collect();
-        Self { path: path.into(), rules, index: Index::new(path, sync), busy }
+    /// That of those rules that are at `home`.
+    pub(super) fn new(home: &Home, rules: &[Arc<Record>], sync: bool, busy: Busy) -> Self {
+        let rules = rules.iter().filter(|rule| Home::of(rule).as_ref() == Some(home)).cloned().collect();
+        Self { home: home.clone(), rules, index: Index::new(&home.path, sync), busy }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.home.path
     }
 
     /// Whether the same recordings are written to it, whichever are kept.
@@ -86,7 +106,7 @@ impl Folder {
 
     /// Shows the names of all recordings, as the folder has them.
     pub(super) fn walk(&self, show: &mut dyn FnMut(&str) -> io::Result<()>) -> io::Result<()> {
-        for entry in fs::read_dir(&self.path)? {
+        for entry in fs::read_dir(self.path())? {
             let entry = entry?;
             let (name, kind) = (entry.file_name(), entry.file_type()?);
             let Some(name) = name.to_str() else { continue };
@@ -114,7 +134,7 @@ impl Folder {
 
     /// Shows the folders of streams that are recorded in segments.
     pub(super) fn streams(&self, show: &mut dyn FnMut(&str, &Path) -> io::Result<()>) -> io::Result<()> {
-        for entry in fs::read_dir(&self.path)? {
+        for entry in fs::read_dir(self.path())? {
             let entry = entry?;
             let name = entry.file_name();
             if let Some(name) = name.to_str().filter(|name| self.has_segments_of(name))
@@ -142,7 +162,7 @@ impl Folder {
     /// Whether there may be recordings: a card that is not there has none, whatever is
     /// underneath.
     pub(super) fn is_there(&self) -> bool {
-        self.path.is_dir() && self.rules.iter().all(|rule| !rule.mounted || is_mounted(&self.path).unwrap_or(false))
+        self.path().is_dir() && self.rules.iter().all(|rule| !rule.mounted || is_mounted(self.path()).unwrap_or(false))
     }
 }
 

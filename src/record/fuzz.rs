@@ -4,7 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::folder::{Busy, Folder};
+use super::folder::{Busy, Folder, Home};
 use super::index::State;
 use super::{heal, list};
 use crate::conf::Config;
@@ -19,7 +19,7 @@ impl Healed {
         let text = format!("profile = \"box\"\n{}{}", rule("flv"), rule("hls"));
         let rules: Vec<_> = Config::parse("fuzz.toml", &text).map_or(Vec::new(), |config| config.record);
         let rules: Vec<_> = rules.into_iter().map(Into::into).collect();
-        Self(Arc::new(Folder::new(path, &rules, false, Busy::default())))
+        Self(Arc::new(Folder::new(&Home::at(path), &rules, false, Busy::default())))
     }
 
     /// As at a start; whether anything was wrong.

@@ -55,12 +55,12 @@ pub(super) fn look(folder: &Folder, thorough: bool, pause: Pause<'_>) -> io::Res
         }
     })?;
     folder.walk(&mut |name| {
-        if !(thorough && folder.remove_empty(&folder.path.join(name))) {
+        if !(thorough && folder.remove_empty(&folder.path().join(name))) {
             sums.there(name);
         }
         pause()
     })?;
-    let (mut behind, mut strangers, mut strange) = (0..0, Sorter::new(&folder.path), false);
+    let (mut behind, mut strangers, mut strange) = (0..0, Sorter::new(folder.path()), false);
     while let Some(mut known) = sums.next(&behind) {
         behind = known.parts();
         let mut result = Ok(());
@@ -73,7 +73,7 @@ pub(super) fn look(folder: &Folder, thorough: bool, pause: Pause<'_>) -> io::Res
         known.sort();
         folder.walk(&mut |name| {
             pause()?;
-            let path = folder.path.join(name);
+            let path = folder.path().join(name);
             // whoever writes says so before it makes a file
             if !known.covers(name) || known.see(name) || folder.busy.has(&path) {
                 return Ok(());
@@ -88,7 +88,8 @@ pub(super) fn look(folder: &Folder, thorough: bool, pause: Pause<'_>) -> io::Res
         })?;
         if known.are_missing() {
             let busy = folder.busy.lock().clone();
-            let gone = folder.index.mark(&|name| known.is_missing(name) && !busy.contains(&folder.path.join(name)))?;
+            let gone =
+                folder.index.mark(&|name| known.is_missing(name) && !busy.contains(&folder.path().join(name)))?;
             dead += gone;
             any |= gone > 0;
         }
@@ -134,7 +135,7 @@ pub(super) fn oldest(folder: &Folder) -> io::Result<Vec<Stranger>> {
     })?;
     let busy = folder.busy.lock().clone();
     let mut oldest = oldest.into_sorted_vec();
-    oldest.retain(|one| !busy.contains(&folder.path.join(&one.name)));
+    oldest.retain(|one| !busy.contains(&folder.path().join(&one.name)));
     Ok(oldest)
 }
 
@@ -148,7 +149,7 @@ fn settle(folder: &Folder) -> io::Result<bool> {
     })?;
     let mut settled = false;
     for (at, name) in open {
-        let path = folder.path.join(&name);
+        let path = folder.path().join(&name);
         if folder.busy.has(&path) {
             continue;
         }

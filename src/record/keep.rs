@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::{Duration, Instant};
 
-use super::folder::{Busy, Folder, place_of};
+use super::folder::{Busy, Folder, Home};
 use super::heal;
 use super::index::State;
 use super::retain;
@@ -53,7 +53,7 @@ pub(super) enum End {
 
 pub(super) struct Keeper {
     /// All rules, and where they wrote to when that was looked at.
-    rules: Vec<(Arc<Record>, PathBuf)>,
+    rules: Vec<(Arc<Record>, Option<Home>)>,
     folders: Vec<Arc<Folder>>,
     care: Vec<Care>,
     sync: bool,
@@ -124,10 +124,7 @@ impl Keeper {
             // before what is told: somebody may ask all the time
             let begun = Instant::now();
             if begun >= self.due {
-                // a link may lead elsewhere, or to a card that has come
-                if self.rules.iter().any(|(rule, place)| place_of(rule) != *place) {
-                    self.follow_links();
-                }
+                self.look_again();
                 (0..self.folders.len()).for_each(|at| self.tidy(at, news));
                 self.due = Instant::now() + TIDY.max(begun.elapsed() * TIDY_SHARE);
             }
@@ -144,11 +141,11 @@ impl Keeper {
     }
 
     fn hear(&mut self, news: News) {
-        if self.is_elsewhere(&news) {
-            self.follow_links();
-        }
         match news {
-            News::Opened { id, path, rule } => self.opened(id, &path, &rule),
+            News::Opened { id, path, rule } => {
+                self.look_again();
+                self.opened(id, &path, &rule);
+            }
             News::Closed { id, path, rule, end } => {
                 self.closed(id, &path, &rule, &end);
                 match &mut self.closed {
@@ -156,12 +153,23 @@ impl Keeper {
                     None => self.busy.free(&path),
                 }
             }
-            News::Asked(asked) => asked.answer(|query| super::list::list(&self.folders, query)),
+            News::Asked(asked) => {
+                self.look_again();
+                asked.answer(|query| super::list::list(&self.folders, query));
+            }
             News::Rules(rules, number) => {
                 self.follow(&rules);
                 self.heard.store(number, Relaxed);
             }
             News::Over => {}
+        }
+    }
+
+    /// A link may lead elsewhere, or a card may have come or gone. While a folder is healed all stays.
+    fn look_again(&mut self) {
+        if self.closed.is_none() && self.rules.iter().any(|(rule, home)| Home::of(rule) != *home) {
+            let rules: Vec<_> = self.rules.iter().map(|(rule, _)| rule.clone()).collect();
+            self.follow(&rules);
         }
     }
 
@@ -183,26 +191,20 @@ impl Keeper {
     fn is_elsewhere(&self, news: &News) -> bool {
         let News::Opened { path, rule, .. } = news else { return false };
         let is_its = |folder: &&Arc<Folder>| folder.rules.iter().any(|own| own.path == rule.path);
-        self.folders.iter().find(is_its).is_some_and(|folder| !path.starts_with(&folder.path))
-    }
-
-    /// Goes by the same rules where their paths lead now.
-    fn follow_links(&mut self) {
-        let rules: Vec<_> = self.rules.iter().map(|(rule, _)| rule.clone()).collect();
-        self.follow(&rules);
+        !self.folders.iter().find(is_its).is_some_and(|folder| path.starts_with(folder.path()))
     }
 
     /// Goes by these rules from here on. A folder whose rules are others is looked through
     /// as at a start: it may hold what nobody has known before.
     fn follow(&mut self, rules: &[Arc<Record>]) {
         let mut before: Vec<_> = self.folders.drain(..).zip(self.care.drain(..)).collect();
-        self.rules = rules.iter().map(|rule| (rule.clone(), place_of(rule))).collect();
-        for (_, path) in &self.rules {
-            if self.folders.iter().any(|folder| folder.path == *path) {
+        self.rules = rules.iter().map(|rule| (rule.clone(), Home::of(rule))).collect();
+        for home in self.rules.iter().filter_map(|(_, home)| home.as_ref()) {
+            if self.folders.iter().any(|folder| folder.home == *home) {
                 continue;
             }
-            let folder = Arc::new(Folder::new(path, rules, self.sync, self.busy.clone()));
-            let known = before.iter().position(|(other, _)| other.path == *path).map(|at| before.swap_remove(at));
+            let folder = Arc::new(Folder::new(home, rules, self.sync, self.busy.clone()));
+            let known = before.iter().position(|(other, _)| other.home == *home).map(|at| before.swap_remove(at));
             let care = match known {
                 Some((other, mut care)) if other.writes_as(&folder) => {
                     care.changed = true;
@@ -220,7 +222,8 @@ impl Keeper {
     }
 
     fn folder(&mut self, rule: &Record) -> Option<(&Folder, &mut Care, &mut HashMap<usize, u64>)> {
-        let is_its = |folder: &Arc<Folder>| folder.rules.iter().any(|own| own.path == rule.path);
+        let is_its =
+            |folder: &Arc<Folder>| folder.rules.iter().any(|own| own.path == rule.path && own.mounted == rule.mounted);
         let at = self.folders.iter().position(is_its)?;
         Some((self.folders.get(at)?, self.care.get_mut(at)?, &mut self.lines))
     }
@@ -369,14 +372,14 @@ impl Keeper {
 impl Care {
     /// A recording's name in the folder. A link may lead elsewhere by now, which is soon seen.
     fn name(&mut self, folder: &Folder, path: &Path) -> Option<String> {
-        let name = path.strip_prefix(&folder.path).ok().and_then(Path::to_str);
+        let name = path.strip_prefix(folder.path()).ok().and_then(Path::to_str);
         self.wrong |= name.is_none();
         name.map(str::to_string)
     }
 
     /// The index has not taken something; it will be found in the folder.
     fn lack(&mut self, folder: &Folder, error: &io::Error) {
-        log::debug!("recording to {}: the index does not take it: {error}", folder.path.display());
+        log::debug!("recording to {}: the index does not take it: {error}", folder.path().display());
         self.wrong = true;
     }
 }
@@ -384,7 +387,7 @@ impl Care {
 /// Says what is wrong, once.
 fn complain(folder: &Folder, said: &mut String, trouble: String) {
     if *said != trouble {
-        log::warn!("recording to {}: {trouble}", folder.path.display());
+        log::warn!("recording to {}: {trouble}", folder.path().display());
         *said = trouble;
     }
 }

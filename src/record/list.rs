@@ -34,7 +34,7 @@ pub(super) fn list(folders: &[Arc<Folder>], query: &str) -> Vec<Told> {
     let told = newest.iter().filter_map(|Reverse(one)| {
         let Listed { begun, stream, name, .. } = one;
         // the index is not mended yet
-        let about = fs::metadata(folders.get(one.folder)?.path.join(name)).ok()?;
+        let about = fs::metadata(folders.get(one.folder)?.path().join(name)).ok()?;
         let size = about.len();
         let playlist = format!("{stream}/{}", listing::NAME);
         let file = if name.contains('/') { &playlist } else { name };

@@ -33,12 +33,12 @@ use smol::Task;
 use smol::future::or;
 
 use crate::conf::{Config, Record};
-use crate::disk::followed;
-use crate::hub::{Name, matches};
+use crate::disk::{followed, may_be_mounted};
+use crate::hub::{Name, Viewer, matches};
 use crate::session::Core;
 use disk::{Disk, Disks};
 use layout::FileLayout;
-use recording::{Live, Recording};
+use recording::{Live, Recording, no_card};
 
 /// All that is being recorded.
 pub struct Recorder {
@@ -64,8 +64,8 @@ struct Running {
     recording: Live,
     /// When the stream was last seen with a publisher.
     live: Instant,
-    /// Its file is closed in order when this is dropped.
-    task: Task<()>,
+    /// Its file is closed in order when this is dropped. One that waits for its card has none.
+    task: Option<Task<()>>,
 }
 
 /// How often it is looked who publishes still.
@@ -130,8 +130,8 @@ impl Recorder {
             let is_gone = |one: &mut Running| before.iter().any(|rule| Arc::ptr_eq(rule, &one.rule));
             state.sessions.extract_if(.., is_gone).collect()
         };
-        for running in gone {
-            running.task.cancel().await;
+        for task in gone.into_iter().filter_map(|running| running.task) {
+            task.cancel().await;
         }
         let mut state = lock(&self.state);
         state.rules.extend(new);
@@ -178,6 +178,67 @@ impl State {
     fn tell(&mut self) {
         self.disks.tell(&self.rules);
     }
+
+    /// Sees to it that a stream that is published is recorded by a rule, or waits for its card: none if it has no place.
+    fn attend(&mut self, core: &Arc<Core>, rule: &Arc<Record>, name: &Name, now: Instant) -> Option<()> {
+        self.disks.of(rule)?;
+        let is_it = |one: &Running| Arc::ptr_eq(&one.rule, rule) && one.recording.stream == *name;
+        let known = self.sessions.iter().position(is_it).map(|at| self.sessions.swap_remove(at));
+        let (recording, task) = match known {
+            Some(Running { recording, task: Some(task), .. }) if !recording.fails() => (recording, Some(task)),
+            Some(Running { recording, task, .. }) if is_out(rule) => {
+                // another may have its place meanwhile
+                drop(task);
+                (recording, None)
+            }
+            Some(Running { recording, task, .. }) => {
+                let task = task.or_else(|| self.begin(core, &recording, self.viewer(core, rule, name)?));
+                (recording, task)
+            }
+            None if is_out(rule) => {
+                self.has_place(core, name, |one| one.task.is_none())?;
+                (Live::new(core, rule, name), None)
+            }
+            None => {
+                let viewer = self.viewer(core, rule, name)?;
+                let recording = Live::new(core, rule, name);
+                let task = self.begin(core, &recording, viewer);
+                (recording, task)
+            }
+        };
+        if task.is_none() && !recording.fails() {
+            recording.failed(&no_card());
+        }
+        self.sessions.push(Running { rule: rule.clone(), recording, live: now, task });
+        Some(())
+    }
+
+    /// As many may wait as may be written.
+    fn has_place(&self, core: &Core, name: &Name, is_like: impl Fn(&Running) -> bool) -> Option<()> {
+        let is_full = self.sessions.iter().filter(|one| is_like(one)).count() >= core.config().recording.max;
+        if is_full {
+            core.recorded.refuse(|| core.who("RECORD").of(name), &"recording.max is reached");
+        }
+        (!is_full).then_some(())
+    }
+
+    fn viewer(&self, core: &Core, rule: &Record, name: &Name) -> Option<Viewer> {
+        self.has_place(core, name, |one| one.task.is_some())?;
+        let viewer = core.hub.play(name, FileLayout::of(rule.format).form()).map(Viewer::from_oldest);
+        let refuse = |why| core.recorded.refuse(|| core.who("RECORD").of(name), &why);
+        viewer.map_err(refuse).ok()
+    }
+
+    fn begin(&self, core: &Core, recording: &Live, viewer: Viewer) -> Option<Task<()>> {
+        let disk = self.disks.of(&recording.rule)?;
+        let session = session::Session::new(&core.recorded, recording.recording(), disk);
+        Some(core.executor.spawn(session.run(viewer)))
+    }
+}
+
+/// Whether its card is not there.
+fn is_out(rule: &Record) -> bool {
+    rule.mounted && !may_be_mounted(Path::new(&rule.path))
 }
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
@@ -193,39 +254,15 @@ async fn watch(core: Arc<Core>, state: Arc<Mutex<State>>) {
         let (now, streams) = (Instant::now(), core.hub.streams());
         let mut state = lock(&state);
         state.tell();
-        let State { rules, disks, sessions } = &mut *state;
-        let mut unplaced = 0;
+        let rules = state.rules.clone();
+        let mut left_out = 0;
         for stream in streams.iter().filter(|stream| stream.is_live()) {
             let name = stream.name();
             for rule in rules.iter().filter(|rule| matches(&rule.streams, name.as_str())) {
-                let mut running = sessions.iter_mut();
-                let is_it = |one: &&mut Running| Arc::ptr_eq(&one.rule, rule) && one.recording.is_of(name);
-                if let Some(running) = running.find(is_it) {
-                    running.live = now;
-                    continue;
-                }
-                match disks.of(rule).and_then(|disk| begin(&core, rule, name, disk, sessions.len())) {
-                    Some((recording, task)) => {
-                        sessions.push(Running { rule: rule.clone(), recording, live: now, task });
-                    }
-                    None => unplaced += 1,
-                }
+                left_out += usize::from(state.attend(&core, rule, name, now).is_none());
             }
         }
-        core.recorded.leaves_out(unplaced);
-        sessions.retain(|running| now.saturating_duration_since(running.live) < GONE);
+        core.recorded.leaves_out(left_out);
+        state.sessions.retain(|running| now.saturating_duration_since(running.live) < GONE);
     }
-}
-
-fn begin(core: &Arc<Core>, rule: &Arc<Record>, name: &Name, disk: &Disk, running: usize) -> Option<(Live, Task<()>)> {
-    let refused = || core.who("RECORD").of(name);
-    if running >= core.config().recording.max {
-        core.recorded.refuse(refused, &"recording.max is reached");
-        return None;
-    }
-    let viewer = core.hub.play(name, FileLayout::of(rule.format).form());
-    let viewer = viewer.map_err(|why| core.recorded.refuse(refused, &why)).ok()?.from_oldest();
-    let recording = Recording::new(core, rule.clone(), name.clone());
-    let session = session::Session::new(&core.recorded, recording.clone(), disk);
-    Some((Live::new(recording), core.executor.spawn(session.run(viewer))))
 }

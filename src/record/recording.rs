@@ -4,6 +4,7 @@
 use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
+use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -56,6 +57,11 @@ const REMEDIES: [(ErrorKind, &str); 5] = [
     (ErrorKind::NotFound, "make the folder, or mount the card"),
 ];
 
+/// The fault of what waits for its card.
+pub(super) fn no_card() -> io::Error {
+    io::Error::new(ErrorKind::NotFound, "nothing is mounted there")
+}
+
 impl Recording {
     pub(super) fn new(core: &Core, rule: Arc<Record>, stream: Name) -> Arc<Self> {
         let who = core.who("RECORD").of(&stream);
@@ -107,6 +113,11 @@ impl Recording {
         }
     }
 
+    /// Whether it cannot be written now.
+    pub(super) fn fails(&self) -> bool {
+        self.lock().trouble.is_some()
+    }
+
     fn tell(&self, level: log::Level, who: &Who, said: fmt::Arguments<'_>) {
         if self.flood.passes("recordings", Ipv4Addr::UNSPECIFIED.into(), TOLD) {
             log::log!(level, "{who} {said}");
@@ -128,16 +139,24 @@ impl Recording {
 }
 
 impl Live {
-    pub(super) fn new(recording: Arc<Recording>) -> Self {
-        Self(recording)
+    pub(super) fn new(core: &Core, rule: &Arc<Record>, stream: &Name) -> Self {
+        Self(Recording::new(core, rule.clone(), stream.clone()))
     }
 
-    pub(super) fn is_of(&self, stream: &Name) -> bool {
-        self.0.stream == *stream
+    pub(super) fn recording(&self) -> Arc<Recording> {
+        self.0.clone()
     }
 
     pub(super) fn weak(&self) -> Weak<Recording> {
         Arc::downgrade(&self.0)
+    }
+}
+
+impl Deref for Live {
+    type Target = Recording;
+
+    fn deref(&self) -> &Recording {
+        &self.0
     }
 }
 

@@ -69,10 +69,10 @@ pub(super) fn enforce(folder: &Folder, rule: &Record, has_all: bool) -> io::Resu
         true => None,
         false => heal::oldest(folder).map(Some).or_else(|error| if is_usable { Ok(None) } else { Err(error) })?,
     };
-    let size_of = |name: &str| fs::metadata(folder.path.join(name)).map_or(0, |about| about.len());
+    let size_of = |name: &str| fs::metadata(folder.path().join(name)).map_or(0, |about| about.len());
     let mut streams = Streams::new();
     let busy = folder.busy.lock().clone();
-    let is_whole = |name: &str| !busy.contains(&folder.path.join(name));
+    let is_whole = |name: &str| !busy.contains(&folder.path().join(name));
     if oldest.is_none() {
         folder.index.each(&mut |line| {
             if let Some((known, size)) = counts(folder, rule, &line) {
@@ -87,7 +87,7 @@ pub(super) fn enforce(folder: &Folder, rule: &Record, has_all: bool) -> io::Resu
             Ok(())
         })?;
     }
-    let free = if rule.keep_free.0 > 0 { free(&folder.path)? } else { u64::MAX };
+    let free = if rule.keep_free.0 > 0 { free(folder.path())? } else { u64::MAX };
     limit(rule, &mut streams, free);
     let mut choice = Choice::new(folder, rule, streams, busy);
     match oldest {
@@ -104,7 +104,7 @@ fn counts<'a>(folder: &Folder, rule: &Record, line: &Line<'a>) -> Option<(Known<
     let known = Known::of(line.name).filter(|known| known.is_of(rule))?;
     let size = match line.state {
         State::Gone => return None,
-        State::Open => fs::metadata(folder.path.join(line.name)).map_or(0, |about| about.len()),
+        State::Open => fs::metadata(folder.path().join(line.name)).map_or(0, |about| about.len()),
         State::Whole => line.size,
     };
     Some((known, size))
@@ -181,7 +181,7 @@ impl<'a> Choice<'a> {
         let Some((known, size)) = counts(self.folder, self.rule, line) else { return };
         let Some(held) = self.streams.get_mut(&place(&self.streams, known.stream)) else { return };
         held.count = held.count.saturating_sub(1);
-        let path = self.folder.path.join(line.name);
+        let path = self.folder.path().join(line.name);
         if self.busy.contains(&path) {
             return;
         }

@@ -15,7 +15,7 @@ use bytes::Bytes;
 use super::folder::{Busy, is_mounted};
 use super::keep::{End, News};
 use super::queue::Queue;
-use super::recording::Recording;
+use super::recording::{Recording, no_card};
 use crate::budget::Lease;
 use crate::conf::{RECORD_JOB, Record};
 use crate::listing;
@@ -161,7 +161,7 @@ impl Writer {
         let Recording { rule, layout, stream, .. } = &*place.recording;
         let root = &*fs::canonicalize(&rule.path)?;
         if rule.mounted && !is_mounted(root)? {
-            return Err(io::Error::new(ErrorKind::NotFound, "nothing is mounted there"));
+            return Err(no_card());
         }
         let folder = if layout.is_segments() { root.join(stream.as_str()) } else { root.to_path_buf() };
         // the folder itself is the user's to make: what is missing may be a card

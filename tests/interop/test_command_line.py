@@ -46,6 +46,12 @@ class CommandLine(Case):
     def test_check_takes_a_good_configuration(self):
         self.assertEqual(run("--check", "-c", self.config("[streams]\nmax = 3\n")).returncode, 0)
 
+    def test_check_says_that_a_card_is_not_in_and_takes_it(self):
+        rule = f'[[record]]\nstreams = "*"\npath = "{self.directory}"\nmounted = true\n'
+        ended = run("--check", "-c", self.config(rule))
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertIn(f"record.path: {self.directory}: nothing is mounted there", ended.stderr)
+
     def test_check_waits_for_no_pipe(self):
         pipe = self.directory / "pipe"
         os.mkfifo(pipe)

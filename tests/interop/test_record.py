@@ -490,6 +490,27 @@ class Disk(Recording):
         self.assertIn("mount it", self.server.log)
         self.assertEqual(self.server.metric("runnel_recordings_failing"), 1)
 
+    def test_one_that_waits_for_its_card_takes_no_place_and_hides_nothing(self):
+        folder = self.directory / "card"
+        rules = [{"format": "ts", "mounted": True}, {"format": "flv"}]
+        self.serve(
+            record=[self.record(folder, length="1s", **rule) for rule in rules],
+            recording={"max": 1},
+        )
+        self.publish_live(STREAM)
+        self.until_log_counts("nothing is mounted there", 1, 30)
+        self.until_closed(2)
+
+        def listed():
+            told = json.loads(get(f"{self.server.http}/api/record/list")[2])["data"]["records"]
+            return len([one for one in told if one["file"].endswith(".flv")]) > 1
+
+        waiting.until(listed, 20, "two files in the list")
+        self.assertNotIn("goes on", self.server.log)
+        self.assertNotIn("recording.max is reached", self.server.log)
+        self.assertEqual(self.server.metric("runnel_recordings"), 1)
+        self.assertEqual(self.server.metric("runnel_recordings_failing"), 1)
+
     def test_some_of_it_is_left_free(self):
         card = self.mount("-t", "tmpfs", "-o", "size=600k", "card")
         self.serve(record=[self.record(card, format="ts", length="1s", keep_free="350KiB")])
