@@ -1,19 +1,20 @@
 //! What was recorded, as JSON: `GET /api/record/list`.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BTreeMap, BinaryHeap};
 use std::fs;
 use std::sync::Arc;
 use std::time::{Duration, UNIX_EPOCH};
 
-use super::folder::{Folder, Known};
-use super::index::{Line, State};
+use super::folder::Folder;
+use super::index::State;
 use crate::listing;
 use crate::session::{MOST_TOLD, Told};
 use crate::wire::iso8601;
 
-/// Of so many streams in segments it is known where what is left of the oldest begins.
+/// Of so many streams in segments the index is gone through at once, and so often at most.
 const STREAMS: usize = 256;
+const PASSES: usize = 8;
 
 /// The question: `stream=NAME`, and `before=UNIX_MS` for those that began earlier.
 struct Wanted<'a> {
@@ -30,83 +31,94 @@ pub(super) fn list(folders: &[Arc<Folder>], query: &str) -> Vec<Told> {
     for (number, folder) in folders.iter().enumerate().filter(|(_, folder)| folder.is_there()) {
         wanted.look(folder, number);
     }
-    let newest = wanted.newest.into_sorted_vec();
-    let told = newest.iter().filter_map(|Reverse(one)| {
-        let Listed { begun, stream, name, .. } = one;
-        // the index is not mended yet
-        let about = fs::metadata(folders.get(one.folder)?.path().join(name)).ok()?;
-        let size = about.len();
-        let playlist = format!("{stream}/{}", listing::NAME);
-        let file = if name.contains('/') { &playlist } else { name };
-        let date = iso8601(UNIX_EPOCH + Duration::from_millis(*begun));
-        // names have nothing that JSON would have to escape
-        let text = format!(
-            "{{\"stream_name\":\"{stream}\",\"file\":\"/record/{file}\",\"size\":{size},\"begin_unix_ms\":{begun},\"begin\":\"{date}\"}}"
-        );
-        Some(Told { begun: *begun, text })
-    });
-    told.collect()
+    let mut newest = wanted.newest.into_sorted_vec();
+    // of two that have one name the first is served
+    newest.sort_by_key(|Reverse(one)| one.folder);
+    newest.iter().filter_map(|Reverse(one)| one.tell(folders.get(one.folder)?)).collect()
 }
 
-/// What is told of a recording: of one in segments the first that is left stands for it.
+/// What is told of a recording: of one in segments its playlist stands for all that are left.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Listed {
     /// In milliseconds since 1970.
     begun: u64,
     stream: String,
     name: String,
+    /// None of a file, which says so itself.
+    size: Option<u64>,
     /// The number of its folder.
     folder: usize,
 }
 
+/// The segments of some streams, in the order of their names: memory does not grow with the number of all.
+#[derive(Default)]
+struct Segments {
+    /// When the first of a stream began, and the bytes of all.
+    streams: BTreeMap<String, (u64, u64)>,
+    /// Those up to this one are known.
+    after: String,
+    /// There are others behind them.
+    more: bool,
+}
+
+impl Segments {
+    fn next(before: Self) -> Self {
+        let after = before.streams.into_iter().next_back().map(|(stream, _)| stream).unwrap_or_default();
+        Self { after, ..Self::default() }
+    }
+
+    fn take(&mut self, stream: &str, begun: u64, size: impl FnOnce() -> u64) {
+        if stream <= self.after.as_str() {
+            return;
+        }
+        if !self.streams.contains_key(stream) {
+            if self.streams.len() >= STREAMS {
+                self.more = true;
+                match self.streams.last_entry() {
+                    Some(last) if last.key().as_str() > stream => _ = last.remove(),
+                    _ => return,
+                }
+            }
+            self.streams.insert(stream.into(), (begun, 0));
+        }
+        if let Some((first, bytes)) = self.streams.get_mut(stream) {
+            (*first, *bytes) = (begun.min(*first), bytes.saturating_add(size()));
+        }
+    }
+}
+
 impl Wanted<'_> {
     fn look(&mut self, folder: &Folder, number: usize) {
-        let mut oldest: HashMap<String, Listed> = HashMap::new();
-        let mut see = |name: &str| {
-            let Some(known) = folder.known(name) else { return };
-            if self.stream.is_some_and(|stream| stream != known.stream) {
+        let mut segments = Segments::default();
+        for pass in 0..PASSES {
+            each(folder, &mut |name, size| {
+                let Some(known) = folder.known(name) else { return };
+                let (begun, stream) = (known.begun, known.stream);
+                if self.stream.is_some_and(|wanted| wanted != stream) {
+                    return;
+                }
+                let size_of = || fs::metadata(folder.path().join(name)).map_or(0, |about| about.len());
+                if known.is_segment {
+                    segments.take(stream, begun, || size.unwrap_or_else(size_of));
+                } else if pass == 0 {
+                    let one = || Listed { begun, stream: stream.into(), name: name.into(), size: None, folder: number };
+                    self.add(begun, one);
+                }
+            });
+            for (stream, (begun, size)) in &segments.streams {
+                let (stream, name) = (stream.clone(), format!("{stream}/{}", listing::NAME));
+                self.add(*begun, || Listed { begun: *begun, stream, name, size: Some(*size), folder: number });
+            }
+            if !segments.more {
                 return;
             }
-            let one = || Listed::new(&known, name, number);
-            if !known.is_segment {
-                return self.add(&known, one);
-            }
-            // what is left of the oldest session may have no beginning
-            let is_full = oldest.len() >= STREAMS;
-            match oldest.get_mut(known.stream) {
-                Some(other) if known.begun < other.begun => *other = one(),
-                None if !is_full => _ = oldest.insert(known.stream.into(), one()),
-                _ => {}
-            }
-            if known.number == 0 {
-                self.add(&known, one);
-            }
-        };
-        // a card that cannot be written to has none; one that is not there has nothing
-        let _ = if folder.index.is_readable() {
-            let mut see = |line: Line<'_>| {
-                if line.state != State::Gone {
-                    see(line.name)
-                }
-            };
-            folder.index.each(&mut see).map(drop)
-        } else {
-            folder.walk(&mut |name| {
-                see(name);
-                Ok(())
-            })
-        };
-        for (_, one) in oldest {
-            if let Some(known) = Known::of(&one.name.clone()).filter(|known| known.number > 0) {
-                self.add(&known, || one);
-            }
+            segments = Segments::next(segments);
         }
     }
 
-    fn add(&mut self, known: &Known<'_>, one: impl FnOnce() -> Listed) {
-        let is_late =
-            self.newest.len() >= MOST_TOLD && self.newest.peek().is_some_and(|last| known.begun < last.0.begun);
-        if known.begun >= self.before || is_late {
+    fn add(&mut self, begun: u64, one: impl FnOnce() -> Listed) {
+        let is_late = self.newest.len() >= MOST_TOLD && self.newest.peek().is_some_and(|last| begun < last.0.begun);
+        if begun >= self.before || is_late {
             return;
         }
         self.newest.push(Reverse(one()));
@@ -116,8 +128,36 @@ impl Wanted<'_> {
     }
 }
 
+/// Shows all names of a folder, and their sizes as far as the index has them.
+fn each(folder: &Folder, show: &mut dyn FnMut(&str, Option<u64>)) {
+    // a card that cannot be written to has no index; one that is not there has nothing
+    let _ = if folder.index.is_readable() {
+        let shown = folder.index.each(&mut |line| match line.state {
+            State::Gone => {}
+            State::Open => show(line.name, None),
+            State::Whole => show(line.name, Some(line.size)),
+        });
+        shown.map(drop)
+    } else {
+        folder.walk(&mut |name| {
+            show(name, None);
+            Ok(())
+        })
+    };
+}
+
 impl Listed {
-    fn new(known: &Known<'_>, name: &str, folder: usize) -> Self {
-        Self { begun: known.begun, stream: known.stream.into(), name: name.into(), folder }
+    fn tell(&self, folder: &Folder) -> Option<Told> {
+        let Self { begun, stream, name, size, .. } = self;
+        let path = folder.path().join(if size.is_some() { stream } else { name });
+        // the index is not mended yet
+        let about = fs::metadata(path).ok()?;
+        let size = size.unwrap_or(about.len());
+        let date = iso8601(UNIX_EPOCH + Duration::from_millis(*begun));
+        // names have nothing that JSON would have to escape
+        let text = format!(
+            "{{\"stream_name\":\"{stream}\",\"file\":\"/record/{name}\",\"size\":{size},\"begin_unix_ms\":{begun},\"begin\":\"{date}\"}}"
+        );
+        Some(Told { begun: *begun, file: name.clone(), text })
     }
 }

@@ -363,6 +363,46 @@ fn a_rule_that_waits_for_its_card_is_in_nobodys_way() {
     assert!(has(&names[2]) && has(&names[3]) && !has(".ts"), "{told:?}");
 }
 
+/// The recordings that are told of, by their files, and what is said to be their sizes.
+#[cfg(feature = "files")]
+fn told(folders: &[Arc<Folder>], query: &str) -> Vec<(String, u64)> {
+    let part = |text: &str, key: &str| Some(text.split_once(key)?.1.split_once([',', '"'])?.0.to_string());
+    let one = |text: &str| Some((part(text, "\"file\":\"/record/")?, part(text, "\"size\":")?.parse().ok()?));
+    let mut told: Vec<_> =
+        super::list::list(folders, query).iter().map(|told| one(&told.text).expect(&told.text)).collect();
+    told.sort();
+    told
+}
+
+#[cfg(feature = "files")]
+#[test]
+fn what_is_in_segments_is_told_once_with_the_size_of_all() {
+    let scratch = Scratch::new();
+    let folder = folder(&scratch, "format = \"hls\"");
+    for (name, size) in [("1700000000000-0", 100), ("1700000006000-1", 200), ("1700000090000-0", 400)] {
+        record(&folder, &format!("cam/cam-{name}.ts"), size);
+    }
+    let at = folder.index.add(State::Open, 0, "cam/cam-1700000096000-1.ts").unwrap();
+    make(&folder, "cam/cam-1700000096000-1.ts", 50);
+    let folders = [Arc::new(folder)];
+    assert_eq!(told(&folders, ""), [("cam/record.m3u8".into(), 750)]);
+    folders[0].index.set(at, State::Gone, 0, "cam/cam-1700000096000-1.ts").unwrap();
+    assert_eq!(told(&folders, "stream=cam"), [("cam/record.m3u8".into(), 700)]);
+    // it began with its first segment
+    assert_eq!(told(&folders, "before=1700000000000"), []);
+    // more than are known at once
+    for at in 0..300 {
+        record(&folders[0], &format!("cam{at}/cam{at}-{}-0.ts", 1_700_000_100_000_u64 + at), 7);
+    }
+    let mut all = Vec::new();
+    for before in [1_700_000_100_300_u64, 1_700_000_100_200, 1_700_000_100_100, 1_700_000_100_000] {
+        all.extend(told(&folders, &format!("before={before}")));
+    }
+    all.sort();
+    all.dedup();
+    assert_eq!((all.len(), all.iter().map(|(_, size)| size).sum::<u64>()), (301, 300 * 7 + 700));
+}
+
 #[test]
 fn a_playlist_that_cannot_be_mended_changes_nothing_in_what_goes_first() {
     let scratch = Scratch::new();

@@ -1,6 +1,7 @@
 //! Counts of what is recorded, for the metrics and the log.
 
 use std::cmp::Reverse;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Weak};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -52,6 +53,8 @@ struct Memory {
 pub struct Told {
     /// Its begin, in milliseconds since 1970.
     pub begun: u64,
+    /// Its name below `/record/`.
+    pub file: String,
     /// JSON.
     pub text: String,
 }
@@ -205,8 +208,11 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The recordings that all disks have told, the newest first, and how many have not.
+/// The recordings that all disks have told, the newest first, and how many have not. Of those that have one name the
+/// first is served.
 fn write(mut told: Vec<Told>, silent: usize) -> String {
+    let mut files = HashSet::new();
+    told.retain(|one| files.insert(one.file.clone()));
     told.sort_by_key(|one| Reverse(one.begun));
     let texts: Vec<_> = told.iter().take(MOST_TOLD).map(|one| one.text.as_str()).collect();
     let records = texts.join(",");
@@ -325,7 +331,7 @@ mod tests {
     fn answer(heard: &Heard, text: &str) {
         let asked = heard.lock().unwrap().pop().unwrap();
         assert!(heard.lock().unwrap().is_empty());
-        asked.answer(|_| vec![Told { begun: 5, text: text.into() }]);
+        asked.answer(|_| vec![Told { begun: 5, file: text.into(), text: text.into() }]);
     }
 
     #[test]
@@ -352,8 +358,8 @@ mod tests {
                 assert!(heard.lock().unwrap().is_empty());
                 asked.answer(|asked| {
                     assert_eq!(asked, query);
-                    let told = |begun, text: &str| Told { begun, text: text.into() };
-                    vec![told(5, "{}"), told(7, "{7}")]
+                    let told = |begun, file: &str, text: &str| Told { begun, file: file.into(), text: text.into() };
+                    vec![told(5, "a", "{}"), told(7, "b", "{7}"), told(9, "a", "{9}")]
                 });
                 assert!(waits.await.unwrap().ends_with("\"records\":[{7},{}]}}"));
             }
