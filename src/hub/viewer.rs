@@ -323,6 +323,10 @@ impl Viewer {
             out.push(unit);
         }
         self.took(first.unwrap_or(Seq::MAX), bytes);
+        if bytes > 0 {
+            // what was packed leaves room for the next frame, as what was published does
+            state.make_room(self.stream.account(), self.stream.limits.max_frame);
+        }
         Next::Units
     }
 

@@ -62,6 +62,27 @@ fn everything_is_given_back() {
     assert_eq!((world.account.used(), world.hub.streams().len()), (0, 0));
 }
 
+#[cfg(feature = "ts")]
+#[test]
+fn what_is_packed_for_one_who_begins_late_leaves_room_for_the_next_frame() {
+    let world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    source.picture_bytes = 6000;
+    source.pictures(25, world.now);
+    let account = source.publisher.account().clone();
+    let cx = Context::from_waker(Waker::noop());
+    // as HLS does
+    let mut viewer = world.play("a", "ts").viewer.from_oldest();
+    let (mut units, mut taken) = (Vec::new(), 0);
+    while viewer.poll_next(&cx, &mut units, Step { units: 64, bytes: 256 << 10 }).is_ready() {
+        // a frame may be received before these are let go
+        let room = account.available();
+        assert!(room >= LIMITS.max_frame, "{room} bytes are left behind {taken} units");
+        taken += units.drain(..).count();
+    }
+    assert!(taken >= 50, "{taken}");
+}
+
 #[test]
 fn viewers_that_hold_old_frames_must_go_when_the_publisher_finds_no_room() {
     let world = World::new(LIMITS);
