@@ -66,8 +66,6 @@ pub(super) struct Open {
     part_from: Ticks,
     /// How far apart frames are: the longest of the last steps, which fades.
     pub(super) step: Ticks,
-    /// The newest picture, and how far apart they are.
-    picture: Option<(Ticks, Ticks)>,
     /// Those of which there are frames.
     pub(super) tracks: TrackSet,
     /// Bytes of its key frames.
@@ -109,7 +107,7 @@ impl Segment {
 impl Open {
     pub(super) fn new(about: Segment, from: Ticks) -> Self {
         let (step, tracks) = (Ticks(0), TrackSet::default());
-        Self { about, from, until: from, part_from: from, step, picture: None, tracks, keys: 0, lease: None }
+        Self { about, from, until: from, part_from: from, step, tracks, keys: 0, lease: None }
     }
 
     /// Has room for the segment and its next part, beside their bytes.
@@ -122,41 +120,28 @@ impl Open {
         Ok(())
     }
 
-    /// `unit` comes next: ends the part if that would become longer than `length` with it. True if it ended one.
-    /// None is shorter than half of that but the last of a segment, however frames come, so that there are no
-    /// more of them than time has room for. Where there are pictures a part begins with one, unless it comes too
-    /// late: Shaka Player 5 takes a first picture that is behind the begin for another time line.
-    pub(super) fn advance(&mut self, unit: &Unit, length: Duration, maker: &mut dyn Maker, account: &Account) -> bool {
-        self.step = self.step_to(unit.at);
-        let at = unit.at.max(self.until);
-        let lasts = ms(at - self.part_from);
-        let end = match self.picture {
-            Some(_) if !unit.track.meets(TrackSet::PICTURES) => {
-                let latest = self.part_from + Ticks(i64::try_from(length.as_millis()).unwrap_or(i64::MAX >> 1));
-                Some(latest).filter(|latest| *latest < at)
-            }
-            Some((last, step)) => Some(at).filter(|_| lasts + ms(fading(step, at - last)) > length),
-            None => Some(at).filter(|_| lasts + ms(self.step) > length),
-        };
-        let end = end.filter(|_| maker.pending() > 0 && lasts >= length / 2);
-        if let Some(end) = end {
-            self.close_part(end, maker.end(account, Follows::More));
+    /// A frame at `at` comes next: ends the part if that would become longer than
+    /// `length` with it. True if it ended one. None is shorter than half of that but the last of
+    /// a segment, however frames come, so that there are no more of them than time has room for.
+    pub(super) fn advance(&mut self, at: Ticks, length: Duration, maker: &mut dyn Maker, account: &Account) -> bool {
+        self.step = self.step_to(at);
+        let at = at.max(self.until);
+        let (lasts, longer) = (ms(at - self.part_from), ms(at + self.step - self.part_from));
+        let full = maker.pending() > 0 && longer > length && lasts >= length / 2;
+        if full {
+            self.close_part(at, maker.end(account, Follows::More));
         }
         self.until = at;
-        end.is_some()
+        full
     }
 
     /// The longest distance that a frame at `at` may have to the one behind it.
     pub(super) fn step_to(&self, at: Ticks) -> Ticks {
-        fading(self.step, at - self.until)
+        (at - self.until).max(Ticks(self.step.0 * 15 / 16))
     }
 
     /// A frame of this track comes next.
     pub(super) fn note(&mut self, unit: &Unit) {
-        if unit.track.meets(TrackSet::PICTURES) {
-            let step = self.picture.map_or(Ticks(0), |(last, step)| fading(step, self.until - last));
-            self.picture = Some((self.until, step));
-        }
         if unit.start || unit.track.meets(TrackSet::PICTURES) {
             self.about.independent.get_or_insert(unit.start);
         }
@@ -184,11 +169,6 @@ impl Open {
         self.about.parts.push(Part { blocks, len, duration, independent, _lease: self.lease.take() });
         self.part_from = end;
     }
-}
-
-/// The longest of the last steps, which fades.
-fn fading(longest: Ticks, step: Ticks) -> Ticks {
-    step.max(Ticks(longest.0 * 15 / 16))
 }
 
 pub(super) fn ms(ticks: Ticks) -> Duration {

@@ -37,7 +37,7 @@ impl Window {
     fn advance(&mut self, unit: &Unit) {
         let length = self.rules.part.unwrap_or(Duration::MAX);
         if let Some(open) = &mut self.open
-            && open.advance(unit, length, &mut *self.maker, &self.account)
+            && open.advance(unit.at, length, &mut *self.maker, &self.account)
         {
             self.version += 1;
         }

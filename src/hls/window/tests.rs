@@ -413,28 +413,6 @@ fn each_part_of_a_transport_stream_begins_with_the_tables() {
 }
 
 #[test]
-fn parts_begin_with_pictures_that_come_in_time() {
-    let length = Duration::from_millis(200);
-    // between pictures, and how long parts are then
-    for (step, wanted) in [(40, vec![200]), (50, vec![200]), (30, vec![180]), (1000, vec![200])] {
-        let mut window = Window::new("a", Rules { part: Some(length), ..RULES }, Account::root("hls", 8 << 20), FIRST);
-        let pictures = (0..8000).step_by(step).map(|at| unit(at, at % 3000 == 0, false));
-        let mut units: Vec<_> = pictures.chain((3..8000).step_by(23).map(sound)).collect();
-        units.sort_by_key(|unit| unit.at);
-        units.iter().for_each(|unit| give(&mut window, unit, unit.at.0));
-        let mut parts = Vec::new();
-        for segment in &window.segments {
-            let lasts: Vec<_> = segment.parts.iter().map(|part| part.duration).collect();
-            assert_eq!(lasts.iter().sum::<Duration>(), segment.duration);
-            parts.extend(lasts.iter().rev().skip(1).copied());
-        }
-        parts.sort();
-        parts.dedup();
-        assert_eq!(parts, wanted.into_iter().map(Duration::from_millis).collect::<Vec<_>>(), "{step}");
-    }
-}
-
-#[test]
 fn parts_have_no_more_than_time_has_room_for() {
     let part = Some(Duration::from_millis(100));
     let account = Account::root("hls", 4 << 20);
