@@ -13,6 +13,8 @@ pub(super) struct Hold {
     /// The last time that the socket took something, as far as is known.
     pub(super) since: Instant,
     part: Part,
+    /// A part of a unit may be given up.
+    cuts: bool,
     pub(super) pressed: bool,
 }
 
@@ -32,13 +34,13 @@ pub enum Pressed {
     No,
     /// It gives up what it has not begun to send.
     GiveUp,
-    /// It goes.
+    /// It goes, unless it can give up a part of what it has begun.
     Go,
 }
 
 impl Hold {
-    pub(super) fn new(from: Seq, bytes: u32, since: Instant) -> Self {
-        Self { from, bytes, since, part: Part::Whole, pressed: false }
+    pub(super) fn new(from: Seq, bytes: u32, since: Instant, cuts: bool) -> Self {
+        Self { from, bytes, since, part: Part::Whole, cuts, pressed: false }
     }
 
     /// The step that its viewer takes.
@@ -63,6 +65,7 @@ impl Hold {
         let is_stuck = now.is_some_and(|now| now.saturating_duration_since(self.since) >= STUCK);
         match (is_stuck, self.part) {
             (true, Part::Whole) => Some(Measure::StuckGivesUp),
+            (_, Part::Begun) if self.cuts => Some(Measure::Cuts),
             (true, Part::Begun) => Some(Measure::StuckGoes),
             (false, Part::Whole) => Some(Measure::BehindGivesUp).filter(|_| behind),
             (false, Part::Begun) => Some(Measure::AnyGoes),
@@ -77,6 +80,8 @@ pub(super) enum Measure {
     StuckGivesUp,
     /// A viewer that sends, but is behind, gives them up.
     BehindGivesUp,
+    /// A viewer that has given them up ends but the packet that it is in the middle of.
+    Cuts,
     /// A viewer that has sent nothing, and has given them up, is closed.
     StuckGoes,
     /// A viewer that sends, and has given them up, is closed.

@@ -23,6 +23,8 @@ pub struct Viewer {
     seat: usize,
     cursor: Cursor,
     oldest: bool,
+    /// A part of a unit may be given up.
+    cuts: bool,
     /// Units are passed over until one that a viewer may begin with.
     opening: bool,
     /// Units were missed before the next one.
@@ -90,6 +92,7 @@ impl Viewer {
             seat,
             cursor: Cursor::Before,
             oldest: false,
+            cuts: false,
             opening: true,
             gap: false,
             sent: 0,
@@ -111,6 +114,12 @@ impl Viewer {
     /// The same viewer, which is that of a session.
     pub fn of(mut self, id: SessionId) -> Self {
         self.id = Some(id);
+        self
+    }
+
+    /// The same viewer, which is sent packets: in need it may leave a unit in the middle.
+    pub fn in_packets(mut self) -> Self {
+        self.cuts = true;
         self
     }
 
@@ -216,7 +225,8 @@ impl Viewer {
         let mut state = self.stream.lock();
         state.wait(self.seat, false, cx);
         self.holds = true;
-        state.hold(self.seat, Hold::new(self.batch, self.batch_bytes, now), std::mem::take(&mut self.progressed))
+        let hold = Hold::new(self.batch, self.batch_bytes, now, self.cuts);
+        state.hold(self.seat, hold, std::mem::take(&mut self.progressed))
     }
 
     /// Of what was taken only the `unit` that was begun is still held, of so many bytes; if

@@ -3,10 +3,9 @@
 use std::io::IoSlice;
 use std::sync::Arc;
 
-#[cfg(feature = "http")]
 use bytes::Bytes;
 
-use crate::container::Piece;
+use crate::container::{Packed, Piece};
 use crate::hub::{Step, Unit};
 #[cfg(feature = "http")]
 use crate::media::Ticks;
@@ -33,6 +32,8 @@ pub enum Framing {
     /// Nothing.
     #[default]
     None,
+    /// Nothing, and units are packets of so many bytes each.
+    Packets(usize),
     /// Each unit is a message: writes what stands before one of so many bytes, at most
     /// 32 bytes.
     Unit(fn(usize, &mut Vec<u8>)),
@@ -132,6 +133,11 @@ impl Outlet {
         outlet
     }
 
+    /// Whether it may `cut`.
+    pub fn is_in_packets(&self) -> bool {
+        matches!(self.framing, Framing::Packets(_) | Framing::Piece(_))
+    }
+
     /// Bytes that are to be sent, before any is.
     pub fn len(&self) -> usize {
         self.len
@@ -152,7 +158,7 @@ impl Outlet {
         let result = fill(&mut self.units);
         let lens = self.units.iter().map(|unit| unit.packed.len());
         self.len = match self.framing {
-            Framing::None => lens.sum(),
+            Framing::None | Framing::Packets(_) => lens.sum(),
             Framing::Unit(header) => {
                 let lens = lens.filter(|len| *len > 0);
                 lens.map(|len| len + write_head(&mut self.heads, |out| header(len, out))).sum()
@@ -187,7 +193,7 @@ impl Outlet {
                 self.marked_slices(mark).take(SLICES).for_each(|slice| gathered.push(slice));
             }
             Framing::Unit(_) => self.framed_units().for_each(|slice| gathered.push(slice)),
-            Framing::None => {
+            Framing::None | Framing::Packets(_) => {
                 self.units.iter().flat_map(|unit| unit.packed.slices()).for_each(|slice| gathered.push(slice));
             }
         }
@@ -245,6 +251,42 @@ impl Outlet {
         let gives_up = self.len - self.sent > len - sent;
         (self.heads, self.units, self.len, self.sent) = (kept, vec![unit], len, sent);
         gives_up
+    }
+
+    /// Gives up all but the packet that the next byte is of, where units are packets, and keeps a
+    /// copy of that: nothing more is held of what others have paid for. False where units are none.
+    pub fn cut(&mut self) -> bool {
+        self.give_up();
+        let Some(unit) = self.units.first() else { return false };
+        let (mut heads, mut sent) = (self.heads.as_slice(), self.sent);
+        let (piece, len) = match self.framing {
+            Framing::Packets(size) => {
+                let bytes = unit.packed.slices().flatten().skip(sent / size * size).take(size);
+                sent %= size;
+                let bytes: Bytes = bytes.copied().collect();
+                let len = bytes.len();
+                (Piece::new(&[], bytes), len)
+            }
+            Framing::Piece(_) => {
+                let next = unit.packed.pieces().find_map(|piece| {
+                    let (head, rest) = split_head(heads)?;
+                    let len = head.map_or(0, |head| head.len() + piece.len());
+                    if sent < len {
+                        heads = heads.get(..heads.len() - rest.len()).unwrap_or_default();
+                        return Some((piece, len));
+                    }
+                    (heads, sent) = (rest, sent - len);
+                    None
+                });
+                let Some((piece, len)) = next else { return false };
+                let body = Bytes::copy_from_slice(&piece.body);
+                (Piece::new(piece.head.bytes(), body).on_channel(piece.channel()), len)
+            }
+            _ => return false,
+        };
+        let unit = Unit::new(Packed::new(piece, Vec::new()), unit.at, false, false);
+        (self.heads, self.units, self.len, self.sent) = (heads.to_vec(), vec![Arc::new(unit)], len, sent);
+        true
     }
 
     /// Bytes of a unit with its heads, which are the first of `heads`, and those behind it.
@@ -329,10 +371,7 @@ impl<'a> Gathered<'a, '_> {
 
 #[cfg(test)]
 mod tests {
-    use bytes::Bytes;
-
     use super::*;
-    use crate::container::Packed;
     use crate::media::Ticks;
 
     fn unit(pieces: &[(u8, &str, &'static str)]) -> Arc<Unit> {
@@ -415,6 +454,40 @@ mod tests {
                 assert_eq!(String::from_utf8(begun).unwrap() + &rest, all[..end], "{framing:?} {before}");
             }
         }
+    }
+
+    #[test]
+    fn a_packet_that_was_begun_is_ended_when_all_else_is_cut() {
+        let packets = PacketFraming {
+            channels: [Some(2), None, Some(0), None],
+            header: |channel, len, out| out.extend(format!("${channel}{len}:").bytes()),
+        };
+        let wanted = [unit(&[(0, "a", "bcd"), (1, "x", "y"), (2, "", "ef")]), unit(&[(2, "", "g")])];
+        for (framing, wire) in [
+            (Framing::Packets(3), &["abc", "dxy", "efg"][..]),
+            (Framing::Piece(packets), &["$24:abcd", "$02:ef", "$01:g"]),
+        ] {
+            // of packets of one size a unit has all of the last
+            let units =
+                if let Framing::Piece(_) = framing { wanted.to_vec() } else { vec![unit(&[(0, "abcd", "xyefg")])] };
+            let all = wire.concat();
+            for before in 0..all.len() {
+                let mut outlet = Outlet::new(framing);
+                outlet.fill(|out| out.extend(units.iter().cloned()));
+                outlet.send(|_| Ok::<_, ()>(before)).unwrap();
+                assert!(outlet.cut());
+                assert!(outlet.units().iter().all(|held| units.iter().all(|unit| !Arc::ptr_eq(held, unit))));
+                let ends = wire.iter().scan(0, |end, packet| {
+                    *end += packet.len();
+                    Some(*end)
+                });
+                let end = ends.into_iter().find(|end| before < *end).unwrap();
+                assert_eq!(drained(outlet, 1), all[before..end], "{framing:?} {before}");
+            }
+        }
+        let mut outlet = Outlet::new(MESSAGES);
+        outlet.fill(|out| out.extend(wanted));
+        assert!(!outlet.cut(), "a message says how long it is");
     }
 
     #[cfg(feature = "http")]

@@ -34,7 +34,7 @@ pub(super) fn pull(job: RelayJob, conn: Conn) -> Run {
 pub(super) fn push(job: RelayJob, conn: Conn) -> Run {
     Box::pin(async move {
         let viewer = match job.core.hub.play(&job.name, &RTP) {
-            Ok(viewer) => viewer.of(job.who.id()).from_oldest(),
+            Ok(viewer) => viewer.of(job.who.id()).in_packets().from_oldest(),
             Err(refused) => return (End::Closed(Close::Refused(refused.to_string())), 0),
         };
         let mut sender = RtpSender::new(viewer);

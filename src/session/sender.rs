@@ -97,14 +97,16 @@ pub fn poll_rest(
 }
 
 /// Whether others need what a viewer has taken and cannot send so much that it has to go; before
-/// that it gives up what it has not begun.
+/// that it gives up what it has not begun, and where it is sent packets the rest of that as well.
 pub fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>) -> bool {
-    let pressed = viewer.poll_pressed(cx, Instant::now());
-    if pressed == Pressed::GiveUp {
-        let skips = outlet.give_up();
-        viewer.gave_up(outlet.units().first(), outlet.len(), skips);
-    }
-    pressed == Pressed::Go
+    let skips = match viewer.poll_pressed(cx, Instant::now()) {
+        Pressed::No => return false,
+        Pressed::GiveUp => outlet.give_up(),
+        Pressed::Go if outlet.cut() => true,
+        Pressed::Go => return true,
+    };
+    viewer.gave_up(outlet.units().first(), outlet.len(), skips);
+    false
 }
 
 /// Why one who waits for what nobody publishes goes.

@@ -7,7 +7,7 @@ use crate::harness::{LIMITS, Player, Source, Video, World, form_named, track};
 use runnel::container::{FORMS, Form};
 use runnel::hub::{Limits, Name, Pressed, Viewer};
 use runnel::media::{Codec, Kind};
-use runnel::net::{BATCH, Outlet};
+use runnel::net::{BATCH, Framing, Outlet};
 
 #[path = "../reader/ts.rs"]
 mod reader;
@@ -113,7 +113,9 @@ struct Sending {
 impl Sending {
     fn new(world: &World, form: &'static Form) -> Self {
         let viewer = world.hub.play(&Name::new("a").unwrap(), form).unwrap();
-        Self { viewer, outlet: Outlet::default(), times: Vec::new(), sent: None, gave_up: false }
+        let outlet = if form.name == "ts" { Outlet::new(Framing::Packets(188)) } else { Outlet::default() };
+        let viewer = if outlet.is_in_packets() { viewer.in_packets() } else { viewer };
+        Self { viewer, outlet, times: Vec::new(), sent: None, gave_up: false }
     }
 
     /// The batch that was begun is gone; takes what comes next, of which its socket takes a little.
@@ -158,13 +160,15 @@ impl Sending {
             self.viewer.let_go();
             return false;
         }
-        let pressed = self.viewer.poll_pressed(&Context::from_waker(Waker::noop()), world.now);
-        if pressed == Pressed::GiveUp {
-            let skips = self.outlet.give_up();
-            self.viewer.gave_up(self.outlet.units().first(), self.outlet.len(), skips);
-            self.gave_up = true;
-        }
-        pressed == Pressed::Go
+        let skips = match self.viewer.poll_pressed(&Context::from_waker(Waker::noop()), world.now) {
+            Pressed::No => return false,
+            Pressed::GiveUp => self.outlet.give_up(),
+            Pressed::Go if self.outlet.cut() => true,
+            Pressed::Go => return true,
+        };
+        self.viewer.gave_up(self.outlet.units().first(), self.outlet.len(), skips);
+        self.gave_up = true;
+        false
     }
 }
 
@@ -242,6 +246,20 @@ fn where_frames_that_were_begun_leave_too_little_who_stands_still_longest_goes()
         // each takes bytes, and those who watch get all all the same
         let (gone, stay) = press(&[form_named("flv")], gop, 60, |viewer| viewer.send(1));
         assert!(!gone.is_empty() && stay.len() > 24, "{gone:?}");
+    }
+}
+
+#[cfg(feature = "ts")]
+#[test]
+fn who_is_sent_packets_never_goes_for_others() {
+    for gop in [25, 250, u32::MAX] {
+        for reads in [|_: &mut Sending| {}, |viewer: &mut Sending| viewer.send(1)] {
+            let (gone, stay) = press(&[form_named("ts")], gop, 100, reads);
+            assert_eq!((gone.len(), stay.len()), (0, 100));
+        }
+        // beside them fewer of the others go
+        let (gone, _) = press(&[form_named("flv"), form_named("ts")], gop, 100, |viewer| viewer.send(1));
+        assert!(gone.iter().all(|number| number % 2 == 0), "{gone:?}");
     }
 }
 

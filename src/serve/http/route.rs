@@ -178,7 +178,9 @@ impl Session {
             name,
             format_args!("plays {name} as {} over {}", form.name, transport.name()),
         );
-        let sender = Sender::new(viewer.of(who.id()), transport.outlet());
+        let outlet = transport.outlet(form);
+        let viewer = if outlet.is_in_packets() { viewer.in_packets() } else { viewer };
+        let sender = Sender::new(viewer.of(who.id()), outlet);
         self.role = Role::Play(Box::new(Player { sender, who, transport }));
     }
 

@@ -2,8 +2,7 @@
 
 use super::{CORS, NO_CACHE};
 use crate::container::Form;
-use crate::net::Framing;
-use crate::net::{Close, Outlet};
+use crate::net::{Close, Framing, Outlet};
 use crate::proto::http::{self, Request, Status};
 use crate::proto::{Machine, http::Method, ws};
 
@@ -60,8 +59,10 @@ impl Transport {
     }
 
     /// An empty outlet for what is to be sent this way.
-    pub(super) fn outlet(&self) -> Outlet {
+    pub(super) fn outlet(&self, form: &Form) -> Outlet {
         match self {
+            // ISO/IEC 13818-1 section 2.4.3.2
+            Self::Http if form.extension == "ts" => Outlet::new(Framing::Packets(188)),
             Self::Http => Outlet::default(),
             Self::WebSocket(_) => Outlet::new(Framing::Unit(ws::binary_header)),
         }

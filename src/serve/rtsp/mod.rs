@@ -303,7 +303,10 @@ impl Body {
         });
         match viewer {
             Ok(viewer) => {
-                let viewer = viewer.of(self.who.id()).giving_way(self.seat.as_ref().and_then(|seat| seat.customer()));
+                let viewer = viewer
+                    .of(self.who.id())
+                    .in_packets()
+                    .giving_way(self.seat.as_ref().and_then(|seat| seat.customer()));
                 let ends = (self.local, self.peer);
                 self.role = Role::Play(Box::new(PlaySession::new(viewer, &self.who, held, ends, self.seat.clone())));
                 Turn::Held
