@@ -47,7 +47,7 @@ pub(super) struct Disk {
     keeper: SyncSender<News>,
 }
 
-#[derive(PartialEq)]
+#[derive(Clone, PartialEq)]
 enum Device {
     /// Whatever will be mounted there.
     At(PathBuf),
@@ -82,51 +82,58 @@ impl Disks {
         self.0.iter_mut().for_each(|disk| disk.folders.retain(is_named));
         self.0.extend(prepared);
         for rule in &config.record {
-            if self.of(rule).is_some() {
-                continue;
-            }
-            let device = Device::of(rule);
-            // one that was there when others were prepared may have ended since
-            let named = self.0.iter().filter(|disk| !disk.folders.is_empty()).count();
-            let has_place = named < config.record_disks() && self.0.len() < config.record_places();
-            let is_of_use = |disk: &Disk| disk.device == device || disk.folders.is_empty() && !disk.lags();
-            if has_place && !self.0.iter().any(is_of_use) {
-                match Disk::start(core, config, Device::of(rule)) {
-                    Ok(disk) => self.0.push(disk),
-                    Err(why) => log::error!("recording to {}: {why}", rule.path),
-                }
-            }
-            // where there is no place for it, it takes those of another
-            let rank = |disk: &&mut Disk| (disk.device != device, disk.lags(), !disk.folders.is_empty());
-            let Some(disk) = self.0.iter_mut().min_by_key(rank) else {
-                log::error!("recording to {}: there is no thread for it", rule.path);
-                continue;
-            };
-            if disk.device != device && disk.lags() {
-                let path = &rule.path;
-                log::error!("recording to {path}: there are threads left only of a disk that does not answer: restart");
-            }
-            if disk.folders.is_empty() {
-                disk.adopt(core, device);
-            }
-            disk.folders.push(rule.path.clone().into());
-        }
-        let (memory, mut named) = (core.recordings.limit(), 0);
-        for disk in &mut self.0 {
-            if disk.folders.is_empty() {
-                drop(disk.list.take());
-            } else {
-                named += 1;
+            if self.of(rule).is_none() {
+                self.settle(core, config, rule);
             }
         }
+        self.share(core.recordings.limit(), config.streams.max_frame.0);
+    }
+
+    /// Gives a rule's folder to the threads of its disk, or to others that have nothing to do, or to new ones; where
+    /// there is no place for these it takes those of another.
+    fn settle(&mut self, core: &Core, config: &Config, rule: &Record) {
+        let device = Device::of(rule);
+        self.start(core, config, rule, &device);
+        let rank = |disk: &&mut Disk| (disk.device != device, disk.lags(), !disk.folders.is_empty());
+        let Some(disk) = self.0.iter_mut().min_by_key(rank) else {
+            log::error!("recording to {}: there is no thread for it", rule.path);
+            return;
+        };
+        if disk.device != device && disk.lags() {
+            let path = &rule.path;
+            log::error!("recording to {path}: there are threads left only of a disk that does not answer: restart");
+        }
+        if disk.folders.is_empty() {
+            disk.adopt(core, device);
+        }
+        disk.folders.push(rule.path.clone().into());
+    }
+
+    /// Starts threads if none are of use for that device, and there is a place for them: one that
+    /// was there when others were prepared may have ended since.
+    fn start(&mut self, core: &Core, config: &Config, rule: &Record, device: &Device) {
+        let named = self.0.iter().filter(|disk| !disk.folders.is_empty()).count();
+        let has_place = named < config.record_disks() && self.0.len() < config.record_places();
+        let is_of_use = |disk: &Disk| disk.device == *device || disk.folders.is_empty() && !disk.lags();
+        if has_place && !self.0.iter().any(is_of_use) {
+            match Disk::start(core, config, device.clone()) {
+                Ok(disk) => self.0.push(disk),
+                Err(why) => log::error!("recording to {}: {why}", rule.path),
+            }
+        }
+    }
+
+    /// Has the disks that rules name have equal parts of the memory, and the others say nothing of what they have.
+    fn share(&mut self, memory: usize, max_frame: usize) {
+        self.0.iter_mut().filter(|disk| disk.folders.is_empty()).for_each(|disk| drop(disk.list.take()));
+        let is_named = |disk: &&Disk| !disk.folders.is_empty();
+        let named = self.0.iter().filter(is_named).count();
         let part = memory / named.max(1);
-        if named > 1 && part < config.streams.max_frame.0.saturating_add(session::ENOUGH) {
+        if named > 1 && part < max_frame.saturating_add(session::ENOUGH) {
             let kib = part / 1024;
             log::warn!("recording.memory has {kib} KiB for each of {named} disks: large key frames may find no room");
         }
-        for disk in self.0.iter().filter(|disk| !disk.folders.is_empty()) {
-            disk.account.set_limit(part);
-        }
+        self.0.iter().filter(is_named).for_each(|disk| disk.account.set_limit(part));
     }
 
     pub(super) fn of(&self, rule: &Record) -> Option<&Disk> {

@@ -364,7 +364,6 @@ fn a_rule_that_waits_for_its_card_is_in_nobodys_way() {
 }
 
 /// The recordings that are told of, by their files, and what is said to be their sizes.
-#[cfg(feature = "files")]
 fn told(folders: &[Arc<Folder>], query: &str) -> Vec<(String, u64)> {
     let part = |text: &str, key: &str| Some(text.split_once(key)?.1.split_once([',', '"'])?.0.to_string());
     let one = |text: &str| Some((part(text, "\"file\":\"/record/")?, part(text, "\"size\":")?.parse().ok()?));
@@ -374,7 +373,6 @@ fn told(folders: &[Arc<Folder>], query: &str) -> Vec<(String, u64)> {
     told
 }
 
-#[cfg(feature = "files")]
 #[test]
 fn what_is_in_segments_is_told_once_with_the_size_of_all() {
     let scratch = Scratch::new();

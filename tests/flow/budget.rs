@@ -62,7 +62,7 @@ fn everything_is_given_back() {
     assert_eq!((world.account.used(), world.hub.streams().len()), (0, 0));
 }
 
-#[cfg(feature = "ts")]
+#[cfg(feature = "http")]
 #[test]
 fn what_is_packed_for_one_who_begins_late_leaves_room_for_the_next_frame() {
     let world = World::new(LIMITS);

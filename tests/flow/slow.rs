@@ -249,7 +249,7 @@ fn where_frames_that_were_begun_leave_too_little_who_stands_still_longest_goes()
     }
 }
 
-#[cfg(feature = "ts")]
+#[cfg(feature = "http")]
 #[test]
 fn who_is_sent_packets_never_goes_for_others() {
     for gop in [25, 250, u32::MAX] {
