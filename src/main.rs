@@ -356,6 +356,10 @@ fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup]).map_err(|error| error.to_string())?;
     server.start(listeners, pulse)?;
     let mut rest = Rest::new(&core);
+    #[cfg(feature = "record")]
+    if let Some((key, why)) = config.refused_link() {
+        return Err(Failure { code: CONFIG, why: source.keys.fault(&key, &why).to_string() });
+    }
     let prepared = rest.prepare(&config)?;
     source.tell(source.keys.hints(&config));
     tell(State::Ready);

@@ -120,8 +120,10 @@ impl Keys {
             look("push", at, &push.url.0, push.udp, [("ca", !push.ca.is_empty()), ("insecure", push.insecure)]);
         }
         #[cfg(feature = "record")]
-        for at in 0..config.record.len() {
-            let of_one = super::Record::hints(&config.record, at);
+        let rules = config.followed().record;
+        #[cfg(feature = "record")]
+        for at in 0..rules.len() {
+            let of_one = super::Record::hints(&rules, at);
             hints.extend(of_one.map(|(key, words)| (format!("record[{at}].{key}"), words)));
         }
         hints

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use super::value::tables;
 use super::{Config, FileSize, Size, Time};
+use crate::disk::followed;
 use crate::hub::{Name, have_common};
 
 tables! {
@@ -74,6 +75,27 @@ pub(super) fn objection(config: &Config) -> Option<(String, String)> {
         ),
     ];
     wrong.iter().find(|(wrong, ..)| *wrong).map(|(_, key, remedy)| (key.to_string(), remedy.to_string()))
+}
+
+impl Config {
+    /// With the folders that the paths of rules lead to: two that meet in one have its keeper together.
+    pub fn followed(&self) -> Self {
+        let mut config = self.clone();
+        for rule in &mut config.record {
+            if let Some(path) = followed(Path::new(&rule.path)).to_str() {
+                rule.path = path.into();
+            }
+        }
+        config
+    }
+
+    /// A folder that links lead to, and that another has: the key, and why that is refused.
+    pub fn refused_link(&self) -> Option<(String, String)> {
+        let store = followed(self.hls.store.0.as_deref().filter(|_| self.hls.enable)?);
+        let is_store = |rule: &Record| rule.format == FileFormat::Hls && store == followed(Path::new(&rule.path));
+        let at = self.record.iter().position(is_store)?;
+        Some((format!("record[{at}].path"), "leads to hls.store: \"hls\" wants a folder of its own".into()))
+    }
 }
 
 impl Record {

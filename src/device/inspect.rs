@@ -172,7 +172,10 @@ pub fn opened_later(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
         look("http.root", path, fs::read_dir(path).map(drop));
     }
     #[cfg(feature = "record")]
-    faults.extend(config.record.iter().enumerate().filter_map(|(at, record)| no_card(at, record)));
+    {
+        faults.extend(config.record.iter().enumerate().filter_map(|(at, record)| no_card(at, record)));
+        faults.extend(config.refused_link().map(|(key, why)| Fault { key, why, weight: Weight::Wrong }));
+    }
     faults
 }
 

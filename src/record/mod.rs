@@ -33,7 +33,7 @@ use smol::Task;
 use smol::future::or;
 
 use crate::conf::{Config, Record};
-use crate::disk::{followed, may_be_mounted};
+use crate::disk::may_be_mounted;
 use crate::hub::{Name, Viewer, matches};
 use crate::session::Core;
 use disk::{Disk, Disks};
@@ -83,22 +83,17 @@ impl Recorder {
 
     /// Makes ready for what `config` asks for; nothing changes before `follow`.
     pub fn prepare(&self, config: &Config) -> Result<Prepared, String> {
-        let config = followed_rules(config);
-        let is_store = |rule: &Record| {
-            let store = config.hls.store.0.as_deref().filter(|_| config.hls.enable);
-            FileLayout::of(rule.format).is_segments()
-                && store.is_some_and(|store| followed(store) == Path::new(&rule.path))
-        };
-        if let Some(at) = config.record.iter().position(is_store) {
-            return Err(format!("record[{at}].path leads to hls.store: \"hls\" wants a folder of its own"));
+        if let Some((key, why)) = config.refused_link() {
+            return Err(format!("{key} {why}"));
         }
+        let config = config.followed();
         lock(&self.state).disks.prepare(&self.core, &config).map(Prepared)
     }
 
     /// Records what the configuration says now: what is the same but for what is kept goes on
     /// untouched, and what is gone has ended before others begin.
     pub async fn follow(&mut self, Prepared(disks): Prepared) {
-        let config = followed_rules(&self.core.config());
+        let config = self.core.config().followed();
         let mut before = lock(&self.state).rules.clone();
         let (mut kept, mut new) = (Vec::new(), Vec::new());
         for wanted in &config.record {
@@ -161,17 +156,6 @@ impl Recorder {
         // of those that their disk has not taken
         last.iter().filter_map(Weak::upgrade).for_each(|recording| recording.end());
     }
-}
-
-/// With the folders that the paths of rules lead to: two that meet in one have its keeper together.
-fn followed_rules(config: &Config) -> Config {
-    let mut config = config.clone();
-    for rule in &mut config.record {
-        if let Some(path) = followed(Path::new(&rule.path)).to_str() {
-            rule.path = path.into();
-        }
-    }
-    config
 }
 
 impl State {

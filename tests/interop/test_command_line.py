@@ -52,6 +52,21 @@ class CommandLine(Case):
         self.assertEqual(ended.returncode, 0, ended.stderr)
         self.assertIn(f"record.path: {self.directory}: nothing is mounted there", ended.stderr)
 
+    def test_check_follows_links_as_the_start_does(self):
+        real, link = self.directory / "real", self.directory / "link"
+        real.mkdir()
+        link.symlink_to(real)
+        rule = f'[[record]]\nstreams = "*"\npath = "{link}"\n'
+        store = self.config(f'[hls]\nstore = "{real}"\n{rule}format = "hls"\n')
+        for code, arguments in ((78, ["--check"]), (71, [])):
+            ended = run(*arguments, "-c", store)
+            self.assertEqual(ended.returncode, code, ended.stderr)
+            self.assertIn("leads to hls.store", ended.stderr)
+        twice = self.config(f'[[record]]\nstreams = "*"\npath = "{real}"\n{rule}')
+        ended = run("--check", "-c", twice)
+        self.assertEqual(ended.returncode, 0, ended.stderr)
+        self.assertIn("these are recorded twice", ended.stderr)
+
     def test_check_waits_for_no_pipe(self):
         pipe = self.directory / "pipe"
         os.mkfifo(pipe)
