@@ -372,6 +372,8 @@ fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
         // a disk that stands still keeps nobody connected
         #[cfg(feature = "record")]
         let closed = smol::future::zip(closed, rest.recorder.stop());
+        #[cfg(feature = "record")]
+        let closed = smol::future::zip(closed, rest.relays.stop());
         closed.await;
     });
     async_io::block_on(runnel::net::run(&executor, end));

@@ -2,11 +2,12 @@
 //! sweep a second shuts the sockets of those that are.
 
 use std::net::{Shutdown, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use async_io::Async;
+use smol::channel::{Receiver, Sender, bounded};
 
 use super::Close;
 use super::parting::{Parting, Place};
@@ -17,8 +18,8 @@ pub struct Watch {
     begun: Instant,
     entries: Mutex<Vec<Weak<Entry>>>,
     parting: Arc<Parting>,
-    /// The server stops.
-    stops: AtomicBool,
+    /// Closed when the server stops.
+    running: (Sender<()>, Receiver<()>),
 }
 
 /// One connection's deadlines, in seconds since the start; 0 for never.
@@ -39,12 +40,7 @@ const SHUTDOWN: u8 = 3;
 
 impl Default for Watch {
     fn default() -> Self {
-        Self {
-            begun: Instant::now(),
-            entries: Mutex::default(),
-            parting: Arc::default(),
-            stops: AtomicBool::new(false),
-        }
+        Self { begun: Instant::now(), entries: Mutex::default(), parting: Arc::default(), running: bounded(1) }
     }
 }
 
@@ -86,13 +82,18 @@ impl Watch {
 
     /// Shuts every connection, because the server stops.
     pub fn shut_all(&self) {
-        self.stops.store(true, Relaxed);
+        self.running.0.close();
         self.lock().iter().filter_map(Weak::upgrade).for_each(|entry| entry.shut(SHUTDOWN));
     }
 
     /// Whether the server stops, so that nothing is to begin again.
     pub fn stops(&self) -> bool {
-        self.stops.load(Relaxed)
+        self.running.0.is_closed()
+    }
+
+    /// Waits until the server stops.
+    pub async fn stopped(&self) {
+        _ = self.running.1.recv().await;
     }
 
     /// Connections that are open.

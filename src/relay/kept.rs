@@ -47,6 +47,27 @@ impl Relays {
         Self { core: core.clone(), kept: Vec::new() }
     }
 
+    /// Waits until the files that are played have ended, as connections do that are closed.
+    #[cfg(feature = "record")]
+    pub async fn stop(&self) {
+        let playing: Vec<_> = self.kept.iter().filter(|(relay, running)| self.plays(relay, running)).collect();
+        let ended = async {
+            while !playing.iter().all(|(_, running)| running.task.is_finished()) {
+                Timer::after(Duration::from_millis(10)).await;
+            }
+        };
+        or(ended, async { _ = Timer::after(LAST_WORDS).await }).await;
+    }
+
+    #[cfg(feature = "record")]
+    fn plays(&self, relay: &Relay, running: &Running) -> bool {
+        let Relay::Pull(Pull { stream, url, .. }) = relay else { return false };
+        let stream = Name::new(stream).ok().and_then(|name| self.core.hub.find(&name));
+        let publisher = stream.and_then(|stream| stream.stats().publisher);
+        let is_it = |latest: &Latest| publisher == Some(lock(latest).to_string());
+        url.0.scheme == "file" && running.latest.as_ref().is_some_and(is_it)
+    }
+
     /// Keeps up what the configuration asks for now, until the executor is dropped: what
     /// is the same runs on untouched, and what is gone has ended before others begin.
     pub async fn follow(&mut self) {

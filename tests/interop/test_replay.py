@@ -132,6 +132,17 @@ class Channel(Replay):
         self.assertEqual(played, wanted)
         self.assert_decodes(data, 8)
 
+    def test_its_end_is_told_when_the_program_ends(self):
+        path = self.remux("demo", seconds=2)
+        self.serve(pull=[self.pull(path)])
+        self.capture(self.server.flv(STREAM)).until_span(1000)
+        self.server.stop()
+        (told,) = re.findall(
+            rf"id=FILEPULL1 stream={STREAM} playing {STREAM} \S+: .* \((\d+) bytes in \d+ s\)",
+            self.server.log,
+        )
+        self.assertGreater(int(told), 0)
+
     def test_no_track_overlaps_where_it_begins_anew_and_the_longest_has_no_hole(self):
         files = {end: self.remux("bframes", end, seconds=4) for end in ("flv", "ts", "mp4")}
         self.serve(pull=[self.pull(path, end) for end, path in files.items()])

@@ -4,6 +4,7 @@ mod clock;
 mod read_ahead;
 mod span;
 
+use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -84,9 +85,10 @@ impl Session<'_> {
             let lane = show.lane();
             let read = disk::read(lane, Use::Stream, move || show.next(&room).map(|batch| (show, batch)));
             let batch: Batch;
-            (show, batch) = match read.await {
-                Ok(read) => read,
-                Err(error) => return Close::Refused(error.to_string()),
+            (show, batch) = match self.unless_over(read).await {
+                Ok(Ok(read)) => read,
+                Ok(Err(error)) => return Close::Refused(error.to_string()),
+                Err(why) => return why,
             };
             let ended = batch.ended;
             if let Err(why) = self.publish(batch).await {
@@ -163,9 +165,18 @@ impl Session<'_> {
             Timer::at(until).await;
             Ok(())
         };
-        or(replaced, due).await?;
+        self.unless_over(or(replaced, due)).await??;
         let watched = !self.job.on_demand || publisher.stream().is_watched();
         if self.need.holds(watched, Instant::now()) { Ok(()) } else { Err(Close::Done) }
+    }
+
+    /// What comes of `work`, unless the program ends before: there is no connection that would be closed.
+    async fn unless_over<T>(&self, work: impl Future<Output = T>) -> Result<T, Close> {
+        let over = async {
+            self.job.core.watch.stopped().await;
+            Err(Close::Shutdown)
+        };
+        or(async { Ok(work.await) }, over).await
     }
 
     /// Lets time stand still once the stream can be joined, until somebody has.
