@@ -21,7 +21,7 @@ fn of_frames_and_connections() {
         ("a frame", size_of::<Frame>(), 48),
         ("a packed frame", size_of::<Packed>(), 104),
         ("a unit", size_of::<Unit>(), 152),
-        ("a viewer", size_of::<Viewer>(), 104),
+        ("a viewer", size_of::<Viewer>(), 120),
         ("a publisher", size_of::<Publisher>(), 208),
         ("a connection", size_of::<Conn>(), 112),
         ("an outlet", size_of::<Outlet>(), 96),
