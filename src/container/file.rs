@@ -34,6 +34,11 @@ pub trait FileReader: Send {
     fn rotation(&self) -> u16 {
         0
     }
+
+    /// Whether a table says of each frame how long it lasts: a long one is no damage then.
+    fn is_timed(&self) -> bool {
+        false
+    }
 }
 
 /// What is wrong with a file.

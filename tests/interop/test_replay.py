@@ -184,6 +184,45 @@ class Channel(Replay):
         capture.until_span(1000)
         self.assertEqual(self.server.log.count(f"plays {path} as {STREAM}\n"), 2)
 
+    def slides(self, extension, seconds):
+        """A picture each so many seconds."""
+        path = self.directory / f"slides.{extension}"
+        source = f"testsrc=size=320x240:rate=1/{seconds}"
+        command = [paths.FFMPEG_CURRENT, "-nostdin", "-v", "error", "-f", "lavfi", "-i", source]
+        coded = ["-frames:v", "10", "-c:v", "libx264", "-preset", "ultrafast", "-g", "1"]
+        subprocess.run([*command, *coded, "-pix_fmt", "yuv420p", path], check=True)
+        return path
+
+    def backwards(self):
+        """Each of its frames comes an hour before the last."""
+        data = bytearray(paths.media("demo").read_bytes())
+        at, time = 13, 10**8
+        while at + 11 < len(data):
+            time -= 3_600_000
+            stamp = (time % (1 << 32)).to_bytes(4, "big")
+            data[at + 4 : at + 8] = stamp[1:] + stamp[:1]
+            at += 15 + int.from_bytes(data[at + 1 : at + 4], "big")
+        path = self.directory / "backwards.flv"
+        path.write_bytes(data)
+        return path
+
+    def test_a_slide_show_is_played_in_its_own_time_and_jumps_are_not_played_at_once(self):
+        pulls = [self.pull(self.slides(end, 90), end) for end in ("mp4", "ts", "flv")]
+        pulls += [self.pull(self.backwards(), "backwards"), self.pull(self.remux("demo"), STREAM)]
+        self.serve(pull=pulls)
+        self.until_live(STREAM, milliseconds=4000)
+        # A few seconds of the two that have more than a picture, at 25 and some 43 a second.
+        self.assertLess(self.server.metric("runnel_frames_total"), 2000)
+
+    def test_a_still_picture_is_played_for_ever_and_not_read_without_end(self):
+        command = [paths.FFMPEG_CURRENT, "-nostdin", "-v", "error", "-i", paths.media("demo")]
+        path = self.directory / "still.mp4"
+        subprocess.run([*command, "-an", "-frames:v", "1", "-c", "copy", path], check=True)
+        self.serve(pull=[self.pull(path)])
+        self.capture(self.server.flv(STREAM)).until_span(2500)
+        self.assertLess(self.server.metric("runnel_frames_total"), 70)
+        self.assertEqual(self.server.log.count("FILEPULL1"), 2, self.server.log)
+
     def test_a_file_that_comes_later_is_played_then(self):
         path = self.directory / "late.mp4"
         self.serve(pull=[self.pull(path)])

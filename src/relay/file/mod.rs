@@ -7,7 +7,7 @@ mod span;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use async_io::Timer;
 use smol::future::or;
@@ -38,6 +38,9 @@ impl Playback {
         Self { path: url.path.clone().into(), repeat: true, speed: 1.0 }
     }
 }
+
+/// Who waits for longer looks now and then whether anybody watches.
+const LONG: Duration = Duration::from_secs(1);
 
 /// How a file comes to be published.
 struct Session<'a> {
@@ -71,8 +74,14 @@ pub(super) async fn play(job: &RelayJob, playback: &Playback, holds: bool) -> (C
         log::warn!("{who} {name} is to be turned right by {} degrees, which viewers are not told", show.rotation());
     }
     let ingest = Ingest::new(publisher, config, who);
-    let mut session =
-        Session { job, ingest, clock: Clock::new(playback.speed), need: Need::new(), holds, begun: false };
+    let mut session = Session {
+        job,
+        ingest,
+        clock: Clock::new(playback.speed, show.is_timed()),
+        need: Need::new(),
+        holds,
+        begun: false,
+    };
     let why = session.run(show, playback).await;
     (why, session.ingest.publisher.moved())
 }
@@ -113,10 +122,11 @@ impl Session<'_> {
         if !self.begun {
             self.begin(&mut batch);
         }
-        for (at, item) in batch.items {
+        let mut items = batch.items.into_iter();
+        while let Some((at, item)) = items.next() {
             if let Item::Event(Event::Frame(_)) = item {
                 let now = Instant::now();
-                let due = self.clock.due(at, now);
+                let due = self.clock.due(at, items.as_slice().iter().map(|(at, _)| *at), now);
                 if due > now {
                     self.ingest.show();
                     self.wait(due).await?;
@@ -160,14 +170,22 @@ impl Session<'_> {
     /// Waits, unless somebody else publishes or nobody watches any more.
     async fn wait(&mut self, until: Instant) -> Result<(), Close> {
         let publisher = &self.ingest.publisher;
-        let replaced = std::future::poll_fn(|cx| publisher.poll_replaced(cx).map(|()| Err(Close::Kicked)));
-        let due = async {
-            Timer::at(until).await;
-            Ok(())
-        };
-        self.unless_over(or(replaced, due)).await??;
-        let watched = !self.job.on_demand || publisher.stream().is_watched();
-        if self.need.holds(watched, Instant::now()) { Ok(()) } else { Err(Close::Done) }
+        loop {
+            let next = until.min(Instant::now() + LONG);
+            let replaced = std::future::poll_fn(|cx| publisher.poll_replaced(cx).map(|()| Err(Close::Kicked)));
+            let due = async {
+                Timer::at(next).await;
+                Ok(())
+            };
+            self.unless_over(or(replaced, due)).await??;
+            let watched = !self.job.on_demand || publisher.stream().is_watched();
+            if !self.need.holds(watched, Instant::now()) {
+                return Err(Close::Done);
+            }
+            if next == until {
+                return Ok(());
+            }
+        }
     }
 
     /// What comes of `work`, unless the program ends before: there is no connection that would be closed.

@@ -117,10 +117,15 @@ impl ReadAhead {
         self.reader.rotation()
     }
 
+    /// Whether the file has a table of how long each frame lasts.
+    pub(super) fn is_timed(&self) -> bool {
+        self.reader.is_timed()
+    }
+
     /// Begins anew; times go on where they have ended.
     pub(super) fn rewind(&mut self) -> io::Result<()> {
         let lasted = std::mem::take(&mut self.spans).length();
-        if lasted <= 0 {
+        if lasted == 0 {
             return Err(io::Error::other("there is nothing in it to play"));
         }
         (self.disk, self.reader) = open(&self.path, self.max_frame)?;

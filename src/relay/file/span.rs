@@ -12,8 +12,9 @@ struct Span {
     era: u32,
     decoded: Range,
     shown: Range,
-    /// The distance between the last two.
-    step: i64,
+    /// The distance between the last two, and between the two before them; 0 if they are not
+    /// known. The smaller says how long the last frame lasts: a pause or a jump does not.
+    steps: [i64; 2],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -22,8 +23,12 @@ struct Range {
     last: i64,
 }
 
-/// A longer step is a pause or a jump, and says nothing of how long a frame lasts.
-const LONGEST: i64 = 1_000_000;
+/// No frame lasts longer.
+const LONGEST: i64 = 3_600_000_000;
+/// No round is shorter: a file that is read anew all the time is work without end.
+const SHORTEST: i64 = 100_000;
+/// A round lasts so long if nothing says how long its frames do: a still picture has one frame.
+const STILL: i64 = 1_000_000;
 /// Tracks of one round may go on for so long beside those of the next.
 const BESIDE: i64 = 500_000;
 
@@ -33,11 +38,13 @@ impl Spans {
         let Some(span) = self.0.get_mut(slot) else { return };
         let (decoded_at, shown_at) = (Range::at(decoded), Range::at(shown));
         let Some(span) = span else {
-            *span = Some(Span { era, decoded: decoded_at, shown: shown_at, step: 0 });
+            *span = Some(Span { era, decoded: decoded_at, shown: shown_at, steps: [0; 2] });
             return;
         };
         let step = decoded.saturating_sub(span.decoded.last);
-        span.step = if (1..LONGEST).contains(&step) { step } else { 0 };
+        if (1..=LONGEST).contains(&step) {
+            span.steps = [step, span.steps[0]];
+        }
         if std::mem::replace(&mut span.era, era) != era {
             (span.decoded.last, span.shown.last) = (decoded, shown);
         }
@@ -46,13 +53,25 @@ impl Spans {
     }
 
     /// What is added to the times of the next round, so that no track overlaps itself
-    /// and the longest has no hole; not above 0 if there is nothing to play.
+    /// and the longest has no hole; 0 if there is nothing to play.
     pub(super) fn length(&self) -> i64 {
         let spans = || self.0.iter().flatten();
-        let own = spans().map(|span| span.decoded.length().max(span.shown.length()).saturating_add(span.step)).max();
+        let own = spans().map(|span| span.decoded.length().max(span.shown.length()).saturating_add(span.frame())).max();
+        let Some(own) = own else { return 0 };
         let first = spans().map(|span| span.decoded.first).min().unwrap_or(0);
-        let end = spans().map(|span| span.decoded.last.saturating_add(span.step)).max().unwrap_or(0);
-        own.unwrap_or(0).max(end.saturating_sub(first).saturating_sub(BESIDE))
+        let end = spans().map(|span| span.decoded.last.saturating_add(span.frame())).max().unwrap_or(0);
+        match own.max(end.saturating_sub(first).saturating_sub(BESIDE)) {
+            0 => STILL,
+            length => length.max(SHORTEST),
+        }
+    }
+}
+
+impl Span {
+    /// How long its last frame lasts.
+    fn frame(&self) -> i64 {
+        let [last, before] = self.steps;
+        if before == 0 { last } else { last.min(before) }
     }
 }
 
@@ -105,7 +124,28 @@ mod tests {
     fn times_that_jump_back_end_where_they_are() {
         let mut spans = Spans::default();
         add(&mut spans, 0, 0, [(0, 0), (9960, 0), (10_000, 0)]);
-        add(&mut spans, 0, 1, [(0, 0), (40, 0)]);
-        assert_eq!(spans.length(), 80_000);
+        add(&mut spans, 0, 1, [(0, 0), (400, 0), (440, 0)]);
+        assert_eq!(spans.length(), 480_000);
+    }
+
+    #[test]
+    fn the_last_slide_is_shown_as_long_as_the_others_and_a_pause_before_the_end_is_no_slide() {
+        let mut spans = Spans::default();
+        add(&mut spans, 0, 0, [(0, 0), (90_000, 0), (180_000, 0)]);
+        assert_eq!(spans.length(), 270_000_000);
+        let mut spans = Spans::default();
+        add(&mut spans, 0, 0, [(0, 0), (40, 0), (80, 0), (30_000, 0)]);
+        assert_eq!(spans.length(), 30_040_000);
+    }
+
+    #[test]
+    fn a_file_of_a_frame_or_two_is_not_read_without_end() {
+        let mut spans = Spans::default();
+        add(&mut spans, 0, 0, [(7, 0)]);
+        assert_eq!(spans.length(), STILL);
+        add(&mut spans, 0, 0, [(7, 0), (7, 0)]);
+        assert_eq!(spans.length(), STILL);
+        add(&mut spans, 0, 0, [(8, 0)]);
+        assert_eq!(spans.length(), SHORTEST);
     }
 }

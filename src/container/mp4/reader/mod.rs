@@ -35,6 +35,8 @@ pub struct Reader {
     normal: FrameNormalizer,
     tracks: Vec<MovieTrack>,
     max_frame: usize,
+    /// All samples are listed, none is in fragments.
+    is_listed: bool,
     /// The tracks were told of.
     begun: bool,
     /// Bytes of all samples so far.
@@ -61,7 +63,8 @@ impl Reader {
                 tracks.extend(MovieTrack::open(storage, &moov, &found)?);
             }
         }
-        Ok(Self { normal: FrameNormalizer::default(), tracks, max_frame, begun: false, bytes: 0 })
+        let is_listed = find(storage, &moov, b"mvex")?.is_none();
+        Ok(Self { normal: FrameNormalizer::default(), tracks, max_frame, is_listed, begun: false, bytes: 0 })
     }
 
     /// The place of a track among those of its kind that have one.
@@ -132,5 +135,9 @@ impl FileReader for Reader {
 
     fn rotation(&self) -> u16 {
         self.tracks.iter().find(|track| track.kind == Kind::Video).map_or(0, |track| track.rotation)
+    }
+
+    fn is_timed(&self) -> bool {
+        self.is_listed
     }
 }
