@@ -8,6 +8,8 @@ use super::parting::see_off;
 use super::{End, Need, RelayJob, Run};
 use crate::conf::GREETING;
 use crate::container::flv;
+use crate::hub::Refused;
+use crate::media::Info;
 use crate::net::random;
 use crate::net::{ALL, Close, Conn, Framing, HeadFraming, Outlet, SOME, poll_in_turns};
 use crate::proto::Machine;
@@ -18,7 +20,7 @@ use crate::session::{FlvIn, Ingest, Sender};
 pub(super) fn pull(job: RelayJob, mut conn: Conn) -> Run {
     conn.acknowledge_at_once(true);
     let client = client(&job, Role::Play);
-    let mut pull = Pull { job, conn, client, flv_in: None, need: Need::new() };
+    let mut pull = Pull { job, conn, client, flv_in: None, info: None, need: Need::new() };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| pull.poll(cx)).await;
         (end, pull.flv_in.map_or(0, |flv_in| flv_in.ingest.publisher.moved()))
@@ -71,8 +73,11 @@ struct Pull {
     job: RelayJob,
     conn: Conn,
     client: Client,
-    /// Once the server lets us play.
+    /// Once media has come: a server may let us play what nobody publishes, and until then
+    /// the name is free for others.
     flv_in: Option<Box<FlvIn>>,
+    /// What the server has said of the stream before.
+    info: Option<Info>,
     need: Need,
 }
 
@@ -83,26 +88,36 @@ impl Pull {
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let now = Instant::now();
-        let Self { job, conn, client, flv_in, need } = self;
+        let Self { job, conn, client, flv_in, info, need } = self;
         let _ = conn.poll_send(cx, client.transmit(), job.config.viewers.slow.0)?;
-        if let Some(flv_in) = flv_in {
-            if ready!(flv_in.ingest.poll_turn(cx, &job.core))? {
-                conn.look_again();
+        let is_watched = match flv_in {
+            Some(flv_in) => {
+                if ready!(flv_in.ingest.poll_turn(cx, &job.core))? {
+                    conn.look_again();
+                }
+                !job.on_demand || flv_in.ingest.publisher.stream().is_watched()
             }
-            if job.on_demand && !need.holds(flv_in.ingest.publisher.stream().is_watched(), now) {
-                return Poll::Ready(Err(Close::Done.into()));
+            None => {
+                job.core.cadence.wake_next(cx);
+                gives_way(job)?;
+                !job.on_demand || job.core.hub.find(&job.name).is_some_and(|stream| stream.is_watched())
             }
+        };
+        if !need.holds(is_watched, now) {
+            return Poll::Ready(Err(Close::Done.into()));
         }
-        let mut moved = None;
+        let (mut moved, mut started) = (None, false);
         let received = ready!(conn.poll_read(cx, ALL, |data| {
             let used = client.input(data).map_err(|error| Close::Peer(error.to_string()))?;
             while let Some(event) = client.event() {
+                if flv_in.is_none() && is_media(&event) {
+                    let mut begun = begin(job, now)?;
+                    info.take().into_iter().for_each(|info| begun.ingest.publisher.info(info));
+                    client.charge_to(begun.ingest.publisher.account().clone());
+                    *flv_in = Some(Box::new(begun));
+                }
                 match (event, flv_in.as_mut()) {
-                    (ClientEvent::Started, None) => {
-                        let begun = begin(job, now)?;
-                        client.charge_to(begun.ingest.publisher.account().clone());
-                        *flv_in = Some(Box::new(begun));
-                    }
+                    (ClientEvent::Started, None) => started = true,
                     (ClientEvent::Refused(why), _) => return Err(Close::Refused(why)),
                     (ClientEvent::Moved(to), _) => moved = Some(to),
                     (ClientEvent::Media { kind, timestamp, body }, Some(flv_in)) => {
@@ -111,6 +126,7 @@ impl Pull {
                     (ClientEvent::Data(body), Some(flv_in)) => {
                         flv::clean(&body).into_iter().for_each(|info| flv_in.ingest.publisher.info(info));
                     }
+                    (ClientEvent::Data(body), None) => *info = flv::clean(&body).or_else(|| info.take()),
                     (ClientEvent::Lost(kind, payload), Some(flv_in)) => flv_in.lost(kind, &payload),
                     (ClientEvent::DataLost(payload), Some(flv_in)) => flv_in.data_lost(&payload),
                     _ => {}
@@ -125,6 +141,9 @@ impl Pull {
             return Poll::Ready(Err(Close::Eof.into()));
         }
         are_read(client)?;
+        if started {
+            conn.expect_input(job.config.publish.silence.0);
+        }
         if let Some(flv_in) = flv_in {
             conn.acknowledge_at_once(false);
             flv_in.ingest.handed_over(conn, received.bytes, &job.core);
@@ -133,7 +152,25 @@ impl Pull {
     }
 }
 
+/// Media that the server sends, whether it could be kept or not.
+fn is_media(event: &ClientEvent) -> bool {
+    match event {
+        ClientEvent::Media { body, .. } => !body.is_empty(),
+        ClientEvent::Lost(..) => true,
+        _ => false,
+    }
+}
+
+/// Who has nothing yet leaves the name to who publishes, whatever `publish.conflict` says.
+fn gives_way(job: &RelayJob) -> Result<(), Close> {
+    match job.core.hub.find(&job.name) {
+        Some(stream) if stream.is_live() => Err(Close::Refused(Refused::Taken.to_string())),
+        _ => Ok(()),
+    }
+}
+
 fn begin(job: &RelayJob, now: Instant) -> Result<FlvIn, Close> {
+    gives_way(job)?;
     let RelayJob { core, config, name, url, who, .. } = job;
     let publisher = core.hub.publish(name, &who.to_string(), now).map_err(|why| Close::Refused(why.to_string()))?;
     log::info!("{who} pulls {name} from {url}");

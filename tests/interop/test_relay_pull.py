@@ -1,6 +1,7 @@
 """A server fetches streams from another one, by every way that it knows."""
 
 import base64
+import signal
 import socket
 import time
 from pathlib import Path
@@ -43,6 +44,31 @@ class EachWay(RelayCase):
         command = publishers.ffmpeg_rtsp(paths.FFMPEG_CURRENT, "demo", url, False, "tcp")
         self.start("publisher", command)
         self.check_whole(self.capture(self.server.flv(STREAM)), SECONDS, by_rtp=True)
+
+
+class NobodyThere(RelayCase):
+    """The other server answers, and nobody publishes there."""
+
+    def test_the_name_is_free_for_who_publishes_here(self):
+        self.serve_other(log={"level": "debug"})
+        self.serve(pull=[self.table("rtmp")])
+        self.until_log_counts(f"plays {STREAM}", 1, server=self.other)
+        self.publish_live(STREAM)
+        self.until_log_says(f"pulling {STREAM} .*: refused: the stream has a publisher already")
+        self.assertNotIn("; again in", self.server.log)
+        self.assertEqual(self.server.metric("runnel_refused_total"), 0)
+
+    def test_two_that_pull_from_each_other_leave_the_name_to_who_publishes(self):
+        self.serve_other(log={"level": "debug"})
+        self.serve(pull=[self.table("rtmp")])
+        there = self.other
+        self.until_log_counts(f"plays {STREAM}", 1, server=there)
+        back = {"stream": STREAM, "url": self.server.rtmp(STREAM)}
+        there.configure({"pull": [back], "log": {"level": "debug"}})
+        there.program.signal(signal.SIGHUP)
+        self.until_log_says("plays " + STREAM)
+        self.publish_live(STREAM)
+        self.until_live(STREAM, server=there)
 
 
 class Hosts(RelayCase):

@@ -111,9 +111,9 @@ impl Client {
         }
     }
 
-    /// From here on messages are charged to `account`.
+    /// From here on messages are charged to `account`; those that have begun to come stay
+    /// charged as they were.
     pub fn charge_to(&mut self, account: Account) {
-        self.chunks.let_go();
         self.account = account;
     }
 
