@@ -1,6 +1,7 @@
 //! Where publishers and viewers meet: streams by name, their rings and cursors.
 
 mod clock;
+mod echo;
 mod form;
 mod hold;
 mod name;

@@ -29,6 +29,8 @@ pub struct Publisher {
     moved: u64,
     /// Its begin and end are no news for the log.
     hushed: bool,
+    /// It has yet to show that it is no echo.
+    is_doubted: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +53,8 @@ pub enum Lost {
     OverBudget(OverBudget),
     /// It follows a picture that was lost, or comes before the first key frame.
     Undecodable,
+    /// It was here before: the publisher sends back what came from here.
+    Echo,
 }
 
 /// Pictures have been passed over for want of a key frame.
@@ -116,6 +120,7 @@ impl Publisher {
             silence: None,
             moved: 0,
             hushed: false,
+            is_doubted: false,
         })
     }
 
@@ -127,6 +132,11 @@ impl Publisher {
     /// The log is told of it at the level for debugging alone.
     pub fn hush(&mut self) {
         self.hushed = true;
+    }
+
+    /// It fetches the stream from elsewhere, where it may have come from here.
+    pub fn doubt(&mut self) {
+        self.is_doubted = true;
     }
 
     /// Bytes of frames so far.
@@ -196,6 +206,12 @@ impl Publisher {
     pub fn publish(&mut self, frame: Frame, now: Instant) -> Result<(), Lost> {
         let stream = self.stream.clone();
         let mut state = stream.lock();
+        if self.is_doubted && self.is_start(&frame) {
+            if state.last.has(&frame) {
+                return Err(Lost::Echo);
+            }
+            self.is_doubted = false;
+        }
         self.admit(&mut state, &frame, now)?;
         state.ring.arrive(now);
         let (frame, at) = self.place(&mut state, frame, now);
@@ -327,7 +343,7 @@ impl Publisher {
     fn push(&mut self, state: &mut State, frame: Frame, at: Ticks, now: Instant) -> Result<(), Lost> {
         let (account, kind) = (self.stream.account().clone(), frame.kind);
         let pushed = self.announce(state).and_then(|()| {
-            let start = frame.key && (frame.kind == Kind::Video && frame.track == 0 || !self.tracks.has_video());
+            let start = self.is_start(&frame);
             let limits = &self.stream.limits;
             state.push_frame(frame, at, start, &account, limits)
         });
@@ -336,6 +352,11 @@ impl Publisher {
             return Err(Lost::OverBudget(refusal));
         }
         self.settle(state, at, now).map_err(Lost::OverBudget)
+    }
+
+    /// Whether viewers may begin with it.
+    fn is_start(&self, frame: &Frame) -> bool {
+        frame.key && (frame.kind == Kind::Video && frame.track == 0 || !self.tracks.has_video())
     }
 
     /// Tells of the tracks if there is news. A clock that was set is none: the stream's
@@ -408,6 +429,8 @@ impl Drop for Publisher {
         self.hub.sessions.publisher_leaves();
         let mut state = self.stream.lock();
         if self.is_current(&state) {
+            let State { ring, last, .. } = &mut *state;
+            last.note(ring);
             state.publisher = None;
             state.settle(false);
             state.left = Instant::now();

@@ -119,6 +119,12 @@ impl Ring {
         self.starts.back().copied()
     }
 
+    /// The frames that viewers may begin with, the newest first.
+    pub(super) fn starts(&self) -> impl Iterator<Item = &Frame> {
+        let slots = self.starts.iter().rev().filter_map(|seq| self.slot(*seq));
+        slots.filter_map(|slot| if let Item::Frame(frame) = &slot.item { Some(frame) } else { None })
+    }
+
     /// The first number not before `from` where a viewer may begin.
     pub(super) fn start_from(&self, from: Seq) -> Option<Seq> {
         self.starts.iter().copied().find(|seq| *seq >= from)

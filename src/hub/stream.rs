@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
 
+use super::echo::Last;
 use super::form::{Packer, Unit};
 use super::hold::{Hold, Measure, Pressed, SQUEEZED};
 use super::ring::{Announcement, Item, Ring, SLOT_COST, Seq, Slot};
@@ -39,6 +40,8 @@ pub(super) struct State {
     pub(super) left: Instant,
     /// When the last publisher left.
     pub(super) unpublished: Instant,
+    /// What that one has left behind.
+    pub(super) last: Last,
     pub(super) packers: Vec<Packer>,
     pub(super) viewers: Vec<Waiter>,
     pub(super) traffic: Traffic,
@@ -103,6 +106,7 @@ impl Stream {
             publisher: None,
             left: Instant::now(),
             unpublished: Instant::now(),
+            last: Last::default(),
             packers: Vec::new(),
             viewers: Vec::new(),
             traffic: Traffic::default(),

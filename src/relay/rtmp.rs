@@ -172,7 +172,8 @@ fn gives_way(job: &RelayJob) -> Result<(), Close> {
 fn begin(job: &RelayJob, now: Instant) -> Result<FlvIn, Close> {
     gives_way(job)?;
     let RelayJob { core, config, name, url, who, .. } = job;
-    let publisher = core.hub.publish(name, &who.to_string(), now).map_err(|why| Close::Refused(why.to_string()))?;
+    let mut publisher = core.hub.publish(name, &who.to_string(), now).map_err(|why| Close::Refused(why.to_string()))?;
+    publisher.doubt();
     log::info!("{who} pulls {name} from {url}");
     Ok(FlvIn::new(Ingest::new(publisher, config, who)))
 }

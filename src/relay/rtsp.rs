@@ -192,7 +192,8 @@ impl Pull {
         let refused = |why: String| End::Closed(Close::Refused(why));
         let (demux, numbers) = announced(description, config)
             .ok_or_else(|| refused("no track of it has a codec that has a place here".into()))?;
-        let publisher = core.hub.publish(name, &who.to_string(), now).map_err(|why| refused(why.to_string()))?;
+        let mut publisher = core.hub.publish(name, &who.to_string(), now).map_err(|why| refused(why.to_string()))?;
+        publisher.doubt();
         self.client.charge_to(publisher.account().clone());
         let wanted: Vec<_> = (0..).zip(&numbers).filter_map(|(track, number)| number.map(|_| track)).collect();
         self.publish = Some(Box::new(RtpIngest::new(publisher, (demux, numbers), config, who)));

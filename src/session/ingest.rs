@@ -9,7 +9,7 @@ use crate::budget::OverBudget;
 use crate::conf::Config;
 use crate::container::{Error, Event};
 use crate::hub::{Lost, Publisher};
-use crate::media::{Kind, Track};
+use crate::media::{Frame, Kind, Track};
 use crate::net::{Close, Conn};
 
 /// The right to publish, and how fast to read.
@@ -85,11 +85,7 @@ impl Ingest {
     pub fn take(&mut self, event: Event, now: Instant) -> Result<(), Close> {
         match event {
             Event::Track(track) => self.track(track),
-            Event::Frame(frame) => {
-                if self.publisher.publish(frame, now) == Err(Lost::Replaced) {
-                    return Err(Close::Kicked);
-                }
-            }
+            Event::Frame(frame) => self.frame(frame, now)?,
             Event::Unsupported(kind, name) if self.who.told => {
                 let name = name.escape_ascii();
                 log::warn!("{} {kind:?} codec {name} has no place here and is passed over", self.who);
@@ -97,6 +93,15 @@ impl Ingest {
             Event::SequenceEnd(_) | Event::Unsupported(..) => {}
         }
         Ok(())
+    }
+
+    /// Takes a frame; a loss that others follow is no reason to end.
+    pub fn frame(&mut self, frame: Frame, now: Instant) -> Result<(), Close> {
+        match self.publisher.publish(frame, now) {
+            Err(Lost::Replaced) => Err(Close::Kicked),
+            Err(Lost::Echo) => Err(Close::Refused("it sends back what was published here".into())),
+            _ => Ok(()),
+        }
     }
 
     /// A frame did not get in.

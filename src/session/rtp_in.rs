@@ -12,7 +12,7 @@ use super::ingest::{Ingest, Loss};
 use super::who::Who;
 use crate::budget::{Account, BlockMut, OverBudget};
 use crate::conf::Config;
-use crate::hub::{Lost, Publisher};
+use crate::hub::Publisher;
 use crate::media::Kind;
 use crate::net::{Close, Conn, Pair, Seat};
 use crate::proto::rtp::{self, Demux, ssrc};
@@ -349,16 +349,18 @@ fn drain(
     read: impl FnOnce(&dyn crate::budget::Room, &mut dyn FnMut(rtp::Event)),
 ) -> Result<(), Close> {
     let room = ingest.publisher.room();
-    let mut replaced = false;
+    let mut taken = Ok(());
     read(&room, &mut |event| match event {
         rtp::Event::Track(track) => ingest.track(track),
         rtp::Event::Frame(frame) => {
             ingest.active = true;
-            replaced |= ingest.publisher.publish(frame, now) == Err(Lost::Replaced);
+            if taken.is_ok() {
+                taken = ingest.frame(frame, now);
+            }
         }
         rtp::Event::Lost(kind, why) => ingest.lost(kind, &why.map_or(Loss::Missing, Loss::from)),
     });
-    if replaced { Err(Close::Kicked) } else { Ok(()) }
+    taken
 }
 
 impl From<rtp::Error> for Loss {
