@@ -31,7 +31,13 @@ pub struct Ingest {
     data_losses: u32,
     /// The stream was told the time of day; from then on it is once a second.
     timed: bool,
+    /// So many frames more are taken before others get their turn.
+    left: usize,
 }
+
+/// The most frames that one turn takes in: a read of 64 KiB has 16 bytes for each of them with all that
+/// stands before it, and no sender of live media needs so few. What is beyond is lost.
+const FRAMES: usize = 4096;
 
 /// Why a frame did not get in.
 pub enum Loss {
@@ -41,6 +47,8 @@ pub enum Loss {
     Malformed(&'static str),
     /// It did not come.
     Missing,
+    /// Too many have come before it since others had their turn.
+    TooMany,
     /// There was no room.
     OverBudget(OverBudget),
 }
@@ -61,11 +69,18 @@ impl Ingest {
             losses: 0,
             data_losses: 0,
             timed: false,
+            left: usize::MAX,
         }
+    }
+
+    /// Others have had their turn.
+    pub fn begin_turn(&mut self) {
+        self.left = FRAMES;
     }
 
     /// Ready when it is time to read; true if a pause has ended.
     pub fn poll_turn(&mut self, cx: &Context<'_>, core: &Core) -> Poll<Result<bool, Close>> {
+        self.begin_turn();
         if self.publisher.poll_replaced(cx).is_ready() {
             return Poll::Ready(Err(Close::Kicked));
         }
@@ -97,11 +112,22 @@ impl Ingest {
 
     /// Takes a frame; a loss that others follow is no reason to end.
     pub fn frame(&mut self, frame: Frame, now: Instant) -> Result<(), Close> {
+        let Some(left) = self.left.checked_sub(1) else {
+            self.lost(frame.kind, &Loss::TooMany);
+            return Ok(());
+        };
+        self.left = left;
         match self.publisher.publish(frame, now) {
             Err(Lost::Replaced) => Err(Close::Kicked),
             Err(Lost::Echo) => Err(Close::Refused("it sends back what was published here".into())),
             _ => Ok(()),
         }
+    }
+
+    /// Whether others are to have their turn before another frame is taken.
+    #[cfg(feature = "rtsp")]
+    pub fn is_spent(&self) -> bool {
+        self.left == 0
     }
 
     /// A frame did not get in.
@@ -166,6 +192,7 @@ impl std::fmt::Display for Loss {
         match self {
             Self::TooLong => f.write_str("it is longer than streams.max_frame"),
             Self::Malformed(what) => f.write_str(what),
+            Self::TooMany => f.write_str("too many have come at once"),
             Self::Missing => f.write_str("packets are missing"),
             Self::OverBudget(refusal) => refusal.fmt(f),
         }

@@ -81,7 +81,8 @@ impl RtpIngest {
         config: &Config,
         who: &Who,
     ) -> Self {
-        let ingest = Ingest::new(publisher, config, who);
+        let mut ingest = Ingest::new(publisher, config, who);
+        ingest.begin_turn();
         let most = if who.told { TOLD } else { 0 };
         for number in (0..).zip(&numbers).filter_map(|(number, track)| track.is_none().then_some(number)).take(most) {
             let number: usize = number;
@@ -237,6 +238,7 @@ impl RtpIngest {
         core: &Core,
     ) -> Poll<Result<(), Close>> {
         let now = Instant::now();
+        self.ingest.begin_turn();
         let begun = if self.recording { self.paths.len() } else { 0 };
         for at in 0..begun {
             self.fresh += self.receive(cx, at, now)?;
@@ -259,6 +261,9 @@ impl RtpIngest {
     fn receive(&mut self, cx: &mut Context<'_>, at: usize, now: Instant) -> Result<usize, Close> {
         let (mut bytes, mut look) = (0, true);
         for _ in 0..ROW {
+            if self.ingest.is_spent() {
+                break;
+            }
             let Some((Some(number), MediaPath::Udp(udp))) = self.paths.get_mut(at) else { return Ok(bytes) };
             let number = *number;
             let packet = udp.next(self.ingest.publisher.account());
@@ -349,18 +354,18 @@ fn drain(
     read: impl FnOnce(&dyn crate::budget::Room, &mut dyn FnMut(rtp::Event)),
 ) -> Result<(), Close> {
     let room = ingest.publisher.room();
-    let mut taken = Ok(());
+    let mut done = Ok(());
     read(&room, &mut |event| match event {
         rtp::Event::Track(track) => ingest.track(track),
         rtp::Event::Frame(frame) => {
             ingest.active = true;
-            if taken.is_ok() {
-                taken = ingest.frame(frame, now);
+            if done.is_ok() {
+                done = ingest.frame(frame, now);
             }
         }
         rtp::Event::Lost(kind, why) => ingest.lost(kind, &why.map_or(Loss::Missing, Loss::from)),
     });
-    taken
+    done
 }
 
 impl From<rtp::Error> for Loss {
@@ -370,5 +375,52 @@ impl From<rtp::Error> for Loss {
             rtp::Error::TooLong => Self::TooLong,
             rtp::Error::OverBudget(refusal) => Self::OverBudget(refusal),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::hub::Name;
+    use crate::proto::rtsp::sdp;
+
+    const ONE_BIT_SIZES: &str = "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/44100/2\r\na=fmtp:97 mode=AAC-hbr;config=1210;\
+         sizelength=1;indexlength=0;indexdeltalength=0\r\na=control:t0\r\n";
+
+    fn publishes(medias: &str) -> (Arc<Core>, RtpIngest) {
+        let core = Core::new(Config::parse("test", "profile = \"box\"").unwrap(), Arc::default());
+        let config = core.config();
+        let publisher = core.hub.publish(&Name::new("a").unwrap(), "a", Instant::now()).unwrap();
+        let head = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n";
+        let description = sdp::Description::parse(&format!("{head}{medias}")).unwrap();
+        let tracks = announced(&description, &config).unwrap();
+        let ingest = RtpIngest::new(publisher, tracks, &config, &core.who("RTSPPUB"));
+        (core, ingest)
+    }
+
+    fn choose(core: &Core, ingest: &mut RtpIngest, track: usize, transport: &str) {
+        let local = IpAddr::from([127, 0, 0, 1]);
+        let transports = Transport::parse_all(transport);
+        ingest.set_up(track, &transports, core, &core.config(), (local, local), None).unwrap();
+    }
+
+    fn packet(sequence: u16, payload: &[u8]) -> Bytes {
+        [&rtp::header(97, true, sequence, u32::from(sequence) * 160, 9), payload].concat().into()
+    }
+
+    #[test]
+    fn others_get_their_turn_however_many_frames_few_bytes_are() {
+        let (core, mut ingest) = publishes(ONE_BIT_SIZES);
+        choose(&core, &mut ingest, 0, "RTP/AVP/TCP;unicast;interleaved=0-1;mode=record");
+        ingest.record();
+        let units = [&[1, 0][..], &[255; 32], &[0x21; 256]].concat();
+        for sequence in 0..64 {
+            ingest.interleaved(0, &packet(sequence, &units), Instant::now()).unwrap();
+        }
+        let publisher = &ingest.ingest.publisher;
+        // each has one byte
+        assert_eq!((publisher.moved(), publisher.stream().stats().traffic.lost), (4096, 64 * 256 - 4096));
     }
 }

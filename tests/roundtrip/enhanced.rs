@@ -131,6 +131,19 @@ fn many_tracks_of_one_codec() {
     assert_eq!(found, [(0, 40, &a), (2, -40, &b)]);
 }
 
+/// A track's number has 8 bits.
+#[test]
+fn a_tag_has_no_more_tracks_than_there_are_numbers() {
+    let sounds = |count: usize| -> Vec<(u8, &[u8])> { (0..count).map(|at| (at as u8 % 8, &[0x21][..])).collect() };
+    let mut demux = Demux::default();
+    let mut read = |count| {
+        let (events, error) = one(&mut demux, Kind::Audio, &many(audio(AUDIO_TRACKS), FRAMES, b"Opus", &sounds(count)));
+        (frames(&events).len(), error.is_some())
+    };
+    assert_eq!(read(256), (256, false));
+    assert_eq!(read(100_000), (256, true), "what is beyond is lost");
+}
+
 #[test]
 fn many_tracks_of_many_codecs() {
     let (aac, opus, flac) = (record(Codec::Aac), record(Codec::Opus), record(Codec::Flac));

@@ -163,7 +163,7 @@ impl Parts<'_> {
             Some(MANY_TRACKS_MANY_CODECS) => [0; 4],
             _ => self.reader.array()?,
         };
-        loop {
+        for _ in 0..=u8::MAX {
             if multitrack == Some(MANY_TRACKS_MANY_CODECS) {
                 fourcc = self.reader.array()?;
             }
@@ -183,6 +183,7 @@ impl Parts<'_> {
                 return Ok(());
             }
         }
+        Err(Error::Malformed("more tracks than there are numbers"))
     }
 
     /// What is left is one track's packet.

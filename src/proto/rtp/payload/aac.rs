@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::assembly::Rope;
-use super::{Error, Format, Incoming, MAX_PAYLOAD, Pack, Packet, Payload, Unpack, Unpacked};
+use super::{Error, Format, Incoming, MAX_FRAMES, MAX_PAYLOAD, Pack, Packet, Payload, TOO_MANY, Unpack, Unpacked};
 use crate::budget::Room;
 use crate::codec::{self, aac};
 use crate::media::{Codec, Frame, Hz, Params, Ticks, Track};
@@ -141,8 +141,12 @@ impl Reading {
             return self.unit(packet.timestamp, packet.marker, size, data, room, out);
         };
         let mut bits = Bits::new(headers);
-        let (mut time, mut first) = (packet.timestamp, true);
+        let (mut time, mut count) = (packet.timestamp, 0);
         while left > 0 && !data.is_empty() {
+            if count == MAX_FRAMES {
+                return Err(TOO_MANY);
+            }
+            let first = count == 0;
             let header = self.layout.header(&mut bits, first)?;
             left = left.saturating_sub(header.used.max(1));
             time = time.wrapping_add(self.ticks.wrapping_mul(header.skipped));
@@ -151,7 +155,7 @@ impl Reading {
             }
             let unit = data.split_to(header.size.min(data.len()));
             self.unit(time, packet.marker, header.size, unit, room, out)?;
-            (time, first) = (time.wrapping_add(self.ticks), false);
+            (time, count) = (time.wrapping_add(self.ticks), count + 1);
         }
         Ok(())
     }
@@ -194,13 +198,16 @@ impl Reading {
         if let Some((_, size)) = self.begun.filter(|(begun, _)| *begun == time) {
             return self.unit(time, packet.marker, size, data, room, out);
         }
-        while !data.is_empty() {
+        for _ in 0..MAX_FRAMES {
+            if data.is_empty() {
+                return Ok(());
+            }
             let size = aac::Adts::parse(&data)?.frame_len;
             let frame = data.split_to(size.min(data.len()));
             self.unit(time, packet.marker, size, frame, room, out)?;
             time = time.wrapping_add(self.ticks);
         }
-        Ok(())
+        if data.is_empty() { Ok(()) } else { Err(TOO_MANY) }
     }
 
     /// Takes a part of an access unit, and gives the access unit with its last. Section 3.2.3.

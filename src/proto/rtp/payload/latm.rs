@@ -6,7 +6,7 @@
 use bytes::Bytes;
 
 use super::assembly::Rope;
-use super::{Error, Format, Incoming, Packet, Unpack, Unpacked};
+use super::{Error, Format, Incoming, MAX_FRAMES, Packet, TOO_MANY, Unpack, Unpacked};
 use crate::budget::Room;
 use crate::codec::{self, aac};
 use crate::media::{Codec, Hz, Params};
@@ -161,11 +161,11 @@ impl Reading {
     /// The access units behind their lengths: all of an element, or of several.
     fn frames(&self, data: &Bytes, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
         let Some(config) = &self.config else { return Ok(()) };
-        let most = if self.in_band || config.other_data { config.frames } else { u32::MAX };
+        let most = if self.in_band || config.other_data { config.frames as usize } else { usize::MAX };
+        let mut is_all = true;
         // first see whether they add up: this may be a fragment
-        for run in [None, Some(out)] {
+        for (most, mut out) in [(most, None), (most.min(MAX_FRAMES), Some(out))] {
             let (mut r, mut time, mut count) = (Reader::new(data), self.time, 0);
-            let mut out = run;
             while !r.is_empty() && count < most {
                 let len = length(&mut r)?;
                 let unit = r.take(len)?;
@@ -179,8 +179,9 @@ impl Reading {
                 }
                 (time, count) = (time.wrapping_add(self.ticks), count + 1);
             }
+            is_all = r.is_empty() || count < MAX_FRAMES;
         }
-        Ok(())
+        if is_all { Ok(()) } else { Err(TOO_MANY) }
     }
 }
 

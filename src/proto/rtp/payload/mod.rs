@@ -23,6 +23,15 @@ use crate::media::{Codec, Frame, Hz, Params, Track};
 /// The longest payload that we send.
 pub const MAX_PAYLOAD: usize = MAX_PACKET - HEADER;
 
+/// The most frames of a packet, or of an element in several: what is beyond is lost. No sender of
+/// live sound has so many. An AudioMuxElement has at most 64 (numSubFrames of 6 bits, ISO/IEC 14496-3
+/// table 1.42), and RFC 6416 section 6.3 recommends one for each packet; RFC 3640 section 2.3 expects
+/// what fits an MTU of 1500 bytes: 7 of usual AAC, 180 of its silence. These are 5 s of sound.
+const MAX_FRAMES: usize = 256;
+
+/// The error of who has more.
+const TOO_MANY: Error = Error::Malformed("more frames than any sender puts into a packet");
+
 /// What packets turned out to carry.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unpacked {

@@ -5,7 +5,7 @@
 use bytes::Bytes;
 
 use super::assembly::Rope;
-use super::{Error, Format, Incoming, MAX_PAYLOAD, Pack, Packet, Payload, Unpack, Unpacked};
+use super::{Error, Format, Incoming, MAX_FRAMES, MAX_PAYLOAD, Pack, Packet, Payload, TOO_MANY, Unpack, Unpacked};
 use crate::budget::Room;
 use crate::codec::mp3;
 use crate::media::{Codec, Frame, Hz, Params, Ticks};
@@ -35,11 +35,12 @@ impl Reading {
         room: &dyn Room,
         out: &mut dyn FnMut(Unpacked),
     ) -> Result<(), Error> {
-        let mut first = true;
+        let mut count = 0;
         while !data.is_empty() {
             let header = match header(&data) {
+                Ok(_) if count == MAX_FRAMES => return Err(TOO_MANY),
                 Ok(header) => header,
-                Err(error) if first => return Err(error),
+                Err(error) if count == 0 => return Err(error),
                 Err(_) => return Ok(()), // some senders fill their packets up
             };
             self.news(&header, out);
@@ -52,7 +53,7 @@ impl Reading {
             }
             out(Unpacked::Frame { time, key: true, data: data.split_to(header.frame_len) });
             time = time.wrapping_add(ticks(&header));
-            first = false;
+            count += 1;
         }
         Ok(())
     }
@@ -199,6 +200,15 @@ mod tests {
         bench.unpack.gap();
         assert_eq!(bench.raw(false, 2, &part(700, 40)), Ok(vec![]));
         assert_eq!(bench.account.used(), 0);
+    }
+
+    #[test]
+    fn no_sender_has_so_many_frames_in_a_packet() {
+        // 8 kbit/s and 24000 Hz
+        let frames = |count| [&[0; 4], &unit(&[0xff, 0xf3, 0x14, 0xc0], 24).repeat(count)[..]].concat();
+        let mut bench = Bench::new(&mp3());
+        assert_eq!(bench.count(&frames(256)), (256, false));
+        assert_eq!(bench.count(&frames(2000)), (256, true), "what is beyond is lost");
     }
 
     #[test]

@@ -72,6 +72,16 @@ impl Bench {
         self.take(&Packet { marker, payload_type: 96, sequence, timestamp, ssrc: 7, payload })
     }
 
+    /// How many frames come of a payload, and whether anything of it is lost.
+    pub(super) fn count(&mut self, payload: &[u8]) -> (usize, bool) {
+        let payload = Bytes::copy_from_slice(payload);
+        let packet = Packet { marker: true, payload_type: 96, sequence: 0, timestamp: 0, ssrc: 7, payload };
+        let mut frames = 0;
+        let mut count = |what| frames += usize::from(matches!(what, Unpacked::Frame { .. }));
+        let done = self.unpack.packet(&packet, &self.account, &mut count);
+        (frames, done.is_err())
+    }
+
     /// Out and in again.
     pub(super) fn send(&mut self, frame: &Frame, time: u32) -> Vec<Got> {
         let packets = self.packets(frame, time);

@@ -165,3 +165,18 @@ fn a_unit_beyond_the_limit_is_refused_once() {
     assert_eq!(bench.raw(true, 2, &whole), Err(Error::TooLong));
     assert_eq!(bench.account.peak(), 0);
 }
+
+#[test]
+fn no_sender_has_so_many_units_in_a_packet() {
+    let bits = [("sizelength", "1"), ("indexlength", "0"), ("indexdeltalength", "0")];
+    let units = |count: usize, size| {
+        [&(count as u16).to_be_bytes()[..], &vec![size; count.div_ceil(8)], &vec![0x21; count]].concat()
+    };
+    let mut bench = reader(&bits);
+    assert_eq!(bench.count(&units(256, 255)), (256, false));
+    assert_eq!(bench.count(&units(57_000, 255)), (256, true), "what is beyond is lost");
+    assert_eq!(bench.count(&units(57_000, 0)), (0, true), "and so are those without a byte");
+    let adts = [0xff, 0xf1, 0x50, 0x80, 0x01, 0x1f, 0xfc, 0x21];
+    assert_eq!(reader(&[]).count(&adts.repeat(256)), (256, false));
+    assert_eq!(reader(&[]).count(&adts.repeat(8000)), (256, true));
+}

@@ -151,3 +151,14 @@ fn no_damage_does_harm() {
         }
     }
 }
+
+#[test]
+fn no_sender_has_so_many_units_in_an_element() {
+    let units = |count| [1, 0x21].repeat(count);
+    assert_eq!(told().count(&units(256)), (256, false));
+    let mut bench = told();
+    assert_eq!(bench.count(&units(50_000)), (256, true), "what is beyond is lost");
+    assert_eq!(bench.count(&units(1)), (1, false));
+    // what does not add up is a fragment, however long it is
+    assert_eq!(bench.count(&[&units(300)[..], &[9]].concat()), (0, true));
+}
