@@ -112,13 +112,15 @@ impl RtpIngest {
         seat: Option<&Seat>,
     ) -> Result<Transport, Status> {
         let default = ((2 * track) as u8, (2 * track + 1) as u8);
-        let (_, path) = self.paths.get_mut(track).ok_or(Status::NOT_FOUND)?;
+        if track >= self.paths.len() {
+            return Err(Status::NOT_FOUND);
+        }
         for wanted in transports {
             let mut agreed = Transport { record: wanted.record, ..Transport::new(wanted.lower) };
             match wanted.lower {
                 Lower::Tcp => {
                     let channels = wanted.interleaved.unwrap_or(default);
-                    *path = MediaPath::Interleaved(channels.0, channels.1);
+                    self.take(track, MediaPath::Interleaved(channels.0, channels.1));
                     agreed.interleaved = Some(channels);
                     return Ok(agreed);
                 }
@@ -127,8 +129,8 @@ impl RtpIngest {
                     let sizes = Core::publisher_sizes(config);
                     let Some(pair) = core.udp.pair(local, sizes, seat) else { continue };
                     (agreed.client_port, agreed.server_port) = (Some(client), Some((pair.port(), pair.port() + 1)));
-                    *path = MediaPath::Udp(Box::new(Udp { pair, peer, reports_to: SocketAddr::new(peer, client.1) }));
-                    self.demux.set_patience(self.patience);
+                    let udp = Udp { pair, peer, reports_to: SocketAddr::new(peer, client.1) };
+                    self.take(track, MediaPath::Udp(Box::new(udp)));
                     return Ok(agreed);
                 }
                 _ => {}
@@ -141,24 +143,33 @@ impl RtpIngest {
     pub fn open(&mut self, track: usize, conn: &Conn, core: &Core, config: &Config) -> Option<(u16, u16)> {
         let local = conn.local().ok()?.ip().to_canonical();
         let peer = conn.peer().ip().to_canonical();
-        let (_, path) = self.paths.get_mut(track)?;
+        self.paths.get(track)?;
         let pair = core.udp.pair(local, Core::publisher_sizes(config), None)?;
         let ports = (pair.port(), pair.port() + 1);
-        *path = MediaPath::Udp(Box::new(Udp { pair, peer, reports_to: SocketAddr::new(peer, 0) }));
-        self.demux.set_patience(self.patience);
+        self.take(track, MediaPath::Udp(Box::new(Udp { pair, peer, reports_to: SocketAddr::new(peer, 0) })));
         Some(ports)
+    }
+
+    /// Has a track come by `path`. The list of packets that wait for late ones is in the plan with
+    /// each pair of ports, and inside a connection nothing comes late.
+    fn take(&mut self, track: usize, path: MediaPath) {
+        let patience = if matches!(path, MediaPath::Udp(_)) { self.patience } else { Duration::ZERO };
+        let Some((number, place)) = self.paths.get_mut(track) else { return };
+        *place = path;
+        if let Some(number) = *number {
+            self.demux.set_patience(number, patience);
+        }
     }
 
     /// The path of a track was agreed upon with a server. Over UDP a packet opens the
     /// way back through whatever translates addresses in between.
     pub fn agreed(&mut self, track: usize, transport: &Transport) {
-        let Some((_, path)) = self.paths.get_mut(track) else { return };
-        match (transport.lower, path) {
-            (Lower::Tcp, path) => {
+        match (transport.lower, self.paths.get_mut(track)) {
+            (Lower::Tcp, _) => {
                 let (rtp, rtcp) = transport.interleaved.unwrap_or(((2 * track) as u8, (2 * track + 1) as u8));
-                *path = MediaPath::Interleaved(rtp, rtcp);
+                self.take(track, MediaPath::Interleaved(rtp, rtcp));
             }
-            (_, MediaPath::Udp(udp)) => {
+            (_, Some((_, MediaPath::Udp(udp)))) => {
                 let Some((rtp, rtcp)) = transport.server_port else { return };
                 udp.reports_to = SocketAddr::new(udp.peer, rtcp);
                 udp.pair.send(&rtp::header(0, false, 0, 0, 0), SocketAddr::new(udp.peer, rtp));
@@ -389,6 +400,8 @@ mod tests {
     const ONE_BIT_SIZES: &str = "m=audio 0 RTP/AVP 97\r\na=rtpmap:97 MPEG4-GENERIC/44100/2\r\na=fmtp:97 mode=AAC-hbr;config=1210;\
          sizelength=1;indexlength=0;indexdeltalength=0\r\na=control:t0\r\n";
 
+    const G711: &str = "m=audio 0 RTP/AVP 0\r\na=control:t\r\n";
+
     fn publishes(medias: &str) -> (Arc<Core>, RtpIngest) {
         let core = Core::new(Config::parse("test", "profile = \"box\"").unwrap(), Arc::default());
         let config = core.config();
@@ -422,5 +435,26 @@ mod tests {
         let publisher = &ingest.ingest.publisher;
         // each has one byte
         assert_eq!((publisher.moved(), publisher.stream().stats().traffic.lost), (4096, 64 * 256 - 4096));
+    }
+
+    #[test]
+    fn packets_wait_for_late_ones_by_the_ways_alone_on_which_some_are_late() {
+        let (udp, tcp) = ("RTP/AVP;unicast;client_port=4000-4001;mode=record", "RTP/AVP/TCP;interleaved=0-1");
+        // UDP was given up for the connection; another track of it, or none, goes over UDP
+        for (ways, waits) in [([udp, tcp], false), ([tcp, udp], true)] {
+            let (core, mut ingest) = publishes(&G711.repeat(2));
+            ways.iter().for_each(|way| choose(&core, &mut ingest, 0, way));
+            choose(&core, &mut ingest, 1, "RTP/AVP/TCP;interleaved=2-3");
+            ingest.record();
+            for (number, track_waits) in [(1, false), (0, waits)] {
+                for sequence in [1, 3, 5] {
+                    ingest.rtp(number, &packet(sequence, &[0xd5]), Instant::now()).unwrap();
+                }
+                assert_eq!(ingest.demux.is_waiting(), track_waits, "{ways:?} {number}");
+            }
+            // one pair of ports is one list
+            choose(&core, &mut ingest, 0, tcp);
+            assert!(!ingest.demux.is_waiting(), "{ways:?}");
+        }
     }
 }

@@ -81,10 +81,12 @@ impl Demux {
         Self { max_frame, patience, lanes: Vec::new(), begun: None, first: None }
     }
 
-    /// Packets wait for late ones at most for `patience` from here on.
-    pub fn set_patience(&mut self, patience: Duration) {
-        self.patience = patience;
-        self.lanes.iter_mut().for_each(|lane| lane.order = Order::new(patience));
+    /// Packets of the track of that number wait for late ones at most for `patience` from here
+    /// on. Those that wait are let go of.
+    pub fn set_patience(&mut self, number: usize, patience: Duration) {
+        if let Some(lane) = self.lanes.get_mut(number) {
+            lane.order = Order::new(patience);
+        }
     }
 
     /// Adds a track of the first of `formats` that has a place here, and gives its

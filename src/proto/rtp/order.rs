@@ -32,6 +32,8 @@ pub(super) enum Step {
 
 /// So many packets may wait: beyond that the missing one is given up.
 const MAX_EARLY: usize = 256;
+/// An empty list keeps room for so many: those of a network as it is.
+const FEW: usize = 16;
 /// A step by more than this is a sender that has started anew.
 const MAX_STEP: i16 = 3000;
 const MIN_STEP: i16 = -MAX_STEP;
@@ -138,6 +140,9 @@ impl Order {
         {
             self.pass(packet, out);
         }
+        if self.early.is_empty() && self.early.capacity() > FEW {
+            self.early = VecDeque::new();
+        }
     }
 }
 
@@ -199,6 +204,15 @@ mod tests {
         assert_eq!(order(100, &[(2049, 0), (0, 1), (1, 2), (2, 3)]), [2049, -1, 1, 2]);
         // stragglers and duplicates are not so far behind, or come alone
         assert_eq!(order(100, &[(200, 0), (150, 1), (151, 2), (20, 3), (30, 4), (201, 5), (31, 6)]), [200, 201]);
+    }
+
+    #[test]
+    fn a_list_that_is_empty_again_keeps_no_room_for_many() {
+        let (mut order, now) = (Order::new(Duration::from_millis(100)), Instant::now());
+        for sequence in std::iter::once(0).chain(2..250).chain([1]) {
+            order.push(packet(sequence), now, &mut |_| {});
+        }
+        assert!(!order.is_waiting() && order.early.capacity() <= 16, "{}", order.early.capacity());
     }
 
     #[test]
