@@ -41,6 +41,8 @@ enum Role {
     /// It has not asked for anything yet.
     Guest,
     Publish(Box<FlvIn>),
+    /// It had a name, published nothing, and gave it up: who does so in turn keeps others out.
+    Barren,
     Play(Box<Sender>),
 }
 
@@ -81,7 +83,7 @@ impl Session {
                 }
                 self.poll_input(cx)
             }
-            Role::Guest => {
+            Role::Guest | Role::Barren => {
                 let _ = self.conn.poll_send(cx, self.machine.transmit(), slow)?;
                 self.poll_input(cx)
             }
@@ -133,7 +135,7 @@ impl Session {
 impl Role {
     fn log_end(&self, who: &mut Who, why: impl std::fmt::Display) {
         match self {
-            Self::Guest => log::debug!("{who} closed: {why}"),
+            Self::Guest | Self::Barren => log::debug!("{who} closed: {why}"),
             Self::Publish(flv_in) => {
                 let publisher = &flv_in.ingest.publisher;
                 who.ends(format_args!("stops publishing {}: {why}", publisher.stream().name()), publisher.moved());
@@ -154,6 +156,7 @@ fn on_event(
     (now, seat): (Instant, Option<&Seat>),
 ) -> Result<Turn, Close> {
     match (event, &mut *role) {
+        (Event::Publish(_) | Event::Play(_), Role::Barren) => return Err(Close::Idle),
         (Event::Publish(target), _) => {
             let flv_in = publish(core, machine, who, &target, (now, seat));
             let accepted = flv_in.map(|flv_in| *role = Role::Publish(Box::new(flv_in)));
@@ -176,7 +179,9 @@ fn on_event(
             role.log_end(who, "by request");
             seat.iter().for_each(|seat| seat.leave());
             machine.charge_to(core.greetings.messages());
-            if let Role::Play(sender) = std::mem::replace(role, Role::Guest)
+            let is_barren = matches!(role, Role::Publish(flv_in) if flv_in.ingest.publisher.moved() == 0);
+            let next = if is_barren { Role::Barren } else { Role::Guest };
+            if let Role::Play(sender) = std::mem::replace(role, next)
                 && tail.is_empty()
             {
                 *tail = sender.into_tail();

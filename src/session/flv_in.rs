@@ -25,7 +25,6 @@ impl FlvIn {
     /// The body of a tag.
     pub fn media(&mut self, kind: Kind, timestamp: u32, body: &bytes::Bytes, now: Instant) -> Result<(), Close> {
         let dts = self.clock.next(timestamp);
-        self.ingest.active = true;
         let Self { ingest, demux, .. } = self;
         let account = ingest.publisher.account().clone();
         let mut taken = Ok(());

@@ -18,7 +18,7 @@ pub struct Ingest {
     pub publisher: Publisher,
     /// The session.
     pub who: Who,
-    /// Something other than control messages has come since the last read.
+    /// A frame has come since the last read, or it has just been let in.
     pub active: bool,
     /// The next read waits for the beat after this one.
     pause: Option<u32>,
@@ -112,6 +112,7 @@ impl Ingest {
 
     /// Takes a frame; a loss that others follow is no reason to end.
     pub fn frame(&mut self, frame: Frame, now: Instant) -> Result<(), Close> {
+        self.active = true;
         let Some(left) = self.left.checked_sub(1) else {
             self.lost(frame.kind, &Loss::TooMany);
             return Ok(());

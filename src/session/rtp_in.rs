@@ -369,7 +369,6 @@ fn drain(
     read(&room, &mut |event| match event {
         rtp::Event::Track(track) => ingest.track(track),
         rtp::Event::Frame(frame) => {
-            ingest.active = true;
             if done.is_ok() {
                 done = ingest.frame(frame, now);
             }

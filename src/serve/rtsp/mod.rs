@@ -228,7 +228,6 @@ impl Body {
                     Ok(transport) => machine.set_up(&transport),
                     Err(status) => machine.refuse(status),
                 }
-                return Ok(Turn::Guest);
             }
             (Event::Setup { track, transports, .. }, Role::Play(play)) if play.is_described() => {
                 play.answer_setup(machine, track, &transports, &self.server, &self.config);
@@ -279,10 +278,8 @@ impl Body {
                     play.heard(conn, &self.config);
                 }
             }
-            Turn::Publishes => {
-                conn.resize(Core::publisher_sizes(&self.config));
-                conn.expect_input(self.config.publish.silence.0);
-            }
+            // no request gives more time for the first frame: others may be waiting for the name
+            Turn::Publishes => conn.resize(Core::publisher_sizes(&self.config)),
             Turn::Plays => {
                 conn.resize(Core::viewer_sizes(&self.config));
                 let patience = match &self.role {
@@ -340,7 +337,9 @@ impl Body {
             may_be(self.seat.as_deref(), Claim::Publisher, || self.server.core.hub.publish(&name, &who, now))?;
         machine.charge_to(publisher.account().clone());
         self.who.begins(&self.server.core.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
-        Ok(RtpIngest::new(publisher, tracks, &self.config, &self.who))
+        let mut publish = RtpIngest::new(publisher, tracks, &self.config, &self.who);
+        publish.ingest.active = false;
+        Ok(publish)
     }
 
     /// Tells the client why not, and the log.
