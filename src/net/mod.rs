@@ -1,6 +1,7 @@
 //! Sockets: listening, reading into machines, writing what viewers share, and
 //! closing what is overdue.
 
+mod address;
 mod cadence;
 mod close;
 mod conn;
@@ -16,6 +17,7 @@ mod turns;
 mod udp;
 mod watch;
 
+pub use address::{at_port, canonical};
 pub use cadence::Cadence;
 pub use close::Close;
 pub use conn::{ALL, Conn, Received, SOME, SocketSizes};

@@ -1,16 +1,17 @@
 //! UDP: pairs of ports for RTP and RTCP, and datagrams out of shared units.
 
 use std::io::{self, IoSlice};
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU16, AtomicUsize, Ordering::Relaxed};
+use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
 use async_io::Async;
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::{CHANNELS, Claim, Seat, Share, SocketSizes};
+use super::{CHANNELS, Claim, Seat, Share, SocketSizes, at_port};
 use crate::container::Piece;
 use crate::hub::Unit;
 
@@ -19,10 +20,19 @@ use crate::hub::Unit;
 pub struct Ports {
     first: u16,
     last: u16,
-    /// The next pair is looked for from here on.
-    next: AtomicU16,
+    search: Mutex<Search>,
     open: Arc<AtomicUsize>,
     limit: usize,
+}
+
+/// How far the search for ports is.
+#[derive(Debug)]
+struct Search {
+    /// The next pair is looked for from here on.
+    next: u16,
+    /// Ports that were tried behind one that was taken, since then.
+    again: u16,
+    since: Option<Instant>,
 }
 
 /// Two sockets on neighbouring ports, the first of them even. RFC 3550 section 11.
@@ -42,10 +52,16 @@ pub struct Pair {
 #[derive(Debug)]
 struct Place(Arc<AtomicUsize>);
 
+/// So many times in such a time a taken port is followed by another: where others have all of
+/// them each try is in vain, and anybody may ask as often as he likes. Each who asks has one try.
+const AGAIN: u16 = 512;
+const WINDOW: Duration = Duration::from_secs(1);
+
 impl Ports {
     /// At most `limit` pairs of the ports from `first`, which is even, to `last`.
     pub fn new(first: u16, last: u16, limit: usize) -> Self {
-        Self { first, last, next: AtomicU16::new(first), open: Arc::default(), limit }
+        let search = Mutex::new(Search { next: first, again: 0, since: None });
+        Self { first, last, search, open: Arc::default(), limit }
     }
 
     /// Pairs that are open.
@@ -53,9 +69,9 @@ impl Ports {
         self.open.load(Relaxed)
     }
 
-    /// A free pair on `address`, for the one in `seat` unless it is for ourselves; `None` if all are
-    /// taken that there are, or that its address may have.
-    pub fn pair(&self, address: IpAddr, sizes: SocketSizes, seat: Option<&Seat>) -> Option<Pair> {
+    /// A free pair on the host of `local`, for the one in `seat` unless it is for ourselves; `None`
+    /// if all are taken that there are, or that its address may have.
+    pub fn pair(&self, local: SocketAddr, sizes: SocketSizes, seat: Option<&Seat>) -> Option<Pair> {
         let share = match seat {
             Some(seat) => Some(seat.also(Claim::Ports)?),
             None => None,
@@ -63,23 +79,40 @@ impl Ports {
         let room = |open| (open < self.limit).then_some(open + 1);
         self.open.fetch_update(Relaxed, Relaxed, room).ok()?;
         let place = Place(self.open.clone());
-        let pairs = (self.last - self.first).div_ceil(2);
-        let (rtp, rtcp, port) = (0..pairs).find_map(|_| {
-            let port = self.advance();
-            let rtp = bind(SocketAddr::new(address, port), sizes).ok()?;
-            let rtcp = bind(SocketAddr::new(address, port.checked_add(1)?), REPORTS).ok()?;
-            Some((Async::new(rtp).ok()?, rtcp, port))
+        let (port, rtp, rtcp) = self.find(|port| {
+            let rtp = bind(at_port(local, port), sizes)?;
+            let rtcp = bind(at_port(local, port + 1), REPORTS)?;
+            Ok((port, Async::new(rtp)?, rtcp))
         })?;
         Some(Pair { rtp, rtcp, port, connected: false, _place: place, _share: share })
     }
 
-    /// Takes the next even port of the range.
-    fn advance(&self) -> u16 {
-        let next = |port: u16| {
-            let next = port.checked_add(2).filter(|next| *next < self.last);
-            Some(next.unwrap_or(self.first))
-        };
-        self.next.fetch_update(Relaxed, Relaxed, next).unwrap_or(self.first)
+    /// The next pair of the range that can be had; `take` is told its even port. Only another port
+    /// helps where one is taken: any other fault is one of the address.
+    fn find<T>(&self, mut take: impl FnMut(u16) -> io::Result<T>) -> Option<T> {
+        let mut found = take(self.advance(false)?);
+        for _ in 1..(self.last - self.first).div_ceil(2) {
+            match found {
+                Err(error) if error.kind() == io::ErrorKind::AddrInUse => found = take(self.advance(true)?),
+                _ => break,
+            }
+        }
+        found.ok()
+    }
+
+    /// Takes the next even port of the range; `None` if it is for one who has had another, and
+    /// there were enough of those.
+    fn advance(&self, again: bool) -> Option<u16> {
+        let mut search = self.search.lock().unwrap_or_else(PoisonError::into_inner);
+        if again {
+            let now = Instant::now();
+            if search.since.is_none_or(|since| now.saturating_duration_since(since) >= WINDOW) {
+                (search.since, search.again) = (Some(now), 0);
+            }
+            search.again = search.again.checked_add(1).filter(|count| *count <= AGAIN)?;
+        }
+        let next = search.next.checked_add(2).filter(|next| *next < self.last).unwrap_or(self.first);
+        Some(std::mem::replace(&mut search.next, next))
     }
 }
 
@@ -279,13 +312,15 @@ fn send_row<'a>(
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use bytes::Bytes;
 
     use super::*;
     use crate::container::Packed;
     use crate::media::Ticks;
 
-    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
+    const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
     #[test]
     fn pairs_are_even_and_odd_limited_and_given_back() {
@@ -302,11 +337,33 @@ mod tests {
 
     #[test]
     fn ports_that_others_have_are_passed_over() {
-        let taken = UdpSocket::bind((HERE, 0)).unwrap();
+        let taken = UdpSocket::bind(HERE).unwrap();
         let port = taken.local_addr().unwrap().port() & !1;
         let ports = Ports::new(port, port.saturating_add(200), 9);
         let pair = ports.pair(HERE, SocketSizes { send: 8192, receive: 8192 }, None).unwrap();
         assert_ne!(pair.port(), port);
+    }
+
+    #[test]
+    fn only_a_port_that_is_taken_is_followed_by_another() {
+        let ports = Ports::new(41_000, 41_999, 9);
+        let tries = |searches: usize, kind: io::ErrorKind| {
+            let mut tries = 0;
+            for _ in 0..searches {
+                let taken: Option<()> = ports.find(|_| {
+                    tries += 1;
+                    Err(kind.into())
+                });
+                assert!(taken.is_none());
+            }
+            tries
+        };
+        assert_eq!(tries(9, io::ErrorKind::AddrNotAvailable), 9);
+        assert!(tries(1, io::ErrorKind::AddrInUse) >= 500, "one of them may be free");
+        let started = Instant::now();
+        let tried = tries(10_000, io::ErrorKind::AddrInUse);
+        let seconds = started.elapsed().as_secs() as usize + 1;
+        assert!(tried <= 10_000 + seconds * AGAIN as usize, "{tried}");
     }
 
     #[test]

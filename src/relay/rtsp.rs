@@ -13,7 +13,7 @@ use super::{End, LINGER, Need, RelayJob, Run};
 use crate::conf::GREETING;
 use crate::media::Kind;
 use crate::net::random;
-use crate::net::{ALL, Close, Conn, SOME, poll_in_turns};
+use crate::net::{ALL, Close, Conn, SOME, at_port, canonical, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::rtp::RTP;
 use crate::proto::rtsp::sdp::Description;
@@ -283,7 +283,7 @@ impl Push {
         match event {
             ClientEvent::WantsPorts(_) => {
                 let RelayJob { core, config, .. } = &self.job;
-                let local = self.conn.local().map_err(Close::from)?.ip().to_canonical();
+                let local = canonical(self.conn.local().map_err(Close::from)?);
                 self.pair = core.udp.pair(local, Core::viewer_sizes(config), None);
                 self.client.ports(self.pair.as_ref().map(|pair| (pair.port(), pair.port() + 1)));
             }
@@ -302,14 +302,14 @@ impl Push {
 
     fn set_up(&mut self, track: usize, transport: &Transport) {
         let Some(kind): Option<Kind> = self.sender.offers().get(track).map(|(kind, _)| *kind) else { return };
-        let peer = self.conn.peer().ip().to_canonical();
+        let peer = canonical(self.conn.peer());
         let way = match (transport.lower, self.pair.take(), transport.server_port) {
             (Lower::Tcp, ..) => {
                 let (rtp, rtcp) = transport.interleaved.unwrap_or(((2 * track) as u8, (2 * track + 1) as u8));
                 MediaPath::Interleaved(rtp, rtcp)
             }
             (_, Some(pair), Some((rtp, rtcp))) => {
-                MediaPath::Udp { pair, rtp: (peer, rtp).into(), rtcp: (peer, rtcp).into() }
+                MediaPath::Udp { pair, rtp: at_port(peer, rtp), rtcp: at_port(peer, rtcp) }
             }
             _ => return,
         };

@@ -10,8 +10,7 @@ use super::Server;
 use super::listen::Listen;
 use crate::conf::{Config, Tls};
 use crate::disk::aside;
-use crate::net::{Close, Conn, Files, Gate, Identity};
-use crate::session::canonical;
+use crate::net::{Close, Conn, Files, Gate, Identity, canonical};
 
 /// The time between two looks at the certificates' files.
 const LOOK: Duration = Duration::from_secs(5);

@@ -12,7 +12,7 @@ use super::counters::Counters;
 use super::flood::Flood;
 #[cfg(feature = "record")]
 use super::recorded::Recorded;
-use super::who::{Ids, REFUSED, Who, canonical};
+use super::who::{Ids, REFUSED, Who};
 use crate::budget::{Account, Greetings};
 use crate::conf::{ADDRESS, CONNECTION, Config, SMALL_BUFFER};
 use crate::hub::{Hub, Limits};
@@ -21,7 +21,7 @@ use crate::media::Wall;
 use crate::net::HandshakeThrottle;
 #[cfg(feature = "rtsp")]
 use crate::net::Ports;
-use crate::net::{Cadence, Gate, Peers, ROW, SocketSizes, Watch};
+use crate::net::{Cadence, Gate, Peers, ROW, SocketSizes, Watch, canonical};
 
 /// The hub, the configuration, the accounts, and what bounds connections.
 pub struct Core {

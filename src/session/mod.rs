@@ -31,4 +31,4 @@ pub use rtp_in::{RtpIngest, announced};
 #[cfg(feature = "rtsp")]
 pub use rtp_out::{MediaPath, RtpSender};
 pub use sender::{Sender, Tail, gave_way};
-pub use who::{Ids, Who, canonical};
+pub use who::{Ids, Who};

@@ -1,7 +1,7 @@
 //! One who publishes by RTSP: packets inside the connection, or over UDP.
 
 use std::cell::RefCell;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use crate::budget::{Account, BlockMut, OverBudget};
 use crate::conf::Config;
 use crate::hub::Publisher;
 use crate::media::Kind;
-use crate::net::{Close, Conn, Pair, Seat};
+use crate::net::{Close, Conn, Pair, Seat, at_port, canonical};
 use crate::proto::rtp::{self, Demux, ssrc};
 use crate::proto::rtsp::sdp::Description;
 use crate::proto::rtsp::{Lower, Status, Transport, packet_header};
@@ -46,7 +46,7 @@ enum MediaPath {
 
 struct Udp {
     pair: Pair,
-    peer: IpAddr,
+    peer: SocketAddr,
     /// Where reports go: where the client says, or where its own came from.
     reports_to: SocketAddr,
 }
@@ -108,7 +108,7 @@ impl RtpIngest {
         transports: &[Transport],
         core: &Core,
         config: &Config,
-        (local, peer): (IpAddr, IpAddr),
+        (local, peer): (SocketAddr, SocketAddr),
         seat: Option<&Seat>,
     ) -> Result<Transport, Status> {
         let default = ((2 * track) as u8, (2 * track + 1) as u8);
@@ -129,7 +129,7 @@ impl RtpIngest {
                     let sizes = Core::publisher_sizes(config);
                     let Some(pair) = core.udp.pair(local, sizes, seat) else { continue };
                     (agreed.client_port, agreed.server_port) = (Some(client), Some((pair.port(), pair.port() + 1)));
-                    let udp = Udp { pair, peer, reports_to: SocketAddr::new(peer, client.1) };
+                    let udp = Udp { pair, peer, reports_to: at_port(peer, client.1) };
                     self.take(track, MediaPath::Udp(Box::new(udp)));
                     return Ok(agreed);
                 }
@@ -141,12 +141,12 @@ impl RtpIngest {
 
     /// Opens ports for a track that the peer is asked to send by UDP.
     pub fn open(&mut self, track: usize, conn: &Conn, core: &Core, config: &Config) -> Option<(u16, u16)> {
-        let local = conn.local().ok()?.ip().to_canonical();
-        let peer = conn.peer().ip().to_canonical();
+        let local = canonical(conn.local().ok()?);
+        let peer = canonical(conn.peer());
         self.paths.get(track)?;
         let pair = core.udp.pair(local, Core::publisher_sizes(config), None)?;
         let ports = (pair.port(), pair.port() + 1);
-        self.take(track, MediaPath::Udp(Box::new(Udp { pair, peer, reports_to: SocketAddr::new(peer, 0) })));
+        self.take(track, MediaPath::Udp(Box::new(Udp { pair, peer, reports_to: at_port(peer, 0) })));
         Some(ports)
     }
 
@@ -171,8 +171,8 @@ impl RtpIngest {
             }
             (_, Some((_, MediaPath::Udp(udp)))) => {
                 let Some((rtp, rtcp)) = transport.server_port else { return };
-                udp.reports_to = SocketAddr::new(udp.peer, rtcp);
-                udp.pair.send(&rtp::header(0, false, 0, 0, 0), SocketAddr::new(udp.peer, rtp));
+                udp.reports_to = at_port(udp.peer, rtcp);
+                udp.pair.send(&rtp::header(0, false, 0, 0, 0), at_port(udp.peer, rtp));
                 let mut report = Vec::new();
                 rtp::rtcp::write_receiver_report(&mut report, ssrc(Kind::Video), None);
                 udp.pair.send_report(&report, udp.reports_to);
@@ -336,11 +336,15 @@ impl RtpIngest {
 }
 
 impl Udp {
+    fn is_from(&self, from: SocketAddr) -> bool {
+        at_port(canonical(from), self.peer.port()) == self.peer
+    }
+
     /// The next report, if there is any. What others send is passed over.
     fn next_report(&mut self, account: &Account) -> Option<Bytes> {
         BUFFER.with_borrow_mut(|buffer| {
             let (len, from) = self.pair.receive_report(buffer)?;
-            if from.ip().to_canonical() != self.peer {
+            if !self.is_from(from) {
                 return None;
             }
             self.reports_to = from;
@@ -352,7 +356,7 @@ impl Udp {
     fn next(&mut self, account: &Account) -> Option<Result<Bytes, OverBudget>> {
         BUFFER.with_borrow_mut(|buffer| {
             let (len, from) = self.pair.receive(buffer)?;
-            let is_known = from.ip().to_canonical() == self.peer;
+            let is_known = self.is_from(from);
             Some(if is_known { BlockMut::copy(account, buffer.get(..len)?) } else { Ok(Bytes::new()) })
         })
     }

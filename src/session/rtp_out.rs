@@ -13,7 +13,8 @@ use super::sender;
 use crate::hub::{Name, Next, Step, Unit, Viewer};
 use crate::media::{Hz, Kind, Ticks, Tracks};
 use crate::net::{
-    BATCH, CHANNELS, Close, Conn, Datagrams, Framing, Outlet, Outward, PacketFraming, Pair, poll_in_turns,
+    BATCH, CHANNELS, Close, Conn, Datagrams, Framing, Outlet, Outward, PacketFraming, Pair, at_port, canonical,
+    poll_in_turns,
 };
 use crate::proto::rtp::{Format, channel, offers, timestamp};
 use crate::proto::rtsp::CONTROL;
@@ -309,7 +310,7 @@ impl MediaPath {
         let mut heard = false;
         // anybody may send more than can be taken
         for (_, from) in std::iter::from_fn(|| pair.receive_report(&mut buffer)).take(REPORTS) {
-            heard |= from.ip().to_canonical() == rtcp.ip();
+            heard |= at_port(canonical(from), rtcp.port()) == *rtcp;
         }
         heard
     }

@@ -10,6 +10,7 @@ use std::time::Instant;
 use super::core::Core;
 use super::flood::Flood;
 use crate::hub::{Name, SessionId};
+use crate::net::canonical;
 
 /// The count of the sessions of each kind.
 #[derive(Default)]
@@ -92,11 +93,6 @@ impl Who {
     pub(super) fn passes(&self, flood: &Flood, kind: &'static str, few: u32) -> bool {
         self.peer.is_none_or(|peer| flood.passes(kind, peer.ip(), few))
     }
-}
-
-/// As it is written for people.
-pub fn canonical(peer: SocketAddr) -> SocketAddr {
-    SocketAddr::new(peer.ip().to_canonical(), peer.port())
 }
 
 impl fmt::Display for Who {

@@ -12,6 +12,8 @@ import subprocess
 import rtp
 
 HERE, THERE = "10.77.0.1", "10.77.0.2"
+# An address that means something together with its interface alone. RFC 4007.
+LINK_LOCAL = "fe80::77:1%wire"
 NEW_NETWORK = 0x40000000
 ALL_PROTOCOLS = 0x0003
 _numbers = itertools.count(1)
@@ -59,6 +61,15 @@ class Wire:
     def there(self):
         """The beginning of a command that is to run at the other end."""
         return ["ip", "netns", "exec", self._there]
+
+    def add_link_local(self):
+        """Has this end have LINK_LOCAL, and the other one like it, at once."""
+        try:
+            for space, address in ((self._here, LINK_LOCAL), (self._there, "fe80::77:2")):
+                address = address.split("%")[0] + "/64"
+                _ip("-n", space, "address", "add", address, "dev", "wire", "nodad")
+        except subprocess.CalledProcessError as error:
+            raise Unavailable(error.stderr.strip()) from error
 
     def close(self):
         if self._outside is not None:

@@ -8,7 +8,7 @@ mod tunnel;
 #[cfg(fuzzing)]
 pub use tunnel::decoded;
 
-use std::net::IpAddr;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use super::Server;
 use crate::conf::{Auth, Config};
 use crate::hub::{Name, Refused};
-use crate::net::{ALL, Claim, Close, Conn, SOME, Seat, poll_in_turns, random};
+use crate::net::{ALL, Claim, Close, Conn, SOME, Seat, canonical, poll_in_turns, random};
 use crate::proto::rtp::RTP;
 use crate::proto::rtsp::auth::{Guard, Method};
 use crate::proto::rtsp::{self, Event, Limits, Status};
@@ -59,8 +59,9 @@ struct Body {
     /// As it was when the connection began.
     config: Arc<Config>,
     who: Who,
-    peer: IpAddr,
-    local: IpAddr,
+    /// The peer's end and ours.
+    peer: SocketAddr,
+    local: SocketAddr,
     /// Its part of what its address may take.
     seat: Option<Arc<Seat>>,
     role: Role,
@@ -95,8 +96,8 @@ impl Session {
         let greeting = server.core.greetings.messages();
         let session = random::bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
         let machine = rtsp::Server::new(limits, guard(&config), session, greeting);
-        let peer = conn.peer().ip().to_canonical();
-        let local = conn.local().map_or(peer, |local| local.ip().to_canonical());
+        let peer = canonical(conn.peer());
+        let local = conn.local().map_or(peer, canonical);
         let who = server.core.who("RTSPSRVCMD").at(conn.peer());
         log::debug!("{who} connects");
         let seat = conn.seat();

@@ -65,7 +65,7 @@ impl MulticastGroup {
         let mut sender = RtpSender::new(viewer);
         let mut ports = [None; 2];
         for (kind, port) in [Kind::Video, Kind::Audio].into_iter().zip(&mut ports) {
-            let pair = server.core.udp.pair(local.into(), Core::viewer_sizes(config), seat)?;
+            let pair = server.core.udp.pair((local, 0).into(), Core::viewer_sizes(config), seat)?;
             pair.send_to_groups(local, ttl).ok()?;
             *port = Some(pair.port());
             let to = |port| SocketAddr::new(group.into(), port);

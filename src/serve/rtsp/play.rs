@@ -1,6 +1,6 @@
 //! One who plays by RTSP.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use super::carrier::Carrier;
 use super::multicast::MulticastGroup;
 use crate::conf::Config;
 use crate::hub::{Name, Viewer};
-use crate::net::{Close, Conn, Seat};
+use crate::net::{Close, Conn, Seat, at_port};
 use crate::proto::rtp::ssrc;
 use crate::proto::rtsp::{self, Lower, Status, Transport};
 use crate::session::{Core, MediaPath, RtpSender, Tail, Who, gave_way};
@@ -19,8 +19,8 @@ use crate::session::{Core, MediaPath, RtpSender, Tail, Who, gave_way};
 pub(super) struct PlaySession {
     who: Who,
     sender: RtpSender,
-    local: IpAddr,
-    peer: IpAddr,
+    local: SocketAddr,
+    peer: SocketAddr,
     /// Its part of what its address may take.
     seat: Option<Arc<Seat>>,
     state: State,
@@ -58,7 +58,7 @@ impl PlaySession {
         viewer: Viewer,
         who: &Who,
         held: Held,
-        (local, peer): (IpAddr, IpAddr),
+        (local, peer): (SocketAddr, SocketAddr),
         seat: Option<Arc<Seat>>,
     ) -> Self {
         Self {
@@ -189,7 +189,7 @@ impl PlaySession {
                 State::Held(Held::Setup(track, transports), _) => {
                     self.answer_setup(machine, track, &transports, server, config);
                 }
-                _ => machine.described(&self.sender.description(self.local)),
+                _ => machine.described(&self.sender.description(self.local.ip())),
             }
             return Poll::Ready(());
         }
@@ -246,7 +246,7 @@ impl PlaySession {
                 }
                 Lower::Multicast if !self.sender.is_over_udp() && !self.sender.is_over_tcp() => {
                     let seat = self.seat.as_deref();
-                    let Some(cast) = MulticastGroup::join(server, config, self.name(), self.local, seat) else {
+                    let Some(cast) = MulticastGroup::join(server, config, self.name(), self.local.ip(), seat) else {
                         continue;
                     };
                     agreed.port = cast.ports(kind);
@@ -262,7 +262,7 @@ impl PlaySession {
                         continue;
                     };
                     (agreed.client_port, agreed.server_port) = (Some(client), Some((pair.port(), pair.port() + 1)));
-                    let [rtp, rtcp] = [client.0, client.1].map(|port| SocketAddr::new(self.peer, port));
+                    let [rtp, rtcp] = [client.0, client.1].map(|port| at_port(self.peer, port));
                     if pair.connect(rtp).is_err() {
                         continue;
                     }
