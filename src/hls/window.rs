@@ -9,6 +9,7 @@ mod store;
 mod texts;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -132,6 +133,9 @@ pub struct Window {
     gone: Vec<String>,
     /// It was said that the disk is too slow.
     behind: bool,
+    /// Lines of the log so far.
+    said: u32,
+    hushed: bool,
 }
 
 /// Segments that have left the playlist stay for players that read it before.
@@ -171,6 +175,8 @@ impl Window {
             stored_map: None,
             gone: Vec::new(),
             behind: false,
+            said: 0,
+            hushed: false,
         }
     }
 
@@ -178,6 +184,25 @@ impl Window {
     pub fn known_as(mut self, who: &str) -> Self {
         self.who = who.into();
         self
+    }
+
+    /// The log is told of it at the level for debugging alone.
+    pub fn hush(&mut self) {
+        self.hushed = true;
+    }
+
+    /// Tells the log. Whoever publishes can cause a line with every frame: of those that are many
+    /// the 16th, the 256th ... are told.
+    fn tell(&mut self, level: log::Level, said: fmt::Arguments<'_>) {
+        let level = if self.is_told() { level } else { log::Level::Debug };
+        log::log!(level, "{} HLS: {said}", self.who);
+    }
+
+    /// Whether the log is told of what is said now.
+    fn is_told(&mut self) -> bool {
+        self.said = self.said.saturating_add(1);
+        let count = self.said;
+        !self.hushed && (count <= 16 || count.is_power_of_two() && count.trailing_zeros().is_multiple_of(4))
     }
 
     /// Tells the time by both clocks: units that come next came now or before.

@@ -58,6 +58,8 @@ pub(super) struct Packer {
     cost: usize,
     /// Codecs of which it was said that the form has no room for them.
     said: Vec<Codec>,
+    /// The log is told of none.
+    pub(super) hushed: bool,
 }
 
 impl Unit {
@@ -79,7 +81,7 @@ impl Unit {
 }
 
 impl Packer {
-    pub(super) fn new(stream: Name, form: &'static Form) -> Self {
+    pub(super) fn new(stream: Name, form: &'static Form, hushed: bool) -> Self {
         Self {
             stream,
             form,
@@ -90,6 +92,7 @@ impl Packer {
             units: VecDeque::new(),
             cost: 0,
             said: Vec::new(),
+            hushed,
         }
     }
 
@@ -223,6 +226,9 @@ impl Packer {
     /// Takes over `tracks`, and says once of each codec that there is no room for it.
     fn adopt(&mut self, tracks: &Arc<Tracks>) {
         self.tracks = tracks.clone();
+        if self.hushed {
+            return;
+        }
         for track in tracks.iter().filter(|track| !self.mux.carries(track)) {
             if !self.said.contains(&track.codec) {
                 self.said.push(track.codec);

@@ -62,17 +62,25 @@ pub enum Lost {
 struct Keyless {
     since: Option<Instant>,
     said: bool,
+    /// When it was said last.
+    told: Option<Instant>,
 }
 
 /// So long that it is no accident.
 const KEYLESS: Duration = Duration::from_secs(5);
+/// It is not said again so soon: a publisher may have it come and go.
+const TOLD: Duration = Duration::from_secs(60);
 
 impl Keyless {
     /// True once, where it has lasted.
     fn is_news(&mut self, now: Instant) -> bool {
         let since = *self.since.get_or_insert(now);
         let is_long = now.saturating_duration_since(since) >= KEYLESS;
-        is_long && !std::mem::replace(&mut self.said, true)
+        if !is_long || self.said || self.told.is_some_and(|told| now.saturating_duration_since(told) < TOLD) {
+            return false;
+        }
+        (self.said, self.told) = (true, Some(now));
+        true
     }
 
     /// A key frame has come; whether anybody was told that none does.
@@ -101,6 +109,7 @@ impl Publisher {
         }
         state.publisher = Some(Occupant { who: who.clone(), waker: None });
         state.settle(false);
+        state.hush(false);
         state.timeline.resume();
         state.left = now;
         let restarted = state.ring.head() > 0;
@@ -129,9 +138,18 @@ impl Publisher {
         &self.stream
     }
 
-    /// The log is told of it at the level for debugging alone.
+    /// The log is told of it, and of what is made of its stream, at the level for debugging alone.
     pub fn hush(&mut self) {
         self.hushed = true;
+        let mut state = self.stream.lock();
+        if self.is_current(&state) {
+            state.hush(true);
+        }
+    }
+
+    /// The level at which the log is told of what is no fault.
+    fn level(&self, news: log::Level) -> log::Level {
+        if self.hushed { log::Level::Debug } else { news }
     }
 
     /// It fetches the stream from elsewhere, where it may have come from here.
@@ -168,7 +186,7 @@ impl Publisher {
     pub fn track(&mut self, track: Track) -> Change {
         let kind = track.codec.kind();
         if kind == Kind::Audio && self.silence.take().is_some() {
-            log::info!("{} sound has come: silence ends", self.who);
+            log::log!(self.level(log::Level::Info), "{} sound has come: silence ends", self.who);
         }
         let is_further = track.id > 0;
         let change = self.tracks.set(track);
@@ -305,7 +323,8 @@ impl Publisher {
             if self.wants_key {
                 if self.keyless.is_news(now) {
                     let secs = KEYLESS.as_secs();
-                    log::warn!(
+                    log::log!(
+                        self.level(log::Level::Warn),
                         "{} no key frame of {} has come for {secs} s: pictures wait",
                         self.who,
                         self.stream.name()
@@ -314,7 +333,8 @@ impl Publisher {
                 return Err(Lost::Undecodable);
             }
             if self.keyless.has_ended() {
-                log::info!("{} pictures of {} go on", self.who, self.stream.name());
+                let level = self.level(log::Level::Info);
+                log::log!(level, "{} pictures of {} go on", self.who, self.stream.name());
             }
         }
         Ok(())
@@ -386,7 +406,7 @@ impl Publisher {
             return Ok(());
         }
         let codecs: Vec<_> = self.tracks.iter().map(|track| track.codec.name()).collect();
-        let level = if self.hushed { log::Level::Debug } else { log::Level::Info };
+        let level = self.level(log::Level::Info);
         log::log!(level, "{} {} carries {}", self.who, self.stream.name(), codecs.join(", "));
         if !both && self.tracks.has_video() && self.stream.limits.silent_audio {
             self.silence = Some(Silence::default());
@@ -440,5 +460,25 @@ impl Drop for Publisher {
                 state.ring.clear();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pictures_that_come_and_go_are_told_of_once_a_minute() {
+        let (mut keyless, begun) = (Keyless::default(), Instant::now());
+        let (mut gone, mut back) = (0, 0);
+        // six seconds without, and one with them
+        for second in 0..700 {
+            let now = begun + Duration::from_secs(second);
+            match second % 7 {
+                6 => back += usize::from(keyless.has_ended()),
+                _ => gone += usize::from(keyless.is_news(now)),
+            }
+        }
+        assert!(gone == back && (9..=12).contains(&gone), "{gone} times gone, {back} back");
     }
 }

@@ -43,6 +43,8 @@ pub(super) struct State {
     /// What that one has left behind.
     pub(super) last: Last,
     pub(super) packers: Vec<Packer>,
+    /// The log is told of its publisher at the level for debugging alone.
+    hushed: bool,
     pub(super) viewers: Vec<Waiter>,
     pub(super) traffic: Traffic,
     /// What time of day it was when the newest frame came.
@@ -108,6 +110,7 @@ impl Stream {
             unpublished: Instant::now(),
             last: Last::default(),
             packers: Vec::new(),
+            hushed: false,
             viewers: Vec::new(),
             traffic: Traffic::default(),
             wall: None,
@@ -172,6 +175,11 @@ impl Stream {
         state.publisher.is_some() || !state.ring.is_empty()
     }
 
+    /// Whether its publisher is one of too many, of whom the log is not told.
+    pub fn is_hushed(&self) -> bool {
+        self.lock().hushed
+    }
+
     /// Whether nobody has used it for `resume`.
     pub(super) fn is_idle(&self, now: Instant, resume: Duration) -> bool {
         let state = self.lock();
@@ -201,6 +209,12 @@ fn form_stats(packer: &Packer) -> FormStats {
 }
 
 impl State {
+    /// Whether the log is told of the publisher at the level for debugging alone.
+    pub(super) fn hush(&mut self, hushed: bool) {
+        self.hushed = hushed;
+        self.packers.iter_mut().for_each(|packer| packer.hushed = hushed);
+    }
+
     /// Appends a frame, making room for it and for the largest that may follow
     /// by dropping the oldest slots.
     pub(super) fn push_frame(
@@ -360,7 +374,7 @@ impl State {
     pub(super) fn packer(&mut self, name: &Name, form: &'static Form) -> u16 {
         let known = self.packers.iter().position(|packer| std::ptr::eq(packer.form, form));
         let at = known.unwrap_or_else(|| {
-            self.packers.push(Packer::new(name.clone(), form));
+            self.packers.push(Packer::new(name.clone(), form, self.hushed));
             self.packers.len() - 1
         });
         u16::try_from(at).unwrap_or(u16::MAX)

@@ -201,7 +201,7 @@ impl State {
     fn has_place(&self, core: &Core, name: &Name, is_like: impl Fn(&Running) -> bool) -> Option<()> {
         let is_full = self.sessions.iter().filter(|one| is_like(one)).count() >= core.config().recording.max;
         if is_full {
-            core.recorded.refuse(|| core.who("RECORD").of(name), &"recording.max is reached");
+            core.recorded.refuse(&core.flood, core.who("RECORD").of(name), &"recording.max is reached");
         }
         (!is_full).then_some(())
     }
@@ -209,7 +209,7 @@ impl State {
     fn viewer(&self, core: &Core, rule: &Record, name: &Name) -> Option<Viewer> {
         self.has_place(core, name, |one| one.task.is_some())?;
         let viewer = core.hub.play(name, FileLayout::of(rule.format).form()).map(Viewer::from_oldest);
-        let refuse = |why| core.recorded.refuse(|| core.who("RECORD").of(name), &why);
+        let refuse = |why| core.recorded.refuse(&core.flood, core.who("RECORD").of(name), &why);
         viewer.map_err(refuse).ok()
     }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use std::io::{self, ErrorKind};
 use std::net::Ipv4Addr;
 use std::ops::Deref;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
@@ -47,6 +48,8 @@ struct Trouble {
 const STEADY: Duration = Duration::from_secs(4);
 /// Of so many recordings the log is told at once what is wrong.
 const TOLD: u32 = 100;
+/// Of so many files in ten seconds the log is told that they are whole.
+const FILES: u32 = 200;
 
 /// What helps, by the kind of the fault.
 const REMEDIES: [(ErrorKind, &str); 5] = [
@@ -116,6 +119,21 @@ impl Recording {
     /// Whether it cannot be written now.
     pub(super) fn fails(&self) -> bool {
         self.lock().trouble.is_some()
+    }
+
+    /// Frames have found no room.
+    pub(super) fn starves(&self) {
+        let said = "the disk is too slow: what finds no room in recording.memory is not recorded";
+        self.tell(log::Level::Warn, &self.lock().who, format_args!("{said}"));
+    }
+
+    /// A file is whole. A stream may have one after the other, of other tracks each.
+    pub(super) fn completes(&self, path: &Path) {
+        let state = self.lock();
+        let who = &state.who;
+        let passes = who.told && self.flood.passes("files", Ipv4Addr::UNSPECIFIED.into(), FILES);
+        let level = if passes { log::Level::Info } else { log::Level::Debug };
+        log::log!(level, "{who} recorded {}", path.display());
     }
 
     fn tell(&self, level: log::Level, who: &Who, said: fmt::Arguments<'_>) {

@@ -15,6 +15,8 @@ use crate::listing;
 
 /// So many recordings are deleted at once at most.
 const AT_ONCE: usize = 256;
+/// So many of them are named: who publishes can have one file follow another as fast as it likes.
+const NAMED: usize = 16;
 /// So many streams are told apart; all others together count as one.
 const STREAMS: usize = 512;
 /// Playlists of segments are written anew when some go: so, where there is too much, this
@@ -216,6 +218,7 @@ fn is_too_old(rule: &Record, now: Duration, begun: u64, path: &Path) -> bool {
 fn delete(folder: &Folder, rule: &Record, victims: &[Victim]) -> io::Result<Done> {
     let (mut lines, mut gone) = (Vec::new(), Vec::new());
     let mut done = Done { missed: false, more: victims.len() >= AT_ONCE };
+    let mut deleted = 0_usize;
     for Victim { at, path } in victims {
         match fs::remove_file(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => done.missed = true,
@@ -223,10 +226,17 @@ fn delete(folder: &Folder, rule: &Record, victims: &[Victim]) -> io::Result<Done
                 log::warn!("{} cannot be deleted: {error}", path.display());
                 break;
             }
-            Ok(()) => log::info!("deleted {}, the oldest recording of its stream", path.display()),
+            Ok(()) => {
+                deleted += 1;
+                let level = if deleted > NAMED { log::Level::Debug } else { log::Level::Info };
+                log::log!(level, "deleted {}, the oldest recording of its stream", path.display());
+            }
         }
         lines.extend(at);
         gone.push(path.clone());
+    }
+    if deleted > NAMED {
+        log::info!("deleted {} more recordings, each the oldest of its stream", deleted - NAMED);
     }
     if gone.is_empty() {
         return Ok(done);

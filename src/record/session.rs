@@ -272,10 +272,7 @@ impl Session {
 
     fn starve(&mut self) {
         if !self.starved {
-            log::warn!(
-                "{} the disk is too slow: what finds no room in recording.memory is not recorded",
-                self.recording
-            );
+            self.recording.starves();
         }
         self.starved = true;
         self.recorded.lost();

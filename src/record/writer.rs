@@ -259,7 +259,7 @@ impl Open {
         if sync {
             self.file.sync_data()?;
         }
-        log::info!("{} recorded {}", self.recording, self.path.display());
+        self.recording.completes(&self.path);
         let about = listing::Listed { duration, discontinuity, map: None };
         Ok(if self.recording.layout.is_segments() { End::Segment(about) } else { End::Whole })
     }

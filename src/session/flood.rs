@@ -22,6 +22,8 @@ struct Slot {
     since: Option<Instant>,
     seen: u32,
     left_out: u32,
+    /// When it was told last that some were.
+    told: Option<Instant>,
     /// Others share it.
     shared: bool,
 }
@@ -38,7 +40,7 @@ const ALL: u32 = 400;
 impl Default for Flood {
     fn default() -> Self {
         let peer = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let slot = Slot { kind: "", peer, since: None, seen: 0, left_out: 0, shared: false };
+        let slot = Slot { kind: "", peer, since: None, seen: 0, left_out: 0, told: None, shared: false };
         Self { slots: Mutex::new([slot; SLOTS]), sessions: Mutex::new(slot) }
     }
 }
@@ -64,17 +66,22 @@ impl Flood {
         slots.get_mut(place as usize).is_none_or(|slot| slot.passes(kind, peer, few, now))
     }
 
-    /// Tells what was left out since the last time.
+    /// Tells what was left out since the last time, of each at once and then in each such time.
     pub fn tell(&self) {
-        lock(&self.slots).iter_mut().for_each(Slot::tell);
-        lock(&self.sessions).tell();
+        self.tell_at(Instant::now());
+    }
+
+    /// The number of lines that this is.
+    fn tell_at(&self, now: Instant) -> usize {
+        let slots = lock(&self.slots).iter_mut().filter_map(|slot| slot.tell(now)).count();
+        slots + lock(&self.sessions).tell(now).iter().count()
     }
 }
 
 impl Slot {
     fn passes(&mut self, kind: &'static str, peer: IpAddr, few: u32, now: Instant) -> bool {
         if self.since.is_none_or(|since| now.saturating_duration_since(since) >= WINDOW) && self.left_out == 0 {
-            *self = Self { kind, peer, since: Some(now), seen: 0, left_out: 0, shared: false };
+            *self = Self { kind, peer, since: Some(now), seen: 0, shared: false, ..*self };
         }
         self.shared |= self.kind != kind || self.peer != peer;
         self.seen = self.seen.saturating_add(1);
@@ -83,16 +90,19 @@ impl Slot {
         passes
     }
 
-    fn tell(&mut self) {
-        let count = std::mem::take(&mut self.left_out);
-        if count > 0 {
-            let others = if self.shared { " and others" } else { "" };
-            let (peer, kind) = (self.peer, self.kind);
-            match peer.is_unspecified() {
-                true => log::warn!("{count} more lines are left out ({kind}{others})"),
-                false => log::warn!("peer={peer}{others} {count} more lines are left out ({kind})"),
-            }
+    fn tell(&mut self, now: Instant) -> Option<()> {
+        if self.left_out == 0 || self.told.is_some_and(|told| now.saturating_duration_since(told) < WINDOW) {
+            return None;
         }
+        self.told = Some(now);
+        let count = std::mem::take(&mut self.left_out);
+        let others = if self.shared { " and others" } else { "" };
+        let (peer, kind) = (self.peer, self.kind);
+        match peer.is_unspecified() {
+            true => log::warn!("{count} more lines are left out ({kind}{others})"),
+            false => log::warn!("peer={peer}{others} {count} more lines are left out ({kind})"),
+        }
+        Some(())
     }
 }
 
@@ -126,13 +136,29 @@ mod tests {
         assert_eq!(passed("name", peer, 0), 5);
         assert_eq!(passed("name", peer, 11), 0, "the rest was not told yet");
         assert_eq!(lock(&flood.slots).iter().map(|slot| slot.left_out).sum::<u32>(), 1995);
-        flood.tell();
+        flood.tell_at(start + Duration::from_secs(11));
         assert_eq!(lock(&flood.slots).iter().map(|slot| slot.left_out).sum::<u32>(), 0);
         assert_eq!(passed("name", peer, 12), 5);
         let army = (0..=255).map(|n| passed("taken", IpAddr::from([198, 51, 100, n]), 12)).sum::<usize>();
         assert!(army <= 5 * SLOTS, "{army}");
         let sessions = |n| (0..20).filter(|_| flood.passes_session(IpAddr::from([203, 0, 113, n]))).count();
         assert!((0..=255).map(sessions).sum::<usize>() <= ALL as usize);
+    }
+
+    #[test]
+    fn it_is_no_flood_to_tell_of_floods() {
+        let (flood, start) = (Flood::default(), Instant::now());
+        let mut lines = 0;
+        for second in 0..100 {
+            let now = start + Duration::from_secs(second);
+            for n in 0..=255 {
+                (0..9).for_each(|_| _ = flood.passes_at("name", IpAddr::from([198, 51, 100, n]), 5, now));
+            }
+            lines += flood.tell_at(now);
+            assert!(second > 0 || lines > SLOTS / 2, "each is told of at once");
+        }
+        assert!(lines <= 10 * SLOTS, "{lines}");
+        assert!(lines > 9 * SLOTS / 2, "and again: {lines}");
     }
 
     #[test]

@@ -11,7 +11,8 @@ use async_io::Timer;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 
-use super::who::Who;
+use super::flood::Flood;
+use super::who::{REFUSED, Who};
 use crate::hub::Name;
 use crate::listing::name_parts;
 
@@ -188,9 +189,9 @@ impl Recorded {
     }
 
     /// There is no place for a recording, which is said of the first.
-    pub(crate) fn refuse(&self, who: impl FnOnce() -> Who, why: &dyn std::fmt::Display) {
-        if !std::mem::replace(&mut self.lock().full, true) {
-            log::warn!("{} is not recorded: {why}", who());
+    pub(crate) fn refuse(&self, flood: &Flood, who: Who, why: &dyn std::fmt::Display) {
+        if !std::mem::replace(&mut self.lock().full, true) && who.passes(flood, "not recorded", REFUSED) {
+            log::warn!("{who} is not recorded: {why}");
         }
     }
 

@@ -235,7 +235,9 @@ impl RtpIngest {
         // told when there is twice as much: a log that floods is no log
         if bytes > self.noise.saturating_mul(2) {
             self.noise = bytes;
-            log::warn!("{} bytes between packets are no packets and are passed over, {bytes} so far", self.ingest.who);
+            let level = if self.ingest.who.told { log::Level::Warn } else { log::Level::Debug };
+            let who = &self.ingest.who;
+            log::log!(level, "{who} bytes between packets are no packets and are passed over, {bytes} so far");
         }
     }
 
@@ -417,7 +419,7 @@ mod tests {
     }
 
     fn choose(core: &Core, ingest: &mut RtpIngest, track: usize, transport: &str) {
-        let local = IpAddr::from([127, 0, 0, 1]);
+        let local = SocketAddr::from(([127, 0, 0, 1], 0));
         let transports = Transport::parse_all(transport);
         ingest.set_up(track, &transports, core, &core.config(), (local, local), None).unwrap();
     }

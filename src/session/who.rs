@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
@@ -67,7 +67,7 @@ impl Who {
     /// It begins with a stream.
     pub fn begins(&mut self, flood: &Flood, name: &Name, said: fmt::Arguments<'_>) {
         self.stream = Some(name.clone());
-        self.told = self.peer.is_none_or(|peer| flood.passes_session(peer.ip()));
+        self.told = flood.passes_session(self.whose());
         self.begun = Some(Instant::now());
         if self.told {
             log::info!("{self} {said}");
@@ -91,7 +91,12 @@ impl Who {
     }
 
     pub(super) fn passes(&self, flood: &Flood, kind: &'static str, few: u32) -> bool {
-        self.peer.is_none_or(|peer| flood.passes(kind, peer.ip(), few))
+        flood.passes(kind, self.whose(), few)
+    }
+
+    /// Whose doing it is; what the server does for others by itself has no address.
+    fn whose(&self) -> IpAddr {
+        self.ip().unwrap_or(Ipv4Addr::UNSPECIFIED.into())
     }
 }
 

@@ -92,7 +92,7 @@ impl Window {
                 Ok(bytes) => return Some(Arc::new(Map { file: format!("{stem}.mp4"), bytes })),
                 Err(_) if self.drop_oldest() => {}
                 Err(refusal) => {
-                    log::warn!("{} HLS: nothing can be played: {refusal}", self.who);
+                    self.tell(log::Level::Warn, format_args!("nothing can be played: {refusal}"));
                     return None;
                 }
             }

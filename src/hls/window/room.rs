@@ -71,7 +71,7 @@ impl Window {
         self.close(Some(unit.at), Follows::Break);
         self.maker.clear();
         if !std::mem::replace(&mut self.starved, true) {
-            log::warn!("{} HLS: frames up to a key frame are lost: {refusal}", self.who);
+            self.tell(log::Level::Warn, format_args!("frames up to a key frame are lost: {refusal}"));
         }
     }
 
@@ -135,9 +135,11 @@ impl Window {
         // three, the running one, and something for playlists and blocks that are not full
         let wants = (bytes.saturating_mul(length) / lasts).saturating_mul(9) / 2;
         let (whole, tenth, wants) = (kbits / 1000, kbits % 1000 / 100, wants.div_ceil(1 << 20));
-        log::warn!(
-            "{} HLS: {has} KiB of hls.memory are too few for {whole}.{tenth} Mbit/s, and segments are short or few: {wants} MiB for each stream would do",
-            self.who
+        self.tell(
+            log::Level::Warn,
+            format_args!(
+                "{has} KiB of hls.memory are too few for {whole}.{tenth} Mbit/s, and segments are short or few: {wants} MiB for each stream would do"
+            ),
         );
     }
 

@@ -66,7 +66,7 @@ impl Window {
         if let Some(segment) = self.segments.iter_mut().find(|segment| is_it(segment)) {
             segment.stored = true;
             if std::mem::take(&mut self.behind) {
-                log::info!("{} HLS: segments are on the disk again", self.who);
+                self.tell(log::Level::Info, format_args!("segments are on the disk again"));
             }
             return self.let_go();
         }
@@ -105,7 +105,7 @@ impl Window {
     /// A segment has left.
     pub(super) fn leave(&mut self, gone: &Segment) {
         if self.rules.store.is_some() && !gone.stored && !std::mem::replace(&mut self.behind, true) {
-            log::warn!("{} HLS: a segment is gone before it is on the disk, which is too slow", self.who);
+            self.tell(log::Level::Warn, format_args!("a segment is gone before it is on the disk, which is too slow"));
         }
         if self.rules.store != Some(Delete::Soon) || !gone.stored {
             return;

@@ -561,6 +561,22 @@ fn memory_is_bounded_by_dropping_the_oldest() {
     assert_eq!(account.used(), 0);
 }
 
+#[test]
+fn who_publishes_fills_no_log() {
+    let mut window = Window::new("a", RULES, Account::root("hls", 150_000), FIRST);
+    // of each ten one has room, and there is news of the next
+    for at in (0..600_000).step_by(100) {
+        let bytes = vec![0; if at % 1000 == 0 { 1000 } else { 200_000 }];
+        let unit = Unit::new(bytes.into(), Ticks(at), true, false);
+        give(&mut window, &unit, at);
+    }
+    let said = std::mem::take(&mut window.said);
+    assert!(said > 500, "{said}");
+    assert!((0..said).filter(|_| window.is_told()).count() < 20);
+    window.hush();
+    assert!(!window.is_told());
+}
+
 /// So many seconds of pictures of `len` bytes, ten a second, each with another content;
 /// gives them.
 fn push_large(window: &mut Window, seconds: i64, len: usize) -> Vec<u8> {

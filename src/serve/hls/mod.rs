@@ -12,6 +12,7 @@ mod store;
 mod tidy;
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
@@ -29,7 +30,7 @@ use crate::conf;
 use crate::hls::Unstored;
 use crate::hls::{Ask, Delete, File, Found, Numbers, Packing, Rules, Window};
 use crate::hub::{Name, Next, Refused, Step, Unit, Viewer};
-use crate::session::Who;
+use crate::session::{Flood, Who};
 
 /// All streams that have segments.
 pub(super) struct Hls {
@@ -213,7 +214,8 @@ impl Hls {
         });
         log::debug!("{who} HLS waits for what is published");
         let window = Some(window).filter(|_| packing.is_none());
-        let task = server.core.executor.spawn(collect(Arc::downgrade(&entry), viewer, window));
+        let task =
+            server.core.executor.spawn(collect(Arc::downgrade(&entry), viewer, window, server.core.flood.clone()));
         *lock(&entry.task) = Some(task);
         #[cfg(feature = "record")]
         if let Some(seat) = &entry.folder {
@@ -298,7 +300,7 @@ impl Hls {
     /// An entry goes, and what it has on the disk is looked after. `delete` is what becomes of streams by now.
     #[cfg_attr(not(feature = "record"), allow(unused_variables, reason = "segments are in memory alone"))]
     fn leave(&self, name: &Name, entry: &Entry, state: &State, delete: Option<Delete>) {
-        if state.begun {
+        if state.begun && state.who.told {
             log::info!("{} HLS ends", state.who);
         }
         let mut unused = lock(&self.unused);
@@ -456,10 +458,15 @@ impl Entry {
         (playlist, state.window.take_gone())
     }
 
-    fn take(&self, units: &[Arc<Unit>], gap: bool) {
+    /// Takes what the stream gives: `told` is whether the log is told of it.
+    fn take(&self, units: &[Arc<Unit>], gap: bool, told: impl FnOnce() -> bool) {
         let mut state = lock(&self.state);
         if !std::mem::replace(&mut state.begun, true) {
-            log::info!("{} HLS begins", state.who);
+            state.who.told = told();
+            match state.who.told {
+                true => log::info!("{} HLS begins", state.who),
+                false => state.window.hush(),
+            }
         }
         state.window.look(Instant::now(), SystemTime::now());
         if gap {
@@ -506,7 +513,12 @@ impl State {
 
 /// Takes what the stream gives, until the entry is gone. With `window` the tracks decide
 /// what segments are made of, and it gives an empty one of that kind.
-async fn collect(entry: Weak<Entry>, mut viewer: Viewer, window: Option<impl Fn(Packing) -> Window>) {
+async fn collect(
+    entry: Weak<Entry>,
+    mut viewer: Viewer,
+    window: Option<impl Fn(Packing) -> Window>,
+    flood: Arc<Flood>,
+) {
     let mut units = Vec::new();
     let mut chosen = None;
     if let Some(window) = window {
@@ -527,7 +539,9 @@ async fn collect(entry: Weak<Entry>, mut viewer: Viewer, window: Option<impl Fn(
             return dismiss(&entry);
         }
         let Some(entry) = entry.upgrade() else { return };
-        entry.take(&units, viewer.take_gap());
+        let gap = viewer.take_gap();
+        let told = || !viewer.stream().is_hushed() && flood.passes_session(Ipv4Addr::UNSPECIFIED.into());
+        entry.take(&units, gap, told);
         viewer.sent(units.iter().map(|unit| unit.packed.len()).sum());
         units.clear();
         if let Some((packing, known)) = &mut chosen
@@ -536,7 +550,8 @@ async fn collect(entry: Weak<Entry>, mut viewer: Viewer, window: Option<impl Fn(
             *known = viewer.tracks().clone();
             if packing::is_lost(*packing, known) {
                 let mut state = lock(&entry.state);
-                log::info!("{} HLS: its tracks are no longer those of MPEG-TS: a new playlist", state.who);
+                let level = if state.who.told { log::Level::Info } else { log::Level::Debug };
+                log::log!(level, "{} HLS: its tracks are no longer those of MPEG-TS: a new playlist", state.who);
                 return state.end();
             }
         }

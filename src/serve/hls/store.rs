@@ -10,7 +10,7 @@ use async_io::Timer;
 use bytes::Bytes;
 
 use super::tidy::Ward;
-use super::{Entry, kept};
+use super::{Entry, kept, lock};
 use crate::conf::Config;
 use crate::disk;
 use crate::hls::{Delete, Unstored};
@@ -57,7 +57,7 @@ pub(super) async fn keep(entry: Weak<Entry>, who: Who, folder: Folder) {
             match folder.written(move |to| to.show(playlist, &gone)).await {
                 Ok(()) if told => return,
                 Ok(()) => {}
-                Err(error) => complain(&who, &folder, &error, &mut trouble),
+                Err(error) => complain(&entry, &who, &folder, &error, &mut trouble),
             }
             Timer::after(PAUSE).await;
             continue;
@@ -73,11 +73,11 @@ pub(super) async fn keep(entry: Weak<Entry>, who: Who, folder: Folder) {
         let shown = folder.written(move |to| to.show(playlist, &gone)).await;
         match result.and(shown) {
             Ok(()) if !trouble.is_empty() => {
-                log::info!("{who} HLS goes on at {}", folder.path.display());
+                log::log!(level(&entry, log::Level::Info), "{who} HLS goes on at {}", folder.path.display());
                 trouble.clear();
             }
             Ok(()) => {}
-            Err(error) => complain(&who, &folder, &error, &mut trouble),
+            Err(error) => complain(&entry, &who, &folder, &error, &mut trouble),
         }
         if failed {
             last = before;
@@ -105,10 +105,17 @@ pub(super) fn syncs(config: &Config) -> bool {
     !config.recording.sync.0.is_zero()
 }
 
-fn complain(who: &Who, folder: &Folder, error: &io::Error, trouble: &mut String) {
+/// The level at which the log is told of an entry.
+fn level(entry: &Weak<Entry>, news: log::Level) -> log::Level {
+    let is_told = entry.upgrade().is_none_or(|entry| lock(&entry.state).who.told);
+    if is_told { news } else { log::Level::Debug }
+}
+
+fn complain(entry: &Weak<Entry>, who: &Who, folder: &Folder, error: &io::Error, trouble: &mut String) {
     let words = error.to_string();
     if *trouble != words {
-        log::error!("{who} HLS: {}: {words}: segments stay in memory", folder.path.display());
+        let level = level(entry, log::Level::Error);
+        log::log!(level, "{who} HLS: {}: {words}: segments stay in memory", folder.path.display());
         *trouble = words;
     }
 }

@@ -27,18 +27,21 @@ pub(super) struct MulticastGroup {
     task: Task<()>,
 }
 
+/// So many casts that one peer has begin in a row are told of: it may come and go as it likes.
+const TOLD: u32 = 5;
+
 impl MulticastGroup {
-    /// The cast of a stream, begun now if there is none, for the one in `seat`, whose address has
-    /// its ports as long as it goes on; `None` if there is no room for it.
+    /// The cast of a stream, begun now if there is none, for the one in `seat` at the second of these
+    /// ends, whose address has its ports as long as it goes on; `None` if there is no room for it.
     pub(super) fn join(
         server: &Arc<Server>,
         config: &Config,
         name: &Name,
-        local: IpAddr,
+        (local, peer): (SocketAddr, SocketAddr),
         seat: Option<&Seat>,
     ) -> Option<Arc<Self>> {
         let to = (config.rtsp.multicast.group()?, config.rtsp.multicast_ttl);
-        let IpAddr::V4(local) = local else { return None };
+        let IpAddr::V4(local) = local.ip() else { return None };
         let mut all = server.groups.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, cast| cast.strong_count() > 0);
         let running = all.get(&(name.clone(), local)).and_then(Weak::upgrade);
@@ -47,7 +50,8 @@ impl MulticastGroup {
         }
         let viewer = server.core.hub.play(name, &RTP).ok()?;
         let who = server.core.who("RTSPCAST").of(name);
-        let cast = Arc::new(Self::begin(server, config, viewer.of(who.id()), who, to, local, seat)?);
+        let told = || server.core.flood.passes("multicast", peer.ip(), TOLD);
+        let cast = Arc::new(Self::begin(server, config, viewer.of(who.id()), who, to, local, (seat, &told))?);
         all.insert((name.clone(), local), Arc::downgrade(&cast));
         Some(cast)
     }
@@ -59,7 +63,7 @@ impl MulticastGroup {
         who: Who,
         to: (Ipv4Addr, u8),
         local: Ipv4Addr,
-        seat: Option<&Seat>,
+        (seat, told): (Option<&Seat>, &dyn Fn() -> bool),
     ) -> Option<Self> {
         let (group, ttl) = to;
         let mut sender = RtpSender::new(viewer);
@@ -72,11 +76,12 @@ impl MulticastGroup {
             let (rtp, rtcp) = (to(pair.port()), to(pair.port() + 1));
             sender.set_path(kind, MediaPath::Udp { pair, rtp, rtcp });
         }
-        log::info!("{who} is sent to the group {group}");
+        let level = if told() { log::Level::Info } else { log::Level::Debug };
+        log::log!(level, "{who} is sent to the group {group}");
         let task = server.core.executor.spawn(async move {
             std::future::poll_fn(|cx| sender.poll_offers(cx).map(drop)).await;
             let why = std::future::poll_fn(|cx| sender.poll_alone(cx)).await;
-            log::info!("{who} is no longer sent to the group {group}: {why}");
+            log::log!(level, "{who} is no longer sent to the group {group}: {why}");
         });
         Some(Self { to, ports, task })
     }

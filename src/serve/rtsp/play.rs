@@ -246,7 +246,8 @@ impl PlaySession {
                 }
                 Lower::Multicast if !self.sender.is_over_udp() && !self.sender.is_over_tcp() => {
                     let seat = self.seat.as_deref();
-                    let Some(cast) = MulticastGroup::join(server, config, self.name(), self.local.ip(), seat) else {
+                    let ends = (self.local, self.peer);
+                    let Some(cast) = MulticastGroup::join(server, config, self.name(), ends, seat) else {
                         continue;
                     };
                     agreed.port = cast.ports(kind);
