@@ -91,6 +91,15 @@ impl Config {
         }
     }
 
+    /// The part of `most` places for streams that one address may keep from others who find none: where there
+    /// are two or more, one at least is for others.
+    pub fn per_peer_of_few(&self, most: usize) -> usize {
+        match self.per_peer(most) {
+            usize::MAX => usize::MAX,
+            part => part.min(most.max(2) - 1),
+        }
+    }
+
     /// Connections that may be under TLS at once.
     pub fn tls_connections(&self) -> usize {
         let is_sealed = |url: &Url| url.scheme.ends_with('s');
@@ -261,6 +270,15 @@ impl Config {
 #[cfg(all(test, feature = "rtmp", feature = "tls", feature = "record"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_few_places_one_at_least_is_for_others() {
+        let parts = |per_peer: usize| {
+            let config = Config::parse("test", &format!("connections.per_peer = {per_peer}\n")).unwrap();
+            [1, 2, 3, 4, 8].map(|most| config.per_peer_of_few(most))
+        };
+        assert_eq!((parts(75), parts(100)), ([1, 1, 2, 3, 6], [usize::MAX; 5]));
+    }
 
     #[test]
     fn a_pattern_of_pushes_may_have_as_many_sessions_as_there_are_streams() {

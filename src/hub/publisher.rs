@@ -107,7 +107,7 @@ impl Publisher {
             log::debug!("{} is replaced by {who} on {}", occupant.who, stream.name());
             occupant.waker.take().into_iter().for_each(|waker| waker.wake());
         }
-        state.publisher = Some(Occupant { who: who.clone(), waker: None });
+        state.publisher = Some(Occupant { who: who.clone(), peer: None, waker: None });
         state.settle(false);
         state.hush(false);
         state.timeline.resume();
@@ -131,6 +131,19 @@ impl Publisher {
             hushed: false,
             is_doubted: false,
         })
+    }
+
+    /// The same publisher, of whom it is known that it comes from `peer`; `None` where many come
+    /// from one address.
+    pub fn coming_from(self, peer: Option<u128>) -> Self {
+        let mut state = self.stream.lock();
+        if self.is_current(&state)
+            && let Some(occupant) = &mut state.publisher
+        {
+            occupant.peer = peer;
+        }
+        drop(state);
+        self
     }
 
     /// The stream.

@@ -62,6 +62,8 @@ const LAG: (usize, i64) = (3, 3000);
 pub(super) struct Occupant {
     /// The connection, as the log calls it.
     pub(super) who: Arc<str>,
+    /// The bits of its address; `None` where many come from one.
+    pub(super) peer: Option<u128>,
     /// To tell it that it was replaced.
     pub(super) waker: Option<Waker>,
 }
@@ -131,6 +133,11 @@ impl Stream {
     /// Whether somebody publishes.
     pub fn is_live(&self) -> bool {
         self.lock().publisher.is_some()
+    }
+
+    /// The bits of the address it is published from; `None` if nobody counts what that has.
+    pub fn publisher_peer(&self) -> Option<u128> {
+        self.lock().publisher.as_ref().and_then(|occupant| occupant.peer)
     }
 
     /// Whether there is something to begin with for one who comes.

@@ -153,6 +153,16 @@ impl Drop for Share {
     }
 }
 
+/// The customers that a place of a few is taken for: by who publishes, and by who asks.
+pub type Takers = [Option<u128>; 2];
+
+/// Whether the place that `takers` have goes to `others`, who find none: one customer has more than
+/// `most` of `all`. It does not change its own for another of them.
+pub fn goes_to(others: &Takers, takers: &Takers, all: &[Takers], most: usize) -> bool {
+    let has = |one| all.iter().filter(|takers| takers.contains(&Some(one))).count();
+    takers.iter().flatten().any(|one| !others.contains(&Some(*one)) && has(*one) > most)
+}
+
 /// An address as a number.
 pub fn bits(address: IpAddr) -> u128 {
     match address {
@@ -193,6 +203,19 @@ mod tests {
         assert_eq!(account.used(), ROW, "what is not given back is counted");
         drop(ports);
         assert_eq!(account.used(), 0);
+    }
+
+    #[test]
+    fn one_customer_gives_way_where_it_has_more_than_its_part_of_a_few_places() {
+        let (one, two, three) = (Some(1), Some(2), Some(3));
+        let all = [[one, one], [one, None], [None, one], [two, None]];
+        let going = |others, most| all.map(|takers| goes_to(&others, &takers, &all, most));
+        assert_eq!(going([three, None], 2), [true, true, true, false], "by either way");
+        assert_eq!(going([None, None], 2), [true, true, true, false]);
+        assert_eq!(going([two, three], 3), [false; 4]);
+        assert_eq!(going([one, three], 2), [false; 4], "its own new one takes none of its own");
+        assert_eq!(going([three, one], 2), [false; 4]);
+        assert!(!goes_to(&[two, None], &[None; 2], &[[None; 2]; 9], 2), "nobody counts these");
     }
 
     #[test]

@@ -203,6 +203,7 @@ fn publish(
     let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
     let as_who = who.clone().of(&name).to_string();
     let publisher = may_be(seat, Claim::Publisher, || core.hub.publish(&name, &as_who, now))?;
+    let publisher = publisher.coming_from(seat.and_then(Seat::customer));
     machine.charge_to(publisher.account().clone());
     who.begins(&core.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
     Ok(FlvIn::new(Ingest::new(publisher, &core.config(), who)))

@@ -211,6 +211,37 @@ class WhoWaits(Case):
         statuses = [ask(name) for name in ("absent", STREAM, STREAM, STREAM)]
         self.assertEqual(statuses, [503, 302, 302, 503])
         self.until_log_counts("nobody publishes it, and others need the place", 2)
+# Publishes from an address so many streams of a little sound, says how it was answered, and goes on.
+PUBLISHES = """
+import socket, struct, sys, threading, time
+source, host, port, name, count = sys.argv[1:]
+sdp = "v=0\\r\\no=- 0 0 IN IP4 127.0.0.1\\r\\ns=x\\r\\nt=0 0\\r\\nm=audio 0 RTP/AVP 0\\r\\na=control:t0\\r\\n"
+kept = []
+for number in range(int(count)):
+    one = socket.create_connection((host, int(port)), 10, (source, 0))
+    url = f"rtsp://{host}:{port}/live/{name}{number}"
+    session = ""
+    def ask(number, head, more="", body=""):
+        head = f"{head} RTSP/1.0\\r\\nCSeq: {number}\\r\\n{session}{more}Content-Length: {len(body)}\\r\\n\\r\\n"
+        one.sendall((head + body).encode())
+        return one.recv(4096).decode()
+    ask(1, f"ANNOUNCE {url}", "Content-Type: application/sdp\\r\\n", sdp)
+    transport = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1;mode=record\\r\\n"
+    answer = ask(2, f"SETUP {url}/t0", transport)
+    words = (line for line in answer.split("\\r\\n") if line.lower().startswith("session:"))
+    session = next(words).split(";")[0] + "\\r\\n"
+    answer = ask(3, f"RECORD {url}")
+    kept.append(one)
+    print(answer.split()[1], flush=True)
+def send():
+    for number in range(3000):
+        packet = struct.pack(">BBHII", 0x80, 0, number & 0xFFFF, number * 800, 9) + b"\\xd5" * 800
+        for one in kept:
+            one.sendall(struct.pack(">BBH", 0x24, 0, len(packet)) + packet)
+        time.sleep(0.1)
+threading.Thread(target=send, daemon=True).start()
+sys.stdin.read()
+"""
 
 
 class FromAfar(Case):
@@ -287,3 +318,60 @@ class FromAfar(Case):
         answers = self.run_there(SETS_UP, THERE, self.server.rtsp_port, path, 4)
         self.assertEqual(answers, [200] * 3 + [461])
         self.assertEqual(self.run_there(SETS_UP, OTHER, self.server.rtsp_port, path, 1), [200])
+
+    def publish_there(self, source, name, count):
+        answers = self.run_there(PUBLISHES, source, self.server.rtsp_port, name, count)
+        self.assertEqual(answers, [200] * count)
+        for number in range(count):
+            self.until_live(f"{name}{number}")
+
+    def until_playlist(self, source, name):
+        waiting.until(
+            lambda: self.ask(source, f"/hls/{name}.m3u8", 1) == [200],
+            30,
+            lambda: f"a playlist of {name}",
+        )
+
+    def test_streams_of_one_address_leave_hls_to_others(self):
+        for on_demand in (True, False):
+            with self.subTest(on_demand=on_demand):
+                keys = {"streams": 4, "segment": "1s", "session_timeout": "5m"}
+                self.serve(address="0.0.0.0", hls={**keys, "on_demand": on_demand})
+                self.publish_there(THERE, "many", 4)
+                for number in range(4):
+                    self.until_playlist(THERE, f"many{number}")
+                self.publish_live(STREAM)
+                self.until_playlist(OTHER, STREAM)
+                # The rest is not that of others.
+                self.publish_live("next")
+                self.assertEqual(self.ask(OTHER, "/hls/next.m3u8", 1), [503])
+                played = [self.ask(THERE, f"/hls/many{number}.m3u8", 1)[0] for number in range(4)]
+                self.assertEqual(sorted(played), [200, 200, 200, 503])
+                self.until_playlist(OTHER, STREAM)
+
+    def test_who_alone_watches_all_streams_leaves_hls_to_others(self):
+        self.serve(address="0.0.0.0", hls={"streams": 2, "segment": "1s", "session_timeout": "5m"})
+        for name in ("one", "two", STREAM):
+            self.publish_live(name)
+        self.until_playlist(THERE, "one")
+        self.until_playlist(THERE, "two")
+        self.until_playlist(OTHER, STREAM)
+        self.assertEqual(self.ask(THERE, "/hls/one.m3u8", 1), [503])
+        self.assertEqual(self.ask(THERE, "/hls/two.m3u8", 1), [200])
+
+    def test_what_somebody_else_watches_stays(self):
+        self.serve(address="0.0.0.0", hls={"streams": 2, "segment": "1s", "session_timeout": "5m"})
+        for name in ("one", "two", STREAM):
+            self.publish_live(name)
+        self.until_playlist(THERE, "one")
+        self.until_playlist(THERE, "two")
+        self.until_hls("two")
+        self.assertEqual(self.ask(OTHER, f"/hls/{STREAM}.m3u8", 1), [503])
+
+    def test_what_nobody_watches_gives_way_to_what_somebody_does(self):
+        keys = {"streams": 1, "segment": "1s", "idle": "10m", "session_timeout": "5s"}
+        self.serve(address="0.0.0.0", hls=keys)
+        self.publish_live("first")
+        self.until_playlist(THERE, "first")
+        self.publish_live(STREAM)
+        self.until_playlist(OTHER, STREAM)

@@ -4,6 +4,7 @@
 #[cfg(feature = "record")]
 mod kept;
 mod packing;
+mod places;
 mod sessions;
 mod shares;
 #[cfg(feature = "record")]
@@ -62,6 +63,8 @@ struct Settings {
     /// `None` where the stream's tracks decide.
     packing: Option<Packing>,
     idle: Duration,
+    /// Who asks for nothing for so long is gone.
+    absence: Duration,
 }
 
 impl Settings {
@@ -84,7 +87,14 @@ impl Settings {
             conf::Segments::Ts => Some(Packing::Ts),
             conf::Segments::Fmp4 => Some(Packing::Mp4),
         };
-        Self { enable: config.enable, on_demand: config.on_demand, rules, packing, idle: config.idle.0 }
+        Self {
+            enable: config.enable,
+            on_demand: config.on_demand,
+            rules,
+            packing,
+            idle: config.idle.0,
+            absence: config.session_timeout.0,
+        }
     }
 }
 
@@ -107,6 +117,7 @@ struct State {
     begun: bool,
     window: Window,
     asked: Instant,
+    askers: places::Askers,
     /// When the stream was last seen with a publisher.
     live: Instant,
     ended: bool,
@@ -157,8 +168,15 @@ impl Hls {
         *lock(&self.settings) = Settings::of(config);
     }
 
+    /// The segments of `name`, for somebody at the address of `customer`.
+    pub(super) fn ask(&self, server: &Server, name: &Name, customer: Option<u128>) -> Result<Arc<Entry>, Denied> {
+        let entry = self.collect(server, name, customer)?;
+        lock(&entry.state).is_asked(customer);
+        Ok(entry)
+    }
+
     /// The segments of `name`, collected from now on if they were not before.
-    pub(super) fn ask(&self, server: &Server, name: &Name) -> Result<Arc<Entry>, Denied> {
+    fn collect(&self, server: &Server, name: &Name, customer: Option<u128>) -> Result<Arc<Entry>, Denied> {
         let now = Instant::now();
         let mut entries = lock(&self.state);
         if let Some(entry) = entries.get(name).filter(|entry| !entry.is_dismissed()) {
@@ -175,7 +193,7 @@ impl Hls {
             entries.retain(|name, entry| lock(&entry.state).window.is_playable() || is_live(server, name));
         }
         if entries.len() >= self.streams && is_live(server, name) {
-            self.give_way(server, &mut entries, rules.store);
+            self.give_way(server, &mut entries, name, customer);
         }
         if entries.len() >= self.streams {
             return Err(Denied::Streams);
@@ -197,6 +215,7 @@ impl Hls {
             begun: false,
             window: window(first),
             asked: now,
+            askers: places::Askers::default(),
             live: now,
             ended: false,
             dismissed: false,
@@ -275,7 +294,7 @@ impl Hls {
         let mut denied = lock(&self.denied);
         denied.retain(|name| live.iter().any(|stream| stream.name() == name));
         for name in live.iter().map(|stream| stream.name()) {
-            match self.ask(server, name) {
+            match self.collect(server, name, None) {
                 Ok(_) => denied.retain(|one| one != name),
                 Err(_) if denied.contains(name) => {}
                 Err(why) => {
@@ -285,16 +304,6 @@ impl Hls {
                 }
             }
         }
-    }
-
-    /// What is over gives way to what lives: the stream that has had no publisher for longest.
-    fn give_way(&self, server: &Server, entries: &mut Entries, delete: Option<Delete>) {
-        let over = entries.iter().filter(|(name, _)| !is_live(server, name));
-        let longest = over.min_by_key(|(_, entry)| lock(&entry.state).live).map(|(name, _)| name.clone());
-        let Some((name, entry)) = longest.and_then(|name| entries.remove_entry(&name)) else { return };
-        let mut state = lock(&entry.state);
-        self.leave(&name, &entry, &state, delete);
-        state.dismiss();
     }
 
     /// An entry goes, and what it has on the disk is looked after. `delete` is what becomes of streams by now.
@@ -364,9 +373,9 @@ impl Hls {
     }
 
     /// The segments of a stream that is being collected.
-    pub(super) fn find(&self, name: &Name) -> Option<Arc<Entry>> {
+    pub(super) fn find(&self, name: &Name, customer: Option<u128>) -> Option<Arc<Entry>> {
         let entry = lock(&self.state).get(name).cloned()?;
-        lock(&entry.state).asked = Instant::now();
+        lock(&entry.state).is_asked(customer);
         Some(entry)
     }
 
@@ -480,6 +489,11 @@ impl Entry {
 }
 
 impl State {
+    fn is_asked(&mut self, customer: Option<u128>) {
+        self.asked = Instant::now();
+        self.askers.see(customer, self.asked);
+    }
+
     fn wait<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
         if !self.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
             if self.waiting.len() > self.clients {

@@ -25,6 +25,8 @@ pub(super) struct Waiting {
     server: Arc<Server>,
     name: Name,
     peer: SocketAddr,
+    /// Whose it is.
+    customer: Option<u128>,
     /// It gives way, if nobody publishes.
     guest: Option<Guest>,
     /// The session that was shown.
@@ -53,7 +55,7 @@ impl Session {
         let Some(ask) = ask(&request.query) else {
             return self.refuse(&request, Status::BAD_REQUEST, "_HLS_msn, _HLS_part, _HLS_skip");
         };
-        match self.server.hls.ask(&self.server, name) {
+        match self.server.hls.ask(&self.server, name, self.customer()) {
             Ok(entry) if self.is_seated(&request, name) => {
                 self.wait(entry, request, name, Wanted::Playlist(ask));
             }
@@ -63,7 +65,7 @@ impl Session {
     }
 
     pub(super) fn whole(&mut self, request: Request, name: &Name) {
-        match self.server.hls.ask(&self.server, name) {
+        match self.server.hls.ask(&self.server, name, self.customer()) {
             Ok(entry) if self.is_seated(&request, name) => {
                 self.wait(entry, request, name, Wanted::Record);
             }
@@ -76,7 +78,7 @@ impl Session {
         if !self.may_have(&request, name, &file) {
             return self.refuse(&request, Status::NOT_FOUND, NO_SESSION);
         }
-        match self.server.hls.find(name) {
+        match self.server.hls.find(name, self.customer()) {
             Some(entry) => self.wait(entry, request, name, Wanted::File(file)),
             None => self.refuse(&request, Status::NOT_FOUND, NO_FILE),
         }
@@ -117,10 +119,9 @@ impl Session {
         let (limit, server, name) = (Timer::after(HOLD), self.server.clone(), name.clone());
         let (session, suffix) = (session(&request.query), suffix(&request.query));
         let request = request.shed();
-        let peer = self.conn.seat().and_then(|seat| seat.customer());
-        let guest = if entry.is_playable() { None } else { server.core.hub.wait(&name, peer) };
-        let peer = self.conn.peer();
-        let waiting = Waiting { entry, request, wanted, limit, server, name, peer, guest, session, suffix };
+        let (peer, customer) = (self.conn.peer(), self.customer());
+        let guest = if entry.is_playable() { None } else { server.core.hub.wait(&name, customer) };
+        let waiting = Waiting { entry, request, wanted, limit, server, name, peer, customer, guest, session, suffix };
         self.role = Role::Waiting(Box::new(waiting));
     }
 }
@@ -187,7 +188,7 @@ impl Waiting {
             None => self.server.core.hub.find(&self.name).is_some_and(|stream| stream.is_live()),
         };
         if is_live {
-            match self.server.hls.ask(&self.server, &self.name) {
+            match self.server.hls.ask(&self.server, &self.name, self.customer) {
                 Ok(entry) => {
                     self.entry = entry;
                     return None;

@@ -100,7 +100,9 @@ impl Session {
         let roots = self.segment_folders();
         let (name, file) = match &resource {
             Resource::Record(name) => (name.clone(), "record.m3u8"),
-            Resource::Segment(name, file) if !self.server.hls.find(name).is_some_and(|entry| entry.has(file)) => {
+            Resource::Segment(name, file)
+                if !self.server.hls.find(name, self.customer()).is_some_and(|entry| entry.has(file)) =>
+            {
                 (name.clone(), file.as_str())
             }
             _ => return self.resource(request, resource),
@@ -155,6 +157,11 @@ impl Session {
         }
     }
 
+    /// Whose the connection is; `None` if nobody counts.
+    pub(super) fn customer(&self) -> Option<u128> {
+        self.conn.seat().and_then(|seat| seat.customer())
+    }
+
     /// Starts a live form, over WebSocket if the client asks for that.
     fn play(&mut self, request: &Request, name: &Name, form: &'static Form) {
         if let Some(status) = Transport::objection(request) {
@@ -163,7 +170,7 @@ impl Session {
         }
         let played = may_be(self.conn.seat().as_deref(), Claim::Viewer, || self.server.core.hub.play(name, form));
         let viewer = match played {
-            Ok(viewer) => viewer.giving_way(self.conn.seat().and_then(|seat| seat.customer())),
+            Ok(viewer) => viewer.giving_way(self.customer()),
             Err(refused) => return self.busy(request, refused.label(), &refused),
         };
         let transport = Transport::accept(request, form, &mut self.machine);

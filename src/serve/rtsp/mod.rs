@@ -336,6 +336,7 @@ impl Body {
         let who = self.who.clone().of(&name).to_string();
         let publisher =
             may_be(self.seat.as_deref(), Claim::Publisher, || self.server.core.hub.publish(&name, &who, now))?;
+        let publisher = publisher.coming_from(self.seat.as_ref().and_then(|seat| seat.customer()));
         machine.charge_to(publisher.account().clone());
         self.who.begins(&self.server.core.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
         let mut publish = RtpIngest::new(publisher, tracks, &self.config, &self.who);
