@@ -35,6 +35,7 @@ use smol::future::or;
 use crate::conf::{Config, Record};
 use crate::disk::may_be_mounted;
 use crate::hub::{Name, Viewer, matches};
+use crate::net::{Takers, goes_to};
 use crate::session::Core;
 use disk::{Disk, Disks};
 use layout::FileLayout;
@@ -184,6 +185,7 @@ impl State {
                 (Live::new(core, rule, name), None)
             }
             None => {
+                self.give_way(core, name);
                 let viewer = self.viewer(core, rule, name)?;
                 let recording = Live::new(core, rule, name);
                 let task = self.begin(core, &recording, viewer);
@@ -204,6 +206,23 @@ impl State {
             core.recorded.refuse(&core.flood, core.who("RECORD").of(name), &"recording.max is reached");
         }
         (!is_full).then_some(())
+    }
+
+    /// Where there is no place, of an address that publishes more than `connections.per_peer` leaves it a
+    /// recording ends for one of another's.
+    fn give_way(&mut self, core: &Core, to: &Name) {
+        let config = core.config();
+        let takers = |name: &Name| -> Takers { [core.hub.find(name).and_then(|one| one.publisher_peer()), None] };
+        let written: Vec<_> = (0..).zip(&self.sessions).filter(|(_, one)| one.task.is_some()).collect();
+        let all: Vec<_> = written.iter().map(|(_, one)| takers(&one.recording.stream)).collect();
+        if all.len() < config.recording.max {
+            return;
+        }
+        let (most, to) = (config.per_peer_of_few(config.recording.max), takers(to));
+        let goes = all.iter().rposition(|one| goes_to(&to, one, &all, most));
+        if let Some(at) = goes.and_then(|at| written.get(at)).map(|(at, _)| *at) {
+            self.sessions.remove(at);
+        }
     }
 
     fn viewer(&self, core: &Core, rule: &Record, name: &Name) -> Option<Viewer> {

@@ -375,3 +375,19 @@ class FromAfar(Case):
         self.until_playlist(THERE, "first")
         self.publish_live(STREAM)
         self.until_playlist(OTHER, STREAM)
+
+    def test_streams_of_one_address_leave_recordings_to_others(self):
+        folder = self.directory / "recordings"
+        folder.mkdir()
+        rule = {"streams": "*", "path": folder}
+        self.serve(address="0.0.0.0", recording={"max": 2}, record=[rule])
+        self.publish_there(THERE, "many", 2)
+        self.until_log_counts("is recorded to", 2)
+        self.publish_live(STREAM)
+        waiting.until(
+            lambda: any(STREAM in one.name for one in folder.rglob("*")), 30, "a recording"
+        )
+        # The other one goes on: each keeps a place.
+        waiting.until(
+            lambda: self.server.metric("runnel_recordings") == 2, 30, "two recordings"
+        )
