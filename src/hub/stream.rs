@@ -461,7 +461,7 @@ impl State {
         waiter.hold.as_ref().map_or(Pressed::No, Hold::pressed)
     }
 
-    /// The one in `seat` gives way to others while it has got nothing and nobody publishes.
+    /// The one in `seat` gives way to others while nobody publishes, once there is nothing left to take.
     pub(super) fn give_way(&mut self, seat: usize, peer: Option<u128>, is_guest: bool) {
         if let Some(waiter) = self.viewers.get_mut(seat) {
             waiter.gives_way = Some(Waits { peer, since: Instant::now() });
@@ -469,14 +469,29 @@ impl State {
         }
     }
 
-    /// Those who give way now, by the numbers of their seats; of `guests` as well.
+    /// The one in `seat` does so no more.
+    pub(super) fn stay(&mut self, seat: usize) {
+        if let Some(waiter) = self.viewers.get_mut(seat) {
+            waiter.gives_way = None;
+        }
+    }
+
+    /// Those who give way now, by the numbers of their seats; of `guests` as well. Who is in the middle of
+    /// sending what came last does not.
     pub(super) fn waiting(&self, guests: bool) -> impl Iterator<Item = Waiting> {
         let waits = move |(seat, waiter): (usize, &Waiter)| {
             let Waits { peer, since } = waiter.gives_way.filter(|_| guests || !waiter.is_guest)?;
-            (!waiter.dismissed && waiter.next == Seq::MAX).then_some(Waiting { peer, since, number: seat as u64 })
+            let since = since.max(self.unpublished);
+            let waits = !waiter.dismissed && waiter.hold.is_none();
+            waits.then_some(Waiting { peer, since, number: seat as u64 })
         };
-        let all = self.viewers.get(..if self.publisher.is_none() { self.viewers.len() } else { 0 });
-        all.unwrap_or_default().iter().enumerate().filter_map(waits)
+        let is_over = self.publisher.is_none() && self.ring.is_empty();
+        self.viewers
+            .get(..if is_over { self.viewers.len() } else { 0 })
+            .unwrap_or_default()
+            .iter()
+            .enumerate()
+            .filter_map(waits)
     }
 
     /// Sends the one in `seat` away if it still waits: whether it was a viewer.

@@ -136,6 +136,18 @@ impl Viewer {
         self
     }
 
+    /// What it has got is to be there for others: it gives way no more.
+    pub fn stay(&self) {
+        self.stream.lock().stay(self.seat);
+    }
+
+    /// Whether it has given way; wakes the task when that may have changed. For one who takes nothing just now.
+    pub fn poll_dismissed(&self, cx: &Context<'_>) -> bool {
+        let mut state = self.stream.lock();
+        state.wait(self.seat, false, cx);
+        state.is_dismissed(self.seat)
+    }
+
     /// Whether it has given way.
     pub fn is_dismissed(&self) -> bool {
         self.stream.lock().is_dismissed(self.seat)

@@ -234,6 +234,42 @@ fn who_waits_for_what_nobody_publishes_gives_way_to_who_plays() {
 }
 
 #[test]
+fn who_has_played_what_has_ended_gives_way_once_there_is_nothing_left_of_it() {
+    let world = World::new(LIMITS);
+    let play = |name: &str, form| world.hub.play(&Name::new(name).unwrap(), crate::harness::form_named(form));
+    let cx = Context::from_waker(Waker::noop());
+    let step = Step { units: 64, bytes: 1 << 20 };
+    let mut sources = ["ended", "lives"].map(|name| world.publish(name).with_tracks());
+    sources.iter_mut().for_each(|source| source.pictures(5, world.now));
+    let collector = play("ended", "ts").unwrap().giving_way(None);
+    let mut viewers: Vec<_> =
+        ["flv", "ts", "mp4", "flv"].map(|form| play("ended", form).unwrap().giving_way(None)).into();
+    viewers.push(collector);
+    for viewer in &mut viewers {
+        let mut units = Vec::new();
+        assert_eq!(viewer.poll_next(&cx, &mut units, step), Poll::Ready(Next::Units));
+        assert_eq!(viewer.poll_next(&cx, &mut Vec::new(), step), Poll::Pending);
+    }
+    // one has been told to stay, one is in the middle of sending, and one stands still
+    viewers[4].stay();
+    _ = viewers[3].poll_pressed(&cx, world.now);
+    let idle = play("ended", "flv").unwrap().giving_way(None);
+    let _others = [(); 2].map(|()| play("lives", "flv").unwrap());
+    let [ended, _lives] = sources;
+    drop(ended);
+    assert_eq!(play("lives", "flv").err(), Some(Refused::Viewers), "there is something left to take");
+    world.hub.sweep(std::time::Instant::now() + std::time::Duration::from_secs(4));
+    let players: Vec<_> = (0..9).map_while(|_| play("lives", "flv").ok()).collect();
+    assert_eq!((players.len(), idle.poll_dismissed(&cx)), (4, true));
+    let mut next = |at: usize| viewers[at].poll_next(&cx, &mut Vec::new(), step);
+    assert_eq!([0, 1, 2].map(&mut next), [Poll::Ready(Next::Dismissed); 3]);
+    assert_eq!(next(4), Poll::Pending);
+    assert_eq!(next(3), Poll::Pending, "it has sent all by now");
+    assert!(play("lives", "flv").is_ok());
+    assert_eq!(next(3), Poll::Ready(Next::Dismissed));
+}
+
+#[test]
 fn connections_that_wait_give_way_and_those_of_one_address_first() {
     let world = World::new(LIMITS);
     let form = crate::harness::form_named("flv");

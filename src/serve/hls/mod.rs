@@ -558,6 +558,8 @@ async fn collect(
         entry.take(&units, gap, told);
         viewer.sent(units.iter().map(|unit| unit.packed.len()).sum());
         units.clear();
+        // the end of what was published is played from segments, after it
+        viewer.stay();
         if let Some((packing, known)) = &mut chosen
             && !Arc::ptr_eq(known, viewer.tracks())
         {
