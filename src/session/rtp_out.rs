@@ -263,9 +263,9 @@ impl RtpSender {
         Ok(sent.is_pending())
     }
 
-    /// Whether it has given way to one who plays.
-    pub fn is_dismissed(&self) -> bool {
-        self.viewer.is_dismissed()
+    /// Whether it has given way to one who plays; wakes the task when that may have changed.
+    pub fn poll_dismissed(&self, cx: &Context<'_>) -> bool {
+        self.viewer.poll_dismissed(cx)
     }
 
     /// Whether the peer has reported since the last look.

@@ -2,6 +2,7 @@
 
 import threading
 
+import namespaces
 import waiting
 from rtsp_case import AUDIO, STREAM, VIDEO, RtspCase
 
@@ -9,6 +10,7 @@ LIVES = "lives"
 GAVE_WAY = "nobody publishes it, and others need the place"
 # Longer than what comes last may take, and than anybody here waits.
 LET_IN_WITHIN = 30
+GROUP = "239.255.42.42"
 
 
 class Ended(RtspCase):
@@ -60,3 +62,34 @@ class Ended(RtspCase):
         for one in taking:
             one.join(LET_IN_WITHIN)
             self.assertFalse(one.is_alive(), "it is still there")
+
+    def test_those_of_a_group_leave(self):
+        try:
+            wire = namespaces.Wire()
+        except namespaces.Unavailable as why:
+            self.skipTest(f"no network namespaces: {why}")
+        self.addCleanup(wire.close)
+        # The group itself has a place.
+        self.serve(
+            viewers={"max": 3},
+            rtsp={"multicast": GROUP},
+            hls={"enable": False},
+            log={"level": "debug"},
+        )
+        publisher = self.publish_live(STREAM)
+        listening = [self.connect() for _ in range(2)]
+        for one in listening:
+            self.ok(one, "DESCRIBE", self.url)
+            self.set_up_both(one, "Transport: RTP/AVP;multicast")
+        taking = [self.take_all(one) for one in listening]
+        self.publish(LIVES)
+        self.until_log_counts(f"publishes {LIVES}", 1)
+        self.assertFalse(self.is_let_in())
+        publisher.stop()
+        self.until_all_give_way(2)
+        for one in taking:
+            one.join(LET_IN_WITHIN)
+            self.assertFalse(one.is_alive(), "it is still there")
+        # Nobody listens any more, so nothing goes to the group.
+        waiting.until(lambda: self.server.metric("runnel_udp_pairs") == 0, LET_IN_WITHIN, "no group")
+        waiting.until(self.is_let_in, LET_IN_WITHIN, "the place of the group")

@@ -108,7 +108,8 @@ impl PlaySession {
     ) -> Result<bool, Close> {
         let slow = config.viewers.slow.0;
         match &mut self.state {
-            State::Held(..) | State::Ready | State::Starting if self.sender.is_dismissed() => Err(gave_way()),
+            State::Held(..) | State::Ready | State::Starting if self.sender.poll_dismissed(cx) => Err(gave_way()),
+            State::Playing if self.cast.is_some() && self.sender.poll_dismissed(cx) => Err(gave_way()),
             State::Held(..) => {
                 // what was answered before does not wait with it
                 let _ = carrier.poll_send(cx, conn, machine, slow)?;
