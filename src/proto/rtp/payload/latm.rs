@@ -161,10 +161,10 @@ impl Reading {
     /// The access units behind their lengths: all of an element, or of several.
     fn frames(&self, data: &Bytes, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
         let Some(config) = &self.config else { return Ok(()) };
-        let most = if self.in_band || config.other_data { config.frames as usize } else { usize::MAX };
+        let most = if self.in_band || config.other_data { config.frames as usize } else { MAX_FRAMES };
         let mut is_all = true;
         // first see whether they add up: this may be a fragment
-        for (most, mut out) in [(most, None), (most.min(MAX_FRAMES), Some(out))] {
+        for mut out in [None, Some(out)] {
             let (mut r, mut time, mut count) = (Reader::new(data), self.time, 0);
             while !r.is_empty() && count < most {
                 let len = length(&mut r)?;
