@@ -1,6 +1,10 @@
 //! What comes back to where it was: servers that fetch a stream from each other send the last
-//! of it in a circle when its publisher leaves, for as long as none of them notices.
+//! of it in a circle when its publisher leaves, for as long as none of them notices. So do
+//! servers that send it to each other.
 
+use std::sync::Arc;
+
+use super::Stream;
 use super::ring::Ring;
 use crate::media::Frame;
 use crate::wire::crc::crc32_mpeg;
@@ -25,6 +29,34 @@ impl Last {
     /// Whether that frame was one of them.
     pub(super) fn has(&self, frame: &Frame) -> bool {
         self.0.contains(&print(frame))
+    }
+}
+
+/// A stream is sent to another server as long as this lives.
+pub struct Feed {
+    stream: Arc<Stream>,
+    peer: u128,
+}
+
+impl Stream {
+    /// It is sent to the server whose address has these bits.
+    pub fn feed(self: &Arc<Self>, peer: u128) -> Feed {
+        self.lock().fed.push(peer);
+        Feed { stream: self.clone(), peer }
+    }
+
+    /// Whether it is sent to that server.
+    pub fn feeds(&self, peer: u128) -> bool {
+        self.lock().fed.contains(&peer)
+    }
+}
+
+impl Drop for Feed {
+    fn drop(&mut self) {
+        let mut state = self.stream.lock();
+        if let Some(at) = state.fed.iter().position(|peer| *peer == self.peer) {
+            state.fed.swap_remove(at);
+        }
     }
 }
 

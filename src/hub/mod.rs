@@ -22,11 +22,12 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
+pub use echo::Feed;
 pub use form::Unit;
 pub use hold::Pressed;
 pub use name::{InvalidName, Name};
 pub use pattern::{have_common, is_pattern, matches};
-pub use publisher::{EvictingRoom, Lost, Publisher};
+pub use publisher::{Doubt, EvictingRoom, Lost, Publisher};
 pub use session::SessionId;
 pub use stats::{FormStats, StreamStats, Traffic};
 pub use stream::Stream;

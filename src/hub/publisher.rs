@@ -27,10 +27,21 @@ pub struct Publisher {
     begun: Option<(Instant, Ticks)>,
     silence: Option<Silence>,
     moved: u64,
+    joined: Instant,
     /// Its begin and end are no news for the log.
     hushed: bool,
     /// It has yet to show that it is no echo.
-    is_doubted: bool,
+    doubt: Option<Doubt>,
+}
+
+/// Why a publisher may send back what came from here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Doubt {
+    /// It is fetched from elsewhere: an echo is refused.
+    Pulled,
+    /// It comes from where the stream is sent to. Encoders there may begin anew with the same
+    /// picture: what was here is passed over, for a while.
+    Fed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +101,8 @@ impl Keyless {
     }
 }
 
+/// An echo comes at once when its publisher begins.
+const ECHOES: Duration = Duration::from_secs(2);
 /// How long to wait for the second kind of track before viewers are let in.
 const SETTLE: Duration = Duration::from_millis(300);
 /// Milliseconds of one kind within which the other comes, if there is one, from most who publish.
@@ -128,8 +141,9 @@ impl Publisher {
             begun: None,
             silence: None,
             moved: 0,
+            joined: now,
             hushed: false,
-            is_doubted: false,
+            doubt: None,
         })
     }
 
@@ -165,9 +179,9 @@ impl Publisher {
         if self.hushed { log::Level::Debug } else { news }
     }
 
-    /// It fetches the stream from elsewhere, where it may have come from here.
-    pub fn doubt(&mut self) {
-        self.is_doubted = true;
+    /// The stream comes from where it may have come from here.
+    pub fn doubt(&mut self, why: Doubt) {
+        self.doubt = Some(why);
     }
 
     /// Bytes of frames so far.
@@ -237,12 +251,7 @@ impl Publisher {
     pub fn publish(&mut self, frame: Frame, now: Instant) -> Result<(), Lost> {
         let stream = self.stream.clone();
         let mut state = stream.lock();
-        if self.is_doubted && self.is_start(&frame) {
-            if state.last.has(&frame) {
-                return Err(Lost::Echo);
-            }
-            self.is_doubted = false;
-        }
+        self.believe(&state, &frame, now)?;
         self.admit(&mut state, &frame, now)?;
         state.ring.arrive(now);
         let (frame, at) = self.place(&mut state, frame, now);
@@ -385,6 +394,22 @@ impl Publisher {
             return Err(Lost::OverBudget(refusal));
         }
         self.settle(state, at, now).map_err(Lost::OverBudget)
+    }
+
+    /// Whether a frame was here before.
+    fn believe(&mut self, state: &State, frame: &Frame, now: Instant) -> Result<(), Lost> {
+        let Some(doubt) = self.doubt else { return Ok(()) };
+        let is_start = self.is_start(frame);
+        let is_known = is_start && state.last.has(frame);
+        match doubt {
+            Doubt::Pulled if is_start && is_known => return Err(Lost::Echo),
+            Doubt::Pulled if !is_start => return Ok(()),
+            Doubt::Fed if (!is_start || is_known) && now.saturating_duration_since(self.joined) < ECHOES => {
+                return Err(Lost::Undecodable);
+            }
+            Doubt::Pulled | Doubt::Fed => self.doubt = None,
+        }
+        Ok(())
     }
 
     /// Whether viewers may begin with it.

@@ -42,6 +42,8 @@ pub(super) struct State {
     pub(super) unpublished: Instant,
     /// What that one has left behind.
     pub(super) last: Last,
+    /// Servers that it is sent to.
+    pub(super) fed: Vec<u128>,
     pub(super) packers: Vec<Packer>,
     /// The log is told of its publisher at the level for debugging alone.
     hushed: bool,
@@ -111,6 +113,7 @@ impl Stream {
             left: Instant::now(),
             unpublished: Instant::now(),
             last: Last::default(),
+            fed: Vec::new(),
             packers: Vec::new(),
             hushed: false,
             viewers: Vec::new(),

@@ -162,7 +162,7 @@ async fn push_each(direction: Direction, core: Arc<Core>, push: Push, pushed: Pu
 
 fn push_new(direction: Direction, core: &Arc<Core>, push: &Push, pushed: &mut HashMap<Name, (Task<()>, Latest)>) {
     pushed.retain(|_, (task, _)| !task.is_finished());
-    for stream in core.hub.streams().iter().filter(|stream| stream.is_live()) {
+    for stream in core.hub.streams().iter().filter(|stream| stream.is_open()) {
         let name = stream.name();
         if !pushed.contains_key(name) && matches(&push.stream, name.as_str()) {
             let mut job = RelayJob::push(core, direction, push, name.clone());

@@ -233,6 +233,8 @@ async fn attempt(direction: Direction, job: &mut RelayJob) -> (Close, u64) {
         };
         job.becomes(job.who.clone().at(conn.peer()));
         log::debug!("{} is connected to {}", job.who, job.url);
+        let stream = job.core.hub.find(&job.name).filter(|_| matches!(direction, Direction::Push(_)));
+        let _feed = stream.zip(job.who.ip()).map(|(stream, peer)| stream.feed(crate::net::bits(peer)));
         let (end, bytes) = run(job.clone(), conn).await;
         moved += bytes;
         match end {
@@ -297,11 +299,11 @@ impl RelayJob {
     }
 
     /// Whether it is time to begin: for a pull on demand somebody watches what
-    /// nobody publishes, for a push somebody publishes.
+    /// nobody publishes, for a push somebody publishes and there is something to begin with.
     fn is_wanted(&self, direction: Direction) -> bool {
         let stream = self.core.hub.find(&self.name);
         match direction {
-            Direction::Push(_) => stream.is_some_and(|stream| stream.is_live()),
+            Direction::Push(_) => stream.is_some_and(|stream| stream.is_open()),
             _ if self.on_demand => stream.is_some_and(|stream| stream.is_watched() && !stream.is_live()),
             _ => stream.is_none_or(|stream| !stream.is_live()),
         }

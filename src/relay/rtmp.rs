@@ -8,7 +8,7 @@ use super::parting::see_off;
 use super::{End, Need, RelayJob, Run};
 use crate::conf::GREETING;
 use crate::container::flv;
-use crate::hub::Refused;
+use crate::hub::{Doubt, Refused};
 use crate::media::Info;
 use crate::net::random;
 use crate::net::{ALL, Close, Conn, Framing, HeadFraming, Outlet, SOME, poll_in_turns};
@@ -173,7 +173,7 @@ fn begin(job: &RelayJob, now: Instant) -> Result<FlvIn, Close> {
     gives_way(job)?;
     let RelayJob { core, config, name, url, who, .. } = job;
     let mut publisher = core.hub.publish(name, &who.to_string(), now).map_err(|why| Close::Refused(why.to_string()))?;
-    publisher.doubt();
+    publisher.doubt(Doubt::Pulled);
     log::info!("{who} pulls {name} from {url}");
     Ok(FlvIn::new(Ingest::new(publisher, config, who)))
 }

@@ -11,6 +11,7 @@ use smol::future::or;
 use super::parting::see_off;
 use super::{End, LINGER, Need, RelayJob, Run};
 use crate::conf::GREETING;
+use crate::hub::Doubt;
 use crate::media::Kind;
 use crate::net::random;
 use crate::net::{ALL, Close, Conn, SOME, at_port, canonical, poll_in_turns};
@@ -193,7 +194,7 @@ impl Pull {
         let (demux, numbers) = announced(description, config)
             .ok_or_else(|| refused("no track of it has a codec that has a place here".into()))?;
         let mut publisher = core.hub.publish(name, &who.to_string(), now).map_err(|why| refused(why.to_string()))?;
-        publisher.doubt();
+        publisher.doubt(Doubt::Pulled);
         self.client.charge_to(publisher.account().clone());
         let wanted: Vec<_> = (0..).zip(&numbers).filter_map(|(track, number)| number.map(|_| track)).collect();
         self.publish = Some(Box::new(RtpIngest::new(publisher, (demux, numbers), config, who)));

@@ -8,9 +8,9 @@ use super::who::Who;
 use crate::budget::OverBudget;
 use crate::conf::Config;
 use crate::container::{Error, Event};
-use crate::hub::{Lost, Publisher};
+use crate::hub::{Doubt, Lost, Publisher};
 use crate::media::{Frame, Kind, Track};
-use crate::net::{Close, Conn};
+use crate::net::{Close, Conn, bits};
 
 /// The right to publish, and how fast to read.
 pub struct Ingest {
@@ -58,6 +58,9 @@ impl Ingest {
     pub fn new(mut publisher: Publisher, config: &Config, who: &Who) -> Self {
         if !who.told {
             publisher.hush();
+        }
+        if who.ip().is_some_and(|peer| publisher.stream().feeds(bits(peer))) {
+            publisher.doubt(Doubt::Fed);
         }
         Self {
             publisher,
