@@ -21,9 +21,14 @@ impl Last {
     /// A publisher leaves this behind; who has published nothing changes nothing.
     pub(super) fn note(&mut self, ring: &Ring) {
         if ring.newest_start().is_some() {
-            self.0 = Default::default();
+            self.forget();
             self.0.iter_mut().zip(ring.starts()).for_each(|(last, frame)| *last = print(frame));
         }
+    }
+
+    /// What was fetched from elsewhere may come from there again: a picture that stands still is the same each time.
+    pub(super) fn forget(&mut self) {
+        self.0 = Default::default();
     }
 
     /// Whether that frame was one of them.

@@ -32,6 +32,8 @@ pub struct Publisher {
     hushed: bool,
     /// It has yet to show that it is no echo.
     doubt: Option<Doubt>,
+    /// It is fetched from elsewhere.
+    pulled: bool,
 }
 
 /// Why a publisher may send back what came from here.
@@ -101,6 +103,8 @@ impl Keyless {
     }
 }
 
+/// What others still have of a publisher that has left comes back within this: they notice by `publish.silence`.
+const REMEMBERED: Duration = Duration::from_secs(30);
 /// An echo comes at once when its publisher begins.
 const ECHOES: Duration = Duration::from_secs(2);
 /// How long to wait for the second kind of track before viewers are let in.
@@ -144,6 +148,7 @@ impl Publisher {
             joined: now,
             hushed: false,
             doubt: None,
+            pulled: false,
         })
     }
 
@@ -182,6 +187,7 @@ impl Publisher {
     /// The stream comes from where it may have come from here.
     pub fn doubt(&mut self, why: Doubt) {
         self.doubt = Some(why);
+        self.pulled |= why == Doubt::Pulled;
     }
 
     /// Bytes of frames so far.
@@ -400,7 +406,8 @@ impl Publisher {
     fn believe(&mut self, state: &State, frame: &Frame, now: Instant) -> Result<(), Lost> {
         let Some(doubt) = self.doubt else { return Ok(()) };
         let is_start = self.is_start(frame);
-        let is_known = is_start && state.last.has(frame);
+        let is_recent = now.saturating_duration_since(state.unpublished) < REMEMBERED;
+        let is_known = is_start && is_recent && state.last.has(frame);
         match doubt {
             Doubt::Pulled if is_start && is_known => return Err(Lost::Echo),
             Doubt::Pulled if !is_start => return Ok(()),
@@ -488,7 +495,11 @@ impl Drop for Publisher {
         let mut state = self.stream.lock();
         if self.is_current(&state) {
             let State { ring, last, .. } = &mut *state;
-            last.note(ring);
+            if self.pulled {
+                last.forget()
+            } else {
+                last.note(ring)
+            }
             state.publisher = None;
             state.settle(false);
             state.left = Instant::now();
