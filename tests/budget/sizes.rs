@@ -22,7 +22,7 @@ fn of_frames_and_connections() {
         ("a packed frame", size_of::<Packed>(), 104),
         ("a unit", size_of::<Unit>(), 152),
         ("a viewer", size_of::<Viewer>(), 120),
-        ("a publisher", size_of::<Publisher>(), 208),
+        ("a publisher", size_of::<Publisher>(), 240),
         ("a connection", size_of::<Conn>(), 112),
         ("an outlet", size_of::<Outlet>(), 96),
         ("an RTMP machine", size_of::<rtmp::Server>(), 288),
