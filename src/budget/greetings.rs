@@ -1,4 +1,4 @@
-//! What connections make the program keep beside what they are themselves: heads, messages and
+//! The memory that connections take beside what they are themselves: heads, messages and
 //! requests of which not all has come, answers.
 
 use super::Account;

@@ -73,12 +73,12 @@ pub struct Form {
     pub name: &'static str,
     /// The extension in URLs, without the dot; empty if it has none.
     pub extension: &'static str,
-    /// What has to stand in the query of the URL; empty for the one that players get who ask
+    /// The word that has to stand in the query of the URL; empty for the one that players get who ask
     /// for nothing.
     pub query: &'static str,
     /// Content-Type; empty if it is not served over HTTP.
     pub mime: &'static str,
-    /// What the ids of sessions that play it begin with; empty if the protocol says that.
+    /// The prefix of the ids of sessions that play it; empty if the protocol says that.
     pub session: &'static str,
     /// A packer at the start of a stream.
     pub mux: fn() -> Box<dyn Mux>,

@@ -18,7 +18,7 @@ pub use small::{aside, open_at_once, read_once, read_small};
 /// Threads for all who read what is on a disk.
 static READERS: BlockingPool = BlockingPool::new("runnel-disk", 1, STACK);
 
-/// What system calls on paths and the making of keys need of a stack, and some more.
+/// The stack that system calls on paths and the making of keys need, and some more.
 const STACK: usize = 128 << 10;
 
 /// Has as many threads as that at most wait for disks.

@@ -49,7 +49,7 @@ pub fn may_be_mounted(path: &Path) -> bool {
     may_be_mounted_in(&mounts, &followed_in(&mounts, path))
 }
 
-/// What a disk that may not answer has of links nobody knows, nor what stands behind the end of a long table.
+/// Nobody knows the links on a disk that may not answer, nor the rest of a table that is too long.
 #[cfg(feature = "record")]
 fn may_be_mounted_in(mounts: &[Mount], path: &Path) -> bool {
     let answers = around(mounts, path).is_some_and(|mount| mount.answers);
@@ -115,7 +115,7 @@ fn follow(mounts: &[Mount], path: &Path, read_link: &dyn Fn(&Path) -> Option<Pat
 }
 
 impl Mount {
-    /// What stands behind the end of a table that is too long.
+    /// The rest of a table that is too long.
     fn rest() -> Self {
         Self { point: PathBuf::new(), device: 0, answers: false }
     }

@@ -1,4 +1,4 @@
-//! What comes back to where it was: servers that fetch a stream from each other send the last
+//! Echoes: servers that fetch a stream from each other send the last
 //! of it in a circle when its publisher leaves, for as long as none of them notices. So do
 //! servers that send it to each other.
 
@@ -9,8 +9,7 @@ use super::ring::Ring;
 use crate::media::Frame;
 use crate::wire::crc::crc32_mpeg;
 
-/// What the last publisher's newest frames were that viewers begin with, at most so many; 0 where
-/// there is none. Who fetches the stream from elsewhere begins with one of them if it is an echo.
+/// The last publisher's newest frames that viewers begin with, at most so many; 0 where there is none. Who fetches the stream from elsewhere begins with one of them if it is an echo.
 #[derive(Debug, Default)]
 pub(super) struct Last([u64; 4]);
 
@@ -26,7 +25,8 @@ impl Last {
         }
     }
 
-    /// What was fetched from elsewhere may come from there again: a picture that stands still is the same each time.
+    /// A stream that was fetched from elsewhere may come from there again: a picture that stands still is the same
+    /// each time.
     pub(super) fn forget(&mut self) {
         self.0 = Default::default();
     }

@@ -36,7 +36,7 @@ pub struct Publisher {
     pulled: bool,
 }
 
-/// Why a publisher may send back what came from here.
+/// The reason why a publisher may send back what came from here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doubt {
     /// It is fetched from elsewhere: an echo is refused.
@@ -75,7 +75,7 @@ pub enum Lost {
 struct Keyless {
     since: Option<Instant>,
     said: bool,
-    /// When it was said last.
+    /// The last time that it was said.
     told: Option<Instant>,
 }
 
@@ -103,7 +103,8 @@ impl Keyless {
     }
 }
 
-/// What others still have of a publisher that has left comes back within this: they notice by `publish.silence`.
+/// Others that still have frames of a publisher that has left send them within this: they notice by
+/// `publish.silence`.
 const REMEMBERED: Duration = Duration::from_secs(30);
 /// An echo comes at once when its publisher begins.
 const ECHOES: Duration = Duration::from_secs(2);

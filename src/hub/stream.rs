@@ -40,7 +40,7 @@ pub(super) struct State {
     pub(super) left: Instant,
     /// When the last publisher left.
     pub(super) unpublished: Instant,
-    /// What that one has left behind.
+    /// The frames that it has left behind.
     pub(super) last: Last,
     /// Servers that it is sent to.
     pub(super) fed: Vec<u128>,

@@ -136,7 +136,7 @@ impl Viewer {
         self
     }
 
-    /// What it has got is to be there for others: it gives way no more.
+    /// It gives way no more: others are to find what it has got.
     pub fn stay(&self) {
         self.stream.lock().stay(self.seat);
     }

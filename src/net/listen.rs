@@ -19,7 +19,7 @@ pub struct Gate(Arc<Places>);
 struct Places {
     open: AtomicUsize,
     limit: usize,
-    /// What they hold is charged to.
+    /// The accounts for what they hold.
     greetings: Option<Greetings>,
     /// The last time that the system had no room for a connection.
     starved: Mutex<Option<Instant>>,

@@ -23,7 +23,7 @@ pub use trust::Trust;
 /// A connection's state. Plaintext goes in and out here, what is sealed goes by the socket.
 pub(super) struct Tls {
     state: Connection,
-    /// What lets more certificates be believed.
+    /// The remedy: how more certificates are believed.
     remedy: &'static str,
     /// One of the places that the memory plan has for this.
     _pass: Option<Pass>,

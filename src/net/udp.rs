@@ -25,7 +25,7 @@ pub struct Ports {
     limit: usize,
 }
 
-/// How far the search for ports is.
+/// The state of the search for ports.
 #[derive(Debug)]
 struct Search {
     /// The next pair is looked for from here on.

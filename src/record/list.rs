@@ -37,7 +37,7 @@ pub(super) fn list(folders: &[Arc<Folder>], query: &str) -> Vec<Told> {
     newest.iter().filter_map(|Reverse(one)| one.tell(folders.get(one.folder)?)).collect()
 }
 
-/// What is told of a recording: of one in segments its playlist stands for all that are left.
+/// The entry of a recording: that of one in segments is its playlist, for all that are left.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Listed {
     /// In milliseconds since 1970.
@@ -53,7 +53,7 @@ struct Listed {
 /// The segments of some streams, in the order of their names: memory does not grow with the number of all.
 #[derive(Default)]
 struct Segments {
-    /// When the first of a stream began, and the bytes of all.
+    /// The begin of the first of a stream, and the bytes of all.
     streams: BTreeMap<String, (u64, u64)>,
     /// Those up to this one are known.
     after: String,

@@ -208,8 +208,8 @@ impl State {
         (!is_full).then_some(())
     }
 
-    /// Where there is no place, of an address that publishes more than `connections.per_peer` leaves it a
-    /// recording ends for one of another's.
+    /// Ends a recording of an address that publishes more than `connections.per_peer` leaves it, where there is
+    /// no place for one of another's.
     fn give_way(&mut self, core: &Core, to: &Name) {
         let config = core.config();
         let takers = |name: &Name| -> Takers { [core.hub.find(name).and_then(|one| one.publisher_peer()), None] };

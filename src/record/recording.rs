@@ -51,7 +51,7 @@ const TOLD: u32 = 100;
 /// Of so many files in ten seconds the log is told that they are whole.
 const FILES: u32 = 200;
 
-/// What helps, by the kind of the fault.
+/// The remedies, by the kind of the fault.
 const REMEDIES: [(ErrorKind, &str); 5] = [
     (ErrorKind::StorageFull, "delete files, or have keep_free or keep_total do it"),
     (ErrorKind::QuotaExceeded, "delete files, or have keep_total do it"),
@@ -73,12 +73,12 @@ impl Recording {
         Arc::new(Self { layout: FileLayout::of(rule.format), rule, stream, recorded, flood, state: Mutex::new(state) })
     }
 
-    /// What its viewer is called by.
+    /// The id that its viewer is called by.
     pub(super) fn id(&self) -> SessionId {
         self.lock().who.id()
     }
 
-    /// What is handed on is written from here on.
+    /// Frames that are handed on are written from here on.
     pub(super) fn begins(&self) {
         let state = &mut *self.lock();
         if !std::mem::replace(&mut state.begun, true) {

@@ -136,7 +136,7 @@ struct RelayJob {
 /// The session of a job that runs now, or was the last.
 type Latest = Arc<Mutex<Who>>;
 
-/// How a job is done.
+/// The way in which a job is done.
 #[derive(Clone, Copy)]
 enum Direction {
     Pull(&'static Protocol),

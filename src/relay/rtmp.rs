@@ -76,7 +76,7 @@ struct Pull {
     /// Once media has come: a server may let us play what nobody publishes, and until then
     /// the name is free for others.
     flv_in: Option<Box<FlvIn>>,
-    /// What the server has said of the stream before.
+    /// Metadata of the stream that came before.
     info: Option<Info>,
     need: Need,
 }
@@ -161,7 +161,7 @@ fn is_media(event: &ClientEvent) -> bool {
     }
 }
 
-/// Who has nothing yet leaves the name to who publishes, whatever `publish.conflict` says.
+/// A pull that has nothing yet leaves the name to a publisher, whatever `publish.conflict` says.
 fn gives_way(job: &RelayJob) -> Result<(), Close> {
     match job.core.hub.find(&job.name) {
         Some(stream) if stream.is_live() => Err(Close::Refused(Refused::Taken.to_string())),

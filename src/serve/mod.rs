@@ -40,7 +40,7 @@ pub type Unbound = (&'static str, String);
 
 /// A running server: what listens, and what each protocol has of its own.
 pub struct Server {
-    /// What all protocols share.
+    /// The core that all protocols share.
     pub core: Arc<Core>,
     /// Streams that go to a group.
     #[cfg(feature = "rtsp")]

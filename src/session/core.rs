@@ -1,4 +1,4 @@
-//! What every protocol gets.
+//! The core, which every protocol gets.
 
 use std::fmt;
 use std::net::SocketAddr;

@@ -1,4 +1,4 @@
-//! What all protocols share: whom a session is, a publisher's and a viewer's side, and the
+//! The things that all protocols share: whose a session is, a publisher's and a viewer's side, and the
 //! core that every one of them gets.
 
 mod admit;

@@ -54,7 +54,7 @@ impl Who {
         self
     }
 
-    /// What its viewer is called by.
+    /// The id that its viewer is called by.
     pub fn id(&self) -> SessionId {
         self.id
     }

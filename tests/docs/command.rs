@@ -262,7 +262,7 @@ fn a_check_says_what_has_no_effect() {
     }
 }
 
-/// What is switched off is told of key by key, and none is forgotten.
+/// Each key of a table that is switched off is told, and none is forgotten.
 #[test]
 fn a_check_says_each_key_of_what_is_off() {
     let tables = [

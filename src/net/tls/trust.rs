@@ -18,7 +18,7 @@ use super::provider;
 #[derive(Clone)]
 pub struct Trust {
     config: Arc<ClientConfig>,
-    /// What lets it believe more, in words of whoever asked for it.
+    /// The remedy, in words of whoever asked for it: how it believes more.
     pub(super) remedy: &'static str,
 }
 

@@ -11,7 +11,7 @@ pub(super) struct Clock {
     timed: bool,
     /// A moment, and the time in the file that belongs to it.
     anchor: Option<(Instant, i64)>,
-    /// When the last frame was due.
+    /// The time at which the last frame was due.
     due: Option<Instant>,
     /// The latest time, where times go on.
     newest: i64,
@@ -46,7 +46,7 @@ impl Clock {
         Self { speed, timed, anchor: None, due: None, newest: 0, longest: None, crowd: (0, 0) }
     }
 
-    /// When the frame of the time `at` is due; the times of some `following` it are known.
+    /// The time at which the frame of the time `at` is due; the times of some `following` it are known.
     pub(super) fn due(&mut self, at: i64, following: impl Iterator<Item = i64>, now: Instant) -> Instant {
         let Some((moment, begun)) = self.anchor else {
             (self.newest, self.crowd) = (at, (at, 0));

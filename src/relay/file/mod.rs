@@ -39,7 +39,7 @@ impl Playback {
     }
 }
 
-/// Who waits for longer looks now and then whether anybody watches.
+/// A longer wait looks now and then whether anybody watches.
 const LONG: Duration = Duration::from_secs(1);
 
 /// How a file comes to be published.
@@ -188,7 +188,7 @@ impl Session<'_> {
         }
     }
 
-    /// What comes of `work`, unless the program ends before: there is no connection that would be closed.
+    /// The result of `work`, unless the program ends before: there is no connection that would be closed.
     async fn unless_over<T>(&self, work: impl Future<Output = T>) -> Result<T, Close> {
         let over = async {
             self.job.core.watch.stopped().await;

@@ -68,7 +68,7 @@ impl Spans {
 }
 
 impl Span {
-    /// How long its last frame lasts.
+    /// The duration of its last frame.
     fn frame(&self) -> i64 {
         let [last, before] = self.steps;
         if before == 0 { last } else { last.min(before) }

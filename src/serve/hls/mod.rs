@@ -63,7 +63,7 @@ struct Settings {
     /// `None` where the stream's tracks decide.
     packing: Option<Packing>,
     idle: Duration,
-    /// Who asks for nothing for so long is gone.
+    /// A player that asks for nothing for so long is gone.
     absence: Duration,
 }
 

@@ -13,7 +13,7 @@ pub(super) struct Askers {
     /// The customer who asked last; `None` if nobody counts what that one has.
     last: Option<u128>,
     at: Option<Instant>,
-    /// When anybody else did.
+    /// The last time that anybody else did.
     others: Option<Instant>,
 }
 

@@ -53,7 +53,7 @@ pub(super) struct Seat {
     tidy: Arc<Tidy>,
     name: Name,
     number: usize,
-    /// What was to be looked at there before, whether anything is written or not.
+    /// The folder that was to be looked at there before, whether anything is written or not.
     is_due: bool,
     pub(super) folder: Folder,
 }

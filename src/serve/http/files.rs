@@ -95,7 +95,7 @@ const ASKED: usize = 512;
 const LISTED: Duration = Duration::from_secs(15);
 /// The most bytes that are read at once, and the fewest where others have the room.
 const READ: (usize, usize) = (16 << 10, 1 << 10);
-/// Who finds no room for a piece looks again after this.
+/// A download that finds no room for a piece looks again after this.
 const AGAIN: Duration = Duration::from_millis(50);
 
 /// The next folder is asked as well if one does not answer within this.
@@ -292,7 +292,7 @@ async fn read(file: Arc<Opened>, due: Use, at: u64, left: u64, account: Account)
     }
 }
 
-/// What stands at that place, as much as half of the room that is left takes; `None` if there is none.
+/// A piece of the file from that place on, as long as half of the room that is left; `None` if there is none.
 fn read_piece(file: &Opened, at: u64, left: u64, account: &Account) -> io::Result<Option<Bytes>> {
     let (longest, shortest) = READ;
     let most = (account.available() / 2).clamp(shortest, longest).min(usize::try_from(left).unwrap_or(longest));

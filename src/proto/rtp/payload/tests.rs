@@ -72,7 +72,7 @@ impl Bench {
         self.take(&Packet { marker, payload_type: 96, sequence, timestamp, ssrc: 7, payload })
     }
 
-    /// How many frames come of a payload, and whether anything of it is lost.
+    /// The number of frames in a payload, and whether anything of it is lost.
     pub(super) fn count(&mut self, payload: &[u8]) -> (usize, bool) {
         let payload = Bytes::copy_from_slice(payload);
         let packet = Packet { marker: true, payload_type: 96, sequence: 0, timestamp: 0, ssrc: 7, payload };
