@@ -154,6 +154,16 @@ impl Conn {
         self.prompt = prompt;
     }
 
+    /// Pays for so many bytes of input that cannot be used yet, where they are more than a connection has
+    /// room for itself.
+    pub fn pay(&self, bytes: usize) -> Result<Option<Lease>, Close> {
+        let no_room = |_| Close::Refused("there is no room for what it sends just now".into());
+        match &self.pass {
+            Some(pass) if bytes > UNPAID => pass.charge(bytes).map_err(no_room),
+            _ => Ok(None),
+        }
+    }
+
     /// Bytes of input that the machine could not use yet.
     pub fn kept(&self) -> usize {
         self.rest.len()
@@ -203,12 +213,7 @@ impl Conn {
                 return Poll::Ready(Err(Close::Peer("a header without end".into())));
             }
             self.paid = None;
-            if data.len() > UNPAID
-                && let Some(pass) = &self.pass
-            {
-                let no_room = |_| Close::Refused("there is no room for what it sends just now".into());
-                self.paid = pass.charge(data.len()).map_err(no_room)?;
-            }
+            self.paid = self.pay(data.len())?;
             self.rest = data.into();
             Poll::Ready(Ok(Received { bytes, end: bytes == 0 && !again }))
         })

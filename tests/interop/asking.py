@@ -9,6 +9,10 @@ import rtmp_server
 
 LITTLE = 4 << 10
 OPTIONS = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"
+UPGRADE = (
+    b"GET / HTTP/1.1\r\nHost: h\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+)
 CREATE_STREAM = rtmp_server.encode("createStream", 2, None)
 # To more than the messages have, on a chunk stream of its own.
 SET_CHUNK_SIZE = b"\x02\0\0\0\0\0\x04\x01\0\0\0\0\0\0\xff\xff"
@@ -53,6 +57,23 @@ def half_a_head(server, _):
     return one, b""
 
 
+HALF_A_HEAD = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\nA: " + b"a" * 11_000
+
+
+def half_a_head_in_a_tunnel(server, number):
+    one, _ = rtsp_in_a_tunnel(server, number)
+    return one, base64.b64encode(HALF_A_HEAD) if number % 2 else b""
+
+
+def half_a_head_in_a_websocket(server, _):
+    one = hoarder.connect(server.rtsp_websocket_port, receive=LITTLE)
+    one.sendall(UPGRADE)
+    hoarder.read_until(one, b"\r\n\r\n")
+    length = len(HALF_A_HEAD).to_bytes(2, "big")
+    one.sendall(b"\x82\xfe" + length + bytes(4) + HALF_A_HEAD)
+    return one, b""
+
+
 def a_file(server, _):
     one = hoarder.connect(server.http_port, receive=LITTLE)
     one.sendall(b"GET /large.bin HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -65,7 +86,14 @@ def http(server, _):
 
 
 # Those of whom what is kept is charged, and bounded for all together.
-CHARGED = [half_a_message_of_rtmp, half_a_packet_of_rtsp, half_a_head, a_file]
+CHARGED = [
+    half_a_message_of_rtmp,
+    half_a_packet_of_rtsp,
+    half_a_head,
+    half_a_head_in_a_tunnel,
+    half_a_head_in_a_websocket,
+    a_file,
+]
 WAYS = [*CHARGED, rtsp, rtsp_in_a_tunnel, rtmp, http]
 
 

@@ -6,6 +6,8 @@ use std::time::Duration;
 
 #[cfg(feature = "http")]
 use super::tunnel::{Get, Post};
+#[cfg(feature = "http")]
+use crate::budget::Lease;
 use crate::net::{Close, Conn, Received};
 use crate::proto::Machine;
 #[cfg(feature = "http")]
@@ -33,8 +35,15 @@ pub(crate) enum Carrier {
 pub(crate) struct Socket {
     machine: ws::Server,
     out: Vec<u8>,
-    /// What came and could not be used yet.
-    kept: Vec<u8>,
+    kept: Kept,
+}
+
+/// Input that a carrier has unpacked and that could not be used yet.
+#[cfg(feature = "http")]
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) bytes: Vec<u8>,
+    paid: Option<Lease>,
 }
 
 /// What may be kept that cannot be used yet.
@@ -154,21 +163,31 @@ impl Carrier {
     }
 }
 
-/// Feeds what is kept to `input`, and says how much it used.
 #[cfg(feature = "http")]
-pub(super) fn feed(kept: &mut Vec<u8>, input: &mut impl FnMut(&[u8]) -> Result<usize, Close>) -> Result<usize, Close> {
-    let mut at = 0;
-    while let Some(rest) = kept.get(at..).filter(|rest| !rest.is_empty()) {
-        match input(rest)? {
-            0 => break,
-            used => at += used,
+impl Kept {
+    /// Feeds what is kept to `input`, and says how much it used.
+    pub(super) fn feed(&mut self, input: &mut impl FnMut(&[u8]) -> Result<usize, Close>) -> Result<usize, Close> {
+        let mut at = 0;
+        while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
+            match input(rest)? {
+                0 => break,
+                used => at += used,
+            }
         }
+        self.bytes.drain(..at);
+        Ok(at)
     }
-    kept.drain(..at);
-    if kept.is_empty() {
-        *kept = Vec::new();
+
+    /// Pays for what is left, and holds no more than that.
+    pub(super) fn settle(&mut self, conn: &Conn) -> Result<(), Close> {
+        if self.bytes.len() > MAX_KEPT {
+            return Err(Close::Peer("a message without end".into()));
+        }
+        self.bytes.shrink_to_fit();
+        self.paid = None;
+        self.paid = conn.pay(self.bytes.len())?;
+        Ok(())
     }
-    if kept.len() > MAX_KEPT { Err(Close::Peer("a message without end".into())) } else { Ok(at) }
 }
 
 #[cfg(feature = "http")]
@@ -181,7 +200,7 @@ impl Socket {
         let agreed = asked.clone().find(|name| name.eq_ignore_ascii_case("rtsp")).or_else(|| asked.next());
         fields.extend(agreed.map(|name| ("Sec-WebSocket-Protocol", name)));
         machine.head(http::Status::SWITCHING_PROTOCOLS, &fields);
-        Self { machine: ws::Server::with_data(), out: std::mem::take(machine.transmit()), kept: Vec::new() }
+        Self { machine: ws::Server::with_data(), out: std::mem::take(machine.transmit()), kept: Kept::default() }
     }
 
     fn poll_read(
@@ -192,21 +211,24 @@ impl Socket {
         mut input: impl FnMut(&[u8]) -> Result<usize, Close>,
     ) -> Poll<Result<Received, Close>> {
         let Self { machine, kept, .. } = self;
-        let used = feed(kept, &mut input)?;
+        let used = kept.feed(&mut input)?;
         if used > 0 {
+            kept.settle(conn)?;
             return Poll::Ready(Ok(Received { bytes: used, end: false }));
         }
-        conn.poll_read(cx, most, |data| {
+        let received = ready!(conn.poll_read(cx, most, |data| {
             let used = machine.input(data).map_err(|error| Close::Peer(error.to_string()))?;
             match machine.event() {
                 Some(ws::Event::Data(part)) => {
-                    kept.extend_from_slice(&part);
-                    feed(kept, &mut input)?;
+                    kept.bytes.extend_from_slice(&part);
+                    kept.feed(&mut input)?;
                 }
                 Some(ws::Event::Close) => return Err(Close::Eof),
                 None => {}
             }
             Ok(used)
-        })
+        }))?;
+        kept.settle(conn)?;
+        Poll::Ready(Ok(received))
     }
 }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Waker, ready};
 use base64ct::{Base64, Encoding};
 
 use super::super::Server;
-use super::carrier::{MAX_KEPT, feed};
+use super::carrier::{Kept, MAX_KEPT};
 use crate::net::{Close, Conn, Received, SOME, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::http::{self, Status};
@@ -41,7 +41,7 @@ struct State {
 pub(crate) struct Get {
     pipe: Arc<Pipe>,
     out: Vec<u8>,
-    kept: Vec<u8>,
+    kept: Kept,
 }
 
 /// The connection that carries what the client says.
@@ -88,7 +88,7 @@ impl Get {
             ("Connection", "close"),
         ];
         machine.head(Status::OK, &fields);
-        Ok(Self { pipe, out: std::mem::take(machine.transmit()), kept: Vec::new() })
+        Ok(Self { pipe, out: std::mem::take(machine.transmit()), kept: Kept::default() })
     }
 
     /// Whether nothing that was to be sent waits here.
@@ -111,17 +111,18 @@ impl Get {
         conn: &mut Conn,
         mut input: impl FnMut(&[u8]) -> Result<usize, Close>,
     ) -> Poll<Result<Received, Close>> {
-        let mut bytes = feed(&mut self.kept, &mut input)?;
+        let mut bytes = self.kept.feed(&mut input)?;
         if bytes == 0 {
             let mut state = self.pipe.lock();
             state.reader = Some(cx.waker().clone());
-            if self.kept.len() < MAX_KEPT {
-                self.kept.append(&mut state.data);
+            if self.kept.bytes.len() < MAX_KEPT {
+                self.kept.bytes.append(&mut std::mem::take(&mut state.data));
                 state.writer.take().into_iter().for_each(Waker::wake);
             }
             drop(state);
-            bytes = feed(&mut self.kept, &mut input)?;
+            bytes = self.kept.feed(&mut input)?;
         }
+        self.kept.settle(conn)?;
         if bytes > 0 {
             return Poll::Ready(Ok(Received { bytes, end: false }));
         }
@@ -173,7 +174,7 @@ impl Post {
             return Poll::Pending;
         }
         if !self.decoder.out.is_empty() {
-            state.data.append(&mut self.decoder.out);
+            state.data.append(&mut std::mem::take(&mut self.decoder.out));
             state.reader.take().into_iter().for_each(Waker::wake);
         }
         drop(state);
