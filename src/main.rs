@@ -373,7 +373,7 @@ fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
         #[cfg(feature = "record")]
         let closed = smol::future::zip(closed, rest.recorder.stop());
         #[cfg(feature = "record")]
-        let closed = smol::future::zip(closed, rest.relays.stop());
+        let closed = smol::future::zip(rest.relays.stop(), closed);
         closed.await;
     });
     async_io::block_on(runnel::net::run(&executor, end));

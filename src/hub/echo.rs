@@ -9,7 +9,8 @@ use super::ring::Ring;
 use crate::media::Frame;
 use crate::wire::crc::crc32_mpeg;
 
-/// The last publisher's newest frames that viewers begin with, at most so many; 0 where there is none. Who fetches the stream from elsewhere begins with one of them if it is an echo.
+/// The last publisher's newest frames that viewers begin with, at most so many; 0 where there is none.
+/// A pull from elsewhere begins with one of them if it is an echo.
 #[derive(Debug, Default)]
 pub(super) struct Last([u64; 4]);
 

@@ -190,7 +190,8 @@ impl Keeper {
     /// Whether a file was made where no folder is yet: the card came, or a link to it, since that was looked at.
     fn is_elsewhere(&self, news: &News) -> bool {
         let News::Opened { path, rule, .. } = news else { return false };
-        let is_its = |folder: &&Arc<Folder>| folder.rules.iter().any(|own| own.path == rule.path);
+        let is_its =
+            |folder: &&Arc<Folder>| folder.rules.iter().any(|own| own.path == rule.path && own.mounted == rule.mounted);
         !self.folders.iter().find(is_its).is_some_and(|folder| path.starts_with(folder.path()))
     }
 

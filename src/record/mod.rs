@@ -168,7 +168,9 @@ impl State {
     fn attend(&mut self, core: &Arc<Core>, rule: &Arc<Record>, name: &Name, now: Instant) -> Option<()> {
         self.disks.of(rule)?;
         let is_it = |one: &Running| Arc::ptr_eq(&one.rule, rule) && one.recording.stream == *name;
-        let known = self.sessions.iter().position(is_it).map(|at| self.sessions.swap_remove(at));
+        // it keeps its place: they stand in the order in which they began
+        let place = self.sessions.iter().position(is_it);
+        let known = place.map(|at| self.sessions.remove(at));
         let (recording, task) = match known {
             Some(Running { recording, task: Some(task), .. }) if !recording.fails() => (recording, Some(task)),
             Some(Running { recording, task, .. }) if is_out(rule) => {
@@ -177,7 +179,10 @@ impl State {
                 (recording, None)
             }
             Some(Running { recording, task, .. }) => {
-                let task = task.or_else(|| self.begin(core, &recording, self.viewer(core, rule, name)?));
+                let task = task.or_else(|| {
+                    self.give_way(core, name);
+                    self.begin(core, &recording, self.viewer(core, rule, name)?)
+                });
                 (recording, task)
             }
             None if is_out(rule) => {
@@ -195,7 +200,8 @@ impl State {
         if task.is_none() && !recording.fails() {
             recording.failed(&no_card());
         }
-        self.sessions.push(Running { rule: rule.clone(), recording, live: now, task });
+        let at = place.unwrap_or(usize::MAX).min(self.sessions.len());
+        self.sessions.insert(at, Running { rule: rule.clone(), recording, live: now, task });
         Some(())
     }
 
@@ -203,13 +209,13 @@ impl State {
     fn has_place(&self, core: &Core, name: &Name, is_like: impl Fn(&Running) -> bool) -> Option<()> {
         let is_full = self.sessions.iter().filter(|one| is_like(one)).count() >= core.config().recording.max;
         if is_full {
-            core.recorded.refuse(&core.flood, core.who("RECORD").of(name), &"recording.max is reached");
+            core.recorded.refuse(&core.flood, || core.who("RECORD").of(name), &"recording.max is reached");
         }
         (!is_full).then_some(())
     }
 
-    /// Ends a recording of an address that publishes more than `connections.per_peer` leaves it, where there is
-    /// no place for one of another's.
+    /// Ends the newest recording of an address that publishes more than `connections.per_peer` leaves it, where
+    /// there is no place for one of another's.
     fn give_way(&mut self, core: &Core, to: &Name) {
         let config = core.config();
         let takers = |name: &Name| -> Takers { [core.hub.find(name).and_then(|one| one.publisher_peer()), None] };
@@ -228,7 +234,7 @@ impl State {
     fn viewer(&self, core: &Core, rule: &Record, name: &Name) -> Option<Viewer> {
         self.has_place(core, name, |one| one.task.is_some())?;
         let viewer = core.hub.play(name, FileLayout::of(rule.format).form()).map(Viewer::from_oldest);
-        let refuse = |why| core.recorded.refuse(&core.flood, core.who("RECORD").of(name), &why);
+        let refuse = |why| core.recorded.refuse(&core.flood, || core.who("RECORD").of(name), &why);
         viewer.map_err(refuse).ok()
     }
 

@@ -179,6 +179,9 @@ async fn keep_up(direction: Direction, mut job: RelayJob, term: Term) {
             }
             look(&job.core, &mut seen).await;
         }
+        if job.core.watch.stops() {
+            return;
+        }
         let (begun, before) = (Instant::now(), job.frames(direction));
         job.config = job.core.config();
         let mut session = job.clone();

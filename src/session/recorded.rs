@@ -189,8 +189,12 @@ impl Recorded {
     }
 
     /// There is no place for a recording, which is said of the first.
-    pub(crate) fn refuse(&self, flood: &Flood, who: Who, why: &dyn std::fmt::Display) {
-        if !std::mem::replace(&mut self.lock().full, true) && who.passes(flood, "not recorded", REFUSED) {
+    pub(crate) fn refuse(&self, flood: &Flood, who: impl FnOnce() -> Who, why: &dyn std::fmt::Display) {
+        if std::mem::replace(&mut self.lock().full, true) {
+            return;
+        }
+        let who = who();
+        if who.passes(flood, "not recorded", REFUSED) {
             log::warn!("{who} is not recorded: {why}");
         }
     }

@@ -339,7 +339,7 @@ impl Hls {
             if lock(&entry.keeper).is_some() {
                 state.end();
             }
-            if state.begun {
+            if state.begun && state.who.told {
                 log::info!("{} HLS ends", state.who);
             }
         }

@@ -17,7 +17,6 @@ impl Transport {
     pub(super) fn objection(request: &Request) -> Option<Status> {
         match &request.websocket {
             Some(Err(status)) => Some(*status),
-            Some(Ok(_)) if false => Some(Status::NOT_IMPLEMENTED),
             _ => None,
         }
     }

@@ -116,7 +116,7 @@ impl Bench {
 }
 
 fn packings() -> &'static [Packing] {
-    if true { &[Packing::Ts, Packing::Mp4] } else { &[Packing::Ts] }
+    &[Packing::Ts, Packing::Mp4]
 }
 
 /// All kinds of rules, and streams of so many kbit/s with groups of so many ms.
