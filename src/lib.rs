@@ -24,7 +24,7 @@
 //! |---|---|
 //! | [`budget`] | accounts, leases, blocks, the plan |
 //! | [`wire`] | bytes, bits, checksums |
-//! | [`disk`] | work that may wait for a disk |
+//! | [`disk`] | work that may wait for a disk, or for a name to be looked up |
 //! | [`media`] | time, tracks, frames, NAL units |
 //! | [`codec`] | decoder records, and what frames say of themselves |
 //! | [`container`] | FLV, MPEG-TS, MP4, AMF, playlists; the table of forms |

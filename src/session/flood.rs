@@ -1,5 +1,5 @@
 //! Lines that a peer can cause without end: the first few are said, and of the rest how
-//! many there were, once a second.
+//! many there were, every ten seconds.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};

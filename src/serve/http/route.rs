@@ -121,13 +121,8 @@ impl Session {
     #[cfg(feature = "record")]
     fn segment_folders(&self) -> Vec<PathBuf> {
         let stored = self.config.hls.store.0.clone().filter(|_| self.config.hls.enable);
-        #[cfg(feature = "record")]
-        let recorded = {
-            let rules = self.config.record.iter().filter(|rule| rule.format == FileFormat::Hls);
-            rules.filter(|_| self.config.recording.http).map(|rule| PathBuf::from(&rule.path))
-        };
-        #[cfg(not(feature = "record"))]
-        let recorded = None;
+        let rules = self.config.record.iter().filter(|rule| rule.format == FileFormat::Hls);
+        let recorded = rules.filter(|_| self.config.recording.http).map(|rule| PathBuf::from(&rule.path));
         stored.into_iter().chain(recorded).collect()
     }
 
