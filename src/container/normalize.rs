@@ -9,7 +9,7 @@ use crate::codec::{self, Malformed, ac3, h264, h265, mp3, opus, vpx};
 use crate::media::{Change, Codec, Frame, Hz, Kind, MAX_TRACKS, Params, Ticks, Track, Tracks};
 use crate::wire::Short;
 
-/// What a piece of a container turned out to carry.
+/// The content of a piece of a container.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A track is new or has changed.
@@ -22,7 +22,7 @@ pub enum Event {
     Unsupported(Kind, [u8; 4]),
 }
 
-/// Why a piece was lost.
+/// The reason why a piece was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// Not what the specification says.
@@ -33,7 +33,7 @@ pub enum Error {
 
 /// A frame as its container has it.
 pub struct Coded {
-    /// How it is coded.
+    /// Its coding.
     pub codec: Codec,
     /// Index of the track among those of its kind.
     pub track: u8,
@@ -179,7 +179,7 @@ fn undeclared(coded: &Coded) -> Option<Params> {
     }
 }
 
-/// What a frame says of itself where nothing else does.
+/// The facts that a frame says of itself where nothing else does.
 fn observed(coded: &Coded, known: &Params) -> Option<Params> {
     let mut params = known.clone();
     match coded.codec {

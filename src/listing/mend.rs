@@ -29,7 +29,7 @@ pub struct Segments<'a> {
     pub is_busy: &'a dyn Fn(&Path) -> bool,
 }
 
-/// What may be done between steps of a long work, which ends where that fails.
+/// Work to do between the steps of a long one, which ends where that fails.
 pub type Pause<'a> = &'a mut dyn FnMut() -> io::Result<()>;
 
 /// Shows the name of a segment, its begin and its number.
@@ -40,7 +40,7 @@ pub(super) type Order = (u64, u64);
 
 /// The faults of a playlist.
 pub struct Wrong {
-    /// What was compared.
+    /// The entries that were compared.
     sums: Sums,
     /// Some that are listed are not there.
     gone: bool,

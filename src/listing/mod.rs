@@ -22,7 +22,7 @@ pub use sorted::Sorter;
 
 /// The name that lal's players know.
 pub const NAME: &str = "record.m3u8";
-/// What had its name and was of no use.
+/// The file that had its name and was of no use.
 pub const OLD: &str = "record.m3u8.old";
 /// Seconds since 1970 behind which a number may stand in a file's name.
 const NUMBERED: u64 = 1 << 20;
@@ -37,7 +37,7 @@ const GAP: &str = "#EXT-X-DISCONTINUITY\n";
 /// A segment.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    /// How long it is.
+    /// Its duration.
     pub duration: Duration,
     /// It does not continue the one before.
     pub discontinuity: bool,
@@ -118,8 +118,8 @@ pub fn file_name(stream: &str, seconds: u64, others: u64) -> String {
     }
 }
 
-/// What the name of a recorded file says, without its extension: NAME-SECONDS or
-/// NAME-SECONDS-NUMBER, or of a segment NAME-MILLISECONDS-NUMBER. The stream, and when.
+/// The stream and the time in the name of a recorded file, without its extension: NAME-SECONDS or
+/// NAME-SECONDS-NUMBER, or of a segment NAME-MILLISECONDS-NUMBER.
 pub fn name_parts(is_segment: bool, stem: &str) -> Option<(&str, u64)> {
     let numbered = |text: &'_ str| -> Option<(usize, u64)> {
         let at = text.rfind('-')?;
@@ -139,7 +139,7 @@ fn write_head(target: u64, version: u64) -> String {
     format!("{head:-<width$}\n", width = HEAD - 1)
 }
 
-/// What stands behind a tag in the head; 0 if it is not there.
+/// The number behind a tag in the head; 0 if it is not there.
 fn number(head: &[u8], tag: &str) -> u64 {
     let text = String::from_utf8_lossy(head);
     let line = text.lines().find_map(|line| line.strip_prefix(tag));

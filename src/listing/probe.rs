@@ -169,7 +169,7 @@ mod tests {
         packet
     }
 
-    /// What is found in so many packets with zeros behind them, and how many bytes are read.
+    /// The finds in so many packets with zeros behind them, and the number of bytes that are read.
     fn probe(packets: u64, each: u64, zeros: u64) -> (Option<Duration>, usize) {
         let total = Cell::new(0);
         let len = packets * PACKET as u64 + zeros;

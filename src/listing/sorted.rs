@@ -31,7 +31,7 @@ pub struct Sorter {
 
 /// Sorted lines in the file.
 struct Run {
-    /// How often its lines were sorted together with those of others.
+    /// The number of times that its lines were sorted together with those of others.
     level: u32,
     at: u64,
     end: u64,

@@ -1,4 +1,4 @@
-//! What a file is made of, by its format.
+//! The layout of a file, by its format.
 
 use crate::conf::FileFormat;
 use crate::container::flv::recorded::{self, Summary};
@@ -14,7 +14,7 @@ impl FileLayout {
         Self(format)
     }
 
-    /// How the stream is packed.
+    /// The form in which the stream is packed.
     pub(super) fn form(self) -> &'static Form {
         match self.0 {
             FileFormat::Flv => &FLV,
@@ -33,7 +33,7 @@ impl FileLayout {
         self.0 == FileFormat::Hls
     }
 
-    /// What a file begins with.
+    /// The head of a file.
     pub(super) fn begin(self, tracks: &Tracks) -> Vec<u8> {
         match self.0 {
             FileFormat::Flv => recorded::file_begin(tracks),

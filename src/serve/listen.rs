@@ -1,4 +1,4 @@
-//! Where connections may come in: the table of what listens.
+//! The table of what listens.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ pub struct Listener {
 pub(super) struct Listen {
     /// In the log.
     pub(super) name: &'static str,
-    /// What says where, in the configuration.
+    /// The key that says where, in the configuration.
     pub(super) key: &'static str,
     pub(super) listen: Address,
     pub(super) enable: bool,
@@ -36,7 +36,7 @@ pub(super) struct Listen {
     pub(super) tls: bool,
     /// Spawns the task of a connection.
     pub(super) serve: fn(Arc<Server>, Conn),
-    /// What one too many is told, if the protocol has words for it.
+    /// The answer to one too many, if the protocol has words for it.
     pub(super) full: &'static [u8],
 }
 

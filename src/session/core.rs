@@ -25,29 +25,29 @@ use crate::net::{Cadence, Gate, Peers, ROW, SocketSizes, Watch, canonical};
 
 /// The hub, the configuration, the accounts, and what bounds connections.
 pub struct Core {
-    /// What connections that begin now go by.
+    /// The configuration for connections that begin now.
     config: Mutex<Arc<Config>>,
-    /// Where streams meet.
+    /// The streams.
     pub hub: Arc<Hub>,
-    /// What all tasks run on.
+    /// The executor of all tasks.
     pub executor: Arc<Executor<'static>>,
-    /// What all other accounts are parts of.
+    /// The account of which all others are parts.
     pub total: Account,
-    /// What connections may hold before they publish or play.
+    /// The accounts for what connections hold before they publish or play.
     pub greetings: Greetings,
-    /// What HLS may hold.
+    /// The account of HLS.
     pub hls: Account,
-    /// What recordings may hold.
+    /// The account of recordings.
     #[cfg(feature = "record")]
     pub recordings: Account,
-    /// What is recorded.
+    /// Counts of recordings, and their lists.
     #[cfg(feature = "record")]
     pub recorded: Arc<Recorded>,
     /// Closes what is overdue.
     pub watch: Arc<Watch>,
-    /// When publishers are read again.
+    /// The clock by which publishers are read again.
     pub cadence: Cadence,
-    /// How many connections are open.
+    /// The gate that counts open connections.
     pub gate: Gate,
     /// The part that each address has of all this.
     pub peers: Peers,
@@ -57,7 +57,7 @@ pub struct Core {
     #[cfg(feature = "tls")]
     /// Has TLS handshakes take turns.
     pub throttle: HandshakeThrottle,
-    /// What happened to connections.
+    /// Counts of how connections ended.
     pub counters: Counters,
     ids: Ids,
     /// The lines that the log has had of each peer.
@@ -143,7 +143,7 @@ impl Core {
         self.executor.spawn(async move { core.cadence.run(|| core.hub.pace()).await }).detach();
     }
 
-    /// What is overdue is closed, what is unused is forgotten.
+    /// Closes what is overdue and forgets what is unused.
     fn tick(&self, now: Instant) {
         self.watch.sweep(now);
         self.hub.sweep(now);
@@ -207,7 +207,7 @@ pub fn time_of_day() -> Wall {
     Wall(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-/// What bounds the hub.
+/// The bounds of the hub.
 fn limits(config: &Config) -> Limits {
     Limits {
         streams: config.streams.max,

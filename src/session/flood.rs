@@ -22,7 +22,7 @@ struct Slot {
     since: Option<Instant>,
     seen: u32,
     left_out: u32,
-    /// When it was told last that some were.
+    /// The last time that it was told that some were.
     told: Option<Instant>,
     /// Others share it.
     shared: bool,

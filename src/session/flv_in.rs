@@ -10,7 +10,7 @@ use crate::proto::rtmp::Payload;
 
 /// A publisher's side.
 pub struct FlvIn {
-    /// What takes the frames.
+    /// The taker of the frames.
     pub ingest: Ingest,
     demux: flv::Demux,
     clock: Unwrap,

@@ -39,7 +39,7 @@ pub struct Ingest {
 /// stands before it, and no sender of live media needs so few. What is beyond is lost.
 const FRAMES: usize = 4096;
 
-/// Why a frame did not get in.
+/// The reason why a frame did not get in.
 pub enum Loss {
     /// It is longer than `streams.max_frame`.
     TooLong,

@@ -16,7 +16,7 @@ use super::who::{REFUSED, Who};
 use crate::hub::Name;
 use crate::listing::name_parts;
 
-/// What is recorded, and what was.
+/// Recordings that run, and those that have ended.
 #[derive(Default)]
 pub struct Recorded {
     files: AtomicUsize,
@@ -78,13 +78,13 @@ pub struct Counts {
     pub running: usize,
     /// Bytes that were written.
     pub bytes: u64,
-    /// How often frames found no room, each time up to a key frame.
+    /// The number of times that frames found no room, each time up to a key frame.
     pub lost: u64,
     /// Recordings that cannot be written now.
     pub failing: usize,
     /// Those that cannot begin.
     pub left_out: usize,
-    /// How often that was found.
+    /// The number of times that this was found.
     pub failed: u64,
     /// It was said that there is no place for more.
     full: bool,

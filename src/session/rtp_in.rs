@@ -21,7 +21,7 @@ use crate::proto::rtsp::{Lower, Status, Transport, packet_header};
 
 /// A publisher's side.
 pub struct RtpIngest {
-    /// What takes the frames.
+    /// The taker of the frames.
     pub ingest: Ingest,
     demux: Demux,
     /// The path of each announced track; none for those without a place here.
@@ -36,7 +36,7 @@ pub struct RtpIngest {
     noise: u32,
 }
 
-/// How a track's packets come.
+/// The way on which a track's packets come.
 enum MediaPath {
     /// It was not set up yet.
     None,
@@ -47,7 +47,7 @@ enum MediaPath {
 struct Udp {
     pair: Pair,
     peer: SocketAddr,
-    /// Where reports go: where the client says, or where its own came from.
+    /// The address for reports: the one that the client says, or from which its own came.
     reports_to: SocketAddr,
 }
 

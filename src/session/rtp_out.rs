@@ -23,7 +23,7 @@ use crate::proto::rtsp::sdp::{self, Offer};
 /// A cursor, and what is on its way.
 pub struct RtpSender {
     viewer: Viewer,
-    /// What the stream's tracks were when they were offered.
+    /// The stream's tracks when they were offered.
     tracks: Arc<Tracks>,
     offers: Vec<(Kind, Format)>,
     /// Of pictures and of sound.
@@ -34,7 +34,7 @@ pub struct RtpSender {
     pause: Option<Timer>,
 }
 
-/// How a track's packets go.
+/// The way on which a track's packets go.
 pub enum MediaPath {
     /// Not at all.
     None,
@@ -44,14 +44,14 @@ pub enum MediaPath {
     Udp {
         /// Ours.
         pair: Pair,
-        /// Where packets go.
+        /// The address for packets.
         rtp: SocketAddr,
-        /// Where reports go.
+        /// The address for reports.
         rtcp: SocketAddr,
     },
 }
 
-/// What one burst of datagrams may hold, and the pause behind it: a viewer that
+/// The most that one burst of datagrams holds, and the pause behind it: a viewer that
 /// begins is sent a whole group of pictures.
 const BURST: usize = 32 << 10;
 const PAUSE: Duration = Duration::from_millis(2);
@@ -98,12 +98,12 @@ impl RtpSender {
         Poll::Pending
     }
 
-    /// What is offered: the tracks in the order of their numbers.
+    /// The offer: the tracks in the order of their numbers.
     pub fn offers(&self) -> &[(Kind, Format)] {
         &self.offers
     }
 
-    /// What is offered, as a session description from `local`.
+    /// The offer, as a session description from `local`.
     pub fn description(&self, local: IpAddr) -> String {
         let controls: Vec<_> = (0..self.offers.len()).map(|number| format!("{CONTROL}{number}")).collect();
         let offers = self.offers.iter().zip(&controls);

@@ -14,7 +14,7 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// What `viewer` gets goes out by `outlet`.
+    /// Sends what `viewer` gets by `outlet`.
     pub fn new(viewer: Viewer, outlet: Outlet) -> Self {
         Self { viewer, outlet }
     }
@@ -58,7 +58,7 @@ impl Sender {
 pub struct Tail(Option<(Viewer, Outlet)>);
 
 impl Tail {
-    /// What `outlet` holds still.
+    /// The rest that `outlet` holds.
     pub fn new(viewer: Viewer, outlet: Outlet) -> Self {
         Self(Some((viewer, outlet)).filter(|(_, outlet)| !outlet.is_empty()))
     }
@@ -109,12 +109,12 @@ pub fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>) -> bo
     false
 }
 
-/// Why one who waits for what nobody publishes goes.
+/// The reason why one who waits for what nobody publishes goes.
 pub fn gave_way() -> Close {
     Close::Refused("nobody publishes it, and others need the place".into())
 }
 
-/// What `Sender::poll` does.
+/// Does what `Sender::poll` says.
 pub fn send(
     viewer: &mut Viewer,
     outlet: &mut Outlet,

@@ -94,7 +94,7 @@ impl Who {
         flood.passes(kind, self.whose(), few)
     }
 
-    /// Whose doing it is; what the server does for others by itself has no address.
+    /// The address that caused it; what the server does for others by itself has no address.
     fn whose(&self) -> IpAddr {
         self.ip().unwrap_or(Ipv4Addr::UNSPECIFIED.into())
     }

@@ -21,7 +21,7 @@ pub(super) struct ReadAhead {
     disk: Disk,
     reader: Box<dyn FileReader>,
     tracks: Tracks,
-    /// What comes next.
+    /// The next items.
     ahead: BTreeMap<Place, Item>,
     eras: Eras,
     count: u32,
@@ -31,7 +31,7 @@ pub(super) struct ReadAhead {
     /// The last of pictures and of sound.
     last: [Option<Place>; 2],
     spans: Spans,
-    /// What is added to all times: how long it took before.
+    /// Added to all times: the duration of the rounds before.
     shift: i64,
     /// There was a frame.
     begun: bool,
@@ -51,13 +51,13 @@ struct Eras {
     before: Option<i64>,
 }
 
-/// What is in a file.
+/// The content of a file.
 pub(super) enum Item {
     Event(Event),
     Lost(Kind, Error),
 }
 
-/// What comes next, with its times in microseconds.
+/// The next items, with their times in microseconds.
 pub(super) struct Batch {
     pub(super) items: Vec<(i64, Item)>,
     /// There are pictures and sound.
@@ -74,7 +74,7 @@ const MOST: usize = 256;
 const STEPS: usize = 4096;
 /// And so long, if the disk is slow.
 const PATIENCE: Duration = Duration::from_millis(50);
-/// What a frame costs beside its bytes.
+/// The cost of a frame beside its bytes.
 const ITEM: usize = 160;
 /// Times in a file are apart by no more than this where they do not jump: sound stands
 /// behind its pictures, and slides are shown for long.
@@ -135,7 +135,7 @@ impl ReadAhead {
         Ok(())
     }
 
-    /// What comes next; the later half of what was read stays, to be put in order
+    /// The next items; the later half of what was read stays, to be put in order
     /// with what follows it.
     pub(super) fn next(&mut self, room: &dyn Room) -> io::Result<Batch> {
         let begun = Instant::now();
@@ -160,7 +160,7 @@ impl ReadAhead {
         Ok(Batch { items, both, ended: self.ended })
     }
 
-    /// How far is read ahead since times have jumped, if they have.
+    /// The distance read ahead since times have jumped, if they have.
     fn span(&self) -> i64 {
         let Some(((era, last, _), _)) = self.ahead.last_key_value() else { return 0 };
         // what comes before the first frame has no time
@@ -270,12 +270,12 @@ fn open(path: &Path, max_frame: usize) -> io::Result<(Disk, Box<dyn FileReader>)
 struct Disk {
     file: Opened,
     len: u64,
-    /// Why it could not be read.
+    /// The reason why it could not be read.
     error: Option<io::Error>,
 }
 
 impl Disk {
-    /// What a fault is, in the system's words if it has any.
+    /// A fault in the system's words, if it has any.
     fn error(&mut self, fault: Fault) -> io::Error {
         self.error.take().unwrap_or_else(|| io::Error::other(fault))
     }

@@ -36,7 +36,7 @@ use crate::session::{Flood, Who};
 /// All streams that have segments.
 pub(super) struct Hls {
     settings: Mutex<Settings>,
-    /// How many streams at once.
+    /// The most streams at once.
     streams: usize,
     clients: usize,
     account: Account,
@@ -54,7 +54,7 @@ pub(super) struct Hls {
 
 type Entries = HashMap<Name, Arc<Entry>>;
 
-/// What may change while the server runs.
+/// The settings that may change while the server runs.
 #[derive(Clone, Copy)]
 struct Settings {
     enable: bool,
@@ -106,7 +106,7 @@ pub(super) struct Entry {
     /// The same for what goes to the disk.
     #[cfg(feature = "record")]
     keeper: Mutex<Option<Task<()>>>,
-    /// Where on the disk.
+    /// Its place on the disk.
     #[cfg(feature = "record")]
     folder: Option<tidy::Seat>,
 }
@@ -118,7 +118,7 @@ struct State {
     window: Window,
     asked: Instant,
     askers: places::Askers,
-    /// When the stream was last seen with a publisher.
+    /// The last time that the stream was seen with a publisher.
     live: Instant,
     ended: bool,
     /// It has given way to what plays.
@@ -130,7 +130,7 @@ struct State {
     version: u64,
 }
 
-/// Why there are no segments of a stream.
+/// The reason why there are no segments of a stream.
 pub(super) enum Denied {
     /// `hls.streams` have some.
     Streams,
@@ -141,9 +141,9 @@ pub(super) enum Denied {
 /// A playlist that is shared, unless there is no room for it.
 pub(super) type Text = Result<Bytes, OverBudget>;
 
-/// What a collector takes at once.
+/// The most that a collector takes at once.
 const STEP: Step = Step { units: 64, bytes: 256 << 10 };
-/// How long a request waits for a stream's first segment.
+/// The longest that a request waits for a stream's first segment.
 pub(super) const HOLD: Duration = Duration::from_secs(10);
 
 impl Hls {
@@ -163,7 +163,7 @@ impl Hls {
         }
     }
 
-    /// What is collected from here on is collected by `config`.
+    /// Streams that are collected from here on are collected by `config`.
     pub(super) fn reload(&self, config: &conf::Hls) {
         *lock(&self.settings) = Settings::of(config);
     }
@@ -356,7 +356,7 @@ impl Hls {
         false
     }
 
-    /// Where a stream's segments go.
+    /// The folder for a stream's segments.
     #[cfg(feature = "record")]
     fn folder(&self, server: &Server, name: &Name, delete: Option<Delete>) -> Option<tidy::Seat> {
         Some(self.store.as_ref()?.begins(name, delete?, store::syncs(&server.core.config())))

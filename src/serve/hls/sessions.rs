@@ -1,4 +1,4 @@
-//! Who watches HLS: a player is many requests, which a number in their URLs ties together.
+//! Players of HLS: each is many requests, which a number in their URLs ties together.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -28,7 +28,7 @@ struct HlsSession {
     _lease: Lease,
 }
 
-/// What one of them costs: its entry, twice over while the table grows, and its name.
+/// The cost of one of them: its entry, twice over while the table grows, and its name.
 const SESSION: usize = 2 * (size_of::<HlsSession>() + 16) + 64;
 
 impl HlsSessions {
@@ -101,7 +101,7 @@ impl HlsSessions {
         }
     }
 
-    /// How many there are.
+    /// The number of them.
     pub fn len(&self) -> usize {
         self.lock().len()
     }

@@ -25,7 +25,7 @@ pub(super) struct Waiting {
     server: Arc<Server>,
     name: Name,
     peer: SocketAddr,
-    /// Whose it is.
+    /// The customer who waits.
     customer: Option<u128>,
     /// It gives way, if nobody publishes.
     guest: Option<Guest>,

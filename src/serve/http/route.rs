@@ -152,7 +152,7 @@ impl Session {
         }
     }
 
-    /// Whose the connection is; `None` if nobody counts.
+    /// The customer of the connection; `None` if nobody counts.
     pub(super) fn customer(&self) -> Option<u128> {
         self.conn.seat().and_then(|seat| seat.customer())
     }

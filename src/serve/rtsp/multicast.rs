@@ -22,7 +22,7 @@ pub(crate) struct MulticastGroups(Mutex<HashMap<(Name, Ipv4Addr), Weak<Multicast
 pub(super) struct MulticastGroup {
     /// The group, and how many routers packets may pass.
     pub(super) to: (Ipv4Addr, u8),
-    /// Where RTP of pictures and of sound goes; RTCP goes to the next port.
+    /// The ports to which RTP of pictures and of sound goes; RTCP goes to the next port.
     ports: [Option<u16>; 2],
     task: Task<()>,
 }
@@ -91,7 +91,7 @@ impl MulticastGroup {
         self.task.is_finished()
     }
 
-    /// Where packets of a kind go.
+    /// The address to which packets of a kind go.
     pub(super) fn ports(&self, kind: Kind) -> Option<(u16, u16)> {
         let [video, audio] = self.ports;
         let port = if kind == Kind::Video { video } else { audio };
