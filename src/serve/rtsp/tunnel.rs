@@ -52,8 +52,8 @@ pub(crate) struct Post {
 
 /// The longest cookie.
 const MAX_COOKIE: usize = 64;
-/// What may wait to be taken.
-const ROOM: usize = 2 << 10;
+/// So many bytes may wait to be taken, and are read at once: a request has few hundred.
+const ROOM: usize = 512;
 /// Blanks in a row that mean more than the end of a line.
 const MAX_BLANKS: usize = 1 << 10;
 
