@@ -58,9 +58,9 @@ class CommandLine(Case):
         link.symlink_to(real)
         rule = f'[[record]]\nstreams = "*"\npath = "{link}"\n'
         store = self.config(f'[hls]\nstore = "{real}"\n{rule}format = "hls"\n')
-        for code, arguments in ((78, ["--check"]), (71, [])):
+        for arguments in (["--check"], []):
             ended = run(*arguments, "-c", store)
-            self.assertEqual(ended.returncode, code, ended.stderr)
+            self.assertEqual(ended.returncode, 78, ended.stderr)
             self.assertIn("leads to hls.store", ended.stderr)
         twice = self.config(f'[[record]]\nstreams = "*"\npath = "{real}"\n{rule}')
         ended = run("--check", "-c", twice)
