@@ -354,8 +354,9 @@ class Records(Reloading):
         waiting.until(lambda: whole in index.read_text(), 20, f"the size in the index of {name}")
 
     def until_listed(self, *names):
-        """Waits until the list tells of the recordings in these folders, and of no others."""
-        wanted = sorted(f"/record/{path.name}" for name in names for path in self.files(name))
+        """Waits until the list tells of the recordings in these folders, and of no others. Of those
+        that have one name the first is served, and told."""
+        wanted = sorted({f"/record/{path.name}" for name in names for path in self.files(name)})
 
         def listed():
             told = json.loads(get(f"{self.server.http}/api/record/list")[2])["data"]["records"]
