@@ -1,5 +1,7 @@
 """The base of the tests with two servers: one pulls from the other, or pushes to it."""
 
+import signal
+
 import certificate
 import flv
 import paths
@@ -29,6 +31,21 @@ class RelayCase(Case):
         sections["tls"] = certificate.make(self.directory, max=8)
         self.other = self.serve_another("other", address, **sections)
         return self.other
+
+    def leave_a_circle(self, kind, ways):
+        """Two servers pull from, or push to, each other what is published here by each way
+        until both have it. The other one."""
+        there = self.serve_other()
+        self.serve(**{kind: [self.table(way, stream=way, name=way) for way in ways]})
+        back = [{"stream": way, "url": url(self.server, way, way)} for way in ways]
+        there.configure({kind: back})
+        there.program.signal(signal.SIGHUP)
+        publishers = [self.publish_live(way) for way in ways]
+        for way in ways:
+            self.until_live(way, server=there)
+        for publisher in publishers:
+            publisher.stop()
+        return there
 
     def table(self, way, stream=STREAM, name=STREAM, user="", **keys):
         """A [[pull]] or [[push]] of `stream` by this way; `name` is its name there."""

@@ -74,16 +74,7 @@ class NobodyThere(RelayCase):
 class Circles(RelayCase):
     def test_two_that_pull_from_each_other_do_not_send_the_last_of_it_round_and_round(self):
         ways = ("rtmp", "rtsp")
-        there = self.serve_other()
-        self.serve(pull=[self.table(way, stream=way, name=way) for way in ways])
-        pulls = [{"stream": way, "url": url(self.server, way, way)} for way in ways]
-        there.configure({"pull": pulls})
-        there.program.signal(signal.SIGHUP)
-        publishers = [self.publish_live(way) for way in ways]
-        for way in ways:
-            self.until_live(way, server=there)
-        for publisher in publishers:
-            publisher.stop()
+        there = self.leave_a_circle("pull", ways)
         for way in ways:
             said = f"pulling {way} .*: refused: it sends back what was published here"
             self.until_log_says(said, timeout=COMES_WITHIN)

@@ -10,7 +10,7 @@ import players
 import timeline
 import waiting
 from nginx import Nginx, listens
-from relay_case import STREAM, WAYS, RelayCase, url
+from relay_case import STREAM, WAYS, RelayCase
 from server import free_port
 
 SECONDS = 3
@@ -69,16 +69,7 @@ class EachWay(RelayCase):
 class Circles(RelayCase):
     def test_two_that_push_to_each_other_do_not_send_the_last_of_it_round_and_round(self):
         ways = ("rtmp", "rtsp")
-        there = self.serve_other()
-        self.serve(push=[self.table(way, stream=way, name=way) for way in ways])
-        pushes = [{"stream": way, "url": url(self.server, way, way)} for way in ways]
-        there.configure({"push": pushes})
-        there.program.signal(signal.SIGHUP)
-        publishers = [self.publish_live(way) for way in ways]
-        for way in ways:
-            self.until_live(way, server=there)
-        for publisher in publishers:
-            publisher.stop()
+        there = self.leave_a_circle("push", ways)
         # A server that is pushed to waits 10 s for more, and who pushes as long for a publisher.
         both = (self.server, there)
         waiting.until(
