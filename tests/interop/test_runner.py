@@ -27,6 +27,27 @@ def told(outcomes):
     return code, lines.getvalue().splitlines()
 
 
+class Failing(unittest.TestCase):
+    def test_the_last_lines_name_each_with_its_error(self):
+        def body(test):
+            test.assertEqual(503, 200, "of /healthz")
+
+        failed = outcome(body)
+        flaky = failed._replace(name="other", passed=True)
+        panic = "thread 'main' panicked at src/lib.rs:1:\nno such place\nnote: run with more"
+        code, lines = told([failed, flaky, Outcome("cargo", False, panic)])
+        self.assertEqual(code, 1)
+        self.assertEqual(
+            lines[-4:],
+            [
+                "failed: example (AssertionError: 503 != 200 : of /healthz)",
+                f"failed: cargo ({' '.join(panic.splitlines())})",
+                "flaky: other (AssertionError: 503 != 200 : of /healthz)",
+                "example: 1 passed; 2 failed; 1 flaky",
+            ],
+        )
+
+
 class Skipping(unittest.TestCase):
     def check_skipped(self, check, *reasons):
         """Of what comes of tests that are skipped, one for each of these reasons."""
