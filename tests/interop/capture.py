@@ -13,7 +13,7 @@ import ts
 import websocket
 from recording import Recording
 
-CONNECT_WITHIN = 5
+CONNECT_WITHIN = 15
 # A live stream that says nothing for this long has ended as far as a test cares.
 SILENCE = 60
 READERS = {"flv": flv, "ts": ts, "mp4": mp4}

@@ -10,7 +10,7 @@ import rtmp_server
 SEGMENT = 1400
 # What somebody else has room for: less than a segment.
 RECEIVE = 16 << 10
-ANSWERS_WITHIN = 10
+ANSWERS_WITHIN = 30
 HANDSHAKE = 1536
 COMMAND = rtmp_server.COMMAND
 

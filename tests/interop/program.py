@@ -60,7 +60,7 @@ class Program:
         if self.exit_code is None:
             os.killpg(self._process.pid, number)
 
-    def stop(self, timeout=5):
+    def stop(self, timeout=15):
         """Ends it politely, then not."""
         self.signal(signal.SIGTERM)
         self.signal(signal.SIGCONT)

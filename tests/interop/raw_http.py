@@ -2,7 +2,7 @@
 
 import socket
 
-ANSWERS_WITHIN = 5
+ANSWERS_WITHIN = 15
 
 
 class Answer:

@@ -5,7 +5,7 @@ import socket
 
 from raw_http import Answer
 
-ANSWERS_WITHIN = 5
+ANSWERS_WITHIN = 15
 
 
 class RtspClient:

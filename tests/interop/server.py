@@ -139,7 +139,7 @@ class Server:
 
     def metrics(self):
         """The page of /metrics."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=15)
         try:
             connection.request("GET", "/metrics")
             return connection.getresponse().read().decode()
@@ -166,7 +166,7 @@ class Server:
     def _healthy(self):
         if self.program.exit_code is not None:
             raise AssertionError(f"it ended at once: {self.program.describe()}")
-        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=1)
+        connection = http.client.HTTPConnection("127.0.0.1", self.http_port, timeout=3)
         try:
             connection.request("GET", "/healthz")
             return connection.getresponse().status == 200

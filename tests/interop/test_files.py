@@ -168,7 +168,7 @@ class Off(Case):
         self.serve()
         for path in ("/", "/index.html", "/etc/passwd", "/record/x.txt", "/api/record/list"):
             with self.assertRaises(urllib.error.HTTPError) as refused:
-                urllib.request.urlopen(self.server.http + path, timeout=5)
+                urllib.request.urlopen(self.server.http + path, timeout=15)
             self.assertEqual(refused.exception.code, 404, path)
 
 
@@ -188,7 +188,7 @@ class Recorded(Case):
 
     def records(self, query=""):
         with urllib.request.urlopen(
-            f"{self.server.http}/api/record/list{query}", timeout=5
+            f"{self.server.http}/api/record/list{query}", timeout=15
         ) as answer:
             return json.load(answer)["data"]["records"]
 
@@ -256,12 +256,12 @@ class Recorded(Case):
         path = self.directory / "copy.ts"
         subprocess.run(["curl", "-sS", "-r", "0-9999", "-o", path, url], check=True)
         subprocess.run(["curl", "-sS", "-C", "-", "-o", path, url], check=True)
-        with urllib.request.urlopen(url, timeout=5) as whole:
+        with urllib.request.urlopen(url, timeout=15) as whole:
             self.assertTrue(path.read_bytes() == whole.read())
 
     def status(self, path, server=None):
         try:
-            with urllib.request.urlopen((server or self.server).http + path, timeout=5) as answer:
+            with urllib.request.urlopen((server or self.server).http + path, timeout=15) as answer:
                 return answer.status
         except urllib.error.HTTPError as refused:
             return refused.code

@@ -238,7 +238,7 @@ class Viewers(Case):
 
     def ask(self, path, **fields):
         """Without following what it says."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.http_port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.http_port, timeout=15)
         self.addCleanup(connection.close)
         connection.request("GET", path, headers=fields)
         answer = connection.getresponse()

@@ -74,7 +74,7 @@ class Caches(Case):
             "Access-Control-Request-Method": "GET",
             "Access-Control-Request-Headers": wanted,
         }
-        connection = http.client.HTTPConnection("127.0.0.1", self.server.http_port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", self.server.http_port, timeout=15)
         self.addCleanup(connection.close)
         connection.request("OPTIONS", f"/hls/{STREAM}.m3u8", headers=fields)
         answer = connection.getresponse()

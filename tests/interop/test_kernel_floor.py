@@ -36,7 +36,7 @@ class KernelFloor(Case):
 
     def check_deadline(self):
         """Who says half a word is closed when it is time."""
-        connection = RawHttp(self.server.rtmp_port, timeout=5)
+        connection = RawHttp(self.server.rtmp_port, timeout=15)
         self.addCleanup(connection.close)
         begun = time.monotonic()
         connection.send(b"\x03")

@@ -82,7 +82,7 @@ class Playing(OverWebSocket):
         self.assertEqual(answer.status, 426, answer)
 
     def test_the_port_of_http_serves_flv_to_those_who_do_not_ask_for_rtsp(self):
-        client = websocket.WebSocket(self.server.ws_flv(STREAM), timeout=5)
+        client = websocket.WebSocket(self.server.ws_flv(STREAM), timeout=15)
         self.addCleanup(client.close)
         self.assertEqual(next(client.messages())[1][:3], b"FLV")
 

@@ -17,7 +17,7 @@ class WebSockets(Case):
         self.publish_live(STREAM)
 
     def connect(self, *headers):
-        client = websocket.WebSocket(self.server.ws_flv(STREAM), timeout=5, headers=headers)
+        client = websocket.WebSocket(self.server.ws_flv(STREAM), timeout=15, headers=headers)
         self.addCleanup(client.close)
         return client
 
