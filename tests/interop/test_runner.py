@@ -3,6 +3,7 @@
 import io
 import unittest
 from contextlib import redirect_stdout
+from unittest import mock
 
 import cases
 import verdict
@@ -21,8 +22,9 @@ def outcome(body):
 
 
 def told(outcomes):
-    """The exit code and the lines of a run."""
-    with redirect_stdout(io.StringIO()) as lines:
+    """The exit code and the lines of a run, of which nothing is kept."""
+    keep = mock.patch.object(verdict, "_keep")
+    with keep, redirect_stdout(io.StringIO()) as lines:
         code = verdict.tell("example", outcomes)
     return code, lines.getvalue().splitlines()
 

@@ -13,11 +13,14 @@ def until(condition, timeout, what):
     in which it is there on a machine that has time for it.
 
     `what` names the condition in the failure; it may be a function, to say what
-    was seen instead.
+    was seen instead. A file that goes while the condition looks at it is not there.
     """
     deadline = time.monotonic() + PATIENCE * timeout
     while True:
-        value = condition()
+        try:
+            value = condition()
+        except (FileNotFoundError, ProcessLookupError):
+            value = None
         if value:
             return value
         if time.monotonic() > deadline:
