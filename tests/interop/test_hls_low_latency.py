@@ -22,7 +22,7 @@ LIVE = 60
 SETTLES_WITHIN = 30
 FILLS_WITHIN = 30
 # Milliseconds from when a player has the playlist until it shows the first picture.
-BEGINS_WITHIN = 1000
+BEGINS_WITHIN = 2000
 LATENCY = 2000
 
 
