@@ -106,7 +106,7 @@ struct Player {
 
 /// A head is read in pieces of so many bytes, so that little of what follows it has to be
 /// kept while it is answered.
-const PIECE: usize = 2 << 10;
+const PIECE: usize = 1 << 10;
 /// How long a client may take to read the last answer.
 const LINGER: Duration = Duration::from_secs(2);
 const CORS: (&str, &str) = ("Access-Control-Allow-Origin", "*");

@@ -85,7 +85,7 @@ const MAX_MESSAGE: usize = 12 << 10;
 const MAX_ANSWERS: usize = 2 << 10;
 /// Requests are read in pieces of so many bytes, so that few of them have to be kept while
 /// answers wait.
-const PIECE: usize = 2 << 10;
+const PIECE: usize = 1 << 10;
 
 impl Session {
     fn new(server: Arc<Server>, conn: Conn, carrier: Carrier) -> Self {
