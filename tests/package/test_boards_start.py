@@ -20,7 +20,7 @@ class Start(inside.Device):
             syslogd -O /tmp/messages
             await test -S /dev/log
             # takes what the real one takes, which resets the machine when that ends
-            {"mkfifo /dev/watchdog && cat /dev/watchdog >/tmp/fed &" if feeds else ": >/tmp/fed"}
+            {"mkfifo /dev/watchdog; cat /dev/watchdog >/tmp/fed &" if feeds else ": >/tmp/fed"}
             runnel --check -c /etc/runnel.toml | sed 's/.*; //'
             {RUN} start
             healthy
