@@ -180,10 +180,11 @@ pub fn peers(data: &[u8]) {
     const MOST: [usize; 5] = [3, 1, 2, 1, 2];
     let account = Account::root("peers", 8 * ROW);
     let peers = Peers::new(MOST, vec![Ipv4Addr::new(192, 0, 2, 9).into()], account.clone());
-    let mut seats: Vec<(IpAddr, Arc<_>)> = Vec::new();
+    let mut seats: Vec<(IpAddr, Arc<_>, Option<_>)> = Vec::new();
     for step in data.chunks_exact(2) {
         let (what, number) = (step[0] & 7, step[1]);
-        let chosen = seats.get(usize::from(number) % seats.len().max(1));
+        let at = usize::from(number) % seats.len().max(1);
+        let chosen = seats.get_mut(at);
         match (what, chosen) {
             (0..=2, _) => {
                 let host = u16::from(number & 15);
@@ -192,16 +193,17 @@ pub fn peers(data: &[u8]) {
                     1 => Ipv4Addr::new(192, 0, 2, number & 15).to_ipv6_mapped().into(),
                     _ => Ipv4Addr::new(192, 0, 2, number & 15).into(),
                 };
-                seats.extend(peers.seat(address).map(|seat| (address, seat)));
+                seats.extend(peers.seat(address).map(|seat| (address, seat, None)));
                 let customer = peers.customer(address);
-                let has = seats.iter().filter(|(other, _)| peers.customer(*other) == customer).count();
+                let has = seats.iter().filter(|(other, ..)| peers.customer(*other) == customer).count();
                 assert!(customer.is_none() || has <= MOST[0], "{has} of {customer:?}");
             }
-            (3, Some((_, seat))) => _ = seat.take(Claim::Publisher),
-            (4, Some((_, seat))) => _ = seat.take(Claim::Viewer),
-            (5, Some((_, seat))) => seat.leave(),
-            (7, Some((_, seat))) => drop((seat.also(Claim::Tls), seat.also(Claim::Ports))),
-            (6, Some(_)) => drop(seats.swap_remove(usize::from(number) % seats.len())),
+            // what it did before ends after the next has begun
+            (3, Some((_, seat, does))) => *does = seat.take(Claim::Publisher),
+            (4, Some((_, seat, does))) => *does = seat.take(Claim::Viewer),
+            (5, Some((_, _, does))) => *does = None,
+            (7, Some((_, seat, _))) => drop((seat.also(Claim::Tls), seat.also(Claim::Ports))),
+            (6, Some(_)) => drop(seats.swap_remove(at)),
             _ => {}
         }
         seats.truncate(64);

@@ -362,7 +362,7 @@ impl Drop for Conn {
         #[cfg(feature = "tls")]
         self.say_goodbye();
         if let Some(pass) = self.pass.take() {
-            self.watch.close(Place { _pass: pass, seat: self.seat.take() }, self.blocked);
+            self.watch.close(Place { _pass: pass, _seat: self.seat.take() }, self.blocked);
         }
     }
 }

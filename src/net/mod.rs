@@ -24,7 +24,7 @@ pub use conn::{ALL, Conn, Received, SOME, SocketSizes};
 pub use dial::{allow_names, dial};
 pub use listen::{Gate, accept_loop, bind, try_address};
 pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};
-pub use peers::{Claim, Peers, ROW, Seat, Share, Takers, bits, goes_to};
+pub use peers::{Claim, Peers, ROW, Seat, Share, Takers, Use, bits, goes_to};
 #[cfg(feature = "tls")]
 pub use tls::{Files, HandshakeThrottle, Identity, Trust, make_certificate};
 pub use turns::{poll_in_turns, run};

@@ -29,7 +29,7 @@ struct Crowd {
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) _pass: Pass,
-    pub(super) seat: Option<Arc<Seat>>,
+    pub(super) _seat: Option<Arc<Seat>>,
 }
 
 #[derive(Debug)]
@@ -50,7 +50,6 @@ const FIN: i32 = 1;
 impl Parting {
     /// Closes a connection. One that is `cut` in the middle of what it was sent ends at once.
     pub(super) fn close(&self, socket: &Arc<Async<TcpStream>>, place: Place, cut: bool) {
-        place.seat.iter().for_each(|seat| seat.leave());
         if cut {
             return reset(socket.get_ref());
         }
@@ -183,7 +182,7 @@ mod tests {
             let (peer, socket) = connected();
             assert_eq!(socket.get_ref().write(&[1; 16 << 10]).unwrap(), 16 << 10);
             let socket = Arc::new(socket);
-            parting.close(&socket, Place { _pass: gate.enter().unwrap(), seat: None }, false);
+            parting.close(&socket, Place { _pass: gate.enter().unwrap(), _seat: None }, false);
             (peer, socket)
         };
         let parted: Vec<_> = (0..3).map(part).collect();

@@ -55,9 +55,13 @@ pub struct Share(Option<(Peers, IpAddr, Claim)>);
 #[derive(Debug)]
 pub struct Seat {
     connection: Share,
-    /// What it has come for.
-    role: Mutex<Option<Share>>,
+    /// Its role, and the number of roles that it has had.
+    role: Mutex<(u32, Option<Share>)>,
 }
+
+/// A connection's role as a publisher or a viewer; given back when dropped, unless it has another since.
+#[derive(Debug)]
+pub struct Use(Arc<Seat>, u32);
 
 impl Peers {
     /// One address may take so many of each claim.
@@ -116,14 +120,14 @@ impl Peers {
 }
 
 impl Seat {
-    /// The connection is to publish or to play, and nothing else from then on; false if its
+    /// The connection is to publish or to play, and nothing else from then on; `None` if its
     /// address may not.
-    pub fn take(&self, what: Claim) -> bool {
-        self.leave();
-        let share = self.also(what);
-        let taken = share.is_some();
-        *lock(&self.role) = share;
-        taken
+    pub fn take(self: &Arc<Self>, what: Claim) -> Option<Use> {
+        let mut role = lock(&self.role);
+        role.1 = None;
+        role.1 = Some(self.also(what)?);
+        role.0 = role.0.wrapping_add(1);
+        Some(Use(self.clone(), role.0))
     }
 
     /// Whose it is; `None` if nobody counts.
@@ -131,16 +135,20 @@ impl Seat {
         self.connection.0.as_ref().map(|(_, customer, _)| bits(*customer))
     }
 
-    /// It does neither any more.
-    pub fn leave(&self) {
-        drop(lock(&self.role).take());
-    }
-
     /// Takes what the connection needs beside that; `None` if its address may not.
     pub fn also(&self, what: Claim) -> Option<Share> {
         match &self.connection {
             Share(None) => Some(Share(None)),
             Share(Some((peers, customer, _))) => peers.share(*customer, what),
+        }
+    }
+}
+
+impl Drop for Use {
+    fn drop(&mut self) {
+        let mut role = lock(&self.0.role);
+        if role.0 == self.1 {
+            role.1 = None;
         }
     }
 }
@@ -194,9 +202,17 @@ mod tests {
         let one = seats(&peers, "192.0.2.1", 9);
         assert_eq!((one.len(), seats(&peers, "::ffff:192.0.2.1", 1).len()), (3, 0));
         assert_eq!(seats(&peers, "192.0.2.2", 9).len(), 3);
-        let takes = |what| one.iter().filter(|seat| seat.take(what)).count();
-        assert_eq!((takes(Claim::Publisher), takes(Claim::Viewer)), (1, 2));
-        assert!(one[2].take(Claim::Publisher), "who plays now does not publish");
+        let takes = |what| one.iter().filter_map(|seat| seat.take(what)).collect::<Vec<_>>();
+        let (publish, play) = (takes(Claim::Publisher), takes(Claim::Viewer));
+        assert_eq!((publish.len(), play.len()), (1, 2));
+        drop(publish);
+        assert!(one[2].take(Claim::Viewer).is_none(), "both play still: one of them had published before");
+        let again = one[0].take(Claim::Publisher);
+        assert!(again.is_some(), "it plays no more");
+        drop(play);
+        assert!(one[1].take(Claim::Publisher).is_none(), "the other publishes still: it had played before");
+        drop(again);
+        assert!(one[1].take(Claim::Publisher).is_some());
         let ports: Vec<_> = one.iter().filter_map(|seat| seat.also(Claim::Ports)).collect();
         assert_eq!((ports.len(), one.iter().filter(|seat| seat.also(Claim::Tls).is_some()).count()), (2, 3));
         drop(one);
@@ -227,7 +243,7 @@ mod tests {
         let exempt = ["127.0.0.1", "127.9.9.9", "::1", "::ffff:127.0.0.1", "192.0.2.9", "::ffff:192.0.2.9"];
         for address in exempt {
             let many = seats(&peers, address, 99);
-            assert_eq!(many.iter().filter(|seat| seat.take(Claim::Publisher)).count(), 99, "{address}");
+            assert_eq!(many.iter().filter_map(|seat| seat.take(Claim::Publisher)).count(), 99, "{address}");
         }
         assert_eq!(account.used(), 2 * ROW);
     }

@@ -287,7 +287,8 @@ mod tests {
     fn stand_still(core: &Core, disk: &mut Disk, rule: &Record) -> Arc<Queue> {
         let (jobs, queue) = Queue::new(10);
         for id in 0..3 {
-            let recording = Recording::new(core, Arc::new(rule.clone()), crate::hub::Name::new("cam").unwrap());
+            let (name, who) = (crate::hub::Name::new("cam").unwrap(), core.who("RECORD"));
+            let recording = Recording::new(core, Arc::new(rule.clone()), name, who);
             let place = Place { recording, begun: Duration::ZERO, number: 0 };
             jobs.send(Job::Open { id, place, failed: Arc::new(AtomicBool::new(false)) }).unwrap();
             let bytes = crate::budget::BlockMut::new(&disk.account, 1000).unwrap().freeze();

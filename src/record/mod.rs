@@ -36,7 +36,7 @@ use crate::conf::{Config, Record};
 use crate::disk::may_be_mounted;
 use crate::hub::{Name, Viewer, matches};
 use crate::net::{Takers, goes_to};
-use crate::session::Core;
+use crate::session::{Asker, Core, Grant, Request};
 use disk::{Disk, Disks};
 use layout::FileLayout;
 use recording::{Live, Recording, no_card};
@@ -69,6 +69,8 @@ struct Running {
     task: Option<Task<()>>,
 }
 
+/// The ids of recordings begin with this.
+const KIND: &str = "RECORD";
 /// How often it is looked who publishes still.
 const LOOK: Duration = Duration::from_millis(200);
 /// A file is closed when nobody has published for so long: who comes back begins another.
@@ -181,19 +183,19 @@ impl State {
             Some(Running { recording, task, .. }) => {
                 let task = task.or_else(|| {
                     self.give_way(core, name);
-                    self.begin(core, &recording, self.viewer(core, rule, name)?)
+                    self.begin(core, &recording, self.admit(core, rule, name, Asker::Session(&recording.who()))?)
                 });
                 (recording, task)
             }
             None if is_out(rule) => {
                 self.has_place(core, name, |one| one.task.is_none())?;
-                (Live::new(core, rule, name), None)
+                (Live::new(core, rule, name, core.who(KIND).of(name)), None)
             }
             None => {
                 self.give_way(core, name);
-                let viewer = self.viewer(core, rule, name)?;
-                let recording = Live::new(core, rule, name);
-                let task = self.begin(core, &recording, viewer);
+                let admitted = self.admit(core, rule, name, Asker::Guest(KIND, None))?;
+                let recording = Live::new(core, rule, name, admitted.1.who.clone());
+                let task = self.begin(core, &recording, admitted);
                 (recording, task)
             }
         };
@@ -209,7 +211,7 @@ impl State {
     fn has_place(&self, core: &Core, name: &Name, is_like: impl Fn(&Running) -> bool) -> Option<()> {
         let is_full = self.sessions.iter().filter(|one| is_like(one)).count() >= core.config().recording.max;
         if is_full {
-            core.recorded.refuse(&core.flood, || core.who("RECORD").of(name), &"recording.max is reached");
+            core.recorded.refuse(&core.flood, || core.who(KIND).of(name), &"recording.max is reached");
         }
         (!is_full).then_some(())
     }
@@ -231,17 +233,19 @@ impl State {
         }
     }
 
-    fn viewer(&self, core: &Core, rule: &Record, name: &Name) -> Option<Viewer> {
+    fn admit(&self, core: &Core, rule: &Record, name: &Name, asker: Asker<'_>) -> Option<(Viewer, Grant)> {
         self.has_place(core, name, |one| one.task.is_some())?;
-        let viewer = core.hub.play(name, FileLayout::of(rule.format).form()).map(Viewer::from_oldest);
-        let refuse = |why| core.recorded.refuse(&core.flood, || core.who("RECORD").of(name), &why);
-        viewer.map_err(refuse).ok()
+        let request = Request { name, asker, seat: None };
+        let admitted = core.admit_player(&request, FileLayout::of(rule.format).form());
+        let admitted = admitted.map(|(viewer, grant)| (viewer.from_oldest(), grant));
+        let refuse = |why| core.recorded.refuse(&core.flood, || core.who(KIND).of(name), &why);
+        admitted.map_err(refuse).ok()
     }
 
-    fn begin(&self, core: &Core, recording: &Live, viewer: Viewer) -> Option<Task<()>> {
+    fn begin(&self, core: &Core, recording: &Live, admitted: (Viewer, Grant)) -> Option<Task<()>> {
         let disk = self.disks.of(&recording.rule)?;
         let session = session::Session::new(&core.recorded, recording.recording(), disk);
-        Some(core.executor.spawn(session.run(viewer)))
+        Some(core.executor.spawn(session.run(admitted)))
     }
 }
 

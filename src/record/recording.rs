@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use super::layout::FileLayout;
 use crate::conf::Record;
-use crate::hub::{Name, SessionId};
+use crate::hub::Name;
 use crate::session::{Core, Flood, Recorded, Who};
 
 /// It lasts as long as somebody hands on or writes what is its.
@@ -66,16 +66,15 @@ pub(super) fn no_card() -> io::Error {
 }
 
 impl Recording {
-    pub(super) fn new(core: &Core, rule: Arc<Record>, stream: Name) -> Arc<Self> {
-        let who = core.who("RECORD").of(&stream);
+    pub(super) fn new(core: &Core, rule: Arc<Record>, stream: Name, who: Who) -> Arc<Self> {
         let state = State { who, begun: false, written: 0, trouble: None, over: false };
         let (recorded, flood) = (core.recorded.clone(), core.flood.clone());
         Arc::new(Self { layout: FileLayout::of(rule.format), rule, stream, recorded, flood, state: Mutex::new(state) })
     }
 
-    /// The id that its viewer is called by.
-    pub(super) fn id(&self) -> SessionId {
-        self.lock().who.id()
+    /// The session.
+    pub(super) fn who(&self) -> Who {
+        self.lock().who.clone()
     }
 
     /// Frames that are handed on are written from here on.
@@ -157,8 +156,8 @@ impl Recording {
 }
 
 impl Live {
-    pub(super) fn new(core: &Core, rule: &Arc<Record>, stream: &Name) -> Self {
-        Self(Recording::new(core, rule.clone(), stream.clone()))
+    pub(super) fn new(core: &Core, rule: &Arc<Record>, stream: &Name, who: Who) -> Self {
+        Self(Recording::new(core, rule.clone(), stream.clone(), who))
     }
 
     pub(super) fn recording(&self) -> Arc<Recording> {

@@ -15,7 +15,7 @@ use crate::conf::RECORD_BLOCK as BLOCK;
 use crate::container::flv::recorded::{MAX_MARKS, Summary};
 use crate::hub::{Step, Unit, Viewer};
 use crate::media::{Ticks, Tracks};
-use crate::session::Recorded;
+use crate::session::{Grant, Recorded};
 
 /// A recording that is written.
 pub(super) struct Session {
@@ -89,8 +89,7 @@ impl Session {
     }
 
     /// Writes what the viewer gets, until it is dropped.
-    pub(super) async fn run(mut self, viewer: Viewer) {
-        let mut viewer = viewer.of(self.recording.id());
+    pub(super) async fn run(mut self, (mut viewer, _grant): (Viewer, Grant)) {
         let mut units = Vec::new();
         loop {
             // a new head is with the tracks, which are looked at below

@@ -600,7 +600,7 @@ fn rules_that_meet_in_a_folder_know_of_each_other_s_files() {
     std::os::unix::fs::symlink("real", &link).unwrap();
     for second in 1..=4 {
         let place = Place {
-            recording: Recording::new(&core, rules[1].clone(), Name::new("cam9").unwrap()),
+            recording: Recording::new(&core, rules[1].clone(), Name::new("cam9").unwrap(), core.who("RECORD")),
             begun: Duration::from_secs(1000 + second),
             number: 0,
         };

@@ -35,7 +35,7 @@ use crate::hub::Name;
 use crate::net::Trust;
 use crate::net::{Close, Conn, SocketSizes, dial};
 use crate::proto::Url;
-use crate::session::{Core, Who};
+use crate::session::{Asker, Core, Request, Who};
 
 /// A protocol that streams travel by.
 struct Protocol {
@@ -295,6 +295,11 @@ impl Direction {
 }
 
 impl RelayJob {
+    /// The hub is asked for its stream.
+    fn request(&self) -> Request<'_> {
+        Request { name: &self.name, asker: Asker::Session(&self.who), seat: None }
+    }
+
     /// This session begins, or is known better.
     fn becomes(&mut self, who: Who) {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&who);

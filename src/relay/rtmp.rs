@@ -172,10 +172,11 @@ fn gives_way(job: &RelayJob) -> Result<(), Close> {
 fn begin(job: &RelayJob, now: Instant) -> Result<FlvIn, Close> {
     gives_way(job)?;
     let RelayJob { core, config, name, url, who, .. } = job;
-    let mut publisher = core.hub.publish(name, &who.to_string(), now).map_err(|why| Close::Refused(why.to_string()))?;
+    let admitted = core.admit_publisher(&job.request(), now);
+    let (mut publisher, grant) = admitted.map_err(|why| Close::Refused(why.to_string()))?;
     publisher.doubt(Doubt::Pulled);
     log::info!("{who} pulls {name} from {url}");
-    Ok(FlvIn::new(Ingest::new(publisher, config, who)))
+    Ok(FlvIn::new(Ingest::new((publisher, grant), config)))
 }
 
 struct Push {
@@ -209,6 +210,7 @@ impl Push {
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let Self { job, conn, client, sender, need } = self;
+        let job = &*job;
         let RelayJob { core, config, name, url, who, .. } = job;
         let slow = config.viewers.slow.0;
         let is_live = core.hub.find(name).is_some_and(|stream| stream.is_live());
@@ -235,9 +237,10 @@ impl Push {
             while let Some(event) = client.event() {
                 match event {
                     ClientEvent::Started if sender.is_none() => {
-                        let viewer = core.hub.play(name, &PUSH).map_err(|why| Close::Refused(why.to_string()))?;
-                        let viewer = viewer.of(who.id()).from_oldest();
-                        *sender = Some(Sender::new(viewer, Outlet::new(framing(client.stream_id()))));
+                        let admitted = core.admit_player(&job.request(), &PUSH);
+                        let (viewer, grant) = admitted.map_err(|why| Close::Refused(why.to_string()))?;
+                        let outlet = Outlet::new(framing(client.stream_id()));
+                        *sender = Some(Sender::new((viewer.from_oldest(), grant), outlet));
                         log::info!("{who} pushes {name} to {url}");
                     }
                     ClientEvent::Refused(why) => return Err(Close::Refused(why)),

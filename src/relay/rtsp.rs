@@ -19,7 +19,7 @@ use crate::proto::Machine;
 use crate::proto::rtp::RTP;
 use crate::proto::rtsp::sdp::Description;
 use crate::proto::rtsp::{Client, ClientEvent, Lower, Purpose, Transport, packet_header};
-use crate::session::{Core, MediaPath, RtpIngest, RtpSender, announced};
+use crate::session::{Core, MediaPath, Refusal, RtpIngest, RtpSender, announced};
 
 /// Fetches a stream.
 pub(super) fn pull(job: RelayJob, conn: Conn) -> Run {
@@ -34,11 +34,10 @@ pub(super) fn pull(job: RelayJob, conn: Conn) -> Run {
 /// Sends a stream.
 pub(super) fn push(job: RelayJob, conn: Conn) -> Run {
     Box::pin(async move {
-        let viewer = match job.core.hub.play(&job.name, &RTP) {
-            Ok(viewer) => viewer.of(job.who.id()).in_packets().from_oldest(),
-            Err(refused) => return (End::Closed(Close::Refused(refused.to_string())), 0),
+        let mut sender = match job.core.admit_player(&job.request(), &RTP) {
+            Ok((viewer, grant)) => RtpSender::new((viewer.in_packets().from_oldest(), grant)),
+            Err(why) => return (End::Closed(Close::Refused(why.to_string())), 0),
         };
-        let mut sender = RtpSender::new(viewer);
         let offered = std::future::poll_fn(|cx| sender.poll_offers(cx).map(|offers| !offers.is_empty()));
         let late = async {
             Timer::after(LINGER).await;
@@ -189,15 +188,14 @@ impl Pull {
     }
 
     fn described(&mut self, description: &Description, now: Instant) -> Result<(), End> {
-        let RelayJob { core, config, name, who, .. } = &self.job;
-        let refused = |why: String| End::Closed(Close::Refused(why));
-        let (demux, numbers) = announced(description, config)
-            .ok_or_else(|| refused("no track of it has a codec that has a place here".into()))?;
-        let mut publisher = core.hub.publish(name, &who.to_string(), now).map_err(|why| refused(why.to_string()))?;
+        let RelayJob { core, config, .. } = &self.job;
+        let refused = |why: Refusal| End::Closed(Close::Refused(why.to_string()));
+        let (demux, numbers) = announced(description, config).ok_or_else(|| refused(Refusal::Codec))?;
+        let (mut publisher, grant) = core.admit_publisher(&self.job.request(), now).map_err(refused)?;
         publisher.doubt(Doubt::Pulled);
         self.client.charge_to(publisher.account().clone());
         let wanted: Vec<_> = (0..).zip(&numbers).filter_map(|(track, number)| number.map(|_| track)).collect();
-        self.publish = Some(Box::new(RtpIngest::new(publisher, (demux, numbers), config, who)));
+        self.publish = Some(Box::new(RtpIngest::new((publisher, grant), (demux, numbers), config)));
         self.client.choose(wanted);
         Ok(())
     }

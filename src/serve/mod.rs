@@ -1,4 +1,4 @@
-//! The glue: what machines report becomes calls to the hub, and what the hub
+//! The glue: what machines report goes to the hub by way of `session`, and what the hub
 //! gives goes out through an outlet.
 
 #[cfg(fuzzing)]

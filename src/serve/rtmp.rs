@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 use super::Server;
 use crate::conf::Config;
 use crate::container::{Form, flv};
-use crate::hub::{Name, Refused};
-use crate::net::{ALL, Claim, Close, Conn, Outlet, Seat, SocketSizes, poll_in_turns, random};
+use crate::hub::Name;
+use crate::net::{ALL, Close, Conn, Outlet, Seat, SocketSizes, poll_in_turns, random};
 use crate::proto::Machine;
-use crate::proto::rtmp::{self, Event, FORMS, Limits, Refusal, Target};
-use crate::session::{Core, FlvIn, Ingest, Sender, Tail, Who, may_be};
+use crate::proto::rtmp::{self, Event, FORMS, Limits, Target};
+use crate::session::{Asker, Core, FlvIn, Ingest, Refusal, Request, Sender, Tail, Who};
 
 /// Runs a connection to its end.
 pub(super) fn serve(server: Arc<Server>, conn: Conn) {
@@ -29,12 +29,13 @@ struct Session {
     core: Arc<Core>,
     /// As it was when the connection began.
     config: Arc<Config>,
-    conn: Conn,
-    machine: rtmp::Server,
-    who: Who,
+    // its place is free before the peer learns that this is the end
     role: Role,
     /// The rest of a batch for a player that has stopped.
     tail: Tail,
+    conn: Conn,
+    machine: rtmp::Server,
+    who: Who,
 }
 
 enum Role {
@@ -97,7 +98,7 @@ impl Session {
         let received = ready!(conn.poll_read(cx, ALL, |data| {
             let used = machine.input(data).map_err(|error| Close::Peer(error.to_string()))?;
             while let Some(event) = machine.event() {
-                match on_event(core, machine, role, tail, who, event, (now, seat.as_deref()))? {
+                match on_event(core, machine, role, tail, who, event, (now, seat.as_ref()))? {
                     Turn::None => {}
                     news => turn = news,
                 }
@@ -127,20 +128,17 @@ impl Session {
     }
 
     fn end(&mut self, why: &Close) {
-        self.role.log_end(&mut self.who, why);
+        self.role.log_end(&self.who, why);
         self.core.counters.closed(why);
     }
 }
 
 impl Role {
-    fn log_end(&self, who: &mut Who, why: impl std::fmt::Display) {
+    fn log_end(&mut self, who: &Who, why: impl std::fmt::Display) {
         match self {
             Self::Guest | Self::Barren => log::debug!("{who} closed: {why}"),
-            Self::Publish(flv_in) => {
-                let publisher = &flv_in.ingest.publisher;
-                who.ends(format_args!("stops publishing {}: {why}", publisher.stream().name()), publisher.moved());
-            }
-            Self::Play(sender) => who.ends(format_args!("stops playing {}: {why}", sender.name()), sender.moved()),
+            Self::Publish(flv_in) => flv_in.ingest.ends(why),
+            Self::Play(sender) => sender.ends(why),
         }
     }
 }
@@ -151,9 +149,9 @@ fn on_event(
     machine: &mut rtmp::Server,
     role: &mut Role,
     tail: &mut Tail,
-    who: &mut Who,
+    who: &Who,
     event: Event,
-    (now, seat): (Instant, Option<&Seat>),
+    (now, seat): (Instant, Option<&Arc<Seat>>),
 ) -> Result<Turn, Close> {
     match (event, &mut *role) {
         (Event::Publish(_) | Event::Play(_), Role::Barren) => return Err(Close::Idle),
@@ -177,7 +175,6 @@ fn on_event(
         }
         (Event::Stop, Role::Publish(_) | Role::Play(_)) => {
             role.log_end(who, "by request");
-            seat.iter().for_each(|seat| seat.leave());
             machine.charge_to(core.greetings.messages());
             let is_barren = matches!(role, Role::Publish(flv_in) if flv_in.ingest.publisher.moved() == 0);
             let next = if is_barren { Role::Barren } else { Role::Guest };
@@ -196,32 +193,31 @@ fn on_event(
 fn publish(
     core: &Arc<Core>,
     machine: &mut rtmp::Server,
-    who: &mut Who,
+    who: &Who,
     target: &Target,
-    (now, seat): (Instant, Option<&Seat>),
-) -> Result<FlvIn, Objection> {
-    let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
-    let as_who = who.clone().of(&name).to_string();
-    let publisher = may_be(seat, Claim::Publisher, || core.hub.publish(&name, &as_who, now))?;
-    let publisher = publisher.coming_from(seat.and_then(Seat::customer));
+    (now, seat): (Instant, Option<&Arc<Seat>>),
+) -> Result<FlvIn, Refusal> {
+    let name = Name::of_url(&target.name)?;
+    let request = Request { name: &name, asker: Asker::Session(who), seat };
+    let (publisher, mut grant) = core.admit_publisher(&request, now)?;
     machine.charge_to(publisher.account().clone());
-    who.begins(&core.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
-    Ok(FlvIn::new(Ingest::new(publisher, &core.config(), who)))
+    grant.who.begins(&core.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
+    Ok(FlvIn::new(Ingest::new((publisher, grant), &core.config())))
 }
 
 fn play(
     core: &Arc<Core>,
     machine: &mut rtmp::Server,
-    who: &mut Who,
+    who: &Who,
     target: &Target,
-    seat: Option<&Seat>,
-) -> Result<Sender, Objection> {
-    let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
+    seat: Option<&Arc<Seat>>,
+) -> Result<Sender, Refusal> {
+    let name = Name::of_url(&target.name)?;
     let form = form(machine, &target.query);
-    let viewer = may_be(seat, Claim::Viewer, || core.hub.play(&name, form))?;
-    let viewer = viewer.of(who.id()).giving_way(seat.and_then(Seat::customer));
-    who.begins(&core.flood, &name, format_args!("plays {name} as {}", form.name));
-    Ok(Sender::new(viewer, Outlet::default()))
+    let request = Request { name: &name, asker: Asker::Session(who), seat };
+    let (viewer, mut grant) = core.admit_player(&request, form)?;
+    grant.who.begins(&core.flood, &name, format_args!("plays {name} as {}", form.name));
+    Ok(Sender::new((viewer, grant), Outlet::default()))
 }
 
 /// The form that a player can read: what it asks for, else what it says it knows.
@@ -241,17 +237,16 @@ fn answer(
     machine: &mut rtmp::Server,
     who: &Who,
     target: &Target,
-    result: Result<(), Objection>,
+    result: Result<(), Refusal>,
     sizes: SocketSizes,
 ) -> Turn {
     let Err(why) = result else {
         machine.accept();
         return Turn::Accepted(sizes);
     };
-    let (refusal, label) = why.code();
     let name: String = target.name.chars().take(Name::MAX).collect();
-    core.refused(label, who, format_args!("is refused {name:?}: {why}"));
-    machine.refuse(refusal, &why.to_string());
+    core.refused(why.label(), who, format_args!("is refused {name:?}: {why}"));
+    machine.refuse(why.in_rtmp(), &why.to_string());
     Turn::None
 }
 
@@ -262,36 +257,4 @@ enum Turn {
     Accepted(SocketSizes),
     /// It does neither any more.
     Stopped,
-}
-
-/// What can be said against a request.
-enum Objection {
-    BadName,
-    Hub(Refused),
-}
-
-impl Objection {
-    /// In RTMP's words and in those of the metrics.
-    fn code(&self) -> (Refusal, &'static str) {
-        match self {
-            Self::BadName => (Refusal::BadName, "name"),
-            Self::Hub(refused @ Refused::Taken) => (Refusal::BadName, refused.label()),
-            Self::Hub(refused) => (Refusal::Full, refused.label()),
-        }
-    }
-}
-
-impl From<Refused> for Objection {
-    fn from(refused: Refused) -> Self {
-        Self::Hub(refused)
-    }
-}
-
-impl std::fmt::Display for Objection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::BadName => crate::hub::InvalidName.fmt(f),
-            Self::Hub(refused) => refused.fmt(f),
-        }
-    }
 }

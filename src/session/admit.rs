@@ -1,12 +1,80 @@
-//! Whether somebody may publish or play.
+//! The only way to the hub: all who want to publish or to play ask here.
 
-use crate::hub::Refused;
-use crate::net::{Claim, Seat};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
 
-/// Has a connection publish or play, by way of `begin`, if its address may do that.
-pub fn may_be<T>(seat: Option<&Seat>, what: Claim, begin: impl FnOnce() -> Result<T, Refused>) -> Result<T, Refused> {
-    if seat.is_some_and(|seat| !seat.take(what)) {
-        return Err(Refused::Peer);
+use super::core::Core;
+use super::refusal::Refusal;
+use super::who::Who;
+use crate::container::Form;
+use crate::hub::{Name, Publisher, Refused, Viewer};
+use crate::net::{Claim, Seat, Use};
+
+/// A request to publish or to play a stream.
+pub struct Request<'a> {
+    /// The name of the stream.
+    pub name: &'a Name,
+    /// The one who wants it.
+    pub asker: Asker<'a>,
+    /// Its connection's part of what its address has; `None` where the server wants it itself.
+    pub seat: Option<&'a Arc<Seat>>,
+}
+
+/// One who asks.
+#[derive(Clone, Copy)]
+pub enum Asker<'a> {
+    /// A session that has an id.
+    Session(&'a Who),
+    /// One without an id, which gets one once it may play, or when it asks to publish: the beginning of that,
+    /// and its peer.
+    Guest(&'static str, Option<SocketAddr>),
+}
+
+/// The leave to publish or to play, which ends when it is dropped.
+#[must_use = "the leave ends when it is dropped"]
+pub struct Grant {
+    /// The session, with its stream.
+    pub who: Who,
+    /// The part of what its address has.
+    _use: Option<Use>,
+}
+
+impl Core {
+    /// Has somebody publish from now on.
+    pub fn admit_publisher(&self, request: &Request<'_>, now: Instant) -> Result<(Publisher, Grant), Refusal> {
+        let taken = request.take(Claim::Publisher)?;
+        let who = request.who(self);
+        let publisher = self.hub.publish(request.name, &who.to_string(), now)?;
+        Ok((publisher.coming_from(request.customer()), Grant { who, _use: taken }))
     }
-    begin().inspect_err(|_| seat.iter().for_each(|seat| seat.leave()))
+
+    /// Has somebody play in that form from now on.
+    pub fn admit_player(&self, request: &Request<'_>, form: &'static Form) -> Result<(Viewer, Grant), Refusal> {
+        let taken = request.take(Claim::Viewer)?;
+        let viewer = self.hub.play(request.name, form)?;
+        let viewer = if request.seat.is_some() { viewer.giving_way(request.customer()) } else { viewer };
+        let who = request.who(self);
+        Ok((viewer.of(who.id()), Grant { who, _use: taken }))
+    }
+}
+
+impl Request<'_> {
+    /// Takes its part of what its address has.
+    fn take(&self, what: Claim) -> Result<Option<Use>, Refused> {
+        self.seat.map(|seat| seat.take(what).ok_or(Refused::Peer)).transpose()
+    }
+
+    fn who(&self, core: &Core) -> Who {
+        let who = match self.asker {
+            Asker::Session(who) => who.clone(),
+            Asker::Guest(kind, None) => core.who(kind),
+            Asker::Guest(kind, Some(peer)) => core.who(kind).at(peer),
+        };
+        who.of(self.name)
+    }
+
+    fn customer(&self) -> Option<u128> {
+        self.seat.and_then(|seat| seat.customer())
+    }
 }

@@ -3,8 +3,8 @@
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use super::admit::Grant;
 use super::core::{Core, time_of_day};
-use super::who::Who;
 use crate::budget::OverBudget;
 use crate::conf::Config;
 use crate::container::{Error, Event};
@@ -16,8 +16,8 @@ use crate::net::{Close, Conn, bits};
 pub struct Ingest {
     /// The stream.
     pub publisher: Publisher,
-    /// The session.
-    pub who: Who,
+    /// The leave to do so, and the session.
+    pub grant: Grant,
     /// A frame has come since the last read, or it has just been let in.
     pub active: bool,
     /// The next read waits for the beat after this one.
@@ -54,8 +54,9 @@ pub enum Loss {
 }
 
 impl Ingest {
-    /// `who` publishes.
-    pub fn new(mut publisher: Publisher, config: &Config, who: &Who) -> Self {
+    /// One who was let in publishes.
+    pub fn new((mut publisher, grant): (Publisher, Grant), config: &Config) -> Self {
+        let who = &grant.who;
         if !who.told {
             publisher.hush();
         }
@@ -64,7 +65,7 @@ impl Ingest {
         }
         Self {
             publisher,
-            who: who.clone(),
+            grant,
             active: true,
             pause: None,
             silence: config.publish.silence.0,
@@ -74,6 +75,12 @@ impl Ingest {
             timed: false,
             left: usize::MAX,
         }
+    }
+
+    /// Tells the log why it ends.
+    pub fn ends(&mut self, why: impl std::fmt::Display) {
+        let Self { publisher, grant, .. } = self;
+        grant.who.ends(format_args!("stops publishing {}: {why}", publisher.stream().name()), publisher.moved());
     }
 
     /// Others have had their turn.
@@ -95,7 +102,7 @@ impl Ingest {
 
     /// A track is announced, or is another from here on.
     pub fn track(&mut self, track: Track) {
-        log::debug!("{} track {} is {}", self.who, track.id, track.codec.name());
+        log::debug!("{} track {} is {}", self.grant.who, track.id, track.codec.name());
         self.publisher.track(track);
     }
 
@@ -104,9 +111,9 @@ impl Ingest {
         match event {
             Event::Track(track) => self.track(track),
             Event::Frame(frame) => self.frame(frame, now)?,
-            Event::Unsupported(kind, name) if self.who.told => {
+            Event::Unsupported(kind, name) if self.grant.who.told => {
                 let name = name.escape_ascii();
-                log::warn!("{} {kind:?} codec {name} has no place here and is passed over", self.who);
+                log::warn!("{} {kind:?} codec {name} has no place here and is passed over", self.grant.who);
             }
             Event::SequenceEnd(_) | Event::Unsupported(..) => {}
         }
@@ -137,9 +144,9 @@ impl Ingest {
     /// A frame did not get in.
     pub fn lost(&mut self, kind: Kind, loss: &Loss) {
         self.losses = self.losses.saturating_add(1);
-        if is_told(self.losses) && self.who.told {
+        if is_told(self.losses) && self.grant.who.told {
             let kind = if kind == Kind::Video { "a video" } else { "an audio" };
-            log::warn!("{} {kind} frame is lost, {} so far: {loss}", self.who, self.losses);
+            log::warn!("{} {kind} frame is lost, {} so far: {loss}", self.grant.who, self.losses);
         }
         match loss {
             Loss::OverBudget(_) => self.publisher.starved(kind),
@@ -150,8 +157,8 @@ impl Ingest {
     /// Script data is passed over.
     pub fn data_lost(&mut self, why: &dyn std::fmt::Display) {
         self.data_losses = self.data_losses.saturating_add(1);
-        if is_told(self.data_losses) && self.who.told {
-            log::warn!("{} script data is passed over, {} times so far: {why}", self.who, self.data_losses);
+        if is_told(self.data_losses) && self.grant.who.told {
+            log::warn!("{} script data is passed over, {} times so far: {why}", self.grant.who, self.data_losses);
         }
         self.publisher.data_lost();
     }

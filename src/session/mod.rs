@@ -1,5 +1,5 @@
-//! The things that all protocols share: whose a session is, a publisher's and a viewer's side, and the
-//! core that every one of them gets.
+//! The things that all protocols share: who may publish and play, whose a session is, a publisher's and a
+//! viewer's side, and the core that every one of them gets.
 
 mod admit;
 mod core;
@@ -10,6 +10,7 @@ mod flv_in;
 mod ingest;
 #[cfg(feature = "record")]
 mod recorded;
+mod refusal;
 #[cfg(feature = "rtsp")]
 mod rtp_in;
 #[cfg(feature = "rtsp")]
@@ -18,7 +19,7 @@ mod sender;
 mod who;
 
 pub use self::core::Core;
-pub use admit::may_be;
+pub use admit::{Asker, Grant, Request};
 pub use counters::Counters;
 pub use flood::Flood;
 #[cfg(feature = "rtmp")]
@@ -26,6 +27,7 @@ pub use flv_in::FlvIn;
 pub use ingest::{Ingest, Loss};
 #[cfg(feature = "record")]
 pub use recorded::{Asked, Counts, List, MOST_TOLD, Recorded, Told, is_recording};
+pub use refusal::Refusal;
 #[cfg(feature = "rtsp")]
 pub use rtp_in::{RtpIngest, announced};
 #[cfg(feature = "rtsp")]

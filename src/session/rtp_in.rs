@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::admit::Grant;
 use super::core::Core;
 use super::ingest::{Ingest, Loss};
-use super::who::Who;
 use crate::budget::{Account, BlockMut, OverBudget};
 use crate::conf::Config;
 use crate::hub::Publisher;
@@ -74,15 +74,11 @@ pub fn announced(description: &Description, config: &Config) -> Option<(Demux, V
 }
 
 impl RtpIngest {
-    /// Frames of the tracks that were announced, for `publisher`.
-    pub fn new(
-        publisher: Publisher,
-        (demux, numbers): (Demux, Vec<Option<usize>>),
-        config: &Config,
-        who: &Who,
-    ) -> Self {
-        let mut ingest = Ingest::new(publisher, config, who);
+    /// Frames of the tracks that were announced, of one who was let in.
+    pub fn new(admitted: (Publisher, Grant), (demux, numbers): (Demux, Vec<Option<usize>>), config: &Config) -> Self {
+        let mut ingest = Ingest::new(admitted, config);
         ingest.begin_turn();
+        let who = &ingest.grant.who;
         let most = if who.told { TOLD } else { 0 };
         for number in (0..).zip(&numbers).filter_map(|(number, track)| track.is_none().then_some(number)).take(most) {
             let number: usize = number;
@@ -235,8 +231,8 @@ impl RtpIngest {
         // told when there is twice as much: a log that floods is no log
         if bytes > self.noise.saturating_mul(2) {
             self.noise = bytes;
-            let level = if self.ingest.who.told { log::Level::Warn } else { log::Level::Debug };
-            let who = &self.ingest.who;
+            let level = if self.ingest.grant.who.told { log::Level::Warn } else { log::Level::Debug };
+            let who = &self.ingest.grant.who;
             log::log!(level, "{who} bytes between packets are no packets and are passed over, {bytes} so far");
         }
     }
@@ -398,6 +394,7 @@ impl From<rtp::Error> for Loss {
 mod tests {
     use std::sync::Arc;
 
+    use super::super::admit::{Asker, Request};
     use super::*;
     use crate::hub::Name;
     use crate::proto::rtsp::sdp;
@@ -410,11 +407,12 @@ mod tests {
     fn publishes(medias: &str) -> (Arc<Core>, RtpIngest) {
         let core = Core::new(Config::parse("test", "profile = \"box\"").unwrap(), Arc::default());
         let config = core.config();
-        let publisher = core.hub.publish(&Name::new("a").unwrap(), "a", Instant::now()).unwrap();
+        let (name, asker) = (Name::new("a").unwrap(), Asker::Guest("RTSPPUB", None));
+        let admitted = core.admit_publisher(&Request { name: &name, asker, seat: None }, Instant::now()).unwrap();
         let head = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n";
         let description = sdp::Description::parse(&format!("{head}{medias}")).unwrap();
         let tracks = announced(&description, &config).unwrap();
-        let ingest = RtpIngest::new(publisher, tracks, &config, &core.who("RTSPPUB"));
+        let ingest = RtpIngest::new(admitted, tracks, &config);
         (core, ingest)
     }
 

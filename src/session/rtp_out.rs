@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use async_io::Timer;
 
+use super::admit::Grant;
 use super::sender;
 use crate::hub::{Name, Next, Step, Unit, Viewer};
 use crate::media::{Hz, Kind, Ticks, Tracks};
@@ -23,6 +24,8 @@ use crate::proto::rtsp::sdp::{self, Offer};
 /// A cursor, and what is on its way.
 pub struct RtpSender {
     viewer: Viewer,
+    /// The leave to play, and the session.
+    pub grant: Grant,
     /// The stream's tracks when they were offered.
     tracks: Arc<Tracks>,
     offers: Vec<(Kind, Format)>,
@@ -61,9 +64,10 @@ const UDP_STEP: Step = Step { units: 32, bytes: BURST };
 
 impl RtpSender {
     /// Nothing is offered yet.
-    pub fn new(viewer: Viewer) -> Self {
+    pub fn new((viewer, grant): (Viewer, Grant)) -> Self {
         Self {
             viewer,
+            grant,
             tracks: Arc::default(),
             offers: Vec::new(),
             paths: [MediaPath::None, MediaPath::None],
@@ -81,6 +85,12 @@ impl RtpSender {
     /// Bytes that have gone out.
     pub fn moved(&self) -> u64 {
         self.viewer.moved()
+    }
+
+    /// Tells the log why it ends.
+    pub fn ends(&mut self, why: impl std::fmt::Display) {
+        let Self { viewer, grant, .. } = self;
+        grant.who.ends(format_args!("stops playing {}: {why}", viewer.stream().name()), viewer.moved());
     }
 
     /// The viewer goes; what it was being sent stays to be finished.

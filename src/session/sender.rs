@@ -3,6 +3,7 @@
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use super::admit::Grant;
 use crate::hub::Name;
 use crate::hub::{Next, Pressed, Viewer};
 use crate::net::{BATCH, Close, Conn, Outlet};
@@ -11,12 +12,14 @@ use crate::net::{BATCH, Close, Conn, Outlet};
 pub struct Sender {
     viewer: Viewer,
     outlet: Outlet,
+    /// The leave to play, and the session.
+    pub grant: Grant,
 }
 
 impl Sender {
     /// Sends what `viewer` gets by `outlet`.
-    pub fn new(viewer: Viewer, outlet: Outlet) -> Self {
-        Self { viewer, outlet }
+    pub fn new((viewer, grant): (Viewer, Grant), outlet: Outlet) -> Self {
+        Self { viewer, outlet, grant }
     }
 
     /// The viewer takes no more; what it was being sent stays to be finished.
@@ -37,6 +40,12 @@ impl Sender {
     /// Its stream.
     pub fn name(&self) -> &Name {
         self.viewer.stream().name()
+    }
+
+    /// Tells the log why it ends.
+    pub fn ends(&mut self, why: impl std::fmt::Display) {
+        let Self { viewer, grant, .. } = self;
+        grant.who.ends(format_args!("stops playing {}: {why}", viewer.stream().name()), viewer.moved());
     }
 
     /// Sends control bytes between batches, and batches as the stream provides

@@ -65,15 +65,15 @@ pub(super) async fn play(job: &RelayJob, playback: &Playback, holds: bool) -> (C
         Ok(show) => show,
         Err(error) => return (Close::Refused(error.to_string()), 0),
     };
-    let publisher = match core.hub.publish(name, &who.to_string(), Instant::now()) {
-        Ok(publisher) => publisher,
+    let admitted = match core.admit_publisher(&job.request(), Instant::now()) {
+        Ok(admitted) => admitted,
         Err(why) => return (Close::Refused(why.to_string()), 0),
     };
     log::info!("{who} plays {} as {name}", playback.path.display());
     if show.rotation() != 0 {
         log::warn!("{who} {name} is to be turned right by {} degrees, which viewers are not told", show.rotation());
     }
-    let ingest = Ingest::new(publisher, config, who);
+    let ingest = Ingest::new(admitted, config);
     let mut session = Session {
         job,
         ingest,

@@ -30,8 +30,8 @@ use crate::conf;
 #[cfg(feature = "record")]
 use crate::hls::Unstored;
 use crate::hls::{Ask, Delete, File, Found, Numbers, Packing, Rules, Window};
-use crate::hub::{Name, Next, Refused, Step, Unit, Viewer};
-use crate::session::{Flood, Who};
+use crate::hub::{Name, Next, Step, Unit, Viewer};
+use crate::session::{Asker, Flood, Grant, Refusal, Request, Who};
 
 /// All streams that have segments.
 pub(super) struct Hls {
@@ -130,14 +130,6 @@ struct State {
     version: u64,
 }
 
-/// The reason why there are no segments of a stream.
-pub(super) enum Denied {
-    /// `hls.streams` have some.
-    Streams,
-    /// Its collector is no viewer.
-    Hub(Refused),
-}
-
 /// A playlist that is shared, unless there is no room for it.
 pub(super) type Text = Result<Bytes, OverBudget>;
 
@@ -169,14 +161,14 @@ impl Hls {
     }
 
     /// The segments of `name`, for somebody at the address of `customer`.
-    pub(super) fn ask(&self, server: &Server, name: &Name, customer: Option<u128>) -> Result<Arc<Entry>, Denied> {
+    pub(super) fn ask(&self, server: &Server, name: &Name, customer: Option<u128>) -> Result<Arc<Entry>, Refusal> {
         let entry = self.collect(server, name, customer)?;
         lock(&entry.state).is_asked(customer);
         Ok(entry)
     }
 
     /// The segments of `name`, collected from now on if they were not before.
-    fn collect(&self, server: &Server, name: &Name, customer: Option<u128>) -> Result<Arc<Entry>, Denied> {
+    fn collect(&self, server: &Server, name: &Name, customer: Option<u128>) -> Result<Arc<Entry>, Refusal> {
         let now = Instant::now();
         let mut entries = lock(&self.state);
         if let Some(entry) = entries.get(name).filter(|entry| !entry.is_dismissed()) {
@@ -196,13 +188,13 @@ impl Hls {
             self.give_way(server, &mut entries, name, customer);
         }
         if entries.len() >= self.streams {
-            return Err(Denied::Streams);
+            return Err(Refusal::Segments);
         }
         // only the collector knows which it will be, and no player sees it before
         let first = packing.unwrap_or(Packing::Ts);
-        let viewer = server.core.hub.play(name, packing::form(first)).map_err(Denied::Hub)?;
-        let who = server.core.who("HLSMUXER").of(name);
-        let viewer = viewer.of(who.id()).from_oldest().giving_way(None);
+        let request = Request { name, asker: Asker::Guest("HLSMUXER", None), seat: None };
+        let (viewer, grant) = server.core.admit_player(&request, packing::form(first))?;
+        let (viewer, who) = (viewer.from_oldest().giving_way(None), grant.who.clone());
         let account = self.account.child(name.as_str(), self.account.limit());
         let numbers = Numbers::at(SystemTime::now()).max(*lock(&self.unused));
         let stream = name.clone();
@@ -233,8 +225,12 @@ impl Hls {
         });
         log::debug!("{who} HLS waits for what is published");
         let window = Some(window).filter(|_| packing.is_none());
-        let task =
-            server.core.executor.spawn(collect(Arc::downgrade(&entry), viewer, window, server.core.flood.clone()));
+        let task = server.core.executor.spawn(collect(
+            Arc::downgrade(&entry),
+            (viewer, grant),
+            window,
+            server.core.flood.clone(),
+        ));
         *lock(&entry.task) = Some(task);
         #[cfg(feature = "record")]
         if let Some(seat) = &entry.folder {
@@ -529,7 +525,7 @@ impl State {
 /// what segments are made of, and it gives an empty one of that kind.
 async fn collect(
     entry: Weak<Entry>,
-    mut viewer: Viewer,
+    (mut viewer, _grant): (Viewer, Grant),
     window: Option<impl Fn(Packing) -> Window>,
     flood: Arc<Flood>,
 ) {

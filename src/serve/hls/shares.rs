@@ -1,9 +1,7 @@
 //! Parts of `hls.memory`: equal ones, for each stream that plays.
 
-use std::fmt;
-
 use super::super::Server;
-use super::{Denied, Entries, Hls, is_live, lock};
+use super::{Entries, Hls, is_live, lock};
 
 impl Hls {
     /// Gives each stream an equal part of the memory, whatever it sends: it is never less than one of
@@ -13,24 +11,5 @@ impl Hls {
         let plays = entries.iter().filter(|(name, entry)| is_live(server, name) || entry.is_playable());
         let part = self.account.limit() / plays.count().max(1);
         entries.values().for_each(|entry| lock(&entry.state).window.set_room(part));
-    }
-}
-
-impl Denied {
-    /// The label in the metrics.
-    pub(in super::super) fn label(&self) -> &'static str {
-        match self {
-            Self::Streams => "streams",
-            Self::Hub(refused) => refused.label(),
-        }
-    }
-}
-
-impl fmt::Display for Denied {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Streams => f.write_str("no more streams have segments: hls.streams is reached"),
-            Self::Hub(refused) => refused.fmt(f),
-        }
     }
 }

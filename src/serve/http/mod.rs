@@ -24,7 +24,7 @@ use crate::media::Ticks;
 use crate::net::{Close, Conn, Outlet, SOME, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::http::{self, Event, Method, Request, Status};
-use crate::session::{Sender, Tail, Who, gave_way};
+use crate::session::{Sender, Tail, gave_way};
 use crate::wire::percent_encode;
 use transport::Transport;
 
@@ -54,11 +54,12 @@ struct Session {
     server: Arc<Server>,
     /// As it was when the connection began.
     config: Arc<Config>,
-    conn: Conn,
-    machine: http::Server,
+    // its place is free before the peer learns that this is the end
     role: Role,
     /// The rest of a batch for a viewer that has closed.
     tail: Tail,
+    conn: Conn,
+    machine: http::Server,
     /// The client has said all that it will: what it asked for goes out all the same.
     said_all: bool,
     /// An answer was given: once it is sent, the wait for another request begins.
@@ -100,7 +101,6 @@ impl Role {
 
 struct Player {
     sender: Sender,
-    who: Who,
     transport: Transport,
 }
 
@@ -359,14 +359,12 @@ impl Session {
             let goodbye = std::mem::take(player.transport.control(self.machine.transmit()));
             *self.machine.transmit() = goodbye;
             self.tail = player.sender.into_tail();
-            self.conn.seat().iter().for_each(|seat| seat.leave());
         }
     }
 
     fn log_end(&mut self, why: &Close) {
         if let Role::Play(player) = &mut self.role {
-            let Player { sender, who, .. } = &mut **player;
-            who.ends(format_args!("stops playing {}: {why}", sender.name()), sender.moved());
+            player.sender.ends(why);
         }
     }
 

@@ -15,11 +15,10 @@ use crate::budget::BlockMut;
 use crate::conf::FileFormat;
 use crate::container::{FORMS, Form};
 use crate::hub::Name;
-use crate::net::Claim;
 use crate::proto::http::{Method, Request, Status};
 #[cfg(feature = "record")]
 use crate::session::is_recording;
-use crate::session::{Core, Sender, may_be};
+use crate::session::{self, Asker, Core, Sender};
 #[cfg(feature = "record")]
 use crate::wire::percent_decode;
 
@@ -163,27 +162,26 @@ impl Session {
             let fields = [CORS, ("Sec-WebSocket-Version", "13")];
             return self.machine.answer(status, &fields, status.1.as_bytes(), Some(request));
         }
-        let played = may_be(self.conn.seat().as_deref(), Claim::Viewer, || self.server.core.hub.play(name, form));
-        let viewer = match played {
-            Ok(viewer) => viewer.giving_way(self.customer()),
-            Err(refused) => return self.busy(request, refused.label(), &refused),
+        let (seat, asker) = (self.conn.seat(), Asker::Guest(form.session, Some(self.conn.peer())));
+        let asked = session::Request { name, asker, seat: seat.as_ref() };
+        let (viewer, mut grant) = match self.server.core.admit_player(&asked, form) {
+            Ok(admitted) => admitted,
+            Err(why) => return self.busy(request, why.label(), &why),
         };
         let transport = Transport::accept(request, form, &mut self.machine);
         if request.method == Method::Head {
-            self.conn.seat().iter().for_each(|seat| seat.leave());
             return;
         }
         self.conn.resize(Core::viewer_sizes(&self.config));
-        let mut who = self.server.core.who(form.session).at(self.conn.peer());
-        who.begins(
+        grant.who.begins(
             &self.server.core.flood,
             name,
             format_args!("plays {name} as {} over {}", form.name, transport.name()),
         );
         let outlet = transport.outlet(form);
         let viewer = if outlet.is_in_packets() { viewer.in_packets() } else { viewer };
-        let sender = Sender::new(viewer.of(who.id()), outlet);
-        self.role = Role::Play(Box::new(Player { sender, who, transport }));
+        let sender = Sender::new((viewer, grant), outlet);
+        self.role = Role::Play(Box::new(Player { sender, transport }));
     }
 
     fn metrics(&mut self, request: &Request) {

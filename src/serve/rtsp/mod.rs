@@ -15,13 +15,13 @@ use std::time::{Duration, Instant};
 
 use super::Server;
 use crate::conf::{Auth, Config};
-use crate::hub::{Name, Refused};
-use crate::net::{ALL, Claim, Close, Conn, SOME, Seat, canonical, poll_in_turns, random};
+use crate::hub::Name;
+use crate::net::{ALL, Close, Conn, SOME, Seat, canonical, poll_in_turns, random};
 use crate::proto::rtp::RTP;
 use crate::proto::rtsp::auth::{Guard, Method};
 use crate::proto::rtsp::{self, Event, Limits, Status};
 use crate::proto::{Machine, Target};
-use crate::session::{Core, RtpIngest, Tail, Who, announced, may_be};
+use crate::session::{Asker, Core, Refusal, Request, RtpIngest, RtpSender, Tail, Who, announced};
 #[cfg_attr(not(feature = "http"), allow(unused_imports, reason = "HTTP makes others than the plain one"))]
 pub(super) use carrier::Carrier;
 pub(super) use multicast::MulticastGroups;
@@ -47,10 +47,11 @@ pub(super) async fn carry(server: Arc<Server>, conn: Conn, carrier: Carrier) {
 }
 
 struct Session {
+    // its place is free before the peer learns that this is the end
+    body: Body,
     conn: Conn,
     carrier: Carrier,
     machine: rtsp::Server,
-    body: Body,
 }
 
 /// All but the connection and its machine.
@@ -126,7 +127,6 @@ impl Session {
                 }
                 if play.is_over() {
                     body.role = Role::Guest;
-                    body.seat.iter().for_each(|seat| seat.leave());
                 } else if play.is_answering() {
                     return Poll::Pending; // what is asked next waits for the answer
                 }
@@ -211,7 +211,7 @@ impl Body {
     /// Acts on what the client did.
     fn on_event(&mut self, machine: &mut rtsp::Server, event: Event, now: Instant) -> Result<Turn, Close> {
         match (event, &mut self.role) {
-            (Event::Denied(target), _) => self.refused("password", &target, &"wrong user or password"),
+            (Event::Denied(target), _) => self.refused(&target, Refusal::Password),
             (Event::Describe(target), _) => return Ok(self.play(machine, &target, play::Held::Describe)),
             (Event::Announce(target, description), Role::Guest) => {
                 match self.publish(machine, &target, &description, now) {
@@ -219,7 +219,7 @@ impl Body {
                         machine.accept();
                         self.role = Role::Publish(Box::new(publish));
                     }
-                    Err(why) => self.refuse(machine, &target, &why),
+                    Err(why) => self.refuse(machine, &target, why),
                 }
                 return Ok(Turn::Guest);
             }
@@ -295,22 +295,19 @@ impl Body {
     /// Makes the client a viewer; it is answered once there is something to see.
     fn play(&mut self, machine: &mut rtsp::Server, target: &Target, held: play::Held) -> Turn {
         self.name_as("RTSPSUB");
-        let name = Name::of_url(&target.name).map_err(|_| Objection::BadName);
-        let viewer = name.and_then(|name| {
-            Ok(may_be(self.seat.as_deref(), Claim::Viewer, || self.server.core.hub.play(&name, &RTP))?)
+        let admitted = Name::of_url(&target.name).map_err(Refusal::from).and_then(|name| {
+            let request = Request { name: &name, asker: Asker::Session(&self.who), seat: self.seat.as_ref() };
+            self.server.core.admit_player(&request, &RTP)
         });
-        match viewer {
-            Ok(viewer) => {
-                let viewer = viewer
-                    .of(self.who.id())
-                    .in_packets()
-                    .giving_way(self.seat.as_ref().and_then(|seat| seat.customer()));
+        match admitted {
+            Ok((viewer, grant)) => {
+                let sender = RtpSender::new((viewer.in_packets(), grant));
                 let ends = (self.local, self.peer);
-                self.role = Role::Play(Box::new(PlaySession::new(viewer, &self.who, held, ends, self.seat.clone())));
+                self.role = Role::Play(Box::new(PlaySession::new(sender, held, ends, self.seat.clone())));
                 Turn::Held
             }
             Err(why) => {
-                self.refuse(machine, target, &why);
+                self.refuse(machine, target, why);
                 Turn::Guest
             }
         }
@@ -329,40 +326,34 @@ impl Body {
         target: &Target,
         description: &rtsp::sdp::Description,
         now: Instant,
-    ) -> Result<RtpIngest, Objection> {
-        let name = Name::of_url(&target.name).map_err(|_| Objection::BadName)?;
-        let tracks = announced(description, &self.config).ok_or(Objection::Unsupported)?;
+    ) -> Result<RtpIngest, Refusal> {
+        let name = Name::of_url(&target.name)?;
+        let tracks = announced(description, &self.config).ok_or(Refusal::Codec)?;
         self.name_as("RTSPPUB");
-        let who = self.who.clone().of(&name).to_string();
-        let publisher =
-            may_be(self.seat.as_deref(), Claim::Publisher, || self.server.core.hub.publish(&name, &who, now))?;
-        let publisher = publisher.coming_from(self.seat.as_ref().and_then(|seat| seat.customer()));
+        let core = &self.server.core;
+        let request = Request { name: &name, asker: Asker::Session(&self.who), seat: self.seat.as_ref() };
+        let (publisher, mut grant) = core.admit_publisher(&request, now)?;
         machine.charge_to(publisher.account().clone());
-        self.who.begins(&self.server.core.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
-        let mut publish = RtpIngest::new(publisher, tracks, &self.config, &self.who);
+        grant.who.begins(&core.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
+        let mut publish = RtpIngest::new((publisher, grant), tracks, &self.config);
         publish.ingest.active = false;
         Ok(publish)
     }
 
     /// Tells the client why not, and the log.
-    fn refuse(&self, machine: &mut rtsp::Server, target: &Target, why: &Objection) {
-        let (status, label) = why.status();
-        self.refused(label, target, why);
-        machine.refuse(status);
+    fn refuse(&self, machine: &mut rtsp::Server, target: &Target, why: Refusal) {
+        self.refused(target, why);
+        machine.refuse(why.in_rtsp());
     }
 
-    fn refused(&self, label: &'static str, target: &Target, why: &dyn std::fmt::Display) {
+    fn refused(&self, target: &Target, why: Refusal) {
         let name: String = target.name.chars().take(Name::MAX).collect();
-        self.server.core.refused(label, &self.who, format_args!("is refused {name:?}: {why}"));
+        self.server.core.refused(why.label(), &self.who, format_args!("is refused {name:?}: {why}"));
     }
 
     fn log_end(&mut self, why: &Close) {
         match &mut self.role {
-            Role::Publish(publish) => {
-                let publisher = &publish.ingest.publisher;
-                let said = format_args!("stops publishing {}: {why}", publisher.stream().name());
-                self.who.ends(said, publisher.moved());
-            }
+            Role::Publish(publish) => publish.ingest.ends(why),
             Role::Play(play) => play.log_end(why),
             Role::Guest | Role::Gone => log::debug!("{} closed: {why}", self.who),
         }
@@ -377,40 +368,4 @@ fn guard(config: &Config) -> Option<Guard> {
         Auth::Digest => &[Method::Digest],
     };
     Some(Guard::new(&config.rtsp.user, &config.rtsp.password, methods, random::bytes()))
-}
-
-/// What can be said against a request.
-enum Objection {
-    BadName,
-    /// No track of it has a place here.
-    Unsupported,
-    Hub(Refused),
-}
-
-impl Objection {
-    /// In RTSP's words and in those of the metrics.
-    fn status(&self) -> (Status, &'static str) {
-        match self {
-            Self::BadName => (Status::NOT_FOUND, "name"),
-            Self::Unsupported => (Status::UNSUPPORTED_MEDIA_TYPE, "codec"),
-            Self::Hub(refused @ Refused::Taken) => (Status::FORBIDDEN, refused.label()),
-            Self::Hub(refused) => (Status::NOT_ENOUGH_BANDWIDTH, refused.label()),
-        }
-    }
-}
-
-impl From<Refused> for Objection {
-    fn from(refused: Refused) -> Self {
-        Self::Hub(refused)
-    }
-}
-
-impl std::fmt::Display for Objection {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::BadName => crate::hub::InvalidName.fmt(f),
-            Self::Unsupported => f.write_str("no track of it has a codec that has a place here"),
-            Self::Hub(refused) => refused.fmt(f),
-        }
-    }
 }

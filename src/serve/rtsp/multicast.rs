@@ -12,7 +12,7 @@ use crate::hub::{Name, Viewer};
 use crate::media::Kind;
 use crate::net::Seat;
 use crate::proto::rtp::RTP;
-use crate::session::{Core, MediaPath, RtpSender, Who};
+use crate::session::{Asker, Core, Grant, MediaPath, Request, RtpSender};
 
 /// The streams that go to a group now, and from which of our addresses.
 #[derive(Default)]
@@ -48,10 +48,11 @@ impl MulticastGroup {
         if let Some(cast) = running.filter(|cast| !cast.is_over() && cast.to == to) {
             return Some(cast);
         }
-        let viewer = server.core.hub.play(name, &RTP).ok()?;
-        let who = server.core.who("RTSPCAST").of(name);
+        // those who listen have asked already
+        let request = Request { name, asker: Asker::Guest("RTSPCAST", None), seat: None };
+        let admitted = server.core.admit_player(&request, &RTP).ok()?;
         let told = || server.core.flood.passes("multicast", peer.ip(), TOLD);
-        let cast = Arc::new(Self::begin(server, config, viewer.of(who.id()), who, to, local, (seat, &told))?);
+        let cast = Arc::new(Self::begin(server, config, admitted, to, local, (seat, &told))?);
         all.insert((name.clone(), local), Arc::downgrade(&cast));
         Some(cast)
     }
@@ -59,14 +60,14 @@ impl MulticastGroup {
     fn begin(
         server: &Server,
         config: &Config,
-        viewer: Viewer,
-        who: Who,
+        admitted: (Viewer, Grant),
         to: (Ipv4Addr, u8),
         local: Ipv4Addr,
         (seat, told): (Option<&Seat>, &dyn Fn() -> bool),
     ) -> Option<Self> {
         let (group, ttl) = to;
-        let mut sender = RtpSender::new(viewer);
+        let who = admitted.1.who.clone();
+        let mut sender = RtpSender::new(admitted);
         let mut ports = [None; 2];
         for (kind, port) in [Kind::Video, Kind::Audio].into_iter().zip(&mut ports) {
             let pair = server.core.udp.pair((local, 0).into(), Core::viewer_sizes(config), seat)?;

@@ -9,15 +9,14 @@ use super::super::Server;
 use super::carrier::Carrier;
 use super::multicast::MulticastGroup;
 use crate::conf::Config;
-use crate::hub::{Name, Viewer};
+use crate::hub::Name;
 use crate::net::{Close, Conn, Seat, at_port};
 use crate::proto::rtp::ssrc;
 use crate::proto::rtsp::{self, Lower, Status, Transport};
-use crate::session::{Core, MediaPath, RtpSender, Tail, Who, gave_way};
+use crate::session::{Core, MediaPath, RtpSender, Tail, gave_way};
 
 /// A player's side.
 pub(super) struct PlaySession {
-    who: Who,
     sender: RtpSender,
     local: SocketAddr,
     peer: SocketAddr,
@@ -55,22 +54,12 @@ enum State {
 
 impl PlaySession {
     pub(super) fn new(
-        viewer: Viewer,
-        who: &Who,
+        sender: RtpSender,
         held: Held,
         (local, peer): (SocketAddr, SocketAddr),
         seat: Option<Arc<Seat>>,
     ) -> Self {
-        Self {
-            who: who.clone().of(viewer.stream().name()),
-            sender: RtpSender::new(viewer),
-            local,
-            peer,
-            seat,
-            state: State::Held(held, Instant::now()),
-            cast: None,
-            looked: Instant::now(),
-        }
+        Self { sender, local, peer, seat, state: State::Held(held, Instant::now()), cast: None, looked: Instant::now() }
     }
 
     pub(super) fn name(&self) -> &Name {
@@ -78,7 +67,7 @@ impl PlaySession {
     }
 
     pub(super) fn log_end(&mut self, why: &Close) {
-        self.who.ends(format_args!("stops playing {}: {why}", self.sender.name()), self.sender.moved());
+        self.sender.ends(why);
     }
 
     /// The viewer goes; what it was being sent stays to be finished.
@@ -140,7 +129,7 @@ impl PlaySession {
                     None => "TCP",
                 };
                 let name = self.name().clone();
-                self.who.begins(&server.core.flood, &name, format_args!("plays {name} over {way}"));
+                self.sender.grant.who.begins(&server.core.flood, &name, format_args!("plays {name} over {way}"));
                 conn.offer_again();
                 Ok(false)
             }
@@ -198,7 +187,7 @@ impl PlaySession {
             server.core.cadence.wake_next(cx);
             return Poll::Pending;
         }
-        server.core.refused("absent", &self.who, format_args!("waited in vain for {}", self.name()));
+        server.core.refused("absent", &self.sender.grant.who, format_args!("waited in vain for {}", self.name()));
         machine.refuse(Status::NOT_FOUND);
         self.state = State::Over;
         Poll::Ready(())
