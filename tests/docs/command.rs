@@ -126,13 +126,13 @@ fn a_check_says_all_that_is_not_there() {
         assert!(err.trim_end().ends_with(after), "{err}");
     }
     let card = folder("card");
-    let text = format!("{TINY}memory.total = \"10MiB\"\n[[record]]\nstreams = \"*\"\npath = {card:?}\n");
+    let text = format!("{TINY}memory.total = \"11MiB\"\n[[record]]\nstreams = \"*\"\npath = {card:?}\n");
     assert_eq!(run_with(&text, &["--check"]).0, Some(0), "it is there");
     // who is root may write anywhere
     let root = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata("/proc/self").unwrap()) == 0;
     let user = if root { "process.user = \"65534:65534\"\n" } else { "" };
     for path in ["/nowhere", "/dev/null", "/proc"] {
-        let text = format!("{TINY}{user}memory.total = \"10MiB\"\n[[record]]\nstreams = \"*\"\npath = {path:?}\n");
+        let text = format!("{TINY}{user}memory.total = \"11MiB\"\n[[record]]\nstreams = \"*\"\npath = {path:?}\n");
         assert_eq!(run_with(&text, &["--check"]).0, Some(69), "{path}: no file can be made there");
         assert_eq!(run_with(&text, &["--plan"]).0, Some(0), "the plan is for whatever machine");
     }
@@ -143,7 +143,7 @@ fn a_check_says_what_may_be_meant_otherwise() {
     let card = folder("hint");
     let check = |streams: &str, more: &str| {
         let keys = format!("streams = {streams:?}\npath = {card:?}\nkeep_size = \"1GiB\"\n{more}");
-        run_with(&format!("{TINY}memory.total = \"10MiB\"\n[[record]]\n{keys}"), &["--check"])
+        run_with(&format!("{TINY}memory.total = \"11MiB\"\n[[record]]\n{keys}"), &["--check"])
     };
     for streams in ["*", "cam?"] {
         let (code, out, err) = check(streams, "");
