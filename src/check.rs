@@ -1,5 +1,5 @@
-//! `--check`: all that would keep the server from starting here, or from serving what it
-//! is told to. A start that is refused says the same.
+//! `--check`: all faults that would keep the server from starting here, or from serving all of its
+//! configuration. A start that is refused says the same.
 
 use std::path::Path;
 
@@ -18,7 +18,7 @@ fn code(weight: Weight) -> u8 {
     }
 }
 
-/// Says that all is well, or what is not.
+/// Says that all is well, or prints the faults.
 pub fn check(config: &Config, source: &Source, plan: &Plan) -> Result<(), Failure> {
     let keys = &source.keys;
     for (key, words) in keys.hints(config) {
@@ -41,8 +41,8 @@ pub fn check(config: &Config, source: &Source, plan: &Plan) -> Result<(), Failur
     Err(Failure { code: code(worst), why: say(last) })
 }
 
-/// The failure of a start that could not have what `key` names: that which the check has for
-/// it, or else the reason that is handed in, which may pass.
+/// The failure of a start for lack of what `key` names: the fault that the check finds, or else the
+/// reason that is handed in, which may pass.
 pub fn refusal<'a>(config: &'a Config, source: &'a Source, key: &'a str) -> impl Fn(String) -> Failure + 'a {
     let is_it = move |fault: &Fault| fault.key == key || key == "tls.required" && fault.key.starts_with("tls.");
     move |why| {
@@ -76,7 +76,7 @@ fn faults(config: &Config, file: Option<&Path>) -> Vec<Fault> {
     faults
 }
 
-/// The faults of what a start takes before it drops rights, and of those.
+/// The faults of all that a start opens or takes before it drops rights, and of dropping them.
 fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     let mut faults = device::opened_first(config, are_the_server_s);
     let mut find = |key: &str, weight, why| faults.push(Fault { key: key.into(), why, weight });

@@ -50,7 +50,7 @@ if its files are there or cannot be written. RUST_LOG sets the log level, as
 error, warn, info or debug.
 ";
 
-/// What is said of `push`.
+/// The help for `runnel push`.
 #[cfg(feature = "record")]
 const PUSH: &str = "
 Usage: runnel push [OPTION...] FILE URL
@@ -68,7 +68,7 @@ begins with rtmp://, rtmps://, rtsp:// or rtsps://, and ends with it.
 #[cfg(not(feature = "record"))]
 const PUSH: &str = "";
 
-/// What the command line asks for.
+/// The task that the command line asks for.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Task {
     Run,
@@ -80,8 +80,8 @@ enum Task {
 const TASKS: [(&str, Task); 3] =
     [("--check", Task::Check), ("--plan", Task::Plan), ("--make-cert", Task::MakeCertificate)];
 
-/// Why the program ends, with a code that tells a supervisor whether to try
-/// again. sysexits.h.
+/// The reason why the program ends, with a code that tells a supervisor whether to try again.
+/// sysexits.h.
 struct Failure {
     code: u8,
     why: String,
@@ -153,7 +153,7 @@ fn run() -> Result<(), Failure> {
     device::log::start(&config.log).map_err(check::refusal(&config, &source, "log.target"))?;
     let elsewhere = config.log.target != Target::Stderr;
     serve(source, config).inspect_err(|failure| {
-        // who only reads the log is told as well
+        // somebody who only reads the log is told as well
         if elsewhere {
             log::error!("{}", failure.why);
         }
@@ -218,7 +218,7 @@ fn config_file(name: OsString) -> PathBuf {
     if name == "-" { "/dev/stdin".into() } else { name.into() }
 }
 
-/// What is asked for; nothing if it is answered already.
+/// The task and the file that the command line asks for; nothing if it is answered already.
 fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
     let mut task: Option<(&str, Task)> = None;
     let mut file = None;
@@ -258,11 +258,11 @@ fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
     Ok(Some((task.map_or(Task::Run, |(_, task)| task), file)))
 }
 
-/// Where the configuration comes from, and what it is.
+/// The file of the configuration, its keys, and its hints.
 struct Source {
     file: Option<PathBuf>,
     keys: Keys,
-    /// Those that were told.
+    /// The hints that were told.
     hints: Vec<Hint>,
 }
 
@@ -312,8 +312,8 @@ impl Source {
     }
 }
 
-/// Starts what the configuration asks for, in the order that rights ask for:
-/// what only root may do comes first, and threads come last.
+/// Starts what the configuration asks for, in the order that rights ask for: steps that only root
+/// may take come first, and threads come last.
 fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     let threads = config.threads.0;
     let refusal = |key| check::refusal(&config, &source, key);

@@ -9,7 +9,7 @@ use runnel::relay::{Destination, Playback, push_file};
 use runnel::session::Core;
 use smol::Executor;
 
-/// What the command line asks for.
+/// The values of the command line.
 #[derive(Debug)]
 pub struct Push {
     /// The configuration, if it is not the embedded one.

@@ -17,7 +17,7 @@ struct Node {
     used: AtomicUsize,
     peak: AtomicUsize,
     parent: Option<Account>,
-    /// What is not charged is held all the same.
+    /// The memory that is held though it is not charged, once `prefault` was called.
     ballast: OnceLock<Ballast>,
 }
 
@@ -30,7 +30,7 @@ pub struct Lease {
 /// A charge was refused: the account or one above it would exceed its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OverBudget {
-    /// What was asked for, in bytes.
+    /// The bytes that were asked for.
     pub wanted: usize,
     /// The limit that was in the way, in bytes.
     pub limit: usize,

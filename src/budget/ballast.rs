@@ -6,7 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Blocks of memory that nobody uses yet.
 pub(super) struct Ballast {
-    /// What is held and what is charged, together, in bytes.
+    /// The bytes that are held and those that are charged, together.
     whole: usize,
     blocks: Mutex<Vec<Box<[u8]>>>,
     held: AtomicUsize,

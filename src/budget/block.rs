@@ -14,7 +14,7 @@ pub struct BlockMut {
     lease: Lease,
 }
 
-/// Where blocks come from: an account, or somebody who makes room in one first.
+/// A source of blocks: an account, or something that makes room in one first.
 pub trait Room {
     /// A block of exactly `capacity` bytes.
     fn block(&self, capacity: usize) -> Result<BlockMut, OverBudget>;
@@ -26,8 +26,7 @@ impl Room for Account {
     }
 }
 
-/// What an allocation costs beyond its bytes: the owner behind `Bytes`, and
-/// the allocator's own header.
+/// The bytes that an allocation costs beyond its own: the owner behind `Bytes`, and the allocator's own header.
 pub const BLOCK_OVERHEAD: usize = 96;
 
 impl BlockMut {
@@ -51,8 +50,7 @@ impl BlockMut {
         head.len()
     }
 
-    /// Has up to `len` bytes, as far as there is room, written by `write`, which says
-    /// how many it wrote.
+    /// Appends up to `len` bytes, as far as there is room: `write` writes them, and gives the number that it wrote.
     pub fn fill_by(&mut self, len: usize, write: impl FnOnce(&mut [u8]) -> usize) {
         let before = self.data.len();
         self.data.resize(before + len.min(self.room()), 0);

@@ -6,11 +6,11 @@ use std::fmt;
 /// and `kernel` bytes in socket buffers each.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// What it is, as a person would say it.
+    /// Its name in plain words.
     pub what: &'static str,
     /// The configuration keys that change `count` or a size.
     pub keys: &'static [&'static str],
-    /// How many there can be at once.
+    /// The most that there can be at once.
     pub count: usize,
     /// Bytes in the process, each.
     pub user: usize,
@@ -21,7 +21,7 @@ pub struct Line {
 /// All lines, and the limit that they must fit in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
-    /// What is planned, in the order in which it is printed.
+    /// The lines, in the order in which they are printed.
     pub lines: Vec<Line>,
     /// `memory.total` in bytes.
     pub limit: usize,
@@ -77,7 +77,7 @@ impl Plan {
             if !COUNTS.contains(&key) {
                 return (cut <= DEEPEST).then_some(Knob { key, cut, to: None });
             }
-            // of what is one nothing can be taken
+            // a count of one cannot come down
             let to = count.saturating_sub(missing.div_ceil((sum / count.max(1)).max(1)));
             (to > 0).then_some(Knob { key, cut, to: Some(to) })
         };
@@ -87,14 +87,14 @@ impl Plan {
     }
 }
 
-/// A key, and how far it would have to come down.
+/// A key, and the amount by which it would have to come down.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Knob {
     /// The configuration's key.
     pub key: &'static str,
-    /// By how much, in per cent.
+    /// That amount, in per cent.
     pub cut: usize,
-    /// To which number, if it is one of things.
+    /// The number to come down to, if the key is a number of things.
     pub to: Option<usize>,
 }
 

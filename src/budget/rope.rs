@@ -9,7 +9,7 @@ use bytes::Bytes;
 
 use super::{BlockMut, OverBudget, Room};
 
-/// Why a part has no place in a rope.
+/// The reason why a part has no place in a rope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overflow {
     /// The rope would be longer than it may be.

@@ -60,7 +60,7 @@ impl Config {
         };
         let length = u16::try_from(frame_len.checked_add(7)?).ok().filter(|length| *length < 1 << 13)?;
         let core = FREQUENCIES.get(usize::from(self.frequency_index))?;
-        // what SBR makes of it is not said
+        // the header has no field for the output rate of SBR
         let is_exact = [*core, 2 * core].contains(&self.sample_rate);
         let channels = Some(self.channel_configuration()).filter(|channels| is_exact && *channels > 0)?;
         let [high, middle] = (length >> 3).to_be_bytes();

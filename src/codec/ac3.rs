@@ -3,7 +3,7 @@
 use super::{Malformed, ensure};
 use crate::wire::bits::Bits;
 
-/// What a frame says of itself.
+/// The properties of a frame, as its header tells them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
     /// Samples a second.

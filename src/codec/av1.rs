@@ -19,7 +19,7 @@ pub const FRAME: u8 = 6;
 pub struct Obu<'a> {
     /// obu_type.
     pub kind: u8,
-    /// What follows header and size.
+    /// The bytes behind header and size.
     pub payload: &'a [u8],
 }
 
@@ -98,11 +98,11 @@ fn sequence_size(payload: &[u8]) -> Result<(u32, u32), Malformed> {
     Head::parse(&mut Bits::new(payload)).map(|head| head.size)
 }
 
-/// What a sequence header begins with.
+/// The first fields of a sequence header.
 struct Head {
     profile: u8,
     reduced: bool,
-    /// Of the first operating point, as its tier.
+    /// Level and tier are those of the first operating point.
     level: u8,
     tier: u8,
     size: (u32, u32),
@@ -132,7 +132,7 @@ impl Head {
     }
 }
 
-/// What stands between the size and color_config(). Section 5.5.1.
+/// Skips the fields between the size and color_config(). Section 5.5.1.
 fn skip_tools(bits: &mut Bits, reduced: bool) -> Result<(), Short> {
     if !reduced && bits.bit()? {
         bits.skip(4 + 3)?; // lengths of frame ids

@@ -1,6 +1,6 @@
 //! G.711: the linear samples behind its codes. ITU-T G.711 sections 3 and 4.
 
-/// What the codes of A-law stand for: 13 bits, as the upper ones of 16. Table 1.
+/// The sample of each A-law code: 13 bits, as the upper ones of 16. Table 1.
 pub static A_LAW: [i16; 256] = {
     let mut table = [0; 256];
     let mut code = 0;
@@ -21,7 +21,7 @@ pub static A_LAW: [i16; 256] = {
     table
 };
 
-/// What the codes of mu-law stand for: 14 bits, as the upper ones of 16. Table 2.
+/// The sample of each mu-law code: 14 bits, as the upper ones of 16. Table 2.
 pub static MU_LAW: [i16; 256] = {
     let mut table = [0; 256];
     let mut code = 0;

@@ -64,7 +64,7 @@ pub fn size(sps: &[u8]) -> Result<(u32, u32), Malformed> {
     Sps::parse(sps).map(|sps| (sps.width, sps.height))
 }
 
-/// How many pictures may be decoded before one that is shown before them:
+/// The number of pictures that may be decoded before one that is shown before them:
 /// max_num_reorder_frames; `None` if it is not said. Section E.2.1.
 pub fn reorder_depth(sps: &[u8]) -> Option<usize> {
     let plain = nal::unescape(sps);
@@ -75,7 +75,7 @@ pub fn reorder_depth(sps: &[u8]) -> Option<usize> {
     if never { Some(0) } else { said }
 }
 
-/// Where in a record lengthSizeMinusOne stands, in the lowest bits. 14496-15 section 5.3.3.1.
+/// The byte of a record that has lengthSizeMinusOne in its lowest bits. 14496-15 section 5.3.3.1.
 pub const LENGTH_SIZE_AT: usize = 4;
 
 /// AVCDecoderConfigurationRecord, "avcC". 14496-15 section 5.3.3.1.
@@ -147,7 +147,7 @@ fn sets<'a>(r: &mut Reader<'a>, count: u8) -> Result<Vec<&'a [u8]>, Short> {
     (0..count).map(|_| r.u16().and_then(|length| r.take(length.into()))).collect()
 }
 
-/// What records and tracks need of a sequence parameter set; depths are over 8.
+/// The fields of a sequence parameter set that records and tracks need; 8 is taken off the bit depths.
 struct Sps {
     id: u32,
     order_count_type: u32,

@@ -73,13 +73,13 @@ pub fn size(sps: &[u8]) -> Result<(u32, u32), Malformed> {
     Sps::parse(sps).map(|sps| (sps.width, sps.height))
 }
 
-/// How many pictures may be decoded before one that is shown before them:
-/// sps_max_num_reorder_pics of the highest layer.
+/// The number of pictures that may be decoded before one that is shown before them:
+/// sps_max_num_reorder_pics of the highest temporal layer.
 pub fn reorder_depth(sps: &[u8]) -> Option<usize> {
     Sps::parse(sps).ok()?.reorder_depth
 }
 
-/// Where in a record lengthSizeMinusOne stands, in the lowest bits. 14496-15 section 8.3.3.1.
+/// The byte of a record that has lengthSizeMinusOne in its lowest bits. 14496-15 section 8.3.3.1.
 pub const LENGTH_SIZE_AT: usize = 21;
 
 /// HEVCDecoderConfigurationRecord, "hvcC". 14496-15 section 8.3.3.1.
@@ -163,7 +163,7 @@ pub fn write_sets(vps: &[&[u8]], sps: &[&[u8]], pps: &[&[u8]]) -> Option<Vec<u8>
     Some(out)
 }
 
-/// What records and tracks need of a sequence parameter set; depths are over 8.
+/// The fields of a sequence parameter set that records and tracks need; 8 is taken off the bit depths.
 struct Sps {
     id: u32,
     temporal_layers: u8,
@@ -235,7 +235,7 @@ fn skip_sub_layers(bits: &mut Bits, count: u8) -> Result<(), Short> {
     Ok(())
 }
 
-/// What follows the bit depths, as far as the pictures' order goes.
+/// Reads sps_max_num_reorder_pics out of the fields behind the bit depths.
 fn reordering(bits: &mut Bits, sub_layers: u8) -> Result<usize, Short> {
     let _log2_max_order_count = bits.ue()?;
     let for_each_layer = bits.bit()?;
@@ -255,7 +255,7 @@ fn depth(bits: &mut Bits) -> Result<u8, Malformed> {
     Ok(depth as u8)
 }
 
-/// The most sets of one kind: what pps_pic_parameter_set_id can tell apart.
+/// The most sets of one kind: as many as pps_pic_parameter_set_id can tell apart.
 const MAX_SETS: usize = 64;
 
 #[cfg(test)]

@@ -1,11 +1,11 @@
-//! Where decoding can begin: what the pictures themselves say.
+//! The pictures at which decoding can begin, as the pictures themselves tell.
 //!
 //! | picture of H.264 or H.265 | when it is a key frame |
 //! |---|---|
 //! | IDR picture; intra random access point | always |
-//! | I slice behind a recovery point | where the container flags it, or no IDR picture came for [`RARE`] |
+//! | I slice behind a recovery point | where the container flags it, or no IDR picture came ever, or for [`RARE`] |
 //! | any other behind a recovery point: the picture is refreshed bit by bit | where no IDR picture came for [`RARE`] |
-//! | I slices alone | as the first, where the container flags it; else where nothing was key for [`LONG`] |
+//! | I slices alone | where flagged and no IDR picture came ever, or for [`RARE`]; or nothing was key for [`LONG`] |
 //! | a picture that brings parameter sets, unlike the one before it | where nothing was key for [`LONG`] |
 //! | any other | where nothing ever was key for [`NEVER`], or was for [`FOREVER`] |
 //!
@@ -15,16 +15,16 @@
 use super::{Role, av1, h264, h265, vpx};
 use crate::media::{Codec, nal};
 
-/// Where IDR pictures are further apart, recovery points stand for them. In
+/// Recovery points stand for IDR pictures that are further apart than this. In
 /// milliseconds, as all times here.
 const RARE: i64 = 5_000;
-/// A picture that is not made for it is begun with after so long.
+/// After so long without a key frame, decoding begins at a picture that is not made for it.
 const LONG: i64 = 10_000;
 /// As long as groups of pictures are, where one has to be joined in its middle.
 const NEVER: i64 = 20_000;
 /// Longer than groups of pictures are.
 const FOREVER: i64 = 60_000;
-/// A step of time beyond this is of the clock, and nobody has waited.
+/// A larger step of time is a jump of the clock: it does not count as waiting.
 const JUMP: i64 = 10_000;
 
 /// Whether decoding can begin at a frame of a codec whose frames say it, each by itself:
@@ -38,7 +38,7 @@ pub fn is_key(codec: Codec, frame: &[u8]) -> bool {
     }
 }
 
-/// What a picture of H.264 or H.265 is to one who wants to begin.
+/// The kinds of pictures of H.264 or H.265 that decoding may begin at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Start {
     /// IDR picture, or intra random access point.

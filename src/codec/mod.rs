@@ -1,4 +1,4 @@
-//! Codecs: decoder records, and what a frame says of itself.
+//! Codecs: decoder records, and the properties that frame headers tell.
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
@@ -30,7 +30,7 @@ use crate::wire::Short;
 /// A decoder record or a frame header that breaks its specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed {
-    /// What is wrong, in the words of the specification.
+    /// The part that is wrong, in the words of the specification.
     pub what: &'static str,
 }
 
@@ -92,8 +92,8 @@ fn picture(width: u32, height: u32) -> Result<(u32, u32), Malformed> {
     Ok((width, height))
 }
 
-/// What is left of one side of a picture when `before` and `after` units of
-/// `unit` samples are cropped off its ends.
+/// The length of one side of a picture, less `before` and `after` units of
+/// `unit` samples that are cropped off its ends.
 fn cropped(side: u32, before: u32, after: u32, unit: u32) -> u32 {
     side.saturating_sub(before.saturating_add(after).saturating_mul(unit))
 }

@@ -15,7 +15,7 @@ pub struct Head {
     pub pre_skip: u16,
     /// The rate of the sound before it was coded; decoders need not know it.
     pub sample_rate: u32,
-    /// What the channels mean: 0 mono or stereo, 1 the orders of Vorbis.
+    /// The channel mapping family: 0 for mono or stereo, 1 for the orders of Vorbis.
     pub family: u8,
 }
 

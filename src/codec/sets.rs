@@ -12,7 +12,7 @@ use crate::media::{Codec, Params, nal};
 pub struct Sets {
     codec: Codec,
     list: Vec<Set>,
-    /// A set is different from what the record was made of.
+    /// A set has changed since the record was made.
     changed: bool,
     record: Bytes,
     /// The last record that did not come from here.
@@ -27,8 +27,8 @@ struct Set {
     unit: Bytes,
 }
 
-/// What all sets of a track may take in a record, with their lengths: the rest is for
-/// the record's own fields.
+/// The most bytes that all sets of a track may take in a record, with their lengths: the
+/// rest is for the record's own fields.
 const MAX_BYTES: usize = MAX_RECORD - 64;
 
 impl Sets {
@@ -97,8 +97,8 @@ impl Sets {
         Ok(Some(params))
     }
 
-    /// What decoders must know from the access unit `data` on, if that is news. Nothing
-    /// is, as long as a kind of set is missing.
+    /// The parameters that decoders need from the access unit `data` on; `None` if they are
+    /// the same as before, or as long as a kind of set is missing.
     pub fn news<E: From<Malformed> + From<OverBudget>>(
         &mut self,
         data: &[u8],
@@ -131,7 +131,7 @@ impl Sets {
     }
 
     /// Moves the sequence parameter set of a picture to the front where it tells of
-    /// another size: records and tracks say of the first what they say.
+    /// another size: records and tracks have the properties of the first.
     fn activate(&mut self, data: &[u8]) {
         let [.., sps, pps] = *kinds(self.codec) else { return };
         if self.of(sps).count() < 2 {
@@ -202,7 +202,7 @@ fn kinds(codec: Codec) -> &'static [u8] {
     if codec == Codec::H264 { &[h264::SPS, h264::PPS] } else { &[h265::VPS, h265::SPS, h265::PPS] }
 }
 
-/// So many sets of a kind have a place in a record, or an id.
+/// The most sets of a kind, by the count in a record or by the range of their ids.
 fn most(codec: Codec, kind: u8) -> usize {
     match (codec, kind) {
         (Codec::H264, h264::SPS) => 31,

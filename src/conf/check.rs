@@ -1,4 +1,4 @@
-//! What a configuration must not say, though each key by itself could.
+//! The combinations of values that a configuration must not have, though each key by itself could.
 
 use std::time::Duration;
 

@@ -25,7 +25,7 @@ impl Error {
         Self { file: file.into(), what: format!("{line}{key}: {}", humane(&what)) }
     }
 
-    /// Tells where and why, and not what stands there: it may be a password.
+    /// The place and the reason, without the value there: it may be a password.
     pub(super) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Self {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
@@ -134,8 +134,8 @@ fn line_of(text: &str, key: &str) -> Option<usize> {
     Some(before.matches('\n').count() + 1)
 }
 
-/// The words about an unknown key, from those of `Entries`: which one is meant, or
-/// which there are. `elsewhere` are the keys of all tables.
+/// The words about an unknown key, from those of `Entries`: the key that is meant, or the keys that
+/// there are. `elsewhere` are the keys of all tables.
 pub(super) fn unknown(what: &str, elsewhere: &[String]) -> Option<String> {
     let mut names = what.strip_prefix("unknown field `")?.split('`').step_by(2);
     let key = names.next()?;

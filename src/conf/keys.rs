@@ -20,7 +20,7 @@ pub struct Keys {
     own: Vec<String>,
 }
 
-/// What became of the keys that differ.
+/// The keys that differ in a new configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
     /// Taken over.
@@ -57,7 +57,7 @@ const OF_FEATURES: [(&str, &str); 11] = [
     ("record", "record"),
 ];
 
-/// What a running server can take over: new connections and streams go by it, and
+/// The keys that a running server can take over: new connections and streams go by them, and
 /// those that are there go on as they are. Ports, sizes and the process are made once.
 pub const LIVE: [&str; 38] = [
     "pull",
@@ -106,7 +106,7 @@ impl Keys {
         Self::of(path, disk::read_once(path))
     }
 
-    /// Makes the same of what was `read` of it.
+    /// As `load`, from the bytes that were `read` of the file.
     pub fn of(path: &Path, read: io::Result<Vec<u8>>) -> Result<(Config, Self), Error> {
         let file = path.display().to_string();
         let text = read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| io::Error::other("is no text in UTF-8")));
@@ -157,7 +157,7 @@ impl Keys {
         Ok((config, keys))
     }
 
-    /// Takes over from `new` what a running server can.
+    /// Takes over the keys of `new` that a running server can take over.
     pub fn adopt(&mut self, new: &Self) -> Changes {
         let (mut before, mut after) = (Vec::new(), Vec::new());
         leaves("", &self.table, &mut before);

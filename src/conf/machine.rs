@@ -1,9 +1,9 @@
-//! What the machine has, as far as this process may use it.
+//! The memory and the processors of the machine, as far as this process may use them.
 
 use std::path::{Component, Path};
 
-/// Memory in bytes: the machine's, or less if a control group says so. `None`
-/// where neither is said.
+/// Memory in bytes: the machine's, or the limit of a control group if that is less. `None` if
+/// neither is known.
 pub fn memory() -> Option<u64> {
     memory_in(Path::new("/"))
 }

@@ -1,4 +1,4 @@
-//! The configuration: a profile, and what a file says otherwise.
+//! The configuration: a profile, and the keys that a file sets otherwise.
 
 mod check;
 mod error;
@@ -201,7 +201,7 @@ tables! {
     }
 }
 
-/// How RTSP clients prove who they are.
+/// The authentication of RTSP clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auth {
     /// Not at all.
@@ -212,18 +212,18 @@ pub enum Auth {
     Digest,
 }
 
-/// When segments in a folder are deleted.
+/// The time at which segments in a folder are deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delete {
     /// Never.
     Never,
-    /// When the stream is over.
+    /// At the end of the stream.
     End,
-    /// When they have left the playlist.
+    /// Once they have left the playlist.
     Soon,
 }
 
-/// What segments of HLS are made of.
+/// The format of HLS segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Segments {
     /// MPEG-TS, or fragmented MP4 where a stream has a track that only this carries.
@@ -257,8 +257,8 @@ impl Config {
         Keys::load(path).map(|(config, _)| config)
     }
 
-    /// Reads `text`; `file` is its name in errors. What the text leaves out is
-    /// as its profile has it.
+    /// Reads `text`; `file` is its name in errors. Keys that the text leaves out are as its profile has
+    /// them.
     pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
         Keys::parse(file, text).map(|(config, _)| config)
     }

@@ -1,4 +1,4 @@
-//! The plan of a configuration: what it can cost at worst.
+//! The plan of a configuration: the memory that it can cost at worst.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -8,9 +8,9 @@ use crate::budget::{Line, Plan};
 use crate::proto::Url;
 
 /// The program itself: code that has been touched, the allocator, lines of the log on their way
-/// (64 KiB), the threads of the reactor and of the log, that which writes to `hls.store`, one for
-/// names, and `OWN_DISK_THREADS`. Measured as
-/// resident memory on x86-64, where the code is largest, when all of it had been used.
+/// (64 KiB), the threads of the reactor and of the log, the one that writes to `hls.store`, one for
+/// names, and `OWN_DISK_THREADS`. Measured as resident memory on x86-64, where the code is largest,
+/// after all of it had been used.
 const PROGRAM: usize = if cfg!(feature = "tls") { (5 << 20) + (256 << 10) } else { 4 << 20 };
 /// A thread's stack as far as it is touched, its read buffer, its allocator's cache.
 const THREAD: usize = 256 << 10;
@@ -48,20 +48,20 @@ const GIVEN_UP: usize = 1;
 const DISK_THREAD: usize = 20 << 10;
 /// So many of these are the program's.
 const OWN_DISK_THREADS: usize = 2;
-/// Threads that wait for disks at once, at most, where `memory.total` is less than that and
-/// where it is not: each disk that stands still takes two, that of `hls.store` three.
+/// The most threads that wait for disks at once: the second number if `memory.total` is less than the
+/// first, else the third. Each disk that stands still takes two, that of `hls.store` three.
 const DISK_THREADS: (usize, usize, usize) = (16 << 20, 4, 8);
 /// A thread that looks a name up: its stack, answers of name servers, its allocator's cache.
 /// Measured on x86-64 with glibc.
 const NAME_THREAD: usize = 40 << 10;
-/// Such threads at once, at most, where `memory.total` is less than that and where it is not.
+/// The most such threads at once: the second number if `memory.total` is less than the first, else the third.
 const NAME_THREADS: (usize, usize, usize) = (16 << 20, 2, 4);
 /// The row of an address from which connections come.
 pub const ADDRESS: usize = 160;
 /// A file that is played: its task, its tables or packets, and the list of what was read ahead.
 const PLAYED_FILE: usize = 128 << 10;
-/// The receive buffer of one who only sends requests, and the send buffer of
-/// one who only gets answers, in bytes.
+/// The receive buffer of a connection that only asks, and the send buffer of one that only gets answers, in
+/// bytes.
 pub const SMALL_BUFFER: usize = 8 << 10;
 
 impl Config {
@@ -77,8 +77,7 @@ impl Config {
         let_in.saturating_add(self.connections.spare.saturating_mul(GREETING - SELF))
     }
 
-    /// The part of that which one of them may have: two thirds are enough for all that one
-    /// address may have.
+    /// The part of `greetings` that one connection may have: those of one address have two thirds at most.
     pub fn greeting(&self) -> usize {
         let all = self.max_connections();
         (self.greetings() / 3 * 2 / self.per_peer(all).clamp(1, all.max(1))).min(MESSAGES)
@@ -94,8 +93,8 @@ impl Config {
         }
     }
 
-    /// The part of `most` places for streams that one address may keep from others who find none: where there
-    /// are two or more, one at least is for others.
+    /// The part of `most` places for streams that one address may keep from others that find none: if
+    /// there are two or more, one at least is for others.
     pub fn per_peer_of_few(&self, most: usize) -> usize {
         match self.per_peer(most) {
             usize::MAX => usize::MAX,
@@ -127,7 +126,7 @@ impl Config {
         !self.http.root.is_empty() || !self.record.is_empty() || self.hls.store.0.is_some()
     }
 
-    /// Threads that may wait for disks at once, beside those that write. Where no files are served or
+    /// Threads that may wait for disks at once, beside those that write. If no files are served or
     /// played, these are for the configuration, certificates, and authorities, each on another disk.
     pub fn disk_threads(&self) -> usize {
         let (small, few, many) = DISK_THREADS;

@@ -1,4 +1,4 @@
-//! What is recorded, and what that may cost.
+//! The keys of recordings, and the faults that they may have.
 
 use std::path::Path;
 
@@ -32,7 +32,7 @@ tables! {
     }
 }
 
-/// What files of a recording are.
+/// The format of a recording's files.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the formats' own names")]
 pub enum FileFormat {
@@ -44,10 +44,10 @@ pub enum FileFormat {
     Hls,
 }
 
-/// Bytes without which a recording has no room for what the disk does not take at once.
+/// The least memory of a recording, in bytes: with less, it has no room for bytes that wait for the disk.
 const MIN_RECORDING: usize = 192 << 10;
 
-/// What is wrong with what is to be recorded, if anything: the key, and what it must be.
+/// The first fault of the keys of recordings, if there is one: the key, and what it must be.
 pub(super) fn objection(config: &Config) -> Option<(String, String)> {
     let entry = |(at, record): (usize, &Record)| {
         record.objection().map(|(key, remedy)| (format!("record[{at}].{key}"), remedy.to_string()))
@@ -78,7 +78,8 @@ pub(super) fn objection(config: &Config) -> Option<(String, String)> {
 }
 
 impl Config {
-    /// With the folders that the paths of rules lead to: two that meet in one have its keeper together.
+    /// The same configuration with links in the paths of rules followed: rules that lead to one folder
+    /// share its keeper.
     pub fn followed(&self) -> Self {
         let mut config = self.clone();
         for rule in &mut config.record {

@@ -1,4 +1,4 @@
-//! Values that are written as one text: addresses, ports, URLs, where the log goes.
+//! Values that are written as one text: addresses, ports, URLs, the target of the log.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,7 +12,7 @@ use super::{Auth, Delete, Profile, Segments};
 use crate::hub::Conflict;
 use crate::proto::Url;
 
-/// Where to listen: `"[::]:1935"`, `"127.0.0.1:1935"`, or `":1935"` for all addresses.
+/// An address to listen on: `"[::]:1935"`, `"127.0.0.1:1935"`, or `":1935"` for all addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address(pub SocketAddr);
 
@@ -31,11 +31,11 @@ impl Group {
     }
 }
 
-/// Where a stream comes from or goes to: `"rtsp://USER:PASSWORD@HOST/PATH"`.
+/// The URL that a stream comes from or goes to: `"rtsp://USER:PASSWORD@HOST/PATH"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source(pub Url);
 
-/// Where a stream comes from: as `Source`, or a file.
+/// The URL that a stream comes from: as `Source`, or a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(pub Url);
 
@@ -43,7 +43,7 @@ pub struct Origin(pub Url);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level(pub log::LevelFilter);
 
-/// Where the log goes.
+/// The target of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
     /// Standard error.
@@ -54,11 +54,11 @@ pub enum Target {
     File(PathBuf),
 }
 
-/// Where segments are kept: in a folder, by its absolute path, or else in memory.
+/// The place of segments: a folder, by its absolute path, or else memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store(pub Option<PathBuf>);
 
-/// What has a `make` and says what it expects.
+/// Reads a text as `$name` by `$make`; an error names `$expecting`.
 macro_rules! text {
     ($name:ty, $expecting:literal, $make:expr) => {
         impl Value for $name {
@@ -71,7 +71,7 @@ macro_rules! text {
     };
 }
 
-/// What is one of a few words.
+/// Reads one of a few words as the value of `$name` that it stands for.
 macro_rules! choice {
     ($name:ty, $expecting:literal, $($word:literal => $value:expr),+) => {
         text!($name, $expecting, |text| match text {

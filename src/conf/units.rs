@@ -32,7 +32,7 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
-/// What stands in the file.
+/// A value as it stands in the file.
 struct Raw(toml::Value);
 
 impl Raw {

@@ -1,9 +1,9 @@
-//! What the values of a file become. One function reads each kind, and tables are a row of calls:
-//! what serde derives for them is many times as large in the program.
+//! Reads the values of a file. One function reads each kind, and tables are a row of calls: the code
+//! that serde derives for them is many times as large in the program.
 
 use std::net::IpAddr;
 
-/// What can stand in a file.
+/// A type that is read from a value in a file.
 pub(super) trait Value: Sized {
     /// Makes it of a value, or says why not.
     fn read(value: toml::Value) -> Result<Self, String>;
@@ -22,7 +22,7 @@ impl Entries {
         }
     }
 
-    /// The value of a key, or what stands for it where it is left out, if anything does.
+    /// The value of a key, or `otherwise` if it is left out.
     pub(super) fn take<T: Value>(&mut self, key: &str, otherwise: Option<T>) -> Result<Option<T>, String> {
         self.0.remove(key).map_or(Ok(otherwise), |value| T::read(value).map(Some))
     }
@@ -46,7 +46,7 @@ macro_rules! tables {
         impl $crate::conf::value::Value for $name {
             fn read(value: toml::Value) -> Result<Self, String> {
                 let mut entries = $crate::conf::value::Entries::of(value, &[$(stringify!($key)),+])?;
-                // what is wrong is told before what is missing
+                // a wrong value is told before a missing key
                 $(let $key = entries.take(stringify!($key), None$(.or(Some($otherwise)))?)?;)+
                 Ok(Self { $($key: $key.ok_or_else(|| $crate::conf::value::missing(stringify!($key)))?,)+ })
             }

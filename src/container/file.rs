@@ -41,7 +41,7 @@ pub trait FileReader: Send {
     }
 }
 
-/// What is wrong with a file.
+/// The error of a file that is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It cannot be read on.

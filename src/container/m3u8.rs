@@ -19,32 +19,32 @@ pub struct Uri<'a> {
 /// A segment's entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// The segment, or what its parts are called after.
+    /// The segment's name, with which the names of its parts begin.
     pub uri: Uri<'a>,
     /// The file to read before it: EXT-X-MAP.
     pub map: Option<&'a str>,
-    /// How long it plays.
+    /// Its duration.
     pub duration: Duration,
-    /// When its first frame was taken.
+    /// The wall-clock time at which its first frame was taken: EXT-X-PROGRAM-DATE-TIME.
     pub begun: SystemTime,
     /// It does not continue the one before.
     pub discontinuity: bool,
     /// Decoding can begin with it.
     pub independent: bool,
-    /// What it consists of, where that is told.
+    /// Its parts; none if the playlist does not list them.
     pub parts: Vec<Part>,
 }
 
 /// A part of a segment: EXT-X-PART.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// How long it plays.
+    /// Its duration.
     pub duration: Duration,
     /// Decoding can begin with it.
     pub independent: bool,
 }
 
-/// What a playlist says beyond its segments, for players that keep close to live.
+/// The fields of a playlist for low latency, beside its segments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LowLatency<'a> {
     /// The longest part: PART-TARGET.
@@ -52,7 +52,7 @@ pub struct LowLatency<'a> {
     /// Segments that a player has seen and that are so far from the end may be left
     /// out: CAN-SKIP-UNTIL.
     pub skip_until: Duration,
-    /// How many are.
+    /// The number of entries that are left out: SKIPPED-SEGMENTS.
     pub skipped: usize,
     /// The parts so far of the segment that is not finished, with what stands before it:
     /// EXT-X-PRELOAD-HINT names the next of them.
@@ -64,12 +64,12 @@ pub struct LowLatency<'a> {
 pub struct Playlist<'a> {
     /// EXT-X-TARGETDURATION in seconds.
     pub target: u64,
-    /// How many of these before the end players begin: EXT-X-START. RFC 8216 section
-    /// 6.3.3 has them begin `START` before it by themselves.
+    /// The distance of the players' start from the end, in target durations: EXT-X-START. RFC 8216 section
+    /// 6.3.3 has players begin `START` of them before the end by themselves.
     pub start: u64,
     /// The number of the first entry.
     pub media_sequence: u64,
-    /// How many discontinuities are gone with the entries before the first.
+    /// The number of discontinuities that were removed with the entries before the first.
     pub discontinuity_sequence: u64,
     /// The entries, oldest first, those that are left out among them.
     pub entries: Vec<Entry<'a>>,
@@ -77,11 +77,11 @@ pub struct Playlist<'a> {
     pub low_latency: Option<LowLatency<'a>>,
     /// Nothing will follow.
     pub ended: bool,
-    /// What people should know; empty if there is nothing.
+    /// A comment for people; empty if there is none.
     pub note: &'static str,
 }
 
-/// Where players begin that are told nothing, in target durations before the end.
+/// The start of players that are told none, in target durations before the end.
 pub const START: u64 = 3;
 /// A player keeps so many parts away from the end. Section 4.4.3.8 wants three.
 const HOLD_BACK: u32 = 3;
@@ -146,7 +146,7 @@ impl LowLatency<'_> {
 }
 
 impl<'a> Entry<'a> {
-    /// What stands before the segment's own line. `map` is what applies so far.
+    /// Writes the tags before the segment's own line. `map` is the EXT-X-MAP that applies so far.
     fn write_begin(&self, out: &mut dyn Write, mark: &str, map: &mut Option<&'a str>) -> fmt::Result {
         if self.discontinuity {
             writeln!(out, "#EXT-X-DISCONTINUITY")?;

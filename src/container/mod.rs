@@ -30,8 +30,7 @@ pub trait Mux: Send {
     /// Whether the form has room for `track`.
     fn carries(&self, track: &Track) -> bool;
 
-    /// What a viewer needs before its first packet, which is the one at `at`
-    /// (milliseconds).
+    /// The bytes that a viewer needs before its first packet, which is the one at `at` (milliseconds).
     fn head(&self, tracks: &Tracks, at: Ticks) -> Packed;
 
     /// Told when tracks are added or change in mid-stream, before the first
@@ -40,13 +39,12 @@ pub trait Mux: Send {
     fn announce(&mut self, tracks: &Tracks, news: &[&Track], at: Ticks) -> Packed;
 
     /// Whether viewers that were told of `old` can be told of `new` in mid-stream.
-    /// Where the form has no word for it, what they are sent ends before `new`.
+    /// If the form has no word for that, their output ends before `new`.
     fn can_announce(&self, _old: &Tracks, _new: &Tracks) -> bool {
         true
     }
 
-    /// What a viewer needs that has missed a part of the stream, before it goes
-    /// on at `at`.
+    /// The bytes that a viewer needs after it missed a part of the stream, before it goes on at `at`.
     fn remind(&self, _tracks: &Tracks, _at: Ticks) -> Packed {
         Vec::new().into()
     }
@@ -54,10 +52,10 @@ pub trait Mux: Send {
     /// Time or content jumped: the next packets say so where the form has a word for it.
     fn discontinuity(&mut self) {}
 
-    /// Told now and then what time of day it was at `at`, where somebody knows.
+    /// Told now and then the wall-clock time at `at`, if it is known.
     fn time_of_day(&mut self, _at: Ticks, _wall: Wall) {}
 
-    /// Bytes that packing `frame` takes beside what `account` is charged for.
+    /// Bytes that packing `frame` takes beside those that `account` is charged for.
     fn cost(&self, frame: &Frame) -> usize {
         // further pieces of a large frame
         frame.data.len() / 512
@@ -73,8 +71,7 @@ pub struct Form {
     pub name: &'static str,
     /// The extension in URLs, without the dot; empty if it has none.
     pub extension: &'static str,
-    /// The word that has to stand in the query of the URL; empty for the one that players get who ask
-    /// for nothing.
+    /// The word that has to stand in the query of the URL; empty for the form that players get without one.
     pub query: &'static str,
     /// Content-Type; empty if it is not served over HTTP.
     pub mime: &'static str,
@@ -101,7 +98,7 @@ impl Form {
 /// Flash Video, over HTTP and WebSocket.
 #[cfg(feature = "http")]
 pub static FLV: Form = flv("flv", "", flv::mux);
-/// MPEG transport stream, over HTTP and WebSocket, and what HLS segments are made of.
+/// MPEG transport stream, over HTTP and WebSocket, and in HLS segments.
 #[cfg(feature = "http")]
 pub static TS: Form =
     Form { name: "ts", extension: "ts", query: "", mime: "video/mp2t", session: "TSPUBSUB", mux: ts::mux };
@@ -109,8 +106,7 @@ pub static TS: Form =
 #[cfg(feature = "http")]
 pub static MP4: Form =
     Form { name: "mp4", extension: "mp4", query: "", mime: "video/mp4", session: "MP4PUBSUB", mux: mp4::mux };
-/// Frames that HLS makes fragmented MP4 of, many in a fragment: each behind what a
-/// fragment says of it.
+/// Frames that HLS makes fragmented MP4 of, many in a fragment: each behind the fields of its sample.
 #[cfg(feature = "http")]
 pub static SAMPLES: Form = Form::own("hls-fmp4", mp4::samples);
 

@@ -49,7 +49,7 @@ pub struct Coded {
     pub data: Bytes,
 }
 
-/// Keeps what is known of the tracks of one source.
+/// The state of the tracks of one source.
 #[derive(Debug, Default)]
 pub struct FrameNormalizer {
     tracks: Tracks,
@@ -173,7 +173,7 @@ fn undeclared(coded: &Coded) -> Option<Params> {
         _ => return None,
     };
     match observed(coded, &params) {
-        // which no decoder could find
+        // an MP3 frame without a valid header: no decoder could find it
         None if coded.codec == Codec::Mp3 => None,
         observed => observed.or(Some(params)),
     }

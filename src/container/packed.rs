@@ -19,13 +19,13 @@ pub struct Piece {
     pub body: Bytes,
 }
 
-/// What viewers of one form send for one frame.
+/// A frame in the bytes that are sent to all viewers of one form.
 #[derive(Clone, Debug)]
 pub struct Packed {
-    /// Where nearly all packets have their only piece.
+    /// The first piece; nearly all packets have no other.
     first: Piece,
     rest: Box<[Piece]>,
-    /// What follows the last body: FLV's PreviousTagSize.
+    /// The bytes behind the last body: FLV's PreviousTagSize.
     tail: Option<[u8; 4]>,
     /// Whether a viewer may begin here, where the form knows better than the frame.
     opens: Option<bool>,
@@ -67,7 +67,7 @@ impl Piece {
         self
     }
 
-    /// What tells the packets of one form apart: 0 where all belong together.
+    /// The channel, which tells the packets of one form apart; 0 if all belong together.
     pub fn channel(&self) -> u8 {
         self.head.channel
     }
@@ -114,7 +114,7 @@ impl Packed {
         self
     }
 
-    /// The same as what describes the tracks, which files of this form begin with.
+    /// The same as a description of the tracks, which files of this form begin with.
     pub fn as_head(mut self) -> Self {
         self.head = true;
         self

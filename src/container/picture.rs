@@ -1,6 +1,6 @@
 //! Access units of one track of H.264 or H.265, out of what a container has for them.
 //!
-//! What encoders do, and what is made of it:
+//! The habits of encoders, and the treatment of each:
 //!
 //! | what comes | what happens |
 //! |---|---|
@@ -42,7 +42,7 @@ impl Picture {
         self.sets.codec()
     }
 
-    /// Takes in a record that speaks of prefixes of `prefix` bytes, and says it at `at`.
+    /// Takes in a record of NAL prefixes of `prefix` bytes; byte `at` of the record says that length.
     pub(super) fn record(
         &mut self,
         data: &Bytes,
@@ -59,8 +59,8 @@ impl Picture {
         self.sets.record(BlockMut::copy(room, &record)?, room)
     }
 
-    /// Makes an access unit of the data, which is empty then if it has no slice, and tells
-    /// whether it is a key frame; says what decoders must know from it on.
+    /// Turns the data into an access unit, or empties it if it has no slice, and sets whether it is a
+    /// key frame. Gives the parameters if decoders must know new ones from it on.
     pub(super) fn units(&mut self, coded: &mut Coded, room: &dyn Room) -> Result<Option<Params>, Error> {
         let data = &mut coded.data;
         if self.prefix != 4 {
@@ -82,7 +82,7 @@ impl Picture {
         Ok(news)
     }
 
-    /// Keeps what belongs in front of the next slice.
+    /// Keeps the units that belong in front of the next slice.
     fn hold(&mut self, data: &[u8], room: &dyn Room) -> Result<(), Error> {
         let mut rest = data;
         while let Some((unit, tail)) = nal::split(rest, 4) {
@@ -111,7 +111,7 @@ impl Picture {
         self.held.push(unit, room)
     }
 
-    /// Puts what was kept in front; where there is no room for it the picture goes alone.
+    /// Puts the held units in front; if there is no room for them the picture goes alone.
     fn join(&mut self, data: &mut Bytes, room: &dyn Room) {
         if self.held.is_empty() {
             return;
@@ -124,7 +124,7 @@ impl Picture {
         *data = block.freeze();
     }
 
-    /// Takes the sets before the first slice, and tells what leads the unit.
+    /// Takes the sets before the first slice, and gives the ends of the parts that lead the unit.
     fn lead(&mut self, data: &[u8], room: &dyn Room) -> Result<Lead, OverBudget> {
         let mut lead = Lead::default();
         let (mut rest, mut leads) = (data, true);
@@ -155,7 +155,7 @@ impl Picture {
     }
 }
 
-/// What an access unit begins with: where it ends.
+/// The ends of the parts that an access unit begins with, in bytes.
 #[derive(Default)]
 struct Lead {
     /// Delimiters.

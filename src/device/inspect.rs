@@ -1,4 +1,4 @@
-//! Whether what a configuration names on this machine is there.
+//! Checks whether the files, folders, addresses and devices that a configuration names are there.
 
 use std::fs;
 use std::io;
@@ -41,7 +41,7 @@ pub enum Weight {
 }
 
 impl Weight {
-    /// That of what was found: rights that are not the server's say nothing of what they do not reach.
+    /// The weight of `found`: untried if access is denied to rights that are not the server's.
     fn unless_untried(self, found: &io::Result<()>, are_the_server_s: bool) -> Self {
         let is_denied = found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
         if is_denied && !are_the_server_s { Self::Untried } else { self }
@@ -94,7 +94,7 @@ fn ports(config: &Config) -> impl Iterator<Item = Fault> {
         let error = net::try_address(address.0).err()?;
         let known = PORTS.iter().find(|(errno, ..)| error.raw_os_error() == Some(errno.raw_os_error()));
         let (_, weight, remedy) = known?;
-        // those who come without TLS are served all the same
+        // clients that come without TLS are served all the same
         let most = if is_required || !key.starts_with("tls.") { Weight::Wrong } else { Weight::Lacking };
         Some(Fault { key: key.into(), why: format!("{address}: {error}: {remedy}"), weight: most.min(*weight) })
     })
@@ -108,7 +108,7 @@ const PORTS: [(Errno, Weight, &str); 4] = [
     (Errno::ADDRINUSE, Weight::Untried, "well if this server runs and has it, else the start is refused"),
 ];
 
-/// The faults of what is opened before rights are dropped.
+/// The faults of files, addresses and devices that are opened before rights are dropped.
 pub fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     let mut faults = certificates(config, are_the_server_s);
     faults.extend(ports(config).filter(|_| are_the_server_s));
@@ -116,7 +116,7 @@ pub fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
         let found = appendable(path);
         let weight = Weight::Wrong.unless_untried(&found, are_the_server_s);
         faults.extend(fault("log.target", path, weight, found));
-        // to open a pipe would be the end for who reads it, and a device may do something
+        // opening a pipe and closing it would end its reader, and a device may do something
         let untried =
             is_special(path).then(|| io::Error::other("a pipe or a device: whether it takes lines was not tried"));
         faults.extend(fault("log.target", path, Weight::Untried, untried.map_or(Ok(()), Err)));
@@ -145,7 +145,7 @@ pub fn opened_later(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     };
     if let Target::File(path) = &config.log.target
         && let Some(folder) = path.parent().filter(|folder| folder.is_dir() && !is_special(path))
-        // one that is not there was tried already, if not with the rights of who makes it
+        // a missing file was tried already, unless another user is to create it
         && (path.exists() || !config.process.user.is_empty())
     {
         let why = "a folder of its user's lets it begin FILE anew, and keep FILE.1";
@@ -159,7 +159,7 @@ pub fn opened_later(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     #[cfg(feature = "record")]
     for (at, record) in config.record.iter().enumerate() {
         let path = Path::new(&record.path);
-        // what is written to is the card's, and the card may come later
+        // files are written to the card, which may come later
         let found = if record.mounted { fs::read_dir(path).map(drop) } else { writable(path) };
         look(&format!("record[{at}].path"), path, found);
     }

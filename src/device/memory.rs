@@ -10,8 +10,8 @@ use super::User;
 
 const REMEDY: &str = "start as root, or lift the limit (ulimit -l unlimited, LimitMEMLOCK=infinity)";
 
-/// Lifts the limit for memory that is locked. Root may lock what it likes; everybody else, and
-/// whoever root `will_become`, needs a limit of none, which only root can set.
+/// Lifts the limit for memory that is locked. Root may lock what it likes; everybody else, and the
+/// user that root `will_become`, needs the limit lifted, which only root can do.
 pub fn lift_lock_limit(will_become: Option<User>) -> Result<(), String> {
     let unlimited = Rlimit { current: None, maximum: None };
     let limited = getrlimit(Resource::Memlock).current.is_some() && setrlimit(Resource::Memlock, unlimited).is_err();
@@ -31,8 +31,8 @@ pub fn lock_memory(will_become: Option<User>) -> Result<(), String> {
     locked.map_err(|error| format!("memory cannot be locked: {error}: {REMEDY}"))
 }
 
-/// What was freed and is still the process's. glibc gives back by itself only what is at the end
-/// of its heap, where some frame of a stream that goes on always stands; musl gives back all.
+/// Memory that was freed and is still the process's. glibc gives back by itself only the end of its
+/// heap, where some frame of a stream that goes on always stands; musl gives back all.
 #[cfg(target_env = "gnu")]
 #[derive(Debug, Default)]
 pub struct Slack {

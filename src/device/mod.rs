@@ -1,5 +1,5 @@
-//! What a device asks of a program beside its work: a log, a watchdog, a user
-//! of its own, limits. All that speaks to the system for the program as a whole.
+//! The needs of a device beside the program's work: a log, a watchdog, a user of its own, limits.
+//! All code that speaks to the system for the program as a whole.
 
 #[cfg(feature = "tls")]
 mod certificate;

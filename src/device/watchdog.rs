@@ -11,7 +11,7 @@ impl Watchdog {
     /// Opens it: from here on it wants to be fed.
     pub fn open(device: &str) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).open(device)?;
-        // in a file, what it is fed would pile up
+        // in a file, the bytes that feed it would pile up
         if file.metadata()?.is_file() { Err(io::Error::other("is no device")) } else { Ok(Self(file)) }
     }
 

@@ -12,7 +12,7 @@ use super::{READERS, STACK};
 /// A client waits no longer for a disk: what it holds is for others. A disk that slept is awake by then.
 const LONGEST: Duration = Duration::from_secs(15);
 
-/// Apart from the others: one who reads does not wait for a card that is slow to write.
+/// The thread that writes, apart from those that read: a reader does not wait for a card that is slow to write.
 static WRITER: BlockingPool = BlockingPool::new("runnel-store", 1, STACK);
 
 /// Has `work` done by a thread that waits for disks, after what goes before it in its lane. Only a stream waits for
@@ -37,7 +37,7 @@ pub async fn tidy<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send
 }
 
 impl Lane {
-    /// That of what is open on a device (`st_dev`).
+    /// The lane of files that are open on a device (`st_dev`).
     pub fn of(device: u64) -> Self {
         Self::hash(&device)
     }
@@ -55,12 +55,12 @@ impl Opened {
         Self { file: Some(file), lane: Lane::of(device) }
     }
 
-    /// That of reading it.
+    /// The lane in which it is read.
     pub fn lane(&self) -> Lane {
         self.lane
     }
 
-    /// Reads what is there, by one who may wait.
+    /// Reads what is there at `at`; to be called by a thread that may wait for the disk.
     pub fn read_at(&self, out: &mut [u8], at: u64) -> io::Result<usize> {
         self.file.as_ref().map_or(Ok(0), |file| file.read_at(out, at))
     }
@@ -69,7 +69,7 @@ impl Opened {
 impl Drop for Opened {
     fn drop(&mut self) {
         let file = self.file.take();
-        // where there is no thread it is closed here
+        // if no thread can be started, the file is closed here
         let _ = READERS.send(self.lane, Use::Download, Box::new(move || drop(file)));
     }
 }

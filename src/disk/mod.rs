@@ -1,4 +1,4 @@
-//! Work that may wait for a disk, or for somebody who looks up a name: threads of their own do it, so that nobody
+//! Work that may wait for a disk, or for the look-up of a name: threads of their own do it, so that nobody
 //! else waits with them.
 
 #[cfg(feature = "record")]
@@ -15,7 +15,7 @@ pub use mounts::{followed, may_be_mounted};
 pub use pool::{BlockingPool, Lane, Use};
 pub use small::{aside, open_at_once, read_once, read_small};
 
-/// Threads for all who read what is on a disk.
+/// Threads for all that read from a disk.
 static READERS: BlockingPool = BlockingPool::new("runnel-disk", 1, STACK);
 
 /// The stack that system calls on paths and the making of keys need, and some more.

@@ -132,7 +132,7 @@ impl Mount {
         let (major, minor) = std::str::from_utf8(device).ok()?.split_once(':')?;
         let point = PathBuf::from(OsString::from_vec(unescape(point)));
         Some(Self {
-            // where that stands still, so does the program
+            // if the root stands still, so does the program
             answers: point == Path::new("/") || [b"tmpfs".as_slice(), b"ramfs"].contains(&kind),
             device: rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?),
             point,

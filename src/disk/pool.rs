@@ -28,7 +28,7 @@ pub struct Lane(u64);
 pub enum Use {
     /// A stream runs on it.
     Stream,
-    /// A segment for those who play a stream.
+    /// A segment for the players of a stream.
     Segment,
     /// All else.
     Download,
@@ -50,12 +50,12 @@ pub struct BlockingPool {
 }
 
 struct State {
-    /// In the order in which it came. Whoever gives up takes its work back, so there is no
-    /// more than there are tasks and open files.
+    /// The work that is not begun, in the order in which it came. A task that gives up takes its work back,
+    /// so there is no more than there are tasks and open files.
     waiting: VecDeque<Waiting>,
-    /// The work that threads are at now.
+    /// The lanes of the work that threads do now.
     running: Vec<Lane>,
-    /// The lane of what was begun last.
+    /// The lane of the work that was begun last.
     last: Lane,
     threads: usize,
     next: usize,
@@ -75,17 +75,17 @@ const PATIENCE: Duration = Duration::from_millis(100);
 const IDLE: Duration = Duration::from_secs(10);
 
 impl Lane {
-    /// That of looking for a path: what is open is read meanwhile.
+    /// The lane of looking for a path: open files are read meanwhile.
     pub fn to(path: &Path) -> Self {
         Self::to_all([path])
     }
 
-    /// That of looking for several.
+    /// The lane of looking for several paths.
     pub fn to_all<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
         Self::hash(&paths.into_iter().map(disk_of).collect::<BTreeSet<_>>())
     }
 
-    /// That of what `what` tells from all else.
+    /// The lane of all work that has `what` in common.
     pub fn hash(what: &(impl Hash + ?Sized)) -> Self {
         let mut hasher = DefaultHasher::new();
         what.hash(&mut hasher);
@@ -220,8 +220,8 @@ impl BlockingPool {
 }
 
 impl State {
-    /// The work that is due first of those in whose lane nobody is; lanes take turns, and those who came before
-    /// others go before them.
+    /// The work that is due first, of the lanes in which no thread is; lanes take turns, and work that came
+    /// before other work goes before it.
     fn next_at(&self) -> Option<usize> {
         let free = self.waiting.iter().enumerate().filter(|(_, waiting)| !self.running.contains(&waiting.lane));
         let first = free.min_by_key(|(_, waiting)| (waiting.due, waiting.lane == self.last));

@@ -1,8 +1,8 @@
 //! Parts of fragmented MP4: one fragment each, with all samples in it.
 //!
-//! How long a sample lasts is known when the next of its track comes. The newest of each
-//! track waits for that, outside of the running part: so durations are true, and a track's
-//! fragment begins where its last one ends.
+//! The duration of a sample is known when the next of its track comes. The newest of each track waits for
+//! that, outside of the running part: so durations are true, and a track's fragment begins where its last one
+//! ends.
 
 use bytes::Bytes;
 
@@ -17,7 +17,7 @@ use crate::media::Kind;
 #[derive(Debug)]
 pub(super) struct Fragments {
     sequence: u32,
-    /// Room for what is neither samples nor what is said of them.
+    /// Room for the heads of boxes: all but the samples and the rows that describe them.
     heads: Option<BlockMut>,
     video: Lane,
     audio: Lane,
@@ -29,9 +29,9 @@ struct Lane {
     kind: Kind,
     /// The newest sample. It has room in the running fragment.
     held: Option<Held>,
-    /// Where the last that was written ends.
+    /// The decode time at which the last written sample ends.
     end: Option<u64>,
-    /// When the first one of the running fragment is decoded, and whether that can begin there.
+    /// The decode time of the running fragment's first sample, and whether decoding can begin there.
     first: Option<(u64, bool)>,
     samples: usize,
     rows: Chain,
@@ -46,7 +46,7 @@ struct Held {
     old: bool,
 }
 
-/// Blocks of sound, and of what is said of samples.
+/// The sizes of blocks in bytes: of sound, and of the rows that describe samples.
 const SMALL_BLOCK: usize = 8 << 10;
 const ROWS: usize = 1 << 10;
 
@@ -169,7 +169,7 @@ impl Lane {
     fn release(&mut self, next: Option<u64>) {
         let Some(Held { sample, body, .. }) = self.held.take() else { return };
         let from = match (self.kind, self.end) {
-            // where that was a guess, the picture is still shown at its time
+            // if that end was a guess, the sample's shift still has the picture shown at its time
             (Kind::Video, Some(end)) => end,
             (Kind::Audio, Some(end)) => sample.at.max(end),
             (_, None) => sample.at,

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 pub struct Numbers {
     /// Of a segment.
     pub segment: u64,
-    /// Of what has no discontinuity in it.
+    /// Of a run of segments without a discontinuity in it.
     pub discontinuity: u64,
 }
 
@@ -23,8 +23,8 @@ const DISCONTINUITY: Duration = Duration::from_secs(5);
 const DISCONTINUITIES: u64 = 1 << 14;
 
 impl Numbers {
-    /// What a playlist begins with that begins `now`: more than any had got to before a
-    /// restart, so that players take what follows for new. A clock that was not set counts from 0.
+    /// The first numbers of a playlist that begins `now`: more than any had got to before a restart, so that
+    /// players take what follows for new. A clock that was not set counts from 0.
     pub fn at(now: SystemTime) -> Self {
         let since = now.duration_since(UNIX_EPOCH + EPOCH).unwrap_or_default();
         let count = |unit: Duration| u64::try_from(since.as_millis() / unit.as_millis()).unwrap_or(0);

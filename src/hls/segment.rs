@@ -13,8 +13,8 @@ use crate::media::{Ticks, TrackSet};
 /// The bytes of a file, and how many there are.
 pub type File = (Arc<[Bytes]>, usize);
 
-/// What segments begin with that are no files of their own: the Media Initialization
-/// Section. RFC 8216 section 3.
+/// The Media Initialization Section, a file that segments are read after if they cannot be played alone.
+/// RFC 8216 section 3.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Map {
     pub(super) file: String,
@@ -64,7 +64,7 @@ pub(super) struct Open {
     /// The newest frame in it.
     pub(super) until: Ticks,
     part_from: Ticks,
-    /// How far apart frames are: the longest of the last steps, which fades.
+    /// The distance between frames: the longest of the last steps, which fades.
     pub(super) step: Ticks,
     /// Those of which there are frames.
     pub(super) tracks: TrackSet,
@@ -98,7 +98,7 @@ impl Segment {
         (blocks, self.parts.iter().map(|part| part.len).sum())
     }
 
-    /// What follows the file's name in that of its parts: `.NUMBER`.
+    /// The part that `rest` names, which follows the segment's stem in the name of a part: `.NUMBER`.
     pub(super) fn part(&self, rest: &str) -> Option<&Part> {
         self.parts.get(rest.strip_prefix('.')?.parse::<usize>().ok()?)
     }

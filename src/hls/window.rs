@@ -30,37 +30,37 @@ use crate::budget::Account;
 use crate::hub::Unit;
 use crate::media::Ticks;
 
-/// How to cut, and how much to keep.
+/// The rules by which segments are cut and kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
     /// The length to aim at.
     pub target: Duration,
     /// Segments in a playlist.
     pub listed: usize,
-    /// Where in it players begin, in target durations before its end.
+    /// The place in the playlist at which players begin, in target durations before its end.
     pub start: u64,
     /// Whether to keep more than that, as far as there is room.
     pub record: bool,
     /// The longest part; `None` for whole segments alone.
     pub part: Option<Duration>,
-    /// What segments are made of.
+    /// The container of segments.
     pub packing: Packing,
     /// Segments go to a disk, and what becomes of them there; `None` for memory alone.
     pub store: Option<Delete>,
 }
 
-/// When segments on a disk are deleted.
+/// The time at which segments on a disk are deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Delete {
     /// Never.
     Never,
-    /// When the stream is over.
+    /// At the end of the stream.
     End,
-    /// When they have left the playlist.
+    /// Once they have left the playlist.
     Soon,
 }
 
-/// What segments are made of.
+/// The container of segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
     /// MPEG-TS, where each begins with the tables.
@@ -69,8 +69,8 @@ pub enum Packing {
     Mp4,
 }
 
-/// What a player wants to see in the playlist before it is answered, and whether it
-/// knows the older segments. RFC 8216bis section 6.2.5.
+/// The Delivery Directives of a request: the segment and part that the playlist must have before it is sent,
+/// and whether the player knows the older segments. RFC 8216bis section 6.2.5.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ask {
     /// `_HLS_msn`.
@@ -81,7 +81,7 @@ pub struct Ask {
     pub skip: bool,
 }
 
-/// What there is of something that a player asks for.
+/// The availability of something that a player asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found<T> {
     /// It is there.
@@ -102,7 +102,7 @@ pub struct Window {
     account: Account,
     map: Option<Arc<Map>>,
     open: Option<Open>,
-    /// Makes the bytes of what is open.
+    /// Makes the bytes of the open segment.
     maker: Box<dyn Maker>,
     segments: VecDeque<Segment>,
     /// The numbers of what is told first: those of segments count from there.
@@ -122,7 +122,7 @@ pub struct Window {
     pressed: bool,
     /// It was said that hls.memory is too small.
     cramped: bool,
-    /// What comes next does not continue what came before.
+    /// The next unit does not continue the one before.
     broken: bool,
     /// Grows with everything that a playlist tells.
     version: u64,
@@ -191,14 +191,14 @@ impl Window {
         self.hushed = true;
     }
 
-    /// Tells the log. Whoever publishes can cause a line with every frame: of those that are many
-    /// the 16th, the 256th ... are told.
+    /// Tells the log. A publisher can cause a line with every frame: after the first 16 lines only the 256th,
+    /// the 4096th ... are told.
     fn tell(&mut self, level: log::Level, said: fmt::Arguments<'_>) {
         let level = if self.is_told() { level } else { log::Level::Debug };
         log::log!(level, "{} HLS: {said}", self.who);
     }
 
-    /// Whether the log is told of what is said now.
+    /// Whether the log is told of the next line.
     fn is_told(&mut self) -> bool {
         self.said = self.said.saturating_add(1);
         let count = self.said;
@@ -263,7 +263,7 @@ impl Window {
         self.join(unit);
         let headless = self.rules.packing == Packing::Mp4 && self.map.is_none();
         if headless || self.starved && !unit.start {
-            return false; // what was lost is made good by a key frame
+            return false; // a key frame makes good what was lost
         }
         let discontinuity = std::mem::take(&mut self.broken) | self.starved;
         if discontinuity {

@@ -31,12 +31,12 @@ pub(super) struct Clock {
     came: Instant,
     /// The usual distance between its frames; 0 as long as nobody knows.
     usual: i64,
-    /// Where its last frame was put.
+    /// The time on the stream's line that its last frame was given, in ticks of `rate`.
     last: Ticks,
     suspect: Option<Suspect>,
 }
 
-/// A frame whose time does not continue the clock, and where it was put all the same.
+/// A frame whose time does not continue the clock, and the time that it was given all the same.
 #[derive(Debug)]
 struct Suspect {
     time: i64,
@@ -73,7 +73,7 @@ impl Clock {
         let most = many.max(pause.saturating_add(DISORDER)).max(DISORDER);
         // others of the stream have come as far
         let reached = time.saturating_add(self.offset) <= head.saturating_add(DISORDER);
-        // what is behind one that stood alone may well follow that
+        // a time that steps back may well continue one that stood alone
         let earliest = if self.suspect.is_some() { 0 } else { -DISORDER };
         if step >= earliest && (step <= most || reached) {
             return Step::On;
@@ -85,8 +85,8 @@ impl Clock {
         if !(1..=APART.max(since(suspect.came, now).saturating_add(DISORDER))).contains(&further) {
             return Step::Alone;
         }
-        // What was lost on the way leaves a hole, and the clock is right all the same. Where
-        // frames come as they are made, the hole has been waited for.
+        // Frames lost on the way leave a hole, and the clock is right all the same. If frames come as they
+        // are made, the hole has been waited for.
         let paced = waited.saturating_mul(2) >= self.usual.saturating_add(further);
         let hole = pause.saturating_add(if paced { LATE } else { APART });
         if (0..=hole).contains(&step) { Step::On } else { Step::Set(suspect.place.saturating_add(further)) }
@@ -97,7 +97,7 @@ impl Clock {
         time.saturating_sub(self.newest) > DISORDER
     }
 
-    /// Where a frame belongs whose time says nothing: as far behind the last one as
+    /// The time in milliseconds that a frame is given whose own says nothing: as far behind the last one as
     /// frames usually are, or as long after it as others have gone on without this track.
     pub(super) fn expected(&self, head: i64, now: Instant) -> i64 {
         let waited = since(self.came, now);
@@ -138,12 +138,12 @@ impl Clock {
         self.suspect = None;
     }
 
-    /// Where the last frame was put.
+    /// The time that the last frame was given, in milliseconds.
     pub(super) fn last(&self) -> i64 {
         self.last.rescale(self.rate, Hz::MS).0
     }
 
-    /// Where a frame would be put that came now, if none came late.
+    /// The time in milliseconds that a frame would be given that came now, if none came late.
     pub(super) fn arrived(&self, now: Instant) -> i64 {
         self.last().saturating_add(since(self.came, now))
     }

@@ -18,7 +18,7 @@ pub(super) struct Last([u64; 4]);
 const TAIL: usize = 1024;
 
 impl Last {
-    /// A publisher leaves this behind; who has published nothing changes nothing.
+    /// Remembers the frames that a publisher leaves behind; one that has published nothing changes nothing.
     pub(super) fn note(&mut self, ring: &Ring) {
         if ring.newest_start().is_some() {
             self.forget();

@@ -19,11 +19,11 @@ pub struct Unit {
     pub packed: Packed,
     /// Decode time in milliseconds.
     pub at: Ticks,
-    /// When its frame came; `None` for what was made for one viewer.
+    /// The arrival of its slot; `None` for a unit that was made for one viewer.
     pub came: Option<Instant>,
     /// Decoding can begin here.
     pub start: bool,
-    /// What follows does not continue what came before.
+    /// The frames from here on do not continue those before.
     pub discontinuity: bool,
     /// Pictures before it were lost.
     pub gap: bool,
@@ -34,7 +34,7 @@ pub struct Unit {
     _lease: Option<Lease>,
 }
 
-/// What a unit costs: itself, its counts, and its place in a queue that grows.
+/// The bytes that a unit costs: itself, its counts, and its place in a queue that grows.
 const UNIT_COST: usize = size_of::<Unit>() + 64;
 
 /// At most so many bytes tell a viewer what the tracks are.
@@ -116,17 +116,17 @@ impl Packer {
         self.cost
     }
 
-    /// What time of day it was at `at`.
+    /// Tells the muxer that it was the time of day `wall` at `at`.
     pub(super) fn time_of_day(&mut self, at: Ticks, wall: Wall) {
         self.mux.time_of_day(at, wall);
     }
 
-    /// What a viewer needs before the slot at `at`.
+    /// The bytes that a viewer needs before the slot at `at`.
     pub(super) fn head(&self, tracks: &Tracks, at: Ticks) -> Packed {
         self.mux.head(tracks, at)
     }
 
-    /// What a viewer needs that has missed a part of the stream.
+    /// The bytes that a viewer needs after it has missed a part of the stream.
     pub(super) fn remind(&self, tracks: &Tracks, at: Ticks) -> Packed {
         self.mux.remind(tracks, at)
     }

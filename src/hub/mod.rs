@@ -1,4 +1,4 @@
-//! Where publishers and viewers meet: streams by name, their rings and cursors.
+//! The meeting place of publishers and viewers: streams by name, their rings and cursors.
 
 mod clock;
 mod echo;
@@ -38,7 +38,7 @@ use crate::budget::{Account, OverBudget};
 use crate::container::Form;
 use crate::media::Wall;
 
-/// What to do with a second publisher of a name.
+/// The treatment of a second publisher of one name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
     /// It is refused.
@@ -61,17 +61,17 @@ pub struct Limits {
     /// Groups of pictures to keep, the running one among them, whether anybody
     /// needs them or not.
     pub gops: usize,
-    /// What to do with a second publisher.
+    /// The treatment of a second publisher.
     pub conflict: Conflict,
     /// Whether streams with pictures alone are given silence.
     pub silent_audio: bool,
-    /// How long a stream outlives its publisher if nobody watches it.
+    /// The time for which a stream outlives its publisher if nobody watches it.
     pub resume: Duration,
     /// The longest that frames may wait to be sent together.
     pub latency: Duration,
 }
 
-/// Why nobody may publish or play just now.
+/// The reason why a request to publish or to play is refused just now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
     /// Somebody publishes under that name.
@@ -97,11 +97,11 @@ pub struct Hub {
 #[derive(Default)]
 struct State {
     streams: HashMap<Name, Arc<Stream>>,
-    /// What streams that are gone have moved.
+    /// The traffic of streams that are gone.
     past: Traffic,
-    /// How often somebody has begun to publish, a number that wraps.
+    /// The number of times that somebody has begun to publish, which wraps.
     begun: usize,
-    /// Those who are to hear of it.
+    /// The tasks that are woken when somebody begins to publish.
     watching: Vec<Waker>,
 }
 
@@ -144,8 +144,9 @@ impl Hub {
         Ok(publisher)
     }
 
-    /// Ready when somebody has begun to publish since this was last ready; `seen` is 0 at first.
-    /// Where many wait some are not told, and have to ask again. Who takes what comes from the first frame on is there before it.
+    /// Ready when somebody has begun to publish since this was last ready; `seen` is 0 at first. If many
+    /// wait, some are not told and have to ask again. A task that takes a stream from the first frame on is
+    /// there before that frame.
     pub fn poll_begun(&self, cx: &Context<'_>, seen: &mut usize) -> Poll<()> {
         let mut state = self.lock();
         if *seen != state.begun {
@@ -183,12 +184,12 @@ impl Hub {
         self.lock().streams.values().cloned().collect()
     }
 
-    /// What the streams' memory is charged to.
+    /// The account that the streams' memory is charged to.
     pub fn account(&self) -> &Account {
         &self.account
     }
 
-    /// What all streams have moved since the start.
+    /// The traffic of all streams since the start.
     pub fn traffic(&self) -> Traffic {
         let state = self.lock();
         state.streams.values().fold(state.past, |sum, stream| sum + stream.stats().traffic)
@@ -209,8 +210,7 @@ impl Hub {
         }
     }
 
-    /// How long to gather frames before sending them on, given how many there
-    /// are to send to.
+    /// The time for which frames gather before they are sent on, given the number of sessions.
     pub fn pace(&self) -> Duration {
         self.sessions.pace(self.limits().latency)
     }

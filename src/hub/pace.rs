@@ -1,4 +1,4 @@
-//! How long frames gather before they are sent on.
+//! The time for which frames gather before they are sent on.
 //!
 //! A write costs the kernel the same for one small frame as for ten. So a stream
 //! is read, and its viewers are woken, at a cadence that grows with the number of
@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
-/// What each session adds.
+/// The time that each session adds.
 const STEP: Duration = Duration::from_micros(250);
 /// A pause that is shorter than two frames are apart costs more than it saves:
 /// below this, every frame goes at once.

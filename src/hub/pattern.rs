@@ -5,7 +5,7 @@ use super::{InvalidName, Name};
 /// Whether `text` is a pattern, and no name; `Err` if no name is as it says.
 pub fn is_pattern(text: &str) -> Result<bool, InvalidName> {
     let wild = |c| matches!(c, '*' | '?');
-    // whatever they stand for, a name it has to be
+    // with a letter in place of each wildcard, the text has to be a name
     Name::new(&text.replace(wild, "x")).map(|_| text.contains(wild))
 }
 
@@ -13,7 +13,7 @@ pub fn is_pattern(text: &str) -> Result<bool, InvalidName> {
 pub fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);
-    // where the last star was, and what it stands for so far
+    // the place of the last star in the pattern, and the end in the name of the text that it stands for so far
     let mut star: Option<(usize, usize)> = None;
     while let Some(c) = name.get(n) {
         match pattern.get(p) {

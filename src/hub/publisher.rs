@@ -23,7 +23,7 @@ pub struct Publisher {
     keyless: Keyless,
     /// No other kinds of tracks come.
     complete: bool,
-    /// When the first frame came, and its time.
+    /// The arrival of the first frame, and its time in milliseconds.
     begun: Option<(Instant, Ticks)>,
     silence: Option<Silence>,
     moved: u64,
@@ -57,7 +57,7 @@ enum News {
     Restarted,
 }
 
-/// Why a frame did not reach the ring.
+/// The reason why a frame did not reach the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lost {
     /// Somebody else publishes now.
@@ -108,7 +108,7 @@ impl Keyless {
 const REMEMBERED: Duration = Duration::from_secs(30);
 /// An echo comes at once when its publisher begins.
 const ECHOES: Duration = Duration::from_secs(2);
-/// How long to wait for the second kind of track before viewers are let in.
+/// The longest wait for the second kind of track before viewers are let in.
 const SETTLE: Duration = Duration::from_millis(300);
 /// Milliseconds of one kind within which the other comes, if there is one, from most who publish.
 const INTERLEAVED: i64 = 100;
@@ -171,7 +171,7 @@ impl Publisher {
         &self.stream
     }
 
-    /// The log is told of it, and of what is made of its stream, at the level for debugging alone.
+    /// The log is told of it, and of its stream, at the level for debugging alone.
     pub fn hush(&mut self) {
         self.hushed = true;
         let mut state = self.stream.lock();
@@ -180,12 +180,12 @@ impl Publisher {
         }
     }
 
-    /// The level at which the log is told of what is no fault.
+    /// The level at which the log is told of news that is no fault.
     fn level(&self, news: log::Level) -> log::Level {
         if self.hushed { log::Level::Debug } else { news }
     }
 
-    /// The stream comes from where it may have come from here.
+    /// The publisher may send back what came from here, for the reason `why`.
     pub fn doubt(&mut self, why: Doubt) {
         self.doubt = Some(why);
         self.pulled |= why == Doubt::Pulled;
@@ -196,7 +196,7 @@ impl Publisher {
         self.moved
     }
 
-    /// What incoming frames are to be charged to.
+    /// The account that incoming frames are to be charged to.
     pub fn account(&self) -> &Account {
         self.stream.account()
     }
@@ -211,7 +211,7 @@ impl Publisher {
         EvictingRoom(self.stream.clone())
     }
 
-    /// How long to gather input before handing it on.
+    /// The time for which input gathers before it is handed on.
     pub fn pace(&self) -> Duration {
         self.hub.pace()
     }
@@ -343,7 +343,7 @@ impl Publisher {
         self.moved += frame.data.len() as u64;
         let (wanted, limit) = (frame.data.len(), self.stream.account().limit());
         if wanted > limit {
-            // whoever paid for it, it was not this stream
+            // the frame is larger than all that this stream may hold: another account has paid for it
             self.count_lost(state, frame.kind);
             return Err(Lost::OverBudget(OverBudget { wanted, limit }));
         }
@@ -403,7 +403,7 @@ impl Publisher {
         self.settle(state, at, now).map_err(Lost::OverBudget)
     }
 
-    /// Whether a frame was here before.
+    /// Refuses a frame that was here before, as long as the publisher is in doubt.
     fn believe(&mut self, state: &State, frame: &Frame, now: Instant) -> Result<(), Lost> {
         let Some(doubt) = self.doubt else { return Ok(()) };
         let is_start = self.is_start(frame);
@@ -477,7 +477,7 @@ impl Publisher {
     }
 }
 
-/// Where a publisher's frames are put together: what is older gives way to them.
+/// The room in which a publisher's frames are put together: older slots of the ring give way to them.
 pub struct EvictingRoom(Arc<Stream>);
 
 impl Room for EvictingRoom {

@@ -10,12 +10,12 @@ use crate::media::{Frame, Ticks, Tracks};
 /// The number of a slot since the stream began.
 pub(super) type Seq = u64;
 
-/// What stands in a slot.
+/// The content of a slot.
 #[derive(Clone, Debug)]
 pub(super) enum Item {
     /// A frame.
     Frame(Frame),
-    /// What the tracks are from here on.
+    /// The tracks that the stream has from here on.
     Tracks(Announcement),
 }
 
@@ -23,7 +23,7 @@ pub(super) enum Item {
 #[derive(Clone, Debug)]
 pub(super) struct Announcement {
     pub(super) tracks: Arc<Tracks>,
-    /// What follows does not continue what came before.
+    /// The frames after it do not continue those before it.
     pub(super) discontinuity: bool,
 }
 
@@ -37,13 +37,13 @@ pub(super) struct Slot {
     pub(super) start: bool,
     /// Pictures before it were lost.
     pub(super) gap: bool,
-    /// When it came, in milliseconds that wrap; set as it is pushed.
+    /// The time of its arrival, in milliseconds since the first one, which wrap; set as it is pushed.
     pub(super) came: u32,
     pub(super) _lease: Lease,
 }
 
-/// What a slot costs beside its frame: a queue that grows holds its elements
-/// twice over, and once more while they are moved.
+/// The bytes that a slot costs beside its frame: a queue that grows holds its elements twice over, and once
+/// more while they are moved.
 pub(super) const SLOT_COST: usize = 3 * (size_of::<Slot>() + size_of::<Seq>());
 
 impl Slot {
@@ -66,10 +66,11 @@ pub(super) struct Ring {
     bytes: usize,
 }
 
-/// When slots came: an `Instant` in each would cost more than all else that it says.
+/// The times from which the arrivals of slots are counted: an `Instant` in each slot would cost more than a
+/// count of milliseconds.
 #[derive(Debug)]
 struct Arrivals {
-    /// When the first came: slots count from here.
+    /// The first arrival, from which slots count.
     began: Instant,
     newest: Instant,
 }
@@ -114,7 +115,7 @@ impl Ring {
         }
     }
 
-    /// Where a viewer may begin: the newest such number.
+    /// The newest number at which a viewer may begin.
     pub(super) fn newest_start(&self) -> Option<Seq> {
         self.starts.back().copied()
     }
@@ -151,13 +152,13 @@ impl Ring {
         self.slots.is_empty()
     }
 
-    /// What is pushed from here on came at `now`.
+    /// Slots that are pushed from here on arrived at `now`.
     pub(super) fn arrive(&mut self, now: Instant) {
         let arrivals = self.arrivals.get_or_insert(Arrivals { began: now, newest: now });
         arrivals.newest = arrivals.newest.max(now);
     }
 
-    /// When a slot came, to the millisecond.
+    /// The time at which a slot arrived, to the millisecond.
     pub(super) fn arrival(&self, slot: &Slot) -> Option<Instant> {
         let arrivals = self.arrivals.as_ref()?;
         let ago = arrivals.ms().wrapping_sub(slot.came);

@@ -13,7 +13,7 @@ const RATE: u32 = 44_100;
 /// Makes frames that keep up with the pictures.
 #[derive(Debug, Default)]
 pub(super) struct Silence {
-    /// When the first frame began, in milliseconds, and how many there were.
+    /// The time of the first frame in milliseconds, and the number of frames made from it on.
     begun: Option<(Ticks, i64)>,
 }
 

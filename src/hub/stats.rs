@@ -1,4 +1,4 @@
-//! What a stream has moved and who watches it.
+//! Statistics of a stream: its traffic and its viewers.
 
 use std::ops::Add;
 
@@ -36,7 +36,7 @@ pub struct StreamStats {
     pub publisher: Option<String>,
     /// Codecs of the tracks.
     pub codecs: Vec<&'static str>,
-    /// What it has moved.
+    /// The sums of its traffic since the start.
     pub traffic: Traffic,
     /// Its viewers.
     pub forms: Vec<FormStats>,

@@ -1,4 +1,4 @@
-//! A stream: its publisher, its ring, and those who wait for what comes next.
+//! A stream: its publisher, its ring, and the viewers that wait for the next frames.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Waker};
@@ -31,14 +31,14 @@ pub(super) struct State {
     pub(super) epoch: Seq,
     /// It is known which kinds of tracks the stream has.
     pub(super) settled: bool,
-    /// Where a publisher has returned of which that is not known yet.
+    /// The number of the slot that announced a returned publisher's tracks, as long as that is not known of it.
     pub(super) returned: Option<Seq>,
     /// Pictures were lost that come before the next key frame.
     pub(super) gap: bool,
     pub(super) publisher: Option<Occupant>,
-    /// When the last user left.
+    /// The last time that a publisher came, or that a publisher or a viewer left.
     pub(super) left: Instant,
-    /// When the last publisher left.
+    /// The time at which the last publisher left.
     pub(super) unpublished: Instant,
     /// The frames that it has left behind.
     pub(super) last: Last,
@@ -49,18 +49,18 @@ pub(super) struct State {
     hushed: bool,
     pub(super) viewers: Vec<Waiter>,
     pub(super) traffic: Traffic,
-    /// What time of day it was when the newest frame came.
+    /// The time of the newest frame in milliseconds when the time of day was told last, and that time of day.
     wall: Option<(Ticks, Wall)>,
 }
 
-/// How long viewers may still take frames of a publisher that is gone.
+/// The time for which viewers may still take frames of a publisher that is gone.
 const LEFTOVERS: Duration = Duration::from_secs(3);
 
 /// A viewer that is behind by more than so many groups of pictures and so many
 /// milliseconds skips.
 const LAG: (usize, i64) = (3, 3000);
 
-/// Who publishes.
+/// The session that publishes.
 pub(super) struct Occupant {
     /// The connection, as the log calls it.
     pub(super) who: Arc<str>,
@@ -73,7 +73,7 @@ pub(super) struct Occupant {
 /// The slot is no longer there.
 pub(super) struct Gone;
 
-/// A viewer's place among those who wait.
+/// The place of a viewer, or of a connection that waits for the stream.
 #[derive(Default)]
 pub(super) struct Waiter {
     taken: bool,
@@ -85,14 +85,14 @@ pub(super) struct Waiter {
     gives_way: Option<Waits>,
     /// It has a connection, and no place among the viewers.
     is_guest: bool,
-    /// It has: its place among the viewers is another's.
+    /// It has given way: its place among the viewers is another's.
     dismissed: bool,
     waker: Option<Waker>,
     /// The batch it is in the middle of sending, once its socket took no more.
     hold: Option<Hold>,
 }
 
-/// Who gives way, and since when it waits.
+/// The bits of the address of a connection that gives way, and the time since which it waits.
 #[derive(Clone, Copy)]
 struct Waits {
     peer: Option<u128>,
@@ -128,7 +128,7 @@ impl Stream {
         &self.name
     }
 
-    /// What the stream's memory is charged to.
+    /// The account that the stream's memory is charged to.
     pub fn account(&self) -> &Account {
         &self.account
     }
@@ -143,7 +143,7 @@ impl Stream {
         self.lock().publisher.as_ref().and_then(|occupant| occupant.peer)
     }
 
-    /// Whether there is something to begin with for one who comes.
+    /// Whether there is something that a new viewer can begin with.
     pub fn is_open(&self) -> bool {
         self.lock().start().is_some()
     }
@@ -249,7 +249,7 @@ impl State {
         Ok(())
     }
 
-    /// Whether half of what there is for the ring is taken.
+    /// Whether half of the memory that the ring may have is taken.
     pub(super) fn is_filling(&self, account: &Account, limits: &Limits) -> bool {
         self.cost() >= account.limit().saturating_sub(limits.max_frame) / 2
     }
@@ -259,8 +259,8 @@ impl State {
         self.ring.bytes() + self.packers.iter().map(Packer::cost).sum::<usize>()
     }
 
-    /// Drops what nobody needs: all before the `gops`-th newest key frame that
-    /// every viewer has taken, and all that is so old that who has not is to skip.
+    /// Drops the slots that nobody needs: those before the `gops`-th newest key frame that every viewer has
+    /// taken, and those so old that a viewer that has not taken them is to skip.
     fn retire(&mut self, gops: usize) {
         self.ring.trim(LAG.0, LAG.1);
         let Some(keep) = self.ring.nth_start(gops).filter(|keep| *keep > self.ring.tail()) else {
@@ -278,7 +278,7 @@ impl State {
         gone
     }
 
-    /// What a slot was packed to dies with it.
+    /// Drops the units of slots that the ring has dropped.
     pub(super) fn forget_units(&mut self) {
         let Self { ring, packers, .. } = self;
         for packer in packers.iter_mut().filter(|packer| packer.viewers > 0) {
@@ -300,9 +300,9 @@ impl State {
         true
     }
 
-    /// Has viewers that hold what the ring has dropped let go of it, until those that are to hold
-    /// `wanted` bytes: one at a time, by the mildest measure up to `most`, who has taken nothing for
-    /// the longest time first.
+    /// Has viewers that hold what the ring has dropped let go of it, until those that are to hold `wanted`
+    /// bytes: one at a time, by the mildest measure up to `most`, the one that has taken nothing for the
+    /// longest time first.
     fn press(&mut self, wanted: usize, most: Measure) {
         let (tail, head, now) = (self.ring.tail(), self.ring.head(), self.ring.newest_arrival());
         let holds = self.viewers.iter().filter_map(|waiter| waiter.hold.as_ref());
@@ -352,7 +352,7 @@ impl State {
         (self.settled, self.returned) = (settled, None);
     }
 
-    /// Where a viewer that joins now begins; `None` as long as it cannot.
+    /// The number at which a viewer that joins now begins; `None` as long as it cannot.
     pub(super) fn start(&self) -> Option<Seq> {
         let newest = self.ring.newest_start().filter(|seq| *seq >= self.epoch);
         newest.filter(|_| self.settled && self.publisher.is_some())
@@ -452,8 +452,9 @@ impl State {
         }
     }
 
-    /// Remembers that the viewer in `seat` is in the middle of sending `hold`, and since
-    /// when its socket has taken nothing, unless `progressed`. Gives what it is to do.
+    /// Remembers that the viewer in `seat` is in the middle of sending `hold`, and the time since which its
+    /// socket has taken nothing, which begins anew if it has `progressed`. Gives the step that the viewer is
+    /// to take.
     pub(super) fn hold(&mut self, seat: usize, hold: Hold, progressed: bool) -> Pressed {
         let Some(waiter) = self.viewers.get_mut(seat) else { return Pressed::No };
         match &mut waiter.hold {
@@ -479,8 +480,8 @@ impl State {
         }
     }
 
-    /// Those who give way now, by the numbers of their seats; of `guests` as well. Who is in the middle of
-    /// sending what came last does not.
+    /// The connections that give way now, by the numbers of their seats; with `guests` also those that are no
+    /// viewers. One in the middle of sending a batch does not.
     pub(super) fn waiting(&self, guests: bool) -> impl Iterator<Item = Waiting> {
         let waits = move |(seat, waiter): (usize, &Waiter)| {
             let Waits { peer, since } = waiter.gives_way.filter(|_| guests || !waiter.is_guest)?;

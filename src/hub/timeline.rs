@@ -1,24 +1,23 @@
 //! One time line for a stream, whoever publishes it: it never runs backwards or away,
 //! and a publisher that comes back continues where the last one left off.
 //!
-//! Each track is judged by its own clock. A time that does not fit moves nothing: its
-//! frame is put where it belongs. If the next one continues it, the track's clock was
-//! set, and that track alone follows. Tracks that follow one another find together
-//! again, because the second takes over what the first was moved by.
+//! Each track is judged by its own clock. A time that does not fit moves nothing: its frame is put where it
+//! belongs. If the next one continues it, the track's clock was set, and that track alone follows. Tracks
+//! that follow one another find together again, because the second takes over the offset of the first.
 
 use std::time::Instant;
 
 use super::clock::{APART, Clock, DISORDER, LATE, LATEST, Step, since};
 use crate::media::{Hz, MAX_TRACKS, Ticks};
 
-/// The most that the stream's time is ahead of the time that passed since its start. A
-/// publisher that sends faster than in real time keeps its distances up to here: a file,
-/// or the groups of pictures that a server has kept. Who sends for ever what it has not
-/// made yet does not get further: an hour of segments takes an hour.
+/// The most that the stream's time is ahead of the time that passed since its start. A publisher that sends
+/// faster than in real time keeps its distances up to here: a file, or the groups of pictures that a server
+/// has kept. One that sends for ever what it has not made yet gets no further: an hour of segments takes an
+/// hour.
 const MAX_AHEAD: i64 = 60_000;
-/// How far behind the last frame the first of a publisher that returns stands, however long
-/// it was away: players have stood still meanwhile, and some stop for ever before a hole.
-/// The frame before fills it.
+/// The distance in milliseconds of a returning publisher's first frame from the last frame before it, however
+/// long the publisher was away: players have stood still meanwhile, and some stop for ever before a hole. The
+/// frame before fills it.
 const RETURN: i64 = 1;
 
 /// Maps a publisher's times to the stream's. Clocks are judged by milliseconds, but a
@@ -27,7 +26,7 @@ const RETURN: i64 = 1;
 pub(super) struct Timeline {
     /// One for each track of this publisher, and for each kind one for what belongs to none.
     clocks: [Option<Clock>; MAX_TRACKS + 2],
-    /// Where the stream began, and where this publisher did.
+    /// The time in milliseconds and the arrival of the stream's first frame, and then of this publisher's first.
     begun: Option<(i64, Instant)>,
     entered: Option<(i64, Instant)>,
     /// The newest time of all, and when the last frame was mapped.
@@ -38,7 +37,7 @@ pub(super) struct Timeline {
     said: bool,
 }
 
-/// Where a frame stands.
+/// The time of a frame on the stream's line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mapped {
     pub(super) dts: Ticks,
@@ -129,10 +128,11 @@ impl Timeline {
         apart.filter(|_| !std::mem::replace(&mut self.said, true))
     }
 
-    /// What moves a track that begins with `time` beside the others, which have come to
-    /// `arrived`: the same as they if it belongs to them, else its arrival.
+    /// The offset that lays a track, which begins with `time`, beside the others, which have come to
+    /// `arrived`: one of theirs if it belongs to them, else the one by its arrival, and then also its
+    /// distance from them.
     fn beside(&self, time: i64, arrived: i64, now: Instant) -> (i64, Option<i64>) {
-        // who sends faster than in real time may be far into one track before the next
+        // a publisher that sends faster than in real time may be far into one track before the next begins
         let (begun, then) = self.entered.unwrap_or((arrived, now));
         let earliest = arrived.min(begun.saturating_add(since(then, now))).saturating_sub(APART);
         let (offset, place) = self.nearest(time, arrived).unwrap_or((0, time));
@@ -142,14 +142,14 @@ impl Timeline {
         (arrived.saturating_sub(time), Some(place.saturating_sub(arrived)))
     }
 
-    /// What moves one of the tracks and would put `time` nearest to `place`, and where.
+    /// The offset of the track that would put `time` nearest to `place`, and the time that results.
     fn nearest(&self, time: i64, place: i64) -> Option<(i64, i64)> {
         let places = self.clocks().map(|clock| (clock.offset, time.saturating_add(clock.offset)));
         places.min_by_key(|(_, at)| at.abs_diff(place))
     }
 
-    /// A track's clock was set. If what moves another track puts it near its `place`, it
-    /// follows that one, which leaps where this one would have to stand still.
+    /// A track's clock was set. If the offset of another track puts it near its `place`, it takes that
+    /// offset; if it would have to stand still then, the other one leaps instead.
     fn set(&mut self, slot: usize, time: i64, place: i64) {
         let own = place.saturating_sub(time);
         let Some(clock) = self.clock(slot) else { return };

@@ -40,7 +40,7 @@ pub struct Viewer {
     /// The first number of the last batch, and its bytes.
     batch: Seq,
     batch_bytes: u32,
-    /// What the stream's tracks were at the last look.
+    /// The stream's tracks at the last look.
     tracks: Arc<Tracks>,
     /// The tracks that this viewer was told of.
     told: Arc<Tracks>,
@@ -51,8 +51,8 @@ pub struct Viewer {
 pub enum Next {
     /// More of the same.
     Units,
-    /// What comes next needs a new head, which the form has no room for in mid-stream:
-    /// a file or an answer ends here. Who takes more begins another with it.
+    /// The next unit needs a new head, which the form has no room for in mid-stream: a file or an answer ends
+    /// here. A viewer that takes more begins another with it.
     Head,
     /// It has given way to somebody who plays.
     Dismissed,
@@ -68,7 +68,7 @@ enum Cursor {
     From(Seq),
 }
 
-/// How much to take at once.
+/// The bounds of what is taken at once.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
     /// At most so many units.
@@ -123,13 +123,13 @@ impl Viewer {
         self
     }
 
-    /// The same viewer, but one who begins at the oldest key frame and not at the newest.
+    /// The same viewer, but one that begins at the oldest key frame and not at the newest.
     pub fn from_oldest(mut self) -> Self {
         self.oldest = true;
         self
     }
 
-    /// The same viewer, but one who gives way to others while nobody publishes, and comes from `peer`;
+    /// The same viewer, but one that gives way to others while nobody publishes, and comes from `peer`;
     /// `None` where many come from one address.
     pub fn giving_way(self, peer: Option<u128>) -> Self {
         self.stream.lock().give_way(self.seat, peer, false);
@@ -141,7 +141,7 @@ impl Viewer {
         self.stream.lock().stay(self.seat);
     }
 
-    /// Whether it has given way; wakes the task when that may have changed. For one who takes nothing just now.
+    /// Whether it has given way; wakes the task when that may have changed. For a viewer that takes nothing just now.
     pub fn poll_dismissed(&self, cx: &Context<'_>) -> bool {
         let mut state = self.stream.lock();
         state.wait(self.seat, false, cx);
@@ -164,7 +164,7 @@ impl Viewer {
         Poll::Pending
     }
 
-    /// What the stream's tracks were when `poll_tracks` or `poll_next` looked.
+    /// The stream's tracks at the last look of `poll_tracks` or `poll_next`.
     pub fn tracks(&self) -> &Arc<Tracks> {
         &self.tracks
     }
@@ -225,7 +225,7 @@ impl Viewer {
         Poll::Pending
     }
 
-    /// Whether what `poll_next` gave last comes behind what this viewer has missed.
+    /// Whether the units that `poll_next` gave last come behind some that this viewer has missed.
     pub fn take_gap(&mut self) -> bool {
         std::mem::take(&mut self.gap)
     }
@@ -247,7 +247,7 @@ impl Viewer {
         let stream = self.stream.clone();
         let mut state = stream.lock();
         let packer = state.packers.get(usize::from(self.packer));
-        // what was made for one viewer never was in the ring
+        // a unit that was made for one viewer never was in the ring
         let from = unit
             .filter(|unit| unit.came.is_some())
             .map_or(Seq::MAX, |unit| packer.and_then(|packer| packer.number(unit)).unwrap_or_default());
@@ -346,7 +346,7 @@ impl Viewer {
         }
         self.took(first.unwrap_or(Seq::MAX), bytes);
         if bytes > 0 {
-            // what was packed leaves room for the next frame, as what was published does
+            // packed units leave room for the next frame, as published frames do
             state.make_room(self.stream.account(), self.stream.limits.max_frame);
         }
         Next::Units
@@ -411,7 +411,7 @@ impl Viewer {
         match self.cursor {
             Cursor::Before => None,
             Cursor::At(seq) => Some(seq).filter(|seq| *seq < ring.head()),
-            // what it has missed comes between what was taken and what is next
+            // the units that it has missed lie between those that it has taken and the next
             Cursor::From(_) if !out.is_empty() => None,
             Cursor::From(seq) => {
                 let packer = packers.get_mut(usize::from(self.packer))?;

@@ -1,4 +1,4 @@
-//! Those who wait for what nobody publishes, and give way to those who play.
+//! Connections that wait for a stream that nobody publishes, and give way to those that play.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -7,14 +7,14 @@ use std::time::Instant;
 
 use super::{Hub, Name, Stream};
 
-/// One who waits.
+/// A connection that waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Waiting {
     /// The bits of its address; `None` where many come from one.
     pub peer: Option<u128>,
-    /// When it began.
+    /// The time since which it waits.
     pub since: Instant,
-    /// What it is found by.
+    /// The number by which it is found.
     pub number: u64,
 }
 
@@ -24,7 +24,7 @@ pub struct Guest {
     seat: usize,
 }
 
-/// The number of the one who gives way first: of the address that has most of them, the one who has
+/// The number of the connection that gives way first: of the address with the most of them, the one that has
 /// waited longest.
 pub fn first_to_go(waiting: &mut [Waiting]) -> Option<u64> {
     waiting.sort_unstable_by_key(|one| (one.peer, one.since));
@@ -34,8 +34,8 @@ pub fn first_to_go(waiting: &mut [Waiting]) -> Option<u64> {
 }
 
 impl Hub {
-    /// One who waits for what nobody publishes gives way; false if there is none. With `guests`, one
-    /// who has but a connection may be it.
+    /// Has one connection give way that waits for a stream that nobody publishes; false if there is none.
+    /// With `guests` it may be one that is no viewer.
     pub fn dismiss(&self, guests: bool) -> bool {
         let streams = self.streams();
         let mut waiting = Vec::new();

@@ -146,7 +146,7 @@ fn number(head: &[u8], tag: &str) -> u64 {
     line.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// Where the next entry goes: behind the last name. What follows was cut off by a loss of
+/// The place of the next entry in the file, in bytes: behind the last name. The rest was cut off by a loss of
 /// power, or is the end of the list.
 fn end_of_entries(file: &mut File) -> io::Result<u64> {
     const TAIL: u64 = 4 << 10;

@@ -18,7 +18,7 @@ pub enum Kind {
     Audio,
 }
 
-/// How a track is coded.
+/// The codec of a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[allow(missing_docs, reason = "the names are the codecs' own")]
 pub enum Codec {
@@ -79,7 +79,7 @@ impl Codec {
     }
 }
 
-/// What a decoder must know before the first frame.
+/// The parameters that a decoder needs before the first frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
     /// The codec's decoder record as ISO base media files carry it: avcC,
@@ -102,7 +102,7 @@ pub struct Track {
     /// Index among the tracks of its kind: 0 is the one that every form
     /// carries, others only go where a form has room for them.
     pub id: u8,
-    /// How it is coded.
+    /// Its codec.
     pub codec: Codec,
     /// The clock of its frames' times.
     pub clock: Hz,
@@ -123,8 +123,8 @@ pub enum Change {
     Refused,
 }
 
-/// What a publisher says of its stream beyond what decoders need: cleaned,
-/// shown to viewers, and never relied on.
+/// The metadata that a publisher gives of its stream beyond what decoders need: cleaned, shown to viewers,
+/// and never relied on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Info {
     /// Pictures per second.
@@ -153,7 +153,7 @@ impl fmt::Display for Track {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tracks {
     list: Vec<Track>,
-    /// What the publisher says of them.
+    /// The publisher's metadata.
     pub info: Info,
 }
 
@@ -185,8 +185,8 @@ impl Tracks {
         }
     }
 
-    /// The track of that kind and index, and its place in the order in which they appeared,
-    /// which stays: indices need not be below `MAX_TRACKS`.
+    /// The track of that kind and index, and its place in the order in which they appeared. That place stays
+    /// the same, and is below `MAX_TRACKS`; indices need not be.
     pub fn place(&self, kind: Kind, id: u8) -> Option<(usize, &Track)> {
         self.list.iter().enumerate().find(|(_, track)| track.codec.kind() == kind && track.id == id)
     }
@@ -236,7 +236,7 @@ impl TrackSet {
     /// The pictures that every form carries, whichever place they have.
     pub const PICTURES: Self = Self(1 << MAX_TRACKS);
 
-    /// What has that place alone.
+    /// The set that has only the track of that place.
     pub(crate) const fn place(place: usize) -> Self {
         Self(1 << place)
     }
@@ -251,7 +251,7 @@ impl TrackSet {
         self.0 & other.0 != 0
     }
 
-    /// Those of both.
+    /// The tracks that are in one of the two, or in both.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)

@@ -21,7 +21,7 @@ struct State {
     resting: Option<Waker>,
 }
 
-/// So many of the last who came are looked through for one who comes again.
+/// So many of the last tasks that came are looked through for one that comes again.
 const RECENT: usize = 32;
 /// The time between two beats for those who wait though frames go at once.
 const LOOK: Duration = Duration::from_millis(100);
@@ -42,7 +42,7 @@ impl Cadence {
     /// Wakes the task at the next beat.
     pub fn wake_next(&self, cx: &Context<'_>) {
         let mut state = self.lock();
-        // who asks in every step of a turn is written down once
+        // a task that asks in every step of a turn is written down once
         if !state.waiting.iter().rev().take(RECENT).any(|waker| waker.will_wake(cx.waker())) {
             state.waiting.push(cx.waker().clone());
         }

@@ -1,4 +1,4 @@
-//! Why a connection ended: one list for the log, the statistics and the peer.
+//! The reasons why connections end: one list for the log, the statistics and the peer.
 
 /// The reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,11 +11,11 @@ pub enum Close {
     Idle,
     /// Nothing could be sent in the time allowed.
     Slow,
-    /// What comes next cannot be told of in mid-stream: the peer is to ask again.
+    /// The new tracks cannot be announced in mid-stream: the peer is to ask again.
     Changed,
     /// Somebody else took its place, or it was told to go.
     Kicked,
-    /// What it asked for was refused.
+    /// Its request was refused.
     Refused(String),
     /// The socket failed.
     Io(std::io::ErrorKind),

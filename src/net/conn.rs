@@ -33,12 +33,12 @@ pub struct Conn {
     watch: Arc<Entry>,
     /// `None` when it is closed.
     pass: Option<Pass>,
-    /// `None` where we have called.
+    /// `None` for a connection that we have dialled.
     seat: Option<Arc<Seat>>,
     /// Input that the machine could not use yet, and what pays for it.
     rest: Box<[u8]>,
     paid: Option<Lease>,
-    /// What was kept is to be offered again before anything is read.
+    /// The kept input is to be offered again before anything is read.
     again: bool,
     /// The last read took all there was: wait before the next.
     drained: bool,
@@ -59,7 +59,7 @@ pub struct SocketSizes {
     pub receive: usize,
 }
 
-/// What a read brought.
+/// The result of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Received {
     /// Bytes read.
@@ -179,9 +179,9 @@ impl Conn {
         self.again = !self.rest.is_empty();
     }
 
-    /// Reads once and feeds what came to `input`, which consumes a prefix and
-    /// says how long it was. No more than `most` bytes are taken from the socket
-    /// and kept together: one who sends so much that cannot be used is to go.
+    /// Reads once and feeds what came to `input`, which consumes a prefix and says how long it was. No more
+    /// than `most` bytes are taken from the socket and kept together: a peer that sends so much that cannot
+    /// be used is to go.
     pub fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -288,7 +288,7 @@ impl Conn {
         #[cfg(feature = "tls")]
         if let Some(tls) = &mut self.tls {
             match tls.write(&mut write) {
-                // what is sealed goes when there is enough of it, or nothing more
+                // sealed bytes go when there are enough of them, or nothing more comes
                 Ok(taken) => return Poll::Ready(Ok(taken)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(self.why(error))),
@@ -351,7 +351,7 @@ impl Conn {
         let _ = self.socket.get_ref().shutdown(std::net::Shutdown::Write);
     }
 
-    /// What an error means: the sweep's verdict, if it caused the error.
+    /// The reason for the close that follows an error: the sweep's verdict, if that caused the error.
     fn why(&self, error: io::Error) -> Close {
         self.watch.verdict().unwrap_or_else(|| error.into())
     }

@@ -63,7 +63,7 @@ pub fn allow_names(threads: usize) {
 /// The resolver gives up by itself before that, unless its configuration says otherwise.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// What the system's resolver needs of a stack, and some more.
+/// The bytes of stack that the system's resolver needs, and some more.
 const STACK: usize = 256 << 10;
 
 /// The most addresses of a name that are tried.

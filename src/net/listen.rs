@@ -86,9 +86,8 @@ impl Drop for Pass {
     }
 }
 
-/// Listens on `address`. Connections inherit `sizes`; the receive buffer of those who publish
-/// must be set here, because the kernel settles how far the window may grow before it
-/// accepts a connection.
+/// Listens on `address`. Connections inherit `sizes`; the receive buffer of publishers must be set here,
+/// because the kernel settles how far the window may grow before it accepts a connection.
 pub fn bind(address: SocketAddr, sizes: SocketSizes) -> io::Result<TcpListener> {
     let socket = take(address)?;
     socket.set_send_buffer_size(sizes.send)?;
@@ -97,8 +96,8 @@ pub fn bind(address: SocketAddr, sizes: SocketSizes) -> io::Result<TcpListener> 
     Ok(socket.into())
 }
 
-/// Whether `bind` would have its address now. Nobody listens meanwhile, so that nobody comes, and
-/// who wants the address in that moment gets it.
+/// Whether `bind` would get its address now. Nothing listens there meanwhile: no connection comes, and
+/// another program that wants the address in that moment gets it.
 pub fn try_address(address: SocketAddr) -> io::Result<()> {
     take(address).map(drop)
 }
@@ -171,7 +170,7 @@ pub async fn accept_loop(
     }
 }
 
-/// What every connection's socket is set to.
+/// Sets the options of every connection's socket: TCP_NODELAY and keepalive.
 pub(super) fn prepare(socket: &TcpStream) {
     let _ = socket.set_nodelay(true);
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE / 3);

@@ -1,4 +1,4 @@
-//! What a viewer is being sent: a batch of shared units, and how far it has got.
+//! The batch of shared units that a viewer is being sent, and the number of bytes that have gone.
 
 use std::io::IoSlice;
 use std::sync::Arc;
@@ -26,7 +26,7 @@ pub struct Outlet {
     passed: usize,
 }
 
-/// What a viewer's way asks for around the bytes that all viewers share.
+/// The framing that a viewer's protocol asks for around the bytes that all viewers share.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum Framing {
     /// Nothing.
@@ -46,7 +46,7 @@ pub enum Framing {
     Marked(u8),
 }
 
-/// How packets travel on a stream of bytes.
+/// The framing of packets on a stream of bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct PacketFraming {
     /// The number by which the viewer knows each channel of the form; `None`
@@ -57,7 +57,7 @@ pub struct PacketFraming {
     pub header: fn(u8, usize, &mut Vec<u8>),
 }
 
-/// What this viewer's heads have that those of others have not.
+/// The difference of this viewer's heads from those of others.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadFraming {
     /// A number of this viewer's own.
@@ -68,8 +68,7 @@ pub struct HeadFraming {
 
 /// The most channels that a form has.
 pub const CHANNELS: usize = 4;
-/// What one batch may hold: enough that writes are few, little enough that a
-/// slow viewer pins little.
+/// The bounds of one batch: large enough that writes are few, small enough that a slow viewer pins little memory.
 pub const BATCH: Step = Step { units: 32, bytes: 64 << 10 };
 /// The most slices that one write is given.
 const SLICES: usize = 96;
@@ -148,7 +147,7 @@ impl Outlet {
         self.len == 0
     }
 
-    /// What is on its way.
+    /// The units of the batch that is on its way.
     pub fn units(&self) -> &[Arc<Unit>] {
         &self.units
     }

@@ -1,4 +1,4 @@
-//! The part that one address may take of what there is for all.
+//! The part that one address may take of the places that all share.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -130,7 +130,7 @@ impl Seat {
         Some(Use(self.clone(), role.0))
     }
 
-    /// Whose it is; `None` if nobody counts.
+    /// The customer that the connection is counted for, as a number; `None` if its address is exempt.
     pub fn customer(&self) -> Option<u128> {
         self.connection.0.as_ref().map(|(_, customer, _)| bits(*customer))
     }

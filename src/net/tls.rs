@@ -27,7 +27,7 @@ pub(super) struct Tls {
     remedy: &'static str,
     /// One of the places that the memory plan has for this.
     _pass: Option<Pass>,
-    /// The part of whoever has come.
+    /// The share of the address that it comes from.
     _share: Option<Share>,
 }
 
@@ -59,7 +59,7 @@ impl Tls {
     /// Plaintext that is there already; `WouldBlock` if the socket has to be read first.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.state.reader().read(buffer) {
-            // whoever cuts the connection without goodbye has ended it all the same
+            // a peer that cuts the connection without close_notify has ended it all the same
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
             other => other,
         }
@@ -99,14 +99,14 @@ impl Tls {
         self.state.write_tls(&mut &mut *to)
     }
 
-    /// Says goodbye.
+    /// Sends close_notify.
     pub(super) fn close(&mut self, mut socket: &TcpStream) {
         self.state.send_close_notify();
         let _ = self.send(&mut socket);
     }
 }
 
-/// What went wrong, in words of people where a user can do something about it.
+/// The text of an error, in plain words if a user can do something about it.
 fn explain(error: Error, remedy: &str) -> String {
     match error {
         Error::InvalidCertificate(why) => format!("the certificate is not believed ({why:?}){remedy}"),

@@ -1,4 +1,4 @@
-//! Work in bounded pieces: whoever has much to do lets others have their turn.
+//! Work in bounded pieces: a task that has much to do lets others have their turn.
 
 use std::future::Future;
 use std::task::{Context, Poll, ready};

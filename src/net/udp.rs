@@ -44,7 +44,7 @@ pub struct Pair {
     /// RTP goes to one peer alone: the kernel finds the way once, not for each packet.
     connected: bool,
     _place: Place,
-    /// The part of whoever it is for.
+    /// The share of the address that it is for.
     _share: Option<Share>,
 }
 
@@ -52,8 +52,8 @@ pub struct Pair {
 #[derive(Debug)]
 struct Place(Arc<AtomicUsize>);
 
-/// So many times in such a time a taken port is followed by another: where others have all of
-/// them each try is in vain, and anybody may ask as often as he likes. Each who asks has one try.
+/// So many times in such a time a taken port is followed by another: if others have all of them each try is
+/// in vain, and anybody may ask as often as he likes. The first try of each request does not count.
 const AGAIN: u16 = 512;
 const WINDOW: Duration = Duration::from_secs(1);
 
@@ -100,8 +100,8 @@ impl Ports {
         found.ok()
     }
 
-    /// Takes the next even port of the range; `None` if it is for one who has had another, and
-    /// there were enough of those.
+    /// Takes the next even port of the range; `None` if it is to be tried `again`, after a port that was
+    /// taken, and there were enough of those tries.
     fn advance(&self, again: bool) -> Option<u16> {
         let mut search = self.search.lock().unwrap_or_else(PoisonError::into_inner);
         if again {
@@ -191,7 +191,7 @@ pub struct Datagrams {
     done: [usize; CHANNELS],
 }
 
-/// Where the datagrams of a channel go.
+/// The ports that the datagrams of a track leave by, and the addresses that they go to.
 #[derive(Clone, Copy)]
 pub struct Outward<'a> {
     /// From here.
@@ -211,7 +211,7 @@ impl Datagrams {
         self.units.is_empty()
     }
 
-    /// What is on its way.
+    /// The units of the batch that is on its way.
     pub fn units(&self) -> &[Arc<Unit>] {
         &self.units
     }
@@ -273,7 +273,7 @@ impl Datagrams {
         self.done.iter_mut().skip(channel.into()).take(1).for_each(|done| *done += pieces);
     }
 
-    /// What is not sent yet of a channel.
+    /// The pieces of a channel that are not sent yet.
     fn pieces(&self, channel: u8) -> impl Iterator<Item = &Piece> {
         let done = self.done.get(usize::from(channel)).copied().unwrap_or_default();
         let all = self.units.iter().flat_map(|unit| unit.packed.pieces());
@@ -289,8 +289,8 @@ impl Datagrams {
     }
 }
 
-/// Sends datagrams with one system call, `to` whom the socket is not connected to:
-/// how many went, and their bytes.
+/// Sends datagrams with one system call, `to` an address unless the socket is connected. Gives the number of
+/// those that went, and their bytes.
 fn send_row<'a>(
     socket: &UdpSocket,
     to: Option<SocketAddr>,

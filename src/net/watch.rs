@@ -29,7 +29,7 @@ pub(super) struct Entry {
     begun: Instant,
     input_due: AtomicU32,
     output_due: AtomicU32,
-    /// Why the sweep has shut the socket; 0 if it has not.
+    /// The reason why the sweep, or the stop of the server, has shut the socket; 0 if neither has.
     verdict: AtomicU8,
     parting: Arc<Parting>,
 }
@@ -117,7 +117,7 @@ impl Entry {
         self.output_due.store(self.due(after), Relaxed);
     }
 
-    /// The reason, if the sweep has shut the socket.
+    /// The reason, if the sweep or the stop of the server has shut the socket.
     pub(super) fn verdict(&self) -> Option<Close> {
         match self.verdict.load(Relaxed) {
             IDLE => Some(Close::Idle),

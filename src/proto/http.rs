@@ -5,7 +5,7 @@ use super::Machine;
 /// A request without a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
-    /// What is asked.
+    /// The method.
     pub method: Method,
     /// As it stands in the request line, without the query.
     pub path: String,
@@ -20,7 +20,7 @@ pub struct Request {
     pub protocols: String,
     /// `x-sessioncookie`: what the two connections of an RTSP tunnel have in common.
     pub tunnel: Option<String>,
-    /// What it wants of a file, and when.
+    /// The range of a file that it wants, and the conditions for the answer.
     pub condition: Option<Box<Condition>>,
 }
 
@@ -33,7 +33,7 @@ impl Request {
     }
 }
 
-/// The fields that speak of a part of what is asked for, or of what the client has of it.
+/// The header fields for a range of a file, and for the version that the client has of it.
 /// RFC 9110 sections 13.1 and 14.2.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Condition {
@@ -90,7 +90,7 @@ impl Status {
     pub const VERSION: Self = Self(505, "HTTP Version Not Supported");
 }
 
-/// What came.
+/// An event from the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A request to answer.
@@ -126,10 +126,10 @@ const MAX_FIELDS: usize = 64;
 /// The answer to a connection that is one too many.
 pub const TURNED_AWAY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-/// What every answer says of us.
+/// The `Server` field of every answer.
 const SERVER: &str = concat!("runnel/", env!("CARGO_PKG_VERSION"));
 
-/// What a HTTP machine cannot say in a status: nothing.
+/// The error that never is: a HTTP machine answers every fault with a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Never {}
 
@@ -157,7 +157,7 @@ impl Server {
         self.state = if keep { State::Head } else { State::Closed };
     }
 
-    /// Writes a head with just these fields and who we are.
+    /// Writes a head with just these fields and `Server`.
     pub fn head(&mut self, status: Status, fields: &[(&str, &str)]) {
         let Status(code, reason) = status;
         let mut text = format!("HTTP/1.1 {code} {reason}\r\nServer: {SERVER}\r\n");
@@ -268,7 +268,7 @@ fn read_request(parsed: &httparse::Request<'_, '_>) -> Result<(Request, usize), 
         None => Err(Status::BAD_REQUEST),
     });
     match body.unwrap_or(0) {
-        // what comes in a tunnel is no body
+        // bytes in a tunnel are no body
         _ if request.tunnel.is_some() => Ok((request, 0)),
         body if body > MAX_BODY => Err(Status::CONTENT_TOO_LARGE),
         body => Ok((request, body)),

@@ -26,16 +26,16 @@ pub use url::Url;
 /// The driver feeds what it received to `input`, drains `event` to `None` after
 /// every call, and sends what stands in `transmit`.
 pub trait Machine {
-    /// What the peer did.
+    /// An event from the peer.
     type Event;
-    /// Why the connection cannot go on.
+    /// The error that ends the connection.
     type Error: std::error::Error;
 
     /// Consumes a prefix of `data` and says how long it was; 0 means that there
     /// is not enough yet, and what is left is offered again with more behind it.
     fn input(&mut self, data: &[u8]) -> Result<usize, Self::Error>;
 
-    /// What happened; drained to `None` before the next `input`.
+    /// The next event; drained to `None` before the next `input`.
     fn event(&mut self) -> Option<Self::Event>;
 
     /// Replies and other control bytes; media never passes here. The driver

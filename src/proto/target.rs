@@ -1,4 +1,4 @@
-//! Which stream a client means: app, name and query out of what it sent.
+//! The stream that a client means: app, name and query, taken out of its request.
 
 /// A stream as a client names it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! URLs of streams elsewhere: where to go, and as whom.
+//! URLs of streams on other servers: address, user and password.
 
 use crate::wire::percent_encode;
 
@@ -7,7 +7,7 @@ use crate::wire::percent_encode;
 pub struct Url {
     /// In small letters.
     pub scheme: String,
-    /// Who asks, decoded; empty for nobody.
+    /// The user name, decoded; empty if there is none.
     pub user: String,
     /// The password, decoded.
     pub password: String,
@@ -99,7 +99,7 @@ impl Url {
 
 /// The placeholder of a stream's name.
 const NAME: &str = "{name}";
-/// Behind a user whose password may be told.
+/// The mark behind a user whose password may be sent as it is.
 const BASIC: &str = ";AUTH=BASIC";
 /// The most characters of a URL that are logged.
 const MOST_SAID: usize = 200;

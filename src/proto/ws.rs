@@ -9,7 +9,7 @@ use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
 use super::Machine;
 
-/// What a client did.
+/// An event from the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
     /// A part of a message, if anybody wants them.
@@ -30,7 +30,7 @@ pub struct Server {
     event: Option<Event>,
 }
 
-/// Why a connection cannot go on.
+/// The error that ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error(&'static str);
 
@@ -57,7 +57,7 @@ impl Server {
     /// Ends the conversation: the client may begin another.
     pub fn close(&mut self) {
         self.closing = true;
-        // one who does not read its answers is not told
+        // a client that does not read its answers is not told
         let _ = self.send(Control::Close, &SERVICE_RESTART.to_be_bytes());
     }
 

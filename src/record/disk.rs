@@ -19,7 +19,7 @@ use crate::conf::{Config, Record};
 use crate::disk::disk_of;
 use crate::session::{Core, List};
 
-/// Those that are known, and which folder is on which: that stays as it was found first.
+/// The disks that are known, each with its folders: a folder stays on the disk where it was found first.
 #[derive(Default)]
 pub(super) struct Disks(Vec<Disk>);
 
@@ -32,7 +32,7 @@ pub(super) struct Disk {
     folders: Vec<PathBuf>,
     pub(super) jobs: SyncSender<Job>,
     queue: Arc<Queue>,
-    /// What it may hold in memory.
+    /// Pays for the memory that it may hold.
     pub(super) account: Account,
     threads: Threads,
     /// The threads have not been told of the rules.
@@ -42,7 +42,7 @@ pub(super) struct Disk {
     heard: Arc<AtomicUsize>,
     /// Its jobs were taken back.
     given_up: bool,
-    /// Says what there is, as long as rules name a folder here.
+    /// Gives the list of what is here, as long as rules name a folder here.
     list: Option<Arc<List>>,
     keeper: SyncSender<News>,
 }
@@ -60,7 +60,7 @@ const SLOW: Duration = Duration::from_secs(1);
 const STUCK: Duration = Duration::from_secs(10);
 
 impl Disks {
-    /// Threads for what the folders of all rules want. Nothing is changed by that.
+    /// Starts threads for the disks of rules that have none yet. Nothing is changed by that.
     pub(super) fn prepare(&self, core: &Core, config: &Config) -> Result<Vec<Disk>, String> {
         let mut wanted = Vec::new();
         for rule in config.record.iter().filter(|rule| self.of(rule).is_none()) {
@@ -75,8 +75,8 @@ impl Disks {
         wanted.into_iter().take(room.min(places)).map(|device| Disk::start(core, config, device)).collect()
     }
 
-    /// Goes by the rules of `config`, with threads that were prepared for it. What no rule names
-    /// is let go of.
+    /// Goes by the rules of `config`, with threads that were prepared for it. Folders that no rule names
+    /// are let go of.
     pub(super) fn follow(&mut self, core: &Core, config: &Config, prepared: Vec<Disk>) {
         let is_named = |folder: &PathBuf| config.record.iter().any(|rule| folder == Path::new(&rule.path));
         self.0.iter_mut().for_each(|disk| disk.folders.retain(is_named));
@@ -123,7 +123,7 @@ impl Disks {
         }
     }
 
-    /// Has the disks that rules name have equal parts of the memory, and the others say nothing of what they have.
+    /// Gives the disks that rules name equal parts of the memory, and drops the lists of the others.
     fn share(&mut self, memory: usize, max_frame: usize) {
         self.0.iter_mut().filter(|disk| disk.folders.is_empty()).for_each(|disk| drop(disk.list.take()));
         let is_named = |disk: &&Disk| !disk.folders.is_empty();
@@ -145,8 +145,8 @@ impl Disks {
         self.0.iter_mut().for_each(|disk| disk.changed = changed);
     }
 
-    /// Has the threads hear of the rules; those of a disk that has too much to do, later. Of what
-    /// was let go of those end that have done all.
+    /// Tells the threads of the rules; those of a disk that has too much to do, later. Disks that were
+    /// let go of end once they have done all.
     pub(super) fn tell(&mut self, rules: &[Arc<Record>]) {
         self.0.iter_mut().for_each(Disk::give_up);
         for disk in self.0.iter_mut().filter(|disk| disk.changed) {
@@ -213,7 +213,7 @@ impl Disk {
         }
     }
 
-    /// Whether its threads are at the same for long, or have yet to hear what they were told.
+    /// Whether its threads are at the same job for long, or have yet to hear the last rules.
     fn lags(&self) -> bool {
         self.queue.busy() > SLOW || !self.has_heard()
     }
@@ -222,7 +222,7 @@ impl Disk {
         self.heard.load(Relaxed) == self.told
     }
 
-    /// Takes back what it is to write, if no rule names it and it stands still: others need the memory.
+    /// Takes back its jobs, if no rule names it and it stands still: others need the memory.
     fn give_up(&mut self) {
         if self.folders.is_empty() && !self.given_up && self.queue.busy() >= STUCK {
             log::error!(

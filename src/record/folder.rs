@@ -1,4 +1,4 @@
-//! A folder of recordings: what in it is one, by its name, and whose.
+//! A folder of recordings: its files that are recordings by their names, and the rules that they belong to.
 
 use std::fs;
 use std::io;
@@ -60,7 +60,7 @@ impl<'a> Known<'a> {
     }
 }
 
-/// The place of what a rule writes now: rules that meet there have it together.
+/// The folder in which a rule writes now: rules that meet in one share it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Home {
     /// The folder that the rule's path leads to. While it is not there, the path stands for it.

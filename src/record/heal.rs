@@ -1,7 +1,7 @@
-//! The index is made what the folder is: others delete files, and copy some in.
+//! Makes the index agree with the folder: others delete files, and copy some in.
 //!
-//! Nothing here grows with the number of files. Who says what is recorded meanwhile is heard
-//! at each pause: it adds lines to the index, and what is busy is passed over.
+//! Nothing here grows with the number of files. News of recordings is heard at each pause: it adds
+//! lines to the index, and files that are busy are passed over.
 
 use std::collections::BinaryHeap;
 use std::fs;
@@ -13,7 +13,7 @@ use crate::listing::{Pause, Sorter, Sums};
 
 /// So many of the oldest are told of at once, and so many that nobody ended are looked at.
 const OLDEST: usize = 256;
-/// Lines of what is gone that are left in the index: more go, where they are more than the others.
+/// So many lines of files that are gone may stay in the index; more go if they are over half of its lines.
 const DEAD: usize = 1 << 10;
 
 /// A recording by the order that its name tells.
@@ -24,9 +24,9 @@ pub(super) struct Stranger {
     pub(super) name: String,
 }
 
-/// What is wrong with an index.
+/// The differences between an index and its folder.
 pub(super) struct Faults {
-    /// What is not in it, in the order that the names tell: the begin, the number and the size in
+    /// Files that are not in it, in the order that the names tell: the begin, the number and the size in
     /// so many hexadecimal digits, and the name.
     strangers: Sorter,
     /// It is to be written anew.
@@ -74,7 +74,7 @@ pub(super) fn look(folder: &Folder, thorough: bool, pause: Pause<'_>) -> io::Res
         folder.walk(&mut |name| {
             pause()?;
             let path = folder.path().join(name);
-            // whoever writes says so before it makes a file
+            // the thread that writes marks a file as busy before this can ask
             if !known.covers(name) || known.see(name) || folder.busy.has(&path) {
                 return Ok(());
             }
@@ -98,7 +98,7 @@ pub(super) fn look(folder: &Folder, thorough: bool, pause: Pause<'_>) -> io::Res
     Ok(Faults { strangers, stale, any: any || damaged || strange })
 }
 
-/// Mends the index; whether anything was wrong with it. What has come is put before the
+/// Mends the index; whether anything was wrong with it. Files that have come are put before the
 /// first that began later, and before `first`, with which this run has begun.
 pub(super) fn mend(folder: &Folder, first: Option<&str>, faults: Faults) -> io::Result<bool> {
     if !faults.stale {

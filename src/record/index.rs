@@ -68,12 +68,12 @@ impl Index {
         self.open(OpenOptions::new().read(true)).is_ok()
     }
 
-    /// Whether it is there, and what becomes of recordings can be written to it.
+    /// Whether it is there, and can be read and written.
     pub(super) fn is_usable(&self) -> bool {
         self.open(OpenOptions::new().read(true).write(true)).is_ok()
     }
 
-    /// Makes room for another where what has its name can never be gone by.
+    /// Replaces a file of its name that can never be an index.
     pub(super) fn replace_useless(&self) -> io::Result<()> {
         let path = self.folder.join(NAME);
         let error = match self.open(OpenOptions::new().read(true).write(true)) {
@@ -107,7 +107,7 @@ impl Index {
             if left == 0 {
                 return Ok(true);
             }
-            // behind what the disk does not give back the folder says what there is
+            // behind bytes that the disk does not give back, the folder says what there is
             let Ok(read) = (&mut file).take(LONGEST).read_until(b'\n', &mut text) else { return Ok(true) };
             let read = read as u64;
             if read == 0 {
@@ -148,7 +148,7 @@ impl Index {
         Ok(len + before.len() as u64)
     }
 
-    /// Says what became of one that stands `at`; if it is no longer there it is looked for.
+    /// Writes the state and size of a recording over its line `at`; if it is no longer there it is looked for.
     pub(super) fn set(&self, at: u64, state: State, size: u64, name: &str) -> io::Result<()> {
         let file = self.open(OpenOptions::new().read(true).write(true))?;
         let line = write(state, size, name);
@@ -191,8 +191,8 @@ impl Index {
         Ok(marked)
     }
 
-    /// Writes all anew without what is gone; `before` may write lines before each, and
-    /// before the end.
+    /// Writes all lines anew without those of files that are gone; `before` may write lines before each,
+    /// and before the end.
     pub(super) fn rewrite(&self, before: &mut Before<'_>) -> io::Result<()> {
         let new = self.folder.join(NEW);
         let mut out = BufWriter::new(listing::make(&new)?);

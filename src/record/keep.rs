@@ -1,6 +1,6 @@
-//! The thread that keeps what was recorded: the index, playlists, what is to be deleted, and
-//! who asks what there is. The thread that writes does not wait for it, unless it is very
-//! far behind.
+//! The thread that keeps recordings: it mends the index and playlists, deletes what is too much, and
+//! answers requests for the list. The thread that writes does not wait for it, unless it is very far
+//! behind.
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
@@ -32,7 +32,7 @@ pub(super) enum News {
         rule: Arc<Record>,
         end: End,
     },
-    /// Somebody asks what there is.
+    /// A request for the list.
     Asked(Asked),
     /// There are these rules from here on.
     Rules(Vec<Arc<Record>>, usize),
@@ -52,7 +52,7 @@ pub(super) enum End {
 }
 
 pub(super) struct Keeper {
-    /// All rules, and where they wrote to when that was looked at.
+    /// All rules, and the folder of each when it was last looked at.
     rules: Vec<(Arc<Record>, Option<Home>)>,
     folders: Vec<Arc<Folder>>,
     care: Vec<Care>,
@@ -66,7 +66,7 @@ pub(super) struct Keeper {
     lines: HashMap<usize, u64>,
     /// Files that were closed while a folder is healed, which still takes them for busy.
     closed: Option<Vec<PathBuf>>,
-    /// What was told meanwhile, and is done behind that.
+    /// A message that came meanwhile, and is acted on behind that.
     held: Option<News>,
 }
 
@@ -84,7 +84,7 @@ struct Care {
     /// It was looked through as after a loss of power, with its playlists.
     settled: bool,
     healed: Option<Instant>,
-    /// The last faults that were said, of the index and of what is to be deleted.
+    /// The last faults that the log was told, of the index and of deletion.
     untidy: String,
     undeleted: String,
     /// The pause until the index is compared with the folder again.
@@ -121,7 +121,7 @@ impl Keeper {
     /// Works until all is written.
     pub(super) fn run(mut self, news: &Receiver<News>) {
         loop {
-            // before what is told: somebody may ask all the time
+            // before messages: requests may come all the time
             let begun = Instant::now();
             if begun >= self.due {
                 self.look_again();
@@ -173,7 +173,7 @@ impl Keeper {
         }
     }
 
-    /// Hears what was told while a folder is healed. That ends where its rules may end, or all does.
+    /// Hears messages while a folder is healed. The healing ends if its rules may end, or all does.
     fn hear_meanwhile(&mut self, news: &Receiver<News>) -> io::Result<()> {
         while self.held.is_none() {
             match news.try_recv() {
@@ -306,7 +306,7 @@ impl Keeper {
         }
     }
 
-    /// Makes the index of a folder what the folder is, and its playlists.
+    /// Makes the index and the playlists of a folder agree with it.
     fn heal(&mut self, at: usize, folder: &Folder, news: &Receiver<News>) {
         let Some(care) = self.care.get_mut(at) else { return };
         let begun = Instant::now();

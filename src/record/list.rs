@@ -1,4 +1,4 @@
-//! What was recorded, as JSON: `GET /api/record/list`.
+//! The list of recordings, as JSON: `GET /api/record/list`.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap};
@@ -23,7 +23,7 @@ struct Wanted<'a> {
     newest: BinaryHeap<Reverse<Listed>>,
 }
 
-/// Of the streams that `query` asks for. What cannot be read is not there.
+/// The recordings of the streams that `query` asks for. Those that cannot be read are left out.
 pub(super) fn list(folders: &[Arc<Folder>], query: &str) -> Vec<Told> {
     let wanted = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     let before = wanted("before").and_then(|before| before.parse().ok()).unwrap_or(u64::MAX);

@@ -1,7 +1,7 @@
 //! Recordings: streams that are written to files, by threads that each disk has of its own.
 //!
 //! A session is a viewer of a stream; it copies what it gets into blocks of a bounded
-//! account, and the thread writes them. What a slow disk does not take in time is not
+//! account, and the thread writes them. Frames that a slow disk does not take in time are not
 //! recorded, up to the next key frame; nobody else notices, nor does another disk.
 
 mod disk;
@@ -63,7 +63,7 @@ struct State {
 struct Running {
     rule: Arc<Record>,
     recording: Live,
-    /// When the stream was last seen with a publisher.
+    /// The time at which the stream was last seen with a publisher.
     live: Instant,
     /// Its file is closed in order when this is dropped. One that waits for its card has none.
     task: Option<Task<()>>,
@@ -71,9 +71,9 @@ struct Running {
 
 /// The ids of recordings begin with this.
 const KIND: &str = "RECORD";
-/// How often it is looked who publishes still.
+/// The time from one look for publishers to the next.
 const LOOK: Duration = Duration::from_millis(200);
-/// A file is closed when nobody has published for so long: who comes back begins another.
+/// A file is closed when nobody has published for so long: a publisher that comes back begins another.
 const GONE: Duration = Duration::from_secs(1);
 /// The time that the threads have to bring all to the disk in the end.
 const LAST_WRITES: Duration = Duration::from_secs(5);
@@ -93,8 +93,8 @@ impl Recorder {
         lock(&self.state).disks.prepare(&self.core, &config).map(Prepared)
     }
 
-    /// Records what the configuration says now: what is the same but for what is kept goes on
-    /// untouched, and what is gone has ended before others begin.
+    /// Goes by the configuration as it is now: recordings whose rules differ at most in what is kept go on
+    /// untouched, and those without a rule have ended before others begin.
     pub async fn follow(&mut self, Prepared(disks): Prepared) {
         let config = self.core.config().followed();
         let mut before = lock(&self.state).rules.clone();
@@ -152,7 +152,7 @@ impl Recorder {
         drop(sessions);
         let threads = lock(&self.state).disks.end();
         let end = Instant::now() + LAST_WRITES;
-        // they end when nobody is left who may give them something to do
+        // they end when nobody is left to give them a job
         while !threads.iter().flatten().all(JoinHandle::is_finished) && Instant::now() < end {
             Timer::after(Duration::from_millis(10)).await;
         }
@@ -207,7 +207,7 @@ impl State {
         Some(())
     }
 
-    /// As many may wait as may be written.
+    /// Whether a recording may begin, or wait: as many may wait as may be written.
     fn has_place(&self, core: &Core, name: &Name, is_like: impl Fn(&Running) -> bool) -> Option<()> {
         let is_full = self.sessions.iter().filter(|one| is_like(one)).count() >= core.config().recording.max;
         if is_full {
@@ -216,8 +216,8 @@ impl State {
         (!is_full).then_some(())
     }
 
-    /// Ends the newest recording of an address that publishes more than `connections.per_peer` leaves it, where
-    /// there is no place for one of another's.
+    /// Ends the newest recording of an address that publishes more than `connections.per_peer` leaves it, if
+    /// there is no place for a stream of another address.
     fn give_way(&mut self, core: &Core, to: &Name) {
         let config = core.config();
         let takers = |name: &Name| -> Takers { [core.hub.find(name).and_then(|one| one.publisher_peer()), None] };

@@ -9,7 +9,7 @@ use super::writer::Job;
 /// The thread's end of the queue.
 pub(super) struct Queue {
     jobs: Mutex<Receiver<Job>>,
-    /// Since when the thread has been at what it took last.
+    /// The time since which the thread has been at its job; `None` while it waits for one.
     busy: Mutex<Option<Instant>>,
 }
 
@@ -20,7 +20,7 @@ impl Queue {
         (sender, Arc::new(Self { jobs: Mutex::new(jobs), busy: Mutex::default() }))
     }
 
-    /// The next job: what was taken before is done.
+    /// The next job: the one before is done.
     pub(super) fn next(&self, patience: Duration) -> Result<Job, RecvTimeoutError> {
         *lock(&self.busy) = None;
         let next = lock(&self.jobs).recv_timeout(patience);
@@ -28,14 +28,14 @@ impl Queue {
         next
     }
 
-    /// For how long the thread has been at the same.
+    /// The time for which the thread has been at its job.
     pub(super) fn busy(&self) -> Duration {
         lock(&self.busy).map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Forgets what the thread has not begun, which gives back the memory of it.
+    /// Drops the jobs that the thread has not begun, which gives back their memory.
     pub(super) fn take_back(&self) {
-        // one that waits for something to do has left nothing
+        // a thread that waits for a job has left none
         if let Ok(jobs) = self.jobs.try_lock() {
             jobs.try_iter().for_each(drop);
         }

@@ -1,5 +1,5 @@
-//! A recording, as its session and the thread that writes know it: what was written, and what is
-//! wrong.
+//! A recording, as its session and the thread that writes know it: the bytes that were written, and
+//! its fault.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -46,7 +46,7 @@ struct Trouble {
 
 /// It goes on when nothing was wrong for so long: a full disk has room now and then.
 const STEADY: Duration = Duration::from_secs(4);
-/// Of so many recordings the log is told at once what is wrong.
+/// So many recordings may tell the log of a fault at once.
 const TOLD: u32 = 100;
 /// Of so many files in ten seconds the log is told that they are whole.
 const FILES: u32 = 200;
@@ -60,7 +60,7 @@ const REMEDIES: [(ErrorKind, &str); 5] = [
     (ErrorKind::NotFound, "make the folder, or mount the card"),
 ];
 
-/// The fault of what waits for its card.
+/// The fault of a recording that waits for its card.
 pub(super) fn no_card() -> io::Error {
     io::Error::new(ErrorKind::NotFound, "nothing is mounted there")
 }

@@ -15,14 +15,14 @@ use crate::listing;
 
 /// So many recordings are deleted at once at most.
 const AT_ONCE: usize = 256;
-/// So many of them are named: who publishes can have one file follow another as fast as it likes.
+/// So many of them are named: a publisher can have one file follow another as fast as it likes.
 const NAMED: usize = 16;
 /// So many streams are told apart; all others together count as one.
 const STREAMS: usize = 512;
 /// Playlists of segments are written anew when some go: so, where there is too much, this
 /// part of what may stay goes with it.
 const MARGIN: u64 = 64;
-/// Milliseconds from 1970 to 2020: what is named by an earlier time was begun before the
+/// Milliseconds from 1970 to 2020: a recording with an earlier time in its name was begun before the
 /// clock of a device was set, and nobody knows how old it is.
 const CLOCK_SET: u64 = 1_577_836_800_000;
 
@@ -57,14 +57,14 @@ pub(super) struct Done {
     pub(super) more: bool,
 }
 
-/// Whether the rule deletes anything.
+/// Whether the rule deletes nothing.
 pub(super) fn keeps_all(rule: &Record) -> bool {
     rule.keep_size.0 == 0 && rule.keep_total.0 == 0 && rule.keep_age.0.is_zero() && rule.keep_free.0 == 0
 }
 
-/// Deletes what is too much or too old by the rule. Where the index has not all, as when it
-/// finds no room, those go first whose names say that they are the oldest. Where the folder cannot be
-/// read either, the index is better than nothing.
+/// Deletes what is too much or too old by the rule. If the index has not all, as when it finds no
+/// room, the oldest go first by their names. If the folder cannot be read either, the index is
+/// better than nothing.
 pub(super) fn enforce(folder: &Folder, rule: &Record, has_all: bool) -> io::Result<Done> {
     let is_usable = folder.index.is_usable();
     let oldest = match has_all && is_usable {
@@ -112,7 +112,7 @@ fn counts<'a>(folder: &Folder, rule: &Record, line: &Line<'a>) -> Option<(Known<
     Some((known, size))
 }
 
-/// Under which name a stream counts.
+/// The key under which a stream counts.
 fn place(streams: &Streams, stream: &str) -> u64 {
     let hash = listing::hash(stream);
     if streams.len() < STREAMS || streams.contains_key(&hash) { hash } else { 0 }
@@ -126,8 +126,8 @@ fn hold(streams: &mut Streams, stream: &str, size: u64, is_whole: bool) {
     held.whole += usize::from(is_whole);
 }
 
-/// The share of each stream: no more than all may together, of which those give first
-/// that have most.
+/// Sets the most bytes of each stream, so that all together have no more than they may: those that
+/// have most give first.
 fn limit(rule: &Record, streams: &mut Streams, free: u64) {
     let margin = |most: u64| if FileLayout::of(rule.format).is_segments() { most - most / MARGIN } else { most };
     let own = if rule.keep_size.0 > 0 { rule.keep_size.0 } else { u64::MAX };
@@ -136,7 +136,7 @@ fn limit(rule: &Record, streams: &mut Streams, free: u64) {
     }
     let all: u64 = streams.values().map(|held| held.most).sum();
     let lacking = rule.keep_free.0.saturating_sub(free);
-    // what goes anyhow makes room as well
+    // bytes that go anyhow make room as well
     let going: u64 = streams.values().map(|held| held.bytes - held.most).sum();
     let mut most = all.saturating_sub(lacking.saturating_sub(going));
     if rule.keep_total.0 > 0 && all > rule.keep_total.0 {
@@ -163,7 +163,7 @@ fn level(streams: &Streams, most: u64) -> u64 {
     low
 }
 
-/// Chooses what goes, as the index is gone through.
+/// Chooses the recordings to delete, as the index is gone through.
 struct Choice<'a> {
     folder: &'a Folder,
     rule: &'a Record,
@@ -206,7 +206,7 @@ fn is_too_old(rule: &Record, now: Duration, begun: u64, path: &Path) -> bool {
     let is_old = |time: Duration| now.saturating_sub(time) > rule.keep_age.0;
     let ended = || match fs::metadata(path).and_then(|about| about.modified()) {
         Ok(ended) => Some(ended.duration_since(UNIX_EPOCH).unwrap_or_default()),
-        // whoever deletes it will see
+        // the deletion will see
         Err(error) => (error.kind() == ErrorKind::NotFound).then_some(Duration::ZERO),
     };
     !rule.keep_age.0.is_zero()

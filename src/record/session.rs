@@ -25,9 +25,9 @@ pub(super) struct Session {
     jobs: SyncSender<Job>,
     tracks: Arc<Tracks>,
     file: Option<Open>,
-    /// What was not handed on yet, and since when.
+    /// The bytes that were not handed on yet, and since when.
     block: Option<(BlockMut, Instant)>,
-    /// What comes next belongs to another file: it does not continue what came before.
+    /// The next unit belongs to another file: it does not continue the one before.
     broken: bool,
     /// There was no room: what follows waits for a key frame.
     starved: bool,
@@ -39,7 +39,7 @@ pub(super) struct Session {
 /// The file that is being written.
 struct Open {
     id: usize,
-    /// What it begins with.
+    /// The tracks that it begins with.
     tracks: Arc<Tracks>,
     /// It cannot be written.
     failed: Arc<AtomicBool>,
@@ -58,9 +58,9 @@ struct Open {
     discontinuity: bool,
 }
 
-/// What must be free before one that had no room goes on.
+/// The bytes that must be free before a recording that had no room goes on.
 pub(super) const ENOUGH: usize = 3 * BLOCK;
-/// What a session takes at once.
+/// The most that a session takes at once.
 const STEP: Step = Step { units: 64, bytes: 256 << 10 };
 /// Bytes wait no longer than this for others to be written with.
 const PATIENCE: Duration = Duration::from_millis(500);
@@ -252,7 +252,7 @@ impl Session {
         Ok(())
     }
 
-    /// Gives the thread what there is.
+    /// Gives the thread the block as it is.
     fn hand_on(&mut self) {
         if let (Some((block, _)), Some(file)) = (self.block.take(), &self.file) {
             let id = file.id;

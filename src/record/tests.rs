@@ -232,7 +232,7 @@ fn others_hands_are_seen() {
     let expected = ["cam-1600000000.flv", "cam-1700000003.flv", "cam-1700000009.flv", "cam-7.flv", "cam-8.flv"];
     assert_eq!(indexed(&folder.index), expected);
     assert!(!healed(&folder, Some("cam-7.flv"), false).unwrap(), "nothing is wrong any more");
-    // what a rule does not know is not its own
+    // a line that no rule matches is left alone
     record(&folder, "door-1700000003.flv", 9);
     healed(&folder, None, false).unwrap();
     assert_eq!(indexed(&folder.index).len(), 6);
@@ -560,7 +560,7 @@ fn who_records_meanwhile_is_heard() {
     let recorded = (1..=steps / 100).map(|at| format!("cam-{}.flv", 100 * at));
     assert_eq!(indexed(&folder.index), names.iter().cloned().chain(recorded).collect::<Vec<_>>());
     assert!(!healed(&folder, first.as_deref(), false).unwrap());
-    // what is to end ends
+    // an error of the pause ends the look
     fs::remove_file(scratch.0.join(NAME)).unwrap();
     let ended = heal::look(&folder, true, &mut || Err(std::io::ErrorKind::Interrupted.into()));
     assert_eq!(ended.err().map(|error| error.kind()), Some(std::io::ErrorKind::Interrupted));

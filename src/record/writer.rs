@@ -1,4 +1,4 @@
-//! The thread that writes. What it waits for, nobody else does.
+//! The thread that writes: nobody else waits for its disk.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -20,7 +20,7 @@ use crate::budget::Lease;
 use crate::conf::{RECORD_JOB, Record};
 use crate::listing;
 
-/// What the thread is told to do.
+/// A job of the thread.
 pub(super) enum Job {
     Open {
         id: usize,
@@ -51,7 +51,7 @@ pub(super) struct Patch {
     pub(super) _lease: Lease,
 }
 
-/// Where a file is to be.
+/// The parts of a file's path: the recording, and the time and number in its name.
 pub(super) struct Place {
     pub(super) recording: Arc<Recording>,
     /// Since 1970.
@@ -66,7 +66,7 @@ pub(super) struct Writer {
     synced: Instant,
     /// Its files, until they are in the index and whole.
     busy: Busy,
-    /// Whoever keeps what is there.
+    /// Messages to the thread that keeps recordings.
     keeper: SyncSender<News>,
 }
 
@@ -93,7 +93,7 @@ impl Writer {
         Self { sync, open: HashMap::new(), synced: Instant::now(), busy, keeper }
     }
 
-    /// Works until nobody is left who could say what to do.
+    /// Works until nobody is left to send a job.
     pub(super) fn run(mut self, queue: &Queue) {
         let pause = if self.sync.is_zero() { LOOK } else { self.sync.min(LOOK) };
         loop {
@@ -150,14 +150,14 @@ impl Writer {
                 if rules.is_empty() {
                     self.leave();
                 }
-                // behind all that those which are gone have closed
+                // behind the messages of files that rules before have closed
                 self.tell(News::Rules(rules, number));
             }
         }
     }
 
     fn open(&mut self, place: &Place) -> io::Result<(PathBuf, File)> {
-        // as those know it who keep what is there
+        // by the same path as the keeper knows it
         let Recording { rule, layout, stream, .. } = &*place.recording;
         let root = &*fs::canonicalize(&rule.path)?;
         if rule.mounted && !is_mounted(root)? {
@@ -209,7 +209,7 @@ impl Writer {
         }
     }
 
-    /// Leaves what nobody has ended: that was taken back.
+    /// Leaves the files that nobody has closed: their jobs were taken back.
     fn leave(&mut self) {
         for (id, Open { recording, path, .. }) in std::mem::take(&mut self.open) {
             self.tell(News::Closed { id, path, rule: recording.rule.clone(), end: End::Broken });

@@ -68,8 +68,8 @@ impl Relays {
         url.0.scheme == "file" && running.latest.as_ref().is_some_and(is_it)
     }
 
-    /// Keeps up what the configuration asks for now, until the executor is dropped: what
-    /// is the same runs on untouched, and what is gone has ended before others begin.
+    /// Keeps up the relays that the configuration has now, until the executor is dropped: those that are
+    /// the same run on untouched, and those that are gone have ended before others begin.
     pub async fn follow(&mut self) {
         let config = self.core.config();
         let pulls = config.pull.iter().cloned().map(Relay::Pull);

@@ -1,4 +1,4 @@
-//! Streams from elsewhere and to elsewhere: what is configured is kept up for ever,
+//! Streams from elsewhere and to elsewhere: relays that are configured are kept up for ever,
 //! whatever the protocol.
 
 #[cfg(feature = "record")]
@@ -40,7 +40,7 @@ use crate::session::{Asker, Core, Request, Who};
 /// A protocol that streams travel by.
 struct Protocol {
     scheme: &'static str,
-    /// Where its servers listen if the URL does not say.
+    /// The port of its servers if the URL has none.
     port: u16,
     /// It goes under TLS.
     sealed: bool,
@@ -92,7 +92,7 @@ static PROTOCOLS: &[Protocol] = &[
 /// One session from its first byte to its end: why, and how many bytes of media it moved.
 type Run = Pin<Box<dyn Future<Output = (End, u64)> + Send>>;
 
-/// Why a session ended.
+/// The reason why a session ended.
 #[cfg_attr(not(any(feature = "rtmp", feature = "rtsp")), allow(dead_code, reason = "files do not move"))]
 enum End {
     Closed(Close),
@@ -107,7 +107,7 @@ impl From<Close> for End {
     }
 }
 
-/// What one session is to do.
+/// The task of one session.
 #[derive(Clone)]
 struct RelayJob {
     core: Arc<Core>,
@@ -117,10 +117,10 @@ struct RelayJob {
     url: Url,
     #[cfg_attr(not(feature = "rtsp"), allow(dead_code, reason = "RTMP goes over TCP alone"))]
     udp: bool,
-    /// Any certificate is believed.
+    /// Any certificate is trusted.
     #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "there are none"))]
     insecure: bool,
-    /// Whose certificates are believed: a file, or empty for the usual.
+    /// The file of the authorities whose certificates are trusted; empty for the usual ones.
     #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "there are none"))]
     ca: String,
     /// It ends when nobody watches.
@@ -129,7 +129,7 @@ struct RelayJob {
     #[cfg_attr(not(any(feature = "rtmp", feature = "rtsp")), allow(dead_code, reason = "nothing is sent"))]
     once: bool,
     who: Who,
-    /// The same, for whoever ends it.
+    /// The same, shared with the relay's owner.
     latest: Latest,
 }
 
@@ -158,7 +158,7 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 /// A session that lasts so long was a success, and so is one in which frames came: the
 /// next pause is short again.
 const SUCCESS: Duration = Duration::from_secs(5);
-/// How often it is looked whether somebody watches, or publishes.
+/// The time from one look to the next whether somebody watches, or publishes.
 const LOOK: Duration = Duration::from_millis(200);
 /// So many redirections in a row are followed.
 const MAX_MOVES: usize = 5;
@@ -166,7 +166,7 @@ const MAX_MOVES: usize = 5;
 const MAX_URL: usize = 2048;
 /// A stream that nobody watches, or publishes, is given so long.
 const LINGER: Duration = Duration::from_secs(10);
-/// How long a connection may take to be made.
+/// The longest time that a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Runs one session after the other.
@@ -266,7 +266,7 @@ impl Protocol {
 }
 
 impl Direction {
-    /// How a stream comes from there.
+    /// The way in which a stream comes from `url`.
     fn pull(url: &Url) -> Option<Self> {
         #[cfg(feature = "record")]
         if url.scheme == "file" {
@@ -355,7 +355,7 @@ impl RelayJob {
                 aside(Lane::to(file.as_ref()), move || Trust::authorities(file.as_ref())).await
             }
         };
-        // who has called us by the command line has no keys
+        // `runnel push` has options in the place of keys
         let remedy = match self.once {
             true => "; --ca FILE believes whom those in FILE have signed, and --insecure anybody",
             false => "; ca = FILE believes whom those in FILE have signed, and insecure = true anybody",

@@ -12,16 +12,16 @@ use crate::net::Close;
 use crate::proto::Url;
 use crate::session::Core;
 
-/// Where a file is sent.
+/// The server that a file is sent to, and the way there.
 #[derive(Clone, Debug)]
 pub struct Destination {
     /// `rtmp://`, `rtmps://`, `rtsp://` or `rtsps://`.
     pub url: Url,
     /// RTSP goes over UDP.
     pub udp: bool,
-    /// Any certificate is believed.
+    /// Any certificate is trusted.
     pub insecure: bool,
-    /// Whose certificates are believed: a file, or empty for the usual.
+    /// The file of the authorities whose certificates are trusted; empty for the usual ones.
     pub ca: String,
 }
 

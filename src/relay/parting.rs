@@ -1,4 +1,4 @@
-//! How a connection ends that all was sent by.
+//! The end of a connection by which all was sent.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use smol::future::or;
 
 use crate::net::{ALL, Conn, poll_in_turns};
 
-/// Lets what was sent arrive: a socket that is closed with input unread takes back what
-/// it has not sent.
+/// Lets all bytes arrive: a socket that is closed with input unread drops the bytes that it has not
+/// sent.
 pub(super) async fn see_off(conn: &mut Conn) {
     conn.finish();
     let seen = std::future::poll_fn(|cx| {
@@ -23,5 +23,5 @@ pub(super) async fn see_off(conn: &mut Conn) {
     or(seen, late).await;
 }
 
-/// What a peer is given to close its end.
+/// The time that a peer is given to close its end.
 const GOODBYE: Duration = Duration::from_secs(2);

@@ -61,7 +61,7 @@ fn are_read(client: &mut Client) -> Result<(), Close> {
     }
 }
 
-/// What is packed once for all servers says one number of a message stream.
+/// Renumbers the message stream, if the server has not given the id with which all is packed once.
 fn framing(stream_id: u32) -> Framing {
     match stream_id {
         STREAM_ID => Framing::None,

@@ -74,7 +74,7 @@ fn leave(conn: &mut Conn, client: &mut Client) {
     let _ = conn.poll_send(&mut Context::from_waker(Waker::noop()), client.transmit(), Duration::ZERO);
 }
 
-/// When the server is to hear of us next.
+/// The time at which the server last heard of us; it is to hear again after half its timeout.
 struct Alive(Instant);
 
 impl Alive {
@@ -152,7 +152,7 @@ impl Pull {
         if received.end {
             return Poll::Ready(Err(End::Closed(Close::Eof)));
         }
-        // what is answered may lead to more
+        // an event may lead to more
         let mut news = VecDeque::from(news);
         while let Some(event) = news.pop_front().or_else(|| self.client.event()) {
             self.on_event(event, now)?;
@@ -201,7 +201,7 @@ impl Pull {
     }
 }
 
-/// What an event that ends a session means.
+/// The end of a session by an event.
 fn end(event: ClientEvent) -> End {
     match event {
         ClientEvent::Moved(to) => End::Moved(to),
@@ -271,8 +271,8 @@ impl Push {
         Poll::Ready(Ok(()))
     }
 
-    /// Over UDP the server is there as long as it answers what keeps the session
-    /// alive, at half its timeout. Inside the connection, what it takes is sign enough.
+    /// Over UDP the server is there as long as it answers the requests that keep the session alive, at
+    /// half its timeout. Inside the connection, the packets that it takes are sign enough.
     fn heard(&self) {
         let timeout = Duration::from_secs(self.client.timeout().into());
         self.conn.expect_input(if self.sender.is_over_udp() { timeout * 3 / 2 } else { Duration::ZERO });

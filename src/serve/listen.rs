@@ -1,4 +1,4 @@
-//! The table of what listens.
+//! The table of listeners.
 
 use std::net::TcpListener;
 use std::sync::Arc;

@@ -103,7 +103,7 @@ impl Server {
         for row in listens(config).into_iter().filter(|row| row.enable && wanted(row)) {
             match bind(row.listen.0, sizes) {
                 Ok(socket) => bound.push(Listener { row, socket }),
-                // those who come without TLS are served all the same
+                // clients without TLS are served all the same
                 Err(error) if row.tls && !config.tls.required => {
                     log::error!("{} = \"{}\": {error}: {} is off", row.key, row.listen, row.name)
                 }
@@ -158,8 +158,8 @@ impl Server {
         Ok(self.core.executor.spawn(accept_loop(socket, gate, peers, watch, guest, serve, full)))
     }
 
-    /// Closes every connection in order: gives each the time to notice, at most `limit`. What is
-    /// served from a disk has its end there by then.
+    /// Closes every connection in order: gives each the time to notice, at most `limit`. Streams that
+    /// are served from a disk have their end there by then.
     pub async fn stop(&self, limit: Duration) {
         self.core.watch.shut_all();
         #[cfg(feature = "http")]

@@ -42,7 +42,7 @@ enum Role {
     /// It has not asked for anything yet.
     Guest,
     Publish(Box<FlvIn>),
-    /// It had a name, published nothing, and gave it up: who does so in turn keeps others out.
+    /// It had a name, published nothing, and gave it up: clients that do so in turn would keep others out.
     Barren,
     Play(Box<Sender>),
 }
@@ -250,7 +250,7 @@ fn answer(
     Turn::None
 }
 
-/// What an event means for the connection.
+/// The change that an event makes to the connection.
 enum Turn {
     None,
     /// It publishes or plays, and its socket's buffers are to be of these sizes.

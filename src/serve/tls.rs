@@ -1,4 +1,4 @@
-//! Connections under TLS: what is shown of us, and where they come in.
+//! Connections under TLS: the certificate that is shown to them, and the ports where they come in.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -25,8 +25,7 @@ pub(super) struct TlsPorts {
 }
 
 impl TlsPorts {
-    /// A certificate that is broken is none: those who come without TLS are served all
-    /// the same.
+    /// A certificate that is broken is none: clients without TLS are served all the same.
     pub(super) fn new(config: &Tls) -> Self {
         let loaded = load(files_of(config), config.record.0)
             .inspect_err(|why| log::error!("tls: {why}: nobody is served over TLS"));
@@ -62,7 +61,7 @@ impl TlsPorts {
         }
     }
 
-    /// Shows `identity` to those who come from here on.
+    /// Shows `identity` to clients that come from here on.
     fn show(&self, identity: Option<Arc<Identity>>) {
         if identity.is_none() {
             self.ports.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -99,8 +98,8 @@ impl Server {
         }
     }
 
-    /// Shows the certificates of `config`, and opens the ports with the first or closes
-    /// them with the last. What cannot be used changes nothing.
+    /// Shows the certificates of `config`, and opens the ports with the first or closes them with the
+    /// last. A certificate that cannot be used changes nothing.
     pub(super) async fn follow_certificates(self: &Arc<Self>, config: &Config) -> Result<(), String> {
         let files = files_of(&config.tls);
         let is_same = files == files_of(&self.core.config().tls);

@@ -15,13 +15,13 @@ use crate::net::{Claim, Seat, Use};
 pub struct Request<'a> {
     /// The name of the stream.
     pub name: &'a Name,
-    /// The one who wants it.
+    /// The session or the peer that asks.
     pub asker: Asker<'a>,
     /// Its connection's part of what its address has; `None` where the server wants it itself.
     pub seat: Option<&'a Arc<Seat>>,
 }
 
-/// One who asks.
+/// The session or the peer that asks.
 #[derive(Clone, Copy)]
 pub enum Asker<'a> {
     /// A session that has an id.
@@ -36,7 +36,7 @@ pub enum Asker<'a> {
 pub struct Grant {
     /// The session, with its stream.
     pub who: Who,
-    /// The part of what its address has.
+    /// Its part of the places that its address may have.
     _use: Option<Use>,
 }
 

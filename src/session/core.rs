@@ -106,7 +106,7 @@ impl Core {
     /// Goes by `config` for all that begins from here on. What the memory plan, the ports
     /// and the threads were made of has to be as it was; what else the plan counts may differ.
     pub fn reload(&self, config: Config) {
-        // what is held of what is gone does not stand in the way of the rest
+        // memory that is still held by what is gone does not stand in the way of the rest
         self.total.set_limit(self.total.limit().max(config.plan().user()));
         #[cfg(feature = "record")]
         self.recordings.set_limit(self.recordings.limit().max(config.recording_memory()));
@@ -127,8 +127,7 @@ impl Core {
         self.total.used().saturating_add(self.gate.open().saturating_mul(CONNECTION))
     }
 
-    /// Looks after everything, until the executor is dropped; `others` do so every second, with
-    /// what is theirs.
+    /// Looks after everything, until the executor is dropped. Calls `others` every second, which look after the rest.
     pub fn start(self: &Arc<Self>, others: impl Fn(Instant) + Send + 'static) {
         let core = self.clone();
         let tick = async move {
@@ -184,7 +183,7 @@ impl Core {
         }
     }
 
-    /// The same of who has no session.
+    /// The same of a peer that has no session.
     pub fn refused_guest(&self, label: &'static str, peer: SocketAddr, said: fmt::Arguments<'_>) {
         self.counters.refused(label);
         if self.flood.passes(label, peer.ip(), REFUSED) {

@@ -7,8 +7,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The lines of each kind and peer lately. Those who share a place share its limit, so that an
-/// army of addresses fills no log either.
+/// The lines of each kind and peer lately. Peers that share a slot share its limit, so that an army of
+/// addresses fills no log either.
 pub struct Flood {
     slots: Mutex<[Slot; SLOTS]>,
     /// Sessions of all peers.
@@ -22,7 +22,7 @@ struct Slot {
     since: Option<Instant>,
     seen: u32,
     left_out: u32,
-    /// The last time that it was told that some were.
+    /// The last time that the log was told of lines left out.
     told: Option<Instant>,
     /// Others share it.
     shared: bool,
@@ -110,7 +110,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whoever has one address of IPv6 has 2^64.
+/// The network of a peer: the first 64 bits of an IPv6 address, since a peer that has one of its addresses
+/// has all 2^64.
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => {

@@ -27,7 +27,7 @@ pub struct Ingest {
     much: usize,
     /// Frames that were lost on the way in.
     losses: u32,
-    /// Messages of script data that were.
+    /// Messages of script data that were lost.
     data_losses: u32,
     /// The stream was told the time of day; from then on it is once a second.
     timed: bool,
@@ -54,7 +54,7 @@ pub enum Loss {
 }
 
 impl Ingest {
-    /// One who was let in publishes.
+    /// The side of a publisher that was let in.
     pub fn new((mut publisher, grant): (Publisher, Grant), config: &Config) -> Self {
         let who = &grant.who;
         if !who.told {

@@ -1,5 +1,5 @@
-//! The things that all protocols share: who may publish and play, whose a session is, a publisher's and a
-//! viewer's side, and the core that every one of them gets.
+//! The things that all protocols share: the leave to publish and to play, the identity of a session, a
+//! publisher's and a viewer's side, and the core that every one of them gets.
 
 mod admit;
 mod core;

@@ -23,23 +23,23 @@ pub struct Recorded {
     counts: Mutex<Counts>,
     /// The keepers that can list their recordings: one for each disk, for as long as it has recordings.
     lists: Mutex<Vec<Weak<List>>>,
-    /// Held by the one who is being told.
+    /// Held by the request that is being answered.
     turn: smol::lock::Mutex<()>,
-    /// Those who are told, or wait for that.
+    /// The number of requests that are being answered, or wait for that.
     asking: AtomicUsize,
 }
 
-/// Calls one who can say what there is on a disk, and is asked that.
+/// Hands a question to the keeper that can list the recordings of a disk; false if it takes none.
 type Ask = Box<dyn Fn(Asked) -> bool + Send + Sync>;
 
-/// A question on its way to one who can say what there is on a disk.
+/// A question on its way to the keeper that can list the recordings of a disk.
 pub struct Asked(Arc<Mutex<Memory>>);
 
 /// A question to a disk, and its answer.
 #[derive(Default)]
 struct Memory {
-    /// The question that nobody has heard yet, and where its answer goes. Whoever asks next does so in
-    /// its place, so that there is no more than one on its way.
+    /// The question that the keeper has not heard yet, and the channel for its answer. The next question
+    /// takes its place, so that there is no more than one on its way.
     question: Option<(String, Sender<Vec<Told>>)>,
     /// The last question and its answer.
     told: Option<(String, Vec<Told>)>,
@@ -104,7 +104,7 @@ pub fn is_recording(path: &str) -> bool {
 }
 
 impl Recorded {
-    /// One more who can say what there is.
+    /// Adds a keeper that can list the recordings of its disk.
     pub fn add_list(&self, ask: Ask) -> Arc<List> {
         let list = Arc::new(List { ask, memory: Arc::default() });
         let mut lists = lock(&self.lists);
@@ -299,7 +299,7 @@ impl Asked {
     }
 }
 
-/// A place among those who ask.
+/// A place among the requests that may ask at once.
 struct Place<'a>(&'a AtomicUsize);
 
 impl<'a> Place<'a> {
@@ -434,7 +434,7 @@ mod tests {
             }
             assert_eq!(looked.load(Relaxed), 3);
             assert!(begun.elapsed() >= 2 * SHARE * Duration::from_millis(50));
-            // where the pause is longer than a client waits, that is said at once
+            // if the pause is longer than a client waits, that is said at once
             lock(&list.memory).rests = Some(Instant::now() + 2 * SILENT);
             assert_eq!(recorded.list("before=4").await, None);
         };

@@ -1,4 +1,4 @@
-//! One who publishes by RTSP: packets inside the connection, or over UDP.
+//! A publisher by RTSP: packets inside the connection, or over UDP.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -74,7 +74,7 @@ pub fn announced(description: &Description, config: &Config) -> Option<(Demux, V
 }
 
 impl RtpIngest {
-    /// Frames of the tracks that were announced, of one who was let in.
+    /// The side of a publisher that was let in, for the tracks that were announced.
     pub fn new(admitted: (Publisher, Grant), (demux, numbers): (Demux, Vec<Option<usize>>), config: &Config) -> Self {
         let mut ingest = Ingest::new(admitted, config);
         ingest.begin_turn();

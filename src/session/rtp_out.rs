@@ -273,7 +273,7 @@ impl RtpSender {
         Ok(sent.is_pending())
     }
 
-    /// Whether it has given way to one who plays; wakes the task when that may have changed.
+    /// Whether it has given way to a viewer that plays; wakes the task when that may have changed.
     pub fn poll_dismissed(&self, cx: &Context<'_>) -> bool {
         self.viewer.poll_dismissed(cx)
     }

@@ -48,9 +48,8 @@ impl Sender {
         grant.who.ends(format_args!("stops playing {}: {why}", viewer.stream().name()), viewer.moved());
     }
 
-    /// Sends control bytes between batches, and batches as the stream provides
-    /// them. True when everything is sent and the stream has nothing more; false
-    /// when another turn is due. A socket that takes no more counts as the former.
+    /// Sends control bytes between batches, and batches as the stream provides them. True if everything is
+    /// sent and the stream has nothing more, or if the socket takes no more; false if another turn is due.
     pub fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -105,8 +104,9 @@ pub fn poll_rest(
     sent
 }
 
-/// Whether others need what a viewer has taken and cannot send so much that it has to go; before
-/// that it gives up what it has not begun, and where it is sent packets the rest of that as well.
+/// Whether a viewer has to go, because others need the memory of the units that it has taken and cannot send.
+/// Before that it gives up the units that it has not begun, and, if it is sent packets, the rest of the one
+/// that it has begun.
 pub fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>) -> bool {
     let skips = match viewer.poll_pressed(cx, Instant::now()) {
         Pressed::No => return false,
@@ -118,7 +118,7 @@ pub fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>) -> bo
     false
 }
 
-/// The reason why one who waits for what nobody publishes goes.
+/// The reason why a viewer goes that waits for a stream that nobody publishes.
 pub fn gave_way() -> Close {
     Close::Refused("nobody publishes it, and others need the place".into())
 }

@@ -43,14 +43,14 @@ play:
 The exit code is 1 if any session was refused or lost.
 ";
 
-/// What the sessions do.
+/// Whether the sessions publish or play.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     Push,
     Play,
 }
 
-/// What was asked for.
+/// The values of the command line.
 pub struct Args {
     pub role: Role,
     pub sessions: usize,
@@ -140,12 +140,12 @@ impl Args {
         Ok(())
     }
 
-    /// Where the session of that number goes.
+    /// The stream of the session of that number.
     pub fn target(&self, number: usize) -> Result<Target, String> {
         Target::parse(&self.url.replace("{i}", &number.to_string()))
     }
 
-    /// When the session of that number starts, counted from the first.
+    /// The start of the session of that number, counted from the first.
     pub fn start(&self, number: usize) -> Duration {
         Duration::from_secs_f64(number as f64 / self.rate)
     }

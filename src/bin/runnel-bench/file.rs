@@ -16,7 +16,7 @@ use crate::sei;
 
 /// An FLV file, held whole.
 pub struct Media {
-    /// What goes before the first frame: script data and decoder records.
+    /// The messages before the first frame: script data and decoder records.
     pub head: Vec<Message>,
     /// The frames, by time.
     pub frames: Vec<Message>,
@@ -104,7 +104,7 @@ impl Message {
         };
         let mut frame = None;
         let account = Account::root("file", usize::MAX);
-        // what is damaged is sent all the same by protocols that do not look
+        // a damaged frame is sent all the same by protocols that do not look into it
         let _ = demux.tag(kind, Ticks(0), &self.body, &account, |event| match event {
             Event::Track(track) => _ = tracks.set(track),
             Event::Frame(found) => frame = Some(found),
@@ -114,8 +114,7 @@ impl Message {
     }
 }
 
-/// How long the frames of one kind last, the last of them as long as the others
-/// on average.
+/// Milliseconds that the frames of one kind last, the last of them as long as the others on average.
 fn length(frames: &[Message], kind: u8) -> Option<u64> {
     let mut times = frames.iter().filter(|frame| frame.kind == kind).map(|frame| frame.at);
     let first = times.next()?;
@@ -123,7 +122,7 @@ fn length(frames: &[Message], kind: u8) -> Option<u64> {
     (steps > 0).then(|| last + ((last - first) as f64 / f64::from(steps)).round() as u64)
 }
 
-/// What RTMP publishers say before script data: an AMF0 string.
+/// The AMF0 string that RTMP publishers send before script data.
 const SET_DATA_FRAME: &[u8] = b"\x02\0\x0d@setDataFrame";
 
 #[cfg(test)]

@@ -28,7 +28,7 @@ enum State {
     Body(Heard, usize),
 }
 
-/// What makes an answer useless.
+/// The reason why an answer is useless.
 #[derive(Debug)]
 pub struct Error(&'static str);
 

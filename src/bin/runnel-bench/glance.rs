@@ -1,4 +1,4 @@
-//! What the first bytes of a tag say. FLV annex E.4.2.1 and E.4.3.1; Enhanced RTMP v2.
+//! The kind of a tag's content, by its first bytes. FLV annex E.4.2.1 and E.4.3.1; Enhanced RTMP v2.
 
 use runnel::media::Kind;
 

@@ -50,7 +50,7 @@ pub async fn watch(link: &mut Link, target: &Target, viewer: &mut Viewer) -> Res
         let playlist = fetch(link, target, &target.path, viewer).await?;
         let listed = Listed::parse(&String::from_utf8_lossy(&playlist)).ok_or("not a playlist")?;
         let end = listed.first + listed.uris.len() as u64;
-        // who comes in begins three segments before the end. RFC 8216 section 6.3.3
+        // a player that comes in begins three segments before the end. RFC 8216 section 6.3.3
         let from = next.unwrap_or(end.saturating_sub(3)).max(listed.first);
         let gap = next.is_some_and(|next| next < listed.first || next > end);
         for uri in listed.uris.iter().skip(usize::try_from(from - listed.first).unwrap_or(usize::MAX)) {

@@ -48,8 +48,8 @@ impl Link {
         Ok(local.ip())
     }
 
-    /// Sends what the machine has to say, then waits for input and reads once.
-    /// Every event goes to `event`. Gives the number of bytes read.
+    /// Sends the machine's output, then waits for input and reads once. Every event goes to `event`.
+    /// Gives the number of bytes read.
     pub async fn turn<M: Machine>(
         &mut self,
         machine: &mut M,

@@ -1,4 +1,4 @@
-//! What Linux tells of a process. proc(5).
+//! The processor time and the memory of a process, as Linux tells them. proc(5).
 
 /// Processor seconds, user and system, of `who`: a number, `self` or `thread-self`.
 pub fn cpu_seconds(who: &str) -> Option<f64> {

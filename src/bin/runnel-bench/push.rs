@@ -55,7 +55,7 @@ async fn connect(args: Rc<Args>, tally: Shared, media: Rc<Media>, number: usize)
 }
 
 struct Schedule {
-    /// When the file begins for a publisher without delay, and the stamp of that moment.
+    /// The moment at which the file begins for a publisher without delay, and its stamp.
     origin: Instant,
     stamp: Option<u32>,
     /// Some pictures hold the stamp.
@@ -113,7 +113,7 @@ impl Schedule {
 struct Publisher {
     link: Link,
     voice: Voice,
-    /// How much later than the first it begins, in milliseconds.
+    /// The milliseconds by which it begins later than the first.
     delay: u64,
     /// The file was sent so many times, and this frame of it is next.
     rounds: u64,
@@ -168,7 +168,7 @@ const IN_A_ROW: usize = 256;
 /// One of so many pictures is stamped, be it a key frame or not: a packet more
 /// for each of them would be a load of its own.
 const STAMPED: u64 = 7;
-/// What the server says is read after so many messages.
+/// The server's messages are read after so many of ours.
 const LISTEN: u64 = 64;
 /// The most bytes that may wait for the socket.
 const MAX_BACKLOG: usize = 8 << 20;

@@ -1,5 +1,5 @@
-//! A stamp inside a picture: what a server that gives a stream times of its own
-//! does not touch. H.264 section D.1.7, user data that is not registered.
+//! A stamp inside a picture, which a server does not touch even if it gives a stream times of its
+//! own. H.264 section D.1.7, user data that is not registered.
 
 use bytes::Bytes;
 use runnel::media::Codec;

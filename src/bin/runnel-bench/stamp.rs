@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// How a frame tells when it was due.
+/// The way in which a frame tells the time at which it was due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stamping {
     None,
@@ -37,7 +37,7 @@ impl Stamps {
         self.since_1970(time).as_millis() as u32
     }
 
-    /// How long before `now` it was `stamp`; zero if that is still to come.
+    /// The time from `stamp` to `now`; zero if `stamp` is still to come.
     pub fn age(&self, stamp: u32, now: Instant) -> Duration {
         let part = self.since_1970(now).subsec_nanos() % 1_000_000;
         let ms = self.of(now).wrapping_sub(stamp) as i32;

@@ -1,4 +1,4 @@
-//! What all sessions together have seen.
+//! The counts of all sessions together.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -10,7 +10,7 @@ pub type Shared = Rc<RefCell<Tally>>;
 /// Sessions, and what they moved while the window was open.
 #[derive(Default)]
 pub struct Tally {
-    /// What is moved now counts.
+    /// Bytes and frames that are moved now count.
     pub open: bool,
     /// Sessions that have begun to publish or play, whether they were lost or not.
     pub started: usize,
@@ -24,7 +24,7 @@ pub struct Tally {
     pub gaps: u64,
     /// From connecting to the first picture that can be shown, or to the leave to publish.
     pub starts: Samples,
-    /// From when a frame was due until it had come, or was sent.
+    /// The time from the moment at which a frame was due until it had come, or was sent.
     pub ages: Samples,
 }
 

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use runnel::proto::Url;
 use runnel::proto::rtmp::Address;
 
-/// How streams are published and played.
+/// The protocol by which streams are published and played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     Rtmp,
@@ -75,7 +75,7 @@ impl Target {
         Url::parse(&format!("rtsp://{}/{}", self.host, self.path)).map_err(Into::into)
     }
 
-    /// As RTMP wants it. What follows the last slash before a query is the name.
+    /// As RTMP wants it. The name begins behind the last slash before a query.
     pub fn rtmp(&self) -> Address {
         let query = self.path.find('?').unwrap_or(self.path.len());
         let slash = self.path.get(..query).and_then(|path| path.rfind('/')).unwrap_or_default();

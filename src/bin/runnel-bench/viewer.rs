@@ -10,7 +10,7 @@ use crate::sei;
 use crate::stamp::{Stamping, Stamps};
 use crate::tally::{Arrival, Shared};
 
-/// What a viewer is told, by whatever protocol.
+/// A message to a viewer, by whatever protocol.
 #[derive(Debug, PartialEq)]
 pub enum Heard {
     Frame(Seen),
@@ -21,7 +21,7 @@ pub enum Heard {
     Other,
 }
 
-/// What is looked at of a frame.
+/// The facts of a frame that are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
     pub kind: Kind,
@@ -30,7 +30,7 @@ pub struct Seen {
     pub key: bool,
     /// Packets are missing, of it or before it.
     pub torn: bool,
-    /// When it was due, if it says so itself.
+    /// The stamp of the time at which it was due, if it says so itself.
     pub due: Option<u32>,
 }
 
@@ -84,7 +84,7 @@ impl Viewer {
         Ok(())
     }
 
-    /// A segment has come whole. The first is what playing begins with.
+    /// A segment has come whole. Playing begins with the first.
     pub fn segment(&mut self, begun: Instant, gap: bool) {
         let mut tally = self.tally.borrow_mut();
         if !std::mem::replace(&mut self.started, true) {

@@ -1,4 +1,4 @@
-//! How a publisher speaks.
+//! A publisher's conversation, by RTMP or RTSP.
 
 use runnel::budget::Account;
 use runnel::proto::Machine;
@@ -35,14 +35,14 @@ impl Voice {
         Ok(Self::Rtmp(Box::new(client)))
     }
 
-    /// Says what goes before the first frame.
+    /// Sends the messages that go before the first frame.
     pub fn begin(&mut self, media: &Media, timestamp: u32) {
         if let Self::Rtmp(client) = self {
             media.head.iter().for_each(|message| client.send_media(message.kind, timestamp, &message.body));
         }
     }
 
-    /// Says a frame, and in the frame when it is due if `stamped`.
+    /// Sends a frame; if `stamped`, the frame itself tells the time at which it is due.
     pub fn say(&mut self, media: &Media, message: &Message, timestamp: u32, stamped: bool) {
         match self {
             Self::Rtmp(client) if stamped => {
@@ -68,7 +68,7 @@ impl Voice {
         }
     }
 
-    /// What is to be sent.
+    /// The buffer of bytes to be sent.
     pub fn transmit(&mut self) -> &mut Vec<u8> {
         match self {
             Self::Rtmp(client) => client.transmit(),

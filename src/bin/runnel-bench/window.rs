@@ -12,7 +12,7 @@ use crate::args::{Args, Role};
 use crate::proc;
 use crate::tally::{Samples, Shared};
 
-/// What was measured: one line of JSON.
+/// The result of the measurement: one line of JSON.
 pub struct Report {
     role: Role,
     sessions: usize,
@@ -81,7 +81,7 @@ async fn all_started(args: &Args, tally: &Shared) {
     }
 }
 
-/// How long the last session may take to start.
+/// The longest time that the last session may take to start.
 const PATIENCE: Duration = Duration::from_secs(15);
 
 impl Server {

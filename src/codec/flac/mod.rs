@@ -10,7 +10,7 @@ pub use frame::{Block, MAX_BLOCK, MAX_CHANNELS};
 use super::{Malformed, ensure};
 use crate::wire::bits::Bits;
 
-/// What STREAMINFO says of a stream.
+/// The properties of a stream, as its STREAMINFO block tells them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Info {
     /// Samples a second.

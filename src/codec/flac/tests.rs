@@ -47,7 +47,7 @@ fn encoded<const N: usize>(rate: u32, number: u64, samples: &[[i16; N]]) -> Vec<
     data.to_vec()
 }
 
-/// What is in a frame, read as RFC 9639 has it and not as the encoder does.
+/// The content of a frame, decoded by RFC 9639 alone, without the encoder's code.
 struct Decoded {
     number: u64,
     rate_code: u32,

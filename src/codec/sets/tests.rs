@@ -1,4 +1,4 @@
-//! What is kept, what replaces what, and where it ends.
+//! The sets that are kept, those that replace others, and the limits.
 
 use super::super::{binary, hex};
 use super::*;

@@ -8,8 +8,7 @@ pub fn read(reader: &mut Reader<'_>) -> Result<Value, Malformed> {
     value(reader, &mut Bounds::new())
 }
 
-/// Reads values to the end of `data`. What follows a malformed value is lost,
-/// what came before it is not.
+/// Reads values to the end of `data`, or to the first that is malformed.
 pub fn read_all(data: &[u8]) -> Vec<Value> {
     let mut reader = Reader::new(data);
     let mut bounds = Bounds::new();

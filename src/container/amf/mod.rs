@@ -33,12 +33,12 @@ pub enum Value {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// Containers may stand inside each other this deep.
+/// The greatest depth of containers inside each other.
 const MAX_DEPTH: u32 = 8;
 /// The most values in one message.
 const MAX_VALUES: u32 = 1024;
 
-/// What reading may still use up.
+/// The depth and the number of values that reading may still use up.
 struct Bounds {
     depth: u32,
     values: u32,

@@ -14,21 +14,20 @@ pub struct Demux {
     normal: FrameNormalizer,
 }
 
-/// Where in a tag a track's bytes stand, and how they are to be read.
+/// The bytes of one track in a tag, and the header fields by which they are read.
 struct Part {
     codec: Codec,
     track: u8,
     key: bool,
     packet: u8,
-    /// What the tag says; no more than a word for most codecs.
+    /// SoundType of the tag; only G.711 has its channels from there.
     stereo: bool,
     data: Bytes,
 }
 
 impl Demux {
-    /// Reads an audio or video tag of the time `dts` in milliseconds and hands
-    /// what it finds to `event`. NAL units with odd prefixes are copied into a
-    /// block of `room`; nothing else is.
+    /// Reads an audio or video tag of the time `dts` in milliseconds, and hands tracks and frames to `event`.
+    /// NAL units with odd prefixes are copied into a block of `room`; nothing else is.
     pub fn tag(
         &mut self,
         kind: Kind,
@@ -186,7 +185,7 @@ impl Parts<'_> {
         Err(Error::Malformed("more tracks than there are numbers"))
     }
 
-    /// What is left is one track's packet.
+    /// The part of one track, whose packet is all that is left to read.
     fn part(&self, codec: Codec, track: u8, key: bool, packet: u8) -> Part {
         // SoundType, where the tag has one
         let stereo = self.body.first().is_some_and(|first| first & 1 == 1);

@@ -2,7 +2,7 @@
 
 use crate::wire::{Reader, Short, Writer};
 
-/// What a tag carries.
+/// The kind of a tag's data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 #[allow(missing_docs, reason = "the specification's names")]
@@ -15,7 +15,7 @@ pub enum TagKind {
 /// A tag read from a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tag<'a> {
-    /// What it carries; `None` for reserved kinds.
+    /// The kind of its data; `None` for reserved kinds.
     pub kind: Option<TagKind>,
     /// Milliseconds; 32 bits that wrap.
     pub timestamp: u32,

@@ -11,7 +11,7 @@ use crate::wire::{Reader as Fields, Short};
 pub struct Reader {
     demux: Demux,
     clock: Unwrap,
-    /// Where the next tag begins.
+    /// The file position of the next tag.
     at: u64,
     max_frame: usize,
 }

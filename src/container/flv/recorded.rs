@@ -12,7 +12,7 @@ use crate::wire::Writer;
 /// A key frame: its time in the file in milliseconds, and where its tag begins.
 pub type Mark = (u32, u64);
 
-/// What is known when nothing more comes.
+/// The facts of a file that are known only at its end.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
     /// In milliseconds.
@@ -25,12 +25,12 @@ pub struct Summary {
 
 /// So many key frames have a place in the metadata.
 pub const MAX_MARKS: usize = 512;
-/// Where the metadata's tag begins: behind the file's header.
+/// The file position of the metadata's tag: behind the file's header.
 pub const METADATA_AT: u64 = 13;
 /// Bytes of that tag without the size behind it: all marks, and the rest.
 pub const METADATA: usize = 11 + 18 * MAX_MARKS + 1024;
 
-/// What a file begins with: header, metadata with nothing known yet, decoder records.
+/// The bytes that a file begins with: header, metadata with nothing known yet, decoder records.
 pub fn file_begin(tracks: &Tracks) -> Vec<u8> {
     let style = Style::default();
     let mut out = file_header(style.has(tracks, Kind::Audio), style.has(tracks, Kind::Video)).to_vec();
@@ -45,7 +45,7 @@ pub fn file_begin(tracks: &Tracks) -> Vec<u8> {
     out
 }
 
-/// The metadata's tag, as long as that which the file has at `METADATA_AT`.
+/// The metadata's tag, as long as the one that the file has at `METADATA_AT`.
 pub fn metadata(tracks: &Tracks, summary: &Summary) -> Vec<u8> {
     let marks = summary.marks.iter().take(MAX_MARKS);
     let (times, places): (Vec<_>, Vec<_>) =
@@ -61,7 +61,7 @@ pub fn metadata(tracks: &Tracks, summary: &Summary) -> Vec<u8> {
     let mut body = script(&all);
     // the place that is left, in pieces that players have room for
     while let Some(spare @ FILLER..) = METADATA.checked_sub(11 + body.len()) {
-        // what would be left for the last piece must be enough for one
+        // no piece may leave less than another piece needs
         let short = (FILLER + LONGEST + 1..2 * FILLER + LONGEST).contains(&spare);
         let most = if short { LONGEST - FILLER } else { LONGEST };
         all.push(("filler".into(), Value::text(&" ".repeat((spare - FILLER).min(most)))));
@@ -91,7 +91,7 @@ pub fn rebase(mut tags: &mut [u8], origin: Ticks) {
         let [_, l0, l1, l2, t0, t1, t2, t3, ..] = header else { return };
         let len = usize::from(*l0) << 16 | usize::from(*l1) << 8 | usize::from(*l2);
         let time = u32::from_be_bytes([*t3, *t0, *t1, *t2]).wrapping_sub(origin.0 as u32);
-        // what came late stands before the first picture: it is at its time
+        // a late frame is older than the first picture, and gets its time
         let time = if time > u32::MAX / 2 { 0 } else { time };
         [*t3, *t0, *t1, *t2] = time.to_be_bytes();
         let Some((_, next)) = rest.split_at_mut_checked(len + 4) else { return };

@@ -27,7 +27,7 @@ pub fn write_metadata(style: Style, tracks: &Tracks) -> Vec<u8> {
     out
 }
 
-/// What it has of the tracks.
+/// The members of `onMetaData` that describe the tracks.
 pub(super) fn members(style: Style, tracks: &Tracks) -> Vec<(Box<str>, Value)> {
     let mut members = Vec::new();
     let mut number = |name: &str, value: Option<f64>| {

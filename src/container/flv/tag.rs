@@ -7,7 +7,7 @@ use crate::wire::Writer;
 /// A codec's name in enhanced tags.
 pub type FourCc = [u8; 4];
 
-/// What the reader of the tags understands.
+/// The kinds of tags that the viewer understands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
     /// HEVC goes as codec id 12, which older players know, and not as `hvc1`.

@@ -13,22 +13,22 @@ pub(super) fn timescale(track: &Track) -> Hz {
     }
 }
 
-/// When a fragment is decoded, and for how long it lasts.
+/// The decode time and the duration of a frame, on the clock of its track in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Times {
     pub(super) at: u64,
     pub(super) duration: u32,
 }
 
-/// What came before, of one track.
+/// The times of one track's last frame, from which those of the next follow.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Clock {
-    /// Where the last frame began and where it ends, on the file's clock.
+    /// The begin and the end of the last frame, on the file's clock.
     last: Option<(i64, i64)>,
 }
 
 impl Clock {
-    /// What comes next need not follow what came before.
+    /// The next frame need not continue the last.
     pub(super) fn jump(&mut self) {
         self.last = None;
     }

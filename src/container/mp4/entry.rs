@@ -1,4 +1,4 @@
-//! How a track is coded: its sample entry. ISO/IEC 14496-12 section 8.5.2, and the
+//! A track's sample entry, which says how it is coded. ISO/IEC 14496-12 section 8.5.2, and the
 //! binding of each codec.
 
 use super::boxes::{boxed, full};
@@ -6,7 +6,7 @@ use super::sound;
 use crate::media::{Codec, Kind, Track};
 use crate::wire::Writer;
 
-/// What names the coding: the sample entry's type, and the box that is in it.
+/// The types of a codec's sample entry, and of the box in it that configures the decoder.
 fn names(codec: Codec) -> Option<(&'static [u8; 4], &'static [u8; 4])> {
     Some(match codec {
         Codec::H264 => (b"avc1", b"avcC"),
@@ -22,8 +22,8 @@ fn names(codec: Codec) -> Option<(&'static [u8; 4], &'static [u8; 4])> {
     })
 }
 
-/// Whether there is an entry for the track: the first of its kind, with what its
-/// decoder must know.
+/// Whether there is an entry for the track: it is the first of its kind, and all that a decoder
+/// must know is known.
 pub(super) fn is_carried(track: &Track) -> bool {
     let described = match track.codec {
         Codec::Mp3 => track.params.sample_rate > 0,
@@ -73,7 +73,7 @@ fn audible(out: &mut Vec<u8>, track: &Track) {
     out.u32(u32::from(u16::try_from(track.params.sample_rate).unwrap_or(0)) << 16);
 }
 
-/// What is in the box of the decoder's configuration.
+/// The content of the box that configures the decoder.
 fn configuration(out: &mut Vec<u8>, track: &Track) {
     let record = &track.params.record;
     match track.codec {
@@ -137,8 +137,8 @@ fn dfla(out: &mut Vec<u8>, record: &[u8]) {
 /// Bytes of a STREAMINFO block without its head.
 const STREAMINFO: usize = 34;
 
-/// AC3SpecificBox. ETSI TS 102 366 Annex F.4. What is not known of the frames, such as
-/// their bit rate, they say themselves.
+/// AC3SpecificBox. ETSI TS 102 366 Annex F.4. The frames themselves say the rest, such as their
+/// bit rate.
 fn dac3(out: &mut Vec<u8>, track: &Track) {
     let (mode, low) = channel_mode(track.params.channels);
     let bits = rate_code(track.params.sample_rate).unwrap_or(3) << 22 | 8 << 17 | mode << 11 | low << 10;
@@ -179,7 +179,7 @@ fn channel_mode(channels: u8) -> (u32, u32) {
     }
 }
 
-/// As `boxed`, for what is in `stsd`. Section 8.5.2.
+/// `stsd`, with the sample entry. Section 8.5.2.
 pub(super) fn description(out: &mut Vec<u8>, track: &Track) {
     full(out, b"stsd", 0, 0, |out| {
         out.u32(1);

@@ -10,26 +10,25 @@ use crate::wire::Writer;
 /// Samples of a track that follow each other, with their bytes in one piece.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
-    /// Which track.
+    /// The kind of its track.
     pub kind: Kind,
-    /// When the first is decoded.
+    /// The decode time of the first.
     pub from: u64,
-    /// How many there are.
+    /// Their number.
     pub samples: usize,
     /// Bytes of all of them.
     pub bytes: usize,
 }
 
 impl Run {
-    /// Bytes of what it says of its samples.
+    /// Bytes of the entries of its samples in `trun`.
     fn rows(&self) -> usize {
         self.samples * row_len(self.kind)
     }
 }
 
-/// Appends what stands before the samples' bytes, which then follow run by run: `moof`
-/// and the head of `mdat`. `rows` appends what is said of a run's samples, or takes
-/// what is in `out` so far as what stands before that.
+/// Appends `moof` and the head of `mdat`, behind which the samples' bytes follow run by run. `rows`
+/// appends the entries of a run's samples, or notes the length of `out` as their place.
 pub fn write(out: &mut Vec<u8>, sequence: u32, runs: &[Run], mut rows: impl FnMut(&mut Vec<u8>, &Run)) {
     let moof = BOX + MFHD + runs.iter().map(|run| TRAF + run.rows()).sum::<usize>();
     head(out, moof, b"moof");
@@ -55,7 +54,7 @@ pub fn write(out: &mut Vec<u8>, sequence: u32, runs: &[Run], mut rows: impl FnMu
 /// At most so many bytes of a fragment of one run of each kind are neither rows nor samples.
 pub const HEADS: usize = BOX + MFHD + 2 * TRAF + BOX;
 
-/// Bytes of boxes without rows: what is before a content, and whole ones.
+/// Bytes of boxes without rows: of the head of any box, and of whole boxes.
 const BOX: usize = 8;
 const MFHD: usize = 16;
 const TRUN: usize = 20;

@@ -1,4 +1,4 @@
-//! The head of a file: what the tracks are, and that fragments follow.
+//! The head of a file, which describes the tracks and says that fragments follow.
 //! ISO/IEC 14496-12 sections 4.3, 8.2 to 8.8.
 
 use super::boxes::{boxed, full};
@@ -106,7 +106,7 @@ fn media_information(out: &mut Vec<u8>, track: &Track) {
     });
 }
 
-/// What samples are that say nothing else.
+/// `trex`: the defaults of samples.
 fn extends(out: &mut Vec<u8>, track: &Track) {
     full(out, b"trex", 0, 0, |out| {
         out.u32(id(track.codec.kind()));

@@ -1,5 +1,5 @@
-//! The packer: a fragment for each frame, whose bytes are the frame's own; or the frames
-//! as samples, for those who make fragments of many.
+//! The packer: a fragment for each frame, whose bytes are the frame's own; or the frames as samples,
+//! from which HLS makes fragments of many.
 
 use bytes::Bytes;
 
@@ -34,7 +34,7 @@ pub fn samples() -> Box<dyn Mux> {
     Box::new(Mp4::new(Style::Sample))
 }
 
-/// Bytes of a fragment before its frame, and what holding them costs.
+/// Bytes of a fragment before its frame, and of the pieces that hold them.
 const COST: usize = 320;
 
 impl Mp4 {

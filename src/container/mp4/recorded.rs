@@ -5,7 +5,7 @@ use super::init;
 use crate::media::{Hz, Kind, Ticks, Tracks};
 
 /// Moves the decode time of a fragment whose first bytes these are, so that `origin`, in
-/// milliseconds, becomes 0. What is no fragment stays as it is.
+/// milliseconds, becomes 0. Bytes that are no fragment stay as they are.
 pub fn rebase(fragment: &mut [u8], origin: Ticks, tracks: &Tracks) {
     if fragment.get(4..8).is_none_or(|name| name != b"moof") {
         return;
@@ -16,13 +16,14 @@ pub fn rebase(fragment: &mut [u8], origin: Ticks, tracks: &Tracks) {
     let Some(track) = tracks.first(kind) else { return };
     let origin = u64::try_from(origin.rescale(Hz::MS, timescale(track)).0).unwrap_or(0);
     if let Some(place) = fragment.get_mut(DECODE_TIME..DECODE_TIME + 8) {
-        // what came late stands before the first picture: it is at its time
+        // a late frame is older than the first picture, and gets its time
         let time = number(place).saturating_sub(origin);
         place.copy_from_slice(&time.to_be_bytes());
     }
 }
 
-/// Where the packer puts them: behind moof, mfhd, traf and the heads of tfhd and tfdt.
+/// The offsets of track_ID and baseMediaDecodeTime in a fragment of the packer: behind moof, mfhd,
+/// traf and the heads of tfhd and tfdt.
 const TRACK_ID: usize = 8 + 16 + 8 + 12;
 const DECODE_TIME: usize = TRACK_ID + 4 + 12;
 

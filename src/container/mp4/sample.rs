@@ -1,4 +1,4 @@
-//! A sample: what a fragment says of one frame. ISO/IEC 14496-12 section 8.8.8.
+//! A sample: the fields of one frame in a fragment. ISO/IEC 14496-12 section 8.8.8.
 
 use super::clock::Times;
 use crate::container::Head;
@@ -6,22 +6,22 @@ use crate::container::Packed;
 use crate::media::{Frame, Kind};
 use crate::wire::Writer;
 
-/// What is known of a frame when it comes. Times are on the clock of its track in the file.
+/// The facts that are known of a frame when it comes. Times are on the clock of its track in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
     /// Picture or sound.
     pub kind: Kind,
     /// Decoding can begin here.
     pub key: bool,
-    /// When it is decoded.
+    /// Its decode time.
     pub at: u64,
     /// The duration: of pictures a guess.
     pub duration: u32,
-    /// From when it is decoded until it is shown.
+    /// Presentation time minus decode time.
     pub shift: i32,
 }
 
-/// Sample flags: others do not matter to it. Section 8.8.3.
+/// Sample flags: it does not depend on others. Section 8.8.3.
 pub(super) const INDEPENDENT: u32 = 0x0200_0000;
 /// It depends on others, and decoding cannot begin there.
 const DEPENDENT: u32 = 0x0101_0000;
@@ -32,7 +32,7 @@ impl Sample {
         Self { kind: frame.kind, key: frame.key, at, duration, shift }
     }
 
-    /// What a run says of a sample of `size` bytes that lasts so long.
+    /// The entry in `trun` of a sample of `size` bytes that lasts so long.
     pub fn row(&self, duration: u32, shift: i32, size: usize) -> Head {
         let mut row = [0; ROW];
         let flags = if self.key { INDEPENDENT } else { DEPENDENT };

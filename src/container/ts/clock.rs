@@ -12,7 +12,7 @@ pub(super) struct Clock {
 /// The references that go with one frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Due {
-    /// How many go before it, to fill the gap since the last, and where that was.
+    /// The number of references before it that fill the gap since the last, and the time of the last.
     fill: u32,
     last: i64,
     /// That of the frame itself.
@@ -27,8 +27,8 @@ impl Clock {
         self.last = None;
     }
 
-    /// What is due with a frame at `now`; a frame that `must` have a reference
-    /// has one even if the last is recent.
+    /// The references that are due with a frame at `now`; a frame that `must` have a reference has one
+    /// even if the last is recent.
     pub(super) fn due(&self, now: i64, must: bool) -> Option<Due> {
         let Some(last) = self.last else {
             return Some(Due { fill: 0, last: now, at: now, jump: self.begun });
@@ -75,7 +75,7 @@ const MAX_DISORDER: i64 = 900_000;
 mod tests {
     use super::*;
 
-    /// Sends what is due: the references, and whether they jump.
+    /// Sends the references that are due; gives them, and whether they jump.
     fn send(clock: &mut Clock, now: i64, must: bool) -> (Vec<i64>, bool) {
         let Some(due) = clock.due(now, must) else { return (vec![], false) };
         clock.sent(due);

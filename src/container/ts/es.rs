@@ -7,7 +7,7 @@ use super::pes;
 use crate::codec::{aac, h264, h265, opus};
 use crate::media::{Codec, Frame, Track, nal};
 
-/// How the frames of a track become bytes.
+/// The form in which the frames of a track are written.
 pub(super) enum Coding {
     /// Access units of H.264.
     H264(Units),
@@ -25,7 +25,7 @@ pub(super) enum Coding {
     Eac3,
 }
 
-/// What turns NAL units with length prefixes into a byte stream.
+/// The conversion of NAL units with length prefixes into a byte stream.
 pub(super) struct Units {
     unit_type: fn(&[u8]) -> u8,
     /// An access unit delimiter for any kind of picture.

@@ -8,7 +8,7 @@ use crate::container::{Event, Fault, FileReader, Storage};
 /// Reads a file.
 pub struct Reader {
     demux: Demux,
-    /// Where the next packet is, and how far its sync byte is from that of the one after.
+    /// The file position of the window, and the bytes from one sync byte to the next.
     at: u64,
     stride: usize,
     /// Packets that were read, and how far they are used.
@@ -24,7 +24,7 @@ pub const LOOK: usize = 2 * 204;
 /// Bytes that are read at once.
 const WINDOW: usize = 32 << 10;
 
-/// Whether a file begins with packets: in which layout.
+/// The layout of the packets that a file begins with, if it does.
 fn layout(head: &[u8]) -> Option<(usize, usize)> {
     let is_sync = |at: usize| head.get(at).is_none_or(|byte| *byte == 0x47);
     LAYOUTS.into_iter().find(|(at, stride)| head.len() > *at && is_sync(*at) && is_sync(at + stride))
@@ -51,7 +51,7 @@ impl Reader {
         Ok(left(self) >= SIZE)
     }
 
-    /// Passes over what is no packet.
+    /// Passes over bytes up to the next packet.
     fn find_sync(&mut self) {
         let rest = self.window.get(self.used..).unwrap_or_default();
         let sync =

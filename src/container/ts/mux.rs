@@ -13,7 +13,7 @@ use crate::media::{Frame, Hz, Kind, MAX_TRACKS, Ticks, Track, Tracks};
 #[derive(Default)]
 pub(super) struct Ts {
     psi: Psi,
-    /// When the tables were sent last, at 90 kHz.
+    /// The time at which the tables were sent last, at 90 kHz.
     told: Option<i64>,
     clock: Clock,
     /// One for each PID from `FIRST_PID` on.
@@ -32,7 +32,7 @@ struct Lane {
     jumped: bool,
 }
 
-/// What becomes of one frame, known before anything is written.
+/// The packets that one frame takes, planned before anything is written.
 struct Plan {
     lane: usize,
     clock_lane: usize,
@@ -226,8 +226,8 @@ fn pid(at: usize) -> u16 {
 /// The PID of the first video track; that of the first audio track follows,
 /// then those of all others.
 const FIRST_PID: u16 = 0x100;
-/// How far presentation is behind the clock: 700 ms, for tracks that are apart
-/// and for decoders that gather frames first.
+/// The delay of presentation behind the clock: 700 ms, for tracks that are apart and for decoders
+/// that gather frames first.
 const DELAY: Ticks = Ticks(63_000);
 /// The longest time without tables: 500 ms.
 const REPEAT: u64 = 45_000;

@@ -89,7 +89,7 @@ impl<'a> Cutter<'a> {
         Self { out, pid, counter, adaptation: first, start: true, left: len, room: 0 }
     }
 
-    /// Appends a piece; what exceeds the length that was told is lost.
+    /// Appends a piece; bytes beyond the length that was told are lost.
     pub(super) fn put(&mut self, mut piece: &[u8]) {
         while !piece.is_empty() {
             if self.room == 0 {

@@ -5,9 +5,9 @@ use crate::container::Head;
 /// The times of a frame at 90 kHz; 33 bits of them are sent.
 #[derive(Clone, Copy)]
 pub(super) struct Times {
-    /// When it is shown.
+    /// Its presentation time.
     pub(super) pts: i64,
-    /// When it is decoded; sent only if that is another time.
+    /// Its decode time; sent only if the two differ.
     pub(super) dts: i64,
 }
 

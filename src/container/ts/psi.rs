@@ -21,7 +21,7 @@ pub(super) struct Entry<'a> {
 pub(super) struct Psi {
     /// As they were sent last, or nothing while there are no streams.
     packets: Vec<u8>,
-    /// What is in the map beside its version.
+    /// The content of the map without its version.
     map: Vec<u8>,
     version: u8,
     counter: u8,
@@ -45,7 +45,7 @@ impl Psi {
         true
     }
 
-    /// How many bytes the tables take.
+    /// Bytes of the tables' packets.
     pub(super) fn len(&self) -> usize {
         self.packets.len()
     }

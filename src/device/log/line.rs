@@ -1,5 +1,5 @@
-//! A line: its time or priority, and a text in which nothing moves the cursor, turns
-//! the direction of writing or begins another line, whoever it came from.
+//! A line: its time or priority, and a text in which nothing moves the cursor, turns the direction
+//! of writing or begins another line, wherever it came from.
 
 use std::fmt::{self, Write};
 use std::time::SystemTime;

@@ -41,8 +41,7 @@ impl log::Log for Logger {
     }
 }
 
-/// The filter of `RUST_LOG`, which goes before `log.level`; `Err` with what stands there if
-/// it is none.
+/// The filter of `RUST_LOG`, which goes before `log.level`; `Err` with the text if it is no filter.
 fn chosen() -> Result<Option<env_filter::Filter>, String> {
     let Some(text) = std::env::var_os("RUST_LOG").filter(|text| !text.is_empty()) else { return Ok(None) };
     let text = text.to_string_lossy();
@@ -90,7 +89,7 @@ pub fn run() -> Result<(), String> {
     QUEUE.run().map_err(|error| format!("the thread of the log cannot be started: {error}"))
 }
 
-/// Gets out what waits; false if it does not get out in time.
+/// Writes the lines that wait; false if they do not get out in time.
 pub fn finish() -> bool {
     QUEUE.flush(LAST)
 }

@@ -1,5 +1,5 @@
-//! Lines that wait for their target. There is room for so many; what finds none is
-//! counted, and the log says so.
+//! Lines that wait for their target. There is room for so many; lines that find none are counted, and
+//! the log tells the count.
 
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -21,7 +21,7 @@ pub(super) static QUEUE: Queue = Queue::new();
 /// Lines on their way.
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// Held by who writes: the thread, once there is one.
+    /// Held while lines are written: by the thread, once there is one.
     writer: Mutex<Option<Writer>>,
     /// There is something to write.
     more: Condvar,
@@ -102,7 +102,7 @@ impl Queue {
         self.more.wait_while(lock(&self.state), empty).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes what waits, while others may put more.
+    /// Writes the lines that wait, while others may add more.
     fn write(&self, mut state: MutexGuard<'_, State>, writer: &mut Writer) {
         std::mem::swap(&mut state.lines, &mut writer.batch);
         let dropped = std::mem::take(&mut state.dropped);

@@ -31,8 +31,8 @@ pub(super) enum Target {
     Files(Files),
 }
 
-/// Opens what the configuration names, and says how its lines begin. The machine's log
-/// may come later than we do.
+/// Opens the target that the configuration names, and gives the style of its lines. The machine's
+/// log may come later than we do.
 pub(super) fn open(config: &conf::Log) -> Result<(Target, Style), String> {
     match &config.target {
         conf::Target::Stderr => Ok((Target::Stderr, Style::Plain)),
@@ -209,7 +209,7 @@ fn lines_of(file: &File) -> usize {
     lines
 }
 
-/// Opens what lines are added to, made if it is not there. A pipe must have a reader.
+/// Opens the file that lines are appended to, and creates it if it is not there. A pipe must have a reader.
 fn open_file(path: &Path) -> io::Result<Opened> {
     let file = disk::open_at_once(OpenOptions::new().create(true).append(true), path).map_err(|error| {
         let is_pipe = fs::metadata(path).is_ok_and(|about| about.file_type().is_fifo());
@@ -217,7 +217,7 @@ fn open_file(path: &Path) -> io::Result<Opened> {
     })?;
     let about = file.metadata()?;
     if !about.is_file() {
-        // whoever takes the lines may take its time
+        // writes wait for a reader that takes its time
         rustix::io::ioctl_fionbio(&file, false)?;
     }
     Ok((file, about.is_file().then_some(about.len())))
@@ -232,7 +232,7 @@ pub fn give(path: &Path, user: User) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// Where the machine's log would be.
+    /// A socket in the place of the machine's log, and the target that writes to it.
     fn machine(name: &str) -> (UnixDatagram, Syslog) {
         let path = std::env::temp_dir().join(format!("runnel-syslog-{}-{name}", std::process::id()));
         let _ = fs::remove_file(&path);

@@ -1,5 +1,5 @@
-//! Where segments end: at key frames, and elsewhere only where one would become longer than
-//! players were told.
+//! The ends of segments: at key frames, and elsewhere only if one would become longer than players were told,
+//! or larger than there is room for.
 
 use std::time::Duration;
 
@@ -59,8 +59,8 @@ impl Cut {
         }
     }
 
-    /// EXT-X-TARGETDURATION: what the first complete groups of pictures say, or the first segments
-    /// where there is no room for groups.
+    /// EXT-X-TARGETDURATION in seconds: by the first complete groups of pictures, or by the first segments if
+    /// there is no room for groups.
     pub(super) fn target(&self) -> u64 {
         self.told.unwrap_or_else(|| rounded(if self.cramped { self.ended } else { self.longest }))
     }
@@ -107,7 +107,7 @@ impl Cut {
         self.key = None;
     }
 
-    /// So long has a segment become.
+    /// A segment of that duration has ended.
     pub(super) fn ended(&mut self, duration: Duration) {
         self.longest = self.longest.max(duration);
         self.ended = self.ended.max(duration);

@@ -10,7 +10,7 @@ use crate::hls::segment::{Map, Open, Segment, ms};
 use crate::hub::Unit;
 use crate::media::{Ticks, TrackSet};
 
-/// What begins with the next segment. It is kept out until then, so that segments begin with key
+/// Tracks that begin with the next segment. They are kept out until then, so that segments begin with key
 /// frames: players drop pictures up to one.
 #[derive(Debug)]
 pub(super) struct Joining {
@@ -75,7 +75,7 @@ impl Window {
         joining.is_some_and(|joining| joining.tracks.meets(unit.track))
     }
 
-    /// What waited for the segment that `unit` begins joins.
+    /// Takes in the tracks that waited for the segment that `unit` begins.
     pub(super) fn join(&mut self, unit: &Unit) {
         if let Some(joining) = self.joining.take_if(|joining| self.broken || joining.begins(unit)) {
             self.broken |= self.next_id > 0;
@@ -83,7 +83,7 @@ impl Window {
         }
     }
 
-    /// Makes a file of what describes the tracks; `None` if there is no room for it.
+    /// Makes a file of the head that describes the tracks; `None` if there is no room for it.
     fn keep_map(&mut self, unit: &Unit, bytes: &[u8]) -> Option<Arc<Map>> {
         let stem = Segment::new(&self.name, self.maps, None, self.dates.of(unit.came), false).stem;
         self.maps += 1;

@@ -69,8 +69,8 @@ impl Window {
         self.write(&playlist, mark)
     }
 
-    /// Where the playlist begins. Where room is short it leaves out those that go next,
-    /// since players that have read it come for them yet.
+    /// The index of the playlist's first segment. If room is short it leaves out the segments that go next,
+    /// since players that have read an earlier playlist still come for them.
     fn first_listed(&self) -> usize {
         let count = self.segments.len();
         let spare = if self.pressed { SPARE } else { 0 };

@@ -12,7 +12,7 @@ use crate::hub::Unit;
 
 /// A part's bytes take so much more on the average, as its last block is not full.
 const LOOSE: usize = BLOCK / 4;
-/// The part of the room that is always counted on, whatever players hold of what is gone.
+/// The part of the room that is always counted on, however much players hold of segments that are gone.
 const LEAST: usize = 4;
 
 impl Window {
@@ -115,7 +115,7 @@ impl Window {
         full
     }
 
-    /// Looks how much room there is for segments: players may hold some of what is gone.
+    /// Looks how much room there is for segments: players may hold some that are gone.
     pub(super) fn measure(&mut self) {
         let ours: usize = self.segments.iter().map(weight).chain(self.open.iter().map(|open| self.running(open))).sum();
         let (all, others) = (self.account.limit(), self.account.used().saturating_sub(ours));
@@ -157,12 +157,12 @@ impl Window {
     }
 }
 
-/// What a segment takes of memory, by the bytes that are in it.
+/// The memory of a segment, by the bytes that are in it; 0 if it is on the disk.
 fn held(segment: &Segment) -> usize {
     if segment.stored { 0 } else { segment.parts.iter().map(|part| part.len).sum() }
 }
 
-/// The same, more or less, with what is not full.
+/// The same, with an estimate of the room that is left in the last blocks of its parts.
 fn weight(segment: &Segment) -> usize {
     held(segment) + segment.parts.len() * LOOSE
 }

@@ -17,7 +17,7 @@ pub struct Unstored {
     pub name: String,
     /// Its bytes.
     pub content: File,
-    /// What lists of segments say of it; `None` for a head.
+    /// The segment as lists of segments have it; `None` for a head.
     pub about: Option<About>,
 }
 
@@ -26,7 +26,7 @@ pub struct Unstored {
 pub struct About {
     /// Its number, from 0 on.
     pub id: u64,
-    /// How long it is.
+    /// Its duration.
     pub duration: Duration,
     /// It does not continue the one before.
     pub discontinuity: bool,

@@ -208,7 +208,7 @@ fn dates_follow_the_durations_unless_the_clock_is_set() {
 fn no_date_goes_back_and_none_jumps_without_a_discontinuity() {
     const HOUR: i64 = 3_600_000;
     const YEARS: i64 = 56 * 365 * 24 * HOUR;
-    // where the clock is set after 5.5 s, from and to what, and which segment says so
+    // the wall clock's lead in milliseconds before and after it is set at 5.5 s, and the segment that says so
     for (before, after, says) in [(0, YEARS, Some(6)), (2 * HOUR, HOUR, None), (0, 20_000, None)] {
         let rules = Rules { listed: 30, target: Duration::from_secs(1), ..RULES };
         let (mut window, zero) = (Window::new("a", rules, Account::root("hls", 1 << 20), FIRST), Instant::now());
@@ -443,7 +443,7 @@ fn a_playlist_is_written_once_and_paid_for() {
     for (text, again) in texts.iter().zip(&again) {
         assert_eq!(text.as_ptr(), again.as_ptr());
     }
-    // who holds on to old ones keeps others from new ones, but never from segments
+    // old playlists that are held keep others from new ones, but never from segments
     let (mut held, mut at) = (Vec::new(), 2100);
     while let Ok(text) = window.playlist(false) {
         assert!(held.len() < 1000);

@@ -8,14 +8,14 @@ use super::Window;
 use crate::budget::{Account, BlockMut, OverBudget};
 use crate::container::m3u8::{Part, Playlist};
 
-/// Stands behind each name of a file in a playlist that is shared: there each player gets
-/// what it alone is to show. No playlist has it otherwise.
+/// The byte behind each name of a file in a shared playlist: in its place each player gets the text that it
+/// alone is to show. No playlist has it otherwise.
 pub const MARK: u8 = 1;
 /// The same as text.
 const MARKED: &str = "\u{1}";
 
-/// Playlists may have one part in so many of a stream's memory. That is more than one needs;
-/// but those who read slowly hold on to old ones.
+/// Playlists may have one part in so many of a stream's memory. That is more than one needs; but slow readers
+/// hold on to old ones.
 pub(super) const TEXTS: usize = 8;
 
 /// Playlists of one version, by what they tell.
@@ -98,7 +98,7 @@ impl Window {
     }
 }
 
-/// A playlist as a player gets it that is to show `own`.
+/// A playlist as it is sent to a player that is to show `own`.
 #[cfg(test)]
 pub(in crate::hls) fn told(playlist: Result<Bytes, OverBudget>, own: &str) -> String {
     String::from_utf8(playlist.unwrap().to_vec()).unwrap().replace(char::from(MARK), own)

@@ -6,11 +6,11 @@ use super::*;
 
 const VIDEO: usize = 0;
 const AUDIO: usize = MAX_TRACKS;
-/// What is published, in milliseconds.
+/// The length of what is published, in milliseconds.
 const LENGTH: i64 = 14_000;
 
-/// A frame: what it is of, when it was made and comes, what its publisher says, and where
-/// it was put.
+/// A frame: the slot of its track, the times at which it was made and comes, the time that its publisher
+/// says, and the time that it was given.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     slot: usize,
@@ -54,7 +54,8 @@ fn of(frames: &[Frame], slot: usize) -> Vec<Frame> {
     frames.iter().filter(|frame| frame.slot == slot).copied().collect()
 }
 
-/// How much further each of a track's frames is from when it was made than the first.
+/// The distance in milliseconds of each of a track's frames from the time at which it was made, less that of
+/// the first.
 fn moved(frames: &[Frame], slot: usize) -> Vec<i64> {
     let track = of(frames, slot);
     track.iter().map(|frame| frame.put - frame.made - (track[0].put - track[0].made)).collect()
@@ -63,7 +64,7 @@ fn moved(frames: &[Frame], slot: usize) -> Vec<i64> {
 struct Scenario {
     name: &'static str,
     says: fn(&Frame) -> i64,
-    /// How far pictures and sound may be from their places, and from one another.
+    /// The most milliseconds that pictures and sound may be from their places, and from one another.
     off: i64,
     apart: i64,
 }
@@ -467,7 +468,7 @@ fn whatever_jumps_tracks_end_together() {
         let base = dice.roll(0..1 << 32);
         frames.iter_mut().for_each(|frame| frame.says += base);
         let mut log = Vec::new();
-        // what happens, each some time after the one before
+        // the events, each some time after the one before
         let mut at = 2000;
         while at < 54_000 {
             let by = dice.roll(-20..20) * dice.roll(1000..200_000);

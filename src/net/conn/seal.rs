@@ -13,7 +13,7 @@ use super::Conn;
 const MAX_HELLO: usize = 12 << 10;
 /// The most that servers do: most of it are certificates.
 const MAX_FLIGHT: usize = 48 << 10;
-/// So many times in a row what was read may bring nothing to anybody.
+/// So many reads in a row may bring no plaintext before others get their turn.
 const RECORDS: usize = 16;
 
 const PER_PEER: &str = "its address has as much of tls.max as connections.per_peer leaves it";

@@ -1,4 +1,4 @@
-//! What a server shows of itself.
+//! The certificates that a server shows.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -41,19 +41,18 @@ impl Files {
     }
 }
 
-/// What a server shows of itself: of several certificates the one whose name the
-/// client asks for, or the first.
+/// The certificates of a server, which shows the one whose name the client asks for, or the first.
 pub struct Identity {
     files: Vec<Files>,
     shown: Arc<Shown>,
-    /// What the files were like when they were read last.
+    /// The marks of the files when they were read last.
     marks: Mutex<Vec<Option<Mark>>>,
     pub(super) config: Arc<ServerConfig>,
     /// The most that a record holds.
     pub(super) record: usize,
 }
 
-/// Changes if a file does: when, its length, and which it is.
+/// The modification time, length and inode of a file, which change if the file does.
 type Mark = (i64, i64, u64, u64);
 
 /// Bytes before what a record holds. RFC 8446 section 5.1.
@@ -92,9 +91,9 @@ impl Identity {
 fn config(shown: Arc<Shown>, record: usize) -> Result<ServerConfig, rustls::Error> {
     let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let mut config = builder.with_no_client_auth().with_cert_resolver(shown);
-    // those who speak another protocol ask for none by this way
+    // peers that speak another protocol ask for none by this extension
     config.alpn_protocols = vec![HTTP.to_vec()];
-    // what a client may come back with is kept by itself, sealed: it costs no memory here
+    // a client keeps its session ticket, sealed, by itself: that costs no memory here
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = Ticketer::new()?;
     config.send_tls13_tickets = 1;

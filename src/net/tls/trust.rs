@@ -1,4 +1,4 @@
-//! Whom a client believes.
+//! The certificates that a client believes.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -14,7 +14,7 @@ use rustls::{
 use super::identity::certificates;
 use super::provider;
 
-/// What a client believes.
+/// The certificates that a client believes: those of certain authorities, or all.
 #[derive(Clone)]
 pub struct Trust {
     config: Arc<ClientConfig>,
@@ -68,7 +68,7 @@ impl Trust {
 
 type Builder<State> = ConfigBuilder<ClientConfig, State>;
 
-/// What was made, and else what `make` does.
+/// The one that was made before, or else the one that `make` makes.
 fn once(made: &OnceLock<Trust>, make: impl FnOnce() -> Result<Trust, String>) -> Result<Trust, String> {
     match made.get() {
         Some(trust) => Ok(trust.clone()),

@@ -1,20 +1,20 @@
-//! What goes out for a URL: a server knows an application and the name of a stream in it.
+//! The parts of a URL that a server is sent: an application, and the name of a stream in it.
 
 use crate::container::amf::Value;
 use crate::proto::Url;
 
-/// Whom a client asks, and for what.
+/// The stream that a client publishes or plays, as its requests name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Address {
     /// `app` of `connect`.
     pub app: String,
     /// `tcUrl` of `connect`: the URL of the application.
     pub tc_url: String,
-    /// What is published or played, with the query that belongs to it.
+    /// The name of the stream, with the query that belongs to it.
     pub name: String,
 }
 
-/// Where servers listen if the URL does not say. RTMP 1.0 appendix.
+/// The port of servers if the URL names none. RTMP 1.0 appendix.
 pub const PORT: u16 = 1935;
 /// The same under TLS.
 pub const PORT_TLS: u16 = 443;
@@ -34,7 +34,7 @@ impl Address {
         Self::new(&origin, app, name)
     }
 
-    /// Where `ex` of a refusal says that the stream is. `redirect` is the URL of an
+    /// The URL to which `ex` of a refusal redirects. `redirect` is the URL of an
     /// application, where the name stays the same, or a whole URL if it has both;
     /// SRS has the whole one under `redirect2` besides.
     pub(super) fn moved(&self, ex: &Value, at_connect: bool) -> Option<String> {
@@ -50,7 +50,7 @@ impl Address {
         })
     }
 
-    /// What nobody is told: the name, and what is asked with.
+    /// The parts that no log shows: the name, and the queries with their values.
     fn secrets(&self) -> impl Iterator<Item = &str> {
         let queries = [&self.app, &self.name].map(|text| text.split_once('?').map_or("", |(_, query)| query));
         let pairs = queries.into_iter().flat_map(|query| query.split('&'));
@@ -59,8 +59,8 @@ impl Address {
         [&*self.name, name].into_iter().chain(queries).chain(values)
     }
 
-    /// What a server says, for the log: without what it repeats of our secrets, on one
-    /// line, and not without end.
+    /// A server's text for the log: without our secrets that it repeats, on one line, and
+    /// of limited length.
     pub(super) fn redact(&self, said: &str) -> String {
         let mut secrets: Vec<_> = self.secrets().filter(|secret| secret.len() >= LEAST_SECRET).collect();
         // the longest first: one may be a part of another
@@ -106,11 +106,11 @@ fn prefixed(items: &str) -> Option<usize> {
     items.split_at(colon).0.rfind('/')
 }
 
-/// `ex.code` of a refusal that is none: HTTP's 302.
+/// `ex.code` of a refusal that is a redirect: HTTP's 302.
 const REDIRECT: f64 = 302.0;
-/// What is shorter is no secret, and part of many words.
+/// Shorter texts do not count as secrets: they are parts of many words.
 const LEAST_SECRET: usize = 4;
-/// The most characters of what a server says that are logged.
+/// The most characters of a server's text that are logged.
 const MOST_SAID: usize = 200;
 
 #[cfg(test)]

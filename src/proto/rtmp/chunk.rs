@@ -22,7 +22,7 @@ pub struct Chunks {
     repeats_extended: bool,
 }
 
-/// What became of a message's bytes.
+/// The bytes of a message, or the reason for which they were passed over.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Payload {
     /// All of them.
@@ -79,7 +79,7 @@ impl Chunks {
     }
 
     /// Gives back the room of audio and video messages that are not complete:
-    /// what comes of them is passed over.
+    /// the rest of them is passed over.
     pub fn let_go(&mut self) {
         let media = self.streams.iter_mut().filter(|stream| is_media(stream.kind));
         for assembly in media.filter_map(|stream| stream.assembly.as_mut()) {

@@ -14,7 +14,7 @@ use crate::media::Kind;
 use crate::proto::Machine;
 use crate::wire::Reader;
 
-/// What the client is there for.
+/// The task of the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
     /// To publish.
@@ -23,7 +23,7 @@ pub enum Role {
     Play,
 }
 
-/// What the server did.
+/// An event from the server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientEvent {
     /// It lets us publish or play.
@@ -34,7 +34,7 @@ pub enum ClientEvent {
     Moved(String),
     /// An audio or video message.
     Media {
-        /// Which of the two.
+        /// Audio or video.
         kind: Kind,
         /// Milliseconds; 32 bits that wrap.
         timestamp: u32,
@@ -87,7 +87,7 @@ const DELETE_STREAM: f64 = 7.0;
 const ENCODER: &str = concat!("FMLE/3.0 (compatible; runnel/", env!("CARGO_PKG_VERSION"), ")");
 /// The `flashVer` of players, as ffmpeg says it.
 const PLAYER: &str = "LNX 9,0,124,2";
-/// A server whose window is smaller is told of every so many bytes twice.
+/// The least window: a smaller one counts as this, and is acknowledged after half of it.
 const MIN_WINDOW: u32 = 1 << 10;
 
 impl Client {
@@ -251,8 +251,8 @@ impl Client {
         }
     }
 
-    /// The server says why not, or where else; `at_connect` if it does not know yet
-    /// what it is asked for.
+    /// Takes a refusal or a redirect of the server; `at_connect` if the server does not know
+    /// the stream's name yet.
     fn refused(&mut self, info: &Value, at_connect: bool) {
         let text = |name| info.member(name).and_then(Value::as_text).unwrap_or_default();
         self.events.push_back(match info.member("ex").and_then(|ex| self.address.moved(ex, at_connect)) {

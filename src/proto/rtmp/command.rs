@@ -6,7 +6,7 @@ use crate::container::flv::FourCc;
 /// A command message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Command {
-    /// What is asked for.
+    /// The command name, such as `connect`.
     pub name: Box<str>,
     /// Ties the answer to it; 0 wants none.
     pub transaction: f64,
@@ -23,7 +23,7 @@ impl Command {
         Some(Self { name, transaction, args: values.collect() })
     }
 
-    /// The command object: what `connect` describes itself with.
+    /// The command object, in which the sender of `connect` describes itself.
     pub fn object(&self) -> &Value {
         self.args.first().unwrap_or(&Value::Null)
     }
@@ -50,7 +50,7 @@ pub fn status(level: &str, code: &str, description: &str) -> Vec<(Box<str>, Valu
         .into()
 }
 
-/// What a client's `connect` says of the enhanced forms that it reads.
+/// The enhanced forms that a client reads, as its `connect` tells them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caps {
     /// Codecs that it names, in `fourCcList` or in a FourCC info map; `*` for all.
@@ -86,7 +86,7 @@ impl Caps {
         !self.enhanced || self.fourccs.iter().any(|known| *known == name || *known == ANY)
     }
 
-    /// What we say of ourselves in answer: everything is passed on.
+    /// Our own capabilities, for `connect` and its answer: everything is passed on.
     pub fn ours() -> Vec<(Box<str>, Value)> {
         let any = || Value::object([("*", Value::Number(CAN_FORWARD.into()))]);
         vec![

@@ -64,8 +64,8 @@ fn reply(client: &[u8; DIGEST], seed: u64) -> Vec<u8> {
     out
 }
 
-/// Where in a packet the digest stands: at a distance from `base` that four
-/// bytes there add up to.
+/// The place of the digest in a packet. The sum of the four bytes at `base`, modulo 728,
+/// is its distance from the byte behind them.
 #[derive(Clone, Copy)]
 struct Layout {
     base: usize,
@@ -90,7 +90,7 @@ impl Layout {
     }
 }
 
-/// The digest in C1 and where it was found; `None` for the simple handshake.
+/// The digest in C1 and the layout that it was found by; `None` for the simple handshake.
 fn client_digest(c1: &[u8]) -> Option<(Layout, [u8; DIGEST])> {
     LAYOUTS.into_iter().find_map(|layout| {
         let (before, digest, after) = layout.split(c1)?;

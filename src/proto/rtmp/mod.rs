@@ -32,7 +32,7 @@ pub const STREAM_ID: u32 = 1;
 const PING_REQUEST: u16 = 6;
 const PING_RESPONSE: u16 = 7;
 
-/// Why a connection cannot go on.
+/// The error that ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// Against the specification.

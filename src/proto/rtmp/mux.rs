@@ -12,7 +12,7 @@ use crate::media::{Frame, Hz, Kind, Ticks, Track, Tracks};
 use super::message::{continuation, header, kind};
 use super::{CHUNK_SIZE, STREAM_ID};
 
-/// What players can be given: enhanced tags where a codec needs them, HEVC as
+/// The forms for players: enhanced tags where a codec needs them, HEVC as
 /// codec id 12, and all tracks.
 pub static FORMS: [&Form; 3] = [
     &Form::own("rtmp", || mux(Style::default())),
@@ -20,7 +20,7 @@ pub static FORMS: [&Form; 3] = [
     &Form { query: "tracks=all", ..Form::own("rtmp-tracks", || mux(Style { all_tracks: true, ..Style::default() })) },
 ];
 
-/// What a server is given to whom we publish.
+/// The form for a server that we publish to.
 pub static PUSH: Form = Form::own("rtmp-push", || Box::new(Rtmp { style: Style::default(), publishes: true }));
 
 struct Rtmp {
@@ -87,7 +87,7 @@ impl Rtmp {
 }
 
 /// A message in chunks, its body behind `lead`. No body has the head of a chunk in it,
-/// so that one who knows the message stream by another number can be sent other heads.
+/// so that a peer that has another number for the message stream can be sent other heads.
 fn message(kind: u8, time: u32, lead: &[u8], body: &Bytes) -> (Piece, Vec<Piece>) {
     let mut head = header(kind, STREAM_ID, time, lead.len() + body.len());
     head.extend_from_slice(lead);
@@ -134,7 +134,7 @@ mod tests {
     use super::*;
     use crate::media::{Codec, Params};
 
-    /// What a server makes of these pieces with heads for the message stream `number`.
+    /// The messages that a server reads from these pieces with heads for the message stream `number`.
     fn read(number: u32, packed: &[Packed]) -> Vec<(u32, Payload)> {
         let mut wire = Vec::new();
         for piece in packed.iter().flat_map(Packed::pieces) {

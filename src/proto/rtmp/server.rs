@@ -14,7 +14,7 @@ use crate::media::Kind;
 use crate::proto::Machine;
 use crate::wire::Reader;
 
-/// What one connection may ask of us.
+/// The limits of one connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The longest audio or video message in bytes; longer ones are passed over.
@@ -23,7 +23,7 @@ pub struct Limits {
     pub max_answers: usize,
 }
 
-/// What the client did.
+/// An event from the client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// It asks to publish; to be answered with `accept` or `refuse`.
@@ -32,7 +32,7 @@ pub enum Event {
     Play(Target),
     /// An audio or video message of the accepted publisher.
     Media {
-        /// Which of the two.
+        /// Audio or video.
         kind: Kind,
         /// Milliseconds; 32 bits that wrap.
         timestamp: u32,
@@ -49,7 +49,7 @@ pub enum Event {
     Stop,
 }
 
-/// Why a request is refused: the `code` of `onStatus`.
+/// The reason for which a request is refused: it selects the `code` of `onStatus`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The name is taken, or not one.
@@ -121,7 +121,7 @@ impl Server {
         self.account = account;
     }
 
-    /// What the client's `connect` said that it reads.
+    /// The enhanced forms that the client reads, as its `connect` told them.
     pub fn caps(&self) -> &Caps {
         &self.caps
     }
@@ -147,7 +147,7 @@ impl Server {
         }
     }
 
-    /// Tells the client why not.
+    /// Refuses the client's request, with the reason.
     pub fn refuse(&mut self, refusal: Refusal, description: &str) {
         let State::Asked(role) = self.state else { return };
         self.state = State::Open;
@@ -441,7 +441,7 @@ fn media_kind(kind: u8) -> Option<Kind> {
     }
 }
 
-/// What is kept of an app, in bytes.
+/// The most bytes of an app's name that are kept.
 const MAX_APP: usize = 512;
 /// User control events. Section 7.1.7.
 const STREAM_BEGIN: u16 = 0;

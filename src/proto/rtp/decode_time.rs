@@ -11,18 +11,18 @@ use crate::media::Ticks;
 /// One track's pictures.
 #[derive(Debug, Default)]
 pub(super) struct DecodeTimes {
-    /// So many pictures may be decoded before one that is shown before them.
+    /// The number of pictures that may be decoded before one that is shown before them.
     depth: usize,
-    /// Times of presentation that no picture was given yet, in their order.
+    /// Presentation times that no picture has as its decode time yet, in their order.
     waiting: Vec<Ticks>,
-    /// When those that were decoded last are shown.
+    /// The presentation times of the pictures that were decoded last.
     recent: VecDeque<Ticks>,
     last: Option<Ticks>,
 }
 
 /// The most pictures that a decoder holds back. H.264 section A.3.1, H.265 section A.4.2.
 const MAX_DEPTH: usize = 16;
-/// How far the first pictures are apart, as long as nobody knows: 40 ms.
+/// The distance of the first pictures, as long as nobody knows it: 40 ms.
 const STEP: i64 = 3600;
 /// A step by more than this is another time line: one second at a key frame, and ten at
 /// any other, since few pictures a second that overtake each other step far.
@@ -35,8 +35,8 @@ impl DecodeTimes {
         self.depth = depth.min(MAX_DEPTH);
     }
 
-    /// When a picture is decoded that is shown at `shown`. If the pictures'
-    /// order shows that `depth` was a lie, it is corrected.
+    /// The decode time of a picture that is shown at `shown`. If the pictures'
+    /// order shows that `depth` was too low, it is corrected.
     pub(super) fn next(&mut self, shown: Ticks, key: bool) -> Ticks {
         let most = if key { MAX_STEP } else { MAX_OVERTAKING };
         let jumped = self.last.is_some_and(|last| (shown - last).0.saturating_abs() > most);

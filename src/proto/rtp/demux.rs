@@ -16,7 +16,7 @@ use super::{Error, Format, Packet};
 use crate::budget::Room;
 use crate::media::{Codec, Frame, Hz, Kind, Ticks, Track};
 
-/// What packets turned out to carry.
+/// An event from a publisher's packets.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A track is new or has changed.
@@ -32,7 +32,7 @@ pub struct Demux {
     max_frame: usize,
     patience: Duration,
     lanes: Vec<Lane>,
-    /// When the first frame came.
+    /// The arrival of the first packet.
     begun: Option<Instant>,
     /// The track that had a time first: others are moved to fit it.
     first: Option<usize>,
@@ -45,15 +45,15 @@ struct Lane {
     only: Option<u8>,
     /// The sender of the last packet, its timestamp, and its arrival.
     heard: Option<Heard>,
-    /// The timestamp with which it begins, as all others do at that moment.
+    /// The timestamp with which it begins, at the moment at which all others begin.
     start: Option<u32>,
-    /// What the last sender report said.
+    /// The time of day and the timestamp of the last sender report.
     sender: Option<(Ntp, u32)>,
     /// A report of a sender whose packets have not come yet, and when it came.
     early: Option<(u32, (Ntp, u32), Instant)>,
     /// The offset to other tracks was settled by what the sender says.
     aligned: bool,
-    /// The track whose report says since then that it is another, and by how much.
+    /// The track whose report has contradicted that offset since, and by how much.
     doubt: Option<(usize, i64)>,
     frames: Frames,
 }
@@ -114,8 +114,8 @@ impl Demux {
         Some(self.lanes.len() - 1)
     }
 
-    /// A track begins with `timestamp` at the moment at which all others begin of
-    /// which that is known. Sender reports that come later know better.
+    /// A track begins with `timestamp`, at the same moment as all others that this is known
+    /// of. Later sender reports override it.
     pub fn begin_at(&mut self, number: usize, timestamp: u32) {
         if let Some(lane) = self.lanes.get_mut(number) {
             lane.start = Some(timestamp);
@@ -129,7 +129,7 @@ impl Demux {
 
     /// The tracks of which enough is known, before the first packet.
     pub fn tracks(&self) -> impl Iterator<Item = &Track> {
-        // what is told twice makes those who have not begun wait for the next key frame
+        // a track that is told twice makes viewers that have not begun wait for the next key frame
         let known = self.lanes.iter().filter(|lane| lane.frames.known);
         let tracks = known.map(|lane| &lane.frames.track);
         tracks.filter(|track| !track.params.record.is_empty() || !needs_record(track.codec))
@@ -207,12 +207,12 @@ impl Demux {
         }
     }
 
-    /// Takes what the sender of a track reported at `now`.
+    /// Takes a report of a track's sender that came at `now`.
     fn believe(&mut self, number: usize, report: (Ntp, u32), now: Instant) {
         let Some(lane) = self.lanes.get_mut(number) else { return };
         lane.reception.sender_report(report.0, now);
         if lane.sender.replace(report).is_none() {
-            // what the server said of the beginning was less exact
+            // the server's timestamps of the beginning were less exact
             self.lanes.iter_mut().for_each(|lane| lane.aligned = false);
         }
         self.align(Some(number));
@@ -251,8 +251,8 @@ impl Demux {
         Some(((first_time + Ticks(later)).rescale(MICROSECONDS, lane.frames.track.clock), timestamp))
     }
 
-    /// Moves tracks to where their sender reports say that they belong, of which the one
-    /// of `reporter` is news: sound rather than pictures.
+    /// Moves tracks to the times that their sender reports give: sound rather than pictures.
+    /// The report of `reporter` is new.
     fn align(&mut self, reporter: Option<usize>) {
         let Some(first) = self.first else { return };
         for number in (0..self.lanes.len()).filter(|number| *number != first) {
@@ -291,7 +291,7 @@ impl Demux {
 }
 
 impl Lane {
-    /// Notes who sent a packet, and whether that is another than before.
+    /// Notes the sender of a packet; true if it is another than before.
     fn hear(&mut self, packet: &Packet, now: Instant) -> bool {
         let Packet { ssrc, timestamp, .. } = *packet;
         let before = self.heard.replace(Heard { ssrc, timestamp, at: now });
@@ -312,8 +312,8 @@ impl Lane {
         (-MAX_STEP..=passed.saturating_add(MAX_STEP)).contains(&step) && self.order.follows(packet.sequence)
     }
 
-    /// Whether the same track's report before this one has said the same. One alone may tell
-    /// of a time of day that was set, of which the other track's does not know yet.
+    /// Whether the report of the same track before this one gave the same offset. A single one
+    /// may have a time of day that was set since the other track's report.
     fn is_confirmed(&mut self, reporter: Option<usize>, skew: i64) -> bool {
         match (self.doubt, reporter) {
             (Some((by, before)), Some(reporter)) if by == reporter && (skew - before).abs() <= DRIFT => {

@@ -1,4 +1,4 @@
-//! What a session description says of how a track is packed.
+//! The payload format of a track, as a session description has it.
 
 use crate::media::Hz;
 

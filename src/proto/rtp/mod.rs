@@ -19,11 +19,11 @@ use crate::budget::{OverBudget, Overflow};
 use crate::codec::Malformed;
 use crate::wire::Short;
 
-/// The longest packet that we send, header included: what passes every network
-/// that passes anything.
+/// The longest packet that we send, header included: short enough for every
+/// network in use.
 pub const MAX_PACKET: usize = 1400;
 
-/// Why a packet or a frame is lost.
+/// The reason for which a packet or a frame is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// Against the specification.

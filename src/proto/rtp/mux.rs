@@ -39,7 +39,7 @@ struct Lane {
     sent: Sent,
     /// The time of the last sender report, in milliseconds.
     reported: Option<Ticks>,
-    /// Where the next frame of sound begins, in ticks, if it follows without a gap.
+    /// The time at which the next frame of sound begins, in ticks, if it follows without a gap.
     next: Option<Ticks>,
 }
 
@@ -59,8 +59,8 @@ pub fn ssrc(kind: Kind) -> u32 {
     secret("ssrc", kind)
 }
 
-/// What packets of a kind say for `time` on their clock: it begins anywhere.
-/// RFC 3550 section 5.1.
+/// The timestamp in packets of a kind for `time` on their clock: it begins at a random
+/// number. RFC 3550 section 5.1.
 pub fn timestamp(kind: Kind, time: Ticks) -> u32 {
     (time.0 as u32).wrapping_add(secret("timestamp", kind))
 }
@@ -79,8 +79,8 @@ pub fn channel(kind: Kind) -> u8 {
     }
 }
 
-/// What a viewer is offered: the first track of each kind that can be packed,
-/// pictures before sound.
+/// The formats that a viewer is offered: of the first track of each kind, if it can be
+/// packed, pictures before sound.
 pub fn offers(tracks: &Tracks) -> Vec<(Kind, Format)> {
     let offer = |kind| Some((kind, outgoing(tracks.find(kind, 0)?)?.0));
     [Kind::Video, Kind::Audio].into_iter().filter_map(offer).collect()
@@ -193,7 +193,7 @@ impl Lane {
         Some(Packed::new(pieces.next()?, pieces.collect()))
     }
 
-    /// When a frame is shown, on the format's clock. Sound whose times were
+    /// The time at which a frame is shown, on the format's clock. Sound whose times were
     /// rounded to milliseconds gets its even steps back.
     fn time(&mut self, track: &Track, frame: &Frame) -> Ticks {
         let clock = self.format.clock;
@@ -216,7 +216,7 @@ impl Lane {
     }
 }
 
-/// How long a frame of sound lasts on its codec's own clock, which is the format's too.
+/// The duration of a frame of sound on its codec's own clock, which is the format's too.
 fn duration(codec: Codec, data: &[u8]) -> Option<u32> {
     match codec {
         Codec::Aac => Some(aac::SAMPLES),

@@ -9,19 +9,19 @@ use super::Packet;
 /// One track's packets.
 #[derive(Debug)]
 pub(super) struct Order {
-    /// How long a packet waits for those before it.
+    /// The longest time that a packet waits for those before it.
     patience: Duration,
     /// The sequence number that comes next.
     next: Option<u16>,
-    /// What would follow the last one that was far behind.
+    /// The sequence number behind the last packet that was far behind.
     behind: Option<u16>,
     /// Those that came early, in their order, and when they came.
     early: VecDeque<(Packet, Instant)>,
-    /// None of these came before.
+    /// None of the early packets came before this time.
     since: Option<Instant>,
 }
 
-/// What comes next.
+/// The next step in the order: a packet or a gap.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// A packet.
@@ -146,7 +146,7 @@ impl Order {
     }
 }
 
-/// How far `sequence` is ahead of `next`, across the wrap.
+/// The distance of `sequence` ahead of `next`, across the wrap.
 fn distance(next: u16, sequence: u16) -> i16 {
     sequence.wrapping_sub(next) as i16
 }
@@ -161,8 +161,8 @@ mod tests {
         Packet { marker: false, payload_type: 96, sequence, timestamp: 0, ssrc: 1, payload: Bytes::new() }
     }
 
-    /// What comes of packets that arrive so many milliseconds after the start;
-    /// gaps are negative.
+    /// The sequence numbers that come out if packets arrive so many milliseconds after the
+    /// start; gaps are negative.
     fn order(patience: u64, packets: &[(u16, u64)]) -> Vec<i32> {
         let (mut order, begun, mut out) = (Order::new(Duration::from_millis(patience)), Instant::now(), Vec::new());
         for (sequence, ms) in packets {

@@ -10,13 +10,13 @@ use crate::wire::Reader;
 pub struct Packet {
     /// Of the last packet of a picture, or the first after silence.
     pub marker: bool,
-    /// What the payload is, as the session description says.
+    /// The payload type, which the session description defines.
     pub payload_type: u8,
     /// Grows by one with each packet, and wraps.
     pub sequence: u16,
-    /// When the payload is shown, on the track's clock; wraps.
+    /// The time at which the payload is shown, on the track's clock; wraps.
     pub timestamp: u32,
-    /// Who sends.
+    /// The synchronization source: the sender.
     pub ssrc: u32,
     /// Without contributing sources, header extension and padding.
     pub payload: Bytes,

@@ -1,4 +1,4 @@
-//! What a receiver reports of what it got. RFC 3550 Appendix A.3 and A.8.
+//! The statistics that a receiver reports. RFC 3550 Appendix A.3 and A.8.
 
 use std::time::{Duration, Instant};
 
@@ -14,9 +14,9 @@ pub(super) struct Reception {
     first: Option<u32>,
     highest: u32,
     received: u32,
-    /// What the last report covered.
+    /// The packets expected and received up to the last report.
     before: (u32, u32),
-    /// When the first packet came.
+    /// The arrival of the first packet.
     begun: Option<Instant>,
     transit: Option<i64>,
     /// In 16ths of a tick.
@@ -53,7 +53,7 @@ impl Reception {
         self.last_sr = Some((ntp, now));
     }
 
-    /// What there is to report, if anything has come.
+    /// The report block of these packets; `None` if none has come.
     pub(super) fn report(&mut self, now: Instant) -> Option<Block> {
         let first = self.first?;
         let expected = self.highest.wrapping_sub(first).wrapping_add(1);

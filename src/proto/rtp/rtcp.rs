@@ -7,12 +7,12 @@ use crate::wire::{Reader, Short, Writer};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ntp(pub u64);
 
-/// What a packet says, as far as it matters here.
+/// The content of a packet, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
     /// SR. Section 6.4.1.
     Sender {
-        /// Who sends.
+        /// The synchronization source of the sender.
         ssrc: u32,
         /// The time of day.
         ntp: Ntp,
@@ -23,12 +23,12 @@ pub enum Report {
     Receiver,
     /// BYE: that sender sends nothing more. Section 6.6.
     Bye {
-        /// Who.
+        /// The synchronization source of that sender.
         ssrc: u32,
     },
 }
 
-/// What one sender has sent.
+/// The counts of the packets of one sender.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
     /// Packets; wraps.
@@ -40,7 +40,7 @@ pub struct Sent {
 /// One report block. Section 6.4.1.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Block {
-    /// Whose packets these are about.
+    /// The synchronization source of the packets that the block reports on.
     pub ssrc: u32,
     /// Lost since the last report, in 256ths.
     pub fraction_lost: u8,
@@ -52,7 +52,7 @@ pub struct Block {
     pub jitter: u32,
     /// The middle of the NTP time of the last sender report; 0 if there was none.
     pub last_sr: u32,
-    /// How long ago that came, in 65536ths of a second.
+    /// The delay since that report came, in 65536ths of a second.
     pub since_sr: u32,
 }
 
@@ -72,7 +72,7 @@ impl Ntp {
         Self(seconds + u64::from(wall.0.subsec_nanos()) * (1 << 32) / 1_000_000_000)
     }
 
-    /// How much later it is than `other`, in microseconds.
+    /// The time from `other` to this one, in microseconds.
     pub fn since(self, other: Self) -> i64 {
         let distance = self.0.wrapping_sub(other.0) as i64;
         (distance >> 32) * 1_000_000 + (((distance & 0xffff_ffff) * 1_000_000) >> 32)

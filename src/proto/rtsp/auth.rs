@@ -1,5 +1,5 @@
-//! Who asks: Basic and Digest, as RTSP takes them over from HTTP. RFC 7617,
-//! RFC 7616, and RFC 2617 for those who know no more.
+//! Authentication: Basic and Digest, as RTSP takes them over from HTTP. RFC 7617,
+//! RFC 7616, and RFC 2617 for peers that know no more.
 
 mod answer;
 mod guard;
@@ -16,7 +16,7 @@ use sha2::{Digest as _, Sha256};
 const MAX_CHALLENGES: usize = 8;
 const MAX_PARAMETERS: usize = 32;
 
-/// A scheme with its parameters: a challenge, or what answers it.
+/// A scheme with its parameters: a challenge, or the answer to it.
 /// RFC 7235 section 2.1.
 struct Challenge {
     scheme: String,

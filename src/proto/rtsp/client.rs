@@ -13,7 +13,7 @@ use super::{CONTROL, Lower, Status, Transport};
 use crate::budget::{Account, OverBudget};
 use crate::proto::{Machine, Url};
 
-/// What the client is there for.
+/// The task of the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
     /// To play what the server has.
@@ -22,12 +22,12 @@ pub enum Purpose {
     Publish {
         /// For ANNOUNCE.
         sdp: String,
-        /// How many tracks it has.
+        /// The number of its tracks.
         tracks: usize,
     },
 }
 
-/// What the server did.
+/// An event from the server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientEvent {
     /// It describes the stream: to be answered with `choose`.
@@ -36,8 +36,8 @@ pub enum ClientEvent {
     WantsPorts(usize),
     /// A track is carried in this way.
     SetUp(usize, Transport),
-    /// All tracks are carried, and packets may go. Those tracks of which RTP-Info says
-    /// it begin at the same moment with these timestamps.
+    /// All tracks are carried, and packets may go. The tracks whose timestamps RTP-Info
+    /// gives begin with them at the same moment.
     Started(Vec<(usize, u32)>),
     /// A packet inside the connection.
     Packet {
@@ -50,7 +50,7 @@ pub enum ClientEvent {
     Lost {
         /// The number of the channel.
         channel: u8,
-        /// Why.
+        /// The charge that was refused.
         refusal: OverBudget,
     },
     /// The stream is elsewhere.
@@ -61,7 +61,7 @@ pub enum ClientEvent {
     Ended,
 }
 
-/// Why a connection cannot go on.
+/// The error that ends a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClientError {
     /// Not a message.
@@ -82,13 +82,13 @@ pub struct Client {
     may_tell: bool,
     seed: u64,
     answer: Option<Answer>,
-    /// Which way is tried, and whether the other was.
+    /// The lower transport that is tried, and whether it was changed: that is done once.
     lower: Lower,
     changed: bool,
     cseq: u32,
     /// The request that waits for its answer.
     asked: Option<Asked>,
-    /// Against which the tracks' URLs are.
+    /// The base URL of the tracks' controls.
     base: String,
     controls: Vec<String>,
     /// Tracks still to be set up, the next one last.
@@ -103,7 +103,7 @@ pub struct Client {
 struct Asked {
     method: Method,
     track: usize,
-    /// How often it was sent because the server asked who we are.
+    /// The number of times that it was repeated because the server asked for authentication.
     tries: u8,
     url: String,
     transport: Option<Transport>,
@@ -111,7 +111,7 @@ struct Asked {
 
 /// The longest message that a server may send.
 const MAX_MESSAGE: usize = 16 << 10;
-/// What a session lasts if the server does not say, in seconds. Section 12.37.
+/// The timeout of a session if the server names none, in seconds. Section 12.37.
 const TIMEOUT: u32 = 60;
 const AGENT: &str = concat!("runnel/", env!("CARGO_PKG_VERSION"));
 
@@ -175,7 +175,7 @@ impl Client {
         }
     }
 
-    /// How often the server wants to hear of us, in seconds.
+    /// The timeout of the session, in seconds: the server has to hear of us more often.
     pub fn timeout(&self) -> u32 {
         self.timeout
     }
@@ -283,7 +283,7 @@ impl Client {
                 self.lower = if self.lower == Lower::Tcp { Lower::Udp } else { Lower::Tcp };
                 self.set_up_next();
             }
-            // what keeps the session alive need not be understood
+            // the server need not understand the request that keeps the session alive
             _ if self.started && asked.method != Method::Teardown => self.parameters = false,
             _ if asked.method == Method::Options => self.after_options(""),
             _ => self.refused(&response),

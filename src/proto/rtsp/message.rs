@@ -2,19 +2,19 @@
 
 use super::Status;
 
-/// What one side says to the other.
+/// A message from either side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
-    /// Asks.
+    /// A request.
     Request(Request),
-    /// Answers.
+    /// The response to a request.
     Response(Response),
 }
 
 /// RFC 2326 section 6.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// What is asked.
+    /// The method.
     pub method: Method,
     /// As it stands in the request line.
     pub url: String,
@@ -29,7 +29,7 @@ pub struct Request {
 pub struct Response {
     /// The status code, 100 to 999.
     pub status: u16,
-    /// What the peer says of the code; may be empty.
+    /// The reason phrase; may be empty.
     pub reason: String,
     /// The header fields.
     pub fields: Fields,
@@ -60,10 +60,10 @@ pub enum Method {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Fields(Vec<(String, String)>);
 
-/// Why a message cannot be read; what follows it cannot be either.
+/// The error of a message that cannot be read; the bytes behind it cannot be read either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
-    /// What to answer with.
+    /// The status to answer with.
     pub status: Status,
     /// The number of the request, if it could be seen.
     pub cseq: Option<u32>,
@@ -183,14 +183,14 @@ pub fn begins(data: &[u8]) -> Option<bool> {
     }
 }
 
-/// The same of a request whose method nobody knows, by the whole of its first line.
+/// The same for a request with an unknown method, by the whole of its first line.
 fn is_request_line(data: &[u8]) -> Option<bool> {
     let text = data.get(..LONGEST_LINE).unwrap_or(data);
     let end = text.iter().position(|byte| !matches!(byte, b' '..=b'~'));
     let (line, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
     let word = line.iter().take_while(|byte| byte.is_ascii_uppercase() || **byte == b'_').count();
     let (method, rest_of_line) = line.split_at_checked(word)?;
-    // a known method stands behind what means nothing
+    // a known method stands behind bytes that mean nothing
     let is_known = METHODS.iter().any(|(_, name)| method.ends_with(name.as_bytes()));
     if word == 0 || is_known || !matches!(rest_of_line, [b' ', ..] | []) {
         return Some(false);
@@ -211,7 +211,7 @@ const RTSP: &[u8] = b"RTSP/";
 /// Reads the message at the front of `data`: its length and what it says; `None` if
 /// it is not complete yet. Head and body together have at most `max` bytes.
 pub fn read(data: &[u8], max: usize) -> Result<Option<(usize, Message)>, Error> {
-    // what is no text is known before a line ends, if one ever does
+    // bytes that are no text are refused at once: a line might never end
     if data.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) {
         return Err(Error { status: Status::BAD_REQUEST, cseq: None });
     }

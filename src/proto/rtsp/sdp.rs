@@ -10,10 +10,10 @@ use crate::codec::Malformed;
 use crate::media::{Hz, Kind};
 use crate::proto::rtp::Format;
 
-/// What a session consists of.
+/// A session and its media.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description {
-    /// What controls all of it. RFC 2326 section C.1.1.
+    /// The control of the whole session. RFC 2326 section C.1.1.
     pub control: Option<String>,
     /// In order; at most 16.
     pub medias: Vec<Media>,
@@ -24,15 +24,15 @@ pub struct Description {
 pub struct Media {
     /// `None` for what is neither picture nor sound.
     pub kind: Option<Kind>,
-    /// What SETUP asks for; see [`resolve`].
+    /// The control, which makes the URL for SETUP; see [`resolve`].
     pub control: Option<String>,
-    /// How it may come, the best liked first.
+    /// The formats that it may come in, the preferred first.
     pub formats: Vec<Format>,
-    /// Who sends.
+    /// The direction of the media.
     pub direction: Direction,
 }
 
-/// Who sends, as the one who describes sees it. RFC 8866 section 6.7.
+/// The direction of the media, from the view of the side that describes it. RFC 8866 section 6.7.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the specification's names")]
 pub enum Direction {

@@ -50,12 +50,12 @@ pub enum Event {
     Lost {
         /// The number of the channel.
         channel: u8,
-        /// Why.
+        /// The charge that was refused.
         refusal: OverBudget,
     },
 }
 
-/// Why a connection cannot go on; what there is to say about it stands in `transmit`.
+/// The error that ends a connection; the answer to it, if there is one, stands in `transmit`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
     /// Not a message.
@@ -64,14 +64,14 @@ pub enum Error {
     Misbehaved(&'static str),
 }
 
-/// What is the same for all connections.
+/// The limits that are the same for all connections.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// The longest message in bytes.
     pub max_message: usize,
     /// The most bytes of answers that may wait for a peer that does not read.
     pub max_answers: usize,
-    /// Seconds after which a session ends of which nothing is heard.
+    /// Seconds after which a session ends if the client sends nothing.
     pub timeout: u32,
 }
 
@@ -89,7 +89,7 @@ pub struct Server {
     session: String,
     state: State,
     role: Role,
-    /// Against which the URLs of the announced tracks are, and what they are.
+    /// The base URL of the announced tracks, and their controls.
     base: String,
     controls: Vec<String>,
     /// Tracks that were set up, as bits.
@@ -123,7 +123,7 @@ enum Role {
 const MAX_TRACKS: usize = 8;
 /// So many wrong passwords end a connection.
 const MAX_DENIALS: u32 = 8;
-/// What our tracks are called, before their number.
+/// The control of our tracks, before their number.
 pub const CONTROL: &str = "streamid=";
 /// The answer to a connection that is one too many.
 pub const TURNED_AWAY: &[u8] = b"RTSP/1.0 453 Not Enough Bandwidth\r\nCSeq: 1\r\n\r\n";
@@ -231,7 +231,7 @@ impl Server {
         self.respond_in_session(&asked.cseq, Status::OK);
     }
 
-    /// Tells the client why not.
+    /// Refuses the client's request, with the reason.
     pub fn refuse(&mut self, status: Status) {
         if let Some(asked) = self.asked.take() {
             if asked.method == Method::Announce {
@@ -266,7 +266,7 @@ impl Server {
         Ok(())
     }
 
-    /// Whether the client may go on; if not, it is told how to ask.
+    /// Whether the client may go on; if not, it is sent challenges.
     fn check(&mut self, request: &Request, cseq: &str) -> Result<bool, Error> {
         let Some(guard) = &mut self.guard else { return Ok(true) };
         let verdict = guard.check(request.method.name(), &request.url, request.fields.get("Authorization"));

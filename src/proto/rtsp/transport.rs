@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What carries the packets.
+/// The lower transport, which carries the packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lower {
     /// Between the messages of the connection. RFC 2326 section 10.12.
@@ -16,23 +16,23 @@ pub enum Lower {
 /// One way to carry one track: proposed, or agreed upon.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transport {
-    /// What carries the packets.
+    /// The lower transport, which carries the packets.
     pub lower: Lower,
     /// The channels of RTP and RTCP inside the connection.
     pub interleaved: Option<(u8, u8)>,
-    /// Where the client wants or has RTP and RTCP.
+    /// The client's ports for RTP and RTCP, asked for or agreed upon.
     pub client_port: Option<(u16, u16)>,
-    /// Where the server has them.
+    /// The server's ports for RTP and RTCP.
     pub server_port: Option<(u16, u16)>,
-    /// Those of the group.
+    /// The ports of the multicast group.
     pub port: Option<(u16, u16)>,
-    /// Where packets go, if not to the client.
+    /// The address that packets go to, if not the client's.
     pub destination: Option<String>,
-    /// Where packets come from, if not from the server.
+    /// The address that packets come from, if not the server's.
     pub source: Option<String>,
-    /// Who sends. RFC 3550 section 3.
+    /// The synchronization source of the sender. RFC 3550 section 3.
     pub ssrc: Option<u32>,
-    /// How far datagrams to the group go.
+    /// The time to live of datagrams to the group.
     pub ttl: Option<u8>,
     /// The client sends: `mode=record`.
     pub record: bool,
@@ -42,7 +42,7 @@ pub struct Transport {
 const MAX: usize = 8;
 
 impl Transport {
-    /// With nothing said but what carries the packets.
+    /// A transport with nothing said but the lower transport.
     pub fn new(lower: Lower) -> Self {
         Self {
             lower,

@@ -1,4 +1,4 @@
-//! What stands on a connection: messages, and between them packets. RFC 2326 section 10.12.
+//! The bytes of a connection: messages, and between them packets. RFC 2326 section 10.12.
 
 use std::num::NonZeroU8;
 
@@ -8,7 +8,7 @@ use super::Status;
 use super::message::{self, Message};
 use crate::budget::{Account, BlockMut, OverBudget};
 
-/// What was read.
+/// A message or a packet that was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Item {
     Message(Message),
@@ -158,7 +158,7 @@ impl Wire {
         }
     }
 
-    /// Some devices send empty lines between messages; one who sends nothing else is refused.
+    /// Some devices send empty lines between messages; a peer that sends nothing else is refused.
     fn blank(&mut self, data: &[u8]) -> Result<usize, message::Error> {
         let here = data.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         self.blank = self.blank.saturating_add(here as u32);

@@ -1,11 +1,11 @@
-//! When a file's frames are due: as far apart as their times are.
+//! The clock of a file: its frames are due as far apart as their times are.
 
 use std::time::{Duration, Instant};
 
 /// Files count in microseconds.
 #[derive(Debug)]
 pub(super) struct Clock {
-    /// How many times faster than they were made.
+    /// The factor by which they are played faster than they were made.
     speed: f64,
     /// The file has a table of how long each frame lasts.
     timed: bool,
@@ -27,7 +27,7 @@ const MAX_STEP: i64 = 60_000_000;
 const LONGEST_STEP: i64 = 3_600_000_000;
 /// A step back by more than this is a jump as well; a smaller one is disorder.
 const MAX_DISORDER: i64 = 1_000_000;
-/// One who is late by more goes on from where it is, and does not hurry.
+/// A file that is late by more goes on from where it is, and does not hurry.
 const MAX_LATE: Duration = Duration::from_secs(1);
 /// The length of a frame whose time says nothing: a jump takes that long, so that a file
 /// that has nothing but jumps is not played at once.
@@ -89,13 +89,13 @@ impl Clock {
             let further = next.saturating_sub(std::mem::replace(&mut last, next));
             longest = longest.max(Some(further.max(0)));
             if further < -MAX_DISORDER {
-                break; // what comes behind that belongs elsewhere
+                break; // frames behind that belong elsewhere
             }
         }
         self.timed || longest.is_none_or(|longest| longest.saturating_mul(MANY) >= step)
     }
 
-    /// Remembers a step for the judgement of others. What jumps back is no slide show.
+    /// Remembers a step for the judgement of others. A file that jumps back is no slide show.
     fn note(&mut self, step: i64) {
         self.longest = match self.longest {
             _ if step < -MAX_DISORDER => Some((0, 0)),

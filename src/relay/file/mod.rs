@@ -21,14 +21,14 @@ use crate::session::Ingest;
 use clock::Clock;
 use read_ahead::{Batch, Item, ReadAhead};
 
-/// How a file is played.
+/// A file, and the way in which it is played.
 #[derive(Clone, Debug)]
 pub struct Playback {
     /// The file.
     pub path: PathBuf,
     /// Whether it begins anew at its end.
     pub repeat: bool,
-    /// How many times faster than it was made: more than 0.
+    /// The factor by which it is played faster than it was made: more than 0.
     pub speed: f64,
 }
 
@@ -42,7 +42,7 @@ impl Playback {
 /// A longer wait looks now and then whether anybody watches.
 const LONG: Duration = Duration::from_secs(1);
 
-/// How a file comes to be published.
+/// A file that is being published.
 struct Session<'a> {
     job: &'a RelayJob,
     ingest: Ingest,
@@ -54,8 +54,8 @@ struct Session<'a> {
     begun: bool,
 }
 
-/// Publishes a file until its end, or until it is not wanted any more. Who `holds`
-/// waits near the start until a viewer has got something.
+/// Publishes a file until its end, or until it is not wanted any more. If it `holds`, it waits near
+/// the start until a viewer has got something.
 pub(super) async fn play(job: &RelayJob, playback: &Playback, holds: bool) -> (Close, u64) {
     let RelayJob { core, config, name, who, .. } = job;
     // half of what a stream may have is for frames on their way to viewers
@@ -158,7 +158,7 @@ impl Session<'_> {
         }
     }
 
-    /// The file is over; who holds sees to it that somebody got something of it.
+    /// The file is over; if it holds, it waits until somebody has got something of it.
     async fn end(&mut self) -> Close {
         let is_open = self.ingest.publisher.stream().is_open();
         if self.holds && !is_open {

@@ -38,8 +38,7 @@ pub(super) struct ReadAhead {
     ended: bool,
 }
 
-/// Where something stands: in which era, at what time, and what comes before it in the
-/// file.
+/// The place of an item: its era, its time, and the number of items before it in the file.
 type Place = (u32, i64, u32);
 
 /// Times that jump begin another era, in which they are in order again.
@@ -163,7 +162,7 @@ impl ReadAhead {
     /// The distance read ahead since times have jumped, if they have.
     fn span(&self) -> i64 {
         let Some(((era, last, _), _)) = self.ahead.last_key_value() else { return 0 };
-        // what comes before the first frame has no time
+        // items before the first frame have no time
         let first = self.ahead.range((*era, i64::MIN + 1, 0)..).next();
         first.map_or(0, |((_, first, _), _)| last.saturating_sub(*first))
     }
@@ -254,7 +253,7 @@ impl Item {
 }
 
 fn open(path: &Path, max_frame: usize) -> io::Result<(Disk, Box<dyn FileReader>)> {
-    // to open a device may do something, and to open a pipe waits for who writes to it
+    // to open a device may do something, and to open a pipe waits for its writer
     let is_file = |about: &Metadata| about.is_file().then_some(()).ok_or_else(|| io::Error::other("it is no file"));
     is_file(&fs::metadata(path)?)?;
     let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;

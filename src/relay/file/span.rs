@@ -52,8 +52,8 @@ impl Spans {
         span.shown.include(shown);
     }
 
-    /// What is added to the times of the next round, so that no track overlaps itself
-    /// and the longest has no hole; 0 if there is nothing to play.
+    /// The microseconds to add to the times of the next round, so that no track overlaps itself and the
+    /// longest has no hole; 0 if there is nothing to play.
     pub(super) fn length(&self) -> i64 {
         let spans = || self.0.iter().flatten();
         let own = spans().map(|span| span.decoded.length().max(span.shown.length()).saturating_add(span.frame())).max();

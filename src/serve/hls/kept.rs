@@ -1,5 +1,5 @@
-//! A folder whose segments are kept for good, though those that come later are not: what is to be
-//! deleted there has its name in a list, since names and dates of files say only what the clock was.
+//! A folder whose segments are kept for good, though those that come later are not: a list names the
+//! segments to be deleted there, since names and dates of files say only what the clock was.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
@@ -9,14 +9,14 @@ use std::path::Path;
 use super::store::remove;
 use crate::listing::{self, FAULTS, bring_folder};
 
-/// What stands in a folder whose segments are kept for good.
+/// The file that marks a folder whose segments are kept for good.
 const KEPT: &str = ".kept";
-/// The list of those that are not, and what it is called until it is whole.
+/// The list of segments that are not kept, and its name until it is whole.
 const TEMPORARY: &str = ".temporary";
 const UNFINISHED: &str = ".temporary.new";
 /// No line is longer: names are not.
 const LONGEST: u64 = 1024;
-/// Where segments go soon, a list that is longer names hardly any that are there.
+/// If segments are deleted soon, a list of more bytes names hardly any that are there.
 const MANY: u64 = 64 << 10;
 
 /// Whether segments are there that are kept for good.

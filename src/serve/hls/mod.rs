@@ -41,7 +41,7 @@ pub(super) struct Hls {
     clients: usize,
     account: Account,
     state: Mutex<Entries>,
-    /// The first numbers that no playlist has had that is over.
+    /// The first numbers that no playlist that is over has had.
     unused: Mutex<Numbers>,
     /// Live streams that were to have segments before anybody asks, and have no place.
     denied: Mutex<Vec<Name>>,
@@ -103,7 +103,7 @@ pub(super) struct Entry {
     state: Mutex<State>,
     /// Dropped with the entry, which ends the collecting.
     task: Mutex<Option<Task<()>>>,
-    /// The same for what goes to the disk.
+    /// The same for the files that go to the disk.
     #[cfg(feature = "record")]
     keeper: Mutex<Option<Task<()>>>,
     /// Its place on the disk.
@@ -121,9 +121,9 @@ struct State {
     /// The last time that the stream was seen with a publisher.
     live: Instant,
     ended: bool,
-    /// It has given way to what plays.
+    /// It has given way to another stream.
     dismissed: bool,
-    /// Those who wait for what comes next: at most one for each client, and the disk.
+    /// Requests that wait for the next change, at most one for each client; and the disk.
     waiting: Vec<Waker>,
     clients: usize,
     /// The window's version when they were woken last.
@@ -242,8 +242,8 @@ impl Hls {
         Ok(entry)
     }
 
-    /// Ends what nobody asks for, and what has no publisher any more; begins what
-    /// is to be there before anybody asks.
+    /// Ends entries that nobody asks for, or that have no publisher any more; begins those that are to
+    /// be there before anybody asks.
     pub(super) fn sweep(&self, server: &Server, now: Instant) {
         if self.stopped.load(Relaxed) {
             return;
@@ -284,7 +284,7 @@ impl Hls {
         }
     }
 
-    /// Begins what is live. A stream for which there is no place is told of once, and tried again.
+    /// Begins streams that are live. A stream for which there is no place is told of once, and tried again.
     fn begin_all(&self, server: &Server) {
         let live: Vec<_> = server.core.hub.streams().into_iter().filter(|stream| stream.is_live()).collect();
         let mut denied = lock(&self.denied);
@@ -302,7 +302,7 @@ impl Hls {
         }
     }
 
-    /// An entry goes, and what it has on the disk is looked after. `delete` is what becomes of streams by now.
+    /// Sees to the log and the disk for an entry that goes. `delete` is the rule for streams by now.
     #[cfg_attr(not(feature = "record"), allow(unused_variables, reason = "segments are in memory alone"))]
     fn leave(&self, name: &Name, entry: &Entry, state: &State, delete: Option<Delete>) {
         if state.begun && state.who.told {
@@ -380,7 +380,7 @@ impl Hls {
         is_live(server, name) || lock(&self.state).get(name).is_some_and(|entry| entry.is_playable())
     }
 
-    /// Streams that have segments, and those who wait for a first one.
+    /// Streams that have segments, and those whose first one is waited for.
     pub(super) fn streams(&self) -> usize {
         lock(&self.state).len()
     }
@@ -501,7 +501,7 @@ impl State {
         Poll::Pending
     }
 
-    /// Nothing will follow: who publishes then begins a new playlist.
+    /// Nothing will follow: a later publisher begins a new playlist.
     fn end(&mut self) {
         if !std::mem::replace(&mut self.ended, true) {
             self.window.end();
@@ -509,7 +509,7 @@ impl State {
         }
     }
 
-    /// Nobody collects any more: who waits, or asks again, begins anew.
+    /// Nobody collects any more: requests that wait, or come again, begin anew.
     fn dismiss(&mut self) {
         self.dismissed = true;
         self.wake();
@@ -521,8 +521,8 @@ impl State {
     }
 }
 
-/// Takes what the stream gives, until the entry is gone. With `window` the tracks decide
-/// what segments are made of, and it gives an empty one of that kind.
+/// Takes what the stream gives, until the entry is gone. If there is `window`, the tracks decide
+/// the packing of segments, and it makes an empty window of that packing.
 async fn collect(
     entry: Weak<Entry>,
     (mut viewer, _grant): (Viewer, Grant),
@@ -572,7 +572,7 @@ async fn collect(
     }
 }
 
-/// The collector has given way: who waits, or asks again, begins anew.
+/// The collector has given way: requests that wait, or come again, begin anew.
 fn dismiss(entry: &Weak<Entry>) {
     if let Some(entry) = entry.upgrade() {
         lock(&entry.state).dismiss();

@@ -1,4 +1,4 @@
-//! Places of `hls.streams`: whose they are, and who gives way where there is none.
+//! Places of `hls.streams`: the customers that have them, and the stream that gives way if none is free.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +7,7 @@ use super::{Entries, Hls, Settings, is_live, lock};
 use crate::hub::Name;
 use crate::net::goes_to;
 
-/// Those who ask for a stream, as far as it matters whether they come from one address.
+/// The customers that ask for a stream, as far as it matters whether they are one.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Askers {
     /// The customer who asked last; `None` if nobody counts what that one has.

@@ -9,7 +9,7 @@ use crate::hub::{Name, Refused, Waiting, first_to_go};
 use crate::net::{Close, Peers, bits, random};
 use crate::session::{Flood, Who};
 
-/// All that are known.
+/// All players that are known.
 pub struct HlsSessions {
     most: usize,
     /// As many of them as one address may have.
@@ -37,8 +37,8 @@ impl HlsSessions {
         Self { most, per_peer, account, sessions: Mutex::default() }
     }
 
-    /// Somebody begins to watch `name`: its number, which nobody can guess. If that `plays`, one who waits for
-    /// what does not gives way where there is no place.
+    /// Begins a session of `name`: its number, which nobody can guess. If there is no place and `name` `plays`,
+    /// a session of a stream that does not gives way.
     pub fn enter(
         &self,
         flood: &Flood,
@@ -83,7 +83,7 @@ impl HlsSessions {
         true
     }
 
-    /// Forgets those who have not asked for anything for `limit`.
+    /// Forgets players that have not asked for anything for `limit`.
     pub fn sweep(&self, now: Instant, limit: Duration) {
         self.lock().retain(|_, session| {
             let stays = now.saturating_duration_since(session.seen) < limit;

@@ -18,18 +18,18 @@ use crate::listing::{self, Listed, Segments, bring_folder, name_parts};
 use crate::session::Who;
 use crate::wire::percent_decode;
 
-/// Where a stream's segments go, and when they are deleted.
+/// The folder of a stream's segments, and the time at which they are deleted.
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
     pub(super) path: PathBuf,
     pub(super) delete: Delete,
     /// Whether what is written is brought to the disk.
     pub(super) sync: bool,
-    /// For those who put it in order.
+    /// Shared with the task that puts the folder in order.
     pub(super) ward: Arc<Ward>,
 }
 
-/// The live playlist, and what it is called until it is whole.
+/// The live playlist, and its name until it is whole.
 const PLAYLIST: &str = "playlist.m3u8";
 const UNFINISHED: &str = "playlist.m3u8.new";
 /// No live playlist is longer.
@@ -86,12 +86,12 @@ pub(super) async fn keep(entry: Weak<Entry>, who: Who, folder: Folder) {
     }
 }
 
-/// What was written last: what follows it needs no mark in the list.
+/// The id and the map of the segment that was written last: the next one needs no mark in the list.
 #[derive(Clone, Default)]
 struct Last(Option<(u64, Option<String>)>);
 
 impl Last {
-    /// Marks what does not follow.
+    /// Marks a segment that does not follow the last.
     fn join(&mut self, next: &mut Unstored) {
         let Some(about) = &mut next.about else { return };
         let follows = self.0.take().is_some_and(|(id, map)| id + 1 == about.id && map == about.map);
@@ -175,7 +175,7 @@ impl Folder {
         }
     }
 
-    /// Tells those who read the folder what is there now.
+    /// Removes the files that are gone and writes the playlist, for those who read the folder.
     fn show(&self, playlist: Option<Bytes>, gone: &[String]) -> io::Result<()> {
         self.check()?;
         // each of them, and first of all: the disk may be full
@@ -201,7 +201,7 @@ impl Folder {
         self.delete != Delete::Never
     }
 
-    /// Deletes what was left of a stream there, or lists what plays of it. What is kept stays.
+    /// Deletes the segments that were left of a stream, or lists those that play. Kept segments stay.
     pub(super) fn tidy(&self, stream: &str) -> io::Result<()> {
         match self.check() {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -276,7 +276,7 @@ impl Folder {
         self.put_playlist(&text)
     }
 
-    /// Does what is of no use to a stream that writes there; whether it was done.
+    /// Does `work` unless a stream writes there; whether it was done.
     fn unless_used(&self, work: &dyn Fn() -> io::Result<()>) -> io::Result<bool> {
         let _listing = self.ward.wait();
         if self.ward.is_used() { Ok(false) } else { work().map(|()| true) }

@@ -53,15 +53,15 @@ pub(super) struct Seat {
     tidy: Arc<Tidy>,
     name: Name,
     number: usize,
-    /// The folder that was to be looked at there before, whether anything is written or not.
+    /// A look at the folder was due before, whether anything is written or not.
     is_due: bool,
     pub(super) folder: Folder,
 }
 
-/// Shared by the stream that writes to a folder and the one who puts that in order.
+/// Shared by the stream that writes to a folder and the task that puts the folder in order.
 #[derive(Debug, Default)]
 pub(super) struct Ward {
-    /// Held by who writes the list of segments.
+    /// Held while the list of segments is written.
     list: Arc<smol::lock::Mutex<()>>,
     own: Mutex<Option<Own>>,
 }
@@ -78,7 +78,7 @@ struct Own {
 const LOOK: Duration = Duration::from_secs(5);
 /// That pause grows up to this.
 const LONGEST: Duration = Duration::from_secs(3600);
-/// Of so many that wait none is left out.
+/// If no more folders wait than this, none is left out.
 const MANY: usize = 64;
 
 impl Tidy {
@@ -96,7 +96,7 @@ impl Tidy {
     pub(super) fn begins(self: &Arc<Self>, name: &Name, delete: Delete, sync: bool) -> Seat {
         let mut state = self.lock();
         let mut folder = Folder::new(self.store.join(name.as_str()), delete, sync);
-        // what is looked at now may have passed what was to be looked at next
+        // a look that runs may have passed the files for which another look waits
         let is_due = state.forget(name);
         let is_new = match state.running.as_ref().filter(|(running, _)| running == name) {
             Some((_, running)) => {
@@ -115,7 +115,7 @@ impl Tidy {
         Seat { tidy: self.clone(), name: name.clone(), number, is_due, folder }
     }
 
-    /// A stream is over: what it has left is to go, or to have its end.
+    /// A stream is over: its files are to be deleted, or its playlist is to get its end.
     pub(super) fn ends(&self, name: &Name, delete: Delete) {
         let mut state = self.lock();
         let Some((_, folder)) = state.live.remove(name) else { return };
@@ -125,7 +125,7 @@ impl Tidy {
         let _ = self.told.try_send(());
     }
 
-    /// Looks at what is to be looked at, for ever.
+    /// Puts folders in order, for ever.
     pub(super) async fn run(self: Arc<Self>) {
         let (mut disk, mut rest) = (None, None);
         let (mut again, mut pause) = (None, LOOK);
@@ -157,7 +157,7 @@ impl Tidy {
                     self.lock().complete = folders.is_none();
                     rest = folders;
                 }
-                // what is behind that in the folder is seen another time
+                // the folders behind that are looked at another time
                 Err(error) => {
                     complain_of(&self.store, &error);
                     again = Some(Instant::now() + pause);
@@ -232,7 +232,7 @@ impl State {
         }
     }
 
-    /// Another disk is there, or none: what was looked at is not what is there now.
+    /// Another disk is there, or none: the folders that were looked at are not those that are there now.
     fn look_again(&mut self) {
         self.complete = false;
         for (name, (_, folder)) in &self.live {
@@ -289,9 +289,9 @@ fn place(name: &str) -> Option<(u64, u64)> {
 }
 
 impl Folder {
-    /// Lists what plays and deletes what is to go, of what was left there.
+    /// Lists the files that play and deletes those that are to go, of those that were left there.
     async fn put_in_order(&self, name: &Name) {
-        // behind what is being written there; but others do not wait for all that is to be done
+        // behind the writes that wait there; but other writes do not wait for all of this
         let behind = disk::write(|| Ok(())).await;
         let (folder, stream) = (self.clone(), name.clone());
         let done = disk::tidy(move || folder.tidy(stream.as_str())).await;

@@ -1,4 +1,4 @@
-//! Files over HTTP: what is in a folder, and what was recorded. RFC 9110 sections 8.8, 13, 14.
+//! Files over HTTP: those of a folder, and recordings. RFC 9110 sections 8.8, 13, 14.
 
 use std::collections::BTreeSet;
 use std::fs::{File, Metadata};
@@ -33,17 +33,17 @@ pub(super) struct Opening {
     /// Pays for pieces of the file.
     account: Account,
     lease: Option<Lease>,
-    /// What the path means if there is no such file.
+    /// The meaning of the path if there is no such file.
     otherwise: Option<Resource>,
     /// The use that the file has.
     due: Use,
     /// Cache-Control.
     cache: String,
-    /// Who is told how much of a file is sent.
+    /// The session that is told how much of a file is sent.
     seat: Option<Seat>,
 }
 
-/// What becomes of a request.
+/// The result of the look for a file.
 pub(super) enum Outcome {
     Answered,
     /// The head was written, and this is behind it; the connection goes on or not.
@@ -72,7 +72,7 @@ pub(super) struct Body {
 /// A piece that the disk is to give, and since when.
 struct Reading(Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>, Instant);
 
-/// What a path leads to.
+/// The target of a path.
 #[allow(clippy::large_enum_variant, reason = "it is there for a moment, once for a request")]
 enum Found {
     File {
@@ -82,13 +82,13 @@ enum Found {
     },
     /// A folder, which is asked for by its name without the slash behind it.
     Folder,
-    /// What is to be said, as JSON.
+    /// A text to be sent, as JSON.
     Text(Bytes),
 }
 
-/// The bytes of a request beside its path and query: conditions, and what waits.
+/// The bytes of a request beside its path and query: its conditions, and the state of its wait.
 const OPENING: usize = 1 << 10;
-/// A folder that is looked in: its path, the job, and where its result goes.
+/// The bytes of a folder that is looked in: its path, the job, and the place of its result.
 const ASKED: usize = 512;
 /// The longest that a list of recordings is waited for.
 #[cfg(feature = "record")]
@@ -158,7 +158,7 @@ impl Session {
         }
     }
 
-    /// Says what was recorded.
+    /// Answers with the list of recordings.
     pub(super) fn list(&mut self, request: Request) {
         let (recorded, query) = (self.server.core.recorded.clone(), request.query.clone());
         let greetings = self.server.core.greetings.clone();
@@ -166,7 +166,7 @@ impl Session {
             if !recorded.has_list() {
                 return Err(Status::NOT_FOUND);
             }
-            // who has left does not say so, and would keep others from asking
+            // a client that has left does not say so, and would keep others from asking
             let late = async {
                 Timer::after(LISTED).await;
                 None
@@ -179,7 +179,7 @@ impl Session {
         self.look(request, Box::pin(found), 1, None, Use::Download);
     }
 
-    /// Waits for what is found in so many folders.
+    /// Waits for `found`, which looks in so many folders.
     fn look(&mut self, request: Request, found: Finding, folders: usize, otherwise: Option<Resource>, due: Use) {
         let greetings = self.server.core.greetings.clone();
         // it may have to wait for its turn, with its path and what was made of it
@@ -254,8 +254,8 @@ impl Body {
         self.keep_alive
     }
 
-    /// What is to be sent next; ready and empty when that was all. An error cuts the
-    /// connection: what was promised cannot be sent.
+    /// The bytes to be sent next; ready and empty when that was all. An error cuts the connection: the
+    /// length that was promised cannot be sent.
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut Outlet>> {
         while self.outlet.is_empty() && self.left > 0 {
             let Self { file, due, at, left, account, .. } = self;
@@ -305,8 +305,8 @@ fn read_piece(file: &Opened, at: u64, left: u64, account: &Account) -> io::Resul
     read.map(|_| Some(block.freeze()))
 }
 
-/// What stands between the slashes, decoded; `None` if something there could lead out, or
-/// to what is hidden. An empty one at the end stands for a folder.
+/// The items between the slashes, decoded; `None` if one could lead out, or to a hidden file. An
+/// empty one at the end stands for a folder.
 pub(super) fn items(path: &str) -> Option<Vec<String>> {
     let all: Vec<_> = path.split('/').map(percent_decode).collect::<Option<_>>()?;
     let last = all.len().checked_sub(1)?;
@@ -317,8 +317,8 @@ pub(super) fn items(path: &str) -> Option<Vec<String>> {
     all.iter().enumerate().all(good).then_some(all)
 }
 
-/// Opens the file, or the index of the folder, in the first of the roots that has it; `refusal`
-/// where it is there and cannot be had. One that takes long is waited for beside the next.
+/// Opens the file, or the index of the folder, in the first of the roots that has it; `refusal` if
+/// it is there and cannot be had. The next root is asked beside one that takes long.
 async fn find(roots: Vec<PathBuf>, items: Arc<[String]>, refusal: Status, due: Use) -> Result<Found, Status> {
     let mut missing = Status::NOT_FOUND;
     let (mut roots, mut asked) = (distinct(roots).into_iter(), Vec::new());
@@ -408,7 +408,7 @@ fn find_in(root: &Path, items: &[String]) -> io::Result<Found> {
     Ok(Found::File { file: Opened::new(file, about.dev()), about, mime })
 }
 
-/// Writes the head: where the body begins in the file, and how long it is.
+/// Writes the head: the body's offset in the file, and its length.
 fn begin(machine: &mut http::Server, request: &Request, about: &Metadata, mime: &str, cache: &str) -> (u64, u64) {
     let len = about.len();
     let etag = format!("\"{:x}-{:x}-{len:x}\"", about.mtime(), about.mtime_nsec());
@@ -455,7 +455,7 @@ fn is_known(request: &Request, etag: &str, about: &Metadata) -> bool {
     }
 }
 
-/// Whether what the client has a part of is the file as it is: If-Range.
+/// Whether the client's part is of the file as it is: If-Range.
 fn is_whole(request: &Request, etag: &str, modified: &str) -> bool {
     condition(request).if_range.as_deref().is_none_or(|has| has == etag || has == modified)
 }

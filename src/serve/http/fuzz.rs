@@ -3,7 +3,7 @@
 use super::{files, hls, resource};
 use crate::container::{FLV, FORMS};
 
-/// How many items a path has as a file's, and the query that a player shows with segments.
+/// The number of items that a path has as a file's, and the query that a player shows with segments.
 pub fn understand(path: &str, query: &str) -> (usize, String) {
     let _ = (resource::Resource::parse(path), FLV.wished(FORMS, query).is_some());
     let _ = (hls::ask(query), hls::session(query));

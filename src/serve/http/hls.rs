@@ -16,7 +16,7 @@ use crate::media::Ticks;
 use crate::net::Outlet;
 use crate::proto::http::{self, Request, Status};
 
-/// A request for what may not be there yet.
+/// A request for a playlist or a file that may not be there yet.
 pub(super) struct Waiting {
     entry: Arc<Entry>,
     request: Request,
@@ -47,7 +47,7 @@ enum Wanted {
 /// The longest query that a playlist repeats behind each file's name: a session id, and what a
 /// proxy wants to see of each request, such as MD5 in base64 and when it expires.
 const MAX_QUERY: usize = 96;
-/// Of one that is longer the session alone, up to here.
+/// A longer query gives its session alone, if that has no more bytes than this.
 const MAX_SESSION: usize = 64;
 
 impl Session {
@@ -84,20 +84,20 @@ impl Session {
         }
     }
 
-    /// Whether who asks for a file is known. One who shows no session is served all the
-    /// same, as by lal.
+    /// Whether a request may have a file: one that shows a session must show a known one, except for
+    /// lists; one that shows none is served, as by lal.
     pub(super) fn may_have(&self, request: &Request, name: &Name, file: &str) -> bool {
         let is_list = file.ends_with(".m3u8");
         is_list || session(&request.query).is_none() || self.is_seated(request, name)
     }
 
-    /// Whether it is known who asks, or need not be.
+    /// Whether the request shows a known session, or need not.
     fn is_seated(&self, request: &Request, name: &Name) -> bool {
         let seen = session(&request.query).is_some_and(|number| self.server.sessions.see(number, name, 0));
         seen || !self.config.hls.sessions
     }
 
-    /// Gives a number to who has none; one that is not known is not.
+    /// Begins a session for a request that shows none; a number that is not known is refused.
     fn seat(&mut self, request: &Request, name: &Name) {
         if session(&request.query).is_some() {
             return self.refuse(request, Status::NOT_FOUND, NO_SESSION);
@@ -127,7 +127,7 @@ impl Session {
 }
 
 impl Waiting {
-    /// Whether it has to go for one who plays.
+    /// Whether it has to give way to a player.
     pub(super) fn poll_dismissed(&self, cx: &Context<'_>) -> bool {
         let goes = self.guest.as_ref().is_some_and(|guest| guest.poll_dismissed(cx));
         if goes {
@@ -206,7 +206,7 @@ impl Waiting {
         Some(Poll::Ready(None))
     }
 
-    /// What was waited for did not come: players ask again after 503, and give up after 404.
+    /// Refuses a request that waited in vain: players ask again after 503, and give up after 404.
     fn refuse_late(&self, machine: &mut http::Server) {
         let published = || self.server.core.hub.find(&self.name).is_some_and(|stream| stream.is_live());
         let (status, label, why) = match self.entry.is_playable() || published() {
@@ -223,7 +223,7 @@ impl Waiting {
     }
 }
 
-/// One who shows a session.
+/// The session that a request shows.
 #[cfg(feature = "record")]
 pub(super) struct Seat {
     server: Arc<Server>,
@@ -233,7 +233,7 @@ pub(super) struct Seat {
 
 #[cfg(feature = "record")]
 impl Seat {
-    /// Who asks for something of the stream `name`, if it shows who it is.
+    /// The session that a request for the stream `name` shows, if it shows one.
     pub(super) fn of(server: &Arc<Server>, request: &Request, name: Name) -> Option<Self> {
         let number = session(&request.query)?;
         Some(Self { server: server.clone(), number, name })
@@ -245,10 +245,10 @@ impl Seat {
     }
 }
 
-/// What a player's number is called, as lal does.
+/// The key of a session's number in a query, as lal calls it.
 const SESSION: &str = "session_id";
 
-/// The number in a query; one that is none is not known either.
+/// The session's number in a query; 0, which is not known, if the value is no number.
 pub(super) fn session(query: &str) -> Option<u64> {
     let number = query.split('&').find_map(|pair| pair.strip_prefix(SESSION)?.strip_prefix('='))?;
     Some(u64::from_str_radix(number, 16).unwrap_or(0))
@@ -261,9 +261,9 @@ pub(super) const NO_SESSION: &str = "no such session, or no longer";
 const NOT_READ: &str = "the disk does not give that segment just now";
 const NO_FILE: &str = "no such segment, or no longer";
 
-/// What a player of low latency asks for; `None` if that makes no sense. A part of no
-/// segment is passed over: xgplayer takes numbers out of files' names, which are not its own
-/// server's here, and gets what there is.
+/// The segment or part that a player of low latency asks for; `None` if the query makes no sense. A
+/// part of no segment is passed over: xgplayer takes numbers out of files' names, which are not its
+/// own server's here, and gets what there is.
 pub(super) fn ask(query: &str) -> Option<Ask> {
     let (mut ask, mut part) = (Ask::default(), None);
     for pair in query.split('&') {
@@ -280,8 +280,8 @@ pub(super) fn ask(query: &str) -> Option<Ask> {
     Some(ask)
 }
 
-/// The query that the client shows with the playlist it shows with the segments; all of it
-/// where it is short, else its session.
+/// The query behind the names of segments: all of the one that the client shows with the playlist if
+/// it is short, else its session alone.
 pub(super) fn suffix(query: &str) -> String {
     let own = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("_HLS_") && !pair.contains('"'));
     let is_short = own.clone().map(|pair| 1 + pair.len()).sum::<usize>() <= MAX_QUERY;

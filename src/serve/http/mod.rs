@@ -107,15 +107,15 @@ struct Player {
 /// A head is read in pieces of so many bytes, so that little of what follows it has to be
 /// kept while it is answered.
 const PIECE: usize = 1 << 10;
-/// How long a client may take to read the last answer.
+/// The time that a client may take to read the last answer.
 const LINGER: Duration = Duration::from_secs(2);
 const CORS: (&str, &str) = ("Access-Control-Allow-Origin", "*");
-/// What scripts of other origins may read of an answer beside its type and body.
+/// The header fields that scripts of other origins may read, beside an answer's type and body.
 const EXPOSED: (&str, &str) = ("Access-Control-Expose-Headers", "Content-Length, Content-Range, Date");
 const NO_CACHE: (&str, &str) = ("Cache-Control", "no-cache");
 /// An answer would take more memory than is left for all.
 const NO_ROOM: &str = "no room for that just now";
-/// What every answer that is not a stream carries.
+/// The header fields of every answer that is not a stream.
 const FIELDS: [(&str, &str); 2] = [CORS, NO_CACHE];
 
 /// The last item of a path as a reference relative to it, which holds behind a proxy that
@@ -273,7 +273,7 @@ impl Session {
             Role::Play(_) | Role::Linger => SOME,
             Role::Guest => SOME.min(conn.kept() + PIECE),
             _ if *said_all => return Poll::Pending,
-            // what is asked next stays with the kernel until this is answered
+            // the next request stays with the kernel until this one is answered
             _ if conn.kept() >= PIECE => return Poll::Pending,
             _ => PIECE,
         };

@@ -1,11 +1,11 @@
-//! What the path of a request means.
+//! The meaning of a request's path.
 
 use crate::container::{FORMS, Form};
 use crate::hub::Name;
 use crate::proto::http::Status;
 use crate::wire::percent_decode;
 
-/// What a path means.
+/// The meaning of a path.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Resource {
     /// `/live/S.flv`, at any depth.

@@ -1,4 +1,4 @@
-//! What a request is for: the one place that says which path means what.
+//! The routes of requests: the one place that says which path means what.
 
 #[cfg(feature = "record")]
 use std::path::PathBuf;
@@ -30,7 +30,7 @@ const ALLOWED: (&str, &str) = (
      X-Requested-With",
 );
 
-/// What the paths of recordings begin with.
+/// The prefix of the paths of recordings.
 #[cfg(feature = "record")]
 const RECORDED: &str = "/record/";
 
@@ -116,7 +116,7 @@ impl Session {
         self.stored_segment(request, roots, &path, resource, name);
     }
 
-    /// Where streams have folders with segments.
+    /// The folders in which streams have folders with segments.
     #[cfg(feature = "record")]
     fn segment_folders(&self) -> Vec<PathBuf> {
         let stored = self.config.hls.store.0.clone().filter(|_| self.config.hls.enable);
@@ -125,8 +125,8 @@ impl Session {
         stored.into_iter().chain(recorded).collect()
     }
 
-    /// Whether a file is to be looked for: where there is a folder, and no stream goes first
-    /// that is published now.
+    /// Whether a file is to be looked for: there is a folder, and no stream that is published now goes
+    /// first.
     #[cfg(feature = "record")]
     fn may_be_file(&self, resource: Option<&Result<Resource, Status>>) -> bool {
         let is_live = |name| self.server.core.hub.find(name).is_some_and(|stream| stream.is_live());

@@ -1,4 +1,4 @@
-//! How a live form travels: as the body of an answer, or in WebSocket messages.
+//! The transport of a live form: the body of an answer, or WebSocket messages.
 
 use super::{CORS, NO_CACHE};
 use crate::container::Form;
@@ -13,7 +13,7 @@ pub(super) enum Transport {
 }
 
 impl Transport {
-    /// Why the request cannot have what it asks for.
+    /// The status that refuses a request for a WebSocket, if it must be refused.
     pub(super) fn objection(request: &Request) -> Option<Status> {
         match &request.websocket {
             Some(Err(status)) => Some(*status),
@@ -67,7 +67,7 @@ impl Transport {
         }
     }
 
-    /// What is to be sent between batches; `plain` where there is no such thing.
+    /// The buffer of bytes to be sent between batches; `plain` if the transport has none.
     pub(super) fn control<'a>(&'a mut self, plain: &'a mut Vec<u8>) -> &'a mut Vec<u8> {
         match self {
             Self::Http => plain,

@@ -1,5 +1,4 @@
-//! What carries a conversation: a connection of its own, a WebSocket, or a tunnel
-//! through HTTP.
+//! The carrier of a conversation: a connection of its own, a WebSocket, or a tunnel through HTTP.
 
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -46,7 +45,7 @@ pub(super) struct Kept {
     paid: Option<Lease>,
 }
 
-/// What may be kept that cannot be used yet.
+/// The most bytes that are kept because they cannot be used yet.
 #[cfg(feature = "http")]
 pub(super) const MAX_KEPT: usize = 16 << 10;
 
@@ -79,7 +78,7 @@ impl Carrier {
         Err(http::Status::UPGRADE_REQUIRED)
     }
 
-    /// Writes what stands before a packet.
+    /// The function that writes the bytes before a packet.
     pub(super) fn header(&self) -> fn(u8, usize, &mut Vec<u8>) {
         match self {
             #[cfg(feature = "http")]
@@ -91,12 +90,12 @@ impl Carrier {
         }
     }
 
-    /// What is to be sent between packets.
+    /// The buffer of bytes to be sent between packets.
     pub(super) fn control<'a>(&'a mut self, machine: &'a mut rtsp::Server) -> &'a mut Vec<u8> {
         match self {
             #[cfg(feature = "http")]
             Self::WebSocket(socket) => {
-                // what waits behind it stays where its limit counts it
+                // answers behind it stay in the machine, whose limit counts them
                 if socket.out.is_empty() {
                     let answers = machine.transmit();
                     if !answers.is_empty() {

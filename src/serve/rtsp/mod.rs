@@ -108,7 +108,7 @@ impl Session {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
         poll_in_turns(cx, |cx| self.step(cx)).map(|why| {
-            // what is wrong is told, if the socket takes it at once
+            // the answer that tells what is wrong goes out, if the socket takes it at once
             let _ = self.carrier.poll_send(cx, &mut self.conn, &mut self.machine, Duration::ZERO);
             why
         })
@@ -128,7 +128,7 @@ impl Session {
                 if play.is_over() {
                     body.role = Role::Guest;
                 } else if play.is_answering() {
-                    return Poll::Pending; // what is asked next waits for the answer
+                    return Poll::Pending; // the next request waits for the answer
                 }
             }
             Role::Publish(publish) => {
@@ -145,7 +145,7 @@ impl Session {
         }
         if was_full {
             if machine.is_full() {
-                return Poll::Pending; // what is asked next waits until the answers are sent
+                return Poll::Pending; // the next request waits until the answers are sent
             }
             conn.offer_again();
         }
@@ -187,7 +187,7 @@ impl Session {
     }
 }
 
-/// What an event means for the connection.
+/// The change that an event makes to the connection.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
     None,
@@ -251,7 +251,7 @@ impl Body {
                 machine.accept();
                 return Ok(Turn::Pauses);
             }
-            // its packets may go on, and it is one who sends nothing if they do not
+            // its packets may go on; if they do not, it counts as a publisher that sends nothing
             (Event::Pause, Role::Publish(_)) => machine.accept(),
             (Event::Packet { channel, data }, Role::Publish(publish)) => publish.interleaved(channel, &data, now)?,
             (Event::Packet { .. }, _) => {}
@@ -340,7 +340,7 @@ impl Body {
         Ok(publish)
     }
 
-    /// Tells the client why not, and the log.
+    /// Tells the client and the log the reason.
     fn refuse(&self, machine: &mut rtsp::Server, target: &Target, why: Refusal) {
         self.refused(target, why);
         machine.refuse(why.in_rtsp());

@@ -48,7 +48,7 @@ impl MulticastGroup {
         if let Some(cast) = running.filter(|cast| !cast.is_over() && cast.to == to) {
             return Some(cast);
         }
-        // those who listen have asked already
+        // the group's listeners have been admitted already
         let request = Request { name, asker: Asker::Guest("RTSPCAST", None), seat: None };
         let admitted = server.core.admit_player(&request, &RTP).ok()?;
         let told = || server.core.flood.passes("multicast", peer.ip(), TOLD);

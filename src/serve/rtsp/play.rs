@@ -1,4 +1,4 @@
-//! One who plays by RTSP.
+//! A player over RTSP.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -25,14 +25,14 @@ pub(super) struct PlaySession {
     state: State,
     /// It listens to a group.
     cast: Option<Arc<MulticastGroup>>,
-    /// When it was looked for reports last.
+    /// The time of the last look for reports.
     looked: Instant,
 }
 
-/// How often it is looked for reports.
+/// The time from one look for reports to the next.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// What a client waits for until the stream has begun.
+/// A request that is held until the stream has begun.
 pub(super) enum Held {
     Describe,
     Setup(usize, Vec<Transport>),
@@ -70,7 +70,7 @@ impl PlaySession {
         self.sender.ends(why);
     }
 
-    /// The viewer goes; what it was being sent stays to be finished.
+    /// The viewer goes; the rest of a batch that was being sent stays to be finished.
     pub(super) fn into_tail(self) -> Tail {
         self.sender.into_tail()
     }
@@ -100,7 +100,7 @@ impl PlaySession {
             State::Held(..) | State::Ready | State::Starting if self.sender.poll_dismissed(cx) => Err(gave_way()),
             State::Playing if self.cast.is_some() && self.sender.poll_dismissed(cx) => Err(gave_way()),
             State::Held(..) => {
-                // what was answered before does not wait with it
+                // answers to earlier requests do not wait with it
                 let _ = carrier.poll_send(cx, conn, machine, slow)?;
                 let answered = self.poll_held(cx, machine, server, config).is_ready();
                 if answered {
@@ -116,7 +116,7 @@ impl PlaySession {
                 Ok(true)
             }
             State::Starting => {
-                // what PAUSE left in the middle of a packet goes first
+                // the rest of a packet that PAUSE cut in the middle goes first
                 if self.sender.poll_rest(cx, conn, slow)?.is_pending() {
                     return Ok(true);
                 }
@@ -277,8 +277,8 @@ impl PlaySession {
         self.state = State::Starting;
     }
 
-    /// How long nothing needs to be heard of the client while it plays: inside the
-    /// connection, what it takes is sign enough.
+    /// The longest silence of the client while it plays; zero, for no limit, inside the connection: the
+    /// packets that it takes are sign enough.
     pub(super) fn patience(&self, config: &Config) -> Duration {
         if self.sender.is_over_udp() || self.cast.is_some() { patience(config) } else { Duration::ZERO }
     }

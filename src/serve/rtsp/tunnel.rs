@@ -1,5 +1,5 @@
-//! RTSP through HTTP: what the server says is the body of an answer to GET, what
-//! the client says comes in base64 as the body of a POST on another connection.
+//! RTSP through HTTP: the server's messages are the body of an answer to GET, the client's messages
+//! come in base64 as the body of a POST on another connection.
 //! Both are known by the same cookie, and the GET owns the conversation.
 
 use std::collections::HashMap;
@@ -37,14 +37,14 @@ struct State {
     writer: Option<Waker>,
 }
 
-/// The connection that carries what the server says.
+/// The connection that carries the server's messages.
 pub(crate) struct Get {
     pipe: Arc<Pipe>,
     out: Vec<u8>,
     kept: Kept,
 }
 
-/// The connection that carries what the client says.
+/// The connection that carries the client's messages.
 pub(crate) struct Post {
     pipe: Arc<Pipe>,
     decoder: Decoder,
@@ -97,7 +97,7 @@ impl Get {
     }
 
     pub(super) fn control(&mut self, answers: &mut Vec<u8>) -> &mut Vec<u8> {
-        // what waits behind it stays where its limit counts it
+        // answers behind it stay in the machine, whose limit counts them
         if self.out.is_empty() {
             self.out.append(answers);
         }
@@ -200,7 +200,7 @@ struct Decoder {
 }
 
 impl Decoder {
-    /// Decodes four letters: what was passed over with them.
+    /// Decodes four letters: the number of bytes that they took, with the blanks among them.
     fn take(&mut self, input: &[u8]) -> Result<usize, Close> {
         let before = input.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         if before > 0 {
@@ -222,7 +222,7 @@ impl Decoder {
     }
 }
 
-/// What is posted in such pieces, for the fuzzer; `None` if it is refused.
+/// The bytes that are posted in such pieces, decoded, for the fuzzer; `None` if it is refused.
 #[cfg(fuzzing)]
 pub fn decoded<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
     let (mut kept, mut decoder) = (Vec::new(), Decoder::default());

@@ -2,7 +2,7 @@
 
 use runnel::proto::rtp::Format;
 
-/// How pictures are coded, as far as that tells which are key frames.
+/// The coding of pictures, as far as it tells which are key frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Coding {
     H264,

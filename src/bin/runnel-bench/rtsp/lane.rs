@@ -20,7 +20,7 @@ pub struct Lane {
     begun: Begun,
 }
 
-/// What was seen of a frame that is not complete.
+/// The facts that were seen of a frame that is not complete.
 #[derive(Default)]
 struct Begun {
     key: bool,

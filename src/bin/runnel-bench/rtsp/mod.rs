@@ -11,7 +11,7 @@ pub use view::{View, watch_datagrams};
 
 use runnel::proto::rtsp::ClientEvent;
 
-/// Why a session ends with this, if it does.
+/// The reason why a session ends with this event, if it does.
 fn end(event: ClientEvent) -> Option<String> {
     match event {
         ClientEvent::Refused(status, phrase) => Some(format!("{status} {phrase}")),

@@ -14,11 +14,11 @@ use super::not_ended;
 use crate::link::Link;
 use crate::sei;
 
-/// A publisher: its conversation, and what makes packets of frames.
+/// A publisher: its conversation, and the packer of its frames.
 pub struct Publish {
     client: Client,
     mux: Box<dyn Mux>,
-    /// How the form's channels are called on this connection.
+    /// The numbers that the form's channels have on this connection.
     channels: [Option<u8>; CHANNELS],
     account: Account,
     begun: bool,
@@ -88,7 +88,7 @@ impl Publish {
         Ok(())
     }
 
-    /// What is to be sent.
+    /// The buffer of bytes to be sent.
     pub fn transmit(&mut self) -> &mut Vec<u8> {
         self.client.transmit()
     }

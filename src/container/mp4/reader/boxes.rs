@@ -5,7 +5,7 @@ use crate::container::{Fault, Storage};
 /// A box's type.
 pub type Name = [u8; 4];
 
-/// Where a box is.
+/// The place of a box in a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BoxAt {
     pub(super) name: Name,
@@ -59,7 +59,7 @@ pub(super) struct Walk {
 }
 
 impl Walk {
-    /// Over what is in `parent`.
+    /// Over the boxes in `parent`.
     pub(super) fn over(parent: &BoxAt) -> Self {
         Self { at: parent.body, end: parent.end }
     }

@@ -1,5 +1,5 @@
-//! How a track is coded, from its sample entry. ISO/IEC 14496-12 section 8.5.2, and
-//! the binding of each codec.
+//! A track's coding, from its sample entry. ISO/IEC 14496-12 section 8.5.2, and the binding
+//! of each codec.
 
 use bytes::Bytes;
 
@@ -8,7 +8,7 @@ use crate::container::{Fault, Storage};
 use crate::media::{Codec, Kind};
 use crate::wire::{Reader as Fields, Short, Writer};
 
-/// What a sample entry says.
+/// The codec that a sample entry names.
 #[derive(Clone, Debug)]
 pub(super) enum Entry {
     /// A codec, and its decoder record; empty if it has none.
@@ -34,7 +34,7 @@ const CODECS: &[(&Name, Codec, &Name)] = &[
     (b"ec-3", Codec::Eac3, b"dec3"),
 ];
 
-/// objectTypeIndication of what is in `mp4a`. ISO/IEC 14496-1 table 5, and the
+/// objectTypeIndication of the codecs in `mp4a`. ISO/IEC 14496-1 table 5, and the
 /// registration authority's.
 const OBJECT_TYPES: &[(u8, Codec)] = &[
     (0x40, Codec::Aac),
@@ -98,7 +98,7 @@ fn opus_head(content: &[u8]) -> Result<Vec<u8>, Short> {
     Ok(head)
 }
 
-/// ES_Descriptor: what it is, and its DecoderSpecificInfo. ISO/IEC 14496-1 section 7.2.6.
+/// ES_Descriptor: the codec, and its DecoderSpecificInfo. ISO/IEC 14496-1 section 7.2.6.
 fn elementary(content: &[u8]) -> Result<Entry, Short> {
     let mut fields = Fields::new(content);
     fields.u32()?;

@@ -15,11 +15,11 @@ pub(super) struct Fragments {
     fragment: Option<(BoxAt, Walk)>,
     part: Option<Part>,
     run: Option<Run>,
-    /// When the next sample is decoded.
+    /// The decode time of the next sample, once one is known.
     dts: Option<i64>,
 }
 
-/// What samples are if nothing else is said.
+/// The defaults of samples: from `trex`, or from `tfhd`.
 #[derive(Clone, Copy, Debug, Default)]
 struct Usual {
     duration: u32,
@@ -31,9 +31,9 @@ struct Usual {
 struct Part {
     walk: Walk,
     usual: Usual,
-    /// What its runs' offsets count from.
+    /// The file position that its runs' data offsets count from.
     base: u64,
-    /// Where the last run's samples end.
+    /// The file position behind the last run's samples.
     end: u64,
 }
 
@@ -48,7 +48,7 @@ struct Run {
     at: u64,
 }
 
-/// What the next step in a file brought.
+/// The result of one step in a file.
 pub(super) enum Next {
     Sample(Sample),
     /// Boxes that are none of ours.
@@ -57,7 +57,7 @@ pub(super) enum Next {
 }
 
 impl Fragments {
-    /// Those of track `id`; `extends` is the movie's box that says what is usual.
+    /// The samples of track `id`; `extends` is `mvex`, the movie's box with the defaults.
     pub(super) fn open(storage: &mut dyn Storage, id: u32, extends: &BoxAt) -> Result<Self, Fault> {
         let mut usual = Usual::default();
         let mut walk = Walk::over(extends);
@@ -77,7 +77,7 @@ impl Fragments {
         Ok(Self { id, usual, file, fragment: None, part: None, run: None, dts: None })
     }
 
-    /// Goes on. `dts` is where times go on if the file does not say.
+    /// Makes one step. `dts` is the decode time of the next sample if the file does not say.
     pub(super) fn next(&mut self, storage: &mut dyn Storage, dts: i64) -> Result<Next, Fault> {
         if let Some(run) = &mut self.run {
             match run.next(storage, self.dts.get_or_insert(dts))? {

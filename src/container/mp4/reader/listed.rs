@@ -14,7 +14,7 @@ pub(super) struct Listed {
     chunks: Option<Chunks>,
     /// The number of the next sample, counted from 1.
     number: u32,
-    /// When it is decoded.
+    /// Its decode time.
     pub(super) dts: i64,
 }
 
@@ -48,7 +48,7 @@ impl Listed {
     }
 }
 
-/// How long samples are: `stsz`, or `stz2`.
+/// The sizes of samples in bytes: `stsz`, or `stz2`.
 struct Sizes {
     /// That of each, if all are alike.
     each: u32,
@@ -147,7 +147,7 @@ impl Keys {
     }
 }
 
-/// Where samples are: `stsc`, with `stco` or `co64`.
+/// The places of samples in the file: `stsc`, with `stco` or `co64`.
 struct Chunks {
     offsets: Table,
     /// Offsets have 64 bits.
@@ -190,7 +190,7 @@ impl Chunks {
         Ok(())
     }
 
-    /// Where the next sample is, which has `len` bytes.
+    /// The file position of the next sample, which has `len` bytes.
     fn place(&mut self, storage: &mut dyn Storage, len: u32) -> Result<u64, Fault> {
         if self.to_come == 0 {
             self.chunk = self.chunk.saturating_add(1);

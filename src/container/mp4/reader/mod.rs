@@ -17,7 +17,7 @@ use crate::container::file::{TOO_LONG, body};
 use crate::container::{Coded, Event, Fault, FileReader, FrameNormalizer, Storage};
 use crate::media::{Kind, MAX_TRACKS, Ticks};
 
-/// Where a frame is, and when; on its track's clock.
+/// The place of a frame in the file, and its times on its track's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sample {
     at: u64,
@@ -85,7 +85,7 @@ impl Reader {
                 Entry::Known(_, record) if record.is_empty() => {} // its frames tell
                 Entry::Known(codec, record) => {
                     let told = self.normal.record(*codec, place, *clock, record, room, &mut event);
-                    // what is wrong with one track is not the others' fault
+                    // the fault of one track does not stop the others
                     result = result.and(told.map_err(|error| Fault::Lost(*kind, error)));
                 }
             }

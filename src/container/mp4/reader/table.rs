@@ -9,10 +9,10 @@ const WINDOW: usize = 512;
 /// The numbers of a box, from the first to the last.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// What was read, and how far it was used.
+    /// The bytes that were read, and the number of them that are used.
     window: Vec<u8>,
     used: usize,
-    /// What comes behind the window.
+    /// The file positions behind the window, and behind the table.
     at: u64,
     end: u64,
 }

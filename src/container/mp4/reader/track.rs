@@ -9,16 +9,16 @@ use super::table::Table;
 use crate::container::{Fault, Storage};
 use crate::media::{Hz, Kind, Ticks};
 
-/// What it is, and its samples in the order in which they are decoded.
+/// A track's coding, and its samples in the order in which they are decoded.
 pub(super) struct MovieTrack {
     pub(super) kind: Kind,
     pub(super) entry: Entry,
     pub(super) clock: Hz,
     /// In degrees to the right.
     pub(super) rotation: u16,
-    /// What its edit list adds to all times, and what they are decoded earlier so that
-    /// no picture is shown before.
+    /// The ticks that are added to all decode times: those of the edit list, and `early`.
     shift: i64,
+    /// The ticks, 0 or less, that decoding is moved so that no picture is shown before it is decoded.
     early: i32,
     listed: Option<Listed>,
     fragments: Option<Fragments>,
@@ -43,7 +43,7 @@ impl MovieTrack {
             _ => return Ok(None),
         };
         let id = number(storage, trak, b"tkhd")?;
-        // who does not say it is played all the same
+        // a track whose matrix cannot be read is played without rotation
         let rotation = rotation(storage, trak).unwrap_or(0);
         let clock = Hz::new(number(storage, &media, b"mdhd")?);
         let movie_clock = Hz::new(number(storage, moov, b"mvhd")?);
@@ -66,7 +66,7 @@ impl MovieTrack {
         Ok(Some(track))
     }
 
-    /// How far pictures are shown before they are decoded, as a number that is not above 0.
+    /// The least composition offset of the first samples, or 0 if none is negative.
     fn earliest(&mut self, storage: &mut dyn Storage) -> Result<i32, Fault> {
         let mut early = 0;
         for _ in 0..FIRST {
@@ -110,7 +110,7 @@ impl MovieTrack {
         self.listed.is_some() || self.fragments.is_some()
     }
 
-    /// When the next sample is decoded, on a clock that all tracks have.
+    /// The decode time of the next sample, in microseconds for all tracks.
     pub(super) fn due(&self) -> Option<Ticks> {
         self.next.map(|sample| Ticks(sample.dts).rescale(self.clock, Hz::new(1_000_000)))
     }
@@ -137,7 +137,8 @@ fn skip_times(storage: &mut dyn Storage, fields: &mut Table) -> Result<bool, Fau
     Ok(wide)
 }
 
-/// What the matrix of `tkhd` says, if it is a quarter turn or several. Section 8.3.2.
+/// The rotation by the matrix of `tkhd`, in degrees to the right; 0 if it is no quarter turn or several.
+/// Section 8.3.2.
 fn rotation(storage: &mut dyn Storage, trak: &BoxAt) -> Result<u16, Fault> {
     let mut fields = Table::over(&need(storage, trak, b"tkhd")?);
     let wide = skip_times(storage, &mut fields)?;
@@ -158,8 +159,8 @@ fn rotation(storage: &mut dyn Storage, trak: &BoxAt) -> Result<u16, Fault> {
     })
 }
 
-/// What an edit list adds to times: it may begin with a pause, and leave out what the
-/// track begins with. Further edits are not made. Section 8.6.6.
+/// The ticks that an edit list adds to times: it may begin with a pause, and may cut off the
+/// beginning of the track. Further edits are ignored. Section 8.6.6.
 fn shift(storage: &mut dyn Storage, elst: &BoxAt, movie: Hz, clock: Hz) -> Result<i64, Fault> {
     let mut fields = Table::over(elst);
     let wide = fields.u32(storage)? >> 24 == 1;

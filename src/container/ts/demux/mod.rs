@@ -14,15 +14,14 @@ use crate::budget::Room;
 use crate::container::{Error, Event, FrameNormalizer};
 use crate::media::{Kind, MAX_TRACKS};
 
-/// Reads the packets of one multiplex: its first program, and of that what has a
-/// place here.
+/// Reads the packets of one multiplex: the streams of its first program that have a place here.
 #[derive(Debug)]
 pub struct Demux {
     normal: FrameNormalizer,
     tables: Gather,
-    /// The packets that the program's map is in.
+    /// The PID of the program's map, and the section of it that is put together.
     map: Option<(u16, Gather)>,
-    /// What the map says.
+    /// The streams in the map.
     listing: Vec<Listing>,
     streams: Vec<Stream>,
     max_frame: usize,
@@ -43,7 +42,7 @@ impl Demux {
         Self { normal, tables, map: None, listing: Vec::new(), streams: Vec::new(), max_frame, time: None }
     }
 
-    /// Reads one packet, which begins with its sync byte. What is no packet is passed over.
+    /// Reads one packet, which begins with its sync byte. Bytes that are no packet are passed over.
     pub fn packet(&mut self, data: &[u8; SIZE], room: &dyn Room, event: &mut dyn FnMut(Event)) -> Result<(), Lost> {
         let Some(packet) = Packet::parse(data) else { return Ok(()) };
         if packet.pid == PAT {
@@ -70,7 +69,7 @@ impl Demux {
         }
     }
 
-    /// Nothing more comes: what was begun is complete.
+    /// Nothing more comes: packets that were begun are complete.
     pub fn end(&mut self, room: &dyn Room, event: &mut dyn FnMut(Event)) -> Result<(), Lost> {
         let Self { normal, streams, time, .. } = self;
         streams.iter_mut().try_for_each(|stream| stream.finish(normal, time, room, event))

@@ -3,7 +3,7 @@
 use super::super::packet::SIZE;
 use crate::wire::Reader;
 
-/// What is in a packet that has a payload.
+/// The header fields and the payload of a packet that has a payload.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Packet<'a> {
     pub(super) pid: u16,
@@ -19,7 +19,7 @@ pub(super) struct Packet<'a> {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counter(Option<(u8, u32)>);
 
-/// How a packet follows the one before it.
+/// The relation of a packet to the one before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Follows {
     Well,
@@ -50,8 +50,8 @@ impl<'a> Packet<'a> {
 }
 
 impl Counter {
-    /// Section 2.4.3.3, continuity_counter. A packet that is sent twice has the same payload;
-    /// where streams are joined, another may have the same counter.
+    /// Section 2.4.3.3, continuity_counter. A packet that is sent twice has the same payload; another
+    /// packet may have the same counter if streams are joined there.
     pub(super) fn follow(&mut self, packet: &Packet) -> Follows {
         let digest = digest(packet.payload);
         match self.0.replace((packet.counter, digest)) {

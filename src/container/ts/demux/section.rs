@@ -36,7 +36,7 @@ impl Gather {
         before.or_else(|| self.whole())
     }
 
-    /// Appends to what was begun.
+    /// Appends to the section that was begun.
     fn extend(&mut self, part: &[u8]) {
         if !self.section.is_empty() {
             let room = MOST.saturating_sub(self.section.len());
@@ -68,13 +68,13 @@ pub(super) fn first_program(section: &[u8]) -> Option<u16> {
 pub(super) struct Listing {
     pub(super) pid: u16,
     stream_type: u8,
-    /// What it is, if it has a place here.
+    /// Its coding, if it has a place here.
     pub(super) coding: Option<Coding>,
     /// Pictures or sound, if it is one of these.
     pub(super) kind: Option<Kind>,
 }
 
-/// How a stream is coded, and what the map says beyond that.
+/// The coding of a stream, with the facts that only the map has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     H264,
@@ -152,7 +152,7 @@ fn coding(stream_type: u8, descriptors: &[u8]) -> Option<Coding> {
     }
 }
 
-/// What only descriptors tell. Section 2.6.
+/// The coding of a private stream, which only descriptors tell. Section 2.6.
 fn private(descriptors: &[u8]) -> Option<Coding> {
     let mut fields = Reader::new(descriptors);
     let mut coding = None;

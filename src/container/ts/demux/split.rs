@@ -9,7 +9,7 @@ use crate::container::{Coded, Error, Event, FrameNormalizer};
 use crate::media::{Hz, Ticks};
 use crate::wire::{Reader, Short};
 
-/// What is known of a stream of sound between two packets.
+/// The state of a stream of sound between two packets.
 #[derive(Debug, Default)]
 pub(super) struct Split {
     /// The start of a frame whose end is in the next packet.
@@ -23,7 +23,7 @@ pub(super) struct Split {
 /// The longest start of a frame that is kept: ADTS frames have 13 bits of length.
 const MAX_REST: usize = 8 << 10;
 
-/// What is at the front of some bytes.
+/// The result of a look at the front of some bytes.
 enum Front {
     Frame(Found),
     /// A frame whose end has not come yet.
@@ -44,8 +44,7 @@ struct Found {
 }
 
 impl Split {
-    /// Takes what is in a PES packet; `pts` is when the first frame that begins in it
-    /// is to be heard.
+    /// Takes the data of a PES packet; `pts` is the presentation time of the first frame that begins in it.
     pub(super) fn sound(
         &mut self,
         (coding, place): (Coding, u8),
@@ -87,13 +86,13 @@ impl Split {
             let coded = Coded { codec, track: place, clock, dts, cts: 0, key: true, data: frame };
             normal.frame(coded, room, &mut event)?;
         }
-        // what is no frame at the start is the end of one that was missed
+        // bytes before the first frame are the end of one that was missed
         let has_begun = self.said.is_some();
         self.rest = data.get(..MAX_REST).unwrap_or(&data).to_vec();
         if noise && has_begun { Err(Error::Malformed("no frame begins where one should")) } else { Ok(()) }
     }
 
-    /// What was kept, and what has come.
+    /// The bytes that were kept, and `data` behind them.
     fn join(&mut self, data: Bytes, room: &dyn Room) -> Result<Bytes, Error> {
         if self.rest.is_empty() {
             return Ok(data);

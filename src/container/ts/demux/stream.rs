@@ -1,4 +1,4 @@
-//! One elementary stream: PES packets, and the times of what is in them. Section 2.4.3.6.
+//! One elementary stream: its PES packets, and the times of the frames in them. Section 2.4.3.6.
 
 use bytes::Bytes;
 
@@ -23,11 +23,11 @@ pub(super) struct Stream {
     rope: Rope,
     /// Bytes that the packet says it has; 0 if it does not say.
     wanted: usize,
-    /// When what it has begins, as it says it.
+    /// The times in the packet's header, if it has any.
     times: Option<Times>,
     /// Sound that is cut into frames.
     split: Split,
-    /// What comes is of a packet that is lost.
+    /// The bytes that come belong to a packet that is lost.
     lost: bool,
 }
 
@@ -66,7 +66,7 @@ impl Stream {
         let mut result = Ok(());
         match self.counter.follow(packet) {
             Follows::Again => return Ok(()),
-            // what was put together is complete where the next begins after a splice
+            // after a splice the next packet begins here, and the one so far is complete
             Follows::Gap if packet.discontinuity && packet.start => {}
             Follows::Gap if !self.lost => {
                 self.give_up();
@@ -111,7 +111,7 @@ impl Stream {
         result
     }
 
-    /// What was put together is complete.
+    /// Hands on the packet that was put together: it is complete.
     pub(super) fn finish(
         &mut self,
         normal: &mut FrameNormalizer,

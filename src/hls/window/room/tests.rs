@@ -267,7 +267,7 @@ fn a_frame_that_has_no_room_at_all_is_lost_and_what_was_before_it_is_not() {
     }
 }
 
-/// When the oldest segment begins.
+/// The date at which the oldest segment begins, since 1970.
 fn told_from(bench: &Bench) -> Duration {
     bench.window.segments[0].begun.duration_since(UNIX_EPOCH).unwrap()
 }

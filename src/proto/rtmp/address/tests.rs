@@ -98,7 +98,7 @@ const SERVICES: &[(&str, &str, &str, &str)] = &[
     // several levels, as librtmp and SRS have them
     ("rtmp://h/a/b/cam", "rtmp://h/", "a/b", "cam"),
     ("rtmp://h/a/b/c/cam?x=y/z", "rtmp://h/", "a/b/c", "cam?x=y/z"),
-    // what people write
+    // URLs that users write
     ("rtmp://[2001:db8::1]:1940/live/cam", "rtmp://[2001:db8::1]:1940/", "live", "cam"),
     ("RTMPS://u:p@[::1]:443//live/cam/", "rtmps://[::1]/", "live", "cam"),
     ("rtmp://h/live/", "rtmp://h/", "live", ""),

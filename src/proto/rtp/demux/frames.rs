@@ -20,9 +20,9 @@ pub(super) struct Frames {
     /// The sender's time at which the stream's is 0, and what it is to become.
     pub(super) base: Option<Ticks>,
     wanted: Option<Ticks>,
-    /// The delay that was added to frames from here on, which nobody was told yet.
+    /// The delay that was added to frames from here on, and was not told yet.
     pub(super) moved: Ticks,
-    /// When the last frame was shown, by the sender's time.
+    /// The time at which the last frame was shown, by the sender's clock.
     last: Ticks,
     times: DecodeTimes,
 }

@@ -108,7 +108,7 @@ impl Reading {
         Ok(())
     }
 
-    /// What follows an OBU header; a size that the sender left in is taken out.
+    /// Takes the bytes behind an OBU header; a size that the sender left in is taken out.
     fn sized(&mut self, header: u8, rest: &[u8], room: &dyn Room) -> Result<(), Error> {
         let mut r = Reader::new(rest);
         if header & HAS_SIZE == 0 {
@@ -202,7 +202,7 @@ pub(super) fn incoming(max: usize) -> Incoming {
 
 /// Cuts temporal units. Each OBU has packets of its own.
 struct Cutting {
-    /// What goes before key frames that come without: the sequence header.
+    /// The sequence header, which goes before key frames that have none.
     sequence: Option<Obu>,
 }
 
@@ -271,7 +271,7 @@ impl Pack for Cutting {
     }
 }
 
-/// What the record says, if it says anything. Section 7.1.
+/// The format and the packer of a track, with the parameters that its record gives. Section 7.1.
 pub(super) fn outgoing(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
     let record = &track.params.record;
     let mut fmtp = Vec::new();

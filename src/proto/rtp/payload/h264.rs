@@ -12,7 +12,7 @@ use crate::codec::h264;
 use crate::media::{Codec, Hz, Track};
 use crate::wire::Reader;
 
-/// What only H.264 has.
+/// The syntax of H.264 where it differs from H.265.
 pub(super) struct H264;
 
 /// Types of payloads that are no NAL unit. Section 5.2, table 1.

@@ -12,7 +12,7 @@ use crate::codec::h265;
 use crate::media::{Codec, Hz, Track};
 use crate::wire::Reader;
 
-/// What only H.265 has.
+/// The syntax of H.265 where it differs from H.264.
 pub(super) struct H265;
 
 /// Aggregation packet. Section 4.4.2.

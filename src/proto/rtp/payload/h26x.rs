@@ -1,7 +1,7 @@
-//! What H.264 and H.265 share: access units out of packets, and packets out of
+//! The common part of H.264 and H.265: access units out of packets, and packets out of
 //! access units.
 //!
-//! What senders do against the specification, and what is made of it; each line
+//! Deviations of senders from the specification, and their treatment; each line
 //! has a test of its own:
 //!
 //! | what comes | what happens |
@@ -29,24 +29,24 @@ use crate::codec::{Role, Sets};
 use crate::media::Codec;
 use crate::wire::Reader;
 
-/// What tells H.264 and H.265 apart.
+/// The differences between H.264 and H.265.
 pub(super) trait Syntax: Send + 'static {
-    /// Which of them.
+    /// The codec: one of the two.
     const CODEC: Codec;
     /// Bytes of a NAL unit header; 1 or 2.
     const HEADER: usize;
-    /// What a payload holds.
+    /// The content of a payload.
     fn shape(payload: &[u8]) -> Result<Shape<'_>, Error>;
-    /// What a NAL unit with that header is for.
+    /// The purpose of a NAL unit with that header.
     fn role(header: &[u8]) -> Role {
         Role::of(Self::CODEC, header)
     }
-    /// What stands before a fragment of the unit with that header: the first
+    /// The header of a fragment of the unit with that header: the first
     /// [`Self::HEADER`] + 1 bytes.
     fn fragment(header: &[u8], first: bool, last: bool) -> [u8; 3];
 }
 
-/// What a payload holds.
+/// The content of a payload.
 pub(super) enum Shape<'a> {
     /// One NAL unit.
     Unit(&'a [u8]),
@@ -82,12 +82,12 @@ pub(super) fn incoming<C: Syntax>(units: impl Iterator<Item = Vec<u8>>, max: usi
     Incoming { codec: C::CODEC, params, unpack: Box::new(Reading::<C>::new(sets, max)) }
 }
 
-/// What a payload holds, be it against the specification.
+/// The content of a payload, also of one that begins with a start code against the specification.
 fn shape<C: Syntax>(payload: &[u8]) -> Result<Shape<'_>, Error> {
     annex_b(payload).map_or_else(|| C::shape(payload), |unit| Ok(Shape::Unit(unit)))
 }
 
-/// What follows a start code at the front.
+/// The bytes behind a start code at the front; `None` if there is none.
 fn annex_b(data: &[u8]) -> Option<&[u8]> {
     data.first().filter(|byte| **byte == 0)?;
     start_code(data).filter(|(before, _)| before.is_empty()).map(|(_, unit)| unit)
@@ -121,7 +121,7 @@ fn is_first(body: &[u8]) -> bool {
     body.first().is_some_and(|byte| byte & 0x80 != 0)
 }
 
-/// What stands before a start code, without zeros at its end, and what follows it.
+/// The bytes before a start code, without zeros at their end, and the bytes behind it.
 fn cut(data: &[u8]) -> (&[u8], Option<&[u8]>) {
     start_code(data).map_or((data, None), |(before, after)| (before, Some(after)))
 }

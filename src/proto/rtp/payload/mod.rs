@@ -29,17 +29,17 @@ pub const MAX_PAYLOAD: usize = MAX_PACKET - HEADER;
 /// what fits an MTU of 1500 bytes: 7 of usual AAC, 180 of its silence. These are 5 s of sound.
 const MAX_FRAMES: usize = 256;
 
-/// The error of who has more.
+/// The error of packets with more.
 const TOO_MANY: Error = Error::Malformed("more frames than any sender puts into a packet");
 
-/// What packets turned out to carry.
+/// The results of reading packets.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unpacked {
     /// The decoder record is known now, or is another from here on.
     Params(Params),
     /// A frame.
     Frame {
-        /// When it is shown: the RTP timestamp, wrapping.
+        /// The time at which it is shown: the RTP timestamp, which wraps.
         time: u32,
         /// Whether decoding can begin here; always true for sound.
         key: bool,
@@ -57,11 +57,11 @@ pub trait Unpack: Send {
     fn gap(&mut self);
 }
 
-/// A track of packets: what a format makes of it.
+/// A track that comes in packets of a format.
 pub struct Incoming {
-    /// How it is coded.
+    /// Its codec.
     pub codec: Codec,
-    /// What the session description says of it; `None` if frames have to say it first.
+    /// The parameters in the session description; `None` if frames have to tell them first.
     pub params: Option<Params>,
     /// Its reader.
     pub unpack: Box<dyn Unpack>,
@@ -69,11 +69,11 @@ pub struct Incoming {
 
 /// One packet's payload: a few bytes, then a slice of the frame.
 pub struct Payload<'a> {
-    /// What stands before the body; at most 20 bytes.
+    /// The bytes before the body; at most 20.
     pub head: &'a [u8],
     /// Shared with the frame, or with the packer.
     pub body: Bytes,
-    /// How long after the frame it is shown, in ticks: 0 but for long stretches of raw sound.
+    /// The delay after the frame at which it is shown, in ticks: 0 but for long stretches of raw sound.
     pub later: u32,
     /// The RTP marker bit.
     pub marker: bool,
@@ -104,7 +104,7 @@ pub fn incoming(format: &Format, max_frame: usize) -> Option<Incoming> {
     }
 }
 
-/// How `track` is described and packed; `None` if it cannot be. VP8, VP9, FLAC,
+/// The format and the packer of `track`; `None` if it cannot be packed. VP8, VP9, FLAC,
 /// AC-3 and E-AC-3 never are.
 pub fn outgoing(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
     match track.codec {

@@ -17,7 +17,7 @@ const CLOCK: Hz = Hz::MPEG;
 /// Reads MPEG audio frames.
 struct Reading {
     max: usize,
-    /// What was said last of the sound.
+    /// The sample rate and the channels that were announced last.
     known: Option<(u32, u8)>,
     /// Timestamp and length of the frame of which there are fragments.
     begun: Option<(u32, usize)>,

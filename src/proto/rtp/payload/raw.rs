@@ -38,8 +38,8 @@ fn step(codec: Codec, channels: u8) -> usize {
     usize::from(channels) * if codec == Codec::L16 { 2 } else { 1 }
 }
 
-/// A reader of Opus. Decoders give two channels of everything, so that mono is
-/// what is said to be mono, and nothing else. RFC 7587 section 6.1.
+/// A reader of Opus. Decoders give two channels of everything, so that only a track
+/// that the description calls mono is mono. RFC 7587 section 6.1.
 pub(super) fn opus(format: &Format, max: usize) -> Incoming {
     let said = format.parameter("sprop-stereo").or_else(|| format.parameter("stereo"));
     let channels = if said == Some("0") { 1 } else { 2 };
@@ -71,7 +71,7 @@ impl Pack for Samples {
 const STATIC: [(Codec, u32, u8, u8); 4] =
     [(Codec::Pcmu, 8000, 1, 0), (Codec::Pcma, 8000, 1, 8), (Codec::L16, 44_100, 2, 10), (Codec::L16, 44_100, 1, 11)];
 
-/// How samples are described and packed; `None` if rate or channels are not known.
+/// The format and the packer of samples; `None` if rate or channels are not known.
 pub(super) fn outgoing_samples(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
     let (codec, rate, channels) = (track.codec, track.params.sample_rate, track.params.channels);
     let known = STATIC.iter().find(|row| (row.0, row.1, row.2) == (codec, rate, channels));

@@ -1,5 +1,5 @@
-//! What all formats have in common: frames come back as they were sent, and
-//! nothing that comes does harm.
+//! The properties of all formats: frames come back as they were sent, and no packet
+//! does harm.
 
 use bytes::Bytes;
 
@@ -11,7 +11,7 @@ use crate::media::{Kind, Ticks};
 /// Time, key and data of a frame.
 pub(super) type Got = (u32, bool, Bytes);
 
-/// A track's way out and in again.
+/// The packer of a track, and the reader of its packets.
 pub(super) struct Bench {
     pub(super) account: Account,
     pub(super) format: Format,
@@ -55,7 +55,7 @@ impl Bench {
         out
     }
 
-    /// What comes of a packet.
+    /// The frames that a packet completes.
     pub(super) fn take(&mut self, packet: &Packet) -> Result<Vec<Got>, Error> {
         let (mut frames, params) = (Vec::new(), &mut self.params);
         let done = self.unpack.packet(packet, &self.account, &mut |what| match what {
@@ -65,7 +65,7 @@ impl Bench {
         done.map(|()| frames)
     }
 
-    /// What comes of a payload.
+    /// The frames that a payload completes.
     pub(super) fn raw(&mut self, marker: bool, timestamp: u32, payload: &[u8]) -> Result<Vec<Got>, Error> {
         self.sequence += 1;
         let (sequence, payload) = (self.sequence, Bytes::copy_from_slice(payload));

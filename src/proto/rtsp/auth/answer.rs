@@ -11,12 +11,12 @@ pub struct Answer {
     user: String,
     password: String,
     cnonce: String,
-    /// How often the nonce was used.
+    /// The number of requests that the nonce was used for: nc.
     count: u32,
     digest: Option<Digest>,
 }
 
-/// What a challenge says. RFC 7616 section 3.3.
+/// The parameters of a Digest challenge. RFC 7616 section 3.3.
 struct Digest {
     algorithm: Algorithm,
     /// The algorithm as the server writes it; old ones do not know the word.

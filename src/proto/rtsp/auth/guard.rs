@@ -6,16 +6,16 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::{Algorithm, Challenge};
 
-/// A way to say who one is.
+/// An authentication scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Method {
     /// The password itself. RFC 7617.
     Basic,
-    /// A proof that one knows it. RFC 7616.
+    /// A proof that the client knows the password. RFC 7616.
     Digest,
 }
 
-/// What a request's Authorization is worth.
+/// The result of checking a request's Authorization.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// It may pass.
@@ -29,7 +29,7 @@ pub enum Verdict {
     Denied,
 }
 
-/// Lets in those who know a password; made for one connection.
+/// Lets in the clients that know a password; made for one connection.
 pub struct Guard {
     basic: bool,
     digest: bool,
@@ -49,8 +49,8 @@ pub struct Guard {
 const REALM: &str = "runnel";
 
 impl Guard {
-    /// Asks for this user and password in one of these ways. Nobody who does not
-    /// know `seed` foresees the challenges.
+    /// Asks for this user and password by one of these methods. Nobody can predict the
+    /// challenges without `seed`.
     pub fn new(user: &str, password: &str, methods: &[Method], seed: [u8; 16]) -> Self {
         let secret = |algorithm: Algorithm| algorithm.hash(&[user, REALM, password]);
         let mut guard = Self {

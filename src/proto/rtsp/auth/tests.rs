@@ -11,7 +11,7 @@ fn answer(challenges: &[String]) -> Answer {
     Answer::new(challenges.iter().map(String::as_str), "user", "p:a\"ss", true, 1).unwrap()
 }
 
-/// What a client that knows no more than RFC 2069 says.
+/// The Authorization of a client that knows no more than RFC 2069.
 fn old(guard: &Guard, uri: &str) -> String {
     answer(&guard.challenges(false)[1..2]).authorization("DESCRIBE", uri)
 }

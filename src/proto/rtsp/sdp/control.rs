@@ -18,9 +18,9 @@ pub fn resolve(base: &str, control: &str) -> String {
     }
 }
 
-/// What relative controls stand behind: Content-Base, Content-Location or what
-/// was asked for. RFC 2326 section C.1.1. Devices write addresses without scheme
-/// or bare paths into these fields; such are passed over.
+/// The base URL of relative controls: Content-Base, Content-Location or the URL of the
+/// request. RFC 2326 section C.1.1. Devices write addresses without scheme or bare paths
+/// into these fields; such are passed over.
 pub fn base(content_base: Option<&str>, content_location: Option<&str>, request_url: &str) -> String {
     let mut said = [content_base, content_location].into_iter().flatten().map(str::trim);
     said.find(|url| is_absolute(url) && Url::parse(url).is_ok()).unwrap_or(request_url).into()

@@ -8,11 +8,11 @@ use crate::proto::rtp::Format;
 /// A track that is on offer.
 #[derive(Clone, Copy, Debug)]
 pub struct Offer<'a> {
-    /// How it is packed.
+    /// The format of its packets.
     pub format: &'a Format,
     /// Picture or sound.
     pub kind: Kind,
-    /// What SETUP asks for, relative to the stream's URL.
+    /// The URL for SETUP, relative to the stream's URL.
     pub control: &'a str,
 }
 

@@ -80,7 +80,7 @@ fn adts_frames_may_stand_where_headers_should() {
         assert_eq!(bench.raw(false, 4096, &whole[..900]), Ok(vec![]), "{mode}");
         assert_eq!(bench.raw(false, 4096, &whole[900..1800]), Ok(vec![]), "{mode}");
         assert_eq!(bench.raw(true, 4096, &whole[1800..]), Ok(got(&[(4096, &long)])), "{mode}");
-        // whose first part is lost, and whose second is
+        // a frame whose first part is lost, and one whose second part is
         bench.unpack.gap();
         assert!(bench.raw(true, 5120, &whole[900..]).is_err(), "{mode}");
         assert_eq!(bench.raw(false, 6144, &whole[..900]), Ok(vec![]), "{mode}");

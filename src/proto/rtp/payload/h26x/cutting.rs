@@ -8,7 +8,7 @@ use crate::media::{Frame, nal};
 
 /// Cuts access units into packets.
 pub(in super::super) struct Cutting<C> {
-    /// What goes before each key frame: the parameter sets.
+    /// The parameter sets, which go before each key frame.
     leading: Vec<Bytes>,
     syntax: std::marker::PhantomData<fn() -> C>,
 }

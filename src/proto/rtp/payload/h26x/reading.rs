@@ -29,7 +29,7 @@ pub(in super::super) struct Reading<C> {
     led: bool,
     /// The marker bit is set on every slice.
     markers_lie: bool,
-    /// Where the next access unit begins is not known.
+    /// Set as long as it is not known where the next access unit begins.
     lost: Option<Lost>,
     syntax: std::marker::PhantomData<fn() -> C>,
 }

@@ -1,4 +1,4 @@
-//! What senders do against the specification, and what they may do.
+//! Deviations of senders from the specification, and variants that it allows.
 
 use bytes::Bytes;
 
@@ -112,7 +112,7 @@ fn start_codes_in_a_payload_cut_it() {
     let mut bench = told();
     assert_eq!(bench.raw(true, 1, &[&long, NEXT].concat()), Ok(vec![got(1, false, &[NEXT])]));
     assert_eq!(bench.raw(true, 2, &[NEXT, &long, MORE].concat()), Ok(vec![got(2, false, &[NEXT, MORE])]));
-    // the second half of what began in another packet
+    // the second half of a unit that began in another packet
     assert_eq!(bench.raw(false, 3, &[0x7c, 0x85, 0x88]), Ok(vec![]));
     let payload = [&[0x7c, 0x45, 0x84, 0x21], &long[..], MORE].concat();
     assert_eq!(bench.raw(true, 3, &payload), Ok(vec![got(3, true, &[IDR, MORE])]));

@@ -1,4 +1,4 @@
-//! What a baseline JPEG says before its scan. ITU-T T.81 annex B, JFIF 1.02.
+//! The headers of a baseline JPEG before its scan. ITU-T T.81 annex B, JFIF 1.02.
 
 use super::tables::{HUFFMAN, Quantizers};
 use crate::wire::{Reader, Short, Writer};
@@ -26,7 +26,7 @@ pub(super) struct Picture {
     pub(super) quantizers: Quantizers,
 }
 
-/// Where a component stands, in the order of its planes.
+/// The component identifiers of the frame header: luma, then the two of chroma.
 const COMPONENTS: [u8; 3] = [1, 2, 3];
 
 impl Picture {

@@ -32,7 +32,7 @@ pub(super) struct Huffman {
     pub(super) class_and_id: u8,
     /// Codes of each length from 1 to 16.
     pub(super) counts: [u8; 16],
-    /// What they stand for.
+    /// The values of the codes, in the order of the codes.
     pub(super) values: &'static [u8],
 }
 

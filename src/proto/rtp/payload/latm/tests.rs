@@ -159,6 +159,6 @@ fn no_sender_has_so_many_units_in_an_element() {
     let mut bench = told();
     assert_eq!(bench.count(&units(50_000)), (256, true), "what is beyond is lost");
     assert_eq!(bench.count(&units(1)), (1, false));
-    // what does not add up may be a fragment
+    // lengths that do not add up may be those of a fragment
     assert_eq!(bench.count(&[&units(200)[..], &[9]].concat()), (0, true));
 }
