@@ -7,7 +7,7 @@ use runnel::proto::{Machine, rtmp};
 use crate::encoder::{Encoder, Head, VIDEO, simple};
 use crate::meter::{Alone, NOISE, alone};
 
-/// What a connection may keep beside its account, of the 6 KiB in `conf::plan`.
+/// The most that a connection keeps beside its account, of the 6 KiB in `conf::plan`.
 const CONNECTION: usize = 4 << 10;
 /// What understanding a message may take for a moment: half of what `conf::plan`
 /// has for a thread.

@@ -16,7 +16,7 @@ use crate::meter::{NOISE, alone};
 use crate::records::{frame, track};
 use crate::streams::{STREAM, Seat, Temper};
 
-/// What a connection may keep beside its account, of the 6 KiB in `conf::plan`.
+/// The most that a connection keeps beside its account, of the 6 KiB in `conf::plan`.
 const CONNECTION: usize = 4 << 10;
 /// What a viewer may cost, of these.
 const VIEWER: usize = 1 << 10;

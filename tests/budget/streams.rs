@@ -16,7 +16,7 @@ use crate::records::{frame, record, track};
 
 /// What a stream may cost beside its account: itself, its packers, what grows in steps.
 pub const STREAM: usize = 64 << 10;
-/// What a viewer may cost, of the 6 KiB that the plan has for its connection.
+/// The most that a viewer costs, of the 6 KiB that the plan has for its connection.
 const VIEWER: usize = 1 << 10;
 /// What a socket is given at once.
 const BATCH: Step = Step { units: 32, bytes: 64 << 10 };
