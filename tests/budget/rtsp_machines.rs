@@ -14,7 +14,7 @@ use crate::limits::LIMITS;
 use crate::meter::{Alone, NOISE, alone};
 use crate::streams::STREAM;
 
-/// What a connection may hold before it is let in, in `conf::plan`.
+/// The most that a connection holds before it is let in, of the 26 KiB in `conf::plan`.
 const GREETING: usize = 24 << 10;
 /// What understanding a message may take for a moment: half of what `conf::plan`
 /// has for a thread.
