@@ -78,3 +78,27 @@ impl Request<'_> {
         self.seat.and_then(|seat| seat.customer())
     }
 }
+
+#[cfg(all(test, feature = "http"))]
+mod tests {
+    use super::*;
+    use crate::conf::Config;
+    use crate::container::FLV;
+
+    #[test]
+    fn an_address_has_its_part_and_has_it_again_when_a_grant_ends() {
+        let text = "profile = \"box\"\nviewers.max = 4\nstreams.max = 1\nconnections.per_peer = 50\n";
+        let core = Core::new(Config::parse("test", text).unwrap(), Arc::default());
+        let peer: SocketAddr = "192.0.2.1:9".parse().unwrap();
+        let seats: Vec<_> = (0..4).map(|_| core.peers.seat(peer.ip()).unwrap()).collect();
+        let (name, asker) = (Name::new("a").unwrap(), Asker::Guest("FLVPUBSUB", Some(peer)));
+        let play = |seat| core.admit_player(&Request { name: &name, asker, seat: Some(seat) }, &FLV);
+        let mut playing: Vec<_> = seats.iter().filter_map(|seat| play(seat).ok()).collect();
+        assert_eq!(playing.len(), 2);
+        let (viewer, grant) = playing.remove(0);
+        drop(viewer);
+        assert_eq!(play(&seats[2]).err(), Some(Refusal::Hub(Refused::Peer)), "the leave goes on");
+        drop(grant);
+        assert!(play(&seats[2]).is_ok());
+    }
+}
