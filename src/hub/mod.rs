@@ -2,6 +2,7 @@
 
 mod clock;
 mod echo;
+mod events;
 mod form;
 mod hold;
 mod name;
@@ -19,10 +20,10 @@ mod waiting;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 pub use echo::Feed;
+pub use events::{Event, EventKind, Reader};
 pub use form::Unit;
 pub use hold::Pressed;
 pub use name::{InvalidName, Name};
@@ -92,6 +93,7 @@ pub struct Hub {
     account: Account,
     state: Mutex<State>,
     sessions: pace::Sessions,
+    events: Arc<events::Events>,
 }
 
 #[derive(Default)]
@@ -99,14 +101,7 @@ struct State {
     streams: HashMap<Name, Arc<Stream>>,
     /// The traffic of streams that are gone.
     past: Traffic,
-    /// The number of times that somebody has begun to publish, which wraps.
-    begun: usize,
-    /// The tasks that are woken when somebody begins to publish.
-    watching: Vec<Waker>,
 }
-
-/// So many are told at most: some of them have left since, and all look by themselves now and then.
-const WATCHING: usize = 64;
 
 impl Hub {
     /// A hub whose streams are charged to `account`.
@@ -116,6 +111,7 @@ impl Hub {
             account,
             state: Mutex::default(),
             sessions: pace::Sessions::default(),
+            events: Arc::default(),
         })
     }
 
@@ -138,28 +134,14 @@ impl Hub {
         let stream = self.stream(&mut state, name)?;
         drop(state);
         let publisher = Publisher::join(self.clone(), stream, who, now)?;
-        let mut state = self.lock();
-        state.begun = state.begun.wrapping_add(1);
-        state.watching.drain(..).for_each(Waker::wake);
+        self.events.tell(name, EventKind::Published);
         Ok(publisher)
     }
 
-    /// Ready when somebody has begun to publish since this was last ready; `seen` is 0 at first. If many
-    /// wait, some are not told and have to ask again. A task that takes a stream from the first frame on is
-    /// there before that frame.
-    pub fn poll_begun(&self, cx: &Context<'_>, seen: &mut usize) -> Poll<()> {
-        let mut state = self.lock();
-        if *seen != state.begun {
-            *seen = state.begun;
-            return Poll::Ready(());
-        }
-        if !state.watching.iter().any(|waker| waker.will_wake(cx.waker())) {
-            if state.watching.len() >= WATCHING {
-                state.watching.clear();
-            }
-            state.watching.push(cx.waker().clone());
-        }
-        Poll::Pending
+    /// A reader of what happens to all streams from now on. A task that takes a stream from the first frame on
+    /// hears of the publisher before that frame.
+    pub fn events(&self) -> Reader {
+        self.events.reader()
     }
 
     /// Makes the caller a viewer of `name`, whether anybody publishes it or not.

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::silence::Silence;
 use super::stream::{Occupant, State};
-use super::{Conflict, Hub, Refused, Stream};
+use super::{Conflict, EventKind, Hub, Refused, Stream};
 use crate::budget::{Account, BLOCK_OVERHEAD, BlockMut, OverBudget, Paid, Room};
 use crate::media::{Change, Frame, Hz, Info, Kind, MAX_TRACKS, Ticks, Track, Tracks, Wall};
 
@@ -285,7 +285,13 @@ impl Publisher {
 
     /// Lets the viewers see what was published.
     pub fn flush(&self) {
-        self.stream.lock().wake();
+        let mut state = self.stream.lock();
+        state.wake();
+        let is_open = state.start().is_some();
+        if std::mem::replace(&mut state.told_open, is_open) != is_open && is_open {
+            drop(state);
+            self.hub.events.tell(self.stream.name(), EventKind::Open);
+        }
     }
 
     /// A frame was lost on the way here.
@@ -503,12 +509,15 @@ impl Drop for Publisher {
             }
             state.publisher = None;
             state.settle(false);
+            state.told_open = false;
             state.left = Instant::now();
             state.unpublished = state.left;
             state.wake(); // for what came last
             if !state.watched() {
                 state.ring.clear();
             }
+            drop(state);
+            self.hub.events.tell(self.stream.name(), EventKind::Unpublished);
         }
     }
 }

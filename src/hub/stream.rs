@@ -40,6 +40,8 @@ pub(super) struct State {
     pub(super) left: Instant,
     /// The time at which the last publisher left.
     pub(super) unpublished: Instant,
+    /// Those who read events know that there is something to begin with.
+    pub(super) told_open: bool,
     /// The frames that it has left behind.
     pub(super) last: Last,
     /// Servers that it is sent to.
@@ -112,6 +114,7 @@ impl Stream {
             publisher: None,
             left: Instant::now(),
             unpublished: Instant::now(),
+            told_open: false,
             last: Last::default(),
             fed: Vec::new(),
             packers: Vec::new(),
@@ -150,7 +153,7 @@ impl Stream {
 
     /// Whether somebody watches, or waits to.
     pub fn is_watched(&self) -> bool {
-        self.lock().viewers.iter().any(|waiter| waiter.taken)
+        self.lock().is_watched()
     }
 
     /// The stream at this moment.
@@ -345,6 +348,11 @@ impl State {
         let item = Item::Tracks(Announcement { tracks, discontinuity });
         self.ring.push(Slot { item, at: self.timeline.newest(), start: false, gap: false, came: 0, _lease: lease });
         Ok(())
+    }
+
+    /// Whether somebody watches, or waits to.
+    pub(super) fn is_watched(&self) -> bool {
+        self.viewers.iter().any(|waiter| waiter.taken)
     }
 
     /// Whether it is known which kinds of tracks the stream has.

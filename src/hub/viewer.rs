@@ -8,7 +8,7 @@ use super::form::{Unit, head_cost};
 use super::hold::{Hold, Pressed};
 use super::ring::Seq;
 use super::stream::{Gone, State};
-use super::{Hub, SessionId, Stream};
+use super::{EventKind, Hub, SessionId, Stream};
 use crate::container::Form;
 use crate::media::Tracks;
 
@@ -81,9 +81,13 @@ impl Viewer {
     pub(super) fn join(hub: Arc<Hub>, stream: Arc<Stream>, form: &'static Form) -> Self {
         let mut state = stream.lock();
         let packer = state.packer(stream.name(), form);
+        let is_first = !state.is_watched();
         let seat = state.seat();
         drop(state);
         hub.sessions.viewer_joins();
+        if is_first {
+            hub.events.tell(stream.name(), EventKind::Watched);
+        }
         Self {
             hub,
             stream,

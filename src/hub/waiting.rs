@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::Context;
 use std::time::Instant;
 
-use super::{Hub, Name, Stream};
+use super::{EventKind, Hub, Name, Stream};
 
 /// A connection that waits.
 #[derive(Clone, Copy, Debug)]
@@ -58,9 +58,13 @@ impl Hub {
     pub fn wait(&self, name: &Name, peer: Option<u128>) -> Option<Guest> {
         let stream = self.find(name).filter(|stream| !stream.is_live())?;
         let mut state = stream.lock();
+        let is_first = !state.is_watched();
         let seat = state.seat();
         state.give_way(seat, peer, true);
         drop(state);
+        if is_first {
+            self.events.tell(name, EventKind::Watched);
+        }
         Some(Guest { stream, seat })
     }
 }

@@ -71,8 +71,10 @@ struct Running {
 
 /// The ids of recordings begin with this.
 const KIND: &str = "RECORD";
-/// The time from one look for publishers to the next.
+/// The time from one look for publishers, and for cards, to the next.
 const LOOK: Duration = Duration::from_millis(200);
+/// The same while nothing is recorded: for threads that have not heard of the rules yet.
+const IDLE: Duration = Duration::from_secs(1);
 /// A file is closed when nobody has published for so long: a publisher that comes back begins another.
 const GONE: Duration = Duration::from_secs(1);
 /// The time that the threads have to bring all to the disk in the end.
@@ -260,10 +262,11 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 /// Begins and ends sessions as publishers come and go.
 async fn watch(core: Arc<Core>, state: Arc<Mutex<State>>) {
-    let mut seen = 0;
+    let mut events = core.hub.events();
     loop {
-        let begun = std::future::poll_fn(|cx| core.hub.poll_begun(cx, &mut seen));
-        or(begun, async { _ = Timer::after(LOOK).await }).await;
+        let is_idle = lock(&state).sessions.is_empty();
+        let look = Timer::after(if is_idle { IDLE } else { LOOK });
+        or(std::future::poll_fn(|cx| events.poll_any(cx, None)), async { _ = look.await }).await;
         let (now, streams) = (Instant::now(), core.hub.streams());
         let mut state = lock(&state);
         state.tell();

@@ -8,7 +8,7 @@ use async_io::Timer;
 use smol::Task;
 use smol::future::or;
 
-use super::{Direction, Latest, Protocol, RelayJob, Term, keep_up, look};
+use super::{Direction, Latest, Protocol, RelayJob, Term, keep_up};
 use crate::conf::{Pull, Push};
 use crate::hub::{Name, matches};
 use crate::proto::Url;
@@ -153,10 +153,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Sends every stream whose name is as the pattern says, each under its own name.
 async fn push_each(direction: Direction, core: Arc<Core>, push: Push, pushed: Pushed) {
-    let mut seen = 0;
+    let mut events = core.hub.events();
     loop {
         push_new(direction, &core, &push, &mut lock(&pushed));
-        look(&core, &mut seen).await;
+        std::future::poll_fn(|cx| events.poll_any(cx, None)).await;
     }
 }
 

@@ -25,7 +25,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
-use smol::future::or;
 
 use crate::conf::Config;
 #[cfg(feature = "tls")]
@@ -158,8 +157,6 @@ const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_sec
 /// A session that lasts so long was a success, and so is one in which frames came: the
 /// next pause is short again.
 const SUCCESS: Duration = Duration::from_secs(5);
-/// The time from one look to the next whether somebody watches, or publishes.
-const LOOK: Duration = Duration::from_millis(200);
 /// So many redirections in a row are followed.
 const MAX_MOVES: usize = 5;
 /// The longest URL that a stream may move to, in bytes.
@@ -171,13 +168,13 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// Runs one session after the other.
 async fn keep_up(direction: Direction, mut job: RelayJob, term: Term) {
-    let (mut pause, mut seen) = (PAUSES.0, 0);
+    let (mut pause, mut events) = (PAUSES.0, job.core.hub.events());
     while !job.core.watch.stops() {
         while !job.is_wanted(direction) {
             if term == Term::Published {
                 return;
             }
-            look(&job.core, &mut seen).await;
+            std::future::poll_fn(|cx| events.poll_any(cx, Some(&job.name))).await;
         }
         if job.core.watch.stops() {
             return;
@@ -211,12 +208,6 @@ async fn keep_up(direction: Direction, mut job: RelayJob, term: Term) {
         Timer::after(pause).await;
         pause = (pause * 2).min(PAUSES.1);
     }
-}
-
-/// Waits until somebody begins to publish, or it is time to look all the same.
-async fn look(core: &Core, seen: &mut usize) {
-    let begun = std::future::poll_fn(|cx| core.hub.poll_begun(cx, seen));
-    or(begun, async { _ = Timer::after(LOOK).await }).await;
 }
 
 /// Runs one session, wherever the stream has moved to: why it ended, and how many bytes

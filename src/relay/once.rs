@@ -2,11 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use async_io::Timer;
 use smol::future::or;
 
 use super::file::{self, Playback};
-use super::{Direction, LOOK, Protocol, RelayJob, attempt};
+use super::{Direction, Protocol, RelayJob, attempt};
 use crate::hub::Name;
 use crate::net::Close;
 use crate::proto::Url;
@@ -47,6 +46,7 @@ pub async fn push_file(core: &Arc<Core>, playback: Playback, to: Destination) ->
         latest: Arc::new(Mutex::new(who.clone())),
         who,
     };
+    let mut events = job.core.hub.events();
     let played = async {
         match file::play(&job, &playback, true).await {
             // the last of it is still on its way
@@ -57,7 +57,7 @@ pub async fn push_file(core: &Arc<Core>, playback: Playback, to: Destination) ->
     let pushed = async {
         let stream = || job.core.hub.find(&job.name);
         while !stream().is_some_and(|stream| stream.is_live()) {
-            Timer::after(LOOK / 10).await;
+            std::future::poll_fn(|cx| events.poll_any(cx, Some(&job.name))).await;
         }
         let direction = Direction::Push(protocol);
         let who = job.core.who(direction.kind()).of(&job.name);

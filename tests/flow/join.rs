@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use crate::harness::{AVCC, Audio, LIMITS, Script, Video, World, track};
+use runnel::hub::EventKind;
 use runnel::media::{Codec, Kind};
 
 #[test]
@@ -100,31 +101,40 @@ fn pictures_alone_that_come_at_once_lose_no_beginning() {
 }
 
 #[test]
-fn who_watches_hears_of_a_publisher_before_its_first_frame() {
+fn readers_hear_of_a_publisher_before_its_first_frame_and_of_all_that_follows() {
     let world = World::new(LIMITS);
-    let hears = |seen: &mut usize, cx: &Context<'_>| world.hub.poll_begun(cx, seen).is_ready();
-    let (woken, mut seen, mut late) = (Arc::new(Woken::default()), 0, 0);
-    let (waker, nobody) = (Waker::from(woken.clone()), Context::from_waker(Waker::noop()));
+    let mut events = world.hub.events();
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
     let cx = Context::from_waker(&waker);
-    assert!(!hears(&mut seen, &cx) && !hears(&mut seen, &cx));
-    let source = world.publish("a");
+    let mut heard = || {
+        let next = || match events.poll_next(&cx) {
+            Poll::Ready(event) => event.map(|event| (event.name.as_str().to_string(), event.kind)),
+            Poll::Pending => None,
+        };
+        std::iter::from_fn(next).collect::<Vec<_>>()
+    };
+    let of = |name: &str, kinds: &[EventKind]| kinds.iter().map(|kind| (name.to_string(), *kind)).collect::<Vec<_>>();
+    assert_eq!(heard(), []);
+    let mut source = world.publish("a");
     assert_eq!(woken.0.load(Relaxed), 1);
-    assert!(hears(&mut seen, &cx) && !hears(&mut seen, &cx));
-    assert!(hears(&mut late, &nobody), "one who comes later looks at once");
-    drop(source);
-    assert!(!hears(&mut seen, &cx));
-    let _again = world.publish("a");
-    assert!(hears(&mut seen, &cx));
-    // those who have left are forgotten, and who comes wakes nobody
-    let before = woken.0.load(Relaxed);
-    assert!(!hears(&mut seen, &cx));
-    for _ in 0..1000 {
-        let left = Waker::from(Arc::new(Woken::default()));
-        assert!(!hears(&mut seen, &Context::from_waker(&left)));
+    assert_eq!(heard(), of("a", &[EventKind::Published]));
+    source.publisher.track(track(Codec::H264, AVCC));
+    source.publisher.complete();
+    for n in 0..3 {
+        source.frame(Kind::Video, n == 0, 100, world.now).unwrap();
+        source.publisher.flush();
+        source.at += 40;
     }
-    assert_eq!(woken.0.load(Relaxed), before);
-    let _other = world.publish("b");
-    assert!(hears(&mut seen, &cx));
+    assert_eq!(heard(), of("a", &[EventKind::Open]), "once");
+    let first = world.play("a", "flv");
+    let second = world.play("a", "ts");
+    assert_eq!(heard(), of("a", &[EventKind::Watched]), "of the first alone");
+    drop((first, second));
+    let _again = world.play("a", "flv");
+    drop(source);
+    let _waits = world.play("b", "flv");
+    assert_eq!(heard()[..2], of("a", &[EventKind::Watched, EventKind::Unpublished])[..]);
 }
 
 #[derive(Default)]

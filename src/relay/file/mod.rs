@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 use smol::future::or;
 
-use super::{LOOK, Need, RelayJob};
+use super::{Need, RelayJob};
 use crate::container::Event;
 use crate::disk::{self, Lane, Use};
 use crate::net::Close;
@@ -41,6 +41,8 @@ impl Playback {
 
 /// A longer wait looks now and then whether anybody watches.
 const LONG: Duration = Duration::from_secs(1);
+/// The time from one look to the next whether a viewer has got something.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// A file that is being published.
 struct Session<'a> {
