@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use crate::budget::{Account, Lease};
 
@@ -55,13 +55,15 @@ pub struct Share(Option<(Peers, IpAddr, Claim)>);
 #[derive(Debug)]
 pub struct Seat {
     connection: Share,
-    /// Its role, and the number of roles that it has had.
-    role: Mutex<(u32, Option<Share>)>,
+    /// Its latest place among publishers or viewers.
+    role: Mutex<Weak<Share>>,
 }
 
-/// A connection's role as a publisher or a viewer; given back when dropped, unless it has another since.
+/// A connection's place among publishers or viewers; given back when the last use of it is dropped.
 #[derive(Debug)]
-pub struct Use(Arc<Seat>, u32);
+pub struct Use {
+    _share: Arc<Share>,
+}
 
 impl Peers {
     /// One address may take so many of each claim.
@@ -120,14 +122,17 @@ impl Peers {
 }
 
 impl Seat {
-    /// The connection is to publish or to play, and nothing else from then on; `None` if its
-    /// address may not.
-    pub fn take(self: &Arc<Self>, what: Claim) -> Option<Use> {
+    /// Takes a place among publishers or viewers; `None` if its address may not. A connection that has one of
+    /// that kind keeps it, and loses it with the last use.
+    pub fn take(&self, what: Claim) -> Option<Use> {
         let mut role = lock(&self.role);
-        role.1 = None;
-        role.1 = Some(self.also(what)?);
-        role.0 = role.0.wrapping_add(1);
-        Some(Use(self.clone(), role.0))
+        let has = role.upgrade().filter(|share| share.is_of(what));
+        let share = match has {
+            Some(share) => share,
+            None => Arc::new(self.also(what)?),
+        };
+        *role = Arc::downgrade(&share);
+        Some(Use { _share: share })
     }
 
     /// The customer that the connection is counted for, as a number; `None` if its address is exempt.
@@ -144,12 +149,9 @@ impl Seat {
     }
 }
 
-impl Drop for Use {
-    fn drop(&mut self) {
-        let mut role = lock(&self.0.role);
-        if role.0 == self.1 {
-            role.1 = None;
-        }
+impl Share {
+    fn is_of(&self, claim: Claim) -> bool {
+        self.0.as_ref().is_some_and(|(_, _, what)| *what == claim)
     }
 }
 
@@ -205,14 +207,16 @@ mod tests {
         let takes = |what| one.iter().filter_map(|seat| seat.take(what)).collect::<Vec<_>>();
         let (publish, play) = (takes(Claim::Publisher), takes(Claim::Viewer));
         assert_eq!((publish.len(), play.len()), (1, 2));
-        drop(publish);
-        assert!(one[2].take(Claim::Viewer).is_none(), "both play still: one of them had published before");
-        let again = one[0].take(Claim::Publisher);
-        assert!(again.is_some(), "it plays no more");
+        assert!(one[2].take(Claim::Viewer).is_none());
+        let twice = one[0].take(Claim::Viewer);
+        assert!(twice.is_some(), "it has a place of that kind");
         drop(play);
-        assert!(one[1].take(Claim::Publisher).is_none(), "the other publishes still: it had played before");
-        drop(again);
-        assert!(one[1].take(Claim::Publisher).is_some());
+        let others: Vec<_> = one[1..].iter().filter_map(|seat| seat.take(Claim::Viewer)).collect();
+        assert_eq!(others.len(), 1, "the second use keeps the place");
+        drop((twice, others, publish));
+        let publish = takes(Claim::Publisher);
+        assert_eq!((publish.len(), takes(Claim::Viewer).len()), (1, 2));
+        drop(publish);
         let ports: Vec<_> = one.iter().filter_map(|seat| seat.also(Claim::Ports)).collect();
         assert_eq!((ports.len(), one.iter().filter(|seat| seat.also(Claim::Tls).is_some()).count()), (2, 3));
         drop(one);

@@ -101,4 +101,19 @@ mod tests {
         drop(grant);
         assert!(play(&seats[2]).is_ok());
     }
+
+    #[test]
+    fn a_request_that_is_refused_takes_no_place_from_the_session_that_goes_on() {
+        let text = "profile = \"box\"\nviewers.max = 4\nstreams.max = 1\nconnections.per_peer = 50\n";
+        let core = Core::new(Config::parse("test", text).unwrap(), Arc::default());
+        let peer: SocketAddr = "192.0.2.1:9".parse().unwrap();
+        let seats: Vec<_> = (0..3).map(|_| core.peers.seat(peer.ip()).unwrap()).collect();
+        let (name, asker) = (Name::new("a").unwrap(), Asker::Guest("FLVPUBSUB", None));
+        let play = |seat| core.admit_player(&Request { name: &name, asker, seat }, &FLV);
+        let _playing: Vec<_> = seats[..2].iter().map(|seat| play(Some(seat)).ok().unwrap()).collect();
+        let others: Vec<_> = (0..2).map(|_| play(None).ok().unwrap()).collect();
+        assert!(play(Some(&seats[0])).is_err(), "there are four");
+        drop(others);
+        assert_eq!(play(Some(&seats[2])).err(), Some(Refusal::Hub(Refused::Peer)), "both play still");
+    }
 }

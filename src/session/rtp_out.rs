@@ -95,7 +95,7 @@ impl RtpSender {
 
     /// The viewer goes; what it was being sent stays to be finished.
     pub fn into_tail(self) -> sender::Tail {
-        sender::Tail::new(self.viewer, self.outlet)
+        sender::Tail::new(self.viewer, self.outlet, self.grant)
     }
 
     /// Ready once the stream has begun and what can be had of it is known.

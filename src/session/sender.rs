@@ -24,7 +24,7 @@ impl Sender {
 
     /// The viewer takes no more; what it was being sent stays to be finished.
     pub fn into_tail(self) -> Tail {
-        Tail::new(self.viewer, self.outlet)
+        Tail::new(self.viewer, self.outlet, self.grant)
     }
 
     /// Whether all that was taken is sent.
@@ -63,12 +63,12 @@ impl Sender {
 
 /// The rest of a batch for a viewer that takes no more: a message is never cut.
 #[derive(Default)]
-pub struct Tail(Option<(Viewer, Outlet)>);
+pub struct Tail(Option<(Viewer, Outlet, Grant)>);
 
 impl Tail {
     /// The rest that `outlet` holds.
-    pub fn new(viewer: Viewer, outlet: Outlet) -> Self {
-        Self(Some((viewer, outlet)).filter(|(_, outlet)| !outlet.is_empty()))
+    pub fn new(viewer: Viewer, outlet: Outlet, grant: Grant) -> Self {
+        Self(Some((viewer, outlet, grant)).filter(|(_, outlet, _)| !outlet.is_empty()))
     }
 
     /// Whether all of it is sent.
@@ -78,7 +78,7 @@ impl Tail {
 
     /// Ready when all of it is sent.
     pub fn poll(&mut self, cx: &mut Context<'_>, conn: &mut Conn, slow: Duration) -> Poll<Result<(), Close>> {
-        if let Some((viewer, outlet)) = &mut self.0 {
+        if let Some((viewer, outlet, _)) = &mut self.0 {
             ready!(poll_rest(viewer, outlet, cx, conn, slow))?;
             self.0 = None;
         }

@@ -74,6 +74,11 @@ impl Who {
         }
     }
 
+    /// Whether it has begun with its stream, and not ended.
+    pub fn has_begun(&self) -> bool {
+        self.begun.is_some()
+    }
+
     /// It has ended, and has moved so many bytes of media.
     pub fn ends(&mut self, said: fmt::Arguments<'_>, bytes: u64) {
         match self.begun.take().map(|begun| begun.elapsed()) {

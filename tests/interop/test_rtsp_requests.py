@@ -123,6 +123,18 @@ class OfStream(RtspCase):
         self.assertTrue(client.ends())
         self.until_log_counts(f"stops playing {STREAM}", 2)
 
+    def test_requests_behind_teardown_begin_nothing(self):
+        client = self.connect()
+        sdp = "v=0\r\ns=x\r\nm=audio 0 RTP/AVP 0\r\na=control:t0\r\n"
+        announce = f"Content-Type: application/sdp\r\nContent-Length: {len(sdp)}\r\n\r\n{sdp}"
+        client.send(
+            f"ANNOUNCE {self.url}2 RTSP/1.0\r\nCSeq: 1\r\n{announce}"
+            f"TEARDOWN {self.url}2 RTSP/1.0\r\nCSeq: 2\r\n\r\n"
+            f"SETUP {self.track(0)} RTSP/1.0\r\nCSeq: 3\r\n{OVER_TCP}\r\n\r\n".encode()
+        )
+        self.assertEqual([client.answer().status for _ in range(3)], [200, 200, 455])
+        self.assertTrue(client.ends())
+
     def test_setup_without_a_transport_that_is_known_is_refused(self):
         client = self.connect()
         self.ok(client, "DESCRIBE", self.url)

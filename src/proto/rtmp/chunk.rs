@@ -78,11 +78,12 @@ impl Chunks {
         }
     }
 
-    /// Gives back the room of audio and video messages that are not complete:
-    /// the rest of them is passed over.
+    /// Gives back the room of messages that are not complete: the rest of them is passed over.
     pub fn let_go(&mut self) {
-        let media = self.streams.iter_mut().filter(|stream| is_media(stream.kind));
-        for assembly in media.filter_map(|stream| stream.assembly.as_mut()) {
+        // protocol control is of a few bytes, and without it nothing that follows can be read
+        let is_lasting = |kind| matches!(kind, kind::SET_CHUNK_SIZE..=kind::SET_PEER_BANDWIDTH);
+        let others = self.streams.iter_mut().filter(|stream| !is_lasting(stream.kind));
+        for assembly in others.filter_map(|stream| stream.assembly.as_mut()) {
             assembly.to = Err(Payload::TooLong);
         }
     }
@@ -334,6 +335,19 @@ mod tests {
         let messages = read_all(&mut Chunks::new(4096), &wire).unwrap();
         assert_eq!(messages[0].timestamp, 0x0100_0005);
         assert_eq!(bytes(&messages[0])[128..], [0xbb; 72]);
+    }
+
+    #[test]
+    fn nothing_that_has_begun_to_come_stays_charged_where_the_account_changes() {
+        let account = Account::root("test", 1 << 20);
+        let mut chunks = Chunks::new(4096);
+        for (id, kind) in [(4, kind::VIDEO), (5, kind::DATA_AMF0), (6, kind::DATA_AMF3), (7, kind::COMMAND_AMF0)] {
+            let head = [id, 0, 0, 0, 0, 0x0b, 0xb8, kind, 1, 0, 0, 0];
+            assert_eq!(chunks.read(&[&head[..], &[0; 128]].concat(), &account).unwrap().0, 140);
+        }
+        assert!(account.used() > 4 * 3000);
+        chunks.let_go();
+        assert_eq!(account.used(), 0);
     }
 
     #[test]

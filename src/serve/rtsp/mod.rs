@@ -211,6 +211,9 @@ impl Body {
     /// Acts on what the client did.
     fn on_event(&mut self, machine: &mut rtsp::Server, event: Event, now: Instant) -> Result<Turn, Close> {
         match (event, &mut self.role) {
+            // what comes behind TEARDOWN is not heard any more
+            (Event::Packet { .. } | Event::Lost { .. } | Event::Denied(_), Role::Gone) => {}
+            (_, Role::Gone) => machine.refuse(Status::METHOD_NOT_VALID),
             (Event::Denied(target), _) => self.refused(&target, Refusal::Password),
             (Event::Describe(target), _) => return Ok(self.play(machine, &target, play::Held::Describe)),
             (Event::Announce(target, description), Role::Guest) => {
@@ -259,6 +262,7 @@ impl Body {
             (Event::Lost { .. }, _) => {}
             (Event::Teardown, _) => {
                 machine.accept();
+                machine.charge_to(self.server.core.greetings.messages());
                 self.log_end(&Close::Done);
                 if let Role::Play(play) = std::mem::replace(&mut self.role, Role::Gone) {
                     self.tail = play.into_tail();

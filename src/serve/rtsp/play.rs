@@ -129,7 +129,9 @@ impl PlaySession {
                     None => "TCP",
                 };
                 let name = self.name().clone();
-                self.sender.grant.who.begins(&server.core.flood, &name, format_args!("plays {name} over {way}"));
+                if !self.sender.grant.who.has_begun() {
+                    self.sender.grant.who.begins(&server.core.flood, &name, format_args!("plays {name} over {way}"));
+                }
                 conn.offer_again();
                 Ok(false)
             }
