@@ -96,6 +96,10 @@ impl Session {
         let (now, seat) = (Instant::now(), conn.seat());
         let mut turn = Turn::None;
         let received = ready!(conn.poll_read(cx, ALL, |data| {
+            // a player that stops keeps its place until it has all: until then its next request waits
+            if !tail.is_empty() {
+                return Ok(0);
+            }
             let used = machine.input(data).map_err(|error| Close::Peer(error.to_string()))?;
             while let Some(event) = machine.event() {
                 match on_event(core, machine, role, tail, who, event, (now, seat.as_ref()))? {
@@ -119,6 +123,7 @@ impl Session {
                 conn.resize(Core::viewer_sizes(config));
                 conn.expect_input(config.connections.handshake.0);
                 conn.acknowledge_at_once(true);
+                conn.offer_again();
             }
         }
         if let Role::Publish(flv_in) = role {
@@ -178,9 +183,7 @@ fn on_event(
             machine.charge_to(core.greetings.messages());
             let is_barren = matches!(role, Role::Publish(flv_in) if flv_in.ingest.publisher.moved() == 0);
             let next = if is_barren { Role::Barren } else { Role::Guest };
-            if let Role::Play(sender) = std::mem::replace(role, next)
-                && tail.is_empty()
-            {
+            if let Role::Play(sender) = std::mem::replace(role, next) {
                 *tail = sender.into_tail();
             }
             return Ok(Turn::Stopped);

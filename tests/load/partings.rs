@@ -50,6 +50,21 @@ fn a_player_that_stops_may_play_again() {
 }
 
 #[test]
+fn a_player_that_stops_and_plays_in_one_breath_has_one_place() {
+    let program = Program::start("profile = \"tiny\"\nviewers.max = 1\nviewers.slow = \"2s\"\n");
+    let mut publisher = publish(&program);
+    let mut player = Rtmp::new(program.rtmp, Role::Play, "a");
+    SockRef::from(&player.socket).set_recv_buffer_size(BUFFER).unwrap();
+    assert_eq!(player.event(), Some(ClientEvent::Started));
+    fill(&program, &mut publisher);
+    let (stop, play) = (command("closeStream", 0.0, &[Value::Null]), [Value::Null, Value::text("a")]);
+    player.send_at_once(COMMAND, &[stop, command("play", 0.0, &play)]);
+    let mut answers = std::iter::from_fn(|| player.event());
+    let again = answers.find(|event| matches!(event, ClientEvent::Started | ClientEvent::Refused(_)));
+    assert_eq!(again, Some(ClientEvent::Started));
+}
+
+#[test]
 fn a_websocket_is_closed_between_frames() {
     let program = Program::start(CONFIG);
     let mut publisher = publish(&program);

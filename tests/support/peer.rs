@@ -85,6 +85,12 @@ impl Rtmp {
         self.flush()
     }
 
+    /// Sends messages of a kind in one piece.
+    pub fn send_at_once(&mut self, kind: u8, bodies: &[Vec<u8>]) {
+        bodies.iter().for_each(|body| self.machine.send_media(kind, 0, body));
+        self.flush().unwrap();
+    }
+
     /// Sends a picture: a slice of `len` bytes that begins with a number.
     pub fn picture(&mut self, time: u32, key: bool, number: u32, len: usize) -> io::Result<()> {
         let mut body = vec![if key { 0x17 } else { 0x27 }, 1, 0, 0, 0];
