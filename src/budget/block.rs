@@ -36,6 +36,12 @@ impl BlockMut {
         Ok(Self { data: Vec::with_capacity(capacity), capacity, lease })
     }
 
+    /// The same block, charged to another account.
+    pub fn charged_to(self, account: &Account) -> Result<Self, OverBudget> {
+        let lease = account.charge(self.capacity.saturating_add(BLOCK_OVERHEAD))?;
+        Ok(Self { lease, ..self })
+    }
+
     /// A frozen copy of `data`, in a block of `room`.
     pub fn copy(room: &(impl Room + ?Sized), data: &[u8]) -> Result<Bytes, OverBudget> {
         let mut block = room.block(data.len())?;

@@ -71,7 +71,10 @@ impl Session {
     /// Sends what there is, then reads once; pending if neither is possible.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
         let slow = self.config.viewers.slow.0;
-        ready!(self.tail.poll(cx, &mut self.conn, slow))?;
+        if !self.tail.is_empty() {
+            ready!(self.tail.poll(cx, &mut self.conn, slow))?;
+            self.conn.expect_input(self.config.connections.handshake.0);
+        }
         match &mut self.role {
             Role::Play(sender) => {
                 let idle = sender.poll(cx, &mut self.conn, self.machine.transmit(), slow)?;
@@ -121,7 +124,8 @@ impl Session {
             }
             Turn::Stopped => {
                 conn.resize(Core::viewer_sizes(config));
-                conn.expect_input(config.connections.handshake.0);
+                // nothing is read before it has the rest
+                conn.expect_input(if tail.is_empty() { config.connections.handshake.0 } else { Duration::ZERO });
                 conn.acknowledge_at_once(true);
                 conn.offer_again();
             }

@@ -2,6 +2,7 @@
 //! follows stands where they look for it.
 
 use std::io::{Read, Write};
+use std::time::Duration;
 
 use runnel::container::amf::Value;
 use runnel::proto::rtmp::{ClientEvent, Role};
@@ -51,7 +52,7 @@ fn a_player_that_stops_may_play_again() {
 
 #[test]
 fn a_player_that_stops_and_plays_in_one_breath_has_one_place() {
-    let program = Program::start("profile = \"tiny\"\nviewers.max = 1\nviewers.slow = \"2s\"\n");
+    let program = Program::start("profile = \"tiny\"\nviewers.max = 1\nconnections.handshake = \"3s\"\n");
     let mut publisher = publish(&program);
     let mut player = Rtmp::new(program.rtmp, Role::Play, "a");
     SockRef::from(&player.socket).set_recv_buffer_size(BUFFER).unwrap();
@@ -59,6 +60,11 @@ fn a_player_that_stops_and_plays_in_one_breath_has_one_place() {
     fill(&program, &mut publisher);
     let (stop, play) = (command("closeStream", 0.0, &[Value::Null]), [Value::Null, Value::text("a")]);
     player.send_at_once(COMMAND, &[stop, command("play", 0.0, &play)]);
+    // one who takes the rest slowly has asked in time all the same
+    for _ in 0..12 {
+        player.take_in().unwrap();
+        std::thread::sleep(Duration::from_millis(400));
+    }
     let mut answers = std::iter::from_fn(|| player.event());
     let again = answers.find(|event| matches!(event, ClientEvent::Started | ClientEvent::Refused(_)));
     assert_eq!(again, Some(ClientEvent::Started));

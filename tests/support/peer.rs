@@ -60,15 +60,21 @@ impl Rtmp {
             if let Some(event) = self.events.pop_front() {
                 return Some(event);
             }
-            let mut buffer = [0; 16 << 10];
-            match self.socket.read(&mut buffer) {
-                Ok(0) => return None,
-                Ok(len) => self.rest.extend(&buffer[..len]),
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return None,
-                Err(error) => panic!("{error}"),
-            }
-            self.digest();
+            self.take_in()?;
         }
+    }
+
+    /// Takes up to 16 KiB from the socket; `None` if the server has closed the connection.
+    pub fn take_in(&mut self) -> Option<()> {
+        let mut buffer = [0; 16 << 10];
+        match self.socket.read(&mut buffer) {
+            Ok(0) => return None,
+            Ok(len) => self.rest.extend(&buffer[..len]),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return None,
+            Err(error) => panic!("{error}"),
+        }
+        self.digest();
+        Some(())
     }
 
     /// The code with which the server refuses, if it does.

@@ -50,7 +50,8 @@ struct ChunkStream {
 
 #[derive(Debug)]
 struct Assembly {
-    to: Result<BlockMut, Payload>,
+    /// The block that it goes to, or the reason why it is lost; `None` once it is given up.
+    to: Option<Result<BlockMut, Payload>>,
     left: usize,
 }
 
@@ -78,13 +79,17 @@ impl Chunks {
         }
     }
 
-    /// Gives back the room of messages that are not complete: the rest of them is passed over.
-    pub fn let_go(&mut self) {
-        // protocol control is of a few bytes, and without it nothing that follows can be read
-        let is_lasting = |kind| matches!(kind, kind::SET_CHUNK_SIZE..=kind::SET_PEER_BANDWIDTH);
-        let others = self.streams.iter_mut().filter(|stream| !is_lasting(stream.kind));
-        for assembly in others.filter_map(|stream| stream.assembly.as_mut()) {
-            assembly.to = Err(Payload::TooLong);
+    /// From here on messages are charged to `account`. Of those that are not complete, commands are
+    /// moved there; media and data are those of a stream that is over: the rest of them is passed over.
+    pub fn charge_to(&mut self, account: &Account) {
+        for stream in &mut self.streams {
+            let Some(assembly) = &mut stream.assembly else { continue };
+            assembly.to = match assembly.to.take() {
+                Some(Ok(block)) if is_control(stream.kind) => {
+                    Some(block.charged_to(account).map_err(Payload::OverBudget))
+                }
+                _ => None,
+            };
         }
     }
 
@@ -171,7 +176,11 @@ impl ChunkStream {
             kind: self.kind,
             stream_id: self.stream_id,
         } = fields;
-        let max = if is_media(self.kind) { max } else { max.min(MAX_CONTROL) };
+        let max = match self.kind {
+            kind if is_media(kind) => max,
+            kind::SET_CHUNK_SIZE..=kind::SET_PEER_BANDWIDTH => MAX_PROTOCOL,
+            _ => max.min(MAX_CONTROL),
+        };
         let to = match self.len {
             len if len > max && is_control(self.kind) => {
                 return Err(Error::Misbehaved("a control message beyond all measure"));
@@ -179,14 +188,14 @@ impl ChunkStream {
             len if len > max => Err(Payload::TooLong),
             len => BlockMut::new(account, len).map_err(Payload::OverBudget),
         };
-        self.assembly = Some(Assembly { to, left: self.len });
+        self.assembly = Some(Assembly { to: Some(to), left: self.len });
         Ok(())
     }
 
     /// Takes bytes of the message; true when it is complete.
     fn append(&mut self, body: &[u8]) -> bool {
         let Some(assembly) = &mut self.assembly else { return true };
-        if let Ok(block) = &mut assembly.to {
+        if let Some(Ok(block)) = &mut assembly.to {
             block.fill(body);
         }
         assembly.left = assembly.left.saturating_sub(body.len());
@@ -194,7 +203,7 @@ impl ChunkStream {
     }
 
     fn finish(&mut self) -> Option<Message> {
-        let payload = match self.assembly.take()?.to {
+        let payload = match self.assembly.take()?.to? {
             Ok(block) => Payload::Bytes(block.freeze()),
             Err(lost) => lost,
         };
@@ -287,12 +296,15 @@ const MAX_STREAMS: usize = 24;
 /// Commands and metadata are a few hundred bytes. Metadata with a list of all key
 /// frames are longer, and nobody here reads them.
 const MAX_CONTROL: usize = 16 << 10;
+/// Protocol control and user control messages have 4 to 10 bytes, and those of Flash's verification 44.
+const MAX_PROTOCOL: usize = 128;
 const _: () = assert!(MAX_CONTROL < WINDOW as usize);
 
 #[cfg(test)]
 mod tests {
     use super::super::message::write_message;
     use super::*;
+    use crate::budget::BLOCK_OVERHEAD;
 
     fn read_all(chunks: &mut Chunks, mut data: &[u8]) -> Result<Vec<Message>, Error> {
         let account = Account::root("test", 1 << 20);
@@ -346,8 +358,16 @@ mod tests {
             assert_eq!(chunks.read(&[&head[..], &[0; 128]].concat(), &account).unwrap().0, 140);
         }
         assert!(account.used() > 4 * 3000);
-        chunks.let_go();
-        assert_eq!(account.used(), 0);
+        let next = Account::root("next", 1 << 20);
+        chunks.charge_to(&next);
+        assert_eq!((account.used(), next.used()), (0, 3000 + BLOCK_OVERHEAD));
+        // the command goes on, and the others end in silence
+        for id in [4, 5, 6, 7] {
+            let rest: Vec<u8> = [0; 3000 - 128].chunks(128).flat_map(|part| [&[0xc0 | id], part].concat()).collect();
+            let messages = read_all(&mut chunks, &rest).unwrap();
+            assert_eq!(messages.iter().any(|message| bytes(message) == [0; 3000]), id == 7, "{id}");
+            assert_eq!(messages.len(), usize::from(id == 7));
+        }
     }
 
     #[test]
@@ -386,6 +406,10 @@ mod tests {
         chunks.read(&head(kind::VIDEO), &account).unwrap();
         assert_eq!(account.peak(), 0);
         assert!(Chunks::new(4096).read(&head(kind::COMMAND_AMF0), &account).is_err());
+        let long = |kind| [5, 0, 0, 0, 0, 0, MAX_PROTOCOL as u8 + 1, kind, 1, 0, 0, 0];
+        for kind in kind::SET_CHUNK_SIZE..=kind::SET_PEER_BANDWIDTH {
+            assert!(Chunks::new(4096).read(&long(kind), &account).is_err(), "{kind}");
+        }
         assert!(Chunks::new(4096).set_chunk_size(0).is_err());
     }
 

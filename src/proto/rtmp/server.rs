@@ -114,10 +114,10 @@ impl Server {
         }
     }
 
-    /// From here on messages are charged to `account`; those that are half
-    /// received are given up.
+    /// From here on messages are charged to `account`. Media and data that are half received are given up:
+    /// they are those of a stream that is over.
     pub fn charge_to(&mut self, account: Account) {
-        self.chunks.let_go();
+        self.chunks.charge_to(&account);
         self.account = account;
     }
 
