@@ -41,9 +41,19 @@ struct State {
     readers: Vec<Place>,
 }
 
+/// The events that a reader is woken for.
+#[derive(Clone, Debug, Default)]
+pub struct Interest {
+    /// Those of this stream; `None` for all streams.
+    pub name: Option<Name>,
+    /// Those of these kinds; none for all kinds.
+    pub kinds: &'static [EventKind],
+}
+
 #[derive(Debug, Default)]
 struct Place {
     taken: bool,
+    interest: Interest,
     waker: Option<Waker>,
 }
 
@@ -60,26 +70,29 @@ const KEPT: usize = 64;
 
 impl Events {
     /// A reader of the events from here on.
-    pub(super) fn reader(self: &Arc<Self>) -> Reader {
+    pub(super) fn reader(self: &Arc<Self>, interest: Interest) -> Reader {
         let mut state = self.lock();
         let free = state.readers.iter().position(|place| !place.taken);
         let place = free.unwrap_or(state.readers.len());
+        let new = Place { taken: true, interest, waker: None };
         match state.readers.get_mut(place) {
-            Some(known) => known.taken = true,
-            None => state.readers.push(Place { taken: true, waker: None }),
+            Some(free) => *free = new,
+            None => state.readers.push(new),
         }
         Reader { events: self.clone(), next: state.next, place }
     }
 
-    /// Tells all readers.
+    /// Tells all readers, and wakes those that wait for it.
     pub(super) fn tell(&self, name: &Name, kind: EventKind) {
         let mut state = self.lock();
         if state.latest.len() == KEPT {
             state.latest.pop_front();
         }
-        state.latest.push_back(Event { name: name.clone(), kind });
+        let event = Event { name: name.clone(), kind };
+        let waiting = state.readers.iter_mut().filter(|place| place.interest.has(&event));
+        waiting.filter_map(|place| place.waker.take()).for_each(Waker::wake);
+        state.latest.push_back(event);
         state.next = state.next.wrapping_add(1);
-        state.readers.iter_mut().filter_map(|place| place.waker.take()).for_each(Waker::wake);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -87,8 +100,16 @@ impl Events {
     }
 }
 
+impl Interest {
+    fn has(&self, event: &Event) -> bool {
+        self.name.as_ref().is_none_or(|name| *name == event.name)
+            && (self.kinds.is_empty() || self.kinds.contains(&event.kind))
+    }
+}
+
 impl Reader {
-    /// The next event; `None` where some were missed: all is to be looked at anew.
+    /// The next event, whether it is of interest or not; `None` where some were missed: all is to be looked at
+    /// anew.
     pub fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Event>> {
         let mut state = self.events.lock();
         let behind = state.next.wrapping_sub(self.next) as usize;
@@ -106,14 +127,20 @@ impl Reader {
         Poll::Pending
     }
 
-    /// Ready once there was an event of `name`, or of any stream, or some were missed.
-    pub fn poll_any(&mut self, cx: &Context<'_>, name: Option<&Name>) -> Poll<()> {
-        loop {
-            match std::task::ready!(self.poll_next(cx)) {
-                Some(event) if name.is_some_and(|name| *name != event.name) => {}
-                _ => return Poll::Ready(()),
-            }
+    /// Takes all events that have come; ready once one of them was of interest, or may have been one of those
+    /// that were missed.
+    pub fn poll_news(&mut self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.events.lock();
+        let State { latest, next, readers } = &mut *state;
+        let behind = next.wrapping_sub(self.next) as usize;
+        self.next = *next;
+        let Some(place) = readers.get_mut(self.place) else { return Poll::Pending };
+        let has_missed = behind > latest.len();
+        if has_missed || latest.iter().rev().take(behind).any(|event| place.interest.has(event)) {
+            return Poll::Ready(());
         }
+        place.waker = Some(cx.waker().clone());
+        Poll::Pending
     }
 }
 
@@ -151,7 +178,7 @@ mod tests {
         // the number wraps
         events.lock().next = u32::MAX - 1;
         events.tell(&name(0), EventKind::Published);
-        let (mut quick, mut slow) = (events.reader(), events.reader());
+        let (mut quick, mut slow) = (events.reader(Interest::default()), events.reader(Interest::default()));
         let cx = Context::from_waker(Waker::noop());
         let told = |number| Event { name: name(number), kind: EventKind::Unpublished };
         for number in 0..=KEPT {
@@ -166,23 +193,26 @@ mod tests {
     }
 
     #[test]
-    fn every_one_who_waits_is_woken_however_many_there_are() {
+    fn every_one_is_woken_for_what_is_of_interest_however_many_wait() {
         let (events, woken) = (Arc::new(Events::default()), Arc::new(Woken::default()));
         let waker = Waker::from(woken.clone());
         let cx = Context::from_waker(&waker);
-        let mut readers: Vec<_> = (0..1000).map(|_| events.reader()).collect();
-        readers.iter_mut().for_each(|reader| assert!(reader.poll_next(&cx).is_pending()));
+        let of = |number| Interest { name: Some(name(number)), kinds: &[EventKind::Published, EventKind::Open] };
+        let mut readers: Vec<_> = (0..1000).map(|at| events.reader(of(at % 2))).collect();
+        readers.iter_mut().for_each(|reader| assert!(reader.poll_news(&cx).is_pending()));
         readers.drain(..10);
-        events.tell(&name(1), EventKind::Watched);
-        assert_eq!(woken.0.load(Relaxed), 990);
+        for (kind, told) in [(EventKind::Watched, 0), (EventKind::Open, 495)] {
+            events.tell(&name(1), kind);
+            assert_eq!(woken.0.load(Relaxed), told, "{kind:?}");
+        }
         // others come in the places of those who have gone
-        readers.extend((0..10).map(|_| events.reader()));
+        readers.extend((0..10).map(|at| events.reader(of(at % 2))));
         assert_eq!(events.lock().readers.len(), 1000);
-        let only = Some(name(2));
-        let mut ready =
-            || readers.iter_mut().filter_map(|one| one.poll_any(&cx, only.as_ref()).is_ready().then_some(())).count();
+        let mut ready = || readers.iter_mut().filter_map(|one| one.poll_news(&cx).is_ready().then_some(())).count();
+        assert_eq!((ready(), ready()), (495, 0), "those who were there, and once");
+        (0..KEPT).for_each(|_| events.tell(&name(7), EventKind::Published));
         assert_eq!(ready(), 0, "another stream is not theirs");
-        events.tell(&name(2), EventKind::Watched);
-        assert_eq!(ready(), 1000);
+        (0..=KEPT).for_each(|_| events.tell(&name(7), EventKind::Published));
+        assert_eq!(ready(), 1000, "it may have been theirs");
     }
 }

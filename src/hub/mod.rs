@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 pub use echo::Feed;
-pub use events::{Event, EventKind, Reader};
+pub use events::{Event, EventKind, Interest, Reader};
 pub use form::Unit;
 pub use hold::Pressed;
 pub use name::{InvalidName, Name};
@@ -138,10 +138,10 @@ impl Hub {
         Ok(publisher)
     }
 
-    /// A reader of what happens to all streams from now on. A task that takes a stream from the first frame on
-    /// hears of the publisher before that frame.
-    pub fn events(&self) -> Reader {
-        self.events.reader()
+    /// A reader of what happens to all streams from now on, which is woken for what is of interest to it. A task
+    /// that takes a stream from the first frame on hears of the publisher before that frame.
+    pub fn events(&self, interest: Interest) -> Reader {
+        self.events.reader(interest)
     }
 
     /// Makes the caller a viewer of `name`, whether anybody publishes it or not.

@@ -146,9 +146,12 @@ impl Stream {
         self.lock().publisher.as_ref().and_then(|occupant| occupant.peer)
     }
 
-    /// Whether there is something that a new viewer can begin with.
+    /// Whether there is something that a new viewer can begin with. If not, an event tells when there is.
     pub fn is_open(&self) -> bool {
-        self.lock().start().is_some()
+        let mut state = self.lock();
+        let is_open = state.start().is_some();
+        state.told_open &= is_open;
+        is_open
     }
 
     /// Whether somebody watches, or waits to.

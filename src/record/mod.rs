@@ -34,7 +34,7 @@ use smol::future::or;
 
 use crate::conf::{Config, Record};
 use crate::disk::may_be_mounted;
-use crate::hub::{Name, Viewer, matches};
+use crate::hub::{EventKind, Interest, Name, Viewer, matches};
 use crate::net::{Takers, goes_to};
 use crate::session::{Asker, Core, Grant, Request};
 use disk::{Disk, Disks};
@@ -75,6 +75,8 @@ const KIND: &str = "RECORD";
 const LOOK: Duration = Duration::from_millis(200);
 /// The same while nothing is recorded: for threads that have not heard of the rules yet.
 const IDLE: Duration = Duration::from_secs(1);
+/// The least time between two looks.
+const PAUSE: Duration = Duration::from_millis(20);
 /// A file is closed when nobody has published for so long: a publisher that comes back begins another.
 const GONE: Duration = Duration::from_secs(1);
 /// The time that the threads have to bring all to the disk in the end.
@@ -262,11 +264,13 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 
 /// Begins and ends sessions as publishers come and go.
 async fn watch(core: Arc<Core>, state: Arc<Mutex<State>>) {
-    let mut events = core.hub.events();
+    let mut events = core.hub.events(Interest { name: None, kinds: &[EventKind::Published, EventKind::Unpublished] });
     loop {
         let is_idle = lock(&state).sessions.is_empty();
         let look = Timer::after(if is_idle { IDLE } else { LOOK });
-        or(std::future::poll_fn(|cx| events.poll_any(cx, None)), async { _ = look.await }).await;
+        // events may come without end
+        Timer::after(PAUSE).await;
+        or(std::future::poll_fn(|cx| events.poll_news(cx)), async { _ = look.await }).await;
         let (now, streams) = (Instant::now(), core.hub.streams());
         let mut state = lock(&state);
         state.tell();

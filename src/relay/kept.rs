@@ -10,7 +10,7 @@ use smol::future::or;
 
 use super::{Direction, Latest, Protocol, RelayJob, Term, keep_up};
 use crate::conf::{Pull, Push};
-use crate::hub::{Name, matches};
+use crate::hub::{EventKind, Interest, Name, matches};
 use crate::proto::Url;
 use crate::session::{Core, Who};
 
@@ -29,7 +29,8 @@ struct Running {
     pushed: Pushed,
 }
 
-type Pushed = Arc<Mutex<HashMap<Name, (Task<()>, Latest)>>>;
+/// The sessions of a pattern, by their streams.
+pub(super) type Pushed = Arc<Mutex<HashMap<Name, (Task<()>, Latest)>>>;
 
 /// So long what is gone may take to end before others begin.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -151,26 +152,53 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// The least time between two looks for streams that match a pattern: they may come and go without end.
+const PAUSE: Duration = Duration::from_millis(100);
+
 /// Sends every stream whose name is as the pattern says, each under its own name.
 async fn push_each(direction: Direction, core: Arc<Core>, push: Push, pushed: Pushed) {
-    let mut events = core.hub.events();
+    let mut events = core.hub.events(Interest { name: None, kinds: &[EventKind::Open] });
     loop {
-        push_new(direction, &core, &push, &mut lock(&pushed));
-        std::future::poll_fn(|cx| events.poll_any(cx, None)).await;
+        push_new(direction, &core, &push, &pushed);
+        Timer::after(PAUSE).await;
+        std::future::poll_fn(|cx| events.poll_news(cx)).await;
     }
 }
 
-fn push_new(direction: Direction, core: &Arc<Core>, push: &Push, pushed: &mut HashMap<Name, (Task<()>, Latest)>) {
-    pushed.retain(|_, (task, _)| !task.is_finished());
+fn push_new(direction: Direction, core: &Arc<Core>, push: &Push, pushed: &Pushed) {
+    let (most, mut sessions) = (core.config().streams.max, lock(pushed));
     for stream in core.hub.streams().iter().filter(|stream| stream.is_open()) {
         let name = stream.name();
-        if !pushed.contains_key(name) && matches(&push.stream, name.as_str()) {
-            let mut job = RelayJob::push(core, direction, push, name.clone());
-            job.url = job.url.of_stream(name.as_str());
-            let latest = job.latest.clone();
-            pushed.insert(name.clone(), (core.executor.spawn(keep_up(direction, job, Term::Published)), latest));
+        if sessions.contains_key(name) || !matches(&push.stream, name.as_str()) {
+            continue;
         }
+        if sessions.len() >= most {
+            // those that linger after their streams leave their places
+            sessions.retain(|name, _| is_open(core, name));
+        }
+        let mut job = RelayJob::push(core, direction, push, name.clone());
+        job.url = job.url.of_stream(name.as_str());
+        let latest = job.latest.clone();
+        let task = core.executor.spawn(keep_up(direction, job, Term::Published(pushed.clone())));
+        sessions.insert(name.clone(), (task, latest));
     }
+}
+
+/// The session of a pattern ends, and is forgotten, unless its stream has come again.
+pub(super) fn leaves(pushed: &Pushed, job: &RelayJob) -> bool {
+    let mut sessions = lock(pushed);
+    if is_open(&job.core, &job.name) {
+        return false;
+    }
+    // another may have begun in its place
+    if sessions.get(&job.name).is_some_and(|(_, latest)| Arc::ptr_eq(latest, &job.latest)) {
+        sessions.remove(&job.name).into_iter().for_each(|(task, _)| task.detach());
+    }
+    true
+}
+
+fn is_open(core: &Core, name: &Name) -> bool {
+    core.hub.find(name).is_some_and(|stream| stream.is_open())
 }
 
 impl RelayJob {

@@ -20,6 +20,7 @@ pub use kept::Relays;
 pub use once::{Destination, push_file};
 
 use std::future::Future;
+use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -29,7 +30,7 @@ use async_io::Timer;
 use crate::conf::Config;
 #[cfg(feature = "tls")]
 use crate::disk::{Lane, aside};
-use crate::hub::Name;
+use crate::hub::{Interest, Name, Refused};
 #[cfg(feature = "tls")]
 use crate::net::Trust;
 use crate::net::{Close, Conn, SocketSizes, dial};
@@ -145,11 +146,10 @@ enum Direction {
 }
 
 /// The life of a relay.
-#[derive(Clone, Copy, PartialEq)]
 enum Term {
     Ever,
-    /// As long as somebody publishes it.
-    Published,
+    /// As long as somebody publishes it: it is one of these.
+    Published(kept::Pushed),
 }
 
 /// The first pause before another attempt, and the longest.
@@ -168,19 +168,22 @@ const CONNECT: Duration = Duration::from_secs(10);
 
 /// Runs one session after the other.
 async fn keep_up(direction: Direction, mut job: RelayJob, term: Term) {
-    let (mut pause, mut events) = (PAUSES.0, job.core.hub.events());
+    let mut events = job.core.hub.events(Interest { name: Some(job.name.clone()), kinds: &[] });
+    let mut pause = PAUSES.0;
     while !job.core.watch.stops() {
         while !job.is_wanted(direction) {
-            if term == Term::Published {
-                return;
+            match &term {
+                Term::Published(pushed) if kept::leaves(pushed, &job) => return,
+                Term::Published(_) => {}
+                Term::Ever => std::future::poll_fn(|cx| events.poll_news(cx)).await,
             }
-            std::future::poll_fn(|cx| events.poll_any(cx, Some(&job.name))).await;
         }
         if job.core.watch.stops() {
             return;
         }
         let (begun, before) = (Instant::now(), job.frames(direction));
         job.config = job.core.config();
+        job.who.told = matches!(term, Term::Ever) || job.core.flood.passes_session(Ipv4Addr::UNSPECIFIED.into());
         let mut session = job.clone();
         let (why, bytes) = attempt(direction, &mut session).await;
         let time = begun.elapsed();
@@ -194,7 +197,10 @@ async fn keep_up(direction: Direction, mut job: RelayJob, term: Term) {
             log::info!("{who} {} {name} {url}: ends with the server ({bytes} bytes in {time} s)", direction.word());
             return;
         }
-        if job.is_wanted(direction) {
+        let is_wanted = job.is_wanted(direction);
+        if !who.told {
+            log::debug!("{who} {} {name} {url}: {why}", direction.word());
+        } else if is_wanted {
             log::warn!(
                 "{who} {} {name} {url}: {why}; again in {} s ({bytes} bytes in {time} s)",
                 direction.word(),
@@ -305,6 +311,15 @@ impl RelayJob {
             Direction::Push(_) => stream.is_some_and(|stream| stream.is_open()),
             _ if self.on_demand => stream.is_some_and(|stream| stream.is_watched() && !stream.is_live()),
             _ => stream.is_none_or(|stream| !stream.is_live()),
+        }
+    }
+
+    /// A pull that has nothing yet leaves the name to a publisher, whatever `publish.conflict` says.
+    #[cfg(any(feature = "rtmp", feature = "rtsp"))]
+    fn gives_way(&self) -> Result<(), Close> {
+        match self.core.hub.find(&self.name) {
+            Some(stream) if stream.is_live() => Err(Close::Refused(Refused::Taken.to_string())),
+            _ => Ok(()),
         }
     }
 

@@ -6,7 +6,7 @@ use smol::future::or;
 
 use super::file::{self, Playback};
 use super::{Direction, Protocol, RelayJob, attempt};
-use crate::hub::Name;
+use crate::hub::{Interest, Name};
 use crate::net::Close;
 use crate::proto::Url;
 use crate::session::Core;
@@ -46,7 +46,7 @@ pub async fn push_file(core: &Arc<Core>, playback: Playback, to: Destination) ->
         latest: Arc::new(Mutex::new(who.clone())),
         who,
     };
-    let mut events = job.core.hub.events();
+    let mut events = job.core.hub.events(Interest { name: Some(job.name.clone()), kinds: &[] });
     let played = async {
         match file::play(&job, &playback, true).await {
             // the last of it is still on its way
@@ -57,7 +57,7 @@ pub async fn push_file(core: &Arc<Core>, playback: Playback, to: Destination) ->
     let pushed = async {
         let stream = || job.core.hub.find(&job.name);
         while !stream().is_some_and(|stream| stream.is_live()) {
-            std::future::poll_fn(|cx| events.poll_any(cx, Some(&job.name))).await;
+            std::future::poll_fn(|cx| events.poll_news(cx)).await;
         }
         let direction = Direction::Push(protocol);
         let who = job.core.who(direction.kind()).of(&job.name);

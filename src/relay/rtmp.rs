@@ -8,7 +8,7 @@ use super::parting::see_off;
 use super::{End, Need, RelayJob, Run};
 use crate::conf::GREETING;
 use crate::container::flv;
-use crate::hub::{Doubt, Refused};
+use crate::hub::Doubt;
 use crate::media::Info;
 use crate::net::random;
 use crate::net::{ALL, Close, Conn, Framing, HeadFraming, Outlet, SOME, poll_in_turns};
@@ -99,7 +99,7 @@ impl Pull {
             }
             None => {
                 job.core.cadence.wake_next(cx);
-                gives_way(job)?;
+                job.gives_way()?;
                 !job.on_demand || job.core.hub.find(&job.name).is_some_and(|stream| stream.is_watched())
             }
         };
@@ -161,16 +161,8 @@ fn is_media(event: &ClientEvent) -> bool {
     }
 }
 
-/// A pull that has nothing yet leaves the name to a publisher, whatever `publish.conflict` says.
-fn gives_way(job: &RelayJob) -> Result<(), Close> {
-    match job.core.hub.find(&job.name) {
-        Some(stream) if stream.is_live() => Err(Close::Refused(Refused::Taken.to_string())),
-        _ => Ok(()),
-    }
-}
-
 fn begin(job: &RelayJob, now: Instant) -> Result<FlvIn, Close> {
-    gives_way(job)?;
+    job.gives_way()?;
     let RelayJob { core, config, name, url, who, .. } = job;
     let admitted = core.admit_publisher(&job.request(), now);
     let (mut publisher, grant) = admitted.map_err(|why| Close::Refused(why.to_string()))?;
@@ -236,12 +228,14 @@ impl Push {
             let used = client.input(data).map_err(|error| Close::Peer(error.to_string()))?;
             while let Some(event) = client.event() {
                 match event {
+                    // its publisher has left meanwhile
+                    ClientEvent::Started if sender.is_none() && !is_live => return Err(Close::Done),
                     ClientEvent::Started if sender.is_none() => {
                         let admitted = core.admit_player(&job.request(), &PUSH);
                         let (viewer, grant) = admitted.map_err(|why| Close::Refused(why.to_string()))?;
                         let outlet = Outlet::new(framing(client.stream_id()));
                         *sender = Some(Sender::new((viewer.from_oldest(), grant), outlet));
-                        log::info!("{who} pushes {name} to {url}");
+                        log::log!(who.level(), "{who} pushes {name} to {url}");
                     }
                     ClientEvent::Refused(why) => return Err(Close::Refused(why)),
                     ClientEvent::Moved(to) => moved = Some(to),

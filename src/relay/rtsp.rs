@@ -188,6 +188,7 @@ impl Pull {
     }
 
     fn described(&mut self, description: &Description, now: Instant) -> Result<(), End> {
+        self.job.gives_way()?;
         let RelayJob { core, config, .. } = &self.job;
         let refused = |why: Refusal| End::Closed(Close::Refused(why.to_string()));
         let (demux, numbers) = announced(description, config).ok_or_else(|| refused(Refusal::Codec))?;
@@ -291,7 +292,8 @@ impl Push {
                 self.started = true;
                 self.sender.start(cx, packet_header);
                 self.heard();
-                log::info!("{} pushes {} to {}", self.job.who, self.job.name, self.job.url);
+                let RelayJob { who, name, url, .. } = &self.job;
+                log::log!(who.level(), "{who} pushes {name} to {url}");
             }
             ClientEvent::Packet { .. } | ClientEvent::Lost { .. } | ClientEvent::Described(_) => {}
             other => return Err(end(other)),

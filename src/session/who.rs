@@ -74,6 +74,11 @@ impl Who {
         }
     }
 
+    /// The level at which the log is told of what it does.
+    pub fn level(&self) -> log::Level {
+        if self.told { log::Level::Info } else { log::Level::Debug }
+    }
+
     /// Whether it has begun with its stream, and not ended.
     pub fn has_begun(&self) -> bool {
         self.begun.is_some()

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::harness::{AVCC, Audio, LIMITS, Script, Video, World, track};
-use runnel::hub::EventKind;
+use runnel::hub::{EventKind, Interest};
 use runnel::media::{Codec, Kind};
 
 #[test]
@@ -103,7 +103,7 @@ fn pictures_alone_that_come_at_once_lose_no_beginning() {
 #[test]
 fn readers_hear_of_a_publisher_before_its_first_frame_and_of_all_that_follows() {
     let world = World::new(LIMITS);
-    let mut events = world.hub.events();
+    let mut events = world.hub.events(Interest::default());
     let woken = Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
     let cx = Context::from_waker(&waker);
