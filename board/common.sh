@@ -35,8 +35,9 @@ archive() { # NAME FOLDER
     local title staging board
     title=runnel-$(version)-$1
     staging=$(mktemp -d)
-    mkdir -p "$staging/$title"/{conf,init,board}
+    mkdir -p "$staging/$title"/{conf,docs,init,board}
     cp "$2/$1/runnel" "$board_root"/LICENSE* "$board_root"/{README,CHANGELOG}.md "$staging/$title"
+    cp "$board_root"/docs/*.md "$staging/$title/docs"
     cp "$board_root"/conf/*.toml "$staging/$title/conf"
     for board in openipc openwrt openwrt-mt76x8 raspberrypi-zero; do
         cp -r "$board_root/board/$board" "$staging/$title/board"

@@ -1,4 +1,4 @@
-"""The figures of all machines, as a table for people and for the README."""
+"""The figures of all machines, as a table for people and for docs/devices.md."""
 
 COLUMNS = {
     "RAM": "memory",

@@ -1,7 +1,8 @@
-//! The configuration, its reference and the command line are in step.
+//! The configuration, its reference, the command line and the pages for readers are in step.
 
 mod command;
 mod messages;
+mod pages;
 #[path = "../support/program.rs"]
 mod program;
 mod reference;

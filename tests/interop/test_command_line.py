@@ -267,10 +267,9 @@ class CommandLine(Case):
 
 class FirstScreen(Case):
     def test_a_newcomer_s_commands_work_from_a_clean_clone(self):
-        """README's first commands as they stand there, with the ports of the test."""
-        readme = (paths.REPO / "README.md").read_text()
-        screen = readme.split("## Two commands")[1].split("\n## ")[0]
-        said = [line.split("  # ")[0] for line in screen.splitlines() if line.startswith("    ff")]
+        """Those of README and docs/streams.md as they stand there, with the ports of the test."""
+        pages = [(paths.REPO / page).read_text() for page in ("README.md", "docs/streams.md")]
+        said = [line for page in pages for line in page.splitlines() if line.startswith("    ff")]
         self.serve()
         ports = {"1935": "rtmp_port", "8080": "http_port", "5544": "rtsp_port"}
         for number, attribute in ports.items():

@@ -40,6 +40,6 @@ class Archive(unittest.TestCase):
     def test_what_the_readmes_copy_from_it_is_in_it(self):
         root = self.unpacked()
         self.assertTrue((root / "board/openwrt/runnel/files/runnel.init").stat().st_mode & 0o400)
-        for name in ("init/runnel", "init/runnel.service", "README.md", "LICENSE", "conf/box.toml"):
+        for name in ("init/runnel", "init/runnel.service", "README.md", "docs/devices.md", "LICENSE", "conf/box.toml"):
             self.assertTrue((root / name).is_file(), name)
         self.assertEqual((root / "init/runnel").stat().st_mode & 0o777, 0o755)
