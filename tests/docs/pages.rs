@@ -120,6 +120,30 @@ fn every_file_that_is_named_is_there() {
     }
 }
 
+/// "`A`, `B` and `C` in `FILE`" says that FILE has these words.
+#[test]
+fn what_is_said_to_be_in_a_file_is_in_it() {
+    let mut found = 0;
+    for page in pages() {
+        let turns = page.turns();
+        for at in (3..turns.len()).step_by(2).filter(|at| turns[at - 1] == " in ") {
+            // a folder is no file
+            let Some(Ok(text)) = file(&turns[at]).map(|path| read_to_string(root().join(path))) else { continue };
+            let mut word = at - 2;
+            loop {
+                assert!(text.contains(&turns[word]), "{}: `{}` in `{}`", page.path.display(), turns[word], turns[at]);
+                found += 1;
+                let is_list = [", ", " and "].contains(&turns[word - 1].as_str());
+                if !is_list || word < 3 || file(&turns[word - 2]).is_some() {
+                    break;
+                }
+                word -= 2;
+            }
+        }
+    }
+    assert!(found > 10, "{found}");
+}
+
 #[test]
 fn every_key_that_is_named_is_one_and_may_have_the_value() {
     let reference: toml::Table = REFERENCE.parse().unwrap();
