@@ -15,6 +15,7 @@ mod partings;
 #[path = "../support/peer.rs"]
 mod peer;
 mod playlists;
+mod pushes;
 #[path = "../support/program.rs"]
 mod program;
 #[path = "../support/records.rs"]

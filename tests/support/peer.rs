@@ -48,9 +48,14 @@ impl Rtmp {
     pub fn publisher(address: SocketAddr, name: &str) -> Self {
         let mut it = Self::new(address, Role::Publish, name);
         assert_eq!(it.event(), Some(ClientEvent::Started));
-        it.send(VIDEO, 0, &[&[0x17, 0, 0, 0, 0][..], &records::record(Codec::H264)].concat()).unwrap();
-        it.send(AUDIO, 0, &[&[0xaf, 0][..], &records::record(Codec::Aac)].concat()).unwrap();
+        it.tracks();
         it
+    }
+
+    /// Says that H.264 and AAC come.
+    pub fn tracks(&mut self) {
+        self.send(VIDEO, 0, &[&[0x17, 0, 0, 0, 0][..], &records::record(Codec::H264)].concat()).unwrap();
+        self.send(AUDIO, 0, &[&[0xaf, 0][..], &records::record(Codec::Aac)].concat()).unwrap();
     }
 
     /// What the server does next; `None` if it has closed the connection.
