@@ -153,7 +153,14 @@ impl Hub {
             }
         }
         let stream = self.stream(&mut self.lock(), name)?;
-        Ok(Viewer::join(self.clone(), stream, form))
+        self.sessions.viewer_joins();
+        Ok(Viewer::join(self.clone(), stream, form, false))
+    }
+
+    /// Makes the caller one that sends a stream to viewers of it: they have places, and it has none.
+    pub fn cast(self: &Arc<Self>, name: &Name, form: &'static Form) -> Result<Viewer, Refused> {
+        let stream = self.stream(&mut self.lock(), name)?;
+        Ok(Viewer::join(self.clone(), stream, form, true))
     }
 
     /// The stream of that name, if there is one.

@@ -85,7 +85,7 @@ pub(super) struct Waiter {
     armed: bool,
     /// It gives way while it waits for a publisher.
     gives_way: Option<Waits>,
-    /// It has a connection, and no place among the viewers.
+    /// It has no place among the viewers: it is a connection that waits, or sends to those that have.
     is_guest: bool,
     /// It has given way: its place among the viewers is another's.
     dismissed: bool,
@@ -418,15 +418,15 @@ impl State {
         self.packers.iter().any(|packer| packer.viewers > 0)
     }
 
-    /// A place for a viewer.
-    pub(super) fn seat(&mut self) -> usize {
+    /// A seat for a viewer, or for one that has no place among them.
+    pub(super) fn seat(&mut self, is_guest: bool) -> usize {
         let free = self.viewers.iter().position(|waiter| !waiter.taken);
         let seat = free.unwrap_or(self.viewers.len());
         if free.is_none() {
             self.viewers.push(Waiter::default());
         }
         if let Some(waiter) = self.viewers.get_mut(seat) {
-            (waiter.taken, waiter.next) = (true, Seq::MAX);
+            (waiter.taken, waiter.next, waiter.is_guest) = (true, Seq::MAX, is_guest);
         }
         seat
     }
@@ -477,10 +477,9 @@ impl State {
     }
 
     /// The one in `seat` gives way to others while nobody publishes, once there is nothing left to take.
-    pub(super) fn give_way(&mut self, seat: usize, peer: Option<u128>, is_guest: bool) {
+    pub(super) fn give_way(&mut self, seat: usize, peer: Option<u128>) {
         if let Some(waiter) = self.viewers.get_mut(seat) {
             waiter.gives_way = Some(Waits { peer, since: Instant::now() });
-            waiter.is_guest = is_guest;
         }
     }
 
@@ -520,6 +519,11 @@ impl State {
 
     pub(super) fn is_dismissed(&self, seat: usize) -> bool {
         self.viewers.get(seat).is_some_and(|waiter| waiter.dismissed)
+    }
+
+    /// Whether the one in `seat` has a place among the viewers.
+    pub(super) fn has_place(&self, seat: usize) -> bool {
+        self.viewers.get(seat).is_some_and(|waiter| !waiter.is_guest && !waiter.dismissed)
     }
 
     pub(super) fn leave(&mut self, seat: usize) {

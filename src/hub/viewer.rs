@@ -78,13 +78,12 @@ pub struct Step {
 }
 
 impl Viewer {
-    pub(super) fn join(hub: Arc<Hub>, stream: Arc<Stream>, form: &'static Form) -> Self {
+    pub(super) fn join(hub: Arc<Hub>, stream: Arc<Stream>, form: &'static Form, is_guest: bool) -> Self {
         let mut state = stream.lock();
         let packer = state.packer(stream.name(), form);
         let is_first = !state.is_watched();
-        let seat = state.seat();
+        let seat = state.seat(is_guest);
         drop(state);
-        hub.sessions.viewer_joins();
         if is_first {
             hub.events.tell(stream.name(), EventKind::Watched);
         }
@@ -136,7 +135,7 @@ impl Viewer {
     /// The same viewer, but one that gives way to others while nobody publishes, and comes from `peer`;
     /// `None` where many come from one address.
     pub fn giving_way(self, peer: Option<u128>) -> Self {
-        self.stream.lock().give_way(self.seat, peer, false);
+        self.stream.lock().give_way(self.seat, peer);
         self
     }
 
@@ -436,7 +435,7 @@ impl Viewer {
 impl Drop for Viewer {
     fn drop(&mut self) {
         let mut state = self.stream.lock();
-        if !state.is_dismissed(self.seat) {
+        if state.has_place(self.seat) {
             self.hub.sessions.viewer_leaves();
         }
         state.traffic.bytes_out += self.sent;

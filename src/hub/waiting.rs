@@ -59,8 +59,8 @@ impl Hub {
         let stream = self.find(name).filter(|stream| !stream.is_live())?;
         let mut state = stream.lock();
         let is_first = !state.is_watched();
-        let seat = state.seat();
-        state.give_way(seat, peer, true);
+        let seat = state.seat(true);
+        state.give_way(seat, peer);
         drop(state);
         if is_first {
             self.events.tell(name, EventKind::Watched);

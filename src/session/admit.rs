@@ -57,6 +57,13 @@ impl Core {
         let who = request.who(self);
         Ok((viewer.of(who.id()), Grant { who, _use: taken }))
     }
+
+    /// Has a session that begins with `kind` send a stream to players of it, who have been admitted.
+    pub fn admit_cast(&self, name: &Name, kind: &'static str, form: &'static Form) -> Result<(Viewer, Grant), Refusal> {
+        let viewer = self.hub.cast(name, form)?;
+        let who = self.who(kind).of(name);
+        Ok((viewer.of(who.id()), Grant { who, _use: None }))
+    }
 }
 
 impl Request<'_> {

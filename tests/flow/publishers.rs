@@ -234,6 +234,27 @@ fn who_waits_for_what_nobody_publishes_gives_way_to_who_plays() {
 }
 
 #[test]
+fn who_sends_to_others_has_no_place_and_gives_none_back() {
+    let world = World::new(LIMITS);
+    let form = crate::harness::form_named("flv");
+    let play = |name: &str| world.hub.play(&Name::new(name).unwrap(), form);
+    let mut source = world.publish("a").with_tracks();
+    source.pictures(5, world.now);
+    let all = || (0..9).map_while(|_| play("a").ok()).collect::<Vec<_>>();
+    let mut casts = ["a", "b"].map(|name| world.hub.cast(&Name::new(name).unwrap(), form).unwrap());
+    let players = all();
+    assert_eq!((players.len(), play("a").err()), (8, Some(Refused::Viewers)), "no cast gives way");
+    let cx = Context::from_waker(Waker::noop());
+    let step = Step { units: 8, bytes: 64 << 10 };
+    let next = casts.each_mut().map(|cast| cast.poll_next(&cx, &mut Vec::new(), step));
+    assert_eq!(next, [Poll::Ready(Next::Units), Poll::Pending]);
+    drop(casts);
+    assert_eq!(play("a").err(), Some(Refused::Viewers));
+    drop(players);
+    assert_eq!(all().len(), 8);
+}
+
+#[test]
 fn who_has_played_what_has_ended_gives_way_once_there_is_nothing_left_of_it() {
     let world = World::new(LIMITS);
     let play = |name: &str, form| world.hub.play(&Name::new(name).unwrap(), crate::harness::form_named(form));

@@ -40,23 +40,25 @@ for _ in range(int(count)):
         print(503, flush=True)
 sys.stdin.read()
 """
-# Sets up pictures over UDP from an address so many times, says how it was answered, and stays.
+# Sets up pictures of streams from an address so many times, says how it was answered, and stays.
 SETS_UP = """
 import socket, sys
-source, host, port, path, count = sys.argv[1:]
+source, host, port, path, transport, count = sys.argv[1:]
 kept = []
 def ask(one, number, head, more=""):
-    url = f"rtsp://{host}:{port}{path}"
     one.sendall(f"{head.format(url)} RTSP/1.0\\r\\nCSeq: {number}\\r\\n{more}\\r\\n".encode())
     return one.recv(4096).split()[1].decode()
 for number in range(int(count)):
     one = socket.create_connection((host, int(port)), 10, (source, 0))
-    assert ask(one, 1, "DESCRIBE {}") == "200"
-    ports = f"Transport: RTP/AVP;unicast;client_port={40000 + 2 * number}-{40001 + 2 * number}\\r\\n"
-    print(ask(one, 2, "SETUP {}/streamid=0", ports), flush=True)
+    url = f"rtsp://{host}:{port}{path.format(number)}"
+    way = "Transport: " + transport.format(40000 + 2 * number, 40001 + 2 * number) + "\\r\\n"
+    answer = ask(one, 1, "DESCRIBE {}")
+    print(ask(one, 2, "SETUP {}/streamid=0", way) if answer == "200" else answer, flush=True)
     kept.append(one)
 sys.stdin.read()
 """
+UNICAST, MULTICAST = "RTP/AVP;unicast;client_port={}-{}", "RTP/AVP;multicast"
+GROUP = "239.255.42.42"
 
 
 class Limits(Case):
@@ -316,9 +318,28 @@ class FromAfar(Case):
         self.serve(address="0.0.0.0", rtsp={"udp_pairs": 4})
         self.publish_live(STREAM)
         path = f"/live/{STREAM}"
-        answers = self.run_there(SETS_UP, THERE, self.server.rtsp_port, path, 4)
-        self.assertEqual(answers, [200] * 3 + [461])
-        self.assertEqual(self.run_there(SETS_UP, OTHER, self.server.rtsp_port, path, 1), [200])
+        self.assertEqual(self.set_up(THERE, path, UNICAST, 4), [200] * 3 + [461])
+        self.assertEqual(self.set_up(OTHER, path, UNICAST, 1), [200])
+
+    def set_up(self, source, path, transport, count):
+        return self.run_there(SETS_UP, source, self.server.rtsp_port, path, transport, count)
+
+    def test_who_begins_multicasts_leaves_places_to_others(self):
+        self.serve(
+            address="0.0.0.0",
+            streams={"max": 4},
+            viewers={"max": 4},
+            rtsp={"multicast": GROUP},
+            hls={"enable": False},
+        )
+        for number in range(4):
+            self.publish_live(f"{STREAM}{number}")
+        # The viewers that waited for the publishers have left for good.
+        self.until_log_counts(f"stops playing {STREAM}", 4)
+        path = f"/live/{STREAM}{{}}"
+        self.assertEqual(self.set_up(THERE, path, MULTICAST, 4), [200] * 3 + [453])
+        # All listen to groups, and there is room for no viewer more.
+        self.assertEqual(self.set_up(OTHER, path, MULTICAST, 2), [200, 453])
 
     def publish_there(self, source, name, count):
         answers = self.run_there(PUBLISHES, source, self.server.rtsp_port, name, count)

@@ -12,7 +12,7 @@ use crate::hub::{Name, Viewer};
 use crate::media::Kind;
 use crate::net::Seat;
 use crate::proto::rtp::RTP;
-use crate::session::{Asker, Core, Grant, MediaPath, Request, RtpSender};
+use crate::session::{Core, Grant, MediaPath, RtpSender};
 
 /// The streams that go to a group now, and from which of our addresses.
 #[derive(Default)]
@@ -48,9 +48,7 @@ impl MulticastGroup {
         if let Some(cast) = running.filter(|cast| !cast.is_over() && cast.to == to) {
             return Some(cast);
         }
-        // the group's listeners have been admitted already
-        let request = Request { name, asker: Asker::Guest("RTSPCAST", None), seat: None };
-        let admitted = server.core.admit_player(&request, &RTP).ok()?;
+        let admitted = server.core.admit_cast(name, "RTSPCAST", &RTP).ok()?;
         let told = || server.core.flood.passes("multicast", peer.ip(), TOLD);
         let cast = Arc::new(Self::begin(server, config, admitted, to, local, (seat, &told))?);
         all.insert((name.clone(), local), Arc::downgrade(&cast));
