@@ -36,7 +36,7 @@ pub struct Conn {
     /// `None` for a connection that we have dialled.
     seat: Option<Arc<Seat>>,
     /// Input that the machine could not use yet, and what pays for it.
-    rest: Box<[u8]>,
+    rest: Vec<u8>,
     paid: Option<Lease>,
     /// The kept input is to be offered again before anything is read.
     again: bool,
@@ -75,6 +75,8 @@ const SCRATCH: usize = 64 << 10;
 const MAX_REST: usize = 16 << 10;
 /// So much of that is a part of the connection.
 const UNPAID: usize = 1 << 10;
+/// What is left over is kept in blocks of so many bytes, or of a multiple.
+const REST_STEP: usize = 256;
 /// `most` for machines that use what they are given.
 pub const ALL: usize = SCRATCH;
 /// `most` for machines that may want to finish something else first.
@@ -102,7 +104,7 @@ impl Conn {
             watch,
             pass: Some(pass),
             seat: None,
-            rest: Box::default(),
+            rest: Vec::new(),
             paid: None,
             again: false,
             drained: true,
@@ -213,8 +215,14 @@ impl Conn {
                 return Poll::Ready(Err(Close::Peer("a header without end".into())));
             }
             self.paid = None;
-            self.paid = self.pay(data.len())?;
-            self.rest = data.into();
+            // the allocator keeps several blocks of each size that it has had
+            let room = data.len().next_multiple_of(REST_STEP);
+            self.paid = self.pay(room)?;
+            if self.rest.capacity() != room {
+                self.rest = Vec::with_capacity(room);
+            }
+            self.rest.clear();
+            self.rest.extend_from_slice(data);
             Poll::Ready(Ok(Received { bytes, end: bytes == 0 && !again }))
         })
     }
@@ -381,13 +389,48 @@ mod tests {
     const ROUNDS: usize = 8;
     const LIMIT: Duration = Duration::from_secs(10);
 
-    #[test]
-    fn a_piece_of_a_question_is_acknowledged_before_the_answer() {
+    fn pair() -> (TcpStream, Conn) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let mut peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (socket, address) = listener.accept().unwrap();
         let (gate, watch) = (Gate::new(1), Watch::default());
-        let mut conn = Conn::new(Async::new(socket).unwrap(), address, SIZES, &watch, gate.enter().unwrap());
+        (peer, Conn::new(Async::new(socket).unwrap(), address, SIZES, &watch, gate.enter().unwrap()))
+    }
+
+    #[test]
+    fn what_is_left_over_is_kept_in_blocks_of_few_sizes_and_let_go_of() {
+        let (mut peer, mut conn) = pair();
+        peer.write_all(&[1; 1000]).unwrap();
+        let mut taken = 0;
+        let mut read = |conn: &mut Conn, most: usize| {
+            let mut least = most;
+            smol::block_on(std::future::poll_fn(|cx| {
+                conn.poll_read(cx, SOME, |data| {
+                    let used = data.len().min(std::mem::take(&mut least));
+                    taken += used;
+                    Ok(used)
+                })
+            }))
+            .unwrap();
+            taken
+        };
+        while conn.kept() < 1000 {
+            read(&mut conn, 0);
+        }
+        let mut rooms = std::collections::BTreeSet::new();
+        conn.offer_again();
+        while read(&mut conn, 37) < 1000 {
+            let room = conn.rest.capacity();
+            assert!(room < conn.kept() + REST_STEP, "{room} for {}", conn.kept());
+            rooms.insert(room);
+            conn.offer_again();
+        }
+        assert_eq!((rooms.len(), conn.rest.capacity()), (4, 0));
+    }
+
+    #[test]
+    fn a_piece_of_a_question_is_acknowledged_before_the_answer() {
+        let (mut peer, mut conn) = pair();
         conn.acknowledge_at_once(true);
         peer.set_nodelay(true).unwrap();
         smol::block_on(async {
