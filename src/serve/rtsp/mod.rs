@@ -3,6 +3,8 @@
 mod carrier;
 mod multicast;
 mod play;
+#[cfg(test)]
+mod tests;
 #[cfg(feature = "http")]
 mod tunnel;
 #[cfg(fuzzing)]
