@@ -123,6 +123,18 @@ class OfStream(RtspCase):
         self.assertTrue(client.ends())
         self.until_log_counts(f"stops playing {STREAM}", 2)
 
+    def test_play_after_pause_begins_no_session(self):
+        client, _ = self.play()
+        self.assert_plays(client)
+        self.ok(client, "PAUSE", self.url)
+        client.packets.clear()
+        self.ok(client, "PLAY", self.url)
+        self.assert_plays(client)
+        self.ok(client, "TEARDOWN", self.url)
+        # All lines before that one are there with it.
+        self.until_log_counts(f"stops playing {STREAM}", 2)
+        self.assertEqual(self.server.log.count(f" plays {STREAM} over TCP"), 1, self.server.log)
+
     def test_requests_behind_teardown_begin_nothing(self):
         client = self.connect()
         sdp = "v=0\r\ns=x\r\nm=audio 0 RTP/AVP 0\r\na=control:t0\r\n"
