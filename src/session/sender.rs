@@ -146,3 +146,31 @@ pub fn send(
     }
     Ok(poll_rest(viewer, outlet, cx, conn, slow)?.is_pending())
 }
+
+#[cfg(all(test, feature = "http"))]
+mod tests {
+    use super::*;
+    use crate::conf::Config;
+    use crate::container::FLV;
+    use crate::hub::{Name, Unit};
+    use crate::media::Ticks;
+    use crate::session::{Asker, Core, Request};
+    use std::net::SocketAddr;
+
+    #[test]
+    fn who_is_still_sent_the_rest_has_its_place_of_its_address() {
+        let text = "profile = \"box\"\nviewers.max = 4\nconnections.per_peer = 25\n";
+        let core = Core::new(Config::parse("test", text).unwrap(), Default::default());
+        let peer: SocketAddr = "192.0.2.1:9".parse().unwrap();
+        let seats = [(); 2].map(|()| core.peers.seat(peer.ip()).unwrap());
+        let (name, asker) = (Name::new("a").unwrap(), Asker::Guest("FLVSUB", Some(peer)));
+        let play = |seat| core.admit_player(&Request { name: &name, asker, seat: Some(seat) }, &FLV).ok();
+        let (idle, mut busy) = (Outlet::default(), Outlet::default());
+        busy.fill(|units| units.push(Unit::whole("a picture".into(), Ticks(0))));
+        let rest = Sender::new(play(&seats[0]).unwrap(), busy).into_tail();
+        assert!(!rest.is_empty() && play(&seats[1]).is_none());
+        drop(rest);
+        let nothing = Sender::new(play(&seats[1]).unwrap(), idle).into_tail();
+        assert!(nothing.is_empty() && play(&seats[0]).is_some());
+    }
+}
