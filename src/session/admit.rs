@@ -123,4 +123,26 @@ mod tests {
         drop(others);
         assert_eq!(play(Some(&seats[2])).err(), Some(Refusal::Hub(Refused::Peer)), "both play still");
     }
+
+    #[test]
+    fn an_address_leaves_streams_to_publish_to_others() {
+        let text = "profile = \"box\"\nstreams.max = 4\nconnections.per_peer = 50\n";
+        let core = Core::new(Config::parse("test", text).unwrap(), Arc::default());
+        let asker = Asker::Guest("FLVPUB", None);
+        let publish = |seat, name| {
+            let name = Name::new(name).unwrap();
+            core.admit_publisher(&Request { name: &name, asker, seat }, Instant::now())
+        };
+        let seats: Vec<_> = (0..3).map(|_| core.peers.seat("192.0.2.1".parse().unwrap()).unwrap()).collect();
+        let first = publish(Some(&seats[0]), "a").ok().unwrap();
+        let (publisher, grant) = publish(Some(&seats[1]), "b").ok().unwrap();
+        assert_eq!(publish(Some(&seats[2]), "c").err(), Some(Refusal::Hub(Refused::Peer)));
+        let other = core.peers.seat("192.0.2.2".parse().unwrap()).unwrap();
+        assert!(publish(Some(&other), "c").is_ok());
+        drop(publisher);
+        assert_eq!(publish(Some(&seats[2]), "c").err(), Some(Refusal::Hub(Refused::Peer)), "the leave goes on");
+        drop(grant);
+        assert!(publish(Some(&seats[2]), "c").is_ok());
+        drop(first);
+    }
 }

@@ -54,17 +54,18 @@ def greet(one):
     one.sendall(bytes(HANDSHAKE))
 
 
-def rtmp(stream, port, **how):
+def rtmp(stream, port, command="play", **how):
+    """Plays or publishes."""
     one = connect(port, **how)
     greet(one)
     app = {"app": "live", "tcUrl": f"rtmp://127.0.0.1:{port}/live"}
     for number, values in [
         (0, ("connect", 1, app)),
         (0, ("createStream", 2, None)),
-        (1, ("play", 0, None, stream)),
+        (1, (command, 0, None, stream)),
     ]:
         rtmp_server.send(one, COMMAND, number, rtmp_server.encode(*values), size=128)
-    read_until(one, b"NetStream.Play.")
+    read_until(one, b"NetStream.%s." % command.title().encode())
     return _if_served(one, _read(one, len("Reset")), b"Reset", b"Start")
 
 
@@ -80,6 +81,15 @@ def rtsp(url, port, transport="RTP/AVP/TCP;unicast;interleaved=0-1", **how):
         _if_served(one, answer, b"RTSP/1.0 200")
         session = re.search(r"Session: [^;\r]+", answer.decode())[0] + "\r\n"
     return one
+
+
+def rtsp_publisher(url, port, **how):
+    """Announces a stream of sound alone."""
+    one = connect(port, **how)
+    sdp = "v=0\r\ns=x\r\nm=audio 0 RTP/AVP 0\r\na=control:t0\r\n"
+    fields = f"CSeq: 1\r\nContent-Type: application/sdp\r\nContent-Length: {len(sdp)}\r\n"
+    one.sendall(f"ANNOUNCE {url} RTSP/1.0\r\n{fields}\r\n{sdp}".encode())
+    return _if_served(one, read_until(one, b"\r\n\r\n"), b"RTSP/1.0 200")
 
 
 def rtsp_over_udp(url, port):

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import certificate
 import waiting
@@ -59,6 +60,31 @@ sys.stdin.read()
 """
 UNICAST, MULTICAST = "RTP/AVP;unicast;client_port={}-{}", "RTP/AVP;multicast"
 GROUP = "239.255.42.42"
+
+
+# Comes from over there so many times, says whether it was served, and stays.
+COMES = f"""
+import sys
+sys.path.insert(0, {str(Path(__file__).parent)!r})
+import hoarder
+_, host, port, way, name, count = sys.argv[1:]
+port, to = int(port), dict(host=host)
+url = f"rtsp://{{host}}:{{port}}/live/{{name}}"
+ways = {{
+    "rtmp play": lambda number: hoarder.rtmp(name, port, **to),
+    "rtmp publish": lambda number: hoarder.rtmp(f"{{name}}{{number}}", port, "publish", **to),
+    "rtsp play": lambda number: hoarder.rtsp(url, port, **to),
+    "rtsp publish": lambda number: hoarder.rtsp_publisher(f"{{url}}{{number}}", port, **to),
+}}
+kept = []
+for number in range(int(count)):
+    try:
+        kept.append(ways[way](number))
+        print(200, flush=True)
+    except hoarder.Refused:
+        print(503, flush=True)
+sys.stdin.read()
+"""
 
 
 class Limits(Case):
@@ -340,6 +366,22 @@ class FromAfar(Case):
         self.assertEqual(self.set_up(THERE, path, MULTICAST, 4), [200] * 3 + [453])
         # All listen to groups, and there is room for no viewer more.
         self.assertEqual(self.set_up(OTHER, path, MULTICAST, 2), [200, 453])
+
+    def test_one_address_leaves_streams_and_places_of_viewers_to_others(self):
+        # Who is silent stays for as long as the test takes.
+        patient = {"publish": {"silence": "10m"}, "connections": {"handshake": "10m"}}
+        for way in ("rtmp", "rtsp"):
+            with self.subTest(way):
+                sizes = {"streams": {"max": 8}, "viewers": {"max": 8}}
+                server = self.serve(address="0.0.0.0", **sizes, **patient)
+                port = getattr(server, f"{way}_port")
+                self.publish_live(STREAM)
+                for does, name in [("publish", "new"), ("play", STREAM)]:
+                    answers = self.run_there(COMES, THERE, port, f"{way} {does}", name, 7)
+                    self.assertEqual(answers, [200] * 6 + [503], does)
+                self.until_log_counts("all that connections.per_peer leaves it", 2)
+                self.publish_live("other")
+                server.stop()
 
     def publish_there(self, source, name, count):
         answers = self.run_there(PUBLISHES, source, self.server.rtsp_port, name, count)
