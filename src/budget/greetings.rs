@@ -1,6 +1,9 @@
 //! The memory that connections take beside what they are themselves: heads, messages and
 //! requests of which not all has come, answers.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use super::Account;
 
 /// The accounts for that, which all connections share.
@@ -9,7 +12,7 @@ pub struct Greetings {
     all: Account,
     few: Account,
     files: Account,
-    each: usize,
+    each: Arc<AtomicUsize>,
 }
 
 impl Greetings {
@@ -19,7 +22,12 @@ impl Greetings {
         let all = total.child("connections", limit);
         let few = all.child("answers", limit / 3);
         let files = few.child("files", limit / 6);
-        Self { all, few, files, each }
+        Self { all, few, files, each: Arc::new(each.into()) }
+    }
+
+    /// Connections that begin from here on may have `each` so.
+    pub fn set_each(&self, each: usize) {
+        self.each.store(each, Relaxed);
     }
 
     /// The account of them all.
@@ -29,12 +37,12 @@ impl Greetings {
 
     /// The account for so many bytes of one connection.
     pub fn account_for(&self, bytes: usize) -> &Account {
-        if bytes <= self.each { &self.all } else { &self.few }
+        if bytes <= self.each.load(Relaxed) { &self.all } else { &self.few }
     }
 
     /// An account for the messages of one connection.
     pub fn messages(&self) -> Account {
-        self.all.child("greeting", self.each)
+        self.all.child("greeting", self.each.load(Relaxed))
     }
 
     /// The account for the pieces of files: half of what there is for answers.

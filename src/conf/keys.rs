@@ -59,13 +59,15 @@ const OF_FEATURES: [(&str, &str); 11] = [
 
 /// The keys that a running server can take over: new connections and streams go by them, and
 /// those that are there go on as they are. Ports, sizes and the process are made once.
-pub const LIVE: [&str; 38] = [
+pub const LIVE: [&str; 40] = [
     "pull",
     "push",
     "record",
     "streams.resume",
     "viewers.slow",
     "viewers.latency",
+    "connections.per_peer",
+    "connections.proxies",
     "connections.handshake",
     "publish.conflict",
     "publish.silence",

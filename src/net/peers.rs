@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::net::{IpAddr, Ipv6Addr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Weak};
 
 use crate::budget::{Account, Lease};
 
@@ -30,11 +30,16 @@ pub struct Peers(Arc<Table>);
 
 #[derive(Debug)]
 struct Table {
+    bounds: RwLock<Bounds>,
+    account: Account,
+    rows: Mutex<HashMap<IpAddr, Row>>,
+}
+
+#[derive(Debug)]
+struct Bounds {
     /// The most of each that one address may take.
     most: [u32; CLAIMS],
     exempt: Vec<IpAddr>,
-    account: Account,
-    rows: Mutex<HashMap<IpAddr, Row>>,
 }
 
 #[derive(Debug)]
@@ -68,15 +73,20 @@ pub struct Use {
 impl Peers {
     /// One address may take so many of each claim.
     pub fn new(most: [usize; CLAIMS], exempt: Vec<IpAddr>, account: Account) -> Self {
-        let most = most.map(|most| u32::try_from(most).unwrap_or(u32::MAX));
-        Self(Arc::new(Table { most, exempt, account, rows: Mutex::default() }))
+        let bounds = RwLock::new(Bounds::new(most, exempt));
+        Self(Arc::new(Table { bounds, account, rows: Mutex::default() }))
+    }
+
+    /// The same from here on with other bounds. What was taken stays taken, by those for whom it counted then.
+    pub fn set_bounds(&self, most: [usize; CLAIMS], exempt: Vec<IpAddr>) {
+        *self.0.bounds.write().unwrap_or_else(PoisonError::into_inner) = Bounds::new(most, exempt);
     }
 
     /// The customer that an address stands for: with IPv6 a network of 64 bits is one customer's.
     /// `None` if it is exempt: many come by way of loopback, or of a proxy.
     pub fn customer(&self, address: IpAddr) -> Option<IpAddr> {
         let address = address.to_canonical();
-        let exempt = address.is_loopback() || self.0.exempt.iter().any(|one| one.to_canonical() == address);
+        let exempt = address.is_loopback() || self.bounds().exempt.iter().any(|one| one.to_canonical() == address);
         (!exempt).then_some(match address {
             IpAddr::V4(_) => address,
             IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
@@ -92,12 +102,17 @@ impl Peers {
         Some(Arc::new(Seat { connection, role: Mutex::default() }))
     }
 
+    fn bounds(&self) -> RwLockReadGuard<'_, Bounds> {
+        self.0.bounds.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn share(&self, customer: IpAddr, what: Claim) -> Option<Share> {
         self.take(customer, what).then(|| Share(Some((self.clone(), customer, what))))
     }
 
     fn take(&self, customer: IpAddr, what: Claim) -> bool {
-        let Table { most, account, rows, .. } = &*self.0;
+        let Some(most) = self.bounds().most.get(what as usize).copied() else { return false };
+        let Table { account, rows, .. } = &*self.0;
         let mut rows = lock(rows);
         let row = match rows.entry(customer) {
             Entry::Occupied(known) => known.into_mut(),
@@ -106,8 +121,7 @@ impl Peers {
                 new.insert(Row { taken: [0; CLAIMS], _lease: lease })
             }
         };
-        let Some(most) = most.get(what as usize) else { return false };
-        let taken = row.taken.get_mut(what as usize).filter(|taken| **taken < *most);
+        let taken = row.taken.get_mut(what as usize).filter(|taken| **taken < most);
         taken.map(|taken| *taken += 1).is_some()
     }
 
@@ -118,6 +132,12 @@ impl Peers {
         if row.taken == [0; CLAIMS] {
             rows.remove(&customer);
         }
+    }
+}
+
+impl Bounds {
+    fn new(most: [usize; CLAIMS], exempt: Vec<IpAddr>) -> Self {
+        Self { most: most.map(|most| u32::try_from(most).unwrap_or(u32::MAX)), exempt }
     }
 }
 
@@ -250,6 +270,22 @@ mod tests {
             assert_eq!(many.iter().filter_map(|seat| seat.take(Claim::Publisher)).count(), 99, "{address}");
         }
         assert_eq!(account.used(), 2 * ROW);
+    }
+
+    #[test]
+    fn other_bounds_hold_for_what_is_taken_from_then_on() {
+        let (peers, account) = peers();
+        let (one, proxy) = ("192.0.2.1", "192.0.2.9");
+        let (mut before, exempt) = (seats(&peers, one, 9), seats(&peers, proxy, 9));
+        peers.set_bounds([2, 1, 2, 1, 2], vec![one.parse().unwrap()]);
+        assert_eq!((seats(&peers, one, 9).len(), seats(&peers, proxy, 9).len()), (9, 2));
+        assert_eq!(exempt.iter().filter(|seat| seat.take(Claim::Publisher).is_some()).count(), 9, "as it was let in");
+        peers.set_bounds([2, 1, 2, 1, 2], Vec::new());
+        assert!(before.len() == 3 && seats(&peers, one, 1).is_empty(), "it has more than it may have now");
+        before.truncate(1);
+        assert_eq!(seats(&peers, one, 9).len(), 1);
+        drop((before, exempt));
+        assert_eq!(account.used(), 0);
     }
 
     #[test]

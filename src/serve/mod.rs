@@ -81,7 +81,10 @@ impl Server {
         #[cfg(feature = "tls")]
         self.follow_certificates(&config).await?;
         #[cfg(feature = "http")]
-        self.hls.reload(&config.hls);
+        {
+            self.hls.reload(&config.hls);
+            self.sessions.set_per_peer(config.per_peer(config.viewers.max));
+        }
         self.core.reload(config);
         Ok(())
     }

@@ -112,6 +112,8 @@ impl Core {
         self.recordings.set_limit(self.recordings.limit().max(config.recording_memory()));
         crate::disk::allow(config.disk_threads());
         crate::net::allow_names(config.name_threads());
+        self.greetings.set_each(config.greeting());
+        self.peers.set_bounds(per_peer(&config), config.connections.proxies.clone());
         self.hub.set_limits(limits(&config));
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
@@ -195,10 +197,14 @@ impl Core {
 const _: () = assert!(ROW <= ADDRESS, "the plan has room for what is counted of each address");
 
 /// The part that one address may have of all that can be taken, in the order of `Claim`.
-fn peers(config: &Config, total: &Account) -> Peers {
+fn per_peer(config: &Config) -> [usize; 5] {
     let all = [config.max_connections(), config.streams.max, config.viewers.max, config.tls.max, config.udp_pairs()];
+    all.map(|most| config.per_peer(most))
+}
+
+fn peers(config: &Config, total: &Account) -> Peers {
     let account = total.child("peers", config.max_connections().saturating_mul(ADDRESS));
-    Peers::new(all.map(|most| config.per_peer(most)), config.connections.proxies.clone(), account)
+    Peers::new(per_peer(config), config.connections.proxies.clone(), account)
 }
 
 /// Before 1970 counts as 1970.
@@ -219,5 +225,25 @@ fn limits(config: &Config) -> Limits {
         silent_audio: config.publish.silent_audio,
         resume: config.streams.resume.0,
         latency: config.viewers.latency.0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_connection_may_hold_follows_the_part_of_one_address() {
+        let of = |per_peer| {
+            let text = format!("profile = \"box\"\nconnections.per_peer = {per_peer}\n");
+            Config::parse("test", &text).unwrap()
+        };
+        let (more, core) = (of(1), Core::new(of(100), Arc::default()));
+        let bytes = more.greeting();
+        let before = core.greetings.messages();
+        assert!(before.charge(bytes).is_err());
+        core.reload(more);
+        assert!(before.charge(bytes).is_err(), "a connection that is there goes on as it is");
+        assert!(core.greetings.messages().charge(bytes).is_ok());
     }
 }

@@ -18,7 +18,9 @@ import rtsp_client
 import timeline
 import waiting
 from case import Case
+from from_afar import OTHER, FromAfar
 from hls_capture import get
+from namespaces import THERE
 from raw_http import RawHttp
 from recording import until_all_more
 from relay_case import RelayCase
@@ -119,6 +121,33 @@ class Reload(Reloading):
         self.assertIn("memory.total is 114688 KiB: raise memory.total", self.server.log)
         self.assertIn("Restart required for: memory.total, record\n", self.server.log)
         self.assertNotIn("is recorded", self.server.log)
+        until_all_more([capture], 500)
+
+
+class OneAddress(Reloading, FromAfar):
+    def test_what_it_may_have_follows_and_what_it_has_it_keeps(self):
+        keys = {"viewers": {"max": 12}, "hls": {"sessions": True, "session_timeout": "10m"}}
+        self.serve(address="0.0.0.0", connections={"per_peer": 25}, **keys)
+        self.publish_live(STREAM)
+        # Until it has left, the one that waited for the publisher takes a place.
+        self.until_log_counts(f"stops playing {STREAM}", 1)
+        capture = self.capture(self.server.flv(STREAM))
+        capture.until_frames()
+
+        def served(source, count):
+            paths = (f"/live/{STREAM}.flv", f"/hls/{STREAM}.m3u8")
+            both = [self.ask(source, path, count) for path in paths]
+            return [len(answers) - answers.count(503) for answers in both]
+
+        self.assertEqual(served(THERE, 4), [3, 3])
+        self.hang_up(connections={"per_peer": 50}, **keys)
+        self.assertEqual(served(THERE, 4), [3, 3], "beside those that it has")
+        self.hang_up(connections={"per_peer": 50, "proxies": [THERE]}, **keys)
+        self.assertEqual(served(THERE, 3), [3, 3], "it is not counted")
+        self.hang_up(connections={"per_peer": 25}, **keys)
+        self.assertEqual(served(THERE, 1), [0, 0])
+        self.assertEqual(served(OTHER, 1), [1, 1])
+        self.assertNotIn("Restart required", self.server.log)
         until_all_more([capture], 500)
 
 

@@ -1,6 +1,7 @@
 //! Players of HLS: each is many requests, which a number in their URLs ties together.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,7 +14,7 @@ use crate::session::{Flood, Who};
 pub struct HlsSessions {
     most: usize,
     /// As many of them as one address may have.
-    per_peer: usize,
+    per_peer: AtomicUsize,
     account: Account,
     sessions: Mutex<HashMap<u64, HlsSession>>,
 }
@@ -34,7 +35,12 @@ const SESSION: usize = 2 * (size_of::<HlsSession>() + 16) + 64;
 impl HlsSessions {
     /// At most `most` at once, `per_peer` of one address, charged to `account`.
     pub fn new(most: usize, per_peer: usize, account: Account) -> Self {
-        Self { most, per_peer, account, sessions: Mutex::default() }
+        Self { most, per_peer: per_peer.into(), account, sessions: Mutex::default() }
+    }
+
+    /// One address may have so many from here on; those that it has it keeps.
+    pub fn set_per_peer(&self, per_peer: usize) {
+        self.per_peer.store(per_peer, Relaxed);
     }
 
     /// Begins a session of `name`: its number, which nobody can guess. If there is no place and `name` `plays`,
@@ -50,7 +56,7 @@ impl HlsSessions {
         let mut sessions = self.lock();
         let customer = who.ip().and_then(|ip| peers.customer(ip)).map(bits);
         let same = |session: &HlsSession| customer.is_some() && session.customer == customer;
-        let has_most = sessions.values().filter(|session| same(session)).count() >= self.per_peer;
+        let has_most = sessions.values().filter(|session| same(session)).count() >= self.per_peer.load(Relaxed);
         if has_most || sessions.len() >= self.most {
             let refused = if has_most { Refused::Peer } else { Refused::Viewers };
             let may_go = |session: &HlsSession| (same(session) || !has_most) && !plays(&session.name);
