@@ -27,6 +27,7 @@ STREAM = "cam"
 READERS = {"flv": flv, "ts": ts, "mp4": mp4}
 FORMATS = {"flv": "flv", "ts": "ts", "fmp4": "mp4"}
 CLOSES_WITHIN = 15
+# Seconds from SIGTERM to the end of all connections, which is a promise.
 LETS_GO_WITHIN = 3
 # Milliseconds that a file may end before the moment at which its program was killed:
 # the publisher's own pace, half a second until what is there is handed on, and the disk.
@@ -587,8 +588,9 @@ class Disk(Recording):
             20,
             "a thread that waits for the disk",
         )
+        clock = waiting.Clock()
         self.server.program.signal(signal.SIGTERM)
-        waiting.until(lambda: capture.ended is not None, LETS_GO_WITHIN, "the viewer's end")
+        clock.until(lambda: capture.ended is not None, LETS_GO_WITHIN, "the viewer's end")
         subprocess.run(thaw, check=True)
         self.assertEqual(self.server.program.wait(CLOSES_WITHIN), 0)
 

@@ -7,9 +7,12 @@ import paths
 import players
 import publishers
 import rtp
+import waiting
 from rtsp_case import STREAM, VIDEO, RtspCase
 
 HOLD = 2
+# rtsp.hold is a promise.
+ANSWERS_WITHIN = HOLD + 1
 SECONDS = 3
 REPORT_WITHIN = 6
 VIDEO_CLOCK = 90_000
@@ -42,8 +45,9 @@ class BeforeThePublisher(RtspCase):
     def test_it_is_not_found_when_the_wait_has_been_too_long(self):
         self.serve(rtsp={"hold": f"{HOLD}s"})
         client = self.connect(timeout=HOLD + 5)
-        started = time.monotonic()
+        started, clock = time.monotonic(), waiting.Clock()
         self.assertEqual(client.request("DESCRIBE", self.url).status, 404)
+        clock.check(ANSWERS_WITHIN, "404")
         self.assertGreater(time.monotonic() - started, HOLD * 0.9)
         # The connection can be used for another try.
         self.publish_live(STREAM)

@@ -1,13 +1,30 @@
 """What runs all these tests tells which it left out, and why."""
 
 import io
+import signal
+import subprocess
+import sys
+import time
 import unittest
 from contextlib import redirect_stdout
+from pathlib import Path
 from unittest import mock
 
 import cases
 import verdict
+import waiting
 from side_by_side import Outcome, timed
+
+# Has a clock, is stopped for a second, and waits until that second does not count.
+STOPS = """
+import sys, time
+sys.path.insert(0, sys.argv[1])
+import waiting
+begun, clock = time.monotonic(), waiting.Clock()
+print(flush=True)
+input()
+waiting.until(lambda: time.monotonic() - begun - clock.seconds() > 0.9, 5, "that it is left out")
+"""
 
 
 def outcome(body):
@@ -94,3 +111,20 @@ class Skipping(unittest.TestCase):
         one = outcome(body)
         self.assertFalse(one.passed)
         self.assertIn("the other part", one.reasons)
+
+
+class Promises(unittest.TestCase):
+    def test_what_is_promised_gets_no_patience(self):
+        begun = time.monotonic()
+        with self.assertRaisesRegex(AssertionError, "0.2 s are promised: a moment"):
+            waiting.Clock().until(lambda: time.monotonic() - begun > 0.4, 0.2, "a moment")
+
+    def test_the_time_for_which_nobody_may_run_does_not_count(self):
+        command = [sys.executable, "-c", STOPS, Path(__file__).parent]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+            program.stdout.readline()
+            program.send_signal(signal.SIGSTOP)
+            time.sleep(1)
+            program.send_signal(signal.SIGCONT)
+            program.communicate(b"\n", timeout=60)
+        self.assertEqual(program.returncode, 0)

@@ -1,10 +1,11 @@
 """Waiting for a condition, instead of sleeping and hoping."""
 
+import threading
 import time
 
 POLL = 0.02
 # What takes a second on a machine with nothing else to do may take some on one that is
-# shared: nothing fails for that. Who measures a time has a clock of its own.
+# shared: nothing fails for that. What is promised is measured by a `Clock`.
 PATIENCE = 3
 
 
@@ -27,3 +28,41 @@ def until(condition, timeout, what):
             said = what() if callable(what) else what
             raise AssertionError(f"not within {PATIENCE * timeout} s: {said}")
         time.sleep(POLL)
+
+
+class Clock:
+    """Measures what is promised, which gets no patience. The time for which the machine lets
+    nobody run does not count: a thread that does nothing but sleep tells how late it is woken."""
+
+    def __init__(self):
+        self._begun = time.monotonic()
+        self._late = 0
+        self._stopped = False
+        threading.Thread(target=self._sleep, daemon=True).start()
+
+    def _sleep(self):
+        while not self._stopped:
+            asleep = time.monotonic()
+            time.sleep(POLL)
+            self._late += max(time.monotonic() - asleep - POLL, 0)
+
+    def seconds(self):
+        """Since it began."""
+        return time.monotonic() - self._begun - self._late
+
+    def check(self, promised, what):
+        """Fails if what has come now came later than it was promised; the clock ends."""
+        self._stopped = True
+        took = self.seconds()
+        if took > promised:
+            said = what() if callable(what) else what
+            raise AssertionError(f"after {took:.1f} s, and {promised} s are promised: {said}")
+
+    def until(self, condition, promised, what):
+        """As `until`, of what has to be there so many seconds after the clock began."""
+        try:
+            value = until(condition, promised, what)
+        finally:
+            self._stopped = True
+        self.check(promised, what)
+        return value
