@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::harness::{AVCC, Audio, LIMITS, Script, Video, World, track};
-use runnel::hub::{EventKind, Interest};
+use runnel::hub::{EventKind, Interest, Name};
 use runnel::media::{Codec, Kind};
 
 #[test]
@@ -131,10 +131,16 @@ fn readers_hear_of_a_publisher_before_its_first_frame_and_of_all_that_follows() 
     let second = world.play("a", "ts");
     assert_eq!(heard(), of("a", &[EventKind::Watched]), "of the first alone");
     drop((first, second));
-    let _again = world.play("a", "flv");
+    let again = world.play("a", "flv");
     drop(source);
+    assert_eq!(heard(), of("a", &[EventKind::Watched, EventKind::Unpublished]));
     let _waits = world.play("b", "flv");
-    assert_eq!(heard()[..2], of("a", &[EventKind::Watched, EventKind::Unpublished])[..]);
+    assert_eq!(heard(), of("b", &[EventKind::Watched]), "a relay may fetch it");
+    drop(again);
+    let wait = || world.hub.wait(&Name::new("a").unwrap(), None);
+    let (first, second) = (wait(), wait());
+    assert!(first.is_some() && second.is_some());
+    assert_eq!(heard(), of("a", &[EventKind::Watched]), "of the first alone, of those without a place too");
 }
 
 #[derive(Default)]
