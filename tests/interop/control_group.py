@@ -22,9 +22,18 @@ def make(name, limit, sockets):
     try:
         if "memory" in ours:
             return _First(ROOT / "memory" / ours["memory"].lstrip("/") / name, limit, sockets)
-        return _Second(ROOT / ours.get("", "/").lstrip("/") / name, limit)
+        return _Second(_with_memory(ROOT / ours.get("", "/").lstrip("/")) / name, limit)
     except OSError as error:
         raise Unavailable(str(error)) from error
+
+
+def _with_memory(own):
+    """The nearest group whose children may have a limit: one with processes has no such children."""
+    for group in (own, *own.parents):
+        control = group / "cgroup.subtree_control"
+        if control.exists() and "memory" in control.read_text().split():
+            return group
+    raise Unavailable("no group has a limit of memory")
 
 
 class _Group:
