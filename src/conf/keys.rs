@@ -59,7 +59,7 @@ const OF_FEATURES: [(&str, &str); 11] = [
 
 /// The keys that a running server can take over: new connections and streams go by them, and
 /// those that are there go on as they are. Ports, sizes and the process are made once.
-pub const LIVE: [&str; 40] = [
+pub const LIVE: [&str; 41] = [
     "pull",
     "push",
     "record",
@@ -90,6 +90,7 @@ pub const LIVE: [&str; 40] = [
     "hls.format",
     "http.root",
     "recording.http",
+    "recording.sync",
     "hls.part",
     "hls.record",
     "hls.sessions",

@@ -13,7 +13,7 @@ use super::keep::News;
 use super::keep::{self, Keeper};
 use super::queue::Queue;
 use super::session;
-use super::writer::{Job, Writer};
+use super::writer::{Job, Pace, Writer};
 use crate::budget::Account;
 use crate::conf::{Config, Record};
 use crate::disk::disk_of;
@@ -45,6 +45,7 @@ pub(super) struct Disk {
     /// Gives the list of what is here, as long as rules name a folder here.
     list: Option<Arc<List>>,
     keeper: SyncSender<News>,
+    sync: Pace,
 }
 
 #[derive(Clone, PartialEq)]
@@ -81,6 +82,7 @@ impl Disks {
         let is_named = |folder: &PathBuf| config.record.iter().any(|rule| folder == Path::new(&rule.path));
         self.0.iter_mut().for_each(|disk| disk.folders.retain(is_named));
         self.0.extend(prepared);
+        self.0.iter().for_each(|disk| disk.sync.set(config.recording.sync.0));
         for rule in &config.record {
             if self.of(rule).is_none() {
                 self.settle(core, config, rule);
@@ -178,11 +180,12 @@ impl Disk {
     }
 
     fn start(core: &Core, config: &Config, device: Device) -> Result<Self, String> {
-        let sync = config.recording.sync.0;
+        let sync = Pace::default();
+        sync.set(config.recording.sync.0);
         let (busy, heard, (keeper, news)) = (Busy::default(), Arc::default(), sync_channel(keep::NEWS));
-        let kept = Keeper::new(!sync.is_zero(), busy.clone(), Arc::clone(&heard));
+        let kept = Keeper::new(sync.clone(), busy.clone(), Arc::clone(&heard));
         let (jobs, queue) = Queue::new(config.record_jobs());
-        let writer = Writer::new(sync, busy, keeper.clone());
+        let writer = Writer::new(sync.clone(), busy, keeper.clone());
         let written = queue.clone();
         let threads =
             [thread("runnel-record", move || writer.run(&written))?, thread("runnel-keep", move || kept.run(&news))?];
@@ -200,6 +203,7 @@ impl Disk {
             given_up: false,
             list: None,
             keeper,
+            sync,
         })
     }
 

@@ -14,6 +14,7 @@ use super::folder::{Busy, Folder, Home};
 use super::heal;
 use super::index::State;
 use super::retain;
+use super::writer::Pace;
 use crate::conf::Record;
 use crate::listing::{self, Listed, Segments};
 use crate::session::Asked;
@@ -56,7 +57,7 @@ pub(super) struct Keeper {
     rules: Vec<(Arc<Record>, Option<Home>)>,
     folders: Vec<Arc<Folder>>,
     care: Vec<Care>,
-    sync: bool,
+    sync: Pace,
     busy: Busy,
     /// The number of the rules that it goes by.
     heard: Arc<AtomicUsize>,
@@ -103,7 +104,7 @@ const HEAL_SHARE: u32 = 100;
 
 impl Keeper {
     /// One that has no folder yet.
-    pub(super) fn new(sync: bool, busy: Busy, heard: Arc<AtomicUsize>) -> Self {
+    pub(super) fn new(sync: Pace, busy: Busy, heard: Arc<AtomicUsize>) -> Self {
         Self {
             rules: Vec::new(),
             folders: Vec::new(),
@@ -204,7 +205,7 @@ impl Keeper {
             if self.folders.iter().any(|folder| folder.home == *home) {
                 continue;
             }
-            let folder = Arc::new(Folder::new(home, rules, self.sync, self.busy.clone()));
+            let folder = Arc::new(Folder::new(home, rules, self.sync.get().is_some(), self.busy.clone()));
             let known = before.iter().position(|(other, _)| other.home == *home).map(|at| before.swap_remove(at));
             let care = match known {
                 Some((other, mut care)) if other.writes_as(&folder) => {
@@ -243,7 +244,7 @@ impl Keeper {
     }
 
     fn closed(&mut self, id: usize, path: &Path, rule: &Record, end: &End) {
-        let (sync, line) = (self.sync, self.lines.remove(&id));
+        let (sync, line) = (self.sync.get().is_some(), self.lines.remove(&id));
         let Some((folder, care, _)) = self.folder(rule) else { return };
         let Some(name) = care.name(folder, path) else { return };
         care.changed = true;

@@ -16,7 +16,7 @@ use super::queue::Queue;
 use super::recording::Recording;
 use super::retain::enforce;
 use super::scratch::Scratch;
-use super::writer::{Job, Place, Writer};
+use super::writer::{Job, Pace, Place, Writer};
 use super::{Prepared, Recorder};
 use crate::conf::{Config, Record};
 use crate::disk::disk_of;
@@ -24,6 +24,12 @@ use crate::hub::Name;
 use crate::session::Core;
 
 /// A folder whose only rule says this as well.
+fn pace(seconds: u64) -> Pace {
+    let pace = Pace::default();
+    pace.set(Duration::from_secs(seconds));
+    pace
+}
+
 fn folder(scratch: &Scratch, keys: &str) -> Folder {
     Folder::new(&Home::at(&scratch.0), &rules(scratch, keys), true, Busy::default())
 }
@@ -309,7 +315,7 @@ fn the_keeper_goes_by_the_rules_of_now() {
     let opened = |id, name| News::Opened { id, path: path(name), rule: all[0].clone() };
     let closed = |id, name| News::Closed { id, path: path(name), rule: all[0].clone(), end: End::Whole };
     let (tell, told) = sync_channel(keep::NEWS);
-    let keeper = Keeper::new(true, busy.clone(), Arc::default());
+    let keeper = Keeper::new(pace(1), busy.clone(), Arc::default());
     let keeper = std::thread::spawn(move || keeper.run(&told));
     let wait_until = |is_so: &dyn Fn() -> bool| until(&of_cams, is_so);
     tell.send(News::Rules(all.clone(), 0)).unwrap();
@@ -343,7 +349,7 @@ fn a_file_on_a_card_that_has_just_come_counts_at_once() {
     let mut rules = rules(&scratch, "");
     Arc::make_mut(&mut rules[0]).path = link.to_str().unwrap().into();
     let (heard, busy, (tell, told)) = (Arc::default(), Busy::default(), sync_channel(keep::NEWS));
-    let keeper = Keeper::new(true, busy.clone(), Arc::clone(&heard));
+    let keeper = Keeper::new(pace(1), busy.clone(), Arc::clone(&heard));
     let keeper = std::thread::spawn(move || keeper.run(&told));
     tell.send(News::Rules(rules.clone(), 7)).unwrap();
     let folder = Folder::new(&Home::at(&real), &rules, true, busy.clone());
@@ -370,7 +376,7 @@ fn until(folder: &Folder, is_so: &dyn Fn() -> bool) {
 /// Has a keeper of these rules go on until it is so.
 fn keep_until(folder: &Folder, rules: &[Arc<Record>], is_so: &dyn Fn() -> bool) {
     let (tell, told) = sync_channel(keep::NEWS);
-    let keeper = std::thread::spawn(move || Keeper::new(true, Busy::default(), Arc::default()).run(&told));
+    let keeper = std::thread::spawn(move || Keeper::new(pace(1), Busy::default(), Arc::default()).run(&told));
     tell.send(News::Rules(rules.to_vec(), 0)).unwrap();
     until(folder, is_so);
     tell.send(News::Over).unwrap();
@@ -589,10 +595,10 @@ fn rules_that_meet_in_a_folder_know_of_each_other_s_files() {
     let (tell, told) = sync_channel(keep::NEWS);
     let (order, orders) = Queue::new(99);
     let core = Core::new(Config::parse("test", "profile = \"box\"").unwrap(), Arc::default());
-    let writer = Writer::new(Duration::ZERO, busy.clone(), tell);
+    let writer = Writer::new(pace(0), busy.clone(), tell);
     let threads = [
         std::thread::spawn(move || writer.run(&orders)),
-        std::thread::spawn(move || Keeper::new(false, busy, Arc::default()).run(&told)),
+        std::thread::spawn(move || Keeper::new(pace(0), busy, Arc::default()).run(&told)),
     ];
     order.send(Job::Rules(rules.clone(), 0)).unwrap();
     // the card comes later, and the link to it

@@ -6,7 +6,7 @@ use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
 use std::sync::mpsc::{RecvTimeoutError, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -60,8 +60,23 @@ pub(super) struct Place {
     pub(super) number: u64,
 }
 
+/// The time after which what was written is brought to the disk, in milliseconds; the threads of a disk share it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Pace(Arc<AtomicU32>);
+
+impl Pace {
+    pub(super) fn set(&self, sync: Duration) {
+        self.0.store(u32::try_from(sync.as_millis()).unwrap_or(u32::MAX), Relaxed);
+    }
+
+    /// `None` where that is left to the system.
+    pub(super) fn get(&self) -> Option<Duration> {
+        Some(self.0.load(Relaxed)).filter(|sync| *sync > 0).map(|sync| Duration::from_millis(sync.into()))
+    }
+}
+
 pub(super) struct Writer {
-    sync: Duration,
+    sync: Pace,
     open: HashMap<usize, Open>,
     synced: Instant,
     /// Its files, until they are in the index and whole.
@@ -89,20 +104,19 @@ const LOOK: Duration = Duration::from_secs(5);
 const SAME_SECOND: usize = 100;
 
 impl Writer {
-    pub(super) fn new(sync: Duration, busy: Busy, keeper: SyncSender<News>) -> Self {
+    pub(super) fn new(sync: Pace, busy: Busy, keeper: SyncSender<News>) -> Self {
         Self { sync, open: HashMap::new(), synced: Instant::now(), busy, keeper }
     }
 
     /// Works until nobody is left to send a job.
     pub(super) fn run(mut self, queue: &Queue) {
-        let pause = if self.sync.is_zero() { LOOK } else { self.sync.min(LOOK) };
         loop {
-            match queue.next(pause) {
+            match queue.next(self.sync.get().map_or(LOOK, |sync| sync.min(LOOK))) {
                 Ok(job) => self.act(job),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
             }
-            if !self.sync.is_zero() && self.synced.elapsed() >= self.sync {
+            if self.sync.get().is_some_and(|sync| self.synced.elapsed() >= sync) {
                 self.sync_all();
             }
         }
@@ -139,7 +153,7 @@ impl Writer {
             Job::Close { id, patch, duration, discontinuity } => {
                 let Some(open) = self.open.remove(&id) else { return };
                 let (recording, path) = (open.recording.clone(), open.path.clone());
-                let closed = open.close(patch, duration, discontinuity, !self.sync.is_zero());
+                let closed = open.close(patch, duration, discontinuity, self.sync.get().is_some());
                 let end = closed.unwrap_or_else(|error| {
                     recording.failed(&error);
                     End::Broken

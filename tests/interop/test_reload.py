@@ -439,6 +439,36 @@ class Records(Reloading):
         self.assertNotIn("is no longer recorded", self.server.log)
         self.assertEqual(len([path for path in self.files("first") if path not in seeds]), 1)
 
+    def test_how_often_it_is_brought_to_the_disk_follows(self):
+        calls = self.directory / "calls"
+        # In a group of its own, where no signal comes.
+        tracer = ["strace", "-DD", "-f", "-e", "trace=fdatasync,fsync", "-o", calls]
+        rule = {**self.rule("first"), "length": "1s"}
+        self.serve(launcher=tracer, record=[rule], recording={"sync": "0s"})
+        self.publish_live("cam")
+
+        def until_files(more):
+            wanted = len(self.files("first")) + more
+            waiting.until(lambda: len(self.files("first")) >= wanted, 20, f"{more} files more")
+
+        def counts():
+            text = calls.read_text()
+            return [text.count(f" {call}(") for call in ("fdatasync", "fsync")]
+
+        until_files(2)
+        self.assertEqual(counts(), [0, 0])
+        self.hang_up(record=[rule], recording={"sync": "200ms"})
+        # What is recorded, and the list of that.
+        waiting.until(lambda: min(counts()) > 4, 20, counts)
+        self.hang_up(record=[rule], recording={"sync": "0s"})
+        # The last of each may have begun before.
+        until_files(2)
+        before = counts()
+        until_files(3)
+        self.assertEqual(counts(), before)
+        self.assertEqual(self.server.log.count("is recorded to "), 1)
+        self.assertNotIn("Restart required", self.server.log)
+
     def test_a_folder_that_cannot_be_written_to_is_mended_by_another(self):
         self.serve(record=[{"streams": "*", "path": self.directory / "none"}])
         self.publish_live(STREAM)
