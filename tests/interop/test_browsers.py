@@ -1,9 +1,12 @@
 """Browsers play from a page on another origin, by libraries and by what they have themselves."""
 
+import json
+import subprocess
 import time
+import unittest
 
 from case import Case
-from chromium import Chromium
+from chromium import FILES, Chromium
 
 STREAM = "cam"
 SECONDS = 4
@@ -11,6 +14,33 @@ SECONDS = 4
 FRAMES = 20 * SECONDS
 # Seconds: longer than a browser closes a hole by itself.
 AWAY = 3
+
+
+class Order(unittest.TestCase):
+    """Pictures out of order are errors of the server, unless the player has gone back."""
+
+    def check(self, *steps, errors=0):
+        command = ["node", FILES / "order.js", FILES / "page.html", json.dumps(steps)]
+        said = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        self.assertEqual(len(json.loads(said.stdout)), errors, said.stdout)
+
+    def test_without_a_seek(self):
+        self.check(1, 2, 2, 3)
+        self.check(1, 3, 2, errors=1)
+
+    def test_behind_a_nudge_over_a_hole(self):
+        self.check(1, 3, "to 3.1", "seeked", 4)
+        self.check(1, 3, "to 3.1", "seeked", 2, errors=1)
+        # Where pictures of before were on their way, it goes back a little.
+        self.check(0, "to 0.02", 0.08, "seeked", 0, 0.04)
+
+    def test_behind_a_seek_back(self):
+        # One that was on its way may be shown yet.
+        self.check(1, 3, "to 2", 3, "seeked", 2, 3)
+        self.check(1, 3, "to 2", "seeked", 2, 3, 2, errors=1)
+
+    def test_behind_another_source(self):
+        self.check(1, 3, "emptied", 1, 2)
 
 
 class InChromium(Case):
