@@ -7,6 +7,8 @@ import sys
 import time
 import unittest
 from contextlib import redirect_stdout
+from importlib.machinery import SourceFileLoader
+from importlib.util import module_from_spec, spec_from_loader
 from pathlib import Path
 from unittest import mock
 
@@ -131,3 +133,14 @@ class Promises(unittest.TestCase):
             program.send_signal(signal.SIGCONT)
             program.communicate(b"\n", timeout=60)
         self.assertEqual(program.returncode, 0)
+
+
+class OnceMore(unittest.TestCase):
+    def test_the_executable_of_a_test_that_failed_runs_without_the_others(self):
+        path = Path(verdict.__file__).parent / "cargo"
+        loader = SourceFileLoader("runner_cargo", str(path))
+        runner = module_from_spec(spec_from_loader(loader.name, loader))
+        loader.exec_module(runner)
+        command = "cargo test --lib --bins --test flow --test rtsp --features rtmp,http"
+        words = runner.unselected(command.split())
+        self.assertEqual(words, "cargo test --features rtmp,http".split())
