@@ -23,7 +23,7 @@ pub use error::Error;
 pub use features::{features, lacks};
 pub use hints::Hint;
 pub use keys::{Changes, Keys, LIVE, REFERENCE};
-pub use plan::{ADDRESS, CONNECTION, GREETING, RECORD_BLOCK, RECORD_JOB, SMALL_BUFFER};
+pub use plan::{ADDRESS, CONNECTION, GREETING, RECORD_BLOCK, RECORD_JOB, SESSION, SMALL_BUFFER};
 pub use profile::Profile;
 #[cfg(feature = "record")]
 pub use record::{FileFormat, Record, Recording};

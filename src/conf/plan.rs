@@ -58,6 +58,8 @@ const NAME_THREAD: usize = 40 << 10;
 const NAME_THREADS: (usize, usize, usize) = (16 << 20, 2, 4);
 /// The row of an address from which connections come.
 pub const ADDRESS: usize = 160;
+/// A session in the list of those that publish and play, with its URL.
+pub const SESSION: usize = 512;
 /// A file that is played: its task, its tables or packets, and the list of what was read ahead.
 const PLAYED_FILE: usize = 128 << 10;
 /// The receive buffer of a connection that only asks, and the send buffer of one that only gets answers, in
@@ -233,6 +235,14 @@ impl Config {
                     self.connections.spare,
                     GREETING,
                     kernel(send, SMALL_BUFFER),
+                ),
+                line(
+                    "sessions",
+                    &["streams.max", "viewers.max", "rtsp.udp_pairs"],
+                    // a multicast has two pairs of ports
+                    self.streams.max.saturating_add(self.viewers.max).saturating_add(self.udp_pairs() / 2),
+                    SESSION,
+                    0,
                 ),
                 line("addresses", &["connections.spare"], self.max_connections(), ADDRESS, 0),
                 line(

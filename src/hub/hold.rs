@@ -27,6 +27,15 @@ enum Part {
     Begun,
 }
 
+/// The reason why a viewer is sent away.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dismissal {
+    /// It waited for what nobody publishes, and somebody else plays in its place.
+    GaveWay,
+    /// The operator ends it.
+    Kicked,
+}
+
 /// The step that a viewer with unsent units takes for others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pressed {
@@ -36,6 +45,8 @@ pub enum Pressed {
     GiveUp,
     /// It goes, unless it can give up a part of what it has begun.
     Go,
+    /// The operator ends it.
+    Kicked,
 }
 
 impl Hold {

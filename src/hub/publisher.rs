@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::silence::Silence;
 use super::stream::{Occupant, State};
-use super::{Conflict, EventKind, Hub, Refused, Stream};
+use super::{Conflict, EventKind, Hub, Refused, SessionId, Stream};
 use crate::budget::{Account, BLOCK_OVERHEAD, BlockMut, OverBudget, Paid, Room};
 use crate::media::{Change, Frame, Hz, Info, Kind, MAX_TRACKS, Ticks, Track, Tracks, Wall};
 
@@ -125,7 +125,8 @@ impl Publisher {
             log::debug!("{} is replaced by {who} on {}", occupant.who, stream.name());
             occupant.waker.take().into_iter().for_each(|waker| waker.wake());
         }
-        state.publisher = Some(Occupant { who: who.clone(), peer: None, waker: None });
+        state.publisher =
+            Some(Occupant { who: who.clone(), peer: None, waker: None, id: None, moved: 0, kicked: false });
         state.settle(false);
         state.hush(false);
         state.timeline.resume();
@@ -156,11 +157,20 @@ impl Publisher {
     /// The same publisher, of whom it is known that it comes from `peer`; `None` where many come
     /// from one address.
     pub fn coming_from(self, peer: Option<u128>) -> Self {
+        self.with_occupant(|occupant| occupant.peer = peer)
+    }
+
+    /// The same publisher, which is that of a session.
+    pub fn of(self, id: SessionId) -> Self {
+        self.with_occupant(|occupant| occupant.id = Some(id))
+    }
+
+    fn with_occupant(self, change: impl FnOnce(&mut Occupant)) -> Self {
         let mut state = self.stream.lock();
         if self.is_current(&state)
             && let Some(occupant) = &mut state.publisher
         {
-            occupant.peer = peer;
+            change(occupant);
         }
         drop(state);
         self
@@ -323,7 +333,7 @@ impl Publisher {
     pub fn poll_replaced(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.stream.lock();
         match &mut state.publisher {
-            Some(occupant) if Arc::ptr_eq(&occupant.who, &self.who) => {
+            Some(occupant) if Arc::ptr_eq(&occupant.who, &self.who) && !occupant.kicked => {
                 match &mut occupant.waker {
                     Some(waker) => waker.clone_from(cx.waker()),
                     none => *none = Some(cx.waker().clone()),
@@ -341,12 +351,12 @@ impl Publisher {
 
     /// Counts a frame and decides whether it can be used.
     fn admit(&mut self, state: &mut State, frame: &Frame, now: Instant) -> Result<(), Lost> {
-        if !self.is_current(state) {
-            return Err(Lost::Replaced);
-        }
+        let occupant = state.publisher.as_mut().filter(|occupant| Arc::ptr_eq(&occupant.who, &self.who));
+        let Some(occupant) = occupant.filter(|occupant| !occupant.kicked) else { return Err(Lost::Replaced) };
+        self.moved += frame.data.len() as u64;
+        occupant.moved = self.moved;
         state.traffic.frames += 1;
         state.traffic.bytes_in += frame.data.len() as u64;
-        self.moved += frame.data.len() as u64;
         let (wanted, limit) = (frame.data.len(), self.stream.account().limit());
         if wanted > limit {
             // the frame is larger than all that this stream may hold: another account has paid for it

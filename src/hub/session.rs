@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// One of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SessionId {
     /// Sessions of one kind begin with the same word: lal's, where it has one.
     pub kind: &'static str,

@@ -2,6 +2,8 @@
 
 use std::ops::Add;
 
+use super::SessionId;
+
 /// Sums since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
@@ -40,6 +42,17 @@ pub struct StreamStats {
     pub traffic: Traffic,
     /// Its viewers.
     pub forms: Vec<FormStats>,
+}
+
+/// A session that publishes or plays a stream, at a moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionStats {
+    /// The session.
+    pub id: SessionId,
+    /// Bytes of frames that it has published, or bytes that it was sent before its last batch.
+    pub bytes: u64,
+    /// It plays, and waits for something to begin with.
+    pub waits: bool,
 }
 
 impl Add for Traffic {

@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use super::echo::Last;
 use super::form::{Packer, Unit};
-use super::hold::{Hold, Measure, Pressed, SQUEEZED};
+use super::hold::{Dismissal, Hold, Measure, Pressed, SQUEEZED};
 use super::ring::{Announcement, Item, Ring, SLOT_COST, Seq, Slot};
 use super::timeline::Timeline;
-use super::{FormStats, Limits, Name, StreamStats, Traffic, Waiting, lock};
+use super::{FormStats, Limits, Name, SessionId, SessionStats, StreamStats, Traffic, Waiting, lock};
 use crate::budget::{Account, OverBudget};
 use crate::container::Form;
 use crate::media::{Frame, MAX_TRACKS, Ticks, Track, Tracks, Wall};
@@ -70,6 +70,12 @@ pub(super) struct Occupant {
     pub(super) peer: Option<u128>,
     /// To tell it that it was replaced.
     pub(super) waker: Option<Waker>,
+    /// The session, if it has an id.
+    pub(super) id: Option<SessionId>,
+    /// Bytes of frames so far.
+    pub(super) moved: u64,
+    /// The operator ends it.
+    pub(super) kicked: bool,
 }
 
 /// The slot is no longer there.
@@ -87,8 +93,14 @@ pub(super) struct Waiter {
     gives_way: Option<Waits>,
     /// It has no place among the viewers: it is a connection that waits, or sends to those that have.
     is_guest: bool,
-    /// It has given way: its place among the viewers is another's.
-    dismissed: bool,
+    /// It is sent away. If it has given way, its place among the viewers is another's.
+    dismissed: Option<Dismissal>,
+    /// The session, if it has an id.
+    id: Option<SessionId>,
+    /// It has begun to play.
+    began: bool,
+    /// Bytes sent so far, as its last turn knew.
+    moved: u64,
     waker: Option<Waker>,
     /// The batch it is in the middle of sending, once its socket took no more.
     hold: Option<Hold>,
@@ -169,6 +181,29 @@ impl Stream {
             traffic: state.traffic,
             forms: forms.map(form_stats).collect(),
         }
+    }
+
+    /// The sessions that publish and play it at this moment, as far as they have ids.
+    pub fn sessions(&self) -> Vec<SessionStats> {
+        let state = self.lock();
+        let publisher = state.publisher.iter().filter_map(|one| Some((one.id?, one.moved, false)));
+        let viewers = state.viewers.iter().filter_map(|one| Some((one.id?, one.moved, !one.began)));
+        publisher.chain(viewers).map(|(id, bytes, waits)| SessionStats { id, bytes, waits }).collect()
+    }
+
+    /// Ends a session that publishes or plays it; false if it has none of that id. The session ends itself as
+    /// soon as it has its turn.
+    pub fn kick(&self, id: SessionId) -> bool {
+        let mut state = self.lock();
+        if let Some(occupant) = state.publisher.as_mut().filter(|occupant| occupant.id == Some(id)) {
+            occupant.kicked = true;
+            occupant.waker.iter().for_each(Waker::wake_by_ref);
+            return true;
+        }
+        let Some(waiter) = state.viewers.iter_mut().find(|one| one.id == Some(id)) else { return false };
+        waiter.dismissed.get_or_insert(Dismissal::Kicked);
+        waiter.waker.iter().for_each(Waker::wake_by_ref);
+        true
     }
 
     /// Says what time of day it is: the newest frame has just come. False if there
@@ -473,7 +508,10 @@ impl State {
             Some(_) => {}
             none => *none = Some(hold),
         }
-        waiter.hold.as_ref().map_or(Pressed::No, Hold::pressed)
+        match waiter.dismissed {
+            Some(Dismissal::Kicked) => Pressed::Kicked,
+            _ => waiter.hold.as_ref().map_or(Pressed::No, Hold::pressed),
+        }
     }
 
     /// The one in `seat` gives way to others while nobody publishes, once there is nothing left to take.
@@ -496,7 +534,7 @@ impl State {
         let waits = move |(seat, waiter): (usize, &Waiter)| {
             let Waits { peer, since } = waiter.gives_way.filter(|_| guests || !waiter.is_guest)?;
             let since = since.max(self.unpublished);
-            let waits = !waiter.dismissed && waiter.hold.is_none();
+            let waits = waiter.dismissed.is_none() && waiter.hold.is_none();
             waits.then_some(Waiting { peer, since, number: seat as u64 })
         };
         let is_over = self.publisher.is_none() && self.ring.is_empty();
@@ -512,18 +550,32 @@ impl State {
     pub(super) fn dismiss(&mut self, seat: usize) -> Option<bool> {
         self.waiting(true).find(|one| one.number == seat as u64)?;
         let waiter = self.viewers.get_mut(seat)?;
-        waiter.dismissed = true;
+        waiter.dismissed = Some(Dismissal::GaveWay);
         waiter.waker.iter().for_each(Waker::wake_by_ref);
         Some(!waiter.is_guest)
     }
 
-    pub(super) fn is_dismissed(&self, seat: usize) -> bool {
-        self.viewers.get(seat).is_some_and(|waiter| waiter.dismissed)
+    pub(super) fn dismissal(&self, seat: usize) -> Option<Dismissal> {
+        self.viewers.get(seat).and_then(|waiter| waiter.dismissed)
+    }
+
+    /// The viewer in `seat` is that of a session.
+    pub(super) fn name_as(&mut self, seat: usize, id: SessionId) {
+        if let Some(waiter) = self.viewers.get_mut(seat) {
+            waiter.id = Some(id);
+        }
+    }
+
+    /// The viewer in `seat` has a turn: it has been sent so many bytes.
+    pub(super) fn count(&mut self, seat: usize, moved: u64, began: bool) {
+        if let Some(waiter) = self.viewers.get_mut(seat) {
+            (waiter.moved, waiter.began) = (moved, began);
+        }
     }
 
     /// Whether the one in `seat` has a place among the viewers.
     pub(super) fn has_place(&self, seat: usize) -> bool {
-        self.viewers.get(seat).is_some_and(|waiter| !waiter.is_guest && !waiter.dismissed)
+        self.viewers.get(seat).is_some_and(|waiter| !waiter.is_guest && waiter.dismissed != Some(Dismissal::GaveWay))
     }
 
     pub(super) fn leave(&mut self, seat: usize) {

@@ -5,7 +5,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use super::form::{Unit, head_cost};
-use super::hold::{Hold, Pressed};
+use super::hold::{Dismissal, Hold, Pressed};
 use super::ring::Seq;
 use super::stream::{Gone, State};
 use super::{EventKind, Hub, SessionId, Stream};
@@ -54,8 +54,8 @@ pub enum Next {
     /// The next unit needs a new head, which the form has no room for in mid-stream: a file or an answer ends
     /// here. A viewer that takes more begins another with it.
     Head,
-    /// It has given way to somebody who plays.
-    Dismissed,
+    /// It is sent away.
+    Dismissed(Dismissal),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +117,7 @@ impl Viewer {
     /// The same viewer, which is that of a session.
     pub fn of(mut self, id: SessionId) -> Self {
         self.id = Some(id);
+        self.stream.lock().name_as(self.seat, id);
         self
     }
 
@@ -144,16 +145,16 @@ impl Viewer {
         self.stream.lock().stay(self.seat);
     }
 
-    /// Whether it has given way; wakes the task when that may have changed. For a viewer that takes nothing just now.
-    pub fn poll_dismissed(&self, cx: &Context<'_>) -> bool {
+    /// Ready once it is sent away. For a viewer that takes nothing just now.
+    pub fn poll_dismissed(&self, cx: &Context<'_>) -> Poll<Dismissal> {
         let mut state = self.stream.lock();
         state.wait(self.seat, false, cx);
-        state.is_dismissed(self.seat)
+        state.dismissal(self.seat).map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Whether it has given way.
+    /// Whether it is sent away.
     pub fn is_dismissed(&self) -> bool {
-        self.stream.lock().is_dismissed(self.seat)
+        self.stream.lock().dismissal(self.seat).is_some()
     }
 
     /// The stream's tracks; pending until there is something to play.
@@ -208,8 +209,9 @@ impl Viewer {
         if std::mem::take(&mut self.holds) {
             state.let_go(self.seat);
         }
-        if state.is_dismissed(self.seat) {
-            return Poll::Ready(Next::Dismissed);
+        state.count(self.seat, self.moved, self.cursor != Cursor::Before);
+        if let Some(why) = state.dismissal(self.seat) {
+            return Poll::Ready(Next::Dismissed(why));
         }
         if self.cursor == Cursor::Before && !self.begin(&mut state, out) {
             state.wait(self.seat, true, cx);

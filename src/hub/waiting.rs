@@ -74,7 +74,7 @@ impl Guest {
     pub fn poll_dismissed(&self, cx: &Context<'_>) -> bool {
         let mut state = self.stream.lock();
         state.wait(self.seat, false, cx);
-        state.is_dismissed(self.seat)
+        state.dismissal(self.seat).is_some()
     }
 
     /// Whether somebody publishes now; wakes the task when somebody does.

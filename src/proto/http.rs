@@ -24,6 +24,13 @@ pub struct Request {
     pub condition: Option<Box<Condition>>,
 }
 
+impl std::fmt::Display for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.path)?;
+        if self.query.is_empty() { Ok(()) } else { write!(f, "?{}", self.query) }
+    }
+}
+
 impl Request {
     /// The parts that an answer goes by, without the texts that came: waiting takes little memory.
     #[must_use]

@@ -11,6 +11,13 @@ pub struct Target {
     pub query: String,
 }
 
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "/{}/{}", self.app, self.name)?;
+        if self.query.is_empty() { Ok(()) } else { write!(f, "?{}", self.query) }
+    }
+}
+
 impl Target {
     /// Joins the `app` of `connect` and the name of `publish` or `play`. Either may
     /// carry the query; the name may repeat path items; the app alone may be all.

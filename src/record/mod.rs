@@ -239,7 +239,7 @@ impl State {
 
     fn admit(&self, core: &Core, rule: &Record, name: &Name, asker: Asker<'_>) -> Option<(Viewer, Grant)> {
         self.has_place(core, name, |one| one.task.is_some())?;
-        let request = Request { name, asker, seat: None };
+        let request = Request { name, asker, seat: None, url: &rule.path };
         let admitted = core.admit_player(&request, FileLayout::of(rule.format).form());
         let admitted = admitted.map(|(viewer, grant)| (viewer.from_oldest(), grant));
         let refuse = |why| core.recorded.refuse(&core.flood, || core.who(KIND).of(name), &why);

@@ -13,7 +13,7 @@ use super::writer::{Job, Patch, Place};
 use crate::budget::{Account, BlockMut, Lease, OverBudget};
 use crate::conf::RECORD_BLOCK as BLOCK;
 use crate::container::flv::recorded::{MAX_MARKS, Summary};
-use crate::hub::{Step, Unit, Viewer};
+use crate::hub::{Next, Step, Unit, Viewer};
 use crate::media::{Ticks, Tracks};
 use crate::session::{Grant, Recorded};
 
@@ -93,14 +93,19 @@ impl Session {
         let mut units = Vec::new();
         loop {
             // a new head is with the tracks, which are looked at below
-            let next = async { _ = std::future::poll_fn(|cx| viewer.poll_next(cx, &mut units, STEP)).await };
+            let next = std::future::poll_fn(|cx| viewer.poll_next(cx, &mut units, STEP));
             let patience = async {
                 match self.block.as_ref().map(|(_, since)| *since + PATIENCE) {
                     Some(end) => drop(Timer::at(end).await),
                     None => std::future::pending().await,
                 }
+                Next::Units
             };
-            smol::future::or(next, patience).await;
+            if let Next::Dismissed(_) = smol::future::or(next, patience).await {
+                // it keeps its place until its publisher leaves, so that it does not begin anew at once
+                self.close(None);
+                return std::future::pending().await;
+            }
             if !self.tracks.iter().eq(viewer.tracks().iter()) {
                 self.broken = true;
                 self.tracks = viewer.tracks().clone();

@@ -294,7 +294,7 @@ impl Direction {
 impl RelayJob {
     /// The hub is asked for its stream.
     fn request(&self) -> Request<'_> {
-        Request { name: &self.name, asker: Asker::Session(&self.who), seat: None }
+        Request { name: &self.name, asker: Asker::Session(&self.who), seat: None, url: &self.url }
     }
 
     /// This session begins, or is known better.

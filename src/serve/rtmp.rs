@@ -205,7 +205,7 @@ fn publish(
     (now, seat): (Instant, Option<&Arc<Seat>>),
 ) -> Result<FlvIn, Refusal> {
     let name = Name::of_url(&target.name)?;
-    let request = Request { name: &name, asker: Asker::Session(who), seat };
+    let request = Request { name: &name, asker: Asker::Session(who), seat, url: target };
     let (publisher, mut grant) = core.admit_publisher(&request, now)?;
     machine.charge_to(publisher.account().clone());
     grant.who.begins(&core.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
@@ -221,7 +221,7 @@ fn play(
 ) -> Result<Sender, Refusal> {
     let name = Name::of_url(&target.name)?;
     let form = form(machine, &target.query);
-    let request = Request { name: &name, asker: Asker::Session(who), seat };
+    let request = Request { name: &name, asker: Asker::Session(who), seat, url: target };
     let (viewer, mut grant) = core.admit_player(&request, form)?;
     grant.who.begins(&core.flood, &name, format_args!("plays {name} as {}", form.name));
     Ok(Sender::new((viewer, grant), Outlet::default()))

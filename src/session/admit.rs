@@ -1,10 +1,12 @@
 //! The only way to the hub: all who want to publish or to play ask here.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::core::Core;
+use super::list::{Entry, Part};
 use super::refusal::Refusal;
 use super::who::Who;
 use crate::container::Form;
@@ -19,6 +21,8 @@ pub struct Request<'a> {
     pub asker: Asker<'a>,
     /// Its connection's part of what its address has; `None` where the server wants it itself.
     pub seat: Option<&'a Arc<Seat>>,
+    /// The URL that it asks for, or that the server asks for.
+    pub url: &'a dyn Display,
 }
 
 /// The session or the peer that asks.
@@ -38,6 +42,8 @@ pub struct Grant {
     pub who: Who,
     /// Its part of the places that its address may have.
     _use: Option<Use>,
+    /// Its place in the list.
+    _entry: Entry,
 }
 
 impl Core {
@@ -46,7 +52,8 @@ impl Core {
         let taken = request.take(Claim::Publisher)?;
         let who = request.who(self);
         let publisher = self.hub.publish(request.name, &who.to_string(), now)?;
-        Ok((publisher.coming_from(request.customer()), Grant { who, _use: taken }))
+        let publisher = publisher.coming_from(request.customer()).of(who.id());
+        Ok((publisher, request.grant(self, who, Part::Publishes, taken)))
     }
 
     /// Has somebody play in that form from now on.
@@ -55,14 +62,15 @@ impl Core {
         let viewer = self.hub.play(request.name, form)?;
         let viewer = if request.seat.is_some() { viewer.giving_way(request.customer()) } else { viewer };
         let who = request.who(self);
-        Ok((viewer.of(who.id()), Grant { who, _use: taken }))
+        Ok((viewer.of(who.id()), request.grant(self, who, Part::Plays(form.name), taken)))
     }
 
     /// Has a session that begins with `kind` send a stream to players of it, who have been admitted.
     pub fn admit_cast(&self, name: &Name, kind: &'static str, form: &'static Form) -> Result<(Viewer, Grant), Refusal> {
         let viewer = self.hub.cast(name, form)?;
         let who = self.who(kind).of(name);
-        Ok((viewer.of(who.id()), Grant { who, _use: None }))
+        let entry = self.list.enter(&who, name, Part::Plays(form.name), &"");
+        Ok((viewer.of(who.id()), Grant { who, _use: None, _entry: entry }))
     }
 }
 
@@ -70,6 +78,11 @@ impl Request<'_> {
     /// Takes its part of what its address has.
     fn take(&self, what: Claim) -> Result<Option<Use>, Refused> {
         self.seat.map(|seat| seat.take(what).ok_or(Refused::Peer)).transpose()
+    }
+
+    fn grant(&self, core: &Core, who: Who, part: Part, taken: Option<Use>) -> Grant {
+        let entry = core.list.enter(&who, self.name, part, self.url);
+        Grant { who, _use: taken, _entry: entry }
     }
 
     fn who(&self, core: &Core) -> Who {
@@ -99,7 +112,7 @@ mod tests {
         let peer: SocketAddr = "192.0.2.1:9".parse().unwrap();
         let seats: Vec<_> = (0..4).map(|_| core.peers.seat(peer.ip()).unwrap()).collect();
         let (name, asker) = (Name::new("a").unwrap(), Asker::Guest("FLVPUBSUB", Some(peer)));
-        let play = |seat| core.admit_player(&Request { name: &name, asker, seat: Some(seat) }, &FLV);
+        let play = |seat| core.admit_player(&Request { name: &name, asker, seat: Some(seat), url: &"" }, &FLV);
         let mut playing: Vec<_> = seats.iter().filter_map(|seat| play(seat).ok()).collect();
         assert_eq!(playing.len(), 2);
         let (viewer, grant) = playing.remove(0);
@@ -116,7 +129,7 @@ mod tests {
         let peer: SocketAddr = "192.0.2.1:9".parse().unwrap();
         let seats: Vec<_> = (0..3).map(|_| core.peers.seat(peer.ip()).unwrap()).collect();
         let (name, asker) = (Name::new("a").unwrap(), Asker::Guest("FLVPUBSUB", None));
-        let play = |seat| core.admit_player(&Request { name: &name, asker, seat }, &FLV);
+        let play = |seat| core.admit_player(&Request { name: &name, asker, seat, url: &"" }, &FLV);
         let _playing: Vec<_> = seats[..2].iter().map(|seat| play(Some(seat)).ok().unwrap()).collect();
         let others: Vec<_> = (0..2).map(|_| play(None).ok().unwrap()).collect();
         assert!(play(Some(&seats[0])).is_err(), "there are four");
@@ -131,7 +144,7 @@ mod tests {
         let asker = Asker::Guest("FLVPUB", None);
         let publish = |seat, name| {
             let name = Name::new(name).unwrap();
-            core.admit_publisher(&Request { name: &name, asker, seat }, Instant::now())
+            core.admit_publisher(&Request { name: &name, asker, seat, url: &"" }, Instant::now())
         };
         let seats: Vec<_> = (0..3).map(|_| core.peers.seat("192.0.2.1".parse().unwrap()).unwrap()).collect();
         let first = publish(Some(&seats[0]), "a").ok().unwrap();

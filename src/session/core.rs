@@ -10,6 +10,7 @@ use smol::Executor;
 
 use super::counters::Counters;
 use super::flood::Flood;
+use super::list::Sessions;
 #[cfg(feature = "record")]
 use super::recorded::Recorded;
 use super::who::{Ids, REFUSED, Who};
@@ -60,6 +61,7 @@ pub struct Core {
     /// Counts of how connections ended.
     pub counters: Counters,
     ids: Ids,
+    pub(super) list: Sessions,
     /// The lines that the log has had of each peer.
     pub flood: Arc<Flood>,
 }
@@ -92,6 +94,7 @@ impl Core {
             throttle: HandshakeThrottle::default(),
             counters: Counters::default(),
             ids: Ids::default(),
+            list: Sessions::default(),
             flood: Arc::default(),
             total,
             config: Mutex::new(Arc::new(config)),

@@ -8,6 +8,7 @@ mod flood;
 #[cfg(feature = "rtmp")]
 mod flv_in;
 mod ingest;
+mod list;
 #[cfg(feature = "record")]
 mod recorded;
 mod refusal;
@@ -25,6 +26,7 @@ pub use flood::Flood;
 #[cfg(feature = "rtmp")]
 pub use flv_in::FlvIn;
 pub use ingest::{Ingest, Loss};
+pub use list::{MAX_URL, Part, Session};
 #[cfg(feature = "record")]
 pub use recorded::{Asked, Counts, List, MOST_TOLD, Recorded, Told, is_recording};
 pub use refusal::Refusal;
@@ -32,5 +34,5 @@ pub use refusal::Refusal;
 pub use rtp_in::{RtpIngest, announced};
 #[cfg(feature = "rtsp")]
 pub use rtp_out::{MediaPath, RtpSender};
-pub use sender::{Sender, Tail, gave_way};
+pub use sender::{Sender, Tail, sent_away};
 pub use who::{Ids, Who};

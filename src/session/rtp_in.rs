@@ -408,7 +408,8 @@ mod tests {
         let core = Core::new(Config::parse("test", "profile = \"box\"").unwrap(), Arc::default());
         let config = core.config();
         let (name, asker) = (Name::new("a").unwrap(), Asker::Guest("RTSPPUB", None));
-        let admitted = core.admit_publisher(&Request { name: &name, asker, seat: None }, Instant::now()).unwrap();
+        let admitted =
+            core.admit_publisher(&Request { name: &name, asker, seat: None, url: &"" }, Instant::now()).unwrap();
         let head = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n";
         let description = sdp::Description::parse(&format!("{head}{medias}")).unwrap();
         let tracks = announced(&description, &config).unwrap();

@@ -215,9 +215,13 @@ impl RtpSender {
         sender::poll_rest(&mut self.viewer, &mut self.outlet, cx, conn, slow)
     }
 
-    /// Whether others need what it has taken and cannot send.
-    pub fn must_go(&mut self, cx: &Context<'_>) -> bool {
-        !self.is_between_packets() && sender::must_go(&mut self.viewer, &mut self.outlet, cx)
+    /// The reason why it has to go, if it has to: others need what it has taken and cannot send, or the operator
+    /// ends it.
+    pub fn must_go(&mut self, cx: &Context<'_>) -> Option<Close> {
+        if self.is_between_packets() {
+            return None;
+        }
+        sender::must_go(&mut self.viewer, &mut self.outlet, cx)
     }
 
     /// Sends control bytes between packets, and packets as the stream provides
@@ -259,7 +263,7 @@ impl RtpSender {
         }
         if datagrams.is_empty() {
             match datagrams.fill(|units| viewer.poll_next(cx, units, UDP_STEP)) {
-                Poll::Ready(Next::Dismissed) => return Err(sender::gave_way()),
+                Poll::Ready(Next::Dismissed(why)) => return Err(sender::sent_away(why)),
                 Poll::Ready(_) => {}
                 Poll::Pending => return Ok(true),
             }
@@ -273,9 +277,9 @@ impl RtpSender {
         Ok(sent.is_pending())
     }
 
-    /// Whether it has given way to a viewer that plays; wakes the task when that may have changed.
-    pub fn poll_dismissed(&self, cx: &Context<'_>) -> bool {
-        self.viewer.poll_dismissed(cx)
+    /// Ready once it is sent away, with the reason.
+    pub fn poll_dismissed(&self, cx: &Context<'_>) -> Poll<Close> {
+        self.viewer.poll_dismissed(cx).map(sender::sent_away)
     }
 
     /// Whether the peer has reported since the last look.

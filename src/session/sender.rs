@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::admit::Grant;
 use crate::hub::Name;
-use crate::hub::{Next, Pressed, Viewer};
+use crate::hub::{Dismissal, Next, Pressed, Viewer};
 use crate::net::{BATCH, Close, Conn, Outlet};
 
 /// A cursor and what is on its way to the socket.
@@ -98,29 +98,33 @@ pub fn poll_rest(
     let sent = conn.poll_outlet(cx, outlet, slow, |bytes| viewer.sent(bytes));
     if outlet.is_empty() {
         viewer.let_go();
-    } else if sent.is_pending() && must_go(viewer, outlet, cx) {
-        return Poll::Ready(Err(Close::Slow));
+    } else if sent.is_pending() {
+        must_go(viewer, outlet, cx).map_or(Ok(()), Err)?;
     }
     sent
 }
 
-/// Whether a viewer has to go, because others need the memory of the units that it has taken and cannot send.
-/// Before that it gives up the units that it has not begun, and, if it is sent packets, the rest of the one
+/// The reason why a viewer has to go, if it has to: others need the memory of the units that it has taken and
+/// cannot send, or the operator ends it. Before it goes for others it gives up the units that it has not begun, and, if it is sent packets, the rest of the one
 /// that it has begun.
-pub fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>) -> bool {
+pub fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>) -> Option<Close> {
     let skips = match viewer.poll_pressed(cx, Instant::now()) {
-        Pressed::No => return false,
+        Pressed::No => return None,
         Pressed::GiveUp => outlet.give_up(),
         Pressed::Go if outlet.cut() => true,
-        Pressed::Go => return true,
+        Pressed::Go => return Some(Close::Slow),
+        Pressed::Kicked => return Some(Close::Kicked),
     };
     viewer.gave_up(outlet.units().first(), outlet.len(), skips);
-    false
+    None
 }
 
-/// The reason why a viewer goes that waits for a stream that nobody publishes.
-pub fn gave_way() -> Close {
-    Close::Refused("nobody publishes it, and others need the place".into())
+/// The reason why a viewer goes that is sent away.
+pub fn sent_away(why: Dismissal) -> Close {
+    match why {
+        Dismissal::GaveWay => Close::Refused("nobody publishes it, and others need the place".into()),
+        Dismissal::Kicked => Close::Kicked,
+    }
 }
 
 /// Does what `Sender::poll` says.
@@ -141,7 +145,7 @@ pub fn send(
     match outlet.fill(|units| viewer.poll_next(cx, units, BATCH)) {
         Poll::Ready(Next::Units) => {}
         Poll::Ready(Next::Head) => return Err(Close::Changed),
-        Poll::Ready(Next::Dismissed) => return Err(gave_way()),
+        Poll::Ready(Next::Dismissed(why)) => return Err(sent_away(why)),
         Poll::Pending => return Ok(true),
     }
     Ok(poll_rest(viewer, outlet, cx, conn, slow)?.is_pending())
@@ -164,7 +168,7 @@ mod tests {
         let peer: SocketAddr = "192.0.2.1:9".parse().unwrap();
         let seats = [(); 2].map(|()| core.peers.seat(peer.ip()).unwrap());
         let (name, asker) = (Name::new("a").unwrap(), Asker::Guest("FLVSUB", Some(peer)));
-        let play = |seat| core.admit_player(&Request { name: &name, asker, seat: Some(seat) }, &FLV).ok();
+        let play = |seat| core.admit_player(&Request { name: &name, asker, seat: Some(seat), url: &"" }, &FLV).ok();
         let (idle, mut busy) = (Outlet::default(), Outlet::default());
         busy.fill(|units| units.push(Unit::whole("a picture".into(), Ticks(0))));
         let rest = Sender::new(play(&seats[0]).unwrap(), busy).into_tail();

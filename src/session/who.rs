@@ -95,6 +95,11 @@ impl Who {
         self.stream = None;
     }
 
+    /// Its peer.
+    pub fn peer(&self) -> Option<SocketAddr> {
+        self.peer
+    }
+
     /// The address of its peer.
     pub fn ip(&self) -> Option<IpAddr> {
         self.peer.map(|peer| peer.ip())

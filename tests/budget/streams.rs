@@ -70,7 +70,7 @@ impl Seat {
             let bytes = self.batch.iter().map(|unit| unit.packed.len()).sum();
             self.viewer.gave_up(self.batch.first(), bytes, skips);
         }
-        pressed != Pressed::Go
+        !matches!(pressed, Pressed::Go | Pressed::Kicked)
     }
 }
 

@@ -107,7 +107,7 @@ fn viewers_that_hold_old_frames_must_go_when_the_publisher_finds_no_room() {
                 viewer.gave_up(units.get(1), 100_000, true);
                 true
             }
-            Pressed::Go => false,
+            Pressed::Go | Pressed::Kicked => false,
         });
     }
     assert!(stuck.len() < before);

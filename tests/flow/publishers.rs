@@ -3,7 +3,7 @@
 use std::task::{Context, Poll, Waker};
 
 use crate::harness::{AVCC, Audio, LIMITS, Source, Video, World, track};
-use runnel::hub::{Conflict, Limits, Lost, Name, Next, Refused, Step, Viewer};
+use runnel::hub::{Conflict, Dismissal, Limits, Lost, Name, Next, Refused, Step, Viewer};
 use runnel::media::{Codec, Kind};
 
 #[test]
@@ -224,7 +224,7 @@ fn who_waits_for_what_nobody_publishes_gives_way_to_who_plays() {
     assert_eq!(play("absent").err(), Some(Refused::Viewers), "nobody gives way to one who waits as well");
     let players: Vec<_> = (0..6).map(|_| play("a").unwrap()).collect();
     for viewer in &mut waiting {
-        assert_eq!(viewer.poll_next(&cx, &mut Vec::new(), step), Poll::Ready(Next::Dismissed));
+        assert_eq!(viewer.poll_next(&cx, &mut Vec::new(), step), Poll::Ready(Next::Dismissed(Dismissal::GaveWay)));
     }
     assert_eq!(play("a").err(), Some(Refused::Viewers), "only those give way who said so, and wait");
     drop(waiting);
@@ -281,13 +281,13 @@ fn who_has_played_what_has_ended_gives_way_once_there_is_nothing_left_of_it() {
     assert_eq!(play("lives", "flv").err(), Some(Refused::Viewers), "there is something left to take");
     world.hub.sweep(std::time::Instant::now() + std::time::Duration::from_secs(4));
     let players: Vec<_> = (0..9).map_while(|_| play("lives", "flv").ok()).collect();
-    assert_eq!((players.len(), idle.poll_dismissed(&cx)), (4, true));
+    assert_eq!((players.len(), idle.poll_dismissed(&cx)), (4, Poll::Ready(Dismissal::GaveWay)));
     let mut next = |at: usize| viewers[at].poll_next(&cx, &mut Vec::new(), step);
-    assert_eq!([0, 1, 2].map(&mut next), [Poll::Ready(Next::Dismissed); 3]);
+    assert_eq!([0, 1, 2].map(&mut next), [Poll::Ready(Next::Dismissed(Dismissal::GaveWay)); 3]);
     assert_eq!(next(4), Poll::Pending);
     assert_eq!(next(3), Poll::Pending, "it has sent all by now");
     assert!(play("lives", "flv").is_ok());
-    assert_eq!(next(3), Poll::Ready(Next::Dismissed));
+    assert_eq!(next(3), Poll::Ready(Next::Dismissed(Dismissal::GaveWay)));
 }
 
 #[test]
@@ -298,7 +298,8 @@ fn connections_that_wait_give_way_and_those_of_one_address_first() {
     let cx = Context::from_waker(Waker::noop());
     let peer = |number: u128| Some(number);
     let is_gone = |viewer: &mut Viewer| {
-        viewer.poll_next(&cx, &mut Vec::new(), Step { units: 8, bytes: 1 << 10 }) == Poll::Ready(Next::Dismissed)
+        viewer.poll_next(&cx, &mut Vec::new(), Step { units: 8, bytes: 1 << 10 })
+            == Poll::Ready(Next::Dismissed(Dismissal::GaveWay))
     };
     let mut early = world.hub.play(&absent, form).unwrap().giving_way(peer(1));
     let mut one = world.hub.play(&absent, form).unwrap().giving_way(peer(2));

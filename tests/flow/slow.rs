@@ -164,7 +164,7 @@ impl Sending {
             Pressed::No => return false,
             Pressed::GiveUp => self.outlet.give_up(),
             Pressed::Go if self.outlet.cut() => true,
-            Pressed::Go => return true,
+            Pressed::Go | Pressed::Kicked => return true,
         };
         self.viewer.gave_up(self.outlet.units().first(), self.outlet.len(), skips);
         self.gave_up = true;

@@ -15,9 +15,9 @@ mod partings;
 #[path = "../support/peer.rs"]
 mod peer;
 mod playlists;
-mod pushes;
 #[path = "../support/program.rs"]
 mod program;
+mod pushes;
 #[path = "../support/records.rs"]
 mod records;
 mod refusals;

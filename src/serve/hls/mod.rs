@@ -192,7 +192,7 @@ impl Hls {
         }
         // only the collector knows which it will be, and no player sees it before
         let first = packing.unwrap_or(Packing::Ts);
-        let request = Request { name, asker: Asker::Guest("HLSMUXER", None), seat: None };
+        let request = Request { name, asker: Asker::Guest("HLSMUXER", None), seat: None, url: &"" };
         let (viewer, grant) = server.core.admit_player(&request, packing::form(first))?;
         let (viewer, who) = (viewer.from_oldest().giving_way(None), grant.who.clone());
         let account = self.account.child(name.as_str(), self.account.limit());
@@ -545,7 +545,8 @@ async fn collect(
     }
     loop {
         // a new head is one of the units, and becomes a map
-        if std::future::poll_fn(|cx| viewer.poll_next(cx, &mut units, STEP)).await == Next::Dismissed {
+        let next = std::future::poll_fn(|cx| viewer.poll_next(cx, &mut units, STEP)).await;
+        if matches!(next, Next::Dismissed(_)) {
             return dismiss(&entry);
         }
         let Some(entry) = entry.upgrade() else { return };
@@ -572,7 +573,7 @@ async fn collect(
     }
 }
 
-/// The collector has given way: requests that wait, or come again, begin anew.
+/// The collector is sent away: requests that wait, or come again, begin anew.
 fn dismiss(entry: &Weak<Entry>) {
     if let Some(entry) = entry.upgrade() {
         lock(&entry.state).dismiss();

@@ -19,12 +19,12 @@ use super::rtsp::Carrier;
 use bytes::Bytes;
 
 use crate::conf::Config;
-use crate::hub::Unit;
+use crate::hub::{Dismissal, Unit};
 use crate::media::Ticks;
 use crate::net::{Close, Conn, Outlet, SOME, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::http::{self, Event, Method, Request, Status};
-use crate::session::{Sender, Tail, gave_way};
+use crate::session::{Sender, Tail, sent_away};
 use crate::wire::percent_encode;
 use transport::Transport;
 
@@ -198,7 +198,7 @@ impl Session {
             }
             Role::Waiting(waiting) => {
                 if waiting.poll_dismissed(cx) {
-                    return Poll::Ready(Err(gave_way()));
+                    return Poll::Ready(Err(sent_away(Dismissal::GaveWay)));
                 }
                 match waiting.poll_answer(cx, machine) {
                     Poll::Ready(Some((outlet, keep_alive))) => self.role = Role::Body { outlet, keep_alive },

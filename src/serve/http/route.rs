@@ -163,7 +163,7 @@ impl Session {
             return self.machine.answer(status, &fields, status.1.as_bytes(), Some(request));
         }
         let (seat, asker) = (self.conn.seat(), Asker::Guest(form.session, Some(self.conn.peer())));
-        let asked = session::Request { name, asker, seat: seat.as_ref() };
+        let asked = session::Request { name, asker, seat: seat.as_ref(), url: request };
         let (viewer, mut grant) = match self.server.core.admit_player(&asked, form) {
             Ok(admitted) => admitted,
             Err(why) => return self.busy(request, why.label(), &why),

@@ -302,7 +302,8 @@ impl Body {
     fn play(&mut self, machine: &mut rtsp::Server, target: &Target, held: play::Held) -> Turn {
         self.name_as("RTSPSUB");
         let admitted = Name::of_url(&target.name).map_err(Refusal::from).and_then(|name| {
-            let request = Request { name: &name, asker: Asker::Session(&self.who), seat: self.seat.as_ref() };
+            let request =
+                Request { name: &name, asker: Asker::Session(&self.who), seat: self.seat.as_ref(), url: target };
             self.server.core.admit_player(&request, &RTP)
         });
         match admitted {
@@ -337,7 +338,7 @@ impl Body {
         let tracks = announced(description, &self.config).ok_or(Refusal::Codec)?;
         self.name_as("RTSPPUB");
         let core = &self.server.core;
-        let request = Request { name: &name, asker: Asker::Session(&self.who), seat: self.seat.as_ref() };
+        let request = Request { name: &name, asker: Asker::Session(&self.who), seat: self.seat.as_ref(), url: target };
         let (publisher, mut grant) = core.admit_publisher(&request, now)?;
         machine.charge_to(publisher.account().clone());
         grant.who.begins(&core.flood, &name, format_args!("publishes {name} (app {:?})", target.app));

@@ -13,7 +13,7 @@ use crate::hub::Name;
 use crate::net::{Close, Conn, Seat, at_port};
 use crate::proto::rtp::ssrc;
 use crate::proto::rtsp::{self, Lower, Status, Transport};
-use crate::session::{Core, MediaPath, RtpSender, Tail, gave_way};
+use crate::session::{Core, MediaPath, RtpSender, Tail};
 
 /// A player's side.
 pub(super) struct PlaySession {
@@ -96,9 +96,15 @@ impl PlaySession {
         config: &Config,
     ) -> Result<bool, Close> {
         let slow = config.viewers.slow.0;
+        let takes_nothing = match self.state {
+            State::Held(..) | State::Ready | State::Starting => true,
+            State::Playing => self.cast.is_some(),
+            State::Answered | State::Over => false,
+        };
+        if takes_nothing && let Poll::Ready(why) = self.sender.poll_dismissed(cx) {
+            return Err(why);
+        }
         match &mut self.state {
-            State::Held(..) | State::Ready | State::Starting if self.sender.poll_dismissed(cx) => Err(gave_way()),
-            State::Playing if self.cast.is_some() && self.sender.poll_dismissed(cx) => Err(gave_way()),
             State::Held(..) => {
                 // answers to earlier requests do not wait with it
                 let _ = carrier.poll_send(cx, conn, machine, slow)?;
@@ -138,7 +144,7 @@ impl PlaySession {
             State::Answered => {
                 if carrier.poll_send(cx, conn, machine, slow)?.is_pending() {
                     // the first packets wait behind the answer
-                    return if self.sender.must_go(cx) { Err(Close::Slow) } else { Ok(true) };
+                    return self.sender.must_go(cx).map_or(Ok(true), Err);
                 }
                 conn.offer_again();
                 self.state = State::Playing;

@@ -1,0 +1,156 @@
+//! The sessions that publish and play at this moment: who they are, and how to end one.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::core::{Core, time_of_day};
+use super::who::Who;
+use crate::conf::SESSION;
+use crate::hub::{Name, SessionId, SessionStats};
+use crate::media::Wall;
+
+/// All sessions that have been admitted, and have not ended.
+#[derive(Clone, Default)]
+pub struct Sessions(Arc<Mutex<BTreeMap<SessionId, Session>>>);
+
+/// A session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Session {
+    /// Its stream.
+    pub stream: Name,
+    /// Its part in the stream.
+    pub part: Part,
+    /// The URL that it asked for, or that the server asks for: at most `MAX_URL` bytes of it.
+    pub url: Box<str>,
+    /// The address of its peer; `None` for what the server does by itself.
+    pub peer: Option<SocketAddr>,
+    /// The time of day at which it was admitted.
+    pub since: Wall,
+}
+
+/// The part that a session has in its stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// It publishes.
+    Publishes,
+    /// It plays in the form of this name.
+    Plays(&'static str),
+}
+
+/// The most bytes of a URL that are kept.
+pub const MAX_URL: usize = 128;
+
+const _: () = assert!(
+    2 * (size_of::<Session>() + size_of::<SessionId>()) + MAX_URL <= SESSION,
+    "the plan has room for a session, and for the free places of the map"
+);
+
+/// An entry, which goes with its session.
+pub(super) struct Entry(Sessions, SessionId);
+
+impl Sessions {
+    /// A session comes.
+    pub(super) fn enter(&self, who: &Who, stream: &Name, part: Part, url: &dyn fmt::Display) -> Entry {
+        let (url, peer) = (bounded(url), who.peer());
+        let session = Session { stream: stream.clone(), part, url, peer, since: time_of_day() };
+        self.lock().insert(who.id(), session);
+        Entry(self.clone(), who.id())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<SessionId, Session>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.0.lock().remove(&self.1);
+    }
+}
+
+impl Core {
+    /// The sessions that publish and play, relays and recordings among them, by their ids; each with what its
+    /// stream knows of it, unless it has left that already.
+    pub fn sessions(&self) -> Vec<(SessionId, Session, Option<SessionStats>)> {
+        let streams = self.hub.streams();
+        let stats: BTreeMap<_, _> =
+            streams.iter().flat_map(|stream| stream.sessions()).map(|stats| (stats.id, stats)).collect();
+        let list = self.list.lock();
+        list.iter().map(|(id, session)| (*id, session.clone(), stats.get(id).copied())).collect()
+    }
+
+    /// Ends a session; false if there is none of that id. Its peer may come again, and a relay does after its
+    /// pause; a recording begins anew with the next publisher.
+    pub fn kick(&self, id: SessionId) -> bool {
+        let stream = self.list.lock().get(&id).map(|session| session.stream.clone());
+        stream.and_then(|name| self.hub.find(&name)).is_some_and(|stream| stream.kick(id))
+    }
+}
+
+/// The first bytes of a text.
+fn bounded(text: &dyn fmt::Display) -> Box<str> {
+    struct Bounded(String);
+    impl fmt::Write for Bounded {
+        fn write_str(&mut self, part: &str) -> fmt::Result {
+            let room = MAX_URL - self.0.len();
+            let end = part.floor_char_boundary(room);
+            self.0.push_str(part.get(..end).unwrap_or_default());
+            if end < part.len() { Err(fmt::Error) } else { Ok(()) }
+        }
+    }
+    let mut bounded = Bounded(String::new());
+    // an error says that there was no room for the rest
+    let _ = fmt::write(&mut bounded, format_args!("{text}"));
+    bounded.0.into()
+}
+
+#[cfg(all(test, feature = "http"))]
+mod tests {
+    use std::task::{Context, Poll, Waker};
+    use std::time::Instant;
+
+    use super::*;
+    use crate::conf::Config;
+    use crate::container::FLV;
+    use crate::hub::{Dismissal, Next, Step};
+    use crate::session::{Asker, Request};
+
+    #[test]
+    fn a_url_is_kept_as_far_as_there_is_room() {
+        assert_eq!(&*bounded(&"/live/a.flv?k=1"), "/live/a.flv?k=1");
+        let long = "é".repeat(MAX_URL);
+        assert_eq!(bounded(&format_args!("a{long}")).len(), MAX_URL - 1);
+    }
+
+    #[test]
+    fn sessions_are_listed_until_they_end_and_can_be_ended_one_by_one() {
+        let core = Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), Arc::default());
+        let (name, cx) = (Name::new("a").unwrap(), Context::from_waker(Waker::noop()));
+        let peer: SocketAddr = "192.0.2.1:9".parse().unwrap();
+        let request =
+            |kind| Request { name: &name, asker: Asker::Guest(kind, Some(peer)), seat: None, url: &"/live/a?secret" };
+        let (publisher, grant) = core.admit_publisher(&request("RTMPPUBSUB"), Instant::now()).ok().unwrap();
+        let mut viewers: Vec<_> =
+            (0..2).map(|_| core.admit_player(&request("FLVPUBSUB"), &FLV).ok().unwrap()).collect();
+        let ids = |core: &Core| core.sessions().iter().map(|(id, ..)| id.to_string()).collect::<Vec<_>>();
+        assert_eq!(ids(&core), ["id=FLVPUBSUB1", "id=FLVPUBSUB2", "id=RTMPPUBSUB1"]);
+        let (id, first, stats) = core.sessions().swap_remove(0);
+        assert_eq!((&first.stream, first.part, &*first.url), (&name, Part::Plays(FLV.name), "/live/a?secret"));
+        assert_eq!((first.peer, stats), (Some(peer), Some(SessionStats { id, bytes: 0, waits: true })));
+
+        let mut next = |at: usize| viewers[at].0.poll_next(&cx, &mut Vec::new(), Step { units: 8, bytes: 1 << 10 });
+        assert_eq!(next(0), Poll::Pending);
+        assert!(core.kick(id));
+        assert_eq!((next(0), next(1)), (Poll::Ready(Next::Dismissed(Dismissal::Kicked)), Poll::Pending));
+        drop(viewers.remove(0));
+        assert!(!core.kick(id), "it is gone");
+
+        assert!(core.kick(grant.who.id()));
+        assert!(publisher.poll_replaced(&cx).is_ready());
+        drop((publisher, grant));
+        assert_eq!(ids(&core), ["id=FLVPUBSUB2"]);
+        assert!(core.admit_publisher(&request("RTMPPUBSUB"), Instant::now()).is_ok(), "its name is free");
+    }
+}
