@@ -7,7 +7,7 @@ use runnel::budget::Plan;
 use runnel::conf::{Config, features};
 use runnel::device::{self, Fault, User, Weight};
 
-use super::{CONFIG, Failure, LACKING, SYSTEM, Source};
+use super::{CONFIG, Failure, LACKING, SYSTEM, Source, complain, print};
 
 /// The exit code of a fault.
 fn code(weight: Weight) -> u8 {
@@ -22,19 +22,20 @@ fn code(weight: Weight) -> u8 {
 pub fn check(config: &Config, source: &Source, plan: &Plan) -> Result<(), Failure> {
     let keys = &source.keys;
     for (key, words) in keys.hints(config) {
-        eprintln!("runnel: {}", keys.fault(&key, words));
+        complain(keys.fault(&key, words));
     }
     let say = |fault: &Fault| keys.fault(&fault.key, &fault.why).to_string();
     let (untried, faults): (Vec<_>, Vec<_>) =
         faults(config, source.file.as_deref()).into_iter().partition(|fault| fault.weight == Weight::Untried);
     let last = faults.split_last();
     for fault in untried.iter().chain(last.map(|(_, others)| others).unwrap_or_default()) {
-        eprintln!("runnel: {}", say(fault));
+        complain(say(fault));
     }
     let Some((last, others)) = last else {
         let (worst, limit) = (plan.total().div_ceil(1024), plan.limit / 1024);
         let profile = config.profile.name();
-        println!("{}: sound; profile {profile}; {worst} of {limit} KiB at worst; {}", keys.file(), features());
+        let (file, features) = (keys.file(), features());
+        print(format_args!("{file}: sound; profile {profile}; {worst} of {limit} KiB at worst; {features}\n"));
         return Ok(());
     };
     let worst = others.iter().fold(last.weight, |worst, fault| worst.max(fault.weight));

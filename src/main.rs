@@ -1,10 +1,15 @@
 //! The command line, and the order in which a server starts.
 
+// these panic if nobody reads what they print
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod check;
 #[cfg(feature = "record")]
 mod push;
 
 use std::ffi::OsString;
+use std::fmt::Display;
+use std::io::{Write as _, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -120,11 +125,21 @@ fn main() -> ExitCode {
         Err(Failure { code, why }) => {
             // one that nobody reads would keep us
             if device::log::finish() {
-                eprintln!("runnel: {why}");
+                complain(why);
             }
             ExitCode::from(code)
         }
     }
+}
+
+/// Prints to standard output. It is all the same to the exit code whether somebody reads it.
+fn print(words: impl Display) {
+    let _ = write!(stdout(), "{words}");
+}
+
+/// Prints a line to standard error, as `print` does.
+fn complain(words: impl Display) {
+    let _ = writeln!(stderr(), "runnel: {words}");
 }
 
 fn run() -> Result<(), Failure> {
@@ -136,7 +151,7 @@ fn run() -> Result<(), Failure> {
     let (config, source) = Source::load(file).map_err(fail(CONFIG))?;
     let plan = config.plan();
     if task == Task::Plan {
-        println!("{plan}");
+        print(format_args!("{plan}\n"));
     }
     if task == Task::MakeCertificate {
         return make_certificate(&config);
@@ -168,7 +183,7 @@ fn check_random() -> Result<(), String> {
 fn push() -> Result<(), Failure> {
     check_random().map_err(fail(SYSTEM))?;
     let Some(push) = push::Push::parse(std::env::args_os().skip(2)).map_err(fail(USAGE))? else {
-        print!("{HELP}{PUSH}");
+        print(format_args!("{HELP}{PUSH}"));
         return Ok(());
     };
     let (config, source) = Source::load(push.config.clone()).map_err(fail(CONFIG))?;
@@ -179,7 +194,7 @@ fn push() -> Result<(), Failure> {
 
 #[cfg(feature = "tls")]
 fn make_certificate(config: &Config) -> Result<(), Failure> {
-    device::make_certificate(&config.tls).map(|section| print!("{section}")).map_err(fail(UNWRITTEN))
+    device::make_certificate(&config.tls).map(print).map_err(fail(UNWRITTEN))
 }
 
 #[cfg(not(feature = "tls"))]
@@ -239,15 +254,15 @@ fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
                 task = chosen;
             }
             "--reference" => {
-                print!("{}", runnel::conf::REFERENCE);
+                print(runnel::conf::REFERENCE);
                 return Ok(None);
             }
             "-V" | "--version" => {
-                println!("runnel {}", env!("CARGO_PKG_VERSION"));
+                print(concat!("runnel ", env!("CARGO_PKG_VERSION"), "\n"));
                 return Ok(None);
             }
             "-h" | "--help" => {
-                print!("{HELP}{PUSH}");
+                print(format_args!("{HELP}{PUSH}"));
                 return Ok(None);
             }
             #[cfg(not(feature = "record"))]

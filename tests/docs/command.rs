@@ -1,10 +1,10 @@
 //! The command line, and how the program ends.
 
 use std::net::TcpStream;
-use std::process::Output;
+use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::program::{File, Program, run};
+use crate::program::{File, Program, command, run};
 
 const TINY: &str = "profile = \"tiny\"\n";
 
@@ -12,6 +12,11 @@ const TINY: &str = "profile = \"tiny\"\n";
 fn said(output: &Output) -> (Option<i32>, String, String) {
     let text = |bytes: &[u8]| String::from_utf8(bytes.to_vec()).unwrap();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+/// The exit code with these for standard output and standard error.
+fn run_to(args: &[&str], out: Stdio, err: Stdio) -> Option<i32> {
+    command().args(args).stdout(out).stderr(err).status().unwrap().code()
 }
 
 fn run_with(config: &str, args: &[&str]) -> (Option<i32>, String, String) {
@@ -362,6 +367,26 @@ fn arguments_that_are_none() {
     }
     let (code, _, err) = said(&run(&["-c", "/nowhere/r.toml"]));
     assert!(code == Some(78) && err.starts_with("runnel: /nowhere/r.toml: "), "{err}");
+}
+
+/// A pipe that nobody reads any more, and a disk that is full.
+#[test]
+fn nobody_need_read_what_it_says() {
+    let gone = || std::io::pipe().unwrap().1.into();
+    let full = || std::fs::File::options().write(true).open("/dev/full").unwrap().into();
+    let streams: [&dyn Fn() -> Stdio; 2] = [&gone, &full];
+    for stream in streams {
+        for args in [&["--help"][..], &["push", "-h"], &["--version"], &["--plan"], &["--reference"], &["--check"]] {
+            assert_eq!(run_to(args, stream(), Stdio::null()), Some(0), "{args:?}");
+        }
+        for (args, code) in [(&["-c", "/nowhere"][..], 78), (&["--foo"], 64), (&["push"], 64)] {
+            assert_eq!(run_to(args, Stdio::null(), stream()), Some(code), "{args:?}");
+        }
+        // these are told beside the result
+        let file = File::new("hls.delete = \"never\"\nhttp.root = \"/nowhere\"\nlog.target = \"/nowhere/log\"\n");
+        let args = ["--check", "-c", file.0.to_str().unwrap()];
+        assert_eq!(run_to(&args, stream(), stream()), Some(78));
+    }
 }
 
 #[test]

@@ -74,7 +74,7 @@ pub fn run(args: &[&str]) -> Output {
 
 /// What starts the binary: where it is for a processor of another kind,
 /// `RUNNEL_LAUNCHER` has the words to put before it.
-fn command() -> Command {
+pub fn command() -> Command {
     let launcher = launcher();
     let mut words = launcher.split_whitespace().chain([BINARY]);
     let mut command = Command::new(words.next().unwrap());
