@@ -7,7 +7,7 @@ mod check;
 #[cfg(feature = "record")]
 mod push;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
 use std::io::{Write as _, stderr, stdout};
 use std::path::PathBuf;
@@ -237,13 +237,15 @@ fn config_file(name: OsString) -> PathBuf {
 fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
     let mut task: Option<(&str, Task)> = None;
     let mut file = None;
-    let mut args = std::env::args().skip(1);
-    while let Some(arg) = args.next() {
+    let mut args = std::env::args_os().skip(1);
+    while let Some(given) = args.next() {
+        // one that is no text is none of those that there are
+        let arg = given.to_str().unwrap_or_default();
         let chosen = TASKS.into_iter().find(|(name, _)| *name == arg);
-        match arg.as_str() {
+        match arg {
             "-c" | "--config" => {
                 let name = args.next().ok_or("-c wants a FILE")?;
-                if file.replace(config_file(name.into())).is_some() {
+                if file.replace(config_file(name)).is_some() {
                     return Err("-c stands there twice: one FILE is read".into());
                 }
             }
@@ -267,10 +269,17 @@ fn arguments() -> Result<Option<(Task, Option<PathBuf>)>, String> {
             }
             #[cfg(not(feature = "record"))]
             "push" => return Err(runnel::conf::lacks("record")),
-            other => return Err(format!("unknown argument {other:?}; runnel -h lists them")),
+            _ => return Err(unknown(&given)),
         }
     }
     Ok(Some((task.map_or(Task::Run, |(_, task)| task), file)))
+}
+
+/// The words about an argument that is none of those that there are.
+fn unknown(arg: &OsStr) -> String {
+    let is_option = arg.to_string_lossy().starts_with('-');
+    let is_file = !is_option || ["-c", "--config="].iter().any(|option| arg.to_string_lossy().starts_with(option));
+    format!("unknown argument {arg:?}; {}", if is_file { "a FILE stands behind -c" } else { "runnel -h lists them" })
 }
 
 /// The file of the configuration, its keys, and its hints.

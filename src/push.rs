@@ -34,13 +34,14 @@ impl Push {
                 Some("-c" | "--config") => config = Some(super::config_file(value("-c")?)),
                 Some("--speed") => speed = parse_speed(&value("--speed")?)?,
                 Some(other) if other.starts_with('-') => {
-                    return Err(format!("unknown argument {other:?}; runnel -h lists them"));
+                    return Err(super::unknown(&arg));
                 }
                 _ => rest.push(arg),
             }
         }
         let [path, url] = <[OsString; 2]>::try_from(rest).map_err(|_| "push wants a FILE and a URL")?;
-        let [ca, url] = [ca, url].map(|text| text.to_string_lossy().into_owned());
+        let text = |name: &str, text: OsString| text.into_string().map_err(|_| format!("{name}: is no text in UTF-8"));
+        let (ca, url) = (text("--ca", ca)?, text("URL", url)?);
         let url = Source::parse(&url).map_err(|why| format!("URL: {why}"))?.0;
         let playing = Playback { path: path.into(), repeat, speed };
         Ok(Some(Self { config, playing, to: Destination { url, udp, insecure, ca } }))

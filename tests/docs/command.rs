@@ -1,6 +1,9 @@
 //! The command line, and how the program ends.
 
+use std::ffi::{OsStr, OsString};
 use std::net::TcpStream;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::path::PathBuf;
 use std::process::{Output, Stdio};
 use std::time::{Duration, Instant};
 
@@ -357,6 +360,10 @@ fn nothing_is_to_be_taken_of_what_is_one() {
 fn arguments_that_are_none() {
     for (args, message) in [
         (&["--frob"][..], "runnel: unknown argument \"--frob\"; runnel -h lists them\n"),
+        (&["push", "--frob"], "runnel: unknown argument \"--frob\"; runnel -h lists them\n"),
+        (&["r.toml"], "runnel: unknown argument \"r.toml\"; a FILE stands behind -c\n"),
+        (&["-cr.toml"], "runnel: unknown argument \"-cr.toml\"; a FILE stands behind -c\n"),
+        (&["--config=r"], "runnel: unknown argument \"--config=r\"; a FILE stands behind -c\n"),
         (&["-c"], "runnel: -c wants a FILE\n"),
         (&["-c", "a", "--config", "b"], "runnel: -c stands there twice: one FILE is read\n"),
         (&["--check", "--plan"], "runnel: --check and --plan are two errands: run it once for each\n"),
@@ -367,6 +374,30 @@ fn arguments_that_are_none() {
     }
     let (code, _, err) = said(&run(&["-c", "/nowhere/r.toml"]));
     assert!(code == Some(78) && err.starts_with("runnel: /nowhere/r.toml: "), "{err}");
+}
+
+#[test]
+fn a_file_may_have_any_name_and_no_other_argument_need_be_text() {
+    let odd = OsStr::from_bytes(b"\xff");
+    let run = |args: &[&OsStr]| said(&command().args(args).output().unwrap());
+    for (args, code, message) in [
+        (&[odd][..], 64, "runnel: unknown argument \"\\xFF\"; a FILE stands behind -c\n"),
+        (&["push".as_ref(), "f".as_ref(), odd], 64, "runnel: URL: is no text in UTF-8\n"),
+        (
+            &["push".as_ref(), "--ca".as_ref(), odd, "f".as_ref(), "u".as_ref()],
+            64,
+            "runnel: --ca: is no text in UTF-8\n",
+        ),
+        (&["push".as_ref(), "--speed".as_ref(), odd], 64, "runnel: --speed wants a number between 0.01 and 100\n"),
+        (&["-c".as_ref(), odd], 78, "runnel: \u{fffd}: No such file or directory (os error 2)\n"),
+    ] {
+        assert_eq!(run(args), (Some(code), String::new(), message.to_string()));
+    }
+    let file = folder("any").into_bytes();
+    let file = PathBuf::from(OsString::from_vec([&file[..], b"/\xff.toml"].concat()));
+    std::fs::write(&file, TINY).unwrap();
+    let (code, out, err) = run(&["--check".as_ref(), "-c".as_ref(), file.as_ref()]);
+    assert!(code == Some(0) && out.contains(": sound; profile tiny; "), "{err}");
 }
 
 /// A pipe that nobody reads any more, and a disk that is full.
