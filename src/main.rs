@@ -156,7 +156,7 @@ fn run() -> Result<(), Failure> {
     if task == Task::MakeCertificate {
         return make_certificate(&config);
     }
-    check_plan(&plan).map_err(fail(CONFIG))?;
+    check_plan(&plan, &source.keys).map_err(fail(CONFIG))?;
     if task == Task::Plan {
         return Ok(());
     }
@@ -202,12 +202,19 @@ fn make_certificate(_: &Config) -> Result<(), Failure> {
     Err(fail(USAGE)(runnel::conf::lacks("tls")))
 }
 
-fn check_plan(plan: &Plan) -> Result<(), String> {
+fn check_plan(plan: &Plan, keys: &Keys) -> Result<(), String> {
     if plan.fits() {
         return Ok(());
     }
     let knobs: Vec<_> = plan.knobs().iter().take(3).map(ToString::to_string).collect();
-    let remedy = if knobs.is_empty() { String::new() } else { format!("; or lower {}", knobs.join(", or ")) };
+    let profile = || {
+        let (profile, worst) = keys.fitting(plan.limit)?;
+        Some(format!("; or choose profile = {:?}, whose worst case is {} KiB", profile.name(), worst.div_ceil(1024)))
+    };
+    let remedy = match knobs.is_empty() {
+        true => profile().unwrap_or_default(),
+        false => format!("; or lower {}", knobs.join(", or ")),
+    };
     Err(format!(
         "the worst case of this configuration is {} KiB, but memory.total is {} KiB: raise memory.total{remedy} (see runnel --plan)",
         plan.total().div_ceil(1024),
@@ -317,12 +324,12 @@ impl Source {
             }
         }
         .map_err(|error| error.to_string())?;
-        check_plan(&whole.plan())?;
+        check_plan(&whole.plan(), &new)?;
         let mut keys = self.keys.clone();
         let Changes { live, mut restart } = keys.adopt(&new);
         let file = self.file.as_deref().map_or_else(String::new, |file| file.display().to_string());
         let config = keys.checked(&file).map_err(|error| error.to_string());
-        let checked = config.and_then(|config| check_plan(&config.plan()).map(|()| config));
+        let checked = config.and_then(|config| check_plan(&config.plan(), &new).map(|()| config));
         if checked.is_err() {
             // the whole file is right, but not without what is made at start
             restart.extend(live.iter().cloned());

@@ -31,9 +31,18 @@ impl Error {
         let line = before.matches('\n').count() + 1;
         let left = before.rsplit('\n').next().unwrap_or_default();
         let column = left.chars().count() + 1;
-        let key = left.split_once('=').map(|(key, _)| key.trim()).filter(|key| is_known(key));
-        let key = key.map_or(String::new(), |key| format!("{key}: "));
-        Self { file: file.into(), what: format!("line {line}, column {column}: {key}{}", error.message()) }
+        let mut message = error.message();
+        // of a key that is there twice the last item is marked
+        let twice = error.span().filter(|_| message == "duplicate key").and_then(|span| text.get(span));
+        let key = match twice {
+            Some(item) => format!("{}{item}", left.trim_start_matches(['[', ' '])),
+            None => left.split_once('=').map_or(String::new(), |(key, _)| key.trim().into()),
+        };
+        let key = if is_known(&key) { format!("{key}: ") } else { String::new() };
+        if twice.is_some() && left.starts_with('[') {
+            message = "duplicate key: the table is begun above, by its name in brackets or by a dotted key";
+        }
+        Self { file: file.into(), what: format!("line {line}, column {column}: {key}{message}") }
     }
 
     /// Whether the file sets the key.
@@ -58,8 +67,9 @@ fn is_secret(key: &str) -> bool {
 /// Whether it is a key of ours, and so no part of a text that runs over several lines.
 fn is_known(key: &str) -> bool {
     let item = key.rsplit('.').next().unwrap_or_default().trim();
+    let is_there = |before, after| keys::REFERENCE.contains(&format!("{before}{item}{after}"));
     item.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && [" ", "\n"].iter().any(|before| keys::REFERENCE.contains(&format!("{before}{item} = ")))
+        && [(" ", " = "), ("\n", " = "), ("[", "]")].into_iter().any(|(before, after)| is_there(before, after))
 }
 
 /// The parser's words about a wrong value, without the value.
@@ -146,6 +156,18 @@ pub(super) fn unknown(what: &str, elsewhere: &[String]) -> Option<String> {
         Some(meant) => format!("unknown key; the nearest is {meant}"),
         None => format!("unknown key; there are {}", there.join(", ")),
     })
+}
+
+/// The words about a dotted key that stands below the head of a table, so that the table counts as
+/// a part of it: `tls.hls.part` for `hls.part` below `[tls]`.
+pub(super) fn below_a_table(key: &str, tables: &[&str]) -> Option<String> {
+    let (above, meant) = key.split_once('.')?;
+    let (table, alone) = meant.split_once('.')?;
+    let words = match split_index(above).0 == table {
+        true => format!("below [{table}] write {alone} alone, or put {meant} above the first table"),
+        false => format!("put {meant} above the first table, or {alone} below [{table}]"),
+    };
+    tables.contains(&table).then(|| format!("unknown key: {words}"))
 }
 
 /// Letters to add, take away, change or swap with their neighbours until the one is the other

@@ -32,6 +32,12 @@ pub struct Changes {
 /// Every key, explained, with what every profile shares; so a profile says only what differs.
 pub const REFERENCE: &str = include_str!("../../conf/reference.toml");
 
+/// The words about a file that is in the format of other servers.
+const JSON: &str = "this is JSON; the configuration is TOML: runnel --reference prints all keys";
+
+/// Tables of which there can be several.
+const LISTS: [&str; 4] = ["pull", "push", "record", "tls.more"];
+
 /// Switches that are on by default, and the feature that each takes. A default is no demand: what
 /// is not there is off.
 const SWITCHES: [(&str, &str); 5] = [
@@ -121,7 +127,10 @@ impl Keys {
 
     /// Reads `text`; `file` is its name in errors.
     pub fn parse(file: &str, text: &str) -> Result<(Config, Self), Error> {
-        let fail = |error: toml::de::Error| Error::syntax(file, text, &error);
+        let fail = |error: toml::de::Error| match text.trim_start().starts_with('{') {
+            true => Error { file: file.into(), what: JSON.into() },
+            false => Error::syntax(file, text, &error),
+        };
         // each layer lies on the one before; unknown keys and wrong types are
         // found in the layer that has them, with their line
         let mut own: toml::Table = toml::from_str(text).map_err(fail)?;
@@ -129,22 +138,20 @@ impl Keys {
             Some(name) => Profile::read(name).map_err(|why| Error::key_is(file, text, "profile", &why))?,
             None => Profile::Auto,
         };
-        let mut merged: toml::Table = toml::from_str(REFERENCE).map_err(fail)?;
-        merge(&mut merged, toml::from_str(profile.text()).map_err(fail)?);
+        let base = base(profile).map_err(fail)?;
         let mut said = Vec::new();
         leaves("", &own, &mut said);
-        for (key, feature) in SWITCHES.iter().filter(|(_, feature)| !is_compiled(feature)) {
-            merge(&mut merged, nest(key, false.into()));
+        for (key, feature) in missing_switches() {
             if said.contains(&(key.to_string(), true.into())) {
                 return Err(Error::key(file, text, key, &format!("false: {}", lacks(feature))));
             }
         }
-        let base = merged.clone();
         if let Some((key, feature)) = in_vain(&said, &base) {
             return Err(Error::key(file, text, key, &format!("left out: {}", lacks(feature))));
         }
         let sets = |key: &str| said.iter().any(|(name, value)| name == key && value.as_str() != Some(""));
         let unasked = ["rtsp.password", "rtsp.user"].into_iter().find(|key| sets(key) && !sets("rtsp.auth"));
+        let mut merged = base.clone();
         merge(&mut merged, own.clone());
         let mut known = Vec::new();
         leaves("", &base, &mut known);
@@ -195,6 +202,19 @@ impl Keys {
         Error::key_is(&self.file, &self.text, key, why)
     }
 
+    /// The largest profile with which the file takes no more than `limit` bytes, and its worst case.
+    pub fn fitting(&self, limit: usize) -> Option<(Profile, usize)> {
+        let worst_case = |profile| {
+            let mut own: toml::Table = toml::from_str(&self.text).ok()?;
+            own.remove("profile");
+            let mut merged = base(profile).ok()?;
+            merge(&mut merged, own);
+            let plan = Config::of(merged).ok()?.plan();
+            (plan.fits() && plan.total() <= limit).then(|| (profile, plan.total()))
+        };
+        [Profile::Box, Profile::Router, Profile::Tiny].into_iter().find_map(worst_case)
+    }
+
     /// The keys that the file sets to other values than its profile has.
     pub(super) fn own(&self) -> &[String] {
         &self.own
@@ -204,6 +224,19 @@ impl Keys {
     pub fn file(&self) -> &str {
         &self.file
     }
+}
+
+/// Every key as a profile has it.
+fn base(profile: Profile) -> Result<toml::Table, toml::de::Error> {
+    let mut base: toml::Table = toml::from_str(REFERENCE)?;
+    merge(&mut base, toml::from_str(profile.text())?);
+    missing_switches().for_each(|(key, _)| merge(&mut base, nest(key, false.into())));
+    Ok(base)
+}
+
+/// The switches without their feature.
+fn missing_switches() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
+    SWITCHES.iter().filter(|(_, feature)| !is_compiled(feature))
 }
 
 /// The first key that a file sets to no effect: its value differs from that of `base`, and the
@@ -244,6 +277,10 @@ fn locate(file: &str, text: &str, base: &toml::Table, own: &toml::Table, error: 
     let Some((mut what, mut key, value)) = guilty else {
         return Error { file: file.into(), what: error.into() };
     };
+    let is_in = |list: &&&str| key.strip_prefix(**list).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    if let Some(list) = LISTS.iter().find(is_in).filter(|list| **list != key || value.is_table()) {
+        return Error::key_is(file, text, list, &format!("write [[{list}]], with two brackets"));
+    }
     let entries = value.as_array().into_iter().flatten().enumerate();
     let mut faulty = entries.filter_map(|(at, entry)| Some((objection(&key, vec![entry.clone()].into())?, at, entry)));
     if let Some((why, at, entry)) = faulty.next() {
@@ -255,27 +292,42 @@ fn locate(file: &str, text: &str, base: &toml::Table, own: &toml::Table, error: 
         };
         let mut fields = entry.as_table().into_iter().flat_map(toml::Table::keys);
         let field = fields.find(|field| !why.starts_with("missing ") && without(field).as_ref() != Some(&why));
-        key = format!("{key}[{at}]{}", field.map_or(String::new(), |field| format!(".{field}")));
+        let field = field.map_or(String::new(), |field| format!(".{field}{}", rest_of(entry.get(field))));
+        key = format!("{key}[{at}]{field}");
         what = why;
     }
     let mut all = Vec::new();
     leaves("", base, &mut all);
     let all: Vec<_> = all.into_iter().map(|(key, _)| key).collect();
-    match super::error::unknown(&what, &all) {
-        Some(better) => Error::key_is(file, text, unknown_part(&key, &what), &better),
+    let tables: Vec<_> = base.iter().filter(|(_, value)| value.is_table()).map(|(key, _)| key.as_str()).collect();
+    let better = super::error::unknown(&what, &all);
+    match better.map(|better| super::error::below_a_table(&key, &tables).unwrap_or(better)) {
+        Some(better) => Error::key_is(file, text, unknown_part(&key, &what, base), &better),
         None => Error::key_is(file, text, &key, &what),
     }
 }
 
-/// As much of `key` as leads to the name that nobody knows.
-fn unknown_part<'a>(key: &'a str, what: &str) -> &'a str {
+/// The names below a key that is a table, down to its first value, each behind a dot.
+fn rest_of(value: Option<&toml::Value>) -> String {
+    let mut below = Vec::new();
+    if let Some(table) = value.and_then(toml::Value::as_table) {
+        leaves("", table, &mut below);
+    }
+    below.first().map_or(String::new(), |(key, _)| format!(".{key}"))
+}
+
+/// As much of `key` as leads to the name that nobody knows. Further out it may be that of a table.
+fn unknown_part<'a>(key: &'a str, what: &str, base: &toml::Table) -> &'a str {
     let name = what.split('`').nth(1).unwrap_or_default();
     let mut end = 0;
+    let mut table = Some(base);
     for item in key.split('.') {
         end += item.len();
-        if item == name {
+        let inner = table.and_then(|table| table.get(item));
+        if item == name && inner.is_none() {
             break;
         }
+        table = inner.and_then(toml::Value::as_table);
         end += 1;
     }
     key.get(..end).unwrap_or(key)

@@ -15,6 +15,9 @@ const SCHEMES: [(&str, u16, &str); 4] = [
     ("rtsps", 322, "tls.rtsp_listen"),
 ];
 
+/// The words about a `{name}` that is to be the name of one stream.
+const NO_PATTERN: &str = "{name} stands for the name only with a pattern such as stream = \"*\"; write the name";
+
 /// A relay from one of our streams to one of ours.
 struct Loop<'a> {
     table: &'static str,
@@ -94,13 +97,19 @@ impl Config {
 
     /// A placeholder that stands for nothing: its key, and why.
     pub(super) fn placeholder(&self) -> Option<(String, String)> {
-        let found = self.push.iter().enumerate().filter(|(_, push)| push.is_pattern()).find_map(|(at, push)| {
+        let fault = |push: &Push| {
             let words = push.url.0.path.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
             let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            words.map(|(word, _)| word).find(|word| is_word(word) && *word != "name").map(|word| (at, word))
-        });
-        found
-            .map(|(at, word)| (format!("push[{at}].url"), format!("must have no {{{word}}}: {{name}} is all there is")))
+            let mut words = words.map(|(word, _)| word).filter(|word| is_word(word));
+            match push.is_pattern() {
+                true => words
+                    .find(|word| *word != "name")
+                    .map(|word| format!("must have no {{{word}}}: {{name}} is all there is")),
+                false => words.find(|word| *word == "name").map(|_| NO_PATTERN.to_string()),
+            }
+        };
+        let mut pushes = self.push.iter().enumerate();
+        pushes.find_map(|(at, push)| Some((format!("push[{at}].url"), fault(push)?)))
     }
 
     /// Whether it leads to a port of ours.

@@ -64,7 +64,7 @@ macro_rules! text {
         impl Value for $name {
             fn read(value: toml::Value) -> Result<Self, String> {
                 let make: fn(&str) -> Option<Self> = $make;
-                let text = value.as_str().ok_or_else(|| wrong_type(&value, "a string"))?;
+                let text = value.as_str().ok_or_else(|| wrong_type(&value, $expecting))?;
                 make(text).ok_or_else(|| wrong_value(&value, $expecting))
             }
         }

@@ -70,9 +70,13 @@ macro_rules! number {
     };
 }
 
-number!(Size, "a size such as \"64KiB\" or \"2MiB\"", |raw| raw.bytes()?.try_into().ok().map(Size));
-number!(FileSize, "a size such as \"64KiB\" or \"2GiB\"", |raw| raw.bytes().map(FileSize));
-number!(Time, "a time such as \"100ms\" or \"3s\"", |raw| raw.time().map(Time));
+number!(Size, "a whole number with a unit, such as \"64KiB\" or \"2MiB\"", |raw| raw
+    .bytes()?
+    .try_into()
+    .ok()
+    .map(Size));
+number!(FileSize, "a whole number with a unit, such as \"64KiB\" or \"2GiB\"", |raw| raw.bytes().map(FileSize));
+number!(Time, "a whole number with a unit, such as \"100ms\" or \"3s\"", |raw| raw.time().map(Time));
 number!(Threads, "a whole number, or \"auto\"", |raw| raw.threads().map(Threads));
 
 #[cfg(test)]

@@ -351,6 +351,19 @@ fn what_cannot_fit_is_refused_with_the_knobs_that_would_help() {
 }
 
 #[test]
+fn where_no_key_saves_enough_the_profile_that_fits_is_named() {
+    let (code, _, err) = run_with("profile = \"box\"\nmemory.total = \"12MiB\"\n", &[]);
+    let (before, worst) =
+        err.split_once("; or choose profile = \"tiny\", whose worst case is ").unwrap_or_else(|| panic!("{err}"));
+    assert!(code == Some(78) && before.ends_with("raise memory.total"), "{err}");
+    let worst = worst.strip_suffix(" KiB (see runnel --plan)\n").unwrap();
+    let (code, out, _) = run_with(&format!("profile = \"tiny\"\nmemory.total = \"{worst}KiB\"\n"), &["--check"]);
+    assert!(code == Some(0) && out.contains(&format!("; {worst} of {worst} KiB at worst; ")), "{out}");
+    let (_, _, err) = run_with("profile = \"box\"\nmemory.total = \"2MiB\"\n", &[]);
+    assert!(err.ends_with("raise memory.total (see runnel --plan)\n"), "none fits: {err}");
+}
+
+#[test]
 fn nothing_is_to_be_taken_of_what_is_one() {
     let (_, _, err) = run_with(&format!("{TINY}streams.max = 1\nmemory.total = \"8MiB\"\n"), &["--check"]);
     assert!(err.contains("; or lower ") && !err.contains("streams.max") && !err.contains("tls.max"), "{err}");

@@ -83,11 +83,15 @@ fn units_that_are_none() {
     let cases = [
         (
             "[streams]\nmemory = \"3MB\"",
-            "r.toml: line 2: streams.memory: invalid value: string \"3MB\", expected a size such as \"64KiB\" or \"2MiB\"",
+            "r.toml: line 2: streams.memory: invalid value: string \"3MB\", expected a whole number with a unit, such as \"64KiB\" or \"2MiB\"",
+        ),
+        (
+            "memory.total = \"9.5MiB\"",
+            "r.toml: line 1: memory.total: invalid value: string \"9.5MiB\", expected a whole number with a unit, such as \"64KiB\" or \"2MiB\"",
         ),
         (
             "[viewers]\nslow = 3",
-            "r.toml: line 2: viewers.slow: invalid value: integer `3`, expected a time such as \"100ms\" or \"3s\"",
+            "r.toml: line 2: viewers.slow: invalid value: integer `3`, expected a whole number with a unit, such as \"100ms\" or \"3s\"",
         ),
     ];
     for (text, message) in cases {
@@ -129,6 +133,55 @@ fn keys_that_nobody_knows_come_with_the_nearest_one() {
 }
 
 #[test]
+fn a_dotted_key_below_a_table_is_told_its_place() {
+    let pull = "[[pull]]\nstream = \"a\"\nurl = \"rtsp://h/\"";
+    let first = "put hls.part above the first table, or part below [hls]";
+    let cases = [
+        (
+            "[hls]\n\nhls.part = \"1s\"".to_string(),
+            "line 3: hls.hls: unknown key: below [hls] write part alone, or put hls.part above the first table".into(),
+        ),
+        ("[tls]\nhls.part = \"1s\"".into(), format!("line 2: tls.hls: unknown key: {first}")),
+        (format!("{pull}\nhls.part = \"1s\""), format!("line 4: pull.hls: unknown key: {first}")),
+        (
+            "[memory]\nhls = 3\n[hls]\npart = \"1s\"".into(),
+            "line 2: memory.hls: unknown key; there are total, prefault".into(),
+        ),
+    ];
+    for (text, message) in cases {
+        assert_eq!(refusal(&text), format!("r.toml: {message}"), "{text}");
+    }
+}
+
+#[test]
+fn a_list_of_tables_has_two_brackets() {
+    let one = "stream = \"a\"\nurl = \"rtsp://h/\"";
+    for (text, line, table) in [
+        (format!("[pull]\n{one}"), 1, "pull"),
+        ("# it\n[pull]\n".into(), 2, "pull"),
+        (format!("[push]\n{one}"), 1, "push"),
+        ("[record]\nstreams = \"*\"\npath = \"/m\"".into(), 1, "record"),
+        ("[tls]\n[tls.more]\ncert = \"/c\"".into(), 2, "tls.more"),
+    ] {
+        let message = format!("r.toml: line {line}: {table}: write [[{table}]], with two brackets");
+        assert_eq!(refusal(&text), message, "{text}");
+    }
+}
+
+#[test]
+fn a_value_of_another_type_comes_with_the_words_that_there_are() {
+    for (text, message) in [
+        ("rtsp.auth = true", "rtsp.auth: invalid type: boolean `true`, expected \"off\", \"basic\" or \"digest\""),
+        (
+            "rtmp.listen = 1935",
+            "rtmp.listen: invalid type: integer `1935`, expected an address such as \"[::]:1935\" or \"127.0.0.1:1935\"",
+        ),
+    ] {
+        assert_eq!(refusal(text), format!("r.toml: line 1: {message}"));
+    }
+}
+
+#[test]
 fn in_lists_of_tables_the_line_is_that_of_the_key() {
     let good = |table: &str| match table {
         "record" => "[[record]]\nstreams = \"*\"\npath = \"/m\"\n".to_string(),
@@ -160,7 +213,7 @@ fn in_lists_of_tables_the_line_is_that_of_the_key() {
         (
             "record",
             "streams = \"*\"\npath = \"/m\"\nlength = \"5\"",
-            "line 7: record.length: invalid value: string \"5\", expected a time such as \"100ms\" or \"3s\"".into(),
+            "line 7: record.length: invalid value: string \"5\", expected a whole number with a unit, such as \"100ms\" or \"3s\"".into(),
         ),
     ];
     for (table, second, message) in cases {
@@ -181,6 +234,12 @@ fn what_leads_nowhere_is_refused() {
         ("push", "*", "rtmp://LOCALHOST:1935/live", itself),
         ("push", "cam*", "rtsp://u:secret@[::1]:5544/{name}-low", itself),
         ("pull", "cam", "rtmp://127.0.0.1/live/cam?token=secret", itself),
+        (
+            "push",
+            "cam",
+            "rtmp://h/live/{name}",
+            "line 3: push.url: {name} stands for the name only with a pattern such as stream = \"*\"; write the name",
+        ),
         ("push", "*", "rtmp://h/live/{nam}?k={key}", "line 3: push.url: must have no {nam}: {name} is all there is"),
     ];
     for (table, stream, url, message) in cases {
@@ -303,7 +362,17 @@ fn text_that_is_no_toml() {
     let message = refusal("[streams\nmax = 3");
     assert!(message.starts_with("r.toml: ") && message.contains("line 1"), "{message}");
     let twice = refusal("[streams]\nmax = 1\nmax = 2");
-    assert!(twice.contains("line 3") && twice.contains("duplicate key"), "{twice}");
+    assert_eq!(twice, "r.toml: line 3, column 1: max: duplicate key");
+    let dotted = refusal("hls.part = \"1s\"\nhls.part = \"2s\"");
+    assert_eq!(dotted, "r.toml: line 2, column 5: hls.part: duplicate key");
+    let table = "hls: duplicate key: the table is begun above, by its name in brackets or by a dotted key";
+    for (text, line) in [("hls.part = \"1s\"\n[hls]", 2), ("[hls]\n[tls]\n[hls]", 3)] {
+        assert_eq!(refusal(text), format!("r.toml: line {line}, column 2: {table}"));
+    }
+    for json in ["{\"rtmp\": {}}", "\n  {\n  \"# pprof\": \"x\"\n}\n"] {
+        let message = "r.toml: this is JSON; the configuration is TOML: runnel --reference prints all keys";
+        assert_eq!(refusal(json), message);
+    }
 }
 
 #[test]
