@@ -187,6 +187,39 @@ fn the_table_of_profiles_is_that_of_the_files() {
     }
 }
 
+/// The sentence about `tiny` names the total with which it fits, and that is no more than it takes.
+#[test]
+fn recordings_fit_in_tiny_with_the_total_that_is_named() {
+    let page = read_to_string(root().join("docs/configuration.md")).unwrap();
+    let (_, total) = page.split_once("a `[[record]]` fits in `tiny` with `memory.total = \"").unwrap();
+    let total: usize = total.split_once("KiB\"").unwrap().0.parse().unwrap();
+    let tls = "[tls]\ncert = \"/c\"\nkey = \"/k\"\n";
+    let fits = |kib: usize, more: &str| {
+        let record = "[[record]]\nstreams = \"*\"\npath = \"/m\"\n";
+        let text = format!("profile = \"tiny\"\nmemory.total = \"{kib}KiB\"\n{record}{more}");
+        Config::parse("page", &text).unwrap().plan().fits()
+    };
+    let own = Config::parse("page", "profile = \"tiny\"").unwrap().memory.total.0 >> 10;
+    for more in ["", tls] {
+        assert!(fits(total, more) && !fits(total - 100, more) && !fits(own, more), "{more}");
+    }
+}
+
+/// An image says which ports it has, and the command publishes them.
+#[test]
+fn the_container_has_the_port_of_each_protocol() {
+    let file = read_to_string(root().join("board/container/Containerfile")).unwrap();
+    let page = read_to_string(root().join("docs/devices.md")).unwrap();
+    let config = Config::parse("page", "").unwrap();
+    for listen in [config.rtmp.listen, config.rtsp.listen, config.http.listen] {
+        let port = listen.0.port();
+        assert!(file.contains(&format!(" {port}/tcp")), "{port}");
+        for text in [&file, &page] {
+            assert!(text.contains(&format!(" -p {port}:{port} ")), "{port}");
+        }
+    }
+}
+
 #[test]
 fn every_option_is_in_the_help() {
     let help = String::from_utf8(run(&["--help"]).stdout).unwrap();
