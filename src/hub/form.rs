@@ -10,7 +10,7 @@ use super::Name;
 use super::ring::{Announcement, Item, Ring, Seq, Slot};
 use crate::budget::{Account, Lease, OverBudget};
 use crate::container::{Form, Mux, Packed};
-use crate::media::{Codec, Frame, Ticks, Track, TrackSet, Tracks, Wall};
+use crate::media::{Codec, Frame, Kind, Ticks, Track, TrackSet, Tracks, Wall};
 
 /// A packed slot, shared by all viewers of a form.
 #[derive(Debug)]
@@ -232,7 +232,7 @@ impl Packer {
         for track in tracks.iter().filter(|track| !self.mux.carries(track)) {
             if !self.said.contains(&track.codec) {
                 self.said.push(track.codec);
-                log::warn!("stream={} {} cannot carry {track}: its viewers go without", self.stream, self.form.name);
+                log::warn!("stream={} {}", self.stream, left_out(self.form, &*self.mux, track));
             }
         }
     }
@@ -240,5 +240,46 @@ impl Packer {
     /// Tracks that viewers of this form do not get.
     pub(super) fn missing(&self) -> impl Iterator<Item = &Track> {
         self.tracks.iter().filter(|track| !self.mux.carries(track))
+    }
+}
+
+/// The words about a track that viewers of a form do not get.
+fn left_out(form: &Form, mux: &dyn Mux, track: &Track) -> String {
+    let name = form.name;
+    if track.id == 0 || !mux.carries(&Track { id: 0, ..track.clone() }) {
+        return format!("{name} cannot carry {track}: its viewers go without");
+    }
+    let kind = if track.codec.kind() == Kind::Audio { "sound" } else { "picture" };
+    let unless = if ["flv", "rtmp"].contains(&name) { " unless asked for ?tracks=all" } else { "" };
+    format!("{name} carries the first {kind} track alone{unless}: {track}, track {}, is left out", track.id)
+}
+
+#[cfg(all(test, feature = "http"))]
+mod tests {
+    use super::*;
+    use crate::container::{FLV, FORMS};
+    use crate::media::{Hz, Params};
+
+    #[test]
+    fn a_second_track_is_not_told_as_one_that_cannot_be_carried() {
+        let of_rate = |id, codec, sample_rate| {
+            let params = Params { sample_rate, channels: 1, ..Params::default() };
+            Track { id, codec, clock: Hz::MS, params }
+        };
+        let said = |form: &Form, track| left_out(form, &*(form.mux)(), &track);
+        let aac = "AAC of 48000 Hz in 1 channel, track 1, is left out";
+        assert_eq!(
+            said(&FLV, of_rate(1, Codec::Aac, 48000)),
+            format!("flv carries the first sound track alone unless asked for ?tracks=all: {aac}")
+        );
+        let legacy = FORMS.iter().find(|form| form.name == "flv-hevc12").unwrap();
+        assert_eq!(
+            said(legacy, of_rate(1, Codec::Aac, 48000)),
+            format!("flv-hevc12 carries the first sound track alone: {aac}")
+        );
+        for id in [0, 1] {
+            let law = of_rate(id, Codec::Pcma, 16000);
+            assert_eq!(said(&FLV, law), "flv cannot carry PCMA of 16000 Hz in 1 channel: its viewers go without");
+        }
     }
 }

@@ -60,6 +60,9 @@ const REMEDIES: [(ErrorKind, &str); 5] = [
     (ErrorKind::NotFound, "make the folder, or mount the card"),
 ];
 
+/// The remedy where a rule wants a card.
+const NO_CARD: &str = "mount the card there, or leave out mounted = true";
+
 /// The fault of a recording that waits for its card.
 pub(super) fn no_card() -> io::Error {
     io::Error::new(ErrorKind::NotFound, "nothing is mounted there")
@@ -108,8 +111,11 @@ impl Recording {
             self.recorded.fails();
         }
         if before.is_none_or(|before| before.why != why) {
-            let remedy = REMEDIES.iter().find(|(kind, _)| *kind == error.kind());
-            let remedy = remedy.map_or("try another disk", |(_, remedy)| remedy);
+            let remedy = match REMEDIES.iter().find(|(kind, _)| *kind == error.kind()) {
+                Some((ErrorKind::NotFound, _)) if self.rule.mounted => NO_CARD,
+                Some((_, remedy)) => remedy,
+                None => "try another disk",
+            };
             let said = format_args!("recording to {why}: {remedy}: what comes until that is mended is not recorded");
             self.tell(log::Level::Error, &state.who, said);
         }

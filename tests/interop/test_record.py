@@ -508,6 +508,7 @@ class Disk(Recording):
 
         waiting.until(listed, 20, "two files in the list")
         self.assertNotIn("goes on", self.server.log)
+        self.assertIn("mount the card there, or leave out mounted = true", self.server.log)
         self.assertNotIn("recording.max is reached", self.server.log)
         self.assertEqual(self.server.metric("runnel_recordings"), 1)
         self.assertEqual(self.server.metric("runnel_recordings_failing"), 1)

@@ -178,6 +178,15 @@ class Names(RtspCase):
         self.assertEqual(answer.status, 415, answer)
         self.publish_rtsp_live(STREAM, "tcp")
 
+    def test_a_stream_that_rtsp_cannot_carry_is_told(self):
+        sound = ["-re", "-f", "lavfi", "-i", "sine", "-c:a", "flac", "-f", "flv"]
+        command = [paths.FFMPEG_CURRENT, "-nostdin", "-v", "error", *sound, self.server.rtmp(STREAM)]
+        self.start("publisher", command)
+        self.until_live(STREAM)
+        answer = self.connect().request("DESCRIBE", self.url)
+        self.assertEqual(answer.status, 415, answer)
+        self.until_log_counts(f'is refused "{STREAM}": RTSP carries no track of it', 1)
+
     def test_a_description_that_is_none_is_told_so(self):
         kind = "Content-Type: application/sdp"
         answer = self.connect().request("ANNOUNCE", self.url, kind, body="hello, world")

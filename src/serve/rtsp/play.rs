@@ -13,7 +13,7 @@ use crate::hub::Name;
 use crate::net::{Close, Conn, Seat, at_port};
 use crate::proto::rtp::ssrc;
 use crate::proto::rtsp::{self, Lower, Status, Transport};
-use crate::session::{Core, MediaPath, RtpSender, Tail};
+use crate::session::{Core, MediaPath, Refusal, RtpSender, Tail};
 
 /// A player's side.
 pub(super) struct PlaySession {
@@ -183,7 +183,11 @@ impl PlaySession {
             let nothing = offers.is_empty();
             let held = std::mem::replace(&mut self.state, if nothing { State::Over } else { State::Ready });
             match held {
-                _ if nothing => machine.refuse(Status::UNSUPPORTED_MEDIA_TYPE),
+                _ if nothing => {
+                    let said = format_args!("is refused {:?}: RTSP carries no track of it", self.name().as_str());
+                    server.core.refused(Refusal::Codec.label(), &self.sender.grant.who, said);
+                    machine.refuse(Refusal::Codec.in_rtsp());
+                }
                 State::Held(Held::Setup(track, transports), _) => {
                     self.answer_setup(machine, track, &transports, server, config);
                 }
