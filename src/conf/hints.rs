@@ -97,6 +97,11 @@ impl Keys {
             row.map(|(_, _, words)| (key.clone(), *words))
         };
         let mut hints: Vec<_> = self.own().iter().filter_map(hint).collect();
+        if config.listens().next().is_none()
+            && let Some(key) = self.own().iter().find(|key| key.ends_with(".enable"))
+        {
+            hints.push((key.clone(), "is false, as are those of the other protocols: nothing listens"));
+        }
         let mut look = |table: &str, at: usize, url: &Url, udp: bool, seals: [(&str, bool); 2]| {
             let is_rtsp = url.scheme.starts_with("rtsp");
             let of_tls = "is of use with rtsps:// and rtmps:// alone";

@@ -108,9 +108,9 @@ impl Server {
                 Ok(socket) => bound.push(Listener { row, socket }),
                 // clients without TLS are served all the same
                 Err(error) if row.tls && !config.tls.required => {
-                    log::error!("{} = \"{}\": {error}: {} is off", row.key, row.listen, row.name)
+                    log::error!("{} = \"{}\": {error}{}: {} is off", row.key, row.listen, holder(&error), row.name)
                 }
-                Err(error) => return Err((row.key, format!("{}: {error}", row.listen))),
+                Err(error) => return Err((row.key, format!("{}: {error}{}", row.listen, holder(&error)))),
             }
         }
         Ok(bound)
@@ -213,5 +213,13 @@ impl Server {
         self.core.refused_guest("connections", peer, format_args!("is refused {name}: {why}"));
         // whether it arrives or not, the connection is closed
         let _ = socket.write_all(words);
+    }
+}
+
+/// The words about who has a port that is taken.
+fn holder(error: &std::io::Error) -> &'static str {
+    match error.kind() {
+        std::io::ErrorKind::AddrInUse => ": another program, or a runnel that runs already, has it",
+        _ => "",
     }
 }

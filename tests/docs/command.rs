@@ -270,6 +270,31 @@ fn a_check_says_what_has_no_effect() {
     }
 }
 
+#[test]
+fn a_server_that_listens_nowhere_is_told() {
+    let off = "[rtmp]\nenable = false\n[rtsp]\nenable = false\n[http]\nenable = false\n";
+    let said = "line 6: http.enable: is false, as are those of the other protocols: nothing listens\n";
+    let (code, _, err) = run_with(off, &["--check"]);
+    assert!(code == Some(0) && err.ends_with(said) && err.lines().count() == 1, "{err}");
+    assert_eq!(run_with("rtmp.enable = false\nrtsp.enable = false\n", &["--check"]).2, "");
+}
+
+#[test]
+fn a_key_of_another_certificate_is_told() {
+    let place = folder("keys");
+    let path = |name: &str| format!("{place}/{name}");
+    for name in ["a", "b"] {
+        let (cert, key) = (path(&format!("{name}.pem")), path(&format!("{name}.key")));
+        [&cert, &key].into_iter().for_each(|file| drop(std::fs::remove_file(file)));
+        let made = run_with(&format!("[tls]\ncert = {cert:?}\nkey = {key:?}\n"), &["--make-cert"]);
+        assert_eq!(made.0, Some(0), "{}", made.2);
+    }
+    let text = format!("[tls]\ncert = {:?}\nkey = {:?}\n", path("a.pem"), path("b.key"));
+    let (code, _, err) = run_with(&text, &["--check"]);
+    let said = format!("{} with {}: the key is not that of this certificate\n", path("a.pem"), path("b.key"));
+    assert!(code == Some(69) && err.ends_with(&said), "{err}");
+}
+
 /// Each key of a table that is switched off is told, and none is forgotten.
 #[test]
 fn a_check_says_each_key_of_what_is_off() {

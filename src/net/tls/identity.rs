@@ -4,13 +4,13 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rustls::ServerConfig;
 use rustls::client::verify_server_name;
 use rustls::crypto::ring::Ticketer;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
+use rustls::{Error, ServerConfig};
 
 use super::provider;
 use crate::disk::{Lane, read_small};
@@ -126,7 +126,13 @@ fn read(files: &[Files]) -> Result<Vec<Arc<CertifiedKey>>, String> {
 fn read_one(Files { certificate, key }: &Files) -> Result<CertifiedKey, String> {
     let chain = certificates(certificate)?;
     let made = CertifiedKey::from_der(chain, secret(key)?, &provider());
-    made.map_err(|error| format!("{} with {}: {error}", certificate.display(), key.display()))
+    made.map_err(|error| {
+        let why = match error {
+            Error::InconsistentKeys(_) => "the key is not that of this certificate".into(),
+            error => error.to_string(),
+        };
+        format!("{} with {}: {why}", certificate.display(), key.display())
+    })
 }
 
 fn secret(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
