@@ -19,7 +19,7 @@ use async_signal::{Signal, Signals};
 use runnel::budget::Plan;
 use runnel::conf::{Changes, Config, Hint, Keys, Target, machine};
 use runnel::device::supervisor::{State, tell, wants_pulse};
-use runnel::device::{self, User, Watchdog};
+use runnel::device::{self, Place, User, Watchdog};
 use runnel::disk::{Lane, aside, read_small};
 #[cfg(feature = "record")]
 use runnel::record::{Prepared, Recorder};
@@ -393,6 +393,7 @@ fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     }
     let prepared = rest.prepare(&config)?;
     source.tell(source.keys.hints(&config));
+    look_at_places(&config, &source.keys, &executor);
     tell(State::Ready);
     // a task of its own: what stands in `run` itself is polled with every turn
     let end = executor.spawn(async move {
@@ -410,6 +411,21 @@ fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     async_io::block_on(runnel::net::run(&executor, end));
     watchdog.iter().for_each(|watchdog| watchdog.disarm());
     Ok(())
+}
+
+/// Tells of files and folders that are not there, meanwhile: a disk that stands still holds up no start.
+fn look_at_places(config: &Config, keys: &Keys, executor: &Executor<'static>) {
+    for Place { key, path, try_it } in device::places(config) {
+        let at = keys.fault(&key, "").to_string();
+        let look = async move {
+            let name = path.display().to_string();
+            let found = aside(Lane::to(&path.clone()), move || try_it(&path).map_err(|error| error.to_string())).await;
+            if let Err(why) = found {
+                log::warn!("{at}{name}: {why}");
+            }
+        };
+        executor.spawn(look).detach();
+    }
 }
 
 /// Does what signals say, until one says to end.

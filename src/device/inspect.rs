@@ -3,7 +3,7 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
@@ -11,7 +11,7 @@ use rustix::io::Errno;
 use super::User;
 #[cfg(feature = "record")]
 use crate::conf::Record;
-use crate::conf::{Config, Target};
+use crate::conf::{Config, Pull, Target};
 #[cfg(feature = "record")]
 use crate::disk;
 use crate::net;
@@ -152,24 +152,8 @@ pub fn opened_later(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
         let why = |error: io::Error| io::Error::new(error.kind(), format!("{error}: {why}"));
         look("log.target", folder, makes_files(folder).map_err(why));
     }
-    for (at, pull) in config.pull.iter().enumerate().filter(|(_, pull)| pull.url.0.scheme == "file") {
-        let path = Path::new(&pull.url.0.path);
-        look(&format!("pull[{at}].url"), path, readable(path));
-    }
-    #[cfg(feature = "record")]
-    for (at, record) in config.record.iter().enumerate() {
-        let path = Path::new(&record.path);
-        // files are written to the card, which may come later
-        let found = if record.mounted { fs::read_dir(path).map(drop) } else { writable(path) };
-        look(&format!("record[{at}].path"), path, found);
-    }
-    #[cfg(feature = "record")]
-    if let Some(path) = config.hls.store.0.as_deref().filter(|_| config.hls.enable) {
-        look("hls.store", path, writable(path));
-    }
-    if !config.http.root.is_empty() {
-        let path = Path::new(&config.http.root);
-        look("http.root", path, fs::read_dir(path).map(drop));
+    for Place { key, path, try_it } in places(config) {
+        look(&key, &path, try_it(&path));
     }
     #[cfg(feature = "record")]
     {
@@ -177,6 +161,38 @@ pub fn opened_later(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
         faults.extend(config.refused_link().map(|(key, why)| Fault { key, why, weight: Weight::Wrong }));
     }
     faults
+}
+
+/// A file or folder that is served, played or written to.
+pub struct Place {
+    /// The key that names it, as in a `Fault`.
+    pub key: String,
+    /// Its path.
+    pub path: PathBuf,
+    /// Whether it is there, and of use to the caller. This waits for the disk.
+    pub try_it: fn(&Path) -> io::Result<()>,
+}
+
+/// All that a configuration names. The server starts without.
+pub fn places(config: &Config) -> Vec<Place> {
+    let place = |key: String, path: &Path, try_it| Place { key, path: path.into(), try_it };
+    let files = config.pull.iter().enumerate().filter(|(_, pull)| pull.url.0.scheme == "file");
+    let file = |(at, pull): (usize, &Pull)| place(format!("pull[{at}].url"), pull.url.0.path.as_ref(), readable);
+    let mut places: Vec<_> = files.map(file).collect();
+    #[cfg(feature = "record")]
+    for (at, record) in config.record.iter().enumerate() {
+        // files are written to the card, which may come later
+        let try_it = if record.mounted { listed } else { writable };
+        places.push(place(format!("record[{at}].path"), record.path.as_ref(), try_it));
+    }
+    #[cfg(feature = "record")]
+    if let Some(path) = config.hls.store.0.as_deref().filter(|_| config.hls.enable) {
+        places.push(place("hls.store".into(), path, writable));
+    }
+    if !config.http.root.is_empty() {
+        places.push(place("http.root".into(), config.http.root.as_ref(), listed));
+    }
+    places
 }
 
 /// A card that is not there: it may come later.
@@ -209,10 +225,15 @@ fn readable(file: &Path) -> io::Result<()> {
     fs::File::open(file).map(drop)
 }
 
+/// Whether the files of a folder can be listed.
+fn listed(folder: &Path) -> io::Result<()> {
+    fs::read_dir(folder).map(drop)
+}
+
 /// Whether files can be made in a folder, and listed. Nothing is made.
 #[cfg(feature = "record")]
 fn writable(folder: &Path) -> io::Result<()> {
-    fs::read_dir(folder)?;
+    listed(folder)?;
     makes_files(folder)
 }
 

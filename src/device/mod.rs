@@ -17,7 +17,7 @@ pub use crate::net::random;
 #[cfg(feature = "tls")]
 pub use certificate::make_certificate;
 pub use descriptors::reserve_descriptors;
-pub use inspect::{Fault, Weight, opened_first, opened_later, read_again};
+pub use inspect::{Fault, Place, Weight, opened_first, opened_later, places, read_again};
 #[cfg(target_env = "gnu")]
 pub use memory::Slack;
 pub use memory::{lift_lock_limit, lock_memory};

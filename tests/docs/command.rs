@@ -337,6 +337,20 @@ fn a_start_says_what_has_no_effect() {
 }
 
 #[test]
+fn a_start_says_what_is_not_there() {
+    for (text, place) in [
+        ("[[pull]]\nstream = \"a\"\nurl = \"file:/nowhere/a.flv\"\n", "pull.url: /nowhere/a.flv"),
+        ("[[record]]\nstreams = \"*\"\npath = \"/nowhere\"\n", "record.path: /nowhere"),
+        ("[hls]\nstore = \"/nowhere\"\n", "hls.store: /nowhere"),
+        ("http.root = \"/nowhere\"\n", "http.root: /nowhere"),
+    ] {
+        let program = Program::start(&format!("{TINY}memory.total = \"200MiB\"\n{text}"));
+        let line = program.says(&format!("{place}: No such file or directory (os error 2)"));
+        assert!(line.contains(" WARN ") && line.contains(".toml: line "), "{line}");
+    }
+}
+
+#[test]
 fn a_check_says_what_is_wrong() {
     let (code, out, err) = run_with("threads = 0\n", &["--check"]);
     assert_eq!((code, out.as_str()), (Some(78), ""));
