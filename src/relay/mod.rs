@@ -107,6 +107,19 @@ impl From<Close> for End {
     }
 }
 
+#[cfg(any(feature = "rtmp", feature = "rtsp"))]
+impl End {
+    /// The same, with what may be wrong where the other side has closed without a word.
+    fn of(self, protocol: &str, is_answered: bool) -> Self {
+        match self {
+            Self::Closed(Close::Eof) if !is_answered => Self::Closed(Close::Peer(format!(
+                "it closed the connection before it answered: is that an {protocol} port?"
+            ))),
+            end => end,
+        }
+    }
+}
+
 /// The task of one session.
 #[derive(Clone)]
 struct RelayJob {

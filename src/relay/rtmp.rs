@@ -23,7 +23,7 @@ pub(super) fn pull(job: RelayJob, mut conn: Conn) -> Run {
     let mut pull = Pull { job, conn, client, flv_in: None, info: None, need: Need::new() };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| pull.poll(cx)).await;
-        (end, pull.flv_in.map_or(0, |flv_in| flv_in.ingest.publisher.moved()))
+        (end.of("RTMP", pull.client.is_answered()), pull.flv_in.map_or(0, |flv_in| flv_in.ingest.publisher.moved()))
     })
 }
 
@@ -39,7 +39,7 @@ pub(super) fn push(job: RelayJob, mut conn: Conn) -> Run {
             push.leave();
             see_off(&mut push.conn).await;
         }
-        (end, push.sender.as_ref().map_or(0, Sender::moved))
+        (end.of("RTMP", push.client.is_answered()), push.sender.as_ref().map_or(0, Sender::moved))
     })
 }
 

@@ -27,7 +27,10 @@ pub(super) fn pull(job: RelayJob, conn: Conn) -> Run {
     let mut pull = Pull { job, conn, client, publish: None, alive: Alive::new(), need: Need::new() };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| pull.poll(cx)).await;
-        (end, pull.publish.as_ref().map_or(0, |publish| publish.ingest.publisher.moved()))
+        (
+            end.of("RTSP", pull.client.is_answered()),
+            pull.publish.as_ref().map_or(0, |publish| publish.ingest.publisher.moved()),
+        )
     })
 }
 
@@ -57,7 +60,7 @@ pub(super) fn push(job: RelayJob, conn: Conn) -> Run {
             leave(&mut push.conn, &mut push.client);
             see_off(&mut push.conn).await;
         }
-        (end, push.sender.moved())
+        (end.of("RTSP", push.client.is_answered()), push.sender.moved())
     })
 }
 

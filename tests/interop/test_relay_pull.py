@@ -3,6 +3,7 @@
 import base64
 import signal
 import socket
+import threading
 import time
 from pathlib import Path
 
@@ -134,10 +135,33 @@ class Refused(RelayCase):
     def test_after_a_wrong_password_it_is_tried_again_ever_more_seldom(self):
         self.serve_other(rtsp={"auth": "digest", **AUTH}, log={"level": "debug"})
         self.serve(pull=[self.table("rtsp", user="camera:Lion-3")])
-        self.until_log_counts("401 Unauthorized; again in 4 s", 1)
+        self.until_log_counts("401 Unauthorized: wrong USER:PASSWORD in the URL; again in 4 s", 1)
         pauses = [line.rsplit("again in ", 1)[1].split(" (")[0] for line in self.complaints()]
         self.assertEqual(pauses, ["1 s", "2 s", "4 s"])
         self.assertEqual(self.other.log.count(" connects\n"), 3)
+
+    def test_a_port_that_hangs_up_is_told(self):
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.addCleanup(listener.close)
+
+        def hang_up():
+            while True:
+                try:
+                    listener.accept()[0].close()
+                except OSError:
+                    return
+
+        threading.Thread(target=hang_up, daemon=True).start()
+        host = f"127.0.0.1:{listener.getsockname()[1]}"
+        pulls = [{"stream": way, "url": f"{way}://{host}/live/{STREAM}"} for way in ("rtmp", "rtsp")]
+        push = {"stream": "pushed", "url": f"rtmp://{host}/live/{STREAM}"}
+        self.serve(pull=pulls, push=[push])
+        self.publish_live("pushed")
+        why = "peer: it closed the connection before it answered: is that an"
+        for relay in ("pulling rtmp rtmp", "pulling rtsp rtsp", "pushing pushed rtmp"):
+            protocol = relay[-4:]
+            said = f"{relay}://{host}/live/...: {why} {protocol.upper()} port?"
+            self.until_log_counts(said, 1)
 
     def complaints(self):
         return [line for line in self.server.log.splitlines() if f"pulling {STREAM}" in line]

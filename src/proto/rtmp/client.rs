@@ -111,6 +111,11 @@ impl Client {
         }
     }
 
+    /// Whether the server has answered anything.
+    pub fn is_answered(&self) -> bool {
+        self.state != State::Hello
+    }
+
     /// From here on messages are charged to `account`; those that have begun to come stay
     /// charged as they were.
     pub fn charge_to(&mut self, account: Account) {

@@ -147,6 +147,11 @@ impl Client {
         client
     }
 
+    /// Whether the server has answered anything.
+    pub fn is_answered(&self) -> bool {
+        self.cseq > 1 || self.asked.is_none()
+    }
+
     /// From here on packets are charged to `account`.
     pub fn charge_to(&mut self, account: Account) {
         self.wire.charge_to(account);
@@ -291,7 +296,13 @@ impl Client {
     }
 
     fn refused(&mut self, response: &Response) {
-        let reason = response.reason.chars().take(80).collect();
+        let mut reason: String = response.reason.chars().take(80).collect();
+        if response.status == 401 {
+            reason += match self.user.is_empty() {
+                true => ": put USER:PASSWORD@ before the host",
+                false => ": wrong USER:PASSWORD in the URL",
+            };
+        }
         self.events.push_back(ClientEvent::Refused(response.status, reason));
     }
 
@@ -466,6 +477,24 @@ mod tests {
         let mut client = after("rtsp://u:secret@h/a", answer);
         assert!(client.transmit().is_empty());
         assert!(matches!(client.event(), Some(ClientEvent::Refused(401, why)) if why.contains("AUTH=BASIC")));
+    }
+
+    #[test]
+    fn a_refusal_for_want_of_a_password_says_where_it_stands() {
+        let challenge = "401 Unauthorized\r\nWWW-Authenticate: Digest realm=\"x\", nonce=\"1\"";
+        for (url, why) in [
+            ("rtsp://h/a", "Unauthorized: put USER:PASSWORD@ before the host"),
+            ("rtsp://u:secret@h/a", "Unauthorized: wrong USER:PASSWORD in the URL"),
+        ] {
+            let mut client = after(url, &format!("{challenge}\r\nCSeq: 1"));
+            // OPTIONS may be refused, and an answer to the challenge goes with what comes next
+            let said = (2..5).find_map(|cseq| {
+                let again = format!("RTSP/1.0 {challenge}\r\nCSeq: {cseq}\r\n\r\n");
+                assert_eq!(client.input(again.as_bytes()), Ok(again.len()));
+                client.event()
+            });
+            assert_eq!(said, Some(ClientEvent::Refused(401, why.into())));
+        }
     }
 
     #[test]
