@@ -15,11 +15,13 @@ mod packed;
 mod picture;
 #[cfg(feature = "http")]
 pub mod ts;
+mod uncarried;
 
 #[cfg(feature = "record")]
 pub use file::{Fault, FileReader, Storage, Unreadable};
 pub use normalize::{Coded, Error, Event, FrameNormalizer};
 pub use packed::{Head, Packed, Piece};
+pub use uncarried::uncarried;
 
 use crate::budget::{Account, OverBudget};
 use crate::media::{Frame, Ticks, Track, Tracks, Wall};

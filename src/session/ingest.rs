@@ -7,7 +7,7 @@ use super::admit::Grant;
 use super::core::{Core, time_of_day};
 use crate::budget::OverBudget;
 use crate::conf::Config;
-use crate::container::{Error, Event};
+use crate::container::{Error, Event, uncarried};
 use crate::hub::{Doubt, Lost, Publisher};
 use crate::media::{Frame, Kind, Track};
 use crate::net::{Close, Conn, bits};
@@ -112,8 +112,7 @@ impl Ingest {
             Event::Track(track) => self.track(track),
             Event::Frame(frame) => self.frame(frame, now)?,
             Event::Unsupported(kind, name) if self.grant.who.told => {
-                let name = name.escape_ascii();
-                log::warn!("{} {kind:?} codec {name} has no place here and is passed over", self.grant.who);
+                log::warn!("{} {}", self.grant.who, uncarried(kind, name));
             }
             Event::SequenceEnd(_) | Event::Unsupported(..) => {}
         }

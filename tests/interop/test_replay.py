@@ -394,7 +394,7 @@ class Push(Replay):
             program = self.push(path, self.server.rtmp(STREAM))
             self.assertEqual(program.wait(10), 71, program.describe())
             self.assertIn("there is nothing in it to play", program.stderr)
-        self.assertIn("has no place here", program.stderr)
+        self.assertIn("video of MPEG-TS's stream type 0x02 is not carried, and is passed", program.stderr)
 
     def test_faster_and_for_ever(self):
         self.serve()

@@ -176,6 +176,7 @@ class Names(RtspCase):
         kind = "Content-Type: application/sdp"
         answer = self.connect().request("ANNOUNCE", self.url, kind, body=description)
         self.assertEqual(answer.status, 415, answer)
+        self.until_log_counts("no track of it has a codec that has a place here: THEORA", 1)
         self.publish_rtsp_live(STREAM, "tcp")
 
     def test_a_stream_that_rtsp_cannot_carry_is_told(self):

@@ -216,13 +216,17 @@ impl Body {
             // what comes behind TEARDOWN is not heard any more
             (Event::Packet { .. } | Event::Lost { .. } | Event::Denied(_), Role::Gone) => {}
             (_, Role::Gone) => machine.refuse(Status::METHOD_NOT_VALID),
-            (Event::Denied(target), _) => self.refused(&target, Refusal::Password),
+            (Event::Denied(target), _) => self.refused(&target, Refusal::Password, ""),
             (Event::Describe(target), _) => return Ok(self.play(machine, &target, play::Held::Describe)),
             (Event::Announce(target, description), Role::Guest) => {
                 match self.publish(machine, &target, &description, now) {
                     Ok(publish) => {
                         machine.accept();
                         self.role = Role::Publish(Box::new(publish));
+                    }
+                    Err(Refusal::Codec) => {
+                        self.refused(&target, Refusal::Codec, &encodings(&description));
+                        machine.refuse(Refusal::Codec.in_rtsp());
                     }
                     Err(why) => self.refuse(machine, &target, why),
                 }
@@ -349,13 +353,13 @@ impl Body {
 
     /// Tells the client and the log the reason.
     fn refuse(&self, machine: &mut rtsp::Server, target: &Target, why: Refusal) {
-        self.refused(target, why);
+        self.refused(target, why, "");
         machine.refuse(why.in_rtsp());
     }
 
-    fn refused(&self, target: &Target, why: Refusal) {
+    fn refused(&self, target: &Target, why: Refusal, more: &str) {
         let name: String = target.name.chars().take(Name::MAX).collect();
-        self.server.core.refused(why.label(), &self.who, format_args!("is refused {name:?}: {why}"));
+        self.server.core.refused(why.label(), &self.who, format_args!("is refused {name:?}: {why}{more}"));
     }
 
     fn log_end(&mut self, why: &Close) {
@@ -365,6 +369,13 @@ impl Body {
             Role::Guest | Role::Gone => log::debug!("{} closed: {why}", self.who),
         }
     }
+}
+
+/// The names of codecs that a description has, for the log.
+fn encodings(description: &rtsp::sdp::Description) -> String {
+    let named = description.medias.iter().flat_map(|media| &media.formats).filter(|format| !format.encoding.is_empty());
+    let named: Vec<String> = named.take(4).map(|format| format.encoding.chars().take(32).collect()).collect();
+    if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) }
 }
 
 /// Asks for the password, if the configuration has one.
