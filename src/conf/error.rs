@@ -68,7 +68,8 @@ fn is_secret(key: &str) -> bool {
 fn is_known(key: &str) -> bool {
     let item = key.rsplit('.').next().unwrap_or_default().trim();
     let is_there = |before, after| keys::REFERENCE.contains(&format!("{before}{item}{after}"));
-    item.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    !item.is_empty()
+        && item.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
         && [(" ", " = "), ("\n", " = "), ("[", "]")].into_iter().any(|(before, after)| is_there(before, after))
 }
 

@@ -127,7 +127,7 @@ impl Keys {
 
     /// Reads `text`; `file` is its name in errors.
     pub fn parse(file: &str, text: &str) -> Result<(Config, Self), Error> {
-        let fail = |error: toml::de::Error| match text.trim_start().starts_with('{') {
+        let fail = |error: toml::de::Error| match text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
             true => Error { file: file.into(), what: JSON.into() },
             false => Error::syntax(file, text, &error),
         };

@@ -369,7 +369,9 @@ fn text_that_is_no_toml() {
     for (text, line) in [("hls.part = \"1s\"\n[hls]", 2), ("[hls]\n[tls]\n[hls]", 3)] {
         assert_eq!(refusal(text), format!("r.toml: line {line}, column 2: {table}"));
     }
-    for json in ["{\"rtmp\": {}}", "\n  {\n  \"# pprof\": \"x\"\n}\n"] {
+    let none = refusal("[rtsp]\nuser");
+    assert!(none.starts_with("r.toml: line 2, column ") && !none.contains(": : "), "{none}");
+    for json in ["{\"rtmp\": {}}", "\u{feff}{}", "\n  {\n  \"# pprof\": \"x\"\n}\n"] {
         let message = "r.toml: this is JSON; the configuration is TOML: runnel --reference prints all keys";
         assert_eq!(refusal(json), message);
     }
