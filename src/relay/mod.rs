@@ -30,7 +30,9 @@ use async_io::Timer;
 use crate::conf::Config;
 #[cfg(feature = "tls")]
 use crate::disk::{Lane, aside};
-use crate::hub::{Interest, Name, Refused};
+#[cfg(any(feature = "rtmp", feature = "rtsp"))]
+use crate::hub::Refused;
+use crate::hub::{Interest, Name};
 #[cfg(feature = "tls")]
 use crate::net::Trust;
 use crate::net::{Close, Conn, SocketSizes, dial};
