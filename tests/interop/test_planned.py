@@ -46,6 +46,7 @@ UNFILLED = {
     "streams: memory": "a ring is as full as its stream makes it, and has a test of its own",
     "files that are played": "the file is one of the publishers",
     "addresses": "those of loopback are not counted",
+    "sessions": "each that publishes or plays has one",
     "requests for files": "a test of its own has them",
     "recordings: memory": "it is what waits for a disk, and this one does not stand still",
     "further threads for disks": "they begin where a disk stands still",
