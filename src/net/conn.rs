@@ -75,7 +75,7 @@ const SCRATCH: usize = 64 << 10;
 const MAX_REST: usize = 16 << 10;
 /// So much of that is a part of the connection.
 const UNPAID: usize = 1 << 10;
-/// What is left over is kept in blocks of so many bytes, or of a multiple.
+/// Input that is left over is kept in blocks of so many bytes, or of a multiple.
 const REST_STEP: usize = 256;
 /// `most` for machines that use what they are given.
 pub const ALL: usize = SCRATCH;

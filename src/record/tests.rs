@@ -23,13 +23,13 @@ use crate::disk::disk_of;
 use crate::hub::Name;
 use crate::session::Core;
 
-/// A folder whose only rule says this as well.
 fn pace(seconds: u64) -> Pace {
     let pace = Pace::default();
     pace.set(Duration::from_secs(seconds));
     pace
 }
 
+/// A folder whose only rule says this as well.
 fn folder(scratch: &Scratch, keys: &str) -> Folder {
     Folder::new(&Home::at(&scratch.0), &rules(scratch, keys), true, Busy::default())
 }

@@ -104,9 +104,9 @@ pub fn poll_rest(
     sent
 }
 
-/// The reason why a viewer has to go, if it has to: others need the memory of the units that it has taken and
-/// cannot send, or the operator ends it. Before it goes for others it gives up the units that it has not begun, and, if it is sent packets, the rest of the one
-/// that it has begun.
+/// The reason why a viewer has to go, if it has to: the operator ends it, or others need the memory of the units
+/// that it has taken and cannot send. Before it goes for others it gives up the units that it has not begun. One
+/// that is sent packets gives up the rest of the unit that it has begun as well.
 pub fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>) -> Option<Close> {
     let skips = match viewer.poll_pressed(cx, Instant::now()) {
         Pressed::No => return None,

@@ -31,7 +31,7 @@ class Order(unittest.TestCase):
     def test_behind_a_nudge_over_a_hole(self):
         self.check(1, 3, "to 3.1", "seeked", 4)
         self.check(1, 3, "to 3.1", "seeked", 2, errors=1)
-        # Where pictures of before were on their way, it goes back a little.
+        # It goes back a little if earlier pictures were on their way.
         self.check(0, "to 0.02", 0.08, "seeked", 0, 0.04)
 
     def test_behind_a_seek_back(self):

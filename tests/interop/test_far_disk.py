@@ -18,7 +18,7 @@ STREAM = "film"
 FAR = 8
 NO_ANSWER = "the disk has not answered for 10 s"
 MEMORY = {"total": "128MiB"}
-# What is promised: nobody waits for a disk for longer than 15 s, and who has left does not say so
+# The promise: nobody waits for a disk for longer than 15 s, and who has left does not say so
 # before; its place is free 10 s after that.
 LEAVES_WITHIN = 15 + 10
 # Files are looked at every 5 s, and a disk has 10 s to answer; 2 s to tell it.

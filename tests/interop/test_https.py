@@ -19,7 +19,7 @@ from tls_case import TlsCase
 
 SECONDS = 3
 PLAYS_WITHIN = 20
-# What has changed is read again within 5 s, which is a promise, and then told.
+# Files that have changed are read again within 5 s, which is a promise, and then told.
 READS_WITHIN = 5 + 1
 
 

@@ -323,7 +323,7 @@ class OneAddress(FromAfar):
         self.assertEqual(self.set_up(OTHER, path, MULTICAST, 2), [200, 453])
 
     def test_one_address_leaves_streams_and_places_of_viewers_to_others(self):
-        # Who is silent stays for as long as the test takes.
+        # Silent ones stay for as long as the test takes.
         patient = {"publish": {"silence": "10m"}, "connections": {"handshake": "10m"}}
         for way in ("rtmp", "rtsp"):
             with self.subTest(way):

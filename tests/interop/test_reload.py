@@ -458,7 +458,7 @@ class Records(Reloading):
         until_files(2)
         self.assertEqual(counts(), [0, 0])
         self.hang_up(record=[rule], recording={"sync": "200ms"})
-        # What is recorded, and the list of that.
+        # The recording, and its list.
         waiting.until(lambda: min(counts()) > 4, 20, counts)
         self.hang_up(record=[rule], recording={"sync": "0s"})
         # The last of each may have begun before.

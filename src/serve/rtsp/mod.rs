@@ -213,7 +213,7 @@ impl Body {
     /// Acts on what the client did.
     fn on_event(&mut self, machine: &mut rtsp::Server, event: Event, now: Instant) -> Result<Turn, Close> {
         match (event, &mut self.role) {
-            // what comes behind TEARDOWN is not heard any more
+            // packets and requests behind TEARDOWN are not heard any more
             (Event::Packet { .. } | Event::Lost { .. } | Event::Denied(_), Role::Gone) => {}
             (_, Role::Gone) => machine.refuse(Status::METHOD_NOT_VALID),
             (Event::Denied(target), _) => self.refused(&target, Refusal::Password, ""),

@@ -1,4 +1,4 @@
-//! What a connection holds at an end that the peer asks for.
+//! A connection gives back all that it holds when its peer ends the session.
 
 use super::*;
 
