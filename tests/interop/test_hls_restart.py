@@ -25,11 +25,13 @@ class Restart(Case):
         url = self.server.hls(STREAM)
         self.until_hls(STREAM)
         first = self.playlist().first
-        chromium = Chromium(self, [{"name": "hls.js", "kind": "hls.js", "url": url}])
+        chromium = Chromium(self, [{"name": "hls.js", "kind": "hls.js recovers", "url": url}])
         chromium.until(lambda _, player: player["frames"] > 50, "50 frames")
         waiting.until(lambda: self.playlist().first >= first + AHEAD, AHEAD + 20, "some time")
         before = self.playlist()
         self.server.kill()
+        # hls.js asks no more by itself for what was refused: the page has it ask.
+        chromium.until(lambda _, player: player["refused"] > 0, "a refusal", GOES_ON_WITHIN)
         self.server.start_again()
         self.publish_live(STREAM)
         shown = chromium.report()["hls.js"]["frames"]
