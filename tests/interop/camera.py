@@ -20,17 +20,24 @@ class Camera:
     """`way` is the one that it can do, "tcp" or "udp"; `moved_to` is where all is instead.
 
     `number` stands in its answers as CSeq, `noise` between its packets, and behind so many
-    of them as `hangs_up` says it does so.
+    of them as `hangs_up` says it does so. It describes what it has once `may_describe` is set.
     """
 
-    def __init__(self, case, way="tcp", moved_to=None, number=None, noise=b"", hangs_up=None):
+    def __init__(
+        self, case, way="tcp", moved_to=None, number=None, noise=b"", hangs_up=None, may_describe=None
+    ):
         self._way, self._moved_to = way, moved_to
+        self._may_describe = may_describe
+        self.asked = threading.Event()
         self._number, self._noise, self._hangs_up = number, noise, hangs_up
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._stopping = threading.Event()
         self.requests = []  # (method, status)
         case.addCleanup(self.stop)
         threading.Thread(target=self._quietly, args=(self._accept,), daemon=True).start()
+
+    def may_describe(self):
+        self._may_describe.set()
 
     @property
     def url(self):
@@ -44,6 +51,8 @@ class Camera:
 
     def stop(self):
         self._stopping.set()
+        if self._may_describe:
+            self._may_describe.set()
         # It wakes the thread that waits for somebody to come.
         try:
             self._listener.shutdown(socket.SHUT_RDWR)
@@ -88,6 +97,10 @@ class Camera:
 
     def _answer(self, method, head, client):
         """(status, fields, body, what sends a packet)"""
+        if method == "DESCRIBE":
+            self.asked.set()
+            if self._may_describe:
+                self._may_describe.wait()
         if method == "DESCRIBE" and self._moved_to:
             return 302, [f"Location: {self._moved_to}"], "", None
         if method == "DESCRIBE":

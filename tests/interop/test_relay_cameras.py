@@ -1,5 +1,7 @@
 """What is special about cameras: where they send somebody, and how their packets come."""
 
+import threading
+
 import flv
 import sample
 from camera import Camera
@@ -45,6 +47,17 @@ class Cameras(RelayCase):
         self.serve(pull=[self.camera_table(camera, "tcp")], rtsp={"udp": False})
         self.until_log_counts("pulling cam rtsp://", 1)
         self.assertIn("461", self.server.log)
+
+    def test_one_that_describes_late_leaves_the_name_to_who_publishes_meanwhile(self):
+        camera = Camera(self, may_describe=threading.Event())
+        self.serve(
+            pull=[{"stream": STREAM, "url": camera.url}], publish={"conflict": "replace"}
+        )
+        self.assertTrue(camera.asked.wait(20))
+        self.publish_live(STREAM)
+        camera.may_describe()
+        self.until_log_says("pulling cam .* the stream has a publisher already")
+        self.assertNotIn("stops publishing", self.server.log)
 
     def test_one_that_counts_its_answers_in_a_way_of_its_own_is_pulled(self):
         self.pull(Camera(self, number="0"))
