@@ -72,7 +72,7 @@ impl Drop for Entry {
 
 impl Core {
     /// The sessions that publish and play, relays and recordings among them, by their ids; each with what its
-    /// stream knows of it, unless it has left that already.
+    /// stream knows of it, unless it has left that already. Players of HLS are not among them: the muxer is.
     pub fn sessions(&self) -> Vec<(SessionId, Session, Option<SessionStats>)> {
         let streams = self.hub.streams();
         let stats: BTreeMap<_, _> =
@@ -82,7 +82,7 @@ impl Core {
     }
 
     /// Ends a session; false if there is none of that id. Its peer may come again, and a relay does after its
-    /// pause; a recording begins anew with the next publisher.
+    /// pause. A recording writes no more, and begins anew once nobody has published its stream for a second.
     pub fn kick(&self, id: SessionId) -> bool {
         let stream = self.list.lock().get(&id).map(|session| session.stream.clone());
         stream.and_then(|name| self.hub.find(&name)).is_some_and(|stream| stream.kick(id))
@@ -114,7 +114,7 @@ mod tests {
     use super::*;
     use crate::conf::Config;
     use crate::container::FLV;
-    use crate::hub::{Dismissal, Next, Step};
+    use crate::hub::{Dismissal, Next, Pressed, Step};
     use crate::session::{Asker, Request};
 
     #[test]
@@ -139,6 +139,13 @@ mod tests {
         let (id, first, stats) = core.sessions().swap_remove(0);
         assert_eq!((&first.stream, first.part, &*first.url), (&name, Part::Plays(FLV.name), "/live/a?secret"));
         assert_eq!((first.peer, stats), (Some(peer), Some(SessionStats { id, bytes: 0, waits: true })));
+
+        // one in the middle of sending hears of it as well
+        let (mut sends, leave) = core.admit_player(&request("TSPUBSUB"), &FLV).ok().unwrap();
+        assert_eq!(sends.poll_pressed(&cx, Instant::now()), Pressed::No);
+        assert!(core.kick(core.sessions().last().unwrap().0));
+        assert_eq!(sends.poll_pressed(&cx, Instant::now()), Pressed::Kicked);
+        drop((sends, leave));
 
         let mut next = |at: usize| viewers[at].0.poll_next(&cx, &mut Vec::new(), Step { units: 8, bytes: 1 << 10 });
         assert_eq!(next(0), Poll::Pending);
