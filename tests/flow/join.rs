@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::harness::{AVCC, Audio, LIMITS, Script, Video, World, track};
-use runnel::hub::{EventKind, Interest, Name};
+use runnel::hub::{Conflict, EventKind, Interest, Limits, Name};
 use runnel::media::{Codec, Kind};
 
 #[test]
@@ -141,6 +141,25 @@ fn readers_hear_of_a_publisher_before_its_first_frame_and_of_all_that_follows() 
     let (first, second) = (wait(), wait());
     assert!(first.is_some() && second.is_some());
     assert_eq!(heard(), of("a", &[EventKind::Watched]), "of the first alone, of those without a place too");
+}
+
+#[test]
+fn one_that_looked_while_it_was_closed_hears_when_it_is_open_again() {
+    let world = World::new(Limits { conflict: Conflict::Replace, ..LIMITS });
+    let open = || {
+        let mut source = world.publish("a");
+        assert!(!world.hub.find(&Name::new("a").unwrap()).unwrap().is_open());
+        source.publisher.track(track(Codec::H264, AVCC));
+        source.publisher.complete();
+        source.frame(Kind::Video, true, 100, world.now).unwrap();
+        source.publisher.flush();
+        source
+    };
+    let _replaced = open();
+    let mut events = world.hub.events(Interest { name: None, kinds: &[EventKind::Open] });
+    // one turn has it closed and open: nobody was told in between
+    let _other = open();
+    assert!(events.poll_news(&Context::from_waker(Waker::noop())).is_ready());
 }
 
 #[derive(Default)]
