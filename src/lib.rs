@@ -46,6 +46,15 @@
 //! [`hub::Publisher::publish`] → a slot in the ring → [`hub::Viewer::poll_next`]
 //! takes the packed [`hub::Unit`], or packs it now → [`net::Outlet`] → one `writev`.
 //!
+//! # In another program
+//!
+//! The server runs inside another program, which publishes frames of its own and reads those of any stream. What it
+//! publishes is charged to the plan like all else, and what it reads stays charged to its stream as long as it is held.
+//!
+//! ```no_run
+#![doc = include_str!("../examples/embed.rs")]
+//! ```
+//!
 //! # Words
 //!
 //! *Publish* and *play*: they come to us. *Pull* and *push*: we go to them. A

@@ -173,6 +173,11 @@ impl Viewer {
         &self.tracks
     }
 
+    /// The tracks of what `poll_next` gave last.
+    pub(super) fn told(&self) -> &Arc<Tracks> {
+        &self.told
+    }
+
     /// Forgets how far it has got: `poll_next` begins anew at the newest key frame.
     pub fn rewind(&mut self) {
         let stream = self.stream.clone();

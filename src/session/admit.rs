@@ -74,6 +74,13 @@ impl Core {
     }
 }
 
+impl<'a> Request<'a> {
+    /// That of the program itself, which has no address; ids of its sessions begin with `kind`.
+    pub fn of_program(name: &'a Name, kind: &'static str) -> Self {
+        Self { name, asker: Asker::Guest(kind, None), seat: None, url: &"" }
+    }
+}
+
 impl Request<'_> {
     /// Takes its part of what its address has.
     fn take(&self, what: Claim) -> Result<Option<Use>, Refused> {

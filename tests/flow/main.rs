@@ -4,6 +4,7 @@ mod budget;
 mod clocks;
 #[cfg(feature = "http")]
 mod dates;
+mod frames;
 mod harness;
 mod join;
 mod losses;

@@ -251,7 +251,8 @@ pub fn dial(address: SocketAddr) -> TcpStream {
 const KNOCK: Duration = Duration::from_millis(200);
 
 /// Four ports of the loopback interface that nobody uses just now.
-fn free_ports() -> [SocketAddr; 4] {
+/// Ports that are free now.
+pub fn free_ports() -> [SocketAddr; 4] {
     let listeners = [(); 4].map(|()| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap());
     listeners.map(|listener| listener.local_addr().unwrap())
 }

@@ -1,0 +1,68 @@
+//! A program that has the server inside. It is told of streams that begin and end, reads the
+//! frames of each, and publishes them once more: `NAME` as `NAME-copy`.
+//!
+//!     cargo run --example embed
+//!     ffmpeg -re -f lavfi -i testsrc2 -c:v libx264 -g 50 -f flv rtmp://127.0.0.1/live/a
+//!     ffplay http://127.0.0.1:8080/live/a-copy.flv
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::sync::Arc;
+use std::time::Instant;
+
+use runnel::conf::Config;
+use runnel::hub::{EventKind, FRAMES, Frames, Interest, Name, Read};
+use runnel::serve::Server;
+use runnel::session::{Core, Request};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    serve("profile = \"router\"")
+}
+
+/// Runs the server by such a configuration. All its memory stays within the plan of that, and so
+/// does what is published and read here.
+pub fn serve(config: &str) -> Result<(), Box<dyn Error>> {
+    let core = Core::new(Config::parse("embedded", config)?, Arc::default());
+    let server = Server::new(&core);
+    let listeners = server.bind().map_err(|(key, why)| format!("{key}: {why}"))?;
+    server.start(listeners, || {})?;
+    smol::block_on(core.executor.clone().run(copy_all(core)))
+}
+
+/// Has a task for each stream that somebody publishes.
+async fn copy_all(core: Arc<Core>) -> Result<(), Box<dyn Error>> {
+    let mut events = core.hub.events(Interest::default());
+    let mut tasks = HashMap::new();
+    loop {
+        // `None` says that some were missed: a program that must not miss any looks at `core.hub.streams()` then
+        let Some(event) = std::future::poll_fn(|cx| events.poll_next(cx)).await else { continue };
+        match event.kind {
+            EventKind::Published if !event.name.as_str().ends_with("-copy") => {
+                let copy = copy(core.clone(), event.name.clone());
+                tasks.entry(event.name).or_insert_with(|| core.executor.spawn(copy));
+            }
+            EventKind::Unpublished => drop(tasks.remove(&event.name)),
+            _ => {}
+        }
+    }
+}
+
+/// Publishes what is read, until it is dropped or somebody else has the name.
+async fn copy(core: Arc<Core>, name: Name) -> Option<()> {
+    let copy = Name::new(&format!("{name}-copy")).ok()?;
+    let (viewer, _playing) = core.admit_player(&Request::of_program(&name, "COPYSUB"), &FRAMES).ok()?;
+    let (mut publisher, _publishing) =
+        core.admit_publisher(&Request::of_program(&copy, "COPYPUB"), Instant::now()).ok()?;
+    let mut frames = Frames::new(viewer);
+    loop {
+        match frames.next().await {
+            Read::Tracks(tracks) => tracks.iter().for_each(|track| _ = publisher.track(track.clone())),
+            // one that finds no room is lost: viewers go on at the next key frame
+            Read::Frame(frame) => match frame.charged_to(&publisher) {
+                Ok(frame) => publisher.publish(frame, Instant::now()).map_or((), |()| publisher.flush()),
+                Err(_) => publisher.lost(frame.kind),
+            },
+            Read::Dismissed(_) => return None,
+        }
+    }
+}
