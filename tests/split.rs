@@ -9,7 +9,7 @@ mod records;
 #[path = "support/talks.rs"]
 mod talks;
 
-use drive::{Dice, converse, invariant, patient};
+use drive::{Dice, converse, invariant, patient, refused};
 use encoder::Encoder;
 use runnel::proto::http::{self, Method, Status};
 use runnel::proto::rtmp::{ClientEvent, Event, Role};
@@ -79,8 +79,40 @@ fn requests_are_heard_alike() {
     assert_eq!(requests[5..], [(Get, "/live/test.flv")], "what follows the last is not read");
 }
 
+#[test]
+fn broken_chunks_and_messages_have_one_place() {
+    let publisher = || talks::rtmp_server(talks::account());
+    let good = Encoder::publishing("test").bytes;
+    let control = |kind: u8, payload: &[u8]| {
+        let mut encoder = Encoder { bytes: Vec::new(), chunk: 128 };
+        encoder.control(kind, payload);
+        encoder.bytes
+    };
+    refused(publisher, &good, &[0xc9, 0, 0], ("a chunk stream that begins with format 3", 0));
+    refused(publisher, &good, &control(5, &[0; 200]), ("a control message beyond all measure", 0));
+    // what a message says is known at its end
+    refused(publisher, &good, &control(1, &[0; 4]), ("chunk size 0", 16));
+    refused(publisher, &good, &control(4, &[0; 1]), ("a message that ends inside a field", 13));
+    let player = || talks::rtmp_client(Role::Play, talks::account());
+    let server = talks::server(Role::Play);
+    refused(player, &server, &control(1, &[0; 4]), ("chunk size 0", 16));
+}
+
+#[cfg(feature = "http")]
+#[test]
+fn broken_websocket_frames_have_one_place() {
+    let mut good = Vec::new();
+    talks::ws_frame(&mut good, 0x82, &[7; 300]);
+    talks::ws_frame(&mut good, 0x89, b"still there?");
+    let mut parts = Vec::new();
+    talks::ws_frame(&mut parts, 0x09, b"ping");
+    refused(ws::Server::default, &good, &[0x89, 0], ("a frame without a mask", 0));
+    refused(ws::Server::default, &good, &parts, ("a control frame in parts", 0));
+    refused(ws::Server::default, &good, &[0x83, 0x80, 0, 0, 0, 0], ("a damaged frame", 0));
+}
+
 /// `text` is refused with `status` however it comes.
-fn refused(text: &str, status: Status) {
+fn answered(text: &str, status: Status) {
     let events = invariant(talks::http_server, text.as_bytes());
     assert_eq!(events, [http::Event::Bad(status)]);
 }
@@ -88,22 +120,22 @@ fn refused(text: &str, status: Status) {
 #[test]
 fn requests_that_are_refused_are_refused_alike() {
     let fields: String = (0..80).map(|n| format!("F{n}: x\r\n")).collect();
-    refused(&format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n"), Status::HEADERS_TOO_LARGE);
-    refused("GET / HTTP/1.1\r\nHost: h\r\nBad Name: x\r\n\r\n", Status::BAD_REQUEST);
-    refused("GET / HTTP/3.0\r\nHost: h\r\n\r\n", Status::VERSION);
+    answered(&format!("GET / HTTP/1.1\r\nHost: h\r\n{fields}\r\n"), Status::HEADERS_TOO_LARGE);
+    answered("GET / HTTP/1.1\r\nHost: h\r\nBad Name: x\r\n\r\n", Status::BAD_REQUEST);
+    answered("GET / HTTP/3.0\r\nHost: h\r\n\r\n", Status::VERSION);
 }
 
 #[test]
 fn a_long_field_is_refused_alike() {
     let long = "a".repeat(2000);
-    refused(&format!("GET / HTTP/1.1\r\nHost: h\r\nCookie: {long}\r\n\r\n"), Status::HEADERS_TOO_LARGE);
+    answered(&format!("GET / HTTP/1.1\r\nHost: h\r\nCookie: {long}\r\n\r\n"), Status::HEADERS_TOO_LARGE);
     // what is wrong with it behind the limit is nobody's business
-    refused(&format!("GET / HTTP/1.1\r\nHost: h\r\nCookie: {long}\0\r\n\r\n"), Status::HEADERS_TOO_LARGE);
+    answered(&format!("GET / HTTP/1.1\r\nHost: h\r\nCookie: {long}\0\r\n\r\n"), Status::HEADERS_TOO_LARGE);
 }
 
 #[test]
 fn a_long_url_is_refused_alike() {
-    refused(&format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(2000)), Status::URI_TOO_LONG);
+    answered(&format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(2000)), Status::URI_TOO_LONG);
 }
 
 #[cfg(feature = "http")]

@@ -53,9 +53,14 @@ impl std::fmt::Display for Name {
     }
 }
 
+impl InvalidName {
+    /// What a name is, for those who asked for another.
+    pub const TEXT: &str = "not a stream name: 1 to 128 letters, digits or -_.~@+=, and no leading dot";
+}
+
 impl std::fmt::Display for InvalidName {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("not a stream name: 1 to 128 letters, digits or -_.~@+=, and no leading dot")
+        f.write_str(Self::TEXT)
     }
 }
 

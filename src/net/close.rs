@@ -1,12 +1,17 @@
 //! The reasons why connections end: one list for the log, the statistics and the peer.
 
+use std::fmt;
+
+use crate::hub;
+use crate::proto::{Blame, Error};
+
 /// The reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Close {
     /// The peer closed.
     Eof,
     /// The peer broke the protocol.
-    Peer(String),
+    Peer(Fault),
     /// Nothing came in the time allowed.
     Idle,
     /// Nothing could be sent in the time allowed.
@@ -15,8 +20,8 @@ pub enum Close {
     Changed,
     /// Somebody else took its place, or it was told to go.
     Kicked,
-    /// Its request was refused.
-    Refused(String),
+    /// Its request was refused, or ours.
+    Refused(Reason),
     /// The socket failed.
     Io(std::io::ErrorKind),
     /// The server stops.
@@ -25,7 +30,48 @@ pub enum Close {
     Done,
 }
 
+/// A peer's fault.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// A machine refused what it sent. Where that is known, so many bytes of the connection's input, which
+    /// is counted without TLS, were in order before.
+    Input(Error, Option<u64>),
+    /// TLS ended, for this reason.
+    #[cfg(feature = "tls")]
+    Tls(Box<str>),
+    /// It closed before it had answered anything by this protocol.
+    Unanswered(&'static str),
+}
+
+/// The reason for a refusal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// A rule or a limit of ours.
+    Ours(&'static str),
+    /// The hub has no place for it.
+    Hub(hub::Refused),
+    /// What the other side or the system has said: of bounded length, and fit for a log.
+    Said(Box<str>),
+}
+
 impl Close {
+    /// A refusal.
+    pub fn refused(why: impl Into<Reason>) -> Self {
+        Self::Refused(why.into())
+    }
+
+    /// The same, found in input that `start` bytes of the connection stood before. What is known better
+    /// stays, and no byte is to blame for a limit of ours.
+    #[must_use]
+    pub fn found_at(self, start: u64) -> Self {
+        match self {
+            Self::Peer(Fault::Input(error, None)) if error.blame() != Blame::Limit => {
+                Self::Peer(Fault::Input(error, Some(start + error.used() as u64)))
+            }
+            known => known,
+        }
+    }
+
     /// One word: the label in the metrics.
     pub fn label(&self) -> &'static str {
         match self {
@@ -47,16 +93,71 @@ impl Close {
         ["eof", "peer", "idle", "slow", "changed", "kicked", "refused", "io", "shutdown", "done"];
 }
 
-impl std::fmt::Display for Close {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Display for Close {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Peer(what) | Self::Refused(what) => write!(f, "{}: {what}", self.label()),
+            Self::Peer(fault) => write!(f, "peer: {fault}"),
+            Self::Refused(why) => write!(f, "refused: {why}"),
             Self::Io(kind) => write!(f, "io: {kind}"),
             Self::Kicked => f.write_str("another took its place"),
             Self::Slow => f.write_str("slow: too little could be sent in time"),
             Self::Changed => f.write_str("changed: it has to ask again, because the tracks are others now"),
             _ => f.write_str(self.label()),
         }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Input(error, Some(at)) => write!(f, "{error}, at byte {at}"),
+            Self::Input(error, None) => error.fmt(f),
+            #[cfg(feature = "tls")]
+            Self::Tls(why) => write!(f, "TLS: {why}"),
+            Self::Unanswered(protocol) => {
+                write!(f, "it closed the connection before it answered: is that an {protocol} port?")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ours(why) => f.write_str(why),
+            Self::Hub(why) => why.fmt(f),
+            Self::Said(why) => f.write_str(why),
+        }
+    }
+}
+
+impl From<Error> for Close {
+    fn from(error: Error) -> Self {
+        Self::Peer(Fault::Input(error, None))
+    }
+}
+
+impl From<&'static str> for Reason {
+    fn from(why: &'static str) -> Self {
+        Self::Ours(why)
+    }
+}
+
+impl From<hub::Refused> for Reason {
+    fn from(why: hub::Refused) -> Self {
+        Self::Hub(why)
+    }
+}
+
+impl From<String> for Reason {
+    fn from(said: String) -> Self {
+        Self::Said(said.into())
+    }
+}
+
+impl From<std::io::Error> for Reason {
+    fn from(error: std::io::Error) -> Self {
+        error.to_string().into()
     }
 }
 
@@ -67,5 +168,20 @@ impl From<std::io::Error> for Close {
             BrokenPipe | ConnectionReset | UnexpectedEof => Self::Eof,
             kind => Self::Io(kind),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_known_better_stays_and_a_limit_has_no_place() {
+        let fault = Close::from(Error::misbehaved("not now").after(2)).found_at(5);
+        assert_eq!(fault.clone().found_at(100), fault);
+        assert_eq!(fault.to_string(), "peer: not now, at byte 7");
+        let limit = Close::from(Error::limit("answers are not read")).found_at(5);
+        assert_eq!(limit.to_string(), "peer: answers are not read");
+        assert_eq!(Close::Eof.found_at(5), Close::Eof);
     }
 }

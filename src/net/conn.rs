@@ -22,6 +22,7 @@ use super::tls::Tls;
 use super::watch::Entry;
 use super::{Close, Outlet, Seat, Watch};
 use crate::budget::Lease;
+use crate::proto::Error;
 use sink::Sink;
 
 /// A connection.
@@ -48,6 +49,8 @@ pub struct Conn {
     prompt: bool,
     /// The longest write, in bytes.
     most: u32,
+    /// Bytes that came, without TLS.
+    received: u64,
 }
 
 /// Kernel buffers in bytes, as they are asked of the kernel, which doubles them.
@@ -111,6 +114,7 @@ impl Conn {
             blocked: false,
             prompt: false,
             most: u32::MAX,
+            received: 0,
         };
         conn.resize(sizes);
         conn
@@ -159,7 +163,7 @@ impl Conn {
     /// Pays for so many bytes of input that cannot be used yet, where they are more than a connection has
     /// room for itself.
     pub fn pay(&self, bytes: usize) -> Result<Option<Lease>, Close> {
-        let no_room = |_| Close::Refused("there is no room for what it sends just now".into());
+        let no_room = |_| Close::refused("there is no room for what it sends just now");
         match &self.pass {
             Some(pass) if bytes > UNPAID => pass.charge(bytes).map_err(no_room),
             _ => Ok(None),
@@ -183,7 +187,7 @@ impl Conn {
 
     /// Reads once and feeds what came to `input`, which consumes a prefix and says how long it was. No more
     /// than `most` bytes are taken from the socket and kept together: a peer that sends so much that cannot
-    /// be used is to go.
+    /// be used is to go. A fault that `input` finds is told with its place in all that has come.
     pub fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -196,23 +200,25 @@ impl Conn {
             let (free, _) = free.split_at_mut(most.saturating_sub(kept.len()).min(free.len()));
             let again = std::mem::take(&mut self.again);
             if free.is_empty() && !again {
-                return Poll::Ready(Err(Close::Peer("too much that cannot be used yet".into())));
+                return Poll::Ready(Err(Error::limit("too much that cannot be used yet").into()));
             }
             let bytes = if again { 0 } else { ready!(self.poll_socket(cx, free))? };
             if self.prompt && bytes > 0 {
                 // the kernel forgets it whenever something is answered
                 let _ = SockRef::from(&*self.socket).set_tcp_quickack(true);
             }
+            self.received += bytes as u64;
             let total = kept.len() + bytes;
             let mut data = buffer.get(..total).unwrap_or_default();
             while !data.is_empty() {
-                match input(data)? {
+                match input(data).map_err(|why| why.found_at(self.received - data.len() as u64))? {
                     0 => break,
                     used => data = data.get(used..).unwrap_or_default(),
                 }
             }
             if data.len() > MAX_REST {
-                return Poll::Ready(Err(Close::Peer("a header without end".into())));
+                let why = Close::from(Error::malformed("a header without end"));
+                return Poll::Ready(Err(why.found_at(self.received - data.len() as u64)));
             }
             self.paid = None;
             // the allocator keeps several blocks of each size that it has had
@@ -426,6 +432,27 @@ mod tests {
             conn.offer_again();
         }
         assert_eq!((rooms.len(), conn.rest.capacity()), (4, 0));
+    }
+
+    #[test]
+    fn a_fault_is_told_with_its_place_however_the_input_comes() {
+        for piece in [1, 7, 64, 100] {
+            let (mut peer, mut conn) = pair();
+            let mut taken = 0;
+            let mut input = |data: &[u8]| match (data.len(), taken) {
+                (..10, _) => Ok(0),
+                (_, 60) => Err(Error::malformed("no message").after(3).into()),
+                _ => {
+                    taken += 10;
+                    Ok(10)
+                }
+            };
+            let read = [0; 100].chunks(piece).find_map(|piece| {
+                peer.write_all(piece).unwrap();
+                smol::block_on(std::future::poll_fn(|cx| conn.poll_read(cx, SOME, &mut input))).err()
+            });
+            assert_eq!(read.unwrap().to_string(), "peer: no message, at byte 63", "in pieces of {piece}");
+        }
     }
 
     #[test]

@@ -19,7 +19,7 @@ mod watch;
 
 pub use address::{at_port, canonical};
 pub use cadence::Cadence;
-pub use close::Close;
+pub use close::{Close, Fault, Reason};
 pub use conn::{ALL, Conn, Received, SOME, SocketSizes};
 pub use dial::{allow_names, dial};
 pub use listen::{Gate, accept_loop, bind, try_address};

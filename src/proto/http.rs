@@ -1,6 +1,6 @@
 //! HTTP/1.1, the server's side: requests in, heads out. RFC 9112.
 
-use super::Machine;
+use super::{Error, Machine};
 
 /// A request without a body.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -135,10 +135,6 @@ pub const TURNED_AWAY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 /// The `Server` field of every answer.
 const SERVER: &str = concat!("runnel/", env!("CARGO_PKG_VERSION"));
-
-/// The error that never is: a HTTP machine answers every fault with a status.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Never {}
 
 impl Server {
     /// Heads of more than `max_head` bytes are refused.
@@ -316,9 +312,9 @@ fn origin_form(target: &str) -> Option<&str> {
 
 impl Machine for Server {
     type Event = Event;
-    type Error = Never;
 
-    fn input(&mut self, data: &[u8]) -> Result<usize, Never> {
+    /// Never an error: every fault is answered with a status.
+    fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
         if self.skip > 0 {
             let used = self.skip.min(data.len());
             self.skip -= used;
@@ -339,14 +335,6 @@ impl Machine for Server {
         &mut self.out
     }
 }
-
-impl std::fmt::Display for Never {
-    fn fmt(&self, _: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match *self {}
-    }
-}
-
-impl std::error::Error for Never {}
 
 #[cfg(test)]
 mod tests {

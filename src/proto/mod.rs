@@ -15,9 +15,11 @@ pub mod rtsp;
 #[cfg(feature = "http")]
 pub mod ws;
 
+mod error;
 mod target;
 mod url;
 
+pub use error::{Blame, Error};
 pub use target::Target;
 pub use url::Url;
 
@@ -28,12 +30,14 @@ pub use url::Url;
 pub trait Machine {
     /// An event from the peer.
     type Event;
-    /// The error that ends the connection.
-    type Error: std::error::Error;
 
     /// Consumes a prefix of `data` and says how long it was; 0 means that there
     /// is not enough yet, and what is left is offered again with more behind it.
-    fn input(&mut self, data: &[u8]) -> Result<usize, Self::Error>;
+    ///
+    /// # Errors
+    /// The connection is to end. The error and its place in the stream of bytes are
+    /// the same however that was cut.
+    fn input(&mut self, data: &[u8]) -> Result<usize, Error>;
 
     /// The next event; drained to `None` before the next `input`.
     fn event(&mut self) -> Option<Self::Event>;

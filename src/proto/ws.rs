@@ -7,7 +7,7 @@ use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use super::Machine;
+use super::{Error, Machine};
 
 /// An event from the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,10 +29,6 @@ pub struct Server {
     closing: bool,
     event: Option<Event>,
 }
-
-/// The error that ends a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Error(&'static str);
 
 /// The most bytes of answers that may wait for a client that does not read.
 const MAX_ANSWERS: usize = 4 << 10;
@@ -64,16 +60,16 @@ impl Server {
     /// Reads a frame: how long it was, or 0 if it is not complete. Section 5.2.
     fn frame(&mut self, data: &[u8]) -> Result<usize, Error> {
         let mut cursor = Cursor::new(data);
-        let parsed = FrameHeader::parse(&mut cursor).map_err(|_| Error("a damaged frame"))?;
+        let parsed = FrameHeader::parse(&mut cursor).map_err(|_| Error::malformed("a damaged frame"))?;
         let Some((header, length)) = parsed else { return Ok(0) };
         let head = usize::try_from(cursor.position()).unwrap_or(usize::MAX);
-        let mask = header.mask.ok_or(Error("a frame without a mask"))?;
+        let mask = header.mask.ok_or(Error::malformed("a frame without a mask"))?;
         let OpCode::Control(control) = header.opcode else {
             (self.left, self.mask) = (length, mask);
             return Ok(head);
         };
         if length > 125 || !header.is_final {
-            return Err(Error("a control frame in parts"));
+            return Err(Error::malformed("a control frame in parts"));
         }
         let Some(payload) = data.get(head..head + length as usize) else { return Ok(0) };
         let payload: Vec<u8> = payload.iter().zip(mask.iter().cycle()).map(|(byte, mask)| byte ^ mask).collect();
@@ -104,10 +100,12 @@ impl Server {
 
     fn send(&mut self, control: Control, payload: &[u8]) -> Result<(), Error> {
         if self.out.len() > MAX_ANSWERS {
-            return Err(Error("answers are not read"));
+            return Err(Error::limit("answers are not read"));
         }
         let header = FrameHeader { is_final: true, opcode: OpCode::Control(control), ..FrameHeader::default() };
-        header.format(payload.len() as u64, &mut self.out).map_err(|_| Error("a frame that cannot be written"))?;
+        header
+            .format(payload.len() as u64, &mut self.out)
+            .map_err(|_| Error::limit("a frame that cannot be written"))?;
         self.out.extend_from_slice(payload);
         Ok(())
     }
@@ -134,7 +132,6 @@ pub fn binary_header(len: usize, out: &mut Vec<u8>) {
 
 impl Machine for Server {
     type Event = Event;
-    type Error = Error;
 
     fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
         if self.closing {
@@ -154,14 +151,6 @@ impl Machine for Server {
         &mut self.out
     }
 }
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for Error {}
 
 #[cfg(test)]
 mod tests {

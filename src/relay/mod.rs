@@ -33,10 +33,12 @@ use crate::disk::{Lane, aside};
 #[cfg(any(feature = "rtmp", feature = "rtsp"))]
 use crate::hub::Refused;
 use crate::hub::{Interest, Name};
+#[cfg(any(feature = "rtmp", feature = "rtsp"))]
+use crate::net::Fault;
 #[cfg(feature = "tls")]
 use crate::net::Trust;
 use crate::net::{Close, Conn, SocketSizes, dial};
-use crate::proto::Url;
+use crate::proto::{Error, Url};
 use crate::session::{Asker, Core, Request, Who};
 
 /// A protocol that streams travel by.
@@ -112,11 +114,9 @@ impl From<Close> for End {
 #[cfg(any(feature = "rtmp", feature = "rtsp"))]
 impl End {
     /// The same, with what may be wrong where the other side has closed without a word.
-    fn of(self, protocol: &str, is_answered: bool) -> Self {
+    fn of(self, protocol: &'static str, is_answered: bool) -> Self {
         match self {
-            Self::Closed(Close::Eof) if !is_answered => Self::Closed(Close::Peer(format!(
-                "it closed the connection before it answered: is that an {protocol} port?"
-            ))),
+            Self::Closed(Close::Eof) if !is_answered => Self::Closed(Close::Peer(Fault::Unanswered(protocol))),
             end => end,
         }
     }
@@ -264,11 +264,11 @@ async fn attempt(direction: Direction, job: &mut RelayJob) -> (Close, u64) {
                         false => url,
                     };
                 }
-                _ => return (Close::Peer("it redirects to what is no such URL".into()), moved),
+                _ => return (Error::misbehaved("it redirects to what is no such URL").into(), moved),
             },
         }
     }
-    (Close::Peer("it redirects without end".into()), moved)
+    (Error::misbehaved("it redirects without end").into(), moved)
 }
 
 impl Protocol {
@@ -333,7 +333,7 @@ impl RelayJob {
     #[cfg(any(feature = "rtmp", feature = "rtsp"))]
     fn gives_way(&self) -> Result<(), Close> {
         match self.core.hub.find(&self.name) {
-            Some(stream) if stream.is_live() => Err(Close::Refused(Refused::Taken.to_string())),
+            Some(stream) if stream.is_live() => Err(Close::refused(Refused::Taken)),
             _ => Ok(()),
         }
     }
@@ -350,7 +350,7 @@ impl RelayJob {
         let Core { gate, watch, .. } = &*self.core;
         let port = self.url.port.unwrap_or(protocol.port);
         let dialled = dial((&self.url.host, port), sizes, gate, watch, CONNECT).await;
-        let conn = dialled.map_err(|error| Close::Refused(error.to_string()))?;
+        let conn = dialled.map_err(Close::refused)?;
         conn.expect_input(self.config.connections.handshake.0);
         if !protocol.sealed {
             return Ok(conn);
@@ -361,7 +361,7 @@ impl RelayJob {
             return conn.sealed_to(&self.trust().await?, &self.url.host, &self.core.throttle, limit).await;
         }
         #[cfg(not(feature = "tls"))]
-        Err(Close::Refused(crate::conf::lacks("tls")))
+        Err(Close::refused(crate::conf::lacks("tls")))
     }
 }
 
@@ -381,7 +381,7 @@ impl RelayJob {
             true => "; --ca FILE believes whom those in FILE have signed, and --insecure anybody",
             false => "; ca = FILE believes whom those in FILE have signed, and insecure = true anybody",
         };
-        trust.map(|trust| trust.or(remedy)).map_err(Close::Refused)
+        trust.map(|trust| trust.or(remedy)).map_err(Close::refused)
     }
 }
 

@@ -12,8 +12,8 @@ use crate::hub::Doubt;
 use crate::media::Info;
 use crate::net::random;
 use crate::net::{ALL, Close, Conn, Framing, HeadFraming, Outlet, SOME, poll_in_turns};
-use crate::proto::Machine;
 use crate::proto::rtmp::{Address, Client, ClientEvent, PUSH, Role, STREAM_ID, renumber};
+use crate::proto::{Error, Machine};
 use crate::session::{FlvIn, Ingest, Sender};
 
 /// Fetches a stream.
@@ -57,7 +57,7 @@ const MAX_ANSWERS: usize = 16 << 10;
 fn are_read(client: &mut Client) -> Result<(), Close> {
     match client.transmit().len() {
         0..=MAX_ANSWERS => Ok(()),
-        _ => Err(Close::Peer("answers are not read".into())),
+        _ => Err(Error::limit("answers are not read").into()),
     }
 }
 
@@ -108,7 +108,7 @@ impl Pull {
         }
         let (mut moved, mut started) = (None, false);
         let received = ready!(conn.poll_read(cx, ALL, |data| {
-            let used = client.input(data).map_err(|error| Close::Peer(error.to_string()))?;
+            let used = client.input(data)?;
             while let Some(event) = client.event() {
                 if flv_in.is_none() && is_media(&event) {
                     let mut begun = begin(job, now)?;
@@ -118,7 +118,7 @@ impl Pull {
                 }
                 match (event, flv_in.as_mut()) {
                     (ClientEvent::Started, None) => started = true,
-                    (ClientEvent::Refused(why), _) => return Err(Close::Refused(why)),
+                    (ClientEvent::Refused(why), _) => return Err(Close::refused(why)),
                     (ClientEvent::Moved(to), _) => moved = Some(to),
                     (ClientEvent::Media { kind, timestamp, body }, Some(flv_in)) => {
                         flv_in.media(kind, timestamp, &body, now)?;
@@ -165,7 +165,7 @@ fn begin(job: &RelayJob, now: Instant) -> Result<FlvIn, Close> {
     job.gives_way()?;
     let RelayJob { core, config, name, url, who, .. } = job;
     let admitted = core.admit_publisher(&job.request(), now);
-    let (mut publisher, grant) = admitted.map_err(|why| Close::Refused(why.to_string()))?;
+    let (mut publisher, grant) = admitted?;
     publisher.doubt(Doubt::Pulled);
     log::info!("{who} pulls {name} from {url}");
     Ok(FlvIn::new(Ingest::new((publisher, grant), config)))
@@ -225,19 +225,19 @@ impl Push {
         }
         let mut moved = None;
         let received = ready!(conn.poll_read(cx, SOME, |data| {
-            let used = client.input(data).map_err(|error| Close::Peer(error.to_string()))?;
+            let used = client.input(data)?;
             while let Some(event) = client.event() {
                 match event {
                     // its publisher has left meanwhile
                     ClientEvent::Started if sender.is_none() && !is_live => return Err(Close::Done),
                     ClientEvent::Started if sender.is_none() => {
                         let admitted = core.admit_player(&job.request(), &PUSH);
-                        let (viewer, grant) = admitted.map_err(|why| Close::Refused(why.to_string()))?;
+                        let (viewer, grant) = admitted?;
                         let outlet = Outlet::new(framing(client.stream_id()));
                         *sender = Some(Sender::new((viewer.from_oldest(), grant), outlet));
                         log::log!(who.level(), "{who} pushes {name} to {url}");
                     }
-                    ClientEvent::Refused(why) => return Err(Close::Refused(why)),
+                    ClientEvent::Refused(why) => return Err(Close::refused(why)),
                     ClientEvent::Moved(to) => moved = Some(to),
                     _ => {}
                 }

@@ -39,7 +39,7 @@ pub(super) fn push(job: RelayJob, conn: Conn) -> Run {
     Box::pin(async move {
         let mut sender = match job.core.admit_player(&job.request(), &RTP) {
             Ok((viewer, grant)) => RtpSender::new((viewer.in_packets().from_oldest(), grant)),
-            Err(why) => return (End::Closed(Close::Refused(why.to_string())), 0),
+            Err(why) => return (Close::from(why).into(), 0),
         };
         let offered = std::future::poll_fn(|cx| sender.poll_offers(cx).map(|offers| !offers.is_empty()));
         let late = async {
@@ -47,7 +47,7 @@ pub(super) fn push(job: RelayJob, conn: Conn) -> Run {
             false
         };
         if !or(offered, late).await {
-            return (End::Closed(Close::Refused("it has no track that RTSP carries".into())), 0);
+            return (End::from(Close::refused("it has no track that RTSP carries")), 0);
         }
         let local = conn.local().map_or(conn.peer().ip(), |local| local.ip());
         let (sdp, tracks) = (sender.description(local), sender.offers().len());
@@ -133,7 +133,7 @@ impl Pull {
         let Self { conn, client, publish, .. } = self;
         let mut news = Vec::new();
         let received = ready!(conn.poll_read(cx, ALL, |data| {
-            let used = client.input(data).map_err(|error| Close::Peer(error.to_string()))?;
+            let used = client.input(data)?;
             while let Some(event) = client.event() {
                 match (event, publish.as_mut()) {
                     // at once: packets may stand right behind that answer
@@ -193,7 +193,7 @@ impl Pull {
     fn described(&mut self, description: &Description, now: Instant) -> Result<(), End> {
         self.job.gives_way()?;
         let RelayJob { core, config, .. } = &self.job;
-        let refused = |why: Refusal| End::Closed(Close::Refused(why.to_string()));
+        let refused = |why: Refusal| End::Closed(why.into());
         let (demux, numbers) = announced(description, config).ok_or_else(|| refused(Refusal::Codec))?;
         let (mut publisher, grant) = core.admit_publisher(&self.job.request(), now).map_err(refused)?;
         publisher.doubt(Doubt::Pulled);
@@ -209,7 +209,7 @@ impl Pull {
 fn end(event: ClientEvent) -> End {
     match event {
         ClientEvent::Moved(to) => End::Moved(to),
-        ClientEvent::Refused(status, reason) => End::Closed(Close::Refused(format!("{status} {reason}"))),
+        ClientEvent::Refused(status, reason) => End::Closed(Close::refused(format!("{status} {reason}"))),
         _ => End::Closed(Close::Eof),
     }
 }
@@ -259,7 +259,7 @@ impl Push {
         let Self { conn, client, .. } = self;
         let mut news = Vec::new();
         let received = ready!(conn.poll_read(cx, SOME, |data| {
-            let used = client.input(data).map_err(|error| Close::Peer(error.to_string()))?;
+            let used = client.input(data)?;
             news.extend(std::iter::from_fn(|| client.event()));
             Ok(used)
         }))?;

@@ -103,7 +103,7 @@ impl Session {
             if !tail.is_empty() {
                 return Ok(0);
             }
-            let used = machine.input(data).map_err(|error| Close::Peer(error.to_string()))?;
+            let used = machine.input(data)?;
             while let Some(event) = machine.event() {
                 match on_event(core, machine, role, tail, who, event, (now, seat.as_ref()))? {
                     Turn::None => {}

@@ -129,7 +129,7 @@ impl Ingest {
         self.left = left;
         match self.publisher.publish(frame, now) {
             Err(Lost::Replaced) => Err(Close::Kicked),
-            Err(Lost::Echo) => Err(Close::Refused("it sends back what was published here".into())),
+            Err(Lost::Echo) => Err(Close::refused("it sends back what was published here")),
             _ => Ok(()),
         }
     }

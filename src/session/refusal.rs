@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::hub::{InvalidName, Refused};
+use crate::net::{Close, Reason};
 #[cfg(feature = "rtmp")]
 use crate::proto::rtmp;
 #[cfg(feature = "rtsp")]
@@ -81,17 +82,29 @@ impl From<InvalidName> for Refusal {
     }
 }
 
+impl From<Refusal> for Reason {
+    fn from(refusal: Refusal) -> Self {
+        Self::Ours(match refusal {
+            Refusal::Name => InvalidName::TEXT,
+            #[cfg(feature = "rtsp")]
+            Refusal::Codec => "no track of it has a codec that has a place here",
+            #[cfg(feature = "rtsp")]
+            Refusal::Password => "wrong user or password",
+            #[cfg(feature = "http")]
+            Refusal::Segments => "no more streams have segments: hls.streams is reached",
+            Refusal::Hub(refused) => return Self::Hub(refused),
+        })
+    }
+}
+
+impl From<Refusal> for Close {
+    fn from(refusal: Refusal) -> Self {
+        Self::refused(refusal)
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Name => InvalidName.fmt(f),
-            #[cfg(feature = "rtsp")]
-            Self::Codec => f.write_str("no track of it has a codec that has a place here"),
-            #[cfg(feature = "rtsp")]
-            Self::Password => f.write_str("wrong user or password"),
-            #[cfg(feature = "http")]
-            Self::Segments => f.write_str("no more streams have segments: hls.streams is reached"),
-            Self::Hub(refused) => refused.fmt(f),
-        }
+        Reason::from(*self).fmt(f)
     }
 }

@@ -306,7 +306,7 @@ impl RtpSender {
         if self.tracks.is_empty() || wanted.all(holds) {
             return Ok(());
         }
-        Err(Close::Refused("the stream has other tracks than were described".into()))
+        Err(Close::refused("the stream has other tracks than were described"))
     }
 }
 

@@ -122,7 +122,7 @@ pub fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>) -> Op
 /// The reason why a viewer goes that is sent away.
 pub fn sent_away(why: Dismissal) -> Close {
     match why {
-        Dismissal::GaveWay => Close::Refused("nobody publishes it, and others need the place".into()),
+        Dismissal::GaveWay => Close::refused("nobody publishes it, and others need the place"),
         Dismissal::Kicked => Close::Kicked,
     }
 }

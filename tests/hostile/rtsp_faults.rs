@@ -5,7 +5,7 @@ use runnel::hub::Name;
 use runnel::proto::Machine;
 use runnel::proto::rtsp::{ClientEvent, Event, Lower, Purpose};
 
-use crate::drive::{Outcome, React, converse, invariant_at};
+use crate::drive::{Dice, Outcome, React, converse, invariant_at};
 use crate::rtsp_talks::{self, LIMITS, SESSION, Speaker, URL};
 
 const ROOM: usize = 64 << 10;
@@ -413,7 +413,14 @@ fn a_wrong_length_costs_a_few_packets() {
 fn noise_without_end_and_noise_before_packets_flow_end_the_connection() {
     for noise in [vec![0; 100 << 10], b"hello ".repeat(20_000)] {
         assert!(met(Lower::Tcp, &noisy(playing_server(), &noise, 2)).error.is_some());
-        assert!(served(&noisy(recording_client(), &noise, 2)).error.is_some());
+        let talk = noisy(recording_client(), &noise, 2);
+        let begin = noisy(recording_client(), b"", 1).len();
+        for longest in [talk.len(), 10_000, 700] {
+            let cuts = Dice(longest as u64).cuts(talk.len(), longest);
+            let mut server = rtsp_talks::server(Account::root("conversation", ROOM));
+            let outcome = converse(&mut server, &talk, cuts);
+            assert_eq!(outcome.place, Some(begin + 59_999), "in pieces of at most {longest}");
+        }
     }
     for before in [Speaker::default(), playing_server()] {
         assert!(served(&noisy(before, b"\0", 2)).error.is_some());

@@ -3,7 +3,7 @@
 use runnel::budget::Account;
 use runnel::proto::rtsp::{self, ClientEvent, Lower, Purpose};
 
-use crate::drive::{invariant, invariant_at, patient};
+use crate::drive::{invariant, invariant_at, patient, refused};
 use crate::rtsp_talks;
 
 /// Bytes that the packets of a conversation may take at once.
@@ -117,6 +117,20 @@ fn rtsp_servers_are_heard_alike() {
     assert_eq!(events, [ClientEvent::Moved("rtsp://10.0.0.9/live/test".into())]);
     let events = heard(rtsp_talks::publishing(), Lower::Tcp, &rtsp_talks::receiver());
     assert!(events.iter().any(|event| matches!(event, ClientEvent::Started(_))), "{events:?}");
+}
+
+#[test]
+fn broken_rtsp_has_one_place() {
+    let server = || rtsp_talks::server(account());
+    let good = rtsp_talks::player();
+    for bad in [&b"\0"[..], b"OPTIONS *\r\n\r\n", b"OPTIONS * RTSP/1.0\r\nContent-Length: x\r\n\r\n"] {
+        refused(server, &good, bad, ("Bad Request", 0));
+    }
+    refused(server, &good, b"OPTIONS * RTSP/2.0\r\n\r\n", ("RTSP Version not supported", 0));
+    let blank = vec![b'\n'; rtsp_talks::LIMITS.max_message + 20];
+    refused(server, &good, &blank, ("Bad Request", rtsp_talks::LIMITS.max_message));
+    let client = || rtsp_talks::client(Purpose::Play, Lower::Tcp, account());
+    refused(client, &rtsp_talks::moved(), b"RTSP/1.0 x\r\n\r\n", ("a message that is none", 0));
 }
 
 /// 0 means "not enough", changes nothing, and says the same again.

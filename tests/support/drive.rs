@@ -11,7 +11,7 @@ use std::fmt::Debug;
 use runnel::proto::rtsp::{self, ClientEvent, Event, Status};
 #[cfg(feature = "http")]
 use runnel::proto::ws;
-use runnel::proto::{Machine, http, rtmp};
+use runnel::proto::{Blame, Machine, http, rtmp};
 pub use sweep::one_in;
 
 /// What a driver does with what happens, as the glue of the server would.
@@ -25,6 +25,8 @@ pub struct Outcome<E> {
     pub events: Vec<E>,
     pub sent: Vec<u8>,
     pub error: Option<String>,
+    /// The byte of the conversation that the error is about.
+    pub place: Option<usize>,
     /// Bytes that it had no use for yet.
     pub left: usize,
     /// The most bytes that stood in `transmit` at once.
@@ -33,7 +35,7 @@ pub struct Outcome<E> {
 
 /// Feeds `data` to `machine` in pieces that end at `cuts`, and at its end.
 pub fn converse<M: React>(machine: &mut M, data: &[u8], cuts: impl IntoIterator<Item = usize>) -> Outcome<M::Event> {
-    let mut outcome = Outcome { events: Vec::new(), sent: Vec::new(), error: None, left: 0, most_sent: 0 };
+    let mut outcome = Outcome { events: Vec::new(), sent: Vec::new(), error: None, place: None, left: 0, most_sent: 0 };
     outcome.take(machine); // a client speaks first
     let mut at = 0;
     for end in cuts.into_iter().chain([data.len()]) {
@@ -44,7 +46,10 @@ pub fn converse<M: React>(machine: &mut M, data: &[u8], cuts: impl IntoIterator<
                     assert!(used <= end - at, "it used more than there was");
                     at += used;
                 }
-                Err(error) => outcome.error = Some(error.to_string()),
+                Err(error) => {
+                    outcome.place = (error.blame() != Blame::Limit).then_some(at + error.used());
+                    outcome.error = Some(error.to_string());
+                }
             }
             outcome.take(machine);
         }
@@ -73,6 +78,7 @@ where
     let same = |cuts: Vec<usize>, how: &str| {
         let outcome = converse(&mut new(), data, cuts);
         assert_eq!((&outcome.events, &outcome.error), (&whole.events, &whole.error), "{how}");
+        assert_eq!(outcome.place, whole.place, "{how}");
         assert!(outcome.sent == whole.sent, "{how}: the answers differ");
     };
     places.step_by(one_in()).for_each(|at| same(vec![at], &format!("cut at {at}")));
@@ -82,6 +88,18 @@ where
     }
     same((1..data.len()).collect(), "byte by byte");
     whole.events
+}
+
+/// `bad` behind `good` ends the conversation for this reason, at the byte `at` of `bad`, however all of it is cut.
+pub fn refused<M>(new: impl Fn() -> M, good: &[u8], bad: &[u8], (why, at): (&str, usize))
+where
+    M: React,
+    M::Event: Debug + PartialEq,
+{
+    let talk = [good, bad, &[0x55; 20]].concat();
+    invariant_at(good.len()..talk.len(), &new, &talk);
+    let outcome = converse(&mut new(), &talk, []);
+    assert_eq!((outcome.error.as_deref(), outcome.place), (Some(why), Some(good.len() + at)));
 }
 
 /// Offers what is left after every byte, twice over.

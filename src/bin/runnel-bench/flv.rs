@@ -3,7 +3,7 @@
 
 use runnel::container::flv::file_header;
 use runnel::media::Kind;
-use runnel::proto::Machine;
+use runnel::proto::{Error, Machine};
 use runnel::wire::{Reader, Short};
 
 use crate::sei;
@@ -28,10 +28,6 @@ enum State {
     Body(Heard, usize),
 }
 
-/// The reason why an answer is useless.
-#[derive(Debug)]
-pub struct Error(&'static str);
-
 impl Flv {
     /// A machine that asks for `target`.
     pub fn new(target: &Target) -> Self {
@@ -44,13 +40,13 @@ impl Flv {
         let head = String::from_utf8_lossy(data.split_at(end).0).to_ascii_lowercase();
         let (version, status) = head.split_once(' ').unwrap_or_default();
         if !version.starts_with("http/1.") {
-            return Err(Error("not an answer of HTTP"));
+            return Err(Error::malformed("not an answer of HTTP"));
         }
         if !status.starts_with("200") {
             self.heard = Some(Heard::Refused(status.lines().next().unwrap_or_default().into()));
         }
         if head.contains("\r\ntransfer-encoding:") {
-            return Err(Error("a chunked answer"));
+            return Err(Error::misbehaved("a chunked answer"));
         }
         self.state = State::File;
         Ok(end + 4)
@@ -62,7 +58,7 @@ impl Flv {
             return Ok(0);
         }
         self.state = State::Tag;
-        if data.starts_with(b"FLV") { Ok(len) } else { Err(Error("not an FLV file")) }
+        if data.starts_with(b"FLV") { Ok(len) } else { Err(Error::malformed("not an FLV file")) }
     }
 
     /// Reads a tag's header and peeks at its data, which is counted with
@@ -86,7 +82,6 @@ impl Flv {
 
 impl Machine for Flv {
     type Event = Heard;
-    type Error = Error;
 
     fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
         match &mut self.state {
@@ -113,14 +108,6 @@ impl Machine for Flv {
         &mut self.out
     }
 }
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl std::error::Error for Error {}
 
 #[cfg(test)]
 mod tests {

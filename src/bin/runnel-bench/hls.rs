@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
-use runnel::proto::Machine;
+use runnel::proto::{Error, Machine};
 
 use crate::link::Link;
 use crate::target::Target;
@@ -24,12 +24,8 @@ enum State {
     Body(Vec<u8>, usize),
 }
 
-/// The body of an answer with status 200.
-type Answer = Vec<u8>;
-
-/// The reason why an answer is useless.
-#[derive(Debug)]
-struct Error(String);
+/// The body of an answer with status 200, or the status line of another.
+type Answer = Result<Vec<u8>, String>;
 
 /// A playlist's target duration and segments. RFC 8216 section 4.3.
 #[derive(Debug, PartialEq)]
@@ -64,19 +60,21 @@ pub async fn watch(link: &mut Link, target: &Target, viewer: &mut Viewer) -> Res
     }
 }
 
-async fn fetch(link: &mut Link, target: &Target, path: &str, viewer: &Viewer) -> Result<Answer, String> {
+async fn fetch(link: &mut Link, target: &Target, path: &str, viewer: &Viewer) -> Answer {
     let out = format!("GET /{path} HTTP/1.1\r\nHost: {}\r\n\r\n", target.host);
     let mut get = Get { out: out.into(), state: State::Head, answer: None };
     let mut answer = None;
-    while answer.is_none() {
-        let heard = |body| {
-            answer = Some(body);
+    loop {
+        let heard = |body: Answer| {
+            answer = Some(body?);
             Ok(())
         };
         let bytes = link.turn(&mut get, heard).await?;
         viewer.tally.borrow_mut().moved(bytes);
+        if let Some(body) = answer {
+            return Ok(body);
+        }
     }
-    answer.ok_or_else(|| "no answer".into())
 }
 
 impl Listed {
@@ -97,10 +95,11 @@ impl Get {
         let head = String::from_utf8_lossy(data.split_at(end).0).to_ascii_lowercase();
         let status = head.lines().next().unwrap_or_default();
         if !status.starts_with("http/1.1 200") {
-            return Err(Error(format!("refused: {status}")));
+            self.answer = Some(Err(format!("refused: {status}")));
+            return Ok(data.len());
         }
         let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
-        let length = length.ok_or_else(|| Error("an answer without Content-Length".into()))?;
+        let length = length.ok_or(Error::misbehaved("an answer without Content-Length"))?;
         self.state = State::Body(Vec::new(), length);
         Ok(end + 4)
     }
@@ -108,7 +107,6 @@ impl Get {
 
 impl Machine for Get {
     type Event = Answer;
-    type Error = Error;
 
     fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
         match &mut self.state {
@@ -118,7 +116,7 @@ impl Machine for Get {
                 body.extend(data.iter().take(used));
                 *left -= used;
                 if *left == 0 {
-                    self.answer = Some(std::mem::take(body));
+                    self.answer = Some(Ok(std::mem::take(body)));
                     self.state = State::Head;
                 }
                 Ok(used)
@@ -134,14 +132,6 @@ impl Machine for Get {
         &mut self.out
     }
 }
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Error {}
 
 #[cfg(test)]
 mod tests {
@@ -159,14 +149,15 @@ mod tests {
                     rest.drain(..used);
                 }
             }
-            assert_eq!(get.event().as_deref(), Some(&b"hello"[..]), "in parts of {size}");
+            assert_eq!(get.event(), Some(Ok(b"hello".to_vec())), "in parts of {size}");
         }
     }
 
     #[test]
     fn what_is_not_there_is_refused() {
         let mut get = Get { out: Vec::new(), state: State::Head, answer: None };
-        assert!(get.input(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").is_err());
+        assert!(get.input(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").is_ok());
+        assert_eq!(get.event(), Some(Err("refused: http/1.1 404 not found".into())));
     }
 
     #[test]

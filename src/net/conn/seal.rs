@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::super::tls::{HandshakeThrottle, Identity, Tls, Trust};
-use super::super::{Claim, Close, Gate};
+use super::super::{Claim, Close, Fault, Gate};
 use super::Conn;
 
 /// The most that clients send in a handshake, in bytes.
@@ -28,10 +28,9 @@ impl Conn {
         throttle: &HandshakeThrottle,
         limit: Duration,
     ) -> Result<Self, Close> {
-        let refused = |why: &str| Close::Refused(why.into());
-        let share = self.seat.as_ref().map(|seat| seat.also(Claim::Tls).ok_or_else(|| refused(PER_PEER)));
-        let pass = gate.enter().ok_or_else(|| refused("tls.max is reached"))?;
-        let tls = Tls::server(identity, pass, share.transpose()?).map_err(|error| Close::Peer(error.to_string()))?;
+        let share = self.seat.as_ref().map(|seat| seat.also(Claim::Tls).ok_or_else(|| Close::refused(PER_PEER)));
+        let pass = gate.enter().ok_or_else(|| Close::refused("tls.max is reached"))?;
+        let tls = Tls::server(identity, pass, share.transpose()?).map_err(fault)?;
         self.shake(tls, MAX_HELLO, throttle, limit).await
     }
 
@@ -43,7 +42,7 @@ impl Conn {
         throttle: &HandshakeThrottle,
         limit: Duration,
     ) -> Result<Self, Close> {
-        let tls = Tls::client(trust, host).map_err(|error| Close::Refused(error.to_string()))?;
+        let tls = Tls::client(trust, host).map_err(|error| Close::refused(error.to_string()))?;
         self.shake(tls, MAX_FLIGHT, throttle, limit).await
     }
 
@@ -69,7 +68,7 @@ impl Conn {
                 bytes => taken += bytes.unwrap_or(0),
             }
             if taken > most {
-                return Err(Close::Peer("TLS: a handshake without end".into()));
+                return Err(fault("a handshake without end"));
             }
         }
     }
@@ -117,7 +116,7 @@ impl Conn {
                 Ok(None)
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(Close::Peer(format!("TLS: {error}"))),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(fault(error)),
             Err(error) => Err(self.why(error)),
         }
     }
@@ -128,4 +127,8 @@ impl Conn {
             tls.close(self.socket.get_ref());
         }
     }
+}
+
+fn fault(why: impl std::fmt::Display) -> Close {
+    Close::Peer(Fault::Tls(why.to_string().into()))
 }

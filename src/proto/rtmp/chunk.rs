@@ -2,9 +2,10 @@
 
 use bytes::Bytes;
 
+use super::WINDOW;
 use super::message::{EXTENDED, Message, kind};
-use super::{Error, WINDOW};
 use crate::budget::{Account, BlockMut, OverBudget};
+use crate::proto::Error;
 use crate::wire::{Reader, Short};
 
 /// Reassembles messages. Each message is one block, charged before its first byte.
@@ -66,7 +67,7 @@ impl Chunks {
     /// legal; what bounds memory is the length of a message.
     pub fn set_chunk_size(&mut self, size: u32) -> Result<(), Error> {
         self.chunk_size = match size & 0x7fff_ffff {
-            0 => return Err(Error::Malformed("chunk size 0")),
+            0 => return Err(Error::malformed("chunk size 0")),
             size => size as usize,
         };
         Ok(())
@@ -104,7 +105,7 @@ impl Chunks {
                 Err(Parse::Failed(error)) => return Err(error),
             },
         };
-        let stream = self.streams.get_mut(at).ok_or(Error::Malformed("no chunk stream"))?;
+        let stream = self.streams.get_mut(at).ok_or(Error::malformed("no chunk stream"))?;
         let body = data.get(header..).unwrap_or_default();
         let (body, _) = body.split_at(body.len().min(left));
         left -= body.len();
@@ -122,7 +123,7 @@ impl Chunks {
         let fresh = ChunkStream::new(id);
         let stream = known.and_then(|at| self.streams.get(at)).unwrap_or(&fresh);
         if format == 3 && known.is_none() {
-            return Err(Error::Malformed("a chunk stream that begins with format 3").into());
+            return Err(Error::malformed("a chunk stream that begins with format 3").into());
         }
         let continues = format == 3 && stream.assembly.is_some();
         let fields = Fields::read(&mut r, format, stream, &mut self.repeats_extended)?;
@@ -130,7 +131,7 @@ impl Chunks {
             Some(at) => at,
             None => self.place(fresh),
         };
-        let stream = self.streams.get_mut(at).ok_or(Error::Malformed("no chunk stream"))?;
+        let stream = self.streams.get_mut(at).ok_or(Error::malformed("no chunk stream"))?;
         if !continues {
             self.begun = self.begun.wrapping_add(1);
             stream.used = self.begun;
@@ -183,7 +184,7 @@ impl ChunkStream {
         };
         let to = match self.len {
             len if len > max && is_control(self.kind) => {
-                return Err(Error::Misbehaved("a control message beyond all measure"));
+                return Err(Error::misbehaved("a control message beyond all measure"));
             }
             len if len > max => Err(Payload::TooLong),
             len => BlockMut::new(account, len).map_err(Payload::OverBudget),

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use super::chunk::{Chunks, Payload, is_control};
 use super::command::{self, Caps, Command};
 use super::message::{Message, kind, write_message};
-use super::{Address, CHUNK_SIZE, Error, PING_REQUEST, PING_RESPONSE, STREAM_ID, WINDOW, handshake};
+use super::{Address, CHUNK_SIZE, NO_ROOM, PING_REQUEST, PING_RESPONSE, STREAM_ID, WINDOW, handshake};
 use crate::budget::Account;
 use crate::container::amf::Value;
 use crate::media::Kind;
-use crate::proto::Machine;
+use crate::proto::{Error, Machine};
 use crate::wire::Reader;
 
 /// The task of the client.
@@ -173,7 +173,7 @@ impl Client {
         };
         match kind {
             kind::SET_CHUNK_SIZE => {
-                let size = body.first_chunk().ok_or(Error::Malformed("a short chunk size"))?;
+                let size = body.first_chunk().ok_or(Error::malformed("a short chunk size"))?;
                 self.chunks.set_chunk_size(u32::from_be_bytes(*size))?;
             }
             kind::AUDIO => self.events.push_back(ClientEvent::Media { kind: Kind::Audio, timestamp, body }),
@@ -222,7 +222,7 @@ impl Client {
             kind::AUDIO => ClientEvent::Lost(Kind::Audio, lost),
             kind::VIDEO => ClientEvent::Lost(Kind::Video, lost),
             kind::DATA_AMF0 => ClientEvent::DataLost(lost),
-            kind if is_control(kind) => return Err(Error::Misbehaved("no room for a control message")),
+            kind if is_control(kind) => return Err(NO_ROOM),
             _ => return Ok(()),
         });
         Ok(())
@@ -290,7 +290,6 @@ impl Client {
 
 impl Machine for Client {
     type Event = ClientEvent;
-    type Error = Error;
 
     fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
         match self.state {
@@ -312,7 +311,8 @@ impl Machine for Client {
             State::Open => {
                 let (used, message) = self.chunks.read(data, &self.account)?;
                 self.acknowledge(used);
-                message.map_or(Ok(used), |message| self.message(message).map(|()| used))
+                message.map_or(Ok(()), |message| self.message(message)).map_err(|error| error.after(used))?;
+                Ok(used)
             }
         }
     }

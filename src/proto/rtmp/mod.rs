@@ -9,6 +9,7 @@ mod message;
 mod mux;
 mod server;
 
+use super::Error;
 pub use super::Target;
 pub use address::{Address, PORT, PORT_TLS};
 pub use chunk::{Chunks, Payload};
@@ -17,9 +18,6 @@ pub use command::{Caps, Command};
 pub use message::{Message, kind, write_message};
 pub use mux::{FORMS, PUSH, renumber};
 pub use server::{Event, Limits, Refusal, Server};
-
-use crate::budget::OverBudget;
-use crate::wire::Short;
 
 /// The chunk size that we send with: one chunk for nearly every frame.
 pub const CHUNK_SIZE: usize = 60_000;
@@ -32,36 +30,5 @@ pub const STREAM_ID: u32 = 1;
 const PING_REQUEST: u16 = 6;
 const PING_RESPONSE: u16 = 7;
 
-/// The error that ends a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Error {
-    /// Against the specification.
-    Malformed(&'static str),
-    /// Allowed, but not in such number or size.
-    Misbehaved(&'static str),
-    /// Room was refused.
-    OverBudget(OverBudget),
-}
-
-impl From<OverBudget> for Error {
-    fn from(refusal: OverBudget) -> Self {
-        Self::OverBudget(refusal)
-    }
-}
-
-impl From<Short> for Error {
-    fn from(_: Short) -> Self {
-        Self::Malformed("a message that ends inside a field")
-    }
-}
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Malformed(what) | Self::Misbehaved(what) => f.write_str(what),
-            Self::OverBudget(refusal) => refusal.fmt(f),
-        }
-    }
-}
-
-impl std::error::Error for Error {}
+/// A message without which the conversation cannot go on, and for which there was no room.
+const NO_ROOM: Error = Error::limit("no room for a control message");

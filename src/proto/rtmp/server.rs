@@ -7,11 +7,11 @@ use bytes::Bytes;
 use super::chunk::{Chunks, Payload, is_control};
 use super::command::{self, Caps, Command};
 use super::message::{Message, kind, write_message};
-use super::{CHUNK_SIZE, Error, PING_REQUEST, PING_RESPONSE, STREAM_ID, Target, WINDOW, handshake};
+use super::{CHUNK_SIZE, NO_ROOM, PING_REQUEST, PING_RESPONSE, STREAM_ID, Target, WINDOW, handshake};
 use crate::budget::Account;
 use crate::container::amf::{self, Value};
 use crate::media::Kind;
-use crate::proto::Machine;
+use crate::proto::{Error, Machine};
 use crate::wire::Reader;
 
 /// The limits of one connection.
@@ -186,7 +186,7 @@ impl Server {
             kind::AUDIO => Event::Lost(Kind::Audio, lost),
             kind::VIDEO | kind::AGGREGATE => Event::Lost(Kind::Video, lost),
             kind::DATA_AMF0 | kind::DATA_AMF3 => Event::DataLost(lost),
-            kind if is_control(kind) => return Err(Error::Misbehaved("no room for a control message")),
+            kind if is_control(kind) => return Err(NO_ROOM),
             _ => return Ok(()),
         });
         Ok(())
@@ -358,7 +358,6 @@ impl Server {
 
 impl Machine for Server {
     type Event = Event;
-    type Error = Error;
 
     fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
         match self.state {
@@ -377,9 +376,9 @@ impl Machine for Server {
             _ => {
                 let (used, message) = self.chunks.read(data, &self.account)?;
                 self.acknowledge(used);
-                message.map_or(Ok(()), |message| self.message(message))?;
+                message.map_or(Ok(()), |message| self.message(message)).map_err(|error| error.after(used))?;
                 if self.out.len() > self.limits.max_answers {
-                    return Err(Error::Misbehaved("answers are not read"));
+                    return Err(Error::limit("answers are not read"));
                 }
                 Ok(used)
             }

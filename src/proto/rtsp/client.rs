@@ -6,12 +6,12 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 
 use super::auth::{Answer, asks_for_basic};
-use super::message::{self, Message, Method, Request, Response, write_request, write_response};
+use super::message::{Message, Method, Request, Response, write_request, write_response};
 use super::sdp::{self, Description};
 use super::wire::{Item, Wire};
 use super::{CONTROL, Lower, Status, Transport};
 use crate::budget::{Account, OverBudget};
-use crate::proto::{Machine, Url};
+use crate::proto::{Error, Machine, Url};
 
 /// The task of the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,13 +59,6 @@ pub enum ClientEvent {
     Refused(u16, String),
     /// It has ended the session.
     Ended,
-}
-
-/// The error that ends a connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ClientError {
-    /// Not a message.
-    Malformed(Status),
 }
 
 /// The machine.
@@ -419,10 +412,10 @@ const MAX_TIMEOUT: u32 = 3600;
 
 impl Machine for Client {
     type Event = ClientEvent;
-    type Error = ClientError;
 
-    fn input(&mut self, data: &[u8]) -> Result<usize, ClientError> {
-        let read = self.wire.read(data).map_err(|message::Error { status, .. }| ClientError::Malformed(status))?;
+    fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
+        let read =
+            self.wire.read(data).map_err(|found| Error::malformed("a message that is none").after(found.used))?;
         match read.1 {
             Some(Item::Message(Message::Response(response))) => self.response(response),
             Some(Item::Message(Message::Request(request))) => self.request(&request),
@@ -441,15 +434,6 @@ impl Machine for Client {
         &mut self.out
     }
 }
-
-impl std::fmt::Display for ClientError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self::Malformed(Status(code, _)) = self;
-        write!(f, "a message that is none (it would deserve {code})")
-    }
-}
-
-impl std::error::Error for ClientError {}
 
 #[cfg(test)]
 mod tests {

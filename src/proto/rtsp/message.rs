@@ -67,6 +67,8 @@ pub struct Error {
     pub status: Status,
     /// The number of the request, if it could be seen.
     pub cseq: Option<u32>,
+    /// The bytes before it that are none of a message and were let through.
+    pub used: usize,
 }
 
 /// The most header fields in a message.
@@ -85,6 +87,17 @@ const METHODS: [(Method, &str); 11] = [
     (Method::Teardown, "TEARDOWN"),
     (Method::Redirect, "REDIRECT"),
 ];
+
+impl Error {
+    fn of(status: Status, cseq: Option<u32>) -> Self {
+        Self { status, cseq, used: 0 }
+    }
+
+    /// More than `used` bytes that are none of a message.
+    pub(super) fn behind(used: usize) -> Self {
+        Self { status: Status::BAD_REQUEST, cseq: None, used }
+    }
+}
 
 impl Message {
     fn parts(&mut self) -> (&mut Fields, &mut String) {
@@ -213,14 +226,14 @@ const RTSP: &[u8] = b"RTSP/";
 pub fn read(data: &[u8], max: usize) -> Result<Option<(usize, Message)>, Error> {
     // bytes that are no text are refused at once: a line might never end
     if data.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) {
-        return Err(Error { status: Status::BAD_REQUEST, cseq: None });
+        return Err(Error::of(Status::BAD_REQUEST, None));
     }
     let within = data.get(..max).unwrap_or(data);
     let Some((head, _)) = head_length(within).and_then(|length| data.split_at_checked(length)) else {
         let long = if within.contains(&b'\n') { Status::TOO_LARGE } else { Status::URI_TOO_LONG };
-        return if data.len() >= max { Err(Error { status: long, cseq: cseq(within) }) } else { Ok(None) };
+        return if data.len() >= max { Err(Error::of(long, cseq(within))) } else { Ok(None) };
     };
-    let (mut message, length) = parse(head, max).map_err(|status| Error { status, cseq: cseq(head) })?;
+    let (mut message, length) = parse(head, max).map_err(|status| Error::of(status, cseq(head)))?;
     let end = head.len() + length;
     let Some(body) = data.get(head.len()..end) else { return Ok(None) };
     *message.parts().1 = String::from_utf8_lossy(body).into_owned();

@@ -9,9 +9,9 @@ mod status;
 mod transport;
 mod wire;
 
-pub use client::{Client, ClientError, ClientEvent, Purpose};
+pub use client::{Client, ClientEvent, Purpose};
 pub use message::{Fields, Message, Method, Request, Response};
-pub use server::{CONTROL, Error, Event, Limits, Server, TURNED_AWAY};
+pub use server::{CONTROL, Event, Limits, Server, TURNED_AWAY};
 pub use status::Status;
 pub use transport::{Lower, Transport};
 pub use wire::packet_header;

@@ -11,7 +11,7 @@ use super::sdp::{Description, resolve};
 use super::wire::{Item, Wire};
 use super::{Status, Transport};
 use crate::budget::{Account, OverBudget};
-use crate::proto::{Machine, Target};
+use crate::proto::{Error, Machine, Target};
 
 /// An action of the client. All but packets and wrong passwords wait for an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,15 +53,6 @@ pub enum Event {
         /// The charge that was refused.
         refusal: OverBudget,
     },
-}
-
-/// The error that ends a connection; the answer to it, if there is one, stands in `transmit`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Error {
-    /// Not a message.
-    Malformed(Status),
-    /// Allowed, but not so often.
-    Misbehaved(&'static str),
 }
 
 /// The limits that are the same for all connections.
@@ -244,7 +235,7 @@ impl Server {
     fn message(&mut self, message: message::Message) -> Result<(), Error> {
         let message::Message::Request(request) = message else { return Ok(()) };
         if self.out.len() > self.limits.max_answers {
-            return Err(Error::Misbehaved("answers are not read"));
+            return Err(Error::limit("answers are not read"));
         }
         let Some(cseq) = request.fields.get("CSeq").map(|cseq| cseq.chars().take(MAX_CSEQ).collect::<String>()) else {
             self.respond("0", Status::BAD_REQUEST, &[], "");
@@ -286,7 +277,7 @@ impl Server {
         let fields: Vec<_> = challenges.iter().map(|challenge| ("WWW-Authenticate", challenge.as_str())).collect();
         self.respond(cseq, Status::UNAUTHORIZED, &fields, "");
         if self.denials >= MAX_DENIALS {
-            return Err(Error::Misbehaved("too many wrong passwords"));
+            return Err(Error::misbehaved("too many wrong passwords"));
         }
         Ok(false)
     }
@@ -393,8 +384,8 @@ fn split_control(url: &str) -> (&str, Option<usize>) {
 
 impl Machine for Server {
     type Event = Event;
-    type Error = Error;
 
+    /// The answer to an error, if there is one, stands in `transmit`.
     fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
         if (self.asked.is_some() || self.is_full()) && self.wire.is_message(data) {
             return Ok(0);
@@ -402,10 +393,10 @@ impl Machine for Server {
         let (used, item) = self.wire.read(data).map_err(|error| {
             let cseq = error.cseq.map_or("0".into(), |cseq| cseq.to_string());
             self.respond(&cseq, error.status, &[], "");
-            Error::Malformed(error.status)
+            Error::malformed(error.status.1).after(error.used)
         })?;
         match item {
-            Some(Item::Message(message)) => self.message(message)?,
+            Some(Item::Message(message)) => self.message(message).map_err(|error| error.after(used))?,
             Some(Item::Packet { channel, data }) => self.events.push_back(Event::Packet { channel, data }),
             Some(Item::Lost { channel, refusal }) => self.events.push_back(Event::Lost { channel, refusal }),
             None => {}
@@ -421,14 +412,3 @@ impl Machine for Server {
         &mut self.out
     }
 }
-
-impl std::fmt::Display for Error {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Malformed(Status(code, reason)) => write!(f, "{code} {reason}"),
-            Self::Misbehaved(what) => f.write_str(what),
-        }
-    }
-}
-
-impl std::error::Error for Error {}

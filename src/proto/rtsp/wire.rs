@@ -4,7 +4,6 @@ use std::num::NonZeroU8;
 
 use bytes::Bytes;
 
-use super::Status;
 use super::message::{self, Message};
 use crate::budget::{Account, BlockMut, OverBudget};
 
@@ -150,22 +149,23 @@ impl Wire {
         self.run = self.run.max(1);
         let may_begin = |at: &usize| data.get(*at..).is_some_and(|rest| self.begins(rest) != Some(false));
         let used = (1..data.len()).find(may_begin).unwrap_or(data.len());
-        self.run = self.run.saturating_add(u16::try_from(used).unwrap_or(u16::MAX));
         self.noise = self.noise.saturating_add(used as u32);
-        match self.run > MAX_NOISE {
-            true => Err(message::Error { status: Status::BAD_REQUEST, cseq: None }),
-            false => Ok((used, None)),
+        let room = MAX_NOISE.saturating_sub(self.run);
+        match u16::try_from(used) {
+            Ok(bytes) if bytes <= room => {
+                self.run += bytes;
+                Ok((used, None))
+            }
+            _ => Err(message::Error::behind(room.into())),
         }
     }
 
     /// Some devices send empty lines between messages; a peer that sends nothing else is refused.
     fn blank(&mut self, data: &[u8]) -> Result<usize, message::Error> {
         let here = data.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
+        let room = self.max_message.saturating_sub(self.blank as usize);
         self.blank = self.blank.saturating_add(here as u32);
-        match self.blank as usize > self.max_message {
-            true => Err(message::Error { status: Status::BAD_REQUEST, cseq: None }),
-            false => Ok(here),
-        }
+        if here > room { Err(message::Error::behind(room)) } else { Ok(here) }
     }
 
     fn packet(&mut self, channel: u8, len: usize, rest: &[u8]) -> (usize, Option<Item>) {
@@ -240,7 +240,9 @@ mod tests {
             assert!(matches!(wire.read(&text[9..]).unwrap(), (22, Some(Item::Message(_)))));
         }
         assert_eq!(wire.read(&[b'\n'; 64]).unwrap(), (64, None));
-        assert_eq!(wire.read(b"\n").unwrap_err().status, Status::BAD_REQUEST);
+        assert_eq!(wire.read(b"\n"), Err(message::Error::behind(0)));
+        let mut wire = Wire::new(64, Account::root("test", 1000));
+        assert_eq!(wire.read(&[b'\n'; 70]), Err(message::Error::behind(64)));
     }
 
     #[test]

@@ -65,11 +65,11 @@ pub(super) async fn play(job: &RelayJob, playback: &Playback, holds: bool) -> (C
     let (path, lane) = (playback.path.clone(), Lane::to(&playback.path));
     let show = match disk::read(lane, Use::Stream, move || ReadAhead::open(&path, most, max_frame)).await {
         Ok(show) => show,
-        Err(error) => return (Close::Refused(error.to_string()), 0),
+        Err(error) => return (Close::refused(error), 0),
     };
     let admitted = match core.admit_publisher(&job.request(), Instant::now()) {
         Ok(admitted) => admitted,
-        Err(why) => return (Close::Refused(why.to_string()), 0),
+        Err(why) => return (why.into(), 0),
     };
     log::info!("{who} plays {} as {name}", playback.path.display());
     if show.rotation() != 0 {
@@ -98,7 +98,7 @@ impl Session<'_> {
             let batch: Batch;
             (show, batch) = match self.unless_over(read).await {
                 Ok(Ok(read)) => read,
-                Ok(Err(error)) => return Close::Refused(error.to_string()),
+                Ok(Err(error)) => return Close::refused(error),
                 Err(why) => return why,
             };
             let ended = batch.ended;
@@ -114,7 +114,7 @@ impl Session<'_> {
             let lane = Lane::to(&playback.path);
             show = match disk::read(lane, Use::Stream, move || show.rewind().map(|()| show)).await {
                 Ok(show) => show,
-                Err(error) => return Close::Refused(error.to_string()),
+                Err(error) => return Close::refused(error),
             };
         }
     }
@@ -164,7 +164,7 @@ impl Session<'_> {
     async fn end(&mut self) -> Close {
         let is_open = self.ingest.publisher.stream().is_open();
         if self.holds && !is_open {
-            return Close::Refused("there is nothing in it to play".into());
+            return Close::refused("there is nothing in it to play");
         }
         self.hold().await.err().unwrap_or(Close::Eof)
     }

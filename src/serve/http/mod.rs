@@ -287,7 +287,7 @@ impl Session {
             #[cfg(feature = "record")]
             Role::File(_) => Ok(0),
             _ => {
-                let used = machine.input(data).unwrap_or(0);
+                let used = machine.input(data)?;
                 event = machine.event().or(event.take());
                 Ok(used)
             }

@@ -88,7 +88,7 @@ impl Transport {
         match self {
             Self::Http => Ok((data.len(), false)),
             Self::WebSocket(ws) => {
-                let used = ws.input(data).map_err(|error| Close::Peer(error.to_string()))?;
+                let used = ws.input(data)?;
                 Ok((used, ws.event().is_some()))
             }
         }

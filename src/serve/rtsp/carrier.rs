@@ -9,11 +9,9 @@ use super::tunnel::{Get, Post};
 use crate::budget::Lease;
 use crate::net::{Close, Conn, Received};
 use crate::proto::Machine;
-#[cfg(feature = "http")]
-use crate::proto::http;
 use crate::proto::rtsp::{self, packet_header};
 #[cfg(feature = "http")]
-use crate::proto::ws;
+use crate::proto::{Error, http, ws};
 
 /// The way to one client.
 pub(crate) enum Carrier {
@@ -43,6 +41,8 @@ pub(crate) struct Socket {
 pub(super) struct Kept {
     pub(super) bytes: Vec<u8>,
     paid: Option<Lease>,
+    /// The bytes of the conversation that were used before these.
+    used: u64,
 }
 
 /// The most bytes that are kept because they cannot be used yet.
@@ -164,23 +164,25 @@ impl Carrier {
 
 #[cfg(feature = "http")]
 impl Kept {
-    /// Feeds what is kept to `input`, and says how much it used.
+    /// Feeds what is kept to `input`, and says how much it used. A fault is told with its place in what
+    /// was carried.
     pub(super) fn feed(&mut self, input: &mut impl FnMut(&[u8]) -> Result<usize, Close>) -> Result<usize, Close> {
         let mut at = 0;
         while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
-            match input(rest)? {
+            match input(rest).map_err(|why| why.found_at(self.used + at as u64))? {
                 0 => break,
                 used => at += used,
             }
         }
         self.bytes.drain(..at);
+        self.used += at as u64;
         Ok(at)
     }
 
     /// Pays for what is left, and holds no more than that.
     pub(super) fn settle(&mut self, conn: &Conn) -> Result<(), Close> {
         if self.bytes.len() > MAX_KEPT {
-            return Err(Close::Peer("a message without end".into()));
+            return Err(Error::malformed("a message without end").into());
         }
         self.bytes.shrink_to_fit();
         self.paid = None;
@@ -216,7 +218,7 @@ impl Socket {
             return Poll::Ready(Ok(Received { bytes: used, end: false }));
         }
         let received = ready!(conn.poll_read(cx, most, |data| {
-            let used = machine.input(data).map_err(|error| Close::Peer(error.to_string()))?;
+            let used = machine.input(data)?;
             match machine.event() {
                 Some(ws::Event::Data(part)) => {
                     kept.bytes.extend_from_slice(&part);

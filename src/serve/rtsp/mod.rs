@@ -163,7 +163,7 @@ impl Session {
         };
         let mut turn = Turn::None;
         let received = ready!(carrier.poll_read(cx, conn, most, |data| {
-            let used = machine.input(data).map_err(|error| Close::Peer(error.to_string()))?;
+            let used = machine.input(data)?;
             while let Some(event) = machine.event() {
                 turn = turn.or(body.on_event(machine, event, now)?);
             }

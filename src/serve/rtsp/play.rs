@@ -153,7 +153,7 @@ impl PlaySession {
             State::Playing if self.cast.is_some() => {
                 let _ = carrier.poll_send(cx, conn, machine, slow)?;
                 match self.cast.as_ref().is_some_and(|cast| cast.is_over()) {
-                    true => Err(Close::Refused("the stream goes to the group no more".into())),
+                    true => Err(Close::refused("the stream goes to the group no more")),
                     false => Ok(true),
                 }
             }

@@ -12,8 +12,8 @@ use base64ct::{Base64, Encoding};
 use super::super::Server;
 use super::carrier::{Kept, MAX_KEPT};
 use crate::net::{Close, Conn, Received, SOME, poll_in_turns};
-use crate::proto::Machine;
 use crate::proto::http::{self, Status};
+use crate::proto::{Error, Machine};
 
 /// Conversations by their cookie.
 #[derive(Default)]
@@ -178,7 +178,7 @@ impl Post {
             state.reader.take().into_iter().for_each(Waker::wake);
         }
         drop(state);
-        let received = ready!(conn.poll_read(cx, ROOM, |input| self.decoder.take(input)))?;
+        let received = ready!(conn.poll_read(cx, ROOM, |input| Ok(self.decoder.take(input)?)))?;
         Poll::Ready(if received.end { Err(Close::Eof) } else { Ok(()) })
     }
 }
@@ -201,11 +201,11 @@ struct Decoder {
 
 impl Decoder {
     /// Decodes four letters: the number of bytes that they took, with the blanks among them.
-    fn take(&mut self, input: &[u8]) -> Result<usize, Close> {
+    fn take(&mut self, input: &[u8]) -> Result<usize, Error> {
         let before = input.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         if before > 0 {
             self.blanks += before;
-            return if self.blanks > MAX_BLANKS { Err(Close::Peer("a POST of blanks".into())) } else { Ok(before) };
+            return if self.blanks > MAX_BLANKS { Err(Error::misbehaved("a POST of blanks")) } else { Ok(before) };
         }
         let mut letters = input.iter().enumerate().filter(|(_, byte)| !byte.is_ascii_whitespace());
         let mut four = [0; 4];
@@ -216,7 +216,7 @@ impl Decoder {
         }
         let mut three = [0; 3];
         let decoded = Base64::decode(four, &mut three);
-        self.out.extend(decoded.map_err(|_| Close::Peer("a POST that is not base64".into()))?);
+        self.out.extend(decoded.map_err(|_| Error::malformed("a POST that is not base64"))?);
         self.blanks = 0;
         Ok(used)
     }

@@ -11,8 +11,8 @@ use bytes::Bytes;
 use runnel::budget::Account;
 use runnel::media::Kind;
 use runnel::proto::rtsp::sdp::Description;
-use runnel::proto::rtsp::{Client, ClientError, ClientEvent, Lower, Purpose, Transport};
-use runnel::proto::{Machine, Url};
+use runnel::proto::rtsp::{Client, ClientEvent, Lower, Purpose, Transport};
+use runnel::proto::{Error, Machine, Url};
 use smol::future::or;
 
 use super::lane::Lane;
@@ -116,9 +116,8 @@ impl View {
 
 impl Machine for View {
     type Event = Heard;
-    type Error = ClientError;
 
-    fn input(&mut self, data: &[u8]) -> Result<usize, ClientError> {
+    fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
         self.client.input(data)
     }
 
