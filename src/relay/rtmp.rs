@@ -107,38 +107,32 @@ impl Pull {
             return Poll::Ready(Err(Close::Done.into()));
         }
         let (mut moved, mut started) = (None, false);
-        let received = ready!(conn.poll_read(cx, ALL, |data| {
-            let used = client.input(data)?;
-            while let Some(event) = client.event() {
-                if flv_in.is_none() && is_media(&event) {
-                    let mut begun = begin(job, now)?;
-                    info.take().into_iter().for_each(|info| begun.ingest.publisher.info(info));
-                    client.charge_to(begun.ingest.publisher.account().clone());
-                    *flv_in = Some(Box::new(begun));
-                }
-                match (event, flv_in.as_mut()) {
-                    (ClientEvent::Started, None) => started = true,
-                    (ClientEvent::Refused(why), _) => return Err(Close::refused(why)),
-                    (ClientEvent::Moved(to), _) => moved = Some(to),
-                    (ClientEvent::Media { kind, timestamp, body }, Some(flv_in)) => {
-                        flv_in.media(kind, timestamp, &body, now)?;
-                    }
-                    (ClientEvent::Data(body), Some(flv_in)) => {
-                        flv::clean(&body).into_iter().for_each(|info| flv_in.ingest.publisher.info(info));
-                    }
-                    (ClientEvent::Data(body), None) => *info = flv::clean(&body).or_else(|| info.take()),
-                    (ClientEvent::Lost(kind, payload), Some(flv_in)) => flv_in.lost(kind, &payload),
-                    (ClientEvent::DataLost(payload), Some(flv_in)) => flv_in.data_lost(&payload),
-                    _ => {}
-                }
+        let bytes = ready!(conn.poll_drive(cx, ALL, client, |client, event| {
+            if flv_in.is_none() && is_media(&event) {
+                let mut begun = begin(job, now)?;
+                info.take().into_iter().for_each(|info| begun.ingest.publisher.info(info));
+                client.charge_to(begun.ingest.publisher.account().clone());
+                *flv_in = Some(Box::new(begun));
             }
-            Ok(used)
+            match (event, flv_in.as_mut()) {
+                (ClientEvent::Started, None) => started = true,
+                (ClientEvent::Refused(why), _) => return Err(Close::refused(why)),
+                (ClientEvent::Moved(to), _) => moved = Some(to),
+                (ClientEvent::Media { kind, timestamp, body }, Some(flv_in)) => {
+                    flv_in.media(kind, timestamp, &body, now)?;
+                }
+                (ClientEvent::Data(body), Some(flv_in)) => {
+                    flv::clean(&body).into_iter().for_each(|info| flv_in.ingest.publisher.info(info));
+                }
+                (ClientEvent::Data(body), None) => *info = flv::clean(&body).or_else(|| info.take()),
+                (ClientEvent::Lost(kind, payload), Some(flv_in)) => flv_in.lost(kind, &payload),
+                (ClientEvent::DataLost(payload), Some(flv_in)) => flv_in.data_lost(&payload),
+                _ => {}
+            }
+            Ok(())
         }))?;
         if let Some(to) = moved {
             return Poll::Ready(Err(End::Moved(to)));
-        }
-        if received.end {
-            return Poll::Ready(Err(Close::Eof.into()));
         }
         are_read(client)?;
         if started {
@@ -146,7 +140,7 @@ impl Pull {
         }
         if let Some(flv_in) = flv_in {
             conn.acknowledge_at_once(false);
-            flv_in.ingest.handed_over(conn, received.bytes, &job.core);
+            flv_in.ingest.handed_over(conn, bytes, &job.core);
         }
         Poll::Ready(Ok(()))
     }
@@ -164,8 +158,7 @@ fn is_media(event: &ClientEvent) -> bool {
 fn begin(job: &RelayJob, now: Instant) -> Result<FlvIn, Close> {
     job.gives_way()?;
     let RelayJob { core, config, name, url, who, .. } = job;
-    let admitted = core.admit_publisher(&job.request(), now);
-    let (mut publisher, grant) = admitted?;
+    let (mut publisher, grant) = core.admit_publisher(&job.request(), now)?;
     publisher.doubt(Doubt::Pulled);
     log::info!("{who} pulls {name} from {url}");
     Ok(FlvIn::new(Ingest::new((publisher, grant), config)))
@@ -224,31 +217,24 @@ impl Push {
             }
         }
         let mut moved = None;
-        let received = ready!(conn.poll_read(cx, SOME, |data| {
-            let used = client.input(data)?;
-            while let Some(event) = client.event() {
-                match event {
-                    // its publisher has left meanwhile
-                    ClientEvent::Started if sender.is_none() && !is_live => return Err(Close::Done),
-                    ClientEvent::Started if sender.is_none() => {
-                        let admitted = core.admit_player(&job.request(), &PUSH);
-                        let (viewer, grant) = admitted?;
-                        let outlet = Outlet::new(framing(client.stream_id()));
-                        *sender = Some(Sender::new((viewer.from_oldest(), grant), outlet));
-                        log::log!(who.level(), "{who} pushes {name} to {url}");
-                    }
-                    ClientEvent::Refused(why) => return Err(Close::refused(why)),
-                    ClientEvent::Moved(to) => moved = Some(to),
-                    _ => {}
+        ready!(conn.poll_drive(cx, SOME, client, |client, event| {
+            match event {
+                // its publisher has left meanwhile
+                ClientEvent::Started if sender.is_none() && !is_live => return Err(Close::Done),
+                ClientEvent::Started if sender.is_none() => {
+                    let (viewer, grant) = core.admit_player(&job.request(), &PUSH)?;
+                    let outlet = Outlet::new(framing(client.stream_id()));
+                    *sender = Some(Sender::new((viewer.from_oldest(), grant), outlet));
+                    log::log!(who.level(), "{who} pushes {name} to {url}");
                 }
+                ClientEvent::Refused(why) => return Err(Close::refused(why)),
+                ClientEvent::Moved(to) => moved = Some(to),
+                _ => {}
             }
-            Ok(used)
+            Ok(())
         }))?;
         if let Some(to) = moved {
             return Poll::Ready(Err(End::Moved(to)));
-        }
-        if received.end {
-            return Poll::Ready(Err(Close::Eof.into()));
         }
         are_read(client)?;
         if sender.is_some() {

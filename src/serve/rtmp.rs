@@ -8,7 +8,7 @@ use super::Server;
 use crate::conf::Config;
 use crate::container::{Form, flv};
 use crate::hub::Name;
-use crate::net::{ALL, Close, Conn, Outlet, Seat, SocketSizes, poll_in_turns, random};
+use crate::net::{ALL, Close, Conn, Outlet, Seat, SocketSizes, drive, poll_in_turns, random};
 use crate::proto::Machine;
 use crate::proto::rtmp::{self, Event, FORMS, Limits, Target};
 use crate::session::{Asker, Core, FlvIn, Ingest, Refusal, Request, Sender, Tail, Who};
@@ -103,14 +103,13 @@ impl Session {
             if !tail.is_empty() {
                 return Ok(0);
             }
-            let used = machine.input(data)?;
-            while let Some(event) = machine.event() {
+            drive(machine, data, |machine, event| {
                 match on_event(core, machine, role, tail, who, event, (now, seat.as_ref()))? {
                     Turn::None => {}
                     news => turn = news,
                 }
-            }
-            Ok(used)
+                Ok(())
+            })
         }))?;
         if received.end {
             return Poll::Ready(Err(Close::Eof));

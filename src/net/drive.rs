@@ -1,0 +1,91 @@
+//! The loop that feeds a machine.
+
+use std::task::{Context, Poll, ready};
+
+use super::{Close, Conn};
+use crate::proto::Machine;
+
+/// Has a machine take what stands at the front of `data`, and hands each event that comes of it to `react`: how
+/// many bytes it took.
+pub fn drive<M: Machine>(
+    machine: &mut M,
+    data: &[u8],
+    mut react: impl FnMut(&mut M, M::Event) -> Result<(), Close>,
+) -> Result<usize, Close> {
+    let used = machine.input(data)?;
+    while let Some(event) = machine.event() {
+        react(machine, event)?;
+    }
+    Ok(used)
+}
+
+impl Conn {
+    /// Reads once, as `poll_read` does, and drives a machine with what came: how many bytes that were. The end of
+    /// the input is `Close::Eof`.
+    pub fn poll_drive<M: Machine>(
+        &mut self,
+        cx: &mut Context<'_>,
+        most: usize,
+        machine: &mut M,
+        mut react: impl FnMut(&mut M, M::Event) -> Result<(), Close>,
+    ) -> Poll<Result<usize, Close>> {
+        let received = ready!(self.poll_read(cx, most, |data| drive(machine, data, &mut react)))?;
+        Poll::Ready(if received.end { Err(Close::Eof) } else { Ok(received.bytes) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proto::Error;
+
+    /// Each byte is so many events; 9 is an error.
+    #[derive(Default)]
+    struct Counts {
+        left: u8,
+        out: Vec<u8>,
+    }
+
+    impl Machine for Counts {
+        type Event = u8;
+
+        fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
+            assert_eq!(self.left, 0, "events are drained first");
+            match data {
+                [9, ..] => Err(Error::malformed("9")),
+                [count, ..] => {
+                    self.left = *count;
+                    Ok(1)
+                }
+                [] => Ok(0),
+            }
+        }
+
+        fn event(&mut self) -> Option<u8> {
+            self.left = self.left.checked_sub(1)?;
+            Some(self.left)
+        }
+
+        fn transmit(&mut self) -> &mut Vec<u8> {
+            &mut self.out
+        }
+    }
+
+    #[test]
+    fn all_events_are_handed_on_until_one_ends_the_connection() {
+        let mut machine = Counts::default();
+        let mut seen = Vec::new();
+        let mut step = |data: &[u8], last: u8| {
+            drive(&mut machine, data, |machine, event| {
+                seen.push(event);
+                machine.out.push(event);
+                if event == last { Err(Close::Done) } else { Ok(()) }
+            })
+        };
+        assert_eq!(step(&[3, 2], 7), Ok(1));
+        assert_eq!(step(&[0, 2], 7), Ok(1));
+        assert_eq!(step(&[9], 7), Err(Error::malformed("9").into()));
+        assert_eq!(step(&[4], 2), Err(Close::Done));
+        assert_eq!((&seen[..], machine.out), (&[2, 1, 0, 3, 2][..], vec![2, 1, 0, 3, 2]));
+    }
+}
