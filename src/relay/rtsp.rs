@@ -132,29 +132,21 @@ impl Pull {
     fn poll_input(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), End>> {
         let Self { conn, client, publish, .. } = self;
         let mut news = Vec::new();
-        let received = ready!(conn.poll_read(cx, ALL, |data| {
-            let used = client.input(data)?;
-            while let Some(event) = client.event() {
-                match (event, publish.as_mut()) {
-                    // at once: packets may stand right behind that answer
-                    (ClientEvent::Started(begin), Some(publish)) => {
-                        publish.begin_at(&begin);
-                        publish.record();
-                        news.push(ClientEvent::Started(begin));
-                    }
-                    (ClientEvent::Packet { channel, data }, Some(publish)) => {
-                        publish.interleaved(channel, &data, now)?
-                    }
-                    (ClientEvent::Lost { channel, refusal }, Some(publish)) => publish.lost(channel, refusal),
-                    (ClientEvent::Packet { .. } | ClientEvent::Lost { .. }, None) => {}
-                    (event, _) => news.push(event),
+        let bytes = ready!(conn.poll_drive(cx, ALL, client, |_, event| {
+            match (event, publish.as_mut()) {
+                // at once: packets may stand right behind that answer
+                (ClientEvent::Started(begin), Some(publish)) => {
+                    publish.begin_at(&begin);
+                    publish.record();
+                    news.push(ClientEvent::Started(begin));
                 }
+                (ClientEvent::Packet { channel, data }, Some(publish)) => publish.interleaved(channel, &data, now)?,
+                (ClientEvent::Lost { channel, refusal }, Some(publish)) => publish.lost(channel, refusal),
+                (ClientEvent::Packet { .. } | ClientEvent::Lost { .. }, None) => {}
+                (event, _) => news.push(event),
             }
-            Ok(used)
+            Ok(())
         }))?;
-        if received.end {
-            return Poll::Ready(Err(End::Closed(Close::Eof)));
-        }
         // an event may lead to more
         let mut news = VecDeque::from(news);
         while let Some(event) = news.pop_front().or_else(|| self.client.event()) {
@@ -163,7 +155,7 @@ impl Pull {
         let Self { job, conn, client, publish, .. } = self;
         if let Some(publish) = publish {
             publish.hears_noise(client.noise());
-            publish.handed_over(conn, client.transmit(), received.bytes, &job.core, now);
+            publish.handed_over(conn, client.transmit(), bytes, &job.core, now);
         }
         Poll::Ready(Ok(()))
     }
@@ -258,18 +250,14 @@ impl Push {
         }
         let Self { conn, client, .. } = self;
         let mut news = Vec::new();
-        let received = ready!(conn.poll_read(cx, SOME, |data| {
-            let used = client.input(data)?;
-            news.extend(std::iter::from_fn(|| client.event()));
-            Ok(used)
+        let bytes = ready!(conn.poll_drive(cx, SOME, client, |_, event| {
+            news.push(event);
+            Ok(())
         }))?;
-        if received.end {
-            return Poll::Ready(Err(End::Closed(Close::Eof)));
-        }
         for event in news {
             self.on_event(cx, event)?;
         }
-        if self.started && received.bytes > 0 {
+        if self.started && bytes > 0 {
             self.heard();
         }
         Poll::Ready(Ok(()))

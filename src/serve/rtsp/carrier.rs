@@ -7,6 +7,8 @@ use std::time::Duration;
 use super::tunnel::{Get, Post};
 #[cfg(feature = "http")]
 use crate::budget::Lease;
+#[cfg(feature = "http")]
+use crate::net::drive;
 use crate::net::{Close, Conn, Received};
 use crate::proto::Machine;
 use crate::proto::rtsp::{self, packet_header};
@@ -218,16 +220,13 @@ impl Socket {
             return Poll::Ready(Ok(Received { bytes: used, end: false }));
         }
         let received = ready!(conn.poll_read(cx, most, |data| {
-            let used = machine.input(data)?;
-            match machine.event() {
-                Some(ws::Event::Data(part)) => {
+            drive(machine, data, |_, event| match event {
+                ws::Event::Data(part) => {
                     kept.bytes.extend_from_slice(&part);
-                    kept.feed(&mut input)?;
+                    kept.feed(&mut input).map(|_| ())
                 }
-                Some(ws::Event::Close) => return Err(Close::Eof),
-                None => {}
-            }
-            Ok(used)
+                ws::Event::Close => Err(Close::Eof),
+            })
         }))?;
         kept.settle(conn)?;
         Poll::Ready(Ok(received))

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use super::Server;
 use crate::conf::{Auth, Config};
 use crate::hub::Name;
-use crate::net::{ALL, Close, Conn, SOME, Seat, canonical, poll_in_turns, random};
+use crate::net::{ALL, Close, Conn, SOME, Seat, canonical, drive, poll_in_turns, random};
 use crate::proto::rtp::RTP;
 use crate::proto::rtsp::auth::{Guard, Method};
 use crate::proto::rtsp::{self, Event, Limits, Status};
@@ -163,11 +163,10 @@ impl Session {
         };
         let mut turn = Turn::None;
         let received = ready!(carrier.poll_read(cx, conn, most, |data| {
-            let used = machine.input(data)?;
-            while let Some(event) = machine.event() {
+            drive(machine, data, |machine, event| {
                 turn = turn.or(body.on_event(machine, event, now)?);
-            }
-            Ok(used)
+                Ok(())
+            })
         }))?;
         if received.end {
             return Poll::Ready(Err(Close::Eof));
