@@ -21,7 +21,7 @@ use bytes::Bytes;
 use crate::conf::Config;
 use crate::hub::{Dismissal, Unit};
 use crate::media::Ticks;
-use crate::net::{Close, Conn, Outlet, SOME, poll_in_turns};
+use crate::net::{Close, Conn, Outlet, SOME, drive, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::http::{self, Event, Method, Request, Status};
 use crate::session::{Sender, Tail, sent_away};
@@ -286,11 +286,10 @@ impl Session {
             Role::Linger => Ok(data.len()),
             #[cfg(feature = "record")]
             Role::File(_) => Ok(0),
-            _ => {
-                let used = machine.input(data)?;
-                event = machine.event().or(event.take());
-                Ok(used)
-            }
+            _ => drive(machine, data, |_, news| {
+                event = Some(news);
+                Ok(())
+            }),
         }))?;
         *said_all = received.end;
         if received.end && role.is_answering() {

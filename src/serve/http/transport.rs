@@ -2,7 +2,7 @@
 
 use super::{CORS, NO_CACHE};
 use crate::container::Form;
-use crate::net::{Close, Framing, Outlet};
+use crate::net::{Close, Framing, Outlet, drive};
 use crate::proto::http::{self, Request, Status};
 use crate::proto::{Machine, http::Method, ws};
 
@@ -88,8 +88,12 @@ impl Transport {
         match self {
             Self::Http => Ok((data.len(), false)),
             Self::WebSocket(ws) => {
-                let used = ws.input(data)?;
-                Ok((used, ws.event().is_some()))
+                let mut goodbye = false;
+                let used = drive(ws, data, |_, event| {
+                    goodbye |= event == ws::Event::Close;
+                    Ok(())
+                })?;
+                Ok((used, goodbye))
             }
         }
     }
