@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use async_io::Async;
 use smol::LocalExecutor;
 
-/// What is written: the defaults stand in `parse`.
+/// The bytes that are written: the defaults stand in `parse`.
 struct Load {
     sockets: usize,
     rate_kbit: u64,

@@ -1,4 +1,4 @@
-# What the scripts of board/ and tests/emulated share; sourced by bash.
+# Shared by the scripts of board/ and tests/emulated; sourced by bash.
 # shellcheck shell=bash
 
 board_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
@@ -15,7 +15,7 @@ target_rows() { board_rows && echo "i686 i686-unknown-linux-musl"; }
 target_triple() { target_rows | awk -v name="$1" '$1 == name { print $2 }'; }
 target_flags() { target_rows | awk -v name="$1" '$1 == name { $1 = $2 = ""; print }'; }
 
-# What runs its programs on a machine of another kind: no word where none is needed.
+# The emulator that runs its programs on a machine of another kind: no word where none is needed.
 target_emulator() { # NAME
     case $1 in
     x86_64 | i686) ;;

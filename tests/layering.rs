@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-/// What each part of the crate may use of the others.
+/// The parts of the crate, each with those that it may use.
 const MAY_USE: [(&str, &[&str]); 20] = [
     ("budget", &[]),
     ("wire", &[]),
@@ -33,7 +33,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
 /// Parts that know of no socket, file, thread, clock or executor.
 const PURE: [&str; 8] = ["budget", "wire", "media", "codec", "container", "proto", "hub", "hls"];
 
-/// What the pure parts do not name.
+/// The words that the pure parts do not have.
 const IMPURE: [&str; 13] = [
     "smol",
     "async_io",
@@ -50,7 +50,7 @@ const IMPURE: [&str; 13] = [
     "Instant::now",
 ];
 
-/// Where somebody does so all the same, and why.
+/// The files that have one all the same, with the reason.
 const EXCEPTIONS: [(&str, &str, &str); 9] = [
     ("proto/ws.rs", "std::io", "a Cursor over a slice, which tungstenite reads from"),
     ("hub/stream.rs", "Instant::now", "a stream is made by one who plays it, and players are given no time"),
@@ -63,7 +63,7 @@ const EXCEPTIONS: [(&str, &str, &str); 9] = [
     ("net/parting.rs", "unsafe", "the kernel says by SIOCOUTQ alone what a peer has not taken, and no crate has that"),
 ];
 
-/// What nobody names, and why.
+/// The words that no file has, with the reason.
 const NOWHERE: [(&str, &str); 9] = [
     ("AtomicU64", "mipsel and armv5 have none"),
     ("AtomicI64", "mipsel and armv5 have none"),

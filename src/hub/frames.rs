@@ -32,7 +32,7 @@ pub struct ReadFrame {
     pub data: Bytes,
 }
 
-/// What comes next in a stream.
+/// The next event of a stream.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Read {
     /// Its tracks from here on. They come before the first frame, and again when they change.
@@ -57,12 +57,12 @@ impl Frames {
         Self { viewer, told: Arc::default(), next: Vec::new() }
     }
 
-    /// What comes next.
+    /// The next event.
     pub async fn next(&mut self) -> Read {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
 
-    /// What comes next; pending while there is nothing.
+    /// The next event; pending while there is nothing.
     pub fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Read> {
         loop {
             if let Some(read) = self.take() {

@@ -54,7 +54,7 @@ impl std::fmt::Display for Name {
 }
 
 impl InvalidName {
-    /// What a name is, for those who asked for another.
+    /// The rule for names, for those who asked for another.
     pub const TEXT: &str = "not a stream name: 1 to 128 letters, digits or -_.~@+=, and no leading dot";
 }
 

@@ -50,7 +50,7 @@ pub enum Reason {
     Ours(&'static str),
     /// The hub has no place for it.
     Hub(hub::Refused),
-    /// What the other side or the system has said: of bounded length, and fit for a log.
+    /// The words of the other side or of the system: of bounded length, and fit for a log.
     Said(Box<str>),
 }
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import places
 
-# What the machine itself has is looked up there, so that it is not fetched again.
+# Packages that the machine itself has are looked up there, and not fetched again.
 STATUS = "/var/lib/dpkg/status"
 
 

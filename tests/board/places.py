@@ -11,5 +11,5 @@ sys.path += [str(REPO / "tests" / folder) for folder in ("interop", "runner")]
 import paths  # noqa: E402  (interop's; only now it can be found)
 
 BOARD = paths.CACHE / "board"
-# Where board/build leaves the programs that go into the machines.
+# The folder in which board/build leaves the programs that go into the machines.
 DIST = Path(os.environ.get("RUNNEL_DIST", REPO / "dist"))

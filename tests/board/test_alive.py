@@ -10,7 +10,7 @@ from guestcase import MIB, GuestCase
 # A figure of the project: what it may take at rest where a word has 32 bits.
 IDLE = 3 * MIB
 NOBODY = ["65534"] * 4
-# What the profiles say of themselves; that of the box is what holds where a file says nothing.
+# The words of the profiles; that of the box applies where a file names none.
 PROFILES = [places.REPO / "conf" / f"{name}.toml" for name in ("tiny", "router", "reference")]
 # guest/init sets the clock to this.
 BOOT = datetime(1970, 1, 2, tzinfo=timezone.utc)

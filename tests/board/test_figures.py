@@ -36,7 +36,7 @@ class Figures(GuestCase):
     def test_sixteen_viewers_of_two_megabits(self):
         make_media()
         self.publish_live(STREAM, media=MEDIA)
-        # Who looked whether it is live has left for good.
+        # The one that looked whether it is live has left for good.
         waiting.until(lambda: self.metric("runnel_viewers") == 0, 10, "no viewer")
         captures = [self.capture(self.server.flv(STREAM)) for _ in range(VIEWERS)]
         until_all_more(captures, SECONDS * 1000)

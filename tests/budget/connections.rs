@@ -1,4 +1,4 @@
-//! What machines keep of what they were told, and what they need to understand it.
+//! Memory that machines keep of a conversation, and memory that they need to understand it.
 
 use runnel::budget::Account;
 use runnel::container::amf::Value;
@@ -9,10 +9,10 @@ use crate::meter::{Alone, NOISE, alone};
 
 /// The most that a connection keeps beside its account, of the 6 KiB in `conf::plan`.
 const CONNECTION: usize = 4 << 10;
-/// What understanding a message may take for a moment: half of what `conf::plan`
+/// The memory that a message may take while it is read: half of what `conf::plan`
 /// has for a thread.
 const MOMENT: usize = 128 << 10;
-/// What a message may be charged to.
+/// The limit of the account that pays for a message.
 const ROOM: usize = 512 << 10;
 
 /// An RTMP server that was told all that `encoder` said, and its account.
@@ -33,7 +33,7 @@ fn told(encoder: &Encoder) -> (rtmp::Server, Account) {
     (server, account)
 }
 
-/// What stays, and the peak beside the ledger's, are within their bounds.
+/// The memory that stays, and the peak beside the ledger's, are within their bounds.
 fn modest(alone: &Alone, what: &str, encoder: &Encoder) {
     let meter = alone.meter();
     let (server, account) = told(encoder);

@@ -1,4 +1,4 @@
-//! What one test at a time has on the heap.
+//! The heap of one test at a time.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -9,12 +9,12 @@ pub struct Alone {
     _turn: MutexGuard<'static, ()>,
 }
 
-/// What is held beyond what was held at the start.
+/// Bytes that are held beyond those of the start.
 pub struct Meter {
     before: usize,
 }
 
-/// What the test harness itself may allocate meanwhile.
+/// Bytes that the test harness itself may allocate meanwhile.
 pub const NOISE: usize = 8 << 10;
 
 /// To be called before a test makes anything.

@@ -18,12 +18,12 @@ use crate::streams::{STREAM, Seat, Temper};
 
 /// The most that a connection keeps beside its account, of the 6 KiB in `conf::plan`.
 const CONNECTION: usize = 4 << 10;
-/// What a viewer may cost, of these.
+/// The part of these that a viewer may cost.
 const VIEWER: usize = 1 << 10;
 const MACHINE: rtsp::Limits = rtsp::Limits { max_message: 12 << 10, max_answers: 16 << 10, timeout: 60 };
 const URL: &str = "rtsp://127.0.0.1/live/a";
 
-/// What a client sends inside its connection, there before anything is measured.
+/// The bytes that a client sends inside its connection, made before anything is measured.
 struct Talk {
     /// Up to RECORD.
     begin: Vec<u8>,

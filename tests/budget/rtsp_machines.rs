@@ -1,4 +1,4 @@
-//! What both sides of RTSP keep of what they were told, and what readers of
+//! Memory that both sides of RTSP keep of a conversation, and memory that readers of
 //! packets keep beside what is charged.
 
 use std::time::{Duration, Instant};
@@ -16,7 +16,7 @@ use crate::streams::STREAM;
 
 /// The most that a connection holds before it is let in, of the 26 KiB in `conf::plan`.
 const GREETING: usize = 24 << 10;
-/// What understanding a message may take for a moment: half of what `conf::plan`
+/// The memory that a message may take while it is read: half of what `conf::plan`
 /// has for a thread.
 const MOMENT: usize = 128 << 10;
 const MACHINE: rtsp::Limits = rtsp::Limits { max_message: 12 << 10, max_answers: 16 << 10, timeout: 60 };

@@ -14,14 +14,14 @@ use crate::limits::LIMITS;
 use crate::meter::{Alone, Meter, NOISE, alone};
 use crate::records::{frame, record, track};
 
-/// What a stream may cost beside its account: itself, its packers, what grows in steps.
+/// The cost of a stream beside its account, at most: itself, its packers, what grows in steps.
 pub const STREAM: usize = 64 << 10;
 /// The most that a viewer costs, of the 6 KiB that the plan has for its connection.
 const VIEWER: usize = 1 << 10;
-/// What a socket is given at once.
+/// The most that a socket is given at once.
 const BATCH: Step = Step { units: 32, bytes: 64 << 10 };
 
-/// How a viewer takes what it is sent.
+/// The ways in which viewers take what they are sent.
 #[derive(Clone, Copy, PartialEq)]
 pub enum Temper {
     /// All at once.
@@ -91,7 +91,7 @@ impl Source {
         Self { key, picture, sound: frame(&audio, 0, 0, true, sound), tracks: [video, audio], gop }
     }
 
-    /// How many pictures fill a ring twice.
+    /// The number of pictures that fill a ring twice.
     fn count(&self) -> i64 {
         let each = self.picture.data.len() + self.sound.data.len() + 2 * (BLOCK_OVERHEAD + size_of::<Frame>());
         (2 * LIMITS.stream_memory / each) as i64

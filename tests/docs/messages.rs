@@ -1,8 +1,8 @@
-//! What is wrong in a configuration is said with its file, line, key and remedy.
+//! A fault in a configuration is told with its file, line, key and remedy.
 
 use runnel::conf::Config;
 
-/// Why `text` is refused as the file "r.toml".
+/// The error with which `text` is refused as the file "r.toml".
 fn refusal(text: &str) -> String {
     match Config::parse("r.toml", text) {
         Ok(_) => panic!("it is accepted:\n{text}"),

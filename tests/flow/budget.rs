@@ -1,4 +1,4 @@
-//! What streams cost, and that it is given back.
+//! The memory of streams, and that it is given back.
 
 use std::task::{Context, Waker};
 

@@ -6,7 +6,7 @@ use crate::harness::{Audio, LIMITS, Player, Source, Video, World};
 use runnel::hub::Limits;
 use runnel::media::{Frame, Kind, Ticks, Track};
 
-/// What is published, in milliseconds.
+/// The length of what is published, in milliseconds.
 const LENGTH: i64 = 14_000;
 const HOUR: i64 = 3_600_000;
 
@@ -31,10 +31,10 @@ fn even(player: &Player) -> bool {
     })
 }
 
-/// What a track says at the millisecond at which a frame is made.
+/// The time that a track has at the millisecond at which a frame is made.
 type Says = fn(Kind, i64) -> i64;
 
-/// What clocks do.
+/// Clocks that jump, each with its name.
 fn jumps() -> [(&'static str, Says); 4] {
     [
         ("both restart, sound later", |kind, made| {

@@ -134,7 +134,7 @@ impl Source {
 pub struct Player {
     pub viewer: Viewer,
     pub bytes: Vec<u8>,
-    /// How often a new head was needed that the form cannot give in mid-stream.
+    /// The number of times that a new head was needed which the form cannot give in mid-stream.
     pub heads: usize,
 }
 

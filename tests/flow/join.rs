@@ -1,4 +1,4 @@
-//! Where a viewer begins.
+//! The place at which a viewer begins.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};

@@ -7,7 +7,7 @@ use runnel::media::{Codec, Track};
 
 use crate::harness::{LIMITS, World, track};
 
-/// What a stream holds whose one viewer keeps up, and whose other has taken
+/// The memory of a stream of which one viewer keeps up, and the other has taken
 /// nothing of `form` since the first two seconds.
 fn held(form: &str) -> usize {
     let world = World::new(LIMITS);

@@ -51,7 +51,7 @@ fn a_publisher_that_returns_with_another_codec_is_announced() {
     assert_eq!(first.2[..5], *b"\x90av01");
 }
 
-/// How often viewers of each form need a new head when a publisher returns with these.
+/// The number of new heads that viewers of each form need when a publisher returns with these.
 #[cfg(feature = "http")]
 fn heads(tracks: &[runnel::media::Track]) -> [usize; 3] {
     let mut world = World::new(LIMITS);

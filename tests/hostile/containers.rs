@@ -24,7 +24,7 @@ fn tags_of_every_form() {
     }
 }
 
-/// What a demuxer finds in the tags goes through every form.
+/// All that a demuxer finds in the tags goes through every form.
 fn read_and_pack(kind: Kind, tags: &[&[u8]]) {
     let account = Account::root("stream", ROOM);
     let (mut demux, mut tracks, mut frames) = (Demux::default(), Tracks::default(), Vec::new());

@@ -14,7 +14,7 @@ use crate::drive::converse;
 use crate::encoder::{AUDIO, COMMAND, DATA, Encoder, Head, VIDEO, chunks, command};
 use crate::talks;
 
-/// What an RTMP server makes of what an encoder said, and the peak of its account.
+/// The events that an RTMP server reads from an encoder's bytes, and the peak of its account.
 fn heard(encoder: &Encoder) -> (Vec<Event>, Option<String>, usize) {
     let account = talks::account();
     let outcome = converse(&mut talks::rtmp_server(account.clone()), &encoder.bytes, []);
@@ -160,7 +160,7 @@ fn names_that_are_paths_are_not_names() {
     assert!(Name::new(&Target::new("live", "../../etc/..").name).is_err());
 }
 
-/// What an HTTP server makes of `text`: the statuses with which it refuses.
+/// The statuses with which an HTTP server refuses `text`.
 fn refusals(text: &str) -> Vec<Status> {
     let outcome = converse(&mut talks::http_server(), text.as_bytes(), []);
     let statuses = outcome.events.iter().map(|event| match event {

@@ -7,7 +7,7 @@ use crate::damaged;
 use crate::records::{data, frame, record, track};
 use crate::storage::{MAX_FRAME, Memory, Movie, codecs, read, written};
 
-/// What a reader may hold: a frame that is put together, once more when it is done, and
+/// The memory that a reader may hold: a frame that is put together, once more when it is done, and
 /// that of each other track.
 const ROOM: usize = 8 * MAX_FRAME;
 

@@ -13,7 +13,7 @@ use crate::packets::packets;
 
 const ROOM: usize = 64 << 10;
 const MAX_FRAME: usize = 16 << 10;
-/// What the header in `records::data` says.
+/// The length that the header in `records::data` has.
 const MP3_FRAME: usize = 417;
 const CODECS: [Codec; 8] =
     [Codec::H264, Codec::H265, Codec::Av1, Codec::Aac, Codec::Mp3, Codec::Opus, Codec::Pcma, Codec::Pcmu];
@@ -24,7 +24,7 @@ fn reader(format: &Format) -> Demux {
     demux
 }
 
-/// What a reader makes of packets costs no more than its room, and nothing afterwards.
+/// Packets cost a reader no more than its room, and nothing afterwards.
 fn heard(format: &Format, packets: &[(u8, &[u8])]) -> usize {
     let (account, now) = (Account::root("stream", ROOM), Instant::now());
     let (mut demux, mut frames, mut count) = (reader(format), Vec::new(), 0);

@@ -11,7 +11,7 @@ fn publishers() {
     endures(rtsp_talks::server, 0, &rtsp_talks::publisher(&[120]));
 }
 
-/// What is longer than what waits on the connection goes first, so that it can
+/// A message that is longer than what waits on the connection goes first, so that it can
 /// be damaged here and there alone.
 #[test]
 fn publishers_of_long_packets() {

@@ -10,7 +10,7 @@ use crate::rtsp_talks::{self, LIMITS, SESSION, Speaker, URL};
 
 const ROOM: usize = 64 << 10;
 
-/// What a server makes of `text`; its account is empty afterwards.
+/// The events that a server reads from `text`; its account is empty afterwards.
 fn served(text: &[u8]) -> Outcome<Event> {
     let account = Account::root("conversation", ROOM);
     let mut server = rtsp_talks::server(account.clone());
@@ -237,7 +237,7 @@ fn guesses_are_not_without_number() {
     assert!(statuses(&outcome.sent).len() <= 10, "{:?}", statuses(&outcome.sent));
 }
 
-/// What a client of ours makes of what a server says, which is bounded.
+/// The events that a client of ours reads from a server's bytes, which are bounded.
 fn met(lower: Lower, text: &[u8]) -> Outcome<ClientEvent> {
     let account = Account::root("conversation", ROOM);
     let mut client = rtsp_talks::client(Purpose::Play, lower, account);
@@ -396,7 +396,7 @@ fn noise_between_the_packets_of_a_publisher_is_passed_over() {
     }
 }
 
-/// What follows a packet that says a wrong length is lost up to the next one.
+/// The bytes behind a packet of a wrong length are lost up to the next one.
 #[test]
 fn a_wrong_length_costs_a_few_packets() {
     for wrong in [0u8, 1, 20, 70, 255] {

@@ -24,7 +24,7 @@ class Capture(Recording):
         self.url = url
         self.reader = READERS[urlsplit(url).path.rsplit(".", 1)[1]]
         self.joined_at = time.monotonic()
-        # What ended it: None while it goes on.
+        # The reason for its end: None while it goes on.
         self.ended = None
         self._chunks = []
         self._arrivals = []

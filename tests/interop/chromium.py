@@ -54,7 +54,7 @@ class Chromium:
         """{name: {"frames", "time", "width", "age", "errors"}} as it was last."""
         assert self.program.exit_code is None, self.program.describe()
         lines = self.program.stdout.split(b"\n")
-        # What follows the last line end is a line not yet printed to its end.
+        # The text behind the last line end is a line that is not yet whole.
         return json.loads(lines[-2]) if len(lines) > 1 else {}
 
     def until(self, condition, what, timeout=PLAYS_WITHIN):

@@ -46,7 +46,7 @@ class Playlist:
     part_target: float | None = None
     skipped: int = 0
     hint: str | None = None
-    # What is not finished, if there are parts of it.
+    # The segment that is not finished, if there are parts of it.
     open: Segment | None = None
     segments: list = field(default_factory=list)
     faults: list = field(default_factory=list)

@@ -6,9 +6,9 @@ import socket
 import certificate
 import rtmp_server
 
-# What other networks than the loopback interface have.
+# The longest TCP segment of other networks than the loopback interface, in bytes.
 SEGMENT = 1400
-# What somebody else has room for: less than a segment.
+# The room of somebody else: less than a segment.
 RECEIVE = 16 << 10
 ANSWERS_WITHIN = 30
 HANDSHAKE = 1536

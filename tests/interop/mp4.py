@@ -42,7 +42,7 @@ class Movie:
     heads: list = field(default_factory=list)  # the tracks of each, by their ids
     samples: list = field(default_factory=list)
     sequence: list = field(default_factory=list)
-    # Where each fragment should end by its durations, of each track.
+    # The time at which each fragment should end by its durations, of each track.
     ends: dict = field(default_factory=dict)
     # Fragments that begin elsewhere.
     gaps: list = field(default_factory=list)

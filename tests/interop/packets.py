@@ -50,7 +50,7 @@ def read(text):
             top, bottom = clock.split("/")
             clocks[int(track)] = 1000 * int(top) / int(bottom)
         elif not line.startswith("#") and line.endswith("\n"):
-            # What is beside a packet may stand behind its digest.
+            # Data beside a packet may stand behind its digest.
             track, _, pts, _, _, digest, *_ = (word.strip() for word in line.split(","))
             track, pts = int(track), int(pts)
             found.append(Hashed(track, None if pts == NO_TIME else pts * clocks[track], digest))

@@ -62,7 +62,7 @@ class Gstreamer:
     `source` is the part of the pipeline up to and with a demuxer named `demux`.
     """
 
-    # What stands between the demuxer and the parsers.
+    # The elements between the demuxer and the parsers.
     video = audio = "demux."
 
     def __init__(self, case, source):

@@ -16,10 +16,10 @@ class Sample:
     dts: float  # milliseconds
     pts: float  # milliseconds
     key: bool
-    # What every container carries alike: no start codes, lengths, parameter
+    # The bytes that every container carries alike: no start codes, lengths, parameter
     # sets or ADTS headers.
     payload: bytes
-    # Where the frame ends in the captured bytes.
+    # The end of the frame in the captured bytes.
     end: int
 
     def __str__(self):

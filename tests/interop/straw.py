@@ -23,7 +23,7 @@ class Straw:
     def __init__(self, source, free, rate, sink=None):
         self.source, self._sink = source, sink
         self._chunks = []
-        # What ended it: None while it goes on.
+        # The reason for its end: None while it goes on.
         self.ended = None
         self._slow_from = time.monotonic() + free
         self._rate = rate

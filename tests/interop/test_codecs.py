@@ -18,9 +18,9 @@ SECONDS = 3
 
 
 VIDEO_CODECS = {"h264", "hevc", "av1", "vp9"}
-# What the server's log calls those that it has to leave out.
+# The names of those that the server has to leave out, as its log has them.
 IN_LOG = {"av1": "AV1", "alaw": "PCMA"}
-# What has another coding of the same samples in MP4.
+# Those that code the same samples otherwise in MP4.
 RECODED = {"alaw": "flac"}
 
 

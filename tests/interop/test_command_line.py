@@ -165,7 +165,7 @@ class CommandLine(Case):
             self.assertEqual(start.returncode, 71, start.stderr)
             holder = ": another program, or a runnel that runs already, has it\n"
             self.assertTrue(start.stderr.endswith(said + holder), start.stderr)
-            # Who has it notices nothing.
+            # The program that has it notices nothing.
             taken.settimeout(WITHIN)
             with socket.create_connection(taken.getsockname(), WITHIN):
                 taken.accept()[0].close()

@@ -77,7 +77,7 @@ class Reads(Case):
             client.sendall(b"GET /big.bin HTTP/1.1\r\nHost: x\r\n\r\n")
             self.assertTrue(client.recv(1000).startswith(b"HTTP/1.1 200 "))
         far.stand_still()
-        # What is on its way ends; then each waits for the disk.
+        # Reads that have begun end; then each waits for the disk.
         for client in clients[1:]:
             client.settimeout(1)
             try:

@@ -10,7 +10,7 @@ from case import Case
 from sample import VIDEO, of
 
 STREAM = "cam"
-# What a camera sends: 4 Mbit/s, a key frame every 10 s.
+# The stream of a camera: 4 Mbit/s, a key frame every 10 s.
 RATE = "4M"
 SECONDS = 14
 KEY_FRAMES = 250

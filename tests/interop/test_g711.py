@@ -50,7 +50,7 @@ class Samples(Case):
         self.check_sound(path, source, rate, channels)
 
     def check_sound(self, path, source, rate=RATE, channels=1):
-        # What was cut off at the end is left out.
+        # The frame that was cut off at the end is left out.
         played = decoded(path, "-t", str(SECONDS - 1))
         self.assertGreaterEqual(len(played), (SECONDS - 1) * rate * channels * 2 - 1000)
         self.assertIn(played, source)

@@ -76,7 +76,7 @@ class Live(HlsStore):
         capture = self.capture_hls(self.server.hls(STREAM))
         capture.until(lambda one: len(one.segments) >= 12, 40, "12 segments")
         held, listed = self.held(), sum(len(data) for _, data in capture.segments)
-        # What is being filled, and perhaps one on its way to the disk.
+        # The segment that is being filled, and perhaps one on its way to the disk.
         self.assertLess(held, listed / 2)
         playlist = get(self.server.hls(STREAM)).decode()
         uris = re.findall(r"^\S+\.ts$", playlist, re.M)

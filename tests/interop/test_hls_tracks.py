@@ -36,7 +36,7 @@ class SoundJoins(Case):
         self.serve(hls={"segment": "2s", **keys}, pull=[{"stream": STREAM, "url": f"file:{film}"}])
         url = self.server.hls(STREAM)
         self.until_hls(STREAM)
-        # What began without sound has no decoder for it: browsers add none, so pages begin anew.
+        # A page that began without sound has no decoder for it: browsers add none, so pages begin anew.
         chromium = Chromium(self, [{"name": "hls.js", "kind": "hls.js recovers", "url": url}])
         capture = self.capture_hls(url)
 

@@ -42,7 +42,7 @@ class PastTheLimit(Saying):
             self.say(SESSIONS)
             name = f"stranger{number}"
             publish(name)
-            # What it has said is written by a thread: this is behind it.
+            # A thread writes its lines: this one is behind them.
             self.say(SESSIONS)
             self.until_log_counts("more lines are left out (sessions)", 1)
             said = self.said_of(name)

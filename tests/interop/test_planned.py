@@ -29,11 +29,11 @@ MEDIA = "demo"
 LOOKS_FOR = 5
 # Those who come and go: how often; and what such take of what they are sent.
 ROUNDS, LITTLE = 12, 2 << 10
-# What the allocator takes beside that, and code that had not run before, in KiB.
+# KiB that the allocator takes beside that, and code that had not run before.
 NOISE = 128
 # A file that is more than the kernel takes for a connection.
 LARGE = 4 << 20
-# What is sent behind a request.
+# The bytes that are sent behind a request.
 JUNK = b"x" * 15_000
 # A connection for which the kernel has so much is one that is full.
 FULL = 16 << 10
@@ -66,7 +66,7 @@ class Planned(Case):
             name = f"runnel-test-{os.getpid()}-{profile}"
             self.group = control_group.make(name, total, self.kernel * 1024)
         except control_group.Unavailable as error:
-            # What the kernel and the program say of themselves is looked at all the same.
+            # The figures of the kernel and of the program are looked at all the same.
             self.missing = f"no control group: {error}"
         if self.group:
             self.addCleanup(self.group.remove)

@@ -33,7 +33,7 @@ class EachWay(RelayCase):
             self.check_whole(capture, SECONDS, by_rtp="rtsp" in way, media="bframes")
 
     def test_it_begins_and_ends_with_the_publisher_and_comes_back(self):
-        # What is not sent goes nowhere: here another stream shows that there was time for it.
+        # That nothing is sent cannot be awaited: another stream shows that there was time for it.
         self.publish_live("another")
         self.assertNotIn(" connects\n", self.other.log)
         publisher = self.publish(STREAM)

@@ -74,7 +74,7 @@ class Containers(Replay):
             with self.subTest(stream):
                 capture.until_span(SECONDS * 1000)
                 samples = flv.samples(capture.stop())
-                # What others took the time for may be of the next round.
+                # Frames that came while others took the time may be of the next round.
                 end = samples[0].dts + SECONDS * 1000 + 500
                 samples = [one for one in samples if one.dts < end]
                 source = flv.samples(paths.media(files[stream][0]).read_bytes())

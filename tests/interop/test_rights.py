@@ -76,7 +76,7 @@ class Rights(Case):
         ended = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, check=False)
         self.assertEqual(ended.returncode, 0, ended.stderr)
         self.assertNotIn("process.user", ended.stderr)
-        # What comes through a pipe cannot be read again by anybody.
+        # A configuration that comes through a pipe cannot be read again by anybody.
         ended = subprocess.run(
             [paths.SERVER, "--check", "-c", "-"],
             input=path.read_text(),

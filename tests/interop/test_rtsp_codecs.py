@@ -16,7 +16,7 @@ STREAM = "cam"
 SECONDS = 3
 PLAYS_WITHIN = 20
 VIDEO_CODECS = {"h264", "hevc", "av1"}
-# What MPEG-TS cannot carry.
+# The codecs that MPEG-TS cannot carry.
 NOT_IN_TS = {"av1", "alaw", "ulaw"}
 # ffmpeg cuts G.711 into packets of its own length: only the bytes can be compared.
 BYTES = {"alaw", "ulaw"}

@@ -11,7 +11,7 @@ WITHIN = 10
 GROUP = "239.255.42.42"
 MULTICAST = "Transport: RTP/AVP;multicast"
 OVER_UDP = "Transport: RTP/AVP;unicast;client_port=40000-40001"
-# What the allocator keeps, and no more.
+# The KiB that the allocator keeps, and no more.
 GROWTH = 4 << 10
 
 

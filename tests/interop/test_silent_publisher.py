@@ -18,7 +18,7 @@ NOTICED_WITHIN = SILENCE + 1.5
 HANDSHAKE = 2
 # Between two requests.
 PAUSE = 0.2
-# Who has answered for so long after it does not heed it.
+# A client that has answered for so long afterwards does not heed it.
 MUCH = 6
 
 

@@ -85,7 +85,7 @@ def read(data):
             reader.fault(at, f"sync byte is {data[at]:#x}")
             return reader
         _packet(reader, at, data[at : at + PACKET])
-    # What is still open at the end was cut off, unless its length says otherwise.
+    # A packet that is still open at the end was cut off, unless its length says otherwise.
     for pid in list(reader._open):
         _close_pes(reader, pid, cut_off=True)
     reader.packets.sort(key=lambda pes: pes.start)
@@ -174,7 +174,7 @@ def _section(reader, at, pid, unit_start, payload):
         reader.tables.append(Table(at, pid, version))
     else:
         streams = _pmt_streams(section)
-        # What is still open was sent under the table before this one.
+        # A packet that is still open was sent under the table before this one.
         for pid_before, codec in reader._codecs.items():
             if streams.get(pid_before) != codec:
                 _close_pes(reader, pid_before)

@@ -4,7 +4,7 @@ import threading
 import time
 
 POLL = 0.02
-# What takes a second on a machine with nothing else to do may take some on one that is
+# Work that takes a second on a machine with nothing else to do may take some on one that is
 # shared: nothing fails for that. What is promised is measured by a `Clock`.
 PATIENCE = 3
 

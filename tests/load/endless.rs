@@ -1,4 +1,4 @@
-//! What comes without end under TLS, over UDP, from an upstream and out of a file keeps nobody
+//! Input without end under TLS, over UDP, from an upstream and out of a file keeps nobody
 //! waiting either.
 
 use std::io::{Read, Write};
@@ -19,7 +19,7 @@ use crate::peer::connect;
 use crate::program::{PATIENCE, Program};
 use crate::rtsp_talks::sdp;
 
-/// Who takes nothing for so long is pushed no further.
+/// A peer that takes nothing for so long is pushed no further.
 const PUSHED: Duration = Duration::from_millis(300);
 
 fn listener() -> TcpListener {
@@ -263,7 +263,7 @@ fn movie(name: &str, tag: &[u8]) -> PathBuf {
     path
 }
 
-/// What an upstream does first, and then without end.
+/// The bytes that an upstream sends first, and those that it sends without end.
 type Upstream = (&'static str, fn(&mut TcpStream), &'static [u8]);
 
 const OVER_RTMP: [Upstream; 6] = [

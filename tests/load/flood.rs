@@ -1,11 +1,11 @@
-//! What a peer can repeat without end is not said without end.
+//! The log does not repeat without end what a peer can repeat without end.
 
 use crate::peer::{Http, Rtmp, VIDEO, metric};
 use crate::program::Program;
 
 const CONFIG: &str = "profile = \"tiny\"\nstreams.max_frame = \"16KiB\"\n";
 const TIMES: u32 = 1000;
-/// What the log may say of so many faults of one peer, with all that it says anyway.
+/// The most lines that the log may have of so many faults of one peer, with all others.
 const LINES: usize = 30;
 
 /// Publishes `fault` over and over, then a picture that arrives; counts the lines

@@ -1,4 +1,4 @@
-//! Who says nothing more is not kept for ever, whatever went before.
+//! A peer that says nothing more is not kept for ever, whatever went before.
 
 use std::io::{Read, Write};
 use std::time::Instant;
@@ -27,7 +27,7 @@ fn after_a_response() {
     closed(http);
 }
 
-/// What a client has not read yet is no reason to take it for idle.
+/// A client that has not read everything yet is not taken for idle.
 #[test]
 fn a_client_that_reads_late_is_not_idle() {
     let program = start();

@@ -11,7 +11,7 @@ const CONFIG: &str = "profile = \"box\"\nviewers.max = 1600\nmemory.total = \"1G
 /// As many as come at once, and how often.
 const CROWD: usize = 1000;
 const ROUNDS: usize = 3;
-/// What may stay of them all, in bytes.
+/// The bytes that may stay of them all.
 const BOUND: usize = 2 << 20;
 
 /// A publisher that goes on meanwhile: its frames take the room that others have left.

@@ -15,7 +15,7 @@ use crate::program::Program;
 const CONFIG: &str = "profile = \"tiny\"\n";
 /// Larger than what the sockets between a viewer and the server hold.
 const PICTURE: usize = 240_000;
-/// What a viewer's socket is to hold. Less makes TCP wait for its timers.
+/// The bytes that a viewer's socket is to hold. Less makes TCP wait for its timers.
 const BUFFER: usize = 32 << 10;
 
 /// A stream whose viewers stand in the middle of a picture: more was published

@@ -5,7 +5,7 @@ import re
 import places
 from tree import BUILDROOT_SYMBOLS, Tree
 
-# What a processor's choice in a defconfig brings along in Buildroot.
+# The options that a processor's choice in a defconfig brings along in Buildroot.
 IMPLIED = {
     "BR2_cortex_a7": ("BR2_ARM_CPU_ARMV7A", "BR2_ARM_CPU_HAS_VFPV3"),
     "BR2_mips_32r2": ("BR2_MIPS_CPU_MIPS32R2",),

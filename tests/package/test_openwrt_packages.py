@@ -9,7 +9,7 @@ import places
 
 FEED = places.BOARD / "openwrt"
 STAND_IN = places.ROOT / "tests" / "package" / "openwrt.mk"
-# What is included after rules.mk, for which STAND_IN stands; it has the words of these too.
+# The files that are included after rules.mk, for which STAND_IN stands; it has the words of these too.
 INCLUDED = ("package.mk", "feeds/packages/lang/rust/rust-package.mk")
 # ARCH and the choices that go with it, and the release that is for it.
 MACHINES = (

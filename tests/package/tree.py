@@ -9,7 +9,7 @@ from pathlib import Path
 import kconfiglib
 import places
 
-# What Buildroot's own Config.in files would bring.
+# The options that Buildroot's own Config.in files would bring.
 BUILDROOT_SYMBOLS = (
     *("BR2_aarch64", "BR2_arm", "BR2_mips", "BR2_mipsel", "BR2_mips64", "BR2_mips64el"),
     *("BR2_powerpc64le", "BR2_riscv", "BR2_RISCV_64", "BR2_s390x", "BR2_x86_64"),

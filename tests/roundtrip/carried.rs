@@ -1,4 +1,4 @@
-//! What each form carries: every codec of sound at its rates and channels, and the section
+//! The codecs that each form carries: every codec of sound at its rates and channels, and the section
 //! that has words for it or has none.
 
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ const fn row(codec: Codec, rates: &'static [u32], channels: &'static [u8], forms
 
 const MPEG1: &[u32] = &[32_000, 44_100, 48_000];
 const MPEG2: &[u32] = &[16_000, 22_050, 24_000];
-/// What players know without a section.
+/// The codecs that players know without a section.
 const MPEG25: &[u32] = &[8000, 11_025, 12_000];
 /// Of ISO/IEC 14496-3 table 1.18.
 const AAC: &[u32] =

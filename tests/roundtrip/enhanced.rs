@@ -8,7 +8,7 @@ use crate::reader::one;
 use crate::records::{data, record, track};
 use crate::tags::*;
 
-/// What a demuxer finds in tags of one kind, none of which may be refused.
+/// The events that a demuxer finds in tags of one kind, none of which may be refused.
 fn events(kind: Kind, tags: &[Vec<u8>]) -> Vec<Event> {
     let mut demux = Demux::default();
     let found = tags.iter().map(|tag| match one(&mut demux, kind, tag) {

@@ -1,4 +1,4 @@
-//! What was written into files is read from them again.
+//! Frames that were written into files are read from them again.
 
 use runnel::budget::Account;
 use runnel::media::{Codec, Hz, Kind, Ticks, Track};

@@ -7,8 +7,8 @@ use runnel::proto::rtmp;
 use crate::reader::{self, Found, account};
 use crate::records::{CODECS, frame, track};
 
-/// Where timestamps outgrow 24 bits, where the signed byte of FLV turns, and
-/// where they wrap.
+/// The times at which timestamps outgrow 24 bits, at which the signed byte of FLV turns, and
+/// at which they wrap.
 const STARTS: [i64; 4] = [0, (1 << 24) - 60, (1 << 31) - 60, (1 << 32) - 60];
 const CHUNK: usize = rtmp::CHUNK_SIZE;
 
@@ -24,7 +24,7 @@ fn tracks(list: &[Track]) -> Tracks {
     tracks
 }
 
-/// What a viewer gets that joins at the first frame.
+/// The bytes of a viewer that joins at the first frame.
 fn packed(form: &Form, list: &[Track], frames: &[Frame]) -> Vec<u8> {
     let (mut mux, tracks) = ((form.mux)(), tracks(list));
     let mut out = mux.head(&tracks, frames[0].dts).to_vec();

@@ -1,4 +1,4 @@
-//! What goes into a form comes out of it again.
+//! Frames that go into a form come out of it again.
 
 mod carried;
 mod enhanced;

@@ -59,7 +59,7 @@ fn read(format: &Format, packets: &[Bytes]) -> (Vec<Track>, Vec<Frame>) {
     (tracks, frames)
 }
 
-/// What is packed is read again: bytes, key frames, and the distances of times.
+/// Frames that are packed are read again: bytes, key frames, and the distances of times.
 fn same(track: &Track, format: &Format, sent: &[Frame], what: &str) {
     let (tracks, got) = read(format, &packed(track, sent));
     let shown = |frame: &Frame| frame.dts.0 + i64::from(frame.cts);

@@ -15,7 +15,7 @@ fn form() -> &'static Form {
     FORMS.iter().find(|form| form.name == "ts").unwrap()
 }
 
-/// Where 24 and 32 bits of milliseconds end, and 33 bits of 90 kHz.
+/// The ends of 24 and 32 bits of milliseconds, and of 33 bits of 90 kHz.
 const STARTS: [i64; 4] = [0, (1 << 24) - 60, (1 << 33) / 90 - 700 - 60, (1 << 32) - 60];
 
 fn packed(list: &[Track], frames: &[Frame]) -> ts::Ts {

@@ -1,5 +1,5 @@
-//! What families of cameras do, from the first request to the frames. Where the
-//! conversations come from stands in `cameras/PROVENANCE.md`.
+//! Families of cameras, from the first request to the frames. The origin of the
+//! conversations stands in `cameras/PROVENANCE.md`.
 
 use runnel::media::{Codec, Frame, Kind};
 use runnel::proto::rtsp::{ClientEvent, Lower};

@@ -22,7 +22,7 @@ struct Lane {
     ssrc: u32,
     /// Ticks at the time 0.
     origin: u32,
-    /// How much later than they are made packets arrive, in milliseconds.
+    /// The time from a packet's making to its arrival, in milliseconds.
     late: u64,
     sequence: u16,
 }
@@ -83,7 +83,7 @@ fn formats() -> [Format; 2] {
     [video, format(0, "PCMU", 8000, Vec::new())]
 }
 
-/// What comes of packets in the order of their arrival.
+/// The frames of packets in the order of their arrival.
 fn received(parts: impl IntoIterator<Item = Vec<Packet>>) -> Receiver {
     received_by(Receiver::new(&formats()), parts)
 }
@@ -95,7 +95,7 @@ fn received_by(mut receiver: Receiver, parts: impl IntoIterator<Item = Vec<Packe
     receiver
 }
 
-/// How much too late the `n`-th last sound is shown, seen from the pictures, in milliseconds.
+/// The time by which the `n`-th last sound is behind the pictures, in milliseconds.
 fn lateness(receiver: &Receiver, n: usize) -> i64 {
     let (pictures, sounds) = (receiver.frames(Kind::Video), receiver.frames(Kind::Audio));
     let (last, number) = (sounds.len() - 1 - n, (sounds.len() - 1 - n) / 2);

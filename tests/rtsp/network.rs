@@ -40,7 +40,7 @@ fn decodable(receiver: &Receiver, what: &str) {
     assert!(pictures.iter().all(|picture| picture.cts >= 0), "{what}");
 }
 
-/// How much later than pictures sound is shown, beyond what it should be, in microseconds.
+/// The time by which sound is further behind the pictures than it should be, in microseconds.
 fn apart(source: &Source, receiver: &Receiver) -> i64 {
     let off = |kind, clock| {
         let (sent, got) = (source.of(kind), receiver.frames(kind));
@@ -90,7 +90,7 @@ fn what_only_frames_tell_is_not_announced_before_them() {
     }
 }
 
-/// Which of the frames that were sent each one is that came; without SEI, which
+/// The frame that was sent, for each that came; without SEI, which
 /// may be lost alone and is missed by nobody. Frames differ early: to compare them costs
 /// less than to hash all of each.
 struct Known(BTreeMap<Vec<u8>, usize>);
@@ -113,7 +113,7 @@ impl Known {
     }
 }
 
-/// What came is what was sent, in order, and what is missing was reported at its place.
+/// The frames that were sent came in order, and those that are missing were reported at their places.
 fn honest(source: &Source, receiver: &Receiver, what: &str) {
     for kind in KINDS {
         let sent = source.of(kind);

@@ -10,12 +10,12 @@ use crate::drive::Dice;
 use crate::source::Packet;
 
 pub const PATIENCE: Duration = Duration::from_millis(100);
-/// How often the receiver looks at the clock.
+/// The time between two looks of the receiver at the clock.
 pub const TICK: Duration = Duration::from_millis(10);
-/// Where in a stream trouble begins: what came before the first packet is nobody's.
+/// The time from a stream's begin to the first trouble: a loss before the first packet is nobody's.
 pub const CALM: Duration = Duration::from_millis(500);
 
-/// What happens to packets on their way.
+/// The faults of the network on the way of packets.
 #[derive(Clone, Copy, Default)]
 pub struct Network {
     /// Of a thousand packets.
@@ -29,7 +29,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// What arrives, in the order of arrival.
+    /// The packets in the order of arrival.
     pub fn carry(self, packets: &[Packet], dice: &mut Dice) -> Vec<Packet> {
         let (mut out, mut losing) = (Vec::new(), 0);
         for packet in packets {
@@ -52,7 +52,7 @@ impl Network {
     }
 }
 
-/// What a receiver was given, and when.
+/// An event that a receiver was given.
 #[derive(Debug)]
 pub enum Got {
     Frame(Frame),
@@ -65,7 +65,7 @@ pub struct Receiver {
     pub account: Account,
     pub tracks: Vec<Track>,
     pub got: Vec<(Duration, Got)>,
-    /// What the demuxer moved, by how many ticks.
+    /// The ticks by which the demuxer moved each track.
     pub moves: Vec<(Kind, i64)>,
     begun: Instant,
     now: Duration,
@@ -82,7 +82,7 @@ impl Receiver {
         Self { demux, account, tracks, got: Vec::new(), moves: Vec::new(), begun: Instant::now(), now: Duration::ZERO }
     }
 
-    /// What RTP-Info says: both tracks begin at the same moment.
+    /// As RTP-Info says, both tracks begin at the same moment.
     pub fn begin_at(&mut self, timestamps: [u32; 2]) {
         (0..).zip(timestamps).for_each(|(number, timestamp)| self.demux.begin_at(number, timestamp));
     }
@@ -125,7 +125,7 @@ impl Receiver {
         frames.filter(|frame| frame.kind == kind).collect()
     }
 
-    /// How many losses were reported.
+    /// The number of losses that were reported.
     pub fn losses(&self) -> usize {
         self.got.iter().filter(|(_, got)| matches!(got, Got::Lost(..))).count()
     }

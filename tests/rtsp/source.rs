@@ -24,7 +24,7 @@ const LIMITS: Limits = Limits {
     latency: Duration::ZERO,
 };
 
-/// What the clocks of pictures and sound are.
+/// The clocks of pictures and sound.
 pub const CLOCKS: [Hz; 2] = [Hz::MPEG, Hz::new(44_100)];
 /// The time between two pictures, in ticks.
 const PICTURE: i64 = 3600;
@@ -148,7 +148,7 @@ impl Packet {
         u16::from_be_bytes([self.data[2], self.data[3]])
     }
 
-    /// Where the timestamp stands, in packets and in sender reports.
+    /// The place of the timestamp, in packets and in sender reports.
     fn timestamp_at(&self) -> std::ops::Range<usize> {
         if self.is_report() { 16..20 } else { 4..8 }
     }

@@ -13,7 +13,7 @@ fn account() -> Account {
     Account::root("conversation", ROOM)
 }
 
-/// What RTSP clients did, without the packets.
+/// The requests of RTSP clients, without the packets.
 fn done(events: &[rtsp::Event]) -> Vec<String> {
     let word = |event: &rtsp::Event| format!("{event:?}").split([' ', '(']).next().unwrap().to_string();
     let requests = events.iter().filter(|event| !matches!(event, rtsp::Event::Packet { .. }));

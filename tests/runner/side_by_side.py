@@ -112,7 +112,7 @@ def _begin(stop, own_network):
     _libc.prctl(DEATH_SIGNAL, signal.SIGTERM)
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
-    # Who may not have one shares the machine's: ports are chosen at random anyway.
+    # A process that may not have one shares the machine's: ports are chosen at random anyway.
     if own_network and _libc.unshare(NEW_NETWORK) == 0:
         subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
 

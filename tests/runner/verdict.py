@@ -4,7 +4,7 @@ a line that sums it up."""
 import re
 from pathlib import Path
 
-# What each flaky test failed with, of one run of tests/run.
+# The error of each flaky test, of one run of tests/run.
 FLAKY = Path(__file__).resolve().parents[2] / "target" / "flaky.txt"
 FLAKY_ALLOWED = 3
 # The line of a reason that says most: it follows where the error was raised.

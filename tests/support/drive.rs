@@ -14,7 +14,7 @@ use runnel::proto::ws;
 use runnel::proto::{Blame, Machine, http, rtmp};
 pub use sweep::one_in;
 
-/// What a driver does with what happens, as the glue of the server would.
+/// A driver's answers to events, as the server's own would be.
 pub trait React: Machine {
     fn react(&mut self, event: &Self::Event);
 }
@@ -206,7 +206,7 @@ impl Dice {
         (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end
     }
 
-    /// Where to cut `len` bytes into pieces of at most `longest`.
+    /// The places at which to cut `len` bytes into pieces of at most `longest`.
     pub fn cuts(&mut self, len: usize, longest: usize) -> Vec<usize> {
         let mut cuts = Vec::new();
         let mut at = 0;

@@ -12,7 +12,7 @@ pub const VIDEO: u8 = 9;
 pub const DATA: u8 = 18;
 pub const COMMAND: u8 = 20;
 
-/// What stands in a chunk's message header.
+/// The fields of a chunk's message header.
 #[derive(Clone, Copy)]
 pub struct Head {
     pub format: u8,
@@ -83,7 +83,7 @@ fn basic(format: u8, csid: u32) -> Vec<u8> {
     }
 }
 
-/// What an encoder has said so far.
+/// The bytes that an encoder has sent so far.
 pub struct Encoder {
     pub bytes: Vec<u8>,
     /// The chunk size that it has announced.

@@ -58,7 +58,7 @@ impl Rtmp {
         self.send(AUDIO, 0, &[&[0xaf, 0][..], &records::record(Codec::Aac)].concat()).unwrap();
     }
 
-    /// What the server does next; `None` if it has closed the connection.
+    /// The server's next event; `None` if it has closed the connection.
     pub fn event(&mut self) -> Option<ClientEvent> {
         loop {
             self.flush().ok()?;
@@ -206,7 +206,7 @@ impl Http {
         response
     }
 
-    /// What was read and not looked at.
+    /// The bytes that were read and not looked at.
     pub fn rest(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.rest)
     }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use socket2::{Domain, Socket, Type};
 
 pub const BINARY: &str = env!("CARGO_BIN_EXE_runnel");
-/// What is awaited comes sooner than this, or never.
+/// An event that is awaited comes sooner than this, or never.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A running server; killed if it still runs when dropped.
@@ -35,7 +35,7 @@ struct Local {
     _config: File,
 }
 
-/// What it has said on standard error.
+/// The lines that it has written to standard error.
 #[derive(Default)]
 struct Log {
     lines: Mutex<Lines>,
@@ -72,7 +72,7 @@ pub fn run(args: &[&str]) -> Output {
     command().args(args).output().unwrap()
 }
 
-/// What starts the binary: where it is for a processor of another kind,
+/// The command that starts the binary: where that is for a processor of another kind,
 /// `RUNNEL_LAUNCHER` has the words to put before it.
 pub fn command() -> Command {
     let launcher = launcher();
@@ -232,8 +232,8 @@ pub fn dial(address: SocketAddr) -> TcpStream {
         socket.connect(&address.into()).unwrap();
         return socket.into();
     }
-    // What stands between us and one elsewhere has a queue of one for those who knock:
-    // others would knock again after one second, three, seven ...
+    // The emulator between us and one elsewhere has a queue of one for connections:
+    // others would be tried again after one second, three, seven ...
     let begun = Instant::now();
     loop {
         let socket = socket();
@@ -247,7 +247,7 @@ pub fn dial(address: SocketAddr) -> TcpStream {
     }
 }
 
-/// How long a knock may go unheard.
+/// The longest wait for a connection to be answered.
 const KNOCK: Duration = Duration::from_millis(200);
 
 /// Four ports of the loopback interface that nobody uses just now.

@@ -10,7 +10,7 @@ use runnel::media::{Frame, Kind, Ticks, Track, Unwrap};
 use runnel::proto::rtmp::{self, Chunks, Payload};
 use runnel::wire::Reader;
 
-/// What was found, in order.
+/// The events that were found, in order.
 #[derive(Debug, Default)]
 pub struct Found {
     pub tracks: Vec<Track>,

@@ -47,7 +47,7 @@ pub fn sdp(control: &str) -> String {
     )
 }
 
-/// What one side has said so far.
+/// The bytes that one side has sent so far.
 #[derive(Default)]
 pub struct Speaker {
     pub bytes: Vec<u8>,

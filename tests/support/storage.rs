@@ -25,13 +25,13 @@ impl Storage for Memory {
     }
 }
 
-/// What was found in a file.
+/// The events that were found in a file.
 #[derive(Debug, Default)]
 pub struct Found {
     pub tracks: Vec<Track>,
     pub frames: Vec<Frame>,
     pub lost: Vec<(Kind, Error)>,
-    /// Why it was not read to its end.
+    /// The error at which reading ended.
     pub fault: Option<Fault>,
     pub steps: usize,
 }
@@ -97,7 +97,7 @@ pub struct Movie {
     pub record: Vec<u8>,
     /// The length of each sample.
     pub sizes: Vec<u32>,
-    /// Where the first is.
+    /// The place of the first.
     pub at: u32,
     /// `stz2`, and `co64`.
     pub odd: bool,

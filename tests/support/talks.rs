@@ -159,7 +159,7 @@ pub fn player(base: usize) -> Vec<u8> {
     it.bytes
 }
 
-/// What the server says to our own client, the media that it plays included.
+/// The server's bytes to our own client, with the media that it plays.
 pub fn server(role: Role) -> Vec<u8> {
     let (mut client, mut server) = (rtmp_client(role, account()), rtmp_server(account()));
     let mut said = Vec::new();

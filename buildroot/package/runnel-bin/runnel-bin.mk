@@ -7,7 +7,7 @@
 RUNNEL_BIN_VERSION = 0.1.0
 RUNNEL_BIN_TARGET = $(call qstrip,$(BR2_PACKAGE_RUNNEL_BIN_TARGET))
 RUNNEL_BIN_SOURCE = runnel-$(RUNNEL_BIN_VERSION)-$(RUNNEL_BIN_TARGET).tar.gz
-# What board/build makes. Releases that are kept elsewhere are found by
+# Made by board/build. Releases that are kept elsewhere are found by
 # BR2_PRIMARY_SITE.
 RUNNEL_BIN_SITE = file://$(BR2_EXTERNAL_RUNNEL_PATH)/../dist
 RUNNEL_BIN_LICENSE = MIT or Apache-2.0

@@ -6,7 +6,7 @@
 
 RUNNEL_VERSION = 0.1.0
 RUNNEL_SOURCE = runnel-$(RUNNEL_VERSION)-src.tar.gz
-# What board/release-source makes. Releases that are kept elsewhere are found
+# Made by board/release-source. Releases that are kept elsewhere are found
 # by BR2_PRIMARY_SITE.
 RUNNEL_SITE = file://$(BR2_EXTERNAL_RUNNEL_PATH)/../dist
 RUNNEL_LICENSE = MIT or Apache-2.0
@@ -32,7 +32,7 @@ RUNNEL_CARGO_OPTS = --no-default-features --features "$(strip $(RUNNEL_FEATURES)
 RUNNEL_CARGO_BUILD_OPTS = $(RUNNEL_CARGO_OPTS)
 RUNNEL_CARGO_INSTALL_OPTS = $(RUNNEL_CARGO_OPTS)
 
-# What follows is the same for runnel-bin.
+# The rest is the same for runnel-bin.
 
 # The board's own configuration goes as it is; ours takes the profile.
 RUNNEL_CONF = $(call qstrip,$(BR2_PACKAGE_RUNNEL_CONF))
