@@ -11,8 +11,6 @@ pub struct Request {
     pub path: String,
     /// Without `?`; empty if there is none.
     pub query: String,
-    /// The client wants to ask more on this connection.
-    pub keep_alive: bool,
     /// `Sec-WebSocket-Key` of a request to upgrade, or why it cannot be done.
     /// RFC 6455 section 4.2.1.
     pub websocket: Option<Result<String, Status>>,
@@ -28,15 +26,6 @@ impl std::fmt::Display for Request {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.path)?;
         if self.query.is_empty() { Ok(()) } else { write!(f, "?{}", self.query) }
-    }
-}
-
-impl Request {
-    /// The parts that an answer goes by, without the texts that came: waiting takes little memory.
-    #[must_use]
-    pub fn shed(self) -> Self {
-        let Self { method, keep_alive, .. } = self;
-        Self { method, keep_alive, ..Self::default() }
     }
 }
 
@@ -106,6 +95,19 @@ pub enum Event {
     Bad(Status),
 }
 
+/// The end of an answer's body, as the head tells the client. RFC 9112 section 6.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// So many bytes follow.
+    Bytes(u64),
+    /// The status says that nothing follows.
+    Nothing,
+    /// All belongs to it until the connection ends.
+    Close,
+    /// The connection goes on in another protocol.
+    Upgrade,
+}
+
 /// The machine: it reads one request and no further until that is answered.
 #[derive(Debug)]
 pub struct Server {
@@ -115,6 +117,10 @@ pub struct Server {
     /// Bytes of a body that nobody wants, still to come.
     skip: usize,
     state: State,
+    /// The client wants to ask more when it has its answer.
+    keep_alive: bool,
+    /// It wants the head alone.
+    head_only: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,42 +145,44 @@ const SERVER: &str = concat!("runnel/", env!("CARGO_PKG_VERSION"));
 impl Server {
     /// Heads of more than `max_head` bytes are refused.
     pub fn new(max_head: usize) -> Self {
-        Self { max_head, event: None, out: Vec::new(), skip: 0, state: State::Head }
+        let (event, out) = (None, Vec::new());
+        Self { max_head, event, out, skip: 0, state: State::Head, keep_alive: false, head_only: false }
     }
 
-    /// Answers the request with a head alone or with a short body; `fields` come
-    /// after the usual ones.
-    pub fn answer(&mut self, status: Status, fields: &[(&str, &str)], body: &[u8], request: Option<&Request>) {
-        let keep = request.is_some_and(|request| request.keep_alive);
-        let length = body.len().to_string();
-        let connection = if keep { "keep-alive" } else { "close" };
-        let mut all = vec![("Content-Length", length.as_str()), ("Connection", connection)];
-        all.extend_from_slice(fields);
-        if status == Status::NO_CONTENT {
-            all.retain(|(name, _)| *name != "Content-Length");
-        }
-        self.head(status, &all);
-        if request.is_none_or(|request| request.method != Method::Head) {
+    /// Answers with a short body; `fields` come after the usual ones.
+    pub fn answer(&mut self, status: Status, fields: &[(&str, &str)], body: &[u8]) {
+        if self.begin(status, fields, Extent::Bytes(body.len() as u64)) {
             self.out.extend_from_slice(body);
         }
-        self.state = if keep { State::Head } else { State::Closed };
+        self.done();
     }
 
-    /// Writes a head with just these fields and `Server`.
-    pub fn head(&mut self, status: Status, fields: &[(&str, &str)]) {
-        let Status(code, reason) = status;
-        let mut text = format!("HTTP/1.1 {code} {reason}\r\nServer: {SERVER}\r\n");
-        for (name, value) in fields {
-            text.extend([name, ": ", value, "\r\n"]);
+    /// Writes the head of an answer: whether its body is to follow, or the client wants none. `done` says
+    /// that it is complete.
+    pub fn begin(&mut self, status: Status, fields: &[(&str, &str)], extent: Extent) -> bool {
+        self.keep_alive &= matches!(extent, Extent::Bytes(_) | Extent::Nothing);
+        let connection = match extent {
+            Extent::Upgrade => "Upgrade",
+            _ if self.keep_alive => "keep-alive",
+            _ => "close",
+        };
+        let length = match extent {
+            Extent::Bytes(length) => Some(length.to_string()),
+            _ => None,
+        };
+        let length = length.as_ref().map(|length| ("Content-Length", length.as_str()));
+        let all: Vec<_> =
+            length.into_iter().chain([("Connection", connection)]).chain(fields.iter().copied()).collect();
+        self.out.extend_from_slice(&head(status, &all));
+        if matches!(extent, Extent::Close | Extent::Upgrade) {
+            self.state = State::Closed;
         }
-        text.push_str("\r\n");
-        self.out.extend_from_slice(text.as_bytes());
-        self.state = State::Closed;
+        !self.head_only && extent != Extent::Nothing
     }
 
-    /// The answer written with `head` is complete: the next request may come.
-    pub fn done(&mut self, keep_alive: bool) {
-        self.state = if keep_alive { State::Head } else { State::Closed };
+    /// The answer is complete: the next request may come, or the connection ends.
+    pub fn done(&mut self) {
+        self.state = if self.keep_alive { State::Head } else { State::Closed };
     }
 
     /// Whether the connection ends with the answer just written.
@@ -183,6 +191,7 @@ impl Server {
     }
 
     fn bad(&mut self, status: Status) {
+        (self.keep_alive, self.head_only) = (false, false);
         self.event = Some(Event::Bad(status));
         self.state = State::Busy;
     }
@@ -211,8 +220,8 @@ impl Server {
             }
         };
         match read_request(&parsed) {
-            Ok((request, body)) => {
-                self.skip = body;
+            Ok((request, keep_alive, body)) => {
+                (self.keep_alive, self.head_only, self.skip) = (keep_alive, request.method == Method::Head, body);
                 self.event = Some(Event::Request(request));
                 self.state = State::Busy;
             }
@@ -222,14 +231,24 @@ impl Server {
     }
 }
 
-/// The request, and the length of its body.
-fn read_request(parsed: &httparse::Request<'_, '_>) -> Result<(Request, usize), Status> {
+/// The text of a head with just these fields and `Server`.
+pub fn head(Status(code, reason): Status, fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut text = format!("HTTP/1.1 {code} {reason}\r\nServer: {SERVER}\r\n");
+    for (name, value) in fields {
+        text.extend([name, ": ", value, "\r\n"]);
+    }
+    text.push_str("\r\n");
+    text.into_bytes()
+}
+
+/// The request, whether the client wants to ask more on its connection, and the length of the body.
+fn read_request(parsed: &httparse::Request<'_, '_>) -> Result<(Request, bool, usize), Status> {
     let http10 = parsed.version == Some(0);
+    let mut keep_alive = !http10;
     let mut request = Request {
         method: method(parsed.method.unwrap_or_default()),
         path: String::new(),
         query: String::new(),
-        keep_alive: !http10,
         websocket: None,
         protocols: String::new(),
         tunnel: None,
@@ -245,7 +264,7 @@ fn read_request(parsed: &httparse::Request<'_, '_>) -> Result<(Request, usize), 
             "host" => hosts += 1,
             "connection" => {
                 let has = |wanted: &str| value.split(',').any(|token| token.trim().eq_ignore_ascii_case(wanted));
-                request.keep_alive = !has("close") && (request.keep_alive || has("keep-alive"));
+                keep_alive = !has("close") && (keep_alive || has("keep-alive"));
             }
             "upgrade" => upgrade = value.split(',').any(|token| token.trim().eq_ignore_ascii_case("websocket")),
             "sec-websocket-key" => key = Some(value.to_string()),
@@ -272,9 +291,9 @@ fn read_request(parsed: &httparse::Request<'_, '_>) -> Result<(Request, usize), 
     });
     match body.unwrap_or(0) {
         // bytes in a tunnel are no body
-        _ if request.tunnel.is_some() => Ok((request, 0)),
+        _ if request.tunnel.is_some() => Ok((request, keep_alive, 0)),
         body if body > MAX_BODY => Err(Status::CONTENT_TOO_LARGE),
-        body => Ok((request, body)),
+        body => Ok((request, keep_alive, body)),
     }
 }
 
@@ -347,7 +366,7 @@ mod tests {
         while let Ok(used @ 1..) = server.input(data) {
             data = &data[used..];
             events.extend(server.event());
-            server.done(true);
+            server.answer(Status::OK, &[], b"");
         }
         events
     }
@@ -363,8 +382,8 @@ mod tests {
     fn requests_follow_each_other_and_bodies_are_passed_over() {
         let text = "GET /live/a.flv?x=1 HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabcHEAD /b HTTP/1.0\r\n\r\n";
         let [Event::Request(first), Event::Request(second)] = &events(text)[..] else { panic!() };
-        assert_eq!((first.path.as_str(), first.query.as_str(), first.keep_alive), ("/live/a.flv", "x=1", true));
-        assert_eq!((second.method, second.keep_alive), (Method::Head, false));
+        assert_eq!((first.path.as_str(), first.query.as_str()), ("/live/a.flv", "x=1"));
+        assert_eq!((second.method, second.path.as_str()), (Method::Head, "/b"));
     }
 
     #[test]

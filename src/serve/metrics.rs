@@ -5,10 +5,18 @@ use std::collections::BTreeMap;
 use std::fmt::{Display, Write};
 
 use super::Server;
+use super::http::{Answer, Exchange, NO_ROOM, Reply};
 use crate::budget::Account;
+use crate::proto::http::Status;
+
+/// The page of all metrics.
+pub(super) fn answer(exchange: Exchange) -> Answer {
+    let charged = exchange.charged("text/plain; version=0.0.4; charset=utf-8", &write(&exchange.server));
+    charged.unwrap_or_else(|_| Reply::refuse(Status::UNAVAILABLE, NO_ROOM)).into()
+}
 
 /// All metrics at this moment.
-pub(super) fn write(server: &Server) -> String {
+fn write(server: &Server) -> String {
     let mut page = Page::default();
     let (mut live, mut viewers, mut missing) = (0, BTreeMap::new(), BTreeMap::new());
     let streams = server.core.hub.streams();

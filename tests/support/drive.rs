@@ -151,9 +151,9 @@ impl React for http::Server {
     fn react(&mut self, event: &http::Event) {
         match event {
             http::Event::Request(request) => {
-                self.answer(http::Status::OK, &[], request.path.as_bytes(), Some(request));
+                self.answer(http::Status::OK, &[], request.path.as_bytes());
             }
-            http::Event::Bad(status) => self.answer(*status, &[], &[], None),
+            http::Event::Bad(status) => self.answer(*status, &[], &[]),
         }
     }
 }

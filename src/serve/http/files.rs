@@ -1,5 +1,6 @@
 //! Files over HTTP: those of a folder, and recordings. RFC 9110 sections 8.8, 13, 14.
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 use std::fs::{File, Metadata};
 use std::future::Future;
@@ -15,47 +16,31 @@ use async_io::Timer;
 use bytes::Bytes;
 use smol::future::or;
 
-use super::begin_body;
+use super::beside;
 use super::hls::{Seat, cache};
+use super::reply::{self, Answer, CORS, EXPOSED, Exchange, NO_CACHE, Reply, Source};
 use super::resource::Resource;
-use super::{CORS, EXPOSED, FIELDS, NO_CACHE, Role, Session, beside, whole};
-use crate::budget::{Account, BlockMut, Lease};
+use crate::budget::{Account, BlockMut, Lease, OverBudget};
 use crate::disk::{self, Lane, Opened, Use};
-use crate::hub::Name;
+use crate::hub::{Name, Unit};
+use crate::media::Ticks;
 use crate::net::Outlet;
-use crate::proto::http::{self, Condition, Method, Request, Status};
+use crate::proto::http::{Condition, Request, Status};
+use crate::session::is_recording;
 use crate::wire::percent_decode;
 
-/// A request whose file is being looked for.
-pub(super) struct Opening {
-    request: Request,
-    found: Finding,
-    /// Pays for pieces of the file.
-    account: Account,
-    lease: Option<Lease>,
-    /// The meaning of the path if there is no such file.
-    otherwise: Option<Resource>,
-    /// The use that the file has.
+/// The way in which a file that is found is sent.
+struct Sending {
+    /// The use that it has.
     due: Use,
     /// Cache-Control.
-    cache: String,
-    /// The session that is told how much of a file is sent.
+    cache: Cow<'static, str>,
+    /// The session that is told how much of it is sent.
     seat: Option<Seat>,
 }
 
-/// The result of the look for a file.
-pub(super) enum Outcome {
-    Answered,
-    /// The head was written, and this is behind it; the connection goes on or not.
-    Text(Outlet, bool),
-    /// The same of a file.
-    Body(Body),
-    /// There is no such file, but the path means something else.
-    Otherwise(Request, Resource),
-}
-
 /// A file on its way out.
-pub(super) struct Body {
+pub(in crate::serve) struct Body {
     file: Arc<Opened>,
     /// The use that it has.
     due: Use,
@@ -65,8 +50,7 @@ pub(super) struct Body {
     reading: Option<Reading>,
     account: Account,
     /// Pays for the jobs.
-    _lease: Option<Lease>,
-    keep_alive: bool,
+    _lease: Lease,
 }
 
 /// A piece that the disk is to give, and since when.
@@ -82,8 +66,6 @@ enum Found {
     },
     /// A folder, which is asked for by its name without the slash behind it.
     Folder,
-    /// A text to be sent, as JSON.
-    Text(Bytes),
 }
 
 /// The bytes of a request beside its path and query: its conditions, and the state of its wait.
@@ -91,7 +73,6 @@ const OPENING: usize = 1 << 10;
 /// The bytes of a folder that is looked in: its path, the job, and the place of its result.
 const ASKED: usize = 512;
 /// The longest that a list of recordings is waited for.
-#[cfg(feature = "record")]
 const LISTED: Duration = Duration::from_secs(15);
 /// The most bytes that are read at once, and the fewest where others have the room.
 const READ: (usize, usize) = (16 << 10, 1 << 10);
@@ -125,133 +106,139 @@ const MIMES: &[(&str, &str)] = &[
     ("wasm", "application/wasm"),
 ];
 
-impl Session {
+/// Answers with the list of recordings.
+pub(super) fn list(exchange: Exchange) -> Answer {
+    let Ok(lease) = exchange.pay(1) else {
+        return Reply::from(Status::UNAVAILABLE).into();
+    };
+    Answer::later(async move {
+        let _lease = lease;
+        let recorded = exchange.server.core.recorded.clone();
+        if !recorded.has_list() {
+            return Ok(Reply::from(Status::NOT_FOUND).into());
+        }
+        // a client that has left does not say so, and would keep others from asking
+        let late = async {
+            Timer::after(LISTED).await;
+            None
+        };
+        let list = or(recorded.list(&exchange.request.query), late).await;
+        let reply = list.and_then(|list| exchange.charged("application/json", &list).ok());
+        Ok(reply.unwrap_or_else(unavailable).into())
+    })
+}
+
+/// A file of a recording.
+pub(super) fn recording(exchange: Exchange) -> Answer {
+    let path = exchange.request.path.strip_prefix("/record/").unwrap_or_default().to_string();
+    if !percent_decode(&path).is_some_and(|path| is_recording(&path)) {
+        return Reply::from(Status::NOT_FOUND).into();
+    }
+    let roots = exchange.config.record.iter().map(|rule| rule.path.clone().into()).collect();
+    exchange.file(roots, &path, None)
+}
+
+impl Exchange {
     /// Looks for the file that a path names in one of the folders; if there is none it may
     /// mean something else.
-    pub(super) fn file(&mut self, request: Request, roots: Vec<PathBuf>, path: &str, otherwise: Option<Resource>) {
-        let Some(items) = items(path) else {
-            return self.refuse(&request, Status::BAD_REQUEST, Status::BAD_REQUEST.1);
-        };
-        // players give a segment up after other codes; one that is listed may be there again soon
+    pub(super) fn file(self, roots: Vec<PathBuf>, path: &str, otherwise: Option<Resource>) -> Answer {
         let is_listed = matches!(otherwise, Some(Resource::Segment(..) | Resource::Record(_)));
-        let (refusal, due) =
-            if is_listed { (Status::UNAVAILABLE, Use::Segment) } else { (Status::FORBIDDEN, Use::Download) };
-        let folders = roots.len();
-        self.look(request, Box::pin(find(roots, items.into(), refusal, due)), folders, otherwise, due);
+        let due = if is_listed { Use::Segment } else { Use::Download };
+        self.look(roots, path, otherwise, Sending { due, cache: NO_CACHE.1, seat: None })
     }
 
     /// The same for a segment of the stream `name`.
-    pub(super) fn stored_segment(
-        &mut self,
-        request: Request,
-        roots: Vec<PathBuf>,
-        path: &str,
-        resource: Resource,
-        name: Name,
-    ) {
-        let seat = Seat::of(&self.server, &request, name);
-        let cache = matches!(resource, Resource::Segment(..)).then(|| cache(&self.config.hls));
-        self.file(request, roots, path, Some(resource));
-        if let Role::Opening(opening) = &mut self.role {
-            opening.seat = seat;
-            opening.cache = cache.unwrap_or_else(|| NO_CACHE.1.into());
-        }
+    pub(super) fn stored_segment(self, roots: Vec<PathBuf>, path: &str, resource: Resource, name: Name) -> Answer {
+        let cache = match &resource {
+            Resource::Segment(..) => cache(&self.config.hls).into(),
+            _ => NO_CACHE.1,
+        };
+        let sending = Sending { due: Use::Segment, cache, seat: Seat::of(&self, name) };
+        self.look(roots, path, Some(resource), sending)
     }
 
-    /// Answers with the list of recordings.
-    pub(super) fn list(&mut self, request: Request) {
-        let (recorded, query) = (self.server.core.recorded.clone(), request.query.clone());
-        let greetings = self.server.core.greetings.clone();
-        let found = async move {
-            if !recorded.has_list() {
-                return Err(Status::NOT_FOUND);
+    fn look(self, roots: Vec<PathBuf>, path: &str, otherwise: Option<Resource>, sending: Sending) -> Answer {
+        let Some(items) = items(path) else {
+            return Reply::from(Status::BAD_REQUEST).into();
+        };
+        // players give a segment up after other codes; one that is listed may be there again soon
+        let refusal = match sending.due {
+            Use::Segment => Status::UNAVAILABLE,
+            _ => Status::FORBIDDEN,
+        };
+        let Ok(lease) = self.pay(roots.len()) else {
+            return Reply::from(Status::UNAVAILABLE).into();
+        };
+        let finding = find(roots, items.into(), refusal, sending.due);
+        Answer::later(async move {
+            let found = finding.await;
+            if let (Err(Status::NOT_FOUND), Some(resource)) = (&found, otherwise) {
+                return Ok(self.resource(resource));
             }
-            // a client that has left does not say so, and would keep others from asking
-            let late = async {
-                Timer::after(LISTED).await;
-                None
-            };
-            let list = or(recorded.list(&query), late).await.ok_or(Status::UNAVAILABLE)?;
-            let paid =
-                BlockMut::copy(greetings.account_for(list.len()), list.as_bytes()).map_err(|_| Status::UNAVAILABLE)?;
-            Ok(Found::Text(paid))
-        };
-        self.look(request, Box::pin(found), 1, None, Use::Download);
+            Ok(match found {
+                Ok(Found::File { file, about, mime }) => self.found(sending, file, &about, mime, lease),
+                Ok(Found::Folder) => {
+                    let to = format!("{}/", beside(&self.request.path));
+                    Reply::new(Status::MOVED, reply::Body::Text("".into())).with([("Location", to.into()), CORS])
+                }
+                Err(Status::UNAVAILABLE) => unavailable(),
+                Err(status) => status.into(),
+            }
+            .into())
+        })
     }
 
-    /// Waits for `found`, which looks in so many folders.
-    fn look(&mut self, request: Request, found: Finding, folders: usize, otherwise: Option<Resource>, due: Use) {
-        let greetings = self.server.core.greetings.clone();
-        // it may have to wait for its turn, with its path and what was made of it
-        let bytes = 3 * (request.path.len() + request.query.len()) + OPENING + folders * ASKED;
-        let Ok(lease) = greetings.account_for(bytes).charge(bytes) else {
-            return self.refuse(&request, Status::UNAVAILABLE, Status::UNAVAILABLE.1);
+    /// Pays for a look into so many folders: it may have to wait for its turn, with the path and what
+    /// was made of it.
+    fn pay(&self, folders: usize) -> Result<Lease, OverBudget> {
+        let Request { path, query, .. } = &self.request;
+        let bytes = 3 * (path.len() + query.len()) + OPENING + folders * ASKED;
+        self.server.core.greetings.account_for(bytes).charge(bytes)
+    }
+
+    /// The answer with a file, or with the part of it that is asked for.
+    fn found(&self, sending: Sending, file: Opened, about: &Metadata, mime: &'static str, lease: Lease) -> Reply {
+        let Sending { due, cache, seat } = sending;
+        let len = about.len();
+        let etag = format!("\"{:x}-{:x}-{len:x}\"", about.mtime(), about.mtime_nsec());
+        let modified = about.modified().map(httpdate::fmt_http_date).unwrap_or_default();
+        let known = is_known(&self.request, &etag, about);
+        let range = condition(&self.request).range.as_deref().filter(|_| is_whole(&self.request, &etag, &modified));
+        let (status, at, left, told) = match range.and_then(|range| byte_range(range, len)) {
+            _ if known => (Status::NOT_MODIFIED, 0, 0, None),
+            Some(Ok((from, to))) => {
+                (Status::PARTIAL_CONTENT, from, to + 1 - from, Some(format!("bytes {from}-{to}/{len}")))
+            }
+            Some(Err(())) => (Status::RANGE_NOT_SATISFIABLE, 0, 0, Some(format!("bytes */{len}"))),
+            None => (Status::OK, 0, len, None),
         };
-        self.role = Role::Opening(Box::new(Opening {
-            request,
-            found,
-            account: greetings.files().clone(),
-            lease: Some(lease),
-            otherwise,
-            due,
-            cache: NO_CACHE.1.into(),
-            seat: None,
-        }));
+        if let Some(seat) = seat {
+            seat.see(left);
+        }
+        let account = self.server.core.greetings.files().clone();
+        let (outlet, reading) = (Outlet::default(), None);
+        let body = Body { file: Arc::new(file), due, at, left, outlet, reading, account, _lease: lease };
+        let body = match status {
+            Status::NOT_MODIFIED => reply::Body::Nothing,
+            _ => reply::Body::Source(Source::File(Box::new(body))),
+        };
+        Reply::new(status, body)
+            .with([("ETag", etag.into()), ("Last-Modified", modified.into()), ("Accept-Ranges", "bytes".into())])
+            .with([CORS, EXPOSED, ("Cache-Control", cache)])
+            .with((!known).then_some(("Content-Type", mime.into())))
+            .with(told.map(|told| ("Content-Range", told.into())))
     }
 }
 
-type Finding = Pin<Box<dyn Future<Output = Result<Found, Status>> + Send>>;
-
-impl Opening {
-    /// Ready when it is known what becomes of the request.
-    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>, machine: &mut http::Server) -> Poll<Outcome> {
-        let found = ready!(self.found.as_mut().poll(cx));
-        if let (Err(Status::NOT_FOUND), Some(resource)) = (&found, self.otherwise.take()) {
-            return Poll::Ready(Outcome::Otherwise(self.request.clone(), resource));
-        }
-        let request = &self.request;
-        match found {
-            Ok(Found::File { file, about, mime }) => {
-                let (from, len) = begin(machine, request, &about, mime, &self.cache);
-                if let Some(seat) = &self.seat {
-                    seat.see(len);
-                }
-                let body = Body {
-                    file: Arc::new(file),
-                    due: self.due,
-                    at: from,
-                    left: if request.method == Method::Head { 0 } else { len },
-                    outlet: Outlet::default(),
-                    reading: None,
-                    account: self.account.clone(),
-                    _lease: self.lease.take(),
-                    keep_alive: request.keep_alive,
-                };
-                return Poll::Ready(Outcome::Body(body));
-            }
-            Ok(Found::Folder) => {
-                let to = format!("{}/", beside(&request.path));
-                machine.answer(Status::MOVED, &[("Location", &to), CORS], &[], Some(request));
-            }
-            Ok(Found::Text(text)) => {
-                let fields = [("Content-Type", "application/json"), NO_CACHE, CORS];
-                let (outlet, keep_alive) = begin_body(machine, request, &fields, whole(text));
-                return Poll::Ready(Outcome::Text(outlet, keep_alive));
-            }
-            Err(Status::UNAVAILABLE) => {
-                let fields = [CORS, NO_CACHE, ("Retry-After", "2")];
-                machine.answer(Status::UNAVAILABLE, &fields, Status::UNAVAILABLE.1.as_bytes(), Some(request));
-            }
-            Err(status) => machine.answer(status, &FIELDS, status.1.as_bytes(), Some(request)),
-        }
-        Poll::Ready(Outcome::Answered)
-    }
+/// A disk does not give it just now.
+fn unavailable() -> Reply {
+    Reply::from(Status::UNAVAILABLE).retry_after(2)
 }
 
 impl Body {
-    /// Whether the connection goes on once all is sent.
-    pub(super) fn keep_alive(&self) -> bool {
-        self.keep_alive
+    /// The bytes that are left.
+    pub(super) fn len(&self) -> u64 {
+        self.left
     }
 
     /// The bytes to be sent next; ready and empty when that was all. An error cuts the connection: the
@@ -268,7 +255,7 @@ impl Body {
             }
             self.at += bytes.len() as u64;
             self.left -= bytes.len() as u64;
-            self.outlet = whole(bytes);
+            self.outlet.fill(|units| units.push(Unit::whole(bytes, Ticks(0))));
         }
         Poll::Ready(Ok(&mut self.outlet))
     }
@@ -355,16 +342,16 @@ fn distinct(mut roots: Vec<PathBuf>) -> Vec<PathBuf> {
 }
 
 /// The answer of a disk, if it gives one.
-type Answer = Pin<Box<dyn Future<Output = io::Result<io::Result<Found>>> + Send>>;
+type Look = Pin<Box<dyn Future<Output = io::Result<io::Result<Found>>> + Send>>;
 
-fn look_in(root: PathBuf, items: Arc<[String]>, due: Use) -> Answer {
+fn look_in(root: PathBuf, items: Arc<[String]>, due: Use) -> Look {
     // mounts and links may stand below the root
     let path = items.iter().take(DEPTH).fold(root.clone(), |path, item| path.join(item));
     Box::pin(disk::read(Lane::to(&path), due, move || Ok(find_in(&root, &items))))
 }
 
 /// The answer that is there first.
-async fn first(asked: &mut Vec<Answer>) -> Option<io::Result<io::Result<Found>>> {
+async fn first(asked: &mut Vec<Look>) -> Option<io::Result<io::Result<Found>>> {
     std::future::poll_fn(|cx| {
         let polled = asked.iter_mut().map(|one| one.as_mut().poll(cx)).enumerate();
         let mut answered = polled.filter_map(|(at, answer)| match answer {
@@ -406,33 +393,6 @@ fn find_in(root: &Path, items: &[String]) -> io::Result<Found> {
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
     let mime = MIMES.iter().find(|(known, _)| *known == extension).map_or("application/octet-stream", |(_, mime)| mime);
     Ok(Found::File { file: Opened::new(file, about.dev()), about, mime })
-}
-
-/// Writes the head: the body's offset in the file, and its length.
-fn begin(machine: &mut http::Server, request: &Request, about: &Metadata, mime: &str, cache: &str) -> (u64, u64) {
-    let len = about.len();
-    let etag = format!("\"{:x}-{:x}-{len:x}\"", about.mtime(), about.mtime_nsec());
-    let modified = about.modified().map(httpdate::fmt_http_date).unwrap_or_default();
-    let connection = if request.keep_alive { "keep-alive" } else { "close" };
-    let mut fields = vec![("ETag", etag.as_str()), ("Last-Modified", &modified), ("Accept-Ranges", "bytes"), CORS];
-    fields.extend([EXPOSED, ("Cache-Control", cache), ("Connection", connection)]);
-    if is_known(request, &etag, about) {
-        machine.head(Status::NOT_MODIFIED, &fields);
-        return (0, 0);
-    }
-    let range = condition(request).range.as_deref().filter(|_| is_whole(request, &etag, &modified));
-    let (status, from, length, told) = match range.map(|range| byte_range(range, len)) {
-        Some(Some(Ok((from, to)))) => {
-            (Status::PARTIAL_CONTENT, from, to + 1 - from, Some(format!("bytes {from}-{to}/{len}")))
-        }
-        Some(Some(Err(()))) => (Status::RANGE_NOT_SATISFIABLE, 0, 0, Some(format!("bytes */{len}"))),
-        _ => (Status::OK, 0, len, None),
-    };
-    let length_text = length.to_string();
-    fields.extend([("Content-Type", mime), ("Content-Length", &length_text)]);
-    fields.extend(told.as_ref().map(|told| ("Content-Range", told.as_str())));
-    machine.head(status, &fields);
-    (from, length)
 }
 
 fn condition(request: &Request) -> &Condition {

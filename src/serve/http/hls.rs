@@ -1,5 +1,7 @@
 //! HLS over HTTP: a playlist or a part may have to be waited for, files are sent as blocks.
 
+use std::borrow::Cow;
+use std::future::Future;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,19 +9,21 @@ use std::task::{Context, Poll};
 
 use async_io::Timer;
 
-use super::super::hls::{Entry, HOLD, Text};
-use super::{CORS, EXPOSED, NO_CACHE, NO_ROOM, Role, Server, Session, begin_body, beside};
+use super::beside;
+use super::reply::{Answer, Body, CORS, EXPOSED, Exchange, NO_CACHE, NO_ROOM, Reply};
 use crate::conf;
 use crate::hls::{Ask, File, MARK};
-use crate::hub::{Guest, Name, Unit};
+use crate::hub::{Dismissal, Guest, Name, Unit};
 use crate::media::Ticks;
-use crate::net::Outlet;
-use crate::proto::http::{self, Request, Status};
+use crate::net::{Close, Outlet};
+use crate::proto::http::{Request, Status};
+use crate::serve::Server;
+use crate::serve::hls::{Entry, HOLD, Text};
+use crate::session::sent_away;
 
 /// A request for a playlist or a file that may not be there yet.
-pub(super) struct Waiting {
+struct Waiting {
     entry: Arc<Entry>,
-    request: Request,
     wanted: Wanted,
     limit: Timer,
     server: Arc<Server>,
@@ -35,9 +39,6 @@ pub(super) struct Waiting {
     suffix: String,
 }
 
-/// The body behind an answer's head, and whether the connection goes on.
-type Answer = Poll<Option<(Outlet, bool)>>;
-
 enum Wanted {
     Playlist(Ask),
     Record,
@@ -50,85 +51,94 @@ const MAX_QUERY: usize = 96;
 /// A longer query gives its session alone, if that has no more bytes than this.
 const MAX_SESSION: usize = 64;
 
-impl Session {
-    pub(super) fn playlist(&mut self, request: Request, name: &Name) {
-        let Some(ask) = ask(&request.query) else {
-            return self.refuse(&request, Status::BAD_REQUEST, "_HLS_msn, _HLS_part, _HLS_skip");
-        };
-        match self.server.hls.ask(&self.server, name, self.customer()) {
-            Ok(entry) if self.is_seated(&request, name) => {
-                self.wait(entry, request, name, Wanted::Playlist(ask));
-            }
-            Ok(_) => self.seat(&request, name),
-            Err(denied) => self.busy(&request, denied.label(), &denied),
+impl Exchange {
+    pub(super) fn playlist(self, name: Name) -> Answer {
+        match ask(&self.request.query) {
+            Some(ask) => self.seated(name, Wanted::Playlist(ask)),
+            None => Reply::refuse(Status::BAD_REQUEST, "_HLS_msn, _HLS_part, _HLS_skip").into(),
         }
     }
 
-    pub(super) fn whole(&mut self, request: Request, name: &Name) {
-        match self.server.hls.ask(&self.server, name, self.customer()) {
-            Ok(entry) if self.is_seated(&request, name) => {
-                self.wait(entry, request, name, Wanted::Record);
-            }
-            Ok(_) => self.seat(&request, name),
-            Err(denied) => self.busy(&request, denied.label(), &denied),
-        }
+    pub(super) fn whole(self, name: Name) -> Answer {
+        self.seated(name, Wanted::Record)
     }
 
-    pub(super) fn segment(&mut self, request: Request, name: &Name, file: String) {
-        if !self.may_have(&request, name, &file) {
-            return self.refuse(&request, Status::NOT_FOUND, NO_SESSION);
+    pub(super) fn segment(self, name: Name, file: String) -> Answer {
+        if !self.may_have(&name, &file) {
+            return Reply::refuse(Status::NOT_FOUND, NO_SESSION).into();
         }
-        match self.server.hls.find(name, self.customer()) {
-            Some(entry) => self.wait(entry, request, name, Wanted::File(file)),
-            None => self.refuse(&request, Status::NOT_FOUND, NO_FILE),
+        match self.server.hls.find(&name, self.customer()) {
+            Some(entry) => self.wait(entry, name, Wanted::File(file)),
+            None => Reply::refuse(Status::NOT_FOUND, NO_FILE).into(),
         }
     }
 
     /// Whether a request may have a file: one that shows a session must show a known one, except for
     /// lists; one that shows none is served, as by lal.
-    pub(super) fn may_have(&self, request: &Request, name: &Name, file: &str) -> bool {
+    pub(super) fn may_have(&self, name: &Name, file: &str) -> bool {
         let is_list = file.ends_with(".m3u8");
-        is_list || session(&request.query).is_none() || self.is_seated(request, name)
+        is_list || session(&self.request.query).is_none() || self.is_seated(name)
+    }
+
+    /// A playlist, for a session.
+    fn seated(self, name: Name, wanted: Wanted) -> Answer {
+        match self.server.hls.ask(&self.server, &name, self.customer()) {
+            Ok(entry) if self.is_seated(&name) => self.wait(entry, name, wanted),
+            Ok(_) => self.seat(&name),
+            Err(denied) => self.busy(denied.label(), &denied),
+        }
     }
 
     /// Whether the request shows a known session, or need not.
-    fn is_seated(&self, request: &Request, name: &Name) -> bool {
-        let seen = session(&request.query).is_some_and(|number| self.server.sessions.see(number, name, 0));
+    fn is_seated(&self, name: &Name) -> bool {
+        let seen = session(&self.request.query).is_some_and(|number| self.server.sessions.see(number, name, 0));
         seen || !self.config.hls.sessions
     }
 
     /// Begins a session for a request that shows none; a number that is not known is refused.
-    fn seat(&mut self, request: &Request, name: &Name) {
-        if session(&request.query).is_some() {
-            return self.refuse(request, Status::NOT_FOUND, NO_SESSION);
+    fn seat(&self, name: &Name) -> Answer {
+        let Request { path, query, .. } = &self.request;
+        if session(query).is_some() {
+            return Reply::refuse(Status::NOT_FOUND, NO_SESSION).into();
         }
-        let who = self.server.core.who("HLSSUB").at(self.conn.peer());
+        let who = self.server.core.who("HLSSUB").at(self.peer);
         let plays = |name: &Name| self.server.hls.plays(&self.server, name);
         match self.server.sessions.enter(&self.server.core.flood, &self.server.core.peers, name, who, &plays) {
             Ok(number) => {
-                let query = if request.query.is_empty() { String::new() } else { format!("{}&", request.query) };
-                let to = format!("{}?{query}{SESSION}={number:016x}", beside(&request.path));
-                let fields = [("Location", to.as_str()), NO_CACHE, CORS];
-                self.machine.answer(Status::FOUND, &fields, &[], Some(request));
+                let query = if query.is_empty() { String::new() } else { format!("{query}&") };
+                let to = format!("{}?{query}{SESSION}={number:016x}", beside(path));
+                let fields = [("Location", to.into()), NO_CACHE, CORS];
+                Reply::new(Status::FOUND, Body::Text("".into())).with(fields).into()
             }
-            Err(refused) => self.busy(request, refused.label(), &refused),
+            Err(refused) => self.busy(refused.label(), &refused),
         }
     }
 
-    fn wait(&mut self, entry: Arc<Entry>, request: Request, name: &Name, wanted: Wanted) {
-        let (limit, server, name) = (Timer::after(HOLD), self.server.clone(), name.clone());
-        let (session, suffix) = (session(&request.query), suffix(&request.query));
-        let request = request.shed();
-        let (peer, customer) = (self.conn.peer(), self.customer());
+    /// Waits without the texts that came, which take memory.
+    fn wait(self, entry: Arc<Entry>, name: Name, wanted: Wanted) -> Answer {
+        let (limit, query, customer) = (Timer::after(HOLD), &self.request.query, self.customer());
+        let (session, suffix) = (session(query), suffix(query));
+        let Self { server, peer, .. } = self;
         let guest = if entry.is_playable() { None } else { server.core.hub.wait(&name, customer) };
-        let waiting = Waiting { entry, request, wanted, limit, server, name, peer, customer, guest, session, suffix };
-        self.role = Role::Waiting(Box::new(waiting));
+        Answer::later(Waiting { entry, wanted, limit, server, name, peer, customer, guest, session, suffix })
+    }
+}
+
+/// Ready when it is known what the answer is.
+impl Future for Waiting {
+    type Output = Result<Answer, Close>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if self.is_dismissed(cx) {
+            return Poll::Ready(Err(sent_away(Dismissal::GaveWay)));
+        }
+        self.poll_reply(cx).map(|reply| Ok(reply.into()))
     }
 }
 
 impl Waiting {
     /// Whether it has to give way to a player.
-    pub(super) fn poll_dismissed(&self, cx: &Context<'_>) -> bool {
+    fn is_dismissed(&self, cx: &Context<'_>) -> bool {
         let goes = self.guest.as_ref().is_some_and(|guest| guest.poll_dismissed(cx));
         if goes {
             self.tell("absent", &"nobody publishes it, and others need the place");
@@ -136,85 +146,91 @@ impl Waiting {
         goes
     }
 
-    /// Ready when the head of the answer is written: what is to be sent behind it, and
-    /// whether the connection goes on.
-    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>, machine: &mut http::Server) -> Answer {
-        let late = std::future::Future::poll(Pin::new(&mut self.limit), cx).is_ready();
+    fn poll_reply(&mut self, cx: &mut Context<'_>) -> Poll<Reply> {
+        let late = Pin::new(&mut self.limit).poll(cx).is_ready();
         if self.entry.is_dismissed()
             && !matches!(self.wanted, Wanted::File(_))
-            && let Some(answer) = self.begin_anew(cx, late, machine)
+            && let Some(reply) = self.begin_anew(cx, late)
         {
-            return answer;
+            return reply;
         }
-        let request = &self.request;
         let text = match &self.wanted {
             Wanted::Playlist(ask) => self.entry.poll_playlist(cx, ask),
             Wanted::Record => self.entry.poll_record(cx),
-            Wanted::File(file) => match self.entry.poll_file(cx, file) {
-                Poll::Ready(Some(found)) => {
-                    if let Some(number) = self.session {
-                        self.server.sessions.see(number, &self.name, found.1);
-                    }
-                    let cache = cache(&self.server.core.config().hls);
-                    return Poll::Ready(Some(begin_file(machine, request, file, found, &cache)));
-                }
-                Poll::Pending if !late => return Poll::Pending,
-                _ => {
-                    #[cfg(feature = "record")]
-                    if self.entry.is_stored(file) {
-                        refuse(machine, request, Status::UNAVAILABLE, NOT_READ);
-                        return Poll::Ready(None);
-                    }
-                    refuse(machine, request, Status::NOT_FOUND, NO_FILE);
-                    return Poll::Ready(None);
-                }
-            },
+            Wanted::File(file) => {
+                return match self.entry.poll_file(cx, file) {
+                    Poll::Ready(Some(found)) => Poll::Ready(self.file(file, found)),
+                    Poll::Pending if !late => Poll::Pending,
+                    _ => Poll::Ready(self.no_file(file)),
+                };
+            }
         };
         match text {
-            Poll::Ready(text) => Poll::Ready(begin_playlist(machine, request, text, &self.suffix)),
-            Poll::Pending if late => {
-                self.refuse_late(machine);
-                Poll::Ready(None)
-            }
+            Poll::Ready(text) => Poll::Ready(playlist(text, &self.suffix)),
+            Poll::Pending if late => Poll::Ready(self.refuse_late()),
             Poll::Pending => Poll::Pending,
         }
     }
 
     /// The collector has given way. Another is asked once somebody publishes: before, that would have to give
     /// way again. `None` if it is there.
-    fn begin_anew(&mut self, cx: &Context<'_>, late: bool, machine: &mut http::Server) -> Option<Answer> {
+    fn begin_anew(&mut self, cx: &Context<'_>, late: bool) -> Option<Poll<Reply>> {
         let is_live = match &self.guest {
             Some(guest) => guest.poll_live(cx),
             None => self.server.core.hub.find(&self.name).is_some_and(|stream| stream.is_live()),
         };
         if is_live {
             match self.server.hls.ask(&self.server, &self.name, self.customer) {
-                Ok(entry) => {
-                    self.entry = entry;
-                    return None;
-                }
+                Ok(entry) => self.entry = entry,
                 Err(denied) => {
                     self.tell(denied.label(), &denied);
-                    refuse(machine, &self.request, Status::UNAVAILABLE, &denied.to_string());
+                    return Some(Poll::Ready(refuse(Status::UNAVAILABLE, denied.to_string())));
                 }
             }
-        } else if late || self.guest.is_none() {
-            self.refuse_late(machine);
-        } else {
-            return Some(Poll::Pending);
+            return None;
         }
-        Some(Poll::Ready(None))
+        let waits = !late && self.guest.is_some();
+        Some(if waits { Poll::Pending } else { Poll::Ready(self.refuse_late()) })
     }
 
     /// Refuses a request that waited in vain: players ask again after 503, and give up after 404.
-    fn refuse_late(&self, machine: &mut http::Server) {
+    fn refuse_late(&self) -> Reply {
         let published = || self.server.core.hub.find(&self.name).is_some_and(|stream| stream.is_live());
         let (status, label, why) = match self.entry.is_playable() || published() {
             true => (Status::UNAVAILABLE, "late", LATE),
             false => (Status::NOT_FOUND, "absent", NOTHING),
         };
         self.tell(label, &why);
-        refuse(machine, &self.request, status, why);
+        refuse(status, why)
+    }
+
+    fn file(&self, name: &str, (blocks, bytes): File) -> Reply {
+        if let Some(number) = self.session {
+            self.server.sessions.see(number, &self.name, bytes);
+        }
+        let mime = if name.ends_with(".ts") { "video/mp2t" } else { "video/mp4" };
+        let cache = cache(&self.server.core.config().hls);
+        let mut outlet = Outlet::default();
+        outlet.fill(|units| units.extend(blocks.iter().map(|block| Unit::whole(block.clone(), Ticks(0)))));
+        Reply::blocks(mime, outlet).with([("Cache-Control", cache.into()), CORS, EXPOSED])
+    }
+
+    fn no_file(&self, name: &str) -> Reply {
+        match self.is_stored(name) {
+            true => refuse(Status::UNAVAILABLE, NOT_READ),
+            false => refuse(Status::NOT_FOUND, NO_FILE),
+        }
+    }
+
+    /// Whether a disk has it.
+    #[cfg(feature = "record")]
+    fn is_stored(&self, name: &str) -> bool {
+        self.entry.is_stored(name)
+    }
+
+    #[cfg(not(feature = "record"))]
+    fn is_stored(&self, _: &str) -> bool {
+        false
     }
 
     /// Counts it, and tells the log.
@@ -234,9 +250,9 @@ pub(super) struct Seat {
 #[cfg(feature = "record")]
 impl Seat {
     /// The session that a request for the stream `name` shows, if it shows one.
-    pub(super) fn of(server: &Arc<Server>, request: &Request, name: Name) -> Option<Self> {
-        let number = session(&request.query)?;
-        Some(Self { server: server.clone(), number, name })
+    pub(super) fn of(exchange: &Exchange, name: Name) -> Option<Self> {
+        let number = session(&exchange.request.query)?;
+        Some(Self { server: exchange.server.clone(), number, name })
     }
 
     /// It is sent so many bytes.
@@ -257,7 +273,6 @@ pub(super) fn session(query: &str) -> Option<u64> {
 const NOTHING: &str = "nothing is published under that name";
 const LATE: &str = "no segment has come yet, which wants a second key frame, or no part";
 pub(super) const NO_SESSION: &str = "no such session, or no longer";
-#[cfg(feature = "record")]
 const NOT_READ: &str = "the disk does not give that segment just now";
 const NO_FILE: &str = "no such segment, or no longer";
 
@@ -295,28 +310,19 @@ pub(super) fn suffix(query: &str) -> String {
     text
 }
 
-fn begin_playlist(
-    machine: &mut http::Server,
-    request: &Request,
-    text: Option<Text>,
-    suffix: &str,
-) -> Option<(Outlet, bool)> {
+fn playlist(text: Option<Text>, suffix: &str) -> Reply {
     match text {
         Some(Ok(text)) => {
-            let fields = [("Content-Type", "application/x-mpegurl"), CORS, EXPOSED, NO_CACHE];
-            let body = Outlet::marked(text, MARK, suffix);
-            return Some(begin_body(machine, request, &fields, body));
+            Reply::blocks("application/x-mpegurl", Outlet::marked(text, MARK, suffix)).with([CORS, EXPOSED, NO_CACHE])
         }
-        Some(Err(_)) => refuse(machine, request, Status::UNAVAILABLE, NO_ROOM),
+        Some(Err(_)) => refuse(Status::UNAVAILABLE, NO_ROOM),
         // RFC 8216bis section 6.2.5.2
-        None => refuse(machine, request, Status::BAD_REQUEST, "_HLS_msn is too far ahead"),
+        None => refuse(Status::BAD_REQUEST, "_HLS_msn is too far ahead"),
     }
-    None
 }
 
-fn refuse(machine: &mut http::Server, request: &Request, status: Status, why: &str) {
-    let fields = [CORS, NO_CACHE, ("Retry-After", "2")];
-    machine.answer(status, &fields, why.as_bytes(), Some(request));
+fn refuse(status: Status, why: impl Into<Cow<'static, str>>) -> Reply {
+    Reply::refuse(status, why).retry_after(2)
 }
 
 /// Cache-Control of segments, parts and heads: their names never come again, and they
@@ -324,20 +330,6 @@ fn refuse(machine: &mut http::Server, request: &Request, status: Status, why: &s
 pub(super) fn cache(hls: &conf::Hls) -> String {
     let listed = hls.segment.0.as_secs().max(1).saturating_mul(hls.segments as u64);
     format!("public, max-age={listed}")
-}
-
-fn begin_file(
-    machine: &mut http::Server,
-    request: &Request,
-    file: &str,
-    (blocks, _): File,
-    cache: &str,
-) -> (Outlet, bool) {
-    let mime = if file.ends_with(".ts") { "video/mp2t" } else { "video/mp4" };
-    let fields = [("Content-Type", mime), ("Cache-Control", cache), CORS, EXPOSED];
-    let mut outlet = Outlet::default();
-    outlet.fill(|units| units.extend(blocks.iter().map(|block| Unit::whole(block.clone(), Ticks(0)))));
-    begin_body(machine, request, &fields, outlet)
 }
 
 #[cfg(test)]

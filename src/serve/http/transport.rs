@@ -1,9 +1,9 @@
 //! The transport of a live form: the body of an answer, or WebSocket messages.
 
-use super::{CORS, NO_CACHE};
+use super::reply::{Body, CORS, NO_CACHE, Reply};
 use crate::container::Form;
 use crate::net::{Close, Framing, Outlet, drive};
-use crate::proto::http::{self, Request, Status};
+use crate::proto::http::{Request, Status};
 use crate::proto::{Machine, http::Method, ws};
 
 /// The way to one viewer.
@@ -21,32 +21,25 @@ impl Transport {
         }
     }
 
-    /// Writes the head of the answer to a request without objection.
-    pub(super) fn accept(request: &Request, form: &Form, machine: &mut http::Server) -> Self {
+    /// The head of the answer to a request without objection.
+    pub(super) fn accept(request: &Request, form: &Form) -> (Self, Reply) {
         if let (Some(Ok(key)), Method::Get) = (&request.websocket, request.method) {
-            let accept = ws::Server::accept(key);
-            let mut fields = vec![
-                ("Upgrade", "websocket"),
-                ("Connection", "Upgrade"),
-                ("Sec-WebSocket-Accept", accept.as_str()),
-                CORS,
-            ];
+            let fields =
+                [("Upgrade", "websocket".into()), ("Sec-WebSocket-Accept", ws::Server::accept(key).into()), CORS];
             // it says nothing of what is sent, but that one would be a lie
             let agreed = ws::subprotocols(&request.protocols).find(|name| !name.eq_ignore_ascii_case("rtsp"));
-            fields.extend(agreed.map(|name| ("Sec-WebSocket-Protocol", name)));
-            machine.head(Status::SWITCHING_PROTOCOLS, &fields);
-            return Self::WebSocket(ws::Server::default());
+            let agreed = agreed.map(|name| ("Sec-WebSocket-Protocol", name.to_string().into()));
+            let reply = Reply::new(Status::SWITCHING_PROTOCOLS, Body::NoStream).with(fields).with(agreed);
+            return (Self::WebSocket(ws::Server::default()), reply);
         }
         let fields = [
-            ("Content-Type", form.mime),
-            ("Connection", "close"),
-            ("Expires", "-1"),
-            ("Pragma", "no-cache"),
+            ("Content-Type", form.mime.into()),
+            ("Expires", "-1".into()),
+            ("Pragma", "no-cache".into()),
             NO_CACHE,
             CORS,
         ];
-        machine.head(Status::OK, &fields);
-        Self::Http
+        (Self::Http, Reply::new(Status::OK, Body::NoStream).with(fields))
     }
 
     /// In the log.

@@ -56,26 +56,19 @@ impl Carrier {
     #[cfg(feature = "http")]
     pub(crate) fn accept(
         request: &http::Request,
-        machine: &mut http::Server,
         server: &super::Server,
         peer: std::net::SocketAddr,
     ) -> Result<Self, http::Status> {
         if let Some(cookie) = &request.tunnel {
             return match request.method {
-                http::Method::Get => {
-                    Get::open(cookie, machine, server, peer.ip()).map(|get| Self::Tunnel(Box::new(get)))
-                }
+                http::Method::Get => Get::open(cookie, server, peer.ip()).map(|get| Self::Tunnel(Box::new(get))),
                 http::Method::Post => Post::open(cookie, server, peer.ip()).map(|post| Self::Post(Box::new(post))),
                 _ => Err(http::Status::METHOD_NOT_ALLOWED),
             };
         }
         #[cfg(feature = "http")]
         if let Some(key) = &request.websocket {
-            return Ok(Self::WebSocket(Box::new(Socket::open(
-                key.as_deref().map_err(|status| *status)?,
-                request,
-                machine,
-            ))));
+            return Ok(Self::WebSocket(Box::new(Socket::open(key.as_deref().map_err(|status| *status)?, request))));
         }
         Err(http::Status::UPGRADE_REQUIRED)
     }
@@ -195,15 +188,15 @@ impl Kept {
 
 #[cfg(feature = "http")]
 impl Socket {
-    fn open(key: &str, request: &http::Request, machine: &mut http::Server) -> Self {
+    fn open(key: &str, request: &http::Request) -> Self {
         let accept = ws::Server::accept(key);
         let mut fields =
             vec![("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept.as_str())];
         let mut asked = ws::subprotocols(&request.protocols);
         let agreed = asked.clone().find(|name| name.eq_ignore_ascii_case("rtsp")).or_else(|| asked.next());
         fields.extend(agreed.map(|name| ("Sec-WebSocket-Protocol", name)));
-        machine.head(http::Status::SWITCHING_PROTOCOLS, &fields);
-        Self { machine: ws::Server::with_data(), out: std::mem::take(machine.transmit()), kept: Kept::default() }
+        let out = http::head(http::Status::SWITCHING_PROTOCOLS, &fields);
+        Self { machine: ws::Server::with_data(), out, kept: Kept::default() }
     }
 
     fn poll_read(

@@ -65,12 +65,7 @@ impl Pipe {
 
 impl Get {
     /// Begins a conversation under a cookie that nobody else has.
-    pub(super) fn open(
-        cookie: &str,
-        machine: &mut http::Server,
-        server: &Server,
-        peer: IpAddr,
-    ) -> Result<Self, Status> {
+    pub(super) fn open(cookie: &str, server: &Server, peer: IpAddr) -> Result<Self, Status> {
         if !(1..=MAX_COOKIE).contains(&cookie.len()) {
             return Err(Status::BAD_REQUEST);
         }
@@ -87,8 +82,7 @@ impl Get {
             ("Pragma", "no-cache"),
             ("Connection", "close"),
         ];
-        machine.head(Status::OK, &fields);
-        Ok(Self { pipe, out: std::mem::take(machine.transmit()), kept: Kept::default() })
+        Ok(Self { pipe, out: http::head(Status::OK, &fields), kept: Kept::default() })
     }
 
     /// Whether nothing that was to be sent waits here.

@@ -1,0 +1,203 @@
+//! Exchanges: a request with what its answer may depend on, and the answer.
+
+use std::borrow::Cow;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+#[cfg(feature = "record")]
+use super::files;
+use super::live::Player;
+use crate::budget::{BlockMut, OverBudget};
+use crate::conf::Config;
+use crate::hub::Unit;
+use crate::media::Ticks;
+use crate::net::{Close, Outlet, Seat};
+use crate::proto::http::{Extent, Request, Status};
+use crate::serve::Server;
+#[cfg(feature = "rtsp")]
+use crate::serve::rtsp::Carrier;
+
+/// A request, and the side that it comes from.
+pub(in crate::serve) struct Exchange {
+    pub server: Arc<Server>,
+    /// As it was when the connection began.
+    pub config: Arc<Config>,
+    /// The connection's part of what its address has.
+    pub seat: Option<Arc<Seat>>,
+    pub peer: SocketAddr,
+    pub request: Request,
+}
+
+/// The outcome of a request.
+pub(in crate::serve) enum Answer {
+    Now(Reply),
+    /// It has to be waited for, as long as the client does.
+    Later(Pending),
+    /// The connection goes on as one of RTSP, which answers.
+    #[cfg(feature = "rtsp")]
+    Carry(Carrier),
+}
+
+/// An answer that is not there yet; an error ends the connection without one.
+pub(super) type Pending = Pin<Box<dyn Future<Output = Result<Answer, Close>> + Send>>;
+
+/// The answer to a request.
+pub(in crate::serve) struct Reply {
+    pub status: Status,
+    /// The fields beside Content-Length and Connection; a name may stand there again.
+    pub fields: Vec<Field>,
+    pub body: Body,
+}
+
+/// A header field of an answer.
+pub(in crate::serve) type Field = (&'static str, Cow<'static, str>);
+
+/// All that follows the head.
+pub(in crate::serve) enum Body {
+    /// Nothing, and the status says so.
+    Nothing,
+    /// A short text of ours.
+    Text(Cow<'static, str>),
+    /// Bytes from where they are: nothing of them is copied.
+    Source(Source),
+    /// A live stream.
+    Stream(Box<Player>),
+    /// A live stream, of which the client wants the head alone.
+    NoStream,
+}
+
+/// A body of which the length is known, on its way out.
+pub(in crate::serve) enum Source {
+    /// Blocks that others share, or that are paid for.
+    Blocks(Outlet),
+    #[cfg(feature = "record")]
+    File(Box<files::Body>),
+}
+
+/// Scripts of all origins may read the answer.
+pub(in crate::serve) const CORS: Field = ("Access-Control-Allow-Origin", Cow::Borrowed("*"));
+/// The header fields that scripts of other origins may read, beside an answer's type and body.
+pub(super) const EXPOSED: Field =
+    ("Access-Control-Expose-Headers", Cow::Borrowed("Content-Length, Content-Range, Date"));
+pub(in crate::serve) const NO_CACHE: Field = ("Cache-Control", Cow::Borrowed("no-cache"));
+/// An answer would take more memory than is left for all.
+pub(in crate::serve) const NO_ROOM: &str = "no room for that just now";
+
+impl Exchange {
+    /// The customer of the connection; `None` if nobody counts.
+    pub(super) fn customer(&self) -> Option<u128> {
+        self.seat.as_ref().and_then(|seat| seat.customer())
+    }
+
+    /// One too many: the client may try again.
+    pub(super) fn busy(&self, label: &'static str, refused: &dyn std::fmt::Display) -> Answer {
+        let path = &self.request.path;
+        self.server.core.refused_guest(label, self.peer, format_args!("is refused {path:?}: {refused}"));
+        Reply::refuse(Status::UNAVAILABLE, refused.to_string()).retry_after(5).into()
+    }
+
+    /// A text that is charged to what there is for answers.
+    pub fn charged(&self, mime: &'static str, text: &str) -> Result<Reply, OverBudget> {
+        let account = self.server.core.greetings.account_for(text.len());
+        let mut outlet = Outlet::default();
+        let bytes = BlockMut::copy(account, text.as_bytes())?;
+        outlet.fill(|units| units.push(Unit::whole(bytes, Ticks(0))));
+        Ok(Reply::blocks(mime, outlet).with([CORS, NO_CACHE]))
+    }
+}
+
+impl Answer {
+    /// An answer that is waited for.
+    pub(super) fn later(pending: impl Future<Output = Result<Self, Close>> + Send + 'static) -> Self {
+        Self::Later(Box::pin(pending))
+    }
+}
+
+impl From<Reply> for Answer {
+    fn from(reply: Reply) -> Self {
+        Self::Now(reply)
+    }
+}
+
+impl Reply {
+    /// An answer with a body, without fields.
+    pub fn new(status: Status, body: Body) -> Self {
+        Self { status, fields: Vec::new(), body }
+    }
+
+    /// The same with more fields.
+    pub fn with(mut self, fields: impl IntoIterator<Item = Field>) -> Self {
+        self.fields.extend(fields);
+        self
+    }
+
+    /// A refusal and its reason.
+    pub fn refuse(status: Status, why: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(status, Body::Text(why.into())).with([CORS, NO_CACHE])
+    }
+
+    /// The client may ask again after so many seconds.
+    pub fn retry_after(self, seconds: u8) -> Self {
+        self.with([("Retry-After", seconds.to_string().into())])
+    }
+
+    /// Blocks of bytes.
+    pub(super) fn blocks(mime: &'static str, outlet: Outlet) -> Self {
+        Self::new(Status::OK, Body::Source(Source::Blocks(outlet))).with([("Content-Type", mime.into())])
+    }
+}
+
+impl From<Status> for Reply {
+    /// A refusal that its status explains.
+    fn from(status: Status) -> Self {
+        Self::refuse(status, status.1)
+    }
+}
+
+impl Body {
+    /// The end of it, under that status.
+    pub(super) fn extent(&self, status: Status) -> Extent {
+        match self {
+            Self::Nothing => Extent::Nothing,
+            Self::Text(text) => Extent::Bytes(text.len() as u64),
+            Self::Source(source) => Extent::Bytes(source.len()),
+            Self::Stream(_) if status == Status::SWITCHING_PROTOCOLS => Extent::Upgrade,
+            Self::Stream(_) | Self::NoStream => Extent::Close,
+        }
+    }
+}
+
+impl Source {
+    /// The bytes that it has, before any is sent.
+    fn len(&self) -> u64 {
+        match self {
+            Self::Blocks(outlet) => outlet.len() as u64,
+            #[cfg(feature = "record")]
+            Self::File(body) => body.len(),
+        }
+    }
+
+    /// The bytes to be sent next; ready and empty when that was all. An error cuts the connection: the
+    /// length that was promised cannot be sent.
+    #[cfg_attr(not(feature = "record"), allow(unused_variables, reason = "files alone are waited for"))]
+    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut Outlet>> {
+        match self {
+            Self::Blocks(outlet) => Poll::Ready(Ok(outlet)),
+            #[cfg(feature = "record")]
+            Self::File(body) => body.poll_next(cx),
+        }
+    }
+
+    /// Whether it takes so long that the client may have left meanwhile.
+    pub(super) fn is_late(&self) -> bool {
+        match self {
+            Self::Blocks(_) => false,
+            #[cfg(feature = "record")]
+            Self::File(body) => body.is_late(),
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! The routes: the one place that says which method and path mean what.
+
+#[cfg(feature = "record")]
+use super::files;
+use super::live;
+use super::reply::{Answer, Body, CORS, Exchange, Field, NO_CACHE, Reply};
+#[cfg(feature = "rtsp")]
+use super::rtsp;
+use crate::conf::Config;
+use crate::proto::http::{Method, Request, Status};
+use crate::serve::metrics;
+
+/// A row: requests for paths of a pattern by a method are answered by a handler.
+pub(super) struct Route {
+    /// `None` for all of them.
+    method: Option<Method>,
+    /// A path, or with `*` at its end all that begin so.
+    pattern: &'static str,
+    /// Whether there is such a path just now.
+    when: fn(&Config, &Request) -> bool,
+    handler: fn(Exchange) -> Answer,
+}
+
+/// The first row that fits a path decides, with others of its pattern.
+pub(super) const ROUTES: &[Route] = &[
+    #[cfg(feature = "rtsp")]
+    Route::any("*", rtsp::carry).when(rtsp::is_asked_for),
+    Route::get("/healthz", healthz),
+    Route::get("/metrics", metrics::answer),
+    #[cfg(feature = "record")]
+    Route::get("/api/record/list", files::list).when(|config, _| config.recording.http),
+    #[cfg(feature = "record")]
+    Route::get("/record/*", files::recording).when(|config, _| config.recording.http && !config.record.is_empty()),
+    Route::get("*", live::media),
+];
+
+/// The routes of a port where every WebSocket carries RTSP.
+#[cfg(feature = "rtsp")]
+pub(super) const RTSP_ROUTES: &[Route] = &[Route::any("*", rtsp::carry)];
+
+/// Request headers that scripts of other origins may send. `*` stands for all but
+/// Authorization, and old browsers do not know it.
+const ALLOWED: &str = "*, Authorization, Cache-Control, Content-Type, If-Modified-Since, If-None-Match, If-Range, \
+     Pragma, Range, X-Requested-With";
+/// The seconds for which a browser may remember what it was allowed.
+const REMEMBERED: &str = "86400";
+
+impl Route {
+    /// GET, and HEAD with it.
+    pub(super) const fn get(pattern: &'static str, handler: fn(Exchange) -> Answer) -> Self {
+        Self { method: Some(Method::Get), pattern, when: |_, _| true, handler }
+    }
+
+    /// All methods.
+    #[cfg(feature = "rtsp")]
+    const fn any(pattern: &'static str, handler: fn(Exchange) -> Answer) -> Self {
+        Self { method: None, pattern, when: |_, _| true, handler }
+    }
+
+    /// The same if the configuration and the request say so.
+    #[cfg(any(feature = "rtsp", feature = "record"))]
+    const fn when(self, when: fn(&Config, &Request) -> bool) -> Self {
+        Self { when, ..self }
+    }
+
+    fn fits(&self, path: &str) -> bool {
+        match self.pattern.strip_suffix('*') {
+            Some(start) => path.starts_with(start),
+            None => path == self.pattern,
+        }
+    }
+
+    fn takes(&self, method: Method) -> bool {
+        self.method.is_none_or(|own| own == method || own == Method::Get && method == Method::Head)
+    }
+}
+
+/// The answer to a request by the row for it.
+pub(super) fn answer(routes: &[Route], exchange: Exchange) -> Answer {
+    let Exchange { config, request, .. } = &exchange;
+    let mut fitting = routes.iter().filter(|row| row.fits(&request.path) && (row.when)(config, request));
+    let Some(first) = fitting.next() else { return Reply::from(Status::NOT_FOUND).into() };
+    let rows = std::iter::once(first).chain(fitting.filter(|row| row.pattern == first.pattern));
+    match rows.clone().find(|row| row.takes(request.method)) {
+        Some(row) => (row.handler)(exchange),
+        None => other_method(request.method, rows).into(),
+    }
+}
+
+/// The answer to OPTIONS, and to a method that none of the rows of a path takes.
+fn other_method<'a>(method: Method, rows: impl Iterator<Item = &'a Route>) -> Reply {
+    let names = rows.filter_map(|row| row.method).map(|method| match method {
+        Method::Get => "GET, HEAD",
+        Method::Post => "POST",
+        _ => "",
+    });
+    let names = names.chain(["OPTIONS"]).collect::<Vec<_>>().join(", ");
+    let allow: Field = ("Allow", names.clone().into());
+    if method != Method::Options {
+        let body = Body::Text(Status::METHOD_NOT_ALLOWED.1.into());
+        return Reply::new(Status::METHOD_NOT_ALLOWED, body).with([CORS, allow]);
+    }
+    Reply::new(Status::NO_CONTENT, Body::Nothing).with([
+        CORS,
+        ("Access-Control-Allow-Methods", names.into()),
+        ("Access-Control-Allow-Headers", ALLOWED.into()),
+        ("Access-Control-Max-Age", REMEMBERED.into()),
+        allow,
+    ])
+}
+
+fn healthz(_: Exchange) -> Answer {
+    let mime = ("Content-Type", "text/plain; charset=utf-8".into());
+    Reply::new(Status::OK, Body::Text("ok\n".into())).with([mime, CORS, NO_CACHE]).into()
+}

@@ -1,0 +1,22 @@
+//! RTSP by way of HTTP: a WebSocket that asks for it, or one half of a tunnel.
+
+use super::reply::{Answer, Body, CORS, Exchange, Reply};
+use crate::conf::Config;
+use crate::proto::http::Request;
+use crate::serve::rtsp::Carrier;
+
+/// Whether the connection is to go on as one of RTSP.
+pub(super) fn is_asked_for(config: &Config, request: &Request) -> bool {
+    let named = || request.protocols.split(',').any(|name| name.trim().eq_ignore_ascii_case("rtsp"));
+    config.rtsp.enable && (request.tunnel.is_some() || request.websocket.is_some() && named())
+}
+
+/// Hands the connection on, or says why not.
+pub(super) fn carry(Exchange { server, peer, request, .. }: Exchange) -> Answer {
+    match Carrier::accept(&request, &server, peer) {
+        Ok(carrier) => Answer::Carry(carrier),
+        Err(status) => Reply::new(status, Body::Text(status.1.into()))
+            .with([CORS, ("Sec-WebSocket-Version", "13".into()), ("Upgrade", "websocket".into())])
+            .into(),
+    }
+}

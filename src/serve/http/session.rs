@@ -1,0 +1,256 @@
+//! One connection: requests come, answers go, each in its turn.
+
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use super::live::Player;
+use super::reply::{Answer, Body, Exchange, Pending, Reply, Source};
+use super::routes::{self, Route};
+use crate::conf::Config;
+use crate::net::{Close, Conn, SOME, drive, poll_in_turns};
+use crate::proto::Machine;
+use crate::proto::http::{self, Event, Request};
+use crate::serve::Server;
+#[cfg(feature = "rtsp")]
+use crate::serve::rtsp::{Carrier, carry};
+use crate::session::{Core, Tail};
+
+/// A connection.
+pub(super) struct Session {
+    routes: &'static [Route],
+    server: Arc<Server>,
+    /// As it was when the connection began.
+    config: Arc<Config>,
+    // its place is free before the peer learns that this is the end
+    role: Role,
+    /// The rest of a batch for a viewer that has closed.
+    tail: Tail,
+    conn: Conn,
+    machine: http::Server,
+    /// The client has said all that it will: what it asked for goes out all the same.
+    said_all: bool,
+    /// An answer was given: once it is sent, the wait for another request begins.
+    answered: bool,
+    /// The connection goes on as one of RTSP.
+    #[cfg(feature = "rtsp")]
+    carrier: Option<Carrier>,
+}
+
+enum Role {
+    /// Between requests.
+    Guest,
+    /// An answer is not there yet.
+    Waiting(Pending),
+    /// The body of an answer is on its way out.
+    Sending(Source),
+    /// A live form.
+    Play(Box<Player>),
+    /// Everything is said; what still comes is read and thrown away, so that
+    /// the answer is not lost.
+    Linger,
+}
+
+/// A head is read in pieces of so many bytes, so that little of what follows it has to be
+/// kept while it is answered.
+const PIECE: usize = 1 << 10;
+/// The time that a client may take to read the last answer.
+const LINGER: Duration = Duration::from_secs(2);
+
+impl Role {
+    /// Whether something is on its way that comes to an end.
+    fn is_answering(&self) -> bool {
+        matches!(self, Self::Waiting(_) | Self::Sending(_))
+    }
+}
+
+impl Session {
+    pub(super) fn new(routes: &'static [Route], server: Arc<Server>, conn: Conn) -> Self {
+        let config = server.core.config();
+        conn.expect_input(config.connections.handshake.0);
+        let machine = http::Server::new(config.http.max_head.0);
+        Self {
+            routes,
+            server,
+            config,
+            conn,
+            machine,
+            role: Role::Guest,
+            tail: Tail::default(),
+            said_all: false,
+            answered: false,
+            #[cfg(feature = "rtsp")]
+            carrier: None,
+        }
+    }
+
+    /// Runs it to its end.
+    pub(super) async fn run(mut self) {
+        let why = std::future::poll_fn(|cx| poll_in_turns(cx, |cx| self.step(cx))).await;
+        #[cfg(feature = "rtsp")]
+        if let Some(carrier) = self.carrier.take() {
+            return carry(self.server, self.conn, carrier).await;
+        }
+        self.log_end(&why);
+        self.server.core.counters.closed(&why);
+    }
+
+    /// Sends what there is, then reads once; pending if neither is possible.
+    fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
+        let slow = self.config.viewers.slow.0;
+        let Self { conn, machine, tail, .. } = self;
+        ready!(tail.poll(cx, conn, slow))?;
+        match &mut self.role {
+            Role::Play(player) => {
+                // the head goes first, then control frames between batches
+                ready!(conn.poll_send(cx, machine.transmit(), slow))?;
+                let control = player.transport.control(machine.transmit());
+                let idle = player.sender.poll(cx, conn, control, slow);
+                if matches!(idle, Err(Close::Changed)) {
+                    player.transport.close();
+                    self.end_play(&Close::Changed);
+                    return Poll::Ready(Ok(()));
+                }
+                if !idle? {
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            Role::Waiting(pending) => match pending.as_mut().poll(cx) {
+                Poll::Ready(answer) => return Poll::Ready(self.give(answer?)),
+                Poll::Pending => {}
+            },
+            Role::Sending(source) => {
+                ready!(conn.poll_send(cx, machine.transmit(), slow))?;
+                let is_late = source.is_late();
+                let outlet = match source.poll_next(cx) {
+                    Poll::Ready(next) => next?,
+                    Poll::Pending if is_late => return self.poll_input(cx),
+                    Poll::Pending => return Poll::Pending,
+                };
+                if !outlet.is_empty() {
+                    return conn.poll_outlet(cx, outlet, slow, |_| {});
+                }
+                self.answered();
+                return Poll::Ready(Ok(()));
+            }
+            Role::Guest | Role::Linger => {
+                ready!(conn.poll_send(cx, machine.transmit(), slow))?;
+                if std::mem::take(&mut self.answered) {
+                    conn.expect_input(self.config.http.keep_alive.0);
+                }
+                if machine.is_closed() && matches!(self.role, Role::Guest) {
+                    conn.finish();
+                    conn.expect_input(LINGER);
+                    self.role = Role::Linger;
+                }
+            }
+        }
+        self.poll_input(cx)
+    }
+
+    fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
+        let Self { conn, machine, role, said_all, .. } = self;
+        let mut event = None;
+        let mut closed = false;
+        let most = match role {
+            Role::Play(_) | Role::Linger => SOME,
+            Role::Guest => SOME.min(conn.kept() + PIECE),
+            _ if *said_all => return Poll::Pending,
+            // the next request stays with the kernel until this one is answered
+            _ if conn.kept() >= PIECE => return Poll::Pending,
+            _ => PIECE,
+        };
+        let received = ready!(conn.poll_read(cx, most, |data| match role {
+            Role::Play(player) => {
+                let (used, goodbye) = player.transport.input(data)?;
+                closed |= goodbye;
+                Ok(used)
+            }
+            Role::Linger => Ok(data.len()),
+            _ => drive(machine, data, |_, news| {
+                event = Some(news);
+                Ok(())
+            }),
+        }))?;
+        *said_all = received.end;
+        if received.end && role.is_answering() {
+            // RFC 9293 section 3.6: it may still receive; if not, the next write says so
+            return Poll::Pending;
+        }
+        if received.end {
+            return Poll::Ready(Err(if matches!(role, Role::Linger) { Close::Done } else { Close::Eof }));
+        }
+        if closed {
+            // the closing handshake ends here. RFC 6455 section 7.1.1
+            self.end_play(&Close::Eof);
+        }
+        Poll::Ready(match event {
+            Some(Event::Request(request)) => self.respond(request),
+            Some(Event::Bad(status)) => self.give(Reply::from(status).into()),
+            None => Ok(()),
+        })
+    }
+
+    fn respond(&mut self, request: Request) -> Result<(), Close> {
+        self.conn.expect_input(Duration::ZERO);
+        let Self { server, config, conn, .. } = self;
+        let (server, config, seat, peer) = (server.clone(), config.clone(), conn.seat(), conn.peer());
+        self.give(routes::answer(self.routes, Exchange { server, config, seat, peer, request }))
+    }
+
+    /// Does what an answer says; an error ends the connection, or hands it on.
+    fn give(&mut self, answer: Answer) -> Result<(), Close> {
+        match answer {
+            Answer::Now(reply) => self.reply(reply),
+            Answer::Later(pending) => self.role = Role::Waiting(pending),
+            #[cfg(feature = "rtsp")]
+            Answer::Carry(carrier) => {
+                self.carrier = Some(carrier);
+                self.conn.offer_again();
+                return Err(Close::Done);
+            }
+        }
+        Ok(())
+    }
+
+    fn reply(&mut self, Reply { status, fields, body }: Reply) {
+        let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_ref())).collect();
+        let follows = self.machine.begin(status, &fields, body.extent(status));
+        match body {
+            Body::Source(source) if follows => self.role = Role::Sending(source),
+            Body::Stream(player) => {
+                self.conn.resize(Core::viewer_sizes(&self.config));
+                self.role = Role::Play(player);
+            }
+            Body::Text(text) if follows => {
+                self.machine.transmit().extend_from_slice(text.as_bytes());
+                self.answered();
+            }
+            Body::Text(_) | Body::Source(_) | Body::Nothing | Body::NoStream => self.answered(),
+        }
+    }
+
+    /// A request has been answered: another may come, or stand there already.
+    fn answered(&mut self) {
+        self.machine.done();
+        self.role = Role::Guest;
+        self.answered = true;
+        self.conn.offer_again();
+    }
+
+    /// The viewer has got what there was for it, and says goodbye if it has a way to.
+    fn end_play(&mut self, why: &Close) {
+        self.log_end(why);
+        if let Role::Play(mut player) = std::mem::replace(&mut self.role, Role::Guest) {
+            let goodbye = std::mem::take(player.transport.control(self.machine.transmit()));
+            *self.machine.transmit() = goodbye;
+            self.tail = player.sender.into_tail();
+        }
+    }
+
+    fn log_end(&mut self, why: &Close) {
+        if let Role::Play(player) = &mut self.role {
+            player.sender.ends(why);
+        }
+    }
+}
