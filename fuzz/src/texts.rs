@@ -86,7 +86,8 @@ pub fn addresses(data: &[u8]) {
         let is_same = |again: &Url| again.host == url.host && again.port == url.port;
         assert!(url.path.contains('@') || again.as_ref().is_ok_and(is_same), "{again:?} of {text}");
     }
-    let _ = (Url::file(&text), Target::of_url(&text), ws::subprotocols(&text).count(), ws::Server::accept(&text));
+    let asked = [("sec-websocket-protocol", &*text)].into_iter().collect();
+    let _ = (Url::file(&text), Target::of_url(&text), ws::subprotocols(&asked).count(), ws::Server::accept(&text));
     let (app, name) = text.split_once(' ').unwrap_or((&text, ""));
     let _ = (Target::new(app, name), Address::new("rtmp://h", app, name));
     let _ = runnel::listing::name_parts(true, &text);

@@ -7,6 +7,7 @@ use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
+use super::http::Fields;
 use super::{Error, Machine};
 
 /// An event from the client.
@@ -114,8 +115,8 @@ impl Server {
 /// The subprotocols of `Sec-WebSocket-Protocol`, the best first. An answer names one of
 /// them, if there are any: browsers fail a connection whose answer names none, or another.
 /// Sections 4.1 and 4.2.2.
-pub fn subprotocols(asked: &str) -> impl Iterator<Item = &str> + Clone {
-    asked.split(',').map(str::trim).filter(|name| is_token(name))
+pub fn subprotocols(fields: &Fields) -> impl Iterator<Item = &str> + Clone {
+    fields.items("sec-websocket-protocol").filter(|name| is_token(name))
 }
 
 /// RFC 9110 section 5.6.2.
@@ -166,7 +167,8 @@ mod tests {
         for (asked, names) in
             [("a, b", &["a", "b"][..]), ("", &[]), (",x y,\t", &[]), ("rtsp.onvif.org", &["rtsp.onvif.org"])]
         {
-            assert_eq!(subprotocols(asked).collect::<Vec<_>>(), names, "{asked}");
+            let fields = [("sec-websocket-protocol", asked)].into_iter().collect();
+            assert_eq!(subprotocols(&fields).collect::<Vec<_>>(), names, "{asked}");
         }
     }
 

@@ -184,7 +184,8 @@ fn lengths_of_bodies_do_not_wrap_and_hide_no_request() {
         ("5 5", Status::BAD_REQUEST),
         ("", Status::BAD_REQUEST),
         ("5\r\nContent-Length: 6", Status::BAD_REQUEST),
-        ("5\r\nTransfer-Encoding: chunked", Status::NOT_IMPLEMENTED),
+        ("5\r\nTransfer-Encoding: chunked", Status::BAD_REQUEST),
+        ("5\r\nTransfer-Encoding: gzip", Status::BAD_REQUEST),
     ];
     for (length, status) in bad {
         let text = format!(

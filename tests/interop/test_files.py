@@ -13,6 +13,7 @@ import urllib.request
 import paths
 import players
 import waiting
+import websocket
 from case import Case
 from chromium import Chromium
 from raw_http import RawHttp
@@ -66,6 +67,13 @@ class Root(Case):
         self.assertEqual((status, headers["Location"]), (301, "./folder/"))
         self.assertEqual(self.get("/nothing")[0], 404)
         self.assertEqual(self.get("/healthz")[2], b"ok\n")
+
+    def test_a_stream_that_is_no_file_is_waited_for_over_websocket_too(self):
+        client = websocket.WebSocket(self.server.ws_flv("cam"), timeout=15)
+        self.addCleanup(client.close)
+        self.publish("cam")
+        kind, payload = next(client.messages())
+        self.assertEqual((kind, payload[:3]), (websocket.BINARY, b"FLV"))
 
     def test_one_connection_has_many(self):
         connection = http.client.HTTPConnection("127.0.0.1", self.server.http_port, timeout=10)

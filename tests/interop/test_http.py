@@ -1,6 +1,8 @@
 """HTTP as such: connections, methods, refusals, and answers to other origins."""
 
 import re
+import subprocess
+import tempfile
 
 from case import Case
 from raw_http import RawHttp
@@ -79,6 +81,28 @@ class Connections(Http):
         self.assertEqual(connection.answer().status, 200)
         self.assertEqual(connection.request("GET", "/healthz").status, 200)
 
+    def test_so_is_one_in_chunks(self):
+        connection = self.connect()
+        connection.send(
+            b"POST /healthz HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+            b"5\r\nGET /\r\n0\r\n\r\n"
+        )
+        self.assertEqual(connection.answer().status, 405)
+        self.assertEqual(connection.request("GET", "/healthz").status, 200)
+
+    def test_who_may_not_send_its_body_after_all_is_told_that_it_ends(self):
+        answer = self.request("POST", "/healthz", "Expect: 100-continue", "Content-Length: 5")
+        self.assertEqual((answer.status, answer.fields["connection"]), (405, "close"))
+
+    def test_curl_does_not_send_a_body_that_is_too_large(self):
+        with tempfile.NamedTemporaryFile() as body:
+            body.truncate(2 << 20)
+            url = f"http://127.0.0.1:{self.server.http_port}/healthz"
+            told = ["-sS", "-w", "%{http_code} %{size_upload}", "--data-binary", f"@{body.name}"]
+            curl = ["curl", *told, url]
+            said = subprocess.run(curl, capture_output=True, text=True, timeout=30, check=False)
+        self.assertTrue(said.stdout.endswith("413 0"), said)
+
 
 class Methods(Http):
     def test_head_has_the_head_of_get_and_no_body(self):
@@ -119,6 +143,9 @@ class Refusals(Http):
             b"GET /healthz HTTP/1.1" + host + b"Space : x\r\n\r\n",
             b"GET /healthz HTTP/1.1" + host + b"Content-Length: -1\r\n\r\n",
             b"GET /healthz HTTP/1.1" + host + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n",
+            b"GET /healthz HTTP/1.1"
+            + host
+            + b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         ):
             self.refuses(sent, 400)
 

@@ -7,12 +7,16 @@ mod sweep;
 
 use std::fmt::Debug;
 
+use runnel::budget::{Account, Greetings};
 #[cfg(feature = "rtsp")]
 use runnel::proto::rtsp::{self, ClientEvent, Event, Status};
 #[cfg(feature = "http")]
 use runnel::proto::ws;
 use runnel::proto::{Blame, Machine, http, rtmp};
 pub use sweep::one_in;
+
+/// The longest body of a POST that is asked for.
+const POSTED: usize = 100;
 
 /// A driver's answers to events, as the server's own would be.
 pub trait React: Machine {
@@ -151,7 +155,13 @@ impl React for http::Server {
     fn react(&mut self, event: &http::Event) {
         match event {
             http::Event::Request(request) => {
-                self.answer(http::Status::OK, &[], request.path.as_bytes());
+                let most = if request.method == http::Method::Post { POSTED } else { 0 };
+                let room = Account::root("bodies", 64 << 10);
+                match self.read_body(request.clone(), most, &Greetings::new(&room, 48 << 10, 16 << 10)) {
+                    Ok(None) => {}
+                    Ok(Some(request)) => self.answer(http::Status::OK, &[], request.path.as_bytes()),
+                    Err(status) => self.answer(status, &[], &[]),
+                }
             }
             http::Event::Bad(status) => self.answer(*status, &[], &[]),
         }

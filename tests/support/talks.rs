@@ -220,6 +220,8 @@ pub fn requests() -> Vec<u8> {
         "OPTIONS * HTTP/1.1\r\nHost: h\r\nOrigin: http://p\r\n\r\n",
         "POST /metrics HTTP/1.1\r\nHost: h\r\nContent-Length: 25\r\n\r\nGET / HTTP/1.1\r\nHost: no\r\n",
         "\r\n", // a client may leave one behind its body. RFC 9112 section 2.2
+        "POST /chunks HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nTransfer-Encoding: chunked\r\n\r\n\
+         5\r\nGET /\r\n13;x=y\r\n HTTP/1.1\r\nHost: no\r\n0\r\nDigest: x\r\n\r\n",
         "GET /a HTTP/1.0\r\nConnection: keep-alive\r\n\r\n",
         "GET /live/test.flv HTTP/1.1\r\nHost: h\r\nConnection: Upgrade, close\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",

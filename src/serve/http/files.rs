@@ -25,7 +25,7 @@ use crate::disk::{self, Lane, Opened, Use};
 use crate::hub::{Name, Unit};
 use crate::media::Ticks;
 use crate::net::Outlet;
-use crate::proto::http::{Condition, Request, Status};
+use crate::proto::http::{Request, Status};
 use crate::session::is_recording;
 use crate::wire::percent_decode;
 
@@ -68,7 +68,7 @@ enum Found {
     Folder,
 }
 
-/// The bytes of a request beside its path and query: its conditions, and the state of its wait.
+/// The bytes of a request beside its texts: the state of its wait.
 const OPENING: usize = 1 << 10;
 /// The bytes of a folder that is looked in: its path, the job, and the place of its result.
 const ASKED: usize = 512;
@@ -85,6 +85,19 @@ const SOON: Duration = Duration::from_millis(300);
 const DEPTH: usize = 16;
 /// While a read takes longer it is looked whether the client has left.
 const LATE: Duration = Duration::from_secs(1);
+
+/// The fields that the answer goes by, be it a file or, if there is none, a stream. Others would take memory
+/// while it is waited for.
+const KEPT: [&str; 8] = [
+    "range",
+    "if-range",
+    "if-none-match",
+    "if-modified-since",
+    "upgrade",
+    "sec-websocket-key",
+    "sec-websocket-version",
+    "sec-websocket-protocol",
+];
 
 /// By extension; what is not here is bytes.
 const MIMES: &[(&str, &str)] = &[
@@ -107,7 +120,7 @@ const MIMES: &[(&str, &str)] = &[
 ];
 
 /// Answers with the list of recordings.
-pub(super) fn list(exchange: Exchange) -> Answer {
+pub(super) fn list(mut exchange: Exchange) -> Answer {
     let Ok(lease) = exchange.pay(1) else {
         return Reply::from(Status::UNAVAILABLE).into();
     };
@@ -157,7 +170,7 @@ impl Exchange {
         self.look(roots, path, Some(resource), sending)
     }
 
-    fn look(self, roots: Vec<PathBuf>, path: &str, otherwise: Option<Resource>, sending: Sending) -> Answer {
+    fn look(mut self, roots: Vec<PathBuf>, path: &str, otherwise: Option<Resource>, sending: Sending) -> Answer {
         let Some(items) = items(path) else {
             return Reply::from(Status::BAD_REQUEST).into();
         };
@@ -190,9 +203,10 @@ impl Exchange {
 
     /// Pays for a look into so many folders: it may have to wait for its turn, with the path and what
     /// was made of it.
-    fn pay(&self, folders: usize) -> Result<Lease, OverBudget> {
+    fn pay(&mut self, folders: usize) -> Result<Lease, OverBudget> {
+        self.request.fields.keep(&KEPT);
         let Request { path, query, .. } = &self.request;
-        let bytes = 3 * (path.len() + query.len()) + OPENING + folders * ASKED;
+        let bytes = self.request.size() + 2 * (path.len() + query.len()) + OPENING + folders * ASKED;
         self.server.core.greetings.account_for(bytes).charge(bytes)
     }
 
@@ -203,7 +217,7 @@ impl Exchange {
         let etag = format!("\"{:x}-{:x}-{len:x}\"", about.mtime(), about.mtime_nsec());
         let modified = about.modified().map(httpdate::fmt_http_date).unwrap_or_default();
         let known = is_known(&self.request, &etag, about);
-        let range = condition(&self.request).range.as_deref().filter(|_| is_whole(&self.request, &etag, &modified));
+        let range = self.request.fields.get("range").filter(|_| is_whole(&self.request, &etag, &modified));
         let (status, at, left, told) = match range.and_then(|range| byte_range(range, len)) {
             _ if known => (Status::NOT_MODIFIED, 0, 0, None),
             Some(Ok((from, to))) => {
@@ -395,16 +409,11 @@ fn find_in(root: &Path, items: &[String]) -> io::Result<Found> {
     Ok(Found::File { file: Opened::new(file, about.dev()), about, mime })
 }
 
-fn condition(request: &Request) -> &Condition {
-    static NONE: Condition = Condition { range: None, if_range: None, none_match: None, modified_since: None };
-    request.condition.as_deref().unwrap_or(&NONE)
-}
-
 /// Whether the client has the file as it is. If-None-Match goes before If-Modified-Since.
 fn is_known(request: &Request, etag: &str, about: &Metadata) -> bool {
-    match (&condition(request).none_match, &condition(request).modified_since) {
-        (Some(tags), _) => {
-            tags.split(',').map(str::trim).any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+    match (request.fields.get("if-none-match"), request.fields.get("if-modified-since")) {
+        (Some(_), _) => {
+            request.fields.items("if-none-match").any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
         }
         (None, Some(date)) => httpdate::parse_http_date(date).is_ok_and(|date| {
             let seconds =
@@ -417,7 +426,7 @@ fn is_known(request: &Request, etag: &str, about: &Metadata) -> bool {
 
 /// Whether the client's part is of the file as it is: If-Range.
 fn is_whole(request: &Request, etag: &str, modified: &str) -> bool {
-    condition(request).if_range.as_deref().is_none_or(|has| has == etag || has == modified)
+    request.fields.get("if-range").is_none_or(|has| has == etag || has == modified)
 }
 
 /// The first and last byte of one range of `len` bytes; an error if there are none. `None`

@@ -12,6 +12,8 @@ mod routes;
 #[cfg(feature = "rtsp")]
 mod rtsp;
 mod session;
+#[cfg(test)]
+mod tests;
 mod transport;
 
 use std::sync::Arc;

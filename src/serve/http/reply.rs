@@ -23,17 +23,21 @@ use crate::serve::rtsp::Carrier;
 
 /// A request, and the side that it comes from.
 pub(in crate::serve) struct Exchange {
+    /// The server that is asked.
     pub server: Arc<Server>,
-    /// As it was when the connection began.
+    /// The configuration as it was when the connection began.
     pub config: Arc<Config>,
     /// The connection's part of what its address has.
     pub seat: Option<Arc<Seat>>,
+    /// The client.
     pub peer: SocketAddr,
+    /// The request, with its body if the route takes one.
     pub request: Request,
 }
 
 /// The outcome of a request.
 pub(in crate::serve) enum Answer {
+    /// It is there.
     Now(Reply),
     /// It has to be waited for, as long as the client does.
     Later(Pending),
@@ -47,9 +51,11 @@ pub(super) type Pending = Pin<Box<dyn Future<Output = Result<Answer, Close>> + S
 
 /// The answer to a request.
 pub(in crate::serve) struct Reply {
+    /// The status.
     pub status: Status,
     /// The fields beside Content-Length and Connection; a name may stand there again.
     pub fields: Vec<Field>,
+    /// The body.
     pub body: Body,
 }
 
@@ -74,6 +80,7 @@ pub(in crate::serve) enum Body {
 pub(in crate::serve) enum Source {
     /// Blocks that others share, or that are paid for.
     Blocks(Outlet),
+    /// A file.
     #[cfg(feature = "record")]
     File(Box<files::Body>),
 }
@@ -83,6 +90,7 @@ pub(in crate::serve) const CORS: Field = ("Access-Control-Allow-Origin", Cow::Bo
 /// The header fields that scripts of other origins may read, beside an answer's type and body.
 pub(super) const EXPOSED: Field =
     ("Access-Control-Expose-Headers", Cow::Borrowed("Content-Length, Content-Range, Date"));
+/// Caches ask again each time.
 pub(in crate::serve) const NO_CACHE: Field = ("Cache-Control", Cow::Borrowed("no-cache"));
 /// An answer would take more memory than is left for all.
 pub(in crate::serve) const NO_ROOM: &str = "no room for that just now";

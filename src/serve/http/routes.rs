@@ -7,7 +7,7 @@ use super::reply::{Answer, Body, CORS, Exchange, Field, NO_CACHE, Reply};
 #[cfg(feature = "rtsp")]
 use super::rtsp;
 use crate::conf::Config;
-use crate::proto::http::{Method, Request, Status};
+use crate::proto::http::{MAX_BODY, Method, Request, Status};
 use crate::serve::metrics;
 
 /// A row: requests for paths of a pattern by a method are answered by a handler.
@@ -18,8 +18,13 @@ pub(super) struct Route {
     pattern: &'static str,
     /// Whether there is such a path just now.
     when: fn(&Config, &Request) -> bool,
-    handler: fn(Exchange) -> Answer,
+    /// The longest body that is read for it, in bytes; another is passed over.
+    pub(super) body: usize,
+    pub(super) handler: fn(Exchange) -> Answer,
 }
+
+/// The methods of a path that does not have the one that was asked for; none if there is no such path.
+pub(super) struct Allow(Vec<&'static str>);
 
 /// The first row that fits a path decides, with others of its pattern.
 pub(super) const ROUTES: &[Route] = &[
@@ -48,13 +53,20 @@ const REMEMBERED: &str = "86400";
 impl Route {
     /// GET, and HEAD with it.
     pub(super) const fn get(pattern: &'static str, handler: fn(Exchange) -> Answer) -> Self {
-        Self { method: Some(Method::Get), pattern, when: |_, _| true, handler }
+        Self { method: Some(Method::Get), pattern, when: |_, _| true, body: 0, handler }
+    }
+
+    /// POST, with a body of at most so many bytes.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no path takes a body yet"))]
+    pub(super) const fn post(pattern: &'static str, body: usize, handler: fn(Exchange) -> Answer) -> Self {
+        assert!(body <= MAX_BODY);
+        Self { method: Some(Method::Post), pattern, when: |_, _| true, body, handler }
     }
 
     /// All methods.
     #[cfg(feature = "rtsp")]
     const fn any(pattern: &'static str, handler: fn(Exchange) -> Answer) -> Self {
-        Self { method: None, pattern, when: |_, _| true, handler }
+        Self { method: None, pattern, when: |_, _| true, body: 0, handler }
     }
 
     /// The same if the configuration and the request say so.
@@ -73,40 +85,46 @@ impl Route {
     fn takes(&self, method: Method) -> bool {
         self.method.is_none_or(|own| own == method || own == Method::Get && method == Method::Head)
     }
+
+    /// The names of its methods.
+    fn methods(&self) -> &'static [&'static str] {
+        match self.method {
+            Some(Method::Get) => &["GET", "HEAD"],
+            Some(Method::Post) => &["POST"],
+            _ => &[],
+        }
+    }
 }
 
-/// The answer to a request by the row for it.
-pub(super) fn answer(routes: &[Route], exchange: Exchange) -> Answer {
-    let Exchange { config, request, .. } = &exchange;
+impl Allow {
+    /// The answer to OPTIONS, and to a method that the path does not have.
+    pub(super) fn reply(self, method: Method) -> Reply {
+        if self.0.is_empty() {
+            return Status::NOT_FOUND.into();
+        }
+        let names = [&self.0[..], &["OPTIONS"]].concat().join(", ");
+        let allow: Field = ("Allow", names.clone().into());
+        if method != Method::Options {
+            let body = Body::Text(Status::METHOD_NOT_ALLOWED.1.into());
+            return Reply::new(Status::METHOD_NOT_ALLOWED, body).with([CORS, allow]);
+        }
+        Reply::new(Status::NO_CONTENT, Body::Nothing).with([
+            CORS,
+            ("Access-Control-Allow-Methods", names.into()),
+            ("Access-Control-Allow-Headers", ALLOWED.into()),
+            ("Access-Control-Max-Age", REMEMBERED.into()),
+            allow,
+        ])
+    }
+}
+
+/// The row for a request.
+pub(super) fn find<'a>(routes: &'a [Route], config: &Config, request: &Request) -> Result<&'a Route, Allow> {
     let mut fitting = routes.iter().filter(|row| row.fits(&request.path) && (row.when)(config, request));
-    let Some(first) = fitting.next() else { return Reply::from(Status::NOT_FOUND).into() };
+    let Some(first) = fitting.next() else { return Err(Allow(Vec::new())) };
     let rows = std::iter::once(first).chain(fitting.filter(|row| row.pattern == first.pattern));
-    match rows.clone().find(|row| row.takes(request.method)) {
-        Some(row) => (row.handler)(exchange),
-        None => other_method(request.method, rows).into(),
-    }
-}
-
-/// The answer to OPTIONS, and to a method that none of the rows of a path takes.
-fn other_method<'a>(method: Method, rows: impl Iterator<Item = &'a Route>) -> Reply {
-    let names = rows.filter_map(|row| row.method).map(|method| match method {
-        Method::Get => "GET, HEAD",
-        Method::Post => "POST",
-        _ => "",
-    });
-    let names = names.chain(["OPTIONS"]).collect::<Vec<_>>().join(", ");
-    let allow: Field = ("Allow", names.clone().into());
-    if method != Method::Options {
-        let body = Body::Text(Status::METHOD_NOT_ALLOWED.1.into());
-        return Reply::new(Status::METHOD_NOT_ALLOWED, body).with([CORS, allow]);
-    }
-    Reply::new(Status::NO_CONTENT, Body::Nothing).with([
-        CORS,
-        ("Access-Control-Allow-Methods", names.into()),
-        ("Access-Control-Allow-Headers", ALLOWED.into()),
-        ("Access-Control-Max-Age", REMEMBERED.into()),
-        allow,
-    ])
+    let row = rows.clone().find(|row| row.takes(request.method));
+    row.ok_or_else(|| Allow(rows.flat_map(|row| row.methods()).copied().collect()))
 }
 
 fn healthz(_: Exchange) -> Answer {

@@ -7,8 +7,8 @@ use crate::serve::rtsp::Carrier;
 
 /// Whether the connection is to go on as one of RTSP.
 pub(super) fn is_asked_for(config: &Config, request: &Request) -> bool {
-    let named = || request.protocols.split(',').any(|name| name.trim().eq_ignore_ascii_case("rtsp"));
-    config.rtsp.enable && (request.tunnel.is_some() || request.websocket.is_some() && named())
+    let is_named = || request.fields.has("sec-websocket-protocol", "rtsp");
+    config.rtsp.enable && (request.tunnel().is_some() || request.websocket().is_some() && is_named())
 }
 
 /// Hands the connection on, or says why not.

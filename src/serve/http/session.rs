@@ -191,11 +191,27 @@ impl Session {
         })
     }
 
+    /// Hands a request to the handler of its route, once it has the body that it wants.
     fn respond(&mut self, request: Request) -> Result<(), Close> {
-        self.conn.expect_input(Duration::ZERO);
-        let Self { server, config, conn, .. } = self;
-        let (server, config, seat, peer) = (server.clone(), config.clone(), conn.seat(), conn.peer());
-        self.give(routes::answer(self.routes, Exchange { server, config, seat, peer, request }))
+        let Self { server, config, conn, machine, .. } = self;
+        conn.expect_input(Duration::ZERO);
+        let route = match routes::find(self.routes, config, &request) {
+            Ok(route) => route,
+            Err(allow) => return self.give(allow.reply(request.method).into()),
+        };
+        match machine.read_body(request, route.body, &server.core.greetings) {
+            Ok(Some(request)) => {
+                let (server, config, seat, peer) = (server.clone(), config.clone(), conn.seat(), conn.peer());
+                self.give((route.handler)(Exchange { server, config, seat, peer, request }))
+            }
+            Ok(None) => {
+                // a part of the body may stand there already
+                conn.offer_again();
+                conn.expect_input(config.connections.handshake.0);
+                Ok(())
+            }
+            Err(status) => self.give(Reply::from(status).into()),
+        }
     }
 
     /// Does what an answer says; an error ends the connection, or hands it on.

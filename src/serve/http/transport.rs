@@ -15,19 +15,16 @@ pub(super) enum Transport {
 impl Transport {
     /// The status that refuses a request for a WebSocket, if it must be refused.
     pub(super) fn objection(request: &Request) -> Option<Status> {
-        match &request.websocket {
-            Some(Err(status)) => Some(*status),
-            _ => None,
-        }
+        request.websocket()?.err()
     }
 
     /// The head of the answer to a request without objection.
     pub(super) fn accept(request: &Request, form: &Form) -> (Self, Reply) {
-        if let (Some(Ok(key)), Method::Get) = (&request.websocket, request.method) {
+        if let (Some(Ok(key)), Method::Get) = (request.websocket(), request.method) {
             let fields =
                 [("Upgrade", "websocket".into()), ("Sec-WebSocket-Accept", ws::Server::accept(key).into()), CORS];
             // it says nothing of what is sent, but that one would be a lie
-            let agreed = ws::subprotocols(&request.protocols).find(|name| !name.eq_ignore_ascii_case("rtsp"));
+            let agreed = ws::subprotocols(&request.fields).find(|name| !name.eq_ignore_ascii_case("rtsp"));
             let agreed = agreed.map(|name| ("Sec-WebSocket-Protocol", name.to_string().into()));
             let reply = Reply::new(Status::SWITCHING_PROTOCOLS, Body::NoStream).with(fields).with(agreed);
             return (Self::WebSocket(ws::Server::default()), reply);

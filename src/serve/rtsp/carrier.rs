@@ -59,7 +59,7 @@ impl Carrier {
         server: &super::Server,
         peer: std::net::SocketAddr,
     ) -> Result<Self, http::Status> {
-        if let Some(cookie) = &request.tunnel {
+        if let Some(cookie) = request.tunnel() {
             return match request.method {
                 http::Method::Get => Get::open(cookie, server, peer.ip()).map(|get| Self::Tunnel(Box::new(get))),
                 http::Method::Post => Post::open(cookie, server, peer.ip()).map(|post| Self::Post(Box::new(post))),
@@ -67,8 +67,8 @@ impl Carrier {
             };
         }
         #[cfg(feature = "http")]
-        if let Some(key) = &request.websocket {
-            return Ok(Self::WebSocket(Box::new(Socket::open(key.as_deref().map_err(|status| *status)?, request))));
+        if let Some(key) = request.websocket() {
+            return Ok(Self::WebSocket(Box::new(Socket::open(key?, request))));
         }
         Err(http::Status::UPGRADE_REQUIRED)
     }
@@ -192,7 +192,7 @@ impl Socket {
         let accept = ws::Server::accept(key);
         let mut fields =
             vec![("Upgrade", "websocket"), ("Connection", "Upgrade"), ("Sec-WebSocket-Accept", accept.as_str())];
-        let mut asked = ws::subprotocols(&request.protocols);
+        let mut asked = ws::subprotocols(&request.fields);
         let agreed = asked.clone().find(|name| name.eq_ignore_ascii_case("rtsp")).or_else(|| asked.next());
         fields.extend(agreed.map(|name| ("Sec-WebSocket-Protocol", name)));
         let out = http::head(http::Status::SWITCHING_PROTOCOLS, &fields);

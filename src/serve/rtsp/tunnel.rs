@@ -12,8 +12,8 @@ use base64ct::{Base64, Encoding};
 use super::super::Server;
 use super::carrier::{Kept, MAX_KEPT};
 use crate::net::{Close, Conn, Received, SOME, poll_in_turns};
+use crate::proto::Error;
 use crate::proto::http::{self, Status};
-use crate::proto::{Error, Machine};
 
 /// Conversations by their cookie.
 #[derive(Default)]

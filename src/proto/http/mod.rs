@@ -1,0 +1,278 @@
+//! HTTP/1.1, the server's side: requests in, heads out. RFC 9112.
+
+mod body;
+mod request;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use super::{Error, Machine};
+use crate::budget::Greetings;
+pub use body::MAX_BODY;
+use body::{Framing, Incoming};
+use request::Head;
+pub use request::{Fields, Request};
+pub use status::Status;
+
+/// The methods that mean something here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Method {
+    /// GET.
+    #[default]
+    Get,
+    /// HEAD.
+    Head,
+    /// OPTIONS.
+    Options,
+    /// POST.
+    Post,
+    /// Any other.
+    Other,
+}
+
+/// An event from the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A request to answer; it comes once more with its body if that is asked for.
+    Request(Request),
+    /// Something to refuse with this status, and to close after.
+    Bad(Status),
+}
+
+/// The end of an answer's body, as the head tells the client. RFC 9112 section 6.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// So many bytes follow.
+    Bytes(u64),
+    /// The status says that nothing follows.
+    Nothing,
+    /// All belongs to it until the connection ends.
+    Close,
+    /// The connection goes on in another protocol.
+    Upgrade,
+}
+
+/// The machine: it reads one request and no further until that is answered.
+#[derive(Debug)]
+pub struct Server {
+    max_head: usize,
+    event: Option<Event>,
+    out: Vec<u8>,
+    state: State,
+    /// The rest of the body behind the last head.
+    body: Framing,
+    /// What becomes of it, unless it is passed over.
+    incoming: Option<Box<Incoming>>,
+    /// The client sends it once it is told to.
+    expects: bool,
+    /// The client wants to ask more when it has its answer.
+    keep_alive: bool,
+    /// It wants the head alone.
+    head_only: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Head,
+    /// A request waits for its answer.
+    Busy,
+    /// A body is read, or passed over.
+    Body,
+    /// Nothing that comes is read as HTTP any more.
+    Closed,
+}
+
+/// The most header fields that are looked at.
+const MAX_FIELDS: usize = 64;
+/// The answer to a connection that is one too many.
+pub const TURNED_AWAY: &[u8] =
+    b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+/// The word to go on with a body. RFC 9110 section 15.2.1.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+/// The `Server` field of every answer.
+const SERVER: &str = concat!("runnel/", env!("CARGO_PKG_VERSION"));
+
+impl Server {
+    /// Heads of more than `max_head` bytes are refused.
+    pub fn new(max_head: usize) -> Self {
+        Self {
+            max_head,
+            event: None,
+            out: Vec::new(),
+            state: State::Head,
+            body: Framing::NONE,
+            incoming: None,
+            expects: false,
+            keep_alive: false,
+            head_only: false,
+        }
+    }
+
+    /// Reads the body of the request that waits for its answer, of at most `most` bytes, which are charged
+    /// before they come: gives the request back if it has none, or has it already; else it comes once more.
+    /// An error is the status to refuse it with: the body is passed over.
+    pub fn read_body(
+        &mut self,
+        request: Request,
+        most: usize,
+        greetings: &Greetings,
+    ) -> Result<Option<Request>, Status> {
+        if most == 0 || self.body.is_over() {
+            return Ok(Some(request));
+        }
+        self.incoming = Some(Box::new(Incoming::new(request, &mut self.body, most, greetings)?));
+        self.state = State::Body;
+        if std::mem::take(&mut self.expects) {
+            self.out.extend_from_slice(CONTINUE);
+        }
+        Ok(None)
+    }
+
+    /// Answers with a short body; `fields` come after the usual ones.
+    pub fn answer(&mut self, status: Status, fields: &[(&str, &str)], body: &[u8]) {
+        if self.begin(status, fields, Extent::Bytes(body.len() as u64)) {
+            self.out.extend_from_slice(body);
+        }
+        self.done();
+    }
+
+    /// Writes the head of an answer: whether its body is to follow, or the client wants none. `done` says
+    /// that it is complete.
+    pub fn begin(&mut self, status: Status, fields: &[(&str, &str)], extent: Extent) -> bool {
+        // a body that was not asked for may come all the same, or not: RFC 9110 section 10.1.1
+        let is_clear = !self.expects || self.body.is_over();
+        self.keep_alive &= is_clear && matches!(extent, Extent::Bytes(_) | Extent::Nothing);
+        let connection = match extent {
+            Extent::Upgrade => "Upgrade",
+            _ if self.keep_alive => "keep-alive",
+            _ => "close",
+        };
+        let length = match extent {
+            Extent::Bytes(length) => Some(length.to_string()),
+            _ => None,
+        };
+        let length = length.as_ref().map(|length| ("Content-Length", length.as_str()));
+        let all: Vec<_> =
+            length.into_iter().chain([("Connection", connection)]).chain(fields.iter().copied()).collect();
+        self.out.extend_from_slice(&head(status, &all));
+        if matches!(extent, Extent::Close | Extent::Upgrade) {
+            self.state = State::Closed;
+        }
+        !self.head_only && extent != Extent::Nothing
+    }
+
+    /// The answer is complete: the next request may come, or the connection ends.
+    pub fn done(&mut self) {
+        self.state = match self.keep_alive {
+            false => State::Closed,
+            true if self.body.is_over() => State::Head,
+            true => State::Body,
+        };
+    }
+
+    /// Whether the connection ends with the answer just written.
+    pub fn is_closed(&self) -> bool {
+        self.state == State::Closed
+    }
+
+    fn bad(&mut self, status: Status) {
+        (self.keep_alive, self.head_only) = (false, false);
+        self.event = Some(Event::Bad(status));
+        self.state = State::Busy;
+    }
+
+    /// Parses a head: its length, or 0 if it is not complete.
+    fn parse(&mut self, data: &[u8]) -> usize {
+        let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
+        let mut parsed = httparse::Request::new(&mut fields);
+        let (head, more) = data.split_at(data.len().min(self.max_head));
+        let used = match parsed.parse(head) {
+            Ok(httparse::Status::Complete(used)) => used,
+            Ok(httparse::Status::Partial) if more.is_empty() => return 0,
+            Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
+                // a long first line is the URL's fault
+                let long = if head.contains(&b'\n') { Status::HEADERS_TOO_LARGE } else { Status::URI_TOO_LONG };
+                self.bad(long);
+                return data.len();
+            }
+            Err(httparse::Error::Version) => {
+                self.bad(Status::VERSION);
+                return data.len();
+            }
+            Err(_) => {
+                self.bad(Status::BAD_REQUEST);
+                return data.len();
+            }
+        };
+        match Head::read(&parsed) {
+            Ok(Head { request, keep_alive, expects, framing }) => {
+                (self.keep_alive, self.head_only) = (keep_alive, request.method == Method::Head);
+                (self.expects, self.body) = (expects, framing);
+                self.event = Some(Event::Request(request));
+                self.state = State::Busy;
+            }
+            Err(status) => self.bad(status),
+        }
+        used
+    }
+
+    /// Reads a part of a body: its length, or 0 if not enough of it has come.
+    fn read(&mut self, data: &[u8]) -> usize {
+        let (used, part) = match self.body.take(data) {
+            Ok(taken) => taken,
+            Err(status) => {
+                match self.incoming.take() {
+                    Some(_) => self.bad(status),
+                    // the request has its answer
+                    None => (self.keep_alive, self.state) = (false, State::Closed),
+                }
+                return data.len();
+            }
+        };
+        if let Some(incoming) = &mut self.incoming {
+            incoming.add(part);
+        }
+        if self.body.is_over() {
+            self.state = match self.incoming.take() {
+                Some(incoming) => {
+                    self.event = Some(Event::Request(incoming.complete()));
+                    State::Busy
+                }
+                None => State::Head,
+            };
+        }
+        used
+    }
+}
+
+/// The text of a head with just these fields and `Server`.
+pub fn head(Status(code, reason): Status, fields: &[(&str, &str)]) -> Vec<u8> {
+    let mut text = format!("HTTP/1.1 {code} {reason}\r\nServer: {SERVER}\r\n");
+    for (name, value) in fields {
+        text.extend([name, ": ", value, "\r\n"]);
+    }
+    text.push_str("\r\n");
+    text.into_bytes()
+}
+
+impl Machine for Server {
+    type Event = Event;
+
+    /// Never an error: every fault is answered with a status.
+    fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
+        Ok(match self.state {
+            State::Head => self.parse(data),
+            State::Busy => 0, // the next request waits until this one is answered
+            State::Body => self.read(data),
+            State::Closed => data.len(),
+        })
+    }
+
+    fn event(&mut self) -> Option<Event> {
+        self.event.take()
+    }
+
+    fn transmit(&mut self) -> &mut Vec<u8> {
+        &mut self.out
+    }
+}

@@ -1,0 +1,197 @@
+//! Requests: their line and their header fields. RFC 9112 sections 3 and 5.
+
+use bytes::Bytes;
+
+use super::body::{Framing, MAX_BODY};
+use super::{Method, Status};
+
+/// A request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    /// The method.
+    pub method: Method,
+    /// As it stands in the request line, without the query.
+    pub path: String,
+    /// Without `?`; empty if there is none.
+    pub query: String,
+    /// The header fields.
+    pub fields: Fields,
+    /// The body, if `Server::read_body` was asked for it.
+    pub body: Bytes,
+}
+
+/// Header fields in the order in which they came; a name may come again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fields(String);
+
+/// All that a head says.
+pub(super) struct Head {
+    pub(super) request: Request,
+    /// The client wants to ask more on this connection.
+    pub(super) keep_alive: bool,
+    /// It waits for 100 before it sends the body. RFC 9110 section 10.1.1.
+    pub(super) expects: bool,
+    /// The body behind it.
+    pub(super) framing: Framing,
+}
+
+impl std::fmt::Display for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.path)?;
+        if self.query.is_empty() { Ok(()) } else { write!(f, "?{}", self.query) }
+    }
+}
+
+impl Request {
+    /// `Sec-WebSocket-Key` of a request to upgrade, or the status that refuses it; `None` if it does not ask
+    /// for that. RFC 6455 section 4.2.1.
+    pub fn websocket(&self) -> Option<Result<&str, Status>> {
+        self.fields.has("upgrade", "websocket").then(|| match self.fields.get("sec-websocket-key") {
+            _ if self.fields.get("sec-websocket-version") != Some("13") => Err(Status::UPGRADE_REQUIRED),
+            Some(key) => Ok(key),
+            None => Err(Status::BAD_REQUEST),
+        })
+    }
+
+    /// `x-sessioncookie`: what the two connections of an RTSP tunnel have in common.
+    pub fn tunnel(&self) -> Option<&str> {
+        self.fields.get("x-sessioncookie")
+    }
+
+    /// The bytes of its texts.
+    pub fn size(&self) -> usize {
+        self.path.len() + self.query.len() + self.fields.0.len()
+    }
+}
+
+impl Fields {
+    /// The value of the first field of that name, which is in lower case.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.all().find(|(own, _)| *own == name).map(|(_, value)| value)
+    }
+
+    /// The values of all fields of that name.
+    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + Clone {
+        self.all().filter(move |(own, _)| *own == name).map(|(_, value)| value)
+    }
+
+    /// The items of the list that all fields of that name are together. RFC 9110 section 5.6.1.
+    pub fn items<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + Clone {
+        self.values(name).flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
+    }
+
+    /// Whether such a list has that token, in whatever case.
+    pub fn has(&self, name: &str, token: &str) -> bool {
+        self.items(name).any(|item| item.eq_ignore_ascii_case(token))
+    }
+
+    /// Names in lower case, and values.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
+        self.0.lines().filter_map(|line| line.split_once(':'))
+    }
+
+    /// Forgets all but the fields of those names.
+    pub fn keep(&mut self, names: &[&str]) {
+        *self = self.all().filter(|(name, _)| names.contains(name)).collect();
+    }
+}
+
+impl<'a> FromIterator<(&'a str, &'a str)> for Fields {
+    /// A line each: neither names nor values have line feeds, and names no colons.
+    fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(fields: I) -> Self {
+        let mut text = String::new();
+        for (name, value) in fields {
+            text.extend(name.chars().map(|letter| letter.to_ascii_lowercase()));
+            text.extend([":", value.trim(), "\n"]);
+        }
+        text.shrink_to_fit();
+        Self(text)
+    }
+}
+
+impl Head {
+    pub(super) fn read(parsed: &httparse::Request<'_, '_>) -> Result<Self, Status> {
+        let http10 = parsed.version == Some(0);
+        let target = origin_form(parsed.path.unwrap_or_default()).ok_or(Status::BAD_REQUEST)?;
+        let (path, query) = target.split_once('?').unwrap_or((target, ""));
+        let texts = parsed.headers.iter().map(|field| Some((field.name, std::str::from_utf8(field.value).ok()?)));
+        let fields = texts.collect::<Option<Fields>>().ok_or(Status::BAD_REQUEST)?;
+        let hosts = fields.values("host").count();
+        if hosts != 1 && !http10 || hosts > 1 {
+            return Err(Status::BAD_REQUEST); // RFC 9112 section 3.2
+        }
+        let keep_alive = !fields.has("connection", "close") && (!http10 || fields.has("connection", "keep-alive"));
+        let expects = !http10 && fields.has("expect", "100-continue");
+        let framing = framing(&fields, http10)?;
+        let method = method(parsed.method.unwrap_or_default());
+        let request = Request { method, path: path.into(), query: query.into(), fields, body: Bytes::new() };
+        let framing = match framing {
+            // bytes in a tunnel are no body
+            _ if request.tunnel().is_some() => Framing::Length(0),
+            Framing::Length(length) if length > MAX_BODY => return Err(Status::CONTENT_TOO_LARGE),
+            // another protocol begins where the head ends
+            framing if request.websocket().is_some() && framing != Framing::Length(0) => {
+                return Err(Status::BAD_REQUEST);
+            }
+            framing => framing,
+        };
+        Ok(Self { request, keep_alive, expects, framing })
+    }
+}
+
+/// The framing of the body. What others could read otherwise is refused: they would take a part of the body for
+/// a request, or a request for a part of the body. RFC 9112 section 6.3.
+fn framing(fields: &Fields, http10: bool) -> Result<Framing, Status> {
+    let mut length = None;
+    for value in fields.values("content-length") {
+        let before = length.replace(content_length(value)?);
+        if before.is_some_and(|before| Some(before) != length) {
+            return Err(Status::BAD_REQUEST);
+        }
+    }
+    let has_coding = fields.get("transfer-encoding").is_some();
+    match length {
+        None if has_coding && !http10 => chunked(fields),
+        _ if has_coding => Err(Status::BAD_REQUEST),
+        length => Ok(Framing::Length(length.unwrap_or(0))),
+    }
+}
+
+/// The one coding that is spoken. RFC 9112 section 6.1.
+fn chunked(fields: &Fields) -> Result<Framing, Status> {
+    let mut codings = fields.items("transfer-encoding");
+    match (codings.next(), codings.next()) {
+        (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") => Ok(Framing::CHUNKED),
+        _ if fields.items("transfer-encoding").all(|coding| coding.eq_ignore_ascii_case("chunked")) => {
+            Err(Status::BAD_REQUEST)
+        }
+        _ => Err(Status::NOT_IMPLEMENTED),
+    }
+}
+
+/// More than a number can say counts as the most that it can.
+fn content_length(value: &str) -> Result<usize, Status> {
+    if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Status::BAD_REQUEST);
+    }
+    Ok(value.parse().unwrap_or(usize::MAX))
+}
+
+fn method(name: &str) -> Method {
+    match name {
+        "GET" => Method::Get,
+        "HEAD" => Method::Head,
+        "OPTIONS" => Method::Options,
+        "POST" => Method::Post,
+        _ => Method::Other,
+    }
+}
+
+/// The path of a target in origin form or absolute form. RFC 9112 section 3.2.
+fn origin_form(target: &str) -> Option<&str> {
+    if target.starts_with('/') || target == "*" {
+        return Some(target);
+    }
+    let (_, rest) = target.split_once("://")?;
+    Some(rest.find('/').and_then(|at| rest.get(at..)).unwrap_or("/"))
+}
