@@ -37,8 +37,9 @@
 //! | `listing` | playlists on a disk, which recordings and HLS keep |
 //! | [`session`] | what all protocols share: the core, who may publish and play, a publisher's and a viewer's side |
 //! | [`serve`] | the glue: what a machine reports goes to the hub by way of `session` |
-//! | `relay` | streams from elsewhere, and to elsewhere |
+//! | [`relay`] | streams from elsewhere, and to elsewhere |
 //! | `record` | streams that are written to files |
+//! | [`registry`] | the table of protocols: listeners, URL schemes, relays |
 //!
 //! # One frame's way
 //!
@@ -62,9 +63,6 @@
 //! them (FLV, TS, MP4, RTMP); a **unit** is a packed slot. An **account** is a budget,
 //! a **lease** a part of it that somebody holds, a **block** a buffer with its lease.
 
-#[cfg(not(any(feature = "rtmp", feature = "rtsp", feature = "http")))]
-compile_error!("nothing would listen: choose the feature \"rtmp\", \"rtsp\" or \"http\"");
-
 pub mod budget;
 pub mod codec;
 pub mod conf;
@@ -81,7 +79,7 @@ pub mod net;
 pub mod proto;
 #[cfg(feature = "record")]
 pub mod record;
-#[cfg(any(feature = "rtmp", feature = "rtsp", feature = "record"))]
+pub mod registry;
 pub mod relay;
 pub mod serve;
 pub mod session;

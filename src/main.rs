@@ -23,7 +23,7 @@ use runnel::device::{self, Place, User, Watchdog};
 use runnel::disk::{Lane, aside, read_small};
 #[cfg(feature = "record")]
 use runnel::record::{Prepared, Recorder};
-#[cfg(any(feature = "rtmp", feature = "rtsp", feature = "record"))]
+use runnel::registry;
 use runnel::relay::Relays;
 use runnel::serve::Server;
 use runnel::session::Core;
@@ -351,7 +351,7 @@ fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     reserve_descriptors(&config).map_err(refusal("viewers.max"))?;
     let executor = Arc::new(Executor::new());
     let core = Core::new(config.clone(), executor.clone());
-    let server = Server::new(&core);
+    let server = Server::new(&core, registry::listens());
     let listeners = server.bind().map_err(|(key, why)| refusal(key)(why))?;
     let watchdog = open_watchdog(&config.process.watchdog).map_err(refusal("process.watchdog"))?;
     let user = Some(&config.process.user).filter(|user| !user.is_empty()).map(|user| User::find(user)).transpose();
@@ -486,18 +486,15 @@ struct Prepared;
 
 /// Relays and recordings, which follow the configuration beside the server.
 struct Rest {
-    #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "record"))]
     relays: Relays,
     #[cfg(feature = "record")]
     recorder: Recorder,
 }
 
 impl Rest {
-    #[allow(unused_variables, reason = "a feature uses it")]
     fn new(core: &Arc<Core>) -> Self {
         Self {
-            #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "record"))]
-            relays: Relays::new(core),
+            relays: Relays::new(core, registry::carrier),
             #[cfg(feature = "record")]
             recorder: Recorder::new(core),
         }
@@ -515,7 +512,6 @@ impl Rest {
     /// Begins what is new, and ends what is gone.
     #[allow(unused_variables, reason = "a feature uses it")]
     async fn follow(&mut self, prepared: Prepared) {
-        #[cfg(any(feature = "rtmp", feature = "rtsp", feature = "record"))]
         self.relays.follow().await;
         #[cfg(feature = "record")]
         self.recorder.follow(prepared).await;

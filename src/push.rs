@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use runnel::conf::{Config, Source};
+use runnel::registry;
 use runnel::relay::{Destination, Playback, push_file};
 use runnel::session::Core;
 use smol::Executor;
@@ -54,7 +55,7 @@ impl Push {
         let executor = Arc::new(Executor::new());
         let core = Core::new(config, executor.clone());
         core.start(|_| {});
-        async_io::block_on(runnel::net::run(&executor, push_file(&core, self.playing, self.to)))
+        async_io::block_on(runnel::net::run(&executor, push_file(&core, self.playing, self.to, registry::carrier)))
     }
 }
 

@@ -103,15 +103,19 @@ impl Keys {
             hints.push((key.clone(), "is false, as are those of the other protocols: nothing listens"));
         }
         let mut look = |table: &str, at: usize, url: &Url, udp: bool, seals: [(&str, bool); 2]| {
-            let is_rtsp = url.scheme.starts_with("rtsp");
+            let may_use_udp = url.scheme().is_some_and(|scheme| scheme.udp);
             let of_tls = "is of use with rtsps:// and rtmps:// alone";
             let all_believed = seals.iter().all(|(_, is_set)| *is_set);
-            let [ca, insecure] = seals.map(|(key, is_set)| (key, is_set && !url.scheme.ends_with('s'), of_tls));
+            let [ca, insecure] = seals.map(|(key, is_set)| (key, is_set && !url.is_tls(), of_tls));
             let rows = [
-                ("udp", udp && !is_rtsp, "is of use with RTSP alone"),
-                ("udp", udp && is_rtsp && !config.rtsp.enable, "has no effect: rtsp.enable is false"),
-                ("udp", udp && is_rtsp && config.rtsp.enable && !config.rtsp.udp, "has no effect: rtsp.udp is false"),
-                ("ca", all_believed && url.scheme.ends_with('s'), "has no effect: insecure is true"),
+                ("udp", udp && !may_use_udp, "is of use with RTSP alone"),
+                ("udp", udp && may_use_udp && !config.rtsp.enable, "has no effect: rtsp.enable is false"),
+                (
+                    "udp",
+                    udp && may_use_udp && config.rtsp.enable && !config.rtsp.udp,
+                    "has no effect: rtsp.udp is false",
+                ),
+                ("ca", all_believed && url.is_tls(), "has no effect: insecure is true"),
                 ca,
                 insecure,
             ];

@@ -4,7 +4,8 @@
 use std::io;
 use std::path::Path;
 
-use super::features::{is_compiled, lacks};
+use super::features::{FEATURES, is_compiled, lacks};
+use super::port::PORTS;
 use super::value::Value;
 use super::{Config, Error, Profile};
 use crate::disk;
@@ -38,30 +39,11 @@ const JSON: &str = "this is JSON; the configuration is TOML: runnel --reference 
 /// Tables of which there can be several.
 const LISTS: [&str; 4] = ["pull", "push", "record", "tls.more"];
 
-/// Switches that are on by default, and the feature that each takes. A default is no demand: what
-/// is not there is off.
-const SWITCHES: [(&str, &str); 5] = [
-    ("rtmp.enable", "rtmp"),
-    ("rtsp.enable", "rtsp"),
-    ("rtsp.websocket", "http"),
-    ("http.enable", "http"),
-    ("hls.enable", "http"),
-];
+/// A switch that is on by default and is that of no port, and the feature that it takes.
+const SWITCH: (&str, &str) = ("hls.enable", "http");
 
-/// Tables and keys that only a feature looks at; where several are there, the first counts.
-const OF_FEATURES: [(&str, &str); 11] = [
-    ("tls.rtmp_listen", "rtmp"),
-    ("tls.rtsp_listen", "rtsp"),
-    ("tls.http_listen", "http"),
-    ("rtsp.websocket_listen", "http"),
-    ("rtmp", "rtmp"),
-    ("rtsp", "rtsp"),
-    ("tls", "tls"),
-    ("http", "http"),
-    ("hls", "http"),
-    ("recording", "record"),
-    ("record", "record"),
-];
+/// Tables that only a feature looks at, beside those of its name and the keys of ports.
+const OF_FEATURES: [(&str, &str); 2] = [("hls", "http"), ("recording", "record")];
 
 /// The keys that a running server can take over: new connections and streams go by them, and
 /// those that are there go on as they are. Ports, sizes and the process are made once.
@@ -234,9 +216,17 @@ fn base(profile: Profile) -> Result<toml::Table, toml::de::Error> {
     Ok(base)
 }
 
-/// The switches without their feature.
-fn missing_switches() -> impl Iterator<Item = &'static (&'static str, &'static str)> {
-    SWITCHES.iter().filter(|(_, feature)| !is_compiled(feature))
+/// The switches without their feature. A default is no demand: what is not there is off.
+fn missing_switches() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of_ports = PORTS.into_iter().filter_map(|port| Some((port.switch, *port.features.first()?)));
+    of_ports.chain([SWITCH]).filter(|(_, feature)| !is_compiled(feature))
+}
+
+/// The keys and tables that features look at which are not there; of several the first counts.
+fn missing_keys() -> impl Iterator<Item = (&'static str, &'static str)> {
+    let of_ports = PORTS.into_iter().flat_map(|port| port.features.iter().map(|feature| (port.key, *feature)));
+    let of_features = FEATURES.into_iter().map(|(name, _)| (name, name));
+    of_ports.chain(of_features).chain(OF_FEATURES).filter(|(_, feature)| !is_compiled(feature))
 }
 
 /// The first key that a file sets to no effect: its value differs from that of `base`, and the
@@ -244,11 +234,12 @@ fn missing_switches() -> impl Iterator<Item = &'static (&'static str, &'static s
 fn in_vain<'a>(said: &'a [(String, toml::Value)], base: &toml::Table) -> Option<(&'a str, &'static str)> {
     let mut known = Vec::new();
     leaves("", base, &mut known);
-    let is_in = |key: &str, table| key.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
+    let is_in =
+        |key: &str, table: &str| key.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     // an empty table says nothing
     let mut new = said.iter().filter(|pair| !pair.1.is_table() && !known.contains(pair));
-    let missing = |key: &str| OF_FEATURES.iter().find(|(table, feature)| is_in(key, table) && !is_compiled(feature));
-    new.find_map(|(key, _)| missing(key).map(|(_, feature)| (key.as_str(), *feature)))
+    let missing = |key: &str| missing_keys().find(|(table, _)| is_in(key, table));
+    new.find_map(|(key, _)| missing(key).map(|(_, feature)| (key.as_str(), feature)))
 }
 
 /// Lays `over` on `base`, table by table.

@@ -8,7 +8,7 @@ mod keys;
 pub mod machine;
 mod own;
 mod plan;
-mod ports;
+pub mod port;
 mod profile;
 #[cfg(feature = "record")]
 mod record;
@@ -24,6 +24,7 @@ pub use features::{features, lacks};
 pub use hints::Hint;
 pub use keys::{Changes, Keys, LIVE, REFERENCE};
 pub use plan::{ADDRESS, CONNECTION, GREETING, RECORD_BLOCK, RECORD_JOB, SESSION, SMALL_BUFFER};
+pub use port::Port;
 pub use profile::Profile;
 #[cfg(feature = "record")]
 pub use record::{FileFormat, Record, Recording};

@@ -7,14 +7,6 @@ use super::{Config, Push};
 use crate::hub::matches;
 use crate::proto::{Target, Url};
 
-/// Schemes, where their servers listen if the URL does not say, and the keys that say where we do.
-const SCHEMES: [(&str, u16, &str); 4] = [
-    ("rtmp", 1935, "rtmp.listen"),
-    ("rtmps", 443, "tls.rtmp_listen"),
-    ("rtsp", 554, "rtsp.listen"),
-    ("rtsps", 322, "tls.rtsp_listen"),
-];
-
 /// The words about a `{name}` that is to be the name of one stream.
 const NO_PATTERN: &str = "{name} stands for the name only with a pattern such as stream = \"*\"; write the name";
 
@@ -114,15 +106,14 @@ impl Config {
 
     /// Whether it leads to a port of ours.
     fn is_own(&self, url: &Url) -> bool {
-        let Some((_, port, key)) = SCHEMES.iter().find(|(scheme, ..)| *scheme == url.scheme) else { return false };
-        self.listens().any(|(listen, own)| {
+        self.listens().any(|(port, own)| {
             let (at, own) = (own.0.ip().to_canonical(), own.0.port());
             let host: Option<IpAddr> = url.host.parse().ok().map(|host: IpAddr| host.to_canonical());
             let is_here = match host {
                 Some(host) => host == at || at.is_unspecified() && host.is_loopback(),
                 None => url.host.eq_ignore_ascii_case("localhost") && (at.is_unspecified() || at.is_loopback()),
             };
-            listen == *key && own == url.port.unwrap_or(*port) && is_here
+            port.scheme == url.scheme() && own == url.server_port() && is_here
         })
     }
 }

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use super::Config;
 use crate::budget::{Line, Plan};
-use crate::proto::Url;
 
 /// The program itself: code that has been touched, the allocator, lines of the log on their way
 /// (64 KiB), the threads of the reactor and of the log, the one that writes to `hls.store`, one for
@@ -106,9 +105,8 @@ impl Config {
 
     /// Connections that may be under TLS at once.
     pub fn tls_connections(&self) -> usize {
-        let is_sealed = |url: &Url| url.scheme.ends_with('s');
-        let pulled = self.pull.iter().filter(|pull| is_sealed(&pull.url.0)).count();
-        let pushed = self.push.iter().filter(|push| is_sealed(&push.url.0));
+        let pulled = self.pull.iter().filter(|pull| pull.url.0.is_tls()).count();
+        let pushed = self.push.iter().filter(|push| push.url.0.is_tls());
         let ours = pulled + pushed.map(|push| if push.is_pattern() { self.streams.max } else { 1 }).sum::<usize>();
         ours + if self.tls.cert.is_empty() { 0 } else { self.tls.max }
     }
@@ -189,7 +187,7 @@ impl Config {
 
     /// Files that may be played at once.
     pub fn played_files(&self) -> usize {
-        self.pull.iter().filter(|pull| pull.url.0.scheme == "file").count()
+        self.pull.iter().filter(|pull| pull.url.0.is_file()).count()
     }
 
     /// Bytes that may wait for the disk.

@@ -10,7 +10,8 @@ use super::features::{is_compiled, lacks};
 use super::value::{Value, wrong_type, wrong_value};
 use super::{Auth, Delete, Profile, Segments};
 use crate::hub::Conflict;
-use crate::proto::Url;
+use crate::proto::scheme::{FILE, SCHEMES};
+use crate::proto::{Scheme, Url};
 
 /// An address to listen on: `"[::]:1935"`, `"127.0.0.1:1935"`, or `":1935"` for all addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,9 +138,16 @@ impl Value for Source {
     }
 }
 
+impl Origin {
+    /// Reads a URL that streams can come from.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        url(text, true).map(Self)
+    }
+}
+
 impl Value for Origin {
     fn read(value: toml::Value) -> Result<Self, String> {
-        url(&String::read(value)?, true).map(Self)
+        Self::parse(&String::read(value)?)
     }
 }
 
@@ -159,30 +167,22 @@ text!(Store, "\"memory\" or the absolute path of a folder", |text| match text {
 /// Reads a URL, of a file too if `files`. It may hold a password, and is not repeated.
 fn url(text: &str, files: bool) -> Result<Url, String> {
     let named = text.split_once(':').map_or("", |(scheme, _)| scheme);
-    let schemes = || SCHEMES.iter().filter(|(scheme, _)| files || *scheme != "file");
-    if let Some((scheme, features)) = schemes().find(|(scheme, _)| scheme.eq_ignore_ascii_case(named)) {
-        if let Some(feature) = features.iter().find(|feature| !is_compiled(feature)) {
+    let is_asked_for = |scheme: &&Scheme| files || **scheme != FILE;
+    let missing = |scheme: &Scheme| scheme.features().find(|feature| !is_compiled(feature));
+    if let Some(scheme) = Scheme::find(named).filter(is_asked_for) {
+        if let Some(feature) = missing(scheme) {
             return Err(lacks(feature));
         }
-        let url = match *scheme {
-            "file" => Url::file(text).ok_or("not the path of a file from the root on"),
-            _ => Url::parse(text),
+        let url = match *scheme == FILE {
+            true => Url::file(text).ok_or("not the path of a file from the root on"),
+            false => Url::parse(text),
         };
         return url.map_err(|why| format!("invalid value: no such URL: {why}"));
     }
-    let there = schemes().filter(|(_, features)| features.iter().all(|feature| is_compiled(feature)));
-    let there: Vec<_> = there.map(|(scheme, _)| *scheme).collect();
+    let there = SCHEMES.into_iter().filter(is_asked_for).filter(|scheme| missing(scheme).is_none());
+    let there: Vec<_> = there.map(|scheme| scheme.name).collect();
     Err(format!("invalid value: no such URL, expected one that begins with {}", there.join(", ")))
 }
-
-/// The schemes of URLs that can be relayed, and the features that each takes.
-const SCHEMES: [(&str, &[&str]); 5] = [
-    ("rtsp", &["rtsp"]),
-    ("rtsps", &["rtsp", "tls"]),
-    ("rtmp", &["rtmp"]),
-    ("rtmps", &["rtmp", "tls"]),
-    ("file", &["record"]),
-];
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -90,13 +90,13 @@ fn fault(key: &str, path: &Path, weight: Weight, found: io::Result<()>) -> Optio
 /// The faults of addresses that are not the machine's, or not for everybody.
 fn ports(config: &Config) -> impl Iterator<Item = Fault> {
     let is_required = config.tls.required;
-    config.listens().filter_map(move |(key, address)| {
+    config.listens().filter_map(move |(port, address)| {
         let error = net::try_address(address.0).err()?;
         let known = PORTS.iter().find(|(errno, ..)| error.raw_os_error() == Some(errno.raw_os_error()));
         let (_, weight, remedy) = known?;
         // clients that come without TLS are served all the same
-        let most = if is_required || !key.starts_with("tls.") { Weight::Wrong } else { Weight::Lacking };
-        Some(Fault { key: key.into(), why: format!("{address}: {error}: {remedy}"), weight: most.min(*weight) })
+        let most = if is_required || !port.is_tls() { Weight::Wrong } else { Weight::Lacking };
+        Some(Fault { key: port.key.into(), why: format!("{address}: {error}: {remedy}"), weight: most.min(*weight) })
     })
 }
 
@@ -176,7 +176,7 @@ pub struct Place {
 /// All that a configuration names. The server starts without.
 pub fn places(config: &Config) -> Vec<Place> {
     let place = |key: String, path: &Path, try_it| Place { key, path: path.into(), try_it };
-    let files = config.pull.iter().enumerate().filter(|(_, pull)| pull.url.0.scheme == "file");
+    let files = config.pull.iter().enumerate().filter(|(_, pull)| pull.url.0.is_file());
     let file = |(at, pull): (usize, &Pull)| place(format!("pull[{at}].url"), pull.url.0.path.as_ref(), readable);
     let mut places: Vec<_> = files.map(file).collect();
     #[cfg(feature = "record")]

@@ -16,10 +16,12 @@ pub mod rtsp;
 pub mod ws;
 
 mod error;
+pub mod scheme;
 mod target;
 mod url;
 
 pub use error::{Blame, Error};
+pub use scheme::Scheme;
 pub use target::Target;
 pub use url::Url;
 

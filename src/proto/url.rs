@@ -1,5 +1,6 @@
 //! URLs of streams on other servers: address, user and password.
 
+use super::scheme::FILE;
 use crate::wire::percent_encode;
 
 /// A URL of the form `SCHEME://[USER[;AUTH=BASIC][:PASSWORD]@]HOST[:PORT][/PATH[?QUERY]]`.
@@ -68,14 +69,14 @@ impl Url {
         let path = decode(path);
         let (user, password, host) = Default::default();
         let is_absolute = path.starts_with('/') && !path.ends_with('/') && !path.contains('\0');
-        is_absolute.then_some(Self { scheme: "file".into(), user, password, basic: false, host, port: None, path })
+        is_absolute.then_some(Self { scheme: FILE.name.into(), user, password, basic: false, host, port: None, path })
     }
 
     /// The URL of the stream `name`: `{name}` in the path stands for it, and else it is
     /// the last item of the path.
     pub fn of_stream(&self, name: &str) -> Self {
-        // an RTSP URL is a URI, a name of RTMP is not
-        let encoded = if self.scheme.starts_with("rtsp") { percent_encode(name) } else { name.into() };
+        let encodes = self.scheme().is_some_and(|scheme| scheme.encodes);
+        let encoded = if encodes { percent_encode(name) } else { name.into() };
         let (items, query) = self.path.split_at(self.path.find('?').unwrap_or(self.path.len()));
         let path = match self.path.contains(NAME) {
             true => self.path.replace(NAME, &encoded),
@@ -158,8 +159,8 @@ fn decode(text: &str) -> String {
 /// a password ends there, and the host may be a part of it as well.
 impl std::fmt::Display for Url {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.scheme == "file" {
-            return write!(f, "file:{}", self.path);
+        if self.is_file() {
+            return write!(f, "{}:{}", self.scheme, self.path);
         }
         if self.path.contains('@') {
             return write!(f, "{}://...", self.scheme);

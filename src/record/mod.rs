@@ -70,7 +70,7 @@ struct Running {
 }
 
 /// The ids of recordings begin with this.
-const KIND: &str = "RECORD";
+pub(crate) const KIND: &str = "RECORD";
 /// The time from one look for publishers, and for cards, to the next.
 const LOOK: Duration = Duration::from_millis(200);
 /// The same while nothing is recorded: for threads that have not heard of the rules yet.

@@ -8,7 +8,7 @@ use async_io::Timer;
 use smol::Task;
 use smol::future::or;
 
-use super::{Direction, Latest, Protocol, RelayJob, Term, keep_up};
+use super::{Direction, Find, Latest, RelayJob, Term, keep_up};
 use crate::conf::{Pull, Push};
 use crate::hub::{EventKind, Interest, Name, matches};
 use crate::proto::Url;
@@ -17,6 +17,7 @@ use crate::session::{Core, Who};
 /// All that the configuration asks for.
 pub struct Relays {
     core: Arc<Core>,
+    find: Find,
     kept: Vec<(Relay, Running)>,
 }
 
@@ -43,9 +44,9 @@ enum Relay {
 }
 
 impl Relays {
-    /// None yet.
-    pub fn new(core: &Arc<Core>) -> Self {
-        Self { core: core.clone(), kept: Vec::new() }
+    /// None yet, of the protocols that `find` knows.
+    pub fn new(core: &Arc<Core>, find: Find) -> Self {
+        Self { core: core.clone(), find, kept: Vec::new() }
     }
 
     /// Waits until the files that are played have ended, as connections do that are closed.
@@ -66,7 +67,7 @@ impl Relays {
         let stream = Name::new(stream).ok().and_then(|name| self.core.hub.find(&name));
         let publisher = stream.and_then(|stream| stream.stats().publisher);
         let is_it = |latest: &Latest| publisher == Some(lock(latest).to_string());
-        url.0.scheme == "file" && running.latest.as_ref().is_some_and(is_it)
+        url.0.is_file() && running.latest.as_ref().is_some_and(is_it)
     }
 
     /// Keeps up the relays that the configuration has now, until the executor is dropped: those that are
@@ -94,7 +95,7 @@ impl Relays {
             }
         }
         for relay in new {
-            if let Some(running) = relay.begin(&self.core) {
+            if let Some(running) = relay.begin(&self.core, self.find) {
                 self.kept.push((relay, running));
             }
         }
@@ -109,20 +110,20 @@ impl Relay {
         }
     }
 
-    fn begin(&self, core: &Arc<Core>) -> Option<Running> {
+    fn begin(&self, core: &Arc<Core>, find: Find) -> Option<Running> {
         let pushed = Pushed::default();
         let (direction, job) = match self {
             Self::Pull(pull) => {
-                let direction = Direction::pull(&pull.url.0)?;
+                let direction = find(&pull.url.0)?.pull;
                 (direction, RelayJob::pull(core, direction, pull)?)
             }
             Self::Push(push) if push.is_pattern() => {
-                let direction = Direction::Push(Protocol::of(&push.url.0)?);
+                let direction = find(&push.url.0)?.push?;
                 let each = push_each(direction, core.clone(), push.clone(), pushed.clone());
                 return Some(Running { task: core.executor.spawn(each), latest: None, pushed });
             }
             Self::Push(push) => {
-                let (name, direction) = (Name::new(&push.stream).ok()?, Direction::Push(Protocol::of(&push.url.0)?));
+                let (name, direction) = (Name::new(&push.stream).ok()?, find(&push.url.0)?.push?);
                 (direction, RelayJob::push(core, direction, push, name))
             }
         };
@@ -205,7 +206,7 @@ impl RelayJob {
     fn pull(core: &Arc<Core>, direction: Direction, pull: &Pull) -> Option<Self> {
         let Pull { stream, url, on_demand, udp, insecure, ca } = pull.clone();
         let (name, core, config) = (Name::new(&stream).ok()?, core.clone(), core.config());
-        let who = core.who(direction.kind()).of(&name);
+        let who = core.who(direction.prefix()).of(&name);
         let latest = Arc::new(Mutex::new(who.clone()));
         Some(Self { core, config, name, url: url.0, udp, insecure, ca, on_demand, once: false, who, latest })
     }
@@ -213,7 +214,7 @@ impl RelayJob {
     fn push(core: &Arc<Core>, direction: Direction, push: &Push, name: Name) -> Self {
         let Push { url, udp, insecure, ca, .. } = push.clone();
         let (core, config) = (core.clone(), core.config());
-        let (on_demand, once, who) = (true, false, core.who(direction.kind()).of(&name));
+        let (on_demand, once, who) = (true, false, core.who(direction.prefix()).of(&name));
         let latest = Arc::new(Mutex::new(who.clone()));
         Self { core, config, name, url: url.0, udp, insecure, ca, on_demand, once, who, latest }
     }

@@ -6,18 +6,20 @@ mod file;
 mod kept;
 #[cfg(feature = "record")]
 mod once;
-#[cfg(all(feature = "record", any(feature = "rtmp", feature = "rtsp")))]
+#[cfg(feature = "record")]
 mod parting;
 #[cfg(feature = "rtmp")]
-mod rtmp;
+pub(crate) mod rtmp;
 #[cfg(feature = "rtsp")]
-mod rtsp;
+pub(crate) mod rtsp;
 
 #[cfg(feature = "record")]
 pub use file::Playback;
 pub use kept::Relays;
 #[cfg(feature = "record")]
 pub use once::{Destination, push_file};
+#[cfg(feature = "record")]
+pub use parting::see_off;
 
 use std::future::Future;
 use std::net::Ipv4Addr;
@@ -30,10 +32,7 @@ use async_io::Timer;
 use crate::conf::Config;
 #[cfg(feature = "tls")]
 use crate::disk::{Lane, aside};
-#[cfg(any(feature = "rtmp", feature = "rtsp"))]
-use crate::hub::Refused;
-use crate::hub::{Interest, Name};
-#[cfg(any(feature = "rtmp", feature = "rtsp"))]
+use crate::hub::{Interest, Name, Refused};
 use crate::net::Fault;
 #[cfg(feature = "tls")]
 use crate::net::Trust;
@@ -41,80 +40,61 @@ use crate::net::{Close, Conn, SocketSizes, dial};
 use crate::proto::{Error, Url};
 use crate::session::{Asker, Core, Request, Who};
 
-/// A protocol that streams travel by.
-struct Protocol {
-    scheme: &'static str,
-    /// The port of its servers if the URL has none.
-    port: u16,
-    /// It goes under TLS.
-    sealed: bool,
-    pull: fn(RelayJob, Conn) -> Run,
-    push: fn(RelayJob, Conn) -> Run,
-    /// Sessions of ours in the log: pulling and pushing.
-    kinds: [&'static str; 2],
+/// The relays of one protocol.
+pub struct Carrier {
+    /// The way in which streams come.
+    pub pull: Direction,
+    /// The way in which they go, if they can.
+    pub push: Option<Direction>,
 }
 
-static PROTOCOLS: &[Protocol] = &[
-    #[cfg(feature = "rtmp")]
-    Protocol {
-        scheme: "rtmp",
-        port: crate::proto::rtmp::PORT,
-        sealed: false,
-        pull: rtmp::pull,
-        push: rtmp::push,
-        kinds: ["RTMPPULL", "RTMPPUSH"],
+/// Finds the relays that go by a URL.
+pub type Find = fn(&Url) -> Option<&'static Carrier>;
+
+/// Sessions with servers elsewhere.
+#[derive(Clone, Copy)]
+pub struct Sessions {
+    /// The word that their ids begin with.
+    pub prefix: &'static str,
+    /// Runs one of them over a connection, which is under TLS if the URL says so.
+    pub run: fn(RelayJob, Conn) -> Run,
+}
+
+/// The way in which a job is done.
+#[derive(Clone, Copy)]
+pub enum Direction {
+    /// A stream is fetched by a connection.
+    Pull(Sessions),
+    /// A stream is sent by a connection.
+    Push(Sessions),
+    /// A file is played.
+    #[cfg(feature = "record")]
+    File {
+        /// The word that ids begin with.
+        prefix: &'static str,
     },
-    #[cfg(feature = "rtsp")]
-    Protocol {
-        scheme: "rtsp",
-        port: 554,
-        sealed: false,
-        pull: rtsp::pull,
-        push: rtsp::push,
-        kinds: ["RTSPPULL", "RTSPPUSH"],
-    },
-    #[cfg(all(feature = "rtmp", feature = "tls"))]
-    Protocol {
-        scheme: "rtmps",
-        port: crate::proto::rtmp::PORT_TLS,
-        sealed: true,
-        pull: rtmp::pull,
-        push: rtmp::push,
-        kinds: ["RTMPPULL", "RTMPPUSH"],
-    },
-    #[cfg(all(feature = "rtsp", feature = "tls"))]
-    Protocol {
-        scheme: "rtsps",
-        port: 322,
-        sealed: true,
-        pull: rtsp::pull,
-        push: rtsp::push,
-        kinds: ["RTSPPULL", "RTSPPUSH"],
-    },
-];
+}
 
 /// One session from its first byte to its end: why, and how many bytes of media it moved.
-type Run = Pin<Box<dyn Future<Output = (End, u64)> + Send>>;
+pub type Run = Pin<Box<dyn Future<Output = (End, u64)> + Send>>;
 
 /// The reason why a session ended.
-#[cfg_attr(not(any(feature = "rtmp", feature = "rtsp")), allow(dead_code, reason = "files do not move"))]
-enum End {
+pub enum End {
+    /// It was closed.
     Closed(Close),
     /// The stream is at another URL.
     Moved(String),
 }
 
-#[cfg(any(feature = "rtmp", feature = "rtsp"))]
 impl From<Close> for End {
     fn from(why: Close) -> Self {
         Self::Closed(why)
     }
 }
 
-#[cfg(any(feature = "rtmp", feature = "rtsp"))]
 impl End {
     /// The same, with what may be wrong where the other side has closed without a word.
-    fn of(self, protocol: &'static str, is_answered: bool) -> Self {
+    pub fn of(self, protocol: &'static str, is_answered: bool) -> Self {
         match self {
             Self::Closed(Close::Eof) if !is_answered => Self::Closed(Close::Peer(Fault::Unanswered(protocol))),
             end => end,
@@ -124,41 +104,33 @@ impl End {
 
 /// The task of one session.
 #[derive(Clone)]
-struct RelayJob {
-    core: Arc<Core>,
+pub struct RelayJob {
+    /// What all protocols share.
+    pub core: Arc<Core>,
     /// As it was when the session began.
-    config: Arc<Config>,
-    name: Name,
-    url: Url,
-    #[cfg_attr(not(feature = "rtsp"), allow(dead_code, reason = "RTMP goes over TCP alone"))]
-    udp: bool,
+    pub config: Arc<Config>,
+    /// The stream.
+    pub name: Name,
+    /// The stream's place elsewhere.
+    pub url: Url,
+    /// Media goes over UDP, if the protocol knows how.
+    pub udp: bool,
     /// Any certificate is trusted.
-    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "there are none"))]
-    insecure: bool,
+    pub insecure: bool,
     /// The file of the authorities whose certificates are trusted; empty for the usual ones.
-    #[cfg_attr(not(feature = "tls"), allow(dead_code, reason = "there are none"))]
-    ca: String,
+    pub ca: String,
     /// It ends when nobody watches.
-    on_demand: bool,
+    pub on_demand: bool,
     /// It ends with the stream, as soon as all of it is sent.
-    #[cfg_attr(not(any(feature = "rtmp", feature = "rtsp")), allow(dead_code, reason = "nothing is sent"))]
-    once: bool,
-    who: Who,
+    pub once: bool,
+    /// The session, in the log.
+    pub who: Who,
     /// The same, shared with the relay's owner.
     latest: Latest,
 }
 
 /// The session of a job that runs now, or was the last.
 type Latest = Arc<Mutex<Who>>;
-
-/// The way in which a job is done.
-#[derive(Clone, Copy)]
-enum Direction {
-    Pull(&'static Protocol),
-    Push(&'static Protocol),
-    #[cfg(feature = "record")]
-    File,
-}
 
 /// The life of a relay.
 enum Term {
@@ -224,7 +196,7 @@ async fn keep_up(direction: Direction, mut job: RelayJob, term: Term) {
         } else {
             log::info!("{who} {} {name} {url}: {why} ({bytes} bytes in {time} s)", direction.word());
         }
-        let who = job.core.who(direction.kind()).of(name);
+        let who = job.core.who(direction.prefix()).of(name);
         job.becomes(who);
         Timer::after(pause).await;
         pause = (pause * 2).min(PAUSES.1);
@@ -234,15 +206,15 @@ async fn keep_up(direction: Direction, mut job: RelayJob, term: Term) {
 /// Runs one session, wherever the stream has moved to: why it ended, and how many bytes
 /// of media it moved.
 async fn attempt(direction: Direction, job: &mut RelayJob) -> (Close, u64) {
-    let (protocol, run, sizes): (_, _, fn(&Config) -> SocketSizes) = match direction {
-        Direction::Pull(protocol) => (protocol, protocol.pull, Core::publisher_sizes),
-        Direction::Push(protocol) => (protocol, protocol.push, Core::viewer_sizes),
+    let (run, sizes): (_, fn(&Config) -> SocketSizes) = match direction {
+        Direction::Pull(sessions) => (sessions.run, Core::publisher_sizes),
+        Direction::Push(sessions) => (sessions.run, Core::viewer_sizes),
         #[cfg(feature = "record")]
-        Direction::File => return file::play(job, &file::Playback::always(&job.url), false).await,
+        Direction::File { .. } => return file::play(job, &file::Playback::always(&job.url), false).await,
     };
     let mut moved = 0;
     for _ in 0..MAX_MOVES {
-        let conn = match job.connect(protocol, sizes(&job.config)).await {
+        let conn = match job.connect(sizes(&job.config)).await {
             Ok(conn) => conn,
             Err(why) => return (why, moved),
         };
@@ -271,44 +243,29 @@ async fn attempt(direction: Direction, job: &mut RelayJob) -> (Close, u64) {
     (Error::misbehaved("it redirects without end").into(), moved)
 }
 
-impl Protocol {
-    fn of(url: &Url) -> Option<&'static Self> {
-        PROTOCOLS.iter().find(|protocol| protocol.scheme == url.scheme)
-    }
-}
-
 impl Direction {
-    /// The way in which a stream comes from `url`.
-    fn pull(url: &Url) -> Option<Self> {
-        #[cfg(feature = "record")]
-        if url.scheme == "file" {
-            return Some(Self::File);
-        }
-        Protocol::of(url).map(Self::Pull)
-    }
-
     fn word(self) -> &'static str {
         match self {
             Self::Pull(_) => "pulling",
             Self::Push(_) => "pushing",
             #[cfg(feature = "record")]
-            Self::File => "playing",
+            Self::File { .. } => "playing",
         }
     }
 
-    fn kind(self) -> &'static str {
+    /// The word that ids of its sessions begin with.
+    pub fn prefix(self) -> &'static str {
         match self {
-            Self::Pull(protocol) => protocol.kinds[0],
-            Self::Push(protocol) => protocol.kinds[1],
+            Self::Pull(sessions) | Self::Push(sessions) => sessions.prefix,
             #[cfg(feature = "record")]
-            Self::File => "FILEPULL",
+            Self::File { prefix } => prefix,
         }
     }
 }
 
 impl RelayJob {
     /// The hub is asked for its stream.
-    fn request(&self) -> Request<'_> {
+    pub fn request(&self) -> Request<'_> {
         Request { name: &self.name, asker: Asker::Session(&self.who), seat: None, url: &self.url }
     }
 
@@ -330,8 +287,7 @@ impl RelayJob {
     }
 
     /// A pull that has nothing yet leaves the name to a publisher, whatever `publish.conflict` says.
-    #[cfg(any(feature = "rtmp", feature = "rtsp"))]
-    fn gives_way(&self) -> Result<(), Close> {
+    pub fn gives_way(&self) -> Result<(), Close> {
         match self.core.hub.find(&self.name) {
             Some(stream) if stream.is_live() => Err(Close::refused(Refused::Taken)),
             _ => Ok(()),
@@ -346,13 +302,12 @@ impl RelayJob {
         }
     }
 
-    async fn connect(&self, protocol: &Protocol, sizes: SocketSizes) -> Result<Conn, Close> {
+    async fn connect(&self, sizes: SocketSizes) -> Result<Conn, Close> {
         let Core { gate, watch, .. } = &*self.core;
-        let port = self.url.port.unwrap_or(protocol.port);
-        let dialled = dial((&self.url.host, port), sizes, gate, watch, CONNECT).await;
+        let dialled = dial((&self.url.host, self.url.server_port()), sizes, gate, watch, CONNECT).await;
         let conn = dialled.map_err(Close::refused)?;
         conn.expect_input(self.config.connections.handshake.0);
-        if !protocol.sealed {
+        if !self.url.is_tls() {
             return Ok(conn);
         }
         #[cfg(feature = "tls")]
@@ -386,17 +341,19 @@ impl RelayJob {
 }
 
 /// Whether a stream has had no use for a session for too long.
-struct Need {
+#[derive(Default)]
+pub struct Need {
     since: Option<Instant>,
 }
 
 impl Need {
-    fn new() -> Self {
-        Self { since: None }
+    /// It has use.
+    pub fn new() -> Self {
+        Self::default()
     }
 
     /// Notes whether it is of use now; false once it has not been for long.
-    fn holds(&mut self, of_use: bool, now: Instant) -> bool {
+    pub fn holds(&mut self, of_use: bool, now: Instant) -> bool {
         if of_use {
             self.since = None;
             return true;

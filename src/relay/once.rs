@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use smol::future::or;
 
 use super::file::{self, Playback};
-use super::{Direction, Protocol, RelayJob, attempt};
+use super::{Find, RelayJob, attempt};
 use crate::hub::{Interest, Name};
 use crate::net::Close;
 use crate::proto::Url;
@@ -14,7 +14,7 @@ use crate::session::Core;
 /// The server that a file is sent to, and the way there.
 #[derive(Clone, Debug)]
 pub struct Destination {
-    /// `rtmp://`, `rtmps://`, `rtsp://` or `rtsps://`.
+    /// The stream's place there.
     pub url: Url,
     /// RTSP goes over UDP.
     pub udp: bool,
@@ -27,10 +27,11 @@ pub struct Destination {
 /// The stream that it is meanwhile.
 const NAME: &str = "push";
 
-/// Sends a file; says why if not all of it was sent.
-pub async fn push_file(core: &Arc<Core>, playback: Playback, to: Destination) -> Result<(), String> {
+/// Sends a file by a protocol that `find` knows; says why if not all of it was sent.
+pub async fn push_file(core: &Arc<Core>, playback: Playback, to: Destination, find: Find) -> Result<(), String> {
     let Destination { url, udp, insecure, ca } = to;
-    let protocol = Protocol::of(&url).ok_or_else(|| format!("nothing can be sent by {}", url.scheme))?;
+    let direction =
+        find(&url).and_then(|carrier| carrier.push).ok_or_else(|| format!("nothing can be sent by {}", url.scheme))?;
     let name = Name::new(NAME).map_err(|error| error.to_string())?;
     let (core, config, who) = (core.clone(), core.config(), core.who("FILE").of(&name));
     let job = RelayJob {
@@ -59,8 +60,7 @@ pub async fn push_file(core: &Arc<Core>, playback: Playback, to: Destination) ->
         while !stream().is_some_and(|stream| stream.is_live()) {
             std::future::poll_fn(|cx| events.poll_news(cx)).await;
         }
-        let direction = Direction::Push(protocol);
-        let who = job.core.who(direction.kind()).of(&job.name);
+        let who = job.core.who(direction.prefix()).of(&job.name);
         let (why, _) = attempt(direction, &mut RelayJob { who, ..job.clone() }).await;
         let skips = stream().map_or(0, |stream| stream.stats().traffic.skips);
         match why {

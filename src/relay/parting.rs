@@ -10,7 +10,7 @@ use crate::net::{ALL, Conn, poll_in_turns};
 
 /// Lets all bytes arrive: a socket that is closed with input unread drops the bytes that it has not
 /// sent.
-pub(super) async fn see_off(conn: &mut Conn) {
+pub async fn see_off(conn: &mut Conn) {
     conn.finish();
     let seen = std::future::poll_fn(|cx| {
         poll_in_turns(cx, |cx| match conn.poll_read(cx, ALL, |data| Ok(data.len())) {

@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 #[cfg(feature = "record")]
-use super::parting::see_off;
+use super::see_off;
 use super::{End, Need, RelayJob, Run};
 use crate::conf::GREETING;
 use crate::container::flv;
@@ -17,7 +17,7 @@ use crate::proto::{Error, Machine};
 use crate::session::{FlvIn, Ingest, Sender};
 
 /// Fetches a stream.
-pub(super) fn pull(job: RelayJob, mut conn: Conn) -> Run {
+pub(crate) fn pull(job: RelayJob, mut conn: Conn) -> Run {
     conn.acknowledge_at_once(true);
     let client = client(&job, Role::Play);
     let mut pull = Pull { job, conn, client, flv_in: None, info: None, need: Need::new() };
@@ -28,7 +28,7 @@ pub(super) fn pull(job: RelayJob, mut conn: Conn) -> Run {
 }
 
 /// Sends a stream.
-pub(super) fn push(job: RelayJob, mut conn: Conn) -> Run {
+pub(crate) fn push(job: RelayJob, mut conn: Conn) -> Run {
     conn.acknowledge_at_once(true);
     let client = client(&job, Role::Publish);
     let mut push = Push { job, conn, client, sender: None, need: Need::new() };

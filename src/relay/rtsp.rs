@@ -8,7 +8,7 @@ use async_io::Timer;
 use smol::future::or;
 
 #[cfg(feature = "record")]
-use super::parting::see_off;
+use super::see_off;
 use super::{End, LINGER, Need, RelayJob, Run};
 use crate::conf::GREETING;
 use crate::hub::Doubt;
@@ -22,7 +22,7 @@ use crate::proto::rtsp::{Client, ClientEvent, Lower, Purpose, Transport, packet_
 use crate::session::{Core, MediaPath, Refusal, RtpIngest, RtpSender, announced};
 
 /// Fetches a stream.
-pub(super) fn pull(job: RelayJob, conn: Conn) -> Run {
+pub(crate) fn pull(job: RelayJob, conn: Conn) -> Run {
     let client = client(&job, Purpose::Play);
     let mut pull = Pull { job, conn, client, publish: None, alive: Alive::new(), need: Need::new() };
     Box::pin(async move {
@@ -35,7 +35,7 @@ pub(super) fn pull(job: RelayJob, conn: Conn) -> Run {
 }
 
 /// Sends a stream.
-pub(super) fn push(job: RelayJob, conn: Conn) -> Run {
+pub(crate) fn push(job: RelayJob, conn: Conn) -> Run {
     Box::pin(async move {
         let mut sender = match job.core.admit_player(&job.request(), &RTP) {
             Ok((viewer, grant)) => RtpSender::new((viewer.in_packets().from_oldest(), grant)),

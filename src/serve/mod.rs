@@ -4,14 +4,14 @@
 #[cfg(fuzzing)]
 pub mod fuzz;
 #[cfg(feature = "http")]
-mod hls;
+pub(crate) mod hls;
 #[cfg(feature = "http")]
-mod http;
+pub(crate) mod http;
 mod listen;
 #[cfg(feature = "http")]
 mod metrics;
 #[cfg(feature = "rtmp")]
-mod rtmp;
+pub(crate) mod rtmp;
 #[cfg(feature = "rtsp")]
 pub(crate) mod rtsp;
 #[cfg(feature = "tls")]
@@ -25,13 +25,13 @@ use std::time::{Duration, Instant};
 use async_io::Async;
 use smol::Task;
 
-use crate::conf::Config;
+use crate::conf::{Config, Port};
 use crate::net::{Conn, SocketSizes, accept_loop, bind};
 use crate::session::Core;
 #[cfg(feature = "http")]
 use hls::{Hls, HlsSessions};
-pub use listen::Listener;
-use listen::{Listen, listens};
+use listen::Entrance;
+pub use listen::{Listen, Listener};
 #[cfg(feature = "tls")]
 use tls::TlsPorts;
 
@@ -42,6 +42,8 @@ pub type Unbound = (&'static str, String);
 pub struct Server {
     /// The core that all protocols share.
     pub core: Arc<Core>,
+    /// The ports of its protocols.
+    listens: Vec<&'static Listen>,
     /// Streams that go to a group.
     #[cfg(feature = "rtsp")]
     groups: rtsp::MulticastGroups,
@@ -57,12 +59,13 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server that listens nowhere yet.
-    pub fn new(core: &Arc<Core>) -> Arc<Self> {
+    /// A server of these protocols, which listens nowhere yet.
+    pub fn new(core: &Arc<Core>, listens: impl Iterator<Item = &'static Listen>) -> Arc<Self> {
         #[cfg(any(feature = "http", feature = "tls"))]
         let config = core.config();
         Arc::new(Self {
             core: core.clone(),
+            listens: listens.collect(),
             #[cfg(feature = "rtsp")]
             groups: rtsp::MulticastGroups::default(),
             #[cfg(all(feature = "rtsp", feature = "http"))]
@@ -96,21 +99,24 @@ impl Server {
         if config.tls.required && !tls {
             return Err(("tls.required", "nobody can be served over TLS".into()));
         }
-        self.bind_rows(&config, |row| tls || !row.tls)
+        self.bind_ports(&config, |port| tls || !port.is_tls())
     }
 
-    /// Opens the ports of those rows that are asked for.
-    fn bind_rows(&self, config: &Config, wanted: impl Fn(&Listen) -> bool) -> Result<Vec<Listener>, Unbound> {
+    /// Opens those of the ports that `config` asks for which are wanted.
+    fn bind_ports(&self, config: &Config, wanted: impl Fn(&Port) -> bool) -> Result<Vec<Listener>, Unbound> {
         let sizes = SocketSizes { send: config.viewers.send_buffer.0, receive: config.publish.receive_buffer.0 };
         let mut bound = Vec::new();
-        for row in listens(config).into_iter().filter(|row| row.enable && wanted(row)) {
-            match bind(row.listen.0, sizes) {
-                Ok(socket) => bound.push(Listener { row, socket }),
+        let all = self.listens.iter().flat_map(|row| row.ports.iter().map(move |port| Entrance { port, row }));
+        for entrance in all.filter(|entrance| wanted(entrance.port)) {
+            let port = entrance.port;
+            let Some(address) = port.listen(config) else { continue };
+            match bind(address.0, sizes) {
+                Ok(socket) => bound.push(Listener { entrance, address, socket }),
                 // clients without TLS are served all the same
-                Err(error) if row.tls && !config.tls.required => {
-                    log::error!("{} = \"{}\": {error}{}: {} is off", row.key, row.listen, holder(&error), row.name)
+                Err(error) if port.is_tls() && !config.tls.required => {
+                    log::error!("{} = \"{address}\": {error}{}: {} is off", port.key, holder(&error), port.name)
                 }
-                Err(error) => return Err((row.key, format!("{}: {error}{}", row.listen, holder(&error)))),
+                Err(error) => return Err((port.key, format!("{address}: {error}{}", holder(&error)))),
             }
         }
         Ok(bound)
@@ -129,7 +135,7 @@ impl Server {
     pub fn start(self: &Arc<Self>, listeners: Vec<Listener>, pulse: impl Fn() + Send + 'static) -> Result<(), String> {
         for listener in listeners {
             #[cfg(feature = "tls")]
-            if listener.row.tls {
+            if listener.entrance.port.is_tls() {
                 self.tls.add(self.listen(listener)?);
                 continue;
             }
@@ -146,12 +152,12 @@ impl Server {
     }
 
     /// Lets people in by one port, until the task is dropped.
-    fn listen(self: &Arc<Self>, Listener { row, socket }: Listener) -> Result<Task<()>, String> {
-        let Listen { name, key, listen, full, .. } = row;
-        let socket = Async::new(socket).map_err(|error| format!("{key} = \"{listen}\": {error}"))?;
-        log::info!("{name} listens on {listen}");
+    fn listen(self: &Arc<Self>, Listener { entrance, address, socket }: Listener) -> Result<Task<()>, String> {
+        let (Port { name, key, .. }, full) = (entrance.port, entrance.row.full);
+        let socket = Async::new(socket).map_err(|error| format!("{key} = \"{address}\": {error}"))?;
+        log::info!("{name} listens on {address}");
         let server = self.clone();
-        let serve = move |conn: Conn| server.let_in(conn, row);
+        let serve = move |conn: Conn| server.let_in(conn, entrance);
         let server = self.clone();
         let full = move |socket: &TcpStream, peer| server.turn_away(name, full, socket, peer);
         // an answer over HTTP is as long as what a viewer gets
@@ -191,14 +197,14 @@ impl Server {
     #[cfg(not(feature = "http"))]
     fn tick(&self, _: Instant) {}
 
-    /// Serves a connection, under TLS if it comes in by such a row.
-    fn let_in(self: &Arc<Self>, conn: Conn, row: Listen) {
+    /// Serves a connection, under TLS if it comes in by such a port.
+    fn let_in(self: &Arc<Self>, conn: Conn, entrance: Entrance) {
         #[cfg(feature = "tls")]
-        if row.tls {
+        if entrance.port.is_tls() {
             let server = self.clone();
-            return self.core.executor.spawn(async move { server.let_in_by_tls(conn, row).await }).detach();
+            return self.core.executor.spawn(async move { server.let_in_by_tls(conn, entrance).await }).detach();
         }
-        (row.serve)(self.clone(), conn);
+        (entrance.row.serve)(self.clone(), conn);
     }
 
     /// More connections than the plan allows.

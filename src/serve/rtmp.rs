@@ -14,7 +14,7 @@ use crate::proto::rtmp::{self, Event, FORMS, Limits, Target};
 use crate::session::{Asker, Core, FlvIn, Ingest, Refusal, Request, Sender, Tail, Who};
 
 /// Runs a connection to its end.
-pub(super) fn serve(server: Arc<Server>, conn: Conn) {
+pub(crate) fn serve(server: Arc<Server>, conn: Conn) {
     let core = server.core.clone();
     let executor = core.executor.clone();
     let task = async move {
@@ -47,6 +47,8 @@ enum Role {
     Play(Box<Sender>),
 }
 
+/// The word that ids begin with.
+pub(crate) const SESSION: &str = "RTMPPUBSUB";
 /// The most bytes of answers that may wait for the peer.
 const MAX_ANSWERS: usize = 4 << 10;
 
@@ -59,7 +61,7 @@ impl Session {
         let seed = random::number();
         let greeting = core.greetings.messages();
         let machine = rtmp::Server::new(limits, seed, greeting);
-        let who = core.who("RTMPPUBSUB").at(conn.peer());
+        let who = core.who(SESSION).at(conn.peer());
         log::debug!("{who} connects");
         Self { core, config, conn, machine, who, role: Role::Guest, tail: Tail::default() }
     }

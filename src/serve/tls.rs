@@ -6,9 +6,8 @@ use std::time::Duration;
 use async_io::Timer;
 use smol::Task;
 
-use super::Server;
-use super::listen::Listen;
-use crate::conf::{Config, Tls};
+use super::{Entrance, Server};
+use crate::conf::{Config, Port, Tls};
 use crate::disk::aside;
 use crate::net::{Close, Conn, Files, Gate, Identity, canonical};
 
@@ -80,8 +79,8 @@ pub(super) async fn keep_fresh(server: Arc<Server>) {
 }
 
 impl Server {
-    /// Serves a connection that has come in by `row`.
-    pub(super) async fn let_in_by_tls(self: Arc<Self>, conn: Conn, row: Listen) {
+    /// Serves a connection that has come in there.
+    pub(super) async fn let_in_by_tls(self: Arc<Self>, conn: Conn, Entrance { port, row }: Entrance) {
         let Some(identity) = self.tls.identity() else { return };
         let (peer, limit) = (conn.peer(), self.core.config().connections.handshake.0);
         match conn.sealed(&identity, &self.tls.gate, &self.core.throttle, limit).await {
@@ -89,9 +88,9 @@ impl Server {
             Err(why) => {
                 match &why {
                     Close::Refused(why) => {
-                        self.core.refused_guest("tls", peer, format_args!("is refused {}: {why}", row.name));
+                        self.core.refused_guest("tls", peer, format_args!("is refused {}: {why}", port.name));
                     }
-                    why => log::debug!("peer={} {}: the handshake fails: {why}", canonical(peer), row.name),
+                    why => log::debug!("peer={} {}: the handshake fails: {why}", canonical(peer), port.name),
                 }
                 self.core.counters.closed(&why);
             }
@@ -115,7 +114,7 @@ impl Server {
             Err(why) => return Err(format!("tls: {why}")),
         };
         if shown.is_none() && identity.is_some() {
-            let bound = self.bind_rows(config, |row| row.tls).map_err(|(key, why)| format!("{key}: {why}"))?;
+            let bound = self.bind_ports(config, Port::is_tls).map_err(|(key, why)| format!("{key}: {why}"))?;
             let ports = bound.into_iter().map(|port| self.listen(port));
             ports.collect::<Result<Vec<_>, _>>()?.into_iter().for_each(|port| self.tls.add(port));
         }

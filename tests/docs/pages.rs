@@ -4,6 +4,9 @@ use std::fs::{read_dir, read_to_string};
 use std::path::{Path, PathBuf};
 
 use runnel::conf::{Config, REFERENCE};
+use runnel::container::FORMS;
+use runnel::registry::PROTOCOLS;
+use runnel::relay::Direction;
 
 use crate::program::run;
 
@@ -239,5 +242,20 @@ fn every_metric_that_is_named_is_one() {
     assert!(!spans.is_empty());
     for span in spans {
         assert!(metrics.contains(&format!("\"{span}\"")), "{span}");
+    }
+}
+
+/// The table of ids has the words of all protocols, relays and forms.
+#[test]
+fn every_id_is_in_the_table_of_ids() {
+    let page = read_to_string(root().join("docs/configuration.md")).unwrap();
+    let directions = PROTOCOLS.iter().filter_map(|protocol| protocol.relay.as_ref());
+    let relays = directions.flat_map(|carrier| [Some(carrier.pull), carrier.push]).flatten().map(Direction::prefix);
+    let sessions = PROTOCOLS.iter().flat_map(|protocol| protocol.sessions).copied();
+    let all: Vec<_> = relays.chain(sessions).chain(FORMS.iter().map(|form| form.session)).collect();
+    assert!(all.len() > 10, "{all:?}");
+    for word in all {
+        let is_there = page.lines().any(|line| line.starts_with("| `") && line.contains(&format!("`{word}`")));
+        assert!(is_there, "{word}");
     }
 }

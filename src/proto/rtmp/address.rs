@@ -2,6 +2,7 @@
 
 use crate::container::amf::Value;
 use crate::proto::Url;
+use crate::proto::scheme::RTMP;
 
 /// The stream that a client publishes or plays, as its requests name it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,11 +15,6 @@ pub struct Address {
     pub name: String,
 }
 
-/// The port of servers if the URL names none. RTMP 1.0 appendix.
-pub const PORT: u16 = 1935;
-/// The same under TLS.
-pub const PORT_TLS: u16 = 443;
-
 impl Address {
     /// `name` in the application `app` of the server at `origin`, a URL without a path.
     pub fn new(origin: &str, app: &str, name: &str) -> Self {
@@ -27,7 +23,7 @@ impl Address {
 
     /// Cuts a URL as encoders do; a port that is the usual one is not said.
     pub fn of(url: &Url) -> Self {
-        let usual = if url.scheme == "rtmps" { PORT_TLS } else { PORT };
+        let usual = url.scheme().unwrap_or(&RTMP).port;
         let port = url.port.filter(|port| *port != usual);
         let origin = Url { port, path: String::new(), ..url.clone() }.target();
         let (app, name) = cut(&url.path);

@@ -11,7 +11,7 @@ mod server;
 
 use super::Error;
 pub use super::Target;
-pub use address::{Address, PORT, PORT_TLS};
+pub use address::Address;
 pub use chunk::{Chunks, Payload};
 pub use client::{Client, ClientEvent, Role};
 pub use command::{Caps, Command};

@@ -121,7 +121,7 @@ impl Client {
             url: url.target(),
             user: url.user.clone(),
             password: url.password.clone(),
-            may_tell: url.basic || url.scheme == "rtsps",
+            may_tell: url.basic || url.is_tls(),
             seed,
             answer: None,
             lower,

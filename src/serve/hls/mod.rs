@@ -133,6 +133,10 @@ struct State {
 /// A playlist that is shared, unless there is no room for it.
 pub(super) type Text = Result<Bytes, OverBudget>;
 
+/// The words that ids begin with: of what makes a stream's segments, and of players.
+pub(crate) const SESSIONS: [&str; 2] = [MUXER, PLAYER];
+const MUXER: &str = "HLSMUXER";
+pub(super) const PLAYER: &str = "HLSSUB";
 /// The most that a collector takes at once.
 const STEP: Step = Step { units: 64, bytes: 256 << 10 };
 /// The longest that a request waits for a stream's first segment.
@@ -192,7 +196,7 @@ impl Hls {
         }
         // only the collector knows which it will be, and no player sees it before
         let first = packing.unwrap_or(Packing::Ts);
-        let request = Request { name, asker: Asker::Guest("HLSMUXER", None), seat: None, url: &"" };
+        let request = Request { name, asker: Asker::Guest(MUXER, None), seat: None, url: &"" };
         let (viewer, grant) = server.core.admit_player(&request, packing::form(first))?;
         let (viewer, who) = (viewer.from_oldest().giving_way(None), grant.who.clone());
         let account = self.account.child(name.as_str(), self.account.limit());
@@ -295,7 +299,7 @@ impl Hls {
                 Err(_) if denied.contains(name) => {}
                 Err(why) => {
                     denied.push(name.clone());
-                    let who = server.core.who("HLSMUXER").of(name);
+                    let who = server.core.who(MUXER).of(name);
                     server.core.refused(why.label(), &who, format_args!("is refused HLS: {why}"));
                 }
             }

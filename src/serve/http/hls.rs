@@ -18,7 +18,7 @@ use crate::media::Ticks;
 use crate::net::{Close, Outlet};
 use crate::proto::http::{Request, Status};
 use crate::serve::Server;
-use crate::serve::hls::{Entry, HOLD, Text};
+use crate::serve::hls::{Entry, HOLD, PLAYER, Text};
 use crate::session::sent_away;
 
 /// A request for a playlist or a file that may not be there yet.
@@ -101,7 +101,7 @@ impl Exchange {
         if session(query).is_some() {
             return Reply::refuse(Status::NOT_FOUND, NO_SESSION).into();
         }
-        let who = self.server.core.who("HLSSUB").at(self.peer);
+        let who = self.server.core.who(PLAYER).at(self.peer);
         let plays = |name: &Name| self.server.hls.plays(&self.server, name);
         match self.server.sessions.enter(&self.server.core.flood, &self.server.core.peers, name, who, &plays) {
             Ok(number) => {

@@ -26,13 +26,13 @@ use routes::{ROUTES, Route};
 use session::Session;
 
 /// Runs a connection to its end.
-pub(super) fn serve(server: Arc<Server>, conn: Conn) {
+pub(crate) fn serve(server: Arc<Server>, conn: Conn) {
     serve_by(ROUTES, server, conn);
 }
 
 /// As `serve`, where every WebSocket carries RTSP.
 #[cfg(feature = "rtsp")]
-pub(super) fn serve_rtsp(server: Arc<Server>, conn: Conn) {
+pub(crate) fn serve_rtsp(server: Arc<Server>, conn: Conn) {
     serve_by(routes::RTSP_ROUTES, server, conn);
 }
 

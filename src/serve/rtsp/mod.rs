@@ -32,7 +32,7 @@ use play::PlaySession;
 pub(super) use tunnel::Tunnels;
 
 /// Runs a connection to its end.
-pub(super) fn serve(server: Arc<Server>, conn: Conn) {
+pub(crate) fn serve(server: Arc<Server>, conn: Conn) {
     let executor = server.core.executor.clone();
     executor.spawn(carry(server, conn, Carrier::Plain)).detach();
 }
@@ -81,6 +81,13 @@ enum Role {
     Gone,
 }
 
+/// The words that ids begin with: of those that publish, of those that play, of those of whom that is not
+/// known yet, and of a multicast.
+pub(crate) const SESSIONS: [&str; 4] = [PUBLISHER, PLAYER, COMMANDS, CAST];
+const PUBLISHER: &str = "RTSPPUB";
+const PLAYER: &str = "RTSPSUB";
+const COMMANDS: &str = "RTSPSRVCMD";
+const CAST: &str = "RTSPCAST";
 /// The longest message: a session description of many tracks is some 4 KiB.
 const MAX_MESSAGE: usize = 12 << 10;
 /// The most bytes of answers that may wait for the peer, before nothing more is answered: the
@@ -101,7 +108,7 @@ impl Session {
         let machine = rtsp::Server::new(limits, guard(&config), session, greeting);
         let peer = canonical(conn.peer());
         let local = conn.local().map_or(peer, canonical);
-        let who = server.core.who("RTSPSRVCMD").at(conn.peer());
+        let who = server.core.who(COMMANDS).at(conn.peer());
         log::debug!("{who} connects");
         let seat = conn.seat();
         let body = Body { server, config, who, peer, local, seat, role: Role::Guest, tail: Tail::default() };
@@ -303,7 +310,7 @@ impl Body {
 
     /// Makes the client a viewer; it is answered once there is something to see.
     fn play(&mut self, machine: &mut rtsp::Server, target: &Target, held: play::Held) -> Turn {
-        self.name_as("RTSPSUB");
+        self.name_as(PLAYER);
         let admitted = Name::of_url(&target.name).map_err(Refusal::from).and_then(|name| {
             let request =
                 Request { name: &name, asker: Asker::Session(&self.who), seat: self.seat.as_ref(), url: target };
@@ -339,7 +346,7 @@ impl Body {
     ) -> Result<RtpIngest, Refusal> {
         let name = Name::of_url(&target.name)?;
         let tracks = announced(description, &self.config).ok_or(Refusal::Codec)?;
-        self.name_as("RTSPPUB");
+        self.name_as(PUBLISHER);
         let core = &self.server.core;
         let request = Request { name: &name, asker: Asker::Session(&self.who), seat: self.seat.as_ref(), url: target };
         let (publisher, mut grant) = core.admit_publisher(&request, now)?;

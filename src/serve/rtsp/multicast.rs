@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use smol::Task;
 
 use super::super::Server;
+use super::CAST;
 use crate::conf::Config;
 use crate::hub::{Name, Viewer};
 use crate::media::Kind;
@@ -48,7 +49,7 @@ impl MulticastGroup {
         if let Some(cast) = running.filter(|cast| !cast.is_over() && cast.to == to) {
             return Some(cast);
         }
-        let admitted = server.core.admit_cast(name, "RTSPCAST", &RTP).ok()?;
+        let admitted = server.core.admit_cast(name, CAST, &RTP).ok()?;
         let told = || server.core.flood.passes("multicast", peer.ip(), TOLD);
         let cast = Arc::new(Self::begin(server, config, admitted, to, local, (seat, &told))?);
         all.insert((name.clone(), local), Arc::downgrade(&cast));

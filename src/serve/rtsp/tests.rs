@@ -33,7 +33,7 @@ fn what_has_come_in_part_behind_teardown_is_not_the_stream_s() {
     let mut machine = rtsp::Server::new(limits, None, "1".into(), core.greetings.messages());
     let who = core.who("RTSPSRVCMD").at(peer);
     let (role, tail) = (Role::Guest, Tail::default());
-    let server = Server::new(&core);
+    let server = Server::new(&core, std::iter::empty());
     let mut body = Body { server, config, who, peer, local: peer, seat: None, role, tail };
     let length = SDP.len();
     let announce = format!(

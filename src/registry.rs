@@ -1,0 +1,135 @@
+//! The protocols, one row each: where they listen and what serves there, the URLs by which relays go and
+//! what goes there, and the words that ids of sessions begin with. What the configuration says of a port
+//! stands in [`conf::port`](crate::conf::port), and what URLs of a scheme share in
+//! [`proto::scheme`](crate::proto::scheme): rows refer to both.
+
+use crate::conf::port;
+use crate::proto;
+#[cfg(feature = "record")]
+use crate::record;
+use crate::relay;
+use crate::serve;
+
+/// A protocol.
+pub struct Protocol {
+    /// Its name, which is that of its feature.
+    pub name: &'static str,
+    /// Its ports, and what serves there.
+    pub listens: &'static [serve::Listen],
+    /// The schemes of URLs by which relays go.
+    pub schemes: &'static [&'static proto::Scheme],
+    /// The sessions of relays, if there are any.
+    pub relay: Option<relay::Carrier>,
+    /// The words that ids of other sessions begin with, those of forms aside.
+    pub sessions: &'static [&'static str],
+}
+
+/// All that are compiled in.
+pub static PROTOCOLS: &[Protocol] = &[
+    #[cfg(feature = "rtmp")]
+    Protocol {
+        name: "rtmp",
+        listens: &[serve::Listen { ports: &[&port::RTMP, &port::RTMPS], serve: serve::rtmp::serve, full: b"" }],
+        schemes: &[&proto::scheme::RTMP, &proto::scheme::RTMPS],
+        relay: Some(relay::Carrier {
+            pull: relay::Direction::Pull(relay::Sessions { prefix: "RTMPPULL", run: relay::rtmp::pull }),
+            push: Some(relay::Direction::Push(relay::Sessions { prefix: "RTMPPUSH", run: relay::rtmp::push })),
+        }),
+        sessions: &[serve::rtmp::SESSION],
+    },
+    #[cfg(feature = "rtsp")]
+    Protocol {
+        name: "rtsp",
+        listens: &[
+            serve::Listen {
+                ports: &[&port::RTSP, &port::RTSPS],
+                serve: serve::rtsp::serve,
+                full: proto::rtsp::TURNED_AWAY,
+            },
+            #[cfg(feature = "http")]
+            serve::Listen {
+                ports: &[&port::RTSP_WEBSOCKET],
+                serve: serve::http::serve_rtsp,
+                full: proto::http::TURNED_AWAY,
+            },
+        ],
+        schemes: &[&proto::scheme::RTSP, &proto::scheme::RTSPS],
+        relay: Some(relay::Carrier {
+            pull: relay::Direction::Pull(relay::Sessions { prefix: "RTSPPULL", run: relay::rtsp::pull }),
+            push: Some(relay::Direction::Push(relay::Sessions { prefix: "RTSPPUSH", run: relay::rtsp::push })),
+        }),
+        sessions: &serve::rtsp::SESSIONS,
+    },
+    #[cfg(feature = "http")]
+    Protocol {
+        name: "http",
+        listens: &[serve::Listen {
+            ports: &[&port::HTTP, &port::HTTPS],
+            serve: serve::http::serve,
+            full: proto::http::TURNED_AWAY,
+        }],
+        schemes: &[],
+        relay: None,
+        sessions: &serve::hls::SESSIONS,
+    },
+    #[cfg(feature = "record")]
+    Protocol {
+        name: "record",
+        listens: &[],
+        schemes: &[&proto::scheme::FILE],
+        relay: Some(relay::Carrier { pull: relay::Direction::File { prefix: "FILEPULL" }, push: None }),
+        sessions: &[record::KIND],
+    },
+];
+
+const _: () = assert!(!PROTOCOLS.is_empty(), "nothing would listen: choose the feature of a protocol");
+
+/// The ports of all of them, and what serves there.
+pub fn listens() -> impl Iterator<Item = &'static serve::Listen> {
+    PROTOCOLS.iter().flat_map(|protocol| protocol.listens)
+}
+
+/// The sessions of relays by `url`.
+pub fn carrier(url: &proto::Url) -> Option<&'static relay::Carrier> {
+    let scheme = url.scheme()?;
+    PROTOCOLS.iter().find(|protocol| protocol.schemes.contains(&scheme))?.relay.as_ref()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conf::{Config, Origin, Source};
+    use crate::proto::scheme::SCHEMES;
+
+    fn config() -> Config {
+        let tls = if cfg!(feature = "tls") { "tls.cert = \"/c\"\ntls.key = \"/k\"\n" } else { "" };
+        Config::parse("test", tls).unwrap()
+    }
+
+    #[test]
+    fn each_port_of_the_configuration_is_served_by_one_row() {
+        for (port, _) in config().listens() {
+            let rows = listens().flat_map(|row| row.ports).filter(|served| served.key == port.key);
+            assert_eq!(rows.count(), 1, "{}", port.key);
+        }
+    }
+
+    #[test]
+    fn each_url_that_the_configuration_takes_goes_by_one_row() {
+        for scheme in SCHEMES {
+            let text = if scheme.port == 0 { format!("{}:/a", scheme.name) } else { format!("{}://h/a", scheme.name) };
+            let rows = PROTOCOLS.iter().filter(|protocol| protocol.schemes.contains(&scheme));
+            assert_eq!(rows.count(), usize::from(Origin::parse(&text).is_ok()), "{text}");
+            let carrier = Origin::parse(&text).ok().and_then(|url| carrier(&url.0));
+            let sends = carrier.is_some_and(|carrier| carrier.push.is_some());
+            assert_eq!(sends, Source::parse(&text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_row_has_the_name_of_a_feature() {
+        for Protocol { name, .. } in PROTOCOLS {
+            assert!(crate::conf::features().split([' ', ',']).any(|feature| feature == *name), "{name}");
+        }
+    }
+}
