@@ -6,7 +6,7 @@ use runnel::budget::Account;
 use runnel::codec::{self, Hints, Keys, Role, Sets, aac, ac3, av1, flac, h264, h265, is_key, mp3, opus, vpx};
 use runnel::container::amf::{self, Value};
 use runnel::container::flv::{self, Demux};
-use runnel::container::{Event, FORMS, Form, Mux, SAMPLES};
+use runnel::container::{Event, Form, Mux, SAMPLES, forms};
 use runnel::media::{Change, Codec, Frame, Kind, MAX_TRACKS, Ticks, Track, Tracks, Wall, nal};
 use runnel::proto::rtmp::{self, Caps, Command};
 use runnel::proto::rtp;
@@ -124,7 +124,7 @@ impl Line {
 
     /// Packs all of it in every form.
     pub fn pack(&self, account: &Account) {
-        for form in FORMS.iter().chain(&rtmp::FORMS).copied().chain([&SAMPLES, &rtp::RTP]) {
+        for form in forms().chain(rtmp::RTMP.all()).chain([&SAMPLES, &rtp::RTP]) {
             self.pack_as(form, account);
         }
     }
@@ -132,7 +132,7 @@ impl Line {
     /// We can read what we write; up to the first change of a track.
     fn write_and_read(&self, name: &str) {
         let Some((first, tracks)) = self.frames.first() else { return };
-        let form = FORMS.iter().find(|known| known.name == name).unwrap();
+        let form = forms().find(|known| known.name == name).unwrap();
         let mut mux = (form.mux)();
         let account = Account::root("again", 2 * ROOM);
         mux.announce(tracks, &tracks.iter().collect::<Vec<_>>(), first.dts);

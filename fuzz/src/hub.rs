@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 use bytes::Bytes;
 use runnel::budget::{Account, BlockMut};
 use runnel::container::flv::Demux;
-use runnel::container::{Event, FORMS, SAMPLES, TS};
+use runnel::container::{Event, SAMPLES, TS, forms};
 use runnel::hls::{Ask, Numbers, Packing, Rules, Window};
 use runnel::hub::{Conflict, Hub, Limits, Name, Publisher, Step, Unit, Viewer};
 use runnel::media::{Kind, Ticks, Wall};
@@ -119,7 +119,7 @@ impl World {
 
     /// One in each form; of RTMP and RTP too.
     fn viewers(&self) -> Vec<Viewer> {
-        let forms = FORMS.iter().chain(&rtmp::FORMS).copied().chain([&rtp::RTP]);
+        let forms = forms().chain(rtmp::RTMP.all()).chain([&rtp::RTP]);
         forms.map(|form| self.hub.play(&self.name, form).unwrap()).collect()
     }
 }

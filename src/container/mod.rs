@@ -13,6 +13,8 @@ pub mod mp4;
 mod normalize;
 mod packed;
 mod picture;
+#[cfg(feature = "record")]
+mod recorded;
 #[cfg(feature = "http")]
 pub mod ts;
 mod uncarried;
@@ -21,6 +23,8 @@ mod uncarried;
 pub use file::{Fault, FileReader, Storage, Unreadable};
 pub use normalize::{Coded, Error, Event, FrameNormalizer};
 pub use packed::{Head, Packed, Piece};
+#[cfg(feature = "record")]
+pub use recorded::{Patch, Recorded};
 pub use uncarried::uncarried;
 
 use crate::budget::{Account, OverBudget};
@@ -79,6 +83,13 @@ pub struct Form {
     pub mime: &'static str,
     /// The prefix of the ids of sessions that play it; empty if the protocol says that.
     pub session: &'static str,
+    /// Bytes of a packet, if units are packets, of which a player over a stream of bytes must get the whole; 0 if not.
+    pub packet: usize,
+    /// Forms that players get instead if they ask for them by `query`.
+    pub variants: &'static [&'static Form],
+    /// Its files, if it is recorded.
+    #[cfg(feature = "record")]
+    pub recorded: Option<Recorded>,
     /// A packer at the start of a stream.
     pub mux: fn() -> Box<dyn Mux>,
 }
@@ -86,33 +97,75 @@ pub struct Form {
 impl Form {
     /// One that only a protocol of its own sends.
     pub const fn own(name: &'static str, mux: fn() -> Box<dyn Mux>) -> Self {
-        Self { name, extension: "", query: "", mime: "", session: "", mux }
+        Self {
+            name,
+            extension: "",
+            query: "",
+            mime: "",
+            session: "",
+            packet: 0,
+            variants: &[],
+            #[cfg(feature = "record")]
+            recorded: None,
+            mux,
+        }
     }
 
-    /// The form of `forms` that the query of a URL asks for instead of this one; where it asks
-    /// for several, the last.
-    pub fn wished(&'static self, forms: &[&'static Self], query: &str) -> Option<&'static Self> {
-        let known = |pair| forms.iter().find(|form| form.extension == self.extension && form.query == pair);
-        query.split('&').filter(|pair| !pair.is_empty()).filter_map(known).next_back().copied()
+    /// This one and its variants.
+    pub fn all(&'static self) -> impl Iterator<Item = &'static Self> {
+        std::iter::once(self).chain(self.variants.iter().copied())
+    }
+
+    /// The variant that the query of a URL asks for; where it asks for several, the last.
+    pub fn wished(&self, query: &str) -> Option<&'static Self> {
+        let known = |pair| self.variants.iter().find(|form| form.query == pair);
+        query.split('&').filter_map(known).next_back().copied()
+    }
+
+    /// The variant that carries a track which this one does not.
+    pub fn carrying(&self, track: &Track) -> Option<&'static Self> {
+        self.variants.iter().find(|form| (form.mux)().carries(track)).copied()
     }
 }
 
 /// Flash Video, over HTTP and WebSocket.
 #[cfg(feature = "http")]
-pub static FLV: Form = flv("flv", "", flv::mux);
+pub static FLV: Form = Form {
+    variants: &[
+        &flv("flv-hevc12", "hevc=12", flv::mux_legacy_hevc),
+        &flv("flv-tracks", "tracks=all", flv::mux_all_tracks),
+    ],
+    #[cfg(feature = "record")]
+    recorded: Some(flv::recorded::RECORDED),
+    ..flv("flv", "", flv::mux)
+};
 /// MPEG transport stream, over HTTP and WebSocket, and in HLS segments.
 #[cfg(feature = "http")]
-pub static TS: Form =
-    Form { name: "ts", extension: "ts", query: "", mime: "video/mp2t", session: "TSPUBSUB", mux: ts::mux };
+pub static TS: Form = Form {
+    extension: "ts",
+    mime: "video/mp2t",
+    session: "TSPUBSUB",
+    packet: ts::SIZE,
+    // each key frame has the tables before it
+    #[cfg(feature = "record")]
+    recorded: Some(Recorded::PLAIN),
+    ..Form::own("ts", ts::mux)
+};
 /// Fragmented MP4, over HTTP and WebSocket.
 #[cfg(feature = "http")]
-pub static MP4: Form =
-    Form { name: "mp4", extension: "mp4", query: "", mime: "video/mp4", session: "MP4PUBSUB", mux: mp4::mux };
+pub static MP4: Form = Form {
+    extension: "mp4",
+    mime: "video/mp4",
+    session: "MP4PUBSUB",
+    #[cfg(feature = "record")]
+    recorded: Some(mp4::RECORDED),
+    ..Form::own("mp4", mp4::mux)
+};
 /// Frames that HLS makes fragmented MP4 of, many in a fragment: each behind the fields of its sample.
 #[cfg(feature = "http")]
 pub static SAMPLES: Form = Form::own("hls-fmp4", mp4::samples);
 
-/// The forms that HTTP and WebSocket serve.
+/// The forms that HTTP and WebSocket serve, beside their variants.
 pub static FORMS: &[&Form] = &[
     #[cfg(feature = "http")]
     &FLV,
@@ -120,15 +173,16 @@ pub static FORMS: &[&Form] = &[
     &TS,
     #[cfg(feature = "http")]
     &MP4,
-    #[cfg(feature = "http")]
-    &flv("flv-hevc12", "hevc=12", flv::mux_legacy_hevc),
-    #[cfg(feature = "http")]
-    &flv("flv-tracks", "tracks=all", flv::mux_all_tracks),
 ];
+
+/// The same with their variants.
+pub fn forms() -> impl Iterator<Item = &'static Form> {
+    FORMS.iter().flat_map(|form| form.all())
+}
 
 #[cfg(feature = "http")]
 const fn flv(name: &'static str, query: &'static str, mux: fn() -> Box<dyn Mux>) -> Form {
-    Form { name, extension: "flv", query, mime: "video/x-flv", session: "FLVPUBSUB", mux }
+    Form { extension: "flv", query, mime: "video/x-flv", session: "FLVPUBSUB", ..Form::own(name, mux) }
 }
 
 impl Eq for Form {}

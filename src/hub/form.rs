@@ -250,14 +250,14 @@ fn left_out(form: &Form, mux: &dyn Mux, track: &Track) -> String {
         return format!("{name} cannot carry {track}: its viewers go without");
     }
     let kind = if track.codec.kind() == Kind::Audio { "sound" } else { "picture" };
-    let unless = if ["flv", "rtmp"].contains(&name) { " unless asked for ?tracks=all" } else { "" };
-    format!("{name} carries the first {kind} track alone{unless}: {track}, track {}, is left out", track.id)
+    let variant = form.carrying(track).map_or(String::new(), |variant| format!(" unless asked for ?{}", variant.query));
+    format!("{name} carries the first {kind} track alone{variant}: {track}, track {}, is left out", track.id)
 }
 
 #[cfg(all(test, feature = "http"))]
 mod tests {
     use super::*;
-    use crate::container::{FLV, FORMS};
+    use crate::container::FLV;
     use crate::media::{Hz, Params};
 
     #[test]
@@ -272,7 +272,7 @@ mod tests {
             said(&FLV, of_rate(1, Codec::Aac, 48000)),
             format!("flv carries the first sound track alone unless asked for ?tracks=all: {aac}")
         );
-        let legacy = FORMS.iter().find(|form| form.name == "flv-hevc12").unwrap();
+        let legacy = FLV.wished("hevc=12").unwrap();
         assert_eq!(
             said(legacy, of_rate(1, Codec::Aac, 48000)),
             format!("flv-hevc12 carries the first sound track alone: {aac}")

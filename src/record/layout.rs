@@ -1,8 +1,8 @@
 //! The layout of a file, by its format.
 
 use crate::conf::FileFormat;
-use crate::container::flv::recorded::{self, Summary};
-use crate::container::{self, FLV, Form, MP4, TS};
+use crate::container::flv::recorded::Summary;
+use crate::container::{FLV, Form, MP4, Recorded, TS};
 use crate::media::{Ticks, Tracks};
 
 /// A format of files.
@@ -35,36 +35,33 @@ impl FileLayout {
 
     /// The head of a file.
     pub(super) fn begin(self, tracks: &Tracks) -> Vec<u8> {
-        match self.0 {
-            FileFormat::Flv => recorded::file_begin(tracks),
-            // each key frame has the tables before it
-            FileFormat::Ts | FileFormat::Hls => Vec::new(),
-            FileFormat::Fmp4 => (MP4.mux)().head(tracks, Ticks(0)).to_vec(),
-        }
+        (self.recorded().begin)(tracks)
     }
 
     /// Whether `rebase` has something to do.
     pub(super) fn rebases(self) -> bool {
-        matches!(self.0, FileFormat::Flv | FileFormat::Fmp4)
+        self.recorded().rebase.is_some()
     }
 
     /// Moves a unit, of which `first` are the first bytes, to where it is in a file that
     /// begins at `origin`.
     pub(super) fn rebase(self, first: &mut [u8], origin: Ticks, tracks: &Tracks) {
-        match self.0 {
-            FileFormat::Flv => recorded::rebase(first, origin),
-            FileFormat::Fmp4 => container::mp4::rebase(first, origin, tracks),
-            FileFormat::Ts | FileFormat::Hls => {}
+        if let Some(rebase) = self.recorded().rebase {
+            rebase(first, origin, tracks);
         }
     }
 
     /// Bytes that are to be written over when the file is closed.
     pub(super) fn patch(self) -> usize {
-        if self.0 == FileFormat::Flv { recorded::METADATA } else { 0 }
+        self.recorded().patch.as_ref().map_or(0, |patch| patch.len)
     }
 
     /// These bytes, and where.
     pub(super) fn finish(self, tracks: &Tracks, summary: &Summary) -> Option<(u64, Vec<u8>)> {
-        (self.0 == FileFormat::Flv).then(|| (recorded::METADATA_AT, recorded::metadata(tracks, summary)))
+        self.recorded().patch.as_ref().map(|patch| (patch.at, (patch.write)(tracks, summary)))
+    }
+
+    fn recorded(self) -> &'static Recorded {
+        self.form().recorded.as_ref().unwrap_or(&Recorded::PLAIN)
     }
 }

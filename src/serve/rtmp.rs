@@ -10,7 +10,7 @@ use crate::container::{Form, flv};
 use crate::hub::Name;
 use crate::net::{ALL, Close, Conn, Outlet, Seat, SocketSizes, drive, poll_in_turns, random};
 use crate::proto::Machine;
-use crate::proto::rtmp::{self, Event, FORMS, Limits, Target};
+use crate::proto::rtmp::{self, ALL_TRACKS, Event, LEGACY_HEVC, Limits, RTMP, Target};
 use crate::session::{Asker, Core, FlvIn, Ingest, Refusal, Request, Sender, Tail, Who};
 
 /// Runs a connection to its end.
@@ -230,12 +230,11 @@ fn play(
 
 /// The form that a player can read: what it asks for, else what it says it knows.
 fn form(machine: &rtmp::Server, query: &str) -> &'static Form {
-    let [plain, legacy_hevc, all_tracks] = FORMS;
     let caps = machine.caps();
-    plain.wished(&FORMS, query).unwrap_or(match caps.reads(*b"hvc1") {
-        false => legacy_hevc,
-        true if caps.multitrack => all_tracks,
-        true => plain,
+    RTMP.wished(query).unwrap_or(match caps.reads(*b"hvc1") {
+        false => &LEGACY_HEVC,
+        true if caps.multitrack => &ALL_TRACKS,
+        true => &RTMP,
     })
 }
 

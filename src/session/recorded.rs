@@ -13,6 +13,7 @@ use smol::future::or;
 
 use super::flood::Flood;
 use super::who::{REFUSED, Who};
+use crate::container::FORMS;
 use crate::hub::Name;
 use crate::listing::name_parts;
 
@@ -92,9 +93,10 @@ pub struct Counts {
 
 /// Whether a path below a folder of recordings is one: others may have files there.
 pub fn is_recording(path: &str) -> bool {
+    let is_recorded = |end| FORMS.iter().any(|form| form.recorded.is_some() && form.extension == end);
     let named = |stem| name_parts(false, stem).is_some_and(|(stream, _)| Name::new(stream).is_ok());
     match path.split_once('/') {
-        None => path.rsplit_once('.').is_some_and(|(stem, end)| ["flv", "ts", "mp4"].contains(&end) && named(stem)),
+        None => path.rsplit_once('.').is_some_and(|(stem, end)| is_recorded(end) && named(stem)),
         Some((stream, "record.m3u8")) => Name::new(stream).is_ok(),
         Some((stream, segment)) => {
             let stem = segment.strip_suffix(".ts");

@@ -5,7 +5,7 @@ use std::task::{Context, Waker};
 use std::time::Instant;
 
 use runnel::budget::{Account, BLOCK_OVERHEAD};
-use runnel::container::{FORMS, Form};
+use runnel::container::{Form, forms};
 use runnel::hub::{Hub, Name, Pressed, Publisher, Step, Unit, Viewer};
 use runnel::media::{Codec, Frame, Ticks, Track};
 use runnel::proto::rtmp;
@@ -120,7 +120,7 @@ fn run(meter: &Meter, source: &Source, viewers: usize) -> (usize, usize) {
     source.tracks.iter().for_each(|track| {
         publisher.track(track.clone());
     });
-    let forms: Vec<&'static Form> = FORMS.iter().chain(&rtmp::FORMS).copied().collect();
+    let forms: Vec<&'static Form> = forms().chain(rtmp::RTMP.all()).collect();
     let mut seats = Vec::with_capacity(viewers);
     for at in 0..source.count() {
         source.send(&mut publisher, at, now);

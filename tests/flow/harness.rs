@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use runnel::budget::Account;
-use runnel::container::{FORMS, Form, flv};
+use runnel::container::{Form, flv, forms};
 use runnel::hub::{Conflict, Hub, Limits, Lost, Name, Next, Publisher, Step, Viewer};
 use runnel::media::{Codec, Frame, Hz, Kind, Params, Ticks, Track};
 use runnel::wire::Reader;
@@ -51,7 +51,7 @@ impl World {
 }
 
 pub fn form_named(name: &str) -> &'static Form {
-    FORMS.iter().find(|form| form.name == name).unwrap()
+    forms().find(|form| form.name == name).unwrap()
 }
 
 /// A publisher of 25 pictures a second, a key frame every second, and AAC.

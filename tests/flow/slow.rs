@@ -4,7 +4,7 @@ use std::io::IoSlice;
 use std::task::{Context, Waker};
 
 use crate::harness::{LIMITS, Player, Source, Video, World, form_named, track};
-use runnel::container::{FORMS, Form};
+use runnel::container::{Form, forms};
 use runnel::hub::{Limits, Name, Pressed, Viewer};
 use runnel::media::{Codec, Kind};
 use runnel::net::{BATCH, Framing, Outlet};
@@ -113,7 +113,7 @@ struct Sending {
 impl Sending {
     fn new(world: &World, form: &'static Form) -> Self {
         let viewer = world.hub.play(&Name::new("a").unwrap(), form).unwrap();
-        let outlet = if form.name == "ts" { Outlet::new(Framing::Packets(188)) } else { Outlet::default() };
+        let outlet = if form.packet > 0 { Outlet::new(Framing::Packets(form.packet)) } else { Outlet::default() };
         let viewer = if outlet.is_in_packets() { viewer.in_packets() } else { viewer };
         Self { viewer, outlet, times: Vec::new(), sent: None, gave_up: false }
     }
@@ -222,7 +222,7 @@ fn press(forms: &[&'static Form], gop: u32, count: usize, reads: fn(&mut Sending
 #[test]
 fn those_that_take_little_give_up_what_is_not_begun_and_stay() {
     for gop in [25, 250, u32::MAX] {
-        for forms in [&[form_named("flv")][..], FORMS] {
+        for forms in [&[form_named("flv")][..], &forms().collect::<Vec<_>>()[..]] {
             for reads in [|_: &mut Sending| {}, |viewer: &mut Sending| viewer.send(1)] {
                 for count in [12, 24] {
                     let (gone, stay) = press(forms, gop, count, reads);

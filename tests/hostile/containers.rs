@@ -6,7 +6,7 @@ use runnel::codec::{self, Hints, Keys, aac, ac3, av1, h264, h265, is_key, mp3, o
 use runnel::container::Event;
 use runnel::container::amf::{self, Value};
 use runnel::container::flv::{self, Demux};
-use runnel::container::{FORMS, Form};
+use runnel::container::{Form, forms};
 use runnel::media::{Codec, Kind, Ticks, Tracks, nal};
 use runnel::proto::rtmp::{self, Caps, Command};
 use runnel::wire::Reader;
@@ -40,7 +40,7 @@ fn read_and_pack(kind: Kind, tags: &[&[u8]]) {
         });
         assert!(events <= tag.len(), "{events} events");
     }
-    for form in FORMS.iter().chain(&rtmp::FORMS) {
+    for form in forms().chain(rtmp::RTMP.all()) {
         pack(form, &tracks, &frames, &account);
     }
     drop((demux, tracks, frames));

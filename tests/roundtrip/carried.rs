@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use runnel::codec::{self, flac};
-use runnel::container::{FORMS, Form};
+use runnel::container::{self, Form};
 use runnel::media::{Codec, Hz, Params, Track};
 use runnel::proto::rtmp;
 
@@ -79,7 +79,7 @@ const OPUS: [&str; 3] = [
 ];
 
 fn forms() -> impl Iterator<Item = (&'static str, &'static Form)> {
-    let all = FORMS.iter().copied().chain(rtmp::FORMS).chain([&rtmp::PUSH]);
+    let all = container::forms().chain(rtmp::RTMP.all()).chain([&rtmp::PUSH]);
     #[cfg(feature = "rtsp")]
     let all = all.chain([&runnel::proto::rtp::RTP]);
     // flavours of one form differ in pictures alone

@@ -1,6 +1,6 @@
 //! FLV and RTMP: tracks and frames of every codec, at every size and time.
 
-use runnel::container::{FORMS, Form, flv as flv_form};
+use runnel::container::{Form, flv as flv_form, forms};
 use runnel::media::{Codec, Frame, Kind, Ticks, Track, Tracks};
 use runnel::proto::rtmp;
 
@@ -13,7 +13,7 @@ const STARTS: [i64; 4] = [0, (1 << 24) - 60, (1 << 31) - 60, (1 << 32) - 60];
 const CHUNK: usize = rtmp::CHUNK_SIZE;
 
 fn form(name: &str) -> &'static Form {
-    FORMS.iter().chain(&rtmp::FORMS).find(|form| form.name == name).unwrap()
+    forms().chain(rtmp::RTMP.all()).find(|form| form.name == name).unwrap()
 }
 
 fn tracks(list: &[Track]) -> Tracks {

@@ -86,7 +86,7 @@ fn flv() {
 #[test]
 fn messages() {
     for start in STARTS {
-        let found = reader::rtmp(&played(rtmp::FORMS[0], start));
+        let found = reader::rtmp(&played(&rtmp::RTMP, start));
         every_second(&found.frames, start);
         assert_eq!(found.tracks.len(), 2, "nothing is announced anew");
     }

@@ -196,7 +196,7 @@ fn tell<M: React>(machine: &mut M, mut data: &[u8]) {
 
 /// Tracks, pictures and sound as players get them.
 fn media() -> Vec<u8> {
-    let mut mux = (rtmp::FORMS[0].mux)();
+    let mut mux = (rtmp::RTMP.mux)();
     let mut tracks = Tracks::default();
     let (video, audio) = (records::track(0, Codec::H265), records::track(0, Codec::Aac));
     tracks.set(video.clone());

@@ -6,6 +6,7 @@ use super::mux::tag;
 use super::script::members;
 use super::tag::{Style, sequence_start};
 use crate::container::amf::{self, Value};
+use crate::container::{Patch, Recorded};
 use crate::media::{Kind, Ticks, Tracks};
 use crate::wire::Writer;
 
@@ -23,6 +24,12 @@ pub struct Summary {
     pub marks: Vec<Mark>,
 }
 
+/// Files of FLV.
+pub const RECORDED: Recorded = Recorded {
+    begin: file_begin,
+    rebase: Some(|tags, origin, _| rebase(tags, origin)),
+    patch: Some(Patch { at: METADATA_AT, len: METADATA, write: metadata }),
+};
 /// So many key frames have a place in the metadata.
 pub const MAX_MARKS: usize = 512;
 /// The file position of the metadata's tag: behind the file's header.

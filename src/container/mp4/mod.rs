@@ -21,5 +21,5 @@ pub use fragment::{HEADS, Run, write as write_fragment};
 pub use mux::mux;
 pub use mux::samples;
 #[cfg(feature = "record")]
-pub use recorded::rebase;
+pub use recorded::RECORDED;
 pub use sample::{ROW, Sample};

@@ -1,12 +1,17 @@
 //! Fragments as parts of a file that begins at time 0.
 
 use super::clock::timescale;
-use super::init;
+use super::{init, mux};
+use crate::container::Recorded;
 use crate::media::{Hz, Kind, Ticks, Tracks};
+
+/// Files of fragmented MP4.
+pub const RECORDED: Recorded =
+    Recorded { begin: |tracks| mux().head(tracks, Ticks(0)).to_vec(), rebase: Some(rebase), patch: None };
 
 /// Moves the decode time of a fragment whose first bytes these are, so that `origin`, in
 /// milliseconds, becomes 0. Bytes that are no fragment stay as they are.
-pub fn rebase(fragment: &mut [u8], origin: Ticks, tracks: &Tracks) {
+pub(super) fn rebase(fragment: &mut [u8], origin: Ticks, tracks: &Tracks) {
     if fragment.get(4..8).is_none_or(|name| name != b"moof") {
         return;
     }

@@ -199,11 +199,11 @@ fn a_fragment_is_moved_to_where_its_file_begins() {
     for (kind, dts, moved) in times {
         let track = tracks.first(kind).unwrap().clone();
         let mut bytes = packed(&mut *mux(), &track, &frame(kind, dts, 0, true));
-        super::rebase(&mut bytes, Ticks(60_000), &tracks);
+        super::recorded::rebase(&mut bytes, Ticks(60_000), &tracks);
         assert_eq!(number(&inside(&bytes, "moof/traf/tfdt")[4..]), moved);
     }
     let mut head = mux().head(&tracks, Ticks(0)).to_vec();
     let before = head.clone();
-    super::rebase(&mut head, Ticks(60_000), &tracks);
+    super::recorded::rebase(&mut head, Ticks(60_000), &tracks);
     assert_eq!(head, before);
 }

@@ -16,7 +16,7 @@ pub use chunk::{Chunks, Payload};
 pub use client::{Client, ClientEvent, Role};
 pub use command::{Caps, Command};
 pub use message::{Message, kind, write_message};
-pub use mux::{FORMS, PUSH, renumber};
+pub use mux::{ALL_TRACKS, LEGACY_HEVC, PUSH, RTMP, renumber};
 pub use server::{Event, Limits, Refusal, Server};
 
 /// The chunk size that we send with: one chunk for nearly every frame.

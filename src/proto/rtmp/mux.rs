@@ -12,13 +12,14 @@ use crate::media::{Frame, Hz, Kind, Ticks, Track, Tracks};
 use super::message::{continuation, header, kind};
 use super::{CHUNK_SIZE, STREAM_ID};
 
-/// The forms for players: enhanced tags where a codec needs them, HEVC as
-/// codec id 12, and all tracks.
-pub static FORMS: [&Form; 3] = [
-    &Form::own("rtmp", || mux(Style::default())),
-    &Form { query: "hevc=12", ..Form::own("rtmp-hevc12", || mux(Style { legacy_hevc: true, ..Style::default() })) },
-    &Form { query: "tracks=all", ..Form::own("rtmp-tracks", || mux(Style { all_tracks: true, ..Style::default() })) },
-];
+/// The form for players, with enhanced tags where a codec needs them.
+pub static RTMP: Form = Form { variants: &[&LEGACY_HEVC, &ALL_TRACKS], ..Form::own("rtmp", || mux(Style::default())) };
+/// The same with HEVC as codec id 12.
+pub static LEGACY_HEVC: Form =
+    Form { query: "hevc=12", ..Form::own("rtmp-hevc12", || mux(Style { legacy_hevc: true, ..Style::default() })) };
+/// The same with all tracks.
+pub static ALL_TRACKS: Form =
+    Form { query: "tracks=all", ..Form::own("rtmp-tracks", || mux(Style { all_tracks: true, ..Style::default() })) };
 
 /// The form for a server that we publish to.
 pub static PUSH: Form = Form::own("rtmp-push", || Box::new(Rtmp { style: Style::default(), publishes: true }));

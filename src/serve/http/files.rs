@@ -21,6 +21,7 @@ use super::hls::{Seat, cache};
 use super::reply::{self, Answer, CORS, EXPOSED, Exchange, NO_CACHE, Reply, Source};
 use super::resource::Resource;
 use crate::budget::{Account, BlockMut, Lease, OverBudget};
+use crate::container::FORMS;
 use crate::disk::{self, Lane, Opened, Use};
 use crate::hub::{Name, Unit};
 use crate::media::Ticks;
@@ -102,7 +103,6 @@ const KEPT: [&str; 8] = [
 /// By extension; what is not here is bytes.
 const MIMES: &[(&str, &str)] = &[
     ("css", "text/css; charset=utf-8"),
-    ("flv", "video/x-flv"),
     ("gif", "image/gif"),
     ("html", "text/html; charset=utf-8"),
     ("ico", "image/x-icon"),
@@ -111,10 +111,8 @@ const MIMES: &[(&str, &str)] = &[
     ("json", "application/json"),
     ("m3u8", "application/x-mpegurl"),
     ("m4s", "video/mp4"),
-    ("mp4", "video/mp4"),
     ("png", "image/png"),
     ("svg", "image/svg+xml"),
-    ("ts", "video/mp2t"),
     ("txt", "text/plain; charset=utf-8"),
     ("wasm", "application/wasm"),
 ];
@@ -405,7 +403,9 @@ fn find_in(root: &Path, items: &[String]) -> io::Result<Found> {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
     let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
-    let mime = MIMES.iter().find(|(known, _)| *known == extension).map_or("application/octet-stream", |(_, mime)| mime);
+    let of_forms = FORMS.iter().map(|form| (form.extension, form.mime));
+    let mut known = of_forms.chain(MIMES.iter().copied());
+    let mime = known.find(|(known, _)| *known == extension).map_or("application/octet-stream", |(_, mime)| mime);
     Ok(Found::File { file: Opened::new(file, about.dev()), about, mime })
 }
 

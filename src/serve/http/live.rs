@@ -10,7 +10,7 @@ use super::resource::Resource;
 use super::transport::Transport;
 #[cfg(feature = "record")]
 use crate::conf::FileFormat;
-use crate::container::{FORMS, Form};
+use crate::container::Form;
 use crate::hub::Name;
 use crate::proto::http::{Method, Status};
 use crate::session::{Asker, Request, Sender};
@@ -92,7 +92,7 @@ impl Exchange {
     pub(super) fn resource(self, resource: Resource) -> Answer {
         match resource {
             Resource::Live(name, form) => {
-                let form = form.wished(FORMS, &self.request.query).unwrap_or(form);
+                let form = form.wished(&self.request.query).unwrap_or(form);
                 self.play(&name, form)
             }
             Resource::Playlist(name) if self.config.hls.enable => self.playlist(name),

@@ -42,7 +42,7 @@ impl Resource {
             }
             [.., last] => {
                 let (stem, extension) = last.rsplit_once('.')?;
-                let form = FORMS.iter().find(|form| form.extension == extension && form.query.is_empty())?;
+                let form = FORMS.iter().find(|form| form.extension == extension)?;
                 name(stem).map(|name| Self::Live(name, form))
             }
             [] => return None,

@@ -51,7 +51,7 @@ impl Transport {
     pub(super) fn outlet(&self, form: &Form) -> Outlet {
         match self {
             // ISO/IEC 13818-1 section 2.4.3.2
-            Self::Http if form.extension == "ts" => Outlet::new(Framing::Packets(188)),
+            Self::Http if form.packet > 0 => Outlet::new(Framing::Packets(form.packet)),
             Self::Http => Outlet::default(),
             Self::WebSocket(_) => Outlet::new(Framing::Unit(ws::binary_header)),
         }
