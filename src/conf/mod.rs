@@ -22,7 +22,7 @@ use crate::hub::{Conflict, is_pattern};
 pub use error::Error;
 pub use features::{features, lacks};
 pub use hints::Hint;
-pub use keys::{Changes, Keys, LIVE, REFERENCE};
+pub use keys::{Changes, Keys, REFERENCE};
 pub use plan::{ADDRESS, CONNECTION, GREETING, RECORD_BLOCK, RECORD_JOB, SESSION, SMALL_BUFFER};
 pub use port::Port;
 pub use profile::Profile;
@@ -48,7 +48,9 @@ impl value::Value for Record {
 }
 
 tables! {
-    /// Everything that can be configured. `conf/reference.toml` explains each key.
+    /// Everything that can be configured. `conf/reference.toml` explains each key. A running server takes
+    /// over those that are `live`: new connections and streams go by them, and those that are there go on
+    /// as they are. Ports, sizes and the process are made once.
     pub struct Config {
         pub profile: Profile,
         /// Threads that run connections.
@@ -65,9 +67,9 @@ tables! {
         pub http: Http,
         pub hls: Hls,
         pub log: Log,
-        pub pull: Vec<Pull>,
-        pub push: Vec<Push>,
-        pub record: Vec<Record>,
+        pub pull: Vec<Pull> => live,
+        pub push: Vec<Push> => live,
+        pub record: Vec<Record> => live,
         pub recording: Recording,
     }
 
@@ -85,27 +87,27 @@ tables! {
         pub max: usize,
         pub memory: Size,
         pub max_frame: Size,
-        pub resume: Time,
+        pub resume: Time => live,
     }
 
     pub struct Viewers {
         pub max: usize,
         pub send_buffer: Size,
-        pub slow: Time,
-        pub latency: Time,
+        pub slow: Time => live,
+        pub latency: Time => live,
     }
 
     pub struct Connections {
         pub spare: usize,
-        pub per_peer: usize,
-        pub proxies: Vec<std::net::IpAddr>,
-        pub handshake: Time,
+        pub per_peer: usize => live,
+        pub proxies: Vec<std::net::IpAddr> => live,
+        pub handshake: Time => live,
     }
 
     pub struct Publish {
-        pub conflict: Conflict,
-        pub silence: Time,
-        pub silent_audio: bool,
+        pub conflict: Conflict => live,
+        pub silence: Time => live,
+        pub silent_audio: bool => live,
         pub receive_buffer: Size,
     }
 
@@ -117,26 +119,26 @@ tables! {
     pub struct Rtsp {
         pub enable: bool,
         pub listen: Address,
-        pub auth: Auth,
-        pub user: String,
-        pub password: String,
-        pub hold: Time,
-        pub timeout: Time,
-        pub reorder: Time,
+        pub auth: Auth => live,
+        pub user: String => live,
+        pub password: String => live,
+        pub hold: Time => live,
+        pub timeout: Time => live,
+        pub reorder: Time => live,
         pub udp: bool,
         pub udp_ports: PortRange,
         pub udp_pairs: usize,
-        pub multicast: Group,
-        pub multicast_ttl: u8,
+        pub multicast: Group => live,
+        pub multicast_ttl: u8 => live,
         pub websocket: bool,
         pub websocket_listen: Address,
     }
 
     pub struct Tls {
-        pub cert: String,
-        pub key: String,
-        pub more: Vec<Certificate>,
-        pub required: bool,
+        pub cert: String => live,
+        pub key: String => live,
+        pub more: Vec<Certificate> => live,
+        pub required: bool => live,
         pub max: usize,
         pub record: Size,
         pub http_listen: Address,
@@ -153,27 +155,27 @@ tables! {
     pub struct Http {
         pub enable: bool,
         pub listen: Address,
-        pub keep_alive: Time,
-        pub max_head: Size,
-        pub root: String,
+        pub keep_alive: Time => live,
+        pub max_head: Size => live,
+        pub root: String => live,
     }
 
     pub struct Hls {
         pub enable: bool,
-        pub on_demand: bool,
-        pub format: Segments,
-        pub segment: Time,
-        pub segments: usize,
-        pub start: usize,
-        pub part: Time,
-        pub record: bool,
-        pub sessions: bool,
-        pub session_timeout: Time,
+        pub on_demand: bool => live,
+        pub format: Segments => live,
+        pub segment: Time => live,
+        pub segments: usize => live,
+        pub start: usize => live,
+        pub part: Time => live,
+        pub record: bool => live,
+        pub sessions: bool => live,
+        pub session_timeout: Time => live,
         pub streams: usize,
         pub memory: Size,
-        pub idle: Time,
+        pub idle: Time => live,
         pub store: Store,
-        pub delete: Delete,
+        pub delete: Delete => live,
     }
 
     /// A stream that is fetched from elsewhere.
@@ -196,7 +198,7 @@ tables! {
     }
 
     pub struct Log {
-        pub level: Level,
+        pub level: Level => live,
         pub target: Target,
         pub max_size: Size,
     }
@@ -246,6 +248,16 @@ impl Config {
     /// The embedded default configuration.
     pub fn embedded() -> Result<Self, Error> {
         Self::parse("embedded", "")
+    }
+
+    /// Whether a running server takes over another value of a key, such as `rtsp.hold`.
+    pub fn is_live(key: &str) -> bool {
+        let (mut keys, mut is_live) = (<Self as value::Value>::KEYS, false);
+        for item in key.split('.') {
+            let Some(known) = keys.iter().find(|known| known.name == item) else { return false };
+            (keys, is_live) = (known.below, known.is_live);
+        }
+        is_live
     }
 
     /// Makes it of a table that has every key.

@@ -27,8 +27,8 @@ tables! {
     pub struct Recording {
         pub max: usize,
         pub memory: Size,
-        pub sync: Time,
-        pub http: bool,
+        pub sync: Time => live,
+        pub http: bool => live,
     }
 }
 

@@ -5,8 +5,20 @@ use std::net::IpAddr;
 
 /// A type that is read from a value in a file.
 pub(super) trait Value: Sized {
+    /// Its keys, if it is a table; none of what is taken over whole.
+    const KEYS: &'static [Key] = &[];
+
     /// Makes it of a value, or says why not.
     fn read(value: toml::Value) -> Result<Self, String>;
+}
+
+/// A key of a table.
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// A running server takes over another value.
+    pub(super) is_live: bool,
+    /// The keys of its value.
+    pub(super) below: &'static [Key],
 }
 
 /// A table whose keys are taken one by one.
@@ -33,10 +45,13 @@ pub(super) fn missing(key: &str) -> String {
     format!("missing field `{key}`")
 }
 
-/// Tables with these keys. One with a value behind it may be left out.
+/// Tables with these keys. One with a value behind it may be left out, and one with `live` may change in a
+/// running server.
 macro_rules! tables {
+    (@is live) => { true };
+    (@is) => { false };
     ($($(#[$of_table:meta])* pub struct $name:ident {
-        $($(#[$of_key:meta])* pub $key:ident: $type:ty $(= $otherwise:expr)?,)+
+        $($(#[$of_key:meta])* pub $key:ident: $type:ty $(= $otherwise:expr)? $(=> $live:ident)?,)+
     })+) => { $(
         $(#[$of_table])*
         #[derive(Clone, Debug, PartialEq)]
@@ -44,6 +59,12 @@ macro_rules! tables {
         pub struct $name { $($(#[$of_key])* pub $key: $type,)+ }
 
         impl $crate::conf::value::Value for $name {
+            const KEYS: &'static [$crate::conf::value::Key] = &[$($crate::conf::value::Key {
+                name: stringify!($key),
+                is_live: $crate::conf::value::tables!(@is $($live)?),
+                below: <$type as $crate::conf::value::Value>::KEYS,
+            }),+];
+
             fn read(value: toml::Value) -> Result<Self, String> {
                 let mut entries = $crate::conf::value::Entries::of(value, &[$(stringify!($key)),+])?;
                 // a wrong value is told before a missing key

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use runnel::conf::{Config, LIVE, Profile};
+use runnel::conf::{Config, Profile};
 
 fn conf(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("conf").join(name)
@@ -86,12 +86,10 @@ fn the_keys_that_follow_a_signal_are_marked() {
     let text = reference();
     let lines: Vec<_> = text.lines().collect();
     let name = |key: &Key| if key.table.is_empty() { key.name.clone() } else { format!("{}.{}", key.table, key.name) };
-    let marked = keys().into_iter().filter(|key| lines[key.line - 1].ends_with("(live)"));
-    let mut marked: Vec<_> = marked.map(|key| name(&key)).collect();
-    marked.sort_unstable();
-    let mut live = LIVE;
-    live.sort_unstable();
-    assert_eq!(marked, live);
+    let all = keys();
+    let (marked, others): (Vec<_>, Vec<_>) = all.iter().partition(|key| lines[key.line - 1].ends_with("(live)"));
+    assert!(marked.iter().all(|key| Config::is_live(&name(key))) && marked.len() > 30);
+    assert!(!others.iter().any(|key| Config::is_live(&name(key))) && others.len() > 30);
 }
 
 #[test]
