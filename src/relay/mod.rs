@@ -347,7 +347,7 @@ pub struct Need {
 }
 
 impl Need {
-    /// It has use.
+    /// It is of use now.
     pub fn new() -> Self {
         Self::default()
     }
