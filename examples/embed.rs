@@ -12,6 +12,7 @@ use std::time::Instant;
 
 use runnel::conf::Config;
 use runnel::hub::{EventKind, FRAMES, Frames, Interest, Name, Read};
+use runnel::registry;
 use runnel::serve::Server;
 use runnel::session::{Core, Request};
 
@@ -23,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// does what is published and read here.
 pub fn serve(config: &str) -> Result<(), Box<dyn Error>> {
     let core = Core::new(Config::parse("embedded", config)?, Arc::default());
-    let server = Server::new(&core);
+    let server = Server::new(&core, registry::listens());
     let listeners = server.bind().map_err(|(key, why)| format!("{key}: {why}"))?;
     server.start(listeners, || {})?;
     smol::block_on(core.executor.clone().run(copy_all(core)))

@@ -28,7 +28,7 @@ fn there(exchange: Exchange) -> Answer {
 fn serve_while<T>(client: impl AsyncFnOnce(Arc<Core>, SocketAddr) -> T) -> T {
     let config = Config::parse("test", "profile = \"box\"\n").unwrap();
     let core = Core::new(config, Arc::default());
-    let server = Server::new(&core);
+    let server = Server::new(&core, std::iter::empty());
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();
     let guest = Core::viewer_sizes(&core.config());
