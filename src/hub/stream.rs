@@ -158,6 +158,11 @@ impl Stream {
         self.lock().publisher.as_ref().and_then(|occupant| occupant.peer)
     }
 
+    /// The session that publishes, if it has an id.
+    pub fn publisher_id(&self) -> Option<SessionId> {
+        self.lock().publisher.as_ref().and_then(|occupant| occupant.id)
+    }
+
     /// Whether there is something that a new viewer can begin with. If not, an event tells when there is.
     pub fn is_open(&self) -> bool {
         let mut state = self.lock();

@@ -34,7 +34,7 @@ use smol::future::or;
 
 use crate::conf::{Config, Record};
 use crate::disk::may_be_mounted;
-use crate::hub::{EventKind, Interest, Name, Viewer, matches};
+use crate::hub::{EventKind, Interest, Name, SessionId, Stream, Viewer, matches};
 use crate::net::{Takers, goes_to};
 use crate::session::{Asker, Core, Grant, Request};
 use disk::{Disk, Disks};
@@ -58,15 +58,26 @@ struct State {
     rules: Vec<Arc<Record>>,
     disks: Disks,
     sessions: Vec<Running>,
+    /// The recordings that somebody has ended, as long as their publishers are there.
+    ended: Vec<Ended>,
 }
 
 struct Running {
     rule: Arc<Record>,
     recording: Live,
+    /// The publisher that was there at the last look.
+    of: Option<SessionId>,
     /// The time at which the stream was last seen with a publisher.
     live: Instant,
     /// Its file is closed in order when this is dropped. One that waits for its card has none.
     task: Option<Task<()>>,
+}
+
+/// A recording that somebody has ended: it begins anew with another publisher.
+struct Ended {
+    rule: Arc<Record>,
+    stream: Name,
+    of: Option<SessionId>,
 }
 
 /// The ids of recordings begin with this.
@@ -123,10 +134,11 @@ impl Recorder {
             // the threads hear of all rules at once
             state.rules = kept;
             state.disks.set_changed(false);
-            for running in &mut state.sessions {
-                let mut replaced = replaced.iter();
-                if let Some((_, wanted)) = replaced.find(|(rule, _)| Arc::ptr_eq(rule, &running.rule)) {
-                    running.rule = wanted.clone();
+            let State { sessions, ended, .. } = &mut *state;
+            let ruled = sessions.iter_mut().map(|one| &mut one.rule).chain(ended.iter_mut().map(|one| &mut one.rule));
+            for known in ruled {
+                if let Some((_, wanted)) = replaced.iter().find(|(rule, _)| Arc::ptr_eq(rule, known)) {
+                    *known = wanted.clone();
                 }
             }
             let is_gone = |one: &mut Running| before.iter().any(|rule| Arc::ptr_eq(rule, &one.rule));
@@ -170,8 +182,23 @@ impl State {
         self.disks.tell(&self.rules);
     }
 
+    /// Notes which recordings somebody has ended, and forgets those whose publishers are gone.
+    fn let_go(&mut self, core: &Core) {
+        let ended = self.sessions.extract_if(.., |one| one.task.as_ref().is_some_and(Task::is_finished));
+        self.ended.extend(ended.map(|one| Ended { stream: one.recording.stream.clone(), rule: one.rule, of: one.of }));
+        let Self { rules, ended, .. } = self;
+        ended.retain(|one| {
+            let publisher = core.hub.find(&one.stream).and_then(|stream| stream.publisher_id());
+            publisher == one.of && rules.iter().any(|rule| Arc::ptr_eq(rule, &one.rule))
+        });
+    }
+
     /// Sees to it that a stream that is published is recorded by a rule, or waits for its card: none if it has no place.
-    fn attend(&mut self, core: &Arc<Core>, rule: &Arc<Record>, name: &Name, now: Instant) -> Option<()> {
+    fn attend(&mut self, core: &Arc<Core>, rule: &Arc<Record>, stream: &Stream, now: Instant) -> Option<()> {
+        let (name, of) = (stream.name(), stream.publisher_id());
+        if self.ended.iter().any(|one| Arc::ptr_eq(&one.rule, rule) && one.stream == *name && one.of == of) {
+            return Some(());
+        }
         self.disks.of(rule)?;
         let is_it = |one: &Running| Arc::ptr_eq(&one.rule, rule) && one.recording.stream == *name;
         // it keeps its place: they stand in the order in which they began
@@ -207,7 +234,7 @@ impl State {
             recording.failed(&no_card());
         }
         let at = place.unwrap_or(usize::MAX).min(self.sessions.len());
-        self.sessions.insert(at, Running { rule: rule.clone(), recording, live: now, task });
+        self.sessions.insert(at, Running { rule: rule.clone(), recording, of, live: now, task });
         Some(())
     }
 
@@ -225,7 +252,7 @@ impl State {
     fn give_way(&mut self, core: &Core, to: &Name) {
         let config = core.config();
         let takers = |name: &Name| -> Takers { [core.hub.find(name).and_then(|one| one.publisher_peer()), None] };
-        let written: Vec<_> = (0..).zip(&self.sessions).filter(|(_, one)| one.task.is_some()).collect();
+        let written: Vec<_> = (0..).zip(&self.sessions).filter(|(_, one)| one.writes()).collect();
         let all: Vec<_> = written.iter().map(|(_, one)| takers(&one.recording.stream)).collect();
         if all.len() < config.recording.max {
             return;
@@ -238,7 +265,7 @@ impl State {
     }
 
     fn admit(&self, core: &Core, rule: &Record, name: &Name, asker: Asker<'_>) -> Option<(Viewer, Grant)> {
-        self.has_place(core, name, |one| one.task.is_some())?;
+        self.has_place(core, name, Running::writes)?;
         let request = Request { name, asker, seat: None, url: &rule.path };
         let admitted = core.admit_player(&request, FileLayout::of(rule.format).form());
         let admitted = admitted.map(|(viewer, grant)| (viewer.from_oldest(), grant));
@@ -250,6 +277,13 @@ impl State {
         let disk = self.disks.of(&recording.rule)?;
         let session = session::Session::new(&core.recorded, recording.recording(), disk);
         Some(core.executor.spawn(session.run(admitted)))
+    }
+}
+
+impl Running {
+    /// Whether it has one of the places of those that are written.
+    fn writes(&self) -> bool {
+        self.task.as_ref().is_some_and(|task| !task.is_finished())
     }
 }
 
@@ -274,12 +308,12 @@ async fn watch(core: Arc<Core>, state: Arc<Mutex<State>>) {
         let (now, streams) = (Instant::now(), core.hub.streams());
         let mut state = lock(&state);
         state.tell();
+        state.let_go(&core);
         let rules = state.rules.clone();
         let mut left_out = 0;
         for stream in streams.iter().filter(|stream| stream.is_live()) {
-            let name = stream.name();
-            for rule in rules.iter().filter(|rule| matches(&rule.streams, name.as_str())) {
-                left_out += usize::from(state.attend(&core, rule, name, now).is_none());
+            for rule in rules.iter().filter(|rule| matches(&rule.streams, stream.name().as_str())) {
+                left_out += usize::from(state.attend(&core, rule, stream, now).is_none());
             }
         }
         core.recorded.leaves_out(left_out);

@@ -88,7 +88,7 @@ impl Session {
         }
     }
 
-    /// Writes what the viewer gets, until it is dropped.
+    /// Writes what the viewer gets, until it is dropped or the viewer is sent away.
     pub(super) async fn run(mut self, (mut viewer, _grant): (Viewer, Grant)) {
         let mut units = Vec::new();
         loop {
@@ -102,9 +102,7 @@ impl Session {
                 Next::Units
             };
             if let Next::Dismissed(_) = smol::future::or(next, patience).await {
-                // it keeps its place until its publisher leaves, so that it does not begin anew at once
-                self.close(None);
-                return std::future::pending().await;
+                return;
             }
             if !self.tracks.iter().eq(viewer.tracks().iter()) {
                 self.broken = true;

@@ -1,5 +1,7 @@
 //! The index, what it is healed from, and what is deleted by it.
 
+mod recorder;
+
 use std::cell::RefCell;
 use std::fs;
 use std::path::Path;

@@ -82,7 +82,7 @@ impl Core {
     }
 
     /// Ends a session; false if there is none of that id. Its peer may come again, and a relay does after its
-    /// pause. A recording writes no more, and begins anew once nobody has published its stream for a second.
+    /// pause. A recording gives its place to others, and begins anew with the next publisher of its stream.
     pub fn kick(&self, id: SessionId) -> bool {
         let stream = self.list.lock().get(&id).map(|session| session.stream.clone());
         stream.and_then(|name| self.hub.find(&name)).is_some_and(|stream| stream.kick(id))

@@ -1,0 +1,72 @@
+//! The recorder as the executor runs it: recordings begin and end with publishers.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use async_io::Timer;
+use smol::future::block_on;
+
+use super::{Recorder, Scratch};
+use crate::conf::Config;
+use crate::hub::{Name, Publisher, SessionId};
+use crate::session::{Asker, Core, Grant, Request};
+
+/// Has a recorder go by `keys` and one rule for all streams while `test` runs.
+fn with_recorder<F: Future>(keys: &str, test: impl FnOnce(Arc<Core>) -> F) {
+    let scratch = Scratch::new();
+    let path = scratch.0.to_str().unwrap();
+    let text = format!("profile = \"box\"\n{keys}\n[[record]]\nstreams = \"*\"\npath = {path:?}\n");
+    let config = Config::parse("test", &text).unwrap();
+    let core = Core::new(config.clone(), Arc::default());
+    block_on(core.clone().executor.run(async {
+        let mut recorder = Recorder::new(&core);
+        recorder.follow(recorder.prepare(&config).unwrap()).await;
+        test(core).await;
+        recorder.stop().await;
+    }));
+}
+
+fn publish(core: &Core, name: &str) -> (Publisher, Grant) {
+    let name = Name::new(name).unwrap();
+    let request = Request { name: &name, asker: Asker::Guest("RTMPPUBSUB", None), seat: None, url: &"" };
+    core.admit_publisher(&request, Instant::now()).ok().unwrap()
+}
+
+/// The recordings in the list, with their streams.
+fn recordings(core: &Core) -> Vec<(SessionId, String)> {
+    let all = core.sessions().into_iter().filter(|(id, ..)| id.kind == "RECORD");
+    all.map(|(id, session, _)| (id, session.stream.to_string())).collect()
+}
+
+/// Waits until the only recording is that of `stream`, or until there is none: the session.
+async fn until(core: &Core, stream: Option<&str>) -> Option<SessionId> {
+    let end = Instant::now() + Duration::from_secs(120);
+    loop {
+        match &*recordings(core) {
+            [] if stream.is_none() => return None,
+            [(id, of)] if Some(of.as_str()) == stream => return Some(*id),
+            others => assert!(Instant::now() < end, "{others:?} and not {stream:?}"),
+        }
+        Timer::after(Duration::from_millis(5)).await;
+    }
+}
+
+#[test]
+fn a_recording_that_somebody_ended_gives_its_place_back_until_another_publishes() {
+    with_recorder("recording.max = 1", |core| async move {
+        let first = publish(&core, "a");
+        let recorded = until(&core, Some("a")).await.unwrap();
+        assert!(core.kick(recorded));
+        until(&core, None).await;
+        // the look that finds it has found the first one too
+        let other = publish(&core, "b");
+        let of_other = until(&core, Some("b")).await.unwrap();
+        assert!(core.kick(of_other));
+        until(&core, None).await;
+        drop(first);
+        let _second = publish(&core, "a");
+        assert_ne!(until(&core, Some("a")).await, Some(recorded));
+        drop(other);
+    });
+}
