@@ -27,11 +27,13 @@ enum Part {
     Begun,
 }
 
-/// The reason why a viewer is sent away.
+/// The reason why a publisher or a viewer is sent away.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dismissal {
     /// It waited for what nobody publishes, and somebody else plays in its place.
     GaveWay,
+    /// Somebody else publishes in its place.
+    Replaced,
     /// The operator ends it.
     Kicked,
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use super::hold::Dismissal;
 use super::silence::Silence;
 use super::stream::{Occupant, State};
 use super::{Conflict, EventKind, Hub, Refused, SessionId, Stream};
@@ -60,8 +61,8 @@ enum News {
 /// The reason why a frame did not reach the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lost {
-    /// Somebody else publishes now.
-    Replaced,
+    /// The publisher is sent away.
+    Dismissed(Dismissal),
     /// There was no room for it.
     OverBudget(OverBudget),
     /// It follows a picture that was lost, or comes before the first key frame.
@@ -329,18 +330,27 @@ impl Publisher {
         state.make_room(self.stream.account(), self.stream.limits.max_frame);
     }
 
-    /// Ready when somebody else has become the publisher.
-    pub fn poll_replaced(&self, cx: &Context<'_>) -> Poll<()> {
-        let mut state = self.stream.lock();
-        match &mut state.publisher {
-            Some(occupant) if Arc::ptr_eq(&occupant.who, &self.who) && !occupant.kicked => {
+    /// Ready once it is sent away.
+    pub fn poll_dismissed(&self, cx: &Context<'_>) -> Poll<Dismissal> {
+        match self.occupant(&mut self.stream.lock()) {
+            Ok(occupant) => {
                 match &mut occupant.waker {
                     Some(waker) => waker.clone_from(cx.waker()),
                     none => *none = Some(cx.waker().clone()),
                 }
                 Poll::Pending
             }
-            _ => Poll::Ready(()),
+            Err(why) => Poll::Ready(why),
+        }
+    }
+
+    /// What the stream knows of it, unless it is sent away.
+    fn occupant<'a>(&self, state: &'a mut State) -> Result<&'a mut Occupant, Dismissal> {
+        match &mut state.publisher {
+            Some(occupant) if !Arc::ptr_eq(&occupant.who, &self.who) => Err(Dismissal::Replaced),
+            Some(occupant) if occupant.kicked => Err(Dismissal::Kicked),
+            Some(occupant) => Ok(occupant),
+            None => Err(Dismissal::Replaced),
         }
     }
 
@@ -351,10 +361,9 @@ impl Publisher {
 
     /// Counts a frame and decides whether it can be used.
     fn admit(&mut self, state: &mut State, frame: &Frame, now: Instant) -> Result<(), Lost> {
-        let occupant = state.publisher.as_mut().filter(|occupant| Arc::ptr_eq(&occupant.who, &self.who));
-        let Some(occupant) = occupant.filter(|occupant| !occupant.kicked) else { return Err(Lost::Replaced) };
-        self.moved += frame.data.len() as u64;
-        occupant.moved = self.moved;
+        let occupant = self.occupant(state).map_err(Lost::Dismissed)?;
+        occupant.moved += frame.data.len() as u64;
+        self.moved = occupant.moved;
         state.traffic.frames += 1;
         state.traffic.bytes_in += frame.data.len() as u64;
         let (wanted, limit) = (frame.data.len(), self.stream.account().limit());

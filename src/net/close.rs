@@ -18,7 +18,9 @@ pub enum Close {
     Slow,
     /// The new tracks cannot be announced in mid-stream: the peer is to ask again.
     Changed,
-    /// Somebody else took its place, or it was told to go.
+    /// Somebody else publishes in its place.
+    Replaced,
+    /// The operator has ended it.
     Kicked,
     /// Its request was refused, or ours.
     Refused(Reason),
@@ -80,7 +82,7 @@ impl Close {
             Self::Idle => "idle",
             Self::Slow => "slow",
             Self::Changed => "changed",
-            Self::Kicked => "kicked",
+            Self::Replaced | Self::Kicked => "kicked",
             Self::Refused(_) => "refused",
             Self::Io(_) => "io",
             Self::Shutdown => "shutdown",
@@ -99,7 +101,8 @@ impl fmt::Display for Close {
             Self::Peer(fault) => write!(f, "peer: {fault}"),
             Self::Refused(why) => write!(f, "refused: {why}"),
             Self::Io(kind) => write!(f, "io: {kind}"),
-            Self::Kicked => f.write_str("another took its place"),
+            Self::Replaced => f.write_str("another took its place"),
+            Self::Kicked => f.write_str("kicked: the operator has ended it"),
             Self::Slow => f.write_str("slow: too little could be sent in time"),
             Self::Changed => f.write_str("changed: it has to ask again, because the tracks are others now"),
             _ => f.write_str(self.label()),

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use super::admit::Grant;
 use super::core::{Core, time_of_day};
+use super::sender::sent_away;
 use crate::budget::OverBudget;
 use crate::conf::Config;
 use crate::container::{Error, Event, uncarried};
@@ -91,8 +92,8 @@ impl Ingest {
     /// Ready when it is time to read; true if a pause has ended.
     pub fn poll_turn(&mut self, cx: &Context<'_>, core: &Core) -> Poll<Result<bool, Close>> {
         self.begin_turn();
-        if self.publisher.poll_replaced(cx).is_ready() {
-            return Poll::Ready(Err(Close::Kicked));
+        if let Poll::Ready(why) = self.publisher.poll_dismissed(cx) {
+            return Poll::Ready(Err(sent_away(why)));
         }
         let Some(number) = self.pause else { return Poll::Ready(Ok(false)) };
         ready!(core.cadence.poll_after(cx, number));
@@ -128,7 +129,7 @@ impl Ingest {
         };
         self.left = left;
         match self.publisher.publish(frame, now) {
-            Err(Lost::Replaced) => Err(Close::Kicked),
+            Err(Lost::Dismissed(why)) => Err(sent_away(why)),
             Err(Lost::Echo) => Err(Close::refused("it sends back what was published here")),
             _ => Ok(()),
         }

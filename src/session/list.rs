@@ -115,7 +115,7 @@ mod tests {
     use crate::conf::Config;
     use crate::container::FLV;
     use crate::hub::{Dismissal, Next, Pressed, Step};
-    use crate::session::{Asker, Request};
+    use crate::session::{Asker, Ingest, Request};
 
     #[test]
     fn a_url_is_kept_as_far_as_there_is_room() {
@@ -155,8 +155,11 @@ mod tests {
         assert!(!core.kick(id), "it is gone");
 
         assert!(core.kick(grant.who.id()));
-        assert!(publisher.poll_replaced(&cx).is_ready());
-        drop((publisher, grant));
+        let config = core.config();
+        let mut publisher = Ingest::new((publisher, grant), &config);
+        let Poll::Ready(Err(why)) = publisher.poll_turn(&cx, &core) else { panic!("it goes on") };
+        assert_eq!((why.label(), why.to_string()), ("kicked", "kicked: the operator has ended it".into()));
+        drop(publisher);
         assert_eq!(ids(&core), ["id=FLVPUBSUB2"]);
         assert!(core.admit_publisher(&request("RTMPPUBSUB"), Instant::now()).is_ok(), "its name is free");
     }

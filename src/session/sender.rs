@@ -119,10 +119,11 @@ pub fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>) -> Op
     None
 }
 
-/// The reason why a viewer goes that is sent away.
+/// The reason why a publisher or a viewer goes that is sent away.
 pub fn sent_away(why: Dismissal) -> Close {
     match why {
         Dismissal::GaveWay => Close::refused("nobody publishes it, and others need the place"),
+        Dismissal::Replaced => Close::Replaced,
         Dismissal::Kicked => Close::Kicked,
     }
 }

@@ -187,7 +187,7 @@ fn a_second_publisher_replaces_the_first_where_that_is_configured() {
     player.drain();
     let second = world.hub.publish(&Name::new("a").unwrap(), "TEST2", world.now).unwrap();
     let mut second = Source::new(second).with_tracks();
-    assert_eq!(first.picture(world.now), Err(Lost::Replaced));
+    assert_eq!(first.picture(world.now), Err(Lost::Dismissed(Dismissal::Replaced)));
     second.pictures(10, world.now);
     drop(first); // its end must not end the second
     second.pictures(10, world.now);

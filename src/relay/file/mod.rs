@@ -17,7 +17,7 @@ use crate::container::Event;
 use crate::disk::{self, Lane, Use};
 use crate::net::Close;
 use crate::proto::Url;
-use crate::session::Ingest;
+use crate::session::{Ingest, sent_away};
 use clock::Clock;
 use read_ahead::{Batch, Item, ReadAhead};
 
@@ -174,12 +174,12 @@ impl Session<'_> {
         let publisher = &self.ingest.publisher;
         loop {
             let next = until.min(Instant::now() + LONG);
-            let replaced = std::future::poll_fn(|cx| publisher.poll_replaced(cx).map(|()| Err(Close::Kicked)));
+            let dismissed = std::future::poll_fn(|cx| publisher.poll_dismissed(cx).map(|why| Err(sent_away(why))));
             let due = async {
                 Timer::at(next).await;
                 Ok(())
             };
-            self.unless_over(or(replaced, due)).await??;
+            self.unless_over(or(dismissed, due)).await??;
             let watched = !self.job.on_demand || publisher.stream().is_watched();
             if !self.need.holds(watched, Instant::now()) {
                 return Err(Close::Done);
