@@ -2,7 +2,6 @@
 
 mod recorder;
 
-use std::cell::RefCell;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use super::{Prepared, Recorder};
 use crate::conf::{Config, Record};
 use crate::disk::disk_of;
 use crate::hub::Name;
-use crate::session::Core;
+use crate::session::{Core, said};
 
 fn pace(seconds: u64) -> Pace {
     let pace = Pace::default();
@@ -95,40 +94,17 @@ fn what_was_recorded_first_goes_first_whatever_the_clock_said() {
     assert_eq!(indexed(&folder.index), ["cam-12.flv", "cam-20.flv"]);
 }
 
-thread_local! {
-    static SAID: RefCell<Vec<String>> = const { RefCell::new(Vec::new()) };
-}
-
-/// Hears what is said on its thread.
-struct Ear;
-
-impl log::Log for Ear {
-    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
-        true
-    }
-
-    fn log(&self, record: &log::Record<'_>) {
-        if record.level() <= log::Level::Info {
-            SAID.with_borrow_mut(|said| said.push(record.args().to_string()));
-        }
-    }
-
-    fn flush(&self) {}
-}
-
 #[test]
 fn of_many_that_are_deleted_some_are_named() {
-    let _ = log::set_logger(&Ear);
-    log::set_max_level(log::LevelFilter::Info);
     let scratch = Scratch::new();
     let folder = folder(&scratch, "keep_size = 400");
     for at in 10..99 {
         record(&folder, &format!("cam-17000000{at}.flv"), 400);
     }
-    SAID.take();
+    said::lines();
     enforce(&folder, &folder.rules[0], true).unwrap();
     assert_eq!(left(&folder), ["cam-1700000098.flv"]);
-    let said = SAID.take();
+    let said = said::lines();
     assert!((1..20).contains(&said.len()), "{said:?}");
     assert!(
         said.first().unwrap().contains("cam-1700000010.flv") && said.last().unwrap().contains("72 more"),

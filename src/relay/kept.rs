@@ -1,6 +1,7 @@
 //! The relays that are kept up: each begins and ends as the configuration says.
 
 use std::collections::HashMap;
+use std::net::Ipv6Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -175,7 +176,11 @@ fn push_new(direction: Direction, core: &Arc<Core>, push: &Push, pushed: &Pushed
         }
         if sessions.len() >= most {
             // those that linger after their streams leave their places
-            sessions.retain(|name, _| is_open(core, name));
+            for (_, (_, latest)) in sessions.extract_if(|name, _| !is_open(core, name)) {
+                let level = if is_news(core, name) { log::Level::Info } else { log::Level::Debug };
+                let who = lock(&latest);
+                log::log!(level, "{who} gives its session to {name}: streams.max are taken");
+            }
         }
         let mut job = RelayJob::push(core, direction, push, name.clone());
         job.url = job.url.of_stream(name.as_str());
@@ -183,6 +188,13 @@ fn push_new(direction: Direction, core: &Arc<Core>, push: &Push, pushed: &Pushed
         let task = core.executor.spawn(keep_up(direction, job, Term::Published(pushed.clone())));
         sessions.insert(name.clone(), (task, latest));
     }
+}
+
+/// Whether the log is told of a session that a pattern has with a stream: who publishes ever new names leaves
+/// the lines of others.
+pub(super) fn is_news(core: &Core, name: &Name) -> bool {
+    let peer = core.hub.find(name).and_then(|stream| stream.publisher_peer());
+    core.flood.passes_push(Ipv6Addr::from_bits(peer.unwrap_or_default()).into())
 }
 
 /// The session of a pattern ends, and is forgotten, unless its stream has come again.
@@ -217,5 +229,68 @@ impl RelayJob {
         let (on_demand, once, who) = (true, false, core.who(direction.prefix()).of(&name));
         let latest = Arc::new(Mutex::new(who.clone()));
         Self { core, config, name, url: url.0, udp, insecure, ca, on_demand, once, who, latest }
+    }
+}
+
+#[cfg(all(test, feature = "rtmp"))]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::conf::Config;
+    use crate::hub::Publisher;
+    use crate::media::{Codec, Frame, Hz, Kind, Params, Ticks, Track};
+    use crate::session::{Asker, Grant, Request, said};
+
+    fn core() -> Arc<Core> {
+        let push = "[[push]]\nstream = \"*\"\nurl = \"rtmp://192.0.2.9/live\"\n";
+        let text = format!("profile = \"box\"\nstreams.max = 2\n{push}");
+        Core::new(Config::parse("test", &text).unwrap(), Arc::default())
+    }
+
+    fn name(text: &str) -> Name {
+        Name::new(text).unwrap()
+    }
+
+    /// Somebody at 192.0.2.`host` publishes it.
+    fn publish(core: &Core, name: &Name, host: u8) -> (Publisher, Grant) {
+        let seat = core.peers.seat([192, 0, 2, host].into()).unwrap();
+        let request = Request { name, asker: Asker::Guest("RTMPPUBSUB", None), seat: Some(&seat), url: &"" };
+        core.admit_publisher(&request, Instant::now()).ok().unwrap()
+    }
+
+    #[test]
+    fn who_publishes_ever_new_names_leaves_the_lines_of_others_pushes() {
+        let core = core();
+        let [one, other] = ["one", "other"].map(name);
+        let _published = [publish(&core, &one, 1), publish(&core, &other, 2)];
+        let told = (0..1000).filter(|_| is_news(&core, &one)).count();
+        assert!((10..500).contains(&told), "{told}");
+        assert!(is_news(&core, &other));
+    }
+
+    #[test]
+    fn a_push_says_that_it_gives_its_session_to_another_stream() {
+        let core = core();
+        let (push, pushed) = (core.config().push[0].clone(), Pushed::default());
+        let direction = Direction::Push(Protocol::of(&push.url.0).unwrap());
+        for gone in ["gone1", "gone2"].map(name) {
+            let latest = RelayJob::push(&core, direction, &push, gone.clone()).latest;
+            lock(&pushed).insert(gone, (core.executor.spawn(std::future::pending()), latest));
+        }
+        let (now, new) = (Instant::now(), name("new"));
+        let (mut publisher, _grant) = publish(&core, &new, 1);
+        publisher.track(Track { id: 0, codec: Codec::Pcma, clock: Hz::MS, params: Params::default() });
+        publisher.complete();
+        let data = publisher.paid(&[7; 80]).unwrap();
+        publisher.publish(Frame { dts: Ticks(0), cts: 0, kind: Kind::Audio, track: 0, key: true, data }, now).unwrap();
+        publisher.flush();
+        said::lines();
+        push_new(direction, &core, &push, &pushed);
+        let mut said = said::lines();
+        said.sort();
+        let line = |n| format!("id=RTMPPUSH{n} stream=gone{n} gives its session to new: streams.max are taken");
+        assert_eq!(said, [line(1), line(2)]);
+        assert_eq!(lock(&pushed).keys().collect::<Vec<_>>(), [&new]);
     }
 }

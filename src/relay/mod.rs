@@ -22,7 +22,6 @@ pub use once::{Destination, push_file};
 pub use parting::see_off;
 
 use std::future::Future;
-use std::net::Ipv4Addr;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -170,7 +169,7 @@ async fn keep_up(direction: Direction, mut job: RelayJob, term: Term) {
         }
         let (begun, before) = (Instant::now(), job.frames(direction));
         job.config = job.core.config();
-        job.who.told = matches!(term, Term::Ever) || job.core.flood.passes_session(Ipv4Addr::UNSPECIFIED.into());
+        job.who.told = matches!(term, Term::Ever) || kept::is_news(&job.core, &job.name);
         let mut session = job.clone();
         let (why, bytes) = attempt(direction, &mut session).await;
         let time = begun.elapsed();

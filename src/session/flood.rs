@@ -32,6 +32,7 @@ const SLOTS: usize = 64;
 /// The first few in such a time are said.
 const WINDOW: Duration = Duration::from_secs(10);
 const SESSIONS: &str = "sessions";
+const PUSHES: &str = "pushes";
 /// So many sessions of a peer may begin in that time before not all of them are logged.
 const PEERS: u32 = 100;
 /// The same of all peers.
@@ -49,8 +50,17 @@ impl Flood {
     /// Whether a session of this peer is one of those that the log is told of: each has some
     /// lines, so all together are bounded too.
     pub fn passes_session(&self, peer: IpAddr) -> bool {
+        self.passes_one(SESSIONS, peer)
+    }
+
+    /// The same of a session that sends elsewhere what is published from there.
+    pub fn passes_push(&self, publisher: IpAddr) -> bool {
+        self.passes_one(PUSHES, publisher)
+    }
+
+    fn passes_one(&self, kind: &'static str, peer: IpAddr) -> bool {
         let now = Instant::now();
-        self.passes_at(SESSIONS, network(peer), PEERS, now) && lock(&self.sessions).passes(SESSIONS, peer, ALL, now)
+        self.passes_at(kind, network(peer), PEERS, now) && lock(&self.sessions).passes(SESSIONS, peer, ALL, now)
     }
 
     /// Whether a line of this kind about this peer is one of the first `few`.

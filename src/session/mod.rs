@@ -16,6 +16,8 @@ mod refusal;
 mod rtp_in;
 #[cfg(feature = "rtsp")]
 mod rtp_out;
+#[cfg(all(test, any(feature = "rtmp", feature = "record")))]
+pub(crate) mod said;
 mod sender;
 mod who;
 
