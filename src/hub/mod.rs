@@ -31,7 +31,7 @@ pub use hold::{Dismissal, Pressed};
 pub use name::{InvalidName, Name};
 pub use pattern::{have_common, is_pattern, matches};
 pub use publisher::{Doubt, EvictingRoom, Lost, Publisher};
-pub use session::SessionId;
+pub use session::{SessionId, Ticket};
 pub use stats::{FormStats, SessionStats, StreamStats, Traffic};
 pub use stream::Stream;
 pub use viewer::{Next, Step, Viewer};

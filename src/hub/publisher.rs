@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::hold::Dismissal;
 use super::silence::Silence;
 use super::stream::{Occupant, State};
-use super::{Conflict, EventKind, Hub, Refused, SessionId, Stream};
+use super::{Conflict, EventKind, Hub, Refused, Stream, Ticket};
 use crate::budget::{Account, BLOCK_OVERHEAD, BlockMut, OverBudget, Paid, Room};
 use crate::media::{Change, Frame, Hz, Info, Kind, MAX_TRACKS, Ticks, Track, Tracks, Wall};
 
@@ -127,7 +127,7 @@ impl Publisher {
             occupant.waker.take().into_iter().for_each(|waker| waker.wake());
         }
         state.publisher =
-            Some(Occupant { who: who.clone(), peer: None, waker: None, id: None, moved: 0, kicked: false });
+            Some(Occupant { who: who.clone(), peer: None, waker: None, ticket: None, moved: 0, kicked: false });
         state.settle(false);
         state.hush(false);
         state.timeline.resume();
@@ -162,8 +162,8 @@ impl Publisher {
     }
 
     /// The same publisher, which is that of a session.
-    pub fn of(self, id: SessionId) -> Self {
-        self.with_occupant(|occupant| occupant.id = Some(id))
+    pub fn of(self, ticket: Ticket) -> Self {
+        self.with_occupant(|occupant| occupant.ticket = Some(ticket))
     }
 
     fn with_occupant(self, change: impl FnOnce(&mut Occupant)) -> Self {

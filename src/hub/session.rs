@@ -11,6 +11,11 @@ pub struct SessionId {
     pub number: u32,
 }
 
+/// The number by which a session is found as long as it publishes or plays: no other has it meanwhile. One that
+/// does so twice, as while the rest of what it played before is sent, has two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Ticket(pub u32);
+
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "id={}{}", self.kind, self.number)

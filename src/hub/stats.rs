@@ -2,7 +2,7 @@
 
 use std::ops::Add;
 
-use super::SessionId;
+use super::Ticket;
 
 /// Sums since the start.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct StreamStats {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SessionStats {
     /// The session.
-    pub id: SessionId,
+    pub ticket: Ticket,
     /// Bytes of frames that it has published, or bytes that it was sent before its last batch.
     pub bytes: u64,
     /// It plays, and waits for something to begin with.

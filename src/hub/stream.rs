@@ -9,7 +9,7 @@ use super::form::{Packer, Unit};
 use super::hold::{Dismissal, Hold, Measure, Pressed, SQUEEZED};
 use super::ring::{Announcement, Item, Ring, SLOT_COST, Seq, Slot};
 use super::timeline::Timeline;
-use super::{FormStats, Limits, Name, SessionId, SessionStats, StreamStats, Traffic, Waiting, lock};
+use super::{FormStats, Limits, Name, SessionStats, StreamStats, Ticket, Traffic, Waiting, lock};
 use crate::budget::{Account, OverBudget};
 use crate::container::Form;
 use crate::media::{Frame, MAX_TRACKS, Ticks, Track, Tracks, Wall};
@@ -70,8 +70,8 @@ pub(super) struct Occupant {
     pub(super) peer: Option<u128>,
     /// To tell it that it was replaced.
     pub(super) waker: Option<Waker>,
-    /// The session, if it has an id.
-    pub(super) id: Option<SessionId>,
+    /// The session, if it is in the list.
+    pub(super) ticket: Option<Ticket>,
     /// Bytes of frames so far.
     pub(super) moved: u64,
     /// The operator ends it.
@@ -95,8 +95,8 @@ pub(super) struct Waiter {
     is_guest: bool,
     /// It is sent away. If it has given way, its place among the viewers is another's.
     dismissed: Option<Dismissal>,
-    /// The session, if it has an id.
-    id: Option<SessionId>,
+    /// The session, if it is in the list.
+    ticket: Option<Ticket>,
     /// It has begun to play.
     began: bool,
     /// Bytes sent so far, as its last turn knew.
@@ -158,9 +158,9 @@ impl Stream {
         self.lock().publisher.as_ref().and_then(|occupant| occupant.peer)
     }
 
-    /// The session that publishes, if it has an id.
-    pub fn publisher_id(&self) -> Option<SessionId> {
-        self.lock().publisher.as_ref().and_then(|occupant| occupant.id)
+    /// The session that publishes, if it is in the list.
+    pub fn publisher(&self) -> Option<Ticket> {
+        self.lock().publisher.as_ref().and_then(|occupant| occupant.ticket)
     }
 
     /// Whether there is something that a new viewer can begin with. If not, an event tells when there is.
@@ -188,24 +188,24 @@ impl Stream {
         }
     }
 
-    /// The sessions that publish and play it at this moment, as far as they have ids.
+    /// The sessions that publish and play it at this moment, as far as they are in the list.
     pub fn sessions(&self) -> Vec<SessionStats> {
         let state = self.lock();
-        let publisher = state.publisher.iter().filter_map(|one| Some((one.id?, one.moved, false)));
-        let viewers = state.viewers.iter().filter_map(|one| Some((one.id?, one.moved, !one.began)));
-        publisher.chain(viewers).map(|(id, bytes, waits)| SessionStats { id, bytes, waits }).collect()
+        let publisher = state.publisher.iter().filter_map(|one| Some((one.ticket?, one.moved, false)));
+        let viewers = state.viewers.iter().filter_map(|one| Some((one.ticket?, one.moved, !one.began)));
+        publisher.chain(viewers).map(|(ticket, bytes, waits)| SessionStats { ticket, bytes, waits }).collect()
     }
 
-    /// Ends a session that publishes or plays it; false if it has none of that id. The session ends itself as
-    /// soon as it has its turn.
-    pub fn kick(&self, id: SessionId) -> bool {
+    /// Ends a session that publishes or plays it; false if it has none of that number. The session ends itself
+    /// as soon as it has its turn.
+    pub fn kick(&self, ticket: Ticket) -> bool {
         let mut state = self.lock();
-        if let Some(occupant) = state.publisher.as_mut().filter(|occupant| occupant.id == Some(id)) {
+        if let Some(occupant) = state.publisher.as_mut().filter(|occupant| occupant.ticket == Some(ticket)) {
             occupant.kicked = true;
             occupant.waker.iter().for_each(Waker::wake_by_ref);
             return true;
         }
-        let Some(waiter) = state.viewers.iter_mut().find(|one| one.id == Some(id)) else { return false };
+        let Some(waiter) = state.viewers.iter_mut().find(|one| one.ticket == Some(ticket)) else { return false };
         waiter.dismissed.get_or_insert(Dismissal::Kicked);
         waiter.waker.iter().for_each(Waker::wake_by_ref);
         true
@@ -565,9 +565,9 @@ impl State {
     }
 
     /// The viewer in `seat` is that of a session.
-    pub(super) fn name_as(&mut self, seat: usize, id: SessionId) {
+    pub(super) fn name_as(&mut self, seat: usize, ticket: Ticket) {
         if let Some(waiter) = self.viewers.get_mut(seat) {
-            waiter.id = Some(id);
+            waiter.ticket = Some(ticket);
         }
     }
 

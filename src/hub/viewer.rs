@@ -8,7 +8,7 @@ use super::form::{Unit, head_cost};
 use super::hold::{Dismissal, Hold, Pressed};
 use super::ring::Seq;
 use super::stream::{Gone, State};
-use super::{EventKind, Hub, SessionId, Stream};
+use super::{EventKind, Hub, SessionId, Stream, Ticket};
 use crate::container::Form;
 use crate::media::Tracks;
 
@@ -115,9 +115,9 @@ impl Viewer {
     }
 
     /// The same viewer, which is that of a session.
-    pub fn of(mut self, id: SessionId) -> Self {
+    pub fn of(mut self, id: SessionId, ticket: Ticket) -> Self {
         self.id = Some(id);
-        self.stream.lock().name_as(self.seat, id);
+        self.stream.lock().name_as(self.seat, ticket);
         self
     }
 

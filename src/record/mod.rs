@@ -34,7 +34,7 @@ use smol::future::or;
 
 use crate::conf::{Config, Record};
 use crate::disk::may_be_mounted;
-use crate::hub::{EventKind, Interest, Name, SessionId, Stream, Viewer, matches};
+use crate::hub::{EventKind, Interest, Name, Stream, Ticket, Viewer, matches};
 use crate::net::{Takers, goes_to};
 use crate::session::{Asker, Core, Grant, Request};
 use disk::{Disk, Disks};
@@ -66,7 +66,7 @@ struct Running {
     rule: Arc<Record>,
     recording: Live,
     /// The publisher that was there at the last look.
-    of: Option<SessionId>,
+    of: Option<Ticket>,
     /// The time at which the stream was last seen with a publisher.
     live: Instant,
     /// Its file is closed in order when this is dropped. One that waits for its card has none.
@@ -77,7 +77,7 @@ struct Running {
 struct Ended {
     rule: Arc<Record>,
     stream: Name,
-    of: Option<SessionId>,
+    of: Option<Ticket>,
 }
 
 /// The ids of recordings begin with this.
@@ -188,14 +188,14 @@ impl State {
         self.ended.extend(ended.map(|one| Ended { stream: one.recording.stream.clone(), rule: one.rule, of: one.of }));
         let Self { rules, ended, .. } = self;
         ended.retain(|one| {
-            let publisher = core.hub.find(&one.stream).and_then(|stream| stream.publisher_id());
+            let publisher = core.hub.find(&one.stream).and_then(|stream| stream.publisher());
             publisher == one.of && rules.iter().any(|rule| Arc::ptr_eq(rule, &one.rule))
         });
     }
 
     /// Sees to it that a stream that is published is recorded by a rule, or waits for its card: none if it has no place.
     fn attend(&mut self, core: &Arc<Core>, rule: &Arc<Record>, stream: &Stream, now: Instant) -> Option<()> {
-        let (name, of) = (stream.name(), stream.publisher_id());
+        let (name, of) = (stream.name(), stream.publisher());
         if self.ended.iter().any(|one| Arc::ptr_eq(&one.rule, rule) && one.stream == *name && one.of == of) {
             return Some(());
         }

@@ -64,11 +64,8 @@ impl Relays {
 
     #[cfg(feature = "record")]
     fn plays(&self, relay: &Relay, running: &Running) -> bool {
-        let Relay::Pull(Pull { stream, url, .. }) = relay else { return false };
-        let stream = Name::new(stream).ok().and_then(|name| self.core.hub.find(&name));
-        let publisher = stream.and_then(|stream| stream.stats().publisher);
-        let is_it = |latest: &Latest| publisher == Some(lock(latest).to_string());
-        url.0.is_file() && running.latest.as_ref().is_some_and(is_it)
+        let is_file = matches!(relay, Relay::Pull(Pull { url, .. }) if url.0.is_file());
+        is_file && running.latest.as_ref().is_some_and(|latest| self.core.publishes(lock(latest).id()))
     }
 
     /// Keeps up the relays that the configuration has now, until the executor is dropped: those that are

@@ -10,7 +10,7 @@ use super::list::{Entry, Part};
 use super::refusal::Refusal;
 use super::who::Who;
 use crate::container::Form;
-use crate::hub::{Name, Publisher, Refused, Viewer};
+use crate::hub::{Name, Publisher, Refused, Ticket, Viewer};
 use crate::net::{Claim, Seat, Use};
 
 /// A request to publish or to play a stream.
@@ -43,7 +43,7 @@ pub struct Grant {
     /// Its part of the places that its address may have.
     _use: Option<Use>,
     /// Its place in the list.
-    _entry: Entry,
+    entry: Entry,
 }
 
 impl Core {
@@ -52,8 +52,8 @@ impl Core {
         let taken = request.take(Claim::Publisher)?;
         let who = request.who(self);
         let publisher = self.hub.publish(request.name, &who.to_string(), now)?;
-        let publisher = publisher.coming_from(request.customer()).of(who.id());
-        Ok((publisher, request.grant(self, who, Part::Publishes, taken)))
+        let grant = self.grant(who, request.name, Part::Publishes, request.url, taken);
+        Ok((publisher.coming_from(request.customer()).of(grant.ticket()), grant))
     }
 
     /// Has somebody play in that form from now on.
@@ -61,16 +61,27 @@ impl Core {
         let taken = request.take(Claim::Viewer)?;
         let viewer = self.hub.play(request.name, form)?;
         let viewer = if request.seat.is_some() { viewer.giving_way(request.customer()) } else { viewer };
-        let who = request.who(self);
-        Ok((viewer.of(who.id()), request.grant(self, who, Part::Plays(form.name), taken)))
+        let grant = self.grant(request.who(self), request.name, Part::Plays(form.name), request.url, taken);
+        Ok((viewer.of(grant.who.id(), grant.ticket()), grant))
     }
 
     /// Has a session that begins with `kind` send a stream to players of it, who have been admitted.
     pub fn admit_cast(&self, name: &Name, kind: &'static str, form: &'static Form) -> Result<(Viewer, Grant), Refusal> {
         let viewer = self.hub.cast(name, form)?;
-        let who = self.who(kind).of(name);
-        let entry = self.list.enter(&who, name, Part::Plays(form.name), &"");
-        Ok((viewer.of(who.id()), Grant { who, _use: None, _entry: entry }))
+        let grant = self.grant(self.who(kind).of(name), name, Part::Plays(form.name), &"", None);
+        Ok((viewer.of(grant.who.id(), grant.ticket()), grant))
+    }
+
+    fn grant(&self, who: Who, name: &Name, part: Part, url: &dyn Display, taken: Option<Use>) -> Grant {
+        let entry = self.list.enter(&who, name, part, url);
+        Grant { who, _use: taken, entry }
+    }
+}
+
+impl Grant {
+    /// The number by which the session is found in this part.
+    pub fn ticket(&self) -> Ticket {
+        self.entry.ticket()
     }
 }
 
@@ -85,11 +96,6 @@ impl Request<'_> {
     /// Takes its part of what its address has.
     fn take(&self, what: Claim) -> Result<Option<Use>, Refused> {
         self.seat.map(|seat| seat.take(what).ok_or(Refused::Peer)).transpose()
-    }
-
-    fn grant(&self, core: &Core, who: Who, part: Part, taken: Option<Use>) -> Grant {
-        let entry = core.list.enter(&who, self.name, part, self.url);
-        Grant { who, _use: taken, _entry: entry }
     }
 
     fn who(&self, core: &Core) -> Who {

@@ -1,6 +1,6 @@
 //! The sessions that publish and play at this moment: who they are, and how to end one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -8,16 +8,25 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::core::{Core, time_of_day};
 use super::who::Who;
 use crate::conf::SESSION;
-use crate::hub::{Name, SessionId, SessionStats};
+use crate::hub::{Name, SessionId, SessionStats, Ticket};
 use crate::media::Wall;
 
 /// All sessions that have been admitted, and have not ended.
 #[derive(Clone, Default)]
-pub struct Sessions(Arc<Mutex<BTreeMap<SessionId, Session>>>);
+pub struct Sessions(Arc<Mutex<Entries>>);
+
+#[derive(Default)]
+struct Entries {
+    all: BTreeMap<Ticket, Session>,
+    /// The number of the last that came.
+    last: u32,
+}
 
 /// A session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
+    /// The name by which the log calls it.
+    pub id: SessionId,
     /// Its stream.
     pub stream: Name,
     /// Its part in the stream.
@@ -43,49 +52,74 @@ pub enum Part {
 pub const MAX_URL: usize = 128;
 
 const _: () = assert!(
-    2 * (size_of::<Session>() + size_of::<SessionId>()) + MAX_URL <= SESSION,
+    2 * (size_of::<Session>() + size_of::<Ticket>()) + MAX_URL <= SESSION,
     "the plan has room for a session, and for the free places of the map"
 );
 
 /// An entry, which goes with its session.
-pub(super) struct Entry(Sessions, SessionId);
+pub(super) struct Entry(Sessions, Ticket);
 
 impl Sessions {
     /// A session comes.
     pub(super) fn enter(&self, who: &Who, stream: &Name, part: Part, url: &dyn fmt::Display) -> Entry {
         let (url, peer) = (bounded(url), who.peer());
-        let session = Session { stream: stream.clone(), part, url, peer, since: time_of_day() };
-        self.lock().insert(who.id(), session);
-        Entry(self.clone(), who.id())
+        let session = Session { id: who.id(), stream: stream.clone(), part, url, peer, since: time_of_day() };
+        Entry(self.clone(), self.lock().add(session))
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<SessionId, Session>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entries {
+    /// Numbers it.
+    fn add(&mut self, session: Session) -> Ticket {
+        loop {
+            self.last = self.last.wrapping_add(1);
+            // one that has been there since the numbers began anew keeps its own
+            if let btree_map::Entry::Vacant(free) = self.all.entry(Ticket(self.last)) {
+                free.insert(session);
+                return Ticket(self.last);
+            }
+        }
+    }
+}
+
+impl Entry {
+    /// Its number.
+    pub(super) fn ticket(&self) -> Ticket {
+        self.1
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.0.lock().remove(&self.1);
+        self.0.lock().all.remove(&self.1);
     }
 }
 
 impl Core {
-    /// The sessions that publish and play, relays and recordings among them, by their ids; each with what its
+    /// The sessions that publish and play, relays and recordings among them, by their numbers; each with what its
     /// stream knows of it, unless it has left that already. Players of HLS are not among them: the muxer is.
-    pub fn sessions(&self) -> Vec<(SessionId, Session, Option<SessionStats>)> {
+    pub fn sessions(&self) -> Vec<(Ticket, Session, Option<SessionStats>)> {
         let streams = self.hub.streams();
         let stats: BTreeMap<_, _> =
-            streams.iter().flat_map(|stream| stream.sessions()).map(|stats| (stats.id, stats)).collect();
+            streams.iter().flat_map(|stream| stream.sessions()).map(|stats| (stats.ticket, stats)).collect();
         let list = self.list.lock();
-        list.iter().map(|(id, session)| (*id, session.clone(), stats.get(id).copied())).collect()
+        list.all.iter().map(|(ticket, session)| (*ticket, session.clone(), stats.get(ticket).copied())).collect()
     }
 
-    /// Ends a session; false if there is none of that id. Its peer may come again, and a relay does after its
+    /// Whether the session of that id publishes.
+    pub fn publishes(&self, id: SessionId) -> bool {
+        self.list.lock().all.values().any(|session| session.id == id && session.part == Part::Publishes)
+    }
+
+    /// Ends a session; false if there is none of that number. Its peer may come again, and a relay does after its
     /// pause. A recording gives its place to others, and begins anew with the next publisher of its stream.
-    pub fn kick(&self, id: SessionId) -> bool {
-        let stream = self.list.lock().get(&id).map(|session| session.stream.clone());
-        stream.and_then(|name| self.hub.find(&name)).is_some_and(|stream| stream.kick(id))
+    pub fn kick(&self, ticket: Ticket) -> bool {
+        let stream = self.list.lock().all.get(&ticket).map(|session| session.stream.clone());
+        stream.and_then(|name| self.hub.find(&name)).is_some_and(|stream| stream.kick(ticket))
     }
 }
 
@@ -134,11 +168,11 @@ mod tests {
         let (publisher, grant) = core.admit_publisher(&request("RTMPPUBSUB"), Instant::now()).ok().unwrap();
         let mut viewers: Vec<_> =
             (0..2).map(|_| core.admit_player(&request("FLVPUBSUB"), &FLV).ok().unwrap()).collect();
-        let ids = |core: &Core| core.sessions().iter().map(|(id, ..)| id.to_string()).collect::<Vec<_>>();
-        assert_eq!(ids(&core), ["id=FLVPUBSUB1", "id=FLVPUBSUB2", "id=RTMPPUBSUB1"]);
-        let (id, first, stats) = core.sessions().swap_remove(0);
+        let ids = |core: &Core| core.sessions().iter().map(|(_, one, _)| one.id.to_string()).collect::<Vec<_>>();
+        assert_eq!(ids(&core), ["id=RTMPPUBSUB1", "id=FLVPUBSUB1", "id=FLVPUBSUB2"]);
+        let (ticket, first, stats) = core.sessions().swap_remove(1);
         assert_eq!((&first.stream, first.part, &*first.url), (&name, Part::Plays(FLV.name), "/live/a?secret"));
-        assert_eq!((first.peer, stats), (Some(peer), Some(SessionStats { id, bytes: 0, waits: true })));
+        assert_eq!((first.peer, stats), (Some(peer), Some(SessionStats { ticket, bytes: 0, waits: true })));
 
         // one in the middle of sending hears of it as well
         let (mut sends, leave) = core.admit_player(&request("TSPUBSUB"), &FLV).ok().unwrap();
@@ -149,12 +183,12 @@ mod tests {
 
         let mut next = |at: usize| viewers[at].0.poll_next(&cx, &mut Vec::new(), Step { units: 8, bytes: 1 << 10 });
         assert_eq!(next(0), Poll::Pending);
-        assert!(core.kick(id));
+        assert!(core.kick(ticket));
         assert_eq!((next(0), next(1)), (Poll::Ready(Next::Dismissed(Dismissal::Kicked)), Poll::Pending));
         drop(viewers.remove(0));
-        assert!(!core.kick(id), "it is gone");
+        assert!(!core.kick(ticket), "it is gone");
 
-        assert!(core.kick(grant.who.id()));
+        assert!(core.kick(grant.ticket()));
         let config = core.config();
         let mut publisher = Ingest::new((publisher, grant), &config);
         let Poll::Ready(Err(why)) = publisher.poll_turn(&cx, &core) else { panic!("it goes on") };
@@ -162,5 +196,20 @@ mod tests {
         drop(publisher);
         assert_eq!(ids(&core), ["id=FLVPUBSUB2"]);
         assert!(core.admit_publisher(&request("RTMPPUBSUB"), Instant::now()).is_ok(), "its name is free");
+    }
+
+    #[test]
+    fn a_session_that_plays_again_while_its_rest_is_sent_is_found_by_either_number() {
+        let core = Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), Arc::default());
+        let (name, who) = (Name::new("a").unwrap(), core.who("RTMPPUBSUB"));
+        let request = Request { name: &name, asker: Asker::Session(&who), seat: None, url: &"/live/a" };
+        let [(before, rest), (mut now, grant)] = [(); 2].map(|()| core.admit_player(&request, &FLV).ok().unwrap());
+        assert!(core.kick(grant.ticket()));
+        assert_eq!((before.is_dismissed(), now.is_dismissed()), (false, true), "it is the one that was meant");
+        drop((before, rest));
+        assert_eq!(core.sessions().len(), 1, "the end of the one before is not its own");
+        assert!(core.kick(grant.ticket()));
+        now = core.admit_player(&request, &FLV).ok().unwrap().0;
+        assert!(!now.is_dismissed());
     }
 }

@@ -9,7 +9,7 @@ use smol::future::block_on;
 
 use super::{Recorder, Scratch};
 use crate::conf::Config;
-use crate::hub::{Name, Publisher, SessionId};
+use crate::hub::{Name, Publisher, Ticket};
 use crate::session::{Asker, Core, Grant, Request};
 
 /// Has a recorder go by `keys` and one rule for all streams while `test` runs.
@@ -34,18 +34,18 @@ fn publish(core: &Core, name: &str) -> (Publisher, Grant) {
 }
 
 /// The recordings in the list, with their streams.
-fn recordings(core: &Core) -> Vec<(SessionId, String)> {
-    let all = core.sessions().into_iter().filter(|(id, ..)| id.kind == "RECORD");
-    all.map(|(id, session, _)| (id, session.stream.to_string())).collect()
+fn recordings(core: &Core) -> Vec<(Ticket, String)> {
+    let all = core.sessions().into_iter().filter(|(_, session, _)| session.id.kind == "RECORD");
+    all.map(|(ticket, session, _)| (ticket, session.stream.to_string())).collect()
 }
 
 /// Waits until the only recording is that of `stream`, or until there is none: the session.
-async fn until(core: &Core, stream: Option<&str>) -> Option<SessionId> {
+async fn until(core: &Core, stream: Option<&str>) -> Option<Ticket> {
     let end = Instant::now() + Duration::from_secs(120);
     loop {
         match &*recordings(core) {
             [] if stream.is_none() => return None,
-            [(id, of)] if Some(of.as_str()) == stream => return Some(*id),
+            [(ticket, of)] if Some(of.as_str()) == stream => return Some(*ticket),
             others => assert!(Instant::now() < end, "{others:?} and not {stream:?}"),
         }
         Timer::after(Duration::from_millis(5)).await;
