@@ -204,6 +204,7 @@ impl Config {
         let line = |what, keys, count, user, kernel| Line { what, keys, count, user, kernel };
         let (send, receive) = (self.viewers.send_buffer.0, self.publish.receive_buffer.0);
         let hls = if self.hls.enable { self.hls.memory.0 } else { 0 };
+        let hls_players = if self.hls.enable && self.hls.sessions { self.viewers.max } else { 0 };
         // the kernel doubles what it is asked for, to account for its own structures
         let datagrams = |send: usize, receive: usize| send.saturating_add(receive).saturating_mul(2);
         // and where it looks for room there is still one write
@@ -238,7 +239,9 @@ impl Config {
                     "sessions",
                     &["streams.max", "viewers.max", "rtsp.udp_pairs"],
                     // a multicast has two pairs of ports
-                    self.streams.max.saturating_add(self.viewers.max).saturating_add(self.udp_pairs() / 2),
+                    [self.streams.max, self.viewers.max, self.udp_pairs() / 2, hls_players]
+                        .into_iter()
+                        .fold(0, usize::saturating_add),
                     SESSION,
                     0,
                 ),

@@ -32,7 +32,7 @@ pub use name::{InvalidName, Name};
 pub use pattern::{have_common, is_pattern, matches};
 pub use publisher::{Doubt, EvictingRoom, Lost, Publisher};
 pub use session::{SessionId, Ticket};
-pub use stats::{FormStats, SessionStats, StreamStats, Traffic};
+pub use stats::{FormStats, SessionStats, StreamStats, Traffic, Waits};
 pub use stream::Stream;
 pub use viewer::{Next, Step, Viewer};
 pub use waiting::{Guest, Waiting, first_to_go};

@@ -1,6 +1,11 @@
-//! A session, as the log calls it: `id=RTMPPUBSUB1`.
+//! Sessions: as the log calls them (`id=RTMPPUBSUB1`), and as their streams know them.
 
 use std::fmt;
+use std::task::Waker;
+
+use super::hold::Dismissal;
+use super::stream::{State, Waiter};
+use super::{SessionStats, Stream, Waits};
 
 /// One of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -19,5 +24,42 @@ pub struct Ticket(pub u32);
 impl fmt::Display for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "id={}{}", self.kind, self.number)
+    }
+}
+
+impl Stream {
+    /// The sessions that publish and play it at this moment, as far as they are in the list.
+    pub fn sessions(&self) -> Vec<SessionStats> {
+        let state = self.lock();
+        let publisher = state.publisher.iter().filter_map(|one| Some((one.ticket?, one.moved, None)));
+        let viewers = state.viewers.iter().filter_map(|one| Some((one.ticket?, one.moved, state.waits(one))));
+        publisher.chain(viewers).map(|(ticket, bytes, waits)| SessionStats { ticket, bytes, waits }).collect()
+    }
+
+    /// Ends a session that publishes or plays it; false if it has none of that number. The session ends itself
+    /// as soon as it has its turn.
+    pub fn kick(&self, ticket: Ticket) -> bool {
+        let mut state = self.lock();
+        if let Some(occupant) = state.publisher.as_mut().filter(|occupant| occupant.ticket == Some(ticket)) {
+            occupant.kicked = true;
+            occupant.waker.iter().for_each(Waker::wake_by_ref);
+            return true;
+        }
+        let Some(waiter) = state.viewers.iter_mut().find(|one| one.ticket == Some(ticket)) else { return false };
+        waiter.dismissed.get_or_insert(Dismissal::Kicked);
+        waiter.waker.iter().for_each(Waker::wake_by_ref);
+        true
+    }
+}
+
+impl State {
+    /// The event that a viewer, or the one that is sent to for it, waits for.
+    fn waits(&self, viewer: &Waiter) -> Option<Waits> {
+        let sent_to = viewer.listens_to.and_then(|cast| self.viewers.iter().find(|one| one.ticket == Some(cast)));
+        let one = sent_to.unwrap_or(viewer);
+        match self.publisher {
+            None if one.next >= self.ring.head() => Some(Waits::Publisher),
+            _ => (!one.began).then_some(Waits::Start),
+        }
     }
 }

@@ -51,8 +51,17 @@ pub struct SessionStats {
     pub ticket: Ticket,
     /// Bytes of frames that it has published, or bytes that it was sent before its last batch.
     pub bytes: u64,
-    /// It plays, and waits for something to begin with.
-    pub waits: bool,
+    /// It plays, and waits.
+    pub waits: Option<Waits>,
+}
+
+/// The event that a player waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Waits {
+    /// Nobody publishes its stream.
+    Publisher,
+    /// There is nothing to begin with yet, such as a key frame.
+    Start,
 }
 
 impl Add for Traffic {

@@ -9,7 +9,7 @@ use super::form::{Packer, Unit};
 use super::hold::{Dismissal, Hold, Measure, Pressed, SQUEEZED};
 use super::ring::{Announcement, Item, Ring, SLOT_COST, Seq, Slot};
 use super::timeline::Timeline;
-use super::{FormStats, Limits, Name, SessionStats, StreamStats, Ticket, Traffic, Waiting, lock};
+use super::{FormStats, Limits, Name, StreamStats, Ticket, Traffic, Waiting, lock};
 use crate::budget::{Account, OverBudget};
 use crate::container::Form;
 use crate::media::{Frame, MAX_TRACKS, Ticks, Track, Tracks, Wall};
@@ -86,7 +86,7 @@ pub(super) struct Gone;
 pub(super) struct Waiter {
     taken: bool,
     /// The number that it takes next; the greatest of all if any will do.
-    next: Seq,
+    pub(super) next: Seq,
     /// It has sent all there was.
     armed: bool,
     /// It gives way while it waits for a publisher.
@@ -94,14 +94,16 @@ pub(super) struct Waiter {
     /// It has no place among the viewers: it is a connection that waits, or sends to those that have.
     is_guest: bool,
     /// It is sent away. If it has given way, its place among the viewers is another's.
-    dismissed: Option<Dismissal>,
+    pub(super) dismissed: Option<Dismissal>,
     /// The session, if it is in the list.
-    ticket: Option<Ticket>,
+    pub(super) ticket: Option<Ticket>,
+    /// The session that is sent to for it.
+    pub(super) listens_to: Option<Ticket>,
     /// It has begun to play.
-    began: bool,
+    pub(super) began: bool,
     /// Bytes sent so far, as its last turn knew.
-    moved: u64,
-    waker: Option<Waker>,
+    pub(super) moved: u64,
+    pub(super) waker: Option<Waker>,
     /// The batch it is in the middle of sending, once its socket took no more.
     hold: Option<Hold>,
 }
@@ -186,29 +188,6 @@ impl Stream {
             traffic: state.traffic,
             forms: forms.map(form_stats).collect(),
         }
-    }
-
-    /// The sessions that publish and play it at this moment, as far as they are in the list.
-    pub fn sessions(&self) -> Vec<SessionStats> {
-        let state = self.lock();
-        let publisher = state.publisher.iter().filter_map(|one| Some((one.ticket?, one.moved, false)));
-        let viewers = state.viewers.iter().filter_map(|one| Some((one.ticket?, one.moved, !one.began)));
-        publisher.chain(viewers).map(|(ticket, bytes, waits)| SessionStats { ticket, bytes, waits }).collect()
-    }
-
-    /// Ends a session that publishes or plays it; false if it has none of that number. The session ends itself
-    /// as soon as it has its turn.
-    pub fn kick(&self, ticket: Ticket) -> bool {
-        let mut state = self.lock();
-        if let Some(occupant) = state.publisher.as_mut().filter(|occupant| occupant.ticket == Some(ticket)) {
-            occupant.kicked = true;
-            occupant.waker.iter().for_each(Waker::wake_by_ref);
-            return true;
-        }
-        let Some(waiter) = state.viewers.iter_mut().find(|one| one.ticket == Some(ticket)) else { return false };
-        waiter.dismissed.get_or_insert(Dismissal::Kicked);
-        waiter.waker.iter().for_each(Waker::wake_by_ref);
-        true
     }
 
     /// Says what time of day it is: the newest frame has just come. False if there
@@ -568,6 +547,13 @@ impl State {
     pub(super) fn name_as(&mut self, seat: usize, ticket: Ticket) {
         if let Some(waiter) = self.viewers.get_mut(seat) {
             waiter.ticket = Some(ticket);
+        }
+    }
+
+    /// The viewer in `seat` gets what the session `ticket` sends.
+    pub(super) fn listen(&mut self, seat: usize, ticket: Ticket) {
+        if let Some(waiter) = self.viewers.get_mut(seat) {
+            waiter.listens_to = Some(ticket);
         }
     }
 

@@ -121,6 +121,11 @@ impl Viewer {
         self
     }
 
+    /// It gets what the session `ticket` of its stream sends to many.
+    pub fn listens_to(&self, ticket: Ticket) {
+        self.stream.lock().listen(self.seat, ticket);
+    }
+
     /// The same viewer, which is sent packets: in need it may leave a unit in the middle.
     pub fn in_packets(mut self) -> Self {
         self.cuts = true;

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use super::core::{Core, time_of_day};
 use super::who::Who;
 use crate::conf::SESSION;
-use crate::hub::{Name, SessionId, SessionStats, Ticket};
+use crate::hub::{Name, SessionId, SessionStats, Ticket, Waits};
 use crate::media::Wall;
 
 /// All sessions that have been admitted, and have not ended.
@@ -17,7 +17,7 @@ pub struct Sessions(Arc<Mutex<Entries>>);
 
 #[derive(Default)]
 struct Entries {
-    all: BTreeMap<Ticket, Session>,
+    all: BTreeMap<Ticket, Listed>,
     /// The number of the last that came.
     last: u32,
 }
@@ -39,6 +39,13 @@ pub struct Session {
     pub since: Wall,
 }
 
+#[derive(Clone)]
+struct Listed {
+    session: Session,
+    /// The bytes that it was sent; `None` where its stream counts them.
+    sent: Option<u64>,
+}
+
 /// The part that a session has in its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
@@ -52,19 +59,23 @@ pub enum Part {
 pub const MAX_URL: usize = 128;
 
 const _: () = assert!(
-    2 * (size_of::<Session>() + size_of::<Ticket>()) + MAX_URL <= SESSION,
+    2 * (size_of::<Listed>() + size_of::<Ticket>()) + MAX_URL <= SESSION,
     "the plan has room for a session, and for the free places of the map"
 );
 
 /// An entry, which goes with its session.
-pub(super) struct Entry(Sessions, Ticket);
+pub struct Entry(Sessions, Ticket);
 
 impl Sessions {
     /// A session comes.
     pub(super) fn enter(&self, who: &Who, stream: &Name, part: Part, url: &dyn fmt::Display) -> Entry {
+        self.add(who, stream, part, url, None)
+    }
+
+    fn add(&self, who: &Who, stream: &Name, part: Part, url: &dyn fmt::Display, sent: Option<u64>) -> Entry {
         let (url, peer) = (bounded(url), who.peer());
         let session = Session { id: who.id(), stream: stream.clone(), part, url, peer, since: time_of_day() };
-        Entry(self.clone(), self.lock().add(session))
+        Entry(self.clone(), self.lock().add(Listed { session, sent }))
     }
 
     fn lock(&self) -> MutexGuard<'_, Entries> {
@@ -74,12 +85,12 @@ impl Sessions {
 
 impl Entries {
     /// Numbers it.
-    fn add(&mut self, session: Session) -> Ticket {
+    fn add(&mut self, one: Listed) -> Ticket {
         loop {
             self.last = self.last.wrapping_add(1);
             // one that has been there since the numbers began anew keeps its own
             if let btree_map::Entry::Vacant(free) = self.all.entry(Ticket(self.last)) {
-                free.insert(session);
+                free.insert(one);
                 return Ticket(self.last);
             }
         }
@@ -91,6 +102,13 @@ impl Entry {
     pub(super) fn ticket(&self) -> Ticket {
         self.1
     }
+
+    /// Counts bytes that its session was sent; false if the operator has ended it.
+    pub fn sent(&self, bytes: usize) -> bool {
+        let mut entries = self.0.lock();
+        let sent = entries.all.get_mut(&self.1).and_then(|one| one.sent.as_mut());
+        sent.map(|sent| *sent = sent.saturating_add(bytes as u64)).is_some()
+    }
 }
 
 impl Drop for Entry {
@@ -101,25 +119,44 @@ impl Drop for Entry {
 
 impl Core {
     /// The sessions that publish and play, relays and recordings among them, by their numbers; each with what its
-    /// stream knows of it, unless it has left that already. Players of HLS are not among them: the muxer is.
+    /// stream knows of it, unless it has left that already. Players of HLS are among them with `hls.sessions`.
     pub fn sessions(&self) -> Vec<(Ticket, Session, Option<SessionStats>)> {
+        let all = self.list.lock().all.clone();
         let streams = self.hub.streams();
-        let stats: BTreeMap<_, _> =
+        let mut stats: BTreeMap<_, _> =
             streams.iter().flat_map(|stream| stream.sessions()).map(|stats| (stats.ticket, stats)).collect();
-        let list = self.list.lock();
-        list.all.iter().map(|(ticket, session)| (*ticket, session.clone(), stats.get(ticket).copied())).collect()
+        let is_live = |name: &Name| streams.iter().any(|stream| stream.name() == name && stream.is_live());
+        let known = |(ticket, Listed { session, sent })| {
+            let waits = || if is_live(&session.stream) { Waits::Start } else { Waits::Publisher };
+            let apart = sent.map(|bytes| SessionStats { ticket, bytes, waits: (bytes == 0).then(waits) });
+            (ticket, session, apart.or_else(|| stats.remove(&ticket)))
+        };
+        all.into_iter().map(known).collect()
+    }
+
+    /// Lists a session that its stream knows nothing of, since it plays by many requests. It has been ended where
+    /// its entry no longer counts what it is sent.
+    #[cfg(feature = "http")]
+    pub fn enter(&self, who: &Who, stream: &Name, form: &'static str, url: &dyn fmt::Display) -> Entry {
+        self.list.add(who, stream, Part::Plays(form), url, Some(0))
     }
 
     /// Whether the session of that id publishes.
     pub fn publishes(&self, id: SessionId) -> bool {
-        self.list.lock().all.values().any(|session| session.id == id && session.part == Part::Publishes)
+        self.list.lock().all.values().any(|one| one.session.id == id && one.session.part == Part::Publishes)
     }
 
     /// Ends a session; false if there is none of that number. Its peer may come again, and a relay does after its
-    /// pause. A recording gives its place to others, and begins anew with the next publisher of its stream.
+    /// pause. A player of HLS gets nothing more for its number. A recording gives its place to others, and begins anew with the next publisher of its stream.
     pub fn kick(&self, ticket: Ticket) -> bool {
-        let stream = self.list.lock().all.get(&ticket).map(|session| session.stream.clone());
-        stream.and_then(|name| self.hub.find(&name)).is_some_and(|stream| stream.kick(ticket))
+        let mut entries = self.list.lock();
+        let Some(one) = entries.all.get(&ticket) else { return false };
+        if one.sent.is_some() {
+            return entries.all.remove(&ticket).is_some();
+        }
+        let name = one.session.stream.clone();
+        drop(entries);
+        self.hub.find(&name).is_some_and(|stream| stream.kick(ticket))
     }
 }
 
@@ -145,10 +182,13 @@ mod tests {
     use std::task::{Context, Poll, Waker};
     use std::time::Instant;
 
+    use bytes::Bytes;
+
     use super::*;
     use crate::conf::Config;
     use crate::container::FLV;
     use crate::hub::{Dismissal, Next, Pressed, Step};
+    use crate::media::{Codec, Frame, Hz, Kind, Params, Ticks, Track};
     use crate::session::{Asker, Ingest, Request};
 
     #[test]
@@ -172,7 +212,10 @@ mod tests {
         assert_eq!(ids(&core), ["id=RTMPPUBSUB1", "id=FLVPUBSUB1", "id=FLVPUBSUB2"]);
         let (ticket, first, stats) = core.sessions().swap_remove(1);
         assert_eq!((&first.stream, first.part, &*first.url), (&name, Part::Plays(FLV.name), "/live/a?secret"));
-        assert_eq!((first.peer, stats), (Some(peer), Some(SessionStats { ticket, bytes: 0, waits: true })));
+        assert_eq!(
+            (first.peer, stats),
+            (Some(peer), Some(SessionStats { ticket, bytes: 0, waits: Some(Waits::Start) }))
+        );
 
         // one in the middle of sending hears of it as well
         let (mut sends, leave) = core.admit_player(&request("TSPUBSUB"), &FLV).ok().unwrap();
@@ -211,5 +254,34 @@ mod tests {
         assert!(core.kick(grant.ticket()));
         now = core.admit_player(&request, &FLV).ok().unwrap().0;
         assert!(!now.is_dismissed());
+    }
+
+    #[test]
+    fn who_listens_to_a_group_waits_for_what_is_sent_to_it() {
+        let core = Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), Arc::default());
+        let (name, cx) = (Name::new("a").unwrap(), Context::from_waker(Waker::noop()));
+        let request = Request { name: &name, asker: Asker::Guest("RTSPSUB", None), seat: None, url: &"/live/a" };
+        let (viewer, listener) = core.admit_player(&request, &FLV).ok().unwrap();
+        let (mut cast, grant) = core.admit_cast(&name, "RTSPCAST", &FLV).ok().unwrap();
+        viewer.listens_to(grant.ticket());
+        let waits = || {
+            let all = core.sessions();
+            let one = all.iter().find(|(ticket, ..)| *ticket == listener.ticket());
+            one.and_then(|(_, _, stats)| stats.map(|stats| stats.waits)).unwrap()
+        };
+        assert_eq!(waits(), Some(Waits::Publisher));
+        let (mut publisher, _leave) = core.admit_publisher(&request, Instant::now()).ok().unwrap();
+        assert_eq!(waits(), Some(Waits::Start));
+        let params = Params { record: Bytes::from_static(&[0x12, 0x10]), ..Params::default() };
+        publisher.track(Track { id: 0, codec: Codec::Aac, clock: Hz::MS, params });
+        publisher.complete();
+        for at in 0..2 {
+            let data = publisher.paid(&[7; 80]).unwrap();
+            let frame = Frame { dts: Ticks(at), cts: 0, kind: Kind::Audio, track: 0, key: true, data };
+            publisher.publish(frame, Instant::now()).unwrap();
+            let next = cast.poll_next(&cx, &mut Vec::new(), Step { units: 8, bytes: 1 << 10 });
+            assert_eq!(next, Poll::Ready(Next::Units));
+        }
+        assert_eq!(waits(), None, "it is sent frames");
     }
 }

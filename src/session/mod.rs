@@ -28,7 +28,7 @@ pub use flood::Flood;
 #[cfg(feature = "rtmp")]
 pub use flv_in::FlvIn;
 pub use ingest::{Ingest, Loss};
-pub use list::{MAX_URL, Part, Session};
+pub use list::{Entry, MAX_URL, Part, Session};
 #[cfg(feature = "record")]
 pub use recorded::{Asked, Counts, List, MOST_TOLD, Recorded, Told, is_recording};
 pub use refusal::Refusal;

@@ -11,7 +11,7 @@ use async_io::Timer;
 
 use super::admit::Grant;
 use super::sender;
-use crate::hub::{Name, Next, Step, Unit, Viewer};
+use crate::hub::{Name, Next, Step, Ticket, Unit, Viewer};
 use crate::media::{Hz, Kind, Ticks, Tracks};
 use crate::net::{
     BATCH, CHANNELS, Close, Conn, Datagrams, Framing, Outlet, Outward, PacketFraming, Pair, at_port, canonical,
@@ -275,6 +275,11 @@ impl RtpSender {
             *pause = Some(Timer::after(PAUSE));
         }
         Ok(sent.is_pending())
+    }
+
+    /// It gets what that session sends to many.
+    pub fn listens_to(&self, cast: Ticket) {
+        self.viewer.listens_to(cast);
     }
 
     /// Ready once it is sent away, with the reason.

@@ -1,14 +1,15 @@
 //! Players of HLS: each is many requests, which a number in their URLs ties together.
 
 use std::collections::HashMap;
+use std::fmt::Display;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::budget::{Account, Lease};
 use crate::hub::{Name, Refused, Waiting, first_to_go};
-use crate::net::{Close, Peers, bits, random};
-use crate::session::{Flood, Who};
+use crate::net::{Close, bits, random};
+use crate::session::{Core, Entry, Who};
 
 /// All players that are known.
 pub struct HlsSessions {
@@ -26,6 +27,7 @@ struct HlsSession {
     since: Instant,
     seen: Instant,
     bytes: u64,
+    entry: Entry,
     _lease: Lease,
 }
 
@@ -47,14 +49,14 @@ impl HlsSessions {
     /// a session of a stream that does not gives way.
     pub fn enter(
         &self,
-        flood: &Flood,
-        peers: &Peers,
+        core: &Core,
         name: &Name,
         mut who: Who,
+        url: &dyn Display,
         plays: &dyn Fn(&Name) -> bool,
     ) -> Result<u64, Refused> {
         let mut sessions = self.lock();
-        let customer = who.ip().and_then(|ip| peers.customer(ip)).map(bits);
+        let customer = who.ip().and_then(|ip| core.peers.customer(ip)).map(bits);
         let same = |session: &HlsSession| customer.is_some() && session.customer == customer;
         let has_most = sessions.values().filter(|session| same(session)).count() >= self.per_peer.load(Relaxed);
         if has_most || sessions.len() >= self.most {
@@ -65,45 +67,52 @@ impl HlsSessions {
                 .filter(|(_, session)| plays(name) && may_go(session))
                 .map(|(number, session)| Waiting { peer: session.customer, since: session.since, number: *number });
             let mut gone = first_to_go(&mut waiting.collect::<Vec<_>>()).and_then(|number| sessions.remove(&number));
-            let HlsSession { who, name, bytes, .. } = gone.as_mut().ok_or(refused)?;
-            who.ends(format_args!("stops playing {name}: nobody publishes it, and others need the place"), *bytes);
+            let gone = gone.as_mut().ok_or(refused)?;
+            gone.ends(&"nobody publishes it, and others need the place");
         }
         let lease = self.account.charge(SESSION).map_err(|_| Refused::Viewers)?;
         let now = Instant::now();
         let number = random::number();
-        who.begins(flood, name, format_args!("plays {name} as hls"));
-        sessions.insert(
-            number,
-            HlsSession { who, name: name.clone(), customer, since: now, seen: now, bytes: 0, _lease: lease },
-        );
+        who.begins(&core.flood, name, format_args!("plays {name} as hls"));
+        let (entry, name) = (core.enter(&who, name, "hls", url), name.clone());
+        let session = HlsSession { who, name, customer, since: now, seen: now, bytes: 0, entry, _lease: lease };
+        sessions.insert(number, session);
         Ok(number)
     }
 
-    /// The one of that number is still there, and is sent `bytes`; false if there is none,
-    /// or it watches something else.
+    /// The one of that number is still there, and is sent `bytes`; false if there is none, it watches something
+    /// else, or the operator has ended it.
     pub fn see(&self, number: u64, name: &Name, bytes: usize) -> bool {
         let mut sessions = self.lock();
         let Some(session) = sessions.get_mut(&number).filter(|session| session.name == *name) else { return false };
         session.seen = Instant::now();
         session.bytes += bytes as u64;
-        true
+        if session.entry.sent(bytes) {
+            return true;
+        }
+        session.ends(&Close::Kicked);
+        sessions.remove(&number);
+        false
     }
 
-    /// Forgets players that have not asked for anything for `limit`.
+    /// Forgets players that have not asked for anything for `limit`, and those that the operator has ended.
     pub fn sweep(&self, now: Instant, limit: Duration) {
         self.lock().retain(|_, session| {
-            let stays = now.saturating_duration_since(session.seen) < limit;
-            if !stays {
-                session.who.ends(format_args!("stops playing {}: idle", session.name), session.bytes);
-            }
-            stays
+            let is_idle = now.saturating_duration_since(session.seen) >= limit;
+            let why = match session.entry.sent(0) {
+                true if is_idle => Close::Idle,
+                true => return true,
+                false => Close::Kicked,
+            };
+            session.ends(&why);
+            false
         });
     }
 
     /// The server ends, and so do all.
     pub fn stop(&self) {
         for (_, mut session) in self.lock().drain() {
-            session.who.ends(format_args!("stops playing {}: {}", session.name, Close::Shutdown), session.bytes);
+            session.ends(&Close::Shutdown);
         }
     }
 
@@ -117,19 +126,57 @@ impl HlsSessions {
     }
 }
 
+impl HlsSession {
+    fn ends(&mut self, why: &dyn Display) {
+        self.who.ends(format_args!("stops playing {}: {why}", self.name), self.bytes);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::session::Ids;
+    use crate::conf::Config;
+    use crate::hub::Waits;
+    use crate::session::Part;
+    use std::sync::Arc;
+
+    fn core() -> Arc<Core> {
+        Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), Arc::default())
+    }
+
+    #[test]
+    fn each_is_listed_and_can_be_ended() {
+        let (core, sessions) = (core(), HlsSessions::new(2, 2, Account::root("hls", 1 << 20)));
+        let (name, peer) = (Name::new("a").unwrap(), "192.0.2.1:9".parse().unwrap());
+        let enter = || sessions.enter(&core, &name, core.who("HLSSUB").at(peer), &"/hls/a.m3u8?k=1", &|_| true);
+        let numbers = [(); 2].map(|()| enter().unwrap());
+        let listed = || core.sessions();
+        let (ticket, first, stats) = listed().swap_remove(0);
+        assert_eq!((first.id.kind, &first.stream, first.part), ("HLSSUB", &name, Part::Plays("hls")));
+        assert_eq!((&*first.url, first.peer), ("/hls/a.m3u8?k=1", Some(peer)));
+        assert_eq!(stats.map(|stats| (stats.bytes, stats.waits)), Some((0, Some(Waits::Publisher))));
+        assert!(sessions.see(numbers[0], &name, 1000));
+        let known = |at: usize| listed()[at].2.map(|stats| (stats.bytes, stats.waits));
+        assert_eq!((known(0), known(1)), (Some((1000, None)), Some((0, Some(Waits::Publisher)))));
+        assert!(core.kick(ticket) && !core.kick(ticket));
+        assert_eq!((listed().len(), sessions.see(numbers[0], &name, 0), sessions.len()), (1, false, 1));
+        // one that asks for nothing more ends as well
+        assert!(core.kick(listed()[0].0));
+        sessions.sweep(Instant::now(), Duration::from_secs(10));
+        assert_eq!((listed().len(), sessions.len()), (0, 0));
+        let again = enter().unwrap();
+        assert!(sessions.see(again, &name, 0) && listed().len() == 1);
+        sessions.stop();
+        assert_eq!(listed().len(), 0);
+    }
 
     #[test]
     fn seats_are_bounded_paid_for_and_given_up() {
         let account = Account::root("hls", 1 << 20);
         let sessions = HlsSessions::new(2, 2, account.clone());
         let (name, other) = (Name::new("a").unwrap(), Name::new("b").unwrap());
-        let (ids, flood, peers) =
-            (Ids::default(), Flood::default(), Peers::new(Default::default(), Vec::new(), account.clone()));
-        let enter = || sessions.enter(&flood, &peers, &name, ids.who("HLSSUB"), &|_| true);
+        let core = core();
+        let enter = || sessions.enter(&core, &name, core.who("HLSSUB"), &"", &|_| true);
         let (one, two) = (enter().unwrap(), enter().unwrap());
         assert_eq!((enter(), one == two), (Err(Refused::Viewers), false));
         assert!(sessions.see(one, &name, 10) && !sessions.see(one, &other, 10) && !sessions.see(!one, &name, 10));
@@ -138,18 +185,16 @@ mod tests {
         sessions.sweep(Instant::now() + Duration::from_secs(11), Duration::from_secs(10));
         assert_eq!((sessions.len(), account.used()), (0, 0));
         let poor = HlsSessions::new(9, 9, Account::root("hls", 0));
-        assert_eq!(poor.enter(&flood, &peers, &name, ids.who("HLSSUB"), &|_| true), Err(Refused::Viewers));
+        assert_eq!(poor.enter(&core, &name, core.who("HLSSUB"), &"", &|_| true), Err(Refused::Viewers));
     }
 
     #[test]
     fn one_address_leaves_seats_to_others() {
         let account = Account::root("hls", 1 << 20);
-        let (sessions, name) = (HlsSessions::new(4, 3, account.clone()), Name::new("a").unwrap());
-        let (ids, flood, peers) =
-            (Ids::default(), Flood::default(), Peers::new(Default::default(), Vec::new(), account));
+        let (core, sessions, name) = (core(), HlsSessions::new(4, 3, account), Name::new("a").unwrap());
         let enter = |peer: &str| {
-            let who = ids.who("HLSSUB").at(peer.parse().unwrap());
-            sessions.enter(&flood, &peers, &name, who, &|_| true).err()
+            let who = core.who("HLSSUB").at(peer.parse().unwrap());
+            sessions.enter(&core, &name, who, &"", &|_| true).err()
         };
         let many = [(); 4].map(|()| enter("192.0.2.1:1"));
         assert_eq!(many, [None, None, None, Some(Refused::Peer)]);
@@ -159,13 +204,11 @@ mod tests {
     #[test]
     fn who_waits_for_what_nobody_publishes_gives_way_to_who_plays() {
         let account = Account::root("hls", 1 << 20);
-        let sessions = HlsSessions::new(4, 3, account.clone());
-        let (ids, flood, peers) =
-            (Ids::default(), Flood::default(), Peers::new(Default::default(), Vec::new(), account));
+        let (core, sessions) = (core(), HlsSessions::new(4, 3, account));
         let enter = |name: &str, peer: &str| {
-            let who = ids.who("HLSSUB").at(peer.parse().unwrap());
+            let who = core.who("HLSSUB").at(peer.parse().unwrap());
             let plays = |name: &Name| name.as_str().starts_with("live");
-            sessions.enter(&flood, &peers, &Name::new(name).unwrap(), who, &plays)
+            sessions.enter(&core, &Name::new(name).unwrap(), who, &"", &plays)
         };
         let (one, two) = ("192.0.2.1:1", "192.0.2.2:1");
         let waiting = [enter("x", two), enter("x", one), enter("y", one), enter("z", one)].map(Result::unwrap);

@@ -9,7 +9,7 @@ use smol::Task;
 use super::super::Server;
 use super::CAST;
 use crate::conf::Config;
-use crate::hub::{Name, Viewer};
+use crate::hub::{Name, Ticket, Viewer};
 use crate::media::Kind;
 use crate::net::Seat;
 use crate::proto::rtp::RTP;
@@ -25,6 +25,8 @@ pub(super) struct MulticastGroup {
     pub(super) to: (Ipv4Addr, u8),
     /// The ports to which RTP of pictures and of sound goes; RTCP goes to the next port.
     ports: [Option<u16>; 2],
+    /// The session that sends to it.
+    pub(super) ticket: Ticket,
     task: Task<()>,
 }
 
@@ -65,7 +67,7 @@ impl MulticastGroup {
         (seat, told): (Option<&Seat>, &dyn Fn() -> bool),
     ) -> Option<Self> {
         let (group, ttl) = to;
-        let who = admitted.1.who.clone();
+        let (who, ticket) = (admitted.1.who.clone(), admitted.1.ticket());
         let mut sender = RtpSender::new(admitted);
         let mut ports = [None; 2];
         for (kind, port) in [Kind::Video, Kind::Audio].into_iter().zip(&mut ports) {
@@ -83,7 +85,7 @@ impl MulticastGroup {
             let why = std::future::poll_fn(|cx| sender.poll_alone(cx)).await;
             log::log!(level, "{who} is no longer sent to the group {group}: {why}");
         });
-        Some(Self { to, ports, task })
+        Some(Self { to, ports, ticket, task })
     }
 
     /// Whether nothing goes to the group any more.

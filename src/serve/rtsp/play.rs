@@ -255,6 +255,7 @@ impl PlaySession {
                     agreed.port = cast.ports(kind);
                     agreed.destination = Some(cast.to.0.to_string());
                     agreed.ttl = Some(cast.to.1);
+                    self.sender.listens_to(cast.ticket);
                     self.cast = Some(cast);
                     return Ok(agreed);
                 }
