@@ -34,7 +34,7 @@ use smol::future::or;
 
 use crate::conf::{Config, Record};
 use crate::disk::may_be_mounted;
-use crate::hub::{EventKind, Interest, Name, Stream, Ticket, Viewer, matches};
+use crate::hub::{EventKind, Interest, Name, Reader, Stream, Ticket, Viewer, matches};
 use crate::net::{Takers, goes_to};
 use crate::session::{Asker, Core, Grant, Request};
 use disk::{Disk, Disks};
@@ -86,8 +86,6 @@ pub(crate) const KIND: &str = "RECORD";
 const LOOK: Duration = Duration::from_millis(200);
 /// The same while nothing is recorded: for threads that have not heard of the rules yet.
 const IDLE: Duration = Duration::from_secs(1);
-/// The least time between two looks.
-const PAUSE: Duration = Duration::from_millis(20);
 /// A file is closed when nobody has published for so long: a publisher that comes back begins another.
 const GONE: Duration = Duration::from_secs(1);
 /// The time that the threads have to bring all to the disk in the end.
@@ -151,12 +149,15 @@ impl Recorder {
         state.rules.extend(new);
         state.disks.follow(&self.core, &config, disks);
         state.disks.set_changed(true);
-        state.tell();
-        drop(state);
         if !config.record.is_empty() {
-            let watcher = || self.core.executor.spawn(watch(self.core.clone(), self.state.clone()));
-            self.watcher.get_or_insert_with(watcher);
+            let core = &self.core;
+            self.watcher.get_or_insert_with(|| {
+                let kinds = &[EventKind::Published, EventKind::Unpublished];
+                let events = core.hub.events(Interest { name: None, kinds });
+                core.executor.spawn(watch(core.clone(), self.state.clone(), events))
+            });
         }
+        state.look(&self.core);
     }
 
     /// Closes all files.
@@ -178,8 +179,14 @@ impl Recorder {
 }
 
 impl State {
-    fn tell(&mut self) {
+    /// Looks at all that there is.
+    fn look(&mut self, core: &Arc<Core>) {
+        let now = Instant::now();
         self.disks.tell(&self.rules);
+        self.let_go(core);
+        let left_out = core.hub.streams().iter().map(|stream| self.attend(core, stream, now)).sum();
+        core.recorded.leaves_out(left_out);
+        self.sessions.retain(|running| now.saturating_duration_since(running.live) < GONE);
     }
 
     /// Notes which recordings somebody has ended, and forgets those whose publishers are gone.
@@ -193,8 +200,16 @@ impl State {
         });
     }
 
+    /// Sees to it that a stream is recorded if it is published: the number of rules for which it has no place.
+    fn attend(&mut self, core: &Arc<Core>, stream: &Stream, now: Instant) -> usize {
+        let is_live = stream.is_live();
+        let rules = self.rules.clone();
+        let wanted = rules.iter().filter(|rule| is_live && matches(&rule.streams, stream.name().as_str()));
+        wanted.filter(|rule| self.record(core, rule, stream, now).is_none()).count()
+    }
+
     /// Sees to it that a stream that is published is recorded by a rule, or waits for its card: none if it has no place.
-    fn attend(&mut self, core: &Arc<Core>, rule: &Arc<Record>, stream: &Stream, now: Instant) -> Option<()> {
+    fn record(&mut self, core: &Arc<Core>, rule: &Arc<Record>, stream: &Stream, now: Instant) -> Option<()> {
         let (name, of) = (stream.name(), stream.publisher());
         if self.ended.iter().any(|one| Arc::ptr_eq(&one.rule, rule) && one.stream == *name && one.of == of) {
             return Some(());
@@ -297,26 +312,25 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
 }
 
 /// Begins and ends sessions as publishers come and go.
-async fn watch(core: Arc<Core>, state: Arc<Mutex<State>>) {
-    let mut events = core.hub.events(Interest { name: None, kinds: &[EventKind::Published, EventKind::Unpublished] });
+async fn watch(core: Arc<Core>, state: Arc<Mutex<State>>, mut events: Reader) {
     loop {
         let is_idle = lock(&state).sessions.is_empty();
-        let look = Timer::after(if is_idle { IDLE } else { LOOK });
+        let look = Instant::now() + if is_idle { IDLE } else { LOOK };
         // events may come without end
-        Timer::after(PAUSE).await;
-        or(std::future::poll_fn(|cx| events.poll_news(cx)), async { _ = look.await }).await;
-        let (now, streams) = (Instant::now(), core.hub.streams());
-        let mut state = lock(&state);
-        state.tell();
-        state.let_go(&core);
-        let rules = state.rules.clone();
-        let mut left_out = 0;
-        for stream in streams.iter().filter(|stream| stream.is_live()) {
-            for rule in rules.iter().filter(|rule| matches(&rule.streams, stream.name().as_str())) {
-                left_out += usize::from(state.attend(&core, rule, stream, now).is_none());
+        while Instant::now() < look {
+            let next = std::future::poll_fn(|cx| events.poll_next(cx));
+            let due = async {
+                Timer::at(look).await;
+                None
+            };
+            // where some were missed, all is looked at
+            let Some(event) = or(next, due).await else { break };
+            if let Some(stream) = core.hub.find(&event.name) {
+                let mut state = lock(&state);
+                state.let_go(&core);
+                state.attend(&core, &stream, Instant::now());
             }
         }
-        core.recorded.leaves_out(left_out);
-        state.sessions.retain(|running| now.saturating_duration_since(running.live) < GONE);
+        lock(&state).look(&core);
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_io::Timer;
-use smol::future::block_on;
+use smol::future::{block_on, yield_now};
 
 use super::{Recorder, Scratch};
 use crate::conf::Config;
@@ -15,9 +15,7 @@ use crate::session::{Asker, Core, Grant, Request};
 /// Has a recorder go by `keys` and one rule for all streams while `test` runs.
 fn with_recorder<F: Future>(keys: &str, test: impl FnOnce(Arc<Core>) -> F) {
     let scratch = Scratch::new();
-    let path = scratch.0.to_str().unwrap();
-    let text = format!("profile = \"box\"\n{keys}\n[[record]]\nstreams = \"*\"\npath = {path:?}\n");
-    let config = Config::parse("test", &text).unwrap();
+    let config = config(&scratch, keys);
     let core = Core::new(config.clone(), Arc::default());
     block_on(core.clone().executor.run(async {
         let mut recorder = Recorder::new(&core);
@@ -25,6 +23,12 @@ fn with_recorder<F: Future>(keys: &str, test: impl FnOnce(Arc<Core>) -> F) {
         test(core).await;
         recorder.stop().await;
     }));
+}
+
+fn config(scratch: &Scratch, keys: &str) -> Config {
+    let path = scratch.0.to_str().unwrap();
+    let text = format!("profile = \"box\"\n{keys}\n[[record]]\nstreams = \"*\"\npath = {path:?}\n");
+    Config::parse("test", &text).unwrap()
 }
 
 fn publish(core: &Core, name: &str) -> (Publisher, Grant) {
@@ -69,4 +73,36 @@ fn a_recording_that_somebody_ended_gives_its_place_back_until_another_publishes(
         assert_ne!(until(&core, Some("a")).await, Some(recorded));
         drop(other);
     });
+}
+
+#[test]
+fn a_recording_begins_as_soon_as_its_publisher_has_come() {
+    with_recorder("", |core| async move {
+        let mut published = Vec::new();
+        for name in ["a", "b", "c"] {
+            published.push(publish(&core, name));
+            // others have had their turn, but no time has passed
+            for _ in 0..100 {
+                yield_now().await;
+            }
+            assert_eq!(recordings(&core).len(), published.len());
+        }
+    });
+}
+
+#[test]
+fn what_is_published_when_its_rule_comes_is_recorded_at_once() {
+    let scratch = Scratch::new();
+    let none = Config::parse("test", "profile = \"box\"").unwrap();
+    let (core, wanted) = (Core::new(none.clone(), Arc::default()), config(&scratch, ""));
+    block_on(core.executor.run(async {
+        let mut recorder = Recorder::new(&core);
+        recorder.follow(recorder.prepare(&none).unwrap()).await;
+        let _published = publish(&core, "a");
+        let prepared = recorder.prepare(&wanted).unwrap();
+        core.reload(wanted);
+        recorder.follow(prepared).await;
+        assert_eq!(recordings(&core).len(), 1);
+        recorder.stop().await;
+    }));
 }
