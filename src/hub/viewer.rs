@@ -206,6 +206,11 @@ impl Viewer {
         self.moved += bytes as u64;
     }
 
+    /// Counts bytes that stay here: they are its session's, and no traffic.
+    pub fn kept(&mut self, bytes: usize) {
+        self.moved += bytes as u64;
+    }
+
     /// Bytes that have gone out so far.
     pub fn moved(&self) -> u64 {
         self.moved

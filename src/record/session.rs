@@ -108,6 +108,7 @@ impl Session {
                 self.broken = true;
                 self.tracks = viewer.tracks().clone();
             }
+            viewer.kept(units.iter().map(|unit| unit.packed.len()).sum());
             units.drain(..).for_each(|unit| self.take(&unit));
             if self.block.as_ref().is_some_and(|(_, since)| since.elapsed() >= PATIENCE) {
                 self.hand_on();
