@@ -47,8 +47,6 @@ pub enum Pressed {
     GiveUp,
     /// It goes, unless it can give up a part of what it has begun.
     Go,
-    /// The operator ends it.
-    Kicked,
 }
 
 impl Hold {

@@ -484,18 +484,16 @@ impl State {
 
     /// Remembers that the viewer in `seat` is in the middle of sending `hold`, and the time since which its
     /// socket has taken nothing, which begins anew if it has `progressed`. Gives the step that the viewer is
-    /// to take.
-    pub(super) fn hold(&mut self, seat: usize, hold: Hold, progressed: bool) -> Pressed {
-        let Some(waiter) = self.viewers.get_mut(seat) else { return Pressed::No };
+    /// to take, unless it is sent away.
+    pub(super) fn hold(&mut self, seat: usize, hold: Hold, progressed: bool) -> Result<Pressed, Dismissal> {
+        let Some(waiter) = self.viewers.get_mut(seat) else { return Ok(Pressed::No) };
         match &mut waiter.hold {
             Some(known) if progressed => known.since = hold.since,
             Some(_) => {}
             none => *none = Some(hold),
         }
-        match waiter.dismissed {
-            Some(Dismissal::Kicked) => Pressed::Kicked,
-            _ => waiter.hold.as_ref().map_or(Pressed::No, Hold::pressed),
-        }
+        let pressed = waiter.hold.as_ref().map_or(Pressed::No, Hold::pressed);
+        waiter.dismissed.map_or(Ok(pressed), Err)
     }
 
     /// The one in `seat` gives way to others while nobody publishes, once there is nothing left to take.

@@ -252,8 +252,8 @@ impl Viewer {
 
     /// The step that this viewer takes because it holds frames that the ring has dropped while
     /// others need the room. Asked while a batch is not yet sent; wakes the task when the
-    /// answer may have changed.
-    pub fn poll_pressed(&mut self, cx: &Context<'_>, now: Instant) -> Pressed {
+    /// answer may have changed. One that is sent away is told the reason.
+    pub fn poll_pressed(&mut self, cx: &Context<'_>, now: Instant) -> Result<Pressed, Dismissal> {
         let mut state = self.stream.lock();
         state.wait(self.seat, false, cx);
         self.holds = true;

@@ -219,9 +219,9 @@ mod tests {
 
         // one in the middle of sending hears of it as well
         let (mut sends, leave) = core.admit_player(&request("TSPUBSUB"), &FLV).ok().unwrap();
-        assert_eq!(sends.poll_pressed(&cx, Instant::now()), Pressed::No);
+        assert_eq!(sends.poll_pressed(&cx, Instant::now()), Ok(Pressed::No));
         assert!(core.kick(core.sessions().last().unwrap().0));
-        assert_eq!(sends.poll_pressed(&cx, Instant::now()), Pressed::Kicked);
+        assert_eq!(sends.poll_pressed(&cx, Instant::now()), Err(Dismissal::Kicked));
         drop((sends, leave));
 
         let mut next = |at: usize| viewers[at].0.poll_next(&cx, &mut Vec::new(), Step { units: 8, bytes: 1 << 10 });

@@ -215,11 +215,11 @@ impl RtpSender {
         sender::poll_rest(&mut self.viewer, &mut self.outlet, cx, conn, slow)
     }
 
-    /// The reason why it has to go, if it has to: others need what it has taken and cannot send, or the operator
+    /// Fails with the reason why it has to go, if it has to: others need what it has taken and cannot send, or the operator
     /// ends it.
-    pub fn must_go(&mut self, cx: &Context<'_>) -> Option<Close> {
+    pub fn must_go(&mut self, cx: &Context<'_>) -> Result<(), Close> {
         if self.is_between_packets() {
-            return None;
+            return Ok(());
         }
         sender::must_go(&mut self.viewer, &mut self.outlet, cx)
     }

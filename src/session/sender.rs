@@ -99,24 +99,23 @@ pub fn poll_rest(
     if outlet.is_empty() {
         viewer.let_go();
     } else if sent.is_pending() {
-        must_go(viewer, outlet, cx).map_or(Ok(()), Err)?;
+        must_go(viewer, outlet, cx)?;
     }
     sent
 }
 
-/// The reason why a viewer has to go, if it has to: the operator ends it, or others need the memory of the units
+/// Fails with the reason why a viewer has to go, if it has to: the operator ends it, or others need the memory of the units
 /// that it has taken and cannot send. Before it goes for others it gives up the units that it has not begun. One
 /// that is sent packets gives up the rest of the unit that it has begun as well.
-pub fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>) -> Option<Close> {
-    let skips = match viewer.poll_pressed(cx, Instant::now()) {
-        Pressed::No => return None,
+pub fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>) -> Result<(), Close> {
+    let skips = match viewer.poll_pressed(cx, Instant::now()).map_err(sent_away)? {
+        Pressed::No => return Ok(()),
         Pressed::GiveUp => outlet.give_up(),
         Pressed::Go if outlet.cut() => true,
-        Pressed::Go => return Some(Close::Slow),
-        Pressed::Kicked => return Some(Close::Kicked),
+        Pressed::Go => return Err(Close::Slow),
     };
     viewer.gave_up(outlet.units().first(), outlet.len(), skips);
-    None
+    Ok(())
 }
 
 /// The reason why a publisher or a viewer goes that is sent away.

@@ -64,13 +64,13 @@ impl Seat {
             return true;
         }
         let pressed = self.viewer.poll_pressed(&Context::from_waker(Waker::noop()), Instant::now());
-        if pressed == Pressed::GiveUp {
+        if pressed == Ok(Pressed::GiveUp) {
             let skips = self.batch.len() > 1;
             self.batch.truncate(1);
             let bytes = self.batch.iter().map(|unit| unit.packed.len()).sum();
             self.viewer.gave_up(self.batch.first(), bytes, skips);
         }
-        !matches!(pressed, Pressed::Go | Pressed::Kicked)
+        pressed != Ok(Pressed::Go)
     }
 }
 

@@ -95,19 +95,19 @@ fn viewers_that_hold_old_frames_must_go_when_the_publisher_finds_no_room() {
         source.pictures_until_key(world.now);
         let (mut viewer, mut units) = (world.play("a", "flv").viewer, Vec::new());
         let _ = viewer.poll_next(&cx, &mut units, Step { units: 3, bytes: 1 << 20 });
-        assert_eq!(viewer.poll_pressed(&cx, world.now), Pressed::No);
+        assert_eq!(viewer.poll_pressed(&cx, world.now), Ok(Pressed::No));
         stuck.push((viewer, units));
     }
     let before = stuck.len();
     for _ in 0..2 * before {
         let _ = source.picture(world.now);
-        stuck.retain_mut(|(viewer, units)| match viewer.poll_pressed(&cx, world.now) {
+        stuck.retain_mut(|(viewer, units)| match viewer.poll_pressed(&cx, world.now).unwrap() {
             Pressed::No => true,
             Pressed::GiveUp => {
                 viewer.gave_up(units.get(1), 100_000, true);
                 true
             }
-            Pressed::Go | Pressed::Kicked => false,
+            Pressed::Go => false,
         });
     }
     assert!(stuck.len() < before);

@@ -160,11 +160,11 @@ impl Sending {
             self.viewer.let_go();
             return false;
         }
-        let skips = match self.viewer.poll_pressed(&Context::from_waker(Waker::noop()), world.now) {
+        let skips = match self.viewer.poll_pressed(&Context::from_waker(Waker::noop()), world.now).unwrap() {
             Pressed::No => return false,
             Pressed::GiveUp => self.outlet.give_up(),
             Pressed::Go if self.outlet.cut() => true,
-            Pressed::Go | Pressed::Kicked => return true,
+            Pressed::Go => return true,
         };
         self.viewer.gave_up(self.outlet.units().first(), self.outlet.len(), skips);
         self.gave_up = true;

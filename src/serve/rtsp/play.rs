@@ -144,7 +144,7 @@ impl PlaySession {
             State::Answered => {
                 if carrier.poll_send(cx, conn, machine, slow)?.is_pending() {
                     // the first packets wait behind the answer
-                    return self.sender.must_go(cx).map_or(Ok(true), Err);
+                    return self.sender.must_go(cx).map(|()| true);
                 }
                 conn.offer_again();
                 self.state = State::Playing;
