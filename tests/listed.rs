@@ -15,6 +15,7 @@ use runnel::conf::Config;
 use runnel::hub::{Dismissal, Lost, Name, Publisher, SessionStats, Ticket};
 use runnel::media::{Codec, Frame, Hz, Kind, Params, Ticks, Track, Wall};
 use runnel::record::Recorder;
+use runnel::registry;
 use runnel::relay::Relays;
 use runnel::serve::Server;
 use runnel::session::{Asker, Core, Part, Request, Session};
@@ -134,11 +135,11 @@ fn serve<F: Future<Output = ()>>(test: impl FnOnce(Served) -> F) {
         );
         let config = Config::parse("test", &(listen + &fill(&words, KEYS))).unwrap();
         let core = Core::new(config.clone(), Arc::default());
-        let server = Server::new(&core);
+        let server = Server::new(&core, registry::listens());
         let Ok(listeners) = server.bind() else { continue };
         return block_on(core.clone().executor.run(async {
             server.start(listeners, || {}).unwrap();
-            let (mut relays, mut recorder) = (Relays::new(&core), Recorder::new(&core));
+            let (mut relays, mut recorder) = (Relays::new(&core, registry::carrier), Recorder::new(&core));
             let prepared = recorder.prepare(&config).unwrap();
             relays.follow().await;
             recorder.follow(prepared).await;

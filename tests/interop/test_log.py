@@ -14,6 +14,8 @@ import waiting
 from case import Case
 from raw_http import RawHttp
 from rtmp_server import RtmpServer
+from rtsp_client import RtspClient
+from rtsp_websocket import RtspWebSocket
 
 PAGE = 4096
 
@@ -276,6 +278,20 @@ class Sessions(Saying):
         )
         # A hundred in ten seconds.
         self.assertLess(count("plays"), 400)
+
+    def test_it_says_at_which_byte_a_peer_broke_the_protocol(self):
+        self.serve(log={"level": "debug"})
+        request = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"
+        plain = RtspClient(self.server.rtsp_port)
+        # What a WebSocket carries is counted, without its frames.
+        carried = RtspWebSocket(self.server.rtsp_websocket_port)
+        for number, client in enumerate((plain, carried), 1):
+            self.addCleanup(client.close)
+            for part in (request[:10], request[10:] + b"\0 and more"):
+                client.send(part)
+            self.assertTrue(client.ends())
+            one = rf"DEBUG id=RTSPSRVCMD{number} peer=127\.0\.0\.1:\d+"
+            self.until_log_has(f"{one} closed: peer: Bad Request, at byte {len(request)}$")
 
     def test_a_hostile_server_forges_no_line(self):
         forged = "x\n2026-01-01T00:00:00.000Z INFO  all is well\x1b[2K\r"

@@ -103,7 +103,7 @@ impl Exchange {
         }
         let who = self.server.core.who(PLAYER).at(self.peer);
         let plays = |name: &Name| self.server.hls.plays(&self.server, name);
-        match self.server.sessions.enter(&self.server.core, name, who, request, &plays) {
+        match self.server.sessions.enter(&self.server.core, name, who, &self.request, &plays) {
             Ok(number) => {
                 let query = if query.is_empty() { String::new() } else { format!("{query}&") };
                 let to = format!("{}?{query}{SESSION}={number:016x}", beside(path));
