@@ -4,16 +4,20 @@
 board_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 board_cache=${RUNNEL_BOARD_CACHE:-$HOME/.cache/runnel-board}
 
-# What programs for devices have unless FEATURES says otherwise: all but recordings and
-# files, for which the smallest have no room, and TLS, which is as large as half of the rest.
-board_features=${FEATURES-rtmp rtsp http}
+# What programs for devices have: everything, unless FEATURES names a preset or single features.
+case ${FEATURES-all} in
+all) board_features=default ;;
+small) board_features="rtmp rtsp http" ;;
+*) board_features=$FEATURES ;;
+esac
 
 board_rows() { grep -Ev '^(#|$)' "$board_root/board/targets"; }
 target_names() { board_rows | awk '{ print $1 }'; }
 # One is for tests alone: x86-64 runs what has 32 bits without an emulator.
-target_rows() { board_rows && echo "i686 i686-unknown-linux-musl"; }
+target_rows() { board_rows && echo "i686 i686-unknown-linux-musl s"; }
 target_triple() { target_rows | awk -v name="$1" '$1 == name { print $2 }'; }
-target_flags() { target_rows | awk -v name="$1" '$1 == name { $1 = $2 = ""; print }'; }
+target_level() { target_rows | awk -v name="$1" '$1 == name { print $3 }'; }
+target_flags() { target_rows | awk -v name="$1" '$1 == name { $1 = $2 = $3 = ""; print }'; }
 
 # The emulator that runs its programs on a machine of another kind: no word where none is needed.
 target_emulator() { # NAME
@@ -56,15 +60,20 @@ write_sums() { # FOLDER
     (cd "$1" && sha256sum runnel-*.tar* >SHA256SUMS)
 }
 
+# What the program has beyond the flags of its target, and tests have not: they unwind the stack
+# after a panic, by tables, and are to say where it was.
+program_flags="-C force-unwind-tables=no -Z location-detail=none"
+
 # zig brings its own start files; without crt-static some targets are not
 # static. Paths of this machine have no place in what others get; that of the
-# source does not come into it, and would make a cache of no use elsewhere. LLVM inlines
-# up to a cost of 225 by itself; with 100 a program for ARM has 100 KiB less.
-rust_flags() { # NAME
-    echo "-C link-self-contained=no -C target-feature=+crt-static -C llvm-args=-inline-threshold=100" \
+# source does not come into it, and would make a cache of no use elsewhere.
+rust_flags() { # NAME SUBCOMMAND
+    local more=
+    case $2 in build | b | run | zigbuild) more=$program_flags ;; esac
+    echo "-C link-self-contained=no -C target-feature=+crt-static" \
         "--remap-path-prefix=$(rustc --print sysroot)/lib/rustlib/src/rust=/rust" \
         "--remap-path-prefix=${CARGO_HOME:-$HOME/.cargo}=/cargo" \
-        "$(target_flags "$1")"
+        "$(target_flags "$1") $more"
 }
 
 # cargo with zig as compiler and linker for C: SUBCOMMAND is zigbuild, test, ...
@@ -74,7 +83,8 @@ cargo_for() { # NAME SUBCOMMAND ARGUMENT...
     triple=$(target_triple "$name")
     variable=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$triple")_RUSTFLAGS
     # build-std is for nightly compilers unless they are told otherwise
-    env PATH="$board_cache/venv/bin:$PATH" RUSTC_BOOTSTRAP=1 "$variable=$(rust_flags "$name")" \
+    env PATH="$board_cache/venv/bin:$PATH" RUSTC_BOOTSTRAP=1 "$variable=$(rust_flags "$name" "$subcommand")" \
+        CARGO_PROFILE_DIST_OPT_LEVEL="$(target_level "$name")" \
         CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$board_cache/target/$name}" \
         cargo-zigbuild "$subcommand" --manifest-path "$board_root/Cargo.toml" --locked \
         --target "$triple" -Z build-std=std,panic_abort "$@"

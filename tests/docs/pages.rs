@@ -190,21 +190,27 @@ fn the_table_of_profiles_is_that_of_the_files() {
     }
 }
 
-/// The sentence about `tiny` names the total with which it fits, and that is no more than it takes.
+/// The sentences about `tiny` name the totals with which it fits, and these are no more than it takes.
 #[test]
-fn recordings_fit_in_tiny_with_the_total_that_is_named() {
+fn what_is_said_to_fit_in_tiny_fits_with_the_totals_that_are_named() {
+    const TLS: &str = "[tls]\ncert = \"/c\"\nkey = \"/k\"\n";
+    const FILE: &str = "[[pull]]\nstream = \"a\"\nurl = \"file:/m.flv\"\n";
+    const RECORD: &str = "[[record]]\nstreams = \"*\"\npath = \"/m\"\n";
     let page = read_to_string(root().join("docs/configuration.md")).unwrap();
-    let (_, total) = page.split_once("a `[[record]]` fits in `tiny` with `memory.total = \"").unwrap();
-    let total: usize = total.split_once("KiB\"").unwrap().0.parse().unwrap();
-    let tls = "[tls]\ncert = \"/c\"\nkey = \"/k\"\n";
-    let fits = |kib: usize, more: &str| {
-        let record = "[[record]]\nstreams = \"*\"\npath = \"/m\"\n";
-        let text = format!("profile = \"tiny\"\nmemory.total = \"{kib}KiB\"\n{record}{more}");
+    let total = |before: &str| -> usize {
+        let (_, behind) = page.split_once(before).unwrap();
+        behind.split_once("KiB\"").unwrap().0.parse().unwrap()
+    };
+    let fits = |kib: usize, tables: &[&str]| {
+        let text = format!("profile = \"tiny\"\nmemory.total = \"{kib}KiB\"\n{}", tables.concat());
         Config::parse("page", &text).unwrap().plan().fits()
     };
     let own = Config::parse("page", "profile = \"tiny\"").unwrap().memory.total.0 >> 10;
-    for more in ["", tls] {
-        assert!(fits(total, more) && !fits(total - 100, more) && !fits(own, more), "{more}");
+    assert!(fits(own, &[TLS, FILE]));
+    let recorded = total("a `[[record]]` fits in `tiny` with `memory.total = \"");
+    let all = total("and with both others with `\"");
+    for (total, tables) in [(recorded, &[RECORD] as &[_]), (recorded, &[RECORD, TLS]), (all, &[RECORD, TLS, FILE])] {
+        assert!(fits(total, tables) && !fits(total - 100, tables) && !fits(own, tables), "{tables:?}");
     }
 }
 

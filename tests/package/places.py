@@ -9,14 +9,28 @@ ROOT = Path(__file__).resolve().parents[2]
 BOARD = ROOT / "board"
 BUILDROOT = ROOT / "buildroot"
 OPENWRT = BOARD / "openwrt" / "runnel"
-# As boards have it: without TLS, whose code would be in the budgets too.
+# As devices have it, by board/build.
 RUNNEL = Path(os.environ.get("RUNNEL", ROOT / "dist" / "x86_64" / "runnel"))
-# As it is without a choice of features: what is built from source ships this.
+# The preset for those with less flash: FEATURES=small board/build -o dist/small x86_64.
+SMALL = Path(os.environ.get("RUNNEL_SMALL", ROOT / "dist" / "small" / "x86_64" / "runnel"))
+# As cargo builds it: what is built from source ships this.
 FULL = Path(os.environ.get("RUNNEL_FULL", ROOT / "target" / "release" / "runnel"))
 
 
 def cargo():
     return tomllib.loads((ROOT / "Cargo.toml").read_text())
+
+
+def device_profile():
+    """Cargo.toml's profile for devices but for symbols, as cargo's variables for `release`."""
+    profiles = cargo()["profile"]
+    profile = profiles["release"] | profiles["dist"]
+    symbols = ("inherits", "strip", "debug")
+    return {
+        "CARGO_PROFILE_RELEASE_" + key.upper().replace("-", "_"): str(value)
+        for key, value in profile.items()
+        if key not in symbols
+    }
 
 
 def output(*command, ok=True, **how):

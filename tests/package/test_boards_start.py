@@ -1,16 +1,16 @@
 """Each board's own configuration, and each profile, started by the init script on a device
-with syslog: with the program for devices, and with that which has all features."""
+with syslog: with the program for devices, with that of the preset small, and with one from source."""
 
 import inside
 import places
 
 RUN = "/etc/init.d/runnel"
-BOARD_FEATURES = "features rtmp rtsp http, without record tls"
 ALL_FEATURES = "features rtmp rtsp http record tls"
+SMALL_FEATURES = "features rtmp rtsp http, without record tls"
 
 
 class Start(inside.Device):
-    features = BOARD_FEATURES
+    features = ALL_FEATURES
 
     def start(self, conf, feeds=False):
         """Starts it, and says what a board's maker would look for."""
@@ -71,13 +71,19 @@ class Start(inside.Device):
         self.assertEqual(sorted(path.parent.name for path in places.BOARD.glob("*/runnel.toml")), tested)
 
 
-class StartWithAllFeatures(Start):
+class StartFromSource(Start):
     program = places.FULL
-    features = ALL_FEATURES
+
+
+class StartSmall(Start):
+    program = places.SMALL
+    features = SMALL_FEATURES
 
 
 class Lacking(inside.Device):
-    def test_what_the_program_for_devices_has_not_is_refused_by_name(self):
+    program = places.SMALL
+
+    def test_what_the_preset_small_has_not_is_refused_by_name(self):
         asked = {
             '[tls]\ncert = "/c"\nkey = "/k"': ("tls.cert", "tls"),
             '[[pull]]\nstream = "a"\nurl = "rtsps://h/"': ("pull.url", "tls"),

@@ -23,9 +23,7 @@ class Options(Tree):
         kconf = self.kconfig("BR2_PACKAGE_HOST_RUSTC_TARGET_ARCH_SUPPORTS", "BR2_INIT_SYSTEMD")
         kconf.syms["BR2_PACKAGE_RUNNEL"].set_value("y")
         chosen = self.make(kconf, "print-RUNNEL_FEATURES").split()
-        # those that the smallest boards have no room for
-        left_out = ["record", "tls"]
-        self.assertEqual(sorted([*chosen, *left_out]), sorted(features["default"]))
+        self.assertEqual(sorted(chosen), sorted(features["default"]))
 
     def test_a_feature_brings_what_it_needs(self):
         features = places.cargo()["features"]

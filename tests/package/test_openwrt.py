@@ -70,7 +70,7 @@ class Shipped(Router):
 
 
 class ShippedFromSource(Shipped):
-    """With all features, as the package from source has them."""
+    """With one that cargo built, as the package from source has it."""
 
     program = places.FULL
 
@@ -158,13 +158,13 @@ class OpenWrt(Router):
         lists = {name: [keys] for name, keys in entries.items()}
         self.assertEqual(self.toml(), {**above, **tables, **lists})
         self.put("tmp/all.toml", "\n".join(self.run_inside(f"{READ}; toml")))
-        places.output(places.FULL, "--plan", "-c", self.root / "tmp/all.toml")
+        places.output(places.RUNNEL, "--plan", "-c", self.root / "tmp/all.toml")
 
     def entry(self, name):
         """Every key that the program takes in such a table, as the reference explains it."""
         self.put("tmp/wrong.toml", f"[[{name}]]\nnonsense = 1\n")
         said = places.output(
-            *(places.FULL, "--plan", "-c", self.root / "tmp/wrong.toml"), ok=False
+            *(places.RUNNEL, "--plan", "-c", self.root / "tmp/wrong.toml"), ok=False
         )
         keys = re.search("unknown key; there are (.*)", said).group(1).split(", ")
         comment = re.search(rf"((?:^#.*\n)+){name.rpartition('.')[2]} = \[\]$", REFERENCE, re.M)

@@ -1,7 +1,6 @@
 """The unit, run by systemd itself, with the real program."""
 
 import booted
-import places
 
 CONF = 'profile = "tiny"\n'
 
@@ -45,7 +44,6 @@ class Service(booted.Machine):
     def test_keys_of_root_and_the_card_of_a_group_are_handed_over(self):
         """By the lines that the unit's comments name; without them nothing of it is there."""
         credentials = "/run/credentials/runnel.service"
-        self.put("usr/bin/runnel", places.FULL.read_bytes(), 0o755)
         self.put("etc/keys.toml", b'[tls]\ncert = "/etc/keys/c.pem"\nkey = "/etc/keys/k.pem"\n')
         files = "".join(f'{name} = "{credentials}/{name}.pem"\n' for name in ("cert", "key"))
         card = '[[record]]\nstreams = "*"\npath = "/srv/card"\n'

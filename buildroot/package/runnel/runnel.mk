@@ -12,10 +12,10 @@ RUNNEL_SITE = file://$(BR2_EXTERNAL_RUNNEL_PATH)/../dist
 RUNNEL_LICENSE = MIT or Apache-2.0
 RUNNEL_LICENSE_FILES = LICENSE-MIT LICENSE-APACHE
 
-# Buildroot has a release profile of its own; these are what Cargo.toml says,
-# and what the figures of the documentation were measured with.
+# Buildroot has a release profile of its own; these are what Cargo.toml has for
+# devices.
 RUNNEL_CARGO_ENV = \
-	CARGO_PROFILE_RELEASE_OPT_LEVEL=3 \
+	CARGO_PROFILE_RELEASE_OPT_LEVEL=s \
 	CARGO_PROFILE_RELEASE_LTO=fat \
 	CARGO_PROFILE_RELEASE_CODEGEN_UNITS=1 \
 	CARGO_PROFILE_RELEASE_PANIC=abort
