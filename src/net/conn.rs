@@ -130,6 +130,14 @@ impl Conn {
         self.peer
     }
 
+    /// Whether it is under TLS.
+    pub fn is_under_tls(&self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.is_some();
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
     pub(super) fn sit(&mut self, seat: Arc<Seat>) {
         self.seat = Some(seat);
     }

@@ -25,6 +25,14 @@ pub use scheme::Scheme;
 pub use target::Target;
 pub use url::Url;
 
+/// The most bytes that are kept of a client's name for itself.
+pub const MAX_AGENT: usize = 128;
+
+/// The first bytes of what a client calls itself.
+pub fn agent(text: &str) -> &str {
+    text.get(..text.floor_char_boundary(MAX_AGENT)).unwrap_or_default()
+}
+
 /// A protocol's side of one connection.
 ///
 /// The driver feeds what it received to `input`, drains `event` to `None` after

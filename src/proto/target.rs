@@ -32,6 +32,16 @@ impl Target {
         Self { app: app.into(), name: name.into(), query: query.into() }
     }
 
+    /// The same with at most so many bytes of each part, for one that is kept.
+    #[must_use]
+    pub fn cut(mut self, most: usize) -> Self {
+        for part in [&mut self.app, &mut self.name, &mut self.query] {
+            part.truncate(part.floor_char_boundary(most));
+            part.shrink_to_fit();
+        }
+        self
+    }
+
     /// That of a URL, of which the path alone counts.
     pub fn of_url(url: &str) -> Self {
         let path =

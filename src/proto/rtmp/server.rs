@@ -11,7 +11,7 @@ use super::{CHUNK_SIZE, NO_ROOM, PING_REQUEST, PING_RESPONSE, STREAM_ID, Target,
 use crate::budget::Account;
 use crate::container::amf::{self, Value};
 use crate::media::Kind;
-use crate::proto::{Error, Machine};
+use crate::proto::{Error, Machine, agent};
 use crate::wire::Reader;
 
 /// The limits of one connection.
@@ -86,6 +86,8 @@ pub struct Server {
     aggregate: Option<Box<Aggregate>>,
     out: Vec<u8>,
     app: Box<str>,
+    /// `flashVer` of `connect`.
+    agent: Box<str>,
     caps: Caps,
     /// Bytes received since the handshake; wraps, as its acknowledgement does.
     received: u32,
@@ -107,6 +109,7 @@ impl Server {
             aggregate: None,
             out: Vec::new(),
             app: "".into(),
+            agent: "".into(),
             caps: Caps::default(),
             received: 0,
             acknowledged: 0,
@@ -124,6 +127,11 @@ impl Server {
     /// The enhanced forms that the client reads, as its `connect` told them.
     pub fn caps(&self) -> &Caps {
         &self.caps
+    }
+
+    /// The client's name for itself, as its `connect` told it; at most [`MAX_AGENT`](crate::proto::MAX_AGENT) bytes.
+    pub fn agent(&self) -> &str {
+        &self.agent
     }
 
     /// Lets the client publish or play.
@@ -264,6 +272,7 @@ impl Server {
         let text = |name| object.member(name).and_then(Value::as_text).unwrap_or_default();
         let app: &str = text("app");
         self.app = app.split_at(app.floor_char_boundary(app.len().min(MAX_APP))).0.into();
+        self.agent = agent(text("flashVer")).into();
         self.caps = Caps::of(object);
         self.send(kind::WINDOW_ACK_SIZE, 0, &WINDOW.to_be_bytes());
         let [a, b, c, d] = WINDOW.to_be_bytes();

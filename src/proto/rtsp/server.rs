@@ -11,7 +11,7 @@ use super::sdp::{Description, resolve};
 use super::wire::{Item, Wire};
 use super::{Status, Transport};
 use crate::budget::{Account, OverBudget};
-use crate::proto::{Error, Machine, Target};
+use crate::proto::{Error, Machine, Target, agent};
 
 /// An action of the client. All but packets and wrong passwords wait for an answer.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,11 +77,13 @@ pub struct Server {
     out: Vec<u8>,
     /// The request that waits for its answer.
     asked: Option<Asked>,
-    session: String,
+    session: Box<str>,
+    /// `User-Agent` of the last request that had one.
+    agent: Box<str>,
     state: State,
     role: Role,
     /// The base URL of the announced tracks, and their controls.
-    base: String,
+    base: Box<str>,
     controls: Vec<String>,
     /// Tracks that were set up, as bits.
     set_up: u32,
@@ -135,10 +137,11 @@ impl Server {
             events: VecDeque::new(),
             out: Vec::new(),
             asked: None,
-            session,
+            session: session.into(),
+            agent: "".into(),
             state: State::Init,
             role: Role::None,
-            base: String::new(),
+            base: "".into(),
             controls: Vec::new(),
             set_up: 0,
             highest: 0,
@@ -153,6 +156,11 @@ impl Server {
     /// Bytes between a publisher's packets that were neither a packet nor a message.
     pub fn noise(&self) -> u32 {
         self.wire.noise()
+    }
+
+    /// The client's name for itself; at most [`MAX_AGENT`](crate::proto::MAX_AGENT) bytes.
+    pub fn agent(&self) -> &str {
+        &self.agent
     }
 
     /// Whether a request waits for its answer.
@@ -183,7 +191,7 @@ impl Server {
         self.highest = transport.interleaved.map_or(self.highest, |(_, rtcp)| self.highest.max(rtcp));
         self.set_up |= 1 << asked.track.min(MAX_TRACKS);
         let session = format!("{};timeout={}", self.session, self.limits.timeout);
-        let fields = [("Session", session.as_str()), ("Transport", &transport.to_string())];
+        let fields = [("Session", &*session), ("Transport", &transport.to_string())];
         self.respond(&asked.cseq, Status::OK, &fields, "");
     }
 
@@ -200,7 +208,7 @@ impl Server {
         });
         let info = tracks.collect::<Vec<_>>().join(",");
         let session = self.session.clone();
-        let mut fields = vec![("Session", session.as_str()), ("Range", "npt=now-")];
+        let mut fields = vec![("Session", &*session), ("Range", "npt=now-")];
         if !info.is_empty() {
             fields.push(("RTP-Info", &info));
         }
@@ -244,6 +252,9 @@ impl Server {
         if let Some(required) = request.fields.get("Require") {
             self.respond(&cseq, Status::OPTION_NOT_SUPPORTED, &[("Unsupported", required)], "");
             return Ok(());
+        }
+        if let Some(name) = request.fields.get("User-Agent") {
+            self.agent = agent(name).into();
         }
         let foreign = |session: &str| session.split(';').next().map(str::trim) != Some(&self.session);
         if request.fields.get("Session").is_some_and(foreign) {
@@ -294,7 +305,7 @@ impl Server {
             (Method::Announce, State::Init, Role::None) => match Description::parse(&body) {
                 Ok(description) => {
                     let control = description.control.as_deref();
-                    self.base = control.map_or_else(|| url.clone(), |control| resolve(&url, control));
+                    self.base = control.map_or_else(|| url.clone(), |control| resolve(&url, control)).into();
                     let medias = description.medias.iter();
                     self.controls = medias.map(|media| media.control.clone().unwrap_or_default()).collect();
                     let event = Event::Announce(Target::of_url(&url), description);
@@ -351,7 +362,7 @@ impl Server {
 
     fn respond_in_session(&mut self, cseq: &str, status: Status) {
         let session = self.session.clone();
-        let fields = [("Session", session.as_str())];
+        let fields = [("Session", &*session)];
         let fields: &[_] = if self.state == State::Init { &[] } else { &fields };
         self.respond(cseq, status, fields, "");
     }
