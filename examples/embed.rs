@@ -1,5 +1,5 @@
 //! A program that has the server inside. It is told of streams that begin and end, reads the
-//! frames of each, and publishes them once more: `NAME` as `NAME-copy`.
+//! frames of each, and publishes them once more: `NAME` as `NAME-copy`, which nobody else may publish.
 //!
 //!     cargo run --example embed
 //!     ffmpeg -re -f lavfi -i testsrc2 -c:v libx264 -g 50 -f flv rtmp://127.0.0.1/live/a
@@ -14,7 +14,7 @@ use runnel::conf::Config;
 use runnel::hub::{EventKind, FRAMES, Frames, Interest, Name, Read};
 use runnel::registry;
 use runnel::serve::Server;
-use runnel::session::{Core, Request};
+use runnel::session::{Action, Answer, Core, Refusal, Request};
 
 fn main() -> Result<(), Box<dyn Error>> {
     serve("profile = \"router\"")
@@ -23,11 +23,17 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Runs the server by such a configuration. All its memory stays within the plan of that, and so
 /// does what is published and read here.
 pub fn serve(config: &str) -> Result<(), Box<dyn Error>> {
-    let core = Core::new(Config::parse("embedded", config)?, Arc::default());
+    let core = Core::guarded(Config::parse("embedded", config)?, Arc::default(), decide);
     let server = Server::new(&core, registry::listens());
     let listeners = server.bind().map_err(|(key, why)| format!("{key}: {why}"))?;
     server.start(listeners, || {})?;
     smol::block_on(core.executor.clone().run(copy_all(core)))
+}
+
+/// Decides who may publish and play. One who has to ask somebody else gives `Answer::Later`, and a future.
+fn decide(request: &Request<'_>) -> Answer {
+    let is_ours = request.action == Action::Publish && request.name.as_str().ends_with("-copy");
+    Answer::Now(if is_ours { Err(Refusal::Denied) } else { Ok(()) })
 }
 
 /// Has a task for each stream that somebody publishes.
@@ -51,9 +57,8 @@ async fn copy_all(core: Arc<Core>) -> Result<(), Box<dyn Error>> {
 /// Publishes what is read, until it is dropped or somebody else has the name.
 async fn copy(core: Arc<Core>, name: Name) -> Option<()> {
     let copy = Name::new(&format!("{name}-copy")).ok()?;
-    let (viewer, _playing) = core.admit_player(&Request::of_program(&name, "COPYSUB"), &FRAMES).ok()?;
-    let (mut publisher, _publishing) =
-        core.admit_publisher(&Request::of_program(&copy, "COPYPUB"), Instant::now()).ok()?;
+    let (viewer, _playing) = core.play(&name, "COPYSUB", &FRAMES).ok()?;
+    let (mut publisher, _publishing) = core.publish(&copy, "COPYPUB", Instant::now()).ok()?;
     let mut frames = Frames::new(viewer);
     loop {
         match frames.next().await {

@@ -35,7 +35,7 @@
 //! | [`conf`] | the configuration and its plan |
 //! | [`device`] | log, watchdog, user, limits |
 //! | `listing` | playlists on a disk, which recordings and HLS keep |
-//! | [`session`] | what all protocols share: the core, who may publish and play, a publisher's and a viewer's side |
+//! | [`session`] | what all protocols share: the core, the one place to ask who may publish and play, a publisher's and a viewer's side |
 //! | [`serve`] | the glue: what a machine reports goes to the hub by way of `session` |
 //! | [`relay`] | streams from elsewhere, and to elsewhere |
 //! | `record` | streams that are written to files |
@@ -49,8 +49,9 @@
 //!
 //! # In another program
 //!
-//! The server runs inside another program, which publishes frames of its own and reads those of any stream. What it
-//! publishes is charged to the plan like all else, and what it reads stays charged to its stream as long as it is held.
+//! The server runs inside another program, which publishes frames of its own, reads those of any stream, and decides
+//! who else may do so. What it publishes is charged to the plan like all else, and what it reads stays charged to its
+//! stream as long as it is held.
 //!
 //! ```no_run
 #![doc = include_str!("../examples/embed.rs")]

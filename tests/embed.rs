@@ -15,6 +15,7 @@ use std::time::{Duration, Instant};
 
 use peer::{Http, Rtmp, metric, number, until};
 use program::PATIENCE;
+use runnel::proto::rtmp::Role;
 
 #[test]
 fn a_program_reads_frames_and_publishes_them_as_long_as_they_come() {
@@ -26,6 +27,8 @@ fn a_program_reads_frames_and_publishes_them_as_long_as_they_come() {
         assert!(begun.elapsed() < PATIENCE, "it does not listen");
         std::thread::sleep(Duration::from_millis(10));
     }
+    let refused = Rtmp::new(rtmp, Role::Publish, "a-copy").refusal();
+    assert_eq!(refused.as_deref(), Some("NetStream.Publish.Denied"));
     for round in 0..2 {
         let mut publisher = Rtmp::publisher(rtmp, "a");
         for at in 0..50 {

@@ -18,7 +18,7 @@ use runnel::record::Recorder;
 use runnel::registry;
 use runnel::relay::Relays;
 use runnel::serve::Server;
-use runnel::session::{Asker, Core, Part, Request, Session};
+use runnel::session::{Core, Part, Session};
 use smol::Timer;
 use smol::future::{block_on, zip};
 
@@ -31,7 +31,7 @@ const LISTENER: Row = ("RTSPSUB", Part::Plays("rtp"), "a", "/live/a?k=8", true);
 const CAST: Row = ("RTSPCAST", Part::Plays("rtp"), "a", "", false);
 
 const ROWS: [Row; 14] = [
-    ("SOURCE", Part::Publishes, "a", "/made/here", false),
+    ("SOURCE", Part::Publishes, "a", "", false),
     ("RTMPPULL", Part::Publishes, "from-rtmp", "rtmp://RTMP/live/", true),
     ("RTMPPUBSUB", Part::Plays("rtmp-tracks"), "a", "/live/a?k=1", true),
     ("RTSPPULL", Part::Publishes, "from-rtsp", "rtsp://RTSP/live/", true),
@@ -253,8 +253,7 @@ fn each_session_is_listed_with_all_that_is_known_of_it_and_ends_when_it_is_kicke
     serve(|served| async move {
         let (core, http, rtsp) = (served.core.clone(), served.http, served.rtsp);
         let name = Name::new("a").unwrap();
-        let request = Request { name: &name, asker: Asker::Guest("SOURCE", None), seat: None, url: &"/made/here" };
-        let (publisher, _grant) = core.admit_publisher(&request, Instant::now()).ok().unwrap();
+        let (publisher, _grant) = core.publish(&name, "SOURCE", Instant::now()).ok().unwrap();
         let players = [
             std::thread::spawn(move || watch(http, "/live/a.flv?k=5", "")),
             std::thread::spawn(move || watch(http, "/live/a.mp4?k=6", WEBSOCKET)),

@@ -36,7 +36,7 @@ use crate::conf::{Config, Record};
 use crate::disk::may_be_mounted;
 use crate::hub::{EventKind, Interest, Name, Reader, Stream, Ticket, Viewer, matches};
 use crate::net::{Takers, goes_to};
-use crate::session::{Asker, Core, Grant, Request};
+use crate::session::{Action, Asker, Core, Entrant, Grant, Leave};
 use disk::{Disk, Disks};
 use layout::FileLayout;
 use recording::{Live, Recording, no_card};
@@ -281,8 +281,9 @@ impl State {
 
     fn admit(&self, core: &Core, rule: &Record, name: &Name, asker: Asker<'_>) -> Option<(Viewer, Grant)> {
         self.has_place(core, name, Running::writes)?;
-        let request = Request { name, asker, seat: None, url: &rule.path };
-        let admitted = core.admit_player(&request, FileLayout::of(rule.format).form());
+        let entrant = Entrant { asker, seat: None, url: &rule.path };
+        let form = FileLayout::of(rule.format).form();
+        let admitted = core.admit_player(Leave::own(Action::Play, name), &entrant, form);
         let admitted = admitted.map(|(viewer, grant)| (viewer.from_oldest(), grant));
         let refuse = |why| core.recorded.refuse(&core.flood, || core.who(KIND).of(name), &why);
         admitted.map_err(refuse).ok()

@@ -238,7 +238,7 @@ mod tests {
     use crate::hub::Publisher;
     use crate::media::{Codec, Frame, Hz, Kind, Params, Ticks, Track};
     use crate::relay::Sessions;
-    use crate::session::{Asker, Grant, Request, said};
+    use crate::session::{Action, Asker, Entrant, Grant, Leave, said};
 
     fn core() -> Arc<Core> {
         let push = "[[push]]\nstream = \"*\"\nurl = \"rtmp://192.0.2.9/live\"\n";
@@ -253,8 +253,8 @@ mod tests {
     /// Somebody at 192.0.2.`host` publishes it.
     fn publish(core: &Core, name: &Name, host: u8) -> (Publisher, Grant) {
         let seat = core.peers.seat([192, 0, 2, host].into()).unwrap();
-        let request = Request { name, asker: Asker::Guest("RTMPPUBSUB", None), seat: Some(&seat), url: &"" };
-        core.admit_publisher(&request, Instant::now()).ok().unwrap()
+        let entrant = Entrant { asker: Asker::Guest("RTMPPUBSUB", None), seat: Some(&seat), url: &"" };
+        core.admit_publisher(Leave::own(Action::Publish, name), &entrant, Instant::now()).ok().unwrap()
     }
 
     #[test]

@@ -29,15 +29,16 @@ use std::time::{Duration, Instant};
 use async_io::Timer;
 
 use crate::conf::Config;
+use crate::container::Form;
 #[cfg(feature = "tls")]
 use crate::disk::{Lane, aside};
-use crate::hub::{Interest, Name, Refused};
+use crate::hub::{Interest, Name, Publisher, Refused, Viewer};
 use crate::net::Fault;
 #[cfg(feature = "tls")]
 use crate::net::Trust;
 use crate::net::{Close, Conn, SocketSizes, dial};
 use crate::proto::{Error, Url};
-use crate::session::{Asker, Core, Request, Who};
+use crate::session::{Action, Asker, Core, Entrant, Grant, Leave, Refusal, Who};
 
 /// The relays of one protocol.
 pub struct Carrier {
@@ -263,9 +264,18 @@ impl Direction {
 }
 
 impl RelayJob {
-    /// The hub is asked for its stream.
-    pub fn request(&self) -> Request<'_> {
-        Request { name: &self.name, asker: Asker::Session(&self.who), seat: None, url: &self.url }
+    /// Publishes its stream.
+    pub fn publish(&self, now: Instant) -> Result<(Publisher, Grant), Refusal> {
+        self.core.admit_publisher(Leave::own(Action::Publish, &self.name), &self.entrant(), now)
+    }
+
+    /// Plays its stream.
+    pub fn play(&self, form: &'static Form) -> Result<(Viewer, Grant), Refusal> {
+        self.core.admit_player(Leave::own(Action::Play, &self.name), &self.entrant(), form)
+    }
+
+    fn entrant(&self) -> Entrant<'_> {
+        Entrant { asker: Asker::Session(&self.who), seat: None, url: &self.url }
     }
 
     /// This session begins, or is known better.

@@ -157,8 +157,8 @@ fn is_media(event: &ClientEvent) -> bool {
 
 fn begin(job: &RelayJob, now: Instant) -> Result<FlvIn, Close> {
     job.gives_way()?;
-    let RelayJob { core, config, name, url, who, .. } = job;
-    let (mut publisher, grant) = core.admit_publisher(&job.request(), now)?;
+    let RelayJob { config, name, url, who, .. } = job;
+    let (mut publisher, grant) = job.publish(now)?;
     publisher.doubt(Doubt::Pulled);
     log::info!("{who} pulls {name} from {url}");
     Ok(FlvIn::new(Ingest::new((publisher, grant), config)))
@@ -222,7 +222,7 @@ impl Push {
                 // its publisher has left meanwhile
                 ClientEvent::Started if sender.is_none() && !is_live => return Err(Close::Done),
                 ClientEvent::Started if sender.is_none() => {
-                    let (viewer, grant) = core.admit_player(&job.request(), &PUSH)?;
+                    let (viewer, grant) = job.play(&PUSH)?;
                     let outlet = Outlet::new(framing(client.stream_id()));
                     *sender = Some(Sender::new((viewer.from_oldest(), grant), outlet));
                     log::log!(who.level(), "{who} pushes {name} to {url}");

@@ -37,7 +37,7 @@ pub(crate) fn pull(job: RelayJob, conn: Conn) -> Run {
 /// Sends a stream.
 pub(crate) fn push(job: RelayJob, conn: Conn) -> Run {
     Box::pin(async move {
-        let mut sender = match job.core.admit_player(&job.request(), &RTP) {
+        let mut sender = match job.play(&RTP) {
             Ok((viewer, grant)) => RtpSender::new((viewer.in_packets().from_oldest(), grant)),
             Err(why) => return (Close::from(why).into(), 0),
         };
@@ -184,10 +184,10 @@ impl Pull {
 
     fn described(&mut self, description: &Description, now: Instant) -> Result<(), End> {
         self.job.gives_way()?;
-        let RelayJob { core, config, .. } = &self.job;
+        let RelayJob { config, .. } = &self.job;
         let refused = |why: Refusal| End::Closed(why.into());
         let (demux, numbers) = announced(description, config).ok_or_else(|| refused(Refusal::Codec))?;
-        let (mut publisher, grant) = core.admit_publisher(&self.job.request(), now).map_err(refused)?;
+        let (mut publisher, grant) = self.job.publish(now).map_err(refused)?;
         publisher.doubt(Doubt::Pulled);
         self.client.charge_to(publisher.account().clone());
         let wanted: Vec<_> = (0..).zip(&numbers).filter_map(|(track, number)| number.map(|_| track)).collect();

@@ -1,5 +1,7 @@
 //! RTMP connections: publishers and players.
 
+use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -8,10 +10,12 @@ use super::Server;
 use crate::conf::Config;
 use crate::container::{Form, flv};
 use crate::hub::Name;
-use crate::net::{ALL, Close, Conn, Outlet, Seat, SocketSizes, drive, poll_in_turns, random};
+use crate::net::{ALL, Close, Conn, Outlet, Seat, SocketSizes, canonical, drive, poll_in_turns, random};
 use crate::proto::Machine;
 use crate::proto::rtmp::{self, ALL_TRACKS, Event, LEGACY_HEVC, Limits, RTMP, Target};
-use crate::session::{Asker, Core, FlvIn, Ingest, Refusal, Request, Sender, Tail, Who};
+use crate::session::{
+    Action, Asker, Asking, Core, Entrant, FlvIn, Ingest, Leave, MAX_URL, Refusal, Request, Sender, Tail, Who,
+};
 
 /// Runs a connection to its end.
 pub(crate) fn serve(server: Arc<Server>, conn: Conn) {
@@ -26,21 +30,32 @@ pub(crate) fn serve(server: Arc<Server>, conn: Conn) {
 }
 
 struct Session {
+    // its place is free before the peer learns that this is the end
+    body: Body,
+    conn: Conn,
+    machine: rtmp::Server,
+}
+
+/// All but the connection and its machine.
+struct Body {
     core: Arc<Core>,
     /// As it was when the connection began.
     config: Arc<Config>,
-    // its place is free before the peer learns that this is the end
+    who: Who,
+    peer: SocketAddr,
+    tls: bool,
+    /// Its part of what its address may take.
+    seat: Option<Arc<Seat>>,
     role: Role,
     /// The rest of a batch for a player that has stopped.
     tail: Tail,
-    conn: Conn,
-    machine: rtmp::Server,
-    who: Who,
 }
 
 enum Role {
     /// It has not asked for anything yet.
     Guest,
+    /// It is being decided whether it may; nothing that it sends is looked at before.
+    Asks(Box<(Wish, Asking)>),
     Publish(Box<FlvIn>),
     /// It had a name, published nothing, and gave it up: clients that do so in turn would keep others out.
     Barren,
@@ -49,8 +64,18 @@ enum Role {
 
 /// The word that ids begin with.
 pub(crate) const SESSION: &str = "RTMPPUBSUB";
+
+/// A wish to publish, or to play in a form.
+struct Wish {
+    target: Target,
+    form: Option<&'static Form>,
+}
+
 /// The most bytes of answers that may wait for the peer.
 const MAX_ANSWERS: usize = 4 << 10;
+/// Requests are read in pieces of so many bytes, so that little of what follows one has to be kept while it is
+/// decided.
+const PIECE: usize = 2 << 10;
 
 impl Session {
     fn new(core: Arc<Core>, mut conn: Conn) -> Self {
@@ -63,7 +88,9 @@ impl Session {
         let machine = rtmp::Server::new(limits, seed, greeting);
         let who = core.who(SESSION).at(conn.peer());
         log::debug!("{who} connects");
-        Self { core, config, conn, machine, who, role: Role::Guest, tail: Tail::default() }
+        let (peer, tls, seat) = (canonical(conn.peer()), conn.is_under_tls(), conn.seat());
+        let body = Body { core, config, who, peer, tls, seat, role: Role::Guest, tail: Tail::default() };
+        Self { body, conn, machine }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
@@ -72,41 +99,56 @@ impl Session {
 
     /// Sends what there is, then reads once; pending if neither is possible.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
-        let slow = self.config.viewers.slow.0;
-        if !self.tail.is_empty() {
-            ready!(self.tail.poll(cx, &mut self.conn, slow))?;
-            self.conn.expect_input(self.config.connections.handshake.0);
+        let Self { body, conn, machine } = self;
+        let slow = body.config.viewers.slow.0;
+        if !body.tail.is_empty() {
+            ready!(body.tail.poll(cx, conn, slow))?;
+            conn.expect_input(body.config.connections.handshake.0);
         }
-        match &mut self.role {
+        match &mut body.role {
             Role::Play(sender) => {
-                let idle = sender.poll(cx, &mut self.conn, self.machine.transmit(), slow)?;
+                let idle = sender.poll(cx, conn, machine.transmit(), slow)?;
                 if idle { self.poll_input(cx) } else { Poll::Ready(Ok(())) }
             }
             Role::Publish(flv_in) => {
-                let _ = self.conn.poll_send(cx, self.machine.transmit(), slow)?;
-                if ready!(flv_in.ingest.poll_turn(cx, &self.core))? {
-                    self.conn.look_again();
+                let _ = conn.poll_send(cx, machine.transmit(), slow)?;
+                if ready!(flv_in.ingest.poll_turn(cx, &body.core))? {
+                    conn.look_again();
                 }
                 self.poll_input(cx)
             }
+            Role::Asks(asks) => {
+                let _ = conn.poll_send(cx, machine.transmit(), slow)?;
+                let Poll::Ready(answer) = Pin::new(&mut asks.1).poll(cx) else { return self.poll_input(cx) };
+                let turn = body.decided(machine, answer, Instant::now());
+                body.after(turn, conn);
+                conn.offer_again();
+                Poll::Ready(Ok(()))
+            }
             Role::Guest | Role::Barren => {
-                let _ = self.conn.poll_send(cx, self.machine.transmit(), slow)?;
+                let _ = conn.poll_send(cx, machine.transmit(), slow)?;
                 self.poll_input(cx)
             }
         }
     }
 
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
-        let Self { core, config, conn, machine, role, who, tail } = self;
-        let (now, seat) = (Instant::now(), conn.seat());
+        let Self { body, conn, machine } = self;
+        let now = Instant::now();
+        let most = match body.role {
+            Role::Publish(_) | Role::Play(_) => ALL,
+            // the rest stays with the kernel until it is decided
+            Role::Asks(_) if conn.kept() >= PIECE => return Poll::Pending,
+            _ => conn.kept() + PIECE,
+        };
         let mut turn = Turn::None;
-        let received = ready!(conn.poll_read(cx, ALL, |data| {
+        let received = ready!(conn.poll_read(cx, most, |data| {
             // a player that stops keeps its place until it has all: until then its next request waits
-            if !tail.is_empty() {
+            if !body.tail.is_empty() || matches!(body.role, Role::Asks(_)) {
                 return Ok(0);
             }
             drive(machine, data, |machine, event| {
-                match on_event(core, machine, role, tail, who, event, (now, seat.as_ref()))? {
+                match body.on_event(machine, event, now)? {
                     Turn::None => {}
                     news => turn = news,
                 }
@@ -116,116 +158,190 @@ impl Session {
         if received.end {
             return Poll::Ready(Err(Close::Eof));
         }
+        body.after(turn, conn);
+        if let Role::Publish(flv_in) = &mut body.role {
+            flv_in.ingest.handed_over(conn, received.bytes, &body.core);
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn end(&mut self, why: &Close) {
+        self.body.log_end(why);
+        self.body.core.counters.closed(why);
+    }
+}
+
+/// The change that an event makes to the connection.
+enum Turn {
+    None,
+    /// It waits until it is decided what it may do.
+    Asks,
+    /// It has waited, and was refused.
+    Refused,
+    /// It publishes or plays, and its socket's buffers are to be of these sizes.
+    Accepted(SocketSizes),
+    /// It does neither any more.
+    Stopped,
+}
+
+impl Body {
+    /// Acts on what the client did.
+    fn on_event(&mut self, machine: &mut rtmp::Server, event: Event, now: Instant) -> Result<Turn, Close> {
+        match (event, &mut self.role) {
+            (Event::Publish(_) | Event::Play(_), Role::Barren) => return Err(Close::Idle),
+            (Event::Publish(target), _) => return Ok(self.ask(machine, Wish { target, form: None }, now)),
+            (Event::Play(target), _) => {
+                let form = Some(form(machine, &target.query));
+                return Ok(self.ask(machine, Wish { target, form }, now));
+            }
+            (Event::Media { kind, timestamp, body }, Role::Publish(flv_in)) => {
+                flv_in.media(kind, timestamp, &body, now)?;
+            }
+            (Event::Lost(kind, payload), Role::Publish(flv_in)) => flv_in.lost(kind, &payload),
+            (Event::DataLost(payload), Role::Publish(flv_in)) => flv_in.data_lost(&payload),
+            (Event::Data(body), Role::Publish(flv_in)) => {
+                if let Some(info) = flv::clean(&body) {
+                    flv_in.ingest.publisher.info(info);
+                }
+            }
+            (Event::Stop, Role::Publish(_) | Role::Play(_)) => {
+                self.log_end("by request");
+                machine.charge_to(self.core.greetings.messages());
+                let is_barren = matches!(&self.role, Role::Publish(flv_in) if flv_in.ingest.publisher.moved() == 0);
+                let next = if is_barren { Role::Barren } else { Role::Guest };
+                if let Role::Play(sender) = std::mem::replace(&mut self.role, next) {
+                    self.tail = sender.into_tail();
+                }
+                return Ok(Turn::Stopped);
+            }
+            _ => {}
+        }
+        Ok(Turn::None)
+    }
+
+    fn after(&self, turn: Turn, conn: &mut Conn) {
         match turn {
             Turn::None => {}
+            Turn::Asks => conn.expect_input(Duration::ZERO),
+            Turn::Refused => conn.expect_input(self.config.connections.handshake.0),
             Turn::Accepted(sizes) => {
                 conn.resize(sizes);
                 conn.expect_input(Duration::ZERO);
                 conn.acknowledge_at_once(false);
             }
             Turn::Stopped => {
-                conn.resize(Core::viewer_sizes(config));
+                conn.resize(Core::viewer_sizes(&self.config));
                 // nothing is read before it has the rest
-                conn.expect_input(if tail.is_empty() { config.connections.handshake.0 } else { Duration::ZERO });
+                let limit = if self.tail.is_empty() { self.config.connections.handshake.0 } else { Duration::ZERO };
+                conn.expect_input(limit);
                 conn.acknowledge_at_once(true);
                 conn.offer_again();
             }
         }
-        if let Role::Publish(flv_in) = role {
-            flv_in.ingest.handed_over(conn, received.bytes, core);
-        }
-        Poll::Ready(Ok(()))
     }
 
-    fn end(&mut self, why: &Close) {
-        self.role.log_end(&self.who, why);
-        self.core.counters.closed(why);
-    }
-}
-
-impl Role {
-    fn log_end(&mut self, who: &Who, why: impl std::fmt::Display) {
-        match self {
-            Self::Guest | Self::Barren => log::debug!("{who} closed: {why}"),
-            Self::Publish(flv_in) => flv_in.ingest.ends(why),
-            Self::Play(sender) => sender.ends(why),
+    /// Asks whether it may. The client hears of it once that is decided.
+    fn ask(&mut self, machine: &mut rtmp::Server, wish: Wish, now: Instant) -> Turn {
+        let asked = Name::of_url(&wish.target.name).map(|name| {
+            let request = Request {
+                action: wish.action(),
+                protocol: "rtmp",
+                form: wish.form.map(|form| form.name),
+                tls: self.tls,
+                name: &name,
+                app: &wish.target.app,
+                query: &wish.target.query,
+                peer: self.peer,
+                agent: machine.agent(),
+            };
+            self.core.ask(&request).now()
+        });
+        match asked {
+            Ok(Err(asking)) => {
+                let Wish { target, form } = wish;
+                self.role = Role::Asks(Box::new((Wish { target: target.cut(MAX_URL), form }, asking)));
+                Turn::Asks
+            }
+            Ok(Ok(answer)) => self.answer(machine, &wish, answer, now).map_or(Turn::None, Turn::Accepted),
+            Err(invalid) => self.answer(machine, &wish, Err(invalid.into()), now).map_or(Turn::None, Turn::Accepted),
         }
     }
-}
 
-/// Acts on what the client did.
-fn on_event(
-    core: &Arc<Core>,
-    machine: &mut rtmp::Server,
-    role: &mut Role,
-    tail: &mut Tail,
-    who: &Who,
-    event: Event,
-    (now, seat): (Instant, Option<&Arc<Seat>>),
-) -> Result<Turn, Close> {
-    match (event, &mut *role) {
-        (Event::Publish(_) | Event::Play(_), Role::Barren) => return Err(Close::Idle),
-        (Event::Publish(target), _) => {
-            let flv_in = publish(core, machine, who, &target, (now, seat));
-            let accepted = flv_in.map(|flv_in| *role = Role::Publish(Box::new(flv_in)));
-            return Ok(answer(core, machine, who, &target, accepted, Core::publisher_sizes(&core.config())));
-        }
-        (Event::Play(target), _) => {
-            let sender = play(core, machine, who, &target, seat);
-            let accepted = sender.map(|sender| *role = Role::Play(Box::new(sender)));
-            return Ok(answer(core, machine, who, &target, accepted, Core::viewer_sizes(&core.config())));
-        }
-        (Event::Media { kind, timestamp, body }, Role::Publish(flv_in)) => flv_in.media(kind, timestamp, &body, now)?,
-        (Event::Lost(kind, payload), Role::Publish(flv_in)) => flv_in.lost(kind, &payload),
-        (Event::DataLost(payload), Role::Publish(flv_in)) => flv_in.data_lost(&payload),
-        (Event::Data(body), Role::Publish(flv_in)) => {
-            if let Some(info) = flv::clean(&body) {
-                flv_in.ingest.publisher.info(info);
+    /// It was asked, and is decided now.
+    fn decided(&mut self, machine: &mut rtmp::Server, answer: Result<Leave, Refusal>, now: Instant) -> Turn {
+        let Role::Asks(asks) = std::mem::replace(&mut self.role, Role::Guest) else { return Turn::None };
+        self.answer(machine, &asks.0, answer, now).map_or(Turn::Refused, Turn::Accepted)
+    }
+
+    /// Tells the client what became of its request, and the log if it is refused: the sizes of its socket's
+    /// buffers, if it is not.
+    fn answer(
+        &mut self,
+        machine: &mut rtmp::Server,
+        wish: &Wish,
+        answer: Result<Leave, Refusal>,
+        now: Instant,
+    ) -> Option<SocketSizes> {
+        let begun = answer.and_then(|leave| match wish.form {
+            None => self.publish(machine, leave, &wish.target, now),
+            Some(form) => self.play(leave, &wish.target, form),
+        });
+        match begun {
+            Ok((role, sizes)) => {
+                self.role = role;
+                machine.accept();
+                Some(sizes)
+            }
+            Err(why) => {
+                let name: String = wish.target.name.chars().take(Name::MAX).collect();
+                self.core.refused(why.label(), &self.who, format_args!("is refused {name:?}: {why}"));
+                machine.refuse(why.in_rtmp(), &why.to_string());
+                None
             }
         }
-        (Event::Stop, Role::Publish(_) | Role::Play(_)) => {
-            role.log_end(who, "by request");
-            machine.charge_to(core.greetings.messages());
-            let is_barren = matches!(role, Role::Publish(flv_in) if flv_in.ingest.publisher.moved() == 0);
-            let next = if is_barren { Role::Barren } else { Role::Guest };
-            if let Role::Play(sender) = std::mem::replace(role, next) {
-                *tail = sender.into_tail();
-            }
-            return Ok(Turn::Stopped);
-        }
-        _ => {}
     }
-    Ok(Turn::None)
+
+    fn publish(
+        &self,
+        machine: &mut rtmp::Server,
+        leave: Leave,
+        target: &Target,
+        now: Instant,
+    ) -> Result<(Role, SocketSizes), Refusal> {
+        let name = leave.name().clone();
+        let (publisher, mut grant) = self.core.admit_publisher(leave, &self.entrant(target), now)?;
+        machine.charge_to(publisher.account().clone());
+        grant.who.begins(&self.core.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
+        let config = self.core.config();
+        let flv_in = FlvIn::new(Ingest::new((publisher, grant), &config));
+        Ok((Role::Publish(Box::new(flv_in)), Core::publisher_sizes(&config)))
+    }
+
+    fn play(&self, leave: Leave, target: &Target, form: &'static Form) -> Result<(Role, SocketSizes), Refusal> {
+        let name = leave.name().clone();
+        let (viewer, mut grant) = self.core.admit_player(leave, &self.entrant(target), form)?;
+        grant.who.begins(&self.core.flood, &name, format_args!("plays {name} as {}", form.name));
+        let sender = Sender::new((viewer, grant), Outlet::default());
+        Ok((Role::Play(Box::new(sender)), Core::viewer_sizes(&self.core.config())))
+    }
+
+    fn entrant<'a>(&'a self, target: &'a Target) -> Entrant<'a> {
+        Entrant { asker: Asker::Session(&self.who), seat: self.seat.as_ref(), url: target }
+    }
+
+    fn log_end(&mut self, why: impl std::fmt::Display) {
+        match &mut self.role {
+            Role::Guest | Role::Asks(_) | Role::Barren => log::debug!("{} closed: {why}", self.who),
+            Role::Publish(flv_in) => flv_in.ingest.ends(why),
+            Role::Play(sender) => sender.ends(why),
+        }
+    }
 }
 
-fn publish(
-    core: &Arc<Core>,
-    machine: &mut rtmp::Server,
-    who: &Who,
-    target: &Target,
-    (now, seat): (Instant, Option<&Arc<Seat>>),
-) -> Result<FlvIn, Refusal> {
-    let name = Name::of_url(&target.name)?;
-    let request = Request { name: &name, asker: Asker::Session(who), seat, url: target };
-    let (publisher, mut grant) = core.admit_publisher(&request, now)?;
-    machine.charge_to(publisher.account().clone());
-    grant.who.begins(&core.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
-    Ok(FlvIn::new(Ingest::new((publisher, grant), &core.config())))
-}
-
-fn play(
-    core: &Arc<Core>,
-    machine: &mut rtmp::Server,
-    who: &Who,
-    target: &Target,
-    seat: Option<&Arc<Seat>>,
-) -> Result<Sender, Refusal> {
-    let name = Name::of_url(&target.name)?;
-    let form = form(machine, &target.query);
-    let request = Request { name: &name, asker: Asker::Session(who), seat, url: target };
-    let (viewer, mut grant) = core.admit_player(&request, form)?;
-    grant.who.begins(&core.flood, &name, format_args!("plays {name} as {}", form.name));
-    Ok(Sender::new((viewer, grant), Outlet::default()))
+impl Wish {
+    fn action(&self) -> Action {
+        if self.form.is_some() { Action::Play } else { Action::Publish }
+    }
 }
 
 /// The form that a player can read: what it asks for, else what it says it knows.
@@ -236,32 +352,4 @@ fn form(machine: &rtmp::Server, query: &str) -> &'static Form {
         true if caps.multitrack => &ALL_TRACKS,
         true => &RTMP,
     })
-}
-
-/// Tells the client what became of its request, and the log if it was refused.
-fn answer(
-    core: &Core,
-    machine: &mut rtmp::Server,
-    who: &Who,
-    target: &Target,
-    result: Result<(), Refusal>,
-    sizes: SocketSizes,
-) -> Turn {
-    let Err(why) = result else {
-        machine.accept();
-        return Turn::Accepted(sizes);
-    };
-    let name: String = target.name.chars().take(Name::MAX).collect();
-    core.refused(why.label(), who, format_args!("is refused {name:?}: {why}"));
-    machine.refuse(why.in_rtmp(), &why.to_string());
-    Turn::None
-}
-
-/// The change that an event makes to the connection.
-enum Turn {
-    None,
-    /// It publishes or plays, and its socket's buffers are to be of these sizes.
-    Accepted(SocketSizes),
-    /// It does neither any more.
-    Stopped,
 }

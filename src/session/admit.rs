@@ -1,10 +1,11 @@
-//! The only way to the hub: all who want to publish or to play ask here.
+//! The only way to the hub, for who has a leave to publish or to play.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::ask::{Action, Leave};
 use super::core::Core;
 use super::list::{Entry, Part};
 use super::refusal::Refusal;
@@ -13,19 +14,17 @@ use crate::container::Form;
 use crate::hub::{Name, Publisher, Refused, Ticket, Viewer};
 use crate::net::{Claim, Seat, Use};
 
-/// A request to publish or to play a stream.
-pub struct Request<'a> {
-    /// The name of the stream.
-    pub name: &'a Name,
-    /// The session or the peer that asks.
+/// Somebody who comes in by a leave.
+pub struct Entrant<'a> {
+    /// The session or the peer that has asked.
     pub asker: Asker<'a>,
     /// Its connection's part of what its address has; `None` where the server wants it itself.
     pub seat: Option<&'a Arc<Seat>>,
-    /// The URL that it asks for, or that the server asks for.
+    /// The URL that it asked for, or that the server asks for.
     pub url: &'a dyn Display,
 }
 
-/// The session or the peer that asks.
+/// The session or the peer that has asked.
 #[derive(Clone, Copy)]
 pub enum Asker<'a> {
     /// A session that has an id.
@@ -35,8 +34,8 @@ pub enum Asker<'a> {
     Guest(&'static str, Option<SocketAddr>),
 }
 
-/// The leave to publish or to play, which ends when it is dropped.
-#[must_use = "the leave ends when it is dropped"]
+/// A session that publishes or plays, which ends when it is dropped.
+#[must_use = "the session ends when it is dropped"]
 pub struct Grant {
     /// The session, with its stream.
     pub who: Who,
@@ -48,28 +47,57 @@ pub struct Grant {
 
 impl Core {
     /// Has somebody publish from now on.
-    pub fn admit_publisher(&self, request: &Request<'_>, now: Instant) -> Result<(Publisher, Grant), Refusal> {
-        let taken = request.take(Claim::Publisher)?;
-        let who = request.who(self);
-        let publisher = self.hub.publish(request.name, &who.to_string(), now)?;
-        let grant = self.grant(who, request.name, Part::Publishes, request.url, taken);
-        Ok((publisher.coming_from(request.customer()).of(grant.ticket()), grant))
+    pub fn admit_publisher(
+        &self,
+        leave: Leave,
+        entrant: &Entrant<'_>,
+        now: Instant,
+    ) -> Result<(Publisher, Grant), Refusal> {
+        let name = leave.to(Action::Publish)?;
+        let taken = entrant.take(Claim::Publisher)?;
+        let who = entrant.who(self).of(&name);
+        let publisher = self.hub.publish(&name, &who.to_string(), now)?;
+        let grant = self.grant(who, &name, Part::Publishes, entrant.url, taken);
+        Ok((publisher.coming_from(entrant.customer()).of(grant.ticket()), grant))
     }
 
     /// Has somebody play in that form from now on.
-    pub fn admit_player(&self, request: &Request<'_>, form: &'static Form) -> Result<(Viewer, Grant), Refusal> {
-        let taken = request.take(Claim::Viewer)?;
-        let viewer = self.hub.play(request.name, form)?;
-        let viewer = if request.seat.is_some() { viewer.giving_way(request.customer()) } else { viewer };
-        let grant = self.grant(request.who(self), request.name, Part::Plays(form.name), request.url, taken);
+    pub fn admit_player(
+        &self,
+        leave: Leave,
+        entrant: &Entrant<'_>,
+        form: &'static Form,
+    ) -> Result<(Viewer, Grant), Refusal> {
+        let name = leave.to(Action::Play)?;
+        let taken = entrant.take(Claim::Viewer)?;
+        let viewer = self.hub.play(&name, form)?;
+        let viewer = if entrant.seat.is_some() { viewer.giving_way(entrant.customer()) } else { viewer };
+        let who = entrant.who(self).of(&name);
+        let grant = self.grant(who, &name, Part::Plays(form.name), entrant.url, taken);
         Ok((viewer.of(grant.who.id(), grant.ticket()), grant))
     }
 
     /// Has a session that begins with `kind` send a stream to players of it, who have been admitted.
-    pub fn admit_cast(&self, name: &Name, kind: &'static str, form: &'static Form) -> Result<(Viewer, Grant), Refusal> {
-        let viewer = self.hub.cast(name, form)?;
-        let grant = self.grant(self.who(kind).of(name), name, Part::Plays(form.name), &"", None);
+    pub fn admit_cast(
+        &self,
+        leave: Leave,
+        kind: &'static str,
+        form: &'static Form,
+    ) -> Result<(Viewer, Grant), Refusal> {
+        let name = leave.to(Action::Play)?;
+        let viewer = self.hub.cast(&name, form)?;
+        let grant = self.grant(self.who(kind).of(&name), &name, Part::Plays(form.name), &"", None);
         Ok((viewer.of(grant.who.id(), grant.ticket()), grant))
+    }
+
+    /// Has the program itself publish from now on, which asks nobody. The id of its session begins with `kind`.
+    pub fn publish(&self, name: &Name, kind: &'static str, now: Instant) -> Result<(Publisher, Grant), Refusal> {
+        self.admit_publisher(Leave::own(Action::Publish, name), &Entrant::of_program(kind), now)
+    }
+
+    /// Has the program itself play from now on, which asks nobody. The id of its session begins with `kind`.
+    pub fn play(&self, name: &Name, kind: &'static str, form: &'static Form) -> Result<(Viewer, Grant), Refusal> {
+        self.admit_player(Leave::own(Action::Play, name), &Entrant::of_program(kind), form)
     }
 
     fn grant(&self, who: Who, name: &Name, part: Part, url: &dyn Display, taken: Option<Use>) -> Grant {
@@ -85,26 +113,23 @@ impl Grant {
     }
 }
 
-impl<'a> Request<'a> {
-    /// That of the program itself, which has no address; ids of its sessions begin with `kind`.
-    pub fn of_program(name: &'a Name, kind: &'static str) -> Self {
-        Self { name, asker: Asker::Guest(kind, None), seat: None, url: &"" }
+impl Entrant<'_> {
+    /// The program itself, which has no address.
+    fn of_program(kind: &'static str) -> Self {
+        Self { asker: Asker::Guest(kind, None), seat: None, url: &"" }
     }
-}
 
-impl Request<'_> {
     /// Takes its part of what its address has.
     fn take(&self, what: Claim) -> Result<Option<Use>, Refused> {
         self.seat.map(|seat| seat.take(what).ok_or(Refused::Peer)).transpose()
     }
 
     fn who(&self, core: &Core) -> Who {
-        let who = match self.asker {
+        match self.asker {
             Asker::Session(who) => who.clone(),
             Asker::Guest(kind, None) => core.who(kind),
             Asker::Guest(kind, Some(peer)) => core.who(kind).at(peer),
-        };
-        who.of(self.name)
+        }
     }
 
     fn customer(&self) -> Option<u128> {
@@ -125,7 +150,9 @@ mod tests {
         let peer: SocketAddr = "192.0.2.1:9".parse().unwrap();
         let seats: Vec<_> = (0..4).map(|_| core.peers.seat(peer.ip()).unwrap()).collect();
         let (name, asker) = (Name::new("a").unwrap(), Asker::Guest("FLVPUBSUB", Some(peer)));
-        let play = |seat| core.admit_player(&Request { name: &name, asker, seat: Some(seat), url: &"" }, &FLV);
+        let play = |seat| {
+            core.admit_player(Leave::own(Action::Play, &name), &Entrant { asker, seat: Some(seat), url: &"" }, &FLV)
+        };
         let mut playing: Vec<_> = seats.iter().filter_map(|seat| play(seat).ok()).collect();
         assert_eq!(playing.len(), 2);
         let (viewer, grant) = playing.remove(0);
@@ -142,7 +169,7 @@ mod tests {
         let peer: SocketAddr = "192.0.2.1:9".parse().unwrap();
         let seats: Vec<_> = (0..3).map(|_| core.peers.seat(peer.ip()).unwrap()).collect();
         let (name, asker) = (Name::new("a").unwrap(), Asker::Guest("FLVPUBSUB", None));
-        let play = |seat| core.admit_player(&Request { name: &name, asker, seat, url: &"" }, &FLV);
+        let play = |seat| core.admit_player(Leave::own(Action::Play, &name), &Entrant { asker, seat, url: &"" }, &FLV);
         let _playing: Vec<_> = seats[..2].iter().map(|seat| play(Some(seat)).ok().unwrap()).collect();
         let others: Vec<_> = (0..2).map(|_| play(None).ok().unwrap()).collect();
         assert!(play(Some(&seats[0])).is_err(), "there are four");
@@ -156,8 +183,8 @@ mod tests {
         let core = Core::new(Config::parse("test", text).unwrap(), Arc::default());
         let asker = Asker::Guest("FLVPUB", None);
         let publish = |seat, name| {
-            let name = Name::new(name).unwrap();
-            core.admit_publisher(&Request { name: &name, asker, seat, url: &"" }, Instant::now())
+            let leave = Leave::own(Action::Publish, &Name::new(name).unwrap());
+            core.admit_publisher(leave, &Entrant { asker, seat, url: &"" }, Instant::now())
         };
         let seats: Vec<_> = (0..3).map(|_| core.peers.seat("192.0.2.1".parse().unwrap()).unwrap()).collect();
         let first = publish(Some(&seats[0]), "a").ok().unwrap();

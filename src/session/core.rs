@@ -8,6 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use async_io::Timer;
 use smol::Executor;
 
+use super::ask::{Answer, Gatekeeper, Request};
 use super::counters::Counters;
 use super::flood::Flood;
 use super::list::Sessions;
@@ -61,14 +62,25 @@ pub struct Core {
     /// Counts of how connections ended.
     pub counters: Counters,
     ids: Ids,
+    /// Decides who may publish and play.
+    pub(super) gatekeeper: Box<dyn Gatekeeper>,
     pub(super) list: Sessions,
     /// The lines that the log has had of each peer.
     pub flood: Arc<Flood>,
 }
 
 impl Core {
-    /// A core whose tasks run on `executor`.
+    /// A core whose tasks run on `executor`. Everybody may publish and play.
     pub fn new(config: Config, executor: Arc<Executor<'static>>) -> Arc<Self> {
+        Self::guarded(config, executor, |_: &Request<'_>| Answer::Now(Ok(())))
+    }
+
+    /// The same, where `gatekeeper` decides who may publish and play.
+    pub fn guarded(
+        config: Config,
+        executor: Arc<Executor<'static>>,
+        gatekeeper: impl Gatekeeper + 'static,
+    ) -> Arc<Self> {
         let total = Account::root("total", config.plan().user());
         let streams = total.child("streams", config.streams.max.saturating_mul(config.streams.memory.0));
         let greetings = Greetings::new(&total, config.greetings(), config.greeting());
@@ -94,6 +106,7 @@ impl Core {
             throttle: HandshakeThrottle::default(),
             counters: Counters::default(),
             ids: Ids::default(),
+            gatekeeper: Box::new(gatekeeper),
             list: Sessions::default(),
             flood: Arc::default(),
             total,

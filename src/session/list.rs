@@ -189,7 +189,7 @@ mod tests {
     use crate::container::FLV;
     use crate::hub::{Dismissal, Next, Pressed, Step};
     use crate::media::{Codec, Frame, Hz, Kind, Params, Ticks, Track};
-    use crate::session::{Asker, Ingest, Request};
+    use crate::session::{Action, Asker, Entrant, Ingest, Leave};
 
     #[test]
     fn a_url_is_kept_as_far_as_there_is_room() {
@@ -203,11 +203,14 @@ mod tests {
         let core = Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), Arc::default());
         let (name, cx) = (Name::new("a").unwrap(), Context::from_waker(Waker::noop()));
         let peer: SocketAddr = "192.0.2.1:9".parse().unwrap();
-        let request =
-            |kind| Request { name: &name, asker: Asker::Guest(kind, Some(peer)), seat: None, url: &"/live/a?secret" };
-        let (publisher, grant) = core.admit_publisher(&request("RTMPPUBSUB"), Instant::now()).ok().unwrap();
-        let mut viewers: Vec<_> =
-            (0..2).map(|_| core.admit_player(&request("FLVPUBSUB"), &FLV).ok().unwrap()).collect();
+        let entrant = |kind| Entrant { asker: Asker::Guest(kind, Some(peer)), seat: None, url: &"/live/a?secret" };
+        let publish = || {
+            let leave = Leave::own(Action::Publish, &name);
+            core.admit_publisher(leave, &entrant("RTMPPUBSUB"), Instant::now())
+        };
+        let play = |kind| core.admit_player(Leave::own(Action::Play, &name), &entrant(kind), &FLV).ok().unwrap();
+        let (publisher, grant) = publish().ok().unwrap();
+        let mut viewers: Vec<_> = (0..2).map(|_| play("FLVPUBSUB")).collect();
         let ids = |core: &Core| core.sessions().iter().map(|(_, one, _)| one.id.to_string()).collect::<Vec<_>>();
         assert_eq!(ids(&core), ["id=RTMPPUBSUB1", "id=FLVPUBSUB1", "id=FLVPUBSUB2"]);
         let (ticket, first, stats) = core.sessions().swap_remove(1);
@@ -218,7 +221,7 @@ mod tests {
         );
 
         // one in the middle of sending hears of it as well
-        let (mut sends, leave) = core.admit_player(&request("TSPUBSUB"), &FLV).ok().unwrap();
+        let (mut sends, leave) = play("TSPUBSUB");
         assert_eq!(sends.poll_pressed(&cx, Instant::now()), Ok(Pressed::No));
         assert!(core.kick(core.sessions().last().unwrap().0));
         assert_eq!(sends.poll_pressed(&cx, Instant::now()), Err(Dismissal::Kicked));
@@ -238,21 +241,22 @@ mod tests {
         assert_eq!((why.label(), why.to_string()), ("kicked", "kicked: the operator has ended it".into()));
         drop(publisher);
         assert_eq!(ids(&core), ["id=FLVPUBSUB2"]);
-        assert!(core.admit_publisher(&request("RTMPPUBSUB"), Instant::now()).is_ok(), "its name is free");
+        assert!(publish().is_ok(), "its name is free");
     }
 
     #[test]
     fn a_session_that_plays_again_while_its_rest_is_sent_is_found_by_either_number() {
         let core = Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), Arc::default());
         let (name, who) = (Name::new("a").unwrap(), core.who("RTMPPUBSUB"));
-        let request = Request { name: &name, asker: Asker::Session(&who), seat: None, url: &"/live/a" };
-        let [(before, rest), (mut now, grant)] = [(); 2].map(|()| core.admit_player(&request, &FLV).ok().unwrap());
+        let entrant = Entrant { asker: Asker::Session(&who), seat: None, url: &"/live/a" };
+        let play = || core.admit_player(Leave::own(Action::Play, &name), &entrant, &FLV).ok().unwrap();
+        let [(before, rest), (mut now, grant)] = [(); 2].map(|()| play());
         assert!(core.kick(grant.ticket()));
         assert_eq!((before.is_dismissed(), now.is_dismissed()), (false, true), "it is the one that was meant");
         drop((before, rest));
         assert_eq!(core.sessions().len(), 1, "the end of the one before is not its own");
         assert!(core.kick(grant.ticket()));
-        now = core.admit_player(&request, &FLV).ok().unwrap().0;
+        now = play().0;
         assert!(!now.is_dismissed());
     }
 
@@ -260,9 +264,9 @@ mod tests {
     fn who_listens_to_a_group_waits_for_what_is_sent_to_it() {
         let core = Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), Arc::default());
         let (name, cx) = (Name::new("a").unwrap(), Context::from_waker(Waker::noop()));
-        let request = Request { name: &name, asker: Asker::Guest("RTSPSUB", None), seat: None, url: &"/live/a" };
-        let (viewer, listener) = core.admit_player(&request, &FLV).ok().unwrap();
-        let (mut cast, grant) = core.admit_cast(&name, "RTSPCAST", &FLV).ok().unwrap();
+        let (viewer, listener) = core.play(&name, "RTSPSUB", &FLV).ok().unwrap();
+        let leave = Leave::own(Action::Play, &name);
+        let (mut cast, grant) = core.admit_cast(leave, "RTSPCAST", &FLV).ok().unwrap();
         viewer.listens_to(grant.ticket());
         let waits = || {
             let all = core.sessions();
@@ -270,7 +274,7 @@ mod tests {
             one.and_then(|(_, _, stats)| stats.map(|stats| stats.waits)).unwrap()
         };
         assert_eq!(waits(), Some(Waits::Publisher));
-        let (mut publisher, _leave) = core.admit_publisher(&request, Instant::now()).ok().unwrap();
+        let (mut publisher, _leave) = core.publish(&name, "RTSPPUB", Instant::now()).ok().unwrap();
         assert_eq!(waits(), Some(Waits::Start));
         let params = Params { record: Bytes::from_static(&[0x12, 0x10]), ..Params::default() };
         publisher.track(Track { id: 0, codec: Codec::Aac, clock: Hz::MS, params });

@@ -1,7 +1,8 @@
-//! The things that all protocols share: the leave to publish and to play, the identity of a session, a
-//! publisher's and a viewer's side, and the core that every one of them gets.
+//! The things that all protocols share: the one place to ask for the leave to publish and to play, the identity of a
+//! session, a publisher's and a viewer's side, and the core that every one of them gets.
 
 mod admit;
+mod ask;
 mod core;
 mod counters;
 mod flood;
@@ -22,7 +23,8 @@ mod sender;
 mod who;
 
 pub use self::core::Core;
-pub use admit::{Asker, Grant, Request};
+pub use admit::{Asker, Entrant, Grant};
+pub use ask::{Action, Answer, Asking, Gatekeeper, Leave, PATIENCE, Request, Verdict};
 pub use counters::Counters;
 pub use flood::Flood;
 #[cfg(feature = "rtmp")]
@@ -33,7 +35,7 @@ pub use list::{Entry, MAX_URL, Part, Session};
 pub use recorded::{Asked, Counts, List, MOST_TOLD, Recorded, Told, is_recording};
 pub use refusal::Refusal;
 #[cfg(feature = "rtsp")]
-pub use rtp_in::{RtpIngest, announced};
+pub use rtp_in::{RtpIngest, Tracks, announced};
 #[cfg(feature = "rtsp")]
 pub use rtp_out::{MediaPath, RtpSender};
 pub use sender::{Sender, Tail, sent_away};

@@ -4,6 +4,8 @@ use std::fmt;
 
 use crate::hub::{InvalidName, Refused};
 use crate::net::{Close, Reason};
+#[cfg(feature = "http")]
+use crate::proto::http;
 #[cfg(feature = "rtmp")]
 use crate::proto::rtmp;
 #[cfg(feature = "rtsp")]
@@ -14,6 +16,10 @@ use crate::proto::rtsp;
 pub enum Refusal {
     /// No stream can have that name.
     Name,
+    /// The gatekeeper does not want it.
+    Denied,
+    /// The gatekeeper has not answered in time.
+    Unanswered,
     /// No track has a place here.
     #[cfg(feature = "rtsp")]
     Codec,
@@ -32,6 +38,8 @@ impl Refusal {
     pub fn label(self) -> &'static str {
         match self {
             Self::Name => "name",
+            Self::Denied => "denied",
+            Self::Unanswered => "unanswered",
             #[cfg(feature = "rtsp")]
             Self::Codec => "codec",
             #[cfg(feature = "rtsp")]
@@ -47,6 +55,7 @@ impl Refusal {
     pub fn in_rtmp(self) -> rtmp::Refusal {
         match self {
             Self::Name | Self::Hub(Refused::Taken) => rtmp::Refusal::BadName,
+            Self::Denied | Self::Unanswered => rtmp::Refusal::Denied,
             #[cfg(feature = "rtsp")]
             Self::Codec | Self::Password => rtmp::Refusal::Denied,
             #[cfg(feature = "http")]
@@ -60,12 +69,28 @@ impl Refusal {
     pub fn in_rtsp(self) -> rtsp::Status {
         match self {
             Self::Name => rtsp::Status::NOT_FOUND,
+            Self::Denied => rtsp::Status::FORBIDDEN,
+            Self::Unanswered => rtsp::Status::UNAVAILABLE,
             Self::Codec => rtsp::Status::UNSUPPORTED_MEDIA_TYPE,
             Self::Password => rtsp::Status::UNAUTHORIZED,
             #[cfg(feature = "http")]
             Self::Segments => rtsp::Status::NOT_ENOUGH_BANDWIDTH,
             Self::Hub(Refused::Taken) => rtsp::Status::FORBIDDEN,
             Self::Hub(_) => rtsp::Status::NOT_ENOUGH_BANDWIDTH,
+        }
+    }
+
+    /// Its status in HTTP: a client may try again after 503.
+    #[cfg(feature = "http")]
+    pub fn in_http(self) -> http::Status {
+        match self {
+            Self::Name => http::Status::BAD_REQUEST,
+            Self::Denied => http::Status::FORBIDDEN,
+            #[cfg(feature = "rtsp")]
+            Self::Codec => http::Status::NOT_FOUND,
+            #[cfg(feature = "rtsp")]
+            Self::Password => http::Status::FORBIDDEN,
+            Self::Unanswered | Self::Segments | Self::Hub(_) => http::Status::UNAVAILABLE,
         }
     }
 }
@@ -86,6 +111,8 @@ impl From<Refusal> for Reason {
     fn from(refusal: Refusal) -> Self {
         Self::Ours(match refusal {
             Refusal::Name => InvalidName::TEXT,
+            Refusal::Denied => "the server's rules do not allow it",
+            Refusal::Unanswered => "nobody has decided in time whether it may",
             #[cfg(feature = "rtsp")]
             Refusal::Codec => "no track of it has a codec that has a place here",
             #[cfg(feature = "rtsp")]

@@ -64,9 +64,11 @@ thread_local! {
     static BUFFER: RefCell<[u8; DATAGRAM]> = const { RefCell::new([0; DATAGRAM]) };
 }
 
-/// The tracks that are announced, each with its number if it has a place here;
-/// `None` if none has.
-pub fn announced(description: &Description, config: &Config) -> Option<(Demux, Vec<Option<usize>>)> {
+/// The tracks that are announced, each with its number if it has a place here.
+pub type Tracks = (Demux, Vec<Option<usize>>);
+
+/// The tracks that a description announces; `None` if none of them has a place here.
+pub fn announced(description: &Description, config: &Config) -> Option<Tracks> {
     // inside the connection nothing comes late
     let mut demux = Demux::new(config.streams.max_frame.0, Duration::ZERO);
     let numbers: Vec<_> = description.medias.iter().map(|media| demux.add(&media.formats)).collect();
@@ -75,7 +77,7 @@ pub fn announced(description: &Description, config: &Config) -> Option<(Demux, V
 
 impl RtpIngest {
     /// The side of a publisher that was let in, for the tracks that were announced.
-    pub fn new(admitted: (Publisher, Grant), (demux, numbers): (Demux, Vec<Option<usize>>), config: &Config) -> Self {
+    pub fn new(admitted: (Publisher, Grant), (demux, numbers): Tracks, config: &Config) -> Self {
         let mut ingest = Ingest::new(admitted, config);
         ingest.begin_turn();
         let who = &ingest.grant.who;
@@ -394,7 +396,6 @@ impl From<rtp::Error> for Loss {
 mod tests {
     use std::sync::Arc;
 
-    use super::super::admit::{Asker, Request};
     use super::*;
     use crate::hub::Name;
     use crate::proto::rtsp::sdp;
@@ -407,9 +408,7 @@ mod tests {
     fn publishes(medias: &str) -> (Arc<Core>, RtpIngest) {
         let core = Core::new(Config::parse("test", "profile = \"box\"").unwrap(), Arc::default());
         let config = core.config();
-        let (name, asker) = (Name::new("a").unwrap(), Asker::Guest("RTSPPUB", None));
-        let admitted =
-            core.admit_publisher(&Request { name: &name, asker, seat: None, url: &"" }, Instant::now()).unwrap();
+        let admitted = core.publish(&Name::new("a").unwrap(), "RTSPPUB", Instant::now()).unwrap();
         let head = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n";
         let description = sdp::Description::parse(&format!("{head}{medias}")).unwrap();
         let tracks = announced(&description, &config).unwrap();

@@ -158,7 +158,7 @@ mod tests {
     use crate::container::FLV;
     use crate::hub::{Name, Unit};
     use crate::media::Ticks;
-    use crate::session::{Asker, Core, Request};
+    use crate::session::{Action, Asker, Core, Entrant, Leave};
     use std::net::SocketAddr;
 
     #[test]
@@ -168,7 +168,10 @@ mod tests {
         let peer: SocketAddr = "192.0.2.1:9".parse().unwrap();
         let seats = [(); 2].map(|()| core.peers.seat(peer.ip()).unwrap());
         let (name, asker) = (Name::new("a").unwrap(), Asker::Guest("FLVSUB", Some(peer)));
-        let play = |seat| core.admit_player(&Request { name: &name, asker, seat: Some(seat), url: &"" }, &FLV).ok();
+        let play = |seat| {
+            let leave = Leave::own(Action::Play, &name);
+            core.admit_player(leave, &Entrant { asker, seat: Some(seat), url: &"" }, &FLV).ok()
+        };
         let (idle, mut busy) = (Outlet::default(), Outlet::default());
         busy.fill(|units| units.push(Unit::whole("a picture".into(), Ticks(0))));
         let rest = Sender::new(play(&seats[0]).unwrap(), busy).into_tail();

@@ -10,7 +10,7 @@ use smol::future::{block_on, yield_now};
 use super::{Recorder, Scratch};
 use crate::conf::Config;
 use crate::hub::{Name, Publisher, Ticket};
-use crate::session::{Asker, Core, Grant, Request};
+use crate::session::{Core, Grant};
 
 /// Has a recorder go by `keys` and one rule for all streams while `test` runs.
 fn with_recorder<F: Future>(keys: &str, test: impl FnOnce(Arc<Core>) -> F) {
@@ -33,8 +33,7 @@ fn config(scratch: &Scratch, keys: &str) -> Config {
 
 fn publish(core: &Core, name: &str) -> (Publisher, Grant) {
     let name = Name::new(name).unwrap();
-    let request = Request { name: &name, asker: Asker::Guest("RTMPPUBSUB", None), seat: None, url: &"" };
-    core.admit_publisher(&request, Instant::now()).ok().unwrap()
+    core.publish(&name, "RTMPPUBSUB", Instant::now()).ok().unwrap()
 }
 
 /// The recordings in the list, with their streams.

@@ -59,7 +59,7 @@ struct Session<'a> {
 /// Publishes a file until its end, or until it is not wanted any more. If it `holds`, it waits near
 /// the start until a viewer has got something.
 pub(super) async fn play(job: &RelayJob, playback: &Playback, holds: bool) -> (Close, u64) {
-    let RelayJob { core, config, name, who, .. } = job;
+    let RelayJob { config, name, who, .. } = job;
     // half of what a stream may have is for frames on their way to viewers
     let (most, max_frame) = (config.streams.memory.0 / 8, config.streams.max_frame.0);
     let (path, lane) = (playback.path.clone(), Lane::to(&playback.path));
@@ -67,7 +67,7 @@ pub(super) async fn play(job: &RelayJob, playback: &Playback, holds: bool) -> (C
         Ok(show) => show,
         Err(error) => return (Close::refused(error), 0),
     };
-    let admitted = match core.admit_publisher(&job.request(), Instant::now()) {
+    let admitted = match job.publish(Instant::now()) {
         Ok(admitted) => admitted,
         Err(why) => return (why.into(), 0),
     };

@@ -31,7 +31,7 @@ use crate::conf;
 use crate::hls::Unstored;
 use crate::hls::{Ask, Delete, File, Found, Numbers, Packing, Rules, Window};
 use crate::hub::{Name, Next, Step, Unit, Viewer};
-use crate::session::{Asker, Flood, Grant, Refusal, Request, Who};
+use crate::session::{Flood, Grant, Refusal, Who};
 
 /// All streams that have segments.
 pub(super) struct Hls {
@@ -196,8 +196,7 @@ impl Hls {
         }
         // only the collector knows which it will be, and no player sees it before
         let first = packing.unwrap_or(Packing::Ts);
-        let request = Request { name, asker: Asker::Guest(MUXER, None), seat: None, url: &"" };
-        let (viewer, grant) = server.core.admit_player(&request, packing::form(first))?;
+        let (viewer, grant) = server.core.play(name, MUXER, packing::form(first))?;
         let (viewer, who) = (viewer.from_oldest().giving_way(None), grant.who.clone());
         let account = self.account.child(name.as_str(), self.account.limit());
         let numbers = Numbers::at(SystemTime::now()).max(*lock(&self.unused));

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::budget::{Account, Lease};
 use crate::hub::{Name, Refused, Waiting, first_to_go};
 use crate::net::{Close, bits, random};
-use crate::session::{Core, Entry, Who};
+use crate::session::{Core, Entry, Leave, Who};
 
 /// All players that are known.
 pub struct HlsSessions {
@@ -45,16 +45,17 @@ impl HlsSessions {
         self.per_peer.store(per_peer, Relaxed);
     }
 
-    /// Begins a session of `name`: its number, which nobody can guess. If there is no place and `name` `plays`,
-    /// a session of a stream that does not gives way.
+    /// Begins a session by a `leave`: its number, which nobody can guess. If there is no place and its stream
+    /// `plays`, a session of a stream that does not gives way.
     pub fn enter(
         &self,
         core: &Core,
-        name: &Name,
+        leave: Leave,
         mut who: Who,
         url: &dyn Display,
         plays: &dyn Fn(&Name) -> bool,
     ) -> Result<u64, Refused> {
+        let name = leave.name();
         let mut sessions = self.lock();
         let customer = who.ip().and_then(|ip| core.peers.customer(ip)).map(bits);
         let same = |session: &HlsSession| customer.is_some() && session.customer == customer;
@@ -137,8 +138,12 @@ mod tests {
     use super::*;
     use crate::conf::Config;
     use crate::hub::Waits;
-    use crate::session::Part;
+    use crate::session::{Action, Part};
     use std::sync::Arc;
+
+    fn leave(name: &Name) -> Leave {
+        Leave::own(Action::Play, name)
+    }
 
     fn core() -> Arc<Core> {
         Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), Arc::default())
@@ -148,7 +153,7 @@ mod tests {
     fn each_is_listed_and_can_be_ended() {
         let (core, sessions) = (core(), HlsSessions::new(2, 2, Account::root("hls", 1 << 20)));
         let (name, peer) = (Name::new("a").unwrap(), "192.0.2.1:9".parse().unwrap());
-        let enter = || sessions.enter(&core, &name, core.who("HLSSUB").at(peer), &"/hls/a.m3u8?k=1", &|_| true);
+        let enter = || sessions.enter(&core, leave(&name), core.who("HLSSUB").at(peer), &"/hls/a.m3u8?k=1", &|_| true);
         let numbers = [(); 2].map(|()| enter().unwrap());
         let listed = || core.sessions();
         let (ticket, first, stats) = listed().swap_remove(0);
@@ -176,7 +181,7 @@ mod tests {
         let sessions = HlsSessions::new(2, 2, account.clone());
         let (name, other) = (Name::new("a").unwrap(), Name::new("b").unwrap());
         let core = core();
-        let enter = || sessions.enter(&core, &name, core.who("HLSSUB"), &"", &|_| true);
+        let enter = || sessions.enter(&core, leave(&name), core.who("HLSSUB"), &"", &|_| true);
         let (one, two) = (enter().unwrap(), enter().unwrap());
         assert_eq!((enter(), one == two), (Err(Refused::Viewers), false));
         assert!(sessions.see(one, &name, 10) && !sessions.see(one, &other, 10) && !sessions.see(!one, &name, 10));
@@ -185,7 +190,7 @@ mod tests {
         sessions.sweep(Instant::now() + Duration::from_secs(11), Duration::from_secs(10));
         assert_eq!((sessions.len(), account.used()), (0, 0));
         let poor = HlsSessions::new(9, 9, Account::root("hls", 0));
-        assert_eq!(poor.enter(&core, &name, core.who("HLSSUB"), &"", &|_| true), Err(Refused::Viewers));
+        assert_eq!(poor.enter(&core, leave(&name), core.who("HLSSUB"), &"", &|_| true), Err(Refused::Viewers));
     }
 
     #[test]
@@ -194,7 +199,7 @@ mod tests {
         let (core, sessions, name) = (core(), HlsSessions::new(4, 3, account), Name::new("a").unwrap());
         let enter = |peer: &str| {
             let who = core.who("HLSSUB").at(peer.parse().unwrap());
-            sessions.enter(&core, &name, who, &"", &|_| true).err()
+            sessions.enter(&core, leave(&name), who, &"", &|_| true).err()
         };
         let many = [(); 4].map(|()| enter("192.0.2.1:1"));
         assert_eq!(many, [None, None, None, Some(Refused::Peer)]);
@@ -208,7 +213,7 @@ mod tests {
         let enter = |name: &str, peer: &str| {
             let who = core.who("HLSSUB").at(peer.parse().unwrap());
             let plays = |name: &Name| name.as_str().starts_with("live");
-            sessions.enter(&core, &Name::new(name).unwrap(), who, &"", &plays)
+            sessions.enter(&core, leave(&Name::new(name).unwrap()), who, &"", &plays)
         };
         let (one, two) = ("192.0.2.1:1", "192.0.2.2:1");
         let waiting = [enter("x", two), enter("x", one), enter("y", one), enter("z", one)].map(Result::unwrap);

@@ -19,7 +19,7 @@ use crate::net::{Close, Outlet};
 use crate::proto::http::{Request, Status};
 use crate::serve::Server;
 use crate::serve::hls::{Entry, HOLD, PLAYER, Text};
-use crate::session::sent_away;
+use crate::session::{Leave, sent_away};
 
 /// A request for a playlist or a file that may not be there yet.
 struct Waiting {
@@ -54,13 +54,13 @@ const MAX_SESSION: usize = 64;
 impl Exchange {
     pub(super) fn playlist(self, name: Name) -> Answer {
         match ask(&self.request.query) {
-            Some(ask) => self.seated(name, Wanted::Playlist(ask)),
+            Some(ask) => self.want(name, Wanted::Playlist(ask)),
             None => Reply::refuse(Status::BAD_REQUEST, "_HLS_msn, _HLS_part, _HLS_skip").into(),
         }
     }
 
     pub(super) fn whole(self, name: Name) -> Answer {
-        self.seated(name, Wanted::Record)
+        self.want(name, Wanted::Record)
     }
 
     pub(super) fn segment(self, name: Name, file: String) -> Answer {
@@ -80,12 +80,24 @@ impl Exchange {
         is_list || session(&self.request.query).is_none() || self.is_seated(name)
     }
 
-    /// A playlist, for a session.
-    fn seated(self, name: Name, wanted: Wanted) -> Answer {
+    /// A known session has been let in. For others it is asked; a number that is not known is refused.
+    fn want(self, name: Name, wanted: Wanted) -> Answer {
+        match session(&self.request.query).map(|number| self.server.sessions.see(number, &name, 0)) {
+            Some(true) => self.give(name, wanted),
+            Some(false) if self.config.hls.sessions => Reply::refuse(Status::NOT_FOUND, NO_SESSION).into(),
+            _ => self.ask(&name, None, |exchange, leave| exchange.listen(leave, wanted)),
+        }
+    }
+
+    /// Lets a player in: it gets what it wants, or its session first.
+    fn listen(self, leave: Leave, wanted: Wanted) -> Answer {
+        if self.config.hls.sessions { self.seat(leave) } else { self.give(leave.name().clone(), wanted) }
+    }
+
+    fn give(self, name: Name, wanted: Wanted) -> Answer {
         match self.server.hls.ask(&self.server, &name, self.customer()) {
-            Ok(entry) if self.is_seated(&name) => self.wait(entry, name, wanted),
-            Ok(_) => self.seat(&name),
-            Err(denied) => self.busy(denied.label(), &denied),
+            Ok(entry) => self.wait(entry, name, wanted),
+            Err(denied) => self.turn_down(denied),
         }
     }
 
@@ -95,22 +107,19 @@ impl Exchange {
         seen || !self.config.hls.sessions
     }
 
-    /// Begins a session for a request that shows none; a number that is not known is refused.
-    fn seat(&self, name: &Name) -> Answer {
+    /// Begins a session, and has the client ask again with its number.
+    fn seat(&self, leave: Leave) -> Answer {
         let Request { path, query, .. } = &self.request;
-        if session(query).is_some() {
-            return Reply::refuse(Status::NOT_FOUND, NO_SESSION).into();
-        }
         let who = self.server.core.who(PLAYER).at(self.peer);
         let plays = |name: &Name| self.server.hls.plays(&self.server, name);
-        match self.server.sessions.enter(&self.server.core, name, who, &self.request, &plays) {
+        match self.server.sessions.enter(&self.server.core, leave, who, &self.request, &plays) {
             Ok(number) => {
                 let query = if query.is_empty() { String::new() } else { format!("{query}&") };
                 let to = format!("{}?{query}{SESSION}={number:016x}", beside(path));
                 let fields = [("Location", to.into()), NO_CACHE, CORS];
                 Reply::new(Status::FOUND, Body::Text("".into())).with(fields).into()
             }
-            Err(refused) => self.busy(refused.label(), &refused),
+            Err(refused) => self.turn_down(refused.into()),
         }
     }
 

@@ -13,7 +13,7 @@ use crate::conf::FileFormat;
 use crate::container::Form;
 use crate::hub::Name;
 use crate::proto::http::{Method, Status};
-use crate::session::{Asker, Request, Sender};
+use crate::session::{Asker, Entrant, Leave, Sender};
 
 /// A player of a live form.
 pub(in crate::serve) struct Player {
@@ -93,7 +93,7 @@ impl Exchange {
         match resource {
             Resource::Live(name, form) => {
                 let form = form.wished(&self.request.query).unwrap_or(form);
-                self.play(&name, form)
+                self.live(&name, form)
             }
             Resource::Playlist(name) if self.config.hls.enable => self.playlist(name),
             Resource::Record(name) if self.config.hls.enable => self.whole(name),
@@ -102,17 +102,23 @@ impl Exchange {
         }
     }
 
-    /// Starts a live form, over WebSocket if the client asks for that.
-    fn play(&self, name: &Name, form: &'static Form) -> Answer {
+    /// Asks for a live form, over WebSocket if the client wants that.
+    fn live(self, name: &Name, form: &'static Form) -> Answer {
         if let Some(status) = Transport::objection(&self.request) {
             let fields = [CORS, ("Sec-WebSocket-Version", "13".into())];
             return Reply::new(status, Body::Text(status.1.into())).with(fields).into();
         }
+        self.ask(name, Some(form), move |exchange, leave| exchange.play(leave, form))
+    }
+
+    /// Starts a live form.
+    fn play(self, leave: Leave, form: &'static Form) -> Answer {
+        let name = leave.name().clone();
         let asker = Asker::Guest(form.session, Some(self.peer));
-        let asked = Request { name, asker, seat: self.seat.as_ref(), url: &self.request };
-        let (viewer, mut grant) = match self.server.core.admit_player(&asked, form) {
+        let entrant = Entrant { asker, seat: self.seat.as_ref(), url: &self.request };
+        let (viewer, mut grant) = match self.server.core.admit_player(leave, &entrant, form) {
             Ok(admitted) => admitted,
-            Err(why) => return self.busy(why.label(), &why),
+            Err(why) => return self.turn_down(why),
         };
         let (transport, reply) = Transport::accept(&self.request, form);
         if self.request.method == Method::Head {
@@ -120,7 +126,7 @@ impl Exchange {
         }
         grant.who.begins(
             &self.server.core.flood,
-            name,
+            &name,
             format_args!("plays {name} as {} over {}", form.name, transport.name()),
         );
         let outlet = transport.outlet(form);

@@ -1,5 +1,6 @@
 //! HTTP connections: live forms, WebSocket, HLS, metrics.
 
+mod ask;
 #[cfg(feature = "record")]
 mod files;
 #[cfg(fuzzing)]

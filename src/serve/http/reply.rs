@@ -31,6 +31,8 @@ pub(in crate::serve) struct Exchange {
     pub seat: Option<Arc<Seat>>,
     /// The client.
     pub peer: SocketAddr,
+    /// The connection is under TLS.
+    pub tls: bool,
     /// The request, with its body if the route takes one.
     pub request: Request,
 }
@@ -99,13 +101,6 @@ impl Exchange {
     /// The customer of the connection; `None` if nobody counts.
     pub(super) fn customer(&self) -> Option<u128> {
         self.seat.as_ref().and_then(|seat| seat.customer())
-    }
-
-    /// One too many: the client may try again.
-    pub(super) fn busy(&self, label: &'static str, refused: &dyn std::fmt::Display) -> Answer {
-        let path = &self.request.path;
-        self.server.core.refused_guest(label, self.peer, format_args!("is refused {path:?}: {refused}"));
-        Reply::refuse(Status::UNAVAILABLE, refused.to_string()).retry_after(5).into()
     }
 
     /// A text that is charged to what there is for answers.

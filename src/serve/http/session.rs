@@ -201,8 +201,9 @@ impl Session {
         };
         match machine.read_body(request, route.body, &server.core.greetings) {
             Ok(Some(request)) => {
-                let (server, config, seat, peer) = (server.clone(), config.clone(), conn.seat(), conn.peer());
-                self.give((route.handler)(Exchange { server, config, seat, peer, request }))
+                let (server, config) = (server.clone(), config.clone());
+                let (seat, peer, tls) = (conn.seat(), conn.peer(), conn.is_under_tls());
+                self.give((route.handler)(Exchange { server, config, seat, peer, tls, request }))
             }
             Ok(None) => {
                 // a part of the body may stand there already

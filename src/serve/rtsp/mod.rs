@@ -1,5 +1,6 @@
 //! RTSP connections: publishers and players.
 
+mod ask;
 mod carrier;
 mod multicast;
 mod play;
@@ -19,15 +20,15 @@ use super::Server;
 use crate::conf::{Auth, Config};
 use crate::hub::Name;
 use crate::net::{ALL, Close, Conn, SOME, Seat, canonical, drive, poll_in_turns, random};
-use crate::proto::rtp::RTP;
 use crate::proto::rtsp::auth::{Guard, Method};
 use crate::proto::rtsp::{self, Event, Limits, Status};
 use crate::proto::{Machine, Target};
-use crate::session::{Asker, Core, Refusal, Request, RtpIngest, RtpSender, Tail, Who, announced};
+use crate::session::{Core, Refusal, RtpIngest, Tail, Who, announced};
+use ask::{Asks, Wish};
 #[cfg_attr(not(feature = "http"), allow(unused_imports, reason = "HTTP makes others than the plain one"))]
 pub(super) use carrier::Carrier;
 pub(super) use multicast::MulticastGroups;
-use play::PlaySession;
+use play::{Held, PlaySession};
 #[cfg(feature = "http")]
 pub(super) use tunnel::Tunnels;
 
@@ -65,6 +66,7 @@ struct Body {
     /// The peer's end and ours.
     peer: SocketAddr,
     local: SocketAddr,
+    tls: bool,
     /// Its part of what its address may take.
     seat: Option<Arc<Seat>>,
     role: Role,
@@ -75,6 +77,8 @@ struct Body {
 enum Role {
     /// It has not asked for anything yet.
     Guest,
+    /// It is being decided whether it may.
+    Asks(Box<Asks>),
     Publish(Box<RtpIngest>),
     Play(Box<PlaySession>),
     /// It has said goodbye.
@@ -110,8 +114,8 @@ impl Session {
         let local = conn.local().map_or(peer, canonical);
         let who = server.core.who(COMMANDS).at(conn.peer());
         log::debug!("{who} connects");
-        let seat = conn.seat();
-        let body = Body { server, config, who, peer, local, seat, role: Role::Guest, tail: Tail::default() };
+        let (tls, seat) = (conn.is_under_tls(), conn.seat());
+        let body = Body { server, config, who, peer, local, tls, seat, role: Role::Guest, tail: Tail::default() };
         Self { conn, carrier, machine, body }
     }
 
@@ -143,6 +147,15 @@ impl Session {
             Role::Publish(publish) => {
                 let _ = carrier.poll_send(cx, conn, machine, slow)?;
                 ready!(publish.poll_turn(cx, conn, machine.transmit(), &body.server.core))?;
+            }
+            Role::Asks(asks) => {
+                let _ = carrier.poll_send(cx, conn, machine, slow)?;
+                if let Poll::Ready(answer) = asks.poll_answer(cx) {
+                    let turn = body.decided(machine, answer, Instant::now());
+                    body.after(turn, conn);
+                    conn.offer_again();
+                    return Poll::Ready(Ok(()));
+                }
             }
             Role::Guest => {
                 let _ = carrier.poll_send(cx, conn, machine, slow)?;
@@ -223,19 +236,13 @@ impl Body {
             (Event::Packet { .. } | Event::Lost { .. } | Event::Denied(_), Role::Gone) => {}
             (_, Role::Gone) => machine.refuse(Status::METHOD_NOT_VALID),
             (Event::Denied(target), _) => self.refused(&target, Refusal::Password, ""),
-            (Event::Describe(target), _) => return Ok(self.play(machine, &target, play::Held::Describe)),
+            (Event::Describe(target), _) => return Ok(self.ask(machine, target, Wish::Play(Held::Describe))),
             (Event::Announce(target, description), Role::Guest) => {
-                match self.publish(machine, &target, &description, now) {
-                    Ok(publish) => {
-                        machine.accept();
-                        self.role = Role::Publish(Box::new(publish));
-                    }
-                    Err(Refusal::Codec) => {
-                        self.refused(&target, Refusal::Codec, &encodings(&description));
-                        machine.refuse(Refusal::Codec.in_rtsp());
-                    }
-                    Err(why) => self.refuse(machine, &target, why),
+                if let Some(tracks) = announced(&description, &self.config) {
+                    return Ok(self.ask(machine, target, Wish::Publish(tracks)));
                 }
+                self.refused(&target, Refusal::Codec, &encodings(&description));
+                machine.refuse(Refusal::Codec.in_rtsp());
                 return Ok(Turn::Guest);
             }
             (Event::Setup { track, transports, .. }, Role::Publish(publish)) => {
@@ -250,7 +257,7 @@ impl Body {
                 return Ok(Turn::Guest);
             }
             (Event::Setup { target, track, transports }, _) => {
-                return Ok(self.play(machine, &target, play::Held::Setup(track, transports)));
+                return Ok(self.ask(machine, target, Wish::Play(Held::Setup(track, transports))));
             }
             (Event::Record, Role::Publish(publish)) => {
                 publish.record();
@@ -308,53 +315,11 @@ impl Body {
         }
     }
 
-    /// Makes the client a viewer; it is answered once there is something to see.
-    fn play(&mut self, machine: &mut rtsp::Server, target: &Target, held: play::Held) -> Turn {
-        self.name_as(PLAYER);
-        let admitted = Name::of_url(&target.name).map_err(Refusal::from).and_then(|name| {
-            let request =
-                Request { name: &name, asker: Asker::Session(&self.who), seat: self.seat.as_ref(), url: target };
-            self.server.core.admit_player(&request, &RTP)
-        });
-        match admitted {
-            Ok((viewer, grant)) => {
-                let sender = RtpSender::new((viewer.in_packets(), grant));
-                let ends = (self.local, self.peer);
-                self.role = Role::Play(Box::new(PlaySession::new(sender, held, ends, self.seat.clone())));
-                Turn::Held
-            }
-            Err(why) => {
-                self.refuse(machine, target, why);
-                Turn::Guest
-            }
-        }
-    }
-
     /// From here on the log knows the connection by what it does.
     fn name_as(&mut self, kind: &'static str) {
         let who = self.who.turns(&self.server.core, kind);
         log::debug!("{} is now {who}", self.who);
         self.who = who;
-    }
-
-    fn publish(
-        &mut self,
-        machine: &mut rtsp::Server,
-        target: &Target,
-        description: &rtsp::sdp::Description,
-        now: Instant,
-    ) -> Result<RtpIngest, Refusal> {
-        let name = Name::of_url(&target.name)?;
-        let tracks = announced(description, &self.config).ok_or(Refusal::Codec)?;
-        self.name_as(PUBLISHER);
-        let core = &self.server.core;
-        let request = Request { name: &name, asker: Asker::Session(&self.who), seat: self.seat.as_ref(), url: target };
-        let (publisher, mut grant) = core.admit_publisher(&request, now)?;
-        machine.charge_to(publisher.account().clone());
-        grant.who.begins(&core.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
-        let mut publish = RtpIngest::new((publisher, grant), tracks, &self.config);
-        publish.ingest.active = false;
-        Ok(publish)
     }
 
     /// Tells the client and the log the reason.
@@ -372,7 +337,7 @@ impl Body {
         match &mut self.role {
             Role::Publish(publish) => publish.ingest.ends(why),
             Role::Play(play) => play.log_end(why),
-            Role::Guest | Role::Gone => log::debug!("{} closed: {why}", self.who),
+            Role::Guest | Role::Asks(_) | Role::Gone => log::debug!("{} closed: {why}", self.who),
         }
     }
 }

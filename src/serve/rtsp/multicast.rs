@@ -13,7 +13,7 @@ use crate::hub::{Name, Ticket, Viewer};
 use crate::media::Kind;
 use crate::net::Seat;
 use crate::proto::rtp::RTP;
-use crate::session::{Core, Grant, MediaPath, RtpSender};
+use crate::session::{Action, Core, Grant, Leave, MediaPath, RtpSender};
 
 /// The streams that go to a group now, and from which of our addresses.
 #[derive(Default)]
@@ -51,7 +51,7 @@ impl MulticastGroup {
         if let Some(cast) = running.filter(|cast| !cast.is_over() && cast.to == to) {
             return Some(cast);
         }
-        let admitted = server.core.admit_cast(name, CAST, &RTP).ok()?;
+        let admitted = server.core.admit_cast(Leave::own(Action::Play, name), CAST, &RTP).ok()?;
         let told = || server.core.flood.passes("multicast", peer.ip(), TOLD);
         let cast = Arc::new(Self::begin(server, config, admitted, to, local, (seat, &told))?);
         all.insert((name.clone(), local), Arc::downgrade(&cast));

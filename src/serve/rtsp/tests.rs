@@ -1,5 +1,7 @@
 //! A connection gives back all that it holds when its peer ends the session.
 
+use std::task::Waker;
+
 use super::*;
 
 const URL: &str = "rtsp://h/live/a";
@@ -15,6 +17,11 @@ fn hear(machine: &mut rtsp::Server, body: &mut Body, mut data: &[u8]) {
         while let Some(event) = machine.event() {
             let turned = body.on_event(machine, event, now);
             assert!(turned.is_ok());
+        }
+        if let Role::Asks(asks) = &mut body.role {
+            let answer = asks.poll_answer(&mut Context::from_waker(Waker::noop()));
+            assert!(answer.is_ready());
+            let _ = answer.map(|answer| body.decided(machine, answer, now));
         }
         data = &data[used..];
         if used == 0 || data.is_empty() {
@@ -34,7 +41,7 @@ fn what_has_come_in_part_behind_teardown_is_not_the_stream_s() {
     let who = core.who("RTSPSRVCMD").at(peer);
     let (role, tail) = (Role::Guest, Tail::default());
     let server = Server::new(&core, std::iter::empty());
-    let mut body = Body { server, config, who, peer, local: peer, seat: None, role, tail };
+    let mut body = Body { server, config, who, peer, local: peer, tls: false, seat: None, role, tail };
     let length = SDP.len();
     let announce = format!(
         "ANNOUNCE {URL} RTSP/1.0\r\nCSeq: 1\r\nContent-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{SDP}"

@@ -1,0 +1,122 @@
+//! Requests that wait until it is decided who may publish and play.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use super::play::{Held, PlaySession};
+use super::{Body, PLAYER, PUBLISHER, Role, Turn};
+use crate::hub::Name;
+use crate::proto::Target;
+use crate::proto::rtp::RTP;
+use crate::proto::rtsp;
+use crate::session::{Action, Asker, Asking, Entrant, Leave, MAX_URL, Refusal, Request, RtpIngest, RtpSender, Tracks};
+
+/// A request that is being decided.
+pub(super) struct Asks {
+    asking: Asking,
+    target: Target,
+    wish: Wish,
+}
+
+/// The thing that a client asks for.
+pub(super) enum Wish {
+    /// To publish these tracks.
+    Publish(Tracks),
+    /// To play, beginning with this request.
+    Play(Held),
+}
+
+impl Asks {
+    pub(super) fn poll_answer(&mut self, cx: &mut Context<'_>) -> Poll<Result<Leave, Refusal>> {
+        Future::poll(Pin::new(&mut self.asking), cx)
+    }
+}
+
+impl Wish {
+    fn action(&self) -> Action {
+        match self {
+            Self::Publish(_) => Action::Publish,
+            Self::Play(_) => Action::Play,
+        }
+    }
+
+    /// The beginning of the ids of those who do so.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Publish(_) => PUBLISHER,
+            Self::Play(_) => PLAYER,
+        }
+    }
+}
+
+impl Body {
+    /// Asks whether the client may have what it wants. It is answered once that is decided.
+    pub(super) fn ask(&mut self, machine: &mut rtsp::Server, target: Target, wish: Wish) -> Turn {
+        self.name_as(wish.kind());
+        let Ok(name) = Name::of_url(&target.name) else {
+            self.refuse(machine, &target, Refusal::Name);
+            return Turn::Guest;
+        };
+        let action = wish.action();
+        let asking = self.server.core.ask(&Request {
+            action,
+            protocol: "rtsp",
+            form: (action == Action::Play).then_some(RTP.name),
+            tls: self.tls,
+            name: &name,
+            app: &target.app,
+            query: &target.query,
+            peer: self.peer,
+            agent: machine.agent(),
+        });
+        self.role = Role::Asks(Box::new(Asks { asking, target: target.cut(MAX_URL), wish }));
+        Turn::Held
+    }
+
+    /// It was asked, and is decided now.
+    pub(super) fn decided(&mut self, machine: &mut rtsp::Server, answer: Result<Leave, Refusal>, now: Instant) -> Turn {
+        let Role::Asks(asks) = std::mem::replace(&mut self.role, Role::Guest) else { return Turn::None };
+        let Asks { target, wish, .. } = *asks;
+        let begun = answer.and_then(|leave| match wish {
+            Wish::Publish(tracks) => self.publish(machine, leave, &target, tracks, now),
+            Wish::Play(held) => self.play(leave, &target, held),
+        });
+        begun.unwrap_or_else(|why| {
+            self.refuse(machine, &target, why);
+            Turn::Guest
+        })
+    }
+
+    /// Makes the client a viewer; it is answered once there is something to see.
+    fn play(&mut self, leave: Leave, target: &Target, held: Held) -> Result<Turn, Refusal> {
+        let (viewer, grant) = self.server.core.admit_player(leave, &self.entrant(target), &RTP)?;
+        let sender = RtpSender::new((viewer.in_packets(), grant));
+        let ends = (self.local, self.peer);
+        self.role = Role::Play(Box::new(PlaySession::new(sender, held, ends, self.seat.clone())));
+        Ok(Turn::Held)
+    }
+
+    fn publish(
+        &mut self,
+        machine: &mut rtsp::Server,
+        leave: Leave,
+        target: &Target,
+        tracks: Tracks,
+        now: Instant,
+    ) -> Result<Turn, Refusal> {
+        let (name, core) = (leave.name().clone(), &self.server.core);
+        let (publisher, mut grant) = core.admit_publisher(leave, &self.entrant(target), now)?;
+        machine.charge_to(publisher.account().clone());
+        grant.who.begins(&core.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
+        let mut publish = RtpIngest::new((publisher, grant), tracks, &self.config);
+        publish.ingest.active = false;
+        machine.accept();
+        self.role = Role::Publish(Box::new(publish));
+        Ok(Turn::Guest)
+    }
+
+    fn entrant<'a>(&'a self, target: &'a Target) -> Entrant<'a> {
+        Entrant { asker: Asker::Session(&self.who), seat: self.seat.as_ref(), url: target }
+    }
+}

@@ -1,0 +1,226 @@
+//! The one place to ask whether somebody may publish or play. The answer may take time.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use async_io::Timer;
+
+use super::core::Core;
+use super::refusal::Refusal;
+use crate::hub::Name;
+
+/// The part that somebody wants to have in a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// To send it to us.
+    Publish,
+    /// To get it from us.
+    Play,
+}
+
+/// A request to publish or to play a stream: all that a rule may go by.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// What the client wants.
+    pub action: Action,
+    /// The protocol, as the log names it: `rtmp`, `rtsp`, `http`, `ws` or `hls`.
+    pub protocol: &'static str,
+    /// The name of the form that is to be played, as the log and the metrics have it; `None` for a publisher, and
+    /// in HLS.
+    pub form: Option<&'static str>,
+    /// The connection is under TLS.
+    pub tls: bool,
+    /// The name of the stream.
+    pub name: &'a Name,
+    /// The path before the name, without slashes around it; empty if there is none.
+    pub app: &'a str,
+    /// The query of the URL, without `?`; empty if there is none.
+    pub query: &'a str,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The client's name for itself: `User-Agent`, or `flashVer` in RTMP; empty if it says none. At most 128 bytes.
+    pub agent: &'a str,
+}
+
+/// Decides who may publish and play.
+pub trait Gatekeeper: Send + Sync {
+    /// The answer to a request of a client. It is called between the packets of other connections: what has to
+    /// wait for something is an [`Answer::Later`].
+    fn ask(&self, request: &Request<'_>) -> Answer;
+}
+
+/// The decision, with the reason for a refusal.
+pub type Verdict = Result<(), Refusal>;
+
+/// A gatekeeper's answer.
+pub enum Answer {
+    /// It is decided.
+    Now(Verdict),
+    /// It will be, within [`PATIENCE`]. The future is dropped when its client leaves. It is a part of its
+    /// connection, for which the plan has what a player takes: it should hold no more than a few hundred bytes.
+    Later(Pin<Box<dyn Future<Output = Verdict> + Send>>),
+}
+
+/// The longest that a client waits for an answer; then it is refused.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+impl<F: Fn(&Request<'_>) -> Answer + Send + Sync> Gatekeeper for F {
+    fn ask(&self, request: &Request<'_>) -> Answer {
+        self(request)
+    }
+}
+
+/// The leave to publish or to play a stream once. There is no other way to the hub.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "it was asked for"]
+pub struct Leave {
+    action: Action,
+    name: Name,
+}
+
+impl Leave {
+    /// The leave of what the server does by itself: nobody is asked for that.
+    pub(crate) fn own(action: Action, name: &Name) -> Self {
+        Self { action, name: name.clone() }
+    }
+
+    /// The stream that it is for.
+    pub fn name(&self) -> &Name {
+        &self.name
+    }
+
+    /// The name of the stream, if the leave is for that action.
+    pub(super) fn to(self, action: Action) -> Result<Name, Refusal> {
+        if self.action == action { Ok(self.name) } else { Err(Refusal::Denied) }
+    }
+}
+
+/// A request that is being decided.
+#[must_use = "it has to be polled"]
+pub struct Asking {
+    /// `None` once it has been given.
+    leave: Option<Leave>,
+    answer: Answer,
+    limit: Option<Timer>,
+}
+
+impl Core {
+    /// Asks whether a client may publish or play.
+    pub fn ask(&self, request: &Request<'_>) -> Asking {
+        let answer = self.gatekeeper.ask(request);
+        let limit = matches!(answer, Answer::Later(_)).then(|| Timer::after(PATIENCE));
+        Asking { leave: Some(Leave { action: request.action, name: request.name.clone() }), answer, limit }
+    }
+}
+
+impl Asking {
+    /// The answer if it is there, else the request that waits for it.
+    pub fn now(mut self) -> Result<Result<Leave, Refusal>, Self> {
+        match self.answer {
+            Answer::Now(verdict) => Ok(self.give(verdict)),
+            Answer::Later(_) => Err(self),
+        }
+    }
+
+    fn give(&mut self, verdict: Verdict) -> Result<Leave, Refusal> {
+        verdict.and(self.leave.take().ok_or(Refusal::Denied))
+    }
+}
+
+impl Future for Asking {
+    type Output = Result<Leave, Refusal>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let Self { answer, limit, .. } = &mut *self;
+        let verdict = match answer {
+            Answer::Now(verdict) => *verdict,
+            Answer::Later(answer) => match answer.as_mut().poll(cx) {
+                Poll::Ready(verdict) => verdict,
+                Poll::Pending if limit.as_mut().is_some_and(|limit| Pin::new(limit).poll(cx).is_ready()) => {
+                    Err(Refusal::Unanswered)
+                }
+                Poll::Pending => return Poll::Pending,
+            },
+        };
+        // the future is not polled again
+        self.answer = Answer::Now(Err(Refusal::Denied));
+        Poll::Ready(self.give(verdict))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::task::Waker;
+
+    use super::*;
+    use crate::conf::Config;
+
+    fn guarded(gatekeeper: impl Gatekeeper + 'static) -> Arc<Core> {
+        Core::guarded(Config::parse("test", "profile = \"tiny\"\n").unwrap(), Arc::default(), gatekeeper)
+    }
+
+    fn ask(core: &Core, action: Action, name: &str, query: &str) -> Asking {
+        let (name, peer) = (Name::new(name).unwrap(), SocketAddr::from(([192, 0, 2, 1], 9)));
+        let (protocol, form) = ("rtmp", None);
+        core.ask(&Request { action, protocol, form, tls: false, name: &name, app: "live", query, peer, agent: "" })
+    }
+
+    fn poll(asking: &mut Asking) -> Poll<Result<Leave, Refusal>> {
+        Pin::new(asking).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn everybody_may_where_nobody_decides() {
+        let core = Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), Arc::default());
+        let leave = ask(&core, Action::Publish, "a", "").now().ok().unwrap().unwrap();
+        assert_eq!((leave.name().as_str(), leave.action), ("a", Action::Publish));
+    }
+
+    #[test]
+    fn a_gatekeeper_decides_by_the_request() {
+        let core = guarded(|request: &Request<'_>| {
+            let is_known = request.query == "key=1" || request.action == Action::Play;
+            Answer::Now(if is_known { Ok(()) } else { Err(Refusal::Denied) })
+        });
+        let asked = |action, query| poll(&mut ask(&core, action, "a", query)).map_ok(|leave| leave.action);
+        assert_eq!(asked(Action::Publish, "key=1"), Poll::Ready(Ok(Action::Publish)));
+        assert_eq!(asked(Action::Publish, ""), Poll::Ready(Err(Refusal::Denied)));
+        assert_eq!(asked(Action::Play, ""), Poll::Ready(Ok(Action::Play)));
+    }
+
+    #[test]
+    fn an_answer_is_waited_for_and_forgotten_with_who_asked() {
+        let (answers, answer) = smol::channel::bounded::<()>(1);
+        let core = guarded(move |_: &Request<'_>| {
+            let answer = answer.clone();
+            Answer::Later(Box::pin(async move { answer.recv().await.map_err(|_| Refusal::Denied) }))
+        });
+        let mut first = ask(&core, Action::Play, "a", "").now().err().unwrap();
+        let second = ask(&core, Action::Play, "b", "");
+        assert_eq!((poll(&mut first), answers.receiver_count()), (Poll::Pending, 3));
+        drop(second);
+        assert_eq!(answers.receiver_count(), 2);
+        answers.try_send(()).unwrap();
+        assert_eq!(poll(&mut first).map_ok(|leave| leave.name), Poll::Ready(Ok(Name::new("a").unwrap())));
+        assert_eq!(poll(&mut first), Poll::Ready(Err(Refusal::Denied)), "a leave is given once");
+    }
+
+    #[test]
+    fn who_is_not_answered_is_refused() {
+        let core = guarded(|_: &Request<'_>| Answer::Later(Box::pin(std::future::pending())));
+        let mut asking = ask(&core, Action::Play, "a", "");
+        assert_eq!(poll(&mut asking), Poll::Pending);
+        asking.limit = Some(Timer::after(Duration::ZERO));
+        assert_eq!(smol::block_on(asking), Err(Refusal::Unanswered));
+    }
+
+    #[test]
+    fn a_leave_is_for_what_was_asked() {
+        let leave = Leave::own(Action::Play, &Name::new("a").unwrap());
+        assert_eq!(leave.to(Action::Publish), Err(Refusal::Denied));
+    }
+}

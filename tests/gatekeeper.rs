@@ -1,0 +1,264 @@
+//! A program that decides who may publish and play, at once or after a while.
+
+#[path = "support/encoder.rs"]
+mod encoder;
+#[path = "support/peer.rs"]
+mod peer;
+#[path = "support/program.rs"]
+mod program;
+#[path = "support/records.rs"]
+mod records;
+
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use encoder::{Encoder, VIDEO};
+use peer::{Http, Rtmp, connect, metric, until};
+use program::PATIENCE;
+use runnel::conf::Config;
+use runnel::media::Codec;
+use runnel::proto::rtmp::{ClientEvent, Role};
+use runnel::registry;
+use runnel::serve::Server;
+use runnel::session::{Answer, Core, Refusal, Request};
+use smol::channel::{Receiver, Sender, bounded};
+
+/// A server whose gatekeeper lets `open` be published and played, and whoever asks for `later` as soon as the
+/// test says so.
+struct Gate {
+    rtmp: SocketAddr,
+    rtsp: SocketAddr,
+    http: SocketAddr,
+    /// All that was asked.
+    asked: Arc<Mutex<Vec<String>>>,
+    answers: Sender<bool>,
+}
+
+fn decide(request: &Request<'_>, answers: &Receiver<bool>) -> Answer {
+    let verdict = |granted| if granted { Ok(()) } else { Err(Refusal::Denied) };
+    match request.name.as_str() {
+        "later" => {
+            let answers = answers.clone();
+            Answer::Later(Box::pin(async move { verdict(answers.recv().await.unwrap_or(false)) }))
+        }
+        name => Answer::Now(verdict(name == "open")),
+    }
+}
+
+impl Gate {
+    fn begin(more: &str) -> Self {
+        let [rtmp, rtsp, http, websocket] = program::free_ports();
+        let (answers, answer) = bounded(1);
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        let log = asked.clone();
+        let listen = [("rtmp", rtmp), ("rtsp", rtsp), ("http", http)];
+        let listen = listen.map(|(table, address)| format!("{table}.listen = \"{address}\"\n")).concat();
+        let config = format!("profile = \"router\"\n{listen}rtsp.websocket_listen = \"{websocket}\"\n{more}");
+        thread::spawn(move || {
+            let gatekeeper = move |request: &Request<'_>| {
+                let Request { action, protocol, form, app, name, query, agent, .. } = request;
+                let form = form.unwrap_or("-");
+                let line = format!("{action:?} {protocol} {form} {app}/{name}?{query} by {agent:?}");
+                log.lock().unwrap().push(line);
+                decide(request, &answer)
+            };
+            let core = Core::guarded(Config::parse("test", &config).unwrap(), Arc::default(), gatekeeper);
+            let server = Server::new(&core, registry::listens());
+            server.start(server.bind().unwrap(), || {}).unwrap();
+            smol::block_on(core.executor.run(std::future::pending::<()>()));
+        });
+        wait(|| [rtmp, rtsp, http].iter().all(|address| TcpStream::connect(address).is_ok()));
+        Self { rtmp, rtsp, http, asked, answers }
+    }
+
+    fn asked(&self) -> Vec<String> {
+        self.asked.lock().unwrap().clone()
+    }
+
+    /// Has `client` ask for `later`: what it gets when that is decided, and not before.
+    fn decides<T: Send>(&self, granted: bool, client: impl FnOnce() -> T + Send) -> T {
+        let before = self.asked().len();
+        thread::scope(|scope| {
+            let client = scope.spawn(client);
+            wait(|| self.asked().len() > before);
+            assert!(!client.is_finished(), "nobody has decided");
+            self.answers.send_blocking(granted).unwrap();
+            client.join().unwrap()
+        })
+    }
+
+    /// The status of an answer to a request of RTSP.
+    fn rtsp(&self, method: &str, name: &str, body: &str) -> u16 {
+        let mut socket = self.speak_rtsp(method, name, body);
+        let mut status = [0; 12];
+        socket.read_exact(&mut status).unwrap();
+        std::str::from_utf8(&status).unwrap().trim_start_matches("RTSP/1.0 ").parse().unwrap()
+    }
+
+    fn speak_rtsp(&self, method: &str, name: &str, body: &str) -> TcpStream {
+        let mut socket = connect(self.rtsp);
+        let length = body.len();
+        let head = format!("{method} rtsp://h/live/{name}?k=1 RTSP/1.0\r\nCSeq: 1\r\nUser-Agent: camera\r\n{WAY}");
+        let fields = format!("Content-Type: application/sdp\r\nContent-Length: {length}\r\n\r\n{body}");
+        socket.write_all([head, fields].concat().as_bytes()).unwrap();
+        socket
+    }
+
+    /// The status of an answer over HTTP.
+    fn http(&self, path: &str) -> u16 {
+        Http::new(self.http).open(path).status
+    }
+
+    fn websocket(&self, path: &str) -> Http {
+        let mut http = Http::new(self.http);
+        let fields =
+            "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: k\r\n";
+        let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nUser-Agent: page\r\n{fields}\r\n");
+        http.socket.write_all(request.as_bytes()).unwrap();
+        http
+    }
+}
+
+const WAY: &str = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n";
+const SDP: &str = "v=0\r\ns=x\r\nm=audio 0 RTP/AVP 0\r\na=control:t0\r\n";
+
+fn wait(is_so: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        assert!(begun.elapsed() < PATIENCE, "it does not come");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Sends as many pictures with a key frame each second.
+fn pictures(publisher: &mut Rtmp, count: u32) {
+    (0..count).for_each(|at| publisher.picture(at * 100, at % 10 == 0, at, 500).unwrap());
+}
+
+#[test]
+fn one_name_is_let_in_and_others_are_refused_in_the_words_of_each_protocol() {
+    let gate = Gate::begin("");
+    let mut publisher = Rtmp::publisher(gate.rtmp, "open");
+    pictures(&mut publisher, 20);
+    assert_eq!(Rtmp::new(gate.rtmp, Role::Play, "open").event(), Some(ClientEvent::Started));
+    assert_eq!((gate.http("/live/open.flv"), gate.websocket("/open.flv?k=1").head().status), (200, 101));
+    assert_eq!(gate.rtsp("DESCRIBE", "open", ""), 200);
+
+    let refused = |role| Rtmp::new(gate.rtmp, role, "shut").refusal().unwrap();
+    assert_eq!(refused(Role::Publish), "NetStream.Publish.Denied");
+    assert_eq!(refused(Role::Play), "NetStream.Play.Failed");
+    assert_eq!((gate.rtsp("DESCRIBE", "shut", ""), gate.rtsp("ANNOUNCE", "shut", SDP)), (403, 403));
+    assert_eq!((gate.http("/live/shut.ts"), gate.http("/hls/shut.m3u8")), (403, 403));
+    assert_eq!(gate.websocket("/live/shut.flv").head().status, 403);
+    until(gate.http, "the count of refusals", |page| metric(page, "runnel_refusals_total{reason=\"denied\"}") == 7);
+
+    let asked = gate.asked();
+    for line in [
+        "Publish rtmp - live/open? by \"FMLE/3.0 (compatible; runnel/0.1.0)\"",
+        "Play http flv live/open? by \"\"",
+        "Play ws flv /open?k=1 by \"page\"",
+        "Play rtsp rtp live/open?k=1 by \"camera\"",
+        "Publish rtsp - live/shut?k=1 by \"camera\"",
+        "Play hls - hls/shut? by \"\"",
+    ] {
+        assert!(asked.iter().any(|one| one == line), "{line} is not among {asked:#?}");
+    }
+}
+
+#[test]
+fn who_has_to_wait_is_answered_when_it_is_decided() {
+    let gate = Gate::begin("");
+    let rtmp = |role| Rtmp::new(gate.rtmp, role, "later");
+    let no = gate.decides(false, || rtmp(Role::Publish).refusal().unwrap());
+    assert_eq!(no, "NetStream.Publish.Denied");
+    let mut publisher = gate.decides(true, || Rtmp::publisher(gate.rtmp, "later"));
+    pictures(&mut publisher, 20);
+    let mut player = rtmp(Role::Play);
+    gate.decides(true, || assert_eq!(player.event(), Some(ClientEvent::Started)));
+
+    assert_eq!(gate.decides(false, || gate.http("/live/later.flv")), 403);
+    let mut viewer = Http::new(gate.http);
+    assert_eq!(gate.decides(true, || viewer.open("/live/later.flv").status), 200);
+    viewer.picture();
+    let mut page = gate.websocket("/live/later.flv");
+    gate.decides(true, || assert_eq!(page.head().status, 101));
+
+    assert_eq!(gate.decides(true, || gate.rtsp("DESCRIBE", "later", "")), 200);
+    assert_eq!(gate.decides(true, || gate.rtsp("SETUP", "later", "")), 200);
+    assert_eq!(gate.decides(false, || gate.rtsp("DESCRIBE", "later", "")), 403);
+    drop(publisher);
+    until(gate.http, "the end", |page| metric(page, "runnel_publishers") == 0);
+    assert_eq!(gate.decides(true, || gate.rtsp("ANNOUNCE", "later", SDP)), 200);
+}
+
+#[test]
+fn a_publisher_that_does_not_wait_loses_nothing() {
+    let gate = Gate::begin("");
+    let mut it = Encoder::publishing("later");
+    it.media(VIDEO, 0, &[&[0x17, 0, 0, 0, 0][..], &records::record(Codec::H264)].concat());
+    for at in 0..100 {
+        let first = if at == 0 { 0x17 } else { 0x27 };
+        let nal = if at == 0 { 0x65 } else { 0x41 };
+        it.media(VIDEO, at * 40, &[&[first, 1, 0, 0, 0, 0, 0, 4, 0, nal][..], &[at as u8; 1023]].concat());
+    }
+    let mut socket = connect(gate.rtmp);
+    let mut sending = socket.try_clone().unwrap();
+    gate.decides(true, move || {
+        sending.write_all(&it.bytes).unwrap();
+        // the last bytes are taken once it is decided
+        let mut answers = [0; 4 << 10];
+        let mut all = Vec::new();
+        while !all.windows(23).any(|text| text == b"NetStream.Publish.Start") {
+            let len = socket.read(&mut answers).unwrap();
+            all.extend_from_slice(&answers[..len]);
+        }
+    });
+    until(gate.http, "all pictures", |page| metric(page, "runnel_frames_total") == 100);
+}
+
+#[test]
+fn who_leaves_is_not_waited_for() {
+    let gate = Gate::begin("");
+    let waits = |count: usize| wait(|| gate.answers.receiver_count() == 1 + count);
+    let clients = (gate.websocket("/live/later.flv"), gate.speak_rtsp("DESCRIBE", "later", ""));
+    waits(2);
+    drop(clients);
+    waits(0);
+    let mut player = Http::new(gate.http);
+    player.socket.write_all(b"GET /live/later.flv HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+    waits(1);
+    drop(player);
+    waits(0);
+    let mut publisher = Rtmp::new(gate.rtmp, Role::Publish, "later");
+    let socket = publisher.socket.try_clone().unwrap();
+    thread::scope(|scope| {
+        let speaking = scope.spawn(|| publisher.event());
+        waits(1);
+        socket.shutdown(Shutdown::Both).unwrap();
+        waits(0);
+        assert_eq!(speaking.join().unwrap(), None);
+    });
+}
+
+#[test]
+fn a_player_of_hls_is_asked_once() {
+    let gate = Gate::begin("hls.sessions = true\n");
+    let mut publisher = Rtmp::publisher(gate.rtmp, "open");
+    pictures(&mut publisher, 200);
+    let mut player = Http::new(gate.http);
+    let moved = player.get("/hls/open.m3u8");
+    assert_eq!(moved.status, 302);
+    let to = moved.head.lines().find_map(|line| line.strip_prefix("Location: ./")).unwrap();
+    for _ in 0..2 {
+        let list = player.get(&format!("/hls/{to}"));
+        let list = (list.status, list.text());
+        assert_eq!(list.0, 200);
+        let segment = list.1.lines().find(|line| !line.starts_with('#')).unwrap().to_string();
+        assert_eq!(player.get(&format!("/hls/{segment}")).status, 200);
+    }
+    let asked = gate.asked().iter().filter(|line| line.starts_with("Play hls")).count();
+    assert_eq!(asked, 1);
+}
