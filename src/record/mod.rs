@@ -196,7 +196,7 @@ impl State {
         let Self { rules, ended, .. } = self;
         ended.retain(|one| {
             let publisher = core.hub.find(&one.stream).and_then(|stream| stream.publisher());
-            publisher == one.of && rules.iter().any(|rule| Arc::ptr_eq(rule, &one.rule))
+            one.of.is_some() && publisher == one.of && rules.iter().any(|rule| Arc::ptr_eq(rule, &one.rule))
         });
     }
 
@@ -208,7 +208,8 @@ impl State {
         wanted.filter(|rule| self.record(core, rule, stream, now).is_none()).count()
     }
 
-    /// Sees to it that a stream that is published is recorded by a rule, or waits for its card: none if it has no place.
+    /// Sees to it that a stream that is published is recorded by a rule, or waits for its card: none if it has no
+    /// place.
     fn record(&mut self, core: &Arc<Core>, rule: &Arc<Record>, stream: &Stream, now: Instant) -> Option<()> {
         let (name, of) = (stream.name(), stream.publisher());
         if self.ended.iter().any(|one| Arc::ptr_eq(&one.rule, rule) && one.stream == *name && one.of == of) {
@@ -326,10 +327,14 @@ async fn watch(core: Arc<Core>, state: Arc<Mutex<State>>, mut events: Reader) {
             };
             // where some were missed, all is looked at
             let Some(event) = or(next, due).await else { break };
-            if let Some(stream) = core.hub.find(&event.name) {
+            let is_ours = matches!(event.kind, EventKind::Published | EventKind::Unpublished);
+            if is_ours && let Some(stream) = core.hub.find(&event.name) {
                 let mut state = lock(&state);
                 state.let_go(&core);
                 state.attend(&core, &stream, Instant::now());
+                if is_idle {
+                    break; // what has begun is looked at more often
+                }
             }
         }
         lock(&state).look(&core);

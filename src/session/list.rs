@@ -147,7 +147,8 @@ impl Core {
     }
 
     /// Ends a session; false if there is none of that number. Its peer may come again, and a relay does after its
-    /// pause. A player of HLS gets nothing more for its number. A recording gives its place to others, and begins anew with the next publisher of its stream.
+    /// pause. A player of HLS gets nothing more for its number. A recording gives its place to others, and begins
+    /// anew with the next publisher of its stream.
     pub fn kick(&self, ticket: Ticket) -> bool {
         let mut entries = self.list.lock();
         let Some(one) = entries.all.get(&ticket) else { return false };

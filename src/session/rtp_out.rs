@@ -215,8 +215,8 @@ impl RtpSender {
         sender::poll_rest(&mut self.viewer, &mut self.outlet, cx, conn, slow)
     }
 
-    /// Fails with the reason why it has to go, if it has to: others need what it has taken and cannot send, or the operator
-    /// ends it.
+    /// Fails with the reason why it has to go, if it has to: others need what it has taken and cannot send, or the
+    /// operator ends it.
     pub fn must_go(&mut self, cx: &Context<'_>) -> Result<(), Close> {
         if self.is_between_packets() {
             return Ok(());

@@ -104,8 +104,8 @@ pub fn poll_rest(
     sent
 }
 
-/// Fails with the reason why a viewer has to go, if it has to: the operator ends it, or others need the memory of the units
-/// that it has taken and cannot send. Before it goes for others it gives up the units that it has not begun. One
+/// Fails with the reason why a viewer has to go, if it has to: the operator ends it, or others need the memory of the
+/// units that it has taken and cannot send. Before it goes for others it gives up the units that it has not begun. One
 /// that is sent packets gives up the rest of the unit that it has begun as well.
 pub fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>) -> Result<(), Close> {
     let skips = match viewer.poll_pressed(cx, Instant::now()).map_err(sent_away)? {

@@ -56,14 +56,20 @@ impl Framing {
         matches!(self, Self::NONE | Self::Chunked { next: Part::End, .. })
     }
 
-    /// Has the body be no longer than that: the most bytes that it has.
-    fn limit(&mut self, most: usize) -> Result<usize, Status> {
+    /// The most bytes that the body has if it may have no more than `most`.
+    fn size(self, most: usize) -> Result<usize, Status> {
         match self {
-            Self::Length(length) if *length > most => return Err(Status::CONTENT_TOO_LARGE),
-            Self::Length(length) => return Ok(*length),
-            Self::Chunked { room, .. } => *room = most.min(*room),
+            Self::Length(length) if length > most => Err(Status::CONTENT_TOO_LARGE),
+            Self::Length(length) => Ok(length),
+            Self::Chunked { room, .. } => Ok(most.min(room)),
         }
-        Ok(most)
+    }
+
+    /// Has the body be no longer than that.
+    fn narrow(&mut self, most: usize) {
+        if let Self::Chunked { room, .. } = self {
+            *room = most.min(*room);
+        }
     }
 
     /// Takes a part of the body off the front of `data`: the number of bytes that it used, 0 if it needs more of
@@ -113,10 +119,11 @@ impl Incoming {
         most: usize,
         greetings: &Greetings,
     ) -> Result<Self, Status> {
-        let (room, texts) = (framing.limit(most)?, request.size());
+        let (room, texts) = (framing.size(most)?, request.size());
         let account = greetings.account_for(room + texts);
         let lease = account.charge(texts).map_err(|_| Status::UNAVAILABLE)?;
         let body = BlockMut::new(account, room).map_err(|_| Status::UNAVAILABLE)?;
+        framing.narrow(most);
         Ok(Self { request, body, _lease: lease })
     }
 
@@ -134,8 +141,11 @@ impl Incoming {
 /// The first line of `data` without its end; `None` if that has not come.
 fn line(data: &[u8]) -> Result<Option<&[u8]>, Status> {
     match data.iter().take(MAX_LINE).position(|byte| *byte == b'\n') {
-        // others may take a lone line feed, or not
-        Some(at) => data.get(..at).and_then(|line| line.strip_suffix(b"\r")).ok_or(Status::BAD_REQUEST).map(Some),
+        // others may take a lone line feed or carriage return for an end, or not
+        Some(at) => {
+            let line = data.get(..at).and_then(|line| line.strip_suffix(b"\r"));
+            line.filter(|line| !line.contains(&b'\r')).ok_or(Status::BAD_REQUEST).map(Some)
+        }
         None if data.len() >= MAX_LINE => Err(Status::BAD_REQUEST),
         None => Ok(None),
     }
@@ -143,7 +153,7 @@ fn line(data: &[u8]) -> Result<Option<&[u8]>, Status> {
 
 /// The size of a chunk; its extensions mean nothing here. `None` for what is none.
 fn chunk_size(line: &[u8]) -> Option<usize> {
-    let text = std::str::from_utf8(line).ok().filter(|text| !text.contains('\r'))?;
+    let text = std::str::from_utf8(line).ok()?;
     let (digits, _) = text.split_once(';').unwrap_or((text, ""));
     let digits = digits.trim_end_matches([' ', '\t']);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {

@@ -77,7 +77,7 @@ impl Fields {
 
     /// The items of the list that all fields of that name are together. RFC 9110 section 5.6.1.
     pub fn items<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + Clone {
-        self.values(name).flat_map(|value| value.split(',')).map(str::trim).filter(|item| !item.is_empty())
+        self.values(name).flat_map(|value| value.split(',')).map(trim).filter(|item| !item.is_empty())
     }
 
     /// Whether such a list has that token, in whatever case.
@@ -102,11 +102,16 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Fields {
         let mut text = String::new();
         for (name, value) in fields {
             text.extend(name.chars().map(|letter| letter.to_ascii_lowercase()));
-            text.extend([":", value.trim(), "\n"]);
+            text.extend([":", trim(value), "\n"]);
         }
         text.shrink_to_fit();
         Self(text)
     }
+}
+
+/// A value without the white space around it: other spaces of Unicode are a part of it. RFC 9110 section 5.5.
+fn trim(value: &str) -> &str {
+    value.trim_matches([' ', '\t'])
 }
 
 impl Head {
@@ -125,6 +130,8 @@ impl Head {
         let framing = framing(&fields, http10)?;
         let method = method(parsed.method.unwrap_or_default());
         let request = Request { method, path: path.into(), query: query.into(), fields, body: Bytes::new() };
+        // where no tunnel comes of it, its bytes are a body all the same, which nobody reads
+        let keep_alive = keep_alive && (request.tunnel().is_none() || framing == Framing::Length(0));
         let framing = match framing {
             // bytes in a tunnel are no body
             _ if request.tunnel().is_some() => Framing::Length(0),

@@ -179,6 +179,9 @@ fn a_framing_that_others_may_read_otherwise_is_refused() {
         ("Transfer-Encoding:\r\n", Status::BAD_REQUEST),
         ("Transfer-Encoding: gzip, chunked\r\n", Status::NOT_IMPLEMENTED),
         ("Transfer-Encoding: xchunked\r\n", Status::NOT_IMPLEMENTED),
+        // spaces that are none in HTTP
+        ("Transfer-Encoding: chunked\u{a0}\r\n", Status::NOT_IMPLEMENTED),
+        ("Content-Length: 5\u{2003}\r\n", Status::BAD_REQUEST),
     ] {
         assert_eq!(post(fields, "0\r\n\r\n"), [Err(status)], "{fields:?}");
     }
@@ -186,6 +189,31 @@ fn a_framing_that_others_may_read_otherwise_is_refused() {
     // where WebSocket would begin is where others may see a body
     let upgrade = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: k\r\n";
     assert_eq!(bad(&format!("GET / HTTP/1.1\r\nHost: h\r\n{upgrade}Content-Length: 1\r\n\r\n")), Status::BAD_REQUEST);
+}
+
+#[test]
+fn a_carriage_return_alone_ends_no_line_of_a_body() {
+    let coding = "Transfer-Encoding: chunked\r\n";
+    for body in ["0\r\n\r\r\n", "0\r\nField: a\r\r\n\r\n", "5\r;\r\nhello\r\n0\r\n\r\n"] {
+        assert_eq!(post(coding, body), [Err(Status::BAD_REQUEST)], "{body:?}");
+    }
+}
+
+#[test]
+fn a_body_behind_the_cookie_of_a_tunnel_is_no_request() {
+    let hidden = "GET /hidden HTTP/1.1\r\nHost: h\r\n\r\n";
+    for framing in [format!("Content-Length: {}\r\n", hidden.len()), "Transfer-Encoding: chunked\r\n".into()] {
+        let mut server = Server::new(1024);
+        let head = format!("POST /a HTTP/1.1\r\nHost: h\r\nx-sessioncookie: q\r\n{framing}\r\n");
+        let said = [head.as_bytes(), hidden.as_bytes()].concat();
+        assert_eq!(server.input(&said), Ok(head.len()));
+        assert!(matches!(server.event(), Some(Event::Request(_))));
+        // no tunnel comes of it
+        server.begin(Status::NOT_FOUND, &[], Extent::Bytes(0));
+        server.done();
+        assert_eq!(server.input(hidden.as_bytes()), Ok(hidden.len()), "it is thrown away");
+        assert_eq!(server.event(), None, "{framing}");
+    }
 }
 
 #[test]
