@@ -11,6 +11,8 @@ mod records;
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
+#[cfg(feature = "record")]
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -26,7 +28,7 @@ use runnel::serve::Server;
 use runnel::session::{Answer, Core, Refusal, Request};
 use smol::channel::{Receiver, Sender, bounded};
 
-/// A server whose gatekeeper lets `open` be published and played, and whoever asks for `later` as soon as the
+/// A server whose gatekeeper lets `open` and `open2` be published and played, and whoever asks for `later` as soon as the
 /// test says so.
 struct Gate {
     rtmp: SocketAddr,
@@ -44,7 +46,7 @@ fn decide(request: &Request<'_>, answers: &Receiver<bool>) -> Answer {
             let answers = answers.clone();
             Answer::Later(Box::pin(async move { verdict(answers.recv().await.unwrap_or(false)) }))
         }
-        name => Answer::Now(verdict(name == "open")),
+        name => Answer::Now(verdict(name.starts_with("open"))),
     }
 }
 
@@ -126,9 +128,13 @@ const WAY: &str = "Transport: RTP/AVP/TCP;unicast;interleaved=0-1\r\n";
 const SDP: &str = "v=0\r\ns=x\r\nm=audio 0 RTP/AVP 0\r\na=control:t0\r\n";
 
 fn wait(is_so: impl Fn() -> bool) {
+    wait_within(PATIENCE, is_so);
+}
+
+fn wait_within(limit: Duration, is_so: impl Fn() -> bool) {
     let begun = Instant::now();
     while !is_so() {
-        assert!(begun.elapsed() < PATIENCE, "it does not come");
+        assert!(begun.elapsed() < limit, "it does not come");
         thread::sleep(Duration::from_millis(5));
     }
 }
@@ -222,7 +228,8 @@ fn a_publisher_that_does_not_wait_loses_nothing() {
 #[test]
 fn who_leaves_is_not_waited_for() {
     let gate = Gate::begin("");
-    let waits = |count: usize| wait(|| gate.answers.receiver_count() == 1 + count);
+    // the gatekeeper itself may take 10 s
+    let waits = |count: usize| wait_within(Duration::from_secs(8), || gate.answers.receiver_count() == 1 + count);
     let clients = (gate.websocket("/live/later.flv"), gate.speak_rtsp("DESCRIBE", "later", ""));
     waits(2);
     drop(clients);
@@ -241,6 +248,40 @@ fn who_leaves_is_not_waited_for() {
         waits(0);
         assert_eq!(speaking.join().unwrap(), None);
     });
+}
+
+#[test]
+fn a_publisher_that_is_let_in_late_has_to_send_something() {
+    let gate = Gate::begin("publish.silence = \"1s\"\n");
+    let mut publisher = Rtmp::new(gate.rtmp, Role::Publish, "later");
+    gate.decides(true, || assert_eq!(publisher.event(), Some(ClientEvent::Started)));
+    until(gate.http, "its end", |page| metric(page, "runnel_publishers") == 0);
+    assert_eq!(publisher.event(), None);
+}
+
+#[cfg(feature = "record")]
+#[test]
+fn a_list_from_a_disk_is_asked_for_like_any_other() {
+    let store = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("gatekeeper-{}", std::process::id()));
+    for name in ["open", "shut"] {
+        std::fs::create_dir_all(store.join(name)).unwrap();
+        std::fs::write(store.join(name).join("record.m3u8"), "#EXTM3U\n").unwrap();
+    }
+    let gate = Gate::begin(&format!("hls.store = {store:?}\nhls.delete = \"never\"\n"));
+    let answers = ["open", "shut"].map(|name| gate.http(&format!("/hls/{name}/record.m3u8")));
+    std::fs::remove_dir_all(store).unwrap();
+    assert_eq!(answers, [200, 403]);
+    let asked = gate.asked().iter().filter(|line| line.starts_with("Play hls")).count();
+    assert_eq!(asked, 2);
+}
+
+#[test]
+fn a_player_of_hls_has_no_session_where_there_is_no_room_for_segments() {
+    let gate = Gate::begin("hls.sessions = true\nhls.streams = 1\n");
+    let mut publishers = ["open", "open2"].map(|name| Rtmp::publisher(gate.rtmp, name));
+    publishers.iter_mut().for_each(|publisher| pictures(publisher, 200));
+    assert_eq!((gate.http("/hls/open.m3u8"), gate.http("/hls/open2.m3u8")), (302, 503));
+    until(gate.http, "the count", |page| metric(page, "runnel_hls_viewers") == 1);
 }
 
 #[test]

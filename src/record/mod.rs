@@ -332,7 +332,7 @@ async fn watch(core: Arc<Core>, state: Arc<Mutex<State>>, mut events: Reader) {
                 let mut state = lock(&state);
                 state.let_go(&core);
                 state.attend(&core, &stream, Instant::now());
-                if is_idle {
+                if is_idle && !state.sessions.is_empty() {
                     break; // what has begun is looked at more often
                 }
             }

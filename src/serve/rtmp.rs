@@ -122,6 +122,10 @@ impl Session {
                 let Poll::Ready(answer) = Pin::new(&mut asks.1).poll(cx) else { return self.poll_input(cx) };
                 let turn = body.decided(machine, answer, Instant::now());
                 body.after(turn, conn);
+                if matches!(body.role, Role::Publish(_)) {
+                    // others may be waiting for the name
+                    conn.expect_input(body.config.publish.silence.0);
+                }
                 conn.offer_again();
                 Poll::Ready(Ok(()))
             }
@@ -139,6 +143,7 @@ impl Session {
             Role::Publish(_) | Role::Play(_) => ALL,
             // the rest stays with the kernel until it is decided
             Role::Asks(_) if conn.kept() >= PIECE => return Poll::Pending,
+            Role::Asks(_) => PIECE,
             _ => conn.kept() + PIECE,
         };
         let mut turn = Turn::None;
@@ -222,7 +227,12 @@ impl Body {
     fn after(&self, turn: Turn, conn: &mut Conn) {
         match turn {
             Turn::None => {}
-            Turn::Asks => conn.expect_input(Duration::ZERO),
+            Turn::Asks => {
+                // it may have published or played before
+                conn.resize(Core::viewer_sizes(&self.config));
+                conn.expect_input(Duration::ZERO);
+                conn.acknowledge_at_once(true);
+            }
             Turn::Refused => conn.expect_input(self.config.connections.handshake.0),
             Turn::Accepted(sizes) => {
                 conn.resize(sizes);

@@ -16,8 +16,9 @@ class WebSockets(Case):
         self.serve()
         self.publish_live(STREAM)
 
-    def connect(self, *headers):
-        client = websocket.WebSocket(self.server.ws_flv(STREAM), timeout=15, headers=headers)
+    def connect(self, *headers, ahead=b""):
+        url = self.server.ws_flv(STREAM)
+        client = websocket.WebSocket(url, timeout=15, headers=headers, ahead=ahead)
         self.addCleanup(client.close)
         return client
 
@@ -55,6 +56,11 @@ class WebSockets(Case):
         client.send(websocket.PING, b"are you there")
         pong = next(payload for kind, payload in client.messages() if kind == websocket.PONG)
         self.assertEqual(pong, b"are you there")
+
+    def test_a_ping_that_does_not_wait_for_the_handshake_is_answered(self):
+        client = self.connect(ahead=websocket.masked(websocket.PING, b"already"))
+        pong = next(payload for kind, payload in client.messages() if kind == websocket.PONG)
+        self.assertEqual(pong, b"already")
 
     def test_a_close_is_answered_and_the_connection_ends(self):
         client = self.connect()

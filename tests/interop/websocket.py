@@ -15,22 +15,30 @@ CONTINUATION, TEXT, BINARY = 0, 1, 2
 CLOSE, PING, PONG = 8, 9, 10
 
 
-class WebSocket:
-    """Connected when constructed. A broken rule is an AssertionError."""
+def masked(opcode, payload=b""):
+    """A frame of at most 125 bytes, masked as a client must."""
+    assert len(payload) <= 125
+    mask = os.urandom(4)
+    data = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
+    return bytes([0x80 | opcode, 0x80 | len(payload)]) + mask + data
 
-    def __init__(self, url, timeout, headers=()):
+
+class WebSocket:
+    """Connected when constructed. A broken rule is an AssertionError. The frames `ahead` go with the handshake."""
+
+    def __init__(self, url, timeout, headers=(), ahead=b""):
         parts = urlsplit(url)
         self._socket = socket.create_connection((parts.hostname, parts.port), timeout)
         if parts.scheme == "wss":
             self._socket = certificate.seal(self._socket)
         self._buffer = b""
         try:
-            self._handshake(parts, headers)
+            self._handshake(parts, headers, ahead)
         except BaseException:
             self._socket.close()
             raise
 
-    def _handshake(self, parts, headers):
+    def _handshake(self, parts, headers, ahead):
         key = base64.b64encode(os.urandom(16)).decode()
         lines = [
             f"GET {parts.path} HTTP/1.1",
@@ -41,7 +49,7 @@ class WebSocket:
             "Sec-WebSocket-Version: 13",
             *headers,
         ]
-        self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        self._socket.sendall(("\r\n".join(lines) + "\r\n\r\n").encode() + ahead)
         while b"\r\n\r\n" not in self._buffer:
             self._fill()
         head, self._buffer = self._buffer.split(b"\r\n\r\n", 1)
@@ -81,11 +89,8 @@ class WebSocket:
                     parts = []
 
     def send(self, opcode, payload=b""):
-        """Sends one frame of at most 125 bytes, masked as a client must."""
-        assert len(payload) <= 125
-        mask = os.urandom(4)
-        masked = bytes(byte ^ mask[i % 4] for i, byte in enumerate(payload))
-        self._socket.sendall(bytes([0x80 | opcode, 0x80 | len(payload)]) + mask + masked)
+        """Sends one frame."""
+        self._socket.sendall(masked(opcode, payload))
 
     def send_unmasked(self, opcode, payload):
         """What a client must not do."""

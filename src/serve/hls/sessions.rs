@@ -26,6 +26,8 @@ struct HlsSession {
     customer: Option<u128>,
     since: Instant,
     seen: Instant,
+    /// Requests of it that wait for their answers.
+    waiting: u32,
     bytes: u64,
     entry: Entry,
     _lease: Lease,
@@ -76,7 +78,8 @@ impl HlsSessions {
         let number = random::number();
         who.begins(&core.flood, name, format_args!("plays {name} as hls"));
         let (entry, name) = (core.enter(&who, name, "hls", url), name.clone());
-        let session = HlsSession { who, name, customer, since: now, seen: now, bytes: 0, entry, _lease: lease };
+        let session =
+            HlsSession { who, name, customer, since: now, seen: now, waiting: 0, bytes: 0, entry, _lease: lease };
         sessions.insert(number, session);
         Ok(number)
     }
@@ -96,10 +99,25 @@ impl HlsSessions {
         false
     }
 
+    /// A request of the one of that number waits for its answer: it is not idle meanwhile.
+    pub fn waits(&self, number: u64) {
+        if let Some(session) = self.lock().get_mut(&number) {
+            session.waiting += 1;
+        }
+    }
+
+    /// The request waits no more.
+    pub fn waited(&self, number: u64) {
+        if let Some(session) = self.lock().get_mut(&number) {
+            session.waiting = session.waiting.saturating_sub(1);
+            session.seen = Instant::now();
+        }
+    }
+
     /// Forgets players that have not asked for anything for `limit`, and those that the operator has ended.
     pub fn sweep(&self, now: Instant, limit: Duration) {
         self.lock().retain(|_, session| {
-            let is_idle = now.saturating_duration_since(session.seen) >= limit;
+            let is_idle = session.waiting == 0 && now.saturating_duration_since(session.seen) >= limit;
             let why = match session.entry.sent(0) {
                 true if is_idle => Close::Idle,
                 true => return true,
@@ -191,6 +209,24 @@ mod tests {
         assert_eq!((sessions.len(), account.used()), (0, 0));
         let poor = HlsSessions::new(9, 9, Account::root("hls", 0));
         assert_eq!(poor.enter(&core, leave(&name), core.who("HLSSUB"), &"", &|_| true), Err(Refused::Viewers));
+    }
+
+    #[test]
+    fn one_that_waits_for_an_answer_is_not_idle() {
+        let (core, sessions) = (core(), HlsSessions::new(2, 2, Account::root("hls", 1 << 20)));
+        let (name, limit) = (Name::new("a").unwrap(), Duration::from_secs(3));
+        let number = sessions.enter(&core, leave(&name), core.who("HLSSUB"), &"", &|_| true).unwrap();
+        let sweep = |seconds| {
+            sessions.sweep(Instant::now() + Duration::from_secs(seconds), limit);
+            sessions.len()
+        };
+        (0..2).for_each(|_| sessions.waits(number));
+        assert_eq!(sweep(10), 1);
+        sessions.waited(number);
+        assert_eq!(sweep(10), 1, "the other waits still");
+        sessions.waited(number);
+        assert_eq!((sweep(2), sweep(4)), (1, 0));
+        sessions.waited(number);
     }
 
     #[test]

@@ -7,22 +7,27 @@ use crate::net::canonical;
 use crate::proto::agent;
 use crate::proto::http::{Request, Status};
 use crate::session::{self, Action, Leave, Refusal};
+use crate::wire::percent_decode;
 
 impl Exchange {
     /// Asks whether the client may have a stream in a form, or in HLS without one; `then` gives what it may have, once
     /// that is decided.
     pub(super) fn ask(
-        self,
+        mut self,
         name: &Name,
         form: Option<&'static Form>,
         then: impl FnOnce(Self, Leave) -> Answer + Send + 'static,
     ) -> Answer {
+        if let Some(leave) = self.leave.take() {
+            return then(self, leave);
+        }
         let Request { path, query, fields, .. } = &self.request;
-        let (app, _) = path.trim_matches('/').rsplit_once('/').unwrap_or_default();
+        let (folders, _) = path.trim_matches('/').rsplit_once('/').unwrap_or_default();
+        let folders = percent_decode(folders.trim_matches('/')).unwrap_or_default();
         let (protocol, app) = match form {
             None => ("hls", "hls"),
-            Some(_) if self.request.websocket().is_some() => ("ws", app),
-            Some(_) => ("http", app),
+            Some(_) if self.request.websocket().is_some() => ("ws", folders.as_str()),
+            Some(_) => ("http", folders.as_str()),
         };
         let asking = self.server.core.ask(&session::Request {
             action: Action::Play,
@@ -41,14 +46,15 @@ impl Exchange {
         };
         let size = self.request.size();
         let Ok(paid) = self.server.core.greetings.account_for(size).charge(size) else {
-            return Reply::refuse(Status::UNAVAILABLE, NO_ROOM).into();
+            return Reply::refuse(Status::UNAVAILABLE, NO_ROOM).retry_after(5).into();
         };
-        Answer::later(async move {
+        let pending = Box::pin(async move {
             let decided = asking.await;
             let answer = self.decided(decided, then);
             drop(paid);
             Ok(answer)
-        })
+        });
+        if form.is_some() { Answer::Decided(pending) } else { Answer::Later(pending) }
     }
 
     fn decided(self, decided: Result<Leave, Refusal>, then: impl FnOnce(Self, Leave) -> Answer) -> Answer {

@@ -89,7 +89,7 @@ const LATE: Duration = Duration::from_secs(1);
 
 /// The fields that the answer goes by, be it a file or, if there is none, a stream. Others would take memory
 /// while it is waited for.
-const KEPT: [&str; 8] = [
+const KEPT: [&str; 9] = [
     "range",
     "if-range",
     "if-none-match",
@@ -98,6 +98,7 @@ const KEPT: [&str; 8] = [
     "sec-websocket-key",
     "sec-websocket-version",
     "sec-websocket-protocol",
+    "user-agent",
 ];
 
 /// By extension; what is not here is bytes.

@@ -82,29 +82,35 @@ impl Exchange {
 
     /// A known session has been let in. For others it is asked; a number that is not known is refused.
     fn want(self, name: Name, wanted: Wanted) -> Answer {
-        match session(&self.request.query).map(|number| self.server.sessions.see(number, &name, 0)) {
-            Some(true) => self.give(name, wanted),
-            Some(false) if self.config.hls.sessions => Reply::refuse(Status::NOT_FOUND, NO_SESSION).into(),
-            _ => self.ask(&name, None, |exchange, leave| exchange.listen(leave, wanted)),
+        if self.is_known(&name) {
+            return match self.server.hls.ask(&self.server, &name, self.customer()) {
+                Ok(entry) => self.wait(entry, name, wanted),
+                Err(denied) => self.turn_down(denied),
+            };
         }
+        if self.config.hls.sessions && session(&self.request.query).is_some() {
+            return Reply::refuse(Status::NOT_FOUND, NO_SESSION).into();
+        }
+        self.ask(&name, None, |exchange, leave| exchange.listen(leave, wanted))
+    }
+
+    /// Whether the request shows a known session.
+    pub(super) fn is_known(&self, name: &Name) -> bool {
+        session(&self.request.query).is_some_and(|number| self.server.sessions.see(number, name, 0))
     }
 
     /// Lets a player in: it gets what it wants, or its session first.
     fn listen(self, leave: Leave, wanted: Wanted) -> Answer {
-        if self.config.hls.sessions { self.seat(leave) } else { self.give(leave.name().clone(), wanted) }
-    }
-
-    fn give(self, name: Name, wanted: Wanted) -> Answer {
-        match self.server.hls.ask(&self.server, &name, self.customer()) {
-            Ok(entry) => self.wait(entry, name, wanted),
+        match self.server.hls.ask(&self.server, leave.name(), self.customer()) {
+            Ok(_) if self.config.hls.sessions => self.seat(leave),
+            Ok(entry) => self.wait(entry, leave.name().clone(), wanted),
             Err(denied) => self.turn_down(denied),
         }
     }
 
     /// Whether the request shows a known session, or need not.
     fn is_seated(&self, name: &Name) -> bool {
-        let seen = session(&self.request.query).is_some_and(|number| self.server.sessions.see(number, name, 0));
-        seen || !self.config.hls.sessions
+        self.is_known(name) || !self.config.hls.sessions
     }
 
     /// Begins a session, and has the client ask again with its number.
@@ -129,7 +135,14 @@ impl Exchange {
         let (session, suffix) = (session(query), suffix(query));
         let Self { server, peer, .. } = self;
         let guest = if entry.is_playable() { None } else { server.core.hub.wait(&name, customer) };
+        session.into_iter().for_each(|number| server.sessions.waits(number));
         Answer::later(Waiting { entry, wanted, limit, server, name, peer, customer, guest, session, suffix })
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.session.into_iter().for_each(|number| self.server.sessions.waited(number));
     }
 }
 

@@ -47,6 +47,12 @@ impl Exchange {
     #[cfg(feature = "record")]
     fn resource_or_disk(self, resource: Resource) -> Answer {
         let (name, file) = match &resource {
+            Resource::Record(name) if self.leave.is_none() && !self.is_known(name) => {
+                let name = name.clone();
+                return self.ask(&name, None, |exchange, leave| {
+                    Self { leave: Some(leave), ..exchange }.resource_or_disk(resource)
+                });
+            }
             Resource::Record(name) => (name.clone(), "record.m3u8"),
             Resource::Segment(name, file)
                 if !self.server.hls.find(name, self.customer()).is_some_and(|entry| entry.has(file)) =>

@@ -20,6 +20,7 @@ use crate::proto::http::{Extent, Request, Status};
 use crate::serve::Server;
 #[cfg(feature = "rtsp")]
 use crate::serve::rtsp::Carrier;
+use crate::session::Leave;
 
 /// A request, and the side that it comes from.
 pub(in crate::serve) struct Exchange {
@@ -35,6 +36,8 @@ pub(in crate::serve) struct Exchange {
     pub tls: bool,
     /// The request, with its body if the route takes one.
     pub request: Request,
+    /// The leave that was asked for already.
+    pub leave: Option<Leave>,
 }
 
 /// The outcome of a request.
@@ -43,6 +46,8 @@ pub(in crate::serve) enum Answer {
     Now(Reply),
     /// It has to be waited for, as long as the client does.
     Later(Pending),
+    /// The same for a live form, of which a client that has said all that it will gets nothing.
+    Decided(Pending),
     /// The connection goes on as one of RTSP, which answers.
     #[cfg(feature = "rtsp")]
     Carry(Carrier),

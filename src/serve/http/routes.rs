@@ -18,7 +18,7 @@ pub(super) struct Route {
     pattern: &'static str,
     /// Whether there is such a path just now.
     when: fn(&Config, &Request) -> bool,
-    /// The longest body that is read for it, in bytes: a longer one is refused. 0 has any passed over.
+    /// The longest body that is read for it, in bytes: a longer one is refused. With 0 any is passed over.
     pub(super) body: usize,
     pub(super) handler: fn(Exchange) -> Answer,
 }

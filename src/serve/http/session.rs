@@ -40,6 +40,8 @@ pub(super) struct Session {
 enum Role {
     /// Between requests.
     Guest,
+    /// It is being decided whether it may have a live form.
+    Deciding(Pending),
     /// An answer is not there yet.
     Waiting(Pending),
     /// The body of an answer is on its way out.
@@ -115,7 +117,7 @@ impl Session {
                     return Poll::Ready(Ok(()));
                 }
             }
-            Role::Waiting(pending) => match pending.as_mut().poll(cx) {
+            Role::Deciding(pending) | Role::Waiting(pending) => match pending.as_mut().poll(cx) {
                 Poll::Ready(answer) => return Poll::Ready(self.give(answer?)),
                 Poll::Pending => {}
             },
@@ -203,7 +205,7 @@ impl Session {
             Ok(Some(request)) => {
                 let (server, config) = (server.clone(), config.clone());
                 let (seat, peer, tls) = (conn.seat(), conn.peer(), conn.is_under_tls());
-                self.give((route.handler)(Exchange { server, config, seat, peer, tls, request }))
+                self.give((route.handler)(Exchange { server, config, seat, peer, tls, request, leave: None }))
             }
             Ok(None) => {
                 // a part of the body may stand there already
@@ -220,6 +222,7 @@ impl Session {
         match answer {
             Answer::Now(reply) => self.reply(reply),
             Answer::Later(pending) => self.role = Role::Waiting(pending),
+            Answer::Decided(pending) => self.role = Role::Deciding(pending),
             #[cfg(feature = "rtsp")]
             Answer::Carry(carrier) => {
                 self.carrier = Some(carrier);
@@ -238,6 +241,8 @@ impl Session {
             Body::Stream(player) => {
                 self.conn.resize(Core::viewer_sizes(&self.config));
                 self.role = Role::Play(player);
+                // the first frames of a WebSocket may stand there already
+                self.conn.offer_again();
             }
             Body::Text(text) if follows => {
                 self.machine.transmit().extend_from_slice(text.as_bytes());

@@ -179,6 +179,8 @@ impl Session {
         let now = Instant::now();
         let most = match body.role {
             Role::Publish(_) => ALL,
+            // the rest stays with the kernel until it is decided
+            Role::Asks(_) if conn.kept() >= PIECE => return Poll::Pending,
             _ => SOME.min(conn.kept() + PIECE),
         };
         let mut turn = Turn::None;
