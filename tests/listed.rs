@@ -69,7 +69,7 @@ const KEYS: &str = "
     path = \"FOLDER\"
 ";
 
-/// What is awaited comes sooner than this, or never.
+/// An event that is awaited comes sooner than this, or never.
 const PATIENCE: Duration = Duration::from_secs(200);
 
 /// A server, with what stands for its addresses.

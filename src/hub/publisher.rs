@@ -344,7 +344,7 @@ impl Publisher {
         }
     }
 
-    /// What the stream knows of it, unless it is sent away.
+    /// Its place in the stream, unless it is sent away.
     fn occupant<'a>(&self, state: &'a mut State) -> Result<&'a mut Occupant, Dismissal> {
         match &mut state.publisher {
             Some(occupant) if !Arc::ptr_eq(&occupant.who, &self.who) => Err(Dismissal::Replaced),

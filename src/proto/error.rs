@@ -10,7 +10,7 @@ pub struct Error {
     used: usize,
 }
 
-/// Whose fault an error is.
+/// The side that an error is the fault of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
     /// The peer's: bytes that the specification does not allow.
@@ -43,7 +43,7 @@ impl Error {
         Self { used, ..self }
     }
 
-    /// Whose fault it is.
+    /// The side that it is the fault of.
     pub const fn blame(self) -> Blame {
         self.blame
     }

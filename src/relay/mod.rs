@@ -105,7 +105,7 @@ impl End {
 /// The task of one session.
 #[derive(Clone)]
 pub struct RelayJob {
-    /// What all protocols share.
+    /// The core that all protocols share.
     pub core: Arc<Core>,
     /// As it was when the session began.
     pub config: Arc<Config>,

@@ -9,7 +9,7 @@ use crate::net::Conn;
 
 /// Ports where the same is served, one of them under TLS.
 pub struct Listen {
-    /// What the configuration says of each.
+    /// The configuration of each.
     pub ports: &'static [&'static Port],
     /// Spawns the task of a connection.
     pub serve: fn(Arc<Server>, Conn),

@@ -24,7 +24,7 @@ pub enum Action {
 /// A request to publish or to play a stream: all that a rule may go by.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// What the client wants.
+    /// The part that the client wants.
     pub action: Action,
     /// The protocol, as the log names it: `rtmp`, `rtsp`, `http`, `ws` or `hls`.
     pub protocol: &'static str,

@@ -61,7 +61,7 @@ pub struct Server {
     state: State,
     /// The rest of the body behind the last head.
     body: Framing,
-    /// What becomes of it, unless it is passed over.
+    /// The request that it becomes a part of, unless it is passed over.
     incoming: Option<Box<Incoming>>,
     /// The client sends it once it is told to.
     expects: bool,
