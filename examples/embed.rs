@@ -27,7 +27,7 @@ pub fn serve(config: &str) -> Result<(), Box<dyn Error>> {
     let server = Server::new(&core, registry::listens());
     let listeners = server.bind().map_err(|(key, why)| format!("{key}: {why}"))?;
     server.start(listeners, || {})?;
-    smol::block_on(core.executor.clone().run(copy_all(core)))
+    runnel::reactor::block_on(core.executor.clone().run(copy_all(core)))
 }
 
 /// Decides who may publish and play. One who has to ask somebody else gives `Answer::Later`, and a future.

@@ -24,6 +24,7 @@
 //! |---|---|
 //! | [`budget`] | accounts, leases, blocks, the plan |
 //! | [`wire`] | bytes, bits, checksums |
+//! | [`reactor`] | sockets and timers that wake tasks, and what drives them |
 //! | [`disk`] | work that may wait for a disk, or for a name to be looked up |
 //! | [`media`] | time, tracks, frames, NAL units |
 //! | [`codec`] | decoder records, and what frames say of themselves |
@@ -78,6 +79,7 @@ pub mod listing;
 pub mod media;
 pub mod net;
 pub mod proto;
+pub mod reactor;
 #[cfg(feature = "record")]
 pub mod record;
 pub mod registry;

@@ -15,11 +15,10 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_signal::{Signal, Signals};
 use runnel::budget::Plan;
 use runnel::conf::{Changes, Config, Hint, Keys, Target, machine};
 use runnel::device::supervisor::{State, tell, wants_pulse};
-use runnel::device::{self, Place, User, Watchdog};
+use runnel::device::{self, Place, Signal, Signals, User, Watchdog};
 use runnel::disk::{Lane, aside, read_small};
 #[cfg(feature = "record")]
 use runnel::record::{Prepared, Recorder};
@@ -28,7 +27,6 @@ use runnel::relay::Relays;
 use runnel::serve::Server;
 use runnel::session::Core;
 use smol::Executor;
-use smol::stream::StreamExt;
 
 const HELP: &str = "\
 Usage: runnel [-c FILE] [--check | --plan | --make-cert | --reference]
@@ -380,11 +378,11 @@ fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     };
     for number in 1..threads {
         let executor = executor.clone();
-        let run = move || async_io::block_on(runnel::net::run(&executor, std::future::pending::<()>()));
+        let run = move || runnel::reactor::block_on(runnel::net::run(&executor, std::future::pending::<()>()));
         let thread = std::thread::Builder::new().name(format!("runnel-{number}"));
         thread.spawn(run).map_err(|error| format!("a thread cannot be started: {error}"))?;
     }
-    let signals = Signals::new([Signal::Term, Signal::Int, Signal::Hup]).map_err(|error| error.to_string())?;
+    let signals = Signals::catch(&[Signal::Term, Signal::Int, Signal::Hup]).map_err(|error| error.to_string())?;
     server.start(listeners, pulse)?;
     let mut rest = Rest::new(&core);
     #[cfg(feature = "record")]
@@ -408,7 +406,7 @@ fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
         let closed = smol::future::zip(rest.relays.stop(), closed);
         closed.await;
     });
-    async_io::block_on(runnel::net::run(&executor, end));
+    runnel::reactor::block_on(runnel::net::run(&executor, end));
     watchdog.iter().for_each(|watchdog| watchdog.disarm());
     Ok(())
 }
@@ -461,7 +459,7 @@ async fn obey(mut signals: Signals, source: &mut Source, server: &Arc<Server>, r
 
 /// The next signal; one that cannot be read ends the program.
 async fn until_signal(signals: &mut Signals) -> Signal {
-    signals.next().await.and_then(Result::ok).unwrap_or(Signal::Term)
+    signals.next().await.unwrap_or(Signal::Term)
 }
 
 /// Goes by the file as it is now, or on as before.

@@ -55,7 +55,10 @@ impl Push {
         let executor = Arc::new(Executor::new());
         let core = Core::new(config, executor.clone());
         core.start(|_| {});
-        async_io::block_on(runnel::net::run(&executor, push_file(&core, self.playing, self.to, registry::carrier)))
+        runnel::reactor::block_on(runnel::net::run(
+            &executor,
+            push_file(&core, self.playing, self.to, registry::carrier),
+        ))
     }
 }
 

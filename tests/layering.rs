@@ -4,31 +4,52 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parts of the crate, each with those that it may use.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 22] = [
     ("budget", &[]),
     ("wire", &[]),
-    ("disk", &[]),
+    ("reactor", &[]),
+    ("disk", &["reactor"]),
     ("media", &["wire", "budget"]),
     ("codec", &["media", "wire", "budget"]),
     ("container", &["codec", "media", "wire", "budget"]),
     ("proto", &["container", "codec", "media", "wire", "budget"]),
     ("hub", &["container", "codec", "media", "wire", "budget"]),
     ("hls", &["hub", "container", "media", "wire", "budget"]),
-    ("net", &["disk", "hub", "proto", "container", "media", "budget"]),
+    ("net", &["disk", "reactor", "hub", "proto", "container", "media", "budget"]),
     ("conf", &["disk", "net", "hub", "proto", "budget"]),
-    ("device", &["disk", "conf", "net", "wire"]),
+    ("device", &["disk", "reactor", "conf", "net", "wire"]),
     ("listing", &["container", "codec", "media", "wire", "budget"]),
-    ("session", &["disk", "listing", "conf", "net", "hub", "proto", "container", "media", "budget"]),
+    ("session", &["disk", "reactor", "listing", "conf", "net", "hub", "proto", "container", "media", "budget"]),
     (
         "serve",
-        &["disk", "session", "listing", "conf", "hls", "net", "hub", "proto", "container", "media", "wire", "budget"],
+        &[
+            "disk",
+            "reactor",
+            "session",
+            "listing",
+            "conf",
+            "hls",
+            "net",
+            "hub",
+            "proto",
+            "container",
+            "media",
+            "wire",
+            "budget",
+        ],
     ),
-    ("relay", &["disk", "session", "conf", "net", "hub", "proto", "container", "media", "budget"]),
-    ("record", &["disk", "session", "listing", "conf", "net", "hub", "container", "media", "wire", "budget"]),
+    ("relay", &["disk", "reactor", "session", "conf", "net", "hub", "proto", "container", "media", "budget"]),
+    (
+        "record",
+        &["disk", "reactor", "session", "listing", "conf", "net", "hub", "container", "media", "wire", "budget"],
+    ),
     ("registry", &["record", "relay", "serve", "conf", "proto"]),
     ("check", &["budget", "conf", "device"]),
-    ("push", &["conf", "net", "registry", "relay", "session"]),
-    ("main", &["disk", "budget", "conf", "device", "net", "record", "registry", "relay", "serve", "session"]),
+    ("push", &["conf", "net", "reactor", "registry", "relay", "session"]),
+    (
+        "main",
+        &["disk", "budget", "conf", "device", "net", "reactor", "record", "registry", "relay", "serve", "session"],
+    ),
 ];
 
 /// Parts that know of no socket, file, thread, clock or executor.

@@ -6,6 +6,7 @@ mod certificate;
 mod descriptors;
 mod inspect;
 mod memory;
+mod signals;
 mod threads;
 mod user;
 mod watchdog;
@@ -21,6 +22,7 @@ pub use inspect::{Fault, Place, Weight, opened_first, opened_later, places, read
 #[cfg(target_env = "gnu")]
 pub use memory::Slack;
 pub use memory::{lift_lock_limit, lock_memory};
+pub use signals::{Signal, Signals};
 pub use threads::reserve_thread;
 pub use user::User;
 pub use watchdog::Watchdog;

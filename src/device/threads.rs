@@ -2,8 +2,7 @@
 
 use std::thread::Builder;
 
-/// Makes sure that the kernel allows a second thread: the reactor has one of its own, and
-/// ends the program without a word where it gets none.
+/// Makes sure that the kernel allows a second thread: the log has one of its own.
 pub fn reserve_thread() -> Result<(), String> {
     let thread = Builder::new().stack_size(STACK).spawn(|| {});
     let ended = thread.map(std::thread::JoinHandle::join);

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use async_io::Timer;
+use crate::reactor::Timer;
 
 /// A beat that anybody may wait for.
 #[derive(Debug, Default)]

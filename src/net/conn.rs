@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use async_io::Async;
+use crate::reactor::Async;
 use socket2::SockRef;
 
 use super::listen::Pass;

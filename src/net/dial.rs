@@ -4,7 +4,7 @@ use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
 
-use async_io::{Async, Timer};
+use crate::reactor::{Async, Timer};
 use smol::future::or;
 use socket2::{Domain, Socket, Type};
 
@@ -74,17 +74,7 @@ async fn connect(address: SocketAddr, sizes: SocketSizes) -> io::Result<Async<Tc
     // before it connects: the window's scale is settled then
     socket.set_send_buffer_size(sizes.send)?;
     socket.set_recv_buffer_size(sizes.receive)?;
-    socket.set_nonblocking(true)?;
-    match socket.connect(&address.into()) {
-        Err(error) if error.raw_os_error() == Some(IN_PROGRESS) || error.kind() == io::ErrorKind::WouldBlock => {}
-        other => other?,
-    }
-    let socket = Async::new(TcpStream::from(socket))?;
-    socket.writable().await?;
-    socket.get_ref().take_error()?.map_or(Ok(()), Err)?;
+    let socket = Async::connect(socket, address).await?;
     prepare(socket.get_ref());
     Ok(socket)
 }
-
-/// EINPROGRESS.
-const IN_PROGRESS: i32 = rustix::io::Errno::INPROGRESS.raw_os_error();

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use async_io::{Async, Timer};
+use crate::reactor::{Async, Timer};
 use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 
 use super::{Conn, Peers, SocketSizes, Watch};

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use async_io::Async;
+use crate::reactor::Async;
 use socket2::SockRef;
 
 use super::Seat;

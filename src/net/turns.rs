@@ -64,7 +64,7 @@ mod tests {
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::task::Waker;
 
-    use async_io::Timer;
+    use crate::reactor::Timer;
 
     use super::*;
 
@@ -102,7 +102,7 @@ mod tests {
             executor.spawn(busy).detach();
         }
         let timer = executor.spawn(Timer::after(Duration::from_millis(1)));
-        async_io::block_on(run(&executor, timer));
+        crate::reactor::block_on(run(&executor, timer));
         // one round of all, and what goes by until it is looked
         let turns = turns.load(Relaxed);
         assert!(turns < 20 + 20 + FEW, "{turns}");

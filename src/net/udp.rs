@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use async_io::Async;
+use crate::reactor::Async;
 use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmmsg};
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
@@ -141,12 +141,12 @@ impl Pair {
 
     /// The next RTP packet and who sent it; `None` if there is none.
     pub fn receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
-        self.rtp.get_ref().recv_from(buffer).ok()
+        receive(self.rtp.get_ref(), buffer)
     }
 
     /// The next RTCP packet and who sent it; `None` if there is none.
     pub fn receive_report(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
-        self.rtcp.recv_from(buffer).ok()
+        receive(&self.rtcp, buffer)
     }
 
     /// Has RTP go to `peer` alone.
@@ -173,6 +173,14 @@ impl Pair {
     /// Sends an RTCP packet.
     pub fn send_report(&self, data: &[u8], to: SocketAddr) {
         let _ = self.rtcp.send_to(data, to);
+    }
+}
+
+/// The next datagram, if there is one. An error that was an answer to an earlier one of ours is passed over.
+fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
+    match socket.recv_from(buffer) {
+        Err(error) if error.kind() != io::ErrorKind::WouldBlock => socket.recv_from(buffer).ok(),
+        received => received.ok(),
     }
 }
 

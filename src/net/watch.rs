@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
-use async_io::Async;
+use crate::reactor::Async;
 use smol::channel::{Receiver, Sender, bounded};
 
 use super::Close;

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use async_io::Timer;
+use crate::reactor::Timer;
 use smol::Task;
 use smol::future::or;
 

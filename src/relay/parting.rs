@@ -3,7 +3,7 @@
 use std::task::Poll;
 use std::time::Duration;
 
-use async_io::Timer;
+use crate::reactor::Timer;
 use smol::future::or;
 
 use crate::net::{ALL, Conn, poll_in_turns};

@@ -22,7 +22,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_io::Async;
+use crate::reactor::Async;
 use smol::Task;
 
 use crate::conf::{Config, Port};

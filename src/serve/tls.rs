@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use async_io::Timer;
+use crate::reactor::Timer;
 use smol::Task;
 
 use super::{Entrance, Server};

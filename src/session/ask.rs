@@ -6,7 +6,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_io::Timer;
+use crate::reactor::Timer;
 
 use super::core::Core;
 use super::refusal::Refusal;

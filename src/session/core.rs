@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use async_io::Timer;
+use crate::reactor::Timer;
 use smol::Executor;
 
 use super::ask::{Answer, Gatekeeper, Request};

@@ -7,7 +7,7 @@ use std::sync::{Arc, Weak};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use async_io::Timer;
+use crate::reactor::Timer;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use async_io::Timer;
+use crate::reactor::Timer;
 
 use super::admit::Grant;
 use super::sender;

@@ -164,7 +164,7 @@ class Rights(Case):
                 threads[comm.read().strip() if int(thread) != self.server.pid else "first"] += 1
         # Two are the program's.
         self.assertLessEqual(threads.pop("runnel-disk"), 2 + further)
-        single = {"first", "async-io", "runnel-log", "runnel-store"}
+        single = {"first", "runnel-log", "runnel-store"}
         self.assertEqual(threads, dict.fromkeys(single, 1))
 
     def test_more_memory_than_the_machine_has_is_refused(self):

@@ -3,8 +3,8 @@
 use std::convert::Infallible;
 use std::time::{Duration, Instant};
 
-use async_io::Timer;
 use runnel::proto::{Error, Machine};
+use runnel::reactor::Timer;
 
 use crate::link::Link;
 use crate::target::Target;

@@ -1,15 +1,15 @@
 //! A connection that drives a machine.
 
 use std::cell::RefCell;
-use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::{IpAddr, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpStream};
 
-use async_io::Async;
 use runnel::net::Trust;
 use runnel::proto::Machine;
+use runnel::reactor::Async;
 use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, Stream};
+use socket2::{Domain, Socket, Type};
 
 use crate::target::Target;
 
@@ -33,7 +33,7 @@ thread_local! {
 impl Link {
     /// Connects; under TLS the server may be anybody.
     pub async fn open(target: &Target) -> Result<Self, String> {
-        let socket = Async::<TcpStream>::connect(target.address).await.map_err(|error| error.to_string())?;
+        let socket = connect(target.address).await.map_err(|error| error.to_string())?;
         socket.get_ref().set_nodelay(true).map_err(|error| error.to_string())?;
         let tls = || {
             let name = ServerName::from(target.address.ip());
@@ -58,14 +58,14 @@ impl Link {
         while !machine.transmit().is_empty() {
             self.send(machine.transmit())?;
             if !machine.transmit().is_empty() {
-                poll_fn(|cx| self.socket.poll_writable(cx)).await.map_err(|error| error.to_string())?;
+                self.socket.writable().await.map_err(|error| error.to_string())?;
             }
         }
         loop {
-            poll_fn(|cx| self.socket.poll_readable(cx)).await.map_err(|error| error.to_string())?;
             if let Some(bytes) = self.read(machine, &mut event)? {
                 return Ok(bytes);
             }
+            self.socket.readable().await.map_err(|error| error.to_string())?;
         }
     }
 
@@ -125,6 +125,11 @@ impl Link {
             None => act(&mut socket),
         }
     }
+}
+
+async fn connect(address: SocketAddr) -> io::Result<Async<TcpStream>> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    Async::connect(socket, address).await
 }
 
 trait ReadWrite: Read + Write {}

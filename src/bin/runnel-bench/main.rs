@@ -39,7 +39,7 @@ fn main() -> ExitCode {
     let executor = Rc::new(LocalExecutor::new());
     // a task of its own is looked at only when it has something to do
     let measurement = executor.spawn(measure(executor.clone(), args));
-    match async_io::block_on(executor.run(measurement)) {
+    match runnel::reactor::block_on(executor.run(measurement)) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         Err(error) => fail(&error),

@@ -4,10 +4,10 @@ use std::convert::Infallible;
 use std::rc::Rc;
 use std::time::Instant;
 
-use async_io::Timer;
 use runnel::budget::Account;
 use runnel::proto::Machine;
 use runnel::proto::rtmp::{Client, ClientEvent, Role};
+use runnel::reactor::Timer;
 use smol::LocalExecutor;
 
 use crate::args::Args;

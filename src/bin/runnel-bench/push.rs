@@ -6,8 +6,8 @@ use std::collections::BinaryHeap;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use async_io::Timer;
 use runnel::proto::rtmp::kind;
+use runnel::reactor::Timer;
 use smol::LocalExecutor;
 
 use crate::args::Args;

@@ -3,10 +3,9 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use async_io::Timer;
-use async_signal::{Signal, Signals};
+use runnel::device::{Signal, Signals};
+use runnel::reactor::Timer;
 use smol::future::or;
-use smol::stream::StreamExt;
 
 use crate::args::{Args, Role};
 use crate::proc;
@@ -33,13 +32,13 @@ struct Server {
 
 /// Waits until all sessions are up, then measures.
 pub async fn measure(args: &Args, tally: &Shared) -> Result<Report, String> {
-    let mut signals = Signals::new([Signal::Term, Signal::Int]).map_err(|error| error.to_string())?;
+    let mut signals = Signals::catch(&[Signal::Term, Signal::Int]).map_err(|error| error.to_string())?;
     let ready = async {
         all_started(args, tally).await;
         Timer::after(args.warmup).await;
         false
     };
-    let interrupted = or(ready, async { signals.next().await.is_some() }).await;
+    let interrupted = or(ready, async { signals.next().await.is_ok() }).await;
 
     let pids: Vec<String> = args.server.iter().map(u32::to_string).collect();
     let own = ["self".to_string()];
@@ -49,7 +48,7 @@ pub async fn measure(args: &Args, tally: &Shared) -> Result<Report, String> {
         let end = async {
             match args.length {
                 Some(length) => Timer::after(length).await,
-                None => Timer::never().await,
+                None => std::future::pending().await,
             };
         };
         let signal = async { drop(signals.next().await) };

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use async_io::Timer;
+use crate::reactor::Timer;
 use smol::lock::Mutex;
 
 /// All handshakes of a server. They go on one step at a time, and together take half

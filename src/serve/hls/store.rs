@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use async_io::Timer;
+use crate::reactor::Timer;
 use bytes::Bytes;
 
 use super::tidy::Ward;

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use async_io::Timer;
+use crate::reactor::Timer;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 use smol::lock::MutexGuardArc;

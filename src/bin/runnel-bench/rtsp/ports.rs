@@ -4,8 +4,8 @@ use std::io::{self, ErrorKind};
 use std::net::{IpAddr, UdpSocket};
 use std::task::{Context, Poll};
 
-use async_io::Async;
 use bytes::Bytes;
+use runnel::reactor::Async;
 
 /// Two sockets on neighbouring ports, the first of them even. RFC 3550 section 11.
 pub struct Ports {

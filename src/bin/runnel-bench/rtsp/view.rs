@@ -6,13 +6,13 @@ use std::net::IpAddr;
 use std::task::Poll;
 use std::time::Duration;
 
-use async_io::Timer;
 use bytes::Bytes;
 use runnel::budget::Account;
 use runnel::media::Kind;
 use runnel::proto::rtsp::sdp::Description;
 use runnel::proto::rtsp::{Client, ClientEvent, Lower, Purpose, Transport};
 use runnel::proto::{Error, Machine, Url};
+use runnel::reactor::Timer;
 use smol::future::or;
 
 use super::lane::Lane;

@@ -1,0 +1,287 @@
+//! Sockets that a reactor tells of.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock};
+use std::task::{Context, Poll, Waker};
+
+use rustix::event::epoll::{self, EventData, EventFlags};
+use rustix::io::Errno;
+use slab::Slab;
+use socket2::Socket;
+
+use super::{Reactor, lock};
+
+/// A socket, a listener or a pipe that does not block.
+pub struct Async<T: Io> {
+    source: Arc<Source<T>>,
+    /// Its place in a reactor, from when it is first waited for.
+    place: OnceLock<Result<Place, Errno>>,
+}
+
+/// Something that can be waited for.
+pub trait Io: AsFd + Send + Sync + 'static {}
+impl<T: AsFd + Send + Sync + 'static> Io for T {}
+
+impl<T: Io> Async<T> {
+    /// Takes what has to be waited for, and has it no longer block.
+    pub fn new(io: T) -> io::Result<Self> {
+        rustix::io::ioctl_fionbio(&io, true)?;
+        Ok(Self { source: Arc::new(Source::new(io)), place: OnceLock::new() })
+    }
+
+    /// The socket itself.
+    pub fn get_ref(&self) -> &T {
+        &self.source.io
+    }
+
+    /// Ready when there may be something to read. It tells of each change once: who is told reads until there is
+    /// nothing left (`WouldBlock`, or less of a stream than there was room for) before it asks again. One task waits
+    /// at a time.
+    pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll(cx, Way::Read)
+    }
+
+    /// Ready when there may be room to write, once for each change: who is told writes until that would block
+    /// before it asks again. One task waits at a time.
+    pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.poll(cx, Way::Write)
+    }
+
+    /// Waits for [`poll_readable`](Self::poll_readable).
+    pub async fn readable(&self) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_readable(cx)).await
+    }
+
+    /// Waits for [`poll_writable`](Self::poll_writable).
+    pub async fn writable(&self) -> io::Result<()> {
+        std::future::poll_fn(|cx| self.poll_writable(cx)).await
+    }
+
+    fn poll(&self, cx: &Context<'_>, way: Way) -> Poll<io::Result<()>> {
+        let place = self.place.get_or_init(|| Reactor::current().enter(self.source.clone(), way));
+        let place = place.as_ref().map_err(|error| io::Error::from(*error))?;
+        let mut state = self.source.lock();
+        if state.take_change(way) {
+            return Poll::Ready(Ok(()));
+        }
+        state.wait(way, cx);
+        if state.begin_to_hear(way) {
+            // it is told at once of what there is already
+            place.reactor.hear(&self.source.io, place.key, state.heard())?;
+        }
+        Poll::Pending
+    }
+}
+
+impl Async<TcpStream> {
+    /// Connects a socket to `address`.
+    pub async fn connect(socket: Socket, address: SocketAddr) -> io::Result<Self> {
+        socket.set_nonblocking(true)?;
+        match socket.connect(&address.into()) {
+            Err(error) if error.raw_os_error() == Some(Errno::INPROGRESS.raw_os_error()) => {}
+            connected => connected?,
+        }
+        let socket = Self::new(socket.into())?;
+        socket.writable().await?;
+        socket.get_ref().take_error()?.map_or(Ok(socket), Err)
+    }
+}
+
+impl Async<TcpListener> {
+    /// The next connection, and its peer.
+    pub async fn accept(&self) -> io::Result<(Async<TcpStream>, SocketAddr)> {
+        loop {
+            match self.get_ref().accept() {
+                Ok((socket, peer)) => return Ok((Async::new(socket)?, peer)),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => self.readable().await?,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl<T: Io> AsFd for Async<T> {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.source.io.as_fd()
+    }
+}
+
+impl<T: Io> std::fmt::Debug for Async<T> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Async({:?})", self.as_fd())
+    }
+}
+
+/// A source's place in a reactor, which it leaves when dropped. The kernel forgets it when it is closed.
+struct Place {
+    reactor: Arc<Reactor>,
+    key: u64,
+}
+
+/// The sources of a reactor.
+#[derive(Default)]
+pub(super) struct Sources {
+    places: Slab<(u32, Arc<dyn Told>)>,
+    /// Tells a source from one that had its place before, of which a change may still be told.
+    generation: u32,
+}
+
+/// A source, of whatever kind.
+pub(super) trait Told: Send + Sync {
+    /// Learns of a change, and gives those who wait for it.
+    fn learn(&self, change: EventFlags, reactor: &Reactor, key: u64) -> [Option<Waker>; 2];
+}
+
+pub(super) struct Source<T> {
+    io: T,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Reading, then writing.
+    ways: [Direction; 2],
+    /// The peer sends nothing more: there is always something to read, its end.
+    ended: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Way {
+    Read,
+    Write,
+}
+
+#[derive(Default)]
+struct Direction {
+    /// The kernel tells of changes: from when one is waited for until one comes that nobody waits for.
+    heard: bool,
+    /// There was a change of which nobody has been told.
+    changed: bool,
+    waits: Option<Waker>,
+}
+
+/// The kernel's words for a way, which also say that it is over.
+const WAYS: [EventFlags; 2] = [EventFlags::IN.union(EventFlags::RDHUP), EventFlags::OUT];
+const OVER: EventFlags = EventFlags::HUP.union(EventFlags::ERR);
+
+impl Reactor {
+    fn enter(self: Arc<Self>, source: Arc<Source<impl Io>>, way: Way) -> Result<Place, Errno> {
+        let key = lock(&self.sources).enter(source.clone());
+        let place = Place { reactor: self, key };
+        let mut state = source.lock();
+        state.begin_to_hear(way);
+        epoll::add(&place.reactor.epoll, &source.io, EventData::new_u64(key), state.heard())?;
+        Ok(place)
+    }
+
+    /// Has the kernel tell of these changes of a source alone.
+    fn hear(&self, io: impl AsFd, key: u64, changes: EventFlags) -> Result<(), Errno> {
+        epoll::modify(&self.epoll, io, EventData::new_u64(key), changes)
+    }
+
+    /// A source has changed: wakes those who wait for that.
+    pub(super) fn changed(&self, key: u64, change: EventFlags) {
+        let source = lock(&self.sources).get(key);
+        let wakers = source.map(|source| source.learn(change, self, key));
+        wakers.into_iter().flatten().flatten().for_each(Waker::wake);
+    }
+}
+
+impl Sources {
+    pub(super) fn enter(&mut self, source: Arc<dyn Told>) -> u64 {
+        self.generation = self.generation.wrapping_add(1);
+        let index = self.places.insert((self.generation, source));
+        (u64::from(self.generation) << 32) | index as u64
+    }
+
+    pub(super) fn leave(&mut self, key: u64) -> Option<(u32, Arc<dyn Told>)> {
+        self.places.try_remove(key as u32 as usize)
+    }
+
+    /// The source of that number, if it is still there.
+    pub(super) fn get(&self, key: u64) -> Option<Arc<dyn Told>> {
+        let (generation, source) = self.places.get(key as u32 as usize)?;
+        (u64::from(*generation) == key >> 32).then(|| source.clone())
+    }
+}
+
+impl<T> Source<T> {
+    pub(super) fn new(io: T) -> Self {
+        Self { io, state: Mutex::default() }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        lock(&self.state)
+    }
+}
+
+impl<T: Io> Told for Source<T> {
+    fn learn(&self, change: EventFlags, reactor: &Reactor, key: u64) -> [Option<Waker>; 2] {
+        let mut state = self.lock();
+        let heard = state.heard();
+        let wakers = state.learn(change);
+        if state.heard() != heard {
+            // a publisher that is read by the clock changes all the time: where it cannot be done, that costs more
+            let _ = reactor.hear(&self.io, key, state.heard());
+        }
+        wakers
+    }
+}
+
+impl State {
+    fn way(&mut self, way: Way) -> &mut Direction {
+        let [read, write] = &mut self.ways;
+        match way {
+            Way::Read => read,
+            Way::Write => write,
+        }
+    }
+
+    /// Takes a change of which nobody has been told.
+    fn take_change(&mut self, way: Way) -> bool {
+        let changed = std::mem::take(&mut self.way(way).changed);
+        changed || self.ended && matches!(way, Way::Read)
+    }
+
+    fn wait(&mut self, way: Way, cx: &Context<'_>) {
+        match &mut self.way(way).waits {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
+        }
+    }
+
+    /// The kernel is to tell of a way; false if it does so already.
+    fn begin_to_hear(&mut self, way: Way) -> bool {
+        !std::mem::replace(&mut self.way(way).heard, true)
+    }
+
+    /// All that the kernel tells of, once for each change.
+    fn heard(&self) -> EventFlags {
+        let heard = self.ways.iter().zip(WAYS).filter(|(way, _)| way.heard).map(|(_, flags)| flags);
+        heard.fold(EventFlags::ET, EventFlags::union)
+    }
+
+    fn learn(&mut self, change: EventFlags) -> [Option<Waker>; 2] {
+        self.ended |= change.intersects(EventFlags::RDHUP | EventFlags::HUP);
+        let mut wakers = [None, None];
+        for ((way, flags), waker) in self.ways.iter_mut().zip(WAYS).zip(&mut wakers) {
+            if change.intersects(flags | OVER) {
+                way.changed = true;
+                *waker = way.waits.take();
+                way.heard &= waker.is_some();
+            }
+        }
+        wakers
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let left = lock(&self.reactor.sources).leave(self.key);
+        // it may be the last to hold a task: that goes when nothing is locked
+        drop(left);
+    }
+}
