@@ -6,7 +6,7 @@ mod seal;
 mod sink;
 
 use std::cell::RefCell;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -202,11 +202,15 @@ impl Conn {
         most: usize,
         mut input: impl FnMut(&[u8]) -> Result<usize, Close>,
     ) -> Poll<Result<Received, Close>> {
+        let again = std::mem::take(&mut self.again);
+        if !again && !self.is_under_tls() {
+            // nothing else is done where nothing has come
+            ready!(self.poll_arrival(cx))?;
+        }
         BUFFER.with_borrow_mut(|buffer| {
             let (kept, free) = buffer.split_at_mut(self.rest.len().min(SCRATCH / 2));
             kept.copy_from_slice(&self.rest);
             let (free, _) = free.split_at_mut(most.saturating_sub(kept.len()).min(free.len()));
-            let again = std::mem::take(&mut self.again);
             if free.is_empty() && !again {
                 return Poll::Ready(Err(Error::limit("too much that cannot be used yet").into()));
             }
@@ -247,10 +251,7 @@ impl Conn {
             return self.poll_sealed(cx, buffer);
         }
         loop {
-            if self.drained {
-                ready!(self.socket.poll_readable(cx)).map_err(|error| self.why(error))?;
-                self.drained = false;
-            }
+            ready!(self.poll_arrival(cx))?;
             match (&mut self.socket.get_ref()).read(buffer) {
                 Ok(0) => return Poll::Ready(self.watch.verdict().map_or(Ok(0), Err)),
                 Ok(bytes) => {
@@ -262,6 +263,15 @@ impl Conn {
                 Err(error) => return Poll::Ready(Err(self.why(error))),
             }
         }
+    }
+
+    /// Ready if there may be something to read.
+    fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
+        if self.drained {
+            ready!(self.socket.poll_readable(cx)).map_err(|error| self.why(error))?;
+            self.drained = false;
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Writes `bytes` from the front and removes what was taken. Ready when all
@@ -295,8 +305,7 @@ impl Conn {
         mut sent: impl FnMut(usize),
     ) -> Poll<Result<(), Close>> {
         while !outlet.is_empty() {
-            let write = |sink: &mut dyn Write| outlet.send(|slices: &[IoSlice<'_>]| sink.write_vectored(slices));
-            sent(ready!(self.poll_write(cx, limit, write))?);
+            sent(ready!(self.poll_write(cx, limit, |sink| outlet.send(sink)))?);
         }
         self.poll_flush(cx, limit)
     }

@@ -1,6 +1,7 @@
 //! The batch of shared units that a viewer is being sent, and the number of bytes that have gone.
 
-use std::io::IoSlice;
+use std::cell::RefCell;
+use std::io::{self, IoSlice, Write};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -72,8 +73,14 @@ pub const CHANNELS: usize = 4;
 pub const BATCH: Step = Step { units: 32, bytes: 64 << 10 };
 /// The most slices that one write is given.
 const SLICES: usize = 96;
+/// So few bytes are written as one slice: to copy them costs less than to have the kernel go through a list.
+const SHORT: usize = 8 << 10;
 /// In place of the length of a head: the piece is not sent.
 const UNWANTED: u8 = u8::MAX;
+
+thread_local! {
+    static COPY: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(SHORT));
+}
 
 /// Has `write` append a head, and puts its length before it, which it gives.
 fn write_head(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> usize {
@@ -179,25 +186,9 @@ impl Outlet {
         result
     }
 
-    /// Hands the slices that come next to `write`, which says how many bytes
-    /// it took.
-    pub fn send<E>(&mut self, write: impl FnOnce(&[IoSlice<'_>]) -> Result<usize, E>) -> Result<usize, E> {
-        let mut slices = [(); SLICES].map(|()| IoSlice::new(&[]));
-        let mut gathered = Gathered { slices: &mut slices, count: 0, skip: self.sent };
-        match self.framing {
-            Framing::Piece(_) => self.framed_pieces(true).for_each(|slice| gathered.push(slice)),
-            Framing::Head(_) => self.framed_pieces(false).for_each(|slice| gathered.push(slice)),
-            #[cfg(feature = "http")]
-            Framing::Marked(mark) => {
-                self.marked_slices(mark).take(SLICES).for_each(|slice| gathered.push(slice));
-            }
-            Framing::Unit(_) => self.framed_units().for_each(|slice| gathered.push(slice)),
-            Framing::None | Framing::Packets(_) => {
-                self.units.iter().flat_map(|unit| unit.packed.slices()).for_each(|slice| gathered.push(slice));
-            }
-        }
-        let count = gathered.count;
-        let taken = write(slices.get(..count).unwrap_or_default())?;
+    /// Writes what comes next to `out`, and gives the number of bytes that it took.
+    pub fn send(&mut self, out: &mut (impl Write + ?Sized)) -> io::Result<usize> {
+        let taken = if self.len - self.sent <= SHORT { self.send_copy(out) } else { self.send_slices(out) }?;
         self.sent += taken;
         #[cfg(feature = "http")]
         self.pass();
@@ -205,6 +196,46 @@ impl Outlet {
             self.clear();
         }
         Ok(taken)
+    }
+
+    fn send_copy(&self, out: &mut (impl Write + ?Sized)) -> io::Result<usize> {
+        COPY.with_borrow_mut(|copy| {
+            copy.clear();
+            self.each_slice(|slice| copy.extend_from_slice(slice));
+            out.write(copy)
+        })
+    }
+
+    fn send_slices(&self, out: &mut (impl Write + ?Sized)) -> io::Result<usize> {
+        let mut slices = [(); SLICES].map(|()| IoSlice::new(&[]));
+        let mut count = 0;
+        self.each_slice(|slice| {
+            if let Some(slot) = slices.get_mut(count) {
+                *slot = IoSlice::new(slice);
+                count += 1;
+            }
+        });
+        out.write_vectored(slices.get(..count).unwrap_or_default())
+    }
+
+    /// Hands what is not sent yet to `take`, slice by slice.
+    fn each_slice<'a>(&'a self, mut take: impl FnMut(&'a [u8])) {
+        let mut sent = self.sent;
+        let take = |slice: &'a [u8]| {
+            let passed = sent.min(slice.len());
+            sent -= passed;
+            slice.get(passed..).filter(|rest| !rest.is_empty()).into_iter().for_each(&mut take);
+        };
+        match self.framing {
+            Framing::Piece(_) => self.framed_pieces(true).for_each(take),
+            Framing::Head(_) => self.framed_pieces(false).for_each(take),
+            #[cfg(feature = "http")]
+            Framing::Marked(mark) => self.marked_slices(mark).take(SLICES).for_each(take),
+            Framing::Unit(_) => self.framed_units().for_each(take),
+            Framing::None | Framing::Packets(_) => {
+                self.units.iter().flat_map(|unit| unit.packed.slices()).for_each(take)
+            }
+        }
     }
 
     /// The slices of pieces that are wanted, each behind its head; `whole` if it has
@@ -349,25 +380,6 @@ impl Outlet {
     }
 }
 
-/// Slices for one write, less what was sent before.
-struct Gathered<'a, 'b> {
-    slices: &'b mut [IoSlice<'a>; SLICES],
-    count: usize,
-    skip: usize,
-}
-
-impl<'a> Gathered<'a, '_> {
-    fn push(&mut self, slice: &'a [u8]) {
-        let passed = self.skip.min(slice.len());
-        self.skip -= passed;
-        let Some(slice) = slice.get(passed..).filter(|slice| !slice.is_empty()) else { return };
-        if let Some(slot) = self.slices.get_mut(self.count) {
-            *slot = IoSlice::new(slice);
-            self.count += 1;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -392,13 +404,9 @@ mod tests {
     fn drained(mut outlet: Outlet, most: usize) -> String {
         let mut all = Vec::new();
         while !outlet.is_empty() {
-            let write = |slices: &[IoSlice<'_>]| {
-                let joined: Vec<u8> = slices.iter().flat_map(|slice| slice.iter().copied()).collect();
-                let taken = joined.len().min(most);
-                all.extend_from_slice(&joined[..taken]);
-                Ok::<_, ()>(taken)
-            };
-            outlet.send(write).unwrap();
+            let mut part = vec![0; most];
+            let taken = outlet.send(&mut part.as_mut_slice()).unwrap();
+            all.extend_from_slice(&part[..taken]);
         }
         String::from_utf8(all).unwrap()
     }
@@ -409,6 +417,17 @@ mod tests {
         for most in 1..12 {
             assert_eq!(sent(Outlet::default(), units.clone(), most), "abcdefg", "{most}");
             assert_eq!(sent(Outlet::new(MESSAGES), units.clone(), most), "<5>abcde<2>fg", "{most}");
+        }
+    }
+
+    #[test]
+    fn many_bytes_and_few_are_sent_alike() {
+        let long = "x".repeat(SHORT);
+        let body: &'static str = Box::leak(long.into_boxed_str());
+        let units = vec![unit(&[(0, "a", body), (0, "b", "c")]), unit(&[(0, "d", "e")])];
+        let all = format!("<{}>a{body}bc<2>de", SHORT + 3);
+        for most in [1, 1000, SHORT - 1, 2 * SHORT] {
+            assert_eq!(sent(Outlet::new(MESSAGES), units.clone(), most), all, "{most}");
         }
     }
 
@@ -439,12 +458,8 @@ mod tests {
             for before in 0..all.len() {
                 let mut outlet = Outlet::new(framing);
                 outlet.fill(|out| out.extend(units.iter().cloned()));
-                let mut begun = Vec::new();
-                let write = |slices: &[IoSlice<'_>]| {
-                    begun.extend(slices.iter().flat_map(|slice| slice.iter().copied()).take(before));
-                    Ok::<_, ()>(before)
-                };
-                outlet.send(write).unwrap();
+                let mut begun = vec![0; before];
+                outlet.send(&mut begun.as_mut_slice()).unwrap();
                 let end = *ends.iter().find(|end| before < **end).unwrap();
                 assert_eq!(outlet.give_up(), end < all.len(), "{framing:?} {before}");
                 assert_eq!(outlet.units().len(), 1);
@@ -473,7 +488,7 @@ mod tests {
             for before in 0..all.len() {
                 let mut outlet = Outlet::new(framing);
                 outlet.fill(|out| out.extend(units.iter().cloned()));
-                outlet.send(|_| Ok::<_, ()>(before)).unwrap();
+                outlet.send(&mut vec![0; before].as_mut_slice()).unwrap();
                 assert!(outlet.cut());
                 assert!(outlet.units().iter().all(|held| units.iter().all(|unit| !Arc::ptr_eq(held, unit))));
                 let ends = wire.iter().scan(0, |end, packet| {

@@ -138,7 +138,6 @@ impl Session {
 
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
         let Self { body, conn, machine } = self;
-        let now = Instant::now();
         let most = match body.role {
             Role::Publish(_) | Role::Play(_) => ALL,
             // the rest stays with the kernel until it is decided
@@ -148,6 +147,7 @@ impl Session {
         };
         let mut turn = Turn::None;
         let received = ready!(conn.poll_read(cx, most, |data| {
+            let now = Instant::now();
             // a player that stops keeps its place until it has all: until then its next request waits
             if !body.tail.is_empty() || matches!(body.role, Role::Asks(_)) {
                 return Ok(0);

@@ -1,6 +1,5 @@
 //! Viewers that do not keep up.
 
-use std::io::IoSlice;
 use std::task::{Context, Waker};
 
 use crate::harness::{LIMITS, Player, Source, Video, World, form_named, track};
@@ -139,16 +138,9 @@ impl Sending {
     fn send(&mut self, mut most: usize) {
         let Self { viewer, outlet, sent, .. } = self;
         while most > 0 && !outlet.is_empty() {
-            let mut taken = 0;
-            let write = |slices: &[IoSlice<'_>]| {
-                for slice in slices {
-                    let part = &slice[..slice.len().min(most - taken)];
-                    sent.iter_mut().for_each(|sent| sent.extend_from_slice(part));
-                    taken += part.len();
-                }
-                Ok::<_, ()>(taken)
-            };
-            let taken = outlet.send(write).unwrap();
+            let mut part = vec![0; most.min(outlet.len())];
+            let taken = outlet.send(&mut part.as_mut_slice()).unwrap();
+            sent.iter_mut().for_each(|sent| sent.extend_from_slice(&part[..taken]));
             viewer.sent(taken);
             most -= taken;
         }

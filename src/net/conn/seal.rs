@@ -97,15 +97,6 @@ impl Conn {
         Poll::Pending
     }
 
-    /// Ready if there may be something to read.
-    fn poll_arrival(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
-        if self.drained {
-            ready!(self.socket.poll_readable(cx)).map_err(|error| self.why(error))?;
-            self.drained = false;
-        }
-        Poll::Ready(Ok(()))
-    }
-
     /// Reads once: how much, or `None` if there was nothing yet.
     fn receive(&mut self) -> Result<Option<usize>, Close> {
         let Some(tls) = &mut self.tls else { return Ok(Some(0)) };
