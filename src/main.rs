@@ -377,7 +377,7 @@ fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
         }
     };
     for number in 1..threads {
-        let executor = executor.clone();
+        let executor = core.workers.add();
         let run = move || runnel::reactor::block_on(runnel::net::run(&executor, std::future::pending::<()>()));
         let thread = std::thread::Builder::new().name(format!("runnel-{number}"));
         thread.spawn(run).map_err(|error| format!("a thread cannot be started: {error}"))?;

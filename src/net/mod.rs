@@ -17,6 +17,7 @@ mod tls;
 mod turns;
 mod udp;
 mod watch;
+mod workers;
 
 pub use address::{at_port, canonical};
 pub use cadence::Cadence;
@@ -29,6 +30,7 @@ pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};
 pub use peers::{Claim, Peers, ROW, Seat, Share, Takers, Use, bits, goes_to};
 #[cfg(feature = "tls")]
 pub use tls::{Files, HandshakeThrottle, Identity, Trust, make_certificate};
-pub use turns::{poll_in_turns, run};
+pub use turns::poll_in_turns;
 pub use udp::{Datagrams, Outward, Pair, Ports};
 pub use watch::Watch;
+pub use workers::{Workers, run};

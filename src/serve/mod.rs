@@ -157,7 +157,10 @@ impl Server {
         let socket = Async::new(socket).map_err(|error| format!("{key} = \"{address}\": {error}"))?;
         log::info!("{name} listens on {address}");
         let server = self.clone();
-        let serve = move |conn: Conn| server.let_in(conn, entrance);
+        let serve = move |conn: Conn| {
+            let served = server.clone();
+            server.core.workers.spawn_in_turn(move || served.let_in(conn, entrance));
+        };
         let server = self.clone();
         let full = move |socket: &TcpStream, peer| server.turn_away(name, full, socket, peer);
         // an answer over HTTP is as long as what a viewer gets
@@ -202,7 +205,7 @@ impl Server {
         #[cfg(feature = "tls")]
         if entrance.port.is_tls() {
             let server = self.clone();
-            return self.core.executor.spawn(async move { server.let_in_by_tls(conn, entrance).await }).detach();
+            return self.core.workers.spawn(async move { server.let_in_by_tls(conn, entrance).await });
         }
         (entrance.row.serve)(self.clone(), conn);
     }

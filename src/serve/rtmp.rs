@@ -20,13 +20,11 @@ use crate::session::{
 /// Runs a connection to its end.
 pub(crate) fn serve(server: Arc<Server>, conn: Conn) {
     let core = server.core.clone();
-    let executor = core.executor.clone();
-    let task = async move {
+    server.core.workers.spawn(async move {
         let mut session = Session::new(core, conn);
         let why = std::future::poll_fn(|cx| session.poll(cx)).await;
         session.end(&why);
-    };
-    executor.spawn(task).detach();
+    });
 }
 
 struct Session {

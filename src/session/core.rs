@@ -23,7 +23,7 @@ use crate::media::Wall;
 use crate::net::HandshakeThrottle;
 #[cfg(feature = "rtsp")]
 use crate::net::Ports;
-use crate::net::{Cadence, Gate, Peers, ROW, SocketSizes, Watch, canonical};
+use crate::net::{Cadence, Gate, Peers, ROW, SocketSizes, Watch, Workers, canonical};
 
 /// The hub, the configuration, the accounts, and what bounds connections.
 pub struct Core {
@@ -31,8 +31,10 @@ pub struct Core {
     config: Mutex<Arc<Config>>,
     /// The streams.
     pub hub: Arc<Hub>,
-    /// The executor of all tasks.
+    /// The executor of all tasks but those of connections.
     pub executor: Arc<Executor<'static>>,
+    /// The threads, which connections are shared out among.
+    pub workers: Workers,
     /// The account of which all others are parts.
     pub total: Account,
     /// The accounts for what connections hold before they publish or play.
@@ -89,6 +91,7 @@ impl Core {
         crate::net::allow_names(config.name_threads());
         Arc::new(Self {
             hub: Hub::new(limits(&config), streams),
+            workers: Workers::new(executor.clone()),
             executor,
             gate: Gate::new(config.max_connections()).charging(greetings.clone()),
             greetings,

@@ -38,8 +38,8 @@ pub(crate) fn serve_rtsp(server: Arc<Server>, conn: Conn) {
 }
 
 fn serve_by(routes: &'static [Route], server: Arc<Server>, conn: Conn) {
-    let executor = server.core.executor.clone();
-    executor.spawn(Session::new(routes, server, conn).run()).detach();
+    let core = server.core.clone();
+    core.workers.spawn(Session::new(routes, server, conn).run());
 }
 
 /// The last item of a path as a reference relative to it, which holds behind a proxy that

@@ -34,8 +34,8 @@ pub(super) use tunnel::Tunnels;
 
 /// Runs a connection to its end.
 pub(crate) fn serve(server: Arc<Server>, conn: Conn) {
-    let executor = server.core.executor.clone();
-    executor.spawn(carry(server, conn, Carrier::Plain)).detach();
+    let core = server.core.clone();
+    core.workers.spawn(carry(server, conn, Carrier::Plain));
 }
 
 /// Runs a connection that may have begun as another protocol.
