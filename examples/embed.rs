@@ -25,8 +25,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 pub fn serve(config: &str) -> Result<(), Box<dyn Error>> {
     let core = Core::guarded(Config::parse("embedded", config)?, Arc::default(), decide);
     let server = Server::new(&core, registry::listens());
-    let listeners = server.bind().map_err(|(key, why)| format!("{key}: {why}"))?;
-    server.start(listeners, || {})?;
+    server.start(server.bind()?, || {})?;
     runnel::reactor::block_on(core.executor.clone().run(copy_all(core)))
 }
 

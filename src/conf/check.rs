@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use super::features::{is_compiled, lacks};
-use super::{Auth, Config, Error};
+use super::error::Objection;
+use super::features::is_compiled;
+use super::{Auth, Config, Error, Fault, MissingFeature, Place};
 use crate::hub::{InvalidName, Name, is_pattern};
 
 impl Config {
@@ -18,24 +19,26 @@ impl Config {
         unmet.map(|(_, key, remedy, feature)| (key, remedy, feature))
     }
 
-    /// The fault in one of the tables of which there can be several: its key, and why.
-    fn entry_objection(&self) -> Option<(String, String)> {
+    /// The fault in one of the tables of which there can be several.
+    fn entry_objection(&self) -> Option<Objection> {
         let pulled = self.pull.iter().map(|pull| (&pull.stream, Name::new(&pull.stream).is_ok())).enumerate();
         let pushed = self.push.iter().map(|push| (&push.stream, is_pattern(&push.stream).is_ok())).enumerate();
         let named = pulled.map(|one| ("pull", one)).chain(pushed.map(|one| ("push", one)));
         for (table, (at, (stream, is_sound))) in named {
             if !is_sound {
-                return Some((format!("{table}[{at}].stream"), format!("{stream:?} is {InvalidName}")));
+                let words = format!("{stream:?} is {InvalidName}");
+                return Some((format!("{table}[{at}].stream"), Fault::Conflict(words.into())));
             }
         }
         if self.pull.len() > self.streams.max {
-            return Some((format!("pull[{}]", self.streams.max), "must be one of streams.max at most".into()));
+            let remedy = "one of streams.max at most";
+            return Some((format!("pull[{}]", self.streams.max), Fault::MustBe(remedy.into())));
         }
         if let Some(objection) = self.placeholder().or_else(|| self.same_relay()).or_else(|| self.circle()) {
             return Some(objection);
         }
         #[cfg(feature = "record")]
-        return super::record::objection(self).map(|(key, remedy)| (key, format!("must be {remedy}")));
+        return super::record::objection(self);
         #[cfg(not(feature = "record"))]
         None
     }
@@ -98,19 +101,20 @@ impl Config {
             ),
         ];
         if let Some((key, remedy, feature)) = self.demand() {
-            return Err(Error::key(file, text, key, &format!("{remedy}: {}", lacks(feature))));
+            return Err(Error::key(file, text, key, Fault::Feature(remedy, MissingFeature(feature))));
         }
-        if let Some((key, what)) = self.entry_objection() {
-            return Err(Error::key_is(file, text, &key, &what));
+        if let Some((key, fault)) = self.entry_objection() {
+            return Err(Error::key(file, text, &key, fault));
         }
         if let Some(keys) = self.shared_port() {
             // the one that the file sets, if only one of them is
-            let [first, second] = keys.map(|key| Error::key_is(file, text, key, ""));
-            let [wrong, other] = if first.has_line() && !second.has_line() { keys } else { [keys[1], keys[0]] };
-            return Err(Error::key(file, text, wrong, &format!("another port than that of {other}")));
+            let [first, second] = keys.map(|key| Place::key(file, text, key).line.is_some());
+            let [wrong, other] = if first && !second { keys } else { [keys[1], keys[0]] };
+            let remedy = format!("another port than that of {other}");
+            return Err(Error::key(file, text, wrong, Fault::MustBe(remedy.into())));
         }
         match bad.iter().find(|(wrong, ..)| *wrong) {
-            Some((_, key, remedy)) => Err(Error::key(file, text, key, remedy)),
+            Some((_, key, remedy)) => Err(Error::key(file, text, key, Fault::MustBe((*remedy).into()))),
             None => Ok(()),
         }
     }

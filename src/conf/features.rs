@@ -1,5 +1,7 @@
 //! The features that were compiled in.
 
+use std::fmt;
+
 /// The features, and whether they were.
 pub const FEATURES: [(&str, bool); 5] = [
     ("rtmp", cfg!(feature = "rtmp")),
@@ -9,14 +11,19 @@ pub const FEATURES: [(&str, bool); 5] = [
     ("tls", cfg!(feature = "tls")),
 ];
 
+/// A feature that was not compiled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingFeature(pub &'static str);
+
+impl fmt::Display for MissingFeature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the program was built without the feature {:?}", self.0)
+    }
+}
+
 /// Whether a feature was compiled in.
 pub(super) fn is_compiled(feature: &str) -> bool {
     FEATURES.iter().any(|(name, there)| *name == feature && *there)
-}
-
-/// The words for a feature that is missing.
-pub fn lacks(feature: &str) -> String {
-    format!("the program was built without the feature {feature:?}")
 }
 
 /// The features by their names, and those that are not there.
@@ -66,7 +73,7 @@ mod tests {
             let said = Config::parse("test", &text).err().map_or(String::new(), |error| error.to_string());
             let missing = features.iter().find(|feature| !is_compiled(feature));
             match missing {
-                Some(feature) => assert!(said.ends_with(&lacks(feature)), "{text}\n{said}"),
+                Some(feature) => assert!(said.ends_with(&MissingFeature(feature).to_string()), "{text}\n{said}"),
                 None => assert!(!said.contains("without the feature"), "{text}\n{said}"),
             }
         }

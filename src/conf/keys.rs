@@ -4,10 +4,11 @@
 use std::io;
 use std::path::Path;
 
-use super::features::{FEATURES, is_compiled, lacks};
+use super::error::{below_a_table, unknown};
+use super::features::{FEATURES, is_compiled};
 use super::port::PORTS;
 use super::value::Value;
-use super::{Config, Error, Profile};
+use super::{Config, Error, Fault, MissingFeature, Place, Profile, Wrong};
 use crate::disk;
 
 /// Every key with its value.
@@ -57,21 +58,23 @@ impl Keys {
         let text = read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| io::Error::other("is no text in UTF-8")));
         match text {
             Ok(text) => Self::parse(&file, &text),
-            Err(error) => Err(Error { file, what: error.to_string() }),
+            Err(error) => Err(Error::file(&file, Fault::File(error))),
         }
     }
 
     /// Reads `text`; `file` is its name in errors.
     pub fn parse(file: &str, text: &str) -> Result<(Config, Self), Error> {
         let fail = |error: toml::de::Error| match text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
-            true => Error { file: file.into(), what: JSON.into() },
+            true => Error::file(file, Fault::Syntax(JSON.into())),
             false => Error::syntax(file, text, &error),
         };
         // each layer lies on the one before; unknown keys and wrong types are
         // found in the layer that has them, with their line
         let mut own: toml::Table = toml::from_str(text).map_err(fail)?;
         let profile = match own.remove("profile") {
-            Some(name) => Profile::read(name).map_err(|why| Error::key_is(file, text, "profile", &why))?,
+            Some(name) => {
+                Profile::read(name).map_err(|wrong| Error::key(file, text, "profile", Fault::Value(wrong)))?
+            }
             None => Profile::Auto,
         };
         let base = base(profile).map_err(fail)?;
@@ -79,11 +82,11 @@ impl Keys {
         leaves("", &own, &mut said);
         for (key, feature) in missing_switches() {
             if said.contains(&(key.to_string(), true.into())) {
-                return Err(Error::key(file, text, key, &format!("false: {}", lacks(feature))));
+                return Err(Error::key(file, text, key, Fault::Feature("false", MissingFeature(feature))));
             }
         }
         if let Some((key, feature)) = in_vain(&said, &base) {
-            return Err(Error::key(file, text, key, &format!("left out: {}", lacks(feature))));
+            return Err(Error::key(file, text, key, Fault::Feature("left out", MissingFeature(feature))));
         }
         let sets = |key: &str| said.iter().any(|(name, value)| name == key && value.as_str() != Some(""));
         let unasked = ["rtsp.password", "rtsp.user"].into_iter().find(|key| sets(key) && !sets("rtsp.auth"));
@@ -94,10 +97,10 @@ impl Keys {
         said.retain(|pair| !known.contains(pair));
         let names = said.into_iter().map(|(key, _)| key).collect();
         let keys = Self { table: merged, file: file.into(), text: text.into(), own: names };
-        let config = keys.config().map_err(|error| locate(file, text, &base, &own, &error))?;
+        let config = keys.config().map_err(|wrong| locate(file, text, &base, &own, wrong))?;
         if let Some(key) = unasked {
-            let remedy = "must come with rtsp.auth: \"digest\" or \"basic\", or \"off\" for nobody to be asked";
-            return Err(Error::key_is(file, text, key, remedy));
+            let words = "must come with rtsp.auth: \"digest\" or \"basic\", or \"off\" for nobody to be asked";
+            return Err(Error::key(file, text, key, Fault::Conflict(words.into())));
         }
         config.check(file, text)?;
         Ok((config, keys))
@@ -124,18 +127,18 @@ impl Keys {
     /// The configuration that the keys make, unless they contradict each other: those of
     /// `file` may, with others that need a restart.
     pub fn checked(&self, file: &str) -> Result<Config, Error> {
-        let config = self.config().map_err(|what| Error { file: file.into(), what })?;
+        let config = self.config().map_err(|wrong| Error::file(file, Fault::Value(wrong)))?;
         config.check(file, "").map(|()| config)
     }
 
     /// The configuration that the keys make.
-    pub fn config(&self) -> Result<Config, String> {
+    pub fn config(&self) -> Result<Config, Wrong> {
         Config::of(self.table.clone())
     }
 
-    /// A fault of `key` that shows on this machine: `pull[1].url` is that of the second table.
-    pub fn fault(&self, key: &str, why: &str) -> Error {
-        Error::key_is(&self.file, &self.text, key, why)
+    /// The place of `key` in the file: `pull[1].url` is that of the second table.
+    pub fn place(&self, key: &str) -> Place {
+        Place::key(&self.file, &self.text, key)
     }
 
     /// The largest profile with which the file takes no more than `limit` bytes, and its worst case.
@@ -210,7 +213,7 @@ fn merge(base: &mut toml::Table, over: toml::Table) {
 
 /// Finds the key that is at fault: the one whose value makes the base, which is
 /// sound, unsound.
-fn locate(file: &str, text: &str, base: &toml::Table, own: &toml::Table, error: &str) -> Error {
+fn locate(file: &str, text: &str, base: &toml::Table, own: &toml::Table, wrong: Wrong) -> Error {
     let mut keys = Vec::new();
     leaves("", own, &mut keys);
     let objection = |key: &str, value: toml::Value| {
@@ -219,12 +222,11 @@ fn locate(file: &str, text: &str, base: &toml::Table, own: &toml::Table, error: 
         Config::of(probe).err()
     };
     let guilty = keys.into_iter().find_map(|(key, value)| Some((objection(&key, value.clone())?, key, value)));
-    let Some((mut what, mut key, value)) = guilty else {
-        return Error { file: file.into(), what: error.into() };
-    };
+    let Some((mut wrong, mut key, value)) = guilty else { return Error::file(file, Fault::Value(wrong)) };
     let is_in = |list: &&&str| key.strip_prefix(**list).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
     if let Some(list) = LISTS.iter().find(is_in).filter(|list| **list != key || value.is_table()) {
-        return Error::key_is(file, text, list, &format!("write [[{list}]], with two brackets"));
+        let words = format!("write [[{list}]], with two brackets");
+        return Error::key(file, text, list, Fault::Conflict(words.into()));
     }
     let entries = value.as_array().into_iter().flatten().enumerate();
     let mut faulty = entries.filter_map(|(at, entry)| Some((objection(&key, vec![entry.clone()].into())?, at, entry)));
@@ -236,19 +238,21 @@ fn locate(file: &str, text: &str, base: &toml::Table, own: &toml::Table, error: 
             objection(&key, vec![rest].into())
         };
         let mut fields = entry.as_table().into_iter().flat_map(toml::Table::keys);
-        let field = fields.find(|field| !why.starts_with("missing ") && without(field).as_ref() != Some(&why));
+        let field = fields.find(|field| !matches!(why, Wrong::Missing(_)) && without(field).as_ref() != Some(&why));
         let field = field.map_or(String::new(), |field| format!(".{field}{}", rest_of(entry.get(field))));
         key = format!("{key}[{at}]{field}");
-        what = why;
+        wrong = why;
     }
     let mut all = Vec::new();
     leaves("", base, &mut all);
     let all: Vec<_> = all.into_iter().map(|(key, _)| key).collect();
     let tables: Vec<_> = base.iter().filter(|(_, value)| value.is_table()).map(|(key, _)| key.as_str()).collect();
-    let better = super::error::unknown(&what, &all);
-    match better.map(|better| super::error::below_a_table(&key, &tables).unwrap_or(better)) {
-        Some(better) => Error::key_is(file, text, unknown_part(&key, &what, base), &better),
-        None => Error::key_is(file, text, &key, &what),
+    match wrong {
+        Wrong::Unknown { key: name, known } => {
+            let words = below_a_table(&key, &tables).unwrap_or_else(|| unknown(&name, known, &all));
+            Error::key(file, text, unknown_part(&key, &name, base), Fault::Key(words))
+        }
+        wrong => Error::key(file, text, &key, Fault::Value(wrong)),
     }
 }
 
@@ -262,8 +266,7 @@ fn rest_of(value: Option<&toml::Value>) -> String {
 }
 
 /// As much of `key` as leads to the name that nobody knows. Further out it may be that of a table.
-fn unknown_part<'a>(key: &'a str, what: &str, base: &toml::Table) -> &'a str {
-    let name = what.split('`').nth(1).unwrap_or_default();
+fn unknown_part<'a>(key: &'a str, name: &str, base: &toml::Table) -> &'a str {
     let mut end = 0;
     let mut table = Some(base);
     for item in key.split('.') {

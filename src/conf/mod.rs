@@ -6,7 +6,9 @@ mod features;
 mod hints;
 mod keys;
 pub mod machine;
+mod nearest;
 mod own;
+mod place;
 mod plan;
 pub mod port;
 mod profile;
@@ -15,14 +17,16 @@ mod record;
 mod text;
 mod units;
 mod value;
+mod wrong;
 
 use std::path::Path;
 
 use crate::hub::{Conflict, is_pattern};
-pub use error::Error;
-pub use features::{features, lacks};
+pub use error::{Error, Fault};
+pub use features::{MissingFeature, features};
 pub use hints::Hint;
 pub use keys::{Changes, Keys, REFERENCE};
+pub use place::Place;
 pub use plan::{ADDRESS, CONNECTION, GREETING, RECORD_BLOCK, RECORD_JOB, SESSION, SMALL_BUFFER};
 pub use port::Port;
 pub use profile::Profile;
@@ -31,6 +35,7 @@ pub use record::{FileFormat, Record, Recording};
 pub use text::{Address, Group, Level, Origin, PortRange, Source, Store, Target};
 pub use units::{FileSize, Size, Threads, Time};
 use value::tables;
+pub use wrong::{Found, Wrong};
 
 /// A table that nothing in this program reads. A file that sets a key of it is refused.
 #[cfg(not(feature = "record"))]
@@ -42,7 +47,7 @@ pub type Recording = Record;
 
 #[cfg(not(feature = "record"))]
 impl value::Value for Record {
-    fn read(_: toml::Value) -> Result<Self, String> {
+    fn read(_: toml::Value) -> Result<Self, Wrong> {
         Ok(Self)
     }
 }
@@ -261,7 +266,7 @@ impl Config {
     }
 
     /// Makes it of a table that has every key.
-    pub fn of(table: toml::Table) -> Result<Self, String> {
+    pub fn of(table: toml::Table) -> Result<Self, Wrong> {
         value::Value::read(toml::Value::Table(table))
     }
 

@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::net::IpAddr;
 
-use super::{Config, Push};
+use super::error::Objection;
+use super::{Config, Fault, Push};
 use crate::hub::matches;
 use crate::proto::{Target, Url};
 
@@ -53,8 +54,8 @@ fn name_of(url: &Url) -> String {
 }
 
 impl Config {
-    /// A relay between a stream and itself: its key, and why it is none.
-    pub(super) fn circle(&self) -> Option<(String, String)> {
+    /// A relay between a stream and itself.
+    pub(super) fn circle(&self) -> Option<Objection> {
         let pulled = self.pull.iter().enumerate().map(|(at, pull)| {
             let from = name_of(&pull.url.0).into();
             (&pull.url.0, Loop { table: "pull", at, from, url: None, to: pull.stream.clone() })
@@ -71,24 +72,27 @@ impl Config {
         let found =
             direct.or_else(|| own.iter().find(|one| one.leads_back(&own)).map(|one| (one, "by way of other tables ")));
         found.map(|(Loop { table, at, .. }, way)| {
-            (format!("{table}[{at}].url"), format!("must lead elsewhere: {way}this is the stream itself"))
+            let words = format!("must lead elsewhere: {way}this is the stream itself");
+            (format!("{table}[{at}].url"), Fault::Conflict(words.into()))
         })
     }
 
-    /// A relay that another does already: its key, and why.
-    pub(super) fn same_relay(&self) -> Option<(String, String)> {
+    /// A relay that another does already.
+    pub(super) fn same_relay(&self) -> Option<Objection> {
         let mut pulls = self.pull.iter().enumerate();
         let pulled = pulls.find(|(at, pull)| self.pull.iter().take(*at).any(|before| before.stream == pull.stream));
         let mut pushes = self.push.iter().enumerate();
         let is_same = |one: &Push, other: &Push| one.stream == other.stream && one.url == other.url;
         let pushed = pushes.find(|(at, push)| self.push.iter().take(*at).any(|before| is_same(before, push)));
-        let pulled = pulled.map(|(at, _)| (format!("pull[{at}].stream"), "a table before it fetches that stream"));
-        let pushed = pushed.map(|(at, _)| (format!("push[{at}]"), "stream and url are those of one before it"));
-        pulled.or(pushed).map(|(key, why)| (key, format!("must be another one: {why}")))
+        let pulled =
+            pulled.map(|(at, _)| (format!("pull[{at}].stream"), "another one: a table before it fetches that stream"));
+        let pushed =
+            pushed.map(|(at, _)| (format!("push[{at}]"), "another one: stream and url are those of one before it"));
+        pulled.or(pushed).map(|(key, remedy)| (key, Fault::MustBe(remedy.into())))
     }
 
-    /// A placeholder that stands for nothing: its key, and why.
-    pub(super) fn placeholder(&self) -> Option<(String, String)> {
+    /// A placeholder that stands for nothing.
+    pub(super) fn placeholder(&self) -> Option<Objection> {
         let fault = |push: &Push| {
             let words = push.url.0.path.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
             let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
@@ -96,12 +100,12 @@ impl Config {
             match push.is_pattern() {
                 true => words
                     .find(|word| *word != "name")
-                    .map(|word| format!("must have no {{{word}}}: {{name}} is all there is")),
-                false => words.find(|word| *word == "name").map(|_| NO_PATTERN.to_string()),
+                    .map(|word| Cow::from(format!("must have no {{{word}}}: {{name}} is all there is"))),
+                false => words.find(|word| *word == "name").map(|_| NO_PATTERN.into()),
             }
         };
         let mut pushes = self.push.iter().enumerate();
-        pushes.find_map(|(at, push)| Some((format!("push[{at}].url"), fault(push)?)))
+        pushes.find_map(|(at, push)| Some((format!("push[{at}].url"), Fault::Conflict(fault(push)?))))
     }
 
     /// Whether it leads to a port of ours.

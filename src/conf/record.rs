@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
+use super::error::Objection;
 use super::value::tables;
-use super::{Config, FileSize, Size, Time};
+use super::{Config, Error, Fault, FileSize, Keys, Size, Time};
 use crate::disk::followed;
 use crate::hub::{Name, have_common};
 
@@ -47,10 +48,11 @@ pub enum FileFormat {
 /// The least memory of a recording, in bytes: with less, it has no room for bytes that wait for the disk.
 const MIN_RECORDING: usize = 192 << 10;
 
-/// The first fault of the keys of recordings, if there is one: the key, and what it must be.
-pub(super) fn objection(config: &Config) -> Option<(String, String)> {
+/// The first fault of the keys of recordings, if there is one.
+pub(super) fn objection(config: &Config) -> Option<Objection> {
+    let must_be = |key: String, remedy: &'static str| (key, Fault::MustBe(remedy.into()));
     let entry = |(at, record): (usize, &Record)| {
-        record.objection().map(|(key, remedy)| (format!("record[{at}].{key}"), remedy.to_string()))
+        record.objection().map(|(key, remedy)| must_be(format!("record[{at}].{key}"), remedy))
     };
     if let Some(objection) = config.record.iter().enumerate().find_map(entry) {
         return Some(objection);
@@ -59,7 +61,7 @@ pub(super) fn objection(config: &Config) -> Option<(String, String)> {
     let mut entries = config.record.iter().enumerate();
     if let Some((at, _)) = entries.find(|(at, one)| config.record.iter().take(*at).any(|before| same(before, one))) {
         let remedy = "another one: streams, path and format are those of one before it";
-        return Some((format!("record[{at}]"), remedy.into()));
+        return Some(must_be(format!("record[{at}]"), remedy));
     }
     let in_store = |record: &Record| {
         record.format == FileFormat::Hls && config.hls.store.0.as_deref() == Some(Path::new(&record.path))
@@ -74,7 +76,7 @@ pub(super) fn objection(config: &Config) -> Option<(String, String)> {
             "at least \"192KiB\" for each of recording.max",
         ),
     ];
-    wrong.iter().find(|(wrong, ..)| *wrong).map(|(_, key, remedy)| (key.to_string(), remedy.to_string()))
+    wrong.iter().find(|(wrong, ..)| *wrong).map(|(_, key, remedy)| must_be(key.to_string(), remedy))
 }
 
 impl Config {
@@ -90,12 +92,23 @@ impl Config {
         config
     }
 
-    /// A folder that links lead to, and that another has: the key, and why that is refused.
-    pub fn refused_link(&self) -> Option<(String, String)> {
+    /// A folder that links lead to, and that another has: the key, and its fault.
+    pub fn refused_link(&self) -> Option<(String, Fault)> {
         let store = followed(self.hls.store.0.as_deref().filter(|_| self.hls.enable)?);
         let is_store = |rule: &Record| rule.format == FileFormat::Hls && store == followed(Path::new(&rule.path));
         let at = self.record.iter().position(is_store)?;
-        Some((format!("record[{at}].path"), "leads to hls.store: \"hls\" wants a folder of its own".into()))
+        let words = "leads to hls.store: \"hls\" wants a folder of its own";
+        Some((format!("record[{at}].path"), Fault::Conflict(words.into())))
+    }
+}
+
+impl Keys {
+    /// Whether links in the folders of `config`, which is of these keys, lead to no folder that another has.
+    pub fn check_links(&self, config: &Config) -> Result<(), Error> {
+        match config.refused_link() {
+            Some((key, fault)) => Err(Error { place: self.place(&key), fault }),
+            None => Ok(()),
+        }
     }
 }
 

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 
 #[cfg(feature = "record")]
 use super::FileFormat;
-use super::features::{is_compiled, lacks};
-use super::value::{Value, wrong_type, wrong_value};
-use super::{Auth, Delete, Profile, Segments};
+use super::features::is_compiled;
+use super::value::Value;
+use super::{Auth, Delete, MissingFeature, Profile, Segments, Wrong};
 use crate::hub::Conflict;
 use crate::proto::scheme::{FILE, SCHEMES};
 use crate::proto::{Scheme, Url};
@@ -63,10 +63,10 @@ pub struct Store(pub Option<PathBuf>);
 macro_rules! text {
     ($name:ty, $expecting:literal, $make:expr) => {
         impl Value for $name {
-            fn read(value: toml::Value) -> Result<Self, String> {
+            fn read(value: toml::Value) -> Result<Self, Wrong> {
                 let make: fn(&str) -> Option<Self> = $make;
-                let text = value.as_str().ok_or_else(|| wrong_type(&value, $expecting))?;
-                make(text).ok_or_else(|| wrong_value(&value, $expecting))
+                let text = value.as_str().ok_or_else(|| Wrong::of_type(&value, $expecting))?;
+                make(text).ok_or_else(|| Wrong::of_value(&value, $expecting))
             }
         }
     };
@@ -127,26 +127,26 @@ text!(Group, "a multicast address such as \"239.255.42.42\", or \"\" for none", 
 
 impl Source {
     /// Reads a URL that streams can be sent to.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, Wrong> {
         url(text, false).map(Self)
     }
 }
 
 impl Value for Source {
-    fn read(value: toml::Value) -> Result<Self, String> {
+    fn read(value: toml::Value) -> Result<Self, Wrong> {
         Self::parse(&String::read(value)?)
     }
 }
 
 impl Origin {
     /// Reads a URL that streams can come from.
-    pub fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, Wrong> {
         url(text, true).map(Self)
     }
 }
 
 impl Value for Origin {
-    fn read(value: toml::Value) -> Result<Self, String> {
+    fn read(value: toml::Value) -> Result<Self, Wrong> {
         Self::parse(&String::read(value)?)
     }
 }
@@ -165,23 +165,23 @@ text!(Store, "\"memory\" or the absolute path of a folder", |text| match text {
 });
 
 /// Reads a URL, of a file too if `files`. It may hold a password, and is not repeated.
-fn url(text: &str, files: bool) -> Result<Url, String> {
+fn url(text: &str, files: bool) -> Result<Url, Wrong> {
     let named = text.split_once(':').map_or("", |(scheme, _)| scheme);
     let is_asked_for = |scheme: &&Scheme| files || **scheme != FILE;
     let missing = |scheme: &Scheme| scheme.features().find(|feature| !is_compiled(feature));
     if let Some(scheme) = Scheme::find(named).filter(is_asked_for) {
         if let Some(feature) = missing(scheme) {
-            return Err(lacks(feature));
+            return Err(Wrong::Feature(MissingFeature(feature)));
         }
         let url = match *scheme == FILE {
             true => Url::file(text).ok_or("not the path of a file from the root on"),
             false => Url::parse(text),
         };
-        return url.map_err(|why| format!("invalid value: no such URL: {why}"));
+        return url.map_err(Wrong::Url);
     }
     let there = SCHEMES.into_iter().filter(is_asked_for).filter(|scheme| missing(scheme).is_none());
     let there: Vec<_> = there.map(|scheme| scheme.name).collect();
-    Err(format!("invalid value: no such URL, expected one that begins with {}", there.join(", ")))
+    Err(Wrong::Scheme(there.join(", ")))
 }
 
 impl fmt::Display for Address {

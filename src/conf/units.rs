@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
+use super::Wrong;
 use super::machine;
-use super::value::{Value, wrong_value};
+use super::value::Value;
 
 /// Bytes: `4096`, `"64KiB"`, `"2MiB"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,10 +62,10 @@ impl Raw {
 macro_rules! number {
     ($name:ty, $expecting:literal, $make:expr) => {
         impl Value for $name {
-            fn read(value: toml::Value) -> Result<Self, String> {
+            fn read(value: toml::Value) -> Result<Self, Wrong> {
                 let raw = Raw(value);
                 let make: fn(&Raw) -> Option<Self> = $make;
-                make(&raw).ok_or_else(|| wrong_value(&raw.0, $expecting))
+                make(&raw).ok_or_else(|| Wrong::of_value(&raw.0, $expecting))
             }
         }
     };

@@ -3,13 +3,15 @@
 
 use std::net::IpAddr;
 
+use super::Wrong;
+
 /// A type that is read from a value in a file.
 pub(super) trait Value: Sized {
     /// Its keys, if it is a table; none of what is taken over whole.
     const KEYS: &'static [Key] = &[];
 
     /// Makes it of a value, or says why not.
-    fn read(value: toml::Value) -> Result<Self, String>;
+    fn read(value: toml::Value) -> Result<Self, Wrong>;
 }
 
 /// A key of a table.
@@ -26,23 +28,18 @@ pub(super) struct Entries(toml::Table);
 
 impl Entries {
     /// Those of a table that has no other keys than these.
-    pub(super) fn of(value: toml::Value, keys: &[&str]) -> Result<Self, String> {
-        let toml::Value::Table(table) = value else { return Err(wrong_type(&value, "a table")) };
-        match table.keys().find(|key| !keys.contains(&key.as_str())) {
-            Some(key) => Err(format!("unknown field `{key}`, expected one of `{}`", keys.join("`, `"))),
+    pub(super) fn of(value: toml::Value, known: &'static [&'static str]) -> Result<Self, Wrong> {
+        let toml::Value::Table(table) = value else { return Err(Wrong::of_type(&value, "a table")) };
+        match table.keys().find(|key| !known.contains(&key.as_str())) {
+            Some(key) => Err(Wrong::Unknown { key: key.clone(), known }),
             None => Ok(Self(table)),
         }
     }
 
     /// The value of a key, or `otherwise` if it is left out.
-    pub(super) fn take<T: Value>(&mut self, key: &str, otherwise: Option<T>) -> Result<Option<T>, String> {
+    pub(super) fn take<T: Value>(&mut self, key: &str, otherwise: Option<T>) -> Result<Option<T>, Wrong> {
         self.0.remove(key).map_or(Ok(otherwise), |value| T::read(value).map(Some))
     }
-}
-
-/// The words about a key that is left out.
-pub(super) fn missing(key: &str) -> String {
-    format!("missing field `{key}`")
 }
 
 /// Tables with these keys. One with a value behind it may be left out, and one with `live` may change in a
@@ -65,81 +62,58 @@ macro_rules! tables {
                 below: <$type as $crate::conf::value::Value>::KEYS,
             }),+];
 
-            fn read(value: toml::Value) -> Result<Self, String> {
+            fn read(value: toml::Value) -> Result<Self, $crate::conf::Wrong> {
                 let mut entries = $crate::conf::value::Entries::of(value, &[$(stringify!($key)),+])?;
                 // a wrong value is told before a missing key
                 $(let $key = entries.take(stringify!($key), None$(.or(Some($otherwise)))?)?;)+
-                Ok(Self { $($key: $key.ok_or_else(|| $crate::conf::value::missing(stringify!($key)))?,)+ })
+                Ok(Self { $($key: $key.ok_or_else(|| $crate::conf::Wrong::Missing(stringify!($key)))?,)+ })
             }
         }
     )+ };
 }
 pub(super) use tables;
 
-/// The words about a value of a wrong type.
-pub(super) fn wrong_type(value: &toml::Value, expected: &str) -> String {
-    wrong("type", value, expected)
-}
-
-/// The words about a value that is out of range or none of those that there are.
-pub(super) fn wrong_value(value: &toml::Value, expected: &str) -> String {
-    wrong("value", value, expected)
-}
-
-fn wrong(what: &str, value: &toml::Value, expected: &str) -> String {
-    let found = match value {
-        toml::Value::String(text) => format!("string {text:?}"),
-        toml::Value::Integer(number) => format!("integer `{number}`"),
-        toml::Value::Float(number) => format!("number `{number}`"),
-        toml::Value::Boolean(whether) => format!("boolean `{whether}`"),
-        toml::Value::Datetime(_) => "date".into(),
-        toml::Value::Array(_) => "list".into(),
-        toml::Value::Table(_) => "table".into(),
-    };
-    format!("invalid {what}: {found}, expected {expected}")
-}
-
 impl Value for String {
-    fn read(value: toml::Value) -> Result<Self, String> {
+    fn read(value: toml::Value) -> Result<Self, Wrong> {
         match value {
             toml::Value::String(text) => Ok(text),
-            other => Err(wrong_type(&other, "a string")),
+            other => Err(Wrong::of_type(&other, "a string")),
         }
     }
 }
 
 impl Value for bool {
-    fn read(value: toml::Value) -> Result<Self, String> {
-        value.as_bool().ok_or_else(|| wrong_type(&value, "true or false"))
+    fn read(value: toml::Value) -> Result<Self, Wrong> {
+        value.as_bool().ok_or_else(|| Wrong::of_type(&value, "true or false"))
     }
 }
 
 impl Value for usize {
-    fn read(value: toml::Value) -> Result<Self, String> {
-        let number = value.as_integer().ok_or_else(|| wrong_type(&value, "a whole number"))?;
-        Self::try_from(number).map_err(|_| wrong_value(&value, "a whole number that is not below 0"))
+    fn read(value: toml::Value) -> Result<Self, Wrong> {
+        let number = value.as_integer().ok_or_else(|| Wrong::of_type(&value, "a whole number"))?;
+        Self::try_from(number).map_err(|_| Wrong::of_value(&value, "a whole number that is not below 0"))
     }
 }
 
 impl Value for u8 {
-    fn read(value: toml::Value) -> Result<Self, String> {
-        let number = value.as_integer().ok_or_else(|| wrong_type(&value, "a whole number"))?;
-        Self::try_from(number).map_err(|_| wrong_value(&value, "a whole number from 0 to 255"))
+    fn read(value: toml::Value) -> Result<Self, Wrong> {
+        let number = value.as_integer().ok_or_else(|| Wrong::of_type(&value, "a whole number"))?;
+        Self::try_from(number).map_err(|_| Wrong::of_value(&value, "a whole number from 0 to 255"))
     }
 }
 
 impl Value for IpAddr {
-    fn read(value: toml::Value) -> Result<Self, String> {
+    fn read(value: toml::Value) -> Result<Self, Wrong> {
         let address = value.as_str().and_then(|text| text.parse().ok());
-        address.ok_or_else(|| wrong_value(&value, "an address such as \"192.0.2.1\""))
+        address.ok_or_else(|| Wrong::of_value(&value, "an address such as \"192.0.2.1\""))
     }
 }
 
 impl<T: Value> Value for Vec<T> {
-    fn read(value: toml::Value) -> Result<Self, String> {
+    fn read(value: toml::Value) -> Result<Self, Wrong> {
         match value {
             toml::Value::Array(list) => list.into_iter().map(T::read).collect(),
-            other => Err(wrong_type(&other, "a list")),
+            other => Err(Wrong::of_type(&other, "a list")),
         }
     }
 }

@@ -1,38 +1,70 @@
 //! A certificate for a machine that has none.
 
-use std::fs;
 use std::path::PathBuf;
+use std::{error, fmt, fs, io};
 
 use crate::conf::Tls;
-use crate::net::{self, Files};
+use crate::net::{self, CertificateError, Files};
+
+/// The reason for which no certificate was made.
+#[derive(Debug)]
+pub enum Unmade {
+    /// Files are there, and stay: their paths, and the keys that name others.
+    There(Vec<(PathBuf, &'static str)>),
+    /// The current directory has no path.
+    Nowhere(io::Error),
+    /// It cannot be made, or not be written.
+    Certificate(CertificateError),
+}
 
 /// Writes a certificate that nobody else has signed, and its key, where `config` says,
 /// or to `cert.pem` and `key.pem` in the current directory. It is for the machine's
 /// name and for the machine itself. Returns the section to configure.
-pub fn make_certificate(config: &Tls) -> Result<String, String> {
+pub fn make_certificate(config: &Tls) -> Result<String, Unmade> {
     let files = Files { certificate: place(&config.cert, "cert.pem")?, key: place(&config.key, "key.pem")? };
-    if let Some(there) = there_already(&files) {
-        return Err(there);
+    let both = [(&files.certificate, "tls.cert"), (&files.key, "tls.key")];
+    let there = both.into_iter().filter(|(path, _)| fs::symlink_metadata(path).is_ok());
+    let there: Vec<_> = there.map(|(path, key)| (path.clone(), key)).collect();
+    if !there.is_empty() {
+        return Err(Unmade::There(there));
     }
     let itself = ["localhost", "127.0.0.1", "::1"].map(String::from);
-    net::make_certificate(&files, host_name().into_iter().chain(itself).collect())?;
+    let names = host_name().into_iter().chain(itself).collect();
+    net::make_certificate(&files, names).map_err(Unmade::Certificate)?;
     Ok(format!("[tls]\ncert = {:?}\nkey = {:?}\n", files.certificate, files.key))
 }
 
-/// The words about files that are there, and stay.
-fn there_already(files: &Files) -> Option<String> {
-    let there = [(&files.certificate, "tls.cert"), (&files.key, "tls.key")];
-    let there = there.into_iter().filter(|(path, _)| fs::symlink_metadata(path).is_ok());
-    let (paths, keys): (Vec<_>, Vec<_>) = there.map(|(path, key)| (path.display().to_string(), key)).unzip();
-    (!paths.is_empty()).then(|| {
-        let [paths, keys] = [paths.join(" and "), keys.join(" and ")];
-        format!("what is there already stays: remove {paths}, or name other files in {keys} of the FILE behind -c")
-    })
+impl fmt::Display for Unmade {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::There(there) => {
+                let (paths, keys): (Vec<_>, Vec<_>) =
+                    there.iter().map(|(path, key)| (path.display().to_string(), *key)).unzip();
+                let [paths, keys] = [paths.join(" and "), keys.join(" and ")];
+                write!(
+                    f,
+                    "what is there already stays: remove {paths}, or name other files in {keys} of the FILE behind -c"
+                )
+            }
+            Self::Nowhere(error) => error.fmt(f),
+            Self::Certificate(error) => error.fmt(f),
+        }
+    }
 }
 
-fn place(configured: &str, otherwise: &str) -> Result<PathBuf, String> {
+impl error::Error for Unmade {
+    fn source(&self) -> Option<&(dyn error::Error + 'static)> {
+        match self {
+            Self::There(_) => None,
+            Self::Nowhere(error) => Some(error),
+            Self::Certificate(error) => Some(error),
+        }
+    }
+}
+
+fn place(configured: &str, otherwise: &str) -> Result<PathBuf, Unmade> {
     match configured {
-        "" => std::path::absolute(otherwise).map_err(|error| error.to_string()),
+        "" => std::path::absolute(otherwise).map_err(Unmade::Nowhere),
         path => Ok(path.into()),
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
-use super::User;
+use super::{Error, User};
 #[cfg(feature = "record")]
 use crate::conf::Record;
 use crate::conf::{Config, Pull, Target};
@@ -25,6 +25,13 @@ pub struct Fault {
     pub why: String,
     /// The server starts with it or not.
     pub weight: Weight,
+}
+
+impl Fault {
+    /// The fault of a key for whose sake the machine is asked for something.
+    pub fn of(key: &str, error: &Error) -> Self {
+        Self { key: key.into(), why: error.to_string(), weight: error.weight() }
+    }
 }
 
 /// The weight of a fault, the lightest first.
@@ -64,14 +71,18 @@ fn certificates(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
         };
         for ((name, file), fault) in [("cert", certificate), ("key", key)].into_iter().zip(files.faults()) {
             let weight = if !are_the_server_s && is_denied(file) { Weight::Untried } else { weight };
-            faults.extend(fault.map(|why| Fault { key: format!("{table}.{name}"), why: why + more, weight }));
+            faults.extend(fault.map(|why| Fault {
+                key: format!("{table}.{name}"),
+                why: format!("{why}{more}"),
+                weight,
+            }));
         }
     }
     let pulls = config.pull.iter().enumerate().map(|(at, pull)| (format!("pull[{at}].ca"), &pull.ca));
     let pushes = config.push.iter().enumerate().map(|(at, push)| (format!("push[{at}].ca"), &push.ca));
     for (key, file) in pulls.chain(pushes).filter(|(_, file)| !file.is_empty()) {
         let trust = net::Trust::authorities(file.as_ref());
-        faults.extend(trust.err().map(|why| Fault { key, why, weight: Weight::Lacking }));
+        faults.extend(trust.err().map(|error| Fault { key, why: error.to_string(), weight: Weight::Lacking }));
     }
     faults
 }
@@ -158,7 +169,11 @@ pub fn opened_later(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     #[cfg(feature = "record")]
     {
         faults.extend(config.record.iter().enumerate().filter_map(|(at, record)| no_card(at, record)));
-        faults.extend(config.refused_link().map(|(key, why)| Fault { key, why, weight: Weight::Wrong }));
+        faults.extend(config.refused_link().map(|(key, fault)| Fault {
+            key,
+            why: fault.to_string(),
+            weight: Weight::Wrong,
+        }));
     }
     faults
 }

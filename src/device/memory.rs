@@ -6,29 +6,36 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use rustix::mm::{MlockAllFlags, mlockall};
 use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 
-use super::User;
-
-const REMEDY: &str = "start as root, or lift the limit (ulimit -l unlimited, LimitMEMLOCK=infinity)";
+use super::{Error, User};
+use crate::conf::machine;
 
 /// Lifts the limit for memory that is locked. Root may lock what it likes; everybody else, and the
 /// user that root `will_become`, needs the limit lifted, which only root can do.
-pub fn lift_lock_limit(will_become: Option<User>) -> Result<(), String> {
+pub fn lift_lock_limit(will_become: Option<User>) -> Result<(), Error> {
     let unlimited = Rlimit { current: None, maximum: None };
     let limited = getrlimit(Resource::Memlock).current.is_some() && setrlimit(Resource::Memlock, unlimited).is_err();
     if limited && (will_become.is_some() || !geteuid().is_root()) {
-        return Err(format!("memory cannot be locked beyond a limit: {REMEDY}"));
+        return Err(Error::LockLimit);
     }
     Ok(())
 }
 
 /// Locks all that the process has and will have, so that what it has written to
 /// is there for good.
-pub fn lock_memory(will_become: Option<User>) -> Result<(), String> {
+pub fn lock_memory(will_become: Option<User>) -> Result<(), Error> {
     lift_lock_limit(will_become)?;
     let all = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE;
     // before Linux 4.4 untouched pages, such as those of stacks, are taken as well
     let locked = mlockall(all | MlockAllFlags::ONFAULT).or_else(|_| mlockall(all));
-    locked.map_err(|error| format!("memory cannot be locked: {error}: {REMEDY}"))
+    locked.map_err(|error| Error::Lock(error.into()))
+}
+
+/// Whether the machine has so many bytes now.
+pub fn check_free_memory(wanted: u64) -> Result<(), Error> {
+    match machine::available() {
+        Some(free) if free < wanted => Err(Error::Memory { wanted, free }),
+        _ => Ok(()),
+    }
 }
 
 /// Memory that was freed and is still the process's. glibc gives back by itself only the end of its

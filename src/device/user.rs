@@ -6,6 +6,7 @@ use std::path::Path;
 use rustix::process::{Gid, Uid};
 use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 
+use super::Error;
 use crate::disk::read_small;
 
 /// Somebody of `/etc/passwd`, or numbers.
@@ -17,18 +18,18 @@ pub struct User {
 
 impl User {
     /// Finds `NAME`, `NAME:GROUP` or `UID:GID`.
-    pub fn find(text: &str) -> Result<Self, String> {
+    pub fn find(text: &str) -> Result<Self, Error> {
         let read = |file: &str| match read_small(file.as_ref()) {
             // numbers need neither
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-            Err(error) => Err(format!("{file}: {error}")),
+            Err(error) => Err(Error::File(file.into(), error)),
             Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
         };
         Self::find_in(text, &read("/etc/passwd")?, &read("/etc/group")?)
     }
 
     /// `passwd` has lines of name:password:uid:gid:..., `group` of name:password:gid:...
-    fn find_in(text: &str, passwd: &str, group: &str) -> Result<Self, String> {
+    fn find_in(text: &str, passwd: &str, group: &str) -> Result<Self, Error> {
         let (name, group_name) = text.split_once(':').map_or((text, None), |(name, group)| (name, Some(group)));
         let user = entry(passwd, name);
         let number = |entry: &[&str], field: usize| entry.get(field).and_then(|text| text.parse().ok());
@@ -39,8 +40,8 @@ impl User {
         };
         match (uid, gid) {
             (Some(uid), Some(gid)) => Ok(Self { uid, gid }),
-            (None, _) => Err(format!("{text:?}: no such user")),
-            (_, None) => Err(format!("{text:?}: no such group: write UID:GID")),
+            (None, _) => Err(Error::User(text.into())),
+            (_, None) => Err(Error::Group(text.into())),
         }
     }
 
@@ -83,11 +84,13 @@ mod tests {
         let passwd = "root:x:0:0:root:/root:/bin/sh\nrunnel:x:990:991::/:/bin/false\n";
         let group = "root:x:0:\nvideo:x:44:runnel\n";
         let find = |text| User::find_in(text, passwd, group);
-        assert_eq!(find("runnel"), Ok(User { uid: 990, gid: 991 }));
-        assert_eq!(find("runnel:video"), Ok(User { uid: 990, gid: 44 }));
-        assert_eq!(find("1000:44"), Ok(User { uid: 1000, gid: 44 }));
-        assert_eq!(find("nobody"), Err("\"nobody\": no such user".into()));
-        assert!(find("runnel:audio").unwrap_err().contains("no such group"));
-        assert!(find("1000").unwrap_err().contains("write UID:GID"));
+        assert_eq!(find("runnel").unwrap(), User { uid: 990, gid: 991 });
+        assert_eq!(find("runnel:video").unwrap(), User { uid: 990, gid: 44 });
+        assert_eq!(find("1000:44").unwrap(), User { uid: 1000, gid: 44 });
+        assert_eq!(find("nobody").unwrap_err().to_string(), "\"nobody\": no such user");
+        for text in ["runnel:audio", "1000"] {
+            let why = format!("{text:?}: no such group: write UID:GID");
+            assert_eq!(find(text).unwrap_err().to_string(), why);
+        }
     }
 }

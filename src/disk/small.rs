@@ -80,14 +80,17 @@ impl Read for Awaited {
 }
 
 /// Has `work` done by a thread that waits for disks, unless its disk stands still.
-pub async fn aside<T: Send + 'static>(
+pub async fn aside<T: Send + 'static, E: From<io::Error> + Send + 'static>(
     lane: Lane,
-    work: impl FnOnce() -> Result<T, String> + Send + 'static,
-) -> Result<T, String> {
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
     let done = READERS.perform(lane, Use::Download, PATIENCE, work).await;
     done.unwrap_or_else(|error| match error.kind() {
-        ErrorKind::TimedOut => Err(format!("the disk has not answered for {} s", PATIENCE.as_secs())),
-        _ => Err(error.to_string()),
+        ErrorKind::TimedOut => {
+            let why = format!("the disk has not answered for {} s", PATIENCE.as_secs());
+            Err(io::Error::new(ErrorKind::TimedOut, why).into())
+        }
+        _ => Err(error.into()),
     })
 }
 

@@ -29,7 +29,7 @@ pub use listen::{Gate, accept_loop, bind, try_address};
 pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};
 pub use peers::{Claim, Peers, ROW, Seat, Share, Takers, Use, bits, goes_to};
 #[cfg(feature = "tls")]
-pub use tls::{Files, HandshakeThrottle, Identity, Trust, make_certificate};
+pub use tls::{CertificateError, Files, HandshakeThrottle, Identity, Trust, make_certificate};
 pub use turns::poll_in_turns;
 pub use udp::{Datagrams, Outward, Pair, Ports};
 pub use watch::Watch;

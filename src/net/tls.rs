@@ -1,5 +1,6 @@
 //! TLS on a connection, both sides. RFC 8446, RFC 5246.
 
+mod error;
 mod identity;
 mod make;
 mod throttle;
@@ -11,10 +12,11 @@ use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::ServerName;
-use rustls::{ClientConnection, Connection, Error, ServerConnection};
+use rustls::{ClientConnection, Connection, ServerConnection};
 
 use super::Share;
 use super::listen::Pass;
+pub use error::CertificateError;
 pub use identity::{Files, Identity};
 pub use make::make_certificate;
 pub use throttle::HandshakeThrottle;
@@ -39,13 +41,14 @@ fn provider() -> Arc<CryptoProvider> {
 }
 
 impl Tls {
-    pub(super) fn server(identity: &Identity, pass: Pass, share: Option<Share>) -> Result<Self, Error> {
+    pub(super) fn server(identity: &Identity, pass: Pass, share: Option<Share>) -> Result<Self, rustls::Error> {
         let state = ServerConnection::new(identity.config.clone())?;
         Ok(Self { _pass: Some(pass), _share: share, ..Self::new(state.into(), identity.record) })
     }
 
-    pub(super) fn client(trust: &Trust, host: &str) -> Result<Self, Error> {
-        let name = ServerName::try_from(host.to_string()).map_err(|_| Error::General("not a host's name".into()))?;
+    pub(super) fn client(trust: &Trust, host: &str) -> Result<Self, rustls::Error> {
+        let name =
+            ServerName::try_from(host.to_string()).map_err(|_| rustls::Error::General("not a host's name".into()))?;
         let state = ClientConnection::new(trust.config(), name)?;
         Ok(Self { remedy: trust.remedy, ..Self::new(state.into(), RECORD) })
     }
@@ -107,9 +110,9 @@ impl Tls {
 }
 
 /// The text of an error, in plain words if a user can do something about it.
-fn explain(error: Error, remedy: &str) -> String {
+fn explain(error: rustls::Error, remedy: &str) -> String {
     match error {
-        Error::InvalidCertificate(why) => format!("the certificate is not believed ({why:?}){remedy}"),
+        rustls::Error::InvalidCertificate(why) => format!("the certificate is not believed ({why:?}){remedy}"),
         error => error.to_string(),
     }
 }

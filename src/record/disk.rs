@@ -8,6 +8,7 @@ use std::sync::mpsc::{SyncSender, sync_channel};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
+use super::Unready;
 use super::folder::Busy;
 use super::keep::News;
 use super::keep::{self, Keeper};
@@ -62,7 +63,7 @@ const STUCK: Duration = Duration::from_secs(10);
 
 impl Disks {
     /// Starts threads for the disks of rules that have none yet. Nothing is changed by that.
-    pub(super) fn prepare(&self, core: &Core, config: &Config) -> Result<Vec<Disk>, String> {
+    pub(super) fn prepare(&self, core: &Core, config: &Config) -> Result<Vec<Disk>, Unready> {
         let mut wanted = Vec::new();
         for rule in config.record.iter().filter(|rule| self.of(rule).is_none()) {
             let device = Device::of(rule);
@@ -179,7 +180,7 @@ impl Disk {
         self.folders.iter().any(|folder| folder == Path::new(&rule.path))
     }
 
-    fn start(core: &Core, config: &Config, device: Device) -> Result<Self, String> {
+    fn start(core: &Core, config: &Config, device: Device) -> Result<Self, Unready> {
         let sync = Pace::default();
         sync.set(config.recording.sync.0);
         let (busy, heard, (keeper, news)) = (Busy::default(), Arc::default(), sync_channel(keep::NEWS));
@@ -244,9 +245,9 @@ impl Disk {
     }
 }
 
-fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, String> {
+fn thread(name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, Unready> {
     let thread = std::thread::Builder::new().name(name.into()).spawn(run);
-    thread.map_err(|error| format!("a thread cannot be started: {error}"))
+    thread.map_err(Unready::Thread)
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! recorded, up to the next key frame; nobody else notices, nor does another disk.
 
 mod disk;
+mod error;
 mod folder;
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -38,6 +39,7 @@ use crate::hub::{EventKind, Interest, Name, Reader, Stream, Ticket, Viewer, matc
 use crate::net::{Takers, goes_to};
 use crate::session::{Action, Asker, Core, Entrant, Grant, Leave};
 use disk::{Disk, Disks};
+pub use error::Unready;
 use layout::FileLayout;
 use recording::{Live, Recording, no_card};
 
@@ -98,9 +100,9 @@ impl Recorder {
     }
 
     /// Makes ready for what `config` asks for; nothing changes before `follow`.
-    pub fn prepare(&self, config: &Config) -> Result<Prepared, String> {
-        if let Some((key, why)) = config.refused_link() {
-            return Err(format!("{key} {why}"));
+    pub fn prepare(&self, config: &Config) -> Result<Prepared, Unready> {
+        if let Some((key, fault)) = config.refused_link() {
+            return Err(Unready::Link(key, fault));
         }
         let config = config.followed();
         lock(&self.state).disks.prepare(&self.core, &config).map(Prepared)

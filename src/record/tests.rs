@@ -625,7 +625,7 @@ fn rules_whose_paths_meet_have_one_keeper_and_none_in_the_store() {
         let text = format!("profile = \"box\"\nhls.store = {store:?}\n{first}{second}");
         let config = Config::parse("test", &text).unwrap();
         let core = Arc::new(Core::new(config.clone(), Arc::default()));
-        Recorder::new(&core).prepare(&config).map(|Prepared(disks)| disks.len())
+        Recorder::new(&core).prepare(&config).map(|Prepared(disks)| disks.len()).map_err(|error| error.to_string())
     };
     assert_eq!(prepare("memory", "flv"), Ok(1));
     assert_eq!(prepare(link.to_str().unwrap(), "flv"), Ok(1));

@@ -17,7 +17,7 @@ pub(crate) mod rtsp;
 pub use file::Playback;
 pub use kept::Relays;
 #[cfg(feature = "record")]
-pub use once::{Destination, push_file};
+pub use once::{Destination, Unsent, push_file};
 #[cfg(feature = "record")]
 pub use parting::see_off;
 
@@ -325,7 +325,7 @@ impl RelayJob {
             return conn.sealed_to(&self.trust().await?, &self.url.host, &self.core.throttle, limit).await;
         }
         #[cfg(not(feature = "tls"))]
-        Err(Close::refused(crate::conf::lacks("tls")))
+        Err(Close::refused(crate::conf::MissingFeature("tls").to_string()))
     }
 }
 
@@ -345,7 +345,7 @@ impl RelayJob {
             true => "; --ca FILE believes whom those in FILE have signed, and --insecure anybody",
             false => "; ca = FILE believes whom those in FILE have signed, and insecure = true anybody",
         };
-        trust.map(|trust| trust.or(remedy)).map_err(Close::refused)
+        trust.map(|trust| trust.or(remedy)).map_err(|error| Close::refused(error.to_string()))
     }
 }
 

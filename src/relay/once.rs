@@ -1,12 +1,15 @@
 //! A file that is sent elsewhere, from its start to its end, and nothing else.
 
+use std::error::Error;
+use std::fmt;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
 use smol::future::or;
 
 use super::file::{self, Playback};
 use super::{Find, RelayJob, attempt};
-use crate::hub::{Interest, Name};
+use crate::hub::{Interest, InvalidName, Name};
 use crate::net::Close;
 use crate::proto::Url;
 use crate::session::Core;
@@ -24,15 +27,45 @@ pub struct Destination {
     pub ca: String,
 }
 
+/// The reason for which not all of a file was sent.
+#[derive(Debug)]
+pub enum Unsent {
+    /// Nothing can be sent by URLs of this scheme.
+    Scheme(String),
+    /// It can be no stream.
+    Name(InvalidName),
+    /// The file does not play to its end.
+    Played(PathBuf, Close),
+    /// The connection ended.
+    Pushed(Box<Url>, Close),
+    /// The other side has all of it, but for so many stretches that it did not take in time.
+    Skipped(Box<Url>, u64),
+}
+
+impl fmt::Display for Unsent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Scheme(scheme) => write!(f, "nothing can be sent by {scheme}"),
+            Self::Name(error) => error.fmt(f),
+            Self::Played(file, why) => write!(f, "{}: {why}", file.display()),
+            Self::Pushed(url, why) => write!(f, "{url}: {why}"),
+            Self::Skipped(url, skips) => {
+                write!(f, "{url}: it takes less than is sent: {skips} stretches were left out")
+            }
+        }
+    }
+}
+
+impl Error for Unsent {}
+
 /// The stream that it is meanwhile.
 const NAME: &str = "push";
 
 /// Sends a file by a protocol that `find` knows; says why if not all of it was sent.
-pub async fn push_file(core: &Arc<Core>, playback: Playback, to: Destination, find: Find) -> Result<(), String> {
+pub async fn push_file(core: &Arc<Core>, playback: Playback, to: Destination, find: Find) -> Result<(), Unsent> {
     let Destination { url, udp, insecure, ca } = to;
-    let direction =
-        find(&url).and_then(|carrier| carrier.push).ok_or_else(|| format!("nothing can be sent by {}", url.scheme))?;
-    let name = Name::new(NAME).map_err(|error| error.to_string())?;
+    let direction = find(&url).and_then(|carrier| carrier.push).ok_or_else(|| Unsent::Scheme(url.scheme.clone()))?;
+    let name = Name::new(NAME).map_err(Unsent::Name)?;
     let (core, config, who) = (core.clone(), core.config(), core.who("FILE").of(&name));
     let job = RelayJob {
         core,
@@ -52,7 +85,7 @@ pub async fn push_file(core: &Arc<Core>, playback: Playback, to: Destination, fi
         match file::play(&job, &playback, true).await {
             // the last of it is still on its way
             (Close::Eof, _) => std::future::pending().await,
-            (why, _) => format!("{}: {why}", playback.path.display()),
+            (why, _) => Err(Unsent::Played(playback.path.clone(), why)),
         }
     };
     let pushed = async {
@@ -64,11 +97,10 @@ pub async fn push_file(core: &Arc<Core>, playback: Playback, to: Destination, fi
         let (why, _) = attempt(direction, &mut RelayJob { who, ..job.clone() }).await;
         let skips = stream().map_or(0, |stream| stream.stats().traffic.skips);
         match why {
-            Close::Done if skips == 0 => String::new(),
-            Close::Done => format!("{}: it takes less than is sent: {skips} stretches were left out", job.url),
-            why => format!("{}: {why}", job.url),
+            Close::Done if skips == 0 => Ok(()),
+            Close::Done => Err(Unsent::Skipped(job.url.clone().into(), skips)),
+            why => Err(Unsent::Pushed(job.url.clone().into(), why)),
         }
     };
-    let why = or(played, pushed).await;
-    if why.is_empty() { Ok(()) } else { Err(why) }
+    or(played, pushed).await
 }

@@ -1,6 +1,7 @@
 //! The glue: what machines report goes to the hub by way of `session`, and what the hub
 //! gives goes out through an outlet.
 
+mod error;
 #[cfg(fuzzing)]
 pub mod fuzz;
 #[cfg(feature = "http")]
@@ -28,15 +29,14 @@ use smol::Task;
 use crate::conf::{Config, Port};
 use crate::net::{Conn, SocketSizes, accept_loop, bind};
 use crate::session::Core;
+use error::holder;
+pub use error::{Error, Refused, Unbound};
 #[cfg(feature = "http")]
 use hls::{Hls, HlsSessions};
 use listen::Entrance;
 pub use listen::{Listen, Listener};
 #[cfg(feature = "tls")]
 use tls::TlsPorts;
-
-/// A port that cannot be opened: the key that names it, and why.
-pub type Unbound = (&'static str, String);
 
 /// A running server: what listens, and what each protocol has of its own.
 pub struct Server {
@@ -80,7 +80,7 @@ impl Server {
     }
 
     /// Goes by `config` for all that begins from here on, or stays as it is.
-    pub async fn reload(self: &Arc<Self>, config: Config) -> Result<(), String> {
+    pub async fn reload(self: &Arc<Self>, config: Config) -> Result<(), Error> {
         #[cfg(feature = "tls")]
         self.follow_certificates(&config).await?;
         #[cfg(feature = "http")]
@@ -97,7 +97,7 @@ impl Server {
         let config = self.core.config();
         let tls = self.has_identity();
         if config.tls.required && !tls {
-            return Err(("tls.required", "nobody can be served over TLS".into()));
+            return Err(Unbound { key: "tls.required", why: Refused::NoCertificate });
         }
         self.bind_ports(&config, |port| tls || !port.is_tls())
     }
@@ -116,7 +116,7 @@ impl Server {
                 Err(error) if port.is_tls() && !config.tls.required => {
                     log::error!("{} = \"{address}\": {error}{}: {} is off", port.key, holder(&error), port.name)
                 }
-                Err(error) => return Err((port.key, format!("{address}: {error}{}", holder(&error)))),
+                Err(error) => return Err(Unbound { key: port.key, why: Refused::Address(address, error) }),
             }
         }
         Ok(bound)
@@ -132,7 +132,7 @@ impl Server {
 
     /// Lets people in, until the executor is dropped. `pulse` is called every
     /// second, after everything was looked after.
-    pub fn start(self: &Arc<Self>, listeners: Vec<Listener>, pulse: impl Fn() + Send + 'static) -> Result<(), String> {
+    pub fn start(self: &Arc<Self>, listeners: Vec<Listener>, pulse: impl Fn() + Send + 'static) -> Result<(), Error> {
         for listener in listeners {
             #[cfg(feature = "tls")]
             if listener.entrance.port.is_tls() {
@@ -152,9 +152,9 @@ impl Server {
     }
 
     /// Lets people in by one port, until the task is dropped.
-    fn listen(self: &Arc<Self>, Listener { entrance, address, socket }: Listener) -> Result<Task<()>, String> {
+    fn listen(self: &Arc<Self>, Listener { entrance, address, socket }: Listener) -> Result<Task<()>, Error> {
         let (Port { name, key, .. }, full) = (entrance.port, entrance.row.full);
-        let socket = Async::new(socket).map_err(|error| format!("{key} = \"{address}\": {error}"))?;
+        let socket = Async::new(socket).map_err(|error| Error::Deaf { key, address, error })?;
         log::info!("{name} listens on {address}");
         let server = self.clone();
         let serve = move |conn: Conn| {
@@ -222,13 +222,5 @@ impl Server {
         self.core.refused_guest("connections", peer, format_args!("is refused {name}: {why}"));
         // whether it arrives or not, the connection is closed
         let _ = socket.write_all(words);
-    }
-}
-
-/// The words about who has a port that is taken.
-fn holder(error: &std::io::Error) -> &'static str {
-    match error.kind() {
-        std::io::ErrorKind::AddrInUse => ": another program, or a runnel that runs already, has it",
-        _ => "",
     }
 }

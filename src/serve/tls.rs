@@ -6,10 +6,10 @@ use std::time::Duration;
 use crate::reactor::Timer;
 use smol::Task;
 
-use super::{Entrance, Server};
+use super::{Entrance, Error, Server};
 use crate::conf::{Config, Port, Tls};
 use crate::disk::aside;
-use crate::net::{Close, Conn, Files, Gate, Identity, canonical};
+use crate::net::{CertificateError, Close, Conn, Files, Gate, Identity, canonical};
 
 /// The time between two looks at the certificates' files.
 const LOOK: Duration = Duration::from_secs(5);
@@ -45,7 +45,7 @@ impl TlsPorts {
     /// Shows the certificates anew if their files have changed.
     async fn refresh(&self, trouble: &mut String) {
         let Some(identity) = self.identity() else { return };
-        match aside(identity.lane(), move || identity.refresh()).await {
+        match aside(identity.lane(), move || identity.refresh()).await.map_err(|error| error.to_string()) {
             Ok(changed) => {
                 if changed {
                     log::info!("tls: the certificates have changed and are shown from now on");
@@ -99,7 +99,7 @@ impl Server {
 
     /// Shows the certificates of `config`, and opens the ports with the first or closes them with the
     /// last. A certificate that cannot be used changes nothing.
-    pub(super) async fn follow_certificates(self: &Arc<Self>, config: &Config) -> Result<(), String> {
+    pub(super) async fn follow_certificates(self: &Arc<Self>, config: &Config) -> Result<(), Error> {
         let files = files_of(&config.tls);
         let is_same = files == files_of(&self.core.config().tls);
         let shown = self.tls.identity();
@@ -111,10 +111,10 @@ impl Server {
             Ok(identity) => identity,
             // they were broken before, which was said
             Err(_) if is_same && !config.tls.required => return Ok(()),
-            Err(why) => return Err(format!("tls: {why}")),
+            Err(error) => return Err(error.into()),
         };
         if shown.is_none() && identity.is_some() {
-            let bound = self.bind_ports(config, Port::is_tls).map_err(|(key, why)| format!("{key}: {why}"))?;
+            let bound = self.bind_ports(config, Port::is_tls)?;
             let ports = bound.into_iter().map(|port| self.listen(port));
             ports.collect::<Result<Vec<_>, _>>()?.into_iter().for_each(|port| self.tls.add(port));
         }
@@ -131,7 +131,7 @@ fn files_of(config: &Tls) -> Vec<Files> {
 }
 
 /// The certificates in these files, if there are any.
-fn load(files: Vec<Files>, record: usize) -> Result<Option<Arc<Identity>>, String> {
+fn load(files: Vec<Files>, record: usize) -> Result<Option<Arc<Identity>>, CertificateError> {
     if files.is_empty() {
         return Ok(None);
     }

@@ -1,6 +1,9 @@
 //! A fault in a configuration is told with its file, line, key and remedy.
 
-use runnel::conf::Config;
+use std::io::ErrorKind;
+use std::num::NonZeroUsize;
+
+use runnel::conf::{Config, Error, Fault, Found, Wrong};
 
 /// The error with which `text` is refused as the file "r.toml".
 fn refusal(text: &str) -> String {
@@ -469,4 +472,34 @@ fn a_worst_case_beyond_all_numbers_fits_nowhere() {
                 [streams]\nmax = 9223372036854775807\n[connections]\nspare = 9223372036854775807";
     let Ok(config) = Config::parse("r.toml", text) else { return }; // to refuse it is as good
     assert!(!config.plan().fits());
+}
+
+#[test]
+fn a_program_can_tell_faults_apart() {
+    let fault = |text: &str| {
+        let Error { place, fault } = Config::parse("r.toml", text).unwrap_err();
+        (place.line.map(NonZeroUsize::get), place.key.unwrap_or_default(), fault)
+    };
+    let (line, key, wrong) = fault("threads = 1\nviewers.max = true");
+    assert_eq!((line, key.as_str()), (Some(2), "viewers.max"));
+    assert!(matches!(wrong, Fault::Value(Wrong::Type { expected: "a whole number", .. })), "{wrong:?}");
+    let pull = "[[pull]]\nstream = \"a\"\nurl = \"rtsp://h/\"\n";
+    let (line, key, wrong) = fault(&format!("{pull}[[pull]]\nstream = \"b\"\nurl = 3\n"));
+    assert_eq!((line, key.as_str()), (Some(6), "pull[1].url"));
+    assert!(matches!(wrong, Fault::Value(Wrong::Type { found: Found::Secret, .. })), "{wrong:?}");
+    let (_, key, wrong) = fault(&format!("{pull}[[pull]]\nstream = \"b\"\n"));
+    assert_eq!(key, "pull[1]");
+    assert!(matches!(wrong, Fault::Value(Wrong::Missing("url"))), "{wrong:?}");
+    for (text, line, is_it) in [
+        ("streams.max = 0", Some(1), (|fault| matches!(fault, Fault::MustBe(_))) as fn(&Fault) -> bool),
+        ("a = 1", Some(1), |fault| matches!(fault, Fault::Key(_))),
+        ("threads = ", Some(1), |fault| matches!(fault, Fault::Syntax(_))),
+        ("{}", None, |fault| matches!(fault, Fault::Syntax(_))),
+        ("[pull]\n", Some(1), |fault| matches!(fault, Fault::Conflict(_))),
+    ] {
+        let (found, _, wrong) = fault(text);
+        assert!(found == line && is_it(&wrong), "{text} {found:?} {wrong:?}");
+    }
+    let error = Config::load("/nowhere/r.toml".as_ref()).unwrap_err();
+    assert!(matches!(&error.fault, Fault::File(error) if error.kind() == ErrorKind::NotFound), "{error:?}");
 }

@@ -37,7 +37,9 @@ impl Link {
         socket.get_ref().set_nodelay(true).map_err(|error| error.to_string())?;
         let tls = || {
             let name = ServerName::from(target.address.ip());
-            ClientConnection::new(Trust::anybody()?.config(), name).map(Box::new).map_err(|error| error.to_string())
+            ClientConnection::new(Trust::anybody().map_err(|error| error.to_string())?.config(), name)
+                .map(Box::new)
+                .map_err(|error| error.to_string())
         };
         Ok(Self { socket, tls: target.sealed.then(tls).transpose()?, rest: Vec::new() })
     }

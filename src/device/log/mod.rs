@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use log::{LevelFilter, Metadata, Record};
 
+use super::Error;
 use crate::conf;
 use line::{Line, Style};
 use queue::QUEUE;
@@ -41,9 +42,16 @@ impl log::Log for Logger {
     }
 }
 
-/// The filter of `RUST_LOG`, which goes before `log.level`; `Err` with the text if it is no filter.
-fn chosen() -> Result<Option<env_filter::Filter>, String> {
-    let Some(text) = std::env::var_os("RUST_LOG").filter(|text| !text.is_empty()) else { return Ok(None) };
+/// `RUST_LOG`, which goes before `log.level`.
+enum Chosen {
+    Nothing,
+    Filter(env_filter::Filter),
+    /// A text that is no filter.
+    Wrong(String),
+}
+
+fn chosen() -> Chosen {
+    let Some(text) = std::env::var_os("RUST_LOG").filter(|text| !text.is_empty()) else { return Chosen::Nothing };
     let text = text.to_string_lossy();
     // a lone word is a level or a part of the program: any other is a level with a slip
     let is_known = |word: &str| word.contains('=') || word.starts_with("runnel") || word.parse::<LevelFilter>().is_ok();
@@ -52,20 +60,22 @@ fn chosen() -> Result<Option<env_filter::Filter>, String> {
     let is_filter = words.peek().is_some() && words.all(is_known);
     let mut filter = env_filter::Builder::new();
     match filter.try_parse(&text) {
-        Ok(filter) if is_filter => Ok(Some(filter.build())),
-        _ => Err(text.into_owned()),
+        Ok(filter) if is_filter => Chosen::Filter(filter.build()),
+        _ => Chosen::Wrong(text.into_owned()),
     }
 }
 
 /// Starts the log; says why if its target cannot be written. Lines wait until [`run`].
-pub fn start(config: &conf::Log) -> Result<(), String> {
+pub fn start(config: &conf::Log) -> Result<(), Error> {
     let (target, style) = target::open(config)?;
     QUEUE.begin(target, style.clone());
-    let chosen = chosen();
-    let wrong = chosen.as_ref().err().cloned();
     // the level can change later on, so all that is compiled in passes the filter
     let all = || env_filter::Builder::new().filter_level(LevelFilter::Trace).build();
-    let filter = chosen.ok().flatten().unwrap_or_else(all);
+    let (filter, wrong) = match chosen() {
+        Chosen::Nothing => (all(), None),
+        Chosen::Filter(filter) => (filter, None),
+        Chosen::Wrong(text) => (all(), Some(text)),
+    };
     log::set_max_level(filter.filter());
     // it is called once; were it not, the first would stay
     let _ = log::set_logger(Box::leak(Box::new(Logger { filter, style })));
@@ -85,8 +95,8 @@ pub fn start(config: &conf::Log) -> Result<(), String> {
 }
 
 /// Starts the thread that writes. It has the rights that the caller has by then.
-pub fn run() -> Result<(), String> {
-    QUEUE.run().map_err(|error| format!("the thread of the log cannot be started: {error}"))
+pub fn run() -> Result<(), Error> {
+    QUEUE.run().map_err(Error::LogThread)
 }
 
 /// Writes the lines that wait; false if they do not get out in time.
@@ -96,7 +106,7 @@ pub fn finish() -> bool {
 
 /// Goes by `log.level`, unless `RUST_LOG` has another.
 pub fn set_level(config: &conf::Log) {
-    if !matches!(chosen(), Ok(Some(_))) {
+    if !matches!(chosen(), Chosen::Filter(_)) {
         log::set_max_level(config.level.0);
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use log::Level;
 
-use super::super::User;
+use super::super::{Error, User};
 use super::line::{Line, Style};
 use crate::conf;
 use crate::disk;
@@ -33,7 +33,7 @@ pub(super) enum Target {
 
 /// Opens the target that the configuration names, and gives the style of its lines. The machine's
 /// log may come later than we do.
-pub(super) fn open(config: &conf::Log) -> Result<(Target, Style), String> {
+pub(super) fn open(config: &conf::Log) -> Result<(Target, Style), Error> {
     match &config.target {
         conf::Target::Stderr => Ok((Target::Stderr, Style::Plain)),
         conf::Target::Syslog => {
@@ -41,7 +41,7 @@ pub(super) fn open(config: &conf::Log) -> Result<(Target, Style), String> {
             Ok((Target::Syslog(Syslog { path: "/dev/log", socket: None }), Style::Syslog(name)))
         }
         conf::Target::File(path) => {
-            let open = open_file(path).map_err(|error| format!("{}: {error}", path.display()))?;
+            let open = open_file(path).map_err(|error| Error::File(path.clone(), error))?;
             let most = config.max_size.0 as u64;
             let files = Files { path: path.clone(), most, open, is_stale: false, told: false, lost: 0 };
             Ok((Target::Files(files), Style::Plain))

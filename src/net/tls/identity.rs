@@ -4,15 +4,15 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rustls::ServerConfig;
 use rustls::client::verify_server_name;
 use rustls::crypto::ring::Ticketer;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::{ClientHello, NoServerSessionStorage, ParsedCertificate, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
-use rustls::{Error, ServerConfig};
 
-use super::provider;
+use super::{CertificateError, provider};
 use crate::disk::{Lane, read_small};
 
 /// A certificate's file, with those between it and its root, and its key's; both PEM.
@@ -31,7 +31,7 @@ impl Files {
     }
 
     /// The faults of the certificate, and of its key or the two together.
-    pub fn faults(&self) -> [Option<String>; 2] {
+    pub fn faults(&self) -> [Option<CertificateError>; 2] {
         let certificate = certificates(&self.certificate).err();
         let key = match certificate {
             Some(_) => secret(&self.key).err(),
@@ -62,10 +62,10 @@ const HTTP: &[u8] = b"http/1.1";
 
 impl Identity {
     /// Reads the files. Records that are sent hold up to `record` bytes, 27 to 16384.
-    pub fn load(files: Vec<Files>, record: usize) -> Result<Self, String> {
+    pub fn load(files: Vec<Files>, record: usize) -> Result<Self, CertificateError> {
         let marks = Mutex::new(marks(&files));
         let shown = Arc::new(Shown(Mutex::new(read(&files)?)));
-        let config = config(shown.clone(), record).map_err(|error| error.to_string())?;
+        let config = config(shown.clone(), record)?;
         Ok(Self { files, shown, marks, config: Arc::new(config), record })
     }
 
@@ -76,7 +76,7 @@ impl Identity {
 
     /// Reads the files again if they have changed: true if they have. What was there
     /// before stays if they cannot be used; connections keep what they have.
-    pub fn refresh(&self) -> Result<bool, String> {
+    pub fn refresh(&self) -> Result<bool, CertificateError> {
         let now = marks(&self.files);
         let mut known = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
         if *known == now {
@@ -119,36 +119,28 @@ fn is_for(key: &CertifiedKey, name: &ServerName<'_>) -> bool {
     parsed.is_some_and(|parsed| verify_server_name(&parsed, name).is_ok())
 }
 
-fn read(files: &[Files]) -> Result<Vec<Arc<CertifiedKey>>, String> {
+fn read(files: &[Files]) -> Result<Vec<Arc<CertifiedKey>>, CertificateError> {
     files.iter().map(|files| read_one(files).map(Arc::new)).collect()
 }
 
-fn read_one(Files { certificate, key }: &Files) -> Result<CertifiedKey, String> {
-    let chain = certificates(certificate)?;
-    let made = CertifiedKey::from_der(chain, secret(key)?, &provider());
-    made.map_err(|error| {
-        let why = match error {
-            Error::InconsistentKeys(_) => "the key is not that of this certificate".into(),
-            error => error.to_string(),
-        };
-        format!("{} with {}: {why}", certificate.display(), key.display())
-    })
+fn read_one(files: &Files) -> Result<CertifiedKey, CertificateError> {
+    let (chain, key) = (certificates(&files.certificate)?, secret(&files.key)?);
+    CertifiedKey::from_der(chain, key, &provider()).map_err(|error| CertificateError::Pair(files.clone(), error))
 }
 
-fn secret(file: &Path) -> Result<PrivateKeyDer<'static>, String> {
-    PrivateKeyDer::from_pem_slice(&pem(file)?).map_err(|error| format!("{}: {error}", file.display()))
+fn secret(file: &Path) -> Result<PrivateKeyDer<'static>, CertificateError> {
+    PrivateKeyDer::from_pem_slice(&pem(file)?).map_err(|error| CertificateError::Pem(file.into(), error))
 }
 
 /// The certificates in a file, PEM: at least one.
-pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let of = |why: &dyn std::fmt::Display| format!("{}: {why}", file.display());
-    let all: Vec<_> =
-        CertificateDer::pem_slice_iter(&pem(file)?).collect::<Result<_, _>>().map_err(|error| of(&error))?;
-    if all.is_empty() { Err(of(&"there is no certificate in it")) } else { Ok(all) }
+pub(super) fn certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
+    let all: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem(file)?).collect();
+    let all = all.map_err(|error| CertificateError::Pem(file.into(), error))?;
+    if all.is_empty() { Err(CertificateError::Empty(file.into())) } else { Ok(all) }
 }
 
-fn pem(file: &Path) -> Result<Vec<u8>, String> {
-    read_small(file).map_err(|error| format!("{}: {error}", file.display()))
+fn pem(file: &Path) -> Result<Vec<u8>, CertificateError> {
+    read_small(file).map_err(|error| CertificateError::File(file.into(), error))
 }
 
 fn marks(files: &[Files]) -> Vec<Option<Mark>> {

@@ -12,7 +12,7 @@ use rustls::{
 };
 
 use super::identity::certificates;
-use super::provider;
+use super::{CertificateError, provider};
 
 /// The certificates that a client believes: those of certain authorities, or all.
 #[derive(Clone)]
@@ -24,24 +24,24 @@ pub struct Trust {
 
 impl Trust {
     /// Believes the authorities that browsers do.
-    pub fn browsers() -> Result<Self, String> {
+    pub fn browsers() -> Result<Self, CertificateError> {
         static MADE: OnceLock<Trust> = OnceLock::new();
         let roots = || RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         once(&MADE, || Self::new(|builder| builder.with_root_certificates(roots())))
     }
 
     /// Believes whatever is shown.
-    pub fn anybody() -> Result<Self, String> {
+    pub fn anybody() -> Result<Self, CertificateError> {
         static MADE: OnceLock<Trust> = OnceLock::new();
         let verifier = || Arc::new(Anybody(provider()));
         once(&MADE, || Self::new(|builder| builder.dangerous().with_custom_certificate_verifier(verifier())))
     }
 
     /// Believes the authorities in a file, PEM.
-    pub fn authorities(file: &Path) -> Result<Self, String> {
+    pub fn authorities(file: &Path) -> Result<Self, CertificateError> {
         let mut roots = RootCertStore::empty();
         for authority in certificates(file)? {
-            roots.add(authority).map_err(|error| format!("{}: {error}", file.display()))?;
+            roots.add(authority).map_err(|error| CertificateError::Authority(file.into(), error))?;
         }
         Self::new(|builder| builder.with_root_certificates(roots))
     }
@@ -56,9 +56,9 @@ impl Trust {
         self.config.clone()
     }
 
-    fn new(verify: impl FnOnce(Builder<WantsVerifier>) -> Builder<WantsClientCert>) -> Result<Self, String> {
+    fn new(verify: impl FnOnce(Builder<WantsVerifier>) -> Builder<WantsClientCert>) -> Result<Self, CertificateError> {
         let builder = ClientConfig::builder_with_provider(provider());
-        let builder = builder.with_safe_default_protocol_versions().map_err(|error| error.to_string())?;
+        let builder = builder.with_safe_default_protocol_versions()?;
         let mut config = verify(builder).with_no_client_auth();
         // sessions that are remembered are memory without a plan
         config.resumption = Resumption::disabled();
@@ -69,7 +69,10 @@ impl Trust {
 type Builder<State> = ConfigBuilder<ClientConfig, State>;
 
 /// The one that was made before, or else the one that `make` makes.
-fn once(made: &OnceLock<Trust>, make: impl FnOnce() -> Result<Trust, String>) -> Result<Trust, String> {
+fn once(
+    made: &OnceLock<Trust>,
+    make: impl FnOnce() -> Result<Trust, CertificateError>,
+) -> Result<Trust, CertificateError> {
     match made.get() {
         Some(trust) => Ok(trust.clone()),
         None => make().map(|trust| made.get_or_init(|| trust).clone()),

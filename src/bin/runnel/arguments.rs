@@ -1,0 +1,156 @@
+//! The command line.
+
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::path::PathBuf;
+
+use runnel::conf::REFERENCE;
+#[cfg(feature = "record")]
+use runnel::conf::Wrong;
+
+use crate::print;
+
+/// The help.
+pub const HELP: &str = "\
+Usage: runnel [-c FILE] [--check | --plan | --make-cert | --reference]
+
+  -c, --config FILE   read FILE, or what comes in if it is -; without it the
+                      embedded default applies
+      --check         check the configuration, and on this machine what it
+                      names: files, folders, the user; and end
+      --plan          print the worst case of its memory and end; for a
+                      configuration of whatever machine
+      --make-cert     write a certificate that nobody has signed, and its key,
+                      to the files of tls.cert and tls.key, else to cert.pem
+                      and key.pem here
+      --reference     print all keys of a configuration, each explained, and end
+  -V, --version       print the version and end
+  -h, --help          print this and end
+
+SIGHUP reads FILE again, SIGTERM and SIGINT end the program. It ends with 64 if
+an argument is wrong, with 78 if it cannot start until somebody changes the
+configuration or what it names, with 71 if another try may do: a port is taken,
+or an address not there yet. --check ends as a start would, and with 69 if the
+server would start, but lack a certificate, file or folder; --make-cert with 73
+if its files are there or cannot be written. RUST_LOG sets the log level, as
+error, warn, info or debug.
+";
+
+/// The help for `runnel push`.
+#[cfg(feature = "record")]
+pub const PUSH: &str = "
+Usage: runnel push [OPTION...] FILE URL
+
+Sends FILE, which is FLV, MPEG-TS or MP4, as fast as it plays to a URL that
+begins with rtmp://, rtmps://, rtsp:// or rtsps://, and ends with it.
+
+      --loop          begin anew at the end, for ever
+      --speed NUMBER  so many times as fast
+      --udp           RTSP over UDP
+      --ca FILE       believe certificates that those in FILE have signed
+      --insecure      believe any certificate
+  -c, --config FILE   as above; what bounds frames and memory applies
+";
+#[cfg(not(feature = "record"))]
+pub const PUSH: &str = "";
+
+/// The task that the command line asks for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Task {
+    Run,
+    Check,
+    Plan,
+    MakeCertificate,
+}
+
+/// A fault of the command line.
+#[derive(Debug)]
+pub enum Usage {
+    /// An argument that is none of those that there are.
+    Unknown(OsString),
+    /// An argument that lacks something, and what.
+    Wants(&'static str, &'static str),
+    /// An argument that is no text.
+    #[cfg(feature = "record")]
+    NoText(&'static str),
+    /// A second FILE.
+    Twice,
+    /// Two tasks.
+    Errands(&'static str, &'static str),
+    /// A URL that streams cannot be sent to.
+    #[cfg(feature = "record")]
+    Url(Wrong),
+    /// A task that asks for a feature.
+    #[cfg(not(all(feature = "record", feature = "tls")))]
+    Feature(runnel::conf::MissingFeature),
+}
+
+const TASKS: [(&str, Task); 3] =
+    [("--check", Task::Check), ("--plan", Task::Plan), ("--make-cert", Task::MakeCertificate)];
+
+/// The task and the file that the command line asks for; nothing if it is answered already.
+pub fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Option<(Task, Option<PathBuf>)>, Usage> {
+    let mut task: Option<(&str, Task)> = None;
+    let mut file = None;
+    while let Some(given) = args.next() {
+        // one that is no text is none of those that there are
+        let arg = given.to_str().unwrap_or_default();
+        let chosen = TASKS.into_iter().find(|(name, _)| *name == arg);
+        match arg {
+            "-c" | "--config" => {
+                let name = args.next().ok_or(Usage::Wants("-c", "a FILE"))?;
+                if file.replace(config_file(name)).is_some() {
+                    return Err(Usage::Twice);
+                }
+            }
+            "--reference" => return answer(REFERENCE),
+            "-V" | "--version" => return answer(concat!("runnel ", env!("CARGO_PKG_VERSION"), "\n")),
+            "-h" | "--help" => return answer(format_args!("{HELP}{PUSH}")),
+            _ => match (task, chosen) {
+                (_, None) => return Err(Usage::Unknown(given)),
+                (Some((before, first)), Some((name, other))) if first != other => {
+                    return Err(Usage::Errands(before, name));
+                }
+                _ => task = chosen,
+            },
+        }
+    }
+    Ok(Some((task.map_or(Task::Run, |(_, task)| task), file)))
+}
+
+/// Prints what was asked for, so that there is nothing left to do.
+fn answer<T>(words: impl fmt::Display) -> Result<Option<T>, Usage> {
+    print(words);
+    Ok(None)
+}
+
+/// The file that `-c` names.
+pub fn config_file(name: OsString) -> PathBuf {
+    if name == "-" { "/dev/stdin".into() } else { name.into() }
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(arg) if is_file(arg) => write!(f, "unknown argument {arg:?}; a FILE stands behind -c"),
+            Self::Unknown(arg) => write!(f, "unknown argument {arg:?}; runnel -h lists them"),
+            Self::Wants(arg, what) => write!(f, "{arg} wants {what}"),
+            #[cfg(feature = "record")]
+            Self::NoText(arg) => write!(f, "{arg}: is no text in UTF-8"),
+            Self::Twice => f.write_str("-c stands there twice: one FILE is read"),
+            Self::Errands(one, other) => write!(f, "{one} and {other} are two errands: run it once for each"),
+            #[cfg(feature = "record")]
+            Self::Url(wrong) => write!(f, "URL: {wrong}"),
+            #[cfg(not(all(feature = "record", feature = "tls")))]
+            Self::Feature(missing) => missing.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Usage {}
+
+/// Whether an unknown argument is meant to be the file of the configuration.
+fn is_file(arg: &OsStr) -> bool {
+    let arg = arg.to_string_lossy();
+    !arg.starts_with('-') || ["-c", "--config="].iter().any(|option| arg.starts_with(option))
+}

@@ -1,0 +1,129 @@
+//! The reasons for which the program ends, and the codes by which a supervisor knows whether to try
+//! again.
+
+use std::error::Error;
+use std::{fmt, io};
+
+use runnel::conf::{self, Place};
+use runnel::device::{self, Fault, Weight};
+
+use crate::arguments::Usage;
+use crate::plan::TooLarge;
+
+/// The reason for which the program ends, or does not follow its configuration.
+#[derive(Debug)]
+pub struct Failure {
+    blame: Blame,
+    why: Box<dyn Error + Send + Sync>,
+}
+
+/// The party at fault, with its exit code. sysexits.h.
+#[derive(Clone, Copy, Debug)]
+#[repr(u8)]
+enum Blame {
+    /// EX_USAGE: the command line is wrong.
+    Usage = 64,
+    /// EX_UNAVAILABLE: it would start, but something that it is to serve is not there.
+    Lacking = 69,
+    /// EX_OSERR: the system refuses something; it may not the next time.
+    System = 71,
+    /// EX_CANTCREAT: files cannot be written, or are there already.
+    #[cfg(feature = "tls")]
+    Unwritten = 73,
+    /// EX_CONFIG: the configuration is wrong, or the machine has not what it names, and that stays
+    /// so until somebody mends it.
+    Config = 78,
+}
+
+/// A key that names something which the machine does not have.
+#[derive(Debug)]
+pub struct Lacks(pub Place, pub Fault);
+
+/// The system does not give something that no key names.
+#[derive(Debug)]
+pub enum System {
+    /// Random bytes.
+    Random(io::Error),
+    /// A further thread.
+    Thread(io::Error),
+    /// Signals.
+    Signals(io::Error),
+}
+
+impl Failure {
+    /// The exit code.
+    pub fn code(&self) -> u8 {
+        self.blame as u8
+    }
+}
+
+impl From<Weight> for Blame {
+    fn from(weight: Weight) -> Self {
+        match weight {
+            Weight::Wrong => Self::Config,
+            Weight::Refused => Self::System,
+            Weight::Lacking | Weight::Untried => Self::Lacking,
+        }
+    }
+}
+
+/// Errors, each with those at fault.
+macro_rules! blame {
+    ($($(#[$feature:meta])? $error:ty: $blame:expr;)+) => { $(
+        $(#[$feature])?
+        impl From<$error> for Failure {
+            fn from(error: $error) -> Self {
+                let blame: fn(&$error) -> Blame = $blame;
+                Self { blame: blame(&error), why: error.into() }
+            }
+        }
+    )+ };
+}
+
+blame! {
+    Usage: |_| Blame::Usage;
+    conf::Error: |_| Blame::Config;
+    TooLarge: |_| Blame::Config;
+    Lacks: |Lacks(_, fault)| fault.weight.into();
+    device::Error: |error| error.weight().into();
+    System: |_| Blame::System;
+    runnel::serve::Error: |_| Blame::System;
+    #[cfg(feature = "record")]
+    runnel::record::Unready: |_| Blame::System;
+    #[cfg(feature = "record")]
+    runnel::relay::Unsent: |_| Blame::System;
+    #[cfg(feature = "tls")]
+    device::Unmade: |_| Blame::Unwritten;
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.why.fmt(f)
+    }
+}
+
+impl fmt::Display for Lacks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(place, fault) = self;
+        write!(f, "{place}{}", fault.why)
+    }
+}
+
+impl fmt::Display for System {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Random(error) => write!(f, "the system has no random bytes: {error}"),
+            Self::Thread(error) => write!(f, "a thread cannot be started: {error}"),
+            Self::Signals(error) => error.fmt(f),
+        }
+    }
+}
+
+impl Error for Lacks {}
+
+impl Error for System {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        let (Self::Random(error) | Self::Thread(error) | Self::Signals(error)) = self;
+        Some(error)
+    }
+}

@@ -1,0 +1,68 @@
+//! Signals: SIGHUP has the configuration followed as it is then, the others end the program.
+
+use std::sync::Arc;
+
+use runnel::device::supervisor::{State, tell};
+use runnel::device::{self, Signal, Signals};
+use runnel::serve::Server;
+
+use crate::failure::{Failure, System};
+use crate::rest::Rest;
+use crate::source::{Anew, Source};
+
+/// The signals that are awaited from here on.
+pub fn signals() -> Result<Signals, System> {
+    Signals::catch(&[Signal::Term, Signal::Int, Signal::Hup]).map_err(System::Signals)
+}
+
+/// Does what signals say, until one says to end.
+pub async fn obey(mut signals: Signals, source: &mut Source, server: &Arc<Server>, rest: &mut Rest) {
+    let mut next = until_signal(&mut signals).await;
+    while next == Signal::Hup {
+        tell(State::Reloading);
+        device::log::reopen();
+        // a disk that stands still keeps nobody from ending it
+        let mut again = false;
+        let ended = async {
+            loop {
+                match until_signal(&mut signals).await {
+                    Signal::Hup => again = true,
+                    end => break Err(end),
+                }
+            }
+        };
+        let followed = async { Ok(follow(source, server, rest).await) };
+        match smol::future::or(followed, ended).await {
+            Ok(Ok(())) => log::info!("SIGHUP: the configuration is read again"),
+            Ok(Err(error)) => log::error!("SIGHUP: all stays as it was: {error}"),
+            Err(end) => {
+                next = end;
+                break;
+            }
+        }
+        tell(State::Ready);
+        next = if again { Signal::Hup } else { until_signal(&mut signals).await };
+    }
+    log::info!("SIG{}: all connections are closed", if next == Signal::Int { "INT" } else { "TERM" });
+}
+
+/// The next signal; one that cannot be read ends the program.
+async fn until_signal(signals: &mut Signals) -> Signal {
+    signals.next().await.unwrap_or(Signal::Term)
+}
+
+/// Goes by the file as it is now, or on as before.
+async fn follow(source: &mut Source, server: &Arc<Server>, rest: &mut Rest) -> Result<(), Failure> {
+    let Anew { config, keys, live, hints } = source.reload().await?;
+    let log = config.log.clone();
+    let prepared = rest.prepare(&config)?;
+    server.reload(config).await?;
+    source.keys = keys;
+    if !live.is_empty() {
+        log::info!("SIGHUP: {} apply from here on", live.join(", "));
+    }
+    device::log::set_level(&log);
+    source.tell(hints);
+    rest.follow(prepared).await;
+    Ok(())
+}

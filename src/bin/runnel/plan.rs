@@ -1,0 +1,74 @@
+//! The plan: whether the configuration and the machine have the memory and the open files that it may take.
+
+use std::fmt;
+
+use runnel::budget::Plan;
+use runnel::conf::{Config, Keys, machine};
+use runnel::device;
+
+/// More memory than there is.
+#[derive(Debug)]
+pub enum TooLarge {
+    /// The worst case is beyond `memory.total`: both in KiB, and what helps beside a larger one.
+    WorstCase(usize, usize, String),
+    /// `memory.total` is beyond the machine's memory: both in KiB.
+    Total(usize, u64),
+}
+
+/// Open files beside connections: standard streams, listeners, the reactor's, the
+/// signals', the log, the watchdog, and those that are turned away.
+const OTHER_DESCRIPTORS: usize = 32;
+
+/// Whether the worst case is within `memory.total`.
+pub fn check_plan(plan: &Plan, keys: &Keys) -> Result<(), TooLarge> {
+    if plan.fits() {
+        return Ok(());
+    }
+    let knobs: Vec<_> = plan.knobs().iter().take(3).map(ToString::to_string).collect();
+    let profile = || {
+        let (profile, worst) = keys.fitting(plan.limit)?;
+        Some(format!("; or choose profile = {:?}, whose worst case is {} KiB", profile.name(), worst.div_ceil(1024)))
+    };
+    let remedy = match knobs.is_empty() {
+        true => profile().unwrap_or_default(),
+        false => format!("; or lower {}", knobs.join(", or ")),
+    };
+    Err(TooLarge::WorstCase(plan.total().div_ceil(1024), plan.limit / 1024, remedy))
+}
+
+/// Whether the machine has what the plan may take. A configuration for another
+/// machine may be checked on this one all the same.
+pub fn check_machine(plan: &Plan) -> Result<(), TooLarge> {
+    match machine::memory() {
+        Some(there) if there < plan.limit as u64 => Err(TooLarge::Total(plan.limit / 1024, there / 1024)),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the machine has the memory of the plan now.
+pub fn check_free_memory(config: &Config) -> Result<(), device::Error> {
+    device::check_free_memory(config.plan().user() as u64)
+}
+
+/// Makes sure that as many files may be open as the plan has.
+pub fn reserve_descriptors(config: &Config) -> Result<(), device::Error> {
+    device::reserve_descriptors(config.descriptors() + OTHER_DESCRIPTORS)
+}
+
+impl fmt::Display for TooLarge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::WorstCase(worst, total, remedy) => write!(
+                f,
+                "the worst case of this configuration is {worst} KiB, but memory.total is {total} KiB: raise \
+                 memory.total{remedy} (see runnel --plan)"
+            ),
+            Self::Total(total, there) => write!(
+                f,
+                "memory.total is {total} KiB, but the machine has {there} KiB: choose a smaller profile, or \"auto\""
+            ),
+        }
+    }
+}
+
+impl std::error::Error for TooLarge {}

@@ -1,0 +1,88 @@
+//! Relays and recordings, which follow the configuration beside the server.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+#[cfg(not(feature = "record"))]
+use none::{Prepared, Recorder, Unready};
+use runnel::conf::Config;
+#[cfg(feature = "record")]
+use runnel::record::{Prepared, Recorder, Unready};
+use runnel::registry;
+use runnel::relay::Relays;
+use runnel::serve::Server;
+use runnel::session::Core;
+#[cfg(feature = "record")]
+use smol::future::zip;
+
+/// Relays and recordings.
+pub struct Rest {
+    relays: Relays,
+    recorder: Recorder,
+}
+
+/// The time that connections have to notice the end.
+const LAST: Duration = Duration::from_secs(2);
+
+impl Rest {
+    pub fn new(core: &Arc<Core>) -> Self {
+        Self { relays: Relays::new(core, registry::carrier), recorder: Recorder::new(core) }
+    }
+
+    /// The steps of `follow` that may fail. Nothing changes by them.
+    pub fn prepare(&self, config: &Config) -> Result<Prepared, Unready> {
+        self.recorder.prepare(config)
+    }
+
+    /// Begins what is new, and ends what is gone.
+    pub async fn follow(&mut self, prepared: Prepared) {
+        self.relays.follow().await;
+        self.recorder.follow(prepared).await;
+    }
+
+    /// Ends all in order, the server among it. A disk that stands still keeps nobody connected.
+    #[cfg(feature = "record")]
+    pub async fn stop(self, server: &Server) {
+        let closed = zip(server.stop(LAST), self.recorder.stop());
+        zip(self.relays.stop(), closed).await;
+    }
+
+    /// Ends all in order.
+    #[cfg(not(feature = "record"))]
+    pub async fn stop(self, server: &Server) {
+        server.stop(LAST).await;
+    }
+}
+
+/// Nothing is recorded.
+#[cfg(not(feature = "record"))]
+mod none {
+    use std::sync::Arc;
+
+    use runnel::conf::Config;
+    use runnel::session::Core;
+
+    use crate::failure::Failure;
+
+    pub struct Prepared;
+    pub struct Recorder;
+    pub enum Unready {}
+
+    impl From<Unready> for Failure {
+        fn from(never: Unready) -> Self {
+            match never {}
+        }
+    }
+
+    impl Recorder {
+        pub fn new(_: &Arc<Core>) -> Self {
+            Self
+        }
+
+        pub fn prepare(&self, _: &Config) -> Result<Prepared, Unready> {
+            Ok(Prepared)
+        }
+
+        pub async fn follow(&mut self, _: Prepared) {}
+    }
+}

@@ -1,0 +1,77 @@
+//! The configuration that a server goes by: the file that it comes from, now and after a SIGHUP.
+
+use std::path::PathBuf;
+
+use runnel::conf::{Changes, Config, Hint, Keys};
+use runnel::disk::{Lane, aside, read_small};
+
+use crate::failure::Failure;
+use crate::plan::{check_plan, reserve_descriptors};
+
+/// The file of the configuration, its keys, and its hints.
+pub struct Source {
+    /// None for what is embedded.
+    pub file: Option<PathBuf>,
+    pub keys: Keys,
+    /// The hints that were told.
+    hints: Vec<Hint>,
+}
+
+/// The configuration for a running server.
+pub struct Anew {
+    pub config: Config,
+    /// The keys that make it.
+    pub keys: Keys,
+    /// Those of them that are new.
+    pub live: Vec<String>,
+    /// The hints about the file.
+    pub hints: Vec<Hint>,
+}
+
+impl Source {
+    pub fn load(file: Option<PathBuf>) -> Result<(Config, Self), Failure> {
+        let (config, keys) = file.as_deref().map_or_else(|| Keys::parse("embedded", ""), Keys::load)?;
+        Ok((config, Self { file, keys, hints: Vec::new() }))
+    }
+
+    /// Tells the hints that are new.
+    pub fn tell(&mut self, hints: Vec<Hint>) {
+        for (key, words) in hints.iter().filter(|hint| !self.hints.contains(hint)) {
+            log::warn!("{key} {words}");
+        }
+        self.hints = hints;
+    }
+
+    /// Reads the file again.
+    pub async fn reload(&self) -> Result<Anew, Failure> {
+        let (whole, new) = match self.file.clone() {
+            None => Keys::parse("embedded", ""),
+            Some(file) => {
+                let path = file.clone();
+                Keys::of(&file, aside(Lane::to(&file), move || read_small(&path)).await)
+            }
+        }?;
+        check_plan(&whole.plan(), &new)?;
+        let mut keys = self.keys.clone();
+        let Changes { live, mut restart } = keys.adopt(&new);
+        let checked = self.checked(&keys, &new);
+        if checked.is_err() {
+            // the whole file is right, but not without what is made at start
+            restart.extend(live.iter().cloned());
+        }
+        if !restart.is_empty() {
+            log::warn!("SIGHUP: Restart required for: {}", restart.join(", "));
+        }
+        let config = checked?;
+        reserve_descriptors(&config)?;
+        Ok(Anew { config, keys, live, hints: new.hints(&whole) })
+    }
+
+    /// The configuration of `keys`, of which a SIGHUP changed those that it can to those of `new`.
+    fn checked(&self, keys: &Keys, new: &Keys) -> Result<Config, Failure> {
+        let file = self.file.as_deref().map_or_else(String::new, |file| file.display().to_string());
+        let config = keys.checked(&file)?;
+        check_plan(&config.plan(), new)?;
+        Ok(config)
+    }
+}

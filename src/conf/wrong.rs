@@ -1,0 +1,119 @@
+//! The reasons for which a value of a file cannot be read.
+
+use std::fmt;
+
+use super::MissingFeature;
+use super::nearest::nearest;
+
+/// The reason for which a value cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// It is of another type.
+    Type {
+        /// The value.
+        found: Found,
+        /// The values that there are.
+        expected: &'static str,
+    },
+    /// It is out of range, or none of the words that there are.
+    Value {
+        /// The value.
+        found: Found,
+        /// The values that there are.
+        expected: &'static str,
+    },
+    /// It has a key that nobody knows.
+    Unknown {
+        /// The key.
+        key: String,
+        /// Those that there are.
+        known: &'static [&'static str],
+    },
+    /// It lacks a key.
+    Missing(&'static str),
+    /// It is no URL, for this reason.
+    Url(&'static str),
+    /// It is a URL of no scheme that there is; these there are.
+    Scheme(String),
+    /// It asks for a feature.
+    Feature(MissingFeature),
+}
+
+/// The value that stands in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// One that is too long to be said: its type alone.
+    Long(&'static str),
+    /// Its type and itself.
+    Short(String),
+    /// One that may be, or hold, a password.
+    Secret,
+}
+
+impl Wrong {
+    pub(super) fn of_type(value: &toml::Value, expected: &'static str) -> Self {
+        Self::Type { found: Found::of(value), expected }
+    }
+
+    pub(super) fn of_value(value: &toml::Value, expected: &'static str) -> Self {
+        Self::Value { found: Found::of(value), expected }
+    }
+
+    /// The same, and the value is not said.
+    pub(super) fn without_value(mut self) -> Self {
+        if let Self::Type { found, .. } | Self::Value { found, .. } = &mut self
+            && matches!(found, Found::Short(_))
+        {
+            *found = Found::Secret;
+        }
+        self
+    }
+}
+
+impl Found {
+    fn of(value: &toml::Value) -> Self {
+        match value {
+            toml::Value::String(text) => Self::Short(format!("string {text:?}")),
+            toml::Value::Integer(number) => Self::Short(format!("integer `{number}`")),
+            toml::Value::Float(number) => Self::Short(format!("number `{number}`")),
+            toml::Value::Boolean(whether) => Self::Short(format!("boolean `{whether}`")),
+            toml::Value::Datetime(_) => Self::Long("date"),
+            toml::Value::Array(_) => Self::Long("list"),
+            toml::Value::Table(_) => Self::Long("table"),
+        }
+    }
+
+    /// The word that is meant, where a few are expected and it is another.
+    fn meant(&self, expected: &'static str) -> Option<&'static str> {
+        expected.strip_prefix("one of ").unwrap_or(expected).strip_prefix('"')?;
+        let Self::Short(text) = self else { return None };
+        let word = text.strip_prefix("string \"")?.strip_suffix('"')?;
+        nearest(word, expected.split('"').skip(1).step_by(2))
+    }
+
+    /// Says that it is not what is expected.
+    fn tell(&self, f: &mut fmt::Formatter<'_>, what: &str, expected: &'static str) -> fmt::Result {
+        match self {
+            Self::Long(kind) => write!(f, "invalid {what}: {kind}, expected {expected}")?,
+            Self::Short(value) => write!(f, "invalid {what}: {value}, expected {expected}")?,
+            Self::Secret => write!(f, "invalid {what}, expected {expected}")?,
+        }
+        self.meant(expected).map_or(Ok(()), |word| write!(f, "; the nearest is {word:?}"))
+    }
+}
+
+impl fmt::Display for Wrong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Type { found, expected } => found.tell(f, "type", expected),
+            Self::Value { found, expected } => found.tell(f, "value", expected),
+            Self::Unknown { key, known } => write!(f, "unknown key {key}; there are {}", known.join(", ")),
+            Self::Missing(key) => write!(f, "{key} is missing"),
+            Self::Url(why) => write!(f, "invalid value: no such URL: {why}"),
+            Self::Scheme(there) => write!(f, "invalid value: no such URL, expected one that begins with {there}"),
+            Self::Feature(missing) => missing.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Wrong {}
