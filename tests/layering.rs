@@ -200,6 +200,28 @@ fn parts<'a>(line: &'a str, roots: &[&str]) -> Vec<&'a str> {
     paths.map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()).collect()
 }
 
+/// What each `Result` of two types has, and its error.
+fn results(code: &str) -> Vec<(&str, &str)> {
+    let inside = |rest: &'_ str| {
+        let (mut depth, mut comma, mut before) = (1, None, ' ');
+        let end = rest.char_indices().find_map(|(at, c)| {
+            match c {
+                '<' | '(' | '[' => depth += 1,
+                '>' if before == '-' => {}
+                '>' | ')' | ']' => depth -= 1,
+                ',' if depth == 1 => comma = Some(at),
+                _ => {}
+            }
+            before = c;
+            (depth == 0).then_some(at)
+        });
+        comma.zip(end)
+    };
+    let after = code.match_indices("Result<").map(|(at, word)| &code[at + word.len()..]);
+    let parts = after.filter_map(|rest| inside(rest).map(|(comma, end)| (&rest[..comma], &rest[comma + 1..end])));
+    parts.map(|(value, error)| (value.trim(), error.trim())).collect()
+}
+
 #[test]
 fn arrows_point_down_only() {
     let mut wrong = Vec::new();
@@ -267,6 +289,17 @@ fn what_nobody_names() {
     }
 }
 
+/// Code can tell by a type whose fault it is, and by a text it cannot.
+#[test]
+fn errors_are_no_texts() {
+    for source in sources() {
+        let code: Vec<_> = source.lines.iter().map(|(_, line)| line.trim()).collect();
+        let code = code.join(" ");
+        let texts: Vec<_> = results(&code).into_iter().filter(|(_, error)| *error == "String").collect();
+        assert!(texts.is_empty(), "src/{}: {texts:?}", source.path);
+    }
+}
+
 #[test]
 fn files_are_short() {
     let long: Vec<_> = sources().into_iter().filter(|source| source.len > LONGEST).map(|source| source.path).collect();
@@ -284,4 +317,6 @@ fn tests_and_comments_are_not_scanned() {
     assert_eq!(parts(&lines[0].1, &["crate::"]), ["hub"]);
     assert!(names(&lines[1].1, "smol::spawn") && !names("not_smol::spawn()", "smol::spawn"));
     assert!(names("std::io::Read", "std::io") && !names("std::iota", "std::io"));
+    let code = "fn f(g: fn() -> Result<Box<dyn Fn() -> u8>, String>) -> io::Result<Option<String>> { Result<(), E> }";
+    assert_eq!(results(code), [("Box<dyn Fn() -> u8>", "String"), ("()", "E")]);
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::failed::Failed;
 use crate::stamp::Stamping;
 use crate::target::{Scheme, Target};
 
@@ -71,12 +72,12 @@ pub struct Args {
 
 impl Args {
     /// Reads the command line; `None` if it asks for help.
-    pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Self>, String> {
+    pub fn parse(mut words: impl Iterator<Item = String>) -> Result<Option<Self>, Failed> {
         let role = match words.next().as_deref() {
             Some("push") => Role::Push,
             Some("play") => Role::Play,
             Some("-h" | "--help") => return Ok(None),
-            _ => return Err("say push or play; runnel-bench -h tells more".into()),
+            _ => return Err(Failed::asked("say push or play; runnel-bench -h tells more")),
         };
         let mut args = Self {
             role,
@@ -106,42 +107,44 @@ impl Args {
                 "--spread" if role == Role::Push => args.spread_ms = value(&word, words.next())?,
                 "--frame-ms" if role == Role::Play => args.frame_ms = Some(value(&word, words.next())?),
                 "--udp" if role == Role::Play => args.udp = true,
-                _ if word.starts_with('-') => return Err(format!("unknown option {word}; runnel-bench -h lists them")),
+                _ if word.starts_with('-') => {
+                    return Err(Failed::asked(format!("unknown option {word}; runnel-bench -h lists them")));
+                }
                 _ if args.url.is_empty() => args.url = word,
-                _ => return Err(format!("one URL is enough: {word}")),
+                _ => return Err(Failed::asked(format!("one URL is enough: {word}"))),
             }
         }
         args.check().map(|()| Some(args))
     }
 
-    fn check(&self) -> Result<(), String> {
+    fn check(&self) -> Result<(), Failed> {
         let target = self.target(0)?;
         if self.role == Role::Push && target.scheme == Scheme::Http {
-            return Err(format!("push knows rtmp:// and rtsp:// alone: {}", self.url));
+            return Err(Failed::asked(format!("push knows rtmp:// and rtsp:// alone: {}", self.url)));
         }
         if self.role == Role::Play && self.stamping == Stamping::Times && target.scheme == Scheme::Rtsp {
-            return Err("no stamps come through RTSP; --sei tells the latency".into());
+            return Err(Failed::asked("no stamps come through RTSP; --sei tells the latency"));
         }
         if self.stamping != Stamping::None && target.is_playlist() {
-            return Err("segments are not looked into: HLS tells no latency".into());
+            return Err(Failed::asked("segments are not looked into: HLS tells no latency"));
         }
         if self.udp && target.scheme != Scheme::Rtsp {
-            return Err("--udp wants rtsp://".into());
+            return Err(Failed::asked("--udp wants rtsp://"));
         }
         if self.role == Role::Push && self.input.as_os_str().is_empty() {
-            return Err("push wants a file: -i FILE.flv".into());
+            return Err(Failed::asked("push wants a file: -i FILE.flv"));
         }
         if self.sessions == 0 {
-            return Err("-n must be at least 1".into());
+            return Err(Failed::asked("-n must be at least 1"));
         }
         if !(0.1..=1e6).contains(&self.rate) {
-            return Err("--rate must be between 0.1 and 1000000".into());
+            return Err(Failed::asked("--rate must be between 0.1 and 1000000"));
         }
         Ok(())
     }
 
     /// The stream of the session of that number.
-    pub fn target(&self, number: usize) -> Result<Target, String> {
+    pub fn target(&self, number: usize) -> Result<Target, Failed> {
         Target::parse(&self.url.replace("{i}", &number.to_string()))
     }
 
@@ -151,21 +154,21 @@ impl Args {
     }
 }
 
-fn value<T: FromStr>(option: &str, word: Option<String>) -> Result<T, String> {
-    let word = word.ok_or_else(|| format!("{option} wants a value"))?;
-    word.parse().map_err(|_| format!("{option} cannot be {word:?}"))
+fn value<T: FromStr>(option: &str, word: Option<String>) -> Result<T, Failed> {
+    let word = word.ok_or_else(|| Failed::asked(format!("{option} wants a value")))?;
+    word.parse().map_err(|_| Failed::asked(format!("{option} cannot be {word:?}")))
 }
 
-fn seconds(option: &str, word: Option<String>) -> Result<Duration, String> {
+fn seconds(option: &str, word: Option<String>) -> Result<Duration, Failed> {
     let seconds = value(option, word)?;
-    Duration::try_from_secs_f64(seconds).map_err(|_| format!("{option} cannot be {seconds}"))
+    Duration::try_from_secs_f64(seconds).map_err(|_| Failed::asked(format!("{option} cannot be {seconds}")))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn parse(line: &str) -> Result<Option<Args>, String> {
+    fn parse(line: &str) -> Result<Option<Args>, Failed> {
         Args::parse(line.split_whitespace().map(String::from))
     }
 

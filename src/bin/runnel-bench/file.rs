@@ -1,6 +1,7 @@
 //! The file that is published: an FLV file as RTMP messages in their order, and
 //! as frames.
 
+use std::fmt::Display;
 use std::path::Path;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use runnel::media::{Frame, Kind, Ticks, Tracks};
 use runnel::proto::rtmp::kind;
 use runnel::wire::Reader;
 
+use crate::failed::Failed;
 use crate::glance::Glance;
 use crate::sei;
 
@@ -39,10 +41,10 @@ pub struct Message {
 
 impl Media {
     /// Reads a file.
-    pub fn load(path: &Path) -> Result<Self, String> {
-        let fail = |why: &str| format!("{}: {why}", path.display());
-        let data = std::fs::read(path).map_err(|error| fail(&error.to_string()))?;
-        Self::parse(&data).map_err(fail)
+    pub fn load(path: &Path) -> Result<Self, Failed> {
+        let fail = |why: &dyn Display| Failed::asked(format!("{}: {why}", path.display()));
+        let data = std::fs::read(path).map_err(|error| fail(&error))?;
+        Self::parse(&data).map_err(|why| fail(&why))
     }
 
     fn parse(data: &[u8]) -> Result<Self, &'static str> {

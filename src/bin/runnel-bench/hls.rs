@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use runnel::proto::{Error, Machine};
 use runnel::reactor::Timer;
 
+use crate::failed::Failed;
 use crate::link::Link;
 use crate::target::Target;
 use crate::viewer::Viewer;
@@ -25,7 +26,7 @@ enum State {
 }
 
 /// The body of an answer with status 200, or the status line of another.
-type Answer = Result<Vec<u8>, String>;
+type Answer = Result<Vec<u8>, Failed>;
 
 /// A playlist's target duration and segments. RFC 8216 section 4.3.
 #[derive(Debug, PartialEq)]
@@ -38,13 +39,13 @@ struct Listed {
 
 /// Plays until it fails. A segment that has left the playlist before it was fetched
 /// is a gap.
-pub async fn watch(link: &mut Link, target: &Target, viewer: &mut Viewer) -> Result<Infallible, String> {
+pub async fn watch(link: &mut Link, target: &Target, viewer: &mut Viewer) -> Result<Infallible, Failed> {
     let folder = target.path.rsplit_once('/').map_or("", |(folder, _)| folder);
     let begun = Instant::now();
     let mut next = None;
     loop {
         let playlist = fetch(link, target, &target.path, viewer).await?;
-        let listed = Listed::parse(&String::from_utf8_lossy(&playlist)).ok_or("not a playlist")?;
+        let listed = Listed::parse(&String::from_utf8_lossy(&playlist)).ok_or(Failed::server("not a playlist"))?;
         let end = listed.first + listed.uris.len() as u64;
         // a player that comes in begins three segments before the end. RFC 8216 section 6.3.3
         let from = next.unwrap_or(end.saturating_sub(3)).max(listed.first);
@@ -95,7 +96,7 @@ impl Get {
         let head = String::from_utf8_lossy(data.split_at(end).0).to_ascii_lowercase();
         let status = head.lines().next().unwrap_or_default();
         if !status.starts_with("http/1.1 200") {
-            self.answer = Some(Err(format!("refused: {status}")));
+            self.answer = Some(Err(Failed::server(format!("refused: {status}"))));
             return Ok(data.len());
         }
         let length = head.lines().find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
@@ -149,7 +150,7 @@ mod tests {
                     rest.drain(..used);
                 }
             }
-            assert_eq!(get.event(), Some(Ok(b"hello".to_vec())), "in parts of {size}");
+            assert_eq!(get.event().unwrap().unwrap(), b"hello", "in parts of {size}");
         }
     }
 
@@ -157,7 +158,7 @@ mod tests {
     fn what_is_not_there_is_refused() {
         let mut get = Get { out: Vec::new(), state: State::Head, answer: None };
         assert!(get.input(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n").is_ok());
-        assert_eq!(get.event(), Some(Err("refused: http/1.1 404 not found".into())));
+        assert_eq!(get.event().unwrap().unwrap_err().to_string(), "refused: http/1.1 404 not found");
     }
 
     #[test]

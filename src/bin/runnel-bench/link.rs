@@ -11,6 +11,7 @@ use rustls::pki_types::ServerName;
 use rustls::{ClientConnection, Stream};
 use socket2::{Domain, Socket, Type};
 
+use crate::failed::Failed;
 use crate::target::Target;
 
 /// A connection.
@@ -32,22 +33,19 @@ thread_local! {
 
 impl Link {
     /// Connects; under TLS the server may be anybody.
-    pub async fn open(target: &Target) -> Result<Self, String> {
-        let socket = connect(target.address).await.map_err(|error| error.to_string())?;
-        socket.get_ref().set_nodelay(true).map_err(|error| error.to_string())?;
-        let tls = || {
+    pub async fn open(target: &Target) -> Result<Self, Failed> {
+        let socket = connect(target.address).await?;
+        socket.get_ref().set_nodelay(true)?;
+        let tls = || -> Result<_, Failed> {
             let name = ServerName::from(target.address.ip());
-            ClientConnection::new(Trust::anybody().map_err(|error| error.to_string())?.config(), name)
-                .map(Box::new)
-                .map_err(|error| error.to_string())
+            Ok(Box::new(ClientConnection::new(Trust::anybody()?.config(), name)?))
         };
         Ok(Self { socket, tls: target.sealed.then(tls).transpose()?, rest: Vec::new() })
     }
 
     /// Our address.
-    pub fn local(&self) -> Result<IpAddr, String> {
-        let local = self.socket.get_ref().local_addr().map_err(|error| error.to_string())?;
-        Ok(local.ip())
+    pub fn local(&self) -> Result<IpAddr, Failed> {
+        Ok(self.socket.get_ref().local_addr()?.ip())
     }
 
     /// Sends the machine's output, then waits for input and reads once. Every event goes to `event`.
@@ -55,19 +53,19 @@ impl Link {
     pub async fn turn<M: Machine>(
         &mut self,
         machine: &mut M,
-        mut event: impl FnMut(M::Event) -> Result<(), String>,
-    ) -> Result<usize, String> {
+        mut event: impl FnMut(M::Event) -> Result<(), Failed>,
+    ) -> Result<usize, Failed> {
         while !machine.transmit().is_empty() {
             self.send(machine.transmit())?;
             if !machine.transmit().is_empty() {
-                self.socket.writable().await.map_err(|error| error.to_string())?;
+                self.socket.writable().await?;
             }
         }
         loop {
             if let Some(bytes) = self.read(machine, &mut event)? {
                 return Ok(bytes);
             }
-            self.socket.readable().await.map_err(|error| error.to_string())?;
+            self.socket.readable().await?;
         }
     }
 
@@ -75,20 +73,20 @@ impl Link {
     pub fn read<M: Machine>(
         &mut self,
         machine: &mut M,
-        mut event: impl FnMut(M::Event) -> Result<(), String>,
-    ) -> Result<Option<usize>, String> {
+        mut event: impl FnMut(M::Event) -> Result<(), Failed>,
+    ) -> Result<Option<usize>, Failed> {
         BUFFER.with_borrow_mut(|buffer| {
             let (kept, free) = buffer.split_at_mut(self.rest.len());
             kept.copy_from_slice(&self.rest);
             let bytes = match self.wire(|wire| wire.read(free)) {
-                Ok(0) => return Err("the server closed the connection".into()),
+                Ok(0) => return Err(Failed::server("the server closed the connection")),
                 Ok(bytes) => bytes,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(None),
-                Err(error) => return Err(error.to_string()),
+                Err(error) => return Err(error.into()),
             };
             let (mut data, _) = buffer.split_at(self.rest.len() + bytes);
             loop {
-                let used = machine.input(data).map_err(|error| error.to_string())?;
+                let used = machine.input(data)?;
                 while let Some(what) = machine.event() {
                     event(what)?;
                 }
@@ -98,7 +96,7 @@ impl Link {
                 }
             }
             if data.len() > MAX_REST {
-                return Err("the server sends a header without end".into());
+                return Err(Failed::server("the server sends a header without end"));
             }
             self.rest.clear();
             self.rest.extend_from_slice(data);
@@ -108,14 +106,14 @@ impl Link {
 
     /// Sends as much of `bytes` as the socket takes and removes that. Gives the
     /// number of bytes sent.
-    pub fn send(&mut self, bytes: &mut Vec<u8>) -> Result<usize, String> {
+    pub fn send(&mut self, bytes: &mut Vec<u8>) -> Result<usize, Failed> {
         match self.wire(|wire| wire.write(bytes)) {
             Ok(sent) => {
                 bytes.drain(..sent);
                 Ok(sent)
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(0),
-            Err(error) => Err(error.to_string()),
+            Err(error) => Err(error.into()),
         }
     }
 

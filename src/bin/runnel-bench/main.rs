@@ -2,6 +2,7 @@
 //! thread, and says in one line of JSON what came through and what it cost.
 
 mod args;
+mod failed;
 mod file;
 mod flv;
 mod glance;
@@ -25,6 +26,7 @@ use std::rc::Rc;
 use smol::LocalExecutor;
 
 use args::{Args, HELP, Role};
+use failed::Failed;
 use tally::Shared;
 
 fn main() -> ExitCode {
@@ -47,7 +49,7 @@ fn main() -> ExitCode {
 }
 
 /// Runs the sessions and prints the report; false if any was refused or lost.
-async fn measure(executor: Rc<LocalExecutor<'static>>, args: Rc<Args>) -> Result<bool, String> {
+async fn measure(executor: Rc<LocalExecutor<'static>>, args: Rc<Args>) -> Result<bool, Failed> {
     let tally = Shared::default();
     let sessions = match args.role {
         Role::Push => {
@@ -62,7 +64,7 @@ async fn measure(executor: Rc<LocalExecutor<'static>>, args: Rc<Args>) -> Result
     Ok(report.all_well())
 }
 
-fn fail(error: &str) -> ExitCode {
+fn fail(error: &Failed) -> ExitCode {
     eprintln!("runnel-bench: {error}");
     ExitCode::FAILURE
 }

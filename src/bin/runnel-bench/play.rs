@@ -11,6 +11,7 @@ use runnel::reactor::Timer;
 use smol::LocalExecutor;
 
 use crate::args::Args;
+use crate::failed::Failed;
 use crate::flv::Flv;
 use crate::hls;
 use crate::link::Link;
@@ -42,7 +43,7 @@ pub async fn run(executor: Rc<LocalExecutor<'static>>, args: Rc<Args>, tally: Sh
 }
 
 /// Plays until it fails.
-async fn session(args: &Args, number: usize, viewer: &mut Viewer) -> Result<Infallible, String> {
+async fn session(args: &Args, number: usize, viewer: &mut Viewer) -> Result<Infallible, Failed> {
     let target = args.target(number)?;
     let mut link = Link::open(&target).await?;
     match target.scheme {
@@ -61,7 +62,7 @@ async fn session(args: &Args, number: usize, viewer: &mut Viewer) -> Result<Infa
     }
 }
 
-async fn watch<M>(link: &mut Link, mut machine: M, viewer: &mut Viewer) -> Result<Infallible, String>
+async fn watch<M>(link: &mut Link, mut machine: M, viewer: &mut Viewer) -> Result<Infallible, Failed>
 where
     M: Machine,
     M::Event: Into<Heard>,

@@ -11,6 +11,7 @@ use runnel::reactor::Timer;
 use smol::LocalExecutor;
 
 use crate::args::Args;
+use crate::failed::Failed;
 use crate::file::{Media, Message};
 use crate::link::Link;
 use crate::stamp::{Stamping, Stamps};
@@ -123,7 +124,7 @@ struct Publisher {
 }
 
 impl Publisher {
-    async fn connect(args: &Args, media: &Media, number: usize) -> Result<Self, String> {
+    async fn connect(args: &Args, media: &Media, number: usize) -> Result<Self, Failed> {
         let target = args.target(number)?;
         let mut link = Link::open(&target).await?;
         let voice = Voice::connect(&mut link, &target, number, media).await?;
@@ -133,7 +134,7 @@ impl Publisher {
 
     /// Sends a message, before the first of all the head; gives the number of
     /// bytes that the socket took.
-    fn send(&mut self, media: &Media, message: &Message, timestamp: u32, inside: bool) -> Result<usize, String> {
+    fn send(&mut self, media: &Media, message: &Message, timestamp: u32, inside: bool) -> Result<usize, Failed> {
         if self.sent == 0 {
             self.voice.begin(media, timestamp);
         }
@@ -147,7 +148,7 @@ impl Publisher {
         }
         let bytes = self.link.send(self.voice.transmit())?;
         if self.voice.transmit().len() > MAX_BACKLOG {
-            return Err("the server does not read".into());
+            return Err(Failed::server("the server does not read"));
         }
         Ok(bytes)
     }

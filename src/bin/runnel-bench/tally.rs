@@ -4,6 +4,8 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::Duration;
 
+use crate::failed::Failed;
+
 /// The tally as the sessions share it.
 pub type Shared = Rc<RefCell<Tally>>;
 
@@ -44,7 +46,7 @@ impl Tally {
     }
 
     /// A session has ended; the first few reasons are told.
-    pub fn ended(&mut self, started: bool, why: &str) {
+    pub fn ended(&mut self, started: bool, why: &Failed) {
         if started {
             self.lost += 1
         } else {

@@ -5,6 +5,8 @@ use std::net::{SocketAddr, ToSocketAddrs};
 use runnel::proto::Url;
 use runnel::proto::rtmp::Address;
 
+use crate::failed::Failed;
+
 /// The protocol by which streams are published and played.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
@@ -42,8 +44,8 @@ pub struct Target {
 
 impl Target {
     /// Reads a URL and looks the host up.
-    pub fn parse(url: &str) -> Result<Self, String> {
-        let wrong = |why| format!("{why}: {url:?}");
+    pub fn parse(url: &str) -> Result<Self, Failed> {
+        let wrong = |why| Failed::asked(format!("{why}: {url:?}"));
         let (scheme, rest) = url.split_once("://").ok_or_else(|| wrong("not a URL"))?;
         let known = SCHEMES.into_iter().find(|known| known.0 == scheme);
         let (_, scheme, sealed, port) =
@@ -71,8 +73,8 @@ impl Target {
     }
 
     /// As RTSP wants it.
-    pub fn url(&self) -> Result<Url, String> {
-        Url::parse(&format!("rtsp://{}/{}", self.host, self.path)).map_err(Into::into)
+    pub fn url(&self) -> Result<Url, Failed> {
+        Url::parse(&format!("rtsp://{}/{}", self.host, self.path)).map_err(Failed::asked)
     }
 
     /// As RTMP wants it. The name begins behind the last slash before a query.

@@ -5,6 +5,7 @@ use std::time::Instant;
 use runnel::media::Kind;
 
 use crate::args::Args;
+use crate::failed::Failed;
 use crate::glance::Glance;
 use crate::sei;
 use crate::stamp::{Stamping, Stamps};
@@ -74,11 +75,11 @@ impl Viewer {
     }
 
     /// Takes note; an error ends the session.
-    pub fn hear(&mut self, what: Heard) -> Result<(), String> {
+    pub fn hear(&mut self, what: Heard) -> Result<(), Failed> {
         match what {
             Heard::Frame(seen) => self.frame(seen),
             Heard::Asked => self.begun = Instant::now(),
-            Heard::Refused(why) => return Err(format!("refused: {why}")),
+            Heard::Refused(why) => return Err(Failed::server(format!("refused: {why}"))),
             Heard::Other => {}
         }
         Ok(())

@@ -4,6 +4,7 @@ use runnel::budget::Account;
 use runnel::proto::Machine;
 use runnel::proto::rtmp::{Client, ClientEvent, Role};
 
+use crate::failed::Failed;
 use crate::file::{Media, Message};
 use crate::link::Link;
 use crate::play::MAX_MESSAGE;
@@ -18,7 +19,7 @@ pub enum Voice {
 
 impl Voice {
     /// Ready when the server lets it publish.
-    pub async fn connect(link: &mut Link, target: &Target, number: usize, media: &Media) -> Result<Self, String> {
+    pub async fn connect(link: &mut Link, target: &Target, number: usize, media: &Media) -> Result<Self, Failed> {
         if target.scheme == Scheme::Rtsp {
             return Ok(Self::Rtsp(Box::new(Publish::connect(link, &target.url()?, &media.tracks).await?)));
         }
@@ -58,7 +59,7 @@ impl Voice {
     }
 
     /// Hears what the server has said.
-    pub fn listen(&mut self, link: &mut Link) -> Result<(), String> {
+    pub fn listen(&mut self, link: &mut Link) -> Result<(), Failed> {
         match self {
             Self::Rtmp(client) => {
                 while link.read(&mut **client, not_refused)?.is_some() {}
@@ -77,9 +78,9 @@ impl Voice {
     }
 }
 
-fn not_refused(event: ClientEvent) -> Result<(), String> {
+fn not_refused(event: ClientEvent) -> Result<(), Failed> {
     match event {
-        ClientEvent::Refused(why) | ClientEvent::Moved(why) => Err(format!("refused: {why}")),
+        ClientEvent::Refused(why) | ClientEvent::Moved(why) => Err(Failed::server(format!("refused: {why}"))),
         _ => Ok(()),
     }
 }

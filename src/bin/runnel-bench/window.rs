@@ -8,6 +8,7 @@ use runnel::reactor::Timer;
 use smol::future::or;
 
 use crate::args::{Args, Role};
+use crate::failed::Failed;
 use crate::proc;
 use crate::tally::{Samples, Shared};
 
@@ -31,8 +32,8 @@ struct Server {
 }
 
 /// Waits until all sessions are up, then measures.
-pub async fn measure(args: &Args, tally: &Shared) -> Result<Report, String> {
-    let mut signals = Signals::catch(&[Signal::Term, Signal::Int]).map_err(|error| error.to_string())?;
+pub async fn measure(args: &Args, tally: &Shared) -> Result<Report, Failed> {
+    let mut signals = Signals::catch(&[Signal::Term, Signal::Int])?;
     let ready = async {
         all_started(args, tally).await;
         Timer::after(args.warmup).await;
@@ -84,7 +85,7 @@ async fn all_started(args: &Args, tally: &Shared) {
 const PATIENCE: Duration = Duration::from_secs(15);
 
 impl Server {
-    fn begin(pids: &[String]) -> Result<Self, String> {
+    fn begin(pids: &[String]) -> Result<Self, Failed> {
         Ok(Self { cpu_seconds: cpu_seconds(pids)?, ..Self::default() })
     }
 
@@ -101,15 +102,17 @@ impl Server {
         self.peak_kib = self.peak_kib.max(self.resident_kib);
     }
 
-    fn end(&mut self, pids: &[String]) -> Result<(), String> {
+    fn end(&mut self, pids: &[String]) -> Result<(), Failed> {
         self.look(pids);
         self.cpu_seconds = cpu_seconds(pids)? - self.cpu_seconds;
         Ok(())
     }
 }
 
-fn cpu_seconds(who: &[String]) -> Result<f64, String> {
-    who.iter().map(|who| proc::cpu_seconds(who).ok_or_else(|| format!("process {who} is not there"))).sum()
+fn cpu_seconds(who: &[String]) -> Result<f64, Failed> {
+    who.iter()
+        .map(|who| proc::cpu_seconds(who).ok_or_else(|| Failed::asked(format!("process {who} is not there"))))
+        .sum()
 }
 
 impl Report {

@@ -11,6 +11,8 @@ pub use view::{View, watch_datagrams};
 
 use runnel::proto::rtsp::ClientEvent;
 
+use crate::failed::Failed;
+
 /// The reason why a session ends with this event, if it does.
 fn end(event: ClientEvent) -> Option<String> {
     match event {
@@ -22,6 +24,6 @@ fn end(event: ClientEvent) -> Option<String> {
 }
 
 /// Nothing but an end matters.
-fn not_ended(event: ClientEvent) -> Result<(), String> {
-    end(event).map_or(Ok(()), Err)
+fn not_ended(event: ClientEvent) -> Result<(), Failed> {
+    end(event).map_or(Ok(()), |why| Err(Failed::server(why)))
 }

@@ -11,6 +11,7 @@ use runnel::proto::rtsp::{CONTROL, Client, ClientEvent, Lower, Purpose, packet_h
 use runnel::proto::{Machine, Url};
 
 use super::not_ended;
+use crate::failed::Failed;
 use crate::link::Link;
 use crate::sei;
 
@@ -29,7 +30,7 @@ const CHANNELS: usize = 4;
 
 impl Publish {
     /// Announces the tracks; ready when packets may go.
-    pub async fn connect(link: &mut Link, url: &Url, tracks: &Tracks) -> Result<Self, String> {
+    pub async fn connect(link: &mut Link, url: &Url, tracks: &Tracks) -> Result<Self, Failed> {
         let offers = offers(tracks);
         let local = link.local()?.to_string();
         let controls: Vec<_> = (0..offers.len()).map(|number| format!("{CONTROL}{number}")).collect();
@@ -47,7 +48,7 @@ impl Publish {
                 if let ClientEvent::SetUp(number, transport) = &event
                     && let Some((kind, _)) = offers.get(*number)
                 {
-                    let (rtp, rtcp) = transport.interleaved.ok_or("only over UDP")?;
+                    let (rtp, rtcp) = transport.interleaved.ok_or(Failed::server("only over UDP"))?;
                     let slots = channels.iter_mut().skip(channel(*kind).into());
                     slots.zip([rtp, rtcp]).for_each(|(slot, channel)| *slot = Some(channel));
                 }
@@ -83,7 +84,7 @@ impl Publish {
     }
 
     /// Hears what the server has said.
-    pub fn listen(&mut self, link: &mut Link) -> Result<(), String> {
+    pub fn listen(&mut self, link: &mut Link) -> Result<(), Failed> {
         while link.read(&mut self.client, not_ended)?.is_some() {}
         Ok(())
     }

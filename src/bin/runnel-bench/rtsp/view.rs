@@ -18,6 +18,7 @@ use smol::future::or;
 use super::lane::Lane;
 use super::ports::Ports;
 use super::{end, not_ended};
+use crate::failed::Failed;
 use crate::link::Link;
 use crate::viewer::{Heard, Viewer};
 
@@ -132,7 +133,7 @@ impl Machine for View {
 }
 
 /// Plays over UDP until it fails.
-pub async fn watch_datagrams(link: &mut Link, mut view: View, viewer: &mut Viewer) -> Result<Infallible, String> {
+pub async fn watch_datagrams(link: &mut Link, mut view: View, viewer: &mut Viewer) -> Result<Infallible, Failed> {
     while !view.started {
         link.turn(&mut view, |heard| viewer.hear(heard)).await?;
     }
@@ -141,7 +142,7 @@ pub async fn watch_datagrams(link: &mut Link, mut view: View, viewer: &mut Viewe
 }
 
 /// Lets the server hear of us, and hears whether it ends the session.
-async fn converse(link: &mut Link, client: &mut Client) -> Result<Infallible, String> {
+async fn converse(link: &mut Link, client: &mut Client) -> Result<Infallible, Failed> {
     loop {
         let pause = Duration::from_secs(client.timeout().into()) / 2;
         let talk = async {
@@ -151,7 +152,7 @@ async fn converse(link: &mut Link, client: &mut Client) -> Result<Infallible, St
         };
         let wait = async {
             Timer::after(pause).await;
-            Ok::<(), String>(())
+            Ok::<(), Failed>(())
         };
         or(talk, wait).await?;
         client.keep_alive();
@@ -159,12 +160,12 @@ async fn converse(link: &mut Link, client: &mut Client) -> Result<Infallible, St
 }
 
 /// Takes packets as they come.
-async fn receive(tracks: &mut [Track], viewer: &mut Viewer) -> Result<Infallible, String> {
+async fn receive(tracks: &mut [Track], viewer: &mut Viewer) -> Result<Infallible, Failed> {
     poll_fn(|cx| {
         for Track { lane, ports, .. } in &mut *tracks {
             let Some(ports) = ports else { continue };
             while let Poll::Ready(data) = ports.poll_receive(cx) {
-                let data = data.map_err(|error| error.to_string())?;
+                let data = data?;
                 viewer.tally.borrow_mut().moved(data.len());
                 lane.packet(&data).map_or(Ok(()), |seen| viewer.hear(Heard::Frame(seen)))?;
             }
