@@ -29,9 +29,10 @@ pub fn serve(config: &str) -> Result<(), Box<dyn Error>> {
     runnel::reactor::block_on(core.executor.clone().run(copy_all(core)))
 }
 
-/// Decides who may publish and play. One who has to ask somebody else gives `Answer::Later`, and a future.
+/// Decides who may do what. One who has to ask somebody else gives `Answer::Later`, and a future.
 fn decide(request: &Request<'_>) -> Answer {
-    let is_ours = request.action == Action::Publish && request.name.as_str().ends_with("-copy");
+    let is_ours =
+        request.action == Action::Publish && request.name.is_some_and(|name| name.as_str().ends_with("-copy"));
     Answer::Now(if is_ours { Err(Refusal::Denied) } else { Ok(()) })
 }
 

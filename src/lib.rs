@@ -36,7 +36,7 @@
 //! | [`conf`] | the configuration and its plan |
 //! | [`device`] | log, watchdog, user, limits |
 //! | `listing` | playlists on a disk, which recordings and HLS keep |
-//! | [`session`] | what all protocols share: the core, the one place to ask who may publish and play, a publisher's and a viewer's side |
+//! | [`session`] | what all protocols share: the core, the one place to ask who may do what, a publisher's and a viewer's side |
 //! | [`serve`] | the glue: what a machine reports goes to the hub by way of `session` |
 //! | [`relay`] | streams from elsewhere, and to elsewhere |
 //! | `record` | streams that are written to files |

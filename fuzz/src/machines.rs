@@ -8,7 +8,7 @@ use runnel::proto::rtmp::Role;
 use runnel::proto::rtsp::{Lower, Purpose};
 use runnel::proto::ws;
 
-use crate::drive::{Dice, Outcome, React, converse};
+use crate::drive::{Dice, Guarded, Outcome, React, converse};
 use crate::encoder::{Encoder, simple};
 use crate::{rtsp_talks, talks};
 
@@ -118,7 +118,7 @@ pub fn rtsp_server(data: &[u8]) {
     let (options, data) = split(data);
     match options & OTHER {
         0 => endures(options, rtsp_talks::server, data),
-        _ => endures(options, rtsp_talks::guarded_server, data),
+        _ => endures(options, |account| Guarded::new(rtsp_talks::server(account), rtsp_talks::USER), data),
     }
 }
 

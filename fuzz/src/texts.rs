@@ -8,8 +8,8 @@ use runnel::conf::{Config, Keys};
 use runnel::hub::Name;
 use runnel::net::{Claim, Peers, ROW};
 use runnel::proto::rtmp::Address;
-use runnel::proto::rtsp::auth::{Answer, Guard, Method, Verdict};
-use runnel::proto::{Target, Url, ws};
+use runnel::proto::rtsp::auth::{Answer, Challenger};
+use runnel::proto::{AuthScheme, Credentials, Secret, Target, Url, ws};
 use runnel::serve::fuzz::{decoded, understand};
 use runnel::wire::{percent_decode, percent_encode};
 
@@ -109,33 +109,37 @@ pub fn address_seeds() -> Vec<Vec<u8>> {
     .into()
 }
 
+const SCHEMES: [AuthScheme; 2] = [AuthScheme::Digest, AuthScheme::Basic];
+
 /// Challenges and what answers them: nobody passes who does not know the password, and
 /// our own answer to our own challenge does.
 pub fn digest(data: &[u8]) {
     const URI: &str = "rtsp://127.0.0.1:8554/live/test";
     let text = String::from_utf8_lossy(data);
-    let mut guard = Guard::new("user", "pass", &[Method::Digest, Method::Basic], [7; 16]);
-    let verdict = guard.check("PLAY", URI, Some(&text));
-    assert!(verdict != Verdict::Granted || text.to_ascii_lowercase().contains("basic"), "{text}");
+    let mut challenger = Challenger::new([7; 16]);
+    let ours = challenger.challenges(&SCHEMES, text.len() % 2 == 0);
+    let given = challenger.read("PLAY", URI, Some(&text)).credentials;
+    let proof = given.prove("user", Secret::Password("pass"), &SCHEMES);
+    assert!(proof.is_err() || text.to_ascii_lowercase().contains("basic"), "{text}");
+    assert!(given.name().len() <= text.len() && format!("{given:?}").len() <= 10);
+    let _ = Credentials::of_field(Some(&text));
     let challenges: Vec<_> = text.lines().collect();
     if let Some(mut answer) = Answer::new(challenges.iter().copied(), "us\"er", "pa:ss", true, 1) {
         let said = answer.authorization("PLAY", URI);
         assert!(!said.contains(['\r', '\n']), "it breaks out of its line: {said:?}");
         assert!(said.len() <= 4 * text.len() + 1000);
     }
-    let ours = guard.challenges(text.len() % 2 == 0);
     let mixed = challenges.into_iter().chain(ours.iter().map(String::as_str));
     let _ = Answer::new(mixed, "user", "pass", true, 1).map(|mut answer| answer.authorization("PLAY", &text));
 }
 
 pub fn digest_seeds() -> Vec<Vec<u8>> {
-    let guard = Guard::new("user", "pass", &[Method::Digest, Method::Basic], [7; 16]);
-    let challenges = guard.challenges(false);
+    let challenges = Challenger::new([7; 16]).challenges(&SCHEMES, false);
     let mut answer = Answer::new(challenges.iter().map(String::as_str), "user", "guess", true, 1).unwrap();
     let wrong = answer.authorization("PLAY", "rtsp://127.0.0.1:8554/live/test");
     let camera = "Digest realm=\"IP Camera(12345)\", nonce=\"6f3a\", qop=\"auth,auth-int\", stale=\"FALSE\", \
                   opaque=\"a\\\"b\", algorithm=MD5-sess\nBasic realm=\"/\"";
-    vec![challenges.join("\n").into_bytes(), wrong.into_bytes(), camera.into(), b"Basic dXNlcjpndWVzcw==".to_vec()]
+    vec![challenges.join("\n").into_bytes(), wrong.into_bytes(), camera.into(), b"Basic dXNlcjpndWVzcw==".to_vec(), b"Bearer a.b.c".to_vec()]
 }
 
 /// The paths and queries of requests: what a player shows again is what it was told.

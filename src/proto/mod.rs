@@ -15,11 +15,15 @@ pub mod rtsp;
 #[cfg(feature = "http")]
 pub mod ws;
 
+mod credentials;
+mod digest;
 mod error;
 pub mod scheme;
 mod target;
 mod url;
 
+pub use credentials::{AuthScheme, Credentials, Lack, NO_CREDENTIALS, REALM, Secret};
+pub use digest::{Algorithm, Digest};
 pub use error::{Blame, Error};
 pub use scheme::Scheme;
 pub use target::Target;

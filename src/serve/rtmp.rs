@@ -256,10 +256,11 @@ impl Body {
                 protocol: "rtmp",
                 form: wish.form.map(|form| form.name),
                 tls: self.tls,
-                name: &name,
+                name: Some(&name),
                 app: &wish.target.app,
                 query: &wish.target.query,
                 peer: self.peer,
+                credentials: machine.credentials(),
                 agent: machine.agent(),
             };
             self.core.ask(&request).now()
@@ -316,7 +317,7 @@ impl Body {
         target: &Target,
         now: Instant,
     ) -> Result<(Role, SocketSizes), Refusal> {
-        let name = leave.name().clone();
+        let name = leave.to(Action::Publish)?.clone();
         let (publisher, mut grant) = self.core.admit_publisher(leave, &self.entrant(target), now)?;
         machine.charge_to(publisher.account().clone());
         grant.who.begins(&self.core.flood, &name, format_args!("publishes {name} (app {:?})", target.app));
@@ -326,7 +327,7 @@ impl Body {
     }
 
     fn play(&self, leave: Leave, target: &Target, form: &'static Form) -> Result<(Role, SocketSizes), Refusal> {
-        let name = leave.name().clone();
+        let name = leave.to(Action::Play)?.clone();
         let (viewer, mut grant) = self.core.admit_player(leave, &self.entrant(target), form)?;
         grant.who.begins(&self.core.flood, &name, format_args!("plays {name} as {}", form.name));
         let sender = Sender::new((viewer, grant), Outlet::default());

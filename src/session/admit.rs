@@ -53,7 +53,7 @@ impl Core {
         entrant: &Entrant<'_>,
         now: Instant,
     ) -> Result<(Publisher, Grant), Refusal> {
-        let name = leave.to(Action::Publish)?;
+        let name = leave.to(Action::Publish)?.clone();
         let taken = entrant.take(Claim::Publisher)?;
         let who = entrant.who(self).of(&name);
         let publisher = self.hub.publish(&name, &who.to_string(), now)?;
@@ -68,7 +68,7 @@ impl Core {
         entrant: &Entrant<'_>,
         form: &'static Form,
     ) -> Result<(Viewer, Grant), Refusal> {
-        let name = leave.to(Action::Play)?;
+        let name = leave.to(Action::Play)?.clone();
         let taken = entrant.take(Claim::Viewer)?;
         let viewer = self.hub.play(&name, form)?;
         let viewer = if entrant.seat.is_some() { viewer.giving_way(entrant.customer()) } else { viewer };
@@ -84,7 +84,7 @@ impl Core {
         kind: &'static str,
         form: &'static Form,
     ) -> Result<(Viewer, Grant), Refusal> {
-        let name = leave.to(Action::Play)?;
+        let name = leave.to(Action::Play)?.clone();
         let viewer = self.hub.cast(&name, form)?;
         let grant = self.grant(self.who(kind).of(&name), &name, Part::Plays(form.name), &"", None);
         Ok((viewer.of(grant.who.id(), grant.ticket()), grant))

@@ -1,4 +1,4 @@
-//! The one place to ask whether somebody may publish or play. The answer may take time.
+//! The one place to ask whether somebody may publish, play, read a file, or use the API. The answer may take time.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -10,42 +10,52 @@ use crate::reactor::Timer;
 
 use super::core::Core;
 use super::refusal::Refusal;
+use crate::conf::Config;
 use crate::hub::Name;
+use crate::proto::Credentials;
 
-/// The part that somebody wants to have in a stream.
+/// A thing that somebody wants to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// To send it to us.
+    /// To send us a stream.
     Publish,
-    /// To get it from us.
+    /// To get a stream from us as it is published, or what HLS keeps of it.
     Play,
+    /// To read recordings, and the files of `http.root`.
+    Read,
+    /// To use the API over HTTP.
+    Api,
 }
 
-/// A request to publish or to play a stream: all that a rule may go by.
+/// A request to do something: all that a rule may go by.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The part that the client wants.
+    /// The thing that the client wants to do.
     pub action: Action,
     /// The protocol, as the log names it: `rtmp`, `rtsp`, `http`, `ws` or `hls`.
     pub protocol: &'static str,
     /// The name of the form that is to be played, as the log and the metrics have it; `None` for a publisher, and
-    /// in HLS.
+    /// in HLS, and of what is no stream.
     pub form: Option<&'static str>,
     /// The connection is under TLS.
     pub tls: bool,
-    /// The name of the stream.
-    pub name: &'a Name,
-    /// The path before the name, without slashes around it; empty if there is none.
+    /// The name of the stream, or of the one that a recording is of; `None` for other files, and for the API.
+    pub name: Option<&'a Name>,
+    /// The path before the name, without slashes around it; empty if there is none. The whole path for `Read` and
+    /// `Api`.
     pub app: &'a str,
     /// The query of the URL, without `?`; empty if there is none.
     pub query: &'a str,
     /// The client's address.
     pub peer: SocketAddr,
+    /// The credentials that it shows: in RTSP and HTTP those of `Authorization`, in RTMP those of the URL.
+    pub credentials: &'a Credentials,
     /// The client's name for itself: `User-Agent`, or `flashVer` in RTMP; empty if it says none. At most 128 bytes.
     pub agent: &'a str,
 }
 
-/// Decides who may publish and play.
+/// Decides who may do what. Those whom `rtsp.auth` keeps out it does not see. Whoever has to show a password is refused
+/// as [`Refusal::Unauthenticated`] unless [`Credentials::prove`] finds it right.
 pub trait Gatekeeper: Send + Sync {
     /// The answer to a request of a client. It is called between the packets of other connections: what has to
     /// wait for something is an [`Answer::Later`].
@@ -73,28 +83,26 @@ impl<F: Fn(&Request<'_>) -> Answer + Send + Sync> Gatekeeper for F {
     }
 }
 
-/// The leave to publish or to play a stream once. There is no other way to the hub.
+/// The leave to do something once: to publish or to play a stream, there is no other way to the hub.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "it was asked for"]
 pub struct Leave {
     action: Action,
-    name: Name,
+    name: Option<Name>,
 }
 
 impl Leave {
     /// The leave of what the server does by itself: nobody is asked for that.
     pub(crate) fn own(action: Action, name: &Name) -> Self {
-        Self { action, name: name.clone() }
-    }
-
-    /// The stream that it is for.
-    pub fn name(&self) -> &Name {
-        &self.name
+        Self { action, name: Some(name.clone()) }
     }
 
     /// The name of the stream, if the leave is for that action.
-    pub(super) fn to(self, action: Action) -> Result<Name, Refusal> {
-        if self.action == action { Ok(self.name) } else { Err(Refusal::Denied) }
+    ///
+    /// # Errors
+    /// It is for another, or for no stream.
+    pub fn to(&self, action: Action) -> Result<&Name, Refusal> {
+        self.name.as_ref().filter(|_| self.action == action).ok_or(Refusal::Denied)
     }
 }
 
@@ -107,12 +115,25 @@ pub struct Asking {
     limit: Option<Timer>,
 }
 
+/// A rule of the configuration.
+type Rule = fn(&Config, &Request<'_>) -> Verdict;
+
+/// The rules that are asked before the gatekeeper: the first that refuses a request decides.
+const RULES: &[Rule] = &[
+    #[cfg(feature = "rtsp")]
+    super::users::rule,
+];
+
 impl Core {
-    /// Asks whether a client may publish or play.
+    /// Asks whether a client may do something.
     pub fn ask(&self, request: &Request<'_>) -> Asking {
-        let answer = self.gatekeeper.ask(request);
+        let config = self.config();
+        let answer = match RULES.iter().try_for_each(|rule| rule(&config, request)) {
+            Ok(()) => self.gatekeeper.ask(request),
+            Err(why) => Answer::Now(Err(why)),
+        };
         let limit = matches!(answer, Answer::Later(_)).then(|| Timer::after(PATIENCE));
-        Asking { leave: Some(Leave { action: request.action, name: request.name.clone() }), answer, limit }
+        Asking { leave: Some(Leave { action: request.action, name: request.name.cloned() }), answer, limit }
     }
 }
 
@@ -166,7 +187,8 @@ mod tests {
     fn ask(core: &Core, action: Action, name: &str, query: &str) -> Asking {
         let (name, peer) = (Name::new(name).unwrap(), SocketAddr::from(([192, 0, 2, 1], 9)));
         let (protocol, form) = ("rtmp", None);
-        core.ask(&Request { action, protocol, form, tls: false, name: &name, app: "live", query, peer, agent: "" })
+        let (name, app, credentials) = (Some(&name), "live", &Credentials::None);
+        core.ask(&Request { action, protocol, form, tls: false, name, app, query, peer, credentials, agent: "" })
     }
 
     fn poll(asking: &mut Asking) -> Poll<Result<Leave, Refusal>> {
@@ -177,7 +199,7 @@ mod tests {
     fn everybody_may_where_nobody_decides() {
         let core = Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), Arc::default());
         let leave = ask(&core, Action::Publish, "a", "").now().ok().unwrap().unwrap();
-        assert_eq!((leave.name().as_str(), leave.action), ("a", Action::Publish));
+        assert_eq!(leave.to(Action::Publish).unwrap().as_str(), "a");
     }
 
     #[test]
@@ -205,7 +227,7 @@ mod tests {
         drop(second);
         assert_eq!(answers.receiver_count(), 2);
         answers.try_send(()).unwrap();
-        assert_eq!(poll(&mut first).map_ok(|leave| leave.name), Poll::Ready(Ok(Name::new("a").unwrap())));
+        assert_eq!(poll(&mut first).map_ok(|leave| leave.name), Poll::Ready(Ok(Name::new("a").ok())));
         assert_eq!(poll(&mut first), Poll::Ready(Err(Refusal::Denied)), "a leave is given once");
     }
 

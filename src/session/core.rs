@@ -64,7 +64,7 @@ pub struct Core {
     /// Counts of how connections ended.
     pub counters: Counters,
     ids: Ids,
-    /// Decides who may publish and play.
+    /// Decides who may do what.
     pub(super) gatekeeper: Box<dyn Gatekeeper>,
     pub(super) list: Sessions,
     /// The lines that the log has had of each peer.
@@ -72,12 +72,12 @@ pub struct Core {
 }
 
 impl Core {
-    /// A core whose tasks run on `executor`. Everybody may publish and play.
+    /// A core whose tasks run on `executor`. Everybody may do everything, unless the configuration says otherwise.
     pub fn new(config: Config, executor: Arc<Executor<'static>>) -> Arc<Self> {
         Self::guarded(config, executor, |_: &Request<'_>| Answer::Now(Ok(())))
     }
 
-    /// The same, where `gatekeeper` decides who may publish and play.
+    /// The same, where `gatekeeper` decides who may do what.
     pub fn guarded(
         config: Config,
         executor: Arc<Executor<'static>>,

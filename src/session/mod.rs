@@ -1,5 +1,5 @@
-//! The things that all protocols share: the one place to ask for the leave to publish and to play, the identity of a
-//! session, a publisher's and a viewer's side, and the core that every one of them gets.
+//! The things that all protocols share: the one place to ask who may do what, the identity of a session, a publisher's
+//! and a viewer's side, and the core that every one of them gets.
 
 mod admit;
 mod ask;
@@ -20,6 +20,8 @@ mod rtp_out;
 #[cfg(all(test, any(feature = "rtmp", feature = "record")))]
 pub(crate) mod said;
 mod sender;
+#[cfg(feature = "rtsp")]
+mod users;
 mod who;
 
 pub use self::core::Core;
@@ -32,7 +34,7 @@ pub use flv_in::FlvIn;
 pub use ingest::{Ingest, Loss};
 pub use list::{Entry, MAX_URL, Part, Session};
 #[cfg(feature = "record")]
-pub use recorded::{Asked, Counts, List, MOST_TOLD, Recorded, Told, is_recording};
+pub use recorded::{Asked, Counts, List, MOST_TOLD, Recorded, Told, recorded_stream};
 pub use refusal::Refusal;
 #[cfg(feature = "rtsp")]
 pub use rtp_in::{RtpIngest, Tracks, announced};

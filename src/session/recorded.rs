@@ -91,18 +91,21 @@ pub struct Counts {
     full: bool,
 }
 
-/// Whether a path below a folder of recordings is one: others may have files there.
-pub fn is_recording(path: &str) -> bool {
-    let is_recorded = |end| FORMS.iter().any(|form| form.recorded.is_some() && form.extension == end);
-    let named = |stem| name_parts(false, stem).is_some_and(|(stream, _)| Name::new(stream).is_ok());
-    match path.split_once('/') {
-        None => path.rsplit_once('.').is_some_and(|(stem, end)| is_recorded(end) && named(stem)),
-        Some((stream, "record.m3u8")) => Name::new(stream).is_ok(),
-        Some((stream, segment)) => {
-            let stem = segment.strip_suffix(".ts");
-            stem.and_then(|stem| name_parts(true, stem)).is_some_and(|(name, _)| name == stream)
+/// The stream that a path below a folder of recordings is one of; `None` if it is none: others may have files there.
+pub fn recorded_stream(path: &str) -> Option<Name> {
+    let is_recorded = |end: &str| FORMS.iter().any(|form| form.recorded.is_some() && form.extension == end);
+    let stream = match path.split_once('/') {
+        None => {
+            let (stem, _) = path.rsplit_once('.').filter(|(_, end)| is_recorded(end))?;
+            name_parts(false, stem)?.0
         }
-    }
+        Some((stream, "record.m3u8")) => stream,
+        Some((stream, segment)) => {
+            let (name, _) = name_parts(true, segment.strip_suffix(".ts")?)?;
+            Some(name).filter(|name| *name == stream)?
+        }
+    };
+    Name::new(stream).ok()
 }
 
 impl Recorded {
@@ -446,12 +449,12 @@ mod tests {
     #[test]
     fn only_recordings_are_recordings() {
         for path in ["cam-1700000000.flv", "cam-1700000000-1.mp4", "cam/record.m3u8", "cam/cam-1700000000123-0.ts"] {
-            assert!(is_recording(path), "{path}");
+            assert_eq!(recorded_stream(path), Name::new("cam").ok(), "{path}");
         }
         for path in
             ["mine.ts", "cam-x.flv", "cam-1.txt", "cam/passwords.txt", "cam/door-1700000000123-0.ts", "", "/", "cam/"]
         {
-            assert!(!is_recording(path), "{path}");
+            assert!(recorded_stream(path).is_none(), "{path}");
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::proto::http;
 use crate::proto::rtmp;
 #[cfg(feature = "rtsp")]
 use crate::proto::rtsp;
+use crate::proto::{AuthScheme, Lack};
 
 /// A refusal, by its reason.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,12 +21,11 @@ pub enum Refusal {
     Denied,
     /// The gatekeeper has not answered in time.
     Unanswered,
+    /// It has to show credentials by one of these schemes: those that it has shown do not do.
+    Unauthenticated(Lack, &'static [AuthScheme]),
     /// No track has a place here.
     #[cfg(feature = "rtsp")]
     Codec,
-    /// The password is wrong.
-    #[cfg(feature = "rtsp")]
-    Password,
     /// `hls.streams` have segments.
     #[cfg(feature = "http")]
     Segments,
@@ -40,14 +40,20 @@ impl Refusal {
             Self::Name => "name",
             Self::Denied => "denied",
             Self::Unanswered => "unanswered",
+            Self::Unauthenticated(Lack::Wrong, _) => "password",
+            Self::Unauthenticated(..) => "unauthenticated",
             #[cfg(feature = "rtsp")]
             Self::Codec => "codec",
-            #[cfg(feature = "rtsp")]
-            Self::Password => "password",
             #[cfg(feature = "http")]
             Self::Segments => "streams",
             Self::Hub(refused) => refused.label(),
         }
+    }
+
+    /// Whether the client did nothing wrong so far: it could not know that it has to show credentials, or by which
+    /// challenge.
+    pub fn is_question(self) -> bool {
+        matches!(self, Self::Unauthenticated(Lack::Missing | Lack::Stale, _))
     }
 
     /// Its code in RTMP, which goes with the text.
@@ -55,9 +61,9 @@ impl Refusal {
     pub fn in_rtmp(self) -> rtmp::Refusal {
         match self {
             Self::Name | Self::Hub(Refused::Taken) => rtmp::Refusal::BadName,
-            Self::Denied | Self::Unanswered => rtmp::Refusal::Denied,
+            Self::Denied | Self::Unanswered | Self::Unauthenticated(..) => rtmp::Refusal::Denied,
             #[cfg(feature = "rtsp")]
-            Self::Codec | Self::Password => rtmp::Refusal::Denied,
+            Self::Codec => rtmp::Refusal::Denied,
             #[cfg(feature = "http")]
             Self::Segments => rtmp::Refusal::Full,
             Self::Hub(_) => rtmp::Refusal::Full,
@@ -72,7 +78,7 @@ impl Refusal {
             Self::Denied => rtsp::Status::FORBIDDEN,
             Self::Unanswered => rtsp::Status::UNAVAILABLE,
             Self::Codec => rtsp::Status::UNSUPPORTED_MEDIA_TYPE,
-            Self::Password => rtsp::Status::UNAUTHORIZED,
+            Self::Unauthenticated(..) => rtsp::Status::UNAUTHORIZED,
             #[cfg(feature = "http")]
             Self::Segments => rtsp::Status::NOT_ENOUGH_BANDWIDTH,
             Self::Hub(Refused::Taken) => rtsp::Status::FORBIDDEN,
@@ -80,20 +86,31 @@ impl Refusal {
         }
     }
 
-    /// Its status in HTTP: a client may try again after 503.
+    /// Its status in HTTP: a client may try again after 503. There 401 has challenges, so it is 403 if there are none.
     #[cfg(feature = "http")]
     pub fn in_http(self) -> http::Status {
         match self {
             Self::Name => http::Status::BAD_REQUEST,
-            Self::Denied => http::Status::FORBIDDEN,
+            Self::Unauthenticated(..) if self.challenges().next().is_some() => http::Status::UNAUTHORIZED,
+            Self::Denied | Self::Unauthenticated(..) => http::Status::FORBIDDEN,
             #[cfg(feature = "rtsp")]
             Self::Codec => http::Status::NOT_FOUND,
-            #[cfg(feature = "rtsp")]
-            Self::Password => http::Status::FORBIDDEN,
             Self::Unanswered | Self::Segments | Self::Hub(_) => http::Status::UNAVAILABLE,
         }
     }
+
+    /// The challenges that go with 401 in HTTP.
+    #[cfg(feature = "http")]
+    pub fn challenges(self) -> impl Iterator<Item = &'static str> {
+        let schemes = if let Self::Unauthenticated(_, schemes) = self { schemes } else { &[] };
+        CHALLENGES.into_iter().filter(|(scheme, _)| schemes.contains(scheme)).map(|(_, challenge)| challenge)
+    }
 }
+
+/// The challenges that HTTP has here: the values of `WWW-Authenticate`. RFC 7617 section 2, RFC 6750 section 3.
+#[cfg(feature = "http")]
+const CHALLENGES: [(AuthScheme, &str); 2] =
+    [(AuthScheme::Bearer, "Bearer realm=\"runnel\""), (AuthScheme::Basic, "Basic realm=\"runnel\"")];
 
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
@@ -113,10 +130,11 @@ impl From<Refusal> for Reason {
             Refusal::Name => InvalidName::TEXT,
             Refusal::Denied => "the server's rules do not allow it",
             Refusal::Unanswered => "nobody has decided in time whether it may",
+            Refusal::Unauthenticated(Lack::Missing, _) => "it has to show a password or a token",
+            Refusal::Unauthenticated(Lack::Stale, _) => "it answers a challenge that does not hold any more",
+            Refusal::Unauthenticated(Lack::Wrong, _) => "wrong user or password",
             #[cfg(feature = "rtsp")]
             Refusal::Codec => "no track of it has a codec that has a place here",
-            #[cfg(feature = "rtsp")]
-            Refusal::Password => "wrong user or password",
             #[cfg(feature = "http")]
             Refusal::Segments => "no more streams have segments: hls.streams is reached",
             Refusal::Hub(refused) => return Self::Hub(refused),
@@ -133,5 +151,23 @@ impl From<Refusal> for Close {
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         Reason::from(*self).fmt(f)
+    }
+}
+
+#[cfg(all(test, feature = "http"))]
+mod tests {
+    use super::*;
+    use crate::proto::REALM;
+
+    #[test]
+    fn a_challenge_of_http_is_one_that_its_clients_can_answer_here() {
+        let refused = |schemes| Refusal::Unauthenticated(Lack::Missing, schemes);
+        let only_digest = refused(&[AuthScheme::Digest]);
+        assert_eq!((only_digest.in_http(), only_digest.challenges().count()), (http::Status::FORBIDDEN, 0));
+        let all = refused(&[AuthScheme::Basic, AuthScheme::Digest, AuthScheme::Bearer]);
+        let realm = format!("realm=\"{REALM}\"");
+        assert_eq!(all.in_http(), http::Status::UNAUTHORIZED);
+        assert!(all.challenges().count() == 2 && all.challenges().all(|one| one.ends_with(&realm)));
+        assert_eq!(Refusal::Denied.challenges().count(), 0);
     }
 }

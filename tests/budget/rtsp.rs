@@ -9,6 +9,7 @@ use runnel::media::{Codec, Frame, Ticks, Track, Tracks};
 use runnel::proto::Machine;
 use runnel::proto::rtp::{self, Demux, Event, RTP};
 use runnel::proto::rtsp;
+use runnel::proto::rtsp::auth::Challenger;
 use runnel::proto::rtsp::sdp::{self, Offer};
 
 use crate::limits::LIMITS;
@@ -90,7 +91,7 @@ impl Side {
     fn new(hub: &std::sync::Arc<Hub>, now: Instant) -> Self {
         let publisher = hub.publish(&Name::new("a").unwrap(), "TEST1", now).unwrap();
         let account = publisher.account().clone();
-        let machine = rtsp::Server::new(MACHINE, None, "0123456789abcdef".into(), account);
+        let machine = rtsp::Server::new(MACHINE, Challenger::new([7; 16]), "0123456789abcdef".into(), account);
         let demux = Demux::new(LIMITS.max_frame, Duration::ZERO);
         Self { machine, demux, publisher, now }
     }

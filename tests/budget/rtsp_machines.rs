@@ -7,6 +7,7 @@ use bytes::Bytes;
 use runnel::budget::Account;
 use runnel::media::Hz;
 use runnel::proto::rtp::{Demux, Event, Format, header};
+use runnel::proto::rtsp::auth::Challenger;
 use runnel::proto::rtsp::{self, Client, ClientEvent, Lower, Purpose, Server};
 use runnel::proto::{Machine, Url};
 
@@ -41,7 +42,7 @@ fn modest<M: Machine>(alone: &Alone, what: &str, new: fn(Account) -> M, answer: 
 }
 
 fn server(account: Account) -> Server {
-    Server::new(MACHINE, None, "0123456789abcdef".into(), account)
+    Server::new(MACHINE, Challenger::new([7; 16]), "0123456789abcdef".into(), account)
 }
 
 fn serve(server: &mut Server, event: rtsp::Event) {

@@ -4,6 +4,7 @@ use runnel::budget::Account;
 use runnel::proto::rtsp::{Lower, Purpose, sdp::Description};
 
 use crate::conversations::endures;
+use crate::drive::Guarded;
 use crate::{damaged, rtsp_talks};
 
 #[test]
@@ -31,7 +32,7 @@ fn players() {
 
 #[test]
 fn players_that_are_asked_who_they_are() {
-    endures(rtsp_talks::guarded_server, 0, &rtsp_talks::asked_player());
+    endures(|account| Guarded::new(rtsp_talks::server(account), rtsp_talks::USER), 0, &rtsp_talks::asked_player());
 }
 
 fn client(purpose: Purpose, lower: Lower) -> impl Fn(Account) -> runnel::proto::rtsp::Client {

@@ -3,7 +3,7 @@
 use runnel::budget::Account;
 use runnel::proto::rtsp::{self, ClientEvent, Lower, Purpose};
 
-use crate::drive::{invariant, invariant_at, patient, refused};
+use crate::drive::{Guarded, invariant, invariant_at, patient, refused};
 use crate::rtsp_talks;
 
 /// Bytes that the packets of a conversation may take at once.
@@ -78,8 +78,9 @@ fn an_rtsp_player_is_heard_alike() {
 
 #[test]
 fn an_rtsp_player_that_is_asked_who_it_is_is_heard_alike() {
-    let events = invariant(|| rtsp_talks::guarded_server(account()), &rtsp_talks::asked_player());
-    assert_eq!(done(&events), ["Denied", "Describe", "Setup", "Play", "Teardown"]);
+    let events =
+        invariant(|| Guarded::new(rtsp_talks::server(account()), rtsp_talks::USER), &rtsp_talks::asked_player());
+    assert_eq!(done(&events), ["Describe", "Describe", "Describe", "Setup", "Play", "Teardown"]);
 }
 
 #[test]

@@ -12,6 +12,8 @@ use runnel::budget::{Account, Greetings};
 use runnel::proto::rtsp::{self, ClientEvent, Event, Status};
 #[cfg(feature = "http")]
 use runnel::proto::ws;
+#[cfg(feature = "rtsp")]
+use runnel::proto::{AuthScheme, Error, Secret};
 use runnel::proto::{Blame, Machine, http, rtmp};
 pub use sweep::one_in;
 
@@ -179,8 +181,57 @@ impl React for rtsp::Server {
             },
             Event::Play => self.playing(&[(0, Some(7), Some(9000)), (1, None, None)]),
             Event::Announce(..) | Event::Record | Event::Pause | Event::Teardown => self.accept(),
-            Event::Packet { .. } | Event::Lost { .. } | Event::Denied(_) => {}
+            Event::Packet { .. } | Event::Lost { .. } => {}
         }
+    }
+}
+
+/// A server that is used by the password of one user alone.
+#[cfg(feature = "rtsp")]
+pub struct Guarded {
+    server: rtsp::Server,
+    /// Its name and its password.
+    user: (&'static str, &'static str),
+    /// The error that a challenge ended in.
+    over: Option<Error>,
+}
+
+#[cfg(feature = "rtsp")]
+impl Guarded {
+    pub fn new(server: rtsp::Server, user: (&'static str, &'static str)) -> Self {
+        Self { server, user, over: None }
+    }
+}
+
+#[cfg(feature = "rtsp")]
+impl Machine for Guarded {
+    type Event = Event;
+
+    fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
+        self.over.map_or_else(|| self.server.input(data), Err)
+    }
+
+    fn event(&mut self) -> Option<Event> {
+        self.server.event()
+    }
+
+    fn transmit(&mut self) -> &mut Vec<u8> {
+        self.server.transmit()
+    }
+}
+
+#[cfg(feature = "rtsp")]
+impl React for Guarded {
+    fn react(&mut self, event: &Event) {
+        const SCHEMES: [AuthScheme; 2] = [AuthScheme::Digest, AuthScheme::Basic];
+        if let Event::Describe(_) | Event::Announce(..) | Event::Setup { .. } = event {
+            let given = self.server.take_credentials();
+            if let Err(lack) = given.prove(self.user.0, Secret::Password(self.user.1), &SCHEMES) {
+                self.over = self.server.challenge(lack, &SCHEMES).err();
+                return;
+            }
+        }
+        self.server.react(event);
     }
 }
 

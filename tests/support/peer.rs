@@ -39,8 +39,13 @@ pub struct Rtmp {
 impl Rtmp {
     /// Connects; what becomes of the request is the first `event`.
     pub fn new(address: SocketAddr, role: Role, name: &str) -> Self {
+        Self::at(address, role, Address::new("rtmp://127.0.0.1", "live", name))
+    }
+
+    /// The same, where the server is told these parts of a URL.
+    pub fn at(address: SocketAddr, role: Role, told: Address) -> Self {
         let account = Account::root("client", 16 << 20);
-        let machine = Client::new(role, Address::new("rtmp://127.0.0.1", "live", name), 4 << 20, 7, account);
+        let machine = Client::new(role, told, 4 << 20, 7, account);
         Self { socket: connect(address), machine, rest: Vec::new(), events: VecDeque::new() }
     }
 

@@ -3,26 +3,20 @@
 #![allow(dead_code, reason = "each test uses a part")]
 
 use runnel::budget::Account;
+use runnel::proto::AuthScheme::{Basic, Digest};
 use runnel::proto::Url;
-use runnel::proto::rtsp::auth::{Answer, Guard, Method};
+use runnel::proto::rtsp::auth::{Answer, Challenger};
 use runnel::proto::rtsp::{self, Client, Limits, Lower, Purpose};
 
 pub const LIMITS: Limits = Limits { max_message: 4 << 10, max_answers: 16 << 10, timeout: 60 };
 pub const SESSION: &str = "0123456789abcdef";
 pub const URL: &str = "rtsp://127.0.0.1:8554/live/test";
 const SEED: [u8; 16] = [7; 16];
+/// The user who is asked for, and its password.
+pub const USER: (&str, &str) = ("user", "p:a\"ss");
 
 pub fn server(account: Account) -> rtsp::Server {
-    rtsp::Server::new(LIMITS, None, SESSION.into(), account)
-}
-
-/// A server that asks for the password of `user`.
-pub fn guarded_server(account: Account) -> rtsp::Server {
-    rtsp::Server::new(LIMITS, Some(guard()), SESSION.into(), account)
-}
-
-fn guard() -> Guard {
-    Guard::new("user", "p:a\"ss", &[Method::Digest, Method::Basic], SEED)
+    rtsp::Server::new(LIMITS, Challenger::new(SEED), SESSION.into(), account)
 }
 
 pub fn client(purpose: Purpose, lower: Lower, account: Account) -> Client {
@@ -136,9 +130,9 @@ pub fn player() -> Vec<u8> {
 /// A player who is asked who it is, errs once, and knows it then.
 pub fn asked_player() -> Vec<u8> {
     let mut it = Speaker::default();
-    let challenges = guard().challenges(false);
-    let answer = |password| Answer::new(challenges.iter().map(String::as_str), "user", password, true, 1).unwrap();
-    let (mut wrong, mut right) = (answer("guess"), answer("p:a\"ss"));
+    let challenges = Challenger::new(SEED).challenges(&[Digest, Basic], false);
+    let answer = |password| Answer::new(challenges.iter().map(String::as_str), USER.0, password, true, 1).unwrap();
+    let (mut wrong, mut right) = (answer("guess"), answer(USER.1));
     let mut say = |answer: &mut Answer, method: &str, url: &str, more: &[&str]| {
         let authorization = format!("Authorization: {}", answer.authorization(method, url));
         it.ask(method, url, &[&[authorization.as_str()], more].concat(), "");

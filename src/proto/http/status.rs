@@ -14,6 +14,7 @@ impl Status {
     pub const FOUND: Self = Self(302, "Found");
     pub const NOT_MODIFIED: Self = Self(304, "Not Modified");
     pub const BAD_REQUEST: Self = Self(400, "Bad Request");
+    pub const UNAUTHORIZED: Self = Self(401, "Unauthorized");
     pub const FORBIDDEN: Self = Self(403, "Forbidden");
     pub const NOT_FOUND: Self = Self(404, "Not Found");
     pub const METHOD_NOT_ALLOWED: Self = Self(405, "Method Not Allowed");

@@ -11,7 +11,7 @@ use super::{CHUNK_SIZE, NO_ROOM, PING_REQUEST, PING_RESPONSE, STREAM_ID, Target,
 use crate::budget::Account;
 use crate::container::amf::{self, Value};
 use crate::media::Kind;
-use crate::proto::{Error, Machine, agent};
+use crate::proto::{AuthScheme, Credentials, Error, Machine, NO_CREDENTIALS, Url, agent};
 use crate::wire::Reader;
 
 /// The limits of one connection.
@@ -88,6 +88,8 @@ pub struct Server {
     app: Box<str>,
     /// `flashVer` of `connect`.
     agent: Box<str>,
+    /// User and password of `tcUrl`, if it has any.
+    credentials: Option<Box<Credentials>>,
     caps: Caps,
     /// Bytes received since the handshake; wraps, as its acknowledgement does.
     received: u32,
@@ -110,6 +112,7 @@ impl Server {
             out: Vec::new(),
             app: "".into(),
             agent: "".into(),
+            credentials: None,
             caps: Caps::default(),
             received: 0,
             acknowledged: 0,
@@ -132,6 +135,11 @@ impl Server {
     /// The client's name for itself, as its `connect` told it; at most [`MAX_AGENT`](crate::proto::MAX_AGENT) bytes.
     pub fn agent(&self) -> &str {
         &self.agent
+    }
+
+    /// User and password of the URL that its `connect` told.
+    pub fn credentials(&self) -> &Credentials {
+        self.credentials.as_deref().unwrap_or(&NO_CREDENTIALS)
     }
 
     /// Lets the client publish or play.
@@ -273,6 +281,7 @@ impl Server {
         let app: &str = text("app");
         self.app = app.split_at(app.floor_char_boundary(app.len().min(MAX_APP))).0.into();
         self.agent = agent(text("flashVer")).into();
+        self.credentials = credentials(text("tcUrl")).map(Box::new);
         self.caps = Caps::of(object);
         self.send(kind::WINDOW_ACK_SIZE, 0, &WINDOW.to_be_bytes());
         let [a, b, c, d] = WINDOW.to_be_bytes();
@@ -441,6 +450,21 @@ fn skip_version(payload: &Bytes) -> Bytes {
     payload.split_first().map_or_else(Bytes::new, |(_, rest)| payload.slice_ref(rest))
 }
 
+/// User and password of a URL, if it has any. An `@` behind the host is none of theirs.
+fn credentials(url: &str) -> Option<Credentials> {
+    let (scheme, rest) = url.split_once("://")?;
+    let authority = rest.split(['/', '?']).next()?;
+    if !authority.contains('@') {
+        return None;
+    }
+    let Url { user, password, .. } = Url::parse(&format!("{scheme}://{authority}")).ok()?;
+    Some(match user.len() + password.len() {
+        0 => return None,
+        1..=MAX_USER => Credentials::Password { name: user.into(), password: password.into() },
+        _ => Credentials::Damaged(AuthScheme::Basic),
+    })
+}
+
 fn media_kind(kind: u8) -> Option<Kind> {
     match kind {
         kind::AUDIO => Some(Kind::Audio),
@@ -451,6 +475,8 @@ fn media_kind(kind: u8) -> Option<Kind> {
 
 /// The most bytes of an app's name that are kept.
 const MAX_APP: usize = 512;
+/// The most bytes of user and password together: longer ones let nobody in.
+const MAX_USER: usize = 256;
 /// User control events. Section 7.1.7.
 const STREAM_BEGIN: u16 = 0;
 /// Limit type of Set Peer Bandwidth. Section 5.4.5.

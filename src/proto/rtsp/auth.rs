@@ -2,14 +2,13 @@
 //! RFC 7616, and RFC 2617 for peers that know no more.
 
 mod answer;
-mod guard;
+mod challenger;
 
 pub use answer::Answer;
 pub(super) use answer::asks_for_basic;
-pub use guard::{Guard, Method, Verdict};
+pub use challenger::{Challenger, Given};
 
-use md5::Md5;
-use sha2::{Digest as _, Sha256};
+use crate::proto::Algorithm;
 
 /// The most challenges in one field, and parameters in one challenge, that are
 /// looked at.
@@ -87,40 +86,13 @@ fn quote(text: &str) -> String {
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// RFC 7616 section 3.3.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Algorithm {
-    Md5,
-    Sha256,
-}
-
-impl Algorithm {
-    /// The one of that name; MD5 if there is no name.
-    fn parse(name: Option<&str>) -> Option<Self> {
-        match name.unwrap_or_default().to_ascii_uppercase().as_str() {
-            "" | "MD5" => Some(Self::Md5),
-            "SHA-256" => Some(Self::Sha256),
-            _ => None,
-        }
-    }
-
-    /// Hashes the parts with colons between them.
-    fn hash(self, parts: &[&str]) -> String {
-        let text = parts.join(":");
-        match self {
-            Self::Md5 => base16ct::lower::encode_string(&Md5::digest(text)),
-            Self::Sha256 => base16ct::lower::encode_string(&Sha256::digest(text)),
-        }
-    }
-
-    /// The response to a challenge; `counted` are nc and cnonce of qop=auth.
-    /// RFC 7616 section 3.4.1, and RFC 2069 without qop.
-    fn respond(self, secret: &str, nonce: &str, counted: Option<(&str, &str)>, method: &str, uri: &str) -> String {
-        let request = self.hash(&[method, uri]);
-        match counted {
-            Some((nc, cnonce)) => self.hash(&[secret, nonce, nc, cnonce, "auth", &request]),
-            None => self.hash(&[secret, nonce, &request]),
-        }
+/// All that a response is the hash of, behind the secret; `counted` are nc and cnonce of qop=auth.
+/// RFC 7616 section 3.4.1, and RFC 2069 without qop.
+fn asked(algorithm: Algorithm, nonce: &str, counted: Option<(&str, &str)>, method: &str, uri: &str) -> String {
+    let request = algorithm.hash(&[method, uri]);
+    match counted {
+        Some((nc, cnonce)) => [nonce, nc, cnonce, "auth", &request].join(":"),
+        None => [nonce, &request].join(":"),
     }
 }
 

@@ -57,7 +57,7 @@ pub enum Method {
 }
 
 /// Header fields, in the order in which they came.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Fields(Vec<(String, String)>);
 
 /// The error of a message that cannot be read; the bytes behind it cannot be read either.
@@ -96,6 +96,13 @@ impl Error {
     /// More than `used` bytes that are none of a message.
     pub(super) fn behind(used: usize) -> Self {
         Self { status: Status::BAD_REQUEST, cseq: None, used }
+    }
+}
+
+/// Names alone: values may be credentials.
+impl std::fmt::Debug for Fields {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
     }
 }
 

@@ -5,24 +5,23 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 
-use super::auth::{Guard, Verdict};
+use super::auth::{Challenger, Given};
 use super::message::{self, Method, Request, write_response};
 use super::sdp::{Description, resolve};
 use super::wire::{Item, Wire};
 use super::{Status, Transport};
 use crate::budget::{Account, OverBudget};
-use crate::proto::{Error, Machine, Target, agent};
+use crate::proto::{AuthScheme, Credentials, Error, Lack, Machine, Target, agent};
 
-/// An action of the client. All but packets and wrong passwords wait for an answer.
+/// An action of the client. All but packets wait for an answer: the one that is named here, or `refuse`. Where
+/// `challenge` is an answer too, `take_credentials` has what came with the request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// It has shown a wrong name or password for this, and was told so.
-    Denied(Target),
-    /// It asks what a stream consists of: to be answered with `described`.
+    /// It asks what a stream consists of: to be answered with `described` or `challenge`.
     Describe(Target),
-    /// It wants to publish what is described: to be answered with `accept`.
+    /// It wants to publish what is described: to be answered with `accept` or `challenge`.
     Announce(Target, Description),
-    /// It asks how a track is to be carried: to be answered with `set_up`.
+    /// It asks how a track is to be carried: to be answered with `set_up` or `challenge`.
     Setup {
         /// The stream, if there was no DESCRIBE or ANNOUNCE before.
         target: Target,
@@ -70,8 +69,9 @@ pub struct Limits {
 pub struct Server {
     wire: Wire,
     limits: Limits,
-    guard: Option<Guard>,
-    granted: bool,
+    challenger: Challenger,
+    /// The credentials of the request that waits for its answer.
+    given: Given,
     denials: u32,
     events: VecDeque<Event>,
     out: Vec<u8>,
@@ -127,12 +127,12 @@ impl Server {
     /// A machine that waits for a request. `session` is the identifier of the
     /// session that may come of it; packets are charged to `account` until
     /// `charge_to` names another.
-    pub fn new(limits: Limits, guard: Option<Guard>, session: String, account: Account) -> Self {
+    pub fn new(limits: Limits, challenger: Challenger, session: String, account: Account) -> Self {
         Self {
             wire: Wire::new(limits.max_message, account),
             limits,
-            granted: guard.is_none(),
-            guard,
+            challenger,
+            given: Given::default(),
             denials: 0,
             events: VecDeque::new(),
             out: Vec::new(),
@@ -174,16 +174,38 @@ impl Server {
         self.role != Role::Record && self.out.len() > self.limits.max_answers
     }
 
+    /// The credentials of the request that waits for its answer: they are given once.
+    pub fn take_credentials(&mut self) -> Credentials {
+        std::mem::take(&mut self.given.credentials)
+    }
+
+    /// Asks for credentials by these schemes, since those that came do not do.
+    ///
+    /// # Errors
+    /// The client has shown too many that are wrong.
+    pub fn challenge(&mut self, lack: Lack, schemes: &[AuthScheme]) -> Result<(), Error> {
+        let Some(asked) = self.asked.take() else { return Ok(()) };
+        self.forget(&asked);
+        let challenges = self.challenger.challenges(schemes, lack == Lack::Stale);
+        let fields: Vec<_> = challenges.iter().map(|challenge| ("WWW-Authenticate", challenge.as_str())).collect();
+        self.respond(&asked.cseq, Status::UNAUTHORIZED, &fields, "");
+        self.denials += u32::from(lack == Lack::Wrong);
+        if self.denials >= MAX_DENIALS {
+            return Err(Error::misbehaved("too many wrong passwords"));
+        }
+        Ok(())
+    }
+
     /// Answers DESCRIBE.
     pub fn described(&mut self, sdp: &str) {
-        let Some(asked) = self.asked.take() else { return };
+        let Some(asked) = self.answered() else { return };
         let base = format!("{}/", asked.url.trim_end_matches('/'));
         self.respond(&asked.cseq, Status::OK, &[("Content-Base", &base), ("Content-Type", "application/sdp")], sdp);
     }
 
     /// Answers SETUP with the way that was chosen.
     pub fn set_up(&mut self, transport: &Transport) {
-        let Some(asked) = self.asked.take() else { return };
+        let Some(asked) = self.answered() else { return };
         if self.role == Role::None {
             self.role = Role::Play;
         }
@@ -198,7 +220,7 @@ impl Server {
     /// Answers PLAY; `info` gives each track's number, with its first sequence
     /// number and time if they are known. Section 12.33.
     pub fn playing(&mut self, info: &[(usize, Option<u16>, Option<u32>)]) {
-        let Some(asked) = self.asked.take() else { return };
+        let Some(asked) = self.answered() else { return };
         self.state = State::Active;
         let base = asked.url.trim_end_matches('/');
         let tracks = info.iter().map(|(track, sequence, time)| {
@@ -217,7 +239,7 @@ impl Server {
 
     /// Answers ANNOUNCE, RECORD, PAUSE or TEARDOWN.
     pub fn accept(&mut self) {
-        let Some(asked) = self.asked.take() else { return };
+        let Some(asked) = self.answered() else { return };
         match asked.method {
             Method::Announce => self.role = Role::Record,
             Method::Record => {
@@ -232,11 +254,21 @@ impl Server {
 
     /// Refuses the client's request, with the reason.
     pub fn refuse(&mut self, status: Status) {
-        if let Some(asked) = self.asked.take() {
-            if asked.method == Method::Announce {
-                (self.base, self.controls) = Default::default();
-            }
-            self.respond_in_session(&asked.cseq, status);
+        let Some(asked) = self.answered() else { return };
+        self.forget(&asked);
+        self.respond_in_session(&asked.cseq, status);
+    }
+
+    /// The request that is answered now, whose credentials have done if it has any.
+    fn answered(&mut self) -> Option<Asked> {
+        self.challenger.used(&std::mem::take(&mut self.given));
+        self.asked.take()
+    }
+
+    /// Nothing comes of a request.
+    fn forget(&mut self, asked: &Asked) {
+        if asked.method == Method::Announce {
+            (self.base, self.controls) = Default::default();
         }
     }
 
@@ -261,36 +293,13 @@ impl Server {
             self.respond(&cseq, Status::SESSION_NOT_FOUND, &[], "");
             return Ok(());
         }
-        if needs_rights(request.method) && !self.granted && !self.check(&request, &cseq)? {
-            return Ok(());
-        }
+        let Request { method, url, fields, .. } = &request;
+        self.given = self.challenger.read(method.name(), url, fields.get("Authorization"));
         self.request(request, cseq);
+        if self.asked.is_none() {
+            self.given = Given::default();
+        }
         Ok(())
-    }
-
-    /// Whether the client may go on; if not, it is sent challenges.
-    fn check(&mut self, request: &Request, cseq: &str) -> Result<bool, Error> {
-        let Some(guard) = &mut self.guard else { return Ok(true) };
-        let verdict = guard.check(request.method.name(), &request.url, request.fields.get("Authorization"));
-        match verdict {
-            Verdict::Granted => {
-                self.granted = true;
-                return Ok(true);
-            }
-            Verdict::Denied => {
-                self.denials += 1;
-                self.events.push_back(Event::Denied(Target::of_url(&request.url)));
-            }
-            Verdict::Stale => guard.renew(),
-            Verdict::Missing => {}
-        }
-        let challenges = guard.challenges(verdict == Verdict::Stale);
-        let fields: Vec<_> = challenges.iter().map(|challenge| ("WWW-Authenticate", challenge.as_str())).collect();
-        self.respond(cseq, Status::UNAUTHORIZED, &fields, "");
-        if self.denials >= MAX_DENIALS {
-            return Err(Error::misbehaved("too many wrong passwords"));
-        }
-        Ok(false)
     }
 
     fn request(&mut self, request: Request, cseq: String) {
@@ -376,12 +385,6 @@ impl Server {
 
 /// The longest sequence number that is repeated.
 const MAX_CSEQ: usize = 32;
-
-/// Whether a method shows or changes what a password guards.
-fn needs_rights(method: Method) -> bool {
-    use Method::{Announce, Describe, Play, Record, Setup};
-    matches!(method, Describe | Announce | Setup | Play | Record)
-}
 
 /// Takes the number of one of our tracks off a URL.
 fn split_control(url: &str) -> (&str, Option<usize>) {

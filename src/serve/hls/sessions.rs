@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use crate::budget::{Account, Lease};
 use crate::hub::{Name, Refused, Waiting, first_to_go};
 use crate::net::{Close, bits, random};
-use crate::session::{Core, Entry, Leave, Who};
+use crate::session::{Action, Core, Entry, Leave, Refusal, Who};
 
 /// All players that are known.
 pub struct HlsSessions {
@@ -56,8 +56,8 @@ impl HlsSessions {
         mut who: Who,
         url: &dyn Display,
         plays: &dyn Fn(&Name) -> bool,
-    ) -> Result<u64, Refused> {
-        let name = leave.name();
+    ) -> Result<u64, Refusal> {
+        let name = leave.to(Action::Play)?;
         let mut sessions = self.lock();
         let customer = who.ip().and_then(|ip| core.peers.customer(ip)).map(bits);
         let same = |session: &HlsSession| customer.is_some() && session.customer == customer;
@@ -201,14 +201,14 @@ mod tests {
         let core = core();
         let enter = || sessions.enter(&core, leave(&name), core.who("HLSSUB"), &"", &|_| true);
         let (one, two) = (enter().unwrap(), enter().unwrap());
-        assert_eq!((enter(), one == two), (Err(Refused::Viewers), false));
+        assert_eq!((enter(), one == two), (Err(Refused::Viewers.into()), false));
         assert!(sessions.see(one, &name, 10) && !sessions.see(one, &other, 10) && !sessions.see(!one, &name, 10));
         sessions.sweep(Instant::now() + Duration::from_secs(9), Duration::from_secs(10));
         assert_eq!(sessions.len(), 2);
         sessions.sweep(Instant::now() + Duration::from_secs(11), Duration::from_secs(10));
         assert_eq!((sessions.len(), account.used()), (0, 0));
         let poor = HlsSessions::new(9, 9, Account::root("hls", 0));
-        assert_eq!(poor.enter(&core, leave(&name), core.who("HLSSUB"), &"", &|_| true), Err(Refused::Viewers));
+        assert_eq!(poor.enter(&core, leave(&name), core.who("HLSSUB"), &"", &|_| true), Err(Refused::Viewers.into()));
     }
 
     #[test]
@@ -238,7 +238,7 @@ mod tests {
             sessions.enter(&core, leave(&name), who, &"", &|_| true).err()
         };
         let many = [(); 4].map(|()| enter("192.0.2.1:1"));
-        assert_eq!(many, [None, None, None, Some(Refused::Peer)]);
+        assert_eq!(many, [None, None, None, Some(Refused::Peer.into())]);
         assert_eq!(enter("192.0.2.2:1"), None);
     }
 
@@ -253,8 +253,8 @@ mod tests {
         };
         let (one, two) = ("192.0.2.1:1", "192.0.2.2:1");
         let waiting = [enter("x", two), enter("x", one), enter("y", one), enter("z", one)].map(Result::unwrap);
-        assert_eq!(enter("absent", two), Err(Refused::Viewers), "it would wait as well");
-        assert_eq!(enter("absent", one), Err(Refused::Peer));
+        assert_eq!(enter("absent", two), Err(Refused::Viewers.into()), "it would wait as well");
+        assert_eq!(enter("absent", one), Err(Refused::Peer.into()));
         let is_there = |at: usize, name: &str| sessions.see(waiting[at], &Name::new(name).unwrap(), 0);
         enter("live1", two).unwrap();
         assert!(is_there(0, "x") && !is_there(1, "x"), "the longest of those who have most");
@@ -263,6 +263,6 @@ mod tests {
         enter("live3", one).unwrap();
         enter("live4", two).unwrap();
         assert_eq!(sessions.len(), 4);
-        assert_eq!(enter("live5", two), Err(Refused::Viewers), "all of them play");
+        assert_eq!(enter("live5", two), Err(Refused::Viewers.into()), "all of them play");
     }
 }

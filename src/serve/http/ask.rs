@@ -1,47 +1,96 @@
-//! Live forms and playlists that wait until it is decided who may have them.
+//! Requests that wait until it is decided who may have what they ask for.
 
 use super::reply::{Answer, Exchange, NO_ROOM, Reply};
 use crate::container::Form;
 use crate::hub::Name;
 use crate::net::canonical;
-use crate::proto::agent;
 use crate::proto::http::{Request, Status};
+use crate::proto::{Credentials, agent};
 use crate::session::{self, Action, Leave, Refusal};
 use crate::wire::percent_decode;
 
+/// The thing that a client asks for.
+#[cfg_attr(not(feature = "record"), expect(dead_code, reason = "files and what lists them come with it"))]
+pub(super) enum Wish {
+    /// A stream in a form.
+    Live(Name, &'static Form),
+    /// A stream by HLS: its playlists, or a segment that a disk has.
+    Hls(Name),
+    /// A file: a recording of that stream, or one of `http.root`.
+    File(Option<Name>),
+    /// An answer of the API.
+    Api,
+}
+
+impl Wish {
+    fn action(&self) -> Action {
+        match self {
+            Self::Live(..) | Self::Hls(_) => Action::Play,
+            Self::File(_) => Action::Read,
+            Self::Api => Action::Api,
+        }
+    }
+
+    fn form(&self) -> Option<&'static Form> {
+        if let Self::Live(_, form) = self { Some(form) } else { None }
+    }
+
+    fn name(&self) -> Option<&Name> {
+        match self {
+            Self::Live(name, _) | Self::Hls(name) => Some(name),
+            Self::File(name) => name.as_ref(),
+            Self::Api => None,
+        }
+    }
+
+    /// The protocol that a request asks by, and the path before the name, as rules know it.
+    fn way(&self, request: &Request) -> (&'static str, String) {
+        let path = request.path.trim_matches('/');
+        let folders = path.rsplit_once('/').unwrap_or_default().0.trim_matches('/');
+        let decoded = |path| percent_decode(path).unwrap_or_default();
+        match self {
+            Self::Hls(_) => ("hls", "hls".into()),
+            Self::Live(..) if request.websocket().is_some() => ("ws", decoded(folders)),
+            Self::Live(..) => ("http", decoded(folders)),
+            Self::File(_) | Self::Api => ("http", decoded(path)),
+        }
+    }
+}
+
 impl Exchange {
-    /// Asks whether the client may have a stream in a form, or in HLS without one; `then` gives what it may have, once
-    /// that is decided.
-    pub(super) fn ask(
+    /// Asks whether the client may have something; `then` gives what it may have, once that is decided.
+    pub(super) fn ask(self, wish: Wish, then: impl FnOnce(Self, Leave) -> Answer + Send + 'static) -> Answer {
+        self.decide(wish, |exchange, decided| match decided {
+            Ok(leave) => then(exchange, leave),
+            Err(why) => exchange.turn_down(why),
+        })
+    }
+
+    /// The same, where `then` is told of a refusal too.
+    pub(super) fn decide(
         mut self,
-        name: &Name,
-        form: Option<&'static Form>,
-        then: impl FnOnce(Self, Leave) -> Answer + Send + 'static,
+        wish: Wish,
+        then: impl FnOnce(Self, Result<Leave, Refusal>) -> Answer + Send + 'static,
     ) -> Answer {
         if let Some(leave) = self.leave.take() {
-            return then(self, leave);
+            return then(self, Ok(leave));
         }
-        let Request { path, query, fields, .. } = &self.request;
-        let (folders, _) = path.trim_matches('/').rsplit_once('/').unwrap_or_default();
-        let folders = percent_decode(folders.trim_matches('/')).unwrap_or_default();
-        let (protocol, app) = match form {
-            None => ("hls", "hls"),
-            Some(_) if self.request.websocket().is_some() => ("ws", folders.as_str()),
-            Some(_) => ("http", folders.as_str()),
-        };
+        let Request { query, fields, .. } = &self.request;
+        let (protocol, app) = wish.way(&self.request);
         let asking = self.server.core.ask(&session::Request {
-            action: Action::Play,
+            action: wish.action(),
             protocol,
-            form: form.map(|form| form.name),
+            form: wish.form().map(|form| form.name),
             tls: self.tls,
-            name,
-            app,
+            name: wish.name(),
+            app: &app,
             query,
             peer: canonical(self.peer),
+            credentials: &Credentials::of_field(fields.get("authorization")),
             agent: agent(fields.get("user-agent").unwrap_or_default()),
         });
         let asking = match asking.now() {
-            Ok(decided) => return self.decided(decided, then),
+            Ok(decided) => return then(self, decided),
             Err(asking) => asking,
         };
         let size = self.request.size();
@@ -50,25 +99,21 @@ impl Exchange {
         };
         let pending = Box::pin(async move {
             let decided = asking.await;
-            let answer = self.decided(decided, then);
+            let answer = then(self, decided);
             drop(paid);
             Ok(answer)
         });
-        if form.is_some() { Answer::Decided(pending) } else { Answer::Later(pending) }
-    }
-
-    fn decided(self, decided: Result<Leave, Refusal>, then: impl FnOnce(Self, Leave) -> Answer) -> Answer {
-        match decided {
-            Ok(leave) => then(self, leave),
-            Err(why) => self.turn_down(why),
-        }
+        if wish.form().is_some() { Answer::Decided(pending) } else { Answer::Later(pending) }
     }
 
     /// It may not, or is one too many: then the client may try again.
     pub(super) fn turn_down(&self, why: Refusal) -> Answer {
         let path = &self.request.path;
-        self.server.core.refused_guest(why.label(), self.peer, format_args!("is refused {path:?}: {why}"));
-        let reply = Reply::refuse(why.in_http(), why.to_string());
+        if !why.is_question() {
+            self.server.core.refused_guest(why.label(), self.peer, format_args!("is refused {path:?}: {why}"));
+        }
+        let challenges = why.challenges().map(|challenge| ("WWW-Authenticate", challenge.into()));
+        let reply = Reply::refuse(why.in_http(), why.to_string()).with(challenges);
         if reply.status == Status::UNAVAILABLE { reply.retry_after(5).into() } else { reply.into() }
     }
 }

@@ -27,7 +27,7 @@ use crate::hub::{Name, Unit};
 use crate::media::Ticks;
 use crate::net::Outlet;
 use crate::proto::http::{Request, Status};
-use crate::session::is_recording;
+use crate::session::recorded_stream;
 use crate::wire::percent_decode;
 
 /// The way in which a file that is found is sent.
@@ -89,7 +89,8 @@ const LATE: Duration = Duration::from_secs(1);
 
 /// The fields that the answer goes by, be it a file or, if there is none, a stream. Others would take memory
 /// while it is waited for.
-const KEPT: [&str; 9] = [
+const KEPT: [&str; 10] = [
+    "authorization",
     "range",
     "if-range",
     "if-none-match",
@@ -140,10 +141,15 @@ pub(super) fn list(mut exchange: Exchange) -> Answer {
     })
 }
 
+/// The stream that a file is a recording of.
+pub(super) fn stream_of(request: &Request) -> Option<Name> {
+    recorded_stream(&percent_decode(request.path.strip_prefix("/record/")?)?)
+}
+
 /// A file of a recording.
 pub(super) fn recording(exchange: Exchange) -> Answer {
     let path = exchange.request.path.strip_prefix("/record/").unwrap_or_default().to_string();
-    if !percent_decode(&path).is_some_and(|path| is_recording(&path)) {
+    if stream_of(&exchange.request).is_none() {
         return Reply::from(Status::NOT_FOUND).into();
     }
     let roots = exchange.config.record.iter().map(|rule| rule.path.clone().into()).collect();

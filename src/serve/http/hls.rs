@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 use crate::reactor::Timer;
 
+use super::ask::Wish;
 use super::beside;
 use super::reply::{Answer, Body, CORS, EXPOSED, Exchange, NO_CACHE, NO_ROOM, Reply};
 use crate::conf;
@@ -19,7 +20,7 @@ use crate::net::{Close, Outlet};
 use crate::proto::http::{Request, Status};
 use crate::serve::Server;
 use crate::serve::hls::{Entry, HOLD, PLAYER, Text};
-use crate::session::{Leave, sent_away};
+use crate::session::{Action, Leave, sent_away};
 
 /// A request for a playlist or a file that may not be there yet.
 struct Waiting {
@@ -91,7 +92,7 @@ impl Exchange {
         if self.config.hls.sessions && session(&self.request.query).is_some() {
             return Reply::refuse(Status::NOT_FOUND, NO_SESSION).into();
         }
-        self.ask(&name, None, |exchange, leave| exchange.listen(leave, wanted))
+        self.ask(Wish::Hls(name), |exchange, leave| exchange.listen(leave, wanted))
     }
 
     /// Whether the request shows a known session.
@@ -101,9 +102,13 @@ impl Exchange {
 
     /// Lets a player in: it gets what it wants, or its session first.
     fn listen(self, leave: Leave, wanted: Wanted) -> Answer {
-        match self.server.hls.ask(&self.server, leave.name(), self.customer()) {
+        let asked = leave.to(Action::Play).cloned().and_then(|name| {
+            let entry = self.server.hls.ask(&self.server, &name, self.customer())?;
+            Ok((name, entry))
+        });
+        match asked {
             Ok(_) if self.config.hls.sessions => self.seat(leave),
-            Ok(entry) => self.wait(entry, leave.name().clone(), wanted),
+            Ok((name, entry)) => self.wait(entry, name, wanted),
             Err(denied) => self.turn_down(denied),
         }
     }
@@ -125,7 +130,7 @@ impl Exchange {
                 let fields = [("Location", to.into()), NO_CACHE, CORS];
                 Reply::new(Status::FOUND, Body::Text("".into())).with(fields).into()
             }
-            Err(refused) => self.turn_down(refused.into()),
+            Err(refused) => self.turn_down(refused),
         }
     }
 

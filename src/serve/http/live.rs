@@ -3,6 +3,7 @@
 #[cfg(feature = "record")]
 use std::path::PathBuf;
 
+use super::ask::Wish;
 #[cfg(feature = "record")]
 use super::hls::NO_SESSION;
 use super::reply::{Answer, Body, CORS, Exchange, Reply};
@@ -13,7 +14,7 @@ use crate::conf::FileFormat;
 use crate::container::Form;
 use crate::hub::Name;
 use crate::proto::http::{Method, Status};
-use crate::session::{Asker, Entrant, Leave, Sender};
+use crate::session::{Action, Asker, Entrant, Leave, Sender};
 
 /// A player of a live form.
 pub(in crate::serve) struct Player {
@@ -25,12 +26,7 @@ pub(in crate::serve) struct Player {
 pub(super) fn media(exchange: Exchange) -> Answer {
     match Resource::parse(&exchange.request.path) {
         #[cfg(feature = "record")]
-        resource if exchange.may_be_file(resource.as_ref()) => {
-            let root = exchange.config.http.root.clone().into();
-            let path = exchange.request.path.clone();
-            let path = path.strip_prefix('/').unwrap_or(&path);
-            exchange.file(vec![root], path, resource.and_then(Result::ok))
-        }
+        resource if exchange.may_be_file(resource.as_ref()) => exchange.file_or_resource(resource.and_then(Result::ok)),
         Some(Ok(resource)) => exchange.resource_or_disk(resource),
         Some(Err(status)) => Reply::from(status).into(),
         None => Reply::from(Status::NOT_FOUND).into(),
@@ -43,16 +39,24 @@ impl Exchange {
         self.resource(resource)
     }
 
+    /// A file of `http.root` if there is one, and the client may read it; else a stream.
+    #[cfg(feature = "record")]
+    fn file_or_resource(self, resource: Option<Resource>) -> Answer {
+        self.decide(Wish::File(None), |exchange, leave| match (leave, resource) {
+            (Ok(_), resource) => {
+                let root = exchange.config.http.root.clone().into();
+                let path = exchange.request.path.clone();
+                exchange.file(vec![root], path.strip_prefix('/').unwrap_or(&path), resource)
+            }
+            (Err(_), Some(resource)) => exchange.resource(resource),
+            (Err(why), None) => exchange.turn_down(why),
+        })
+    }
+
     /// Segments that are no longer in memory, and the list of all, may be on the disk.
     #[cfg(feature = "record")]
     fn resource_or_disk(self, resource: Resource) -> Answer {
         let (name, file) = match &resource {
-            Resource::Record(name) if self.leave.is_none() && !self.is_known(name) => {
-                let name = name.clone();
-                return self.ask(&name, None, |exchange, leave| {
-                    Self { leave: Some(leave), ..exchange }.resource_or_disk(resource)
-                });
-            }
             Resource::Record(name) => (name.clone(), "record.m3u8"),
             Resource::Segment(name, file)
                 if !self.server.hls.find(name, self.customer()).is_some_and(|entry| entry.has(file)) =>
@@ -68,8 +72,13 @@ impl Exchange {
         if !self.may_have(&name, file) {
             return Reply::refuse(Status::NOT_FOUND, NO_SESSION).into();
         }
-        let path = format!("{name}/{file}");
-        self.stored_segment(roots, &path, resource, name)
+        let (path, wish) = (format!("{name}/{file}"), Wish::Hls(name.clone()));
+        let is_known = self.is_known(&name);
+        let find = move |exchange: Self| exchange.stored_segment(roots, &path, resource, name);
+        match is_known {
+            true => find(self),
+            false => self.ask(wish, |exchange, leave| find(Self { leave: Some(leave), ..exchange })),
+        }
     }
 
     /// The folders in which streams have folders with segments.
@@ -99,7 +108,7 @@ impl Exchange {
         match resource {
             Resource::Live(name, form) => {
                 let form = form.wished(&self.request.query).unwrap_or(form);
-                self.live(&name, form)
+                self.live(name, form)
             }
             Resource::Playlist(name) if self.config.hls.enable => self.playlist(name),
             Resource::Record(name) if self.config.hls.enable => self.whole(name),
@@ -109,17 +118,20 @@ impl Exchange {
     }
 
     /// Asks for a live form, over WebSocket if the client wants that.
-    fn live(self, name: &Name, form: &'static Form) -> Answer {
+    fn live(self, name: Name, form: &'static Form) -> Answer {
         if let Some(status) = Transport::objection(&self.request) {
             let fields = [CORS, ("Sec-WebSocket-Version", "13".into())];
             return Reply::new(status, Body::Text(status.1.into())).with(fields).into();
         }
-        self.ask(name, Some(form), move |exchange, leave| exchange.play(leave, form))
+        self.ask(Wish::Live(name, form), move |exchange, leave| exchange.play(leave, form))
     }
 
     /// Starts a live form.
     fn play(self, leave: Leave, form: &'static Form) -> Answer {
-        let name = leave.name().clone();
+        let name = match leave.to(Action::Play) {
+            Ok(name) => name.clone(),
+            Err(why) => return self.turn_down(why),
+        };
         let asker = Asker::Guest(form.session, Some(self.peer));
         let entrant = Entrant { asker, seat: self.seat.as_ref(), url: &self.request };
         let (viewer, mut grant) = match self.server.core.admit_player(leave, &entrant, form) {

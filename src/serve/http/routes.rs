@@ -1,5 +1,6 @@
 //! The routes: the one place that says which method and path mean what.
 
+use super::ask::Wish;
 #[cfg(feature = "record")]
 use super::files;
 use super::live;
@@ -20,6 +21,8 @@ pub(super) struct Route {
     when: fn(&Config, &Request) -> bool,
     /// The longest body that is read for it, in bytes: a longer one is refused. With 0 any is passed over.
     pub(super) body: usize,
+    /// The leave that a request needs, if the row says that and not its handler.
+    pub(super) wish: Option<fn(&Request) -> Wish>,
     pub(super) handler: fn(Exchange) -> Answer,
 }
 
@@ -33,9 +36,11 @@ pub(super) const ROUTES: &[Route] = &[
     Route::get("/healthz", healthz),
     Route::get("/metrics", metrics::answer),
     #[cfg(feature = "record")]
-    Route::get("/api/record/list", files::list).when(|config, _| config.recording.http),
+    Route::get("/api/record/list", files::list).when(|config, _| config.recording.http).asking(|_| Wish::Api),
     #[cfg(feature = "record")]
-    Route::get("/record/*", files::recording).when(|config, _| config.recording.http && !config.record.is_empty()),
+    Route::get("/record/*", files::recording)
+        .when(|config, _| config.recording.http && !config.record.is_empty())
+        .asking(|request| Wish::File(files::stream_of(request))),
     Route::get("*", live::media),
 ];
 
@@ -53,26 +58,32 @@ const REMEMBERED: &str = "86400";
 impl Route {
     /// GET, and HEAD with it.
     pub(super) const fn get(pattern: &'static str, handler: fn(Exchange) -> Answer) -> Self {
-        Self { method: Some(Method::Get), pattern, when: |_, _| true, body: 0, handler }
+        Self { method: Some(Method::Get), pattern, when: |_, _| true, body: 0, wish: None, handler }
     }
 
     /// POST, with a body of at most so many bytes.
     #[cfg_attr(not(test), expect(dead_code, reason = "no path takes a body yet"))]
     pub(super) const fn post(pattern: &'static str, body: usize, handler: fn(Exchange) -> Answer) -> Self {
         assert!(body <= MAX_BODY);
-        Self { method: Some(Method::Post), pattern, when: |_, _| true, body, handler }
+        Self { method: Some(Method::Post), pattern, when: |_, _| true, body, wish: None, handler }
     }
 
     /// All methods.
     #[cfg(feature = "rtsp")]
     const fn any(pattern: &'static str, handler: fn(Exchange) -> Answer) -> Self {
-        Self { method: None, pattern, when: |_, _| true, body: 0, handler }
+        Self { method: None, pattern, when: |_, _| true, body: 0, wish: None, handler }
     }
 
     /// The same if the configuration and the request say so.
     #[cfg(any(feature = "rtsp", feature = "record"))]
     const fn when(self, when: fn(&Config, &Request) -> bool) -> Self {
         Self { when, ..self }
+    }
+
+    /// The same, for whom that wish is granted.
+    #[cfg(feature = "record")]
+    const fn asking(self, wish: fn(&Request) -> Wish) -> Self {
+        Self { wish: Some(wish), ..self }
     }
 
     fn fits(&self, path: &str) -> bool {

@@ -205,7 +205,11 @@ impl Session {
             Ok(Some(request)) => {
                 let (server, config) = (server.clone(), config.clone());
                 let (seat, peer, tls) = (conn.seat(), conn.peer(), conn.is_under_tls());
-                self.give((route.handler)(Exchange { server, config, seat, peer, tls, request, leave: None }))
+                let exchange = Exchange { server, config, seat, peer, tls, request, leave: None };
+                self.give(match route.wish.map(|wish| wish(&exchange.request)) {
+                    Some(wish) => exchange.ask(wish, |exchange, _| (route.handler)(exchange)),
+                    None => (route.handler)(exchange),
+                })
             }
             Ok(None) => {
                 // a part of the body may stand there already

@@ -1,4 +1,4 @@
-//! Requests that wait until it is decided who may publish and play.
+//! Requests to publish and to play, which wait until it is decided whether the client may.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -7,9 +7,11 @@ use std::time::Instant;
 use super::play::{Held, PlaySession};
 use super::{Body, PLAYER, PUBLISHER, Role, Turn};
 use crate::hub::Name;
+use crate::net::Close;
 use crate::proto::Target;
 use crate::proto::rtp::RTP;
 use crate::proto::rtsp;
+use crate::proto::scheme::RTSP;
 use crate::session::{Action, Asker, Asking, Entrant, Leave, MAX_URL, Refusal, Request, RtpIngest, RtpSender, Tracks};
 
 /// A request that is being decided.
@@ -21,8 +23,8 @@ pub(super) struct Asks {
 
 /// The thing that a client asks for.
 pub(super) enum Wish {
-    /// To publish these tracks.
-    Publish(Tracks),
+    /// To publish these tracks, or tracks that have no place, by the names of their codecs.
+    Publish(Result<Tracks, String>),
     /// To play, beginning with this request.
     Play(Held),
 }
@@ -52,40 +54,85 @@ impl Wish {
 
 impl Body {
     /// Asks whether the client may have what it wants. It is answered once that is decided.
-    pub(super) fn ask(&mut self, machine: &mut rtsp::Server, target: Target, wish: Wish) -> Turn {
-        self.name_as(wish.kind());
+    pub(super) fn ask(
+        &mut self,
+        machine: &mut rtsp::Server,
+        target: Target,
+        wish: Wish,
+        now: Instant,
+    ) -> Result<Turn, Close> {
+        let credentials = machine.take_credentials();
         let Ok(name) = Name::of_url(&target.name) else {
-            self.refuse(machine, &target, Refusal::Name);
-            return Turn::Guest;
+            return self.answer(machine, &target, wish, Err(Refusal::Name), now);
         };
         let action = wish.action();
         let asking = self.server.core.ask(&Request {
             action,
-            protocol: "rtsp",
+            protocol: RTSP.name,
             form: (action == Action::Play).then_some(RTP.name),
             tls: self.tls,
-            name: &name,
+            name: Some(&name),
             app: &target.app,
             query: &target.query,
             peer: self.peer,
+            credentials: &credentials,
             agent: machine.agent(),
         });
-        self.role = Role::Asks(Box::new(Asks { asking, target: target.cut(MAX_URL), wish }));
-        Turn::Held
+        match asking.now() {
+            Ok(answer) => {
+                self.role = Role::Guest;
+                self.answer(machine, &target, wish, answer, now)
+            }
+            Err(asking) => {
+                self.role = Role::Asks(Box::new(Asks { asking, target: target.cut(MAX_URL), wish }));
+                Ok(Turn::Held)
+            }
+        }
     }
 
     /// It was asked, and is decided now.
-    pub(super) fn decided(&mut self, machine: &mut rtsp::Server, answer: Result<Leave, Refusal>, now: Instant) -> Turn {
-        let Role::Asks(asks) = std::mem::replace(&mut self.role, Role::Guest) else { return Turn::None };
+    pub(super) fn decided(
+        &mut self,
+        machine: &mut rtsp::Server,
+        answer: Result<Leave, Refusal>,
+        now: Instant,
+    ) -> Result<Turn, Close> {
+        let Role::Asks(asks) = std::mem::replace(&mut self.role, Role::Guest) else { return Ok(Turn::None) };
         let Asks { target, wish, .. } = *asks;
+        // its time stood still meanwhile
+        Ok(Turn::Guest.or(self.answer(machine, &target, wish, answer, now)?))
+    }
+
+    /// Has the client begin, or tells it and the log why not.
+    fn answer(
+        &mut self,
+        machine: &mut rtsp::Server,
+        target: &Target,
+        wish: Wish,
+        answer: Result<Leave, Refusal>,
+        now: Instant,
+    ) -> Result<Turn, Close> {
+        if let Err(why @ Refusal::Unauthenticated(lack, schemes)) = answer {
+            if !why.is_question() {
+                self.refused(target, why, "");
+            }
+            machine.challenge(lack, schemes)?;
+            return Ok(Turn::None);
+        }
+        self.name_as(wish.kind());
         let begun = answer.and_then(|leave| match wish {
-            Wish::Publish(tracks) => self.publish(machine, leave, &target, tracks, now),
-            Wish::Play(held) => self.play(leave, &target, held),
+            Wish::Publish(Ok(tracks)) => self.publish(machine, leave, target, tracks, now),
+            Wish::Publish(Err(encodings)) => Ok(self.refuse(machine, target, Refusal::Codec, &encodings)),
+            Wish::Play(held) => self.play(leave, target, held),
         });
-        begun.unwrap_or_else(|why| {
-            self.refuse(machine, &target, why);
-            Turn::Guest
-        })
+        Ok(begun.unwrap_or_else(|why| self.refuse(machine, target, why, "")))
+    }
+
+    /// Tells the client and the log the reason.
+    fn refuse(&self, machine: &mut rtsp::Server, target: &Target, why: Refusal, more: &str) -> Turn {
+        self.refused(target, why, more);
+        machine.refuse(why.in_rtsp());
+        Turn::Guest
     }
 
     /// Makes the client a viewer; it is answered once there is something to see.
@@ -105,7 +152,7 @@ impl Body {
         tracks: Tracks,
         now: Instant,
     ) -> Result<Turn, Refusal> {
-        let (name, core) = (leave.name().clone(), &self.server.core);
+        let (name, core) = (leave.to(Action::Publish)?.clone(), &self.server.core);
         let (publisher, mut grant) = core.admit_publisher(leave, &self.entrant(target), now)?;
         machine.charge_to(publisher.account().clone());
         grant.who.begins(&core.flood, &name, format_args!("publishes {name} (app {:?})", target.app));

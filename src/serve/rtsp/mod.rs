@@ -17,10 +17,10 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use super::Server;
-use crate::conf::{Auth, Config};
+use crate::conf::Config;
 use crate::hub::Name;
 use crate::net::{ALL, Close, Conn, SOME, Seat, canonical, drive, poll_in_turns, random};
-use crate::proto::rtsp::auth::{Guard, Method};
+use crate::proto::rtsp::auth::Challenger;
 use crate::proto::rtsp::{self, Event, Limits, Status};
 use crate::proto::{Machine, Target};
 use crate::session::{Core, Refusal, RtpIngest, Tail, Who, announced};
@@ -109,7 +109,7 @@ impl Session {
         let limits = Limits { max_message: MAX_MESSAGE, max_answers: MAX_ANSWERS, timeout };
         let greeting = server.core.greetings.messages();
         let session = random::bytes::<16>().iter().map(|byte| format!("{byte:02x}")).collect();
-        let machine = rtsp::Server::new(limits, guard(&config), session, greeting);
+        let machine = rtsp::Server::new(limits, Challenger::new(random::bytes()), session, greeting);
         let peer = canonical(conn.peer());
         let local = conn.local().map_or(peer, canonical);
         let who = server.core.who(COMMANDS).at(conn.peer());
@@ -151,7 +151,7 @@ impl Session {
             Role::Asks(asks) => {
                 let _ = carrier.poll_send(cx, conn, machine, slow)?;
                 if let Poll::Ready(answer) = asks.poll_answer(cx) {
-                    let turn = body.decided(machine, answer, Instant::now());
+                    let turn = body.decided(machine, answer, Instant::now())?;
                     body.after(turn, conn);
                     conn.offer_again();
                     return Poll::Ready(Ok(()));
@@ -235,17 +235,12 @@ impl Body {
     fn on_event(&mut self, machine: &mut rtsp::Server, event: Event, now: Instant) -> Result<Turn, Close> {
         match (event, &mut self.role) {
             // packets and requests behind TEARDOWN are not heard any more
-            (Event::Packet { .. } | Event::Lost { .. } | Event::Denied(_), Role::Gone) => {}
+            (Event::Packet { .. } | Event::Lost { .. }, Role::Gone) => {}
             (_, Role::Gone) => machine.refuse(Status::METHOD_NOT_VALID),
-            (Event::Denied(target), _) => self.refused(&target, Refusal::Password, ""),
-            (Event::Describe(target), _) => return Ok(self.ask(machine, target, Wish::Play(Held::Describe))),
+            (Event::Describe(target), _) => return self.ask(machine, target, Wish::Play(Held::Describe), now),
             (Event::Announce(target, description), Role::Guest) => {
-                if let Some(tracks) = announced(&description, &self.config) {
-                    return Ok(self.ask(machine, target, Wish::Publish(tracks)));
-                }
-                self.refused(&target, Refusal::Codec, &encodings(&description));
-                machine.refuse(Refusal::Codec.in_rtsp());
-                return Ok(Turn::Guest);
+                let tracks = announced(&description, &self.config).ok_or_else(|| encodings(&description));
+                return self.ask(machine, target, Wish::Publish(tracks), now);
             }
             (Event::Setup { track, transports, .. }, Role::Publish(publish)) => {
                 let (ends, seat) = ((self.local, self.peer), self.seat.as_deref());
@@ -259,7 +254,7 @@ impl Body {
                 return Ok(Turn::Guest);
             }
             (Event::Setup { target, track, transports }, _) => {
-                return Ok(self.ask(machine, target, Wish::Play(Held::Setup(track, transports))));
+                return self.ask(machine, target, Wish::Play(Held::Setup(track, transports)), now);
             }
             (Event::Record, Role::Publish(publish)) => {
                 publish.record();
@@ -324,12 +319,6 @@ impl Body {
         self.who = who;
     }
 
-    /// Tells the client and the log the reason.
-    fn refuse(&self, machine: &mut rtsp::Server, target: &Target, why: Refusal) {
-        self.refused(target, why, "");
-        machine.refuse(why.in_rtsp());
-    }
-
     fn refused(&self, target: &Target, why: Refusal, more: &str) {
         let name: String = target.name.chars().take(Name::MAX).collect();
         self.server.core.refused(why.label(), &self.who, format_args!("is refused {name:?}: {why}{more}"));
@@ -349,14 +338,4 @@ fn encodings(description: &rtsp::sdp::Description) -> String {
     let named = description.medias.iter().flat_map(|media| &media.formats).filter(|format| !format.encoding.is_empty());
     let named: Vec<String> = named.take(4).map(|format| format.encoding.chars().take(32).collect()).collect();
     if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) }
-}
-
-/// Asks for the password, if the configuration has one.
-fn guard(config: &Config) -> Option<Guard> {
-    let methods: &[Method] = match config.rtsp.auth {
-        Auth::Off => return None,
-        Auth::Basic => &[Method::Basic],
-        Auth::Digest => &[Method::Digest],
-    };
-    Some(Guard::new(&config.rtsp.user, &config.rtsp.password, methods, random::bytes()))
 }

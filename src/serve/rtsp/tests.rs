@@ -21,7 +21,7 @@ fn hear(machine: &mut rtsp::Server, body: &mut Body, mut data: &[u8]) {
         if let Role::Asks(asks) = &mut body.role {
             let answer = asks.poll_answer(&mut Context::from_waker(Waker::noop()));
             assert!(answer.is_ready());
-            let _ = answer.map(|answer| body.decided(machine, answer, now));
+            let _ = answer.map(|answer| body.decided(machine, answer, now).unwrap());
         }
         data = &data[used..];
         if used == 0 || data.is_empty() {
@@ -37,7 +37,7 @@ fn what_has_come_in_part_behind_teardown_is_not_the_stream_s() {
     let config = core.config();
     let peer = "192.0.2.1:9".parse().unwrap();
     let limits = Limits { max_message: MAX_MESSAGE, max_answers: MAX_ANSWERS, timeout: 60 };
-    let mut machine = rtsp::Server::new(limits, None, "1".into(), core.greetings.messages());
+    let mut machine = rtsp::Server::new(limits, Challenger::new([7; 16]), "1".into(), core.greetings.messages());
     let who = core.who("RTSPSRVCMD").at(peer);
     let (role, tail) = (Role::Guest, Tail::default());
     let server = Server::new(&core, std::iter::empty());

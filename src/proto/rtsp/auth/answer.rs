@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 
 use base64ct::{Base64, Encoding};
 
-use super::{Algorithm, Challenge, quote};
+use super::{Challenge, asked, quote};
+use crate::proto::Algorithm;
 
 /// Answers the challenges of a server.
 pub struct Answer {
@@ -70,7 +71,7 @@ impl Answer {
         let counted = digest.counted.then_some((nc.as_str(), self.cnonce.as_str()));
         let Digest { algorithm, named, realm, nonce, opaque, .. } = digest;
         let secret = algorithm.hash(&[&self.user, realm, &self.password]);
-        let response = algorithm.respond(&secret, nonce, counted, method, uri);
+        let response = algorithm.hash(&[&secret, &asked(*algorithm, nonce, counted, method, uri)]);
         let texts = [("username", self.user.as_str()), ("realm", realm), ("nonce", nonce), ("uri", uri)];
         let mut parts: Vec<_> = texts.iter().map(|(name, text)| format!("{name}={}", quote(text))).collect();
         parts.push(format!("response=\"{response}\""));

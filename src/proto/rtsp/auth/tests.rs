@@ -1,10 +1,38 @@
 use super::*;
 
-const URI: &str = "rtsp://h/live/a";
-const BOTH: [Method; 2] = [Method::Digest, Method::Basic];
+use crate::proto::AuthScheme::{self, Basic, Digest};
+use crate::proto::{Lack, Secret};
 
-fn guard(methods: &[Method]) -> Guard {
-    Guard::new("user", "p:a\"ss", methods, [7; 16])
+const URI: &str = "rtsp://h/live/a";
+const BOTH: [AuthScheme; 2] = [Digest, Basic];
+
+/// A server that knows the password of `user`.
+struct Guard {
+    challenger: Challenger,
+    schemes: Vec<AuthScheme>,
+}
+
+impl Guard {
+    fn new(schemes: &[AuthScheme], seed: [u8; 16]) -> Self {
+        let mut challenger = Challenger::new(seed);
+        challenger.renew();
+        Self { challenger, schemes: schemes.into() }
+    }
+
+    fn challenges(&mut self, stale: bool) -> Vec<String> {
+        self.challenger.challenges(&self.schemes, stale)
+    }
+
+    fn check(&mut self, method: &str, uri: &str, authorization: Option<&str>) -> Result<(), Lack> {
+        let given = self.challenger.read(method, uri, authorization);
+        given.credentials.prove("user", Secret::Password("p:a\"ss"), &self.schemes)?;
+        self.challenger.used(&given);
+        Ok(())
+    }
+}
+
+fn guard(schemes: &[AuthScheme]) -> Guard {
+    Guard::new(schemes, [7; 16])
 }
 
 fn answer(challenges: &[String]) -> Answer {
@@ -12,7 +40,7 @@ fn answer(challenges: &[String]) -> Answer {
 }
 
 /// The Authorization of a client that knows no more than RFC 2069.
-fn old(guard: &Guard, uri: &str) -> String {
+fn old(guard: &mut Guard, uri: &str) -> String {
     answer(&guard.challenges(false)[1..2]).authorization("DESCRIBE", uri)
 }
 
@@ -63,22 +91,22 @@ fn guards_and_answers_agree_in_every_combination() {
         let challenges = guard(methods).challenges(false);
         assert_eq!(
             challenges.len(),
-            2 * usize::from(methods.contains(&Method::Digest)) + usize::from(methods.contains(&Method::Basic))
+            2 * usize::from(methods.contains(&Digest)) + usize::from(methods.contains(&Basic))
         );
         for at in 0..challenges.len() {
             let mut guard = guard(methods);
             let mut right = answer(&challenges[at..=at]);
             for method in ["DESCRIBE", "SETUP", "PLAY"] {
-                assert_eq!(guard.check(method, URI, Some(&right.authorization(method, URI))), Verdict::Granted);
+                assert_eq!(guard.check(method, URI, Some(&right.authorization(method, URI))), Ok(()));
             }
             let said = right.authorization("PLAY", URI);
             let digest = said.starts_with("Digest");
-            assert_eq!(guard.check("PAUSE", URI, Some(&said)) == Verdict::Denied, digest);
+            assert_eq!(guard.check("PAUSE", URI, Some(&said)) == Err(Lack::Wrong), digest);
             for (user, password) in [("user", "wrong"), ("other", "p:a\"ss"), ("", ""), ("user", "p:a\"ss ")] {
                 let mut wrong = Answer::new([challenges[at].as_str()].into_iter(), user, password, true, 1).unwrap();
-                assert_eq!(guard.check("PLAY", URI, Some(&wrong.authorization("PLAY", URI))), Verdict::Denied);
+                assert_eq!(guard.check("PLAY", URI, Some(&wrong.authorization("PLAY", URI))), Err(Lack::Wrong));
             }
-            assert_eq!(guard.check("PLAY", URI, None), Verdict::Missing);
+            assert_eq!(guard.check("PLAY", URI, None), Err(Lack::Missing));
         }
     }
 }
@@ -95,73 +123,91 @@ fn md5_is_the_last_digest_and_reads_as_old_clients_want_it() {
 
 #[test]
 fn an_answer_in_md5_to_the_first_challenge_passes() {
-    let mut guard = guard(&[Method::Digest]);
+    let mut guard = guard(&[Digest]);
     let first = guard.challenges(false)[0].replace(", algorithm=SHA-256, qop=\"auth\"", "");
     let said = answer(&[first]).authorization("DESCRIBE", URI);
-    assert_eq!(guard.check("DESCRIBE", URI, Some(&said)), Verdict::Granted);
+    assert_eq!(guard.check("DESCRIBE", URI, Some(&said)), Ok(()));
+}
+
+#[test]
+fn a_hash_is_as_good_as_the_password_for_its_algorithm_alone() {
+    let mut guard = guard(&[Digest]);
+    let [sha256, md5] = [0..1, 1..2].map(|at| answer(&guard.challenges(false)[at]).authorization("PLAY", URI));
+    let hash = |algorithm: Algorithm| algorithm.hash(&["user", "runnel", "p:a\"ss"]).to_uppercase();
+    let prove = |said: &str, name, algorithm, hash: &str| {
+        let given = guard.challenger.read("PLAY", URI, Some(said));
+        given.credentials.prove(name, Secret::Ha1(algorithm, hash), &[Digest])
+    };
+    for (algorithm, said, other) in [(Algorithm::Md5, &md5, &sha256), (Algorithm::Sha256, &sha256, &md5)] {
+        let hash = hash(algorithm);
+        assert_eq!(prove(said, "user", algorithm, &hash), Ok(()));
+        assert_eq!(prove(other, "user", algorithm, &hash), Err(Lack::Wrong));
+        assert_eq!(prove(said, "other", algorithm, &hash), Err(Lack::Wrong));
+        assert_eq!(prove(said, "user", algorithm, &hash.replace('A', "B")), Err(Lack::Wrong));
+    }
 }
 
 #[test]
 fn what_is_not_offered_is_missing() {
     let basic = answer(&["Basic realm=\"runnel\"".into()]).authorization("PLAY", URI);
-    assert_eq!(guard(&[Method::Digest]).check("PLAY", URI, Some(&basic)), Verdict::Missing);
-    let digest = old(&guard(&[Method::Digest]), URI);
-    assert_eq!(guard(&[Method::Basic]).check("DESCRIBE", URI, Some(&digest)), Verdict::Missing);
-    assert_eq!(guard(&BOTH).check("PLAY", URI, Some("Bearer x")), Verdict::Missing);
-    assert_eq!(guard(&BOTH).check("PLAY", URI, Some("")), Verdict::Missing);
+    assert_eq!(guard(&[Digest]).check("PLAY", URI, Some(&basic)), Err(Lack::Missing));
+    let digest = old(&mut guard(&[Digest]), URI);
+    assert_eq!(guard(&[Basic]).check("DESCRIBE", URI, Some(&digest)), Err(Lack::Missing));
+    assert_eq!(guard(&BOTH).check("PLAY", URI, Some("Bearer x")), Err(Lack::Missing));
+    assert_eq!(guard(&BOTH).check("PLAY", URI, Some("")), Err(Lack::Missing));
     assert!(guard(&[]).challenges(false).is_empty());
 }
 
 #[test]
 fn answers_grow_stale() {
     let mut guard = guard(&BOTH);
-    let (before, mut counted) = (old(&guard, URI), answer(&guard.challenges(false)));
+    let (before, mut counted) = (old(&mut guard, URI), answer(&guard.challenges(false)));
     let said = counted.authorization("DESCRIBE", URI);
-    assert_eq!(guard.check("DESCRIBE", URI, Some(&said)), Verdict::Granted);
-    assert_eq!(guard.check("DESCRIBE", URI, Some(&said)), Verdict::Stale); // nc did not grow
-    assert_eq!(guard.check("DESCRIBE", URI, Some(&counted.authorization("DESCRIBE", URI))), Verdict::Granted);
-    guard.renew();
+    assert_eq!(guard.check("DESCRIBE", URI, Some(&said)), Ok(()));
+    assert_eq!(guard.check("DESCRIBE", URI, Some(&said)), Err(Lack::Stale)); // nc did not grow
+    assert_eq!(guard.check("DESCRIBE", URI, Some(&counted.authorization("DESCRIBE", URI))), Ok(()));
+    guard.challenger.renew();
     for said in [before, counted.authorization("DESCRIBE", URI)] {
-        assert_eq!(guard.check("DESCRIBE", URI, Some(&said)), Verdict::Stale);
-        assert_eq!(guard.check("PLAY", URI, Some(&said)), Verdict::Denied); // it does not know the password
+        assert_eq!(guard.check("DESCRIBE", URI, Some(&said)), Err(Lack::Stale));
+        assert_eq!(guard.check("PLAY", URI, Some(&said)), Err(Lack::Wrong)); // it does not know the password
     }
     let mut again = answer(&guard.challenges(true));
     assert!(again.is_stale() && !counted.is_stale());
-    assert_eq!(guard.check("PLAY", URI, Some(&again.authorization("PLAY", URI))), Verdict::Granted);
+    assert_eq!(guard.check("PLAY", URI, Some(&again.authorization("PLAY", URI))), Ok(()));
 }
 
 #[test]
 fn nonces_are_of_one_connection() {
-    let other = Guard::new("user", "p:a\"ss", &BOTH, [8; 16]);
+    let mut other = Guard::new(&BOTH, [8; 16]);
     assert_ne!(other.challenges(false), guard(&BOTH).challenges(false));
-    assert_eq!(guard(&BOTH).check("DESCRIBE", URI, Some(&old(&other, URI))), Verdict::Stale);
+    assert_eq!(guard(&BOTH).check("DESCRIBE", URI, Some(&old(&mut other, URI))), Err(Lack::Stale));
 }
 
 #[test]
 fn urls_may_differ_in_the_ways_of_real_clients_and_no_other() {
     let mut guard = guard(&BOTH);
     for (uri, said, verdict) in [
-        ("rtsp://h/p", "rtsp://h/p", Verdict::Granted),
-        ("rtsp://h/p", "rtsp://h/p/", Verdict::Granted),
-        ("rtsp://h/p/", "rtsp://h/p", Verdict::Granted),
-        ("rtsp://h/p", "/p", Verdict::Granted),
-        ("/p/", "rtsp://h:554/p", Verdict::Granted),
-        ("rtsp://h", "/", Verdict::Granted),
-        ("rtsp://h/p/trackID=1", "rtsp://h/p/", Verdict::Granted),
-        ("rtsp://h/p/trackID=1", "rtsp://h/p", Verdict::Granted),
-        ("rtsp://h/p?x=1/trackID=1", "/p?x=1", Verdict::Granted),
-        ("*", "*", Verdict::Granted),
-        ("rtsp://h/a/b/trackID=1", "rtsp://h/a", Verdict::Denied),
-        ("rtsp://h/p", "rtsp://h/", Verdict::Denied),
-        ("rtsp://h/p", "rtsp://h/q", Verdict::Denied),
-        ("rtsp://h/p", "rtsp://g/p", Verdict::Denied),
-        ("rtsp://h/p", "rtsp://h/p/trackID=1", Verdict::Denied),
-        ("rtsp://h/pq", "rtsp://h/p", Verdict::Denied),
-        ("rtsp://h/p", "rtsp:", Verdict::Denied),
-        ("/p", "/", Verdict::Denied),
-        ("rtsp://h", "", Verdict::Denied),
+        ("rtsp://h/p", "rtsp://h/p", Ok(())),
+        ("rtsp://h/p", "rtsp://h/p/", Ok(())),
+        ("rtsp://h/p/", "rtsp://h/p", Ok(())),
+        ("rtsp://h/p", "/p", Ok(())),
+        ("/p/", "rtsp://h:554/p", Ok(())),
+        ("rtsp://h", "/", Ok(())),
+        ("rtsp://h/p/trackID=1", "rtsp://h/p/", Ok(())),
+        ("rtsp://h/p/trackID=1", "rtsp://h/p", Ok(())),
+        ("rtsp://h/p?x=1/trackID=1", "/p?x=1", Ok(())),
+        ("*", "*", Ok(())),
+        ("rtsp://h/a/b/trackID=1", "rtsp://h/a", Err(Lack::Wrong)),
+        ("rtsp://h/p", "rtsp://h/", Err(Lack::Wrong)),
+        ("rtsp://h/p", "rtsp://h/q", Err(Lack::Wrong)),
+        ("rtsp://h/p", "rtsp://g/p", Err(Lack::Wrong)),
+        ("rtsp://h/p", "rtsp://h/p/trackID=1", Err(Lack::Wrong)),
+        ("rtsp://h/pq", "rtsp://h/p", Err(Lack::Wrong)),
+        ("rtsp://h/p", "rtsp:", Err(Lack::Wrong)),
+        ("/p", "/", Err(Lack::Wrong)),
+        ("rtsp://h", "", Err(Lack::Wrong)),
     ] {
-        let authorization = old(&guard, said);
+        let authorization = old(&mut guard, said);
         assert_eq!(guard.check("DESCRIBE", uri, Some(&authorization)), verdict, "{uri} {said}");
     }
 }
@@ -169,7 +215,7 @@ fn urls_may_differ_in_the_ways_of_real_clients_and_no_other() {
 #[test]
 fn answers_are_written_in_many_ways() {
     let mut guard = guard(&BOTH);
-    let said = old(&guard, URI);
+    let said = old(&mut guard, URI);
     let response = said.split("response=\"").nth(1).unwrap().split('"').next().unwrap();
     let nonce = said.split("nonce=\"").nth(1).unwrap().split('"').next().unwrap();
     for text in [
@@ -181,19 +227,19 @@ fn answers_are_written_in_many_ways() {
             "Digest x=\"a, b=\\\"c\", username=\"user\",realm=\"runnel\",nonce=\"{nonce}\",uri=\"{URI}\",response={response},algorithm=\"MD5\",qop=\"\""
         ),
     ] {
-        assert_eq!(guard.check("DESCRIBE", URI, Some(&text)), Verdict::Granted, "{text}");
+        assert_eq!(guard.check("DESCRIBE", URI, Some(&text)), Ok(()), "{text}");
     }
     for (from, to) in [
         ("realm=\"runnel\"", "realm=\"x\""),
         ("Digest ", "Digest algorithm=MD5-sess, "),
         ("Digest ", "Digest qop=auth-int, "),
     ] {
-        assert_eq!(guard.check("DESCRIBE", URI, Some(&said.replace(from, to))), Verdict::Denied);
+        assert_eq!(guard.check("DESCRIBE", URI, Some(&said.replace(from, to))), Err(Lack::Wrong));
     }
     let basic = |token: &str| guard.check("PLAY", URI, Some(&format!("basic  {token} ")));
     assert_eq!(
         ["dXNlcjpwOmEic3M=", "dXNlcjpwOmEic3M", "dXNlcjpwOmEic3N", "%", ""].map(basic),
-        [Verdict::Granted, Verdict::Granted, Verdict::Denied, Verdict::Denied, Verdict::Denied]
+        [Ok(()), Ok(()), Err(Lack::Wrong), Err(Lack::Wrong), Err(Lack::Wrong)]
     );
 }
 
@@ -222,7 +268,11 @@ fn the_strongest_challenge_that_can_be_answered_is_chosen() {
 
 #[test]
 fn secrets_are_not_shown() {
-    let shown = format!("{:?} {:?}", guard(&BOTH), answer(&guard(&BOTH).challenges(false)));
+    let mut guard = guard(&BOTH);
+    let said = old(&mut guard, URI);
+    let shown = format!("{:?}", guard.challenger.read("DESCRIBE", URI, Some(&said)));
+    assert_eq!(shown, "Given { credentials: Digest(..), count: 0 }");
+    let shown = format!("{:?}", answer(&guard.challenges(false)));
     assert!(shown.contains("user") && !shown.contains("ss"), "{shown}");
 }
 
@@ -230,17 +280,17 @@ fn secrets_are_not_shown() {
 fn no_damage_panics_or_grants() {
     let mut guard = guard(&BOTH);
     let counted = answer(&guard.challenges(false)[..1]).authorization("DESCRIBE", URI);
-    for text in [old(&guard, URI), counted, "Basic dXNlcjpwOmEic3M=".into()] {
+    for text in [old(&mut guard, URI), counted, "Basic dXNlcjpwOmEic3M=".into()] {
         for at in 0..text.len() {
             let verdict = guard.check("DESCRIBE", URI, Some(&text[..at]));
             // a closing quote or a padding may be missing
-            assert!(verdict != Verdict::Granted || at + 1 == text.len(), "{}", &text[..at]);
+            assert!(verdict != Ok(()) || at + 1 == text.len(), "{}", &text[..at]);
             for mask in [1, 2, 4, 8, 0x10, 0x40, 0x80, 0xff] {
                 let mut bytes = text.as_bytes().to_vec();
                 bytes[at] ^= mask;
                 let damaged = String::from_utf8_lossy(&bytes);
-                if guard.check("DESCRIBE", URI, Some(&damaged)) == Verdict::Granted {
-                    guard.renew();
+                if guard.check("DESCRIBE", URI, Some(&damaged)) == Ok(()) {
+                    guard.challenger.renew();
                     guard = self::guard(&BOTH);
                 }
                 let said = Answer::new([&*damaged].into_iter(), "u", "p", true, 1)

@@ -1,12 +1,13 @@
-//! A program that decides who may publish and play, at once or after a while.
+//! A program that decides who may do what, at once or after a while.
 
-#[path = "support/encoder.rs"]
+mod credentials;
+#[path = "../support/encoder.rs"]
 mod encoder;
-#[path = "support/peer.rs"]
+#[path = "../support/peer.rs"]
 mod peer;
-#[path = "support/program.rs"]
+#[path = "../support/program.rs"]
 mod program;
-#[path = "support/records.rs"]
+#[path = "../support/records.rs"]
 mod records;
 
 use std::io::{Read, Write};
@@ -21,6 +22,7 @@ use encoder::{Encoder, VIDEO};
 use peer::{Http, Rtmp, connect, metric, until};
 use program::PATIENCE;
 use runnel::conf::Config;
+use runnel::hub::Name;
 use runnel::media::Codec;
 use runnel::proto::rtmp::{ClientEvent, Role};
 use runnel::registry;
@@ -28,8 +30,8 @@ use runnel::serve::Server;
 use runnel::session::{Answer, Core, Refusal, Request};
 use smol::channel::{Receiver, Sender, bounded};
 
-/// A server whose gatekeeper lets `open` and `open2` be published and played, and whoever asks for `later` as soon as the
-/// test says so.
+/// A server whose gatekeeper lets `open` and `open2` be published and played, whoever asks for `later` as soon as the
+/// test says so, and who has the key for what has one.
 struct Gate {
     rtmp: SocketAddr,
     rtsp: SocketAddr,
@@ -41,7 +43,9 @@ struct Gate {
 
 fn decide(request: &Request<'_>, answers: &Receiver<bool>) -> Answer {
     let verdict = |granted| if granted { Ok(()) } else { Err(Refusal::Denied) };
-    match request.name.as_str() {
+    match request.name.map_or("", Name::as_str) {
+        _ if credentials::is_free(request) => Answer::Now(Ok(())),
+        _ if credentials::has_key(request) => Answer::Now(credentials::key(request)),
         "later" => {
             let answers = answers.clone();
             Answer::Later(Box::pin(async move { verdict(answers.recv().await.unwrap_or(false)) }))
@@ -63,7 +67,10 @@ impl Gate {
             let gatekeeper = move |request: &Request<'_>| {
                 let Request { action, protocol, form, app, name, query, agent, .. } = request;
                 let form = form.unwrap_or("-");
+                let name = name.map_or("-", Name::as_str);
                 let line = format!("{action:?} {protocol} {form} {app}/{name}?{query} by {agent:?}");
+                let all = format!("{request:?}");
+                assert!(!credentials::SECRETS.iter().any(|secret| all.contains(secret)), "{all}");
                 log.lock().unwrap().push(line);
                 decide(request, &answer)
             };

@@ -1,0 +1,21 @@
+//! The user of the configuration, by whom alone RTSP is used where `rtsp.auth` says so.
+
+use super::ask::{Request, Verdict};
+use super::refusal::Refusal;
+use crate::conf::{Auth, Config};
+use crate::proto::scheme::RTSP;
+use crate::proto::{AuthScheme, Secret};
+
+/// Whether a request shows that user's password, if it has to.
+pub(super) fn rule(config: &Config, request: &Request<'_>) -> Verdict {
+    let schemes: &[AuthScheme] = match config.rtsp.auth {
+        Auth::Basic => &[AuthScheme::Basic],
+        Auth::Digest => &[AuthScheme::Digest],
+        Auth::Off => return Ok(()),
+    };
+    if request.protocol != RTSP.name {
+        return Ok(());
+    }
+    let proof = request.credentials.prove(&config.rtsp.user, Secret::Password(&config.rtsp.password), schemes);
+    proof.map_err(|lack| Refusal::Unauthenticated(lack, schemes))
+}
