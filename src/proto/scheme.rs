@@ -1,4 +1,4 @@
-//! The schemes of URLs that relays know.
+//! The schemes of URLs.
 
 use super::Url;
 
@@ -29,12 +29,19 @@ pub static RTMP: Scheme = Scheme { name: "rtmp", feature: "rtmp", port: 1935, tl
 pub static RTMPS: Scheme = Scheme { name: "rtmps", feature: "rtmp", port: 443, tls: true, udp: false, encodes: false };
 /// A file on this machine. RFC 8089.
 pub static FILE: Scheme = Scheme { name: "file", feature: "record", port: 0, tls: false, udp: false, encodes: false };
+/// HTTP. RFC 9110 section 4.2.1.
+pub static HTTP: Scheme = Scheme { name: "http", feature: "http", port: 80, tls: false, udp: false, encodes: true };
+/// HTTP under TLS. RFC 9110 section 4.2.2.
+pub static HTTPS: Scheme = Scheme { name: "https", feature: "http", port: 443, tls: true, udp: false, encodes: true };
 
-/// All of them, in the order in which errors name them.
+/// Those by which requests go, and no relays.
+pub static REQUESTS: [&Scheme; 2] = [&HTTP, &HTTPS];
+
+/// Those by which relays go, in the order in which errors name them.
 pub static SCHEMES: [&Scheme; 5] = [&RTSP, &RTSPS, &RTMP, &RTMPS, &FILE];
 
 impl Scheme {
-    /// The one with this name, in letters of either case.
+    /// The one of a relay with this name, in letters of either case.
     pub fn find(name: &str) -> Option<&'static Self> {
         SCHEMES.into_iter().find(|scheme| scheme.name.eq_ignore_ascii_case(name))
     }
@@ -46,9 +53,9 @@ impl Scheme {
 }
 
 impl Url {
-    /// The facts of its scheme, if that is one of `SCHEMES`.
+    /// The facts of its scheme, if that is known.
     pub fn scheme(&self) -> Option<&'static Scheme> {
-        Scheme::find(&self.scheme)
+        SCHEMES.into_iter().chain(REQUESTS).find(|scheme| scheme.name == self.scheme)
     }
 
     /// The port of the server: its own, or that of its scheme; 0 if neither is known.
@@ -59,6 +66,13 @@ impl Url {
     /// Whether it is known to lead to a connection under TLS.
     pub fn is_tls(&self) -> bool {
         self.scheme().is_some_and(|scheme| scheme.tls)
+    }
+
+    /// Whether it leads to the same server in the same way, so that it may be told the same secrets. RFC 6454 section 5.
+    pub fn is_of_origin(&self, other: &Self) -> bool {
+        self.scheme == other.scheme
+            && self.host.eq_ignore_ascii_case(&other.host)
+            && self.server_port() == other.server_port()
     }
 
     /// Whether it is that of a file.

@@ -1,5 +1,7 @@
 //! URLs of streams on other servers: address, user and password.
 
+mod reference;
+
 use super::scheme::FILE;
 use crate::wire::percent_encode;
 
@@ -85,11 +87,16 @@ impl Url {
         Self { path, ..self.clone() }
     }
 
-    /// Scheme, host and port.
-    fn origin(&self) -> String {
+    /// Host and port, as the field Host of HTTP has them. RFC 9110 section 7.2.
+    pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         let port = self.port.map_or(String::new(), |port| format!(":{port}"));
-        format!("{}://{host}{port}", self.scheme)
+        format!("{host}{port}")
+    }
+
+    /// Scheme, host and port.
+    fn origin(&self) -> String {
+        format!("{}://{}", self.scheme, self.authority())
     }
 
     /// All but user and password: for the wire.

@@ -7,7 +7,7 @@ use tungstenite::handshake::derive_accept_key;
 use tungstenite::protocol::frame::FrameHeader;
 use tungstenite::protocol::frame::coding::{Control, Data, OpCode};
 
-use super::http::Fields;
+use super::http::{Fields, is_token};
 use super::{Error, Machine};
 
 /// An event from the client.
@@ -117,11 +117,6 @@ impl Server {
 /// Sections 4.1 and 4.2.2.
 pub fn subprotocols(fields: &Fields) -> impl Iterator<Item = &str> + Clone {
     fields.items("sec-websocket-protocol").filter(|name| is_token(name))
-}
-
-/// RFC 9110 section 5.6.2.
-fn is_token(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 /// The header of a binary message of `len` bytes. Server frames have no mask.

@@ -42,8 +42,6 @@ pub(super) struct Incoming {
 
 /// The longest body, whether it is read or passed over, and the most that may stand between its chunks.
 pub const MAX_BODY: usize = 64 << 10;
-/// The end of a line.
-const END: &[u8] = b"\r\n";
 /// The longest line between chunks.
 const MAX_LINE: usize = 256;
 
@@ -82,8 +80,7 @@ impl Framing {
                 Ok((part.len(), part))
             }
             Self::Chunked { next, room, spare } => {
-                let Some(line) = line(data)? else { return Ok((0, &[])) };
-                let used = line.len() + END.len();
+                let Some((line, used)) = line(data)? else { return Ok((0, &[])) };
                 *spare = spare.checked_sub(used).ok_or(Status::CONTENT_TOO_LARGE)?;
                 *next = next.behind(line)?;
                 if let Part::Data(size) = *next {
@@ -97,7 +94,7 @@ impl Framing {
 
 impl Part {
     /// The part behind this one, which ends with that line.
-    fn behind(self, line: &[u8]) -> Result<Self, Status> {
+    pub(super) fn behind(self, line: &[u8]) -> Result<Self, Status> {
         match self {
             Self::Size => Ok(match chunk_size(line).ok_or(Status::BAD_REQUEST)? {
                 0 => Self::Trailer,
@@ -138,13 +135,14 @@ impl Incoming {
     }
 }
 
-/// The first line of `data` without its end; `None` if that has not come.
-fn line(data: &[u8]) -> Result<Option<&[u8]>, Status> {
+/// The first line of `data` without its end, and its length with it; `None` if that has not come.
+pub(super) fn line(data: &[u8]) -> Result<Option<(&[u8], usize)>, Status> {
     match data.iter().take(MAX_LINE).position(|byte| *byte == b'\n') {
         // others may take a lone line feed or carriage return for an end, or not
         Some(at) => {
             let line = data.get(..at).and_then(|line| line.strip_suffix(b"\r"));
-            line.filter(|line| !line.contains(&b'\r')).ok_or(Status::BAD_REQUEST).map(Some)
+            let line = line.filter(|line| !line.contains(&b'\r')).ok_or(Status::BAD_REQUEST)?;
+            Ok(Some((line, at + 1)))
         }
         None if data.len() >= MAX_LINE => Err(Status::BAD_REQUEST),
         None => Ok(None),

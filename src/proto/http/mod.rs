@@ -1,7 +1,10 @@
-//! HTTP/1.1, the server's side: requests in, heads out. RFC 9112.
+//! HTTP/1.1. The server's side is here: requests in, heads out; the client's in a file of its own. RFC 9112.
 
 mod body;
+mod client;
+mod outgoing;
 mod request;
+mod response;
 mod status;
 #[cfg(test)]
 mod tests;
@@ -10,8 +13,12 @@ use super::{Error, Machine};
 use crate::budget::Greetings;
 pub use body::MAX_BODY;
 use body::{Framing, Incoming};
+pub use client::{Client, ClientEvent};
+pub use outgoing::{Outgoing, Then, Unsent};
 use request::Head;
+pub(super) use request::is_token;
 pub use request::{Fields, Request};
+pub use response::Response;
 pub use status::Status;
 
 /// The methods that mean something here.
@@ -29,6 +36,10 @@ pub enum Method {
     /// Any other.
     Other,
 }
+
+/// The names of the others.
+const METHODS: [(Method, &str); 4] =
+    [(Method::Get, "GET"), (Method::Head, "HEAD"), (Method::Options, "OPTIONS"), (Method::Post, "POST")];
 
 /// An event from the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,7 +100,7 @@ pub const TURNED_AWAY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 /// The word to go on with a body. RFC 9110 section 15.2.1.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-/// The `Server` field of every answer.
+/// The `Server` field of every answer, and the `User-Agent` of every request.
 const SERVER: &str = concat!("runnel/", env!("CARGO_PKG_VERSION"));
 
 impl Server {

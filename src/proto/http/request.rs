@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::body::{Framing, MAX_BODY};
-use super::{Method, Status};
+use super::{METHODS, Method, Status};
 
 /// A request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -156,18 +156,13 @@ impl Head {
 /// The framing of the body. What others could read otherwise is refused: they would take a part of the body for
 /// a request, or a request for a part of the body. RFC 9112 section 6.3.
 fn framing(fields: &Fields, http10: bool) -> Result<Framing, Status> {
-    let mut length = None;
-    for value in fields.values("content-length") {
-        let before = length.replace(content_length(value)?);
-        if before.is_some_and(|before| Some(before) != length) {
-            return Err(Status::BAD_REQUEST);
-        }
-    }
+    let length = content_length(fields)?;
     let has_coding = fields.get("transfer-encoding").is_some();
     match length {
         None if has_coding && !http10 => chunked(fields),
         _ if has_coding => Err(Status::BAD_REQUEST),
-        length => Ok(Framing::Length(length.unwrap_or(0))),
+        // one that is too large for a number of ours is too large for a body
+        length => Ok(Framing::Length(usize::try_from(length.unwrap_or(0)).unwrap_or(usize::MAX))),
     }
 }
 
@@ -183,22 +178,30 @@ fn chunked(fields: &Fields) -> Result<Framing, Status> {
     }
 }
 
-/// More than a number can say counts as the most that it can.
-fn content_length(value: &str) -> Result<usize, Status> {
-    if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
-        return Err(Status::BAD_REQUEST);
+/// The value of Content-Length, which all fields of that name have to agree on. More than a number can say counts as
+/// the most that it can. RFC 9110 section 8.6.
+pub(super) fn content_length(fields: &Fields) -> Result<Option<u64>, Status> {
+    let mut length = None;
+    for value in fields.values("content-length") {
+        if value.is_empty() || !value.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(Status::BAD_REQUEST);
+        }
+        let value = Some(value.parse().unwrap_or(u64::MAX));
+        if length.is_some() && length != value {
+            return Err(Status::BAD_REQUEST);
+        }
+        length = value;
     }
-    Ok(value.parse().unwrap_or(usize::MAX))
+    Ok(length)
+}
+
+/// Whether it is a name of a field or a protocol. RFC 9110 section 5.6.2.
+pub(in crate::proto) fn is_token(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }
 
 fn method(name: &str) -> Method {
-    match name {
-        "GET" => Method::Get,
-        "HEAD" => Method::Head,
-        "OPTIONS" => Method::Options,
-        "POST" => Method::Post,
-        _ => Method::Other,
-    }
+    METHODS.into_iter().find(|(_, own)| *own == name).map_or(Method::Other, |(method, _)| method)
 }
 
 /// The path of a target in origin form or absolute form. RFC 9112 section 3.2.

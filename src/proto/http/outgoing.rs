@@ -1,0 +1,114 @@
+//! Requests that a client sends. RFC 9112 section 3.
+
+use super::request::is_token;
+use super::{METHODS, Method, SERVER};
+use crate::budget::OverBudget;
+
+/// A request to a server.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Outgoing<'a> {
+    /// The method.
+    pub method: Method,
+    /// The path with its query, in ASCII: it begins with a slash. RFC 9112 section 3.2.1.
+    pub target: &'a str,
+    /// The fields, but for those that the machine writes: Host, User-Agent, Connection and those of the body.
+    /// `Upgrade` among them asks for another protocol. RFC 9110 section 7.8.
+    pub fields: &'a [(&'a str, &'a str)],
+    /// The body; one that is empty is none, unless the method is POST.
+    pub body: &'a [u8],
+    /// The connection behind the answer.
+    pub then: Then,
+}
+
+/// The connection's end, or none, behind an answer.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Then {
+    /// It ends.
+    #[default]
+    Close,
+    /// It may serve another request.
+    Keep,
+}
+
+/// The reason why a request was not sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unsent {
+    /// Another is not answered yet, or the connection serves no more.
+    Busy,
+    /// It has a method, a target or a field that cannot be written.
+    Unfit(&'static str),
+    /// Its account has no room for it.
+    OverBudget(OverBudget),
+}
+
+impl std::fmt::Display for Unsent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Busy => f.write_str("the connection takes no request now"),
+            Self::Unfit(what) => f.write_str(what),
+            Self::OverBudget(refusal) => refusal.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Unsent {}
+
+impl From<OverBudget> for Unsent {
+    fn from(refusal: OverBudget) -> Self {
+        Self::OverBudget(refusal)
+    }
+}
+
+/// Fields that the machine writes, in lower case: with others a server could see another end of the request.
+const OURS: [&str; 5] = ["host", "user-agent", "connection", "content-length", "transfer-encoding"];
+
+impl Outgoing<'_> {
+    /// The text of its head; nothing in it ends a line before its end.
+    pub(super) fn head(&self, host: &str) -> Result<String, Unsent> {
+        let unfit = |what| Err(Unsent::Unfit(what));
+        let named = METHODS.into_iter().find(|(method, _)| *method == self.method);
+        let Some((_, method)) = named else { return unfit("a method without a name") };
+        if !self.target.starts_with('/') || !self.target.bytes().all(|byte| byte.is_ascii_graphic()) {
+            return unfit("a target that is no path");
+        }
+        if host.is_empty() || !is_value(host) {
+            return unfit("a host that is none");
+        }
+        for (name, value) in self.fields {
+            if !is_token(name) || !is_value(value) || OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {
+                return unfit("a field that cannot be sent");
+            }
+        }
+        let length = self.body.len().to_string();
+        let has_body = !self.body.is_empty() || self.method == Method::Post;
+        let connection = if self.asks_to_upgrade() { Some("Upgrade") } else { self.then.connection() };
+        let usual = [("Host", host), ("User-Agent", SERVER)].into_iter();
+        let usual = usual.chain(connection.map(|word| ("Connection", word)));
+        let usual = usual.chain(has_body.then_some(("Content-Length", length.as_str())));
+        let mut text = format!("{method} {} HTTP/1.1\r\n", self.target);
+        for (name, value) in usual.chain(self.fields.iter().copied()) {
+            text.extend([name, ": ", value, "\r\n"]);
+        }
+        text.push_str("\r\n");
+        Ok(text)
+    }
+
+    pub(super) fn asks_to_upgrade(&self) -> bool {
+        self.fields.iter().any(|(name, _)| name.eq_ignore_ascii_case("upgrade"))
+    }
+}
+
+impl Then {
+    /// The word of the field Connection; HTTP/1.1 keeps connections without one.
+    fn connection(self) -> Option<&'static str> {
+        match self {
+            Self::Close => Some("close"),
+            Self::Keep => None,
+        }
+    }
+}
+
+/// A field's value in one line. RFC 9110 section 5.5.
+fn is_value(text: &str) -> bool {
+    !text.chars().any(|c| c.is_ascii_control() && c != '\t')
+}
