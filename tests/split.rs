@@ -1,5 +1,7 @@
 //! However a conversation is cut into reads, a machine makes the same of it.
 
+#[path = "support/answers.rs"]
+mod answers;
 #[path = "support/drive.rs"]
 mod drive;
 #[path = "support/encoder.rs"]
@@ -9,6 +11,7 @@ mod records;
 #[path = "support/talks.rs"]
 mod talks;
 
+use answers::Answered;
 use drive::{Dice, converse, invariant, patient, refused};
 use encoder::Encoder;
 use runnel::proto::http::{self, Method, Status};
@@ -140,6 +143,39 @@ fn a_long_url_is_refused_alike() {
     answered(&format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(2000)), Status::URI_TOO_LONG);
 }
 
+#[test]
+fn answers_are_heard_alike() {
+    let events = invariant(|| answers::http_client(talks::account()), &answers::answers());
+    let heads = events.iter().filter_map(|event| match event {
+        Answered::Head(head) => Some(head.status),
+        Answered::Body(_) => None,
+    });
+    let bodies = events.iter().filter_map(|event| match event {
+        Answered::Head(_) => None,
+        Answered::Body(body) => Some(str::from_utf8(body).unwrap()),
+    });
+    assert_eq!(heads.collect::<Vec<_>>(), [200, 200, 204, 200, 304, 302, 401, 200, 200]);
+    let whole = ["HTTP/1.1 404", "HTTP/1.1 200 OK\r\n\r\nabcde", "", "", "", "here", "", "abc"];
+    assert_eq!(bodies.collect::<Vec<_>>(), whole, "the last ends with the connection");
+    for cut in [1, 100, 1000] {
+        let mut client = answers::http_client(talks::account());
+        let data = answers::answers();
+        converse(&mut client, &data, (0..data.len()).step_by(cut));
+        assert_eq!(client.body, b"FLV\x01\x05");
+    }
+}
+
+#[test]
+fn broken_answers_have_one_place() {
+    let client = || answers::http_client(talks::account());
+    let good = &answers::all_but_one();
+    refused(client, good, b"HTTP/1.1 200 OK\r\nA: b\r\n c\r\n\r\n", ("a damaged field", 0));
+    let both = b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n";
+    refused(client, good, both, ("an answer with a length and a transfer coding", 0));
+    let chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\nx\r\n";
+    refused(client, good, chunks, ("a damaged line between chunks", chunks.len() - 3));
+}
+
 #[cfg(feature = "http")]
 #[test]
 fn websocket_frames_are_heard_alike() {
@@ -178,6 +214,7 @@ fn what_is_not_enough_stays_not_enough() {
     patient(|| talks::rtmp_server(talks::account()), &talks::publisher());
     patient(|| talks::rtmp_client(Role::Play, talks::account()), &talks::server(Role::Play));
     patient(talks::http_server, &talks::requests());
+    patient(|| answers::http_client(talks::account()), &answers::answers());
     #[cfg(feature = "http")]
     patient(ws::Server::default, &talks::frames()[..1000]);
 }

@@ -10,7 +10,7 @@ use runnel::proto::ws;
 
 use crate::drive::{Dice, Guarded, Outcome, React, converse};
 use crate::encoder::{Encoder, simple};
-use crate::{rtsp_talks, talks};
+use crate::{answers, rtsp_talks, talks};
 
 /// C0, C1 and C2, or S0, S1 and S2: random bytes for the most part.
 const HANDSHAKE: usize = 1 + 2 * 1536;
@@ -164,6 +164,16 @@ pub fn http_seeds() -> Vec<Vec<u8>> {
                    If-None-Match: \"x\", W/\"y\"\r\nIf-Modified-Since: Sun, 06 Nov 1994 08:49:37 GMT\r\n\
                    Cookie: a=b; c=d\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
     vec![with(0x30, &talks::requests()), with(0x10, browser.as_bytes())]
+}
+
+pub fn http_client(data: &[u8]) {
+    let (options, data) = split(data);
+    endures(options, answers::http_client, data);
+}
+
+pub fn http_client_seeds() -> Vec<Vec<u8>> {
+    let answers = answers::answers();
+    vec![with(0x30, &answers), with(SMALL, &answers), with(0x10, &answers[25..])]
 }
 
 pub fn websocket(data: &[u8]) {

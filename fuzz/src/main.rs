@@ -17,6 +17,8 @@ mod pieces;
 mod rtp;
 mod texts;
 
+#[path = "../../tests/support/answers.rs"]
+mod answers;
 #[path = "../../tests/support/drive.rs"]
 mod drive;
 #[path = "../../tests/support/encoder.rs"]
@@ -74,6 +76,7 @@ static TARGETS: &[Target] = targets! {
     "rtsp-server" 8192 2500 machines::rtsp_server rtsp_server_seeds;
     "rtsp-client" 8192 5000 machines::rtsp_client rtsp_client_seeds;
     "http" 4096 60_000 machines::http http_seeds;
+    "http-client" 4096 40_000 machines::http_client http_client_seeds;
     "websocket" 4096 60_000 machines::websocket websocket_seeds;
     "rtp" 8192 10_000 rtp::packets packet_seeds;
     "rtcp" 1024 200_000 rtp::reports report_seeds;
@@ -88,6 +91,7 @@ static TARGETS: &[Target] = targets! {
     "hub" 8192 5000 hub::streams stream_seeds;
     "conf" 4096 25_000 texts::configuration configuration_seeds;
     "texts" 1024 80_000 texts::addresses address_seeds;
+    "references" 512 80_000 texts::references reference_seeds;
     "digest" 2048 20_000 texts::digest digest_seeds;
     "requests" 1024 80_000 texts::requests request_seeds;
     "tunnel" 1024 60_000 texts::tunnel tunnel_seeds;

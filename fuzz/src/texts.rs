@@ -30,6 +30,23 @@ pub fn configuration(data: &[u8]) {
     }
 }
 
+/// References to other URLs: what they lead to is a URL, to which nobody else's password goes along.
+pub fn references(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let base = Url::parse("https://u:p@h/a/b?c").unwrap();
+    if let Ok(url) = base.join(&text) {
+        let (path, _) = url.path.split_once('?').unwrap_or((&url.path, ""));
+        assert!(path.starts_with('/') && !path.contains("/../"), "{path}");
+        assert!(url.user.is_empty() || url.is_of_origin(&base), "{}", url.target());
+        assert!(url.join("").is_ok_and(|again| again == url), "{}", url.target());
+    }
+}
+
+pub fn reference_seeds() -> Vec<Vec<u8>> {
+    let texts = ["../x/./y;z?d=e#f", "//h:443/..", "http://u:p@[::1]:80?q", "?", "/a b/\u{e9}", "HTTPS://H/x:y@z", "mailto:a"];
+    texts.iter().map(|text| text.as_bytes().to_vec()).collect()
+}
+
 /// Numbers that are made of a configuration.
 trait Sums {
     fn sums(&self) -> [usize; 5];

@@ -6,7 +6,7 @@ use runnel::proto::rtmp::Role;
 use runnel::proto::ws;
 
 use crate::drive::{React, converse};
-use crate::{damaged_behind, talks};
+use crate::{answers, damaged_behind, talks};
 
 /// C0, C1 and C2, or S0, S1 and S2: random bytes for the most part.
 const HANDSHAKE: usize = 1 + 2 * 1536;
@@ -54,6 +54,11 @@ fn servers() {
 #[test]
 fn requests() {
     endures(|_| talks::http_server(), 0, &talks::requests());
+}
+
+#[test]
+fn answers_to_requests() {
+    endures(answers::http_client, 0, &answers::answers());
 }
 
 #[cfg(feature = "http")]

@@ -1,5 +1,7 @@
 //! Nothing that comes from outside panics, hangs, or costs more than its budget.
 
+#[path = "../support/answers.rs"]
+mod answers;
 mod containers;
 mod conversations;
 #[path = "../support/drive.rs"]
