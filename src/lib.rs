@@ -32,7 +32,7 @@
 //! | [`proto`] | RTMP, RTSP with RTP, HTTP and WebSocket as machines |
 //! | [`hub`] | streams, rings, publishers, viewers |
 //! | [`hls`] | a viewer that cuts segments |
-//! | [`net`] | sockets, writes that viewers share, deadlines |
+//! | [`net`] | sockets, writes that viewers share, deadlines, requests to other servers |
 //! | [`conf`] | the configuration and its plan |
 //! | [`device`] | log, watchdog, user, limits |
 //! | `listing` | playlists on a disk, which recordings and HLS keep |

@@ -7,6 +7,8 @@ mod close;
 mod conn;
 mod dial;
 mod drive;
+#[cfg(feature = "http")]
+pub mod fetch;
 mod listen;
 mod outlet;
 mod parting;

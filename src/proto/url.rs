@@ -94,6 +94,13 @@ impl Url {
         format!("{host}{port}")
     }
 
+    /// Path and query in ASCII, as the request line of HTTP has them. RFC 9112 section 3.2.1.
+    pub fn request_target(&self) -> String {
+        let (path, _) = self.path.split_once('#').unwrap_or((&self.path, ""));
+        let slash = if path.starts_with('/') { "" } else { "/" };
+        format!("{slash}{}", percent_encode(path))
+    }
+
     /// Scheme, host and port.
     fn origin(&self) -> String {
         format!("{}://{}", self.scheme, self.authority())

@@ -31,6 +31,7 @@ fn of_frames_and_connections() {
         #[cfg(feature = "rtsp")]
         ("an RTSP client", size_of::<rtsp::Client>(), 680),
         ("an HTTP machine", size_of::<http::Server>(), 192),
+        ("an HTTP client", size_of::<http::Client>(), 200),
         #[cfg(feature = "http")]
         ("a WebSocket machine", size_of::<ws::Server>(), 64),
     ];

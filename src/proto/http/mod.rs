@@ -14,7 +14,7 @@ use crate::budget::Greetings;
 pub use body::MAX_BODY;
 use body::{Framing, Incoming};
 pub use client::{Client, ClientEvent};
-pub use outgoing::{Outgoing, Then, Unsent};
+pub use outgoing::{Outgoing, Then, Unsent, basic};
 use request::Head;
 pub(super) use request::is_token;
 pub use request::{Fields, Request};

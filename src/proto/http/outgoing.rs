@@ -1,5 +1,7 @@
 //! Requests that a client sends. RFC 9112 section 3.
 
+use base64ct::{Base64, Encoding};
+
 use super::request::is_token;
 use super::{METHODS, Method, SERVER};
 use crate::budget::OverBudget;
@@ -106,6 +108,11 @@ impl Then {
             Self::Keep => None,
         }
     }
+}
+
+/// The value of Authorization that tells a password. RFC 7617 section 2.
+pub fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", Base64::encode_string(format!("{user}:{password}").as_bytes()))
 }
 
 /// A field's value in one line. RFC 9110 section 5.5.

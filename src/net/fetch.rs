@@ -1,0 +1,128 @@
+//! Requests to other servers by HTTP, under TLS or not: one connection each. RFC 9110, RFC 9112.
+
+mod download;
+mod errand;
+mod failure;
+
+use std::future::Future;
+use std::time::Duration;
+
+use crate::reactor::Timer;
+use smol::future::or;
+
+use super::{Gate, SocketSizes, Watch};
+#[cfg(feature = "tls")]
+use super::{HandshakeThrottle, Trust};
+use crate::budget::Account;
+use crate::proto::Url;
+use crate::proto::http::Method;
+pub use download::{Download, Fetched};
+use errand::Errand;
+pub use failure::Failure;
+
+/// A request.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The method.
+    pub method: Method,
+    /// The URL, `http` or `https`. Its user and password are told to its server by Basic. RFC 7617.
+    pub url: &'a Url,
+    /// More fields, as [`Outgoing`](crate::proto::http::Outgoing) has them.
+    pub fields: &'a [(&'a str, &'a str)],
+    /// The body.
+    pub body: &'a [u8],
+}
+
+/// The most that a request may take.
+#[derive(Clone, Copy)]
+pub struct Limits<'a> {
+    /// The time from the lookup of the name to the end of the answer, or to the end of its head for [`open`].
+    pub time: Duration,
+    /// The bytes of the body, which [`open`] does not heed.
+    pub body: usize,
+    /// The redirections that are followed, [`MAX_REDIRECTS`] at most. With none, an answer that redirects is an
+    /// answer like others.
+    pub redirects: usize,
+    /// Pays for the request, the head of the answer, and its body as it comes.
+    pub account: &'a Account,
+}
+
+/// The way to other servers.
+#[derive(Clone, Copy)]
+pub struct Dialer<'a> {
+    /// The gate that has a place for the connection.
+    pub gate: &'a Gate,
+    /// Closes it when the server stops.
+    pub watch: &'a Watch,
+    /// The buffers of its socket.
+    pub sizes: SocketSizes,
+    /// The certificates that are believed.
+    #[cfg(feature = "tls")]
+    pub trust: &'a Trust,
+    /// Has handshakes take turns.
+    #[cfg(feature = "tls")]
+    pub throttle: &'a HandshakeThrottle,
+}
+
+/// The most redirections that are followed.
+pub const MAX_REDIRECTS: usize = 5;
+
+/// Asks, and waits for the whole answer, whatever its status is.
+///
+/// ```no_run
+/// use std::time::Duration;
+///
+/// use runnel::budget::Account;
+/// use runnel::net::fetch::{Dialer, Failure, Limits, Request, fetch};
+/// use runnel::proto::{Url, http::Method};
+///
+/// async fn ask_for_keys(dialer: Dialer<'_>, account: &Account) -> Result<Vec<u8>, Failure> {
+///     let url = Url::parse("https://login.example/keys").map_err(|why| Failure::Request(why.into()))?;
+///     let request = Request { method: Method::Get, url: &url, fields: &[("Accept", "application/json")], body: &[] };
+///     let limits = Limits { time: Duration::from_secs(3), body: 64 << 10, redirects: 2, account };
+///     let fetched = fetch(&request, dialer, &limits).await?;
+///     assert!(fetched.response.is_success());
+///     Ok(fetched.body.to_vec())
+/// }
+/// ```
+///
+/// # Errors
+/// There is no answer, or none within the limits.
+pub async fn fetch(request: &Request<'_>, dialer: Dialer<'_>, limits: &Limits<'_>) -> Result<Fetched, Failure> {
+    let whole = async { follow(request, dialer, limits).await?.whole(limits.body, limits.account).await };
+    in_time(limits.time, whole).await
+}
+
+/// Asks, and waits for the head of the answer: its body comes by and by, and may have no end.
+///
+/// # Errors
+/// There is no answer, or none within the limits.
+pub async fn open(request: &Request<'_>, dialer: Dialer<'_>, limits: &Limits<'_>) -> Result<Download, Failure> {
+    in_time(limits.time, follow(request, dialer, limits)).await
+}
+
+async fn in_time<T>(time: Duration, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let late = async {
+        Timer::after(time).await;
+        Err(Failure::Late)
+    };
+    or(work, late).await
+}
+
+/// The answer, wherever it is.
+async fn follow(request: &Request<'_>, dialer: Dialer<'_>, limits: &Limits<'_>) -> Result<Download, Failure> {
+    let redirects = limits.redirects.min(MAX_REDIRECTS);
+    let mut errand = Errand::new(request);
+    for _ in 0..redirects {
+        let download = errand.ask(dialer, limits).await?;
+        match download.response.location() {
+            Some(location) => errand.moves(download.response.status, location)?,
+            None => return Ok(download),
+        }
+    }
+    let download = errand.ask(dialer, limits).await?;
+    match download.response.location() {
+        Some(_) if redirects > 0 => Err(Failure::Redirect("it redirects without end")),
+        _ => Ok(download),
+    }
+}

@@ -1,0 +1,188 @@
+//! An answer whose body is on its way.
+
+use std::future::poll_fn;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::super::conn::ALL;
+use super::super::{Close, Conn, Fault, drive, poll_in_turns};
+use super::Failure;
+use crate::budget::{Account, Overflow, Rope};
+use crate::proto::http::{Client, ClientEvent, Response};
+use crate::proto::{Error, Machine, Url};
+
+/// An answer whose body comes by and by. The connection ends when it is dropped.
+pub struct Download {
+    /// The head.
+    pub response: Response,
+    /// The URL that has answered.
+    pub url: Url,
+    conn: Conn,
+    client: Client,
+    /// The longest silence of the server; zero for any.
+    silence: Duration,
+    /// All of the body has come.
+    is_over: bool,
+}
+
+/// A whole answer.
+#[derive(Clone, Debug)]
+pub struct Fetched {
+    /// The head.
+    pub response: Response,
+    /// The URL that has answered.
+    pub url: Url,
+    /// The body, which stays charged to the account of its limits as long as it is held.
+    pub body: Bytes,
+}
+
+/// A head is read in pieces of so many bytes, so that little of the body behind it has to be kept.
+const PIECE: usize = 1 << 10;
+
+impl Download {
+    /// Sends what `client` has asked, and waits for the head of the answer.
+    pub(super) async fn begin(mut conn: Conn, mut client: Client, url: Url) -> Result<Self, Failure> {
+        // a server may write the head and the body in two pieces, and wait between them
+        conn.acknowledge_at_once(true);
+        let (response, is_over) = poll_fn(|cx| poll_head(cx, &mut conn, &mut client)).await?;
+        conn.acknowledge_at_once(false);
+        // what came behind the head
+        conn.offer_again();
+        Ok(Self { response, url, conn, client, silence: Duration::ZERO, is_over })
+    }
+
+    /// The server may be silent for so long from here on; zero for any time, which is the rule. Who is silent for
+    /// longer is late, which is seen within a second.
+    pub fn expect_input(&mut self, silence: Duration) {
+        self.silence = silence;
+        self.conn.expect_input(silence);
+    }
+
+    /// Hands on what comes of the body next, in one or several pieces that stand where they were read: nothing is kept
+    /// here. False at the end of the body.
+    ///
+    /// # Errors
+    /// The body is not complete, or `take` wants no more of it.
+    pub fn poll_body(
+        &mut self,
+        cx: &mut Context<'_>,
+        mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
+    ) -> Poll<Result<bool, Failure>> {
+        let Self { conn, client, is_over, silence, .. } = self;
+        let mut taken = false;
+        while !*is_over && !taken {
+            send(cx, conn, client);
+            let mut refused = None;
+            let received = ready!(conn.poll_read(cx, ALL, |data| {
+                drive(client, data, |_, event| {
+                    match event {
+                        ClientEvent::Body(len) => {
+                            taken = true;
+                            let piece = data.get(..len).unwrap_or_default();
+                            take(piece).map_err(|why| {
+                                refused = Some(why);
+                                Close::Done
+                            })?;
+                        }
+                        ClientEvent::End => *is_over = true,
+                        ClientEvent::Head(_) => {}
+                    }
+                    Ok(())
+                })
+            }));
+            let received = received.map_err(|why| refused.take().unwrap_or_else(|| why.into()))?;
+            if received.end && !*is_over {
+                client.end().map_err(Close::from)?;
+                *is_over = client.event().is_some();
+            }
+            if !silence.is_zero() {
+                conn.expect_input(*silence);
+            }
+        }
+        Poll::Ready(Ok(taken))
+    }
+
+    /// The same, to be awaited.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn next(&mut self, mut take: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<bool, Failure> {
+        poll_fn(|cx| self.poll_body(cx, &mut take)).await
+    }
+
+    /// Waits for all of the body, of `most` bytes at most, which are charged to `account` as they come.
+    ///
+    /// # Errors
+    /// It is longer, or not complete.
+    pub async fn whole(mut self, most: usize, account: &Account) -> Result<Fetched, Failure> {
+        let too_long = || Failure::Limit(Error::limit("an answer that is too long"));
+        let full = || Failure::Limit(Error::limit("no room for an answer"));
+        if !self.is_over && self.response.length.is_some_and(|length| length > most as u64) {
+            return Err(too_long());
+        }
+        let mut body = Rope::new(most);
+        let mut push = |piece: &[u8]| {
+            body.push(piece, account).map_err(|why| match why {
+                Overflow::TooLong => too_long(),
+                Overflow::OverBudget(_) => full(),
+            })
+        };
+        // much that comes at once leaves others their turn, the clock among them
+        let ended = poll_fn(|cx| {
+            poll_in_turns(cx, |cx| match ready!(self.poll_body(cx, &mut push)) {
+                Ok(true) => Poll::Ready(Ok(())),
+                Ok(false) => Poll::Ready(Err(Ok(()))),
+                Err(why) => Poll::Ready(Err(Err(why))),
+            })
+        });
+        ended.await?;
+        let Self { response, url, .. } = self;
+        Ok(Fetched { response, url, body: body.finish(account).map_err(|_| full())? })
+    }
+}
+
+/// Sends what is left of the request: a server may answer before it has all.
+fn send(cx: &mut Context<'_>, conn: &mut Conn, client: &mut Client) {
+    if let Poll::Ready(Err(_)) = conn.poll_send(cx, client.transmit(), Duration::ZERO) {
+        // it may have said why before it closed
+        client.transmit().clear();
+    }
+}
+
+/// Sends, and reads up to the end of a head: with it, whether the answer has no body.
+fn poll_head(cx: &mut Context<'_>, conn: &mut Conn, client: &mut Client) -> Poll<Result<(Response, bool), Close>> {
+    let (mut head, mut is_over) = (None, false);
+    loop {
+        send(cx, conn, client);
+        let most = conn.kept() + PIECE;
+        let read = ready!(conn.poll_read(cx, most, |data| {
+            if head.is_some() {
+                return Ok(0); // the body is read by others
+            }
+            drive(client, data, |_, event| {
+                match event {
+                    ClientEvent::Head(response) => head = Some(response),
+                    ClientEvent::End => is_over = true,
+                    ClientEvent::Body(_) => {}
+                }
+                Ok(())
+            })
+        }));
+        let has_ended = match read {
+            Ok(received) => received.end,
+            Err(Close::Eof) => true,
+            Err(why) => return Poll::Ready(Err(why)),
+        };
+        if let Some(head) = head {
+            return Poll::Ready(Ok((head, is_over)));
+        }
+        if has_ended {
+            return Poll::Ready(Err(match client.is_answered() {
+                true => client.end().map_or_else(Close::from, |()| Close::Eof),
+                false => Close::Peer(Fault::Unanswered("HTTP")),
+            }));
+        }
+    }
+}

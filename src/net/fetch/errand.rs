@@ -1,0 +1,156 @@
+//! A request on its way from one redirection to the next.
+
+use std::time::Duration;
+
+use super::super::{Conn, dial};
+use super::{Dialer, Download, Failure, Limits, Request};
+use crate::proto::http::{Client, Method, Outgoing, Then, basic};
+use crate::proto::scheme::REQUESTS;
+use crate::proto::{Error, Url};
+
+/// The request as it is asked now.
+pub(super) struct Errand<'a> {
+    method: Method,
+    url: Url,
+    fields: Vec<(&'a str, &'a str)>,
+    body: &'a [u8],
+}
+
+/// The longest head of an answer, in bytes.
+const MAX_HEAD: usize = 12 << 10;
+/// The longest URL that an answer may be at, in bytes.
+const MAX_URL: usize = 2048;
+/// The longest time that a connection to one address may take to be made; never more than half of all that there is, so
+/// that another address can be tried.
+const CONNECT: Duration = Duration::from_secs(10);
+/// The fields that go along to another server; others may be secrets.
+const HARMLESS: [&str; 5] = ["accept", "accept-language", "if-modified-since", "if-none-match", "range"];
+
+impl<'a> Errand<'a> {
+    pub(super) fn new(request: &Request<'a>) -> Self {
+        Self { method: request.method, url: request.url.clone(), fields: request.fields.to_vec(), body: request.body }
+    }
+
+    /// Asks once.
+    pub(super) async fn ask(&self, dialer: Dialer<'_>, limits: &Limits<'_>) -> Result<Download, Failure> {
+        let Self { method, url, body, .. } = self;
+        if !is_request(url) {
+            return Err(Failure::Request("a URL that is none of HTTP".into()));
+        }
+        let mut client = Client::new(&url.authority(), MAX_HEAD, limits.account.clone());
+        let password = (!url.user.is_empty() || !url.password.is_empty()).then(|| basic(&url.user, &url.password));
+        let password = password.as_ref().map(|password| ("Authorization", password.as_str()));
+        // bodies are understood as they are
+        let usual = [("Accept-Encoding", "identity")].into_iter().chain(password);
+        let missing = usual.filter(|(name, _)| !self.fields.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
+        let fields: Vec<_> = self.fields.iter().copied().chain(missing).collect();
+        let target = url.request_target();
+        client.ask(&Outgoing { method: *method, target: &target, fields: &fields, body, then: Then::Close })?;
+        if dialer.gate.is_full() {
+            return Err(Failure::Limit(Error::limit("connections.spare is reached")));
+        }
+        let place = (url.host.as_str(), url.server_port());
+        let connect = CONNECT.min(limits.time / 2);
+        let conn = dial(place, dialer.sizes, dialer.gate, dialer.watch, connect).await;
+        let conn = conn.map_err(|error| Failure::Unreachable(error.into()))?;
+        let conn = if url.is_tls() { seal(conn, url, dialer, limits.time).await? } else { conn };
+        Download::begin(conn, client, url.clone()).await
+    }
+
+    /// The answer is elsewhere: from here on it is asked for there. RFC 9110 section 15.4.
+    pub(super) fn moves(&mut self, status: u16, location: &str) -> Result<(), Failure> {
+        let to = self.url.join(location).ok().filter(|to| is_request(to) && to.target().len() <= MAX_URL);
+        let to = to.ok_or(Failure::Redirect("it redirects to what is no such URL"))?;
+        if self.url.is_tls() && !to.is_tls() {
+            return Err(Failure::Redirect("it redirects from https to http"));
+        }
+        let is_repeated = status != 303 && (self.method != Method::Post || matches!(status, 307 | 308));
+        if !is_repeated && self.method != Method::Head {
+            (self.method, self.body) = (Method::Get, &[]);
+            self.fields.retain(|(name, _)| !name.eq_ignore_ascii_case("content-type"));
+        }
+        if !to.is_of_origin(&self.url) {
+            if !self.body.is_empty() {
+                return Err(Failure::Redirect("it redirects to another server, which is not told the body"));
+            }
+            self.fields.retain(|(name, _)| HARMLESS.iter().any(|harmless| name.eq_ignore_ascii_case(harmless)));
+        }
+        self.url = to;
+        Ok(())
+    }
+}
+
+fn is_request(url: &Url) -> bool {
+    url.scheme().is_some_and(|scheme| REQUESTS.contains(&scheme))
+}
+
+#[cfg(feature = "tls")]
+async fn seal(conn: Conn, url: &Url, dialer: Dialer<'_>, limit: Duration) -> Result<Conn, Failure> {
+    Ok(conn.sealed_to(dialer.trust, &url.host, dialer.throttle, limit).await?)
+}
+
+#[cfg(not(feature = "tls"))]
+async fn seal(_: Conn, _: &Url, _: Dialer<'_>, _: Duration) -> Result<Conn, Failure> {
+    Err(Failure::Request("this program has no TLS".into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Where it goes, how, and with which fields; or why it does not.
+    fn moved(from: &str, method: Method, status: u16, to: &str) -> Result<(Method, String, usize), String> {
+        let fields = &[("Accept", "a"), ("Cookie", "b"), ("Content-Type", "c"), ("X-Key", "d")];
+        let (url, body) = (Url::parse(from).unwrap(), if method == Method::Post { &b"body"[..] } else { b"" });
+        let mut errand = Errand::new(&Request { method, url: &url, fields, body });
+        errand.moves(status, to).map_err(|why| why.to_string())?;
+        let Errand { method, url, fields, body } = errand;
+        assert_eq!(body.is_empty(), method != Method::Post);
+        let user = if url.user.is_empty() { String::new() } else { format!("{}@", url.user) };
+        Ok((method, user + &url.target(), fields.len()))
+    }
+
+    #[test]
+    fn a_redirection_takes_along_what_the_next_server_may_know() {
+        use Method::*;
+        let from = "https://u:p@h/a/b?c";
+        for (method, status, to, expected) in [
+            (Get, 302, "x", (Get, "u@https://h/a/x", 4)),
+            (Head, 301, "/x", (Head, "u@https://h/x", 4)),
+            (Head, 303, "/x", (Head, "u@https://h/x", 4)),
+            (Post, 307, "/x", (Post, "u@https://h/x", 4)),
+            (Post, 308, "https://h:443/x", (Post, "u@https://h/x", 4)),
+            (Post, 302, "/x", (Get, "u@https://h/x", 3)),
+            (Post, 303, "/x", (Get, "u@https://h/x", 3)),
+            (Get, 302, "https://h:8443/x", (Get, "https://h:8443/x", 1)),
+            (Get, 302, "//v:w@g/x", (Get, "https://g/x", 1)),
+            (Post, 302, "//g/x", (Get, "https://g/x", 1)),
+        ] {
+            let (to_method, url, fields) = expected;
+            assert_eq!(
+                moved(from, method, status, to),
+                Ok((to_method, url.into(), fields)),
+                "{method:?} {status} {to}"
+            );
+        }
+        let url = (Get, "https://h/x".to_string(), 1);
+        assert_eq!(moved("http://h/a", Get, 301, "https://h/x"), Ok(url), "TLS is better");
+    }
+
+    #[test]
+    fn some_redirections_are_not_followed() {
+        use Method::*;
+        let long = "x".repeat(3000);
+        for (method, to, why) in [
+            (Get, "http://h/x", "it redirects from https to http"),
+            (Get, "file:///etc/passwd", "it redirects to what is no such URL"),
+            (Get, "rtsp://h/x", "it redirects to what is no such URL"),
+            (Get, "mailto:a", "it redirects to what is no such URL"),
+            (Get, "https://:1/", "it redirects to what is no such URL"),
+            (Get, &long, "it redirects to what is no such URL"),
+            (Post, "//g/x", "it redirects to another server, which is not told the body"),
+        ] {
+            assert_eq!(moved("https://u:p@h/a", method, 307, to), Err(why.into()), "{to}");
+        }
+    }
+}
