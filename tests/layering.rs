@@ -83,7 +83,7 @@ const EXCEPTIONS: [(&str, &str, &str); 14] = [
     ("relay/mod.rs", "Leave::own(", "a relay is configured"),
     ("record/mod.rs", "Leave::own(", "a recording is configured"),
     ("serve/rtsp/multicast.rs", "Leave::own(", "those who listen have been let in"),
-    ("serve/hls/mod.rs", "core.play(", "those who ask for its segments have been let in"),
+    ("serve/hls/streams.rs", "core.play(", "those who ask for its segments have been let in"),
     ("device/memory.rs", "unsafe", "glibc gives memory back by malloc_trim alone, which no crate has"),
     ("net/parting.rs", "unsafe", "the kernel says by SIOCOUTQ alone what a peer has not taken, and no crate has that"),
 ];

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use super::Config;
 use crate::budget::{Line, Plan};
+use crate::disk;
 
 /// The program itself: code that has been touched, the allocator, lines of the log on their way
 /// (64 KiB), the threads of the reactor and of the log, the one that writes to `hls.store`, one for
@@ -42,10 +43,7 @@ pub const RECORD_BLOCK: usize = 32 << 10;
 const RECORDED_DISKS: usize = 4;
 /// So many more, from which recordings were moved away, may stand still.
 const GIVEN_UP: usize = 1;
-/// A thread that waits for a disk: its stack as far as it is touched, paths, its allocator's
-/// cache. Measured on x86-64 with glibc.
-const DISK_THREAD: usize = 20 << 10;
-/// So many of these are the program's.
+/// So many threads that wait for disks are the program's.
 const OWN_DISK_THREADS: usize = 2;
 /// The most threads that wait for disks at once: the second number if `memory.total` is less than the
 /// first, else the third. Each disk that stands still takes two, that of `hls.store` three.
@@ -274,7 +272,7 @@ impl Config {
                     "further threads for disks",
                     &[],
                     self.disk_threads().saturating_sub(OWN_DISK_THREADS),
-                    DISK_THREAD,
+                    disk::THREAD,
                     0,
                 ),
                 // the first is the program's

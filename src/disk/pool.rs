@@ -124,6 +124,10 @@ impl End {
     }
 }
 
+/// The bytes of a job beside its future and its result: its place in the queue, what is to be done, and its end.
+#[cfg(feature = "record")]
+pub const JOB: usize = 192;
+
 /// Brings the end when it is dropped, whether the work was done or not.
 struct Ends(Arc<End>);
 

@@ -5,11 +5,13 @@ mod chain;
 mod fragment;
 mod maker;
 mod numbers;
+mod playlist;
 mod segment;
+mod texts;
 mod transport;
 mod window;
 
 pub use numbers::Numbers;
 pub use segment::File;
-pub use window::Unstored;
-pub use window::{Ask, Delete, Found, MARK, Packing, Rules, Window};
+pub use texts::MARK;
+pub use window::{Ask, Delete, Found, Packing, Rules, Unstored, Window};

@@ -4,9 +4,9 @@ mod cut;
 mod dates;
 mod joining;
 mod listing;
+mod need;
 mod room;
 mod store;
-mod texts;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -16,16 +16,14 @@ use std::time::{Duration, Instant, SystemTime};
 use cut::Cut;
 use dates::Dates;
 use joining::Joining;
-use texts::Texts;
+use need::Need;
 
 pub use store::Unstored;
-pub use texts::MARK;
-#[cfg(test)]
-pub(super) use texts::told;
 
 use super::Numbers;
 use super::maker::{Follows, Maker, maker};
 use super::segment::{File, Map, Open, Part, Segment, ms};
+use super::texts::Texts;
 use crate::budget::Account;
 use crate::hub::Unit;
 use crate::media::Ticks;
@@ -120,8 +118,7 @@ pub struct Window {
     starved: bool,
     /// Segments went for want of room.
     pressed: bool,
-    /// It was said that hls.memory is too small.
-    cramped: bool,
+    need: Need,
     /// The next unit does not continue the one before.
     broken: bool,
     /// Grows with everything that a playlist tells.
@@ -169,7 +166,7 @@ impl Window {
             ended: false,
             starved: false,
             pressed: false,
-            cramped: false,
+            need: Need::default(),
             broken: false,
             version: 0,
             stored_map: None,
@@ -214,6 +211,7 @@ impl Window {
     pub fn jump(&mut self) {
         self.broken = true;
         self.cut.jump();
+        self.need.jump();
     }
 
     /// Takes the next unit.
@@ -238,6 +236,7 @@ impl Window {
         if self.open.is_some() || self.begin(unit) {
             self.append(unit);
         }
+        self.tell_need(unit);
     }
 
     /// Whether the open segment ends before `unit`.

@@ -121,6 +121,13 @@ impl Recording {
         }
     }
 
+    /// A file was deleted while it was written.
+    pub(super) fn lost(&self, path: &Path) {
+        self.recorded.failed();
+        let said = format_args!("recording: {} was deleted while it was written: another file begins", path.display());
+        self.tell(log::Level::Warn, &self.lock().who, said);
+    }
+
     /// Whether it cannot be written now.
     pub(super) fn fails(&self) -> bool {
         self.lock().trouble.is_some()

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed};
@@ -79,6 +79,7 @@ pub(super) struct Writer {
     sync: Pace,
     open: HashMap<usize, Open>,
     synced: Instant,
+    looked: Instant,
     /// Its files, until they are in the index and whole.
     busy: Busy,
     /// Messages to the thread that keeps recordings.
@@ -98,14 +99,14 @@ struct Open {
     part: usize,
 }
 
-/// The shortest time between two looks whether all is on the disk.
+/// The shortest time between two looks whether all is on the disk, and whether it is still in its folder.
 const LOOK: Duration = Duration::from_secs(5);
 /// So many files may begin in the same second.
 const SAME_SECOND: usize = 100;
 
 impl Writer {
     pub(super) fn new(sync: Pace, busy: Busy, keeper: SyncSender<News>) -> Self {
-        Self { sync, open: HashMap::new(), synced: Instant::now(), busy, keeper }
+        Self { sync, open: HashMap::new(), synced: Instant::now(), looked: Instant::now(), busy, keeper }
     }
 
     /// Works until nobody is left to send a job.
@@ -118,6 +119,9 @@ impl Writer {
             }
             if self.sync.get().is_some_and(|sync| self.synced.elapsed() >= sync) {
                 self.sync_all();
+            }
+            if self.looked.elapsed() >= LOOK {
+                self.leave_deleted();
             }
         }
         self.sync_all();
@@ -153,11 +157,16 @@ impl Writer {
             Job::Close { id, patch, duration, discontinuity } => {
                 let Some(open) = self.open.remove(&id) else { return };
                 let (recording, path) = (open.recording.clone(), open.path.clone());
-                let closed = open.close(patch, duration, discontinuity, self.sync.get().is_some());
-                let end = closed.unwrap_or_else(|error| {
-                    recording.failed(&error);
-                    End::Broken
-                });
+                let end = if open.is_deleted() {
+                    recording.lost(&path);
+                    End::Empty
+                } else {
+                    let closed = open.close(patch, duration, discontinuity, self.sync.get().is_some());
+                    closed.unwrap_or_else(|error| {
+                        recording.failed(&error);
+                        End::Broken
+                    })
+                };
                 self.tell(News::Closed { id, path, rule: recording.rule.clone(), end });
             }
             Job::Rules(rules, number) => {
@@ -223,6 +232,18 @@ impl Writer {
         }
     }
 
+    /// Leaves the files that somebody has deleted: what is written to them is nowhere. Their sessions begin others.
+    fn leave_deleted(&mut self) {
+        self.looked = Instant::now();
+        for (id, open) in self.open.extract_if(|_, open| open.is_deleted()) {
+            open.failed.store(true, Relaxed);
+            open.recording.lost(&open.path);
+            let news = News::Closed { id, path: open.path, rule: open.recording.rule.clone(), end: End::Empty };
+            // it ends after this thread
+            let _ = self.keeper.send(news);
+        }
+    }
+
     /// Leaves the files that nobody has closed: their jobs were taken back.
     fn leave(&mut self) {
         for (id, Open { recording, path, .. }) in std::mem::take(&mut self.open) {
@@ -247,6 +268,11 @@ impl Writer {
 }
 
 impl Open {
+    /// Whether no folder has it any more.
+    fn is_deleted(&self) -> bool {
+        self.file.metadata().is_ok_and(|about| about.nlink() == 0)
+    }
+
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         while let Some(rest) = bytes.get(self.part..).filter(|rest| !rest.is_empty()) {
             match self.file.write(rest) {
@@ -276,5 +302,68 @@ impl Open {
         self.recording.completes(&self.path);
         let about = listing::Listed { duration, discontinuity, map: None };
         Ok(if self.recording.layout.is_segments() { End::Segment(about) } else { End::Whole })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::{Receiver, sync_channel};
+
+    use super::*;
+    use crate::conf::Config;
+    use crate::hub::Name;
+    use crate::record::scratch::Scratch;
+    use crate::session::{Core, said};
+
+    /// The thread's side, which records `cam` in segments to that folder.
+    fn writer(folder: &Scratch) -> (Writer, Arc<Recording>, Receiver<News>) {
+        let path = folder.0.to_str().unwrap();
+        let text = format!("profile = \"box\"\n[[record]]\nstreams = \"cam\"\npath = {path:?}\nformat = \"hls\"\n");
+        let config = Config::parse("test", &text).unwrap();
+        let core = Core::new(config.clone(), Arc::default());
+        let (keeper, news) = sync_channel(16);
+        let rule = Arc::new(config.record[0].clone());
+        let recording = Recording::new(&core, rule, Name::new("cam").unwrap(), core.who("RECORD"));
+        (Writer::new(Pace::default(), Busy::default(), keeper), recording, news)
+    }
+
+    fn open(id: usize, recording: &Arc<Recording>) -> (Job, Arc<AtomicBool>) {
+        let failed = Arc::new(AtomicBool::new(false));
+        let place =
+            Place { recording: recording.clone(), begun: Duration::from_secs(1_764_000_000), number: id as u64 };
+        (Job::Open { id, place, failed: failed.clone() }, failed)
+    }
+
+    #[test]
+    fn what_is_deleted_while_it_is_written_is_told_and_the_next_file_has_a_folder_again() {
+        let scratch = Scratch::new();
+        let (mut writer, recording, news) = writer(&scratch);
+        let write = |id| Job::Write { id, bytes: Bytes::from_static(b"some of it") };
+        let close = |id| Job::Close { id, patch: None, duration: Duration::from_secs(1), discontinuity: false };
+        let delete = || fs::remove_dir_all(scratch.0.join("cam")).unwrap();
+        said::lines();
+        // one is found out as it is looked at, the other as it is closed
+        let (begin, failed) = open(0, &recording);
+        writer.act(begin);
+        writer.act(write(0));
+        writer.leave_deleted();
+        assert!(!failed.load(Relaxed));
+        delete();
+        writer.leave_deleted();
+        assert!(failed.load(Relaxed));
+        writer.act(open(1, &recording).0);
+        writer.act(write(1));
+        delete();
+        writer.act(close(1));
+        writer.act(open(2, &recording).0);
+        writer.act(write(2));
+        writer.act(close(2));
+        let ends = news.try_iter().filter_map(|news| match news {
+            News::Closed { id, end, .. } => Some((id, matches!(end, End::Empty))),
+            _ => None,
+        });
+        assert_eq!(ends.collect::<Vec<_>>(), [(0, true), (1, true), (2, false)]);
+        let told = said::lines().iter().filter(|line| line.contains("was deleted while it was written")).count();
+        assert_eq!((told, fs::read_dir(scratch.0.join("cam")).unwrap().count()), (2, 1));
     }
 }

@@ -140,7 +140,52 @@ class Live(HlsStore):
         self.assertEqual(get(segment), path.read_bytes())
         self.until_log_counts(f"stops playing {STREAM}: idle ({path.stat().st_size} bytes", 1, 10)
         self.assertEqual(ask(segment)[0], 404)
-        self.assertEqual(ask(segment.replace(SESSION, "other="))[0], 200)
+        self.assertEqual(ask(segment.replace(SESSION, "other="))[0], 403)
+
+    def test_a_folder_that_is_deleted_is_made_anew(self):
+        self.serve_stored(delete="never", format="fmp4", segments=6)
+        self.publish_live(STREAM)
+        self.capture_hls(self.server.hls(STREAM)).until(lambda one: one.segments, 20, "a segment")
+        self.until_stored(4, "m4s")
+        shutil.rmtree(self.folder / STREAM)
+        self.until_log_counts("was deleted, or its disk taken out: it is made anew", 1, 15)
+        self.until_stored(2, "m4s")
+        self.assertEqual(len(self.files("mp4")), 1)
+        url = self.server.hls(STREAM)
+        for uri in re.findall(r"^\S+\.m4s", get(url).decode(), re.M):
+            self.assertEqual(ask(urljoin(url, uri))[0], 200, uri)
+        path = self.folder / STREAM / "record.m3u8"
+        program = self.start("ffmpeg", players.ffmpeg_decode(paths.FFMPEG_CURRENT, path, 2))
+        program.wait(30)
+        self.assert_none(players.ffmpeg_faults(program, 2), "record.m3u8")
+
+    def test_who_plays_the_list_of_all_is_told_apart_too(self):
+        self.serve_stored(delete="never", sessions=True, session_timeout="3s", format="fmp4")
+        self.publish_live(STREAM, loop=False)
+        place = f"{self.server.http}/hls/{STREAM}/record.m3u8"
+        status, headers, _ = ask(place + "?key=x")
+        self.assertEqual(status, 302)
+        self.assertRegex(headers["Location"], r"^\./session_id=[0-9a-f]{16}/record\.m3u8\?key=x$")
+        mine = urljoin(place, headers["Location"])
+        self.assertEqual(self.server.metric("runnel_hls_viewers"), 1)
+        # Who has a session from a playlist keeps it.
+        number = mine.split("/")[-2]
+        status, headers, _ = ask(f"{place}?{number}")
+        self.assertEqual(urljoin(place, headers["Location"]).split("?")[0], mine.split("?")[0])
+        self.assertEqual(ask(mine.replace(number, f"{SESSION}0123456789abcdef"))[0], 404)
+        waiting.until(lambda: ask(mine)[0] == 200, 20, "a list")
+        self.until_stored(4, "m4s")
+        # What has left memory, and what has not; a player shows its session with each.
+        program = self.start("ffmpeg", players.ffmpeg_decode(paths.FFMPEG_CURRENT, mine, 2))
+        program.wait(30)
+        self.assert_none(players.ffmpeg_faults(program, 2), mine)
+        first = self.files("m4s")[0]
+        self.assertEqual(get(urljoin(mine, first.name)), first.read_bytes())
+        self.assertEqual(ask(urljoin(place, first.name))[0], 403)
+        ended = rf"id=HLSSUB1 .*stops playing {STREAM}: idle \((\d+) bytes"
+        waiting.until(lambda: re.search(ended, self.server.log), 20, "its end")
+        self.assertGreater(int(re.search(ended, self.server.log)[1]), first.stat().st_size)
+        self.assertEqual(ask(mine)[0], 404)
 
 
 class Deletion(HlsStore):

@@ -2,7 +2,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use super::super::Numbers;
-use super::super::window::{Found, Rules, Window, told};
+use super::super::texts::told;
+use super::super::window::{Found, Rules, Window};
 use super::*;
 use crate::codec::{hex, params};
 use crate::container::{Mux, Packed, SAMPLES};

@@ -84,9 +84,15 @@ impl Cut {
         self.cramped |= self.told.is_none();
     }
 
-    /// The length that segments have where there is room for it.
-    pub(super) fn length(&self) -> Duration {
-        self.aim.max(ms(self.group).min(self.limit()))
+    /// The length that segments would have if there had been room for it from the beginning: that of as many groups
+    /// as the aim wants, or all that there may be as long as no second key frame comes.
+    pub(super) fn wanted(&self) -> Duration {
+        let (group, longest) = (ms(self.group), Duration::from_secs(LONGEST));
+        if group.is_zero() {
+            return longest;
+        }
+        let groups = self.aim.saturating_sub(SLACK).as_millis().div_ceil(group.as_millis()).max(1);
+        (group * u32::try_from(groups).unwrap_or(u32::MAX)).min(longest)
     }
 
     /// The longest that a segment may be.

@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use super::texts::TEXTS;
 use super::{Follows, WANTED, Window};
 use crate::budget::OverBudget;
 use crate::hls::maker::BLOCK;
@@ -11,7 +10,7 @@ use crate::hls::segment::{Open, Segment};
 use crate::hub::Unit;
 
 /// A part's bytes take so much more on the average, as its last block is not full.
-const LOOSE: usize = BLOCK / 4;
+pub(super) const LOOSE: usize = BLOCK / 4;
 /// The part of the room that is always counted on, however much players hold of segments that are gone.
 const LEAST: usize = 4;
 
@@ -54,7 +53,7 @@ impl Window {
     fn make_way(&mut self, unit: &Unit) -> bool {
         let dropped = self.make_room();
         if self.segments.len() < WANTED {
-            self.tell_need(unit);
+            self.need.want();
         }
         if dropped {
             return true;
@@ -85,7 +84,7 @@ impl Window {
     /// Has room for so many bytes from here on: what is beyond them goes at once.
     pub fn set_room(&mut self, bytes: usize) {
         self.account.set_limit(bytes);
-        self.texts.account.set_limit(bytes / TEXTS);
+        self.texts.set_room(bytes);
         self.measure();
         let mut sum: usize = self.segments.iter().map(held).sum();
         while sum > bytes
@@ -109,7 +108,7 @@ impl Window {
             self.cut.is_full(open, unit.at, before + pending, (before + pending + len, before + blocks))
         });
         if full {
-            self.tell_need(unit);
+            self.need.want();
             self.cut.cramp();
         }
         full
@@ -122,33 +121,12 @@ impl Window {
         self.cut.set_room(all.saturating_sub(others).max(all / LEAST), BLOCK);
     }
 
-    /// Says once that there is too little room for segments of their length.
-    fn tell_need(&mut self, unit: &Unit) {
-        let Some(open) = &self.open else { return };
-        let lasts = u64::try_from((unit.at - open.from).0).unwrap_or(0);
-        let bytes = self.running(open) as u64;
-        if lasts == 0 || bytes == 0 || std::mem::replace(&mut self.cramped, true) {
-            return;
-        }
-        let length = u64::try_from(self.cut.length().as_millis()).unwrap_or(u64::MAX);
-        let (kbits, has) = (bytes.saturating_mul(8) / lasts, self.account.limit() >> 10);
-        // three, the running one, and something for playlists and blocks that are not full
-        let wants = (bytes.saturating_mul(length) / lasts).saturating_mul(9) / 2;
-        let (whole, tenth, wants) = (kbits / 1000, kbits % 1000 / 100, wants.div_ceil(1 << 20));
-        self.tell(
-            log::Level::Warn,
-            format_args!(
-                "{has} KiB of hls.memory are too few for {whole}.{tenth} Mbit/s, and segments are short or few: {wants} MiB for each stream would do"
-            ),
-        );
-    }
-
     /// Drops the oldest segment; false if that would leave nothing to play.
     pub(super) fn drop_oldest(&mut self) -> bool {
         self.segments.len() > 1 && self.drop_first()
     }
 
-    fn drop_first(&mut self) -> bool {
+    pub(super) fn drop_first(&mut self) -> bool {
         let Some(gone) = self.segments.pop_front() else { return false };
         self.version += 1;
         self.discontinuities_gone += u64::from(gone.discontinuity);

@@ -3,11 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-
-use super::listing::PARTS_TOLD;
 use super::{Delete, Window};
-use crate::budget::OverBudget;
+use crate::hls::playlist::PARTS_TOLD;
 use crate::hls::segment::{File, Segment};
 
 /// A file that is to be written next.
@@ -79,14 +76,20 @@ impl Window {
         }
     }
 
-    /// The playlist of whole segments, as it is to stand beside them.
-    pub fn stored_playlist(&mut self) -> Result<Bytes, OverBudget> {
-        self.live(false, None, "")
-    }
-
     /// Files on the disk that nobody is told of any more; each is named once.
     pub fn take_gone(&mut self) -> Vec<String> {
         std::mem::take(&mut self.gone)
+    }
+
+    /// The disk has nothing any more of what it has taken: that is told of no longer, and what memory still has is
+    /// to be written again. Gives the number of segments that are gone.
+    pub fn forget_stored(&mut self) -> usize {
+        self.stored_map = None;
+        let is_gone = |segment: &Segment| segment.stored && segment.parts.is_empty();
+        let lost = self.segments.iter().rposition(is_gone).map_or(0, |last| last + 1);
+        (0..lost).for_each(|_| _ = self.drop_first());
+        self.segments.iter_mut().for_each(|segment| segment.stored = false);
+        lost
     }
 
     /// Memory is given up that the disk stands for, but not that of parts that are told of.

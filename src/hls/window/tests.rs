@@ -3,11 +3,11 @@ use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 
-use super::texts::{TEXTS, told};
 use super::*;
 use crate::codec;
 use crate::container::{Packed, TS, ts};
 use crate::hls::segment::{Part, ms};
+use crate::hls::texts::{SHARE, told};
 use crate::media::{Codec, Frame, Hz, Kind, Params, Track, TrackSet, Tracks};
 
 mod gaps;
@@ -451,7 +451,7 @@ fn a_playlist_is_written_once_and_paid_for() {
         push(&mut window, at..at + 1000, 1000);
         at += 1000;
     }
-    assert!(window.segments.len() > WANTED && window.texts.account.used() <= account.limit() / TEXTS);
+    assert!(window.segments.len() > WANTED && window.texts.account.used() <= account.limit() / SHARE);
     held.clear();
     assert!(window.playlist(false).is_ok());
     drop((texts, again, window));
@@ -621,7 +621,7 @@ fn room_that_shrinks_lets_the_oldest_go_at_once() {
     assert!(account.used() > 3 << 20);
     window.set_room(1 << 20);
     assert!(account.used() <= (1 << 20) + (400 << 10), "{}", account.used());
-    assert!(window.is_playable() && !window.cramped);
+    assert!(window.is_playable() && window.need.is_met());
 }
 
 /// Has all that there is written to a disk; gives the names.
@@ -632,6 +632,24 @@ fn store(window: &mut Window) -> Vec<String> {
         Some(next.name)
     };
     std::iter::from_fn(|| next(window)).collect()
+}
+
+#[test]
+fn what_a_disk_has_lost_is_told_no_more_and_what_memory_has_is_written_again() {
+    for part in [None, Some(Duration::from_millis(200))] {
+        let rules = Rules { store: Some(Delete::Never), listed: 20, part, ..RULES };
+        let mut window = Window::new("a", rules, Account::root("hls", 1 << 20), FIRST);
+        push(&mut window, 0..20_000, 2000);
+        let before = store(&mut window);
+        push(&mut window, 20_000..24_100, 2000);
+        let lost = window.forget_stored();
+        let text = told(window.playlist(false), "");
+        assert!(before.iter().take(lost).all(|name| !text.contains(name)), "{text}");
+        let again = store(&mut window);
+        assert!(again.iter().all(|name| text.contains(name)) && again.len() >= 2, "{again:?}: {text}");
+        assert_eq!(again.iter().filter(|name| before.contains(name)).count(), before.len() - lost);
+        assert_eq!(part.is_some(), lost < before.len(), "parts that are told of are in memory");
+    }
 }
 
 #[test]

@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::super::Server;
-use super::{Entries, Hls, Settings, is_live, lock};
+use super::settings::Settings;
+use super::streams::{Entries, Hls};
+use super::{is_live, lock};
 use crate::hub::Name;
 use crate::net::goes_to;
 
@@ -59,9 +61,9 @@ impl Hls {
             Some((rank, name))
         });
         let first = ranked.min_by_key(|(rank, _)| *rank).map(|(_, name)| name.clone());
-        let Some((name, entry)) = first.and_then(|name| entries.remove_entry(&name)) else { return };
+        let Some(entry) = first.and_then(|name| entries.remove(&name)) else { return };
         let mut state = lock(&entry.state);
-        self.leave(&name, &entry, &state, rules.store);
+        self.leave(&entry, &state, rules.store);
         state.dismiss();
     }
 }

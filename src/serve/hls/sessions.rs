@@ -26,6 +26,8 @@ struct HlsSession {
     customer: Option<u128>,
     since: Instant,
     seen: Instant,
+    /// The last time that it was sent anything.
+    fed: Option<Instant>,
     /// Requests of it that wait for their answers.
     waiting: u32,
     bytes: u64,
@@ -33,6 +35,9 @@ struct HlsSession {
     _lease: Lease,
 }
 
+/// One that was sent something less long ago plays, though nobody may publish its stream: there are lists of what is
+/// on a disk.
+const FED: Duration = Duration::from_secs(30);
 /// The cost of one of them: its entry, twice over while the table grows, and its name.
 const SESSION: usize = 2 * (size_of::<HlsSession>() + 16) + 64;
 
@@ -59,12 +64,14 @@ impl HlsSessions {
     ) -> Result<u64, Refusal> {
         let name = leave.to(Action::Play)?;
         let mut sessions = self.lock();
+        let now = Instant::now();
         let customer = who.ip().and_then(|ip| core.peers.customer(ip)).map(bits);
         let same = |session: &HlsSession| customer.is_some() && session.customer == customer;
         let has_most = sessions.values().filter(|session| same(session)).count() >= self.per_peer.load(Relaxed);
         if has_most || sessions.len() >= self.most {
             let refused = if has_most { Refused::Peer } else { Refused::Viewers };
-            let may_go = |session: &HlsSession| (same(session) || !has_most) && !plays(&session.name);
+            let may_go =
+                |session: &HlsSession| (same(session) || !has_most) && !session.is_fed(now) && !plays(&session.name);
             let waiting = sessions
                 .iter()
                 .filter(|(_, session)| plays(name) && may_go(session))
@@ -74,12 +81,21 @@ impl HlsSessions {
             gone.ends(&"nobody publishes it, and others need the place");
         }
         let lease = self.account.charge(SESSION).map_err(|_| Refused::Viewers)?;
-        let now = Instant::now();
         let number = random::number();
         who.begins(&core.flood, name, format_args!("plays {name} as hls"));
         let (entry, name) = (core.enter(&who, name, "hls", url), name.clone());
-        let session =
-            HlsSession { who, name, customer, since: now, seen: now, waiting: 0, bytes: 0, entry, _lease: lease };
+        let session = HlsSession {
+            who,
+            name,
+            customer,
+            since: now,
+            seen: now,
+            fed: None,
+            waiting: 0,
+            bytes: 0,
+            entry,
+            _lease: lease,
+        };
         sessions.insert(number, session);
         Ok(number)
     }
@@ -91,6 +107,9 @@ impl HlsSessions {
         let Some(session) = sessions.get_mut(&number).filter(|session| session.name == *name) else { return false };
         session.seen = Instant::now();
         session.bytes += bytes as u64;
+        if bytes > 0 {
+            session.fed = Some(session.seen);
+        }
         if session.entry.sent(bytes) {
             return true;
         }
@@ -146,6 +165,10 @@ impl HlsSessions {
 }
 
 impl HlsSession {
+    fn is_fed(&self, now: Instant) -> bool {
+        self.fed.is_some_and(|at| now.saturating_duration_since(at) < FED)
+    }
+
     fn ends(&mut self, why: &dyn Display) {
         self.who.ends(format_args!("stops playing {}: {why}", self.name), self.bytes);
     }
@@ -227,6 +250,20 @@ mod tests {
         sessions.waited(number);
         assert_eq!((sweep(2), sweep(4)), (1, 0));
         sessions.waited(number);
+    }
+
+    #[test]
+    fn who_is_sent_what_a_disk_has_does_not_give_way() {
+        let (core, sessions) = (core(), HlsSessions::new(2, 2, Account::root("hls", 1 << 20)));
+        let enter = |name: &str| {
+            let plays = |name: &Name| name.as_str().starts_with("live");
+            sessions.enter(&core, leave(&Name::new(name).unwrap()), core.who("HLSSUB"), &"", &plays)
+        };
+        let (waiting, playing, over) = (enter("x").unwrap(), enter("over").unwrap(), Name::new("over").unwrap());
+        assert!(sessions.see(playing, &over, 1000));
+        enter("live1").unwrap();
+        assert!(sessions.see(playing, &over, 0) && !sessions.see(waiting, &Name::new("x").unwrap(), 0));
+        assert_eq!(enter("live2"), Err(Refused::Viewers.into()));
     }
 
     #[test]

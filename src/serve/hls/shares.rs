@@ -1,7 +1,8 @@
 //! Parts of `hls.memory`: equal ones, for each stream that plays.
 
 use super::super::Server;
-use super::{Entries, Hls, is_live, lock};
+use super::streams::{Entries, Hls};
+use super::{is_live, lock};
 
 impl Hls {
     /// Gives each stream an equal part of the memory, whatever it sends: it is never less than one of

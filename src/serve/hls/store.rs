@@ -3,19 +3,15 @@
 use std::fs::{self, DirEntry, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Weak};
-use std::time::Duration;
+use std::sync::Arc;
 
-use crate::reactor::Timer;
 use bytes::Bytes;
 
-use super::tidy::Ward;
-use super::{Entry, kept, lock};
-use crate::conf::Config;
+use super::kept;
+use super::ward::Ward;
 use crate::disk;
 use crate::hls::{Delete, Unstored};
 use crate::listing::{self, Listed, Segments, bring_folder, name_parts};
-use crate::session::Who;
 use crate::wire::percent_decode;
 
 /// The folder of a stream's segments, and the time at which they are deleted.
@@ -29,96 +25,20 @@ pub(super) struct Folder {
     pub(super) ward: Arc<Ward>,
 }
 
+/// The place of a file that was to be written.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Written {
+    /// It is in the folder.
+    There,
+    /// It is not: the folder had to be made anew, and what was in it is gone.
+    Nowhere,
+}
+
 /// The live playlist, and its name until it is whole.
 const PLAYLIST: &str = "playlist.m3u8";
 const UNFINISHED: &str = "playlist.m3u8.new";
 /// No live playlist is longer.
 const LONGEST: u64 = 1 << 20;
-/// The pause before something is tried again that the disk did not take.
-const PAUSE: Duration = Duration::from_secs(2);
-
-/// Writes what a stream's window gives, until the entry is gone.
-pub(super) async fn keep(entry: Weak<Entry>, who: Who, folder: Folder) {
-    let mut trouble = String::new();
-    let mut last = Last::default();
-    loop {
-        let next = std::future::poll_fn(|cx| match entry.upgrade() {
-            Some(entry) => entry.poll_unstored(cx).map(Some),
-            None => std::task::Poll::Ready(None),
-        });
-        let Some(next) = next.await else { return };
-        let Some(mut next) = next else {
-            if !folder.ward.is_used() {
-                return; // nothing ever came
-            }
-            // the list is to say that this is all
-            let Some((playlist, gone)) = entry.upgrade().map(|entry| entry.stored(None)) else { return };
-            let told = playlist.is_some();
-            match folder.written(move |to| to.show(playlist, &gone)).await {
-                Ok(()) if told => return,
-                Ok(()) => {}
-                Err(error) => complain(&entry, &who, &folder, &error, &mut trouble),
-            }
-            Timer::after(PAUSE).await;
-            continue;
-        };
-        let before = last.clone();
-        last.join(&mut next);
-        let file = next.name.clone();
-        let result = folder.written(move |to| to.write(&next)).await;
-        let Some((playlist, gone)) = entry.upgrade().map(|entry| entry.stored(result.is_ok().then_some(&file))) else {
-            return;
-        };
-        let failed = result.is_err();
-        let shown = folder.written(move |to| to.show(playlist, &gone)).await;
-        match result.and(shown) {
-            Ok(()) if !trouble.is_empty() => {
-                log::log!(level(&entry, log::Level::Info), "{who} HLS goes on at {}", folder.path.display());
-                trouble.clear();
-            }
-            Ok(()) => {}
-            Err(error) => complain(&entry, &who, &folder, &error, &mut trouble),
-        }
-        if failed {
-            last = before;
-            Timer::after(PAUSE).await;
-        }
-    }
-}
-
-/// The id and the map of the segment that was written last: the next one needs no mark in the list.
-#[derive(Clone, Default)]
-struct Last(Option<(u64, Option<String>)>);
-
-impl Last {
-    /// Marks a segment that does not follow the last.
-    fn join(&mut self, next: &mut Unstored) {
-        let Some(about) = &mut next.about else { return };
-        let follows = self.0.take().is_some_and(|(id, map)| id + 1 == about.id && map == about.map);
-        about.discontinuity |= !follows;
-        self.0 = Some((about.id, about.map.clone()));
-    }
-}
-
-/// Whether what is written is brought to the disk.
-pub(super) fn syncs(config: &Config) -> bool {
-    !config.recording.sync.0.is_zero()
-}
-
-/// The level at which the log is told of an entry.
-fn level(entry: &Weak<Entry>, news: log::Level) -> log::Level {
-    let is_told = entry.upgrade().is_none_or(|entry| lock(&entry.state).who.told);
-    if is_told { news } else { log::Level::Debug }
-}
-
-fn complain(entry: &Weak<Entry>, who: &Who, folder: &Folder, error: &io::Error, trouble: &mut String) {
-    let words = error.to_string();
-    if *trouble != words {
-        let level = level(entry, log::Level::Error);
-        log::log!(level, "{who} HLS: {}: {words}: segments stay in memory", folder.path.display());
-        *trouble = words;
-    }
-}
 
 impl Folder {
     pub(super) fn new(path: PathBuf, delete: Delete, sync: bool) -> Self {
@@ -126,7 +46,10 @@ impl Folder {
     }
 
     /// Has `work` done by the thread that writes, while nobody else writes the list.
-    async fn written(&self, work: impl FnOnce(&Self) -> io::Result<()> + Send + 'static) -> io::Result<()> {
+    pub(super) async fn written<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
+    ) -> io::Result<T> {
         let (listing, folder) = (self.ward.listing().await, self.clone());
         let work = move || {
             // though nobody may wait for it any more
@@ -136,11 +59,12 @@ impl Folder {
         disk::write(work).await
     }
 
-    fn write(&self, next: &Unstored) -> io::Result<()> {
+    pub(super) fn write(&self, next: &Unstored) -> io::Result<Written> {
         // the folder of all streams is the user's to make: what is missing may be a card
         match fs::create_dir(&self.path) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
             Err(_) => self.check()?,
+            Ok(()) if self.ward.is_used() => return Ok(Written::Nowhere),
             Ok(()) => {}
         }
         if self.delete == Delete::Never {
@@ -161,10 +85,11 @@ impl Folder {
         match &next.about {
             Some(about) if self.delete != Delete::Soon => {
                 let (duration, discontinuity, map) = (about.duration, about.discontinuity, about.map.clone());
-                listing::append(&path, &Listed { duration, discontinuity, map }, self.sync)
+                listing::append(&path, &Listed { duration, discontinuity, map }, self.sync)?;
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(Written::There)
     }
 
     /// A link is not followed: nobody would get from it what is written.
@@ -176,7 +101,7 @@ impl Folder {
     }
 
     /// Removes the files that are gone and writes the playlist, for those who read the folder.
-    fn show(&self, playlist: Option<Bytes>, gone: &[String]) -> io::Result<()> {
+    pub(super) fn show(&self, playlist: Option<Bytes>, gone: &[String]) -> io::Result<()> {
         self.check()?;
         // each of them, and first of all: the disk may be full
         let removed = gone.iter().map(|name| remove(&self.path.join(name))).fold(Ok(()), io::Result::and);
@@ -312,6 +237,22 @@ pub(super) fn remove(path: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_folder_that_is_deleted_meanwhile_is_made_anew_and_that_is_told() {
+        let path = std::env::temp_dir().join(format!("runnel-anew-{}", std::process::id()));
+        let folder = Folder::new(path.clone(), Delete::Soon, false);
+        let name = "cam-1700000000000-0.ts".to_string();
+        let next =
+            Unstored { name: name.clone(), content: (Arc::from([Bytes::from_static(b"a segment")]), 9), about: None };
+        assert_eq!(folder.write(&next).unwrap(), Written::There);
+        fs::remove_dir_all(&path).unwrap();
+        assert_eq!(folder.write(&next).unwrap(), Written::Nowhere);
+        assert!(!path.join(&name).exists(), "what is read before it has to be written first");
+        assert_eq!(folder.write(&next).unwrap(), Written::There);
+        assert_eq!(fs::read(path.join(&name)).unwrap(), b"a segment");
+        fs::remove_dir_all(&path).unwrap();
+    }
 
     #[test]
     fn a_live_playlist_that_is_left_has_an_end_and_names_only_what_is_there() {

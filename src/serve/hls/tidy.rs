@@ -16,13 +16,11 @@ use std::time::{Duration, Instant};
 use crate::reactor::Timer;
 use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
-use smol::lock::MutexGuardArc;
 
 use super::store::{Folder, has_segment};
 use crate::disk;
 use crate::hls::Delete;
 use crate::hub::Name;
-use crate::listing;
 
 /// The work that there is in `hls.store`.
 pub(super) struct Tidy {
@@ -56,22 +54,6 @@ pub(super) struct Seat {
     /// A look at the folder was due before, whether anything is written or not.
     is_due: bool,
     pub(super) folder: Folder,
-}
-
-/// Shared by the stream that writes to a folder and the task that puts the folder in order.
-#[derive(Debug, Default)]
-pub(super) struct Ward {
-    /// Held while the list of segments is written.
-    list: Arc<smol::lock::Mutex<()>>,
-    own: Mutex<Option<Own>>,
-}
-
-/// The files that a stream has written, by the first and the last time and number in their names:
-/// however many there are, none of them is one that was left there.
-#[derive(Clone, Copy, Debug)]
-struct Own {
-    times: (u64, u64),
-    numbers: (u64, u64),
 }
 
 /// The pause between two looks for another disk, and the first before a disk that has failed is asked again.
@@ -116,7 +98,7 @@ impl Tidy {
     }
 
     /// A stream is over: its files are to be deleted, or its playlist is to get its end.
-    pub(super) fn ends(&self, name: &Name, delete: Delete) {
+    fn ends(&self, name: &Name, delete: Delete) {
         let mut state = self.lock();
         let Some((_, folder)) = state.live.remove(name) else { return };
         state.forget(name);
@@ -197,6 +179,13 @@ impl Tidy {
     }
 }
 
+impl Seat {
+    /// The stream is over: its files are to be deleted, or its playlist is to get its end.
+    pub(super) fn ends(&self, delete: Delete) {
+        self.tidy.ends(&self.name, delete);
+    }
+}
+
 impl Drop for Seat {
     fn drop(&mut self) {
         let is_it = |folder: &Folder| Arc::ptr_eq(&folder.ward, &self.folder.ward);
@@ -241,51 +230,6 @@ impl State {
             }
         }
     }
-}
-
-impl Ward {
-    /// Nobody else writes the list meanwhile.
-    pub(super) async fn listing(&self) -> MutexGuardArc<()> {
-        self.list.lock_arc().await
-    }
-
-    /// The same for a thread.
-    pub(super) fn wait(&self) -> MutexGuardArc<()> {
-        self.list.lock_arc_blocking()
-    }
-
-    /// A file of that name is written from here on.
-    pub(super) fn note(&self, name: &str) {
-        let Some((time, number)) = place(name) else { return };
-        let wider = |(first, last): (u64, u64), one: u64| (first.min(one), last.max(one));
-        let mut own = self.lock();
-        let Own { times, numbers } = own.unwrap_or(Own { times: (time, time), numbers: (number, number) });
-        *own = Some(Own { times: wider(times, time), numbers: wider(numbers, number) });
-    }
-
-    /// Whether a file may have been written by the stream that runs.
-    pub(super) fn has(&self, path: &Path) -> bool {
-        let place = path.file_name().and_then(|name| place(name.to_str()?));
-        let within = |(first, last): (u64, u64), one| (first..=last).contains(&one);
-        place
-            .zip(*self.lock())
-            .is_some_and(|((time, number), own)| within(own.times, time) && within(own.numbers, number))
-    }
-
-    /// Whether any was.
-    pub(super) fn is_used(&self) -> bool {
-        self.lock().is_some()
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Own>> {
-        self.own.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// The time and the number in a file's name.
-fn place(name: &str) -> Option<(u64, u64)> {
-    let stem = name.rsplit_once('.')?.0;
-    Some((listing::name_parts(true, stem)?.1, stem.rsplit_once('-')?.1.parse().ok()?))
 }
 
 impl Folder {
@@ -340,21 +284,5 @@ mod tests {
         assert!(waits());
         drop(others);
         assert!(waits() && tidy.lock().waiting.len() <= MANY + 1, "names that are only asked for");
-    }
-
-    #[test]
-    fn all_that_a_stream_has_written_is_its_own_and_what_was_left_is_not() {
-        let ward = Ward::default();
-        assert!(!ward.is_used());
-        let name = |number: u64| format!("cam-x-{}-{number}.m4s", 1_764_000_000_000 + 2000 * number);
-        ward.note("cam-x-1764000000000-0.mp4");
-        (0..2000).for_each(|number| ward.note(&name(number)));
-        let has = |name: &str| ward.has(&Path::new("/store/cam-x").join(name));
-        assert!(ward.is_used() && (0..2000).all(|number| has(&name(number))) && has("cam-x-1764000000000-0.mp4"));
-        for left in
-            ["cam-x-1763999999999-3.m4s", "cam-x-1764999999999-3.m4s", "cam-x-1764000002000-2000.ts", "mine.txt"]
-        {
-            assert!(!has(left), "{left}");
-        }
     }
 }

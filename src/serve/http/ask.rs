@@ -11,7 +11,7 @@ use crate::wire::percent_decode;
 
 /// The thing that a client asks for.
 #[cfg_attr(not(feature = "record"), expect(dead_code, reason = "files and what lists them come with it"))]
-pub(super) enum Wish {
+pub(in crate::serve) enum Wish {
     /// A stream in a form.
     Live(Name, &'static Form),
     /// A stream by HLS: its playlists, or a segment that a disk has.
@@ -59,7 +59,7 @@ impl Wish {
 
 impl Exchange {
     /// Asks whether the client may have something; `then` gives what it may have, once that is decided.
-    pub(super) fn ask(self, wish: Wish, then: impl FnOnce(Self, Leave) -> Answer + Send + 'static) -> Answer {
+    pub(in crate::serve) fn ask(self, wish: Wish, then: impl FnOnce(Self, Leave) -> Answer + Send + 'static) -> Answer {
         self.decide(wish, |exchange, decided| match decided {
             Ok(leave) => then(exchange, leave),
             Err(why) => exchange.turn_down(why),
@@ -107,7 +107,7 @@ impl Exchange {
     }
 
     /// It may not, or is one too many: then the client may try again.
-    pub(super) fn turn_down(&self, why: Refusal) -> Answer {
+    pub(in crate::serve) fn turn_down(&self, why: Refusal) -> Answer {
         let path = &self.request.path;
         if !why.is_question() {
             self.server.core.refused_guest(why.label(), self.peer, format_args!("is refused {path:?}: {why}"));

@@ -1,14 +1,15 @@
-//! HTTP connections: live forms, WebSocket, HLS, metrics.
+//! HTTP connections: live forms, WebSocket, files; what other rooms answer is in the table of routes.
 
 mod ask;
 #[cfg(feature = "record")]
 mod files;
+#[cfg(not(feature = "record"))]
+#[path = "no_files.rs"]
+mod files;
 #[cfg(fuzzing)]
 pub(super) mod fuzz;
-mod hls;
 mod live;
 mod reply;
-mod resource;
 mod routes;
 #[cfg(feature = "rtsp")]
 mod rtsp;
@@ -21,8 +22,12 @@ use std::sync::Arc;
 
 use super::Server;
 use crate::net::Conn;
-use crate::wire::percent_encode;
-pub(super) use reply::{Answer, Exchange, NO_ROOM, Reply};
+use crate::proto::http::Status;
+use crate::wire::{percent_decode, percent_encode};
+pub(super) use ask::Wish;
+#[cfg(feature = "record")]
+pub(super) use files::Lookup;
+pub(super) use reply::{Answer, Body, CORS, EXPOSED, Exchange, NO_CACHE, NO_ROOM, Reply};
 use routes::{ROUTES, Route};
 use session::Session;
 
@@ -44,6 +49,11 @@ fn serve_by(routes: &'static [Route], server: Arc<Server>, conn: Conn) {
 
 /// The last item of a path as a reference relative to it, which holds behind a proxy that
 /// serves all of this below a folder. RFC 3986 section 4.2: a colon would end a scheme.
-fn beside(path: &str) -> String {
+pub(super) fn beside(path: &str) -> String {
     format!("./{}", percent_encode(path.rsplit('/').next().unwrap_or_default()))
+}
+
+/// The items of a path, behind its first slash.
+pub(super) fn decoded(path: &str) -> Result<Vec<String>, Status> {
+    path.split('/').skip(1).map(percent_decode).collect::<Option<_>>().ok_or(Status::BAD_REQUEST)
 }

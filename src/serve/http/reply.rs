@@ -53,6 +53,9 @@ pub(in crate::serve) enum Answer {
     Carry(Carrier),
 }
 
+/// An answer that is made of a request if there is no file for it.
+pub(in crate::serve) type Otherwise = Box<dyn FnOnce(Exchange) -> Answer + Send>;
+
 /// An answer that is not there yet; an error ends the connection without one.
 pub(super) type Pending = Pin<Box<dyn Future<Output = Result<Answer, Close>> + Send>>;
 
@@ -95,7 +98,7 @@ pub(in crate::serve) enum Source {
 /// Scripts of all origins may read the answer.
 pub(in crate::serve) const CORS: Field = ("Access-Control-Allow-Origin", Cow::Borrowed("*"));
 /// The header fields that scripts of other origins may read, beside an answer's type and body.
-pub(super) const EXPOSED: Field =
+pub(in crate::serve) const EXPOSED: Field =
     ("Access-Control-Expose-Headers", Cow::Borrowed("Content-Length, Content-Range, Date"));
 /// Caches ask again each time.
 pub(in crate::serve) const NO_CACHE: Field = ("Cache-Control", Cow::Borrowed("no-cache"));
@@ -104,7 +107,7 @@ pub(in crate::serve) const NO_ROOM: &str = "no room for that just now";
 
 impl Exchange {
     /// The customer of the connection; `None` if nobody counts.
-    pub(super) fn customer(&self) -> Option<u128> {
+    pub fn customer(&self) -> Option<u128> {
         self.seat.as_ref().and_then(|seat| seat.customer())
     }
 
@@ -120,7 +123,7 @@ impl Exchange {
 
 impl Answer {
     /// An answer that is waited for.
-    pub(super) fn later(pending: impl Future<Output = Result<Self, Close>> + Send + 'static) -> Self {
+    pub fn later(pending: impl Future<Output = Result<Self, Close>> + Send + 'static) -> Self {
         Self::Later(Box::pin(pending))
     }
 }
@@ -154,7 +157,7 @@ impl Reply {
     }
 
     /// Blocks of bytes.
-    pub(super) fn blocks(mime: &'static str, outlet: Outlet) -> Self {
+    pub fn blocks(mime: &'static str, outlet: Outlet) -> Self {
         Self::new(Status::OK, Body::Source(Source::Blocks(outlet))).with([("Content-Type", mime.into())])
     }
 }

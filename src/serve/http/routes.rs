@@ -9,7 +9,7 @@ use super::reply::{Answer, Body, CORS, Exchange, Field, NO_CACHE, Reply};
 use super::rtsp;
 use crate::conf::Config;
 use crate::proto::http::{MAX_BODY, Method, Request, Status};
-use crate::serve::metrics;
+use crate::serve::{hls, metrics};
 
 /// A row: requests for paths of a pattern by a method are answered by a handler.
 pub(super) struct Route {
@@ -41,6 +41,7 @@ pub(super) const ROUTES: &[Route] = &[
     Route::get("/record/*", files::recording)
         .when(|config, _| config.recording.http && !config.record.is_empty())
         .asking(|request| Wish::File(files::stream_of(request))),
+    Route::get("/hls/*", hls::answer),
     Route::get("*", live::media),
 ];
 

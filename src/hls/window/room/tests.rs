@@ -4,13 +4,13 @@ use bytes::Bytes;
 
 use super::super::Delete;
 use super::super::tests::RULES;
-use super::super::texts::told;
 use super::super::{Found, Numbers, Packing, Rules, Window};
 use super::*;
 use crate::budget::Account;
 use crate::container::Packed;
 use crate::hls::File;
 use crate::hls::segment::ms;
+use crate::hls::texts::told;
 use crate::media::{Ticks, TrackSet};
 
 const TINY: usize = 1 << 20;
@@ -155,6 +155,37 @@ fn a_playlist_goes_on_whatever_the_room_is_for() {
             drop(bench.window);
             assert_eq!(bench.account.used(), 0);
         }
+    }
+}
+
+#[test]
+fn the_room_that_is_told_to_be_needed_does() {
+    for (rules, kbits, group) in kinds() {
+        let about = format!("{:?} {:?} {kbits} kbit/s, groups of {group} ms", rules.packing, rules.part);
+        let run = |room| {
+            let mut bench = Bench::new(rules, room);
+            for second in 0..80 {
+                bench.second(second, kbits * 1000, group);
+                if bench.window.is_playable() {
+                    bench.read(second * 1000 + 960);
+                }
+            }
+            bench.window
+        };
+        let small = run(ROUTER / 4);
+        if !small.need.is_told() {
+            assert!(small.segments.len() >= WANTED, "{about}");
+            continue;
+        }
+        let mib = small.wants();
+        let bytes = kbits as u64 * 125 * group.max(2000) as u64 / 1000;
+        let parts = rules.part.map_or(0, |part| group.max(2000) as u64 / part.as_millis() as u64);
+        assert!(mib << 20 <= (1 << 20) + 6 * (bytes + (parts + 1) * LOOSE as u64), "{about}: {mib} MiB are too many");
+        let enough = run(usize::try_from(mib).unwrap() << 20);
+        assert!(enough.need.is_met(), "{about}: {mib} MiB were too few");
+        let lengths: Vec<_> = enough.segments.iter().map(|segment| segment.duration.as_millis()).collect();
+        assert!(lengths.len() >= WANTED, "{about}, {mib} MiB: {lengths:?}");
+        assert!(lengths.iter().all(|length| *length == group.max(2000) as u128), "{about}, {mib} MiB: {lengths:?}");
     }
 }
 

@@ -1,0 +1,115 @@
+//! Segments and lists of them that are on a disk: those of `hls.store`, and those that are recorded.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::entry::Entry;
+use super::http::{cache, found};
+use super::lock;
+use super::path::{in_path, session};
+use super::query::seated;
+use crate::conf::FileFormat;
+use crate::disk::Use;
+use crate::hls::Found;
+use crate::hub::Name;
+use crate::proto::http::Request;
+use crate::serve::Server;
+use crate::serve::http::{Answer, Exchange, Lookup, NO_CACHE, Wish};
+
+/// The session that a request shows, which is told how much it is sent.
+pub(in crate::serve) struct Listener {
+    server: Arc<Server>,
+    number: u64,
+    name: Name,
+}
+
+impl Exchange {
+    /// The list of all segments: of those on the disk, or of those in memory. Where players are told apart it is for
+    /// those that have their session in the path, so that they show it with each file.
+    pub(super) fn record(self, name: Name) -> Answer {
+        let roots = self.segment_folders();
+        if roots.is_empty() {
+            return self.record_in_memory(name);
+        }
+        if let Some(refusal) = self.unknown(&name) {
+            return refusal.into();
+        }
+        match self.known(&name) {
+            Some(number) if in_path(&self.request).is_none() && self.has_sessions() => {
+                found(below(&self.request, number))
+            }
+            Some(_) => self.record_of(roots, name),
+            None => self.ask(Wish::Hls(name.clone()), |exchange, leave| {
+                if exchange.has_sessions() {
+                    return exchange.seat(leave, below);
+                }
+                Self { leave: Some(leave), ..exchange }.record_of(roots, name)
+            }),
+        }
+    }
+
+    fn record_of(self, roots: Vec<PathBuf>, name: Name) -> Answer {
+        let (path, listener) = (format!("{name}/record.m3u8"), Listener::of(&self, &name));
+        let lookup = Lookup { roots, due: Use::Segment, cache: NO_CACHE.1, listener };
+        self.look(&path, lookup, Some(Box::new(|exchange| exchange.record_in_memory(name))))
+    }
+
+    /// A segment, part or head: one that is no longer in memory may be on the disk.
+    pub(super) fn segment(self, name: Name, file: String) -> Answer {
+        let roots = self.segment_folders();
+        if roots.is_empty() || self.has(&name, &file) {
+            return self.segment_in_memory(name, file);
+        }
+        match self.known(&name) {
+            Some(_) => self.segment_of(roots, name, file),
+            None => self.ask(Wish::Hls(name.clone()), |exchange, leave| {
+                Self { leave: Some(leave), ..exchange }.segment_of(roots, name, file)
+            }),
+        }
+    }
+
+    fn segment_of(self, roots: Vec<PathBuf>, name: Name, file: String) -> Answer {
+        let (path, listener) = (format!("{name}/{file}"), Listener::of(&self, &name));
+        let lookup = Lookup { roots, due: Use::Segment, cache: cache(&self.config.hls).into(), listener };
+        self.look(&path, lookup, Some(Box::new(|exchange| exchange.segment_in_memory(name, file))))
+    }
+
+    /// Whether the window of a stream has a file, or will soon.
+    fn has(&self, name: &Name, file: &str) -> bool {
+        self.server.hls.find(name, self.customer()).is_some_and(|entry| entry.has(file))
+    }
+
+    /// The folders in which streams have folders with segments.
+    fn segment_folders(&self) -> Vec<PathBuf> {
+        let stored = self.config.hls.store.0.clone().filter(|_| self.config.hls.enable);
+        let rules = self.config.record.iter().filter(|rule| rule.format == FileFormat::Hls);
+        let recorded = rules.filter(|_| self.config.recording.http).map(|rule| PathBuf::from(&rule.path));
+        stored.into_iter().chain(recorded).collect()
+    }
+}
+
+impl Entry {
+    /// Whether there is a file of that name, or will be soon.
+    fn has(&self, name: &str) -> bool {
+        !matches!(lock(&self.state).window.file(name), Found::Never)
+    }
+}
+
+impl Listener {
+    /// The session that a request for the stream `name` shows, if it shows one.
+    fn of(exchange: &Exchange, name: &Name) -> Option<Self> {
+        let number = session(&exchange.request)?;
+        Some(Self { server: exchange.server.clone(), number, name: name.clone() })
+    }
+
+    /// It is sent so many bytes.
+    pub(in crate::serve) fn see(&self, bytes: u64) {
+        self.server.sessions.see(self.number, &self.name, usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
+}
+
+/// The reference to a list for the player of that session, from where the list is.
+fn below(request: &Request, number: u64) -> String {
+    let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
+    format!("./{}/record.m3u8{query}", seated("", number))
+}
