@@ -54,9 +54,16 @@ class Packages(unittest.TestCase):
                 self.assertEqual(source, f"runnel-{version}-{target}.tar.gz")
 
     def test_mips_gets_timers_that_fire(self):
-        self.assertIn("--cfg", self.make("runnel", "print-CARGO_RUSTFLAGS"))
-        self.assertIn("RUSTC_BOOTSTRAP=1", self.make("runnel", "print-CARGO_PKG_VARS"))
-        self.assertNotIn("RUSTC_BOOTSTRAP", self.make("runnel", "print-CARGO_PKG_VARS", "aarch64"))
+        wanted = {
+            "mipsel": ("--cfg libc_unstable_musl_v1_2", False),
+            "mips": ("--cfg rustix_use_experimental_asm", True),
+            "aarch64": ("", False),
+        }
+        for arch, (flags, is_unstable) in wanted.items():
+            with self.subTest(arch=arch):
+                self.assertEqual(self.make("runnel", "print-CARGO_RUSTFLAGS", arch), flags)
+                variables = self.make("runnel", "print-CARGO_PKG_VARS", arch)
+                self.assertEqual("RUSTC_BOOTSTRAP=1" in variables, is_unstable)
 
     def test_the_profile_for_devices_is_that_of_cargo(self):
         words = dict(
