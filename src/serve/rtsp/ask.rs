@@ -11,6 +11,7 @@ use crate::net::Close;
 use crate::proto::Target;
 use crate::proto::rtp::RTP;
 use crate::proto::rtsp;
+use crate::proto::rtsp::sdp::Description;
 use crate::proto::scheme::RTSP;
 use crate::session::{Action, Asker, Asking, Entrant, Leave, MAX_URL, Refusal, Request, RtpIngest, RtpSender, Tracks};
 
@@ -23,10 +24,22 @@ pub(super) struct Asks {
 
 /// The thing that a client asks for.
 pub(super) enum Wish {
-    /// To publish these tracks, or tracks that have no place, by the names of their codecs.
-    Publish(Result<Tracks, String>),
+    /// To publish these tracks, or tracks of codecs that have no place.
+    Publish(Result<Tracks, Encodings>),
     /// To play, beginning with this request.
     Play(Held),
+}
+
+/// The names of codecs that a description has, for the log.
+pub(super) struct Encodings(String);
+
+impl Encodings {
+    pub(super) fn of(description: &Description) -> Self {
+        let formats = description.medias.iter().flat_map(|media| &media.formats);
+        let named = formats.filter(|format| !format.encoding.is_empty()).take(4);
+        let named: Vec<String> = named.map(|format| format.encoding.chars().take(32).collect()).collect();
+        Self(if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) })
+    }
 }
 
 impl Asks {
@@ -122,7 +135,7 @@ impl Body {
         self.name_as(wish.kind());
         let begun = answer.and_then(|leave| match wish {
             Wish::Publish(Ok(tracks)) => self.publish(machine, leave, target, tracks, now),
-            Wish::Publish(Err(encodings)) => Ok(self.refuse(machine, target, Refusal::Codec, &encodings)),
+            Wish::Publish(Err(encodings)) => Ok(self.refuse(machine, target, Refusal::Codec, &encodings.0)),
             Wish::Play(held) => self.play(leave, target, held),
         });
         Ok(begun.unwrap_or_else(|why| self.refuse(machine, target, why, "")))

@@ -24,7 +24,7 @@ use crate::proto::rtsp::auth::Challenger;
 use crate::proto::rtsp::{self, Event, Limits, Status};
 use crate::proto::{Machine, Target};
 use crate::session::{Core, Refusal, RtpIngest, Tail, Who, announced};
-use ask::{Asks, Wish};
+use ask::{Asks, Encodings, Wish};
 #[cfg_attr(not(feature = "http"), allow(unused_imports, reason = "HTTP makes others than the plain one"))]
 pub(super) use carrier::Carrier;
 pub(super) use multicast::MulticastGroups;
@@ -239,7 +239,7 @@ impl Body {
             (_, Role::Gone) => machine.refuse(Status::METHOD_NOT_VALID),
             (Event::Describe(target), _) => return self.ask(machine, target, Wish::Play(Held::Describe), now),
             (Event::Announce(target, description), Role::Guest) => {
-                let tracks = announced(&description, &self.config).ok_or_else(|| encodings(&description));
+                let tracks = announced(&description, &self.config).ok_or_else(|| Encodings::of(&description));
                 return self.ask(machine, target, Wish::Publish(tracks), now);
             }
             (Event::Setup { track, transports, .. }, Role::Publish(publish)) => {
@@ -331,11 +331,4 @@ impl Body {
             Role::Guest | Role::Asks(_) | Role::Gone => log::debug!("{} closed: {why}", self.who),
         }
     }
-}
-
-/// The names of codecs that a description has, for the log.
-fn encodings(description: &rtsp::sdp::Description) -> String {
-    let named = description.medias.iter().flat_map(|media| &media.formats).filter(|format| !format.encoding.is_empty());
-    let named: Vec<String> = named.take(4).map(|format| format.encoding.chars().take(32).collect()).collect();
-    if named.is_empty() { String::new() } else { format!(": {}", named.join(", ")) }
 }
