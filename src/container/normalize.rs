@@ -99,6 +99,7 @@ impl FrameNormalizer {
             Some(at) => at,
             None if self.pictures.len() == MAX_TRACKS => return Err(TOO_MANY),
             None => {
+                self.pictures.reserve_exact(1); // most have one
                 self.pictures.push(Picture::new(codec, track));
                 self.pictures.len() - 1
             }
@@ -181,20 +182,22 @@ fn undeclared(coded: &Coded) -> Option<Params> {
 
 /// The facts that a frame says of itself where nothing else does.
 fn observed(coded: &Coded, known: &Params) -> Option<Params> {
-    let mut params = known.clone();
+    let sound = |sample_rate, channels| Some(Params { sample_rate, channels, ..known.clone() });
     match coded.codec {
-        Codec::Vp9 if coded.key => (params.width, params.height) = vpx::size(&coded.data).ok()?,
+        Codec::Vp9 if coded.key => {
+            let (width, height) = vpx::size(&coded.data).ok()?;
+            Some(Params { width, height, ..known.clone() })
+        }
         Codec::Mp3 if known.sample_rate == 0 => {
             let header = mp3::Header::parse(&coded.data).ok()?;
-            (params.sample_rate, params.channels) = (header.sample_rate, header.channels);
+            sound(header.sample_rate, header.channels)
         }
         Codec::Ac3 | Codec::Eac3 if known.sample_rate == 0 => {
             let header = ac3::Header::parse(&coded.data).ok()?;
-            (params.sample_rate, params.channels) = (header.sample_rate, header.channels);
+            sound(header.sample_rate, header.channels)
         }
-        _ => return None,
+        _ => None,
     }
-    Some(params)
 }
 
 impl From<Short> for Error {
