@@ -145,6 +145,14 @@ impl Lease {
     pub fn bytes(&self) -> usize {
         self.bytes
     }
+
+    /// Gives all but `bytes` back; a lease never grows.
+    pub fn shrink(&mut self, bytes: usize) {
+        if let Some(rest) = self.bytes.checked_sub(bytes) {
+            self.account.give(rest);
+            self.bytes = bytes;
+        }
+    }
 }
 
 impl Drop for Lease {
@@ -186,6 +194,19 @@ mod tests {
         drop(lease);
         assert_eq!((total.used(), stream.used()), (0, 0));
         assert_eq!((total.peak(), stream.peak()), (50, 50));
+    }
+
+    #[test]
+    fn a_lease_gives_a_part_back_and_never_grows() {
+        let total = Account::root("total", 100);
+        let stream = total.child("stream", 60);
+        let mut lease = stream.charge(50).unwrap();
+        lease.shrink(20);
+        assert_eq!((total.used(), stream.used(), lease.bytes()), (20, 20, 20));
+        lease.shrink(30);
+        assert_eq!((total.used(), lease.bytes()), (20, 20));
+        drop(lease);
+        assert_eq!((total.used(), stream.used()), (0, 0));
     }
 
     #[test]

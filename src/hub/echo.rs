@@ -22,7 +22,7 @@ impl Last {
     pub(super) fn note(&mut self, ring: &Ring) {
         if ring.newest_start().is_some() {
             self.forget();
-            self.0.iter_mut().zip(ring.starts()).for_each(|(last, frame)| *last = print(frame));
+            self.0.iter_mut().zip(ring.starts()).for_each(|(last, frame)| *last = print(&frame));
         }
     }
 

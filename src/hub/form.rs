@@ -155,6 +155,11 @@ impl Packer {
         self.base
     }
 
+    /// The number behind the last slot that is packed.
+    pub(super) fn end(&self) -> Seq {
+        self.base + self.units.len() as Seq
+    }
+
     /// The number of the slot that was packed to `unit`, if it is still there.
     pub(super) fn number(&self, unit: &Arc<Unit>) -> Option<Seq> {
         let is_it =
@@ -168,9 +173,9 @@ impl Packer {
         self.base(ring);
         let index = usize::try_from(seq.saturating_sub(self.base)).unwrap_or(usize::MAX);
         while self.units.len() <= index {
-            let Some(slot) = ring.slot(self.base + self.units.len() as Seq) else { return Ok(None) };
+            let Some(slot) = ring.slot(self.end()) else { return Ok(None) };
             let before = account.used();
-            let unit = self.pack(slot, ring.arrival(slot), account)?;
+            let unit = self.pack(&slot, ring.arrival(&slot), account)?;
             let cost = u32::try_from(account.used().saturating_sub(before)).unwrap_or(u32::MAX);
             self.units.push_back((unit, cost));
             self.cost += cost as usize;

@@ -297,6 +297,7 @@ impl Publisher {
     /// Lets the viewers see what was published.
     pub fn flush(&self) {
         let mut state = self.stream.lock();
+        state.join(self.stream.account());
         state.wake();
         let is_open = state.start().is_some();
         if std::mem::replace(&mut state.told_open, is_open) != is_open && is_open {

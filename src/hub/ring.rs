@@ -1,11 +1,14 @@
 //! The ring: a stream's newest frames, numbered without end.
 
+mod page;
+
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::budget::Lease;
-use crate::media::{Frame, Ticks, Tracks};
+use self::page::{Page, Row, SLOTS};
+use crate::budget::{Account, Lease, OverBudget};
+use crate::media::{Frame, MAX_TRACKS, Ticks, Track, Tracks};
 
 /// The number of a slot since the stream began.
 pub(super) type Seq = u64;
@@ -27,7 +30,7 @@ pub(super) struct Announcement {
     pub(super) discontinuity: bool,
 }
 
-/// An item and what holding it costs.
+/// A slot, as it goes into the ring and comes out of it.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) item: Item,
@@ -39,31 +42,44 @@ pub(super) struct Slot {
     pub(super) gap: bool,
     /// The time of its arrival, in milliseconds since the first one, which wrap; set as it is pushed.
     pub(super) came: u32,
-    pub(super) _lease: Lease,
 }
 
-/// The bytes that a slot costs beside its frame: a queue that grows holds its elements twice over, and once
-/// more while they are moved.
-pub(super) const SLOT_COST: usize = 3 * (size_of::<Slot>() + size_of::<Seq>());
+/// The most bytes that are charged for a slot beside its frame: those of a page.
+pub(super) const SLOT_COST: usize = Page::COST;
+/// The share of a slot in its page.
+const SHARE: usize = Page::COST / SLOTS;
 
-impl Slot {
-    fn bytes(&self) -> usize {
-        let data = if let Item::Frame(frame) = &self.item { frame.data.len() } else { 0 };
-        data.saturating_add(SLOT_COST)
-    }
-}
+/// So many small frames are put together at once, while they are in the processor's cache; fewer wait for more, until
+/// their page is closed.
+const WORTH: usize = 4;
 
 /// Slots `tail..head`.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
-    slots: VecDeque<Slot>,
+    pages: VecDeque<Page>,
     tail: Seq,
+    head: Seq,
     starts: VecDeque<Seq>,
+    /// The announcements that are still there.
+    news: VecDeque<News>,
     /// The last announcement that is gone, and its number.
     told: Option<(Seq, Arc<Tracks>)>,
     arrivals: Option<Arrivals>,
     /// The cost of the slots without packed forms.
     bytes: usize,
+}
+
+/// An announcement and its number.
+#[derive(Debug)]
+struct News {
+    seq: Seq,
+    announcement: Announcement,
+    _lease: Lease,
+}
+
+impl News {
+    /// Bytes: its tracks, and its place in a queue that grows.
+    const COST: usize = 3 * size_of::<Self>() + MAX_TRACKS * size_of::<Track>();
 }
 
 /// The times from which the arrivals of slots are counted: an `Instant` in each slot would cost more than a
@@ -89,29 +105,45 @@ impl Ring {
 
     /// The number that comes next.
     pub(super) fn head(&self) -> Seq {
-        self.tail + self.slots.len() as Seq
+        self.head
     }
 
-    /// The slot of that number, if it is still or already there.
-    pub(super) fn slot(&self, seq: Seq) -> Option<&Slot> {
-        let index = usize::try_from(seq.checked_sub(self.tail)?).ok()?;
-        self.slots.get(index)
+    /// The slot of that number, if it is still or already there. A frame's bytes are shared.
+    pub(super) fn slot(&self, seq: Seq) -> Option<Slot> {
+        let (page, row) = self.row(seq)?;
+        let item = match page.frame(row) {
+            Some(frame) => Item::Frame(frame),
+            None => Item::Tracks(self.announcement(seq)?.clone()),
+        };
+        let Row { at, start, gap, came, .. } = *row;
+        Some(Slot { item, at, start, gap, came })
+    }
+
+    /// The decode time of the slot of that number, in milliseconds.
+    pub(super) fn time(&self, seq: Seq) -> Option<Ticks> {
+        self.row(seq).map(|(_, row)| row.at)
+    }
+
+    fn row(&self, seq: Seq) -> Option<(&Page, &Row)> {
+        let behind = self.pages.partition_point(|page| page.first() <= seq);
+        let page = self.pages.get(behind.checked_sub(1)?)?;
+        Some((page, page.row(seq)?))
+    }
+
+    fn announcement(&self, seq: Seq) -> Option<&Announcement> {
+        let at = self.news.binary_search_by_key(&seq, |news| news.seq).ok()?;
+        self.news.get(at).map(|news| &news.announcement)
     }
 
     /// The tracks from that number on, if that is its news.
     pub(super) fn tracks(&self, seq: Seq) -> Option<&Arc<Tracks>> {
-        match &self.slot(seq)?.item {
-            Item::Tracks(news) => Some(&news.tracks),
-            Item::Frame(_) => None,
-        }
+        self.announcement(seq).map(|news| &news.tracks)
     }
 
     /// Adds what is new in `tracks` to those that were announced with that number.
     pub(super) fn complete(&mut self, seq: Seq, tracks: &Tracks) {
-        let index = seq.checked_sub(self.tail).and_then(|index| usize::try_from(index).ok());
-        let slot = index.and_then(|index| self.slots.get_mut(index));
-        if let Some(Slot { item: Item::Tracks(news), .. }) = slot {
-            Arc::make_mut(&mut news.tracks).complete(tracks);
+        if let Some(news) = self.news.iter_mut().find(|news| news.seq == seq) {
+            Arc::make_mut(&mut news.announcement.tracks).complete(tracks);
         }
     }
 
@@ -121,9 +153,9 @@ impl Ring {
     }
 
     /// The frames that viewers may begin with, the newest first.
-    pub(super) fn starts(&self) -> impl Iterator<Item = &Frame> {
-        let slots = self.starts.iter().rev().filter_map(|seq| self.slot(*seq));
-        slots.filter_map(|slot| if let Item::Frame(frame) = &slot.item { Some(frame) } else { None })
+    pub(super) fn starts(&self) -> impl Iterator<Item = Frame> {
+        let rows = self.starts.iter().rev().filter_map(|seq| self.row(*seq));
+        rows.filter_map(|(page, row)| page.frame(row))
     }
 
     /// The first number not before `from` where a viewer may begin.
@@ -149,7 +181,7 @@ impl Ring {
 
     /// Whether no slot is there.
     pub(super) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.head == self.tail
     }
 
     /// Slots that are pushed from here on arrived at `now`.
@@ -165,36 +197,70 @@ impl Ring {
         arrivals.newest.checked_sub(Duration::from_millis(ago.into()))
     }
 
-    /// Appends a slot.
-    pub(super) fn push(&mut self, mut slot: Slot) {
-        slot.came = self.arrivals.as_ref().map_or(0, Arrivals::ms);
-        if slot.start {
-            self.starts.push_back(self.head());
+    /// Closes the last page if the next slot, at which viewers may begin if `start`, does not go there, and puts its
+    /// small frames together. A page ends where viewers begin, since what is before that goes at once, unless it is
+    /// all but empty.
+    pub(super) fn turn(&mut self, start: bool, packed: Seq, account: &Account) {
+        let turns = |page: &&mut Page| page.is_full() || start && page.len() >= SLOTS / 4;
+        if let Some(page) = self.pages.back_mut().filter(turns) {
+            page.join(packed, 2, account);
+            page.close();
         }
-        self.bytes += slot.bytes();
-        self.slots.push_back(slot);
+    }
+
+    /// Puts small frames that have come last together, if they are worth a block, but those before the slot `packed`,
+    /// of which there are packed forms that share their bytes.
+    pub(super) fn join(&mut self, packed: Seq, account: &Account) {
+        self.pages.back_mut().into_iter().for_each(|page| page.join(packed, WORTH, account));
+    }
+
+    /// Appends a slot.
+    pub(super) fn push(&mut self, mut slot: Slot, account: &Account) -> Result<(), OverBudget> {
+        slot.came = self.arrivals.as_ref().map_or(0, Arrivals::ms);
+        let news = match &slot.item {
+            Item::Tracks(announcement) => Some((announcement.clone(), account.charge(News::COST)?)),
+            Item::Frame(_) => None,
+        };
+        let (seq, start) = (self.head, slot.start);
+        if self.pages.back().is_none_or(Page::is_full) {
+            let page = Page::new(seq, account)?;
+            // most rings have some ten of them, for good: a queue that doubles has half of its room for nothing
+            self.pages.reserve_exact(1 + self.pages.len() / 4);
+            self.pages.push_back(page);
+        }
+        let page = self.pages.back_mut().into_iter().next();
+        self.bytes += page.map_or(Ok(0), |page| page.push(slot))? + SHARE;
+        self.head += 1;
+        if start {
+            self.starts.push_back(seq);
+        }
+        self.news.extend(news.map(|(announcement, lease)| News { seq, announcement, _lease: lease }));
+        Ok(())
     }
 
     /// Drops the oldest slot; false if there is none.
     pub(super) fn evict(&mut self) -> bool {
-        let Some(slot) = self.slots.pop_front() else { return false };
-        self.bytes -= slot.bytes();
-        if slot.start {
+        let Some(row) = self.pages.front_mut().and_then(Page::evict) else { return false };
+        self.bytes -= row.len() + SHARE;
+        if row.start {
             self.starts.pop_front();
         }
-        if let Item::Tracks(news) = slot.item {
-            self.told = Some((self.tail, news.tracks));
+        if row.is_news() {
+            self.told = self.news.pop_front().map(|news| (news.seq, news.announcement.tracks));
         }
         self.tail += 1;
+        if self.pages.front().is_some_and(Page::is_spent) {
+            self.pages.pop_front();
+        }
         true
     }
 
     /// Drops slots that are no longer needed: all before the `gops`-th newest
     /// start, but none that is younger than `age` milliseconds.
     pub(super) fn trim(&mut self, gops: usize, age: i64) {
-        let Some(newest) = self.slots.back().map(|slot| slot.at) else { return };
-        let Some(before) = self.nth_start(gops) else { return };
-        while self.tail < before && self.slots.front().is_some_and(|slot| (newest - slot.at).0 > age) {
+        let Some(before) = self.nth_start(gops).filter(|before| *before > self.tail) else { return };
+        let Some(newest) = self.head.checked_sub(1).and_then(|seq| self.time(seq)) else { return };
+        while self.tail < before && self.time(self.tail).is_some_and(|at| (newest - at).0 > age) {
             self.evict();
         }
     }
@@ -212,7 +278,7 @@ impl Ring {
     /// Drops everything.
     pub(super) fn clear(&mut self) {
         while self.evict() {}
-        self.slots.shrink_to_fit();
+        (self.pages, self.starts, self.news) = Default::default();
     }
 }
 
@@ -225,14 +291,22 @@ mod tests {
     fn slot(at: i64, start: bool) -> Slot {
         let data = bytes::Bytes::new().into();
         let frame = Frame { dts: Ticks(at), cts: 0, kind: Kind::Video, track: 0, key: start, data };
-        let lease = Account::root("test", 1).charge(0).unwrap();
-        Slot { item: Item::Frame(frame), at: Ticks(at), start, gap: false, came: 0, _lease: lease }
+        Slot { item: Item::Frame(frame), at: Ticks(at), start, gap: false, came: 0 }
+    }
+
+    fn push(ring: &mut Ring, account: &Account, slot: Slot) {
+        ring.turn(slot.start, 0, account);
+        ring.push(slot, account).unwrap();
+    }
+
+    fn account() -> Account {
+        Account::root("test", 1 << 20)
     }
 
     #[test]
     fn numbers_go_on_when_the_oldest_are_dropped() {
-        let mut ring = Ring::default();
-        (0..10).for_each(|n| ring.push(slot(n * 40, n % 5 == 0)));
+        let (mut ring, account) = (Ring::default(), account());
+        (0..10).for_each(|n| push(&mut ring, &account, slot(n * 40, n % 5 == 0)));
         assert_eq!((ring.tail(), ring.head(), ring.newest_start()), (0, 10, Some(5)));
         assert!(ring.evict());
         assert_eq!((ring.tail(), ring.head(), ring.start_from(0)), (1, 10, Some(5)));
@@ -242,23 +316,23 @@ mod tests {
 
     #[test]
     fn slots_know_when_they_came_whatever_their_times_are() {
-        let (mut ring, now) = (Ring::default(), Instant::now());
+        let (mut ring, account, now) = (Ring::default(), account(), Instant::now());
         assert!(ring.arrival(&slot(0, true)).is_none());
         // the milliseconds of slots wrap within these
         let came: Vec<_> = [0, 40, 40, 4_294_900_000, 4_294_967_400].map(|ms| now + Duration::from_millis(ms)).into();
         for came in &came[1..] {
             ring.arrive(*came);
-            ring.push(slot(0, true));
+            push(&mut ring, &account, slot(0, true));
         }
         ring.arrive(now);
-        let found: Vec<_> = ring.slots.iter().skip(2).filter_map(|slot| ring.arrival(slot)).collect();
+        let found: Vec<_> = (2..4).filter_map(|seq| ring.arrival(&ring.slot(seq)?)).collect();
         assert_eq!(found, came[3..]);
     }
 
     #[test]
     fn trimming_keeps_whole_gops_and_what_is_young() {
-        let mut ring = Ring::default();
-        (0..20).for_each(|n| ring.push(slot(n * 100, n % 5 == 0)));
+        let (mut ring, account) = (Ring::default(), account());
+        (0..20).for_each(|n| push(&mut ring, &account, slot(n * 100, n % 5 == 0)));
         ring.trim(2, 5000);
         assert_eq!(ring.tail(), 0);
         ring.trim(2, 300);

@@ -12,7 +12,7 @@ use super::timeline::Timeline;
 use super::{FormStats, Limits, Name, StreamStats, Ticket, Traffic, Waiting, lock};
 use crate::budget::{Account, OverBudget};
 use crate::container::Form;
-use crate::media::{Frame, MAX_TRACKS, Ticks, Track, Tracks, Wall};
+use crate::media::{Frame, Ticks, Tracks, Wall};
 
 /// A stream by its name.
 pub struct Stream {
@@ -260,11 +260,12 @@ impl State {
         account: &Account,
         limits: &Limits,
     ) -> Result<(), OverBudget> {
+        self.ring.turn(start, self.packed(), account);
         let largest = limits.max_frame.max(frame.data.len());
         let was_tight = self.make_room(account, largest.saturating_add(SLOT_COST));
-        let lease = account.charge(SLOT_COST)?;
-        let gap = start && std::mem::take(&mut self.gap);
-        self.ring.push(Slot { item: Item::Frame(frame), at, start, gap, came: 0, _lease: lease });
+        let gap = start && self.gap;
+        self.ring.push(Slot { item: Item::Frame(frame), at, start, gap, came: 0 }, account)?;
+        self.gap &= !gap;
         if was_tight {
             let (cost, room) = (self.cost(), account.limit().saturating_sub(limits.max_frame));
             let squeezed = SQUEEZED.into_iter().find(|(parts, _)| cost < room / parts);
@@ -357,18 +358,18 @@ impl State {
         discontinuity: bool,
         account: &Account,
     ) -> Result<(), OverBudget> {
-        let lease = account.charge(SLOT_COST + MAX_TRACKS * size_of::<Track>())?;
-        self.tracks = tracks.clone();
+        let (item, seq) = (Item::Tracks(Announcement { tracks: tracks.clone(), discontinuity }), self.ring.head());
+        self.ring.turn(false, self.packed(), account);
+        self.ring.push(Slot { item, at: self.timeline.newest(), start: false, gap: false, came: 0 }, account)?;
         if breaks {
-            self.epoch = self.ring.head() + 1;
+            self.epoch = seq + 1;
         }
         match self.returned {
-            _ if discontinuity => self.returned = Some(self.ring.head()),
+            _ if discontinuity => self.returned = Some(seq),
             Some(seq) => self.ring.complete(seq, &tracks),
             None => {}
         }
-        let item = Item::Tracks(Announcement { tracks, discontinuity });
-        self.ring.push(Slot { item, at: self.timeline.newest(), start: false, gap: false, came: 0, _lease: lease });
+        self.tracks = tracks;
         Ok(())
     }
 
@@ -396,6 +397,16 @@ impl State {
         if let Some((at, wall)) = wall {
             packer.time_of_day(at, wall);
         }
+    }
+
+    /// The number behind the last slot that is packed: packed forms share the bytes of the slots before it.
+    fn packed(&self) -> Seq {
+        self.packers.iter().filter(|packer| packer.viewers > 0).map(Packer::end).max().unwrap_or(0)
+    }
+
+    /// Puts small frames together that have come since the last time, before somebody packs them.
+    pub(super) fn join(&mut self, account: &Account) {
+        self.ring.join(self.packed(), account);
     }
 
     /// Wakes all viewers that have sent what there was.

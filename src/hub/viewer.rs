@@ -307,7 +307,7 @@ impl Viewer {
             let from = if packer.viewers > 0 { packer.base(&state.ring).max(state.epoch) } else { state.epoch };
             start = state.ring.start_from(from).unwrap_or(start);
         }
-        let Some(at) = state.ring.slot(start).map(|slot| slot.at) else { return false };
+        let Some(at) = state.ring.time(start) else { return false };
         let tracks = state.tracks.clone();
         let Ok(lease) = self.stream.account().charge(head_cost(&tracks)) else { return false };
         if packer.viewers == 0 {
@@ -436,7 +436,7 @@ impl Viewer {
             Cursor::From(seq) => {
                 let packer = packers.get_mut(usize::from(self.packer))?;
                 let start = ring.start_from(seq.max(packer.base(ring)))?;
-                let at = ring.slot(start)?.at;
+                let at = ring.time(start)?;
                 let lease = self.stream.account().charge(head_cost(tracks)).ok()?;
                 let reminder = packer.remind(tracks, at);
                 if !reminder.is_empty() {

@@ -172,6 +172,37 @@ fn the_heap_is_what_the_ledger_says_of_thousands_of_small_frames() {
     }
 }
 
+/// The most bytes that a small frame costs beside its own, in heap and ledger, where frames come one by one and where
+/// many come at once.
+const BESIDE: [(i64, usize); 2] = [(2, 120), (12, 96)];
+
+#[test]
+fn a_ring_of_small_frames_costs_little_beside_them() {
+    let alone = alone();
+    let account = Account::root("streams", 2 * LIMITS.stream_memory);
+    let sound = frame(&track(0, Codec::Aac), 0, 0, true, 188);
+    let (name, now, count) = (Name::new("a").unwrap(), Instant::now(), 2000);
+    for (flush, most) in BESIDE {
+        let hub = Hub::new(LIMITS, account.clone());
+        let mut publisher = hub.publish(&name, "TEST1", now).unwrap();
+        publisher.track(track(0, Codec::H264));
+        publisher.track(track(0, Codec::Aac));
+        let meter = alone.meter();
+        for at in 0..count {
+            let data = publisher.paid(&sound.data).unwrap();
+            publisher.publish(Frame { dts: Ticks(23 * at), data, ..sound }, now).unwrap();
+            if at % flush == 0 {
+                publisher.flush();
+            }
+        }
+        for (whose, bytes) in [("heap", meter.held()), ("ledger", account.used())] {
+            let each = bytes / count as usize;
+            assert!(each <= sound.data.len() + most, "{whose}: a frame of {} bytes costs {each}", sound.data.len());
+        }
+        assert!(meter.peak() <= account.peak() + NOISE, "{} {}", meter.peak(), account.peak());
+    }
+}
+
 /// A record may be as long as a frame. It is kept once, not once for each viewer.
 #[test]
 fn long_records_are_not_multiplied_by_viewers() {

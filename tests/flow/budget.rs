@@ -3,7 +3,7 @@
 use std::task::{Context, Waker};
 
 use crate::harness::{LIMITS, Video, World};
-use runnel::budget::{Account, Paid};
+use runnel::budget::{Account, BLOCK_OVERHEAD, Paid};
 use runnel::hub::{Lost, Pressed, Step};
 use runnel::media::{Frame, Kind, Ticks};
 
@@ -36,8 +36,8 @@ fn viewers_that_keep_up_cost_no_frames() {
             source.picture(world.now).unwrap();
             player.iter_mut().for_each(|player| assert!(player.drain() > 0));
         }
-        // a packed unit holds its frame's bytes and some of its own
-        (source.publisher.account().used(), 50 * 2 * 300)
+        // a packed unit has some bytes of its own, and its frame a block
+        (source.publisher.account().used(), 50 * 2 * (300 + BLOCK_OVERHEAD))
     };
     let (alone, _) = used(false);
     let (watched, packed) = used(true);

@@ -4,7 +4,7 @@ use std::task::{Context, Waker};
 
 use crate::harness::{LIMITS, Player, Source, Video, World, form_named, track};
 use runnel::container::{Form, forms};
-use runnel::hub::{Limits, Name, Pressed, Viewer};
+use runnel::hub::{Limits, Name, Pressed, Step, Viewer};
 use runnel::media::{Codec, Kind};
 use runnel::net::{BATCH, Framing, Outlet};
 
@@ -125,9 +125,14 @@ impl Sending {
     }
 
     fn take(&mut self) {
+        self.take_in(BATCH);
+    }
+
+    /// Takes the next batch.
+    fn take_in(&mut self, step: Step) {
         let Self { viewer, outlet, times, .. } = self;
         let _ = outlet.fill(|units| {
-            let next = viewer.poll_next(&Context::from_waker(Waker::noop()), units, BATCH);
+            let next = viewer.poll_next(&Context::from_waker(Waker::noop()), units, step);
             times.extend(units.iter().filter(|unit| !unit.track.is_empty()).map(|unit| unit.at.0));
             times.dedup();
             next
@@ -292,23 +297,23 @@ fn who_has_given_up_a_part_goes_on_at_a_key_frame_behind_a_whole_one() {
 fn who_ends_a_frame_that_the_ring_has_as_well_does_not_go_for_others() {
     let (mut world, mut source) = squeezed(1000);
     // each is in the middle of a large frame of its own, and takes a little all the time
-    source.picture_bytes = 100_000;
-    let mut others: Vec<_> = (0..8).map(|_| Sending::new(&world, form_named("flv"))).collect();
+    source.picture_bytes = 125_000;
+    let mut others: Vec<_> = (0..6).map(|_| Sending::new(&world, form_named("flv"))).collect();
     for number in 0..others.len() {
         source.picture(world.now).unwrap();
         world.pass(40);
         others[number..].iter_mut().for_each(Sending::go_on);
     }
     others.iter_mut().for_each(|other| other.send(other.outlet.len() - 90_000));
-    (source.picture_bytes, source.gop) = (3000, 80);
+    (source.picture_bytes, source.gop) = (1000, 200);
     source.pictures_until_key(world.now);
-    (0..15).for_each(|_| source.picture(world.now).unwrap());
-    // this one is in the middle of the last frame of a long batch
+    (0..40).for_each(|_| source.picture(world.now).unwrap());
+    // this one is in the middle of the last frame of a long batch, whose slots the ring pays for by pages of 32
     let mut viewer = Sending::new(&world, form_named("flv"));
-    viewer.take();
+    viewer.take_in(Step { units: 64, ..BATCH });
     viewer.send(viewer.outlet.len() - 10);
     assert!(viewer.times.len() > 12);
-    let first_to_go = (0..100).find_map(|_| {
+    let first_to_go = (0..200).find_map(|_| {
         source.picture(world.now).unwrap();
         world.pass(40);
         others.iter_mut().for_each(|other| other.send(1));
