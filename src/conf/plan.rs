@@ -8,7 +8,7 @@ use crate::budget::{Line, Plan};
 use crate::disk;
 
 /// The program itself: code that has been touched, the allocator, lines of the log on their way
-/// (64 KiB), the threads of the reactor and of the log, the one that writes to `hls.store`, one for
+/// (64 KiB), the thread of the log, the one that writes to `hls.store`, one for
 /// names, and `OWN_DISK_THREADS`. Measured as resident memory on x86-64, where the code is largest,
 /// after all of it had been used.
 const PROGRAM: usize = if cfg!(feature = "tls") { (5 << 20) + (256 << 10) } else { 4 << 20 };

@@ -27,7 +27,8 @@ pub struct ReadFrame {
     pub track: u8,
     /// Whether decoding can begin here; always true for sound.
     pub key: bool,
-    /// The coded bytes, as [`Frame::data`] has them. The stream pays for them as long as somebody holds them: copy
+    /// The coded bytes, as [`Frame::data`] has them. The stream pays for them, and for the small frames beside them, up to
+    /// 4 KiB in all, as long as somebody holds them: copy
     /// what is to stay.
     pub data: Bytes,
 }

@@ -4,6 +4,7 @@ mod download;
 mod errand;
 mod failure;
 
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 
@@ -20,8 +21,8 @@ pub use download::{Download, Fetched};
 use errand::Errand;
 pub use failure::Failure;
 
-/// A request.
-#[derive(Clone, Copy, Debug)]
+/// A request. Its `Debug` shows no values of fields: they may be credentials.
+#[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// The method.
     pub method: Method,
@@ -31,6 +32,14 @@ pub struct Request<'a> {
     pub fields: &'a [(&'a str, &'a str)],
     /// The body.
     pub body: &'a [u8],
+}
+
+impl fmt::Debug for Request<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, url, fields, body } = self;
+        let names = fields.iter().map(|(name, _)| name);
+        write!(f, "{method:?} {url:?} {:?}, {} bytes", names.collect::<Vec<_>>(), body.len())
+    }
 }
 
 /// The most that a request may take.

@@ -55,13 +55,15 @@ thread_local! {
     static OWN: RefCell<Option<Arc<Reactor>>> = const { RefCell::new(None) };
 }
 
-/// Runs a future on this thread, and the sockets and timers that are first waited for on it.
+/// Runs a future on this thread, and the sockets and timers that are first waited for meanwhile. These are not told of
+/// anything once it has ended.
 ///
 /// # Panics
 ///
 /// If the system has no descriptors for it.
 pub fn block_on<T>(future: impl Future<Output = T>) -> T {
-    let reactor = OWN.with_borrow_mut(|own| own.get_or_insert_with(Reactor::new_or_panic).clone());
+    let driven = Driven::begin();
+    let reactor = &driven.reactor;
     let waker = Waker::from(reactor.clone());
     let mut cx = Context::from_waker(&waker);
     let mut future = pin!(future);
@@ -69,11 +71,36 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     loop {
         reactor.woken.store(false, SeqCst);
         if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
-            // if this runs within another, that one may have been meant
-            reactor.woken.store(true, SeqCst);
             return value;
         }
         reactor.wait(&mut events);
+    }
+}
+
+/// The time in which this thread drives its reactor.
+struct Driven {
+    reactor: Arc<Reactor>,
+    /// It does so within another such time.
+    is_nested: bool,
+}
+
+impl Driven {
+    fn begin() -> Self {
+        let own = OWN.with_borrow(Clone::clone);
+        let is_nested = own.is_some();
+        let reactor = own.unwrap_or_else(Reactor::new_or_panic);
+        OWN.set(Some(reactor.clone()));
+        Self { reactor, is_nested }
+    }
+}
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        // it may have been the outer one that was woken
+        self.reactor.woken.store(true, SeqCst);
+        if !self.is_nested {
+            OWN.set(None);
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use super::{Reactor, lock};
 pub struct Async<T: Io> {
     source: Arc<Source<T>>,
     /// Its place in a reactor, from when it is first waited for.
-    place: OnceLock<Result<Place, Errno>>,
+    place: OnceLock<Place>,
 }
 
 /// Something that can be waited for.
@@ -60,18 +60,28 @@ impl<T: Io> Async<T> {
     }
 
     fn poll(&self, cx: &Context<'_>, way: Way) -> Poll<io::Result<()>> {
-        let place = self.place.get_or_init(|| Reactor::current().enter(self.source.clone(), way));
-        let place = place.as_ref().map_err(|error| io::Error::from(*error))?;
+        let place = self.place(way)?;
         let mut state = self.source.lock();
         if state.take_change(way) {
             return Poll::Ready(Ok(()));
         }
-        state.wait(way, cx);
+        let before = state.wait(way, cx);
         if state.begin_to_hear(way) {
             // it is told at once of what there is already
             place.reactor.hear(&self.source.io, place.key, state.heard())?;
         }
+        drop(state);
+        // it may be the last to hold a task: that goes when nothing is locked
+        drop(before);
         Poll::Pending
+    }
+
+    fn place(&self, way: Way) -> io::Result<&Place> {
+        if let Some(place) = self.place.get() {
+            return Ok(place);
+        }
+        let place = Reactor::current().enter(self.source.clone(), way)?;
+        Ok(self.place.get_or_init(|| place))
     }
 }
 
@@ -173,7 +183,13 @@ impl Reactor {
         let place = Place { reactor: self, key };
         let mut state = source.lock();
         state.begin_to_hear(way);
-        epoll::add(&place.reactor.epoll, &source.io, EventData::new_u64(key), state.heard())?;
+        let added = epoll::add(&place.reactor.epoll, &source.io, EventData::new_u64(key), state.heard());
+        if let Err(error) = added {
+            // the next try begins anew
+            state.way(way).heard = false;
+            drop(state);
+            return Err(error);
+        }
         Ok(place)
     }
 
@@ -246,10 +262,12 @@ impl State {
         changed || self.ended && matches!(way, Way::Read)
     }
 
-    fn wait(&mut self, way: Way, cx: &Context<'_>) {
-        match &mut self.way(way).waits {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
+    /// Who waits from here on, instead of whom.
+    fn wait(&mut self, way: Way, cx: &Context<'_>) -> Option<Waker> {
+        let waits = &mut self.way(way).waits;
+        match waits {
+            Some(waker) if waker.will_wake(cx.waker()) => None,
+            _ => waits.replace(cx.waker().clone()),
         }
     }
 

@@ -251,3 +251,23 @@ fn other_executors_have_a_thread_that_waits_for_them() {
         ready.expect("a change").unwrap();
     });
 }
+
+#[test]
+fn a_thread_that_drives_no_more_is_waited_for_by_another() {
+    block_on(block_on_within());
+    let (mut peer, socket) = connected();
+    peer.write_all(b"x").unwrap();
+    smol::block_on(async {
+        Timer::after(SOON).await;
+        in_time(socket.readable()).await.expect("a change").unwrap();
+    });
+}
+
+/// What is woken while another future runs on this thread is not slept over.
+async fn block_on_within() {
+    let woken = async {
+        smol::future::yield_now().await;
+        block_on(Timer::after(SOON));
+    };
+    in_time(zip(woken, smol::future::yield_now())).await.expect("both end");
+}

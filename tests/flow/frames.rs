@@ -107,7 +107,7 @@ fn a_reader_that_stays_away_goes_on_at_a_key_frame() {
 }
 
 /// Bytes of one frame, and of a block that it shares with others.
-const HELD: std::ops::RangeInclusive<usize> = 9..=(16 << 10) + BLOCK_OVERHEAD;
+const HELD: std::ops::RangeInclusive<usize> = 9..=(4 << 10) + BLOCK_OVERHEAD;
 
 #[test]
 fn a_small_frame_that_is_held_stays_charged_with_its_neighbours_and_no_more() {

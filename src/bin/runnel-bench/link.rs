@@ -1,8 +1,10 @@
 //! A connection that drives a machine.
 
 use std::cell::RefCell;
+use std::future::poll_fn;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::task::{Context, Poll};
 
 use runnel::net::Trust;
 use runnel::proto::Machine;
@@ -55,18 +57,24 @@ impl Link {
         machine: &mut M,
         mut event: impl FnMut(M::Event) -> Result<(), Failed>,
     ) -> Result<usize, Failed> {
-        while !machine.transmit().is_empty() {
-            self.send(machine.transmit())?;
-            if !machine.transmit().is_empty() {
-                self.socket.writable().await?;
-            }
-        }
         loop {
+            while !machine.transmit().is_empty() && self.send(machine.transmit())? > 0 {}
             if let Some(bytes) = self.read(machine, &mut event)? {
                 return Ok(bytes);
             }
-            self.socket.readable().await?;
+            let writes = !machine.transmit().is_empty();
+            poll_fn(|cx| self.poll_changed(cx, writes)).await?;
         }
+    }
+
+    /// Ready when there may be more to read, or room for what waits to be written. TLS may want either for both.
+    fn poll_changed(&self, cx: &mut Context<'_>, writes: bool) -> Poll<io::Result<()>> {
+        let reads = self.socket.poll_readable(cx)?;
+        if writes || self.tls.as_ref().is_some_and(|tls| tls.wants_write()) {
+            let writes = self.socket.poll_writable(cx)?;
+            return if writes.is_ready() { writes.map(Ok) } else { reads.map(Ok) };
+        }
+        reads.map(Ok)
     }
 
     /// Reads once if there is anything, and feeds the machine.

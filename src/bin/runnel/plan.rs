@@ -15,9 +15,11 @@ pub enum TooLarge {
     Total(usize, u64),
 }
 
-/// Open files beside connections: standard streams, listeners, the reactor's, the
-/// signals', the log, the watchdog, and those that are turned away.
+/// Open files beside connections: standard streams, listeners, the signals', the log, the watchdog, and those that
+/// are turned away.
 const OTHER_DESCRIPTORS: usize = 32;
+/// Open files of a thread: its reactor, and what wakes that.
+const DESCRIPTORS_OF_THREAD: usize = 2;
 
 /// Whether the worst case is within `memory.total`.
 pub fn check_plan(plan: &Plan, keys: &Keys) -> Result<(), TooLarge> {
@@ -52,7 +54,8 @@ pub fn check_free_memory(config: &Config) -> Result<(), device::Error> {
 
 /// Makes sure that as many files may be open as the plan has.
 pub fn reserve_descriptors(config: &Config) -> Result<(), device::Error> {
-    device::reserve_descriptors(config.descriptors() + OTHER_DESCRIPTORS)
+    let threads = DESCRIPTORS_OF_THREAD * config.threads.0;
+    device::reserve_descriptors(config.descriptors() + threads + OTHER_DESCRIPTORS)
 }
 
 impl fmt::Display for TooLarge {

@@ -16,7 +16,7 @@ pub(super) const SLOTS: usize = 32;
 /// A longer frame stays in the block that it came in, in bytes: it is worth one.
 const SMALL: usize = 2 << 10;
 /// The most bytes of a block of several frames: a viewer that holds one of them holds all.
-const SHARED: usize = 16 << 10;
+const SHARED: usize = 4 << 10;
 const _: () = assert!(SHARED <= u16::MAX as usize, "offsets have 16 bits");
 
 /// A page. It has room for all of its slots from the start, and gives back what it did not need once it is closed.

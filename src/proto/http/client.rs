@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod tests;
 
+use std::fmt;
+
 use super::response::{Response, Rest};
 use super::{MAX_FIELDS, Method, Outgoing, Then, Unsent};
 use crate::budget::{Account, Lease};
@@ -46,7 +48,6 @@ pub enum ClientEvent {
 /// assert_eq!((status, &body[..]), (200, &b"FLV"[..]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug)]
 pub struct Client {
     /// The server, as the field Host has it.
     host: Box<str>,
@@ -63,6 +64,13 @@ pub struct Client {
     head: Option<Response>,
     part: usize,
     ended: bool,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // what it sends may have credentials
+        f.debug_struct("Client").field("host", &self.host).field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,13 +1,15 @@
 //! Requests that a client sends. RFC 9112 section 3.
 
+use std::fmt;
+
 use base64ct::{Base64, Encoding};
 
 use super::request::is_token;
 use super::{METHODS, Method, SERVER};
 use crate::budget::OverBudget;
 
-/// A request to a server.
-#[derive(Clone, Copy, Debug, Default)]
+/// A request to a server. Its `Debug` shows neither the target nor values of fields: they may be credentials.
+#[derive(Clone, Copy, Default)]
 pub struct Outgoing<'a> {
     /// The method.
     pub method: Method,
@@ -20,6 +22,14 @@ pub struct Outgoing<'a> {
     pub body: &'a [u8],
     /// The connection behind the answer.
     pub then: Then,
+}
+
+impl fmt::Debug for Outgoing<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { method, target: _, fields, body, then } = self;
+        let names = fields.iter().map(|(name, _)| name);
+        write!(f, "{method:?} {:?}, {} bytes, {then:?}", names.collect::<Vec<_>>(), body.len())
+    }
 }
 
 /// The connection's end, or none, behind an answer.

@@ -8,6 +8,7 @@ use super::query::{self, number};
 use crate::hub::Name;
 use crate::proto::http::{Request, Status};
 use crate::serve::http::decoded;
+use crate::wire::percent_decode;
 
 /// The target of a path.
 #[derive(Debug, PartialEq, Eq)]
@@ -65,7 +66,7 @@ pub(super) fn session(request: &Request) -> Option<u64> {
 
 /// The session in a request's path.
 pub(super) fn in_path(request: &Request) -> Option<u64> {
-    request.path.split('/').nth(3).and_then(number)
+    number(&percent_decode(request.path.split('/').nth(3)?)?)
 }
 
 #[cfg(test)]
@@ -84,6 +85,7 @@ mod tests {
             ("/hls/test110-1700-3.2.m4s", Target::Segment(name(), "test110-1700-3.2.m4s".into())),
             ("/hls/test110/session_id=12ab/record.m3u8", Target::Record(name())),
             ("/hls/test110/session_id=12ab/test110-1700-3.ts", Target::Segment(name(), "test110-1700-3.ts".into())),
+            ("/hls/test110/session_id%3D12ab/record.m3u8", Target::Record(name())),
             ("/hls/test110/test110-1700-3.mp4", Target::Segment(name(), "test110-1700-3.mp4".into())),
         ];
         for (path, target) in cases {

@@ -15,6 +15,7 @@ use crate::hub::Name;
 use crate::proto::http::Request;
 use crate::serve::Server;
 use crate::serve::http::{Answer, Exchange, Lookup, NO_CACHE, Wish};
+use crate::session::Leave;
 
 /// The session that a request shows, which is told how much it is sent.
 pub(in crate::serve) struct Listener {
@@ -38,20 +39,25 @@ impl Exchange {
             Some(number) if in_path(&self.request).is_none() && self.has_sessions() => {
                 found(below(&self.request, number))
             }
-            Some(_) => self.record_of(roots, name),
-            None => self.ask(Wish::Hls(name.clone()), |exchange, leave| {
-                if exchange.has_sessions() {
-                    return exchange.seat(leave, below);
-                }
-                Self { leave: Some(leave), ..exchange }.record_of(roots, name)
+            Some(_) => self.record_of(roots, name, None),
+            None => self.ask(Wish::Hls(name.clone()), |exchange, leave| match exchange.has_sessions() {
+                // who asks for a list that is not there takes nobody's place
+                true => exchange.record_of(roots, name, Some(leave)),
+                false => Self { leave: Some(leave), ..exchange }.record_of(roots, name, None),
             }),
         }
     }
 
-    fn record_of(self, roots: Vec<PathBuf>, name: Name) -> Answer {
+    /// The list, or a session for one who `begins` with it.
+    fn record_of(self, roots: Vec<PathBuf>, name: Name, begins: Option<Leave>) -> Answer {
         let (path, listener) = (format!("{name}/record.m3u8"), Listener::of(&self, &name));
-        let lookup = Lookup { roots, due: Use::Segment, cache: NO_CACHE.1, listener };
+        let lookup = Lookup { roots, due: Use::Segment, cache: NO_CACHE.1, listener, begins };
         self.look(&path, lookup, Some(Box::new(|exchange| exchange.record_in_memory(name))))
+    }
+
+    /// Begins a session, and has the client ask again for the list in the folder of that.
+    pub(in crate::serve) fn seat_in_path(&self, leave: Leave) -> Answer {
+        self.seat(leave, below)
     }
 
     /// A segment, part or head: one that is no longer in memory may be on the disk.
@@ -60,17 +66,9 @@ impl Exchange {
         if roots.is_empty() || self.has(&name, &file) {
             return self.segment_in_memory(name, file);
         }
-        match self.known(&name) {
-            Some(_) => self.segment_of(roots, name, file),
-            None => self.ask(Wish::Hls(name.clone()), |exchange, leave| {
-                Self { leave: Some(leave), ..exchange }.segment_of(roots, name, file)
-            }),
-        }
-    }
-
-    fn segment_of(self, roots: Vec<PathBuf>, name: Name, file: String) -> Answer {
         let (path, listener) = (format!("{name}/{file}"), Listener::of(&self, &name));
-        let lookup = Lookup { roots, due: Use::Segment, cache: cache(&self.config.hls).into(), listener };
+        let cache = cache(&self.config.hls).into();
+        let lookup = Lookup { roots, due: Use::Segment, cache, listener, begins: None };
         self.look(&path, lookup, Some(Box::new(|exchange| exchange.segment_in_memory(name, file))))
     }
 

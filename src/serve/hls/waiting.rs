@@ -18,7 +18,7 @@ use crate::hls::{Ask, File, MARK};
 use crate::hub::{Dismissal, Guest, Name, Unit};
 use crate::media::Ticks;
 use crate::net::{Close, Outlet};
-use crate::proto::http::Status;
+use crate::proto::http::{Method, Status};
 use crate::serve::Server;
 use crate::serve::http::{Answer, CORS, EXPOSED, Exchange, NO_CACHE, NO_ROOM, Reply};
 use crate::session::sent_away;
@@ -37,6 +37,8 @@ pub(super) struct Waiting {
     guest: Option<Guest>,
     /// The session that was shown.
     session: Option<u64>,
+    /// It is asked for the head of the answer alone.
+    is_head: bool,
     /// The query behind the names of files in a playlist.
     suffix: String,
 }
@@ -57,10 +59,11 @@ impl Waiting {
     pub(super) fn answer(exchange: Exchange, entry: Arc<Entry>, name: Name, wanted: Wanted) -> Answer {
         let (limit, customer) = (Timer::after(HOLD), exchange.customer());
         let (session, suffix) = (session(&exchange.request), suffix(&exchange.request.query));
+        let is_head = exchange.request.method == Method::Head;
         let Exchange { server, peer, .. } = exchange;
         let guest = if entry.is_playable() { None } else { server.core.hub.wait(&name, customer) };
         session.into_iter().for_each(|number| server.sessions.waits(number));
-        Answer::later(Self { entry, wanted, limit, server, name, peer, customer, guest, session, suffix })
+        Answer::later(Self { entry, wanted, limit, server, name, peer, customer, guest, session, is_head, suffix })
     }
 
     /// Whether it has to give way to a player.
@@ -132,7 +135,7 @@ impl Waiting {
 
     fn file(&self, name: &str, (blocks, bytes): File) -> Reply {
         if let Some(number) = self.session {
-            self.server.sessions.see(number, &self.name, bytes);
+            self.server.sessions.see(number, &self.name, if self.is_head { 0 } else { bytes });
         }
         let mime = if name.ends_with(".ts") { "video/mp2t" } else { "video/mp4" };
         let cache = cache(&self.server.core.config().hls);

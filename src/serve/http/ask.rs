@@ -14,7 +14,7 @@ use crate::wire::percent_decode;
 pub(in crate::serve) enum Wish {
     /// A stream in a form.
     Live(Name, &'static Form),
-    /// A stream by HLS: its playlists, or a segment that a disk has.
+    /// A stream by HLS: its playlists.
     Hls(Name),
     /// A file: a recording of that stream, or one of `http.root`.
     File(Option<Name>),
@@ -109,7 +109,7 @@ impl Exchange {
     /// It may not, or is one too many: then the client may try again.
     pub(in crate::serve) fn turn_down(&self, why: Refusal) -> Answer {
         let path = &self.request.path;
-        if !why.is_question() {
+        if !why.is_question() || why.challenges().next().is_none() {
             self.server.core.refused_guest(why.label(), self.peer, format_args!("is refused {path:?}: {why}"));
         }
         let challenges = why.challenges().map(|challenge| ("WWW-Authenticate", challenge.into()));

@@ -93,7 +93,10 @@ impl Body {
         });
         match asking.now() {
             Ok(answer) => {
-                self.role = Role::Guest;
+                // one that has to show credentials first goes on as it was
+                if !matches!(answer, Err(Refusal::Unauthenticated(..))) {
+                    self.role = Role::Guest;
+                }
                 self.answer(machine, &target, wish, answer, now)
             }
             Err(asking) => {

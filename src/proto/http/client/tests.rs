@@ -368,3 +368,13 @@ fn our_own_server_and_client_understand_each_other() {
     }
     assert!(server.is_closed() && !client.is_reusable());
 }
+
+#[test]
+fn what_proves_who_asks_is_not_shown() {
+    let request = Outgoing { fields: &[("Authorization", "Bearer secret")], target: "/?token=secret", ..get() };
+    let mut client = Client::new("h", MAX_HEAD, account());
+    client.ask(&request).unwrap();
+    for shown in [format!("{request:?}"), format!("{client:?}")] {
+        assert!(!shown.contains("secret") && !shown.contains("115, 101"), "{shown}");
+    }
+}

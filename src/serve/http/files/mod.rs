@@ -19,10 +19,10 @@ use crate::budget::{Lease, OverBudget};
 use crate::disk::Use;
 use crate::hub::Name;
 use crate::net::Close;
-use crate::proto::http::{Request, Status};
+use crate::proto::http::{Method, Request, Status};
 use crate::reactor::Timer;
 use crate::serve::hls::Listener;
-use crate::session::recorded_stream;
+use crate::session::{Leave, recorded_stream};
 use crate::wire::percent_decode;
 pub(super) use body::Body;
 use conditions::Extract;
@@ -39,6 +39,8 @@ pub(in crate::serve) struct Lookup {
     pub cache: Cow<'static, str>,
     /// The session that is told how much of it is sent.
     pub listener: Option<Listener>,
+    /// A player of HLS that is let in, and begins its session if there is a file.
+    pub begins: Option<Leave>,
 }
 
 /// The longest that a list of recordings is waited for.
@@ -99,7 +101,7 @@ pub(super) fn recording(exchange: Exchange) -> Answer {
 impl Lookup {
     /// A file that somebody downloads.
     fn download(roots: Vec<PathBuf>) -> Self {
-        Self { roots, due: Use::Download, cache: NO_CACHE.1, listener: None }
+        Self { roots, due: Use::Download, cache: NO_CACHE.1, listener: None, begins: None }
     }
 }
 
@@ -121,6 +123,8 @@ impl Exchange {
                 let path = exchange.request.path.clone();
                 exchange.look(path.strip_prefix('/').unwrap_or(&path), Lookup::download(vec![root]), otherwise)
             }
+            // a client that has shown nothing yet is to be asked
+            (Err(why), _) if why.challenges().next().is_some() => exchange.turn_down(why),
             // what may not be read may be a stream
             (Err(_), Some(otherwise)) => otherwise(exchange),
             (Err(why), None) => exchange.turn_down(why),
@@ -152,30 +156,34 @@ impl Exchange {
 async fn open(
     (exchange, items, lookup, otherwise, lease): (Exchange, Arc<[String]>, Lookup, Option<Otherwise>, Lease),
 ) -> Result<Answer, Close> {
-    let Lookup { roots, due, cache, listener } = lookup;
+    let Lookup { roots, due, cache, listener, begins } = lookup;
     // players give a segment up after other codes; one that is listed may be there again soon
     let refusal = match due {
         Use::Segment => Status::UNAVAILABLE,
         _ => Status::FORBIDDEN,
     };
     let found = find(roots, items, refusal, due).await;
-    Ok(match (found, otherwise) {
-        (Err(Status::NOT_FOUND), Some(otherwise)) => otherwise(exchange),
-        (Ok(Found::File { file, about, mime }), _) => {
+    Ok(match (found, otherwise, begins) {
+        (Err(Status::NOT_FOUND), Some(otherwise), begins) => {
+            otherwise(Exchange { leave: begins.or(exchange.leave), ..exchange })
+        }
+        (Ok(Found::File { .. }), _, Some(leave)) => exchange.seat_in_path(leave),
+        (Ok(Found::File { file, about, mime }), ..) => {
             let extract = Extract::of(&exchange.request, &about);
             if let Some(listener) = listener {
-                listener.see(extract.range.1);
+                let is_sent = exchange.request.method != Method::Head;
+                listener.see(if is_sent { extract.range.1 } else { 0 });
             }
             let account = exchange.server.core.greetings.files().clone();
             let body = Body::new(file, due, extract.range, account, lease);
             extract.reply(body, mime, cache).into()
         }
-        (Ok(Found::Folder), _) => {
+        (Ok(Found::Folder), ..) => {
             let to = format!("{}/", beside(&exchange.request.path));
             Reply::new(Status::MOVED, reply::Body::Text("".into())).with([("Location", to.into()), CORS]).into()
         }
-        (Err(Status::UNAVAILABLE), _) => unavailable().into(),
-        (Err(status), _) => Reply::from(status).into(),
+        (Err(Status::UNAVAILABLE), ..) => unavailable().into(),
+        (Err(status), ..) => Reply::from(status).into(),
     })
 }
 
