@@ -58,6 +58,8 @@
 #![doc = include_str!("../examples/embed.rs")]
 //! ```
 //!
+//! `examples/protocol.rs` adds a protocol with a port of its own, and a form in which it sends streams.
+//!
 //! # Words
 //!
 //! *Publish* and *play*: they come to us. *Pull* and *push*: we go to them. A

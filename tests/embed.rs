@@ -1,4 +1,4 @@
-//! The example: the server inside another program.
+//! The examples: the server inside another program.
 
 #[path = "../examples/embed.rs"]
 #[allow(dead_code, reason = "it has a main of its own")]
@@ -7,14 +7,19 @@ mod embed;
 mod peer;
 #[path = "support/program.rs"]
 mod program;
+#[path = "../examples/protocol.rs"]
+#[allow(dead_code, reason = "it has a main of its own")]
+mod protocol;
 #[path = "support/records.rs"]
 mod records;
 
-use std::net::TcpStream;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use peer::{Http, Rtmp, metric, number, until};
 use program::PATIENCE;
+use runnel::conf::Config;
 use runnel::proto::rtmp::Role;
 
 #[test]
@@ -22,11 +27,7 @@ fn a_program_reads_frames_and_publishes_them_as_long_as_they_come() {
     let [rtmp, http, ..] = program::free_ports();
     let keys = format!("rtmp.listen = \"{rtmp}\"\nhttp.listen = \"{http}\"\nrtsp.enable = false\n");
     std::thread::spawn(move || embed::serve(&format!("profile = \"router\"\n{keys}")).unwrap());
-    let begun = Instant::now();
-    while TcpStream::connect(rtmp).and(TcpStream::connect(http)).is_err() {
-        assert!(begun.elapsed() < PATIENCE, "it does not listen");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    until_they_listen(&[rtmp, http]);
     let refused = Rtmp::new(rtmp, Role::Publish, "a-copy").refusal();
     assert_eq!(refused.as_deref(), Some("NetStream.Publish.Denied"));
     for round in 0..2 {
@@ -44,4 +45,33 @@ fn a_program_reads_frames_and_publishes_them_as_long_as_they_come() {
         drop((publisher, player));
         until(http, "the end of both", |page| metric(page, "runnel_publishers") == 0);
     }
+}
+
+fn until_they_listen(ports: &[SocketAddr]) {
+    let begun = Instant::now();
+    while ports.iter().any(|port| TcpStream::connect(port).is_err()) {
+        assert!(begun.elapsed() < PATIENCE, "it does not listen");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+#[test]
+fn a_program_has_a_protocol_and_a_form_of_its_own() {
+    let [rtmp, ..] = program::free_ports();
+    let keys = format!("rtmp.listen = \"{rtmp}\"\nhttp.enable = false\nrtsp.enable = false\n");
+    std::thread::spawn(move || protocol::run(&format!("profile = \"router\"\n{keys}")).unwrap());
+    let own = (protocol::PORT.address)(&Config::parse("test", "").unwrap()).0;
+    until_they_listen(&[rtmp, own]);
+    let mut player = TcpStream::connect(own).unwrap();
+    player.set_read_timeout(Some(PATIENCE)).unwrap();
+    player.write_all(b"a\n").unwrap();
+    let mut publisher = Rtmp::publisher(rtmp, "a");
+    for at in 0..50 {
+        publisher.picture(at * 40, at % 25 == 0, at, 500).unwrap();
+    }
+    // parameter sets, a key frame, and the next picture
+    let mut sent = vec![0; 20_000];
+    player.read_exact(&mut sent).unwrap();
+    let units = runnel::media::nal::byte_stream(&sent).map(|unit| unit[0] & 0x1f);
+    assert_eq!(units.take(4).collect::<Vec<_>>(), [7, 8, 5, 1]);
 }

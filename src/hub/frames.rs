@@ -28,8 +28,7 @@ pub struct ReadFrame {
     /// Whether decoding can begin here; always true for sound.
     pub key: bool,
     /// The coded bytes, as [`Frame::data`] has them. The stream pays for them, and for the small frames beside them, up to
-    /// 4 KiB in all, as long as somebody holds them: copy
-    /// what is to stay.
+    /// 4 KiB in all, as long as somebody holds them: copy what is to stay.
     pub data: Bytes,
 }
 
