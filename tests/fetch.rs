@@ -23,7 +23,7 @@ use runnel::proto::Url;
 use runnel::proto::http::Method;
 use smol::block_on;
 
-/// What a dialer refers to.
+/// All that a dialer refers to.
 struct House {
     gate: Gate,
     watch: Watch,

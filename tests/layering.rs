@@ -200,7 +200,7 @@ fn parts<'a>(line: &'a str, roots: &[&str]) -> Vec<&'a str> {
     paths.map(|rest| rest.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default()).collect()
 }
 
-/// What each `Result` of two types has, and its error.
+/// The two types of each `Result` that names both.
 fn results(code: &str) -> Vec<(&str, &str)> {
     let inside = |rest: &'_ str| {
         let (mut depth, mut comma, mut before) = (1, None, ' ');

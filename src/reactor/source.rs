@@ -262,7 +262,7 @@ impl State {
         changed || self.ended && matches!(way, Way::Read)
     }
 
-    /// Who waits from here on, instead of whom.
+    /// Has a task wait from here on, and gives the one that did before.
     fn wait(&mut self, way: Way, cx: &Context<'_>) -> Option<Waker> {
         let waits = &mut self.way(way).waits;
         match waits {

@@ -263,7 +263,7 @@ fn a_thread_that_drives_no_more_is_waited_for_by_another() {
     });
 }
 
-/// What is woken while another future runs on this thread is not slept over.
+/// A task that is woken while another future runs on this thread is not slept over.
 async fn block_on_within() {
     let woken = async {
         smol::future::yield_now().await;

@@ -17,7 +17,7 @@ pub enum Error {
         key: &'static str,
         /// Its address.
         address: Address,
-        /// What the system says.
+        /// The system's error.
         error: io::Error,
     },
     /// A certificate is of no use.

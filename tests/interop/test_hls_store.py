@@ -168,14 +168,14 @@ class Live(HlsStore):
         self.assertRegex(headers["Location"], r"^\./session_id=[0-9a-f]{16}/record\.m3u8\?key=x$")
         mine = urljoin(place, headers["Location"])
         self.assertEqual(self.server.metric("runnel_hls_viewers"), 1)
-        # Who has a session from a playlist keeps it.
+        # A player that has a session from a playlist keeps it.
         number = mine.split("/")[-2]
         status, headers, _ = ask(f"{place}?{number}")
         self.assertEqual(urljoin(place, headers["Location"]).split("?")[0], mine.split("?")[0])
         self.assertEqual(ask(mine.replace(number, f"{SESSION}0123456789abcdef"))[0], 404)
         waiting.until(lambda: ask(mine)[0] == 200, 20, "a list")
         self.until_stored(4, "m4s")
-        # What has left memory, and what has not; a player shows its session with each.
+        # Segments that have left memory, and others; a player shows its session with each.
         program = self.start("ffmpeg", players.ffmpeg_decode(paths.FFMPEG_CURRENT, mine, 2))
         program.wait(30)
         self.assert_none(players.ffmpeg_faults(program, 2), mine)

@@ -19,7 +19,7 @@ const REQUESTS: [Outgoing<'_>; 9] = {
     [get, post, get, head, get, get, get, get, last]
 };
 
-/// What came of an answer. Bodies come in the pieces that were read: they are joined here.
+/// An answer as it came. Bodies come in the pieces that were read: they are joined here.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answered {
     Head(Response),

@@ -9,7 +9,7 @@ use runnel::proto;
 /// The reason, by whose fault it is.
 #[derive(Debug)]
 pub enum Failed {
-    /// What was asked for cannot be.
+    /// The command line asks for something that cannot be.
     Asked(Cow<'static, str>),
     /// The system refuses something, or the connection is broken.
     System(io::Error),
@@ -24,7 +24,7 @@ pub enum Failed {
 }
 
 impl Failed {
-    /// What was asked for cannot be.
+    /// The command line asks for something that cannot be.
     pub fn asked(why: impl Into<Cow<'static, str>>) -> Self {
         Self::Asked(why.into())
     }

@@ -1,4 +1,4 @@
-//! What a window tells, and when: others write it down.
+//! The segments and parts that a window tells of, and when: others write them down.
 
 use std::time::Duration;
 

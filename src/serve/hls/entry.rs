@@ -24,7 +24,7 @@ pub(super) struct Entry {
     pub(super) shelf: Option<Shelf>,
 }
 
-/// What the collector, the keeper and requests share.
+/// The state that the collector, the keeper and requests share.
 pub(super) struct State {
     pub(super) who: Who,
     /// Something of the stream has come.

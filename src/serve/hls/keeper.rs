@@ -102,7 +102,7 @@ impl Keeper {
         Some(())
     }
 
-    /// What was written is gone: all that memory has is to be written again.
+    /// The files are gone: all that memory has is to be written again.
     fn begin_anew(&mut self) -> Option<()> {
         let lost = self.entry.upgrade()?.forget_stored();
         self.last = Last::default();

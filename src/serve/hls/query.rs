@@ -1,4 +1,4 @@
-//! What a query says: the player's session, what it waits for, and what is repeated behind names of files.
+//! Queries: the player's session, the part that it waits for, and the words that are repeated behind names of files.
 
 use crate::hls::Ask;
 

@@ -1,4 +1,4 @@
-//! What the configuration says of segments; a SIGHUP may change it for streams that begin then.
+//! The configuration of segments; a SIGHUP may change it for streams that begin then.
 
 use std::time::Duration;
 

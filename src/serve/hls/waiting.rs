@@ -43,7 +43,7 @@ pub(super) struct Waiting {
     suffix: String,
 }
 
-/// What it waits for.
+/// The thing that it waits for.
 pub(super) enum Wanted {
     Playlist(Ask),
     Record,

@@ -20,7 +20,7 @@ pub(super) struct Extract {
 }
 
 impl Extract {
-    /// What a request asks for of a file.
+    /// The part of a file that a request asks for.
     pub(super) fn of(request: &Request, about: &Metadata) -> Self {
         let len = about.len();
         let etag = format!("\"{:x}-{:x}-{len:x}\"", about.mtime(), about.mtime_nsec());
