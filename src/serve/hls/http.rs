@@ -100,7 +100,8 @@ impl Exchange {
             Ok((name, entry))
         });
         match asked {
-            Ok(_) if self.has_sessions() => self.seat(leave, |Request { path, query, .. }, number| {
+            Ok((name, _)) if self.has_sessions() => self.seat(leave, self.plays(&name), |request, number| {
+                let Request { path, query, .. } = request;
                 format!("{}?{}", beside(path), seated(query, number))
             }),
             Ok((name, entry)) => Waiting::answer(self, entry, name, wanted),
@@ -108,10 +109,17 @@ impl Exchange {
         }
     }
 
-    /// Begins a session, and has the client ask again by the reference that its number gives.
-    pub(super) fn seat(&self, leave: Leave, place: impl FnOnce(&Request, u64) -> String) -> Answer {
+    /// Whether there is something of a stream to play, or will be.
+    pub(super) fn plays(&self, name: &Name) -> bool {
+        self.server.hls.plays(&self.server, name)
+    }
+
+    /// Begins a session, and has the client ask again by the reference that its number gives. If there is something to
+    /// play, sessions of streams without it give way.
+    pub(super) fn seat(&self, leave: Leave, is_there: bool, place: impl FnOnce(&Request, u64) -> String) -> Answer {
         let who = self.server.core.who(PLAYER).at(self.peer);
-        let plays = |name: &Name| self.server.hls.plays(&self.server, name);
+        let own = leave.to(Action::Play).cloned();
+        let plays = |name: &Name| if own.as_ref() == Ok(name) { is_there } else { self.plays(name) };
         match self.server.sessions.enter(&self.server.core, leave, who, &self.request, &plays) {
             Ok(number) => found(place(&self.request, number)),
             Err(refused) => self.turn_down(refused),

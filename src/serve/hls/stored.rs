@@ -41,7 +41,6 @@ impl Exchange {
             }
             Some(_) => self.record_of(roots, name, None),
             None => self.ask(Wish::Hls(name.clone()), |exchange, leave| match exchange.has_sessions() {
-                // who asks for a list that is not there takes nobody's place
                 true => exchange.record_of(roots, name, Some(leave)),
                 false => Self { leave: Some(leave), ..exchange }.record_of(roots, name, None),
             }),
@@ -51,13 +50,19 @@ impl Exchange {
     /// The list, or a session for one who `begins` with it.
     fn record_of(self, roots: Vec<PathBuf>, name: Name, begins: Option<Leave>) -> Answer {
         let (path, listener) = (format!("{name}/record.m3u8"), Listener::of(&self, &name));
+        let is_new = begins.is_some();
         let lookup = Lookup { roots, due: Use::Segment, cache: NO_CACHE.1, listener, begins };
-        self.look(&path, lookup, Some(Box::new(|exchange| exchange.record_in_memory(name))))
+        let otherwise = move |mut exchange: Self| match exchange.leave.take() {
+            // the disk will have it soon
+            Some(leave) if is_new && exchange.plays(&name) => exchange.seat_in_path(leave),
+            leave => Self { leave, ..exchange }.record_in_memory(name),
+        };
+        self.look(&path, lookup, Some(Box::new(otherwise)))
     }
 
     /// Begins a session, and has the client ask again for the list in the folder of that.
     pub(in crate::serve) fn seat_in_path(&self, leave: Leave) -> Answer {
-        self.seat(leave, below)
+        self.seat(leave, true, below)
     }
 
     /// A segment, part or head: one that is no longer in memory may be on the disk.
