@@ -66,9 +66,13 @@ impl<T: Io> Async<T> {
             return Poll::Ready(Ok(()));
         }
         let before = state.wait(way, cx);
-        if state.begin_to_hear(way) {
+        if state.begin_to_hear(way)
             // it is told at once of what there is already
-            place.reactor.hear(&self.source.io, place.key, state.heard())?;
+            && let Err(error) = place.reactor.hear(&self.source.io, place.key, state.heard())
+        {
+            // the next wait tries again
+            state.way(way).heard = false;
+            return Poll::Ready(Err(error.into()));
         }
         drop(state);
         // it may be the last to hold a task: that goes when nothing is locked
