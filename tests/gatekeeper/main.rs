@@ -45,6 +45,10 @@ fn decide(request: &Request<'_>, answers: &Receiver<bool>) -> Answer {
     let verdict = |granted| if granted { Ok(()) } else { Err(Refusal::Denied) };
     match request.name.map_or("", Name::as_str) {
         _ if credentials::is_free(request) => Answer::Now(Ok(())),
+        "key-later" => {
+            let verdict = credentials::key(request);
+            Answer::Later(Box::pin(async move { verdict }))
+        }
         _ if credentials::has_key(request) => Answer::Now(credentials::key(request)),
         "later" => {
             let answers = answers.clone();

@@ -73,6 +73,8 @@ pub struct Server {
     /// The credentials of the request that waits for its answer.
     given: Given,
     denials: u32,
+    /// Challenges in a row that had to be asked because credentials were missing or stale.
+    questions: u32,
     events: VecDeque<Event>,
     out: Vec<u8>,
     /// The request that waits for its answer.
@@ -116,6 +118,9 @@ enum Role {
 const MAX_TRACKS: usize = 8;
 /// So many wrong passwords end a connection.
 const MAX_DENIALS: u32 = 8;
+/// So many challenges in a row without a password end it too: a client needs one for each scheme that it knows, and
+/// one for a stale nonce.
+const MAX_QUESTIONS: u32 = 16;
 /// The control of our tracks, before their number.
 pub const CONTROL: &str = "streamid=";
 /// The answer to a connection that is one too many.
@@ -134,6 +139,7 @@ impl Server {
             challenger,
             given: Given::default(),
             denials: 0,
+            questions: 0,
             events: VecDeque::new(),
             out: Vec::new(),
             asked: None,
@@ -182,18 +188,19 @@ impl Server {
     /// Asks for credentials by these schemes, since those that came do not do.
     ///
     /// # Errors
-    /// The client has shown too many that are wrong.
+    /// The client has shown too many that are wrong, or none for too long.
     pub fn challenge(&mut self, lack: Lack, schemes: &[AuthScheme]) -> Result<(), Error> {
         let Some(asked) = self.asked.take() else { return Ok(()) };
         self.forget(&asked);
         let challenges = self.challenger.challenges(schemes, lack == Lack::Stale);
         let fields: Vec<_> = challenges.iter().map(|challenge| ("WWW-Authenticate", challenge.as_str())).collect();
         self.respond(&asked.cseq, Status::UNAUTHORIZED, &fields, "");
-        self.denials += u32::from(lack == Lack::Wrong);
-        if self.denials >= MAX_DENIALS {
-            return Err(Error::misbehaved("too many wrong passwords"));
-        }
-        Ok(())
+        let (count, most, why) = match lack {
+            Lack::Wrong => (&mut self.denials, MAX_DENIALS, "too many wrong passwords"),
+            Lack::Missing | Lack::Stale => (&mut self.questions, MAX_QUESTIONS, "too many requests without a password"),
+        };
+        *count += 1;
+        if *count < most { Ok(()) } else { Err(Error::misbehaved(why)) }
     }
 
     /// Answers DESCRIBE.
@@ -262,6 +269,7 @@ impl Server {
     /// The request that is answered now, whose credentials have done if it has any.
     fn answered(&mut self) -> Option<Asked> {
         self.challenger.used(&std::mem::take(&mut self.given));
+        self.questions = 0;
         self.asked.take()
     }
 
