@@ -23,7 +23,7 @@ pub async fn dial(
 ) -> io::Result<Conn> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
     for address in look_up(host, port).await? {
-        let pass = gate.enter().ok_or_else(|| io::Error::other("connections.spare is reached"))?;
+        let pass = watch.make_room(|| gate.enter()).ok_or_else(|| io::Error::other("connections.spare is reached"))?;
         let late = async {
             Timer::after(limit).await;
             Err(io::ErrorKind::TimedOut.into())

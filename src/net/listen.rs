@@ -151,12 +151,7 @@ pub async fn accept_loop(
                 continue;
             }
         };
-        let place = || gate.enter().zip(peers.seat(peer.ip()));
-        let free = place().or_else(|| {
-            watch.see_off(Instant::now());
-            place()
-        });
-        match free {
+        match watch.make_room(|| gate.enter().zip(peers.seat(peer.ip()))) {
             Some((pass, seat)) => {
                 prepare(socket.get_ref());
                 let mut conn = Conn::new(socket, peer, guest, &watch, pass);

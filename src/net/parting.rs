@@ -127,7 +127,7 @@ mod tests {
 
     use socket2::{Domain, Socket, Type};
 
-    use super::super::{Conn, Gate, SocketSizes, Watch};
+    use super::super::{Conn, Gate, SocketSizes, Watch, dial};
     use super::*;
 
     const SIZES: SocketSizes = SocketSizes { send: 32 << 10, receive: 8 << 10 };
@@ -164,14 +164,38 @@ mod tests {
     #[test]
     fn a_place_is_given_back_when_all_has_arrived() {
         let (gate, watch, peer) = parted(16 << 10);
-        watch.see_off(Instant::now());
+        watch.make_room(|| None::<()>);
         assert_eq!(gate.open(), 1, "the kernel holds it still");
         assert_eq!(read(peer).1.unwrap(), 16 << 10);
         let begun = Instant::now();
         while gate.open() > 0 {
             assert!(begun.elapsed() < LIMIT);
             std::thread::sleep(Duration::from_millis(1));
-            watch.see_off(Instant::now());
+            watch.make_room(|| None::<()>);
+        }
+    }
+
+    #[test]
+    fn who_dials_gets_the_place_of_one_that_has_ended() {
+        let listener = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        listener.set_recv_buffer_size(1).unwrap();
+        listener.bind(&std::net::SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        listener.listen(8).unwrap();
+        let listener = TcpListener::from(listener);
+        let port = listener.local_addr().unwrap().port();
+        let (gate, watch) = (Gate::new(1), Watch::default());
+        let dialled = || smol::block_on(dial(("127.0.0.1", port), SIZES, &gate, &watch, LIMIT));
+        let mut conn = dialled().unwrap();
+        let (peer, _) = listener.accept().unwrap();
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        assert!(!matches!(conn.poll_send(&mut cx, &mut vec![1; 16 << 10], LIMIT), Poll::Ready(Err(_))));
+        drop(conn);
+        assert_eq!(dialled().err().unwrap().to_string(), "connections.spare is reached", "the kernel holds it still");
+        assert_eq!(read(peer).1.unwrap(), 16 << 10);
+        let begun = Instant::now();
+        while dialled().is_err() {
+            assert!(begun.elapsed() < LIMIT);
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -204,7 +228,7 @@ mod tests {
     #[test]
     fn a_peer_that_takes_nothing_loses_the_rest() {
         let (gate, watch, peer) = parted(16 << 10);
-        watch.see_off(Instant::now() + GRACE);
+        watch.sweep(Instant::now() + GRACE);
         assert_eq!(gate.open(), 0);
         let (bytes, end) = read(peer);
         assert!(bytes < 16 << 10);

@@ -74,10 +74,13 @@ impl Watch {
         self.parting.sweep(now);
     }
 
-    /// Gives others the places of connections that were closed and have ended; not each time, where many
-    /// are asked for.
-    pub(super) fn see_off(&self, now: Instant) {
-        self.parting.see_off(now);
+    /// Takes a place, if need be once the places of connections that were closed and have ended are given to
+    /// others; those are not looked at each time, where many places are asked for.
+    pub(super) fn make_room<T>(&self, take: impl Fn() -> Option<T>) -> Option<T> {
+        take().or_else(|| {
+            self.parting.see_off(Instant::now());
+            take()
+        })
     }
 
     /// Shuts every connection, because the server stops.

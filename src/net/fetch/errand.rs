@@ -46,9 +46,8 @@ impl<'a> Errand<'a> {
         let fields: Vec<_> = self.fields.iter().copied().chain(missing).collect();
         let target = url.request_target();
         client.ask(&Outgoing { method: *method, target: &target, fields: &fields, body, then: Then::Close })?;
-        if dialer.gate.is_full() {
-            return Err(Failure::Limit(Error::limit("connections.spare is reached")));
-        }
+        let room = dialer.watch.make_room(|| (!dialer.gate.is_full()).then_some(()));
+        room.ok_or(Failure::Limit(Error::limit("connections.spare is reached")))?;
         let place = (url.host.as_str(), url.server_port());
         let connect = CONNECT.min(limits.time / 2);
         let conn = dial(place, dialer.sizes, dialer.gate, dialer.watch, connect).await;
