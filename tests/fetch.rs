@@ -8,7 +8,7 @@ mod program;
 mod records;
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread;
@@ -120,7 +120,7 @@ impl Scripted {
 }
 
 /// A request up to the end of its body.
-fn request(socket: &mut TcpStream) -> String {
+fn request(socket: &mut impl Read) -> String {
     let (mut text, mut buffer) = (String::new(), [0; 4096]);
     loop {
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
@@ -183,6 +183,47 @@ fn the_program_answers_in_the_clear_and_under_tls() {
     assert!(house.text(&format!("https://{https}/metrics")).contains("runnel_"), "an address is a name too");
     let clear = house.get(&format!("https://{}/", program.http)).unwrap_err();
     assert!(matches!(clear, Failure::Server(_)), "no TLS is there: {clear:?}");
+}
+
+/// A server under TLS that answers each connection with the next of its texts, and says goodbye or is cut.
+fn sealed<const N: usize>(files: &Files, answers: [(&str, bool); N]) -> SocketAddr {
+    use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
+    let chain = CertificateDer::pem_file_iter(&files.certificate).unwrap().map(Result::unwrap).collect();
+    let config = rustls::ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()));
+    let config = config.with_safe_default_protocol_versions().unwrap().with_no_client_auth();
+    let config = Arc::new(config.with_single_cert(chain, PrivateKeyDer::from_pem_file(&files.key).unwrap()).unwrap());
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let address = listener.local_addr().unwrap();
+    let answers = answers.map(|(text, parts)| (text.to_string(), parts));
+    thread::spawn(move || {
+        for (text, parts) in answers {
+            let (socket, _) = listener.accept().unwrap();
+            let mut stream = rustls::StreamOwned::new(rustls::ServerConnection::new(config.clone()).unwrap(), socket);
+            request(&mut stream);
+            stream.write_all(text.as_bytes()).unwrap();
+            if parts {
+                stream.conn.send_close_notify();
+            }
+            stream.flush().unwrap();
+        }
+    });
+    address
+}
+
+#[test]
+fn a_connection_under_tls_that_is_cut_is_no_end_of_a_body() {
+    let folder = Folder::new("cut");
+    let files = Files { certificate: folder.0.join("cert.pem"), key: folder.0.join("key.pem") };
+    make_certificate(&files, vec!["127.0.0.1".into()]).unwrap();
+    let (open, known) = ("HTTP/1.1 200 OK\r\n\r\nhello", with_length("hello"));
+    let chunks = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n";
+    let answers = [(open, true), (&known, false), (chunks, false), (open, false)];
+    let url = format!("https://{}/", sealed(&files, answers));
+    let house = House { trust: Trust::authorities(&files.certificate).unwrap(), ..House::new() };
+    for _ in 0..3 {
+        assert_eq!(house.text(&url), "hello");
+    }
+    assert_eq!(house.get(&url).unwrap_err().to_string(), "peer: the connection is cut within the answer");
 }
 
 #[test]

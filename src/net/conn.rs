@@ -138,6 +138,14 @@ impl Conn {
         false
     }
 
+    /// Whether the end of its input was not the peer's word: under TLS a connection can be cut by others.
+    pub fn is_cut(&mut self) -> bool {
+        #[cfg(feature = "tls")]
+        return self.tls.as_mut().is_some_and(|tls| tls.is_cut());
+        #[cfg(not(feature = "tls"))]
+        false
+    }
+
     pub(super) fn sit(&mut self, seat: Arc<Seat>) {
         self.seat = Some(seat);
     }

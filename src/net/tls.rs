@@ -62,10 +62,15 @@ impl Tls {
     /// Plaintext that is there already; `WouldBlock` if the socket has to be read first.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.state.reader().read(buffer) {
-            // a peer that cuts the connection without close_notify has ended it all the same
+            // a cut is an end for whoever learns from elsewhere that all has come
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
             other => other,
         }
+    }
+
+    /// Whether the connection ends without the peer's close_notify: somebody else may have cut it. RFC 8446 section 6.1.
+    pub(super) fn is_cut(&mut self) -> bool {
+        !self.state.process_new_packets().is_ok_and(|state| state.peer_has_closed())
     }
 
     /// Reads the socket once, and says how much came: 0 at its end.

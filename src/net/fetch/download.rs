@@ -95,6 +95,9 @@ impl Download {
             let received = received.map_err(|why| refused.take().unwrap_or_else(|| why.into()))?;
             if received.end && !*is_over {
                 client.end().map_err(Close::from)?;
+                if conn.is_cut() {
+                    return Poll::Ready(Err(Close::Eof.into()));
+                }
                 *is_over = client.event().is_some();
             }
             if !silence.is_zero() {
