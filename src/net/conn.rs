@@ -291,16 +291,28 @@ impl Conn {
         limit: Duration,
     ) -> Poll<Result<usize, Close>> {
         let mut sent = 0;
-        while !bytes.is_empty() {
-            let taken = ready!(self.poll_write(cx, limit, |sink| sink.write(bytes)))?;
-            bytes.drain(..taken);
-            sent += taken;
-        }
-        if bytes.capacity() > 0 {
+        let end = self.poll_send_from(cx, bytes, &mut sent, limit);
+        if sent < bytes.len() {
+            bytes.drain(..sent);
+        } else if bytes.capacity() > 0 {
             *bytes = Vec::new();
         }
-        ready!(self.poll_flush(cx, limit))?;
-        Poll::Ready(Ok(sent))
+        end.map_ok(|()| sent)
+    }
+
+    /// Writes `bytes` from the place `sent` on, which it moves: nothing is copied, so they may be many. Ready when
+    /// all are gone.
+    pub fn poll_send_from(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        sent: &mut usize,
+        limit: Duration,
+    ) -> Poll<Result<(), Close>> {
+        while let Some(left) = bytes.get(*sent..).filter(|left| !left.is_empty()) {
+            *sent += ready!(self.poll_write(cx, limit, |sink| sink.write(left)))?;
+        }
+        self.poll_flush(cx, limit)
     }
 
     /// Writes an outlet's batch. Ready when all is gone; `sent` learns of every
@@ -457,6 +469,21 @@ mod tests {
             conn.offer_again();
         }
         assert_eq!((rooms.len(), conn.rest.capacity()), (4, 0));
+    }
+
+    #[test]
+    fn bytes_that_the_socket_does_not_take_at_once_stay_where_they_are() {
+        let (mut peer, mut conn) = pair();
+        let all: Vec<u8> = (0..4 << 20).map(|at: u32| (at % 251) as u8).collect();
+        let (mut sent, mut places, mut got) = (0, vec![0], vec![0; 64 << 10]);
+        let mut cx = Context::from_waker(std::task::Waker::noop());
+        while conn.poll_send_from(&mut cx, &all, &mut sent, LIMIT).is_pending() {
+            places.push(sent);
+            let read = peer.read(&mut got).unwrap();
+            assert_eq!(got[..read], all[places[0]..][..read]);
+            places[0] += read;
+        }
+        assert!(sent == all.len() && places.len() > 2 && places[1..].is_sorted(), "{places:?}");
     }
 
     #[test]

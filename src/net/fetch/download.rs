@@ -21,10 +21,17 @@ pub struct Download {
     pub url: Url,
     conn: Conn,
     client: Client,
+    upload: Upload,
     /// The longest silence of the server; zero for any.
     silence: Duration,
     /// All of the body has come.
     is_over: bool,
+}
+
+/// The request, as far as the server has not taken it: it may answer before it has all.
+struct Upload {
+    bytes: Vec<u8>,
+    sent: usize,
 }
 
 /// A whole answer.
@@ -46,11 +53,12 @@ impl Download {
     pub(super) async fn begin(mut conn: Conn, mut client: Client, url: Url) -> Result<Self, Failure> {
         // a server may write the head and the body in two pieces, and wait between them
         conn.acknowledge_at_once(true);
-        let (response, is_over) = poll_fn(|cx| poll_head(cx, &mut conn, &mut client)).await?;
+        let mut upload = Upload { bytes: std::mem::take(client.transmit()), sent: 0 };
+        let (response, is_over) = poll_fn(|cx| poll_head(cx, &mut conn, &mut client, &mut upload)).await?;
         conn.acknowledge_at_once(false);
         // what came behind the head
         conn.offer_again();
-        Ok(Self { response, url, conn, client, silence: Duration::ZERO, is_over })
+        Ok(Self { response, url, conn, client, upload, silence: Duration::ZERO, is_over })
     }
 
     /// The server may be silent for so long from here on; zero for any time, which is the rule. Who is silent for
@@ -70,10 +78,10 @@ impl Download {
         cx: &mut Context<'_>,
         mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
     ) -> Poll<Result<bool, Failure>> {
-        let Self { conn, client, is_over, silence, .. } = self;
+        let Self { conn, client, upload, is_over, silence, .. } = self;
         let mut taken = false;
         while !*is_over && !taken {
-            send(cx, conn, client);
+            upload.send(cx, conn);
             let mut refused = None;
             let received = ready!(conn.poll_read(cx, ALL, |data| {
                 drive(client, data, |_, event| {
@@ -146,19 +154,25 @@ impl Download {
     }
 }
 
-/// Sends what is left of the request: a server may answer before it has all.
-fn send(cx: &mut Context<'_>, conn: &mut Conn, client: &mut Client) {
-    if let Poll::Ready(Err(_)) = conn.poll_send(cx, client.transmit(), Duration::ZERO) {
-        // it may have said why before it closed
-        client.transmit().clear();
+impl Upload {
+    /// Sends what the connection takes. One that takes no more may have said why before it closed.
+    fn send(&mut self, cx: &mut Context<'_>, conn: &mut Conn) {
+        if conn.poll_send_from(cx, &self.bytes, &mut self.sent, Duration::ZERO).is_ready() {
+            *self = Self { bytes: Vec::new(), sent: 0 };
+        }
     }
 }
 
 /// Sends, and reads up to the end of a head: with it, whether the answer has no body.
-fn poll_head(cx: &mut Context<'_>, conn: &mut Conn, client: &mut Client) -> Poll<Result<(Response, bool), Close>> {
+fn poll_head(
+    cx: &mut Context<'_>,
+    conn: &mut Conn,
+    client: &mut Client,
+    upload: &mut Upload,
+) -> Poll<Result<(Response, bool), Close>> {
     let (mut head, mut is_over) = (None, false);
     loop {
-        send(cx, conn, client);
+        upload.send(cx, conn);
         let most = conn.kept() + PIECE;
         let read = ready!(conn.poll_read(cx, most, |data| {
             if head.is_some() {
