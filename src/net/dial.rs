@@ -21,8 +21,19 @@ pub async fn dial(
     watch: &Watch,
     limit: Duration,
 ) -> io::Result<Conn> {
+    dial_any(&look_up(host, port).await?, sizes, gate, watch, limit).await
+}
+
+/// Connects to the first of these addresses that answers.
+pub(super) async fn dial_any(
+    addresses: &[SocketAddr],
+    sizes: SocketSizes,
+    gate: &Gate,
+    watch: &Watch,
+    limit: Duration,
+) -> io::Result<Conn> {
     let mut last = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    for address in look_up(host, port).await? {
+    for &address in addresses {
         let pass = watch.make_room(|| gate.enter()).ok_or_else(|| io::Error::other("connections.spare is reached"))?;
         let late = async {
             Timer::after(limit).await;
@@ -37,7 +48,7 @@ pub async fn dial(
 }
 
 /// The addresses of a name.
-async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+pub(super) async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if let Ok(address) = host.parse() {
         return Ok(vec![SocketAddr::new(address, port)]);
     }

@@ -49,8 +49,9 @@ pub struct Limits<'a> {
     pub time: Duration,
     /// The bytes of the body, which [`open`] does not heed.
     pub body: usize,
-    /// The redirections that are followed, [`MAX_REDIRECTS`] at most. With none, an answer that redirects is an
-    /// answer like others.
+    /// The redirections that are followed, [`MAX_REDIRECTS`] at most: none from https to http, nor to an address that
+    /// is nearer to this server (itself, its link, a private network) than the one that redirects. With none, an
+    /// answer that redirects is an answer like others.
     pub redirects: usize,
     /// Pays for the request, the head of the answer, and its body as it comes.
     pub account: &'a Account,

@@ -14,6 +14,8 @@ mod outlet;
 mod parting;
 mod peers;
 pub mod random;
+#[cfg(feature = "http")]
+mod reach;
 #[cfg(feature = "tls")]
 mod tls;
 mod turns;

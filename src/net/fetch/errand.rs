@@ -1,8 +1,12 @@
 //! A request on its way from one redirection to the next.
 
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use super::super::{Conn, dial};
+use super::super::Conn;
+use super::super::dial::{dial_any, look_up};
+use super::super::reach::Reach;
 use super::{Dialer, Download, Failure, Limits, Request};
 use crate::proto::http::{Client, Method, Outgoing, Then, basic};
 use crate::proto::scheme::REQUESTS;
@@ -14,6 +18,8 @@ pub(super) struct Errand<'a> {
     url: Url,
     fields: Vec<(&'a str, &'a str)>,
     body: &'a [u8],
+    /// The network of the server that has redirected it.
+    reach: Option<Reach>,
 }
 
 /// The longest head of an answer, in bytes.
@@ -28,12 +34,13 @@ const HARMLESS: [&str; 5] = ["accept", "accept-language", "if-modified-since", "
 
 impl<'a> Errand<'a> {
     pub(super) fn new(request: &Request<'a>) -> Self {
-        Self { method: request.method, url: request.url.clone(), fields: request.fields.to_vec(), body: request.body }
+        let Request { method, url, fields, body } = *request;
+        Self { method, url: url.clone(), fields: fields.to_vec(), body, reach: None }
     }
 
     /// Asks once.
-    pub(super) async fn ask(&self, dialer: Dialer<'_>, limits: &Limits<'_>) -> Result<Download, Failure> {
-        let Self { method, url, body, .. } = self;
+    pub(super) async fn ask(&mut self, dialer: Dialer<'_>, limits: &Limits<'_>) -> Result<Download, Failure> {
+        let Self { method, url, fields, body, reach } = self;
         if !is_request(url) {
             return Err(Failure::Request("a URL that is none of HTTP".into()));
         }
@@ -42,16 +49,18 @@ impl<'a> Errand<'a> {
         let password = password.as_ref().map(|password| ("Authorization", password.as_str()));
         // bodies are understood as they are
         let usual = [("Accept-Encoding", "identity")].into_iter().chain(password);
-        let missing = usual.filter(|(name, _)| !self.fields.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
-        let fields: Vec<_> = self.fields.iter().copied().chain(missing).collect();
+        let missing = usual.filter(|(name, _)| !fields.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
+        let fields: Vec<_> = fields.iter().copied().chain(missing).collect();
         let target = url.request_target();
         client.ask(&Outgoing { method: *method, target: &target, fields: &fields, body, then: Then::Close })?;
         let room = dialer.watch.make_room(|| (!dialer.gate.is_full()).then_some(()));
         room.ok_or(Failure::Limit(Error::limit("connections.spare is reached")))?;
-        let place = (url.host.as_str(), url.server_port());
+        let unreachable = |error: io::Error| Failure::Unreachable(error.into());
+        let addresses = look_up(&url.host, url.server_port()).await.map_err(unreachable)?;
+        let addresses = within(*reach, addresses)?;
         let connect = CONNECT.min(limits.time / 2);
-        let conn = dial(place, dialer.sizes, dialer.gate, dialer.watch, connect).await;
-        let conn = conn.map_err(|error| Failure::Unreachable(error.into()))?;
+        let conn = dial_any(&addresses, dialer.sizes, dialer.gate, dialer.watch, connect).await.map_err(unreachable)?;
+        *reach = Some(Reach::of(conn.peer().ip()));
         let conn = if url.is_tls() { seal(conn, url, dialer, limits.time).await? } else { conn };
         Download::begin(conn, client, url.clone()).await
     }
@@ -79,6 +88,18 @@ impl<'a> Errand<'a> {
     }
 }
 
+/// The addresses to which a server that is so far away may redirect: a stranger is not to have us ask what only we
+/// reach, such as this machine's own ports and those of the network at home.
+fn within(reach: Option<Reach>, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Failure> {
+    let Some(reach) = reach else { return Ok(addresses) };
+    let found = addresses.len();
+    addresses.retain(|address| Reach::of(address.ip()) >= reach);
+    if addresses.is_empty() && found > 0 {
+        return Err(Failure::Redirect("it redirects to an address that is nearer to this server than its own"));
+    }
+    Ok(addresses)
+}
+
 fn is_request(url: &Url) -> bool {
     url.scheme().is_some_and(|scheme| REQUESTS.contains(&scheme))
 }
@@ -103,7 +124,7 @@ mod tests {
         let (url, body) = (Url::parse(from).unwrap(), if method == Method::Post { &b"body"[..] } else { b"" });
         let mut errand = Errand::new(&Request { method, url: &url, fields, body });
         errand.moves(status, to).map_err(|why| why.to_string())?;
-        let Errand { method, url, fields, body } = errand;
+        let Errand { method, url, fields, body, .. } = errand;
         assert_eq!(body.is_empty(), method != Method::Post);
         let user = if url.user.is_empty() { String::new() } else { format!("{}@", url.user) };
         Ok((method, user + &url.target(), fields.len()))
@@ -134,6 +155,25 @@ mod tests {
         }
         let url = (Get, "https://h/x".to_string(), 1);
         assert_eq!(moved("http://h/a", Get, 301, "https://h/x"), Ok(url), "TLS is better");
+    }
+
+    #[test]
+    fn nobody_redirects_to_what_is_nearer_than_itself() {
+        let all =
+            ["127.0.0.1", "169.254.169.254", "192.168.1.1", "192.0.2.1", "::1", "fe80::1", "fd00::1", "2001:db8::1"];
+        let all = all.map(|ip| SocketAddr::new(ip.parse().unwrap(), 80));
+        let reached = |from: Option<Reach>| -> Vec<usize> {
+            (0..all.len()).filter(|&at| within(from, vec![all[at]]).is_ok_and(|left| left == [all[at]])).collect()
+        };
+        assert_eq!(reached(None), [0, 1, 2, 3, 4, 5, 6, 7], "the first address is whoever asks's own affair");
+        assert_eq!(reached(Some(Reach::Machine)), [0, 1, 2, 3, 4, 5, 6, 7]);
+        assert_eq!(reached(Some(Reach::Link)), [1, 2, 3, 5, 6, 7]);
+        assert_eq!(reached(Some(Reach::Site)), [2, 3, 6, 7]);
+        assert_eq!(reached(Some(Reach::World)), [3, 7]);
+        assert_eq!(within(Some(Reach::World), all.to_vec()), Ok(vec![all[3], all[7]]), "the others are not tried");
+        let why = within(Some(Reach::World), vec![all[0]]).unwrap_err().to_string();
+        assert_eq!(why, "it redirects to an address that is nearer to this server than its own");
+        assert_eq!(within(Some(Reach::World), Vec::new()), Ok(Vec::new()));
     }
 
     #[test]
