@@ -74,16 +74,14 @@ pub struct Received {
 /// A read's size. One buffer serves all connections of a thread: between reads
 /// a connection keeps only what its machine could not use.
 const SCRATCH: usize = 64 << 10;
-/// The most a machine may leave over: an HTTP head and what follows it.
-const MAX_REST: usize = 16 << 10;
 /// So much of that is a part of the connection.
 const UNPAID: usize = 1 << 10;
 /// Input that is left over is kept in blocks of so many bytes, or of a multiple.
 const REST_STEP: usize = 256;
 /// `most` for machines that use what they are given.
 pub const ALL: usize = SCRATCH;
-/// `most` for machines that may want to finish something else first.
-pub const SOME: usize = MAX_REST;
+/// `most` for machines that may want to finish something else first, and for an HTTP head and what follows it.
+pub const SOME: usize = 16 << 10;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
@@ -216,7 +214,7 @@ impl Conn {
             ready!(self.poll_arrival(cx))?;
         }
         BUFFER.with_borrow_mut(|buffer| {
-            let (kept, free) = buffer.split_at_mut(self.rest.len().min(SCRATCH / 2));
+            let (kept, free) = buffer.split_at_mut(self.rest.len().min(SCRATCH));
             kept.copy_from_slice(&self.rest);
             let (free, _) = free.split_at_mut(most.saturating_sub(kept.len()).min(free.len()));
             if free.is_empty() && !again {
@@ -235,10 +233,6 @@ impl Conn {
                     0 => break,
                     used => data = data.get(used..).unwrap_or_default(),
                 }
-            }
-            if data.len() > MAX_REST {
-                let why = Close::from(Error::malformed("a header without end"));
-                return Poll::Ready(Err(why.found_at(self.received - data.len() as u64)));
             }
             self.paid = None;
             // the allocator keeps several blocks of each size that it has had

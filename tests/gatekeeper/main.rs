@@ -22,6 +22,7 @@ use encoder::{Encoder, VIDEO};
 use peer::{Http, Rtmp, connect, metric, until};
 use program::PATIENCE;
 use runnel::conf::Config;
+use runnel::container::amf::Value;
 use runnel::hub::Name;
 use runnel::media::Codec;
 use runnel::proto::rtmp::{ClientEvent, Role};
@@ -211,29 +212,55 @@ fn who_has_to_wait_is_answered_when_it_is_decided() {
     assert_eq!(gate.decides(true, || gate.rtsp("ANNOUNCE", "later", SDP)), 200);
 }
 
-#[test]
-fn a_publisher_that_does_not_wait_loses_nothing() {
-    let gate = Gate::begin("");
-    let mut it = Encoder::publishing("later");
+/// An encoder that sends a hundred pictures of 1 KiB.
+fn hundred_pictures(it: &mut Encoder) {
     it.media(VIDEO, 0, &[&[0x17, 0, 0, 0, 0][..], &records::record(Codec::H264)].concat());
     for at in 0..100 {
         let first = if at == 0 { 0x17 } else { 0x27 };
         let nal = if at == 0 { 0x65 } else { 0x41 };
         it.media(VIDEO, at * 40, &[&[first, 1, 0, 0, 0, 0, 0, 4, 0, nal][..], &[at as u8; 1023]].concat());
     }
-    let mut socket = connect(gate.rtmp);
+}
+
+/// Sends at once what an encoder has said, and reads up to the leave to publish: the last bytes are taken once that
+/// is given.
+fn say(socket: &mut TcpStream, said: &[u8]) {
     let mut sending = socket.try_clone().unwrap();
-    gate.decides(true, move || {
-        sending.write_all(&it.bytes).unwrap();
-        // the last bytes are taken once it is decided
-        let mut answers = [0; 4 << 10];
-        let mut all = Vec::new();
-        while !all.windows(23).any(|text| text == b"NetStream.Publish.Start") {
-            let len = socket.read(&mut answers).unwrap();
-            all.extend_from_slice(&answers[..len]);
-        }
-    });
+    sending.write_all(said).unwrap();
+    let mut answers = [0; 4 << 10];
+    let mut all = Vec::new();
+    while !all.windows(23).any(|text| text == b"NetStream.Publish.Start") {
+        let len = socket.read(&mut answers).unwrap();
+        assert_ne!(len, 0, "it is closed");
+        all.extend_from_slice(&answers[..len]);
+    }
+}
+
+#[test]
+fn a_publisher_that_does_not_wait_loses_nothing() {
+    let gate = Gate::begin("");
+    let mut it = Encoder::publishing("later");
+    hundred_pictures(&mut it);
+    let mut socket = connect(gate.rtmp);
+    gate.decides(true, || say(&mut socket, &it.bytes));
     until(gate.http, "all pictures", |page| metric(page, "runnel_frames_total") == 100);
+}
+
+#[test]
+fn a_publisher_that_publishes_again_and_does_not_wait_loses_nothing() {
+    let gate = Gate::begin("");
+    let mut it = Encoder::publishing("later");
+    hundred_pictures(&mut it);
+    let mut socket = connect(gate.rtmp);
+    gate.decides(true, || say(&mut socket, &it.bytes));
+    until(gate.http, "all pictures", |page| metric(page, "runnel_frames_total") == 100);
+    // the end of the first and much of the second come in one read
+    it.bytes.clear();
+    it.command("FCUnpublish", 0.0, &[Value::Null, Value::text("later")]);
+    it.command("publish", 0.0, &[Value::Null, Value::text("later"), Value::text("live")]);
+    hundred_pictures(&mut it);
+    gate.decides(true, || say(&mut socket, &it.bytes));
+    until(gate.http, "all pictures of the second", |page| metric(page, "runnel_frames_total") == 200);
 }
 
 #[test]
