@@ -1,10 +1,15 @@
 //! A stream that goes to a group: sent once, however many listen.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
 
 use smol::Task;
+use smol::channel::{Receiver, bounded};
+use smol::stream::Stream as _;
 
 use super::super::Server;
 use super::CAST;
@@ -27,7 +32,15 @@ pub(super) struct MulticastGroup {
     ports: [Option<u16>; 2],
     /// The session that sends to it.
     pub(super) ticket: Ticket,
-    task: Task<()>,
+    _task: Task<()>,
+    /// Closed at its end.
+    over: Receiver<Infallible>,
+}
+
+/// One who listens to it.
+pub(super) struct Listener {
+    _cast: Arc<MulticastGroup>,
+    over: Pin<Box<Receiver<Infallible>>>,
 }
 
 /// So many casts that one peer has begin in a row are told of: it may come and go as it likes.
@@ -80,17 +93,25 @@ impl MulticastGroup {
         }
         let level = if told() { log::Level::Info } else { log::Level::Debug };
         log::log!(level, "{who} is sent to the group {group}");
+        let (lasts, over) = bounded(1);
         let task = server.core.executor.spawn(async move {
-            std::future::poll_fn(|cx| sender.poll_offers(cx).map(drop)).await;
-            let why = std::future::poll_fn(|cx| sender.poll_alone(cx)).await;
+            let _lasts = lasts;
+            let begun = std::future::poll_fn(|cx| match sender.poll_dismissed(cx) {
+                Poll::Ready(why) => Poll::Ready(Err(why)),
+                Poll::Pending => sender.poll_offers(cx).map(|_| Ok(())),
+            });
+            let why = match begun.await {
+                Ok(()) => std::future::poll_fn(|cx| sender.poll_alone(cx)).await,
+                Err(why) => why,
+            };
             log::log!(level, "{who} is no longer sent to the group {group}: {why}");
         });
-        Some(Self { to, ports, ticket, task })
+        Some(Self { to, ports, ticket, _task: task, over })
     }
 
     /// Whether nothing goes to the group any more.
-    pub(super) fn is_over(&self) -> bool {
-        self.task.is_finished()
+    fn is_over(&self) -> bool {
+        self.over.is_closed()
     }
 
     /// The address to which packets of a kind go.
@@ -98,5 +119,57 @@ impl MulticastGroup {
         let [video, audio] = self.ports;
         let port = if kind == Kind::Video { video } else { audio };
         port.map(|port| (port, port + 1))
+    }
+}
+
+impl Listener {
+    pub(super) fn new(cast: Arc<MulticastGroup>) -> Self {
+        let over = Box::pin(cast.over.clone());
+        Self { _cast: cast, over }
+    }
+
+    /// Ready once nothing goes to the group any more.
+    pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.over.as_mut().poll_next(cx).map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+    use std::task::{Wake, Waker};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicUsize);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Relaxed);
+        }
+    }
+
+    #[test]
+    fn all_who_listen_are_woken_when_the_cast_is_kicked() {
+        let config = "profile = \"box\"\nrtsp.multicast = \"239.255.42.42\"\n";
+        let core = Core::new(Config::parse("test", config).unwrap(), Arc::default());
+        let server = Server::new(&core, std::iter::empty());
+        let name = Name::new("a").unwrap();
+        let ends = (SocketAddr::from(([127, 0, 0, 1], 554)), SocketAddr::from(([127, 0, 0, 1], 9)));
+        let join = || MulticastGroup::join(&server, &core.config(), &name, ends, None).unwrap();
+        let (first, second) = (join(), join());
+        assert!(Arc::ptr_eq(&first, &second));
+        let mut listeners = [Listener::new(first.clone()), Listener::new(second)];
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let mut cx = Context::from_waker(&waker);
+        while core.executor.try_tick() {}
+        assert!(listeners.iter_mut().all(|listener| listener.poll_over(&mut cx).is_pending()));
+        assert!(core.kick(first.ticket));
+        while core.executor.try_tick() {}
+        assert_eq!(woken.0.load(Relaxed), 2);
+        assert!(listeners.iter_mut().all(|listener| listener.poll_over(&mut cx).is_ready()));
+        assert!(!Arc::ptr_eq(&join(), &first), "another begins");
     }
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::super::Server;
 use super::carrier::Carrier;
-use super::multicast::MulticastGroup;
+use super::multicast::{Listener, MulticastGroup};
 use crate::conf::Config;
 use crate::hub::Name;
 use crate::net::{Close, Conn, Seat, at_port};
@@ -24,7 +24,7 @@ pub(super) struct PlaySession {
     seat: Option<Arc<Seat>>,
     state: State,
     /// It listens to a group.
-    cast: Option<Arc<MulticastGroup>>,
+    cast: Option<Listener>,
     /// The time of the last look for reports.
     looked: Instant,
 }
@@ -150,14 +150,14 @@ impl PlaySession {
                 self.state = State::Playing;
                 Ok(false)
             }
-            State::Playing if self.cast.is_some() => {
-                let _ = carrier.poll_send(cx, conn, machine, slow)?;
-                match self.cast.as_ref().is_some_and(|cast| cast.is_over()) {
-                    true => Err(Close::refused("the stream goes to the group no more")),
-                    false => Ok(true),
-                }
-            }
             State::Playing => {
+                if let Some(listener) = &mut self.cast {
+                    let _ = carrier.poll_send(cx, conn, machine, slow)?;
+                    return match listener.poll_over(cx) {
+                        Poll::Ready(()) => Err(Close::refused("the stream goes to the group no more")),
+                        Poll::Pending => Ok(true),
+                    };
+                }
                 if self.sender.is_over_udp() && self.looked.elapsed() >= LOOK {
                     self.looked = Instant::now();
                     if self.sender.is_reported() {
@@ -256,7 +256,7 @@ impl PlaySession {
                     agreed.destination = Some(cast.to.0.to_string());
                     agreed.ttl = Some(cast.to.1);
                     self.sender.listens_to(cast.ticket);
-                    self.cast = Some(cast);
+                    self.cast = Some(Listener::new(cast));
                     return Ok(agreed);
                 }
                 Lower::Udp if config.rtsp.udp && !self.sender.is_over_tcp() && self.cast.is_none() => {
