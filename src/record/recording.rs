@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::io::{self, ErrorKind};
-use std::net::Ipv4Addr;
 use std::ops::Deref;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -143,13 +142,13 @@ impl Recording {
     pub(super) fn completes(&self, path: &Path) {
         let state = self.lock();
         let who = &state.who;
-        let passes = who.told && self.flood.passes("files", Ipv4Addr::UNSPECIFIED.into(), FILES);
+        let passes = who.told && self.flood.passes("files", who.subject(), FILES);
         let level = if passes { log::Level::Info } else { log::Level::Debug };
         log::log!(level, "{who} recorded {}", path.display());
     }
 
     fn tell(&self, level: log::Level, who: &Who, said: fmt::Arguments<'_>) {
-        if self.flood.passes("recordings", Ipv4Addr::UNSPECIFIED.into(), TOLD) {
+        if self.flood.passes("recordings", who.subject(), TOLD) {
             log::log!(level, "{who} {said}");
         }
     }

@@ -13,7 +13,7 @@ use super::{Direction, Find, Latest, RelayJob, Term, keep_up};
 use crate::conf::{Pull, Push};
 use crate::hub::{EventKind, Interest, Name, matches};
 use crate::proto::Url;
-use crate::session::{Core, Who};
+use crate::session::{Core, Subject, Who};
 
 /// All that the configuration asks for.
 pub struct Relays {
@@ -191,7 +191,8 @@ fn push_new(direction: Direction, core: &Arc<Core>, push: &Push, pushed: &Pushed
 /// the lines of others.
 pub(super) fn is_news(core: &Core, name: &Name) -> bool {
     let peer = core.hub.find(name).and_then(|stream| stream.publisher_peer());
-    core.flood.passes_push(Ipv6Addr::from_bits(peer.unwrap_or_default()).into())
+    let publisher = peer.map_or(Subject::Own("PUSH"), |peer| Subject::Peer(Ipv6Addr::from_bits(peer).into()));
+    core.flood.passes_push(publisher)
 }
 
 /// The session of a pattern ends, and is forgotten, unless its stream has come again.

@@ -10,7 +10,7 @@ use smol::Executor;
 
 use super::ask::{Answer, Gatekeeper, Request};
 use super::counters::Counters;
-use super::flood::Flood;
+use super::flood::{Flood, Subject};
 use super::list::Sessions;
 #[cfg(feature = "record")]
 use super::recorded::Recorded;
@@ -207,7 +207,7 @@ impl Core {
     /// The same of a peer that has no session.
     pub fn refused_guest(&self, label: &'static str, peer: SocketAddr, said: fmt::Arguments<'_>) {
         self.counters.refused(label);
-        if self.flood.passes(label, peer.ip(), REFUSED) {
+        if self.flood.passes(label, Subject::Peer(peer.ip()), REFUSED) {
             log::warn!("peer={} {said}", canonical(peer));
         }
     }

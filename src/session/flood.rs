@@ -3,14 +3,25 @@
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The lines of each kind and peer lately. Peers that share a slot share its limit, so that an army of
-/// addresses fills no log either.
+/// The one that lines of the log are about, which count together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Subject {
+    /// All in a peer's network.
+    Peer(IpAddr),
+    /// Sessions of ours whose ids begin with this word: recordings, collectors of HLS, relays.
+    Own(&'static str),
+}
+
+/// The lines of each kind and subject lately. Peers that share a slot share its limit, so that an army of
+/// addresses fills no log either. Sessions of ours share none: no stranger silences what is said of others.
 pub struct Flood {
     slots: Mutex<[Slot; SLOTS]>,
+    /// One for each kind of line and word of ids.
+    own: Mutex<Vec<Slot>>,
     /// Sessions of all peers.
     sessions: Mutex<Slot>,
 }
@@ -18,7 +29,7 @@ pub struct Flood {
 #[derive(Clone, Copy)]
 struct Slot {
     kind: &'static str,
-    peer: IpAddr,
+    subject: Subject,
     since: Option<Instant>,
     seen: u32,
     left_out: u32,
@@ -40,40 +51,58 @@ const ALL: u32 = 400;
 
 impl Default for Flood {
     fn default() -> Self {
-        let peer = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
-        let slot = Slot { kind: "", peer, since: None, seen: 0, left_out: 0, told: None, shared: false };
-        Self { slots: Mutex::new([slot; SLOTS]), sessions: Mutex::new(slot) }
+        let slot = Slot::new("", Subject::Own(""));
+        Self { slots: Mutex::new([slot; SLOTS]), own: Mutex::default(), sessions: Mutex::new(slot) }
     }
 }
 
 impl Flood {
-    /// Whether a session of this peer is one of those that the log is told of: each has some
-    /// lines, so all together are bounded too.
-    pub fn passes_session(&self, peer: IpAddr) -> bool {
-        self.passes_one(SESSIONS, peer)
+    /// Whether a session of this subject is one of those that the log is told of: each has some
+    /// lines, so all peers together are bounded too.
+    pub fn passes_session(&self, subject: Subject) -> bool {
+        self.passes_one(SESSIONS, subject)
     }
 
     /// The same of a session that sends elsewhere what is published from there.
-    pub fn passes_push(&self, publisher: IpAddr) -> bool {
+    pub fn passes_push(&self, publisher: Subject) -> bool {
         self.passes_one(PUSHES, publisher)
     }
 
-    fn passes_one(&self, kind: &'static str, peer: IpAddr) -> bool {
-        let now = Instant::now();
-        self.passes_at(kind, network(peer), PEERS, now) && lock(&self.sessions).passes(SESSIONS, peer, ALL, now)
+    fn passes_one(&self, kind: &'static str, subject: Subject) -> bool {
+        let (subject, now) = (subject.network(), Instant::now());
+        let among_all = || match subject {
+            Subject::Peer(_) => lock(&self.sessions).passes(SESSIONS, subject, ALL, now),
+            Subject::Own(_) => true,
+        };
+        self.passes_at(kind, subject, PEERS, now) && among_all()
     }
 
-    /// Whether a line of this kind about this peer is one of the first `few`.
-    pub fn passes(&self, kind: &'static str, peer: IpAddr, few: u32) -> bool {
-        self.passes_at(kind, network(peer), few, Instant::now())
+    /// Whether a line of this kind about this subject is one of the first `few`.
+    pub fn passes(&self, kind: &'static str, subject: Subject, few: u32) -> bool {
+        self.passes_at(kind, subject.network(), few, Instant::now())
     }
 
-    fn passes_at(&self, kind: &'static str, peer: IpAddr, few: u32, now: Instant) -> bool {
+    fn passes_at(&self, kind: &'static str, subject: Subject, few: u32, now: Instant) -> bool {
+        if matches!(subject, Subject::Own(_)) {
+            return self.passes_own(kind, subject, few, now);
+        }
         let mut hasher = DefaultHasher::new();
-        (kind, peer).hash(&mut hasher);
+        (kind, subject).hash(&mut hasher);
         let place = hasher.finish() % SLOTS as u64;
         let mut slots = lock(&self.slots);
-        slots.get_mut(place as usize).is_none_or(|slot| slot.passes(kind, peer, few, now))
+        slots.get_mut(place as usize).is_none_or(|slot| slot.passes(kind, subject, few, now))
+    }
+
+    /// Both words are the program's own, so there are few of them.
+    fn passes_own(&self, kind: &'static str, subject: Subject, few: u32, now: Instant) -> bool {
+        let mut own = lock(&self.own);
+        if let Some(slot) = own.iter_mut().find(|slot| (slot.kind, slot.subject) == (kind, subject)) {
+            return slot.passes(kind, subject, few, now);
+        }
+        let mut slot = Slot::new(kind, subject);
+        let passes = slot.passes(kind, subject, few, now);
+        own.push(slot);
+        passes
     }
 
     /// Tells what was left out since the last time, of each at once and then in each such time.
@@ -84,16 +113,21 @@ impl Flood {
     /// The number of lines that this is.
     fn tell_at(&self, now: Instant) -> usize {
         let slots = lock(&self.slots).iter_mut().filter_map(|slot| slot.tell(now)).count();
-        slots + lock(&self.sessions).tell(now).iter().count()
+        let own = lock(&self.own).iter_mut().filter_map(|slot| slot.tell(now)).count();
+        slots + own + lock(&self.sessions).tell(now).iter().count()
     }
 }
 
 impl Slot {
-    fn passes(&mut self, kind: &'static str, peer: IpAddr, few: u32, now: Instant) -> bool {
+    fn new(kind: &'static str, subject: Subject) -> Self {
+        Self { kind, subject, since: None, seen: 0, left_out: 0, told: None, shared: false }
+    }
+
+    fn passes(&mut self, kind: &'static str, subject: Subject, few: u32, now: Instant) -> bool {
         if self.since.is_none_or(|since| now.saturating_duration_since(since) >= WINDOW) && self.left_out == 0 {
-            *self = Self { kind, peer, since: Some(now), seen: 0, shared: false, ..*self };
+            *self = Self { kind, subject, since: Some(now), seen: 0, shared: false, ..*self };
         }
-        self.shared |= self.kind != kind || self.peer != peer;
+        self.shared |= self.kind != kind || self.subject != subject;
         self.seen = self.seen.saturating_add(1);
         let passes = self.seen <= few;
         self.left_out = self.left_out.saturating_add(u32::from(!passes));
@@ -107,10 +141,10 @@ impl Slot {
         self.told = Some(now);
         let count = std::mem::take(&mut self.left_out);
         let others = if self.shared { " and others" } else { "" };
-        let (peer, kind) = (self.peer, self.kind);
-        match peer.is_unspecified() {
-            true => log::warn!("{count} more lines are left out ({kind}{others})"),
-            false => log::warn!("peer={peer}{others} {count} more lines are left out ({kind})"),
+        let kind = self.kind;
+        match self.subject {
+            Subject::Own(word) => log::warn!("id={word} {count} more lines are left out ({kind})"),
+            Subject::Peer(peer) => log::warn!("peer={peer}{others} {count} more lines are left out ({kind})"),
         }
         Some(())
     }
@@ -118,6 +152,15 @@ impl Slot {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Subject {
+    fn network(self) -> Self {
+        match self {
+            Self::Peer(peer) => Self::Peer(network(peer)),
+            own @ Self::Own(_) => own,
+        }
+    }
 }
 
 /// The network of a peer: the first 64 bits of an IPv6 address, since a peer that has one of its addresses
@@ -136,10 +179,14 @@ fn network(peer: IpAddr) -> IpAddr {
 mod tests {
     use super::*;
 
+    fn peer(address: [u8; 4]) -> Subject {
+        Subject::Peer(address.into())
+    }
+
     #[test]
     fn the_first_few_of_each_are_said_and_the_rest_is_counted() {
         let flood = Flood::default();
-        let (start, peer) = (Instant::now(), IpAddr::from([192, 0, 2, 1]));
+        let (start, peer) = (Instant::now(), peer([192, 0, 2, 1]));
         let passed = |kind, peer, seconds| {
             let now = start + Duration::from_secs(seconds);
             (0..1000).filter(|_| flood.passes_at(kind, peer, 5, now)).count()
@@ -150,10 +197,22 @@ mod tests {
         flood.tell_at(start + Duration::from_secs(11));
         assert_eq!(lock(&flood.slots).iter().map(|slot| slot.left_out).sum::<u32>(), 0);
         assert_eq!(passed("name", peer, 12), 5);
-        let army = (0..=255).map(|n| passed("taken", IpAddr::from([198, 51, 100, n]), 12)).sum::<usize>();
+        let army = (0..=255).map(|n| passed("taken", self::peer([198, 51, 100, n]), 12)).sum::<usize>();
         assert!(army <= 5 * SLOTS, "{army}");
-        let sessions = |n| (0..20).filter(|_| flood.passes_session(IpAddr::from([203, 0, 113, n]))).count();
+        let sessions = |n| (0..20).filter(|_| flood.passes_session(self::peer([203, 0, 113, n]))).count();
         assert!((0..=255).map(sessions).sum::<usize>() <= ALL as usize);
+    }
+
+    #[test]
+    fn strangers_leave_our_own_sessions_their_lines() {
+        let flood = Flood::default();
+        for n in 0..=255 {
+            (0..200).for_each(|_| _ = flood.passes_session(peer([198, 51, 100, n])));
+        }
+        let passed = |word| (0..1000).filter(|_| flood.passes_session(Subject::Own(word))).count();
+        // they ask for ever new playlists of HLS, too
+        assert_eq!(["HLSMUXER", "RECORD", "HLSMUXER"].map(passed), [100, 100, 0]);
+        assert!(flood.passes("files", Subject::Own("RECORD"), 5), "another kind of line");
     }
 
     #[test]
@@ -163,7 +222,7 @@ mod tests {
         for second in 0..100 {
             let now = start + Duration::from_secs(second);
             for n in 0..=255 {
-                (0..9).for_each(|_| _ = flood.passes_at("name", IpAddr::from([198, 51, 100, n]), 5, now));
+                (0..9).for_each(|_| _ = flood.passes_at("name", peer([198, 51, 100, n]), 5, now));
             }
             lines += flood.tell_at(now);
             assert!(second > 0 || lines > SLOTS / 2, "each is told of at once");

@@ -28,7 +28,7 @@ pub use self::core::Core;
 pub use admit::{Asker, Entrant, Grant};
 pub use ask::{Action, Answer, Asking, Gatekeeper, Leave, PATIENCE, Request, Verdict};
 pub use counters::Counters;
-pub use flood::Flood;
+pub use flood::{Flood, Subject};
 #[cfg(feature = "rtmp")]
 pub use flv_in::FlvIn;
 pub use ingest::{Ingest, Loss};

@@ -3,12 +3,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use super::core::Core;
-use super::flood::Flood;
+use super::flood::{Flood, Subject};
 use crate::hub::{Name, SessionId};
 use crate::net::canonical;
 
@@ -67,7 +67,7 @@ impl Who {
     /// It begins with a stream.
     pub fn begins(&mut self, flood: &Flood, name: &Name, said: fmt::Arguments<'_>) {
         self.stream = Some(name.clone());
-        self.told = flood.passes_session(self.whose());
+        self.told = flood.passes_session(self.subject());
         self.begun = Some(Instant::now());
         if self.told {
             log::info!("{self} {said}");
@@ -106,12 +106,12 @@ impl Who {
     }
 
     pub(super) fn passes(&self, flood: &Flood, kind: &'static str, few: u32) -> bool {
-        flood.passes(kind, self.whose(), few)
+        flood.passes(kind, self.subject(), few)
     }
 
-    /// The address that caused it; what the server does for others by itself has no address.
-    fn whose(&self) -> IpAddr {
-        self.ip().unwrap_or(Ipv4Addr::UNSPECIFIED.into())
+    /// The one whose lines of the log are bounded together: its peer, or what the server does by itself.
+    pub fn subject(&self) -> Subject {
+        self.ip().map_or(Subject::Own(self.id.kind), Subject::Peer)
     }
 }
 

@@ -1,15 +1,14 @@
 //! The collector: a viewer of one stream that fills its window.
 
-use std::net::Ipv4Addr;
 use std::sync::{Arc, Weak};
 use std::task::Poll;
 
 use super::entry::Entry;
-use super::{lock, packing};
+use super::{MUXER, lock, packing};
 use crate::hls::{Packing, Window};
 use crate::hub::{Next, Step, Viewer};
 use crate::media::Tracks;
-use crate::session::{Flood, Grant};
+use crate::session::{Flood, Grant, Subject};
 
 /// The stream that is collected.
 pub(super) struct Source<W> {
@@ -47,7 +46,7 @@ pub(super) async fn collect(entry: Weak<Entry>, mut source: Source<impl Fn(Packi
         }
         let Some(entry) = entry.upgrade() else { return };
         let gap = viewer.take_gap();
-        let told = || !viewer.stream().is_hushed() && flood.passes_session(Ipv4Addr::UNSPECIFIED.into());
+        let told = || !viewer.stream().is_hushed() && flood.passes_session(Subject::Own(MUXER));
         entry.take(&units, gap, told);
         viewer.sent(units.iter().map(|unit| unit.packed.len()).sum());
         units.clear();

@@ -18,7 +18,7 @@ use crate::hub::{Name, Ticket, Viewer};
 use crate::media::Kind;
 use crate::net::Seat;
 use crate::proto::rtp::RTP;
-use crate::session::{Action, Core, Grant, Leave, MediaPath, RtpSender};
+use crate::session::{Action, Core, Grant, Leave, MediaPath, RtpSender, Subject};
 
 /// The streams that go to a group now, and from which of our addresses.
 #[derive(Default)]
@@ -65,7 +65,7 @@ impl MulticastGroup {
             return Some(cast);
         }
         let admitted = server.core.admit_cast(Leave::own(Action::Play, name), CAST, &RTP).ok()?;
-        let told = || server.core.flood.passes("multicast", peer.ip(), TOLD);
+        let told = || server.core.flood.passes("multicast", Subject::Peer(peer.ip()), TOLD);
         let cast = Arc::new(Self::begin(server, config, admitted, to, local, (seat, &told))?);
         all.insert((name.clone(), local), Arc::downgrade(&cast));
         Some(cast)
