@@ -124,10 +124,13 @@ class Methods(Http):
             self.assertTrue(connection.ends())
 
     def test_others_are_refused_with_the_list_of_those_allowed(self):
-        for method in ("POST", "PUT", "DELETE", "PATCH", "BREW"):
+        for method in ("POST", "PUT", "DELETE", "PATCH"):
             answer = self.request(method, f"/live/{STREAM}.flv")
             self.assertEqual(answer.status, 405, method)
             self.assertLessEqual({"GET", "HEAD"}, set(answer.fields["allow"].split(", ")), method)
+
+    def test_what_no_path_has_is_not_implemented(self):
+        self.assertEqual(self.request("BREW", f"/live/{STREAM}.flv").status, 501)
 
 
 class Refusals(Http):

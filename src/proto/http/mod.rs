@@ -33,13 +33,26 @@ pub enum Method {
     Options,
     /// POST.
     Post,
+    /// PUT.
+    Put,
+    /// PATCH. RFC 5789.
+    Patch,
+    /// DELETE.
+    Delete,
     /// Any other.
     Other,
 }
 
-/// The names of the others.
-const METHODS: [(Method, &str); 4] =
-    [(Method::Get, "GET"), (Method::Head, "HEAD"), (Method::Options, "OPTIONS"), (Method::Post, "POST")];
+/// The names of those that are known.
+pub const METHODS: [(Method, &str); 7] = [
+    (Method::Get, "GET"),
+    (Method::Head, "HEAD"),
+    (Method::Post, "POST"),
+    (Method::Put, "PUT"),
+    (Method::Patch, "PATCH"),
+    (Method::Delete, "DELETE"),
+    (Method::Options, "OPTIONS"),
+];
 
 /// An event from the client.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use super::reply::{Answer, Body, CORS, Exchange, Field, NO_CACHE, Reply};
 #[cfg(feature = "rtsp")]
 use super::rtsp;
 use crate::conf::Config;
-use crate::proto::http::{MAX_BODY, Method, Request, Status};
+use crate::proto::http::{MAX_BODY, METHODS, Method, Request, Status};
 use crate::serve::{hls, metrics};
 
 /// A row: requests for paths of a pattern by a method are answered by a handler.
@@ -66,7 +66,13 @@ impl Route {
     #[cfg_attr(not(test), expect(dead_code, reason = "no path takes a body yet"))]
     pub(super) const fn post(pattern: &'static str, body: usize, handler: fn(Exchange) -> Answer) -> Self {
         assert!(body <= MAX_BODY);
-        Self { method: Some(Method::Post), pattern, when: |_, _| true, body, wish: None, handler }
+        Self { method: Some(Method::Post), body, ..Self::get(pattern, handler) }
+    }
+
+    /// The same by another method: PUT, PATCH or DELETE.
+    #[cfg_attr(not(test), expect(dead_code, reason = "no path has one yet"))]
+    pub(super) const fn by(self, method: Method) -> Self {
+        Self { method: Some(method), ..self }
     }
 
     /// All methods.
@@ -98,19 +104,20 @@ impl Route {
         self.method.is_none_or(|own| own == method || own == Method::Get && method == Method::Head)
     }
 
-    /// The names of its methods.
-    fn methods(&self) -> &'static [&'static str] {
-        match self.method {
-            Some(Method::Get) => &["GET", "HEAD"],
-            Some(Method::Post) => &["POST"],
-            _ => &[],
-        }
+    /// The names of its methods; none if it takes all.
+    fn methods(&self) -> impl Iterator<Item = &'static str> {
+        let taken = METHODS.iter().filter(|(method, _)| self.method.is_some() && self.takes(*method));
+        taken.map(|(_, name)| *name)
     }
 }
 
 impl Allow {
-    /// The answer to OPTIONS, and to a method that the path does not have.
+    /// The answer to OPTIONS, to a method that the path does not have, and to one that nothing here has. RFC 9110
+    /// section 9.1.
     pub(super) fn reply(self, method: Method) -> Reply {
+        if method == Method::Other {
+            return Status::NOT_IMPLEMENTED.into();
+        }
         if self.0.is_empty() {
             return Status::NOT_FOUND.into();
         }
@@ -136,7 +143,7 @@ pub(super) fn find<'a>(routes: &'a [Route], config: &Config, request: &Request) 
     let Some(first) = fitting.next() else { return Err(Allow(Vec::new())) };
     let rows = std::iter::once(first).chain(fitting.filter(|row| row.pattern == first.pattern));
     let row = rows.clone().find(|row| row.takes(request.method));
-    row.ok_or_else(|| Allow(rows.flat_map(|row| row.methods()).copied().collect()))
+    row.ok_or_else(|| Allow(rows.flat_map(Route::methods).collect()))
 }
 
 fn healthz(_: Exchange) -> Answer {

@@ -10,10 +10,18 @@ use smol::net::TcpStream;
 use super::*;
 use crate::conf::Config;
 use crate::net::accept_loop;
+use crate::proto::http::Method;
 use crate::session::Core;
 
 /// The table of a server that can be told something.
-const ROUTES: &[Route] = &[Route::post("/told", 16, told), Route::get("*", there)];
+const ROUTES: &[Route] = &[
+    Route::post("/told", 16, told),
+    Route::get("/kept", there),
+    Route::post("/kept", 16, told).by(Method::Put),
+    Route::post("/kept", 16, told).by(Method::Patch),
+    Route::post("/kept", 0, told).by(Method::Delete),
+    Route::get("*", there),
+];
 
 fn told(exchange: Exchange) -> Answer {
     let text = String::from_utf8_lossy(&exchange.request.body).to_uppercase();
@@ -107,6 +115,20 @@ fn a_path_says_which_methods_it_has() {
     assert_eq!(allow("POST", "/told/"), of("405", "GET, HEAD, OPTIONS"));
     assert_eq!(allow("OPTIONS", "*"), of("204", "GET, HEAD, OPTIONS"));
     assert_eq!(allow("HEAD", "/else"), of("200", ""));
+    let kept = "GET, HEAD, PUT, PATCH, DELETE, OPTIONS";
+    assert_eq!((allow("OPTIONS", "/kept"), allow("POST", "/kept")), (of("204", kept), of("405", kept)));
+    assert_eq!(["GET", "HEAD", "PUT", "PATCH", "DELETE"].map(|method| allow(method, "/kept").0), ["200"; 5]);
+    for method in ["PUT", "PATCH", "DELETE"] {
+        assert_eq!(allow(method, "/told"), of("405", "POST, OPTIONS"), "{method}");
+    }
+    assert_eq!(allow("BREW", "/told"), of("501", ""), "nothing here knows it");
+}
+
+#[test]
+fn scripts_of_other_origins_are_told_the_methods_of_the_path() {
+    let heard = answers(&[(&request("OPTIONS", "/kept", "Origin: http://p\r\n"), "")]);
+    let allowed = heard.lines().find_map(|line| line.strip_prefix("Access-Control-Allow-Methods: "));
+    assert_eq!(allowed, Some("GET, HEAD, PUT, PATCH, DELETE, OPTIONS"));
 }
 
 #[test]
