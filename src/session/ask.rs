@@ -23,7 +23,7 @@ pub enum Action {
     Play,
     /// To read recordings, and the files of `http.root`.
     Read,
-    /// To use the API over HTTP.
+    /// To use the API over HTTP, and to read the metrics.
     Api,
 }
 

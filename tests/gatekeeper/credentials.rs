@@ -16,10 +16,12 @@ const BASIC: [&str; 3] = ["Y2FtZXJhOlRpZ2VyLTk3", "Y2FtZXJhOlRpZ2VyLTk4", "b3RoZ
 pub const SECRETS: [&str; 3] = [PASSWORD, TOKEN, BASIC[0]];
 const SCHEMES: &[AuthScheme] = &[AuthScheme::Digest, AuthScheme::Basic, AuthScheme::Bearer];
 
-/// Streams that begin with `key` have one, and so have other files of that name, and the API.
+/// Streams that begin with `key` have one, and so have other files of that name, and the API, but for metrics
+/// unless the query says so.
 pub fn has_key(request: &Request<'_>) -> bool {
     let name = request.name.map_or(request.app, Name::as_str);
-    name.starts_with("key") || request.action == Action::Api
+    let is_shut = request.app != "metrics" || request.query == "key";
+    name.starts_with("key") || request.action == Action::Api && is_shut
 }
 
 /// Everybody may look whether there is a file of such a stream.
@@ -275,6 +277,16 @@ fn a_gatekeeper_can_want_a_password_or_a_token_by_http() {
     assert_eq!(gate.http("/live/shut.flv"), 403, "no password helps");
     gate.counts("password", 12);
     gate.counts("unauthenticated", 0);
+}
+
+#[test]
+fn a_gatekeeper_can_keep_the_metrics_to_itself() {
+    let gate = Gate::begin("");
+    assert_eq!((gate.http("/metrics"), gate.http("/healthz")), (200, 200));
+    gate.wants_key("/metrics?key", "", 200);
+    let asked = gate.asked();
+    assert!(asked.iter().any(|line| line == "Api http - metrics/-? by \"\""), "{asked:#?}");
+    assert!(!asked.iter().any(|line| line.contains("healthz")), "{asked:#?}");
 }
 
 #[cfg(feature = "record")]

@@ -28,7 +28,7 @@ use runnel::media::Codec;
 use runnel::proto::rtmp::{ClientEvent, Role};
 use runnel::registry;
 use runnel::serve::Server;
-use runnel::session::{Answer, Core, Refusal, Request};
+use runnel::session::{Action, Answer, Core, Refusal, Request};
 use smol::channel::{Receiver, Sender, bounded};
 
 /// A server whose gatekeeper lets `open` and `open2` be published and played, whoever asks for `later` as soon as the
@@ -55,6 +55,7 @@ fn decide(request: &Request<'_>, answers: &Receiver<bool>) -> Answer {
             let answers = answers.clone();
             Answer::Later(Box::pin(async move { verdict(answers.recv().await.unwrap_or(false)) }))
         }
+        _ if request.action == Action::Api => Answer::Now(Ok(())),
         name => Answer::Now(verdict(name.starts_with("open"))),
     }
 }

@@ -34,7 +34,7 @@ pub(super) const ROUTES: &[Route] = &[
     #[cfg(feature = "rtsp")]
     Route::any("*", rtsp::carry).when(rtsp::is_asked_for),
     Route::get("/healthz", healthz),
-    Route::get("/metrics", metrics::answer),
+    Route::get("/metrics", metrics::answer).asking(|_| Wish::Api),
     #[cfg(feature = "record")]
     Route::get("/api/record/list", files::list).when(|config, _| config.recording.http).asking(|_| Wish::Api),
     #[cfg(feature = "record")]
@@ -88,7 +88,6 @@ impl Route {
     }
 
     /// The same, for whom that wish is granted.
-    #[cfg(feature = "record")]
     const fn asking(self, wish: fn(&Request) -> Wish) -> Self {
         Self { wish: Some(wish), ..self }
     }
