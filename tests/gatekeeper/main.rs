@@ -314,6 +314,28 @@ fn a_list_from_a_disk_is_asked_for_like_any_other() {
     assert_eq!(asked, 2);
 }
 
+#[cfg(feature = "record")]
+#[test]
+fn a_list_that_nobody_has_begins_no_session() {
+    let store = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("no-list-{}", std::process::id()));
+    std::fs::create_dir_all(store.join("open2")).unwrap();
+    std::fs::write(store.join("open2").join("record.m3u8"), "#EXTM3U\n").unwrap();
+    for more in [format!("hls.store = {store:?}\nhls.delete = \"never\"\n"), String::new()] {
+        let gate = Gate::begin(&format!("hls.sessions = true\n{more}"));
+        let viewers = |count: u64| until(gate.http, "sessions", |page| metric(page, "runnel_hls_viewers") == count);
+        assert_eq!(gate.http("/hls/open/record.m3u8"), 404, "{more}");
+        viewers(0);
+        let stored = u64::from(!more.is_empty());
+        assert_eq!(gate.http("/hls/open2/record.m3u8"), if stored > 0 { 302 } else { 404 });
+        viewers(stored);
+        let mut publisher = Rtmp::publisher(gate.rtmp, "open");
+        pictures(&mut publisher, 20);
+        assert_eq!(gate.http("/hls/open/record.m3u8"), 302, "there will be one");
+        viewers(stored + 1);
+    }
+    std::fs::remove_dir_all(store).unwrap();
+}
+
 #[test]
 fn a_player_of_hls_has_no_session_where_there_is_no_room_for_segments() {
     let gate = Gate::begin("hls.sessions = true\nhls.streams = 1\n");

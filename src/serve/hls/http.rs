@@ -13,6 +13,7 @@ use crate::session::{Action, Leave};
 const NO_SESSION: &str = "no such session, or no longer";
 const NONE_SHOWN: &str = "segments are for players whose session_id a playlist gave them";
 pub(super) const NO_FILE: &str = "no such segment, or no longer";
+const NO_LIST: &str = "no such list, or not yet";
 const OFF: &str = "HLS is off: hls.enable";
 
 /// Answers requests for paths below `/hls/`.
@@ -93,14 +94,19 @@ impl Exchange {
         }
     }
 
-    /// Lets a player in: it gets what it wants, or its session first.
+    /// Lets a player in: it gets what it wants, or its session first. A list of all that there is begins none where
+    /// there is nothing.
     fn listen(self, leave: Leave, wanted: Wanted) -> Answer {
+        let is_there = leave.to(Action::Play).is_ok_and(|name| self.plays(name));
+        if self.has_sessions() && !is_there && matches!(wanted, Wanted::Record) {
+            return Reply::refuse(Status::NOT_FOUND, NO_LIST).into();
+        }
         let asked = leave.to(Action::Play).cloned().and_then(|name| {
             let entry = self.server.hls.ask(&self.server, &name, self.customer())?;
             Ok((name, entry))
         });
         match asked {
-            Ok((name, _)) if self.has_sessions() => self.seat(leave, self.plays(&name), |request, number| {
+            Ok(_) if self.has_sessions() => self.seat(leave, is_there, |request, number| {
                 let Request { path, query, .. } = request;
                 format!("{}?{}", beside(path), seated(query, number))
             }),
