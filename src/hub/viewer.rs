@@ -10,7 +10,7 @@ use super::ring::Seq;
 use super::stream::{Gone, State};
 use super::{EventKind, Hub, SessionId, Stream, Ticket};
 use crate::container::Form;
-use crate::media::Tracks;
+use crate::media::{Kind, Tracks};
 
 /// The right to play a stream in one form; given up when dropped.
 pub struct Viewer {
@@ -171,6 +171,20 @@ impl Viewer {
         }
         state.wait(self.seat, true, cx);
         Poll::Pending
+    }
+
+    /// The stream's tracks once they can be described: before there is anything to play, where what decoders need of
+    /// the pictures is known.
+    pub fn poll_described(&mut self, cx: &Context<'_>) -> Poll<Arc<Tracks>> {
+        let state = self.stream.lock();
+        let pictures = state.tracks.find(Kind::Video, 0);
+        let is_known = pictures.is_some_and(|track| !track.params.record.is_empty());
+        if is_known && state.settled && state.publisher.is_some() {
+            self.tracks = state.tracks.clone();
+            return Poll::Ready(self.tracks.clone());
+        }
+        drop(state);
+        self.poll_tracks(cx)
     }
 
     /// The stream's tracks at the last look of `poll_tracks` or `poll_next`.

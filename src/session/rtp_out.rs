@@ -98,9 +98,9 @@ impl RtpSender {
         sender::Tail::new(self.viewer, self.outlet, self.grant)
     }
 
-    /// Ready once the stream has begun and what can be had of it is known.
+    /// Ready once somebody publishes the stream and what can be had of it is known.
     pub fn poll_offers(&mut self, cx: &Context<'_>) -> Poll<&[(Kind, Format)]> {
-        if let Poll::Ready(tracks) = self.viewer.poll_tracks(cx) {
+        if let Poll::Ready(tracks) = self.viewer.poll_described(cx) {
             self.offers = offers(&tracks);
             self.tracks = tracks;
             return Poll::Ready(&self.offers);

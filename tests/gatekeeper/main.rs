@@ -265,6 +265,19 @@ fn a_publisher_that_publishes_again_and_does_not_wait_loses_nothing() {
 }
 
 #[test]
+fn a_description_does_not_wait_for_a_key_frame() {
+    let gate = Gate::begin("streams.memory = \"1MiB\"\nstreams.max_frame = \"256KiB\"\n");
+    let mut publisher = Rtmp::publisher(gate.rtmp, "open");
+    // the group is longer than there is room for
+    (0..30).for_each(|at| publisher.picture(at * 40, at == 0, at, 100_000).unwrap());
+    until(gate.http, "all pictures", |page| metric(page, "runnel_frames_total") == 30);
+    let asked = Instant::now();
+    assert_eq!(gate.rtsp("DESCRIBE", "open", ""), 200);
+    // rtsp.hold is longer
+    assert!(asked.elapsed() < Duration::from_secs(5), "{:?}", asked.elapsed());
+}
+
+#[test]
 fn who_leaves_is_not_waited_for() {
     let gate = Gate::begin("");
     // the gatekeeper itself may take 10 s
