@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use self::page::{Page, Row, SLOTS};
+use self::page::{Marks, Page, Row, SLOTS};
 use crate::budget::{Account, Lease, OverBudget};
 use crate::media::{Frame, MAX_TRACKS, Ticks, Track, Tracks};
 
@@ -44,8 +44,6 @@ pub(super) struct Slot {
     pub(super) came: u32,
 }
 
-/// The most bytes that are charged for a slot beside its frame: those of a page.
-pub(super) const SLOT_COST: usize = Page::COST;
 /// The share of a slot in its page.
 const SHARE: usize = Page::COST / SLOTS;
 
@@ -57,6 +55,8 @@ const WORTH: usize = 4;
 #[derive(Debug, Default)]
 pub(super) struct Ring {
     pages: VecDeque<Page>,
+    /// The room of the page that was closed last, for the next one.
+    spare: Option<Page>,
     tail: Seq,
     head: Seq,
     starts: VecDeque<Seq>,
@@ -111,23 +111,27 @@ impl Ring {
     /// The slot of that number, if it is still or already there. A frame's bytes are shared.
     pub(super) fn slot(&self, seq: Seq) -> Option<Slot> {
         let (page, row) = self.row(seq)?;
-        let item = match page.frame(row) {
+        let item = match page.frame(seq) {
             Some(frame) => Item::Frame(frame),
             None => Item::Tracks(self.announcement(seq)?.clone()),
         };
-        let Row { at, start, gap, came, .. } = *row;
-        Some(Slot { item, at, start, gap, came })
+        let (start, gap) = (row.has(Marks::START), row.has(Marks::GAP));
+        Some(Slot { item, at: page.at(row), start, gap, came: page.came(row) })
     }
 
     /// The decode time of the slot of that number, in milliseconds.
     pub(super) fn time(&self, seq: Seq) -> Option<Ticks> {
-        self.row(seq).map(|(_, row)| row.at)
+        self.row(seq).map(|(page, row)| page.at(row))
     }
 
     fn row(&self, seq: Seq) -> Option<(&Page, &Row)> {
-        let behind = self.pages.partition_point(|page| page.first() <= seq);
-        let page = self.pages.get(behind.checked_sub(1)?)?;
+        let page = self.page(seq)?;
         Some((page, page.row(seq)?))
+    }
+
+    fn page(&self, seq: Seq) -> Option<&Page> {
+        let behind = self.pages.partition_point(|page| page.first() <= seq);
+        self.pages.get(behind.checked_sub(1)?)
     }
 
     fn announcement(&self, seq: Seq) -> Option<&Announcement> {
@@ -154,8 +158,7 @@ impl Ring {
 
     /// The frames that viewers may begin with, the newest first.
     pub(super) fn starts(&self) -> impl Iterator<Item = Frame> {
-        let rows = self.starts.iter().rev().filter_map(|seq| self.row(*seq));
-        rows.filter_map(|(page, row)| page.frame(row))
+        self.starts.iter().rev().filter_map(|seq| self.page(*seq)?.frame(*seq))
     }
 
     /// The first number not before `from` where a viewer may begin.
@@ -197,15 +200,29 @@ impl Ring {
         arrivals.newest.checked_sub(Duration::from_millis(ago.into()))
     }
 
-    /// Closes the last page if the next slot, at which viewers may begin if `start`, does not go there, and puts its
-    /// small frames together. A page ends where viewers begin, since what is before that goes at once, unless it is
-    /// all but empty.
-    pub(super) fn turn(&mut self, start: bool, packed: Seq, account: &Account) {
-        let turns = |page: &&mut Page| page.is_full() || start && page.len() >= SLOTS / 4;
-        if let Some(page) = self.pages.back_mut().filter(turns) {
+    /// Closes the last page if the next slot, of the time `at` and where viewers may begin if `start`, does not go
+    /// there, and puts its small frames together. A page ends where viewers begin, since what is before that goes at
+    /// once, unless it is all but empty.
+    pub(super) fn turn(&mut self, at: Ticks, start: bool, packed: Seq, account: &Account) {
+        let came = self.came();
+        let turns = |page: &&mut Page| !page.fits(at, came) || start && page.len() >= SLOTS / 4;
+        // as long as there is the room of the last one, that is closed
+        let open = self.pages.back_mut().filter(|_| self.spare.is_none());
+        if let Some(page) = open.filter(turns) {
             page.join(packed, 2, account);
-            page.close();
+            self.spare = page.close(account);
         }
+    }
+
+    /// The bytes that a slot of the time `at` costs beside its frame, if it comes next.
+    pub(super) fn next_cost(&self, at: Ticks) -> usize {
+        let page = self.pages.back().filter(|page| page.fits(at, self.came())).or(self.spare.as_ref());
+        page.map_or(Page::FIRST_COST, Page::next_cost)
+    }
+
+    /// The time of the newest arrival, as slots count it.
+    fn came(&self) -> u32 {
+        self.arrivals.as_ref().map_or(0, Arrivals::ms)
     }
 
     /// Puts small frames that have come last together, if they are worth a block, but those before the slot `packed`,
@@ -216,20 +233,23 @@ impl Ring {
 
     /// Appends a slot.
     pub(super) fn push(&mut self, mut slot: Slot, account: &Account) -> Result<(), OverBudget> {
-        slot.came = self.arrivals.as_ref().map_or(0, Arrivals::ms);
+        slot.came = self.came();
         let news = match &slot.item {
             Item::Tracks(announcement) => Some((announcement.clone(), account.charge(News::COST)?)),
             Item::Frame(_) => None,
         };
         let (seq, start) = (self.head, slot.start);
-        if self.pages.back().is_none_or(Page::is_full) {
-            let page = Page::new(seq, account)?;
-            // most rings have some ten of them, for good: a queue that doubles has half of its room for nothing
-            self.pages.reserve_exact(1 + self.pages.len() / 4);
-            self.pages.push_back(page);
+        match self.pages.back_mut().filter(|page| page.fits(slot.at, slot.came)) {
+            Some(page) => page.reserve(account)?,
+            None => {
+                let mut page = Page::begin(seq, self.spare.take());
+                page.reserve(account)?;
+                // most rings have some ten of them, for good: a queue that doubles has half of its room for nothing
+                self.pages.reserve_exact(1 + self.pages.len() / 4);
+                self.pages.push_back(page);
+            }
         }
-        let page = self.pages.back_mut().into_iter().next();
-        self.bytes += page.map_or(Ok(0), |page| page.push(slot))? + SHARE;
+        self.bytes += self.pages.back_mut().map_or(Ok(0), |page| page.push(slot))? + SHARE;
         self.head += 1;
         if start {
             self.starts.push_back(seq);
@@ -242,7 +262,7 @@ impl Ring {
     pub(super) fn evict(&mut self) -> bool {
         let Some(row) = self.pages.front_mut().and_then(Page::evict) else { return false };
         self.bytes -= row.len() + SHARE;
-        if row.start {
+        if row.has(Marks::START) {
             self.starts.pop_front();
         }
         if row.is_news() {
@@ -278,7 +298,7 @@ impl Ring {
     /// Drops everything.
     pub(super) fn clear(&mut self) {
         while self.evict() {}
-        (self.pages, self.starts, self.news) = Default::default();
+        (self.pages, self.spare, self.starts, self.news) = Default::default();
     }
 }
 
@@ -295,7 +315,7 @@ mod tests {
     }
 
     fn push(ring: &mut Ring, account: &Account, slot: Slot) {
-        ring.turn(slot.start, 0, account);
+        ring.turn(slot.at, slot.start, 0, account);
         ring.push(slot, account).unwrap();
     }
 
@@ -312,6 +332,25 @@ mod tests {
         assert_eq!((ring.tail(), ring.head(), ring.start_from(0)), (1, 10, Some(5)));
         assert!(ring.slot(0).is_none() && ring.slot(10).is_none());
         assert_eq!(ring.slot(5).unwrap().at, Ticks(200));
+    }
+
+    #[test]
+    fn a_slot_costs_something_only_where_its_page_grows() {
+        let (mut ring, account, mut grown) = (Ring::default(), account(), 0);
+        for n in 0..1000 {
+            let slot = slot(n * 40, n % 50 == 0);
+            ring.turn(slot.at, slot.start, 0, &account);
+            let (cost, used) = (ring.next_cost(slot.at), account.used());
+            ring.push(slot, &account).unwrap();
+            assert!(account.used() - used <= cost, "{n}");
+            grown += usize::from(cost > 0);
+            ring.trim(2, 0);
+        }
+        // pages that follow have the room of the first, and those that are closed what their slots take
+        assert_eq!(grown, SLOTS.ilog2() as usize - 1);
+        assert!(account.used() <= Page::COST + (ring.head - ring.tail) as usize * SHARE);
+        ring.clear();
+        assert_eq!(account.used(), 0);
     }
 
     #[test]

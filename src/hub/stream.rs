@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::echo::Last;
 use super::form::{Packer, Unit};
 use super::hold::{Dismissal, Hold, Measure, Pressed, SQUEEZED};
-use super::ring::{Announcement, Item, Ring, SLOT_COST, Seq, Slot};
+use super::ring::{Announcement, Item, Ring, Seq, Slot};
 use super::timeline::Timeline;
 use super::{FormStats, Limits, Name, StreamStats, Ticket, Traffic, Waiting, lock};
 use crate::budget::{Account, OverBudget};
@@ -260,9 +260,9 @@ impl State {
         account: &Account,
         limits: &Limits,
     ) -> Result<(), OverBudget> {
-        self.ring.turn(start, self.packed(), account);
+        self.ring.turn(at, start, self.packed(), account);
         let largest = limits.max_frame.max(frame.data.len());
-        let was_tight = self.make_room(account, largest.saturating_add(SLOT_COST));
+        let was_tight = self.make_room(account, largest.saturating_add(self.ring.next_cost(at)));
         let gap = start && self.gap;
         self.ring.push(Slot { item: Item::Frame(frame), at, start, gap, came: 0 }, account)?;
         self.gap &= !gap;
@@ -359,8 +359,9 @@ impl State {
         account: &Account,
     ) -> Result<(), OverBudget> {
         let (item, seq) = (Item::Tracks(Announcement { tracks: tracks.clone(), discontinuity }), self.ring.head());
-        self.ring.turn(false, self.packed(), account);
-        self.ring.push(Slot { item, at: self.timeline.newest(), start: false, gap: false, came: 0 }, account)?;
+        let at = self.timeline.newest();
+        self.ring.turn(at, false, self.packed(), account);
+        self.ring.push(Slot { item, at, start: false, gap: false, came: 0 }, account)?;
         if breaks {
             self.epoch = seq + 1;
         }

@@ -2,6 +2,9 @@
 //!
 //! A small frame costs as much for its block as for itself. So those that nobody has packed yet are
 //! put together: into one block, which is charged as long as somebody holds a part of it.
+//!
+//! A page that is closed moves to memory of its exact size. What was shrunk in place would leave a hole, which is too
+//! small for the next page: so that one takes the room of the last.
 
 use std::collections::VecDeque;
 
@@ -17,53 +20,76 @@ pub(super) const SLOTS: usize = 32;
 const SMALL: usize = 2 << 10;
 /// The most bytes of a block of several frames: a viewer that holds one of them holds all.
 const SHARED: usize = 4 << 10;
-const _: () = assert!(SHARED <= u16::MAX as usize, "offsets have 16 bits");
+/// The slots that a page has room for at first: those of a ring that keeps a few frames alone, as that of a radio.
+const FIRST: usize = 4;
 
-/// A page. It has room for all of its slots from the start, and gives back what it did not need once it is closed.
-#[derive(Debug)]
+/// A page.
+#[derive(Debug, Default)]
 pub(super) struct Page {
     /// The number of the first slot that is still there.
     first: Seq,
+    /// The decode time from which those of the rows count, in milliseconds.
+    at: Ticks,
+    /// The arrival from which those of the rows count, as the ring counts it.
+    came: u32,
     rows: VecDeque<Row>,
     /// In the order of the rows. A row has one of its own, or shares it with those before and behind.
     blocks: VecDeque<Bytes>,
     /// Blocks that are gone: the number of the first that is still there.
-    gone: u16,
+    gone: u8,
     /// So many of the last rows have not been put together with others.
-    loose: u16,
+    loose: u8,
     /// So many slots more fit.
-    room: u16,
-    lease: Lease,
+    room: u8,
+    lease: Option<Lease>,
 }
 
-/// A slot without its bytes.
+/// A slot without its bytes, which are the part of its block before those of the rows that come behind it there.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
-    pub(super) at: Ticks,
     dts: Ticks,
     cts: i32,
-    /// The time of its arrival, as the ring counts it.
-    pub(super) came: u32,
     len: u32,
-    /// The place of its first byte in its block.
-    offset: u16,
+    /// Milliseconds of its decode time since that of its page.
+    at: i16,
+    /// Milliseconds of its arrival since that of its page.
+    came: u16,
     /// The number of its block in the page.
-    block: u16,
+    block: u8,
     /// `None` for news of the tracks, which the ring has.
     kind: Option<Kind>,
     track: u8,
-    key: bool,
-    pub(super) start: bool,
-    pub(super) gap: bool,
+    marks: Marks,
 }
 
 // A ring holds thousands: growth must be noticed.
-const _: () = assert!(size_of::<Row>() <= 40);
+const _: () = assert!(size_of::<Row>() <= 24);
+
+/// Marks of a slot, a bit each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Marks(u8);
+
+impl Marks {
+    const KEY: Self = Self(1);
+    /// A viewer may begin here.
+    pub(super) const START: Self = Self(2);
+    /// Pictures before it were lost.
+    pub(super) const GAP: Self = Self(4);
+
+    fn of(marks: [(Self, bool); 3]) -> Self {
+        Self(marks.into_iter().filter(|(_, is_set)| *is_set).fold(0, |bits, (mark, _)| bits | mark.0))
+    }
+}
 
 impl Row {
     /// The bytes of its frame.
     pub(super) fn len(&self) -> usize {
         self.len as usize
+    }
+
+    /// Whether it has that mark.
+    pub(super) fn has(&self, mark: Marks) -> bool {
+        self.marks.0 & mark.0 != 0
     }
 
     /// Whether it is news of the tracks.
@@ -73,20 +99,21 @@ impl Row {
 }
 
 impl Page {
-    /// The bytes of an open page. A queue that grows holds its elements twice over, and once more while they are
-    /// moved: so does the ring hold its pages, and the numbers of slots with which viewers may begin.
+    /// The bytes of a page with all of its slots. A queue that grows holds its elements twice over, and once more while
+    /// they are moved: so does the ring hold its pages, and the numbers of slots with which viewers may begin.
     pub(super) const COST: usize = Self::cost(SLOTS, SLOTS);
+
+    /// The bytes of a page that has its first slot.
+    pub(super) const FIRST_COST: usize = Self::cost(FIRST, FIRST);
 
     const fn cost(rows: usize, blocks: usize) -> usize {
         let row = size_of::<Row>() + 3 * size_of::<Seq>();
         3 * size_of::<Self>() + rows * row + blocks * size_of::<Bytes>()
     }
 
-    /// An empty page, whose first slot will be `first`.
-    pub(super) fn new(first: Seq, account: &Account) -> Result<Self, OverBudget> {
-        let lease = account.charge(Self::COST)?;
-        let (rows, blocks) = (VecDeque::with_capacity(SLOTS), VecDeque::with_capacity(SLOTS));
-        Ok(Self { first, rows, blocks, gone: 0, loose: 0, room: SLOTS as u16, lease })
+    /// An empty page in the room of a page that was closed, whose first slot will be `first`.
+    pub(super) fn begin(first: Seq, spare: Option<Self>) -> Self {
+        Self { first, room: SLOTS as u8, ..spare.unwrap_or_default() }
     }
 
     /// The number of the first slot that is still there.
@@ -99,28 +126,63 @@ impl Page {
         self.rows.len()
     }
 
-    /// Whether it takes no more slots.
-    pub(super) fn is_full(&self) -> bool {
-        self.room == 0
-    }
-
     /// Whether all its slots are gone, and no more come.
     pub(super) fn is_spent(&self) -> bool {
-        self.is_full() && self.rows.is_empty()
+        self.room == 0 && self.rows.is_empty()
     }
 
-    /// Appends a slot; gives the bytes of its frame.
+    /// Whether a slot of these times goes here.
+    pub(super) fn fits(&self, at: Ticks, came: u32) -> bool {
+        self.room > 0 && (self.rows.is_empty() || self.times(at, came).is_some())
+    }
+
+    /// These times, as a row has them.
+    fn times(&self, at: Ticks, came: u32) -> Option<(i16, u16)> {
+        let at = at.0.checked_sub(self.at.0).and_then(|at| i16::try_from(at).ok())?;
+        Some((at, u16::try_from(came.wrapping_sub(self.came)).ok()?))
+    }
+
+    /// The bytes that are charged before the next slot; 0 if there is room for it.
+    pub(super) fn next_cost(&self) -> usize {
+        let count = self.rows.len();
+        let has_room = self.rows.capacity().min(self.blocks.capacity()) > count;
+        if has_room { 0 } else { Self::cost(Self::grown(count), Self::grown(count)) }
+    }
+
+    fn grown(count: usize) -> usize {
+        (2 * count).clamp(FIRST, SLOTS)
+    }
+
+    /// Has room for the next slot.
+    pub(super) fn reserve(&mut self, account: &Account) -> Result<(), OverBudget> {
+        let cost = self.next_cost();
+        if cost > 0 {
+            let lease = account.charge(cost)?;
+            let count = Self::grown(self.rows.len());
+            self.rows.reserve_exact(count - self.rows.len());
+            self.blocks.reserve_exact(count - self.blocks.len());
+            self.lease = Some(lease);
+        }
+        Ok(())
+    }
+
+    /// Appends a slot that fits, and has room; gives the bytes of its frame.
     pub(super) fn push(&mut self, slot: Slot) -> Result<usize, OverBudget> {
         let Slot { item, at, start, gap, came } = slot;
-        let block = self.gone + self.blocks.len() as u16;
+        if self.rows.is_empty() {
+            (self.at, self.came) = (at, came);
+        }
+        let block = self.gone + self.blocks.len() as u8;
+        let (since, after) = self.times(at, came).unwrap_or_default();
+        let marks = |key| Marks::of([(Marks::KEY, key), (Marks::START, start), (Marks::GAP, gap)]);
         let news =
-            Row { at, dts: at, cts: 0, came, len: 0, offset: 0, block, kind: None, track: 0, key: false, start, gap };
+            Row { dts: at, cts: 0, len: 0, at: since, came: after, block, kind: None, track: 0, marks: marks(false) };
         let (row, bytes) = match item {
             Item::Tracks(_) => (news, Bytes::new()),
             Item::Frame(Frame { dts, cts, kind, track, key, data }) => {
                 let (wanted, limit) = (data.len(), u32::MAX as usize);
                 let len = u32::try_from(wanted).map_err(|_| OverBudget { wanted, limit })?;
-                (Row { dts, cts, len, kind: Some(kind), track, key, ..news }, data.share())
+                (Row { dts, cts, len, kind: Some(kind), track, marks: marks(key), ..news }, data.share())
             }
         };
         self.blocks.push_back(bytes);
@@ -132,35 +194,53 @@ impl Page {
 
     /// The row of a slot.
     pub(super) fn row(&self, seq: Seq) -> Option<&Row> {
-        self.rows.get(usize::try_from(seq.checked_sub(self.first)?).ok()?)
+        self.rows.get(self.place(seq)?)
     }
 
-    /// The frame of a row, whose bytes are shared; `None` for news.
-    pub(super) fn frame(&self, row: &Row) -> Option<Frame> {
-        let Row { dts, cts, kind, track, key, offset, .. } = *row;
+    fn place(&self, seq: Seq) -> Option<usize> {
+        usize::try_from(seq.checked_sub(self.first)?).ok()
+    }
+
+    /// The decode time of a row, in milliseconds.
+    pub(super) fn at(&self, row: &Row) -> Ticks {
+        self.at + Ticks(row.at.into())
+    }
+
+    /// The arrival of a row, as the ring counts it.
+    pub(super) fn came(&self, row: &Row) -> u32 {
+        self.came.wrapping_add(row.came.into())
+    }
+
+    /// The frame of a slot, whose bytes are shared; `None` for news.
+    pub(super) fn frame(&self, seq: Seq) -> Option<Frame> {
+        let place = self.place(seq)?;
+        let row = self.rows.get(place)?;
+        let Row { dts, cts, kind, track, .. } = *row;
         let block = self.blocks.get(usize::from(row.block.checked_sub(self.gone)?))?;
-        let (_, part) = block.split_at_checked(usize::from(offset))?;
-        let (part, _) = part.split_at_checked(row.len())?;
-        Some(Frame { dts, cts, kind: kind?, track, key, data: Paid::of(block.slice_ref(part)) })
+        let behind = self.rows.range(place..).take_while(|next| next.block == row.block).map(Row::len).sum();
+        let from = block.len().checked_sub(behind)?;
+        let data = block.get(from..from.checked_add(row.len())?)?;
+        Some(Frame { dts, cts, kind: kind?, track, key: row.has(Marks::KEY), data: Paid::of(block.slice_ref(data)) })
     }
 
     /// Drops the oldest slot, and its block unless others share it.
     pub(super) fn evict(&mut self) -> Option<Row> {
         let row = self.rows.pop_front()?;
         self.first += 1;
-        let next = self.rows.front().map_or(u16::MAX, |row| row.block);
+        let next = self.rows.front().map_or(u8::MAX, |row| row.block);
         while self.gone < next && self.blocks.pop_front().is_some() {
             self.gone += 1;
         }
         Some(row)
     }
 
-    /// No more slots come.
-    pub(super) fn close(&mut self) {
+    /// No more slots come. Gives its room, unless there is none to move to.
+    pub(super) fn close(&mut self, account: &Account) -> Option<Self> {
         self.room = 0;
-        self.rows.shrink_to_fit();
-        self.blocks.shrink_to_fit();
-        self.lease.shrink(Self::cost(self.rows.capacity(), self.blocks.capacity()));
+        let lease = account.charge(Self::cost(self.rows.len(), self.blocks.len())).ok()?;
+        let (rows, blocks) = (moved(&mut self.rows), moved(&mut self.blocks));
+        let lease = self.lease.replace(lease);
+        Some(Self { rows, blocks, lease, ..Self::default() })
     }
 
     /// Puts small frames from the slot `from` on together that have not been yet, if they are `least` or more. Those
@@ -175,15 +255,11 @@ impl Page {
         let mut loose = self.blocks.split_off(self.blocks.len() - count);
         let mut rows = self.rows.range_mut(self.rows.len() - count..);
         while !loose.is_empty() {
-            let number = self.gone + self.blocks.len() as u16;
+            let number = self.gone + self.blocks.len() as u8;
             let run = run(&loose);
             match shared(loose.range(..run), account) {
                 Some(block) => {
-                    let mut offset = 0;
-                    for row in rows.by_ref().take(run) {
-                        (row.block, row.offset) = (number, offset);
-                        offset = offset.saturating_add(row.len as u16);
-                    }
+                    rows.by_ref().take(run).for_each(|row| row.block = number);
                     loose.drain(..run);
                     self.blocks.push_back(block);
                 }
@@ -194,6 +270,13 @@ impl Page {
             }
         }
     }
+}
+
+/// Moves what a queue has to one of the exact size; gives its room, which is empty.
+fn moved<T>(queue: &mut VecDeque<T>) -> VecDeque<T> {
+    let mut exact = VecDeque::with_capacity(queue.len());
+    exact.extend(queue.drain(..));
+    std::mem::replace(queue, exact)
 }
 
 /// The number of the first frames that go into one block; one at least.
@@ -218,114 +301,4 @@ fn shared<'a>(frames: impl ExactSizeIterator<Item = &'a Bytes> + Clone, account:
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::budget::BLOCK_OVERHEAD;
-    use crate::hub::ring::Announcement;
-
-    /// A page and its account, with frames of so many bytes; `None` stands for news of the tracks.
-    fn page(frames: impl IntoIterator<Item = Option<usize>>) -> (Page, Account) {
-        let account = Account::root("test", 1 << 20);
-        let mut page = Page::new(100, &account).unwrap();
-        for (number, len) in (0..).zip(frames) {
-            let item = len.map_or(Item::Tracks(Announcement { tracks: Arc::default(), discontinuity: false }), |len| {
-                let data = Paid::copy(&account, &vec![number; len]).unwrap();
-                Item::Frame(Frame { dts: Ticks(7), cts: 1, kind: Kind::Video, track: 2, key: true, data })
-            });
-            let slot = Slot { item, at: Ticks(number.into()), start: false, gap: false, came: 0 };
-            assert_eq!(page.push(slot), Ok(len.unwrap_or(0)));
-        }
-        (page, account)
-    }
-
-    /// The bytes of the frame of a slot.
-    fn data(page: &Page, seq: Seq) -> Option<Bytes> {
-        page.frame(page.row(seq)?).map(|frame| frame.data.share())
-    }
-
-    fn holds(page: &Page, frames: &[Option<usize>]) {
-        for (number, len) in (0..).zip(frames) {
-            let seq = 100 + Seq::from(number);
-            assert_eq!(data(page, seq), len.filter(|_| seq >= page.first).map(|len| vec![number; len].into()), "{seq}");
-        }
-    }
-
-    #[test]
-    fn small_frames_share_a_block() {
-        let frames = [Some(100); SLOTS];
-        let (mut page, account) = page(frames);
-        assert_eq!(account.used(), Page::COST + SLOTS * (100 + BLOCK_OVERHEAD));
-        page.join(0, 2, &account);
-        holds(&page, &frames);
-        assert_eq!(account.used(), Page::COST + SLOTS * 100 + BLOCK_OVERHEAD);
-        page.close();
-        assert_eq!(account.used(), Page::cost(SLOTS, 1) + SLOTS * 100 + BLOCK_OVERHEAD);
-        holds(&page, &frames);
-        drop(page);
-        assert_eq!(account.used(), 0);
-    }
-
-    #[test]
-    fn each_block_goes_with_its_last_slot_whatever_the_order_of_sizes_is() {
-        let frames = [0, 9, 50_000, 1, 2, SMALL, SMALL + 1, 3, 0, 60_000, 60_000].map(Some);
-        let frames = [&frames[..5], &[None], &frames[5..], &[None, Some(5)]].concat();
-        let (mut page, account) = page(frames.clone());
-        page.join(0, 2, &account);
-        let blocks = [9, 50_000, 3 + SMALL, SMALL + 1, 3, 60_000, 60_000, 5];
-        let mut left: usize = blocks.iter().map(|len| len + BLOCK_OVERHEAD).sum();
-        assert_eq!(account.used() - Page::COST, left);
-        let last = [1, 2, 6, 7, 9, 10, 11, 13];
-        for at in 0..frames.len() {
-            holds(&page, &frames);
-            assert!(page.evict().is_some());
-            left -= last.iter().position(|last| *last == at).map_or(0, |block| blocks[block] + BLOCK_OVERHEAD);
-            assert_eq!(account.used() - Page::COST, left, "{at}");
-        }
-        assert!(page.evict().is_none() && page.blocks.is_empty());
-    }
-
-    #[test]
-    fn frames_that_somebody_has_packed_stay_where_they_are() {
-        let frames = [Some(100); 6];
-        let (mut page, account) = page(frames);
-        page.join(103, 2, &account);
-        assert_eq!((page.blocks.len(), data(&page, 102).unwrap().len()), (4, 100));
-        holds(&page, &frames);
-        // what was looked at is not looked at again
-        page.join(0, 2, &account);
-        assert_eq!(page.blocks.len(), 4);
-        (0..4).for_each(|_| _ = page.evict());
-        holds(&page, &frames);
-    }
-
-    #[test]
-    fn a_frame_that_is_held_keeps_its_block_charged_and_no_more() {
-        let (mut page, account) = page([Some(SMALL - 1); SLOTS]);
-        page.join(0, 2, &account);
-        let held = data(&page, 110);
-        drop(page);
-        assert!((SMALL..=SHARED + BLOCK_OVERHEAD).contains(&account.used()), "{}", account.used());
-        drop(held);
-        assert_eq!(account.used(), 0);
-    }
-
-    #[test]
-    fn frames_stay_where_they_are_if_there_is_no_room() {
-        let frames = [Some(100); SLOTS];
-        let (mut page, account) = page(frames);
-        account.set_limit(account.used() + 100);
-        page.join(0, 2, &account);
-        assert_eq!(page.blocks.len(), SLOTS);
-        holds(&page, &frames);
-    }
-
-    #[test]
-    fn news_of_tracks_has_no_frame() {
-        let (mut page, account) = page([Some(1), None, Some(1)]);
-        page.join(0, 2, &account);
-        assert!(page.row(101).is_some_and(Row::is_news));
-        assert_eq!((page.blocks.len(), data(&page, 101)), (1, None));
-    }
-}
+mod tests;
