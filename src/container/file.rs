@@ -1,4 +1,4 @@
-//! Files as sources: what kind of file it is, and one reader for each kind.
+//! Files as sources: detection of the format, and one reader for each format.
 
 use bytes::Bytes;
 
@@ -8,52 +8,52 @@ use crate::media::Kind;
 
 /// A file that is being read.
 pub trait Storage: Send {
-    /// Its length in bytes.
+    /// The file's length in bytes.
     fn len(&self) -> u64;
 
-    /// Reads from `at` on; fewer bytes than `out` holds only at the end of the file.
+    /// Reads into `out` from the offset `at`. It reads fewer bytes than `out` holds only at the end of the file.
     fn read_at(&mut self, at: u64, out: &mut [u8]) -> Result<usize, Unreadable>;
 
-    /// Whether there is nothing in it.
+    /// Whether the file is empty.
     fn is_empty(&self) -> bool {
         self.len() == 0
     }
 }
 
-/// The system does not give the bytes of a file.
+/// The system failed to read the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unreadable;
 
 /// Reads a file from its start to its end.
 pub trait FileReader: Send {
-    /// Reads on, by no more than a few frames; false at the end.
+    /// Reads the next few frames at most; false at the end of the file.
     fn step(&mut self, storage: &mut dyn Storage, room: &dyn Room, event: &mut dyn FnMut(Event))
     -> Result<bool, Fault>;
 
-    /// By how many degrees pictures are to be turned to the right when they are shown.
+    /// The clockwise rotation in degrees with which pictures are to be shown.
     fn rotation(&self) -> u16 {
         0
     }
 
-    /// Whether a table says of each frame how long it lasts: a long one is no damage then.
+    /// Whether a table gives the duration of each frame: then a long frame is not damage.
     fn is_timed(&self) -> bool {
         false
     }
 }
 
-/// The error of a file that is read.
+/// The error of reading a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It cannot be read on.
+    /// The system failed to read it.
     Unreadable,
-    /// It is not what its first bytes promise: nothing more comes of it.
+    /// The content is not valid for the format of its first bytes: no more frames can be read.
     Broken(&'static str),
-    /// A frame is lost, and others follow.
+    /// One frame is lost; reading continues.
     Lost(Kind, Error),
 }
 
-/// A reader for a file, by its first bytes: FLV, MPEG-TS or MP4. No frame that is
-/// longer than `max_frame` bytes is read.
+/// Opens a reader for FLV, MPEG-TS or MP4, chosen by the file's first bytes. Frames longer than `max_frame` bytes
+/// are not read.
 pub fn open(storage: &mut dyn Storage, max_frame: usize) -> Result<Box<dyn FileReader>, Fault> {
     let mut head = [0; ts::file::LOOK];
     let len = storage.read_at(0, &mut head)?;
@@ -71,7 +71,7 @@ pub fn open(storage: &mut dyn Storage, max_frame: usize) -> Result<Box<dyn FileR
     }
 }
 
-/// The `len` bytes of a frame, from `at` on; `None` if the file ends before.
+/// Reads the `len` bytes of a frame at the offset `at`; `None` if the file ends before that.
 pub(super) fn body(
     storage: &mut dyn Storage,
     (at, len): (u64, usize),
@@ -87,7 +87,7 @@ pub(super) fn body(
     Ok((got? == len).then(|| block.freeze()))
 }
 
-/// A frame that is longer than frames may be.
+/// The error for a frame that is longer than `streams.max_frame`.
 pub(super) const TOO_LONG: Error = Error::Malformed("it is longer than streams.max_frame");
 
 impl From<Unreadable> for Fault {

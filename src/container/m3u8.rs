@@ -5,31 +5,31 @@ use std::time::{Duration, SystemTime};
 
 use crate::wire::{Percent, iso8601};
 
-/// A file's name, as a reference relative to the playlist.
+/// A file's name, relative to the playlist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Uri<'a> {
-    /// Without extension.
+    /// The name without extension.
     pub stem: &'a str,
-    /// The number of a part, which stands behind that.
+    /// The number of a part, which is written after the stem.
     pub part: Option<usize>,
-    /// With its point.
+    /// The extension, with its dot.
     pub extension: &'a str,
 }
 
 /// A segment's entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// The segment's name, with which the names of its parts begin.
+    /// The segment's name. The names of its parts begin with it.
     pub uri: Uri<'a>,
-    /// The file to read before it: EXT-X-MAP.
+    /// The initialization file: EXT-X-MAP.
     pub map: Option<&'a str>,
-    /// Its duration.
+    /// The segment's duration.
     pub duration: Duration,
-    /// The wall-clock time at which its first frame was taken: EXT-X-PROGRAM-DATE-TIME.
+    /// The wall-clock time at which its first frame was received: EXT-X-PROGRAM-DATE-TIME.
     pub begun: SystemTime,
-    /// It does not continue the one before.
+    /// It does not continue the segment before.
     pub discontinuity: bool,
-    /// Decoding can begin with it.
+    /// Decoding can begin with this segment.
     pub independent: bool,
     /// Its parts; none if the playlist does not list them.
     pub parts: Vec<Part>,
@@ -38,56 +38,54 @@ pub struct Entry<'a> {
 /// A part of a segment: EXT-X-PART.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Its duration.
+    /// The part's duration.
     pub duration: Duration,
-    /// Decoding can begin with it.
+    /// Decoding can begin with this part.
     pub independent: bool,
 }
 
-/// The fields of a playlist for low latency, beside its segments.
+/// The additional fields of a low-latency playlist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LowLatency<'a> {
-    /// The longest part: PART-TARGET.
+    /// The duration of the longest part: PART-TARGET.
     pub part_target: Duration,
-    /// Segments that a player has seen and that are so far from the end may be left
-    /// out: CAN-SKIP-UNTIL.
+    /// Segments farther from the end than this may be left out for a player that has read them: CAN-SKIP-UNTIL.
     pub skip_until: Duration,
-    /// The number of entries that are left out: SKIPPED-SEGMENTS.
+    /// The number of entries left out: SKIPPED-SEGMENTS.
     pub skipped: usize,
-    /// The parts so far of the segment that is not finished, with what stands before it:
-    /// EXT-X-PRELOAD-HINT names the next of them.
+    /// The segment that is not finished, with its parts so far. EXT-X-PRELOAD-HINT names its next part.
     pub open: Option<Entry<'a>>,
 }
 
-/// A playlist of a live stream.
+/// The playlist of a live stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Playlist<'a> {
     /// EXT-X-TARGETDURATION in seconds.
     pub target: u64,
-    /// The distance of the players' start from the end, in target durations: EXT-X-START. RFC 8216 section
-    /// 6.3.3 has players begin `START` of them before the end by themselves.
+    /// The players' start, in target durations before the end: EXT-X-START. It is written only if it differs from
+    /// [`START`].
     pub start: u64,
-    /// The number of the first entry.
+    /// The sequence number of the first entry.
     pub media_sequence: u64,
-    /// The number of discontinuities that were removed with the entries before the first.
+    /// The number of discontinuities in the entries that were removed.
     pub discontinuity_sequence: u64,
-    /// The entries, oldest first, those that are left out among them.
+    /// The entries, oldest first, including those that are left out.
     pub entries: Vec<Entry<'a>>,
-    /// Parts, where there are any.
+    /// The fields for low latency, if the playlist has parts.
     pub low_latency: Option<LowLatency<'a>>,
-    /// Nothing will follow.
+    /// No entries will follow: EXT-X-ENDLIST.
     pub ended: bool,
-    /// A comment for people; empty if there is none.
+    /// A comment for readers of the playlist; empty if there is none.
     pub note: &'static str,
 }
 
-/// The start of players that are told none, in target durations before the end.
+/// The default start of players, in target durations before the end. RFC 8216 section 6.3.3.
 pub const START: u64 = 3;
-/// A player keeps so many parts away from the end. Section 4.4.3.8 wants three.
+/// The distance of a player from the end, in parts. Section 4.4.3.8 recommends at least three.
 const HOLD_BACK: u32 = 3;
 
 impl Playlist<'_> {
-    /// Writes the text, with `mark` behind the name of each file.
+    /// Writes the playlist, with `mark` after the name of each file.
     pub fn write(&self, out: &mut dyn Write, mark: &str) -> fmt::Result {
         let skipped = self.low_latency.as_ref().map_or(0, |low| low.skipped);
         writeln!(out, "#EXTM3U\n#EXT-X-VERSION:{}", if skipped > 0 { 9 } else { 6 })?;
@@ -112,7 +110,7 @@ impl Playlist<'_> {
         if skipped > 0 {
             writeln!(out, "#EXT-X-SKIP:SKIPPED-SEGMENTS={skipped}")?;
         }
-        // told again behind what is skipped: Shaka Player does not take it from the playlist before
+        // written again after skipped entries: Shaka Player does not keep it from the previous playlist
         let mut map = None;
         for entry in self.entries.iter().skip(skipped) {
             entry.write_begin(out, mark, &mut map)?;
@@ -146,7 +144,7 @@ impl LowLatency<'_> {
 }
 
 impl<'a> Entry<'a> {
-    /// Writes the tags before the segment's own line. `map` is the EXT-X-MAP that applies so far.
+    /// Writes the tags before the segment's own line. `map` is the EXT-X-MAP in effect.
     fn write_begin(&self, out: &mut dyn Write, mark: &str, map: &mut Option<&'a str>) -> fmt::Result {
         if self.discontinuity {
             writeln!(out, "#EXT-X-DISCONTINUITY")?;
@@ -176,7 +174,7 @@ impl fmt::Display for Uri<'_> {
     }
 }
 
-/// Seconds with three digits behind the point.
+/// Seconds with three decimal places.
 struct Seconds(Duration);
 
 impl fmt::Display for Seconds {

@@ -1,4 +1,4 @@
-//! Containers: how frames become bytes on the wire, one file or folder each.
+//! Containers: the packing of frames into bytes, one file or folder each.
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
@@ -30,40 +30,39 @@ pub use uncarried::uncarried;
 use crate::budget::{Account, OverBudget};
 use crate::media::{Frame, Ticks, Track, Tracks, Wall};
 
-/// Turns frames into one form. All viewers of a form share one `Mux` and its
-/// output, so nothing here may depend on a viewer.
+/// Packs frames into one form. All viewers of a form share one `Mux` and its output, so nothing here may depend on
+/// a viewer.
 pub trait Mux: Send {
-    /// Whether the form has room for `track`.
+    /// Whether the form can carry `track`.
     fn carries(&self, track: &Track) -> bool;
 
-    /// The bytes that a viewer needs before its first packet, which is the one at `at` (milliseconds).
+    /// The bytes that a viewer needs before its first packet, which has the time `at` (milliseconds).
     fn head(&self, tracks: &Tracks, at: Ticks) -> Packed;
 
-    /// Told when tracks are added or change in mid-stream, before the first
-    /// frame that depends on it: gives what running viewers must be sent. `news`
-    /// are those of the tracks that they have not been told of.
+    /// Called when tracks are added or change in mid-stream, before the first frame that depends on it. Gives the
+    /// bytes that viewers of the running stream need. `news` contains the tracks that were not announced to them.
     fn announce(&mut self, tracks: &Tracks, news: &[&Track], at: Ticks) -> Packed;
 
-    /// Whether viewers that were told of `old` can be told of `new` in mid-stream.
-    /// If the form has no word for that, their output ends before `new`.
+    /// Whether a change of the tracks from `old` to `new` can be announced in mid-stream. If not, the viewers'
+    /// output ends before `new`.
     fn can_announce(&self, _old: &Tracks, _new: &Tracks) -> bool {
         true
     }
 
-    /// The bytes that a viewer needs after it missed a part of the stream, before it goes on at `at`.
+    /// The bytes that a viewer needs before it continues at `at` after it missed a part of the stream.
     fn remind(&self, _tracks: &Tracks, _at: Ticks) -> Packed {
         Vec::new().into()
     }
 
-    /// Time or content jumped: the next packets say so where the form has a word for it.
+    /// Called when time or content jumped. The next packets signal it if the form can.
     fn discontinuity(&mut self) {}
 
-    /// Told now and then the wall-clock time at `at`, if it is known.
+    /// Called at intervals with the wall-clock time at `at`, if it is known.
     fn time_of_day(&mut self, _at: Ticks, _wall: Wall) {}
 
-    /// Bytes that packing `frame` takes beside those that `account` is charged for.
+    /// Bytes that packing `frame` takes in addition to those charged to `account`.
     fn cost(&self, frame: &Frame) -> usize {
-        // further pieces of a large frame
+        // the additional pieces of a large frame
         frame.data.len() / 512
     }
 
@@ -71,31 +70,31 @@ pub trait Mux: Send {
     fn frame(&mut self, track: &Track, frame: &Frame, account: &Account) -> Result<Option<Packed>, OverBudget>;
 }
 
-/// A way to pack a stream, and how it is known outside.
+/// A way to pack a stream, and its names outside.
 pub struct Form {
-    /// In logs, statistics and metrics.
+    /// The name in logs, statistics and metrics.
     pub name: &'static str,
     /// The extension in URLs, without the dot; empty if it has none.
     pub extension: &'static str,
-    /// The word that has to stand in the query of the URL; empty for the form that players get without one.
+    /// The word in the URL's query that selects this form; empty for the default form.
     pub query: &'static str,
-    /// Content-Type; empty if it is not served over HTTP.
+    /// Content-Type; empty if HTTP does not serve it.
     pub mime: &'static str,
-    /// The prefix of the ids of sessions that play it; empty if the protocol says that.
+    /// The prefix of the ids of sessions that play it; empty if the protocol defines the prefix.
     pub session: &'static str,
-    /// Bytes of a packet, if units are packets, of which a player over a stream of bytes must get the whole; 0 if not.
+    /// The packet size in bytes if units consist of packets that must stay whole on a byte stream; 0 if not.
     pub packet: usize,
     /// Forms that players get instead if they ask for them by `query`.
     pub variants: &'static [&'static Form],
-    /// Its files, if it is recorded.
+    /// The file format of recordings; `None` if it is not recorded.
     #[cfg(feature = "record")]
     pub recorded: Option<Recorded>,
-    /// A packer at the start of a stream.
+    /// Creates a packer for the start of a stream.
     pub mux: fn() -> Box<dyn Mux>,
 }
 
 impl Form {
-    /// One that only a protocol of its own sends.
+    /// A form that only one protocol sends.
     pub const fn own(name: &'static str, mux: fn() -> Box<dyn Mux>) -> Self {
         Self {
             name,
@@ -111,18 +110,18 @@ impl Form {
         }
     }
 
-    /// This one and its variants.
+    /// This form and its variants.
     pub fn all(&'static self) -> impl Iterator<Item = &'static Self> {
         std::iter::once(self).chain(self.variants.iter().copied())
     }
 
-    /// The variant that the query of a URL asks for; where it asks for several, the last.
+    /// The variant that a URL's query asks for; the last if it asks for several.
     pub fn wished(&self, query: &str) -> Option<&'static Self> {
         let known = |pair| self.variants.iter().find(|form| form.query == pair);
         query.split('&').filter_map(known).next_back().copied()
     }
 
-    /// The variant that carries a track which this one does not.
+    /// The variant that carries a track which this form does not.
     pub fn carrying(&self, track: &Track) -> Option<&'static Self> {
         self.variants.iter().find(|form| (form.mux)().carries(track)).copied()
     }
@@ -146,7 +145,7 @@ pub static TS: Form = Form {
     mime: "video/mp2t",
     session: "TSPUBSUB",
     packet: ts::SIZE,
-    // each key frame has the tables before it
+    // nothing at the start: each key frame has the tables before it
     #[cfg(feature = "record")]
     recorded: Some(Recorded::PLAIN),
     ..Form::own("ts", ts::mux)
@@ -161,11 +160,11 @@ pub static MP4: Form = Form {
     recorded: Some(mp4::RECORDED),
     ..Form::own("mp4", mp4::mux)
 };
-/// Frames that HLS makes fragmented MP4 of, many in a fragment: each behind the fields of its sample.
+/// The input from which HLS builds fragmented MP4: each frame after the fields of its sample.
 #[cfg(feature = "http")]
 pub static SAMPLES: Form = Form::own("hls-fmp4", mp4::samples);
 
-/// The forms that HTTP and WebSocket serve, beside their variants.
+/// The forms that HTTP and WebSocket serve, without their variants.
 pub static FORMS: &[&Form] = &[
     #[cfg(feature = "http")]
     &FLV,
@@ -175,7 +174,7 @@ pub static FORMS: &[&Form] = &[
     &MP4,
 ];
 
-/// The same with their variants.
+/// The forms of `FORMS` and their variants.
 pub fn forms() -> impl Iterator<Item = &'static Form> {
     FORMS.iter().flat_map(|form| form.all())
 }

@@ -1,5 +1,5 @@
-//! Frames as a container has them, brought to the form that they have everywhere
-//! else: NAL units behind 4-byte prefixes, parameter sets in the decoder record.
+//! Converts a container's frames to the format inside runnel: NAL units with 4-byte prefixes, parameter sets in the
+//! decoder record.
 
 use bytes::Bytes;
 
@@ -9,43 +9,43 @@ use crate::codec::{self, Malformed, ac3, h264, h265, mp3, opus, vpx};
 use crate::media::{Change, Codec, Frame, Hz, Kind, MAX_TRACKS, Params, Ticks, Track, Tracks};
 use crate::wire::Short;
 
-/// The content of a piece of a container.
+/// An event that a container's data produces.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
     /// A track is new or has changed.
     Track(Track),
     /// A frame of a track that was announced.
     Frame(Frame),
-    /// The publisher says that a track ends here.
+    /// The publisher signals that a track ends.
     SequenceEnd(Kind),
-    /// A codec without a place here; said once for each.
+    /// A codec that runnel does not carry; reported once for each codec.
     Unsupported(Kind, [u8; 4]),
 }
 
-/// The reason why a piece was lost.
+/// The reason why data was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// Not what the specification says.
+    /// The data violates the specification.
     Malformed(&'static str),
-    /// Room was refused.
+    /// The account refused the memory.
     OverBudget(OverBudget),
 }
 
-/// A frame as its container has it.
+/// A frame in the container's format.
 pub struct Coded {
-    /// Its coding.
+    /// Its codec.
     pub codec: Codec,
-    /// Index of the track among those of its kind.
+    /// The track's index among those of its kind.
     pub track: u8,
-    /// The clock of its times.
+    /// The clock of the times.
     pub clock: Hz,
     /// Decode time.
     pub dts: Ticks,
     /// Presentation time minus decode time.
     pub cts: i32,
-    /// The container says that decoding can begin here; the frame itself knows better.
+    /// The container marks it as a key frame; the frame's own data takes precedence.
     pub key: bool,
-    /// The coded bytes; NAL units with prefixes as long as the record says, or 4 bytes.
+    /// The coded bytes. NAL units have prefixes of the length in the record, or of 4 bytes.
     pub data: Bytes,
 }
 
@@ -53,26 +53,26 @@ pub struct Coded {
 #[derive(Debug, Default)]
 pub struct FrameNormalizer {
     tracks: Tracks,
-    /// Those of H.264 and H.265.
+    /// The state of H.264 and H.265 tracks.
     pictures: Vec<Picture>,
-    /// Codecs of which it was said that they have no place here.
-    said: Vec<(Kind, [u8; 4])>,
+    /// Codecs that were reported as unsupported.
+    reported: Vec<(Kind, [u8; 4])>,
 }
 
-/// So many codecs without a place are named; more are not news.
-const MAX_SAID: usize = 8;
+/// The maximum number of unsupported codecs that are reported.
+const MAX_REPORTED: usize = 8;
 const TOO_MANY: Error = Error::Malformed("more tracks than a stream may have");
 
 impl FrameNormalizer {
-    /// A codec that has no place here, by its name in the container: said once.
+    /// Reports, once, a codec that runnel does not carry, by its name in the container.
     pub fn unsupported(&mut self, kind: Kind, name: [u8; 4], event: &mut impl FnMut(Event)) {
-        if self.said.len() < MAX_SAID && !self.said.contains(&(kind, name)) {
-            self.said.push((kind, name));
+        if self.reported.len() < MAX_REPORTED && !self.reported.contains(&(kind, name)) {
+            self.reported.push((kind, name));
             event(Event::Unsupported(kind, name));
         }
     }
 
-    /// Takes in the decoder record of a track.
+    /// Reads the decoder record of a track.
     pub fn record(
         &mut self,
         codec: Codec,
@@ -93,13 +93,13 @@ impl FrameNormalizer {
         }
     }
 
-    /// The state of a track of H.264 or H.265.
+    /// The state of an H.264 or H.265 track.
     fn picture(&mut self, codec: Codec, track: u8) -> Result<&mut Picture, Error> {
         let at = match self.pictures.iter().position(|known| known.track == track) {
             Some(at) => at,
             None if self.pictures.len() == MAX_TRACKS => return Err(TOO_MANY),
             None => {
-                self.pictures.reserve_exact(1); // most have one
+                self.pictures.reserve_exact(1); // most streams have one
                 self.pictures.push(Picture::new(codec, track));
                 self.pictures.len() - 1
             }
@@ -111,7 +111,7 @@ impl FrameNormalizer {
         Ok(picture)
     }
 
-    /// Announces a track of which the container says all there is to know.
+    /// Announces a track that the container describes completely.
     pub fn announce(
         &mut self,
         codec: Codec,
@@ -129,10 +129,10 @@ impl FrameNormalizer {
         Ok(())
     }
 
-    /// Takes in a frame.
+    /// Converts a frame.
     pub fn frame(&mut self, mut coded: Coded, room: &dyn Room, event: &mut impl FnMut(Event)) -> Result<(), Error> {
         if coded.data.is_empty() {
-            return Ok(()); // some encoders keep time with empty frames
+            return Ok(()); // some encoders send empty frames to keep time
         }
         if coded.codec.is_nal() {
             let picture = self.picture(coded.codec, coded.track)?;
@@ -141,7 +141,7 @@ impl FrameNormalizer {
                 self.announce(coded.codec, coded.track, coded.clock, params, event)?;
             }
             if coded.data.is_empty() {
-                return Ok(()); // it waits for its picture
+                return Ok(()); // its units are held until the next picture
             }
         } else {
             coded.key = codec::is_key(coded.codec, &coded.data);
@@ -174,13 +174,13 @@ fn undeclared(coded: &Coded) -> Option<Params> {
         _ => return None,
     };
     match observed(coded, &params) {
-        // an MP3 frame without a valid header: no decoder could find it
+        // an MP3 frame without a valid header cannot be decoded
         None if coded.codec == Codec::Mp3 => None,
         observed => observed.or(Some(params)),
     }
 }
 
-/// The facts that a frame says of itself where nothing else does.
+/// The parameters that only the frame gives.
 fn observed(coded: &Coded, known: &Params) -> Option<Params> {
     let sound = |sample_rate, channels| Some(Params { sample_rate, channels, ..known.clone() });
     match coded.codec {

@@ -1,8 +1,8 @@
-//! A packed frame: small heads of its own, and bodies shared with the frame.
+//! A packed frame: small headers, and bodies shared with the frame.
 
 use bytes::Bytes;
 
-/// A few bytes that stand before a body, kept in place.
+/// A few header bytes before a body, stored inline.
 #[derive(Clone, Copy, Debug)]
 pub struct Head {
     len: u8,
@@ -10,36 +10,36 @@ pub struct Head {
     bytes: [u8; Self::MAX],
 }
 
-/// A head and the body that follows it.
+/// A header and the body after it.
 #[derive(Clone, Debug)]
 pub struct Piece {
-    /// Bytes of this packet alone.
+    /// The header bytes.
     pub head: Head,
-    /// Bytes shared with the frame or with nobody.
+    /// The body, which may be shared with the frame.
     pub body: Bytes,
 }
 
-/// A frame in the bytes that are sent to all viewers of one form.
+/// A frame as the bytes that all viewers of one form receive.
 #[derive(Clone, Debug)]
 pub struct Packed {
-    /// The first piece; nearly all packets have no other.
+    /// The first piece; most packets have only one.
     first: Piece,
     rest: Box<[Piece]>,
-    /// The bytes behind the last body: FLV's PreviousTagSize.
+    /// The bytes after the last body: FLV's PreviousTagSize.
     tail: Option<[u8; 4]>,
-    /// Whether a viewer may begin here, where the form knows better than the frame.
+    /// Whether a viewer may begin here; `None` if the frame decides.
     opens: Option<bool>,
-    /// It describes the tracks, and begins a file of its own.
+    /// It describes the tracks, and begins a file.
     head: bool,
     len: usize,
 }
 
 impl Head {
-    /// The longest head: RTMP basic header, message header, extended timestamp
-    /// and the head of an enhanced multitrack tag take 33.
+    /// The maximum length of a header: RTMP basic header, message header, extended timestamp and the header of an
+    /// enhanced multitrack tag take 33.
     pub const MAX: usize = 38;
 
-    /// The first `MAX` bytes of `bytes`.
+    /// A header with the first `MAX` bytes of `bytes`.
     pub fn new(bytes: &[u8]) -> Self {
         let mut head = Self { len: 0, channel: 0, bytes: [0; Self::MAX] };
         for (to, from) in head.bytes.iter_mut().zip(bytes) {
@@ -61,18 +61,18 @@ impl Piece {
         Self { head: Head::new(head), body }
     }
 
-    /// The same on `channel`.
+    /// The same piece on `channel`.
     pub fn on_channel(mut self, channel: u8) -> Self {
         self.head.channel = channel;
         self
     }
 
-    /// The channel, which tells the packets of one form apart; 0 if all belong together.
+    /// The channel, which separates the packets of one form; 0 if they all belong together.
     pub fn channel(&self) -> u8 {
         self.head.channel
     }
 
-    /// Bytes on the wire.
+    /// Its length in bytes.
     pub fn len(&self) -> usize {
         self.head.bytes().len() + self.body.len()
     }
@@ -90,13 +90,13 @@ impl From<Vec<u8>> for Packed {
 }
 
 impl Packed {
-    /// One piece, and more if there are.
+    /// A packet of `first` and the pieces in `rest`.
     pub fn new(first: Piece, rest: Vec<Piece>) -> Self {
         let len = first.len() + rest.iter().map(Piece::len).sum::<usize>();
         Self { first, rest: rest.into(), tail: None, opens: None, head: false, len }
     }
 
-    /// The same with four bytes after the last body.
+    /// The same packet with four bytes after the last body.
     pub fn with_tail(mut self, tail: [u8; 4]) -> Self {
         self.len += tail.len();
         self.tail = Some(tail);
@@ -108,13 +108,13 @@ impl Packed {
         Self::new(Piece::new(&[], body), Vec::new())
     }
 
-    /// The same with the form's word on whether a viewer may begin here.
+    /// The same packet; `opens` decides whether a viewer may begin here.
     pub fn with_start(mut self, opens: bool) -> Self {
         self.opens = Some(opens);
         self
     }
 
-    /// The same as a description of the tracks, which files of this form begin with.
+    /// The same packet, marked as a description of the tracks, with which files of this form begin.
     pub fn as_head(mut self) -> Self {
         self.head = true;
         self
@@ -125,12 +125,12 @@ impl Packed {
         self.head
     }
 
-    /// Whether a viewer may begin here; `start` is what the frame says.
+    /// Whether a viewer may begin here; `start` applies if the form does not decide.
     pub fn opens(&self, start: bool) -> bool {
         self.opens.unwrap_or(start)
     }
 
-    /// Bytes on the wire.
+    /// Its length in bytes.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -140,7 +140,7 @@ impl Packed {
         self.len == 0
     }
 
-    /// All bytes in one.
+    /// All bytes in one vector.
     pub fn to_vec(&self) -> Vec<u8> {
         self.slices().flatten().copied().collect()
     }
@@ -150,7 +150,7 @@ impl Packed {
         std::iter::once(&self.first).chain(&self.rest)
     }
 
-    /// All bytes in order, none of the slices empty.
+    /// All bytes in order, without empty slices.
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         self.pieces()
             .flat_map(|piece| [piece.head.bytes(), &piece.body])

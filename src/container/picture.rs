@@ -1,14 +1,14 @@
-//! Access units of one track of H.264 or H.265, out of what a container has for them.
+//! Builds access units of one H.264 or H.265 track from a container's data.
 //!
-//! The habits of encoders, and the treatment of each:
+//! The variants that encoders send, and the treatment of each:
 //!
-//! | what comes | what happens |
+//! | input | treatment |
 //! |---|---|
-//! | prefixes of 1 to 3 bytes | they become 4 bytes |
-//! | delimiters and parameter sets in front of a picture | they are dropped: the record has the sets |
-//! | a set that the record does not have, at a key frame | there is a new record |
-//! | the same at any other picture | it stays where it is, and is in the record from the next key frame on |
-//! | SEI or parameter sets without a slice | they wait for the next picture |
+//! | prefixes of 1 to 3 bytes | are replaced by 4 bytes |
+//! | delimiters and parameter sets before a picture | are dropped: the record contains the sets |
+//! | a set that is not in the record, at a key frame | a new record is made |
+//! | such a set at any other picture | stays in place, and is added to the record at the next key frame |
+//! | SEI or parameter sets without a slice | are held until the next picture |
 
 use bytes::Bytes;
 
@@ -25,12 +25,11 @@ pub(super) struct Picture {
     prefix: u8,
     sets: Sets,
     keys: Keys,
-    /// Units that wait for the next slice, behind 4-byte prefixes.
+    /// Units that are held until the next slice, with 4-byte prefixes.
     held: Rope,
 }
 
-/// Units without a slice that wait for one, in bytes; more are dropped. Those of real
-/// encoders are below 2 KiB.
+/// The maximum number of bytes of held units; beyond it they are dropped. Encoders send less than 2 KiB.
 const MAX_HELD: usize = 16 << 10;
 
 impl Picture {
@@ -42,7 +41,7 @@ impl Picture {
         self.sets.codec()
     }
 
-    /// Takes in a record of NAL prefixes of `prefix` bytes; byte `at` of the record says that length.
+    /// Reads a record with NAL prefixes of `prefix` bytes; the byte `at` of the record contains that length.
     pub(super) fn record(
         &mut self,
         data: &Bytes,
@@ -53,14 +52,14 @@ impl Picture {
         if prefix == 4 {
             return self.sets.record(data.clone(), room);
         }
-        // frames are given prefixes of 4 bytes, and the record must say so
+        // frames get prefixes of 4 bytes, which the record must state
         let mut record = data.to_vec();
         record.iter_mut().skip(at).take(1).for_each(|byte| *byte |= 3);
         self.sets.record(BlockMut::copy(room, &record)?, room)
     }
 
-    /// Turns the data into an access unit, or empties it if it has no slice, and sets whether it is a
-    /// key frame. Gives the parameters if decoders must know new ones from it on.
+    /// Converts the data to an access unit and sets whether it is a key frame; without a slice the data becomes
+    /// empty. Gives the parameters if decoders need new ones from this unit on.
     pub(super) fn units(&mut self, coded: &mut Coded, room: &dyn Room) -> Result<Option<Params>, Error> {
         let data = &mut coded.data;
         if self.prefix != 4 {
@@ -82,7 +81,7 @@ impl Picture {
         Ok(news)
     }
 
-    /// Keeps the units that belong in front of the next slice.
+    /// Holds the units that belong before the next slice.
     fn hold(&mut self, data: &[u8], room: &dyn Room) -> Result<(), Error> {
         let mut rest = data;
         while let Some((unit, tail)) = nal::split(rest, 4) {
@@ -111,7 +110,7 @@ impl Picture {
         self.held.push(unit, room)
     }
 
-    /// Puts the held units in front; if there is no room for them the picture goes alone.
+    /// Puts the held units before the data; they are dropped if there is no memory for that.
     fn join(&mut self, data: &mut Bytes, room: &dyn Room) {
         if self.held.is_empty() {
             return;
@@ -124,7 +123,7 @@ impl Picture {
         *data = block.freeze();
     }
 
-    /// Takes the sets before the first slice, and gives the ends of the parts that lead the unit.
+    /// Reads the parameter sets before the first slice, and gives the ends of the leading parts.
     fn lead(&mut self, data: &[u8], room: &dyn Room) -> Result<Lead, OverBudget> {
         let mut lead = Lead::default();
         let (mut rest, mut leads) = (data, true);
@@ -155,16 +154,16 @@ impl Picture {
     }
 }
 
-/// The ends of the parts that an access unit begins with, in bytes.
+/// The ends of the leading parts of an access unit, in bytes.
 #[derive(Default)]
 struct Lead {
-    /// Delimiters.
+    /// The end of the delimiters.
     delimiters: usize,
-    /// Delimiters and sets.
+    /// The end of the delimiters and parameter sets.
     sets: usize,
 }
 
-/// The same units behind 4-byte prefixes.
+/// Replaces the units' prefixes by 4-byte prefixes.
 fn widen(data: &[u8], prefix: usize, room: &dyn Room) -> Result<Bytes, Error> {
     let units = || {
         let mut rest = data;

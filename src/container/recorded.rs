@@ -1,30 +1,30 @@
-//! Forms in files.
+//! File formats of forms.
 
 use super::flv::recorded::Summary;
 use crate::media::{Ticks, Tracks};
 
-/// The way in which a file has the units of a form, one behind the other.
+/// The way in which a file stores the units of a form, one after the other.
 pub struct Recorded {
-    /// The bytes before them.
+    /// The bytes at the start of the file.
     pub begin: fn(&Tracks) -> Vec<u8>,
-    /// Moves a unit, of which these are the first bytes, to where it is in a file that begins at a time of
-    /// the stream; none where files begin at any time.
+    /// Changes the times in a unit, given its first bytes, so that the file's start in the stream becomes 0. `None`
+    /// if files may begin at any time.
     pub rebase: Option<fn(&mut [u8], Ticks, &Tracks)>,
-    /// Bytes that are written over when the file is closed.
+    /// Bytes that are overwritten when the file is closed.
     pub patch: Option<Patch>,
 }
 
-/// Bytes that are known only at the end of a file.
+/// A part of the file that is known only at its end.
 pub struct Patch {
-    /// The place of the first.
+    /// The offset of its first byte in the file.
     pub at: u64,
-    /// The number of them.
+    /// Its length in bytes.
     pub len: usize,
-    /// These bytes.
+    /// Gives the bytes.
     pub write: fn(&Tracks, &Summary) -> Vec<u8>,
 }
 
 impl Recorded {
-    /// Units alone.
+    /// A file of units only.
     pub const PLAIN: Self = Self { begin: |_| Vec::new(), rebase: None, patch: None };
 }

@@ -1,8 +1,8 @@
-//! Names of codecs that have no place here, for the log.
+//! Names of codecs that runnel does not carry, for the log.
 
 use crate::media::Kind;
 
-/// Codecs that FLV numbers. Specification of FLV 10.1, E.4.2.1 and E.4.3.1.
+/// Codecs with a number in FLV. Specification of FLV 10.1, E.4.2.1 and E.4.3.1.
 const OF_FLV: [(Kind, u8, &str); 14] = [
     (Kind::Video, 2, "Sorenson H.263"),
     (Kind::Video, 3, "Screen Video"),
@@ -20,7 +20,7 @@ const OF_FLV: [(Kind, u8, &str); 14] = [
     (Kind::Audio, 15, "of the device"),
 ];
 
-/// The words about a codec that is passed over, from its name in `Event::Unsupported`.
+/// The log text about an unsupported codec, from its name in `Event::Unsupported`.
 pub fn uncarried(kind: Kind, name: [u8; 4]) -> String {
     let (word, remedy) = match kind {
         Kind::Video => ("video", "-c:v libx264 makes ffmpeg send H.264"),

@@ -113,7 +113,7 @@ fn members_out(out: &mut Vec<u8>, list: &[(Box<str>, Value)]) {
     out.bytes(&[0, 0, OBJECT_END]);
 }
 
-/// A length and the text, cut at the 65,535 bytes that the length can say.
+/// Writes a length and the text, which is cut at 65,535 bytes, the maximum of the length field.
 fn name(out: &mut Vec<u8>, text: &str) {
     let end = text.floor_char_boundary(text.len().min(usize::from(u16::MAX)));
     let (text, _) = text.split_at(end);

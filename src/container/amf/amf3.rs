@@ -3,14 +3,13 @@
 use super::{Bounds, Malformed, Value, text};
 use crate::wire::Reader;
 
-/// Reads one value behind AMF0's marker 0x11. The reference tables begin anew
-/// with each such value.
+/// Reads one value after AMF0's marker 0x11. Each such value has reference tables of its own.
 pub(super) fn read(r: &mut Reader<'_>, bounds: &mut Bounds) -> Result<Value, Malformed> {
     Tables::default().value(r, bounds)
 }
 
-/// Strings and class descriptions that later values point back to. Their number
-/// is bounded by the number of values, their size by the message.
+/// Strings and class descriptions that later values refer to. The number of values bounds their number; the
+/// message's length bounds their size.
 #[derive(Default)]
 struct Tables {
     strings: Vec<Box<str>>,
@@ -127,7 +126,7 @@ impl Tables {
     }
 }
 
-/// Bytes in place, or `None` for a reference.
+/// The bytes of a value, or `None` for a reference.
 fn blob<'a>(r: &mut Reader<'a>) -> Result<Option<&'a [u8]>, Malformed> {
     let head = u29(r)?;
     Ok(if head & 1 == 1 { Some(r.take((head >> 1) as usize)?) } else { None })

@@ -1,7 +1,7 @@
 //! Action Message Format: the values in RTMP commands and FLV script data.
 //!
-//! Reading accepts AMF0, AMF3 inside AMF0 (marker 0x11), and is bounded in
-//! depth and in the number of values. Writing is AMF0 only, which every peer reads.
+//! Reading accepts AMF0, and AMF3 inside AMF0 (marker 0x11). Depth and number of values are bounded. Writing is
+//! AMF0 only, which every peer reads.
 
 mod amf0;
 mod amf3;
@@ -17,7 +17,7 @@ pub enum Value {
     Number(f64),
     /// A boolean.
     Boolean(bool),
-    /// UTF-8 text; other bytes are replaced when read.
+    /// UTF-8 text; bytes that are not UTF-8 are replaced.
     Text(Box<str>),
     /// Named values in the order of the wire: objects, typed objects.
     Object(Vec<(Box<str>, Value)>),
@@ -25,20 +25,20 @@ pub enum Value {
     Ecma(Vec<(Box<str>, Value)>),
     /// Values by position.
     List(Vec<Value>),
-    /// Null, and anything that has no meaning here (XML, dates, references).
+    /// Null, and types that are not used here (XML, dates, references).
     Null,
 }
 
-/// The bytes are not AMF, or more of it than anybody needs.
+/// The bytes are not AMF, or exceed the limits on depth and number of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// The greatest depth of containers inside each other.
+/// The maximum depth of nested containers.
 const MAX_DEPTH: u32 = 8;
-/// The most values in one message.
+/// The maximum number of values in one message.
 const MAX_VALUES: u32 = 1024;
 
-/// The depth and the number of values that reading may still use up.
+/// The depth and the number of values that may still be read.
 struct Bounds {
     depth: u32,
     values: u32,
@@ -54,8 +54,8 @@ impl Bounds {
         Ok(())
     }
 
-    /// A copy of `len` bytes that stand on the wire once counts like the values
-    /// that they could have been.
+    /// Charges a copy of `len` bytes, one value for every 64 bytes: a reference repeats bytes that the message
+    /// contains once.
     fn copy(&mut self, len: usize) -> Result<(), Malformed> {
         let values = u32::try_from(len / 64).map_err(|_| Malformed)?;
         self.values = self.values.checked_sub(values).ok_or(Malformed)?;
@@ -72,17 +72,17 @@ impl Bounds {
 }
 
 impl Value {
-    /// Text.
+    /// A text value.
     pub fn text(text: &str) -> Self {
         Self::Text(text.into())
     }
 
-    /// An object of the given members.
+    /// An object with the given members.
     pub fn object<const N: usize>(members: [(&str, Value); N]) -> Self {
         Self::Object(members.map(|(name, value)| (name.into(), value)).into())
     }
 
-    /// The member of that name.
+    /// The member with this name.
     pub fn member(&self, name: &str) -> Option<&Value> {
         self.members().iter().find(|(key, _)| **key == *name).map(|(_, value)| value)
     }
@@ -95,7 +95,7 @@ impl Value {
         }
     }
 
-    /// The text, if it is text.
+    /// The text; `None` if this is not text.
     pub fn as_text(&self) -> Option<&str> {
         match self {
             Self::Text(text) => Some(text),
@@ -103,7 +103,7 @@ impl Value {
         }
     }
 
-    /// The number, if it is a number.
+    /// The number; `None` if this is not a number.
     pub fn as_number(&self) -> Option<f64> {
         match self {
             Self::Number(number) => Some(*number),

@@ -1,4 +1,4 @@
-//! Tag bodies to tracks and frames. Annex E.4.2 and E.4.3; Enhanced RTMP v2.
+//! Reads tracks and frames from tag bodies. Annex E.4.2 and E.4.3; Enhanced RTMP v2.
 
 use bytes::Bytes;
 
@@ -14,20 +14,20 @@ pub struct Demux {
     normal: FrameNormalizer,
 }
 
-/// The bytes of one track in a tag, and the header fields by which they are read.
+/// The bytes of one track in a tag, and the header fields that are needed to read them.
 struct Part {
     codec: Codec,
     track: u8,
     key: bool,
     packet: u8,
-    /// SoundType of the tag; only G.711 has its channels from there.
+    /// SoundType of the tag; only G.711 takes its channels from it.
     stereo: bool,
     data: Bytes,
 }
 
 impl Demux {
-    /// Reads an audio or video tag of the time `dts` in milliseconds, and hands tracks and frames to `event`.
-    /// NAL units with odd prefixes are copied into a block of `room`; nothing else is.
+    /// Reads an audio or video tag with the time `dts` in milliseconds, and passes tracks and frames to `event`.
+    /// Only NAL units whose prefixes are not 4 bytes long are copied, into a block of `room`.
     pub fn tag(
         &mut self,
         kind: Kind,
@@ -51,7 +51,7 @@ impl Demux {
     fn part(&mut self, part: Part, dts: Ticks, room: &dyn Room, event: &mut impl FnMut(Event)) -> Result<(), Error> {
         let Part { codec, track, key, packet, stereo, mut data } = part;
         if matches!(codec, Codec::Pcma | Codec::Pcmu) {
-            // nothing else says how many channels there are
+            // SoundType is the only source for the number of channels
             let params = Params { sample_rate: 8000, channels: 1 + u8::from(stereo), ..Params::default() };
             self.normal.announce(codec, track, Hz::MS, params, event)?;
         }
@@ -70,7 +70,7 @@ impl Demux {
                 event(Event::SequenceEnd(codec.kind()));
                 Ok(())
             }
-            _ => Ok(()), // colour and channel metadata: nothing here depends on it
+            _ => Ok(()), // colour and channel metadata: not used
         }
     }
 }
@@ -79,7 +79,7 @@ impl Demux {
 struct Parts<'a> {
     body: &'a Bytes,
     reader: Reader<'a>,
-    /// A codec that has no row in the tables.
+    /// A codec that is not in the tables.
     unknown: Option<[u8; 4]>,
 }
 
@@ -104,7 +104,7 @@ impl Parts<'_> {
         }
         let packet = self.reader.u8()?;
         if packet != packet::CODED_FRAMES {
-            self.reader.u24()?; // composition time means nothing here
+            self.reader.u24()?; // composition time: not used in these packets
         }
         if packet > packet::SEQUENCE_END {
             return Err(Error::Malformed("AVCPacketType above 2"));
@@ -133,15 +133,15 @@ impl Parts<'_> {
         sink(self.part(*codec, 0, true, packet))
     }
 
-    /// Passes over ModEx and opens a multitrack packet: the packet type and, if
-    /// there are many tracks, how they stand.
+    /// Skips ModEx and reads the header of a multitrack packet. Gives the packet type and, if there are several
+    /// tracks, their AvMultitrackType.
     fn extended(&mut self, mut packet: u8, multitrack: u8) -> Result<(u8, Option<u8>), Error> {
         while packet == packet::MOD_EX {
             let mut size = usize::from(self.reader.u8()?) + 1;
             if size == 256 {
                 size = usize::from(self.reader.u16()?) + 1;
             }
-            self.reader.take(size)?; // a nanosecond offset: finer than our clock
+            self.reader.take(size)?; // a nanosecond offset, which the millisecond clock cannot represent
             packet = self.reader.u8()? & 15;
         }
         if packet != multitrack {
@@ -185,7 +185,7 @@ impl Parts<'_> {
         Err(Error::Malformed("more tracks than there are numbers"))
     }
 
-    /// The part of one track, whose packet is all that is left to read.
+    /// The part of one track, whose packet is the rest of the reader.
     fn part(&self, codec: Codec, track: u8, key: bool, packet: u8) -> Part {
         // SoundType, where the tag has one
         let stereo = self.body.first().is_some_and(|first| first & 1 == 1);

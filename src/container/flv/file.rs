@@ -1,4 +1,4 @@
-//! The file around the tags. Annex E.2 and E.3.
+//! The file structure around the tags. Annex E.2 and E.3.
 
 use crate::wire::{Reader, Short, Writer};
 
@@ -17,7 +17,7 @@ pub enum TagKind {
 pub struct Tag<'a> {
     /// The kind of its data; `None` for reserved kinds.
     pub kind: Option<TagKind>,
-    /// Milliseconds; 32 bits that wrap.
+    /// Milliseconds, 32 bits, which wrap.
     pub timestamp: u32,
     /// The tag's data.
     pub body: &'a [u8],
@@ -29,8 +29,7 @@ pub fn file_header(audio: bool, video: bool) -> [u8; 13] {
     [b'F', b'L', b'V', 1, flags, 0, 0, 0, 9, 0, 0, 0, 0]
 }
 
-/// The 11 bytes before a tag's data of `len` bytes. The timestamp's upper 8
-/// bits stand last.
+/// The 11 bytes before a tag's data of `len` bytes. The upper 8 bits of the timestamp come last.
 pub fn tag_header(kind: TagKind, len: usize, timestamp: u32) -> [u8; 11] {
     let mut header = Vec::with_capacity(11);
     header.u8(kind as u8);
@@ -41,7 +40,7 @@ pub fn tag_header(kind: TagKind, len: usize, timestamp: u32) -> [u8; 11] {
     header.try_into().unwrap_or_default()
 }
 
-/// Reads a tag and the size behind it; the file header must have been passed.
+/// Reads a tag and the PreviousTagSize after it. The file header must have been skipped.
 pub fn read_tag<'a>(r: &mut Reader<'a>) -> Result<Tag<'a>, Short> {
     let kind = match r.u8()? & 0x1f {
         8 => Some(TagKind::Audio),

@@ -1,5 +1,5 @@
-//! Flash Video: tags, which RTMP messages carry as well, and the file around them.
-//! Adobe FLV and F4V 10.1 annex E; Enhanced RTMP v2.
+//! Flash Video: tags, which RTMP messages also carry, and the file structure around them. Adobe FLV and F4V 10.1
+//! annex E; Enhanced RTMP v2.
 
 mod demux;
 mod file;

@@ -1,4 +1,4 @@
-//! FLV over HTTP and WebSocket: tags with bodies shared with the frames.
+//! FLV over HTTP and WebSocket: tags whose bodies are shared with the frames.
 
 use super::file::{TagKind, file_header, tag_header};
 use super::script::write_metadata;
@@ -11,17 +11,17 @@ struct Flv {
     style: Style,
 }
 
-/// Enhanced tags where a codec needs them; the first track of each kind.
+/// A packer for the first track of each kind, with enhanced tags where a codec needs them.
 pub fn mux() -> Box<dyn Mux> {
     Box::new(Flv { style: Style::default() })
 }
 
-/// HEVC as codec id 12.
+/// A packer that sends HEVC as codec id 12.
 pub fn mux_legacy_hevc() -> Box<dyn Mux> {
     Box::new(Flv { style: Style { legacy_hevc: true, ..Style::default() } })
 }
 
-/// All tracks.
+/// A packer for all tracks.
 pub fn mux_all_tracks() -> Box<dyn Mux> {
     Box::new(Flv { style: Style { all_tracks: true, ..Style::default() } })
 }
@@ -34,7 +34,7 @@ impl Mux for Flv {
     fn head(&self, tracks: &Tracks, at: Ticks) -> Packed {
         let has = |kind| self.style.has(tracks, kind);
         let mut out = file_header(has(Kind::Audio), has(Kind::Video)).to_vec();
-        // at time 0: ffmpeg takes script data of any other time for a track
+        // at time 0: ffmpeg reads script data with any other time as a track
         tag(&mut out, TagKind::Script, Ticks(0), &write_metadata(self.style, tracks));
         self.sequence_starts(&mut out, tracks.iter(), at);
         out.into()
@@ -46,8 +46,8 @@ impl Mux for Flv {
         out.into()
     }
 
-    /// New parameters are in a sequence header, and so is another track. Players keep
-    /// to a track's codec, and wait for a track that comes no more.
+    /// A sequence header announces new parameters, and a further track. Players cannot change the codec of a track,
+    /// and wait for a track that ended.
     fn can_announce(&self, old: &Tracks, new: &Tracks) -> bool {
         let goes_on = |was: &Track| new.find(was.codec.kind(), was.id).is_some_and(|now| now.codec == was.codec);
         old.iter().filter(|track| self.carries(track)).all(goes_on)
@@ -91,7 +91,7 @@ fn kind(track: &Track) -> TagKind {
     }
 }
 
-/// A whole tag and the size behind it.
+/// Writes a whole tag and the PreviousTagSize after it.
 pub(super) fn tag(out: &mut Vec<u8>, kind: TagKind, at: Ticks, body: &[u8]) {
     let header = tag_header(kind, body.len(), at.0 as u32);
     out.extend_from_slice(&header);

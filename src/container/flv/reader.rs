@@ -1,4 +1,4 @@
-//! A file, tag by tag. Annex E.2 to E.4.
+//! Reads a file tag by tag. Annex E.2 to E.4.
 
 use super::{Demux, TagKind};
 use crate::budget::Room;
@@ -16,14 +16,14 @@ pub struct Reader {
     max_frame: usize,
 }
 
-/// Bytes of a tag before its data, and of PreviousTagSize behind it.
+/// Bytes of a tag before its data, and of the PreviousTagSize after it.
 const HEAD: usize = 11;
 const TAIL: u64 = 4;
-/// Bytes that stand before a frame in the data of a tag, at most.
+/// The maximum number of header bytes before a frame in a tag's data.
 const BEFORE_FRAME: usize = 64;
 
 impl Reader {
-    /// A reader of a file that begins with `head`.
+    /// Opens a file that begins with `head`.
     pub fn open(head: &[u8], max_frame: usize) -> Result<Self, Fault> {
         let mut fields = Fields::new(head);
         let at =

@@ -1,5 +1,5 @@
-//! FLV as a file: metadata with a place for what is known only at the end, its duration
-//! and where its key frames are.
+//! FLV as a file. Its metadata reserves space for the duration and the index of key frames, which are known only at
+//! the end.
 
 use super::file::{TagKind, file_header, tag_header};
 use super::mux::tag;
@@ -10,34 +10,34 @@ use crate::container::{Patch, Recorded};
 use crate::media::{Kind, Ticks, Tracks};
 use crate::wire::Writer;
 
-/// A key frame: its time in the file in milliseconds, and where its tag begins.
+/// A key frame: its time in the file in milliseconds, and the offset of its tag.
 pub type Mark = (u32, u64);
 
-/// The facts of a file that are known only at its end.
+/// The values that are known only at the end of a file.
 #[derive(Clone, Debug, Default)]
 pub struct Summary {
     /// In milliseconds.
     pub duration: u32,
-    /// Bytes of the file.
+    /// The file's length in bytes.
     pub size: u64,
-    /// Its key frames in their order, `MAX_MARKS` at most.
+    /// Its key frames in order, `MAX_MARKS` at most.
     pub marks: Vec<Mark>,
 }
 
-/// Files of FLV.
+/// The file format FLV.
 pub const RECORDED: Recorded = Recorded {
     begin: file_begin,
     rebase: Some(|tags, origin, _| rebase(tags, origin)),
     patch: Some(Patch { at: METADATA_AT, len: METADATA, write: metadata }),
 };
-/// So many key frames have a place in the metadata.
+/// The maximum number of key frames in the index of the metadata.
 pub const MAX_MARKS: usize = 512;
-/// The file position of the metadata's tag: behind the file's header.
+/// The offset of the metadata's tag in the file: after the file header.
 pub const METADATA_AT: u64 = 13;
-/// Bytes of that tag without the size behind it: all marks, and the rest.
+/// Bytes of that tag without the PreviousTagSize after it: all marks, and the other members.
 pub const METADATA: usize = 11 + 18 * MAX_MARKS + 1024;
 
-/// The bytes that a file begins with: header, metadata with nothing known yet, decoder records.
+/// The bytes at the start of a file: header, metadata with empty values, decoder records.
 pub fn file_begin(tracks: &Tracks) -> Vec<u8> {
     let style = Style::default();
     let mut out = file_header(style.has(tracks, Kind::Audio), style.has(tracks, Kind::Video)).to_vec();
@@ -52,7 +52,7 @@ pub fn file_begin(tracks: &Tracks) -> Vec<u8> {
     out
 }
 
-/// The metadata's tag, as long as the one that the file has at `METADATA_AT`.
+/// The metadata's tag, with the same length as the one in the file at `METADATA_AT`.
 pub fn metadata(tracks: &Tracks, summary: &Summary) -> Vec<u8> {
     let marks = summary.marks.iter().take(MAX_MARKS);
     let (times, places): (Vec<_>, Vec<_>) =
@@ -60,17 +60,17 @@ pub fn metadata(tracks: &Tracks, summary: &Summary) -> Vec<u8> {
     let mut all = members(Style::default(), tracks);
     all.push(("duration".into(), Value::Number(f64::from(summary.duration) / 1000.0)));
     all.push(("filesize".into(), Value::Number(summary.size as f64)));
-    // ffmpeg complains of an index with one entry
+    // ffmpeg warns about an index with one entry
     if times.len() > 1 {
         let index = [("filepositions", Value::List(places)), ("times", Value::List(times))];
         all.push(("keyframes".into(), Value::object(index)));
     }
     let mut body = script(&all);
-    // the place that is left, in pieces that players have room for
+    // fills the space that is left, with texts is_short enough for players
     while let Some(spare @ FILLER..) = METADATA.checked_sub(11 + body.len()) {
-        // no piece may leave less than another piece needs
-        let short = (FILLER + LONGEST + 1..2 * FILLER + LONGEST).contains(&spare);
-        let most = if short { LONGEST - FILLER } else { LONGEST };
+        // no text may leave a rest that is too is_short for a further member
+        let is_short = (FILLER + MAX_TEXT + 1..2 * FILLER + MAX_TEXT).contains(&spare);
+        let most = if is_short { MAX_TEXT - FILLER } else { MAX_TEXT };
         all.push(("filler".into(), Value::text(&" ".repeat((spare - FILLER).min(most)))));
         body = script(&all);
     }
@@ -79,10 +79,10 @@ pub fn metadata(tracks: &Tracks, summary: &Summary) -> Vec<u8> {
     out
 }
 
-/// Bytes of a member `filler` with no text in it.
+/// Bytes of a member `filler` with an empty text.
 const FILLER: usize = 2 + 6 + 3;
-/// Text that ffmpeg takes.
-const LONGEST: usize = 1000;
+/// The longest text that ffmpeg reads, in bytes.
+const MAX_TEXT: usize = 1000;
 
 fn script(members: &[(Box<str>, Value)]) -> Vec<u8> {
     let mut body = Vec::new();
@@ -91,14 +91,14 @@ fn script(members: &[(Box<str>, Value)]) -> Vec<u8> {
     body
 }
 
-/// Moves the times of the whole tags in `tags`, whose last may be cut off behind its
-/// header, so that `origin` becomes 0.
+/// Moves the times of the whole tags in `tags` so that `origin` becomes 0. The last tag may be cut off after its
+/// header.
 pub fn rebase(mut tags: &mut [u8], origin: Ticks) {
     while let Some((header, rest)) = tags.split_at_mut_checked(11) {
         let [_, l0, l1, l2, t0, t1, t2, t3, ..] = header else { return };
         let len = usize::from(*l0) << 16 | usize::from(*l1) << 8 | usize::from(*l2);
         let time = u32::from_be_bytes([*t3, *t0, *t1, *t2]).wrapping_sub(origin.0 as u32);
-        // a late frame is older than the first picture, and gets its time
+        // a frame from before the first picture gets the time of that picture
         let time = if time > u32::MAX / 2 { 0 } else { time };
         [*t3, *t0, *t1, *t2] = time.to_be_bytes();
         let Some((_, next)) = rest.split_at_mut_checked(len + 4) else { return };

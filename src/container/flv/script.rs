@@ -1,11 +1,11 @@
-//! `onMetaData`: what a publisher says of its stream, cleaned, and what we say of it.
+//! `onMetaData`: the publisher's is read and cleaned, and one is written for viewers.
 
 use super::tag::Style;
 use crate::container::amf::{self, Value};
 use crate::media::{Info, Kind, Tracks};
 
-/// Takes what is plausible from script data (`onMetaData`, with or without
-/// `@setDataFrame` before it); `None` if it is other data.
+/// Reads the plausible values of script data (`onMetaData`, with or without `@setDataFrame` before it); `None` for
+/// other data.
 pub fn clean(data: &[u8]) -> Option<Info> {
     let values = amf::read_all(data);
     let at = values.iter().position(|value| value.as_text() == Some("onMetaData"))?;
@@ -19,7 +19,7 @@ pub fn clean(data: &[u8]) -> Option<Info> {
     })
 }
 
-/// `onMetaData` for viewers, from what the tracks really are.
+/// Writes `onMetaData` for viewers from the tracks themselves.
 pub fn write_metadata(style: Style, tracks: &Tracks) -> Vec<u8> {
     let mut out = Vec::new();
     amf::write(&mut out, &Value::text("onMetaData"));

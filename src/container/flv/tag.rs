@@ -1,4 +1,4 @@
-//! The heads of video and audio tags: how a frame is announced, legacy and enhanced.
+//! The headers of video and audio tags, legacy and enhanced.
 
 use crate::container::Head;
 use crate::media::{Codec, Frame, Hz, Kind, Ticks, Track, Tracks};
@@ -7,12 +7,12 @@ use crate::wire::Writer;
 /// A codec's name in enhanced tags.
 pub type FourCc = [u8; 4];
 
-/// The kinds of tags that the viewer understands.
+/// The tag variants that the viewer supports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Style {
-    /// HEVC goes as codec id 12, which older players know, and not as `hvc1`.
+    /// HEVC is sent as codec id 12, for older players, and not as `hvc1`.
     pub legacy_hevc: bool,
-    /// Tracks beyond the first of each kind go as multitrack tags.
+    /// Tracks after the first of each kind are sent as multitrack tags.
     pub all_tracks: bool,
 }
 
@@ -31,10 +31,10 @@ pub const FOURCC: &[(Codec, FourCc)] = &[
     (Codec::Mp3, *b".mp3"),
 ];
 
-/// CodecID and SoundFormat of tags without an enhanced header. Annex E.4.2.1 and
-/// E.4.3.1; 12 and 13 are in wide use without a specification.
+/// CodecID and SoundFormat of tags without an enhanced header. Annex E.4.2.1 and E.4.3.1. No specification defines
+/// 12 and 13, but they are widely used.
 pub const LEGACY_VIDEO: &[(Codec, u8)] = &[(Codec::H264, 7), (Codec::H265, 12)];
-/// As `LEGACY_VIDEO`, for sound; the first row of a codec is the one written.
+/// As `LEGACY_VIDEO`, for sound; of several rows for a codec, the first is written.
 pub const LEGACY_AUDIO: &[(Codec, u8)] =
     &[(Codec::Aac, 10), (Codec::Mp3, 2), (Codec::Mp3, 14), (Codec::Pcma, 7), (Codec::Pcmu, 8), (Codec::Opus, 13)];
 
@@ -51,12 +51,12 @@ pub mod packet {
     pub const MOD_EX: u8 = 7;
 }
 
-/// FrameType of a key frame and of any other.
+/// FrameType of a key frame, and of all other frames.
 pub const KEY_FRAME: u8 = 1;
 const INTER_FRAME: u8 = 2;
 
 impl Style {
-    /// The legacy id under which `track` goes, if it does.
+    /// The legacy id with which `track` is sent; `None` if it is not sent as legacy.
     fn legacy(self, track: &Track) -> Option<u8> {
         let table = match track.codec.kind() {
             Kind::Video => LEGACY_VIDEO,
@@ -66,7 +66,7 @@ impl Style {
             && match track.codec {
                 Codec::H265 => self.legacy_hevc,
                 Codec::Opus => false,
-                // SoundRate has no word for 8 kHz, but these are never anything else
+                // SoundRate has no value for 8 kHz, which these codecs always use
                 Codec::Pcma | Codec::Pcmu => {
                     track.params.sample_rate == 8000 && (1..=2).contains(&track.params.channels)
                 }
@@ -86,14 +86,13 @@ impl Style {
         tracks.iter().any(|track| track.codec.kind() == kind && self.carries(track))
     }
 
-    /// The number that metadata gives for the codec: the legacy id, or the FourCC
-    /// as a big-endian number.
+    /// The codec's number in the metadata: the legacy id, or the FourCC as a big-endian number.
     pub fn codec_id(self, track: &Track) -> Option<u32> {
         self.legacy(track).map(u32::from).or_else(|| fourcc(track.codec).map(u32::from_be_bytes))
     }
 }
 
-/// The bytes before a frame's data; empty if the codec has no tag.
+/// The header bytes before a frame's data; empty if the codec has no tag.
 pub fn frame_head(style: Style, track: &Track, frame: &Frame) -> Head {
     let mut head = Vec::new();
     let cts = composition_time(track, frame);
@@ -115,13 +114,13 @@ pub fn frame_head(style: Style, track: &Track, frame: &Frame) -> Head {
     Head::new(&head)
 }
 
-/// CompositionTime: the difference of both times in milliseconds, each rounded.
+/// CompositionTime: presentation time minus decode time in milliseconds, each rounded before.
 fn composition_time(track: &Track, frame: &Frame) -> i64 {
     let ms = |time: Ticks| time.rescale(track.clock, Hz::MS).0;
     ms(frame.dts + Ticks(frame.cts.into())) - ms(frame.dts)
 }
 
-/// The tag that carries a track's decoder record; `None` if it needs none.
+/// The tag with a track's decoder record; `None` if the track has none.
 pub fn sequence_start(style: Style, track: &Track) -> Option<Vec<u8>> {
     let record = &track.params.record;
     let mut tag = Vec::with_capacity(16 + record.len());
@@ -136,7 +135,7 @@ pub fn sequence_start(style: Style, track: &Track) -> Option<Vec<u8>> {
     Some(tag)
 }
 
-/// ExVideoTagHeader or ExAudioTagHeader, as one track of many if it is not the first.
+/// ExVideoTagHeader or ExAudioTagHeader; a multitrack header if it is not the first track.
 fn extended(out: &mut Vec<u8>, track: &Track, frame_kind: u8, packet_kind: u8) {
     let Some(fourcc) = fourcc(track.codec) else { return };
     let (lead, multitrack) = match track.codec.kind() {
@@ -153,8 +152,8 @@ fn extended(out: &mut Vec<u8>, track: &Track, frame_kind: u8, packet_kind: u8) {
     }
 }
 
-/// SoundFormat, SoundRate, SoundSize and SoundType. AAC always says 44 kHz
-/// stereo; G.711 always 16 bits and the lowest rate.
+/// SoundFormat, SoundRate, SoundSize and SoundType. AAC always states 44 kHz stereo, G.711 always 16 bits and the
+/// lowest rate.
 fn sound(id: u8, track: &Track) -> u8 {
     let params = &track.params;
     let (rate, stereo) = match (track.codec, params.sample_rate) {
@@ -167,7 +166,7 @@ fn sound(id: u8, track: &Track) -> u8 {
     id << 4 | rate << 2 | 1 << 1 | u8::from(stereo)
 }
 
-/// The name of a codec, if Enhanced RTMP gives it one.
+/// The FourCC of a codec; `None` if Enhanced RTMP defines none.
 pub fn fourcc(codec: Codec) -> Option<FourCc> {
     FOURCC.iter().find(|(known, _)| *known == codec).map(|(_, name)| *name)
 }

@@ -2,7 +2,7 @@
 
 use crate::wire::Writer;
 
-/// A box of the type `name`: `content` appends what is in it.
+/// Writes a box of the type `name`; `content` appends its content.
 pub(super) fn boxed(out: &mut Vec<u8>, name: &[u8; 4], content: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     out.u32(0);
@@ -14,7 +14,7 @@ pub(super) fn boxed(out: &mut Vec<u8>, name: &[u8; 4], content: impl FnOnce(&mut
     }
 }
 
-/// The same with a version and flags, of 24 bits.
+/// Writes a full box: a box with a version and 24 bits of flags.
 pub(super) fn full(out: &mut Vec<u8>, name: &[u8; 4], version: u8, flags: u32, content: impl FnOnce(&mut Vec<u8>)) {
     boxed(out, name, |out| {
         out.u8(version);

@@ -1,11 +1,10 @@
-//! A track's times as the file has them.
+//! The times of a track in the file.
 
 use super::sound;
 use crate::codec::{aac, mp3, opus};
 use crate::media::{Codec, Frame, Hz, Kind, Ticks, Track};
 
-/// The clock of a track's fragments: sound counts its samples, pictures keep the
-/// clock that they came with.
+/// The clock of a track's fragments: the sample rate for sound, the track's own clock for pictures.
 pub(super) fn timescale(track: &Track) -> Hz {
     match track.params.sample_rate {
         rate @ 1.. => Hz::new(rate),
@@ -13,17 +12,17 @@ pub(super) fn timescale(track: &Track) -> Hz {
     }
 }
 
-/// The decode time and the duration of a frame, on the clock of its track in the file.
+/// The decode time and the duration of a frame, on the track's clock in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Times {
     pub(super) at: u64,
     pub(super) duration: u32,
 }
 
-/// The times of one track's last frame, from which those of the next follow.
+/// The times of a track's last frame, from which those of the next follow.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Clock {
-    /// The begin and the end of the last frame, on the file's clock.
+    /// The begin and the end of the last frame, on the track's clock in the file.
     last: Option<(i64, i64)>,
 }
 
@@ -33,14 +32,14 @@ impl Clock {
         self.last = None;
     }
 
-    /// The times of the next frame. Sound that comes by a clock of milliseconds goes on
-    /// by its samples, as long as both agree: players hear each hole and overlap.
+    /// The times of the next frame. Sound whose times are in milliseconds is timed by its samples while both agree,
+    /// because players make each gap and overlap audible.
     pub(super) fn next(&mut self, track: &Track, frame: &Frame) -> Times {
         let scale = timescale(track);
         let came = frame.dts.rescale(track.clock, scale).0;
         let samples = samples(track, frame);
         let at = match (self.last, samples) {
-            (Some((_, due)), Some(_)) if came.abs_diff(due) <= u64::from(scale.get() / AGREES) => due,
+            (Some((_, due)), Some(_)) if came.abs_diff(due) <= u64::from(scale.get() / TOLERANCE) => due,
             _ => came,
         };
         let duration = samples.map_or_else(|| self.estimate(at, track.codec.kind(), scale), i64::from);
@@ -48,20 +47,20 @@ impl Clock {
         Times { at: u64::try_from(at).unwrap_or(0), duration: u32::try_from(duration).unwrap_or(1) }
     }
 
-    /// A picture lasts until the next, which is not there yet: as long as the one before.
+    /// The duration of a picture. The next picture is not known yet, so it is taken from the one before.
     fn estimate(&self, at: i64, kind: Kind, scale: Hz) -> i64 {
         let step = self.last.map_or(0, |(begun, _)| at.saturating_sub(begun));
         let usual = Ticks(if kind == Kind::Video { 40 } else { 20 }).rescale(Hz::MS, scale).0;
-        if (1..=usual.saturating_mul(MANY)).contains(&step) { step } else { usual.max(1) }
+        if (1..=usual.saturating_mul(MAX_STEP)).contains(&step) { step } else { usual.max(1) }
     }
 }
 
-/// Times agree that are apart by no more than this part of a second.
-const AGREES: u32 = 50;
-/// A step of more than so many usual ones is a pause.
-const MANY: i64 = 50;
+/// Times that differ by no more than this fraction of a second (1/50) agree.
+const TOLERANCE: u32 = 50;
+/// A step longer than this many usual durations is a pause.
+const MAX_STEP: i64 = 50;
 
-/// Samples that a frame of sound lasts, if it or its codec says so.
+/// The number of samples in a frame of sound; `None` if neither the frame nor its codec gives it.
 fn samples(track: &Track, frame: &Frame) -> Option<u32> {
     match track.codec {
         Codec::Aac => aac::Config::parse(&track.params.record).ok().map(|config| config.samples()),

@@ -1,12 +1,12 @@
-//! A track's sample entry, which says how it is coded. ISO/IEC 14496-12 section 8.5.2, and the
-//! binding of each codec.
+//! Writes a track's sample entry, which describes its coding. ISO/IEC 14496-12 section 8.5.2, and the binding of
+//! each codec.
 
 use super::boxes::{boxed, full};
 use super::sound;
 use crate::media::{Codec, Kind, Track};
 use crate::wire::Writer;
 
-/// The types of a codec's sample entry, and of the box in it that configures the decoder.
+/// The types of a codec's sample entry, and of the decoder configuration box in it.
 fn names(codec: Codec) -> Option<(&'static [u8; 4], &'static [u8; 4])> {
     Some(match codec {
         Codec::H264 => (b"avc1", b"avcC"),
@@ -22,8 +22,7 @@ fn names(codec: Codec) -> Option<(&'static [u8; 4], &'static [u8; 4])> {
     })
 }
 
-/// Whether there is an entry for the track: it is the first of its kind, and all that a decoder
-/// must know is known.
+/// Whether a track can be written: it is the first of its kind, and the decoder's configuration is known.
 pub(super) fn is_carried(track: &Track) -> bool {
     let described = match track.codec {
         Codec::Mp3 => track.params.sample_rate > 0,
@@ -69,23 +68,23 @@ fn audible(out: &mut Vec<u8>, track: &Track) {
     out.u16(track.params.channels.into());
     out.u16(16); // samplesize
     out.u32(0);
-    // rates that need more than 16 bits are in the decoder's configuration
+    // a rate above 16 bits is in the decoder's configuration
     out.u32(u32::from(u16::try_from(track.params.sample_rate).unwrap_or(0)) << 16);
 }
 
-/// The content of the box that configures the decoder.
+/// The content of the decoder configuration box.
 fn configuration(out: &mut Vec<u8>, track: &Track) {
     let record = &track.params.record;
     match track.codec {
         Codec::Aac => esds(out, 0x40, record),
-        // ISO/IEC 11172-3 has rates from 32 kHz on, 13818-3 those below
+        // ISO/IEC 11172-3 defines rates from 32 kHz, 13818-3 the lower ones
         Codec::Mp3 => esds(out, if track.params.sample_rate >= 32_000 { 0x6b } else { 0x69 }, &[]),
         Codec::Opus => dops(out, record),
         Codec::Flac => dfla(out, record),
         Codec::Pcma | Codec::Pcmu => sound::streaminfo(track).iter().for_each(|record| dfla(out, record)),
         Codec::Ac3 => dac3(out, track),
         Codec::Eac3 => dec3(out, track),
-        // some have this box's version and flags in their record, some have not
+        // records may or may not begin with this box's version and flags
         Codec::Vp9 if !record.starts_with(&[1, 0, 0, 0]) => {
             out.u32(0x0100_0000);
             out.bytes(record);
@@ -102,7 +101,7 @@ fn esds(out: &mut Vec<u8>, object_type: u8, config: &[u8]) {
     if !config.is_empty() {
         descriptor(&mut decoder, 5, config);
     }
-    let mut stream = vec![0, 0, 0]; // ES_ID, and none of the fields that are optional
+    let mut stream = vec![0, 0, 0]; // ES_ID, and no optional fields
     descriptor(&mut stream, 4, &decoder);
     descriptor(&mut stream, 6, &[2]);
     out.u32(0);
@@ -110,21 +109,21 @@ fn esds(out: &mut Vec<u8>, object_type: u8, config: &[u8]) {
 }
 
 fn descriptor(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
-    // a length of 28 bits, in four bytes of seven
+    // a length of 28 bits, in four bytes of seven bits
     let length = content.len() as u32;
     let byte = |shift: u32, more: u8| (length >> shift) as u8 & 0x7f | more;
     out.bytes(&[tag, byte(21, 0x80), byte(14, 0x80), byte(7, 0x80), byte(0, 0)]);
     out.bytes(content);
 }
 
-/// OpusSpecificBox: OpusHead with the other byte order, and without its magic.
+/// OpusSpecificBox: OpusHead in big-endian order, without its magic.
 fn dops(out: &mut Vec<u8>, head: &[u8]) {
     let [_, _, _, _, _, _, _, _, _, channels, s0, s1, r0, r1, r2, r3, g0, g1, rest @ ..] = head else { return };
     out.bytes(&[0, *channels, *s1, *s0, *r3, *r2, *r1, *r0, *g1, *g0]);
     out.bytes(rest);
 }
 
-/// FLACSpecificBox: the metadata blocks, each behind its head.
+/// FLACSpecificBox: the metadata blocks, each after its header.
 fn dfla(out: &mut Vec<u8>, record: &[u8]) {
     let blocks = record.strip_prefix(b"fLaC").unwrap_or(record);
     out.u32(0);
@@ -134,11 +133,10 @@ fn dfla(out: &mut Vec<u8>, record: &[u8]) {
     out.bytes(blocks);
 }
 
-/// Bytes of a STREAMINFO block without its head.
+/// Bytes of a STREAMINFO block without its header.
 const STREAMINFO: usize = 34;
 
-/// AC3SpecificBox. ETSI TS 102 366 Annex F.4. The frames themselves say the rest, such as their
-/// bit rate.
+/// AC3SpecificBox. ETSI TS 102 366 Annex F.4. Other values, such as the bit rate, are in the frames.
 fn dac3(out: &mut Vec<u8>, track: &Track) {
     let (mode, low) = channel_mode(track.params.channels);
     let bits = rate_code(track.params.sample_rate).unwrap_or(3) << 22 | 8 << 17 | mode << 11 | low << 10;
@@ -152,7 +150,7 @@ fn dec3(out: &mut Vec<u8>, track: &Track) {
     out.u24(eac3_rate_code(track.params.sample_rate).unwrap_or(3) << 22 | 16 << 17 | mode << 9 | low << 8);
 }
 
-/// fscod. Table 4.1; AC-3 has no number for others.
+/// fscod. Table 4.1; AC-3 has no code for other rates.
 fn rate_code(rate: u32) -> Option<u32> {
     match rate {
         48_000 => Some(0),
@@ -162,7 +160,7 @@ fn rate_code(rate: u32) -> Option<u32> {
     }
 }
 
-/// The same for E-AC-3, where 3 stands for their halves. Section E.1.3.1.3.
+/// fscod of E-AC-3, where 3 means half of one of these rates. Section E.1.3.1.3.
 fn eac3_rate_code(rate: u32) -> Option<u32> {
     rate_code(rate).or_else(|| rate_code(rate.saturating_mul(2)).map(|_| 3))
 }

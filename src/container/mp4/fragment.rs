@@ -1,5 +1,5 @@
-//! A fragment: a run of samples of each track, then their bytes. ISO/IEC 14496-12
-//! sections 8.8.4 to 8.8.8 and 8.8.12.
+//! A fragment: a run of samples for each track, then the samples' bytes. ISO/IEC 14496-12 sections 8.8.4 to 8.8.8
+//! and 8.8.12.
 
 use super::boxes::full;
 use super::init;
@@ -7,28 +7,28 @@ use super::sample::row_len;
 use crate::media::Kind;
 use crate::wire::Writer;
 
-/// Samples of a track that follow each other, with their bytes in one piece.
+/// Consecutive samples of a track, whose bytes are contiguous.
 #[derive(Clone, Copy, Debug)]
 pub struct Run {
-    /// The kind of its track.
+    /// The kind of the track.
     pub kind: Kind,
-    /// The decode time of the first.
+    /// The decode time of the first sample.
     pub from: u64,
-    /// Their number.
+    /// The number of samples.
     pub samples: usize,
-    /// Bytes of all of them.
+    /// Bytes of all samples.
     pub bytes: usize,
 }
 
 impl Run {
-    /// Bytes of the entries of its samples in `trun`.
+    /// Bytes of the samples' entries in `trun`.
     fn rows(&self) -> usize {
         self.samples * row_len(self.kind)
     }
 }
 
-/// Appends `moof` and the head of `mdat`, behind which the samples' bytes follow run by run. `rows`
-/// appends the entries of a run's samples, or notes the length of `out` as their place.
+/// Appends `moof` and the header of `mdat`; the samples' bytes follow run by run. `rows` appends the entries of a
+/// run's samples, or records the length of `out` as their place.
 pub fn write(out: &mut Vec<u8>, sequence: u32, runs: &[Run], mut rows: impl FnMut(&mut Vec<u8>, &Run)) {
     let moof = BOX + MFHD + runs.iter().map(|run| TRAF + run.rows()).sum::<usize>();
     head(out, moof, b"moof");
@@ -51,10 +51,10 @@ pub fn write(out: &mut Vec<u8>, sequence: u32, runs: &[Run], mut rows: impl FnMu
     head(out, BOX + runs.iter().map(|run| run.bytes).sum::<usize>(), b"mdat");
 }
 
-/// At most so many bytes of a fragment of one run of each kind are neither rows nor samples.
+/// The maximum number of bytes in a fragment with one run of each kind that are neither rows nor samples.
 pub const HEADS: usize = BOX + MFHD + 2 * TRAF + BOX;
 
-/// Bytes of boxes without rows: of the head of any box, and of whole boxes.
+/// Bytes of boxes without rows: of any box's header, and of whole boxes.
 const BOX: usize = 8;
 const MFHD: usize = 16;
 const TRUN: usize = 20;
@@ -67,7 +67,7 @@ fn head(out: &mut Vec<u8>, size: usize, name: &[u8; 4]) {
 
 /// tf_flags: default-base-is-moof.
 const BASE_IS_MOOF: u32 = 0x02_0000;
-/// tr_flags: the place of the first sample, and the duration and size of each.
+/// tr_flags: the offset of the first sample, and the duration and size of each sample.
 const FIELDS: u32 = 0x1 | 0x100 | 0x200;
-/// Flags and composition offset of each.
+/// tr_flags: the flags and the composition offset of each sample.
 const PICTURE_FIELDS: u32 = 0x400 | 0x800;

@@ -1,5 +1,5 @@
-//! The head of a file, which describes the tracks and says that fragments follow.
-//! ISO/IEC 14496-12 sections 4.3, 8.2 to 8.8.
+//! The head of a file: it describes the tracks and declares that fragments follow. ISO/IEC 14496-12 sections 4.3,
+//! 8.2 to 8.8.
 
 use super::boxes::{boxed, full};
 use super::clock::timescale;
@@ -7,7 +7,7 @@ use super::entry;
 use crate::media::{Kind, Track, Tracks};
 use crate::wire::Writer;
 
-/// `track_ID`: that of a kind's first track is always the same.
+/// `track_ID`, the same for the first track of a kind in all files.
 pub(super) fn id(kind: Kind) -> u32 {
     match kind {
         Kind::Video => 1,
@@ -15,7 +15,7 @@ pub(super) fn id(kind: Kind) -> u32 {
     }
 }
 
-/// `ftyp` and `moov`; empty if no track is carried.
+/// Writes `ftyp` and `moov`; empty if no track is carried.
 pub(super) fn write(tracks: &Tracks) -> Vec<u8> {
     let carried: Vec<_> = tracks.iter().filter(|track| entry::is_carried(track)).collect();
     let mut out = Vec::new();
@@ -98,7 +98,7 @@ fn media_information(out: &mut Vec<u8>, track: &Track) {
     });
     boxed(out, b"stbl", |out| {
         entry::description(out, track);
-        // the samples are all in fragments
+        // all samples are in fragments
         full(out, b"stts", 0, 0, |out| out.u32(0));
         full(out, b"stsc", 0, 0, |out| out.u32(0));
         full(out, b"stsz", 0, 0, |out| out.bytes(&[0; 8]));

@@ -1,6 +1,5 @@
-//! Fragmented MP4: a head that describes the tracks, then fragments, of one frame or of
-//! many.
-//! ISO/IEC 14496-12 section 8.8, CMAF (ISO/IEC 23000-19).
+//! Fragmented MP4: a head that describes the tracks, then fragments of one frame or of several. ISO/IEC 14496-12
+//! section 8.8, CMAF (ISO/IEC 23000-19).
 
 mod boxes;
 mod clock;

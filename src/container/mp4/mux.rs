@@ -1,5 +1,5 @@
-//! The packer: a fragment for each frame, whose bytes are the frame's own; or the frames as samples,
-//! from which HLS makes fragments of many.
+//! The packer. It writes a fragment for each frame, which shares the frame's bytes, or a sample, from which HLS
+//! builds longer fragments.
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use crate::budget::{Account, OverBudget};
 use crate::container::{Mux, Packed, Piece};
 use crate::media::{Frame, Kind, Ticks, Track, Tracks};
 
-/// The first track of each kind.
+/// A packer for the first track of each kind.
 struct Mp4 {
     style: Style,
     sequence: u32,
@@ -29,12 +29,12 @@ pub fn mux() -> Box<dyn Mux> {
     Box::new(Mp4::new(Style::Fragment))
 }
 
-/// The same for samples without boxes.
+/// A packer of samples without boxes.
 pub fn samples() -> Box<dyn Mux> {
     Box::new(Mp4::new(Style::Sample))
 }
 
-/// Bytes of a fragment before its frame, and of the pieces that hold them.
+/// Bytes of a fragment before its frame, with the allocation of its pieces.
 const COST: usize = 320;
 
 impl Mp4 {
@@ -63,14 +63,14 @@ impl Mux for Mp4 {
         Packed::from(init::write(tracks)).as_head()
     }
 
-    /// Players take a new head in mid-stream as what applies from there on.
+    /// A new head in mid-stream applies from there on.
     fn announce(&mut self, tracks: &Tracks, news: &[&Track], at: Ticks) -> Packed {
         if news.is_empty() { Vec::new().into() } else { self.head(tracks, at) }
     }
 
-    /// A file has one head; players read the first alone, whatever comes later.
+    /// A file has one head: players ignore further ones.
     fn can_announce(&self, old: &Tracks, new: &Tracks) -> bool {
-        // in whatever order they came
+        // the order of the tracks does not matter
         let carried = |kind, tracks| Tracks::find(tracks, kind, 0).filter(|track| self.carries(track));
         let [old, new] = [old, new].map(|tracks| [Kind::Video, Kind::Audio].map(|kind| carried(kind, tracks)));
         old == [None, None] || old == new

@@ -1,16 +1,16 @@
-//! Fragments as parts of a file that begins at time 0.
+//! Fragments in a file that begins at time 0.
 
 use super::clock::timescale;
 use super::{init, mux};
 use crate::container::Recorded;
 use crate::media::{Hz, Kind, Ticks, Tracks};
 
-/// Files of fragmented MP4.
+/// The file format of fragmented MP4.
 pub const RECORDED: Recorded =
     Recorded { begin: |tracks| mux().head(tracks, Ticks(0)).to_vec(), rebase: Some(rebase), patch: None };
 
-/// Moves the decode time of a fragment whose first bytes these are, so that `origin`, in
-/// milliseconds, becomes 0. Bytes that are no fragment stay as they are.
+/// Moves the decode time of a fragment, given its first bytes, so that `origin` (milliseconds) becomes 0. Other
+/// bytes are not changed.
 pub(super) fn rebase(fragment: &mut [u8], origin: Ticks, tracks: &Tracks) {
     if fragment.get(4..8).is_none_or(|name| name != b"moof") {
         return;
@@ -21,14 +21,14 @@ pub(super) fn rebase(fragment: &mut [u8], origin: Ticks, tracks: &Tracks) {
     let Some(track) = tracks.first(kind) else { return };
     let origin = u64::try_from(origin.rescale(Hz::MS, timescale(track)).0).unwrap_or(0);
     if let Some(place) = fragment.get_mut(DECODE_TIME..DECODE_TIME + 8) {
-        // a late frame is older than the first picture, and gets its time
+        // a frame from before the first picture gets the time of that picture
         let time = number(place).saturating_sub(origin);
         place.copy_from_slice(&time.to_be_bytes());
     }
 }
 
-/// The offsets of track_ID and baseMediaDecodeTime in a fragment of the packer: behind moof, mfhd,
-/// traf and the heads of tfhd and tfdt.
+/// The offsets of track_ID and baseMediaDecodeTime in a fragment of the packer: after moof, mfhd, traf and the
+/// headers of tfhd and tfdt.
 const TRACK_ID: usize = 8 + 16 + 8 + 12;
 const DECODE_TIME: usize = TRACK_ID + 4 + 12;
 

@@ -6,24 +6,24 @@ use crate::container::Packed;
 use crate::media::{Frame, Kind};
 use crate::wire::Writer;
 
-/// The facts that are known of a frame when it comes. Times are on the clock of its track in the file.
+/// The fields of a frame that are known when it is packed. Times are on the track's clock in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sample {
-    /// Picture or sound.
+    /// Video or audio.
     pub kind: Kind,
-    /// Decoding can begin here.
+    /// Decoding can begin with it.
     pub key: bool,
     /// Its decode time.
     pub at: u64,
-    /// The duration: of pictures a guess.
+    /// Its duration, which is an estimate for pictures.
     pub duration: u32,
     /// Presentation time minus decode time.
     pub shift: i32,
 }
 
-/// Sample flags: it does not depend on others. Section 8.8.3.
+/// Sample flags: it depends on no other sample. Section 8.8.3.
 pub(super) const INDEPENDENT: u32 = 0x0200_0000;
-/// It depends on others, and decoding cannot begin there.
+/// Sample flags: it depends on others, and decoding cannot begin with it.
 const DEPENDENT: u32 = 0x0101_0000;
 
 impl Sample {
@@ -32,7 +32,7 @@ impl Sample {
         Self { kind: frame.kind, key: frame.key, at, duration, shift }
     }
 
-    /// The entry in `trun` of a sample of `size` bytes that lasts so long.
+    /// The entry in `trun` of a sample with `size` bytes and the given duration and composition offset.
     pub fn row(&self, duration: u32, shift: i32, size: usize) -> Head {
         let mut row = [0; ROW];
         let flags = if self.key { INDEPENDENT } else { DEPENDENT };
@@ -47,7 +47,7 @@ impl Sample {
 /// Bytes of the longest row.
 pub const ROW: usize = 16;
 
-/// Bytes of a row: sound has durations and sizes alone.
+/// Bytes of a row: sound has only duration and size.
 pub(super) fn row_len(kind: Kind) -> usize {
     match kind {
         Kind::Video => ROW,
@@ -56,7 +56,7 @@ pub(super) fn row_len(kind: Kind) -> usize {
 }
 
 impl Sample {
-    /// As it stands before the frame's bytes.
+    /// The fields as they are written before the frame's bytes.
     pub(super) fn to_bytes(self) -> Vec<u8> {
         let flag = |set: bool, at: u8| u8::from(set) << at;
         let mut out = Vec::with_capacity(LEN);
@@ -68,7 +68,7 @@ impl Sample {
         out
     }
 
-    /// The sample that a unit of [`crate::container::SAMPLES`] is, and the frame's bytes.
+    /// Reads the sample in a unit of [`crate::container::SAMPLES`], and the frame's bytes.
     pub fn read(packed: &Packed) -> Option<(Self, &bytes::Bytes)> {
         let piece = packed.pieces().next()?;
         let (flags, rest) = piece.head.bytes().split_first()?;
@@ -86,5 +86,5 @@ impl Sample {
     }
 }
 
-/// Bytes of `to_bytes`.
+/// Bytes that `to_bytes` writes.
 const LEN: usize = 17;

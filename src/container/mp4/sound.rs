@@ -1,5 +1,5 @@
-//! Sound that has no name in a file that browsers read: G.711 goes as FLAC, which says the
-//! same samples. FLAC in ISO base media files: <https://github.com/xiph/flac/blob/master/doc/isoflac.txt>.
+//! Sound whose codec browsers do not read in MP4: G.711 is sent as FLAC, which is lossless. FLAC in ISO base media
+//! files: <https://github.com/xiph/flac/blob/master/doc/isoflac.txt>.
 
 use bytes::Bytes;
 
@@ -8,7 +8,7 @@ use crate::codec::flac::{Block, Info};
 use crate::codec::g711;
 use crate::media::{Codec, Frame, Track};
 
-/// The table of `track`'s codes; `None` if its frames go as they are.
+/// The table that decodes the codec's bytes; `None` if its frames are sent unchanged.
 fn table(codec: Codec) -> Option<&'static [i16; 256]> {
     match codec {
         Codec::Pcma => Some(&g711::A_LAW),
@@ -17,20 +17,20 @@ fn table(codec: Codec) -> Option<&'static [i16; 256]> {
     }
 }
 
-/// The STREAMINFO block of a track that goes as FLAC; `None` if there is none for it.
+/// The STREAMINFO block of a track that is sent as FLAC; `None` for other tracks.
 pub(super) fn streaminfo(track: &Track) -> Option<[u8; 34]> {
     table(track.codec)?;
     Info { sample_rate: track.params.sample_rate, channels: track.params.channels }.write()
 }
 
-/// Samples of each channel in a frame that goes as FLAC.
+/// The number of samples per channel in a frame that is sent as FLAC.
 pub(super) fn samples(track: &Track, frame: &Frame) -> Option<u32> {
     table(track.codec)?;
     u32::try_from(frame.data.len().checked_div(track.params.channels.into())?).ok()
 }
 
-/// The bytes of `frame` in the file, where it begins at `at` on the track's clock; `None`
-/// if there is no sample in it, or more than FLAC has a number for.
+/// The bytes of `frame` in the file, where it begins at `at` on the track's clock. `None` if it has no samples, or
+/// more than FLAC can number.
 pub(super) fn coded(track: &Track, frame: &Frame, at: u64, account: &Account) -> Result<Option<Bytes>, OverBudget> {
     let Some(table) = table(track.codec) else {
         return Ok(Some(frame.data.share()).filter(|data| !data.is_empty()));

@@ -26,7 +26,7 @@ fn all<'a>(data: &'a [u8], path: &str) -> Vec<&'a [u8]> {
     here.flat_map(|content| if rest.is_empty() { vec![content] } else { all(content, rest) }).collect()
 }
 
-/// The first of them.
+/// The content of the first of them.
 fn inside<'a>(data: &'a [u8], path: &str) -> &'a [u8] {
     all(data, path).first().copied().unwrap_or_else(|| panic!("no {path}"))
 }
@@ -93,7 +93,7 @@ fn sound_goes_on_by_its_samples_until_it_jumps() {
     let mut at =
         |dts| number(&inside(&packed(&mut *mux, &track, &frame(Kind::Audio, dts, 0, true)), "moof/traf/tfdt")[4..]);
     assert_eq!([0, 23, 46, 70].map(&mut at), [0, 1024, 2048, 3072]);
-    // a hole of a second, and then on
+    // a gap of a second, then continuous again
     assert_eq!([1093, 1116].map(&mut at), [48_201, 49_225]);
 }
 
@@ -123,7 +123,7 @@ fn every_codec_that_has_a_place_has_one() {
         match codec {
             Codec::Vp9 => assert_eq!(content, hex("010000000015820202020000")),
             Codec::Opus => assert_eq!(content, hex("0002013800003e80000000")),
-            // 48 kHz, 3/2 channels and that of low frequencies
+            // 48 kHz, 3/2 channels and a low-frequency channel
             Codec::Ac3 => assert_eq!(content, hex("103c00")),
             Codec::Flac => assert_eq!((content.len(), &content[..8]), (42, &hex("0000000080000022")[..])),
             _ => {}
@@ -143,7 +143,7 @@ fn g711_goes_as_flac_and_is_counted_by_its_samples() {
     let entry = inside(&inside(&head, "moov/trak/mdia/minf/stbl/stsd")[8..], "fLaC");
     assert_eq!((number(&entry[16..18]), number(&entry[24..26])), (2, 8000));
     assert_eq!(inside(&entry[28..], "dfLa")[..22], hex("00000000 80000022 0010ffff 000000 000000 01f402f0"));
-    // 20 ms, then 40, then an odd number of codes, behind times that were rounded
+    // 20 ms, then 40 ms, then an odd number of codes, with rounded times
     for (dts, codes, at, len) in [(1000, 320, 8000, 160), (1020, 640, 8160, 320), (1061, 33, 8480, 16)] {
         let codes = Frame { data: vec![0xd5; codes].into(), ..frame(Kind::Audio, dts, 0, true) };
         let bytes = packed(&mut *mux, &track, &codes);
@@ -151,7 +151,7 @@ fn g711_goes_as_flac_and_is_counted_by_its_samples() {
         let trun = inside(&bytes, "moof/traf/trun");
         let sample = inside(&bytes, "mdat");
         assert_eq!((number(&trun[12..16]), number(&trun[16..20])), (len, sample.len() as u64));
-        // one channel after the other is the same 13 bits throughout
+        // each channel coded separately holds the same 13 bits throughout
         assert_eq!(sample[..2], [0xff, 0xf9]);
         assert_eq!(sample[sample.len() - 8..sample.len() - 2], hex("00 0008 00 0008"));
     }

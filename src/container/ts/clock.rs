@@ -1,23 +1,23 @@
-//! Program clock references: when they are due. Sections 2.4.2.2 and 2.7.2.
+//! Decides when program clock references are due. Sections 2.4.2.2 and 2.7.2.
 
-/// The references of a stream, in 90 kHz, from the decode times of its frames.
+/// The references of a stream, at 90 kHz, from the decode times of its frames.
 #[derive(Default)]
 pub(super) struct Clock {
-    /// The last, if the next has to continue it.
+    /// The last reference; `None` if the next need not continue it.
     last: Option<i64>,
-    /// Whether there were any.
+    /// Whether any reference was sent.
     begun: bool,
 }
 
-/// The references that go with one frame.
+/// The references to send with one frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Due {
-    /// The number of references before it that fill the gap since the last, and the time of the last.
+    /// The number of references that fill the gap before it, and the time of the last reference sent.
     fill: u32,
     last: i64,
-    /// That of the frame itself.
+    /// The reference of the frame itself.
     pub(super) at: i64,
-    /// Whether it does not continue the ones before.
+    /// The references do not continue those before.
     pub(super) jump: bool,
 }
 
@@ -27,8 +27,8 @@ impl Clock {
         self.last = None;
     }
 
-    /// The references that are due with a frame at `now`; a frame that `must` have a reference has one
-    /// even if the last is recent.
+    /// The references that are due with a frame at `now`. A frame that `must` have a reference gets one even if the
+    /// last is recent.
     pub(super) fn due(&self, now: i64, must: bool) -> Option<Due> {
         let Some(last) = self.last else {
             return Some(Due { fill: 0, last: now, at: now, jump: self.begun });
@@ -40,7 +40,7 @@ impl Clock {
         if !must && gap < RECENT {
             return None;
         }
-        // Tracks are not quite in order, but their clock runs on.
+        // tracks are slightly out of order, but their common clock must increase
         let gap = gap.max(1);
         Some(Due { fill: ((gap - 1) / INTERVAL) as u32, last, at: last.saturating_add(gap), jump: false })
     }
@@ -53,8 +53,8 @@ impl Clock {
 }
 
 impl Due {
-    /// The references that need packets of their own, evenly spread; that of
-    /// the frame is among them unless its packet `has_clock`.
+    /// The references that need packets of their own, evenly spread. The frame's reference is among them unless its
+    /// packet `has_clock`.
     pub(super) fn alone(self, has_clock: bool) -> impl ExactSizeIterator<Item = i64> {
         let gap = self.at.saturating_sub(self.last);
         let count = self.fill + u32::from(!has_clock);
@@ -62,20 +62,20 @@ impl Due {
     }
 }
 
-/// The farthest that references may be apart: 100 ms.
+/// The maximum distance between references: 100 ms.
 const INTERVAL: i64 = 9000;
-/// A reference younger than 80 ms can wait for the next frame of sound.
+/// If the last reference is less than 80 ms old, the next may wait for the next frame of sound.
 const RECENT: i64 = 7200;
-/// A longer gap, 1.1 s, is not filled but said to be a jump.
+/// A gap longer than 1.1 s is not filled but signalled as a jump.
 const MAX_GAP: i64 = 11 * INTERVAL;
-/// Tracks may be apart by 10 s; a longer step back is a jump.
+/// The maximum step backwards between tracks, 10 s; a longer one is a jump.
 const MAX_DISORDER: i64 = 900_000;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Sends the references that are due; gives them, and whether they jump.
+    /// Sends the references that are due; gives them, and whether they signal a jump.
     fn send(clock: &mut Clock, now: i64, must: bool) -> (Vec<i64>, bool) {
         let Some(due) = clock.due(now, must) else { return (vec![], false) };
         clock.sent(due);

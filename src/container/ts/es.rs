@@ -1,5 +1,4 @@
-//! Elementary streams: how each codec's frames are written, and what the map
-//! says of them.
+//! Elementary streams: how each codec's frames are written, and how the map describes them.
 
 use bytes::Bytes;
 
@@ -7,40 +6,39 @@ use super::pes;
 use crate::codec::{aac, h264, h265, opus};
 use crate::media::{Codec, Frame, Track, nal};
 
-/// The form in which the frames of a track are written.
+/// The way in which the frames of a track are written.
 pub(super) enum Coding {
     /// Access units of H.264.
     H264(Units),
     /// Access units of H.265.
     H265(Units),
-    /// Raw AAC behind ADTS headers.
+    /// Raw AAC, with ADTS headers.
     Aac(aac::Config),
-    /// Opus packets behind control headers; with the descriptors that say so.
+    /// Opus packets with control headers; contains the descriptors.
     Opus([u8; 10]),
-    /// MPEG audio as it is, of MPEG-1 or else MPEG-2.
+    /// MPEG audio unchanged, of MPEG-1 or of MPEG-2.
     Mp3 { mpeg1: bool },
-    /// AC-3 as it is.
+    /// AC-3 unchanged.
     Ac3,
-    /// E-AC-3 as it is.
+    /// E-AC-3 unchanged.
     Eac3,
 }
 
-/// The conversion of NAL units with length prefixes into a byte stream.
+/// Converts NAL units with length prefixes to a byte stream.
 pub(super) struct Units {
     unit_type: fn(&[u8]) -> u8,
-    /// An access unit delimiter for any kind of picture.
+    /// An access unit delimiter that allows any kind of picture.
     delimiter: &'static [u8],
     /// The record's parameter sets.
     sets: Vec<Bytes>,
-    /// Types, as bits, that give way to `delimiter` in all access units.
+    /// The types, as bits, that `delimiter` replaces in all access units.
     delimiters: u64,
-    /// Types, as bits, that give way to `sets` in those that begin with them.
+    /// The types, as bits, that `sets` replaces in key frames.
     supplied: u64,
 }
 
 impl Coding {
-    /// That of `track`; `None` if transport streams do not carry it or its
-    /// record is unfit.
+    /// The coding of `track`; `None` if transport streams do not carry it or its record is invalid.
     pub(super) fn of(track: &Track) -> Option<Self> {
         let record = &track.params.record;
         Some(match track.codec {
@@ -52,7 +50,7 @@ impl Coding {
                 Self::Aac(config)
             }
             Codec::Opus => {
-                // channel_config_code has other words for other tables, which few decoders know
+                // channel_config_code can describe other channel layouts, but few decoders know them
                 let head = opus::Head::parse(record).ok().filter(|_| opus::Head::is_usual(record))?;
                 Self::Opus(opus_descriptors(head.channels))
             }
@@ -63,7 +61,7 @@ impl Coding {
         })
     }
 
-    /// stream_type. Table 2-34; 0x81 and 0x87 are those of ATSC A/53.
+    /// stream_type. Table 2-34; ATSC A/53 defines 0x81 and 0x87.
     pub(super) fn stream_type(&self) -> u8 {
         match self {
             Self::H264(_) => 0x1b,
@@ -96,14 +94,14 @@ impl Coding {
         }
     }
 
-    /// Bytes that `frame` becomes; `None` if there is nothing in it to send.
+    /// The number of bytes that `frame` takes; `None` if there is nothing to send.
     pub(super) fn len(&self, frame: &Frame) -> Option<usize> {
         let mut len: usize = 0;
         self.write(frame, |piece| len = len.saturating_add(piece.len()))?;
         Some(len)
     }
 
-    /// Gives the bytes that `frame` becomes, piece by piece.
+    /// Passes the bytes of `frame` to `put`, piece by piece.
     pub(super) fn write(&self, frame: &Frame, mut put: impl FnMut(&[u8])) -> Option<()> {
         let data = &frame.data[..];
         if data.is_empty() {
@@ -151,11 +149,11 @@ impl Units {
     }
 
     fn write(&self, frame: &Frame, mut put: impl FnMut(&[u8])) -> Option<()> {
-        let (gone, sets) = match frame.key {
+        let (dropped, sets) = match frame.key {
             true => (self.delimiters | self.supplied, &self.sets[..]),
             false => (self.delimiters, &[][..]),
         };
-        let stays = |unit: &&[u8]| !unit.is_empty() && gone >> (self.unit_type)(unit) & 1 == 0;
+        let stays = |unit: &&[u8]| !unit.is_empty() && dropped >> (self.unit_type)(unit) & 1 == 0;
         let mut units = nal::units(&frame.data).filter(stays).peekable();
         units.peek()?;
         put(self.delimiter);
@@ -167,8 +165,8 @@ impl Units {
     }
 }
 
-/// opus_control_header(): its prefix, no flags, and the packet's size as a sum
-/// of bytes. Draft ETSI TS "Opus Interactive Audio Codec; Transport Multiplexing".
+/// Writes opus_control_header(): its prefix, no flags, and the packet's size as a sum of bytes. Draft ETSI TS "Opus
+/// Interactive Audio Codec; Transport Multiplexing".
 fn put_control_header(len: usize, put: &mut impl FnMut(&[u8])) {
     put(&[0x7f, 0xe0]);
     for _ in 0..len / 255 {
@@ -177,8 +175,8 @@ fn put_control_header(len: usize, put: &mut impl FnMut(&[u8])) {
     put(&[(len % 255) as u8]);
 }
 
-/// A registration descriptor, and the extension descriptor of DVB with the
-/// channel_config_code, which counts channels in the orders of Vorbis.
+/// A registration descriptor, and DVB's extension descriptor with the channel_config_code, which is the number of
+/// channels in Vorbis order.
 fn opus_descriptors(channels: u8) -> [u8; 10] {
     [0x05, 4, b'O', b'p', b'u', b's', 0x7f, 2, 0x80, channels]
 }

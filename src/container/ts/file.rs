@@ -1,4 +1,4 @@
-//! A file of packets, whatever stands between them.
+//! Reads a file of packets, which may have other bytes between them.
 
 use super::SIZE;
 use super::demux::Demux;
@@ -8,36 +8,36 @@ use crate::container::{Event, Fault, FileReader, Storage};
 /// Reads a file.
 pub struct Reader {
     demux: Demux,
-    /// The file position of the window, and the bytes from one sync byte to the next.
+    /// The offset of the window in the file, and the bytes from one sync byte to the next.
     at: u64,
     stride: usize,
-    /// Packets that were read, and how far they are used.
+    /// Bytes of packets, and the number of them that were used.
     window: Vec<u8>,
     used: usize,
 }
 
-/// Bytes before the first packet's sync byte, and from one to the next: plain, with the
-/// times of recorders (M2TS), with checksums.
+/// Bytes before the first sync byte, and from one to the next: plain packets, packets with recorders' timestamps
+/// (M2TS), packets with checksums.
 const LAYOUTS: [(usize, usize); 3] = [(0, SIZE), (4, 192), (0, 204)];
-/// Bytes of the longest layout.
+/// The number of bytes needed to detect the layout.
 pub const LOOK: usize = 2 * 204;
 /// Bytes that are read at once.
 const WINDOW: usize = 32 << 10;
 
-/// The layout of the packets that a file begins with, if it does.
+/// The layout of the packets at the start of a file; `None` if there are none.
 fn layout(head: &[u8]) -> Option<(usize, usize)> {
     let is_sync = |at: usize| head.get(at).is_none_or(|byte| *byte == 0x47);
     LAYOUTS.into_iter().find(|(at, stride)| head.len() > *at && is_sync(*at) && is_sync(at + stride))
 }
 
 impl Reader {
-    /// A reader of a file that begins with `head`, if it is one.
+    /// Opens a file that begins with `head`; `None` if it is not a transport stream.
     pub fn open(head: &[u8], max_frame: usize) -> Option<Self> {
         let (at, stride) = layout(head)?;
         Some(Self { demux: Demux::new(max_frame), at: at as u64, stride, window: Vec::new(), used: 0 })
     }
 
-    /// Brings the next packet to the front of the window; false at the end.
+    /// Reads until the window contains a whole packet; false at the end of the file.
     fn fill(&mut self, storage: &mut dyn Storage) -> Result<bool, Fault> {
         let left = |reader: &Self| reader.window.len().saturating_sub(reader.used);
         if left(self) >= SIZE {
@@ -51,7 +51,7 @@ impl Reader {
         Ok(left(self) >= SIZE)
     }
 
-    /// Passes over bytes up to the next packet.
+    /// Skips bytes up to the next packet.
     fn find_sync(&mut self) {
         let rest = self.window.get(self.used..).unwrap_or_default();
         let sync =

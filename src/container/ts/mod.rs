@@ -1,10 +1,8 @@
-//! MPEG transport stream. ISO/IEC 13818-1, ITU-T H.222.0; sections are the
-//! former's.
+//! MPEG transport stream. ISO/IEC 13818-1, ITU-T H.222.0; section numbers are those of the former.
 //!
-//! `psi` says what there is, `es` turns frames into the bytes of elementary
-//! streams, `pes` puts times on them, `packet` cuts them to 188 bytes, `clock`
-//! decides on clock references, and `mux` has the order of it all. `demux` reads what
-//! others have written.
+//! `psi` writes the tables of streams, `es` turns frames into the bytes of elementary streams, and `pes` adds their
+//! times. `packet` cuts them into packets of 188 bytes, `clock` decides when clock references are due, and `mux`
+//! combines these. `demux` reads streams of other programs.
 
 mod clock;
 #[cfg(feature = "record")]

@@ -1,4 +1,4 @@
-//! The packer: frames of all tracks, in the order in which they come.
+//! The packer of frames of all tracks, in the order of their arrival.
 
 use super::clock::{Clock, Due};
 use super::es::Coding;
@@ -13,14 +13,14 @@ use crate::media::{Frame, Hz, Kind, MAX_TRACKS, Ticks, Track, Tracks};
 #[derive(Default)]
 pub(super) struct Ts {
     psi: Psi,
-    /// The time at which the tables were sent last, at 90 kHz.
-    told: Option<i64>,
+    /// The time at which the tables were last sent, at 90 kHz.
+    tables_sent: Option<i64>,
     clock: Clock,
-    /// One for each PID from `FIRST_PID` on.
+    /// One lane for each PID from `FIRST_PID` on.
     lanes: [Lane; MAX_TRACKS + 1],
 }
 
-/// A PID, which stays with a track whatever its codec becomes.
+/// The state of a PID, which a track keeps even if its codec changes.
 #[derive(Default)]
 struct Lane {
     track: Option<(Kind, u8)>,
@@ -32,7 +32,7 @@ struct Lane {
     jumped: bool,
 }
 
-/// The packets that one frame takes, planned before anything is written.
+/// The packets that one frame takes, decided before anything is written.
 struct Plan {
     lane: usize,
     clock_lane: usize,
@@ -41,10 +41,10 @@ struct Plan {
     /// Whether the tables are due.
     tables: bool,
     references: Option<Due>,
-    /// In the frame's first packet.
+    /// The adaptation field of the frame's first packet.
     first: Adaptation,
     head: Head,
-    /// Bytes behind `head`.
+    /// Bytes after `head`.
     len: usize,
 }
 
@@ -53,7 +53,7 @@ impl Mux for Ts {
         Coding::of(track).is_some()
     }
 
-    /// Nothing: viewers begin with a packet that brings the tables along.
+    /// Nothing: viewers begin with a packet that contains the tables.
     fn head(&self, _: &Tracks, _: Ticks) -> Packed {
         Vec::new().into()
     }
@@ -66,12 +66,12 @@ impl Mux for Ts {
         if !self.psi.set(pid(clock_lane), &entries) {
             return Vec::new().into();
         }
-        self.told = Some(at.rescale(Hz::MS, Hz::MPEG).0);
+        self.tables_sent = Some(at.rescale(Hz::MS, Hz::MPEG).0);
         self.psi.next().to_vec().into()
     }
 
     fn discontinuity(&mut self) {
-        self.told = None;
+        self.tables_sent = None;
         self.clock.jump();
         for lane in &mut self.lanes {
             lane.jumped = true;
@@ -84,7 +84,7 @@ impl Mux for Ts {
 }
 
 impl Ts {
-    /// Gives each carried track a lane, and frees those of tracks that are gone.
+    /// Gives each carried track a lane, and frees the lanes of removed tracks.
     fn assign(&mut self, tracks: &Tracks) {
         for lane in &mut self.lanes {
             let track = lane.track.and_then(|(kind, id)| tracks.find(kind, id));
@@ -104,7 +104,8 @@ impl Ts {
         }
     }
 
-    /// A lane for a track: that of the first of its kind, or any behind these two.
+    /// A free lane for a track: lane 0 for the first video track, lane 1 for the first audio track, or any after
+    /// them.
     fn free(&mut self, kind: Kind) -> Option<&mut Lane> {
         let home = match kind {
             Kind::Video => 0,
@@ -114,7 +115,7 @@ impl Ts {
         self.lanes.iter_mut().enumerate().find(|(at, lane)| fits(*at, lane)).map(|(_, lane)| lane)
     }
 
-    /// The lane that has the clock: the first with pictures, or else with sound.
+    /// The lane that carries the clock: the first with video, otherwise the first with audio.
     fn clock_lane(&self) -> Option<usize> {
         let first = |kind| self.lanes.iter().position(|lane| lane.carries(kind));
         first(Kind::Video).or_else(|| first(Kind::Audio))
@@ -139,7 +140,8 @@ impl Ts {
         let has_clock = clock_lane == at;
         let references = self.clock.due(now, has_clock && video);
         let own = references.filter(|_| has_clock);
-        let tables = video && frame.key || self.told.is_none_or(|told| now.abs_diff(told) >= REPEAT);
+        let tables = video && frame.key
+            || self.tables_sent.is_none_or(|tables_sent| now.abs_diff(tables_sent) >= TABLE_INTERVAL);
         Some(Plan {
             lane: at,
             clock_lane,
@@ -156,7 +158,7 @@ impl Ts {
         })
     }
 
-    /// Writes what was planned. Nothing changes if the account refuses.
+    /// Writes the plan. Nothing changes if the account refuses.
     fn pack(&mut self, frame: &Frame, plan: Plan, account: &Account) -> Result<Packed, OverBudget> {
         let tables = if plan.tables { self.psi.len() } else { 0 };
         let pictures = self.lanes.iter().any(|lane| lane.carries(Kind::Video));
@@ -165,7 +167,7 @@ impl Ts {
         let mut out = BlockMut::new(account, size)?;
         if plan.tables {
             out.fill(self.psi.next());
-            self.told = Some(plan.now);
+            self.tables_sent = Some(plan.now);
         }
         if let Some(due) = plan.references {
             let next = self.lanes.get(plan.clock_lane).map_or(0, |lane| lane.counter);
@@ -192,7 +194,7 @@ impl Plan {
         self.head.bytes().len().saturating_add(self.len)
     }
 
-    /// Packets beside those of the tables.
+    /// The number of packets, without those of the tables.
     fn packets(&self) -> usize {
         let alone = self.references.map_or(0, |due| due.alone(self.has_clock()).len());
         alone + packet::count(self.len(), &self.first)
@@ -223,11 +225,10 @@ fn pid(at: usize) -> u16 {
     FIRST_PID + at as u16
 }
 
-/// The PID of the first video track; that of the first audio track follows,
-/// then those of all others.
+/// The PID of the first video track. The first audio track has the next one, and all other tracks follow.
 const FIRST_PID: u16 = 0x100;
-/// The delay of presentation behind the clock: 700 ms, for tracks that are apart and for decoders
-/// that gather frames first.
+/// The delay of presentation after the clock: 700 ms, for tracks that are not in step and for decoders that buffer
+/// frames.
 const DELAY: Ticks = Ticks(63_000);
-/// The longest time without tables: 500 ms.
-const REPEAT: u64 = 45_000;
+/// The maximum interval between tables: 500 ms.
+const TABLE_INTERVAL: u64 = 45_000;

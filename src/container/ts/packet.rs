@@ -4,7 +4,7 @@ use crate::budget::BlockMut;
 
 /// Bytes of a packet.
 pub const SIZE: usize = 188;
-/// Bytes of a packet behind its header.
+/// Bytes of a packet after its header.
 pub(super) const ROOM: usize = 184;
 
 /// A header, the first fields of transport_packet(). Section 2.4.3.2.
@@ -13,7 +13,7 @@ pub(super) fn header(pid: u16, start: bool, content: Content, counter: u8) -> [u
     [0x47, u8::from(start) << 6 | high, low, (content as u8) << 4 | counter & 0xf]
 }
 
-/// adaptation_field_control: what is behind a header. Table 2-5.
+/// adaptation_field_control: the content after a header. Table 2-5.
 #[derive(Clone, Copy)]
 pub(super) enum Content {
     Payload = 1,
@@ -24,7 +24,7 @@ pub(super) enum Content {
 /// adaptation_field(). Section 2.4.3.4.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Adaptation {
-    /// The counter or the clock does not continue here.
+    /// The counter or the clock jumps here.
     pub(super) discontinuity: bool,
     /// Decoding can begin here.
     pub(super) random_access: bool,
@@ -33,7 +33,7 @@ pub(super) struct Adaptation {
 }
 
 impl Adaptation {
-    /// Bytes that it takes without stuffing.
+    /// Its length in bytes without stuffing.
     pub(super) fn len(&self) -> usize {
         match self.pcr {
             Some(_) => 8,
@@ -42,7 +42,7 @@ impl Adaptation {
         }
     }
 
-    /// Writes it stuffed to `len` bytes, which are at least its own.
+    /// Writes the field, stuffed to `len` bytes; `len` must not be less than `self.len()`.
     fn write(&self, len: usize, out: &mut BlockMut) {
         let Some(length) = len.checked_sub(1) else { return };
         out.fill(&[length as u8]);
@@ -57,29 +57,29 @@ impl Adaptation {
     }
 }
 
-/// Writes a packet that has an adaptation field alone. It does not count:
-/// `next` is the counter of the PID's next packet that has a payload.
+/// Writes a packet with only an adaptation field. It does not increase the counter: `next` is the counter of the
+/// PID's next packet with a payload.
 pub(super) fn lone(out: &mut BlockMut, pid: u16, next: u8, adaptation: Adaptation) {
     out.fill(&header(pid, false, Content::Adaptation, next.wrapping_sub(1)));
     adaptation.write(ROOM, out);
 }
 
-/// Packets that a payload of `len` bytes fills behind `first` in the first of them.
+/// The number of packets for a payload of `len` bytes, with `first` in the first of them.
 pub(super) fn count(len: usize, first: &Adaptation) -> usize {
     1 + len.saturating_sub(ROOM - first.len()).div_ceil(ROOM)
 }
 
-/// Cuts a payload that comes piece by piece into packets of one PID.
+/// Cuts a payload, given piece by piece, into packets of one PID.
 pub(super) struct Cutter<'a> {
     out: &'a mut BlockMut,
     pid: u16,
     counter: &'a mut u8,
-    /// Of the packet that is opened next.
+    /// The adaptation field of the next packet.
     adaptation: Adaptation,
     start: bool,
-    /// Payload that no packet was opened for yet.
+    /// Bytes of the payload that do not belong to an opened packet.
     left: usize,
-    /// Payload that the open packet has still room for.
+    /// Bytes of the payload that still fit into the open packet.
     room: usize,
 }
 
@@ -89,7 +89,7 @@ impl<'a> Cutter<'a> {
         Self { out, pid, counter, adaptation: first, start: true, left: len, room: 0 }
     }
 
-    /// Appends a piece; bytes beyond the length that was told are lost.
+    /// Appends a piece; bytes beyond the length that was given to `new` are lost.
     pub(super) fn put(&mut self, mut piece: &[u8]) {
         while !piece.is_empty() {
             if self.room == 0 {
@@ -105,7 +105,7 @@ impl<'a> Cutter<'a> {
         }
     }
 
-    /// Begins a packet; the last is stuffed to its full size.
+    /// Begins a packet; the last packet is stuffed to its full size.
     fn open(&mut self) {
         self.room = self.left.min(ROOM - self.adaptation.len());
         if self.room == 0 {

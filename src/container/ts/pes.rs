@@ -2,17 +2,16 @@
 
 use crate::container::Head;
 
-/// The times of a frame at 90 kHz; 33 bits of them are sent.
+/// The times of a frame at 90 kHz; their lower 33 bits are sent.
 #[derive(Clone, Copy)]
 pub(super) struct Times {
     /// Its presentation time.
     pub(super) pts: i64,
-    /// Its decode time; sent only if the two differ.
+    /// Its decode time; sent only if it differs.
     pub(super) dts: i64,
 }
 
-/// The header before `len` bytes of one frame; `None` if these are too many.
-/// Only video may leave its length unsaid.
+/// The header before the `len` bytes of a frame; `None` if the length does not fit. Only video may omit its length.
 pub(super) fn header(stream_id: u8, times: Times, len: usize) -> Option<Head> {
     let both = times.pts != times.dts;
     let fields: u8 = if both { 10 } else { 5 };
@@ -38,10 +37,10 @@ pub(super) fn header(stream_id: u8, times: Times, len: usize) -> Option<Head> {
 pub(super) const VIDEO: u8 = 0xe0;
 /// stream_id of MPEG audio.
 pub(super) const AUDIO: u8 = 0xc0;
-/// private_stream_1, for what the table does not know.
+/// private_stream_1, for codecs that the table does not contain.
 pub(super) const PRIVATE: u8 = 0xbd;
 
-/// 33 bits in three parts behind a tag, each closed by a marker bit.
+/// 33 bits in three parts after a tag, each followed by a marker bit.
 fn timestamp(tag: u8, time: i64) -> [u8; 5] {
     let time = time as u64;
     [

@@ -1,4 +1,4 @@
-//! Program specific information: which streams there are. Section 2.4.4.
+//! Writes program specific information: the list of streams. Section 2.4.4.
 
 use super::packet::{self, Content, ROOM, SIZE};
 use crate::wire::Writer;
@@ -16,10 +16,10 @@ pub(super) struct Entry<'a> {
     pub(super) descriptors: &'a [u8],
 }
 
-/// The two tables, as the two packets that carry them; they are always sent together.
+/// The two tables, each in one packet; they are always sent together.
 #[derive(Default)]
 pub(super) struct Psi {
-    /// As they were sent last, or nothing while there are no streams.
+    /// The packets that were last sent; empty while there are no streams.
     packets: Vec<u8>,
     /// The content of the map without its version.
     map: Vec<u8>,
@@ -28,8 +28,7 @@ pub(super) struct Psi {
 }
 
 impl Psi {
-    /// Takes in which streams there are and which has the clock; says whether
-    /// that changes the map.
+    /// Sets the streams and the PID of the clock; true if that changes the map.
     pub(super) fn set(&mut self, clock: u16, entries: &[Entry]) -> bool {
         let map = map(clock, entries);
         if map == self.map {
@@ -50,15 +49,14 @@ impl Psi {
         self.packets.len()
     }
 
-    /// The packets to be sent next.
+    /// The packets to send next.
     pub(super) fn next(&mut self) -> &[u8] {
         self.counter = self.counter.wrapping_add(1);
         count_tables(&mut self.packets, self.counter);
         &self.packets
     }
 
-    /// Appends a packet with a section. Even with all tracks of a stream in it
-    /// the map does not need a second one.
+    /// Appends a packet with a section. The map of all tracks of a stream fits into one packet.
     fn table(&mut self, pid: u16, section: &[u8]) {
         let end = self.packets.len() + SIZE;
         self.packets.bytes(&packet::header(pid, true, Content::Payload, self.counter));
@@ -71,14 +69,14 @@ impl Psi {
 /// Bytes of the packets of both tables.
 pub const TABLES: usize = 2 * SIZE;
 
-/// The tables that a unit begins with, if it does, and the rest of it.
+/// Splits a unit into the tables at its start, if it has them, and the rest.
 pub fn split_tables(unit: &[u8]) -> (&[u8], &[u8]) {
     let first = packet::header(0, true, Content::Payload, 0);
     let begins = unit.first_chunk().is_some_and(|[a, b, c, d]| [*a, *b, *c, *d & 0xf0] == first);
     unit.split_at_checked(TABLES).filter(|_| begins).unwrap_or((&[], unit))
 }
 
-/// Numbers the packets of tables. continuity_counter, section 2.4.3.3.
+/// Sets the counters of the tables' packets. continuity_counter, section 2.4.3.3.
 pub fn count_tables(packets: &mut [u8], counter: u8) {
     for packet in packets.chunks_exact_mut(SIZE) {
         if let Some(byte) = packet.get_mut(3) {
@@ -87,8 +85,7 @@ pub fn count_tables(packets: &mut [u8], counter: u8) {
     }
 }
 
-/// A section from its table_id to its CRC. Sections 2.4.4.3 and 2.4.4.8 have
-/// these fields in common.
+/// A section from its table_id to its CRC, with the fields that sections 2.4.4.3 and 2.4.4.8 share.
 fn section(table_id: u8, version: u8, content: &[u8]) -> Vec<u8> {
     let mut out = Vec::with_capacity(ROOM);
     out.u8(table_id);
@@ -101,7 +98,7 @@ fn section(table_id: u8, version: u8, content: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The programs of a PAT: one.
+/// The content of a PAT with one program.
 fn association() -> Vec<u8> {
     let mut out = Vec::new();
     out.u16(1);
@@ -109,7 +106,7 @@ fn association() -> Vec<u8> {
     out
 }
 
-/// The streams of a PMT.
+/// The content of a PMT.
 fn map(clock: u16, entries: &[Entry]) -> Vec<u8> {
     let mut out = Vec::new();
     out.u16(0xe000 | clock);

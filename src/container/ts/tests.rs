@@ -10,7 +10,7 @@ const DELAY: u64 = 63_000;
 const AVCC: &str = "0164001effe1001a6764001eacd940a02ff97011000003000100000300320f162d9601000468ef8fcb";
 const OPUS_HEAD: &str = "4f70757348656164 0102 3801 80bb0000 0000 00";
 
-/// A mux, and what it gave.
+/// A mux and its output.
 struct Bench {
     mux: Box<dyn Mux>,
     tracks: Tracks,
@@ -117,7 +117,7 @@ fn a_key_frame_is_enough_to_begin_with() {
 fn sound_alone_has_the_clock_and_the_tables() {
     let mut bench = Bench::new(&[Codec::Opus]);
     bench.out.clear();
-    bench.mux.discontinuity(); // somebody joins
+    bench.mux.discontinuity(); // a viewer joins
     for nth in 0..100 {
         bench.audio(nth * 20);
     }
@@ -126,7 +126,7 @@ fn sound_alone_has_the_clock_and_the_tables() {
     assert_eq!(ts.streams[0].pes.len(), 100);
     assert_eq!(ts.streams[0].pes[0].data[..5], [0x7f, 0xe0, 255, 45, 9]);
     assert_eq!(ts.pcrs.len(), 25);
-    // at first, and three repeats in two seconds
+    // at first, and three times in two seconds
     assert_eq!(ts.versions, [0; 4]);
 }
 

@@ -1,4 +1,4 @@
-//! Boxes in a file. ISO/IEC 14496-12 section 4.2.
+//! Reads boxes in a file. ISO/IEC 14496-12 section 4.2.
 
 use crate::container::{Fault, Storage};
 
@@ -9,16 +9,16 @@ pub type Name = [u8; 4];
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BoxAt {
     pub(super) name: Name,
-    /// Its first byte, that of its size.
+    /// The offset of its first byte, which belongs to its size.
     pub(super) start: u64,
-    /// The first byte of its content.
+    /// The offset of its content.
     pub(super) body: u64,
-    /// The byte behind it.
+    /// The offset of its end.
     pub(super) end: u64,
 }
 
 impl BoxAt {
-    /// The file as if it were a box.
+    /// The whole file as if it were a box.
     pub(super) fn file(storage: &dyn Storage) -> Self {
         Self { name: *b"file", start: 0, body: 0, end: storage.len() }
     }
@@ -28,12 +28,12 @@ impl BoxAt {
         self.end.saturating_sub(self.body)
     }
 
-    /// The same box, with a content that begins `bytes` later.
+    /// The same box, without the first `bytes` bytes of its content.
     pub(super) fn behind(self, bytes: u64) -> Self {
         Self { body: self.body.saturating_add(bytes).min(self.end), ..self }
     }
 
-    /// The first bytes of the content, as many as `N`.
+    /// The first `N` bytes of the content.
     pub(super) fn first<const N: usize>(&self, storage: &mut dyn Storage) -> Result<[u8; N], Fault> {
         let mut bytes = [0; N];
         if self.len() < N as u64 || storage.read_at(self.body, &mut bytes)? < N {
@@ -42,7 +42,7 @@ impl BoxAt {
         Ok(bytes)
     }
 
-    /// The content, but no more than `most` bytes of it.
+    /// The content, cut at `most` bytes.
     pub(super) fn content(&self, storage: &mut dyn Storage, most: usize) -> Result<Vec<u8>, Fault> {
         let mut bytes = vec![0; usize::try_from(self.len()).unwrap_or(most).min(most)];
         let got = storage.read_at(self.body, &mut bytes)?;
@@ -51,7 +51,7 @@ impl BoxAt {
     }
 }
 
-/// Goes over the boxes in another, one after the other.
+/// Iterates over the boxes in another box.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Walk {
     at: u64,
@@ -64,7 +64,7 @@ impl Walk {
         Self { at: parent.body, end: parent.end }
     }
 
-    /// The next; `None` behind the last. One that is cut off ends where its parent does.
+    /// The next box; `None` after the last. A box that is cut off ends where its parent ends.
     pub(super) fn next(&mut self, storage: &mut dyn Storage) -> Result<Option<BoxAt>, Fault> {
         let mut head = [0; 16];
         let got = storage.read_at(self.at, &mut head)?;
@@ -74,7 +74,7 @@ impl Walk {
             return Ok(None);
         }
         let (head, size) = match u32::from_be_bytes([s0, s1, s2, s3]) {
-            0 => (8, left), // to the end
+            0 => (8, left), // up to the end of the parent
             1 if got < 16 => return Ok(None),
             1 => (16, u64::from_be_bytes(large)),
             size => (8, u64::from(size)),
@@ -88,10 +88,10 @@ impl Walk {
     }
 }
 
-/// The first box of that name in `parent`.
+/// The first box with this name in `parent`.
 pub(super) fn find(storage: &mut dyn Storage, parent: &BoxAt, name: &Name) -> Result<Option<BoxAt>, Fault> {
     let mut walk = Walk::over(parent);
-    for _ in 0..MANY {
+    for _ in 0..MAX_BOXES {
         match walk.next(storage)? {
             Some(found) if found.name == *name => return Ok(Some(found)),
             Some(_) => {}
@@ -101,7 +101,7 @@ pub(super) fn find(storage: &mut dyn Storage, parent: &BoxAt, name: &Name) -> Re
     Err(Fault::Broken("boxes without end"))
 }
 
-/// The first box at the end of a path of boxes.
+/// The box at the end of a path; the first of each name.
 pub(super) fn dig(storage: &mut dyn Storage, from: &BoxAt, path: &[&Name]) -> Result<Option<BoxAt>, Fault> {
     let mut at = *from;
     for name in path {
@@ -113,5 +113,5 @@ pub(super) fn dig(storage: &mut dyn Storage, from: &BoxAt, path: &[&Name]) -> Re
     Ok(Some(at))
 }
 
-/// So many boxes are looked at for one that must be there.
-pub(super) const MANY: usize = 4096;
+/// The maximum number of boxes that are read in search of one.
+pub(super) const MAX_BOXES: usize = 4096;

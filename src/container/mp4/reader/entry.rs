@@ -1,5 +1,4 @@
-//! A track's coding, from its sample entry. ISO/IEC 14496-12 section 8.5.2, and the binding
-//! of each codec.
+//! Reads a track's codec from its sample entry. ISO/IEC 14496-12 section 8.5.2, and the binding of each codec.
 
 use bytes::Bytes;
 
@@ -13,11 +12,11 @@ use crate::wire::{Reader as Fields, Short, Writer};
 pub(super) enum Entry {
     /// A codec, and its decoder record; empty if it has none.
     Known(Codec, Bytes),
-    /// Something that has no place here.
+    /// A codec that runnel does not carry.
     Unknown(Name),
 }
 
-/// Entries, and the box in each that has the decoder record.
+/// Sample entries, and the decoder configuration box in each.
 const CODECS: &[(&Name, Codec, &Name)] = &[
     (b"avc1", Codec::H264, b"avcC"),
     (b"avc3", Codec::H264, b"avcC"),
@@ -34,8 +33,8 @@ const CODECS: &[(&Name, Codec, &Name)] = &[
     (b"ec-3", Codec::Eac3, b"dec3"),
 ];
 
-/// objectTypeIndication of the codecs in `mp4a`. ISO/IEC 14496-1 table 5, and the
-/// registration authority's.
+/// objectTypeIndication of the codecs in `mp4a`. ISO/IEC 14496-1 table 5, and the list of the registration
+/// authority.
 const OBJECT_TYPES: &[(u8, Codec)] = &[
     (0x40, Codec::Aac),
     (0x66, Codec::Aac),
@@ -48,8 +47,8 @@ const OBJECT_TYPES: &[(u8, Codec)] = &[
     (0xad, Codec::Opus),
 ];
 
-/// The longest box of a decoder's configuration that is looked at.
-const MOST: usize = 8 << 10;
+/// The maximum number of bytes that are read of a decoder configuration box.
+const MAX_CONFIG: usize = 8 << 10;
 
 /// Reads the first entry of `stsd`.
 pub(super) fn read(storage: &mut dyn Storage, stsd: &BoxAt, kind: Kind) -> Result<Entry, Fault> {
@@ -71,12 +70,12 @@ pub(super) fn read(storage: &mut dyn Storage, stsd: &BoxAt, kind: Kind) -> Resul
     if found.is_none() && *codec == Codec::Aac {
         found = dig(storage, &inner, &[b"wave", config])?;
     }
-    let content = found.map(|found| found.content(storage, MOST)).transpose()?.unwrap_or_default();
-    // one that is damaged leaves the other tracks as they are
+    let content = found.map(|found| found.content(storage, MAX_CONFIG)).transpose()?.unwrap_or_default();
+    // a damaged entry must not stop the other tracks
     Ok(record(*codec, &content).unwrap_or(Entry::Unknown(entry.name)))
 }
 
-/// The record, as frames elsewhere have it.
+/// Converts the box to the decoder record that is used inside runnel.
 fn record(codec: Codec, content: &[u8]) -> Result<Entry, Short> {
     let record = match codec {
         Codec::Aac => return elementary(content),
@@ -88,7 +87,7 @@ fn record(codec: Codec, content: &[u8]) -> Result<Entry, Short> {
     Ok(Entry::Known(codec, record))
 }
 
-/// OpusHead out of the OpusSpecificBox, which has the other byte order.
+/// Converts OpusSpecificBox to OpusHead, which is little-endian.
 fn opus_head(content: &[u8]) -> Result<Vec<u8>, Short> {
     let mut fields = Fields::new(content);
     let [_version, channels, s1, s0, r3, r2, r1, r0, g1, g0] = fields.array()?;
@@ -125,7 +124,7 @@ fn elementary(content: &[u8]) -> Result<Entry, Short> {
     Ok(Entry::Known(*codec, record))
 }
 
-/// The tag of the next descriptor, and its content.
+/// Reads the tag of the next descriptor, and its content.
 fn descriptor<'a>(fields: &mut Fields<'a>) -> Result<(u8, Fields<'a>), Short> {
     let tag = fields.u8()?;
     let mut len: usize = 0;

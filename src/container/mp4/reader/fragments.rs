@@ -1,21 +1,21 @@
-//! Samples in movie fragments. ISO/IEC 14496-12 section 8.8.
+//! Reads samples in movie fragments. ISO/IEC 14496-12 section 8.8.
 
 use super::Sample;
-use super::boxes::{BoxAt, MANY, Walk, find};
+use super::boxes::{BoxAt, MAX_BOXES, Walk, find};
 use super::table::Table;
 use crate::container::{Fault, Storage};
 
-/// The samples of one track, wherever in the file its fragments are.
+/// The samples of one track, in all fragments of the file.
 pub(super) struct Fragments {
-    /// The track's number in the file.
+    /// track_ID.
     id: u32,
     usual: Usual,
-    /// Over the boxes of the file, of a fragment, and of this track's part of it.
+    /// Iterates over the boxes of the file, of a fragment, and of this track's `traf`.
     file: Walk,
     fragment: Option<(BoxAt, Walk)>,
     part: Option<Part>,
     run: Option<Run>,
-    /// The decode time of the next sample, once one is known.
+    /// The decode time of the next sample, if it is known.
     dts: Option<i64>,
 }
 
@@ -31,37 +31,37 @@ struct Usual {
 struct Part {
     walk: Walk,
     usual: Usual,
-    /// The file position that its runs' data offsets count from.
+    /// The offset in the file to which the runs' data offsets are relative.
     base: u64,
-    /// The file position behind the last run's samples.
+    /// The offset in the file at which the last run's samples end.
     end: u64,
 }
 
-/// Samples one behind the other: `trun`.
+/// Consecutive samples: `trun`.
 struct Run {
     table: Table,
     left: u32,
     flags: u32,
-    /// Flags of the first sample, if they are others.
+    /// Flags of the first sample, if they differ.
     first: Option<u32>,
     usual: Usual,
     at: u64,
 }
 
-/// The result of one step in a file.
+/// The result of reading one box or sample.
 pub(super) enum Next {
     Sample(Sample),
-    /// Boxes that are none of ours.
+    /// A box that is not needed, or only opened.
     Nothing,
     End,
 }
 
 impl Fragments {
-    /// The samples of track `id`; `extends` is `mvex`, the movie's box with the defaults.
+    /// Opens the samples of track `id`; `extends` is `mvex`, which contains the movie's defaults.
     pub(super) fn open(storage: &mut dyn Storage, id: u32, extends: &BoxAt) -> Result<Self, Fault> {
         let mut usual = Usual::default();
         let mut walk = Walk::over(extends);
-        for _ in 0..MANY {
+        for _ in 0..MAX_BOXES {
             let Some(found) = walk.next(storage)? else { break };
             if found.name == *b"trex" {
                 let mut fields = Table::over(&found.behind(4));
@@ -77,7 +77,7 @@ impl Fragments {
         Ok(Self { id, usual, file, fragment: None, part: None, run: None, dts: None })
     }
 
-    /// Makes one step. `dts` is the decode time of the next sample if the file does not say.
+    /// Reads one box or sample. `dts` is the decode time of the next sample if the file gives none.
     pub(super) fn next(&mut self, storage: &mut dyn Storage, dts: i64) -> Result<Next, Fault> {
         if let Some(run) = &mut self.run {
             match run.next(storage, self.dts.get_or_insert(dts))? {
@@ -113,7 +113,7 @@ impl Fragments {
         Ok(Next::Nothing)
     }
 
-    /// `traf`, if it is of this track: `tfhd` and `tfdt`.
+    /// Opens a `traf` if it belongs to this track: reads `tfhd` and `tfdt`.
     fn open_part(&mut self, storage: &mut dyn Storage, traf: &BoxAt, base: u64) -> Result<Option<Part>, Fault> {
         let head = find(storage, traf, b"tfhd")?.ok_or(Fault::Broken("a fragment of no track"))?;
         let mut fields = Table::over(&head);
@@ -126,8 +126,8 @@ impl Fragments {
             fields.u32(storage)?; // sample_description_index
         }
         let mut usual = self.usual;
-        let said = [(0x8, &mut usual.duration), (0x10, &mut usual.len), (0x20, &mut usual.flags)];
-        for (flag, value) in said {
+        let overrides = [(0x8, &mut usual.duration), (0x10, &mut usual.len), (0x20, &mut usual.flags)];
+        for (flag, value) in overrides {
             if flags & flag != 0 {
                 *value = fields.u32(storage)?;
             }
@@ -143,7 +143,7 @@ impl Fragments {
 }
 
 impl Part {
-    /// A run of samples; it goes on where the last one ends if it does not say.
+    /// Opens a run of samples. Without a data offset it begins where the last run ends.
     fn run(&self, storage: &mut dyn Storage, trun: &BoxAt) -> Result<Run, Fault> {
         let mut table = Table::over(trun);
         let flags = table.u32(storage)?;
@@ -159,8 +159,8 @@ impl Part {
 
 impl Run {
     fn next(&mut self, storage: &mut dyn Storage, dts: &mut i64) -> Result<Option<Sample>, Fault> {
-        if self.flags & OF_EACH == 0 && self.usual.len == 0 {
-            // neither the table nor the samples' bytes bound how many they are
+        if self.flags & PER_SAMPLE == 0 && self.usual.len == 0 {
+            // nothing in the file bounds the number of these empty samples: they are skipped at once
             let all = i64::from(std::mem::take(&mut self.left)).saturating_mul(self.usual.duration.into());
             *dts = dts.saturating_add(all);
         }
@@ -179,7 +179,7 @@ impl Run {
     }
 }
 
-/// Flags of a run that says something of each sample. Section 8.8.8.
-const OF_EACH: u32 = 0xf00;
+/// Flags for fields that a run has for each sample. Section 8.8.8.
+const PER_SAMPLE: u32 = 0xf00;
 /// sample_is_non_sync_sample. Section 8.8.3.
 const NOT_SYNC: u32 = 0x1_0000;

@@ -1,11 +1,11 @@
-//! Samples that the movie's tables list. ISO/IEC 14496-12 sections 8.6 and 8.7.
+//! Reads samples that the movie's tables list. ISO/IEC 14496-12 sections 8.6 and 8.7.
 
 use super::Sample;
 use super::boxes::{BoxAt, find};
 use super::table::Table;
 use crate::container::{Fault, Storage};
 
-/// The samples of a track, one after the other.
+/// The samples of a track, in order.
 pub(super) struct Listed {
     sizes: Sizes,
     durations: Runs,
@@ -14,12 +14,12 @@ pub(super) struct Listed {
     chunks: Option<Chunks>,
     /// The number of the next sample, counted from 1.
     number: u32,
-    /// Its decode time.
+    /// The decode time of the next sample.
     pub(super) dts: i64,
 }
 
 impl Listed {
-    /// Those of a track whose sample table box is `stbl`.
+    /// Opens the tables of a track; `stbl` is its sample table box.
     pub(super) fn open(storage: &mut dyn Storage, stbl: &BoxAt) -> Result<Self, Fault> {
         let durations = find(storage, stbl, b"stts")?.ok_or(Fault::Broken("a track without times"))?;
         let shifts = find(storage, stbl, b"ctts")?;
@@ -35,7 +35,7 @@ impl Listed {
         })
     }
 
-    /// The next; `None` behind the last.
+    /// The next sample; `None` after the last.
     pub(super) fn next(&mut self, storage: &mut dyn Storage) -> Result<Option<Sample>, Fault> {
         let (Some(len), Some(chunks)) = (self.sizes.next(storage)?, &mut self.chunks) else { return Ok(None) };
         let at = chunks.place(storage, len)?;
@@ -50,11 +50,11 @@ impl Listed {
 
 /// The sizes of samples in bytes: `stsz`, or `stz2`.
 struct Sizes {
-    /// That of each, if all are alike.
+    /// The size of each sample if all are equal; otherwise 0.
     each: u32,
     left: u32,
     table: Table,
-    /// Bits of a size.
+    /// The width of a size in bits.
     bits: u8,
 }
 
@@ -85,15 +85,15 @@ impl Sizes {
     }
 }
 
-/// So many entries in a row may be of no use; more is damage.
-const STALE: usize = 64;
+/// The maximum number of consecutive useless entries; more are damage.
+const MAX_USELESS: usize = 64;
 
-/// Values that hold for so many samples each: `stts`, `ctts`.
+/// Values that each apply to a run of samples: `stts`, `ctts`.
 struct Runs {
     table: Table,
-    /// Runs that were not begun.
+    /// The number of runs that are not begun.
     runs: u32,
-    /// Samples left in the run, and their value.
+    /// The number of samples left in the current run, and their value.
     left: u32,
     value: u32,
 }
@@ -105,9 +105,9 @@ impl Runs {
         Ok(Self { table, runs, left: 0, value: 0 })
     }
 
-    /// The value of the next sample; behind the last run that of the last.
+    /// The value of the next sample. After the last run it stays the same.
     fn next(&mut self, storage: &mut dyn Storage) -> Result<u32, Fault> {
-        for _ in 0..STALE {
+        for _ in 0..MAX_USELESS {
             if self.left > 0 || self.runs == 0 {
                 break;
             }
@@ -120,7 +120,7 @@ impl Runs {
     }
 }
 
-/// Numbers of samples where decoding can begin: `stss`.
+/// The numbers of sync samples: `stss`.
 struct Keys {
     table: Table,
     left: u32,
@@ -134,9 +134,9 @@ impl Keys {
         Ok(Self { table, left, next: 0 })
     }
 
-    /// Whether `number` is among them; it is larger than at the last call.
+    /// Whether the table contains `number`, which must be larger than in the last call.
     fn holds(&mut self, storage: &mut dyn Storage, number: u32) -> Result<bool, Fault> {
-        for _ in 0..STALE {
+        for _ in 0..MAX_USELESS {
             if self.next >= number || self.left == 0 {
                 break;
             }
@@ -147,26 +147,26 @@ impl Keys {
     }
 }
 
-/// The places of samples in the file: `stsc`, with `stco` or `co64`.
+/// The offsets of samples in the file: `stsc`, with `stco` or `co64`.
 struct Chunks {
     offsets: Table,
     /// Offsets have 64 bits.
     wide: bool,
     runs: Table,
-    /// Runs of chunks that were not begun.
+    /// The number of runs of chunks that are not begun.
     left: u32,
-    /// The chunk that the next run begins with, and how many samples its chunks have.
+    /// The first chunk of the next run, and the number of samples in each of its chunks.
     run: (u32, u32),
-    /// The number of this chunk, counted from 1, and how many samples it has.
+    /// The number of the current chunk, counted from 1, and the number of samples in it.
     chunk: u32,
     samples: u32,
-    /// Samples of this chunk to come, and where the next is.
+    /// The number of samples left in this chunk, and the offset of the next.
     to_come: u32,
     at: u64,
 }
 
 impl Chunks {
-    /// `None` if there are none.
+    /// Opens the tables; `None` if one of them is missing.
     fn open(storage: &mut dyn Storage, stbl: &BoxAt) -> Result<Option<Self>, Fault> {
         let narrow = find(storage, stbl, b"stco")?;
         let wide = if narrow.is_none() { find(storage, stbl, b"co64")? } else { None };
@@ -190,7 +190,7 @@ impl Chunks {
         Ok(())
     }
 
-    /// The file position of the next sample, which has `len` bytes.
+    /// The offset in the file of the next sample, which has `len` bytes.
     fn place(&mut self, storage: &mut dyn Storage, len: u32) -> Result<u64, Fault> {
         if self.to_come == 0 {
             self.chunk = self.chunk.saturating_add(1);

@@ -1,5 +1,5 @@
-//! MP4 files, with their samples listed or in fragments: read in the order in which
-//! they are decoded, whatever their order in the file, and without holding tables.
+//! Reads MP4 files, with tables of samples or in fragments. Samples are read in decoding order, whatever their
+//! order in the file, and no table is kept in memory.
 
 mod boxes;
 mod entry;
@@ -8,7 +8,7 @@ mod listed;
 mod table;
 mod track;
 
-use boxes::{BoxAt, MANY, Name, Walk, find};
+use boxes::{BoxAt, MAX_BOXES, Name, Walk, find};
 use entry::Entry;
 use track::MovieTrack;
 
@@ -17,7 +17,7 @@ use crate::container::file::{TOO_LONG, body};
 use crate::container::{Coded, Event, Fault, FileReader, FrameNormalizer, Storage};
 use crate::media::{Kind, MAX_TRACKS, Ticks};
 
-/// The place of a frame in the file, and its times on its track's clock.
+/// The offset and length of a frame in the file, and its times on the track's clock.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Sample {
     at: u64,
@@ -27,19 +27,19 @@ struct Sample {
     key: bool,
 }
 
-/// So many tracks are looked at for those that have a place here.
-const MOST_TRACKS: usize = 64;
+/// The maximum number of tracks that are read from a file.
+const MAX_TRACKS_READ: usize = 64;
 
 /// Reads a file.
 pub struct Reader {
     normal: FrameNormalizer,
     tracks: Vec<MovieTrack>,
     max_frame: usize,
-    /// All samples are listed, none is in fragments.
+    /// The tables list all samples: there are no fragments.
     is_listed: bool,
-    /// The tracks were told of.
+    /// The tracks were announced.
     begun: bool,
-    /// Bytes of all samples so far.
+    /// Bytes of all samples read so far.
     bytes: u64,
 }
 
@@ -49,17 +49,17 @@ pub fn begins_with(name: &Name) -> bool {
 }
 
 impl Reader {
-    /// Reads what a file says of its tracks.
+    /// Reads the description of the tracks.
     pub fn open(storage: &mut dyn Storage, max_frame: usize) -> Result<Self, Fault> {
         let file = BoxAt::file(storage);
         let moov = find(storage, &file, b"moov")?.ok_or(Fault::Broken("an MP4 file without a moov"))?;
         let mut tracks = Vec::new();
         let mut walk = Walk::over(&moov);
-        let mut looked_at = 0;
-        for _ in 0..MANY {
+        let mut read = 0;
+        for _ in 0..MAX_BOXES {
             let Some(found) = walk.next(storage)? else { break };
-            if found.name == *b"trak" && tracks.len() < MAX_TRACKS && looked_at < MOST_TRACKS {
-                looked_at += 1;
+            if found.name == *b"trak" && tracks.len() < MAX_TRACKS && read < MAX_TRACKS_READ {
+                read += 1;
                 tracks.extend(MovieTrack::open(storage, &moov, &found)?);
             }
         }
@@ -67,7 +67,7 @@ impl Reader {
         Ok(Self { normal: FrameNormalizer::default(), tracks, max_frame, is_listed, begun: false, bytes: 0 })
     }
 
-    /// The place of a track among those of its kind that have one.
+    /// The index of a track among the supported tracks of its kind.
     fn place(&self, at: usize) -> u8 {
         let kind = self.tracks.get(at).map(|track| track.kind);
         let is_like = |track: &&MovieTrack| Some(track.kind) == kind && matches!(track.entry, Entry::Known(..));
@@ -82,11 +82,11 @@ impl Reader {
             let Some(MovieTrack { kind, entry, clock, .. }) = self.tracks.get(at) else { continue };
             match entry {
                 Entry::Unknown(name) => self.normal.unsupported(*kind, *name, &mut event),
-                Entry::Known(_, record) if record.is_empty() => {} // its frames tell
+                Entry::Known(_, record) if record.is_empty() => {} // its frames describe the track
                 Entry::Known(codec, record) => {
-                    let told = self.normal.record(*codec, place, *clock, record, room, &mut event);
-                    // the fault of one track does not stop the others
-                    result = result.and(told.map_err(|error| Fault::Lost(*kind, error)));
+                    let recorded = self.normal.record(*codec, place, *clock, record, room, &mut event);
+                    // an error in one track does not stop the others
+                    result = result.and(recorded.map_err(|error| Fault::Lost(*kind, error)));
                 }
             }
         }
@@ -117,7 +117,7 @@ impl FileReader for Reader {
         let (Some(sample), Entry::Known(codec, _)) = (track.next.take(), &track.entry) else { return Ok(false) };
         let (kind, Sample { at, len, dts, cts, key }) = (track.kind, sample);
         self.bytes = self.bytes.saturating_add(len.into());
-        // tracks may share their samples, but no track has a byte of them twice
+        // tracks may share their samples, but no track contains a byte twice
         if self.bytes > storage.len().saturating_mul(MAX_TRACKS as u64) {
             return Err(Fault::Broken("samples that have more bytes than the file"));
         }

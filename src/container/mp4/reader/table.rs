@@ -1,24 +1,24 @@
-//! A table of numbers, read as it is needed: whatever its length, it takes 512 bytes.
+//! Reads a table of numbers piece by piece, so that it takes 512 bytes of memory whatever its length.
 
 use super::boxes::BoxAt;
 use crate::container::{Fault, Storage};
 
-/// Bytes of a table that are in memory.
+/// Bytes of a table that are kept in memory.
 const WINDOW: usize = 512;
 
-/// The numbers of a box, from the first to the last.
+/// The numbers in a box, in order.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// The bytes that were read, and the number of them that are used.
+    /// The bytes in memory, and the number of them that were read.
     window: Vec<u8>,
     used: usize,
-    /// The file positions behind the window, and behind the table.
+    /// The offsets in the file at which the window and the table end.
     at: u64,
     end: u64,
 }
 
 impl Table {
-    /// The content of `from`.
+    /// Opens the content of `from`.
     pub(super) fn over(from: &BoxAt) -> Self {
         Self { window: Vec::new(), used: 0, at: from.body, end: from.end }
     }

@@ -9,31 +9,31 @@ use super::table::Table;
 use crate::container::{Fault, Storage};
 use crate::media::{Hz, Kind, Ticks};
 
-/// A track's coding, and its samples in the order in which they are decoded.
+/// A track's codec, and its samples in decoding order.
 pub(super) struct MovieTrack {
     pub(super) kind: Kind,
     pub(super) entry: Entry,
     pub(super) clock: Hz,
-    /// In degrees to the right.
+    /// Clockwise, in degrees.
     pub(super) rotation: u16,
-    /// The ticks that are added to all decode times: those of the edit list, and `early`.
+    /// The ticks that are added to all decode times: those of the edit list plus `early`.
     shift: i64,
-    /// The ticks, 0 or less, that decoding is moved so that no picture is shown before it is decoded.
+    /// The ticks, 0 or less, by which decode times move so that no picture is shown before it is decoded.
     early: i32,
     listed: Option<Listed>,
     fragments: Option<Fragments>,
-    /// The sample that comes next, if it is known.
+    /// The next sample, if it was read.
     pub(super) next: Option<Sample>,
 }
 
-/// So many samples at the start tell how far pictures may be shown before the time of
-/// their decoding, as files have it that have negative offsets.
-const FIRST: usize = 64;
-/// No more boxes than this are looked at in one step.
-const STEP: usize = 64;
+/// The number of samples that are read in advance to find how far pictures precede their decode times, in files
+/// with negative composition offsets.
+const PROBED_SAMPLES: usize = 64;
+/// The maximum number of boxes read in one step.
+const MAX_BOXES_IN_STEP: usize = 64;
 
 impl MovieTrack {
-    /// Reads what `trak` says; `None` if it is neither pictures nor sound.
+    /// Opens a track from its `trak`; `None` if it is neither video nor audio.
     pub(super) fn open(storage: &mut dyn Storage, moov: &BoxAt, trak: &BoxAt) -> Result<Option<Self>, Fault> {
         let media = need(storage, trak, b"mdia")?;
         let handler: [u8; 12] = need(storage, &media, b"hdlr")?.first(storage)?;
@@ -66,10 +66,10 @@ impl MovieTrack {
         Ok(Some(track))
     }
 
-    /// The least composition offset of the first samples, or 0 if none is negative.
+    /// The smallest composition offset of the first samples; 0 if none is negative.
     fn earliest(&mut self, storage: &mut dyn Storage) -> Result<i32, Fault> {
         let mut early = 0;
-        for _ in 0..FIRST {
+        for _ in 0..PROBED_SAMPLES {
             if !self.look(storage)? {
                 break;
             }
@@ -79,7 +79,7 @@ impl MovieTrack {
         Ok(early)
     }
 
-    /// Looks for the sample that comes next; false if more than a step is needed.
+    /// Reads the next sample; false if that takes more than one step.
     pub(super) fn look(&mut self, storage: &mut dyn Storage) -> Result<bool, Fault> {
         let mut dts = 0;
         if let Some(listed) = &mut self.listed {
@@ -93,7 +93,7 @@ impl MovieTrack {
         while let (None, Some(fragments)) = (self.next, &mut self.fragments) {
             match fragments.next(storage, dts)? {
                 Next::Sample(sample) => self.next = Some(sample),
-                Next::Nothing if steps == STEP => return Ok(false),
+                Next::Nothing if steps == MAX_BOXES_IN_STEP => return Ok(false),
                 Next::Nothing => steps += 1,
                 Next::End => self.fragments = None,
             }
@@ -105,7 +105,7 @@ impl MovieTrack {
         Ok(true)
     }
 
-    /// Whether samples may come beyond the one that comes next.
+    /// Whether samples may follow the next one.
     pub(super) fn goes_on(&self) -> bool {
         self.listed.is_some() || self.fragments.is_some()
     }
@@ -116,19 +116,19 @@ impl MovieTrack {
     }
 }
 
-/// A box that must be there.
+/// A box that is required.
 fn need(storage: &mut dyn Storage, parent: &BoxAt, name: &Name) -> Result<BoxAt, Fault> {
     find(storage, parent, name)?.ok_or(Fault::Broken("a track lacks a part"))
 }
 
-/// The number behind the two times that some headers begin with: track_ID, timescale.
+/// The number after the two times at the start of some headers: track_ID, timescale.
 fn number(storage: &mut dyn Storage, parent: &BoxAt, header: &Name) -> Result<u32, Fault> {
     let mut fields = Table::over(&need(storage, parent, header)?);
     skip_times(storage, &mut fields)?;
     fields.u32(storage)
 }
 
-/// Whether the times in a header have 64 bits; they are passed over.
+/// Skips the times in a header; true if they have 64 bits.
 fn skip_times(storage: &mut dyn Storage, fields: &mut Table) -> Result<bool, Fault> {
     let wide = fields.u32(storage)? >> 24 == 1;
     for _ in 0..if wide { 4 } else { 2 } {
@@ -137,8 +137,7 @@ fn skip_times(storage: &mut dyn Storage, fields: &mut Table) -> Result<bool, Fau
     Ok(wide)
 }
 
-/// The rotation by the matrix of `tkhd`, in degrees to the right; 0 if it is no quarter turn or several.
-/// Section 8.3.2.
+/// The clockwise rotation by the matrix of `tkhd`, in degrees; 0 if it is not a multiple of 90. Section 8.3.2.
 fn rotation(storage: &mut dyn Storage, trak: &BoxAt) -> Result<u16, Fault> {
     let mut fields = Table::over(&need(storage, trak, b"tkhd")?);
     let wide = skip_times(storage, &mut fields)?;
@@ -159,8 +158,8 @@ fn rotation(storage: &mut dyn Storage, trak: &BoxAt) -> Result<u16, Fault> {
     })
 }
 
-/// The ticks that an edit list adds to times: it may begin with a pause, and may cut off the
-/// beginning of the track. Further edits are ignored. Section 8.6.6.
+/// The ticks that an edit list adds to times: it may begin with a pause, and cut off the beginning of the track.
+/// Later edits are ignored. Section 8.6.6.
 fn shift(storage: &mut dyn Storage, elst: &BoxAt, movie: Hz, clock: Hz) -> Result<i64, Fault> {
     let mut fields = Table::over(elst);
     let wide = fields.u32(storage)? >> 24 == 1;

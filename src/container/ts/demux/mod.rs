@@ -1,4 +1,4 @@
-//! Packets to tracks and frames: what a program's streams carry.
+//! Reads tracks and frames from packets.
 
 mod packet;
 mod section;
@@ -14,25 +14,25 @@ use crate::budget::Room;
 use crate::container::{Error, Event, FrameNormalizer};
 use crate::media::{Kind, MAX_TRACKS};
 
-/// Reads the packets of one multiplex: the streams of its first program that have a place here.
+/// Reads the packets of one multiplex: the supported streams of its first program.
 #[derive(Debug)]
 pub struct Demux {
     normal: FrameNormalizer,
     tables: Gather,
-    /// The PID of the program's map, and the section of it that is put together.
+    /// The PID of the program map, and the section of it that is being collected.
     map: Option<(u16, Gather)>,
-    /// The streams in the map.
+    /// The streams that the map lists.
     listing: Vec<Listing>,
     streams: Vec<Stream>,
     max_frame: usize,
-    /// The last time of all, without wraps.
+    /// The last time in any stream, without wraps.
     time: Option<i64>,
 }
 
 /// A frame is lost.
 pub type Lost = (Kind, Error);
 
-/// The packets of the program association table.
+/// The PID of the program association table.
 const PAT: u16 = 0;
 
 impl Demux {
@@ -42,7 +42,7 @@ impl Demux {
         Self { normal, tables, map: None, listing: Vec::new(), streams: Vec::new(), max_frame, time: None }
     }
 
-    /// Reads one packet, which begins with its sync byte. Bytes that are no packet are passed over.
+    /// Reads one packet, which begins with its sync byte. Invalid packets are skipped.
     pub fn packet(&mut self, data: &[u8; SIZE], room: &dyn Room, event: &mut dyn FnMut(Event)) -> Result<(), Lost> {
         let Some(packet) = Packet::parse(data) else { return Ok(()) };
         if packet.pid == PAT {
@@ -69,13 +69,13 @@ impl Demux {
         }
     }
 
-    /// Nothing more comes: packets that were begun are complete.
+    /// Ends the input: PES packets that are not finished are complete.
     pub fn end(&mut self, room: &dyn Room, event: &mut dyn FnMut(Event)) -> Result<(), Lost> {
         let Self { normal, streams, time, .. } = self;
         streams.iter_mut().try_for_each(|stream| stream.finish(normal, time, room, event))
     }
 
-    /// Streams that the map does not name any more go, and those that are new come.
+    /// Removes streams that the map no longer lists, and adds the new ones.
     fn take_listing(&mut self, event: &mut dyn FnMut(Event)) {
         let mut before = std::mem::take(&mut self.streams);
         for listing in &self.listing {

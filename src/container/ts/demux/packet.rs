@@ -10,27 +10,27 @@ pub(super) struct Packet<'a> {
     /// A section or a PES packet begins here.
     pub(super) start: bool,
     counter: u8,
-    /// The counter need not continue.
+    /// The counter may jump here.
     pub(super) discontinuity: bool,
     pub(super) payload: &'a [u8],
 }
 
-/// The last packet of a PID: its counter, and a digest of its payload.
+/// The last packet of a PID: its counter, and a hash of its payload.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Counter(Option<(u8, u32)>);
 
-/// The relation of a packet to the one before it.
+/// The relation of a packet to the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Follows {
     Well,
-    /// It is the same once more.
+    /// A repetition of the packet before.
     Again,
-    /// There were others between them.
+    /// Packets between them are missing.
     Gap,
 }
 
 impl<'a> Packet<'a> {
-    /// `None` for a packet that is damaged, scrambled or without payload.
+    /// Parses a packet; `None` if it is damaged, scrambled or without payload.
     pub(super) fn parse(data: &'a [u8; SIZE]) -> Option<Self> {
         let mut fields = Reader::new(data);
         let (sync, pid, flags) = (fields.u8().ok()?, fields.u16().ok()?, fields.u8().ok()?);
@@ -50,8 +50,8 @@ impl<'a> Packet<'a> {
 }
 
 impl Counter {
-    /// Section 2.4.3.3, continuity_counter. A packet that is sent twice has the same payload; another
-    /// packet may have the same counter if streams are joined there.
+    /// Section 2.4.3.3, continuity_counter. A repeated packet has the same payload. Where streams are joined,
+    /// another packet may have the same counter.
     pub(super) fn follow(&mut self, packet: &Packet) -> Follows {
         let digest = digest(packet.payload);
         match self.0.replace((packet.counter, digest)) {
@@ -64,7 +64,7 @@ impl Counter {
     }
 }
 
-/// FNV-1a: what differs by accident differs here.
+/// A hash of the payload (FNV-1a): enough against accidental equality.
 fn digest(payload: &[u8]) -> u32 {
     payload.iter().fold(0x811c_9dc5, |digest, byte| (digest ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
 }
@@ -85,7 +85,7 @@ mod tests {
             (packet(7, 1), Follows::Well),
             (packet(7, 1), Follows::Again),
             (packet(8, 1), Follows::Well),
-            // the first of another stream behind the last of one
+            // the first packet of another stream after the last of one
             (packet(8, 2), Follows::Gap),
             (packet(10, 2), Follows::Gap),
         ];

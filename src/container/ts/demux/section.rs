@@ -1,23 +1,23 @@
-//! Program specific information: which streams there are. Section 2.4.4.
+//! Reads program specific information: the list of streams. Section 2.4.4.
 
 use super::packet::{Counter, Follows, Packet};
 use crate::media::{Codec, Kind};
 use crate::wire::crc::crc32_mpeg;
 use crate::wire::{Reader, Short};
 
-/// Puts sections together. None is longer than 1024 bytes.
+/// Collects sections, of 1024 bytes at most.
 #[derive(Debug, Default)]
 pub(super) struct Gather {
     counter: Counter,
     section: Vec<u8>,
 }
 
-/// The longest section. Section 2.4.4.3.
-const MOST: usize = 1024;
+/// The maximum length of a section. Section 2.4.4.3.
+const MAX_SECTION: usize = 1024;
 
 impl Gather {
-    /// Takes a packet; gives a section that ends in it and is whole, and if there are two
-    /// the first: they come again and again.
+    /// Adds a packet; gives a complete section that ends in it. If there are two it gives the first: sections are
+    /// repeated.
     pub(super) fn push(&mut self, packet: &Packet) -> Option<Vec<u8>> {
         match self.counter.follow(packet) {
             Follows::Again => return None,
@@ -36,10 +36,10 @@ impl Gather {
         before.or_else(|| self.whole())
     }
 
-    /// Appends to the section that was begun.
+    /// Appends to the current section.
     fn extend(&mut self, part: &[u8]) {
         if !self.section.is_empty() {
-            let room = MOST.saturating_sub(self.section.len());
+            let room = MAX_SECTION.saturating_sub(self.section.len());
             self.section.extend_from_slice(part.get(..room).unwrap_or(part));
         }
     }
@@ -59,7 +59,7 @@ pub(super) fn first_program(section: &[u8]) -> Option<u16> {
         let [n0, n1, p0, p1] = *entry else { return None };
         Some((u16::from_be_bytes([n0, n1]), u16::from_be_bytes([p0, p1]) & 0x1fff))
     });
-    // program 0 is the network's
+    // program 0 is the network information
     programs.find(|(number, _)| *number != 0).map(|(_, pid)| pid)
 }
 
@@ -68,23 +68,23 @@ pub(super) fn first_program(section: &[u8]) -> Option<u16> {
 pub(super) struct Listing {
     pub(super) pid: u16,
     stream_type: u8,
-    /// Its coding, if it has a place here.
+    /// Its coding; `None` if runnel does not carry it.
     pub(super) coding: Option<Coding>,
-    /// Pictures or sound, if it is one of these.
+    /// Video or audio; `None` for other data.
     pub(super) kind: Option<Kind>,
 }
 
-/// The coding of a stream, with the facts that only the map has.
+/// The coding of a stream, with the parameters that only the map contains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Coding {
     H264,
     H265,
     Aac,
-    /// Of any layer: the third has a place here.
+    /// Of any layer; only layer III is carried.
     MpegAudio,
     Ac3,
     Eac3,
-    /// With so many channels.
+    /// With this number of channels.
     Opus(u8),
 }
 
@@ -107,13 +107,13 @@ impl Coding {
 }
 
 impl Listing {
-    /// For the log, where it has no place here: its stream_type.
+    /// The name of an unsupported stream in the log: its stream_type.
     pub(super) fn name(&self) -> [u8; 4] {
         [b't', b's', 0, self.stream_type]
     }
 }
 
-/// The streams of a program's map.
+/// Parses the streams of a program's map.
 pub(super) fn listing(section: &[u8]) -> Option<Vec<Listing>> {
     let (2, content) = content(section)? else { return None };
     streams(content).ok()
@@ -121,7 +121,7 @@ pub(super) fn listing(section: &[u8]) -> Option<Vec<Listing>> {
 
 fn streams(content: &[u8]) -> Result<Vec<Listing>, Short> {
     let mut fields = Reader::new(content);
-    fields.u16()?; // PCR_PID: frames carry their own times
+    fields.u16()?; // PCR_PID is not used: frames have their own times
     let skipped = fields.u16()? & 0xfff;
     fields.take(skipped.into())?;
     let mut out = Vec::new();
@@ -137,8 +137,8 @@ fn streams(content: &[u8]) -> Result<Vec<Listing>, Short> {
     Ok(out)
 }
 
-/// stream_type. Table 2-34; 0x81 and 0x87 are those of ATSC A/53, descriptors those of
-/// DVB (ETSI EN 300 468) and SMPTE's registrations.
+/// The coding by stream_type. Table 2-34; 0x81 and 0x87 are defined by ATSC A/53, descriptors by DVB (ETSI EN 300
+/// 468) and SMPTE's registrations.
 fn coding(stream_type: u8, descriptors: &[u8]) -> Option<Coding> {
     match stream_type {
         0x1b => Some(Coding::H264),
@@ -152,7 +152,7 @@ fn coding(stream_type: u8, descriptors: &[u8]) -> Option<Coding> {
     }
 }
 
-/// The coding of a private stream, which only descriptors tell. Section 2.6.
+/// The coding of a private stream, which only its descriptors give. Section 2.6.
 fn private(descriptors: &[u8]) -> Option<Coding> {
     let mut fields = Reader::new(descriptors);
     let mut coding = None;
@@ -164,7 +164,7 @@ fn private(descriptors: &[u8]) -> Option<Coding> {
             (0x05, [b'A', b'C', b'-', b'3', ..]) | (0x6a, _) => coding = Some(Coding::Ac3),
             (0x05, [b'E', b'A', b'C', b'3', ..]) | (0x7a, _) => coding = Some(Coding::Eac3),
             (0x05, [b'H', b'E', b'V', b'C', ..]) => coding = Some(Coding::H265),
-            // channel_config_code; 0 is for two that are not one stereo
+            // channel_config_code; 0 means two channels that are not a stereo pair
             (0x7f, [0x80, code, ..]) => channels = if *code == 0 { 2 } else { *code },
             _ => {}
         }
@@ -175,7 +175,7 @@ fn private(descriptors: &[u8]) -> Option<Coding> {
     }
 }
 
-/// Pictures or sound that have no place here; data is passed over in silence.
+/// The kind of an unsupported stream that is reported; other data is skipped without a report.
 fn kind(stream_type: u8) -> Option<Kind> {
     match stream_type {
         0x01 | 0x02 | 0x10 | 0x1e..=0x21 | 0x33 | 0xea => Some(Kind::Video),
@@ -184,8 +184,8 @@ fn kind(stream_type: u8) -> Option<Kind> {
     }
 }
 
-/// table_id and what is between the fields that all sections have and the checksum;
-/// `None` for one that is not yet valid.
+/// The table_id, and the content between the common fields and the checksum; `None` if the section is not valid
+/// yet.
 fn content(section: &[u8]) -> Option<(u8, &[u8])> {
     let [table_id, _, _, _, _, version, _, _, content @ .., _, _, _, _] = section else { return None };
     (version & 1 == 1).then_some((*table_id, content))

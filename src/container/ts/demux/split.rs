@@ -1,4 +1,4 @@
-//! Sound: frames of one stream, wherever PES packets are cut.
+//! Splits a stream of sound into frames, which may cross the borders of PES packets.
 
 use bytes::Bytes;
 
@@ -9,42 +9,42 @@ use crate::container::{Coded, Error, Event, FrameNormalizer};
 use crate::media::{Hz, Ticks};
 use crate::wire::{Reader, Short};
 
-/// The state of a stream of sound between two packets.
+/// The state of a stream of sound between two PES packets.
 #[derive(Debug, Default)]
 pub(super) struct Split {
-    /// The start of a frame whose end is in the next packet.
+    /// The beginning of a frame that ends in the next packet.
     rest: Vec<u8>,
-    /// The last time that was said, and the samples that have come since.
-    said: Option<(i64, u32)>,
-    /// The decoder record that was told last.
+    /// The last time in a packet, and the number of samples received since.
+    last_time: Option<(i64, u32)>,
+    /// The decoder record that was reported last.
     record: Bytes,
 }
 
-/// The longest start of a frame that is kept: ADTS frames have 13 bits of length.
-const MAX_REST: usize = 8 << 10;
+/// The maximum number of bytes kept of an incomplete frame: ADTS has 13 bits for the length.
+const MAX_INCOMPLETE: usize = 8 << 10;
 
-/// The result of a look at the front of some bytes.
+/// The content at the beginning of some bytes.
 enum Front {
     Frame(Found),
-    /// A frame whose end has not come yet.
+    /// The beginning of a frame that is not complete.
     Part,
-    /// No frame begins here.
+    /// Not the beginning of a frame.
     Noise,
 }
 
-/// A frame, with its header.
+/// A frame and its header.
 struct Found {
-    /// Bytes before its data, and up to its end.
+    /// The lengths of the header, and of the header with the frame.
     header: usize,
     end: usize,
     samples: u32,
     rate: u32,
-    /// The decoder record, if it says one.
+    /// The decoder record, if the header gives one.
     record: Option<[u8; 2]>,
 }
 
 impl Split {
-    /// Takes the data of a PES packet; `pts` is the presentation time of the first frame that begins in it.
+    /// Reads the data of a PES packet; `pts` is the presentation time of the first frame that begins in it.
     pub(super) fn sound(
         &mut self,
         (coding, place): (Coding, u8),
@@ -55,13 +55,13 @@ impl Split {
         event: &mut dyn FnMut(Event),
     ) -> Result<(), Error> {
         let mut event = |news| event(news);
-        // a frame that began in the packet before has the time that follows the last
+        // `pts` does not apply to a frame that began in the packet before
         let mut is_carried = !self.rest.is_empty();
         let mut data = self.join(data, room)?;
         let mut noise = false;
         loop {
             if !is_carried && let Some(pts) = pts.take() {
-                self.said = Some((pts, 0));
+                self.last_time = Some((pts, 0));
             }
             let found = match front(coding, &data) {
                 Front::Frame(found) => found,
@@ -76,8 +76,8 @@ impl Split {
             is_carried = false;
             let frame = data.slice(found.header.min(found.end)..found.end);
             data = data.slice(found.end..);
-            let Some((said, samples)) = &mut self.said else { continue };
-            let dts = Ticks(*said) + Ticks((*samples).into()).rescale(Hz::new(found.rate), Hz::MPEG);
+            let Some((last_time, samples)) = &mut self.last_time else { continue };
+            let dts = Ticks(*last_time) + Ticks((*samples).into()).rescale(Hz::new(found.rate), Hz::MPEG);
             *samples = samples.saturating_add(found.samples);
             let (codec, clock) = (coding.codec(), Hz::MPEG);
             if let Some(record) = self.news(coding, &found) {
@@ -86,13 +86,13 @@ impl Split {
             let coded = Coded { codec, track: place, clock, dts, cts: 0, key: true, data: frame };
             normal.frame(coded, room, &mut event)?;
         }
-        // bytes before the first frame are the end of one that was missed
-        let has_begun = self.said.is_some();
-        self.rest = data.get(..MAX_REST).unwrap_or(&data).to_vec();
+        // bytes before the first frame are the end of a frame that was missed
+        let has_begun = self.last_time.is_some();
+        self.rest = data.get(..MAX_INCOMPLETE).unwrap_or(&data).to_vec();
         if noise && has_begun { Err(Error::Malformed("no frame begins where one should")) } else { Ok(()) }
     }
 
-    /// The bytes that were kept, and `data` behind them.
+    /// The bytes that were kept, followed by `data`.
     fn join(&mut self, data: Bytes, room: &dyn Room) -> Result<Bytes, Error> {
         if self.rest.is_empty() {
             return Ok(data);
@@ -104,7 +104,7 @@ impl Split {
         Ok(block.freeze())
     }
 
-    /// The decoder record, if it is another than before.
+    /// The decoder record, if it changed.
     fn news(&mut self, coding: Coding, found: &Found) -> Option<Bytes> {
         let record = match (coding, found.record) {
             (Coding::Opus(channels), _) => opus_head(channels),
@@ -117,13 +117,13 @@ impl Split {
     }
 }
 
-/// OpusHead of a stream whose packets are in their usual order. RFC 7845 section 5.1.
+/// OpusHead of a stream with the usual channel order. RFC 7845 section 5.1.
 fn opus_head(channels: u8) -> Bytes {
     let head = opus::Head { channels, pre_skip: 0, sample_rate: opus::RATE, family: 0 };
     Bytes::copy_from_slice(&head.write())
 }
 
-/// The byte that each frame begins with.
+/// The byte with which each frame begins.
 fn sync(coding: Coding) -> u8 {
     match coding {
         Coding::Ac3 | Coding::Eac3 => 0x0b,
@@ -132,10 +132,10 @@ fn sync(coding: Coding) -> u8 {
     }
 }
 
-/// Bytes of a header that say all there is to know.
-const ENOUGH: usize = 16;
+/// The number of bytes that always contain a whole header.
+const MAX_HEADER: usize = 16;
 
-/// Looks at what `data` begins with.
+/// Parses the beginning of `data`.
 fn front(coding: Coding, data: &[u8]) -> Front {
     let found = match coding {
         Coding::Aac => aac::Adts::parse(data).ok().map(|header| Found {
@@ -164,13 +164,13 @@ fn front(coding: Coding, data: &[u8]) -> Front {
     match found {
         Some(found) if found.end > data.len() => Front::Part,
         Some(found) if found.end > 0 => Front::Frame(found),
-        None if data.len() < ENOUGH => Front::Part,
+        None if data.len() < MAX_HEADER => Front::Part,
         _ => Front::Noise,
     }
 }
 
-/// opus_control_header() and the packet. Draft ETSI TS "Opus Interactive Audio Codec;
-/// Transport Multiplexing".
+/// Parses opus_control_header() and the packet. Draft ETSI TS "Opus Interactive Audio Codec; Transport
+/// Multiplexing".
 fn opus_front(data: &[u8]) -> Result<Front, Short> {
     let mut fields = Reader::new(data);
     let prefix = fields.u16()?;

@@ -1,4 +1,4 @@
-//! One elementary stream: its PES packets, and the times of the frames in them. Section 2.4.3.6.
+//! One elementary stream: its PES packets and the times of their frames. Section 2.4.3.6.
 
 use bytes::Bytes;
 
@@ -12,26 +12,26 @@ use crate::container::{Coded, Error, Event, FrameNormalizer};
 use crate::media::{Hz, Kind, Ticks, nal};
 use crate::wire::{Reader, Short};
 
-/// A stream, and the PES packet that is being put together.
+/// A stream, and the PES packet that is being collected.
 #[derive(Debug)]
 pub(super) struct Stream {
     pub(super) pid: u16,
     pub(super) coding: Coding,
-    /// Its index among those of its kind.
+    /// The track's index among those of its kind.
     pub(super) place: u8,
     counter: Counter,
     rope: Rope,
-    /// Bytes that the packet says it has; 0 if it does not say.
+    /// The payload length in the packet's header; 0 if it gives none.
     wanted: usize,
     /// The times in the packet's header, if it has any.
     times: Option<Times>,
-    /// Sound that is cut into frames.
+    /// Splits sound into frames.
     split: Split,
-    /// The bytes that come belong to a packet that is lost.
+    /// The packet that is being received is lost.
     lost: bool,
 }
 
-/// Of 33 bits that wrap.
+/// PTS and DTS, of 33 bits, which wrap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Times {
     pts: u64,
@@ -53,7 +53,7 @@ impl Stream {
         }
     }
 
-    /// Takes a packet of this stream.
+    /// Reads a packet of this stream.
     pub(super) fn packet(
         &mut self,
         packet: &Packet,
@@ -66,7 +66,7 @@ impl Stream {
         let mut result = Ok(());
         match self.counter.follow(packet) {
             Follows::Again => return Ok(()),
-            // after a splice the next packet begins here, and the one so far is complete
+            // after a splice the next PES packet begins here, and the current one is complete
             Follows::Gap if packet.discontinuity && packet.start => {}
             Follows::Gap if !self.lost => {
                 self.give_up();
@@ -78,7 +78,7 @@ impl Stream {
         let mut payload = packet.payload;
         if packet.start {
             let header = header(payload);
-            // a picture may be in several: only the first says when it is shown
+            // a picture may take several PES packets, of which only the first has times
             let goes_on = kind == Kind::Video && !self.lost && matches!(header, Ok((_, _, None)));
             if !goes_on {
                 result = result.and(self.finish(normal, time, room, event));
@@ -88,7 +88,7 @@ impl Stream {
                 return result;
             };
             if !goes_on {
-                // the end of a picture shows with the next
+                // a picture ends where the next begins
                 self.wanted = if kind == Kind::Video { 0 } else { wanted };
                 (self.times, self.lost) = (times, false);
             }
@@ -111,7 +111,7 @@ impl Stream {
         result
     }
 
-    /// Hands on the packet that was put together: it is complete.
+    /// Reads the frames of the collected packet, which is complete.
     pub(super) fn finish(
         &mut self,
         normal: &mut FrameNormalizer,
@@ -144,7 +144,7 @@ impl Stream {
         self.lost = true;
     }
 
-    /// A picture: its units get their lengths in the place of start codes.
+    /// Reads a picture: start codes are replaced by length prefixes.
     fn picture(
         &self,
         data: Bytes,
@@ -162,14 +162,14 @@ impl Stream {
         drop(data);
         let data = block.freeze();
         let (codec, track) = (self.coding.codec(), self.place);
-        // every recovery point is one of broadcasts
+        // broadcasts mark no key frames: every recovery point counts
         let key = true;
         let coded = Coded { codec, track, clock: Hz::MPEG, dts: Ticks(dts), cts, key, data };
         normal.frame(coded, room, &mut |news| event(news))
     }
 }
 
-/// Bytes of a PES packet's header, how many follow it if it says so, and its times.
+/// Parses a PES header: its length, the length of the payload if it is given, and the times.
 fn header(data: &[u8]) -> Result<(usize, usize, Option<Times>), Short> {
     let mut fields = Reader::new(data);
     let (1, _stream_id) = (fields.u24()?, fields.u8()?) else { return Err(Short) };
@@ -177,7 +177,7 @@ fn header(data: &[u8]) -> Result<(usize, usize, Option<Times>), Short> {
     let flags = fields.u16()?;
     let extra = usize::from(fields.u8()?);
     if flags & 0xc000 != 0x8000 {
-        return Err(Short); // of another kind, which has no times
+        return Err(Short); // a kind of packet without times
     }
     let mut optional = Reader::new(fields.take(extra)?);
     let times = match flags >> 6 & 3 {
@@ -192,18 +192,18 @@ fn header(data: &[u8]) -> Result<(usize, usize, Option<Times>), Short> {
     Ok((header, (length + 6).saturating_sub(header).min(if length == 0 { 0 } else { usize::MAX }), times))
 }
 
-/// 33 bits in three parts, each closed by a marker bit.
+/// Reads 33 bits in three parts, each followed by a marker bit.
 fn timestamp(fields: &mut Reader) -> Result<u64, Short> {
     let [a, b, c, d, e] = fields.array::<5>()?.map(u64::from);
     Ok((a & 0x0e) << 29 | b << 22 | (c & 0xfe) << 14 | d << 7 | e >> 1)
 }
 
-/// A distance of 33 bits, at most half of the range to either side.
+/// A difference of 33 bits as a signed number.
 fn wrapped(distance: u64) -> i64 {
     ((distance << 31) as i64) >> 31
 }
 
-/// The time nearest to the last one of any stream.
+/// The time without wraps that is nearest to the last time of any stream.
 fn unwrap(timestamp: u64, last: &mut Option<i64>) -> i64 {
     let time = match *last {
         None => timestamp as i64,
