@@ -1,4 +1,4 @@
-//! Credentials: the things by which clients show who they are, whatever protocol carries them.
+//! Credentials with which clients authenticate, independent of the protocol that carries them.
 
 use base64ct::{Base64Unpadded, Encoding};
 use sha2::{Digest as _, Sha256};
@@ -6,14 +6,14 @@ use subtle::{Choice, ConstantTimeEq};
 
 use super::digest::{Algorithm, Digest};
 
-/// Credentials as a client gave them. They are no longer than the message that carried them, and their `Debug`
-/// shows nothing of them.
+/// Credentials that a client sent. They are no longer than the message that carried them, and their `Debug` output
+/// does not contain them.
 #[derive(Clone, Default)]
 pub enum Credentials {
-    /// None, or none of a known scheme.
+    /// No credentials, or none of a known scheme.
     #[default]
     None,
-    /// A name and a password in clear.
+    /// A name and a password in clear text.
     Password {
         /// The name; may be empty.
         name: Box<str>,
@@ -24,11 +24,11 @@ pub enum Credentials {
     Token(Box<str>),
     /// A proof that the client knows the password of a name.
     Digest(Box<Digest>),
-    /// Some that prove nothing, because they cannot be read, or do not belong to the request that they came with.
+    /// Credentials that prove nothing: they are malformed, or do not belong to the request that carried them.
     Damaged(AuthScheme),
 }
 
-/// A way to show credentials. RFC 7235 section 2.1.
+/// An authentication scheme. RFC 7235 section 2.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AuthScheme {
     /// A name and a password in clear. RFC 7617.
@@ -39,7 +39,7 @@ pub enum AuthScheme {
     Bearer,
 }
 
-/// The thing that a name goes with, as it is stored.
+/// The stored secret of a name.
 #[derive(Clone, Copy)]
 pub enum Secret<'a> {
     /// The password itself.
@@ -48,12 +48,12 @@ pub enum Secret<'a> {
     Ha1(Algorithm, &'a str),
 }
 
-/// The reason why credentials do not do.
+/// The reason why credentials are not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lack {
-    /// There are none by a scheme that is asked for.
+    /// There are none of an allowed scheme.
     Missing,
-    /// They are right, but answer a challenge that does not hold any more.
+    /// They are right, but answer a challenge that is no longer valid.
     Stale,
     /// They are wrong.
     Wrong,
@@ -62,12 +62,12 @@ pub enum Lack {
 /// The realm of all challenges. RFC 7235 section 2.2.
 pub const REALM: &str = "runnel";
 
-/// None, to be borrowed.
+/// A static value to borrow when there are no credentials.
 pub static NO_CREDENTIALS: Credentials = Credentials::None;
 
 impl Credentials {
-    /// Those of an `Authorization` field by Basic or Bearer; none if there is no such field, or if it is by
-    /// another scheme.
+    /// Reads an `Authorization` field with Basic or Bearer; [`Self::None`] if the field is missing or uses another
+    /// scheme.
     pub fn of_field(value: Option<&str>) -> Self {
         let value = value.unwrap_or_default().trim();
         let (scheme, rest) = value.split_once(char::is_whitespace).unwrap_or((value, ""));
@@ -88,7 +88,7 @@ impl Credentials {
         Some(Self::Password { name: name.into(), password: password.into() })
     }
 
-    /// The scheme that they came by.
+    /// The scheme of the credentials.
     pub fn scheme(&self) -> Option<AuthScheme> {
         match self {
             Self::None => None,
@@ -99,7 +99,7 @@ impl Credentials {
         }
     }
 
-    /// The name that they are of; empty if they have none.
+    /// The name in the credentials; empty if they have none.
     pub fn name(&self) -> &str {
         match self {
             Self::Password { name, .. } => name,
@@ -108,11 +108,11 @@ impl Credentials {
         }
     }
 
-    /// Whether they prove, by one of these schemes, that the client knows the secret of `name`. The time that this
-    /// takes says nothing of what is stored.
+    /// Checks that the client knows the secret of `name`, by one of these schemes. The time that this takes reveals
+    /// nothing about the secret.
     ///
     /// # Errors
-    /// They do not, for this reason.
+    /// The reason why the proof failed.
     pub fn prove(&self, name: &str, secret: Secret<'_>, schemes: &[AuthScheme]) -> Result<(), Lack> {
         if !self.scheme().is_some_and(|own| schemes.contains(&own)) {
             return Err(Lack::Missing);
@@ -120,7 +120,7 @@ impl Credentials {
         match self {
             Self::Password { name: own, password } => {
                 let right = match secret {
-                    // a name in the configuration may hold a colon
+                    // a name in the configuration may contain a colon
                     Secret::Password(known) => is_same(&format!("{own}:{password}"), &format!("{name}:{known}")),
                     Secret::Ha1(algorithm, known) => {
                         let given = algorithm.hash(&[own, REALM, password]);
@@ -135,7 +135,7 @@ impl Credentials {
     }
 }
 
-/// Whether two texts are the same. Hashes are compared, so that the time does not tell a length either.
+/// Whether two texts are equal. It compares hashes, so that the time does not reveal the length either.
 pub(super) fn is_same(one: &str, other: &str) -> Choice {
     Sha256::digest(one).ct_eq(&Sha256::digest(other))
 }

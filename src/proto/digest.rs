@@ -1,11 +1,11 @@
-//! The answer to a Digest challenge. RFC 7616, and RFC 2617 for peers that know no more.
+//! The response to a Digest challenge. RFC 7616, and RFC 2617 for peers that do not support it.
 
 use md5::Md5;
 use sha2::{Digest as _, Sha256};
 
 use super::credentials::{Lack, REALM, Secret, is_same};
 
-/// A hash. RFC 7616 section 3.3.
+/// A hash algorithm. RFC 7616 section 3.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Algorithm {
     /// MD5.
@@ -14,21 +14,21 @@ pub enum Algorithm {
     Sha256,
 }
 
-/// A proof that a client knows the password of a name, without the password: whoever has that, or its hash, can
-/// tell whether it is right.
+/// A proof that a client knows a password, without the password itself. It can be checked with the password or its
+/// hash.
 #[derive(Clone)]
 pub struct Digest {
     algorithm: Algorithm,
     name: Box<str>,
-    /// All that the response is the hash of, but for the secret before it.
+    /// The input of the response's hash, without the secret before it.
     asked: Box<str>,
     response: Box<str>,
-    /// It answers a challenge that holds.
+    /// It answers a challenge that is valid.
     is_fresh: bool,
 }
 
 impl Algorithm {
-    /// The one of that name; MD5 if there is no name.
+    /// The algorithm with this name; MD5 if there is no name.
     pub fn parse(name: Option<&str>) -> Option<Self> {
         match name.unwrap_or_default().to_ascii_uppercase().as_str() {
             "" | "MD5" => Some(Self::Md5),
@@ -37,7 +37,7 @@ impl Algorithm {
         }
     }
 
-    /// The hash, in hexadecimal digits, of the parts with colons between them.
+    /// The hash of the parts, joined by colons, in hexadecimal digits.
     pub fn hash(self, parts: &[&str]) -> String {
         let text = parts.join(":");
         match self {
@@ -48,19 +48,19 @@ impl Algorithm {
 }
 
 impl Digest {
-    /// A client's `response`, the hash of its secret and of `asked` with a colon between them; `is_fresh` if
-    /// the challenge that it answers holds.
+    /// A client's `response`: the hash of its secret and `asked`, joined by a colon. `is_fresh` states that its
+    /// challenge is valid.
     pub fn new(algorithm: Algorithm, name: &str, asked: &str, response: &str, is_fresh: bool) -> Self {
         let response = response.to_ascii_lowercase().into();
         Self { algorithm, name: name.into(), asked: asked.into(), response, is_fresh }
     }
 
-    /// The hash that it is made by: a secret that is stored as another hash does not prove it.
+    /// The algorithm of the response. A secret that is stored as another hash cannot be checked with it.
     pub fn algorithm(&self) -> Algorithm {
         self.algorithm
     }
 
-    /// The name that it is of.
+    /// The user name.
     pub fn name(&self) -> &str {
         &self.name
     }

@@ -1,8 +1,8 @@
-//! The error of a machine: whose fault it is, and how far the machine was.
+//! The error of a machine: the side at fault, and the position in the input.
 
 use crate::wire::Short;
 
-/// An error that ends a connection. Its `Display` says what was wrong, in the protocol's words.
+/// An error that ends a connection. Its `Display` describes the error in the protocol's terms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
     blame: Blame,
@@ -10,45 +10,45 @@ pub struct Error {
     used: usize,
 }
 
-/// The side that an error is the fault of.
+/// The side that caused an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Blame {
-    /// The peer's: bytes that the specification does not allow.
+    /// The peer sent bytes that the specification does not allow.
     Malformed,
-    /// The peer's: bytes that the specification allows, but not here, or not so many.
+    /// The peer sent bytes that the specification does not allow here, or too many of them.
     Misbehaved,
-    /// Of no single byte: more was to be kept for the peer than a limit of ours allows.
+    /// No single byte is at fault: a limit of this server does not allow to keep more data for the peer.
     Limit,
 }
 
 impl Error {
-    /// The bytes are against the specification.
+    /// The bytes violate the specification.
     pub const fn malformed(what: &'static str) -> Self {
         Self { blame: Blame::Malformed, what, used: 0 }
     }
 
-    /// The bytes do not belong here, or are too many.
+    /// The bytes are not allowed here, or are too many.
     pub const fn misbehaved(what: &'static str) -> Self {
         Self { blame: Blame::Misbehaved, what, used: 0 }
     }
 
-    /// A limit of ours is reached.
+    /// A limit of this server is reached.
     pub const fn limit(what: &'static str) -> Self {
         Self { blame: Blame::Limit, what, used: 0 }
     }
 
-    /// The same, found behind the first `used` bytes of what `Machine::input` was given.
+    /// The same error, found after the first `used` bytes of the data given to `Machine::input`.
     #[must_use]
     pub const fn after(self, used: usize) -> Self {
         Self { used, ..self }
     }
 
-    /// The side that it is the fault of.
+    /// The side that caused the error.
     pub const fn blame(self) -> Blame {
         self.blame
     }
 
-    /// The bytes of what `Machine::input` was given that were in order: those behind are refused.
+    /// The number of valid bytes in the data given to `Machine::input`; those after them are refused.
     pub const fn used(self) -> usize {
         self.used
     }

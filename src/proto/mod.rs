@@ -1,5 +1,4 @@
-//! Protocols as machines: bytes in; events and bytes to send out. No sockets,
-//! no clocks, no tasks.
+//! Protocols as machines: bytes in; events and bytes to send out. No sockets, no clocks, no tasks.
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
@@ -29,34 +28,33 @@ pub use scheme::Scheme;
 pub use target::Target;
 pub use url::Url;
 
-/// The most bytes that are kept of a client's name for itself.
+/// The maximum number of bytes kept of a client's user agent.
 pub const MAX_AGENT: usize = 128;
 
-/// The first bytes of what a client calls itself.
+/// A client's user agent, cut to `MAX_AGENT` bytes.
 pub fn agent(text: &str) -> &str {
     text.get(..text.floor_char_boundary(MAX_AGENT)).unwrap_or_default()
 }
 
 /// A protocol's side of one connection.
 ///
-/// The driver feeds what it received to `input`, drains `event` to `None` after
-/// every call, and sends what stands in `transmit`.
+/// The driver passes received bytes to `input`, drains `event` to `None` after every call, and sends the contents
+/// of `transmit`.
 pub trait Machine {
     /// An event from the peer.
     type Event;
 
-    /// Consumes a prefix of `data` and says how long it was; 0 means that there
-    /// is not enough yet, and what is left is offered again with more behind it.
+    /// Consumes a prefix of `data` and returns its length. 0 means that more data is needed: the caller offers the
+    /// rest again with more bytes after it.
     ///
     /// # Errors
-    /// The connection is to end. The error and its place in the stream of bytes are
-    /// the same however that was cut.
+    /// The connection must end. The error and its position in the input are the same for every split of the input.
     fn input(&mut self, data: &[u8]) -> Result<usize, Error>;
 
     /// The next event; drained to `None` before the next `input`.
     fn event(&mut self) -> Option<Self::Event>;
 
-    /// Replies and other control bytes; media never passes here. The driver
-    /// takes from the front what it has sent.
+    /// Replies and other control bytes; media is never written here. The driver removes what it has sent from the
+    /// front.
     fn transmit(&mut self) -> &mut Vec<u8>;
 }

@@ -1,13 +1,13 @@
-//! The stream that a client means: app, name and query, taken out of its request.
+//! The stream that a client's request names: app, name and query.
 
-/// A stream as a client names it.
+/// A stream as a client's request names it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
-    /// All path items before the last; informational.
+    /// All path items before the last; only for information.
     pub app: String,
-    /// The last path item, as it was sent: the key of the stream.
+    /// The last path item, unchanged: the key of the stream.
     pub name: String,
-    /// Without `?`; empty if there is none.
+    /// The query without `?`; empty if there is none.
     pub query: String,
 }
 
@@ -19,8 +19,8 @@ impl std::fmt::Display for Target {
 }
 
 impl Target {
-    /// Joins the `app` of `connect` and the name of `publish` or `play`. Either may
-    /// carry the query; the name may repeat path items; the app alone may be all.
+    /// Joins the `app` of `connect` and the name of `publish` or `play`. Either may contain the query; the name may
+    /// contain path items; the app may contain the whole path.
     pub fn new(app: &str, name: &str) -> Self {
         let (app, app_query) = cut(app);
         let (name, query) = cut(name);
@@ -32,7 +32,7 @@ impl Target {
         Self { app: app.into(), name: name.into(), query: query.into() }
     }
 
-    /// The same with at most so many bytes of each part, for one that is kept.
+    /// The same with at most `most` bytes of each part, for a target that is stored.
     #[must_use]
     pub fn cut(mut self, most: usize) -> Self {
         for part in [&mut self.app, &mut self.name, &mut self.query] {
@@ -42,7 +42,7 @@ impl Target {
         self
     }
 
-    /// That of a URL, of which the path alone counts.
+    /// The target of a URL, of which only the path and the query count.
     pub fn of_url(url: &str) -> Self {
         let path =
             url.split_once("://").map_or(url, |(_, rest)| rest.find(['/', '?']).map_or("", |at| rest.split_at(at).1));

@@ -8,30 +8,33 @@ use crate::wire::percent_encode;
 /// A URL of the form `SCHEME://[USER[;AUTH=BASIC][:PASSWORD]@]HOST[:PORT][/PATH[?QUERY]]`.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Url {
-    /// In small letters.
+    /// The scheme in lower case.
     pub scheme: String,
     /// The user name, decoded; empty if there is none.
     pub user: String,
     /// The password, decoded.
     pub password: String,
-    /// It may be told to a server that asks for it, and not only be proved: `;AUTH=BASIC`
-    /// behind the user. RFC 5092 section 3.2 has the notation.
+    /// `;AUTH=BASIC` after the user: the password may be sent in clear text to a server that asks for it. RFC 5092
+    /// section 3.2 defines the notation.
     pub basic: bool,
-    /// A name or an address; IPv6 without its brackets.
+    /// A name or an IP address; IPv6 without brackets.
     pub host: String,
-    /// The port, if it is said.
+    /// The port, if the URL contains one.
     pub port: Option<u16>,
-    /// With the first slash and the query; may be empty.
+    /// The path with its first slash and the query; may be empty.
     pub path: String,
 }
 
 impl Url {
-    /// Reads a URL; says what is wrong with it.
+    /// Parses a URL.
+    ///
+    /// # Errors
+    /// The reason why it is invalid.
     pub fn parse(text: &str) -> Result<Self, &'static str> {
         let (scheme, rest) = text.split_once("://").ok_or("not a URL")?;
         let end = rest.find(['/', '?']).unwrap_or(rest.len());
-        // a password may hold anything, slashes among them: the last @ before the
-        // end of the host counts, unless the path has one of its own
+        // A password may contain any character, also a slash. The last @ before the end of the host ends it, or an
+        // @ in the path if the text before it looks like a password.
         let end = match rest.split_at(end).0.contains('@') {
             true => end,
             false => rest
@@ -64,7 +67,7 @@ impl Url {
 }
 
 impl Url {
-    /// The URL of a file on this machine, `file:/PATH` or `file:///PATH`. RFC 8089.
+    /// Parses the URL of a local file, `file:/PATH` or `file:///PATH`. RFC 8089.
     pub fn file(text: &str) -> Option<Self> {
         let path = text.strip_prefix("file:")?;
         let path = path.strip_prefix("//localhost").or_else(|| path.strip_prefix("//")).unwrap_or(path);
@@ -74,8 +77,7 @@ impl Url {
         is_absolute.then_some(Self { scheme: FILE.name.into(), user, password, basic: false, host, port: None, path })
     }
 
-    /// The URL of the stream `name`: `{name}` in the path stands for it, and else it is
-    /// the last item of the path.
+    /// The URL of the stream `name`, which replaces `{name}` in the path, or becomes its last item.
     pub fn of_stream(&self, name: &str) -> Self {
         let encodes = self.scheme().is_some_and(|scheme| scheme.encodes);
         let encoded = if encodes { percent_encode(name) } else { name.into() };
@@ -87,14 +89,14 @@ impl Url {
         Self { path, ..self.clone() }
     }
 
-    /// Host and port, as the field Host of HTTP has them. RFC 9110 section 7.2.
+    /// Host and port, in the format of HTTP's field Host. RFC 9110 section 7.2.
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
         let port = self.port.map_or(String::new(), |port| format!(":{port}"));
         format!("{host}{port}")
     }
 
-    /// Path and query in ASCII, as the request line of HTTP has them. RFC 9112 section 3.2.1.
+    /// Path and query in ASCII, in the format of HTTP's request line. RFC 9112 section 3.2.1.
     pub fn request_target(&self) -> String {
         let (path, _) = self.path.split_once('#').unwrap_or((&self.path, ""));
         let slash = if path.starts_with('/') { "" } else { "/" };
@@ -106,21 +108,20 @@ impl Url {
         format!("{}://{}", self.scheme, self.authority())
     }
 
-    /// All but user and password: for the wire.
+    /// The URL without user and password, as it is sent.
     pub fn target(&self) -> String {
         format!("{}{}", self.origin(), self.path)
     }
 }
 
-/// The placeholder of a stream's name.
+/// The placeholder for the stream's name.
 const NAME: &str = "{name}";
-/// The mark behind a user whose password may be sent as it is.
+/// The mark after a user whose password may be sent in clear text.
 const BASIC: &str = ";AUTH=BASIC";
-/// The most characters of a URL that are logged.
-const MOST_SAID: usize = 200;
+/// The maximum number of characters of a URL that are logged.
+const MAX_LOGGED: usize = 200;
 
-/// Whether what stands before the `@` at `at` begins like `user:password` and
-/// not like `host:port`.
+/// Whether the text before the `@` at `at` begins like `user:password` and not like `host:port`.
 fn looks_like_password(rest: &str, at: usize) -> bool {
     let before = rest.split_at(at).0;
     let after_colon = before.split_once(':').map_or("", |(_, after)| after);
@@ -148,7 +149,7 @@ fn split_port(host: &str) -> Result<(&str, Option<u16>), &'static str> {
     port.parse().map(|port| (name, Some(port))).map_err(|_| "a port that is no number")
 }
 
-/// Percent codes decoded; what is not a code stays as it is.
+/// Decodes percent codes; invalid codes stay unchanged.
 fn decode(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -168,9 +169,9 @@ fn decode(text: &str) -> String {
     String::from_utf8_lossy(&out).into_owned()
 }
 
-/// For logs: without user and password, without the query, without the last item of the
-/// path, which may be a key, and not without end. Of a path with an `@` nobody knows whether
-/// a password ends there, and the host may be a part of it as well.
+/// For logs: without user, password and query, without the last item of the path (it may be a key), and with
+/// limited length. If the path contains an `@`, a password may end there and the host may be a part of it, so
+/// neither is shown.
 impl std::fmt::Display for Url {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         if self.is_file() {
@@ -182,7 +183,7 @@ impl std::fmt::Display for Url {
         let path = self.path.split('?').next().unwrap_or_default();
         let folder = path.rfind('/').and_then(|at| path.get(..=at)).unwrap_or_default();
         let mut said = self.origin() + folder;
-        if let Some((end, _)) = said.char_indices().nth(MOST_SAID) {
+        if let Some((end, _)) = said.char_indices().nth(MAX_LOGGED) {
             said.truncate(end);
         }
         write!(f, "{said}...")

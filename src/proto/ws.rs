@@ -1,5 +1,4 @@
-//! WebSocket, the server's side of what clients send: control frames are
-//! answered, data is handed on or passed over. RFC 6455.
+//! WebSocket, the server's side: answers control frames, and passes data frames on or skips them. RFC 6455.
 
 use std::io::Cursor;
 
@@ -13,9 +12,9 @@ use super::{Error, Machine};
 /// An event from the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A part of a message, if anybody wants them.
+    /// A part of a message; only if the machine was created by `with_data`.
     Data(Vec<u8>),
-    /// It closes; the answer stands in `transmit`.
+    /// The client closes the connection; the answer is in `transmit`.
     Close,
 }
 
@@ -23,7 +22,7 @@ pub enum Event {
 #[derive(Debug, Default)]
 pub struct Server {
     out: Vec<u8>,
-    /// Bytes of a data frame that are still to come, and the mask of the next four.
+    /// The number of bytes left of a data frame, and the mask of the next four.
     left: u64,
     mask: [u8; 4],
     wants_data: bool,
@@ -31,17 +30,17 @@ pub struct Server {
     event: Option<Event>,
 }
 
-/// The most bytes of answers that may wait for a client that does not read.
+/// The maximum number of bytes of answers that wait for a client that does not read.
 const MAX_ANSWERS: usize = 4 << 10;
 
-/// The status that asks clients to connect again. The registry of section 7.4.
+/// The close status that asks clients to reconnect. The registry of section 7.4.
 const SERVICE_RESTART: u16 = 1012;
 
-/// The most bytes of a message that are handed on at once.
+/// The maximum number of bytes in one event.
 const MAX_PART: usize = 4 << 10;
 
 impl Server {
-    /// A machine that hands messages on.
+    /// A machine that passes messages on.
     pub fn with_data() -> Self {
         Self { wants_data: true, ..Self::default() }
     }
@@ -51,14 +50,15 @@ impl Server {
         derive_accept_key(key.as_bytes())
     }
 
-    /// Ends the conversation: the client may begin another.
+    /// Closes the connection with a status that lets the client reconnect.
     pub fn close(&mut self) {
         self.closing = true;
-        // a client that does not read its answers is not told
+        // a client that does not read its answers gets no close frame
         let _ = self.send(Control::Close, &SERVICE_RESTART.to_be_bytes());
     }
 
-    /// Reads a frame: how long it was, or 0 if it is not complete. Section 5.2.
+    /// Reads the header of a data frame, or a whole control frame. Gives the number of bytes used; 0 if it is
+    /// incomplete. Section 5.2.
     fn frame(&mut self, data: &[u8]) -> Result<usize, Error> {
         let mut cursor = Cursor::new(data);
         let parsed = FrameHeader::parse(&mut cursor).map_err(|_| Error::malformed("a damaged frame"))?;
@@ -86,7 +86,7 @@ impl Server {
         Ok(head + payload.len())
     }
 
-    /// Takes a part of a data frame: how long it was.
+    /// Reads a part of a data frame. Gives the number of bytes used.
     fn data(&mut self, data: &[u8]) -> usize {
         let most = if self.wants_data { MAX_PART } else { usize::MAX };
         let used = usize::try_from(self.left).unwrap_or(usize::MAX).min(data.len()).min(most);
@@ -112,9 +112,8 @@ impl Server {
     }
 }
 
-/// The subprotocols of `Sec-WebSocket-Protocol`, the best first. An answer names one of
-/// them, if there are any: browsers fail a connection whose answer names none, or another.
-/// Sections 4.1 and 4.2.2.
+/// The subprotocols in `Sec-WebSocket-Protocol`, the preferred one first. An answer must name one of them if there
+/// are any: browsers close a connection whose answer names none, or another. Sections 4.1 and 4.2.2.
 pub fn subprotocols(fields: &Fields) -> impl Iterator<Item = &str> + Clone {
     fields.items("sec-websocket-protocol").filter(|name| is_token(name))
 }
@@ -122,7 +121,7 @@ pub fn subprotocols(fields: &Fields) -> impl Iterator<Item = &str> + Clone {
 /// The header of a binary message of `len` bytes. Server frames have no mask.
 pub fn binary_header(len: usize, out: &mut Vec<u8>) {
     let header = FrameHeader { is_final: true, opcode: OpCode::Data(Data::Binary), ..FrameHeader::default() };
-    // writing into a Vec does not fail
+    // writing into a Vec cannot fail
     let _ = header.format(len as u64, out);
 }
 
@@ -131,7 +130,7 @@ impl Machine for Server {
 
     fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
         if self.closing {
-            return Ok(data.len()); // nothing is said after goodbye. Section 5.5.1
+            return Ok(data.len()); // data after the close frame is ignored. Section 5.5.1
         }
         if self.left > 0 {
             return Ok(self.data(data));

@@ -1,19 +1,19 @@
-//! Bodies of requests: where they end, and what is kept of them. RFC 9112 sections 6 and 7.
+//! Bodies of requests: finds their end and stores them if they are wanted. RFC 9112 sections 6 and 7.
 
 use super::{Request, Status};
 use crate::budget::{BlockMut, Greetings, Lease};
 
-/// The rest of a body that is still to come.
+/// The part of a body that is not received yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
-    /// So many bytes.
+    /// The number of bytes that follow.
     Length(usize),
     /// Chunks. RFC 9112 section 7.1.
     Chunked {
         next: Part,
-        /// The bytes that the chunks behind may have.
+        /// The number of bytes that the remaining chunks may contain.
         room: usize,
-        /// The bytes that may still stand between them.
+        /// The number of bytes that the lines between them may still take.
         spare: usize,
     },
 }
@@ -21,11 +21,11 @@ pub(super) enum Framing {
 /// The next part of a chunked body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    /// The line with the size of a chunk.
+    /// The line that gives the size of a chunk.
     Size,
-    /// So many bytes, and the end of the line behind them.
+    /// The number of bytes left, which are followed by a line end.
     Data(usize),
-    /// A line of the trailer section, or the empty one at its end.
+    /// A line of the trailer section, or the empty line at its end.
     Trailer,
     /// Nothing.
     End,
@@ -36,25 +36,25 @@ pub(super) enum Part {
 pub(super) struct Incoming {
     request: Request,
     body: BlockMut,
-    /// Pays for the texts of the request.
+    /// The charge for the texts of the request.
     _lease: Lease,
 }
 
-/// The longest body, whether it is read or passed over, and the most that may stand between its chunks.
+/// The maximum length of a body, read or skipped; also the maximum length of all lines between its chunks.
 pub const MAX_BODY: usize = 64 << 10;
-/// The longest line between chunks.
+/// The maximum length of a line between chunks.
 const MAX_LINE: usize = 256;
 
 impl Framing {
     pub(super) const NONE: Self = Self::Length(0);
     pub(super) const CHUNKED: Self = Self::Chunked { next: Part::Size, room: MAX_BODY, spare: MAX_BODY };
 
-    /// Whether all of the body has come.
+    /// Whether the whole body was received.
     pub(super) fn is_over(self) -> bool {
         matches!(self, Self::NONE | Self::Chunked { next: Part::End, .. })
     }
 
-    /// The most bytes that the body has if it may have no more than `most`.
+    /// The maximum length of the body if `most` bytes are allowed.
     fn size(self, most: usize) -> Result<usize, Status> {
         match self {
             Self::Length(length) if length > most => Err(Status::CONTENT_TOO_LARGE),
@@ -63,15 +63,15 @@ impl Framing {
         }
     }
 
-    /// Has the body be no longer than that.
+    /// Limits the length of the body.
     fn narrow(&mut self, most: usize) {
         if let Self::Chunked { room, .. } = self {
             *room = most.min(*room);
         }
     }
 
-    /// Takes a part of the body off the front of `data`: the number of bytes that it used, 0 if it needs more of
-    /// them at once, and those that are the body's own.
+    /// Reads a part of the body from the front of `data`. Gives the number of bytes used, and those of them that
+    /// belong to the body. 0 bytes used mean that more are needed at once.
     pub(super) fn take<'a>(&mut self, data: &'a [u8]) -> Result<(usize, &'a [u8]), Status> {
         match self {
             Self::Length(left) | Self::Chunked { next: Part::Data(left @ 1..), .. } => {
@@ -82,7 +82,7 @@ impl Framing {
             Self::Chunked { next, room, spare } => {
                 let Some((line, used)) = line(data)? else { return Ok((0, &[])) };
                 *spare = spare.checked_sub(used).ok_or(Status::CONTENT_TOO_LARGE)?;
-                *next = next.behind(line)?;
+                *next = next.after(line)?;
                 if let Part::Data(size) = *next {
                     *room = room.checked_sub(size).ok_or(Status::CONTENT_TOO_LARGE)?;
                 }
@@ -93,8 +93,8 @@ impl Framing {
 }
 
 impl Part {
-    /// The part behind this one, which ends with that line.
-    pub(super) fn behind(self, line: &[u8]) -> Result<Self, Status> {
+    /// The part after this one, which ends with `line`.
+    pub(super) fn after(self, line: &[u8]) -> Result<Self, Status> {
         match self {
             Self::Size => Ok(match chunk_size(line).ok_or(Status::BAD_REQUEST)? {
                 0 => Self::Trailer,
@@ -102,14 +102,14 @@ impl Part {
             }),
             Self::Data(_) if line.is_empty() => Ok(Self::Size),
             Self::Data(_) => Err(Status::BAD_REQUEST),
-            // fields of a trailer section mean nothing here
+            // trailer fields are ignored
             Self::Trailer | Self::End => Ok(if line.is_empty() { Self::End } else { Self::Trailer }),
         }
     }
 }
 
 impl Incoming {
-    /// Room for the body of at most `most` bytes behind a request.
+    /// Reserves memory for a body of at most `most` bytes.
     pub(super) fn new(
         request: Request,
         framing: &mut Framing,
@@ -124,7 +124,6 @@ impl Incoming {
         Ok(Self { request, body, _lease: lease })
     }
 
-    /// Appends a part of the body.
     pub(super) fn add(&mut self, part: &[u8]) {
         self.body.fill(part);
     }
@@ -135,10 +134,10 @@ impl Incoming {
     }
 }
 
-/// The first line of `data` without its end, and its length with it; `None` if that has not come.
+/// The first line of `data` without its end, and its length including the end; `None` if the line is not complete.
 pub(super) fn line(data: &[u8]) -> Result<Option<(&[u8], usize)>, Status> {
     match data.iter().take(MAX_LINE).position(|byte| *byte == b'\n') {
-        // others may take a lone line feed or carriage return for an end, or not
+        // a lone line feed or carriage return is refused: programs disagree whether it ends a line
         Some(at) => {
             let line = data.get(..at).and_then(|line| line.strip_suffix(b"\r"));
             let line = line.filter(|line| !line.contains(&b'\r')).ok_or(Status::BAD_REQUEST)?;
@@ -149,7 +148,7 @@ pub(super) fn line(data: &[u8]) -> Result<Option<(&[u8], usize)>, Status> {
     }
 }
 
-/// The size of a chunk; its extensions mean nothing here. `None` for what is none.
+/// The size of a chunk, without its extensions; `None` if the line is invalid.
 fn chunk_size(line: &[u8]) -> Option<usize> {
     let text = std::str::from_utf8(line).ok()?;
     let (digits, _) = text.split_once(';').unwrap_or((text, ""));
@@ -157,6 +156,6 @@ fn chunk_size(line: &[u8]) -> Option<usize> {
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
         return None;
     }
-    // one that is too large for a number is too large for a body
+    // a size too large for usize is too large for a body
     Some(usize::from_str_radix(digits, 16).unwrap_or(usize::MAX))
 }

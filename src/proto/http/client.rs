@@ -1,4 +1,4 @@
-//! The client's side of a connection: requests out, answers in. RFC 9112.
+//! The client's side of a connection: sends requests, reads answers. RFC 9112.
 
 #[cfg(test)]
 mod tests;
@@ -13,15 +13,16 @@ use crate::proto::{Error, Machine};
 /// An event from the server.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ClientEvent {
-    /// The head of the answer. Its texts are charged until the next request.
+    /// The head of the answer. Its texts are charged to the account until the next request.
     Head(Response),
-    /// A part of the body: so many bytes at the front of what `input` was just given. The machine keeps none of them.
+    /// A part of the body: the number of bytes at the front of the data just given to `input`. The machine does not
+    /// keep them.
     Body(usize),
     /// The answer is complete.
     End,
 }
 
-/// The machine: one request at a time.
+/// The machine. It handles one request at a time.
 ///
 /// ```
 /// use runnel::budget::Account;
@@ -49,17 +50,17 @@ pub enum ClientEvent {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Client {
-    /// The server, as the field Host has it.
+    /// The server, as written in the field Host.
     host: Box<str>,
     max_head: usize,
     account: Account,
     out: Vec<u8>,
     state: State,
-    /// The connection serves another request behind this answer.
+    /// The connection may serve another request after this answer.
     keeps: bool,
     /// The server has sent the head of an answer.
     answered: bool,
-    /// Pay for the request, and for the head of its answer.
+    /// The charges for the request and for the head of its answer.
     paid: [Option<Lease>; 2],
     head: Option<Response>,
     part: usize,
@@ -68,43 +69,43 @@ pub struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // what it sends may have credentials
+        // the data to send may contain credentials
         f.debug_struct("Client").field("host", &self.host).field("state", &self.state).finish_non_exhaustive()
     }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    /// No request waits.
+    /// No request is waiting for an answer.
     Idle,
-    /// The head of an answer is to come.
+    /// The machine waits for the head of an answer.
     Head(Asked),
-    /// Its body.
+    /// The machine reads a body.
     Body(Rest),
-    /// Nothing that comes belongs to anything.
+    /// All further input is ignored.
     Over,
 }
 
-/// The request that waits for its answer.
+/// The request that is waiting for an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Asked {
-    /// The answer has no body, whatever its head says.
+    /// The answer has no body, even if its head announces one.
     head_only: bool,
-    /// The answer may be in another protocol.
+    /// The server may switch to another protocol.
     upgrade: bool,
     then: Then,
-    /// So many interim answers may still come.
+    /// The number of further interim answers that are accepted.
     interims: u8,
 }
 
-/// The most interim answers to one request. RFC 9110 section 15.2.
+/// The maximum number of interim answers to one request. RFC 9110 section 15.2.
 const MAX_INTERIMS: u8 = 8;
-/// The only interim answer behind which the connection is another's.
+/// The interim answer after which the connection uses another protocol.
 const SWITCHING: u16 = 101;
 
 impl Client {
-    /// A client of `host`, a name or address and the port if that is not the scheme's. Heads of more than `max_head`
-    /// bytes end the connection, and so do trailers; requests and heads are charged to `account`.
+    /// A client of `host`: a name or address, with the port if it is not the scheme's default. Heads or trailers of
+    /// more than `max_head` bytes end the connection. Requests and heads are charged to `account`.
     pub fn new(host: &str, max_head: usize, account: Account) -> Self {
         Self {
             host: host.into(),
@@ -121,10 +122,10 @@ impl Client {
         }
     }
 
-    /// Sends a request, if nothing else is asked and the connection serves more.
+    /// Sends a request, if no other is waiting for an answer and the connection is still usable.
     ///
     /// # Errors
-    /// It was not sent, and the machine is as it was.
+    /// The request was not sent, and the machine did not change.
     pub fn ask(&mut self, request: &Outgoing<'_>) -> Result<(), Unsent> {
         if !self.is_reusable() {
             return Err(Unsent::Busy);
@@ -148,15 +149,16 @@ impl Client {
         self.state == State::Idle && self.out.is_empty()
     }
 
-    /// Whether the server has answered anything on this connection.
+    /// Whether the server has sent the head of an answer on this connection.
     pub fn is_answered(&self) -> bool {
         self.answered
     }
 
-    /// The server sends nothing more. That is how some bodies end; then the last event is to be fetched.
+    /// Call this when the server has closed its side. Some bodies end this way; the last event must then be
+    /// fetched.
     ///
     /// # Errors
-    /// An answer is not complete.
+    /// An answer is incomplete.
     pub fn end(&mut self) -> Result<(), Error> {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Head(_) => Err(Error::misbehaved("the connection ends before the answer")),
@@ -169,7 +171,7 @@ impl Client {
         }
     }
 
-    /// Reads a head: its length, or 0 if it is not complete.
+    /// Reads a head. Gives its length, or 0 if it is incomplete.
     fn read_head(&mut self, data: &[u8], asked: Asked) -> Result<usize, Error> {
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut parsed = httparse::Response::new(&mut fields);
@@ -204,7 +206,7 @@ impl Client {
         Ok(used)
     }
 
-    /// The answer goes on with `rest`, or is complete.
+    /// Continues the answer with `rest`, or completes it.
     fn go_on(&mut self, rest: Rest) {
         self.ended = rest.is_over();
         self.state = match self.ended {
@@ -215,7 +217,7 @@ impl Client {
     }
 }
 
-/// The fault of a head, in words.
+/// The error text for a head that cannot be parsed.
 fn fault(error: httparse::Error) -> Error {
     match error {
         httparse::Error::Version => Error::malformed("an answer that is not one of HTTP/1"),

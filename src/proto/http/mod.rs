@@ -1,4 +1,5 @@
-//! HTTP/1.1. The server's side is here: requests in, heads out; the client's in a file of its own. RFC 9112.
+//! HTTP/1.1. This file has the server's side, which reads requests and writes heads; `client.rs` has the client's.
+//! RFC 9112.
 
 mod body;
 mod client;
@@ -21,7 +22,7 @@ pub use request::{Fields, Request};
 pub use response::Response;
 pub use status::Status;
 
-/// The methods that mean something here.
+/// The methods that are handled.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Method {
     /// GET.
@@ -43,7 +44,7 @@ pub enum Method {
     Other,
 }
 
-/// The names of those that are known.
+/// The names of the known methods.
 pub const METHODS: [(Method, &str); 7] = [
     (Method::Get, "GET"),
     (Method::Head, "HEAD"),
@@ -57,41 +58,41 @@ pub const METHODS: [(Method, &str); 7] = [
 /// An event from the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// A request to answer; it comes once more with its body if that is asked for.
+    /// A request to answer. If its body is read, the request is reported again with it.
     Request(Request),
-    /// Something to refuse with this status, and to close after.
+    /// A request to refuse with this status; the connection must then be closed.
     Bad(Status),
 }
 
-/// The end of an answer's body, as the head tells the client. RFC 9112 section 6.3.
+/// The end of an answer's body, as its head announces it. RFC 9112 section 6.3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// So many bytes follow.
+    /// The number of bytes that follow.
     Bytes(u64),
-    /// The status says that nothing follows.
+    /// The status implies that there is no body.
     Nothing,
-    /// All belongs to it until the connection ends.
+    /// The body lasts until the connection ends.
     Close,
-    /// The connection goes on in another protocol.
+    /// The connection continues in another protocol.
     Upgrade,
 }
 
-/// The machine: it reads one request and no further until that is answered.
+/// The machine. It reads a request, and the next only after that is answered.
 #[derive(Debug)]
 pub struct Server {
     max_head: usize,
     event: Option<Event>,
     out: Vec<u8>,
     state: State,
-    /// The rest of the body behind the last head.
+    /// The rest of the body of the last request.
     body: Framing,
-    /// The request that it becomes a part of, unless it is passed over.
+    /// The request that the body belongs to; `None` if the body is skipped.
     incoming: Option<Box<Incoming>>,
-    /// The client sends it once it is told to.
+    /// The client waits for 100 before it sends the body.
     expects: bool,
-    /// The client wants to ask more when it has its answer.
+    /// The client wants to send further requests.
     keep_alive: bool,
-    /// It wants the head alone.
+    /// The client wants the head only (HEAD).
     head_only: bool,
 }
 
@@ -100,24 +101,24 @@ enum State {
     Head,
     /// A request waits for its answer.
     Busy,
-    /// A body is read, or passed over.
+    /// A body is read or skipped.
     Body,
-    /// Nothing that comes is read as HTTP any more.
+    /// All further input is ignored.
     Closed,
 }
 
-/// The most header fields that are looked at.
+/// The maximum number of header fields in a head.
 const MAX_FIELDS: usize = 64;
-/// The answer to a connection that is one too many.
+/// The answer to a connection that exceeds the limit on connections.
 pub const TURNED_AWAY: &[u8] =
     b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
-/// The word to go on with a body. RFC 9110 section 15.2.1.
+/// The interim answer that asks for the body. RFC 9110 section 15.2.1.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 /// The `Server` field of every answer, and the `User-Agent` of every request.
 const SERVER: &str = concat!("runnel/", env!("CARGO_PKG_VERSION"));
 
 impl Server {
-    /// Heads of more than `max_head` bytes are refused.
+    /// A machine that refuses heads of more than `max_head` bytes.
     pub fn new(max_head: usize) -> Self {
         Self {
             max_head,
@@ -132,9 +133,9 @@ impl Server {
         }
     }
 
-    /// Reads the body of the request that waits for its answer, of at most `most` bytes, which are charged
-    /// before they come: gives the request back if it has none, or has it already; else it comes once more.
-    /// An error is the status to refuse it with: the body is passed over.
+    /// Reads the body of the current request, of at most `most` bytes, which are charged in advance. Gives the
+    /// request back if it has no body or already contains it; otherwise the request is reported again with its
+    /// body. An error is the status with which to refuse the request: its body is skipped.
     pub fn read_body(
         &mut self,
         request: Request,
@@ -152,7 +153,7 @@ impl Server {
         Ok(None)
     }
 
-    /// Answers with a short body; `fields` come after the usual ones.
+    /// Answers with a short body; `fields` are written after the standard ones.
     pub fn answer(&mut self, status: Status, fields: &[(&str, &str)], body: &[u8]) {
         if self.begin(status, fields, Extent::Bytes(body.len() as u64)) {
             self.out.extend_from_slice(body);
@@ -160,10 +161,10 @@ impl Server {
         self.done();
     }
 
-    /// Writes the head of an answer: whether its body is to follow, or the client wants none. `done` says
-    /// that it is complete.
+    /// Writes the head of an answer. True if the caller must send the body, false if the client wants none. Call
+    /// `done` when the answer is complete.
     pub fn begin(&mut self, status: Status, fields: &[(&str, &str)], extent: Extent) -> bool {
-        // a body that was not asked for may come all the same, or not: RFC 9110 section 10.1.1
+        // the client may send a body that was not asked for, or not: RFC 9110 section 10.1.1
         let is_clear = !self.expects || self.body.is_over();
         self.keep_alive &= is_clear && matches!(extent, Extent::Bytes(_) | Extent::Nothing);
         let connection = match extent {
@@ -185,7 +186,7 @@ impl Server {
         !self.head_only && extent != Extent::Nothing
     }
 
-    /// The answer is complete: the next request may come, or the connection ends.
+    /// Completes the answer: the machine reads the next request, or the connection ends.
     pub fn done(&mut self) {
         self.state = match self.keep_alive {
             false => State::Closed,
@@ -205,7 +206,7 @@ impl Server {
         self.state = State::Busy;
     }
 
-    /// Parses a head: its length, or 0 if it is not complete.
+    /// Parses a head. Gives its length, or 0 if it is incomplete.
     fn parse(&mut self, data: &[u8]) -> usize {
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
         let mut parsed = httparse::Request::new(&mut fields);
@@ -214,7 +215,7 @@ impl Server {
             Ok(httparse::Status::Complete(used)) => used,
             Ok(httparse::Status::Partial) if more.is_empty() => return 0,
             Ok(httparse::Status::Partial) | Err(httparse::Error::TooManyHeaders) => {
-                // a long first line is the URL's fault
+                // if even the first line is not complete, the URL is too long
                 let long = if head.contains(&b'\n') { Status::HEADERS_TOO_LARGE } else { Status::URI_TOO_LONG };
                 self.bad(long);
                 return data.len();
@@ -240,14 +241,14 @@ impl Server {
         used
     }
 
-    /// Reads a part of a body: its length, or 0 if not enough of it has come.
+    /// Reads a part of a body. Gives its length, or 0 if more bytes are needed.
     fn read(&mut self, data: &[u8]) -> usize {
         let (used, part) = match self.body.take(data) {
             Ok(taken) => taken,
             Err(status) => {
                 match self.incoming.take() {
                     Some(_) => self.bad(status),
-                    // the request has its answer
+                    // the request was already answered
                     None => (self.keep_alive, self.state) = (false, State::Closed),
                 }
                 return data.len();
@@ -269,7 +270,7 @@ impl Server {
     }
 }
 
-/// The text of a head with just these fields and `Server`.
+/// The text of a head with these fields and `Server`.
 pub fn head(Status(code, reason): Status, fields: &[(&str, &str)]) -> Vec<u8> {
     let mut text = format!("HTTP/1.1 {code} {reason}\r\nServer: {SERVER}\r\n");
     for (name, value) in fields {
@@ -282,11 +283,11 @@ pub fn head(Status(code, reason): Status, fields: &[(&str, &str)]) -> Vec<u8> {
 impl Machine for Server {
     type Event = Event;
 
-    /// Never an error: every fault is answered with a status.
+    /// Never fails: every error is answered with a status.
     fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
         Ok(match self.state {
             State::Head => self.parse(data),
-            State::Busy => 0, // the next request waits until this one is answered
+            State::Busy => 0, // the next request is read after this one is answered
             State::Body => self.read(data),
             State::Closed => data.len(),
         })

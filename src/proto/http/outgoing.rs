@@ -8,19 +8,20 @@ use super::request::is_token;
 use super::{METHODS, Method, SERVER};
 use crate::budget::OverBudget;
 
-/// A request to a server. Its `Debug` shows neither the target nor values of fields: they may be credentials.
+/// A request to a server. Its `Debug` output contains neither the target nor values of fields: they may be
+/// credentials.
 #[derive(Clone, Copy, Default)]
 pub struct Outgoing<'a> {
     /// The method.
     pub method: Method,
-    /// The path with its query, in ASCII: it begins with a slash. RFC 9112 section 3.2.1.
+    /// The path with its query, in ASCII; begins with a slash. RFC 9112 section 3.2.1.
     pub target: &'a str,
-    /// The fields, but for those that the machine writes: Host, User-Agent, Connection and those of the body.
+    /// The fields, except those that the machine writes: Host, User-Agent, Connection and those about the body.
     /// `Upgrade` among them asks for another protocol. RFC 9110 section 7.8.
     pub fields: &'a [(&'a str, &'a str)],
-    /// The body; one that is empty is none, unless the method is POST.
+    /// The body; an empty one is not sent, except with POST.
     pub body: &'a [u8],
-    /// The connection behind the answer.
+    /// The use of the connection after the answer.
     pub then: Then,
 }
 
@@ -32,10 +33,10 @@ impl fmt::Debug for Outgoing<'_> {
     }
 }
 
-/// The connection's end, or none, behind an answer.
+/// The use of a connection after an answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Then {
-    /// It ends.
+    /// It is closed.
     #[default]
     Close,
     /// It may serve another request.
@@ -45,11 +46,11 @@ pub enum Then {
 /// The reason why a request was not sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsent {
-    /// Another is not answered yet, or the connection serves no more.
+    /// Another request is not answered yet, or the connection serves no more.
     Busy,
-    /// It has a method, a target or a field that cannot be written.
+    /// The method, the target or a field is invalid.
     Unfit(&'static str),
-    /// Its account has no room for it.
+    /// The account has no memory left.
     OverBudget(OverBudget),
 }
 
@@ -71,11 +72,12 @@ impl From<OverBudget> for Unsent {
     }
 }
 
-/// Fields that the machine writes, in lower case: with others a server could see another end of the request.
+/// Fields that the machine writes, in lower case. If they were repeated, a server could find another end of the
+/// request.
 const OURS: [&str; 5] = ["host", "user-agent", "connection", "content-length", "transfer-encoding"];
 
 impl Outgoing<'_> {
-    /// The text of its head; nothing in it ends a line before its end.
+    /// The text of the request's head. Nothing in it can end a line early.
     pub(super) fn head(&self, host: &str) -> Result<String, Unsent> {
         let unfit = |what| Err(Unsent::Unfit(what));
         let named = METHODS.into_iter().find(|(method, _)| *method == self.method);
@@ -111,7 +113,7 @@ impl Outgoing<'_> {
 }
 
 impl Then {
-    /// The word of the field Connection; HTTP/1.1 keeps connections without one.
+    /// The value of the field Connection; HTTP/1.1 keeps connections by default.
     fn connection(self) -> Option<&'static str> {
         match self {
             Self::Close => Some("close"),
@@ -120,12 +122,12 @@ impl Then {
     }
 }
 
-/// The value of Authorization that tells a password. RFC 7617 section 2.
+/// The value of Authorization with a user name and a password. RFC 7617 section 2.
 pub fn basic(user: &str, password: &str) -> String {
     format!("Basic {}", Base64::encode_string(format!("{user}:{password}").as_bytes()))
 }
 
-/// A field's value in one line. RFC 9110 section 5.5.
+/// Whether a text is valid as a field's value. RFC 9110 section 5.5.
 fn is_value(text: &str) -> bool {
     !text.chars().any(|c| c.is_ascii_control() && c != '\t')
 }

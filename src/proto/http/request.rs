@@ -1,4 +1,4 @@
-//! Requests: their line and their header fields. RFC 9112 sections 3 and 5.
+//! Requests: their request line and their header fields. RFC 9112 sections 3 and 5.
 
 use bytes::Bytes;
 
@@ -10,28 +10,28 @@ use super::{METHODS, Method, Status};
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// As it stands in the request line, without the query.
+    /// The path of the request line, without the query.
     pub path: String,
-    /// Without `?`; empty if there is none.
+    /// The query without `?`; empty if there is none.
     pub query: String,
     /// The header fields.
     pub fields: Fields,
-    /// The body, if `Server::read_body` was asked for it.
+    /// The body, if `Server::read_body` has read it.
     pub body: Bytes,
 }
 
-/// Header fields in the order in which they came; a name may come again.
+/// Header fields in the order of arrival; a name may occur several times.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Fields(String);
 
-/// All that a head says.
+/// The contents of a head.
 pub(super) struct Head {
     pub(super) request: Request,
-    /// The client wants to ask more on this connection.
+    /// The client wants to send further requests on this connection.
     pub(super) keep_alive: bool,
-    /// It waits for 100 before it sends the body. RFC 9110 section 10.1.1.
+    /// The client waits for 100 before it sends the body. RFC 9110 section 10.1.1.
     pub(super) expects: bool,
-    /// The body behind it.
+    /// The framing of the body that follows.
     pub(super) framing: Framing,
 }
 
@@ -43,8 +43,8 @@ impl std::fmt::Display for Request {
 }
 
 impl Request {
-    /// `Sec-WebSocket-Key` of a request to upgrade, or the status that refuses it; `None` if it does not ask
-    /// for that. RFC 6455 section 4.2.1.
+    /// `Sec-WebSocket-Key` of a request to upgrade, or the status with which to refuse it; `None` if it is no such
+    /// request. RFC 6455 section 4.2.1.
     pub fn websocket(&self) -> Option<Result<&str, Status>> {
         self.fields.has("upgrade", "websocket").then(|| match self.fields.get("sec-websocket-key") {
             _ if self.fields.get("sec-websocket-version") != Some("13") => Err(Status::UPGRADE_REQUIRED),
@@ -53,50 +53,50 @@ impl Request {
         })
     }
 
-    /// `x-sessioncookie`: what the two connections of an RTSP tunnel have in common.
+    /// `x-sessioncookie`, which links the two connections of an RTSP tunnel.
     pub fn tunnel(&self) -> Option<&str> {
         self.fields.get("x-sessioncookie")
     }
 
-    /// The bytes of its texts.
+    /// The number of bytes in its texts.
     pub fn size(&self) -> usize {
         self.path.len() + self.query.len() + self.fields.0.len()
     }
 }
 
 impl Fields {
-    /// The value of the first field of that name, which is in lower case.
+    /// The value of the first field with this name, which must be in lower case.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.all().find(|(own, _)| *own == name).map(|(_, value)| value)
     }
 
-    /// The values of all fields of that name.
+    /// The values of all fields with this name, which must be in lower case.
     pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + Clone {
         self.all().filter(move |(own, _)| *own == name).map(|(_, value)| value)
     }
 
-    /// The items of the list that all fields of that name are together. RFC 9110 section 5.6.1.
+    /// The items of the list in all fields with this name. RFC 9110 section 5.6.1.
     pub fn items<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> + Clone {
         self.values(name).flat_map(|value| value.split(',')).map(trim).filter(|item| !item.is_empty())
     }
 
-    /// Whether such a list has that token, in whatever case.
+    /// Whether the list `name` contains `token`, ignoring case.
     pub fn has(&self, name: &str, token: &str) -> bool {
         self.items(name).any(|item| item.eq_ignore_ascii_case(token))
     }
 
-    /// Names in lower case, and values.
+    /// All names, in lower case, and values.
     pub fn all(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.0.lines().filter_map(|line| line.split_once(':'))
     }
 
-    /// Forgets all but the fields of those names.
+    /// Removes all fields except those with these names.
     pub fn keep(&mut self, names: &[&str]) {
         *self = self.all().filter(|(name, _)| names.contains(name)).collect();
     }
 }
 
-/// Names alone: values may be credentials.
+/// Shows only names: values may be credentials.
 impl std::fmt::Debug for Fields {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.all().map(|(name, _)| name)).finish()
@@ -104,7 +104,7 @@ impl std::fmt::Debug for Fields {
 }
 
 impl<'a> FromIterator<(&'a str, &'a str)> for Fields {
-    /// A line each: neither names nor values have line feeds, and names no colons.
+    /// Stores one field per line: neither names nor values contain line feeds, and names contain no colons.
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(fields: I) -> Self {
         let mut text = String::new();
         for (name, value) in fields {
@@ -116,7 +116,7 @@ impl<'a> FromIterator<(&'a str, &'a str)> for Fields {
     }
 }
 
-/// A value without the white space around it: other spaces of Unicode are a part of it. RFC 9110 section 5.5.
+/// A value without surrounding white space; other Unicode spaces belong to it. RFC 9110 section 5.5.
 fn trim(value: &str) -> &str {
     value.trim_matches([' ', '\t'])
 }
@@ -137,13 +137,13 @@ impl Head {
         let framing = framing(&fields, http10)?;
         let method = method(parsed.method.unwrap_or_default());
         let request = Request { method, path: path.into(), query: query.into(), fields, body: Bytes::new() };
-        // where no tunnel comes of it, its bytes are a body all the same, which nobody reads
+        // if no tunnel is opened, the bytes after the head are a body that is not read
         let keep_alive = keep_alive && (request.tunnel().is_none() || framing == Framing::Length(0));
         let framing = match framing {
-            // bytes in a tunnel are no body
+            // the bytes in a tunnel are no body
             _ if request.tunnel().is_some() => Framing::Length(0),
             Framing::Length(length) if length > MAX_BODY => return Err(Status::CONTENT_TOO_LARGE),
-            // another protocol begins where the head ends
+            // the other protocol begins after the head
             framing if request.websocket().is_some() && framing != Framing::Length(0) => {
                 return Err(Status::BAD_REQUEST);
             }
@@ -153,20 +153,20 @@ impl Head {
     }
 }
 
-/// The framing of the body. What others could read otherwise is refused: they would take a part of the body for
-/// a request, or a request for a part of the body. RFC 9112 section 6.3.
+/// The framing of the body. Ambiguous framing is refused: another program could take a part of the body for a
+/// request, or a request for a part of the body. RFC 9112 section 6.3.
 fn framing(fields: &Fields, http10: bool) -> Result<Framing, Status> {
     let length = content_length(fields)?;
     let has_coding = fields.get("transfer-encoding").is_some();
     match length {
         None if has_coding && !http10 => chunked(fields),
         _ if has_coding => Err(Status::BAD_REQUEST),
-        // one that is too large for a number of ours is too large for a body
+        // a length too large for usize is too large for a body
         length => Ok(Framing::Length(usize::try_from(length.unwrap_or(0)).unwrap_or(usize::MAX))),
     }
 }
 
-/// The one coding that is spoken. RFC 9112 section 6.1.
+/// The only transfer coding that is supported is chunked. RFC 9112 section 6.1.
 fn chunked(fields: &Fields) -> Result<Framing, Status> {
     let mut codings = fields.items("transfer-encoding");
     match (codings.next(), codings.next()) {
@@ -178,8 +178,8 @@ fn chunked(fields: &Fields) -> Result<Framing, Status> {
     }
 }
 
-/// The value of Content-Length, which all fields of that name have to agree on. More than a number can say counts as
-/// the most that it can. RFC 9110 section 8.6.
+/// The value of Content-Length, which must be the same in all fields with this name. Values above the range of u64
+/// become its maximum. RFC 9110 section 8.6.
 pub(super) fn content_length(fields: &Fields) -> Result<Option<u64>, Status> {
     let mut length = None;
     for value in fields.values("content-length") {
@@ -195,7 +195,7 @@ pub(super) fn content_length(fields: &Fields) -> Result<Option<u64>, Status> {
     Ok(length)
 }
 
-/// Whether it is a name of a field or a protocol. RFC 9110 section 5.6.2.
+/// Whether a text is valid as the name of a field or protocol. RFC 9110 section 5.6.2.
 pub(in crate::proto) fn is_token(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
 }

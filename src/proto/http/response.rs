@@ -1,4 +1,4 @@
-//! Answers of servers: their status line, their fields, and where their bodies end. RFC 9112 sections 4 to 7.
+//! Answers of servers: status line, fields, and the end of the body. RFC 9112 sections 4 to 7.
 
 use std::borrow::Cow;
 
@@ -12,63 +12,63 @@ use crate::proto::Error;
 pub struct Response {
     /// The status code. RFC 9110 section 15.
     pub status: u16,
-    /// The words behind it, up to 80 characters; many servers leave them out.
+    /// The reason phrase, up to 80 characters; many servers omit it.
     pub reason: String,
-    /// The fields. Bytes that are neither ASCII nor UTF-8 are question marks.
+    /// The fields. In values that are not UTF-8, each byte above ASCII becomes a question mark.
     pub fields: Fields,
-    /// The length of the body in bytes, if the server says it; 0 if there is none. Behind HEAD it is that which GET
-    /// would bring.
+    /// The length of the body in bytes, if the server gives it; 0 if there is no body. In an answer to HEAD it is
+    /// the length that GET would give.
     pub length: Option<u64>,
 }
 
-/// The rest of an answer's body that is still to come.
+/// The part of an answer's body that is not received yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Rest {
-    /// So many bytes.
+    /// The number of bytes that follow.
     Length(u64),
-    /// Chunks, and so many bytes of a trailer section at most.
+    /// Chunks, and the maximum number of bytes of the trailer section.
     Chunked { next: Part, trailers: usize },
-    /// All until the connection ends.
+    /// All bytes until the connection ends.
     Close,
 }
 
-/// The most characters of a reason phrase that are kept.
+/// The maximum number of characters kept of a reason phrase.
 const MAX_REASON: usize = 80;
-/// The statuses of answers that are elsewhere. RFC 9110 section 15.4.
-const MOVED: [u16; 5] = [301, 302, 303, 307, 308];
-/// The statuses that have no body. RFC 9112 section 6.3.
-const BARE: [u16; 2] = [204, 304];
+/// The statuses of redirects. RFC 9110 section 15.4.
+const REDIRECTS: [u16; 5] = [301, 302, 303, 307, 308];
+/// The statuses without a body. RFC 9112 section 6.3.
+const WITHOUT_BODY: [u16; 2] = [204, 304];
 
 impl Response {
-    /// The reference to where the answer is, if it is elsewhere: [`Url::join`](crate::proto::Url::join) makes a URL of
-    /// it. The machine does not follow it.
+    /// The reference to which the answer redirects; [`Url::join`](crate::proto::Url::join) makes a URL of it. The
+    /// machine does not follow it.
     pub fn location(&self) -> Option<&str> {
-        self.fields.get("location").filter(|_| MOVED.contains(&self.status))
+        self.fields.get("location").filter(|_| REDIRECTS.contains(&self.status))
     }
 
-    /// Whether the status says that the request was understood and served. RFC 9110 section 15.3.
+    /// Whether the status is a success. RFC 9110 section 15.3.
     pub fn is_success(&self) -> bool {
         (200..300).contains(&self.status)
     }
 
-    /// The head that was parsed, and its body, whose trailers have `room`.
+    /// Reads a parsed head. Gives it with its body, whose trailers may take `room` bytes.
     pub(super) fn read(parsed: &httparse::Response<'_, '_>, room: usize) -> Result<(Self, Rest), Error> {
         let fields: Vec<_> = parsed.headers.iter().map(|field| (field.name, text(field.value))).collect();
         let fields: Fields = fields.iter().map(|(name, value)| (*name, value.as_ref())).collect();
-        let rest = Rest::behind(&fields, parsed.version == Some(0), room)?;
+        let rest = Rest::after(&fields, parsed.version == Some(0), room)?;
         let status = parsed.code.unwrap_or_default();
-        let rest = if BARE.contains(&status) { Rest::NOTHING } else { rest };
+        let rest = if WITHOUT_BODY.contains(&status) { Rest::NOTHING } else { rest };
         let reason = parsed.reason.unwrap_or_default().chars().take(MAX_REASON).collect();
         Ok((Self { status, reason, fields, length: rest.length() }, rest))
     }
 
-    /// Whether the connection is to serve another request. RFC 9112 section 9.3.
+    /// Whether the server keeps the connection for another request. RFC 9112 section 9.3.
     pub(super) fn keeps_alive(&self, http10: bool) -> bool {
         !self.fields.has("connection", "close") && (!http10 || self.fields.has("connection", "keep-alive"))
     }
 }
 
-/// The text of a field's value.
+/// A field's value as text.
 fn text(value: &[u8]) -> Cow<'_, str> {
     let letter = |byte: &u8| if byte.is_ascii() { char::from(*byte) } else { '?' };
     std::str::from_utf8(value).map_or_else(|_| value.iter().map(letter).collect::<String>().into(), Cow::Borrowed)
@@ -77,9 +77,9 @@ fn text(value: &[u8]) -> Cow<'_, str> {
 impl Rest {
     pub(super) const NOTHING: Self = Self::Length(0);
 
-    /// The body behind these fields. What proxies could read otherwise is refused: a part of one body would be taken
-    /// for another answer. RFC 9112 section 6.3.
-    fn behind(fields: &Fields, http10: bool, room: usize) -> Result<Self, Error> {
+    /// The body that the fields announce. Ambiguous framing is refused: a proxy could take a part of one body for
+    /// another answer. RFC 9112 section 6.3.
+    fn after(fields: &Fields, http10: bool, room: usize) -> Result<Self, Error> {
         let length = content_length(fields).map_err(|_| Error::malformed("a length that is none, or two of them"))?;
         match (length, fields.get("transfer-encoding").is_some()) {
             (None, false) => Ok(Self::Close),
@@ -105,13 +105,13 @@ impl Rest {
         }
     }
 
-    /// Whether all of the body has come.
+    /// Whether the whole body was received.
     pub(super) fn is_over(self) -> bool {
         matches!(self, Self::NOTHING | Self::Chunked { next: Part::End, .. })
     }
 
-    /// Takes a part of the body off the front of `data`: the number of bytes that it used, 0 if it needs more of
-    /// them at once, and how many of these are the body's own: all or none.
+    /// Reads a part of the body from the front of `data`. Gives the number of bytes used, and the number of them
+    /// that belong to the body (all or none). 0 bytes used mean that more are needed at once.
     pub(super) fn take(&mut self, data: &[u8]) -> Result<(usize, usize), Error> {
         match self {
             Self::Close => Ok((data.len(), data.len())),
@@ -132,8 +132,8 @@ impl Rest {
                     let full = Error::limit("trailers without end");
                     *trailers = trailers.checked_sub(used).ok_or(full)?;
                 }
-                *next = next.behind(line).map_err(damaged)?;
-                // a size that is too large for a number of ours was cut to it
+                *next = next.after(line).map_err(damaged)?;
+                // a size too large for usize was replaced by its maximum
                 if *next == Part::Data(usize::MAX) {
                     return Err(Error::malformed("a chunk beyond all measure"));
                 }

@@ -1,4 +1,4 @@
-//! Requests one after the other, their bodies, and what is refused.
+//! Tests of requests in sequence, of their bodies, and of refusals.
 
 use super::*;
 
@@ -72,11 +72,11 @@ fn what_is_wrong_is_refused_by_name() {
     assert_eq!(bad(&format!("GET /{}", "a".repeat(2000))), Status::URI_TOO_LONG);
 }
 
-/// The most bytes of a body that are asked for.
-const MOST: usize = 10;
+/// The maximum length of a body that is read, in bytes.
+const MAX_POST: usize = 10;
 
-/// Feeds `text` in pieces of so many bytes and asks for the bodies of POST: the bodies that came, and the
-/// statuses of what was refused.
+/// Feeds `text` in pieces of `piece` bytes and reads the bodies of POST. Gives the bodies, and the statuses of
+/// refusals.
 fn posted(text: &str, piece: usize, greetings: &Greetings) -> Vec<Result<String, Status>> {
     let (mut server, mut heard) = (Server::new(1024), Vec::new());
     let (mut kept, mut coming) = (Vec::new(), text.as_bytes().chunks(piece));
@@ -84,7 +84,7 @@ fn posted(text: &str, piece: usize, greetings: &Greetings) -> Vec<Result<String,
         let used = server.input(&kept).unwrap();
         kept.drain(..used);
         let outcome = match server.event() {
-            Some(Event::Request(request)) => match server.read_body(request, MOST, greetings) {
+            Some(Event::Request(request)) => match server.read_body(request, MAX_POST, greetings) {
                 Ok(None) => continue,
                 Ok(Some(request)) => Ok(String::from_utf8(request.body.to_vec()).unwrap()),
                 Err(status) => Err(status),
@@ -108,7 +108,8 @@ fn greetings() -> Greetings {
     Greetings::new(&crate::budget::Account::root("total", 64 << 10), 64 << 10, 4 << 10)
 }
 
-/// The outcome of a POST with those fields and that body, and of the request behind it, however it is cut.
+/// The result of a POST with these fields and this body, and of the request after it; it is the same for every
+/// split.
 fn post(fields: &str, body: &str) -> Vec<Result<String, Status>> {
     let text = format!("POST /a HTTP/1.1\r\nHost: h\r\n{fields}\r\n{body}POST /b HTTP/1.1\r\nHost: h\r\n\r\n");
     let heard = posted(&text, text.len(), &greetings());
@@ -138,7 +139,7 @@ fn a_body_that_is_too_long_is_refused_and_hides_no_request() {
     let long = "GET / HTTP/1.1\r\n\r\n";
     let fields = format!("Content-Length: {}\r\n", long.len());
     assert_eq!(post(&fields, long), [Err(Status::CONTENT_TOO_LARGE), Ok(String::new())]);
-    // where it ends is not known, and what comes is read as nothing
+    // the end of such a body is unknown, so the rest is ignored
     for body in ["b\r\n01234567890\r\n0\r\n\r\n", "6\r\n012345\r\n5\r\n67890\r\n", "ffffffffffffffffffffff\r\n"] {
         assert_eq!(chunked(body), [Err(Status::CONTENT_TOO_LARGE)], "{body:?}");
     }
@@ -179,14 +180,14 @@ fn a_framing_that_others_may_read_otherwise_is_refused() {
         ("Transfer-Encoding:\r\n", Status::BAD_REQUEST),
         ("Transfer-Encoding: gzip, chunked\r\n", Status::NOT_IMPLEMENTED),
         ("Transfer-Encoding: xchunked\r\n", Status::NOT_IMPLEMENTED),
-        // spaces that are none in HTTP
+        // spaces that are not white space in HTTP
         ("Transfer-Encoding: chunked\u{a0}\r\n", Status::NOT_IMPLEMENTED),
         ("Content-Length: 5\u{2003}\r\n", Status::BAD_REQUEST),
     ] {
         assert_eq!(post(fields, "0\r\n\r\n"), [Err(status)], "{fields:?}");
     }
     assert_eq!(bad(&format!("POST / HTTP/1.0\r\n{coding}\r\n0\r\n\r\n")), Status::BAD_REQUEST);
-    // where WebSocket would begin is where others may see a body
+    // another program may see a body where WebSocket would begin
     let upgrade = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: k\r\n";
     assert_eq!(bad(&format!("GET / HTTP/1.1\r\nHost: h\r\n{upgrade}Content-Length: 1\r\n\r\n")), Status::BAD_REQUEST);
 }
@@ -208,7 +209,7 @@ fn a_body_behind_the_cookie_of_a_tunnel_is_no_request() {
         let said = [head.as_bytes(), hidden.as_bytes()].concat();
         assert_eq!(server.input(&said), Ok(head.len()));
         assert!(matches!(server.event(), Some(Event::Request(_))));
-        // no tunnel comes of it
+        // the tunnel is refused
         server.begin(Status::NOT_FOUND, &[], Extent::Bytes(0));
         server.done();
         assert_eq!(server.input(hidden.as_bytes()), Ok(hidden.len()), "it is thrown away");
@@ -257,7 +258,7 @@ fn who_waits_to_be_told_is_told_or_gets_the_answer_at_once() {
     assert!(matches!(server.event(), Some(Event::Request(request)) if request.body == "abc"));
     server.answer(Status::OK, &[], b"");
     assert!(!server.is_closed());
-    // whether the body comes all the same is for the client to choose
+    // the client may send the body or not
     for (most, refused) in [(0, false), (2, true)] {
         let (mut server, read) = ask(most);
         assert_eq!(read.is_err(), refused);

@@ -1,4 +1,4 @@
-//! The parts of a URL that a server is sent: an application, and the name of a stream in it.
+//! The parts of an RTMP URL: an application, and the name of a stream in it.
 
 use crate::container::amf::Value;
 use crate::proto::Url;
@@ -11,7 +11,7 @@ pub struct Address {
     pub app: String,
     /// `tcUrl` of `connect`: the URL of the application.
     pub tc_url: String,
-    /// The name of the stream, with the query that belongs to it.
+    /// The name of the stream, including its query.
     pub name: String,
 }
 
@@ -21,7 +21,7 @@ impl Address {
         Self { app: app.into(), tc_url: format!("{origin}/{app}"), name: name.into() }
     }
 
-    /// Cuts a URL as encoders do; a port that is the usual one is not said.
+    /// Splits a URL as encoders do. A default port is left out.
     pub fn of(url: &Url) -> Self {
         let usual = url.scheme().unwrap_or(&RTMP).port;
         let port = url.port.filter(|port| *port != usual);
@@ -30,9 +30,8 @@ impl Address {
         Self::new(&origin, app, name)
     }
 
-    /// The URL to which `ex` of a refusal redirects. `redirect` is the URL of an
-    /// application, where the name stays the same, or a whole URL if it has both;
-    /// SRS has the whole one under `redirect2` besides.
+    /// The URL to which `ex` of a refusal redirects. `redirect` is the URL of an application, in which the name
+    /// stays the same, or a whole URL. SRS also sends the whole URL as `redirect2`.
     pub(super) fn moved(&self, ex: &Value, at_connect: bool) -> Option<String> {
         let text = |name| ex.member(name).and_then(Value::as_text).filter(|text| !text.is_empty());
         let code = ex.member("code").and_then(Value::as_number);
@@ -46,7 +45,7 @@ impl Address {
         })
     }
 
-    /// The parts that no log shows: the name, and the queries with their values.
+    /// The parts that must not be logged: the name, and the queries with their values.
     fn secrets(&self) -> impl Iterator<Item = &str> {
         let queries = [&self.app, &self.name].map(|text| text.split_once('?').map_or("", |(_, query)| query));
         let pairs = queries.into_iter().flat_map(|query| query.split('&'));
@@ -55,15 +54,15 @@ impl Address {
         [&*self.name, name].into_iter().chain(queries).chain(values)
     }
 
-    /// A server's text for the log: without our secrets that it repeats, on one line, and
-    /// of limited length.
+    /// A server's text for the log, on one line and of limited length. Secrets of this address that it repeats are
+    /// replaced.
     pub(super) fn redact(&self, said: &str) -> String {
-        let mut secrets: Vec<_> = self.secrets().filter(|secret| secret.len() >= LEAST_SECRET).collect();
-        // the longest first: one may be a part of another
+        let mut secrets: Vec<_> = self.secrets().filter(|secret| secret.len() >= MIN_SECRET).collect();
+        // the longest first, because it may contain another
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         let said = secrets.into_iter().fold(said.to_string(), |said, secret| said.replace(secret, "..."));
         let mut line = String::new();
-        for c in said.chars().take(MOST_SAID) {
+        for c in said.chars().take(MAX_LOGGED) {
             match c {
                 '\'' | '"' => line.push(c),
                 _ => line.extend(c.escape_debug()),
@@ -73,16 +72,16 @@ impl Address {
     }
 }
 
-/// The application and the name in it. The last item of the path is the name, as
-/// librtmp and SRS have it, unless one of them has a prefix such as `mp4:`, which
-/// begins a name with folders of its own. A query behind the first item, with a
-/// slash in it, is the application's; another one is the name's. One item alone is
-/// an application, as ffmpeg has it.
+/// Splits a path into the application and the name in it.
+///
+/// The last item of the path is the name, as in librtmp and SRS. An item with a prefix such as `mp4:` begins a name
+/// that contains slashes. A query after the first item that contains a slash belongs to the application; any other
+/// query belongs to the name. A single item is an application, as in ffmpeg.
 fn cut(path: &str) -> (&str, &str) {
     let path = path.trim_start_matches('/');
     let (items, query) = path.split_once('?').map_or((path, None), |(items, query)| (items, Some(query)));
     let at = match query {
-        // behind the last slash before a second query
+        // the last slash before a second query
         Some(query) if !items.contains('/') => {
             let own = query.split('?').next().unwrap_or_default();
             own.rfind('/').map(|at| items.len() + 1 + at)
@@ -95,19 +94,19 @@ fn cut(path: &str) -> (&str, &str) {
     (app.trim_end_matches('/'), name.strip_prefix('/').unwrap_or(name))
 }
 
-/// The slash before the first item, behind the first of all, that has a colon.
+/// The slash before the first item with a colon, not counting the first of all items.
 fn prefixed(items: &str) -> Option<usize> {
     let first = items.find('/')?;
     let colon = items.split_at(first).1.find(':')? + first;
     items.split_at(colon).0.rfind('/')
 }
 
-/// `ex.code` of a refusal that is a redirect: HTTP's 302.
+/// `ex.code` of a redirect: HTTP's 302.
 const REDIRECT: f64 = 302.0;
-/// Shorter texts do not count as secrets: they are parts of many words.
-const LEAST_SECRET: usize = 4;
-/// The most characters of a server's text that are logged.
-const MOST_SAID: usize = 200;
+/// The minimum length of a secret: shorter texts are parts of many words.
+const MIN_SECRET: usize = 4;
+/// The maximum number of characters of a server's text that are logged.
+const MAX_LOGGED: usize = 200;
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,4 @@
-//! Chunks to messages. RTMP 1.0 section 5.3.
+//! Reads messages from chunks. RTMP 1.0 section 5.3.
 
 use bytes::Bytes;
 
@@ -14,23 +14,22 @@ pub struct Chunks {
     chunk_size: usize,
     max_message: usize,
     streams: Vec<ChunkStream>,
-    /// Messages that have begun; wraps.
+    /// The number of messages begun; wraps.
     begun: u32,
-    /// The chunk stream whose chunk is being read, and what is left of the chunk.
+    /// The chunk stream of the current chunk, and the number of bytes left in that chunk.
     current: Option<(usize, usize)>,
-    /// Whether the peer repeats extended timestamps in format 3 chunks; settled
-    /// as "no" at the first that does not.
+    /// Whether the peer repeats extended timestamps in format 3 chunks; false from the first chunk that does not.
     repeats_extended: bool,
 }
 
-/// The bytes of a message, or the reason for which they were passed over.
+/// The bytes of a message, or the reason why they were skipped.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Payload {
-    /// All of them.
+    /// The whole message.
     Bytes(Bytes),
-    /// Too long for the limit of a message: passed over.
+    /// It is longer than the limit for messages.
     TooLong,
-    /// The budget had no room: passed over.
+    /// The account refused the memory.
     OverBudget(OverBudget),
 }
 
@@ -38,33 +37,33 @@ pub enum Payload {
 struct ChunkStream {
     id: u32,
     timestamp: u32,
-    /// The timestamp field of the last header: what a format 3 chunk adds again.
+    /// The timestamp field of the last header, which a format 3 chunk applies again.
     delta: u32,
     extended: bool,
     len: usize,
     kind: u8,
     stream_id: u32,
-    /// The number of its last message.
+    /// The number of the last message in it.
     used: u32,
     assembly: Option<Assembly>,
 }
 
 #[derive(Debug)]
 struct Assembly {
-    /// The block that it goes to, or the reason why it is lost; `None` once it is given up.
+    /// The block that the message is copied to, or the reason why it is lost; `None` if it was dropped.
     to: Option<Result<BlockMut, Payload>>,
     left: usize,
 }
 
 impl Chunks {
-    /// Messages of more than `max_message` bytes are passed over.
+    /// A reader that skips messages of more than `max_message` bytes.
     pub fn new(max_message: usize) -> Self {
         let streams = Vec::new();
         Self { chunk_size: 128, max_message, streams, begun: 0, current: None, repeats_extended: true }
     }
 
-    /// Obeys a Set Chunk Size message. Section 5.4.1. Sizes up to 2^31-1 are
-    /// legal; what bounds memory is the length of a message.
+    /// Applies a Set Chunk Size message. Section 5.4.1. All sizes up to 2^31-1 are valid: the limit on messages
+    /// bounds the memory.
     pub fn set_chunk_size(&mut self, size: u32) -> Result<(), Error> {
         self.chunk_size = match size & 0x7fff_ffff {
             0 => return Err(Error::malformed("chunk size 0")),
@@ -73,15 +72,15 @@ impl Chunks {
         Ok(())
     }
 
-    /// Drops what was received of a message. Section 5.4.2.
+    /// Drops an incomplete message. Section 5.4.2.
     pub fn abort(&mut self, id: u32) {
         if let Some(stream) = self.streams.iter_mut().find(|stream| stream.id == id) {
             stream.assembly = None;
         }
     }
 
-    /// From here on messages are charged to `account`. Of those that are not complete, commands are
-    /// moved there; media and data are those of a stream that is over: the rest of them is passed over.
+    /// Charges all further messages to `account`. Incomplete commands are moved to it. Incomplete media and data
+    /// belong to a stream that has ended: the rest of them is skipped.
     pub fn charge_to(&mut self, account: &Account) {
         for stream in &mut self.streams {
             let Some(assembly) = &mut stream.assembly else { continue };
@@ -94,8 +93,8 @@ impl Chunks {
         }
     }
 
-    /// Reads one chunk or a part of one: how many bytes that took, and the
-    /// message if it is complete. 0 bytes mean that the header is not.
+    /// Reads one chunk or a part of it. Gives the number of bytes used, and the message if it is complete. 0 bytes
+    /// mean that the header is incomplete.
     pub fn read(&mut self, data: &[u8], account: &Account) -> Result<(usize, Option<Message>), Error> {
         let (header, mut at, mut left) = match self.current {
             Some((index, left)) => (0, index, left),
@@ -115,7 +114,7 @@ impl Chunks {
         Ok((header + body.len(), done.then(|| stream.finish()).flatten()))
     }
 
-    /// Reads a chunk header: its length, the chunk stream's place, the chunk's length.
+    /// Reads a chunk header. Gives its length, the index of the chunk stream, and the length of the chunk.
     fn header(&mut self, data: &[u8], account: &Account) -> Result<(usize, usize, usize), Parse> {
         let mut r = Reader::new(data);
         let (format, id) = basic_header(&mut r)?;
@@ -141,8 +140,8 @@ impl Chunks {
         Ok((data.len() - r.len(), at, left.min(self.chunk_size)))
     }
 
-    /// Keeps a chunk stream, and says where. If there are too many, the one that was
-    /// used longest ago is forgotten; one in the middle of a message only if all are.
+    /// Stores a chunk stream and gives its index. If there are too many, the least recently used one is replaced;
+    /// one with an incomplete message only if all have one.
     fn place(&mut self, fresh: ChunkStream) -> usize {
         if self.streams.len() < MAX_STREAMS {
             self.streams.push(fresh);
@@ -164,7 +163,7 @@ impl ChunkStream {
         Self { id, timestamp, delta, extended: false, len, kind: 0, stream_id, used, assembly: None }
     }
 
-    /// Starts a message.
+    /// Begins a message.
     fn begin(&mut self, format: u8, fields: Fields, max: usize, account: &Account) -> Result<(), Error> {
         self.timestamp = match format {
             0 => fields.time,
@@ -193,7 +192,7 @@ impl ChunkStream {
         Ok(())
     }
 
-    /// Takes bytes of the message; true when it is complete.
+    /// Adds bytes to the message; true when it is complete.
     fn append(&mut self, body: &[u8]) -> bool {
         let Some(assembly) = &mut self.assembly else { return true };
         if let Some(Ok(block)) = &mut assembly.to {
@@ -212,11 +211,10 @@ impl ChunkStream {
     }
 }
 
-/// The fields of a message header, taken over from the last one where the
-/// format leaves them out. Section 5.3.1.2.
+/// The fields of a message header. Those that the format omits are copied from the last header. Section 5.3.1.2.
 #[derive(Debug)]
 struct Fields {
-    /// The timestamp (format 0) or the difference to the last one.
+    /// The timestamp (format 0) or the difference from the last one.
     time: u32,
     extended: bool,
     len: usize,
@@ -243,7 +241,7 @@ impl Fields {
             let before = r.clone();
             let value = r.u32()?;
             if format == 3 && value != delta {
-                // librtmp and the text of 2009 do not repeat it: these are data
+                // librtmp and the specification of 2009 do not repeat it: these bytes are data
                 *r = before;
                 *repeats = false;
             }
@@ -270,7 +268,7 @@ fn is_media(kind: u8) -> bool {
     matches!(kind, kind::AUDIO | kind::VIDEO | kind::AGGREGATE)
 }
 
-/// Without these a conversation cannot go on: protocol control and commands.
+/// Whether a connection cannot continue without messages of this kind: protocol control and commands.
 pub(super) fn is_control(kind: u8) -> bool {
     matches!(kind, kind::SET_CHUNK_SIZE..=kind::SET_PEER_BANDWIDTH | kind::COMMAND_AMF3 | kind::COMMAND_AMF0)
 }
@@ -292,12 +290,13 @@ impl From<Error> for Parse {
     }
 }
 
-/// The most chunk streams of a peer that are remembered. Encoders use five or six.
+/// The maximum number of chunk streams per peer. Encoders use five or six.
 const MAX_STREAMS: usize = 24;
-/// Commands and metadata are a few hundred bytes. Metadata with a list of all key
-/// frames are longer, and nobody here reads them.
+/// The maximum length of commands and metadata, which normally have a few hundred bytes. Metadata with a list of
+/// all key frames is longer, but is not used.
 const MAX_CONTROL: usize = 16 << 10;
-/// Protocol control and user control messages have 4 to 10 bytes, and those of Flash's verification 44.
+/// The maximum length of protocol control and user control messages: these have 4 to 10 bytes, and 44 for Flash's
+/// verification.
 const MAX_PROTOCOL: usize = 128;
 const _: () = assert!(MAX_CONTROL < WINDOW as usize);
 
@@ -362,7 +361,7 @@ mod tests {
         let next = Account::root("next", 1 << 20);
         chunks.charge_to(&next);
         assert_eq!((account.used(), next.used()), (0, 3000 + BLOCK_OVERHEAD));
-        // the command goes on, and the others end in silence
+        // the command continues, the others are dropped silently
         for id in [4, 5, 6, 7] {
             let rest: Vec<u8> = [0; 3000 - 128].chunks(128).flat_map(|part| [&[0xc0 | id], part].concat()).collect();
             let messages = read_all(&mut chunks, &rest).unwrap();
@@ -434,14 +433,14 @@ mod tests {
             [1, low, high, 0, 0, 40, 0, 0, len, 9, 1, 0, 0, 0]
         };
         let mut chunks = Chunks::new(4096);
-        // one is in the middle of its message while all others have theirs
+        // one message is incomplete while all others are complete
         let mut wire = [&[6, 0, 0, 7, 0, 0, 130, 9, 1, 0, 0, 0][..], &[1; 128]].concat();
         wire.extend((64..=2000).flat_map(|id| [&head(id, 1)[..], &[2]].concat()));
         assert_eq!(read_all(&mut chunks, &wire).unwrap().len(), 2000 - 63);
         assert_eq!(chunks.streams.len(), MAX_STREAMS);
         let rest = read_all(&mut chunks, &[0xc6, 1, 1]).unwrap();
         assert_eq!((rest[0].timestamp, bytes(&rest[0])), (7, &[1; 130][..]));
-        // the last of them is remembered, the first is not
+        // the last stream is still known, the first is not
         let [last, first] = [2000u16, 64].map(|id| {
             let [high, low] = (id - 64).to_be_bytes();
             read_all(&mut chunks, &[0xc1, low, high, 3])

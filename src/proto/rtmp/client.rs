@@ -1,4 +1,4 @@
-//! The client's side of a connection: what pulls, pushes and measures.
+//! The client's side of a connection, for pulling, pushing and measuring.
 
 use std::collections::VecDeque;
 
@@ -26,9 +26,9 @@ pub enum Role {
 /// An event from the server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientEvent {
-    /// It lets us publish or play.
+    /// The server accepts publishing or playing.
     Started,
-    /// It does not: the status code and its description, fit for a log.
+    /// The server refuses: the status code and its description, safe to log.
     Refused(String),
     /// The stream is at another URL.
     Moved(String),
@@ -36,16 +36,16 @@ pub enum ClientEvent {
     Media {
         /// Audio or video.
         kind: Kind,
-        /// Milliseconds; 32 bits that wrap.
+        /// Milliseconds, 32 bits, which wrap.
         timestamp: u32,
         /// The tag.
         body: Bytes,
     },
-    /// An audio or video message that could not be kept.
+    /// An audio or video message that was lost.
     Lost(Kind, Payload),
     /// Script data.
     Data(Bytes),
-    /// Script data that could not be kept.
+    /// Script data that was lost.
     DataLost(Payload),
 }
 
@@ -65,17 +65,17 @@ pub struct Client {
     chunks: Chunks,
     events: VecDeque<ClientEvent>,
     out: Vec<u8>,
-    /// The message stream that the server has given us.
+    /// The message stream that the server has assigned.
     stream_id: u32,
     received: u32,
     acknowledged: u32,
-    /// After so many bytes the server waits for an acknowledgement.
+    /// The server waits for an acknowledgement after this number of bytes.
     window: u32,
-    /// The window that the server was told of last.
-    told: Option<u32>,
+    /// The last window of Set Peer Bandwidth that was answered.
+    answered_window: Option<u32>,
 }
 
-/// Transactions, in the order in which encoders have them.
+/// Transaction numbers, in the order that encoders use.
 const CONNECT: f64 = 1.0;
 const RELEASE_STREAM: f64 = 2.0;
 const FC_PUBLISH: f64 = 3.0;
@@ -83,17 +83,16 @@ const CREATE_STREAM: f64 = 4.0;
 const ASK: f64 = 5.0;
 const FC_UNPUBLISH: f64 = 6.0;
 const DELETE_STREAM: f64 = 7.0;
-/// The `flashVer` of publishers: some servers look for FMLE.
+/// The `flashVer` of publishers: some servers check for FMLE.
 const ENCODER: &str = concat!("FMLE/3.0 (compatible; runnel/", env!("CARGO_PKG_VERSION"), ")");
-/// The `flashVer` of players, as ffmpeg says it.
+/// The `flashVer` of players: ffmpeg's.
 const PLAYER: &str = "LNX 9,0,124,2";
-/// The least window: a smaller one counts as this, and is acknowledged after half of it.
+/// The minimum window: a smaller one is raised to it, and half of it is acknowledged.
 const MIN_WINDOW: u32 = 1 << 10;
 
 impl Client {
-    /// A machine that publishes or plays what is at `address`, and whose first
-    /// bytes stand in `transmit`. Messages of more than `max_message` bytes are
-    /// passed over.
+    /// A machine that publishes to or plays `address`. Its first bytes are in `transmit`. Messages of more than
+    /// `max_message` bytes are skipped.
     pub fn new(role: Role, address: Address, max_message: usize, seed: u64, account: Account) -> Self {
         Self {
             state: State::Hello,
@@ -107,32 +106,31 @@ impl Client {
             received: 0,
             acknowledged: 0,
             window: WINDOW,
-            told: None,
+            answered_window: None,
         }
     }
 
-    /// Whether the server has answered anything.
+    /// Whether the server has answered.
     pub fn is_answered(&self) -> bool {
         self.state != State::Hello
     }
 
-    /// From here on messages are charged to `account`; those that have begun to come stay
-    /// charged as they were.
+    /// Charges all further messages to `account`; incomplete messages stay charged to the account before.
     pub fn charge_to(&mut self, account: Account) {
         self.account = account;
     }
 
-    /// The message stream that is published or played on, once that has started.
+    /// The message stream for publishing or playing, valid once that has started.
     pub fn stream_id(&self) -> u32 {
         self.stream_id
     }
 
-    /// Appends an audio, video or data message to what is to be sent.
+    /// Appends an audio, video or data message to the bytes to send.
     pub fn send_media(&mut self, kind: u8, timestamp: u32, body: &[u8]) {
         write_message(&mut self.out, CHUNK_SIZE, kind, self.stream_id, timestamp, body);
     }
 
-    /// Says that nothing more is published.
+    /// Ends publishing.
     pub fn stop(&mut self) {
         let name = Value::text(&self.address.name);
         self.command("FCUnpublish", FC_UNPUBLISH, &[Value::Null, name]);
@@ -192,10 +190,10 @@ impl Client {
             kind::ABORT => self.chunks.abort(r.u32()?),
             kind::WINDOW_ACK_SIZE => self.window = r.u32()?.clamp(MIN_WINDOW, WINDOW),
             kind::SET_PEER_BANDWIDTH => {
-                // section 5.4.5: if it is not the one that was sent last
+                // section 5.4.5: answered only if it differs from the last one
                 let window = Some(r.u32()?);
-                if self.told != window {
-                    self.told = window;
+                if self.answered_window != window {
+                    self.answered_window = window;
                     self.send(kind::WINDOW_ACK_SIZE, 0, body.get(..4).unwrap_or_default());
                 }
             }
@@ -208,7 +206,7 @@ impl Client {
         Ok(())
     }
 
-    /// Acknowledges what was received, at half the window. Section 5.4.3.
+    /// Acknowledges the received bytes after half the window. Section 5.4.3.
     fn acknowledge(&mut self, len: usize) {
         self.received = self.received.wrapping_add(len as u32);
         if self.received.wrapping_sub(self.acknowledged) >= self.window / 2 {
@@ -242,7 +240,7 @@ impl Client {
                 self.command("createStream", CREATE_STREAM, &[Value::Null]);
             }
             ("_result", CREATE_STREAM) => {
-                // a number that is none becomes 0
+                // a value that is not a valid number becomes 0
                 self.stream_id = info.as_number().map_or(STREAM_ID, |number| number as u32);
                 self.ask();
             }
@@ -256,8 +254,7 @@ impl Client {
         }
     }
 
-    /// Takes a refusal or a redirect of the server; `at_connect` if the server does not know
-    /// the stream's name yet.
+    /// Handles a refusal or a redirect; `at_connect` if the server does not know the stream's name yet.
     fn refused(&mut self, info: &Value, at_connect: bool) {
         let text = |name| info.member(name).and_then(Value::as_text).unwrap_or_default();
         self.events.push_back(match info.member("ex").and_then(|ex| self.address.moved(ex, at_connect)) {

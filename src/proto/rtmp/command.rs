@@ -8,14 +8,14 @@ use crate::container::flv::FourCc;
 pub struct Command {
     /// The command name, such as `connect`.
     pub name: Box<str>,
-    /// Ties the answer to it; 0 wants none.
+    /// The transaction number that its answer repeats; 0 asks for no answer.
     pub transaction: f64,
-    /// All that follows: the command object, then the arguments.
+    /// The values after that: the command object, then the arguments.
     pub args: Vec<Value>,
 }
 
 impl Command {
-    /// Reads the payload of an AMF0 command message; `None` if it is none.
+    /// Parses the payload of an AMF0 command message; `None` if it is not valid.
     pub fn parse(payload: &[u8]) -> Option<Self> {
         let mut values = amf::read_all(payload).into_iter();
         let Some(Value::Text(name)) = values.next() else { return None };
@@ -23,12 +23,12 @@ impl Command {
         Some(Self { name, transaction, args: values.collect() })
     }
 
-    /// The command object, in which the sender of `connect` describes itself.
+    /// The command object, with which the sender of `connect` describes itself.
     pub fn object(&self) -> &Value {
         self.args.first().unwrap_or(&Value::Null)
     }
 
-    /// The text at `index` behind the command object.
+    /// The text at `index` after the command object.
     pub fn text(&self, index: usize) -> &str {
         self.args.get(index + 1).and_then(Value::as_text).unwrap_or_default()
     }
@@ -50,19 +50,19 @@ pub fn status(level: &str, code: &str, description: &str) -> Vec<(Box<str>, Valu
         .into()
 }
 
-/// The enhanced forms that a client reads, as its `connect` tells them.
+/// The capabilities that a client declares in `connect`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Caps {
-    /// Codecs that it names, in `fourCcList` or in a FourCC info map; `*` for all.
+    /// The codecs in `fourCcList` or in a FourCC info map; `*` for all.
     pub fourccs: Vec<FourCc>,
-    /// It named codecs at all.
+    /// The client declared codecs.
     pub enhanced: bool,
-    /// It reads multitrack messages: `capsEx` bit 1.
+    /// The client reads multitrack messages: `capsEx` bit 1.
     pub multitrack: bool,
 }
 
 impl Caps {
-    /// Reads the command object of `connect`.
+    /// Reads the capabilities in the command object of `connect`.
     pub fn of(object: &Value) -> Self {
         let mut caps = Self::default();
         if let Some(Value::List(list)) = object.member("fourCcList") {
@@ -80,13 +80,13 @@ impl Caps {
         caps
     }
 
-    /// Whether the client reads enhanced tags of that codec. One that names no
-    /// codecs at all is taken to read what it finds, as ffmpeg does.
+    /// Whether the client reads enhanced tags with this codec. A client that declares no codecs is assumed to read
+    /// all, as ffmpeg does.
     pub fn reads(&self, name: FourCc) -> bool {
         !self.enhanced || self.fourccs.iter().any(|known| *known == name || *known == ANY)
     }
 
-    /// Our own capabilities, for `connect` and its answer: everything is passed on.
+    /// The capabilities of this program, for `connect` and its answer: it forwards all codecs.
     pub fn ours() -> Vec<(Box<str>, Value)> {
         let any = || Value::object([("*", Value::Number(CAN_FORWARD.into()))]);
         vec![

@@ -1,21 +1,21 @@
-//! The handshake, simple (RTMP 1.0 section 5.2) and with digests, as Flash Media
-//! Server does it and some encoders insist on.
+//! The handshake: simple (RTMP 1.0 section 5.2), and with digests as in Flash Media Server, which some encoders
+//! require.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
 use crate::wire::Writer;
 
-/// C0 and C1, or S0 and S1.
+/// The length of C0 and C1, or S0 and S1.
 pub const HELLO: usize = 1 + PACKET;
-/// C1, S1, C2 and S2.
+/// The length of C1, S1, C2 or S2.
 pub const PACKET: usize = 1536;
 
 const VERSION: u8 = 3;
 const DIGEST: usize = 32;
 
-/// The bytes S0, S1 and S2 that answer `hello`. `seed` makes the filler differ
-/// between connections; it protects nothing.
+/// The bytes S0, S1 and S2 that answer `hello`. `seed` varies the filler between connections; it is not for
+/// security.
 pub fn answer(hello: &[u8; HELLO], seed: u64) -> Vec<u8> {
     let [_, c1 @ ..] = hello;
     let mut s1 = packet(seed);
@@ -35,12 +35,12 @@ pub fn hello(seed: u64) -> Vec<u8> {
     let mut out = vec![VERSION];
     let c1 = packet(seed);
     let (_, filler) = c1.split_at(8);
-    out.bytes(&[0; 8]); // time, and the version of those that know no digests
+    out.bytes(&[0; 8]); // time, and a version that does not support digests
     out.bytes(filler);
     out
 }
 
-/// S1: time 0, a version that says that digests are known, filler.
+/// S1: time 0, a version that supports digests, filler.
 fn packet(seed: u64) -> Vec<u8> {
     let mut out = vec![0, 0, 0, 0, 4, 5, 0, 1];
     let mut state = seed | 1;
@@ -64,8 +64,8 @@ fn reply(client: &[u8; DIGEST], seed: u64) -> Vec<u8> {
     out
 }
 
-/// The place of the digest in a packet. The sum of the four bytes at `base`, modulo 728,
-/// is its distance from the byte behind them.
+/// The position of the digest in a packet. The sum of the four bytes at `base`, modulo 728, is the digest's
+/// distance from the byte after them.
 #[derive(Clone, Copy)]
 struct Layout {
     base: usize,
@@ -74,7 +74,7 @@ struct Layout {
 const LAYOUTS: [Layout; 2] = [Layout { base: 772 }, Layout { base: 8 }];
 
 impl Layout {
-    /// The bytes before, in and after the digest.
+    /// Splits a packet into the bytes before the digest, the digest, and the bytes after it.
     fn split(self, packet: &[u8]) -> Option<(&[u8], &[u8; DIGEST], &[u8])> {
         let (_, tail) = packet.split_at_checked(self.base)?;
         let distance: usize = tail.iter().take(4).map(|byte| usize::from(*byte)).sum();
@@ -90,7 +90,7 @@ impl Layout {
     }
 }
 
-/// The digest in C1 and the layout that it was found by; `None` for the simple handshake.
+/// The digest in C1 and the layout of the packet; `None` for the simple handshake.
 fn client_digest(c1: &[u8]) -> Option<(Layout, [u8; DIGEST])> {
     LAYOUTS.into_iter().find_map(|layout| {
         let (before, digest, after) = layout.split(c1)?;
@@ -106,7 +106,7 @@ fn hmac(key: &[u8], parts: &[&[u8]]) -> [u8; DIGEST] {
 
 const CLIENT_KEY: &[u8] = b"Genuine Adobe Flash Player 001";
 const SERVER_KEY: &[u8] = b"Genuine Adobe Flash Media Server 001";
-/// The constant that both sides append to their keys.
+/// A constant that both sides append to their keys.
 const SECRET: &[u8] = &[
     0xf0, 0xee, 0xc2, 0x4a, 0x80, 0x68, 0xbe, 0xe8, 0x2e, 0x00, 0xd0, 0xd1, 0x02, 0x9e, 0x7e, 0x57, 0x6e, 0xec, 0x5d,
     0x2d, 0x29, 0x80, 0x6f, 0xab, 0x93, 0xb8, 0xe6, 0x36, 0xcf, 0xeb, 0x31, 0xae,

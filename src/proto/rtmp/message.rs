@@ -1,4 +1,4 @@
-//! Messages, and how they are cut into chunks on the way out. Sections 5.3, 5.4 and 6.
+//! Messages, and how they are split into chunks for sending. Sections 5.3, 5.4 and 6.
 
 use super::chunk::Payload;
 use crate::wire::Writer;
@@ -21,20 +21,20 @@ pub mod kind {
     pub const AGGREGATE: u8 = 22;
 }
 
-/// A message that arrived.
+/// A received message.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Message {
     /// Message type id.
     pub kind: u8,
-    /// Milliseconds; 32 bits that wrap.
+    /// Milliseconds, 32 bits, which wrap.
     pub timestamp: u32,
     /// Message stream id.
     pub stream_id: u32,
-    /// The bytes, or that they were lost.
+    /// The bytes, or the reason why they were lost.
     pub payload: Payload,
 }
 
-/// Appends a message in chunks of `chunk_size`, as a format 0 chunk and format 3 chunks.
+/// Appends a message in chunks of `chunk_size` bytes: one chunk of format 0, then chunks of format 3.
 pub fn write_message(out: &mut Vec<u8>, chunk_size: usize, kind: u8, stream_id: u32, timestamp: u32, payload: &[u8]) {
     let mut lead = header(kind, stream_id, timestamp, payload.len());
     let mut rest = payload;
@@ -62,8 +62,8 @@ pub fn header(kind: u8, stream_id: u32, timestamp: u32, len: usize) -> Vec<u8> {
     out
 }
 
-/// A format 3 chunk header; it repeats the extended timestamp, as the
-/// specification, Flash and ffmpeg have it.
+/// A format 3 chunk header. It repeats the extended timestamp, as the specification requires and Flash and ffmpeg
+/// do.
 pub fn continuation(kind: u8, timestamp: u32) -> Vec<u8> {
     let mut out = vec![0xc0 | chunk_stream(kind)];
     extended(&mut out, timestamp);
@@ -76,10 +76,10 @@ fn extended(out: &mut Vec<u8>, timestamp: u32) {
     }
 }
 
-/// The timestamp field that says that the timestamp stands elsewhere.
+/// The value of the timestamp field that indicates an extended timestamp.
 pub const EXTENDED: u32 = 0xff_ffff;
 
-/// Protocol control goes on 2, commands on 3, and media each on its own.
+/// The chunk stream of a message: 2 for protocol control, 3 for commands, one for each kind of media.
 fn chunk_stream(kind: u8) -> u8 {
     match kind {
         kind::AUDIO => 4,

@@ -19,16 +19,16 @@ pub use message::{Message, kind, write_message};
 pub use mux::{ALL_TRACKS, LEGACY_HEVC, PUSH, RTMP, renumber};
 pub use server::{Event, Limits, Refusal, Server};
 
-/// The chunk size that we send with: one chunk for nearly every frame.
+/// The chunk size for sending: nearly every frame fits into one chunk.
 pub const CHUNK_SIZE: usize = 60_000;
-/// The window that we ask for and offer, in bytes.
+/// The acknowledgement window of both directions, in bytes.
 const WINDOW: u32 = 2_500_000;
-/// The only message stream of our server, and that of what is packed for others.
+/// The only message stream of the server, for which messages are also packed.
 pub const STREAM_ID: u32 = 1;
 
 /// User control events of both sides. Section 7.1.7.
 const PING_REQUEST: u16 = 6;
 const PING_RESPONSE: u16 = 7;
 
-/// A message without which the conversation cannot go on, and for which there was no room.
+/// The error for a control message for which there was no memory, and without which the connection cannot continue.
 const NO_ROOM: Error = Error::limit("no room for a control message");

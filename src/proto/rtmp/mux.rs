@@ -1,5 +1,5 @@
-//! RTMP as a form: messages with bodies shared with the frames. Every player gets
-//! the same chunk size and message stream, so all of them send the same bytes.
+//! RTMP as a form: messages whose bodies are shared with the frames. All players get the same chunk size and
+//! message stream, so they all receive the same bytes.
 
 use bytes::Bytes;
 
@@ -14,19 +14,19 @@ use super::{CHUNK_SIZE, STREAM_ID};
 
 /// The form for players, with enhanced tags where a codec needs them.
 pub static RTMP: Form = Form { variants: &[&LEGACY_HEVC, &ALL_TRACKS], ..Form::own("rtmp", || mux(Style::default())) };
-/// The same with HEVC as codec id 12.
+/// The form with HEVC as codec id 12.
 pub static LEGACY_HEVC: Form =
     Form { query: "hevc=12", ..Form::own("rtmp-hevc12", || mux(Style { legacy_hevc: true, ..Style::default() })) };
-/// The same with all tracks.
+/// The form with all tracks.
 pub static ALL_TRACKS: Form =
     Form { query: "tracks=all", ..Form::own("rtmp-tracks", || mux(Style { all_tracks: true, ..Style::default() })) };
 
-/// The form for a server that we publish to.
+/// The form for publishing to another server.
 pub static PUSH: Form = Form::own("rtmp-push", || Box::new(Rtmp { style: Style::default(), publishes: true }));
 
 struct Rtmp {
     style: Style,
-    /// Metadata goes behind `@setDataFrame`, which has servers keep it.
+    /// Metadata is sent after `@setDataFrame`, so that servers keep it.
     publishes: bool,
 }
 
@@ -40,7 +40,7 @@ impl Mux for Rtmp {
     }
 
     fn head(&self, tracks: &Tracks, at: Ticks) -> Packed {
-        // at time 0: ffmpeg takes script data of any other time for a track
+        // at time 0: ffmpeg reads script data with any other time as a track
         let mut metadata = Vec::new();
         if self.publishes {
             amf::write(&mut metadata, &Value::text("@setDataFrame"));
@@ -87,8 +87,8 @@ impl Rtmp {
     }
 }
 
-/// A message in chunks, its body behind `lead`. No body has the head of a chunk in it,
-/// so that a peer that has another number for the message stream can be sent other heads.
+/// A message in chunks, with its body after `lead`. Chunk headers are never in a body, so that a peer with another
+/// message stream number can be sent other headers.
 fn message(kind: u8, time: u32, lead: &[u8], body: &Bytes) -> (Piece, Vec<Piece>) {
     let mut head = header(kind, STREAM_ID, time, lead.len() + body.len());
     head.extend_from_slice(lead);
@@ -111,8 +111,8 @@ fn packed(mut pieces: impl Iterator<Item = Piece>) -> Packed {
     }
 }
 
-/// Writes the head of a piece of this form for the message stream `number`. It is
-/// format 0 headers that name it, which here have one byte before them. Section 5.3.1.2.1.
+/// Writes the header of a piece of this form for the message stream `number`. Only format 0 headers contain the
+/// number; the chunk streams used here have one byte before those headers. Section 5.3.1.2.1.
 pub fn renumber(number: u32, head: &[u8], out: &mut Vec<u8>) {
     let at = out.len();
     out.extend_from_slice(head);
@@ -135,7 +135,7 @@ mod tests {
     use super::*;
     use crate::media::{Codec, Params};
 
-    /// The messages that a server reads from these pieces with heads for the message stream `number`.
+    /// The messages that a server reads from these pieces, with headers for the message stream `number`.
     fn read(number: u32, packed: &[Packed]) -> Vec<(u32, Payload)> {
         let mut wire = Vec::new();
         for piece in packed.iter().flat_map(Packed::pieces) {
@@ -166,7 +166,7 @@ mod tests {
         let mut all = vec![mux.head(&tracks, Ticks(7)), mux.announce(&tracks, &[&track], Ticks(7))];
         // times with and without an extended timestamp; one chunk, and several
         for (time, len) in [(0, 10), (0xff_ffff, 200_000), (1 << 30, CHUNK_SIZE)] {
-            // bytes that look like heads are none
+            // bytes in the body that look like headers are not changed
             let frame =
                 Frame { kind: Kind::Video, track: 0, dts: Ticks(time), cts: 0, key: true, data: vec![6; len].into() };
             all.push(mux.frame(&track, &frame, &account).unwrap().unwrap());

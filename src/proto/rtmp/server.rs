@@ -17,46 +17,46 @@ use crate::wire::Reader;
 /// The limits of one connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The longest audio or video message in bytes; longer ones are passed over.
+    /// The maximum length of an audio or video message in bytes; longer messages are skipped.
     pub max_message: usize,
-    /// The most bytes of answers that may wait for a peer that does not read.
+    /// The maximum number of bytes of answers that wait for a peer that does not read.
     pub max_answers: usize,
 }
 
 /// An event from the client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// It asks to publish; to be answered with `accept` or `refuse`.
+    /// The client asks to publish; answer with `accept` or `refuse`.
     Publish(Target),
-    /// It asks to play; to be answered with `accept` or `refuse`.
+    /// The client asks to play; answer with `accept` or `refuse`.
     Play(Target),
     /// An audio or video message of the accepted publisher.
     Media {
         /// Audio or video.
         kind: Kind,
-        /// Milliseconds; 32 bits that wrap.
+        /// Milliseconds, 32 bits, which wrap.
         timestamp: u32,
         /// The tag.
         body: Bytes,
     },
-    /// An audio or video message that could not be kept.
+    /// An audio or video message that was lost.
     Lost(Kind, Payload),
     /// Script data of the accepted publisher.
     Data(Bytes),
-    /// Script data that could not be kept.
+    /// Script data that was lost.
     DataLost(Payload),
-    /// It ends publishing or playing and keeps the connection.
+    /// The client stops publishing or playing, and keeps the connection.
     Stop,
 }
 
-/// The reason for which a request is refused: it selects the `code` of `onStatus`.
+/// The reason why a request is refused; it selects the `code` of `onStatus`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The name is taken, or not one.
+    /// The name is in use or invalid.
     BadName,
-    /// The right is missing.
+    /// The client is not authorized.
     Denied,
-    /// No room for one more.
+    /// A limit is reached.
     Full,
 }
 
@@ -88,18 +88,18 @@ pub struct Server {
     app: Box<str>,
     /// `flashVer` of `connect`.
     agent: Box<str>,
-    /// User and password of `tcUrl`, if it has any.
+    /// User and password in `tcUrl`.
     credentials: Option<Box<Credentials>>,
     caps: Caps,
-    /// Bytes received since the handshake; wraps, as its acknowledgement does.
+    /// The number of bytes received since the handshake; wraps, as its acknowledgement does.
     received: u32,
     acknowledged: u32,
     window: u32,
 }
 
 impl Server {
-    /// A machine that waits for C0. `seed` varies the handshake; messages are
-    /// charged to `account` until `charge_to` names another.
+    /// A machine that waits for C0. `seed` varies the handshake. Messages are charged to `account` until
+    /// `charge_to` sets another.
     pub fn new(limits: Limits, seed: u64, account: Account) -> Self {
         Self {
             state: State::Hello,
@@ -120,29 +120,29 @@ impl Server {
         }
     }
 
-    /// From here on messages are charged to `account`. Media and data that are half received are given up:
-    /// they are those of a stream that is over.
+    /// Charges all further messages to `account`. Incomplete media and data are dropped: they belong to a stream
+    /// that has ended.
     pub fn charge_to(&mut self, account: Account) {
         self.chunks.charge_to(&account);
         self.account = account;
     }
 
-    /// The enhanced forms that the client reads, as its `connect` told them.
+    /// The capabilities that the client declared in `connect`.
     pub fn caps(&self) -> &Caps {
         &self.caps
     }
 
-    /// The client's name for itself, as its `connect` told it; at most [`MAX_AGENT`](crate::proto::MAX_AGENT) bytes.
+    /// The user agent that the client declared in `connect`; at most [`MAX_AGENT`](crate::proto::MAX_AGENT) bytes.
     pub fn agent(&self) -> &str {
         &self.agent
     }
 
-    /// User and password of the URL that its `connect` told.
+    /// User and password of the URL in `connect`.
     pub fn credentials(&self) -> &Credentials {
         self.credentials.as_deref().unwrap_or(&NO_CREDENTIALS)
     }
 
-    /// Lets the client publish or play.
+    /// Accepts the client's request to publish or play.
     pub fn accept(&mut self) {
         let State::Asked(role) = self.state else { return };
         self.state = State::Active(role);
@@ -163,7 +163,7 @@ impl Server {
         }
     }
 
-    /// Refuses the client's request, with the reason.
+    /// Refuses the client's request with a reason.
     pub fn refuse(&mut self, refusal: Refusal, description: &str) {
         let State::Asked(role) = self.state else { return };
         self.state = State::Open;
@@ -220,7 +220,7 @@ impl Server {
         }
     }
 
-    /// Takes messages out of an aggregate until one is an event.
+    /// Reads messages of an aggregate until one causes an event.
     fn unfold(&mut self) {
         while let (true, Some(aggregate)) = (self.events.is_empty(), &mut self.aggregate) {
             match aggregate.next() {
@@ -242,7 +242,7 @@ impl Server {
                 let time = r.u32()?;
                 self.user_control_with(PING_RESPONSE, time);
             }
-            _ => {} // acknowledgements, bandwidth: nothing here depends on them
+            _ => {} // acknowledgements and bandwidth are not used
         }
         Ok(())
     }
@@ -360,11 +360,11 @@ impl Server {
     }
 
     fn send(&mut self, kind: u8, stream_id: u32, payload: &[u8]) {
-        // before Set Chunk Size has gone out nothing here exceeds 128 bytes
+        // no message sent before Set Chunk Size exceeds 128 bytes
         write_message(&mut self.out, CHUNK_SIZE, kind, stream_id, 0, payload);
     }
 
-    /// Acknowledges what was received, at half the window. Section 5.4.3.
+    /// Acknowledges the received bytes after half the window. Section 5.4.3.
     fn acknowledge(&mut self, len: usize) {
         self.received = self.received.wrapping_add(len as u32);
         if self.received.wrapping_sub(self.acknowledged) >= self.window / 2 {
@@ -385,7 +385,7 @@ impl Machine for Server {
                 self.state = State::Echo;
                 Ok(handshake::HELLO)
             }
-            // a C2 that echoes something else is tolerated: many encoders do that
+            // a C2 that does not echo S1 is accepted: many encoders send one
             State::Echo if data.len() < handshake::PACKET => Ok(0),
             State::Echo => {
                 self.state = State::Open;
@@ -413,22 +413,21 @@ impl Machine for Server {
     }
 }
 
-/// Messages inside a message: FLV tags whose times are taken relative to the
-/// first. They are taken out one by one, because there may be thousands of empty
-/// ones. Section 7.1.6.
+/// Messages inside a message: FLV tags whose times are relative to the first. Section 7.1.6. They are read one by
+/// one, because an aggregate may contain thousands of empty ones.
 struct Aggregate {
     timestamp: u32,
     first: Option<u32>,
     rest: Bytes,
-    /// So many messages more are looked at.
+    /// The number of messages that are still read.
     left: u16,
 }
 
-/// The most messages of an aggregate: servers put some dozens into one.
+/// The maximum number of messages in an aggregate: servers send some dozens.
 const MAX_PARTS: u16 = 4096;
 
 impl Aggregate {
-    /// The next message; what is damaged ends the aggregate.
+    /// The next message; a damaged one ends the aggregate.
     fn next(&mut self) -> Option<(u8, u32, Bytes)> {
         self.left = self.left.checked_sub(1)?;
         let rest = self.rest.clone();
@@ -445,12 +444,12 @@ impl Aggregate {
     }
 }
 
-/// AMF3 messages begin with a version that is always 0; what follows is AMF0.
+/// The AMF0 part of an AMF3 message, which begins with a version that is always 0.
 fn skip_version(payload: &Bytes) -> Bytes {
     payload.split_first().map_or_else(Bytes::new, |(_, rest)| payload.slice_ref(rest))
 }
 
-/// User and password of a URL, if it has any. An `@` behind the host is none of theirs.
+/// User and password of a URL; `None` if it has neither. An `@` after the host is not part of them.
 fn credentials(url: &str) -> Option<Credentials> {
     let (scheme, rest) = url.split_once("://")?;
     let authority = rest.split(['/', '?']).next()?;
@@ -473,13 +472,13 @@ fn media_kind(kind: u8) -> Option<Kind> {
     }
 }
 
-/// The most bytes of an app's name that are kept.
+/// The maximum number of bytes kept of an app's name.
 const MAX_APP: usize = 512;
-/// The most bytes of user and password together: longer ones let nobody in.
+/// The maximum length of user and password together, in bytes; longer ones are never accepted.
 const MAX_USER: usize = 256;
 /// User control events. Section 7.1.7.
 const STREAM_BEGIN: u16 = 0;
 /// Limit type of Set Peer Bandwidth. Section 5.4.5.
 const DYNAMIC: u8 = 2;
-/// A peer that asks for acknowledgements more often than this gets them at this.
+/// The minimum window: a smaller one is raised to it, to limit the number of acknowledgements.
 const MIN_WINDOW: u32 = 16 << 10;

@@ -1,42 +1,41 @@
-//! Decode times out of presentation times.
+//! Computes decode times from presentation times.
 //!
-//! RTP says when a picture is shown and sends pictures in the order of decoding. The
-//! times at which pictures are decoded are those at which they are shown, in their
-//! order, moved up by as many pictures as may overtake one.
+//! RTP gives the presentation time of each picture and sends pictures in decoding order. The decode times are the
+//! sorted presentation times, moved forward by the reordering depth.
 
 use std::collections::VecDeque;
 
 use crate::media::Ticks;
 
-/// One track's pictures.
+/// The pictures of one track.
 #[derive(Debug, Default)]
 pub(super) struct DecodeTimes {
-    /// The number of pictures that may be decoded before one that is shown before them.
+    /// The reordering depth: the maximum number of pictures that are decoded before a picture and shown after it.
     depth: usize,
-    /// Presentation times that no picture has as its decode time yet, in their order.
+    /// Sorted presentation times that are not yet the decode time of a picture.
     waiting: Vec<Ticks>,
-    /// The presentation times of the pictures that were decoded last.
+    /// The presentation times of the last pictures.
     recent: VecDeque<Ticks>,
     last: Option<Ticks>,
 }
 
-/// The most pictures that a decoder holds back. H.264 section A.3.1, H.265 section A.4.2.
+/// The maximum reordering depth of a decoder. H.264 section A.3.1, H.265 section A.4.2.
 const MAX_DEPTH: usize = 16;
-/// The distance of the first pictures, as long as nobody knows it: 40 ms.
-const STEP: i64 = 3600;
-/// A step by more than this is another time line: one second at a key frame, and ten at
-/// any other, since few pictures a second that overtake each other step far.
+/// The assumed duration of the first pictures, while it is not known: 40 ms at 90 kHz.
+const FIRST_DURATION: i64 = 3600;
+/// A larger step begins a new time line: one second at a key frame, ten seconds at other pictures, because
+/// reordered pictures of a low frame rate make large steps.
 const MAX_STEP: i64 = 90_000;
 const MAX_OVERTAKING: i64 = 10 * MAX_STEP;
 
 impl DecodeTimes {
-    /// So many pictures may overtake one, as the decoder record says.
+    /// Sets the reordering depth that the decoder record gives.
     pub(super) fn set_depth(&mut self, depth: usize) {
         self.depth = depth.min(MAX_DEPTH);
     }
 
-    /// The decode time of a picture that is shown at `shown`. If the pictures'
-    /// order shows that `depth` was too low, it is corrected.
+    /// The decode time of a picture that is shown at `shown`. A `depth` that is too low for the order of the
+    /// pictures is corrected.
     pub(super) fn next(&mut self, shown: Ticks, key: bool) -> Ticks {
         let most = if key { MAX_STEP } else { MAX_OVERTAKING };
         let jumped = self.last.is_some_and(|last| (shown - last).0.saturating_abs() > most);
@@ -57,7 +56,7 @@ impl DecodeTimes {
         if ahead == 0 {
             self.waiting.remove(0);
         }
-        let mut time = first - Ticks(STEP * ahead as i64);
+        let mut time = first - Ticks(FIRST_DURATION * ahead as i64);
         if let Some(last) = self.last.filter(|last| !jumped && time <= *last) {
             time = last + Ticks(1);
         }
@@ -70,7 +69,7 @@ impl DecodeTimes {
 mod tests {
     use super::*;
 
-    /// Decode times for pictures that are shown at these multiples of 3600.
+    /// The decode times of pictures that are shown at these multiples of 3600.
     fn times(depth: usize, shown: &[i64]) -> Vec<f64> {
         let mut times = DecodeTimes::default();
         times.set_depth(depth);

@@ -1,5 +1,4 @@
-//! A publisher's packets to frames: each track has a clock of its own, and all
-//! get one time line.
+//! Reads frames from a publisher's packets. Each track has its own clock; all tracks get one time line.
 
 mod frames;
 
@@ -23,7 +22,7 @@ pub enum Event {
     Track(Track),
     /// A frame of a track that was announced.
     Frame(Frame),
-    /// A frame or a part of one is lost: on the way, or for this reason.
+    /// A frame or a part of it is lost: in the network, or for this reason.
     Lost(Kind, Option<Error>),
 }
 
@@ -32,65 +31,64 @@ pub struct Demux {
     max_frame: usize,
     patience: Duration,
     lanes: Vec<Lane>,
-    /// The arrival of the first packet.
+    /// The arrival time of the first packet.
     begun: Option<Instant>,
-    /// The track that had a time first: others are moved to fit it.
+    /// The track that got a time line first; the other tracks are aligned with it.
     first: Option<usize>,
 }
 
 struct Lane {
     order: Order,
     reception: Reception,
-    /// Packets of other types than this are passed over; any type if `None`.
+    /// The payload type that is accepted; any type if `None`.
     only: Option<u8>,
-    /// The sender of the last packet, its timestamp, and its arrival.
-    heard: Option<Heard>,
-    /// The timestamp with which it begins, at the moment at which all others begin.
+    /// The sender, timestamp and arrival time of the last packet.
+    last_packet: Option<LastPacket>,
+    /// The timestamp of the track's start, which is the same moment for all tracks.
     start: Option<u32>,
-    /// The time of day and the timestamp of the last sender report.
+    /// The wall-clock time and the timestamp in the last sender report.
     sender: Option<(Ntp, u32)>,
-    /// A report of a sender whose packets have not come yet, and when it came.
+    /// A report of a sender without packets so far, and its arrival time.
     early: Option<(u32, (Ntp, u32), Instant)>,
-    /// The offset to other tracks was settled by what the sender says.
+    /// The offset to the first track was set from sender reports or start timestamps.
     aligned: bool,
-    /// The track whose report has contradicted that offset since, and by how much.
-    doubt: Option<(usize, i64)>,
+    /// The track whose report has since contradicted that offset, and the difference in microseconds.
+    contradicted: Option<(usize, i64)>,
     frames: Frames,
 }
 
 #[derive(Clone, Copy)]
-struct Heard {
+struct LastPacket {
     ssrc: u32,
     timestamp: u32,
     at: Instant,
 }
 
-/// The time of the first frame: pictures may be decoded before that.
+/// The time of the first frame; later than 0 because pictures may be decoded before it.
 const START: Duration = Duration::from_secs(1);
-/// Sender reports that move a track by so much are wrong, in microseconds.
+/// Sender reports that move a track by more than this are wrong, in microseconds.
 const MAX_SKEW: i64 = 10_000_000;
-/// A clock that goes on is at most so far from where it should be, in microseconds.
+/// The maximum deviation from the expected time for a sender that continues another's clock, in microseconds.
 const MAX_STEP: i64 = 1_000_000;
-/// Once tracks are aligned, so much is put up with.
+/// The deviation of aligned tracks that is tolerated, in microseconds.
 const DRIFT: i64 = 100_000;
 
 impl Demux {
-    /// Frames have at most `max_frame` bytes; packets wait for late ones at most
-    /// for `patience`.
+    /// A reader of frames of at most `max_frame` bytes. Packets wait for late ones no longer than `patience`.
     pub fn new(max_frame: usize, patience: Duration) -> Self {
         Self { max_frame, patience, lanes: Vec::new(), begun: None, first: None }
     }
 
-    /// Packets of the track of that number wait for late ones at most for `patience` from here
-    /// on. Those that wait are let go of.
+    /// Sets the longest time that packets of track `number` wait for late ones. Packets that are waiting now are
+    /// dropped.
     pub fn set_patience(&mut self, number: usize, patience: Duration) {
         if let Some(lane) = self.lanes.get_mut(number) {
             lane.order = Order::new(patience);
         }
     }
 
-    /// Adds a track of the first of `formats` that has a place here, and gives its
-    /// number; `None` if none has.
+    /// Adds a track with the first supported format of `formats`, and gives its number; `None` if no format is
+    /// supported.
     pub fn add(&mut self, formats: &[Format]) -> Option<usize> {
         let found = formats.iter().find_map(|format| Some((format, incoming(format, self.max_frame)?)));
         let (format, Incoming { codec, params, unpack }) = found?;
@@ -101,41 +99,41 @@ impl Demux {
         self.lanes.push(Lane {
             order: Order::new(self.patience),
             reception: Reception::default(),
-            // devices that know one type only may well send another number
+            // devices with a single type may send another number than they declared
             only: (formats.len() > 1).then_some(format.payload_type),
-            heard: None,
+            last_packet: None,
             start: None,
             sender: None,
             early: None,
             aligned: false,
-            doubt: None,
+            contradicted: None,
             frames,
         });
         Some(self.lanes.len() - 1)
     }
 
-    /// A track begins with `timestamp`, at the same moment as all others that this is known
-    /// of. Later sender reports override it.
+    /// Sets the timestamp of the track's start, which is the same moment for all tracks that have one. Later sender
+    /// reports override it.
     pub fn begin_at(&mut self, number: usize, timestamp: u32) {
         if let Some(lane) = self.lanes.get_mut(number) {
             lane.start = Some(timestamp);
         }
     }
 
-    /// Whether the track of that number is picture or sound.
+    /// Whether track `number` is video or audio.
     pub fn kind(&self, number: usize) -> Kind {
         self.lanes.get(number).map_or(Kind::Video, |lane| lane.frames.track.codec.kind())
     }
 
-    /// The tracks of which enough is known, before the first packet.
+    /// The tracks whose parameters are complete before the first packet.
     pub fn tracks(&self) -> impl Iterator<Item = &Track> {
-        // a track that is told twice makes viewers that have not begun wait for the next key frame
+        // an incomplete track is announced again, and new viewers would then wait for the next key frame
         let known = self.lanes.iter().filter(|lane| lane.frames.known);
         let tracks = known.map(|lane| &lane.frames.track);
         tracks.filter(|track| !track.params.record.is_empty() || !needs_record(track.codec))
     }
 
-    /// Takes a packet of the track of that number.
+    /// Reads a packet of track `number`.
     pub fn rtp(&mut self, number: usize, now: Instant, data: &Bytes, room: &dyn Room, out: &mut dyn FnMut(Event)) {
         if rtcp::is_rtcp(data) {
             return self.rtcp(number, now, data);
@@ -149,31 +147,30 @@ impl Demux {
         if lane.only.is_some_and(|only| only != packet.payload_type) {
             return;
         }
-        let changed = lane.hear(&packet, now);
+        let changed = lane.note_sender(&packet, now);
         lane.reception.packet(&packet, lane.frames.track.clock, now);
         let early = lane.early.take_if(|(ssrc, ..)| changed && *ssrc == packet.ssrc);
         if let Some((_, report, came)) = early {
-            self.believe(number, report, came);
+            self.apply_report(number, report, came);
         }
-        self.feed(number, time, |order, out| order.push(packet, now, out), room, out);
+        self.release(number, time, |order, out| order.push(packet, now, out), room, out);
     }
 
-    /// Gives up on packets that were waited for long enough.
+    /// Gives up waiting for packets that are overdue.
     pub fn flush(&mut self, now: Instant, room: &dyn Room, out: &mut dyn FnMut(Event)) {
         let time = self.time(now);
         for number in 0..self.lanes.len() {
-            self.feed(number, time, |order, out| order.flush(now, out), room, out);
+            self.release(number, time, |order, out| order.flush(now, out), room, out);
         }
     }
 
-    /// The time of the stream by arrival.
+    /// The time of the stream, by arrival.
     fn time(&mut self, now: Instant) -> Duration {
         START + now.saturating_duration_since(*self.begun.get_or_insert(now))
     }
 
-    /// Makes frames of what `step` lets go on, and finds the track's place when the
-    /// first of them is there.
-    fn feed(
+    /// Reads frames from the packets that `step` releases, and aligns the track at its first frame.
+    fn release(
         &mut self,
         number: usize,
         time: Duration,
@@ -191,54 +188,54 @@ impl Demux {
         }
     }
 
-    /// Takes an RTCP packet of the track of that number.
+    /// Reads an RTCP packet of track `number`.
     pub fn rtcp(&mut self, number: usize, now: Instant, data: &[u8]) {
         for report in rtcp::reports(data) {
             let Some(lane) = self.lanes.get_mut(number) else { return };
             let Report::Sender { ssrc, ntp, timestamp } = report else { continue };
-            // a sender without a clock says 0: section 6.4.1 of RFC 3550
+            // a sender without a clock sends 0: RFC 3550 section 6.4.1
             if ntp == Ntp(0) {
                 continue;
             }
-            match lane.heard {
-                Some(heard) if heard.ssrc != ssrc => lane.early = Some((ssrc, (ntp, timestamp), now)),
-                _ => self.believe(number, (ntp, timestamp), now),
+            match lane.last_packet {
+                Some(last_packet) if last_packet.ssrc != ssrc => lane.early = Some((ssrc, (ntp, timestamp), now)),
+                _ => self.apply_report(number, (ntp, timestamp), now),
             }
         }
     }
 
-    /// Takes a report of a track's sender that came at `now`.
-    fn believe(&mut self, number: usize, report: (Ntp, u32), now: Instant) {
+    /// Applies a report of a track's sender that arrived at `now`.
+    fn apply_report(&mut self, number: usize, report: (Ntp, u32), now: Instant) {
         let Some(lane) = self.lanes.get_mut(number) else { return };
         lane.reception.sender_report(report.0, now);
         if lane.sender.replace(report).is_none() {
-            // the server's timestamps of the beginning were less exact
+            // the start timestamps from the server were less exact
             self.lanes.iter_mut().for_each(|lane| lane.aligned = false);
         }
         self.align(Some(number));
     }
 
-    /// The tracks whose times leap from the next frame on, because reports say so, and by
-    /// how much. Each leap is told once.
+    /// The tracks whose times jump with the next frame because of reports, and by how much. Each jump is given
+    /// once.
     pub fn moves(&mut self) -> impl Iterator<Item = (&Track, Ticks)> {
         let frames = self.lanes.iter_mut().map(|lane| &mut lane.frames).filter(|frames| frames.moved != Ticks(0));
         frames.map(|frames| (&frames.track, std::mem::take(&mut frames.moved)))
     }
 
-    /// Whether packets wait for late ones.
+    /// Whether packets are waiting for late ones.
     pub fn is_waiting(&self) -> bool {
         self.lanes.iter().any(|lane| lane.order.is_waiting())
     }
 
-    /// A receiver report on the track of that number.
+    /// Writes a receiver report about track `number`.
     pub fn report(&mut self, number: usize, now: Instant, ssrc: u32, out: &mut Vec<u8>) {
         let block = self.lanes.get_mut(number).and_then(|lane| lane.reception.report(now));
         rtcp::write_receiver_report(out, ssrc, block);
     }
 
-    /// A time of the stream, on the lane's clock, and the timestamp that belongs to it
-    /// if the sender has said how the lane lies to the first one: in reports, or else
-    /// where both begin. The first lane itself goes by arrival.
+    /// A time of the stream on the lane's clock, and the timestamp for it. Both follow from the lane's offset to
+    /// the first lane, which sender reports give, or else the start timestamps. `None` if the offset is unknown,
+    /// and for the first lane itself, which is timed by arrival.
     fn time_by_reports(&self, number: usize) -> Option<(Ticks, u32)> {
         let first = self.lanes.get(self.first.filter(|first| *first != number)?)?;
         let lane = self.lanes.get(number)?;
@@ -246,20 +243,20 @@ impl Demux {
             (Some((first_ntp, first)), Some((ntp, timestamp))) => (first, timestamp, ntp.since(first_ntp)),
             _ => (first.start?, lane.start?, 0),
         };
-        let first_time = first.frames.look(first_timestamp) - first.frames.base?;
+        let first_time = first.frames.time_of(first_timestamp) - first.frames.base?;
         let first_time = first_time.rescale(first.frames.track.clock, MICROSECONDS);
         Some(((first_time + Ticks(later)).rescale(MICROSECONDS, lane.frames.track.clock), timestamp))
     }
 
-    /// Moves tracks to the times that their sender reports give: sound rather than pictures.
-    /// The report of `reporter` is new.
+    /// Moves tracks to the times of their sender reports; audio is moved rather than video. `reporter` is the track
+    /// with a new report.
     fn align(&mut self, reporter: Option<usize>) {
         let Some(first) = self.first else { return };
         for number in (0..self.lanes.len()).filter(|number| *number != first) {
             let report = self.time_by_reports(number);
             let Some(lane) = self.lanes.get_mut(number) else { continue };
             let (Some((time, timestamp)), Some(base)) = (report, lane.frames.base) else { continue };
-            let wanted = lane.frames.look(timestamp) - time;
+            let wanted = lane.frames.time_of(timestamp) - time;
             let clock = lane.frames.track.clock;
             let skew = (wanted - base).rescale(clock, MICROSECONDS).0;
             if skew.abs() > MAX_SKEW {
@@ -267,15 +264,15 @@ impl Demux {
             }
             let was_aligned = std::mem::replace(&mut lane.aligned, true);
             if skew.abs() <= if was_aligned { DRIFT } else { 0 } {
-                lane.doubt = None;
+                lane.contradicted = None;
                 continue;
             }
             if was_aligned && !lane.is_confirmed(reporter, skew) {
                 continue;
             }
-            let moves_first = lane.frames.track.codec.kind() == Kind::Video;
+            let is_video = lane.frames.track.codec.kind() == Kind::Video;
             match self.lanes.get_mut(first) {
-                Some(lane) if moves_first && lane.frames.track.codec.kind() == Kind::Audio => {
+                Some(lane) if is_video && lane.frames.track.codec.kind() == Kind::Audio => {
                     let clock = lane.frames.track.clock;
                     let wanted = lane.frames.base.map(|base| base - Ticks(skew).rescale(MICROSECONDS, clock));
                     lane.frames.move_to(wanted, skew);
@@ -291,20 +288,20 @@ impl Demux {
 }
 
 impl Lane {
-    /// Notes the sender of a packet; true if it is another than before.
-    fn hear(&mut self, packet: &Packet, now: Instant) -> bool {
+    /// Stores the sender of a packet; true if it changed.
+    fn note_sender(&mut self, packet: &Packet, now: Instant) -> bool {
         let Packet { ssrc, timestamp, .. } = *packet;
-        let before = self.heard.replace(Heard { ssrc, timestamp, at: now });
+        let before = self.last_packet.replace(LastPacket { ssrc, timestamp, at: now });
         let Some(before) = before.filter(|before| before.ssrc != ssrc) else { return false };
         if !self.continues(before, packet, now) {
-            self.another_sender();
+            self.forget_sender();
         }
         true
     }
 
-    /// Whether a packet goes on where that of another sender left off: some cameras
-    /// change their SSRC with each key frame, but neither their count nor their clock.
-    fn continues(&self, before: Heard, packet: &Packet, now: Instant) -> bool {
+    /// Whether a packet continues the stream of the previous sender. Some cameras change their SSRC at each key
+    /// frame, but neither their sequence numbers nor their clock.
+    fn continues(&self, before: LastPacket, packet: &Packet, now: Instant) -> bool {
         let clock = self.frames.track.clock;
         let passed = i64::try_from(now.saturating_duration_since(before.at).as_micros()).unwrap_or(i64::MAX);
         let step = Ticks(i64::from(packet.timestamp.wrapping_sub(before.timestamp) as i32));
@@ -312,33 +309,33 @@ impl Lane {
         (-MAX_STEP..=passed.saturating_add(MAX_STEP)).contains(&step) && self.order.follows(packet.sequence)
     }
 
-    /// Whether the report of the same track before this one gave the same offset. A single one
-    /// may have a time of day that was set since the other track's report.
+    /// Whether the previous report of the same track gave the same offset. A single report is not enough: the wall
+    /// clock may have been set since the other track's report.
     fn is_confirmed(&mut self, reporter: Option<usize>, skew: i64) -> bool {
-        match (self.doubt, reporter) {
+        match (self.contradicted, reporter) {
             (Some((by, before)), Some(reporter)) if by == reporter && (skew - before).abs() <= DRIFT => {
-                self.doubt = None;
+                self.contradicted = None;
                 true
             }
             (Some((by, _)), Some(reporter)) if by != reporter => false,
             (_, Some(reporter)) => {
-                self.doubt = Some((reporter, skew));
+                self.contradicted = Some((reporter, skew));
                 false
             }
             (_, None) => false,
         }
     }
 
-    /// Its clock has nothing to do with the one before.
-    fn another_sender(&mut self) {
+    /// Forgets the clock of the previous sender.
+    fn forget_sender(&mut self) {
         self.order.restart();
         (self.start, self.sender) = (None, None);
-        (self.aligned, self.doubt) = (false, None);
+        (self.aligned, self.contradicted) = (false, None);
         self.frames.restart();
     }
 }
 
-/// Whether nothing can be decoded before a record is known.
+/// Whether frames can be decoded only with a record.
 fn needs_record(codec: Codec) -> bool {
     matches!(codec, Codec::H264 | Codec::H265 | Codec::Aac | Codec::Opus | Codec::Av1 | Codec::Flac | Codec::Vp9)
 }

@@ -1,4 +1,4 @@
-//! RTP and RTCP: packets to frames, and frames to packets. RFC 3550, RFC 3551.
+//! RTP and RTCP: reads frames from packets and packs frames into packets. RFC 3550, RFC 3551.
 
 mod decode_time;
 mod demux;
@@ -19,18 +19,17 @@ use crate::budget::{OverBudget, Overflow};
 use crate::codec::Malformed;
 use crate::wire::Short;
 
-/// The longest packet that we send, header included: short enough for every
-/// network in use.
+/// The maximum length of a sent packet in bytes, header included: it fits into the MTU of common networks.
 pub const MAX_PACKET: usize = 1400;
 
-/// The reason for which a packet or a frame is lost.
+/// The reason why a packet or a frame is lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Error {
-    /// Against the specification.
+    /// The data violates the specification.
     Malformed(&'static str),
-    /// A frame grows beyond `streams.max_frame`.
+    /// The frame is longer than `streams.max_frame`.
     TooLong,
-    /// Room was refused.
+    /// The account refused the memory.
     OverBudget(OverBudget),
 }
 

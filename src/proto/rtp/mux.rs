@@ -1,6 +1,5 @@
-//! RTP as a form: packets with bodies shared with the frames. Every viewer gets the
-//! same sequence numbers, so all of them send the same bytes; on which port or
-//! channel is the transport's affair.
+//! RTP as a form: packets whose bodies are shared with the frames. All viewers get the same sequence numbers, so
+//! they all receive the same bytes. The transport chooses ports and channels.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;
@@ -16,8 +15,7 @@ use crate::codec::{aac, opus};
 use crate::container::{Form, Mux, Packed, Piece};
 use crate::media::{Codec, Frame, Hz, Kind, Ticks, Track, Tracks, Wall};
 
-/// The first track of each kind: pictures on channel 0 with their reports on 1,
-/// sound on 2 and 3.
+/// The first track of each kind: video on channel 0 with its reports on 1, audio on 2 with its reports on 3.
 pub static RTP: Form = Form::own("rtp", mux);
 
 fn mux() -> Box<dyn Mux> {
@@ -27,7 +25,7 @@ fn mux() -> Box<dyn Mux> {
 #[derive(Default)]
 struct Rtp {
     lanes: Vec<Lane>,
-    /// The time of day at a time of the stream.
+    /// A time of the stream, and the wall-clock time at it.
     wall: Option<(Ticks, Wall)>,
 }
 
@@ -39,39 +37,38 @@ struct Lane {
     sent: Sent,
     /// The time of the last sender report, in milliseconds.
     reported: Option<Ticks>,
-    /// The time at which the next frame of sound begins, in ticks, if it follows without a gap.
+    /// The expected time of the next audio frame, in ticks, if there is no gap.
     next: Option<Ticks>,
 }
 
-/// Sender reports are so far apart, in milliseconds. RFC 3550 section 6.2.
-const REPORT: i64 = 4000;
-/// A time of day that is off by so much was set: reports follow it at once.
+/// The interval between sender reports, in milliseconds. RFC 3550 section 6.2.
+const REPORT_INTERVAL: i64 = 4000;
+/// A wall clock that deviates by more than this was set: the reports follow it at once.
 const CLOCK_SET: Duration = Duration::from_secs(5);
-/// Else they follow it by so much a second, so that no viewer's clock jumps when
-/// frames come early or late.
-const CLOCK_STEP: Duration = Duration::from_millis(1);
-/// Sound whose times are given in milliseconds is off by at most so many of them.
-const ROUNDING: i64 = 2;
+/// The maximum step towards the wall clock each second, so that viewers' clocks do not jump when frames arrive
+/// early or late.
+const MAX_CLOCK_STEP: Duration = Duration::from_millis(1);
+/// The maximum rounding error of audio times in milliseconds.
+const MAX_ROUNDING: i64 = 2;
 
-/// The synchronization source of all packets of one kind. RFC 3550 section 8.1 asks
-/// that the tracks of a session differ, and that a guess is not easy.
+/// The synchronization source of all packets of one kind. RFC 3550 section 8.1: it must differ between the tracks
+/// of a session, and must not be easy to guess.
 pub fn ssrc(kind: Kind) -> u32 {
-    secret("ssrc", kind)
+    random_number("ssrc", kind)
 }
 
-/// The timestamp in packets of a kind for `time` on their clock: it begins at a random
-/// number. RFC 3550 section 5.1.
+/// The timestamp in packets of a kind for `time` on their clock. It has a random offset. RFC 3550 section 5.1.
 pub fn timestamp(kind: Kind, time: Ticks) -> u32 {
-    (time.0 as u32).wrapping_add(secret("timestamp", kind))
+    (time.0 as u32).wrapping_add(random_number("timestamp", kind))
 }
 
-/// The same number for the same thing as long as the program runs.
-fn secret(what: &str, kind: Kind) -> u32 {
+/// A random number for `what` and `kind`, constant while the program runs.
+fn random_number(what: &str, kind: Kind) -> u32 {
     static SEED: OnceLock<RandomState> = OnceLock::new();
     SEED.get_or_init(RandomState::new).hash_one((what, kind)) as u32
 }
 
-/// The channel on which packets of a kind go; reports go on the next.
+/// The channel for packets of a kind; its reports use the next channel.
 pub fn channel(kind: Kind) -> u8 {
     match kind {
         Kind::Video => 0,
@@ -79,8 +76,8 @@ pub fn channel(kind: Kind) -> u8 {
     }
 }
 
-/// The formats that a viewer is offered: of the first track of each kind, if it can be
-/// packed, pictures before sound.
+/// The formats that a viewer is offered, video before audio: those of the first track of each kind, if it can be
+/// packed.
 pub fn offers(tracks: &Tracks) -> Vec<(Kind, Format)> {
     let offer = |kind| Some((kind, outgoing(tracks.find(kind, 0)?)?.0));
     [Kind::Video, Kind::Audio].into_iter().filter_map(offer).collect()
@@ -91,7 +88,7 @@ impl Mux for Rtp {
         track.id == 0 && outgoing(track).is_some()
     }
 
-    /// Sender reports: a viewer knows from the start how the tracks belong together.
+    /// Sender reports, with which a viewer can synchronize the tracks from the start.
     fn head(&self, _: &Tracks, at: Ticks) -> Packed {
         let mut pieces = self.lanes.iter().filter_map(|lane| lane.report(at, self.wall?));
         pieces.next().map_or_else(|| Vec::new().into(), |first| Packed::new(first, pieces.collect()))
@@ -112,7 +109,7 @@ impl Mux for Rtp {
         };
         let due = later(anchor, at);
         let off = due.0.abs_diff(wall.0);
-        let step = if off > CLOCK_SET { off } else { off.min(CLOCK_STEP) };
+        let step = if off > CLOCK_SET { off } else { off.min(MAX_CLOCK_STEP) };
         self.wall = Some((at, Wall(if wall < due { due.0 - step } else { due.0 + step })));
     }
 
@@ -120,7 +117,7 @@ impl Mux for Rtp {
         let Some(lane) = self.lane(frame.kind) else { return 0 };
         let mut count: usize = 0;
         lane.pack.frame(frame, &mut |_| count += 1);
-        // a list that grows is held twice while it is moved
+        // a growing Vec holds its elements twice while they are moved
         if count > 1 { 2 * (count + 1) * size_of::<Piece>() } else { 0 }
     }
 
@@ -136,7 +133,7 @@ impl Rtp {
         self.lanes.iter().find(|lane| lane.name() == (kind, 0))
     }
 
-    /// Takes over a track; one that is there already keeps its numbers.
+    /// Adds a track, or replaces one and keeps its numbers.
     fn adopt(&mut self, track: &Track) {
         let known = self.lanes.iter_mut().find(|lane| lane.name() == (track.codec.kind(), track.id));
         if known.as_ref().is_some_and(|lane| lane.track == *track) {
@@ -171,7 +168,7 @@ impl Lane {
     fn frame(&mut self, track: &Track, frame: &Frame, wall: Option<(Ticks, Wall)>) -> Option<Packed> {
         let at = frame.dts.rescale(track.clock, Hz::MS);
         let time = self.time(track, frame);
-        let due = self.reported.is_none_or(|last| !(0..REPORT).contains(&(at - last).0));
+        let due = self.reported.is_none_or(|last| !(0..REPORT_INTERVAL).contains(&(at - last).0));
         let report = wall.filter(|_| due).and_then(|wall| self.report(at, wall));
         if report.is_some() {
             self.reported = Some(at);
@@ -193,21 +190,21 @@ impl Lane {
         Some(Packed::new(pieces.next()?, pieces.collect()))
     }
 
-    /// The time at which a frame is shown, on the format's clock. Sound whose times were
-    /// rounded to milliseconds gets its even steps back.
+    /// The presentation time of a frame, on the format's clock. Audio times that were rounded to milliseconds are
+    /// made exact again.
     fn time(&mut self, track: &Track, frame: &Frame) -> Ticks {
         let clock = self.format.clock;
         let shown = (frame.dts + Ticks(frame.cts.into())).rescale(track.clock, clock);
         if track.clock == clock || frame.kind == Kind::Video {
             return shown;
         }
-        let rounding = Ticks(ROUNDING).rescale(Hz::MS, clock).0;
+        let rounding = Ticks(MAX_ROUNDING).rescale(Hz::MS, clock).0;
         let time = self.next.filter(|next| (*next - shown).0.abs() <= rounding).unwrap_or(shown);
         self.next = duration(track.codec, &frame.data).map(|ticks| time + Ticks(ticks.into()));
         time
     }
 
-    /// A sender report for the time `at`, in milliseconds.
+    /// A sender report for the time `at` in milliseconds.
     fn report(&self, at: Ticks, wall: (Ticks, Wall)) -> Option<Piece> {
         let mut data = Vec::new();
         let time = timestamp(self.track.codec.kind(), at.rescale(Hz::MS, self.format.clock));
@@ -216,7 +213,7 @@ impl Lane {
     }
 }
 
-/// The duration of a frame of sound on its codec's own clock, which is the format's too.
+/// The duration of an audio frame on its codec's clock, which is also the format's.
 fn duration(codec: Codec, data: &[u8]) -> Option<u32> {
     match codec {
         Codec::Aac => Some(aac::SAMPLES),
@@ -225,7 +222,7 @@ fn duration(codec: Codec, data: &[u8]) -> Option<u32> {
     }
 }
 
-/// The time of day at `at`, if it was `wall` at another time.
+/// The wall-clock time at `at`, given the wall-clock time `wall` at `then`.
 fn later((then, wall): (Ticks, Wall), at: Ticks) -> Wall {
     let distance = (at - then).0;
     let ms = Duration::from_millis(distance.unsigned_abs());

@@ -1,53 +1,52 @@
-//! Packets in their order again: those that come early wait a while for those
-//! that are late. RFC 3550 Appendix A.1.
+//! Puts packets in order: early packets wait for late ones for a limited time. RFC 3550 Appendix A.1.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::Packet;
 
-/// One track's packets.
+/// The packets of one track.
 #[derive(Debug)]
 pub(super) struct Order {
     /// The longest time that a packet waits for those before it.
     patience: Duration,
-    /// The sequence number that comes next.
+    /// The next sequence number.
     next: Option<u16>,
-    /// The sequence number behind the last packet that was far behind.
+    /// The sequence number after the last packet that was far behind.
     behind: Option<u16>,
-    /// Those that came early, in their order, and when they came.
+    /// Packets that came early, in order, with their arrival times.
     early: VecDeque<(Packet, Instant)>,
-    /// None of the early packets came before this time.
-    since: Option<Instant>,
+    /// No early packet arrived before this time.
+    earliest_arrival: Option<Instant>,
 }
 
-/// The next step in the order: a packet or a gap.
+/// The next item in order: a packet or a gap.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// A packet.
     Packet(Packet),
-    /// So many packets are missing here.
+    /// The number of packets that are missing.
     Gap(u16),
 }
 
-/// So many packets may wait: beyond that the missing one is given up.
+/// The maximum number of waiting packets: beyond it the missing one is given up.
 const MAX_EARLY: usize = 256;
-/// An empty list keeps room for so many: those of a network as it is.
-const FEW: usize = 16;
-/// A step by more than this is a sender that has started anew.
+/// The capacity that an empty queue keeps, enough for the usual disorder of networks.
+const KEPT_CAPACITY: usize = 16;
+/// A larger step means that the sender has restarted.
 const MAX_STEP: i16 = 3000;
 const MIN_STEP: i16 = -MAX_STEP;
-/// Packets that are late are not further behind.
+/// The sequence number distance down to which a packet counts as late.
 const MAX_LATE: i16 = -100;
 
 impl Order {
-    /// Packets wait for at most `patience`; with none, every gap is a loss.
+    /// A queue in which packets wait at most `patience`; if that is zero, every gap is a loss.
     pub(super) fn new(patience: Duration) -> Self {
-        Self { patience, next: None, behind: None, early: VecDeque::new(), since: None }
+        Self { patience, next: None, behind: None, early: VecDeque::new(), earliest_arrival: None }
     }
 
-    /// Takes a packet and gives what can go on. Duplicates and what comes too late
-    /// are passed over.
+    /// Adds a packet, and outputs the packets that are now in order. Duplicates and packets that are too late are
+    /// skipped.
     pub(super) fn push(&mut self, packet: Packet, now: Instant, out: &mut dyn FnMut(Step)) {
         let Some(next) = self.next else {
             self.next = Some(packet.sequence.wrapping_add(1));
@@ -57,10 +56,10 @@ impl Order {
             0 => {
                 self.behind = None;
                 self.pass(packet, out);
-                self.pass_row(out);
+                self.pass_consecutive(out);
             }
             1..=MAX_STEP => self.keep(packet, next, now),
-            MIN_STEP..0 if !self.counts_anew(next, packet.sequence) => {}
+            MIN_STEP..0 if !self.has_restarted(next, packet.sequence) => {}
             _ => {
                 self.restart();
                 out(Step::Gap(1));
@@ -70,13 +69,12 @@ impl Order {
         self.flush(now, out);
     }
 
-    /// Whether what is behind follows another one, so far back that they are not late
-    /// but from a sender that has started anew.
-    fn counts_anew(&mut self, next: u16, sequence: u16) -> bool {
+    /// Whether two consecutive packets are too far behind to be late: then the sender has restarted.
+    fn has_restarted(&mut self, next: u16, sequence: u16) -> bool {
         distance(next, sequence) < MAX_LATE && self.behind.replace(sequence.wrapping_add(1)) == Some(sequence)
     }
 
-    /// Gives up on packets that others have waited for long enough.
+    /// Gives up waiting for packets that are overdue.
     pub(super) fn flush(&mut self, now: Instant, out: &mut dyn FnMut(Step)) {
         while let (Some(next), Some((first, _))) = (self.next, self.early.front()) {
             let first = first.sequence;
@@ -86,33 +84,33 @@ impl Order {
             let missing = first.wrapping_sub(next);
             self.next = Some(first);
             out(Step::Gap(missing));
-            self.pass_row(out);
+            self.pass_consecutive(out);
         }
     }
 
-    /// Whether one has waited for long enough. All are looked at when one may have: with each packet
-    /// that would cost too much.
+    /// Whether an early packet has waited long enough. The queue is searched only when one may have: to search it
+    /// for each packet would cost too much.
     fn is_overdue(&mut self, now: Instant) -> bool {
         let patience = self.patience;
         let overdue = |came| now.saturating_duration_since(came) >= patience;
-        if !self.since.is_some_and(overdue) {
+        if !self.earliest_arrival.is_some_and(overdue) {
             return false;
         }
-        self.since = self.early.iter().map(|(_, came)| *came).min();
-        self.since.is_some_and(overdue)
+        self.earliest_arrival = self.early.iter().map(|(_, came)| *came).min();
+        self.earliest_arrival.is_some_and(overdue)
     }
 
-    /// Whether a packet of that number may be one of the row: early, late or the next.
+    /// Whether a packet with this sequence number may belong to the stream: early, late or the next.
     pub(super) fn follows(&self, sequence: u16) -> bool {
         self.next.is_some_and(|next| (MAX_LATE..=MAX_STEP).contains(&distance(next, sequence)))
     }
 
-    /// Whether packets wait.
+    /// Whether packets are waiting.
     pub(super) fn is_waiting(&self) -> bool {
         !self.early.is_empty()
     }
 
-    /// Another sender begins.
+    /// Begins with a new sender.
     pub(super) fn restart(&mut self) {
         (self.next, self.behind) = (None, None);
         self.early = VecDeque::new();
@@ -124,7 +122,7 @@ impl Order {
         let at = self.early.partition_point(|(held, _)| ahead(held) < wanted);
         if self.early.get(at).is_none_or(|(held, _)| held.sequence != packet.sequence) {
             self.early.insert(at, (packet, now));
-            self.since.get_or_insert(now);
+            self.earliest_arrival.get_or_insert(now);
         }
     }
 
@@ -133,20 +131,20 @@ impl Order {
         out(Step::Packet(packet));
     }
 
-    /// Lets go of those that follow without a gap.
-    fn pass_row(&mut self, out: &mut dyn FnMut(Step)) {
+    /// Outputs the early packets that follow without a gap.
+    fn pass_consecutive(&mut self, out: &mut dyn FnMut(Step)) {
         while self.early.front().is_some_and(|(held, _)| Some(held.sequence) == self.next)
             && let Some((packet, _)) = self.early.pop_front()
         {
             self.pass(packet, out);
         }
-        if self.early.is_empty() && self.early.capacity() > FEW {
+        if self.early.is_empty() && self.early.capacity() > KEPT_CAPACITY {
             self.early = VecDeque::new();
         }
     }
 }
 
-/// The distance of `sequence` ahead of `next`, across the wrap.
+/// The distance from `next` to `sequence`, with wraps.
 fn distance(next: u16, sequence: u16) -> i16 {
     sequence.wrapping_sub(next) as i16
 }
@@ -161,8 +159,8 @@ mod tests {
         Packet { marker: false, payload_type: 96, sequence, timestamp: 0, ssrc: 1, payload: Bytes::new() }
     }
 
-    /// The sequence numbers that come out if packets arrive so many milliseconds after the
-    /// start; gaps are negative.
+    /// The sequence numbers in output order, for packets with these arrival times in milliseconds; gaps are
+    /// negative.
     fn order(patience: u64, packets: &[(u16, u64)]) -> Vec<i32> {
         let (mut order, begun, mut out) = (Order::new(Duration::from_millis(patience)), Instant::now(), Vec::new());
         for (sequence, ms) in packets {
@@ -202,7 +200,7 @@ mod tests {
     #[test]
     fn a_sender_that_counts_anew_a_little_lower_is_followed_with_its_second_packet() {
         assert_eq!(order(100, &[(2049, 0), (0, 1), (1, 2), (2, 3)]), [2049, -1, 1, 2]);
-        // stragglers and duplicates are not so far behind, or come alone
+        // late packets and duplicates are not that far behind, or not consecutive
         assert_eq!(order(100, &[(200, 0), (150, 1), (151, 2), (20, 3), (30, 4), (201, 5), (31, 6)]), [200, 201]);
     }
 

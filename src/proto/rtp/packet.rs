@@ -8,17 +8,17 @@ use crate::wire::Reader;
 /// A packet without its header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// Of the last packet of a picture, or the first after silence.
+    /// Set on the last packet of a picture, or the first after silence.
     pub marker: bool,
     /// The payload type, which the session description defines.
     pub payload_type: u8,
-    /// Grows by one with each packet, and wraps.
+    /// Increases by one with each packet; wraps.
     pub sequence: u16,
-    /// The time at which the payload is shown, on the track's clock; wraps.
+    /// The presentation time on the track's clock; wraps.
     pub timestamp: u32,
     /// The synchronization source: the sender.
     pub ssrc: u32,
-    /// Without contributing sources, header extension and padding.
+    /// The payload, without contributing sources, header extension and padding.
     pub payload: Bytes,
 }
 
@@ -26,7 +26,7 @@ pub struct Packet {
 pub const HEADER: usize = 12;
 
 impl Packet {
-    /// Reads a packet; the payload is a slice of `data`.
+    /// Parses a packet; the payload is a slice of `data`.
     pub fn parse(data: &Bytes) -> Result<Self, Error> {
         let mut r = Reader::new(data);
         let [flags, kind] = r.array()?;
@@ -79,7 +79,7 @@ mod tests {
     fn sources_extension_and_padding_are_passed_over() {
         let mut data = header(8, false, 1, 2, 3).to_vec();
         data[0] |= 0x32;
-        data.extend([9; 8]); // two sources
+        data.extend([9; 8]); // two contributing sources
         data.extend([0xbe, 0xde, 0, 1, 1, 2, 3, 4]);
         data.extend(b"sound");
         data.extend([0, 0, 3]);

@@ -1,4 +1,4 @@
-//! The statistics that a receiver reports. RFC 3550 Appendix A.3 and A.8.
+//! The statistics in receiver reports. RFC 3550 Appendix A.3 and A.8.
 
 use std::time::{Duration, Instant};
 
@@ -6,26 +6,26 @@ use super::Packet;
 use super::rtcp::{Block, Ntp};
 use crate::media::Hz;
 
-/// One sender's packets.
+/// The packets of one sender.
 #[derive(Debug, Default)]
 pub(super) struct Reception {
     ssrc: u32,
-    /// The first sequence number, and the highest with its wraps.
+    /// The first sequence number, and the highest with the count of wraps.
     first: Option<u32>,
     highest: u32,
     received: u32,
-    /// The packets expected and received up to the last report.
+    /// The numbers of packets expected and received up to the last report.
     before: (u32, u32),
-    /// The arrival of the first packet.
+    /// The arrival time of the first packet.
     begun: Option<Instant>,
     transit: Option<i64>,
-    /// In 16ths of a tick.
+    /// In units of 1/16 tick.
     jitter: i64,
     last_sr: Option<(Ntp, Instant)>,
 }
 
 impl Reception {
-    /// Counts a packet of a track whose clock is `clock`.
+    /// Counts a packet of a track with the clock `clock`.
     pub(super) fn packet(&mut self, packet: &Packet, clock: Hz, now: Instant) {
         if packet.ssrc != self.ssrc {
             *self = Self { ssrc: packet.ssrc, ..Self::default() };
@@ -48,12 +48,12 @@ impl Reception {
         }
     }
 
-    /// Notes a sender report.
+    /// Stores the time of a sender report.
     pub(super) fn sender_report(&mut self, ntp: Ntp, now: Instant) {
         self.last_sr = Some((ntp, now));
     }
 
-    /// The report block of these packets; `None` if none has come.
+    /// The report block about these packets; `None` if none was received.
     pub(super) fn report(&mut self, now: Instant) -> Option<Block> {
         let first = self.first?;
         let expected = self.highest.wrapping_sub(first).wrapping_add(1);

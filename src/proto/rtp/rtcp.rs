@@ -1,39 +1,39 @@
-//! RTCP: sender and receiver reports, and what goes with them. RFC 3550 section 6.
+//! RTCP: sender and receiver reports, and the packets sent with them. RFC 3550 section 6.
 
 use crate::media::Wall;
 use crate::wire::{Reader, Short, Writer};
 
-/// A time of day in seconds since 1900, with 32 bits of fraction. Section 4.
+/// Wall-clock time in seconds since 1900, with 32 bits of fraction. Section 4.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Ntp(pub u64);
 
-/// The content of a packet, as far as it matters here.
+/// The parts of a packet that are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Report {
     /// SR. Section 6.4.1.
     Sender {
         /// The synchronization source of the sender.
         ssrc: u32,
-        /// The time of day.
+        /// The wall-clock time.
         ntp: Ntp,
         /// The same time on the track's clock; wraps.
         timestamp: u32,
     },
     /// RR. Section 6.4.2.
     Receiver,
-    /// BYE: that sender sends nothing more. Section 6.6.
+    /// BYE: the sender has stopped. Section 6.6.
     Bye {
         /// The synchronization source of that sender.
         ssrc: u32,
     },
 }
 
-/// The counts of the packets of one sender.
+/// The packet counts of one sender.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sent {
-    /// Packets; wraps.
+    /// The number of packets; wraps.
     pub packets: u32,
-    /// Bytes of payload; wraps.
+    /// The number of payload bytes; wraps.
     pub octets: u32,
 }
 
@@ -42,17 +42,17 @@ pub struct Sent {
 pub struct Block {
     /// The synchronization source of the packets that the block reports on.
     pub ssrc: u32,
-    /// Lost since the last report, in 256ths.
+    /// The fraction of packets lost since the last report, in 256ths.
     pub fraction_lost: u8,
-    /// Lost since the start; 24 bits, signed.
+    /// The number of packets lost since the start; 24 bits, signed.
     pub lost: i32,
-    /// The highest sequence number and how often they wrapped.
+    /// The highest sequence number, with the number of wraps in the upper 16 bits.
     pub highest: u32,
     /// Interarrival jitter in ticks.
     pub jitter: u32,
     /// The middle of the NTP time of the last sender report; 0 if there was none.
     pub last_sr: u32,
-    /// The delay since that report came, in 65536ths of a second.
+    /// The time since that report arrived, in 65536ths of a second.
     pub since_sr: u32,
 }
 
@@ -60,19 +60,19 @@ const SENDER: u8 = 200;
 const RECEIVER: u8 = 201;
 const DESCRIPTION: u8 = 202;
 const GOODBYE: u8 = 203;
-/// Payload types with the marker bit that are RTCP on a channel of RTP. RFC 5761 section 4.
+/// Second bytes that mark a packet as RTCP on a channel with RTP. RFC 5761 section 4.
 const KINDS: std::ops::RangeInclusive<u8> = 192..=223;
-/// The canonical name that we go by.
+/// The canonical name of this program.
 const CNAME: &[u8] = b"runnel";
 
 impl Ntp {
-    /// The time of day in this form.
+    /// Converts a wall-clock time.
     pub fn from_wall(wall: Wall) -> Self {
         let seconds = wall.0.as_secs().wrapping_add(SINCE_1900) << 32;
         Self(seconds + u64::from(wall.0.subsec_nanos()) * (1 << 32) / 1_000_000_000)
     }
 
-    /// The time from `other` to this one, in microseconds.
+    /// The time from `other` to `self`, in microseconds.
     pub fn since(self, other: Self) -> i64 {
         let distance = self.0.wrapping_sub(other.0) as i64;
         (distance >> 32) * 1_000_000 + (((distance & 0xffff_ffff) * 1_000_000) >> 32)
@@ -87,12 +87,12 @@ impl Ntp {
 /// Seconds from 1900 to 1970.
 const SINCE_1900: u64 = 2_208_988_800;
 
-/// Whether a packet on a channel for both is RTCP.
+/// Whether a packet is RTCP, on a channel that carries RTP too.
 pub fn is_rtcp(data: &[u8]) -> bool {
     matches!(data, [first, kind, ..] if first >> 6 == 2 && KINDS.contains(kind))
 }
 
-/// The reports of a compound packet. One that is damaged ends them.
+/// The reports of a compound packet, up to the first that is damaged.
 pub fn reports(data: &[u8]) -> impl Iterator<Item = Report> {
     let mut r = Reader::new(data);
     let mut next = move || -> Result<Option<Report>, Short> {
@@ -113,7 +113,7 @@ pub fn reports(data: &[u8]) -> impl Iterator<Item = Report> {
             _ => None,
         })
     };
-    let mut left = MAX_REPORTS;
+    let mut left = REPORTS_END;
     std::iter::from_fn(move || {
         left -= 1;
         if left == 0 { None } else { next().ok() }
@@ -121,10 +121,10 @@ pub fn reports(data: &[u8]) -> impl Iterator<Item = Report> {
     .flatten()
 }
 
-/// So many packets of a compound are looked at.
-const MAX_REPORTS: usize = 17;
+/// One more than the maximum number of packets that are read of a compound packet.
+const REPORTS_END: usize = 17;
 
-/// A sender report and our name.
+/// Writes a sender report, and the canonical name.
 pub fn write_sender_report(out: &mut Vec<u8>, ssrc: u32, ntp: Ntp, timestamp: u32, sent: Sent) {
     out.bytes(&[0x80, SENDER, 0, 6]);
     for word in [ssrc, (ntp.0 >> 32) as u32, ntp.0 as u32, timestamp, sent.packets, sent.octets] {
@@ -133,7 +133,7 @@ pub fn write_sender_report(out: &mut Vec<u8>, ssrc: u32, ntp: Ntp, timestamp: u3
     write_description(out, ssrc);
 }
 
-/// A receiver report on `block`, or on nothing, and our name.
+/// Writes a receiver report with `block` or without a block, and the canonical name.
 pub fn write_receiver_report(out: &mut Vec<u8>, ssrc: u32, block: Option<Block>) {
     out.bytes(&[0x80 | u8::from(block.is_some()), RECEIVER, 0, if block.is_some() { 7 } else { 1 }]);
     out.u32(ssrc);
@@ -148,13 +148,13 @@ pub fn write_receiver_report(out: &mut Vec<u8>, ssrc: u32, block: Option<Block>)
     write_description(out, ssrc);
 }
 
-/// BYE.
+/// Writes BYE.
 pub fn write_bye(out: &mut Vec<u8>, ssrc: u32) {
     out.bytes(&[0x81, GOODBYE, 0, 1]);
     out.u32(ssrc);
 }
 
-/// SDES with CNAME alone. Section 6.5.1.
+/// Writes SDES with CNAME only. Section 6.5.1.
 fn write_description(out: &mut Vec<u8>, ssrc: u32) {
     let item = 2 + CNAME.len();
     let padded = (item / 4 + 1) * 4; // at least one zero ends the list

@@ -1,5 +1,5 @@
-//! Authentication: Basic and Digest, as RTSP takes them over from HTTP. RFC 7617,
-//! RFC 7616, and RFC 2617 for peers that know no more.
+//! Authentication with Basic and Digest, which RTSP takes from HTTP. RFC 7617, RFC 7616, and RFC 2617 for peers
+//! that do not support it.
 
 mod answer;
 mod challenger;
@@ -10,20 +10,18 @@ pub use challenger::{Challenger, Given};
 
 use crate::proto::Algorithm;
 
-/// The most challenges in one field, and parameters in one challenge, that are
-/// looked at.
+/// The maximum number of challenges in one field, and of parameters in one challenge, that are read.
 const MAX_CHALLENGES: usize = 8;
 const MAX_PARAMETERS: usize = 32;
 
-/// A scheme with its parameters: a challenge, or the answer to it.
-/// RFC 7235 section 2.1.
+/// A scheme with its parameters: a challenge, or the response to it. RFC 7235 section 2.1.
 struct Challenge {
     scheme: String,
     parameters: Vec<(String, String)>,
 }
 
 impl Challenge {
-    /// The value of the parameter `name`, which is in small letters.
+    /// The value of the parameter `name`, which must be in lower case.
     fn get(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
@@ -32,8 +30,7 @@ impl Challenge {
         self.scheme.eq_ignore_ascii_case(scheme)
     }
 
-    /// All challenges of one field's value. A word without `=` begins one; commas
-    /// may be missing.
+    /// All challenges in a field's value. A word without `=` begins a challenge; commas may be missing.
     fn parse_all(text: &str) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
         let mut rest = text;
@@ -61,7 +58,7 @@ impl Challenge {
     }
 }
 
-/// A token or a quoted string, and what stands behind it. RFC 9110 section 5.6.4.
+/// Splits off a token or a quoted string. RFC 9110 section 5.6.4.
 fn parameter_value(text: &str) -> (String, &str) {
     let Some(quoted) = text.strip_prefix('"') else {
         let end = text.find(|c: char| c.is_whitespace() || c == ',').unwrap_or(text.len());
@@ -80,14 +77,14 @@ fn parameter_value(text: &str) -> (String, &str) {
     (value, chars.as_str())
 }
 
-/// A quoted string, without what would end the line. RFC 9110 section 5.6.4.
+/// A quoted string, without control characters, which could end the line. RFC 9110 section 5.6.4.
 fn quote(text: &str) -> String {
     let text = text.replace(char::is_control, "");
     format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
 }
 
-/// All that a response is the hash of, behind the secret; `counted` are nc and cnonce of qop=auth.
-/// RFC 7616 section 3.4.1, and RFC 2069 without qop.
+/// The input of the response's hash after the secret; `counted` contains nc and cnonce of qop=auth. RFC 7616
+/// section 3.4.1, and RFC 2069 without qop.
 fn asked(algorithm: Algorithm, nonce: &str, counted: Option<(&str, &str)>, method: &str, uri: &str) -> String {
     let request = algorithm.hash(&[method, uri]);
     match counted {

@@ -1,5 +1,4 @@
-//! The client's side of a connection: what pulls from cameras and pushes to
-//! servers. RFC 2326 section 10.
+//! The client's side of a connection, for pulling from cameras and pushing to servers. RFC 2326 section 10.
 
 use std::collections::VecDeque;
 
@@ -16,11 +15,11 @@ use crate::proto::{Error, Machine, Url};
 /// The task of the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Purpose {
-    /// To play what the server has.
+    /// To play the stream of the server.
     Play,
-    /// To publish what this session description says.
+    /// To publish the tracks in this session description.
     Publish {
-        /// For ANNOUNCE.
+        /// The session description for ANNOUNCE.
         sdp: String,
         /// The number of its tracks.
         tracks: usize,
@@ -30,14 +29,14 @@ pub enum Purpose {
 /// An event from the server.
 #[derive(Clone, Debug, PartialEq)]
 pub enum ClientEvent {
-    /// It describes the stream: to be answered with `choose`.
+    /// The server describes the stream; answer with `choose`.
     Described(Description),
-    /// A track is to be carried by UDP: to be answered with `ports`.
+    /// UDP ports are needed for a track; answer with `ports`.
     WantsPorts(usize),
-    /// A track is carried in this way.
+    /// A track is set up with this transport.
     SetUp(usize, Transport),
-    /// All tracks are carried, and packets may go. The tracks whose timestamps RTP-Info
-    /// gives begin with them at the same moment.
+    /// All tracks are set up: packets may be sent. Contains the first timestamps that RTP-Info gives, which are the
+    /// same moment for all tracks.
     Started(Vec<(usize, u32)>),
     /// A packet inside the connection.
     Packet {
@@ -46,18 +45,18 @@ pub enum ClientEvent {
         /// RTP or RTCP.
         data: Bytes,
     },
-    /// A packet inside the connection for which there was no room.
+    /// A packet inside the connection that was lost for want of memory.
     Lost {
-        /// The number of the channel.
+        /// The channel number.
         channel: u8,
-        /// The charge that was refused.
+        /// The refused charge.
         refusal: OverBudget,
     },
-    /// The stream is elsewhere.
+    /// The stream is at another URL.
     Moved(String),
-    /// It does not let us: the status and its phrase.
+    /// The server refuses: the status and its phrase.
     Refused(u16, String),
-    /// It has ended the session.
+    /// The server has ended the session.
     Ended,
 }
 
@@ -67,28 +66,28 @@ pub struct Client {
     out: Vec<u8>,
     events: VecDeque<ClientEvent>,
     purpose: Purpose,
-    /// As the server is to see it: without user and password.
+    /// The URL for the server, without user and password.
     url: String,
     user: String,
     password: String,
-    /// The password may be told, and not only be proved.
-    may_tell: bool,
+    /// The password may be sent in clear text.
+    may_send_password: bool,
     seed: u64,
     answer: Option<Answer>,
-    /// The lower transport that is tried, and whether it was changed: that is done once.
+    /// The lower transport in use, and whether it was changed: that is done once.
     lower: Lower,
     changed: bool,
     cseq: u32,
-    /// The request that waits for its answer.
+    /// The request that is waiting for its answer.
     asked: Option<Asked>,
-    /// The base URL of the tracks' controls.
+    /// The base URL of the tracks' control URLs.
     base: String,
     controls: Vec<String>,
-    /// Tracks still to be set up, the next one last.
+    /// Tracks that are not set up, the next one last.
     left: Vec<usize>,
     session: String,
     timeout: u32,
-    /// The server knows GET_PARAMETER.
+    /// The server supports GET_PARAMETER.
     parameters: bool,
     started: bool,
 }
@@ -96,22 +95,21 @@ pub struct Client {
 struct Asked {
     method: Method,
     track: usize,
-    /// The number of times that it was repeated because the server asked for authentication.
+    /// The number of repetitions because the server asked for authentication.
     tries: u8,
     url: String,
     transport: Option<Transport>,
 }
 
-/// The longest message that a server may send.
+/// The maximum length of a server's message in bytes.
 const MAX_MESSAGE: usize = 16 << 10;
-/// The timeout of a session if the server names none, in seconds. Section 12.37.
+/// The timeout of a session if the server gives none, in seconds. Section 12.37.
 const TIMEOUT: u32 = 60;
 const AGENT: &str = concat!("runnel/", env!("CARGO_PKG_VERSION"));
 
 impl Client {
-    /// A machine whose first bytes stand in `transmit`. Tracks are carried by
-    /// `lower` if the server can, else by the other of TCP and UDP. `seed` is for
-    /// nonces of ours; packets are charged to `account`.
+    /// A machine whose first bytes are in `transmit`. Tracks use `lower` if the server supports it, otherwise the
+    /// other of TCP and UDP. `seed` varies the cnonce. Packets are charged to `account`.
     pub fn new(url: &Url, purpose: Purpose, lower: Lower, seed: u64, account: Account) -> Self {
         let mut client = Self {
             wire: Wire::new(MAX_MESSAGE, account),
@@ -121,7 +119,7 @@ impl Client {
             url: url.target(),
             user: url.user.clone(),
             password: url.password.clone(),
-            may_tell: url.basic || url.is_tls(),
+            may_send_password: url.basic || url.is_tls(),
             seed,
             answer: None,
             lower,
@@ -140,25 +138,24 @@ impl Client {
         client
     }
 
-    /// Whether the server has answered anything.
+    /// Whether the server has answered.
     pub fn is_answered(&self) -> bool {
         self.cseq > 1 || self.asked.is_none()
     }
 
-    /// From here on packets are charged to `account`.
+    /// Charges all further packets to `account`.
     pub fn charge_to(&mut self, account: Account) {
         self.wire.charge_to(account);
     }
 
-    /// Has these tracks of the description set up.
+    /// Sets up these tracks of the description.
     pub fn choose(&mut self, tracks: impl IntoIterator<Item = usize>) {
         self.left = tracks.into_iter().collect();
         self.left.reverse();
         self.set_up_next();
     }
 
-    /// The ports that were opened for the track that waits for them; without any
-    /// it is carried inside the connection.
+    /// Sets the ports opened for the current track; without ports it is sent inside the connection.
     pub fn ports(&mut self, ports: Option<(u16, u16)>) {
         let Some(track) = self.left.last().copied() else { return };
         match ports {
@@ -173,17 +170,17 @@ impl Client {
         }
     }
 
-    /// The timeout of the session, in seconds: the server has to hear of us more often.
+    /// The timeout of the session in seconds; the server needs a request more often than that.
     pub fn timeout(&self) -> u32 {
         self.timeout
     }
 
-    /// Bytes between packets that were neither a packet nor a message.
+    /// The number of bytes between packets that belonged to neither a packet nor a message.
     pub fn noise(&self) -> u32 {
         self.wire.noise()
     }
 
-    /// Lets the server hear of us.
+    /// Sends a request that keeps the session alive.
     pub fn keep_alive(&mut self) {
         if self.started {
             let method = if self.parameters { Method::GetParameter } else { Method::Options };
@@ -191,7 +188,7 @@ impl Client {
         }
     }
 
-    /// Says goodbye.
+    /// Ends the session.
     pub fn teardown(&mut self) {
         if !self.session.is_empty() {
             self.ask(Method::Teardown, 0, None);
@@ -257,12 +254,12 @@ impl Client {
     }
 
     fn response(&mut self, response: Response) {
-        // one request is open at most, and some devices count in a way of their own
+        // at most one request is open, and some devices number answers differently
         let Some(asked) = self.asked.take() else { return };
         match response.status {
-            100..=199 => self.asked = Some(asked), // there is more to come
+            100..=199 => self.asked = Some(asked), // a provisional response
             200..=299 => self.on_success(&asked, &response),
-            401 if !self.user.is_empty() && self.meet_challenge(&asked, &response) => {
+            401 if !self.user.is_empty() && self.can_meet_challenge(&asked, &response) => {
                 self.send(Asked { tries: asked.tries + 1, ..asked });
             }
             401 if !self.user.is_empty()
@@ -281,7 +278,7 @@ impl Client {
                 self.lower = if self.lower == Lower::Tcp { Lower::Udp } else { Lower::Tcp };
                 self.set_up_next();
             }
-            // the server need not understand the request that keeps the session alive
+            // the server may not support the request that keeps the session alive
             _ if self.started && asked.method != Method::Teardown => self.parameters = false,
             _ if asked.method == Method::Options => self.after_options(""),
             _ => self.refused(&response),
@@ -299,11 +296,10 @@ impl Client {
         self.events.push_back(ClientEvent::Refused(response.status, reason));
     }
 
-    /// Whether there is something new to say to a challenge. Some devices make a
-    /// new one for every request.
-    fn meet_challenge(&mut self, asked: &Asked, response: &Response) -> bool {
+    /// Whether a new answer to a challenge is possible. Some devices send a new challenge with every request.
+    fn can_meet_challenge(&mut self, asked: &Asked, response: &Response) -> bool {
         let challenges = response.fields.all("WWW-Authenticate");
-        self.answer = Answer::new(challenges, &self.user, &self.password, self.may_tell, self.seed);
+        self.answer = Answer::new(challenges, &self.user, &self.password, self.may_send_password, self.seed);
         let stale = self.answer.as_ref().is_some_and(Answer::is_stale);
         self.answer.is_some() && asked.tries < if stale { 2 } else { 1 }
     }
@@ -311,7 +307,7 @@ impl Client {
     fn on_success(&mut self, asked: &Asked, response: &Response) {
         if let Some(session) = response.fields.get("Session") {
             let mut parts = session.split(';').map(str::trim);
-            // it is repeated in every request
+            // every request repeats the identifier
             self.session = parts.next().filter(|session| session.len() <= MAX_SESSION).unwrap_or_default().into();
             let timeout = parts
                 .find_map(|part| part.strip_prefix("timeout")?.trim_start().strip_prefix('=')?.trim().parse().ok());
@@ -329,7 +325,7 @@ impl Client {
                 let agreed = response.fields.get("Transport").and_then(|value| Transport::parse_all(value).pop());
                 let mut transport = agreed.or_else(|| asked.transport.clone()).unwrap_or(Transport::new(Lower::Tcp));
                 let proposed = asked.transport.as_ref();
-                // some servers leave out what they agree with
+                // some servers omit the parameters that they accept
                 transport.interleaved = transport.interleaved.or(proposed.and_then(|proposed| proposed.interleaved));
                 transport.client_port = transport.client_port.or(proposed.and_then(|proposed| proposed.client_port));
                 self.events.push_back(ClientEvent::SetUp(asked.track, transport));
@@ -339,7 +335,7 @@ impl Client {
             Method::Play | Method::Record => {
                 self.started = true;
                 if self.purpose == Purpose::Play {
-                    // two for each track, as we proposed
+                    // two channels for each track, as proposed
                     let channels = u8::try_from(2 * self.controls.len()).unwrap_or(u8::MAX);
                     self.wire.pass_over_noise(channels.saturating_sub(1));
                 }
@@ -352,8 +348,8 @@ impl Client {
         }
     }
 
-    /// A track of RTP-Info and its timestamp. Section 12.33. Many devices say 0, and
-    /// mean nothing by it.
+    /// A track of RTP-Info and its timestamp. Section 12.33. A timestamp of 0 is ignored: many devices send it
+    /// without meaning.
     fn begin(&self, info: &str) -> Option<(usize, u32)> {
         let parts = || info.split(';').filter_map(|part| part.trim().split_once('='));
         let part = |wanted: &str| parts().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value);
@@ -381,7 +377,7 @@ impl Client {
         self.events.push_back(ClientEvent::Described(description));
     }
 
-    /// Requests of the server: few servers make any.
+    /// Answers a request of the server, which few servers send.
     fn request(&mut self, request: &Request) {
         let cseq = request.fields.get("CSeq").unwrap_or("0");
         let status = match request.method {
@@ -403,10 +399,10 @@ impl Client {
     }
 }
 
-/// The longest identifier of a session.
+/// The maximum length of a session identifier.
 const MAX_SESSION: usize = 256;
 
-/// Shorter and longer sessions are not believed, in seconds.
+/// The range of session timeouts that are accepted, in seconds.
 const MIN_TIMEOUT: u32 = 5;
 const MAX_TIMEOUT: u32 = 3600;
 
@@ -439,7 +435,7 @@ impl Machine for Client {
 mod tests {
     use super::*;
 
-    /// A client after such an answer to its first request.
+    /// A client that received `answer` to its first request.
     fn after(url: &str, answer: &str) -> Client {
         let account = Account::root("test", 1 << 20);
         let mut client = Client::new(&Url::parse(url).unwrap(), Purpose::Play, Lower::Tcp, 1, account);
@@ -471,7 +467,7 @@ mod tests {
             ("rtsp://u:secret@h/a", "Unauthorized: wrong USER:PASSWORD in the URL"),
         ] {
             let mut client = after(url, &format!("{challenge}\r\nCSeq: 1"));
-            // OPTIONS may be refused, and an answer to the challenge goes with what comes next
+            // OPTIONS may be refused; the next request then contains the answer to the challenge
             let said = (2..5).find_map(|cseq| {
                 let again = format!("RTSP/1.0 {challenge}\r\nCSeq: {cseq}\r\n\r\n");
                 assert_eq!(client.input(again.as_bytes()), Ok(again.len()));

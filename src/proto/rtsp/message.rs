@@ -11,12 +11,12 @@ pub enum Message {
     Response(Response),
 }
 
-/// RFC 2326 section 6.
+/// A request. RFC 2326 section 6.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The method.
     pub method: Method,
-    /// As it stands in the request line.
+    /// The URL in the request line.
     pub url: String,
     /// The header fields.
     pub fields: Fields,
@@ -24,7 +24,7 @@ pub struct Request {
     pub body: String,
 }
 
-/// RFC 2326 section 7.
+/// A response. RFC 2326 section 7.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// The status code, 100 to 999.
@@ -37,7 +37,7 @@ pub struct Response {
     pub body: String,
 }
 
-/// RFC 2326 section 10.
+/// A request method. RFC 2326 section 10.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the specification's names")]
 pub enum Method {
@@ -52,26 +52,26 @@ pub enum Method {
     SetParameter,
     Teardown,
     Redirect,
-    /// Any that the specification does not know.
+    /// Any method that the specification does not define.
     Other,
 }
 
-/// Header fields, in the order in which they came.
+/// Header fields, in the order of arrival.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Fields(Vec<(String, String)>);
 
-/// The error of a message that cannot be read; the bytes behind it cannot be read either.
+/// The error of a malformed message; the bytes after it cannot be read either.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Error {
     /// The status to answer with.
     pub status: Status,
-    /// The number of the request, if it could be seen.
+    /// The CSeq of the request, if it was found.
     pub cseq: Option<u32>,
-    /// The bytes before it that are none of a message and were let through.
+    /// The number of bytes skipped before the message.
     pub used: usize,
 }
 
-/// The most header fields in a message.
+/// The maximum number of header fields in a message.
 const MAX_FIELDS: usize = 64;
 
 const METHODS: [(Method, &str); 11] = [
@@ -93,13 +93,13 @@ impl Error {
         Self { status, cseq, used: 0 }
     }
 
-    /// More than `used` bytes that are none of a message.
-    pub(super) fn behind(used: usize) -> Self {
+    /// The error of more than `used` bytes that do not belong to a message.
+    pub(super) fn after(used: usize) -> Self {
         Self { status: Status::BAD_REQUEST, cseq: None, used }
     }
 }
 
-/// Names alone: values may be credentials.
+/// Shows only names: values may be credentials.
 impl std::fmt::Debug for Fields {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
@@ -116,32 +116,32 @@ impl Message {
 }
 
 impl Method {
-    /// As it is written.
+    /// The method's name in requests.
     pub fn name(self) -> &'static str {
         METHODS.iter().find(|(method, _)| *method == self).map_or("OTHER", |(_, name)| name)
     }
 
-    /// Names are in capitals. RFC 2326 section 6.1.
+    /// Parses a method's name, which is case-sensitive. RFC 2326 section 6.1.
     pub fn parse(name: &str) -> Self {
         METHODS.iter().find(|(_, known)| *known == name).map_or(Self::Other, |(method, _)| *method)
     }
 }
 
 impl Fields {
-    /// The value of the first field of that name, whatever the case.
+    /// The value of the first field with this name, ignoring case.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
 
-    /// The values of all fields of that name, whatever the case.
+    /// The values of all fields with this name, ignoring case.
     pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         self.0.iter().filter(move |(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
     }
 
-    /// Reads the lines between the first one and the empty one.
+    /// Parses the lines between the first line and the empty line.
     fn parse(lines: &[u8]) -> Result<Self, Status> {
-        // fields of RTSP may be folded (section 4.2), and devices send lines that
-        // are none; httparse forgives both only behind a status line of HTTP
+        // fields may be folded (section 4.2), and devices send invalid lines; httparse accepts both only after an
+        // HTTP status line
         let mut head = b"HTTP/1.1 200\r\n".to_vec();
         head.extend_from_slice(lines);
         let mut fields = [httparse::EMPTY_HEADER; MAX_FIELDS];
@@ -160,7 +160,7 @@ impl Fields {
         }
     }
 
-    /// Content-Length; several must agree. RFC 2326 section 12.14.
+    /// Content-Length; repeated fields must be equal. RFC 2326 section 12.14.
     fn body_length(&self) -> Result<usize, Status> {
         let mut length = None;
         for value in self.all("Content-Length") {
@@ -177,21 +177,20 @@ impl Fields {
     }
 }
 
-/// A value without the line ends of its folds.
+/// A folded value as a single line.
 fn unfold(value: &[u8]) -> String {
     let text = String::from_utf8_lossy(value);
     text.split(['\r', '\n']).map(str::trim).filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ")
 }
 
-/// Whether a response or a request begins at the front of `data`; `None` if too little is
-/// there to tell.
+/// Whether a response or a request begins at the front of `data`; `None` if more bytes are needed.
 pub fn begins(data: &[u8]) -> Option<bool> {
-    let mut told = Some(false);
+    let mut verdict = Some(false);
     for (_, name) in METHODS {
         match data.split_at_checked(name.len()) {
             Some((word, [b' ', ..])) if word == name.as_bytes() => return Some(true),
-            Some((word, [])) if word == name.as_bytes() => told = None,
-            None if name.as_bytes().starts_with(data) => told = None,
+            Some((word, [])) if word == name.as_bytes() => verdict = None,
+            None if name.as_bytes().starts_with(data) => verdict = None,
             _ => {}
         }
     }
@@ -199,39 +198,39 @@ pub fn begins(data: &[u8]) -> Option<bool> {
     match RTSP.get(..version.len()).is_some_and(|start| start.eq_ignore_ascii_case(version)) {
         true if version.len() == RTSP.len() => Some(true),
         true => None,
-        false => told.and_then(|_| is_request_line(data)),
+        false => verdict.and_then(|_| is_request_line(data)),
     }
 }
 
-/// The same for a request with an unknown method, by the whole of its first line.
+/// Whether `data` begins with a whole request line that has an unknown method; `None` if more bytes are needed.
 fn is_request_line(data: &[u8]) -> Option<bool> {
-    let text = data.get(..LONGEST_LINE).unwrap_or(data);
+    let text = data.get(..MAX_LINE).unwrap_or(data);
     let end = text.iter().position(|byte| !matches!(byte, b' '..=b'~'));
     let (line, rest) = text.split_at_checked(end.unwrap_or(text.len()))?;
     let word = line.iter().take_while(|byte| byte.is_ascii_uppercase() || **byte == b'_').count();
     let (method, rest_of_line) = line.split_at_checked(word)?;
-    // a known method stands behind bytes that mean nothing
+    // a known method after other bytes is noise before a request
     let is_known = METHODS.iter().any(|(_, name)| method.ends_with(name.as_bytes()));
     if word == 0 || is_known || !matches!(rest_of_line, [b' ', ..] | []) {
         return Some(false);
     }
     match rest {
-        [] if line.len() < LONGEST_LINE => None,
+        [] if line.len() < MAX_LINE => None,
         [b'\r' | b'\n', ..] => Some(line.windows(RTSP.len()).any(|part| part == RTSP)),
         _ => Some(false),
     }
 }
 
-/// A longer line is not looked for among bytes that mean nothing.
-const LONGEST_LINE: usize = 256;
+/// The maximum length of a request line that is searched for in noise, in bytes.
+const MAX_LINE: usize = 256;
 
-/// The beginning of a response.
+/// The start of a response.
 const RTSP: &[u8] = b"RTSP/";
 
-/// Reads the message at the front of `data`: its length and what it says; `None` if
-/// it is not complete yet. Head and body together have at most `max` bytes.
+/// Reads the message at the front of `data`, and gives its length; `None` if it is incomplete. Head and body
+/// together must not exceed `max` bytes.
 pub fn read(data: &[u8], max: usize) -> Result<Option<(usize, Message)>, Error> {
-    // bytes that are no text are refused at once: a line might never end
+    // binary data is refused at once, because it might never contain a line end
     if data.first().is_some_and(|byte| !byte.is_ascii_alphabetic()) {
         return Err(Error::of(Status::BAD_REQUEST, None));
     }
@@ -247,7 +246,7 @@ pub fn read(data: &[u8], max: usize) -> Result<Option<(usize, Message)>, Error> 
     Ok(Some((end, message)))
 }
 
-/// Up to and with the first empty line.
+/// The length up to and including the first empty line.
 fn head_length(data: &[u8]) -> Option<usize> {
     let mut length = 0;
     for line in data.split_inclusive(|byte| *byte == b'\n') {
@@ -259,7 +258,7 @@ fn head_length(data: &[u8]) -> Option<usize> {
     None
 }
 
-/// CSeq, looked for in what may be no message at all. RFC 2326 section 12.17.
+/// Finds CSeq in bytes that may not be a valid message. RFC 2326 section 12.17.
 fn cseq(head: &[u8]) -> Option<u32> {
     head.split(|byte| *byte == b'\n').find_map(|line| {
         let (name, value) = std::str::from_utf8(line).ok()?.split_once(':')?;
@@ -267,7 +266,7 @@ fn cseq(head: &[u8]) -> Option<u32> {
     })
 }
 
-/// A head, and the length of the body behind it.
+/// Parses a head. Gives the message without its body, and the length of the body.
 fn parse(head: &[u8], max: usize) -> Result<(Message, usize), Status> {
     let end = head.iter().position(|byte| *byte == b'\n').ok_or(Status::BAD_REQUEST)?;
     let (first, lines) = head.split_at(end + 1);
@@ -282,7 +281,7 @@ fn parse(head: &[u8], max: usize) -> Result<(Message, usize), Status> {
     Ok((message, length))
 }
 
-/// RFC 2326 sections 6.1 and 7.1.
+/// Parses the first line. RFC 2326 sections 6.1 and 7.1.
 fn first_line(line: &str) -> Result<Message, Status> {
     if line.contains(|c: char| c.is_control()) {
         return Err(Status::BAD_REQUEST);
@@ -296,7 +295,7 @@ fn first_line(line: &str) -> Result<Message, Status> {
         let status = code.parse().ok().filter(|code| (100..1000).contains(code)).ok_or(Status::BAD_REQUEST)?;
         return Ok(Message::Response(Response { status, reason: reason.trim().into(), fields, body }));
     }
-    // URLs with spaces do come
+    // some clients send URLs that contain spaces
     let (url, version) = rest.rsplit_once(' ').ok_or(Status::BAD_REQUEST)?;
     check_version(version)?;
     Ok(Message::Request(Request { method: Method::parse(first), url: url.trim().into(), fields, body }))
@@ -311,12 +310,12 @@ fn check_version(text: &str) -> Result<(), Status> {
     }
 }
 
-/// Writes a request; Content-Length is added if there is a body.
+/// Writes a request. Content-Length is added if there is a body.
 pub fn write_request(out: &mut Vec<u8>, method: Method, url: &str, fields: &[(&str, &str)], body: &str) {
     write(out, &[method.name(), " ", url, " RTSP/1.0"], fields, body);
 }
 
-/// Writes a response; Content-Length is added if there is a body.
+/// Writes a response. Content-Length is added if there is a body.
 pub fn write_response(out: &mut Vec<u8>, status: Status, fields: &[(&str, &str)], body: &str) {
     let Status(code, reason) = status;
     write(out, &["RTSP/1.0 ", &code.to_string(), " ", reason], fields, body);
@@ -334,7 +333,7 @@ fn write(out: &mut Vec<u8>, first: &[&str], fields: &[(&str, &str)], body: &str)
     out.extend_from_slice(body.as_bytes());
 }
 
-/// No part ends the line before its time, wherever its text came from.
+/// Writes a line without the control characters in its parts, which could end the line early.
 fn push_line(out: &mut Vec<u8>, parts: &[&str]) {
     out.extend(parts.iter().flat_map(|part| part.bytes()).filter(|byte| !byte.is_ascii_control()));
     out.extend_from_slice(b"\r\n");

@@ -1,4 +1,4 @@
-//! Session descriptions, as RTSP uses them. RFC 8866; RFC 2326 appendix C.
+//! Session descriptions for RTSP. RFC 8866; RFC 2326 appendix C.
 
 mod control;
 mod write;
@@ -13,26 +13,26 @@ use crate::proto::rtp::Format;
 /// A session and its media.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Description {
-    /// The control of the whole session. RFC 2326 section C.1.1.
+    /// The control URL of the whole session. RFC 2326 section C.1.1.
     pub control: Option<String>,
-    /// In order; at most 16.
+    /// The media, in order; at most 16.
     pub medias: Vec<Media>,
 }
 
-/// One `m=` line with what belongs to it. RFC 8866 section 5.14.
+/// One `m=` line with its attributes. RFC 8866 section 5.14.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Media {
-    /// `None` for what is neither picture nor sound.
+    /// Video or audio; `None` for other media.
     pub kind: Option<Kind>,
-    /// The control, which makes the URL for SETUP; see [`resolve`].
+    /// The control URL, from which [`resolve`] makes the URL for SETUP.
     pub control: Option<String>,
-    /// The formats that it may come in, the preferred first.
+    /// The formats that the media may use, the preferred one first.
     pub formats: Vec<Format>,
     /// The direction of the media.
     pub direction: Direction,
 }
 
-/// The direction of the media, from the view of the side that describes it. RFC 8866 section 6.7.
+/// The direction of the media, from the view of the sender of the description. RFC 8866 section 6.7.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(missing_docs, reason = "the specification's names")]
 pub enum Direction {
@@ -43,12 +43,12 @@ pub enum Direction {
     Inactive,
 }
 
-/// The longest description that is read.
+/// The maximum length of a description in bytes.
 const MAX_TEXT: usize = 16 << 10;
 const MAX_MEDIAS: usize = 16;
-/// The most formats of one media, and the most lines of a kind about them.
+/// The maximum number of formats of one media, and of its lines of each kind.
 const MAX_FORMATS: usize = 32;
-/// The most parameters of one format.
+/// The maximum number of parameters of one format.
 const MAX_PARAMETERS: usize = 32;
 
 const DIRECTIONS: [(&str, Direction); 4] = [
@@ -58,8 +58,8 @@ const DIRECTIONS: [(&str, Direction); 4] = [
     ("inactive", Direction::Inactive),
 ];
 
-/// Types that need no `a=rtpmap`, with clock and channels. RFC 3551 section 6.
-const STATIC: [(u8, &str, u32, u8); 24] = [
+/// Payload types that need no `a=rtpmap`, with clock and channels. RFC 3551 section 6.
+const STATIC_TYPES: [(u8, &str, u32, u8); 24] = [
     (0, "PCMU", 8000, 1),
     (3, "GSM", 8000, 1),
     (4, "G723", 8000, 1),
@@ -86,7 +86,7 @@ const STATIC: [(u8, &str, u32, u8); 24] = [
     (34, "H263", 90_000, 1),
 ];
 
-/// Clocks of encodings that have but one, for devices that do not say it.
+/// Encodings with a fixed clock rate, for devices that omit it.
 const CLOCKS: [(&str, u32); 12] = [
     ("H264", 90_000),
     ("H265", 90_000),
@@ -102,20 +102,20 @@ const CLOCKS: [(&str, u32); 12] = [
     ("OPUS", 48_000),
 ];
 
-/// The lines of a media, before they are put together.
+/// The lines of a media before they are combined.
 #[derive(Default)]
 struct Draft {
     media: Media,
     direction: Option<Direction>,
     types: Vec<u8>,
-    /// `None` if the line says what cannot be.
+    /// The format is `None` if the line is invalid.
     maps: Vec<(u8, Option<Format>)>,
     parameters: Vec<(u8, Vec<(String, String)>)>,
 }
 
 impl Description {
-    /// Reads a description; only one that names no media at all is refused, for
-    /// devices write them carelessly.
+    /// Parses a description. It accepts most errors, because many devices write invalid descriptions; only one
+    /// without media is refused.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         if text.len() > MAX_TEXT {
             return Err(Malformed { what: "a session description beyond all measure" });
@@ -133,7 +133,7 @@ impl Description {
                 _ => {}
             }
         }
-        drafts.truncate(MAX_MEDIAS); // one more took the attributes of those ignored
+        drafts.truncate(MAX_MEDIAS); // the last one only collected attributes of ignored media
         if drafts.is_empty() {
             return Err(Malformed { what: "a session description without media" });
         }
@@ -146,7 +146,7 @@ impl Description {
 }
 
 impl Draft {
-    /// `m=MEDIA PORT[/COUNT] PROTOCOL FORMAT...`
+    /// Parses `m=MEDIA PORT[/COUNT] PROTOCOL FORMAT...`.
     fn media(value: &str) -> Self {
         let mut words = value.split_whitespace();
         let kind = match words.next().map(str::to_ascii_lowercase).as_deref() {
@@ -181,7 +181,7 @@ impl Draft {
         let formats = self.types.iter().filter_map(|payload_type| self.format(*payload_type)).collect();
         self.media.formats = formats;
         if self.media.formats.is_empty() {
-            // a device whose m= line names other types than its rtpmap lines
+            // for devices whose m= line lists other types than the rtpmap lines
             self.media.formats = self.maps.iter().filter_map(|(payload_type, _)| self.format(*payload_type)).collect();
         }
         self.media.direction = self.direction.unwrap_or(direction);
@@ -201,7 +201,7 @@ fn payload_type(digits: &str) -> Option<u8> {
     digits.parse().ok().filter(|payload_type| *payload_type < 128)
 }
 
-/// The type at the front of an attribute, and what stands behind it.
+/// The payload type at the front of an attribute, and the rest.
 fn split_type(value: &str) -> Option<(u8, &str)> {
     let end = value.find(|c: char| !c.is_ascii_digit()).unwrap_or(value.len());
     let (digits, rest) = value.split_at(end);
@@ -209,7 +209,7 @@ fn split_type(value: &str) -> Option<(u8, &str)> {
 }
 
 fn static_format(payload_type: u8) -> Option<Format> {
-    let (_, encoding, clock, channels) = STATIC.iter().find(|(known, ..)| *known == payload_type)?;
+    let (_, encoding, clock, channels) = STATIC_TYPES.iter().find(|(known, ..)| *known == payload_type)?;
     Some(Format {
         payload_type,
         encoding: (*encoding).into(),
@@ -219,7 +219,7 @@ fn static_format(payload_type: u8) -> Option<Format> {
     })
 }
 
-/// `TYPE ENCODING/CLOCK[/CHANNELS]`. RFC 8866 section 6.6.
+/// Parses `TYPE ENCODING/CLOCK[/CHANNELS]`. RFC 8866 section 6.6.
 fn rtpmap(value: &str) -> Option<(u8, Option<Format>)> {
     let (payload_type, rest) = split_type(value)?;
     let mut parts = rest.split('/').map(str::trim);
@@ -232,7 +232,7 @@ fn rtpmap(value: &str) -> Option<(u8, Option<Format>)> {
     Some((payload_type, format))
 }
 
-/// `TYPE NAME=VALUE;...`. RFC 8866 section 6.15.
+/// Parses `TYPE NAME=VALUE;...`. RFC 8866 section 6.15.
 fn fmtp(value: &str) -> Option<(u8, Vec<(String, String)>)> {
     let (payload_type, rest) = split_type(value)?;
     let parameters = rest.split(';').map(str::trim).filter(|parameter| !parameter.is_empty());

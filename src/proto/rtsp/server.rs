@@ -1,5 +1,5 @@
-//! The server's side of a connection: requests become events, and every request
-//! is answered before the next is read. RFC 2326 sections 10 and 12.
+//! The server's side of a connection. Requests become events; each request is answered before the next is read. RFC
+//! 2326 sections 10 and 12.
 
 use std::collections::VecDeque;
 
@@ -13,55 +13,55 @@ use super::{Status, Transport};
 use crate::budget::{Account, OverBudget};
 use crate::proto::{AuthScheme, Credentials, Error, Lack, Machine, Target, agent};
 
-/// An action of the client. All but packets wait for an answer: the one that is named here, or `refuse`. Where
-/// `challenge` is an answer too, `take_credentials` has what came with the request.
+/// An action of the client. Every event except packets must be answered, by the call named here or by `refuse`. If
+/// `challenge` is a possible answer, `take_credentials` gives the credentials of the request.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// It asks what a stream consists of: to be answered with `described` or `challenge`.
+    /// The client asks for a stream's description; answer with `described` or `challenge`.
     Describe(Target),
-    /// It wants to publish what is described: to be answered with `accept` or `challenge`.
+    /// The client asks to publish the described stream; answer with `accept` or `challenge`.
     Announce(Target, Description),
-    /// It asks how a track is to be carried: to be answered with `set_up` or `challenge`.
+    /// The client sets up a track; answer with `set_up` or `challenge`.
     Setup {
         /// The stream, if there was no DESCRIBE or ANNOUNCE before.
         target: Target,
-        /// The number of the track.
+        /// The track's number.
         track: usize,
-        /// Ways that it can take, the best first.
+        /// The transports that it supports, the preferred one first.
         transports: Vec<Transport>,
     },
-    /// It wants to have the stream: to be answered with `playing`.
+    /// The client asks for the stream's packets; answer with `playing`.
     Play,
-    /// It begins to send: to be answered with `accept`.
+    /// The client begins to send; answer with `accept`.
     Record,
-    /// It wants the stream to stop for a while: to be answered with `accept`.
+    /// The client pauses the stream; answer with `accept`.
     Pause,
-    /// It goes: to be answered with `accept`.
+    /// The client ends the session; answer with `accept`.
     Teardown,
     /// A packet inside the connection.
     Packet {
-        /// The number of the channel.
+        /// The channel number.
         channel: u8,
         /// RTP or RTCP.
         data: Bytes,
     },
-    /// A packet inside the connection for which there was no room.
+    /// A packet inside the connection that was lost for want of memory.
     Lost {
-        /// The number of the channel.
+        /// The channel number.
         channel: u8,
-        /// The charge that was refused.
+        /// The refused charge.
         refusal: OverBudget,
     },
 }
 
-/// The limits that are the same for all connections.
+/// The limits of each connection.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// The longest message in bytes.
+    /// The maximum length of a message in bytes.
     pub max_message: usize,
-    /// The most bytes of answers that may wait for a peer that does not read.
+    /// The maximum number of bytes of answers that wait for a peer that does not read.
     pub max_answers: usize,
-    /// Seconds after which a session ends if the client sends nothing.
+    /// The timeout in seconds of a session whose client sends nothing.
     pub timeout: u32,
 }
 
@@ -70,27 +70,27 @@ pub struct Server {
     wire: Wire,
     limits: Limits,
     challenger: Challenger,
-    /// The credentials of the request that waits for its answer.
+    /// The credentials of the request that is waiting for its answer.
     given: Given,
     denials: u32,
-    /// Challenges in a row that had to be asked because credentials were missing or stale.
+    /// The number of challenges in a row for credentials that were missing or stale.
     questions: u32,
     events: VecDeque<Event>,
     out: Vec<u8>,
-    /// The request that waits for its answer.
+    /// The request that is waiting for its answer.
     asked: Option<Asked>,
     session: Box<str>,
-    /// `User-Agent` of the last request that had one.
+    /// `User-Agent` of the last request that contained one.
     agent: Box<str>,
     state: State,
     role: Role,
-    /// The base URL of the announced tracks, and their controls.
+    /// The base URL of the announced tracks, and their control URLs.
     base: Box<str>,
     controls: Vec<String>,
-    /// Tracks that were set up, as bits.
+    /// The tracks that are set up, as bits.
     set_up: u32,
-    /// The highest channel that was agreed upon.
-    highest: u8,
+    /// The highest_channel channel number in use.
+    highest_channel: u8,
 }
 
 struct Asked {
@@ -114,24 +114,23 @@ enum Role {
     Record,
 }
 
-/// The most tracks that may be set up.
+/// The maximum number of tracks that can be set up.
 const MAX_TRACKS: usize = 8;
-/// So many wrong passwords end a connection.
+/// The number of wrong passwords after which a connection ends.
 const MAX_DENIALS: u32 = 8;
-/// So many challenges in a row without a password end it too: a client needs one for each scheme that it knows, and
-/// one for a stale nonce.
+/// The number of challenges in a row without a password after which it ends too: a client needs one for each scheme
+/// that it knows, and one for a stale nonce.
 const MAX_QUESTIONS: u32 = 16;
-/// The control of our tracks, before their number.
+/// The control URL of this server's tracks, before their number.
 pub const CONTROL: &str = "streamid=";
-/// The answer to a connection that is one too many.
+/// The answer to a connection that exceeds the limit on connections.
 pub const TURNED_AWAY: &[u8] = b"RTSP/1.0 453 Not Enough Bandwidth\r\nCSeq: 1\r\n\r\n";
 const SERVER: &str = concat!("runnel/", env!("CARGO_PKG_VERSION"));
 const PUBLIC: &str = "OPTIONS, DESCRIBE, ANNOUNCE, SETUP, PLAY, PAUSE, RECORD, GET_PARAMETER, SET_PARAMETER, TEARDOWN";
 
 impl Server {
-    /// A machine that waits for a request. `session` is the identifier of the
-    /// session that may come of it; packets are charged to `account` until
-    /// `charge_to` names another.
+    /// A machine that waits for a request. `session` is the session identifier that it will use. Packets are
+    /// charged to `account` until `charge_to` sets another.
     pub fn new(limits: Limits, challenger: Challenger, session: String, account: Account) -> Self {
         Self {
             wire: Wire::new(limits.max_message, account),
@@ -150,48 +149,47 @@ impl Server {
             base: "".into(),
             controls: Vec::new(),
             set_up: 0,
-            highest: 0,
+            highest_channel: 0,
         }
     }
 
-    /// From here on packets are charged to `account`.
+    /// Charges all further packets to `account`.
     pub fn charge_to(&mut self, account: Account) {
         self.wire.charge_to(account);
     }
 
-    /// Bytes between a publisher's packets that were neither a packet nor a message.
+    /// The number of bytes between a publisher's packets that belonged to neither a packet nor a message.
     pub fn noise(&self) -> u32 {
         self.wire.noise()
     }
 
-    /// The client's name for itself; at most [`MAX_AGENT`](crate::proto::MAX_AGENT) bytes.
+    /// The client's user agent; at most [`MAX_AGENT`](crate::proto::MAX_AGENT) bytes.
     pub fn agent(&self) -> &str {
         &self.agent
     }
 
-    /// Whether a request waits for its answer.
+    /// Whether a request is waiting for its answer.
     pub fn is_asked(&self) -> bool {
         self.asked.is_some()
     }
 
-    /// Whether so many answers wait that no request is taken before they are sent. A publisher's
-    /// packets do not wait for that.
+    /// Whether too many answers wait to be sent, so that no request is read. A publisher's packets are still read.
     pub fn is_full(&self) -> bool {
         self.role != Role::Record && self.out.len() > self.limits.max_answers
     }
 
-    /// The credentials of the request that waits for its answer: they are given once.
+    /// Takes the credentials of the request that is waiting for its answer. A second call gives none.
     pub fn take_credentials(&mut self) -> Credentials {
         std::mem::take(&mut self.given.credentials)
     }
 
-    /// Asks for credentials by these schemes, since those that came do not do.
+    /// Asks for credentials of these schemes, because the request's were not accepted.
     ///
     /// # Errors
-    /// The client has shown too many that are wrong, or none for too long.
+    /// The client has sent too many wrong credentials, or too many requests without any.
     pub fn challenge(&mut self, lack: Lack, schemes: &[AuthScheme]) -> Result<(), Error> {
         let Some(asked) = self.asked.take() else { return Ok(()) };
-        self.forget(&asked);
+        self.undo(&asked);
         let challenges = self.challenger.challenges(schemes, lack == Lack::Stale);
         let fields: Vec<_> = challenges.iter().map(|challenge| ("WWW-Authenticate", challenge.as_str())).collect();
         self.respond(&asked.cseq, Status::UNAUTHORIZED, &fields, "");
@@ -210,22 +208,23 @@ impl Server {
         self.respond(&asked.cseq, Status::OK, &[("Content-Base", &base), ("Content-Type", "application/sdp")], sdp);
     }
 
-    /// Answers SETUP with the way that was chosen.
+    /// Answers SETUP with the chosen transport.
     pub fn set_up(&mut self, transport: &Transport) {
         let Some(asked) = self.answered() else { return };
         if self.role == Role::None {
             self.role = Role::Play;
         }
         self.state = State::Ready;
-        self.highest = transport.interleaved.map_or(self.highest, |(_, rtcp)| self.highest.max(rtcp));
+        self.highest_channel =
+            transport.interleaved.map_or(self.highest_channel, |(_, rtcp)| self.highest_channel.max(rtcp));
         self.set_up |= 1 << asked.track.min(MAX_TRACKS);
         let session = format!("{};timeout={}", self.session, self.limits.timeout);
         let fields = [("Session", &*session), ("Transport", &transport.to_string())];
         self.respond(&asked.cseq, Status::OK, &fields, "");
     }
 
-    /// Answers PLAY; `info` gives each track's number, with its first sequence
-    /// number and time if they are known. Section 12.33.
+    /// Answers PLAY. `info` contains each track's number, with its first sequence number and timestamp if they are
+    /// known. Section 12.33.
     pub fn playing(&mut self, info: &[(usize, Option<u16>, Option<u32>)]) {
         let Some(asked) = self.answered() else { return };
         self.state = State::Active;
@@ -251,7 +250,7 @@ impl Server {
             Method::Announce => self.role = Role::Record,
             Method::Record => {
                 self.state = State::Active;
-                self.wire.pass_over_noise(self.highest);
+                self.wire.pass_over_noise(self.highest_channel);
             }
             Method::Pause => self.state = State::Ready,
             _ => {}
@@ -259,22 +258,22 @@ impl Server {
         self.respond_in_session(&asked.cseq, Status::OK);
     }
 
-    /// Refuses the client's request, with the reason.
+    /// Refuses the client's request with a status.
     pub fn refuse(&mut self, status: Status) {
         let Some(asked) = self.answered() else { return };
-        self.forget(&asked);
+        self.undo(&asked);
         self.respond_in_session(&asked.cseq, status);
     }
 
-    /// The request that is answered now, whose credentials have done if it has any.
+    /// Takes the request that is answered now, and marks its credentials as used.
     fn answered(&mut self) -> Option<Asked> {
         self.challenger.used(&std::mem::take(&mut self.given));
         self.questions = 0;
         self.asked.take()
     }
 
-    /// Nothing comes of a request.
-    fn forget(&mut self, asked: &Asked) {
+    /// Undoes the effects of a request that is refused.
+    fn undo(&mut self, asked: &Asked) {
         if asked.method == Method::Announce {
             (self.base, self.controls) = Default::default();
         }
@@ -357,7 +356,7 @@ impl Server {
             url == asked.url || url.trim_end_matches('/') == asked.url
         };
         asked.track = match self.role {
-            // the n-th SETUP is for the n-th track where URLs do not tell
+            // where URLs do not identify the track, the n-th SETUP is for the n-th track
             Role::Record => self.controls.iter().position(known).unwrap_or(self.set_up.count_ones() as usize),
             _ => number.unwrap_or(0),
         };
@@ -391,10 +390,10 @@ impl Server {
     }
 }
 
-/// The longest sequence number that is repeated.
+/// The maximum number of characters of a CSeq that is repeated.
 const MAX_CSEQ: usize = 32;
 
-/// Takes the number of one of our tracks off a URL.
+/// Splits the number of one of this server's tracks off a URL.
 fn split_control(url: &str) -> (&str, Option<usize>) {
     let url = url.trim_end_matches('/');
     let number = |last: &str| last.strip_prefix(CONTROL)?.parse().ok();
@@ -407,7 +406,7 @@ fn split_control(url: &str) -> (&str, Option<usize>) {
 impl Machine for Server {
     type Event = Event;
 
-    /// The answer to an error, if there is one, stands in `transmit`.
+    /// The answer to an error, if there is one, is in `transmit`.
     fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
         if (self.asked.is_some() || self.is_full()) && self.wire.is_message(data) {
             return Ok(0);

@@ -5,7 +5,7 @@ use std::fmt;
 /// The lower transport, which carries the packets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lower {
-    /// Between the messages of the connection. RFC 2326 section 10.12.
+    /// Inside the RTSP connection. RFC 2326 section 10.12.
     Tcp,
     /// Datagrams to one receiver.
     Udp,
@@ -13,36 +13,36 @@ pub enum Lower {
     Multicast,
 }
 
-/// One way to carry one track: proposed, or agreed upon.
+/// A transport for one track, proposed or agreed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Transport {
     /// The lower transport, which carries the packets.
     pub lower: Lower,
     /// The channels of RTP and RTCP inside the connection.
     pub interleaved: Option<(u8, u8)>,
-    /// The client's ports for RTP and RTCP, asked for or agreed upon.
+    /// The client's ports for RTP and RTCP, proposed or agreed.
     pub client_port: Option<(u16, u16)>,
     /// The server's ports for RTP and RTCP.
     pub server_port: Option<(u16, u16)>,
     /// The ports of the multicast group.
     pub port: Option<(u16, u16)>,
-    /// The address that packets go to, if not the client's.
+    /// The address to which packets are sent, if it is not the client's.
     pub destination: Option<String>,
-    /// The address that packets come from, if not the server's.
+    /// The address from which packets are sent, if it is not the server's.
     pub source: Option<String>,
     /// The synchronization source of the sender. RFC 3550 section 3.
     pub ssrc: Option<u32>,
-    /// The time to live of datagrams to the group.
+    /// The time to live of multicast datagrams.
     pub ttl: Option<u8>,
     /// The client sends: `mode=record`.
     pub record: bool,
 }
 
-/// The most ways that are looked at.
-const MAX: usize = 8;
+/// The maximum number of transports that are read.
+const MAX_TRANSPORTS: usize = 8;
 
 impl Transport {
-    /// A transport with nothing said but the lower transport.
+    /// A transport without parameters.
     pub fn new(lower: Lower) -> Self {
         Self {
             lower,
@@ -58,14 +58,14 @@ impl Transport {
         }
     }
 
-    /// The ways of a field that are known here, the best liked first.
+    /// The supported transports in a field, the preferred one first.
     pub fn parse_all(value: &str) -> Vec<Self> {
-        split(value, ',').filter_map(Self::parse).take(MAX).collect()
+        split(value, ',').filter_map(Self::parse).take(MAX_TRANSPORTS).collect()
     }
 
     fn parse(spec: &str) -> Option<Self> {
         let mut parts = split(spec, ';');
-        // one player sends bytes of its memory before the name
+        // one player sends random bytes before the name
         let name = parts.next()?.trim_matches(|c: char| !c.is_ascii_alphanumeric()).to_ascii_uppercase();
         let mut transport = match name.as_str() {
             "RTP/AVP" | "RTP/AVP/UDP" => Self::new(Lower::Udp),
@@ -79,7 +79,7 @@ impl Transport {
         Some(transport)
     }
 
-    /// Takes in a parameter; what cannot be read counts as not said.
+    /// Sets a parameter; an invalid value is ignored.
     fn set(&mut self, name: &str, value: &str) {
         let text = || Some(value.to_string()).filter(|text| !text.is_empty());
         match name {
@@ -92,14 +92,14 @@ impl Transport {
             "source" => self.source = text(),
             "ssrc" => self.ssrc = ssrc(value),
             "ttl" => self.ttl = value.parse().ok(),
-            // drafts before the specification said "receive"
+            // drafts of the specification used "receive"
             "mode" => self.record = ["RECORD", "RECEIVE"].iter().any(|mode| value.eq_ignore_ascii_case(mode)),
             _ => {}
         }
     }
 }
 
-/// Splits at `at`, but not inside quotes.
+/// Splits a text at `at`, except inside quotes.
 fn split(text: &str, at: char) -> impl Iterator<Item = &str> {
     let mut quoted = false;
     text.split(move |c| {
@@ -112,7 +112,7 @@ fn unquote(value: &str) -> &str {
     value.trim_matches(|c: char| c.is_whitespace() || c == '"')
 }
 
-/// `5000-5001`; of `5000` alone, the second follows the first.
+/// Parses `5000-5001`; with `5000` only, the second is the next number.
 fn pair<T: std::str::FromStr + Copy>(value: &str, next: impl Fn(T) -> Option<T>) -> Option<(T, T)> {
     match value.split_once('-') {
         Some((first, second)) => Some((first.trim().parse().ok()?, second.trim().parse().ok()?)),
@@ -123,11 +123,11 @@ fn pair<T: std::str::FromStr + Copy>(value: &str, next: impl Fn(T) -> Option<T>)
     }
 }
 
-/// Eight hexadecimal digits; devices leave out zeros and put in spaces.
+/// Parses eight hexadecimal digits; devices omit zeros and insert spaces.
 fn ssrc(value: &str) -> Option<u32> {
     let first = value.split(['/', ' ']).next()?;
     let digits = first.strip_prefix("0x").unwrap_or(first);
-    // from_str_radix would take a sign
+    // from_str_radix would accept a sign
     u32::from_str_radix(digits, 16).ok().filter(|_| digits.starts_with(|c: char| c.is_ascii_hexdigit()))
 }
 
@@ -135,7 +135,7 @@ impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self.lower {
             Lower::Tcp => "RTP/AVP/TCP;unicast",
-            Lower::Udp => "RTP/AVP;unicast", // old cameras do not know RTP/AVP/UDP
+            Lower::Udp => "RTP/AVP;unicast", // old cameras do not support RTP/AVP/UDP
             Lower::Multicast => "RTP/AVP;multicast",
         })?;
         let texts = [("destination", &self.destination), ("source", &self.source)];
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!((tcp.lower, tcp.interleaved, tcp.record), (Lower::Tcp, Some((0, 1)), false));
         assert_eq!((multicast.lower, multicast.port), (Lower::Multicast, Some((5000, 5001))));
         assert_eq!((multicast.destination.as_deref(), multicast.ttl), (Some("232.1.2.3"), Some(16)));
-        assert_eq!(Transport::parse_all(&"RTP/AVP,".repeat(100)).len(), MAX);
+        assert_eq!(Transport::parse_all(&"RTP/AVP,".repeat(100)).len(), MAX_TRANSPORTS);
         assert!(Transport::parse_all("").is_empty());
     }
 
@@ -260,7 +260,7 @@ mod tests {
             for mask in [1, 4, 0x20, 0x80, 0xff] {
                 let mut bytes = text.as_bytes().to_vec();
                 bytes[at] ^= mask;
-                assert!(Transport::parse_all(&String::from_utf8_lossy(&bytes)).len() <= MAX);
+                assert!(Transport::parse_all(&String::from_utf8_lossy(&bytes)).len() <= MAX_TRANSPORTS);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The bytes of a connection: messages, and between them packets. RFC 2326 section 10.12.
+//! The bytes of a connection: messages, and packets between them. RFC 2326 section 10.12.
 
 use std::num::NonZeroU8;
 
@@ -15,77 +15,86 @@ pub(super) enum Item {
         channel: u8,
         data: Bytes,
     },
-    /// A packet for which there was no room.
+    /// A packet that was lost for want of memory.
     Lost {
         channel: u8,
         refusal: OverBudget,
     },
 }
 
-/// One direction of a connection.
+/// The received bytes of a connection.
 #[derive(Debug)]
 pub(super) struct Wire {
-    /// The longest message in bytes.
+    /// The maximum length of a message in bytes.
     max_message: usize,
     account: Account,
-    /// A long packet that has come in part.
+    /// A long packet that is incomplete.
     begun: Option<(u8, BlockMut)>,
-    /// Bytes of a packet without room that are still to come.
+    /// The number of bytes left of a packet for which there is no memory.
     skip: u32,
-    /// Bytes of empty lines since the last message.
+    /// The number of bytes in empty lines since the last message.
     blank: u32,
-    /// Packets flow on channels up to this one: what is neither a packet nor a message is
-    /// passed over.
-    flows: Option<NonZeroU8>,
-    /// Bytes that were passed over so, in all and since the last packet or message.
+    /// Packets are expected on channels up to this one; bytes that are neither a packet nor a message are skipped
+    /// as noise.
+    highest_channel: Option<NonZeroU8>,
+    /// The number of noise bytes: all, and those since the last packet or message.
     noise: u32,
-    run: u16,
-    /// The number of times that noise began like a message, less the packets and messages since.
+    noise_run: u16,
+    /// How often noise began like a message, minus the packets and messages since.
     false_messages: u8,
 }
 
-/// Packets of up to so many bytes wait on the connection until they are whole.
-const SHORT: usize = 4 << 10;
-/// `$`, which stands before a packet.
+/// The maximum length of a packet that stays in the input until it is complete, in bytes.
+const MAX_WAITING: usize = 4 << 10;
+/// `$`, the first byte of a packet's header.
 const DOLLAR: u8 = 0x24;
-/// So much noise in a row is more than a damaged packet leaves.
+/// The maximum number of consecutive noise bytes: a damaged packet leaves fewer.
 const MAX_NOISE: u16 = 60_000;
-/// Noise that begins like a message is looked at as one, but not more often than this
-/// beyond what packets and messages make up for.
-const MAX_FALSE: u8 = 100;
+/// The maximum number of times that noise is parsed as a message. Each packet or message makes up for one.
+const MAX_FALSE_MESSAGES: u8 = 100;
 
 impl Wire {
     pub(super) fn new(max_message: usize, account: Account) -> Self {
-        Self { max_message, account, begun: None, skip: 0, blank: 0, flows: None, noise: 0, run: 0, false_messages: 0 }
+        Self {
+            max_message,
+            account,
+            begun: None,
+            skip: 0,
+            blank: 0,
+            highest_channel: None,
+            noise: 0,
+            noise_run: 0,
+            false_messages: 0,
+        }
     }
 
-    /// From here on packets are charged to `account`.
+    /// Charges all further packets to `account`.
     pub(super) fn charge_to(&mut self, account: Account) {
         self.account = account;
     }
 
-    /// From here on packets flow, on channels up to `highest`. Some devices put bytes between them that mean
-    /// nothing, or say wrong lengths.
+    /// Expects packets on channels up to `highest` from now on. Bytes between them are skipped: some devices send
+    /// meaningless bytes or wrong lengths.
     pub(super) fn pass_over_noise(&mut self, highest: u8) {
-        self.flows = NonZeroU8::new(highest);
+        self.highest_channel = NonZeroU8::new(highest);
     }
 
-    /// Bytes that were passed over because they were neither a packet nor a message.
+    /// The number of bytes that were skipped because they belong to neither a packet nor a message.
     pub(super) fn noise(&self) -> u32 {
         self.noise
     }
 
-    /// Whether what comes next is a message, as far as one can see.
+    /// Whether the input continues with a message.
     pub(super) fn is_message(&self, data: &[u8]) -> bool {
         self.begun.is_none() && self.skip == 0 && data.first() != Some(&DOLLAR)
     }
 
-    /// Reads what stands at the front of `data`: how long it was, 0 if it is not
-    /// complete, and what it was.
+    /// Reads a packet or message at the front of `data`. Gives the number of bytes used, and the item if it is
+    /// complete.
     pub(super) fn read(&mut self, data: &[u8]) -> Result<(usize, Option<Item>), message::Error> {
         let read = self.next(data)?;
         if read.1.is_some() {
-            self.run = 0;
+            self.noise_run = 0;
             self.false_messages = self.false_messages.saturating_sub(1);
         }
         Ok(read)
@@ -119,7 +128,11 @@ impl Wire {
             [b'\r' | b'\n', ..] => Ok((self.blank(data)?, None)),
             _ => {
                 let read = match message::read(data, self.max_message) {
-                    Err(error) if self.flows.is_some() && error.cseq.is_none() && self.false_messages < MAX_FALSE => {
+                    Err(error)
+                        if self.highest_channel.is_some()
+                            && error.cseq.is_none()
+                            && self.false_messages < MAX_FALSE_MESSAGES =>
+                    {
                         self.false_messages += 1;
                         return self.pass_over(data);
                     }
@@ -131,46 +144,46 @@ impl Wire {
         }
     }
 
-    /// Whether a packet or a message begins at the front of `data`, as far as one wants
-    /// to know; `None` if that cannot be told yet.
+    /// Whether a packet or a message may begin at the front of `data`; `None` if more bytes are needed. It is only
+    /// checked while packets are expected.
     fn begins(&self, data: &[u8]) -> Option<bool> {
-        let in_step = self.run == 0 && matches!(data, [DOLLAR | b'\r' | b'\n', ..]);
-        let Some(highest) = self.flows.filter(|_| !in_step) else { return Some(true) };
+        let in_step = self.noise_run == 0 && matches!(data, [DOLLAR | b'\r' | b'\n', ..]);
+        let Some(highest) = self.highest_channel.filter(|_| !in_step) else { return Some(true) };
         if let [DOLLAR, rest @ ..] = data {
             let [channel, _, _, flags, ..] = rest else { return None };
-            // RTP and RTCP are of version 2
+            // RTP and RTCP have version 2
             return Some(flags >> 6 == 2 && *channel <= highest.get());
         }
         message::begins(data)
     }
 
-    /// Passes over what is there up to where something may begin.
+    /// Skips noise up to a byte at which a packet or message may begin.
     fn pass_over(&mut self, data: &[u8]) -> Result<(usize, Option<Item>), message::Error> {
-        self.run = self.run.max(1);
+        self.noise_run = self.noise_run.max(1);
         let may_begin = |at: &usize| data.get(*at..).is_some_and(|rest| self.begins(rest) != Some(false));
         let used = (1..data.len()).find(may_begin).unwrap_or(data.len());
         self.noise = self.noise.saturating_add(used as u32);
-        let room = MAX_NOISE.saturating_sub(self.run);
+        let room = MAX_NOISE.saturating_sub(self.noise_run);
         match u16::try_from(used) {
             Ok(bytes) if bytes <= room => {
-                self.run += bytes;
+                self.noise_run += bytes;
                 Ok((used, None))
             }
-            _ => Err(message::Error::behind(room.into())),
+            _ => Err(message::Error::after(room.into())),
         }
     }
 
-    /// Some devices send empty lines between messages; a peer that sends nothing else is refused.
+    /// Skips empty lines, which some devices send between messages. A peer that sends nothing else is refused.
     fn blank(&mut self, data: &[u8]) -> Result<usize, message::Error> {
         let here = data.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
         let room = self.max_message.saturating_sub(self.blank as usize);
         self.blank = self.blank.saturating_add(here as u32);
-        if here > room { Err(message::Error::behind(room)) } else { Ok(here) }
+        if here > room { Err(message::Error::after(room)) } else { Ok(here) }
     }
 
     fn packet(&mut self, channel: u8, len: usize, rest: &[u8]) -> (usize, Option<Item>) {
         let here = rest.get(..len).unwrap_or(rest);
-        if here.len() < len && len <= SHORT {
+        if here.len() < len && len <= MAX_WAITING {
             return (0, None);
         }
         let used = HEADER + here.len();
@@ -191,10 +204,10 @@ impl Wire {
     }
 }
 
-/// Bytes before a packet.
+/// Bytes of a packet's header.
 const HEADER: usize = 4;
 
-/// Writes what stands before a packet of `len` bytes on `channel`.
+/// Writes the header of a packet of `len` bytes on `channel`.
 pub fn packet_header(channel: u8, len: usize, out: &mut Vec<u8>) {
     let [high, low] = (len as u16).to_be_bytes();
     out.extend_from_slice(&[DOLLAR, channel, high, low]);
@@ -213,7 +226,7 @@ mod tests {
     #[test]
     fn packets_come_whole_however_long_they_are() {
         let account = Account::root("test", 1 << 20);
-        for len in [0, 1, SHORT, SHORT + 1, 65535] {
+        for len in [0, 1, MAX_WAITING, MAX_WAITING + 1, 65535] {
             let data = packet(2, &vec![7; len]);
             for cut in [1, 3, 4, 5, data.len() / 2, data.len()] {
                 let mut wire = Wire::new(1024, account.clone());
@@ -240,9 +253,9 @@ mod tests {
             assert!(matches!(wire.read(&text[9..]).unwrap(), (22, Some(Item::Message(_)))));
         }
         assert_eq!(wire.read(&[b'\n'; 64]).unwrap(), (64, None));
-        assert_eq!(wire.read(b"\n"), Err(message::Error::behind(0)));
+        assert_eq!(wire.read(b"\n"), Err(message::Error::after(0)));
         let mut wire = Wire::new(64, Account::root("test", 1000));
-        assert_eq!(wire.read(&[b'\n'; 70]), Err(message::Error::behind(64)));
+        assert_eq!(wire.read(&[b'\n'; 70]), Err(message::Error::after(64)));
     }
 
     #[test]
@@ -258,8 +271,8 @@ mod tests {
             }
             Ok::<_, message::Error>(())
         };
-        assert!((0..10 * u32::from(MAX_FALSE)).all(|_| read(&damaged).is_ok()));
-        let bare = b"RTSP/1.0 x\r\n\r\n".repeat(2 * usize::from(MAX_FALSE));
+        assert!((0..10 * u32::from(MAX_FALSE_MESSAGES)).all(|_| read(&damaged).is_ok()));
+        let bare = b"RTSP/1.0 x\r\n\r\n".repeat(2 * usize::from(MAX_FALSE_MESSAGES));
         assert!(read(&bare).is_err(), "without packets it is refused");
     }
 

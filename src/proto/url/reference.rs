@@ -1,4 +1,4 @@
-//! References to URLs: redirections, and what playlists list. RFC 3986 section 5.
+//! References to URLs, in redirects and playlists. RFC 3986 section 5.
 
 use super::Url;
 
@@ -7,7 +7,7 @@ struct Reference<'a> {
     scheme: Option<&'a str>,
     authority: Option<&'a str>,
     path: &'a str,
-    /// With its question mark.
+    /// The query with its question mark.
     query: &'a str,
 }
 
@@ -30,18 +30,18 @@ impl<'a> Reference<'a> {
     }
 }
 
-/// RFC 3986 section 3.1.
+/// Whether a text is a valid scheme. RFC 3986 section 3.1.
 fn is_scheme(text: &str) -> bool {
     let others = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
     text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(others)
 }
 
 impl Url {
-    /// The URL that a reference leads to from here. User and password go along to the same server, scheme and port
-    /// alone; those that the reference has itself are left out.
+    /// Resolves a reference against this URL. User and password are kept only for the same server, scheme and port;
+    /// those in the reference are dropped.
     ///
     /// # Errors
-    /// The reason why it leads nowhere.
+    /// The reason why the reference cannot be resolved.
     pub fn join(&self, reference: &str) -> Result<Self, &'static str> {
         if reference.chars().any(char::is_control) {
             return Err("a control character");
@@ -62,7 +62,7 @@ impl Url {
         })
     }
 
-    /// Path and query of a reference that has nothing else. RFC 3986 section 5.2.2.
+    /// Path and query of a reference that consists only of these. RFC 3986 section 5.2.2.
     fn merge(&self, reference: &Reference<'_>) -> String {
         let (own, _) = self.path.split_once('#').unwrap_or((&self.path, ""));
         let (items, _) = own.split_at(own.find('?').unwrap_or(own.len()));
@@ -78,7 +78,7 @@ impl Url {
     }
 }
 
-/// A path without items of one dot, and with those of two followed. RFC 3986 section 5.2.4.
+/// A path with `.` and `..` items resolved. RFC 3986 section 5.2.4.
 fn without_dots(path: &str) -> String {
     let mut items: Vec<&str> = Vec::new();
     let mut rest = path.strip_prefix('/').unwrap_or(path).split('/').peekable();
@@ -92,7 +92,7 @@ fn without_dots(path: &str) -> String {
                 continue;
             }
         }
-        // a folder keeps the slash behind it
+        // the path of a folder ends with a slash
         items.extend(is_last.then_some(""));
     }
     format!("/{}", items.join("/"))

@@ -1,9 +1,9 @@
-//! Requests as they are written, and answers as they are read.
+//! Tests of written requests and of parsed answers.
 
 use super::*;
 use crate::proto::http::{Extent, Server, Status};
 
-/// The most bytes of a head.
+/// The maximum length of a head in bytes.
 const MAX_HEAD: usize = 1024;
 
 fn account() -> Account {
@@ -22,7 +22,7 @@ fn asking(request: &Outgoing<'_>) -> Client {
     client
 }
 
-/// All that came of `data` in pieces of so many bytes: the heads, and the bodies that are complete.
+/// Feeds `data` in pieces of `piece` bytes. Gives the heads, and the bodies that are complete.
 fn hear(client: &mut Client, data: &[u8], piece: usize) -> Result<(Vec<Response>, Vec<String>), Error> {
     let (mut heads, mut bodies, mut body) = (Vec::new(), Vec::new(), Vec::new());
     let mut kept = Vec::new();
@@ -42,7 +42,7 @@ fn hear(client: &mut Client, data: &[u8], piece: usize) -> Result<(Vec<Response>
     Ok((heads, bodies))
 }
 
-/// The answer to `request`, the same however it is cut.
+/// The answer to `request`, which is the same for every split of the data.
 fn answer(request: &Outgoing<'_>, text: &str) -> (Client, Response, Vec<String>) {
     let whole = hear(&mut asking(request), text.as_bytes(), text.len()).unwrap();
     for piece in 1..text.len() {
@@ -54,7 +54,7 @@ fn answer(request: &Outgoing<'_>, text: &str) -> (Client, Response, Vec<String>)
     (client, heads.remove(0), bodies)
 }
 
-/// The words that refuse `text`, the same however it is cut.
+/// The error text for `text`, which is the same for every split of the data.
 fn refusal(request: &Outgoing<'_>, text: &str) -> String {
     let refused = |piece| hear(&mut asking(request), text.as_bytes(), piece).unwrap_err();
     for piece in 1..text.len() {
@@ -188,15 +188,15 @@ fn a_connection_serves_another_request_where_both_sides_want_that() {
     ] {
         assert_eq!(kept(then, head), expected, "{then:?} {head}");
     }
-    // what follows an answer that ends a connection is no answer
+    // data after an answer that ends the connection is ignored
     let mut client = asking(&Outgoing { then: Then::Close, ..get() });
     let more = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\nHTTP/1.1 500 No\r\n\r\n";
     assert_eq!(hear(&mut client, more, more.len()).unwrap().0.len(), 1);
     assert_eq!(client.ask(&get()), Err(Unsent::Busy));
-    // and one that comes unasked is no answer to the next request
+    // an answer without a request is not taken for the answer to the next
     let error = hear(&mut asking(&get()), more, more.len()).unwrap_err();
     assert_eq!(error.to_string(), "an answer that nobody asked for");
-    // a request that has not been sent is in the way of another
+    // a request that was not transmitted yet blocks another
     let mut client = Client::new("h", MAX_HEAD, account());
     client.ask(&Outgoing { method: Method::Post, body: &[b'x'; 100], ..get() }).unwrap();
     client.input(b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n").unwrap();
@@ -314,7 +314,7 @@ fn what_is_no_answer_is_refused_by_name() {
     ] {
         assert_eq!(refusal(&get(), text), why, "{text}");
     }
-    // what simple servers do is understood
+    // deviations of simple servers are accepted
     let (_, head, _) = answer(&get(), "\r\nHTTP/1.1 200\nContent-Length: 0\n\n");
     assert_eq!((head.status, head.reason.as_str()), (200, ""));
     let mut client = asking(&get());

@@ -1,6 +1,6 @@
 use super::*;
 
-/// URLs, and the app, the rest of the tcUrl before it, and the name that go out.
+/// URLs, with the app, the part of the tcUrl before it, and the name that are sent.
 const SERVICES: &[(&str, &str, &str, &str)] = &[
     // YouTube
     ("rtmp://a.rtmp.youtube.com/live2/ab12-cd34", "rtmp://a.rtmp.youtube.com/", "live2", "ab12-cd34"),
@@ -61,7 +61,7 @@ const SERVICES: &[(&str, &str, &str, &str)] = &[
         "live",
         "123rAb?wsSecret=0a1b&wsTime=5fd4&wsSeek=off&wm=0&tw=0",
     ),
-    // Bilibili, whose key is a query alone
+    // Bilibili, whose key is only a query
     (
         "rtmp://live-push.bilivideo.com/live-bvc/?streamname=live_1_2&key=0a1b&schedule=rtmp&pflag=1",
         "rtmp://live-push.bilivideo.com/",
@@ -95,7 +95,7 @@ const SERVICES: &[(&str, &str, &str, &str)] = &[
     ("rtmp://h/live/test110?lal_secret=0a1b", "rtmp://h/", "live", "test110?lal_secret=0a1b"),
     // MediaMTX
     ("rtmp://h/cam?user=u&pass=p", "rtmp://h/", "cam?user=u&pass=p", ""),
-    // several levels, as librtmp and SRS have them
+    // several levels, as in librtmp and SRS
     ("rtmp://h/a/b/cam", "rtmp://h/", "a/b", "cam"),
     ("rtmp://h/a/b/c/cam?x=y/z", "rtmp://h/", "a/b/c", "cam?x=y/z"),
     // URLs that users write
@@ -126,7 +126,7 @@ fn what_servers_say_is_logged_without_what_they_repeat_of_keys() {
     ] {
         assert_eq!(address.redact(said), logged);
     }
-    assert_eq!(address.redact(&"\n".repeat(10_000)).len(), 2 * MOST_SAID);
+    assert_eq!(address.redact(&"\n".repeat(10_000)).len(), 2 * MAX_LOGGED);
 }
 
 #[test]

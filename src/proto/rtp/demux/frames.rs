@@ -1,4 +1,4 @@
-//! One track's packets, once they are in order, to frames on the stream's time line.
+//! Reads frames from one track's ordered packets, and puts them on the stream's time line.
 
 use std::time::Duration;
 
@@ -10,30 +10,30 @@ use crate::budget::{Paid, Room};
 use crate::codec::{h264, h265};
 use crate::media::{Codec, Frame, Kind, Params, Ticks, Track, Unwrap};
 
-/// The frames of a lane's packets once they are in order.
+/// The frames of a track, read from its ordered packets.
 pub(super) struct Frames {
     pub(super) track: Track,
-    /// The description tells all of the track, and no frame has to.
+    /// The session description gives all parameters of the track.
     pub(super) known: bool,
     unpack: Box<dyn Unpack>,
     unwrap: Unwrap,
-    /// The sender's time at which the stream's is 0, and what it is to become.
+    /// The sender's time at the stream's time 0, and the value to which it slews.
     pub(super) base: Option<Ticks>,
     wanted: Option<Ticks>,
-    /// The delay that was added to frames from here on, and was not told yet.
+    /// The jump of the time line that was not reported yet.
     pub(super) moved: Ticks,
-    /// The time at which the last frame was shown, by the sender's clock.
+    /// The presentation time of the last frame, on the sender's clock.
     last: Ticks,
     times: DecodeTimes,
 }
 
-/// A track that is further off is moved at once, in microseconds.
+/// A larger offset is corrected by a jump, in microseconds.
 const MAX_SLEW: i64 = 500_000;
-/// Else it is moved by such a part of the time that passes.
+/// A smaller offset is corrected by 1/16 of the time that passes.
 const SLEW: i64 = 16;
 
 impl Frames {
-    /// Those of `track`; `known` if a description told all of it.
+    /// A reader for `track`; `known` if a description gives all its parameters.
     pub(super) fn new(track: Track, known: bool, unpack: Box<dyn Unpack>) -> Self {
         let mut times = DecodeTimes::default();
         if known {
@@ -43,8 +43,8 @@ impl Frames {
         Self { track, known, unpack, unwrap, base: None, wanted: None, moved, last, times }
     }
 
-    /// A packet, or a gap. `report` has a time of the stream and its timestamp, if
-    /// they are known from elsewhere; else the first frame's time is `now`.
+    /// Reads a packet, or handles a gap. `report` is a time of the stream and its timestamp, if they are known.
+    /// Otherwise the first frame gets the time `now`.
     pub(super) fn step(
         &mut self,
         step: Step,
@@ -77,7 +77,7 @@ impl Frames {
                     let skew = |base: &Ticks| (*base - by_arrival).rescale(track.clock, MICROSECONDS).0.abs();
                     by_report.filter(|base| skew(base) <= MAX_SKEW).unwrap_or(by_arrival)
                 });
-                let base = approach(known, *wanted, (time - *last).0.unsigned_abs()).unwrap_or(base);
+                let base = slew(known, *wanted, (time - *last).0.unsigned_abs()).unwrap_or(base);
                 *last = time;
                 let shown = time - base;
                 let dts = if kind == Kind::Video { times.next(shown, key) } else { shown };
@@ -90,8 +90,8 @@ impl Frames {
         }
     }
 
-    /// Moves the time line: little by little, so that no frame stands still, if it is
-    /// only `skew` microseconds off.
+    /// Moves the time line. An offset `skew` (microseconds) that is small is corrected gradually, so that time
+    /// never stands still between frames.
     pub(super) fn move_to(&mut self, wanted: Option<Ticks>, skew: i64) {
         self.wanted = wanted;
         if let (true, Some(base), Some(wanted)) = (skew.abs() > MAX_SLEW, self.base, wanted) {
@@ -100,12 +100,12 @@ impl Frames {
         }
     }
 
-    /// The time of a timestamp, without moving the clock.
-    pub(super) fn look(&self, timestamp: u32) -> Ticks {
+    /// The time of a timestamp, without a change of the clock's state.
+    pub(super) fn time_of(&self, timestamp: u32) -> Ticks {
         self.unwrap.clone().next(timestamp)
     }
 
-    /// Another clock begins, of which nothing is known.
+    /// Begins a new clock with an unknown offset.
     pub(super) fn restart(&mut self) {
         self.unpack.gap();
         self.unwrap = Unwrap::default();
@@ -113,9 +113,8 @@ impl Frames {
     }
 }
 
-/// Brings `base` nearer to what it is to become, by a small part of the time since
-/// the last frame.
-fn approach(base: &mut Option<Ticks>, wanted: Option<Ticks>, passed: u64) -> Option<Ticks> {
+/// Moves `base` towards `wanted` by a small part of the time since the last frame.
+fn slew(base: &mut Option<Ticks>, wanted: Option<Ticks>, passed: u64) -> Option<Ticks> {
     if let (Some(base), Some(wanted)) = (base.as_mut(), wanted) {
         let most = i64::try_from(passed).unwrap_or(i64::MAX) / SLEW;
         *base = *base + Ticks((wanted - *base).0.clamp(-most, most));
@@ -123,7 +122,7 @@ fn approach(base: &mut Option<Ticks>, wanted: Option<Ticks>, passed: u64) -> Opt
     *base
 }
 
-/// The number of pictures that may overtake one, as the decoder record says.
+/// The reordering depth that the decoder record gives.
 fn depth(codec: Codec, params: &Params) -> usize {
     let depth = match codec {
         Codec::H264 => {

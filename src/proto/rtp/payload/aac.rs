@@ -10,7 +10,7 @@ use crate::media::{Codec, Frame, Hz, Params, Ticks, Track};
 use crate::wire::bits::Bits;
 use crate::wire::{Reader, Short};
 
-/// Bits of each field of an AU header; 0 where a field is not there. Section 4.1.
+/// The width in bits of each field of an AU header; 0 for a field that is absent. Section 4.1.
 #[derive(Clone, Copy, Debug, Default)]
 struct Layout {
     size: u32,
@@ -21,7 +21,7 @@ struct Layout {
     random_access: bool,
     stream_state: u32,
     auxiliary_size: u32,
-    /// Bytes of every access unit, if headers do not say it.
+    /// The length of every access unit in bytes, if headers do not give it.
     constant_size: usize,
 }
 
@@ -77,11 +77,11 @@ type Headers<'a> = (&'a [u8], u32);
 
 /// An AU header.
 struct Header {
-    /// Bytes of the access unit.
+    /// The length of the access unit in bytes.
     size: usize,
-    /// Access units that were left out before it.
+    /// The number of access units left out before it.
     skipped: u32,
-    /// Bits of the header.
+    /// The length of the header in bits.
     used: u32,
 }
 
@@ -89,31 +89,31 @@ struct Header {
 struct Reading {
     layout: Layout,
     max: usize,
-    /// Ticks of an access unit.
+    /// The duration of an access unit in ticks.
     ticks: u32,
-    /// ADTS frames stand where AU headers should, as some cameras send them.
+    /// Payloads are ADTS frames instead of AU headers and access units, as some cameras send them.
     adts: bool,
-    /// Timestamp and size of the access unit of which there are parts.
+    /// Timestamp and length of the access unit whose fragments are being collected.
     begun: Option<(u32, usize)>,
     parts: Rope,
     lost: Lost,
 }
 
-/// Fragments that are passed over, for want of those before them.
+/// Fragments that are skipped because earlier ones are missing.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Lost {
     Nothing,
-    /// Those of the next fragment's timestamp.
+    /// Those with the timestamp of the next fragment.
     Next,
-    /// Those of this timestamp.
+    /// Those with this timestamp.
     Of(u32),
 }
 
-/// The size of an access unit that nothing says: it ends at the marker bit.
+/// The length of an access unit that is not given: it ends at the marker bit.
 const UNTIL_MARKER: usize = usize::MAX;
 
 impl Reading {
-    /// The AU headers, if there are any, and the data behind them. Section 3.2.
+    /// Splits a payload into the AU headers, if there are any, and the data after them. Section 3.2.
     fn sections<'a>(&self, payload: &'a [u8]) -> Result<(Option<Headers<'a>>, &'a [u8]), Error> {
         let mut r = Reader::new(payload);
         let mut headers = None;
@@ -160,7 +160,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Takes `data` of an access unit of `size` bytes.
+    /// Reads `data` of an access unit of `size` bytes.
     fn unit(
         &mut self,
         time: u32,
@@ -192,7 +192,7 @@ impl Reading {
         Ok(())
     }
 
-    /// Frames that say their lengths themselves, or a part of one.
+    /// Reads ADTS frames, or a part of one.
     fn adts_frames(&mut self, packet: &Packet, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
         let (mut data, mut time) = (packet.payload.clone(), packet.timestamp);
         if let Some((_, size)) = self.begun.filter(|(begun, _)| *begun == time) {
@@ -210,7 +210,7 @@ impl Reading {
         if data.is_empty() { Ok(()) } else { Err(TOO_MANY) }
     }
 
-    /// Takes a part of an access unit, and gives the access unit with its last. Section 3.2.3.
+    /// Adds a fragment; gives the access unit with its last fragment. Section 3.2.3.
     fn fragment(
         &mut self,
         time: u32,
@@ -227,7 +227,7 @@ impl Reading {
                 return Ok(None);
             }
         }
-        self.lost = Lost::Of(time); // for the case that this goes wrong
+        self.lost = Lost::Of(time); // applies if an error follows
         if self.begun != Some((time, size)) {
             self.give_up();
             self.begun = Some((time, size));
@@ -259,7 +259,7 @@ impl Unpack for Reading {
         let done = self.units(packet, room, out);
         if done.is_err() {
             self.give_up();
-            // fragments behind the last need not be passed over
+            // after the marker bit no fragments remain to be skipped
             self.lost = if packet.marker { Lost::Nothing } else { self.lost };
         }
         done
@@ -271,8 +271,8 @@ impl Unpack for Reading {
     }
 }
 
-/// Whether a payload is ADTS: frames whose lengths add up to it, or a part of one that
-/// goes on in the next packet. As a length of AU headers the sync word is beyond any packet.
+/// Whether a payload is ADTS: frames whose lengths add up to it, or a part of one that continues in the next
+/// packet. As a length of AU headers, the sync word would exceed any packet.
 fn is_adts(payload: &[u8], marker: bool) -> bool {
     let mut rest = payload;
     while let Ok(header) = aac::Adts::parse(rest) {
@@ -285,8 +285,8 @@ fn is_adts(payload: &[u8], marker: bool) -> bool {
     false
 }
 
-/// Some cameras leave the ADTS header in front. No raw frame begins like one:
-/// it would have to end before it begins.
+/// Removes an ADTS header, which some cameras leave in place. It cannot be confused with a raw frame: read as one,
+/// it would have a negative length.
 fn without_adts(data: Bytes) -> Bytes {
     let Some([0xff, flags, _, high, middle, low, _]) = data.first_chunk() else { return data };
     let length = usize::from(high & 3) << 11 | usize::from(*middle) << 3 | usize::from(low >> 5);
@@ -297,29 +297,29 @@ fn without_adts(data: Bytes) -> Bytes {
     data.slice(header.min(length)..)
 }
 
-/// The decoder record: `config`, or what rate and channels suggest.
+/// The decoder record: `config`, or one made from rate and channels.
 fn params(format: &Format) -> Option<Params> {
-    let said = format.parameter("config").map(|text| text.trim_matches('"'));
-    let said = said.and_then(|text| base16ct::mixed::decode_vec(text).ok());
-    let said = said.and_then(|record| codec::params(Codec::Aac, record.into()).ok());
-    said.or_else(|| {
+    let given = format.parameter("config").map(|text| text.trim_matches('"'));
+    let given = given.and_then(|text| base16ct::mixed::decode_vec(text).ok());
+    let given = given.and_then(|record| codec::params(Codec::Aac, record.into()).ok());
+    given.or_else(|| {
         let config = aac::Config::lc(format.clock.get(), format.channels)?;
         codec::params(Codec::Aac, config.write().to_vec().into()).ok()
     })
 }
 
-/// Ticks of `clock` that an access unit takes.
+/// The duration of an access unit in ticks of `clock`.
 pub(super) fn ticks(record: &[u8], clock: Hz) -> u32 {
     let Ok(config) = aac::Config::parse(record) else { return aac::SAMPLES };
     let samples = match config.object_type {
-        5 | 29 => aac::SAMPLES * 2,  // SBR doubles them
-        23 | 39 => aac::SAMPLES / 2, // low delay
+        5 | 29 => aac::SAMPLES * 2,  // SBR doubles the samples
+        23 | 39 => aac::SAMPLES / 2, // low delay halves them
         _ => aac::SAMPLES,
     };
     Ticks(samples.into()).rescale(Hz::new(config.sample_rate), clock).0 as u32
 }
 
-/// A reader; `None` if it is not AAC, or no decoder could know what it is.
+/// A reader; `None` if the format is not AAC, or cannot be decoded for want of parameters.
 pub(super) fn incoming(format: &Format, max: usize) -> Option<Incoming> {
     let mode = format.parameter("mode").unwrap_or_default().to_ascii_uppercase();
     let params = params(format).filter(|_| !mode.starts_with("CELP"))?;
@@ -336,11 +336,10 @@ pub(super) fn incoming(format: &Format, max: usize) -> Option<Incoming> {
     Some(Incoming { codec: Codec::Aac, params: Some(params), unpack: Box::new(reading) })
 }
 
-/// One access unit in a packet, or a fragment. What is longer than 13 bits can
-/// say is left out.
+/// Packs one access unit or fragment per packet. Access units whose length exceeds 13 bits are left out.
 struct Cutting;
 
-/// The length of one AU header in bits, and the header.
+/// Bytes of the AU header section: the length of the headers in bits, and one header.
 const HEADERS: usize = 4;
 
 impl Pack for Cutting {

@@ -1,4 +1,4 @@
-//! Memory for frames of units that arrive in parts.
+//! Memory for frames whose units arrive in parts.
 
 use bytes::Bytes;
 
@@ -6,23 +6,22 @@ use super::Error;
 use crate::budget::Room;
 pub(super) use crate::budget::Rope;
 
-/// Bytes that a unit gets when its length is known, and where in it they stand.
+/// The length field of a unit, written when the unit is complete, and its position.
 #[derive(Clone, Copy)]
 pub(super) struct Prefix {
-    /// Bytes of the unit before them.
+    /// The number of bytes of the unit before the field.
     pub(super) at: usize,
-    /// The first `len` of these.
+    /// The first `len` of these bytes are the field.
     pub(super) bytes: [u8; MAX_PREFIX],
-    /// At most [`MAX_PREFIX`].
+    /// The length of the field, at most [`MAX_PREFIX`].
     pub(super) len: usize,
 }
 
-/// The most bytes that a length takes.
+/// The maximum length of the field in bytes.
 pub(super) const MAX_PREFIX: usize = 4;
 
-/// A frame of units with their lengths, which are only known when a unit ends.
-/// Lengths live in a rope of their own, so that a frame of a million empty units
-/// is charged like any other.
+/// A frame of units, whose lengths are known only when a unit ends. The lengths are stored in a separate rope, so
+/// that a frame of a million empty units is charged like any other.
 pub(super) struct Units {
     body: Rope,
     lengths: Rope,
@@ -31,17 +30,17 @@ pub(super) struct Units {
 }
 
 impl Units {
-    /// An empty frame, which becomes at most `max` bytes.
+    /// An empty frame of at most `max` bytes.
     pub(super) fn new(max: usize) -> Self {
         Self { body: Rope::new(max), lengths: Rope::new(max), open: 0, max }
     }
 
-    /// Whether nothing was pushed.
+    /// Whether nothing was added.
     pub(super) fn is_empty(&self) -> bool {
         self.body.len() == 0
     }
 
-    /// Appends to the unit that is open.
+    /// Appends to the open unit.
     pub(super) fn push(&mut self, data: &[u8], room: &dyn Room) -> Result<(), Error> {
         if self.body.len() + self.lengths.len() + MAX_PREFIX + data.len() > self.max {
             return Err(Error::TooLong);
@@ -51,7 +50,7 @@ impl Units {
         Ok(())
     }
 
-    /// Ends the open unit, if it has any bytes.
+    /// Ends the open unit, if it is not empty.
     pub(super) fn close(&mut self, room: &dyn Room) -> Result<(), Error> {
         if self.open > 0 {
             let length = u32::try_from(self.open).map_err(|_| Error::TooLong)?;
@@ -61,8 +60,8 @@ impl Units {
         Ok(())
     }
 
-    /// All units with the prefixes that `prefix` makes of a unit's first byte
-    /// and length, in a block of its own; the frame is empty then.
+    /// Builds a block of all units with their length fields, which `prefix` makes from a unit's first byte and
+    /// length. The frame is empty afterwards.
     pub(super) fn finish(&mut self, room: &dyn Room, prefix: fn(u8, usize) -> Prefix) -> Result<Bytes, Error> {
         self.close(room).inspect_err(|_| self.clear())?;
         let (lengths, body) = (self.lengths.take(), self.body.take());
@@ -72,21 +71,21 @@ impl Units {
         let mut total = 0;
         for length in lengths() {
             total += length + prefix(cursor.peek(), length).len;
-            cursor.walk(length, |_| {});
+            cursor.advance(length, |_| {});
         }
         let mut block = room.block(total)?;
         let mut cursor = Cursor::new(&body);
         for length in lengths() {
             let prefix = prefix(cursor.peek(), length);
             let at = prefix.at.min(length);
-            cursor.walk(at, |part| _ = block.fill(part));
+            cursor.advance(at, |part| _ = block.fill(part));
             block.fill(prefix.bytes.get(..prefix.len).unwrap_or_default());
-            cursor.walk(length - at, |part| _ = block.fill(part));
+            cursor.advance(length - at, |part| _ = block.fill(part));
         }
         Ok(block.freeze())
     }
 
-    /// Gives everything up.
+    /// Drops all units.
     pub(super) fn clear(&mut self) {
         self.body.clear();
         self.lengths.clear();
@@ -94,7 +93,7 @@ impl Units {
     }
 }
 
-/// A place in chunks.
+/// A position in a list of chunks.
 struct Cursor<'a> {
     rest: &'a [u8],
     chunks: std::slice::Iter<'a, Bytes>,
@@ -107,7 +106,7 @@ impl<'a> Cursor<'a> {
         cursor
     }
 
-    /// Goes on to the next chunk if this one is done; false at the end.
+    /// Moves to the next chunk if this one is used up; false at the end.
     fn refill(&mut self) -> bool {
         while self.rest.is_empty() {
             let Some(chunk) = self.chunks.next() else { return false };
@@ -121,8 +120,8 @@ impl<'a> Cursor<'a> {
         self.rest.first().copied().unwrap_or(0)
     }
 
-    /// Hands the next `n` bytes to `take`, part by part.
-    fn walk(&mut self, mut n: usize, mut take: impl FnMut(&'a [u8])) {
+    /// Passes the next `n` bytes to `take`, part by part.
+    fn advance(&mut self, mut n: usize, mut take: impl FnMut(&'a [u8])) {
         while n > 0 && self.refill() {
             let (head, tail) = self.rest.split_at_checked(n).unwrap_or((self.rest, &[]));
             take(head);
@@ -133,7 +132,7 @@ impl<'a> Cursor<'a> {
     }
 }
 
-/// One block with all of `parts` behind each other, if that is at most `max` bytes.
+/// One block with all `parts` in sequence, if they have at most `max` bytes.
 pub(super) fn whole(parts: &[&[u8]], max: usize, room: &dyn Room) -> Result<Bytes, Error> {
     let len = parts.iter().map(|part| part.len()).sum();
     if len > max {

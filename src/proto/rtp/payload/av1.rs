@@ -1,6 +1,6 @@
 //! AV1. The AV1 RTP payload specification of AOMedia, version 1.0.
 //!
-//! OBUs travel without their sizes; frames here have them.
+//! RTP carries OBUs without their sizes; frames inside runnel contain the sizes.
 
 use bytes::Bytes;
 
@@ -15,16 +15,16 @@ use crate::wire::Reader;
 const Z: u8 = 0x80;
 const Y: u8 = 0x40;
 const N: u8 = 0x08;
-/// One OBU element in the packet, without its length.
+/// W: the packet has one OBU element, without a length.
 const W_ONE: u8 = 0x10;
 
 /// Flags of an OBU header. AV1 section 5.3.2.
 const HAS_SIZE: u8 = 0x02;
 const HAS_EXTENSION: u8 = 0x04;
 
-/// OBU_TILE_LIST: not for RTP. Section 5.
+/// OBU_TILE_LIST, which RTP must not carry. Section 5.
 const TILE_LIST: u8 = 8;
-/// The longest sequence header that is read: those of real encoders are below 30 bytes.
+/// The maximum length of a sequence header in bytes: encoders send less than 30.
 const MAX_SEQUENCE: usize = 256;
 
 /// Reads temporal units.
@@ -32,12 +32,12 @@ struct Reading {
     units: Units,
     time: u32,
     open: Open,
-    /// The sequence header that was announced last.
+    /// The last sequence header that was announced.
     sequence: Vec<u8>,
     lost: Option<Lost>,
 }
 
-/// The OBU that goes on in the next packet.
+/// The state of the OBU that continues in the next packet.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Open {
     Nothing,
@@ -45,18 +45,18 @@ enum Open {
     Dropped,
 }
 
-/// Packets of a temporal unit whose start was lost.
+/// The packets of a temporal unit whose start was lost.
 #[derive(Default)]
 struct Lost {
-    /// Their timestamp, once one was seen.
+    /// Their timestamp, if one was received.
     time: Option<u32>,
-    /// Its last packet was seen.
+    /// The last packet of the temporal unit was received.
     ended: bool,
 }
 
 impl Reading {
-    /// Whether the packet is passed over because of what was lost before it.
-    fn passes(&mut self, packet: &Packet, header: u8) -> bool {
+    /// Whether the packet is skipped because earlier ones are lost.
+    fn is_skipped(&mut self, packet: &Packet, header: u8) -> bool {
         let Some(lost) = &mut self.lost else { return false };
         let other = lost.ended || lost.time.is_some_and(|time| time != packet.timestamp);
         if header & N != 0 || other && header & Z == 0 {
@@ -67,7 +67,7 @@ impl Reading {
         true
     }
 
-    /// Takes the OBU elements of a packet.
+    /// Reads the OBU elements of a packet.
     fn elements(&mut self, payload: &[u8], room: &dyn Room) -> Result<(), Error> {
         let mut r = Reader::new(payload);
         let header = r.u8()?;
@@ -98,7 +98,7 @@ impl Reading {
             self.open = if kept { Open::Kept } else { Open::Dropped };
             if kept {
                 self.units.push(&[header | HAS_SIZE], room)?;
-                self.sized(*header, rest, room)?;
+                self.push_without_size(*header, rest, room)?;
             }
         }
         if !more {
@@ -108,8 +108,8 @@ impl Reading {
         Ok(())
     }
 
-    /// Takes the bytes behind an OBU header; a size that the sender left in is taken out.
-    fn sized(&mut self, header: u8, rest: &[u8], room: &dyn Room) -> Result<(), Error> {
+    /// Adds the bytes after an OBU header, without the size that some senders include.
+    fn push_without_size(&mut self, header: u8, rest: &[u8], room: &dyn Room) -> Result<(), Error> {
         let mut r = Reader::new(rest);
         if header & HAS_SIZE == 0 {
             return self.units.push(rest, room);
@@ -121,7 +121,7 @@ impl Reading {
         self.units.push(r.rest(), room)
     }
 
-    /// Ends the temporal unit.
+    /// Ends the temporal unit, and outputs it.
     fn end(&mut self, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
         if self.open != Open::Nothing {
             return Err(Error::Malformed("an OBU without its end"));
@@ -152,7 +152,7 @@ impl Reading {
 impl Unpack for Reading {
     fn packet(&mut self, packet: &Packet, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
         let Some(header) = packet.payload.first().copied() else { return Ok(()) };
-        if self.passes(packet, header) {
+        if self.is_skipped(packet, header) {
             return Ok(());
         }
         let mut turned = Ok(());
@@ -176,7 +176,7 @@ impl Unpack for Reading {
     }
 }
 
-/// obu_size, which stands behind the OBU header.
+/// obu_size, which is placed after the OBU header.
 fn size_field(header: u8, len: usize) -> Prefix {
     let at = if header & HAS_EXTENSION == 0 { 1 } else { 2 };
     let mut size = len.saturating_sub(at);
@@ -193,16 +193,16 @@ fn size_field(header: u8, len: usize) -> Prefix {
     prefix
 }
 
-/// A reader; the sequence header comes with the first key frame.
+/// A reader; the first key frame contains the sequence header.
 pub(super) fn incoming(max: usize) -> Incoming {
     let (units, sequence) = (Units::new(max), Vec::new());
     let reading = Reading { units, time: 0, open: Open::Nothing, sequence, lost: None };
     Incoming { codec: Codec::Av1, params: None, unpack: Box::new(reading) }
 }
 
-/// Cuts temporal units. Each OBU has packets of its own.
+/// Packs temporal units. Each OBU has its own packets.
 struct Cutting {
-    /// The sequence header, which goes before key frames that have none.
+    /// The sequence header, sent before key frames that contain none.
     sequence: Option<Obu>,
 }
 
@@ -220,7 +220,7 @@ impl Obu {
         first >> 3 & 15
     }
 
-    /// The OBUs of a temporal unit but those that have no place in a packet.
+    /// The OBUs of a temporal unit, except those that RTP must not carry.
     fn all(data: &Bytes) -> impl Iterator<Item = Self> {
         let mut r = Reader::new(data);
         let next = move || Self::read(&mut r, data).filter(|_| !data.is_empty());
@@ -271,7 +271,7 @@ impl Pack for Cutting {
     }
 }
 
-/// The format and the packer of a track, with the parameters that its record gives. Section 7.1.
+/// The format and the packer of a track, with the parameters of its record. Section 7.1.
 pub(super) fn outgoing(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
     let record = &track.params.record;
     let mut fmtp = Vec::new();

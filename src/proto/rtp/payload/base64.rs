@@ -1,14 +1,14 @@
-//! Base64 as session descriptions have it.
+//! Base64 in session descriptions.
 
 use base64ct::{Base64Unpadded, Encoding};
 
-/// Base64 as devices write it: with padding or without, with spaces, and with
-/// bits left over. RFC 4648 section 4. What is no digit is passed over.
+/// Decodes Base64 as devices write it: with or without padding, with spaces, and with left-over bits. RFC 4648
+/// section 4. Other characters are skipped.
 pub(super) fn base64(text: &str) -> Vec<u8> {
     let digit = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/');
     let mut digits: Vec<u8> = text.bytes().take_while(|byte| *byte != b'=').filter(digit).collect();
     let len = digits.len() * 3 / 4;
-    // zeros behind the last digit: what it has left over is no part of a byte
+    // zeros after the last digit: its left-over bits are no part of a byte
     digits.resize(digits.len().next_multiple_of(4), b'A');
     let mut data = vec![0; digits.len() / 4 * 3];
     let decoded = Base64Unpadded::decode(&digits, &mut data).map_or(0, <[u8]>::len);

@@ -1,7 +1,7 @@
 //! H.264. RFC 6184.
 //!
-//! Single NAL units, STAP-A and FU-A come and go. STAP-B, MTAP and FU-B come
-//! too, but as if nothing were interleaved.
+//! Single NAL units, STAP-A and FU-A are read and sent. STAP-B, MTAP and FU-B are read as if they were not
+//! interleaved.
 
 use base64ct::{Base64, Encoding};
 
@@ -12,10 +12,10 @@ use crate::codec::h264;
 use crate::media::{Codec, Hz, Track};
 use crate::wire::Reader;
 
-/// The syntax of H.264 where it differs from H.265.
+/// The syntax elements in which H.264 differs from H.265.
 pub(super) struct H264;
 
-/// Types of payloads that are no NAL unit. Section 5.2, table 1.
+/// Payload types other than single NAL units. Section 5.2, table 1.
 const STAP_A: u8 = 24;
 const STAP_B: u8 = 25;
 const MTAP16: u8 = 26;
@@ -37,7 +37,7 @@ impl Syntax for H264 {
             STAP_A => Shape::Units(r.rest(), 0),
             kind @ (STAP_B | MTAP16 | MTAP24) => {
                 r.take(DON)?;
-                // between length and unit: DOND and a timestamp offset of 16 or 24 bits
+                // between length and unit are DOND and a timestamp offset of 16 or 24 bits
                 Shape::Units(r.rest(), [0, 3, 4].get(usize::from(kind - STAP_B)).copied().unwrap_or(0))
             }
             kind @ (FU_A | FU_B) => {
@@ -59,13 +59,13 @@ impl Syntax for H264 {
     }
 }
 
-/// A reader; sets of `sprop-parameter-sets` that are damaged are passed over. Section 8.1.
+/// A reader; damaged sets in `sprop-parameter-sets` are skipped. Section 8.1.
 pub(super) fn incoming(format: &Format, max: usize) -> Incoming {
     let units = format.parameter("sprop-parameter-sets").unwrap_or_default().split(',').map(base64);
     h26x::incoming::<H264>(units, max)
 }
 
-/// Packetization mode 1. Section 6.3.
+/// The format and the packer, with packetization mode 1. Section 6.3.
 pub(super) fn outgoing(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
     let record = h264::Record::parse(&track.params.record).ok()?;
     let sets: Vec<&[u8]> = record.sps.iter().chain(&record.pps).copied().filter(|set| !set.is_empty()).collect();
@@ -75,6 +75,6 @@ pub(super) fn outgoing(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
     let fmtp =
         [("packetization-mode", "1".to_owned()), ("profile-level-id", level), ("sprop-parameter-sets", all.join(","))];
     let format = super::format(96, "H264", Hz::MPEG, 1, fmtp);
-    // nal_ref_idc 3: what is in it is needed
+    // nal_ref_idc 3: the content is referenced
     Some((format, Box::new(Cutting::<H264>::new(&[0x60 | STAP_A], &sets))))
 }

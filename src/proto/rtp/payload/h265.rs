@@ -1,7 +1,7 @@
 //! H.265. RFC 7798.
 //!
-//! Single NAL units, aggregation packets and fragmentation units, in decoding
-//! order: `sprop-max-don-diff` above 0 is not read, and PACI packets are passed over.
+//! Single NAL units, aggregation packets and fragmentation units in decoding order. `sprop-max-don-diff` above 0 is
+//! not supported, and PACI packets are skipped.
 
 use base64ct::{Base64, Encoding};
 
@@ -12,7 +12,7 @@ use crate::codec::h265;
 use crate::media::{Codec, Hz, Track};
 use crate::wire::Reader;
 
-/// The syntax of H.265 where it differs from H.264.
+/// The syntax elements in which H.265 differs from H.264.
 pub(super) struct H265;
 
 /// Aggregation packet. Section 4.4.2.
@@ -48,16 +48,16 @@ impl Syntax for H265 {
     }
 }
 
-/// Parameters with parameter sets, in the order of a record. Section 7.1.
+/// The parameters that contain parameter sets, in the order of a record. Section 7.1.
 const SPROP: [&str; 3] = ["sprop-vps", "sprop-sps", "sprop-pps"];
 
-/// A reader; sets of the session description that are damaged are passed over.
+/// A reader; damaged sets in the session description are skipped.
 pub(super) fn incoming(format: &Format, max: usize) -> Incoming {
     let lists = SPROP.iter().filter_map(|name| format.parameter(name));
     h26x::incoming::<H265>(lists.flat_map(|list| list.split(',')).map(base64), max)
 }
 
-/// In decoding order, without decoding order numbers.
+/// The format and the packer, in decoding order, without decoding order numbers.
 pub(super) fn outgoing(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
     let record = h265::Record::parse(&track.params.record).ok()?;
     record.size().ok()?;

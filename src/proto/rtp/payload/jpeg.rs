@@ -1,9 +1,8 @@
 //! Motion JPEG. RFC 2435.
 //!
-//! Packets carry the scan and what differs between pictures; the rest of the
-//! file is the same for all. Pictures come as whole JFIF files, and go if they
-//! are baseline ones with 4:2:2 or 4:2:0 chroma, the Huffman tables of T.81
-//! annex K and sides of at most 2040 pixels; others are left out.
+//! Packets carry the scan and the parts that differ between pictures; the rest of the file is the same for all.
+//! Received pictures become whole JFIF files. Pictures are sent if they are baseline with 4:2:2 or 4:2:0 chroma,
+//! have the Huffman tables of T.81 annex K and sides of at most 2040 pixels; other pictures are left out.
 
 mod picture;
 mod tables;
@@ -20,35 +19,34 @@ use crate::wire::Reader;
 use picture::{EOI, Picture};
 use tables::Quantizers;
 
-/// Types with restart markers have this bit. Section 3.1.3.
+/// The bit of types with restart markers. Section 3.1.3.
 const RESTART: u8 = 64;
-/// Q of quantizers that are in every picture's first packet. Section 4.2.
+/// Q of quantizers that are sent in every picture's first packet. Section 4.2.
 const Q_IN_BAND: u8 = 255;
 
 /// Reads pictures.
 struct Reading {
     begun: Option<Begun>,
-    /// The file so far.
+    /// The part of the file that was received.
     parts: Rope,
-    /// Q and the quantizers that came with it.
+    /// The last Q, and the quantizers sent with it.
     known: Option<(u8, Quantizers)>,
-    /// Sides that were announced last.
+    /// The width and height that were last announced.
     sides: (u16, u16),
-    /// Packets are passed over up to the next picture.
+    /// Packets are skipped up to the next picture.
     lost: bool,
 }
 
-/// A picture of which packets came.
+/// A picture that is being received.
 struct Begun {
     time: u32,
-    /// Bytes of the scan so far, and its last two.
+    /// The number of bytes received of the scan, and the last two of them.
     len: usize,
     end: [u8; 2],
     sides: (u16, u16),
 }
 
-/// The main JPEG header behind its offset, and that of restart markers.
-/// Sections 3.1 and 3.1.7.
+/// The main JPEG header after its offset, and the restart marker header. Sections 3.1 and 3.1.7.
 struct Header {
     kind: u8,
     q: u8,
@@ -116,7 +114,7 @@ impl Reading {
         Ok(())
     }
 
-    /// The quantizers of a Q, in the packet from 128 on. Sections 3.1.8 and 4.2.
+    /// The quantizers of a Q; those from 128 on are in the packet. Sections 3.1.8 and 4.2.
     fn quantizers(&mut self, q: u8, r: &mut Reader) -> Result<Quantizers, Error> {
         if let 1..=99 = q {
             return Ok(tables::quantizers(q));
@@ -176,13 +174,13 @@ impl Unpack for Reading {
     }
 }
 
-/// A reader; the sides come with the first picture.
+/// A reader; the first picture gives width and height.
 pub(super) fn incoming(max: usize) -> Incoming {
     let reading = Reading { begun: None, parts: Rope::new(max), known: None, sides: (0, 0), lost: false };
     Incoming { codec: Codec::Mjpeg, params: None, unpack: Box::new(reading) }
 }
 
-/// Cuts pictures.
+/// Packs pictures.
 struct Cutting;
 
 /// Bytes of two quantizers.
@@ -195,7 +193,7 @@ impl Pack for Cutting {
         let [Some(width), Some(height)] = sides else { return };
         let mut rest = frame.data.slice_ref(scan.strip_suffix(&EOI).unwrap_or(scan));
         let kind = u8::from(picture.half_height) | if picture.restart > 0 { RESTART } else { 0 };
-        // restart intervals count as one: F and L, and a count of ones
+        // all restart intervals count as one: F and L set, and a count of all ones
         let [r1, r0] = picture.restart.to_be_bytes();
         let restart = [r1, r0, 0xff, 0xff];
         let restart = if picture.restart > 0 { &restart[..] } else { &[] };
@@ -210,7 +208,7 @@ impl Pack for Cutting {
             let mut body = rest.split_to(rest.len().min(most));
             let after = offset + body.len() as u32;
             if offset == 0 {
-                // the only bytes that are copied: tables and scan are apart in the file
+                // the only bytes that are copied: tables and scan are not contiguous in the file
                 body = Bytes::from([picture.quantizers.as_flattened(), &body].concat());
             }
             let mut head = main.iter().chain(restart).chain(tables).copied();

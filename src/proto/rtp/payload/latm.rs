@@ -1,7 +1,6 @@
-//! AAC as MP4A-LATM, in only. RFC 6416 section 6, ISO/IEC 14496-3 section 1.7.3.
+//! Reads AAC as MP4A-LATM, which is never sent. RFC 6416 section 6, ISO/IEC 14496-3 section 1.7.3.
 //!
-//! One program with one layer, whose frames say their length (frameLengthType 0):
-//! anything else is refused.
+//! Supported is one program with one layer, whose frames contain their length (frameLengthType 0).
 
 use bytes::Bytes;
 
@@ -15,13 +14,13 @@ use crate::wire::bits::Bits;
 
 /// StreamMuxConfig(). Table 1.42.
 struct Config {
-    /// AudioSpecificConfig, filled up with zeros.
+    /// AudioSpecificConfig, padded with zero bits.
     record: Vec<u8>,
-    /// Access units in an AudioMuxElement.
+    /// The number of access units in an AudioMuxElement.
     frames: u32,
-    /// Something follows them.
+    /// Other data follows the access units.
     other_data: bool,
-    /// Bits of the whole.
+    /// Its length in bits.
     len: usize,
 }
 
@@ -70,10 +69,10 @@ fn value(bits: &mut Bits, len: &mut usize) -> Result<u32, Error> {
     Ok(bits.bits(bytes * 8)?)
 }
 
-/// The longest AudioSpecificConfig in bits, that of many channels included.
+/// The maximum length of an AudioSpecificConfig in bits, enough for many channels.
 const MAX_CONFIG: usize = 8 * 64;
 
-/// The next `len` bits as bytes.
+/// Reads the next `len` bits as bytes.
 fn copy(bits: &mut Bits, len: usize) -> Result<Vec<u8>, Error> {
     if len > MAX_CONFIG {
         return Err(Error::Malformed("AudioSpecificConfig beyond all measure"));
@@ -91,23 +90,23 @@ fn copy(bits: &mut Bits, len: usize) -> Result<Vec<u8>, Error> {
 struct Reading {
     max: usize,
     clock: Hz,
-    /// The config comes with the frames: cpresent. RFC 6416 section 7.3.
+    /// The config is sent with the frames: cpresent. RFC 6416 section 7.3.
     in_band: bool,
     config: Option<Config>,
-    /// The record that was announced last.
+    /// The record that was last announced.
     record: Bytes,
     ticks: u32,
     time: u32,
-    /// Fragments of an element.
+    /// The fragments of an element.
     parts: Rope,
-    /// Packets are passed over up to a mark or another timestamp than this.
+    /// Packets are skipped until the marker bit or another timestamp than this.
     lost: Option<Option<u32>>,
 }
 
 impl Reading {
     fn packet(&mut self, packet: &Packet, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
         if !self.parts.is_empty() && self.time != packet.timestamp {
-            self.parts.clear(); // its mark never came
+            self.parts.clear(); // the packet with its marker bit is missing
         }
         self.time = packet.timestamp;
         if packet.marker && self.parts.is_empty() {
@@ -121,7 +120,7 @@ impl Reading {
         Ok(())
     }
 
-    /// AudioMuxElement(), whose rest is aligned here. Table 1.41.
+    /// Reads AudioMuxElement(). The data after its config is shifted to byte positions first. Table 1.41.
     fn element(&mut self, data: &Bytes, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
         if !self.in_band {
             return self.frames(data, out);
@@ -132,17 +131,17 @@ impl Reading {
         if !same {
             let config = Config::parse(&mut bits)?;
             skip += config.len;
-            self.learn(config, out)?;
+            self.set_config(config, out)?;
         }
         if self.config.is_none() {
-            return Ok(()); // that comes every now and then
+            return Ok(()); // skipped until the config is sent again
         }
         let data = data.get(skip / 8..).unwrap_or_default();
         let data = shifted(data, (skip % 8) as u32, room)?;
         self.frames(&data, out)
     }
 
-    fn learn(&mut self, config: Config, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
+    fn set_config(&mut self, config: Config, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
         if self.config.is_none() || config.record != self.record {
             let params = self.params(&config)?;
             out(Unpacked::Params(params));
@@ -158,12 +157,12 @@ impl Reading {
         Ok(params)
     }
 
-    /// The access units behind their lengths: all of an element, or of several.
+    /// Reads the access units after their lengths: those of one element, or of several.
     fn frames(&self, data: &Bytes, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
         let Some(config) = &self.config else { return Ok(()) };
         let most = if self.in_band || config.other_data { config.frames as usize } else { MAX_FRAMES };
         let mut is_all = true;
-        // first see whether they add up: this may be a fragment
+        // a first pass checks that the lengths add up, because this may be a fragment
         for mut out in [None, Some(out)] {
             let (mut r, mut time, mut count) = (Reader::new(data), self.time, 0);
             while !r.is_empty() && count < most {
@@ -185,7 +184,7 @@ impl Reading {
     }
 }
 
-/// PayloadLengthInfo(): bytes of 255 go on. Table 1.44.
+/// PayloadLengthInfo(): a byte of 255 is followed by another. Table 1.44.
 fn length(r: &mut Reader) -> Result<usize, Error> {
     let mut len = 0;
     loop {
@@ -197,7 +196,7 @@ fn length(r: &mut Reader) -> Result<usize, Error> {
     }
 }
 
-/// `data` without its first `bits` bits, 0 to 7; the last byte is filled up with zeros.
+/// `data` without its first `bits` bits, 0 to 7; the last byte is padded with zero bits.
 fn shifted(data: &[u8], bits: u32, room: &dyn Room) -> Result<Bytes, Error> {
     let mut block = room.block(data.len())?;
     let next = data.iter().skip(1).chain(&[0]);
@@ -216,7 +215,7 @@ impl Unpack for Reading {
                 return Ok(());
             }
             if packet.marker && !other {
-                // the end of something, or all of it: then the lengths add up
+                // the end of an element, or a whole one: then the lengths add up
                 return self.packet(packet, room, out).or(Ok(()));
             }
         }
@@ -234,13 +233,13 @@ impl Unpack for Reading {
     }
 }
 
-/// A reader; `None` if frames do not carry the config, and nothing else does.
+/// A reader; `None` if the config is neither in the description nor sent with the frames.
 pub(super) fn incoming(format: &Format, max: usize) -> Option<Incoming> {
     let in_band = format.parameter("cpresent").is_none_or(|value| value != "0");
-    let said = format.parameter("config").map(|text| text.trim_matches('"'));
-    let said = said.and_then(|text| base16ct::mixed::decode_vec(text).ok());
-    // GStreamer leaves out what comes behind the AudioSpecificConfig: it means zeros
-    let config = said.and_then(|data| Config::parse(&mut Bits::new(&[&data[..], &[0; 4]].concat())).ok());
+    let given = format.parameter("config").map(|text| text.trim_matches('"'));
+    let given = given.and_then(|text| base16ct::mixed::decode_vec(text).ok());
+    // GStreamer omits the bits after the AudioSpecificConfig if they are zeros
+    let config = given.and_then(|data| Config::parse(&mut Bits::new(&[&data[..], &[0; 4]].concat())).ok());
     let mut reading = Reading {
         max,
         clock: format.clock,

@@ -1,4 +1,4 @@
-//! Payload formats: how each codec's frames are cut into packets, one file each.
+//! Payload formats: how each codec's frames are packed into packets, one file each.
 
 mod aac;
 mod assembly;
@@ -20,50 +20,50 @@ use super::{Error, Format, HEADER, MAX_PACKET, Packet};
 use crate::budget::Room;
 use crate::media::{Codec, Frame, Hz, Params, Track};
 
-/// The longest payload that we send.
+/// The maximum length of a sent payload in bytes.
 pub const MAX_PAYLOAD: usize = MAX_PACKET - HEADER;
 
-/// The most frames of a packet, or of an element in several: what is beyond is lost. No sender of
-/// live sound has so many. An AudioMuxElement has at most 64 (numSubFrames of 6 bits, ISO/IEC 14496-3
-/// table 1.42), and RFC 6416 section 6.3 recommends one for each packet; RFC 3640 section 2.3 expects
-/// what fits an MTU of 1500 bytes: 7 of usual AAC, 180 of its silence. These are 5 s of sound.
+/// The maximum number of frames in a packet, or in an element that takes several packets; further ones are lost. No
+/// sender of live audio needs that many. An AudioMuxElement has at most 64 (numSubFrames of 6 bits, ISO/IEC 14496-3
+/// table 1.42), and RFC 6416 section 6.3 recommends one per packet. RFC 3640 section 2.3 expects the number that
+/// fits an MTU of 1500 bytes: 7 of usual AAC, 180 of silence. 256 frames are 5 s of audio.
 const MAX_FRAMES: usize = 256;
 
-/// The error of packets with more.
+/// The error of a packet with more frames.
 const TOO_MANY: Error = Error::Malformed("more frames than any sender puts into a packet");
 
-/// The results of reading packets.
+/// The output of a reader.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Unpacked {
-    /// The decoder record is known now, or is another from here on.
+    /// The decoder record, when it becomes known or changes.
     Params(Params),
     /// A frame.
     Frame {
-        /// The time at which it is shown: the RTP timestamp, which wraps.
+        /// The presentation time: the RTP timestamp, which wraps.
         time: u32,
-        /// Whether decoding can begin here; always true for sound.
+        /// Whether decoding can begin here; always true for audio.
         key: bool,
-        /// As `media::Frame` has them.
+        /// The data, as in `media::Frame`.
         data: Bytes,
     },
 }
 
-/// Makes frames out of one track's payloads, which come in order.
+/// Reads frames from one track's payloads, which must be in order.
 pub trait Unpack: Send {
-    /// Takes a packet. An error costs the frame that it belongs to.
+    /// Reads a packet. After an error the frame that it belongs to is lost.
     fn packet(&mut self, packet: &Packet, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error>;
 
-    /// Packets are missing before the next: what was begun is given up.
+    /// Packets are missing before the next one: the incomplete frame is dropped.
     fn gap(&mut self);
 }
 
-/// A track that comes in packets of a format.
+/// The reader of a received track.
 pub struct Incoming {
-    /// Its codec.
+    /// The track's codec.
     pub codec: Codec,
-    /// The parameters in the session description; `None` if frames have to tell them first.
+    /// The parameters in the session description; `None` if they must be read from frames first.
     pub params: Option<Params>,
-    /// Its reader.
+    /// The reader of the packets.
     pub unpack: Box<dyn Unpack>,
 }
 
@@ -71,22 +71,23 @@ pub struct Incoming {
 pub struct Payload<'a> {
     /// The bytes before the body; at most 20.
     pub head: &'a [u8],
-    /// Shared with the frame, or with the packer.
+    /// The body, shared with the frame or with the packer.
     pub body: Bytes,
-    /// The delay after the frame at which it is shown, in ticks: 0 but for long stretches of raw sound.
+    /// The presentation time after that of the frame, in ticks: above 0 only in later packets of a long audio
+    /// frame.
     pub later: u32,
     /// The RTP marker bit.
     pub marker: bool,
 }
 
-/// Cuts one track's frames into payloads.
+/// Packs one track's frames into payloads.
 pub trait Pack: Send {
-    /// The payloads of `frame`, in order.
+    /// Passes the payloads of `frame` to `out`, in order.
     fn frame(&self, frame: &Frame, out: &mut dyn FnMut(Payload<'_>));
 }
 
-/// A reader for tracks of `format`, whose frames have at most `max_frame` bytes;
-/// `None` if the format has no place here.
+/// A reader for tracks of `format`, with frames of at most `max_frame` bytes; `None` if the format is not
+/// supported.
 pub fn incoming(format: &Format, max_frame: usize) -> Option<Incoming> {
     match format.encoding.as_str() {
         "H264" => Some(h264::incoming(format, max_frame)),
@@ -104,8 +105,7 @@ pub fn incoming(format: &Format, max_frame: usize) -> Option<Incoming> {
     }
 }
 
-/// The format and the packer of `track`; `None` if it cannot be packed. VP8, VP9, FLAC,
-/// AC-3 and E-AC-3 never are.
+/// The format and the packer of `track`; `None` if it cannot be packed. VP8, VP9, FLAC, AC-3 and E-AC-3 never can.
 pub fn outgoing(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
     match track.codec {
         Codec::H264 => h264::outgoing(track),
@@ -120,8 +120,8 @@ pub fn outgoing(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
     }
 }
 
-/// A format of ours. The payload types are those that viewers of this kind of
-/// server know: the static ones of RFC 3551, and one number for each codec.
+/// A format that this server offers. Its payload types are those that viewers of such servers expect: the static
+/// ones of RFC 3551, and one number for each other codec.
 fn format<'a>(
     payload_type: u8,
     encoding: &str,

@@ -1,6 +1,6 @@
 //! MP3 as MPEG audio. RFC 2250 section 3.
 //!
-//! Layers 1 and 2 are refused: nothing here could carry them on.
+//! Layers 1 and 2 are refused, because runnel does not carry them.
 
 use bytes::Bytes;
 
@@ -11,23 +11,23 @@ use crate::codec::mp3;
 use crate::media::{Codec, Frame, Hz, Params, Ticks};
 use crate::wire::Reader;
 
-/// The clock, whatever the sound's rate is. Section 2.
+/// The clock, independent of the sample rate. Section 2.
 const CLOCK: Hz = Hz::MPEG;
 
 /// Reads MPEG audio frames.
 struct Reading {
     max: usize,
-    /// The sample rate and the channels that were announced last.
+    /// The sample rate and the channels that were last announced.
     known: Option<(u32, u8)>,
-    /// Timestamp and length of the frame of which there are fragments.
+    /// Timestamp and length of the frame whose fragments are being collected.
     begun: Option<(u32, usize)>,
     parts: Rope,
-    /// Fragments are passed over up to the next frame.
+    /// Fragments are skipped up to the next frame.
     lost: bool,
 }
 
 impl Reading {
-    /// Whole frames, and the first part of one that is longer than the packet.
+    /// Reads whole frames, and the first part of a frame that exceeds the packet.
     fn frames(
         &mut self,
         mut time: u32,
@@ -41,7 +41,7 @@ impl Reading {
                 Ok(_) if count == MAX_FRAMES => return Err(TOO_MANY),
                 Ok(header) => header,
                 Err(error) if count == 0 => return Err(error),
-                Err(_) => return Ok(()), // some senders fill their packets up
+                Err(_) => return Ok(()), // some senders pad their packets
             };
             self.news(&header, out);
             if header.frame_len > self.max {
@@ -65,7 +65,7 @@ impl Reading {
         }
     }
 
-    /// A part of a frame of which `offset` bytes came before.
+    /// Adds a part of a frame after its first `offset` bytes.
     fn fragment(
         &mut self,
         time: u32,
@@ -127,13 +127,13 @@ fn ticks(header: &mp3::Header) -> u32 {
     Ticks(header.samples.into()).rescale(Hz::new(header.sample_rate), CLOCK).0 as u32
 }
 
-/// A reader; frames say all there is to say.
+/// A reader; the frames contain all parameters.
 pub(super) fn incoming(max: usize) -> Incoming {
     let reading = Reading { max, known: None, begun: None, parts: Rope::new(max), lost: false };
     Incoming { codec: Codec::Mp3, params: None, unpack: Box::new(reading) }
 }
 
-/// One frame in a packet, or a fragment.
+/// Packs one frame or fragment per packet.
 struct Cutting;
 
 impl Pack for Cutting {

@@ -1,14 +1,14 @@
-//! Sound that packets carry as it is: G.711 and linear samples (RFC 3551), Opus (RFC 7587).
+//! Audio that packets carry unchanged: G.711 and linear samples (RFC 3551), Opus (RFC 7587).
 
 use super::{Error, Format, Incoming, MAX_PAYLOAD, Pack, Packet, Payload, Unpack, Unpacked};
 use crate::budget::Room;
 use crate::codec::{self, opus};
 use crate::media::{Codec, Frame, Hz, Params, Track};
 
-/// A packet is a frame: nothing is copied, nothing is waited for.
+/// Reads each packet as one frame, without a copy.
 struct Whole {
     max: usize,
-    /// Bytes of a sample in all channels; what is no multiple of it is cut off.
+    /// Bytes of a sample in all channels; an incomplete sample is cut off.
     step: usize,
 }
 
@@ -38,17 +38,17 @@ fn step(codec: Codec, channels: u8) -> usize {
     usize::from(channels) * if codec == Codec::L16 { 2 } else { 1 }
 }
 
-/// A reader of Opus. Decoders give two channels of everything, so that only a track
-/// that the description calls mono is mono. RFC 7587 section 6.1.
+/// A reader of Opus. Decoders can decode any stream to two channels, so a track is mono only if its description
+/// declares it. RFC 7587 section 6.1.
 pub(super) fn opus(format: &Format, max: usize) -> Incoming {
-    let said = format.parameter("sprop-stereo").or_else(|| format.parameter("stereo"));
-    let channels = if said == Some("0") { 1 } else { 2 };
+    let declared = format.parameter("sprop-stereo").or_else(|| format.parameter("stereo"));
+    let channels = if declared == Some("0") { 1 } else { 2 };
     let head = opus::Head { channels, pre_skip: 0, sample_rate: opus::RATE, family: 0 };
     let params = codec::params(Codec::Opus, head.write().to_vec().into()).ok();
     Incoming { codec: Codec::Opus, params, unpack: Box::new(Whole { max, step: 1 }) }
 }
 
-/// Cuts stretches of samples.
+/// Packs samples.
 struct Samples {
     step: usize,
 }
@@ -66,15 +66,14 @@ impl Pack for Samples {
     }
 }
 
-/// Codec, sample rate, channels, and the payload type that says so by itself.
-/// RFC 3551 table 4.
-const STATIC: [(Codec, u32, u8, u8); 4] =
+/// Codec, sample rate, channels, and their static payload type. RFC 3551 table 4.
+const STATIC_TYPES: [(Codec, u32, u8, u8); 4] =
     [(Codec::Pcmu, 8000, 1, 0), (Codec::Pcma, 8000, 1, 8), (Codec::L16, 44_100, 2, 10), (Codec::L16, 44_100, 1, 11)];
 
-/// The format and the packer of samples; `None` if rate or channels are not known.
+/// The format and the packer of samples; `None` if rate or channels are unknown.
 pub(super) fn outgoing_samples(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
     let (codec, rate, channels) = (track.codec, track.params.sample_rate, track.params.channels);
-    let known = STATIC.iter().find(|row| (row.0, row.1, row.2) == (codec, rate, channels));
+    let known = STATIC_TYPES.iter().find(|row| (row.0, row.1, row.2) == (codec, rate, channels));
     let dynamic = match codec {
         Codec::Pcma => 102,
         Codec::Pcmu => 103,
@@ -86,8 +85,8 @@ pub(super) fn outgoing_samples(track: &Track) -> Option<(Format, Box<dyn Pack>)>
     sane.then(|| (super::format(kind, codec.name(), Hz::new(rate), channels, []), Box::new(Samples { step }) as _))
 }
 
-/// Opus packets go whole or not at all: RFC 7587 knows no fragments. What is
-/// too long for a packet lasts more than 20 ms at the highest bit rates.
+/// Packs Opus packets, which are sent whole or not at all: RFC 7587 defines no fragments. Only packets of more than
+/// 20 ms at the highest bit rates are too long.
 struct Opus;
 
 impl Pack for Opus {
@@ -98,15 +97,15 @@ impl Pack for Opus {
     }
 }
 
-/// Always 48000 Hz and two channels, whatever is in it. RFC 7587 section 7;
-/// there is no word for more than two channels.
+/// The format and the packer, always with 48000 Hz and two channels, whatever the content. RFC 7587 section 7,
+/// which does not support more channels.
 pub(super) fn outgoing_opus(track: &Track) -> Option<(Format, Box<dyn Pack>)> {
     let stereo = match track.params.channels {
         1 => "0",
         2 => "1",
         _ => return None,
     };
-    // nor for more than one stream in a packet
+    // RFC 7587 does not support several streams in a packet either
     if !opus::Head::is_usual(&track.params.record) {
         return None;
     }

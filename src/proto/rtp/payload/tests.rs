@@ -1,5 +1,4 @@
-//! The properties of all formats: frames come back as they were sent, and no packet
-//! does harm.
+//! Properties of all formats: read frames equal the sent ones, and no packet does harm.
 
 use bytes::Bytes;
 
@@ -11,13 +10,13 @@ use crate::media::{Kind, Ticks};
 /// Time, key and data of a frame.
 pub(super) type Got = (u32, bool, Bytes);
 
-/// The packer of a track, and the reader of its packets.
+/// The packer of a track, and a reader of its packets.
 pub(super) struct Bench {
     pub(super) account: Account,
     pub(super) format: Format,
     pub(super) pack: Option<Box<dyn Pack>>,
     pub(super) unpack: Box<dyn Unpack>,
-    /// The params that were known at the start, and that came since.
+    /// The parameters known at the start and announced since.
     pub(super) params: Vec<Params>,
     pub(super) sequence: u16,
 }
@@ -25,13 +24,13 @@ pub(super) struct Bench {
 pub(super) const MAX_FRAME: usize = 256 << 10;
 
 impl Bench {
-    /// With both ends.
+    /// A bench with packer and reader.
     pub(super) fn new(track: &Track) -> Self {
         let (format, pack) = outgoing(track).unwrap();
         Self { pack: Some(pack), ..Self::reader(format) }
     }
 
-    /// With a reader alone.
+    /// A bench with a reader only.
     pub(super) fn reader(format: Format) -> Self {
         let Incoming { params, unpack, .. } = incoming(&format, MAX_FRAME).unwrap();
         let account = Account::root("a", 4 << 20);
@@ -72,7 +71,7 @@ impl Bench {
         self.take(&Packet { marker, payload_type: 96, sequence, timestamp, ssrc: 7, payload })
     }
 
-    /// The number of frames in a payload, and whether anything of it is lost.
+    /// The number of frames in a payload, and whether a part of it is lost.
     pub(super) fn count(&mut self, payload: &[u8]) -> (usize, bool) {
         let payload = Bytes::copy_from_slice(payload);
         let packet = Packet { marker: true, payload_type: 96, sequence: 0, timestamp: 0, ssrc: 7, payload };
@@ -82,7 +81,7 @@ impl Bench {
         (frames, done.is_err())
     }
 
-    /// Out and in again.
+    /// Packs a frame and reads it again.
     pub(super) fn send(&mut self, frame: &Frame, time: u32) -> Vec<Got> {
         let packets = self.packets(frame, time);
         packets.iter().flat_map(|packet| self.take(packet).unwrap()).collect()
@@ -147,12 +146,12 @@ pub(super) fn jpeg() -> Track {
     recorded(Codec::Mjpeg, "")
 }
 
-/// Units with their lengths.
+/// Units after their lengths.
 pub(super) fn prefixed(units: &[&[u8]]) -> Vec<u8> {
     units.iter().flat_map(|unit| [&(unit.len() as u32).to_be_bytes(), *unit].concat()).collect()
 }
 
-/// A unit of `len` bytes that begins with `start` and has no start code in it.
+/// A unit of `len` bytes that begins with `start` and contains no start code.
 pub(super) fn unit(start: &[u8], len: usize) -> Vec<u8> {
     let mut unit: Vec<u8> = (0..len).map(|at| (at % 251) as u8 | 1).collect();
     unit[..start.len()].copy_from_slice(start);
@@ -165,7 +164,7 @@ const SIZES: [usize; 12] = [6, 100, 1384, 1385, 1386, 1387, 1388, 1389, 2769, 27
 /// Key, data.
 type Sent = (bool, Vec<u8>);
 
-/// Every format that goes both ways, with frames of it.
+/// Every format that is both sent and read, with frames of it.
 fn samples() -> Vec<(Track, Vec<Sent>)> {
     let with = |sizes: &[usize], make: &dyn Fn(usize) -> Sent| sizes.iter().map(|size| make(*size)).collect::<Vec<_>>();
     let plain = |params| track(Codec::Pcma, params);
@@ -220,9 +219,9 @@ fn frames_come_back_as_they_were_sent() {
     }
 }
 
-/// A frame while it is put together: chunks, lengths, the frame, and what each costs.
+/// The memory of a frame that is being collected: chunks, lengths, the frame, and their overhead.
 const BOUND: usize = 2 * MAX_FRAME + crate::budget::MAX_CHUNK + (64 << 10);
-/// All parameter sets that a track may have, each in a block of its own, and the record.
+/// The memory of all parameter sets of a track, each in its own block, and of the record.
 const SETS: usize = 2 * (4 << 10) + 300 * crate::budget::BLOCK_OVERHEAD;
 
 #[test]
@@ -239,7 +238,7 @@ fn no_damage_does_harm() {
         let most = if track.codec.is_nal() { SETS } else { 0 };
         for at in 0..packets.len() {
             for packet in damaged(&packets[at]) {
-                // between its neighbours, which may have begun what it goes on with
+                // between its neighbours, which may have begun the unit that it continues
                 for packet in [at.checked_sub(1).map(|at| &packets[at]), Some(&packet), packets.get(at + 1)] {
                     packet.map(|packet| bench.take(packet));
                 }
@@ -253,7 +252,7 @@ fn no_damage_does_harm() {
     }
 }
 
-/// Cut anywhere in its head, and with each of the first bytes changed.
+/// The packet cut at each byte of its header, and with each of the first bytes changed.
 pub(super) fn damaged(packet: &Packet) -> Vec<Packet> {
     let mut out = Vec::new();
     let len = packet.payload.len();

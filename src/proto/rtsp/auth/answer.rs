@@ -12,7 +12,7 @@ pub struct Answer {
     user: String,
     password: String,
     cnonce: String,
-    /// The number of requests that the nonce was used for: nc.
+    /// The number of requests that used the nonce: nc.
     count: u32,
     digest: Option<Digest>,
 }
@@ -20,19 +20,19 @@ pub struct Answer {
 /// The parameters of a Digest challenge. RFC 7616 section 3.3.
 struct Digest {
     algorithm: Algorithm,
-    /// The algorithm as the server writes it; old ones do not know the word.
+    /// The algorithm's name in the server's spelling; old servers send none.
     named: Option<String>,
     realm: String,
     nonce: String,
     opaque: Option<String>,
-    /// qop=auth is on offer, and then some servers insist on it.
+    /// The server offers qop=auth, which some servers then require.
     counted: bool,
     stale: bool,
 }
 
 impl Answer {
-    /// Chooses the strongest of the challenges in the WWW-Authenticate fields, Basic only
-    /// if the password may be told; `None` if there is none that can be answered.
+    /// Chooses the strongest of the challenges in the WWW-Authenticate fields. Basic is allowed only if the
+    /// password may be sent. `None` if no challenge can be answered.
     pub fn new<'a>(
         challenges: impl Iterator<Item = &'a str>,
         user: &str,
@@ -45,7 +45,7 @@ impl Answer {
             true => may_tell.then_some(None),
             false => Digest::read(&challenge).map(Some),
         });
-        // of several alike the first
+        // the first of several with the same algorithm
         let digest = known.min_by_key(|digest| Reverse(digest.as_ref().map(|digest| digest.algorithm)))?;
         Some(Self {
             user: user.into(),
@@ -56,7 +56,7 @@ impl Answer {
         })
     }
 
-    /// Whether the server only wants another nonce: the password is right.
+    /// Whether the server only requires a new nonce, and accepted the password.
     pub fn is_stale(&self) -> bool {
         self.digest.as_ref().is_some_and(|digest| digest.stale)
     }
@@ -81,7 +81,7 @@ impl Answer {
         format!("Digest {}", parts.join(", "))
     }
 
-    /// Takes the place of a cnonce that examples give.
+    /// Replaces the cnonce by that of an example.
     #[cfg(test)]
     pub(super) fn with_cnonce(mut self, cnonce: &str) -> Self {
         self.cnonce = cnonce.into();
@@ -89,18 +89,18 @@ impl Answer {
     }
 }
 
-/// Whether one of these asks for the password itself.
+/// Whether one of the challenges asks for the password itself.
 pub(in crate::proto::rtsp) fn asks_for_basic<'a>(challenges: impl Iterator<Item = &'a str>) -> bool {
     challenges.flat_map(Challenge::parse_all).any(|challenge| challenge.is("Basic"))
 }
 
 impl Digest {
-    /// `None` of a challenge that cannot be answered.
+    /// Reads a Digest challenge; `None` if it cannot be answered.
     fn read(challenge: &Challenge) -> Option<Self> {
         let text = |name| challenge.get(name).map(str::to_string);
         let qop = challenge.get("qop").unwrap_or_default();
         let counted = qop.split([',', ' ']).any(|word| word.trim().eq_ignore_ascii_case("auth"));
-        // auth-int alone would need the body
+        // auth-int is not supported: it needs the body
         if !challenge.is("Digest") || !counted && !qop.trim().is_empty() {
             return None;
         }
@@ -116,7 +116,7 @@ impl Digest {
     }
 }
 
-/// Names the account, but not its password.
+/// Shows the user, but not the password.
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Answer").field("user", &self.user).finish_non_exhaustive()

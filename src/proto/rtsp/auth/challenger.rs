@@ -5,13 +5,13 @@ use sha2::{Digest as _, Sha256};
 use super::{Challenge, asked};
 use crate::proto::{Algorithm, AuthScheme, Credentials, Digest, REALM};
 
-/// Challenges the client of one connection, and reads what it answers.
+/// Challenges the client of one connection, and reads its responses.
 pub struct Challenger {
     seed: [u8; 16],
     counter: u32,
-    /// Empty before the first challenge.
+    /// The current nonce; empty before the first challenge.
     nonce: String,
-    /// The highest nc that came with the nonce.
+    /// The highest nc received with the nonce.
     count: u32,
 }
 
@@ -20,17 +20,17 @@ pub struct Challenger {
 pub struct Given {
     /// The credentials.
     pub credentials: Credentials,
-    /// The nc that counts as used if they do; 0 if there is none.
+    /// The nc that counts as used if the credentials are accepted; 0 if there is none.
     count: u32,
 }
 
 impl Challenger {
-    /// Nobody can predict the challenges without `seed`.
+    /// A challenger. Its nonces cannot be predicted without `seed`.
     pub fn new(seed: [u8; 16]) -> Self {
         Self { seed, counter: 0, nonce: String::new(), count: 0 }
     }
 
-    /// Makes a new nonce; the one before it is stale from now on.
+    /// Makes a new nonce; the previous one is stale from now on.
     pub fn renew(&mut self) {
         self.counter = self.counter.wrapping_add(1);
         let hash = Sha256::new().chain_update(self.seed).chain_update(self.counter.to_be_bytes()).finalize();
@@ -40,12 +40,11 @@ impl Challenger {
 
     /// The values of the WWW-Authenticate fields, one field each.
     ///
-    /// ffmpeg, live555 (VLC) and GStreamer keep the last Digest that they see and
-    /// know only MD5: it comes behind SHA-256. Others keep the first and take it
-    /// for MD5 without reading the algorithm: both have the same nonce, and an
-    /// answer without algorithm counts as MD5. live555 reads realm, nonce and stale
-    /// in this order, and nothing behind them; old clients cannot do qop, so MD5
-    /// does not ask for it. Basic comes last, for some take what comes first.
+    /// ffmpeg, live555 (VLC) and GStreamer keep the last Digest and support only MD5, so it comes after SHA-256.
+    /// Other clients keep the first and assume MD5 without reading the algorithm. Therefore both have the same
+    /// nonce, and a response without algorithm counts as MD5. live555 reads realm, nonce and stale in this order,
+    /// and nothing after them. Old clients do not support qop, so MD5 does not ask for it. Basic comes last,
+    /// because some clients take the first.
     pub fn challenges(&mut self, schemes: &[AuthScheme], stale: bool) -> Vec<String> {
         if stale || self.nonce.is_empty() {
             self.renew();
@@ -72,7 +71,8 @@ impl Challenger {
         answer.and_then(|answer| self.read_digest(&answer, method, uri)).unwrap_or(damaged)
     }
 
-    /// `None` of one that does not belong to the request, or cannot be checked. RFC 7616 section 3.4.
+    /// Reads a Digest response; `None` if it does not belong to the request or cannot be checked. RFC 7616 section
+    /// 3.4.
     fn read_digest(&self, answer: &Challenge, method: &str, uri: &str) -> Option<Given> {
         let get = |name| answer.get(name).unwrap_or_default();
         let algorithm = Algorithm::parse(answer.get("algorithm"))?;
@@ -81,10 +81,10 @@ impl Challenger {
             "auth" => Some((get("nc"), get("cnonce"))),
             _ => return None,
         };
-        if get("realm") != REALM || !is_meant(uri, get("uri")) {
+        if get("realm") != REALM || !is_valid_for(uri, get("uri")) {
             return None;
         }
-        // an answer heard before, or a client that never counts: either gets another challenge
+        // a replayed response, or a client that never counts: either gets a new challenge
         let count = counted.map(|(nc, _)| u32::from_str_radix(nc, 16).unwrap_or(0));
         let is_fresh =
             !self.nonce.is_empty() && get("nonce") == self.nonce && count.is_none_or(|count| count > self.count);
@@ -94,17 +94,16 @@ impl Challenger {
         Some(Given { credentials: Credentials::Digest(Box::new(digest)), count })
     }
 
-    /// Those credentials have done.
+    /// Marks the nc as used: the credentials were accepted.
     pub fn used(&mut self, given: &Given) {
         self.count = self.count.max(given.count);
     }
 }
 
-/// Whether an answer for `said` may stand in a request for `uri`. Not only the
-/// same text will do, for real clients are careless in these ways: a slash more or
-/// less at the end; the path instead of the URL, or the reverse; and the URL of
-/// the stream where a track is set up, which lacks the last part.
-fn is_meant(uri: &str, said: &str) -> bool {
+/// Whether a response for the URL `said` is valid in a request for `uri`. Clients deviate in these ways: an
+/// additional or missing slash at the end; the path instead of the URL, or the reverse; in SETUP of a track, the
+/// URL of the stream, which lacks the last part.
+fn is_valid_for(uri: &str, said: &str) -> bool {
     let stream = uri.trim_end_matches('/').rsplit_once('/').map(|(stream, _)| stream);
     let stream = stream.filter(|stream| path(stream).unwrap_or(stream).starts_with('/'));
     !said.is_empty() && (alike(uri, said) || stream.is_some_and(|stream| alike(stream, said)))
@@ -116,7 +115,7 @@ fn alike(one: &str, other: &str) -> bool {
     one == other || path(one) == Some(other) || path(other) == Some(one)
 }
 
-/// The path of a URL, with its query; `None` if it is no URL.
+/// The path of a URL, with its query; `None` if it is not a URL.
 fn path(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
     Some(rest.find('/').and_then(|at| rest.get(at..)).unwrap_or_default())

@@ -39,7 +39,7 @@ fn answer(challenges: &[String]) -> Answer {
     Answer::new(challenges.iter().map(String::as_str), "user", "p:a\"ss", true, 1).unwrap()
 }
 
-/// The Authorization of a client that knows no more than RFC 2069.
+/// The Authorization of a client that supports only RFC 2069.
 fn old(guard: &mut Guard, uri: &str) -> String {
     answer(&guard.challenges(false)[1..2]).authorization("DESCRIBE", uri)
 }
@@ -164,12 +164,12 @@ fn answers_grow_stale() {
     let (before, mut counted) = (old(&mut guard, URI), answer(&guard.challenges(false)));
     let said = counted.authorization("DESCRIBE", URI);
     assert_eq!(guard.check("DESCRIBE", URI, Some(&said)), Ok(()));
-    assert_eq!(guard.check("DESCRIBE", URI, Some(&said)), Err(Lack::Stale)); // nc did not grow
+    assert_eq!(guard.check("DESCRIBE", URI, Some(&said)), Err(Lack::Stale)); // nc did not increase
     assert_eq!(guard.check("DESCRIBE", URI, Some(&counted.authorization("DESCRIBE", URI))), Ok(()));
     guard.challenger.renew();
     for said in [before, counted.authorization("DESCRIBE", URI)] {
         assert_eq!(guard.check("DESCRIBE", URI, Some(&said)), Err(Lack::Stale));
-        assert_eq!(guard.check("PLAY", URI, Some(&said)), Err(Lack::Wrong)); // it does not know the password
+        assert_eq!(guard.check("PLAY", URI, Some(&said)), Err(Lack::Wrong)); // the client does not know the password
     }
     let mut again = answer(&guard.challenges(true));
     assert!(again.is_stale() && !counted.is_stale());
@@ -283,7 +283,7 @@ fn no_damage_panics_or_grants() {
     for text in [old(&mut guard, URI), counted, "Basic dXNlcjpwOmEic3M=".into()] {
         for at in 0..text.len() {
             let verdict = guard.check("DESCRIBE", URI, Some(&text[..at]));
-            // a closing quote or a padding may be missing
+            // a missing closing quote or padding is accepted
             assert!(verdict != Ok(()) || at + 1 == text.len(), "{}", &text[..at]);
             for mask in [1, 2, 4, 8, 0x10, 0x40, 0x80, 0xff] {
                 let mut bytes = text.as_bytes().to_vec();

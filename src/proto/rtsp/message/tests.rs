@@ -168,7 +168,7 @@ fn no_damage_panics() {
 fn messages_are_told_from_bytes_that_mean_nothing() {
     let begin = ["RTSP/1.0 200 OK", "rtsp/1.0 200", "OPTIONS ", "FLY * RTSP/1.0\r\n", "X_NOTIFY rtsp://h/ RTSP/1.0\n"];
     let cannot_be_told = ["", "R", "RTSP", "OPT", "OPTIONS", "FLY", "FLY * RTSP/1.0"];
-    let long = format!("FLY {}", "x".repeat(LONGEST_LINE));
+    let long = format!("FLY {}", "x".repeat(MAX_LINE));
     let none = [
         "$",
         "1",

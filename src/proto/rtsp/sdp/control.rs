@@ -2,11 +2,10 @@
 
 use crate::proto::Url;
 
-/// The URL that SETUP asks for, of a control attribute and the base URL.
+/// The URL for SETUP, from a control attribute and the base URL.
 ///
-/// This is no RFC 3986: a relative control always goes behind the whole base,
-/// behind its query too. Cameras that write `?channel=1` into their base expect
-/// it, because the common clients do it.
+/// This does not follow RFC 3986: a relative control is appended to the whole base, including its query. Cameras
+/// with `?channel=1` in their base expect this, because the common clients do it.
 pub fn resolve(base: &str, control: &str) -> String {
     let (base, control) = (base.trim(), control.trim());
     if control.is_empty() || control == "*" {
@@ -18,15 +17,14 @@ pub fn resolve(base: &str, control: &str) -> String {
     }
 }
 
-/// The base URL of relative controls: Content-Base, Content-Location or the URL of the
-/// request. RFC 2326 section C.1.1. Devices write addresses without scheme or bare paths
-/// into these fields; such are passed over.
+/// The base URL of relative controls: Content-Base, Content-Location or the URL of the request. RFC 2326 section
+/// C.1.1. Some devices write addresses without scheme or bare paths into these fields; those are skipped.
 pub fn base(content_base: Option<&str>, content_location: Option<&str>, request_url: &str) -> String {
-    let mut said = [content_base, content_location].into_iter().flatten().map(str::trim);
-    said.find(|url| is_absolute(url) && Url::parse(url).is_ok()).unwrap_or(request_url).into()
+    let mut candidates = [content_base, content_location].into_iter().flatten().map(str::trim);
+    candidates.find(|url| is_absolute(url) && Url::parse(url).is_ok()).unwrap_or(request_url).into()
 }
 
-/// Of a scheme that RTSP runs over.
+/// Whether a URL has a scheme of RTSP.
 fn is_absolute(url: &str) -> bool {
     let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     scheme.is_some_and(|scheme| ["rtsp", "rtsps", "rtspu"].contains(&scheme.as_str()))

@@ -86,7 +86,7 @@ fn parameters_are_written_in_many_ways() {
         "a=fmtp:96packetization-mode=1;config=14=08",
         "a=fmtp:96  packetization-mode=1\na=fmtp:96 Config=14=08;",
     ] {
-        // before the map, and behind it
+        // before the rtpmap line, and after it
         for text in [
             format!("m=video 0 RTP/AVP 96\n{line}\na=rtpmap:96 H264/90000"),
             format!("m=video 0 RTP/AVP 96\na=rtpmap:96 H264/90000\n{line}"),

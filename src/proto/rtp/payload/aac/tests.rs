@@ -1,4 +1,4 @@
-//! MPEG4-GENERIC as cameras and encoders write it.
+//! Tests of MPEG4-GENERIC as cameras and encoders send it.
 
 use super::super::tests::{Bench, Got, MAX_FRAME, aac, unit};
 use super::*;
@@ -23,7 +23,7 @@ fn one_unit_is_a_slice_of_its_packet() {
 fn units_of_a_packet_follow_each_other() {
     let mut bench = Bench::new(&aac());
     let packet = [0, 48, 0, 8, 0, 16, 0, 25, 1, 2, 2, 3, 3, 3];
-    // one was left out before the third
+    // one access unit was left out before the third
     let expected = got(&[(5, &[1]), (1029, &[2, 2]), (3077, &[3, 3, 3])]);
     assert_eq!(bench.raw(true, 5, &packet), Ok(expected));
     let mut half = reader(&[("config", "139056e5a0")]);
@@ -65,7 +65,7 @@ fn adts_headers_are_stripped() {
     assert_eq!(bench.raw(true, 0, &[&size[..], &adts, raw].concat()), Ok(got(&[(0, raw)])));
 }
 
-/// Some cameras send ADTS without any AU header: told by its sync word and its lengths.
+/// Some cameras send ADTS without AU headers, which is detected by the sync word and the lengths.
 #[test]
 fn adts_frames_may_stand_where_headers_should() {
     let adts = |frame: &[u8]| [&aac::Config::lc(44_100, 2).unwrap().adts(frame.len()).unwrap(), frame].concat();
@@ -75,12 +75,12 @@ fn adts_frames_may_stand_where_headers_should() {
         assert_eq!(bench.raw(true, 0, &adts(raw)), Ok(got(&[(0, raw)])), "{mode}");
         let two = [adts(raw), adts(&[7; 300])].concat();
         assert_eq!(bench.raw(true, 1024, &two), Ok(got(&[(1024, raw), (2048, &[7; 300])])), "{mode}");
-        // one in three packets
+        // one frame in three packets
         let whole = adts(&long);
         assert_eq!(bench.raw(false, 4096, &whole[..900]), Ok(vec![]), "{mode}");
         assert_eq!(bench.raw(false, 4096, &whole[900..1800]), Ok(vec![]), "{mode}");
         assert_eq!(bench.raw(true, 4096, &whole[1800..]), Ok(got(&[(4096, &long)])), "{mode}");
-        // a frame whose first part is lost, and one whose second part is
+        // a frame without its first part, and one without its second
         bench.unpack.gap();
         assert!(bench.raw(true, 5120, &whole[900..]).is_err(), "{mode}");
         assert_eq!(bench.raw(false, 6144, &whole[..900]), Ok(vec![]), "{mode}");
@@ -88,7 +88,7 @@ fn adts_frames_may_stand_where_headers_should() {
         assert_eq!(bench.raw(true, 7168, &adts(raw)), Ok(got(&[(7168, raw)])), "{mode}");
         assert_eq!(bench.account.used(), 0, "{mode}");
     }
-    // lengths that do not agree
+    // lengths that do not match
     for bad in [&adts(raw)[..10], &[adts(raw), vec![1]].concat()] {
         assert!(Bench::new(&aac()).raw(true, 0, bad).is_err());
     }
@@ -132,7 +132,7 @@ fn what_is_left_of_a_fragmented_unit_is_passed_over() {
         assert_eq!(bench.raw(false, 2, part), Ok(vec![]));
     }
     assert_eq!(bench.raw(true, 2, &c).unwrap().len(), 1);
-    // here the end is lost
+    // here the end is missing
     bench.raw(false, 3, &a).unwrap();
     bench.unpack.gap();
     bench.raw(false, 4, &a).unwrap();

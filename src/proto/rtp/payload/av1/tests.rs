@@ -1,4 +1,4 @@
-//! OBUs as encoders and browsers send them.
+//! Tests of OBUs as encoders and browsers send them.
 
 use super::super::tests::{Bench, Got, MAX_FRAME, av1, av1_sequence, frame, unit};
 use super::*;
@@ -8,7 +8,7 @@ fn key() -> Vec<u8> {
     [&av1_sequence()[..], &[0x32, 3, 0x10, 0, 0x85]].concat()
 }
 
-/// The same without sizes.
+/// The OBUs of `key` without sizes.
 fn elements() -> [Vec<u8>; 2] {
     let sequence = av1_sequence();
     [[&[0x08], &sequence[2..]].concat(), vec![0x30, 0x10, 0, 0x85]]
@@ -38,7 +38,7 @@ fn elements_with_and_without_count() {
         joined(N, &[delimiter, &sequence, tiles, &picture, &[]]),
         last(N | 0x20, &[&sequence], &picture),
         last(N | 0x30, &[delimiter, &sequence], &picture),
-        // sizes that the sender left in
+        // sizes that the sender included
         last(N | 0x20, &[&av1_sequence()], &key()[13..]),
     ] {
         let mut bench = Bench::reader(super::super::format(99, "AV1", Hz::MPEG, 1, []));

@@ -1,4 +1,4 @@
-//! Packets out of access units.
+//! Packs access units.
 
 use bytes::Bytes;
 
@@ -6,16 +6,16 @@ use super::super::{MAX_PAYLOAD, Pack, Payload};
 use super::Syntax;
 use crate::media::{Frame, nal};
 
-/// Cuts access units into packets.
+/// Packs access units into packets.
 pub(in super::super) struct Cutting<C> {
-    /// The parameter sets, which go before each key frame.
+    /// The parameter sets, sent before each key frame.
     leading: Vec<Bytes>,
     syntax: std::marker::PhantomData<fn() -> C>,
 }
 
 impl<C: Syntax> Cutting<C> {
-    /// A cutter for tracks with these parameter sets, which go in one packet
-    /// behind the header of an aggregate if they fit.
+    /// A packer for tracks with these parameter sets. If they fit, they are sent in one packet with the header of
+    /// an aggregate.
     pub(in super::super) fn new(aggregate: &[u8], sets: &[&[u8]]) -> Self {
         let mut together = aggregate.to_vec();
         for set in sets {

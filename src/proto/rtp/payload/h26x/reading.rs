@@ -1,4 +1,4 @@
-//! Access units out of packets.
+//! Reads access units from packets.
 
 use bytes::Bytes;
 
@@ -17,38 +17,38 @@ pub(in super::super) struct Reading<C> {
     max: usize,
     sets: Sets,
     units: Units,
-    /// The timestamp of what `units` holds.
+    /// The timestamp of the units in `units`.
     time: u32,
-    /// `units` has a slice.
+    /// `units` contains a slice.
     slices: bool,
     open: Open,
-    /// The timestamp of the last unit that a marker bit ended.
+    /// The timestamp of the last access unit that a marker bit ended.
     ended: Option<u32>,
     keys: Keys,
-    /// Parameter sets have come since the last unit.
-    led: bool,
-    /// The marker bit is set on every slice.
-    markers_lie: bool,
-    /// Set as long as it is not known where the next access unit begins.
+    /// Parameter sets were received since the last access unit.
+    has_sets: bool,
+    /// The marker bit is set on every slice, so it does not end access units.
+    marker_on_every_slice: bool,
+    /// Set while the start of the next access unit is not known.
     lost: Option<Lost>,
     syntax: std::marker::PhantomData<fn() -> C>,
 }
 
-/// The unit that fragments are waited for.
+/// The state of the unit whose fragments are being received.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Open {
     Nothing,
     Kept,
-    /// A delimiter or filler, or a parameter set too long for one packet.
+    /// A delimiter or filler, or a parameter set that takes several packets.
     Dropped,
 }
 
-/// Packets of an access unit whose start was lost.
+/// The packets of an access unit whose start was lost.
 #[derive(Default)]
 struct Lost {
-    /// Their timestamp, once one was seen.
+    /// Their timestamp, if one was received.
     time: Option<u32>,
-    /// Its last packet was seen.
+    /// The last packet of the access unit was received.
     ended: bool,
 }
 
@@ -64,15 +64,15 @@ impl<C: Syntax> Reading<C> {
             open: Open::Nothing,
             ended: None,
             keys: Keys::default(),
-            led: false,
-            markers_lie: false,
+            has_sets: false,
+            marker_on_every_slice: false,
             lost: Some(Lost::default()),
             syntax: std::marker::PhantomData,
         }
     }
 
-    /// Whether the packet is passed over because of what was lost before it.
-    fn passes(&mut self, packet: &Packet, shape: &Shape) -> bool {
+    /// Whether the packet is skipped because earlier ones are lost.
+    fn is_skipped(&mut self, packet: &Packet, shape: &Shape) -> bool {
         let Some(lost) = &mut self.lost else { return false };
         let lead = shape.lead(C::HEADER);
         let role = lead.map(|(header, _)| C::role(header));
@@ -87,12 +87,12 @@ impl<C: Syntax> Reading<C> {
         }
         lost.time = Some(packet.timestamp);
         let of_slice = role == Some(Role::Slice) || matches!(shape, Shape::Part { .. });
-        lost.ended = packet.marker && of_slice && !self.markers_lie;
+        lost.ended = packet.marker && of_slice && !self.marker_on_every_slice;
         true
     }
 
-    /// Ends the access unit that a new timestamp ends.
-    fn turn(&mut self, time: u32, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
+    /// Ends the access unit if the timestamp changes.
+    fn end_at(&mut self, time: u32, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
         let done = if self.slices && time != self.time { self.end(room, out) } else { Ok(()) };
         self.time = time;
         done
@@ -127,11 +127,11 @@ impl<C: Syntax> Reading<C> {
         }
     }
 
-    /// Takes the unit with that header, or what follows of the open one; `end`
-    /// if nothing of it is to come. Start codes end units too.
+    /// Adds a unit with this header, or a further part of the open unit; `end` if that is its last part. Start
+    /// codes also end units.
     fn part(&mut self, header: Option<&[u8]>, body: &[u8], end: bool, room: &dyn Room) -> Result<(), Error> {
         let (mut piece, mut rest) = cut(body);
-        // a start code at once: the header was that of the packet alone
+        // a start code first: the header belongs to the packet, not to a unit
         if !(header.is_some() && piece.is_empty() && rest.is_some()) {
             self.piece(header, piece, end || rest.is_some(), room)?;
         }
@@ -150,7 +150,7 @@ impl<C: Syntax> Reading<C> {
             self.open = Open::Dropped;
             match C::role(header) {
                 Role::Set if end => {
-                    self.led = true;
+                    self.has_sets = true;
                     self.sets.take(header, body, Some(room))?;
                     if self.sets.is_behind() {
                         self.open = Open::Kept;
@@ -175,7 +175,7 @@ impl<C: Syntax> Reading<C> {
 
     fn slice(&mut self, first: bool) {
         if !self.slices && !first && self.ended == Some(self.time) {
-            self.markers_lie = true;
+            self.marker_on_every_slice = true;
         }
         self.slices = true;
     }
@@ -185,18 +185,18 @@ impl<C: Syntax> Reading<C> {
         self.units.close(room)
     }
 
-    /// Ends the access unit.
+    /// Ends the access unit, and outputs it.
     fn end(&mut self, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
         (self.slices, self.open) = (false, Open::Nothing);
         let data = self.units.finish(room, |_, len| Prefix { at: 0, bytes: (len as u32).to_be_bytes(), len: 4 })?;
         self.emit(data, room, out)
     }
 
-    /// Sets that are news wait for a key frame, and stay in the pictures before it:
-    /// viewers would have to wait for one too.
+    /// Outputs an access unit. New parameter sets are announced at the next key frame, and stay in the pictures
+    /// before it: otherwise viewers would have to wait for that key frame too.
     fn emit(&mut self, mut data: Bytes, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
         let at = i64::from(self.time) / TICKS;
-        let hints = Hints { at, flagged: false, sets: std::mem::take(&mut self.led) };
+        let hints = Hints { at, flagged: false, sets: std::mem::take(&mut self.has_sets) };
         let key = self.keys.is_key(C::CODEC, &data, hints);
         if (key || !self.sets.is_known())
             && let Some(params) = self.sets.news::<Error>(&data, Some(room))?
@@ -204,7 +204,7 @@ impl<C: Syntax> Reading<C> {
             out(Unpacked::Params(params));
         }
         if !self.sets.is_behind() {
-            // the record has them
+            // the record contains them
             while let Some((_, tail)) = nal::split(&data, 4).filter(|(unit, _)| C::role(unit) == Role::Set) {
                 data = data.slice_ref(tail);
             }
@@ -215,15 +215,15 @@ impl<C: Syntax> Reading<C> {
         Ok(())
     }
 
-    /// The access unit, if that packet is all of it: no need to collect anything.
-    fn lone(&mut self, packet: &Packet, shape: &Shape, room: &dyn Room) -> Result<Option<Bytes>, Error> {
+    /// The access unit if it consists of this packet alone, without a copy into `units`.
+    fn single(&mut self, packet: &Packet, shape: &Shape, room: &dyn Room) -> Result<Option<Bytes>, Error> {
         let Shape::Unit(unit) = shape else { return Ok(None) };
         let Some((header, body)) = unit.split_at_checked(C::HEADER) else { return Ok(None) };
         if !packet.marker || !self.units.is_empty() || C::role(header) != Role::Slice || cut(body).1.is_some() {
             return Ok(None);
         }
         self.slice(is_first(body));
-        if self.markers_lie {
+        if self.marker_on_every_slice {
             return Ok(None);
         }
         let data = whole(&[&(unit.len() as u32).to_be_bytes(), unit], self.max, room);
@@ -233,12 +233,12 @@ impl<C: Syntax> Reading<C> {
 
     fn packet(&mut self, packet: &Packet, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
         let shape = shape::<C>(&packet.payload)?;
-        if let Some(data) = self.lone(packet, &shape, room)? {
+        if let Some(data) = self.single(packet, &shape, room)? {
             self.ended = Some(self.time);
             return self.emit(data, room, out);
         }
         self.take(shape, room)?;
-        if packet.marker && self.slices && !self.markers_lie {
+        if packet.marker && self.slices && !self.marker_on_every_slice {
             self.ended = Some(self.time);
             return self.end(room, out);
         }
@@ -254,13 +254,13 @@ impl<C: Syntax> Reading<C> {
 
 impl<C: Syntax> Unpack for Reading<C> {
     fn packet(&mut self, packet: &Packet, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
-        if self.lost.is_some() && self.passes(packet, &shape::<C>(&packet.payload).unwrap_or(Shape::Nothing)) {
+        if self.lost.is_some() && self.is_skipped(packet, &shape::<C>(&packet.payload).unwrap_or(Shape::Nothing)) {
             return Ok(());
         }
-        let turned = self.turn(packet.timestamp, room, out);
+        let turned = self.end_at(packet.timestamp, room, out);
         let taken = self.packet(packet, room, out);
         if taken.is_err() {
-            let ended = packet.marker && !self.markers_lie;
+            let ended = packet.marker && !self.marker_on_every_slice;
             self.give_up(Lost { time: Some(packet.timestamp), ended });
         }
         turned.and(taken)

@@ -1,4 +1,4 @@
-//! Deviations of senders from the specification, and variants that it allows.
+//! Tests of senders' deviations from the specification, and of variants that it allows.
 
 use bytes::Bytes;
 
@@ -13,17 +13,17 @@ const SPS: &str = "6764001eacd940a02ff97011000003000100000300320f162d96";
 const PPS: &str = "68ef8fcb";
 const IDR: &[u8] = &[0x65, 0x88, 0x84, 0x21];
 const NEXT: &[u8] = &[0x41, 0x9a, 0x24, 0x6c];
-/// A slice that does not begin its picture.
+/// A slice other than the first of its picture.
 const MORE: &[u8] = &[0x41, 0x5a, 0x24, 0x6c];
 const SEI: &[u8] = &[6, 5, 1, 9, 0x80];
 
-/// A reader that was told nothing of the parameter sets.
+/// A reader without parameter sets from the session description.
 fn untold(encoding: &str, fmtp: &[(&str, &str)]) -> Bench {
     let fmtp = fmtp.iter().map(|(name, value)| (name.to_string(), value.to_string())).collect();
     Bench::reader(Format { payload_type: 96, encoding: encoding.into(), clock: Hz::MPEG, channels: 1, fmtp })
 }
 
-/// A reader that has seen a key frame at 0.
+/// A reader that has read a key frame at time 0.
 fn told() -> Bench {
     let mut bench = Bench::new(&h264());
     assert_eq!(bench.raw(true, 0, IDR), Ok(vec![got(0, true, &[IDR])]));
@@ -101,7 +101,7 @@ fn start_codes_in_a_payload_cut_it() {
     for payload in [
         [&long[..], &sps, &long, &pps, &short, SEI, &short, IDR].concat(),
         [&sps[..], &short, &pps, &[0], &long, SEI, &long, IDR].concat(),
-        // as fragments, whose first header stands for the packet
+        // as fragments, whose first header belongs to the packet
         [&[0x7c, 0xc5], &long[..], &sps, &long, &pps, &long, SEI, &long, IDR].concat(),
         [&[0x67, 0x64][..], &sps[2..], &long, &pps, &long, SEI, &long, IDR].concat(),
     ] {
@@ -194,7 +194,7 @@ fn other_sets_in_mid_stream_are_news_before_their_frame() {
     assert_eq!(bench.params.len(), 1);
     bench.raw(true, 2, IDR).unwrap();
     assert_eq!((bench.params[1].width, bench.params[1].height), (176, 144));
-    // a second picture set joins the first
+    // a second picture parameter set is added to the first
     bench.raw(false, 3, &[0x68, 0x4f, 0x8f]).unwrap();
     bench.raw(true, 3, IDR).unwrap();
     let record = crate::codec::h264::Record::parse(&bench.params[2].record).unwrap();
@@ -287,7 +287,7 @@ fn h265_learns_its_sets_from_packets_too() {
     assert_eq!(bench.raw(true, 1, &payload), Ok(vec![]));
     assert_eq!(bench.raw(true, 1, &idr), Ok(vec![got(1, true, &[&sei, &idr])]));
     assert_eq!(bench.params, [sent.params]);
-    // fragments, and a slice that does not begin its picture behind a gap
+    // fragments, and a slice other than the first of its picture after a gap
     bench.unpack.gap();
     assert_eq!(bench.raw(false, 2, &[0x62, 1, 0xc1, 0x50]), Ok(vec![]));
     bench.raw(false, 2, &[0x62, 1, 0x81, 0xd0]).unwrap();

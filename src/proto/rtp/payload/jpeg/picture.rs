@@ -14,23 +14,23 @@ const SOS: u16 = 0xffda;
 /// End of image.
 pub(super) const EOI: [u8; 2] = [0xff, 0xd9];
 
-/// Three components, of which the chroma is halved across, or across and down.
+/// The parameters of a picture with three components. Chroma has half the width, or half the width and height.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Picture {
     pub(super) width: u16,
     pub(super) height: u16,
-    /// Chroma is halved down as well.
+    /// Chroma has half the height, too.
     pub(super) half_height: bool,
-    /// Blocks between restart markers; 0 without.
+    /// Blocks between restart markers; 0 without markers.
     pub(super) restart: u16,
     pub(super) quantizers: Quantizers,
 }
 
-/// The component identifiers of the frame header: luma, then the two of chroma.
+/// The component identifiers in the frame header: luma, then the two of chroma.
 const COMPONENTS: [u8; 3] = [1, 2, 3];
 
 impl Picture {
-    /// All that stands before the scan.
+    /// Writes the headers before the scan.
     pub(super) fn write(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(640);
         out.u16(SOI);
@@ -58,8 +58,8 @@ impl Picture {
         if self.half_height { 0x22 } else { 0x21 }
     }
 
-    /// Reads what stands before the scan, and gives the rest. `None` if RFC 2435
-    /// has no words for it: other Huffman tables, other components, other coding.
+    /// Reads the headers before the scan, and gives the rest. `None` if RFC 2435 cannot carry the picture: other
+    /// Huffman tables, other components, other coding.
     pub(super) fn read(data: &[u8]) -> Option<(Self, &[u8])> {
         let mut r = Reader::new(data);
         (r.u16() == Ok(SOI)).then_some(())?;
@@ -86,7 +86,7 @@ impl Picture {
         (blue == red && picture.width > 0).then_some((picture, r.rest()))
     }
 
-    /// Gives the quantizer of each component.
+    /// Reads the frame header, and gives the quantizer of each component.
     fn read_frame(&mut self, body: &mut Reader) -> Option<[u8; 3]> {
         let precision = body.u8().ok()?;
         (self.height, self.width) = (body.u16().ok()?, body.u16().ok()?);
@@ -106,7 +106,7 @@ fn segment(out: &mut Vec<u8>, marker: u16, body: &[u8]) {
 
 fn read_quantizers(body: &mut Reader, tables: &mut [Option<[u8; 64]>; 4]) -> Option<()> {
     while let Ok(id) = body.u8() {
-        // precision, in the upper half, is 8 bits in baseline
+        // the upper half is the precision, which is 0 (8 bits) in baseline
         *tables.get_mut(usize::from(id))? = Some(body.array().ok()?);
     }
     Some(())

@@ -1,4 +1,4 @@
-//! The tables of ITU-T T.81 annex K, and of RFC 2435 appendix A.
+//! The tables of ITU-T T.81 annex K and RFC 2435 appendix A.
 
 /// Quantizers of quality 50, luma and chroma, in zigzag order. Annex K.1.
 const QUANTIZERS: [[u8; 64]; 2] = [
@@ -26,13 +26,13 @@ pub(super) fn quantizers(quality: u8) -> Quantizers {
     QUANTIZERS.map(|table| table.map(|value| ((u32::from(value) * scale + 50) / 100).clamp(1, 255) as u8))
 }
 
-/// A Huffman table as DHT has it.
+/// A Huffman table with the fields of DHT.
 pub(super) struct Huffman {
-    /// Tc and Th: 0 for DC or 1 for AC, then the number.
+    /// Tc and Th: 0 for DC or 1 for AC, then the table's number.
     pub(super) class_and_id: u8,
-    /// Codes of each length from 1 to 16.
+    /// The number of codes of each length from 1 to 16.
     pub(super) counts: [u8; 16],
-    /// The values of the codes, in the order of the codes.
+    /// The values of the codes, in code order.
     pub(super) values: &'static [u8],
 }
 

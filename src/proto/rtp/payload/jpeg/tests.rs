@@ -1,9 +1,9 @@
-//! Pictures as cameras send them.
+//! Tests of pictures as cameras send them.
 
 use super::super::tests::{Bench, MAX_FRAME, frame, jpeg, unit};
 use super::*;
 
-/// A picture whose scan has `len` bytes.
+/// A picture with a scan of `len` bytes.
 pub(in super::super) fn picture(len: usize, half_height: bool, restart: u16) -> Vec<u8> {
     let quantizers = tables::quantizers(70);
     let start = Picture { width: 320, height: 240, half_height, restart, quantizers }.write();

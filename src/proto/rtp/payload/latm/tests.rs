@@ -1,10 +1,10 @@
-//! MP4A-LATM as servers send it.
+//! Tests of MP4A-LATM as servers send it.
 
 use super::super::tests::{Bench, aac, damaged};
 use super::*;
 use crate::codec::binary;
 
-/// One frame in an element, AAC-LC of 44100 Hz and two channels.
+/// An element with one frame, AAC-LC of 44100 Hz and two channels.
 const PLAIN: &str = "0 1 000000 0000 000 00010 0100 0010 000 000 11111111 0 0";
 
 fn reader(config: &str, cpresent: &str) -> Option<Bench> {
@@ -36,15 +36,15 @@ fn configs_of_both_versions() {
     }
 }
 
-/// As rtspclientsink of GStreamer 1.22 sends it: `config=40002420`.
+/// The config that rtspclientsink of GStreamer 1.22 sends: `config=40002420`.
 #[test]
 fn a_config_that_ends_behind_the_decoder_s_is_filled_up() {
     let mono_44100 = "0 1 000000 0000 000 00010 0100 0001 000 00";
     assert_eq!(reader(mono_44100, "0").unwrap().params[0].channels, 1);
 }
 
-/// As avenc_aac ! rtpmp4apay announce it, who say behind the config that there is no SBR;
-/// as they would say that there is SBR, and PS; and the examples of RFC 6416 section 7.3.
+/// The configs of avenc_aac ! rtpmp4apay, which state after the config that there is no SBR; the same with SBR, and
+/// with PS; and the examples of RFC 6416 section 7.3.
 #[test]
 fn sbr_and_ps_are_signalled_in_front_behind_or_not_at_all() {
     for (config, record, object_type, rate, channels) in [
