@@ -1,5 +1,5 @@
-//! A disk that recordings go to: where it stands still, its own two threads and its part of
-//! the memory do so with it.
+//! A disk for recordings. Each has two threads and a part of the memory of its own, so that a disk that does not
+//! answer blocks no other.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::Unready;
 use super::folder::Busy;
-use super::keep::News;
+use super::keep::Message;
 use super::keep::{self, Keeper};
 use super::queue::Queue;
 use super::session;
@@ -20,49 +20,49 @@ use crate::conf::{Config, Record};
 use crate::disk::disk_of;
 use crate::session::{Core, List};
 
-/// The disks that are known, each with its folders: a folder stays on the disk where it was found first.
+/// The known disks, each with its folders. A folder stays with the disk on which it was found first.
 #[derive(Default)]
 pub(super) struct Disks(Vec<Disk>);
 
-/// The threads of a disk: the one that writes, and the one that keeps.
+/// The threads of a disk: the writer and the keeper.
 pub(super) type Threads = [JoinHandle<()>; 2];
 
 pub(super) struct Disk {
     device: Device,
-    /// None, where no rule names one any more: it ends when all is written.
+    /// The folders of rules on this disk; if it is empty, the disk is removed when everything is written.
     folders: Vec<PathBuf>,
     pub(super) jobs: SyncSender<Job>,
     queue: Arc<Queue>,
-    /// Pays for the memory that it may hold.
+    /// The account for the memory that its recordings may hold.
     pub(super) account: Account,
     threads: Threads,
-    /// The threads have not been told of the rules.
+    /// The rules have changed and were not sent to the threads.
     changed: bool,
-    /// The number of the rules that they were told of last, and of those that both have heard.
-    told: usize,
-    heard: Arc<AtomicUsize>,
+    /// The number of the rules that were last sent, and of those that both threads have applied.
+    sent: usize,
+    applied: Arc<AtomicUsize>,
     /// Its jobs were taken back.
     given_up: bool,
-    /// Gives the list of what is here, as long as rules name a folder here.
+    /// The list of its recordings, while rules name a folder on it.
     list: Option<Arc<List>>,
-    keeper: SyncSender<News>,
+    keeper: SyncSender<Message>,
     sync: Pace,
 }
 
 #[derive(Clone, PartialEq)]
 enum Device {
-    /// Whatever will be mounted there.
+    /// A mount point, whatever is mounted there.
     At(PathBuf),
     Number(u64),
 }
 
-/// A thread that is longer at the same gets no further folder, if another can.
-const SLOW: Duration = Duration::from_secs(1);
-/// One that no rule names is given up when it is longer at the same.
-const STUCK: Duration = Duration::from_secs(10);
+/// A thread that is longer at one job gets no further folder if another thread can take it.
+const SLOW_JOB: Duration = Duration::from_secs(1);
+/// A disk without rules whose thread is longer at one job loses its jobs.
+const BLOCKED_JOB: Duration = Duration::from_secs(10);
 
 impl Disks {
-    /// Starts threads for the disks of rules that have none yet. Nothing is changed by that.
+    /// Starts threads for the disks of rules that have none. The existing disks are not changed.
     pub(super) fn prepare(&self, core: &Core, config: &Config) -> Result<Vec<Disk>, Unready> {
         let mut wanted = Vec::new();
         for rule in config.record.iter().filter(|rule| self.of(rule).is_none()) {
@@ -77,8 +77,7 @@ impl Disks {
         wanted.into_iter().take(room.min(places)).map(|device| Disk::start(core, config, device)).collect()
     }
 
-    /// Goes by the rules of `config`, with threads that were prepared for it. Folders that no rule names
-    /// are let go of.
+    /// Applies the rules of `config`, with threads that were prepared for it. Folders without a rule are removed.
     pub(super) fn follow(&mut self, core: &Core, config: &Config, prepared: Vec<Disk>) {
         let is_named = |folder: &PathBuf| config.record.iter().any(|rule| folder == Path::new(&rule.path));
         self.0.iter_mut().for_each(|disk| disk.folders.retain(is_named));
@@ -86,15 +85,15 @@ impl Disks {
         self.0.iter().for_each(|disk| disk.sync.set(config.recording.sync.0));
         for rule in &config.record {
             if self.of(rule).is_none() {
-                self.settle(core, config, rule);
+                self.assign(core, config, rule);
             }
         }
         self.share(core.recordings.limit(), config.streams.max_frame.0);
     }
 
-    /// Gives a rule's folder to the threads of its disk, or to others that have nothing to do, or to new ones; where
-    /// there is no place for these it takes those of another.
-    fn settle(&mut self, core: &Core, config: &Config, rule: &Record) {
+    /// Assigns a rule's folder to the threads of its disk, to idle ones, or to new ones. If no new ones are
+    /// allowed, it uses the threads of another disk.
+    fn assign(&mut self, core: &Core, config: &Config, rule: &Record) {
         let device = Device::of(rule);
         self.start(core, config, rule, &device);
         let rank = |disk: &&mut Disk| (disk.device != device, disk.lags(), !disk.folders.is_empty());
@@ -112,8 +111,8 @@ impl Disks {
         disk.folders.push(rule.path.clone().into());
     }
 
-    /// Starts threads if none are of use for that device, and there is a place for them: one that
-    /// was there when others were prepared may have ended since.
+    /// Starts threads if none can serve the device and a further disk is allowed. Threads that existed when others
+    /// were prepared may have ended since.
     fn start(&mut self, core: &Core, config: &Config, rule: &Record, device: &Device) {
         let named = self.0.iter().filter(|disk| !disk.folders.is_empty()).count();
         let has_place = named < config.record_disks() && self.0.len() < config.record_places();
@@ -126,13 +125,13 @@ impl Disks {
         }
     }
 
-    /// Gives the disks that rules name equal parts of the memory, and drops the lists of the others.
+    /// Gives disks with rules equal parts of the memory, and drops the lists of the others.
     fn share(&mut self, memory: usize, max_frame: usize) {
         self.0.iter_mut().filter(|disk| disk.folders.is_empty()).for_each(|disk| drop(disk.list.take()));
         let is_named = |disk: &&Disk| !disk.folders.is_empty();
         let named = self.0.iter().filter(is_named).count();
         let part = memory / named.max(1);
-        if named > 1 && part < max_frame.saturating_add(session::ENOUGH) {
+        if named > 1 && part < max_frame.saturating_add(session::MIN_FREE) {
             let kib = part / 1024;
             log::warn!("recording.memory has {kib} KiB for each of {named} disks: large key frames may find no room");
         }
@@ -143,26 +142,26 @@ impl Disks {
         self.0.iter().find(|disk| disk.has(rule))
     }
 
-    /// Whether the threads have yet to hear of rules.
+    /// Sets whether the threads must be sent the rules.
     pub(super) fn set_changed(&mut self, changed: bool) {
         self.0.iter_mut().for_each(|disk| disk.changed = changed);
     }
 
-    /// Tells the threads of the rules; those of a disk that has too much to do, later. Disks that were
-    /// let go of end once they have done all.
+    /// Sends the rules to the threads; if a disk's queue is full, it is tried again at the next call. Disks without
+    /// rules are removed once their work is done.
     pub(super) fn tell(&mut self, rules: &[Arc<Record>]) {
         self.0.iter_mut().for_each(Disk::give_up);
         for disk in self.0.iter_mut().filter(|disk| disk.changed) {
             let own = rules.iter().filter(|rule| disk.has(rule)).cloned().collect();
-            let number = disk.told.wrapping_add(1);
+            let number = disk.sent.wrapping_add(1);
             if disk.jobs.try_send(Job::Rules(own, number)).is_ok() {
-                (disk.told, disk.changed) = (number, false);
+                (disk.sent, disk.changed) = (number, false);
             }
         }
         self.0.retain(|disk| !disk.is_done());
     }
 
-    /// Nothing more is to be done; the threads end with what there is.
+    /// Drops the queues, so that the threads end after their remaining jobs; returns the threads.
     pub(super) fn end(&mut self) -> Vec<Threads> {
         self.0.drain(..).map(|disk| disk.threads).collect()
     }
@@ -175,7 +174,7 @@ impl Device {
 }
 
 impl Disk {
-    /// However its folder is written.
+    /// Whether the rule's folder is on this disk, by its path in the configuration.
     fn has(&self, rule: &Record) -> bool {
         self.folders.iter().any(|folder| folder == Path::new(&rule.path))
     }
@@ -183,8 +182,8 @@ impl Disk {
     fn start(core: &Core, config: &Config, device: Device) -> Result<Self, Unready> {
         let sync = Pace::default();
         sync.set(config.recording.sync.0);
-        let (busy, heard, (keeper, news)) = (Busy::default(), Arc::default(), sync_channel(keep::NEWS));
-        let kept = Keeper::new(sync.clone(), busy.clone(), Arc::clone(&heard));
+        let (busy, applied, (keeper, news)) = (Busy::default(), Arc::default(), sync_channel(keep::MAX_MESSAGES));
+        let kept = Keeper::new(sync.clone(), busy.clone(), Arc::clone(&applied));
         let (jobs, queue) = Queue::new(config.record_jobs());
         let writer = Writer::new(sync.clone(), busy, keeper.clone());
         let written = queue.clone();
@@ -199,8 +198,8 @@ impl Disk {
             account,
             threads,
             changed: true,
-            told: 0,
-            heard,
+            sent: 0,
+            applied,
             given_up: false,
             list: None,
             keeper,
@@ -208,40 +207,40 @@ impl Disk {
         })
     }
 
-    /// Has its threads serve that device from here on, behind what they have to do.
+    /// Assigns its threads to another device, after the jobs that they have.
     fn adopt(&mut self, core: &Core, device: Device) {
         (self.device, self.given_up) = (device, false);
         {
             let keeper = self.keeper.clone();
-            let ask = Box::new(move |asked| keeper.try_send(News::Asked(asked)).is_ok());
+            let ask = Box::new(move |asked| keeper.try_send(Message::Asked(asked)).is_ok());
             self.list = Some(core.recorded.add_list(ask));
         }
     }
 
-    /// Whether its threads are at the same job for long, or have yet to hear the last rules.
+    /// Whether a thread is long at one job, or has not applied the last rules.
     fn lags(&self) -> bool {
-        self.queue.busy() > SLOW || !self.has_heard()
+        self.queue.busy() > SLOW_JOB || !self.has_applied()
     }
 
-    fn has_heard(&self) -> bool {
-        self.heard.load(Relaxed) == self.told
+    fn has_applied(&self) -> bool {
+        self.applied.load(Relaxed) == self.sent
     }
 
-    /// Takes back its jobs, if no rule names it and it stands still: others need the memory.
+    /// Takes back the jobs of a disk without rules that does not answer: other disks need the memory.
     fn give_up(&mut self) {
-        if self.folders.is_empty() && !self.given_up && self.queue.busy() >= STUCK {
+        if self.folders.is_empty() && !self.given_up && self.queue.busy() >= BLOCKED_JOB {
             log::error!(
                 "recording: a disk that no rule names any more has not answered for {} s: what it has not taken is lost",
-                STUCK.as_secs()
+                BLOCKED_JOB.as_secs()
             );
             self.queue.take_back();
             (self.given_up, self.changed) = (true, true);
         }
     }
 
-    /// Whether no rule names it, and both threads have done what there was.
+    /// Whether the disk has no rules, and both threads have done all jobs.
     fn is_done(&self) -> bool {
-        self.folders.is_empty() && !self.changed && self.has_heard()
+        self.folders.is_empty() && !self.changed && self.has_applied()
     }
 }
 
@@ -275,20 +274,20 @@ mod tests {
             folders.map(Iterator::collect).collect()
         }
 
-        /// Ends all but those that stand still.
+        /// Ends all threads except those that are blocked.
         fn join(mut self) {
             self.end().into_iter().flatten().for_each(|thread| thread.join().unwrap());
         }
     }
 
-    /// Cards, each of which is a disk.
+    /// A configuration with cards, each of which is a disk.
     fn cards(names: &[&str]) -> Config {
         let tables =
             names.iter().map(|name| format!("[[record]]\nstreams = \"*\"\npath = \"/mnt/{name}\"\nmounted = true\n"));
         Config::parse("test", &format!("profile = \"box\"\n{}", tables.collect::<String>())).unwrap()
     }
 
-    /// A thread that stands still with the first of a few jobs, each of which holds a block.
+    /// A writer that is blocked with the first of several jobs, each of which holds a block.
     fn stand_still(core: &Core, disk: &mut Disk, rule: &Record) -> Arc<Queue> {
         let (jobs, queue) = Queue::new(10);
         for id in 0..3 {
@@ -299,7 +298,7 @@ mod tests {
             let bytes = crate::budget::BlockMut::new(&disk.account, 1000).unwrap().freeze();
             jobs.send(Job::Write { id, bytes }).unwrap();
         }
-        // the thread that was there has nothing more to do
+        // the replaced thread has no more jobs
         (disk.jobs, disk.queue) = (jobs, queue.clone());
         drop(queue.next(Duration::ZERO).unwrap());
         queue
@@ -320,18 +319,18 @@ mod tests {
         let mut disks = Disks::default();
         disks.go_by(&core, &four);
         let queue = stand_still(&core, &mut disks.0[3], &four.record[3]);
-        until(|| queue.busy() > SLOW);
-        // nothing changes where the configuration is refused after all
+        until(|| queue.busy() > SLOW_JOB);
+        // nothing changes if the configuration is refused later
         let moved = cards(&["a", "b", "c", "e"]);
         assert_eq!(disks.prepare(&core, &moved).unwrap().len(), 1);
         assert_eq!(disks.folders(), [["/mnt/a"], ["/mnt/b"], ["/mnt/c"], ["/mnt/d"]]);
         disks.go_by(&core, &moved);
         assert_eq!(disks.folders(), [vec!["/mnt/a"], vec!["/mnt/b"], vec!["/mnt/c"], vec![], vec!["/mnt/e"]]);
-        // there is no place for another, but threads that have nothing to do
-        until(|| disks.0[4].has_heard());
+        // no further disk is allowed, but one has idle threads
+        until(|| disks.0[4].has_applied());
         disks.go_by(&core, &cards(&["a", "b", "c", "f"]));
         assert_eq!(disks.folders(), [vec!["/mnt/a"], vec!["/mnt/b"], vec!["/mnt/c"], vec![], vec!["/mnt/f"]]);
-        // and what it will not write is given back
+        // and the memory of the jobs that it will not write is given back
         let account = disks.0[3].account.clone();
         assert!(account.used() >= 3000);
         until(|| {
@@ -370,7 +369,7 @@ mod tests {
         let config = Config::parse("test", &format!("profile = \"box\"\n{card}{same}{loose}")).unwrap();
         assert_eq!(config.record_disks(), 1);
         let core = Core::new(config.clone(), Arc::default());
-        // more than one may be had
+        // more than one file can be open
         let text = format!("profile = \"box\"\n{card}{same}{loose}{}", rule("/mnt/other", "flv", true));
         let more = Config::parse("test", &text).unwrap();
         let mut disks = Disks::default();

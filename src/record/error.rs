@@ -1,15 +1,15 @@
-//! The reasons for which recordings are not made ready.
+//! The errors of preparing recordings.
 
 use std::{error, fmt, io};
 
 use crate::conf;
 
-/// The reason for which recordings are not made ready.
+/// The reason why recordings could not be prepared.
 #[derive(Debug)]
 pub enum Unready {
-    /// A key leads to a folder that another has: the key, and its fault.
+    /// A key leads to a folder that another key uses: the key, and the fault.
     Link(String, conf::Fault),
-    /// A disk gets no thread.
+    /// A thread of a disk could not be started.
     Thread(io::Error),
 }
 

@@ -1,4 +1,4 @@
-//! A folder of recordings: its files that are recordings by their names, and the rules that they belong to.
+//! A folder of recordings: the files whose names are those of recordings, and the rules that they belong to.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use crate::conf::Record;
 use crate::hub::{Name, matches};
 use crate::listing::name_parts;
 
-/// All rules that write to one folder have it together, in any order.
+/// A folder, which all rules that write to it share, in any order.
 pub(super) struct Folder {
     pub(super) home: Home,
     pub(super) rules: Vec<Arc<Record>>,
@@ -24,13 +24,13 @@ pub(super) struct Folder {
 #[derive(Clone, Default)]
 pub(super) struct Busy(Arc<Mutex<Vec<PathBuf>>>);
 
-/// The parts of a recording's name, relative to the folder.
+/// The parts of a recording's name, which is relative to the folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Known<'a> {
     pub(super) stream: &'a str,
-    /// Its begin, in milliseconds since 1970.
+    /// The start time, in milliseconds since 1970.
     pub(super) begun: u64,
-    /// Of those that began in the same second, or of the segments of a session.
+    /// The number among the recordings of the same second, or among the segments of a session.
     pub(super) number: u64,
     pub(super) is_segment: bool,
     extension: &'a str,
@@ -51,7 +51,7 @@ impl<'a> Known<'a> {
         Some(Self { stream, begun, number, is_segment, extension })
     }
 
-    /// Whether it is one of the rule's.
+    /// Whether the recording belongs to the rule.
     pub(super) fn is_of(&self, rule: &Record) -> bool {
         let layout = FileLayout::of(rule.format);
         layout.is_segments() == self.is_segment
@@ -60,17 +60,17 @@ impl<'a> Known<'a> {
     }
 }
 
-/// The folder in which a rule writes now: rules that meet in one share it.
+/// The folder to which a rule writes now. Rules with the same home share a folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Home {
-    /// The folder that the rule's path leads to. While it is not there, the path stands for it.
+    /// The target of the rule's path; the path itself while it does not exist.
     path: PathBuf,
-    /// The disk, or card, that is there now.
+    /// The disk or card that is mounted there now.
     device: Option<u64>,
 }
 
 impl Home {
-    /// None while the rule waits for its card.
+    /// The rule's home; `None` while its card is missing.
     pub(super) fn of(rule: &Record) -> Option<Self> {
         let path = fs::canonicalize(&rule.path).unwrap_or_else(|_| PathBuf::from(&rule.path));
         let is_out = rule.mounted && !is_mounted(&path).unwrap_or(false);
@@ -83,7 +83,7 @@ impl Home {
 }
 
 impl Folder {
-    /// That of those rules that are at `home`.
+    /// The folder of those rules that write to `home`.
     pub(super) fn new(home: &Home, rules: &[Arc<Record>], sync: bool, busy: Busy) -> Self {
         let rules = rules.iter().filter(|rule| Home::of(rule).as_ref() == Some(home)).cloned().collect();
         Self { home: home.clone(), rules, index: Index::new(&home.path, sync), busy }
@@ -93,18 +93,18 @@ impl Folder {
         &self.home.path
     }
 
-    /// Whether the same recordings are written to it, whichever are kept.
+    /// Whether both folders get the same recordings, even if they are kept differently.
     pub(super) fn writes_as(&self, other: &Self) -> bool {
         let has = |rule: &Arc<Record>| other.rules.iter().any(|other| rule.goes_on_from(other));
         self.rules.len() == other.rules.len() && self.rules.iter().all(has)
     }
 
-    /// The parts of the name, if it is one of the rules' recordings.
+    /// Parses the name; `None` if it is not a recording of the rules.
     pub(super) fn known<'a>(&self, name: &'a str) -> Option<Known<'a>> {
         Known::of(name).filter(|known| self.rules.iter().any(|rule| known.is_of(rule)))
     }
 
-    /// Shows the names of all recordings, as the folder has them.
+    /// Passes the names of all recordings to `show`, in the folder's order.
     pub(super) fn walk(&self, show: &mut dyn FnMut(&str) -> io::Result<()>) -> io::Result<()> {
         for entry in fs::read_dir(self.path())? {
             let entry = entry?;
@@ -114,7 +114,7 @@ impl Folder {
                 show(name)?;
             } else if kind.is_dir() && self.has_segments_of(name) {
                 let inner = match fs::read_dir(entry.path()) {
-                    // nothing is recorded where nobody may look, as in lost+found
+                    // folders that cannot be read, such as lost+found, contain no recordings
                     Err(error) if error.kind() == io::ErrorKind::PermissionDenied => continue,
                     inner => inner?,
                 };
@@ -132,7 +132,7 @@ impl Folder {
         Ok(())
     }
 
-    /// Shows the folders of streams that are recorded in segments.
+    /// Passes the folders of streams that are recorded in segments to `show`.
     pub(super) fn streams(&self, show: &mut dyn FnMut(&str, &Path) -> io::Result<()>) -> io::Result<()> {
         for entry in fs::read_dir(self.path())? {
             let entry = entry?;
@@ -151,7 +151,7 @@ impl Folder {
         Name::new(stream).is_ok() && self.rules.iter().filter(in_segments).any(|rule| matches(&rule.streams, stream))
     }
 
-    /// Deletes one that has no bytes, unless it is being written; whether it did.
+    /// Deletes an empty file, unless it is being written. Gives whether it did.
     pub(super) fn remove_empty(&self, path: &Path) -> bool {
         let busy = self.busy.lock();
         !busy.iter().any(|other| other == path)
@@ -159,8 +159,8 @@ impl Folder {
             && fs::remove_file(path).is_ok()
     }
 
-    /// Whether there may be recordings: a card that is not there has none, whatever is
-    /// underneath.
+    /// Whether the folder can contain recordings. If its card is missing, the directory under the mount point does
+    /// not count.
     pub(super) fn is_there(&self) -> bool {
         self.path().is_dir() && self.rules.iter().all(|rule| !rule.mounted || is_mounted(self.path()).unwrap_or(false))
     }
@@ -180,7 +180,7 @@ impl Busy {
     }
 }
 
-/// Whether the folder is on another file system than the one around it.
+/// Whether the folder is on another file system than its parent.
 pub(super) fn is_mounted(path: &Path) -> io::Result<bool> {
     let around = path.parent().unwrap_or(path);
     Ok(fs::metadata(path)?.dev() != fs::metadata(around)?.dev())

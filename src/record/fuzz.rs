@@ -1,4 +1,4 @@
-//! The index of a folder that others may have written to, for the fuzzer.
+//! The index of a folder to which other programs may have written, for the fuzzer.
 
 use std::io;
 use std::path::Path;
@@ -9,11 +9,11 @@ use super::index::State;
 use super::{heal, list};
 use crate::conf::Config;
 
-/// A folder with recordings of every stream.
+/// A folder with recordings of all streams.
 pub struct Healed(Arc<Folder>);
 
 impl Healed {
-    /// That folder.
+    /// Opens a folder.
     pub fn new(path: &Path) -> Self {
         let rule = |format| format!("[[record]]\nstreams = \"*\"\npath = {path:?}\nformat = \"{format}\"\n");
         let text = format!("profile = \"box\"\n{}{}", rule("flv"), rule("hls"));
@@ -22,13 +22,13 @@ impl Healed {
         Self(Arc::new(Folder::new(&Home::at(path), &rules, false, Busy::default())))
     }
 
-    /// As at a start; whether anything was wrong.
+    /// Mends the index as at a start. Gives whether it was wrong.
     pub fn heal(&self) -> io::Result<bool> {
         let faults = heal::look(&self.0, true, &mut || Ok(()))?;
         heal::mend(&self.0, None, faults)
     }
 
-    /// The names that are in the index, and not gone.
+    /// The names in the index of files that exist.
     pub fn names(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         self.0.index.each(&mut |line| {
@@ -39,7 +39,7 @@ impl Healed {
         Ok(names)
     }
 
-    /// Adds one, as a recording that begins.
+    /// Adds a recording that begins.
     pub fn add(&self, name: &str) -> io::Result<()> {
         self.0.index.add(State::Open, 0, name).map(drop)
     }

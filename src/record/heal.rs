@@ -1,7 +1,7 @@
-//! Makes the index agree with the folder: others delete files, and copy some in.
+//! Makes the index agree with the folder, in which users delete and add files.
 //!
-//! Nothing here grows with the number of files. News of recordings is heard at each pause: it adds
-//! lines to the index, and files that are busy are passed over.
+//! Memory does not grow with the number of files. Messages about recordings are handled at each pause: they add
+//! lines to the index, and files that are busy are skipped.
 
 use std::collections::BinaryHeap;
 use std::fs;
@@ -11,14 +11,14 @@ use super::folder::{Folder, Known};
 use super::index::{Line, State, write};
 use crate::listing::{Pause, Sorter, Sums};
 
-/// So many of the oldest are told of at once, and so many that nobody ended are looked at.
-const OLDEST: usize = 256;
-/// So many lines of files that are gone may stay in the index; more go if they are over half of its lines.
-const DEAD: usize = 1 << 10;
+/// The maximum number of oldest recordings found at once, and of unfinished ones checked.
+const MAX_OLDEST: usize = 256;
+/// The maximum number of lines of deleted files in the index, unless they are less than half of its lines.
+const MAX_DELETED_LINES: usize = 1 << 10;
 
-/// A recording by the order that its name tells.
+/// A recording, ordered by its name's time and number.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Stranger {
+pub(super) struct Unlisted {
     begun: u64,
     number: u64,
     pub(super) name: String,
@@ -26,25 +26,25 @@ pub(super) struct Stranger {
 
 /// The differences between an index and its folder.
 pub(super) struct Faults {
-    /// Files that are not in it, in the order that the names tell: the begin, the number and the size in
-    /// so many hexadecimal digits, and the name.
+    /// Files that are not in the index, in the order of their names. A line consists of the start, the number and
+    /// the size in fixed-length hexadecimal digits, and the name.
     strangers: Sorter,
-    /// It is to be written anew.
+    /// The index must be rewritten.
     stale: bool,
-    /// Something was not right.
+    /// A difference was found.
     any: bool,
 }
 
-/// Hexadecimal digits of a begin, and of all before the name.
+/// The number of hexadecimal digits of a start, and of all fields before the name.
 const BEGUN: usize = 16;
 const BEFORE_NAME: usize = 2 * BEGUN + SIZE;
 const SIZE: usize = 12;
 
-/// Compares the index with the folder, and marks what is gone. `thorough` is for a start: a loss
-/// of power leaves files that are empty, and some that nobody ended.
+/// Compares the index with the folder, and marks deleted files. `thorough` is for a start: a power failure leaves
+/// empty files and unfinished ones.
 pub(super) fn look(folder: &Folder, thorough: bool, pause: Pause<'_>) -> io::Result<Faults> {
     folder.index.replace_useless()?;
-    let mut any = thorough && settle(folder)?;
+    let mut any = thorough && end_unfinished(folder)?;
     let (mut sums, mut lines, mut dead) = (Sums::default(), 0, 0);
     let damaged = folder.index.each(&mut |line| {
         lines += 1;
@@ -74,11 +74,11 @@ pub(super) fn look(folder: &Folder, thorough: bool, pause: Pause<'_>) -> io::Res
         folder.walk(&mut |name| {
             pause()?;
             let path = folder.path().join(name);
-            // the thread that writes marks a file as busy before this can ask
+            // the writer marks a file as busy before it is visible in the folder
             if !known.covers(name) || known.see(name) || folder.busy.has(&path) {
                 return Ok(());
             }
-            // one that is gone again has no line
+            // a file that was deleted meanwhile gets no line
             let (Some(Known { begun, number, .. }), Ok(about)) = (Known::of(name), fs::metadata(&path)) else {
                 return Ok(());
             };
@@ -94,12 +94,12 @@ pub(super) fn look(folder: &Folder, thorough: bool, pause: Pause<'_>) -> io::Res
             any |= gone > 0;
         }
     }
-    let stale = damaged || strange || dead > DEAD && dead > lines / 2;
+    let stale = damaged || strange || dead > MAX_DELETED_LINES && dead > lines / 2;
     Ok(Faults { strangers, stale, any: any || damaged || strange })
 }
 
-/// Mends the index; whether anything was wrong with it. Files that have come are put before the
-/// first that began later, and before `first`, with which this run has begun.
+/// Mends the index. Gives whether it was wrong. New files are placed before the first recording that began later,
+/// and before `first`, the first recording of this run.
 pub(super) fn mend(folder: &Folder, first: Option<&str>, faults: Faults) -> io::Result<bool> {
     if !faults.stale {
         return Ok(faults.any);
@@ -121,15 +121,15 @@ pub(super) fn mend(folder: &Folder, first: Option<&str>, faults: Faults) -> io::
     Ok(faults.any)
 }
 
-/// The oldest recordings of the folder by their names, where there is no index to go by.
-pub(super) fn oldest(folder: &Folder) -> io::Result<Vec<Stranger>> {
+/// The oldest recordings of the folder by their names, if the index cannot be used.
+pub(super) fn oldest(folder: &Folder) -> io::Result<Vec<Unlisted>> {
     let mut oldest = BinaryHeap::new();
     folder.walk(&mut |name| {
         if let Some(Known { begun, number, .. }) = Known::of(name) {
-            oldest.push(Stranger { begun, number, name: name.into() });
+            oldest.push(Unlisted { begun, number, name: name.into() });
         }
-        if oldest.len() > OLDEST {
-            oldest.pop(); // the youngest of them
+        if oldest.len() > MAX_OLDEST {
+            oldest.pop(); // the newest of them
         }
         Ok(())
     })?;
@@ -139,11 +139,11 @@ pub(super) fn oldest(folder: &Folder) -> io::Result<Vec<Stranger>> {
     Ok(oldest)
 }
 
-/// Files that were being written when the power failed are whole now, as far as they go.
-fn settle(folder: &Folder) -> io::Result<bool> {
+/// Marks files that were being written at a power failure as complete, and removes empty ones.
+fn end_unfinished(folder: &Folder) -> io::Result<bool> {
     let mut open = Vec::new();
     folder.index.each(&mut |line: Line<'_>| {
-        if line.state == State::Open && open.len() < OLDEST && folder.known(line.name).is_some() {
+        if line.state == State::Open && open.len() < MAX_OLDEST && folder.known(line.name).is_some() {
             open.push((line.at, line.name.to_string()));
         }
     })?;

@@ -1,9 +1,9 @@
-//! The index of a folder of recordings, in the order in which they were made: a file beside
-//! them, since names say only what the clock was.
+//! The index of a folder of recordings, in the order in which they were made. It is a file in the folder, needed
+//! because names only contain the time of a clock that may be wrong.
 //!
-//! Each recording has a line: a sign, its size, its name. A line is added when a recording
-//! begins, and written over in place when it ends and when it is deleted. What is wrong
-//! with the file is mended from the folder (`heal`), so it may be lost.
+//! Each recording has a line: a sign, its size, its name. A line is added when a recording begins, and overwritten
+//! in place when it ends or is deleted. Errors in the file are mended from the folder (`heal`), so the file may be
+//! lost.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, Read, Write};
@@ -16,41 +16,41 @@ use crate::listing::{self, FAULTS};
 #[derive(Debug)]
 pub(super) struct Index {
     folder: PathBuf,
-    /// Whether what is written is brought to the disk.
+    /// Whether writes are synced to the disk.
     sync: bool,
 }
 
-/// The file's name: hidden, so that it is not taken for one of the recordings.
+/// The file's name, which is hidden so that it is not mistaken for a recording.
 pub(super) const NAME: &str = ".runnel-index";
 const NEW: &str = ".runnel-index.new";
 const HEAD: &str = "# runnel: the recordings here in their order. It is written anew if it is lost.\n";
-/// No line is longer: names are not.
-const LONGEST: u64 = 1024;
-/// The prefix of a name: the sign, and the size in so many hexadecimal digits.
+/// The maximum length of a line, given by the length of names.
+const MAX_LINE: u64 = 1024;
+/// The number of hexadecimal digits of the size, and the length of sign and size before the name.
 const DIGITS: usize = 12;
 const PREFIX: usize = DIGITS + 3;
 
 /// The state of a recording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum State {
-    /// It is being written, or was when the power failed.
+    /// It is being written, or was at a power failure.
     Open,
     Whole,
     Gone,
 }
 
-/// A line.
+/// A line of the index.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Line<'a> {
-    /// Its place in the file.
+    /// Its offset in the file.
     pub(super) at: u64,
     pub(super) state: State,
     pub(super) size: u64,
-    /// Relative to the folder.
+    /// The name, relative to the folder.
     pub(super) name: &'a str,
 }
 
-/// Writes what is to stand before a line, or at the end.
+/// Writes further lines before a line, or at the end.
 type Before<'a> = dyn FnMut(Option<Line<'_>>, &mut dyn Write) -> io::Result<()> + 'a;
 
 impl Index {
@@ -58,29 +58,29 @@ impl Index {
         Self { folder: folder.into(), sync }
     }
 
-    /// Whether what is written is brought to the disk.
+    /// Whether writes are synced to the disk.
     pub(super) fn syncs(&self) -> bool {
         self.sync
     }
 
-    /// Whether it is there, and can be read.
+    /// Whether the index exists and can be read.
     pub(super) fn is_readable(&self) -> bool {
         self.open(OpenOptions::new().read(true)).is_ok()
     }
 
-    /// Whether it is there, and can be read and written.
+    /// Whether the index exists and can be read and written.
     pub(super) fn is_usable(&self) -> bool {
         self.open(OpenOptions::new().read(true).write(true)).is_ok()
     }
 
-    /// Replaces a file of its name that can never be an index.
+    /// Replaces a file with the index's name that cannot be used as an index.
     pub(super) fn replace_useless(&self) -> io::Result<()> {
         let path = self.folder.join(NAME);
         let error = match self.open(OpenOptions::new().read(true).write(true)) {
             Err(error) if listing::is_useless(&path, &error) => error,
             _ => return Ok(()),
         };
-        // one that can only be read is worth a copy
+        // an index that can only be read is copied
         if self.open(OpenOptions::new().read(true)).is_ok() && self.rewrite(&mut |_, _| Ok(())).is_ok() {
             return Ok(());
         }
@@ -95,7 +95,7 @@ impl Index {
         listing::open(&self.folder.join(NAME), options)
     }
 
-    /// Shows all lines in their order; whether some were not to be read. There need be no index.
+    /// Passes all lines to `show`, in order. Gives whether some could not be read. A missing index has no lines.
     pub(super) fn each(&self, show: &mut dyn FnMut(Line<'_>)) -> io::Result<bool> {
         let mut file = match self.open(OpenOptions::new().read(true)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
@@ -107,8 +107,8 @@ impl Index {
             if left == 0 {
                 return Ok(true);
             }
-            // behind bytes that the disk does not give back, the folder says what there is
-            let Ok(read) = (&mut file).take(LONGEST).read_until(b'\n', &mut text) else { return Ok(true) };
+            // after a read error the rest is restored from the folder
+            let Ok(read) = (&mut file).take(MAX_LINE).read_until(b'\n', &mut text) else { return Ok(true) };
             let read = read as u64;
             if read == 0 {
                 return Ok(damaged || !ended);
@@ -125,7 +125,7 @@ impl Index {
         }
     }
 
-    /// Adds a recording behind all others; where its line stands.
+    /// Adds a recording at the end. Gives the offset of its line.
     pub(super) fn add(&self, state: State, size: u64, name: &str) -> io::Result<u64> {
         let path = self.folder.join(NAME);
         let is_new = !path.exists();
@@ -135,20 +135,20 @@ impl Index {
         if len > 0 {
             file.read_exact_at(&mut last, len - 1)?;
         }
-        // a loss of power has cut the last one off
+        // a power failure may have cut off the last line
         let before = if last != [b'\n'] { "\n" } else { "" };
         let before = if len == 0 { HEAD } else { before };
         let written = file.write_all_at(format!("{before}{}", write(state, size, name)).as_bytes(), len);
-        // half a line would be in the way of the next
+        // an incomplete line would damage the next
         written.inspect_err(|_| _ = file.set_len(len))?;
-        self.bring(&file)?;
+        self.sync_file(&file)?;
         if is_new {
             self.bring_folder(&self.folder)?;
         }
         Ok(len + before.len() as u64)
     }
 
-    /// Writes the state and size of a recording over its line `at`; if it is no longer there it is looked for.
+    /// Writes the state and size of a recording over its line at `at`, or searches for its line.
     pub(super) fn set(&self, at: u64, state: State, size: u64, name: &str) -> io::Result<()> {
         let file = self.open(OpenOptions::new().read(true).write(true))?;
         let line = write(state, size, name);
@@ -162,21 +162,21 @@ impl Index {
         match at {
             Some(at) => {
                 file.write_all_at(line.get(..PREFIX).unwrap_or_default().as_bytes(), at)?;
-                self.bring(&file)
+                self.sync_file(&file)
             }
             None if state == State::Gone => Ok(()),
             None => self.add(state, size, name).map(|_| ()),
         }
     }
 
-    /// Marks many as gone.
+    /// Marks the lines at these offsets as deleted.
     pub(super) fn remove(&self, lines: &[u64]) -> io::Result<()> {
         let file = self.open(OpenOptions::new().write(true))?;
         lines.iter().try_for_each(|at| file.write_all_at(b"-", *at))?;
-        self.bring(&file)
+        self.sync_file(&file)
     }
 
-    /// Marks those as gone that are, by their names; how many these were.
+    /// Marks the lines for whose names `is_gone` is true. Gives their number.
     pub(super) fn mark(&self, is_gone: &dyn Fn(&str) -> bool) -> io::Result<usize> {
         let file = self.open(OpenOptions::new().write(true))?;
         let (mut marked, mut result) = (0, Ok(()));
@@ -187,12 +187,11 @@ impl Index {
             }
         })?;
         result?;
-        self.bring(&file)?;
+        self.sync_file(&file)?;
         Ok(marked)
     }
 
-    /// Writes all lines anew without those of files that are gone; `before` may write lines before each,
-    /// and before the end.
+    /// Rewrites the index without deleted files. `before` may write lines before each line and before the end.
     pub(super) fn rewrite(&self, before: &mut Before<'_>) -> io::Result<()> {
         let new = self.folder.join(NEW);
         let mut out = BufWriter::new(listing::make(&new)?);
@@ -208,22 +207,22 @@ impl Index {
         result?;
         before(None, &mut out)?;
         let file = out.into_inner().map_err(io::IntoInnerError::into_error)?;
-        self.bring(&file)?;
+        self.sync_file(&file)?;
         fs::rename(new, self.folder.join(NAME))?;
         self.bring_folder(&self.folder)
     }
 
-    fn bring(&self, file: &File) -> io::Result<()> {
+    fn sync_file(&self, file: &File) -> io::Result<()> {
         if self.sync { file.sync_all() } else { Ok(()) }
     }
 
-    /// Brings the names in a folder to the disk.
+    /// Syncs the names in a folder to the disk.
     pub(super) fn bring_folder(&self, folder: &Path) -> io::Result<()> {
         listing::bring_folder(folder, self.sync)
     }
 }
 
-/// A line as it stands in the file.
+/// The text of a line.
 pub(super) fn write(state: State, size: u64, name: &str) -> String {
     let sign = match state {
         State::Open => 'o',
@@ -267,7 +266,7 @@ mod tests {
         let a = index.add(State::Open, 0, "a-1.ts").unwrap();
         index.add(State::Open, 0, "b/b-1-0.ts").unwrap();
         index.set(a, State::Whole, 77, "a-1.ts").unwrap();
-        // it is found wherever it stands
+        // the line is found wherever it is
         index.set(a, State::Whole, 5 << 40, "b/b-1-0.ts").unwrap();
         let expected = [(State::Whole, 77, "a-1.ts".into()), (State::Whole, 5 << 40, "b/b-1-0.ts".into())];
         assert_eq!(read(&index), (expected.to_vec(), false));
@@ -288,7 +287,7 @@ mod tests {
         let path = scratch.0.join(NAME);
         let whole = fs::read(&path).unwrap();
         for cut in 0..whole.len() {
-            // cut off, or with zeros from there on, more than a line may have
+            // the last line cut off, or with zeros after it, more than a line may have
             for zeros in [0, 5000] {
                 let mut text = whole[..cut].to_vec();
                 text.resize(cut + zeros, 0);

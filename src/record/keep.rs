@@ -1,6 +1,5 @@
-//! The thread that keeps recordings: it mends the index and playlists, deletes what is too much, and
-//! answers requests for the list. The thread that writes does not wait for it, unless it is very far
-//! behind.
+//! The thread that keeps recordings: it mends the index and playlists, deletes recordings above the limits, and
+//! answers requests for the list. The writer waits for it only if the message queue is full.
 
 use std::collections::HashMap;
 use std::io::{self, ErrorKind};
@@ -19,9 +18,9 @@ use crate::conf::Record;
 use crate::listing::{self, Listed, Segments};
 use crate::session::Asked;
 
-/// Messages to the thread.
-pub(super) enum News {
-    /// A file was made; it is busy until it is closed.
+/// A message to the thread.
+pub(super) enum Message {
+    /// A file was created; it is busy until it is closed.
     Opened {
         id: usize,
         path: PathBuf,
@@ -35,83 +34,83 @@ pub(super) enum News {
     },
     /// A request for the list.
     Asked(Asked),
-    /// There are these rules from here on.
+    /// The rules that apply from now on, and their number.
     Rules(Vec<Arc<Record>>, usize),
-    /// The thread that writes has ended.
+    /// The writer has ended.
     Over,
 }
 
-/// The end of a file.
+/// The way in which a file ended.
 pub(super) enum End {
     Whole,
-    /// A whole segment, which is to be listed.
+    /// A whole segment, which must be listed.
     Segment(Listed),
-    /// It could not be written on.
+    /// Writing failed.
     Broken,
-    /// It is deleted again.
+    /// The file was deleted.
     Empty,
 }
 
 pub(super) struct Keeper {
-    /// All rules, and the folder of each when it was last looked at.
+    /// All rules, and the home of each when it was last checked.
     rules: Vec<(Arc<Record>, Option<Home>)>,
     folders: Vec<Arc<Folder>>,
     care: Vec<Care>,
     sync: Pace,
     busy: Busy,
-    /// The number of the rules that it goes by.
-    heard: Arc<AtomicUsize>,
-    /// The time of the next look whether there is too much.
+    /// The number of the rules that were last applied.
+    applied: Arc<AtomicUsize>,
+    /// The time of the next check of the limits.
     due: Instant,
-    /// The places of the lines of files that are being written.
+    /// The offsets of the index lines of files that are being written.
     lines: HashMap<usize, u64>,
-    /// Files that were closed while a folder is healed, which still takes them for busy.
+    /// Files that were closed while a folder is healed: until its end they count as busy.
     closed: Option<Vec<PathBuf>>,
-    /// A message that came meanwhile, and is acted on behind that.
-    held: Option<News>,
+    /// A message that ended the healing, and is handled after it.
+    held: Option<Message>,
 }
 
 /// The state of a folder.
 #[derive(Default)]
 struct Care {
-    /// The first that was recorded here since the start.
+    /// The first recording in this folder since the start.
     first: Option<String>,
-    /// Something has changed since it was looked whether there is too much.
+    /// The folder has changed since the limits were last checked.
     changed: bool,
-    /// The index is not what the folder is, or may not be.
+    /// The index may differ from the folder.
     wrong: bool,
-    /// The index has all that the folder has, in its order.
+    /// The index contains all recordings of the folder, in their order.
     ordered: bool,
-    /// It was looked through as after a loss of power, with its playlists.
+    /// The folder and its playlists were checked as after a power failure.
     settled: bool,
     healed: Option<Instant>,
-    /// The last faults that the log was told, of the index and of deletion.
+    /// The last faults that were logged, of the index and of deletion.
     untidy: String,
     undeleted: String,
-    /// The pause until the index is compared with the folder again.
+    /// The interval until the index is compared with the folder again.
     rest: Duration,
 }
 
-/// So much may be told that the thread has not heard yet.
-pub(super) const NEWS: usize = 128;
-/// The shortest time between two looks whether there is too much.
-const TIDY: Duration = Duration::from_secs(5);
-/// Looking at large folders takes a share of one in so many of the time.
+/// The maximum number of waiting messages.
+pub(super) const MAX_MESSAGES: usize = 128;
+/// The shortest interval between checks of the limits.
+const TIDY_INTERVAL: Duration = Duration::from_secs(5);
+/// Checks of large folders take at most this fraction of the time: one part in 20.
 const TIDY_SHARE: u32 = 20;
-/// The same for comparing the index with the folder.
-const HEAL: Duration = Duration::from_secs(60);
+/// The same two values for comparing the index with the folder.
+const HEAL_INTERVAL: Duration = Duration::from_secs(60);
 const HEAL_SHARE: u32 = 100;
 
 impl Keeper {
-    /// One that has no folder yet.
-    pub(super) fn new(sync: Pace, busy: Busy, heard: Arc<AtomicUsize>) -> Self {
+    /// A keeper without folders.
+    pub(super) fn new(sync: Pace, busy: Busy, applied: Arc<AtomicUsize>) -> Self {
         Self {
             rules: Vec::new(),
             folders: Vec::new(),
             care: Vec::new(),
             sync,
             busy,
-            heard,
+            applied,
             due: Instant::now(),
             lines: HashMap::new(),
             closed: None,
@@ -119,54 +118,55 @@ impl Keeper {
         }
     }
 
-    /// Works until all is written.
-    pub(super) fn run(mut self, news: &Receiver<News>) {
+    /// Handles messages until the writer has ended.
+    pub(super) fn run(mut self, news: &Receiver<Message>) {
         loop {
-            // before messages: requests may come all the time
+            // before messages, because requests may arrive continuously
             let begun = Instant::now();
             if begun >= self.due {
                 self.look_again();
                 (0..self.folders.len()).for_each(|at| self.tidy(at, news));
-                self.due = Instant::now() + TIDY.max(begun.elapsed() * TIDY_SHARE);
+                self.due = Instant::now() + TIDY_INTERVAL.max(begun.elapsed() * TIDY_SHARE);
             }
             let next = self
                 .held
                 .take()
                 .map_or_else(|| news.recv_timeout(self.due.saturating_duration_since(Instant::now())), Ok);
             match next {
-                Ok(News::Over) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(news) => self.hear(news),
+                Ok(Message::Over) | Err(RecvTimeoutError::Disconnected) => return,
+                Ok(news) => self.handle(news),
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
     }
 
-    fn hear(&mut self, news: News) {
+    fn handle(&mut self, news: Message) {
         match news {
-            News::Opened { id, path, rule } => {
+            Message::Opened { id, path, rule } => {
                 self.look_again();
                 self.opened(id, &path, &rule);
             }
-            News::Closed { id, path, rule, end } => {
+            Message::Closed { id, path, rule, end } => {
                 self.closed(id, &path, &rule, &end);
                 match &mut self.closed {
                     Some(closed) => closed.push(path),
                     None => self.busy.free(&path),
                 }
             }
-            News::Asked(asked) => {
+            Message::Asked(asked) => {
                 self.look_again();
                 asked.answer(|query| super::list::list(&self.folders, query));
             }
-            News::Rules(rules, number) => {
+            Message::Rules(rules, number) => {
                 self.follow(&rules);
-                self.heard.store(number, Relaxed);
+                self.applied.store(number, Relaxed);
             }
-            News::Over => {}
+            Message::Over => {}
         }
     }
 
-    /// A link may lead elsewhere, or a card may have come or gone. While a folder is healed all stays.
+    /// Applies the rules again if a link leads elsewhere, or a card was inserted or removed; not while a folder is
+    /// healed.
     fn look_again(&mut self) {
         if self.closed.is_none() && self.rules.iter().any(|(rule, home)| Home::of(rule) != *home) {
             let rules: Vec<_> = self.rules.iter().map(|(rule, _)| rule.clone()).collect();
@@ -174,30 +174,31 @@ impl Keeper {
         }
     }
 
-    /// Hears messages while a folder is healed. The healing ends if its rules may end, or all does.
-    fn hear_meanwhile(&mut self, news: &Receiver<News>) -> io::Result<()> {
+    /// Handles messages while a folder is healed. New rules, or the end, stop the healing.
+    fn handle_meanwhile(&mut self, news: &Receiver<Message>) -> io::Result<()> {
         while self.held.is_none() {
             match news.try_recv() {
                 Err(TryRecvError::Empty) => return Ok(()),
-                Err(TryRecvError::Disconnected) => self.held = Some(News::Over),
-                Ok(one @ (News::Rules(..) | News::Over)) => self.held = Some(one),
+                Err(TryRecvError::Disconnected) => self.held = Some(Message::Over),
+                Ok(one @ (Message::Rules(..) | Message::Over)) => self.held = Some(one),
                 Ok(one) if self.is_elsewhere(&one) => self.held = Some(one),
-                Ok(one) => self.hear(one),
+                Ok(one) => self.handle(one),
             }
         }
         Err(ErrorKind::Interrupted.into())
     }
 
-    /// Whether a file was made where no folder is yet: the card came, or a link to it, since that was looked at.
-    fn is_elsewhere(&self, news: &News) -> bool {
-        let News::Opened { path, rule, .. } = news else { return false };
+    /// Whether a file was created in a folder that is not known yet, because a card or a link appeared since the
+    /// last check.
+    fn is_elsewhere(&self, news: &Message) -> bool {
+        let Message::Opened { path, rule, .. } = news else { return false };
         let is_its =
             |folder: &&Arc<Folder>| folder.rules.iter().any(|own| own.path == rule.path && own.mounted == rule.mounted);
         !self.folders.iter().find(is_its).is_some_and(|folder| path.starts_with(folder.path()))
     }
 
-    /// Goes by these rules from here on. A folder whose rules are others is looked through
-    /// as at a start: it may hold what nobody has known before.
+    /// Applies these rules. A folder whose rules have changed is checked as at a start: it may contain recordings
+    /// that no earlier rule covered.
     fn follow(&mut self, rules: &[Arc<Record>]) {
         let mut before: Vec<_> = self.folders.drain(..).zip(self.care.drain(..)).collect();
         self.rules = rules.iter().map(|rule| (rule.clone(), Home::of(rule))).collect();
@@ -238,7 +239,7 @@ impl Keeper {
         });
         match added {
             Ok(at) => _ = lines.insert(id, at),
-            Err(error) => care.lack(folder, &error),
+            Err(error) => care.index_failed(folder, &error),
         }
         care.first.get_or_insert(name);
     }
@@ -253,7 +254,7 @@ impl Keeper {
         if let Some(at) = line
             && let Err(error) = folder.index.set(at, state, size, &name)
         {
-            care.lack(folder, &error);
+            care.index_failed(folder, &error);
         }
         match end {
             End::Segment(about) => {
@@ -262,17 +263,17 @@ impl Keeper {
                     care.wrong = true;
                 }
             }
-            // it plays up to where it is cut off
+            // the file can be played up to the point where it is cut off
             End::Broken => care.wrong = true,
             End::Whole | End::Empty => {}
         }
     }
 
-    /// Mends the index of a folder and deletes what is too much, if it is time.
-    fn tidy(&mut self, at: usize, news: &Receiver<News>) {
+    /// Mends the index of a folder and deletes recordings above the limits, if it is time.
+    fn tidy(&mut self, at: usize, news: &Receiver<Message>) {
         let (Some(folder), Some(care)) = (self.folders.get(at).cloned(), self.care.get_mut(at)) else { return };
         if !folder.is_there() {
-            // another card may come
+            // another card may be inserted
             *care = Care { changed: true, ..Care::default() };
             return;
         }
@@ -302,13 +303,13 @@ impl Keeper {
             }
         }
         match trouble {
-            Some(trouble) => complain(&folder, &mut care.undeleted, trouble),
+            Some(trouble) => log_once(&folder, &mut care.undeleted, trouble),
             None => care.undeleted.clear(),
         }
     }
 
-    /// Makes the index and the playlists of a folder agree with it.
-    fn heal(&mut self, at: usize, folder: &Folder, news: &Receiver<News>) {
+    /// Makes the index and the playlists of a folder agree with its files.
+    fn heal(&mut self, at: usize, folder: &Folder, news: &Receiver<Message>) {
         let Some(care) = self.care.get_mut(at) else { return };
         let begun = Instant::now();
         let (thorough, was_wrong) = (!care.settled, std::mem::take(&mut care.wrong));
@@ -327,10 +328,10 @@ impl Keeper {
                     return;
                 }
                 let trouble = format!("what is there is not kept in order or listed as it should be: {error}");
-                complain(folder, &mut care.untidy, trouble);
+                log_once(folder, &mut care.untidy, trouble);
             }
         }
-        care.rest = HEAL.max(begun.elapsed() * HEAL_SHARE);
+        care.rest = HEAL_INTERVAL.max(begun.elapsed() * HEAL_SHARE);
         care.healed = Some(Instant::now());
     }
 
@@ -340,9 +341,9 @@ impl Keeper {
         folder: &Folder,
         thorough: bool,
         was_wrong: bool,
-        news: &Receiver<News>,
+        news: &Receiver<Message>,
     ) -> io::Result<()> {
-        let faults = heal::look(folder, thorough, &mut || self.hear_meanwhile(news))?;
+        let faults = heal::look(folder, thorough, &mut || self.handle_meanwhile(news))?;
         let first = self.care.get(at).and_then(|care| care.first.as_deref());
         let was_right = !heal::mend(folder, first, faults)?;
         if let Some(care) = self.care.get_mut(at) {
@@ -360,9 +361,9 @@ impl Keeper {
                 remove_empty: &|path| thorough && folder.remove_empty(path),
                 is_busy: &|path| folder.busy.has(path),
             };
-            match listing::mend(&segments, &mut || self.hear_meanwhile(news)) {
+            match listing::mend(&segments, &mut || self.handle_meanwhile(news)) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => return Err(error),
-                // the others are mended all the same
+                // the other playlists are mended anyway
                 mended => result = std::mem::replace(&mut result, Ok(())).and(mended),
             }
             Ok(())
@@ -372,22 +373,22 @@ impl Keeper {
 }
 
 impl Care {
-    /// A recording's name in the folder. A link may lead elsewhere by now, which is soon seen.
+    /// A recording's name in the folder; `None` if a link leads elsewhere now, which the next check finds.
     fn name(&mut self, folder: &Folder, path: &Path) -> Option<String> {
         let name = path.strip_prefix(folder.path()).ok().and_then(Path::to_str);
         self.wrong |= name.is_none();
         name.map(str::to_string)
     }
 
-    /// The index has not taken something; it will be found in the folder.
-    fn lack(&mut self, folder: &Folder, error: &io::Error) {
+    /// Handles a failed write to the index: healing will find the file in the folder.
+    fn index_failed(&mut self, folder: &Folder, error: &io::Error) {
         log::debug!("recording to {}: the index does not take it: {error}", folder.path().display());
         self.wrong = true;
     }
 }
 
-/// Says what is wrong, once.
-fn complain(folder: &Folder, said: &mut String, trouble: String) {
+/// Logs a fault once.
+fn log_once(folder: &Folder, said: &mut String, trouble: String) {
     if *said != trouble {
         log::warn!("recording to {}: {trouble}", folder.path().display());
         *said = trouble;

@@ -5,7 +5,7 @@ use crate::container::flv::recorded::Summary;
 use crate::container::{FLV, Form, MP4, Recorded, TS};
 use crate::media::{Ticks, Tracks};
 
-/// A format of files.
+/// The layout of files in one format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct FileLayout(FileFormat);
 
@@ -28,35 +28,34 @@ impl FileLayout {
         self.form().extension
     }
 
-    /// Whether files are segments in a folder of the stream's, with a playlist.
+    /// Whether files are segments in a folder of the stream, with a playlist.
     pub(super) fn is_segments(self) -> bool {
         self.0 == FileFormat::Hls
     }
 
-    /// The head of a file.
+    /// The bytes at the start of a file.
     pub(super) fn begin(self, tracks: &Tracks) -> Vec<u8> {
         (self.recorded().begin)(tracks)
     }
 
-    /// Whether `rebase` has something to do.
+    /// Whether `rebase` changes units.
     pub(super) fn rebases(self) -> bool {
         self.recorded().rebase.is_some()
     }
 
-    /// Moves a unit, of which `first` are the first bytes, to where it is in a file that
-    /// begins at `origin`.
+    /// Changes the times in a unit, given its first bytes, for a file that begins at `origin`.
     pub(super) fn rebase(self, first: &mut [u8], origin: Ticks, tracks: &Tracks) {
         if let Some(rebase) = self.recorded().rebase {
             rebase(first, origin, tracks);
         }
     }
 
-    /// Bytes that are to be written over when the file is closed.
+    /// The number of bytes that are overwritten when the file is closed.
     pub(super) fn patch(self) -> usize {
         self.recorded().patch.as_ref().map_or(0, |patch| patch.len)
     }
 
-    /// These bytes, and where.
+    /// The bytes that are overwritten when the file is closed, and their offset.
     pub(super) fn finish(self, tracks: &Tracks, summary: &Summary) -> Option<(u64, Vec<u8>)> {
         self.recorded().patch.as_ref().map(|patch| (patch.at, (patch.write)(tracks, summary)))
     }

@@ -12,18 +12,19 @@ use crate::listing;
 use crate::session::{MOST_TOLD, Told};
 use crate::wire::iso8601;
 
-/// Of so many streams in segments the index is gone through at once, and so often at most.
-const STREAMS: usize = 256;
-const PASSES: usize = 8;
+/// The maximum number of streams in segments that are collected in one pass over the index, and the maximum number
+/// of passes.
+const MAX_STREAMS: usize = 256;
+const MAX_PASSES: usize = 8;
 
-/// The question: `stream=NAME`, and `before=UNIX_MS` for those that began earlier.
+/// The request: `stream=NAME`, and `before=UNIX_MS` for recordings that began earlier.
 struct Wanted<'a> {
     stream: Option<&'a str>,
     before: u64,
     newest: BinaryHeap<Reverse<Listed>>,
 }
 
-/// The recordings of the streams that `query` asks for. Those that cannot be read are left out.
+/// The recordings that `query` asks for. Those that cannot be read are left out.
 pub(super) fn list(folders: &[Arc<Folder>], query: &str) -> Vec<Told> {
     let wanted = |name: &str| query.split('&').find_map(|pair| pair.strip_prefix(name)?.strip_prefix('='));
     let before = wanted("before").and_then(|before| before.parse().ok()).unwrap_or(u64::MAX);
@@ -32,32 +33,32 @@ pub(super) fn list(folders: &[Arc<Folder>], query: &str) -> Vec<Told> {
         wanted.look(folder, number);
     }
     let mut newest = wanted.newest.into_sorted_vec();
-    // of two that have one name the first is served
+    // of two recordings with one name the first is served
     newest.sort_by_key(|Reverse(one)| one.folder);
     newest.iter().filter_map(|Reverse(one)| one.tell(folders.get(one.folder)?)).collect()
 }
 
-/// The entry of a recording: that of one in segments is its playlist, for all that are left.
+/// The entry of a recording. A recording in segments is listed by its playlist, with all segments that still exist.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Listed {
-    /// In milliseconds since 1970.
+    /// The start time in milliseconds since 1970.
     begun: u64,
     stream: String,
     name: String,
-    /// None of a file, which says so itself.
+    /// The size of all segments; `None` for a file, whose size is read from it.
     size: Option<u64>,
-    /// The number of its folder.
+    /// The index of its folder.
     folder: usize,
 }
 
-/// The segments of some streams, in the order of their names: memory does not grow with the number of all.
+/// The segments of a limited number of streams, in the order of the streams' names.
 #[derive(Default)]
 struct Segments {
-    /// The begin of the first of a stream, and the bytes of all.
+    /// The start of the first segment of a stream, and the size of all.
     streams: BTreeMap<String, (u64, u64)>,
-    /// Those up to this one are known.
+    /// Streams up to this name were collected before.
     after: String,
-    /// There are others behind them.
+    /// Further streams follow.
     more: bool,
 }
 
@@ -72,7 +73,7 @@ impl Segments {
             return;
         }
         if !self.streams.contains_key(stream) {
-            if self.streams.len() >= STREAMS {
+            if self.streams.len() >= MAX_STREAMS {
                 self.more = true;
                 match self.streams.last_entry() {
                     Some(last) if last.key().as_str() > stream => _ = last.remove(),
@@ -90,7 +91,7 @@ impl Segments {
 impl Wanted<'_> {
     fn look(&mut self, folder: &Folder, number: usize) {
         let mut segments = Segments::default();
-        for pass in 0..PASSES {
+        for pass in 0..MAX_PASSES {
             each(folder, &mut |name, size| {
                 let Some(known) = folder.known(name) else { return };
                 let (begun, stream) = (known.begun, known.stream);
@@ -128,9 +129,9 @@ impl Wanted<'_> {
     }
 }
 
-/// Shows all names of a folder, and their sizes as far as the index has them.
+/// Passes all names of a folder to `show`, with their sizes if the index has them.
 fn each(folder: &Folder, show: &mut dyn FnMut(&str, Option<u64>)) {
-    // a card that cannot be written to has no index; one that is not there has nothing
+    // a card that cannot be written to has no index; a missing card has no files
     let _ = if folder.index.is_readable() {
         let shown = folder.index.each(&mut |line| match line.state {
             State::Gone => {}
@@ -150,11 +151,11 @@ impl Listed {
     fn tell(&self, folder: &Folder) -> Option<Told> {
         let Self { begun, stream, name, size, .. } = self;
         let path = folder.path().join(if size.is_some() { stream } else { name });
-        // the index is not mended yet
+        // the file was deleted, and the index is not mended yet
         let about = fs::metadata(path).ok()?;
         let size = size.unwrap_or(about.len());
         let date = iso8601(UNIX_EPOCH + Duration::from_millis(*begun));
-        // names have nothing that JSON would have to escape
+        // names contain no characters that JSON would have to escape
         let text = format!(
             "{{\"stream_name\":\"{stream}\",\"file\":\"/record/{name}\",\"size\":{size},\"begin_unix_ms\":{begun},\"begin\":\"{date}\"}}"
         );

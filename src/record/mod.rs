@@ -1,8 +1,8 @@
-//! Recordings: streams that are written to files, by threads that each disk has of its own.
+//! Recordings: streams that are written to files. Each disk has threads of its own.
 //!
-//! A session is a viewer of a stream; it copies what it gets into blocks of a bounded
-//! account, and the thread writes them. Frames that a slow disk does not take in time are not
-//! recorded, up to the next key frame; nobody else notices, nor does another disk.
+//! A session is a viewer of a stream; it copies units into blocks of a bounded account, and the writer writes them.
+//! Frames that a slow disk does not accept in time are not recorded, up to the next key frame. Neither other
+//! viewers nor other disks are affected.
 
 mod disk;
 mod error;
@@ -43,63 +43,64 @@ pub use error::Unready;
 use layout::FileLayout;
 use recording::{Live, Recording, no_card};
 
-/// All that is being recorded.
+/// All recordings.
 pub struct Recorder {
     core: Arc<Core>,
     state: Arc<Mutex<State>>,
-    /// Once something is to be recorded.
+    /// Watches publishers; started with the first rule.
     watcher: Option<Task<()>>,
 }
 
-/// Threads for disks that nothing is recorded to yet. They end where this is dropped.
+/// Threads for disks without recordings so far. They end when this is dropped.
 pub struct Prepared(Vec<Disk>);
 
-/// The rules, and the recordings that run.
+/// The rules, and the current recordings.
 #[derive(Default)]
 struct State {
     rules: Vec<Arc<Record>>,
     disks: Disks,
     sessions: Vec<Running>,
-    /// The recordings that somebody has ended, as long as their publishers are there.
+    /// Recordings that were ended on request, while their publishers stay.
     ended: Vec<Ended>,
 }
 
 struct Running {
     rule: Arc<Record>,
     recording: Live,
-    /// The publisher that was there at the last look.
+    /// The publisher at the last check.
     of: Option<Ticket>,
-    /// The time at which the stream was last seen with a publisher.
+    /// The time at which the stream last had a publisher.
     live: Instant,
-    /// Its file is closed in order when this is dropped. One that waits for its card has none.
+    /// The task of the session; its file is closed properly when the task is dropped. `None` while the card is
+    /// missing.
     task: Option<Task<()>>,
 }
 
-/// A recording that somebody has ended: it begins anew with another publisher.
+/// A recording that was ended on request: it begins again with another publisher.
 struct Ended {
     rule: Arc<Record>,
     stream: Name,
     of: Option<Ticket>,
 }
 
-/// The ids of recordings begin with this.
+/// The prefix of the ids of recordings.
 pub(crate) const KIND: &str = "RECORD";
-/// The time from one look for publishers, and for cards, to the next.
-const LOOK: Duration = Duration::from_millis(200);
-/// The same while nothing is recorded: for threads that have not heard of the rules yet.
-const IDLE: Duration = Duration::from_secs(1);
-/// A file is closed when nobody has published for so long: a publisher that comes back begins another.
-const GONE: Duration = Duration::from_secs(1);
-/// The time that the threads have to bring all to the disk in the end.
-const LAST_WRITES: Duration = Duration::from_secs(5);
+/// The interval between checks for publishers and cards.
+const CHECK_INTERVAL: Duration = Duration::from_millis(200);
+/// The same while nothing is recorded: needed for threads that have not received the rules.
+const IDLE_INTERVAL: Duration = Duration::from_secs(1);
+/// The time without a publisher after which a file is closed: a publisher that returns later begins another file.
+const CLOSE_DELAY: Duration = Duration::from_secs(1);
+/// The time that the threads have at the end to write all data to the disk.
+const END_TIMEOUT: Duration = Duration::from_secs(5);
 
 impl Recorder {
-    /// One that records nothing yet.
+    /// A recorder without recordings.
     pub fn new(core: &Arc<Core>) -> Self {
         Self { core: core.clone(), state: Arc::default(), watcher: None }
     }
 
-    /// Makes ready for what `config` asks for; nothing changes before `follow`.
+    /// Prepares for the rules of `config`; nothing changes before `follow`.
     pub fn prepare(&self, config: &Config) -> Result<Prepared, Unready> {
         if let Some((key, fault)) = config.refused_link() {
             return Err(Unready::Link(key, fault));
@@ -108,8 +109,8 @@ impl Recorder {
         lock(&self.state).disks.prepare(&self.core, &config).map(Prepared)
     }
 
-    /// Goes by the configuration as it is now: recordings whose rules differ at most in what is kept go on
-    /// untouched, and those without a rule have ended before others begin.
+    /// Applies the current configuration. A recording continues if its rule differs only in what is kept.
+    /// Recordings without a rule have ended before others begin.
     pub async fn follow(&mut self, Prepared(disks): Prepared) {
         let config = self.core.config().followed();
         let mut before = lock(&self.state).rules.clone();
@@ -131,7 +132,7 @@ impl Recorder {
         kept.extend(replaced.iter().map(|(_, wanted)| wanted.clone()));
         let gone: Vec<_> = {
             let mut state = lock(&self.state);
-            // the threads hear of all rules at once
+            // the threads receive all rules at once
             state.rules = kept;
             state.disks.set_changed(false);
             let State { sessions, ended, .. } = &mut *state;
@@ -162,7 +163,7 @@ impl Recorder {
         state.look(&self.core);
     }
 
-    /// Closes all files.
+    /// Ends all recordings and closes their files.
     pub async fn stop(self) {
         let Some(watcher) = self.watcher else { return };
         watcher.cancel().await;
@@ -170,28 +171,28 @@ impl Recorder {
         let last: Vec<Weak<Recording>> = sessions.iter().map(|running| running.recording.weak()).collect();
         drop(sessions);
         let threads = lock(&self.state).disks.end();
-        let end = Instant::now() + LAST_WRITES;
-        // they end when nobody is left to give them a job
+        let end = Instant::now() + END_TIMEOUT;
+        // they end when all senders of jobs are dropped
         while !threads.iter().flatten().all(JoinHandle::is_finished) && Instant::now() < end {
             Timer::after(Duration::from_millis(10)).await;
         }
-        // of those that their disk has not taken
+        // recordings with jobs that the disk has not accepted
         last.iter().filter_map(Weak::upgrade).for_each(|recording| recording.end());
     }
 }
 
 impl State {
-    /// Looks at all that there is.
+    /// Checks all streams and recordings.
     fn look(&mut self, core: &Arc<Core>) {
         let now = Instant::now();
         self.disks.tell(&self.rules);
         self.let_go(core);
         let left_out = core.hub.streams().iter().map(|stream| self.attend(core, stream, now)).sum();
         core.recorded.leaves_out(left_out);
-        self.sessions.retain(|running| now.saturating_duration_since(running.live) < GONE);
+        self.sessions.retain(|running| now.saturating_duration_since(running.live) < CLOSE_DELAY);
     }
 
-    /// Notes which recordings somebody has ended, and forgets those whose publishers are gone.
+    /// Collects recordings that were ended on request, and forgets those whose publishers have left.
     fn let_go(&mut self, core: &Core) {
         let ended = self.sessions.extract_if(.., |one| one.task.as_ref().is_some_and(Task::is_finished));
         self.ended.extend(ended.map(|one| Ended { stream: one.recording.stream.clone(), rule: one.rule, of: one.of }));
@@ -202,7 +203,7 @@ impl State {
         });
     }
 
-    /// Sees to it that a stream is recorded if it is published: the number of rules for which it has no place.
+    /// Records a published stream by all rules that match. Gives the number of rules whose recording was refused.
     fn attend(&mut self, core: &Arc<Core>, stream: &Stream, now: Instant) -> usize {
         let is_live = stream.is_live();
         let rules = self.rules.clone();
@@ -210,8 +211,7 @@ impl State {
         wanted.filter(|rule| self.record(core, rule, stream, now).is_none()).count()
     }
 
-    /// Sees to it that a stream that is published is recorded by a rule, or waits for its card: none if it has no
-    /// place.
+    /// Records a published stream by a rule, or lets it wait for its card; `None` if it was refused.
     fn record(&mut self, core: &Arc<Core>, rule: &Arc<Record>, stream: &Stream, now: Instant) -> Option<()> {
         let (name, of) = (stream.name(), stream.publisher());
         if self.ended.iter().any(|one| Arc::ptr_eq(&one.rule, rule) && one.stream == *name && one.of == of) {
@@ -219,13 +219,13 @@ impl State {
         }
         self.disks.of(rule)?;
         let is_it = |one: &Running| Arc::ptr_eq(&one.rule, rule) && one.recording.stream == *name;
-        // it keeps its place: they stand in the order in which they began
+        // it keeps its position: the list is in the order of beginning
         let place = self.sessions.iter().position(is_it);
         let known = place.map(|at| self.sessions.remove(at));
         let (recording, task) = match known {
             Some(Running { recording, task: Some(task), .. }) if !recording.fails() => (recording, Some(task)),
             Some(Running { recording, task, .. }) if is_out(rule) => {
-                // another may have its place meanwhile
+                // another recording may use its place meanwhile
                 drop(task);
                 (recording, None)
             }
@@ -256,7 +256,7 @@ impl State {
         Some(())
     }
 
-    /// Whether a recording may begin, or wait: as many may wait as may be written.
+    /// Whether a further recording may begin or wait; each has the limit `recording.max`.
     fn has_place(&self, core: &Core, name: &Name, is_like: impl Fn(&Running) -> bool) -> Option<()> {
         let is_full = self.sessions.iter().filter(|one| is_like(one)).count() >= core.config().recording.max;
         if is_full {
@@ -265,8 +265,8 @@ impl State {
         (!is_full).then_some(())
     }
 
-    /// Ends the newest recording of an address that publishes more than `connections.per_peer` leaves it, if
-    /// there is no place for a stream of another address.
+    /// Ends the newest recording of an address that publishes more than its share under `connections.per_peer`, if
+    /// a stream of another address needs the place.
     fn give_way(&mut self, core: &Core, to: &Name) {
         let config = core.config();
         let takers = |name: &Name| -> Takers { [core.hub.find(name).and_then(|one| one.publisher_peer()), None] };
@@ -300,13 +300,13 @@ impl State {
 }
 
 impl Running {
-    /// Whether it has one of the places of those that are written.
+    /// Whether it is being written.
     fn writes(&self) -> bool {
         self.task.as_ref().is_some_and(|task| !task.is_finished())
     }
 }
 
-/// Whether its card is not there.
+/// Whether the rule's card is missing.
 fn is_out(rule: &Record) -> bool {
     rule.mounted && !may_be_mounted(Path::new(&rule.path))
 }
@@ -315,19 +315,19 @@ fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Begins and ends sessions as publishers come and go.
+/// Begins and ends sessions when publishers come and go.
 async fn watch(core: Arc<Core>, state: Arc<Mutex<State>>, mut events: Reader) {
     loop {
         let is_idle = lock(&state).sessions.is_empty();
-        let look = Instant::now() + if is_idle { IDLE } else { LOOK };
-        // events may come without end
+        let look = Instant::now() + if is_idle { IDLE_INTERVAL } else { CHECK_INTERVAL };
+        // events may arrive continuously
         while Instant::now() < look {
             let next = std::future::poll_fn(|cx| events.poll_next(cx));
             let due = async {
                 Timer::at(look).await;
                 None
             };
-            // where some were missed, all is looked at
+            // after missed events everything is checked
             let Some(event) = or(next, due).await else { break };
             let is_ours = matches!(event.kind, EventKind::Published | EventKind::Unpublished);
             if is_ours && let Some(stream) = core.hub.find(&event.name) {
@@ -335,7 +335,7 @@ async fn watch(core: Arc<Core>, state: Arc<Mutex<State>>, mut events: Reader) {
                 state.let_go(&core);
                 state.attend(&core, &stream, Instant::now());
                 if is_idle && !state.sessions.is_empty() {
-                    break; // what has begun is looked at more often
+                    break; // a recording that has begun is checked more often
                 }
             }
         }

@@ -1,5 +1,4 @@
-//! A recording, as its session and the thread that writes know it: the bytes that were written, and
-//! its fault.
+//! A recording, as its session and the writer share it: the number of bytes written, and its fault.
 
 use std::fmt;
 use std::io::{self, ErrorKind};
@@ -13,7 +12,7 @@ use crate::conf::Record;
 use crate::hub::Name;
 use crate::session::{Core, Flood, Recorded, Who};
 
-/// It lasts as long as somebody hands on or writes what is its.
+/// A recording. It exists as long as its session, or data of it to be written.
 pub(super) struct Recording {
     pub(super) rule: Arc<Record>,
     pub(super) layout: FileLayout,
@@ -23,34 +22,34 @@ pub(super) struct Recording {
     state: Mutex<State>,
 }
 
-/// One whose stream is published.
+/// A recording whose stream is published.
 pub(super) struct Live(Arc<Recording>);
 
 struct State {
     who: Who,
-    /// It has begun, and its end is to be told.
+    /// Its begin was logged, so its end must be logged too.
     begun: bool,
     written: u64,
     trouble: Option<Trouble>,
-    /// Nobody publishes any more: it counts no longer.
+    /// The stream has no publisher any more: the recording is no longer counted.
     over: bool,
 }
 
-/// It cannot be written.
+/// The reason why writing fails.
 struct Trouble {
     why: String,
-    /// The last time that it was seen.
+    /// The last time that it occurred.
     seen: Instant,
 }
 
-/// It goes on when nothing was wrong for so long: a full disk has room now and then.
-const STEADY: Duration = Duration::from_secs(4);
-/// So many recordings may tell the log of a fault at once.
-const TOLD: u32 = 100;
-/// Of so many files in ten seconds the log is told that they are whole.
-const FILES: u32 = 200;
+/// The time without errors after which a recording counts as working: a full disk accepts writes now and then.
+const RECOVERY_TIME: Duration = Duration::from_secs(4);
+/// The maximum number of messages about faults in the log per period.
+const MAX_LOGGED: u32 = 100;
+/// The maximum number of completed files in the log per period of ten seconds.
+const MAX_LOGGED_FILES: u32 = 200;
 
-/// The remedies, by the kind of the fault.
+/// The remedies, by the kind of error.
 const REMEDIES: [(ErrorKind, &str); 5] = [
     (ErrorKind::StorageFull, "delete files, or have keep_free or keep_total do it"),
     (ErrorKind::QuotaExceeded, "delete files, or have keep_total do it"),
@@ -59,10 +58,10 @@ const REMEDIES: [(ErrorKind, &str); 5] = [
     (ErrorKind::NotFound, "make the folder, or mount the card"),
 ];
 
-/// The remedy where a rule wants a card.
+/// The remedy if a rule requires a card.
 const NO_CARD: &str = "mount the card there, or leave out mounted = true";
 
-/// The fault of a recording that waits for its card.
+/// The error of a recording that waits for its card.
 pub(super) fn no_card() -> io::Error {
     io::Error::new(ErrorKind::NotFound, "nothing is mounted there")
 }
@@ -74,12 +73,12 @@ impl Recording {
         Arc::new(Self { layout: FileLayout::of(rule.format), rule, stream, recorded, flood, state: Mutex::new(state) })
     }
 
-    /// The session.
+    /// The identity of the session.
     pub(super) fn who(&self) -> Who {
         self.lock().who.clone()
     }
 
-    /// Frames that are handed on are written from here on.
+    /// Logs the begin of the recording, once.
     pub(super) fn begins(&self) {
         let state = &mut *self.lock();
         if !std::mem::replace(&mut state.begun, true) {
@@ -87,12 +86,12 @@ impl Recording {
         }
     }
 
-    /// Something was written.
+    /// Counts written bytes, and logs the end of a fault.
     pub(super) fn wrote(&self, bytes: usize) {
         let state = &mut *self.lock();
         state.written += bytes as u64;
         self.recorded.wrote(bytes);
-        if let Some(trouble) = state.trouble.take_if(|trouble| trouble.seen.elapsed() >= STEADY) {
+        if let Some(trouble) = state.trouble.take_if(|trouble| trouble.seen.elapsed() >= RECOVERY_TIME) {
             if !state.over {
                 self.recorded.mended();
             }
@@ -100,7 +99,7 @@ impl Recording {
         }
     }
 
-    /// It cannot be written: that is said once.
+    /// Counts a failed write, and logs the fault once.
     pub(super) fn failed(&self, error: &io::Error) {
         let state = &mut *self.lock();
         self.recorded.failed();
@@ -120,40 +119,40 @@ impl Recording {
         }
     }
 
-    /// A file was deleted while it was written.
+    /// Logs that a file was deleted while it was written.
     pub(super) fn lost(&self, path: &Path) {
         self.recorded.failed();
         let said = format_args!("recording: {} was deleted while it was written: another file begins", path.display());
         self.tell(log::Level::Warn, &self.lock().who, said);
     }
 
-    /// Whether it cannot be written now.
+    /// Whether writing fails now.
     pub(super) fn fails(&self) -> bool {
         self.lock().trouble.is_some()
     }
 
-    /// Frames have found no room.
+    /// Logs that frames were lost for want of memory.
     pub(super) fn starves(&self) {
         let said = "the disk is too slow: what finds no room in recording.memory is not recorded";
         self.tell(log::Level::Warn, &self.lock().who, format_args!("{said}"));
     }
 
-    /// A file is whole. A stream may have one after the other, of other tracks each.
+    /// Logs a completed file. It is limited, because a stream whose tracks change may cause many files.
     pub(super) fn completes(&self, path: &Path) {
         let state = self.lock();
         let who = &state.who;
-        let passes = who.told && self.flood.passes("files", who.subject(), FILES);
+        let passes = who.told && self.flood.passes("files", who.subject(), MAX_LOGGED_FILES);
         let level = if passes { log::Level::Info } else { log::Level::Debug };
         log::log!(level, "{who} recorded {}", path.display());
     }
 
     fn tell(&self, level: log::Level, who: &Who, said: fmt::Arguments<'_>) {
-        if self.flood.passes("recordings", who.subject(), TOLD) {
+        if self.flood.passes("recordings", who.subject(), MAX_LOGGED) {
             log::log!(level, "{who} {said}");
         }
     }
 
-    /// Tells of its end, behind all that was written.
+    /// Logs the end of the recording, after everything was written.
     pub(super) fn end(&self) {
         let mut state = self.lock();
         if std::mem::take(&mut state.begun) {

@@ -1,4 +1,4 @@
-//! Retention: of each stream the oldest recordings go first, in the order of the index.
+//! Retention: the oldest recordings of each stream are deleted first, in the order of the index.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -13,47 +13,47 @@ use super::layout::FileLayout;
 use crate::conf::Record;
 use crate::listing;
 
-/// So many recordings are deleted at once at most.
-const AT_ONCE: usize = 256;
-/// So many of them are named: a publisher can have one file follow another as fast as it likes.
-const NAMED: usize = 16;
-/// So many streams are told apart; all others together count as one.
-const STREAMS: usize = 512;
-/// Playlists of segments are written anew when some go: so, where there is too much, this
-/// part of what may stay goes with it.
+/// The maximum number of recordings deleted in one call.
+const MAX_DELETED: usize = 256;
+/// The maximum number of deleted recordings that are logged by name: a publisher can cause many short files.
+const MAX_NAMED: usize = 16;
+/// The maximum number of streams that are counted separately; all others together count as one.
+const MAX_STREAMS: usize = 512;
+/// Playlists are rewritten when segments are deleted. To do that less often, a further 1/64 of the limit is deleted
+/// with them.
 const MARGIN: u64 = 64;
-/// Milliseconds from 1970 to 2020: a recording with an earlier time in its name was begun before the
-/// clock of a device was set, and nobody knows how old it is.
+/// Milliseconds from 1970 to 2020. A recording with an earlier time in its name began before the device's clock was
+/// set, so its age is unknown.
 const CLOCK_SET: u64 = 1_577_836_800_000;
 
 /// The recordings of a stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Held {
+struct Usage {
     bytes: u64,
     count: usize,
-    /// Those of them that are not being written.
+    /// The number of those that are not being written.
     whole: usize,
-    /// Of the newest, which stays.
+    /// The size of the newest, which is kept.
     newest: u64,
-    /// The most that it may have.
+    /// The maximum size of all recordings of the stream.
     most: u64,
 }
 
-/// By the hashes of their names.
-type Streams = BTreeMap<u64, Held>;
+/// The streams, by the hashes of their names.
+type Streams = BTreeMap<u64, Usage>;
 
-/// One to delete.
+/// A recording to delete.
 struct Victim {
     at: Option<u64>,
     path: PathBuf,
 }
 
-/// The result.
+/// The result of a deletion.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Done {
-    /// Some were not there any more: the index is to be mended.
+    /// Some files did not exist any more: the index must be mended.
     pub(super) missed: bool,
-    /// There is more to be deleted.
+    /// Further recordings must be deleted.
     pub(super) more: bool,
 }
 
@@ -62,9 +62,9 @@ pub(super) fn keeps_all(rule: &Record) -> bool {
     rule.keep_size.0 == 0 && rule.keep_total.0 == 0 && rule.keep_age.0.is_zero() && rule.keep_free.0 == 0
 }
 
-/// Deletes what is too much or too old by the rule. If the index has not all, as when it finds no
-/// room, the oldest go first by their names. If the folder cannot be read either, the index is
-/// better than nothing.
+/// Deletes recordings that exceed the rule's limits of size or age. If the index is incomplete, for example because
+/// the disk was full, the oldest are chosen by their names. If the folder cannot be read either, the index is used
+/// anyway.
 pub(super) fn enforce(folder: &Folder, rule: &Record, has_all: bool) -> io::Result<Done> {
     let is_usable = folder.index.is_usable();
     let oldest = match has_all && is_usable {
@@ -101,7 +101,7 @@ pub(super) fn enforce(folder: &Folder, rule: &Record, has_all: bool) -> io::Resu
     delete(folder, rule, &choice.victims)
 }
 
-/// The bytes that a line of the rule's streams counts for.
+/// The parsed name and the size of a line of the rule's streams.
 fn counts<'a>(folder: &Folder, rule: &Record, line: &Line<'a>) -> Option<(Known<'a>, u64)> {
     let known = Known::of(line.name).filter(|known| known.is_of(rule))?;
     let size = match line.state {
@@ -112,10 +112,10 @@ fn counts<'a>(folder: &Folder, rule: &Record, line: &Line<'a>) -> Option<(Known<
     Some((known, size))
 }
 
-/// The key under which a stream counts.
+/// The key under which a stream is counted.
 fn place(streams: &Streams, stream: &str) -> u64 {
     let hash = listing::hash(stream);
-    if streams.len() < STREAMS || streams.contains_key(&hash) { hash } else { 0 }
+    if streams.len() < MAX_STREAMS || streams.contains_key(&hash) { hash } else { 0 }
 }
 
 fn hold(streams: &mut Streams, stream: &str, size: u64, is_whole: bool) {
@@ -126,8 +126,8 @@ fn hold(streams: &mut Streams, stream: &str, size: u64, is_whole: bool) {
     held.whole += usize::from(is_whole);
 }
 
-/// Sets the most bytes of each stream, so that all together have no more than they may: those that
-/// have most give first.
+/// Sets the maximum size of each stream, so that the total stays within the limits. The largest streams are reduced
+/// first.
 fn limit(rule: &Record, streams: &mut Streams, free: u64) {
     let margin = |most: u64| if FileLayout::of(rule.format).is_segments() { most - most / MARGIN } else { most };
     let own = if rule.keep_size.0 > 0 { rule.keep_size.0 } else { u64::MAX };
@@ -136,7 +136,7 @@ fn limit(rule: &Record, streams: &mut Streams, free: u64) {
     }
     let all: u64 = streams.values().map(|held| held.most).sum();
     let lacking = rule.keep_free.0.saturating_sub(free);
-    // bytes that go anyhow make room as well
+    // bytes that are deleted anyway also free space
     let going: u64 = streams.values().map(|held| held.bytes - held.most).sum();
     let mut most = all.saturating_sub(lacking.saturating_sub(going));
     if rule.keep_total.0 > 0 && all > rule.keep_total.0 {
@@ -151,8 +151,8 @@ fn limit(rule: &Record, streams: &mut Streams, free: u64) {
     }
 }
 
-/// The most that each may have so that all have no more than `most`, as far as their
-/// newest let it.
+/// The largest maximum per stream with which the total is not above `most`, given that the newest recordings are
+/// kept.
 fn level(streams: &Streams, most: u64) -> u64 {
     let all = |level: u64| streams.values().map(|held| held.most.min(level).max(held.newest)).sum::<u64>();
     let (mut low, mut high) = (0, most);
@@ -163,7 +163,7 @@ fn level(streams: &Streams, most: u64) -> u64 {
     low
 }
 
-/// Chooses the recordings to delete, as the index is gone through.
+/// Chooses the recordings to delete, in one pass over the index.
 struct Choice<'a> {
     folder: &'a Folder,
     rule: &'a Record,
@@ -188,10 +188,10 @@ impl<'a> Choice<'a> {
             return;
         }
         held.whole = held.whole.saturating_sub(1);
-        if self.victims.len() >= AT_ONCE {
+        if self.victims.len() >= MAX_DELETED {
             return;
         }
-        // the newest of a stream was just closed, though the clock may say that it is old
+        // the newest of a stream was only just closed, even if the clock suggests that it is old
         let too_old = held.whole > 0 && is_too_old(self.rule, self.now, known.begun, &path);
         let too_much = held.bytes > held.most && held.count > 0;
         if too_old || too_much {
@@ -201,12 +201,12 @@ impl<'a> Choice<'a> {
     }
 }
 
-/// Whether a recording ended too long ago. Its file's date says when that was.
+/// Whether a recording ended too long ago, by the date of its file.
 fn is_too_old(rule: &Record, now: Duration, begun: u64, path: &Path) -> bool {
     let is_old = |time: Duration| now.saturating_sub(time) > rule.keep_age.0;
     let ended = || match fs::metadata(path).and_then(|about| about.modified()) {
         Ok(ended) => Some(ended.duration_since(UNIX_EPOCH).unwrap_or_default()),
-        // the deletion will see
+        // the deletion handles it
         Err(error) => (error.kind() == ErrorKind::NotFound).then_some(Duration::ZERO),
     };
     !rule.keep_age.0.is_zero()
@@ -217,7 +217,7 @@ fn is_too_old(rule: &Record, now: Duration, begun: u64, path: &Path) -> bool {
 
 fn delete(folder: &Folder, rule: &Record, victims: &[Victim]) -> io::Result<Done> {
     let (mut lines, mut gone) = (Vec::new(), Vec::new());
-    let mut done = Done { missed: false, more: victims.len() >= AT_ONCE };
+    let mut done = Done { missed: false, more: victims.len() >= MAX_DELETED };
     let mut deleted = 0_usize;
     for Victim { at, path } in victims {
         match fs::remove_file(path) {
@@ -228,15 +228,15 @@ fn delete(folder: &Folder, rule: &Record, victims: &[Victim]) -> io::Result<Done
             }
             Ok(()) => {
                 deleted += 1;
-                let level = if deleted > NAMED { log::Level::Debug } else { log::Level::Info };
+                let level = if deleted > MAX_NAMED { log::Level::Debug } else { log::Level::Info };
                 log::log!(level, "deleted {}, the oldest recording of its stream", path.display());
             }
         }
         lines.extend(at);
         gone.push(path.clone());
     }
-    if deleted > NAMED {
-        log::info!("deleted {} more recordings, each the oldest of its stream", deleted - NAMED);
+    if deleted > MAX_NAMED {
+        log::info!("deleted {} more recordings, each the oldest of its stream", deleted - MAX_NAMED);
     }
     if gone.is_empty() {
         return Ok(done);

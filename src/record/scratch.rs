@@ -1,4 +1,4 @@
-//! A folder for a test, which goes with it.
+//! A folder for a test, which is deleted with it.
 
 use std::fs;
 use std::path::PathBuf;

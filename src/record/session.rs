@@ -1,4 +1,4 @@
-//! One stream on its way to files.
+//! Writes one stream to files.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -17,7 +17,7 @@ use crate::hub::{Next, Step, Unit, Viewer};
 use crate::media::{Ticks, Tracks};
 use crate::session::{Grant, Recorded};
 
-/// A recording that is written.
+/// The session of a recording.
 pub(super) struct Session {
     recording: Arc<Recording>,
     account: Account,
@@ -25,13 +25,13 @@ pub(super) struct Session {
     jobs: SyncSender<Job>,
     tracks: Arc<Tracks>,
     file: Option<Open>,
-    /// The bytes that were not handed on yet, and since when.
+    /// The bytes that are not sent to the writer yet, and the time of the first.
     block: Option<(BlockMut, Instant)>,
-    /// The next unit belongs to another file: it does not continue the one before.
+    /// The next unit begins another file: it does not continue the previous one.
     broken: bool,
-    /// There was no room: what follows waits for a key frame.
-    starved: bool,
-    /// No file before this.
+    /// Memory was refused: recording continues at a key frame.
+    out_of_memory: bool,
+    /// No file is begun before this time.
     pause: Instant,
     next_id: u64,
 }
@@ -39,35 +39,35 @@ pub(super) struct Session {
 /// The file that is being written.
 struct Open {
     id: usize,
-    /// The tracks that it begins with.
+    /// The tracks at the start of the file.
     tracks: Arc<Tracks>,
-    /// It cannot be written.
+    /// Writing has failed.
     failed: Arc<AtomicBool>,
     origin: Ticks,
     newest: Ticks,
     size: u64,
-    /// In days since 1970.
+    /// The day on which it began, in days since 1970.
     day: u64,
     summary: Summary,
-    /// Pays for the bytes that are written over its beginning in the end.
+    /// The charge for the bytes that overwrite the file's beginning at the end.
     patch: Lease,
-    /// Every so many key frames have a mark.
+    /// Every `stride`-th key frame is marked.
     stride: usize,
     starts: usize,
-    /// It does not continue the one before.
+    /// The file does not continue the previous one.
     discontinuity: bool,
 }
 
-/// The bytes that must be free before a recording that had no room goes on.
-pub(super) const ENOUGH: usize = 3 * BLOCK;
-/// The most that a session takes at once.
-const STEP: Step = Step { units: 64, bytes: 256 << 10 };
-/// Bytes wait no longer than this for others to be written with.
-const PATIENCE: Duration = Duration::from_millis(500);
-/// The pause before another file where one could not be written.
-const PAUSE: Duration = Duration::from_secs(2);
-/// The length of segments if the rule does not say.
-const SEGMENT: Duration = Duration::from_secs(6);
+/// The bytes that must be free before a recording continues after memory was refused.
+pub(super) const MIN_FREE: usize = 3 * BLOCK;
+/// The maximum number of units and bytes that are polled at once.
+const MAX_STEP: Step = Step { units: 64, bytes: 256 << 10 };
+/// The longest time that bytes wait for others to be written with them.
+const MAX_DELAY: Duration = Duration::from_millis(500);
+/// The pause after a failed file before the next.
+const RETRY_PAUSE: Duration = Duration::from_secs(2);
+/// The length of segments if the rule gives none.
+const SEGMENT_LENGTH: Duration = Duration::from_secs(6);
 
 impl Session {
     pub(super) fn new(recorded: &Arc<Recorded>, recording: Arc<Recording>, disk: &Disk) -> Self {
@@ -82,20 +82,20 @@ impl Session {
             file: None,
             block: None,
             broken: true,
-            starved: false,
+            out_of_memory: false,
             pause: Instant::now(),
             next_id: 0,
         }
     }
 
-    /// Writes what the viewer gets, until it is dropped or the viewer is sent away.
+    /// Records the viewer's units until it is dropped or the viewer is dismissed.
     pub(super) async fn run(mut self, (mut viewer, _grant): (Viewer, Grant)) {
         let mut units = Vec::new();
         loop {
-            // a new head is with the tracks, which are looked at below
-            let next = std::future::poll_fn(|cx| viewer.poll_next(cx, &mut units, STEP));
+            // a new head belongs to changed tracks, which are checked below
+            let next = std::future::poll_fn(|cx| viewer.poll_next(cx, &mut units, MAX_STEP));
             let patience = async {
-                match self.block.as_ref().map(|(_, since)| *since + PATIENCE) {
+                match self.block.as_ref().map(|(_, since)| *since + MAX_DELAY) {
                     Some(end) => drop(Timer::at(end).await),
                     None => std::future::pending().await,
                 }
@@ -110,7 +110,7 @@ impl Session {
             }
             viewer.kept(units.iter().map(|unit| unit.packed.len()).sum());
             units.drain(..).for_each(|unit| self.take(&unit));
-            if self.block.as_ref().is_some_and(|(_, since)| since.elapsed() >= PATIENCE) {
+            if self.block.as_ref().is_some_and(|(_, since)| since.elapsed() >= MAX_DELAY) {
                 self.hand_on();
             }
             smol::future::yield_now().await;
@@ -119,7 +119,7 @@ impl Session {
 
     fn take(&mut self, unit: &Unit) {
         if unit.discontinuity {
-            // this one tells of tracks that the file does not have
+            // the unit belongs to tracks that the file does not have
             self.broken = true;
             return self.close(None);
         }
@@ -129,15 +129,15 @@ impl Session {
         if self.file.as_ref().is_some_and(|file| file.failed.load(Relaxed)) {
             self.close(None);
             self.broken = true;
-            self.pause = Instant::now() + PAUSE;
+            self.pause = Instant::now() + RETRY_PAUSE;
         }
-        if self.starved && (!unit.start || self.account.available() < ENOUGH) {
+        if self.out_of_memory && (!unit.start || self.account.available() < MIN_FREE) {
             return;
         }
         if unit.start && (self.is_due(unit) || self.file.is_none()) && Instant::now() >= self.pause {
             self.close(Some(unit.at));
             if self.open(unit.at).is_err() {
-                // one without its beginning is of no use
+                // a file without its beginning is useless
                 self.close(None);
                 self.broken = true;
                 return self.starve();
@@ -147,17 +147,17 @@ impl Session {
             return;
         }
         match self.append(unit) {
-            Ok(()) => self.starved = false,
+            Ok(()) => self.out_of_memory = false,
             Err(_) => self.starve(),
         }
     }
 
-    /// Whether the unit, with which a file could begin, is to begin another.
+    /// Whether a unit with which a file can begin must begin another file.
     fn is_due(&self, unit: &Unit) -> bool {
         let Some(file) = &self.file else { return true };
         let Recording { rule, layout, .. } = &*self.recording;
         let length = match rule.length.0 {
-            Duration::ZERO if layout.is_segments() => SEGMENT,
+            Duration::ZERO if layout.is_segments() => SEGMENT_LENGTH,
             length => length,
         };
         let long = u128::try_from((unit.at - file.origin).0).unwrap_or(0) >= length.as_millis();
@@ -199,7 +199,7 @@ impl Session {
         self.put([&begin[..]].into_iter(), begin.len())
     }
 
-    /// Ends the file, where the next begins or with its newest frame.
+    /// Closes the file. It ends at `end`, where the next file begins, or with its newest frame.
     fn close(&mut self, end: Option<Ticks>) {
         self.hand_on();
         let Some(mut file) = self.file.take() else { return };
@@ -212,7 +212,7 @@ impl Session {
         self.send(Job::Close { id: file.id, patch, duration, discontinuity: file.discontinuity });
     }
 
-    /// All of the unit, or nothing.
+    /// Appends the whole unit, or nothing.
     fn append(&mut self, unit: &Unit) -> Result<(), OverBudget> {
         let Some(file) = &self.file else { return Ok(()) };
         let (origin, place) = (file.origin, file.size);
@@ -234,7 +234,7 @@ impl Session {
         Ok(())
     }
 
-    /// Copies `len` bytes into blocks that are all there before the first is touched.
+    /// Copies `len` bytes into blocks. All blocks are allocated before any is filled.
     fn put<'a>(&mut self, slices: impl Iterator<Item = &'a [u8]>, len: usize) -> Result<(), OverBudget> {
         let room = self.block.as_ref().map_or(0, |(block, _)| block.room());
         let blocks = (room..len).step_by(BLOCK).map(|_| BlockMut::new(&self.account, BLOCK));
@@ -256,7 +256,7 @@ impl Session {
         Ok(())
     }
 
-    /// Gives the thread the block as it is.
+    /// Sends the current block to the writer.
     fn hand_on(&mut self) {
         if let (Some((block, _)), Some(file)) = (self.block.take(), &self.file) {
             let id = file.id;
@@ -265,7 +265,7 @@ impl Session {
     }
 
     fn send(&mut self, job: Job) {
-        // there is a place for every block that the account allows
+        // the queue has a place for every block that the account allows
         if self.jobs.try_send(job).is_err()
             && let Some(file) = &self.file
         {
@@ -274,16 +274,16 @@ impl Session {
     }
 
     fn starve(&mut self) {
-        if !self.starved {
+        if !self.out_of_memory {
             self.recording.starves();
         }
-        self.starved = true;
+        self.out_of_memory = true;
         self.recorded.lost();
     }
 }
 
 impl Open {
-    /// Remembers where a key frame begins.
+    /// Stores the time and offset of a key frame.
     fn mark(&mut self, at: Ticks, place: u64) {
         let marks = &mut self.summary.marks;
         if marks.len() == MAX_MARKS {

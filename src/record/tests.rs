@@ -1,4 +1,4 @@
-//! The index, what it is healed from, and what is deleted by it.
+//! Tests of the index, of its healing, and of deletion.
 
 mod recorder;
 
@@ -12,7 +12,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use super::folder::{Busy, Folder, Home};
 use super::heal;
 use super::index::{Index, NAME, State};
-use super::keep::{self, End, Keeper, News};
+use super::keep::{self, End, Keeper, Message};
 use super::queue::Queue;
 use super::recording::Recording;
 use super::retain::enforce;
@@ -30,7 +30,7 @@ fn pace(seconds: u64) -> Pace {
     pace
 }
 
-/// A folder whose only rule says this as well.
+/// A folder with a single rule, which also contains `keys`.
 fn folder(scratch: &Scratch, keys: &str) -> Folder {
     Folder::new(&Home::at(&scratch.0), &rules(scratch, keys), true, Busy::default())
 }
@@ -47,7 +47,7 @@ fn make(folder: &Folder, name: &str, size: usize) {
     fs::write(path, vec![7; size]).unwrap();
 }
 
-/// One that is recorded now, whatever the clock says.
+/// Adds a recording that ends now, whatever the time in its name.
 fn record(folder: &Folder, name: &str, size: usize) {
     make(folder, name, size);
     folder.index.add(State::Whole, size as u64, name).unwrap();
@@ -65,7 +65,7 @@ fn indexed(index: &Index) -> Vec<String> {
     names
 }
 
-/// Mends the index; whether anything was wrong with it.
+/// Mends the index. Gives whether it was wrong.
 fn healed(folder: &Folder, first: Option<&str>, thorough: bool) -> std::io::Result<bool> {
     heal::mend(folder, first, heal::look(folder, thorough, &mut || Ok(()))?)
 }
@@ -85,7 +85,7 @@ fn left(folder: &Folder) -> Vec<String> {
 fn what_was_recorded_first_goes_first_whatever_the_clock_said() {
     let scratch = Scratch::new();
     let folder = folder(&scratch, "keep_size = 1000");
-    // set back by an hour, and not set at all
+    // the clock set back by an hour, and not set at all
     for name in ["cam-1700003600.flv", "cam-1700007200.flv", "cam-1700000001.flv", "cam-12.flv", "cam-20.flv"] {
         record(&folder, name, 400);
     }
@@ -153,7 +153,7 @@ fn what_is_being_recorded_and_the_newest_stay() {
     assert_eq!(left(&folder), ["cam-2.flv", "cam-3.flv", "cam2-1.flv"]);
 }
 
-/// One that began and ended so many seconds ago, as the clock says.
+/// Adds a recording that began and ended this number of seconds ago, by the clock.
 fn record_ago(folder: &Folder, stream: &str, begun: u64, ended: u64) -> String {
     let now = SystemTime::now();
     let name = format!("{stream}-{}.flv", now.duration_since(UNIX_EPOCH).unwrap().as_secs() - begun);
@@ -182,7 +182,7 @@ fn the_newest_that_is_whole_stays_however_old_it_is() {
     for has_all in [true, false] {
         let scratch = Scratch::new();
         let folder = folder(&scratch, "keep_age = \"1h\"");
-        // a clock that was set ahead says so of all
+        // with a clock that is ahead, all recordings seem that old
         record_ago(&folder, "cam1", 9000, 8000);
         let newest = record_ago(&folder, "cam1", 7000, 6000);
         record_ago(&folder, "cam2", 9000, 8000);
@@ -204,10 +204,10 @@ fn others_hands_are_seen() {
     make(&folder, "cam-1700000004.txt", 9);
     assert!(healed(&folder, None, true).unwrap());
     assert_eq!(indexed(&folder.index), ["cam-1700000003.flv", "cam-1700000005.flv"]);
-    // this run begins, with a clock that is not set
+    // this run begins with a clock that is not set
     record(&folder, "cam-7.flv", 9);
     record(&folder, "cam-8.flv", 9);
-    // one is deleted by hand, and others are copied in
+    // a user deletes one file, and adds others
     fs::remove_file(folder.path().join("cam-1700000005.flv")).unwrap();
     for name in ["cam-1700000009.flv", "cam-1600000000.flv"] {
         make(&folder, name, 9);
@@ -216,7 +216,7 @@ fn others_hands_are_seen() {
     let expected = ["cam-1600000000.flv", "cam-1700000003.flv", "cam-1700000009.flv", "cam-7.flv", "cam-8.flv"];
     assert_eq!(indexed(&folder.index), expected);
     assert!(!healed(&folder, Some("cam-7.flv"), false).unwrap(), "nothing is wrong any more");
-    // a line that no rule matches is left alone
+    // a line that no rule matches is not changed
     record(&folder, "door-1700000003.flv", 9);
     healed(&folder, None, false).unwrap();
     assert_eq!(indexed(&folder.index).len(), 6);
@@ -243,7 +243,7 @@ fn what_a_loss_of_power_has_left_is_settled() {
     let mut lines = Vec::new();
     folder.index.each(&mut |line| lines.push((line.state, line.size))).unwrap();
     assert!(lines.contains(&(State::Whole, 5)) && lines.contains(&(State::Open, 0)), "{lines:?}");
-    // zeros in its place
+    // the index is overwritten with zeros
     fs::write(folder.path().join(NAME), [0; 9000]).unwrap();
     healed(&folder, None, true).unwrap();
     assert_eq!(indexed(&folder.index), ["cam-3.flv"]);
@@ -290,25 +290,25 @@ fn the_keeper_goes_by_the_rules_of_now() {
     [old, first, late].iter().for_each(|name| make(&of_cams, name, 400));
     let path = |name: &str| scratch.0.join(name);
     busy.lock().extend([path(first), path(late)]);
-    let opened = |id, name| News::Opened { id, path: path(name), rule: all[0].clone() };
-    let closed = |id, name| News::Closed { id, path: path(name), rule: all[0].clone(), end: End::Whole };
-    let (tell, told) = sync_channel(keep::NEWS);
+    let opened = |id, name| Message::Opened { id, path: path(name), rule: all[0].clone() };
+    let closed = |id, name| Message::Closed { id, path: path(name), rule: all[0].clone(), end: End::Whole };
+    let (tell, told) = sync_channel(keep::MAX_MESSAGES);
     let keeper = Keeper::new(pace(1), busy.clone(), Arc::default());
     let keeper = std::thread::spawn(move || keeper.run(&told));
     let wait_until = |is_so: &dyn Fn() -> bool| until(&of_cams, is_so);
-    tell.send(News::Rules(all.clone(), 0)).unwrap();
+    tell.send(Message::Rules(all.clone(), 0)).unwrap();
     wait_until(&|| indexed(&of_cams.index) == [old]);
     let news = [
         opened(0, first),
         closed(0, first),
         opened(1, late),
-        News::Rules(others, 0),
+        Message::Rules(others, 0),
         closed(1, late),
-        News::Rules(few, 0),
+        Message::Rules(few, 0),
     ];
     news.into_iter().for_each(|news| tell.send(news).unwrap());
     wait_until(&|| left(&of_cams) == [first, late]);
-    tell.send(News::Over).unwrap();
+    tell.send(Message::Over).unwrap();
     keeper.join().unwrap();
     assert!(busy.lock().is_empty(), "one of a rule that is gone is never deleted");
     assert_eq!(left(&of_cams), [first, late]);
@@ -318,7 +318,7 @@ fn the_keeper_goes_by_the_rules_of_now() {
     assert_eq!(lines, [(State::Whole, first.into()), (State::Whole, late.into())]);
 }
 
-/// The keeper has looked where the rule's path leads before its card came.
+/// The keeper has resolved the rule's path before its card was mounted.
 #[test]
 fn a_file_on_a_card_that_has_just_come_counts_at_once() {
     let scratch = Scratch::new();
@@ -326,23 +326,23 @@ fn a_file_on_a_card_that_has_just_come_counts_at_once() {
     fs::create_dir(&real).unwrap();
     let mut rules = rules(&scratch, "");
     Arc::make_mut(&mut rules[0]).path = link.to_str().unwrap().into();
-    let (heard, busy, (tell, told)) = (Arc::default(), Busy::default(), sync_channel(keep::NEWS));
+    let (heard, busy, (tell, told)) = (Arc::default(), Busy::default(), sync_channel(keep::MAX_MESSAGES));
     let keeper = Keeper::new(pace(1), busy.clone(), Arc::clone(&heard));
     let keeper = std::thread::spawn(move || keeper.run(&told));
-    tell.send(News::Rules(rules.clone(), 7)).unwrap();
+    tell.send(Message::Rules(rules.clone(), 7)).unwrap();
     let folder = Folder::new(&Home::at(&real), &rules, true, busy.clone());
     until(&folder, &|| heard.load(Relaxed) == 7);
     std::os::unix::fs::symlink("real", &link).unwrap();
     let name = "cam-1700000000.flv";
     make(&folder, name, 400);
     busy.lock().push(real.join(name));
-    tell.send(News::Opened { id: 0, path: real.join(name), rule: rules[0].clone() }).unwrap();
-    tell.send(News::Over).unwrap();
+    tell.send(Message::Opened { id: 0, path: real.join(name), rule: rules[0].clone() }).unwrap();
+    tell.send(Message::Over).unwrap();
     keeper.join().unwrap();
     assert_eq!(indexed(&folder.index), [name]);
 }
 
-/// Until it is so, or too late.
+/// Waits until the condition holds, with a limit.
 fn until(folder: &Folder, is_so: &dyn Fn() -> bool) {
     let end = Instant::now() + Duration::from_secs(400);
     while !is_so() {
@@ -351,13 +351,13 @@ fn until(folder: &Folder, is_so: &dyn Fn() -> bool) {
     }
 }
 
-/// Has a keeper of these rules go on until it is so.
+/// Runs a keeper of these rules until the condition holds.
 fn keep_until(folder: &Folder, rules: &[Arc<Record>], is_so: &dyn Fn() -> bool) {
-    let (tell, told) = sync_channel(keep::NEWS);
+    let (tell, told) = sync_channel(keep::MAX_MESSAGES);
     let keeper = std::thread::spawn(move || Keeper::new(pace(1), Busy::default(), Arc::default()).run(&told));
-    tell.send(News::Rules(rules.to_vec(), 0)).unwrap();
+    tell.send(Message::Rules(rules.to_vec(), 0)).unwrap();
     until(folder, is_so);
-    tell.send(News::Over).unwrap();
+    tell.send(Message::Over).unwrap();
     keeper.join().unwrap();
 }
 
@@ -389,7 +389,7 @@ fn a_rule_that_waits_for_its_card_is_in_nobodys_way() {
     assert!(has(&names[2]) && has(&names[3]) && !has(".ts"), "{told:?}");
 }
 
-/// The recordings that are told of, by their files, and what is said to be their sizes.
+/// The listed recordings: their files and sizes.
 fn told(folders: &[Arc<Folder>], query: &str) -> Vec<(String, u64)> {
     let part = |text: &str, key: &str| Some(text.split_once(key)?.1.split_once([',', '"'])?.0.to_string());
     let one = |text: &str| Some((part(text, "\"file\":\"/record/")?, part(text, "\"size\":")?.parse().ok()?));
@@ -414,7 +414,7 @@ fn what_is_in_segments_is_told_once_with_the_size_of_all() {
     assert_eq!(told(&folders, "stream=cam"), [("cam/record.m3u8".into(), 700)]);
     // it began with its first segment
     assert_eq!(told(&folders, "before=1700000000000"), []);
-    // more than are known at once
+    // more streams than fit into one pass
     for at in 0..300 {
         record(&folders[0], &format!("cam{at}/cam{at}-{}-0.ts", 1_700_000_100_000_u64 + at), 7);
     }
@@ -432,7 +432,7 @@ fn a_playlist_that_cannot_be_mended_changes_nothing_in_what_goes_first() {
     let scratch = Scratch::new();
     let keys = "format = \"hls\"\nkeep_size = 1000";
     let (rules, folder) = (rules(&scratch, keys), folder(&scratch, keys));
-    // the newest has the earliest name: the clock was not set
+    // the newest has the earliest time in its name: the clock was not set
     let names = ["cam1/cam1-1700000000000-0.ts", "cam1/cam1-1700000000000-1.ts", "cam1/cam1-12000-0.ts"];
     names.iter().for_each(|name| record(&folder, name, 400));
     fs::create_dir_all(scratch.0.join("cam1/record.m3u8/in the way")).unwrap();
@@ -440,7 +440,7 @@ fn a_playlist_that_cannot_be_mended_changes_nothing_in_what_goes_first() {
     assert_eq!(left(&folder), [names[2], names[1]]);
 }
 
-/// Five recordings of 400 bytes, of which two may stay.
+/// Five recordings of 400 bytes, of which two may be kept.
 fn five(scratch: &Scratch) -> Folder {
     let folder = folder(scratch, "keep_size = 1000");
     for at in 0..5 {
@@ -523,7 +523,7 @@ fn who_records_meanwhile_is_heard() {
     let folder = folder(&scratch, "");
     let names: Vec<_> = (0..3000).map(|at| format!("cam-{}.flv", 1_700_000_000 + at)).collect();
     names.iter().for_each(|name| make(&folder, name, 1));
-    // each hundredth step one is recorded, as the keeper hears of it
+    // a recording begins at each hundredth step
     let (mut steps, mut first) = (0, None);
     let mut pause = || {
         steps += 1;
@@ -544,7 +544,7 @@ fn who_records_meanwhile_is_heard() {
     let recorded = (1..=steps / 100).map(|at| format!("cam-{}.flv", 100 * at));
     assert_eq!(indexed(&folder.index), names.iter().cloned().chain(recorded).collect::<Vec<_>>());
     assert!(!healed(&folder, first.as_deref(), false).unwrap());
-    // an error of the pause ends the look
+    // an error of the pause ends the comparison
     fs::remove_file(scratch.0.join(NAME)).unwrap();
     let ended = heal::look(&folder, true, &mut || Err(std::io::ErrorKind::Interrupted.into()));
     assert_eq!(ended.err().map(|error| error.kind()), Some(std::io::ErrorKind::Interrupted));
@@ -570,7 +570,7 @@ fn rules_that_meet_in_a_folder_know_of_each_other_s_files() {
     let mut rules = rules(&scratch, &keys);
     Arc::make_mut(&mut rules[0]).path = real.to_str().unwrap().into();
     let busy = Busy::default();
-    let (tell, told) = sync_channel(keep::NEWS);
+    let (tell, told) = sync_channel(keep::MAX_MESSAGES);
     let (order, orders) = Queue::new(99);
     let core = Core::new(Config::parse("test", "profile = \"box\"").unwrap(), Arc::default());
     let writer = Writer::new(pace(0), busy.clone(), tell);
@@ -579,7 +579,7 @@ fn rules_that_meet_in_a_folder_know_of_each_other_s_files() {
         std::thread::spawn(move || Keeper::new(pace(0), busy, Arc::default()).run(&told)),
     ];
     order.send(Job::Rules(rules.clone(), 0)).unwrap();
-    // the card comes later, and the link to it
+    // the card is mounted later, and the link is made
     fs::create_dir(&real).unwrap();
     std::os::unix::fs::symlink("real", &link).unwrap();
     for second in 1..=4 {
@@ -591,7 +591,7 @@ fn rules_that_meet_in_a_folder_know_of_each_other_s_files() {
         let id = usize::try_from(second).unwrap();
         order.send(Job::Open { id, place, failed: Arc::default() }).unwrap();
         order.send(Job::Write { id, bytes: vec![7; 400].into() }).unwrap();
-        // the first goes on
+        // the first recording continues
         if id > 1 {
             order.send(Job::Close { id, patch: None, duration: Duration::ZERO, discontinuity: false }).unwrap();
         }
@@ -612,7 +612,7 @@ fn rules_that_meet_in_a_folder_know_of_each_other_s_files() {
 fn rules_whose_paths_meet_have_one_keeper_and_none_in_the_store() {
     let scratch = Scratch::new();
     if disk_of(&scratch.0) != disk_of(Path::new("/")) {
-        return; // only links of the system's own disk are read without waiting
+        return; // links are read without waiting only on the system's own disk
     }
     let (real, link) = (scratch.0.join("real"), scratch.0.join("link"));
     fs::create_dir(&real).unwrap();

@@ -1,4 +1,4 @@
-//! The thread that writes: nobody else waits for its disk.
+//! The writer: the only thread that waits for writes to its disk.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -13,14 +13,14 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::folder::{Busy, is_mounted};
-use super::keep::{End, News};
+use super::keep::{End, Message};
 use super::queue::Queue;
 use super::recording::{Recording, no_card};
 use crate::budget::Lease;
 use crate::conf::{RECORD_JOB, Record};
 use crate::listing;
 
-/// A job of the thread.
+/// A job of the writer.
 pub(super) enum Job {
     Open {
         id: usize,
@@ -31,20 +31,20 @@ pub(super) enum Job {
         id: usize,
         bytes: Bytes,
     },
-    /// `patch` is written over what is there.
+    /// Closes a file, after `patch` was written over its beginning.
     Close {
         id: usize,
         patch: Option<Patch>,
         duration: Duration,
         discontinuity: bool,
     },
-    /// There are these rules from here on: the number says which the keeper has heard.
+    /// The rules that apply from now on, and their number, which the keeper stores once it applies them.
     Rules(Vec<Arc<Record>>, usize),
 }
 
 const _: () = assert!(size_of::<Job>() + size_of::<usize>() <= RECORD_JOB, "the plan has room for the queue");
 
-/// Bytes that are written `at` a place, and what pays for them.
+/// Bytes that are written at the offset `at`, with the lease that charges for them.
 pub(super) struct Patch {
     pub(super) at: u64,
     pub(super) bytes: Vec<u8>,
@@ -54,13 +54,13 @@ pub(super) struct Patch {
 /// The parts of a file's path: the recording, and the time and number in its name.
 pub(super) struct Place {
     pub(super) recording: Arc<Recording>,
-    /// Since 1970.
+    /// The time since 1970.
     pub(super) begun: Duration,
-    /// Of the files of this session, from 0.
+    /// The number among the files of this session, from 0.
     pub(super) number: u64,
 }
 
-/// The time after which what was written is brought to the disk, in milliseconds; the threads of a disk share it.
+/// The interval between syncs to the disk, in milliseconds; the threads of a disk share it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pace(Arc<AtomicU32>);
 
@@ -69,7 +69,7 @@ impl Pace {
         self.0.store(u32::try_from(sync.as_millis()).unwrap_or(u32::MAX), Relaxed);
     }
 
-    /// `None` where that is left to the system.
+    /// The interval; `None` if syncing is left to the system.
     pub(super) fn get(&self) -> Option<Duration> {
         Some(self.0.load(Relaxed)).filter(|sync| *sync > 0).map(|sync| Duration::from_millis(sync.into()))
     }
@@ -80,10 +80,10 @@ pub(super) struct Writer {
     open: HashMap<usize, Open>,
     synced: Instant,
     looked: Instant,
-    /// Its files, until they are in the index and whole.
+    /// Its files, until they are closed and in the index.
     busy: Busy,
-    /// Messages to the thread that keeps recordings.
-    keeper: SyncSender<News>,
+    /// Messages to the keeper.
+    keeper: SyncSender<Message>,
 }
 
 struct Open {
@@ -91,28 +91,28 @@ struct Open {
     path: PathBuf,
     file: File,
     failed: Arc<AtomicBool>,
-    /// There is something that may not be on the disk.
+    /// The file contains data that may not be on the disk.
     dirty: bool,
     /// Nothing was written yet.
     empty: bool,
-    /// Bytes of the last write, which failed: the disk has taken so many.
+    /// The number of bytes that the disk accepted of a write that failed.
     part: usize,
 }
 
-/// The shortest time between two looks whether all is on the disk, and whether it is still in its folder.
-const LOOK: Duration = Duration::from_secs(5);
-/// So many files may begin in the same second.
-const SAME_SECOND: usize = 100;
+/// The interval between checks for deleted files, and the longest wait for a job.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// The maximum number of files that may begin in the same second.
+const MAX_SAME_SECOND: usize = 100;
 
 impl Writer {
-    pub(super) fn new(sync: Pace, busy: Busy, keeper: SyncSender<News>) -> Self {
+    pub(super) fn new(sync: Pace, busy: Busy, keeper: SyncSender<Message>) -> Self {
         Self { sync, open: HashMap::new(), synced: Instant::now(), looked: Instant::now(), busy, keeper }
     }
 
-    /// Works until nobody is left to send a job.
+    /// Handles jobs until all senders are dropped.
     pub(super) fn run(mut self, queue: &Queue) {
         loop {
-            match queue.next(self.sync.get().map_or(LOOK, |sync| sync.min(LOOK))) {
+            match queue.next(self.sync.get().map_or(CHECK_INTERVAL, |sync| sync.min(CHECK_INTERVAL))) {
                 Ok(job) => self.act(job),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -120,16 +120,16 @@ impl Writer {
             if self.sync.get().is_some_and(|sync| self.synced.elapsed() >= sync) {
                 self.sync_all();
             }
-            if self.looked.elapsed() >= LOOK {
+            if self.looked.elapsed() >= CHECK_INTERVAL {
                 self.leave_deleted();
             }
         }
         self.sync_all();
-        self.tell(News::Over);
+        self.tell(Message::Over);
     }
 
-    fn tell(&self, news: News) {
-        // it ends after this thread
+    fn tell(&self, news: Message) {
+        // the keeper ends after this thread
         let _ = self.keeper.send(news);
     }
 
@@ -138,7 +138,7 @@ impl Writer {
             Job::Open { id, place, failed } => match self.open(&place) {
                 Ok((path, file)) => {
                     log::debug!("{} recording {}", place.recording, path.display());
-                    self.tell(News::Opened { id, path: path.clone(), rule: place.recording.rule.clone() });
+                    self.tell(Message::Opened { id, path: path.clone(), rule: place.recording.rule.clone() });
                     let Place { recording, .. } = place;
                     self.open.insert(id, Open { recording, path, file, failed, dirty: false, empty: true, part: 0 });
                 }
@@ -167,27 +167,27 @@ impl Writer {
                         End::Broken
                     })
                 };
-                self.tell(News::Closed { id, path, rule: recording.rule.clone(), end });
+                self.tell(Message::Closed { id, path, rule: recording.rule.clone(), end });
             }
             Job::Rules(rules, number) => {
                 if rules.is_empty() {
                     self.leave();
                 }
-                // behind the messages of files that rules before have closed
-                self.tell(News::Rules(rules, number));
+                // after the messages about files that earlier rules have closed
+                self.tell(Message::Rules(rules, number));
             }
         }
     }
 
     fn open(&mut self, place: &Place) -> io::Result<(PathBuf, File)> {
-        // by the same path as the keeper knows it
+        // by the same path as in the keeper
         let Recording { rule, layout, stream, .. } = &*place.recording;
         let root = &*fs::canonicalize(&rule.path)?;
         if rule.mounted && !is_mounted(root)? {
             return Err(no_card());
         }
         let folder = if layout.is_segments() { root.join(stream.as_str()) } else { root.to_path_buf() };
-        // the folder itself is the user's to make: what is missing may be a card
+        // the root folder is not created: if it is missing, a card may be missing
         if layout.is_segments() && root.is_dir() {
             match fs::create_dir(&folder) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
@@ -195,7 +195,7 @@ impl Writer {
             }
         }
         let extension = layout.extension();
-        for again in 0..SAME_SECOND {
+        for again in 0..MAX_SAME_SECOND {
             let name = match (layout.is_segments(), again) {
                 (true, _) => {
                     format!("{stream}-{}-{}.{extension}", place.begun.as_millis(), place.number + again as u64)
@@ -206,7 +206,7 @@ impl Writer {
                 }
             };
             let path = folder.join(name);
-            // nobody takes it for one that a loss of power has left
+            // the lock keeps the keeper from taking it for an empty file left by a power failure
             let mut busy = self.busy.lock();
             match OpenOptions::new().write(true).create_new(true).open(&path) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
@@ -232,43 +232,43 @@ impl Writer {
         }
     }
 
-    /// Leaves the files that somebody has deleted: what is written to them is nowhere. Their sessions begin others.
+    /// Drops files that were deleted from their folders: writes to them are lost. Their sessions begin new ones.
     fn leave_deleted(&mut self) {
         self.looked = Instant::now();
         for (id, open) in self.open.extract_if(|_, open| open.is_deleted()) {
             open.failed.store(true, Relaxed);
             open.recording.lost(&open.path);
-            let news = News::Closed { id, path: open.path, rule: open.recording.rule.clone(), end: End::Empty };
-            // it ends after this thread
+            let news = Message::Closed { id, path: open.path, rule: open.recording.rule.clone(), end: End::Empty };
+            // the keeper ends after this thread
             let _ = self.keeper.send(news);
         }
     }
 
-    /// Leaves the files that nobody has closed: their jobs were taken back.
+    /// Drops files that were not closed because their jobs were taken back.
     fn leave(&mut self) {
         for (id, Open { recording, path, .. }) in std::mem::take(&mut self.open) {
-            self.tell(News::Closed { id, path, rule: recording.rule.clone(), end: End::Broken });
+            self.tell(Message::Closed { id, path, rule: recording.rule.clone(), end: End::Broken });
         }
     }
 
-    /// The file is left as it is; its session begins another later on.
+    /// Drops a file after an error, and leaves its data. Its session begins another later.
     fn give_up(&mut self, id: usize, error: &io::Error) {
         if let Some(open) = self.open.remove(&id) {
             open.failed.store(true, Relaxed);
-            // one that nothing could be written to is of no use
+            // a file without data is useless
             let is_gone = open.empty && fs::remove_file(&open.path).is_ok();
             let end = if is_gone { End::Empty } else { End::Broken };
             if !is_gone && open.part > 0 {
                 open.recording.wrote(open.part);
             }
             open.recording.failed(error);
-            self.tell(News::Closed { id, path: open.path, rule: open.recording.rule.clone(), end });
+            self.tell(Message::Closed { id, path: open.path, rule: open.recording.rule.clone(), end });
         }
     }
 }
 
 impl Open {
-    /// Whether no folder has it any more.
+    /// Whether the file was deleted from its folder.
     fn is_deleted(&self) -> bool {
         self.file.metadata().is_ok_and(|about| about.nlink() == 0)
     }
@@ -289,7 +289,7 @@ impl Open {
 
     fn close(mut self, patch: Option<Patch>, duration: Duration, discontinuity: bool, sync: bool) -> io::Result<End> {
         if self.empty {
-            // its stream had nothing for it, or there was no room for its beginning
+            // its stream sent nothing, or there was no memory for its beginning
             return fs::remove_file(&self.path).map(|()| End::Empty);
         }
         if let Some(Patch { at, bytes, .. }) = patch {
@@ -315,8 +315,8 @@ mod tests {
     use crate::record::scratch::Scratch;
     use crate::session::{Core, said};
 
-    /// The thread's side, which records `cam` in segments to that folder.
-    fn writer(folder: &Scratch) -> (Writer, Arc<Recording>, Receiver<News>) {
+    /// The writer's side of a recording of `cam` in segments to this folder.
+    fn writer(folder: &Scratch) -> (Writer, Arc<Recording>, Receiver<Message>) {
         let path = folder.0.to_str().unwrap();
         let text = format!("profile = \"box\"\n[[record]]\nstreams = \"cam\"\npath = {path:?}\nformat = \"hls\"\n");
         let config = Config::parse("test", &text).unwrap();
@@ -342,7 +342,7 @@ mod tests {
         let close = |id| Job::Close { id, patch: None, duration: Duration::from_secs(1), discontinuity: false };
         let delete = || fs::remove_dir_all(scratch.0.join("cam")).unwrap();
         said::lines();
-        // one is found out as it is looked at, the other as it is closed
+        // one is found by the check, the other when it is closed
         let (begin, failed) = open(0, &recording);
         writer.act(begin);
         writer.act(write(0));
@@ -359,7 +359,7 @@ mod tests {
         writer.act(write(2));
         writer.act(close(2));
         let ends = news.try_iter().filter_map(|news| match news {
-            News::Closed { id, end, .. } => Some((id, matches!(end, End::Empty))),
+            Message::Closed { id, end, .. } => Some((id, matches!(end, End::Empty))),
             _ => None,
         });
         assert_eq!(ends.collect::<Vec<_>>(), [(0, true), (1, true), (2, false)]);

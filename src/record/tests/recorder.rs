@@ -1,4 +1,4 @@
-//! The recorder as the executor runs it: recordings begin and end with publishers.
+//! Tests of the recorder on an executor: recordings begin and end with publishers.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::conf::Config;
 use crate::hub::{Name, Publisher, Ticket};
 use crate::session::{Core, Grant};
 
-/// Has a recorder go by `keys` and one rule for all streams while `test` runs.
+/// Runs `test` while a recorder applies `keys` and one rule for all streams.
 fn with_recorder<F: Future>(keys: &str, test: impl FnOnce(Arc<Core>) -> F) {
     let scratch = Scratch::new();
     let config = config(&scratch, keys);
@@ -36,13 +36,13 @@ fn publish(core: &Core, name: &str) -> (Publisher, Grant) {
     core.publish(&name, "RTMPPUBSUB", Instant::now()).ok().unwrap()
 }
 
-/// The recordings in the list, with their streams.
+/// The listed recordings, with their streams.
 fn recordings(core: &Core) -> Vec<(Ticket, String)> {
     let all = core.sessions().into_iter().filter(|(_, session, _)| session.id.kind == "RECORD");
     all.map(|(ticket, session, _)| (ticket, session.stream.to_string())).collect()
 }
 
-/// Waits until the only recording is that of `stream`, or until there is none: the session.
+/// Waits until only `stream` is recorded, or until nothing is. Gives the session.
 async fn until(core: &Core, stream: Option<&str>) -> Option<Ticket> {
     let end = Instant::now() + Duration::from_secs(120);
     loop {
@@ -62,7 +62,7 @@ fn a_recording_that_somebody_ended_gives_its_place_back_until_another_publishes(
         let recorded = until(&core, Some("a")).await.unwrap();
         assert!(core.kick(recorded));
         until(&core, None).await;
-        // the look that finds it has found the first one too
+        // a check that finds this stream has found the first one too
         let other = publish(&core, "b");
         let of_other = until(&core, Some("b")).await.unwrap();
         assert!(core.kick(of_other));
@@ -80,7 +80,7 @@ fn a_recording_begins_as_soon_as_its_publisher_has_come() {
         let mut published = Vec::new();
         for name in ["a", "b", "c"] {
             published.push(publish(&core, name));
-            // others have had their turn, but no time has passed
+            // other tasks have run, but no time has passed
             for _ in 0..100 {
                 yield_now().await;
             }
