@@ -1,4 +1,4 @@
-//! The relays that are kept up: each begins and ends as the configuration says.
+//! Keeps the configured relays running: each begins and ends with its configuration.
 
 use std::collections::HashMap;
 use std::net::Ipv6Addr;
@@ -15,29 +15,29 @@ use crate::hub::{EventKind, Interest, Name, matches};
 use crate::proto::Url;
 use crate::session::{Core, Subject, Who};
 
-/// All that the configuration asks for.
+/// All relays of the configuration.
 pub struct Relays {
     core: Arc<Core>,
     find: Find,
     kept: Vec<(Relay, Running)>,
 }
 
-/// A relay that is kept up.
+/// A running relay.
 struct Running {
     task: Task<()>,
-    /// `None` for a pattern.
+    /// The session in the log; `None` for a pattern.
     latest: Option<Latest>,
-    /// The streams that a pattern sends.
+    /// The streams that a pattern pushes.
     pushed: Pushed,
 }
 
 /// The sessions of a pattern, by their streams.
 pub(super) type Pushed = Arc<Mutex<HashMap<Name, (Task<()>, Latest)>>>;
 
-/// So long what is gone may take to end before others begin.
-const LAST_WORDS: Duration = Duration::from_secs(2);
+/// The longest time that removed relays may take to end before others begin.
+const END_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// One of them, as it is configured.
+/// A relay of the configuration.
 #[derive(Clone, PartialEq)]
 enum Relay {
     Pull(Pull),
@@ -45,12 +45,12 @@ enum Relay {
 }
 
 impl Relays {
-    /// None yet, of the protocols that `find` knows.
+    /// No relays yet; `find` gives those of the known protocols.
     pub fn new(core: &Arc<Core>, find: Find) -> Self {
         Self { core: core.clone(), find, kept: Vec::new() }
     }
 
-    /// Waits until the files that are played have ended, as connections do that are closed.
+    /// Waits until the files that are played have ended, like connections that are closed.
     #[cfg(feature = "record")]
     pub async fn stop(&self) {
         let playing: Vec<_> = self.kept.iter().filter(|(relay, running)| self.plays(relay, running)).collect();
@@ -59,7 +59,7 @@ impl Relays {
                 Timer::after(Duration::from_millis(10)).await;
             }
         };
-        or(ended, async { _ = Timer::after(LAST_WORDS).await }).await;
+        or(ended, async { _ = Timer::after(END_TIMEOUT).await }).await;
     }
 
     #[cfg(feature = "record")]
@@ -68,8 +68,8 @@ impl Relays {
         is_file && running.latest.as_ref().is_some_and(|latest| self.core.publishes(lock(latest).id()))
     }
 
-    /// Keeps up the relays that the configuration has now, until the executor is dropped: those that are
-    /// the same run on untouched, and those that are gone have ended before others begin.
+    /// Runs the relays of the current configuration until the executor is dropped. Unchanged relays continue;
+    /// removed relays have ended before others begin.
     pub async fn follow(&mut self) {
         let config = self.core.config();
         let pulls = config.pull.iter().cloned().map(Relay::Pull);
@@ -131,7 +131,7 @@ impl Relay {
 }
 
 impl Running {
-    /// Ends it, with all that it has begun; gives the sessions.
+    /// Ends the relay and all its sessions. Gives the sessions.
     async fn end(self) -> Vec<Who> {
         self.task.cancel().await;
         let pushed = std::mem::take(&mut *lock(&self.pushed));
@@ -142,7 +142,7 @@ impl Running {
                 task.cancel().await;
             }
         };
-        or(ended, async { _ = Timer::after(LAST_WORDS).await }).await;
+        or(ended, async { _ = Timer::after(END_TIMEOUT).await }).await;
         sessions
     }
 }
@@ -151,15 +151,15 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The least time between two looks for streams that match a pattern: they may come and go without end.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The shortest interval between searches for streams that match a pattern: streams may come and go continuously.
+const SEARCH_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Sends every stream whose name is as the pattern says, each under its own name.
+/// Pushes every stream whose name matches the pattern, under its own name.
 async fn push_each(direction: Direction, core: Arc<Core>, push: Push, pushed: Pushed) {
     let mut events = core.hub.events(Interest { name: None, kinds: &[EventKind::Open] });
     loop {
         push_new(direction, &core, &push, &pushed);
-        Timer::after(PAUSE).await;
+        Timer::after(SEARCH_INTERVAL).await;
         std::future::poll_fn(|cx| events.poll_news(cx)).await;
     }
 }
@@ -172,7 +172,7 @@ fn push_new(direction: Direction, core: &Arc<Core>, push: &Push, pushed: &Pushed
             continue;
         }
         if sessions.len() >= most {
-            // those that linger after their streams leave their places
+            // sessions that linger after their streams give up their places
             for (_, (_, latest)) in sessions.extract_if(|name, _| !is_open(core, name)) {
                 let level = if is_news(core, name) { log::Level::Info } else { log::Level::Debug };
                 let who = lock(&latest);
@@ -187,21 +187,21 @@ fn push_new(direction: Direction, core: &Arc<Core>, push: &Push, pushed: &Pushed
     }
 }
 
-/// Whether the log is told of a session that a pattern has with a stream: who publishes ever new names leaves
-/// the lines of others.
+/// Whether a pattern's session with a stream is logged. The log has a limit per publisher, so that a publisher with
+/// ever new names cannot crowd out other lines.
 pub(super) fn is_news(core: &Core, name: &Name) -> bool {
     let peer = core.hub.find(name).and_then(|stream| stream.publisher_peer());
     let publisher = peer.map_or(Subject::Own("PUSH"), |peer| Subject::Peer(Ipv6Addr::from_bits(peer).into()));
     core.flood.passes_push(publisher)
 }
 
-/// The session of a pattern ends, and is forgotten, unless its stream has come again.
+/// Ends and forgets the session of a pattern, unless its stream is published again. Gives whether it ended.
 pub(super) fn leaves(pushed: &Pushed, job: &RelayJob) -> bool {
     let mut sessions = lock(pushed);
     if is_open(&job.core, &job.name) {
         return false;
     }
-    // another may have begun in its place
+    // another session may have begun in its place
     if sessions.get(&job.name).is_some_and(|(_, latest)| Arc::ptr_eq(latest, &job.latest)) {
         sessions.remove(&job.name).into_iter().for_each(|(task, _)| task.detach());
     }
@@ -251,7 +251,7 @@ mod tests {
         Name::new(text).unwrap()
     }
 
-    /// Somebody at 192.0.2.`host` publishes it.
+    /// Publishes the stream from 192.0.2.`host`.
     fn publish(core: &Core, name: &Name, host: u8) -> (Publisher, Grant) {
         let seat = core.peers.seat([192, 0, 2, host].into()).unwrap();
         let entrant = Entrant { asker: Asker::Guest("RTMPPUBSUB", None), seat: Some(&seat), url: &"" };

@@ -1,5 +1,5 @@
-//! Streams from elsewhere and to elsewhere: relays that are configured are kept up for ever,
-//! whatever the protocol.
+//! Relays: streams that are pulled from other servers and pushed to them. Configured relays are restarted whenever
+//! they end, with every protocol.
 
 #[cfg(feature = "record")]
 mod file;
@@ -42,40 +42,41 @@ use crate::session::{Action, Asker, Core, Entrant, Grant, Leave, Refusal, Who};
 
 /// The relays of one protocol.
 pub struct Carrier {
-    /// The way in which streams come.
+    /// The direction for pulling.
     pub pull: Direction,
-    /// The way in which they go, if they can.
+    /// The direction for pushing; `None` if the protocol cannot push.
     pub push: Option<Direction>,
 }
 
-/// Finds the relays that go by a URL.
+/// Finds the relays for a URL.
 pub type Find = fn(&Url) -> Option<&'static Carrier>;
 
-/// Sessions with servers elsewhere.
+/// Sessions with other servers.
 #[derive(Clone, Copy)]
 pub struct Sessions {
-    /// The word that their ids begin with.
+    /// The prefix of their ids.
     pub prefix: &'static str,
-    /// Runs one of them over a connection, which is under TLS if the URL says so.
+    /// Runs a session over a connection, which uses TLS if the URL requires it.
     pub run: fn(RelayJob, Conn) -> Run,
 }
 
-/// The way in which a job is done.
+/// The kind of a relay.
 #[derive(Clone, Copy)]
 pub enum Direction {
-    /// A stream is fetched by a connection.
+    /// A stream is pulled over a connection.
     Pull(Sessions),
-    /// A stream is sent by a connection.
+    /// A stream is pushed over a connection.
     Push(Sessions),
     /// A file is played.
     #[cfg(feature = "record")]
     File {
-        /// The word that ids begin with.
+        /// The prefix of ids.
         prefix: &'static str,
     },
 }
 
-/// One session from its first byte to its end: why, and how many bytes of media it moved.
+/// A session from its first byte to its end. Gives the reason of the end, and the number of media bytes
+/// transferred.
 pub type Run = Pin<Box<dyn Future<Output = (End, u64)> + Send>>;
 
 /// The reason why a session ended.
@@ -93,7 +94,7 @@ impl From<Close> for End {
 }
 
 impl End {
-    /// The same, with what may be wrong where the other side has closed without a word.
+    /// Adds a possible cause if the peer closed the connection without any answer.
     pub fn of(self, protocol: &'static str, is_answered: bool) -> Self {
         match self {
             Self::Closed(Close::Eof) if !is_answered => Self::Closed(Close::Peer(Fault::Unanswered(protocol))),
@@ -102,58 +103,58 @@ impl End {
     }
 }
 
-/// The task of one session.
+/// The job of one session.
 #[derive(Clone)]
 pub struct RelayJob {
     /// The core that all protocols share.
     pub core: Arc<Core>,
-    /// As it was when the session began.
+    /// The configuration at the beginning of the session.
     pub config: Arc<Config>,
     /// The stream.
     pub name: Name,
-    /// The stream's place elsewhere.
+    /// The URL of the stream on the other server.
     pub url: Url,
-    /// Media goes over UDP, if the protocol knows how.
+    /// Media uses UDP, if the protocol supports it.
     pub udp: bool,
     /// Any certificate is trusted.
     pub insecure: bool,
-    /// The file of the authorities whose certificates are trusted; empty for the usual ones.
+    /// The file with the trusted certificate authorities; empty for the usual ones.
     pub ca: String,
-    /// It ends when nobody watches.
+    /// The session ends when the stream has no viewers.
     pub on_demand: bool,
-    /// It ends with the stream, as soon as all of it is sent.
+    /// The session ends with the stream, as soon as everything is sent.
     pub once: bool,
-    /// The session, in the log.
+    /// The session's identity in the log.
     pub who: Who,
-    /// The same, shared with the relay's owner.
+    /// The same, shared with the owner of the relay.
     latest: Latest,
 }
 
-/// The session of a job that runs now, or was the last.
+/// The session of a job that is running, or was the last.
 type Latest = Arc<Mutex<Who>>;
 
-/// The life of a relay.
+/// The lifetime of a relay.
 enum Term {
     Ever,
-    /// As long as somebody publishes it: it is one of these.
+    /// While the stream is published; the relay is one of these.
     Published(kept::Pushed),
 }
 
 /// The first pause before another attempt, and the longest.
 const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
-/// A session that lasts so long was a success, and so is one in which frames came: the
-/// next pause is short again.
+/// A session that lasts this long was a success, and so was one that received frames: the next pause is short
+/// again.
 const SUCCESS: Duration = Duration::from_secs(5);
-/// So many redirections in a row are followed.
-const MAX_MOVES: usize = 5;
-/// The longest URL that a stream may move to, in bytes.
+/// The maximum number of consecutive redirects.
+const MAX_REDIRECTS: usize = 5;
+/// The maximum length of a redirect's URL in bytes.
 const MAX_URL: usize = 2048;
-/// A stream that nobody watches, or publishes, is given so long.
-const LINGER: Duration = Duration::from_secs(10);
-/// The longest time that a connection may take to be made.
-const CONNECT: Duration = Duration::from_secs(10);
+/// The time after which a session ends if its stream has no viewers, or no publisher.
+const UNNEEDED_TIMEOUT: Duration = Duration::from_secs(10);
+/// The timeout for connecting.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Runs one session after the other.
+/// Runs one session after another.
 async fn keep_up(direction: Direction, mut job: RelayJob, term: Term) {
     let mut events = job.core.hub.events(Interest { name: Some(job.name.clone()), kinds: &[] });
     let mut pause = PAUSES.0;
@@ -203,8 +204,7 @@ async fn keep_up(direction: Direction, mut job: RelayJob, term: Term) {
     }
 }
 
-/// Runs one session, wherever the stream has moved to: why it ended, and how many bytes
-/// of media it moved.
+/// Runs one session, and follows redirects. Gives the reason of the end, and the number of media bytes transferred.
 async fn attempt(direction: Direction, job: &mut RelayJob) -> (Close, u64) {
     let (run, sizes): (_, fn(&Config) -> SocketSizes) = match direction {
         Direction::Pull(sessions) => (sessions.run, Core::publisher_sizes),
@@ -213,7 +213,7 @@ async fn attempt(direction: Direction, job: &mut RelayJob) -> (Close, u64) {
         Direction::File { .. } => return file::play(job, &file::Playback::always(&job.url), false).await,
     };
     let mut moved = 0;
-    for _ in 0..MAX_MOVES {
+    for _ in 0..MAX_REDIRECTS {
         let conn = match job.connect(sizes(&job.config)).await {
             Ok(conn) => conn,
             Err(why) => return (why, moved),
@@ -229,7 +229,7 @@ async fn attempt(direction: Direction, job: &mut RelayJob) -> (Close, u64) {
             End::Moved(to) => match Url::parse(&to) {
                 Ok(url) if url.scheme == job.url.scheme && to.len() <= MAX_URL => {
                     log::info!("{} the stream has moved to {url}", job.who);
-                    // nobody else is told the password
+                    // the password is sent only to the same host
                     let before = job.url.clone();
                     job.url = match url.host == before.host {
                         true => Url { user: before.user, password: before.password, basic: before.basic, ..url },
@@ -253,7 +253,7 @@ impl Direction {
         }
     }
 
-    /// The word that ids of its sessions begin with.
+    /// The prefix of its sessions' ids.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Pull(sessions) | Self::Push(sessions) => sessions.prefix,
@@ -264,12 +264,12 @@ impl Direction {
 }
 
 impl RelayJob {
-    /// Publishes its stream.
+    /// Publishes the stream.
     pub fn publish(&self, now: Instant) -> Result<(Publisher, Grant), Refusal> {
         self.core.admit_publisher(Leave::own(Action::Publish, &self.name), &self.entrant(), now)
     }
 
-    /// Plays its stream.
+    /// Plays the stream.
     pub fn play(&self, form: &'static Form) -> Result<(Viewer, Grant), Refusal> {
         self.core.admit_player(Leave::own(Action::Play, &self.name), &self.entrant(), form)
     }
@@ -278,14 +278,14 @@ impl RelayJob {
         Entrant { asker: Asker::Session(&self.who), seat: None, url: &self.url }
     }
 
-    /// This session begins, or is known better.
+    /// Sets the identity of the session in the log.
     fn becomes(&mut self, who: Who) {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone_from(&who);
         self.who = who;
     }
 
-    /// Whether it is time to begin: for a pull on demand somebody watches what
-    /// nobody publishes, for a push somebody publishes and there is something to begin with.
+    /// Whether a session should begin. A pull on demand needs viewers and no other publisher; other pulls need no
+    /// other publisher; a push needs a stream that can be joined.
     fn is_wanted(&self, direction: Direction) -> bool {
         let stream = self.core.hub.find(&self.name);
         match direction {
@@ -295,7 +295,8 @@ impl RelayJob {
         }
     }
 
-    /// A pull that has nothing yet leaves the name to a publisher, whatever `publish.conflict` says.
+    /// Fails if another publisher has the name: a pull without media leaves it to the publisher, whatever
+    /// `publish.conflict` says.
     pub fn gives_way(&self) -> Result<(), Close> {
         match self.core.hub.find(&self.name) {
             Some(stream) if stream.is_live() => Err(Close::refused(Refused::Taken)),
@@ -303,7 +304,7 @@ impl RelayJob {
         }
     }
 
-    /// Frames of a pulled stream so far.
+    /// The number of frames of a pulled stream.
     fn frames(&self, direction: Direction) -> u64 {
         match direction {
             Direction::Push(_) => 0,
@@ -313,7 +314,7 @@ impl RelayJob {
 
     async fn connect(&self, sizes: SocketSizes) -> Result<Conn, Close> {
         let Core { gate, watch, .. } = &*self.core;
-        let dialled = dial((&self.url.host, self.url.server_port()), sizes, gate, watch, CONNECT).await;
+        let dialled = dial((&self.url.host, self.url.server_port()), sizes, gate, watch, CONNECT_TIMEOUT).await;
         let conn = dialled.map_err(Close::refused)?;
         conn.expect_input(self.config.connections.handshake.0);
         if !self.url.is_tls() {
@@ -340,7 +341,7 @@ impl RelayJob {
                 aside(Lane::to(file.as_ref()), move || Trust::authorities(file.as_ref())).await
             }
         };
-        // `runnel push` has options in the place of keys
+        // `runnel push` has options instead of keys
         let remedy = match self.once {
             true => "; --ca FILE believes whom those in FILE have signed, and --insecure anybody",
             false => "; ca = FILE believes whom those in FILE have signed, and insecure = true anybody",
@@ -349,24 +350,24 @@ impl RelayJob {
     }
 }
 
-/// Whether a stream has had no use for a session for too long.
+/// Whether a stream has not needed its session for too long.
 #[derive(Default)]
 pub struct Need {
     since: Option<Instant>,
 }
 
 impl Need {
-    /// It is of use now.
+    /// A session that is needed now.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Notes whether it is of use now; false once it has not been for long.
+    /// Updates whether the session is needed; false if it has not been for `UNNEEDED_TIMEOUT`.
     pub fn holds(&mut self, of_use: bool, now: Instant) -> bool {
         if of_use {
             self.since = None;
             return true;
         }
-        now.saturating_duration_since(*self.since.get_or_insert(now)) < LINGER
+        now.saturating_duration_since(*self.since.get_or_insert(now)) < UNNEEDED_TIMEOUT
     }
 }

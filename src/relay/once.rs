@@ -1,4 +1,4 @@
-//! A file that is sent elsewhere, from its start to its end, and nothing else.
+//! Pushes a file once, from its start to its end.
 
 use std::error::Error;
 use std::fmt;
@@ -14,31 +14,31 @@ use crate::net::Close;
 use crate::proto::Url;
 use crate::session::Core;
 
-/// The server that a file is sent to, and the way there.
+/// The server to which a file is pushed.
 #[derive(Clone, Debug)]
 pub struct Destination {
-    /// The stream's place there.
+    /// The URL of the stream on that server.
     pub url: Url,
-    /// RTSP goes over UDP.
+    /// RTSP uses UDP.
     pub udp: bool,
     /// Any certificate is trusted.
     pub insecure: bool,
-    /// The file of the authorities whose certificates are trusted; empty for the usual ones.
+    /// The file with the trusted certificate authorities; empty for the usual ones.
     pub ca: String,
 }
 
-/// The reason for which not all of a file was sent.
+/// The reason why a file was not pushed completely.
 #[derive(Debug)]
 pub enum Unsent {
-    /// Nothing can be sent by URLs of this scheme.
+    /// The scheme does not support pushing.
     Scheme(String),
-    /// It can be no stream.
+    /// The stream's name is invalid.
     Name(InvalidName),
-    /// The file does not play to its end.
+    /// The file could not be played to its end.
     Played(PathBuf, Close),
     /// The connection ended.
     Pushed(Box<Url>, Close),
-    /// The other side has all of it, but for so many stretches that it did not take in time.
+    /// The server has received the file except for this number of gaps, because it read too slowly.
     Skipped(Box<Url>, u64),
 }
 
@@ -58,10 +58,13 @@ impl fmt::Display for Unsent {
 
 impl Error for Unsent {}
 
-/// The stream that it is meanwhile.
+/// The name of the stream on this server.
 const NAME: &str = "push";
 
-/// Sends a file by a protocol that `find` knows; says why if not all of it was sent.
+/// Pushes a file with a protocol that `find` knows.
+///
+/// # Errors
+/// The reason why the file was not pushed completely.
 pub async fn push_file(core: &Arc<Core>, playback: Playback, to: Destination, find: Find) -> Result<(), Unsent> {
     let Destination { url, udp, insecure, ca } = to;
     let direction = find(&url).and_then(|carrier| carrier.push).ok_or_else(|| Unsent::Scheme(url.scheme.clone()))?;
@@ -83,7 +86,7 @@ pub async fn push_file(core: &Arc<Core>, playback: Playback, to: Destination, fi
     let mut events = job.core.hub.events(Interest { name: Some(job.name.clone()), kinds: &[] });
     let played = async {
         match file::play(&job, &playback, true).await {
-            // the last of it is still on its way
+            // the last frames are still being sent
             (Close::Eof, _) => std::future::pending().await,
             (why, _) => Err(Unsent::Played(playback.path.clone(), why)),
         }

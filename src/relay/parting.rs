@@ -1,4 +1,4 @@
-//! The end of a connection by which all was sent.
+//! The end of a connection after everything was sent.
 
 use std::task::Poll;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use smol::future::or;
 
 use crate::net::{ALL, Conn, poll_in_turns};
 
-/// Lets all bytes arrive: a socket that is closed with input unread drops the bytes that it has not
-/// sent.
+/// Waits until the peer has received all bytes. A socket that is closed with unread input drops the bytes that it
+/// has not sent.
 pub async fn see_off(conn: &mut Conn) {
     conn.finish();
     let seen = std::future::poll_fn(|cx| {
@@ -19,9 +19,9 @@ pub async fn see_off(conn: &mut Conn) {
             _ => Poll::Ready(Err(())),
         })
     });
-    let late = async { _ = Timer::after(GOODBYE).await };
+    let late = async { _ = Timer::after(CLOSE_TIMEOUT).await };
     or(seen, late).await;
 }
 
-/// The time that a peer is given to close its end.
-const GOODBYE: Duration = Duration::from_secs(2);
+/// The time that a peer has to close its side.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

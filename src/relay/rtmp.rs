@@ -16,7 +16,7 @@ use crate::proto::rtmp::{Address, Client, ClientEvent, PUSH, Role, STREAM_ID, re
 use crate::proto::{Error, Machine};
 use crate::session::{FlvIn, Ingest, Sender};
 
-/// Fetches a stream.
+/// Pulls a stream.
 pub(crate) fn pull(job: RelayJob, mut conn: Conn) -> Run {
     conn.acknowledge_at_once(true);
     let client = client(&job, Role::Play);
@@ -27,7 +27,7 @@ pub(crate) fn pull(job: RelayJob, mut conn: Conn) -> Run {
     })
 }
 
-/// Sends a stream.
+/// Pushes a stream.
 pub(crate) fn push(job: RelayJob, mut conn: Conn) -> Run {
     conn.acknowledge_at_once(true);
     let client = client(&job, Role::Publish);
@@ -50,10 +50,10 @@ fn client(job: &RelayJob, role: Role) -> Client {
     Client::new(role, Address::of(url), config.streams.max_frame.0, seed, greeting)
 }
 
-/// The most bytes of commands and answers that may wait for the server.
+/// The maximum number of bytes of commands and answers that wait for the server.
 const MAX_ANSWERS: usize = 16 << 10;
 
-/// A server that sends pings without end is to read the answers.
+/// Fails if a server that sends pings does not read the answers.
 fn are_read(client: &mut Client) -> Result<(), Close> {
     match client.transmit().len() {
         0..=MAX_ANSWERS => Ok(()),
@@ -61,7 +61,7 @@ fn are_read(client: &mut Client) -> Result<(), Close> {
     }
 }
 
-/// Renumbers the message stream, if the server has not given the id with which all is packed once.
+/// Renumbers the message stream if the server assigned another number than the one in the packed messages.
 fn framing(stream_id: u32) -> Framing {
     match stream_id {
         STREAM_ID => Framing::None,
@@ -73,10 +73,10 @@ struct Pull {
     job: RelayJob,
     conn: Conn,
     client: Client,
-    /// Once media has come: a server may let us play what nobody publishes, and until then
-    /// the name is free for others.
+    /// The publisher, from the first media on. A server may accept playing a stream without a publisher; until
+    /// media arrives, the name is free for other publishers.
     flv_in: Option<Box<FlvIn>>,
-    /// Metadata of the stream that came before.
+    /// Metadata that arrived before media.
     info: Option<Info>,
     need: Need,
 }
@@ -146,7 +146,7 @@ impl Pull {
     }
 }
 
-/// Media that the server sends, whether it could be kept or not.
+/// Whether the server sent media, even if it was lost.
 fn is_media(event: &ClientEvent) -> bool {
     match event {
         ClientEvent::Media { body, .. } => !body.is_empty(),
@@ -168,7 +168,7 @@ struct Push {
     job: RelayJob,
     conn: Conn,
     client: Client,
-    /// Once the server lets us publish.
+    /// The viewer, once the server accepts publishing.
     sender: Option<Sender>,
     need: Need,
 }
@@ -184,7 +184,7 @@ impl Push {
         poll_in_turns(cx, |cx| self.step(cx))
     }
 
-    /// Tells the server that this was all, unless it waits for the rest of a frame.
+    /// Tells the server that publishing ends, unless a frame is only partly sent.
     fn leave(&mut self) {
         if self.sender.as_ref().is_some_and(Sender::is_idle) {
             self.client.stop();
@@ -219,7 +219,7 @@ impl Push {
         let mut moved = None;
         ready!(conn.poll_drive(cx, SOME, client, |client, event| {
             match event {
-                // its publisher has left meanwhile
+                // the stream's publisher has left meanwhile
                 ClientEvent::Started if sender.is_none() && !is_live => return Err(Close::Done),
                 ClientEvent::Started if sender.is_none() => {
                     let (viewer, grant) = job.play(&PUSH)?;

@@ -9,7 +9,7 @@ use smol::future::or;
 
 #[cfg(feature = "record")]
 use super::see_off;
-use super::{End, LINGER, Need, RelayJob, Run};
+use super::{End, Need, RelayJob, Run, UNNEEDED_TIMEOUT};
 use crate::conf::GREETING;
 use crate::hub::Doubt;
 use crate::media::Kind;
@@ -21,7 +21,7 @@ use crate::proto::rtsp::sdp::Description;
 use crate::proto::rtsp::{Client, ClientEvent, Lower, Purpose, Transport, packet_header};
 use crate::session::{Core, MediaPath, Refusal, RtpIngest, RtpSender, announced};
 
-/// Fetches a stream.
+/// Pulls a stream.
 pub(crate) fn pull(job: RelayJob, conn: Conn) -> Run {
     let client = client(&job, Purpose::Play);
     let mut pull = Pull { job, conn, client, publish: None, alive: Alive::new(), need: Need::new() };
@@ -34,7 +34,7 @@ pub(crate) fn pull(job: RelayJob, conn: Conn) -> Run {
     })
 }
 
-/// Sends a stream.
+/// Pushes a stream.
 pub(crate) fn push(job: RelayJob, conn: Conn) -> Run {
     Box::pin(async move {
         let mut sender = match job.play(&RTP) {
@@ -43,7 +43,7 @@ pub(crate) fn push(job: RelayJob, conn: Conn) -> Run {
         };
         let offered = std::future::poll_fn(|cx| sender.poll_offers(cx).map(|offers| !offers.is_empty()));
         let late = async {
-            Timer::after(LINGER).await;
+            Timer::after(UNNEEDED_TIMEOUT).await;
             false
         };
         if !or(offered, late).await {
@@ -71,13 +71,13 @@ fn client(job: &RelayJob, purpose: Purpose) -> Client {
     Client::new(&job.url, purpose, lower, seed, greeting)
 }
 
-/// Ends the session at the server: it may not have many, and may take a while to miss us.
+/// Ends the session at the server, which may allow few sessions and notice the end late.
 fn leave(conn: &mut Conn, client: &mut Client) {
     client.teardown();
     let _ = conn.poll_send(&mut Context::from_waker(Waker::noop()), client.transmit(), Duration::ZERO);
 }
 
-/// The time at which the server last heard of us; it is to hear again after half its timeout.
+/// The time of the last keep-alive request; the next is due after half the session timeout.
 struct Alive(Instant);
 
 impl Alive {
@@ -97,7 +97,7 @@ struct Pull {
     job: RelayJob,
     conn: Conn,
     client: Client,
-    /// Once the stream is described.
+    /// The publisher, once the stream is described.
     publish: Option<Box<RtpIngest>>,
     alive: Alive,
     need: Need,
@@ -134,7 +134,7 @@ impl Pull {
         let mut news = Vec::new();
         let bytes = ready!(conn.poll_drive(cx, ALL, client, |_, event| {
             match (event, publish.as_mut()) {
-                // at once: packets may stand right behind that answer
+                // at once, because packets may follow that answer directly
                 (ClientEvent::Started(begin), Some(publish)) => {
                     publish.begin_at(&begin);
                     publish.record();
@@ -147,7 +147,7 @@ impl Pull {
             }
             Ok(())
         }))?;
-        // an event may lead to more
+        // handling an event may cause further events
         let mut news = VecDeque::from(news);
         while let Some(event) = news.pop_front().or_else(|| self.client.event()) {
             self.on_event(event, now)?;
@@ -197,7 +197,7 @@ impl Pull {
     }
 }
 
-/// The end of a session by an event.
+/// The reason of the end that an event gives.
 fn end(event: ClientEvent) -> End {
     match event {
         ClientEvent::Moved(to) => End::Moved(to),
@@ -258,14 +258,14 @@ impl Push {
             self.on_event(cx, event)?;
         }
         if self.started && bytes > 0 {
-            self.heard();
+            self.expect_answers();
         }
         Poll::Ready(Ok(()))
     }
 
-    /// Over UDP the server is there as long as it answers the requests that keep the session alive, at
-    /// half its timeout. Inside the connection, the packets that it takes are sign enough.
-    fn heard(&self) {
+    /// Sets the input timeout. Over UDP the server must answer the keep-alive requests, which are sent after half
+    /// its timeout. Inside the connection, accepted packets are proof enough.
+    fn expect_answers(&self) {
         let timeout = Duration::from_secs(self.client.timeout().into());
         self.conn.expect_input(if self.sender.is_over_udp() { timeout * 3 / 2 } else { Duration::ZERO });
     }
@@ -282,7 +282,7 @@ impl Push {
             ClientEvent::Started(_) => {
                 self.started = true;
                 self.sender.start(cx, packet_header);
-                self.heard();
+                self.expect_answers();
                 let RelayJob { who, name, url, .. } = &self.job;
                 log::log!(who.level(), "{who} pushes {name} to {url}");
             }

@@ -1,64 +1,65 @@
-//! The clock of a file: its frames are due as far apart as their times are.
+//! The clock of a file: the intervals between frames follow their times in the file.
 
 use std::time::{Duration, Instant};
 
-/// Files count in microseconds.
+/// A clock in microseconds.
 #[derive(Debug)]
 pub(super) struct Clock {
-    /// The factor by which they are played faster than they were made.
+    /// The speed of playback; above 1 it is faster than normal.
     speed: f64,
-    /// The file has a table of how long each frame lasts.
+    /// The file has a table of frame durations.
     timed: bool,
-    /// A moment, and the time in the file that belongs to it.
+    /// A point in time, and the file time that corresponds to it.
     anchor: Option<(Instant, i64)>,
     /// The time at which the last frame was due.
     due: Option<Instant>,
-    /// The latest time, where times go on.
+    /// The latest file time since the last jump.
     newest: i64,
-    /// The longest step of late, and how many frames ago that was.
+    /// The longest recent step, and the number of frames since.
     longest: Option<(i64, usize)>,
-    /// A time, and how many frames have come since that are not later.
-    crowd: (i64, u32),
+    /// A file time, and the number of frames received for it since.
+    same_time: (i64, u32),
 }
 
-/// A step that is no longer needs no reason.
+/// A step up to this length always counts as continuous.
 const MAX_STEP: i64 = 60_000_000;
-/// A step that is longer is a jump whatever the file says: nobody waits for that.
-const LONGEST_STEP: i64 = 3_600_000_000;
-/// A step back by more than this is a jump as well; a smaller one is disorder.
+/// A longer step is always a jump, because no viewer waits that long.
+const MAX_PAUSE: i64 = 3_600_000_000;
+/// A longer step backwards is a jump; a smaller one is disorder.
 const MAX_DISORDER: i64 = 1_000_000;
-/// A file that is late by more goes on from where it is, and does not hurry.
+/// A file that is later than this continues from the current time, without catching up.
 const MAX_LATE: Duration = Duration::from_secs(1);
-/// The length of a frame whose time says nothing: a jump takes that long, so that a file
-/// that has nothing but jumps is not played at once.
-const FRAME: Duration = Duration::from_millis(40);
-/// So many frames at one time, of all tracks, are as they should be; each further one lasts.
-const MOST_AT_ONCE: u32 = 32;
-/// Times that are no further apart are one.
-const AT_ONCE: i64 = 1000;
-/// So many frames before a step and behind it tell whether it is one of a slide show's.
-const NEAR: usize = 16;
-/// Slides last about as long as each other: none is so many times longer than all near it.
-const MANY: i64 = 30;
+/// The duration of a frame whose time is not usable. Each jump takes this long, so that a file that consists of
+/// jumps is not played all at once.
+const DEFAULT_DURATION: Duration = Duration::from_millis(40);
+/// The number of frames of all tracks that may have the same time; each further one takes `DEFAULT_DURATION`.
+const MAX_SAME_TIME: u32 = 32;
+/// Times that differ by less than this count as the same, in microseconds.
+const SAME_TIME: i64 = 1000;
+/// The number of frames before and after a step that decide whether it belongs to a slide show.
+const NEAR_FRAMES: usize = 16;
+/// Slides have similar durations: a step longer than this multiple of all near it is a jump.
+const MAX_RATIO: i64 = 30;
 
 impl Clock {
     pub(super) fn new(speed: f64, timed: bool) -> Self {
-        Self { speed, timed, anchor: None, due: None, newest: 0, longest: None, crowd: (0, 0) }
+        Self { speed, timed, anchor: None, due: None, newest: 0, longest: None, same_time: (0, 0) }
     }
 
-    /// The time at which the frame of the time `at` is due; the times of some `following` it are known.
+    /// The time at which the frame with the file time `at` is due; `following` are the file times of the next
+    /// frames.
     pub(super) fn due(&mut self, at: i64, following: impl Iterator<Item = i64>, now: Instant) -> Instant {
         let Some((moment, begun)) = self.anchor else {
-            (self.newest, self.crowd) = (at, (at, 0));
+            (self.newest, self.same_time) = (at, (at, 0));
             return self.anchor_at(now, at);
         };
         let step = at.saturating_sub(self.newest);
         let goes_on = (-MAX_DISORDER..=MAX_STEP).contains(&step) || self.is_pause(step, at, following);
         self.newest = if goes_on { self.newest.max(at) } else { at };
         self.note(step);
-        if self.is_crowded(at) || !goes_on {
+        if self.is_overfull(at) || !goes_on {
             let before = self.due.map_or(now, |due| due.max(now));
-            return self.anchor_at(before + FRAME.div_f64(self.speed), at);
+            return self.anchor_at(before + DEFAULT_DURATION.div_f64(self.speed), at);
         }
         let passed = u64::try_from(at.saturating_sub(begun)).unwrap_or(0);
         let due = moment + Duration::from_micros(passed).div_f64(self.speed);
@@ -69,7 +70,7 @@ impl Clock {
         due
     }
 
-    /// Time stood still until now.
+    /// Restarts the clock after it was stopped.
     pub(super) fn resume(&mut self) {
         self.anchor = None;
     }
@@ -79,41 +80,41 @@ impl Clock {
         moment
     }
 
-    /// Whether a long step is a pause, as slides and time lapses have them, and no jump.
+    /// Whether a long step is a pause, as in slide shows and time lapses, and not a jump.
     fn is_pause(&self, step: i64, at: i64, following: impl Iterator<Item = i64>) -> bool {
-        if !(0..=LONGEST_STEP).contains(&step) {
+        if !(0..=MAX_PAUSE).contains(&step) {
             return false;
         }
         let (mut last, mut longest) = (at, self.longest.map(|(step, _)| step));
-        for next in following.take(NEAR) {
+        for next in following.take(NEAR_FRAMES) {
             let further = next.saturating_sub(std::mem::replace(&mut last, next));
             longest = longest.max(Some(further.max(0)));
             if further < -MAX_DISORDER {
-                break; // frames behind that belong elsewhere
+                break; // the frames after a jump do not count
             }
         }
-        self.timed || longest.is_none_or(|longest| longest.saturating_mul(MANY) >= step)
+        self.timed || longest.is_none_or(|longest| longest.saturating_mul(MAX_RATIO) >= step)
     }
 
-    /// Remembers a step for the judgement of others. A file that jumps back is no slide show.
+    /// Stores a step to judge later ones. A file with jumps backwards is not a slide show.
     fn note(&mut self, step: i64) {
         self.longest = match self.longest {
             _ if step < -MAX_DISORDER => Some((0, 0)),
-            Some((longest, ago)) if longest > step && ago < NEAR => Some((longest, ago + 1)),
+            Some((longest, ago)) if longest > step && ago < NEAR_FRAMES => Some((longest, ago + 1)),
             None if step <= 0 => None,
             _ => Some((step.max(0), 0)),
         };
     }
 
-    /// Whether there are more frames at the time `at` than tracks have.
-    fn is_crowded(&mut self, at: i64) -> bool {
-        let (time, count) = &mut self.crowd;
-        if !(0..AT_ONCE).contains(&self.newest.saturating_sub(*time)) {
-            self.crowd = (at, 0);
+    /// Whether more frames have the time `at` than the tracks of a file need.
+    fn is_overfull(&mut self, at: i64) -> bool {
+        let (time, count) = &mut self.same_time;
+        if !(0..SAME_TIME).contains(&self.newest.saturating_sub(*time)) {
+            self.same_time = (at, 0);
             return false;
         }
         *count = count.saturating_add(1);
-        *count >= MOST_AT_ONCE
+        *count >= MAX_SAME_TIME
     }
 }
 
@@ -123,8 +124,8 @@ mod tests {
 
     const HOUR: i64 = 3_600_000;
 
-    /// Milliseconds after `start` at which frames of these times (in ms) are due, if they are read
-    /// in batches of so many.
+    /// Milliseconds after `start` at which frames with these times (in ms) are due, if they are read in batches of
+    /// `batch`.
     fn dues_of(clock: &mut Clock, start: Instant, times: &[i64], batch: usize) -> Vec<u128> {
         let mut dues = Vec::new();
         for batch in times.chunks(batch) {
@@ -192,7 +193,7 @@ mod tests {
     fn many_frames_of_one_time_are_not_played_at_once() {
         let dues = dues(&[7; 132]);
         assert_eq!((dues[20], dues[131]), (0, 4000));
-        // tracks have some of the same time, and there is no end of times
+        // several tracks share each time, and the times continue
         let tracks: Vec<_> = (0..1000).map(|number| number / 10).collect();
         let mut clock = Clock::new(1.0, false);
         assert_eq!(dues_of(&mut clock, Instant::now(), &tracks, 100).last(), Some(&99));

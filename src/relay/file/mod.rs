@@ -1,4 +1,4 @@
-//! Files as sources: they are published as if somebody sent them.
+//! Files as sources, which are published like the streams of publishers.
 
 mod clock;
 mod read_ahead;
@@ -21,28 +21,28 @@ use crate::session::{Ingest, sent_away};
 use clock::Clock;
 use read_ahead::{Batch, Item, ReadAhead};
 
-/// A file, and the way in which it is played.
+/// A file, and how it is played.
 #[derive(Clone, Debug)]
 pub struct Playback {
     /// The file.
     pub path: PathBuf,
-    /// Whether it begins anew at its end.
+    /// Whether it is repeated.
     pub repeat: bool,
-    /// The factor by which it is played faster than it was made: more than 0.
+    /// The speed of playback, above 0; above 1 it is faster than normal.
     pub speed: f64,
 }
 
 impl Playback {
-    /// A file that is played over and over.
+    /// A file that is repeated without end.
     pub(super) fn always(url: &Url) -> Self {
         Self { path: url.path.clone().into(), repeat: true, speed: 1.0 }
     }
 }
 
-/// A longer wait looks now and then whether anybody watches.
-const LONG: Duration = Duration::from_secs(1);
-/// The time from one look to the next whether a viewer has got something.
-const LOOK: Duration = Duration::from_millis(200);
+/// The longest wait without a check whether the stream has viewers.
+const MAX_WAIT: Duration = Duration::from_secs(1);
+/// The interval between checks whether a viewer has received data.
+const HOLD_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A file that is being published.
 struct Session<'a> {
@@ -50,17 +50,17 @@ struct Session<'a> {
     ingest: Ingest,
     clock: Clock,
     need: Need,
-    /// It waits until somebody has got something of it.
+    /// It waits until a viewer has received data.
     holds: bool,
     /// A frame was published.
     begun: bool,
 }
 
-/// Publishes a file until its end, or until it is not wanted any more. If it `holds`, it waits near
-/// the start until a viewer has got something.
+/// Publishes a file until its end, or until the stream is no longer needed. With `holds` it waits near the start
+/// until a viewer has received data.
 pub(super) async fn play(job: &RelayJob, playback: &Playback, holds: bool) -> (Close, u64) {
     let RelayJob { config, name, who, .. } = job;
-    // half of what a stream may have is for frames on their way to viewers
+    // the other half of a stream's memory is for frames on their way to viewers
     let (most, max_frame) = (config.streams.memory.0 / 8, config.streams.max_frame.0);
     let (path, lane) = (playback.path.clone(), Lane::to(&playback.path));
     let show = match disk::read(lane, Use::Stream, move || ReadAhead::open(&path, most, max_frame)).await {
@@ -89,7 +89,7 @@ pub(super) async fn play(job: &RelayJob, playback: &Playback, holds: bool) -> (C
 }
 
 impl Session<'_> {
-    /// Publishes what the file has.
+    /// Publishes the content of the file.
     async fn run(&mut self, mut show: ReadAhead, playback: &Playback) -> Close {
         loop {
             let room = self.ingest.publisher.room();
@@ -144,7 +144,7 @@ impl Session<'_> {
         self.wait(Instant::now()).await
     }
 
-    /// Tells of all tracks before the first frame, and that no others come.
+    /// Announces all tracks before the first frame, and then that the tracks are complete.
     fn begin(&mut self, batch: &mut Batch) {
         let mut known = Vec::new();
         batch.items.sort_by_cached_key(|(_, item)| match item {
@@ -160,7 +160,7 @@ impl Session<'_> {
         }
     }
 
-    /// The file is over; if it holds, it waits until somebody has got something of it.
+    /// Ends the file; with `holds` it first waits until a viewer has received data.
     async fn end(&mut self) -> Close {
         let is_open = self.ingest.publisher.stream().is_open();
         if self.holds && !is_open {
@@ -169,11 +169,11 @@ impl Session<'_> {
         self.hold().await.err().unwrap_or(Close::Eof)
     }
 
-    /// Waits, unless somebody else publishes or nobody watches any more.
+    /// Waits. It fails if the publisher is dismissed or the stream is no longer needed.
     async fn wait(&mut self, until: Instant) -> Result<(), Close> {
         let publisher = &self.ingest.publisher;
         loop {
-            let next = until.min(Instant::now() + LONG);
+            let next = until.min(Instant::now() + MAX_WAIT);
             let dismissed = std::future::poll_fn(|cx| publisher.poll_dismissed(cx).map(|why| Err(sent_away(why))));
             let due = async {
                 Timer::at(next).await;
@@ -190,7 +190,7 @@ impl Session<'_> {
         }
     }
 
-    /// The result of `work`, unless the program ends before: there is no connection that would be closed.
+    /// The result of `work`. It fails when the server stops: a file has no connection that would be closed then.
     async fn unless_over<T>(&self, work: impl Future<Output = T>) -> Result<T, Close> {
         let over = async {
             self.job.core.watch.stopped().await;
@@ -199,14 +199,14 @@ impl Session<'_> {
         or(async { Ok(work.await) }, over).await
     }
 
-    /// Lets time stand still once the stream can be joined, until somebody has.
+    /// Stops the clock, once the stream can be joined, until a viewer has received data.
     async fn hold(&mut self) -> Result<(), Close> {
         let stream = Arc::clone(self.ingest.publisher.stream());
         if !self.holds || !stream.is_open() {
             return Ok(());
         }
         while stream.stats().traffic.bytes_out == 0 {
-            self.wait(Instant::now() + LOOK).await?;
+            self.wait(Instant::now() + HOLD_INTERVAL).await?;
         }
         self.holds = false;
         self.clock.resume();

@@ -1,4 +1,4 @@
-//! A file that is read ahead, by the thread that waits for disks.
+//! A file that is read ahead by a thread that may wait for disks.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -14,34 +14,34 @@ use crate::container::{Error, Event};
 use crate::disk::{Lane, Opened};
 use crate::media::{Hz, Kind, MAX_TRACKS, Ticks, Tracks};
 
-/// A file, and what was read of it.
+/// A file, and the items that were read from it.
 pub(super) struct ReadAhead {
     path: PathBuf,
     max_frame: usize,
     disk: Disk,
     reader: Box<dyn FileReader>,
     tracks: Tracks,
-    /// The next items.
+    /// The items that were read ahead.
     ahead: BTreeMap<Place, Item>,
     eras: Eras,
     count: u32,
     bytes: usize,
-    /// The most bytes that are read ahead.
+    /// The maximum number of bytes that are read ahead.
     most: usize,
-    /// The last of pictures and of sound.
+    /// The places of the last video frame and the last audio frame.
     last: [Option<Place>; 2],
     spans: Spans,
-    /// Added to all times: the duration of the rounds before.
+    /// The microseconds that are added to all times: the duration of previous rounds.
     shift: i64,
-    /// There was a frame.
+    /// A frame was read.
     begun: bool,
     ended: bool,
 }
 
-/// The place of an item: its era, its time, and the number of items before it in the file.
+/// The position of an item: its era, its time, and the number of items before it in the file.
 type Place = (u32, i64, u32);
 
-/// Times that jump begin another era, in which they are in order again.
+/// Eras: a jump of the times begins a new era, in which times are ordered again.
 #[derive(Debug, Default)]
 struct Eras {
     number: u32,
@@ -50,7 +50,7 @@ struct Eras {
     before: Option<i64>,
 }
 
-/// The content of a file.
+/// An item read from a file.
 pub(super) enum Item {
     Event(Event),
     Lost(Kind, Error),
@@ -59,32 +59,32 @@ pub(super) enum Item {
 /// The next items, with their times in microseconds.
 pub(super) struct Batch {
     pub(super) items: Vec<(i64, Item)>,
-    /// There are pictures and sound.
+    /// There is a video and an audio track.
     pub(super) both: bool,
-    /// Nothing comes after it.
+    /// The file has ended.
     pub(super) ended: bool,
 }
 
-/// So far is read ahead, in microseconds: sound may stand so far behind its pictures.
-const AHEAD: i64 = 1_000_000;
-/// So many frames at most, however little they hold.
-const MOST: usize = 256;
-/// So much at most is looked at before somebody else has a turn.
-const STEPS: usize = 4096;
-/// And so long, if the disk is slow.
-const PATIENCE: Duration = Duration::from_millis(50);
-/// The cost of a frame beside its bytes.
-const ITEM: usize = 160;
-/// Times in a file are apart by no more than this where they do not jump: sound stands
-/// behind its pictures, and slides are shown for long.
-const DISORDER: i64 = 2_000_000;
-const PAUSE: i64 = 60_000_000;
-/// A file that begins before that is moved: what goes out has no times below 0.
-const EARLIEST: i64 = 500_000;
+/// The duration that is read ahead, in microseconds: audio may be stored this far after its pictures.
+const MAX_SPAN: i64 = 1_000_000;
+/// The maximum number of frames that are read ahead.
+const MAX_FRAMES: usize = 256;
+/// The maximum number of reader steps in one call, so that other work gets its turn.
+const MAX_STEPS: usize = 4096;
+/// The maximum duration of one call, if the disk is slow.
+const MAX_DURATION: Duration = Duration::from_millis(50);
+/// The bytes that a frame takes in addition to its data.
+const ITEM_COST: usize = 160;
+/// The maximum differences between consecutive times without a jump: backwards, because audio is stored after its
+/// pictures, and forwards, because slides are shown long.
+const MAX_DISORDER: i64 = 2_000_000;
+const MAX_PAUSE: i64 = 60_000_000;
+/// The first time of a stream: times of a file that begins earlier are increased, so that none is below 0.
+const MIN_TIME: i64 = 500_000;
 const MICROS: Hz = Hz::new(1_000_000);
 
 impl ReadAhead {
-    /// Opens a file; `most` bytes of it may be read ahead.
+    /// Opens a file, of which `most` bytes may be read ahead.
     pub(super) fn open(path: &Path, most: usize, max_frame: usize) -> io::Result<Self> {
         let (disk, reader) = open(path, max_frame)?;
         Ok(Self {
@@ -106,22 +106,22 @@ impl ReadAhead {
         })
     }
 
-    /// That of reading it.
+    /// The lane for reading the file.
     pub(super) fn lane(&self) -> Lane {
         self.disk.file.lane()
     }
 
-    /// By how many degrees its pictures are to be turned to the right.
+    /// The clockwise rotation in degrees with which its pictures are to be shown.
     pub(super) fn rotation(&self) -> u16 {
         self.reader.rotation()
     }
 
-    /// Whether the file has a table of how long each frame lasts.
+    /// Whether the file has a table of frame durations.
     pub(super) fn is_timed(&self) -> bool {
         self.reader.is_timed()
     }
 
-    /// Begins anew; times go on where they have ended.
+    /// Restarts the file. Its times continue after those of the previous round.
     pub(super) fn rewind(&mut self) -> io::Result<()> {
         let lasted = std::mem::take(&mut self.spans).length();
         if lasted == 0 {
@@ -134,21 +134,20 @@ impl ReadAhead {
         Ok(())
     }
 
-    /// The next items; the later half of what was read stays, to be put in order
-    /// with what follows it.
+    /// The next items. The later half of the items stays, to be ordered with those that follow.
     pub(super) fn next(&mut self, room: &dyn Room) -> io::Result<Batch> {
         let begun = Instant::now();
-        for _ in 0..STEPS {
-            if begun.elapsed() >= PATIENCE {
+        for _ in 0..MAX_STEPS {
+            if begun.elapsed() >= MAX_DURATION {
                 break;
             }
-            if self.ended || self.bytes >= self.most || self.ahead.len() >= MOST || self.span() >= AHEAD {
+            if self.ended || self.bytes >= self.most || self.ahead.len() >= MAX_FRAMES || self.span() >= MAX_SPAN {
                 break;
             }
             self.step(room)?;
         }
         let is_much =
-            |show: &Self| show.bytes > show.most / 2 || show.ahead.len() > MOST / 2 || show.span() > AHEAD / 2;
+            |show: &Self| show.bytes > show.most / 2 || show.ahead.len() > MAX_FRAMES / 2 || show.span() > MAX_SPAN / 2;
         let mut items = Vec::new();
         while self.ended || is_much(self) {
             let Some(((_, at, _), item)) = self.ahead.pop_first() else { break };
@@ -159,7 +158,7 @@ impl ReadAhead {
         Ok(Batch { items, both, ended: self.ended })
     }
 
-    /// The distance read ahead since times have jumped, if they have.
+    /// The duration of the items since the last jump.
     fn span(&self) -> i64 {
         let Some(((era, last, _), _)) = self.ahead.last_key_value() else { return 0 };
         // items before the first frame have no time
@@ -170,8 +169,8 @@ impl ReadAhead {
     fn step(&mut self, room: &dyn Room) -> io::Result<()> {
         let mut found = Vec::new();
         let read = self.reader.step(&mut self.disk, room, &mut |event| {
-            // a piece that holds more is no film
-            if found.len() < MOST {
+            // a step with more items is not a valid file
+            if found.len() < MAX_FRAMES {
                 found.push(Item::Event(event));
             }
         });
@@ -184,8 +183,7 @@ impl ReadAhead {
         Ok(())
     }
 
-    /// Takes a piece to its place: a frame where its time is, anything else behind the
-    /// last frame of its kind.
+    /// Inserts an item: a frame at its time, any other item after the last frame of its kind.
     fn put(&mut self, mut item: Item) {
         let kind = item.kind();
         let Some(last) = self.last.get_mut(usize::from(kind == Kind::Audio)) else { return };
@@ -197,7 +195,7 @@ impl ReadAhead {
                 let place = self.tracks.place(kind, frame.track);
                 let (slot, clock) = place.map_or(unknown, |(place, track)| (place, track.clock));
                 if !std::mem::replace(&mut self.begun, true) {
-                    self.shift = EARLIEST.saturating_sub(frame.dts.rescale(clock, MICROS).0).max(0);
+                    self.shift = MIN_TIME.saturating_sub(frame.dts.rescale(clock, MICROS).0).max(0);
                 }
                 frame.dts = frame.dts + Ticks(self.shift).rescale(MICROS, clock);
                 at = frame.dts.rescale(clock, MICROS).0;
@@ -215,16 +213,16 @@ impl ReadAhead {
 }
 
 impl Eras {
-    /// That of a frame of the time `at`, which comes next in the file.
+    /// The era of the next frame in the file, whose time is `at`.
     fn of(&mut self, at: i64) -> u32 {
         let near =
-            |time: Option<i64>, most| time.is_none_or(|time| (-DISORDER..=most).contains(&at.saturating_sub(time)));
-        if !near(self.newest, DISORDER) && self.before.is_some() && near(self.before, DISORDER) {
-            // it stands behind the jump, but belongs before it
+            |time: Option<i64>, most| time.is_none_or(|time| (-MAX_DISORDER..=most).contains(&at.saturating_sub(time)));
+        if !near(self.newest, MAX_DISORDER) && self.before.is_some() && near(self.before, MAX_DISORDER) {
+            // it is stored after the jump, but belongs before it
             self.before = Some(at);
             return self.number.wrapping_sub(1);
         }
-        if !near(self.newest, PAUSE) {
+        if !near(self.newest, MAX_PAUSE) {
             self.before = self.newest;
             self.number = self.number.wrapping_add(1);
         }
@@ -248,12 +246,12 @@ impl Item {
             Self::Event(Event::Track(track)) => track.params.record.len(),
             _ => 0,
         };
-        content + ITEM
+        content + ITEM_COST
     }
 }
 
 fn open(path: &Path, max_frame: usize) -> io::Result<(Disk, Box<dyn FileReader>)> {
-    // to open a device may do something, and to open a pipe waits for its writer
+    // opening a device may have effects, and opening a pipe waits for its writer
     let is_file = |about: &Metadata| about.is_file().then_some(()).ok_or_else(|| io::Error::other("it is no file"));
     is_file(&fs::metadata(path)?)?;
     let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
@@ -265,16 +263,16 @@ fn open(path: &Path, max_frame: usize) -> io::Result<(Disk, Box<dyn FileReader>)
     Ok((disk, reader))
 }
 
-/// A file as the system has it.
+/// A file of the operating system.
 struct Disk {
     file: Opened,
     len: u64,
-    /// The reason why it could not be read.
+    /// The error of the last failed read.
     error: Option<io::Error>,
 }
 
 impl Disk {
-    /// A fault in the system's words, if it has any.
+    /// The system's error, if there is one; otherwise the fault.
     fn error(&mut self, fault: Fault) -> io::Error {
         self.error.take().unwrap_or_else(|| io::Error::other(fault))
     }
@@ -313,9 +311,9 @@ mod tests {
 
     #[test]
     fn times_that_jump_are_in_order_again_and_what_is_late_belongs_before() {
-        // sound stands behind its pictures, and there is a pause
+        // audio after its pictures, and a pause
         assert_eq!(eras(&[0, 40, 80, 10, 30_000, 30_040]), [0; 6]);
-        // the same file once more, and sound of its first time
+        // the file repeated, and audio of the previous round
         assert_eq!(eras(&[11_900, 11_940, 0, 11_300, 40, 11_320, 80]), [0, 0, 1, 0, 1, 0, 1]);
         assert_eq!(eras(&[0, 3_600_000, 3_600_040, 100]), [0, 1, 1, 0]);
         assert_eq!(eras(&[0, 3_600_000, 7_200_000, 0]), [0, 1, 2, 3]);

@@ -1,4 +1,4 @@
-//! The length of a file, which is the distance between its rounds.
+//! The length of a file: the distance between its rounds.
 
 use crate::media::MAX_TRACKS;
 
@@ -6,14 +6,14 @@ use crate::media::MAX_TRACKS;
 #[derive(Debug, Default)]
 pub(super) struct Spans([Option<Span>; MAX_TRACKS + 2]);
 
-/// A track's frames in the order of decoding, and as they are shown.
+/// The decode times and presentation times of a track's frames.
 #[derive(Clone, Copy, Debug)]
 struct Span {
     era: u32,
     decoded: Range,
     shown: Range,
-    /// The distance between the last two, and between the two before them; 0 if they are not
-    /// known. The smaller says how long the last frame lasts: a pause or a jump does not.
+    /// The last two steps between frames; 0 if unknown. The smaller is the duration of the last frame: a pause or a
+    /// jump is not.
     steps: [i64; 2],
 }
 
@@ -23,17 +23,17 @@ struct Range {
     last: i64,
 }
 
-/// No frame lasts longer.
-const LONGEST: i64 = 3_600_000_000;
-/// No round is shorter: a file that is read anew all the time is work without end.
-const SHORTEST: i64 = 100_000;
-/// A round lasts so long if nothing says how long its frames do: a still picture has one frame.
-const STILL: i64 = 1_000_000;
-/// Tracks of one round may go on for so long beside those of the next.
-const BESIDE: i64 = 500_000;
+/// The maximum duration of a frame.
+const MAX_FRAME_DURATION: i64 = 3_600_000_000;
+/// The minimum length of a round, which limits how often a file is read again.
+const MIN_LENGTH: i64 = 100_000;
+/// The length of a round of unknown duration, such as that of a single frame.
+const DEFAULT_LENGTH: i64 = 1_000_000;
+/// The maximum overlap of tracks of one round with those of the next.
+const MAX_OVERLAP: i64 = 500_000;
 
 impl Spans {
-    /// A frame of the track in `slot`; times that jump begin another `era`.
+    /// Adds a frame of the track in `slot`; a jump of the times begins another `era`.
     pub(super) fn add(&mut self, slot: usize, era: u32, decoded: i64, shown: i64) {
         let Some(span) = self.0.get_mut(slot) else { return };
         let (decoded_at, shown_at) = (Range::at(decoded), Range::at(shown));
@@ -42,7 +42,7 @@ impl Spans {
             return;
         };
         let step = decoded.saturating_sub(span.decoded.last);
-        if (1..=LONGEST).contains(&step) {
+        if (1..=MAX_FRAME_DURATION).contains(&step) {
             span.steps = [step, span.steps[0]];
         }
         if std::mem::replace(&mut span.era, era) != era {
@@ -52,23 +52,23 @@ impl Spans {
         span.shown.include(shown);
     }
 
-    /// The microseconds to add to the times of the next round, so that no track overlaps itself and the
-    /// longest has no hole; 0 if there is nothing to play.
+    /// The microseconds to add to the times of the next round, so that no track overlaps itself and the longest has
+    /// no gap; 0 if there is nothing to play.
     pub(super) fn length(&self) -> i64 {
         let spans = || self.0.iter().flatten();
         let own = spans().map(|span| span.decoded.length().max(span.shown.length()).saturating_add(span.frame())).max();
         let Some(own) = own else { return 0 };
         let first = spans().map(|span| span.decoded.first).min().unwrap_or(0);
         let end = spans().map(|span| span.decoded.last.saturating_add(span.frame())).max().unwrap_or(0);
-        match own.max(end.saturating_sub(first).saturating_sub(BESIDE)) {
-            0 => STILL,
-            length => length.max(SHORTEST),
+        match own.max(end.saturating_sub(first).saturating_sub(MAX_OVERLAP)) {
+            0 => DEFAULT_LENGTH,
+            length => length.max(MIN_LENGTH),
         }
     }
 }
 
 impl Span {
-    /// The duration of its last frame.
+    /// The duration of the last frame.
     fn frame(&self) -> i64 {
         let [last, before] = self.steps;
         if before == 0 { last } else { last.min(before) }
@@ -93,7 +93,7 @@ impl Range {
 mod tests {
     use super::*;
 
-    /// Frames of `slot` at these times of decoding, each shown that much later (ms).
+    /// Adds frames to `slot` with these decode times, each with the delay of its presentation (ms).
     fn add(spans: &mut Spans, slot: usize, era: u32, frames: impl IntoIterator<Item = (i64, i64)>) {
         for (decoded, later) in frames {
             spans.add(slot, era, decoded * 1000, (decoded + later) * 1000);
@@ -104,7 +104,7 @@ mod tests {
     fn the_longest_track_has_no_hole_though_none_begins_with_another() {
         let mut spans = Spans::default();
         assert_eq!(spans.length(), 0);
-        // pictures are decoded 80 ms before the first is shown, and sound ends last
+        // pictures are decoded 80 ms before the first is shown, and audio ends last
         add(&mut spans, 0, 0, [(-80, 80), (-40, 160), (0, 40), (40, 0), (80, 80)]);
         add(&mut spans, MAX_TRACKS, 0, (0..9).map(|at| (20 * at, 0)));
         assert_eq!(spans.length(), 200_000);
@@ -117,7 +117,7 @@ mod tests {
         let mut spans = Spans::default();
         add(&mut spans, 0, 0, (0..25).map(|at| (40 * at, 0)));
         add(&mut spans, MAX_TRACKS, 0, (0..50).map(|at| (5000 + 20 * at, 0)));
-        assert_eq!(spans.length(), 6_000_000 - BESIDE);
+        assert_eq!(spans.length(), 6_000_000 - MAX_OVERLAP);
     }
 
     #[test]
@@ -142,10 +142,10 @@ mod tests {
     fn a_file_of_a_frame_or_two_is_not_read_without_end() {
         let mut spans = Spans::default();
         add(&mut spans, 0, 0, [(7, 0)]);
-        assert_eq!(spans.length(), STILL);
+        assert_eq!(spans.length(), DEFAULT_LENGTH);
         add(&mut spans, 0, 0, [(7, 0), (7, 0)]);
-        assert_eq!(spans.length(), STILL);
+        assert_eq!(spans.length(), DEFAULT_LENGTH);
         add(&mut spans, 0, 0, [(8, 0)]);
-        assert_eq!(spans.length(), SHORTEST);
+        assert_eq!(spans.length(), MIN_LENGTH);
     }
 }
