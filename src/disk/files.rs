@@ -1,5 +1,5 @@
-//! Work that may wait for a disk. A disk has two lanes, so no more than two threads stand still with it; that of
-//! `hls.store` has a third for what is tidied up there, and the thread that writes.
+//! Work that may wait for a disk. A disk has two lanes, so it blocks at most two threads. The disk of `hls.store`
+//! has a third lane, for cleaning up, and the thread that writes.
 
 use std::fs::File;
 use std::io;
@@ -9,29 +9,30 @@ use std::time::Duration;
 use super::pool::{BlockingPool, Lane, Use};
 use super::{READERS, STACK};
 
-/// A client waits no longer for a disk: what it holds is for others. A disk that slept is awake by then.
-const LONGEST: Duration = Duration::from_secs(15);
+/// The longest time that a client waits for a disk, because it holds memory meanwhile; enough for a disk to spin
+/// up.
+const MAX_WAIT: Duration = Duration::from_secs(15);
 
-/// The thread that writes, apart from those that read: a reader does not wait for a card that is slow to write.
+/// The thread that writes. It is separate from readers, so that a reader does not wait for a card with slow writes.
 static WRITER: BlockingPool = BlockingPool::new("runnel-store", 1, STACK);
 
-/// Has `work` done by a thread that waits for disks, after what goes before it in its lane. Only a stream waits for
-/// as long as that takes.
+/// Runs `work` in a thread that may wait for disks, after the earlier work in its lane. Only streams wait without a
+/// limit.
 pub async fn read<T: Send + 'static>(
     lane: Lane,
     due: Use,
     work: impl FnOnce() -> io::Result<T> + Send + 'static,
 ) -> io::Result<T> {
-    let longest = if due == Use::Stream { Duration::MAX } else { LONGEST };
+    let longest = if due == Use::Stream { Duration::MAX } else { MAX_WAIT };
     READERS.perform(lane, due, longest, work).await?
 }
 
-/// Has `work` done, in its turn, by the thread that waits until a disk has taken something.
+/// Runs `work`, in its turn, in the thread that waits for writes.
 pub async fn write<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     WRITER.perform(Lane::hash(&()), Use::Stream, Duration::MAX, work).await?
 }
 
-/// Has `work` done that may take as long as there are files: no stream's writes wait for it.
+/// Runs `work` whose duration grows with the number of files, without delaying streams' writes.
 pub async fn tidy<T: Send + 'static>(work: impl FnOnce() -> io::Result<T> + Send + 'static) -> io::Result<T> {
     READERS.perform(Lane::hash("tidy"), Use::Stream, Duration::MAX, work).await?
 }
@@ -43,24 +44,24 @@ impl Lane {
     }
 }
 
-/// A file that is read. To close it may wait for the disk as well, so a thread does that.
+/// An open file for reading. A thread closes it, because closing may also wait for the disk.
 pub struct Opened {
     file: Option<File>,
     lane: Lane,
 }
 
 impl Opened {
-    /// One on `device`.
+    /// A file on `device`.
     pub fn new(file: File, device: u64) -> Self {
         Self { file: Some(file), lane: Lane::of(device) }
     }
 
-    /// The lane in which it is read.
+    /// The lane for reading the file.
     pub fn lane(&self) -> Lane {
         self.lane
     }
 
-    /// Reads what is there at `at`; to be called by a thread that may wait for the disk.
+    /// Reads from the offset `at`. It must be called in a thread that may wait for the disk.
     pub fn read_at(&self, out: &mut [u8], at: u64) -> io::Result<usize> {
         self.file.as_ref().map_or(Ok(0), |file| file.read_at(out, at))
     }

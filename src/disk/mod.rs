@@ -1,5 +1,5 @@
-//! Work that may wait for a disk, or for the look-up of a name: threads of their own do it, so that nobody
-//! else waits with them.
+//! Work that may wait for a disk, or for a name lookup. It runs in separate threads, so that no other task waits
+//! for it.
 
 #[cfg(feature = "record")]
 mod files;
@@ -17,17 +17,17 @@ pub use pool::JOB;
 pub use pool::{BlockingPool, Lane, Use};
 pub use small::{aside, open_at_once, read_once, read_small};
 
-/// Threads for all that read from a disk.
+/// Threads for everything that reads from disks.
 static READERS: BlockingPool = BlockingPool::new("runnel-disk", 1, STACK);
 
-/// The stack that system calls on paths and the making of keys need, and some more.
+/// The stack that system calls with paths and key generation need, with a margin.
 const STACK: usize = 128 << 10;
 
-/// The bytes of a thread that waits for a disk: its stack as far as it is touched, paths, its allocator's
+/// The memory that a thread waiting for a disk takes, in bytes: the used part of its stack, paths, its allocator's
 /// cache. Measured on x86-64 with glibc.
 pub const THREAD: usize = 20 << 10;
 
-/// Has as many threads as that at most wait for disks.
+/// Sets the maximum number of threads that wait for disks.
 pub fn allow(threads: usize) {
     READERS.allow(threads);
 }

@@ -1,5 +1,5 @@
-//! The disk that a path is on, as the kernel's table of mounts has it: the disk itself is not
-//! asked, which may stand still.
+//! The disk of a path, according to the kernel's mount table. The disk itself is not accessed, because it may
+//! block.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -9,47 +9,46 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-/// A line of the table. proc_pid_mountinfo(5).
+/// A line of the mount table. proc_pid_mountinfo(5).
 #[derive(Debug, PartialEq, Eq)]
 struct Mount {
     point: PathBuf,
     device: u64,
-    /// Nothing there waits for a disk that may be taken away.
+    /// Accesses do not wait for a disk that may be removed.
     answers: bool,
 }
 
-/// The table as it was read, and when.
+/// The table, and the time at which it was read.
 type Table = Option<(Instant, Arc<[Mount]>)>;
 
 static TABLE: Mutex<Table> = Mutex::new(None);
-/// The table is read anew when it is older.
-const FRESH: Duration = Duration::from_secs(1);
-/// Of a longer table the beginning counts.
-const LONGEST: u64 = 64 << 10;
-/// So many symbolic links are followed.
-const LINKS: usize = 16;
+/// The age after which the table is read again.
+const MAX_AGE: Duration = Duration::from_secs(1);
+/// The maximum number of bytes that are read of the table.
+const MAX_TABLE: u64 = 64 << 10;
+/// The maximum number of symbolic links that are followed.
+const MAX_LINKS: usize = 16;
 
-/// The number of the device that a path is on: `st_dev` of what is there, but for file
-/// systems that give out numbers of their own. 0 if nothing is known.
+/// The device number of a path: `st_dev`, except on file systems with numbers of their own. 0 if it is unknown.
 pub fn disk_of(path: &Path) -> u64 {
     let mounts = table();
     around(&mounts, &followed_in(&mounts, path)).map_or(0, |mount| mount.device)
 }
 
-/// The path behind the symbolic links that can be read without waiting for a disk.
+/// Follows the symbolic links that can be read without waiting for a disk.
 #[cfg(feature = "record")]
 pub fn followed(path: &Path) -> PathBuf {
     followed_in(&table(), path)
 }
 
-/// Whether something may be mounted on a path, as far as that can be said without waiting for a disk.
+/// Whether something may be mounted on a path, as far as this is known without waiting for a disk.
 #[cfg(feature = "record")]
 pub fn may_be_mounted(path: &Path) -> bool {
     let mounts = table();
     may_be_mounted_in(&mounts, &followed_in(&mounts, path))
 }
 
-/// Nobody knows the links on a disk that may not answer, nor the rest of a table that is too long.
+/// Links on a disk that may not answer, and the rest of a table that is too long, are unknown.
 #[cfg(feature = "record")]
 fn may_be_mounted_in(mounts: &[Mount], path: &Path) -> bool {
     let answers = around(mounts, path).is_some_and(|mount| mount.answers);
@@ -64,20 +63,20 @@ fn followed_in(mounts: &[Mount], path: &Path) -> PathBuf {
 fn table() -> Arc<[Mount]> {
     let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some((read, mounts)) = &*table
-        && read.elapsed() < FRESH
+        && read.elapsed() < MAX_AGE
     {
         return mounts.clone();
     }
     let mut text = Vec::new();
-    // without /proc all is one disk
-    let _ = File::open("/proc/self/mountinfo").and_then(|file| file.take(LONGEST).read_to_end(&mut text));
-    let rest = (text.len() as u64 >= LONGEST).then(Mount::rest);
+    // without /proc everything counts as one disk
+    let _ = File::open("/proc/self/mountinfo").and_then(|file| file.take(MAX_TABLE).read_to_end(&mut text));
+    let rest = (text.len() as u64 >= MAX_TABLE).then(Mount::rest);
     let mounts: Arc<[Mount]> = text.split(|byte| *byte == b'\n').filter_map(Mount::parse).chain(rest).collect();
     *table = Some((Instant::now(), mounts.clone()));
     mounts
 }
 
-/// The mount that a path is in: of those that are on the same place the last.
+/// The mount that contains a path; of several on the same mount point the last.
 fn around<'a>(mounts: &'a [Mount], path: &Path) -> Option<&'a Mount> {
     let all = mounts.iter().filter(|mount| path.starts_with(&mount.point));
     all.max_by_key(|mount| mount.point.components().count())
@@ -98,7 +97,7 @@ fn follow(mounts: &[Mount], path: &Path, read_link: &dyn Fn(&Path) -> Option<Pat
         let next = at.join(item);
         let may_be_link = !mounts.iter().any(|mount| mount.point == next);
         if may_be_link
-            && links < LINKS
+            && links < MAX_LINKS
             && around(mounts, &at).is_some_and(|mount| mount.answers)
             && let Some(to) = read_link(&next)
         {
@@ -115,7 +114,7 @@ fn follow(mounts: &[Mount], path: &Path, read_link: &dyn Fn(&Path) -> Option<Pat
 }
 
 impl Mount {
-    /// The rest of a table that is too long.
+    /// Represents the rest of a table that is too long.
     fn rest() -> Self {
         Self { point: PathBuf::new(), device: 0, answers: false }
     }
@@ -132,7 +131,7 @@ impl Mount {
         let (major, minor) = std::str::from_utf8(device).ok()?.split_once(':')?;
         let point = PathBuf::from(OsString::from_vec(unescape(point)));
         Some(Self {
-            // if the root stands still, so does the program
+            // if the root file system blocks, the program blocks too
             answers: point == Path::new("/") || [b"tmpfs".as_slice(), b"ramfs"].contains(&kind),
             device: rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?),
             point,
@@ -140,7 +139,7 @@ impl Mount {
     }
 }
 
-/// Blanks and the like are written as a backslash and three octal digits.
+/// Decodes blanks and other characters that are written as a backslash and three octal digits.
 fn unescape(text: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     let mut rest = text;

@@ -1,8 +1,8 @@
-//! Work that may stand still: done by threads, so that nobody else waits with it.
+//! Work that may block, run by threads so that no task waits for it except its own.
 //!
-//! A lane is of all that stands still at once: a disk, a name that is looked up. Its work is done in turn, what is
-//! due first before the rest, so no more than one thread stands still with it; lanes take turns. One thread does it
-//! all while all is well; where one stands still, those who wait for others start another thread, up to a few.
+//! All work in a lane blocks together, for example because it needs the same disk or name. It is done one piece at
+//! a time, the most urgent first, so that a lane blocks at most one thread. Lanes take turns. Normally one thread
+//! does all work; if it blocks, tasks that wait for other lanes start further threads, up to a limit.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -18,42 +18,42 @@ use smol::future::or;
 
 use super::mounts::disk_of;
 
-/// A queue of work that stands still together.
+/// A queue of work that blocks together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lane(u64);
 
-/// The use that work has, by which its lane does it: the first goes first.
+/// The purpose of work, in the order of urgency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[cfg_attr(not(feature = "record"), allow(dead_code, reason = "a feature has its own"))]
 pub enum Use {
-    /// A stream runs on it.
+    /// A running stream needs it.
     Stream,
     /// A segment for the players of a stream.
     Segment,
-    /// All else.
+    /// Everything else.
     Download,
 }
 
 /// A piece of work.
 pub(super) type Work = Box<dyn FnOnce() + Send>;
 
-/// Threads for what may stand still.
+/// Threads for work that may block.
 pub struct BlockingPool {
     name: &'static str,
-    /// The bytes of each one's stack.
+    /// The stack size of each thread in bytes.
     stack: usize,
-    /// So many threads at most.
+    /// The maximum number of threads.
     most: AtomicUsize,
     state: Mutex<State>,
-    /// There is something to do.
+    /// Signals new work.
     more: Condvar,
 }
 
 struct State {
-    /// The work that is not begun, in the order in which it came. A task that gives up takes its work back,
-    /// so there is no more than there are tasks and open files.
+    /// The work that is not begun, in the order of arrival. A task that gives up removes its work, so the number of
+    /// tasks and open files limits the length.
     waiting: VecDeque<Waiting>,
-    /// The lanes of the work that threads do now.
+    /// The lanes of the work that threads are doing.
     running: Vec<Lane>,
     /// The lane of the work that was begun last.
     last: Lane,
@@ -61,7 +61,7 @@ struct State {
     next: usize,
 }
 
-/// Work that nobody has begun.
+/// Work that is not begun.
 struct Waiting {
     number: usize,
     lane: Lane,
@@ -69,23 +69,23 @@ struct Waiting {
     work: Work,
 }
 
-/// A thread that takes longer stands still, or may.
-const PATIENCE: Duration = Duration::from_millis(100);
-/// A further thread ends when it had nothing to do for so long.
-const IDLE: Duration = Duration::from_secs(10);
+/// The time after which a thread counts as blocked.
+const BLOCKED_AFTER: Duration = Duration::from_millis(100);
+/// The time without work after which an additional thread ends.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl Lane {
-    /// The lane of looking for a path: open files are read meanwhile.
+    /// The lane for accessing a path; open files are in another lane.
     pub fn to(path: &Path) -> Self {
         Self::to_all([path])
     }
 
-    /// The lane of looking for several paths.
+    /// The lane for accessing several paths.
     pub fn to_all<'a>(paths: impl IntoIterator<Item = &'a Path>) -> Self {
         Self::hash(&paths.into_iter().map(disk_of).collect::<BTreeSet<_>>())
     }
 
-    /// The lane of all work that has `what` in common.
+    /// The lane of all work that shares `what`.
     pub fn hash(what: &(impl Hash + ?Sized)) -> Self {
         let mut hasher = DefaultHasher::new();
         what.hash(&mut hasher);
@@ -93,7 +93,7 @@ impl Lane {
     }
 }
 
-/// Takes work back that nobody waits for any more and nobody has begun.
+/// Removes work that is not begun when its task stops waiting.
 struct Waits(&'static BlockingPool, usize);
 
 impl Drop for Waits {
@@ -102,18 +102,18 @@ impl Drop for Waits {
         let at = state.waiting.iter().position(|waiting| waiting.number == self.1);
         let work = at.and_then(|at| state.waiting.remove(at));
         drop(state);
-        // a file that goes with it is to be closed
+        // dropped without the lock, because it may contain a file that is closed then
         drop(work);
     }
 }
 
-/// The end of a piece of work, and the task that waits for it. A channel would do the same with 800 bytes, on
-/// lines of the cache of their own, between which the allocator leaves holes.
+/// The completion of work, and the task that waits for it. A channel would take 800 bytes with its own cache lines,
+/// between which the allocator leaves gaps.
 #[derive(Default)]
 struct End(Mutex<(bool, Option<Waker>)>);
 
 impl End {
-    /// Ready once it has come.
+    /// Ready once the work is complete.
     fn poll(&self, cx: &Context<'_>) -> Poll<()> {
         let (has_come, waiter) = &mut *lock(&self.0);
         if *has_come {
@@ -124,11 +124,12 @@ impl End {
     }
 }
 
-/// The bytes of a job beside its future and its result: its place in the queue, what is to be done, and its end.
+/// The memory of a job in bytes, without its future and its result: its place in the queue, the closure, and its
+/// completion.
 #[cfg(feature = "record")]
 pub const JOB: usize = 192;
 
-/// Brings the end when it is dropped, whether the work was done or not.
+/// Signals completion when it is dropped, whether the work was done or not.
 struct Ends(Arc<End>);
 
 impl Drop for Ends {
@@ -138,24 +139,24 @@ impl Drop for Ends {
             *has_come = true;
             waiter.take()
         };
-        // nobody may be there any more to be told
+        // the task may not exist any more
         waiter.iter().for_each(Waker::wake_by_ref);
     }
 }
 
 impl BlockingPool {
-    /// At most `most` threads of that name, with stacks of `stack` bytes.
+    /// A pool of at most `most` threads with this name, with stacks of `stack` bytes.
     pub const fn new(name: &'static str, most: usize, stack: usize) -> Self {
         let state = State { waiting: VecDeque::new(), running: Vec::new(), last: Lane(0), threads: 0, next: 0 };
         Self { name, stack, most: AtomicUsize::new(most), state: Mutex::new(state), more: Condvar::new() }
     }
 
-    /// Has as many threads as that at most.
+    /// Sets the maximum number of threads.
     pub fn allow(&self, threads: usize) {
         self.most.store(threads, Relaxed);
     }
 
-    /// Has `work` done after what goes before it in its lane: `TimedOut` if that takes longer than `longest`.
+    /// Runs `work` after the earlier work in its lane; `TimedOut` if that takes longer than `longest`.
     pub async fn perform<T: Send + 'static>(
         &'static self,
         lane: Lane,
@@ -163,7 +164,7 @@ impl BlockingPool {
         longest: Duration,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> io::Result<T> {
-        // the result goes beside the end, of which there is one kind for all results
+        // the result is stored beside `End`, so that `End` is the same type for all results
         let (end, result) = (Arc::new(End::default()), Arc::new(Mutex::new(None)));
         let (ends, place) = (Ends(end.clone()), result.clone());
         let work = move || {
@@ -177,7 +178,7 @@ impl BlockingPool {
         done.ok_or_else(|| io::Error::other("nothing was done"))
     }
 
-    /// Has `work` done though nobody waits for it: its number.
+    /// Queues `work` without waiting for it. Gives its number.
     pub(super) fn send(&'static self, lane: Lane, due: Use, work: Work) -> io::Result<usize> {
         let mut state = self.lock();
         if state.threads == 0 {
@@ -190,12 +191,12 @@ impl BlockingPool {
         Ok(number)
     }
 
-    /// Until it is done; where that takes long, what could be done meanwhile gets a thread.
+    /// Waits for the completion. If it takes long, a further thread is started for work in other lanes.
     async fn until(&'static self, end: &End, longest: Duration) -> io::Result<()> {
         let begun = Instant::now();
         loop {
             let late = async {
-                Timer::after(PATIENCE).await;
+                Timer::after(BLOCKED_AFTER).await;
                 false
             };
             let comes = async {
@@ -213,7 +214,7 @@ impl BlockingPool {
                 && state.running.len() == state.threads
                 && state.next_at().is_some()
             {
-                // those that are there go on
+                // the existing threads continue
                 let _ = self.start(&mut state);
             }
         }
@@ -227,12 +228,12 @@ impl BlockingPool {
         Ok(())
     }
 
-    /// The life of a thread.
+    /// Runs a thread of the pool.
     fn run(&self) {
         let mut state = self.lock();
         loop {
             let Some(Waiting { lane, work, .. }) = state.next_at().and_then(|at| state.waiting.remove(at)) else {
-                let waited = self.more.wait_timeout(state, IDLE);
+                let waited = self.more.wait_timeout(state, IDLE_TIMEOUT);
                 let (woken, waited) = waited.unwrap_or_else(PoisonError::into_inner);
                 state = woken;
                 if waited.timed_out() && state.threads > 1 && state.next_at().is_none() {
@@ -258,8 +259,8 @@ impl BlockingPool {
 }
 
 impl State {
-    /// The work that is due first, of the lanes in which no thread is; lanes take turns, and work that came
-    /// before other work goes before it.
+    /// The index of the most urgent work in a lane without a thread. Among equals, lanes take turns, and earlier
+    /// work comes first.
     fn next_at(&self) -> Option<usize> {
         let free = self.waiting.iter().enumerate().filter(|(_, waiting)| !self.running.contains(&waiting.lane));
         let first = free.min_by_key(|(_, waiting)| (waiting.due, waiting.lane == self.last));
@@ -293,7 +294,7 @@ mod tests {
         aside.perform(Lane(lane), Use::Stream, Duration::MAX, work).await
     }
 
-    /// Work that has begun, and stands still until the sender is dropped.
+    /// Work that has begun, and blocks until the sender is dropped.
     async fn stuck(
         executor: &LocalExecutor<'static>,
         aside: &'static BlockingPool,
@@ -316,7 +317,7 @@ mod tests {
         block_on(executor.run(async {
             let (one, first) = stuck(&executor, &MANY, 1).await;
             let (two, second) = stuck(&executor, &MANY, 2).await;
-            // many wait for the same, and give up
+            // many tasks wait for the same, and give up
             let same: Vec<_> = (0..20).map(|_| executor.spawn(done(&MANY, 1, || ()))).collect();
             assert_eq!(done(&MANY, 3, || 7).await.unwrap(), 7);
             for task in same {
@@ -337,7 +338,7 @@ mod tests {
             let (one, first) = stuck(&executor, &FULL, 1).await;
             let (two, second) = stuck(&executor, &FULL, 2).await;
             let third = executor.spawn(done(&FULL, 3, || ()));
-            Timer::after(3 * PATIENCE).await;
+            Timer::after(3 * BLOCKED_AFTER).await;
             assert_eq!(FULL.lock().threads, 2);
             assert_eq!(FULL.lock().waiting.len(), 1);
             drop(one);
@@ -382,7 +383,7 @@ mod tests {
         let executor = LocalExecutor::new();
         block_on(executor.run(async {
             let (thaw, first) = stuck(&executor, &STUCK, 1).await;
-            let late = STUCK.perform(Lane(1), Use::Download, PATIENCE, || ()).await;
+            let late = STUCK.perform(Lane(1), Use::Download, BLOCKED_AFTER, || ()).await;
             assert_eq!(late.unwrap_err().kind(), io::ErrorKind::TimedOut);
             assert_eq!(STUCK.lock().waiting.len(), 0);
             drop(thaw);

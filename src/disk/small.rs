@@ -1,7 +1,7 @@
-//! Small files that the configuration names: itself, certificates, keys.
+//! Small files that the configuration names: the configuration itself, certificates, keys.
 //!
-//! They may be anything: a pipe that nobody writes to, a device without end, a file of a mount that
-//! hangs. So there is a bound to all of it.
+//! A path may be anything: a pipe without a writer, a device without end, a file of a mount that hangs. Therefore
+//! size and time are limited.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind, Read};
@@ -14,12 +14,12 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::READERS;
 use super::pool::{Lane, Use};
 
-/// The longest, in bytes.
-const MOST: usize = 1 << 20;
-/// So long a pipe may bring nothing.
-const SILENCE: Duration = Duration::from_secs(30);
-/// So long a disk may take, while others go on.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The maximum length in bytes.
+const MAX_LEN: usize = 1 << 20;
+/// The longest time that a pipe may stay silent.
+const MAX_SILENCE: Duration = Duration::from_secs(30);
+/// The longest time that a disk may take; other tasks are not blocked meanwhile.
+const DISK_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads a regular file.
 pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
@@ -32,24 +32,24 @@ pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The same once, at start: what comes through a pipe counts as well.
+/// Reads a regular file, or a pipe. It is only called at start, because a pipe can be read only once.
 pub fn read_once(path: &Path) -> io::Result<Vec<u8>> {
     let file = open_at_once(OpenOptions::new().read(true), path)?;
-    if file.metadata()?.is_file() { read(file) } else { read(Awaited { file, silence: SILENCE, begun: false }) }
+    if file.metadata()?.is_file() { read(file) } else { read(Awaited { file, silence: MAX_SILENCE, begun: false }) }
 }
 
-/// Opens without waiting for the other end of a pipe.
+/// Opens a file without waiting for the other end of a pipe.
 pub fn open_at_once(options: &mut OpenOptions, path: &Path) -> io::Result<File> {
     options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits() as i32).open(path)
 }
 
 fn read(file: impl Read) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(MOST as u64 + 1).read_to_end(&mut bytes)?;
-    if bytes.len() > MOST { Err(io::Error::other("is longer than 1 MiB")) } else { Ok(bytes) }
+    file.take(MAX_LEN as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > MAX_LEN { Err(io::Error::other("is longer than 1 MiB")) } else { Ok(bytes) }
 }
 
-/// A pipe, or a device: its end may be late, and so may who writes to it.
+/// A pipe or a device, whose writer and end may be late.
 struct Awaited {
     file: File,
     silence: Duration,
@@ -61,7 +61,7 @@ impl Read for Awaited {
         let mut waited = false;
         loop {
             match self.file.read(buffer) {
-                // a pipe says so as well while nobody has opened its other end
+                // a pipe also returns 0 while its other end was not opened
                 Ok(0) if !self.begun && !waited => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => {}
                 other => {
@@ -79,15 +79,15 @@ impl Read for Awaited {
     }
 }
 
-/// Has `work` done by a thread that waits for disks, unless its disk stands still.
+/// Runs `work` in a thread that may wait for disks; fails if the disk blocks.
 pub async fn aside<T: Send + 'static, E: From<io::Error> + Send + 'static>(
     lane: Lane,
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, E> {
-    let done = READERS.perform(lane, Use::Download, PATIENCE, work).await;
+    let done = READERS.perform(lane, Use::Download, DISK_TIMEOUT, work).await;
     done.unwrap_or_else(|error| match error.kind() {
         ErrorKind::TimedOut => {
-            let why = format!("the disk has not answered for {} s", PATIENCE.as_secs());
+            let why = format!("the disk has not answered for {} s", DISK_TIMEOUT.as_secs());
             Err(io::Error::new(ErrorKind::TimedOut, why).into())
         }
         _ => Err(error.into()),
@@ -105,7 +105,7 @@ mod tests {
 
     use super::*;
 
-    /// A path of the test's own.
+    /// A path for one test.
     fn path(name: &str) -> PathBuf {
         let path = std::env::temp_dir().join(format!("runnel-small-{}-{name}", std::process::id()));
         let _ = std::fs::remove_file(&path);
@@ -123,8 +123,8 @@ mod tests {
         assert_eq!(why(read_once(Path::new("/dev/zero"))), "is longer than 1 MiB");
         assert_eq!(read_once(Path::new("/dev/null")).unwrap(), b"");
         let file = path("long");
-        std::fs::write(&file, vec![b'#'; MOST]).unwrap();
-        assert_eq!(read_small(&file).unwrap().len(), MOST);
+        std::fs::write(&file, vec![b'#'; MAX_LEN]).unwrap();
+        assert_eq!(read_small(&file).unwrap().len(), MAX_LEN);
         OpenOptions::new().append(true).open(&file).unwrap().write_all(b"#").unwrap();
         assert_eq!(why(read_small(&file)), "is longer than 1 MiB");
         assert_eq!(why(read_once(&file)), "is longer than 1 MiB");
@@ -141,12 +141,12 @@ mod tests {
     #[test]
     fn what_comes_through_a_pipe_is_read_to_its_end() {
         let path = |pipe: &io::PipeReader| PathBuf::from(format!("/proc/self/fd/{}", pipe.as_raw_fd()));
-        // the writer is gone before anybody looks, as where a shell gives the output of a command
+        // the writer closes the pipe before it is read, as with a shell's process substitution
         let (pipe, mut writer) = io::pipe().unwrap();
         writer.write_all(b"threads = 1\n").unwrap();
         drop(writer);
         assert_eq!(read_once(&path(&pipe)).unwrap(), b"threads = 1\n");
-        // it takes its time
+        // the writer is slow
         let (pipe, mut writer) = io::pipe().unwrap();
         let (go, begins) = sync_channel(0);
         let late = std::thread::spawn(move || {
