@@ -15,7 +15,7 @@ impl<'a> Bits<'a> {
         Self { data, at: 0 }
     }
 
-    /// Bits that were read or passed over.
+    /// The number of bits that were read or skipped.
     pub fn position(&self) -> usize {
         self.at
     }
@@ -33,13 +33,13 @@ impl<'a> Bits<'a> {
         (0..n).try_fold(0, |value: u32, _| Ok(value << 1 | u32::from(self.bit()?)))
     }
 
-    /// Passes over `n` bits.
+    /// Skips `n` bits.
     pub fn skip(&mut self, n: usize) -> Result<(), Short> {
         self.at = self.at.checked_add(n).filter(|at| *at <= self.data.len() * 8).ok_or(Short)?;
         Ok(())
     }
 
-    /// `ue(v)`. A code of more than 32 bits is refused as damaged.
+    /// `ue(v)`. A code of more than 32 bits is refused as invalid.
     pub fn ue(&mut self) -> Result<u32, Short> {
         let mut zeros = 0;
         while !self.bit()? {

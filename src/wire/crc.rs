@@ -14,8 +14,7 @@ pub fn crc8_flac(data: &[u8]) -> u8 {
         .fold(0, |crc, byte| (0..8).fold(crc ^ byte, |crc: u8, _| (crc << 1) ^ if crc >> 7 == 1 { 0x07 } else { 0 }))
 }
 
-/// The checksum `crc` of a FLAC frame's bytes so far, with `byte` behind them: polynomial
-/// 0x8005, from 0. RFC 9639 section 9.3.
+/// Adds `byte` to the checksum `crc` of a FLAC frame: polynomial 0x8005, from 0. RFC 9639 section 9.3.
 pub fn crc16_flac(crc: u16, byte: u8) -> u16 {
     (0..8).fold(crc ^ (u16::from(byte) << 8), |crc, _| (crc << 1) ^ if crc >> 15 == 1 { 0x8005 } else { 0 })
 }

@@ -2,7 +2,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// UTC with milliseconds; times before 1970 count as 1970.
+/// A time as UTC with milliseconds; times before 1970 count as 1970.
 pub fn iso8601(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
@@ -11,8 +11,8 @@ pub fn iso8601(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
 }
 
-/// The date so many days after 1970-01-01: counts in years that begin in March,
-/// so that the leap day is the last, and in eras of 400 years.
+/// The date `days` days after 1970-01-01. It counts in years that begin in March, so that the leap day is the last,
+/// and in eras of 400 years.
 fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let (era, day) = (shifted / 146_097, shifted % 146_097);

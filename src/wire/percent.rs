@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write};
 
-/// Decodes `%41`, once; `None` if the result is not UTF-8 or a code is damaged.
+/// Decodes percent codes such as `%41`, once; `None` if a code is invalid or the result is not UTF-8.
 pub fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = text.bytes();
     let mut out = Vec::with_capacity(text.len());
@@ -15,7 +15,7 @@ pub fn percent_decode(text: &str) -> Option<String> {
     String::from_utf8(out).ok()
 }
 
-/// Text with what is not ASCII in percent codes, as a URI must have it. RFC 3987 section 3.1.
+/// A text for a URI: characters that are not ASCII are written as percent codes. RFC 3987 section 3.1.
 pub struct Percent<'a>(pub &'a str);
 
 impl fmt::Display for Percent<'_> {
@@ -27,7 +27,7 @@ impl fmt::Display for Percent<'_> {
     }
 }
 
-/// The same as a text of its own.
+/// Encodes a text like [`Percent`].
 pub fn percent_encode(text: &str) -> String {
     Percent(text).to_string()
 }

@@ -14,12 +14,12 @@ impl<'a> Reader<'a> {
         Self { rest: data }
     }
 
-    /// All that was not read yet.
+    /// The bytes that were not read.
     pub fn rest(&self) -> &'a [u8] {
         self.rest
     }
 
-    /// Bytes not read yet.
+    /// The number of bytes that were not read.
     pub fn len(&self) -> usize {
         self.rest.len()
     }

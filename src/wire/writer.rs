@@ -1,8 +1,8 @@
 //! Appends big-endian fields to any growing buffer.
 
-/// Field by field writing; implemented for `Vec<u8>`.
+/// Writes fields to a buffer; implemented for `Vec<u8>`.
 pub trait Writer {
-    /// Appends bytes as they are.
+    /// Appends bytes unchanged.
     fn bytes(&mut self, bytes: &[u8]);
 
     /// One byte.
