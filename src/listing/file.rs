@@ -1,4 +1,5 @@
-//! Files that are ours by their names alone: others may have put something else there.
+//! Files that are identified by their names only: users or other programs may have put something else in their
+//! place.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -7,17 +8,17 @@ use std::path::Path;
 
 use rustix::fs::OFlags;
 
-/// So many bytes that are no lines of ours are passed over; what is behind them is not looked at.
+/// The maximum number of invalid bytes that are skipped in a list; the rest after them is ignored.
 pub const FAULTS: usize = 64 << 10;
 
-/// Opens a regular file. A link is not followed, and a pipe waits for nobody.
+/// Opens a regular file. It does not follow links, and does not wait for the other end of a pipe.
 pub fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     let flags = OFlags::NONBLOCK | OFlags::NOFOLLOW;
     let file = options.custom_flags(flags.bits() as i32).open(path)?;
     if file.metadata()?.is_file() { Ok(file) } else { Err(io::Error::other("it is no regular file")) }
 }
 
-/// Makes a file anew; what was there of that name goes.
+/// Creates a file, and deletes an existing one of the same name.
 pub fn make(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(error),
@@ -25,8 +26,8 @@ pub fn make(path: &Path) -> io::Result<File> {
     }
 }
 
-/// Whether an error says that what is there is of no use, as no file or a forbidden one, and not
-/// that it cannot be had now: a card may fail to read once.
+/// Whether an error means that the existing file cannot be used, because it is not a regular file or access is
+/// denied. Other errors may be temporary: a card may fail to read once.
 pub fn is_useless(path: &Path, error: &io::Error) -> bool {
     match fs::symlink_metadata(path) {
         Ok(about) if about.is_file() => error.kind() == ErrorKind::PermissionDenied,
@@ -34,7 +35,7 @@ pub fn is_useless(path: &Path, error: &io::Error) -> bool {
     }
 }
 
-/// Makes room for another where something of no use is: that stays beside it.
+/// Renames a file that cannot be used, so that another can take its place.
 pub fn put_aside(path: &Path) -> io::Result<()> {
     if fs::symlink_metadata(path)?.is_dir() {
         return Err(ErrorKind::IsADirectory.into());

@@ -1,7 +1,7 @@
-//! The length of a segment that no playlist tells: fragmented MP4, if it is whole.
+//! The length of a segment that is in no playlist: fragmented MP4, if it is complete.
 //! ISO/IEC 14496-12 sections 8.4.2, 8.8.5 and 8.8.8.
 //!
-//! Samples are not read: a file of that name may be as large as the disk.
+//! Samples are not read: a file with such a name may be as large as the disk.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, ErrorKind};
@@ -11,24 +11,24 @@ use std::path::Path;
 
 use super::file;
 
-/// `track_ID`s of pictures and sound as they are written here, from 1 on.
+/// The number of `track_ID`s used here: video and audio, from 1.
 const TRACKS: usize = 2;
-/// A segment has no more boxes.
-const MANY: usize = 16 << 10;
+/// The maximum number of boxes in a segment.
+const MAX_BOXES: usize = 16 << 10;
 /// Bytes of a run that are read at once.
 const PIECE: usize = 4 << 10;
 
 /// A number for each track.
 pub(super) type Tracks = [u32; TRACKS];
 
-/// Boxes that follow each other.
+/// Consecutive boxes.
 struct Boxes<'a> {
     file: &'a File,
     place: Range<u64>,
     left: usize,
 }
 
-/// The ticks of each track that a segment lasts.
+/// The duration of a segment in ticks, for each track.
 pub(super) fn ticks(path: &Path) -> io::Result<Tracks> {
     let file = file::open(path, OpenOptions::new().read(true))?;
     let (mut sums, mut is_whole, mut has_samples) = ([0; TRACKS], true, false);
@@ -47,7 +47,7 @@ pub(super) fn ticks(path: &Path) -> io::Result<Tracks> {
     if is_whole && has_samples { Ok(sums) } else { Err(ErrorKind::UnexpectedEof.into()) }
 }
 
-/// Ticks in a second of each track, of the file that segments are to be read after.
+/// The timescale of each track, from the segment's initialization file.
 pub(super) fn timescales(path: &Path) -> io::Result<Tracks> {
     let file = file::open(path, OpenOptions::new().read(true))?;
     let mut scales = [0; TRACKS];
@@ -56,9 +56,9 @@ pub(super) fn timescales(path: &Path) -> io::Result<Tracks> {
             let (mut id, mut scale) = (0, 0);
             while let Some((name, place)) = trak.next()? {
                 match &name {
-                    b"tkhd" => id = trak.behind_times(&place)?,
+                    b"tkhd" => id = trak.after_times(&place)?,
                     b"mdia" => trak.within(place).each(b"mdhd", &mut |mdhd| {
-                        scale = mdhd.behind_times(&mdhd.place)?;
+                        scale = mdhd.after_times(&mdhd.place)?;
                         Ok(())
                     })?,
                     _ => {}
@@ -77,7 +77,7 @@ fn of_track(tracks: &mut Tracks, id: u32) -> Option<&mut u32> {
     tracks.get_mut(usize::try_from(id.checked_sub(1)?).ok()?)
 }
 
-/// The durations of a fragment's samples of one track.
+/// Adds the durations of a fragment's samples of one track.
 fn add_run(mut traf: Boxes<'_>, sums: &mut Tracks) -> io::Result<()> {
     let mut id = 0;
     while let Some((name, place)) = traf.next()? {
@@ -97,15 +97,15 @@ fn add_run(mut traf: Boxes<'_>, sums: &mut Tracks) -> io::Result<()> {
 
 impl<'a> Boxes<'a> {
     fn of(file: &'a File) -> io::Result<Self> {
-        Ok(Self { file, place: 0..file.metadata()?.len(), left: MANY })
+        Ok(Self { file, place: 0..file.metadata()?.len(), left: MAX_BOXES })
     }
 
-    /// Those in one of them.
+    /// The boxes inside a box.
     fn within(&self, place: Range<u64>) -> Self {
         Self { file: self.file, place, left: self.left }
     }
 
-    /// The type of the next, and the place of what is in it. One that is cut off is a fault.
+    /// The type of the next box, and the place of its content. A box that is cut off is an error.
     fn next(&mut self) -> io::Result<Option<([u8; 4], Range<u64>)>> {
         if self.place.is_empty() {
             return Ok(None);
@@ -122,7 +122,7 @@ impl<'a> Boxes<'a> {
         Ok(Some((name, start + 8..end)))
     }
 
-    /// Shows what is in those of a type.
+    /// Passes the content of each box of the type `wanted` to `show`.
     fn each(&mut self, wanted: &[u8; 4], show: &mut dyn FnMut(Self) -> io::Result<()>) -> io::Result<()> {
         while let Some((name, place)) = self.next()? {
             if name == *wanted {
@@ -138,13 +138,13 @@ impl<'a> Boxes<'a> {
         Ok(u32::from_be_bytes(bytes))
     }
 
-    /// The field behind two times, which are longer in version 1.
-    fn behind_times(&self, place: &Range<u64>) -> io::Result<u32> {
+    /// The field after two times, which are longer in version 1.
+    fn after_times(&self, place: &Range<u64>) -> io::Result<u32> {
         let is_long = self.number(place.start)? >> 24 == 1;
         self.number(place.start + if is_long { 20 } else { 12 })
     }
 
-    /// The sum of the durations in a run, each of which is to be there.
+    /// The sum of the durations in a run, which must contain one for each sample.
     fn run(&self, place: Range<u64>) -> io::Result<u32> {
         let (flags, samples) = (self.number(place.start)?, self.number(place.start + 4)?);
         let bytes = |fields: u32| 4 * u64::from((flags & fields).count_ones());
@@ -182,7 +182,7 @@ mod tests {
         words.iter().flat_map(|word| word.to_be_bytes()).collect()
     }
 
-    /// A fragment with so many samples of each track, of 3000 and of 1024 ticks.
+    /// A fragment with these numbers of samples, of 3000 and of 1024 ticks.
     fn fragment(pictures: u32, sound: u32) -> Vec<u8> {
         let traf = |id, rows: Vec<u8>, flags: u32, samples| {
             let run = boxed(b"trun", &[words(&[0x0100_0000 | flags, samples, 99]), rows].concat());

@@ -1,4 +1,4 @@
-//! A playlist is made what its folder is: after a loss of power, a kill, and others' hands.
+//! Makes a playlist agree with its folder, after a power failure, a kill, or changes by users.
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
@@ -12,51 +12,51 @@ use super::sorted::{Lines, Sorter};
 use super::{END, GAP, NAME, file, name_parts};
 use crate::wire::percent_decode;
 
-/// No line is longer.
-const LONGEST: u64 = 1024;
+/// The maximum length of a line in bytes.
+const MAX_LINE: u64 = 1024;
 
-/// A folder of segments.
+/// A folder with the segments of a stream.
 pub struct Segments<'a> {
-    /// Its folder.
+    /// The path of the folder.
     pub folder: &'a Path,
-    /// The stream that the segments are of.
+    /// The name of the stream.
     pub stream: &'a str,
-    /// Whether what is written is brought to the disk.
+    /// Whether writes are synced to the disk.
     pub sync: bool,
-    /// Takes one away that is empty, and says so.
+    /// Deletes a file if it is empty; true if it did.
     pub remove_empty: &'a dyn Fn(&Path) -> bool,
-    /// Whether it is not whole yet.
+    /// Whether a segment is not complete yet.
     pub is_busy: &'a dyn Fn(&Path) -> bool,
 }
 
-/// Work to do between the steps of a long one, which ends where that fails.
+/// Work to do between the steps of a long operation, which ends if this fails.
 pub type Pause<'a> = &'a mut dyn FnMut() -> io::Result<()>;
 
-/// Shows the name of a segment, its begin and its number.
+/// Receives the name of a segment, its start time and its number.
 type Show<'a> = dyn FnMut(&str, Order) -> io::Result<()> + 'a;
 
-/// The begin of a segment in milliseconds since 1970, and its number.
+/// The start time of a segment in milliseconds since 1970, and its number.
 pub(super) type Order = (u64, u64);
 
-/// The faults of a playlist.
+/// The differences between a playlist and its folder.
 pub struct Wrong {
-    /// The entries that were compared.
+    /// The sums of both, which were compared.
     sums: Sums,
-    /// Some that are listed are not there.
+    /// Some listed segments are missing.
     gone: bool,
     damaged: bool,
-    /// The segments that play and are not listed, with the heads that it may need.
+    /// The playable segments that are not listed, with initialization files that they may need.
     found: Lines,
     lacks: bool,
 }
 
-/// Takes what is gone or empty out of the playlist, and adds what plays but is not in it.
+/// Removes missing and empty segments from the playlist, and adds playable segments that are not listed.
 pub fn mend(segments: &Segments<'_>, pause: Pause<'_>) -> io::Result<()> {
     let wrong = look(segments, pause)?;
     correct(segments, wrong)
 }
 
-/// Writes the playlist anew if something is wrong with it.
+/// Rewrites the playlist if it is wrong.
 pub fn correct(segments: &Segments<'_>, wrong: Wrong) -> io::Result<()> {
     let folder = segments.folder;
     if !wrong.gone && !wrong.damaged && !wrong.lacks {
@@ -71,7 +71,7 @@ pub fn correct(segments: &Segments<'_>, wrong: Wrong) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes segments that are gone out of the playlists in their folders.
+/// Removes deleted segments from the playlists in their folders.
 pub fn forget(gone: &[PathBuf], sync: bool) -> io::Result<()> {
     let folders: BTreeSet<&Path> = gone.iter().filter_map(|path| path.parent()).collect();
     for folder in folders {
@@ -82,7 +82,7 @@ pub fn forget(gone: &[PathBuf], sync: bool) -> io::Result<()> {
     Ok(())
 }
 
-/// Compares the playlist with its folder. What is busy may be added to both meanwhile.
+/// Compares the playlist with its folder. Busy segments may be added to both meanwhile.
 pub fn look(segments: &Segments<'_>, pause: Pause<'_>) -> io::Result<Wrong> {
     let path = segments.folder.join(NAME);
     if let Err(error) = each(segments.folder, &mut |_| {})
@@ -95,7 +95,7 @@ pub fn look(segments: &Segments<'_>, pause: Pause<'_>) -> io::Result<Wrong> {
     let damaged = each(segments.folder, &mut |entry| sums.listed(&entry.name))?;
     walk(segments, &mut |name, _| {
         if !(segments.remove_empty)(&segments.folder.join(name)) {
-            // a head is no segment
+            // an initialization file is not a segment
             if name.ends_with(".mp4") { has_head = true } else { sums.there(name) }
         }
         pause()
@@ -131,7 +131,7 @@ pub fn look(segments: &Segments<'_>, pause: Pause<'_>) -> io::Result<Wrong> {
     Ok(Wrong { gone, damaged, found: found.into_lines()?, lacks, sums })
 }
 
-/// Shows the segments of the folder, and what they are ordered by.
+/// Passes the segments of the folder to `show`, with their order.
 fn walk(segments: &Segments<'_>, show: &mut Show<'_>) -> io::Result<()> {
     for file in fs::read_dir(segments.folder)? {
         let file = file?.file_name();
@@ -148,12 +148,12 @@ pub(super) struct Entry {
     pub(super) gap: bool,
     pub(super) map: Option<String>,
     pub(super) duration: String,
-    /// As it stands there, and what it means.
+    /// The URI in the playlist, and its decoded name.
     pub(super) uri: String,
     pub(super) name: String,
 }
 
-/// Shows all entries; whether some lines were not to be read. There need be no playlist.
+/// Passes all entries to `show`. Gives whether some lines are invalid. A missing playlist has no entries.
 pub(super) fn each(folder: &Path, show: &mut dyn FnMut(&mut Entry)) -> io::Result<bool> {
     let mut file = match file::open(&folder.join(NAME), OpenOptions::new().read(true)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
@@ -164,8 +164,8 @@ pub(super) fn each(folder: &Path, show: &mut dyn FnMut(&mut Entry)) -> io::Resul
     let (mut damaged, mut first, mut ended) = (false, true, false);
     loop {
         text.clear();
-        if (&mut file).take(LONGEST).read_until(b'\n', &mut text)? == 0 {
-            // without its end players would wait for more
+        if (&mut file).take(MAX_LINE).read_until(b'\n', &mut text)? == 0 {
+            // without the end tag players would wait for further segments
             return Ok(damaged || first || !ended);
         }
         if left == 0 {
@@ -187,7 +187,7 @@ pub(super) fn each(folder: &Path, show: &mut dyn FnMut(&mut Entry)) -> io::Resul
         } else if line.starts_with("#EXTINF:") {
             entry.duration = line.into();
         } else if !line.is_empty() && !line.starts_with('#') {
-            // one without its duration is what a loss of power has left
+            // an entry without its duration was left by a power failure
             if entry.duration.is_empty() {
                 damaged = true;
                 left = left.saturating_sub(text.len());
@@ -201,7 +201,7 @@ pub(super) fn each(folder: &Path, show: &mut dyn FnMut(&mut Entry)) -> io::Resul
     }
 }
 
-/// The begin of a segment of the stream, and its number.
+/// The order of a file that belongs to the stream.
 fn order(name: &str, stream: &str) -> Option<Order> {
     let (stem, extension) = name.rsplit_once('.')?;
     let is_its = ["ts", "m4s", "mp4"].contains(&extension) && name_parts(true, stem)?.0 == stream;

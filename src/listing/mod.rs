@@ -1,4 +1,4 @@
-//! The playlist of all segments of a stream that are on a disk, written line by line.
+//! The playlist of all segments of a stream on a disk, written line by line.
 
 mod file;
 mod fragments;
@@ -20,17 +20,17 @@ pub use mend::{Pause, Segments, correct, forget, look};
 pub use names::{Sums, hash};
 pub use sorted::Sorter;
 
-/// The name that lal's players know.
+/// The playlist's name, which players of lal expect.
 pub const NAME: &str = "record.m3u8";
-/// The file that had its name and was of no use.
+/// The name that an unusable file with the playlist's name gets.
 pub const OLD: &str = "record.m3u8.old";
-/// Seconds since 1970 behind which a number may stand in a file's name.
+/// The time, in seconds since 1970, above which the time in a file's name may be followed by a number.
 const NUMBERED: u64 = 1 << 20;
-/// Such a number is below this, and no time is.
+/// Numbers in file names are below this, and times are not.
 const NUMBERS: u64 = 100;
-/// Bytes of the head, filled up with a comment, so that the target duration can change.
+/// Bytes of the playlist's head. It is padded with a comment, so that the target duration can change in place.
 const HEAD: usize = 128;
-/// Nothing follows.
+/// The end of a complete playlist.
 pub const END: &str = "#EXT-X-ENDLIST\n";
 const GAP: &str = "#EXT-X-DISCONTINUITY\n";
 
@@ -39,14 +39,14 @@ const GAP: &str = "#EXT-X-DISCONTINUITY\n";
 pub struct Listed {
     /// Its duration.
     pub duration: Duration,
-    /// It does not continue the one before.
+    /// It does not continue the segment before.
     pub discontinuity: bool,
-    /// The file that it and those behind it are to be read after, if there is one.
+    /// The initialization file for this and the following segments, if there is one.
     pub map: Option<String>,
 }
 
-/// Adds a segment to the playlist in its folder. It is complete before and after, on the
-/// disk as well if it is brought there; the segment and its name are to be there already.
+/// Adds a segment to the playlist in its folder. The playlist is complete before and after, also on the disk if
+/// writes are synced. The segment and its name must be on the disk before.
 pub fn append(segment: &Path, about: &Listed, sync: bool) -> io::Result<()> {
     let (Some(folder), Some(name)) = (segment.parent(), segment.file_name().and_then(|name| name.to_str())) else {
         return Ok(());
@@ -60,7 +60,7 @@ pub fn append(segment: &Path, about: &Listed, sync: bool) -> io::Result<()> {
     }
     let before = if known { number(&head, "#EXT-X-TARGETDURATION:") } else { 0 };
     let needed = head_for(about.duration);
-    // EXT-X-MAP wants it. RFC 8216 section 7.
+    // EXT-X-MAP requires version 6. RFC 8216 section 7.
     let version = if about.map.is_some() { 6 } else { 3 };
     if needed > before || version > number(&head, "#EXT-X-VERSION:") {
         file.seek(SeekFrom::Start(0))?;
@@ -78,7 +78,7 @@ pub fn append(segment: &Path, about: &Listed, sync: bool) -> io::Result<()> {
     if known { Ok(()) } else { bring_folder(folder, sync) }
 }
 
-/// The lines of a segment; nothing is before the `first`.
+/// The lines of a segment; `first` if it is the first of the playlist.
 fn entry(name: &str, about: &Listed, first: bool) -> String {
     let gap = if about.discontinuity && !first { GAP } else { "" };
     let map = about.map.as_ref().filter(|_| about.discontinuity || first);
@@ -87,17 +87,17 @@ fn entry(name: &str, about: &Listed, first: bool) -> String {
     format!("{gap}{map}#EXTINF:{seconds},\n{}\n", percent_encode(name))
 }
 
-/// EXT-X-MAP, without the end of the line.
+/// EXT-X-MAP, without the line end.
 fn map_line(file: &str) -> String {
     format!("#EXT-X-MAP:URI=\"{}\"", percent_encode(file))
 }
 
-/// EXT-X-TARGETDURATION for a segment that is so long.
+/// EXT-X-TARGETDURATION for a segment of this duration.
 fn head_for(duration: Duration) -> u64 {
     (duration + Duration::from_millis(500)).as_secs().max(1)
 }
 
-/// Brings the names in a folder to the disk, if that is to be. Not every file system can.
+/// Syncs the names in a folder to the disk if `sync` is set. Some file systems do not support that.
 pub fn bring_folder(folder: &Path, sync: bool) -> io::Result<()> {
     match sync.then(|| File::open(folder)?.sync_all()) {
         Some(Err(error)) if error.kind() != io::ErrorKind::InvalidInput => Err(error),
@@ -105,11 +105,10 @@ pub fn bring_folder(folder: &Path, sync: bool) -> io::Result<()> {
     }
 }
 
-/// The name of a recorded file, without its extension, by the seconds since 1970; others may
-/// have begun at the same moment.
+/// The name of a recorded file, without its extension, by the seconds since 1970. `others` is the number of files
+/// that began at the same time.
 pub fn file_name(stream: &str, seconds: u64, others: u64) -> String {
-    // `name_parts` would take a lower time for a number, and what is before it in the stream's
-    // name for the time
+    // `name_parts` would take a smaller time for a number, and the text before it in the stream's name for the time
     let seconds = seconds.max(NUMBERS);
     match (others, seconds <= NUMBERED) {
         (0, _) => format!("{stream}-{seconds}"),
@@ -118,8 +117,8 @@ pub fn file_name(stream: &str, seconds: u64, others: u64) -> String {
     }
 }
 
-/// The stream and the time in the name of a recorded file, without its extension: NAME-SECONDS or
-/// NAME-SECONDS-NUMBER, or of a segment NAME-MILLISECONDS-NUMBER.
+/// The stream and the time in the name of a recorded file, without its extension. Files are named NAME-SECONDS or
+/// NAME-SECONDS-NUMBER, segments NAME-MILLISECONDS-NUMBER.
 pub fn name_parts(is_segment: bool, stem: &str) -> Option<(&str, u64)> {
     let numbered = |text: &'_ str| -> Option<(usize, u64)> {
         let at = text.rfind('-')?;
@@ -139,15 +138,15 @@ fn write_head(target: u64, version: u64) -> String {
     format!("{head:-<width$}\n", width = HEAD - 1)
 }
 
-/// The number behind a tag in the head; 0 if it is not there.
+/// The number after a tag in the head; 0 if it is missing.
 fn number(head: &[u8], tag: &str) -> u64 {
     let text = String::from_utf8_lossy(head);
     let line = text.lines().find_map(|line| line.strip_prefix(tag));
     line.and_then(|number| number.parse().ok()).unwrap_or(0)
 }
 
-/// The place of the next entry in the file, in bytes: behind the last name. The rest was cut off by a loss of
-/// power, or is the end of the list.
+/// The offset of the next entry in the file: after the last name. The rest is an entry cut off by a power failure,
+/// or the end tag.
 fn end_of_entries(file: &mut File) -> io::Result<u64> {
     const TAIL: u64 = 4 << 10;
     let len = file.seek(SeekFrom::End(0))?;
@@ -276,7 +275,7 @@ mod tests {
         std::fs::remove_dir_all(&folder).unwrap();
     }
 
-    /// A packet with which a picture begins at time 0.
+    /// A packet in which a picture with time 0 begins.
     fn picture() -> Vec<u8> {
         let mut packet = vec![0xff; 188];
         let pes = [0x47, 0x41, 0, 0x10, 0, 0, 1, 0xe0, 0, 0, 0x80, 0x80, 5, 0x21, 0, 1, 0, 1];
@@ -291,7 +290,7 @@ mod tests {
         let name = |at: usize| format!("cam-1700000000000-{at}.ts");
         let about = Listed { duration: Duration::from_millis(40), discontinuity: false, map: None };
         let list = |at| append(&folder.join(name(at)), &about, false).unwrap();
-        // the disk has 2000; of those some are listed, and 300 that it has not
+        // 2000 are on the disk; some of them are listed, and 300 that are not on the disk
         (0..2000).for_each(|at| std::fs::write(folder.join(name(at)), picture()).unwrap());
         (0..2300).filter(|at| at % 3 == 0 || *at >= 2000).for_each(list);
         std::fs::write(folder.join(name(9000)), []).unwrap();
@@ -321,7 +320,7 @@ mod tests {
         let whole = read();
         mend(&segments, &mut || Ok(())).unwrap();
         assert_eq!(read(), whole, "nothing is wrong any more");
-        // others have put something else there
+        // another program has put something else there
         let path = folder.join(NAME);
         std::fs::rename(&path, folder.join("mine")).unwrap();
         std::os::unix::fs::symlink("mine", &path).unwrap();
@@ -331,7 +330,7 @@ mod tests {
         assert!(path.symlink_metadata().unwrap().is_file() && listed().len() == whole.matches(".ts").count());
         assert_eq!(std::fs::read_to_string(folder.join("mine")).unwrap(), whole);
         assert!(folder.join("record.m3u8.old").symlink_metadata().unwrap().is_symlink());
-        // and 2 GB of nothing
+        // and 2 GB of zeros
         std::fs::OpenOptions::new().write(true).truncate(true).open(&path).unwrap().set_len(2 << 30).unwrap();
         mend(&segments, &mut || Ok(())).unwrap();
         assert_eq!(listed().len(), whole.matches(".ts").count());

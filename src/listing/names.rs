@@ -1,20 +1,19 @@
-//! The names that a list has, compared with those that a folder has, in memory that does not
-//! grow with their number.
+//! Compares the names in a list with those in a folder, in memory that does not grow with their number.
 //!
-//! First both are summed up, part by part: where the sums are the same, so are the names.
-//! The other parts are then looked at, as many as may be known at once.
+//! First both are summed up in parts: where the sums are equal, the names are equal too. Then the other parts are
+//! compared in detail, as many at once as fit into memory.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::io;
 use std::ops::Range;
 
-/// Names are told apart by their hashes.
+/// The number of parts, to which names are assigned by their hashes.
 const PARTS: usize = 512;
-/// So many names of a list are known at once, as far as parts can be put together.
-const KNOWN: usize = 2 << 10;
-/// So many of one part may be known.
-const MOST: usize = 8 << 10;
-/// The bit of a known hash that says that the folder has it.
+/// The maximum number of listed names kept at once if several parts are compared together.
+const MAX_KNOWN: usize = 2 << 10;
+/// The maximum number of names kept of a single part.
+const MAX_OF_PART: usize = 8 << 10;
+/// The bit of a stored hash that marks a name as found in the folder.
 const SEEN: u64 = 1;
 
 /// The sums of a list and of a folder.
@@ -22,13 +21,13 @@ pub struct Sums(Vec<Part>);
 
 #[derive(Clone, Copy, Default)]
 struct Part {
-    /// Names in the list.
+    /// The number of names in the list.
     listed: usize,
-    /// The hashes of the list's names, less those of the folder's.
+    /// The sum of the hashes in the list minus the sum of the hashes in the folder.
     difference: u64,
 }
 
-/// The names of some parts of the list.
+/// The listed names of some parts.
 pub struct Known<'a> {
     sums: &'a Sums,
     parts: Range<usize>,
@@ -42,7 +41,7 @@ impl Default for Sums {
 }
 
 impl Sums {
-    /// The list has it.
+    /// Adds a name of the list.
     pub fn listed(&mut self, name: &str) {
         let hash = hash(name);
         if let Some(part) = self.0.get_mut(part_of(hash)) {
@@ -51,7 +50,7 @@ impl Sums {
         }
     }
 
-    /// The folder has it.
+    /// Adds a name of the folder.
     pub fn there(&mut self, name: &str) {
         let hash = hash(name);
         if let Some(part) = self.0.get_mut(part_of(hash)) {
@@ -59,69 +58,69 @@ impl Sums {
         }
     }
 
-    /// Whether the list and the folder differ where this name would be.
+    /// Whether the list and the folder differ in the part of this name.
     pub fn differ(&self, name: &str) -> bool {
         self.0.get(part_of(hash(name))).is_some_and(|part| part.difference != 0)
     }
 
-    /// Those of the parts behind `behind` that differ and can be looked at together, if there are any.
+    /// The next parts after `behind` that differ and fit into memory together; `None` if there are none.
     pub fn next(&self, behind: &Range<usize>) -> Option<Known<'_>> {
         let (mut parts, mut listed) = (behind.end..behind.end, 0);
         for (at, part) in self.0.iter().enumerate().skip(behind.end).filter(|(_, part)| part.difference != 0) {
-            if listed > 0 && listed + part.listed > KNOWN {
+            if listed > 0 && listed + part.listed > MAX_KNOWN {
                 break;
             }
             (parts.end, listed) = (at + 1, listed + part.listed);
         }
-        let hashes = Vec::with_capacity(listed.min(MOST));
+        let hashes = Vec::with_capacity(listed.min(MAX_OF_PART));
         (!parts.is_empty()).then_some(Known { sums: self, parts, hashes })
     }
 }
 
 impl Known<'_> {
-    /// The parts whose names these are.
+    /// The parts that are covered.
     pub fn parts(&self) -> Range<usize> {
         self.parts.clone()
     }
 
-    /// Whether a name is of these parts.
+    /// Whether a name belongs to these parts.
     pub fn covers(&self, name: &str) -> bool {
         self.parts.contains(&part_of(hash(name))) && self.sums.differ(name)
     }
 
-    /// The list has it, which all are told of before the first is seen.
+    /// Adds a name of the list. All must be added before the first call of `see`.
     pub fn listed(&mut self, name: &str) -> io::Result<()> {
         if !self.covers(name) {
             return Ok(());
         }
-        if self.hashes.len() == MOST {
+        if self.hashes.len() == MAX_OF_PART {
             self.sort();
         }
-        if self.hashes.len() == MOST {
+        if self.hashes.len() == MAX_OF_PART {
             return Err(io::Error::other("more recordings than can be told apart"));
         }
         self.hashes.push(hash(name) & !SEEN);
         Ok(())
     }
 
-    /// All that are listed are known.
+    /// Sorts the hashes, after all listed names were added.
     pub fn sort(&mut self) {
         self.hashes.sort_unstable();
         self.hashes.dedup();
     }
 
-    /// The folder has it; whether the list has it too.
+    /// Marks a name of the folder as found; true if it is listed.
     pub fn see(&mut self, name: &str) -> bool {
         let found = self.find(name).and_then(|at| self.hashes.get_mut(at));
         found.map(|hash| *hash |= SEEN).is_some()
     }
 
-    /// Whether the list has a name that the folder has not.
+    /// Whether a name is listed but not in the folder.
     pub fn is_missing(&self, name: &str) -> bool {
         self.find(name).and_then(|at| self.hashes.get(at)).is_some_and(|hash| hash & SEEN == 0)
     }
 
-    /// Whether the list has any that the folder has not.
+    /// Whether any listed name is not in the folder.
     pub fn are_missing(&self) -> bool {
         self.hashes.iter().any(|hash| hash & SEEN == 0)
     }
@@ -133,11 +132,11 @@ impl Known<'_> {
 }
 
 fn part_of(hash: u64) -> usize {
-    // the highest bits: the lowest is for other use
+    // the upper bits, because the lowest is `SEEN`
     usize::try_from(hash >> 32).unwrap_or(0) % PARTS
 }
 
-/// The hash by which a name is known.
+/// The hash that identifies a name.
 pub fn hash(name: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     name.hash(&mut hasher);
@@ -152,7 +151,7 @@ mod tests {
     fn only_what_differs_is_looked_at_and_all_of_it() {
         let name = |at: usize| format!("cam-{at}.flv");
         let mut sums = Sums::default();
-        // of 30,000 the list lacks two, and the folder one
+        // of 30,000 names two are missing in the list, and one in the folder
         let (list, folder) = (|at: &usize| ![7, 8].contains(at), |at: &usize| *at != 29_000);
         (0..30_000).filter(list).for_each(|at| sums.listed(&name(at)));
         (0..30_000).filter(folder).for_each(|at| sums.there(&name(at)));
@@ -180,16 +179,16 @@ mod tests {
             behind = known.parts();
             (0..30_000).for_each(|at| known.listed(&name(at)).unwrap());
             known.sort();
-            assert!(known.hashes.len() <= KNOWN && known.hashes.capacity() <= KNOWN, "{}", known.hashes.len());
+            assert!(known.hashes.len() <= MAX_KNOWN && known.hashes.capacity() <= MAX_KNOWN, "{}", known.hashes.len());
             missing += known.hashes.len();
         }
         assert_eq!(missing, 30_000);
-        // the same name again and again
+        // the same name repeatedly
         let mut sums = Sums::default();
         (0..30_000).for_each(|_| sums.listed("cam-1.flv"));
         let mut known = sums.next(&(0..0)).unwrap();
         (0..30_000).for_each(|_| known.listed("cam-1.flv").unwrap());
         known.sort();
-        assert_eq!((known.hashes.len(), known.hashes.capacity()), (1, MOST));
+        assert_eq!((known.hashes.len(), known.hashes.capacity()), (1, MAX_OF_PART));
     }
 }

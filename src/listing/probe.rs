@@ -1,6 +1,6 @@
-//! The length of a segment that no playlist tells: MPEG-TS, up to where it was cut off.
+//! The length of a segment that is in no playlist: MPEG-TS, up to the point where it was cut off.
 //!
-//! Only its ends are read: a file of that name may be as large as the disk.
+//! Only its start and end are read: a file with such a name may be as large as the disk.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -12,20 +12,20 @@ use super::file;
 
 const PACKET: usize = 188;
 const SYNC: u8 = 0x47;
-/// PTS have 33 bits, of 90 kHz. ISO/IEC 13818-1 section 2.4.3.6.
+/// PTS have 33 bits at 90 kHz. ISO/IEC 13818-1 section 2.4.3.6.
 const BITS: u32 = 33;
 /// Bytes that are read at once.
 const WINDOW: usize = 128 * PACKET;
-/// So many windows are looked through from each end.
-const WINDOWS: u64 = 16;
-/// The least that the last frame lasts.
-const FRAME: u64 = 3600;
+/// The maximum number of windows that are read at each end.
+const MAX_WINDOWS: u64 = 16;
+/// The minimum duration of the last frame: 40 ms at 90 kHz.
+const MIN_FRAME: u64 = 3600;
 
-/// The times of one kind of stream.
+/// The times of one kind of stream (video or audio).
 #[derive(Clone, Copy, Default)]
 struct Times {
     first: Option<u64>,
-    /// The shortest and longest time since the first, of those seen last.
+    /// The shortest and the longest time since the first frame, in the part read last.
     shortest: u64,
     longest: u64,
     count: u64,
@@ -35,7 +35,7 @@ impl Times {
     fn see(&mut self, pts: u64) {
         let first = *self.first.get_or_insert(pts);
         let since = pts.wrapping_sub(first) & ((1 << BITS) - 1);
-        // one that is shown before the first comes behind it
+        // a frame that is shown before the first may follow it
         if since < 1 << (BITS - 1) {
             self.shortest = self.shortest.min(since);
             self.longest = self.longest.max(since);
@@ -43,21 +43,22 @@ impl Times {
         self.count += 1;
     }
 
-    /// Only what is seen from here on says how long a frame is.
+    /// Restarts the measurement of the frame duration, for the last part.
     fn begin_again(&mut self) {
         (self.shortest, self.count) = (u64::MAX, 0);
     }
 
-    /// With the last frame, which is as long as those before it.
+    /// The duration including the last frame, which is taken as the average of those before it.
     fn duration(&self) -> Option<Duration> {
         self.first?;
         let between = self.count.saturating_sub(1);
-        let frame = self.longest.saturating_sub(self.shortest).checked_div(between).unwrap_or(0).max(FRAME);
+        let frame = self.longest.saturating_sub(self.shortest).checked_div(between).unwrap_or(0).max(MIN_FRAME);
         Some(Duration::from_millis((self.longest + frame) / 90))
     }
 }
 
-/// From the first picture to the last, or so for sound alone; `None` for what does not play.
+/// The duration from the first picture to the last, or the same for audio if there is no video; `None` if it cannot
+/// be played.
 pub(super) fn duration(path: &Path) -> Option<Duration> {
     let file = file::open(path, OpenOptions::new().read(true)).ok()?;
     let len = file.metadata().ok()?.len();
@@ -73,9 +74,9 @@ struct Segment<'a> {
 impl Segment<'_> {
     fn duration(mut self) -> Option<Duration> {
         let end = self.end().filter(|end| *end > 0)?;
-        // pictures and sound
+        // video and audio
         let mut times = [Times::default(); 2];
-        for window in 0..end.min(WINDOWS) {
+        for window in 0..end.min(MAX_WINDOWS) {
             self.look(window, &mut times)?;
             if times.first()?.first.is_some() {
                 break;
@@ -84,7 +85,7 @@ impl Segment<'_> {
         let kind = usize::from(times.first()?.first.is_none());
         times.get(kind)?.first?;
         times.get_mut(kind)?.begin_again();
-        for window in (end.saturating_sub(WINDOWS)..end).rev() {
+        for window in (end.saturating_sub(MAX_WINDOWS)..end).rev() {
             self.look(window, &mut times)?;
             if times.get(kind)?.count > 1 {
                 break;
@@ -93,11 +94,10 @@ impl Segment<'_> {
         times.get(kind)?.duration()
     }
 
-    /// The number of windows that begin with a packet: behind them is what a loss of power
-    /// has left, or nothing.
+    /// The number of windows that begin with a packet. What follows was left by a power failure, or is nothing.
     fn end(&mut self) -> Option<u64> {
         let (mut packets, mut end) = (0, self.len.div_ceil(WINDOW as u64));
-        // most often the last one does
+        // usually the last one does
         let mut middle = end.checked_sub(1)?;
         while packets < end {
             let mut first = [0];
@@ -129,7 +129,7 @@ impl Segment<'_> {
     }
 }
 
-/// The stream_id and PTS of a PES packet that begins in a packet.
+/// The stream_id and PTS of the PES packet that begins in a packet, if one does.
 fn pts(packet: &[u8]) -> Option<(u8, u64)> {
     let (begins, control) = (packet.get(1)? & 0x40 != 0, packet.get(3)? >> 4 & 3);
     let skip = if control & 2 != 0 { 1 + usize::from(*packet.get(4)?) } else { 0 };
@@ -148,7 +148,7 @@ mod tests {
 
     use super::*;
 
-    /// A packet with which a frame begins.
+    /// A packet in which a frame begins.
     fn begin(id: u8, pts: u64) -> [u8; PACKET] {
         let mut packet = [0xff; PACKET];
         let bits = |at: u32, count: u32| u8::try_from(pts >> at & ((1 << count) - 1)).unwrap();
@@ -159,7 +159,7 @@ mod tests {
         packet
     }
 
-    /// The packet with that number of 25 pictures a second, each in `each` packets.
+    /// Packet `number` of a stream with 25 pictures per second, each in `each` packets.
     fn packet(number: u64, each: u64) -> [u8; PACKET] {
         if number.is_multiple_of(each) {
             return begin(0xe0, ((1 << BITS) - 7200 + number / each * 3600) & ((1 << BITS) - 1));
@@ -169,7 +169,7 @@ mod tests {
         packet
     }
 
-    /// The finds in so many packets with zeros behind them, and the number of bytes that are read.
+    /// The duration found in `packets` packets with zeros after them, and the number of bytes that were read.
     fn probe(packets: u64, each: u64, zeros: u64) -> (Option<Duration>, usize) {
         let total = Cell::new(0);
         let len = packets * PACKET as u64 + zeros;
@@ -203,7 +203,7 @@ mod tests {
             }
         }
         assert_eq!(probe(0, 1, 1 << 40).0, None);
-        // no picture begins in most of it
-        assert!(probe(1 << 30, 1 << 20, 0).1 <= 2 * WINDOWS as usize * WINDOW + 64);
+        // most of it contains no start of a picture
+        assert!(probe(1 << 30, 1 << 20, 0).1 <= 2 * MAX_WINDOWS as usize * WINDOW + 64);
     }
 }

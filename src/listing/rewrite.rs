@@ -1,4 +1,4 @@
-//! A playlist is written anew: without what is gone, and with what was found.
+//! Rewrites a playlist without deleted segments, and with those that were found.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Read, Write};
@@ -11,8 +11,8 @@ use super::mend::{Entry, Order, each, order_of};
 use super::sorted::Lines;
 use super::{END, GAP, HEAD, Listed, NAME, bring_folder, entry, file, head_for, map_line, number, probe, write_head};
 
-/// A file that is in no playlist, as a line by which they can be sorted: the begin, the kind, the
-/// number and the length in so many hexadecimal digits, and the name.
+/// A file that is in no playlist, stored as a line that can be sorted. The line consists of the start time, the
+/// kind, the number and the length in hexadecimal digits, and the name.
 struct Found<'a> {
     order: Order,
     kind: u64,
@@ -20,20 +20,21 @@ struct Found<'a> {
     name: &'a str,
 }
 
-/// Hexadecimal digits.
+/// The number of hexadecimal digits of each field.
 const BEGUN: usize = 16;
 const KIND: usize = 1;
 const NUMBER: usize = 16;
 const LENGTH: usize = 8;
-/// Kinds of files. A head comes before segments of the same time, whose length is in milliseconds,
-/// or from `FRAGMENTS` on in the ticks of one of the tracks.
+/// The kinds of files. An initialization file comes before segments of the same time. The length of `PACKETS` is in
+/// milliseconds, that of `FRAGMENTS` and above in ticks of one of the tracks.
 const HEADS: u64 = 0;
 const PACKETS: u64 = 1;
 const FRAGMENTS: u64 = 2;
-/// Tracks that join a segment within so many milliseconds belong to it, and so does their head.
-const SETTLE: u64 = 300;
+/// Tracks that are added up to this many milliseconds after a segment's start belong to it, and so does their
+/// initialization file.
+const JOIN_TIME: u64 = 300;
 
-/// The line of a segment, if it plays.
+/// The line of a segment; `None` if it cannot be played.
 pub(super) fn segment(path: &Path, name: &str, order: Order) -> Option<String> {
     let (kind, length) = match name.ends_with(".ts") {
         true => (PACKETS, probe::duration(path)?.as_millis()),
@@ -42,16 +43,16 @@ pub(super) fn segment(path: &Path, name: &str, order: Order) -> Option<String> {
     Some(line(order, kind, u32::try_from(length).unwrap_or(u32::MAX), name))
 }
 
-/// The line of a head, if the file is one.
+/// The line of an initialization file; `None` for other files.
 pub(super) fn head(name: &str, (begun, number): Order) -> Option<String> {
-    name.ends_with(".mp4").then(|| line((begun.saturating_sub(SETTLE), number), HEADS, 0, name))
+    name.ends_with(".mp4").then(|| line((begun.saturating_sub(JOIN_TIME), number), HEADS, 0, name))
 }
 
 fn line((begun, number): Order, kind: u64, length: u32, name: &str) -> String {
     format!("{begun:0BEGUN$x}{kind:0KIND$x}{number:0NUMBER$x}{length:0LENGTH$x}{name}")
 }
 
-/// Pictures say how long it is, where there are any.
+/// The kind and the length of a fragmented MP4, by the video track if there is one.
 fn fragments_of(path: &Path) -> Option<(u64, u128)> {
     let ticks = fragments::ticks(path).ok()?;
     let (kind, ticks) = (FRAGMENTS..).zip(ticks).find(|(_, ticks)| *ticks > 0)?;
@@ -77,22 +78,21 @@ struct New<'a> {
     found: Lines,
     /// The last entry.
     last: Option<Option<Order>>,
-    /// The entry before is not the one that the next continues.
-    torn: bool,
-    /// EXT-X-MAP of the entry that is taken over, whether that is to be told, and that of the last one.
+    /// Entries were left out since the last one that was written.
+    left_out: bool,
+    /// EXT-X-MAP of the copied entries, whether it must be written, and that of the last written entry.
     map: Option<String>,
-    told: bool,
+    map_is_due: bool,
     last_map: Option<String>,
-    /// The last head that was found, and the ticks in a second of its tracks.
+    /// The last initialization file that was found, and the timescales of its tracks.
     head: Option<(String, Vec<u32>)>,
     longest: Duration,
     version: u64,
     added: usize,
 }
 
-/// Writes the playlist anew beside the old one, whose place it takes when it is whole:
-/// without those that are gone, and with those that were found, which are in order. How many of these
-/// it has now.
+/// Writes a new playlist, which replaces the old one when it is complete. It does not contain deleted segments, and
+/// contains `found`, which must be sorted. Gives the number of entries from `found`.
 pub(super) fn rewrite(folder: &Path, sync: bool, is_gone: &dyn Fn(&str) -> bool, found: Lines) -> io::Result<usize> {
     let (path, unfinished) = (folder.join(NAME), folder.join(format!("{NAME}.bak")));
     let mut head = [0; HEAD];
@@ -104,16 +104,16 @@ pub(super) fn rewrite(folder: &Path, sync: bool, is_gone: &dyn Fn(&str) -> bool,
         out: BufWriter::new(file::make(&unfinished)?),
         found,
         last: None,
-        torn: false,
+        left_out: false,
         map: None,
-        told: false,
+        map_is_due: false,
         last_map: None,
         head: None,
         longest: Duration::ZERO,
         version: number(head, "#EXT-X-VERSION:").max(3),
         added: 0,
     };
-    // another takes its place when the longest is known
+    // overwritten at the end, when the longest duration is known
     new.out.write_all(&[b'\n'; HEAD])?;
     let mut result = Ok(());
     each(folder, &mut |one| {
@@ -139,33 +139,33 @@ pub(super) fn rewrite(folder: &Path, sync: bool, is_gone: &dyn Fn(&str) -> bool,
 }
 
 impl New<'_> {
-    /// Takes an entry over, behind those that were found before it.
+    /// Copies an entry, after the found segments that precede it.
     fn take(&mut self, one: &mut Entry, is_gone: bool) -> io::Result<()> {
         if let Some(map) = one.map.take() {
-            (self.map, self.told) = (Some(map), true);
+            (self.map, self.map_is_due) = (Some(map), true);
         }
         if is_gone {
-            self.torn = true;
+            self.left_out = true;
             return Ok(());
         }
         let order = order_of(&one.name);
         while self.found.first().and_then(Found::of).is_some_and(|found| Some(found.order) < order) {
             self.add()?;
         }
-        if self.last.is_some() && (one.gap || self.torn && !continues(self.last, order)) {
+        if self.last.is_some() && (one.gap || self.left_out && !continues(self.last, order)) {
             self.out.write_all(GAP.as_bytes())?;
         }
         if let Some(map) = self.map.clone()
-            && (std::mem::take(&mut self.told) || self.last_map != self.map)
+            && (std::mem::take(&mut self.map_is_due) || self.last_map != self.map)
         {
             writeln!(self.out, "{map}")?;
             self.last_map = Some(map);
         }
-        (self.last, self.torn) = (Some(order), false);
+        (self.last, self.left_out) = (Some(order), false);
         write!(self.out, "{}\n{}\n", one.duration, one.uri)
     }
 
-    /// Writes an entry for the next that was found. A fragment is read after the last head before it.
+    /// Writes an entry for the next found segment. A fragment uses the last initialization file before it.
     fn add(&mut self) -> io::Result<()> {
         let line = self.found.next()?;
         let Some(Found { order, kind, length, name }) = line.as_deref().and_then(Found::of) else { return Ok(()) };
@@ -184,7 +184,7 @@ impl New<'_> {
         let (first, next_map) = (self.last.is_none(), map.as_deref().map(map_line));
         let changes = next_map.is_some() && next_map != self.last_map;
         let discontinuity = changes || !continues(self.last, Some(order));
-        (self.last, self.torn) = (Some(Some(order)), true);
+        (self.last, self.left_out) = (Some(Some(order)), true);
         self.last_map = next_map.or(self.last_map.take());
         self.added += 1;
         let duration = Duration::from_millis(millis);
@@ -197,7 +197,7 @@ fn timescales_of(path: &Path) -> Option<Vec<u32>> {
     fragments::timescales(path).ok().map(Vec::from)
 }
 
-/// Whether a segment is the next of the session that the last one was of.
+/// Whether a segment is the next in the session of the last one.
 fn continues(last: Option<Option<Order>>, next: Option<Order>) -> bool {
     matches!((last, next), (Some(Some((_, last))), Some((_, next))) if next == last.wrapping_add(1) && next > 0)
 }

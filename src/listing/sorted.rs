@@ -1,5 +1,4 @@
-//! Lines in their order, however many there are: what finds no room in a window waits in a
-//! file without a name, in runs that are sorted.
+//! Sorts any number of lines. Those that exceed a window in memory are written to an unnamed file, in sorted runs.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -10,17 +9,17 @@ use std::path::{Path, PathBuf};
 
 use super::file;
 
-/// So many lines, and bytes of them, are held.
-const LINES: usize = 256;
-const BYTES: usize = 24 << 10;
-/// So many runs are made one.
-const RUNS: usize = 8;
-/// Bytes of a run that are read at once: no line is longer.
+/// The maximum number of lines, and of their bytes, that are kept in memory.
+const MAX_LINES: usize = 256;
+const MAX_BYTES: usize = 24 << 10;
+/// The number of runs that are merged into one.
+const MERGED_RUNS: usize = 8;
+/// Bytes of a run that are read at once; also the maximum length of a line.
 const PIECE: usize = 1 << 10;
-/// The name that the file has for a moment.
+/// The name of the file until it is unlinked.
 const NAME: &str = ".runnel-sort";
 
-/// Lines that come in any order. They have no line feed, and no more than `PIECE` bytes with one.
+/// Collects lines in any order. A line contains no line feed, and is shorter than `PIECE` bytes.
 pub struct Sorter {
     folder: PathBuf,
     window: Vec<String>,
@@ -29,41 +28,41 @@ pub struct Sorter {
     runs: Vec<Run>,
 }
 
-/// Sorted lines in the file.
+/// A run of sorted lines in the file.
 struct Run {
-    /// The number of times that its lines were sorted together with those of others.
+    /// The number of times that its lines were merged.
     level: u32,
     at: u64,
     end: u64,
 }
 
-/// Lines that are sorted.
+/// Sorted lines.
 pub struct Lines {
     file: Option<File>,
     runs: Vec<Reader>,
-    /// The first of each run, and what is in no run.
+    /// The first line of each run, and the lines that are in no run.
     first: BinaryHeap<Reverse<(String, usize)>>,
 }
 
 struct Reader {
     run: Run,
     piece: Vec<u8>,
-    /// Of these bytes so many are done with.
+    /// The number of bytes of `piece` that were used.
     done: usize,
 }
 
 impl Sorter {
-    /// The file is made in `folder`, if there is need.
+    /// A sorter that creates its file in `folder` if it is needed.
     pub fn new(folder: &Path) -> Self {
         Self { folder: folder.into(), window: Vec::new(), bytes: 0, file: None, runs: Vec::new() }
     }
 
-    /// Takes a line in.
+    /// Adds a line.
     pub fn add(&mut self, line: String) -> io::Result<()> {
         if line.len() >= PIECE || line.contains('\n') {
             return Err(io::ErrorKind::InvalidInput.into());
         }
-        if self.window.len() >= LINES || self.bytes + line.len() > BYTES {
+        if self.window.len() >= MAX_LINES || self.bytes + line.len() > MAX_BYTES {
             self.spill()?;
         }
         self.bytes += line.len();
@@ -71,9 +70,9 @@ impl Sorter {
         Ok(())
     }
 
-    /// All of them.
+    /// Gives all lines, sorted.
     pub fn into_lines(mut self) -> io::Result<Lines> {
-        while self.runs.len() > RUNS {
+        while self.runs.len() > MERGED_RUNS {
             self.merge()?;
         }
         let mut lines = Lines::of(self.file, self.runs)?;
@@ -87,15 +86,15 @@ impl Sorter {
         let mut lines = std::mem::take(&mut self.window).into_iter();
         self.write(0, &mut || Ok(lines.next()))?;
         let is_same = |runs: &[Run]| runs.windows(2).all(|pair| matches!(pair, [a, b] if a.level == b.level));
-        while self.runs.len() >= RUNS && self.runs.get(self.runs.len() - RUNS..).is_some_and(is_same) {
+        while self.runs.len() >= MERGED_RUNS && self.runs.get(self.runs.len() - MERGED_RUNS..).is_some_and(is_same) {
             self.merge()?;
         }
         Ok(())
     }
 
-    /// Makes one run of the last ones.
+    /// Merges the last runs into one.
     fn merge(&mut self) -> io::Result<()> {
-        let last = self.runs.split_off(self.runs.len().saturating_sub(RUNS));
+        let last = self.runs.split_off(self.runs.len().saturating_sub(MERGED_RUNS));
         let level = last.iter().map(|run| run.level).max().unwrap_or(0) + 1;
         let file = self.file.as_ref().map(File::try_clone).transpose()?;
         let mut lines = Lines::of(file, last)?;
@@ -106,7 +105,7 @@ impl Sorter {
         if self.file.is_none() {
             let path = self.folder.join(NAME);
             self.file = Some(file::make(&path)?);
-            // nothing of it is left whatever happens
+            // the file disappears in any case when it is closed
             fs::remove_file(path)?;
         }
         let Some(file) = &self.file else { return Ok(()) };
@@ -124,7 +123,7 @@ impl Sorter {
 }
 
 impl Lines {
-    /// None.
+    /// No lines.
     pub fn none() -> Self {
         Self { file: None, runs: Vec::new(), first: BinaryHeap::new() }
     }
@@ -136,12 +135,12 @@ impl Lines {
         Ok(lines)
     }
 
-    /// The next line, which stays.
+    /// The next line, which is not removed.
     pub fn first(&self) -> Option<&str> {
         self.first.peek().map(|Reverse((line, _))| line.as_str())
     }
 
-    /// Takes the next line.
+    /// Removes and gives the next line.
     #[allow(clippy::should_implement_trait, reason = "it may fail")]
     pub fn next(&mut self) -> io::Result<Option<String>> {
         let Some(Reverse((line, run))) = self.first.pop() else { return Ok(None) };
@@ -195,12 +194,16 @@ mod tests {
             let mut sorter = Sorter::new(&folder);
             let line = |at: usize| format!("{:016x} 门-{at}.ts", at.wrapping_mul(0x9e37_79b9) % 100_003);
             (0..count).for_each(|at| sorter.add(line(at)).unwrap());
-            assert!(sorter.window.len() <= LINES && sorter.runs.len() <= 3 * RUNS, "{count}: {}", sorter.runs.len());
+            assert!(
+                sorter.window.len() <= MAX_LINES && sorter.runs.len() <= 3 * MERGED_RUNS,
+                "{count}: {}",
+                sorter.runs.len()
+            );
             assert_eq!(fs::read_dir(&folder).unwrap().count(), 0);
             let mut expected: Vec<_> = (0..count).map(line).collect();
             expected.sort_unstable();
             let (mut lines, mut sorted) = (sorter.into_lines().unwrap(), Vec::new());
-            assert!(lines.runs.len() <= RUNS);
+            assert!(lines.runs.len() <= MERGED_RUNS);
             while let Some(line) = lines.next().unwrap() {
                 sorted.push(line);
             }
@@ -214,7 +217,7 @@ mod tests {
         let mut sorter = Sorter::new(&std::env::temp_dir());
         for at in 0..100 {
             sorter.add(format!("{}{at:03}", "x".repeat(PIECE - 4))).unwrap();
-            assert!(sorter.bytes <= BYTES);
+            assert!(sorter.bytes <= MAX_BYTES);
         }
         assert!(sorter.add("x".repeat(PIECE)).is_err() && sorter.add("a\nb".into()).is_err());
         let mut lines = sorter.into_lines().unwrap();
