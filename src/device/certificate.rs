@@ -1,4 +1,4 @@
-//! A certificate for a machine that has none.
+//! Makes a certificate for a machine that has none.
 
 use std::path::PathBuf;
 use std::{error, fmt, fs, io};
@@ -6,20 +6,20 @@ use std::{error, fmt, fs, io};
 use crate::conf::Tls;
 use crate::net::{self, CertificateError, Files};
 
-/// The reason for which no certificate was made.
+/// The reason why no certificate was made.
 #[derive(Debug)]
 pub enum Unmade {
-    /// Files are there, and stay: their paths, and the keys that name others.
+    /// Files exist and are not overwritten: their paths, and the keys with which other files can be named.
     There(Vec<(PathBuf, &'static str)>),
-    /// The current directory has no path.
+    /// The path of the current directory is unknown.
     Nowhere(io::Error),
-    /// It cannot be made, or not be written.
+    /// The certificate cannot be made or written.
     Certificate(CertificateError),
 }
 
-/// Writes a certificate that nobody else has signed, and its key, where `config` says,
-/// or to `cert.pem` and `key.pem` in the current directory. It is for the machine's
-/// name and for the machine itself. Returns the section to configure.
+/// Writes a self-signed certificate and its key to the files of `config`, or to `cert.pem` and `key.pem` in the
+/// current directory. It is valid for the machine's host name and for localhost. Returns the section for the
+/// configuration.
 pub fn make_certificate(config: &Tls) -> Result<String, Unmade> {
     let files = Files { certificate: place(&config.cert, "cert.pem")?, key: place(&config.key, "key.pem")? };
     let both = [(&files.certificate, "tls.cert"), (&files.key, "tls.key")];
@@ -69,7 +69,7 @@ fn place(configured: &str, otherwise: &str) -> Result<PathBuf, Unmade> {
     }
 }
 
-/// The machine's name, if it can stand in a certificate.
+/// The machine's host name, if it is valid in a certificate.
 fn host_name() -> Option<String> {
     let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     let name = name.trim();

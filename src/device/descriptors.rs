@@ -1,11 +1,10 @@
-//! The limit of open files.
+//! The limit on open files.
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use super::Error;
 
-/// Makes sure that `needed` files may be open at once: raises the soft limit
-/// if it has to.
+/// Makes sure that `needed` files can be open at once. Raises the soft limit if necessary.
 pub fn reserve_descriptors(needed: usize) -> Result<(), Error> {
     let needed = needed as u64;
     let Rlimit { current, maximum } = getrlimit(Resource::Nofile);

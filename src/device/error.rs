@@ -1,50 +1,50 @@
-//! The reasons for which the machine does not give the program what it needs.
+//! The errors of the machine's limits and resources.
 
 use std::path::PathBuf;
 use std::{error, fmt, io};
 
 use super::Weight;
 
-/// The reason for which the machine does not give the program what it needs.
+/// The reason why the machine cannot provide what the program needs.
 #[derive(Debug)]
 pub enum Error {
-    /// More files are to be open than may be.
+    /// The plan needs more open files than the limit allows.
     Descriptors {
-        /// Those of the plan.
+        /// The number of files in the plan.
         needed: u64,
-        /// Those that may be.
+        /// The limit.
         limit: u64,
     },
-    /// Less memory may be locked than the process has.
+    /// The limit on locked memory is too low.
     LockLimit,
     /// Memory cannot be locked.
     Lock(io::Error),
-    /// Less memory is free than the plan takes.
+    /// Less memory is free than the plan needs.
     Memory {
         /// The bytes of the plan.
         wanted: u64,
-        /// The bytes that are free.
+        /// The free bytes.
         free: u64,
     },
-    /// There can be no thread but the first.
+    /// A second thread cannot be started.
     Thread(io::Error),
-    /// There can be no thread that writes the log.
+    /// The thread that writes the log cannot be started.
     LogThread(io::Error),
-    /// A file cannot be read, or not be written to.
+    /// A file cannot be read or written.
     File(PathBuf, io::Error),
-    /// There is no such user.
+    /// The user does not exist.
     User(String),
-    /// There is no such group, or none that was named.
+    /// The group does not exist, or none was given.
     Group(String),
 }
 
 const LOCK_REMEDY: &str = "start as root, or lift the limit (ulimit -l unlimited, LimitMEMLOCK=infinity)";
 
 impl Error {
-    /// Whether the server starts all the same, or at another time.
+    /// Whether the server starts anyway, or may start later.
     pub fn weight(&self) -> Weight {
         match self {
-            // a server that runs may have it
+            // a running server may be using the memory
             Self::Memory { .. } => Weight::Untried,
             Self::Thread(_) | Self::LogThread(_) => Weight::Refused,
             _ => Weight::Wrong,

@@ -1,4 +1,4 @@
-//! Checks whether the files, folders, addresses and devices that a configuration names are there.
+//! Checks whether the files, folders, addresses and devices in a configuration can be used.
 
 use std::fs;
 use std::io;
@@ -16,46 +16,46 @@ use crate::conf::{Config, Pull, Target};
 use crate::disk;
 use crate::net;
 
-/// Something that is not there, or of no use.
+/// Something that is missing or cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
-    /// The key that names it: `pull[1].ca` is that of the second table.
+    /// The key that names it; `pull[1].ca` is in the second `[[pull]]` table.
     pub key: String,
-    /// A fault, with the path.
+    /// The fault, with the path.
     pub why: String,
-    /// The server starts with it or not.
+    /// Whether the server starts in spite of it.
     pub weight: Weight,
 }
 
 impl Fault {
-    /// The fault of a key for whose sake the machine is asked for something.
+    /// The fault of a key that needs something from the machine.
     pub fn of(key: &str, error: &Error) -> Self {
         Self { key: key.into(), why: error.to_string(), weight: error.weight() }
     }
 }
 
-/// The weight of a fault, the lightest first.
+/// The weight of a fault, in ascending order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Weight {
-    /// It may be none: this could not be tried, or may be the server's own doing.
+    /// It may not be a fault: it could not be checked, or the running server itself may cause it.
     Untried,
-    /// The server serves what it can.
+    /// The server starts, without what is missing.
     Lacking,
-    /// It does not start now, but may at another time.
+    /// The server does not start now, but may later.
     Refused,
-    /// It does not start until somebody changes something.
+    /// The server does not start until the fault is corrected.
     Wrong,
 }
 
 impl Weight {
-    /// The weight of `found`: untried if access is denied to rights that are not the server's.
+    /// The weight of `found`: untried if access was denied and the caller's rights are not the server's.
     fn unless_untried(self, found: &io::Result<()>, are_the_server_s: bool) -> Self {
         let is_denied = found.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::PermissionDenied);
         if is_denied && !are_the_server_s { Self::Untried } else { self }
     }
 }
 
-/// The faults of certificates and their keys.
+/// The faults of certificates, keys and authorities.
 #[cfg(feature = "tls")]
 fn certificates(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -87,7 +87,7 @@ fn certificates(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     faults
 }
 
-/// As above.
+/// The same without TLS: there are none.
 #[cfg(not(feature = "tls"))]
 fn certificates(_: &Config, _: bool) -> Vec<Fault> {
     Vec::new()
@@ -98,20 +98,20 @@ fn fault(key: &str, path: &Path, weight: Weight, found: io::Result<()>) -> Optio
     found.err().map(|error| Fault { key: key.into(), why: why(error), weight })
 }
 
-/// The faults of addresses that are not the machine's, or not for everybody.
+/// The faults of listen addresses that the machine does not have, or may not use.
 fn ports(config: &Config) -> impl Iterator<Item = Fault> {
     let is_required = config.tls.required;
     config.listens().filter_map(move |(port, address)| {
         let error = net::try_address(address.0).err()?;
         let known = PORTS.iter().find(|(errno, ..)| error.raw_os_error() == Some(errno.raw_os_error()));
         let (_, weight, remedy) = known?;
-        // clients that come without TLS are served all the same
+        // clients without TLS are served anyway
         let most = if is_required || !port.is_tls() { Weight::Wrong } else { Weight::Lacking };
         Some(Fault { key: port.key.into(), why: format!("{address}: {error}: {remedy}"), weight: most.min(*weight) })
     })
 }
 
-/// The reasons for which a port is refused, and the remedies.
+/// The errors of opening a port, and the remedies.
 const PORTS: [(Errno, Weight, &str); 4] = [
     (Errno::ACCESS, Weight::Wrong, "start as root, or with CAP_NET_BIND_SERVICE"),
     (Errno::INVAL, Weight::Wrong, "it is of one link: say which by number, as in [fe80::1%2]"),
@@ -127,14 +127,14 @@ pub fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
         let found = appendable(path);
         let weight = Weight::Wrong.unless_untried(&found, are_the_server_s);
         faults.extend(fault("log.target", path, weight, found));
-        // opening a pipe and closing it would end its reader, and a device may do something
+        // to open and close a pipe would end its reader, and a device may react to being opened
         let untried =
             is_special(path).then(|| io::Error::other("a pipe or a device: whether it takes lines was not tried"));
         faults.extend(fault("log.target", path, Weight::Untried, untried.map_or(Ok(()), Err)));
     }
     if !config.process.watchdog.is_empty() {
         let path = Path::new(&config.process.watchdog);
-        // to open it would start it
+        // opening the watchdog would start it
         let is_device = |about: fs::Metadata| match about.is_file() || about.is_dir() {
             true => Err(io::Error::other("is no device")),
             false => Ok(access(path, Access::WRITE_OK)?),
@@ -146,8 +146,8 @@ pub fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     faults
 }
 
-/// The faults of files that are opened later on, with the rights of the caller; if these are
-/// not the server's, what they do not reach is untried.
+/// The faults of files that are opened later, checked with the caller's rights. If these are not the server's,
+/// denied access counts as untried.
 pub fn opened_later(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut look = |key: &str, path: &Path, found: io::Result<()>| {
@@ -156,7 +156,7 @@ pub fn opened_later(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     };
     if let Target::File(path) = &config.log.target
         && let Some(folder) = path.parent().filter(|folder| folder.is_dir() && !is_special(path))
-        // a missing file was tried already, unless another user is to create it
+        // a missing file was checked before, unless another user will create it
         && (path.exists() || !config.process.user.is_empty())
     {
         let why = "a folder of its user's lets it begin FILE anew, and keep FILE.1";
@@ -178,17 +178,17 @@ pub fn opened_later(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     faults
 }
 
-/// A file or folder that is served, played or written to.
+/// A file or folder that is served, played or written.
 pub struct Place {
-    /// The key that names it, as in a `Fault`.
+    /// The key that names it, as in [`Fault`].
     pub key: String,
-    /// Its path.
+    /// The path.
     pub path: PathBuf,
-    /// Whether it is there, and of use to the caller. This waits for the disk.
+    /// Checks whether it exists and the caller can use it. This waits for the disk.
     pub try_it: fn(&Path) -> io::Result<()>,
 }
 
-/// All that a configuration names. The server starts without.
+/// All places that a configuration names. The server starts without them.
 pub fn places(config: &Config) -> Vec<Place> {
     let place = |key: String, path: &Path, try_it| Place { key, path: path.into(), try_it };
     let files = config.pull.iter().enumerate().filter(|(_, pull)| pull.url.0.is_file());
@@ -196,7 +196,7 @@ pub fn places(config: &Config) -> Vec<Place> {
     let mut places: Vec<_> = files.map(file).collect();
     #[cfg(feature = "record")]
     for (at, record) in config.record.iter().enumerate() {
-        // files are written to the card, which may come later
+        // recordings need the card, which may be inserted later
         let try_it = if record.mounted { listed } else { writable };
         places.push(place(format!("record[{at}].path"), record.path.as_ref(), try_it));
     }
@@ -210,7 +210,7 @@ pub fn places(config: &Config) -> Vec<Place> {
     places
 }
 
-/// A card that is not there: it may come later.
+/// The fault of a missing card, which may be inserted later.
 #[cfg(feature = "record")]
 fn no_card(at: usize, record: &Record) -> Option<Fault> {
     let path = Path::new(&record.path);
@@ -219,8 +219,8 @@ fn no_card(at: usize, record: &Record) -> Option<Fault> {
     is_out.then(|| Fault { key: format!("record[{at}].path"), why, weight: Weight::Untried })
 }
 
-/// The reason for which a configuration that was read cannot be read again with the rights of `user`, the
-/// caller's by now. Nobody reads a pipe again.
+/// The fault of a configuration file that cannot be read again with the rights of `user`, which the caller has by
+/// now. A pipe is never read again.
 pub fn read_again(file: &Path, config: &Config, user: User) -> Option<Fault> {
     let found = match fs::metadata(file) {
         Ok(about) if about.is_file() => access(file, Access::READ_OK).map_err(io::Error::from),
@@ -232,7 +232,7 @@ pub fn read_again(file: &Path, config: &Config, user: User) -> Option<Fault> {
     Some(Fault { key: "process.user".into(), why, weight: Weight::Lacking })
 }
 
-/// Whether a file can be read. A pipe is not opened: that would wait for its other end.
+/// Whether a file can be read. A pipe is not opened, because that would wait for its other end.
 fn readable(file: &Path) -> io::Result<()> {
     if !fs::metadata(file)?.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no regular file"));
@@ -245,24 +245,24 @@ fn listed(folder: &Path) -> io::Result<()> {
     fs::read_dir(folder).map(drop)
 }
 
-/// Whether files can be made in a folder, and listed. Nothing is made.
+/// Whether a folder can be listed, and files can be created in it. Nothing is created.
 #[cfg(feature = "record")]
 fn writable(folder: &Path) -> io::Result<()> {
     listed(folder)?;
     makes_files(folder)
 }
 
-/// Whether files can be made in a folder. Nothing is made.
+/// Whether files can be created in a folder. Nothing is created.
 fn makes_files(folder: &Path) -> io::Result<()> {
     Ok(access(folder, Access::WRITE_OK | Access::EXEC_OK)?)
 }
 
-/// Whether it is a pipe, a device or a socket.
+/// Whether a path is a pipe, a device or a socket.
 fn is_special(path: &Path) -> bool {
     fs::metadata(path).is_ok_and(|about| !about.is_file() && !about.is_dir())
 }
 
-/// Whether a file can be written to, or made in its folder.
+/// Whether a file can be written to, or created in its folder.
 fn appendable(file: &Path) -> io::Result<()> {
     match fs::metadata(file) {
         Ok(about) if about.file_type().is_socket() => return Err(Errno::NXIO.into()),

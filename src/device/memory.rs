@@ -1,4 +1,4 @@
-//! Memory that stays where it is, and memory that is given back.
+//! Locking memory, and returning free memory to the system.
 
 #[cfg(target_env = "gnu")]
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -9,8 +9,8 @@ use rustix::process::{Resource, Rlimit, geteuid, getrlimit, setrlimit};
 use super::{Error, User};
 use crate::conf::machine;
 
-/// Lifts the limit for memory that is locked. Root may lock what it likes; everybody else, and the
-/// user that root `will_become`, needs the limit lifted, which only root can do.
+/// Lifts the limit on locked memory. Root may lock any amount. Other users, also one that root `will_become`, need
+/// a higher limit, which only root can set.
 pub fn lift_lock_limit(will_become: Option<User>) -> Result<(), Error> {
     let unlimited = Rlimit { current: None, maximum: None };
     let limited = getrlimit(Resource::Memlock).current.is_some() && setrlimit(Resource::Memlock, unlimited).is_err();
@@ -20,17 +20,16 @@ pub fn lift_lock_limit(will_become: Option<User>) -> Result<(), Error> {
     Ok(())
 }
 
-/// Locks all that the process has and will have, so that what it has written to
-/// is there for good.
+/// Locks all present and future memory of the process, so that pages that were written stay in memory.
 pub fn lock_memory(will_become: Option<User>) -> Result<(), Error> {
     lift_lock_limit(will_become)?;
     let all = MlockAllFlags::CURRENT | MlockAllFlags::FUTURE;
-    // before Linux 4.4 untouched pages, such as those of stacks, are taken as well
+    // before Linux 4.4 this also allocates untouched pages, such as those of stacks
     let locked = mlockall(all | MlockAllFlags::ONFAULT).or_else(|_| mlockall(all));
     locked.map_err(|error| Error::Lock(error.into()))
 }
 
-/// Whether the machine has so many bytes now.
+/// Checks whether the machine has `wanted` bytes of free memory now.
 pub fn check_free_memory(wanted: u64) -> Result<(), Error> {
     match machine::available() {
         Some(free) if free < wanted => Err(Error::Memory { wanted, free }),
@@ -38,34 +37,34 @@ pub fn check_free_memory(wanted: u64) -> Result<(), Error> {
     }
 }
 
-/// Memory that was freed and is still the process's. glibc gives back by itself only the end of its
-/// heap, where some frame of a stream that goes on always stands; musl gives back all.
+/// Returns freed memory to the system. glibc itself only returns the end of its heap, where a frame of a running
+/// stream is nearly always stored; musl returns everything.
 #[cfg(target_env = "gnu")]
 #[derive(Debug, Default)]
 pub struct Slack {
-    /// The most bytes that were held since.
+    /// The maximum number of bytes in use since the last return.
     most: AtomicUsize,
-    /// Seconds until it is looked at again.
+    /// The number of seconds until the next check.
     rest: AtomicUsize,
 }
 
-/// So much is worth the work, in bytes.
+/// The minimum number of bytes that is worth the work.
 #[cfg(target_env = "gnu")]
-const MUCH: usize = 512 << 10;
-/// Seconds from one time to the next: what is given back is often wanted again.
+const MIN_SLACK: usize = 512 << 10;
+/// The minimum interval in seconds, because memory that is returned is often needed again.
 #[cfg(target_env = "gnu")]
-const REST: usize = 5;
+const TRIM_INTERVAL: usize = 5;
 
 #[cfg(target_env = "gnu")]
 impl Slack {
-    /// Called once a second, with about the bytes that are held.
+    /// Must be called once a second with the approximate number of bytes in use.
     pub fn settle(&self, held: usize) {
         let most = self.most.fetch_max(held, Relaxed).max(held);
         let rest = self.rest.load(Relaxed);
         self.rest.store(rest.saturating_sub(1), Relaxed);
-        if rest == 0 && most - held >= MUCH {
+        if rest == 0 && most - held >= MIN_SLACK {
             self.most.store(held, Relaxed);
-            self.rest.store(REST, Relaxed);
+            self.rest.store(TRIM_INTERVAL, Relaxed);
             give_back();
         }
     }

@@ -1,5 +1,5 @@
-//! The needs of a device beside the program's work: a log, a watchdog, a user of its own, limits.
-//! All code that speaks to the system for the program as a whole.
+//! What a device needs besides streaming: a log, a watchdog, a separate user, limits. It contains all code that
+//! uses the operating system for the program as a whole.
 
 #[cfg(feature = "tls")]
 mod certificate;

@@ -1,4 +1,4 @@
-//! Signals, as something to wait for.
+//! Signals that a task can wait for.
 
 use std::io::{self, Read};
 use std::os::unix::net::UnixStream;
@@ -9,7 +9,7 @@ use signal_hook::low_level::pipe;
 
 use crate::reactor::Async;
 
-/// A signal that the program acts on.
+/// A signal that the program handles.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
     /// SIGHUP.
@@ -20,7 +20,7 @@ pub enum Signal {
     Term,
 }
 
-/// Those that have come and were not taken yet. A signal that comes again before it is taken is one.
+/// Signals that were received and not taken yet. Repetitions before that count as one.
 pub struct Signals(Vec<(Signal, Async<UnixStream>)>);
 
 impl Signals {
@@ -34,7 +34,7 @@ impl Signals {
         signals.iter().map(catch).collect::<io::Result<_>>().map(Self)
     }
 
-    /// Waits for the next one.
+    /// Waits for the next signal.
     pub async fn next(&mut self) -> io::Result<Signal> {
         std::future::poll_fn(|cx| self.poll_next(cx)).await
     }
@@ -62,7 +62,7 @@ impl Signal {
     }
 }
 
-/// Whether there was anything in it.
+/// Empties a pipe; true if it contained anything.
 fn drain(mut pipe: &UnixStream) -> bool {
     let mut buffer = [0; 64];
     let mut any = false;

@@ -1,21 +1,21 @@
-//! Messages to systemd, if it is there: sd_notify(3).
+//! Messages to systemd, if it is running: sd_notify(3).
 
 use sd_notify::NotifyState;
 
 /// A change of the program's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
-    /// It serves.
+    /// The server is ready.
     Ready,
-    /// It reads its configuration again.
+    /// The server reads its configuration again.
     Reloading,
-    /// It is well.
+    /// The server is working (watchdog).
     Well,
-    /// It ends.
+    /// The server is stopping.
     Stopping,
 }
 
-/// Tells the supervisor, if one asked to be told.
+/// Notifies the supervisor, if there is one.
 pub fn tell(state: State) {
     let told = match state {
         State::Ready => sd_notify::notify(&[NotifyState::Ready]),
@@ -30,8 +30,8 @@ pub fn tell(state: State) {
     }
 }
 
-/// Whether the supervisor wants to hear that all is well. Every second is often
-/// enough for a `WatchdogSec=` of two and more.
+/// Whether the supervisor expects watchdog messages. One per second is often enough for a `WatchdogSec=` of 2 s and
+/// more.
 pub fn wants_pulse() -> bool {
     sd_notify::watchdog_enabled().is_some()
 }

@@ -1,4 +1,4 @@
-//! Becoming somebody who may do less.
+//! Changes to a user with fewer rights.
 
 use std::io;
 use std::path::Path;
@@ -9,7 +9,7 @@ use rustix::thread::{set_thread_gid, set_thread_groups, set_thread_uid};
 use super::Error;
 use crate::disk::read_small;
 
-/// Somebody of `/etc/passwd`, or numbers.
+/// A user of `/etc/passwd`, or the numbers of a user and group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct User {
     uid: u32,
@@ -17,10 +17,10 @@ pub struct User {
 }
 
 impl User {
-    /// Finds `NAME`, `NAME:GROUP` or `UID:GID`.
+    /// Finds a user by `NAME`, `NAME:GROUP` or `UID:GID`.
     pub fn find(text: &str) -> Result<Self, Error> {
         let read = |file: &str| match read_small(file.as_ref()) {
-            // numbers need neither
+            // numbers need neither file
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
             Err(error) => Err(Error::File(file.into(), error)),
             Ok(bytes) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
@@ -28,7 +28,7 @@ impl User {
         Self::find_in(text, &read("/etc/passwd")?, &read("/etc/group")?)
     }
 
-    /// `passwd` has lines of name:password:uid:gid:..., `group` of name:password:gid:...
+    /// `passwd` has lines name:password:uid:gid:..., `group` has lines name:password:gid:...
     fn find_in(text: &str, passwd: &str, group: &str) -> Result<Self, Error> {
         let (name, group_name) = text.split_once(':').map_or((text, None), |(name, group)| (name, Some(group)));
         let user = entry(passwd, name);
@@ -45,23 +45,22 @@ impl User {
         }
     }
 
-    /// Gives `file` to the user.
+    /// Makes the user the owner of `file`.
     pub fn own(self, file: &Path) -> io::Result<()> {
         std::os::unix::fs::chown(file, Some(self.uid), Some(self.gid))
     }
 
-    /// The number of its group.
+    /// The group number.
     pub fn group(self) -> u32 {
         self.gid
     }
 
-    /// Whether this process may become it.
+    /// Whether this process may change its user.
     pub fn is_within_reach() -> bool {
         rustix::process::geteuid().is_root()
     }
 
-    /// Becomes the user. The system does that to one thread, so there must be
-    /// no other yet.
+    /// Changes to the user. The system calls affect one thread, so there must be no other thread yet.
     pub fn become_it(self) -> io::Result<()> {
         set_thread_groups(&[])?;
         set_thread_gid(Gid::from_raw(self.gid))?;

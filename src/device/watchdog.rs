@@ -1,4 +1,4 @@
-//! The kernel's watchdog: the machine starts anew unless it is fed.
+//! The kernel's watchdog: the machine restarts unless it is fed.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -8,22 +8,21 @@ use std::io::{self, Write};
 pub struct Watchdog(File);
 
 impl Watchdog {
-    /// Opens it: from here on it wants to be fed.
+    /// Opens the watchdog, which must be fed from now on.
     pub fn open(device: &str) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).open(device)?;
-        // in a file, the bytes that feed it would pile up
+        // a regular file would grow with each feeding
         if file.metadata()?.is_file() { Err(io::Error::other("is no device")) } else { Ok(Self(file)) }
     }
 
-    /// Any byte will do. Every second is well within the shortest time that drivers allow.
+    /// Feeds the watchdog; any byte does. Once a second is enough for the shortest timeout of drivers.
     pub fn feed(&self) {
         if let Err(error) = (&self.0).write_all(b"\0") {
             log::error!("process.watchdog: it cannot be fed: {error}");
         }
     }
 
-    /// Ends in order: the machine goes on without us. Not to do so is what a
-    /// crash does.
+    /// Disarms the watchdog at a normal end, so that the machine keeps running. After a crash it restarts.
     pub fn disarm(&self) {
         let _ = (&self.0).write_all(b"V");
     }

@@ -1,5 +1,5 @@
-//! A line: its time or priority, and a text in which nothing moves the cursor, turns the direction
-//! of writing or begins another line, wherever it came from.
+//! A line of the log: its time or priority, and a text. Characters that move the cursor, change the direction of
+//! writing or begin another line are escaped, because the text may come from outside.
 
 use std::fmt::{self, Write};
 use std::time::SystemTime;
@@ -8,19 +8,19 @@ use log::Level;
 
 use crate::wire::iso8601;
 
-/// The beginning of a line.
+/// The format of a line's beginning.
 #[derive(Clone)]
 pub(super) enum Style {
     /// Time (UTC) and level.
     Plain,
-    /// Priority and this name. RFC 3164 section 4.1.
+    /// Priority and a program name. RFC 3164 section 4.1.
     Syslog(String),
 }
 
-/// The longest line, its end included: what RFC 3164 section 4.1 lets a packet have, and
-/// less than what a pipe takes in one piece.
+/// The maximum length of a line with its end: the limit of a packet in RFC 3164 section 4.1, and less than a pipe
+/// accepts in one atomic write.
 pub(super) const MAX: usize = 1024;
-/// The end of one that was cut.
+/// The end of a line that was cut.
 const CUT: &str = "...";
 
 /// One line of at most [`MAX`] bytes.
@@ -36,7 +36,7 @@ impl Line {
             Style::Plain => write!(line, "{} {level:5} ", iso8601(SystemTime::now())),
             Style::Syslog(name) => write!(line, "<{}>{name}: ", DAEMON | severity(level)),
         };
-        // it fails where the line is full
+        // it fails if the line is full
         if head.and_then(|()| line.write_fmt(*text)).is_err() {
             line.append(CUT.as_bytes());
         }
@@ -56,7 +56,7 @@ impl Line {
         }
     }
 
-    /// Leaves room for the end.
+    /// Appends a character; fails if there would be no room for the end.
     fn put(&mut self, c: char) -> fmt::Result {
         if self.len + c.len_utf8() + CUT.len() >= MAX {
             return Err(fmt::Error);
@@ -75,8 +75,8 @@ impl Write for Line {
     }
 }
 
-/// Whether it does something else than being seen: controls, the ends of lines and
-/// paragraphs, marks of direction (UAX #9 section 2), and what has no width.
+/// Whether a character has an effect besides being visible: control characters, ends of lines and paragraphs,
+/// direction marks (UAX #9 section 2), and characters without width.
 fn is_control(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')

@@ -1,8 +1,8 @@
-//! The log: lines that nothing from outside can forge or stretch, on their way to
-//! standard error, the machine's log, or a file that does not grow beyond its size.
+//! The log: lines that cannot be forged or stretched from outside, written to standard error, the system log, or a
+//! file of limited size.
 //!
-//! The caller never waits for a line to be written: it goes into a queue, and a
-//! thread of its own takes it to its target.
+//! The caller never waits for a line to be written. Lines go into a queue, from which a thread writes them to the
+//! target.
 
 mod line;
 mod queue;
@@ -18,8 +18,8 @@ use line::{Line, Style};
 use queue::QUEUE;
 pub use target::{give, reopen};
 
-/// The time that lines have to get out when the program ends or panics.
-const LAST: Duration = Duration::from_secs(1);
+/// The time limit for writing the last lines when the program ends or panics.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(1);
 
 struct Logger {
     filter: env_filter::Filter,
@@ -38,22 +38,22 @@ impl log::Log for Logger {
     }
 
     fn flush(&self) {
-        QUEUE.flush(LAST);
+        QUEUE.flush(FLUSH_TIMEOUT);
     }
 }
 
-/// `RUST_LOG`, which goes before `log.level`.
+/// `RUST_LOG`, which overrides `log.level`.
 enum Chosen {
     Nothing,
     Filter(env_filter::Filter),
-    /// A text that is no filter.
+    /// A text that is not a valid filter.
     Wrong(String),
 }
 
 fn chosen() -> Chosen {
     let Some(text) = std::env::var_os("RUST_LOG").filter(|text| !text.is_empty()) else { return Chosen::Nothing };
     let text = text.to_string_lossy();
-    // a lone word is a level or a part of the program: any other is a level with a slip
+    // a single word must be a level or a part of the program; anything else is a misspelt level
     let is_known = |word: &str| word.contains('=') || word.starts_with("runnel") || word.parse::<LevelFilter>().is_ok();
     let words = text.split('/').next().unwrap_or_default().split(',').map(str::trim);
     let mut words = words.filter(|word| !word.is_empty()).peekable();
@@ -65,11 +65,11 @@ fn chosen() -> Chosen {
     }
 }
 
-/// Starts the log; says why if its target cannot be written. Lines wait until [`run`].
+/// Starts the log; fails if its target cannot be opened. Lines wait until [`run`].
 pub fn start(config: &conf::Log) -> Result<(), Error> {
     let (target, style) = target::open(config)?;
     QUEUE.begin(target, style.clone());
-    // the level can change later on, so all that is compiled in passes the filter
+    // the level can change later, so the filter passes everything that is compiled in
     let all = || env_filter::Builder::new().filter_level(LevelFilter::Trace).build();
     let (filter, wrong) = match chosen() {
         Chosen::Nothing => (all(), None),
@@ -77,7 +77,7 @@ pub fn start(config: &conf::Log) -> Result<(), Error> {
         Chosen::Wrong(text) => (all(), Some(text)),
     };
     log::set_max_level(filter.filter());
-    // it is called once; were it not, the first would stay
+    // this is called only once, so it cannot fail
     let _ = log::set_logger(Box::leak(Box::new(Logger { filter, style })));
     set_level(config);
     if let Some(text) = wrong {
@@ -86,7 +86,7 @@ pub fn start(config: &conf::Log) -> Result<(), Error> {
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
         log::error!("{panic}");
-        QUEUE.flush(LAST);
+        QUEUE.flush(FLUSH_TIMEOUT);
         if std::env::var_os("RUST_BACKTRACE").is_some() {
             before(panic);
         }
@@ -94,17 +94,17 @@ pub fn start(config: &conf::Log) -> Result<(), Error> {
     Ok(())
 }
 
-/// Starts the thread that writes. It has the rights that the caller has by then.
+/// Starts the thread that writes, with the current rights of the caller.
 pub fn run() -> Result<(), Error> {
     QUEUE.run().map_err(Error::LogThread)
 }
 
-/// Writes the lines that wait; false if they do not get out in time.
+/// Writes the waiting lines; false if that takes too long.
 pub fn finish() -> bool {
-    QUEUE.flush(LAST)
+    QUEUE.flush(FLUSH_TIMEOUT)
 }
 
-/// Goes by `log.level`, unless `RUST_LOG` has another.
+/// Applies `log.level`, unless `RUST_LOG` sets another level.
 pub fn set_level(config: &conf::Log) {
     if !matches!(chosen(), Chosen::Filter(_)) {
         log::set_max_level(config.level.0);

@@ -1,5 +1,5 @@
-//! Lines that wait for their target. There is room for so many; lines that find none are counted, and
-//! the log tells the count.
+//! Lines that wait for their target. Their size is limited; lines that do not fit are counted, and the count is
+//! logged.
 
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,41 +10,41 @@ use log::Level;
 use super::line::{Line, Style};
 use super::target::Target;
 
-/// Bytes of lines that wait. As many again are being written.
-const ROOM: usize = 32 << 10;
-/// The writer's stack.
+/// The maximum number of bytes in waiting lines. The same number can be in the process of being written.
+const MAX_WAITING: usize = 32 << 10;
+/// The stack size of the writing thread.
 const STACK: usize = 64 << 10;
 
-/// The lines of the program.
+/// The queue of the program.
 pub(super) static QUEUE: Queue = Queue::new();
 
-/// Lines on their way.
+/// A queue of lines.
 pub(super) struct Queue {
     state: Mutex<State>,
-    /// Held while lines are written: by the thread, once there is one.
+    /// Held while lines are written; the thread holds it permanently once it runs.
     writer: Mutex<Option<Writer>>,
-    /// There is something to write.
+    /// Signals that lines are waiting.
     more: Condvar,
-    /// All is written.
+    /// Signals that all lines are written.
     done: Condvar,
 }
 
 struct State {
-    /// Whole lines, each with its end.
+    /// Complete lines, each with its end.
     lines: Vec<u8>,
-    /// So many found no room since the last that did.
+    /// The number of lines dropped since the last that was queued.
     dropped: usize,
-    /// Lines that were taken out are on their way to the target.
+    /// Lines that were taken from the queue are being written.
     writing: bool,
 }
 
-/// The writer.
+/// The writing side.
 struct Writer {
     target: Target,
     style: Style,
     /// The lines that are being written.
     batch: Vec<u8>,
-    /// So many lines did not get out, and nobody was told yet.
+    /// The number of lines that were lost and not reported yet.
     lost: usize,
 }
 
@@ -54,13 +54,13 @@ impl Queue {
         Self { state: Mutex::new(state), writer: Mutex::new(None), more: Condvar::new(), done: Condvar::new() }
     }
 
-    /// Lines go to `target` from here on.
+    /// Sets the target of the lines.
     pub(super) fn begin(&self, target: Target, style: Style) {
-        lock(&self.state).lines.reserve_exact(ROOM);
-        *lock(&self.writer) = Some(Writer { target, style, batch: Vec::with_capacity(ROOM), lost: 0 });
+        lock(&self.state).lines.reserve_exact(MAX_WAITING);
+        *lock(&self.writer) = Some(Writer { target, style, batch: Vec::with_capacity(MAX_WAITING), lost: 0 });
     }
 
-    /// Writes from here on, on a thread.
+    /// Starts the thread that writes.
     pub(super) fn run(&'static self) -> io::Result<()> {
         let thread = std::thread::Builder::new().name("runnel-log".into()).stack_size(STACK);
         let run = || {
@@ -72,10 +72,10 @@ impl Queue {
         thread.spawn(run).map(drop)
     }
 
-    /// Takes a line, or counts it.
+    /// Queues a line, or counts it as dropped.
     pub(super) fn put(&self, line: &[u8]) {
         let mut state = lock(&self.state);
-        if state.lines.len() + line.len() > ROOM {
+        if state.lines.len() + line.len() > MAX_WAITING {
             state.dropped = state.dropped.saturating_add(1);
             return;
         }
@@ -83,10 +83,10 @@ impl Queue {
         self.more.notify_one();
     }
 
-    /// Waits until all is written, or for `limit`; false if it is not.
+    /// Waits until all lines are written, at most `limit`; false on timeout.
     pub(super) fn flush(&self, limit: Duration) -> bool {
         if let Ok(mut writer) = self.writer.try_lock() {
-            // there is no thread: it is done here
+            // without a thread, the lines are written here
             writer.iter_mut().for_each(|writer| self.write(lock(&self.state), writer));
             return true;
         }
@@ -102,7 +102,7 @@ impl Queue {
         self.more.wait_while(lock(&self.state), empty).unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the lines that wait, while others may add more.
+    /// Writes the waiting lines; the queue is unlocked meanwhile.
     fn write(&self, mut state: MutexGuard<'_, State>, writer: &mut Writer) {
         std::mem::swap(&mut state.lines, &mut writer.batch);
         let dropped = std::mem::take(&mut state.dropped);
@@ -115,7 +115,7 @@ impl Queue {
 }
 
 impl Writer {
-    /// Writes the batch, and how many lines are missing behind it.
+    /// Writes the batch, and then the number of lines that were lost.
     fn write(&mut self, dropped: usize) {
         let failed = self.target.write_all(&self.batch);
         self.batch.clear();
@@ -130,7 +130,7 @@ impl Writer {
     }
 }
 
-/// A panic elsewhere leaves whole lines.
+/// A panic in another thread leaves only complete lines.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,5 +1,4 @@
-//! Targets of log lines: standard error, the machine's log, or a file that does
-//! not grow beyond its size.
+//! Targets of log lines: standard error, the system log, or a file of limited size.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -19,20 +18,20 @@ use crate::disk;
 
 static REOPEN: AtomicBool = AtomicBool::new(false);
 
-/// Has the file opened anew with the next line: somebody may have moved it.
+/// Reopens the file at the next line, because it may have been moved.
 pub fn reopen() {
     REOPEN.store(true, Relaxed);
 }
 
-/// A target takes lines, each in one piece.
+/// A target of lines, each written in one piece.
 pub(super) enum Target {
     Stderr,
     Syslog(Syslog),
     Files(Files),
 }
 
-/// Opens the target that the configuration names, and gives the style of its lines. The machine's
-/// log may come later than we do.
+/// Opens the configured target, and gives the format of its lines. The system log may be started later than this
+/// program.
 pub(super) fn open(config: &conf::Log) -> Result<(Target, Style), Error> {
     match &config.target {
         conf::Target::Stderr => Ok((Target::Stderr, Style::Plain)),
@@ -50,8 +49,8 @@ pub(super) fn open(config: &conf::Log) -> Result<(Target, Style), Error> {
 }
 
 impl Target {
-    /// Takes lines, each with its end: so many did not get out. Once the machine's log has
-    /// had its time the rest is not tried.
+    /// Writes lines, each with its end, and gives the number of lines that failed. After a timeout of the system
+    /// log the rest is not tried.
     pub(super) fn write_all(&mut self, lines: &[u8]) -> usize {
         let (mut failed, mut is_late) = (0, false);
         for line in lines.split_inclusive(|byte| *byte == b'\n') {
@@ -62,12 +61,12 @@ impl Target {
         failed
     }
 
-    /// Lines that it had taken and has no more, since it was last asked.
+    /// The number of lines that were written and then lost, since the last call.
     pub(super) fn take_lost(&mut self) -> usize {
         if let Self::Files(files) = self { std::mem::take(&mut files.lost) } else { 0 }
     }
 
-    /// Takes a line with its end; it may wait.
+    /// Writes a line with its end; may block.
     pub(super) fn write(&mut self, line: &[u8]) -> io::Result<()> {
         match self {
             Self::Stderr => io::stderr().write_all(line),
@@ -77,20 +76,20 @@ impl Target {
     }
 }
 
-/// Every line is a datagram. While nobody listens, lines are lost.
+/// The system log, which receives each line as a datagram. While it is not running, lines are lost.
 pub(super) struct Syslog {
     path: &'static str,
     socket: Option<UnixDatagram>,
 }
 
-/// So long the machine's log may take before lines are dropped: it has room for ten or so that wait.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// The time after which a line is dropped if the system log does not read: its socket queues about ten.
+const SYSLOG_TIMEOUT: Duration = Duration::from_secs(1);
 
 impl Syslog {
     fn write(&mut self, line: &[u8]) -> io::Result<()> {
         let connected = self.socket.is_some();
         match self.send(line) {
-            // it may have been started anew
+            // the system log may have been restarted
             Err(error) if connected && error.kind() != io::ErrorKind::WouldBlock => self.send(line),
             sent => sent,
         }
@@ -101,14 +100,14 @@ impl Syslog {
             Some(socket) => socket,
             None => {
                 let socket = UnixDatagram::unbound()?;
-                socket.set_write_timeout(Some(PATIENCE))?;
+                socket.set_write_timeout(Some(SYSLOG_TIMEOUT))?;
                 socket.connect(self.path)?;
                 socket
             }
         };
         let sent = socket.send(line).map(drop);
         if !sent.as_ref().is_err_and(|error| error.kind() != io::ErrorKind::WouldBlock) {
-            // it has too much to do just now, and is still there
+            // it is overloaded, but still running
             self.socket = Some(socket);
         }
         sent.map_err(
@@ -117,27 +116,27 @@ impl Syslog {
     }
 }
 
-/// FILE, and FILE.1 with what stood there before.
+/// FILE, and FILE.1 with the previous lines.
 pub(super) struct Files {
     path: PathBuf,
     most: u64,
     open: Opened,
-    /// It is to be opened anew.
+    /// The file must be reopened.
     is_stale: bool,
-    /// It was said why it is emptied.
+    /// The reason for emptying the file was logged.
     told: bool,
-    /// Lines that stood where it was emptied, and nobody was told yet.
+    /// The number of lines that were lost by emptying the file, and not reported yet.
     lost: usize,
 }
 
-/// A file that is open, and its size; `None` for a pipe or a device, which have none.
+/// An open file and its size; `None` for a pipe or a device.
 type Opened = (File, Option<u64>);
 
 impl Files {
     fn append(&mut self, line: &[u8]) -> io::Result<()> {
         let asked = REOPEN.swap(false, Relaxed);
         if asked || self.is_stale {
-            self.open_anew(asked);
+            self.reopen_file(asked);
         }
         let most = self.most.saturating_sub(line.len() as u64);
         if self.open.1.is_some_and(|size| size > 0 && size > most) {
@@ -153,26 +152,26 @@ impl Files {
         Ok(())
     }
 
-    /// Lines go on to the file that is open, if the new one cannot be opened.
-    fn open_anew(&mut self, asked: bool) {
+    /// Reopens the file. If that fails, lines are still written to the old one.
+    fn reopen_file(&mut self, asked: bool) {
         match open_file(&self.path) {
             Ok(open) => (self.open, self.is_stale) = (open, false),
             Err(error) => {
                 self.is_stale = true;
                 if asked {
-                    self.say(&self.path.clone(), &error, "it is not opened anew, lines go on to the one before");
+                    self.log_fault(&self.path.clone(), &error, "it is not opened anew, lines go on to the one before");
                 }
             }
         }
     }
 
-    /// Begins a new file, or empties this one where nobody lets us.
+    /// Begins a new file, or empties this one if it cannot be renamed or created.
     fn make_room(&mut self) -> io::Result<()> {
         let mut old = self.path.clone().into_os_string();
         old.push(".1");
         let refused = match fs::rename(&self.path, &old) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => error,
-            // it was moved, by us or by others
+            // it was renamed, here or by a user
             _ => match open_file(&self.path) {
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => error,
                 opened => {
@@ -185,21 +184,21 @@ impl Files {
         self.open.0.set_len(0)?;
         self.open.1 = Some(0);
         if !std::mem::replace(&mut self.told, true) {
-            self.say(old.as_ref(), &refused, "the log is emptied when it is full");
+            self.log_fault(old.as_ref(), &refused, "the log is emptied when it is full");
         }
         Ok(())
     }
 
-    /// Says in the file itself why `path` cannot be had.
-    fn say(&mut self, path: &Path, error: &io::Error, so: &str) {
+    /// Logs in the file itself why `path` cannot be used.
+    fn log_fault(&mut self, path: &Path, error: &io::Error, so: &str) {
         let said = format_args!("log.target: {}: {error}: {so}", path.display());
         let line = Line::of(&Style::Plain, Level::Warn, &said);
-        // the line that comes next finds out as well
+        // if it fails, so will the next line, which is counted
         let _ = self.put(line.as_bytes());
     }
 }
 
-/// Lines of a file that is open for adding to it alone; none if it cannot be read.
+/// The number of lines in a file that is open only for appending; 0 if it cannot be read.
 fn lines_of(file: &File) -> usize {
     let Ok(mut file) = File::open(format!("/proc/self/fd/{}", file.as_raw_fd())) else { return 0 };
     let (mut lines, mut part) = (0, [0; 1024]);
@@ -209,7 +208,7 @@ fn lines_of(file: &File) -> usize {
     lines
 }
 
-/// Opens the file that lines are appended to, and creates it if it is not there. A pipe must have a reader.
+/// Opens the file for appending, and creates it if it is missing. A pipe must have a reader.
 fn open_file(path: &Path) -> io::Result<Opened> {
     let file = disk::open_at_once(OpenOptions::new().create(true).append(true), path).map_err(|error| {
         let is_pipe = fs::metadata(path).is_ok_and(|about| about.file_type().is_fifo());
@@ -217,13 +216,13 @@ fn open_file(path: &Path) -> io::Result<Opened> {
     })?;
     let about = file.metadata()?;
     if !about.is_file() {
-        // writes wait for a reader that takes its time
+        // writes wait for a slow reader
         rustix::io::ioctl_fionbio(&file, false)?;
     }
     Ok((file, about.is_file().then_some(about.len())))
 }
 
-/// Gives the file to `user`, who may have to open it anew; but no device.
+/// Gives the file to `user`, who may have to reopen it. Devices are not changed.
 pub fn give(path: &Path, user: User) -> io::Result<()> {
     if fs::metadata(path)?.is_file() { user.own(path) } else { Ok(()) }
 }
@@ -232,7 +231,7 @@ pub fn give(path: &Path, user: User) -> io::Result<()> {
 mod tests {
     use super::*;
 
-    /// A socket in the place of the machine's log, and the target that writes to it.
+    /// A socket in place of the system log, and the target that writes to it.
     fn machine(name: &str) -> (UnixDatagram, Syslog) {
         let path = std::env::temp_dir().join(format!("runnel-syslog-{}-{name}", std::process::id()));
         let _ = fs::remove_file(&path);
@@ -275,7 +274,7 @@ mod tests {
         let (path, mut target) = (syslog.path, Target::Syslog(syslog));
         let begun = std::time::Instant::now();
         assert_eq!(target.write_all(&b"a line\n".repeat(LINES)), LINES);
-        assert!(begun.elapsed() < PATIENCE * (LINES as u32 / 2), "each was waited for");
+        assert!(begun.elapsed() < SYSLOG_TIMEOUT * (LINES as u32 / 2), "each was waited for");
         machine.recv(&mut [0; 10]).unwrap();
         assert_eq!(target.write_all(b"a line\n"), 0, "it is tried again with the next");
         fs::remove_file(path).unwrap();
