@@ -13,22 +13,22 @@ pub struct Frame {
     pub dts: Ticks,
     /// Presentation time minus decode time, on the track's clock.
     pub cts: i32,
-    /// Picture or sound.
+    /// Video or audio.
     pub kind: Kind,
-    /// Index of the track among those of its kind.
+    /// The index of the track among those of its kind.
     pub track: u8,
-    /// Whether decoding can begin here; always true for sound.
+    /// Whether decoding can begin here; always true for audio.
     pub key: bool,
-    /// The coded bytes. A ring keeps them for many viewers, so they are paid for: bytes that
-    /// are not cannot become these. `hub::Publisher::paid` makes them of any.
+    /// The coded bytes. A ring keeps them for many viewers, so they must be charged to an account: uncharged bytes
+    /// cannot be converted to `Paid`. `hub::Publisher::paid` makes it of any bytes.
     pub data: Paid,
 }
 
-// A ring holds thousands: growth must be noticed.
+// A ring contains thousands of frames, so any growth of the type must be noticed.
 const _: () = assert!(size_of::<Frame>() <= 56);
 
-// Nothing that is not paid for becomes what is: were there a way, `REFUSED` would have two
-// meanings here, which does not compile. Unit tests have one.
+// No conversion from uncharged bytes to `Paid` may exist. If one did, `REFUSED` would be ambiguous here, which does
+// not compile. Unit tests have a conversion.
 #[cfg(not(test))]
 const _: () = {
     trait Unpaid<Meaning> {

@@ -1,4 +1,4 @@
-//! The types that everything speaks: time, tracks and frames.
+//! The types that all modules share: time, tracks and frames.
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 

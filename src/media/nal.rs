@@ -1,7 +1,7 @@
-//! NAL units with length prefixes, and without. ISO/IEC 14496-15, ITU-T H.264 Annex B.
+//! NAL units with and without length prefixes. ISO/IEC 14496-15, ITU-T H.264 Annex B.
 
-/// Walks over NAL units that carry 4-byte length prefixes. A unit whose length
-/// exceeds what is left ends the walk.
+/// Iterates over NAL units with 4-byte length prefixes. It ends at a unit whose length exceeds the rest of the
+/// data.
 pub fn units(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut rest = data;
     std::iter::from_fn(move || {
@@ -11,15 +11,15 @@ pub fn units(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     })
 }
 
-/// The first unit behind a length prefix of `prefix` bytes, and what follows it.
+/// The first unit, which has a length prefix of `prefix` bytes, and the rest.
 pub fn split(data: &[u8], prefix: usize) -> Option<(&[u8], &[u8])> {
     let (length, rest) = data.split_at_checked(prefix)?;
     let length = length.iter().fold(0usize, |sum, byte| sum << 8 | usize::from(*byte));
     rest.split_at_checked(length)
 }
 
-/// Walks over the NAL units of a byte stream: those between start codes, without the
-/// zeros that may follow them. ITU-T H.264 Annex B.
+/// Iterates over the NAL units of a byte stream: those between start codes, without trailing zeros. ITU-T H.264
+/// Annex B.
 pub fn byte_stream(data: &[u8]) -> impl Iterator<Item = &[u8]> {
     let start = |data: &[u8]| data.windows(3).position(|window| window == [0, 0, 1]);
     let mut rest = start(data).and_then(|at| data.get(at + 3..));

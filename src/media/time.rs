@@ -8,11 +8,11 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hz(NonZeroU32);
 
-/// A point in time or a distance on one track's clock; unwrapped, may be negative.
+/// A time or a distance on one track's clock; without wraps, may be negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticks(pub i64);
 
-/// A time of day: since 1970 in UTC. It jumps where a device's clock is set.
+/// A wall-clock time: since 1970, in UTC. It jumps when a device's clock is set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Wall(pub Duration);
 
@@ -22,7 +22,7 @@ impl Hz {
     /// The clock of MPEG-TS and of video over RTP.
     pub const MPEG: Self = Self::new(90_000);
 
-    /// A clock of `rate` ticks a second; 0 counts as 1.
+    /// A clock of `rate` ticks per second; 0 counts as 1.
     pub const fn new(rate: u32) -> Self {
         Self(match NonZeroU32::new(rate) {
             Some(rate) => rate,
@@ -37,8 +37,8 @@ impl Hz {
 }
 
 impl Ticks {
-    /// The same time on another clock, rounded down; saturates at the ends of
-    /// the range. Splits off whole seconds so that no product overflows.
+    /// The same time on another clock, rounded down. Saturates at the ends of the range. It converts whole seconds
+    /// separately, so that no product overflows.
     pub fn rescale(self, from: Hz, to: Hz) -> Self {
         let (from, to) = (i64::from(from.get()), i64::from(to.get()));
         let (seconds, rest) = (self.0.div_euclid(from), self.0.rem_euclid(from));
@@ -62,8 +62,8 @@ impl Sub for Ticks {
     }
 }
 
-/// Turns 32-bit timestamps that wrap after 49.7 days into `Ticks`. A value is
-/// read as the one nearest to the value before it.
+/// Turns 32-bit timestamps, which wrap after 49.7 days at 1 kHz, into `Ticks`. Each is read as the time nearest to
+/// the previous one.
 #[derive(Clone, Debug, Default)]
 pub struct Unwrap {
     last: Option<Ticks>,

@@ -1,4 +1,4 @@
-//! Tracks: what a stream consists of, and the decoder records that describe it.
+//! The tracks of a stream, and the decoder records that describe them.
 
 use std::fmt;
 
@@ -6,15 +6,15 @@ use bytes::Bytes;
 
 use super::Hz;
 
-/// The most tracks that one stream may have.
+/// The maximum number of tracks in one stream.
 pub const MAX_TRACKS: usize = 8;
 
-/// Picture or sound.
+/// Video or audio.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
-    /// Pictures.
+    /// Video.
     Video,
-    /// Sound.
+    /// Audio.
     Audio,
 }
 
@@ -37,14 +37,14 @@ pub enum Codec {
     Pcma,
     /// G.711 mu-law.
     Pcmu,
-    /// Linear 16-bit samples, the most significant byte first.
+    /// Linear 16-bit samples, big-endian.
     L16,
-    /// A JPEG picture in every frame.
+    /// Motion JPEG: each frame is a JPEG picture.
     Mjpeg,
 }
 
 impl Codec {
-    /// Whether it codes pictures or sound.
+    /// Whether it is a video or an audio codec.
     pub fn kind(self) -> Kind {
         match self {
             Self::H264 | Self::H265 | Self::Av1 | Self::Vp8 | Self::Vp9 | Self::Mjpeg => Kind::Video,
@@ -82,27 +82,25 @@ impl Codec {
 /// The parameters that a decoder needs before the first frame.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Params {
-    /// The codec's decoder record as ISO base media files carry it: avcC,
-    /// hvcC, av1C, vpcC, AudioSpecificConfig, OpusHead, the FLAC STREAMINFO
-    /// blocks; empty where frames describe themselves.
+    /// The codec's decoder record in the format of ISO base media files: avcC, hvcC, av1C, vpcC,
+    /// AudioSpecificConfig, OpusHead, the FLAC STREAMINFO blocks. It is empty if frames describe themselves.
     pub record: Bytes,
-    /// Picture width in pixels; 0 if not known.
+    /// Picture width in pixels; 0 if unknown.
     pub width: u32,
-    /// Picture height in pixels; 0 if not known.
+    /// Picture height in pixels; 0 if unknown.
     pub height: u32,
-    /// Audio sample rate in Hz; 0 if not known.
+    /// Audio sample rate in Hz; 0 if unknown.
     pub sample_rate: u32,
-    /// Audio channels; 0 if not known.
+    /// Number of audio channels; 0 if unknown.
     pub channels: u8,
 }
 
 /// One elementary stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Track {
-    /// Index among the tracks of its kind: 0 is the one that every form
-    /// carries, others only go where a form has room for them.
+    /// The index among the tracks of its kind. Every form carries index 0; some forms carry others too.
     pub id: u8,
-    /// Its codec.
+    /// The track's codec.
     pub codec: Codec,
     /// The clock of its frames' times.
     pub clock: Hz,
@@ -110,21 +108,21 @@ pub struct Track {
     pub params: Params,
 }
 
-/// The difference that a new description of a track makes.
+/// The effect of a new description of a track.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// None.
+    /// No change.
     Same,
-    /// A track that was not there before.
+    /// A new track.
     Added,
-    /// Another codec or other parameters: what came before does not decode with them.
+    /// Another codec or other parameters: earlier frames cannot be decoded with them.
     Replaced,
-    /// More tracks than `MAX_TRACKS`: not taken.
+    /// The stream already has `MAX_TRACKS` tracks: the track was not added.
     Refused,
 }
 
-/// The metadata that a publisher gives of its stream beyond what decoders need: cleaned, shown to viewers,
-/// and never relied on.
+/// The metadata that a publisher sends besides the decoder parameters. It is cleaned and shown to viewers, but
+/// nothing depends on it.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Info {
     /// Pictures per second.
@@ -137,7 +135,7 @@ pub struct Info {
     pub encoder: Option<Box<str>>,
 }
 
-/// The codec, and of sound what is known of its rate and channels.
+/// Shows the codec, and sample rate and channels of audio if they are known.
 impl fmt::Display for Track {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.codec.name())?;
@@ -158,7 +156,7 @@ pub struct Tracks {
 }
 
 impl Tracks {
-    /// Takes in a new or changed track.
+    /// Adds or updates a track.
     pub fn set(&mut self, track: Track) -> Change {
         let same = |old: &&mut Track| old.id == track.id && old.codec.kind() == track.codec.kind();
         let full = self.list.len() == MAX_TRACKS;
@@ -176,7 +174,7 @@ impl Tracks {
         }
     }
 
-    /// Takes in those of `others` that are not there yet.
+    /// Adds the tracks of `others` that are missing.
     pub fn complete(&mut self, others: &Self) {
         for track in &others.list {
             if self.find(track.codec.kind(), track.id).is_none() {
@@ -185,39 +183,39 @@ impl Tracks {
         }
     }
 
-    /// The track of that kind and index, and its place in the order in which they appeared. That place stays
-    /// the same, and is below `MAX_TRACKS`; indices need not be.
+    /// The track of this kind and index, and its place in the order of appearance. The place never changes and is
+    /// below `MAX_TRACKS`; an index may not be.
     pub fn place(&self, kind: Kind, id: u8) -> Option<(usize, &Track)> {
         self.list.iter().enumerate().find(|(_, track)| track.codec.kind() == kind && track.id == id)
     }
 
-    /// The track of that kind and index alone; none if it is not there.
+    /// A set with only the track of this kind and index; empty if there is none.
     pub fn only(&self, kind: Kind, id: u8) -> TrackSet {
         let main = if (kind, id) == (Kind::Video, 0) { TrackSet::PICTURES } else { TrackSet::default() };
         self.place(kind, id).map_or(TrackSet::default(), |(place, _)| TrackSet::place(place).with(main))
     }
 
-    /// The track of that kind and index.
+    /// The track of this kind and index.
     pub fn find(&self, kind: Kind, id: u8) -> Option<&Track> {
         self.place(kind, id).map(|(_, track)| track)
     }
 
-    /// The track of that kind that every form carries.
+    /// The main track of this kind, which every form carries.
     pub fn first(&self, kind: Kind) -> Option<&Track> {
         self.find(kind, 0).or_else(|| self.list.iter().find(|track| track.codec.kind() == kind))
     }
 
-    /// Whether there are pictures.
+    /// Whether there is a video track.
     pub fn has_video(&self) -> bool {
         self.first(Kind::Video).is_some()
     }
 
-    /// Whether there is sound.
+    /// Whether there is an audio track.
     pub fn has_audio(&self) -> bool {
         self.first(Kind::Audio).is_some()
     }
 
-    /// All tracks, in the order in which they appeared.
+    /// All tracks, in the order of appearance.
     pub fn iter(&self) -> std::slice::Iter<'_, Track> {
         self.list.iter()
     }
@@ -228,30 +226,30 @@ impl Tracks {
     }
 }
 
-/// Some of a stream's tracks, by their places.
+/// A set of a stream's tracks, by their places.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TrackSet(u16);
 
 impl TrackSet {
-    /// The pictures that every form carries, whichever place they have.
+    /// The main video track, independent of its place.
     pub const PICTURES: Self = Self(1 << MAX_TRACKS);
 
-    /// The set that has only the track of that place.
+    /// The set with only the track at this place.
     pub(crate) const fn place(place: usize) -> Self {
         Self(1 << place)
     }
 
-    /// Whether there is none.
+    /// Whether the set is empty.
     pub fn is_empty(self) -> bool {
         self.0 == 0
     }
 
-    /// Whether a track is in both.
+    /// Whether the sets have a track in common.
     pub fn meets(self, other: Self) -> bool {
         self.0 & other.0 != 0
     }
 
-    /// The tracks that are in one of the two, or in both.
+    /// The union of both sets.
     #[must_use]
     pub fn with(self, other: Self) -> Self {
         Self(self.0 | other.0)
