@@ -7,41 +7,41 @@ pub use specific::config_len;
 use super::{Malformed, ensure};
 use crate::wire::bits::Bits;
 
-/// Samples of one channel in a frame, before SBR doubles them.
+/// Samples per channel in a frame, before SBR doubles them.
 pub const SAMPLES: u32 = 1024;
-/// An AAC-LC frame of silence in one channel.
+/// An AAC-LC frame of silence with one channel.
 pub const SILENCE_MONO: &[u8] = &[0x01, 0x18, 0x20, 0x07];
-/// An AAC-LC frame of silence in two channels.
+/// An AAC-LC frame of silence with two channels.
 pub const SILENCE_STEREO: &[u8] = &[0x21, 0x10, 0x04, 0x60, 0x8c, 0x1c];
 
 /// AudioSpecificConfig. Section 1.6.2.1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Config {
-    /// The audio object type: 2 is AAC-LC, 5 is that with SBR, 29 with SBR and PS.
+    /// The audio object type: 2 is AAC-LC, 5 is AAC-LC with SBR, 29 with SBR and PS.
     pub object_type: u8,
-    /// The core coder's sampling frequency as an index of table 1.18; the
-    /// nearest one if the frequency was written out.
+    /// The core coder's sampling frequency as an index of table 1.18; the nearest index if the frequency is given
+    /// explicitly.
     pub frequency_index: u8,
-    /// Samples a second that the decoder gives, SBR included.
+    /// The decoder's output rate in Hz, including SBR.
     pub sample_rate: u32,
-    /// Channels that the decoder gives, PS included; 0 if not known.
+    /// The decoder's output channels, including PS; 0 if unknown.
     pub channels: u8,
 }
 
 impl Config {
-    /// AAC-LC, if the rate is in table 1.18 and the channels in table 1.19.
+    /// A config of AAC-LC; `None` if the rate is not in table 1.18, or the number of channels not in table 1.19.
     pub fn lc(sample_rate: u32, channels: u8) -> Option<Self> {
         let frequency_index = FREQUENCIES.iter().position(|rate| *rate == sample_rate)?;
         let known = matches!(channels, 1..=6 | 8);
         known.then_some(Self { object_type: LC, frequency_index: frequency_index as u8, sample_rate, channels })
     }
 
-    /// Samples that the decoder gives of one channel for each frame.
+    /// The number of samples per channel that the decoder outputs for each frame.
     pub fn samples(&self) -> u32 {
         if matches!(self.object_type, SBR | PS) { 2 * SAMPLES } else { SAMPLES }
     }
 
-    /// The config of the core coder alone, as AAC-LC.
+    /// The config of the core coder only, as AAC-LC.
     pub fn write(&self) -> [u8; 2] {
         let fields = u16::from(LC) << 11
             | u16::from(self.frequency_index & 0xf) << 7
@@ -49,9 +49,8 @@ impl Config {
         fields.to_be_bytes()
     }
 
-    /// The ADTS header, adts_frame() without CRC, before a raw frame of
-    /// `frame_len` bytes. Annex 1.A. `None` if the frame is too long, or ADTS has no
-    /// number for its object type, rate or channels.
+    /// The ADTS header, adts_frame() without CRC, for a raw frame of `frame_len` bytes. Annex 1.A. `None` if the
+    /// frame is too long, or ADTS cannot express its object type, rate or channels.
     pub fn adts(&self, frame_len: usize) -> Option<[u8; 7]> {
         let profile = match self.object_type {
             core @ 1..=4 => core - 1,
@@ -75,7 +74,7 @@ impl Config {
         ])
     }
 
-    /// The core coder's channels as a number of table 1.19; 0 if it has none.
+    /// The core coder's channels as a channelConfiguration of table 1.19; 0 if there is none.
     fn channel_configuration(&self) -> u8 {
         match self.channels {
             2 if self.object_type == PS => 1,
@@ -86,22 +85,22 @@ impl Config {
     }
 }
 
-/// The header of a frame in a stream that has no other description. Annex 1.A.
+/// The header of a frame in a stream without other description. Annex 1.A.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Adts {
-    /// An AudioSpecificConfig that says the same.
+    /// An equivalent AudioSpecificConfig.
     pub config: [u8; 2],
-    /// Samples a second, before SBR doubles them.
+    /// The sample rate in Hz, before SBR doubles it.
     pub sample_rate: u32,
-    /// Bytes of the header.
+    /// The length of the header in bytes.
     pub header_len: usize,
-    /// Bytes of the frame, the header included.
+    /// The length of the frame in bytes, including the header.
     pub frame_len: usize,
 }
 
 impl Adts {
-    /// adts_fixed_header() and adts_variable_header() of a frame with one block of
-    /// raw data; those with more are refused.
+    /// Parses adts_fixed_header() and adts_variable_header() of a frame with one raw data block; frames with more
+    /// are refused.
     pub fn parse(data: &[u8]) -> Result<Self, Malformed> {
         let mut bits = Bits::new(data);
         ensure(bits.bits(12)? == 0xfff, "ADTS syncword")?;
@@ -192,7 +191,7 @@ mod tests {
         assert_eq!(len("10001 0100 0010 001 000 0 00"), Some(22));
         let program = "0000 01 0100 0001 0000 0000 00 000 0000 0 0 0 10000 0 00000001 11111111";
         assert_eq!(len(&format!("00010 0100 0000 000 {program} 000")), Some(72));
-        // behind it there may be no SBR, some, or PS too; what is like it is something else
+        // after it no SBR, SBR, or SBR and PS may be signalled; similar bits are something else
         assert_eq!(len("00010 0011 0010 000 01010110111 00101 0"), Some(33));
         assert_eq!(len("00010 0111 0010 000 01010110111 00101 1 0100 000"), Some(37));
         assert_eq!(len("00010 0110 0001 000 01010110111 00101 1 0011 10101001000 1"), Some(49));
@@ -245,7 +244,7 @@ mod tests {
         assert_eq!(lc.adts(usize::MAX), None);
         assert_eq!(config(39, 3, 48_000, 2).adts(1), None);
         assert_eq!(config(5, 6, 48_000, 2).adts(1), config(2, 6, 24_000, 2).adts(1));
-        // a rate written out, 6.1 channels, and those that a program config has
+        // an explicit rate, 6.1 channels, and channels of a program config
         assert_eq!(
             [(50_000, 2), (48_000, 7), (48_000, 0)].map(|(rate, channels)| config(2, 3, rate, channels).adts(1)),
             [None; 3]

@@ -3,24 +3,24 @@
 use super::{Malformed, ensure};
 use crate::wire::bits::Bits;
 
-/// The properties of a frame, as its header tells them.
+/// The properties of a frame in its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// Samples a second.
+    /// The sample rate in Hz.
     pub sample_rate: u32,
-    /// Channels, that for low frequencies included.
+    /// The number of channels, including the low-frequency channel.
     pub channels: u8,
     /// Whether it is E-AC-3.
     pub eac3: bool,
-    /// Samples of one channel in the frame.
+    /// The number of samples per channel in the frame.
     pub samples: u32,
-    /// Bytes of the frame, the header included.
+    /// The length of the frame in bytes, including the header.
     pub frame_len: usize,
 }
 
 impl Header {
-    /// Reads the start of a frame. The two codecs share the place of bsid,
-    /// which tells them apart. Sections 4.3 and E.1.2.
+    /// Parses the start of a frame. The field bsid, at the same place in both codecs, distinguishes them. Sections
+    /// 4.3 and E.1.2.
     pub fn parse(data: &[u8]) -> Result<Self, Malformed> {
         let mut bits = Bits::new(data);
         ensure(bits.bits(16)? == 0x0b77, "AC-3 syncword")?;
@@ -31,7 +31,7 @@ impl Header {
         }
     }
 
-    /// syncinfo() behind the syncword, then bsi().
+    /// Parses syncinfo() after the syncword, then bsi().
     fn ac3(mut bits: Bits, bsid: u8) -> Result<Self, Malformed> {
         let _crc = bits.bits(16)?;
         let rate = rate(bits.bits(2)?)?;
@@ -44,13 +44,13 @@ impl Header {
             bits.skip(if mix_level { 2 } else { 0 })?;
         }
         let low_frequency = bits.bit()?;
-        // Above 8, bsid stands for the half and the quarter of the rate.
+        // above 8, bsid means half or a quarter of the rate
         let sample_rate = rate >> bsid.saturating_sub(8);
         let channels = channels(mode, low_frequency);
         Ok(Self { sample_rate, channels, eac3: false, samples: 6 * BLOCK, frame_len })
     }
 
-    /// bsi() of Annex E.
+    /// Parses bsi() of Annex E.
     fn eac3(mut bits: Bits) -> Result<Self, Malformed> {
         bits.skip(2 + 3)?;
         let frame_len = 2 * (bits.bits(11)? as usize + 1);
@@ -68,11 +68,10 @@ impl Header {
     }
 }
 
-/// Samples of one channel in an audio block.
+/// Samples per channel in an audio block.
 const BLOCK: u32 = 256;
 
-/// frmsizecod: each bit rate twice, of which the second is a word longer where the rate
-/// asks for it. Table 4.13.
+/// frmsizecod: two codes for each bit rate, of which the second may mean one word more. Table 4.13.
 fn frame_len(rate: u32, code: u32) -> Result<usize, Malformed> {
     let kbps = [32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384, 448, 512, 576, 640];
     let kbps = kbps.get(code as usize / 2).ok_or(Malformed { what: "AC-3 frmsizecod" })?;
@@ -80,7 +79,7 @@ fn frame_len(rate: u32, code: u32) -> Result<usize, Malformed> {
     Ok(2 * (words + if rate == 44_100 { code % 2 } else { 0 }) as usize)
 }
 
-/// fscod, and fscod2 for the halves.
+/// fscod, and fscod2 for half rates.
 fn rate(code: u32) -> Result<u32, Malformed> {
     match code {
         0 => Ok(48_000),
@@ -119,7 +118,7 @@ mod tests {
         assert_eq!(Header::parse(&hex("0b77e1e75e40ebf8403eff9d")), header(44_100, 6, false, 1950));
         // -ac 1
         assert_eq!(Header::parse(&hex("0b77480d0c402f842bc1")), header(48_000, 1, false, 384));
-        // The same with a bsid of 9, by hand.
+        // the same with a bsid of 9, made by hand
         assert_eq!(Header::parse(&hex("0b77480d0c482f842bc1")), header(24_000, 1, false, 384));
         assert_eq!(Header::parse(&hex("0b7703ce7f87c00020802000")), header(44_100, 6, true, 1950));
     }

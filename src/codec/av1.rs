@@ -1,4 +1,4 @@
-//! AV1: sequence headers and their record. AV1 bitstream specification,
+//! AV1: sequence headers and the decoder record. AV1 bitstream specification,
 //! AV1 codec ISO media file format binding.
 
 use super::{Malformed, ensure, picture};
@@ -19,18 +19,18 @@ pub const FRAME: u8 = 6;
 pub struct Obu<'a> {
     /// obu_type.
     pub kind: u8,
-    /// The bytes behind header and size.
+    /// The bytes after header and size.
     pub payload: &'a [u8],
 }
 
-/// Walks over OBUs in the low-overhead format; only the last may go without a
-/// size. One whose size exceeds what is left ends the walk.
+/// Iterates over OBUs in the low-overhead format; only the last may omit its size. It ends at an OBU whose size
+/// exceeds the rest of the data.
 pub fn obus(data: &[u8]) -> impl Iterator<Item = Obu<'_>> {
     let mut r = Reader::new(data);
     std::iter::from_fn(move || if r.is_empty() { None } else { obu(&mut r).ok() })
 }
 
-/// leb128(). Section 4.10.5. A value beyond 32 bits is refused as damaged.
+/// leb128(). Section 4.10.5. A value of more than 32 bits is refused as invalid.
 pub fn leb128(r: &mut Reader) -> Result<u32, Short> {
     let mut value: u64 = 0;
     for at in 0..8 {
@@ -43,21 +43,20 @@ pub fn leb128(r: &mut Reader) -> Result<u32, Short> {
     Err(Short)
 }
 
-/// Whether a temporal unit's first frame is a key frame to be shown. Section 5.9.2.
+/// Whether a temporal unit's first frame is a key frame that is shown. Section 5.9.2.
 pub fn is_key(data: &[u8]) -> bool {
     let first = obus(data).find(|obu| matches!(obu.kind, FRAME | FRAME_HEADER));
     // show_existing_frame 0, frame_type KEY_FRAME, show_frame 1.
     first.and_then(|obu| obu.payload.first()).is_some_and(|byte| byte >> 4 == 0b0001)
 }
 
-/// Width and height in pixels as the sequence header among `data` says them.
+/// Width and height in pixels from the sequence header in `data`.
 pub fn size(data: &[u8]) -> Result<(u32, u32), Malformed> {
     let header = obus(data).find(|obu| obu.kind == SEQUENCE_HEADER);
     sequence_size(header.ok_or(Malformed { what: "no AV1 sequence header" })?.payload)
 }
 
-/// Width and height of an AV1CodecConfigurationRecord, "av1C", section 2.3;
-/// zero if it goes without a sequence header.
+/// Width and height from an AV1CodecConfigurationRecord, "av1C", section 2.3; zero if it has no sequence header.
 pub fn record_size(record: &[u8]) -> Result<(u32, u32), Malformed> {
     let mut r = Reader::new(record);
     ensure(r.u8()? == 0x81, "av1C marker and version")?;
@@ -75,8 +74,8 @@ fn obu<'a>(r: &mut Reader<'a>) -> Result<Obu<'a>, Short> {
     Ok(Obu { kind: header >> 3 & 0xf, payload: r.take(length)? })
 }
 
-/// Makes an AV1CodecConfigurationRecord, section 2.3, of a sequence header
-/// without OBU header; `None` if it is damaged or too long.
+/// Makes an AV1CodecConfigurationRecord, section 2.3, from a sequence header without OBU header; `None` if that is
+/// invalid or too long.
 pub fn write(sequence: &[u8]) -> Option<Vec<u8>> {
     let mut bits = Bits::new(sequence);
     let head = Head::parse(&mut bits).ok()?;
@@ -93,7 +92,7 @@ pub fn write(sequence: &[u8]) -> Option<Vec<u8>> {
     Some(out)
 }
 
-/// sequence_header_obu() as far as the size. Section 5.5.1.
+/// Parses sequence_header_obu() up to the size. Section 5.5.1.
 fn sequence_size(payload: &[u8]) -> Result<(u32, u32), Malformed> {
     Head::parse(&mut Bits::new(payload)).map(|head| head.size)
 }
@@ -102,14 +101,14 @@ fn sequence_size(payload: &[u8]) -> Result<(u32, u32), Malformed> {
 struct Head {
     profile: u8,
     reduced: bool,
-    /// Level and tier are those of the first operating point.
+    /// Level and tier of the first operating point.
     level: u8,
     tier: u8,
     size: (u32, u32),
 }
 
 impl Head {
-    /// sequence_header_obu() as far as the size. Section 5.5.1.
+    /// Parses sequence_header_obu() up to the size. Section 5.5.1.
     fn parse(bits: &mut Bits) -> Result<Self, Malformed> {
         let profile = bits.bits(3)? as u8;
         let _still_picture = bits.bit()?;
@@ -153,7 +152,7 @@ fn skip_tools(bits: &mut Bits, reduced: bool) -> Result<(), Short> {
     bits.skip(3) // superres, cdef, restoration
 }
 
-/// color_config(), as the lower seven bits of a record's third byte say it. Section 5.5.2.
+/// color_config(), in the format of the lower seven bits of a record's third byte. Section 5.5.2.
 fn colour_config(bits: &mut Bits, profile: u8) -> Result<u8, Short> {
     let high_bitdepth = bits.bit()?;
     let twelve_bit = profile == 2 && high_bitdepth && bits.bit()?;
@@ -182,13 +181,13 @@ fn colour_config(bits: &mut Bits, profile: u8) -> Result<u8, Short> {
     Ok(flags.iter().fold(0, |byte, flag| byte << 1 | u8::from(*flag)) << 2 | position)
 }
 
-/// Colour primaries, transfer characteristics and matrix that are not said.
+/// Unspecified colour primaries, transfer characteristics and matrix.
 const UNSPECIFIED: u32 = 0x02_02_02;
-/// Those of BT.709, sRGB and the identity.
+/// BT.709 primaries, sRGB transfer and identity matrix.
 const SRGB: u32 = 0x01_0d_00;
 
-/// timing_info() and decoder_model_info(); gives the length of the delays of
-/// operating points, if there are any.
+/// Skips timing_info() and decoder_model_info(). Gives the length of the operating points' delay fields, if there
+/// are any.
 fn skip_timing(bits: &mut Bits) -> Result<Option<usize>, Short> {
     let timing_info = bits.bit()?;
     if !timing_info {
@@ -250,13 +249,13 @@ mod tests {
     fn a_record_is_what_ffmpeg_writes() {
         let record = hex(RECORD);
         assert_eq!(write(&record[6..]).unwrap(), record);
-        // the last byte has film grain and trailing bits alone
+        // the last byte contains only film grain and trailing bits
         assert!((0..record.len() - 7).all(|length| write(&record[6..6 + length]).is_none()));
     }
 
     #[test]
     fn colours_of_all_profiles() {
-        // by hand: 16x16 pixels, level 13 in the high tier where there is one
+        // made by hand: 16x16 pixels, level 13, in the high tier where there is one
         let full = "000 0 0 0 0 00000 000000000000 01101 1";
         let size = "0011 0011 1111 1111";
         let reduced = |profile: &str, colours: &str| {
@@ -276,7 +275,7 @@ mod tests {
 
     #[test]
     fn size_behind_timing_and_operating_points() {
-        // 1920x1080 by hand: timing info with a decoder model, two operating points.
+        // 1920x1080 made by hand: timing info with a decoder model, two operating points
         let fields = [
             "000 0 0",
             "1",

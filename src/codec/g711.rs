@@ -1,6 +1,6 @@
-//! G.711: the linear samples behind its codes. ITU-T G.711 sections 3 and 4.
+//! G.711: the linear samples of its codes. ITU-T G.711 sections 3 and 4.
 
-/// The sample of each A-law code: 13 bits, as the upper ones of 16. Table 1.
+/// The sample of each A-law code: 13 bits, in the upper bits of 16. Table 1.
 pub static A_LAW: [i16; 256] = {
     let mut table = [0; 256];
     let mut code = 0;
@@ -21,7 +21,7 @@ pub static A_LAW: [i16; 256] = {
     table
 };
 
-/// The sample of each mu-law code: 14 bits, as the upper ones of 16. Table 2.
+/// The sample of each mu-law code: 14 bits, in the upper bits of 16. Table 2.
 pub static MU_LAW: [i16; 256] = {
     let mut table = [0; 256];
     let mut code = 0;

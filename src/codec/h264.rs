@@ -1,4 +1,4 @@
-//! H.264: parameter sets and their record. ITU-T H.264, ISO/IEC 14496-15 section 5.
+//! H.264: parameter sets and the decoder record. ITU-T H.264, ISO/IEC 14496-15 section 5.
 
 use super::{Malformed, cropped, ensure, picture};
 use crate::media::nal;
@@ -24,19 +24,19 @@ pub const END_OF_STREAM: u8 = 11;
 /// Filler data.
 pub const FILLER: u8 = 12;
 
-/// The type of a NAL unit; 0, which the specification leaves open, if it is empty.
+/// The type of a NAL unit; 0, which the specification does not define, if it is empty.
 pub fn unit_type(unit: &[u8]) -> u8 {
     unit.first().map_or(0, |byte| byte & 0x1f)
 }
 
-/// Whether a slice is an I slice, of a picture that need not be one. Section 7.4.3.
+/// Whether a slice is an I slice; other slices of its picture may not be. Section 7.4.3.
 pub fn is_intra(slice: &[u8]) -> bool {
     let mut bits = Bits::new(slice.get(1..).unwrap_or_default());
     let _first_macroblock = bits.ue();
     bits.ue().is_ok_and(|slice_type| slice_type % 5 == 2)
 }
 
-/// The id of a parameter set; `None` if it is damaged. Sections 7.4.2.1.1 and 7.4.2.2.
+/// The id of a parameter set; `None` if the set is invalid. Sections 7.4.2.1.1 and 7.4.2.2.
 pub fn set_id(unit: &[u8]) -> Option<u32> {
     match unit_type(unit) {
         SPS => Sps::parse(unit).ok().map(|sps| sps.id).filter(|id| *id < 32),
@@ -59,29 +59,29 @@ pub fn slice_pps(slice: &[u8]) -> Option<u32> {
     bits.ue().ok()
 }
 
-/// Width and height in pixels as a sequence parameter set says them.
+/// Width and height in pixels from a sequence parameter set.
 pub fn size(sps: &[u8]) -> Result<(u32, u32), Malformed> {
     Sps::parse(sps).map(|sps| (sps.width, sps.height))
 }
 
-/// The number of pictures that may be decoded before one that is shown before them:
-/// max_num_reorder_frames; `None` if it is not said. Section E.2.1.
+/// The reordering depth: the maximum number of pictures that are decoded before a picture and shown after it,
+/// max_num_reorder_frames; `None` if it is not given. Section E.2.1.
 pub fn reorder_depth(sps: &[u8]) -> Option<usize> {
     let plain = nal::unescape(sps);
     let mut bits = Bits::new(&plain);
     let read = Sps::read(&mut bits).ok()?;
     let never = plain.get(1) == Some(&BASELINE) || read.order_count_type == 2;
-    let said = if bits.bit() == Ok(true) { skip_vui(&mut bits).ok()? } else { None };
-    if never { Some(0) } else { said }
+    let given = if bits.bit() == Ok(true) { skip_vui(&mut bits).ok()? } else { None };
+    if never { Some(0) } else { given }
 }
 
-/// The byte of a record that has lengthSizeMinusOne in its lowest bits. 14496-15 section 5.3.3.1.
+/// The offset of the record's byte that contains lengthSizeMinusOne in its lowest bits. 14496-15 section 5.3.3.1.
 pub const LENGTH_SIZE_AT: usize = 4;
 
 /// AVCDecoderConfigurationRecord, "avcC". 14496-15 section 5.3.3.1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// Bytes in the length before each NAL unit, 1 to 4.
+    /// The length of the prefixes of NAL units, 1 to 4 bytes.
     pub nal_prefix: u8,
     /// Sequence parameter sets.
     pub sps: Vec<&'a [u8]>,
@@ -90,8 +90,8 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Reads a record. What follows the picture parameter sets repeats what
-    /// they say already, and is often missing.
+    /// Parses a record. The fields after the picture parameter sets are ignored: they only repeat values, and are
+    /// often missing.
     pub fn parse(data: &'a [u8]) -> Result<Self, Malformed> {
         let mut r = Reader::new(data);
         ensure(r.u8()? == 1, "avcC version")?;
@@ -110,14 +110,13 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Makes a record for units with 4-byte prefixes; `None` if the sequence
-/// parameter set is damaged or a set is too long for a record.
+/// Makes a record for units with 4-byte prefixes; `None` if the sequence parameter set is invalid, or a set is too
+/// long for a record.
 pub fn write(sps: &[u8], pps: &[u8]) -> Option<Vec<u8>> {
     write_sets(&[sps], &[pps])
 }
 
-/// As [`write()`], with any number of sets. Profile and level are those of the first
-/// sequence parameter set.
+/// Like [`write()`], with any number of sets. Profile and level are taken from the first sequence parameter set.
 pub fn write_sets(sps: &[&[u8]], pps: &[&[u8]]) -> Option<Vec<u8>> {
     let first = sps.first()?;
     let facts = Sps::parse(first).ok()?;
@@ -147,7 +146,7 @@ fn sets<'a>(r: &mut Reader<'a>, count: u8) -> Result<Vec<&'a [u8]>, Short> {
     (0..count).map(|_| r.u16().and_then(|length| r.take(length.into()))).collect()
 }
 
-/// The fields of a sequence parameter set that records and tracks need; 8 is taken off the bit depths.
+/// The fields of a sequence parameter set that records and tracks need; bit depths are stored minus 8.
 struct Sps {
     id: u32,
     order_count_type: u32,
@@ -159,7 +158,7 @@ struct Sps {
 }
 
 impl Sps {
-    /// seq_parameter_set_data() as far as the cropping. Section 7.3.2.1.1.
+    /// Parses seq_parameter_set_data() up to the cropping. Section 7.3.2.1.1.
     fn parse(unit: &[u8]) -> Result<Self, Malformed> {
         ensure(unit_type(unit) == SPS, "SPS unit type")?;
         Self::read(&mut Bits::new(&nal::unescape(unit)))
@@ -183,7 +182,7 @@ impl Sps {
         Ok(sps)
     }
 
-    /// Chroma format, bit depths and scaling matrices of the high profiles.
+    /// Parses chroma format, bit depths and scaling matrices of the high profiles.
     fn chroma(&mut self, bits: &mut Bits) -> Result<(), Malformed> {
         self.chroma_format = up_to(bits.ue()?, 3, "chroma_format_idc")?;
         if self.chroma_format == 3 {
@@ -203,7 +202,7 @@ impl Sps {
         Ok(())
     }
 
-    /// Size in macroblocks, less the cropping rectangle. Equations 7-19 to 7-22.
+    /// The size in macroblocks minus the cropping rectangle. Equations 7-19 to 7-22.
     fn sides(&mut self, bits: &mut Bits) -> Result<(), Malformed> {
         let width = bits.ue()?.saturating_add(1).saturating_mul(16);
         let map_units = bits.ue()?.saturating_add(1).saturating_mul(16);
@@ -228,7 +227,7 @@ impl Sps {
     }
 }
 
-/// pic_order_cnt_type and what depends on it.
+/// Skips pic_order_cnt_type and the fields that depend on it.
 fn skip_order_count(bits: &mut Bits) -> Result<u32, Malformed> {
     let kind = bits.ue()?;
     match kind {
@@ -247,7 +246,7 @@ fn skip_order_count(bits: &mut Bits) -> Result<u32, Malformed> {
     Ok(kind)
 }
 
-/// vui_parameters() as far as max_num_reorder_frames. Section E.1.1.
+/// Parses vui_parameters() up to max_num_reorder_frames. Section E.1.1.
 fn skip_vui(bits: &mut Bits) -> Result<Option<usize>, Short> {
     if bits.bit()? && bits.bits(8)? == EXTENDED_SAR {
         bits.skip(32)?;
@@ -282,7 +281,7 @@ fn skip_vui(bits: &mut Bits) -> Result<Option<usize>, Short> {
     Ok(Some(bits.ue()? as usize))
 }
 
-/// hrd_parameters(). Section E.1.2.
+/// Skips hrd_parameters(). Section E.1.2.
 fn skip_hrd(bits: &mut Bits) -> Result<(), Short> {
     let count = bits.ue()?.min(31);
     bits.skip(8)?;
@@ -293,12 +292,12 @@ fn skip_hrd(bits: &mut Bits) -> Result<(), Short> {
     bits.skip(20)
 }
 
-/// profile_idc of the profile without B slices.
+/// profile_idc of the Baseline profile, which has no B slices.
 const BASELINE: u8 = 66;
-/// aspect_ratio_idc that is followed by the ratio itself. Table E-1.
+/// aspect_ratio_idc after which the ratio follows explicitly. Table E-1.
 const EXTENDED_SAR: u32 = 255;
 
-/// scaling_list(). Section 7.3.2.1.1.1.
+/// Skips scaling_list(). Section 7.3.2.1.1.1.
 fn skip_scaling_list(bits: &mut Bits, size: u32) -> Result<(), Short> {
     let mut last = 8;
     for _ in 0..size {
@@ -311,12 +310,12 @@ fn skip_scaling_list(bits: &mut Bits, size: u32) -> Result<(), Short> {
     Ok(())
 }
 
-/// Whether the profile's sequence parameter sets say their chroma format.
+/// Whether the profile's sequence parameter sets contain their chroma format.
 fn has_chroma_format(profile: u8) -> bool {
     matches!(profile, 44 | 83 | 86 | 100 | 110 | 118 | 122 | 128 | 134 | 135 | 138 | 139 | 244)
 }
 
-/// `value` as a byte if it is at most `max`.
+/// `value` as a byte; an error if it is above `max`.
 fn up_to(value: u32, max: u8, what: &'static str) -> Result<u8, Malformed> {
     u8::try_from(value).ok().filter(|value| *value <= max).ok_or(Malformed { what })
 }
@@ -343,7 +342,7 @@ mod tests {
         ("6764000df365054678f8bc05b2000003000200000300641e28532c", (322, 182)),
     ];
     const PPS_HEX: &str = "68ef8fcb";
-    // The avcC of the second of them: the same command with an .mp4 at its end.
+    // The avcC of the second: the same command with .mp4 output.
     const AVCC: &str = "0164001effe1001a6764001eacd940a02ff97011000003000100000300320f162d96\
                         01000468ef8fcbfdf8f800";
 
@@ -381,7 +380,7 @@ mod tests {
 
     #[test]
     fn the_depth_of_reordering_is_read() {
-        // all but the first by x264's defaults for their preset, with a pyramid of B frames
+        // all but the first use x264's defaults for their preset, with a B-frame pyramid
         let depths = SPS_OF.map(|(sps, _)| reorder_depth(&hex(sps)));
         assert_eq!(depths, [Some(0), Some(2), Some(2), Some(2), Some(2), Some(2)]);
         for (sps, _) in SPS_OF {
@@ -403,7 +402,7 @@ mod tests {
 
     #[test]
     fn scaling_lists_and_separate_planes_are_passed_over() {
-        // By hand: a 4x4 list that ends early, and an 8x8 list of ones.
+        // made by hand: a 4x4 list that ends early, and an 8x8 list of ones
         let head = "01100111 11110100 00000000 00101000 1 00100 1 1 1 0 1";
         let lists = format!("1 010 000010011 00000 1 {} 00000", "1".repeat(64));
         let sides = "1 011 010 0 00100 00100 1 1 1 010 1 1 011 0 1";

@@ -1,4 +1,4 @@
-//! H.265: parameter sets and their record. ITU-T H.265, ISO/IEC 14496-15 section 8.
+//! H.265: parameter sets and the decoder record. ITU-T H.265, ISO/IEC 14496-15 section 8.
 
 use super::{Malformed, cropped, ensure, picture};
 use crate::media::nal;
@@ -19,12 +19,12 @@ pub const END_OF_SEQUENCE: u8 = 36;
 pub const END_OF_STREAM: u8 = 37;
 /// Filler data.
 pub const FILLER: u8 = 38;
-/// Supplemental enhancement information before the picture.
+/// Supplemental enhancement information before its picture.
 pub const PREFIX_SEI: u8 = 39;
-/// Supplemental enhancement information behind the picture.
+/// Supplemental enhancement information after its picture.
 pub const SUFFIX_SEI: u8 = 40;
 
-/// The type of a NAL unit; 0, a trailing picture, if it is empty.
+/// The type of a NAL unit; 0 (a trailing picture) if it is empty.
 pub fn unit_type(unit: &[u8]) -> u8 {
     unit.first().map_or(0, |byte| byte >> 1 & 0x3f)
 }
@@ -35,12 +35,12 @@ pub fn layer(unit: &[u8]) -> u8 {
     (first & 1) << 5 | second >> 3
 }
 
-/// Whether a slice is of an intra random access point picture.
+/// Whether a slice belongs to an intra random access point picture.
 pub fn is_random_access(slice: &[u8]) -> bool {
     matches!(unit_type(slice), 16..=23)
 }
 
-/// The id of a parameter set; `None` if it is damaged. Sections 7.4.3.1 to 7.4.3.3.
+/// The id of a parameter set; `None` if the set is invalid. Sections 7.4.3.1 to 7.4.3.3.
 pub fn set_id(unit: &[u8]) -> Option<u32> {
     let body = unit.get(2..)?;
     match unit_type(unit) {
@@ -68,24 +68,24 @@ pub fn slice_pps(slice: &[u8]) -> Option<u32> {
     bits.ue().ok()
 }
 
-/// Width and height in pixels as a sequence parameter set says them.
+/// Width and height in pixels from a sequence parameter set.
 pub fn size(sps: &[u8]) -> Result<(u32, u32), Malformed> {
     Sps::parse(sps).map(|sps| (sps.width, sps.height))
 }
 
-/// The number of pictures that may be decoded before one that is shown before them:
+/// The reordering depth: the maximum number of pictures that are decoded before a picture and shown after it. It is
 /// sps_max_num_reorder_pics of the highest temporal layer.
 pub fn reorder_depth(sps: &[u8]) -> Option<usize> {
     Sps::parse(sps).ok()?.reorder_depth
 }
 
-/// The byte of a record that has lengthSizeMinusOne in its lowest bits. 14496-15 section 8.3.3.1.
+/// The offset of the record's byte that contains lengthSizeMinusOne in its lowest bits. 14496-15 section 8.3.3.1.
 pub const LENGTH_SIZE_AT: usize = 21;
 
 /// HEVCDecoderConfigurationRecord, "hvcC". 14496-15 section 8.3.3.1.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// Bytes in the length before each NAL unit, 1 to 4.
+    /// The length of the prefixes of NAL units, 1 to 4 bytes.
     pub nal_prefix: u8,
     /// Video parameter sets.
     pub vps: Vec<&'a [u8]>,
@@ -96,10 +96,10 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// Reads a record. Units other than parameter sets are passed over.
+    /// Parses a record. Units other than parameter sets are skipped.
     pub fn parse(data: &'a [u8]) -> Result<Self, Malformed> {
         let mut r = Reader::new(data);
-        // Some encoders left the version at the 0 of the draft.
+        // some encoders write version 0, from a draft
         ensure(r.u8()? <= 1, "hvcC version")?;
         let _profile_to_frame_rate = r.take(20)?;
         let nal_prefix = (r.u8()? & 3) + 1;
@@ -132,24 +132,23 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Makes a record for units with 4-byte prefixes; `None` if the sequence
-/// parameter set is damaged or a set is too long for a record.
+/// Makes a record for units with 4-byte prefixes; `None` if the sequence parameter set is invalid, or a set is too
+/// long for a record.
 pub fn write(vps: &[u8], sps: &[u8], pps: &[u8]) -> Option<Vec<u8>> {
     write_sets(&[vps], &[sps], &[pps])
 }
 
-/// As [`write()`], with any number of sets. Profile and level are those of the first
-/// sequence parameter set.
+/// Like [`write()`], with any number of sets. Profile and level are taken from the first sequence parameter set.
 pub fn write_sets(vps: &[&[u8]], sps: &[&[u8]], pps: &[&[u8]]) -> Option<Vec<u8>> {
     let facts = Sps::parse(sps.first()?).ok()?;
     let len: usize = [vps, sps, pps].into_iter().flatten().map(|set| set.len() + 2).sum();
     let mut out = Vec::with_capacity(len + 32);
     out.u8(1);
     out.bytes(&facts.profile_tier_level);
-    out.u16(0xf000); // min_spatial_segmentation_idc: not said
-    out.u8(0xfc); // parallelismType: not said
+    out.u16(0xf000); // min_spatial_segmentation_idc: unspecified
+    out.u8(0xfc); // parallelismType: unspecified
     out.bytes(&[0xfc | facts.chroma_format, 0xf8 | facts.luma_depth, 0xf8 | facts.chroma_depth]);
-    out.u16(0); // avgFrameRate: not said
+    out.u16(0); // avgFrameRate: unspecified
     out.u8(facts.temporal_layers << 3 | u8::from(facts.temporal_nesting) << 2 | 3);
     out.u8(3);
     for (kind, units) in [(VPS, vps), (SPS, sps), (PPS, pps)] {
@@ -163,12 +162,12 @@ pub fn write_sets(vps: &[&[u8]], sps: &[&[u8]], pps: &[&[u8]]) -> Option<Vec<u8>
     Some(out)
 }
 
-/// The fields of a sequence parameter set that records and tracks need; 8 is taken off the bit depths.
+/// The fields of a sequence parameter set that records and tracks need; bit depths are stored minus 8.
 struct Sps {
     id: u32,
     temporal_layers: u8,
     temporal_nesting: bool,
-    /// general_profile_space to general_level_idc, as records have it too.
+    /// general_profile_space to general_level_idc, in the format of records.
     profile_tier_level: [u8; 12],
     chroma_format: u8,
     width: u32,
@@ -179,7 +178,7 @@ struct Sps {
 }
 
 impl Sps {
-    /// seq_parameter_set_rbsp() as far as the bit depths. Section 7.3.2.2.1.
+    /// Parses seq_parameter_set_rbsp() up to sps_max_num_reorder_pics. Section 7.3.2.2.1.
     fn parse(unit: &[u8]) -> Result<Self, Malformed> {
         ensure(unit_type(unit) == SPS, "SPS unit type")?;
         let plain = nal::unescape(unit);
@@ -220,7 +219,7 @@ impl Sps {
     }
 }
 
-/// The part of profile_tier_level() for the lower temporal layers. Section 7.3.3.
+/// Skips the part of profile_tier_level() for the lower temporal layers. Section 7.3.3.
 fn skip_sub_layers(bits: &mut Bits, count: u8) -> Result<(), Short> {
     if count == 0 {
         return Ok(());
@@ -235,7 +234,7 @@ fn skip_sub_layers(bits: &mut Bits, count: u8) -> Result<(), Short> {
     Ok(())
 }
 
-/// Reads sps_max_num_reorder_pics out of the fields behind the bit depths.
+/// Parses sps_max_num_reorder_pics from the fields after the bit depths.
 fn reordering(bits: &mut Bits, sub_layers: u8) -> Result<usize, Short> {
     let _log2_max_order_count = bits.ue()?;
     let for_each_layer = bits.bit()?;
@@ -255,7 +254,7 @@ fn depth(bits: &mut Bits) -> Result<u8, Malformed> {
     Ok(depth as u8)
 }
 
-/// The most sets of one kind: as many as pps_pic_parameter_set_id can tell apart.
+/// The maximum number of sets of one kind: the range of pps_pic_parameter_set_id.
 const MAX_SETS: usize = 64;
 
 #[cfg(test)]
@@ -304,7 +303,7 @@ mod tests {
 
     #[test]
     fn profiles_and_levels_of_lower_layers_are_passed_over() {
-        // By hand: three layers, the first with profile and level, the second with a level.
+        // made by hand: three layers, the first with profile and level, the second with a level
         let head = format!("01000010 00000001 0000 010 1 {}", "0".repeat(96));
         let layers = format!("11 01 000000000000 {}", "1".repeat(88 + 8 + 8));
         let rest = "1 00100 1 0000001000001 00000100000 0 1 1 1";

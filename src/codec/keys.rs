@@ -1,34 +1,36 @@
-//! The pictures at which decoding can begin, as the pictures themselves tell.
+//! Finds the pictures at which decoding can begin, from the pictures themselves.
 //!
-//! | picture of H.264 or H.265 | when it is a key frame |
+//! | picture of H.264 or H.265 | condition for a key frame |
 //! |---|---|
 //! | IDR picture; intra random access point | always |
-//! | I slice behind a recovery point | where the container flags it, or no IDR picture came ever, or for [`RARE`] |
-//! | any other behind a recovery point: the picture is refreshed bit by bit | where no IDR picture came for [`RARE`] |
-//! | I slices alone | where flagged and no IDR picture came ever, or for [`RARE`]; or nothing was key for [`LONG`] |
-//! | a picture that brings parameter sets, unlike the one before it | where nothing was key for [`LONG`] |
-//! | any other | where nothing ever was key for [`NEVER`], or was for [`FOREVER`] |
+//! | I slice after a recovery point | the container flags it; or no IDR picture so far, or for [`IDR_RARE`] |
+//! | any other after a recovery point (gradual refresh) | no IDR picture for [`IDR_RARE`] |
+//! | only I slices | flagged, and no IDR picture so far, or for [`IDR_RARE`]; or no key frame for [`MAX_WAIT`] |
+//! | a picture with parameter sets, unlike the one before it | no key frame for [`MAX_WAIT`] |
+//! | any other | no key frame so far, for [`FIRST_WAIT`]; or no key frame for [`LAST_RESORT`] |
 //!
-//! The last four rows are for streams that never send what the first two ask for:
-//! decoders show them damaged at first, and then whole.
+//! The last four rows are for streams without the pictures of the first two rows. Decoders show such streams
+//! damaged at first, and later without damage.
 
 use super::{Role, av1, h264, h265, vpx};
 use crate::media::{Codec, nal};
 
-/// Recovery points stand for IDR pictures that are further apart than this. In
-/// milliseconds, as all times here.
-const RARE: i64 = 5_000;
-/// After so long without a key frame, decoding begins at a picture that is not made for it.
-const LONG: i64 = 10_000;
-/// As long as groups of pictures are, where one has to be joined in its middle.
-const NEVER: i64 = 20_000;
-/// Longer than groups of pictures are.
-const FOREVER: i64 = 60_000;
-/// A larger step of time is a jump of the clock: it does not count as waiting.
-const JUMP: i64 = 10_000;
+/// The minimum distance of IDR pictures with which recovery points count as key frames. All times are in
+/// milliseconds.
+const IDR_RARE: i64 = 5_000;
+/// The time without a key frame after which decoding may begin at other pictures with intra slices or parameter
+/// sets.
+const MAX_WAIT: i64 = 10_000;
+/// The time without any key frame after which decoding begins anywhere: the length of a long group of pictures,
+/// which a viewer may join in its middle.
+const FIRST_WAIT: i64 = 20_000;
+/// The same after there was a key frame: longer than groups of pictures.
+const LAST_RESORT: i64 = 60_000;
+/// A larger step of time is a jump of the clock, which does not count as waiting time.
+const MAX_STEP: i64 = 10_000;
 
-/// Whether decoding can begin at a frame of a codec whose frames say it, each by itself:
-/// any but H.264 and H.265, which have [`Keys`]. Always true for sound.
+/// Whether decoding can begin at a frame of a codec whose frames contain that. H.264 and H.265 need [`Keys`]
+/// instead. Always true for audio.
 pub fn is_key(codec: Codec, frame: &[u8]) -> bool {
     match codec {
         Codec::Av1 => av1::is_key(frame),
@@ -38,65 +40,64 @@ pub fn is_key(codec: Codec, frame: &[u8]) -> bool {
     }
 }
 
-/// The kinds of pictures of H.264 or H.265 that decoding may begin at.
+/// The kinds of pictures, with respect to beginning to decode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Start {
     /// IDR picture, or intra random access point.
     Key,
-    /// A recovery point, at an I slice.
+    /// A recovery point with an I slice.
     Point,
     /// A recovery point of gradual refresh.
     Gradual,
-    /// I slices.
+    /// Only I slices.
     Intra,
-    /// Nothing special.
+    /// None of these.
     Other,
 }
 
-/// Tells the key frames of a track of H.264 or H.265.
+/// Finds the key frames of an H.264 or H.265 track.
 #[derive(Debug, Default)]
 pub struct Keys {
-    /// The time of the last picture; of none at first.
+    /// The time of the last picture; `None` before the first.
     last: Option<i64>,
-    /// The times of the last IDR picture and of the last key frame; of the first
-    /// picture as long as there was none.
+    /// The times of the last IDR picture and of the last key frame; before there is one, the time of the first
+    /// picture.
     idr: i64,
     key: i64,
     has_idr: bool,
     has_key: bool,
-    /// The last picture brought parameter sets.
+    /// The last picture had parameter sets.
     sets: bool,
 }
 
-/// The facts of a picture beside its access unit.
+/// The properties of a picture that are not in its access unit.
 #[derive(Clone, Copy, Debug)]
 pub struct Hints {
-    /// Its time in milliseconds.
+    /// The picture's time in milliseconds.
     pub at: i64,
-    /// The container says that it is a key frame.
+    /// The container marks it as a key frame.
     pub flagged: bool,
-    /// It brings parameter sets.
+    /// It has parameter sets.
     pub sets: bool,
 }
 
 impl Keys {
-    /// Whether decoding can begin at the access unit `data`. Of its units and slices the
-    /// first bytes are looked at.
+    /// Whether decoding can begin at the access unit `data`. It reads the first bytes of each unit and slice.
     pub fn is_key(&mut self, codec: Codec, data: &[u8], hints: Hints) -> bool {
         let start = start(codec, data);
         self.set_time(hints.at);
         let had_sets = std::mem::replace(&mut self.sets, hints.sets);
         let has_new_sets = hints.sets && !had_sets;
         let (since_idr, since_key) = (hints.at.wrapping_sub(self.idr), hints.at.wrapping_sub(self.key));
-        let is_rare = since_idr > RARE;
+        let is_rare = since_idr > IDR_RARE;
         let is_key = match start {
             Start::Key => true,
             Start::Point => hints.flagged || !self.has_idr || is_rare,
             Start::Gradual => is_rare,
-            Start::Intra => hints.flagged && (!self.has_idr || is_rare) || since_key > LONG,
-            Start::Other if has_new_sets => since_key > LONG,
-            Start::Other if !self.has_key => since_key > NEVER,
-            Start::Other => since_key > FOREVER,
+            Start::Intra => hints.flagged && (!self.has_idr || is_rare) || since_key > MAX_WAIT,
+            Start::Other if has_new_sets => since_key > MAX_WAIT,
+            Start::Other if !self.has_key => since_key > FIRST_WAIT,
+            Start::Other => since_key > LAST_RESORT,
         };
         if start == Start::Key {
             (self.idr, self.has_idr) = (hints.at, true);
@@ -113,7 +114,7 @@ impl Keys {
             return;
         };
         let step = at.wrapping_sub(last);
-        if step.unsigned_abs() > JUMP.unsigned_abs() {
+        if step.unsigned_abs() > MAX_STEP.unsigned_abs() {
             (self.idr, self.key) = (self.idr.wrapping_add(step), self.key.wrapping_add(step));
         }
     }
@@ -149,7 +150,7 @@ const RECOVERY_POINT: usize = 6;
 /// periods and timing, is short.
 const MAX_SEI: usize = 256;
 
-/// Whether SEI without its header has a recovery point. H.264 section 7.3.2.3.
+/// Whether SEI without its header contains a recovery point. H.264 section 7.3.2.3.
 fn is_recovery_point(sei: &[u8]) -> bool {
     let mut zeros = 0;
     let mut bytes = sei.iter().copied().take(MAX_SEI).filter(|byte| {
@@ -168,7 +169,7 @@ fn is_recovery_point(sei: &[u8]) -> bool {
     false
 }
 
-/// payloadType or payloadSize: bytes of 255 go on.
+/// payloadType or payloadSize: a byte of 255 is followed by another.
 fn number(bytes: &mut impl Iterator<Item = u8>) -> Option<usize> {
     let mut sum = 0;
     loop {

@@ -1,4 +1,4 @@
-//! Codecs: decoder records, and the properties that frame headers tell.
+//! Codecs: decoder records, and the properties in frame headers.
 
 #![cfg_attr(not(test), deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
@@ -27,15 +27,15 @@ use bytes::Bytes;
 use crate::media::{Codec, Params};
 use crate::wire::Short;
 
-/// A decoder record or a frame header that breaks its specification.
+/// A decoder record or a frame header that violates its specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed {
-    /// The part that is wrong, in the words of the specification.
+    /// The invalid part, in the terms of the specification.
     pub what: &'static str,
 }
 
-/// Reads what a decoder record says of its track. Codecs whose frames describe
-/// themselves have none; whatever comes instead is kept unread.
+/// Parses the parameters in a decoder record. Codecs whose frames describe themselves have no record; one that is
+/// given anyway is kept unparsed.
 pub fn params(codec: Codec, record: Bytes) -> Result<Params, Malformed> {
     ensure(record.len() <= MAX_RECORD, "a decoder record beyond all measure")?;
     let mut params = Params::default();
@@ -62,8 +62,8 @@ pub fn params(codec: Codec, record: Bytes) -> Result<Params, Malformed> {
     Ok(params)
 }
 
-/// The longest decoder record in bytes: it is sent to each viewer that joins.
-/// Those of real encoders are a few hundred.
+/// The maximum length of a decoder record in bytes, because it is sent to each new viewer. Encoders need a few
+/// hundred.
 const MAX_RECORD: usize = 4 << 10;
 
 impl fmt::Display for Malformed {
@@ -80,35 +80,34 @@ impl From<Short> for Malformed {
     }
 }
 
-/// Passes if `holds`, and else says that `what` is wrong.
+/// Fails with `what` unless `holds`.
 fn ensure(holds: bool, what: &'static str) -> Result<(), Malformed> {
     if holds { Ok(()) } else { Err(Malformed { what }) }
 }
 
-/// A picture size that is neither empty nor beyond what any level allows.
+/// Checks a picture size, which must not be empty or above the limit of all levels.
 fn picture(width: u32, height: u32) -> Result<(u32, u32), Malformed> {
     let sane = 1..=MAX_SIDE;
     ensure(sane.contains(&width) && sane.contains(&height), "picture size")?;
     Ok((width, height))
 }
 
-/// The length of one side of a picture, less `before` and `after` units of
-/// `unit` samples that are cropped off its ends.
+/// The length of one side of a picture without `before` and `after` cropping units of `unit` samples each.
 fn cropped(side: u32, before: u32, after: u32, unit: u32) -> u32 {
     side.saturating_sub(before.saturating_add(after).saturating_mul(unit))
 }
 
-/// The longest side of a picture, in pixels.
+/// The maximum side of a picture in pixels.
 const MAX_SIDE: u32 = 16384;
 
-/// The bytes that `text` writes in hexadecimal.
+/// The bytes that `text` contains in hexadecimal.
 #[cfg(test)]
 pub(crate) fn hex(text: &str) -> Vec<u8> {
     let digits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(16)).map(|digit| digit as u8).collect();
     digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect()
 }
 
-/// The bytes that `text` writes in binary, the last filled up with zeros.
+/// The bytes that `text` contains in binary; the last is padded with zero bits.
 #[cfg(test)]
 pub(crate) fn binary(text: &str) -> Vec<u8> {
     let bits: Vec<u8> = text.chars().filter_map(|c| c.to_digit(2)).map(|bit| bit as u8).collect();

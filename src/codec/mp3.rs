@@ -3,26 +3,26 @@
 use super::{Malformed, ensure};
 use crate::wire::bits::Bits;
 
-/// The properties of a frame, as its header tells them.
+/// The properties of a frame in its header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// MPEG-1; else MPEG-2 or the MPEG-2.5 of low rates.
+    /// MPEG-1; otherwise MPEG-2, or MPEG-2.5 for low rates.
     pub mpeg1: bool,
-    /// 1 to 3; MP3 is layer 3.
+    /// The layer, 1 to 3; MP3 is layer 3.
     pub layer: u8,
-    /// Samples a second.
+    /// The sample rate in Hz.
     pub sample_rate: u32,
-    /// 1 or 2.
+    /// The number of channels, 1 or 2.
     pub channels: u8,
-    /// Samples of one channel in the frame.
+    /// The number of samples per channel in the frame.
     pub samples: u32,
-    /// Bytes of the frame, the header included.
+    /// The length of the frame in bytes, including the header.
     pub frame_len: usize,
 }
 
 impl Header {
-    /// header(). 11172-3 section 2.4.1.3. Free format, whose frames do not say
-    /// their length, is refused.
+    /// Parses header(). 11172-3 section 2.4.1.3. Free format is refused, because its frames do not contain their
+    /// length.
     pub fn parse(data: &[u8]) -> Result<Self, Malformed> {
         let mut bits = Bits::new(data);
         ensure(bits.bits(11)? == 0x7ff, "MPEG audio syncword")?;
@@ -46,7 +46,7 @@ impl Header {
             (3, false) => 576,
             _ => 1152,
         };
-        // A slot, the unit of padding, is four bytes in layer 1.
+        // a slot, the unit of padding, has four bytes in layer 1
         let slot = if layer == 1 { 4 } else { 1 };
         let frame_len = ((samples / 8 / slot * kbps * 1000 / sample_rate + padding) * slot) as usize;
         Ok(Self { mpeg1, layer, sample_rate, channels, samples, frame_len })
@@ -66,7 +66,7 @@ fn bit_rate(mpeg1: bool, layer: u8, index: u32) -> Result<u32, Malformed> {
     entry.ok_or(Malformed { what: "MPEG audio bit rate" })
 }
 
-/// sampling_frequency of MPEG-1; the others have its half and its quarter.
+/// sampling_frequency of MPEG-1; MPEG-2 and 2.5 have a half and a quarter of it.
 const RATES: [u32; 3] = [44_100, 48_000, 32_000];
 
 #[cfg(test)]
@@ -88,7 +88,7 @@ mod tests {
         assert_eq!(Header::parse(&hex("ffe318c4")), header(false, 3, 8000, 1, 576, 72));
         // -ac 2 -ar 44100 -b:a 128k x.mp2
         assert_eq!(Header::parse(&hex("fffd8004")), header(true, 2, 44_100, 2, 1152, 417));
-        // Layer 1, 32 kHz, 448 kbit/s, padded, by hand.
+        // layer 1, 32 kHz, 448 kbit/s, padded, made by hand
         assert_eq!(Header::parse(&hex("ffffea00")), header(true, 1, 32_000, 2, 384, 676));
     }
 

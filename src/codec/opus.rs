@@ -1,9 +1,9 @@
-//! Opus: the head of its record, and packet durations. RFC 7845, RFC 6716.
+//! Opus: the record (OpusHead), and packet durations. RFC 7845, RFC 6716.
 
 use super::{Malformed, ensure};
 use crate::wire::Reader;
 
-/// Samples a second of all decoders and of every count of samples here.
+/// The output rate of decoders in Hz, in which all numbers of samples here are counted.
 pub const RATE: u32 = 48_000;
 
 /// OpusHead, the identification header. RFC 7845 section 5.1.
@@ -11,16 +11,16 @@ pub const RATE: u32 = 48_000;
 pub struct Head {
     /// Output channels.
     pub channels: u8,
-    /// Samples that a decoder throws away at the start.
+    /// The number of samples that a decoder discards at the start.
     pub pre_skip: u16,
-    /// The rate of the sound before it was coded; decoders need not know it.
+    /// The rate of the original sound in Hz; decoders do not need it.
     pub sample_rate: u32,
-    /// The channel mapping family: 0 for mono or stereo, 1 for the orders of Vorbis.
+    /// The channel mapping family: 0 for mono or stereo, 1 for the Vorbis orders.
     pub family: u8,
 }
 
 impl Head {
-    /// Reads the head; the mapping table of family 1 and above is left unread.
+    /// Parses the head; the mapping table of family 1 and above is not read.
     pub fn parse(data: &[u8]) -> Result<Self, Malformed> {
         let mut r = Reader::new(data);
         ensure(r.take(8)? == MAGIC, "OpusHead")?;
@@ -39,9 +39,8 @@ impl Head {
         Ok(Self { channels, pre_skip, sample_rate, family })
     }
 
-    /// Whether the head `data` leaves the streams and their order to the number of
-    /// channels: family 0, or 1 with the mapping table that is usual for them. RFC 7845
-    /// section 5.1.1.
+    /// Whether the number of channels alone determines the streams and their order in the head `data`. That is the
+    /// case in family 0, and in family 1 with the usual mapping table. RFC 7845 section 5.1.1.
     pub fn is_usual(data: &[u8]) -> bool {
         let Ok(head) = Self::parse(data) else { return false };
         let Some(order) = usize::from(head.channels).checked_sub(1).and_then(|at| ORDERS.get(at)) else { return false };
@@ -55,7 +54,7 @@ impl Head {
         }
     }
 
-    /// The head of mono or stereo, with no gain: family 0 whatever `family` says.
+    /// The head for mono or stereo without gain; always family 0.
     pub fn write(&self) -> [u8; 19] {
         let [skip_low, skip_high] = self.pre_skip.to_le_bytes();
         let [a, b, c, d] = self.sample_rate.to_le_bytes();
@@ -65,8 +64,8 @@ impl Head {
     }
 }
 
-/// Samples of one channel in a packet. RFC 6716 section 3.1. `None` if the
-/// packet is cut short or longer than the 120 ms that are allowed.
+/// The number of samples per channel in a packet. RFC 6716 section 3.1. `None` if the packet is cut off or longer
+/// than the allowed 120 ms.
 pub fn duration(packet: &[u8]) -> Option<u32> {
     let (toc, rest) = packet.split_first()?;
     let frame = match toc >> 3 {
@@ -85,8 +84,8 @@ pub fn duration(packet: &[u8]) -> Option<u32> {
 
 const MAGIC: &[u8; 8] = b"OpusHead";
 
-/// For one channel and more, the place of each among those that the streams decode to,
-/// pairs first: the order of Vorbis, and that of libopus's encoder.
+/// The usual mapping tables, from one channel on: the index of each channel among the decoded channels, of which
+/// coupled pairs come first. This is the Vorbis order, which libopus's encoder also uses.
 const ORDERS: [&[u8]; 8] = [
     &[0],
     &[0, 1],

@@ -1,29 +1,29 @@
-//! The purposes of NAL units of H.264 and H.265.
+//! The roles of H.264 and H.265 NAL units.
 
 use super::{h264, h265};
 use crate::media::Codec;
 
-/// The purpose of a NAL unit. H.264 table 7-1, H.265 table 7-1.
+/// The role of a NAL unit. H.264 table 7-1, H.265 table 7-1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Role {
-    /// A part of the picture.
+    /// Contains a part of the picture.
     Slice,
-    /// A parameter set: it goes into the record.
+    /// A parameter set, which is stored in the record.
     Set,
-    /// A delimiter: it leads an access unit, and is dropped.
+    /// A delimiter at the start of an access unit, which is dropped.
     Delimiter,
-    /// SEI that stands before its picture.
+    /// SEI before its picture.
     Lead,
-    /// It stands behind its picture.
+    /// A unit after its picture.
     Tail,
-    /// Of no use to anybody.
+    /// Filler, which is not needed.
     Filler,
-    /// Whatever else.
+    /// Any other unit.
     Other,
 }
 
 impl Role {
-    /// That of a unit, or of a unit that begins so.
+    /// The role of a unit, of which the header is enough.
     pub fn of(codec: Codec, unit: &[u8]) -> Self {
         match codec {
             _ if unit.is_empty() => Self::Filler,
@@ -38,7 +38,7 @@ impl Role {
             },
             _ => match h265::unit_type(unit) {
                 ..h265::VPS => Self::Slice,
-                // those of other layers have ids of their own
+                // parameter sets of other layers have their own ids
                 h265::VPS..=h265::PPS if h265::layer(unit) == 0 => Self::Set,
                 h265::AUD => Self::Delimiter,
                 h265::PREFIX_SEI => Self::Lead,

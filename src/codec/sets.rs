@@ -1,4 +1,4 @@
-//! Parameter sets of H.264 and H.265: kept by their ids, and the record that is made of them.
+//! Stores the parameter sets of H.264 and H.265 by their ids, and makes a record from them.
 
 use bytes::Bytes;
 
@@ -6,8 +6,7 @@ use super::{MAX_RECORD, Malformed, Role, h264, h265};
 use crate::budget::{BlockMut, OverBudget, Room};
 use crate::media::{Codec, Params, nal};
 
-/// The sets of one track that are in force: a set replaces the one of its kind with
-/// its id, and others stay.
+/// The active sets of one track. A set replaces the one of the same kind and id; other sets stay.
 #[derive(Debug)]
 pub struct Sets {
     codec: Codec,
@@ -15,11 +14,11 @@ pub struct Sets {
     /// A set has changed since the record was made.
     changed: bool,
     record: Bytes,
-    /// The last record that did not come from here.
-    told: Bytes,
+    /// The last record that was given to `record`.
+    last_given: Bytes,
 }
 
-/// A set with its id.
+/// A parameter set with its id.
 #[derive(Debug)]
 struct Set {
     kind: u8,
@@ -27,29 +26,29 @@ struct Set {
     unit: Bytes,
 }
 
-/// The most bytes that all sets of a track may take in a record, with their lengths: the
-/// rest is for the record's own fields.
+/// The maximum number of bytes of all sets in a record, with their lengths; the rest is for the record's own
+/// fields.
 const MAX_BYTES: usize = MAX_RECORD - 64;
 
 impl Sets {
-    /// No sets of H.264 or H.265.
+    /// No sets yet; the codec must be H.264 or H.265.
     pub fn new(codec: Codec) -> Self {
-        Self { codec, list: Vec::new(), changed: false, record: Bytes::new(), told: Bytes::new() }
+        Self { codec, list: Vec::new(), changed: false, record: Bytes::new(), last_given: Bytes::new() }
     }
 
-    /// The codec whose sets these are.
+    /// The codec of the sets.
     pub fn codec(&self) -> Codec {
         self.codec
     }
 
-    /// Takes in a set in two parts: its header and the rest. Zeros behind it are not of
-    /// it; what is damaged or too much is passed over. It is kept in a block of `room`;
-    /// a session description is read before there is one.
+    /// Adds a set, given as header and body, without trailing zeros. A set that is invalid or exceeds the limits is
+    /// skipped. It is copied into a block of `room`; `None` is for session descriptions, which are read before
+    /// there is a room.
     pub fn take(&mut self, header: &[u8], body: &[u8], room: Option<&dyn Room>) -> Result<(), OverBudget> {
         let len = body.iter().rposition(|byte| *byte != 0).map_or(0, |at| at + 1);
         let body = body.get(..len).unwrap_or_default();
         let kind = unit_type(self.codec, header);
-        // nal_ref_idc may differ in a repeat
+        // nal_ref_idc may differ in a repetition
         let is_same = |set: &Set| set.kind == kind && set.unit.get(header.len()..) == Some(body);
         if body.is_empty() || self.list.iter().any(is_same) {
             return Ok(());
@@ -69,15 +68,15 @@ impl Sets {
         Ok(())
     }
 
-    /// Takes in a record with 4-byte prefixes. One that repeats the last restores its
-    /// sets and leaves others; any other is the start of something new.
+    /// Reads a record for 4-byte prefixes. If it equals the last record, its sets are restored and others stay;
+    /// otherwise all sets are replaced.
     pub fn record<E: From<Malformed> + From<OverBudget>>(
         &mut self,
         record: Bytes,
         room: &dyn Room,
     ) -> Result<Option<Params>, E> {
         let units = of_record(self.codec, &record)?;
-        if record == self.told {
+        if record == self.last_given {
             for unit in units {
                 let (header, body) = unit.split_at_checked(header_len(self.codec)).unwrap_or_default();
                 self.take(header, body, Some(room))?;
@@ -93,12 +92,12 @@ impl Sets {
                 self.list.push(Set { kind, id, unit: record.slice_ref(unit) });
             }
         }
-        (self.changed, self.record, self.told) = (false, record.clone(), record);
+        (self.changed, self.record, self.last_given) = (false, record.clone(), record);
         Ok(Some(params))
     }
 
-    /// The parameters that decoders need from the access unit `data` on; `None` if they are
-    /// the same as before, or as long as a kind of set is missing.
+    /// The parameters that decoders need from the access unit `data` on. `None` if they have not changed, or a kind
+    /// of set is missing.
     pub fn news<E: From<Malformed> + From<OverBudget>>(
         &mut self,
         data: &[u8],
@@ -120,18 +119,18 @@ impl Sets {
         Ok(Some(params))
     }
 
-    /// Whether decoders know enough.
+    /// Whether decoders have a complete record.
     pub fn is_known(&self) -> bool {
         !self.record.is_empty()
     }
 
-    /// Whether a set has come that is not in the record yet.
+    /// Whether a set was added that is not in the record yet.
     pub fn is_behind(&self) -> bool {
         self.changed
     }
 
-    /// Moves the sequence parameter set of a picture to the front where it tells of
-    /// another size: records and tracks have the properties of the first.
+    /// Moves the sequence parameter set of a picture to the front if its size differs from that of the first,
+    /// because records and tracks have the properties of the first.
     fn activate(&mut self, data: &[u8]) {
         let [.., sps, pps] = *kinds(self.codec) else { return };
         if self.of(sps).count() < 2 {
@@ -155,7 +154,7 @@ impl Sets {
         self.list.iter().filter(move |set| set.kind == kind)
     }
 
-    /// Whether a record has room for a set of that length, in its place or as another.
+    /// Whether a record has room for a set of `len` bytes, as a replacement or as a further set.
     fn has_room(&self, kind: u8, place: Option<usize>, len: usize) -> bool {
         let others = || (0..).zip(&self.list).filter(|(at, _)| Some(*at) != place).map(|(_, set)| set);
         let bytes: usize = others().map(|set| set.unit.len() + 2).sum();
@@ -163,7 +162,7 @@ impl Sets {
         bytes + len + 2 <= MAX_BYTES && count < most(self.codec, kind)
     }
 
-    /// Lets the sets be a part of the record.
+    /// Replaces the sets by slices of the record.
     fn share(&mut self, record: &Bytes) {
         let Ok(units) = of_record(self.codec, record) else { return };
         for set in &mut self.list {
@@ -182,7 +181,7 @@ impl Sets {
     }
 }
 
-/// The references from one set to another.
+/// Functions that read the references between slices and sets.
 struct Ids {
     slice_pps: fn(&[u8]) -> Option<u32>,
     pps_sps: fn(&[u8]) -> Option<u32>,
@@ -197,12 +196,12 @@ impl Ids {
     }
 }
 
-/// The kinds of sets without which nothing is decoded, in the order of a record.
+/// The kinds of sets that decoders need, in the order of a record.
 fn kinds(codec: Codec) -> &'static [u8] {
     if codec == Codec::H264 { &[h264::SPS, h264::PPS] } else { &[h265::VPS, h265::SPS, h265::PPS] }
 }
 
-/// The most sets of a kind, by the count in a record or by the range of their ids.
+/// The maximum number of sets of a kind: the limit of its count in a record, or of its ids.
 fn most(codec: Codec, kind: u8) -> usize {
     match (codec, kind) {
         (Codec::H264, h264::SPS) => 31,
@@ -212,7 +211,7 @@ fn most(codec: Codec, kind: u8) -> usize {
     }
 }
 
-/// Bytes of a NAL unit header.
+/// The length of a NAL unit header in bytes.
 fn header_len(codec: Codec) -> usize {
     if codec == Codec::H264 { 1 } else { 2 }
 }
@@ -243,7 +242,7 @@ fn of_record(codec: Codec, record: &[u8]) -> Result<Vec<&[u8]>, Malformed> {
     })
 }
 
-/// Keeps bytes in a block, if there is room to charge.
+/// Stores bytes in a block, if there is a room to charge them to.
 fn block(data: Vec<u8>, room: Option<&dyn Room>) -> Result<Bytes, OverBudget> {
     match room {
         Some(room) => BlockMut::copy(room, &data),

@@ -5,10 +5,10 @@ use super::{Malformed, ensure, picture};
 use crate::wire::Reader;
 use crate::wire::bits::Bits;
 
-/// Checks a VPCodecConfigurationRecord, which may stand behind the version and
-/// flags of its box, "vpcC". Section "Syntax". It says nothing of the size.
+/// Checks a VPCodecConfigurationRecord. The version and flags of its box, "vpcC", may precede it. Section "Syntax".
+/// It does not contain the size.
 pub fn check(record: &[u8]) -> Result<(), Malformed> {
-    // Alone it cannot begin so: its third byte has the bit depth.
+    // a bare record cannot begin like this, because its third byte contains the bit depth
     let record = record.strip_prefix(&[1, 0, 0, 0]).unwrap_or(record);
     let mut r = Reader::new(record);
     let [profile, _level, depth_and_chroma] = r.array()?;
@@ -41,7 +41,7 @@ pub fn size(frame: &[u8]) -> Result<(u32, u32), Malformed> {
     picture(bits.bits(16)? + 1, bits.bits(16)? + 1)
 }
 
-/// uncompressed_header() of a key frame as far as the sync code; gives the profile.
+/// Parses uncompressed_header() of a key frame up to the sync code. Gives the profile.
 fn key_header(bits: &mut Bits) -> Result<u32, Malformed> {
     ensure(bits.bits(2)? == 2, "VP9 frame_marker")?;
     let profile = bits.bits(1)? | bits.bits(1)? << 1;
@@ -70,7 +70,7 @@ mod tests {
         assert!((0..data.len()).all(|length| check(&data[..length]).is_err()));
     }
 
-    // The same, its first frame.
+    // the first frame of the same file
     #[test]
     fn a_key_frame_says_its_size() {
         let frame = hex("824983420028101696");
@@ -81,9 +81,9 @@ mod tests {
 
     #[test]
     fn key_frames_are_told() {
-        // the first two frames of files like that
+        // the first two frames of similar files
         assert!(is_vp9_key(&hex("8249834200")) && !is_vp9_key(&hex("8600408040")) && !is_vp9_key(&[]));
-        // shown again
+        // show_existing_frame
         assert!(!is_vp9_key(&hex("8849834200")));
         assert!(is_vp8_key(&hex("5042009d012a8002")) && !is_vp8_key(&hex("b1050004")) && !is_vp8_key(&hex("50420000")));
     }

@@ -6,17 +6,17 @@ use crate::wire::Short;
 use crate::wire::bits::Bits;
 
 impl Config {
-    /// Reads a config, with SBR and PS signalled in front (hierarchically),
-    /// behind (backward compatibly) or not at all.
+    /// Parses a config, with SBR and PS signalled before (hierarchically), after (backward compatibly) or not at
+    /// all.
     pub fn parse(data: &[u8]) -> Result<Self, Malformed> {
         Ok(read(&mut Bits::new(data))?.0)
     }
 }
 
-/// Bits of the AudioSpecificConfig at the front of `data`, where others follow it.
-/// Only object types of GASpecificConfig() say where they end. What signals SBR and PS
-/// behind them belongs to it: in LATM a frameLengthType follows, whose value in the first
-/// bits of 0x2b7 is reserved, and in those of 0x548 is for CELP.
+/// The length in bits of the AudioSpecificConfig at the front of `data`, where other bits follow. It is known only
+/// for the object types of GASpecificConfig(). Signals of SBR and PS after it belong to it. There is no ambiguity
+/// with the frameLengthType that follows in LATM: its value in the first bits of 0x2b7 is reserved, and in those of
+/// 0x548 it means CELP.
 pub fn config_len(data: &Bits) -> Result<usize, Malformed> {
     let mut bits = data.clone();
     let (_, ends) = read(&mut bits)?;
@@ -24,7 +24,7 @@ pub fn config_len(data: &Bits) -> Result<usize, Malformed> {
     Ok(bits.position() - data.position())
 }
 
-/// Reads a config, and whether `bits` stands at its end now.
+/// Parses a config. Gives whether its end is known, so that `bits` is there now.
 fn read(bits: &mut Bits) -> Result<(Config, bool), Malformed> {
     let start = bits.position();
     let mut object_type = read_object_type(bits)?;
@@ -56,7 +56,7 @@ fn read_object_type(bits: &mut Bits) -> Result<u8, Short> {
     }
 }
 
-/// samplingFrequencyIndex and samplingFrequency, each made from the other.
+/// samplingFrequencyIndex and samplingFrequency; the one that is absent is derived from the other.
 fn frequency(bits: &mut Bits) -> Result<(u8, u32), Malformed> {
     let index = bits.bits(4)? as u8;
     if index == 15 {
@@ -68,7 +68,7 @@ fn frequency(bits: &mut Bits) -> Result<(u8, u32), Malformed> {
     Ok((index, *rate))
 }
 
-/// channelConfiguration. Table 1.19; 0 leaves it to a program config.
+/// channelConfiguration. Table 1.19; with 0 a program config gives the channels.
 fn channels(configuration: u32) -> Result<u8, Malformed> {
     match configuration {
         0..=6 => Ok(configuration as u8),
@@ -78,8 +78,8 @@ fn channels(configuration: u32) -> Result<u8, Malformed> {
     }
 }
 
-/// GASpecificConfig(), section 4.4.1, and what follows it for those that resist errors.
-/// `start` is where the config begins; the channels may be told here.
+/// Parses GASpecificConfig(), section 4.4.1, and the fields after it for error-resilient object types. `start` is
+/// the position of the config. It may set the channels.
 fn general_audio(bits: &mut Bits, core: u8, channels: &mut u8, start: usize) -> Result<(), Short> {
     if !matches!(core, 1..=4 | 6 | 7 | 17 | 19..=23) {
         return Err(Short);
@@ -98,7 +98,7 @@ fn general_audio(bits: &mut Bits, core: u8, channels: &mut u8, start: usize) -> 
         _ => 0,
     };
     bits.skip(layer + if is_extended { resilience + 1 } else { 0 })?;
-    // epConfig: 2 and 3 say more
+    // epConfig: with 2 and 3 further fields follow
     if core >= 17 && bits.bits(2)? > 1 { Err(Short) } else { Ok(()) }
 }
 
@@ -126,8 +126,8 @@ fn program_config(bits: &mut Bits, channels: &mut u8, start: usize) -> Result<()
     bits.skip(8 * comment as usize)
 }
 
-/// The object type and output rate that follow a config whose decoders may not
-/// know of SBR and PS. What is something else is left.
+/// The object type and output rate in an extension, which follows a config for decoders without SBR and PS. Other
+/// bits are left unread.
 fn extension(bits: &mut Bits) -> Option<(u8, u32)> {
     let mut ahead = bits.clone();
     if ahead.bits(11) != Ok(0x2b7) || read_object_type(&mut ahead) != Ok(SBR) {

@@ -1,4 +1,4 @@
-//! Frames: a header, a subframe for each channel, and their checksum. RFC 9639 section 9.
+//! Writes frames: a header, a subframe for each channel, and a checksum. RFC 9639 section 9.
 
 use bytes::Bytes;
 
@@ -7,28 +7,28 @@ use super::subframe::{Bits, Subframe};
 use crate::budget::{BlockMut, OverBudget, Room};
 use crate::wire::crc::{crc8_flac, crc16_flac};
 
-/// The most samples of a channel that a frame may have.
+/// The maximum number of samples per channel in a frame.
 pub const MAX_BLOCK: usize = 65_535;
-/// The most channels.
+/// The maximum number of channels.
 pub const MAX_CHANNELS: u32 = 8;
 
-/// Samples that become a frame.
+/// The samples of a frame.
 pub struct Block<F> {
-    /// Samples a second.
+    /// The sample rate in Hz.
     pub rate: u32,
-    /// The number of the first in the stream, of which the lower 36 bits count.
+    /// The number of the first sample in the stream; its lower 36 bits are used.
     pub number: u64,
-    /// The number of samples in each channel: 1 to `MAX_BLOCK`.
+    /// The number of samples per channel: 1 to `MAX_BLOCK`.
     pub len: usize,
-    /// Channels: 1 to `MAX_CHANNELS`.
+    /// The number of channels: 1 to `MAX_CHANNELS`.
     pub channels: u8,
-    /// The sample of a place and a channel.
+    /// Gives the sample at an index of a channel.
     pub sample: F,
 }
 
 impl<F: Fn(usize, usize) -> i16> Block<F> {
-    /// The frame, in a block of `room` of exactly its size, which is at most that of the
-    /// samples and 33 bytes. `None` if there is no frame of so many samples or channels.
+    /// Encodes the frame into a block of `room` with its exact size, which is at most that of the samples plus 33
+    /// bytes. `None` if the number of samples or channels is out of range.
     pub fn encode(&self, room: &dyn Room) -> Result<Option<Bytes>, OverBudget> {
         let channels = usize::from(self.channels);
         let fits = (1..=MAX_BLOCK).contains(&self.len) && (1..=MAX_CHANNELS).contains(&self.channels.into());
@@ -57,7 +57,7 @@ impl<F: Fn(usize, usize) -> i16> Block<F> {
         (0..self.len).map(move |at| (self.sample)(at, channel).into())
     }
 
-    /// The header, of a stream whose blocks have any length. Section 9.1.
+    /// The header, for a stream with variable block sizes. Section 9.1.
     fn header(&self) -> Vec<u8> {
         let last = (self.len - 1) as u32;
         let (len_code, len_bytes) = if last < 256 { (6, 1) } else { (7, 2) };
@@ -74,18 +74,18 @@ impl<F: Fn(usize, usize) -> i16> Block<F> {
         out
     }
 
-    /// The rate's number, and how many bytes of it follow. Section 9.1.2.
+    /// The code of the rate, and the number of bytes of it that follow. Section 9.1.2.
     fn rate_code(&self) -> (u8, usize) {
         match (RATES.iter().find(|(rate, _)| *rate == self.rate), u16::try_from(self.rate)) {
             (Some((_, code)), _) => (*code, 0),
             (None, Ok(_)) => (13, 2),
-            // as STREAMINFO has it
+            // the rate is in STREAMINFO
             _ => (0, 0),
         }
     }
 }
 
-/// Rates that have a number. Table 15.
+/// Rates with a code. Table 15.
 const RATES: [(u32, u8); 11] = [
     (88_200, 1),
     (176_400, 2),
@@ -99,29 +99,29 @@ const RATES: [(u32, u8); 11] = [
     (48_000, 10),
     (96_000, 11),
 ];
-/// The bit depth's number, as it stands in its byte. Table 17.
+/// The code of the bit depth, at its position in the byte. Table 17.
 const SIXTEEN_BITS: u8 = 4 << 1;
 const _: () = assert!(BITS == 16);
 
-/// A number of up to 36 bits, in the way of UTF-8. Section 9.1.5.
+/// Writes a number of up to 36 bits, coded like UTF-8. Section 9.1.5.
 fn coded_number(out: &mut Vec<u8>, number: u64) {
     if number < 0x80 {
         return out.push(number as u8);
     }
-    // one byte more has five bits more
+    // each further byte adds five bits
     let more = (1..6).find(|more| number >> (5 * more + 6) == 0).unwrap_or(6);
-    // as many ones as there are bytes, a zero, and the upper bits
+    // as many ones as there are bytes, a zero, and the upper bits of the number
     let lead = !(0x7f_u8 >> more);
     out.push(lead | (number >> (6 * more)) as u8);
     out.extend((0..more).rev().map(|at| 0x80 | (number >> (6 * at)) as u8 & 0x3f));
 }
 
-/// Bits that become the bytes of a block.
+/// Collects bits into the bytes of a block.
 struct Out {
     block: BlockMut,
     crc: u16,
     bits: u64,
-    /// So many of them are not in the block yet: less than eight.
+    /// The number of bits that are not in the block yet: less than eight.
     count: u32,
 }
 
@@ -139,7 +139,7 @@ impl Bits for Out {
 }
 
 impl Out {
-    /// Fills the last byte up.
+    /// Pads the last byte with zero bits.
     fn align(&mut self) {
         self.put(0, self.count.wrapping_neg() % 8);
     }

@@ -1,4 +1,4 @@
-//! FLAC: the STREAMINFO block, and an encoder of samples of 16 bits. RFC 9639.
+//! FLAC: the STREAMINFO block, and an encoder for 16-bit samples. RFC 9639.
 
 mod frame;
 mod subframe;
@@ -10,18 +10,17 @@ pub use frame::{Block, MAX_BLOCK, MAX_CHANNELS};
 use super::{Malformed, ensure};
 use crate::wire::bits::Bits;
 
-/// The properties of a stream, as its STREAMINFO block tells them.
+/// The properties of a stream in its STREAMINFO block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Info {
-    /// Samples a second.
+    /// The sample rate in Hz.
     pub sample_rate: u32,
-    /// 1 to 8.
+    /// The number of channels: 1 to 8.
     pub channels: u8,
 }
 
 impl Info {
-    /// Reads a STREAMINFO block, section 8.2, alone or behind its block header,
-    /// and the stream's signature if that is there.
+    /// Parses a STREAMINFO block, section 8.2. Its block header and the stream's signature may precede it.
     pub fn parse(data: &[u8]) -> Result<Self, Malformed> {
         let data = data.strip_prefix(b"fLaC").unwrap_or(data);
         let data = match data {
@@ -39,9 +38,8 @@ impl Info {
         Ok(Self { sample_rate, channels })
     }
 
-    /// The STREAMINFO block of a stream that goes on as it comes: blocks of any length and
-    /// of 16 bits a sample, their number and checksum unknown. `None` if it has no words
-    /// for the rate or the channels.
+    /// The STREAMINFO block of a live stream: blocks of any length with 16 bits per sample, total number of samples
+    /// and checksum unknown. `None` if the rate or the number of channels is out of range.
     pub fn write(&self) -> Option<[u8; LENGTH as usize]> {
         let rate = Some(self.sample_rate).filter(|rate| (1..MAX_RATE).contains(rate))?;
         let channels = Some(u32::from(self.channels)).filter(|channels| (1..=MAX_CHANNELS).contains(channels))?;
@@ -53,12 +51,12 @@ impl Info {
     }
 }
 
-/// Rates have 20 bits.
+/// The limit of rates, which have 20 bits.
 const MAX_RATE: u32 = 1 << 20;
-/// The least that a stream may say of its blocks but the last. Section 8.2.
+/// The smallest value for the minimum block size. Section 8.2.
 const LEAST_BLOCK: u16 = 16;
-/// Bits of a sample.
+/// Bits per sample.
 const BITS: u32 = 16;
 
-/// Bytes of a STREAMINFO block.
+/// The length of a STREAMINFO block in bytes.
 const LENGTH: u8 = 34;

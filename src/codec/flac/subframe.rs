@@ -1,45 +1,44 @@
-//! Subframes: one channel's samples by the shortest of four codings. RFC 9639 section 9.2.
+//! Writes subframes: the samples of one channel in the shortest of four codings. RFC 9639 section 9.2.
 
 use super::BITS;
 
-/// Takes bits.
+/// A sink of bits.
 pub(super) trait Bits {
-    /// The lower `count` bits of `value`, at most 32.
+    /// Appends the lower `count` bits of `value`; `count` is at most 32.
     fn put(&mut self, value: u32, count: u32);
 }
 
-/// The coding of a channel's samples, known before any of it is written.
+/// The coding of a channel's samples, chosen before writing.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Subframe {
     coding: Coding,
-    /// Lower bits that are 0 in all samples, and left out.
+    /// The number of lower bits that are 0 in all samples and are omitted.
     wasted: u32,
     bits: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
 enum Coding {
-    /// All samples are the same.
+    /// All samples are equal.
     #[default]
     Constant,
-    /// As they are.
+    /// Samples without prediction.
     Verbatim,
-    /// The residual of a fixed predictor of an order, as Rice codes of a parameter.
+    /// The residual of a fixed predictor of the given order, as Rice codes with the given parameter.
     Fixed { order: usize, rice: u32 },
 }
 
-/// The highest order of a fixed predictor. Section 9.2.5.
+/// The maximum order of a fixed predictor. Section 9.2.5.
 const MAX_ORDER: usize = 4;
-/// Rice parameters from 0 on that have 4 bits; the one behind them has another meaning.
-/// Section 9.2.7.
+/// The number of Rice parameters with 4 bits, from 0; the next value has another meaning. Section 9.2.7.
 const PARAMETERS: u32 = 15;
-/// Bits of a subframe's type.
+/// Bits of a subframe's header.
 const HEADER: u64 = 8;
 /// Bits before the Rice codes: method, partition order and parameter.
 const RICE_HEADER: u64 = 2 + 4 + 4;
 
 impl Subframe {
-    /// The shortest for the samples that `samples` gives.
+    /// Chooses the shortest coding of the samples.
     pub(super) fn of<I: Iterator<Item = i32>>(samples: impl Fn() -> I) -> Self {
         let first = samples().next().unwrap_or(0);
         let (len, used, same) = samples()
@@ -53,7 +52,7 @@ impl Subframe {
         let order = order(samples().map(|sample| sample >> wasted));
         let (rice, codes) = rice(residuals(samples().map(|sample| sample >> wasted), order));
         let bits = head + order as u64 * width + RICE_HEADER + codes;
-        // a predictor wants at least one sample behind those that it begins with
+        // a predictor needs at least one sample after its warm-up samples
         if bits < plain.bits && len > order as u64 {
             Self { coding: Coding::Fixed { order, rice }, wasted, bits }
         } else {
@@ -61,12 +60,12 @@ impl Subframe {
         }
     }
 
-    /// Its length.
+    /// The length in bits.
     pub(super) fn bits(&self) -> u64 {
         self.bits
     }
 
-    /// Writes it, out of the same samples.
+    /// Writes the subframe, from the same samples.
     pub(super) fn write<I: Iterator<Item = i32>>(&self, samples: impl Fn() -> I, out: &mut impl Bits) {
         let (kind, plain) = match self.coding {
             Coding::Constant => (0, 1),
@@ -75,7 +74,7 @@ impl Subframe {
         };
         out.put(kind << 1 | u32::from(self.wasted > 0), HEADER as u32);
         if self.wasted > 0 {
-            out.put(1, self.wasted); // one less than there are as zeros, and a one
+            out.put(1, self.wasted); // unary: one zero less than wasted bits, then a one
         }
         let samples = || samples().map(|sample| sample >> self.wasted);
         samples().take(plain).for_each(|sample| out.put(sample as u32, BITS - self.wasted));
@@ -86,7 +85,7 @@ impl Subframe {
     }
 }
 
-/// The samples' differences of each order, the samples themselves before them.
+/// The differences of the samples of every order, preceded by the samples themselves.
 fn differences(samples: impl Iterator<Item = i32>) -> impl Iterator<Item = [i32; MAX_ORDER + 1]> {
     let mut last = [0; MAX_ORDER];
     samples.map(move |sample| {
@@ -102,12 +101,12 @@ fn differences(samples: impl Iterator<Item = i32>) -> impl Iterator<Item = [i32;
     })
 }
 
-/// The residual of the predictor of `order`, from the first sample on that has enough before it.
+/// The residual of the predictor of `order`, from the first sample that has enough samples before it.
 fn residuals(samples: impl Iterator<Item = i32>, order: usize) -> impl Iterator<Item = i32> {
     differences(samples).skip(order).map(move |all| all.get(order).copied().unwrap_or_default())
 }
 
-/// The order that leaves least.
+/// The order with the smallest residual.
 fn order(samples: impl Iterator<Item = i32>) -> usize {
     let mut sums = [0_u64; MAX_ORDER + 1];
     for all in differences(samples).skip(MAX_ORDER) {
@@ -116,7 +115,7 @@ fn order(samples: impl Iterator<Item = i32>) -> usize {
     sums.iter().enumerate().min_by_key(|(_, sum)| **sum).map_or(0, |(order, _)| order)
 }
 
-/// The parameter of the shortest Rice codes, and how many bits these take.
+/// The parameter with the shortest Rice codes, and their length in bits.
 fn rice(residuals: impl Iterator<Item = i32>) -> (u32, u64) {
     let mut bits = [0_u64; PARAMETERS as usize];
     for residual in residuals.map(folded) {
@@ -127,12 +126,12 @@ fn rice(residuals: impl Iterator<Item = i32>) -> (u32, u64) {
     (0..).zip(bits).min_by_key(|(_, bits)| *bits).unwrap_or_default()
 }
 
-/// Numbers without a sign: 0, -1, 1, -2 and so on. Section 9.2.7.
+/// Maps signed to unsigned numbers: 0, -1, 1, -2 and so on. Section 9.2.7.
 fn folded(residual: i32) -> u32 {
     (residual << 1 ^ residual >> 31) as u32
 }
 
-/// The upper part as zeros and a one, then the lower.
+/// Writes a Rice code: the upper part as zeros and a one, then the lower part.
 fn put_rice(out: &mut impl Bits, value: u32, rice: u32) {
     let mut zeros = value >> rice;
     while zeros > 31 {

@@ -47,7 +47,7 @@ fn encoded<const N: usize>(rate: u32, number: u64, samples: &[[i16; N]]) -> Vec<
     data.to_vec()
 }
 
-/// The content of a frame, decoded by RFC 9639 alone, without the encoder's code.
+/// The content of a frame, decoded according to RFC 9639 without the encoder's code.
 struct Decoded {
     number: u64,
     rate_code: u32,
@@ -135,7 +135,7 @@ fn check<const N: usize>(samples: &[[i16; N]]) -> (usize, Vec<u32>) {
     (data.len(), decoded.types)
 }
 
-/// Numbers without a pattern: xorshift.
+/// Samples without a pattern: xorshift.
 fn noise(len: usize, shift: u32) -> Vec<[i16; 1]> {
     let mut state = 0x9e37_79b9_u32;
     let mut next = || {
@@ -147,7 +147,7 @@ fn noise(len: usize, shift: u32) -> Vec<[i16; 1]> {
     (0..len).map(|_| next()).collect()
 }
 
-/// A parabola, or a line where `square` is 0.
+/// A parabola, or a line if `square` is 0.
 fn curve(len: i16, square: i16) -> Vec<[i16; 1]> {
     (0..len).map(|at| [at * at * square + 3 * at - 200]).collect()
 }

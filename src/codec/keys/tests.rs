@@ -1,4 +1,4 @@
-//! Each row of the table, and clocks that jump.
+//! Tests of each row of the table, and of clocks that jump.
 
 use super::*;
 
@@ -15,7 +15,7 @@ fn unit(units: &[&[u8]]) -> Vec<u8> {
     units.iter().flat_map(|unit| [&(unit.len() as u32).to_be_bytes(), *unit].concat()).collect()
 }
 
-/// A stream of H.264 whose pictures are 100 ms apart.
+/// An H.264 stream with pictures every 100 ms.
 #[derive(Default)]
 struct Stream {
     keys: Keys,
@@ -32,7 +32,7 @@ impl Stream {
         self.hinted(units, false, false)
     }
 
-    /// After how many of these pictures one is key, if it is within 100 seconds.
+    /// The number of such pictures after which one is a key frame; `None` if that takes more than 100 seconds.
     fn until_key(&mut self, units: &[&[u8]]) -> Option<usize> {
         (0..1000).find(|_| self.next(units))
     }

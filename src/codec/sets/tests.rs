@@ -1,4 +1,4 @@
-//! The sets that are kept, those that replace others, and the limits.
+//! Tests of the sets that are kept, of replacements, and of the limits.
 
 use super::super::{binary, hex};
 use super::*;
@@ -19,7 +19,7 @@ fn news(sets: &mut Sets) -> Option<Params> {
     sets.news::<Failed>(&[], None).unwrap()
 }
 
-/// Any of the two errors.
+/// Either of the two errors.
 #[derive(Debug, PartialEq)]
 struct Failed;
 
@@ -89,7 +89,7 @@ fn all_kinds_of_h265_are_kept_by_id() {
 #[test]
 fn the_set_of_the_picture_comes_first() {
     let mut sets = Sets::new(Codec::H264);
-    // by hand: seq_parameter_set_id 1 and 64x48
+    // made by hand: seq_parameter_set_id 1 and 64x48
     let second = binary("01100111 01000010 00000000 00101000 010 1 011 1 0 00100 011 1 1 0 0 1");
     for unit in [&hex(SPS), &second, &pps(0, 0, "0"), &pps(1, 1, "0")] {
         take(&mut sets, unit);
