@@ -2,7 +2,9 @@
 
 use bytes::Bytes;
 
-/// A few header bytes before a body, stored inline.
+use crate::wire::Writer;
+
+/// A few header bytes before a body, stored inline. Bytes beyond `MAX` are left out.
 #[derive(Clone, Copy, Debug)]
 pub struct Head {
     len: u8,
@@ -41,17 +43,30 @@ impl Head {
 
     /// A header with the first `MAX` bytes of `bytes`.
     pub fn new(bytes: &[u8]) -> Self {
-        let mut head = Self { len: 0, channel: 0, bytes: [0; Self::MAX] };
-        for (to, from) in head.bytes.iter_mut().zip(bytes) {
-            *to = *from;
-            head.len += 1;
-        }
+        let mut head = Self::default();
+        Writer::bytes(&mut head, bytes);
         head
     }
 
     /// The bytes.
     pub fn bytes(&self) -> &[u8] {
         self.bytes.split_at_checked(usize::from(self.len)).map_or(&[], |(head, _)| head)
+    }
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { len: 0, channel: 0, bytes: [0; Self::MAX] }
+    }
+}
+
+impl Writer for Head {
+    fn bytes(&mut self, bytes: &[u8]) {
+        let room = self.bytes.get_mut(usize::from(self.len)..).unwrap_or_default();
+        for (to, from) in room.iter_mut().zip(bytes) {
+            *to = *from;
+            self.len += 1;
+        }
     }
 }
 

@@ -94,7 +94,12 @@ impl Style {
 
 /// The header bytes before a frame's data; empty if the codec has no tag.
 pub fn frame_head(style: Style, track: &Track, frame: &Frame) -> Head {
-    let mut head = Vec::new();
+    let mut head = Head::default();
+    write_frame_head(&mut head, style, track, frame);
+    head
+}
+
+fn write_frame_head(head: &mut impl Writer, style: Style, track: &Track, frame: &Frame) {
     let cts = composition_time(track, frame);
     let kind = if frame.key { KEY_FRAME } else { INTER_FRAME };
     match (style.legacy(track), track.codec) {
@@ -105,13 +110,12 @@ pub fn frame_head(style: Style, track: &Track, frame: &Frame) -> Head {
         (Some(id), Codec::Aac) => head.bytes(&[sound(id, track), 1]),
         (Some(id), _) => head.u8(sound(id, track)),
         (None, Codec::H264 | Codec::H265) if cts != 0 => {
-            extended(&mut head, track, kind, packet::CODED_FRAMES);
+            extended(head, track, kind, packet::CODED_FRAMES);
             head.u24(cts as u32);
         }
-        (None, Codec::H264 | Codec::H265) => extended(&mut head, track, kind, packet::CODED_FRAMES_X),
-        (None, _) => extended(&mut head, track, kind, packet::CODED_FRAMES),
+        (None, Codec::H264 | Codec::H265) => extended(head, track, kind, packet::CODED_FRAMES_X),
+        (None, _) => extended(head, track, kind, packet::CODED_FRAMES),
     }
-    Head::new(&head)
 }
 
 /// CompositionTime: presentation time minus decode time in milliseconds, each rounded before.
@@ -136,7 +140,7 @@ pub fn sequence_start(style: Style, track: &Track) -> Option<Vec<u8>> {
 }
 
 /// ExVideoTagHeader or ExAudioTagHeader; a multitrack header if it is not the first track.
-fn extended(out: &mut Vec<u8>, track: &Track, frame_kind: u8, packet_kind: u8) {
+fn extended(out: &mut impl Writer, track: &Track, frame_kind: u8, packet_kind: u8) {
     let Some(fourcc) = fourcc(track.codec) else { return };
     let (lead, multitrack) = match track.codec.kind() {
         Kind::Video => (0x80 | frame_kind << 4, packet::VIDEO_MULTITRACK),

@@ -36,41 +36,34 @@ pub struct Message {
 
 /// Appends a message in chunks of `chunk_size` bytes: one chunk of format 0, then chunks of format 3.
 pub fn write_message(out: &mut Vec<u8>, chunk_size: usize, kind: u8, stream_id: u32, timestamp: u32, payload: &[u8]) {
-    let mut lead = header(kind, stream_id, timestamp, payload.len());
-    let mut rest = payload;
-    loop {
-        let (chunk, tail) = rest.split_at(rest.len().min(chunk_size.max(1)));
-        out.bytes(&lead);
+    let chunk_size = chunk_size.max(1);
+    let (first, rest) = payload.split_at(payload.len().min(chunk_size));
+    write_header(out, kind, stream_id, timestamp, payload.len());
+    out.bytes(first);
+    for chunk in rest.chunks(chunk_size) {
+        write_continuation(out, kind, timestamp);
         out.bytes(chunk);
-        if tail.is_empty() {
-            return;
-        }
-        lead = continuation(kind, timestamp);
-        rest = tail;
     }
 }
 
 /// A format 0 chunk header with its extended timestamp. Sections 5.3.1.2.1 and 5.3.1.3.
-pub fn header(kind: u8, stream_id: u32, timestamp: u32, len: usize) -> Vec<u8> {
-    let mut out = Vec::with_capacity(16);
+pub fn write_header(out: &mut impl Writer, kind: u8, stream_id: u32, timestamp: u32, len: usize) {
     out.u8(chunk_stream(kind));
     out.u24(timestamp.min(EXTENDED));
     out.u24(len as u32);
     out.u8(kind);
     out.u32_le(stream_id);
-    extended(&mut out, timestamp);
-    out
+    extended(out, timestamp);
 }
 
 /// A format 3 chunk header. It repeats the extended timestamp, as the specification requires and Flash and ffmpeg
 /// do.
-pub fn continuation(kind: u8, timestamp: u32) -> Vec<u8> {
-    let mut out = vec![0xc0 | chunk_stream(kind)];
-    extended(&mut out, timestamp);
-    out
+pub fn write_continuation(out: &mut impl Writer, kind: u8, timestamp: u32) {
+    out.u8(0xc0 | chunk_stream(kind));
+    extended(out, timestamp);
 }
 
-fn extended(out: &mut Vec<u8>, timestamp: u32) {
+fn extended(out: &mut impl Writer, timestamp: u32) {
     if timestamp >= EXTENDED {
         out.u32(timestamp);
     }

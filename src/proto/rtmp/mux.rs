@@ -6,10 +6,11 @@ use bytes::Bytes;
 use crate::budget::{Account, OverBudget};
 use crate::container::amf::{self, Value};
 use crate::container::flv::{Style, frame_head, sequence_start, write_metadata};
-use crate::container::{Form, Mux, Packed, Piece};
+use crate::container::{Form, Head, Mux, Packed, Piece};
 use crate::media::{Frame, Hz, Kind, Ticks, Track, Tracks};
+use crate::wire::Writer;
 
-use super::message::{continuation, header, kind};
+use super::message::{kind, write_continuation, write_header};
 use super::{CHUNK_SIZE, STREAM_ID};
 
 /// The form for players, with enhanced tags where a codec needs them.
@@ -90,15 +91,16 @@ impl Rtmp {
 /// A message in chunks, with its body after `lead`. Chunk headers are never in a body, so that a peer with another
 /// message stream number can be sent other headers.
 fn message(kind: u8, time: u32, lead: &[u8], body: &Bytes) -> (Piece, Vec<Piece>) {
-    let mut head = header(kind, STREAM_ID, time, lead.len() + body.len());
-    head.extend_from_slice(lead);
+    let (mut head, mut repeated) = (Head::default(), Head::default());
+    write_header(&mut head, kind, STREAM_ID, time, lead.len() + body.len());
+    Writer::bytes(&mut head, lead);
+    write_continuation(&mut repeated, kind, time);
     let mut at = body.len().min(CHUNK_SIZE - lead.len());
-    let first = Piece::new(&head, body.slice(..at));
-    let lead = continuation(kind, time);
+    let first = Piece { head, body: body.slice(..at) };
     let mut rest = Vec::new();
     while at < body.len() {
         let end = body.len().min(at + CHUNK_SIZE);
-        rest.push(Piece::new(&lead, body.slice(at..end)));
+        rest.push(Piece { head: repeated, body: body.slice(at..end) });
         at = end;
     }
     (first, rest)
