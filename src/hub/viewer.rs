@@ -37,6 +37,8 @@ pub struct Viewer {
     progressed: bool,
     /// The stream knows that a batch is on its way.
     holds: bool,
+    /// It has taken all there was, and its task is woken when more comes.
+    waits: bool,
     /// The first number of the last batch, and its bytes.
     batch: Seq,
     batch_bytes: u32,
@@ -101,6 +103,7 @@ impl Viewer {
             sent: 0,
             progressed: false,
             holds: false,
+            waits: false,
             moved: 0,
             batch: 0,
             batch_bytes: 0,
@@ -230,7 +233,8 @@ impl Viewer {
         self.moved
     }
 
-    /// Takes what comes next into `out`; pending while there is nothing.
+    /// Takes what comes next into `out`; pending while there is nothing. The task is woken when more comes, also if
+    /// what was taken is all there is (`is_waiting`).
     pub fn poll_next(&mut self, cx: &Context<'_>, out: &mut Vec<Arc<Unit>>, step: Step) -> Poll<Next> {
         let stream = self.stream.clone();
         let mut state = stream.lock();
@@ -238,11 +242,12 @@ impl Viewer {
         if std::mem::take(&mut self.holds) {
             state.let_go(self.seat);
         }
-        state.count(self.seat, self.moved, self.cursor != Cursor::Before);
         if let Some(why) = state.dismissal(self.seat) {
             return Poll::Ready(Next::Dismissed(why));
         }
-        if self.cursor == Cursor::Before && !self.begin(&mut state, out) {
+        let began = self.cursor != Cursor::Before || self.begin(&mut state, out);
+        state.count(self.seat, self.moved, began);
+        if !began {
             state.wait(self.seat, true, cx);
             return Poll::Pending;
         }
@@ -252,11 +257,18 @@ impl Viewer {
         let next = self.fill(&mut state, out, step);
         let seq = if let Cursor::At(seq) = self.cursor { seq } else { Seq::MAX };
         state.advance(self.seat, seq);
-        if !out.is_empty() || next == Next::Head {
-            return Poll::Ready(next);
+        let is_nothing = out.is_empty() && next == Next::Units;
+        self.waits = is_nothing || self.cursor == Cursor::At(state.ring.head());
+        if self.waits {
+            state.wait(self.seat, true, cx);
         }
-        state.wait(self.seat, true, cx);
-        Poll::Pending
+        if is_nothing { Poll::Pending } else { Poll::Ready(next) }
+    }
+
+    /// Whether the last `poll_next` gave all there was: the task is woken when more comes, and has nothing to ask for
+    /// before, unless `poll_pressed` was asked meanwhile.
+    pub fn is_waiting(&self) -> bool {
+        self.waits
     }
 
     /// Whether the units that `poll_next` gave last come behind some that this viewer has missed.
@@ -270,7 +282,7 @@ impl Viewer {
     pub fn poll_pressed(&mut self, cx: &Context<'_>, now: Instant) -> Result<Pressed, Dismissal> {
         let mut state = self.stream.lock();
         state.wait(self.seat, false, cx);
-        self.holds = true;
+        (self.holds, self.waits) = (true, false);
         let hold = Hold::new(self.batch, self.batch_bytes, now, self.cuts);
         state.hold(self.seat, hold, std::mem::take(&mut self.progressed))
     }
@@ -342,7 +354,7 @@ impl Viewer {
     fn fill(&mut self, state: &mut State, out: &mut Vec<Arc<Unit>>, step: Step) -> Next {
         let mut bytes = 0;
         let mut first = None;
-        while out.len() < step.units && bytes < step.bytes {
+        while out.len() < step.units && bytes < step.bytes && self.cursor != Cursor::At(state.ring.head()) {
             self.catch_up(state);
             if self.is_early(state) {
                 break;

@@ -148,7 +148,7 @@ pub fn send(
         Poll::Ready(Next::Dismissed(why)) => return Err(sent_away(why)),
         Poll::Pending => return Ok(true),
     }
-    Ok(poll_rest(viewer, outlet, cx, conn, slow)?.is_pending())
+    Ok(poll_rest(viewer, outlet, cx, conn, slow)?.is_pending() || viewer.is_waiting())
 }
 
 #[cfg(all(test, feature = "http"))]

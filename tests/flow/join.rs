@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::task::{Context, Poll, Wake, Waker};
 
 use crate::harness::{AVCC, Audio, LIMITS, Script, Video, World, track};
-use runnel::hub::{Conflict, EventKind, Interest, Limits, Name};
+use runnel::hub::{Conflict, EventKind, Interest, Limits, Name, Pressed, Step};
 use runnel::media::{Codec, Kind};
 
 #[test]
@@ -169,6 +169,28 @@ impl Wake for Woken {
     fn wake(self: Arc<Self>) {
         self.0.fetch_add(1, Relaxed);
     }
+}
+
+#[test]
+fn a_viewer_that_was_given_all_is_woken_by_the_next_frame_unless_it_is_still_sending() {
+    let world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    let mut viewer = world.play("a", "flv").viewer;
+    source.pictures(3, world.now);
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    let cx = Context::from_waker(&waker);
+    let mut take = |units| viewer.poll_next(&cx, &mut Vec::new(), Step { units, bytes: 1 << 20 }).is_ready();
+    assert!(take(2));
+    source.picture(world.now).unwrap();
+    assert_eq!(woken.0.load(Relaxed), 0, "it takes more by itself");
+    assert!(take(8));
+    source.picture(world.now).unwrap();
+    assert_eq!(woken.0.load(Relaxed), 1, "it has not asked since");
+    assert!(take(8) && viewer.is_waiting());
+    assert_eq!(viewer.poll_pressed(&cx, world.now), Ok(Pressed::No));
+    source.picture(world.now).unwrap();
+    assert_eq!((woken.0.load(Relaxed), viewer.is_waiting()), (1, false), "it has yet to send what it has");
 }
 
 #[test]
