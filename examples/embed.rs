@@ -23,7 +23,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// Runs the server by such a configuration. All its memory stays within the plan of that, and so
 /// does what is published and read here.
 pub fn serve(config: &str) -> Result<(), Box<dyn Error>> {
-    let core = Core::guarded(Config::parse("embedded", config)?, Arc::default(), decide);
+    let core = Core::guarded(Config::parse("embedded", config)?, registry::costs(), Arc::default(), decide);
     let server = Server::new(&core, registry::listens());
     server.start(server.bind()?, || {})?;
     runnel::reactor::block_on(core.executor.clone().run(copy_all(core)))

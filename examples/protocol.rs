@@ -11,9 +11,10 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use runnel::budget::Key::{Count, Size};
 use runnel::budget::{Account, BlockMut, OverBudget};
 use runnel::codec::h264::Record;
-use runnel::conf::{Address, Config, Port};
+use runnel::conf::{Address, Config, Cost, Port};
 use runnel::container::{Form, Mux, Packed, Piece};
 use runnel::hub::Name;
 use runnel::media::{Codec, Frame, Kind, Ticks, Track, Tracks, nal};
@@ -34,6 +35,14 @@ pub static PORT: Port = Port {
 };
 /// The protocol's row.
 static LISTEN: Listen = Listen { ports: &[&PORT], serve, full: b"" };
+/// Its line of the plan: frames as they are put together, which take twice their bytes as they grow.
+static FRAMES: Cost = Cost {
+    what: "h264: frames",
+    keys: &[Count("threads"), Size("streams.max_frame")],
+    count: |all| all.threads.0,
+    user: |all| all.streams.max_frame.0.saturating_mul(2),
+    kernel: |_| 0,
+};
 /// The form in which it sends streams.
 static H264: Form = Form::own("h264", || Box::new(ByteStream));
 const START: [u8; 4] = [0, 0, 0, 1];
@@ -45,7 +54,14 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 /// Runs the server by such a configuration, with its own protocols and this one.
 pub fn run(config: &str) -> Result<(), Box<dyn Error>> {
-    let core = Core::new(Config::parse("embedded", config)?, Arc::default());
+    let config = Config::parse("embedded", config)?;
+    let mut costs = registry::costs();
+    costs.push(&FRAMES);
+    let plan = config.plan(&costs);
+    if !plan.fits() {
+        return Err(plan.to_string().into());
+    }
+    let core = Core::new(config, costs, Arc::default());
     let server = Server::new(&core, registry::listens().chain([&LISTEN]));
     server.start(server.bind()?, || {})?;
     runnel::reactor::block_on(core.executor.run(std::future::pending()))

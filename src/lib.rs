@@ -33,14 +33,14 @@
 //! | [`hub`] | streams, rings, publishers, viewers |
 //! | [`hls`] | a viewer that cuts segments |
 //! | [`net`] | sockets, writes that viewers share, deadlines, requests to other servers |
-//! | [`conf`] | the configuration and its plan |
+//! | [`conf`] | the configuration, and what a line of its plan is |
 //! | [`device`] | log, watchdog, user, limits |
 //! | `listing` | playlists on a disk, which recordings and HLS keep |
 //! | [`session`] | what all protocols share: the core, the one place to ask who may do what, a publisher's and a viewer's side |
 //! | [`serve`] | the glue: what a machine reports goes to the hub by way of `session` |
 //! | [`relay`] | streams from elsewhere, and to elsewhere |
 //! | `record` | streams that are written to files |
-//! | [`registry`] | the table of protocols: listeners, URL schemes, relays |
+//! | [`registry`] | the table of protocols: listeners, URL schemes, relays, lines of the plan |
 //!
 //! # One frame's way
 //!
@@ -58,7 +58,8 @@
 #![doc = include_str!("../examples/embed.rs")]
 //! ```
 //!
-//! `examples/protocol.rs` adds a protocol with a port of its own, and a form in which it sends streams.
+//! `examples/protocol.rs` adds a protocol with a port and a line of the plan of its own, and a form in which it sends
+//! streams.
 //!
 //! # Words
 //!

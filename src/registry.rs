@@ -1,14 +1,16 @@
 //! The protocols, one row each: where they listen and what serves there, the URLs by which relays go and
-//! what goes there, and the words that ids of sessions begin with. What the configuration says of a port
-//! stands in [`conf::port`](crate::conf::port), and what URLs of a scheme share in
+//! what goes there, the words that ids of sessions begin with, and the lines of the plan. What the configuration
+//! says of a port stands in [`conf::port`](crate::conf::port), and what URLs of a scheme share in
 //! [`proto::scheme`](crate::proto::scheme): rows refer to both.
 
-use crate::conf::port;
+use crate::budget::Plan;
+use crate::conf::{Config, Cost, port};
 use crate::proto;
 #[cfg(feature = "record")]
 use crate::record;
 use crate::relay;
 use crate::serve;
+use crate::session;
 
 /// A protocol.
 pub struct Protocol {
@@ -22,6 +24,8 @@ pub struct Protocol {
     pub relay: Option<relay::Carrier>,
     /// The words that ids of other sessions begin with, those of forms aside.
     pub sessions: &'static [&'static str],
+    /// The memory that it takes beside what all share.
+    pub costs: &'static [&'static Cost],
 }
 
 /// All that are compiled in.
@@ -36,6 +40,7 @@ pub static PROTOCOLS: &[Protocol] = &[
             push: Some(relay::Direction::Push(relay::Sessions { prefix: "RTMPPUSH", run: relay::rtmp::push })),
         }),
         sessions: &[serve::rtmp::SESSION],
+        costs: &[],
     },
     #[cfg(feature = "rtsp")]
     Protocol {
@@ -59,6 +64,22 @@ pub static PROTOCOLS: &[Protocol] = &[
             push: Some(relay::Direction::Push(relay::Sessions { prefix: "RTSPPUSH", run: relay::rtsp::push })),
         }),
         sessions: &serve::rtsp::SESSIONS,
+        costs: &[&session::PORT_PAIRS],
+    },
+    #[cfg(feature = "record")]
+    Protocol {
+        name: "record",
+        listens: &[],
+        schemes: &[&proto::scheme::FILE],
+        relay: Some(relay::Carrier { pull: relay::Direction::File { prefix: "FILEPULL" }, push: None }),
+        sessions: &[record::KIND],
+        costs: &[
+            &serve::http::REQUESTS,
+            &record::costs::RECORDINGS,
+            &record::costs::MEMORY,
+            &record::costs::DISKS,
+            &relay::file::PLAYED,
+        ],
     },
     #[cfg(feature = "http")]
     Protocol {
@@ -71,14 +92,7 @@ pub static PROTOCOLS: &[Protocol] = &[
         schemes: &[],
         relay: None,
         sessions: &serve::hls::SESSIONS,
-    },
-    #[cfg(feature = "record")]
-    Protocol {
-        name: "record",
-        listens: &[],
-        schemes: &[&proto::scheme::FILE],
-        relay: Some(relay::Carrier { pull: relay::Direction::File { prefix: "FILEPULL" }, push: None }),
-        sessions: &[record::KIND],
+        costs: &[&serve::hls::SEGMENTS],
     },
 ];
 
@@ -89,6 +103,16 @@ pub fn listens() -> impl Iterator<Item = &'static serve::Listen> {
     PROTOCOLS.iter().flat_map(|protocol| protocol.listens)
 }
 
+/// The memory that a server of all of them takes: what they share, and what each has of its own.
+pub fn costs() -> Vec<&'static Cost> {
+    [session::COSTS].into_iter().chain(PROTOCOLS.iter().map(|protocol| protocol.costs)).flatten().copied().collect()
+}
+
+/// The worst case of a server of all of them.
+pub fn plan(config: &Config) -> Plan {
+    config.plan(&costs())
+}
+
 /// The sessions of relays by `url`.
 pub fn carrier(url: &proto::Url) -> Option<&'static relay::Carrier> {
     let scheme = url.scheme()?;
@@ -97,8 +121,11 @@ pub fn carrier(url: &proto::Url) -> Option<&'static relay::Carrier> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
-    use crate::conf::{Config, Origin, Source};
+    use crate::budget::Key;
+    use crate::conf::{Origin, REFERENCE, Source};
     use crate::proto::scheme::SCHEMES;
 
     fn config() -> Config {
@@ -123,6 +150,34 @@ mod tests {
             assert_eq!(rows.count(), 1, "{text}");
             let sends = carrier(&url.0).is_some_and(|carrier| carrier.push.is_some());
             assert_eq!(sends, Source::parse(&text).is_ok(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_line_of_the_plan_is_named_once_and_by_keys_that_there_are() {
+        let costs = costs();
+        let names: BTreeSet<_> = costs.iter().map(|cost| cost.what).collect();
+        assert_eq!(names.len(), costs.len());
+        let reference: toml::Table = toml::from_str(REFERENCE).unwrap();
+        for key in costs.iter().flat_map(|cost| cost.keys) {
+            let value = match key.name().split_once('.') {
+                Some((table, key)) => reference.get(table).and_then(|table| table.get(key)),
+                None => reference.get(key.name()),
+            };
+            let is_size = matches!(key, Key::Size(_));
+            assert!(value.is_some_and(|value| value.is_str() == is_size), "{key:?}: {value:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_compiled_in_has_no_line() {
+        let features = crate::conf::features();
+        let there = features.split(", without ").next().unwrap();
+        let lines =
+            [("rtsp", "RTSP over UDP: port pairs"), ("http", "HLS segments"), ("record", "recordings"), ("tls", "TLS")];
+        for (feature, line) in lines {
+            let is_there = costs().iter().any(|cost| cost.what == line);
+            assert_eq!(is_there, there.split(' ').any(|name| name == feature), "{line}");
         }
     }
 

@@ -21,6 +21,7 @@ use peer::{Http, Rtmp, metric, number, until};
 use program::PATIENCE;
 use runnel::conf::Config;
 use runnel::proto::rtmp::Role;
+use runnel::registry;
 
 #[test]
 fn a_program_reads_frames_and_publishes_them_as_long_as_they_come() {
@@ -74,4 +75,16 @@ fn a_program_has_a_protocol_and_a_form_of_its_own() {
     player.read_exact(&mut sent).unwrap();
     let units = runnel::media::nal::byte_stream(&sent).map(|unit| unit[0] & 0x1f);
     assert_eq!(units.take(4).collect::<Vec<_>>(), [7, 8, 5, 1]);
+}
+
+#[test]
+fn the_protocol_of_a_program_has_its_line_in_the_plan() {
+    let config = |total: usize| format!("profile = \"router\"\nmemory.total = \"{total}B\"\n");
+    let planned = registry::plan(&Config::parse("test", "profile = \"router\"").unwrap()).total();
+    assert!(registry::plan(&Config::parse("test", &config(planned)).unwrap()).fits());
+    // with that line it does not, and nothing is begun
+    let why = protocol::run(&config(planned)).unwrap_err().to_string();
+    let line = why.lines().find(|line| line.starts_with("h264: frames ")).unwrap_or_else(|| panic!("{why}"));
+    assert!(line.ends_with("  threads, streams.max_frame"), "{line}");
+    assert!(why.contains("does NOT fit in memory.total"), "{why}");
 }

@@ -43,7 +43,7 @@ const MAY_USE: [(&str, &[&str]); 20] = [
         "record",
         &["disk", "reactor", "session", "listing", "conf", "net", "hub", "container", "media", "wire", "budget"],
     ),
-    ("registry", &["record", "relay", "serve", "conf", "proto"]),
+    ("registry", &["record", "relay", "serve", "session", "conf", "proto", "budget"]),
     (
         "bin/runnel",
         &["disk", "budget", "conf", "device", "net", "reactor", "record", "registry", "relay", "serve", "session"],

@@ -134,7 +134,7 @@ fn serve<F: Future<Output = ()>>(test: impl FnOnce(Served) -> F) {
             "rtmp.listen = \"{rtmp}\"\nrtsp.listen = \"{rtsp}\"\nrtsp.websocket_listen = \"{websocket}\"\nhttp.listen = \"{http}\"\n"
         );
         let config = Config::parse("test", &(listen + &fill(&words, KEYS))).unwrap();
-        let core = Core::new(config.clone(), Arc::default());
+        let core = Core::new(config.clone(), registry::costs(), Arc::default());
         let server = Server::new(&core, registry::listens());
         let Ok(listeners) = server.bind() else { continue };
         return block_on(core.clone().executor.run(async {

@@ -10,6 +10,7 @@ use runnel::net::{Claim, Peers, ROW};
 use runnel::proto::rtmp::Address;
 use runnel::proto::rtsp::auth::{Answer, Challenger};
 use runnel::proto::{AuthScheme, Credentials, Secret, Target, Url, ws};
+use runnel::registry::plan;
 use runnel::serve::fuzz::{decoded, understand};
 use runnel::wire::{percent_decode, percent_encode};
 
@@ -20,7 +21,7 @@ pub fn configuration(data: &[u8]) {
     match read(&text) {
         Err(error) => assert!(!error.to_string().is_empty()),
         Ok((config, keys)) => {
-            let plan = config.plan();
+            let plan = plan(&config);
             let _ = (plan.total(), plan.fits(), plan.knobs(), plan.to_string(), config.sums());
             let (_, mut before) = read("").unwrap();
             before.adopt(&keys);

@@ -13,5 +13,5 @@ pub use account::{Account, Lease, OverBudget};
 pub use block::{BLOCK_OVERHEAD, BlockMut, Room};
 pub use greetings::Greetings;
 pub use paid::Paid;
-pub use plan::{Line, Plan};
+pub use plan::{Key, Line, Plan};
 pub use rope::{MAX_CHUNK, Overflow, Rope};

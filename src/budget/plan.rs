@@ -2,6 +2,15 @@
 
 use std::fmt;
 
+/// A key of the configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Key {
+    /// It is a number of things.
+    Count(&'static str),
+    /// It is a number of bytes.
+    Size(&'static str),
+}
+
 /// One thing that costs memory: `count` pieces of `user` bytes in the process
 /// and `kernel` bytes in socket buffers each.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,7 +18,7 @@ pub struct Line {
     /// Its name in plain words.
     pub what: &'static str,
     /// The configuration keys that change `count` or a size.
-    pub keys: &'static [&'static str],
+    pub keys: &'static [Key],
     /// The most that there can be at once.
     pub count: usize,
     /// Bytes in the process, each.
@@ -25,6 +34,14 @@ pub struct Plan {
     pub lines: Vec<Line>,
     /// `memory.total` in bytes.
     pub limit: usize,
+}
+
+impl Key {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        let (Self::Count(name) | Self::Size(name)) = self;
+        name
+    }
 }
 
 impl Line {
@@ -65,21 +82,21 @@ impl Plan {
     /// The knobs that would save the missing bytes with the smallest turn, best first.
     pub fn knobs(&self) -> Vec<Knob> {
         let missing = self.total().saturating_sub(self.limit);
-        let mut sums: Vec<(&'static str, usize, usize)> = Vec::new();
+        let mut sums: Vec<(Key, usize, usize)> = Vec::new();
         for (key, line) in self.lines.iter().flat_map(|line| line.keys.iter().map(move |key| (*key, line))) {
             match sums.iter_mut().find(|(known, ..)| *known == key) {
                 Some((_, sum, _)) => *sum = sum.saturating_add(line.total()),
                 None => sums.push((key, line.total(), line.count)),
             }
         }
-        let knob = |(key, sum, count): (&'static str, usize, usize)| {
+        let knob = |(key, sum, count): (Key, usize, usize)| {
             let cut = percent(missing, sum);
-            if !COUNTS.contains(&key) {
-                return (cut <= DEEPEST).then_some(Knob { key, cut, to: None });
-            }
             // a count of one cannot come down
             let to = count.saturating_sub(missing.div_ceil((sum / count.max(1)).max(1)));
-            (to > 0).then_some(Knob { key, cut, to: Some(to) })
+            match key {
+                Key::Size(key) => (cut <= DEEPEST).then_some(Knob { key, cut, to: None }),
+                Key::Count(key) => (to > 0).then_some(Knob { key, cut, to: Some(to) }),
+            }
         };
         let mut knobs: Vec<_> = sums.into_iter().filter_map(knob).collect();
         knobs.sort_by_key(|knob| knob.cut);
@@ -101,18 +118,6 @@ pub struct Knob {
 /// The most that a size can come down, in per cent: below that it is of no use, or refused.
 const DEEPEST: usize = 75;
 
-/// Keys that are a number of things; the others are sizes.
-const COUNTS: [&str; 8] = [
-    "threads",
-    "streams.max",
-    "viewers.max",
-    "connections.spare",
-    "rtsp.udp_pairs",
-    "tls.max",
-    "recording.max",
-    "pull",
-];
-
 impl fmt::Display for Knob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.to {
@@ -130,7 +135,8 @@ impl fmt::Display for Plan {
         };
         writeln!(f, "{:<28}{:>7}{:>11}{:>11}  set by", "worst case", "count", "user KiB", "kernel KiB")?;
         for line in &self.lines {
-            row(f, line.what, &line.count.to_string(), line.total_user(), line.total_kernel(), &line.keys.join(", "))?;
+            let keys: Vec<_> = line.keys.iter().map(|key| key.name()).collect();
+            row(f, line.what, &line.count.to_string(), line.total_user(), line.total_kernel(), &keys.join(", "))?;
         }
         row(f, "sum", "", self.user(), self.kernel(), "")?;
         let verdict = if self.fits() { "fits in" } else { "does NOT fit in" };
@@ -148,6 +154,7 @@ fn percent(part: usize, whole: usize) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::Key::{Count, Size};
     use super::*;
 
     fn plan(limit: usize) -> Plan {
@@ -155,8 +162,8 @@ mod tests {
         Plan {
             lines: vec![
                 line("program", &[], 1, 3 << 20, 0),
-                line("streams", &["streams.max"], 8, 1 << 20, 0),
-                line("viewers", &["viewers.max"], 64, 4096, 64 << 10),
+                line("streams", &[Count("streams.max")], 8, 1 << 20, 0),
+                line("viewers", &[Count("viewers.max")], 64, 4096, 64 << 10),
             ],
             limit,
         }
@@ -174,9 +181,9 @@ mod tests {
     fn of_what_is_one_nothing_is_taken() {
         let line = |what, keys, count, user| Line { what, keys, count, user, kernel: 0 };
         let lines = vec![
-            line("TLS", &["tls.max"], 1, 64 << 10),
-            line("streams", &["streams.max", "streams.memory"], 1, 1 << 20),
-            line("HLS segments", &["hls.memory"], 1, 1 << 20),
+            line("TLS", &[Count("tls.max")], 1, 64 << 10),
+            line("streams", &[Count("streams.max"), Size("streams.memory")], 1, 1 << 20),
+            line("HLS segments", &[Size("hls.memory")], 1, 1 << 20),
         ];
         let plan = Plan { lines, limit: (2 << 20) + (8 << 10) };
         let knobs: Vec<_> = plan.knobs().iter().map(ToString::to_string).collect();

@@ -9,6 +9,7 @@ use super::features::{FEATURES, is_compiled};
 use super::port::PORTS;
 use super::value::Value;
 use super::{Config, Error, Fault, MissingFeature, Place, Profile, Wrong};
+use crate::budget::Plan;
 use crate::disk;
 
 /// Every key with its value.
@@ -141,14 +142,14 @@ impl Keys {
         Place::key(&self.file, &self.text, key)
     }
 
-    /// The largest profile with which the file takes no more than `limit` bytes, and its worst case.
-    pub fn fitting(&self, limit: usize) -> Option<(Profile, usize)> {
+    /// The largest profile whose `plan` with the file takes no more than `limit` bytes, and its worst case.
+    pub fn fitting(&self, limit: usize, plan: fn(&Config) -> Plan) -> Option<(Profile, usize)> {
         let worst_case = |profile| {
             let mut own: toml::Table = toml::from_str(&self.text).ok()?;
             own.remove("profile");
             let mut merged = base(profile).ok()?;
             merge(&mut merged, own);
-            let plan = Config::of(merged).ok()?.plan();
+            let plan = plan(&Config::of(merged).ok()?);
             (plan.fits() && plan.total() <= limit).then(|| (profile, plan.total()))
         };
         [Profile::Box, Profile::Router, Profile::Tiny].into_iter().find_map(worst_case)

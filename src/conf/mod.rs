@@ -1,6 +1,7 @@
 //! The configuration: a profile, and the keys that a file sets otherwise.
 
 mod check;
+mod counts;
 mod error;
 mod features;
 mod hints;
@@ -27,7 +28,7 @@ pub use features::{MissingFeature, features};
 pub use hints::Hint;
 pub use keys::{Changes, Keys, REFERENCE};
 pub use place::Place;
-pub use plan::{ADDRESS, CONNECTION, GREETING, RECORD_BLOCK, RECORD_JOB, SESSION, SMALL_BUFFER};
+pub use plan::Cost;
 pub use port::Port;
 pub use profile::Profile;
 #[cfg(feature = "record")]
@@ -44,6 +45,14 @@ pub struct Record;
 /// As `Record`.
 #[cfg(not(feature = "record"))]
 pub type Recording = Record;
+
+#[cfg(not(feature = "record"))]
+impl Config {
+    /// Files that may be written at once: none.
+    pub fn recordings(&self) -> usize {
+        0
+    }
+}
 
 #[cfg(not(feature = "record"))]
 impl value::Value for Record {

@@ -48,6 +48,18 @@ pub enum FileFormat {
 /// The least memory of a recording, in bytes: with less, it has no room for bytes that wait for the disk.
 const MIN_RECORDING: usize = 192 << 10;
 
+impl Config {
+    /// Files that may be written at once.
+    pub fn recordings(&self) -> usize {
+        if self.record.is_empty() { 0 } else { self.recording.max }
+    }
+
+    /// Bytes that may wait for the disk.
+    pub fn recording_memory(&self) -> usize {
+        if self.record.is_empty() { 0 } else { self.recording.memory.0 }
+    }
+}
+
 /// The first fault of the keys of recordings, if there is one.
 pub(super) fn objection(config: &Config) -> Option<Objection> {
     let must_be = |key: String, remedy: &'static str| (key, Fault::MustBe(remedy.into()));

@@ -27,14 +27,14 @@ pub use address::{at_port, canonical};
 pub use cadence::Cadence;
 pub use close::{Close, Fault, Reason};
 pub use conn::{ALL, Conn, Received, SOME, SocketSizes};
-pub use dial::{allow_names, dial};
+pub use dial::{NAME_THREAD, allow_names, dial};
 pub use drive::drive;
 pub use listen::{Gate, accept_loop, bind, try_address};
 pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};
-pub use peers::{Claim, Peers, ROW, Seat, Share, Takers, Use, bits, goes_to};
+pub use peers::{ADDRESS, Claim, Peers, ROW, Seat, Share, Takers, Use, bits, goes_to};
 #[cfg(feature = "tls")]
-pub use tls::{CertificateError, Files, HandshakeThrottle, Identity, Trust, make_certificate};
+pub use tls::{CertificateError, Files, HandshakeThrottle, Identity, TLS_CONNECTION, Trust, make_certificate};
 pub use turns::poll_in_turns;
-pub use udp::{Datagrams, Outward, Pair, Ports};
+pub use udp::{Datagrams, Outward, PORT_PAIR, Pair, Ports};
 pub use watch::Watch;
 pub use workers::{Workers, run};

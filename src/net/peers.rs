@@ -50,6 +50,10 @@ struct Row {
 
 /// The cost of one address: its row, twice over while the table grows.
 pub const ROW: usize = 2 * (size_of::<Row>() + size_of::<IpAddr>() + 16);
+/// The bytes of it in the plan.
+pub const ADDRESS: usize = 160;
+
+const _: () = assert!(ROW <= ADDRESS, "the plan has room for what is counted of each address");
 
 /// One thing that an address has taken; given back when dropped. Nobody counts what those have
 /// that are exempt.

@@ -33,6 +33,9 @@ pub(super) struct Tls {
     _share: Option<Share>,
 }
 
+/// The bytes of a connection's keys and of the record that comes in, beside the one that goes out.
+pub const TLS_CONNECTION: usize = 32 << 10;
+
 /// The most that a record of ours holds as a client, in bytes.
 const RECORD: usize = 4 << 10;
 

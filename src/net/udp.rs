@@ -52,6 +52,9 @@ pub struct Pair {
 #[derive(Debug)]
 struct Place(Arc<AtomicUsize>);
 
+/// The bytes of two UDP sockets, and of the list of packets that wait for late ones.
+pub const PORT_PAIR: usize = 20 << 10;
+
 /// So many times in such a time a taken port is followed by another: if others have all of them each try is
 /// in vain, and anybody may ask as often as he likes. The first try of each request does not count.
 const AGAIN: u16 = 512;

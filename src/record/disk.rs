@@ -9,6 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use super::Unready;
+use super::costs;
 use super::folder::Busy;
 use super::keep::Message;
 use super::keep::{self, Keeper};
@@ -72,8 +73,8 @@ impl Disks {
             }
         }
         let named = self.0.iter().filter(|disk| config.record.iter().any(|rule| disk.has(rule))).count();
-        let room = config.record_disks().saturating_sub(named);
-        let places = config.record_places().saturating_sub(self.0.len());
+        let room = costs::disks(config).saturating_sub(named);
+        let places = costs::places(config).saturating_sub(self.0.len());
         wanted.into_iter().take(room.min(places)).map(|device| Disk::start(core, config, device)).collect()
     }
 
@@ -115,7 +116,7 @@ impl Disks {
     /// were prepared may have ended since.
     fn start(&mut self, core: &Core, config: &Config, rule: &Record, device: &Device) {
         let named = self.0.iter().filter(|disk| !disk.folders.is_empty()).count();
-        let has_place = named < config.record_disks() && self.0.len() < config.record_places();
+        let has_place = named < costs::disks(config) && self.0.len() < costs::places(config);
         let is_of_use = |disk: &Disk| disk.device == *device || disk.folders.is_empty() && !disk.lags();
         if has_place && !self.0.iter().any(is_of_use) {
             match Disk::start(core, config, device.clone()) {
@@ -184,7 +185,7 @@ impl Disk {
         sync.set(config.recording.sync.0);
         let (busy, applied, (keeper, news)) = (Busy::default(), Arc::default(), sync_channel(keep::MAX_MESSAGES));
         let kept = Keeper::new(sync.clone(), busy.clone(), Arc::clone(&applied));
-        let (jobs, queue) = Queue::new(config.record_jobs());
+        let (jobs, queue) = Queue::new(costs::jobs(config));
         let writer = Writer::new(sync.clone(), busy, keeper.clone());
         let written = queue.clone();
         let threads =
@@ -315,7 +316,7 @@ mod tests {
     #[test]
     fn what_moves_off_a_disk_that_stands_still_has_threads_of_its_own() {
         let four = cards(&["a", "b", "c", "d"]);
-        let core = Core::new(four.clone(), Arc::default());
+        let core = Core::new(four.clone(), crate::registry::costs(), Arc::default());
         let mut disks = Disks::default();
         disks.go_by(&core, &four);
         let queue = stand_still(&core, &mut disks.0[3], &four.record[3]);
@@ -343,7 +344,7 @@ mod tests {
     #[test]
     fn what_no_rule_names_ends_when_all_is_written() {
         let two = cards(&["a", "b"]);
-        let core = Core::new(two.clone(), Arc::default());
+        let core = Core::new(two.clone(), crate::registry::costs(), Arc::default());
         let mut disks = Disks::default();
         disks.go_by(&core, &two);
         let one = cards(&["b"]);
@@ -367,8 +368,8 @@ mod tests {
         let [card, same, loose] =
             [rule("/mnt/card", "flv", true), rule("/mnt/card/", "ts", true), rule("//mnt/./card", "fmp4", false)];
         let config = Config::parse("test", &format!("profile = \"box\"\n{card}{same}{loose}")).unwrap();
-        assert_eq!(config.record_disks(), 1);
-        let core = Core::new(config.clone(), Arc::default());
+        assert_eq!(costs::disks(&config), 1);
+        let core = Core::new(config.clone(), crate::registry::costs(), Arc::default());
         // more than one file can be open
         let text = format!("profile = \"box\"\n{card}{same}{loose}{}", rule("/mnt/other", "flv", true));
         let more = Config::parse("test", &text).unwrap();

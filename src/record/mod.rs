@@ -4,6 +4,7 @@
 //! Frames that a slow disk does not accept in time are not recorded, up to the next key frame. Neither other
 //! viewers nor other disks are affected.
 
+pub(crate) mod costs;
 mod disk;
 mod error;
 mod folder;

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::reactor::Timer;
 
+use super::costs::BLOCK;
 use super::disk::Disk;
 use super::recording::Recording;
 use super::writer::{Job, Patch, Place};
 use crate::budget::{Account, BlockMut, Lease, OverBudget};
-use crate::conf::RECORD_BLOCK as BLOCK;
 use crate::container::flv::recorded::{MAX_MARKS, Summary};
 use crate::hub::{Next, Step, Unit, Viewer};
 use crate::media::{Ticks, Tracks};

@@ -572,7 +572,7 @@ fn rules_that_meet_in_a_folder_know_of_each_other_s_files() {
     let busy = Busy::default();
     let (tell, told) = sync_channel(keep::MAX_MESSAGES);
     let (order, orders) = Queue::new(99);
-    let core = Core::new(Config::parse("test", "profile = \"box\"").unwrap(), Arc::default());
+    let core = Core::new(Config::parse("test", "profile = \"box\"").unwrap(), crate::registry::costs(), Arc::default());
     let writer = Writer::new(pace(0), busy.clone(), tell);
     let threads = [
         std::thread::spawn(move || writer.run(&orders)),
@@ -624,7 +624,7 @@ fn rules_whose_paths_meet_have_one_keeper_and_none_in_the_store() {
         let (first, second) = (rule(&real, "a*"), rule(&link, "b*"));
         let text = format!("profile = \"box\"\nhls.store = {store:?}\n{first}{second}");
         let config = Config::parse("test", &text).unwrap();
-        let core = Arc::new(Core::new(config.clone(), Arc::default()));
+        let core = Arc::new(Core::new(config.clone(), crate::registry::costs(), Arc::default()));
         Recorder::new(&core).prepare(&config).map(|Prepared(disks)| disks.len()).map_err(|error| error.to_string())
     };
     assert_eq!(prepare("memory", "flv"), Ok(1));

@@ -12,12 +12,13 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::costs::JOB;
 use super::folder::{Busy, is_mounted};
 use super::keep::{End, Message};
 use super::queue::Queue;
 use super::recording::{Recording, no_card};
 use crate::budget::Lease;
-use crate::conf::{RECORD_JOB, Record};
+use crate::conf::Record;
 use crate::listing;
 
 /// A job of the writer.
@@ -42,7 +43,7 @@ pub(super) enum Job {
     Rules(Vec<Arc<Record>>, usize),
 }
 
-const _: () = assert!(size_of::<Job>() + size_of::<usize>() <= RECORD_JOB, "the plan has room for the queue");
+const _: () = assert!(size_of::<Job>() + size_of::<usize>() <= JOB, "the plan has room for the queue");
 
 /// Bytes that are written at the offset `at`, with the lease that charges for them.
 pub(super) struct Patch {
@@ -320,7 +321,7 @@ mod tests {
         let path = folder.0.to_str().unwrap();
         let text = format!("profile = \"box\"\n[[record]]\nstreams = \"cam\"\npath = {path:?}\nformat = \"hls\"\n");
         let config = Config::parse("test", &text).unwrap();
-        let core = Core::new(config.clone(), Arc::default());
+        let core = Core::new(config.clone(), crate::registry::costs(), Arc::default());
         let (keeper, news) = sync_channel(16);
         let rule = Arc::new(config.record[0].clone());
         let recording = Recording::new(&core, rule, Name::new("cam").unwrap(), core.who("RECORD"));

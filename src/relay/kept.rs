@@ -244,7 +244,7 @@ mod tests {
     fn core() -> Arc<Core> {
         let push = "[[push]]\nstream = \"*\"\nurl = \"rtmp://192.0.2.9/live\"\n";
         let text = format!("profile = \"box\"\nstreams.max = 2\n{push}");
-        Core::new(Config::parse("test", &text).unwrap(), Arc::default())
+        Core::new(Config::parse("test", &text).unwrap(), crate::registry::costs(), Arc::default())
     }
 
     fn name(text: &str) -> Name {

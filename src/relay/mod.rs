@@ -2,7 +2,7 @@
 //! they end, with every protocol.
 
 #[cfg(feature = "record")]
-mod file;
+pub(crate) mod file;
 mod kept;
 #[cfg(feature = "record")]
 mod once;

@@ -6,7 +6,6 @@ use std::time::{Duration, Instant};
 #[cfg(feature = "record")]
 use super::see_off;
 use super::{End, Need, RelayJob, Run};
-use crate::conf::GREETING;
 use crate::container::flv;
 use crate::hub::Doubt;
 use crate::media::Info;
@@ -14,7 +13,7 @@ use crate::net::random;
 use crate::net::{ALL, Close, Conn, Framing, HeadFraming, Outlet, SOME, poll_in_turns};
 use crate::proto::rtmp::{Address, Client, ClientEvent, PUSH, Role, STREAM_ID, renumber};
 use crate::proto::{Error, Machine};
-use crate::session::{FlvIn, Ingest, Sender};
+use crate::session::{FlvIn, GREETING, Ingest, Sender};
 
 /// Pulls a stream.
 pub(crate) fn pull(job: RelayJob, mut conn: Conn) -> Run {

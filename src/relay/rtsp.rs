@@ -10,7 +10,6 @@ use smol::future::or;
 #[cfg(feature = "record")]
 use super::see_off;
 use super::{End, Need, RelayJob, Run, UNNEEDED_TIMEOUT};
-use crate::conf::GREETING;
 use crate::hub::Doubt;
 use crate::media::Kind;
 use crate::net::random;
@@ -19,7 +18,7 @@ use crate::proto::Machine;
 use crate::proto::rtp::RTP;
 use crate::proto::rtsp::sdp::Description;
 use crate::proto::rtsp::{Client, ClientEvent, Lower, Purpose, Transport, packet_header};
-use crate::session::{Core, MediaPath, Refusal, RtpIngest, RtpSender, announced};
+use crate::session::{Core, GREETING, MediaPath, Refusal, RtpIngest, RtpSender, announced};
 
 /// Pulls a stream.
 pub(crate) fn pull(job: RelayJob, conn: Conn) -> Run {

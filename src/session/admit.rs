@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn an_address_has_its_part_and_has_it_again_when_a_grant_ends() {
         let text = "profile = \"box\"\nviewers.max = 4\nstreams.max = 1\nconnections.per_peer = 50\n";
-        let core = Core::new(Config::parse("test", text).unwrap(), Arc::default());
+        let core = Core::new(Config::parse("test", text).unwrap(), crate::registry::costs(), Arc::default());
         let peer: SocketAddr = "192.0.2.1:9".parse().unwrap();
         let seats: Vec<_> = (0..4).map(|_| core.peers.seat(peer.ip()).unwrap()).collect();
         let (name, asker) = (Name::new("a").unwrap(), Asker::Guest("FLVPUBSUB", Some(peer)));
@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn a_request_that_is_refused_takes_no_place_from_the_session_that_goes_on() {
         let text = "profile = \"box\"\nviewers.max = 4\nstreams.max = 1\nconnections.per_peer = 50\n";
-        let core = Core::new(Config::parse("test", text).unwrap(), Arc::default());
+        let core = Core::new(Config::parse("test", text).unwrap(), crate::registry::costs(), Arc::default());
         let peer: SocketAddr = "192.0.2.1:9".parse().unwrap();
         let seats: Vec<_> = (0..3).map(|_| core.peers.seat(peer.ip()).unwrap()).collect();
         let (name, asker) = (Name::new("a").unwrap(), Asker::Guest("FLVPUBSUB", None));
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn an_address_leaves_streams_to_publish_to_others() {
         let text = "profile = \"box\"\nstreams.max = 4\nconnections.per_peer = 50\n";
-        let core = Core::new(Config::parse("test", text).unwrap(), Arc::default());
+        let core = Core::new(Config::parse("test", text).unwrap(), crate::registry::costs(), Arc::default());
         let asker = Asker::Guest("FLVPUB", None);
         let publish = |seat, name| {
             let leave = Leave::own(Action::Publish, &Name::new(name).unwrap());

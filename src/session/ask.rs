@@ -181,7 +181,12 @@ mod tests {
     use crate::conf::Config;
 
     fn guarded(gatekeeper: impl Gatekeeper + 'static) -> Arc<Core> {
-        Core::guarded(Config::parse("test", "profile = \"tiny\"\n").unwrap(), Arc::default(), gatekeeper)
+        Core::guarded(
+            Config::parse("test", "profile = \"tiny\"\n").unwrap(),
+            crate::registry::costs(),
+            Arc::default(),
+            gatekeeper,
+        )
     }
 
     fn ask(core: &Core, action: Action, name: &str, query: &str) -> Asking {
@@ -197,7 +202,8 @@ mod tests {
 
     #[test]
     fn everybody_may_where_nobody_decides() {
-        let core = Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), Arc::default());
+        let core =
+            Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), crate::registry::costs(), Arc::default());
         let leave = ask(&core, Action::Publish, "a", "").now().ok().unwrap().unwrap();
         assert_eq!(leave.to(Action::Publish).unwrap().as_str(), "a");
     }

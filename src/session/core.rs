@@ -9,26 +9,31 @@ use crate::reactor::Timer;
 use smol::Executor;
 
 use super::ask::{Answer, Gatekeeper, Request};
+use super::connections::{ADDRESSES, CONNECTION, greetings, held_by_one};
 use super::counters::Counters;
 use super::flood::{Flood, Subject};
 use super::list::Sessions;
 #[cfg(feature = "record")]
 use super::recorded::Recorded;
+use super::threads;
 use super::who::{Ids, REFUSED, Who};
-use crate::budget::{Account, Greetings};
-use crate::conf::{ADDRESS, CONNECTION, Config, SMALL_BUFFER};
+use crate::budget::Key::{Count, Size};
+use crate::budget::{Account, Greetings, Plan};
+use crate::conf::{Config, Cost};
 use crate::hub::{Hub, Limits};
 use crate::media::Wall;
 #[cfg(feature = "tls")]
 use crate::net::HandshakeThrottle;
 #[cfg(feature = "rtsp")]
 use crate::net::Ports;
-use crate::net::{Cadence, Gate, Peers, ROW, SocketSizes, Watch, Workers, canonical};
+use crate::net::{Cadence, Gate, Peers, Watch, Workers, canonical};
 
 /// The hub, the configuration, the accounts, and what bounds connections.
 pub struct Core {
     /// The configuration for connections that begin now.
     config: Mutex<Arc<Config>>,
+    /// The lines of the plan.
+    costs: Vec<&'static Cost>,
     /// The streams.
     pub hub: Arc<Hub>,
     /// The executor of all tasks but those of connections.
@@ -71,24 +76,34 @@ pub struct Core {
     pub flood: Arc<Flood>,
 }
 
+/// The streams: what their accounts may hold.
+pub(super) static STREAMS: Cost = Cost {
+    what: "streams: memory",
+    keys: &[Count("streams.max"), Size("streams.memory")],
+    count: |all| all.streams.max,
+    user: |all| all.streams.memory.0,
+    kernel: |_| 0,
+};
+
 impl Core {
-    /// A core whose tasks run on `executor`. Everybody may do everything, unless the configuration says otherwise.
-    pub fn new(config: Config, executor: Arc<Executor<'static>>) -> Arc<Self> {
-        Self::guarded(config, executor, |_: &Request<'_>| Answer::Now(Ok(())))
+    /// A core whose tasks run on `executor`, and whose accounts have what `costs` come to: those of `registry::costs`,
+    /// and the program's own. Everybody may do everything, unless the configuration says otherwise.
+    pub fn new(config: Config, costs: Vec<&'static Cost>, executor: Arc<Executor<'static>>) -> Arc<Self> {
+        Self::guarded(config, costs, executor, |_: &Request<'_>| Answer::Now(Ok(())))
     }
 
     /// The same, where `gatekeeper` decides who may do what.
     pub fn guarded(
         config: Config,
+        costs: Vec<&'static Cost>,
         executor: Arc<Executor<'static>>,
         gatekeeper: impl Gatekeeper + 'static,
     ) -> Arc<Self> {
-        let total = Account::root("total", config.plan().user());
-        let streams = total.child("streams", config.streams.max.saturating_mul(config.streams.memory.0));
-        let greetings = Greetings::new(&total, config.greetings(), config.greeting());
-        let hls = total.child("hls", if config.hls.enable { config.hls.memory.0 } else { 0 });
-        crate::disk::allow(config.disk_threads());
-        crate::net::allow_names(config.name_threads());
+        let total = Account::root("total", config.plan(&costs).user());
+        let streams = total.child("streams", STREAMS.limit(&config));
+        let greetings = greetings(&config, &total);
+        let hls = total.child("hls", config.hls_memory());
+        threads::allow(&config);
         Arc::new(Self {
             hub: Hub::new(limits(&config), streams),
             workers: Workers::new(executor.clone()),
@@ -113,6 +128,7 @@ impl Core {
             list: Sessions::default(),
             flood: Arc::default(),
             total,
+            costs,
             config: Mutex::new(Arc::new(config)),
         })
     }
@@ -122,16 +138,20 @@ impl Core {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// The worst case of a configuration.
+    pub fn plan(&self, config: &Config) -> Plan {
+        config.plan(&self.costs)
+    }
+
     /// Goes by `config` for all that begins from here on. What the memory plan, the ports
     /// and the threads were made of has to be as it was; what else the plan counts may differ.
     pub fn reload(&self, config: Config) {
         // memory that is still held by what is gone does not stand in the way of the rest
-        self.total.set_limit(self.total.limit().max(config.plan().user()));
+        self.total.set_limit(self.total.limit().max(self.plan(&config).user()));
         #[cfg(feature = "record")]
         self.recordings.set_limit(self.recordings.limit().max(config.recording_memory()));
-        crate::disk::allow(config.disk_threads());
-        crate::net::allow_names(config.name_threads());
-        self.greetings.set_each(config.greeting());
+        threads::allow(&config);
+        self.greetings.set_each(held_by_one(&config));
         self.peers.set_bounds(per_peer(&config), config.connections.proxies.clone());
         self.hub.set_limits(limits(&config));
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
@@ -180,16 +200,6 @@ impl Core {
         }
     }
 
-    /// The buffers of a connection that only receives media.
-    pub fn publisher_sizes(config: &Config) -> SocketSizes {
-        SocketSizes { send: SMALL_BUFFER, receive: config.publish.receive_buffer.0 }
-    }
-
-    /// The buffers of a connection that only sends media.
-    pub fn viewer_sizes(config: &Config) -> SocketSizes {
-        SocketSizes { send: config.viewers.send_buffer.0, receive: SMALL_BUFFER }
-    }
-
     /// A new session; `kind` is what its id begins with.
     pub fn who(&self, kind: &'static str) -> Who {
         self.ids.who(kind)
@@ -213,8 +223,6 @@ impl Core {
     }
 }
 
-const _: () = assert!(ROW <= ADDRESS, "the plan has room for what is counted of each address");
-
 /// The part that one address may have of all that can be taken, in the order of `Claim`.
 fn per_peer(config: &Config) -> [usize; 5] {
     let all = [config.max_connections(), config.streams.max, config.viewers.max, config.tls.max, config.udp_pairs()];
@@ -222,7 +230,7 @@ fn per_peer(config: &Config) -> [usize; 5] {
 }
 
 fn peers(config: &Config, total: &Account) -> Peers {
-    let account = total.child("peers", config.max_connections().saturating_mul(ADDRESS));
+    let account = total.child("peers", ADDRESSES.limit(config));
     Peers::new(per_peer(config), config.connections.proxies.clone(), account)
 }
 
@@ -257,8 +265,8 @@ mod tests {
             let text = format!("profile = \"box\"\nconnections.per_peer = {per_peer}\n");
             Config::parse("test", &text).unwrap()
         };
-        let (more, core) = (of(1), Core::new(of(100), Arc::default()));
-        let bytes = more.greeting();
+        let (more, core) = (of(1), Core::new(of(100), crate::registry::costs(), Arc::default()));
+        let bytes = held_by_one(&more);
         let before = core.greetings.messages();
         assert!(before.charge(bytes).is_err());
         core.reload(more);

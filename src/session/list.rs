@@ -7,7 +7,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::core::{Core, time_of_day};
 use super::who::Who;
-use crate::conf::SESSION;
+use crate::budget::Key::Count;
+use crate::conf::Cost;
 use crate::hub::{Name, SessionId, SessionStats, Ticket, Waits};
 use crate::media::Wall;
 
@@ -57,6 +58,22 @@ pub enum Part {
 
 /// The most bytes of a URL that are kept.
 pub const MAX_URL: usize = 128;
+
+/// An entry, with its URL, in bytes.
+const SESSION: usize = 512;
+
+/// The list: of connections that publish and play, of multicasts, which have two pairs of ports each, and of players of
+/// HLS, which are many connections.
+pub(super) static SESSIONS: Cost = Cost {
+    what: "sessions",
+    keys: &[Count("streams.max"), Count("viewers.max"), Count("rtsp.udp_pairs")],
+    count: |all| {
+        let multicasts = all.udp_pairs() / 2;
+        all.streams.max.saturating_add(all.viewers.max).saturating_add(multicasts).saturating_add(all.hls_sessions())
+    },
+    user: |_| SESSION,
+    kernel: |_| 0,
+};
 
 const _: () = assert!(
     2 * (size_of::<Listed>() + size_of::<Ticket>()) + MAX_URL <= SESSION,
@@ -201,7 +218,8 @@ mod tests {
 
     #[test]
     fn sessions_are_listed_until_they_end_and_can_be_ended_one_by_one() {
-        let core = Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), Arc::default());
+        let core =
+            Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), crate::registry::costs(), Arc::default());
         let (name, cx) = (Name::new("a").unwrap(), Context::from_waker(Waker::noop()));
         let peer: SocketAddr = "192.0.2.1:9".parse().unwrap();
         let entrant = |kind| Entrant { asker: Asker::Guest(kind, Some(peer)), seat: None, url: &"/live/a?secret" };
@@ -247,7 +265,8 @@ mod tests {
 
     #[test]
     fn a_session_that_plays_again_while_its_rest_is_sent_is_found_by_either_number() {
-        let core = Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), Arc::default());
+        let core =
+            Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), crate::registry::costs(), Arc::default());
         let (name, who) = (Name::new("a").unwrap(), core.who("RTMPPUBSUB"));
         let entrant = Entrant { asker: Asker::Session(&who), seat: None, url: &"/live/a" };
         let play = || core.admit_player(Leave::own(Action::Play, &name), &entrant, &FLV).ok().unwrap();
@@ -263,7 +282,8 @@ mod tests {
 
     #[test]
     fn who_listens_to_a_group_waits_for_what_is_sent_to_it() {
-        let core = Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), Arc::default());
+        let core =
+            Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), crate::registry::costs(), Arc::default());
         let (name, cx) = (Name::new("a").unwrap(), Context::from_waker(Waker::noop()));
         let (viewer, listener) = core.play(&name, "RTSPSUB", &FLV).ok().unwrap();
         let leave = Leave::own(Action::Play, &name);

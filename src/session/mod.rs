@@ -3,7 +3,9 @@
 
 mod admit;
 mod ask;
+mod connections;
 mod core;
+mod costs;
 mod counters;
 mod flood;
 #[cfg(feature = "rtmp")]
@@ -20,6 +22,7 @@ mod rtp_out;
 #[cfg(all(test, any(feature = "rtmp", feature = "record")))]
 pub(crate) mod said;
 mod sender;
+mod threads;
 #[cfg(feature = "rtsp")]
 mod users;
 mod who;
@@ -27,6 +30,10 @@ mod who;
 pub use self::core::Core;
 pub use admit::{Asker, Entrant, Grant};
 pub use ask::{Action, Answer, Asking, Gatekeeper, Leave, PATIENCE, Request, Verdict};
+pub use connections::GREETING;
+#[cfg(feature = "rtsp")]
+pub use connections::PORT_PAIRS;
+pub use costs::COSTS;
 pub use counters::Counters;
 pub use flood::{Flood, Subject};
 #[cfg(feature = "rtmp")]

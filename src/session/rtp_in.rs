@@ -406,7 +406,8 @@ mod tests {
     const G711: &str = "m=audio 0 RTP/AVP 0\r\na=control:t\r\n";
 
     fn publishes(medias: &str) -> (Arc<Core>, RtpIngest) {
-        let core = Core::new(Config::parse("test", "profile = \"box\"").unwrap(), Arc::default());
+        let core =
+            Core::new(Config::parse("test", "profile = \"box\"").unwrap(), crate::registry::costs(), Arc::default());
         let config = core.config();
         let admitted = core.publish(&Name::new("a").unwrap(), "RTSPPUB", Instant::now()).unwrap();
         let head = "v=0\r\no=- 0 0 IN IP4 127.0.0.1\r\ns=x\r\nt=0 0\r\n";

@@ -164,7 +164,7 @@ mod tests {
     #[test]
     fn who_is_still_sent_the_rest_has_its_place_of_its_address() {
         let text = "profile = \"box\"\nviewers.max = 4\nconnections.per_peer = 25\n";
-        let core = Core::new(Config::parse("test", text).unwrap(), Default::default());
+        let core = Core::new(Config::parse("test", text).unwrap(), crate::registry::costs(), Default::default());
         let peer: SocketAddr = "192.0.2.1:9".parse().unwrap();
         let seats = [(); 2].map(|()| core.peers.seat(peer.ip()).unwrap());
         let (name, asker) = (Name::new("a").unwrap(), Asker::Guest("FLVSUB", Some(peer)));

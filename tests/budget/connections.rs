@@ -7,10 +7,10 @@ use runnel::proto::{Machine, rtmp};
 use crate::encoder::{Encoder, Head, VIDEO, simple};
 use crate::meter::{Alone, NOISE, alone};
 
-/// The most that a connection keeps beside its account, of the 6 KiB in `conf::plan`.
+/// The most that a connection keeps beside its account, of the 6 KiB in `session::connections`.
 const CONNECTION: usize = 4 << 10;
-/// The memory that a message may take while it is read: half of what `conf::plan`
-/// has for a thread.
+/// The memory that a message may take while it is read: half of what `session::threads`
+/// has for one.
 const MOMENT: usize = 128 << 10;
 /// The limit of the account that pays for a message.
 const ROOM: usize = 512 << 10;

@@ -17,7 +17,7 @@ use crate::meter::{NOISE, alone};
 use crate::records::{frame, track};
 use crate::streams::{STREAM, Seat, Temper};
 
-/// The most that a connection keeps beside its account, of the 6 KiB in `conf::plan`.
+/// The most that a connection keeps beside its account, of the 6 KiB in `session::connections`.
 const CONNECTION: usize = 4 << 10;
 /// The part of these that a viewer may cost.
 const VIEWER: usize = 1 << 10;

@@ -15,10 +15,10 @@ use crate::limits::LIMITS;
 use crate::meter::{Alone, NOISE, alone};
 use crate::streams::STREAM;
 
-/// The most that a connection holds before it is let in, of the 26 KiB in `conf::plan`.
+/// The most that a connection holds before it is let in, of the 26 KiB in `session::connections`.
 const GREETING: usize = 24 << 10;
-/// The memory that a message may take while it is read: half of what `conf::plan`
-/// has for a thread.
+/// The memory that a message may take while it is read: half of what `session::threads`
+/// has for one.
 const MOMENT: usize = 128 << 10;
 const MACHINE: rtsp::Limits = rtsp::Limits { max_message: 12 << 10, max_answers: 16 << 10, timeout: 60 };
 

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use runnel::conf::{Config, REFERENCE};
 use runnel::container::FORMS;
-use runnel::registry::PROTOCOLS;
+use runnel::registry::{PROTOCOLS, plan};
 use runnel::relay::Direction;
 
 use crate::program::run;
@@ -203,7 +203,7 @@ fn what_is_said_to_fit_in_tiny_fits_with_the_totals_that_are_named() {
     };
     let fits = |kib: usize, tables: &[&str]| {
         let text = format!("profile = \"tiny\"\nmemory.total = \"{kib}KiB\"\n{}", tables.concat());
-        Config::parse("page", &text).unwrap().plan().fits()
+        plan(&Config::parse("page", &text).unwrap()).fits()
     };
     let own = Config::parse("page", "profile = \"tiny\"").unwrap().memory.total.0 >> 10;
     assert!(fits(own, &[TLS, FILE]));

@@ -80,7 +80,8 @@ impl Gate {
                 log.lock().unwrap().push(line);
                 decide(request, &answer)
             };
-            let core = Core::guarded(Config::parse("test", &config).unwrap(), Arc::default(), gatekeeper);
+            let core =
+                Core::guarded(Config::parse("test", &config).unwrap(), registry::costs(), Arc::default(), gatekeeper);
             let server = Server::new(&core, registry::listens());
             server.start(server.bind().unwrap(), || {}).unwrap();
             smol::block_on(core.executor.run(std::future::pending::<()>()));

@@ -103,7 +103,7 @@ fn two_threads_are_no_other() {
 }
 
 fn plays_on(config: &str) {
-    let plan = Config::parse("test", config).unwrap().plan();
+    let plan = runnel::registry::plan(&Config::parse("test", config).unwrap());
     let program = Program::start(config);
     // code that is touched meanwhile is the program's, and there is much of it in other builds than the one shipped
     let beside_code = |all| Some(program.memory(all)?.saturating_sub(program.memory("RssFile")?));

@@ -11,7 +11,8 @@ use crate::program::{PATIENCE, Program};
 const CONFIG: &str = "profile = \"router\"\nhls.part = \"100ms\"\n";
 /// Of the 88 connections that `router` has room for.
 const CLIENTS: usize = 80;
-/// The cost of all of them at most: `hls.memory`, and 24 KiB each before they are let in, of the 26 KiB in `conf::plan`.
+/// The cost of all of them at most: `hls.memory`, and 24 KiB each before they are let in, of the 26 KiB in
+/// `session::connections`.
 const ROOM: usize = (3 << 20) + CLIENTS * (24 << 10);
 
 /// Time that runs ahead a minute, in steps of a millisecond between those of nearly a second, so

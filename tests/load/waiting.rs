@@ -7,7 +7,7 @@ use crate::program::Program;
 
 /// As many as wait, of those that "router" lets in.
 const WAITING: usize = 72;
-/// A connection in `conf::plan`, and what the allocator adds.
+/// A connection in `session::connections`, and what the allocator adds.
 const EACH: usize = 8 << 10;
 
 /// A request with a long query, and behind it others, which are not its turn yet.

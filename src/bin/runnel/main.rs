@@ -27,6 +27,7 @@ use push::push;
 use runnel::conf::{Config, Target};
 use runnel::device;
 use runnel::net::random;
+use runnel::registry;
 use source::Source;
 
 fn main() -> ExitCode {
@@ -62,7 +63,7 @@ fn run() -> Result<(), Failure> {
     }
     let Some((task, file)) = arguments::parse(args)? else { return Ok(()) };
     let (config, source) = Source::load(file)?;
-    let plan = config.plan();
+    let plan = registry::plan(&config);
     if task == Task::Plan {
         print(format_args!("{plan}\n"));
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use runnel::budget::Plan;
 use runnel::conf::{Config, Keys, machine};
 use runnel::device;
+use runnel::registry;
 
 /// More memory than there is.
 #[derive(Debug)]
@@ -28,7 +29,7 @@ pub fn check_plan(plan: &Plan, keys: &Keys) -> Result<(), TooLarge> {
     }
     let knobs: Vec<_> = plan.knobs().iter().take(3).map(ToString::to_string).collect();
     let profile = || {
-        let (profile, worst) = keys.fitting(plan.limit)?;
+        let (profile, worst) = keys.fitting(plan.limit, registry::plan)?;
         Some(format!("; or choose profile = {:?}, whose worst case is {} KiB", profile.name(), worst.div_ceil(1024)))
     };
     let remedy = match knobs.is_empty() {
@@ -49,7 +50,7 @@ pub fn check_machine(plan: &Plan) -> Result<(), TooLarge> {
 
 /// Whether the machine has the memory of the plan now.
 pub fn check_free_memory(config: &Config) -> Result<(), device::Error> {
-    device::check_free_memory(config.plan().user() as u64)
+    device::check_free_memory(registry::plan(config).user() as u64)
 }
 
 /// Makes sure that as many files may be open as the plan has.

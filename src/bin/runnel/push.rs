@@ -73,7 +73,7 @@ impl Push {
         // nobody comes, so nothing is made for them
         config.hls.enable = false;
         let executor = Arc::new(Executor::new());
-        let core = Core::new(config, executor.clone());
+        let core = Core::new(config, registry::costs(), executor.clone());
         core.start(|_| {});
         runnel::reactor::block_on(runnel::net::run(
             &executor,

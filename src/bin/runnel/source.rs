@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use runnel::conf::{Changes, Config, Hint, Keys};
 use runnel::disk::{Lane, aside, read_small};
+use runnel::registry;
 
 use crate::failure::Failure;
 use crate::plan::{check_plan, reserve_descriptors};
@@ -51,7 +52,7 @@ impl Source {
                 Keys::of(&file, aside(Lane::to(&file), move || read_small(&path)).await)
             }
         }?;
-        check_plan(&whole.plan(), &new)?;
+        check_plan(&registry::plan(&whole), &new)?;
         let mut keys = self.keys.clone();
         let Changes { live, mut restart } = keys.adopt(&new);
         let checked = self.checked(&keys, &new);
@@ -71,7 +72,7 @@ impl Source {
     fn checked(&self, keys: &Keys, new: &Keys) -> Result<Config, Failure> {
         let file = self.file.as_deref().map_or_else(String::new, |file| file.display().to_string());
         let config = keys.checked(&file)?;
-        check_plan(&config.plan(), new)?;
+        check_plan(&registry::plan(&config), new)?;
         Ok(config)
     }
 }

@@ -26,7 +26,7 @@ pub fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     let refused = |key: &str, why: &dyn Display| refusal(&config, &source, key, why);
     reserve_descriptors(&config).map_err(|error| refused("viewers.max", &error))?;
     let executor = Arc::new(Executor::new());
-    let core = Core::new(config.clone(), executor.clone());
+    let core = Core::new(config.clone(), registry::costs(), executor.clone());
     let server = Server::new(&core, registry::listens());
     let listeners = server.bind().map_err(|port| refused(port.key, &port.why))?;
     let watchdog = open_watchdog(&config.process.watchdog).map_err(|error| refused("process.watchdog", &error))?;

@@ -16,7 +16,7 @@ use crate::session::{Core, Grant};
 fn with_recorder<F: Future>(keys: &str, test: impl FnOnce(Arc<Core>) -> F) {
     let scratch = Scratch::new();
     let config = config(&scratch, keys);
-    let core = Core::new(config.clone(), Arc::default());
+    let core = Core::new(config.clone(), crate::registry::costs(), Arc::default());
     block_on(core.clone().executor.run(async {
         let mut recorder = Recorder::new(&core);
         recorder.follow(recorder.prepare(&config).unwrap()).await;
@@ -93,7 +93,7 @@ fn a_recording_begins_as_soon_as_its_publisher_has_come() {
 fn what_is_published_when_its_rule_comes_is_recorded_at_once() {
     let scratch = Scratch::new();
     let none = Config::parse("test", "profile = \"box\"").unwrap();
-    let (core, wanted) = (Core::new(none.clone(), Arc::default()), config(&scratch, ""));
+    let (core, wanted) = (Core::new(none.clone(), crate::registry::costs(), Arc::default()), config(&scratch, ""));
     block_on(core.executor.run(async {
         let mut recorder = Recorder::new(&core);
         recorder.follow(recorder.prepare(&none).unwrap()).await;

@@ -13,6 +13,8 @@ use crate::reactor::Timer;
 use smol::future::or;
 
 use super::{Need, RelayJob};
+use crate::budget::Key::Count;
+use crate::conf::{Config, Cost};
 use crate::container::Event;
 use crate::disk::{self, Lane, Use};
 use crate::net::Close;
@@ -38,6 +40,15 @@ impl Playback {
         Self { path: url.path.clone().into(), repeat: true, speed: 1.0 }
     }
 }
+
+/// Files that are played: the task of each, its tables or packets, and the list of what was read ahead.
+pub(crate) static PLAYED: Cost = Cost {
+    what: "files that are played",
+    keys: &[Count("pull")],
+    count: Config::played_files,
+    user: |_| 128 << 10,
+    kernel: |_| 0,
+};
 
 /// The longest wait without a check whether the stream has viewers.
 const MAX_WAIT: Duration = Duration::from_secs(1);

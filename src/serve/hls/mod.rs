@@ -37,6 +37,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::Server;
+use crate::budget::Key::Size;
+use crate::conf::{Config, Cost};
 use crate::hub::Name;
 
 pub(super) use http::answer;
@@ -54,6 +56,9 @@ pub(super) use {
 pub(crate) const SESSIONS: [&str; 2] = [MUXER, PLAYER];
 const MUXER: &str = "HLSMUXER";
 const PLAYER: &str = "HLSSUB";
+/// The segments of all streams, their lists, and the sessions of those who play them.
+pub(crate) static SEGMENTS: Cost =
+    Cost { what: "HLS segments", keys: &[Size("hls.memory")], count: |_| 1, user: Config::hls_memory, kernel: |_| 0 };
 /// The longest that a request waits for a stream's first segment.
 const HOLD: Duration = Duration::from_secs(10);
 

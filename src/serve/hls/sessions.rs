@@ -187,7 +187,7 @@ mod tests {
     }
 
     fn core() -> Arc<Core> {
-        Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), Arc::default())
+        Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), crate::registry::costs(), Arc::default())
     }
 
     #[test]

@@ -27,6 +27,8 @@ use crate::wire::{percent_decode, percent_encode};
 pub(super) use ask::Wish;
 #[cfg(feature = "record")]
 pub(super) use files::Lookup;
+#[cfg(feature = "record")]
+pub(crate) use files::REQUESTS;
 pub(super) use reply::{Answer, Body, CORS, EXPOSED, Exchange, NO_CACHE, NO_ROOM, Reply};
 use routes::{ROUTES, Route};
 use session::Session;

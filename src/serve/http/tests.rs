@@ -35,7 +35,7 @@ fn there(exchange: Exchange) -> Answer {
 /// Has `client` talk to a server with that table.
 fn serve_while<T>(client: impl AsyncFnOnce(Arc<Core>, SocketAddr) -> T) -> T {
     let config = Config::parse("test", "profile = \"box\"\n").unwrap();
-    let core = Core::new(config, Arc::default());
+    let core = Core::new(config, crate::registry::costs(), Arc::default());
     let server = Server::new(&core, std::iter::empty());
     let socket = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = socket.local_addr().unwrap();

@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn all_who_listen_are_woken_when_the_cast_is_kicked() {
         let config = "profile = \"box\"\nrtsp.multicast = \"239.255.42.42\"\n";
-        let core = Core::new(Config::parse("test", config).unwrap(), Arc::default());
+        let core = Core::new(Config::parse("test", config).unwrap(), crate::registry::costs(), Arc::default());
         let server = Server::new(&core, std::iter::empty());
         let name = Name::new("a").unwrap();
         let ends = (SocketAddr::from(([127, 0, 0, 1], 554)), SocketAddr::from(([127, 0, 0, 1], 9)));

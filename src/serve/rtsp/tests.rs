@@ -32,8 +32,11 @@ fn hear(machine: &mut rtsp::Server, body: &mut Body, mut data: &[u8]) {
 
 #[test]
 fn what_has_come_in_part_behind_teardown_is_not_the_stream_s() {
-    let core =
-        Core::new(Config::parse("test", "profile = \"box\"\nconnections.per_peer = 1\n").unwrap(), Arc::default());
+    let core = Core::new(
+        Config::parse("test", "profile = \"box\"\nconnections.per_peer = 1\n").unwrap(),
+        crate::registry::costs(),
+        Arc::default(),
+    );
     let config = core.config();
     let peer = "192.0.2.1:9".parse().unwrap();
     let limits = Limits { max_message: MAX_MESSAGE, max_answers: MAX_ANSWERS, timeout: 60 };

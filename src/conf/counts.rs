@@ -1,0 +1,91 @@
+//! The numbers of things that a configuration allows, as several modules need them.
+
+use super::Config;
+
+impl Config {
+    /// Connections that may be open at once.
+    pub fn max_connections(&self) -> usize {
+        self.streams.max.saturating_add(self.viewers.max).saturating_add(self.connections.spare)
+    }
+
+    /// The part of `most` that one address may have: a share for others is rounded down, so that
+    /// all of a few can be had.
+    pub fn per_peer(&self, most: usize) -> usize {
+        match self.connections.per_peer {
+            // no address is asked before the maximum itself
+            100.. => usize::MAX,
+            part => most - most.saturating_mul(100 - part) / 100,
+        }
+    }
+
+    /// The part of `most` places for streams that one address may keep from others that find none: if
+    /// there are two or more, one at least is for others.
+    pub fn per_peer_of_few(&self, most: usize) -> usize {
+        match self.per_peer(most) {
+            usize::MAX => usize::MAX,
+            part => part.min(most.max(2) - 1),
+        }
+    }
+
+    /// Connections that may be under TLS at once.
+    pub fn tls_connections(&self) -> usize {
+        let pulled = self.pull.iter().filter(|pull| pull.url.0.is_tls()).count();
+        let pushed = self.push.iter().filter(|push| push.url.0.is_tls());
+        let ours = pulled + pushed.map(|push| if push.is_pattern() { self.streams.max } else { 1 }).sum::<usize>();
+        ours + if self.tls.cert.is_empty() { 0 } else { self.tls.max }
+    }
+
+    /// Pairs of UDP ports that may be open at once.
+    pub fn udp_pairs(&self) -> usize {
+        if self.rtsp.enable && self.rtsp.udp { self.rtsp.udp_pairs } else { 0 }
+    }
+
+    /// Sockets and files that may be open at once: a connection may be sent a file.
+    pub fn descriptors(&self) -> usize {
+        let each = if self.serves_files() { 2 } else { 1 };
+        self.max_connections().saturating_mul(each) + 2 * self.udp_pairs() + 2 * self.recordings() + self.played_files()
+    }
+
+    /// Whether HTTP may send files.
+    pub fn serves_files(&self) -> bool {
+        !self.http.root.is_empty() || !self.record.is_empty() || self.hls.store.0.is_some()
+    }
+
+    /// Files that may be played at once.
+    pub fn played_files(&self) -> usize {
+        self.pull.iter().filter(|pull| pull.url.0.is_file()).count()
+    }
+
+    /// Players of HLS that may have a session at once.
+    pub fn hls_sessions(&self) -> usize {
+        if self.hls.enable && self.hls.sessions { self.viewers.max } else { 0 }
+    }
+
+    /// Bytes that HLS may keep.
+    pub fn hls_memory(&self) -> usize {
+        if self.hls.enable { self.hls.memory.0 } else { 0 }
+    }
+}
+
+#[cfg(all(test, feature = "rtmp", feature = "tls"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_few_places_one_at_least_is_for_others() {
+        let parts = |per_peer: usize| {
+            let config = Config::parse("test", &format!("connections.per_peer = {per_peer}\n")).unwrap();
+            [1, 2, 3, 4, 8].map(|most| config.per_peer_of_few(most))
+        };
+        assert_eq!((parts(75), parts(100)), ([1, 1, 2, 3, 6], [usize::MAX; 5]));
+    }
+
+    #[test]
+    fn a_pattern_of_pushes_may_have_as_many_sessions_as_there_are_streams() {
+        let sessions = |stream: &str| {
+            let push = format!("streams.max = 5\n[[push]]\nstream = {stream:?}\nurl = \"rtmps://h/live\"\n");
+            Config::parse("test", &push).unwrap().tls_connections()
+        };
+        assert_eq!((sessions("a"), sessions("*"), sessions("a?")), (1, 5, 5));
+    }
+}

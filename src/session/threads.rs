@@ -1,0 +1,109 @@
+//! The memory of threads that all protocols share: those that run connections, and those that wait for disks and names.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use crate::budget::Key::Count;
+use crate::conf::{Config, Cost};
+use crate::disk;
+use crate::net;
+
+/// A thread's stack as far as it is touched, its read buffer, its allocator's cache.
+const THREAD: usize = 256 << 10;
+/// Below this `memory.total` there are few threads that wait.
+const SMALL: usize = 16 << 20;
+/// The most threads that wait for disks at once, if there are few and if there are many. Each disk that stands still
+/// takes two, that of `hls.store` three.
+const DISK_THREADS: (usize, usize) = (4, 8);
+/// So many threads that wait for disks are the program's.
+const OWN_DISK_THREADS: usize = 2;
+/// The most threads that look names up at once, likewise.
+const NAME_THREADS: (usize, usize) = (2, 4);
+/// So many of these are the program's.
+const OWN_NAME_THREADS: usize = 1;
+
+/// Those that run connections.
+pub(super) static CONNECTIONS: Cost =
+    Cost { what: "threads", keys: &[Count("threads")], count: |all| all.threads.0, user: |_| THREAD, kernel: |_| 0 };
+
+/// Those that wait for disks, beside the program's.
+pub(super) static DISKS: Cost = Cost {
+    what: "further threads for disks",
+    keys: &[],
+    count: |all| for_disks(all).saturating_sub(OWN_DISK_THREADS),
+    user: |_| disk::THREAD,
+    kernel: |_| 0,
+};
+
+/// Those that look names up, beside the program's.
+pub(super) static NAMES: Cost = Cost {
+    what: "further threads for names",
+    keys: &[],
+    count: |all| for_names(all).saturating_sub(OWN_NAME_THREADS),
+    user: |_| net::NAME_THREAD,
+    kernel: |_| 0,
+};
+
+/// Has as many threads wait as are planned.
+pub(super) fn allow(config: &Config) {
+    disk::allow(for_disks(config));
+    net::allow_names(for_names(config));
+}
+
+/// Threads that may wait for disks at once, beside those that write. If no files are served or
+/// played, these are for the configuration, certificates, and authorities, each on another disk.
+fn for_disks(config: &Config) -> usize {
+    let most = most(config, DISK_THREADS);
+    if config.serves_files() || config.played_files() > 0 {
+        return most;
+    }
+    let authorities = config.pull.iter().map(|pull| &pull.ca).chain(config.push.iter().map(|push| &push.ca));
+    let authorities: BTreeSet<_> = authorities.filter(|file| !file.is_empty()).collect();
+    (1 + usize::from(!config.tls.cert.is_empty()) + authorities.len()).min(most)
+}
+
+/// Threads that may look names up at once: one for each name that relays have, up to a few.
+fn for_names(config: &Config) -> usize {
+    let urls = config.pull.iter().map(|pull| &pull.url.0).chain(config.push.iter().map(|push| &push.url.0));
+    let names = urls.map(|url| url.host.as_str()).filter(|host| !host.is_empty() && host.parse::<IpAddr>().is_err());
+    names.collect::<BTreeSet<_>>().len().clamp(OWN_NAME_THREADS, most(config, NAME_THREADS))
+}
+
+fn most(config: &Config, (few, many): (usize, usize)) -> usize {
+    if config.memory.total.0 < SMALL { few } else { many }
+}
+
+#[cfg(all(test, feature = "rtmp", feature = "rtsp", feature = "tls", feature = "record"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_file_that_is_read_meanwhile_may_be_on_a_disk_that_stands_still() {
+        let threads = |profile: &str, text: &str| {
+            let config = Config::parse("test", &format!("profile = {profile:?}\n{text}")).unwrap();
+            (for_disks(&config), DISKS.line(&config).count)
+        };
+        let tls = "[tls]\ncert = \"/c\"\nkey = \"/k\"\n";
+        let pull =
+            |name: &str, ca: &str| format!("[[pull]]\nstream = {name:?}\nurl = \"rtsps://h/{name}\"\nca = \"/{ca}\"\n");
+        assert_eq!(threads("box", ""), (1, 0));
+        assert_eq!(threads("box", tls), (2, 0));
+        assert_eq!(threads("box", &format!("{tls}{}{}{}", pull("a", "x"), pull("b", "y"), pull("c", "x"))), (4, 2));
+        assert_eq!(threads("box", "[http]\nroot = \"/srv\"\n"), (8, 6));
+        assert_eq!(threads("tiny", "[hls]\nstore = \"/srv\"\n"), (4, 2));
+    }
+
+    #[test]
+    fn each_name_of_a_relay_may_have_a_thread_up_to_a_few() {
+        let threads = |profile: &str, hosts: &[&str]| {
+            let push =
+                |(at, host): (usize, &&str)| format!("[[push]]\nstream = \"a{at}\"\nurl = \"rtmp://{host}/live/b\"\n");
+            let text = format!("profile = {profile:?}\n{}", hosts.iter().enumerate().map(push).collect::<String>());
+            for_names(&Config::parse("test", &text).unwrap())
+        };
+        assert_eq!(threads("router", &[]), 1);
+        assert_eq!(threads("router", &["10.0.0.7", "[::1]", "a", "b", "a"]), 2);
+        assert_eq!(threads("router", &["a", "b", "c", "d", "e"]), 4);
+        assert_eq!(threads("tiny", &["a", "b", "c", "d", "e"]), 2);
+    }
+}
