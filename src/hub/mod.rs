@@ -134,8 +134,9 @@ impl Hub {
             return Err(Refused::Streams);
         }
         let stream = self.stream(&mut state, name)?;
-        drop(state);
+        // before anybody else is counted
         let publisher = Publisher::join(self.clone(), stream, who, now)?;
+        drop(state);
         self.events.tell(name, EventKind::Published);
         Ok(publisher)
     }
@@ -148,14 +149,13 @@ impl Hub {
 
     /// Makes the caller a viewer of `name`, whether anybody publishes it or not.
     pub fn play(self: &Arc<Self>, name: &Name, form: &'static Form) -> Result<Viewer, Refused> {
-        if self.sessions.viewers() >= self.limits().viewers {
+        while !self.sessions.viewer_joins(self.limits().viewers) {
             let plays = self.find(name).is_some_and(|stream| stream.is_live());
             if !plays || !self.dismiss(false) {
                 return Err(Refused::Viewers);
             }
         }
-        let stream = self.stream(&mut self.lock(), name)?;
-        self.sessions.viewer_joins();
+        let stream = self.stream(&mut self.lock(), name).inspect_err(|_| self.sessions.viewer_leaves())?;
         Ok(Viewer::join(self.clone(), stream, form, false))
     }
 

@@ -25,8 +25,10 @@ impl Sessions {
         self.viewers.load(Relaxed)
     }
 
-    pub(super) fn viewer_joins(&self) {
-        self.viewers.fetch_add(1, Relaxed);
+    /// Counts one more viewer; false if there are `most` already.
+    pub(super) fn viewer_joins(&self, most: usize) -> bool {
+        let more = |viewers| (viewers < most).then_some(viewers + 1);
+        self.viewers.fetch_update(Relaxed, Relaxed, more).is_ok()
     }
 
     pub(super) fn viewer_leaves(&self) {
@@ -59,9 +61,9 @@ mod tests {
     fn a_hundred_get_every_frame_at_once_and_many_wait_no_longer_than_allowed() {
         let sessions = Sessions::default();
         let most = Duration::from_millis(100);
-        (0..100).for_each(|_| sessions.viewer_joins());
+        (0..100).for_each(|_| assert!(sessions.viewer_joins(200)));
         assert_eq!(sessions.pace(most), Duration::ZERO);
-        (0..100).for_each(|_| sessions.viewer_joins());
+        (0..100).for_each(|_| assert!(sessions.viewer_joins(200)));
         assert_eq!(sessions.pace(most), Duration::from_millis(50));
         (0..5000).for_each(|_| sessions.publisher_joins());
         assert_eq!(sessions.pace(most), Duration::from_millis(90));

@@ -10,6 +10,7 @@ mod join;
 mod losses;
 #[cfg(feature = "http")]
 mod packed;
+mod places;
 mod publishers;
 mod silence;
 #[cfg_attr(not(feature = "http"), allow(unused_imports))]
