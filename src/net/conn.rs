@@ -20,7 +20,7 @@ use super::parting::Place;
 #[cfg(feature = "tls")]
 use super::tls::Tls;
 use super::watch::Entry;
-use super::{Close, Outlet, Seat, Watch};
+use super::{Close, Outlet, Seat, ThreadSlot, Watch};
 use crate::budget::Lease;
 use crate::proto::Error;
 use sink::Sink;
@@ -36,6 +36,8 @@ pub struct Conn {
     pass: Option<Pass>,
     /// `None` for a connection that we have dialled.
     seat: Option<Arc<Seat>>,
+    /// The same, and where it is the program's own.
+    _slot: Option<ThreadSlot>,
     /// Input that the machine could not use yet, and what pays for it.
     rest: Vec<u8>,
     paid: Option<Lease>,
@@ -105,6 +107,7 @@ impl Conn {
             watch,
             pass: Some(pass),
             seat: None,
+            _slot: None,
             rest: Vec::new(),
             paid: None,
             again: false,
@@ -146,6 +149,11 @@ impl Conn {
 
     pub(super) fn sit(&mut self, seat: Arc<Seat>) {
         self.seat = Some(seat);
+    }
+
+    /// Counts it among those of its thread.
+    pub fn stay(&mut self, slot: ThreadSlot) {
+        self._slot = Some(slot);
     }
 
     /// Its part of what its address may take.

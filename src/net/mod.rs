@@ -37,4 +37,4 @@ pub use tls::{CertificateError, Files, HandshakeThrottle, Identity, TLS_CONNECTI
 pub use turns::poll_in_turns;
 pub use udp::{Datagrams, Outward, PORT_PAIR, Pair, Ports};
 pub use watch::Watch;
-pub use workers::{Workers, run};
+pub use workers::{ThreadSlot, Workers, run};

@@ -157,9 +157,12 @@ impl Server {
         let socket = Async::new(socket).map_err(|error| Error::Deaf { key, address, error })?;
         log::info!("{name} listens on {address}");
         let server = self.clone();
-        let serve = move |conn: Conn| {
+        let serve = move |mut conn: Conn| {
             let served = server.clone();
-            server.core.workers.spawn_in_turn(move || served.let_in(conn, entrance));
+            server.core.workers.share_out(move |slot| {
+                conn.stay(slot);
+                served.let_in(conn, entrance);
+            });
         };
         let server = self.clone();
         let full = move |socket: &TcpStream, peer| server.turn_away(name, full, socket, peer);
