@@ -39,7 +39,7 @@ static LISTEN: Listen = Listen { ports: &[&PORT], serve, full: b"" };
 static FRAMES: Cost = Cost {
     what: "h264: frames",
     keys: &[Count("threads"), Size("streams.max_frame")],
-    count: |all| all.threads.0,
+    count: Config::connection_threads,
     user: |all| all.streams.max_frame.0.saturating_mul(2),
     kernel: |_| 0,
 };

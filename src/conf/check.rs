@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::counts::MAX_THREADS;
 use super::error::Objection;
 use super::features::is_compiled;
 use super::{Auth, Config, Error, Fault, MissingFeature, Place};
@@ -52,7 +53,7 @@ impl Config {
                 "process.watchdog",
                 "a device such as \"/dev/watchdog\"",
             ),
-            (!(1..=64).contains(&self.threads.0), "threads", "between 1 and 64, or \"auto\""),
+            (!(1..=MAX_THREADS).contains(&self.connection_threads()), "threads", "between 1 and 64, or \"auto\""),
             (self.streams.max == 0, "streams.max", "at least 1"),
             (self.streams.max_frame.0 < 16 << 10, "streams.max_frame", "at least \"16KiB\""),
             (self.streams.max_frame.0 > 16 << 20, "streams.max_frame", "at most \"16MiB\": a message cannot be longer"),

@@ -1,6 +1,11 @@
 //! The numbers of things that a configuration allows, as several modules need them.
 
-use super::Config;
+use super::{Config, Threads, machine};
+
+/// The maximum number of threads that run connections.
+pub(super) const MAX_THREADS: usize = 64;
+/// The part of `memory.total` for which `threads = "auto"` has one thread: all of them take a 32nd of it at most.
+const MEMORY_PER_THREAD: usize = 8 << 20;
 
 impl Config {
     /// Connections that may be open at once.
@@ -51,6 +56,19 @@ impl Config {
         !self.http.root.is_empty() || !self.record.is_empty() || self.hls.store.0.is_some()
     }
 
+    /// Threads that run connections.
+    pub fn connection_threads(&self) -> usize {
+        match self.threads {
+            Threads::Auto => self.threads_for(machine::processors()),
+            Threads::Number(number) => number,
+        }
+    }
+
+    /// One thread for each processor, as far as `memory.total` is large enough.
+    fn threads_for(&self, processors: usize) -> usize {
+        (self.memory.total.0 / MEMORY_PER_THREAD).clamp(1, MAX_THREADS).min(processors)
+    }
+
     /// Files that may be played at once.
     pub fn played_files(&self) -> usize {
         self.pull.iter().filter(|pull| pull.url.0.is_file()).count()
@@ -87,5 +105,17 @@ mod tests {
             Config::parse("test", &push).unwrap().tls_connections()
         };
         assert_eq!((sessions("a"), sessions("*"), sessions("a?")), (1, 5, 5));
+    }
+
+    #[test]
+    fn threads_go_by_processors_and_have_a_small_part_of_the_memory() {
+        let threads = |text: &str| {
+            let config = Config::parse("test", text).unwrap();
+            [1, 2, 4, 64, 128].map(|processors| config.threads_for(processors))
+        };
+        assert_eq!(threads("profile = \"box\"\n"), [1, 2, 4, 14, 14]);
+        assert_eq!(threads("profile = \"router\"\n"), [1, 2, 3, 3, 3]);
+        assert_eq!(threads("profile = \"tiny\"\n"), [1; 5]);
+        assert_eq!(threads("profile = \"box\"\nmemory.total = \"1GiB\"\n"), [1, 2, 4, 64, 64]);
     }
 }

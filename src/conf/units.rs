@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use super::Wrong;
-use super::machine;
 use super::value::Value;
 
 /// Bytes: `4096`, `"64KiB"`, `"2MiB"`.
@@ -18,9 +17,14 @@ pub struct FileSize(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Time(pub Duration);
 
-/// A number of threads; `"auto"` for the processors that there are.
+/// Threads that run connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Threads(pub usize);
+pub enum Threads {
+    /// As many as `Config::connection_threads` gives this machine.
+    Auto,
+    /// So many.
+    Number(usize),
+}
 
 const SIZES: &[(&str, u64)] = &[("B", 1), ("KiB", 1 << 10), ("MiB", 1 << 20), ("GiB", 1 << 30)];
 const TIMES: &[(&str, u64)] = &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)];
@@ -49,10 +53,10 @@ impl Raw {
         self.0.as_str().and_then(|text| parse(text, TIMES)).map(Duration::from_millis)
     }
 
-    fn threads(&self) -> Option<usize> {
+    fn threads(&self) -> Option<Threads> {
         match &self.0 {
-            toml::Value::Integer(number) => usize::try_from(*number).ok(),
-            toml::Value::String(text) => (text == "auto").then(|| machine::processors().min(64)),
+            toml::Value::Integer(number) => usize::try_from(*number).ok().map(Threads::Number),
+            toml::Value::String(text) => (text == "auto").then_some(Threads::Auto),
             _ => None,
         }
     }
@@ -78,7 +82,7 @@ number!(Size, "a whole number with a unit, such as \"64KiB\" or \"2MiB\"", |raw|
     .map(Size));
 number!(FileSize, "a whole number with a unit, such as \"64KiB\" or \"2GiB\"", |raw| raw.bytes().map(FileSize));
 number!(Time, "a whole number with a unit, such as \"100ms\" or \"3s\"", |raw| raw.time().map(Time));
-number!(Threads, "a whole number, or \"auto\"", |raw| raw.threads().map(Threads));
+number!(Threads, "a whole number, or \"auto\"", Raw::threads);
 
 #[cfg(test)]
 mod tests {

@@ -23,8 +23,13 @@ const NAME_THREADS: (usize, usize) = (2, 4);
 const OWN_NAME_THREADS: usize = 1;
 
 /// Those that run connections.
-pub(super) static CONNECTIONS: Cost =
-    Cost { what: "threads", keys: &[Count("threads")], count: |all| all.threads.0, user: |_| THREAD, kernel: |_| 0 };
+pub(super) static CONNECTIONS: Cost = Cost {
+    what: "threads",
+    keys: &[Count("threads")],
+    count: Config::connection_threads,
+    user: |_| THREAD,
+    kernel: |_| 0,
+};
 
 /// Those that wait for disks, beside the program's.
 pub(super) static DISKS: Cost = Cost {
@@ -76,6 +81,7 @@ fn most(config: &Config, (few, many): (usize, usize)) -> usize {
 #[cfg(all(test, feature = "rtmp", feature = "rtsp", feature = "tls", feature = "record"))]
 mod tests {
     use super::*;
+    use crate::conf::machine;
 
     #[test]
     fn each_file_that_is_read_meanwhile_may_be_on_a_disk_that_stands_still() {
@@ -105,5 +111,18 @@ mod tests {
         assert_eq!(threads("router", &["10.0.0.7", "[::1]", "a", "b", "a"]), 2);
         assert_eq!(threads("router", &["a", "b", "c", "d", "e"]), 4);
         assert_eq!(threads("tiny", &["a", "b", "c", "d", "e"]), 2);
+    }
+
+    #[test]
+    fn a_box_has_a_thread_for_each_processor_and_smaller_machines_one() {
+        let planned = |text: &str| {
+            let config = Config::parse("test", text).unwrap();
+            let plan = crate::registry::plan(&config);
+            assert!(plan.fits(), "{plan}");
+            CONNECTIONS.line(&config).count
+        };
+        assert_eq!(planned("profile = \"box\"\n"), machine::processors().min(14));
+        assert_eq!(planned("profile = \"box\"\nthreads = 14\n"), 14);
+        assert_eq!([planned("profile = \"router\"\n"), planned("profile = \"tiny\"\n")], [1, 1]);
     }
 }

@@ -151,7 +151,7 @@ class Rights(Case):
         far.stand_still()
         path = self.directory / "runnel.toml"
         plan = subprocess.check_output([paths.SERVER, "--plan", "-c", path], text=True)
-        further = int(re.search(r"^further threads for disks +(\d+)", plan, re.MULTILINE)[1])
+        planned = lambda row: int(re.search(rf"^{row} +(\d+)", plan, re.MULTILINE)[1])
         waits = RawHttp(self.server.http_port)
         self.addCleanup(waits.close)
         waits.send(b"GET /film.bin HTTP/1.1\r\nHost: h\r\n\r\n")
@@ -163,8 +163,8 @@ class Rights(Case):
             with open(f"/proc/{self.server.pid}/task/{thread}/comm", encoding="ascii") as comm:
                 threads[comm.read().strip() if int(thread) != self.server.pid else "first"] += 1
         # Two are the program's.
-        self.assertLessEqual(threads.pop("runnel-disk"), 2 + further)
-        single = {"first", "runnel-log", "runnel-store"}
+        self.assertLessEqual(threads.pop("runnel-disk"), 2 + planned("further threads for disks"))
+        single = {"first", "runnel-log", "runnel-store", *(f"runnel-{n}" for n in range(1, planned("threads")))}
         self.assertEqual(threads, dict.fromkeys(single, 1))
 
     def test_more_memory_than_the_machine_has_is_refused(self):

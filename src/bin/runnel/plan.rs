@@ -55,7 +55,7 @@ pub fn check_free_memory(config: &Config) -> Result<(), device::Error> {
 
 /// Makes sure that as many files may be open as the plan has.
 pub fn reserve_descriptors(config: &Config) -> Result<(), device::Error> {
-    let threads = DESCRIPTORS_OF_THREAD * config.threads.0;
+    let threads = DESCRIPTORS_OF_THREAD * config.connection_threads();
     device::reserve_descriptors(config.descriptors() + threads + OTHER_DESCRIPTORS)
 }
 

@@ -33,7 +33,7 @@ pub fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     give_up_rights(&config, &source, &core)?;
     let threads = device::reserve_thread().and_then(|()| device::log::run());
     threads.map_err(|error| refused("threads", &error))?;
-    start_threads(&core, config.threads.0)?;
+    start_threads(&core, config.connection_threads())?;
     let signals = follow::signals()?;
     server.start(listeners, pulse(&core, watchdog.clone()))?;
     let mut rest = Rest::new(&core);
