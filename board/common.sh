@@ -13,7 +13,8 @@ esac
 
 board_rows() { grep -Ev '^(#|$)' "$board_root/board/targets"; }
 target_names() { board_rows | awk '{ print $1 }'; }
-# One is for tests alone: x86-64 runs what has 32 bits without an emulator.
+# One is for tests alone: x86-64 runs what has 32 bits without an emulator. Its standard
+# library comes ready, by tests/board/setup.
 target_rows() { board_rows && echo "i686 i686-unknown-linux-musl s"; }
 target_triple() { target_rows | awk -v name="$1" '$1 == name { print $2 }'; }
 target_level() { target_rows | awk -v name="$1" '$1 == name { print $3 }'; }
@@ -78,8 +79,9 @@ rust_flags() { # NAME SUBCOMMAND
 
 # cargo with zig as compiler and linker for C: SUBCOMMAND is zigbuild, test, ...
 cargo_for() { # NAME SUBCOMMAND ARGUMENT...
-    local name=$1 subcommand=$2 triple variable
+    local name=$1 subcommand=$2 triple variable std=(-Z "build-std=std,panic_abort")
     shift 2
+    [[ $name != i686 ]] || std=()
     triple=$(target_triple "$name")
     variable=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$triple")_RUSTFLAGS
     # build-std is for nightly compilers unless they are told otherwise
@@ -87,5 +89,5 @@ cargo_for() { # NAME SUBCOMMAND ARGUMENT...
         CARGO_PROFILE_DIST_OPT_LEVEL="$(target_level "$name")" \
         CARGO_TARGET_DIR="${CARGO_TARGET_DIR:-$board_cache/target/$name}" \
         cargo-zigbuild "$subcommand" --manifest-path "$board_root/Cargo.toml" --locked \
-        --target "$triple" -Z build-std=std,panic_abort "$@"
+        --target "$triple" "${std[@]}" "$@"
 }

@@ -14,7 +14,7 @@ use rustls::ClientConnection;
 use socket2::SockRef;
 
 use crate::beside::Beside;
-use crate::holding::{LENGTH, asked, send};
+use crate::holding::{asked, length, send};
 use crate::peer::connect;
 use crate::program::{PATIENCE, Program};
 use crate::rtsp_talks::sdp;
@@ -48,7 +48,7 @@ impl Drop for Certificate {
 
 /// Records under TLS, as `write` makes them a few hundred at a time.
 fn sealed(address: SocketAddr, write: &dyn Fn(&mut ClientConnection)) {
-    let end = Instant::now() + LENGTH;
+    let end = Instant::now() + length();
     while Instant::now() < end {
         let mut socket = connect(address);
         let name = "localhost".try_into().unwrap();
@@ -94,7 +94,7 @@ fn nobody_holds_the_server_under_tls() {
         let _ = socket.write_all(b"\x16\x03\x01\0\x04\x01\0\xff\xff");
         socket
     };
-    let end = || Instant::now() + LENGTH;
+    let end = || Instant::now() + length();
     beside.bears("pieces of a ClientHello", &|| send(&hello, b"\x16\x03\x01\0\x01\0", end()));
     beside.bears("empty records before a ClientHello", &|| send(&hello, b"\x16\x03\x01\0\0", end()));
     beside.bears("alerts before a ClientHello", &|| send(&hello, b"\x15\x03\x01\0\x02\x01\x5a", end()));
@@ -174,7 +174,7 @@ impl OverUdp {
     }
 
     fn flood(&self, packet: Packet<'_>) {
-        let end = Instant::now() + LENGTH;
+        let end = Instant::now() + length();
         let mut number = 0;
         while Instant::now() < end {
             for _ in 0..64 {
@@ -217,7 +217,7 @@ fn upstream(listener: &TcpListener, program: &Program, name: &str, begin: &fn(&m
     };
     let first = std::cell::Cell::new(Some(connected()));
     // one that has gone away comes back after a while
-    send(&|| first.take().unwrap_or_else(connected), data, Instant::now() + LENGTH);
+    send(&|| first.take().unwrap_or_else(connected), data, Instant::now() + length());
 }
 
 fn greets(socket: &mut TcpStream) {
@@ -326,7 +326,7 @@ fn no_file_holds_the_server() {
         for (name, _) in &files {
             beside.bears(&format!("a file of {name}"), &|| {
                 let _viewer = asked(program.http, &format!("GET /live/{name}.flv HTTP/1.1\r\nHost: h\r\n\r\n"));
-                std::thread::sleep(LENGTH);
+                std::thread::sleep(length());
             });
         }
         beside.stop();

@@ -9,9 +9,12 @@ use runnel::proto::rtmp::Role;
 use crate::beside::Beside;
 use crate::peer::Rtmp;
 use crate::program::Program;
+use crate::sweep::one_in;
 
 /// The time that each goes on.
-pub const LENGTH: Duration = Duration::from_secs(2);
+pub fn length() -> Duration {
+    Duration::from_millis(2000 / one_in() as u64)
+}
 
 /// Sends `data` over and over on a connection that `begin` makes, until `end`; once more
 /// with another if it is closed. What is answered is read by nobody.
@@ -81,7 +84,7 @@ fn nobody_holds_the_server() {
     ];
     let beside = Beside::start(&program);
     for (what, begin, data) in attacks {
-        beside.bears(what, &|| send(begin, data, Instant::now() + LENGTH));
+        beside.bears(what, &|| send(begin, data, Instant::now() + length()));
     }
     beside.stop();
 }

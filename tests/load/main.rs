@@ -25,6 +25,8 @@ mod requests;
 #[path = "../support/rtsp_talks.rs"]
 mod rtsp_talks;
 mod steady;
+#[path = "../support/sweep.rs"]
+mod sweep;
 mod waiting;
 
 /// A plan that is small enough to ask for more.
