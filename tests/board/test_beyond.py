@@ -6,7 +6,8 @@ import subprocess
 import places
 from guestcase import GuestCase
 
-# Most of it is waiting for deadlines of seconds.
+COMMAND = ["cargo", "test", "--all-features", "--test", "load"]
+# Most of it is waiting for deadlines of seconds; what builds it has no deadline.
 ENDS_WITHIN = 240
 TESTS = ["refusals::", "beyond::the_first_stream"]
 
@@ -14,6 +15,8 @@ TESTS = ["refusals::", "beyond::the_first_stream"]
 class Beyond(GuestCase):
     def setUp(self):
         super().setUp()
+        built = subprocess.run([*COMMAND, "--no-run"], cwd=places.REPO, capture_output=True, text=True)
+        self.assertEqual(built.returncode, 0, built.stderr)
         self.machine.use("beyond")
         self.addCleanup(self.machine.use, "tiny")
 
@@ -29,10 +32,9 @@ class Beyond(GuestCase):
             self.assertNotIn(word, kernel)
 
     def check(self, test):
-        command = ["cargo", "test", "--all-features", "--test", "load", "--", "--test-threads=1"]
         ports = f"{self.server.rtmp_port},{self.server.http_port}"
         done = subprocess.run(
-            [*command, test],
+            [*COMMAND, "--", "--test-threads=1", test],
             cwd=places.REPO,
             env={**os.environ, "RUNNEL_REMOTE": ports},
             capture_output=True,
