@@ -13,8 +13,7 @@ esac
 
 board_rows() { grep -Ev '^(#|$)' "$board_root/board/targets"; }
 target_names() { board_rows | awk '{ print $1 }'; }
-# One is for tests alone: x86-64 runs what has 32 bits without an emulator. Its standard
-# library comes ready, by tests/board/setup.
+# One is for tests alone: x86-64 runs what has 32 bits without an emulator.
 target_rows() { board_rows && echo "i686 i686-unknown-linux-musl s"; }
 target_triple() { target_rows | awk -v name="$1" '$1 == name { print $2 }'; }
 target_level() { target_rows | awk -v name="$1" '$1 == name { print $3 }'; }
@@ -77,11 +76,16 @@ rust_flags() { # NAME SUBCOMMAND
         "$(target_flags "$1") $more"
 }
 
+# Whether tests/board/setup has found Rust's own standard library for a target: it saves building one.
+has_ready_std() { # NAME
+    [[ $1 == i686 ]] && rustup target list --installed 2>/dev/null | grep -qx i686-unknown-linux-musl
+}
+
 # cargo with zig as compiler and linker for C: SUBCOMMAND is zigbuild, test, ...
 cargo_for() { # NAME SUBCOMMAND ARGUMENT...
     local name=$1 subcommand=$2 triple variable std=(-Z "build-std=std,panic_abort")
     shift 2
-    [[ $name != i686 ]] || std=()
+    if has_ready_std "$name"; then std=(); fi
     triple=$(target_triple "$name")
     variable=CARGO_TARGET_$(tr 'a-z-' 'A-Z_' <<<"$triple")_RUSTFLAGS
     # build-std is for nightly compilers unless they are told otherwise
