@@ -4,7 +4,7 @@
 //! [`proto::scheme`](crate::proto::scheme): rows refer to both.
 
 use crate::budget::Plan;
-use crate::conf::{Config, Cost, port};
+use crate::conf::{Config, Cost, Threads, port};
 use crate::proto;
 #[cfg(feature = "record")]
 use crate::record;
@@ -110,7 +110,22 @@ pub fn costs() -> Vec<&'static Cost> {
 
 /// The worst case of a server of all of them.
 pub fn plan(config: &Config) -> Plan {
-    config.plan(&costs())
+    settled(config.clone()).plan(&costs())
+}
+
+/// The same configuration, where `threads = "auto"` is a number: as many as there are processors, or as the plan has room
+/// for, and one at least. So a configuration that fits on one machine fits on those with more processors.
+pub fn settled(mut config: Config) -> Config {
+    if config.threads == Threads::Auto {
+        let costs = costs();
+        let most = config.connection_threads();
+        let fit = (1..=most).rev().map(Threads::Number).find(|number| {
+            config.threads = *number;
+            config.plan(&costs).fits()
+        });
+        config.threads = fit.unwrap_or(Threads::Number(1));
+    }
+    config
 }
 
 /// The sessions of relays by `url`.
@@ -164,8 +179,8 @@ mod tests {
                 Some((table, key)) => reference.get(table).and_then(|table| table.get(key)),
                 None => reference.get(key.name()),
             };
-            let is_size = matches!(key, Key::Size(_));
-            assert!(value.is_some_and(|value| value.is_str() == is_size), "{key:?}: {value:?}");
+            let is_size = |value: &toml::Value| value.as_str().is_some_and(|text| text != "auto");
+            assert_eq!(value.map(is_size), Some(matches!(key, Key::Size(_))), "{key:?}: {value:?}");
         }
     }
 
@@ -186,5 +201,20 @@ mod tests {
         for Protocol { name, .. } in PROTOCOLS {
             assert!(crate::conf::features().split([' ', ',']).any(|feature| feature == *name), "{name}");
         }
+    }
+
+    #[test]
+    fn what_fits_with_one_thread_fits_with_any_number_of_processors() {
+        let threads = |total: usize| {
+            let text = format!("profile = \"box\"\nmemory.total = \"{total}KiB\"\n");
+            let config = settled(Config::parse("test", &text).unwrap());
+            (config.threads, plan(&config).fits())
+        };
+        let one = Config { threads: Threads::Number(1), ..Config::parse("test", "profile = \"box\"\n").unwrap() };
+        let least = plan(&one).total().div_ceil(1024);
+        assert_eq!(threads(least), (Threads::Number(1), true));
+        assert_eq!(threads(least - 1), (Threads::Number(1), false));
+        let processors = crate::conf::machine::processors();
+        assert_eq!(threads(least + 256), (Threads::Number(processors.min(2)), true));
     }
 }

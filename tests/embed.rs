@@ -70,8 +70,8 @@ fn a_program_has_a_protocol_and_a_form_of_its_own() {
     for at in 0..50 {
         publisher.picture(at * 40, at % 25 == 0, at, 500).unwrap();
     }
-    // parameter sets, a key frame, and the next picture
-    let mut sent = vec![0; 20_000];
+    // parameter sets, a key frame, and the next picture: also for one that is let in behind the last key frame
+    let mut sent = vec![0; 2_000];
     player.read_exact(&mut sent).unwrap();
     let units = runnel::media::nal::byte_stream(&sent).map(|unit| unit[0] & 0x1f);
     assert_eq!(units.take(4).collect::<Vec<_>>(), [7, 8, 5, 1]);

@@ -308,8 +308,16 @@ impl Viewer {
 
     /// All that was taken is sent.
     pub fn let_go(&mut self) {
-        if std::mem::take(&mut self.holds) {
-            self.stream.lock().let_go(self.seat);
+        let held = std::mem::take(&mut self.holds);
+        // a file that is pushed stands at its start until its stream has sent something
+        let is_first = self.sent > 0 && self.sent == self.moved;
+        if !held && !is_first {
+            return;
+        }
+        let mut state = self.stream.lock();
+        state.traffic.bytes_out += std::mem::take(&mut self.sent);
+        if held {
+            state.let_go(self.seat);
         }
     }
 

@@ -36,7 +36,7 @@ pub struct Conn {
     pass: Option<Pass>,
     /// `None` for a connection that we have dialled.
     seat: Option<Arc<Seat>>,
-    /// The same, and where it is the program's own.
+    /// Its place on the thread that it runs on; `None` for a connection that we have dialled.
     _slot: Option<ThreadSlot>,
     /// Input that the machine could not use yet, and what pays for it.
     rest: Vec<u8>,

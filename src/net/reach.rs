@@ -9,7 +9,7 @@ pub(super) enum Reach {
     Machine,
     /// Its link, without a router between. RFC 3927, RFC 4291 section 2.5.6.
     Link,
-    /// A network that others do not get into. RFC 1918, RFC 6598, RFC 4193.
+    /// A private network. RFC 1918, RFC 6598, RFC 4193; site-local addresses of RFC 3879.
     Site,
     /// Everything else.
     World,
@@ -32,11 +32,18 @@ impl Reach {
         }
     }
 
+    /// That of a server to which a connection goes from `local`: an address of this machine's own is as near as loopback.
+    pub(super) fn of_peer(peer: IpAddr, local: IpAddr) -> Self {
+        if peer.to_canonical() == local.to_canonical() { Self::Machine } else { Self::of(peer) }
+    }
+
     fn of_v6(address: Ipv6Addr) -> Self {
         match address.segments() {
+            // NAT64 of RFC 6052 leads to the IPv4 address inside
+            [0x64, 0xff9b, 0, 0, 0, 0, high, low] => Self::of_v4((u32::from(high) << 16 | u32::from(low)).into()),
             [0, 0, 0, 0, 0, 0, 0, 0 | 1] => Self::Machine,
             [0xfe80..=0xfebf, ..] => Self::Link,
-            [0xfc00..=0xfdff, ..] => Self::Site,
+            [0xfc00..=0xfdff | 0xfec0..=0xfeff, ..] => Self::Site,
             _ => Self::World,
         }
     }
@@ -49,14 +56,28 @@ mod tests {
     #[test]
     fn an_address_says_how_far_away_it_is() {
         for (reach, addresses) in [
-            (Reach::Machine, "127.0.0.1 127.255.0.9 0.0.0.0 ::1 :: ::ffff:127.0.0.1"),
+            (Reach::Machine, "127.0.0.1 127.255.0.9 0.0.0.0 ::1 :: ::ffff:127.0.0.1 64:ff9b::7f00:1"),
             (Reach::Link, "169.254.169.254 fe80::1 febf::1 ::ffff:169.254.0.1"),
-            (Reach::Site, "10.0.0.1 172.16.0.1 172.31.255.1 192.168.1.1 100.64.0.1 fd00::1 fc00::1 ::ffff:10.1.1.1"),
-            (Reach::World, "192.0.2.1 172.32.0.1 172.15.0.1 100.128.0.1 8.8.8.8 2001:db8::1 ::ffff:8.8.8.8 ::2"),
+            (
+                Reach::Site,
+                "10.0.0.1 172.16.0.1 172.31.255.1 192.168.1.1 100.64.0.1 fd00::1 fc00::1 fec0::1 ::ffff:10.1.1.1 64:ff9b::a01:101",
+            ),
+            (
+                Reach::World,
+                "192.0.2.1 172.32.0.1 172.15.0.1 100.128.0.1 8.8.8.8 2001:db8::1 ::ffff:8.8.8.8 64:ff9b::808:808 ::2",
+            ),
         ] {
             for address in addresses.split(' ') {
                 assert_eq!(Reach::of(address.parse().unwrap()), reach, "{address}");
             }
         }
+    }
+
+    #[test]
+    fn an_address_of_this_machine_is_as_near_as_loopback() {
+        let of = |peer: &str, local: &str| Reach::of_peer(peer.parse().unwrap(), local.parse().unwrap());
+        assert_eq!(of("192.0.2.1", "192.0.2.1"), Reach::Machine);
+        assert_eq!(of("::ffff:192.0.2.1", "192.0.2.1"), Reach::Machine);
+        assert_eq!(of("192.0.2.1", "192.0.2.2"), Reach::World);
     }
 }

@@ -13,6 +13,8 @@ use smol::future::{or, yield_now};
 pub struct Workers {
     first: Worker,
     further: Mutex<Vec<Worker>>,
+    /// The number of connections that the first has before others get any.
+    together: usize,
 }
 
 /// A thread, and the number of its connections.
@@ -24,20 +26,15 @@ struct Worker {
 /// A connection's place on a thread, until it is dropped.
 pub struct ThreadSlot(Arc<AtomicUsize>);
 
-/// So many connections are on one thread before the next gets any. Each thread is woken for each frame of a stream
-/// that it has viewers of: with 20 RTMP players on two threads that took 1.3 times the processor time, with 100
-/// 1.04 times.
-const TOGETHER: usize = 32;
-
 thread_local! {
     /// The executor that this thread runs.
     static HERE: RefCell<Option<Arc<Executor<'static>>>> = const { RefCell::new(None) };
 }
 
 impl Workers {
-    /// One thread, which runs `first`.
-    pub fn new(first: Arc<Executor<'static>>) -> Self {
-        Self { first: Worker::new(first), further: Mutex::default() }
+    /// One thread, which runs `first` and has `together` connections before others get any.
+    pub fn new(first: Arc<Executor<'static>>, together: usize) -> Self {
+        Self { first: Worker::new(first), further: Mutex::default(), together }
     }
 
     /// The executor of a further thread, which is to [`run`] it.
@@ -48,17 +45,20 @@ impl Workers {
         executor
     }
 
-    /// Starts a connection, which keeps its slot, on the thread that has the fewest, from [`TOGETHER`] on: at once,
-    /// where there is one thread.
+    /// Starts a connection, which keeps its slot, on the first thread while that has few, else on the one that has the
+    /// fewest. Where there is one thread it starts at once.
     pub fn share_out(&self, start: impl FnOnce(ThreadSlot) + Send + 'static) {
         let further = self.further();
         if further.is_empty() {
             drop(further);
             return start(self.first.slot());
         }
-        let connections = |worker: &&Worker| worker.connections.load(Relaxed).max(TOGETHER);
-        let all = std::iter::once(&self.first).chain(further.iter());
-        let worker = all.min_by_key(connections).unwrap_or(&self.first);
+        let connections = |worker: &&Worker| worker.connections.load(Relaxed);
+        let fewest = further.iter().min_by_key(connections).filter(|worker| {
+            let first = connections(&&self.first);
+            first >= self.together && connections(worker) < first
+        });
+        let worker = fewest.unwrap_or(&self.first);
         let slot = worker.slot();
         worker.executor.spawn(async { start(slot) }).detach();
     }
@@ -128,6 +128,8 @@ mod tests {
     use super::*;
     use crate::reactor::Timer;
 
+    const TOGETHER: usize = 32;
+
     /// The number of the thread on which each of so many connections begins and ends.
     fn threads_of(workers: &Arc<Workers>, number: &[ThreadId], connections: usize) -> (Vec<usize>, Vec<ThreadSlot>) {
         let (told, tells) = smol::channel::bounded(connections);
@@ -151,7 +153,7 @@ mod tests {
 
     #[test]
     fn few_connections_are_on_one_thread_and_many_on_all() {
-        let workers = Arc::new(Workers::new(Arc::default()));
+        let workers = Arc::new(Workers::new(Arc::default(), TOGETHER));
         let thread = |executor: Arc<Executor<'static>>| {
             std::thread::spawn(move || crate::reactor::block_on(run(&executor, std::future::pending::<()>())))
         };

@@ -106,7 +106,7 @@ impl Core {
         threads::allow(&config);
         Arc::new(Self {
             hub: Hub::new(limits(&config), streams),
-            workers: Workers::new(executor.clone()),
+            workers: Workers::new(executor.clone(), threads::together(&config)),
             executor,
             gate: Gate::new(config.max_connections()).charging(greetings.clone()),
             greetings,

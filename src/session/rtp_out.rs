@@ -274,7 +274,7 @@ impl RtpSender {
         if bytes >= BURST {
             *pause = Some(Timer::after(PAUSE));
         }
-        Ok(sent.is_pending())
+        Ok(sent.is_pending() || viewer.is_waiting() && pause.is_none())
     }
 
     /// It gets what that session sends to many.

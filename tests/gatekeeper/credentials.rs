@@ -188,6 +188,13 @@ fn who_shows_no_credentials_may_not_ask_for_ever() {
         let mut rtsp = Rtsp::new(&gate);
         (0..16).for_each(|_| assert_eq!(rtsp.challenges("ANNOUNCE", name).len(), 4));
         assert!(rtsp.is_closed(), "{name}");
+        // a name that is refused without asking does not begin the count anew
+        let mut rtsp = Rtsp::new(&gate);
+        for _ in 0..8 {
+            assert_eq!(rtsp.challenges("ANNOUNCE", name).len(), 4);
+            assert_eq!(rtsp.ask("ANNOUNCE", "a%20b", None).0 / 100, 4);
+        }
+        assert!(rtsp.is_closed(), "{name} and refusals");
     }
 }
 

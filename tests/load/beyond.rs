@@ -1,7 +1,7 @@
 //! Everything at once, for as long as it takes; and afterwards nothing is left of it.
 
 use std::io::{Read, Write};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use runnel::conf::Config;
 use runnel::proto::rtmp::{ClientEvent, Role};
@@ -94,15 +94,15 @@ fn crowd(program: &Program) {
 
 #[test]
 fn the_first_stream_plays_on_and_memory_stays_within_the_plan() {
-    plays_on(CONFIG);
+    plays_on(CONFIG, 1);
 }
 
 #[test]
 fn two_threads_are_no_other() {
-    plays_on(&format!("threads = 2\n{CONFIG}"));
+    plays_on(&format!("threads = 2\n{CONFIG}"), 2);
 }
 
-fn plays_on(config: &str) {
+fn plays_on(config: &str, threads: usize) {
     let plan = runnel::registry::plan(&Config::parse("test", config).unwrap());
     let program = Program::start(config);
     // code that is touched meanwhile is the program's, and there is much of it in other builds than the one shipped
@@ -115,6 +115,10 @@ fn plays_on(config: &str) {
     }
     let pictures = steady.stop();
     assert!(pictures > 100, "{pictures} pictures");
+    if let Some(times) = program.threads() {
+        let work = times.iter().filter(|time| **time > Duration::from_millis(5)).count();
+        assert_eq!((times.len(), work), (threads, threads), "{times:?}");
+    }
 
     let streams = "runnel_account_used_bytes{account=\"streams\"}";
     let connections = "runnel_account_used_bytes{account=\"connections\"}";

@@ -160,6 +160,25 @@ impl Program {
         !launcher().is_empty()
     }
 
+    /// The time that each thread which runs connections has had on a processor; `None` as with `memory`.
+    pub fn threads(&self) -> Option<Vec<Duration>> {
+        if self.is_emulated() {
+            return None;
+        }
+        let id = self.local.as_ref()?.child.id();
+        let threads = std::fs::read_dir(format!("/proc/{id}/task")).ok()?.map_while(Result::ok);
+        let time = |thread: std::fs::DirEntry| {
+            let name = std::fs::read_to_string(thread.path().join("comm")).ok()?;
+            let is_ours = name
+                .trim()
+                .strip_prefix("runnel")
+                .is_some_and(|rest| rest.bytes().all(|byte| b"-0123456789".contains(&byte)));
+            let times = std::fs::read_to_string(thread.path().join("schedstat")).ok().filter(|_| is_ours)?;
+            Some(Duration::from_nanos(times.split(' ').next()?.parse().ok()?))
+        };
+        Some(threads.filter_map(time).collect())
+    }
+
     /// A figure of `/proc/PID/status` in bytes, such as VmHWM; `None` where there is no such file,
     /// or where it is about an emulator.
     pub fn memory(&self, name: &str) -> Option<usize> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use runnel::conf::{Changes, Config, Hint, Keys};
+use runnel::conf::{Changes, Config, Hint, Keys, Threads};
 use runnel::disk::{Lane, aside, read_small};
 use runnel::registry;
 
@@ -14,6 +14,8 @@ pub struct Source {
     /// None for what is embedded.
     pub file: Option<PathBuf>,
     pub keys: Keys,
+    /// The threads of the start, which a SIGHUP does not change.
+    threads: Threads,
     /// The hints that were told.
     hints: Vec<Hint>,
 }
@@ -32,7 +34,9 @@ pub struct Anew {
 impl Source {
     pub fn load(file: Option<PathBuf>) -> Result<(Config, Self), Failure> {
         let (config, keys) = file.as_deref().map_or_else(|| Keys::parse("embedded", ""), Keys::load)?;
-        Ok((config, Self { file, keys, hints: Vec::new() }))
+        let config = registry::settled(config);
+        let threads = config.threads;
+        Ok((config, Self { file, keys, threads, hints: Vec::new() }))
     }
 
     /// Tells the hints that are new.
@@ -71,7 +75,8 @@ impl Source {
     /// The configuration of `keys`, of which a SIGHUP changed those that it can to those of `new`.
     fn checked(&self, keys: &Keys, new: &Keys) -> Result<Config, Failure> {
         let file = self.file.as_deref().map_or_else(String::new, |file| file.display().to_string());
-        let config = keys.checked(&file)?;
+        let mut config = keys.checked(&file)?;
+        config.threads = self.threads;
         check_plan(&registry::plan(&config), new)?;
         Ok(config)
     }

@@ -29,6 +29,7 @@ const MAX_URL: usize = 2048;
 /// The longest time that a connection to one address may take to be made; never more than half of all that there is, so
 /// that another address can be tried.
 const CONNECT: Duration = Duration::from_secs(10);
+const NEARER: Failure = Failure::Redirect("it redirects to an address that is nearer to this server than its own");
 /// The fields that go along to another server; others may be secrets.
 const HARMLESS: [&str; 5] = ["accept", "accept-language", "if-modified-since", "if-none-match", "range"];
 
@@ -60,7 +61,11 @@ impl<'a> Errand<'a> {
         let addresses = within(*reach, addresses)?;
         let connect = CONNECT.min(limits.time / 2);
         let conn = dial_any(&addresses, dialer.sizes, dialer.gate, dialer.watch, connect).await.map_err(unreachable)?;
-        *reach = Some(Reach::of(conn.peer().ip()));
+        let found = Reach::of_peer(conn.peer().ip(), conn.local().map_err(unreachable)?.ip());
+        if reach.is_some_and(|before| found < before) {
+            return Err(NEARER);
+        }
+        *reach = Some(found);
         let conn = if url.is_tls() { seal(conn, url, dialer, limits.time).await? } else { conn };
         Download::begin(conn, client, url.clone()).await
     }
@@ -95,7 +100,7 @@ fn within(reach: Option<Reach>, mut addresses: Vec<SocketAddr>) -> Result<Vec<So
     let found = addresses.len();
     addresses.retain(|address| Reach::of(address.ip()) >= reach);
     if addresses.is_empty() && found > 0 {
-        return Err(Failure::Redirect("it redirects to an address that is nearer to this server than its own"));
+        return Err(NEARER);
     }
     Ok(addresses)
 }

@@ -94,7 +94,8 @@ impl Outgoing<'_> {
             }
         }
         let length = self.body.len().to_string();
-        let has_body = !self.body.is_empty() || self.method == Method::Post;
+        let expects_body = matches!(self.method, Method::Post | Method::Put | Method::Patch);
+        let has_body = !self.body.is_empty() || expects_body;
         let connection = if self.asks_to_upgrade() { Some("Upgrade") } else { self.then.connection() };
         let usual = [("Host", host), ("User-Agent", SERVER)].into_iter();
         let usual = usual.chain(connection.map(|word| ("Connection", word)));

@@ -73,8 +73,8 @@ pub struct Server {
     /// The credentials of the request that is waiting for its answer.
     given: Given,
     denials: u32,
-    /// The number of challenges in a row for credentials that were missing or stale.
-    questions: u32,
+    /// The number of requests in a row that were refused, or whose credentials were missing or stale.
+    fruitless: u32,
     events: VecDeque<Event>,
     out: Vec<u8>,
     /// The request that is waiting for its answer.
@@ -118,9 +118,9 @@ enum Role {
 const MAX_TRACKS: usize = 8;
 /// The number of wrong passwords after which a connection ends.
 const MAX_DENIALS: u32 = 8;
-/// The number of challenges in a row without a password after which it ends too: a client needs one for each scheme
-/// that it knows, and one for a stale nonce.
-const MAX_QUESTIONS: u32 = 16;
+/// The number of requests in a row that lead to nothing, after which it ends too: a client needs one for each scheme of
+/// authentication that it knows, and one for a stale nonce.
+const MAX_FRUITLESS: u32 = 16;
 /// The control URL of this server's tracks, before their number.
 pub const CONTROL: &str = "streamid=";
 /// The answer to a connection that exceeds the limit on connections.
@@ -138,7 +138,7 @@ impl Server {
             challenger,
             given: Given::default(),
             denials: 0,
-            questions: 0,
+            fruitless: 0,
             events: VecDeque::new(),
             out: Vec::new(),
             asked: None,
@@ -193,24 +193,37 @@ impl Server {
         let challenges = self.challenger.challenges(schemes, lack == Lack::Stale);
         let fields: Vec<_> = challenges.iter().map(|challenge| ("WWW-Authenticate", challenge.as_str())).collect();
         self.respond(&asked.cseq, Status::UNAUTHORIZED, &fields, "");
-        let (count, most, why) = match lack {
-            Lack::Wrong => (&mut self.denials, MAX_DENIALS, "too many wrong passwords"),
-            Lack::Missing | Lack::Stale => (&mut self.questions, MAX_QUESTIONS, "too many requests without a password"),
-        };
-        *count += 1;
-        if *count < most { Ok(()) } else { Err(Error::misbehaved(why)) }
+        if lack != Lack::Wrong {
+            return self.count_fruitless();
+        }
+        self.denials += 1;
+        if self.denials < MAX_DENIALS { Ok(()) } else { Err(Error::misbehaved("too many wrong passwords")) }
+    }
+
+    /// Refuses a stream that the client may not publish or play.
+    ///
+    /// # Errors
+    /// The client has sent too many requests in a row that led to nothing.
+    pub fn deny(&mut self, status: Status) -> Result<(), Error> {
+        self.refuse(status);
+        self.count_fruitless()
+    }
+
+    fn count_fruitless(&mut self) -> Result<(), Error> {
+        self.fruitless += 1;
+        if self.fruitless < MAX_FRUITLESS { Ok(()) } else { Err(Error::misbehaved("too many refused requests")) }
     }
 
     /// Answers DESCRIBE.
     pub fn described(&mut self, sdp: &str) {
-        let Some(asked) = self.answered() else { return };
+        let Some(asked) = self.granted() else { return };
         let base = format!("{}/", asked.url.trim_end_matches('/'));
         self.respond(&asked.cseq, Status::OK, &[("Content-Base", &base), ("Content-Type", "application/sdp")], sdp);
     }
 
     /// Answers SETUP with the chosen transport.
     pub fn set_up(&mut self, transport: &Transport) {
-        let Some(asked) = self.answered() else { return };
+        let Some(asked) = self.granted() else { return };
         if self.role == Role::None {
             self.role = Role::Play;
         }
@@ -226,7 +239,7 @@ impl Server {
     /// Answers PLAY. `info` contains each track's number, with its first sequence number and timestamp if they are
     /// known. Section 12.33.
     pub fn playing(&mut self, info: &[(usize, Option<u16>, Option<u32>)]) {
-        let Some(asked) = self.answered() else { return };
+        let Some(asked) = self.granted() else { return };
         self.state = State::Active;
         let base = asked.url.trim_end_matches('/');
         let tracks = info.iter().map(|(track, sequence, time)| {
@@ -245,7 +258,7 @@ impl Server {
 
     /// Answers ANNOUNCE, RECORD, PAUSE or TEARDOWN.
     pub fn accept(&mut self) {
-        let Some(asked) = self.answered() else { return };
+        let Some(asked) = self.granted() else { return };
         match asked.method {
             Method::Announce => self.role = Role::Record,
             Method::Record => {
@@ -268,8 +281,13 @@ impl Server {
     /// Takes the request that is answered now, and marks its credentials as used.
     fn answered(&mut self) -> Option<Asked> {
         self.challenger.used(&std::mem::take(&mut self.given));
-        self.questions = 0;
         self.asked.take()
+    }
+
+    /// The same of a request that succeeds.
+    fn granted(&mut self) -> Option<Asked> {
+        self.fruitless = 0;
+        self.answered()
     }
 
     /// Undoes the effects of a request that is refused.

@@ -136,19 +136,22 @@ impl Body {
             return Ok(Turn::None);
         }
         self.name_as(wish.kind());
-        let begun = answer.and_then(|leave| match wish {
-            Wish::Publish(Ok(tracks)) => self.publish(machine, leave, target, tracks, now),
-            Wish::Publish(Err(encodings)) => Ok(self.refuse(machine, target, Refusal::Codec, &encodings.0)),
-            Wish::Play(held) => self.play(leave, target, held),
-        });
-        Ok(begun.unwrap_or_else(|why| self.refuse(machine, target, why, "")))
+        let (begun, more) = match (answer, wish) {
+            (Err(why), _) => (Err(why), String::new()),
+            (Ok(leave), Wish::Publish(Ok(tracks))) => {
+                (self.publish(machine, leave, target, tracks, now), String::new())
+            }
+            (Ok(_), Wish::Publish(Err(encodings))) => (Err(Refusal::Codec), encodings.0),
+            (Ok(leave), Wish::Play(held)) => (self.play(leave, target, held), String::new()),
+        };
+        begun.or_else(|why| self.refuse(machine, target, why, &more))
     }
 
     /// Tells the client and the log the reason.
-    fn refuse(&self, machine: &mut rtsp::Server, target: &Target, why: Refusal, more: &str) -> Turn {
+    fn refuse(&self, machine: &mut rtsp::Server, target: &Target, why: Refusal, more: &str) -> Result<Turn, Close> {
         self.refused(target, why, more);
-        machine.refuse(why.in_rtsp());
-        Turn::Guest
+        machine.deny(why.in_rtsp())?;
+        Ok(Turn::Guest)
     }
 
     /// Makes the client a viewer; it is answered once there is something to see.
