@@ -142,7 +142,7 @@ impl Record {
     fn keep_hint(&self) -> Option<(&'static str, &'static str)> {
         let is_of_many = self.streams.contains(['*', '?']) && self.keep_size.0 > 0;
         let is_unbounded = self.keep_total.0 == 0 && self.keep_free.0 == 0;
-        let words = "holds for each stream alone, and nothing for all together: that is keep_total or keep_free";
+        let words = "holds for each stream alone, so nothing bounds all of them together: set keep_total or keep_free";
         (is_of_many && is_unbounded).then_some(("keep_size", words))
     }
 
