@@ -2,8 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 
-/// An address as it is: of IPv4 if IPv6 only carries it. The interface of one that is link-local
-/// stays with it: the address alone leads nowhere. RFC 4007 section 6.
+/// The address without the mapping of IPv4 into IPv6. A link-local address keeps its interface, without which it cannot
+/// be reached. RFC 4007 section 6.
 pub fn canonical(address: SocketAddr) -> SocketAddr {
     match (address, address.ip().to_canonical()) {
         (SocketAddr::V6(address), IpAddr::V6(ip)) => {

@@ -1,5 +1,4 @@
-//! The cadence: one clock for all who gather input, so that they need no timers. It stands
-//! still while nobody waits for it.
+//! The cadence: one clock for all tasks that gather input, so that they need no timers. It stops while no task waits.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -7,7 +6,7 @@ use std::time::Duration;
 
 use crate::reactor::Timer;
 
-/// A beat that anybody may wait for.
+/// A beat that any task can wait for.
 #[derive(Debug, Default)]
 pub struct Cadence {
     state: Mutex<State>,
@@ -17,14 +16,14 @@ pub struct Cadence {
 struct State {
     number: u32,
     waiting: Vec<Waker>,
-    /// The clock itself, while nobody waits.
+    /// The clock's own task, while no task waits for a beat.
     resting: Option<Waker>,
 }
 
-/// So many of the last tasks that came are looked through for one that comes again.
+/// The number of waiting tasks, the latest, among which a task that waits again is found.
 const RECENT: usize = 32;
-/// The time between two beats for those who wait though frames go at once.
-const LOOK: Duration = Duration::from_millis(100);
+/// The time between two beats when frames are sent at once.
+const DEFAULT_PACE: Duration = Duration::from_millis(100);
 
 impl Cadence {
     /// The number of the last beat.
@@ -34,7 +33,7 @@ impl Cadence {
 
     /// Ready once there was a beat after `number`.
     pub fn poll_after(&self, cx: &Context<'_>, number: u32) -> Poll<()> {
-        // written down first: a beat in between is not missed
+        // stored first, so that no beat in between is missed
         self.wake_next(cx);
         if self.number() == number { Poll::Pending } else { Poll::Ready(()) }
     }
@@ -42,24 +41,24 @@ impl Cadence {
     /// Wakes the task at the next beat.
     pub fn wake_next(&self, cx: &Context<'_>) {
         let mut state = self.lock();
-        // a task that asks in every step of a turn is written down once
+        // a task that asks in every step of a turn is stored once
         if !state.waiting.iter().rev().take(RECENT).any(|waker| waker.will_wake(cx.waker())) {
             state.waiting.push(cx.waker().clone());
         }
         state.resting.take().into_iter().for_each(Waker::wake);
     }
 
-    /// Beats for ever while somebody waits, as often as `pace` says.
+    /// Beats for ever while tasks wait, with the period that `pace` returns.
     pub async fn run(&self, pace: impl Fn() -> Duration) {
         loop {
             std::future::poll_fn(|cx| self.poll_waited_for(cx)).await;
             let pace = pace();
-            Timer::after(if pace.is_zero() { LOOK } else { pace }).await;
+            Timer::after(if pace.is_zero() { DEFAULT_PACE } else { pace }).await;
             self.strike();
         }
     }
 
-    /// Ready while somebody waits.
+    /// Ready while a task waits.
     fn poll_waited_for(&self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         if !state.waiting.is_empty() {

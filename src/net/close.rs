@@ -12,17 +12,17 @@ pub enum Close {
     Eof,
     /// The peer broke the protocol.
     Peer(Fault),
-    /// Nothing came in the time allowed.
+    /// No input within the time allowed.
     Idle,
-    /// Nothing could be sent in the time allowed.
+    /// No output could be sent within the time allowed.
     Slow,
-    /// The new tracks cannot be announced in mid-stream: the peer is to ask again.
+    /// The new tracks cannot be announced in mid-stream: the peer has to ask again.
     Changed,
-    /// Somebody else publishes in its place.
+    /// Another publisher has replaced it.
     Replaced,
     /// The operator has ended it.
     Kicked,
-    /// Its request was refused, or ours.
+    /// Its request was refused, or the server's own request was.
     Refused(Reason),
     /// The socket failed.
     Io(std::io::ErrorKind),
@@ -35,8 +35,8 @@ pub enum Close {
 /// A peer's fault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// A machine refused what it sent. Where that is known, so many bytes of the connection's input, which
-    /// is counted without TLS, were in order before.
+    /// A machine refused the input. The number, where it is known, is the offset of the fault in the connection's
+    /// input, in bytes without TLS.
     Input(Error, Option<u64>),
     /// TLS ended, for this reason.
     #[cfg(feature = "tls")]
@@ -48,11 +48,11 @@ pub enum Fault {
 /// The reason for a refusal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// A rule or a limit of ours.
+    /// A rule or a limit of this server.
     Ours(&'static str),
     /// The hub has no place for it.
     Hub(hub::Refused),
-    /// The words of the other side or of the system: of bounded length, and fit for a log.
+    /// The text of the peer or of the system: of bounded length, without characters that a log cannot show.
     Said(Box<str>),
 }
 
@@ -62,8 +62,8 @@ impl Close {
         Self::Refused(why.into())
     }
 
-    /// The same, found in input that `start` bytes of the connection stood before. What is known better
-    /// stays, and no byte is to blame for a limit of ours.
+    /// The same fault, found in input that `start` bytes of the connection precede. A position that is known already
+    /// stays, and a limit of this server has no position.
     #[must_use]
     pub fn found_at(self, start: u64) -> Self {
         match self {

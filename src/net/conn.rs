@@ -1,5 +1,5 @@
-//! A TCP connection: what is read goes to a machine, what is left over is kept,
-//! and what is to be sent is written as far as the socket takes it.
+//! A TCP connection: feeds input to a machine, keeps what the machine leaves over, and writes output as far as the
+//! socket accepts it.
 
 #[cfg(feature = "tls")]
 mod seal;
@@ -32,30 +32,30 @@ pub struct Conn {
     tls: Option<Box<Tls>>,
     peer: SocketAddr,
     watch: Arc<Entry>,
-    /// `None` when it is closed.
+    /// `None` once the connection is closed.
     pass: Option<Pass>,
-    /// `None` for a connection that we have dialled.
+    /// `None` for a connection that this server has dialled.
     seat: Option<Arc<Seat>>,
-    /// Its place on the thread that it runs on; `None` for a connection that we have dialled.
+    /// The place on the thread that runs the connection; `None` for one that this server has dialled.
     _slot: Option<ThreadSlot>,
-    /// Input that the machine could not use yet, and what pays for it.
+    /// Input that the machine could not use yet, and its charge to an account.
     rest: Vec<u8>,
     paid: Option<Lease>,
-    /// The kept input is to be offered again before anything is read.
+    /// The kept input is offered again before the next read.
     again: bool,
-    /// The last read took all there was: wait before the next.
+    /// The last read emptied the socket: wait before the next.
     drained: bool,
-    /// The socket takes nothing more, and the deadline for that runs.
+    /// The socket accepts no more output, and the deadline for that runs.
     blocked: bool,
     /// Input is acknowledged at once.
     prompt: bool,
     /// The longest write, in bytes.
     most: u32,
-    /// Bytes that came, without TLS.
+    /// Bytes received, without TLS.
     received: u64,
 }
 
-/// Kernel buffers in bytes, as they are asked of the kernel, which doubles them.
+/// Kernel buffers in bytes, as requested from the kernel, which doubles them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SocketSizes {
     /// SO_SNDBUF.
@@ -73,17 +73,17 @@ pub struct Received {
     pub end: bool,
 }
 
-/// A read's size. One buffer serves all connections of a thread: between reads
-/// a connection keeps only what its machine could not use.
+/// The largest read. One buffer serves all connections of a thread: between reads a connection keeps only what its
+/// machine could not use.
 const SCRATCH: usize = 64 << 10;
-/// So much of that is a part of the connection.
-const UNPAID: usize = 1 << 10;
-/// Input that is left over is kept in blocks of so many bytes, or of a multiple.
+/// The bytes of kept input that the plan of a connection includes.
+const INCLUDED_INPUT: usize = 1 << 10;
+/// The capacity for kept input is a multiple of this.
 const REST_STEP: usize = 256;
-/// `most` for machines that use what they are given.
-pub const ALL: usize = SCRATCH;
-/// `most` for machines that may want to finish something else first, and for an HTTP head and what follows it.
-pub const SOME: usize = 16 << 10;
+/// `most` for machines that consume all input at once.
+pub const FULL_READ: usize = SCRATCH;
+/// `most` for machines that may have to finish earlier work first, and for an HTTP head and what follows it.
+pub const SHORT_READ: usize = 16 << 10;
 
 thread_local! {
     static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; SCRATCH]);
@@ -139,7 +139,7 @@ impl Conn {
         false
     }
 
-    /// Whether the end of its input was not the peer's word: under TLS a connection can be cut by others.
+    /// Whether the input ended without the peer's close: under TLS a third party can cut a connection.
     pub fn is_cut(&mut self) -> bool {
         #[cfg(feature = "tls")]
         return self.tls.as_mut().is_some_and(|tls| tls.is_cut());
@@ -151,18 +151,18 @@ impl Conn {
         self.seat = Some(seat);
     }
 
-    /// Counts it among those of its thread.
+    /// Counts the connection among those of its thread.
     pub fn stay(&mut self, slot: ThreadSlot) {
         self._slot = Some(slot);
     }
 
-    /// Its part of what its address may take.
+    /// The connection's share of the limits of its address.
     pub fn seat(&self) -> Option<Arc<Seat>> {
         self.seat.clone()
     }
 
-    /// Sets the kernel's buffers; what is not allowed is left as it was. Nothing longer than
-    /// SO_SNDBUF is written at once: so much the kernel may hold beyond its buffer.
+    /// Sets the sizes of the kernel's buffers; sizes that are not allowed change nothing. No write is longer than
+    /// SO_SNDBUF: that is the most that the kernel holds beyond its buffer.
     pub fn resize(&mut self, sizes: SocketSizes) {
         self.most = u32::try_from(sizes.send).unwrap_or(u32::MAX);
         let socket = SockRef::from(&*self.socket);
@@ -170,24 +170,22 @@ impl Conn {
         let _ = socket.set_recv_buffer_size(sizes.receive);
     }
 
-    /// The connection is overdue if no input comes within `limit`; zero lifts that.
+    /// The connection is overdue if no input arrives within `limit`; zero removes the deadline.
     pub fn expect_input(&self, limit: Duration) {
         self.watch.expect_input(limit);
     }
 
-    /// Whether what arrives is acknowledged at once, for the time of a dialogue. A
-    /// peer that writes a message in pieces and has not set TCP_NODELAY keeps the last
-    /// piece back until the first is acknowledged, which the kernel puts off by 40 ms.
+    /// Sets whether input is acknowledged at once, for the time of a dialogue. A peer that writes a message in pieces
+    /// without TCP_NODELAY sends the last piece only after the first is acknowledged, which the kernel delays by 40 ms.
     pub fn acknowledge_at_once(&mut self, prompt: bool) {
         self.prompt = prompt;
     }
 
-    /// Pays for so many bytes of input that cannot be used yet, where they are more than a connection has
-    /// room for itself.
+    /// Charges `bytes` of input that cannot be used yet, unless a connection's own memory in the plan is enough.
     pub fn pay(&self, bytes: usize) -> Result<Option<Lease>, Close> {
         let no_room = |_| Close::refused("there is no room for what it sends just now");
         match &self.pass {
-            Some(pass) if bytes > UNPAID => pass.charge(bytes).map_err(no_room),
+            Some(pass) if bytes > INCLUDED_INPUT => pass.charge(bytes).map_err(no_room),
             _ => Ok(None),
         }
     }
@@ -197,19 +195,19 @@ impl Conn {
         self.rest.len()
     }
 
-    /// The next read is tried without waiting to be told that there is something.
+    /// The next read is tried without waiting for the socket to become readable.
     pub fn look_again(&mut self) {
         self.drained = false;
     }
 
-    /// The machine can now use what it left over: the next read offers that.
+    /// The machine can now use the input that it left over: the next read offers it again.
     pub fn offer_again(&mut self) {
         self.again = !self.rest.is_empty();
     }
 
-    /// Reads once and feeds what came to `input`, which consumes a prefix and says how long it was. No more
-    /// than `most` bytes are taken from the socket and kept together: a peer that sends so much that cannot
-    /// be used is to go. A fault that `input` finds is told with its place in all that has come.
+    /// Reads once and passes the input to `input`, which consumes a prefix and returns its length. At most `most` bytes
+    /// are read and kept together: a peer that sends more that cannot be used is closed. A fault that `input` finds is
+    /// returned with its position in all input.
     pub fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -218,7 +216,7 @@ impl Conn {
     ) -> Poll<Result<Received, Close>> {
         let again = std::mem::take(&mut self.again);
         if !again && !self.is_under_tls() {
-            // nothing else is done where nothing has come
+            // without new input nothing else is done
             ready!(self.poll_arrival(cx))?;
         }
         BUFFER.with_borrow_mut(|buffer| {
@@ -230,7 +228,7 @@ impl Conn {
             }
             let bytes = if again { 0 } else { ready!(self.poll_socket(cx, free))? };
             if self.prompt && bytes > 0 {
-                // the kernel forgets it whenever something is answered
+                // the kernel resets this option with every answer
                 let _ = SockRef::from(&*self.socket).set_tcp_quickack(true);
             }
             self.received += bytes as u64;
@@ -243,7 +241,7 @@ impl Conn {
                 }
             }
             self.paid = None;
-            // the allocator keeps several blocks of each size that it has had
+            // the allocator caches several blocks of each size
             let room = data.len().next_multiple_of(REST_STEP);
             self.paid = self.pay(room)?;
             if self.rest.capacity() != room {
@@ -284,8 +282,8 @@ impl Conn {
         Poll::Ready(Ok(()))
     }
 
-    /// Writes `bytes` from the front and removes what was taken. Ready when all
-    /// is gone. If the socket takes nothing for `limit`, the connection is overdue.
+    /// Writes `bytes` from the front and removes what was written. Ready once `bytes` is empty. If the socket accepts
+    /// nothing for `limit`, the connection is overdue.
     pub fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
@@ -302,8 +300,8 @@ impl Conn {
         end.map_ok(|()| sent)
     }
 
-    /// Writes `bytes` from the place `sent` on, which it moves: nothing is copied, so they may be many. Ready when
-    /// all are gone.
+    /// Writes `bytes` from the position `sent` on, and advances it. Nothing is copied, so `bytes` may be long. Ready
+    /// once all are written.
     pub fn poll_send_from(
         &mut self,
         cx: &mut Context<'_>,
@@ -317,8 +315,7 @@ impl Conn {
         self.poll_flush(cx, limit)
     }
 
-    /// Writes an outlet's batch. Ready when all is gone; `sent` learns of every
-    /// part that was taken.
+    /// Writes an outlet's batch. Ready once it is empty; `sent` is called with the length of every write.
     pub fn poll_outlet(
         &mut self,
         cx: &mut Context<'_>,
@@ -341,7 +338,7 @@ impl Conn {
         #[cfg(feature = "tls")]
         if let Some(tls) = &mut self.tls {
             match tls.write(&mut write) {
-                // sealed bytes go when there are enough of them, or nothing more comes
+                // sealed bytes are sent once there are enough of them, or no more follow
                 Ok(taken) => return Poll::Ready(Ok(taken)),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(self.why(error))),
@@ -356,7 +353,7 @@ impl Conn {
         self.poll_take(cx, limit, |sink| write(sink))
     }
 
-    /// Has the socket take what TLS has sealed.
+    /// Writes to the socket what TLS has sealed.
     fn poll_flush(&mut self, cx: &mut Context<'_>, limit: Duration) -> Poll<Result<(), Close>> {
         #[cfg(feature = "tls")]
         while let Some(mut tls) = self.tls.take_if(|tls| tls.is_full()) {
@@ -368,7 +365,7 @@ impl Conn {
         Poll::Ready(Ok(()))
     }
 
-    /// Tries `write` on the socket until it takes something.
+    /// Tries `write` on the socket until it writes something.
     fn poll_take(
         &mut self,
         cx: &mut Context<'_>,
@@ -399,7 +396,7 @@ impl Conn {
         }
     }
 
-    /// Ends the connection so that what was sent still arrives.
+    /// Shuts the sending side, so that what was sent still arrives.
     pub fn finish(&self) {
         let _ = self.socket.get_ref().shutdown(std::net::Shutdown::Write);
     }
@@ -429,8 +426,7 @@ mod tests {
 
     const SIZES: SocketSizes = SocketSizes { send: 16 << 10, receive: 8 << 10 };
 
-    /// Rounds of a question in two pieces and an answer, after which the kernel takes
-    /// the connection for a dialogue.
+    /// Rounds of a question in two pieces and an answer, after which the kernel treats the connection as a dialogue.
     const ROUNDS: usize = 8;
     const LIMIT: Duration = Duration::from_secs(10);
 
@@ -450,7 +446,7 @@ mod tests {
         let mut read = |conn: &mut Conn, most: usize| {
             let mut least = most;
             smol::block_on(std::future::poll_fn(|cx| {
-                conn.poll_read(cx, SOME, |data| {
+                conn.poll_read(cx, SHORT_READ, |data| {
                     let used = data.len().min(std::mem::take(&mut least));
                     taken += used;
                     Ok(used)
@@ -503,7 +499,7 @@ mod tests {
             };
             let read = [0; 100].chunks(piece).find_map(|piece| {
                 peer.write_all(piece).unwrap();
-                smol::block_on(std::future::poll_fn(|cx| conn.poll_read(cx, SOME, &mut input))).err()
+                smol::block_on(std::future::poll_fn(|cx| conn.poll_read(cx, SHORT_READ, &mut input))).err()
             });
             assert_eq!(read.unwrap().to_string(), "peer: no message, at byte 63", "in pieces of {piece}");
         }
@@ -520,7 +516,7 @@ mod tests {
                     peer.write_all(piece).unwrap();
                     let mut taken = 0;
                     while taken < piece.len() {
-                        let read = |cx: &mut Context<'_>| conn.poll_read(cx, ALL, |data| Ok(data.len()));
+                        let read = |cx: &mut Context<'_>| conn.poll_read(cx, FULL_READ, |data| Ok(data.len()));
                         taken += std::future::poll_fn(read).await.unwrap().bytes;
                     }
                 }
@@ -530,7 +526,7 @@ mod tests {
             }
             // the last question has its first piece alone
             peer.write_all(b"be").unwrap();
-            std::future::poll_fn(|cx| conn.poll_read(cx, ALL, |data| Ok(data.len()))).await.unwrap();
+            std::future::poll_fn(|cx| conn.poll_read(cx, FULL_READ, |data| Ok(data.len()))).await.unwrap();
         });
         assert!(SockRef::from(&*conn.socket).tcp_quickack().unwrap());
     }

@@ -1,4 +1,4 @@
-//! Connections to elsewhere.
+//! Outgoing connections.
 
 use std::io;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
@@ -12,8 +12,8 @@ use super::listen::prepare;
 use super::{Conn, Gate, SocketSizes, Watch};
 use crate::disk::{BlockingPool, Lane, Use};
 
-/// Connects to `host`, within `limit` for each of its addresses. The connection
-/// takes a place in `gate` like those that come to us.
+/// Connects to `host`, within `limit` for each of its addresses. The connection takes a place in `gate`, as incoming
+/// connections do.
 pub async fn dial(
     (host, port): (&str, u16),
     sizes: SocketSizes,
@@ -24,7 +24,7 @@ pub async fn dial(
     dial_any(&look_up(host, port).await?, sizes, gate, watch, limit).await
 }
 
-/// Connects to the first of these addresses that answers.
+/// Connects to the first of `addresses` that answers.
 pub(super) async fn dial_any(
     addresses: &[SocketAddr],
     sizes: SocketSizes,
@@ -53,40 +53,40 @@ pub(super) async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
         return Ok(vec![SocketAddr::new(address, port)]);
     }
     let name = host.to_string();
-    let look = move || (name.as_str(), port).to_socket_addrs().map(|all| all.take(MOST).collect());
-    let found = NAMES.perform(Lane::hash(host), Use::Stream, LONGEST, look).await;
+    let look = move || (name.as_str(), port).to_socket_addrs().map(|all| all.take(MAX_ADDRESSES).collect());
+    let found = NAMES.perform(Lane::hash(host), Use::Stream, MAX_LOOKUP, look).await;
     found.map_err(|error| match error.kind() {
         io::ErrorKind::TimedOut => {
-            io::Error::other(format!("the resolver has not answered for {} s", LONGEST.as_secs()))
+            io::Error::other(format!("the resolver has not answered for {} s", MAX_LOOKUP.as_secs()))
         }
         _ => error,
     })?
 }
 
-/// Threads for names: a server that does not know one may say nothing, or late.
+/// Threads that resolve names: a name server may answer late, or not at all.
 static NAMES: BlockingPool = BlockingPool::new("runnel-names", 1, STACK);
 
-/// Has as many threads as that at most look names up.
+/// Sets the number of threads that may resolve names at once.
 pub fn allow_names(threads: usize) {
     NAMES.allow(threads);
 }
 
-/// The resolver gives up by itself before that, unless its configuration says otherwise.
-const LONGEST: Duration = Duration::from_secs(60);
+/// The longest lookup. The resolver gives up earlier, unless its configuration says otherwise.
+const MAX_LOOKUP: Duration = Duration::from_secs(60);
 
-/// The bytes of stack that the system's resolver needs, and some more.
+/// The bytes of stack that the system's resolver needs, with a reserve.
 const STACK: usize = 256 << 10;
 
-/// The bytes of a thread that looks a name up: its stack, answers of name servers, its allocator's cache.
-/// Measured on x86-64 with glibc.
+/// The bytes of a thread that resolves a name: its stack, answers of name servers, its allocator's cache. Measured on
+/// x86-64 with glibc.
 pub const NAME_THREAD: usize = 40 << 10;
 
 /// The most addresses of a name that are tried.
-const MOST: usize = 4;
+const MAX_ADDRESSES: usize = 4;
 
 async fn connect(address: SocketAddr, sizes: SocketSizes) -> io::Result<Async<TcpStream>> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
-    // before it connects: the window's scale is settled then
+    // before it connects, which fixes the scale of the window
     socket.set_send_buffer_size(sizes.send)?;
     socket.set_recv_buffer_size(sizes.receive)?;
     let socket = Async::connect(socket, address).await?;

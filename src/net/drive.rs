@@ -5,8 +5,7 @@ use std::task::{Context, Poll, ready};
 use super::{Close, Conn};
 use crate::proto::Machine;
 
-/// Has a machine take what stands at the front of `data`, and hands each event that comes of it to `react`: how
-/// many bytes it took.
+/// Feeds `data` to a machine, passes each event that results to `react`, and returns the number of bytes consumed.
 pub fn drive<M: Machine>(
     machine: &mut M,
     data: &[u8],
@@ -20,8 +19,8 @@ pub fn drive<M: Machine>(
 }
 
 impl Conn {
-    /// Reads once, as `poll_read` does, and drives a machine with what came: how many bytes that were. The end of
-    /// the input is `Close::Eof`.
+    /// Reads once, as `poll_read` does, drives a machine with the input, and returns the number of bytes read. The end
+    /// of the input is `Close::Eof`.
     pub fn poll_drive<M: Machine>(
         &mut self,
         cx: &mut Context<'_>,
@@ -39,7 +38,7 @@ mod tests {
     use super::*;
     use crate::proto::Error;
 
-    /// Each byte is so many events; 9 is an error.
+    /// Each byte is a number of events; 9 is an error.
     #[derive(Default)]
     struct Counts {
         left: u8,

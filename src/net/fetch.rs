@@ -1,4 +1,4 @@
-//! Requests to other servers by HTTP, under TLS or not: one connection each. RFC 9110, RFC 9112.
+//! HTTP requests to other servers, under TLS or not: one connection each. RFC 9110, RFC 9112.
 
 mod download;
 mod errand;
@@ -21,12 +21,12 @@ pub use download::{Download, Fetched};
 use errand::Errand;
 pub use failure::Failure;
 
-/// A request. Its `Debug` shows no values of fields: they may be credentials.
+/// A request. Its `Debug` shows no field values: they may be credentials.
 #[derive(Clone, Copy)]
 pub struct Request<'a> {
     /// The method.
     pub method: Method,
-    /// The URL, `http` or `https`. Its user and password are told to its server by Basic. RFC 7617.
+    /// The URL, `http` or `https`. Its user and password are sent by Basic authentication. RFC 7617.
     pub url: &'a Url,
     /// More fields, as [`Outgoing`](crate::proto::http::Outgoing) has them.
     pub fields: &'a [(&'a str, &'a str)],
@@ -42,34 +42,34 @@ impl fmt::Debug for Request<'_> {
     }
 }
 
-/// The most that a request may take.
+/// The limits of a request.
 #[derive(Clone, Copy)]
 pub struct Limits<'a> {
     /// The time from the lookup of the name to the end of the answer, or to the end of its head for [`open`].
     pub time: Duration,
-    /// The bytes of the body, which [`open`] does not heed.
+    /// The bytes of the body; [`open`] ignores this.
     pub body: usize,
-    /// The redirections that are followed, [`MAX_REDIRECTS`] at most: none from https to http, nor to an address that
-    /// is nearer to this server (itself, its link, a private network) than the one that redirects. With none, an
-    /// answer that redirects is an answer like others.
+    /// The most redirections that are followed, up to [`MAX_REDIRECTS`]. None leads from https to http, or to an
+    /// address that is nearer to this server (itself, its link, a private network) than the server that redirects. With
+    /// 0, a redirection is returned like any other answer.
     pub redirects: usize,
-    /// Pays for the request, the head of the answer, and its body as it comes.
+    /// The account for the request, the head of the answer, and its body as it arrives.
     pub account: &'a Account,
 }
 
-/// The way to other servers.
+/// What a connection to another server needs.
 #[derive(Clone, Copy)]
 pub struct Dialer<'a> {
-    /// The gate that has a place for the connection.
+    /// The gate whose places the connections take.
     pub gate: &'a Gate,
-    /// Closes it when the server stops.
+    /// Closes the connection when the server stops.
     pub watch: &'a Watch,
-    /// The buffers of its socket.
+    /// The buffer sizes of its socket.
     pub sizes: SocketSizes,
-    /// The certificates that are believed.
+    /// The certificates that are trusted.
     #[cfg(feature = "tls")]
     pub trust: &'a Trust,
-    /// Has handshakes take turns.
+    /// Limits the rate of handshakes.
     #[cfg(feature = "tls")]
     pub throttle: &'a HandshakeThrottle,
 }
@@ -77,7 +77,7 @@ pub struct Dialer<'a> {
 /// The most redirections that are followed.
 pub const MAX_REDIRECTS: usize = 5;
 
-/// Asks, and waits for the whole answer, whatever its status is.
+/// Sends a request and waits for the whole answer, whatever its status is.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -103,7 +103,7 @@ pub async fn fetch(request: &Request<'_>, dialer: Dialer<'_>, limits: &Limits<'_
     in_time(limits.time, whole).await
 }
 
-/// Asks, and waits for the head of the answer: its body comes by and by, and may have no end.
+/// Sends a request and waits for the head of the answer: the body arrives later, and may have no end.
 ///
 /// # Errors
 /// There is no answer, or none within the limits.
@@ -119,7 +119,7 @@ async fn in_time<T>(time: Duration, work: impl Future<Output = Result<T, Failure
     or(work, late).await
 }
 
-/// The answer, wherever it is.
+/// The answer, after all redirections.
 async fn follow(request: &Request<'_>, dialer: Dialer<'_>, limits: &Limits<'_>) -> Result<Download, Failure> {
     let redirects = limits.redirects.min(MAX_REDIRECTS);
     let mut errand = Errand::new(request);

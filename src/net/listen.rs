@@ -1,4 +1,4 @@
-//! Listening sockets, and the gate that bounds how many connections there are.
+//! Listening sockets, and the gate that bounds the number of connections.
 
 use std::io;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
@@ -12,20 +12,20 @@ use socket2::{Domain, SockRef, Socket, TcpKeepalive, Type};
 use super::{Conn, Peers, SocketSizes, Watch};
 use crate::budget::{Greetings, Lease, OverBudget};
 
-/// Lets in so many connections at once.
+/// A limit on the number of open connections.
 #[derive(Clone)]
 pub struct Gate(Arc<Places>);
 
 struct Places {
     open: AtomicUsize,
     limit: usize,
-    /// The accounts for what they hold.
+    /// The accounts for input that connections keep.
     greetings: Option<Greetings>,
-    /// The last time that the system had no room for a connection.
+    /// The last time that the system had no resources for a connection.
     starved: Mutex<Option<Instant>>,
 }
 
-/// One connection's place; given back when dropped.
+/// The place of one connection; returned when dropped.
 pub(super) struct Pass(Gate);
 
 impl Gate {
@@ -34,7 +34,7 @@ impl Gate {
         Self::make(limit, None)
     }
 
-    /// The same gate, but what connections keep of their input is charged to `greetings`.
+    /// The same gate, but input that connections keep is charged to `greetings`.
     pub fn charging(self, greetings: Greetings) -> Self {
         Self::make(self.0.limit, Some(greetings))
     }
@@ -43,12 +43,12 @@ impl Gate {
         Self(Arc::new(Places { open: AtomicUsize::new(0), limit, greetings, starved: Mutex::default() }))
     }
 
-    /// Connections that are open.
+    /// The number of open connections.
     pub fn open(&self) -> usize {
         self.0.open.load(Relaxed)
     }
 
-    /// The next connection finds no room.
+    /// Whether the next connection finds no place.
     pub fn is_full(&self) -> bool {
         self.open() >= self.0.limit
     }
@@ -59,16 +59,16 @@ impl Gate {
         Some(Pass(self.clone()))
     }
 
-    /// The system has no room for a connection. True where it had for a while before: that
-    /// is news, whichever of the ports it is that learns of it.
-    fn starves(&self, now: Instant) -> bool {
+    /// Notes that the system has no resources for a connection. True if that is to be logged: no port has noted it for
+    /// [`LOG_AFTER`].
+    fn note_exhaustion(&self, now: Instant) -> bool {
         let before = self.0.starved.lock().unwrap_or_else(PoisonError::into_inner).replace(now);
-        before.is_none_or(|before| now.saturating_duration_since(before) > CALM)
+        before.is_none_or(|before| now.saturating_duration_since(before) > LOG_AFTER)
     }
 }
 
 impl Pass {
-    /// Pays for so many bytes of input that its connection keeps.
+    /// Charges `bytes` of input that the connection keeps.
     pub(super) fn charge(&self, bytes: usize) -> Result<Option<Lease>, OverBudget> {
         self.0.0.greetings.as_ref().map(|greetings| greetings.account_for(bytes).charge(bytes)).transpose()
     }
@@ -86,27 +86,27 @@ impl Drop for Pass {
     }
 }
 
-/// Listens on `address`. Connections inherit `sizes`; the receive buffer of publishers must be set here,
-/// because the kernel settles how far the window may grow before it accepts a connection.
+/// Listens on `address`. Connections inherit `sizes`. The receive buffer of publishers must be set here, because the
+/// kernel fixes the largest window before it accepts a connection.
 pub fn bind(address: SocketAddr, sizes: SocketSizes) -> io::Result<TcpListener> {
-    let socket = take(address)?;
+    let socket = bind_socket(address)?;
     socket.set_send_buffer_size(sizes.send)?;
     socket.set_recv_buffer_size(sizes.receive)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
 }
 
-/// Whether `bind` would get its address now. Nothing listens there meanwhile: no connection comes, and
-/// another program that wants the address in that moment gets it.
+/// Whether `bind` would get its address now. Nothing listens there meanwhile: no connection arrives, and another
+/// program may take the address.
 pub fn try_address(address: SocketAddr) -> io::Result<()> {
-    take(address).map(drop)
+    bind_socket(address).map(drop)
 }
 
-fn take(address: SocketAddr) -> io::Result<Socket> {
-    match take_of_family(address) {
-        // a kernel without IPv6 has no [::], but may well have all addresses
+fn bind_socket(address: SocketAddr) -> io::Result<Socket> {
+    match bind_of_family(address) {
+        // a kernel without IPv6 does not know [::], but can listen on all addresses of IPv4
         Err(_) if address.ip() == Ipv6Addr::UNSPECIFIED && !has_ipv6() => {
-            take_of_family((Ipv4Addr::UNSPECIFIED, address.port()).into())
+            bind_of_family((Ipv4Addr::UNSPECIFIED, address.port()).into())
         }
         result => result,
     }
@@ -116,7 +116,7 @@ fn has_ipv6() -> bool {
     Socket::new(Domain::IPV6, Type::STREAM, None).is_ok()
 }
 
-fn take_of_family(address: SocketAddr) -> io::Result<Socket> {
+fn bind_of_family(address: SocketAddr) -> io::Result<Socket> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
     socket.set_reuse_address(true)?;
     if address.is_ipv6() {
@@ -127,8 +127,8 @@ fn take_of_family(address: SocketAddr) -> io::Result<Socket> {
     Ok(socket)
 }
 
-/// Accepts for ever: `serve` gets what the gate lets in, `full` what it does not. Until it is
-/// known what a connection is for, its buffers are of the sizes of a `guest`.
+/// Accepts for ever: `serve` receives the connections that the gate admits, `full` the others. Connections have the
+/// buffer sizes `guest` until their purpose is known.
 pub async fn accept_loop(
     listener: Async<TcpListener>,
     gate: Gate,
@@ -141,10 +141,10 @@ pub async fn accept_loop(
     loop {
         let (socket, peer) = match listener.accept().await {
             Ok(accepted) => accepted,
-            // the peer is gone already
+            // the peer has closed already
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => continue,
             Err(error) => {
-                if gate.starves(Instant::now()) {
+                if gate.note_exhaustion(Instant::now()) {
                     log::warn!("accept: {error}: connections wait until the system has room for them");
                 }
                 Timer::after(RETRY).await;
@@ -160,7 +160,7 @@ pub async fn accept_loop(
             }
             None => full(socket.get_ref(), peer),
         }
-        // more may wait already, and more without end
+        // more connections may wait, without end
         smol::future::yield_now().await;
     }
 }
@@ -172,12 +172,12 @@ pub(super) fn prepare(socket: &TcpStream) {
     let _ = SockRef::from(socket).set_tcp_keepalive(&keepalive);
 }
 
-/// The pause before the next try where the system had no room.
+/// The pause before the next try after the system had no resources.
 const RETRY: Duration = Duration::from_millis(100);
-/// After so long without a want of room the next is another.
-const CALM: Duration = Duration::from_secs(60);
+/// The time without a failure after which the next one is logged again.
+const LOG_AFTER: Duration = Duration::from_secs(60);
 const BACKLOG: i32 = 512;
-/// Finds peers that vanished while nothing was to be sent to them.
+/// The time after which a silent connection is probed, to find peers that vanished.
 const KEEPALIVE: Duration = Duration::from_secs(30);
 
 #[cfg(test)]
@@ -188,11 +188,11 @@ mod tests {
     fn a_want_of_room_is_news_once_for_all_ports() {
         let (gate, begun) = (Gate::new(1), Instant::now());
         let other_port = gate.clone();
-        assert!(gate.starves(begun));
+        assert!(gate.note_exhaustion(begun));
         for n in 1..1000 {
             let gate = if n % 2 == 0 { &gate } else { &other_port };
-            assert!(!gate.starves(begun + n * RETRY), "{n}");
+            assert!(!gate.note_exhaustion(begun + n * RETRY), "{n}");
         }
-        assert!(gate.starves(begun + 999 * RETRY + CALM + RETRY), "it is over, and comes again");
+        assert!(gate.note_exhaustion(begun + 999 * RETRY + LOG_AFTER + RETRY), "it is over, and comes again");
     }
 }

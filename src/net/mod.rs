@@ -1,5 +1,5 @@
-//! Sockets: listening, reading into machines, writing what viewers share, and
-//! closing what is overdue.
+//! Sockets: listening, reading into machines, writing shared units to viewers, and closing connections that are
+//! overdue.
 
 mod address;
 mod cadence;
@@ -26,7 +26,7 @@ mod workers;
 pub use address::{at_port, canonical};
 pub use cadence::Cadence;
 pub use close::{Close, Fault, Reason};
-pub use conn::{ALL, Conn, Received, SOME, SocketSizes};
+pub use conn::{Conn, FULL_READ, Received, SHORT_READ, SHORT_READ as SOME, SocketSizes};
 pub use dial::{NAME_THREAD, allow_names, dial};
 pub use drive::drive;
 pub use listen::{Gate, accept_loop, bind, try_address};

@@ -1,4 +1,4 @@
-//! The batch of shared units that a viewer is being sent, and the number of bytes that have gone.
+//! The batch of shared units that is being sent to a viewer, and the number of bytes sent.
 
 use std::cell::RefCell;
 use std::io::{self, IoSlice, Write};
@@ -11,38 +11,37 @@ use crate::hub::{Step, Unit};
 #[cfg(feature = "http")]
 use crate::media::Ticks;
 
-/// A batch on its way out.
+/// A batch that is being sent.
 #[derive(Default)]
 pub struct Outlet {
     framing: Framing,
-    /// The bytes that this viewer alone is sent: those before each unit or piece, or in
-    /// place of its head; each is preceded by its length.
+    /// The bytes for this viewer alone: those before each unit or piece, or in place of its head. Each is preceded by
+    /// its length.
     heads: Vec<u8>,
     units: Vec<Arc<Unit>>,
-    /// Bytes of the batch, and those of them that are sent.
+    /// The bytes of the batch, and the number of them that are sent.
     len: usize,
     sent: usize,
-    /// Bytes of a marked text that are behind, and count no longer.
+    /// Bytes of a marked text that are sent up to the last mark, and no longer counted.
     #[cfg(feature = "http")]
     passed: usize,
 }
 
-/// The framing that a viewer's protocol asks for around the bytes that all viewers share.
+/// The framing by a viewer's protocol around the bytes that all viewers share.
 #[derive(Clone, Copy, Debug, Default)]
 pub enum Framing {
     /// Nothing.
     #[default]
     None,
-    /// Nothing, and units are packets of so many bytes each.
+    /// No framing, and units are packets of this number of bytes each.
     Packets(usize),
-    /// Each unit is a message: writes what stands before one of so many bytes, at most
-    /// 32 bytes.
+    /// Each unit is a message: the function writes the header of a message of that length, at most 32 bytes.
     Unit(fn(usize, &mut Vec<u8>)),
     /// Each piece is a packet of its own.
     Piece(PacketFraming),
-    /// The heads of the pieces are written anew.
+    /// The heads of the pieces are rewritten.
     Head(HeadFraming),
-    /// Text in which this byte stands for what this viewer alone is sent.
+    /// Text in which this byte is a placeholder for text of this viewer alone.
     #[cfg(feature = "http")]
     Marked(u8),
 }
@@ -50,20 +49,18 @@ pub enum Framing {
 /// The framing of packets on a stream of bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct PacketFraming {
-    /// The number by which the viewer knows each channel of the form; `None`
-    /// for what it does not want.
+    /// The viewer's number for each channel of the form; `None` for a channel that it does not want.
     pub channels: [Option<u8>; CHANNELS],
-    /// Writes what stands before a packet of so many bytes on a channel; at
-    /// most 32 bytes.
+    /// Writes the header of a packet with this channel and length; at most 32 bytes.
     pub header: fn(u8, usize, &mut Vec<u8>),
 }
 
-/// The difference of this viewer's heads from those of others.
+/// The difference of this viewer's heads from those of other viewers.
 #[derive(Clone, Copy, Debug)]
 pub struct HeadFraming {
-    /// A number of this viewer's own.
+    /// This viewer's own number.
     pub number: u32,
-    /// Writes a head with that number in it; its length stays the same.
+    /// Writes a head with that number in it, of the same length.
     pub rewrite: fn(u32, &[u8], &mut Vec<u8>),
 }
 
@@ -71,18 +68,19 @@ pub struct HeadFraming {
 pub const CHANNELS: usize = 4;
 /// The bounds of one batch: large enough that writes are few, small enough that a slow viewer pins little memory.
 pub const BATCH: Step = Step { units: 32, bytes: 64 << 10 };
-/// The most slices that one write is given.
+/// The most slices in one write.
 const SLICES: usize = 96;
-/// So few bytes are written as one slice: to copy them costs less than to have the kernel go through a list.
-const SHORT: usize = 8 << 10;
-/// In place of the length of a head: the piece is not sent.
+/// The length, in bytes, up to which a write is copied into one slice: that costs less than a list of slices in the
+/// kernel.
+const MAX_COPY: usize = 8 << 10;
+/// The length of a head that means that the piece is not sent.
 const UNWANTED: u8 = u8::MAX;
 
 thread_local! {
-    static COPY: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(SHORT));
+    static COPY: RefCell<Vec<u8>> = RefCell::new(Vec::with_capacity(MAX_COPY));
 }
 
-/// Has `write` append a head, and puts its length before it, which it gives.
+/// Appends the head that `write` writes, preceded by its length, and returns that length.
 fn write_head(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> usize {
     let at = out.len();
     out.push(0);
@@ -94,7 +92,7 @@ fn write_head(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) -> usize {
     len
 }
 
-/// The head that comes next, unless what it stands before is not sent, and those behind it.
+/// The next head, `None` if its piece is not sent, and the heads after it.
 fn split_head(heads: &[u8]) -> Option<(Option<&[u8]>, &[u8])> {
     match heads.split_first()? {
         (&UNWANTED, rest) => Some((None, rest)),
@@ -128,7 +126,7 @@ impl Outlet {
         Self { framing, ..Self::default() }
     }
 
-    /// A text that others are sent as well, with `own` in place of each `mark`.
+    /// A text that is shared with other viewers, with `own` in place of each `mark`.
     #[cfg(feature = "http")]
     pub fn marked(text: Bytes, mark: u8, own: &str) -> Self {
         let marks = text.iter().filter(|byte| **byte == mark).count();
@@ -139,12 +137,12 @@ impl Outlet {
         outlet
     }
 
-    /// Whether it may `cut`.
+    /// Whether [`cut`](Self::cut) is possible.
     pub fn is_in_packets(&self) -> bool {
         matches!(self.framing, Framing::Packets(_) | Framing::Piece(_))
     }
 
-    /// Bytes that are to be sent, before any is.
+    /// The bytes of the batch, sent ones included.
     pub fn len(&self) -> usize {
         self.len
     }
@@ -154,7 +152,7 @@ impl Outlet {
         self.len == 0
     }
 
-    /// The units of the batch that is on its way.
+    /// The units of the batch.
     pub fn units(&self) -> &[Arc<Unit>] {
         &self.units
     }
@@ -186,9 +184,9 @@ impl Outlet {
         result
     }
 
-    /// Writes what comes next to `out`, and gives the number of bytes that it took.
+    /// Writes the next bytes to `out`, and returns the number written.
     pub fn send(&mut self, out: &mut (impl Write + ?Sized)) -> io::Result<usize> {
-        let taken = if self.len - self.sent <= SHORT { self.send_copy(out) } else { self.send_slices(out) }?;
+        let taken = if self.len - self.sent <= MAX_COPY { self.send_copy(out) } else { self.send_slices(out) }?;
         self.sent += taken;
         #[cfg(feature = "http")]
         self.pass();
@@ -218,7 +216,7 @@ impl Outlet {
         out.write_vectored(slices.get(..count).unwrap_or_default())
     }
 
-    /// Hands what is not sent yet to `take`, slice by slice.
+    /// Passes the unsent bytes to `take`, slice by slice.
     fn each_slice<'a>(&'a self, mut take: impl FnMut(&'a [u8])) {
         let mut sent = self.sent;
         let take = |slice: &'a [u8]| {
@@ -238,8 +236,7 @@ impl Outlet {
         }
     }
 
-    /// The slices of pieces that are wanted, each behind its head; `whole` if it has
-    /// one of its own besides.
+    /// The slices of the wanted pieces, each after its header; with `whole` also the piece's own head.
     fn framed_pieces(&self, whole: bool) -> impl Iterator<Item = &[u8]> {
         let mut heads = self.heads.as_slice();
         let pieces = self.units.iter().flat_map(|unit| unit.packed.pieces());
@@ -252,7 +249,7 @@ impl Outlet {
         framed.flatten()
     }
 
-    /// The slices of units, each behind its head.
+    /// The slices of units, each after its header.
     fn framed_units(&self) -> impl Iterator<Item = &[u8]> {
         let mut heads = self.heads.as_slice();
         let units = self.units.iter().filter(|unit| !unit.packed.is_empty());
@@ -263,8 +260,8 @@ impl Outlet {
         })
     }
 
-    /// Gives up all but the unit that the next byte is of, and says whether there was more
-    /// behind it: what was begun has to be ended.
+    /// Drops all units except the one that the next byte belongs to, because a unit that was begun has to be ended.
+    /// Returns whether there were more units behind it.
     pub fn give_up(&mut self) -> bool {
         let (mut heads, mut sent) = (self.heads.as_slice(), self.sent);
         let found = self.units.iter().position(|unit| {
@@ -283,8 +280,8 @@ impl Outlet {
         gives_up
     }
 
-    /// Gives up all but the packet that the next byte is of, where units are packets, and keeps a
-    /// copy of that: nothing more is held of what others have paid for. False where units are none.
+    /// Drops all except the packet that the next byte belongs to, where units are packets, and keeps a copy of it:
+    /// memory that others have paid for is released. False where units are not packets.
     pub fn cut(&mut self) -> bool {
         self.give_up();
         let Some(unit) = self.units.first() else { return false };
@@ -319,7 +316,7 @@ impl Outlet {
         true
     }
 
-    /// Bytes of a unit with its heads, which are the first of `heads`, and those behind it.
+    /// The length of a unit with its heads, which are the first of `heads`, and the heads after it.
     fn extent<'a>(&self, unit: &Unit, heads: &'a [u8]) -> (usize, &'a [u8]) {
         let pieces = |body: fn(&Piece) -> usize| {
             unit.packed.pieces().fold((0, heads), |(len, heads), piece| match split_head(heads) {
@@ -339,7 +336,7 @@ impl Outlet {
         }
     }
 
-    /// The rest of a marked text, with what stands for the marks.
+    /// The rest of a marked text, with the replacements of the marks.
     #[cfg(feature = "http")]
     fn marked_slices(&self, mark: u8) -> impl Iterator<Item = &[u8]> {
         let text = self.units.first().and_then(|unit| unit.packed.slices().next()).unwrap_or_default();
@@ -350,8 +347,7 @@ impl Outlet {
         })
     }
 
-    /// Remembers which marks are behind what was sent: a text may be long, and is sent in many
-    /// turns.
+    /// Records the marks that were sent: a text may be long, and is sent in many turns.
     #[cfg(feature = "http")]
     fn pass(&mut self) {
         let Framing::Marked(mark) = self.framing else { return };
@@ -422,11 +418,11 @@ mod tests {
 
     #[test]
     fn many_bytes_and_few_are_sent_alike() {
-        let long = "x".repeat(SHORT);
+        let long = "x".repeat(MAX_COPY);
         let body: &'static str = Box::leak(long.into_boxed_str());
         let units = vec![unit(&[(0, "a", body), (0, "b", "c")]), unit(&[(0, "d", "e")])];
-        let all = format!("<{}>a{body}bc<2>de", SHORT + 3);
-        for most in [1, 1000, SHORT - 1, 2 * SHORT] {
+        let all = format!("<{}>a{body}bc<2>de", MAX_COPY + 3);
+        for most in [1, 1000, MAX_COPY - 1, 2 * MAX_COPY] {
             assert_eq!(sent(Outlet::new(MESSAGES), units.clone(), most), all, "{most}");
         }
     }

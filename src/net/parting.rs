@@ -1,8 +1,7 @@
-//! Connections that we have closed while the kernel still holds what was sent by them.
+//! Connections that this server has closed while the kernel still holds unsent bytes of them.
 //!
-//! The plan has the kernel's part of each connection, so one keeps its place until that is
-//! free. To close a socket is not enough: the kernel goes on for minutes to offer the rest to
-//! a peer that takes nothing.
+//! The plan includes the kernel's memory of each connection, so a connection keeps its place until that is free. To
+//! close a socket is not enough: the kernel tries for minutes to send the rest to a peer that reads nothing.
 
 use std::net::TcpStream;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,15 +13,15 @@ use socket2::SockRef;
 use super::Seat;
 use super::listen::Pass;
 
-/// All of them.
+/// All connections that are closed and not yet gone.
 #[derive(Debug, Default)]
 pub(super) struct Parting(Mutex<Crowd>);
 
 #[derive(Debug, Default)]
 struct Crowd {
     all: Vec<Parted>,
-    /// No look for the sake of others before this.
-    rests: Option<Instant>,
+    /// No sweep for new connections before this time.
+    next_sweep: Option<Instant>,
 }
 
 /// A connection's place among those that the plan and `connections.per_peer` allow.
@@ -39,38 +38,39 @@ struct Parted {
     _place: Place,
 }
 
-/// So long a peer may take for what was sent last.
+/// The longest time that a peer may take to receive the last bytes.
 const GRACE: Duration = Duration::from_secs(10);
-/// For the sake of others each is looked at no more often than once in so long for each that there
-/// is: two calls of the system take a part of that, however many are refused.
-const LOOK: Duration = Duration::from_micros(100);
+/// A sweep for new connections happens at most once in this time for each connection in the list: two system calls for
+/// each take a part of that, whatever the number of refused connections.
+const SWEEP_PER_CONNECTION: Duration = Duration::from_micros(100);
 /// A FIN takes one sequence number. RFC 9293 section 3.4.
 const FIN: i32 = 1;
 
 impl Parting {
-    /// Closes a connection. One that is `cut` in the middle of what it was sent ends at once.
+    /// Closes a connection. If it is `cut` in the middle of a unit, it ends at once.
     pub(super) fn close(&self, socket: &Arc<Async<TcpStream>>, place: Place, cut: bool) {
         if cut {
             return reset(socket.get_ref());
         }
         if unsent(socket.get_ref()) > 0 {
-            // all is sent, and its end
+            // the peer still receives all bytes and the end
             let _ = socket.get_ref().shutdown(std::net::Shutdown::Write);
             self.lock().all.push(Parted { socket: socket.clone(), until: Instant::now() + GRACE, _place: place });
         }
     }
 
-    /// Lets go of those that have arrived, and of those that took too long.
+    /// Removes connections whose bytes have arrived, and those that took too long.
     pub(super) fn sweep(&self, now: Instant) {
         self.lock().sweep(now, false);
     }
 
-    /// Lets go of those of which only the end has not arrived, too, because others want their place:
+    /// Also removes connections of which only the FIN is not acknowledged, because new connections need their place:
     /// Linux acknowledges a FIN 40 ms late.
-    pub(super) fn see_off(&self, now: Instant) {
+    pub(super) fn sweep_for_new(&self, now: Instant) {
         let mut crowd = self.lock();
-        if crowd.rests.is_none_or(|rests| now >= rests) {
-            crowd.rests = now.checked_add(LOOK.saturating_mul(u32::try_from(crowd.all.len()).unwrap_or(u32::MAX)));
+        if crowd.next_sweep.is_none_or(|next_sweep| now >= next_sweep) {
+            crowd.next_sweep = now
+                .checked_add(SWEEP_PER_CONNECTION.saturating_mul(u32::try_from(crowd.all.len()).unwrap_or(u32::MAX)));
             crowd.sweep(now, true);
         }
     }
@@ -94,12 +94,12 @@ impl Crowd {
     }
 }
 
-/// The kernel is to forget what it holds when the socket is closed.
+/// Makes the kernel discard what it holds when the socket is closed.
 fn reset(socket: &TcpStream) {
     let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
 }
 
-/// Bytes that the peer has not acknowledged; nothing where the connection is over.
+/// The bytes that the peer has not acknowledged; 0 if the connection is over.
 fn unsent(socket: &TcpStream) -> i32 {
     if socket.peer_addr().is_err() { 0 } else { queued(socket) }
 }
@@ -115,7 +115,7 @@ fn queued(socket: &TcpStream) -> i32 {
     } else {
         0x5411
     };
-    // SAFETY: the number stands for a call that writes one int
+    // the number is that of a call that writes one int
     unsafe { ioctl(socket, Getter::<OUT_QUEUE, i32>::new()) }.unwrap_or(0)
 }
 
@@ -133,7 +133,7 @@ mod tests {
     const SIZES: SocketSizes = SocketSizes { send: 32 << 10, receive: 8 << 10 };
     const LIMIT: Duration = Duration::from_secs(20);
 
-    /// A peer that has room for little, and its connection.
+    /// A peer with a small receive buffer, and its connection.
     fn connected() -> (TcpStream, Async<TcpStream>) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -142,7 +142,7 @@ mod tests {
         (peer.into(), Async::new(listener.accept().unwrap().0).unwrap())
     }
 
-    /// One that was sent so much, of which its peer has read nothing; its place, and its peer.
+    /// A closed connection with `bytes` sent, of which its peer has read nothing; its gate, watch and peer.
     fn parted(bytes: usize) -> (Gate, Watch, TcpStream) {
         let (peer, socket) = connected();
         let (gate, watch, address) = (Gate::new(1), Watch::default(), socket.get_ref().peer_addr().unwrap());
@@ -210,7 +210,7 @@ mod tests {
             (peer, socket)
         };
         let parted: Vec<_> = (0..3).map(part).collect();
-        parting.see_off(now);
+        parting.sweep_for_new(now);
         assert_eq!(gate.open(), 3, "the kernel holds them still");
         for (mut peer, socket) in parted {
             peer.read_to_end(&mut Vec::new()).unwrap();
@@ -219,9 +219,9 @@ mod tests {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
-        (0..3).for_each(|refused| parting.see_off(now + refused * LOOK));
+        (0..3).for_each(|refused| parting.sweep_for_new(now + refused * SWEEP_PER_CONNECTION));
         assert_eq!(gate.open(), 3, "they were looked at too often");
-        parting.see_off(now + 3 * LOOK);
+        parting.sweep_for_new(now + 3 * SWEEP_PER_CONNECTION);
         assert_eq!(gate.open(), 0);
     }
 

@@ -1,4 +1,4 @@
-//! The part that one address may take of the places that all share.
+//! The limit of one address for each kind of shared place.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, We
 
 use crate::budget::{Account, Lease};
 
-/// The things that can be taken.
+/// The kinds of places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
     /// A connection.
@@ -24,7 +24,7 @@ pub enum Claim {
 
 const CLAIMS: usize = 5;
 
-/// The addresses that have taken something.
+/// The addresses that hold places.
 #[derive(Clone, Debug)]
 pub struct Peers(Arc<Table>);
 
@@ -37,7 +37,7 @@ struct Table {
 
 #[derive(Debug)]
 struct Bounds {
-    /// The most of each that one address may take.
+    /// The most places of each kind for one address.
     most: [u32; CLAIMS],
     exempt: Vec<IpAddr>,
 }
@@ -48,46 +48,45 @@ struct Row {
     _lease: Lease,
 }
 
-/// The cost of one address: its row, twice over while the table grows.
+/// The bytes of one address: its row, twice because the table doubles as it grows.
 pub const ROW: usize = 2 * (size_of::<Row>() + size_of::<IpAddr>() + 16);
-/// The bytes of it in the plan.
+/// The bytes of one address in the plan.
 pub const ADDRESS: usize = 160;
 
 const _: () = assert!(ROW <= ADDRESS, "the plan has room for what is counted of each address");
 
-/// One thing that an address has taken; given back when dropped. Nobody counts what those have
-/// that are exempt.
+/// One place that an address holds; returned when dropped. Places of exempt addresses are not counted.
 #[derive(Debug)]
 pub struct Share(Option<(Peers, IpAddr, Claim)>);
 
-/// A connection's part of what its address has.
+/// The places that a connection holds for its address.
 #[derive(Debug)]
 pub struct Seat {
     connection: Share,
-    /// Its latest place among publishers or viewers.
+    /// The connection's latest place among publishers or viewers.
     role: Mutex<Weak<Share>>,
 }
 
-/// A connection's place among publishers or viewers; given back when the last use of it is dropped.
+/// A connection's place among publishers or viewers; returned when its last use is dropped.
 #[derive(Debug)]
 pub struct Use {
     _share: Arc<Share>,
 }
 
 impl Peers {
-    /// One address may take so many of each claim.
+    /// A table in which each address may hold `most` places of each kind.
     pub fn new(most: [usize; CLAIMS], exempt: Vec<IpAddr>, account: Account) -> Self {
         let bounds = RwLock::new(Bounds::new(most, exempt));
         Self(Arc::new(Table { bounds, account, rows: Mutex::default() }))
     }
 
-    /// The same from here on with other bounds. What was taken stays taken, by those for whom it counted then.
+    /// Sets other bounds from here on. Places that are held stay held, and counted if they were.
     pub fn set_bounds(&self, most: [usize; CLAIMS], exempt: Vec<IpAddr>) {
         *self.0.bounds.write().unwrap_or_else(PoisonError::into_inner) = Bounds::new(most, exempt);
     }
 
-    /// The customer that an address stands for: with IPv6 a network of 64 bits is one customer's.
-    /// `None` if it is exempt: many come by way of loopback, or of a proxy.
+    /// The customer of an address: a network of 64 bits of IPv6 counts as one customer. `None` if the address is
+    /// exempt: many clients share loopback, or a proxy.
     pub fn customer(&self, address: IpAddr) -> Option<IpAddr> {
         let address = address.to_canonical();
         let exempt = address.is_loopback() || self.bounds().exempt.iter().any(|one| one.to_canonical() == address);
@@ -97,7 +96,7 @@ impl Peers {
         })
     }
 
-    /// A connection comes from `address`; `None` if it has as many as it may have.
+    /// Counts a connection from `address`; `None` if the address has as many as allowed.
     pub fn seat(&self, address: IpAddr) -> Option<Arc<Seat>> {
         let connection = match self.customer(address) {
             None => Share(None),
@@ -146,8 +145,8 @@ impl Bounds {
 }
 
 impl Seat {
-    /// Takes a place among publishers or viewers; `None` if its address may not. A connection that has one of
-    /// that kind keeps it, and loses it with the last use.
+    /// Takes a place among publishers or viewers; `None` if the limit of its address is reached. A connection that has
+    /// a place of that kind shares it, and returns it with the last use.
     pub fn take(&self, what: Claim) -> Option<Use> {
         let mut role = lock(&self.role);
         let has = role.upgrade().filter(|share| share.is_of(what));
@@ -159,12 +158,12 @@ impl Seat {
         Some(Use { _share: share })
     }
 
-    /// The customer that the connection is counted for, as a number; `None` if its address is exempt.
+    /// The customer of the connection, as a number; `None` if its address is exempt.
     pub fn customer(&self) -> Option<u128> {
         self.connection.0.as_ref().map(|(_, customer, _)| bits(*customer))
     }
 
-    /// Takes what the connection needs beside that; `None` if its address may not.
+    /// Takes a further place for the connection; `None` if the limit of its address is reached.
     pub fn also(&self, what: Claim) -> Option<Share> {
         match &self.connection {
             Share(None) => Some(Share(None)),
@@ -187,11 +186,11 @@ impl Drop for Share {
     }
 }
 
-/// The customers that a place of a few is taken for: by who publishes, and by who asks.
+/// The customers for whom a scarce place is taken: the publisher, and the client that asks.
 pub type Takers = [Option<u128>; 2];
 
-/// Whether the place that `takers` have goes to `others`, who find none: one customer has more than
-/// `most` of `all`. It does not change its own for another of them.
+/// Whether a place of `takers` is passed on to `others`, for whom none is free: one customer of `takers` has more than
+/// `most` of `all`. A customer does not lose a place to itself.
 pub fn goes_to(others: &Takers, takers: &Takers, all: &[Takers], most: usize) -> bool {
     let has = |one| all.iter().filter(|takers| takers.contains(&Some(one))).count();
     takers.iter().flatten().any(|one| !others.contains(&Some(*one)) && has(*one) > most)

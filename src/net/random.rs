@@ -1,4 +1,4 @@
-//! Random bytes of the system's: what nobody is to guess.
+//! Random bytes from the system, which cannot be guessed.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,19 +6,19 @@ use std::sync::OnceLock;
 
 use rustix::rand::{GetRandomFlags, getrandom};
 
-/// The file in which Linux before 3.17 has them, and any Linux that has just started: this never waits.
+/// The source of random bytes in Linux before 3.17, and on any Linux that has just started: reading it never waits.
 const DEVICE: &str = "/dev/urandom";
 
-/// Makes sure that there are some from here on: the device may be out of reach later.
+/// Makes sure that random bytes are available later, when the device may be out of reach.
 pub fn open() -> io::Result<()> {
     fill(&mut [0])
 }
 
-/// So many bytes.
+/// `N` random bytes.
 ///
 /// # Panics
 ///
-/// If the system has none: after `open` it has.
+/// If the system has none, which cannot happen after `open`.
 pub fn bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     let filled = fill(&mut bytes);
@@ -26,13 +26,13 @@ pub fn bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// A number of 64 bits.
+/// A random number of 64 bits.
 pub fn number() -> u64 {
     u64::from_ne_bytes(bytes())
 }
 
 fn fill(bytes: &mut [u8]) -> io::Result<()> {
-    // a few bytes come whole or not at all
+    // a request of a few bytes is filled completely or not at all
     match getrandom(&mut *bytes, GetRandomFlags::NONBLOCK) {
         Ok(len) if len == bytes.len() => Ok(()),
         _ => device()?.read_exact(bytes),

@@ -2,12 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-/// The network in which an address is, the nearest first.
+/// The kind of network of an address, the nearest first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reach {
     /// This machine.
     Machine,
-    /// Its link, without a router between. RFC 3927, RFC 4291 section 2.5.6.
+    /// The same link, without a router between. RFC 3927, RFC 4291 section 2.5.6.
     Link,
     /// A private network. RFC 1918, RFC 6598, RFC 4193; site-local addresses of RFC 3879.
     Site,

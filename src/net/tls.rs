@@ -22,21 +22,21 @@ pub use make::make_certificate;
 pub use throttle::HandshakeThrottle;
 pub use trust::Trust;
 
-/// A connection's state. Plaintext goes in and out here, what is sealed goes by the socket.
+/// The state of a connection. Plaintext is read and written here; the sealed bytes go through the socket.
 pub(super) struct Tls {
     state: Connection,
-    /// The remedy: how more certificates are believed.
+    /// The remedy: the setting with which more certificates are trusted.
     remedy: &'static str,
-    /// One of the places that the memory plan has for this.
+    /// The place in the memory plan for a connection under TLS.
     _pass: Option<Pass>,
-    /// The share of the address that it comes from.
+    /// The place of its address.
     _share: Option<Share>,
 }
 
-/// The bytes of a connection's keys and of the record that comes in, beside the one that goes out.
+/// The bytes of a connection's keys and of the incoming record, without the outgoing one.
 pub const TLS_CONNECTION: usize = 32 << 10;
 
-/// The most that a record of ours holds as a client, in bytes.
+/// The plaintext in an outgoing record as a client, in bytes.
 const RECORD: usize = 4 << 10;
 
 fn provider() -> Arc<CryptoProvider> {
@@ -56,38 +56,39 @@ impl Tls {
         Ok(Self { remedy: trust.remedy, ..Self::new(state.into(), RECORD) })
     }
 
-    /// As much as a record holds may wait to be sent.
+    /// Limits the bytes that wait to be sent to one record.
     fn new(mut state: Connection, record: usize) -> Self {
         state.set_buffer_limit(Some(record));
         Self { state, remedy: "", _pass: None, _share: None }
     }
 
-    /// Plaintext that is there already; `WouldBlock` if the socket has to be read first.
+    /// Reads plaintext that was received already; `WouldBlock` if the socket has to be read first.
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self.state.reader().read(buffer) {
-            // a cut is an end for whoever learns from elsewhere that all has come
+            // callers that need a complete input check `is_cut`
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(0),
             other => other,
         }
     }
 
-    /// Whether the connection ends without the peer's close_notify: somebody else may have cut it. RFC 8446 section 6.1.
+    /// Whether the connection ended without the peer's close_notify, so that a third party may have cut it. RFC 8446
+    /// section 6.1.
     pub(super) fn is_cut(&mut self) -> bool {
         !self.state.process_new_packets().is_ok_and(|state| state.peer_has_closed())
     }
 
-    /// Reads the socket once, and says how much came: 0 at its end.
+    /// Reads the socket once, and returns the number of bytes: 0 at its end.
     pub(super) fn receive(&mut self, mut socket: &TcpStream) -> io::Result<usize> {
         let bytes = self.state.read_tls(&mut socket)?;
         self.state.process_new_packets().map_err(|error| {
-            // the peer is told what is wrong
+            // sends the alert to the peer
             let _ = self.state.write_tls(&mut socket);
             io::Error::new(io::ErrorKind::InvalidData, explain(error, self.remedy))
         })?;
         Ok(bytes)
     }
 
-    /// Takes plaintext; `WouldBlock` until there is room.
+    /// Accepts plaintext; `WouldBlock` until there is room.
     pub(super) fn write(&mut self, write: impl FnOnce(&mut dyn Write) -> io::Result<usize>) -> io::Result<usize> {
         match write(&mut self.state.writer())? {
             0 => Err(io::ErrorKind::WouldBlock.into()),
@@ -95,17 +96,17 @@ impl Tls {
         }
     }
 
-    /// Whether the handshake goes on.
+    /// Whether the handshake is not complete.
     pub(super) fn is_handshaking(&self) -> bool {
         self.state.is_handshaking()
     }
 
-    /// Whether the socket has to take something.
+    /// Whether bytes wait to be written to the socket.
     pub(super) fn is_full(&self) -> bool {
         self.state.wants_write()
     }
 
-    /// Writes to the socket, once, what is sealed.
+    /// Writes sealed bytes to the socket, once.
     pub(super) fn send(&mut self, to: &mut dyn Write) -> io::Result<usize> {
         self.state.write_tls(&mut &mut *to)
     }
@@ -117,7 +118,7 @@ impl Tls {
     }
 }
 
-/// The text of an error, in plain words if a user can do something about it.
+/// The text of an error, in plain words if a user can correct it.
 fn explain(error: rustls::Error, remedy: &str) -> String {
     match error {
         rustls::Error::InvalidCertificate(why) => format!("the certificate is not believed ({why:?}){remedy}"),

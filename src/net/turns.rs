@@ -1,15 +1,14 @@
-//! Work in bounded pieces: a task that has much to do lets others have their turn.
+//! Work in bounded pieces, so that a task with much to do lets other tasks run.
 
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
-/// Steps in a row before others get their turn.
+/// The most steps in a row before other tasks run.
 const TURNS: usize = 4;
-/// No further step begins when those before have taken so long.
-const LONG: Duration = Duration::from_millis(5);
+/// The time after which no further step begins.
+const MAX_TURN: Duration = Duration::from_millis(5);
 
-/// Goes on with `step` as long as it is ready, until it ends with a reason; after a
-/// few steps, or one that took long, others get their turn.
+/// Repeats `step` while it is ready, until it ends with a reason; after a few steps, or a long one, other tasks run.
 pub fn poll_in_turns<E>(
     cx: &mut Context<'_>,
     mut step: impl FnMut(&mut Context<'_>) -> Poll<Result<(), E>>,
@@ -19,7 +18,7 @@ pub fn poll_in_turns<E>(
         if let Err(why) = ready!(step(cx)) {
             return Poll::Ready(why);
         }
-        if begun.elapsed() >= LONG {
+        if begun.elapsed() >= MAX_TURN {
             break;
         }
     }
@@ -45,7 +44,7 @@ mod tests {
         steps = 0;
         let polled = poll_in_turns::<()>(&mut cx, |_| {
             steps += 1;
-            std::thread::sleep(LONG);
+            std::thread::sleep(MAX_TURN);
             Poll::Ready(Ok(()))
         });
         assert!(polled.is_pending() && steps == 1, "{steps}");

@@ -1,4 +1,4 @@
-//! UDP: pairs of ports for RTP and RTCP, and datagrams out of shared units.
+//! UDP: pairs of ports for RTP and RTCP, and datagrams made of shared units.
 
 use std::io::{self, IoSlice};
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
@@ -15,7 +15,7 @@ use super::{CHANNELS, Claim, Seat, Share, SocketSizes, at_port};
 use crate::container::Piece;
 use crate::hub::Unit;
 
-/// The ports that may be used, and how many pairs are.
+/// The range of ports, and the number of pairs in use.
 #[derive(Debug)]
 pub struct Ports {
     first: u16,
@@ -28,9 +28,9 @@ pub struct Ports {
 /// The state of the search for ports.
 #[derive(Debug)]
 struct Search {
-    /// The next pair is looked for from here on.
+    /// The port at which the next search begins.
     next: u16,
-    /// Ports that were tried behind one that was taken, since then.
+    /// The tries within the window that followed a taken port, and the start of the window.
     again: u16,
     since: Option<Instant>,
 }
@@ -41,23 +41,23 @@ pub struct Pair {
     rtp: Async<UdpSocket>,
     rtcp: UdpSocket,
     port: u16,
-    /// RTP goes to one peer alone: the kernel finds the way once, not for each packet.
+    /// RTP is sent to one peer only: the kernel finds the route once, not for each packet.
     connected: bool,
     _place: Place,
-    /// The share of the address that it is for.
+    /// The place of its address.
     _share: Option<Share>,
 }
 
-/// A pair's place among those that may be open; given back when dropped.
+/// A pair's place among those that may be open; returned when dropped.
 #[derive(Debug)]
 struct Place(Arc<AtomicUsize>);
 
-/// The bytes of two UDP sockets, and of the list of packets that wait for late ones.
+/// The bytes of two UDP sockets, and of the list that reorders packets.
 pub const PORT_PAIR: usize = 20 << 10;
 
-/// So many times in such a time a taken port is followed by another: if others have all of them each try is
-/// in vain, and anybody may ask as often as he likes. The first try of each request does not count.
-const AGAIN: u16 = 512;
+/// The most tries within [`WINDOW`] that follow a taken port. If other programs hold all ports, each try fails, and
+/// clients may ask at any rate. The first try of each request does not count.
+const MAX_RETRIES: u16 = 512;
 const WINDOW: Duration = Duration::from_secs(1);
 
 impl Ports {
@@ -67,13 +67,13 @@ impl Ports {
         Self { first, last, search, open: Arc::default(), limit }
     }
 
-    /// Pairs that are open.
+    /// The number of open pairs.
     pub fn open(&self) -> usize {
         self.open.load(Relaxed)
     }
 
-    /// A free pair on the host of `local`, for the one in `seat` unless it is for ourselves; `None`
-    /// if all are taken that there are, or that its address may have.
+    /// A free pair on the host of `local`, counted for the address of `seat` if there is one. `None` if no pair is
+    /// free, or the limit of the address is reached.
     pub fn pair(&self, local: SocketAddr, sizes: SocketSizes, seat: Option<&Seat>) -> Option<Pair> {
         let share = match seat {
             Some(seat) => Some(seat.also(Claim::Ports)?),
@@ -90,8 +90,8 @@ impl Ports {
         Some(Pair { rtp, rtcp, port, connected: false, _place: place, _share: share })
     }
 
-    /// The next pair of the range that can be had; `take` is told its even port. Only another port
-    /// helps where one is taken: any other fault is one of the address.
+    /// The next free pair of the range; `take` tries its even port. Another port is tried only if one is taken: any
+    /// other error concerns the address.
     fn find<T>(&self, mut take: impl FnMut(u16) -> io::Result<T>) -> Option<T> {
         let mut found = take(self.advance(false)?);
         for _ in 1..(self.last - self.first).div_ceil(2) {
@@ -103,8 +103,8 @@ impl Ports {
         found.ok()
     }
 
-    /// Takes the next even port of the range; `None` if it is to be tried `again`, after a port that was
-    /// taken, and there were enough of those tries.
+    /// Returns the next even port of the range; `None` if it is a further try (`again`), after a taken port, and the
+    /// limit of those is reached.
     fn advance(&self, again: bool) -> Option<u16> {
         let mut search = self.search.lock().unwrap_or_else(PoisonError::into_inner);
         if again {
@@ -112,14 +112,14 @@ impl Ports {
             if search.since.is_none_or(|since| now.saturating_duration_since(since) >= WINDOW) {
                 (search.since, search.again) = (Some(now), 0);
             }
-            search.again = search.again.checked_add(1).filter(|count| *count <= AGAIN)?;
+            search.again = search.again.checked_add(1).filter(|count| *count <= MAX_RETRIES)?;
         }
         let next = search.next.checked_add(2).filter(|next| *next < self.last).unwrap_or(self.first);
         Some(std::mem::replace(&mut search.next, next))
     }
 }
 
-/// Buffers of a socket for reports alone.
+/// Buffer sizes of a socket for reports only.
 const REPORTS: SocketSizes = SocketSizes { send: 2 << 10, receive: 4 << 10 };
 
 fn bind(address: SocketAddr, sizes: SocketSizes) -> io::Result<UdpSocket> {
@@ -137,29 +137,29 @@ impl Pair {
         self.port
     }
 
-    /// Ready when there is a packet to receive; RTCP is looked at with RTP.
+    /// Ready when an RTP packet can be received; RTCP is read along with RTP.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.rtp.poll_readable(cx)
     }
 
-    /// The next RTP packet and who sent it; `None` if there is none.
+    /// The next RTP packet and its sender; `None` if there is none.
     pub fn receive(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         receive(self.rtp.get_ref(), buffer)
     }
 
-    /// The next RTCP packet and who sent it; `None` if there is none.
+    /// The next RTCP packet and its sender; `None` if there is none.
     pub fn receive_report(&self, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
         receive(&self.rtcp, buffer)
     }
 
-    /// Has RTP go to `peer` alone.
+    /// Restricts RTP to `peer`.
     pub fn connect(&mut self, peer: SocketAddr) -> io::Result<()> {
         self.rtp.get_ref().connect(peer)?;
         self.connected = true;
         Ok(())
     }
 
-    /// Has packets to groups leave by the interface of `local`, and pass `ttl` routers.
+    /// Sends packets to groups through the interface of `local`, across `ttl` routers.
     pub fn send_to_groups(&self, local: Ipv4Addr, ttl: u8) -> io::Result<()> {
         for socket in [SockRef::from(self.rtp.get_ref()), SockRef::from(&self.rtcp)] {
             socket.set_multicast_if_v4(&local)?;
@@ -168,7 +168,7 @@ impl Pair {
         Ok(())
     }
 
-    /// Sends an RTP packet; one that cannot be sent is lost, as on the way.
+    /// Sends an RTP packet; a failure counts as a packet lost on the network.
     pub fn send(&self, data: &[u8], to: SocketAddr) {
         let _ = self.rtp.get_ref().send_to(data, to);
     }
@@ -179,7 +179,7 @@ impl Pair {
     }
 }
 
-/// The next datagram, if there is one. An error that was an answer to an earlier one of ours is passed over.
+/// The next datagram, if there is one. One error is skipped: it reports an earlier datagram of this socket.
 fn receive(socket: &UdpSocket, buffer: &mut [u8]) -> Option<(usize, SocketAddr)> {
     match socket.recv_from(buffer) {
         Err(error) if error.kind() != io::ErrorKind::WouldBlock => socket.recv_from(buffer).ok(),
@@ -193,28 +193,28 @@ impl Drop for Place {
     }
 }
 
-/// Units on their way to a receiver: every piece is a datagram.
+/// Units that are being sent to a receiver: every piece is a datagram.
 #[derive(Default)]
 pub struct Datagrams {
     units: Vec<Arc<Unit>>,
-    /// Pieces of each channel that are sent: each goes for itself, so that a system
-    /// call is given many.
+    /// The number of sent pieces of each channel. Channels are sent separately, so that a system call sends many
+    /// datagrams.
     done: [usize; CHANNELS],
 }
 
-/// The ports that the datagrams of a track leave by, and the addresses that they go to.
+/// The ports from which the datagrams of a track are sent, and their destinations.
 #[derive(Clone, Copy)]
 pub struct Outward<'a> {
-    /// From here.
+    /// The local ports.
     pub pair: &'a Pair,
-    /// RTP goes here.
+    /// The destination of RTP.
     pub rtp: SocketAddr,
-    /// RTCP goes here.
+    /// The destination of RTCP.
     pub rtcp: SocketAddr,
 }
 
-/// The most datagrams that one system call is given.
-const MOST: usize = 32;
+/// The most datagrams in one system call.
+const MAX_BATCH: usize = 32;
 
 impl Datagrams {
     /// Whether everything was sent.
@@ -222,7 +222,7 @@ impl Datagrams {
         self.units.is_empty()
     }
 
-    /// The units of the batch that is on its way.
+    /// The units of the batch.
     pub fn units(&self) -> &[Arc<Unit>] {
         &self.units
     }
@@ -232,10 +232,9 @@ impl Datagrams {
         fill(&mut self.units)
     }
 
-    /// Sends what there is, but little more than `burst` bytes: packets of channels 0
-    /// and 1 by the first way, those of 2 and 3 by the second, those without a way
-    /// not at all. Ready when all of it or the burst is gone; `sent` learns of every
-    /// part.
+    /// Sends the batch, but little more than `burst` bytes: packets of channels 0 and 1 by the first way, those of 2
+    /// and 3 by the second. Packets without a way are dropped. Ready once the batch or the burst is sent; `sent` is
+    /// called with the length of every part.
     pub fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
@@ -244,16 +243,16 @@ impl Datagrams {
         mut sent: impl FnMut(usize),
     ) -> Poll<()> {
         let mut refused = false;
-        while let Some((channel, count)) = self.row() {
+        while let Some((channel, count)) = self.next_batch() {
             let way = ways.get(usize::from(channel) / 2).copied().flatten();
-            let row = || self.pieces(channel).take(count);
+            let batch = || self.pieces(channel).take(count);
             let gone = match way {
                 None => Ok((count, 0)),
                 Some(way) if channel % 2 == 0 => {
                     let to = Some(way.rtp).filter(|_| !way.pair.connected);
-                    send_row(way.pair.rtp.get_ref(), to, row())
+                    send_batch(way.pair.rtp.get_ref(), to, batch())
                 }
-                Some(way) => send_row(&way.pair.rtcp, Some(way.rtcp), row()),
+                Some(way) => send_batch(&way.pair.rtcp, Some(way.rtcp), batch()),
             };
             match (gone, way) {
                 (Ok((pieces, bytes)), _) => {
@@ -269,9 +268,9 @@ impl Datagrams {
                         return Poll::Pending;
                     }
                 }
-                // that was an answer to an earlier packet: none of these went
+                // the error reports an earlier packet: none of these was sent
                 (Err(error), Some(_)) if error.kind() == io::ErrorKind::ConnectionRefused && !refused => refused = true,
-                // nobody listens there, or the network is away: as if lost on the way
+                // nothing listens there, or the network is down: the packets count as lost
                 (Err(_), _) => self.done(channel, count),
             }
         }
@@ -284,32 +283,32 @@ impl Datagrams {
         self.done.iter_mut().skip(channel.into()).take(1).for_each(|done| *done += pieces);
     }
 
-    /// The pieces of a channel that are not sent yet.
+    /// The unsent pieces of a channel.
     fn pieces(&self, channel: u8) -> impl Iterator<Item = &Piece> {
         let done = self.done.get(usize::from(channel)).copied().unwrap_or_default();
         let all = self.units.iter().flat_map(|unit| unit.packed.pieces());
         all.filter(move |piece| piece.channel() == channel).skip(done)
     }
 
-    /// A channel with something to send, and how many pieces one call takes. Reports
-    /// go first: they tell where the packets belong.
-    fn row(&self) -> Option<(u8, usize)> {
+    /// A channel with unsent pieces, and their number in one call. Reports go first: they give the timestamps for the
+    /// packets.
+    fn next_batch(&self) -> Option<(u8, usize)> {
         let reports_first = (1..CHANNELS as u8).step_by(2).chain((0..CHANNELS as u8).step_by(2));
-        let mut counts = reports_first.map(|channel| (channel, self.pieces(channel).take(MOST).count()));
+        let mut counts = reports_first.map(|channel| (channel, self.pieces(channel).take(MAX_BATCH).count()));
         counts.find(|(_, count)| *count > 0)
     }
 }
 
-/// Sends datagrams with one system call, `to` an address unless the socket is connected. Gives the number of
-/// those that went, and their bytes.
-fn send_row<'a>(
+/// Sends datagrams with one system call, `to` an address unless the socket is connected. Returns the number of
+/// datagrams sent, and their bytes.
+fn send_batch<'a>(
     socket: &UdpSocket,
     to: Option<SocketAddr>,
-    row: impl Iterator<Item = &'a Piece>,
+    batch: impl Iterator<Item = &'a Piece>,
 ) -> io::Result<(usize, usize)> {
-    let slices = row.map(|piece| [IoSlice::new(piece.head.bytes()), IoSlice::new(&piece.body)]);
+    let slices = batch.map(|piece| [IoSlice::new(piece.head.bytes()), IoSlice::new(&piece.body)]);
     let slices: Vec<_> = slices.collect();
-    let mut controls = [(); MOST].map(|()| SendAncillaryBuffer::default());
+    let mut controls = [(); MAX_BATCH].map(|()| SendAncillaryBuffer::default());
     let to = to.map(SocketAddrAny::from);
     let datagrams = slices.iter().zip(&mut controls).map(|(slices, control)| match &to {
         Some(to) => MMsgHdr::new_with_addr(to, slices, control),
@@ -374,7 +373,7 @@ mod tests {
         let started = Instant::now();
         let tried = tries(10_000, io::ErrorKind::AddrInUse);
         let seconds = started.elapsed().as_secs() as usize + 1;
-        assert!(tried <= 10_000 + seconds * AGAIN as usize, "{tried}");
+        assert!(tried <= 10_000 + seconds * MAX_RETRIES as usize, "{tried}");
     }
 
     #[test]
@@ -384,7 +383,7 @@ mod tests {
         let mut datagrams = Datagrams::default();
         datagrams.fill(|units| units.push(unit));
         let order = std::iter::from_fn(|| {
-            let (channel, count) = datagrams.row()?;
+            let (channel, count) = datagrams.next_batch()?;
             datagrams.done(channel, count);
             Some(channel)
         });

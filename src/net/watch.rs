@@ -1,5 +1,4 @@
-//! Deadlines without timers: connections note when they are overdue, and one
-//! sweep a second shuts the sockets of those that are.
+//! Deadlines without timers: connections store when they are overdue, and one sweep a second shuts their sockets.
 
 use std::net::{Shutdown, TcpStream};
 use std::sync::atomic::{AtomicU8, AtomicU32, Ordering::Relaxed};
@@ -29,7 +28,7 @@ pub(super) struct Entry {
     begun: Instant,
     input_due: AtomicU32,
     output_due: AtomicU32,
-    /// The reason why the sweep, or the stop of the server, has shut the socket; 0 if neither has.
+    /// The reason why the sweep, or the stop of the server, has shut the socket; 0 if it is open.
     verdict: AtomicU8,
     parting: Arc<Parting>,
 }
@@ -58,7 +57,7 @@ impl Watch {
         entry
     }
 
-    /// Shuts what is overdue at `now`, and forgets what is gone.
+    /// Shuts the sockets that are overdue at `now`, and removes closed connections.
     pub fn sweep(&self, now: Instant) {
         let second = passed(self.begun, now);
         self.lock().retain(|entry| {
@@ -74,11 +73,11 @@ impl Watch {
         self.parting.sweep(now);
     }
 
-    /// Takes a place, if need be once the places of connections that were closed and have ended are given to
-    /// others; those are not looked at each time, where many places are asked for.
+    /// Takes a place. If none is free, it first frees the places of closed connections that have ended; that check is
+    /// limited in rate.
     pub(super) fn make_room<T>(&self, take: impl Fn() -> Option<T>) -> Option<T> {
         take().or_else(|| {
-            self.parting.see_off(Instant::now());
+            self.parting.sweep_for_new(Instant::now());
             take()
         })
     }
@@ -89,7 +88,7 @@ impl Watch {
         self.lock().iter().filter_map(Weak::upgrade).for_each(|entry| entry.shut(SHUTDOWN));
     }
 
-    /// Whether the server stops, so that nothing is to begin again.
+    /// Whether the server stops, so that nothing new may begin.
     pub fn stops(&self) -> bool {
         self.running.0.is_closed()
     }
@@ -99,7 +98,7 @@ impl Watch {
         _ = self.running.1.recv().await;
     }
 
-    /// Connections that are open.
+    /// The number of open connections.
     pub fn open(&self) -> usize {
         self.lock().iter().filter(|entry| entry.strong_count() > 0).count()
     }
@@ -110,12 +109,12 @@ impl Watch {
 }
 
 impl Entry {
-    /// Overdue for input `after` from now; zero for never.
+    /// Sets the deadline for input to `after` from now; zero for never.
     pub(super) fn expect_input(&self, after: Duration) {
         self.input_due.store(self.due(after), Relaxed);
     }
 
-    /// Overdue for output `after` from now; zero for never.
+    /// Sets the deadline for output to `after` from now; zero for never.
     pub(super) fn expect_output(&self, after: Duration) {
         self.output_due.store(self.due(after), Relaxed);
     }
@@ -130,7 +129,7 @@ impl Entry {
         }
     }
 
-    /// Closes it; its place is given back when the kernel has nothing of it any more.
+    /// Closes the socket; its place is returned once the kernel holds nothing of it.
     pub(super) fn close(&self, place: Place, cut: bool) {
         self.parting.close(&self.socket, place, cut);
     }
@@ -140,15 +139,15 @@ impl Entry {
     }
 
     fn shut(&self, why: u8) {
-        // the first reason stands
+        // the first reason stays
         let _ = self.verdict.compare_exchange(0, why, Relaxed, Relaxed);
         // an error means that it is closed already
         let _ = self.socket.get_ref().shutdown(Shutdown::Both);
     }
 }
 
-/// The second in which a deadline has passed: rounded up, and the seconds that
-/// have passed are rounded down, so that nobody is closed early.
+/// The second at which a deadline has passed. It is rounded up, and elapsed seconds are rounded down, so that no
+/// connection is closed early.
 fn due(begun: Instant, at: Instant) -> u32 {
     passed(begun, at + Duration::from_millis(999)).max(1)
 }

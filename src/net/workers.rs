@@ -1,4 +1,4 @@
-//! The threads that run tasks, each by an executor of its own.
+//! The threads that run tasks, each with an executor of its own.
 
 use std::cell::RefCell;
 use std::future::Future;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use smol::Executor;
 use smol::future::{or, yield_now};
 
-/// The executors of all threads. A connection stays on the thread that it was given to.
+/// The executors of all threads. A connection stays on the thread that it was assigned to.
 pub struct Workers {
     first: Worker,
     further: Mutex<Vec<Worker>>,
@@ -37,7 +37,7 @@ impl Workers {
         Self { first: Worker::new(first), further: Mutex::default(), together }
     }
 
-    /// The executor of a further thread, which is to [`run`] it.
+    /// The executor of a further thread, which has to [`run`] it.
     pub fn add(&self) -> Arc<Executor<'static>> {
         let worker = Worker::new(Arc::default());
         let executor = worker.executor.clone();
@@ -63,7 +63,7 @@ impl Workers {
         worker.executor.spawn(async { start(slot) }).detach();
     }
 
-    /// Runs a task on this thread, or on the first if this is none of them.
+    /// Runs a task on the current thread, or on the first if the current one has no executor.
     pub fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let here = HERE.with_borrow(Clone::clone);
         here.as_ref().unwrap_or(&self.first.executor).spawn(task).detach();
@@ -91,14 +91,13 @@ impl Drop for ThreadSlot {
     }
 }
 
-/// The longest that sockets and timers are not looked at while tasks are ready, but for the last
-/// few of these.
-const ROUND: Duration = Duration::from_millis(10);
-/// Tasks between two looks at the clock.
-const FEW: usize = 4;
+/// The longest time between two checks of sockets and timers while tasks are ready, except for the last few of these.
+const MAX_ROUND: Duration = Duration::from_millis(10);
+/// Tasks between two checks of the clock.
+const TASKS_PER_CHECK: usize = 4;
 
-/// Runs the tasks of `executor` until `end` is ready. `Executor::run` looks at the sockets after 200
-/// tasks, however long they take: some that have much to do would keep a publisher waiting.
+/// Runs the tasks of `executor` until `end` is ready. `Executor::run` checks the sockets after 200 tasks, however long
+/// they take: a publisher would wait for long tasks.
 pub async fn run<T>(executor: &Arc<Executor<'static>>, end: impl Future<Output = T>) -> T {
     HERE.set(Some(executor.clone()));
     let tasks = async {
@@ -109,7 +108,7 @@ pub async fn run<T>(executor: &Arc<Executor<'static>>, end: impl Future<Output =
                 if !executor.try_tick() {
                     break;
                 }
-                if count % FEW == 0 && begun.elapsed() >= ROUND {
+                if count % TASKS_PER_CHECK == 0 && begun.elapsed() >= MAX_ROUND {
                     yield_now().await;
                     break;
                 }
@@ -130,7 +129,7 @@ mod tests {
 
     const TOGETHER: usize = 32;
 
-    /// The number of the thread on which each of so many connections begins and ends.
+    /// The thread, by number, on which each of `connections` begins and ends.
     fn threads_of(workers: &Arc<Workers>, number: &[ThreadId], connections: usize) -> (Vec<usize>, Vec<ThreadSlot>) {
         let (told, tells) = smol::channel::bounded(connections);
         for _ in 0..connections {
@@ -163,7 +162,7 @@ mod tests {
         assert_eq!(few, [0; TOGETHER]);
         let (more, further) = threads_of(&workers, &number, 2 * TOGETHER + 9);
         assert_eq!([0, 1, 2].map(|number| more.iter().filter(|on| **on == number).count()), [3, 35, 35]);
-        // places that are free again are taken first
+        // free places are taken first
         drop(slots);
         let (again, _) = threads_of(&workers, &number, TOGETHER - 3);
         assert_eq!(again, [0; TOGETHER - 3]);
@@ -187,8 +186,8 @@ mod tests {
         }
         let timer = executor.spawn(Timer::after(Duration::from_millis(1)));
         crate::reactor::block_on(run(&executor, timer));
-        // one round of all, and what goes by until it is looked
+        // one round of all tasks, and those that run until the next check
         let turns = turns.load(Relaxed);
-        assert!(turns < 20 + 20 + FEW, "{turns}");
+        assert!(turns < 20 + 20 + TASKS_PER_CHECK, "{turns}");
     }
 }

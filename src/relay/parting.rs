@@ -6,14 +6,14 @@ use std::time::Duration;
 use crate::reactor::Timer;
 use smol::future::or;
 
-use crate::net::{ALL, Conn, poll_in_turns};
+use crate::net::{Conn, FULL_READ, poll_in_turns};
 
 /// Waits until the peer has received all bytes. A socket that is closed with unread input drops the bytes that it
 /// has not sent.
 pub async fn see_off(conn: &mut Conn) {
     conn.finish();
     let seen = std::future::poll_fn(|cx| {
-        poll_in_turns(cx, |cx| match conn.poll_read(cx, ALL, |data| Ok(data.len())) {
+        poll_in_turns(cx, |cx| match conn.poll_read(cx, FULL_READ, |data| Ok(data.len())) {
             Poll::Ready(Ok(received)) if !received.end => Poll::Ready(Ok(())),
             Poll::Pending => Poll::Pending,
             _ => Poll::Ready(Err(())),

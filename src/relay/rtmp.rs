@@ -10,7 +10,7 @@ use crate::container::flv;
 use crate::hub::Doubt;
 use crate::media::Info;
 use crate::net::random;
-use crate::net::{ALL, Close, Conn, Framing, HeadFraming, Outlet, SOME, poll_in_turns};
+use crate::net::{Close, Conn, FULL_READ, Framing, HeadFraming, Outlet, SHORT_READ, poll_in_turns};
 use crate::proto::rtmp::{Address, Client, ClientEvent, PUSH, Role, STREAM_ID, renumber};
 use crate::proto::{Error, Machine};
 use crate::session::{FlvIn, GREETING, Ingest, Sender};
@@ -106,7 +106,7 @@ impl Pull {
             return Poll::Ready(Err(Close::Done.into()));
         }
         let (mut moved, mut started) = (None, false);
-        let bytes = ready!(conn.poll_drive(cx, ALL, client, |client, event| {
+        let bytes = ready!(conn.poll_drive(cx, FULL_READ, client, |client, event| {
             if flv_in.is_none() && is_media(&event) {
                 let mut begun = begin(job, now)?;
                 info.take().into_iter().for_each(|info| begun.ingest.publisher.info(info));
@@ -216,7 +216,7 @@ impl Push {
             }
         }
         let mut moved = None;
-        ready!(conn.poll_drive(cx, SOME, client, |client, event| {
+        ready!(conn.poll_drive(cx, SHORT_READ, client, |client, event| {
             match event {
                 // the stream's publisher has left meanwhile
                 ClientEvent::Started if sender.is_none() && !is_live => return Err(Close::Done),

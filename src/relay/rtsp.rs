@@ -13,7 +13,7 @@ use super::{End, Need, RelayJob, Run, UNNEEDED_TIMEOUT};
 use crate::hub::Doubt;
 use crate::media::Kind;
 use crate::net::random;
-use crate::net::{ALL, Close, Conn, SOME, at_port, canonical, poll_in_turns};
+use crate::net::{Close, Conn, FULL_READ, SHORT_READ, at_port, canonical, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::rtp::RTP;
 use crate::proto::rtsp::sdp::Description;
@@ -131,7 +131,7 @@ impl Pull {
     fn poll_input(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), End>> {
         let Self { conn, client, publish, .. } = self;
         let mut news = Vec::new();
-        let bytes = ready!(conn.poll_drive(cx, ALL, client, |_, event| {
+        let bytes = ready!(conn.poll_drive(cx, FULL_READ, client, |_, event| {
             match (event, publish.as_mut()) {
                 // at once, because packets may follow that answer directly
                 (ClientEvent::Started(begin), Some(publish)) => {
@@ -249,7 +249,7 @@ impl Push {
         }
         let Self { conn, client, .. } = self;
         let mut news = Vec::new();
-        let bytes = ready!(conn.poll_drive(cx, SOME, client, |_, event| {
+        let bytes = ready!(conn.poll_drive(cx, SHORT_READ, client, |_, event| {
             news.push(event);
             Ok(())
         }))?;

@@ -10,7 +10,7 @@ use super::Server;
 use crate::conf::Config;
 use crate::container::{Form, flv};
 use crate::hub::Name;
-use crate::net::{ALL, Close, Conn, Outlet, Seat, SocketSizes, canonical, drive, poll_in_turns, random};
+use crate::net::{Close, Conn, FULL_READ, Outlet, Seat, SocketSizes, canonical, drive, poll_in_turns, random};
 use crate::proto::Machine;
 use crate::proto::rtmp::{self, ALL_TRACKS, Event, LEGACY_HEVC, Limits, RTMP, Target};
 use crate::session::{
@@ -137,7 +137,7 @@ impl Session {
     fn poll_input(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
         let Self { body, conn, machine } = self;
         let most = match body.role {
-            Role::Publish(_) | Role::Play(_) => ALL,
+            Role::Publish(_) | Role::Play(_) => FULL_READ,
             // the rest stays with the kernel until it is decided
             Role::Asks(_) if conn.kept() >= PIECE => return Poll::Pending,
             Role::Asks(_) => PIECE,

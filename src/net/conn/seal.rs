@@ -9,18 +9,18 @@ use super::super::tls::{HandshakeThrottle, Identity, Tls, Trust};
 use super::super::{Claim, Close, Fault, Gate};
 use super::Conn;
 
-/// The most that clients send in a handshake, in bytes.
+/// The most that a client sends in a handshake, in bytes.
 const MAX_HELLO: usize = 12 << 10;
-/// The most that servers do: most of it are certificates.
+/// The most that a server sends in a handshake, in bytes; most of it are certificates.
 const MAX_FLIGHT: usize = 48 << 10;
-/// So many reads in a row may bring no plaintext before others get their turn.
+/// The most reads in a row without plaintext, before other tasks get their turn.
 const RECORDS: usize = 16;
 
 const PER_PEER: &str = "its address has as much of tls.max as connections.per_peer leaves it";
 
 impl Conn {
-    /// Goes on under TLS, as the server, after a handshake that is given `limit`;
-    /// `gate` bounds how many do.
+    /// Continues under TLS, as the server, after a handshake within `limit`; `gate` bounds the number of such
+    /// connections.
     pub async fn sealed(
         self,
         identity: &Identity,
@@ -31,10 +31,10 @@ impl Conn {
         let share = self.seat.as_ref().map(|seat| seat.also(Claim::Tls).ok_or_else(|| Close::refused(PER_PEER)));
         let pass = gate.enter().ok_or_else(|| Close::refused("tls.max is reached"))?;
         let tls = Tls::server(identity, pass, share.transpose()?).map_err(fault)?;
-        self.shake(tls, MAX_HELLO, throttle, limit).await
+        self.handshake(tls, MAX_HELLO, throttle, limit).await
     }
 
-    /// Goes on under TLS, as the client of `host`, after a handshake that is given `limit`.
+    /// Continues under TLS, as the client of `host`, after a handshake within `limit`.
     pub async fn sealed_to(
         self,
         trust: &Trust,
@@ -43,11 +43,11 @@ impl Conn {
         limit: Duration,
     ) -> Result<Self, Close> {
         let tls = Tls::client(trust, host).map_err(|error| Close::refused(error.to_string()))?;
-        self.shake(tls, MAX_FLIGHT, throttle, limit).await
+        self.handshake(tls, MAX_FLIGHT, throttle, limit).await
     }
 
-    /// The handshake, for which the peer may send `most` bytes.
-    async fn shake(
+    /// Does the handshake, for which the peer may send `most` bytes.
+    async fn handshake(
         mut self,
         tls: Tls,
         most: usize,
@@ -73,7 +73,7 @@ impl Conn {
         }
     }
 
-    /// As `poll_socket`, for what is sealed.
+    /// Like `poll_socket`, for input under TLS.
     pub(super) fn poll_sealed(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Close>> {
         for _ in 0..RECORDS {
             let Some(tls) = &mut self.tls else { return Poll::Ready(Ok(0)) };
@@ -83,7 +83,7 @@ impl Conn {
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(error) => return Poll::Ready(Err(self.why(error))),
             }
-            // answers to what the peer asks of TLS itself, such as other keys
+            // answers to requests within TLS, such as a key update
             while tls.is_full() && tls.send(&mut self.socket.get_ref()).is_ok() {}
             if self.blocked && !tls.is_full() {
                 self.blocked = false;
@@ -92,12 +92,12 @@ impl Conn {
             ready!(self.poll_arrival(cx))?;
             self.receive()?;
         }
-        // records may hold nothing, and others are to have their turn
+        // records may be empty, and other tasks get their turn
         cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    /// Reads once: how much, or `None` if there was nothing yet.
+    /// Reads once and returns the number of bytes, or `None` if the socket has none yet.
     fn receive(&mut self) -> Result<Option<usize>, Close> {
         let Some(tls) = &mut self.tls else { return Ok(Some(0)) };
         match tls.receive(self.socket.get_ref()) {
@@ -112,7 +112,7 @@ impl Conn {
         }
     }
 
-    /// The other side is told that this was the end, and not a cut.
+    /// Sends the peer the end of TLS, so that it does not see a cut.
     pub(super) fn say_goodbye(&mut self) {
         if let Some(tls) = &mut self.tls {
             tls.close(self.socket.get_ref());

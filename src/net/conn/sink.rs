@@ -1,4 +1,4 @@
-//! The way into a connection's socket, by which it is given no more at once than the plan has.
+//! The writes to a connection's socket, each of which is within the limit of the plan.
 
 use std::io::{self, IoSlice, Write};
 use std::net::TcpStream;
@@ -6,17 +6,16 @@ use std::net::TcpStream;
 use rustix::net::SendFlags;
 use socket2::SockRef;
 
-/// The kernel looks at SO_SNDBUF only before it begins a segment, which may grow to
-/// 64 KiB: a socket with a buffer of 16 KiB was seen to hold 132. A write that is a record
-/// of its own (MSG_EOR) makes a segment of its own, so what is beyond the buffer is one
-/// write at most. Before Linux 4.7 TCP does not know that flag.
+/// The kernel checks SO_SNDBUF only before it begins a segment, which may grow to 64 KiB: a socket with a buffer of 16
+/// KiB was seen to hold 132. A write that is a record of its own (MSG_EOR) is a segment of its own, so the excess is at
+/// most one write. TCP before Linux 4.7 ignores that flag.
 pub(super) struct Sink<'a> {
     pub(super) socket: &'a TcpStream,
     /// The longest write.
     pub(super) most: usize,
 }
 
-/// The most slices that one write is cut from.
+/// The most slices in one write.
 const SLICES: usize = 96;
 
 fn flags() -> i32 {

@@ -1,4 +1,4 @@
-//! An answer whose body is on its way.
+//! An answer whose body is still arriving.
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::conn::ALL;
+use super::super::conn::FULL_READ;
 use super::super::{Close, Conn, Fault, drive, poll_in_turns};
 use super::Failure;
 use crate::budget::{Account, Overflow, Rope};
 use crate::proto::http::{Client, ClientEvent, Response};
 use crate::proto::{Error, Machine, Url};
 
-/// An answer whose body comes by and by. The connection ends when it is dropped.
+/// An answer whose body arrives piece by piece. Dropping it ends the connection.
 pub struct Download {
     /// The head.
     pub response: Response,
@@ -22,13 +22,13 @@ pub struct Download {
     conn: Conn,
     client: Client,
     upload: Upload,
-    /// The longest silence of the server; zero for any.
+    /// The longest time without input from the server; zero for any.
     silence: Duration,
-    /// All of the body has come.
+    /// The whole body has been received.
     is_over: bool,
 }
 
-/// The request, as far as the server has not taken it: it may answer before it has all.
+/// The part of the request that the server has not received: it may answer before it has all.
 struct Upload {
     bytes: Vec<u8>,
     sent: usize,
@@ -45,34 +45,34 @@ pub struct Fetched {
     pub body: Bytes,
 }
 
-/// A head is read in pieces of so many bytes, so that little of the body behind it has to be kept.
-const PIECE: usize = 1 << 10;
+/// The size of a read within the head, small so that little of the body behind it has to be kept.
+const HEAD_READ: usize = 1 << 10;
 
 impl Download {
-    /// Sends what `client` has asked, and waits for the head of the answer.
+    /// Sends the request of `client` and waits for the head of the answer.
     pub(super) async fn begin(mut conn: Conn, mut client: Client, url: Url) -> Result<Self, Failure> {
         // a server may write the head and the body in two pieces, and wait between them
         conn.acknowledge_at_once(true);
         let mut upload = Upload { bytes: std::mem::take(client.transmit()), sent: 0 };
         let (response, is_over) = poll_fn(|cx| poll_head(cx, &mut conn, &mut client, &mut upload)).await?;
         conn.acknowledge_at_once(false);
-        // what came behind the head
+        // the input behind the head
         conn.offer_again();
         Ok(Self { response, url, conn, client, upload, silence: Duration::ZERO, is_over })
     }
 
-    /// The server may be silent for so long from here on; zero for any time, which is the rule. Who is silent for
-    /// longer is late, which is seen within a second.
+    /// Sets the longest time without input from the server; zero, the default, for any time. A longer silence fails as
+    /// late, at most a second afterwards.
     pub fn expect_input(&mut self, silence: Duration) {
         self.silence = silence;
         self.conn.expect_input(silence);
     }
 
-    /// Hands on what comes of the body next, in one or several pieces that stand where they were read: nothing is kept
-    /// here. False at the end of the body.
+    /// Passes the next part of the body to `take`, in one or several pieces from the read buffer: nothing is kept here.
+    /// False at the end of the body.
     ///
     /// # Errors
-    /// The body is not complete, or `take` wants no more of it.
+    /// The body is not complete, or `take` has failed.
     pub fn poll_body(
         &mut self,
         cx: &mut Context<'_>,
@@ -83,7 +83,7 @@ impl Download {
         while !*is_over && !taken {
             upload.send(cx, conn);
             let mut refused = None;
-            let received = ready!(conn.poll_read(cx, ALL, |data| {
+            let received = ready!(conn.poll_read(cx, FULL_READ, |data| {
                 drive(client, data, |_, event| {
                     match event {
                         ClientEvent::Body(len) => {
@@ -115,18 +115,18 @@ impl Download {
         Poll::Ready(Ok(taken))
     }
 
-    /// The same, to be awaited.
+    /// The same as a future.
     ///
     /// # Errors
-    /// As above.
+    /// As for [`poll_body`](Self::poll_body).
     pub async fn next(&mut self, mut take: impl FnMut(&[u8]) -> Result<(), Failure>) -> Result<bool, Failure> {
         poll_fn(|cx| self.poll_body(cx, &mut take)).await
     }
 
-    /// Waits for all of the body, of `most` bytes at most, which are charged to `account` as they come.
+    /// Waits for the whole body, of `most` bytes at most, which are charged to `account` as they arrive.
     ///
     /// # Errors
-    /// It is longer, or not complete.
+    /// The body is longer, or not complete.
     pub async fn whole(mut self, most: usize, account: &Account) -> Result<Fetched, Failure> {
         let too_long = || Failure::Limit(Error::limit("an answer that is too long"));
         let full = || Failure::Limit(Error::limit("no room for an answer"));
@@ -140,7 +140,7 @@ impl Download {
                 Overflow::OverBudget(_) => full(),
             })
         };
-        // much that comes at once leaves others their turn, the clock among them
+        // after much input at once other tasks get their turn, the clock among them
         let ended = poll_fn(|cx| {
             poll_in_turns(cx, |cx| match ready!(self.poll_body(cx, &mut push)) {
                 Ok(true) => Poll::Ready(Ok(())),
@@ -155,7 +155,7 @@ impl Download {
 }
 
 impl Upload {
-    /// Sends what the connection takes. One that takes no more may have said why before it closed.
+    /// Sends what the socket accepts. A server that accepts no more may have sent the reason before it closed.
     fn send(&mut self, cx: &mut Context<'_>, conn: &mut Conn) {
         if conn.poll_send_from(cx, &self.bytes, &mut self.sent, Duration::ZERO).is_ready() {
             *self = Self { bytes: Vec::new(), sent: 0 };
@@ -163,7 +163,7 @@ impl Upload {
     }
 }
 
-/// Sends, and reads up to the end of a head: with it, whether the answer has no body.
+/// Sends, and reads up to the end of a head. Returns the head, and whether the answer has no body.
 fn poll_head(
     cx: &mut Context<'_>,
     conn: &mut Conn,
@@ -173,10 +173,10 @@ fn poll_head(
     let (mut head, mut is_over) = (None, false);
     loop {
         upload.send(cx, conn);
-        let most = conn.kept() + PIECE;
+        let most = conn.kept() + HEAD_READ;
         let read = ready!(conn.poll_read(cx, most, |data| {
             if head.is_some() {
-                return Ok(0); // the body is read by others
+                return Ok(0); // the body is read later
             }
             drive(client, data, |_, event| {
                 match event {

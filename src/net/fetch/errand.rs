@@ -1,4 +1,4 @@
-//! A request on its way from one redirection to the next.
+//! A request that follows redirections.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,7 +12,7 @@ use crate::proto::http::{Client, Method, Outgoing, Then, basic};
 use crate::proto::scheme::REQUESTS;
 use crate::proto::{Error, Url};
 
-/// The request as it is asked now.
+/// The request, as it is sent next.
 pub(super) struct Errand<'a> {
     method: Method,
     url: Url,
@@ -24,14 +24,14 @@ pub(super) struct Errand<'a> {
 
 /// The longest head of an answer, in bytes.
 const MAX_HEAD: usize = 12 << 10;
-/// The longest URL that an answer may be at, in bytes.
+/// The longest URL of a redirection, in bytes.
 const MAX_URL: usize = 2048;
-/// The longest time that a connection to one address may take to be made; never more than half of all that there is, so
-/// that another address can be tried.
-const CONNECT: Duration = Duration::from_secs(10);
+/// The longest time to connect to one address. It is at most half of the whole time, so that another address can be
+/// tried.
+const MAX_CONNECT: Duration = Duration::from_secs(10);
 const NEARER: Failure = Failure::Redirect("it redirects to an address that is nearer to this server than its own");
-/// The fields that go along to another server; others may be secrets.
-const HARMLESS: [&str; 5] = ["accept", "accept-language", "if-modified-since", "if-none-match", "range"];
+/// The header fields that are sent to another server after a redirection; others may be secrets.
+const FORWARDED: [&str; 5] = ["accept", "accept-language", "if-modified-since", "if-none-match", "range"];
 
 impl<'a> Errand<'a> {
     pub(super) fn new(request: &Request<'a>) -> Self {
@@ -39,7 +39,7 @@ impl<'a> Errand<'a> {
         Self { method, url: url.clone(), fields: fields.to_vec(), body, reach: None }
     }
 
-    /// Asks once.
+    /// Sends the request once.
     pub(super) async fn ask(&mut self, dialer: Dialer<'_>, limits: &Limits<'_>) -> Result<Download, Failure> {
         let Self { method, url, fields, body, reach } = self;
         if !is_request(url) {
@@ -48,7 +48,7 @@ impl<'a> Errand<'a> {
         let mut client = Client::new(&url.authority(), MAX_HEAD, limits.account.clone());
         let password = (!url.user.is_empty() || !url.password.is_empty()).then(|| basic(&url.user, &url.password));
         let password = password.as_ref().map(|password| ("Authorization", password.as_str()));
-        // bodies are understood as they are
+        // no compressed bodies
         let usual = [("Accept-Encoding", "identity")].into_iter().chain(password);
         let missing = usual.filter(|(name, _)| !fields.iter().any(|(own, _)| own.eq_ignore_ascii_case(name)));
         let fields: Vec<_> = fields.iter().copied().chain(missing).collect();
@@ -59,7 +59,7 @@ impl<'a> Errand<'a> {
         let unreachable = |error: io::Error| Failure::Unreachable(error.into());
         let addresses = look_up(&url.host, url.server_port()).await.map_err(unreachable)?;
         let addresses = within(*reach, addresses)?;
-        let connect = CONNECT.min(limits.time / 2);
+        let connect = MAX_CONNECT.min(limits.time / 2);
         let conn = dial_any(&addresses, dialer.sizes, dialer.gate, dialer.watch, connect).await.map_err(unreachable)?;
         let found = Reach::of_peer(conn.peer().ip(), conn.local().map_err(unreachable)?.ip());
         if reach.is_some_and(|before| found < before) {
@@ -70,7 +70,7 @@ impl<'a> Errand<'a> {
         Download::begin(conn, client, url.clone()).await
     }
 
-    /// The answer is elsewhere: from here on it is asked for there. RFC 9110 section 15.4.
+    /// Follows a redirection: from here on the request goes to `location`. RFC 9110 section 15.4.
     pub(super) fn moves(&mut self, status: u16, location: &str) -> Result<(), Failure> {
         let to = self.url.join(location).ok().filter(|to| is_request(to) && to.target().len() <= MAX_URL);
         let to = to.ok_or(Failure::Redirect("it redirects to what is no such URL"))?;
@@ -86,15 +86,15 @@ impl<'a> Errand<'a> {
             if !self.body.is_empty() {
                 return Err(Failure::Redirect("it redirects to another server, which is not told the body"));
             }
-            self.fields.retain(|(name, _)| HARMLESS.iter().any(|harmless| name.eq_ignore_ascii_case(harmless)));
+            self.fields.retain(|(name, _)| FORWARDED.iter().any(|harmless| name.eq_ignore_ascii_case(harmless)));
         }
         self.url = to;
         Ok(())
     }
 }
 
-/// The addresses to which a server that is so far away may redirect: a stranger is not to have us ask what only we
-/// reach, such as this machine's own ports and those of the network at home.
+/// The addresses to which a server at that distance may redirect. A remote server must not make this one send requests
+/// that only this one can, to its own ports or to its local network.
 fn within(reach: Option<Reach>, mut addresses: Vec<SocketAddr>) -> Result<Vec<SocketAddr>, Failure> {
     let Some(reach) = reach else { return Ok(addresses) };
     let found = addresses.len();
@@ -123,7 +123,7 @@ async fn seal(_: Conn, _: &Url, _: Dialer<'_>, _: Duration) -> Result<Conn, Fail
 mod tests {
     use super::*;
 
-    /// Where it goes, how, and with which fields; or why it does not.
+    /// The redirected method, URL and number of fields, or the reason for the refusal.
     fn moved(from: &str, method: Method, status: u16, to: &str) -> Result<(Method, String, usize), String> {
         let fields = &[("Accept", "a"), ("Cookie", "b"), ("Content-Type", "c"), ("X-Key", "d")];
         let (url, body) = (Url::parse(from).unwrap(), if method == Method::Post { &b"body"[..] } else { b"" });

@@ -1,4 +1,4 @@
-//! The reasons why a request has no answer, by whose fault that is.
+//! The reasons why a request has no answer, by cause.
 
 use std::fmt;
 
@@ -6,22 +6,22 @@ use super::super::{Close, Fault, Reason};
 use crate::proto::http::Unsent;
 use crate::proto::{Blame, Error};
 
-/// The reason why there is no answer. An answer with a status that is an error is an answer.
+/// The reason why there is no answer. An answer with an error status is an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// The request's: it cannot be sent as it is, now or later.
+    /// The request is at fault: it cannot be sent, now or later.
     Request(Reason),
-    /// Of a limit of ours: an account has no room, or the answer is longer than it may be.
+    /// A limit of this server: an account is full, or the answer is too long.
     Limit(Error),
-    /// The network's or a name server's: nothing listens there, or the connection was lost.
+    /// The network or a name server is at fault: nothing listens there, or the connection was lost.
     Unreachable(Reason),
-    /// The server's: it ends the connection too soon, is not believed, or says what is not HTTP.
+    /// The server is at fault: it ends the connection too soon, is not trusted, or does not speak HTTP.
     Server(Close),
-    /// The server's: it redirects to where nobody follows.
+    /// The server redirects to a place that is not followed.
     Redirect(&'static str),
-    /// Nobody's that could be known: time is over.
+    /// The time is over; the cause is unknown.
     Late,
-    /// Nobody's: the program ends.
+    /// The program ends.
     Shutdown,
 }
 

@@ -1,4 +1,4 @@
-//! The reasons for which a certificate is of no use.
+//! The errors of certificates.
 
 use std::path::PathBuf;
 use std::{error, fmt, io};
@@ -7,24 +7,24 @@ use rustls::pki_types::pem;
 
 use super::Files;
 
-/// The reason for which certificates cannot be shown, believed or made.
+/// The reason why certificates cannot be used, trusted or made.
 #[derive(Debug)]
 pub enum CertificateError {
     /// A file cannot be read or written.
     File(PathBuf, io::Error),
-    /// No file can be read: their disk does not answer.
+    /// No file can be read: their disk does not respond.
     Disk(io::Error),
-    /// A file does not have what it is to have, as PEM.
+    /// A file does not contain the expected PEM.
     Pem(PathBuf, pem::Error),
     /// A file has no certificate.
     Empty(PathBuf),
-    /// A certificate and its key are not fit to be used, or not those of each other.
+    /// A certificate or its key cannot be used, or they do not belong together.
     Pair(Files, rustls::Error),
-    /// A certificate is none of an authority.
+    /// A certificate is not that of an authority.
     Authority(PathBuf, rustls::Error),
-    /// TLS itself is not to be had.
+    /// TLS itself is not available.
     Tls(rustls::Error),
-    /// None can be made.
+    /// A certificate cannot be made.
     Unmade(rcgen::Error),
 }
 

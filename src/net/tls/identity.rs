@@ -1,4 +1,4 @@
-//! The certificates that a server shows.
+//! The certificates of a server.
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use rustls::sign::CertifiedKey;
 use super::{CertificateError, provider};
 use crate::disk::{Lane, read_small};
 
-/// A certificate's file, with those between it and its root, and its key's; both PEM.
+/// The files of a certificate, with its intermediate certificates, and of its key; both PEM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Files {
     /// The certificate.
@@ -25,12 +25,12 @@ pub struct Files {
 }
 
 impl Files {
-    /// The lane in which all of them are read.
+    /// The lane in which all files are read.
     pub fn lane(all: &[Self]) -> Lane {
         Lane::to_all(all.iter().flat_map(|files| [files.certificate.as_path(), &files.key]))
     }
 
-    /// The faults of the certificate, and of its key or the two together.
+    /// The faults of the certificate, and of its key or of the pair.
     pub fn faults(&self) -> [Option<CertificateError>; 2] {
         let certificate = certificates(&self.certificate).err();
         let key = match certificate {
@@ -41,27 +41,27 @@ impl Files {
     }
 }
 
-/// The certificates of a server, which shows the one whose name the client asks for, or the first.
+/// The certificates of a server, which presents the one for the name that the client asks for, or the first.
 pub struct Identity {
     files: Vec<Files>,
     shown: Arc<Shown>,
-    /// The marks of the files when they were read last.
+    /// The marks of the files at the last read.
     marks: Mutex<Vec<Option<Mark>>>,
     pub(super) config: Arc<ServerConfig>,
-    /// The most that a record holds.
+    /// The plaintext in a record, in bytes.
     pub(super) record: usize,
 }
 
 /// The modification time, length and inode of a file, which change if the file does.
 type Mark = (i64, i64, u64, u64);
 
-/// Bytes before what a record holds. RFC 8446 section 5.1.
+/// The bytes of a record's header. RFC 8446 section 5.1.
 const RECORD_HEADER: usize = 5;
 /// The application protocol of HTTP/1.1. RFC 7301 section 6.
 const HTTP: &[u8] = b"http/1.1";
 
 impl Identity {
-    /// Reads the files. Records that are sent hold up to `record` bytes, 27 to 16384.
+    /// Reads the files. Outgoing records hold up to `record` bytes, 27 to 16384.
     pub fn load(files: Vec<Files>, record: usize) -> Result<Self, CertificateError> {
         let marks = Mutex::new(marks(&files));
         let shown = Arc::new(Shown(Mutex::new(read(&files)?)));
@@ -74,8 +74,8 @@ impl Identity {
         Files::lane(&self.files)
     }
 
-    /// Reads the files again if they have changed: true if they have. What was there
-    /// before stays if they cannot be used; connections keep what they have.
+    /// Reads the files again if they have changed, and returns whether they have. If they cannot be used, the old
+    /// certificates stay; open connections keep theirs.
     pub fn refresh(&self) -> Result<bool, CertificateError> {
         let now = marks(&self.files);
         let mut known = self.marks.lock().unwrap_or_else(PoisonError::into_inner);
@@ -91,9 +91,9 @@ impl Identity {
 fn config(shown: Arc<Shown>, record: usize) -> Result<ServerConfig, rustls::Error> {
     let builder = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let mut config = builder.with_no_client_auth().with_cert_resolver(shown);
-    // peers that speak another protocol ask for none by this extension
+    // peers of other protocols do not use this extension
     config.alpn_protocols = vec![HTTP.to_vec()];
-    // a client keeps its session ticket, sealed, by itself: that costs no memory here
+    // the client keeps its sealed session ticket, which costs no memory here
     config.session_storage = Arc::new(NoServerSessionStorage {});
     config.ticketer = Ticketer::new()?;
     config.send_tls13_tickets = 1;

@@ -1,4 +1,4 @@
-//! The certificates that a client believes.
+//! The certificates that a client trusts.
 
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -14,30 +14,30 @@ use rustls::{
 use super::identity::certificates;
 use super::{CertificateError, provider};
 
-/// The certificates that a client believes: those of certain authorities, or all.
+/// The certificates that a client trusts: those of certain authorities, or all.
 #[derive(Clone)]
 pub struct Trust {
     config: Arc<ClientConfig>,
-    /// The remedy, in words of whoever asked for it: how it believes more.
+    /// The remedy in errors, in the words of the caller: the setting with which more is trusted.
     pub(super) remedy: &'static str,
 }
 
 impl Trust {
-    /// Believes the authorities that browsers do.
+    /// Trusts the authorities that browsers trust.
     pub fn browsers() -> Result<Self, CertificateError> {
         static MADE: OnceLock<Trust> = OnceLock::new();
         let roots = || RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
         once(&MADE, || Self::new(|builder| builder.with_root_certificates(roots())))
     }
 
-    /// Believes whatever is shown.
+    /// Trusts any certificate.
     pub fn anybody() -> Result<Self, CertificateError> {
         static MADE: OnceLock<Trust> = OnceLock::new();
         let verifier = || Arc::new(Anybody(provider()));
         once(&MADE, || Self::new(|builder| builder.dangerous().with_custom_certificate_verifier(verifier())))
     }
 
-    /// Believes the authorities in a file, PEM.
+    /// Trusts the authorities in a PEM file.
     pub fn authorities(file: &Path) -> Result<Self, CertificateError> {
         let mut roots = RootCertStore::empty();
         for authority in certificates(file)? {
@@ -46,12 +46,12 @@ impl Trust {
         Self::new(|builder| builder.with_root_certificates(roots))
     }
 
-    /// The same, with a remedy for what is not believed.
+    /// The same, with a remedy for errors about certificates that are not trusted.
     pub fn or(self, remedy: &'static str) -> Self {
         Self { remedy, ..self }
     }
 
-    /// As the library has it.
+    /// The configuration for the TLS library.
     pub fn config(&self) -> Arc<ClientConfig> {
         self.config.clone()
     }
@@ -60,7 +60,7 @@ impl Trust {
         let builder = ClientConfig::builder_with_provider(provider());
         let builder = builder.with_safe_default_protocol_versions()?;
         let mut config = verify(builder).with_no_client_auth();
-        // sessions that are remembered are memory without a plan
+        // a cache of sessions is not in the memory plan
         config.resumption = Resumption::disabled();
         Ok(Self { config: Arc::new(config), remedy: "" })
     }
@@ -68,7 +68,7 @@ impl Trust {
 
 type Builder<State> = ConfigBuilder<ClientConfig, State>;
 
-/// The one that was made before, or else the one that `make` makes.
+/// The value made before, or else the one that `make` makes.
 fn once(
     made: &OnceLock<Trust>,
     make: impl FnOnce() -> Result<Trust, CertificateError>,
@@ -79,7 +79,7 @@ fn once(
     }
 }
 
-/// Checks that the other side has the key to what it shows, but not who it is.
+/// Checks that the server has the key to its certificate, but not its identity.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
 

@@ -8,7 +8,7 @@ use super::live::Player;
 use super::reply::{Answer, Body, Exchange, Pending, Reply, Source};
 use super::routes::{self, Route};
 use crate::conf::Config;
-use crate::net::{Close, Conn, SOME, drive, poll_in_turns};
+use crate::net::{Close, Conn, SHORT_READ, drive, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::http::{self, Event, Request};
 use crate::serve::Server;
@@ -155,8 +155,8 @@ impl Session {
         let mut event = None;
         let mut closed = false;
         let most = match role {
-            Role::Play(_) | Role::Linger => SOME,
-            Role::Guest => SOME.min(conn.kept() + PIECE),
+            Role::Play(_) | Role::Linger => SHORT_READ,
+            Role::Guest => SHORT_READ.min(conn.kept() + PIECE),
             _ if *said_all => return Poll::Pending,
             // the next request stays with the kernel until this one is answered
             _ if conn.kept() >= PIECE => return Poll::Pending,

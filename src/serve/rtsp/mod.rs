@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use super::Server;
 use crate::conf::Config;
 use crate::hub::Name;
-use crate::net::{ALL, Close, Conn, SOME, Seat, canonical, drive, poll_in_turns, random};
+use crate::net::{Close, Conn, FULL_READ, SHORT_READ, Seat, canonical, drive, poll_in_turns, random};
 use crate::proto::rtsp::auth::Challenger;
 use crate::proto::rtsp::{self, Event, Limits, Status};
 use crate::proto::{Machine, Target};
@@ -178,10 +178,10 @@ impl Session {
         let Self { conn, carrier, machine, body } = self;
         let now = Instant::now();
         let most = match body.role {
-            Role::Publish(_) => ALL,
+            Role::Publish(_) => FULL_READ,
             // the rest stays with the kernel until it is decided
             Role::Asks(_) if conn.kept() >= PIECE => return Poll::Pending,
-            _ => SOME.min(conn.kept() + PIECE),
+            _ => SHORT_READ.min(conn.kept() + PIECE),
         };
         let mut turn = Turn::None;
         let received = ready!(carrier.poll_read(cx, conn, most, |data| {

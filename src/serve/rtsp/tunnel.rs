@@ -11,7 +11,7 @@ use base64ct::{Base64, Encoding};
 
 use super::super::Server;
 use super::carrier::{Kept, MAX_KEPT};
-use crate::net::{Close, Conn, Received, SOME, poll_in_turns};
+use crate::net::{Close, Conn, Received, SHORT_READ, poll_in_turns};
 use crate::proto::Error;
 use crate::proto::http::{self, Status};
 
@@ -120,7 +120,7 @@ impl Get {
         if bytes > 0 {
             return Poll::Ready(Ok(Received { bytes, end: false }));
         }
-        conn.poll_read(cx, SOME, |data| Ok(data.len()))
+        conn.poll_read(cx, SHORT_READ, |data| Ok(data.len()))
     }
 }
 
