@@ -4,39 +4,39 @@ use std::time::Instant;
 
 use crate::media::{Hz, Ticks};
 
-/// A step back by no more than this is disorder; a step forward by no more than this
-/// needs no reason. Milliseconds, as all here.
+/// The largest step back that is disorder, and the largest step forward that is accepted without a reason. In
+/// milliseconds, as all times here.
 pub(super) const DISORDER: i64 = 1000;
-/// Times that are apart by more do not belong together.
-pub(super) const APART: i64 = 10_000;
-/// Frames may come so late on a slow network.
-pub(super) const LATE: i64 = 2000;
-/// The distance between two frames if nobody knows better.
+/// Times further apart than this do not belong together.
+pub(super) const MAX_DISTANCE: i64 = 10_000;
+/// The longest delay of a frame on a slow network.
+pub(super) const MAX_DELAY: i64 = 2000;
+/// The distance between two frames while no other is known.
 pub(super) const MIN_GAP: i64 = 20;
-/// A step of so many usual ones needs no reason either.
-const MANY: i64 = 3;
-/// Pauses are measured by arrival, which may be off by this part of them.
+/// A step of up to this number of usual steps is accepted too.
+const USUAL_STEPS: i64 = 3;
+/// Pauses are measured by arrival times, which may be wrong by one part in this number.
 const JITTER: i64 = 8;
-/// Nobody counts that far: 8900 years.
-pub(super) const LATEST: i64 = 1 << 48;
+/// The largest time that is accepted: 8900 years.
+pub(super) const MAX_TIME: i64 = 1 << 48;
 
 /// The times of one track of one publisher.
 #[derive(Debug)]
 pub(super) struct Clock {
     rate: Hz,
-    /// The offset that is added to its times.
+    /// The offset added to the track's times.
     pub(super) offset: i64,
-    /// The newest time by which it went on, and when that came.
+    /// The newest time that continued the clock, and its arrival.
     newest: i64,
     came: Instant,
-    /// The usual distance between its frames; 0 as long as nobody knows.
+    /// The usual distance between its frames; 0 while unknown.
     usual: i64,
-    /// The time on the stream's line that its last frame was given, in ticks of `rate`.
+    /// The stream time of its last frame, in ticks of `rate`.
     last: Ticks,
     suspect: Option<Suspect>,
 }
 
-/// A frame whose time does not continue the clock, and the time that it was given all the same.
+/// A frame whose time does not continue the clock, and the stream time that it was given.
 #[derive(Debug)]
 struct Suspect {
     time: i64,
@@ -47,58 +47,58 @@ struct Suspect {
 /// The meaning of a time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// The clock goes on.
+    /// The time continues the clock.
     On,
-    /// The time does not fit, and no other supports it yet.
+    /// The time does not fit, and no second one confirms it yet.
     Alone,
-    /// The clock was set: a second time continues one that stood alone. The frame's
-    /// place is as far behind that one's as their times say.
+    /// The clock was set: a second time continues one that stood alone. The frame is placed behind that one, at the
+    /// distance between their times.
     Set(i64),
 }
 
 impl Clock {
-    /// A clock that begins with `time`. Its frames stand before neither 0 nor any tick
-    /// of the milliseconds before `floor`.
+    /// A clock that begins with `time`. No frame is placed before 0, or before the end of the millisecond before
+    /// `floor`.
     pub(super) fn new(rate: Hz, offset: i64, time: i64, floor: i64, now: Instant) -> Self {
         let last = (Ticks(floor).rescale(Hz::MS, rate) - Ticks(1)).max(Ticks(0));
         Self { rate, offset, newest: time, came: now, usual: 0, last, suspect: None }
     }
 
-    /// Judges `time` if the stream has come to `head`.
+    /// Judges `time`, when the newest time of the stream is `head`.
     pub(super) fn judge(&self, time: i64, head: i64, now: Instant) -> Step {
         let step = time.saturating_sub(self.newest);
         let waited = since(self.came, now);
         let pause = waited.saturating_add(waited / JITTER);
-        let many = if self.usual == 0 { APART } else { self.usual.saturating_mul(MANY) };
+        let many = if self.usual == 0 { MAX_DISTANCE } else { self.usual.saturating_mul(USUAL_STEPS) };
         let most = many.max(pause.saturating_add(DISORDER)).max(DISORDER);
-        // others of the stream have come as far
+        // other tracks of the stream are as far
         let reached = time.saturating_add(self.offset) <= head.saturating_add(DISORDER);
-        // a time that steps back may well continue one that stood alone
+        // a time that steps back may continue one that stood alone
         let earliest = if self.suspect.is_some() { 0 } else { -DISORDER };
         if step >= earliest && (step <= most || reached) {
             return Step::On;
         }
-        let Some(suspect) = self.suspect.as_ref().filter(|_| (-LATEST..=LATEST).contains(&time)) else {
+        let Some(suspect) = self.suspect.as_ref().filter(|_| (-MAX_TIME..=MAX_TIME).contains(&time)) else {
             return Step::Alone;
         };
         let further = time.saturating_sub(suspect.time);
-        if !(1..=APART.max(since(suspect.came, now).saturating_add(DISORDER))).contains(&further) {
+        if !(1..=MAX_DISTANCE.max(since(suspect.came, now).saturating_add(DISORDER))).contains(&further) {
             return Step::Alone;
         }
-        // Frames lost on the way leave a hole, and the clock is right all the same. If frames come as they
-        // are made, the hole has been waited for.
+        // Frames lost on the way leave a gap, although the clock is right. If frames arrive in real time, the gap has
+        // passed in real time too.
         let paced = waited.saturating_mul(2) >= self.usual.saturating_add(further);
-        let hole = pause.saturating_add(if paced { LATE } else { APART });
+        let hole = pause.saturating_add(if paced { MAX_DELAY } else { MAX_DISTANCE });
         if (0..=hole).contains(&step) { Step::On } else { Step::Set(suspect.place.saturating_add(further)) }
     }
 
-    /// Whether `time` is further on than a step that needs no reason.
+    /// Whether `time` is further ahead than [`DISORDER`].
     pub(super) fn leaps(&self, time: i64) -> bool {
         time.saturating_sub(self.newest) > DISORDER
     }
 
-    /// The time in milliseconds that a frame is given whose own says nothing: as far behind the last one as
-    /// frames usually are, or as long after it as others have gone on without this track.
+    /// The stream time in milliseconds for a frame whose own time is of no use. It follows the last frame by the usual
+    /// distance, or by the time that other tracks have advanced without this one.
     pub(super) fn expected(&self, head: i64, now: Instant) -> i64 {
         let waited = since(self.came, now);
         let usual = self.usual.max(MIN_GAP).min(waited.max(DISORDER));
@@ -107,48 +107,48 @@ impl Clock {
         last.saturating_add(if behind > usual.saturating_add(DISORDER) { behind } else { usual })
     }
 
-    /// Puts a frame that stands alone at `place`.
+    /// Places a frame that stands alone at `place`.
     pub(super) fn put(&mut self, time: i64, place: i64, rate: Hz, now: Instant) -> Ticks {
         let place = self.advance(Ticks(place).rescale(Hz::MS, rate), rate);
         self.suspect = Some(Suspect { time, came: now, place: self.last() });
         place
     }
 
-    /// Maps a frame by which the clock goes on.
+    /// Maps a frame that continues the clock.
     pub(super) fn go_on(&mut self, dts: Ticks, rate: Hz, now: Instant) -> Ticks {
         let time = dts.rescale(rate, Hz::MS).0;
-        let step = time.saturating_sub(self.newest).min(APART);
+        let step = time.saturating_sub(self.newest).min(MAX_DISTANCE);
         if step > 0 {
-            // one pause alone makes no habit
+            // one pause alone does not change the usual distance
             self.usual = if self.usual == 0 { step } else { step.min(self.usual.saturating_mul(4)) };
         }
         (self.newest, self.came, self.suspect) = (self.newest.max(time), now, None);
         self.advance(dts + Ticks(self.offset).rescale(Hz::MS, rate), rate)
     }
 
-    /// The clock was set, and `time` is now moved by `offset`.
+    /// The clock was set: from here on `time` is moved by `offset`.
     pub(super) fn set(&mut self, offset: i64, time: i64) {
         self.offset = offset;
         self.newest = self.suspect.as_ref().map_or(time, |suspect| suspect.time);
     }
 
-    /// The publisher moves the track's times: the next one is as much further.
+    /// The publisher moves the track's times: the next time is `by` further.
     pub(super) fn shift(&mut self, by: i64) {
         self.newest = self.newest.saturating_add(by);
         self.suspect = None;
     }
 
-    /// The time that the last frame was given, in milliseconds.
+    /// The stream time of the last frame, in milliseconds.
     pub(super) fn last(&self) -> i64 {
         self.last.rescale(self.rate, Hz::MS).0
     }
 
-    /// The time in milliseconds that a frame would be given that came now, if none came late.
+    /// The stream time in milliseconds of a frame that arrives now without delay.
     pub(super) fn arrived(&self, now: Instant) -> i64 {
         self.last().saturating_add(since(self.came, now))
     }
 
-    /// No frame stands before the last one.
+    /// No frame is placed before the last one.
     fn advance(&mut self, place: Ticks, rate: Hz) -> Ticks {
         self.last = place.max(self.last.rescale(self.rate, rate));
         self.rate = rate;

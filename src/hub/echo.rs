@@ -1,6 +1,5 @@
-//! Echoes: servers that fetch a stream from each other send the last
-//! of it in a circle when its publisher leaves, for as long as none of them notices. So do
-//! servers that send it to each other.
+//! Echoes. Servers that pull a stream from each other, or push it to each other, send the end of it in a circle when
+//! its publisher leaves, until one of them notices.
 
 use std::sync::Arc;
 
@@ -9,16 +8,16 @@ use super::ring::Ring;
 use crate::media::Frame;
 use crate::wire::crc::crc32_mpeg;
 
-/// The last publisher's newest frames that viewers begin with, at most so many; 0 where there is none.
-/// A pull from elsewhere begins with one of them if it is an echo.
+/// The newest frames of the last publisher at which viewers begin; 0 in free places. A pull that begins with one of
+/// them is an echo.
 #[derive(Debug, Default)]
 pub(super) struct Last([u64; 4]);
 
-/// So many of its last bytes tell a frame from others of the same length.
-const TAIL: usize = 1024;
+/// The number of last bytes that distinguish a frame from others of the same length.
+const HASHED: usize = 1024;
 
 impl Last {
-    /// Remembers the frames that a publisher leaves behind; one that has published nothing changes nothing.
+    /// Stores the last frames of a publisher; one that has published nothing changes nothing.
     pub(super) fn note(&mut self, ring: &Ring) {
         if ring.newest_start().is_some() {
             self.forget();
@@ -26,32 +25,31 @@ impl Last {
         }
     }
 
-    /// A stream that was fetched from elsewhere may come from there again: a picture that stands still is the same
-    /// each time.
+    /// A stream that was pulled may be pulled again: an unchanging picture is the same frame each time.
     pub(super) fn forget(&mut self) {
         self.0 = Default::default();
     }
 
-    /// Whether that frame was one of them.
+    /// Whether `frame` is one of them.
     pub(super) fn has(&self, frame: &Frame) -> bool {
         self.0.contains(&print(frame))
     }
 }
 
-/// A stream is sent to another server as long as this lives.
+/// Marks a stream as pushed to another server until it is dropped.
 pub struct Feed {
     stream: Arc<Stream>,
     peer: u128,
 }
 
 impl Stream {
-    /// It is sent to the server whose address has these bits.
+    /// Marks the stream as pushed to the server whose address has these bits.
     pub fn feed(self: &Arc<Self>, peer: u128) -> Feed {
         self.lock().fed.push(peer);
         Feed { stream: self.clone(), peer }
     }
 
-    /// Whether it is sent to that server.
+    /// Whether the stream is pushed to that server.
     pub fn feeds(&self, peer: u128) -> bool {
         self.lock().fed.contains(&peer)
     }
@@ -66,9 +64,9 @@ impl Drop for Feed {
     }
 }
 
-/// A number that frames share that are the same; never 0.
+/// A number that is equal for equal frames; never 0.
 fn print(frame: &Frame) -> u64 {
     let data: &[u8] = &frame.data;
-    let tail = data.get(data.len().saturating_sub(TAIL)..).unwrap_or_default();
+    let tail = data.get(data.len().saturating_sub(HASHED)..).unwrap_or_default();
     (data.len() as u64).saturating_add(1) << 32 | u64::from(crc32_mpeg(tail))
 }

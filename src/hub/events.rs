@@ -1,4 +1,4 @@
-//! The latest events of streams, in one bounded ring that readers follow, each by a cursor of its own.
+//! The latest events of streams, in one bounded ring. Each reader follows it with its own cursor.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -18,13 +18,13 @@ pub struct Event {
 /// The kinds of changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EventKind {
-    /// Somebody publishes it.
+    /// A publisher has begun.
     Published,
-    /// There is something to begin with for one who comes.
+    /// A viewer that joins can begin.
     Open,
-    /// Nobody publishes it any more.
+    /// The publisher has left.
     Unpublished,
-    /// Somebody watches what nobody watched, or waits to.
+    /// The first viewer has joined, or waits.
     Watched,
 }
 
@@ -35,18 +35,18 @@ pub(super) struct Events(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     latest: VecDeque<Event>,
-    /// The number of the next one, which wraps.
+    /// The number of the next event, which wraps.
     next: u32,
     /// The places of readers.
     readers: Vec<Place>,
 }
 
-/// The events that a reader is woken for.
+/// The events for which a reader is woken.
 #[derive(Clone, Debug, Default)]
 pub struct Interest {
-    /// Those of this stream; `None` for all streams.
+    /// Events of this stream; `None` for all streams.
     pub name: Option<Name>,
-    /// Those of these kinds; none for all kinds.
+    /// Events of these kinds; empty for all kinds.
     pub kinds: &'static [EventKind],
 }
 
@@ -65,7 +65,7 @@ pub struct Reader {
     place: usize,
 }
 
-/// The number of events that are kept.
+/// The number of events kept.
 const KEPT: usize = 64;
 
 impl Events {
@@ -82,7 +82,7 @@ impl Events {
         Reader { events: self.clone(), next: state.next, place }
     }
 
-    /// Tells all readers, and wakes those that wait for it.
+    /// Adds an event, and wakes the readers that wait for it.
     pub(super) fn tell(&self, name: &Name, kind: EventKind) {
         let mut state = self.lock();
         if state.latest.len() == KEPT {
@@ -108,8 +108,7 @@ impl Interest {
 }
 
 impl Reader {
-    /// The next event, whether it is of interest or not; `None` where some were missed: all is to be looked at
-    /// anew.
+    /// The next event, of interest or not. `None` if events were missed: the reader has to check all streams again.
     pub fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Event>> {
         let mut state = self.events.lock();
         let behind = state.next.wrapping_sub(self.next) as usize;
@@ -127,8 +126,7 @@ impl Reader {
         Poll::Pending
     }
 
-    /// Takes all events that have come; ready once one of them was of interest, or may have been one of those
-    /// that were missed.
+    /// Skips all events so far; ready if one of them was of interest, or if some were missed.
     pub fn poll_news(&mut self, cx: &Context<'_>) -> Poll<()> {
         let mut state = self.events.lock();
         let State { latest, next, readers } = &mut *state;
@@ -205,7 +203,7 @@ mod tests {
             events.tell(&name(1), kind);
             assert_eq!(woken.0.load(Relaxed), told, "{kind:?}");
         }
-        // others come in the places of those who have gone
+        // new readers take the places of dropped ones
         readers.extend((0..10).map(|at| events.reader(of(at % 2))));
         assert_eq!(events.lock().readers.len(), 1000);
         let mut ready = || readers.iter_mut().filter_map(|one| one.poll_news(&cx).is_ready().then_some(())).count();

@@ -1,4 +1,4 @@
-//! Packing for one form: each slot once, in order, when the first viewer needs it.
+//! Packing in one form: each slot once, in order, when the first viewer needs it.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -19,25 +19,25 @@ pub struct Unit {
     pub packed: Packed,
     /// Decode time in milliseconds.
     pub at: Ticks,
-    /// The arrival of its slot; `None` for a unit that was made for one viewer.
+    /// The arrival of its slot; `None` for a unit made for one viewer.
     pub came: Option<Instant>,
-    /// Decoding can begin here.
+    /// Whether decoding can begin here.
     pub start: bool,
     /// The frames from here on do not continue those before.
     pub discontinuity: bool,
     /// Pictures before it were lost.
     pub gap: bool,
-    /// The track whose frame it is; none for what describes tracks.
+    /// The track of the frame; empty for a description of tracks.
     pub track: TrackSet,
-    /// Tracks that are new or others from here on.
+    /// Tracks that are new or changed from here on.
     pub news: TrackSet,
     _lease: Option<Lease>,
 }
 
-/// The bytes that a unit costs: itself, its counts, and its place in a queue that grows.
+/// The bytes that a unit costs: itself, its counters, and its place in a queue that grows.
 const UNIT_COST: usize = size_of::<Unit>() + 64;
 
-/// At most so many bytes tell a viewer what the tracks are.
+/// The most bytes that describe the tracks to a viewer.
 pub(super) fn head_cost(tracks: &Tracks) -> usize {
     1024 + tracks.iter().map(|track| track.params.record.len() + 64).sum::<usize>()
 }
@@ -51,29 +51,28 @@ pub(super) struct Packer {
     tracks: Arc<Tracks>,
     /// The number of the first of `units`.
     base: Seq,
-    /// The packed slots, and their cost; `None` where the form has no room for
-    /// the track.
+    /// The packed slots and their cost; `None` where the form cannot carry the track.
     units: VecDeque<(Option<Arc<Unit>>, u32)>,
-    /// The cost of all of them.
+    /// The cost of all units.
     cost: usize,
-    /// Codecs of which it was said that the form has no room for them.
+    /// Codecs that were logged as not carried by the form.
     said: Vec<Codec>,
-    /// The log is told of none.
+    /// Whether nothing of the stream is logged.
     pub(super) hushed: bool,
 }
 
 impl Unit {
-    /// A unit for one viewer alone: what it needs before its first packet.
+    /// A unit for one viewer: the bytes before its first packet.
     pub(super) fn head(packed: Packed, at: Ticks, lease: Lease) -> Arc<Self> {
         Arc::new(Self { _lease: Some(lease), ..Self::new(packed.as_head(), at, false, false) })
     }
 
-    /// A unit that is one block of bytes, charged by whoever made it.
+    /// A unit of one block of bytes, charged by the caller.
     pub fn whole(bytes: Bytes, at: Ticks) -> Arc<Self> {
         Arc::new(Self::new(Packed::whole(bytes), at, false, false))
     }
 
-    /// A unit of any kind, charged by whoever made it.
+    /// A unit of any kind, charged by the caller.
     pub fn new(packed: Packed, at: Ticks, start: bool, discontinuity: bool) -> Self {
         let (track, news) = (TrackSet::default(), TrackSet::default());
         Self { packed, at, came: None, start, discontinuity, gap: false, track, news, _lease: None }
@@ -96,8 +95,7 @@ impl Packer {
         }
     }
 
-    /// The first viewer of the form begins at `start`: what was packed for
-    /// others before is forgotten.
+    /// Begins at `start` for the first viewer of the form, and drops the units packed for earlier viewers.
     pub(super) fn wake(&mut self, start: Seq, tracks: &Arc<Tracks>, at: Ticks) {
         self.units.clear();
         (self.base, self.cost) = (start, 0);
@@ -106,17 +104,17 @@ impl Packer {
         self.mux.discontinuity();
     }
 
-    /// The last viewer of the form is gone.
+    /// Drops all units after the last viewer of the form has left.
     pub(super) fn sleep(&mut self) {
         (self.units, self.cost) = (VecDeque::new(), 0);
     }
 
-    /// The cost of the units beside the frames.
+    /// The cost of the units, without the frames.
     pub(super) fn cost(&self) -> usize {
         self.cost
     }
 
-    /// Tells the muxer that it was the time of day `wall` at `at`.
+    /// Passes the muxer the time of day `wall` of the stream time `at`.
     pub(super) fn time_of_day(&mut self, at: Ticks, wall: Wall) {
         self.mux.time_of_day(at, wall);
     }
@@ -131,13 +129,13 @@ impl Packer {
         self.mux.remind(tracks, at)
     }
 
-    /// Whether viewers that were told of `old` can be told of `new` in mid-stream.
+    /// Whether viewers that know the tracks `old` can be sent `new` in mid-stream.
     pub(super) fn can_announce(&self, old: &Tracks, new: &Tracks) -> bool {
         self.mux.can_announce(old, new)
     }
 
-    /// The first number that is packed or can be. If slots are gone that were
-    /// not packed, what they announced is taken over.
+    /// The first number that is packed or can be. The tracks announced by slots that were dropped unpacked are taken
+    /// over.
     pub(super) fn base(&mut self, ring: &Ring) -> Seq {
         while self.base < ring.tail() {
             if let Some((_, cost)) = self.units.pop_front() {
@@ -155,20 +153,20 @@ impl Packer {
         self.base
     }
 
-    /// The number behind the last slot that is packed.
+    /// The number after the last packed slot.
     pub(super) fn end(&self) -> Seq {
         self.base + self.units.len() as Seq
     }
 
-    /// The number of the slot that was packed to `unit`, if it is still there.
+    /// The number of the slot that was packed to `unit`, if it is still kept.
     pub(super) fn number(&self, unit: &Arc<Unit>) -> Option<Seq> {
         let is_it =
             |(packed, _): &(Option<Arc<Unit>>, u32)| packed.as_ref().is_some_and(|packed| Arc::ptr_eq(packed, unit));
         self.units.iter().position(is_it).map(|at| self.base + at as Seq)
     }
 
-    /// The slot `seq` in this form, packed now if it was not before, and all
-    /// between with it. `seq` must not be before `base`.
+    /// The slot `seq` in this form. If it is not packed yet, it and all slots before it are packed now. `seq` must not
+    /// be before `base`.
     pub(super) fn unit(&mut self, ring: &Ring, seq: Seq, account: &Account) -> Result<Option<Arc<Unit>>, OverBudget> {
         self.base(ring);
         let index = usize::try_from(seq.saturating_sub(self.base)).unwrap_or(usize::MAX);
@@ -183,8 +181,7 @@ impl Packer {
         Ok(self.units.get(index).and_then(|(unit, _)| unit.clone()))
     }
 
-    /// Packs one slot. All is charged before the muxer learns of it, so that a
-    /// refusal leaves no trace.
+    /// Packs one slot. All memory is charged before the muxer changes, so that a refusal has no effect.
     fn pack(&mut self, slot: &Slot, came: Option<Instant>, account: &Account) -> Result<Option<Arc<Unit>>, OverBudget> {
         let extra = match &slot.item {
             Item::Frame(frame) => self.mux.cost(frame),
@@ -214,7 +211,7 @@ impl Packer {
         }
     }
 
-    /// The bytes for running viewers, and the tracks that are news to them.
+    /// The bytes for running viewers, and the tracks that are new to them.
     fn announcement(&mut self, news: &Announcement, at: Ticks) -> (Packed, TrackSet) {
         if news.discontinuity {
             self.mux.discontinuity();
@@ -228,7 +225,7 @@ impl Packer {
         (packed, told)
     }
 
-    /// Takes over `tracks`, and says once of each codec that there is no room for it.
+    /// Takes over `tracks`, and logs once for each codec that the form cannot carry it.
     fn adopt(&mut self, tracks: &Arc<Tracks>) {
         self.tracks = tracks.clone();
         if self.hushed {
@@ -242,13 +239,13 @@ impl Packer {
         }
     }
 
-    /// Tracks that viewers of this form do not get.
+    /// Tracks that viewers of this form do not receive.
     pub(super) fn missing(&self) -> impl Iterator<Item = &Track> {
         self.tracks.iter().filter(|track| !self.mux.carries(track))
     }
 }
 
-/// The words about a track that viewers of a form do not get.
+/// The text for the log about a track that viewers of a form do not receive.
 fn left_out(form: &Form, mux: &dyn Mux, track: &Track) -> String {
     let name = form.name;
     if track.id == 0 || !mux.carries(&Track { id: 0, ..track.clone() }) {

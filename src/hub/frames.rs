@@ -1,4 +1,4 @@
-//! Frames as they were published, for programs that do more with them than send them on.
+//! Frames as they were published, for programs that process them.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,7 +11,7 @@ use crate::container::{Form, Mux, Packed, Piece};
 use crate::media::{Frame, Kind, Ticks, Track, Tracks};
 use crate::wire::{Reader, Short, Writer};
 
-/// The form of frames that are read and not sent: the fields of each stand before its bytes.
+/// The form of frames that are read and not sent: the fields of each precede its bytes.
 pub static FRAMES: Form = Form::own("frames", || Box::new(AsTheyAre));
 
 /// A frame that was read.
@@ -27,23 +27,23 @@ pub struct ReadFrame {
     pub track: u8,
     /// Whether decoding can begin here; always true for sound.
     pub key: bool,
-    /// The coded bytes, as [`Frame::data`] has them. The stream pays for them, and for the small frames beside them, up to
-    /// 4 KiB in all, as long as somebody holds them: copy what is to stay.
+    /// The coded bytes, as in [`Frame::data`]. They stay charged to the stream while they are held, with the small
+    /// frames in the same block, up to 4 KiB in all: copy what is kept.
     pub data: Bytes,
 }
 
 /// The next event of a stream.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Read {
-    /// Its tracks from here on. They come before the first frame, and again when they change.
+    /// The tracks from here on: before the first frame, and after every change.
     Tracks(Arc<Tracks>),
-    /// The next frame. Frames are missing before it if the reader was too slow: it then is a key frame.
+    /// The next frame. If the reader was too slow, frames are missing before it, and it is a key frame.
     Frame(ReadFrame),
-    /// The reader is sent away.
+    /// The reader is dismissed.
     Dismissed(Dismissal),
 }
 
-/// Reads the frames of a stream. Like any viewer it begins at a key frame, and waits while nobody publishes.
+/// Reads the frames of a stream. Like any viewer it begins at a key frame, and waits for a publisher.
 pub struct Frames {
     viewer: Viewer,
     told: Arc<Tracks>,
@@ -51,7 +51,7 @@ pub struct Frames {
 }
 
 impl Frames {
-    /// Reads what `viewer` gets.
+    /// Reads the frames that `viewer` receives.
     pub fn new(mut viewer: Viewer) -> Self {
         viewer.pack_as(&FRAMES);
         Self { viewer, told: Arc::default(), next: Vec::new() }
@@ -68,7 +68,7 @@ impl Frames {
             if let Some(read) = self.take() {
                 return Poll::Ready(read);
             }
-            // one by one: the viewer knows the tracks of what it gave last
+            // one at a time, because the viewer knows the tracks of its last unit only
             let step = Step { units: 1, bytes: usize::MAX };
             match self.viewer.poll_next(cx, &mut self.next, step) {
                 Poll::Ready(Next::Dismissed(why)) => return Poll::Ready(Read::Dismissed(why)),
@@ -78,7 +78,7 @@ impl Frames {
         }
     }
 
-    /// The tracks of the unit that was taken, if they are news, and then its frame.
+    /// The tracks of the unit, if they are new, and then its frame.
     fn take(&mut self) -> Option<Read> {
         let unit = self.next.first()?;
         if !Arc::ptr_eq(&self.told, self.viewer.told()) {
@@ -93,13 +93,13 @@ impl Frames {
 }
 
 impl ReadFrame {
-    /// The same for another stream, which pays for a copy of its bytes.
+    /// The same frame for another stream, to which a copy of its bytes is charged.
     pub fn charged_to(&self, publisher: &Publisher) -> Result<Frame, OverBudget> {
         let Self { dts, cts, kind, track, key, ref data } = *self;
         Ok(Frame { dts, cts, kind, track, key, data: publisher.paid(data)? })
     }
 
-    /// The frame that a unit of [`FRAMES`] is; none if it is a mark between frames.
+    /// The frame in a unit of [`FRAMES`]; none if the unit is a mark between frames.
     fn of(packed: &Packed) -> Option<Self> {
         let piece = packed.pieces().next()?;
         let fields = |mut reader: Reader<'_>| -> Result<Self, Short> {

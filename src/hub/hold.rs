@@ -1,51 +1,51 @@
-//! Viewers hold units that they have not sent; a ring that needs the room gets it back from them.
+//! Unsent units that viewers hold, and the steps by which a ring that needs memory gets it back.
 
 use std::time::{Duration, Instant};
 
 use super::ring::Seq;
 
-/// The batch that a viewer holds while its socket takes nothing more.
+/// The batch that a viewer holds while its socket accepts no more.
 pub(super) struct Hold {
-    /// The number of the first frame of it; the greatest of all where no frame of the ring is held.
+    /// The number of its first frame; the maximum if it holds no frame of the ring.
     pub(super) from: Seq,
-    /// All its bytes.
+    /// The bytes of the batch.
     pub(super) bytes: u32,
-    /// The last time that the socket took something, as far as is known.
+    /// The last time that the socket accepted something, as far as known.
     pub(super) since: Instant,
     part: Part,
-    /// A part of a unit may be given up.
+    /// Whether a part of a unit may be dropped.
     cuts: bool,
     pub(super) pressed: bool,
 }
 
-/// A part of a batch.
+/// The part of a batch that is held.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Part {
-    /// All of it.
+    /// The whole batch.
     Whole,
-    /// The unit that was begun.
+    /// The unit that is partly sent.
     Begun,
 }
 
-/// The reason why a publisher or a viewer is sent away.
+/// The reason why a publisher or a viewer is dismissed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dismissal {
-    /// It waited for what nobody publishes, and somebody else plays in its place.
+    /// It waited for a stream without a publisher, and its place was needed for another viewer.
     GaveWay,
-    /// Somebody else publishes in its place.
+    /// Another publisher has replaced it.
     Replaced,
-    /// The operator ends it.
+    /// The operator has ended it.
     Kicked,
 }
 
-/// The step that a viewer with unsent units takes for others.
+/// The step by which a viewer with unsent units frees memory for the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pressed {
     /// Nothing.
     No,
-    /// It gives up what it has not begun to send.
+    /// Drops the units that it has not begun to send.
     GiveUp,
-    /// It goes, unless it can give up a part of what it has begun.
+    /// Closes, unless it can drop a part of the unit that it has begun.
     Go,
 }
 
@@ -54,7 +54,7 @@ impl Hold {
         Self { from, bytes, since, part: Part::Whole, cuts, pressed: false }
     }
 
-    /// The step that its viewer takes.
+    /// The step for its viewer.
     pub(super) fn pressed(&self) -> Pressed {
         match self.part {
             _ if !self.pressed => Pressed::No,
@@ -63,17 +63,17 @@ impl Hold {
         }
     }
 
-    /// Only the unit that was begun is held, that of the slot `from`, of so many bytes.
+    /// Only the unit that is partly sent is still held: that of the slot `from`, with that number of bytes.
     pub(super) fn gave_up(&mut self, from: Seq, bytes: u32) {
         (self.from, self.bytes, self.part, self.pressed) = (from, bytes, Part::Begun, false);
     }
 
-    /// The measure by which it is pressed, if there is one: a viewer that is `behind` has more to take.
+    /// The measure by which memory is freed, if any. A viewer that is `behind` has more to receive.
     pub(super) fn measure(&self, now: Option<Instant>, behind: bool) -> Option<Measure> {
         if self.pressed {
             return None;
         }
-        let is_stuck = now.is_some_and(|now| now.saturating_duration_since(self.since) >= STUCK);
+        let is_stuck = now.is_some_and(|now| now.saturating_duration_since(self.since) >= STUCK_AFTER);
         match (is_stuck, self.part) {
             (true, Part::Whole) => Some(Measure::StuckGivesUp),
             (_, Part::Begun) if self.cuts => Some(Measure::Cuts),
@@ -84,22 +84,22 @@ impl Hold {
     }
 }
 
-/// The steps that give room back to a ring, the mildest first.
+/// The measures that free memory for a ring, the mildest first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Measure {
-    /// A viewer that has sent nothing for `STUCK` gives up the units that it has not begun.
+    /// A viewer that has sent nothing for [`STUCK_AFTER`] drops the units that it has not begun.
     StuckGivesUp,
-    /// A viewer that sends, but is behind, gives them up.
+    /// A viewer that sends, but is behind, drops them.
     BehindGivesUp,
-    /// A viewer that has given them up ends but the packet that it is in the middle of.
+    /// A viewer that has dropped them drops all except the packet that is partly sent.
     Cuts,
-    /// A viewer that has sent nothing, and has given them up, is closed.
+    /// A viewer that has sent nothing, and has dropped them, is closed.
     StuckGoes,
-    /// A viewer that sends, and has given them up, is closed.
+    /// A viewer that sends, and has dropped them, is closed.
     AnyGoes,
 }
 
-/// The last measure that is taken when the ring has less than this part of its memory: a quarter, a half.
+/// The strongest measure allowed if the ring has less than one part in this number of its memory: a quarter, a half.
 pub(super) const SQUEEZED: [(usize, Measure); 2] = [(4, Measure::AnyGoes), (2, Measure::StuckGivesUp)];
-/// A viewer that has sent nothing for so long stands still.
-const STUCK: Duration = Duration::from_millis(500);
+/// The time without output after which a viewer is stuck.
+const STUCK_AFTER: Duration = Duration::from_millis(500);

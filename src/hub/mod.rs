@@ -41,12 +41,12 @@ use crate::budget::{Account, OverBudget};
 use crate::container::Form;
 use crate::media::Wall;
 
-/// The treatment of a second publisher of one name.
+/// The treatment of a second publisher with the same name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Conflict {
     /// It is refused.
     Refuse,
-    /// It takes the place of the first.
+    /// It replaces the first.
     Replace,
 }
 
@@ -57,33 +57,32 @@ pub struct Limits {
     pub streams: usize,
     /// Viewers of all streams at once.
     pub viewers: usize,
-    /// Bytes of each stream: its ring, what is being received, what is packed.
+    /// The most memory of each stream in bytes: its ring, input in progress, packed units.
     pub stream_memory: usize,
     /// The largest frame in bytes.
     pub max_frame: usize,
-    /// Groups of pictures to keep, the running one among them, whether anybody
-    /// needs them or not.
+    /// The least number of groups of pictures to keep, the current one included.
     pub gops: usize,
     /// The treatment of a second publisher.
     pub conflict: Conflict,
-    /// Whether streams with pictures alone are given silence.
+    /// Whether streams with pictures alone get a silent audio track.
     pub silent_audio: bool,
-    /// The time for which a stream outlives its publisher if nobody watches it.
+    /// The time that a stream without viewers is kept after its publisher has left.
     pub resume: Duration,
-    /// The longest that frames may wait to be sent together.
+    /// The longest time that frames may wait to be sent together.
     pub latency: Duration,
 }
 
-/// The reason why a request to publish or to play is refused just now.
+/// The reason why a request to publish or to play is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// Somebody publishes under that name.
+    /// The name has a publisher.
     Taken,
     /// `streams.max` is reached.
     Streams,
     /// `viewers.max` is reached.
     Viewers,
-    /// Its address has all that `connections.per_peer` leaves it.
+    /// The limit `connections.per_peer` of its address is reached.
     Peer,
     /// The budget has no room.
     Memory(OverBudget),
@@ -101,7 +100,7 @@ pub struct Hub {
 #[derive(Default)]
 struct State {
     streams: HashMap<Name, Arc<Stream>>,
-    /// The traffic of streams that are gone.
+    /// The traffic of streams that were removed.
     past: Traffic,
 }
 
@@ -117,7 +116,7 @@ impl Hub {
         })
     }
 
-    /// New limits, for what begins from here on.
+    /// Sets new limits for publishers and viewers that begin from here on.
     pub fn set_limits(&self, limits: Limits) {
         *self.limits.write().unwrap_or_else(PoisonError::into_inner) = limits;
     }
@@ -134,20 +133,20 @@ impl Hub {
             return Err(Refused::Streams);
         }
         let stream = self.stream(&mut state, name)?;
-        // before anybody else is counted
+        // before the lock is released, so that the count includes it
         let publisher = Publisher::join(self.clone(), stream, who, now)?;
         drop(state);
         self.events.tell(name, EventKind::Published);
         Ok(publisher)
     }
 
-    /// A reader of what happens to all streams from now on, which is woken for what is of interest to it. A task
-    /// that takes a stream from the first frame on hears of the publisher before that frame.
+    /// A reader of the events of all streams from now on, woken for those of interest. A task that needs a stream from
+    /// the first frame on receives the publisher's event before that frame.
     pub fn events(&self, interest: Interest) -> Reader {
         self.events.reader(interest)
     }
 
-    /// Makes the caller a viewer of `name`, whether anybody publishes it or not.
+    /// Makes the caller a viewer of `name`, with or without a publisher.
     pub fn play(self: &Arc<Self>, name: &Name, form: &'static Form) -> Result<Viewer, Refused> {
         while !self.sessions.viewer_joins(self.limits().viewers) {
             let plays = self.find(name).is_some_and(|stream| stream.is_live());
@@ -159,7 +158,7 @@ impl Hub {
         Ok(Viewer::join(self.clone(), stream, form, false))
     }
 
-    /// Makes the caller one that sends a stream to viewers of it: they have places, and it has none.
+    /// Makes the caller a sender of the stream to viewers that have places themselves; it takes no place.
     pub fn cast(self: &Arc<Self>, name: &Name, form: &'static Form) -> Result<Viewer, Refused> {
         let stream = self.stream(&mut self.lock(), name)?;
         Ok(Viewer::join(self.clone(), stream, form, true))
@@ -186,7 +185,7 @@ impl Hub {
         state.streams.values().fold(state.past, |sum, stream| sum + stream.stats().traffic)
     }
 
-    /// Forgets streams that nobody has used for a while.
+    /// Removes streams that were not used for a while.
     pub fn sweep(&self, now: Instant) {
         let resume = self.limits().resume;
         let mut state = self.lock();
@@ -194,20 +193,20 @@ impl Hub {
         state.forget(|stream| stream.is_idle(now, resume));
     }
 
-    /// Tells all streams the time of day.
+    /// Passes the time of day to all streams.
     pub fn time_of_day(&self, wall: Wall) {
         for stream in self.lock().streams.values() {
             stream.time_of_day(wall);
         }
     }
 
-    /// The time for which frames gather before they are sent on, given the number of sessions.
+    /// The time that frames gather before they are sent, for the present number of sessions.
     pub fn pace(&self) -> Duration {
         self.sessions.pace(self.limits().latency)
     }
 
-    /// The stream of that name, made if there is none. Names that are only asked
-    /// for cost a little memory, so their number is bounded too.
+    /// The stream of that name, created if there is none. A name that is only requested costs a little memory, so the
+    /// number of names is bounded too.
     fn stream(&self, state: &mut State, name: &Name) -> Result<Arc<Stream>, Refused> {
         if let Some(stream) = state.streams.get(name) {
             return Ok(stream.clone());
@@ -232,11 +231,11 @@ impl Hub {
 }
 
 impl State {
-    /// Drops the streams that nobody holds and that `may_go`.
+    /// Removes the streams that are not referenced and that `may_go`.
     fn forget(&mut self, may_go: impl Fn(&Stream) -> bool) {
         let Self { streams, past, .. } = self;
         streams.retain(|name, stream| {
-            // nobody else can come by it while the map is locked
+            // no other thread can get it while the map is locked
             let goes = Arc::strong_count(stream) == 1 && may_go(stream);
             if goes {
                 log::debug!("stream={name} is forgotten");
@@ -247,8 +246,7 @@ impl State {
     }
 }
 
-/// A panic elsewhere does not make this state wrong: every change is complete
-/// before the lock is released.
+/// A panic of another thread leaves a consistent state: every change is complete before the lock is released.
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

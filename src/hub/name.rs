@@ -8,8 +8,9 @@ use crate::wire::percent_decode;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Name(Arc<str>);
 
-/// Not a name: empty, longer than 128 bytes, beginning with a dot, or with a
-/// character other than letters, digits and `-_.~@+=,`.
+/// The error for a text that is not a name: empty, longer than 128 bytes, with a leading dot, or with a character other
+/// than letters, digits and `-_.
+/// @+=,`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidName;
 
@@ -22,11 +23,10 @@ impl Name {
         if Self::is_valid(name) { Ok(Self(name.into())) } else { Err(InvalidName) }
     }
 
-    /// Whether there is a name that `pattern` is for: `*` stands for any characters, `?`
-    /// for one.
+    /// Whether a name can match `pattern`: `*` matches any characters, `?` one.
     pub fn may_match(pattern: &str) -> bool {
         let shortest = pattern.replace('*', "").replace('?', "x");
-        // a star stands for nothing, or before a dot for a letter
+        // a star matches nothing, or a letter before a dot
         Self::is_valid(&shortest) || pattern.starts_with('*') && Self::is_valid(&format!("x{shortest}"))
     }
 
@@ -35,8 +35,7 @@ impl Name {
         (1..=Self::MAX).contains(&name.len()) && !name.starts_with('.') && name.chars().all(allowed)
     }
 
-    /// The name that an item of a URL's path says, percent codes decoded: whatever the
-    /// protocol, a stream has one name.
+    /// The name in an item of a URL's path, percent codes decoded: a stream has one name in all protocols.
     pub fn of_url(item: &str) -> Result<Self, InvalidName> {
         Self::new(&percent_decode(item).ok_or(InvalidName)?)
     }
@@ -54,7 +53,7 @@ impl std::fmt::Display for Name {
 }
 
 impl InvalidName {
-    /// The rule for names, for those who asked for another.
+    /// The rule for names, in an answer to a wrong one.
     pub const TEXT: &str = "not a stream name: 1 to 128 letters, digits or -_.~@+=, and no leading dot";
 }
 

@@ -1,17 +1,16 @@
-//! The time for which frames gather before they are sent on.
+//! The time that frames gather before they are sent.
 //!
-//! A write costs the kernel the same for one small frame as for ten. So a stream
-//! is read, and its viewers are woken, at a cadence that grows with the number of
-//! sessions, up to the latency that the configuration allows.
+//! A write costs the kernel the same for one small frame as for ten. So a stream is read, and its viewers are woken, at
+//! a cadence that grows with the number of sessions, up to the configured latency.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 
 /// The time that each session adds.
-const STEP: Duration = Duration::from_micros(250);
-/// A pause that is shorter than two frames are apart costs more than it saves:
-/// below this, every frame goes at once.
-const LEAST: Duration = Duration::from_millis(30);
+const PER_SESSION: Duration = Duration::from_micros(250);
+/// The shortest useful pace. A pause shorter than the distance between two frames costs more than it saves: below this,
+/// every frame is sent at once.
+const MIN_PACE: Duration = Duration::from_millis(30);
 
 /// The sessions of a hub.
 #[derive(Debug, Default)]
@@ -43,13 +42,12 @@ impl Sessions {
         self.publishers.fetch_sub(1, Relaxed);
     }
 
-    /// The pace that the present number of sessions asks for. A tenth of what is
-    /// allowed is left for the sending itself.
+    /// The pace for the present number of sessions. A tenth of the allowed latency is left for the sending itself.
     pub(super) fn pace(&self, most: Duration) -> Duration {
         let sessions = self.viewers() + self.publishers.load(Relaxed);
-        let wanted = STEP.saturating_mul(u32::try_from(sessions).unwrap_or(u32::MAX));
+        let wanted = PER_SESSION.saturating_mul(u32::try_from(sessions).unwrap_or(u32::MAX));
         let allowed = wanted.min(most * 9 / 10);
-        if wanted < LEAST { Duration::ZERO } else { allowed }
+        if wanted < MIN_PACE { Duration::ZERO } else { allowed }
     }
 }
 

@@ -1,19 +1,19 @@
-//! Patterns of streams' names.
+//! Patterns of stream names.
 
 use super::{InvalidName, Name};
 
-/// Whether `text` is a pattern, and no name; `Err` if no name is as it says.
+/// Whether `text` is a pattern and not a name; `Err` if no name matches it.
 pub fn is_pattern(text: &str) -> Result<bool, InvalidName> {
     let wild = |c| matches!(c, '*' | '?');
     // with a letter in place of each wildcard, the text has to be a name
     Name::new(&text.replace(wild, "x")).map(|_| text.contains(wild))
 }
 
-/// Whether `name` is as `pattern` says: `*` stands for any characters, `?` for one.
+/// Whether `name` matches `pattern`: `*` matches any characters, `?` one.
 pub fn matches(pattern: &str, name: &str) -> bool {
     let (pattern, name): (Vec<char>, Vec<char>) = (pattern.chars().collect(), name.chars().collect());
     let (mut p, mut n) = (0, 0);
-    // the place of the last star in the pattern, and the end in the name of the text that it stands for so far
+    // the last star in the pattern, and the end of the text in the name that it matches so far
     let mut star: Option<(usize, usize)> = None;
     while let Some(c) = name.get(n) {
         match pattern.get(p) {
@@ -32,10 +32,10 @@ pub fn matches(pattern: &str, name: &str) -> bool {
     pattern.iter().skip(p).all(|rest| *rest == '*')
 }
 
-/// Whether a name can be as both patterns say.
+/// Whether a name can match both patterns.
 pub fn have_common(one: &str, other: &str) -> bool {
     let other: Vec<char> = other.chars().collect();
-    // whether the rest of `one` and the rest of `other` from each place on have a text in common
+    // whether the rest of `one` and the rest of `other` from each position on can match the same text
     let mut below: Vec<bool> = (0..=other.len()).map(|at| other.iter().skip(at).all(|c| *c == '*')).collect();
     for mine in one.chars().rev() {
         let mut right = mine == '*' && below.last() == Some(&true);
@@ -43,7 +43,7 @@ pub fn have_common(one: &str, other: &str) -> bool {
         for (theirs, pair) in other.iter().zip(below.windows(2)).rev() {
             let [down, across] = *pair else { return false };
             right = if mine == '*' || *theirs == '*' {
-                // it ends here, or takes one more
+                // the star ends here, or matches one more
                 down || right
             } else {
                 across && (mine == '?' || *theirs == '?' || mine == *theirs)

@@ -1,4 +1,4 @@
-//! A publisher's hold on its stream.
+//! A publisher of a stream.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,39 +11,39 @@ use super::{Conflict, EventKind, Hub, Refused, Stream, Ticket};
 use crate::budget::{Account, BLOCK_OVERHEAD, BlockMut, OverBudget, Paid, Room};
 use crate::media::{Change, Frame, Hz, Info, Kind, MAX_TRACKS, Ticks, Track, Tracks, Wall};
 
-/// The right to publish a stream; given up when dropped.
+/// The right to publish a stream; returned when dropped.
 pub struct Publisher {
     hub: Arc<Hub>,
     stream: Arc<Stream>,
     who: Arc<str>,
     tracks: Tracks,
-    /// Tracks were added or have changed since the last frame.
+    /// The changes of tracks since the last frame.
     news: News,
-    /// Pictures are passed over until a key frame: at the start, and after a loss.
+    /// Pictures are skipped until a key frame: at the start, and after a loss.
     wants_key: bool,
     keyless: Keyless,
-    /// No other kinds of tracks come.
+    /// No further kinds of tracks follow.
     complete: bool,
-    /// The arrival of the first frame, and its time in milliseconds.
+    /// The arrival of the first frame, and its stream time in milliseconds.
     begun: Option<(Instant, Ticks)>,
     silence: Option<Silence>,
     moved: u64,
     joined: Instant,
-    /// Its begin and end are no news for the log.
+    /// Its start and end are logged for debugging only.
     hushed: bool,
-    /// It has yet to show that it is no echo.
+    /// Set until it has shown that it is no echo.
     doubt: Option<Doubt>,
-    /// It is fetched from elsewhere.
+    /// The stream is pulled from another server.
     pulled: bool,
 }
 
-/// The reason why a publisher may send back what came from here.
+/// The reason why a publisher may send back frames of this server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Doubt {
-    /// It is fetched from elsewhere: an echo is refused.
+    /// It is pulled from another server: an echo is refused.
     Pulled,
-    /// It comes from where the stream is sent to. Encoders there may begin anew with the same
-    /// picture: what was here is passed over, for a while.
+    /// It comes from a server to which the stream is pushed. Encoders there may begin again with the same picture, so
+    /// known frames are skipped for a while.
     Fed,
 }
 
@@ -51,67 +51,68 @@ pub enum Doubt {
 enum News {
     None,
     Added,
-    /// Nobody is to begin with what came before: it needs other decoder records, or lacks the
-    /// pictures.
+    /// No viewer may begin before it: earlier frames need other decoder records, or lack pictures.
     Breaks,
-    /// Another publisher than before.
+    /// A new publisher.
     Restarted,
 }
 
-/// The reason why a frame did not reach the ring.
+/// The reason why a frame was not put into the ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lost {
-    /// The publisher is sent away.
+    /// The publisher is dismissed.
     Dismissed(Dismissal),
-    /// There was no room for it.
+    /// There was no memory for it.
     OverBudget(OverBudget),
-    /// It follows a picture that was lost, or comes before the first key frame.
+    /// It follows a lost picture, or precedes the first key frame.
     Undecodable,
-    /// It was here before: the publisher sends back what came from here.
+    /// The publisher sends back a frame of this server.
     Echo,
 }
 
-/// Pictures have been passed over for want of a key frame.
+/// The state of a stream whose pictures are skipped because no key frame has arrived.
 #[derive(Default)]
 struct Keyless {
     since: Option<Instant>,
     said: bool,
-    /// The last time that it was said.
-    told: Option<Instant>,
+    /// The last time that it was logged.
+    logged: Option<Instant>,
 }
 
-/// So long that it is no accident.
-const KEYLESS: Duration = Duration::from_secs(5);
-/// It is not said again so soon: a publisher may have it come and go.
-const TOLD: Duration = Duration::from_secs(60);
+/// The time without a key frame after which it is logged.
+const KEYLESS_TIME: Duration = Duration::from_secs(5);
+/// The shortest time between two such logs: key frames may stop again and again.
+const LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 impl Keyless {
-    /// True once, where it has lasted.
-    fn is_news(&mut self, now: Instant) -> bool {
+    /// Whether it has to be logged now; true once.
+    fn is_due(&mut self, now: Instant) -> bool {
         let since = *self.since.get_or_insert(now);
-        let is_long = now.saturating_duration_since(since) >= KEYLESS;
-        if !is_long || self.said || self.told.is_some_and(|told| now.saturating_duration_since(told) < TOLD) {
+        let is_long = now.saturating_duration_since(since) >= KEYLESS_TIME;
+        if !is_long
+            || self.said
+            || self.logged.is_some_and(|logged| now.saturating_duration_since(logged) < LOG_INTERVAL)
+        {
             return false;
         }
-        (self.said, self.told) = (true, Some(now));
+        (self.said, self.logged) = (true, Some(now));
         true
     }
 
-    /// A key frame has come; whether anybody was told that none does.
+    /// A key frame has arrived; returns whether their absence was logged.
     fn has_ended(&mut self) -> bool {
         let was_said = std::mem::take(&mut self.said);
         self.since.take().is_some() && was_said
     }
 }
 
-/// Others that still have frames of a publisher that has left send them within this: they notice by
-/// `publish.silence`.
-const REMEMBERED: Duration = Duration::from_secs(30);
-/// An echo comes at once when its publisher begins.
-const ECHOES: Duration = Duration::from_secs(2);
-/// The longest wait for the second kind of track before viewers are let in.
-const SETTLE: Duration = Duration::from_millis(300);
-/// Milliseconds of one kind within which the other comes, if there is one, from most who publish.
+/// The time in which other servers may send back frames of a publisher that has left: they notice by `publish.silence`.
+const ECHO_MEMORY: Duration = Duration::from_secs(30);
+/// The time after a publisher's start in which an echo arrives.
+const ECHO_TIME: Duration = Duration::from_secs(2);
+/// The longest wait for the second kind of track before viewers are admitted.
+const MAX_SETTLE: Duration = Duration::from_millis(300);
+/// The milliseconds of one kind of track within which most publishers send the other kind.
 const INTERLEAVED: i64 = 100;
 
 impl Publisher {
@@ -155,13 +156,12 @@ impl Publisher {
         })
     }
 
-    /// The same publisher, of whom it is known that it comes from `peer`; `None` where many come
-    /// from one address.
+    /// Sets the address of the publisher; `None` if many clients share that address.
     pub fn coming_from(self, peer: Option<u128>) -> Self {
         self.with_occupant(|occupant| occupant.peer = peer)
     }
 
-    /// The same publisher, which is that of a session.
+    /// Sets the session of the publisher.
     pub fn of(self, ticket: Ticket) -> Self {
         self.with_occupant(|occupant| occupant.ticket = Some(ticket))
     }
@@ -182,7 +182,7 @@ impl Publisher {
         &self.stream
     }
 
-    /// The log is told of it, and of its stream, at the level for debugging alone.
+    /// Logs the publisher and its stream for debugging only.
     pub fn hush(&mut self) {
         self.hushed = true;
         let mut state = self.stream.lock();
@@ -191,12 +191,12 @@ impl Publisher {
         }
     }
 
-    /// The level at which the log is told of news that is no fault.
+    /// The level at which the log gets messages that are no fault.
     fn level(&self, news: log::Level) -> log::Level {
         if self.hushed { log::Level::Debug } else { news }
     }
 
-    /// The publisher may send back what came from here, for the reason `why`.
+    /// The publisher may send back frames of this server, for the reason `why`.
     pub fn doubt(&mut self, why: Doubt) {
         self.doubt = Some(why);
         self.pulled |= why == Doubt::Pulled;
@@ -217,12 +217,12 @@ impl Publisher {
         Paid::copy(self.account(), data)
     }
 
-    /// Room for frames that are put together out of parts.
+    /// Room for frames that are assembled from parts.
     pub fn room(&self) -> EvictingRoom {
         EvictingRoom(self.stream.clone())
     }
 
-    /// The time for which input gathers before it is handed on.
+    /// The time that input gathers before it is passed on.
     pub fn pace(&self) -> Duration {
         self.hub.pace()
     }
@@ -249,13 +249,12 @@ impl Publisher {
         change
     }
 
-    /// Nobody has to wait for another kind of track than those that were announced.
+    /// No further kinds of tracks follow, so viewers need not wait for them.
     pub fn complete(&mut self) {
         self.complete = true;
     }
 
-    /// Takes over what the publisher says of its stream: viewers that join from
-    /// now on are told.
+    /// Takes over the publisher's description of its stream, for viewers that join from now on.
     pub fn info(&mut self, info: Info) {
         self.tracks.info = info.clone();
         let mut state = self.stream.lock();
@@ -264,12 +263,12 @@ impl Publisher {
         }
     }
 
-    /// Puts a frame into the ring. Viewers learn of it at `flush`. Whichever account pays for its
-    /// bytes, the ring holds no more of them than the stream's own account may.
+    /// Puts a frame into the ring; viewers see it after `flush`. Whichever account its bytes are charged to, the ring
+    /// holds no more of them than the limit of the stream's own account.
     pub fn publish(&mut self, frame: Frame, now: Instant) -> Result<(), Lost> {
         let stream = self.stream.clone();
         let mut state = stream.lock();
-        self.believe(&state, &frame, now)?;
+        self.check_echo(&state, &frame, now)?;
         self.admit(&mut state, &frame, now)?;
         state.ring.arrive(now);
         let (frame, at) = self.place(&mut state, frame, now);
@@ -279,8 +278,7 @@ impl Publisher {
         self.push(&mut state, frame, at, now)
     }
 
-    /// The times of a track are moved against those of others on purpose from its next
-    /// frame on: its clock was not set.
+    /// Moves the times of a track against the other tracks on purpose, from its next frame on: its clock was not set.
     pub fn shift(&self, track: &Track, by: Ticks) {
         let mut state = self.stream.lock();
         if self.is_current(&state) {
@@ -288,13 +286,12 @@ impl Publisher {
         }
     }
 
-    /// Says what time of day it is: the newest frame has just come. False if there
-    /// is none yet.
+    /// Sets the time of day at which the newest frame arrived. False if there is no frame yet.
     pub fn time_of_day(&self, wall: Wall) -> bool {
         self.stream.time_of_day(wall)
     }
 
-    /// Lets the viewers see what was published.
+    /// Makes the published frames visible to viewers.
     pub fn flush(&self) {
         let mut state = self.stream.lock();
         state.join(self.stream.account());
@@ -306,7 +303,7 @@ impl Publisher {
         }
     }
 
-    /// A frame was lost on the way here.
+    /// Counts a frame that was lost before it arrived here.
     pub fn lost(&mut self, kind: Kind) {
         self.count_lost(&mut self.stream.clone().lock(), kind);
     }
@@ -318,20 +315,20 @@ impl Publisher {
         }
     }
 
-    /// Something other than a frame was lost before it came here.
+    /// Counts other data that was lost before it arrived here.
     pub fn data_lost(&mut self) {
         self.stream.lock().traffic.lost += 1;
     }
 
-    /// There was no room to receive a frame, though the ring leaves some for the
-    /// next: viewers hold what it has dropped, and must let go.
+    /// Reports that there was no memory to receive a frame, although the ring leaves some for it: viewers that hold
+    /// dropped slots have to release them.
     pub fn starved(&mut self, kind: Kind) {
         self.lost(kind);
         let mut state = self.stream.lock();
         state.make_room(self.stream.account(), self.stream.limits.max_frame);
     }
 
-    /// Ready once it is sent away.
+    /// Ready once the publisher is dismissed.
     pub fn poll_dismissed(&self, cx: &Context<'_>) -> Poll<Dismissal> {
         match self.occupant(&mut self.stream.lock()) {
             Ok(occupant) => {
@@ -345,7 +342,7 @@ impl Publisher {
         }
     }
 
-    /// Its place in the stream, unless it is sent away.
+    /// Its place in the stream, unless it is dismissed.
     fn occupant<'a>(&self, state: &'a mut State) -> Result<&'a mut Occupant, Dismissal> {
         match &mut state.publisher {
             Some(occupant) if !Arc::ptr_eq(&occupant.who, &self.who) => Err(Dismissal::Replaced),
@@ -355,7 +352,7 @@ impl Publisher {
         }
     }
 
-    /// Whether nobody has taken its place.
+    /// Whether it still is the publisher.
     fn is_current(&self, state: &State) -> bool {
         state.publisher.as_ref().is_some_and(|occupant| Arc::ptr_eq(&occupant.who, &self.who))
     }
@@ -369,15 +366,15 @@ impl Publisher {
         state.traffic.bytes_in += frame.data.len() as u64;
         let (wanted, limit) = (frame.data.len(), self.stream.account().limit());
         if wanted > limit {
-            // the frame is larger than all that this stream may hold: another account has paid for it
+            // the frame is larger than the limit of this stream: it is charged to another account
             self.count_lost(state, frame.kind);
             return Err(Lost::OverBudget(OverBudget { wanted, limit }));
         }
         if frame.kind == Kind::Video {
             self.wants_key &= !frame.key;
             if self.wants_key {
-                if self.keyless.is_news(now) {
-                    let secs = KEYLESS.as_secs();
+                if self.keyless.is_due(now) {
+                    let secs = KEYLESS_TIME.as_secs();
                     log::log!(
                         self.level(log::Level::Warn),
                         "{} no key frame of {} has come for {secs} s: pictures wait",
@@ -395,7 +392,7 @@ impl Publisher {
         Ok(())
     }
 
-    /// Gives a frame its time on the stream's line, and tells it in milliseconds.
+    /// Gives a frame its stream time, and returns that in milliseconds.
     fn place(&self, state: &mut State, mut frame: Frame, now: Instant) -> (Frame, Ticks) {
         let (slot, clock) = self.slot(frame.kind, frame.track);
         let mapped = state.timeline.map(slot, frame.dts, clock, now);
@@ -408,13 +405,13 @@ impl Publisher {
         (frame, at)
     }
 
-    /// A track's place in the timeline, and its clock.
+    /// The index of a track in the timeline, and its clock rate.
     fn slot(&self, kind: Kind, id: u8) -> (usize, Hz) {
         let unknown = (MAX_TRACKS + usize::from(kind == Kind::Audio), Hz::MS);
         self.tracks.place(kind, id).map_or(unknown, |(place, track)| (place, track.clock))
     }
 
-    /// Puts a frame that has its time into the ring.
+    /// Puts a frame with its stream time into the ring.
     fn push(&mut self, state: &mut State, frame: Frame, at: Ticks, now: Instant) -> Result<(), Lost> {
         let (account, kind) = (self.stream.account().clone(), frame.kind);
         let pushed = self.announce(state).and_then(|()| {
@@ -429,16 +426,16 @@ impl Publisher {
         self.settle(state, at, now).map_err(Lost::OverBudget)
     }
 
-    /// Refuses a frame that was here before, as long as the publisher is in doubt.
-    fn believe(&mut self, state: &State, frame: &Frame, now: Instant) -> Result<(), Lost> {
+    /// Refuses a known frame while the publisher is in doubt.
+    fn check_echo(&mut self, state: &State, frame: &Frame, now: Instant) -> Result<(), Lost> {
         let Some(doubt) = self.doubt else { return Ok(()) };
         let is_start = self.is_start(frame);
-        let is_recent = now.saturating_duration_since(state.unpublished) < REMEMBERED;
+        let is_recent = now.saturating_duration_since(state.unpublished) < ECHO_MEMORY;
         let is_known = is_start && is_recent && state.last.has(frame);
         match doubt {
             Doubt::Pulled if is_start && is_known => return Err(Lost::Echo),
             Doubt::Pulled if !is_start => return Ok(()),
-            Doubt::Fed if (!is_start || is_known) && now.saturating_duration_since(self.joined) < ECHOES => {
+            Doubt::Fed if (!is_start || is_known) && now.saturating_duration_since(self.joined) < ECHO_TIME => {
                 return Err(Lost::Undecodable);
             }
             Doubt::Pulled | Doubt::Fed => self.doubt = None,
@@ -446,13 +443,12 @@ impl Publisher {
         Ok(())
     }
 
-    /// Whether viewers may begin with it.
+    /// Whether viewers may begin at the frame.
     fn is_start(&self, frame: &Frame) -> bool {
         frame.key && (frame.kind == Kind::Video && frame.track == 0 || !self.tracks.has_video())
     }
 
-    /// Tells of the tracks if there is news. A clock that was set is none: the stream's
-    /// times go on.
+    /// Announces the tracks if they have changed. A clock that was set is no change: the stream's times continue.
     fn announce(&mut self, state: &mut State) -> Result<(), OverBudget> {
         if self.news == News::None {
             return Ok(());
@@ -464,15 +460,15 @@ impl Publisher {
         Ok(())
     }
 
-    /// Lets viewers in once both kinds of tracks are there, or no second came in time: before
-    /// the first key frame has to give way to what follows it.
+    /// Admits viewers once both kinds of tracks are there, or the second has not arrived in time. That happens before
+    /// memory for later frames needs the first key frame's.
     fn settle(&mut self, state: &mut State, at: Ticks, now: Instant) -> Result<(), OverBudget> {
         let (begun, first) = *self.begun.get_or_insert((now, at));
         if state.settled {
             return Ok(());
         }
         let both = self.tracks.has_video() && self.tracks.has_audio();
-        let in_time = now.saturating_duration_since(begun) < SETTLE
+        let in_time = now.saturating_duration_since(begun) < MAX_SETTLE
             && ((at - first).0 < INTERLEAVED || !state.is_filling(self.stream.account(), &self.stream.limits));
         if !both && !self.complete && in_time {
             return Ok(());
@@ -490,12 +486,12 @@ impl Publisher {
         Ok(())
     }
 
-    /// Silent frames up to a picture at `at`, if there is no sound.
+    /// Adds silent frames up to a picture at `at`, if there is no sound.
     fn keep_silence(&mut self, state: &mut State, at: Ticks, now: Instant) {
         while let Some(frame) = self.silence.as_mut().and_then(|silence| silence.next(at)) {
             let at = frame.dts;
             state.timeline.begin_behind(at);
-            // no room for silence must not cost the picture
+            // no memory for silence must not cost the picture
             if self.push(state, frame, at, now).is_err() {
                 break;
             }
@@ -503,7 +499,7 @@ impl Publisher {
     }
 }
 
-/// The room in which a publisher's frames are put together: older slots of the ring give way to them.
+/// The memory in which a publisher's frames are assembled: the ring drops older slots for it.
 pub struct EvictingRoom(Arc<Stream>);
 
 impl Room for EvictingRoom {
@@ -532,7 +528,7 @@ impl Drop for Publisher {
             state.told_open = false;
             state.left = Instant::now();
             state.unpublished = state.left;
-            state.wake(); // for what came last
+            state.wake(); // for the last frames
             if !state.watched() {
                 state.ring.clear();
             }
@@ -555,7 +551,7 @@ mod tests {
             let now = begun + Duration::from_secs(second);
             match second % 7 {
                 6 => back += usize::from(keyless.has_ended()),
-                _ => gone += usize::from(keyless.is_news(now)),
+                _ => gone += usize::from(keyless.is_due(now)),
             }
         }
         assert!(gone == back && (9..=12).contains(&gone), "{gone} times gone, {back} back");

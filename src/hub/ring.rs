@@ -1,4 +1,4 @@
-//! The ring: a stream's newest frames, numbered without end.
+//! The ring: a stream's newest frames, with numbers that only grow.
 
 mod page;
 
@@ -18,7 +18,7 @@ pub(super) type Seq = u64;
 pub(super) enum Item {
     /// A frame.
     Frame(Frame),
-    /// The tracks that the stream has from here on.
+    /// The tracks from here on.
     Tracks(Announcement),
 }
 
@@ -26,46 +26,46 @@ pub(super) enum Item {
 #[derive(Clone, Debug)]
 pub(super) struct Announcement {
     pub(super) tracks: Arc<Tracks>,
-    /// The frames after it do not continue those before it.
+    /// The frames after it do not continue the frames before it.
     pub(super) discontinuity: bool,
 }
 
-/// A slot, as it goes into the ring and comes out of it.
+/// A slot, as it is put into the ring and read from it.
 #[derive(Debug)]
 pub(super) struct Slot {
     pub(super) item: Item,
     /// Decode time in milliseconds.
     pub(super) at: Ticks,
-    /// A viewer may begin here.
+    /// Whether a viewer may begin here.
     pub(super) start: bool,
     /// Pictures before it were lost.
     pub(super) gap: bool,
-    /// The time of its arrival, in milliseconds since the first one, which wrap; set as it is pushed.
+    /// The arrival, in milliseconds since the first arrival, which wrap; set by `push`.
     pub(super) came: u32,
 }
 
-/// The share of a slot in its page.
+/// The part of a page's cost for one slot.
 const SHARE: usize = Page::COST / SLOTS;
 
-/// So many small frames are put together at once, while they are in the processor's cache; fewer wait for more, until
-/// their page is closed.
-const WORTH: usize = 4;
+/// The least number of small frames that are joined at once, while they are in the processor's cache. Fewer wait until
+/// more follow or their page is closed.
+const MIN_JOINED: usize = 4;
 
 /// Slots `tail..head`.
 #[derive(Debug, Default)]
 pub(super) struct Ring {
     pages: VecDeque<Page>,
-    /// The room of the page that was closed last, for the next one.
+    /// The allocation of the last closed page, for the next one.
     spare: Option<Page>,
     tail: Seq,
     head: Seq,
     starts: VecDeque<Seq>,
-    /// The announcements that are still there.
+    /// The announcements that are kept.
     news: VecDeque<News>,
-    /// The last announcement that is gone, and its number.
+    /// The last announcement that was dropped, and its number.
     told: Option<(Seq, Arc<Tracks>)>,
     arrivals: Option<Arrivals>,
-    /// The cost of the slots without packed forms.
+    /// The cost of the slots without packed units.
     bytes: usize,
 }
 
@@ -82,11 +82,10 @@ impl News {
     const COST: usize = 3 * size_of::<Self>() + MAX_TRACKS * size_of::<Track>();
 }
 
-/// The times from which the arrivals of slots are counted: an `Instant` in each slot would cost more than a
-/// count of milliseconds.
+/// The base of the arrival times of slots: an `Instant` in each slot would cost more than a count of milliseconds.
 #[derive(Debug)]
 struct Arrivals {
-    /// The first arrival, from which slots count.
+    /// The first arrival, which slots count from.
     began: Instant,
     newest: Instant,
 }
@@ -98,17 +97,17 @@ impl Arrivals {
 }
 
 impl Ring {
-    /// The oldest number that is still there.
+    /// The number of the oldest slot.
     pub(super) fn tail(&self) -> Seq {
         self.tail
     }
 
-    /// The number that comes next.
+    /// The number of the next slot.
     pub(super) fn head(&self) -> Seq {
         self.head
     }
 
-    /// The slot of that number, if it is still or already there. A frame's bytes are shared.
+    /// The slot of that number, if the ring has it. The bytes of a frame are shared.
     pub(super) fn slot(&self, seq: Seq) -> Option<Slot> {
         let (page, row) = self.row(seq)?;
         let item = match page.frame(seq) {
@@ -139,12 +138,12 @@ impl Ring {
         self.news.get(at).map(|news| &news.announcement)
     }
 
-    /// The tracks from that number on, if that is its news.
+    /// The tracks from that number on, if it is an announcement.
     pub(super) fn tracks(&self, seq: Seq) -> Option<&Arc<Tracks>> {
         self.announcement(seq).map(|news| &news.tracks)
     }
 
-    /// Adds what is new in `tracks` to those that were announced with that number.
+    /// Adds the new tracks in `tracks` to the announcement of that number.
     pub(super) fn complete(&mut self, seq: Seq, tracks: &Tracks) {
         if let Some(news) = self.news.iter_mut().find(|news| news.seq == seq) {
             Arc::make_mut(&mut news.announcement.tracks).complete(tracks);
@@ -156,23 +155,22 @@ impl Ring {
         self.starts.back().copied()
     }
 
-    /// The frames that viewers may begin with, the newest first.
+    /// The frames at which viewers may begin, the newest first.
     pub(super) fn starts(&self) -> impl Iterator<Item = Frame> {
         self.starts.iter().rev().filter_map(|seq| self.page(*seq)?.frame(*seq))
     }
 
-    /// The first number not before `from` where a viewer may begin.
+    /// The first number from `from` on at which a viewer may begin.
     pub(super) fn start_from(&self, from: Seq) -> Option<Seq> {
         self.starts.iter().copied().find(|seq| *seq >= from)
     }
 
-    /// The tracks that were announced last among what is gone, if that was at
-    /// `from` or later.
+    /// The tracks of the last dropped announcement, if its number is `from` or later.
     pub(super) fn announced_since(&self, from: Seq) -> Option<&Arc<Tracks>> {
         self.told.as_ref().filter(|(at, _)| *at >= from).map(|(_, tracks)| tracks)
     }
 
-    /// The cost of the slots without packed forms.
+    /// The cost of the slots without packed units.
     pub(super) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -182,12 +180,12 @@ impl Ring {
         self.arrivals.as_ref().map(|arrivals| arrivals.newest)
     }
 
-    /// Whether no slot is there.
+    /// Whether the ring has no slot.
     pub(super) fn is_empty(&self) -> bool {
         self.head == self.tail
     }
 
-    /// Slots that are pushed from here on arrived at `now`.
+    /// Sets the arrival of the slots that are pushed from here on.
     pub(super) fn arrive(&mut self, now: Instant) {
         let arrivals = self.arrivals.get_or_insert(Arrivals { began: now, newest: now });
         arrivals.newest = arrivals.newest.max(now);
@@ -200,13 +198,13 @@ impl Ring {
         arrivals.newest.checked_sub(Duration::from_millis(ago.into()))
     }
 
-    /// Closes the last page if the next slot, of the time `at` and where viewers may begin if `start`, does not go
-    /// there, and puts its small frames together. A page ends where viewers begin, since what is before that goes at
-    /// once, unless it is all but empty.
+    /// Closes the last page if the next slot, of the time `at`, does not belong there, and joins its small frames. A
+    /// page also ends where viewers begin (`start`), because all before that is dropped together, unless the page is
+    /// nearly empty.
     pub(super) fn turn(&mut self, at: Ticks, start: bool, packed: Seq, account: &Account) {
         let came = self.came();
         let turns = |page: &&mut Page| !page.fits(at, came) || start && page.len() >= SLOTS / 4;
-        // as long as there is the room of the last one, that is closed
+        // while there is a spare room, the last page is closed already
         let open = self.pages.back_mut().filter(|_| self.spare.is_none());
         if let Some(page) = open.filter(turns) {
             page.join(packed, 2, account);
@@ -214,21 +212,21 @@ impl Ring {
         }
     }
 
-    /// The bytes that a slot of the time `at` costs beside its frame, if it comes next.
+    /// The bytes that the next slot, of the time `at`, costs beside its frame.
     pub(super) fn next_cost(&self, at: Ticks) -> usize {
         let page = self.pages.back().filter(|page| page.fits(at, self.came())).or(self.spare.as_ref());
         page.map_or(Page::FIRST_COST, Page::next_cost)
     }
 
-    /// The time of the newest arrival, as slots count it.
+    /// The newest arrival in the unit of slots.
     fn came(&self) -> u32 {
         self.arrivals.as_ref().map_or(0, Arrivals::ms)
     }
 
-    /// Puts small frames that have come last together, if they are worth a block, but those before the slot `packed`,
-    /// of which there are packed forms that share their bytes.
+    /// Joins the last small frames if they are worth a block. Frames before the slot `packed` are left out, because
+    /// packed units share their bytes.
     pub(super) fn join(&mut self, packed: Seq, account: &Account) {
-        self.pages.back_mut().into_iter().for_each(|page| page.join(packed, WORTH, account));
+        self.pages.back_mut().into_iter().for_each(|page| page.join(packed, MIN_JOINED, account));
     }
 
     /// Appends a slot.
@@ -244,7 +242,7 @@ impl Ring {
             None => {
                 let mut page = Page::begin(seq, self.spare.take());
                 page.reserve(account)?;
-                // most rings have some ten of them, for good: a queue that doubles has half of its room for nothing
+                // most rings keep about ten pages; a queue that doubles would leave half of its room unused
                 self.pages.reserve_exact(1 + self.pages.len() / 4);
                 self.pages.push_back(page);
             }
@@ -275,8 +273,8 @@ impl Ring {
         true
     }
 
-    /// Drops slots that are no longer needed: all before the `gops`-th newest
-    /// start, but none that is younger than `age` milliseconds.
+    /// Drops slots that are no longer needed: all before the `gops`-th newest start, except those younger than `age`
+    /// milliseconds.
     pub(super) fn trim(&mut self, gops: usize, age: i64) {
         let Some(before) = self.nth_start(gops).filter(|before| *before > self.tail) else { return };
         let Some(newest) = self.head.checked_sub(1).and_then(|seq| self.time(seq)) else { return };
@@ -285,7 +283,7 @@ impl Ring {
         }
     }
 
-    /// The `nth` newest number where a viewer may begin, counted from 1.
+    /// The `nth` newest number at which a viewer may begin, counted from 1.
     pub(super) fn nth_start(&self, nth: usize) -> Option<Seq> {
         self.starts.len().checked_sub(nth).and_then(|index| self.starts.get(index)).copied()
     }
@@ -346,7 +344,7 @@ mod tests {
             grown += usize::from(cost > 0);
             ring.trim(2, 0);
         }
-        // pages that follow have the room of the first, and those that are closed what their slots take
+        // later pages have the room of the first, and closed ones only that of their slots
         assert_eq!(grown, SLOTS.ilog2() as usize - 1);
         assert!(account.used() <= Page::COST + (ring.head - ring.tail) as usize * SHARE);
         ring.clear();

@@ -1,4 +1,4 @@
-//! Sessions: as the log calls them (`id=RTMPPUBSUB1`), and as their streams know them.
+//! Sessions: their names in the log (`id=RTMPPUBSUB1`), and their tickets in streams.
 
 use std::fmt;
 use std::task::Waker;
@@ -7,17 +7,17 @@ use super::hold::Dismissal;
 use super::stream::{State, Waiter};
 use super::{SessionStats, Stream, Waits};
 
-/// One of them.
+/// The name of a session in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct SessionId {
-    /// Sessions of one kind begin with the same word: lal's, where it has one.
+    /// The word that all sessions of one kind begin with: lal's, where it has one.
     pub kind: &'static str,
     /// Counted from 1 for each kind.
     pub number: u32,
 }
 
-/// The number by which a session is found as long as it publishes or plays: no other has it meanwhile. One that
-/// does so twice, as while the rest of what it played before is sent, has two.
+/// The number by which a session is found while it publishes or plays, unique during that time. A session has two while
+/// the rest of its previous stream is still sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Ticket(pub u32);
 
@@ -28,7 +28,7 @@ impl fmt::Display for SessionId {
 }
 
 impl Stream {
-    /// The sessions that publish and play it at this moment, as far as they are in the list.
+    /// The listed sessions that publish and play the stream at this moment.
     pub fn sessions(&self) -> Vec<SessionStats> {
         let state = self.lock();
         let publisher = state.publisher.iter().filter_map(|one| Some((one.ticket?, one.moved, None)));
@@ -36,8 +36,8 @@ impl Stream {
         publisher.chain(viewers).map(|(ticket, bytes, waits)| SessionStats { ticket, bytes, waits }).collect()
     }
 
-    /// Ends a session that publishes or plays it; false if it has none of that number. The session ends itself
-    /// as soon as it has its turn.
+    /// Ends a session that publishes or plays the stream; false if none has that ticket. The session ends itself when
+    /// it runs next.
     pub fn kick(&self, ticket: Ticket) -> bool {
         let mut state = self.lock();
         if let Some(occupant) = state.publisher.as_mut().filter(|occupant| occupant.ticket == Some(ticket)) {
@@ -53,7 +53,7 @@ impl Stream {
 }
 
 impl State {
-    /// The event that a viewer, or the one that is sent to for it, waits for.
+    /// The event that a viewer, or the session that sends for it, waits for.
     fn waits(&self, viewer: &Waiter) -> Option<Waits> {
         let sent_to = viewer.listens_to.and_then(|cast| self.viewers.iter().find(|one| one.ticket == Some(cast)));
         let one = sent_to.unwrap_or(viewer);

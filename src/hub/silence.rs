@@ -1,4 +1,4 @@
-//! Silent AAC for streams that have pictures alone: some players wait for sound.
+//! Silent AAC for streams with pictures alone: some players wait for sound.
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use crate::media::{Codec, Frame, Hz, Kind, Params, Ticks, Track};
 const FRAME: i64 = aac::SAMPLES as i64;
 const RATE: u32 = 44_100;
 
-/// Makes frames that keep up with the pictures.
+/// Makes silent frames up to the time of the pictures.
 #[derive(Debug, Default)]
 pub(super) struct Silence {
     /// The time of the first frame in milliseconds, and the number of frames made from it on.
@@ -29,12 +29,12 @@ impl Silence {
         Track { id: 0, codec: Codec::Aac, clock: Hz::MS, params }
     }
 
-    /// The next frame that is due at the picture of time `at`, if one is.
+    /// The next frame that is due at a picture of the time `at`, if any.
     pub(super) fn next(&mut self, at: Ticks) -> Option<Frame> {
         let (begin, count) = self.begun.get_or_insert((at, 0));
         let due = |count: i64| *begin + Ticks(count.saturating_mul(FRAME)).rescale(Hz::new(RATE), Hz::MS);
         if !(-MAX_LAG..=MAX_LAG).contains(&(at - due(*count)).0) {
-            (*begin, *count) = (at, 0); // time jumped: nothing to make up for
+            (*begin, *count) = (at, 0); // time has jumped: no frames for the gap
         }
         let dts = *begin + Ticks(count.saturating_mul(FRAME)).rescale(Hz::new(RATE), Hz::MS);
         if dts > at {
@@ -46,7 +46,7 @@ impl Silence {
     }
 }
 
-/// A step in the pictures' time longer than this, in milliseconds, is not followed.
+/// The largest step of the pictures' time that is filled, in milliseconds.
 const MAX_LAG: i64 = 2000;
 
 #[cfg(test)]

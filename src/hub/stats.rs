@@ -13,10 +13,9 @@ pub struct Traffic {
     pub bytes_out: u64,
     /// Frames received.
     pub frames: u64,
-    /// Frames and script data that were too large, for which there was no room, or that
-    /// were lost on the way.
+    /// Frames and script data that were too large, had no memory, or were lost on the way.
     pub lost: u64,
-    /// Times that a viewer was so far behind that it was moved to a key frame.
+    /// The number of times that a viewer was too far behind and skipped to a key frame.
     pub skips: u64,
 }
 
@@ -25,9 +24,9 @@ pub struct Traffic {
 pub struct FormStats {
     /// The form's name.
     pub form: &'static str,
-    /// Its viewers now.
+    /// The number of its viewers now.
     pub viewers: usize,
-    /// Codecs of the stream that the form has no room for.
+    /// Codecs of the stream that the form cannot carry.
     pub missing: Vec<&'static str>,
 }
 
@@ -49,18 +48,18 @@ pub struct StreamStats {
 pub struct SessionStats {
     /// The session.
     pub ticket: Ticket,
-    /// Bytes of frames that it has published, or bytes that it was sent before its last batch.
+    /// Bytes of published frames, or bytes sent before the last batch.
     pub bytes: u64,
-    /// It plays, and waits.
+    /// The event that it waits for, if it plays.
     pub waits: Option<Waits>,
 }
 
 /// The event that a player waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Waits {
-    /// Nobody publishes its stream.
+    /// The stream has no publisher.
     Publisher,
-    /// There is nothing to begin with yet, such as a key frame.
+    /// The stream has no start yet, such as a key frame.
     Start,
 }
 

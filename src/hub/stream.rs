@@ -1,4 +1,4 @@
-//! A stream: its publisher, its ring, and the viewers that wait for the next frames.
+//! A stream: its publisher, its ring, and the viewers that wait for frames.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::task::{Context, Waker};
@@ -26,89 +26,87 @@ pub(super) struct State {
     pub(super) ring: Ring,
     pub(super) timeline: Timeline,
     pub(super) tracks: Arc<Tracks>,
-    /// Viewers may begin at this number or later: before it, other decoder
-    /// records applied.
+    /// The first number at which viewers may begin: before it, other decoder records applied.
     pub(super) epoch: Seq,
-    /// It is known which kinds of tracks the stream has.
+    /// Whether the kinds of the stream's tracks are known.
     pub(super) settled: bool,
-    /// The number of the slot that announced a returned publisher's tracks, as long as that is not known of it.
+    /// The number of the slot that announced the tracks of a returned publisher, until their kinds are known.
     pub(super) returned: Option<Seq>,
-    /// Pictures were lost that come before the next key frame.
+    /// Pictures before the next key frame were lost.
     pub(super) gap: bool,
     pub(super) publisher: Option<Occupant>,
-    /// The last time that a publisher came, or that a publisher or a viewer left.
+    /// The last time that a publisher joined, or that a publisher or a viewer left.
     pub(super) left: Instant,
     /// The time at which the last publisher left.
     pub(super) unpublished: Instant,
-    /// Those who read events know that there is something to begin with.
+    /// Readers of events were notified that a viewer can begin.
     pub(super) told_open: bool,
-    /// The frames that it has left behind.
+    /// The last frames of the previous publisher.
     pub(super) last: Last,
-    /// Servers that it is sent to.
+    /// Servers to which the stream is pushed.
     pub(super) fed: Vec<u128>,
     pub(super) packers: Vec<Packer>,
-    /// The log is told of its publisher at the level for debugging alone.
+    /// Its publisher is logged for debugging only.
     hushed: bool,
     pub(super) viewers: Vec<Waiter>,
     pub(super) traffic: Traffic,
-    /// The time of the newest frame in milliseconds when the time of day was told last, and that time of day.
+    /// The newest time in milliseconds when the time of day was set last, and that time of day.
     wall: Option<(Ticks, Wall)>,
 }
 
-/// The time for which viewers may still take frames of a publisher that is gone.
-const LEFTOVERS: Duration = Duration::from_secs(3);
+/// The time that viewers may still take frames after the publisher has left.
+const LEFTOVER_TIME: Duration = Duration::from_secs(3);
 
-/// A viewer that is behind by more than so many groups of pictures and so many
-/// milliseconds skips.
-const LAG: (usize, i64) = (3, 3000);
+/// A viewer skips if it is behind by more than this number of groups of pictures and this number of milliseconds.
+const MAX_LAG: (usize, i64) = (3, 3000);
 
 /// The session that publishes.
 pub(super) struct Occupant {
-    /// The connection, as the log calls it.
+    /// The connection, as in the log.
     pub(super) who: Arc<str>,
-    /// The bits of its address; `None` where many come from one.
+    /// The bits of its address; `None` if many clients share it.
     pub(super) peer: Option<u128>,
-    /// To tell it that it was replaced.
+    /// Wakes it when it is dismissed.
     pub(super) waker: Option<Waker>,
     /// The session, if it is in the list.
     pub(super) ticket: Option<Ticket>,
-    /// Bytes of frames so far.
+    /// The bytes of its frames so far.
     pub(super) moved: u64,
-    /// The operator ends it.
+    /// The operator has ended it.
     pub(super) kicked: bool,
 }
 
-/// The slot is no longer there.
+/// The error for a slot that was dropped.
 pub(super) struct Gone;
 
 /// The place of a viewer, or of a connection that waits for the stream.
 #[derive(Default)]
 pub(super) struct Waiter {
     taken: bool,
-    /// The number that it takes next; the greatest of all if any will do.
+    /// The number that it takes next; the maximum if it takes any.
     pub(super) next: Seq,
-    /// It has sent all there was.
+    /// It has sent all frames.
     armed: bool,
-    /// It gives way while it waits for a publisher.
+    /// Set if it gives way while it waits for a publisher.
     gives_way: Option<Waits>,
-    /// It has no place among the viewers: it is a connection that waits, or sends to those that have.
+    /// It takes no place among the viewers: it waits, or sends to viewers that have places.
     is_guest: bool,
-    /// It is sent away. If it has given way, its place among the viewers is another's.
+    /// Set once it is dismissed. If it gave way, another viewer has its place.
     pub(super) dismissed: Option<Dismissal>,
     /// The session, if it is in the list.
     pub(super) ticket: Option<Ticket>,
-    /// The session that is sent to for it.
+    /// The session that sends the stream to it.
     pub(super) listens_to: Option<Ticket>,
     /// It has begun to play.
     pub(super) began: bool,
-    /// Bytes sent so far, as its last turn knew.
+    /// Bytes sent as of its last turn.
     pub(super) moved: u64,
     pub(super) waker: Option<Waker>,
-    /// The batch it is in the middle of sending, once its socket took no more.
+    /// The batch that it is sending, once its socket has accepted no more.
     hold: Option<Hold>,
 }
 
-/// The bits of the address of a connection that gives way, and the time since which it waits.
+/// The bits of the address of a connection that gives way, and the start of its wait.
 #[derive(Clone, Copy)]
 struct Waits {
     peer: Option<u128>,
@@ -150,12 +148,12 @@ impl Stream {
         &self.account
     }
 
-    /// Whether somebody publishes.
+    /// Whether the stream has a publisher.
     pub fn is_live(&self) -> bool {
         self.lock().publisher.is_some()
     }
 
-    /// The bits of the address it is published from; `None` if nobody counts what that has.
+    /// The bits of the publisher's address; `None` if that address is not counted.
     pub fn publisher_peer(&self) -> Option<u128> {
         self.lock().publisher.as_ref().and_then(|occupant| occupant.peer)
     }
@@ -165,7 +163,7 @@ impl Stream {
         self.lock().publisher.as_ref().and_then(|occupant| occupant.ticket)
     }
 
-    /// Whether there is something that a new viewer can begin with. If not, an event tells when there is.
+    /// Whether a new viewer can begin. If not, an event follows once it can.
     pub fn is_open(&self) -> bool {
         let mut state = self.lock();
         let is_open = state.start().is_some();
@@ -173,12 +171,12 @@ impl Stream {
         is_open
     }
 
-    /// Whether somebody watches, or waits to.
+    /// Whether the stream has viewers, waiting ones included.
     pub fn is_watched(&self) -> bool {
         self.lock().is_watched()
     }
 
-    /// The stream at this moment.
+    /// The statistics at this moment.
     pub fn stats(&self) -> StreamStats {
         let state = self.lock();
         let forms = state.packers.iter().filter(|packer| packer.viewers > 0);
@@ -190,8 +188,7 @@ impl Stream {
         }
     }
 
-    /// Says what time of day it is: the newest frame has just come. False if there
-    /// is none.
+    /// Sets the time of day at which the newest frame arrived. False if there is none.
     pub(super) fn time_of_day(&self, wall: Wall) -> bool {
         let mut state = self.lock();
         let newest = state.timeline.newest();
@@ -204,18 +201,18 @@ impl Stream {
         true
     }
 
-    /// Whether it counts against `streams.max`: it is published, or still has frames.
+    /// Whether it counts against `streams.max`: it has a publisher or frames.
     pub(super) fn is_occupied(&self) -> bool {
         let state = self.lock();
         state.publisher.is_some() || !state.ring.is_empty()
     }
 
-    /// Whether its publisher is one of too many, of whom the log is not told.
+    /// Whether its publisher is logged for debugging only, because there are many.
     pub fn is_hushed(&self) -> bool {
         self.lock().hushed
     }
 
-    /// Whether nobody has used it for `resume`.
+    /// Whether it was not used for `resume`.
     pub(super) fn is_idle(&self, now: Instant, resume: Duration) -> bool {
         let state = self.lock();
         let published = state.ring.head() > 0;
@@ -223,11 +220,11 @@ impl Stream {
         state.publisher.is_none() && (unused >= resume || !published)
     }
 
-    /// Drops what is left of a publisher that is gone, once viewers have had the
-    /// time to take it: the stream no longer counts against `streams.max`.
+    /// Drops the frames of a publisher that has left, after viewers had time to take them: the stream no longer counts
+    /// against `streams.max`.
     pub(super) fn drop_leftovers(&self, now: Instant) {
         let mut state = self.lock();
-        if state.publisher.is_none() && now.saturating_duration_since(state.unpublished) >= LEFTOVERS {
+        if state.publisher.is_none() && now.saturating_duration_since(state.unpublished) >= LEFTOVER_TIME {
             state.ring.clear();
             state.forget_units();
         }
@@ -244,14 +241,13 @@ fn form_stats(packer: &Packer) -> FormStats {
 }
 
 impl State {
-    /// Whether the log is told of the publisher at the level for debugging alone.
+    /// Sets whether the publisher is logged for debugging only.
     pub(super) fn hush(&mut self, hushed: bool) {
         self.hushed = hushed;
         self.packers.iter_mut().for_each(|packer| packer.hushed = hushed);
     }
 
-    /// Appends a frame, making room for it and for the largest that may follow
-    /// by dropping the oldest slots.
+    /// Appends a frame. The oldest slots are dropped to make room for it and for the largest that may follow.
     pub(super) fn push_frame(
         &mut self,
         frame: Frame,
@@ -275,20 +271,20 @@ impl State {
         Ok(())
     }
 
-    /// Whether half of the memory that the ring may have is taken.
+    /// Whether half of the ring's memory is used.
     pub(super) fn is_filling(&self, account: &Account, limits: &Limits) -> bool {
         self.cost() >= account.limit().saturating_sub(limits.max_frame) / 2
     }
 
-    /// The cost of the ring with packed forms.
+    /// The cost of the ring with packed units.
     fn cost(&self) -> usize {
         self.ring.bytes() + self.packers.iter().map(Packer::cost).sum::<usize>()
     }
 
-    /// Drops the slots that nobody needs: those before the `gops`-th newest key frame that every viewer has
-    /// taken, and those so old that a viewer that has not taken them is to skip.
+    /// Drops the slots that are not needed: those before the `gops`-th newest key frame that every viewer has taken,
+    /// and those so old that a viewer which has not taken them has to skip.
     fn retire(&mut self, gops: usize) {
-        self.ring.trim(LAG.0, LAG.1);
+        self.ring.trim(MAX_LAG.0, MAX_LAG.1);
         let Some(keep) = self.ring.nth_start(gops).filter(|keep| *keep > self.ring.tail()) else {
             return self.forget_units();
         };
@@ -297,14 +293,14 @@ impl State {
         self.forget_units();
     }
 
-    /// Drops the oldest slot and what it was packed to; false if there is none.
+    /// Drops the oldest slot and its packed units; false if there is none.
     fn evict(&mut self) -> bool {
         let gone = self.ring.evict();
         self.forget_units();
         gone
     }
 
-    /// Drops the units of slots that the ring has dropped.
+    /// Drops the units of dropped slots.
     pub(super) fn forget_units(&mut self) {
         let Self { ring, packers, .. } = self;
         for packer in packers.iter_mut().filter(|packer| packer.viewers > 0) {
@@ -312,10 +308,9 @@ impl State {
         }
     }
 
-    /// Drops the oldest slots until there is room for `bytes`, and says whether that
-    /// was needed. An account has room for two frames of the largest size: if the ring
-    /// has to give up everything, viewers hold what it has dropped before. What somebody else
-    /// has paid for takes room as well.
+    /// Drops the oldest slots until there is room for `bytes`, and returns whether that was needed. An account has room
+    /// for two frames of the largest size: if the ring drops everything, viewers still hold slots that it dropped
+    /// before. Frames charged to other accounts count as well.
     pub(super) fn make_room(&mut self, account: &Account, bytes: usize) -> bool {
         let room = |ring: &Ring| account.available().min(account.limit().saturating_sub(ring.bytes()));
         if room(&self.ring) >= bytes {
@@ -326,9 +321,9 @@ impl State {
         true
     }
 
-    /// Has viewers that hold what the ring has dropped let go of it, until those that are to hold `wanted`
-    /// bytes: one at a time, by the mildest measure up to `most`, the one that has taken nothing for the
-    /// longest time first.
+    /// Makes viewers release slots that the ring has dropped, until those that are to release them hold `wanted` bytes.
+    /// It takes one viewer at a time, by the mildest measure up to `most`, the one whose socket has accepted nothing
+    /// for the longest time first.
     fn press(&mut self, wanted: usize, most: Measure) {
         let (tail, head, now) = (self.ring.tail(), self.ring.head(), self.ring.newest_arrival());
         let holds = self.viewers.iter().filter_map(|waiter| waiter.hold.as_ref());
@@ -349,8 +344,7 @@ impl State {
         }
     }
 
-    /// Appends news of the tracks. Viewers begin after it if what came before
-    /// needs other decoder records.
+    /// Appends an announcement of tracks. Viewers begin after it if earlier frames need other decoder records.
     pub(super) fn push_tracks(
         &mut self,
         tracks: Arc<Tracks>,
@@ -374,23 +368,23 @@ impl State {
         Ok(())
     }
 
-    /// Whether somebody watches, or waits to.
+    /// Whether the stream has viewers, waiting ones included.
     pub(super) fn is_watched(&self) -> bool {
         self.viewers.iter().any(|waiter| waiter.taken)
     }
 
-    /// Whether it is known which kinds of tracks the stream has.
+    /// Sets whether the kinds of the stream's tracks are known.
     pub(super) fn settle(&mut self, settled: bool) {
         (self.settled, self.returned) = (settled, None);
     }
 
-    /// The number at which a viewer that joins now begins; `None` as long as it cannot.
+    /// The number at which a viewer that joins now begins; `None` while it cannot.
     pub(super) fn start(&self) -> Option<Seq> {
         let newest = self.ring.newest_start().filter(|seq| *seq >= self.epoch);
         newest.filter(|_| self.settled && self.publisher.is_some())
     }
 
-    /// Has the packer at `at` begin at `start`, because its first viewer does.
+    /// Starts the packer at `at` with the slot `start`, for its first viewer.
     pub(super) fn wake_packer(&mut self, at: usize, start: Seq, tracks: &Arc<Tracks>, time: Ticks) {
         let wall = self.wall;
         let Some(packer) = self.packers.get_mut(at) else { return };
@@ -400,17 +394,17 @@ impl State {
         }
     }
 
-    /// The number behind the last slot that is packed: packed forms share the bytes of the slots before it.
+    /// The number after the last packed slot: packed units share the bytes of the slots before it.
     fn packed(&self) -> Seq {
         self.packers.iter().filter(|packer| packer.viewers > 0).map(Packer::end).max().unwrap_or(0)
     }
 
-    /// Puts small frames together that have come since the last time, before somebody packs them.
+    /// Joins the small frames since the last call, before they are packed.
     pub(super) fn join(&mut self, account: &Account) {
         self.ring.join(self.packed(), account);
     }
 
-    /// Wakes all viewers that have sent what there was.
+    /// Wakes all viewers that have sent all frames.
     pub(super) fn wake(&mut self) {
         for waiter in &mut self.viewers {
             if waiter.armed
@@ -422,7 +416,7 @@ impl State {
         }
     }
 
-    /// The place of the packer of `form`.
+    /// The index of the packer of `form`.
     pub(super) fn packer(&mut self, name: &Name, form: &'static Form) -> u16 {
         let known = self.packers.iter().position(|packer| std::ptr::eq(packer.form, form));
         let at = known.unwrap_or_else(|| {
@@ -432,8 +426,8 @@ impl State {
         u16::try_from(at).unwrap_or(u16::MAX)
     }
 
-    /// The slot `seq` in one form, `None` if that has no place for it. While
-    /// there is no room, the oldest slots go, and that one may be among them.
+    /// The slot `seq` in one form, `None` if the form cannot carry it. While there is no memory, the oldest slots are
+    /// dropped, possibly including that one.
     pub(super) fn unit(&mut self, packer: usize, seq: Seq, account: &Account) -> Result<Option<Arc<Unit>>, Gone> {
         while seq >= self.ring.tail() {
             let State { ring, packers, .. } = self;
@@ -449,7 +443,7 @@ impl State {
         self.packers.iter().any(|packer| packer.viewers > 0)
     }
 
-    /// A seat for a viewer, or for one that has no place among them.
+    /// A seat for a viewer, or for a guest without a place among them.
     pub(super) fn seat(&mut self, is_guest: bool) -> usize {
         let free = self.viewers.iter().position(|waiter| !waiter.taken);
         let seat = free.unwrap_or(self.viewers.len());
@@ -462,7 +456,7 @@ impl State {
         seat
     }
 
-    /// Remembers to wake the viewer in `seat`; if `armed`, for the next frame.
+    /// Stores the waker of the viewer in `seat`; if `armed`, for the next frame.
     pub(super) fn wait(&mut self, seat: usize, armed: bool, cx: &Context<'_>) {
         let Some(waiter) = self.viewers.get_mut(seat) else { return };
         waiter.armed = armed;
@@ -472,31 +466,30 @@ impl State {
         }
     }
 
-    /// Remembers which number the viewer in `seat` takes next.
+    /// Stores the number that the viewer in `seat` takes next.
     pub(super) fn advance(&mut self, seat: usize, next: Seq) {
         if let Some(waiter) = self.viewers.get_mut(seat) {
             waiter.next = next;
         }
     }
 
-    /// The viewer in `seat` has sent what it held.
+    /// The viewer in `seat` has sent its batch.
     pub(super) fn let_go(&mut self, seat: usize) {
         if let Some(waiter) = self.viewers.get_mut(seat) {
             waiter.hold = None;
         }
     }
 
-    /// The viewer in `seat` holds but the unit that it is in the middle of sending, which is that of
-    /// the slot `from` and has so many `bytes`.
+    /// The viewer in `seat` holds only the unit that is partly sent: that of the slot `from`, with that number of
+    /// `bytes`.
     pub(super) fn gave_up(&mut self, seat: usize, from: Seq, bytes: u32) {
         if let Some(hold) = self.viewers.get_mut(seat).and_then(|waiter| waiter.hold.as_mut()) {
             hold.gave_up(from, bytes);
         }
     }
 
-    /// Remembers that the viewer in `seat` is in the middle of sending `hold`, and the time since which its
-    /// socket has taken nothing, which begins anew if it has `progressed`. Gives the step that the viewer is
-    /// to take, unless it is sent away.
+    /// Stores that the viewer in `seat` is sending `hold`, and the time since which its socket has accepted nothing,
+    /// which restarts if it has `progressed`. Returns the step for the viewer, unless it is dismissed.
     pub(super) fn hold(&mut self, seat: usize, hold: Hold, progressed: bool) -> Result<Pressed, Dismissal> {
         let Some(waiter) = self.viewers.get_mut(seat) else { return Ok(Pressed::No) };
         match &mut waiter.hold {
@@ -508,22 +501,22 @@ impl State {
         waiter.dismissed.map_or(Ok(pressed), Err)
     }
 
-    /// The one in `seat` gives way to others while nobody publishes, once there is nothing left to take.
+    /// The viewer or guest in `seat` gives way while there is no publisher and nothing left to send.
     pub(super) fn give_way(&mut self, seat: usize, peer: Option<u128>) {
         if let Some(waiter) = self.viewers.get_mut(seat) {
             waiter.gives_way = Some(Waits { peer, since: Instant::now() });
         }
     }
 
-    /// The one in `seat` does so no more.
+    /// The viewer or guest in `seat` no longer gives way.
     pub(super) fn stay(&mut self, seat: usize) {
         if let Some(waiter) = self.viewers.get_mut(seat) {
             waiter.gives_way = None;
         }
     }
 
-    /// The connections that give way now, by the numbers of their seats; with `guests` also those that are no
-    /// viewers. One in the middle of sending a batch does not.
+    /// The connections that can give way now, by the numbers of their seats; with `guests` also those that are no
+    /// viewers. A connection that is sending a batch is not among them.
     pub(super) fn waiting(&self, guests: bool) -> impl Iterator<Item = Waiting> {
         let waits = move |(seat, waiter): (usize, &Waiter)| {
             let Waits { peer, since } = waiter.gives_way.filter(|_| guests || !waiter.is_guest)?;
@@ -540,7 +533,7 @@ impl State {
             .filter_map(waits)
     }
 
-    /// Sends the one in `seat` away if it still waits: whether it was a viewer.
+    /// Dismisses the viewer or guest in `seat` if it still waits; returns whether it was a viewer.
     pub(super) fn dismiss(&mut self, seat: usize) -> Option<bool> {
         self.waiting(true).find(|one| one.number == seat as u64)?;
         let waiter = self.viewers.get_mut(seat)?;
@@ -553,21 +546,21 @@ impl State {
         self.viewers.get(seat).and_then(|waiter| waiter.dismissed)
     }
 
-    /// The viewer in `seat` is that of a session.
+    /// Sets the session of the viewer in `seat`.
     pub(super) fn name_as(&mut self, seat: usize, ticket: Ticket) {
         if let Some(waiter) = self.viewers.get_mut(seat) {
             waiter.ticket = Some(ticket);
         }
     }
 
-    /// The viewer in `seat` gets what the session `ticket` sends.
+    /// The viewer in `seat` is sent to by the session `ticket`.
     pub(super) fn listen(&mut self, seat: usize, ticket: Ticket) {
         if let Some(waiter) = self.viewers.get_mut(seat) {
             waiter.listens_to = Some(ticket);
         }
     }
 
-    /// The viewer in `seat` has a turn: it has been sent so many bytes.
+    /// Stores the bytes sent to the viewer in `seat`, and whether it has begun to play.
     pub(super) fn count(&mut self, seat: usize, moved: u64, began: bool) {
         if let Some(waiter) = self.viewers.get_mut(seat) {
             (waiter.moved, waiter.began) = (moved, began);

@@ -1,39 +1,37 @@
-//! One time line for a stream, whoever publishes it: it never runs backwards or away,
-//! and a publisher that comes back continues where the last one left off.
+//! One time line for a stream across publishers: it never runs backwards or far ahead, and a publisher that returns
+//! continues where the last one left off.
 //!
-//! Each track is judged by its own clock. A time that does not fit moves nothing: its frame is put where it
-//! belongs. If the next one continues it, the track's clock was set, and that track alone follows. Tracks
-//! that follow one another find together again, because the second takes over the offset of the first.
+//! Each track is judged by its own clock. A single time that does not fit changes nothing: its frame is placed where it
+//! is expected. If the next one continues it, the track's clock was set, and only that track follows. Tracks that are
+//! set one after another stay together, because the second takes over the offset of the first.
 
 use std::time::Instant;
 
-use super::clock::{APART, Clock, DISORDER, LATE, LATEST, Step, since};
+use super::clock::{Clock, DISORDER, MAX_DELAY, MAX_DISTANCE, MAX_TIME, Step, since};
 use crate::media::{Hz, MAX_TRACKS, Ticks};
 
-/// The most that the stream's time is ahead of the time that passed since its start. A publisher that sends
-/// faster than in real time keeps its distances up to here: a file, or the groups of pictures that a server
-/// has kept. One that sends for ever what it has not made yet gets no further: an hour of segments takes an
-/// hour.
+/// The most that the stream's time is ahead of the time since its start. A publisher that sends faster than real time
+/// keeps its distances up to this limit: a file, or the groups of pictures that a server has kept. One that always
+/// sends faster is held there: an hour of segments takes an hour.
 const MAX_AHEAD: i64 = 60_000;
-/// The distance in milliseconds of a returning publisher's first frame from the last frame before it, however
-/// long the publisher was away: players have stood still meanwhile, and some stop for ever before a hole. The
-/// frame before fills it.
-const RETURN: i64 = 1;
+/// The distance in milliseconds of a returning publisher's first frame from the last frame before it, however long the
+/// publisher was away. Players have paused meanwhile, and some stop for ever at a gap. The last frame fills it.
+const RETURN_GAP: i64 = 1;
 
-/// Maps a publisher's times to the stream's. Clocks are judged by milliseconds, but a
-/// track keeps the ticks of its own: the distances between them do not change.
+/// Maps a publisher's times to the stream's. Clocks are judged in milliseconds, but a track keeps its own ticks: the
+/// distances between them do not change.
 #[derive(Debug, Default)]
 pub(super) struct Timeline {
-    /// One for each track of this publisher, and for each kind one for what belongs to none.
+    /// One clock for each track of this publisher, and one for each kind for frames without a track.
     clocks: [Option<Clock>; MAX_TRACKS + 2],
-    /// The time in milliseconds and the arrival of the stream's first frame, and then of this publisher's first.
+    /// The time in milliseconds and the arrival of the stream's first frame, and then of this publisher's first frame.
     begun: Option<(i64, Instant)>,
     entered: Option<(i64, Instant)>,
-    /// The newest time of all, and when the last frame was mapped.
+    /// The newest time of all tracks, and the arrival of the last mapped frame.
     newest: Option<(i64, Instant)>,
-    /// No track begins before this, where the publisher before or silence has ended.
+    /// No track begins before this: it is the end of the last publisher or of silence.
     floor: i64,
-    /// It was said that tracks begin apart.
+    /// Whether it was logged that tracks begin apart.
     said: bool,
 }
 
@@ -41,8 +39,8 @@ pub(super) struct Timeline {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Mapped {
     pub(super) dts: Ticks,
-    /// The track begins so many milliseconds away from the others of its publisher, and
-    /// was laid beside them: said once.
+    /// The distance in milliseconds by which the track began away from the others of its publisher, and was moved
+    /// beside them: reported once.
     pub(super) apart: Option<i64>,
 }
 
@@ -56,7 +54,7 @@ impl Timeline {
         }
     }
 
-    /// Tracks that begin from here on stand behind what is at that millisecond.
+    /// Tracks that begin from here on are placed after the millisecond `at`.
     pub(super) fn begin_behind(&mut self, at: Ticks) {
         self.floor = (at + Ticks(1)).0;
     }
@@ -66,7 +64,7 @@ impl Timeline {
         Ticks(self.newest.map_or(0, |(time, _)| time))
     }
 
-    /// Maps `dts` of the track in `slot`, which counts in `rate`.
+    /// Maps `dts` of the track in `slot`, whose clock rate is `rate`.
     pub(super) fn map(&mut self, slot: usize, dts: Ticks, rate: Hz, now: Instant) -> Mapped {
         let time = dts.rescale(rate, Hz::MS).0;
         let head = self.newest().0;
@@ -109,16 +107,16 @@ impl Timeline {
         self.clocks.iter().flatten()
     }
 
-    /// Begins the clock of a track. Tells how far apart from the others that is, if it is
-    /// the first whose times do not belong to theirs.
+    /// Begins the clock of a track. Returns its distance from the others, if it is the first whose times do not belong
+    /// to theirs.
     fn begin(&mut self, slot: usize, time: i64, rate: Hz, now: Instant) -> Option<i64> {
         let arrived = self.clocks().map(|clock| clock.arrived(now)).max();
         let (offset, apart) = match (arrived, self.newest) {
-            (None, None) if (0..=LATEST).contains(&time) => (0, None),
+            (None, None) if (0..=MAX_TIME).contains(&time) => (0, None),
             (None, None) => (time.saturating_neg(), None),
             (None, Some((newest, _))) => {
                 self.lose_time(newest, now);
-                (newest.saturating_add(RETURN).saturating_sub(time), None)
+                (newest.saturating_add(RETURN_GAP).saturating_sub(time), None)
             }
             (Some(arrived), _) => self.beside(time, arrived, now),
         };
@@ -128,28 +126,27 @@ impl Timeline {
         apart.filter(|_| !std::mem::replace(&mut self.said, true))
     }
 
-    /// The offset that lays a track, which begins with `time`, beside the others, which have come to
-    /// `arrived`: one of theirs if it belongs to them, else the one by its arrival, and then also its
-    /// distance from them.
+    /// The offset that places a track beside the others, which have reached `arrived`; the track begins with `time`. It
+    /// is one of their offsets if the track belongs to them, else the one by its arrival, with its distance from them.
     fn beside(&self, time: i64, arrived: i64, now: Instant) -> (i64, Option<i64>) {
-        // a publisher that sends faster than in real time may be far into one track before the next begins
+        // a publisher that sends faster than real time may be far into one track before the next begins
         let (begun, then) = self.entered.unwrap_or((arrived, now));
-        let earliest = arrived.min(begun.saturating_add(since(then, now))).saturating_sub(APART);
+        let earliest = arrived.min(begun.saturating_add(since(then, now))).saturating_sub(MAX_DISTANCE);
         let (offset, place) = self.nearest(time, arrived).unwrap_or((0, time));
-        if (earliest..=arrived.saturating_add(APART)).contains(&place) {
+        if (earliest..=arrived.saturating_add(MAX_DISTANCE)).contains(&place) {
             return (offset, None);
         }
         (arrived.saturating_sub(time), Some(place.saturating_sub(arrived)))
     }
 
-    /// The offset of the track that would put `time` nearest to `place`, and the time that results.
+    /// The offset of the track that places `time` nearest to `place`, and the resulting time.
     fn nearest(&self, time: i64, place: i64) -> Option<(i64, i64)> {
         let places = self.clocks().map(|clock| (clock.offset, time.saturating_add(clock.offset)));
         places.min_by_key(|(_, at)| at.abs_diff(place))
     }
 
-    /// A track's clock was set. If the offset of another track puts it near its `place`, it takes that
-    /// offset; if it would have to stand still then, the other one leaps instead.
+    /// A track's clock was set. It takes over the offset of another track if that places it near `place`. If it would
+    /// have to wait then, the other track leaps instead.
     fn set(&mut self, slot: usize, time: i64, place: i64) {
         let own = place.saturating_sub(time);
         let Some(clock) = self.clock(slot) else { return };
@@ -157,8 +154,9 @@ impl Timeline {
         clock.set(own, time);
         let others = self.clocks.iter().enumerate().filter(|(at, _)| *at != slot);
         let others = others.filter_map(|(_, clock)| clock.as_ref().map(|clock| clock.offset));
-        let near =
-            |offset: &i64| *offset != before && time.saturating_add(*offset).abs_diff(place) <= LATE.unsigned_abs();
+        let near = |offset: &i64| {
+            *offset != before && time.saturating_add(*offset).abs_diff(place) <= MAX_DELAY.unsigned_abs()
+        };
         let Some(offset) = others.filter(near).min_by_key(|offset| offset.abs_diff(own)) else { return };
         if time.saturating_add(offset) >= last {
             self.clock(slot).into_iter().for_each(|clock| clock.offset = offset);
@@ -168,8 +166,8 @@ impl Timeline {
         }
     }
 
-    /// A clock goes on behind a hole. If another track has come there without one, because
-    /// its clock was set, there is no hole: this one was set with it.
+    /// A clock continues after a gap. If another track got there without a gap, because its clock was set, there is
+    /// none: this clock was set too.
     fn follow(&mut self, slot: usize, time: i64, head: i64, now: Instant) {
         let Some(clock) = self.clock(slot).filter(|clock| clock.leaps(time)) else { return };
         let (last, place) = (clock.last(), clock.expected(head, now));
@@ -181,8 +179,7 @@ impl Timeline {
         }
     }
 
-    /// The publisher moves the times of a track against those of others on purpose. If
-    /// that is back, the others leap.
+    /// The publisher moves the times of a track against the others on purpose. If it moves them back, the others leap.
     pub(super) fn shift(&mut self, slot: usize, by: i64) {
         if let Some(clock) = self.clock(slot) {
             clock.shift(by);
@@ -191,8 +188,7 @@ impl Timeline {
         }
     }
 
-    /// While nobody published the stream's time stood still, and nobody who returns may be
-    /// ahead by that too.
+    /// The stream's time stopped while there was no publisher, so a returning one may not be ahead by that time too.
     fn lose_time(&mut self, newest: i64, now: Instant) {
         if let Some((time, then)) = &mut self.begun {
             *time = time.saturating_add(since(*then, now)).min(newest);
@@ -200,21 +196,21 @@ impl Timeline {
         }
     }
 
-    /// The latest time that a frame may have now.
+    /// The latest time that is allowed for a frame now.
     fn most(&self, now: Instant) -> i64 {
         let begun = self.begun.map(|(time, then)| time.saturating_add(since(then, now)));
         begun.map_or(i64::MAX, |time| time.saturating_add(MAX_AHEAD))
     }
 
-    /// Moves a track back that would be too far ahead with `time`, and with it those that
-    /// are as far: they stay together.
+    /// Moves a track back if `time` is too far ahead, and with it the tracks that are as far, so that they stay
+    /// together.
     fn hold(&mut self, slot: usize, time: i64, most: i64) {
         let Some(clock) = self.clock(slot) else { return };
         let excess = time.saturating_add(clock.offset).saturating_sub(most);
         if excess <= 0 {
             return;
         }
-        let least = most.saturating_sub(APART);
+        let least = most.saturating_sub(MAX_DISTANCE);
         for (at, clock) in self.clocks.iter_mut().enumerate() {
             if let Some(clock) = clock.as_mut().filter(|clock| at == slot || clock.last() >= least) {
                 clock.offset = clock.offset.saturating_sub(excess);

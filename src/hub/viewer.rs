@@ -12,51 +12,51 @@ use super::{EventKind, Hub, SessionId, Stream, Ticket};
 use crate::container::Form;
 use crate::media::{Kind, Tracks};
 
-/// The right to play a stream in one form; given up when dropped.
+/// The right to play a stream in one form; returned when dropped.
 pub struct Viewer {
     hub: Arc<Hub>,
     stream: Arc<Stream>,
-    /// The session that it is of.
+    /// The session of the viewer.
     id: Option<SessionId>,
-    /// Its place among the stream's, of which there are as many as forms.
+    /// The index of its packer in the stream, which has one for each form.
     packer: u16,
     seat: usize,
     cursor: Cursor,
     oldest: bool,
-    /// A part of a unit may be given up.
+    /// Whether a part of a unit may be dropped.
     cuts: bool,
-    /// Units are passed over until one that a viewer may begin with.
+    /// Units are skipped until one at which a viewer may begin.
     opening: bool,
     /// Units were missed before the next one.
     gap: bool,
-    /// Bytes sent since the stream was last told.
+    /// Bytes sent since they were last added to the stream's.
     sent: u64,
     /// All bytes sent.
     moved: u64,
-    /// Some were sent since `poll_pressed`.
+    /// Whether bytes were sent since the last `poll_pressed`.
     progressed: bool,
-    /// The stream knows that a batch is on its way.
+    /// The stream knows of the batch that is being sent.
     holds: bool,
-    /// It has taken all there was, and its task is woken when more comes.
+    /// It has taken all frames, and its task is woken for more.
     waits: bool,
-    /// The first number of the last batch, and its bytes.
+    /// The first number of the last batch, and the bytes of that batch.
     batch: Seq,
     batch_bytes: u32,
-    /// The stream's tracks at the last look.
+    /// The stream's tracks when they were last read.
     tracks: Arc<Tracks>,
-    /// The tracks that this viewer was told of.
+    /// The tracks that this viewer was sent.
     told: Arc<Tracks>,
 }
 
 /// The result of a viewer's turn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Next {
-    /// More of the same.
+    /// More units for the same head.
     Units,
-    /// The next unit needs a new head, which the form has no room for in mid-stream: a file or an answer ends
-    /// here. A viewer that takes more begins another with it.
+    /// The next unit needs a new head, which the form cannot send in mid-stream: a file or an answer ends here. A
+    /// viewer that continues begins another with it.
     Head,
-    /// It is sent away.
+    /// The viewer is dismissed.
     Dismissed(Dismissal),
 }
 
@@ -66,16 +66,16 @@ enum Cursor {
     Before,
     /// This number comes next.
     At(Seq),
-    /// The next number from here on where decoding can begin.
+    /// The first number from here on at which decoding can begin.
     From(Seq),
 }
 
-/// The bounds of what is taken at once.
+/// The bounds of one batch.
 #[derive(Clone, Copy, Debug)]
 pub struct Step {
-    /// At most so many units.
+    /// The most units.
     pub units: usize,
-    /// No more units when there are so many bytes.
+    /// The number of bytes after which no further unit is added.
     pub bytes: usize,
 }
 
@@ -117,55 +117,55 @@ impl Viewer {
         &self.stream
     }
 
-    /// The same viewer, which is that of a session.
+    /// Sets the session of the viewer.
     pub fn of(mut self, id: SessionId, ticket: Ticket) -> Self {
         self.id = Some(id);
         self.stream.lock().name_as(self.seat, ticket);
         self
     }
 
-    /// It gets what the session `ticket` of its stream sends to many.
+    /// The viewer is sent to by the session `ticket` of its stream, which sends to many.
     pub fn listens_to(&self, ticket: Ticket) {
         self.stream.lock().listen(self.seat, ticket);
     }
 
-    /// The same viewer, which is sent packets: in need it may leave a unit in the middle.
+    /// Marks the viewer as one that is sent packets: it can stop in the middle of a unit.
     pub fn in_packets(mut self) -> Self {
         self.cuts = true;
         self
     }
 
-    /// The same viewer, but one that begins at the oldest key frame and not at the newest.
+    /// Lets the viewer begin at the oldest key frame, not at the newest.
     pub fn from_oldest(mut self) -> Self {
         self.oldest = true;
         self
     }
 
-    /// The same viewer, but one that gives way to others while nobody publishes, and comes from `peer`;
-    /// `None` where many come from one address.
+    /// Lets the viewer give way to others while there is no publisher. It comes from `peer`; `None` if many clients
+    /// share that address.
     pub fn giving_way(self, peer: Option<u128>) -> Self {
         self.stream.lock().give_way(self.seat, peer);
         self
     }
 
-    /// It gives way no more: others are to find what it has got.
+    /// The viewer no longer gives way: what it has received is for others to find.
     pub fn stay(&self) {
         self.stream.lock().stay(self.seat);
     }
 
-    /// Ready once it is sent away. For a viewer that takes nothing just now.
+    /// Ready once the viewer is dismissed. For a viewer that takes no units at the moment.
     pub fn poll_dismissed(&self, cx: &Context<'_>) -> Poll<Dismissal> {
         let mut state = self.stream.lock();
         state.wait(self.seat, false, cx);
         state.dismissal(self.seat).map_or(Poll::Pending, Poll::Ready)
     }
 
-    /// Whether it is sent away.
+    /// Whether the viewer is dismissed.
     pub fn is_dismissed(&self) -> bool {
         self.stream.lock().dismissal(self.seat).is_some()
     }
 
-    /// The stream's tracks; pending until there is something to play.
+    /// The stream's tracks; pending until a viewer can begin.
     pub fn poll_tracks(&mut self, cx: &Context<'_>) -> Poll<Arc<Tracks>> {
         let mut state = self.stream.lock();
         if state.start().is_some() {
@@ -176,8 +176,8 @@ impl Viewer {
         Poll::Pending
     }
 
-    /// The stream's tracks once they can be described: before there is anything to play, where what decoders need of
-    /// the pictures is known.
+    /// The stream's tracks once they can be described. That may be before a viewer can begin: as soon as the decoder
+    /// record of the pictures is known.
     pub fn poll_described(&mut self, cx: &Context<'_>) -> Poll<Arc<Tracks>> {
         let state = self.stream.lock();
         let pictures = state.tracks.find(Kind::Video, 0);
@@ -190,17 +190,17 @@ impl Viewer {
         self.poll_tracks(cx)
     }
 
-    /// The stream's tracks at the last look of `poll_tracks` or `poll_next`.
+    /// The stream's tracks as of the last `poll_tracks` or `poll_next`.
     pub fn tracks(&self) -> &Arc<Tracks> {
         &self.tracks
     }
 
-    /// The tracks of what `poll_next` gave last.
+    /// The tracks of the last units from `poll_next`.
     pub(super) fn told(&self) -> &Arc<Tracks> {
         &self.told
     }
 
-    /// Forgets how far it has got: `poll_next` begins anew at the newest key frame.
+    /// Resets the viewer: `poll_next` begins again at the newest key frame.
     pub fn rewind(&mut self) {
         let stream = self.stream.clone();
         let mut state = stream.lock();
@@ -210,31 +210,31 @@ impl Viewer {
         (self.cursor, self.opening) = (Cursor::Before, true);
     }
 
-    /// Plays in another form from here on, and begins anew.
+    /// Continues in another form, and begins again.
     pub fn pack_as(&mut self, form: &'static Form) {
         self.rewind();
         self.packer = self.stream.lock().packer(self.stream.name(), form);
     }
 
-    /// Counts bytes that have gone out.
+    /// Counts sent bytes.
     pub fn sent(&mut self, bytes: usize) {
         self.sent += bytes as u64;
         self.progressed |= bytes > 0;
         self.moved += bytes as u64;
     }
 
-    /// Counts bytes that stay here: they are its session's, and no traffic.
+    /// Counts bytes that stay on this machine: they belong to the session, but not to the traffic.
     pub fn kept(&mut self, bytes: usize) {
         self.moved += bytes as u64;
     }
 
-    /// Bytes that have gone out so far.
+    /// Bytes sent so far.
     pub fn moved(&self) -> u64 {
         self.moved
     }
 
-    /// Takes what comes next into `out`; pending while there is nothing. The task is woken when more comes, also if
-    /// what was taken is all there is (`is_waiting`).
+    /// Appends the next units to `out`; pending while there are none. The task is woken for more, also if the units
+    /// taken are all there are (`is_waiting`).
     pub fn poll_next(&mut self, cx: &Context<'_>, out: &mut Vec<Arc<Unit>>, step: Step) -> Poll<Next> {
         let stream = self.stream.clone();
         let mut state = stream.lock();
@@ -265,20 +265,19 @@ impl Viewer {
         if is_nothing { Poll::Pending } else { Poll::Ready(next) }
     }
 
-    /// Whether the last `poll_next` gave all there was: the task is woken when more comes, and has nothing to ask for
-    /// before, unless `poll_pressed` was asked meanwhile.
+    /// Whether the last `poll_next` took all units. The task is woken for more, and need not call before, unless it has
+    /// called `poll_pressed` since.
     pub fn is_waiting(&self) -> bool {
         self.waits
     }
 
-    /// Whether the units that `poll_next` gave last come behind some that this viewer has missed.
+    /// Whether units before the last ones from `poll_next` were missed by this viewer.
     pub fn take_gap(&mut self) -> bool {
         std::mem::take(&mut self.gap)
     }
 
-    /// The step that this viewer takes because it holds frames that the ring has dropped while
-    /// others need the room. Asked while a batch is not yet sent; wakes the task when the
-    /// answer may have changed. One that is sent away is told the reason.
+    /// The step for this viewer because it holds frames that the ring has dropped while memory is needed. Called while
+    /// a batch is not fully sent; wakes the task when the answer may have changed. A dismissed viewer gets the reason.
     pub fn poll_pressed(&mut self, cx: &Context<'_>, now: Instant) -> Result<Pressed, Dismissal> {
         let mut state = self.stream.lock();
         state.wait(self.seat, false, cx);
@@ -287,13 +286,13 @@ impl Viewer {
         state.hold(self.seat, hold, std::mem::take(&mut self.progressed))
     }
 
-    /// Of what was taken only the `unit` that was begun is still held, of so many bytes; if
-    /// more was behind it, this viewer `skips` to the next key frame.
+    /// Only `unit`, which is partly sent, is still held of the batch, with that number of bytes. If there was more
+    /// behind it, the viewer `skips` to the next key frame.
     pub fn gave_up(&mut self, unit: Option<&Arc<Unit>>, bytes: usize, skips: bool) {
         let stream = self.stream.clone();
         let mut state = stream.lock();
         let packer = state.packers.get(usize::from(self.packer));
-        // a unit that was made for one viewer never was in the ring
+        // a unit made for one viewer was never in the ring
         let from = unit
             .filter(|unit| unit.came.is_some())
             .map_or(Seq::MAX, |unit| packer.and_then(|packer| packer.number(unit)).unwrap_or_default());
@@ -306,7 +305,7 @@ impl Viewer {
         }
     }
 
-    /// All that was taken is sent.
+    /// All of the batch is sent.
     pub fn let_go(&mut self) {
         let held = std::mem::take(&mut self.holds);
         // a file that is pushed stands at its start until its stream has sent something
@@ -321,7 +320,7 @@ impl Viewer {
         }
     }
 
-    /// The form has one viewer less, if this one has begun.
+    /// Removes this viewer from its form, if it has begun.
     fn leave_form(&self, state: &mut State) {
         if self.cursor == Cursor::Before {
             return;
@@ -333,7 +332,7 @@ impl Viewer {
         }
     }
 
-    /// Starts at the newest key frame; false while there is none.
+    /// Begins at the newest key frame; false while there is none.
     fn begin(&mut self, state: &mut State, out: &mut Vec<Arc<Unit>>) -> bool {
         let Some(mut start) = state.start() else { return false };
         let Some(packer) = state.packers.get_mut(usize::from(self.packer)) else { return false };
@@ -358,7 +357,7 @@ impl Viewer {
         true
     }
 
-    /// Takes units until the batch is full, nothing more is there, or a new head is needed.
+    /// Takes units until the batch is full, no unit is left, or a new head is needed.
     fn fill(&mut self, state: &mut State, out: &mut Vec<Arc<Unit>>, step: Step) -> Next {
         let mut bytes = 0;
         let mut first = None;
@@ -368,7 +367,7 @@ impl Viewer {
                 break;
             }
             if matches!(self.cursor, Cursor::From(_))
-                && let Some(next) = self.learn(state, &state.tracks, out)
+                && let Some(next) = self.update_tracks(state, &state.tracks, out)
             {
                 return next;
             }
@@ -385,7 +384,7 @@ impl Viewer {
             };
             if unit.track.is_empty()
                 && let Some(tracks) = state.ring.tracks(seq)
-                && let Some(next) = self.learn(state, tracks, out)
+                && let Some(next) = self.update_tracks(state, tracks, out)
             {
                 self.cursor = Cursor::At(seq);
                 self.took(first.unwrap_or(seq), bytes);
@@ -400,7 +399,7 @@ impl Viewer {
         }
         self.took(first.unwrap_or(Seq::MAX), bytes);
         if bytes > 0 {
-            // packed units leave room for the next frame, as published frames do
+            // packing leaves room for the next frame, as publishing does
             state.make_room(self.stream.account(), self.stream.limits.max_frame);
         }
         Next::Units
@@ -410,9 +409,9 @@ impl Viewer {
         (self.batch, self.batch_bytes) = (first, u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
-    /// Learns what the tracks are now. If the form cannot tell of them in mid-stream, that
-    /// is to be said first, and before that what was taken is to go.
-    fn learn(&mut self, state: &State, tracks: &Arc<Tracks>, taken: &[Arc<Unit>]) -> Option<Next> {
+    /// Updates the tracks. If the form cannot announce them in mid-stream, a new head is needed first; before that the
+    /// units taken are sent.
+    fn update_tracks(&mut self, state: &State, tracks: &Arc<Tracks>, taken: &[Arc<Unit>]) -> Option<Next> {
         let packer = state.packers.get(usize::from(self.packer))?;
         let fits = packer.can_announce(&self.told, tracks);
         if !fits && !taken.is_empty() {
@@ -422,8 +421,8 @@ impl Viewer {
         (!fits).then_some(Next::Head)
     }
 
-    /// Whether this viewer is to wait until it is known which tracks a publisher has that
-    /// has just returned: it would end for want of one that comes a little later.
+    /// Whether this viewer has to wait until the tracks of a returned publisher are known: otherwise it would end
+    /// because a track seems to be missing.
     fn is_early(&self, state: &State) -> bool {
         let Some(returned) = state.returned else { return false };
         let is_next = match self.cursor {
@@ -437,7 +436,7 @@ impl Viewer {
         packer.can_announce(&self.told, &all) && !packer.can_announce(&self.told, &state.tracks)
     }
 
-    /// A viewer whose next slot is gone goes on at the newest key frame.
+    /// Moves a viewer whose next slot was dropped to the newest key frame.
     fn catch_up(&mut self, state: &mut State) {
         let Some(packer) = state.packers.get_mut(usize::from(self.packer)) else { return };
         let base = packer.base(&state.ring);
@@ -446,8 +445,7 @@ impl Viewer {
         }
     }
 
-    /// The place to go on when the next unit is gone: the newest key frame, or the first from
-    /// `next` on.
+    /// The cursor after the next unit was dropped: the newest key frame, or the first from `next` on.
     fn skip(&self, state: &mut State, next: Seq) -> Cursor {
         state.traffic.skips += 1;
         let form = state.packers.get(usize::from(self.packer)).map_or("", |packer| packer.form.name);
@@ -458,14 +456,14 @@ impl Viewer {
         Cursor::From(newest.max(next))
     }
 
-    /// The number to take next. A viewer that has skipped is told the tracks again: it
-    /// may have missed a change.
+    /// The number to take next. A viewer that has skipped is sent the tracks again, because it may have missed a
+    /// change.
     fn next_number(&mut self, state: &mut State, out: &mut Vec<Arc<Unit>>) -> Option<Seq> {
         let State { ring, packers, tracks, .. } = state;
         match self.cursor {
             Cursor::Before => None,
             Cursor::At(seq) => Some(seq).filter(|seq| *seq < ring.head()),
-            // the units that it has missed lie between those that it has taken and the next
+            // the missed units are between those taken and the next
             Cursor::From(_) if !out.is_empty() => None,
             Cursor::From(seq) => {
                 let packer = packers.get_mut(usize::from(self.packer))?;

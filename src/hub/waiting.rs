@@ -1,4 +1,4 @@
-//! Connections that wait for a stream that nobody publishes, and give way to those that play.
+//! Connections that wait for a stream without a publisher, and give way to viewers that play.
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -10,22 +10,22 @@ use super::{EventKind, Hub, Name, Stream};
 /// A connection that waits.
 #[derive(Clone, Copy, Debug)]
 pub struct Waiting {
-    /// The bits of its address; `None` where many come from one.
+    /// The bits of its address; `None` if many clients share it.
     pub peer: Option<u128>,
-    /// The time since which it waits.
+    /// The start of the wait.
     pub since: Instant,
-    /// The number by which it is found.
+    /// The number that identifies it.
     pub number: u64,
 }
 
-/// A connection that waits for a stream and is no viewer; it may have to give way.
+/// A connection that waits for a stream without being a viewer; it may have to give way.
 pub struct Guest {
     stream: Arc<Stream>,
     seat: usize,
 }
 
-/// The number of the connection that gives way first: of the address with the most of them, the one that has
-/// waited longest.
+/// The number of the connection that gives way first: the one that has waited longest, of the address with the most
+/// connections.
 pub fn first_to_go(waiting: &mut [Waiting]) -> Option<u64> {
     waiting.sort_unstable_by_key(|one| (one.peer, one.since));
     let of_one = waiting.chunk_by(|one, other| one.peer.is_some() && one.peer == other.peer);
@@ -34,8 +34,8 @@ pub fn first_to_go(waiting: &mut [Waiting]) -> Option<u64> {
 }
 
 impl Hub {
-    /// Has one connection give way that waits for a stream that nobody publishes; false if there is none.
-    /// With `guests` it may be one that is no viewer.
+    /// Dismisses one connection that waits for a stream without a publisher; false if there is none. With `guests` it
+    /// may be one that is no viewer.
     pub fn dismiss(&self, guests: bool) -> bool {
         let streams = self.streams();
         let mut waiting = Vec::new();
@@ -53,8 +53,8 @@ impl Hub {
         dismissed.is_some()
     }
 
-    /// The caller waits for `name`, over a connection from `peer`, as somebody else already does; `None` if
-    /// that is published.
+    /// Lets the caller wait for `name`, over a connection from `peer`, if a stream of that name exists; `None` if it is
+    /// published.
     pub fn wait(&self, name: &Name, peer: Option<u128>) -> Option<Guest> {
         let stream = self.find(name).filter(|stream| !stream.is_live())?;
         let mut state = stream.lock();
@@ -77,7 +77,7 @@ impl Guest {
         state.dismissal(self.seat).is_some()
     }
 
-    /// Whether somebody publishes now; wakes the task when somebody does.
+    /// Whether the stream is published now; wakes the task once it is.
     pub fn poll_live(&self, cx: &Context<'_>) -> bool {
         let mut state = self.stream.lock();
         state.wait(self.seat, true, cx);

@@ -1,10 +1,10 @@
-//! A page of a ring: slots that came one after the other, and the blocks that their bytes are in.
+//! A page of a ring: consecutive slots, and the blocks that contain their bytes.
 //!
-//! A small frame costs as much for its block as for itself. So those that nobody has packed yet are
-//! put together: into one block, which is charged as long as somebody holds a part of it.
+//! The block of a small frame costs as much as the frame itself. So small frames that are not packed yet are joined
+//! into one block, which stays charged while any part of it is held.
 //!
-//! A page that is closed moves to memory of its exact size. What was shrunk in place would leave a hole, which is too
-//! small for the next page: so that one takes the room of the last.
+//! A closed page moves to memory of its exact size. Memory that is shrunk in place would leave a hole that is too small
+//! for the next page, so the next page reuses the old room.
 
 use std::collections::VecDeque;
 
@@ -14,58 +14,58 @@ use super::{Item, Seq, Slot};
 use crate::budget::{Account, BlockMut, Lease, OverBudget, Paid};
 use crate::media::{Frame, Kind, Ticks};
 
-/// The slots of a page, at most.
+/// The most slots of a page.
 pub(super) const SLOTS: usize = 32;
-/// A longer frame stays in the block that it came in, in bytes: it is worth one.
-const SMALL: usize = 2 << 10;
+/// The longest frame, in bytes, that is joined with others: a longer one is worth its own block.
+const MAX_JOINED: usize = 2 << 10;
 /// The most bytes of a block of several frames: a viewer that holds one of them holds all.
-const SHARED: usize = 4 << 10;
-/// The slots that a page has room for at first: those of a ring that keeps a few frames alone, as that of a radio.
-const FIRST: usize = 4;
+const MAX_BLOCK: usize = 4 << 10;
+/// The slots that a page has room for at first, for a ring that keeps only a few frames, as that of a radio.
+const FIRST_SLOTS: usize = 4;
 
 /// A page.
 #[derive(Debug, Default)]
 pub(super) struct Page {
-    /// The number of the first slot that is still there.
+    /// The number of the first slot that is kept.
     first: Seq,
-    /// The decode time from which those of the rows count, in milliseconds.
+    /// The decode time that those of the rows are relative to, in milliseconds.
     at: Ticks,
-    /// The arrival from which those of the rows count, as the ring counts it.
+    /// The arrival that those of the rows are relative to, in the unit of the ring.
     came: u32,
     rows: VecDeque<Row>,
-    /// In the order of the rows. A row has one of its own, or shares it with those before and behind.
+    /// The blocks, in the order of the rows. A row has its own, or shares one with its neighbours.
     blocks: VecDeque<Bytes>,
-    /// Blocks that are gone: the number of the first that is still there.
+    /// The number of dropped blocks, which is that of the first kept one.
     gone: u8,
-    /// So many of the last rows have not been put together with others.
+    /// The number of last rows that were not tried for joining.
     loose: u8,
-    /// So many slots more fit.
+    /// The number of slots that can be added.
     room: u8,
     lease: Option<Lease>,
 }
 
-/// A slot without its bytes, which are the part of its block before those of the rows that come behind it there.
+/// A slot without its bytes. They are the part of its block before the bytes of the later rows in that block.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
     dts: Ticks,
     cts: i32,
     len: u32,
-    /// Milliseconds of its decode time since that of its page.
+    /// The decode time relative to that of the page, in milliseconds.
     at: i16,
-    /// Milliseconds of its arrival since that of its page.
+    /// The arrival relative to that of the page, in milliseconds.
     came: u16,
     /// The number of its block in the page.
     block: u8,
-    /// `None` for news of the tracks, which the ring has.
+    /// `None` for an announcement of tracks, which the ring keeps.
     kind: Option<Kind>,
     track: u8,
     marks: Marks,
 }
 
-// A ring holds thousands: growth must be noticed.
+// A ring holds thousands of rows, so growth must be noticed.
 const _: () = assert!(size_of::<Row>() <= 24);
 
-/// Marks of a slot, a bit each.
+/// Marks of a slot, one bit each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Marks(u8);
 
@@ -87,62 +87,62 @@ impl Row {
         self.len as usize
     }
 
-    /// Whether it has that mark.
+    /// Whether it has the mark.
     pub(super) fn has(&self, mark: Marks) -> bool {
         self.marks.0 & mark.0 != 0
     }
 
-    /// Whether it is news of the tracks.
+    /// Whether it is an announcement of tracks.
     pub(super) fn is_news(&self) -> bool {
         self.kind.is_none()
     }
 }
 
 impl Page {
-    /// The bytes of a page with all of its slots. A queue that grows holds its elements twice over, and once more while
-    /// they are moved: so does the ring hold its pages, and the numbers of slots with which viewers may begin.
+    /// The bytes of a full page. A queue that grows has room for twice its elements, and for them once more while they
+    /// are moved. The same is true of the ring's queues of pages and of starts.
     pub(super) const COST: usize = Self::cost(SLOTS, SLOTS);
 
-    /// The bytes of a page that has its first slot.
-    pub(super) const FIRST_COST: usize = Self::cost(FIRST, FIRST);
+    /// The bytes of a page with its first slot.
+    pub(super) const FIRST_COST: usize = Self::cost(FIRST_SLOTS, FIRST_SLOTS);
 
     const fn cost(rows: usize, blocks: usize) -> usize {
         let row = size_of::<Row>() + 3 * size_of::<Seq>();
         3 * size_of::<Self>() + rows * row + blocks * size_of::<Bytes>()
     }
 
-    /// An empty page in the room of a page that was closed, whose first slot will be `first`.
+    /// An empty page in the room of a closed one; its first slot will be `first`.
     pub(super) fn begin(first: Seq, spare: Option<Self>) -> Self {
         Self { first, room: SLOTS as u8, ..spare.unwrap_or_default() }
     }
 
-    /// The number of the first slot that is still there.
+    /// The number of the first slot that is kept.
     pub(super) fn first(&self) -> Seq {
         self.first
     }
 
-    /// The slots that are there.
+    /// The number of slots.
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// Whether all its slots are gone, and no more come.
+    /// Whether all its slots are dropped, and no more can be added.
     pub(super) fn is_spent(&self) -> bool {
         self.room == 0 && self.rows.is_empty()
     }
 
-    /// Whether a slot of these times goes here.
+    /// Whether a slot with these times belongs to this page.
     pub(super) fn fits(&self, at: Ticks, came: u32) -> bool {
         self.room > 0 && (self.rows.is_empty() || self.times(at, came).is_some())
     }
 
-    /// These times, as a row has them.
+    /// The times relative to the page, as in a row.
     fn times(&self, at: Ticks, came: u32) -> Option<(i16, u16)> {
         let at = at.0.checked_sub(self.at.0).and_then(|at| i16::try_from(at).ok())?;
         Some((at, u16::try_from(came.wrapping_sub(self.came)).ok()?))
     }
 
-    /// The bytes that are charged before the next slot; 0 if there is room for it.
+    /// The bytes that are charged for the next slot; 0 if there is room for it.
     pub(super) fn next_cost(&self) -> usize {
         let count = self.rows.len();
         let has_room = self.rows.capacity().min(self.blocks.capacity()) > count;
@@ -150,10 +150,10 @@ impl Page {
     }
 
     fn grown(count: usize) -> usize {
-        (2 * count).clamp(FIRST, SLOTS)
+        (2 * count).clamp(FIRST_SLOTS, SLOTS)
     }
 
-    /// Has room for the next slot.
+    /// Makes room for the next slot.
     pub(super) fn reserve(&mut self, account: &Account) -> Result<(), OverBudget> {
         let cost = self.next_cost();
         if cost > 0 {
@@ -166,7 +166,7 @@ impl Page {
         Ok(())
     }
 
-    /// Appends a slot that fits, and has room; gives the bytes of its frame.
+    /// Appends a slot that fits and has room; returns the bytes of its frame.
     pub(super) fn push(&mut self, slot: Slot) -> Result<usize, OverBudget> {
         let Slot { item, at, start, gap, came } = slot;
         if self.rows.is_empty() {
@@ -206,12 +206,12 @@ impl Page {
         self.at + Ticks(row.at.into())
     }
 
-    /// The arrival of a row, as the ring counts it.
+    /// The arrival of a row, in the unit of the ring.
     pub(super) fn came(&self, row: &Row) -> u32 {
         self.came.wrapping_add(row.came.into())
     }
 
-    /// The frame of a slot, whose bytes are shared; `None` for news.
+    /// The frame of a slot, whose bytes are shared; `None` for an announcement.
     pub(super) fn frame(&self, seq: Seq) -> Option<Frame> {
         let place = self.place(seq)?;
         let row = self.rows.get(place)?;
@@ -223,7 +223,7 @@ impl Page {
         Some(Frame { dts, cts, kind: kind?, track, key: row.has(Marks::KEY), data: Paid::of(block.slice_ref(data)) })
     }
 
-    /// Drops the oldest slot, and its block unless others share it.
+    /// Drops the oldest slot, and its block unless other slots share it.
     pub(super) fn evict(&mut self) -> Option<Row> {
         let row = self.rows.pop_front()?;
         self.first += 1;
@@ -234,7 +234,7 @@ impl Page {
         Some(row)
     }
 
-    /// No more slots come. Gives its room, unless there is none to move to.
+    /// Closes the page. Returns its room, unless there is no memory to move the slots to.
     pub(super) fn close(&mut self, account: &Account) -> Option<Self> {
         self.room = 0;
         let lease = account.charge(Self::cost(self.rows.len(), self.blocks.len())).ok()?;
@@ -243,8 +243,8 @@ impl Page {
         Some(Self { rows, blocks, lease, ..Self::default() })
     }
 
-    /// Puts small frames from the slot `from` on together that have not been yet, if they are `least` or more. Those
-    /// for which there is no room stay where they are.
+    /// Joins the small frames from the slot `from` on that were not tried yet, if there are at least `least`. Frames
+    /// for which there is no memory stay in their blocks.
     pub(super) fn join(&mut self, from: Seq, least: usize, account: &Account) {
         let passed = usize::try_from(from.saturating_sub(self.first)).unwrap_or(usize::MAX);
         let count = self.rows.len().saturating_sub(passed).min(self.loose.into());
@@ -272,25 +272,25 @@ impl Page {
     }
 }
 
-/// Moves what a queue has to one of the exact size; gives its room, which is empty.
+/// Moves the elements of a queue to one of the exact size; returns the old one, which is empty.
 fn moved<T>(queue: &mut VecDeque<T>) -> VecDeque<T> {
     let mut exact = VecDeque::with_capacity(queue.len());
     exact.extend(queue.drain(..));
     std::mem::replace(queue, exact)
 }
 
-/// The number of the first frames that go into one block; one at least.
+/// The number of leading frames that are joined into one block; at least one.
 fn run(frames: &VecDeque<Bytes>) -> usize {
-    let mut room = SHARED;
+    let mut room = MAX_BLOCK;
     let fits = |frame: &&Bytes| {
-        let left = room.checked_sub(frame.len()).filter(|_| frame.len() <= SMALL);
+        let left = room.checked_sub(frame.len()).filter(|_| frame.len() <= MAX_JOINED);
         room = left.unwrap_or(room);
         left.is_some()
     };
     frames.iter().take_while(fits).count().max(1)
 }
 
-/// A block of several frames; `None` for one alone, and where there is no room.
+/// A block of several frames; `None` for a single frame, or without memory.
 fn shared<'a>(frames: impl ExactSizeIterator<Item = &'a Bytes> + Clone, account: &Account) -> Option<Bytes> {
     if frames.len() < 2 {
         return None;

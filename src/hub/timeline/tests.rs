@@ -9,8 +9,8 @@ const AUDIO: usize = MAX_TRACKS;
 /// The length of what is published, in milliseconds.
 const LENGTH: i64 = 14_000;
 
-/// A frame: the slot of its track, the times at which it was made and comes, the time that its publisher
-/// says, and the time that it was given.
+/// A frame: the slot of its track, the times when it was made and when it arrives, its publisher's time, and its stream
+/// time.
 #[derive(Clone, Copy, Debug)]
 struct Frame {
     slot: usize,
@@ -31,7 +31,7 @@ fn made(length: i64) -> Vec<Frame> {
     all
 }
 
-/// Publishes frames, and looks whether they run backwards or away.
+/// Publishes frames, and checks that they run neither backwards nor far ahead.
 fn publish(frames: &mut [Frame], line: &mut Timeline, start: Instant) -> usize {
     let mut last = [0; MAX_TRACKS + 2];
     let mut said = 0;
@@ -54,8 +54,7 @@ fn of(frames: &[Frame], slot: usize) -> Vec<Frame> {
     frames.iter().filter(|frame| frame.slot == slot).copied().collect()
 }
 
-/// The distance in milliseconds of each of a track's frames from the time at which it was made, less that of
-/// the first.
+/// The distance in milliseconds of each of a track's frames from the time when it was made, less that of the first.
 fn moved(frames: &[Frame], slot: usize) -> Vec<i64> {
     let track = of(frames, slot);
     track.iter().map(|frame| frame.put - frame.made - (track[0].put - track[0].made)).collect()
@@ -64,14 +63,14 @@ fn moved(frames: &[Frame], slot: usize) -> Vec<i64> {
 struct Scenario {
     name: &'static str,
     says: fn(&Frame) -> i64,
-    /// The most milliseconds that pictures and sound may be from their places, and from one another.
+    /// The most milliseconds that pictures and sound may be from their expected times, and from each other.
     off: i64,
     apart: i64,
 }
 
 const HOUR: i64 = 3_600_000;
 
-/// The bits of a clock that wraps in mid-stream; sound is 150 ms behind.
+/// The time of a clock of that many bits, which wraps in mid-stream; sound is 150 ms behind.
 fn wraps(frame: &Frame, bits: u32) -> i64 {
     let late = if frame.slot == AUDIO { 150 } else { 0 };
     ((1 << bits) - 8000 + frame.made - late) & ((1 << bits) - 1)
@@ -235,7 +234,7 @@ fn each_track_is_judged_by_its_own_clock() {
     }
 }
 
-/// Publishes pictures and sound that come when `comes` says.
+/// Publishes pictures and sound that arrive when `comes` says.
 fn run(length: i64, says: impl Fn(&Frame) -> i64, comes: impl Fn(&Frame) -> i64) -> (Vec<Frame>, usize) {
     let mut frames = made(length);
     for frame in &mut frames {
@@ -275,7 +274,7 @@ fn a_publisher_that_returns_continues_without_a_hole() {
 #[test]
 fn nobody_is_further_ahead_for_having_been_away() {
     let (mut line, now) = (Timeline::default(), Instant::now());
-    // far more at once than anybody may be ahead
+    // far more at once than is allowed ahead
     let burst = |line: &mut Timeline, passed: i64| {
         let now = now + Duration::from_millis(passed as u64);
         let times = (0..=100_000).step_by(40).map(|dts| line.map(VIDEO, Ticks(dts), Hz::MS, now).dts.0);
@@ -312,19 +311,19 @@ fn disorder_is_levelled() {
 #[test]
 fn pauses_stay_and_are_no_jumps() {
     for length in [2000, 60_000, 4 * HOUR] {
-        // the clock goes on meanwhile
+        // the clock runs on meanwhile
         let after = |made: i64| if made >= 5000 { made + length } else { made };
         let (frames, _) = run(LENGTH, |f| after(f.made), |f| after(f.made));
         for slot in [VIDEO, AUDIO] {
             assert!(moved(&frames, slot).iter().all(|moved| [0, length].contains(moved)), "{length} ms");
         }
-        // the picture alone is paused
+        // only the picture is paused
         let (frames, _) = run(LENGTH + length.min(60_000), |f| f.made, |f| f.made);
         let keeps = |f: &Frame| f.slot == AUDIO || !(5000..5000 + length).contains(&f.made);
         let mut frames: Vec<_> = frames.into_iter().filter(keeps).collect();
         publish(&mut frames, &mut Timeline::default(), Instant::now());
         untouched(&frames, "pictures that pause");
-        // and the network lets what was sent before wait
+        // and the network delays what was sent before
         let late = |made: i64| if (4000..5000).contains(&made) { 6500 } else { after(made) };
         let (frames, _) = run(LENGTH, |f| after(f.made), |f| late(f.made));
         for slot in [VIDEO, AUDIO] {
@@ -450,7 +449,7 @@ fn a_track_that_is_moved_on_purpose_stays_so() {
     }
 }
 
-/// A few numbers of no order, the same every time.
+/// A few pseudo-random numbers, the same every time.
 struct Dice(u64);
 
 impl Dice {
@@ -483,17 +482,17 @@ fn whatever_jumps_tracks_end_together() {
                 0 | 1 => follow.filter(|f| behind(f, late)).for_each(|f| f.says += by),
                 // one jumps
                 2 => follow.filter(|f| f.slot == slot && behind(f, 0)).for_each(|f| f.says += by),
-                // some stand alone
+                // some frames have times that stand alone
                 3 => {
                     let odd = follow.filter(|f| f.slot == slot && behind(f, 0)).step_by(2);
                     odd.take(few as usize).for_each(|f| f.says = by);
                 }
-                // the network stands still
+                // the network stalls
                 _ => follow.filter(|f| (at..at + late).contains(&f.made)).for_each(|f| f.comes = at + late),
             }
             at += late + dice.roll(500..6000);
         }
-        // nothing comes before what was made before it
+        // no frame arrives before one that was made earlier
         frames.iter_mut().fold(0, |last, frame| {
             frame.comes = frame.comes.max(last);
             frame.comes

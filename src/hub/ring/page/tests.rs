@@ -4,7 +4,7 @@ use super::*;
 use crate::budget::BLOCK_OVERHEAD;
 use crate::hub::ring::Announcement;
 
-/// A page and its account, with frames of so many bytes; `None` stands for news of the tracks.
+/// A page and its account, with frames of these lengths; `None` is an announcement of tracks.
 fn page(frames: impl IntoIterator<Item = Option<usize>>) -> (Page, Account) {
     let account = Account::root("test", 1 << 20);
     let mut page = Page::begin(100, None);
@@ -52,12 +52,12 @@ fn small_frames_share_a_block() {
 
 #[test]
 fn each_block_goes_with_its_last_slot_whatever_the_order_of_sizes_is() {
-    let frames = [0, 9, 50_000, 1, 2, SMALL, SMALL + 1, 3, 0, 60_000, 60_000].map(Some);
+    let frames = [0, 9, 50_000, 1, 2, MAX_JOINED, MAX_JOINED + 1, 3, 0, 60_000, 60_000].map(Some);
     let frames = [&frames[..5], &[None], &frames[5..], &[None, Some(5)]].concat();
     let (mut page, account) = page(frames.clone());
     let cost = Page::cost(16, 16);
     page.join(0, 2, &account);
-    let blocks = [9, 50_000, 3 + SMALL, SMALL + 1, 3, 60_000, 60_000, 5];
+    let blocks = [9, 50_000, 3 + MAX_JOINED, MAX_JOINED + 1, 3, 60_000, 60_000, 5];
     let mut left: usize = blocks.iter().map(|len| len + BLOCK_OVERHEAD).sum();
     assert_eq!(account.used() - cost, left);
     let last = [1, 2, 6, 7, 9, 10, 11, 13];
@@ -77,7 +77,7 @@ fn frames_that_somebody_has_packed_stay_where_they_are() {
     page.join(103, 2, &account);
     assert_eq!((page.blocks.len(), data(&page, 102).unwrap().len()), (4, 100));
     holds(&page, &frames);
-    // what was looked at is not looked at again
+    // frames that were tried are not tried again
     page.join(0, 2, &account);
     assert_eq!(page.blocks.len(), 4);
     (0..4).for_each(|_| _ = page.evict());
@@ -86,11 +86,11 @@ fn frames_that_somebody_has_packed_stay_where_they_are() {
 
 #[test]
 fn a_frame_that_is_held_keeps_its_block_charged_and_no_more() {
-    let (mut page, account) = page([Some(SMALL - 1); SLOTS]);
+    let (mut page, account) = page([Some(MAX_JOINED - 1); SLOTS]);
     page.join(0, 2, &account);
     let held = data(&page, 110);
     drop(page);
-    assert!((SMALL..=SHARED + BLOCK_OVERHEAD).contains(&account.used()), "{}", account.used());
+    assert!((MAX_JOINED..=MAX_BLOCK + BLOCK_OVERHEAD).contains(&account.used()), "{}", account.used());
     drop(held);
     assert_eq!(account.used(), 0);
 }
@@ -115,7 +115,7 @@ fn news_of_tracks_has_no_frame() {
 #[test]
 fn a_page_grows_as_slots_come_and_costs_little_if_few_stay() {
     let (mut page, account) = page([Some(0); 2]);
-    assert_eq!(account.used(), Page::cost(FIRST, FIRST) + 2 * BLOCK_OVERHEAD);
+    assert_eq!(account.used(), Page::cost(FIRST_SLOTS, FIRST_SLOTS) + 2 * BLOCK_OVERHEAD);
     for number in 2..SLOTS {
         let data = Paid::of(Bytes::new());
         let item = Item::Frame(Frame { dts: Ticks(7), cts: 1, kind: Kind::Audio, track: 0, key: true, data });
@@ -123,7 +123,7 @@ fn a_page_grows_as_slots_come_and_costs_little_if_few_stay() {
         page.push(Slot { item, at: Ticks(number as i64), start: true, gap: false, came: 0 }).unwrap();
         assert!(page.evict().is_some());
     }
-    assert_eq!(account.used(), Page::cost(FIRST, FIRST));
+    assert_eq!(account.used(), Page::cost(FIRST_SLOTS, FIRST_SLOTS));
     assert!(!page.fits(Ticks(40), 0) && page.len() == 2);
 }
 
