@@ -1,4 +1,4 @@
-//! The only way to the hub, for who has a leave to publish or to play.
+//! The only way to the hub, for sessions with a leave to publish or to play.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -14,13 +14,13 @@ use crate::container::Form;
 use crate::hub::{Name, Publisher, Refused, Ticket, Viewer};
 use crate::net::{Claim, Seat, Use};
 
-/// Somebody who comes in by a leave.
+/// A client that enters with a leave.
 pub struct Entrant<'a> {
     /// The session or the peer that has asked.
     pub asker: Asker<'a>,
-    /// Its connection's part of what its address has; `None` where the server wants it itself.
+    /// Its connection's share of the limits of its address; `None` for the server itself.
     pub seat: Option<&'a Arc<Seat>>,
-    /// The URL that it asked for, or that the server asks for.
+    /// The URL of the client's request, or of the server's own.
     pub url: &'a dyn Display,
 }
 
@@ -29,8 +29,8 @@ pub struct Entrant<'a> {
 pub enum Asker<'a> {
     /// A session that has an id.
     Session(&'a Who),
-    /// One without an id, which gets one once it may play, or when it asks to publish: the beginning of that,
-    /// and its peer.
+    /// A session without an id, which gets one once it may play, or when it asks to publish: the prefix of that id, and
+    /// its peer.
     Guest(&'static str, Option<SocketAddr>),
 }
 
@@ -39,14 +39,14 @@ pub enum Asker<'a> {
 pub struct Grant {
     /// The session, with its stream.
     pub who: Who,
-    /// Its part of the places that its address may have.
+    /// The place of its address.
     _use: Option<Use>,
     /// Its place in the list.
     entry: Entry,
 }
 
 impl Core {
-    /// Has somebody publish from now on.
+    /// Admits a publisher.
     pub fn admit_publisher(
         &self,
         leave: Leave,
@@ -61,7 +61,7 @@ impl Core {
         Ok((publisher.coming_from(entrant.customer()).of(grant.ticket()), grant))
     }
 
-    /// Has somebody play in that form from now on.
+    /// Admits a player of the given form.
     pub fn admit_player(
         &self,
         leave: Leave,
@@ -77,7 +77,7 @@ impl Core {
         Ok((viewer.of(grant.who.id(), grant.ticket()), grant))
     }
 
-    /// Has a session that begins with `kind` send a stream to players of it, who have been admitted.
+    /// Admits a session whose id begins with `kind` as the sender of a stream to players that are admitted already.
     pub fn admit_cast(
         &self,
         leave: Leave,
@@ -90,12 +90,12 @@ impl Core {
         Ok((viewer.of(grant.who.id(), grant.ticket()), grant))
     }
 
-    /// Has the program itself publish from now on, which asks nobody. The id of its session begins with `kind`.
+    /// Lets the program itself publish, without asking. The id of its session begins with `kind`.
     pub fn publish(&self, name: &Name, kind: &'static str, now: Instant) -> Result<(Publisher, Grant), Refusal> {
         self.admit_publisher(Leave::own(Action::Publish, name), &Entrant::of_program(kind), now)
     }
 
-    /// Has the program itself play from now on, which asks nobody. The id of its session begins with `kind`.
+    /// Lets the program itself play, without asking. The id of its session begins with `kind`.
     pub fn play(&self, name: &Name, kind: &'static str, form: &'static Form) -> Result<(Viewer, Grant), Refusal> {
         self.admit_player(Leave::own(Action::Play, name), &Entrant::of_program(kind), form)
     }
@@ -107,7 +107,7 @@ impl Core {
 }
 
 impl Grant {
-    /// The number by which the session is found in this part.
+    /// The ticket of the session in this part.
     pub fn ticket(&self) -> Ticket {
         self.entry.ticket()
     }
@@ -119,7 +119,7 @@ impl Entrant<'_> {
         Self { asker: Asker::Guest(kind, None), seat: None, url: &"" }
     }
 
-    /// Takes its part of what its address has.
+    /// Takes a place of its address.
     fn take(&self, what: Claim) -> Result<Option<Use>, Refused> {
         self.seat.map(|seat| seat.take(what).ok_or(Refused::Peer)).transpose()
     }

@@ -1,4 +1,5 @@
-//! The one place to ask whether somebody may publish, play, read a file, or use the API. The answer may take time.
+//! The one place that decides whether a client may publish, play, read a file, or use the API. The answer may take
+//! time.
 
 use std::future::Future;
 use std::net::SocketAddr;
@@ -14,12 +15,12 @@ use crate::conf::Config;
 use crate::hub::Name;
 use crate::proto::Credentials;
 
-/// A thing that somebody wants to do.
+/// An action that needs permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// To send us a stream.
+    /// To send a stream to this server.
     Publish,
-    /// To get a stream from us as it is published, or what HLS keeps of it.
+    /// To receive a stream as it is published, or the segments that HLS keeps of it.
     Play,
     /// To read recordings, and the files of `http.root`.
     Read,
@@ -27,19 +28,19 @@ pub enum Action {
     Api,
 }
 
-/// A request to do something: all that a rule may go by.
+/// A request for an action, with all that a rule can depend on.
 #[derive(Clone, Copy, Debug)]
 pub struct Request<'a> {
-    /// The thing that the client wants to do.
+    /// The action.
     pub action: Action,
-    /// The protocol, as the log names it: `rtmp`, `rtsp`, `http`, `ws` or `hls`.
+    /// The protocol, as in the log: `rtmp`, `rtsp`, `http`, `ws` or `hls`.
     pub protocol: &'static str,
-    /// The name of the form that is to be played, as the log and the metrics have it; `None` for a publisher, and
-    /// in HLS, and of what is no stream.
+    /// The name of the form to play, as in the log and the metrics; `None` for a publisher, for HLS, and for anything
+    /// but a stream.
     pub form: Option<&'static str>,
-    /// The connection is under TLS.
+    /// Whether the connection is under TLS.
     pub tls: bool,
-    /// The name of the stream, or of the one that a recording is of; `None` for other files, and for the API.
+    /// The name of the stream, or of the stream of a recording; `None` for other files, and for the API.
     pub name: Option<&'a Name>,
     /// The path before the name, without slashes around it; empty if there is none. The whole path for `Read` and
     /// `Api`.
@@ -48,17 +49,17 @@ pub struct Request<'a> {
     pub query: &'a str,
     /// The client's address.
     pub peer: SocketAddr,
-    /// The credentials that it shows: in RTSP and HTTP those of `Authorization`, in RTMP those of the URL.
+    /// The client's credentials: in RTSP and HTTP those of `Authorization`, in RTMP those of the URL.
     pub credentials: &'a Credentials,
-    /// The client's name for itself: `User-Agent`, or `flashVer` in RTMP; empty if it says none. At most 128 bytes.
+    /// The client's program: `User-Agent`, or `flashVer` in RTMP; empty if it sends none. At most 128 bytes.
     pub agent: &'a str,
 }
 
-/// Decides who may do what. Those whom `rtsp.auth` keeps out it does not see. Whoever has to show a password is refused
-/// as [`Refusal::Unauthenticated`] unless [`Credentials::prove`] finds it right.
+/// Decides which clients may do what. It is not asked about clients that `rtsp.auth` refuses. A client that needs a
+/// password is refused as [`Refusal::Unauthenticated`] unless [`Credentials::prove`] accepts it.
 pub trait Gatekeeper: Send + Sync {
-    /// The answer to a request of a client. It is called between the packets of other connections: what has to
-    /// wait for something is an [`Answer::Later`].
+    /// The answer to a request of a client. It is called between the packets of other connections: an answer that has
+    /// to wait is an [`Answer::Later`].
     fn ask(&self, request: &Request<'_>) -> Answer;
 }
 
@@ -67,14 +68,14 @@ pub type Verdict = Result<(), Refusal>;
 
 /// A gatekeeper's answer.
 pub enum Answer {
-    /// It is decided.
+    /// The decision.
     Now(Verdict),
-    /// It will be, within [`PATIENCE`]. The future is dropped when its client leaves. It is a part of its
-    /// connection, for which the plan has what a player takes: it should hold no more than a few hundred bytes.
+    /// The decision follows within [`PATIENCE`]. The future is dropped when its client leaves. It is a part of its
+    /// connection, whose memory in the plan is that of a player: it should hold no more than a few hundred bytes.
     Later(Pin<Box<dyn Future<Output = Verdict> + Send>>),
 }
 
-/// The longest that a client waits for an answer; then it is refused.
+/// The longest time that a client waits for an answer; then it is refused.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 
 impl<F: Fn(&Request<'_>) -> Answer + Send + Sync> Gatekeeper for F {
@@ -83,7 +84,7 @@ impl<F: Fn(&Request<'_>) -> Answer + Send + Sync> Gatekeeper for F {
     }
 }
 
-/// The leave to do something once: to publish or to play a stream, there is no other way to the hub.
+/// The permission for one action. Without it nothing is published or played.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "it was asked for"]
 pub struct Leave {
@@ -92,7 +93,7 @@ pub struct Leave {
 }
 
 impl Leave {
-    /// The leave of what the server does by itself: nobody is asked for that.
+    /// The leave for an action of the server itself, for which the gatekeeper is not asked.
     pub(crate) fn own(action: Action, name: &Name) -> Self {
         Self { action, name: Some(name.clone()) }
     }
@@ -100,16 +101,16 @@ impl Leave {
     /// The name of the stream, if the leave is for that action.
     ///
     /// # Errors
-    /// It is for another, or for no stream.
+    /// The leave is for another action, or for no stream.
     pub fn to(&self, action: Action) -> Result<&Name, Refusal> {
         self.name.as_ref().filter(|_| self.action == action).ok_or(Refusal::Denied)
     }
 }
 
-/// A request that is being decided.
+/// A request without a decision yet.
 #[must_use = "it has to be polled"]
 pub struct Asking {
-    /// `None` once it has been given.
+    /// `None` once it was returned.
     leave: Option<Leave>,
     answer: Answer,
     limit: Option<Timer>,
@@ -118,7 +119,7 @@ pub struct Asking {
 /// A rule of the configuration.
 type Rule = fn(&Config, &Request<'_>) -> Verdict;
 
-/// The rules that are asked before the gatekeeper: the first that refuses a request decides.
+/// The rules that are checked before the gatekeeper: the first that refuses a request decides.
 const RULES: &[Rule] = &[
     #[cfg(feature = "rtsp")]
     super::users::rule,
@@ -138,7 +139,7 @@ impl Core {
 }
 
 impl Asking {
-    /// The answer if it is there, else the request that waits for it.
+    /// The answer if it is known, else the waiting request.
     pub fn now(mut self) -> Result<Result<Leave, Refusal>, Self> {
         match self.answer {
             Answer::Now(verdict) => Ok(self.give(verdict)),

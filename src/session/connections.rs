@@ -1,4 +1,4 @@
-//! The memory of connections: what one is itself, what it holds until it is let in, and what the kernel has for it.
+//! The memory of connections: their own, that of what they hold until they are admitted, and the kernel's.
 
 use super::Core;
 use crate::budget::Key::{Count, Size};
@@ -10,20 +10,19 @@ use crate::net::PORT_PAIR;
 use crate::net::TLS_CONNECTION;
 use crate::net::{ADDRESS, SocketSizes};
 
-/// A connection: task, socket, machine, and what it may hold, in bytes.
+/// The bytes of a connection: task, socket, machine, and what it may hold.
 pub(super) const CONNECTION: usize = 6 << 10;
-/// The same before it is let in: a handshake, a head, commands.
+/// The bytes of a connection before it is admitted: a handshake, a head, commands.
 pub const GREETING: usize = 26 << 10;
-/// The part of both that a connection is itself; what it holds has an account (`budget::Greetings`).
-const SELF: usize = 5 << 10;
-/// The most that messages of one connection may have of that. The longest are `connect` of RTMP, with
-/// three URLs.
-const MESSAGES: usize = 6 << 10;
-/// The receive buffer of a connection that only asks, and the send buffer of one that only gets answers, in
-/// bytes.
+/// The part of both without what a connection holds, which has its own account (`budget::Greetings`).
+const OWN: usize = 5 << 10;
+/// The most bytes of that for the messages of one connection. The longest are `connect` of RTMP, with three URLs.
+const MAX_MESSAGES: usize = 6 << 10;
+/// The receive buffer of a connection that only sends requests, and the send buffer of one that only receives answers,
+/// in bytes.
 const SMALL_BUFFER: usize = 8 << 10;
 
-/// Those that publish.
+/// Connections that publish.
 pub(super) static PUBLISHERS: Cost = Cost {
     what: "streams: publishers",
     keys: &[Count("streams.max"), Size("publish.receive_buffer")],
@@ -32,7 +31,7 @@ pub(super) static PUBLISHERS: Cost = Cost {
     kernel: |all| stream_buffers(Core::publisher_sizes(all)),
 };
 
-/// Those that play.
+/// Connections that play.
 pub(super) static VIEWERS: Cost = Cost {
     what: "viewers",
     keys: &[Count("viewers.max"), Size("viewers.send_buffer")],
@@ -41,7 +40,7 @@ pub(super) static VIEWERS: Cost = Cost {
     kernel: |all| stream_buffers(Core::viewer_sizes(all)),
 };
 
-/// Those of which nobody knows what they want.
+/// Connections whose purpose is not known yet.
 pub(super) static SPARE: Cost = Cost {
     what: "connections not let in yet",
     keys: &[Count("connections.spare")],
@@ -50,7 +49,7 @@ pub(super) static SPARE: Cost = Cost {
     kernel: |all| stream_buffers(Core::viewer_sizes(all)),
 };
 
-/// The addresses that they come from.
+/// The addresses of connections.
 pub(super) static ADDRESSES: Cost = Cost {
     what: "addresses",
     keys: &[Count("connections.spare")],
@@ -59,7 +58,7 @@ pub(super) static ADDRESSES: Cost = Cost {
     kernel: |_| 0,
 };
 
-/// Those under TLS.
+/// Connections under TLS.
 #[cfg(feature = "tls")]
 pub(super) static TLS: Cost = Cost {
     what: "TLS",
@@ -69,7 +68,7 @@ pub(super) static TLS: Cost = Cost {
     kernel: |_| 0,
 };
 
-/// Pairs of ports for RTP over UDP. One of the two sockets is for media of one direction, the other for reports.
+/// Pairs of ports for RTP over UDP. One of the two sockets is for media in one direction, the other for reports.
 #[cfg(feature = "rtsp")]
 pub static PORT_PAIRS: Cost = Cost {
     what: "RTSP over UDP: port pairs",
@@ -82,12 +81,12 @@ pub static PORT_PAIRS: Cost = Cost {
     },
 };
 
-/// The kernel's part of a stream socket: where it looks for room there is still one write.
+/// The kernel's memory of a stream socket, which can exceed its send buffer by one write.
 fn stream_buffers(sizes: SocketSizes) -> usize {
     socket_buffers(sizes).saturating_add(sizes.send)
 }
 
-/// The kernel's part of a socket. It doubles what it is asked for, to account for its own structures.
+/// The kernel's memory of a socket. It doubles the requested sizes, for its own structures.
 fn socket_buffers(SocketSizes { send, receive }: SocketSizes) -> usize {
     send.saturating_add(receive).saturating_mul(2)
 }
@@ -104,22 +103,22 @@ impl Core {
     }
 }
 
-/// The accounts for what connections hold beside what they are themselves: all of those that are open may be ones that
-/// nobody has let in.
+/// The accounts for what connections hold, without their own memory. All open connections may be ones that are not
+/// admitted.
 pub(super) fn greetings(config: &Config, total: &Account) -> Greetings {
     Greetings::new(total, held(config), held_by_one(config))
 }
 
-/// The bytes of all of them.
+/// The bytes that all connections may hold.
 fn held(config: &Config) -> usize {
-    let let_in = config.streams.max.saturating_add(config.viewers.max).saturating_mul(CONNECTION - SELF);
-    let_in.saturating_add(config.connections.spare.saturating_mul(GREETING - SELF))
+    let let_in = config.streams.max.saturating_add(config.viewers.max).saturating_mul(CONNECTION - OWN);
+    let_in.saturating_add(config.connections.spare.saturating_mul(GREETING - OWN))
 }
 
-/// The bytes of these that one connection may have: those of one address have two thirds at most.
+/// The bytes of these for one connection: those of one address have two thirds at most.
 pub(super) fn held_by_one(config: &Config) -> usize {
     let all = config.max_connections();
-    (held(config) / 3 * 2 / config.per_peer(all).clamp(1, all.max(1))).min(MESSAGES)
+    (held(config) / 3 * 2 / config.per_peer(all).clamp(1, all.max(1))).min(MAX_MESSAGES)
 }
 
 #[cfg(test)]
@@ -133,7 +132,7 @@ mod tests {
             let lines = [&PUBLISHERS, &VIEWERS, &SPARE].map(|cost| cost.line(&config));
             let (count, bytes) =
                 lines.iter().fold((0, 0), |(n, bytes), row| (n + row.count, bytes + row.count * row.user));
-            assert_eq!(count * SELF + held(&config), bytes, "{profile}");
+            assert_eq!(count * OWN + held(&config), bytes, "{profile}");
             // one address leaves something to others
             let shared = held(&config) * 2 / 3;
             assert!(config.per_peer(count) * held_by_one(&config) <= shared, "{profile}");

@@ -1,4 +1,4 @@
-//! The core, which every protocol gets.
+//! The core, which all protocols share.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -16,7 +16,7 @@ use super::list::Sessions;
 #[cfg(feature = "record")]
 use super::recorded::Recorded;
 use super::threads;
-use super::who::{Ids, REFUSED, Who};
+use super::who::{Ids, LOGGED_REFUSALS, Who};
 use crate::budget::Key::{Count, Size};
 use crate::budget::{Account, Greetings, Plan};
 use crate::conf::{Config, Cost};
@@ -28,7 +28,7 @@ use crate::net::HandshakeThrottle;
 use crate::net::Ports;
 use crate::net::{Cadence, Gate, Peers, Watch, Workers, canonical};
 
-/// The hub, the configuration, the accounts, and what bounds connections.
+/// The hub, the configuration, the accounts, and the limits of connections.
 pub struct Core {
     /// The configuration for connections that begin now.
     config: Mutex<Arc<Config>>,
@@ -36,11 +36,11 @@ pub struct Core {
     costs: Vec<&'static Cost>,
     /// The streams.
     pub hub: Arc<Hub>,
-    /// The executor of all tasks but those of connections.
+    /// The executor of all tasks except those of connections.
     pub executor: Arc<Executor<'static>>,
-    /// The threads, which connections are shared out among.
+    /// The threads that run connections.
     pub workers: Workers,
-    /// The account of which all others are parts.
+    /// The account that all others are parts of.
     pub total: Account,
     /// The accounts for what connections hold before they publish or play.
     pub greetings: Greetings,
@@ -52,31 +52,31 @@ pub struct Core {
     /// Counts of recordings, and their lists.
     #[cfg(feature = "record")]
     pub recorded: Arc<Recorded>,
-    /// Closes what is overdue.
+    /// Closes connections that are overdue.
     pub watch: Arc<Watch>,
-    /// The clock by which publishers are read again.
+    /// The clock by which publishers are read.
     pub cadence: Cadence,
     /// The gate that counts open connections.
     pub gate: Gate,
-    /// The part that each address has of all this.
+    /// The limits of each address.
     pub peers: Peers,
     /// Pairs of ports for RTP.
     #[cfg(feature = "rtsp")]
     pub udp: Ports,
     #[cfg(feature = "tls")]
-    /// Has TLS handshakes take turns.
+    /// Limits the rate of TLS handshakes.
     pub throttle: HandshakeThrottle,
-    /// Counts of how connections ended.
+    /// The numbers of closed connections, by reason.
     pub counters: Counters,
     ids: Ids,
-    /// Decides who may do what.
+    /// Decides which clients may do what.
     pub(super) gatekeeper: Box<dyn Gatekeeper>,
     pub(super) list: Sessions,
-    /// The lines that the log has had of each peer.
+    /// The numbers of lines logged for each peer.
     pub flood: Arc<Flood>,
 }
 
-/// The streams: what their accounts may hold.
+/// The accounts of streams.
 pub(super) static STREAMS: Cost = Cost {
     what: "streams: memory",
     keys: &[Count("streams.max"), Size("streams.memory")],
@@ -86,13 +86,13 @@ pub(super) static STREAMS: Cost = Cost {
 };
 
 impl Core {
-    /// A core whose tasks run on `executor`, and whose accounts have what `costs` come to: those of `registry::costs`,
-    /// and the program's own. Everybody may do everything, unless the configuration says otherwise.
+    /// A core whose tasks run on `executor`, with accounts of the sizes that `costs` result in: those of
+    /// `registry::costs`, and the program's own. Clients may do everything, unless the configuration says otherwise.
     pub fn new(config: Config, costs: Vec<&'static Cost>, executor: Arc<Executor<'static>>) -> Arc<Self> {
         Self::guarded(config, costs, executor, |_: &Request<'_>| Answer::Now(Ok(())))
     }
 
-    /// The same, where `gatekeeper` decides who may do what.
+    /// The same, with `gatekeeper` to decide which clients may do what.
     pub fn guarded(
         config: Config,
         costs: Vec<&'static Cost>,
@@ -133,7 +133,7 @@ impl Core {
         })
     }
 
-    /// The configuration, as connections that begin now go by it.
+    /// The configuration for connections that begin now.
     pub fn config(&self) -> Arc<Config> {
         self.config.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -143,10 +143,10 @@ impl Core {
         config.plan(&self.costs)
     }
 
-    /// Goes by `config` for all that begins from here on. What the memory plan, the ports
-    /// and the threads were made of has to be as it was; what else the plan counts may differ.
+    /// Applies `config` to all that begins from here on. The parts that the memory plan, the ports and the threads were
+    /// made from must be unchanged; other parts that the plan counts may differ.
     pub fn reload(&self, config: Config) {
-        // memory that is still held by what is gone does not stand in the way of the rest
+        // memory that closed connections still hold does not limit the rest
         self.total.set_limit(self.total.limit().max(self.plan(&config).user()));
         #[cfg(feature = "record")]
         self.recordings.set_limit(self.recordings.limit().max(config.recording_memory()));
@@ -157,18 +157,18 @@ impl Core {
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
     }
 
-    /// Takes all memory of the plan that accounts cover; it is held from then on.
+    /// Touches all memory of the plan that accounts cover, and keeps it from then on.
     pub fn prefault(&self) {
         let accounts = [self.hub.account(), self.greetings.account(), &self.hls];
         self.total.prefault(accounts.iter().map(|account| account.limit()).sum());
     }
 
-    /// About the bytes that are held for streams and connections now.
+    /// The approximate number of bytes held for streams and connections.
     pub fn held(&self) -> usize {
         self.total.used().saturating_add(self.gate.open().saturating_mul(CONNECTION))
     }
 
-    /// Looks after everything, until the executor is dropped. Calls `others` every second, which look after the rest.
+    /// Does periodic work, until the executor is dropped. Calls `others` every second, for the work of other modules.
     pub fn start(self: &Arc<Self>, others: impl Fn(Instant) + Send + 'static) {
         let core = self.clone();
         let tick = async move {
@@ -183,7 +183,7 @@ impl Core {
         self.executor.spawn(async move { core.cadence.run(|| core.hub.pace()).await }).detach();
     }
 
-    /// Closes what is overdue and forgets what is unused.
+    /// Closes overdue connections and removes unused streams.
     fn tick(&self, now: Instant) {
         self.watch.sweep(now);
         self.hub.sweep(now);
@@ -192,7 +192,7 @@ impl Core {
         self.total.replenish();
     }
 
-    /// Waits until no connection is open, and `others` have ended, but no longer than `limit`.
+    /// Waits until no connection is open and `others` returns true, but no longer than `limit`.
     pub async fn closed(&self, limit: Duration, others: impl Fn() -> bool) {
         let end = Instant::now() + limit;
         while (self.watch.open() > 0 || !others()) && Instant::now() < end {
@@ -200,30 +200,29 @@ impl Core {
         }
     }
 
-    /// A new session; `kind` is what its id begins with.
+    /// A new session, whose id begins with `kind`.
     pub fn who(&self, kind: &'static str) -> Who {
         self.ids.who(kind)
     }
 
-    /// Counts what a session was refused, and tells the log, unless it has heard much of
-    /// the same.
+    /// Counts a refusal of a session, and logs it, unless much of the same was logged.
     pub fn refused(&self, label: &'static str, who: &Who, said: fmt::Arguments<'_>) {
         self.counters.refused(label);
-        if who.passes(&self.flood, label, REFUSED) {
+        if who.passes(&self.flood, label, LOGGED_REFUSALS) {
             log::warn!("{who} {said}");
         }
     }
 
-    /// The same of a peer that has no session.
+    /// The same for a peer without a session.
     pub fn refused_guest(&self, label: &'static str, peer: SocketAddr, said: fmt::Arguments<'_>) {
         self.counters.refused(label);
-        if self.flood.passes(label, Subject::Peer(peer.ip()), REFUSED) {
+        if self.flood.passes(label, Subject::Peer(peer.ip()), LOGGED_REFUSALS) {
             log::warn!("peer={} {said}", canonical(peer));
         }
     }
 }
 
-/// The part that one address may have of all that can be taken, in the order of `Claim`.
+/// The limits of one address, in the order of `Claim`.
 fn per_peer(config: &Config) -> [usize; 5] {
     let all = [config.max_connections(), config.streams.max, config.viewers.max, config.tls.max, config.udp_pairs()];
     all.map(|most| config.per_peer(most))
@@ -234,19 +233,19 @@ fn peers(config: &Config, total: &Account) -> Peers {
     Peers::new(per_peer(config), config.connections.proxies.clone(), account)
 }
 
-/// Before 1970 counts as 1970.
+/// The time of day; a clock before 1970 counts as 1970.
 pub fn time_of_day() -> Wall {
     Wall(SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default())
 }
 
-/// The bounds of the hub.
+/// The limits of the hub.
 fn limits(config: &Config) -> Limits {
     Limits {
         streams: config.streams.max,
         viewers: config.viewers.max,
         stream_memory: config.streams.memory.0,
         max_frame: config.streams.max_frame.0,
-        // HLS begins with a segment that is complete
+        // HLS begins with a complete segment
         gops: if config.hls.enable { 2 } else { 1 },
         conflict: config.publish.conflict,
         silent_audio: config.publish.silent_audio,

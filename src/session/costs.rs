@@ -3,15 +3,14 @@
 use super::{connections, core, list, threads};
 use crate::conf::Cost;
 
-/// The program itself: code that has been touched, the allocator, lines of the log on their way
-/// (64 KiB), the thread of the log, the one that writes to `hls.store`, one for
-/// names, and two for disks (`threads`). Measured as resident memory on x86-64, where the code is largest,
-/// after all of it had been used.
+/// The program itself: code that was used, the allocator, queued lines of the log (64 KiB), the thread of the log, the
+/// one that writes to `hls.store`, one for names, and two for disks (`threads`). Measured as resident memory on x86-64,
+/// where the code is largest, after all of it had been used.
 const PROGRAM: usize = if cfg!(feature = "tls") { (5 << 20) + (256 << 10) } else { 4 << 20 };
 
 static PROCESS: Cost = Cost { what: "program", keys: &[], count: |_| 1, user: |_| PROGRAM, kernel: |_| 0 };
 
-/// The lines of the plan that there are whatever the protocols.
+/// The lines of the plan that all builds have.
 pub static COSTS: &[&Cost] = &[
     &PROCESS,
     &threads::CONNECTIONS,

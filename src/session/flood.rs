@@ -1,5 +1,5 @@
-//! Lines that a peer can cause without end: the first few are said, and of the rest how
-//! many there were, every ten seconds.
+//! Limits on lines that a peer can cause without end: the first few are logged, and then the number of the rest, every
+//! ten seconds.
 
 use std::collections::hash_map::DefaultHasher;
 use std::hash::{Hash, Hasher};
@@ -7,22 +7,22 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// The one that lines of the log are about, which count together.
+/// The subject of lines in the log, which are counted together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Subject {
-    /// All in a peer's network.
+    /// All peers in this peer's network.
     Peer(IpAddr),
-    /// Sessions of ours whose ids begin with this word: recordings, collectors of HLS, relays.
+    /// Sessions of the server whose ids begin with this word: recordings, collectors of HLS, relays.
     Own(&'static str),
 }
 
-/// The lines of each kind and subject lately. Peers that share a slot share its limit, so that an army of
-/// addresses fills no log either. Sessions of ours share none: no stranger silences what is said of others.
+/// The recent lines of each kind and subject. Peers that share a slot share its limit, so that many addresses cannot
+/// fill the log either. The server's own sessions share no slot: no peer can suppress lines about other sessions.
 pub struct Flood {
     slots: Mutex<[Slot; SLOTS]>,
     /// One for each kind of line and word of ids.
     own: Mutex<Vec<Slot>>,
-    /// Sessions of all peers.
+    /// The sessions of all peers.
     sessions: Mutex<Slot>,
 }
 
@@ -33,21 +33,21 @@ struct Slot {
     since: Option<Instant>,
     seen: u32,
     left_out: u32,
-    /// The last time that the log was told of lines left out.
-    told: Option<Instant>,
-    /// Others share it.
+    /// The last time that omitted lines were logged.
+    logged: Option<Instant>,
+    /// Whether several subjects share it.
     shared: bool,
 }
 
 const SLOTS: usize = 64;
-/// The first few in such a time are said.
+/// The time in which the first few lines are logged.
 const WINDOW: Duration = Duration::from_secs(10);
 const SESSIONS: &str = "sessions";
 const PUSHES: &str = "pushes";
-/// So many sessions of a peer may begin in that time before not all of them are logged.
-const PEERS: u32 = 100;
-/// The same of all peers.
-const ALL: u32 = 400;
+/// The number of sessions of one peer that are logged within that time.
+const PER_PEER: u32 = 100;
+/// The number of sessions of all peers that are logged within that time.
+const PER_ALL_PEERS: u32 = 400;
 
 impl Default for Flood {
     fn default() -> Self {
@@ -57,13 +57,13 @@ impl Default for Flood {
 }
 
 impl Flood {
-    /// Whether a session of this subject is one of those that the log is told of: each has some
-    /// lines, so all peers together are bounded too.
+    /// Whether a session of this subject is to be logged: each logs several lines, so all peers together are limited
+    /// too.
     pub fn passes_session(&self, subject: Subject) -> bool {
         self.passes_one(SESSIONS, subject)
     }
 
-    /// The same of a session that sends elsewhere what is published from there.
+    /// The same for a session that pushes the stream of `publisher` to another server.
     pub fn passes_push(&self, publisher: Subject) -> bool {
         self.passes_one(PUSHES, publisher)
     }
@@ -71,10 +71,10 @@ impl Flood {
     fn passes_one(&self, kind: &'static str, subject: Subject) -> bool {
         let (subject, now) = (subject.network(), Instant::now());
         let among_all = || match subject {
-            Subject::Peer(_) => lock(&self.sessions).passes(SESSIONS, subject, ALL, now),
+            Subject::Peer(_) => lock(&self.sessions).passes(SESSIONS, subject, PER_ALL_PEERS, now),
             Subject::Own(_) => true,
         };
-        self.passes_at(kind, subject, PEERS, now) && among_all()
+        self.passes_at(kind, subject, PER_PEER, now) && among_all()
     }
 
     /// Whether a line of this kind about this subject is one of the first `few`.
@@ -93,7 +93,7 @@ impl Flood {
         slots.get_mut(place as usize).is_none_or(|slot| slot.passes(kind, subject, few, now))
     }
 
-    /// Both words are the program's own, so there are few of them.
+    /// Kind and subject are words of the program, so there are few.
     fn passes_own(&self, kind: &'static str, subject: Subject, few: u32, now: Instant) -> bool {
         let mut own = lock(&self.own);
         if let Some(slot) = own.iter_mut().find(|slot| (slot.kind, slot.subject) == (kind, subject)) {
@@ -105,12 +105,12 @@ impl Flood {
         passes
     }
 
-    /// Tells what was left out since the last time, of each at once and then in each such time.
+    /// Logs the numbers of omitted lines, for each subject at once and then once in each window.
     pub fn tell(&self) {
         self.tell_at(Instant::now());
     }
 
-    /// The number of lines that this is.
+    /// Returns the number of lines logged.
     fn tell_at(&self, now: Instant) -> usize {
         let slots = lock(&self.slots).iter_mut().filter_map(|slot| slot.tell(now)).count();
         let own = lock(&self.own).iter_mut().filter_map(|slot| slot.tell(now)).count();
@@ -120,7 +120,7 @@ impl Flood {
 
 impl Slot {
     fn new(kind: &'static str, subject: Subject) -> Self {
-        Self { kind, subject, since: None, seen: 0, left_out: 0, told: None, shared: false }
+        Self { kind, subject, since: None, seen: 0, left_out: 0, logged: None, shared: false }
     }
 
     fn passes(&mut self, kind: &'static str, subject: Subject, few: u32, now: Instant) -> bool {
@@ -135,10 +135,10 @@ impl Slot {
     }
 
     fn tell(&mut self, now: Instant) -> Option<()> {
-        if self.left_out == 0 || self.told.is_some_and(|told| now.saturating_duration_since(told) < WINDOW) {
+        if self.left_out == 0 || self.logged.is_some_and(|logged| now.saturating_duration_since(logged) < WINDOW) {
             return None;
         }
-        self.told = Some(now);
+        self.logged = Some(now);
         let count = std::mem::take(&mut self.left_out);
         let others = if self.shared { " and others" } else { "" };
         let kind = self.kind;
@@ -163,8 +163,7 @@ impl Subject {
     }
 }
 
-/// The network of a peer: the first 64 bits of an IPv6 address, since a peer that has one of its addresses
-/// has all 2^64.
+/// The network of a peer: the first 64 bits of an IPv6 address, because a peer with one of its addresses has all 2^64.
 fn network(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => {
@@ -200,7 +199,7 @@ mod tests {
         let army = (0..=255).map(|n| passed("taken", self::peer([198, 51, 100, n]), 12)).sum::<usize>();
         assert!(army <= 5 * SLOTS, "{army}");
         let sessions = |n| (0..20).filter(|_| flood.passes_session(self::peer([203, 0, 113, n]))).count();
-        assert!((0..=255).map(sessions).sum::<usize>() <= ALL as usize);
+        assert!((0..=255).map(sessions).sum::<usize>() <= PER_ALL_PEERS as usize);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Media that comes as the bodies of FLV tags, as RTMP's messages do.
+//! Media in the bodies of FLV tags, as in RTMP's messages.
 
 use std::time::Instant;
 
@@ -8,21 +8,21 @@ use crate::media::{Kind, Unwrap};
 use crate::net::Close;
 use crate::proto::rtmp::Payload;
 
-/// A publisher's side.
+/// The input of a publisher.
 pub struct FlvIn {
-    /// The taker of the frames.
+    /// The receiver of the frames.
     pub ingest: Ingest,
     demux: flv::Demux,
     clock: Unwrap,
 }
 
 impl FlvIn {
-    /// Nothing has come yet.
+    /// An input without any data yet.
     pub fn new(ingest: Ingest) -> Self {
         Self { ingest, demux: flv::Demux::default(), clock: Unwrap::default() }
     }
 
-    /// The body of a tag.
+    /// Reads the body of a tag.
     pub fn media(&mut self, kind: Kind, timestamp: u32, body: &bytes::Bytes, now: Instant) -> Result<(), Close> {
         let dts = self.clock.next(timestamp);
         let Self { ingest, demux, .. } = self;
@@ -40,7 +40,7 @@ impl FlvIn {
         taken
     }
 
-    /// A body that could not be taken.
+    /// Counts a body that could not be received.
     pub fn lost(&mut self, kind: Kind, payload: &Payload) {
         match payload {
             Payload::Bytes(_) => {}
@@ -49,7 +49,7 @@ impl FlvIn {
         }
     }
 
-    /// Metadata and cue points are not needed to play what is published.
+    /// Counts lost script data. Metadata and cue points are not needed to play.
     pub fn data_lost(&mut self, payload: &Payload) {
         match payload {
             Payload::Bytes(_) => {}

@@ -1,4 +1,4 @@
-//! A publisher on a connection, the same for every protocol.
+//! The input of a publisher, the same for every protocol.
 
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -13,49 +13,49 @@ use crate::hub::{Doubt, Lost, Publisher};
 use crate::media::{Frame, Kind, Track};
 use crate::net::{Close, Conn, bits};
 
-/// The right to publish, and how fast to read.
+/// The right to publish, and the rate of reads.
 pub struct Ingest {
     /// The stream.
     pub publisher: Publisher,
-    /// The leave to do so, and the session.
+    /// The leave and the session.
     pub grant: Grant,
-    /// A frame has come since the last read, or it has just been let in.
+    /// Whether a frame has arrived since the last read, or the publisher was just admitted.
     pub active: bool,
-    /// The next read waits for the beat after this one.
+    /// The beat after which the next read begins.
     pause: Option<u32>,
     silence: Duration,
-    /// So many bytes at once may soon fill the socket's buffer.
-    much: usize,
-    /// Frames that were lost on the way in.
+    /// The number of bytes read at once from which the socket's buffer may soon be full.
+    burst: usize,
+    /// The number of frames lost on input.
     losses: u32,
-    /// Messages of script data that were lost.
+    /// The number of lost messages of script data.
     data_losses: u32,
-    /// The stream was told the time of day; from then on it is once a second.
+    /// Whether the stream has the time of day; from then on it is set once a second.
     timed: bool,
-    /// So many frames more are taken before others get their turn.
+    /// The number of frames that are accepted before other tasks get their turn.
     left: usize,
 }
 
-/// The most frames that one turn takes in: a read of 64 KiB has 16 bytes for each of them with all that
-/// stands before it, and no sender of live media needs so few. What is beyond is lost.
-const FRAMES: usize = 4096;
+/// The most frames in one turn: a read of 64 KiB has 16 bytes for each of them, headers included, and no sender of live
+/// media uses so few. Further frames are lost.
+const MAX_FRAMES: usize = 4096;
 
-/// The reason why a frame did not get in.
+/// The reason why a frame was lost.
 pub enum Loss {
     /// It is longer than `streams.max_frame`.
     TooLong,
-    /// It is not what its codec says.
+    /// It does not conform to its codec.
     Malformed(&'static str),
-    /// It did not come.
+    /// It was lost on the network.
     Missing,
-    /// Too many have come before it since others had their turn.
+    /// Too many frames arrived in one turn.
     TooMany,
-    /// There was no room.
+    /// There was no memory for it.
     OverBudget(OverBudget),
 }
 
 impl Ingest {
-    /// The side of a publisher that was let in.
+    /// The input of an admitted publisher.
     pub fn new((mut publisher, grant): (Publisher, Grant), config: &Config) -> Self {
         let who = &grant.who;
         if !who.told {
@@ -70,7 +70,7 @@ impl Ingest {
             active: true,
             pause: None,
             silence: config.publish.silence.0,
-            much: config.publish.receive_buffer.0 / 4,
+            burst: config.publish.receive_buffer.0 / 4,
             losses: 0,
             data_losses: 0,
             timed: false,
@@ -78,15 +78,15 @@ impl Ingest {
         }
     }
 
-    /// Tells the log why it ends.
+    /// Logs the reason why it ends.
     pub fn ends(&mut self, why: impl std::fmt::Display) {
         let Self { publisher, grant, .. } = self;
         grant.who.ends(format_args!("stops publishing {}: {why}", publisher.stream().name()), publisher.moved());
     }
 
-    /// Others have had their turn.
+    /// Resets the frames of a turn, after other tasks had theirs.
     pub fn begin_turn(&mut self) {
-        self.left = FRAMES;
+        self.left = MAX_FRAMES;
     }
 
     /// Ready when it is time to read; true if a pause has ended.
@@ -101,13 +101,13 @@ impl Ingest {
         Poll::Ready(Ok(true))
     }
 
-    /// A track is announced, or is another from here on.
+    /// Sets a new or changed track.
     pub fn track(&mut self, track: Track) {
         log::debug!("{} track {} is {}", self.grant.who, track.id, track.codec.name());
         self.publisher.track(track);
     }
 
-    /// Takes what a container's reader has found.
+    /// Processes an event of a container's reader.
     pub fn take(&mut self, event: Event, now: Instant) -> Result<(), Close> {
         match event {
             Event::Track(track) => self.track(track),
@@ -120,7 +120,7 @@ impl Ingest {
         Ok(())
     }
 
-    /// Takes a frame; a loss that others follow is no reason to end.
+    /// Publishes a frame; a loss after which later frames are usable is no reason to end.
     pub fn frame(&mut self, frame: Frame, now: Instant) -> Result<(), Close> {
         self.active = true;
         let Some(left) = self.left.checked_sub(1) else {
@@ -135,16 +135,16 @@ impl Ingest {
         }
     }
 
-    /// Whether others are to have their turn before another frame is taken.
+    /// Whether other tasks get their turn before the next frame.
     #[cfg(feature = "rtsp")]
     pub fn is_spent(&self) -> bool {
         self.left == 0
     }
 
-    /// A frame did not get in.
+    /// Counts a lost frame.
     pub fn lost(&mut self, kind: Kind, loss: &Loss) {
         self.losses = self.losses.saturating_add(1);
-        if is_told(self.losses) && self.grant.who.told {
+        if is_logged(self.losses) && self.grant.who.told {
             let kind = if kind == Kind::Video { "a video" } else { "an audio" };
             log::warn!("{} {kind} frame is lost, {} so far: {loss}", self.grant.who, self.losses);
         }
@@ -154,38 +154,38 @@ impl Ingest {
         }
     }
 
-    /// Script data is passed over.
+    /// Counts skipped script data.
     pub fn data_lost(&mut self, why: &dyn std::fmt::Display) {
         self.data_losses = self.data_losses.saturating_add(1);
-        if is_told(self.data_losses) && self.grant.who.told {
+        if is_logged(self.data_losses) && self.grant.who.told {
             log::warn!("{} script data is passed over, {} times so far: {why}", self.grant.who, self.data_losses);
         }
         self.publisher.data_lost();
     }
 
-    /// Viewers are woken.
+    /// Wakes the viewers.
     pub fn show(&mut self) {
-        // before they begin, so that they can tell what time it is
+        // first, so that viewers have the time of day when they begin
         self.timed = self.timed || self.publisher.time_of_day(time_of_day());
         self.publisher.flush();
     }
 
-    /// After a read: viewers are woken, and the next read waits as long as the
-    /// load asks for, unless so much came that the socket's buffer may fill.
+    /// Wakes the viewers after a read. The next read waits as long as the load requires, unless so burst was read that
+    /// the socket's buffer may fill.
     pub fn handed_over(&mut self, conn: &Conn, bytes: usize, core: &Core) {
         self.show();
         if std::mem::take(&mut self.active) {
             conn.expect_input(self.silence);
         }
         let pace = self.publisher.pace();
-        if !pace.is_zero() && bytes < self.much {
+        if !pace.is_zero() && bytes < self.burst {
             self.pause = Some(core.cadence.number());
         }
     }
 }
 
-/// The first, the 16th, the 256th ...: a log that floods is no log.
-fn is_told(count: u32) -> bool {
+/// The first, the 16th, the 256th and so on, to limit the lines in the log.
+fn is_logged(count: u32) -> bool {
     count.is_power_of_two() && count.trailing_zeros().is_multiple_of(4)
 }
 

@@ -1,4 +1,4 @@
-//! The sessions that publish and play at this moment: who they are, and how to end one.
+//! The list of sessions that publish and play, by which each can be ended.
 
 use std::collections::{BTreeMap, btree_map};
 use std::fmt;
@@ -12,42 +12,42 @@ use crate::conf::Cost;
 use crate::hub::{Name, SessionId, SessionStats, Ticket, Waits};
 use crate::media::Wall;
 
-/// All sessions that have been admitted, and have not ended.
+/// All sessions that were admitted and have not ended.
 #[derive(Clone, Default)]
 pub struct Sessions(Arc<Mutex<Entries>>);
 
 #[derive(Default)]
 struct Entries {
     all: BTreeMap<Ticket, Listed>,
-    /// The number of the last that came.
+    /// The number of the last session.
     last: u32,
 }
 
 /// A session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// The name by which the log calls it.
+    /// Its name in the log.
     pub id: SessionId,
     /// Its stream.
     pub stream: Name,
     /// Its part in the stream.
     pub part: Part,
-    /// The URL that it asked for, or that the server asks for: at most `MAX_URL` bytes of it.
+    /// The URL of its request, or of the server's own: at most `MAX_URL` bytes of it.
     pub url: Box<str>,
-    /// The address of its peer; `None` for what the server does by itself.
+    /// The address of its peer; `None` for sessions of the server itself.
     pub peer: Option<SocketAddr>,
-    /// The time of day at which it was admitted.
+    /// The time of day of its admission.
     pub since: Wall,
 }
 
 #[derive(Clone)]
 struct Listed {
     session: Session,
-    /// The bytes that it was sent; `None` where its stream counts them.
+    /// The bytes sent to it; `None` if its stream counts them.
     sent: Option<u64>,
 }
 
-/// The part that a session has in its stream.
+/// The part of a session in its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Part {
     /// It publishes.
@@ -59,11 +59,11 @@ pub enum Part {
 /// The most bytes of a URL that are kept.
 pub const MAX_URL: usize = 128;
 
-/// An entry, with its URL, in bytes.
+/// The bytes of an entry, with its URL.
 const SESSION: usize = 512;
 
 /// The list: of connections that publish and play, of multicasts, which have two pairs of ports each, and of players of
-/// HLS, which are many connections.
+/// HLS, which use many connections.
 pub(super) static SESSIONS: Cost = Cost {
     what: "sessions",
     keys: &[Count("streams.max"), Count("viewers.max"), Count("rtsp.udp_pairs")],
@@ -80,11 +80,11 @@ const _: () = assert!(
     "the plan has room for a session, and for the free places of the map"
 );
 
-/// An entry, which goes with its session.
+/// An entry, which is removed with its session.
 pub struct Entry(Sessions, Ticket);
 
 impl Sessions {
-    /// A session comes.
+    /// Adds a session.
     pub(super) fn enter(&self, who: &Who, stream: &Name, part: Part, url: &dyn fmt::Display) -> Entry {
         self.add(who, stream, part, url, None)
     }
@@ -101,11 +101,11 @@ impl Sessions {
 }
 
 impl Entries {
-    /// Numbers it.
+    /// Adds a session under a new number.
     fn add(&mut self, one: Listed) -> Ticket {
         loop {
             self.last = self.last.wrapping_add(1);
-            // one that has been there since the numbers began anew keeps its own
+            // a session that is still here after the numbers have wrapped keeps its own
             if let btree_map::Entry::Vacant(free) = self.all.entry(Ticket(self.last)) {
                 free.insert(one);
                 return Ticket(self.last);
@@ -115,12 +115,12 @@ impl Entries {
 }
 
 impl Entry {
-    /// Its number.
+    /// Its ticket.
     pub(super) fn ticket(&self) -> Ticket {
         self.1
     }
 
-    /// Counts bytes that its session was sent; false if the operator has ended it.
+    /// Counts bytes sent to its session; false if the operator has ended it.
     pub fn sent(&self, bytes: usize) -> bool {
         let mut entries = self.0.lock();
         let sent = entries.all.get_mut(&self.1).and_then(|one| one.sent.as_mut());
@@ -135,8 +135,8 @@ impl Drop for Entry {
 }
 
 impl Core {
-    /// The sessions that publish and play, relays and recordings among them, by their numbers; each with what its
-    /// stream knows of it, unless it has left that already. Players of HLS are among them with `hls.sessions`.
+    /// The sessions that publish and play, relays and recordings included, by ticket. Each has the statistics of its
+    /// stream, unless it has left that already. Players of HLS are included with `hls.sessions`.
     pub fn sessions(&self) -> Vec<(Ticket, Session, Option<SessionStats>)> {
         let all = self.list.lock().all.clone();
         let streams = self.hub.streams();
@@ -151,8 +151,8 @@ impl Core {
         all.into_iter().map(known).collect()
     }
 
-    /// Lists a session that its stream knows nothing of, since it plays by many requests. It has been ended where
-    /// its entry no longer counts what it is sent.
+    /// Lists a session that its stream does not know, because it plays by many requests. It was ended if its entry no
+    /// longer counts bytes.
     #[cfg(feature = "http")]
     pub fn enter(&self, who: &Who, stream: &Name, form: &'static str, url: &dyn fmt::Display) -> Entry {
         self.list.add(who, stream, Part::Plays(form), url, Some(0))
@@ -163,9 +163,9 @@ impl Core {
         self.list.lock().all.values().any(|one| one.session.id == id && one.session.part == Part::Publishes)
     }
 
-    /// Ends a session; false if there is none of that number. Its peer may come again, and a relay does after its
-    /// pause. A player of HLS gets nothing more for its number. A recording gives its place to others, and begins
-    /// anew with the next publisher of its stream.
+    /// Ends a session; false if none has that ticket. Its peer may return, and a relay does after its pause. A player
+    /// of HLS is refused from then on. A recording gives its place to others, and starts again with the next publisher
+    /// of its stream.
     pub fn kick(&self, ticket: Ticket) -> bool {
         let mut entries = self.list.lock();
         let Some(one) = entries.all.get(&ticket) else { return false };
@@ -190,7 +190,7 @@ fn bounded(text: &dyn fmt::Display) -> Box<str> {
         }
     }
     let mut bounded = Bounded(String::new());
-    // an error says that there was no room for the rest
+    // an error means that there was no room for the rest
     let _ = fmt::write(&mut bounded, format_args!("{text}"));
     bounded.0.into()
 }
@@ -239,7 +239,7 @@ mod tests {
             (Some(peer), Some(SessionStats { ticket, bytes: 0, waits: Some(Waits::Start) }))
         );
 
-        // one in the middle of sending hears of it as well
+        // a player that is sending a batch is notified too
         let (mut sends, leave) = play("TSPUBSUB");
         assert_eq!(sends.poll_pressed(&cx, Instant::now()), Ok(Pressed::No));
         assert!(core.kick(core.sessions().last().unwrap().0));

@@ -1,5 +1,5 @@
-//! The things that all protocols share: the one place to ask who may do what, the identity of a session, a publisher's
-//! and a viewer's side, and the core that every one of them gets.
+//! The part that all protocols share: permissions, the identity of sessions, the input of publishers, the output to
+//! viewers, and the core.
 
 mod admit;
 mod ask;

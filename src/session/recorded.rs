@@ -1,4 +1,4 @@
-//! Counts of what is recorded, for the metrics and the log.
+//! Counts of recordings, for the metrics and the log, and the list of recordings.
 
 use std::cmp::Reverse;
 use std::collections::HashSet;
@@ -12,86 +12,86 @@ use smol::channel::{Receiver, Sender, bounded};
 use smol::future::or;
 
 use super::flood::Flood;
-use super::who::{REFUSED, Who};
+use super::who::{LOGGED_REFUSALS, Who};
 use crate::container::FORMS;
 use crate::hub::Name;
 use crate::listing::name_parts;
 
-/// Recordings that run, and those that have ended.
+/// Counts and lists of recordings.
 #[derive(Default)]
 pub struct Recorded {
     files: AtomicUsize,
     counts: Mutex<Counts>,
-    /// The keepers that can list their recordings: one for each disk, for as long as it has recordings.
+    /// The keepers that can list recordings: one for each disk with recordings.
     lists: Mutex<Vec<Weak<List>>>,
-    /// Held by the request that is being answered.
+    /// Locked by the request that is being answered.
     turn: smol::lock::Mutex<()>,
-    /// The number of requests that are being answered, or wait for that.
+    /// The number of requests that are being answered or wait.
     asking: AtomicUsize,
 }
 
-/// Hands a question to the keeper that can list the recordings of a disk; false if it takes none.
+/// Passes a question to the keeper that can list the recordings of a disk; false if it accepts none.
 type Ask = Box<dyn Fn(Asked) -> bool + Send + Sync>;
 
-/// A question on its way to the keeper that can list the recordings of a disk.
+/// A question to the keeper that can list the recordings of a disk.
 pub struct Asked(Arc<Mutex<Memory>>);
 
 /// A question to a disk, and its answer.
 #[derive(Default)]
 struct Memory {
-    /// The question that the keeper has not heard yet, and the channel for its answer. The next question
-    /// takes its place, so that there is no more than one on its way.
+    /// The question that the keeper has not received yet, and the channel for its answer. The next question replaces
+    /// it, so that at most one is queued.
     question: Option<(String, Sender<Vec<Told>>)>,
     /// The last question and its answer.
     told: Option<(String, Vec<Told>)>,
-    /// Until then that answer holds, and nothing else is looked for.
+    /// The time until which no other question is answered.
     rests: Option<Instant>,
-    /// It has not answered, nor heard a question since.
+    /// Whether the disk has not answered, nor received a question since.
     is_silent: bool,
 }
 
-/// A recording as the list has it.
+/// A recording in the list.
 #[derive(Clone, Debug)]
 pub struct Told {
-    /// Its begin, in milliseconds since 1970.
+    /// The start time, in milliseconds since 1970.
     pub begun: u64,
     /// Its name below `/record/`.
     pub file: String,
-    /// JSON.
+    /// The entry as JSON.
     pub text: String,
 }
 
-/// So many are told of at most, the newest first.
+/// The most recordings in the list, the newest first.
 pub const MOST_TOLD: usize = 100;
-/// So many may ask at once.
-const ASKING: usize = 16;
-/// A disk that says nothing for so long is left out, until it hears a question again.
-const SILENT: Duration = Duration::from_secs(10);
-/// Looking for what is asked takes one in so many parts of the time.
-const SHARE: u32 = 10;
-/// A longer look may have been a wait for the disk, which costs nobody anything.
-const LONGEST_REST: Duration = Duration::from_secs(30);
+/// The most requests at once.
+const MAX_ASKING: usize = 16;
+/// The time without an answer after which a disk is left out, until it receives a question again.
+const MAX_SILENCE: Duration = Duration::from_secs(10);
+/// One in this number of parts of the time is spent on answering questions.
+const ANSWER_SHARE: u32 = 10;
+/// The longest pause after an answer: a slower one may have waited for the disk, which costs no processor time.
+const MAX_PAUSE: Duration = Duration::from_secs(30);
 
-/// Counts that are kept.
+/// The counts.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
-    /// Recordings that run.
+    /// The number of recordings that run.
     pub running: usize,
-    /// Bytes that were written.
+    /// The number of bytes written.
     pub bytes: u64,
-    /// The number of times that frames found no room, each time up to a key frame.
+    /// The number of times that frames were lost for want of memory, each time up to a key frame.
     pub lost: u64,
-    /// Recordings that cannot be written now.
+    /// The number of recordings that cannot be written now.
     pub failing: usize,
-    /// Those that cannot begin.
+    /// The number of recordings that cannot begin.
     pub left_out: usize,
-    /// The number of times that this was found.
+    /// The number of failures of files.
     pub failed: u64,
-    /// It was said that there is no place for more.
+    /// Whether it was logged that there is no place for more.
     full: bool,
 }
 
-/// The stream that a path below a folder of recordings is one of; `None` if it is none: others may have files there.
+/// The stream of a recording at this path below its folder; `None` for other files.
 pub fn recorded_stream(path: &str) -> Option<Name> {
     let is_recorded = |end: &str| FORMS.iter().any(|form| form.recorded.is_some() && form.extension == end);
     let stream = match path.split_once('/') {
@@ -123,17 +123,17 @@ impl Recorded {
         lock(&self.lists).iter().any(|list| list.strong_count() > 0)
     }
 
-    /// The list as JSON; `None` if that cannot be said now. One after the other is told.
+    /// The list as JSON, one request at a time; `None` if it is not available now.
     pub async fn list(&self, query: &str) -> Option<String> {
         let _place = Place::take(&self.asking)?;
         let _turn = self.turn.lock().await;
         let lists: Vec<_> = lock(&self.lists).iter().filter_map(Weak::upgrade).collect();
         let now = Instant::now();
-        let rests = lists.iter().filter_map(|list| list.rests(query)).filter(|until| *until < now + SILENT);
+        let rests = lists.iter().filter_map(|list| list.rests(query)).filter(|until| *until < now + MAX_SILENCE);
         if let Some(until) = rests.max() {
             Timer::at(until).await;
         }
-        let late = Instant::now() + SILENT;
+        let late = Instant::now() + MAX_SILENCE;
         let answers: Vec<_> = lists.iter().map(|list| (list, list.ask(query))).collect();
         let (mut told, mut answered) = (Vec::new(), 0);
         for (list, answer) in answers {
@@ -145,66 +145,66 @@ impl Recorded {
         (answered > 0).then(|| write(told, lists.len() - answered))
     }
 
-    /// A number for a file.
+    /// A new number for a file.
     pub fn next_file(&self) -> usize {
         self.files.fetch_add(1, Relaxed)
     }
 
-    /// A recording begins.
+    /// Counts a recording that begins.
     pub fn begins(&self) {
         self.lock().running += 1;
     }
 
-    /// A recording ends: there is a place for another.
+    /// Counts a recording that ends, which frees its place.
     pub fn ends(&self) {
         let mut counts = self.lock();
         counts.running -= 1;
         counts.full = false;
     }
 
-    /// Bytes were written.
+    /// Counts bytes written.
     pub fn wrote(&self, bytes: usize) {
         self.lock().bytes += bytes as u64;
     }
 
-    /// A file could not be begun, written on or ended.
+    /// Counts a file that could not be created, written or finished.
     pub fn failed(&self) {
         self.lock().failed += 1;
     }
 
-    /// One recording more cannot be written.
+    /// Counts a recording that cannot be written.
     pub fn fails(&self) {
         self.lock().failing += 1;
     }
 
-    /// One of these can be again, or is over.
+    /// Counts a recording that can be written again, or has ended.
     pub fn mended(&self) {
         let mut counts = self.lock();
         counts.failing = counts.failing.saturating_sub(1);
     }
 
-    /// So many have no place.
+    /// Sets the number of recordings without a place.
     pub fn leaves_out(&self, recordings: usize) {
         self.lock().left_out = recordings;
     }
 
-    /// Something found no room.
+    /// Counts frames lost for want of memory.
     pub fn lost(&self) {
         self.lock().lost += 1;
     }
 
-    /// There is no place for a recording, which is said of the first.
+    /// Logs that there is no place for a recording; only the first is logged.
     pub(crate) fn refuse(&self, flood: &Flood, who: impl FnOnce() -> Who, why: &dyn std::fmt::Display) {
         if std::mem::replace(&mut self.lock().full, true) {
             return;
         }
         let who = who();
-        if who.passes(flood, "not recorded", REFUSED) {
+        if who.passes(flood, "not recorded", LOGGED_REFUSALS) {
             log::warn!("{who} is not recorded: {why}");
         }
     }
 
-    /// The counts as they are now.
+    /// The present counts.
     pub fn counts(&self) -> Counts {
         self.lock().clone()
     }
@@ -218,8 +218,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The recordings that all disks have told, the newest first, and how many have not. Of those that have one name the
-/// first is served.
+/// The recordings of all disks that have answered, the newest first, and the number of other disks. Of recordings with
+/// the same name the first is listed, because that one is served.
 fn write(mut told: Vec<Told>, silent: usize) -> String {
     let mut files = HashSet::new();
     told.retain(|one| files.insert(one.file.clone()));
@@ -240,12 +240,12 @@ pub struct List {
 enum Answer {
     Known(Vec<Told>),
     Comes(Receiver<Vec<Told>>),
-    /// Nobody waits for it.
+    /// The answer did not arrive in time.
     Late,
 }
 
 impl List {
-    /// Until when nothing else than it was asked last is looked for.
+    /// The time until which only the last question is answered.
     fn rests(&self, query: &str) -> Option<Instant> {
         let memory = lock(&self.memory);
         memory.rests.filter(|_| memory.told.as_ref().is_none_or(|(told, _)| told != query))
@@ -285,7 +285,7 @@ impl List {
 }
 
 impl Asked {
-    /// Answers, unless nobody waits for that any more.
+    /// Answers, unless the request was dropped.
     pub fn answer(self, look: impl FnOnce(&str) -> Vec<Told>) {
         let mut memory = lock(&self.0);
         memory.is_silent = false;
@@ -293,25 +293,25 @@ impl Asked {
         drop(memory);
         let begun = Instant::now();
         let told = look(&query);
-        let rests = begun.elapsed().saturating_mul(SHARE).min(LONGEST_REST);
+        let rests = begun.elapsed().saturating_mul(ANSWER_SHARE).min(MAX_PAUSE);
         let mut memory = lock(&self.0);
         memory.is_silent = false;
         memory.rests = Instant::now().checked_add(rests);
         memory.told = Some((query, told.clone()));
         drop(memory);
-        // nobody may be there any more to be told
+        // the request may have been dropped
         let _ = tell.try_send(told);
     }
 }
 
-/// A place among the requests that may ask at once.
+/// A place among the requests at once.
 struct Place<'a>(&'a AtomicUsize);
 
 impl<'a> Place<'a> {
     fn take(asking: &'a AtomicUsize) -> Option<Self> {
         let place = Self(asking);
-        // the one that is too many gives its place back
-        (asking.fetch_add(1, Relaxed) < ASKING).then_some(place)
+        // the request above the limit returns its place when dropped
+        (asking.fetch_add(1, Relaxed) < MAX_ASKING).then_some(place)
     }
 }
 
@@ -327,7 +327,7 @@ mod tests {
 
     type Heard = Arc<Mutex<Vec<Asked>>>;
 
-    /// One who can say what there is, when the test wants it.
+    /// A disk that answers when the test wants it to.
     fn disk(recorded: &Recorded) -> (Arc<List>, Heard) {
         let heard = Heard::default();
         let hears = heard.clone();
@@ -350,13 +350,13 @@ mod tests {
         let (_list, heard) = disk(&recorded);
         smol::block_on(async {
             let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
-            // all of these leave while the keeper is busy
+            // all of these are dropped while the keeper is busy
             for at in 0..100 {
                 let query = format!("stream={at}");
                 let mut left = Box::pin(recorded.list(&query));
                 assert!(left.as_mut().poll(&mut cx).is_pending());
             }
-            let queries: Vec<_> = (0..ASKING).map(|at| format!("stream={at}")).collect();
+            let queries: Vec<_> = (0..MAX_ASKING).map(|at| format!("stream={at}")).collect();
             let mut all: Vec<_> = queries.iter().map(|query| Box::pin(recorded.list(query))).collect();
             assert!(all.iter_mut().all(|one| one.as_mut().poll(&mut cx).is_pending()));
             assert_eq!(recorded.list("").await, None, "one too many");
@@ -393,11 +393,11 @@ mod tests {
         smol::block_on(async {
             assert!(both("").await.0.unwrap().ends_with(told));
             assert!(lock(&stuck.memory).is_silent);
-            // the others are no longer waited for than that takes
+            // the others are answered without a further wait for this one
             let begun = Instant::now();
             assert!(both("before=1").await.0.unwrap().ends_with(told));
-            assert!(begun.elapsed() < SILENT);
-            // it hears a question that nobody has waited for
+            assert!(begun.elapsed() < MAX_SILENCE);
+            // it receives a question without a waiting request
             unheard.lock().unwrap().pop().unwrap().answer(|_| panic!("nobody waits"));
             let listed = both("before=2");
             let answers = async {
@@ -432,15 +432,15 @@ mod tests {
         let asks = async {
             let begun = Instant::now();
             for query in ["before=1", "before=2", "before=3"] {
-                // the same again is known
+                // the same question again is answered from memory
                 for _ in 0..2 {
                     assert!(recorded.list(query).await.is_some());
                 }
             }
             assert_eq!(looked.load(Relaxed), 3);
-            assert!(begun.elapsed() >= 2 * SHARE * Duration::from_millis(50));
-            // if the pause is longer than a client waits, that is said at once
-            lock(&list.memory).rests = Some(Instant::now() + 2 * SILENT);
+            assert!(begun.elapsed() >= 2 * ANSWER_SHARE * Duration::from_millis(50));
+            // a pause longer than a client waits is answered at once
+            lock(&list.memory).rests = Some(Instant::now() + 2 * MAX_SILENCE);
             assert_eq!(recorded.list("before=4").await, None);
         };
         smol::block_on(smol::future::or(asks, answers));

@@ -1,4 +1,4 @@
-//! The reason why somebody may not do what it asks for, in each protocol's words.
+//! The reasons for refusals, in the terms of each protocol.
 
 use std::fmt;
 
@@ -12,24 +12,24 @@ use crate::proto::rtmp;
 use crate::proto::rtsp;
 use crate::proto::{AuthScheme, Lack};
 
-/// A refusal, by its reason.
+/// The reason for a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// No stream can have that name.
+    /// The name is not valid.
     Name,
-    /// The gatekeeper does not want it.
+    /// The gatekeeper refuses it.
     Denied,
     /// The gatekeeper has not answered in time.
     Unanswered,
-    /// It has to show credentials by one of these schemes: those that it has shown do not do.
+    /// Credentials by one of these schemes are required; those of the client are missing or wrong.
     Unauthenticated(Lack, &'static [AuthScheme]),
-    /// No track has a place here.
+    /// No track can be received here.
     #[cfg(feature = "rtsp")]
     Codec,
-    /// `hls.streams` have segments.
+    /// The segments of `hls.streams` are used.
     #[cfg(feature = "http")]
     Segments,
-    /// There is no place for it.
+    /// The hub refuses it.
     Hub(Refused),
 }
 
@@ -50,13 +50,12 @@ impl Refusal {
         }
     }
 
-    /// Whether the client did nothing wrong so far: it could not know that it has to show credentials, or by which
-    /// challenge.
+    /// Whether the client made no mistake yet: it could not know that credentials are needed, or by which challenge.
     pub fn is_question(self) -> bool {
         matches!(self, Self::Unauthenticated(Lack::Missing | Lack::Stale, _))
     }
 
-    /// Its code in RTMP, which goes with the text.
+    /// The code in RTMP, which is sent with the text.
     #[cfg(feature = "rtmp")]
     pub fn in_rtmp(self) -> rtmp::Refusal {
         match self {
@@ -70,7 +69,7 @@ impl Refusal {
         }
     }
 
-    /// Its status in RTSP.
+    /// The status in RTSP.
     #[cfg(feature = "rtsp")]
     pub fn in_rtsp(self) -> rtsp::Status {
         match self {
@@ -86,7 +85,8 @@ impl Refusal {
         }
     }
 
-    /// Its status in HTTP: a client may try again after 503. There 401 has challenges, so it is 403 if there are none.
+    /// The status in HTTP: a client may try again after 503. In HTTP 401 requires challenges, so it is 403 if there are
+    /// none.
     #[cfg(feature = "http")]
     pub fn in_http(self) -> http::Status {
         match self {
@@ -99,7 +99,7 @@ impl Refusal {
         }
     }
 
-    /// The challenges that go with 401 in HTTP.
+    /// The challenges that are sent with 401 in HTTP.
     #[cfg(feature = "http")]
     pub fn challenges(self) -> impl Iterator<Item = &'static str> {
         let schemes = if let Self::Unauthenticated(_, schemes) = self { schemes } else { &[] };
@@ -107,7 +107,7 @@ impl Refusal {
     }
 }
 
-/// The challenges that HTTP has here: the values of `WWW-Authenticate`. RFC 7617 section 2, RFC 6750 section 3.
+/// The challenges in HTTP: the values of `WWW-Authenticate`. RFC 7617 section 2, RFC 6750 section 3.
 #[cfg(feature = "http")]
 const CHALLENGES: [(AuthScheme, &str); 2] =
     [(AuthScheme::Bearer, "Bearer realm=\"runnel\""), (AuthScheme::Basic, "Basic realm=\"runnel\"")];

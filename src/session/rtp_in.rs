@@ -1,4 +1,4 @@
-//! A publisher by RTSP: packets inside the connection, or over UDP.
+//! The input of a publisher over RTSP: packets inside the connection, or over UDP.
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
@@ -19,26 +19,26 @@ use crate::proto::rtp::{self, Demux, ssrc};
 use crate::proto::rtsp::sdp::Description;
 use crate::proto::rtsp::{Lower, Status, Transport, packet_header};
 
-/// A publisher's side.
+/// The input of a publisher.
 pub struct RtpIngest {
-    /// The taker of the frames.
+    /// The receiver of the frames.
     pub ingest: Ingest,
     demux: Demux,
-    /// The path of each announced track; none for those without a place here.
+    /// The path of each announced track; the number is `None` if the track cannot be received here.
     paths: Vec<(Option<usize>, MediaPath)>,
     patience: Duration,
     reported: Instant,
-    /// Bytes that have come over UDP and were not handed on.
+    /// Bytes that arrived over UDP and were not passed on.
     fresh: usize,
-    /// It has begun.
+    /// Whether it has begun.
     recording: bool,
-    /// Bytes between its packets that meant nothing, as the log knows them.
+    /// The number of meaningless bytes between packets, as last logged.
     noise: u32,
 }
 
-/// The way on which a track's packets come.
+/// The path on which a track's packets arrive.
 enum MediaPath {
-    /// It was not set up yet.
+    /// Not set up yet.
     None,
     Interleaved(u8, u8),
     Udp(Box<Udp>),
@@ -47,41 +47,41 @@ enum MediaPath {
 struct Udp {
     pair: Pair,
     peer: SocketAddr,
-    /// The address for reports: the one that the client says, or from which its own came.
+    /// The address for reports: the one that the client has announced, or that its own reports come from.
     reports_to: SocketAddr,
 }
 
-/// Receiver reports are so far apart. RFC 3550 section 6.2.
-const REPORT: Duration = Duration::from_secs(5);
-/// Packets in a row of one track before other connections get their turn.
-const ROW: usize = 64;
-/// So many tracks without a place are told of.
-const TOLD: usize = 4;
-/// The longest datagram.
+/// The time between receiver reports. RFC 3550 section 6.2.
+const REPORT_INTERVAL: Duration = Duration::from_secs(5);
+/// The most packets of one track in a row before other connections get their turn.
+const MAX_PACKETS: usize = 64;
+/// The most tracks that are logged as not received.
+const MAX_LOGGED: usize = 4;
+/// The longest datagram, in bytes.
 const DATAGRAM: usize = 9216;
 
 thread_local! {
     static BUFFER: RefCell<[u8; DATAGRAM]> = const { RefCell::new([0; DATAGRAM]) };
 }
 
-/// The tracks that are announced, each with its number if it has a place here.
+/// The announced tracks, each with its number if it can be received.
 pub type Tracks = (Demux, Vec<Option<usize>>);
 
-/// The tracks that a description announces; `None` if none of them has a place here.
+/// The tracks that a description announces; `None` if none of them can be received here.
 pub fn announced(description: &Description, config: &Config) -> Option<Tracks> {
-    // inside the connection nothing comes late
+    // inside the connection packets are never late
     let mut demux = Demux::new(config.streams.max_frame.0, Duration::ZERO);
     let numbers: Vec<_> = description.medias.iter().map(|media| demux.add(&media.formats)).collect();
     numbers.iter().any(Option::is_some).then_some((demux, numbers))
 }
 
 impl RtpIngest {
-    /// The side of a publisher that was let in, for the tracks that were announced.
+    /// The input of an admitted publisher, for the tracks that it has announced.
     pub fn new(admitted: (Publisher, Grant), (demux, numbers): Tracks, config: &Config) -> Self {
         let mut ingest = Ingest::new(admitted, config);
         ingest.begin_turn();
         let who = &ingest.grant.who;
-        let most = if who.told { TOLD } else { 0 };
+        let most = if who.told { MAX_LOGGED } else { 0 };
         for number in (0..).zip(&numbers).filter_map(|(number, track)| track.is_none().then_some(number)).take(most) {
             let number: usize = number;
             log::warn!("{who} the description's track {number} has no place here and is passed over");
@@ -137,7 +137,7 @@ impl RtpIngest {
         Err(Status::UNSUPPORTED_TRANSPORT)
     }
 
-    /// Opens ports for a track that the peer is asked to send by UDP.
+    /// Opens ports for a track that the peer is asked to send over UDP.
     pub fn open(&mut self, track: usize, conn: &Conn, core: &Core, config: &Config) -> Option<(u16, u16)> {
         let local = canonical(conn.local().ok()?);
         let peer = canonical(conn.peer());
@@ -148,8 +148,8 @@ impl RtpIngest {
         Some(ports)
     }
 
-    /// Has a track come by `path`. The list of packets that wait for late ones is in the plan with
-    /// each pair of ports, and inside a connection nothing comes late.
+    /// Sets the path of a track. The list that reorders packets is in the plan with each pair of ports; inside a
+    /// connection packets are never late.
     fn take(&mut self, track: usize, path: MediaPath) {
         let patience = if matches!(path, MediaPath::Udp(_)) { self.patience } else { Duration::ZERO };
         let Some((number, place)) = self.paths.get_mut(track) else { return };
@@ -159,8 +159,8 @@ impl RtpIngest {
         }
     }
 
-    /// The path of a track was agreed upon with a server. Over UDP a packet opens the
-    /// way back through whatever translates addresses in between.
+    /// Sets the path that was agreed with a server. Over UDP a first packet opens the way back through network address
+    /// translation.
     pub fn agreed(&mut self, track: usize, transport: &Transport) {
         match (transport.lower, self.paths.get_mut(track)) {
             (Lower::Tcp, _) => {
@@ -179,7 +179,7 @@ impl RtpIngest {
         }
     }
 
-    /// These tracks begin at the same moment with these timestamps.
+    /// Sets the timestamps at which these tracks begin, all at the same moment.
     pub fn begin_at(&mut self, begin: &[(usize, u32)]) {
         for (track, timestamp) in begin {
             if let Some((Some(number), _)) = self.paths.get(*track) {
@@ -188,7 +188,7 @@ impl RtpIngest {
         }
     }
 
-    /// It begins: what is known of the tracks is announced. After a pause it is known.
+    /// Begins, and announces the known tracks. After a pause they are announced already.
     pub fn record(&mut self) {
         if std::mem::replace(&mut self.recording, true) {
             return;
@@ -197,10 +197,10 @@ impl RtpIngest {
         demux.tracks().for_each(|track| ingest.track(track.clone()));
     }
 
-    /// A packet inside the connection.
+    /// Reads a packet inside the connection.
     pub fn interleaved(&mut self, channel: u8, data: &Bytes, now: Instant) -> Result<(), Close> {
         if !self.recording {
-            return Ok(()); // nobody has said yet what it is
+            return Ok(()); // the client has not sent RECORD yet
         }
         match self.find(channel) {
             Some((number, false)) => self.rtp(number, data, now),
@@ -212,7 +212,7 @@ impl RtpIngest {
         }
     }
 
-    /// The track on a channel of the connection, and whether reports come on it.
+    /// The track on a channel of the connection, and whether the channel is for reports.
     fn find(&self, channel: u8) -> Option<(usize, bool)> {
         self.paths.iter().find_map(|(number, path)| match path {
             MediaPath::Interleaved(rtp, _) if *rtp == channel => number.map(|number| (number, false)),
@@ -221,16 +221,16 @@ impl RtpIngest {
         })
     }
 
-    /// A packet inside the connection for which there was no room.
+    /// Counts a packet inside the connection that had no memory.
     pub fn lost(&mut self, channel: u8, refusal: OverBudget) {
         if let Some((number, _)) = self.find(channel) {
             self.ingest.lost(self.demux.kind(number), &Loss::OverBudget(refusal));
         }
     }
 
-    /// So many bytes between its packets so far were neither a packet nor a message.
+    /// Logs the number of bytes so far between packets that were neither a packet nor a message.
     pub fn hears_noise(&mut self, bytes: u32) {
-        // told when there is twice as much: a log that floods is no log
+        // logged when it has doubled, to limit the lines in the log
         if bytes > self.noise.saturating_mul(2) {
             self.noise = bytes;
             let level = if self.ingest.grant.who.told { log::Level::Warn } else { log::Level::Debug };
@@ -239,8 +239,8 @@ impl RtpIngest {
         }
     }
 
-    /// Takes what has come over UDP, since a socket holds little, and hands it on when
-    /// it is time. Ready when it is time to read the connection too.
+    /// Receives packets over UDP, because a socket holds few, and passes them on when it is time. Ready when it is time
+    /// to read the connection too.
     pub fn poll_turn(
         &mut self,
         cx: &mut Context<'_>,
@@ -268,17 +268,17 @@ impl RtpIngest {
         Poll::Ready(Ok(()))
     }
 
-    /// Takes what has come on one track's ports, and says how many bytes that was.
+    /// Receives the packets on one track's ports, and returns the number of bytes.
     fn receive(&mut self, cx: &mut Context<'_>, at: usize, now: Instant) -> Result<usize, Close> {
         let (mut bytes, mut look) = (0, true);
-        for _ in 0..ROW {
+        for _ in 0..MAX_PACKETS {
             if self.ingest.is_spent() {
                 break;
             }
             let Some((Some(number), MediaPath::Udp(udp))) = self.paths.get_mut(at) else { return Ok(bytes) };
             let number = *number;
             let packet = udp.next(self.ingest.publisher.account());
-            // one that was sent before the packet is there by now, and says where it belongs
+            // a report sent before the packet has arrived by now, and gives the time of its timestamp
             let report = if look { udp.next_report(self.ingest.publisher.account()) } else { None };
             report.iter().for_each(|report| self.demux.rtcp(number, now, report));
             look = packet.is_none();
@@ -294,7 +294,7 @@ impl RtpIngest {
                 None => {}
             }
         }
-        // there may be more, once others have had their turn
+        // there may be more, after other tasks had their turn
         cx.waker().wake_by_ref();
         Ok(bytes)
     }
@@ -311,11 +311,10 @@ impl RtpIngest {
         drain(ingest, now, |room, out| demux.flush(now, room, out))
     }
 
-    /// After a read: viewers are woken, and now and then the publisher is told how
-    /// its packets arrive.
+    /// Wakes the viewers after a read, and sends the publisher a receiver report when it is due.
     pub fn handed_over(&mut self, conn: &Conn, control: &mut Vec<u8>, bytes: usize, core: &Core, now: Instant) {
         self.ingest.handed_over(conn, bytes, core);
-        if now.saturating_duration_since(self.reported) < REPORT {
+        if now.saturating_duration_since(self.reported) < REPORT_INTERVAL {
             return;
         }
         self.reported = now;
@@ -340,7 +339,7 @@ impl Udp {
         at_port(canonical(from), self.peer.port()) == self.peer
     }
 
-    /// The next report, if there is any. What others send is passed over.
+    /// The next report, if there is one. Reports from other addresses are skipped.
     fn next_report(&mut self, account: &Account) -> Option<Bytes> {
         BUFFER.with_borrow_mut(|buffer| {
             let (len, from) = self.pair.receive_report(buffer)?;
@@ -352,7 +351,7 @@ impl Udp {
         })
     }
 
-    /// The next packet, if there is any; an empty one if it is somebody else's.
+    /// The next packet, if there is one; an empty one if it is from another address.
     fn next(&mut self, account: &Account) -> Option<Result<Bytes, OverBudget>> {
         BUFFER.with_borrow_mut(|buffer| {
             let (len, from) = self.pair.receive(buffer)?;
@@ -362,7 +361,7 @@ impl Udp {
     }
 }
 
-/// Hands on what the demuxer finds.
+/// Passes on the events of the demuxer.
 fn drain(
     ingest: &mut Ingest,
     now: Instant,
@@ -437,14 +436,14 @@ mod tests {
             ingest.interleaved(0, &packet(sequence, &units), Instant::now()).unwrap();
         }
         let publisher = &ingest.ingest.publisher;
-        // each has one byte
+        // each frame has one byte
         assert_eq!((publisher.moved(), publisher.stream().stats().traffic.lost), (4096, 64 * 256 - 4096));
     }
 
     #[test]
     fn packets_wait_for_late_ones_by_the_ways_alone_on_which_some_are_late() {
         let (udp, tcp) = ("RTP/AVP;unicast;client_port=4000-4001;mode=record", "RTP/AVP/TCP;interleaved=0-1");
-        // UDP was given up for the connection; another track of it, or none, goes over UDP
+        // the client changes from UDP to the connection, or back; a second track may use UDP, or none
         for (ways, waits) in [([udp, tcp], false), ([tcp, udp], true)] {
             let (core, mut ingest) = publishes(&G711.repeat(2));
             ways.iter().for_each(|way| choose(&core, &mut ingest, 0, way));
@@ -456,7 +455,7 @@ mod tests {
                 }
                 assert_eq!(ingest.demux.is_waiting(), track_waits, "{ways:?} {number}");
             }
-            // one pair of ports is one list
+            // one pair of ports has one list
             choose(&core, &mut ingest, 0, tcp);
             assert!(!ingest.demux.is_waiting(), "{ways:?}");
         }

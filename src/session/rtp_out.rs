@@ -1,4 +1,4 @@
-//! A stream on its way to a peer as RTP: inside the connection, or over UDP.
+//! The output of a stream to a peer as RTP: inside the connection, or over UDP.
 
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
@@ -21,7 +21,7 @@ use crate::proto::rtp::{Format, channel, offers, timestamp};
 use crate::proto::rtsp::CONTROL;
 use crate::proto::rtsp::sdp::{self, Offer};
 
-/// A cursor, and what is on its way.
+/// A viewer, and what is being sent to it.
 pub struct RtpSender {
     viewer: Viewer,
     /// The leave to play, and the session.
@@ -29,7 +29,7 @@ pub struct RtpSender {
     /// The stream's tracks when they were offered.
     tracks: Arc<Tracks>,
     offers: Vec<(Kind, Format)>,
-    /// Of pictures and of sound.
+    /// The paths of video and of audio.
     paths: [MediaPath; 2],
     outlet: Outlet,
     datagrams: Datagrams,
@@ -37,33 +37,33 @@ pub struct RtpSender {
     pause: Option<Timer>,
 }
 
-/// The way on which a track's packets go.
+/// The path on which a track's packets are sent.
 pub enum MediaPath {
-    /// Not at all.
+    /// Not sent.
     None,
     /// On these channels of the connection.
     Interleaved(u8, u8),
-    /// From our ports to the peer's.
+    /// From a pair of ports to the peer's.
     Udp {
-        /// Ours.
+        /// The server's ports.
         pair: Pair,
-        /// The address for packets.
+        /// The destination of packets.
         rtp: SocketAddr,
-        /// The address for reports.
+        /// The destination of reports.
         rtcp: SocketAddr,
     },
 }
 
-/// The most that one burst of datagrams holds, and the pause behind it: a viewer that
-/// begins is sent a whole group of pictures.
+/// The most bytes in one burst of datagrams, and the pause after it: a viewer that begins is sent a whole group of
+/// pictures.
 const BURST: usize = 32 << 10;
 const PAUSE: Duration = Duration::from_millis(2);
-/// Reports that are looked at in a row.
-const REPORTS: usize = 64;
+/// The most reports that are read in a row.
+const MAX_REPORTS: usize = 64;
 const UDP_STEP: Step = Step { units: 32, bytes: BURST };
 
 impl RtpSender {
-    /// Nothing is offered yet.
+    /// An output without an offer yet.
     pub fn new((viewer, grant): (Viewer, Grant)) -> Self {
         Self {
             viewer,
@@ -82,23 +82,23 @@ impl RtpSender {
         self.viewer.stream().name()
     }
 
-    /// Bytes that have gone out.
+    /// The number of bytes sent.
     pub fn moved(&self) -> u64 {
         self.viewer.moved()
     }
 
-    /// Tells the log why it ends.
+    /// Logs the reason why it ends.
     pub fn ends(&mut self, why: impl std::fmt::Display) {
         let Self { viewer, grant, .. } = self;
         grant.who.ends(format_args!("stops playing {}: {why}", viewer.stream().name()), viewer.moved());
     }
 
-    /// The viewer goes; what it was being sent stays to be finished.
+    /// Removes the viewer; what is partly sent remains to be finished.
     pub fn into_tail(self) -> sender::Tail {
         sender::Tail::new(self.viewer, self.outlet, self.grant)
     }
 
-    /// Ready once somebody publishes the stream and what can be had of it is known.
+    /// Ready once the stream is published and its tracks are known.
     pub fn poll_offers(&mut self, cx: &Context<'_>) -> Poll<&[(Kind, Format)]> {
         if let Poll::Ready(tracks) = self.viewer.poll_described(cx) {
             self.offers = offers(&tracks);
@@ -108,7 +108,7 @@ impl RtpSender {
         Poll::Pending
     }
 
-    /// The offer: the tracks in the order of their numbers.
+    /// The offered tracks in the order of their numbers.
     pub fn offers(&self) -> &[(Kind, Format)] {
         &self.offers
     }
@@ -121,13 +121,13 @@ impl RtpSender {
         sdp::write(self.name().as_str(), &local.to_canonical().to_string(), &offers)
     }
 
-    /// Has the packets of a kind go by this path.
+    /// Sets the path of the packets of a kind.
     pub fn set_path(&mut self, kind: Kind, path: MediaPath) {
         let [video, audio] = &mut self.paths;
         *(if kind == Kind::Video { video } else { audio }) = path;
     }
 
-    /// No track was set up yet.
+    /// Resets all paths.
     pub fn forget_paths(&mut self) {
         self.paths = [MediaPath::None, MediaPath::None];
         self.outlet = Outlet::default();
@@ -140,20 +140,19 @@ impl RtpSender {
         if kind == Kind::Video { video } else { audio }
     }
 
-    /// Whether anything goes inside the connection.
+    /// Whether packets are sent inside the connection.
     pub fn is_over_tcp(&self) -> bool {
         self.paths.iter().any(|path| matches!(path, MediaPath::Interleaved(..)))
     }
 
-    /// Whether anything goes over UDP.
+    /// Whether packets are sent over UDP.
     pub fn is_over_udp(&self) -> bool {
         self.paths.iter().any(|path| matches!(path, MediaPath::Udp { .. }))
     }
 
-    /// Takes the first packets, if there are any, and says where each track begins:
-    /// its number, and its sequence number and time where they are known. All begin
-    /// at the time of the first unit. `header` writes what stands before a packet
-    /// inside the connection.
+    /// Takes the first packets, if there are any, and returns the start of each track: its number, and its sequence
+    /// number and timestamp where they are known. All begin at the time of the first unit. `header` writes the bytes
+    /// before a packet inside the connection.
     pub fn start(
         &mut self,
         cx: &Context<'_>,
@@ -191,23 +190,23 @@ impl RtpSender {
         wanted.map(begin).collect()
     }
 
-    /// Stops for a while: what is on its way goes on.
+    /// Pauses; what is partly sent is still finished.
     pub fn pause(&mut self) {
         self.viewer.rewind();
         self.datagrams = Datagrams::default();
     }
 
-    /// Whether all that was taken is sent.
+    /// Whether all units taken are sent.
     pub fn is_idle(&self) -> bool {
         self.is_between_packets() && self.datagrams.is_empty()
     }
 
-    /// Whether the connection is in the middle of no packet.
+    /// Whether no packet is partly sent on the connection.
     pub fn is_between_packets(&self) -> bool {
         self.outlet.is_empty()
     }
 
-    /// Finishes what was begun; ready when that is done.
+    /// Finishes what is partly sent; ready when that is done.
     pub fn poll_rest(&mut self, cx: &mut Context<'_>, conn: &mut Conn, slow: Duration) -> Poll<Result<(), Close>> {
         if self.is_between_packets() {
             return Poll::Ready(Ok(()));
@@ -215,8 +214,7 @@ impl RtpSender {
         sender::poll_rest(&mut self.viewer, &mut self.outlet, cx, conn, slow)
     }
 
-    /// Fails with the reason why it has to go, if it has to: others need what it has taken and cannot send, or the
-    /// operator ends it.
+    /// Fails if the viewer has to be closed: memory is needed for others, or the operator ends it.
     pub fn must_go(&mut self, cx: &Context<'_>) -> Result<(), Close> {
         if self.is_between_packets() {
             return Ok(());
@@ -224,8 +222,7 @@ impl RtpSender {
         sender::must_go(&mut self.viewer, &mut self.outlet, cx)
     }
 
-    /// Sends control bytes between packets, and packets as the stream provides
-    /// them. False when another turn is due.
+    /// Sends control bytes between packets, and packets as the stream provides them. False when another turn is due.
     pub fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -239,20 +236,20 @@ impl RtpSender {
         } else {
             sender::send(&mut self.viewer, &mut self.outlet, cx, conn, control, slow)?
         };
-        self.look_again()?;
+        self.check_description()?;
         Ok(idle)
     }
 
-    /// Sends datagrams for ever, without a conversation beside them.
+    /// Sends datagrams for ever, without a connection.
     pub fn poll_alone(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
         poll_in_turns(cx, |cx| {
             let idle = self.poll_datagrams(cx)?;
-            self.look_again()?;
+            self.check_description()?;
             if idle { Poll::Pending } else { Poll::Ready(Ok(())) }
         })
     }
 
-    /// Sends datagrams, in bursts that the receiver's buffer has room for.
+    /// Sends datagrams, in bursts that fit the receiver's buffer.
     fn poll_datagrams(&mut self, cx: &mut Context<'_>) -> Result<bool, Close> {
         let Self { viewer, datagrams, paths: [video, audio], pause, .. } = self;
         if let Some(timer) = pause {
@@ -277,37 +274,37 @@ impl RtpSender {
         Ok(sent.is_pending() || viewer.is_waiting() && pause.is_none())
     }
 
-    /// It gets what that session sends to many.
+    /// Marks the viewer as sent to by that session, which sends to many.
     pub fn listens_to(&self, cast: Ticket) {
         self.viewer.listens_to(cast);
     }
 
-    /// Ready once it is sent away, with the reason.
+    /// Ready once the viewer is dismissed, with the reason.
     pub fn poll_dismissed(&self, cx: &Context<'_>) -> Poll<Close> {
         self.viewer.poll_dismissed(cx).map(sender::sent_away)
     }
 
-    /// Whether the peer has reported since the last look.
+    /// Whether the peer has sent a report since the last call.
     pub fn is_reported(&self) -> bool {
         let [video, audio] = [&self.paths[0], &self.paths[1]].map(MediaPath::take_reports);
         video || audio
     }
 
-    /// Goes on if what was described still holds.
-    fn look_again(&mut self) -> Result<(), Close> {
+    /// Fails if the description that was sent is no longer correct.
+    fn check_description(&mut self) -> Result<(), Close> {
         if Arc::ptr_eq(self.viewer.tracks(), &self.tracks) {
             return Ok(());
         }
         self.tracks = self.viewer.tracks().clone();
         let now = offers(&self.tracks);
         let packing = |(kind, format): &(Kind, Format)| {
-            // parameter sets travel with the pictures
+            // parameter sets are sent with the pictures
             let fmtp = if *kind == Kind::Video { Vec::new() } else { format.fmtp.clone() };
             (*kind, format.payload_type, format.clock, format.channels, fmtp)
         };
         let holds = |offer: &(Kind, Format)| now.iter().any(|new| packing(new) == packing(offer));
         let mut wanted = self.offers.iter().filter(|(kind, _)| !matches!(self.path(*kind), MediaPath::None));
-        // a stream without tracks is one that waits for its publisher
+        // a stream without tracks waits for its publisher
         if self.tracks.is_empty() || wanted.all(holds) {
             return Ok(());
         }
@@ -327,8 +324,8 @@ impl MediaPath {
         let Self::Udp { pair, rtcp, .. } = self else { return false };
         let mut buffer = [0; 64];
         let mut heard = false;
-        // anybody may send more than can be taken
-        for (_, from) in std::iter::from_fn(|| pair.receive_report(&mut buffer)).take(REPORTS) {
+        // any host may send more than can be read
+        for (_, from) in std::iter::from_fn(|| pair.receive_report(&mut buffer)).take(MAX_REPORTS) {
             heard |= at_port(canonical(from), rtcp.port()) == *rtcp;
         }
         heard

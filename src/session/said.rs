@@ -1,4 +1,4 @@
-//! The lines that the log is told on the thread of a test.
+//! The lines that were logged on the thread of a test.
 
 use std::cell::RefCell;
 
@@ -22,7 +22,7 @@ impl log::Log for Ear {
     fn flush(&self) {}
 }
 
-/// The lines since the last call, without those for debugging; none before the first.
+/// The lines since the last call, without those for debugging; empty at the first call.
 pub(crate) fn lines() -> Vec<String> {
     let _ = log::set_logger(&Ear);
     log::set_max_level(log::LevelFilter::Info);

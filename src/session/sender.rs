@@ -1,4 +1,4 @@
-//! A viewer on a connection, the same for every protocol that sends shared units.
+//! The output to a viewer, the same for every protocol that sends shared units.
 
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
@@ -8,7 +8,7 @@ use crate::hub::Name;
 use crate::hub::{Dismissal, Next, Pressed, Viewer};
 use crate::net::{BATCH, Close, Conn, Outlet};
 
-/// A cursor and what is on its way to the socket.
+/// A viewer, and what is being sent to it.
 pub struct Sender {
     viewer: Viewer,
     outlet: Outlet,
@@ -17,22 +17,22 @@ pub struct Sender {
 }
 
 impl Sender {
-    /// Sends what `viewer` gets by `outlet`.
+    /// Sends the units of `viewer` through `outlet`.
     pub fn new((viewer, grant): (Viewer, Grant), outlet: Outlet) -> Self {
         Self { viewer, outlet, grant }
     }
 
-    /// The viewer takes no more; what it was being sent stays to be finished.
+    /// Ends the viewer; the batch that is partly sent remains to be finished.
     pub fn into_tail(self) -> Tail {
         Tail::new(self.viewer, self.outlet, self.grant)
     }
 
-    /// Whether all that was taken is sent.
+    /// Whether all units taken are sent.
     pub fn is_idle(&self) -> bool {
         self.outlet.is_empty()
     }
 
-    /// Bytes that have gone out.
+    /// The number of bytes sent.
     pub fn moved(&self) -> u64 {
         self.viewer.moved()
     }
@@ -42,14 +42,14 @@ impl Sender {
         self.viewer.stream().name()
     }
 
-    /// Tells the log why it ends.
+    /// Logs the reason why it ends.
     pub fn ends(&mut self, why: impl std::fmt::Display) {
         let Self { viewer, grant, .. } = self;
         grant.who.ends(format_args!("stops playing {}: {why}", viewer.stream().name()), viewer.moved());
     }
 
-    /// Sends control bytes between batches, and batches as the stream provides them. True if everything is
-    /// sent and the stream has nothing more, or if the socket takes no more; false if another turn is due.
+    /// Sends control bytes between batches, and batches as the stream provides them. True if everything is sent and the
+    /// stream has nothing more, or if the socket accepts no more; false if another turn is due.
     pub fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -61,12 +61,12 @@ impl Sender {
     }
 }
 
-/// The rest of a batch for a viewer that takes no more: a message is never cut.
+/// The rest of a batch for a viewer that takes no more units: a message is never cut.
 #[derive(Default)]
 pub struct Tail(Option<(Viewer, Outlet, Grant)>);
 
 impl Tail {
-    /// The rest that `outlet` holds.
+    /// The unsent rest in `outlet`.
     pub fn new(viewer: Viewer, outlet: Outlet, grant: Grant) -> Self {
         Self(Some((viewer, outlet, grant)).filter(|(_, outlet, _)| !outlet.is_empty()))
     }
@@ -76,7 +76,7 @@ impl Tail {
         self.0.is_none()
     }
 
-    /// Ready when all of it is sent.
+    /// Ready once all of it is sent.
     pub fn poll(&mut self, cx: &mut Context<'_>, conn: &mut Conn, slow: Duration) -> Poll<Result<(), Close>> {
         if let Some((viewer, outlet, _)) = &mut self.0 {
             ready!(poll_rest(viewer, outlet, cx, conn, slow))?;
@@ -86,8 +86,8 @@ impl Tail {
     }
 }
 
-/// Sends what a viewer has taken; ready when that is done. While it is not, the viewer
-/// holds it, and may have to let go.
+/// Sends the units that a viewer has taken; ready when that is done. Until then the viewer holds them, and may have to
+/// drop some.
 pub fn poll_rest(
     viewer: &mut Viewer,
     outlet: &mut Outlet,
@@ -104,9 +104,9 @@ pub fn poll_rest(
     sent
 }
 
-/// Fails with the reason why a viewer has to go, if it has to: the operator ends it, or others need the memory of the
-/// units that it has taken and cannot send. Before it goes for others it gives up the units that it has not begun. One
-/// that is sent packets gives up the rest of the unit that it has begun as well.
+/// Fails if a viewer has to be closed: the operator ends it, or memory is needed that its unsent units hold. Before
+/// that it drops the units that it has not begun; a viewer that is sent packets also drops the rest of the unit that it
+/// has begun.
 pub fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>) -> Result<(), Close> {
     let skips = match viewer.poll_pressed(cx, Instant::now()).map_err(sent_away)? {
         Pressed::No => return Ok(()),
@@ -118,7 +118,7 @@ pub fn must_go(viewer: &mut Viewer, outlet: &mut Outlet, cx: &Context<'_>) -> Re
     Ok(())
 }
 
-/// The reason why a publisher or a viewer goes that is sent away.
+/// The reason for the close of a dismissed publisher or viewer.
 pub fn sent_away(why: Dismissal) -> Close {
     match why {
         Dismissal::GaveWay => Close::refused("nobody publishes it, and others need the place"),
@@ -127,7 +127,7 @@ pub fn sent_away(why: Dismissal) -> Close {
     }
 }
 
-/// Does what `Sender::poll` says.
+/// The same as [`Sender::poll`], without a `Sender`.
 pub fn send(
     viewer: &mut Viewer,
     outlet: &mut Outlet,

@@ -8,25 +8,25 @@ use crate::conf::{Config, Cost};
 use crate::disk;
 use crate::net;
 
-/// A thread's stack as far as it is touched, its read buffer, its allocator's cache.
+/// The bytes of a thread: its used stack, its read buffer, its allocator's cache.
 const THREAD: usize = 256 << 10;
 /// The number of connections that the first thread has before others get any. Each thread is woken for each frame of a
-/// stream that it has viewers of: with 20 RTMP players on two threads that took 1.3 times the processor time, with 100
+/// stream of which it has viewers: with 20 RTMP players on two threads that took 1.3 times the processor time, with 100
 /// 1.04 times.
 const TOGETHER: usize = 32;
-/// Below this `memory.total` there are few threads that wait.
-const SMALL: usize = 16 << 20;
-/// The most threads that wait for disks at once, if there are few and if there are many. Each disk that stands still
-/// takes two, that of `hls.store` three.
+/// The `memory.total` below which there are few threads that wait.
+const SMALL_MEMORY: usize = 16 << 20;
+/// The most threads that wait for disks at once, with little and with much memory. Each disk that does not respond
+/// blocks two, that of `hls.store` three.
 const DISK_THREADS: (usize, usize) = (4, 8);
-/// So many threads that wait for disks are the program's.
+/// The number of threads for disks that the program's own line of the plan includes.
 const OWN_DISK_THREADS: usize = 2;
-/// The most threads that look names up at once, likewise.
+/// The most threads that resolve names at once, with little and with much memory.
 const NAME_THREADS: (usize, usize) = (2, 4);
-/// So many of these are the program's.
+/// The number of threads for names that the program's own line of the plan includes.
 const OWN_NAME_THREADS: usize = 1;
 
-/// Those that run connections.
+/// Threads that run connections.
 pub(super) static CONNECTIONS: Cost = Cost {
     what: "threads",
     keys: &[Count("threads")],
@@ -35,7 +35,7 @@ pub(super) static CONNECTIONS: Cost = Cost {
     kernel: |_| 0,
 };
 
-/// Those that wait for disks, beside the program's.
+/// Threads that wait for disks, beside the program's own.
 pub(super) static DISKS: Cost = Cost {
     what: "further threads for disks",
     keys: &[],
@@ -44,7 +44,7 @@ pub(super) static DISKS: Cost = Cost {
     kernel: |_| 0,
 };
 
-/// Those that look names up, beside the program's.
+/// Threads that resolve names, beside the program's own.
 pub(super) static NAMES: Cost = Cost {
     what: "further threads for names",
     keys: &[],
@@ -53,19 +53,20 @@ pub(super) static NAMES: Cost = Cost {
     kernel: |_| 0,
 };
 
-/// The connections that the first thread has before others get any: half of its part at most, where few are allowed.
+/// The number of connections that the first thread has before others get any: at most half of its share, where few
+/// connections are allowed.
 pub(super) fn together(config: &Config) -> usize {
     TOGETHER.min(config.max_connections() / 2 / config.connection_threads().max(1))
 }
 
-/// Has as many threads wait as are planned.
+/// Allows the planned numbers of threads.
 pub(super) fn allow(config: &Config) {
     disk::allow(for_disks(config));
     net::allow_names(for_names(config));
 }
 
-/// Threads that may wait for disks at once, beside those that write. If no files are served or
-/// played, these are for the configuration, certificates, and authorities, each on another disk.
+/// The number of threads that may wait for disks at once, without those that write. If no files are served or played,
+/// they are for the configuration, certificates, and authorities, each on another disk.
 fn for_disks(config: &Config) -> usize {
     let most = most(config, DISK_THREADS);
     if config.serves_files() || config.played_files() > 0 {
@@ -76,7 +77,7 @@ fn for_disks(config: &Config) -> usize {
     (1 + usize::from(!config.tls.cert.is_empty()) + authorities.len()).min(most)
 }
 
-/// Threads that may look names up at once: one for each name that relays have, up to a few.
+/// The number of threads that may resolve names at once: one for each name in relays, up to a limit.
 fn for_names(config: &Config) -> usize {
     let urls = config.pull.iter().map(|pull| &pull.url.0).chain(config.push.iter().map(|push| &push.url.0));
     let names = urls.map(|url| url.host.as_str()).filter(|host| !host.is_empty() && host.parse::<IpAddr>().is_err());
@@ -84,7 +85,7 @@ fn for_names(config: &Config) -> usize {
 }
 
 fn most(config: &Config, (few, many): (usize, usize)) -> usize {
-    if config.memory.total.0 < SMALL { few } else { many }
+    if config.memory.total.0 < SMALL_MEMORY { few } else { many }
 }
 
 #[cfg(all(test, feature = "rtmp", feature = "rtsp", feature = "tls", feature = "record"))]

@@ -1,4 +1,4 @@
-//! The user of the configuration, by whom alone RTSP is used where `rtsp.auth` says so.
+//! The user of the configuration, which RTSP requires with `rtsp.auth`.
 
 use super::ask::{Request, Verdict};
 use super::refusal::Refusal;
@@ -6,7 +6,7 @@ use crate::conf::{Auth, Config};
 use crate::proto::scheme::RTSP;
 use crate::proto::{AuthScheme, Secret};
 
-/// Whether a request shows that user's password, if it has to.
+/// Whether a request has the user's password, if it needs one.
 pub(super) fn rule(config: &Config, request: &Request<'_>) -> Verdict {
     let schemes: &[AuthScheme] = match config.rtsp.auth {
         Auth::Basic => &[AuthScheme::Basic],

@@ -12,24 +12,24 @@ use super::flood::{Flood, Subject};
 use crate::hub::{Name, SessionId};
 use crate::net::canonical;
 
-/// The count of the sessions of each kind.
+/// The number of sessions of each kind.
 #[derive(Default)]
 pub struct Ids(Mutex<BTreeMap<&'static str, u32>>);
 
-/// A session: its id, and as far as they are known its stream and its peer.
+/// A session: its id, and its stream and peer if they are known.
 #[derive(Clone, Debug)]
 pub struct Who {
     id: SessionId,
     stream: Option<Name>,
     peer: Option<SocketAddr>,
-    /// Its peer has not begun so many that the log is not told of this one.
+    /// Whether it is logged: its peer has not begun too many sessions.
     pub told: bool,
     /// The time at which it began with its stream.
     begun: Option<Instant>,
 }
 
-/// So much is refused to a peer in a row before not all of it is logged.
-pub(super) const REFUSED: u32 = 5;
+/// The number of refusals of one peer in a row that are logged.
+pub(super) const LOGGED_REFUSALS: u32 = 5;
 
 impl Ids {
     /// A new session.
@@ -42,29 +42,29 @@ impl Ids {
 }
 
 impl Who {
-    /// Somebody at this address.
+    /// Sets the peer.
     pub fn at(mut self, peer: SocketAddr) -> Self {
         self.peer = Some(canonical(peer));
         self
     }
 
-    /// It has to do with this stream.
+    /// Sets the stream.
     pub fn of(mut self, name: &Name) -> Self {
         self.stream = Some(name.clone());
         self
     }
 
-    /// The id that its viewer is called by.
+    /// The id, which its viewer has too.
     pub fn id(&self) -> SessionId {
         self.id
     }
 
-    /// The same peer does something else.
+    /// A new session of the same peer.
     pub fn turns(&self, core: &Core, kind: &'static str) -> Self {
         Self { peer: self.peer, ..core.who(kind) }
     }
 
-    /// It begins with a stream.
+    /// Begins with a stream, which is logged.
     pub fn begins(&mut self, flood: &Flood, name: &Name, said: fmt::Arguments<'_>) {
         self.stream = Some(name.clone());
         self.told = flood.passes_session(self.subject());
@@ -74,17 +74,17 @@ impl Who {
         }
     }
 
-    /// The level at which the log is told of what it does.
+    /// The level at which its actions are logged.
     pub fn level(&self) -> log::Level {
         if self.told { log::Level::Info } else { log::Level::Debug }
     }
 
-    /// Whether it has begun with its stream, and not ended.
+    /// Whether it has begun with its stream and not ended.
     pub fn has_begun(&self) -> bool {
         self.begun.is_some()
     }
 
-    /// It has ended, and has moved so many bytes of media.
+    /// Ends, which is logged with the number of bytes of media.
     pub fn ends(&mut self, said: fmt::Arguments<'_>, bytes: u64) {
         match self.begun.take().map(|begun| begun.elapsed()) {
             Some(time) if self.told => {
@@ -109,7 +109,7 @@ impl Who {
         flood.passes(kind, self.subject(), few)
     }
 
-    /// The one whose lines of the log are bounded together: its peer, or what the server does by itself.
+    /// The subject by which its lines in the log are limited: its peer, or the kind of the server's own session.
     pub fn subject(&self) -> Subject {
         self.ip().map_or(Subject::Own(self.id.kind), Subject::Peer)
     }
