@@ -1,4 +1,4 @@
-//! The reasons for which a server does not start, or does not follow its configuration.
+//! The errors of starting a server, or of applying a configuration.
 
 use std::{error, fmt, io};
 
@@ -6,21 +6,21 @@ use crate::conf::Address;
 #[cfg(feature = "tls")]
 use crate::net::CertificateError;
 
-/// The reason for which a server does not start, or does not follow its configuration.
+/// The reason why a server does not start, or does not apply a configuration.
 #[derive(Debug)]
 pub enum Error {
     /// A port cannot be opened.
     Unbound(Unbound),
-    /// Nobody can be let in by an open port.
+    /// An open port cannot accept connections.
     Deaf {
-        /// The key that says where it is.
+        /// The key of its address.
         key: &'static str,
         /// Its address.
         address: Address,
         /// The system's error.
         error: io::Error,
     },
-    /// A certificate is of no use.
+    /// A certificate cannot be used.
     #[cfg(feature = "tls")]
     Certificate(CertificateError),
 }
@@ -28,18 +28,18 @@ pub enum Error {
 /// A port that cannot be opened.
 #[derive(Debug)]
 pub struct Unbound {
-    /// The key that asks for it.
+    /// The key of the port.
     pub key: &'static str,
     /// The reason.
     pub why: Refused,
 }
 
-/// The reason for which a port cannot be opened.
+/// The reason why a port cannot be opened.
 #[derive(Debug)]
 pub enum Refused {
-    /// The system does not give the address.
+    /// The system refuses the address.
     Address(Address, io::Error),
-    /// There is no certificate to show there.
+    /// There is no certificate for it.
     NoCertificate,
 }
 
@@ -102,7 +102,7 @@ impl From<CertificateError> for Error {
     }
 }
 
-/// The words about who has a port that is taken.
+/// The text about the program that has the port.
 pub(super) fn holder(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => ": another program, or a runnel that runs already, has it",

@@ -1,4 +1,4 @@
-//! Readers that are private otherwise, for the fuzzer.
+//! Readers for the fuzzer that are private otherwise.
 
 pub use super::http::fuzz::understand;
 pub use super::rtsp::decoded;

@@ -1,4 +1,4 @@
-//! Ports: what serves a protocol's, and those that are open.
+//! Ports: what is served at a protocol's ports, and the open ones.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -7,17 +7,17 @@ use super::Server;
 use crate::conf::{Address, Port};
 use crate::net::Conn;
 
-/// Ports where the same is served, one of them under TLS.
+/// The ports of one protocol, one of them under TLS.
 pub struct Listen {
     /// The configuration of each.
     pub ports: &'static [&'static Port],
     /// Spawns the task of a connection.
     pub serve: fn(Arc<Server>, Conn),
-    /// The answer to one too many, if the protocol has words for it.
+    /// The answer to a connection above the limit, if the protocol has one.
     pub full: &'static [u8],
 }
 
-/// A port, and what serves there.
+/// A port, and what is served there.
 #[derive(Clone, Copy)]
 pub(super) struct Entrance {
     pub(super) port: &'static Port,

@@ -1,5 +1,5 @@
-//! `GET /metrics`: Prometheus text. Labels are words of ours, never names that
-//! clients choose, so that their number is bounded.
+//! `GET /metrics`: Prometheus text. Labels are words of the program, never names that clients choose, so that their
+//! number is bounded.
 
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write};

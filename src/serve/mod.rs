@@ -1,5 +1,5 @@
-//! The glue: what machines report goes to the hub by way of `session`, and what the hub
-//! gives goes out through an outlet.
+//! The connection of machines and the hub: events of machines go to the hub through `session`, and units of the hub are
+//! sent through outlets.
 
 mod error;
 #[cfg(fuzzing)]
@@ -38,13 +38,13 @@ pub use listen::{Listen, Listener};
 #[cfg(feature = "tls")]
 use tls::TlsPorts;
 
-/// A running server: what listens, and what each protocol has of its own.
+/// A running server: its ports, and the state of each protocol.
 pub struct Server {
     /// The core that all protocols share.
     pub core: Arc<Core>,
     /// The ports of its protocols.
     listens: Vec<&'static Listen>,
-    /// Streams that go to a group.
+    /// Streams that are sent to multicast groups.
     #[cfg(feature = "rtsp")]
     groups: rtsp::MulticastGroups,
     /// RTSP tunnels by their cookie.
@@ -59,7 +59,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// A server of these protocols, which listens nowhere yet.
+    /// A server of these protocols, without open ports yet.
     pub fn new(core: &Arc<Core>, listens: impl Iterator<Item = &'static Listen>) -> Arc<Self> {
         #[cfg(any(feature = "http", feature = "tls"))]
         let config = core.config();
@@ -79,7 +79,7 @@ impl Server {
         })
     }
 
-    /// Goes by `config` for all that begins from here on, or stays as it is.
+    /// Applies `config` to all that begins from here on, or changes nothing.
     pub async fn reload(self: &Arc<Self>, config: Config) -> Result<(), Error> {
         #[cfg(feature = "tls")]
         self.follow_certificates(&config).await?;
@@ -92,7 +92,7 @@ impl Server {
         Ok(())
     }
 
-    /// Opens the ports; nobody is let in yet.
+    /// Opens the ports, without accepting connections yet.
     pub fn bind(&self) -> Result<Vec<Listener>, Unbound> {
         let config = self.core.config();
         let tls = self.has_identity();
@@ -102,7 +102,7 @@ impl Server {
         self.bind_ports(&config, |port| tls || !port.is_tls())
     }
 
-    /// Opens those of the ports that `config` asks for which are wanted.
+    /// Opens the ports of `config` for which `wanted` is true.
     fn bind_ports(&self, config: &Config, wanted: impl Fn(&Port) -> bool) -> Result<Vec<Listener>, Unbound> {
         let sizes = SocketSizes { send: config.viewers.send_buffer.0, receive: config.publish.receive_buffer.0 };
         let mut bound = Vec::new();
@@ -112,7 +112,7 @@ impl Server {
             let Some(address) = port.listen(config) else { continue };
             match bind(address.0, sizes) {
                 Ok(socket) => bound.push(Listener { entrance, address, socket }),
-                // clients without TLS are served all the same
+                // clients without TLS are still served
                 Err(error) if port.is_tls() && !config.tls.required => {
                     log::error!("{} = \"{address}\": {error}{}: {} is off", port.key, holder(&error), port.name)
                 }
@@ -122,7 +122,7 @@ impl Server {
         Ok(bound)
     }
 
-    /// Whether it has a certificate to show.
+    /// Whether there is a certificate.
     fn has_identity(&self) -> bool {
         #[cfg(feature = "tls")]
         return self.tls.identity().is_some();
@@ -130,8 +130,7 @@ impl Server {
         false
     }
 
-    /// Lets people in, until the executor is dropped. `pulse` is called every
-    /// second, after everything was looked after.
+    /// Accepts connections, until the executor is dropped. `pulse` is called every second, after all periodic work.
     pub fn start(self: &Arc<Self>, listeners: Vec<Listener>, pulse: impl Fn() + Send + 'static) -> Result<(), Error> {
         for listener in listeners {
             #[cfg(feature = "tls")]
@@ -151,7 +150,7 @@ impl Server {
         Ok(())
     }
 
-    /// Lets people in by one port, until the task is dropped.
+    /// Accepts connections on one port, until the task is dropped.
     fn listen(self: &Arc<Self>, Listener { entrance, address, socket }: Listener) -> Result<Task<()>, Error> {
         let (Port { name, key, .. }, full) = (entrance.port, entrance.row.full);
         let socket = Async::new(socket).map_err(|error| Error::Deaf { key, address, error })?;
@@ -166,15 +165,15 @@ impl Server {
         };
         let server = self.clone();
         let full = move |socket: &TcpStream, peer| server.turn_away(name, full, socket, peer);
-        // an answer over HTTP is as long as what a viewer gets
+        // an answer over HTTP may be as long as a viewer's
         let guest = Core::viewer_sizes(&self.core.config());
         let Core { gate, peers, watch, .. } = &*self.core;
         let (gate, peers, watch) = (gate.clone(), peers.clone(), watch.clone());
         Ok(self.core.executor.spawn(accept_loop(socket, gate, peers, watch, guest, serve, full)))
     }
 
-    /// Closes every connection in order: gives each the time to notice, at most `limit`. Streams that
-    /// are served from a disk have their end there by then.
+    /// Closes every connection in order, and waits until they have ended, at most `limit`. Streams on a disk have their
+    /// end there by then.
     pub async fn stop(&self, limit: Duration) {
         self.core.watch.shut_all();
         #[cfg(feature = "http")]
@@ -185,7 +184,7 @@ impl Server {
         self.core.closed(limit, || self.is_stored()).await;
     }
 
-    /// Whether a disk has all that it is to have.
+    /// Whether all files are on the disk.
     fn is_stored(&self) -> bool {
         #[cfg(feature = "http")]
         return !self.hls.is_storing();
@@ -203,7 +202,7 @@ impl Server {
     #[cfg(not(feature = "http"))]
     fn tick(&self, _: Instant) {}
 
-    /// Serves a connection, under TLS if it comes in by such a port.
+    /// Serves a connection, under TLS if its port is for TLS.
     fn let_in(self: &Arc<Self>, conn: Conn, entrance: Entrance) {
         #[cfg(feature = "tls")]
         if entrance.port.is_tls() {
@@ -213,17 +212,17 @@ impl Server {
         (entrance.row.serve)(self.clone(), conn);
     }
 
-    /// More connections than the plan allows.
+    /// Refuses a connection above the limit.
     fn turn_away(&self, name: &str, words: &[u8], mut socket: &TcpStream, peer: SocketAddr) {
         let why = if self.core.gate.is_full() {
-            // the next one may find a place
+            // so that the next one may find a place
             self.core.hub.dismiss(true);
             "there are as many connections as streams.max, viewers.max and connections.spare allow"
         } else {
             "its address has as many connections as connections.per_peer allows"
         };
         self.core.refused_guest("connections", peer, format_args!("is refused {name}: {why}"));
-        // whether it arrives or not, the connection is closed
+        // the connection is closed even if that does not arrive
         let _ = socket.write_all(words);
     }
 }

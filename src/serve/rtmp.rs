@@ -28,21 +28,21 @@ pub(crate) fn serve(server: Arc<Server>, conn: Conn) {
 }
 
 struct Session {
-    // its place is free before the peer learns that this is the end
+    // dropped first, so that its place is free before the peer sees the end
     body: Body,
     conn: Conn,
     machine: rtmp::Server,
 }
 
-/// All but the connection and its machine.
+/// The session without the connection and its machine.
 struct Body {
     core: Arc<Core>,
-    /// As it was when the connection began.
+    /// The configuration at the start of the connection.
     config: Arc<Config>,
     who: Who,
     peer: SocketAddr,
     tls: bool,
-    /// Its part of what its address may take.
+    /// Its share of the limits of its address.
     seat: Option<Arc<Seat>>,
     role: Role,
     /// The rest of a batch for a player that has stopped.
@@ -50,17 +50,17 @@ struct Body {
 }
 
 enum Role {
-    /// It has not asked for anything yet.
+    /// No request yet.
     Guest,
-    /// It is being decided whether it may; nothing that it sends is looked at before.
+    /// Waits for the decision; until then its input is not read.
     Asks(Box<(Wish, Asking)>),
     Publish(Box<FlvIn>),
-    /// It had a name, published nothing, and gave it up: clients that do so in turn would keep others out.
+    /// It had a name, published nothing, and gave it up: clients that repeat this would keep others out.
     Barren,
     Play(Box<Sender>),
 }
 
-/// The word that ids begin with.
+/// The prefix of ids.
 pub(crate) const SESSION: &str = "RTMPPUBSUB";
 
 /// A wish to publish, or to play in a form.
@@ -71,9 +71,8 @@ struct Wish {
 
 /// The most bytes of answers that may wait for the peer.
 const MAX_ANSWERS: usize = 4 << 10;
-/// Requests are read in pieces of so many bytes, so that little of what follows one has to be kept while it is
-/// decided.
-const PIECE: usize = 2 << 10;
+/// The size of a read of requests, small so that little of what follows one has to be kept during the decision.
+const REQUEST_READ: usize = 2 << 10;
 
 impl Session {
     fn new(core: Arc<Core>, mut conn: Conn) -> Self {
@@ -95,7 +94,7 @@ impl Session {
         poll_in_turns(cx, |cx| self.step(cx))
     }
 
-    /// Sends what there is, then reads once; pending if neither is possible.
+    /// Sends what is due, then reads once; pending if neither is possible.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
         let Self { body, conn, machine } = self;
         let slow = body.config.viewers.slow.0;
@@ -121,7 +120,7 @@ impl Session {
                 let turn = body.decided(machine, answer, Instant::now());
                 body.after(turn, conn);
                 if matches!(body.role, Role::Publish(_)) {
-                    // others may be waiting for the name
+                    // other publishers may wait for the name
                     conn.expect_input(body.config.publish.silence.0);
                 }
                 conn.offer_again();
@@ -138,15 +137,15 @@ impl Session {
         let Self { body, conn, machine } = self;
         let most = match body.role {
             Role::Publish(_) | Role::Play(_) => FULL_READ,
-            // the rest stays with the kernel until it is decided
-            Role::Asks(_) if conn.kept() >= PIECE => return Poll::Pending,
-            Role::Asks(_) => PIECE,
-            _ => conn.kept() + PIECE,
+            // the rest stays in the kernel until the decision
+            Role::Asks(_) if conn.kept() >= REQUEST_READ => return Poll::Pending,
+            Role::Asks(_) => REQUEST_READ,
+            _ => conn.kept() + REQUEST_READ,
         };
         let mut turn = Turn::None;
         let received = ready!(conn.poll_read(cx, most, |data| {
             let now = Instant::now();
-            // a player that stops keeps its place until it has all: until then its next request waits
+            // a player that stops keeps its place until its batch is sent: its next request waits
             if !body.tail.is_empty() || matches!(body.role, Role::Asks(_)) {
                 return Ok(0);
             }
@@ -177,18 +176,18 @@ impl Session {
 /// The change that an event makes to the connection.
 enum Turn {
     None,
-    /// It waits until it is decided what it may do.
+    /// It waits for the decision.
     Asks,
-    /// It has waited, and was refused.
+    /// It was refused after the decision.
     Refused,
-    /// It publishes or plays, and its socket's buffers are to be of these sizes.
+    /// It publishes or plays, with these buffer sizes.
     Accepted(SocketSizes),
-    /// It does neither any more.
+    /// It has stopped publishing or playing.
     Stopped,
 }
 
 impl Body {
-    /// Acts on what the client did.
+    /// Acts on an event of the client.
     fn on_event(&mut self, machine: &mut rtmp::Server, event: Event, now: Instant) -> Result<Turn, Close> {
         match (event, &mut self.role) {
             (Event::Publish(_) | Event::Play(_), Role::Barren) => return Err(Close::Idle),
@@ -239,7 +238,7 @@ impl Body {
             }
             Turn::Stopped => {
                 conn.resize(Core::viewer_sizes(&self.config));
-                // nothing is read before it has the rest
+                // nothing is read until the rest is sent
                 let limit = if self.tail.is_empty() { self.config.connections.handshake.0 } else { Duration::ZERO };
                 conn.expect_input(limit);
                 conn.acknowledge_at_once(true);
@@ -248,7 +247,7 @@ impl Body {
         }
     }
 
-    /// Asks whether it may. The client hears of it once that is decided.
+    /// Asks for permission. The client is answered after the decision.
     fn ask(&mut self, machine: &mut rtmp::Server, wish: Wish, now: Instant) -> Turn {
         let asked = Name::of_url(&wish.target.name).map(|name| {
             let request = Request {
@@ -276,14 +275,13 @@ impl Body {
         }
     }
 
-    /// It was asked, and is decided now.
+    /// Acts on the decision.
     fn decided(&mut self, machine: &mut rtmp::Server, answer: Result<Leave, Refusal>, now: Instant) -> Turn {
         let Role::Asks(asks) = std::mem::replace(&mut self.role, Role::Guest) else { return Turn::None };
         self.answer(machine, &asks.0, answer, now).map_or(Turn::Refused, Turn::Accepted)
     }
 
-    /// Tells the client what became of its request, and the log if it is refused: the sizes of its socket's
-    /// buffers, if it is not.
+    /// Answers the client's request, and logs a refusal. Returns the buffer sizes, unless it is refused.
     fn answer(
         &mut self,
         machine: &mut rtmp::Server,
@@ -353,7 +351,7 @@ impl Wish {
     }
 }
 
-/// The form that a player can read: what it asks for, else what it says it knows.
+/// The form that a player can read: by its query, else by its capabilities.
 fn form(machine: &rtmp::Server, query: &str) -> &'static Form {
     let caps = machine.caps();
     RTMP.wished(query).unwrap_or(match caps.reads(*b"hvc1") {

@@ -1,4 +1,4 @@
-//! Connections under TLS: the certificate that is shown to them, and the ports where they come in.
+//! Connections under TLS: the certificates, and the ports.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -11,12 +11,12 @@ use crate::conf::{Config, Port, Tls};
 use crate::disk::aside;
 use crate::net::{CertificateError, Close, Conn, Files, Gate, Identity, canonical};
 
-/// The time between two looks at the certificates' files.
-const LOOK: Duration = Duration::from_secs(5);
+/// The time between two checks of the certificates' files.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Certificates and ports for TLS.
 pub(super) struct TlsPorts {
-    /// The certificates; none while nobody is served.
+    /// The certificates; `None` while there is no service over TLS.
     identity: Mutex<Option<Arc<Identity>>>,
     gate: Gate,
     /// The ports that are open.
@@ -24,7 +24,7 @@ pub(super) struct TlsPorts {
 }
 
 impl TlsPorts {
-    /// A certificate that is broken is none: clients without TLS are served all the same.
+    /// Loads the certificates. A broken one counts as none: clients without TLS are still served.
     pub(super) fn new(config: &Tls) -> Self {
         let loaded = load(files_of(config), config.record.0)
             .inspect_err(|why| log::error!("tls: {why}: nobody is served over TLS"));
@@ -32,7 +32,7 @@ impl TlsPorts {
         Self { identity, gate: Gate::new(config.max), ports: Mutex::default() }
     }
 
-    /// The certificates of now.
+    /// The present certificates.
     pub(super) fn identity(&self) -> Option<Arc<Identity>> {
         self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -42,7 +42,7 @@ impl TlsPorts {
         self.ports.lock().unwrap_or_else(PoisonError::into_inner).push(port);
     }
 
-    /// Shows the certificates anew if their files have changed.
+    /// Reloads the certificates if their files have changed.
     async fn refresh(&self, trouble: &mut String) {
         let Some(identity) = self.identity() else { return };
         match aside(identity.lane(), move || identity.refresh()).await.map_err(|error| error.to_string()) {
@@ -60,7 +60,7 @@ impl TlsPorts {
         }
     }
 
-    /// Shows `identity` to clients that come from here on.
+    /// Sets the certificates for new connections.
     fn show(&self, identity: Option<Arc<Identity>>) {
         if identity.is_none() {
             self.ports.lock().unwrap_or_else(PoisonError::into_inner).clear();
@@ -69,17 +69,17 @@ impl TlsPorts {
     }
 }
 
-/// Looks at the certificates every few seconds.
+/// Checks the certificates every few seconds.
 pub(super) async fn keep_fresh(server: Arc<Server>) {
     let mut trouble = String::new();
     loop {
-        Timer::after(LOOK).await;
+        Timer::after(CHECK_INTERVAL).await;
         server.tls.refresh(&mut trouble).await;
     }
 }
 
 impl Server {
-    /// Serves a connection that has come in there.
+    /// Serves a connection to a port for TLS.
     pub(super) async fn let_in_by_tls(self: Arc<Self>, conn: Conn, Entrance { port, row }: Entrance) {
         let Some(identity) = self.tls.identity() else { return };
         let (peer, limit) = (conn.peer(), self.core.config().connections.handshake.0);
@@ -97,8 +97,8 @@ impl Server {
         }
     }
 
-    /// Shows the certificates of `config`, and opens the ports with the first or closes them with the
-    /// last. A certificate that cannot be used changes nothing.
+    /// Uses the certificates of `config`, and opens the ports with the first or closes them with the last. A
+    /// certificate that cannot be used changes nothing.
     pub(super) async fn follow_certificates(self: &Arc<Self>, config: &Config) -> Result<(), Error> {
         let files = files_of(&config.tls);
         let is_same = files == files_of(&self.core.config().tls);
@@ -109,7 +109,7 @@ impl Server {
         let (lane, record) = (Files::lane(&files), config.tls.record.0);
         let identity = match aside(lane, move || load(files, record)).await {
             Ok(identity) => identity,
-            // they were broken before, which was said
+            // they were broken before, which was logged
             Err(_) if is_same && !config.tls.required => return Ok(()),
             Err(error) => return Err(error.into()),
         };
@@ -123,7 +123,7 @@ impl Server {
     }
 }
 
-/// The files of the certificates.
+/// The files of the certificates in the configuration.
 fn files_of(config: &Tls) -> Vec<Files> {
     let first = Some((&config.cert, &config.key)).filter(|(cert, _)| !cert.is_empty());
     let all = first.into_iter().chain(config.more.iter().map(|more| (&more.cert, &more.key)));

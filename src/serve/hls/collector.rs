@@ -14,11 +14,11 @@ use crate::session::{Flood, Grant, Subject};
 pub(super) struct Source<W> {
     pub(super) viewer: Viewer,
     pub(super) _grant: Grant,
-    /// Makes an empty window of a packing, if the tracks decide which.
+    /// Makes an empty window of a packing, if the tracks decide the packing.
     pub(super) window: Option<W>,
 }
 
-/// The packing that the tracks have decided, and the tracks by then.
+/// The packing that the tracks have decided, and those tracks.
 struct Choice {
     packing: Packing,
     tracks: Arc<Tracks>,
@@ -27,7 +27,7 @@ struct Choice {
 /// The most that a collector takes at once.
 const STEP: Step = Step { units: 64, bytes: 256 << 10 };
 
-/// Takes what the stream gives, until the entry is gone.
+/// Collects the units of the stream, until the entry is removed.
 pub(super) async fn collect(entry: Weak<Entry>, mut source: Source<impl Fn(Packing) -> Window>, flood: Arc<Flood>) {
     let mut units = Vec::new();
     let mut choice = None;
@@ -50,7 +50,7 @@ pub(super) async fn collect(entry: Weak<Entry>, mut source: Source<impl Fn(Packi
         entry.take(&units, gap, told);
         viewer.sent(units.iter().map(|unit| unit.packed.len()).sum());
         units.clear();
-        // the end of what was published is played from segments, after it
+        // from here on the end of the stream is played from segments
         viewer.stay();
         if choice.as_mut().is_some_and(|choice| choice.is_lost(viewer)) {
             let mut state = lock(&entry.state);
@@ -63,7 +63,7 @@ pub(super) async fn collect(entry: Weak<Entry>, mut source: Source<impl Fn(Packi
     }
 }
 
-/// Waits for the tracks, which decide; `None` if nothing is to be collected.
+/// Waits for the tracks, which decide the packing; `None` if nothing is to be collected.
 async fn choose(entry: &Weak<Entry>, viewer: &mut Viewer, window: impl Fn(Packing) -> Window) -> Option<Choice> {
     let tracks = std::future::poll_fn(|cx| match viewer.poll_tracks(cx) {
         Poll::Pending if viewer.is_dismissed() => Poll::Ready(None),
@@ -80,7 +80,7 @@ async fn choose(entry: &Weak<Entry>, viewer: &mut Viewer, window: impl Fn(Packin
 }
 
 impl Choice {
-    /// Whether the tracks have changed, and are no longer those that the packing carries.
+    /// Whether the tracks have changed, and the packing no longer carries them.
     fn is_lost(&mut self, viewer: &Viewer) -> bool {
         if Arc::ptr_eq(&self.tracks, viewer.tracks()) {
             return false;
@@ -90,7 +90,7 @@ impl Choice {
     }
 }
 
-/// The collector is sent away: requests that wait, or come again, begin anew.
+/// Dismisses the collector: waiting and later requests start another.
 fn dismiss(entry: &Weak<Entry>) {
     if let Some(entry) = entry.upgrade() {
         lock(&entry.state).dismiss();

@@ -1,4 +1,4 @@
-//! `hls.store`: the folders of streams, each with a task that writes there what its window gives.
+//! `hls.store`: the folders of streams, each with a task that writes the files of its window there.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,10 +13,10 @@ use crate::hls::Delete;
 use crate::hub::Name;
 use crate::session::Who;
 
-/// The folders of streams, if segments go to a disk.
+/// The folders of streams, if segments are stored on a disk.
 pub(super) struct Disk(Option<Arc<Tidy>>);
 
-/// A stream's place on the disk.
+/// The folder of a stream on the disk.
 pub(super) struct Shelf {
     seat: Seat,
     /// Dropped with the entry, which ends the writing.
@@ -28,13 +28,13 @@ impl Disk {
         Self(config.store.0.clone().map(Tidy::new))
     }
 
-    /// The place of a stream that begins.
+    /// The folder of a stream that begins.
     pub(super) fn begins(&self, server: &Server, name: &Name, delete: Option<Delete>) -> Option<Shelf> {
         let seat = self.0.as_ref()?.begins(name, delete?, syncs(&server.core.config()));
         Some(Shelf { seat, keeper: Mutex::default() })
     }
 
-    /// The leftovers of streams are looked at beside all else.
+    /// Tidies the leftovers of streams in the background.
     pub(super) fn tidy(&self, server: &Server, delete: Option<Delete>) {
         if let (Some(tidy), Some(delete)) = (&self.0, delete)
             && tidy.follow(delete, syncs(&server.core.config()))
@@ -45,17 +45,17 @@ impl Disk {
 }
 
 impl Shelf {
-    /// Has what the entry gives written from here on.
+    /// Starts writing the files of the entry.
     pub(super) fn keep(&self, server: &Server, entry: &Arc<Entry>, who: Who) {
         let keep = keeper::keep(Arc::downgrade(entry), who, self.seat.folder.clone());
         *lock(&self.keeper) = Some(server.core.executor.spawn(keep));
     }
 
-    /// The entry goes. `delete` is the rule for streams by now.
+    /// Removes the entry. `delete` is the present rule for streams.
     pub(super) fn leave(&self, delete: Option<Delete>) {
         let (folder, keeper) = (&self.seat.folder, lock(&self.keeper).take());
         let is_told = keeper.is_none_or(|keeper| keeper.is_finished());
-        // as it was when the stream began, unless all is to be kept by now
+        // the rule from the stream's start applies, unless all is kept by now
         if folder.is_cleared() && delete != Some(Delete::Never) {
             self.seat.ends(folder.delete);
         } else if !is_told && folder.ward.is_used() {
@@ -63,18 +63,18 @@ impl Shelf {
         }
     }
 
-    /// Whether somebody writes there.
+    /// Whether files are written there.
     pub(super) fn is_kept(&self) -> bool {
         lock(&self.keeper).is_some()
     }
 
-    /// Whether the disk has yet to take the last of it.
+    /// Whether files of it are not on the disk yet.
     pub(super) fn is_storing(&self) -> bool {
         lock(&self.keeper).as_ref().is_some_and(|keeper| !keeper.is_finished())
     }
 }
 
-/// Whether what is written is brought to the disk.
+/// Whether written files are synced to the disk.
 fn syncs(config: &Config) -> bool {
     !config.recording.sync.0.is_zero()
 }

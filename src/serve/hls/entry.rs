@@ -18,54 +18,54 @@ use crate::session::Who;
 /// One stream's segments.
 pub(super) struct Entry {
     pub(super) state: Mutex<State>,
-    /// Dropped with the entry, which ends the collecting.
+    /// Dropped with the entry, which ends the collector.
     pub(super) task: Mutex<Option<Task<()>>>,
-    /// Its place on the disk.
+    /// Its folder on the disk.
     pub(super) shelf: Option<Shelf>,
 }
 
 /// The state that the collector, the keeper and requests share.
 pub(super) struct State {
     pub(super) who: Who,
-    /// Something of the stream has come.
+    /// Whether the collector has received anything.
     pub(super) begun: bool,
     pub(super) window: Window,
     pub(super) asked: Instant,
     pub(super) askers: Askers,
-    /// The last time that the stream was seen with a publisher.
+    /// The last time that the stream had a publisher.
     pub(super) live: Instant,
     pub(super) ended: bool,
-    /// It has given way to another stream.
+    /// Whether it has given way to another stream.
     pub(super) dismissed: bool,
-    /// Requests that wait for the next change, at most one for each client; and the disk.
+    /// The requests that wait for the next change, at most one for each client, and the keeper of the disk.
     waiting: Vec<Waker>,
     clients: usize,
-    /// The window's version when they were woken last.
+    /// The window's version when they were last woken.
     version: u64,
 }
 
-/// A playlist that is shared, unless there is no room for it.
+/// A shared playlist, or the lack of memory for it.
 pub(super) type Text = Result<Bytes, OverBudget>;
 
 impl Entry {
-    /// One that nobody collects yet.
+    /// An entry without a collector yet.
     pub(super) fn new(state: State, shelf: Option<Shelf>) -> Self {
         Self { state: Mutex::new(state), task: Mutex::default(), shelf }
     }
 
-    /// Somebody asks for it.
+    /// Notes a request of a customer.
     pub(super) fn is_asked(&self, customer: Option<u128>) {
         let state = &mut *lock(&self.state);
         state.asked = Instant::now();
         state.askers.see(customer, state.asked);
     }
 
-    /// Whether there is anything to play.
+    /// Whether a player can begin.
     pub(super) fn is_playable(&self) -> bool {
         lock(&self.state).window.is_playable()
     }
 
-    /// The playlist, as soon as it has what is asked for; `None` if that is too far ahead.
+    /// The playlist, once it contains what the request waits for; `None` if that is too far ahead.
     pub(super) fn poll_playlist(&self, cx: &Context<'_>, ask: &Ask) -> Poll<Option<Text>> {
         let mut state = lock(&self.state);
         match state.window.answers(ask) {
@@ -75,7 +75,7 @@ impl Entry {
         }
     }
 
-    /// All that is kept, as soon as there is something.
+    /// The list of all segments, once there is one.
     pub(super) fn poll_record(&self, cx: &Context<'_>) -> Poll<Option<Text>> {
         let mut state = lock(&self.state);
         match state.window.answers(&Ask::default()) {
@@ -84,28 +84,28 @@ impl Entry {
         }
     }
 
-    /// A file, as soon as it is there; `None` if it is not, and does not come next.
+    /// A file, once it exists; `None` if it does not, and is not the next one.
     pub(super) fn poll_file(&self, cx: &Context<'_>, name: &str) -> Poll<Option<File>> {
         let mut state = lock(&self.state);
         match state.window.file(name) {
             Found::Now(file) => Poll::Ready(Some(file)),
-            // nobody makes it any more
+            // a dismissed collector makes no more files
             Found::Later if !state.dismissed => state.wait(cx),
             Found::Never | Found::Later => Poll::Ready(None),
         }
     }
 
-    /// Whether its collector has given way: what comes is collected by another.
+    /// Whether its collector was dismissed: another collects further units.
     pub(super) fn is_dismissed(&self) -> bool {
         lock(&self.state).dismissed
     }
 
-    /// Whether a file is on the disk, from where it is served.
+    /// Whether a file is on the disk, and served from there.
     pub(super) fn is_stored(&self, name: &str) -> bool {
         lock(&self.state).window.is_stored(name)
     }
 
-    /// Takes what the stream gives: `told` is whether the log is told of it.
+    /// Adds units of the stream. `told` decides at the first whether the entry is logged.
     pub(super) fn take(&self, units: &[Arc<Unit>], gap: bool, told: impl FnOnce() -> bool) {
         let mut state = lock(&self.state);
         if !std::mem::replace(&mut state.begun, true) {
@@ -127,7 +127,7 @@ impl Entry {
 }
 
 impl State {
-    /// One of which at most `clients` requests wait at once.
+    /// A state of which at most `clients` requests wait at once.
     pub(super) fn new(who: Who, window: Window, clients: usize) -> Self {
         let now = Instant::now();
         Self {
@@ -145,11 +145,11 @@ impl State {
         }
     }
 
-    /// Has the task woken by the next change.
+    /// Wakes the task at the next change.
     pub(super) fn wait<T>(&mut self, cx: &Context<'_>) -> Poll<T> {
         if !self.waiting.iter().any(|waker| waker.will_wake(cx.waker())) {
             if self.waiting.len() > self.clients {
-                // some have left: those who are still there come again
+                // some were dropped; the others wait again
                 self.waiting.drain(..).for_each(Waker::wake);
             }
             self.waiting.push(cx.waker().clone());
@@ -157,7 +157,7 @@ impl State {
         Poll::Pending
     }
 
-    /// Nothing will follow: a later publisher begins a new playlist.
+    /// Ends the window: a later publisher starts a new playlist.
     pub(super) fn end(&mut self) {
         if !std::mem::replace(&mut self.ended, true) {
             self.window.end();
@@ -165,20 +165,20 @@ impl State {
         }
     }
 
-    /// Nobody collects any more: requests that wait, or come again, begin anew.
+    /// The collector was dismissed: waiting and later requests start another.
     pub(super) fn dismiss(&mut self) {
         self.dismissed = true;
         self.wake();
     }
 
-    /// The log is told that it ends, if it was told that it began.
+    /// Logs the end, if the start was logged.
     pub(super) fn tell_end(&self) {
         if self.begun && self.who.told {
             log::info!("{} HLS ends", self.who);
         }
     }
 
-    /// Something has changed.
+    /// Wakes the requests after a change.
     pub(super) fn wake(&mut self) {
         self.version = self.window.version();
         self.waiting.drain(..).for_each(Waker::wake);

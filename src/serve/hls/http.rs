@@ -1,4 +1,4 @@
-//! HLS over HTTP: who gets a playlist, and who a file.
+//! HLS over HTTP: requests for playlists and for files.
 
 use super::path::Target;
 use super::query::{ask, seated};
@@ -38,12 +38,12 @@ impl Exchange {
         }
     }
 
-    /// The list of all that memory has.
+    /// The list of all segments in memory.
     pub(super) fn record_in_memory(self, name: Name) -> Answer {
         self.want(name, Wanted::Record)
     }
 
-    /// A segment, part or head that memory has.
+    /// A segment, part or head in memory.
     pub(super) fn segment_in_memory(self, name: Name, file: String) -> Answer {
         if !self.config.hls.enable {
             return Reply::refuse(Status::NOT_FOUND, OFF).into();
@@ -54,30 +54,30 @@ impl Exchange {
         }
     }
 
-    /// Whether players are told apart.
+    /// Whether players have sessions.
     pub(super) fn has_sessions(&self) -> bool {
         self.config.hls.enable && self.config.hls.sessions
     }
 
-    /// The session that is shown, if it is one of that stream.
+    /// The session of the request, if it belongs to that stream.
     pub(super) fn known(&self, name: &Name) -> Option<u64> {
         path::session(&self.request).filter(|number| self.server.sessions.see(*number, name, 0))
     }
 
-    /// The refusal of a request that shows a session that is not known.
+    /// The refusal of a request with an unknown session.
     pub(super) fn unknown(&self, name: &Name) -> Option<Reply> {
         let is_unknown = path::session(&self.request).is_some() && self.known(name).is_none();
         (self.has_sessions() && is_unknown).then(|| Reply::refuse(Status::NOT_FOUND, NO_SESSION))
     }
 
-    /// The refusal of a request for a file, if players are told apart and it shows no session: names of files can
-    /// be guessed, and playlists alone are asked for.
+    /// The refusal of a request for a file without a session, if players have sessions: file names can be guessed, and
+    /// only playlists are checked for permission.
     fn objection(&self, name: &Name) -> Option<Reply> {
         let shows_none = self.has_sessions() && path::session(&self.request).is_none();
         if shows_none { Some(Reply::refuse(Status::FORBIDDEN, NONE_SHOWN)) } else { self.unknown(name) }
     }
 
-    /// A known session has been let in. For others it is asked; a number that is not known is refused.
+    /// A known session was admitted already. Others are asked for; an unknown number is refused.
     fn want(self, name: Name, wanted: Wanted) -> Answer {
         if !self.config.hls.enable {
             return Reply::refuse(Status::NOT_FOUND, OFF).into();
@@ -94,8 +94,8 @@ impl Exchange {
         }
     }
 
-    /// Lets a player in: it gets what it wants, or its session first. A list of all that there is begins none where
-    /// there is nothing.
+    /// Admits a player: it gets its answer, or first its session. A request for a list of all segments starts no
+    /// session if there are none.
     fn listen(self, leave: Leave, wanted: Wanted) -> Answer {
         let is_there = leave.to(Action::Play).is_ok_and(|name| self.plays(name));
         if self.has_sessions() && !is_there && matches!(wanted, Wanted::Record) {
@@ -115,13 +115,13 @@ impl Exchange {
         }
     }
 
-    /// Whether there is something of a stream to play, or will be.
+    /// Whether a stream can be played, or will be.
     pub(super) fn plays(&self, name: &Name) -> bool {
         self.server.hls.plays(&self.server, name)
     }
 
-    /// Begins a session, and has the client ask again by the reference that its number gives. If there is something to
-    /// play, sessions of streams without it give way.
+    /// Starts a session, and redirects the client to the URL with its number. If the stream can be played, a session of
+    /// a stream that cannot gives way.
     pub(super) fn seat(&self, leave: Leave, is_there: bool, place: impl FnOnce(&Request, u64) -> String) -> Answer {
         let who = self.server.core.who(PLAYER).at(self.peer);
         let own = leave.to(Action::Play).cloned();
@@ -133,14 +133,14 @@ impl Exchange {
     }
 }
 
-/// Has the client ask again by that reference.
+/// Redirects the client to that reference.
 pub(super) fn found(place: String) -> Answer {
     let fields = [("Location", place.into()), NO_CACHE, CORS];
     Reply::new(Status::FOUND, Body::Text("".into())).with(fields).into()
 }
 
-/// Cache-Control of segments, parts and heads: their names never come again, and they
-/// are asked for as long as playlists name them.
+/// Cache-Control of segments, parts and heads: their names are never used again, and they are requested while playlists
+/// contain them.
 pub(super) fn cache(hls: &conf::Hls) -> String {
     let listed = hls.segment.0.as_secs().max(1).saturating_mul(hls.segments as u64);
     format!("public, max-age={listed}")

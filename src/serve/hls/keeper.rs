@@ -1,4 +1,4 @@
-//! The keeper of one stream: a task that has its folder take what its window gives.
+//! The keeper of one stream: a task that writes the files of its window to its folder.
 
 use std::sync::Weak;
 use std::task::{Context, Poll};
@@ -14,10 +14,10 @@ use super::store::{Folder, Written};
 use crate::hls::Unstored;
 use crate::session::Who;
 
-/// The pause before something is tried again that the disk did not take.
+/// The pause before a failed write is tried again.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// Writes what a stream's window gives, until the entry is gone.
+/// Writes the files of a stream's window, until the entry is removed.
 pub(super) async fn keep(entry: Weak<Entry>, who: Who, folder: Folder) {
     let mut keeper = Keeper { entry, who, folder, last: Last::default(), trouble: String::new() };
     while keeper.step().await.is_some() {}
@@ -28,11 +28,11 @@ struct Keeper {
     who: Who,
     folder: Folder,
     last: Last,
-    /// The fault that the log was told of.
+    /// The fault that was logged last.
     trouble: String,
 }
 
-/// The id and the map of the segment that was written last: the next one needs no mark in the list.
+/// The id and the map of the last segment written: if the next one follows it, the list needs no mark.
 #[derive(Clone, Default)]
 struct Last(Option<(u64, Option<String>)>);
 
@@ -47,7 +47,7 @@ impl Last {
 }
 
 impl Keeper {
-    /// Has the next file written; `None` if there is nothing more to do.
+    /// Writes the next file; `None` if nothing more is to be done.
     async fn step(&mut self) -> Option<()> {
         let next = std::future::poll_fn(|cx| match self.entry.upgrade() {
             Some(entry) => entry.poll_unstored(cx).map(Some),
@@ -86,10 +86,10 @@ impl Keeper {
         Some(())
     }
 
-    /// The list is to say that this is all.
+    /// Writes the end of the list.
     async fn end(&mut self) -> Option<()> {
         if !self.folder.ward.is_used() {
-            return None; // nothing ever came
+            return None; // nothing was ever written
         }
         let (playlist, gone) = self.entry.upgrade()?.stored(None);
         let told = playlist.is_some();
@@ -102,7 +102,7 @@ impl Keeper {
         Some(())
     }
 
-    /// The files are gone: all that memory has is to be written again.
+    /// Starts again after the files were deleted: all segments in memory are written again.
     fn begin_anew(&mut self) -> Option<()> {
         let lost = self.entry.upgrade()?.forget_stored();
         self.last = Last::default();
@@ -125,7 +125,7 @@ impl Keeper {
         }
     }
 
-    /// Tells the log, if it is told of the entry.
+    /// Logs a line, for debugging only if the entry is not logged.
     fn tell(&self, level: log::Level, said: fmt::Arguments<'_>) {
         let is_told = self.entry.upgrade().is_none_or(|entry| lock(&entry.state).who.told);
         log::log!(if is_told { level } else { log::Level::Debug }, "{} {said}", self.who);
@@ -133,7 +133,7 @@ impl Keeper {
 }
 
 impl Entry {
-    /// The next file for the disk; `None` if it has all that there will ever be.
+    /// The next file for the disk; `None` if there will be no more.
     fn poll_unstored(&self, cx: &Context<'_>) -> Poll<Option<Unstored>> {
         let mut state = lock(&self.state);
         match state.window.unstored() {
@@ -142,20 +142,20 @@ impl Entry {
         }
     }
 
-    /// The disk has taken a file, or has not: the playlist that is to stand there now,
-    /// unless more is to come before, and files that are to go.
+    /// Notes that the disk has written a file, or has failed. Returns the playlist to write now, unless more files come
+    /// first, and the files to delete.
     fn stored(&self, name: Option<&String>) -> (Option<Bytes>, Vec<String>) {
         let mut state = lock(&self.state);
         if let Some(name) = name {
             state.window.stored(name);
         }
         let is_all = (name.is_some() || state.ended) && state.window.unstored().is_none();
-        // one that finds no room now is written with the next segment
+        // without memory for it now, it is written with the next segment
         let playlist = if is_all { state.window.stored_playlist().ok() } else { None };
         (playlist, state.window.take_gone())
     }
 
-    /// The disk has nothing any more of what it has taken: the number of segments that are gone.
+    /// Notes that the disk has lost all files; returns the number of lost segments.
     fn forget_stored(&self) -> usize {
         let mut state = lock(&self.state);
         let lost = state.window.forget_stored();

@@ -1,5 +1,5 @@
-//! A folder whose segments are kept for good, though those that come later are not: a list names the
-//! segments to be deleted there, since names and dates of files say only what the clock was.
+//! A folder whose segments are kept for good, although later ones are not. A list names the segments to be deleted
+//! there, because names and dates of files depend on the clock of their time.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, BufWriter, ErrorKind, Read, Write};
@@ -11,36 +11,37 @@ use crate::listing::{self, FAULTS, bring_folder};
 
 /// The file that marks a folder whose segments are kept for good.
 const KEPT: &str = ".kept";
-/// The list of segments that are not kept, and its name until it is whole.
+/// The list of segments that are not kept, and its name until it is complete.
 const TEMPORARY: &str = ".temporary";
 const UNFINISHED: &str = ".temporary.new";
-/// No line is longer: names are not.
-const LONGEST: u64 = 1024;
-/// If segments are deleted soon, a list of more bytes names hardly any that are there.
-const MANY: u64 = 64 << 10;
+/// The longest line, in bytes: names are shorter.
+const MAX_LINE: u64 = 1024;
+/// The length of the list, in bytes, above which it is shortened if segments are deleted soon: most that it names are
+/// deleted then.
+const MAX_LIST: u64 = 64 << 10;
 
-/// Whether segments are there that are kept for good.
+/// Whether the folder has segments that are kept for good.
 pub(super) fn is_kept(folder: &Path) -> io::Result<bool> {
     folder.join(KEPT).try_exists()
 }
 
-/// All that is there is kept for good from here on.
+/// Marks all present segments as kept for good.
 pub(super) fn keep(folder: &Path) -> io::Result<()> {
     File::options().write(true).create(true).truncate(false).open(folder.join(KEPT))?;
     remove(&folder.join(TEMPORARY))
 }
 
-/// Lists a segment as one that is to be deleted, before it is there.
+/// Lists a segment for deletion, before it is written.
 pub(super) fn lend(folder: &Path, name: &str, soon: bool, sync: bool) -> io::Result<()> {
     let path = folder.join(TEMPORARY);
     let open = || listing::open(&path, OpenOptions::new().read(true).write(true).create(true).truncate(false));
     let mut file = open()?;
-    if soon && file.metadata()?.len() > MANY {
+    if soon && file.metadata()?.len() > MAX_LIST {
         shorten(folder, sync)?;
         file = open()?;
     }
     let len = file.metadata()?.len();
-    // a loss of power may have cut the last line off
+    // a power loss may have cut off the last line
     let line = format!("\n{name}\n");
     let mut last = vec![0; line.len()];
     let is_listed = len >= line.len() as u64
@@ -55,10 +56,10 @@ pub(super) fn lend(folder: &Path, name: &str, soon: bool, sync: bool) -> io::Res
     if len == 0 { bring_folder(folder, sync) } else { Ok(()) }
 }
 
-/// Deletes those that are listed and were left there.
+/// Deletes the listed segments for which `is_left` is true.
 pub(super) fn clear(folder: &Path, is_left: &dyn Fn(&Path) -> bool) -> io::Result<()> {
     let mut removed = Ok(());
-    // each of them: one that cannot be removed keeps no other
+    // a segment that cannot be removed does not stop the rest
     let listed = each(folder, &mut |name| {
         if is_left(Path::new(name)) {
             removed = std::mem::replace(&mut removed, Ok(())).and(remove(&folder.join(name)));
@@ -68,12 +69,12 @@ pub(super) fn clear(folder: &Path, is_left: &dyn Fn(&Path) -> bool) -> io::Resul
     listed.and(removed)
 }
 
-/// Lists no more of those that are gone. A stream that writes there has lent some.
+/// Removes deleted segments from the list. A stream that writes there has listed some.
 pub(super) fn forget(folder: &Path, is_used: bool, sync: bool) -> io::Result<()> {
     if is_used { shorten(folder, sync) } else { remove(&folder.join(TEMPORARY)) }
 }
 
-/// Writes the list anew without those that are gone.
+/// Rewrites the list without deleted segments.
 fn shorten(folder: &Path, sync: bool) -> io::Result<()> {
     let new = folder.join(UNFINISHED);
     let mut out = BufWriter::new(listing::make(&new)?);
@@ -88,7 +89,7 @@ fn shorten(folder: &Path, sync: bool) -> io::Result<()> {
     bring_folder(folder, sync)
 }
 
-/// Shows the names that are listed. There need be no list.
+/// Passes the listed names to `show`. The list may be missing.
 fn each(folder: &Path, show: &mut dyn FnMut(&str) -> io::Result<()>) -> io::Result<()> {
     let mut file = match listing::open(&folder.join(TEMPORARY), OpenOptions::new().read(true)) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -97,7 +98,7 @@ fn each(folder: &Path, show: &mut dyn FnMut(&str) -> io::Result<()>) -> io::Resu
     let (mut text, mut left) = (Vec::new(), FAULTS);
     while left > 0 {
         text.clear();
-        if (&mut file).take(LONGEST).read_until(b'\n', &mut text)? == 0 {
+        if (&mut file).take(MAX_LINE).read_until(b'\n', &mut text)? == 0 {
             return Ok(());
         }
         let name = std::str::from_utf8(&text).ok().and_then(|line| line.strip_suffix('\n'));
@@ -128,12 +129,12 @@ mod tests {
             make(&name(at));
             let listed = len();
             lend(&folder, &name(at), true, false).unwrap();
-            assert!(len() <= listed && listed < MANY + 100, "{at}: {listed}");
+            assert!(len() <= listed && listed < MAX_LIST + 100, "{at}: {listed}");
             if at >= 5 {
                 fs::remove_file(folder.join(name(at - 5))).unwrap();
             }
         }
-        // a loss of power cut a line off, and others wrote what is no name
+        // a power loss has cut off a line, and other programs have written invalid names
         let mut text = fs::read(folder.join(TEMPORARY)).unwrap();
         text.extend_from_slice(b"\ncam-1700000000000-0.t\0\n../x/cam-1700000000000-0.ts\ncam-17000");
         fs::write(folder.join(TEMPORARY), text).unwrap();

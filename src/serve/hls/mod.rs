@@ -1,7 +1,7 @@
-//! HLS: one collector for each stream that somebody asks for, and the answers to those who ask.
+//! HLS: one collector for each requested stream, and the answers to requests.
 //!
-//! Streams have entries; an entry has a window, which its collector fills, which its keeper empties to a disk, and
-//! which requests read. Each room has one of these.
+//! A stream has an entry, and the entry a window. The collector fills the window, the keeper writes it to a disk, and
+//! requests read it. Each room has one of these.
 
 mod collector;
 #[cfg(feature = "record")]
@@ -52,15 +52,15 @@ pub(super) use {
     query::{ask, session, suffix},
 };
 
-/// The words that ids begin with: of what makes a stream's segments, and of players.
+/// The prefixes of ids: of collectors, and of players.
 pub(crate) const SESSIONS: [&str; 2] = [MUXER, PLAYER];
 const MUXER: &str = "HLSMUXER";
 const PLAYER: &str = "HLSSUB";
-/// The segments of all streams, their lists, and the sessions of those who play them.
+/// The segments of all streams, their lists, and the sessions of players.
 pub(crate) static SEGMENTS: Cost =
     Cost { what: "HLS segments", keys: &[Size("hls.memory")], count: |_| 1, user: Config::hls_memory, kernel: |_| 0 };
-/// The longest that a request waits for a stream's first segment.
-const HOLD: Duration = Duration::from_secs(10);
+/// The longest time that a request waits for a stream's first segment.
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 fn is_live(server: &Server, name: &Name) -> bool {
     server.core.hub.find(name).is_some_and(|stream| stream.is_live())

@@ -1,4 +1,4 @@
-//! Segments are in memory alone: there is no disk for them.
+//! Segments in memory only, in a build without recordings.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use crate::hub::Name;
 use crate::serve::http::{Answer, Exchange};
 use crate::session::Who;
 
-/// The folders of no stream.
+/// No folders.
 pub(super) struct Disk;
 
-/// A place that no stream has.
+/// A folder, which no stream has.
 pub(super) enum Shelf {}
 
 impl Disk {

@@ -1,4 +1,4 @@
-//! The packing of a stream's segments, where that is left to its tracks.
+//! The packing of a stream's segments, if its tracks decide it.
 
 use crate::container::{Form, TS};
 use crate::container::{MP4, SAMPLES};
@@ -6,7 +6,7 @@ use crate::hls::Packing;
 use crate::media::Tracks;
 use crate::media::{Kind, Track};
 
-/// The form that such segments are cut from.
+/// The form that the segments are made from.
 pub(super) fn form(packing: Packing) -> &'static Form {
     match packing {
         Packing::Mp4 => &SAMPLES,
@@ -14,14 +14,13 @@ pub(super) fn form(packing: Packing) -> &'static Form {
     }
 }
 
-/// MPEG-TS, which every player knows, unless there is a track that fragmented MP4 alone
-/// carries.
+/// MPEG-TS, which every player reads, unless only fragmented MP4 can carry one of the tracks.
 pub(super) fn suited(tracks: &Tracks) -> Packing {
     if tracks.iter().any(wants_mp4) { Packing::Mp4 } else { Packing::Ts }
 }
 
-/// Whether MPEG-TS has lost the pictures, or the sound where there are none, and fragmented
-/// MP4 has them: a playlist cannot become one of the other form.
+/// Whether MPEG-TS cannot carry the pictures, or the sound of a stream without pictures, and fragmented MP4 can: a
+/// playlist cannot change its form.
 pub(super) fn is_lost(packing: Packing, tracks: &Tracks) -> bool {
     let main = tracks.first(Kind::Video).or_else(|| tracks.first(Kind::Audio));
     packing == Packing::Ts && main.is_some_and(wants_mp4)
@@ -60,7 +59,7 @@ mod tests {
             (&[Codec::H264, Codec::Pcma], Packing::Mp4, false),
             (&[Codec::Av1, Codec::Aac], Packing::Mp4, true),
             (&[Codec::Pcmu], Packing::Mp4, true),
-            // neither has a place for these
+            // neither form can carry these
             (&[Codec::Vp8, Codec::Aac], Packing::Ts, false),
             (&[Codec::H264, Codec::L16], Packing::Ts, false),
             (&[Codec::Mjpeg], Packing::Ts, false),

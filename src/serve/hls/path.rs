@@ -1,8 +1,7 @@
 //! The paths of HLS.
 //!
-//! A list that is on a disk is sent as it stands there, so it cannot name a player's session behind each file. Its
-//! player has the session in the path, as a folder, which the names in the list are relative to:
-//! `/hls/S/session_id=NUMBER/record.m3u8`.
+//! A list on a disk is sent as it is, so it cannot contain a player's session in each file's URL. Instead the session
+//! is a folder in the path, which the names in the list are relative to: `/hls/S/session_id=NUMBER/record.m3u8`.
 
 use super::query::{self, number};
 use crate::hub::Name;
@@ -15,15 +14,14 @@ use crate::wire::percent_decode;
 pub(in crate::serve) enum Target {
     /// `/hls/S.m3u8` or `/hls/S/playlist.m3u8`.
     Playlist(Name),
-    /// `/hls/S/record.m3u8`: all that there is.
+    /// `/hls/S/record.m3u8`: all segments.
     Record(Name),
-    /// `/hls/S/S-TIME-ID.ts` or `/hls/S-TIME-ID.ts`, with more extensions where
-    /// segments are MP4.
+    /// `/hls/S/S-TIME-ID.ts` or `/hls/S-TIME-ID.ts`, with more extensions where segments are MP4.
     Segment(Name, String),
 }
 
 impl Target {
-    /// `None` for a path that means nothing here.
+    /// `None` for a path that is not one of HLS.
     pub(in crate::serve) fn parse(path: &str) -> Option<Result<Self, Status>> {
         let items = match decoded(path) {
             Ok(items) => items,
@@ -59,7 +57,7 @@ impl Target {
     }
 }
 
-/// The session that a request shows: in its path, or else in its query.
+/// The session in a request's path, or else in its query.
 pub(super) fn session(request: &Request) -> Option<u64> {
     in_path(request).or_else(|| query::session(&request.query))
 }

@@ -1,4 +1,4 @@
-//! Places of `hls.streams`: the customers that have them, and the stream that gives way if none is free.
+//! The places of `hls.streams`: the customers that use them, and the stream that gives way if none is free.
 
 use std::time::{Duration, Instant};
 
@@ -9,13 +9,13 @@ use super::{is_live, lock};
 use crate::hub::Name;
 use crate::net::goes_to;
 
-/// The customers that ask for a stream, as far as it matters whether they are one.
+/// The customers that request a stream, to know whether there is only one.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Askers {
-    /// The customer who asked last; `None` if nobody counts what that one has.
+    /// The customer of the last request; `None` if its address is exempt.
     last: Option<u128>,
     at: Option<Instant>,
-    /// The last time that anybody else did.
+    /// The last request of another customer.
     others: Option<Instant>,
 }
 
@@ -27,7 +27,7 @@ impl Askers {
         (self.last, self.at) = (customer, Some(now));
     }
 
-    /// The only customer who has asked for less than `absence`.
+    /// The only customer with requests within `absence`.
     fn only(&self, now: Instant, absence: Duration) -> Option<u128> {
         self.last.filter(|_| !is_past(self.at, now, absence) && is_past(self.others, now, absence))
     }
@@ -38,9 +38,9 @@ fn is_past(at: Option<Instant>, now: Instant, absence: Duration) -> bool {
 }
 
 impl Hls {
-    /// One stream gives way to `name`, which somebody publishes and `customer` asks for: one that is over; one that
-    /// nobody watches, and that need not be there before anybody asks; or one of a customer who has more than
-    /// `connections.per_peer` leaves it, by what it publishes and by what it alone watches.
+    /// Lets one stream give way to `name`, which is published and requested by `customer`. It is a stream that has
+    /// ended; or one without viewers that is not collected in advance; or one of a customer who has more than the part
+    /// that `connections.per_peer` allows, counted by what it publishes and by what it alone watches.
     pub(super) fn give_way(&self, server: &Server, entries: &mut Entries, name: &Name, customer: Option<u128>) {
         let Settings { rules, on_demand, absence, .. } = *lock(&self.settings);
         let now = Instant::now();

@@ -1,35 +1,35 @@
-//! Queries: the player's session, the part that it waits for, and the words that are repeated behind names of files.
+//! Queries: the player's session, the part that it waits for, and the text that is repeated in the URLs of files.
 
 use crate::hls::Ask;
 
-/// The key of a session's number in a query, as lal calls it.
+/// The key of a session's number in a query, as in lal.
 const SESSION: &str = "session_id";
-/// The longest query that a playlist repeats behind each file's name: a session id, and what a
-/// proxy wants to see of each request, such as MD5 in base64 and when it expires.
+/// The longest query that a playlist repeats in the URL of each file. It has room for a session id and for what a proxy
+/// checks in each request, such as an MD5 in base64 and its expiry time.
 const MAX_QUERY: usize = 96;
-/// A longer query gives its session alone, if that has no more bytes than this.
+/// The longest session that is repeated if the query is too long.
 const MAX_SESSION: usize = 64;
 
-/// The session's number in a query; 0, which is not known, if the value is no number.
+/// The session's number in a query; 0, which is never a session, if the value is not a number.
 pub(in crate::serve) fn session(query: &str) -> Option<u64> {
     query.split('&').find_map(number)
 }
 
-/// The session's number in `session_id=NUMBER`; `None` for what is something else.
+/// The session's number in `session_id=NUMBER`; `None` for another key.
 pub(super) fn number(pair: &str) -> Option<u64> {
     let number = pair.strip_prefix(SESSION)?.strip_prefix('=')?;
     Some(u64::from_str_radix(number, 16).unwrap_or(0))
 }
 
-/// The query with the number of a session behind it.
+/// The query with the number of a session appended.
 pub(super) fn seated(query: &str, number: u64) -> String {
     let query = if query.is_empty() { String::new() } else { format!("{query}&") };
     format!("{query}{SESSION}={number:016x}")
 }
 
-/// The segment or part that a player of low latency asks for; `None` if the query makes no sense. A
-/// part of no segment is passed over: xgplayer takes numbers out of files' names, which are not its
-/// own server's here, and gets what there is.
+/// The segment or part that a low-latency player waits for; `None` if the query is not valid. A part without a segment
+/// is ignored: xgplayer takes numbers from file names, which are not those of its own server here, and gets the present
+/// playlist.
 pub(in crate::serve) fn ask(query: &str) -> Option<Ask> {
     let (mut ask, mut part) = (Ask::default(), None);
     for pair in query.split('&') {
@@ -46,8 +46,7 @@ pub(in crate::serve) fn ask(query: &str) -> Option<Ask> {
     Some(ask)
 }
 
-/// The query behind the names of segments: all of the one that the client shows with the playlist if
-/// it is short, else its session alone.
+/// The query for the URLs of segments: that of the playlist if it is short, else only its session.
 pub(in crate::serve) fn suffix(query: &str) -> String {
     let own = query.split('&').filter(|pair| !pair.is_empty() && !pair.starts_with("_HLS_") && !pair.contains('"'));
     let is_short = own.clone().map(|pair| 1 + pair.len()).sum::<usize>() <= MAX_QUERY;
@@ -88,7 +87,7 @@ mod tests {
         assert_eq!(suffix(&format!("token={long}&session_id=0123456789abcdef")), "?session_id=0123456789abcdef");
         assert_eq!(suffix(&format!("session_id={long}")), "");
         assert_eq!(suffix(&"session_id=1&".repeat(100)), "?session_id=1");
-        // it would end the attribute that it stands in
+        // it would end the attribute that contains it
         assert_eq!(suffix("a=\"&b=1"), "?b=1");
     }
 }

@@ -1,4 +1,4 @@
-//! Players of HLS: each is many requests, which a number in their URLs ties together.
+//! Players of HLS: each uses many requests, which are connected by a number in their URLs.
 
 use std::collections::HashMap;
 use std::fmt::Display;
@@ -11,10 +11,10 @@ use crate::hub::{Name, Refused, Waiting, first_to_go};
 use crate::net::{Close, bits, random};
 use crate::session::{Action, Core, Entry, Leave, Refusal, Who};
 
-/// All players that are known.
+/// All known players.
 pub struct HlsSessions {
     most: usize,
-    /// As many of them as one address may have.
+    /// The most of them from one address.
     per_peer: AtomicUsize,
     account: Account,
     sessions: Mutex<HashMap<u64, HlsSession>>,
@@ -26,34 +26,34 @@ struct HlsSession {
     customer: Option<u128>,
     since: Instant,
     seen: Instant,
-    /// The last time that it was sent anything.
+    /// The last time that bytes were sent to it.
     fed: Option<Instant>,
-    /// Requests of it that wait for their answers.
+    /// The number of its requests that wait.
     waiting: u32,
     bytes: u64,
     entry: Entry,
     _lease: Lease,
 }
 
-/// One that was sent something less long ago plays, though nobody may publish its stream: there are lists of what is
-/// on a disk.
-const FED: Duration = Duration::from_secs(30);
-/// The cost of one of them: its entry, twice over while the table grows, and its name.
+/// The time since the last bytes within which a session counts as playing. Its stream may have no publisher: there are
+/// lists of segments on a disk.
+const PLAY_TIME: Duration = Duration::from_secs(30);
+/// The bytes of a session: its entry, twice because the table doubles as it grows, and its name.
 const SESSION: usize = 2 * (size_of::<HlsSession>() + 16) + 64;
 
 impl HlsSessions {
-    /// At most `most` at once, `per_peer` of one address, charged to `account`.
+    /// At most `most` at once and `per_peer` from one address, charged to `account`.
     pub fn new(most: usize, per_peer: usize, account: Account) -> Self {
         Self { most, per_peer: per_peer.into(), account, sessions: Mutex::default() }
     }
 
-    /// One address may have so many from here on; those that it has it keeps.
+    /// Sets the limit of one address; sessions above it stay.
     pub fn set_per_peer(&self, per_peer: usize) {
         self.per_peer.store(per_peer, Relaxed);
     }
 
-    /// Begins a session by a `leave`: its number, which nobody can guess. If there is no place and its stream
-    /// `plays`, a session of a stream that does not gives way.
+    /// Starts a session with a `leave`, and returns its number, which cannot be guessed. If there is no place and its
+    /// stream `plays`, a session of a stream that does not gives way.
     pub fn enter(
         &self,
         core: &Core,
@@ -100,8 +100,8 @@ impl HlsSessions {
         Ok(number)
     }
 
-    /// The one of that number is still there, and is sent `bytes`; false if there is none, it watches something
-    /// else, or the operator has ended it.
+    /// Notes that the session is used and sent `bytes`; false if there is none, it plays another stream, or the
+    /// operator has ended it.
     pub fn see(&self, number: u64, name: &Name, bytes: usize) -> bool {
         let mut sessions = self.lock();
         let Some(session) = sessions.get_mut(&number).filter(|session| session.name == *name) else { return false };
@@ -118,14 +118,14 @@ impl HlsSessions {
         false
     }
 
-    /// A request of the one of that number waits for its answer: it is not idle meanwhile.
+    /// A request of the session waits: the session is not idle meanwhile.
     pub fn waits(&self, number: u64) {
         if let Some(session) = self.lock().get_mut(&number) {
             session.waiting += 1;
         }
     }
 
-    /// The request waits no more.
+    /// The request no longer waits.
     pub fn waited(&self, number: u64) {
         if let Some(session) = self.lock().get_mut(&number) {
             session.waiting = session.waiting.saturating_sub(1);
@@ -133,7 +133,7 @@ impl HlsSessions {
         }
     }
 
-    /// Forgets players that have not asked for anything for `limit`, and those that the operator has ended.
+    /// Removes sessions without a request for `limit`, and those that the operator has ended.
     pub fn sweep(&self, now: Instant, limit: Duration) {
         self.lock().retain(|_, session| {
             let is_idle = session.waiting == 0 && now.saturating_duration_since(session.seen) >= limit;
@@ -147,14 +147,14 @@ impl HlsSessions {
         });
     }
 
-    /// The server ends, and so do all.
+    /// Ends all sessions, because the server ends.
     pub fn stop(&self) {
         for (_, mut session) in self.lock().drain() {
             session.ends(&Close::Shutdown);
         }
     }
 
-    /// The number of them.
+    /// The number of sessions.
     pub fn len(&self) -> usize {
         self.lock().len()
     }
@@ -166,7 +166,7 @@ impl HlsSessions {
 
 impl HlsSession {
     fn is_fed(&self, now: Instant) -> bool {
-        self.fed.is_some_and(|at| now.saturating_duration_since(at) < FED)
+        self.fed.is_some_and(|at| now.saturating_duration_since(at) < PLAY_TIME)
     }
 
     fn ends(&mut self, why: &dyn Display) {
@@ -206,7 +206,7 @@ mod tests {
         assert_eq!((known(0), known(1)), (Some((1000, None)), Some((0, Some(Waits::Publisher)))));
         assert!(core.kick(ticket) && !core.kick(ticket));
         assert_eq!((listed().len(), sessions.see(numbers[0], &name, 0), sessions.len()), (1, false, 1));
-        // one that asks for nothing more ends as well
+        // a session without further requests ends as well
         assert!(core.kick(listed()[0].0));
         sessions.sweep(Instant::now(), Duration::from_secs(10));
         assert_eq!((listed().len(), sessions.len()), (0, 0));

@@ -1,4 +1,4 @@
-//! The configuration of segments; a SIGHUP may change it for streams that begin then.
+//! The configuration of segments; a SIGHUP may change it for streams that begin afterwards.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ pub(super) struct Settings {
     pub(super) enable: bool,
     pub(super) on_demand: bool,
     pub(super) rules: Rules,
-    /// `None` where the stream's tracks decide.
+    /// `None` if the stream's tracks decide.
     pub(super) packing: Option<Packing>,
     pub(super) idle: Duration,
-    /// A player that asks for nothing for so long is gone.
+    /// The time without a request after which a player is gone.
     pub(super) absence: Duration,
 }
 

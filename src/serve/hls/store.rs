@@ -1,4 +1,4 @@
-//! Segments on a disk: each stream has a folder, from which others may serve it as well.
+//! Segments on a disk: each stream has a folder, from which other programs may serve them.
 
 use std::fs::{self, DirEntry, File};
 use std::io::{self, ErrorKind, Read, Write};
@@ -14,45 +14,45 @@ use crate::hls::{Delete, Unstored};
 use crate::listing::{self, Listed, Segments, bring_folder, name_parts};
 use crate::wire::percent_decode;
 
-/// The folder of a stream's segments, and the time at which they are deleted.
+/// The folder of a stream's segments, and the rule for their deletion.
 #[derive(Clone, Debug)]
 pub(super) struct Folder {
     pub(super) path: PathBuf,
     pub(super) delete: Delete,
-    /// Whether what is written is brought to the disk.
+    /// Whether written files are synced to the disk.
     pub(super) sync: bool,
-    /// Shared with the task that puts the folder in order.
+    /// Shared with the task that tidies the folder.
     pub(super) ward: Arc<Ward>,
 }
 
-/// The place of a file that was to be written.
+/// The result of writing a file.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Written {
     /// It is in the folder.
     There,
-    /// It is not: the folder had to be made anew, and what was in it is gone.
+    /// The folder had to be created again, and its files are lost.
     Nowhere,
 }
 
-/// The live playlist, and its name until it is whole.
+/// The live playlist, and its name until it is complete.
 const PLAYLIST: &str = "playlist.m3u8";
 const UNFINISHED: &str = "playlist.m3u8.new";
-/// No live playlist is longer.
-const LONGEST: u64 = 1 << 20;
+/// The longest live playlist, in bytes.
+const MAX_PLAYLIST: u64 = 1 << 20;
 
 impl Folder {
     pub(super) fn new(path: PathBuf, delete: Delete, sync: bool) -> Self {
         Self { path, delete, sync, ward: Arc::default() }
     }
 
-    /// Has `work` done by the thread that writes, while nobody else writes the list.
+    /// Runs `work` on the thread that writes, while no other task writes the list.
     pub(super) async fn written<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Self) -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let (listing, folder) = (self.ward.listing().await, self.clone());
         let work = move || {
-            // though nobody may wait for it any more
+            // the lock is held even if the caller is dropped
             let _listing = listing;
             work(&folder)
         };
@@ -60,7 +60,7 @@ impl Folder {
     }
 
     pub(super) fn write(&self, next: &Unstored) -> io::Result<Written> {
-        // the folder of all streams is the user's to make: what is missing may be a card
+        // the parent folder is created by the user: if it is missing, a card may be
         match fs::create_dir(&self.path) {
             Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
             Err(_) => self.check()?,
@@ -78,7 +78,7 @@ impl Folder {
         let write = || {
             let mut file = File::create(&path)?;
             blocks.iter().try_for_each(|block| file.write_all(block))?;
-            // nothing is listed that a loss of power could take
+            // only synced segments are listed, so that a power loss leaves no gap
             if self.sync { file.sync_all().and_then(|()| bring_folder(&self.path, true)) } else { Ok(()) }
         };
         write().inspect_err(|_| _ = fs::remove_file(&path))?;
@@ -92,7 +92,7 @@ impl Folder {
         Ok(Written::There)
     }
 
-    /// A link is not followed: nobody would get from it what is written.
+    /// Refuses a link: readers of the folder would not find the files.
     fn check(&self) -> io::Result<()> {
         match fs::symlink_metadata(&self.path)?.is_dir() {
             true => Ok(()),
@@ -100,16 +100,16 @@ impl Folder {
         }
     }
 
-    /// Removes the files that are gone and writes the playlist, for those who read the folder.
+    /// Removes deleted segments and writes the playlist, for readers of the folder.
     pub(super) fn show(&self, playlist: Option<Bytes>, gone: &[String]) -> io::Result<()> {
         self.check()?;
-        // each of them, and first of all: the disk may be full
+        // all of them, and before the playlist: the disk may be full
         let removed = gone.iter().map(|name| remove(&self.path.join(name))).fold(Ok(()), io::Result::and);
         playlist.map_or(Ok(()), |playlist| self.put_playlist(&playlist))?;
         removed
     }
 
-    /// Puts the live playlist in the place of the one before.
+    /// Replaces the live playlist.
     fn put_playlist(&self, text: &[u8]) -> io::Result<()> {
         let new = self.path.join(UNFINISHED);
         let mut file = File::create(&new)?;
@@ -121,12 +121,12 @@ impl Folder {
         bring_folder(&self.path, self.sync)
     }
 
-    /// Whether segments are deleted in the end.
+    /// Whether segments are deleted at some time.
     pub(super) fn is_cleared(&self) -> bool {
         self.delete != Delete::Never
     }
 
-    /// Deletes the segments that were left of a stream, or lists those that play. Kept segments stay.
+    /// Deletes the remaining segments of a stream, or lists those that can be played. Kept segments stay.
     pub(super) fn tidy(&self, stream: &str) -> io::Result<()> {
         match self.check() {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -143,7 +143,7 @@ impl Folder {
         } else {
             let lists = [PLAYLIST, UNFINISHED, listing::NAME, listing::OLD];
             self.unless_used(&|| lists.iter().try_for_each(|list| remove(&self.path.join(list))))?;
-            // each of them: one that cannot be removed keeps no other
+            // a segment that cannot be removed does not stop the rest
             let mut removed = Ok(());
             for file in fs::read_dir(&self.path)? {
                 let file = file?.path();
@@ -151,7 +151,7 @@ impl Folder {
                     removed = removed.and(remove(&file));
                 }
             }
-            // unless there is something else in it
+            // only if it is empty
             let remove_folder = || Ok(_ = fs::remove_dir(&self.path));
             if self.unless_used(&remove_folder)? {
                 return removed;
@@ -161,7 +161,7 @@ impl Folder {
         self.mend(stream)
     }
 
-    /// Lists what plays and takes what is gone from the lists.
+    /// Lists segments that can be played, and removes missing ones from the lists.
     fn mend(&self, stream: &str) -> io::Result<()> {
         let is_ours = |path: &Path| self.ward.has(path);
         let is_empty = |path: &Path| fs::metadata(path).is_ok_and(|about| about.is_file() && about.len() == 0);
@@ -175,14 +175,14 @@ impl Folder {
         self.unless_used(&|| self.mend_playlist()).map(drop)
     }
 
-    /// The live playlist of a stream that has ended may name what is gone, or nothing, or lack its end,
+    /// Corrects the live playlist of a stream that has ended. It may name missing segments, or none, or lack its end,
     /// without which players wait for more.
     fn mend_playlist(&self) -> io::Result<()> {
         let playlist = self.path.join(PLAYLIST);
         let mut text = Vec::new();
         match File::open(&playlist) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-            file => file?.take(LONGEST).read_to_end(&mut text)?,
+            file => file?.take(MAX_PLAYLIST).read_to_end(&mut text)?,
         };
         let names = std::str::from_utf8(&text).ok().filter(|text| text.starts_with("#EXTM3U"));
         let is_there = |uri: &str| percent_decode(uri).is_some_and(|name| self.path.join(name).exists());
@@ -191,7 +191,7 @@ impl Folder {
             return remove(&playlist);
         }
         let is_ended = names.into_iter().flat_map(str::lines).any(|line| line == listing::END.trim_end());
-        if is_ended || text.len() as u64 == LONGEST {
+        if is_ended || text.len() as u64 == MAX_PLAYLIST {
             return Ok(());
         }
         if !text.ends_with(b"\n") {
@@ -201,14 +201,14 @@ impl Folder {
         self.put_playlist(&text)
     }
 
-    /// Does `work` unless a stream writes there; whether it was done.
+    /// Does `work` unless a stream writes there; returns whether it was done.
     fn unless_used(&self, work: &dyn Fn() -> io::Result<()>) -> io::Result<bool> {
         let _listing = self.ward.wait();
         if self.ward.is_used() { Ok(false) } else { work().map(|()| true) }
     }
 }
 
-/// Whether a file has the name of a segment that is written here.
+/// Whether the file's name is that of a segment written here.
 pub(super) fn is_segment(file: &Path, stream: &str) -> bool {
     let parts = file.file_name().and_then(|name| name.to_str()?.rsplit_once('.'));
     parts.is_some_and(|(stem, end)| {
@@ -216,13 +216,13 @@ pub(super) fn is_segment(file: &Path, stream: &str) -> bool {
     })
 }
 
-/// Whether there is one in a folder, or may be where the disk does not give that.
+/// Whether a folder has a segment, or may have one because the disk gives an error.
 pub(super) fn has_segment(folder: &Path, stream: &str) -> bool {
     let is_one = |file: io::Result<DirEntry>| file.map_or_else(may_be, |file| is_segment(&file.path(), stream));
     fs::read_dir(folder).map_or_else(may_be, |mut files| files.any(is_one))
 }
 
-/// A folder that is not for us to read is not ours.
+/// Whether the error leaves it open: a folder without read permission is not the server's.
 fn may_be(error: io::Error) -> bool {
     !matches!(error.kind(), ErrorKind::PermissionDenied | ErrorKind::NotFound)
 }
@@ -275,7 +275,7 @@ mod tests {
             assert_eq!(fs::read_to_string(path.join(PLAYLIST)).ok().as_deref(), wanted, "{left}");
             fs::remove_dir_all(&path).unwrap();
         }
-        // the stream that writes there says itself when it is over
+        // the stream that writes there ends its own list
         fs::create_dir_all(&path).unwrap();
         fs::write(path.join(PLAYLIST), whole).unwrap();
         folder.ward.note("cam-1700000000000-1.ts");

@@ -1,4 +1,4 @@
-//! Segments and lists of them that are on a disk: those of `hls.store`, and those that are recorded.
+//! Segments and lists on a disk: those of `hls.store`, and those of recordings.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use crate::serve::Server;
 use crate::serve::http::{Answer, Exchange, Lookup, NO_CACHE, Wish};
 use crate::session::Leave;
 
-/// The session that a request shows, which is told how much it is sent.
+/// The session of a request, to which the bytes sent are reported.
 pub(in crate::serve) struct Listener {
     server: Arc<Server>,
     number: u64,
@@ -25,8 +25,8 @@ pub(in crate::serve) struct Listener {
 }
 
 impl Exchange {
-    /// The list of all segments: of those on the disk, or of those in memory. Where players are told apart it is for
-    /// those that have their session in the path, so that they show it with each file.
+    /// The list of all segments, from the disk or from memory. If players have sessions, it is for requests with a
+    /// session in the path, so that the session is in the URL of each file.
     pub(super) fn record(self, name: Name) -> Answer {
         let roots = self.segment_folders();
         if roots.is_empty() {
@@ -47,7 +47,7 @@ impl Exchange {
         }
     }
 
-    /// The list, or a session for one who `begins` with it.
+    /// The list, or a new session if the player `begins` with it.
     fn record_of(self, roots: Vec<PathBuf>, name: Name, begins: Option<Leave>) -> Answer {
         let (path, listener) = (format!("{name}/record.m3u8"), Listener::of(&self, &name));
         let is_new = begins.is_some();
@@ -60,12 +60,12 @@ impl Exchange {
         self.look(&path, lookup, Some(Box::new(otherwise)))
     }
 
-    /// Begins a session, and has the client ask again for the list in the folder of that.
+    /// Starts a session, and redirects the client to the list in the session's folder.
     pub(in crate::serve) fn seat_in_path(&self, leave: Leave) -> Answer {
         self.seat(leave, true, below)
     }
 
-    /// A segment, part or head: one that is no longer in memory may be on the disk.
+    /// A segment, part or head: one that has left the memory may be on the disk.
     pub(super) fn segment(self, name: Name, file: String) -> Answer {
         let roots = self.segment_folders();
         if roots.is_empty() || self.has(&name, &file) {
@@ -82,7 +82,7 @@ impl Exchange {
         self.server.hls.find(name, self.customer()).is_some_and(|entry| entry.has(file))
     }
 
-    /// The folders in which streams have folders with segments.
+    /// The folders that contain streams' folders with segments.
     fn segment_folders(&self) -> Vec<PathBuf> {
         let stored = self.config.hls.store.0.clone().filter(|_| self.config.hls.enable);
         let rules = self.config.record.iter().filter(|rule| rule.format == FileFormat::Hls);
@@ -92,26 +92,26 @@ impl Exchange {
 }
 
 impl Entry {
-    /// Whether there is a file of that name, or will be soon.
+    /// Whether the window has a file of that name, or will soon.
     fn has(&self, name: &str) -> bool {
         !matches!(lock(&self.state).window.file(name), Found::Never)
     }
 }
 
 impl Listener {
-    /// The session that a request for the stream `name` shows, if it shows one.
+    /// The session of a request for the stream `name`, if it has one.
     fn of(exchange: &Exchange, name: &Name) -> Option<Self> {
         let number = session(&exchange.request)?;
         Some(Self { server: exchange.server.clone(), number, name: name.clone() })
     }
 
-    /// It is sent so many bytes.
+    /// Counts sent bytes.
     pub(in crate::serve) fn see(&self, bytes: u64) {
         self.server.sessions.see(self.number, &self.name, usize::try_from(bytes).unwrap_or(usize::MAX));
     }
 }
 
-/// The reference to a list for the player of that session, from where the list is.
+/// The relative reference to the list with that session.
 fn below(request: &Request, number: u64) -> String {
     let query = if request.query.is_empty() { String::new() } else { format!("?{}", request.query) };
     format!("./{}/record.m3u8{query}", seated("", number))

@@ -1,4 +1,4 @@
-//! The streams that have segments: they begin as somebody asks for them, or before, and end as nobody does.
+//! The streams with segments: they begin at the first request, or in advance, and end without requests.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -10,14 +10,14 @@ use super::collector::{self, Source};
 use super::disk::Disk;
 use super::entry::{Entry, State};
 use super::settings::Settings;
-use super::{HOLD, MUXER, is_live, lock, packing};
+use super::{MAX_WAIT, MUXER, is_live, lock, packing};
 use crate::budget::Account;
 use crate::conf;
 use crate::hls::{Delete, Numbers, Packing, Rules, Window};
 use crate::hub::Name;
 use crate::session::Refusal;
 
-/// All streams that have segments.
+/// All streams with segments.
 pub(in crate::serve) struct Hls {
     pub(super) settings: Mutex<Settings>,
     /// The most streams at once.
@@ -25,20 +25,20 @@ pub(in crate::serve) struct Hls {
     clients: usize,
     pub(super) account: Account,
     state: Mutex<Entries>,
-    /// The first numbers that no playlist that is over has had.
+    /// The first numbers that no earlier playlist has used.
     unused: Mutex<Numbers>,
-    /// Live streams that were to have segments before anybody asks, and have no place.
+    /// Live streams that are to be collected in advance, but have no place.
     denied: Mutex<Vec<Name>>,
-    /// Nothing begins or goes any more.
+    /// Whether the server stops.
     stopped: AtomicBool,
-    /// The folders of streams, if segments go to a disk.
+    /// The folders of streams, if segments are stored on a disk.
     disk: Disk,
 }
 
 pub(super) type Entries = HashMap<Name, Arc<Entry>>;
 
 impl Hls {
-    /// At most `clients` connections ask.
+    /// At most `clients` connections send requests.
     pub(in crate::serve) fn new(config: &conf::Hls, account: Account, clients: usize) -> Self {
         Self {
             settings: Mutex::new(Settings::of(config)),
@@ -53,12 +53,12 @@ impl Hls {
         }
     }
 
-    /// Streams that are collected from here on are collected by `config`.
+    /// Sets the configuration of streams that begin from here on.
     pub(in crate::serve) fn reload(&self, config: &conf::Hls) {
         *lock(&self.settings) = Settings::of(config);
     }
 
-    /// The segments of `name`, for somebody at the address of `customer`.
+    /// The segments of `name`, for a request from the address of `customer`.
     pub(super) fn ask(&self, server: &Server, name: &Name, customer: Option<u128>) -> Result<Arc<Entry>, Refusal> {
         let entry = self.collect(server, name, customer)?;
         entry.is_asked(customer);
@@ -72,12 +72,12 @@ impl Hls {
         Some(entry)
     }
 
-    /// Whether there is or will be something of a stream to play.
+    /// Whether a stream can be played, or will be.
     pub(super) fn plays(&self, server: &Server, name: &Name) -> bool {
         is_live(server, name) || lock(&self.state).get(name).is_some_and(|entry| entry.is_playable())
     }
 
-    /// Streams that have segments, and those whose first one is waited for.
+    /// The number of streams with segments, including those that wait for the first.
     pub(in crate::serve) fn streams(&self) -> usize {
         lock(&self.state).len()
     }
@@ -89,12 +89,12 @@ impl Hls {
             lock(&entry.state).asked = Instant::now();
             return Ok(entry.clone());
         }
-        // it keeps none of its own name out
+        // a dismissed collector does not count against its own name
         if let Some(gone) = entries.remove(name) {
             self.leave(&gone, &lock(&gone.state), lock(&self.settings).rules.store);
         }
         if entries.len() >= self.streams {
-            // a name that nobody publishes keeps no stream out
+            // names without a publisher do not keep streams out
             entries.retain(|name, entry| entry.is_playable() || is_live(server, name));
         }
         if entries.len() >= self.streams && is_live(server, name) {
@@ -109,10 +109,10 @@ impl Hls {
         Ok(entry)
     }
 
-    /// Begins to collect the segments of `name`.
+    /// Starts to collect the segments of `name`.
     fn begin(&self, server: &Server, name: &Name) -> Result<Arc<Entry>, Refusal> {
         let Settings { rules, packing, .. } = *lock(&self.settings);
-        // only the collector knows which it will be, and no player sees it before
+        // only the collector learns the final packing, and no player sees this one
         let first = packing.unwrap_or(Packing::Ts);
         let (viewer, grant) = server.core.play(name, MUXER, packing::form(first))?;
         let (viewer, who) = (viewer.from_oldest().giving_way(None), grant.who.clone());
@@ -134,8 +134,7 @@ impl Hls {
         Ok(entry)
     }
 
-    /// Ends entries that nobody asks for, or that have no publisher any more; begins those that are to
-    /// be there before anybody asks.
+    /// Ends entries without requests or without a publisher; starts those that are collected in advance.
     pub(in crate::serve) fn sweep(&self, server: &Server, now: Instant) {
         if self.stopped.load(Relaxed) {
             return;
@@ -154,13 +153,13 @@ impl Hls {
             let gone = now.saturating_duration_since(state.live) >= resume;
             if gone && !state.ended && state.begun {
                 state.end();
-                // the viewer goes, so that the stream can be forgotten
+                // without the viewer the stream can be removed
                 lock(&entry.task).take();
             }
             let unasked = now.saturating_duration_since(state.asked);
             let unwatched = unasked >= idle && (on_demand || gone);
-            let absent = unasked >= HOLD && !published && !state.window.is_playable();
-            // a publisher that comes after the end begins a new playlist
+            let absent = unasked >= MAX_WAIT && !published && !state.window.is_playable();
+            // a publisher after the end needs a new playlist
             let restarted = state.ended && published;
             let keep = !(unwatched || absent || restarted || state.dismissed);
             if !keep {
@@ -175,7 +174,7 @@ impl Hls {
         }
     }
 
-    /// Begins streams that are live. A stream for which there is no place is told of once, and tried again.
+    /// Starts live streams. A stream without a place is logged once, and tried again.
     fn begin_all(&self, server: &Server) {
         let live: Vec<_> = server.core.hub.streams().into_iter().filter(|stream| stream.is_live()).collect();
         let mut denied = lock(&self.denied);
@@ -193,7 +192,7 @@ impl Hls {
         }
     }
 
-    /// Sees to the log and the disk for an entry that goes. `delete` is the rule for streams by now.
+    /// Logs the end of an entry, and leaves its folder. `delete` is the present rule for streams.
     pub(super) fn leave(&self, entry: &Entry, state: &State, delete: Option<Delete>) {
         state.tell_end();
         let mut unused = lock(&self.unused);
@@ -203,8 +202,7 @@ impl Hls {
         }
     }
 
-    /// The server ends. Streams whose segments go to a disk are over, as those are told who read
-    /// them there.
+    /// Stops. Streams whose segments are stored on a disk end, so that readers of the disk see the end.
     pub(in crate::serve) fn stop(&self) {
         self.stopped.store(true, Relaxed);
         for entry in lock(&self.state).values() {
@@ -217,7 +215,7 @@ impl Hls {
         }
     }
 
-    /// Whether a disk has yet to take the last of streams that are over.
+    /// Whether files of ended streams are not on the disk yet.
     pub(in crate::serve) fn is_storing(&self) -> bool {
         let entries = lock(&self.state);
         entries.values().filter_map(|entry| entry.shelf.as_ref()).any(|shelf| shelf.is_storing())

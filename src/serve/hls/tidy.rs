@@ -1,9 +1,8 @@
-//! The folders of `hls.store` are put in order while streams write to them: what a kill or a loss
-//! of power has left there is listed, or deleted, and so are streams that are over.
+//! Tidies the folders of `hls.store` while streams write to them: files left by a kill or a power loss are listed or
+//! deleted, and ended streams are completed.
 //!
-//! One folder is looked at after the other, those of streams that begin before the rest, and all
-//! of them again when another disk appears. Nobody waits for it, but for the moment in which
-//! the list in the stream's own folder is written anew.
+//! Folders are tidied one after another: those of streams that begin come first, and all are tidied again when another
+//! disk appears. No task waits for it, except while the list in the stream's own folder is rewritten.
 
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, ReadDir};
@@ -22,46 +21,46 @@ use crate::disk;
 use crate::hls::Delete;
 use crate::hub::Name;
 
-/// The work that there is in `hls.store`.
+/// The work in `hls.store`.
 pub(super) struct Tidy {
     store: PathBuf,
     state: Mutex<State>,
-    /// There is something.
+    /// A signal that there is work.
     told: Sender<()>,
     tells: Receiver<()>,
 }
 
 #[derive(Default)]
 struct State {
-    /// The time at which segments are deleted now, and whether what is written is brought to the disk.
+    /// The present rule for deletion, and whether written files are synced to the disk.
     now: Option<(Delete, bool)>,
-    /// Those of streams that are being written, with the number of the seat.
+    /// The folders of streams that are written, with the number of the seat.
     live: HashMap<Name, (usize, Folder)>,
-    /// Seats so far, a number that wraps.
+    /// The number of the last seat, which wraps.
     seats: usize,
-    /// The folders to look at, and the one that is looked at now.
+    /// The folders to tidy, and the one in progress.
     waiting: VecDeque<(Name, Folder)>,
     running: Option<(Name, Folder)>,
-    /// All that the disk had when it appeared was looked at.
+    /// Whether all folders that the disk had when it appeared are tidied.
     complete: bool,
 }
 
-/// A stream's place among those that are being written.
+/// A stream's place among those that are written.
 pub(super) struct Seat {
     tidy: Arc<Tidy>,
     name: Name,
     number: usize,
-    /// A look at the folder was due before, whether anything is written or not.
+    /// Whether the folder was due for tidying before, even if nothing is written.
     is_due: bool,
     pub(super) folder: Folder,
 }
 
-/// The pause between two looks for another disk, and the first before a disk that has failed is asked again.
-const LOOK: Duration = Duration::from_secs(5);
-/// That pause grows up to this.
-const LONGEST: Duration = Duration::from_secs(3600);
-/// If no more folders wait than this, none is left out.
-const MANY: usize = 64;
+/// The time between two checks for another disk, and the first pause after a failure of the disk.
+const CHECK_INTERVAL: Duration = Duration::from_secs(5);
+/// The longest pause, up to which it doubles.
+const MAX_PAUSE: Duration = Duration::from_secs(3600);
+/// The most folders that wait without any being left out.
+const MAX_WAITING: usize = 64;
 
 impl Tidy {
     pub(super) fn new(store: PathBuf) -> Arc<Self> {
@@ -69,16 +68,16 @@ impl Tidy {
         Arc::new(Self { store, state: Mutex::default(), told, tells })
     }
 
-    /// From now on segments are deleted so; whether somebody has to `run` from now on.
+    /// Sets the rule for deletion; returns whether `run` has to be started.
     pub(super) fn follow(&self, delete: Delete, sync: bool) -> bool {
         self.lock().now.replace((delete, sync)).is_none()
     }
 
-    /// The folder of a stream that begins, for as long as the seat is there.
+    /// The folder of a stream that begins, while the seat exists.
     pub(super) fn begins(self: &Arc<Self>, name: &Name, delete: Delete, sync: bool) -> Seat {
         let mut state = self.lock();
         let mut folder = Folder::new(self.store.join(name.as_str()), delete, sync);
-        // a look that runs may have passed the files for which another look waits
+        // the run in progress may have passed files that need another one
         let is_due = state.forget(name);
         let is_new = match state.running.as_ref().filter(|(running, _)| running == name) {
             Some((_, running)) => {
@@ -97,7 +96,7 @@ impl Tidy {
         Seat { tidy: self.clone(), name: name.clone(), number, is_due, folder }
     }
 
-    /// A stream is over: its files are to be deleted, or its playlist is to get its end.
+    /// Ends a stream: its files are to be deleted, or its playlist is to be completed.
     fn ends(&self, name: &Name, delete: Delete) {
         let mut state = self.lock();
         let Some((_, folder)) = state.live.remove(name) else { return };
@@ -107,10 +106,10 @@ impl Tidy {
         let _ = self.told.try_send(());
     }
 
-    /// Puts folders in order, for ever.
+    /// Tidies folders for ever.
     pub(super) async fn run(self: Arc<Self>) {
         let (mut disk, mut rest) = (None, None);
-        let (mut again, mut pause) = (None, LOOK);
+        let (mut again, mut pause) = (None, CHECK_INTERVAL);
         loop {
             let next = self.lock().next();
             if let Some((name, folder)) = next {
@@ -125,11 +124,11 @@ impl Tidy {
                 let now = disk::tidy(move || fs::metadata(store).map(|about| (about.dev(), about.ino()))).await.ok();
                 let is_other = std::mem::replace(&mut disk, now) != now;
                 if is_other {
-                    (again, pause) = (None, LOOK);
-                    self.lock().look_again();
+                    (again, pause) = (None, CHECK_INTERVAL);
+                    self.lock().recheck();
                 }
                 if now.is_none() || !is_other && again.take_if(|at| Instant::now() >= *at).is_none() {
-                    or(async { _ = self.tells.recv().await }, async { _ = Timer::after(LOOK).await }).await;
+                    or(async { _ = self.tells.recv().await }, async { _ = Timer::after(CHECK_INTERVAL).await }).await;
                     continue;
                 }
                 self.all().await.map(Some)
@@ -139,23 +138,23 @@ impl Tidy {
                     self.lock().complete = folders.is_none();
                     rest = folders;
                 }
-                // the folders behind that are looked at another time
+                // the folders after it are tidied at another time
                 Err(error) => {
                     complain_of(&self.store, &error);
                     again = Some(Instant::now() + pause);
-                    pause = (2 * pause).min(LONGEST);
+                    pause = (2 * pause).min(MAX_PAUSE);
                 }
             }
         }
     }
 
-    /// All folders that are there.
+    /// All folders of the store.
     async fn all(&self) -> io::Result<ReadDir> {
         let store = self.store.clone();
         disk::tidy(move || fs::read_dir(store)).await
     }
 
-    /// Has the next folder looked at; gives those that are left.
+    /// Queues the next folder; returns the rest.
     async fn next_of(&self, mut folders: ReadDir) -> io::Result<Option<ReadDir>> {
         let Some((delete, sync)) = self.lock().now else { return Ok(None) };
         let next = move || {
@@ -163,7 +162,7 @@ impl Tidy {
             let name = entry.file_name().to_str().and_then(|name| Name::new(name).ok());
             let name = name.filter(|_| entry.file_type().is_ok_and(|kind| kind.is_dir()));
             let path = entry.path();
-            // others have folders there as well
+            // other programs may have folders there
             let is_one = |name: &Name| delete == Delete::Never || has_segment(&path, name.as_str());
             Ok(Some((folders, name.filter(is_one))))
         };
@@ -180,7 +179,7 @@ impl Tidy {
 }
 
 impl Seat {
-    /// The stream is over: its files are to be deleted, or its playlist is to get its end.
+    /// Ends the stream: its files are to be deleted, or its playlist is to be completed.
     pub(super) fn ends(&self, delete: Delete) {
         self.tidy.ends(&self.name, delete);
     }
@@ -193,8 +192,8 @@ impl Drop for Seat {
         if state.live.get(&self.name).is_some_and(|(number, _)| *number == self.number) {
             state.live.remove(&self.name);
         }
-        // names that are only asked for leave nothing behind, however many there are
-        if !self.is_due && state.waiting.len() > MANY {
+        // names that were only requested leave nothing behind, whatever their number
+        if !self.is_due && state.waiting.len() > MAX_WAITING {
             state.waiting.retain(|(_, folder)| !is_it(folder));
         }
     }
@@ -206,14 +205,14 @@ impl State {
         self.running.clone()
     }
 
-    /// Whether a folder was to be looked at, which it is no longer.
+    /// Whether a folder waited to be tidied, and no longer does.
     fn forget(&mut self, name: &Name) -> bool {
         let before = self.waiting.len();
         self.waiting.retain(|(waiting, _)| waiting != name);
         self.waiting.len() < before
     }
 
-    /// A folder is there. Those of streams that are being written have their turn.
+    /// Queues a folder that was found, unless its stream is being written.
     fn meet(&mut self, name: Name, folder: impl FnOnce(&Name) -> Folder) {
         if !self.live.contains_key(&name) && self.waiting.iter().all(|(waiting, _)| *waiting != name) {
             let folder = folder(&name);
@@ -221,8 +220,8 @@ impl State {
         }
     }
 
-    /// Another disk is there, or none: the folders that were looked at are not those that are there now.
-    fn look_again(&mut self) {
+    /// Another disk has appeared, or none: other folders have to be tidied.
+    fn recheck(&mut self) {
         self.complete = false;
         for (name, (_, folder)) in &self.live {
             if self.waiting.iter().all(|(waiting, _)| waiting != name) {
@@ -233,9 +232,9 @@ impl State {
 }
 
 impl Folder {
-    /// Lists the files that play and deletes those that are to go, of those that were left there.
+    /// Lists the files that can be played and deletes the others, of those left in the folder.
     async fn put_in_order(&self, name: &Name) {
-        // behind the writes that wait there; but other writes do not wait for all of this
+        // after the writes that are queued; other writes do not wait for this
         let behind = disk::write(|| Ok(())).await;
         let (folder, stream) = (self.clone(), name.clone());
         let done = disk::tidy(move || folder.tidy(stream.as_str())).await;
@@ -267,22 +266,22 @@ mod tests {
         let begins = || tidy.begins(&cam, Delete::End, false);
         let waits = || tidy.lock().waiting.iter().any(|(waiting, _)| *waiting == cam);
         tidy.lock().complete = true;
-        // it ends, and returns, while what it had left before is looked at
+        // it ends, and returns, while its earlier files are tidied
         let first = begins();
         assert!(tidy.lock().next().is_some() && !waits());
         tidy.ends(&cam, Delete::End);
         drop(first);
         let second = begins();
         assert!(waits(), "the one that is looked at may be through");
-        // only asked for, among many
+        // only requested, among many
         tidy.lock().running = None;
         tidy.ends(&cam, Delete::End);
         drop(second);
         let others: Vec<_> =
-            (0..2 * MANY).map(|at| tidy.begins(&name(&format!("x{at}")), Delete::End, false)).collect();
+            (0..2 * MAX_WAITING).map(|at| tidy.begins(&name(&format!("x{at}")), Delete::End, false)).collect();
         drop(begins());
         assert!(waits());
         drop(others);
-        assert!(waits() && tidy.lock().waiting.len() <= MANY + 1, "names that are only asked for");
+        assert!(waits() && tidy.lock().waiting.len() <= MAX_WAITING + 1, "names that are only asked for");
     }
 }

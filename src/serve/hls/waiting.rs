@@ -1,4 +1,4 @@
-//! A request for a playlist or a file that may have to be waited for.
+//! A request for a playlist or a file that may have to wait.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use crate::reactor::Timer;
 
-use super::HOLD;
+use super::MAX_WAIT;
 use super::entry::{Entry, Text};
 use super::http::{NO_FILE, cache};
 use super::path::session;
@@ -23,7 +23,7 @@ use crate::serve::Server;
 use crate::serve::http::{Answer, CORS, EXPOSED, Exchange, NO_CACHE, NO_ROOM, Reply};
 use crate::session::sent_away;
 
-/// A request for a playlist or a file that may not be there yet.
+/// A request for a playlist or a file that may not exist yet.
 pub(super) struct Waiting {
     entry: Arc<Entry>,
     wanted: Wanted,
@@ -31,19 +31,19 @@ pub(super) struct Waiting {
     server: Arc<Server>,
     name: Name,
     peer: SocketAddr,
-    /// The customer who waits.
+    /// The customer of the request.
     customer: Option<u128>,
-    /// It gives way, if nobody publishes.
+    /// Set if it gives way while there is no publisher.
     guest: Option<Guest>,
-    /// The session that was shown.
+    /// The session of the request.
     session: Option<u64>,
-    /// It is asked for the head of the answer alone.
+    /// Whether only the head of the answer is wanted.
     is_head: bool,
-    /// The query behind the names of files in a playlist.
+    /// The query for the URLs of files in a playlist.
     suffix: String,
 }
 
-/// The thing that it waits for.
+/// The object of the request.
 pub(super) enum Wanted {
     Playlist(Ask),
     Record,
@@ -55,9 +55,9 @@ const LATE: &str = "no segment has come yet, which wants a second key frame, or 
 const NOT_READ: &str = "the disk does not give that segment just now";
 
 impl Waiting {
-    /// Waits without the texts that came, which take memory.
+    /// Waits without the texts of the request, to save memory.
     pub(super) fn answer(exchange: Exchange, entry: Arc<Entry>, name: Name, wanted: Wanted) -> Answer {
-        let (limit, customer) = (Timer::after(HOLD), exchange.customer());
+        let (limit, customer) = (Timer::after(MAX_WAIT), exchange.customer());
         let (session, suffix) = (session(&exchange.request), suffix(&exchange.request.query));
         let is_head = exchange.request.method == Method::Head;
         let Exchange { server, peer, .. } = exchange;
@@ -101,8 +101,8 @@ impl Waiting {
         }
     }
 
-    /// The collector has given way. Another is asked once somebody publishes: before, that would have to give
-    /// way again. `None` if it is there.
+    /// The collector was dismissed. Another is started once the stream is published: before, it would have to give way
+    /// again. `None` if there is one.
     fn begin_anew(&mut self, cx: &Context<'_>, late: bool) -> Option<Poll<Reply>> {
         let is_live = match &self.guest {
             Some(guest) => guest.poll_live(cx),
@@ -122,7 +122,7 @@ impl Waiting {
         Some(if waits { Poll::Pending } else { Poll::Ready(self.refuse_late()) })
     }
 
-    /// Refuses a request that waited in vain: players ask again after 503, and give up after 404.
+    /// Refuses a request after its time: players try again after 503, and give up after 404.
     fn refuse_late(&self) -> Reply {
         let published = || self.server.core.hub.find(&self.name).is_some_and(|stream| stream.is_live());
         let (status, label, why) = match self.entry.is_playable() || published() {
@@ -151,7 +151,7 @@ impl Waiting {
         }
     }
 
-    /// Counts it, and tells the log.
+    /// Counts and logs the refusal.
     fn tell(&self, label: &'static str, why: &dyn std::fmt::Display) {
         self.server.core.refused_guest(label, self.peer, format_args!("waited in vain for {}: {why}", self.name));
     }
@@ -163,7 +163,7 @@ impl Drop for Waiting {
     }
 }
 
-/// Ready when it is known what the answer is.
+/// Ready once the answer is known.
 impl Future for Waiting {
     type Output = Result<Answer, Close>;
 

@@ -1,4 +1,4 @@
-//! The files that a stream writes, as the task knows them that puts folders in order.
+//! The files that a stream writes, for the task that tidies folders.
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -7,16 +7,16 @@ use smol::lock::MutexGuardArc;
 
 use crate::listing;
 
-/// Shared by the stream that writes to a folder and the task that puts the folder in order.
+/// Shared by the stream that writes to a folder and the task that tidies it.
 #[derive(Debug, Default)]
 pub(super) struct Ward {
-    /// Held while the list of segments is written.
+    /// Locked while the list of segments is written.
     list: Arc<smol::lock::Mutex<()>>,
     own: Mutex<Option<Own>>,
 }
 
-/// The files that a stream has written, by the first and the last time and number in their names:
-/// however many there are, none of them is one that was left there.
+/// The files that a stream has written, by the first and last time and number in their names. That takes the same
+/// memory for any number of files, and excludes older files.
 #[derive(Clone, Copy, Debug)]
 struct Own {
     times: (u64, u64),
@@ -24,7 +24,7 @@ struct Own {
 }
 
 impl Ward {
-    /// Nobody else writes the list meanwhile.
+    /// Locks the list against other writers.
     pub(super) async fn listing(&self) -> MutexGuardArc<()> {
         self.list.lock_arc().await
     }
@@ -34,7 +34,7 @@ impl Ward {
         self.list.lock_arc_blocking()
     }
 
-    /// A file of that name is written from here on.
+    /// Notes that a file of that name is written from here on.
     pub(super) fn note(&self, name: &str) {
         let Some((time, number)) = place(name) else { return };
         let wider = |(first, last): (u64, u64), one: u64| (first.min(one), last.max(one));
@@ -43,7 +43,7 @@ impl Ward {
         *own = Some(Own { times: wider(times, time), numbers: wider(numbers, number) });
     }
 
-    /// Whether a file may have been written by the stream that runs.
+    /// Whether the file may have been written by the running stream.
     pub(super) fn has(&self, path: &Path) -> bool {
         let place = path.file_name().and_then(|name| place(name.to_str()?));
         let within = |(first, last): (u64, u64), one| (first..=last).contains(&one);
@@ -52,7 +52,7 @@ impl Ward {
             .is_some_and(|((time, number), own)| within(own.times, time) && within(own.numbers, number))
     }
 
-    /// Whether any was.
+    /// Whether any file was written.
     pub(super) fn is_used(&self) -> bool {
         self.lock().is_some()
     }

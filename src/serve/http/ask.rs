@@ -1,4 +1,4 @@
-//! Requests that wait until it is decided who may have what they ask for.
+//! Requests that wait for the decision whether the client may have what it asks for.
 
 use super::reply::{Answer, Exchange, NO_ROOM, Reply};
 use crate::container::Form;
@@ -9,7 +9,7 @@ use crate::proto::{Credentials, agent};
 use crate::session::{self, Action, Leave, Refusal};
 use crate::wire::percent_decode;
 
-/// The thing that a client asks for.
+/// The object of a request.
 #[cfg_attr(not(feature = "record"), expect(dead_code, reason = "files and what lists them come with it"))]
 pub(in crate::serve) enum Wish {
     /// A stream in a form.
@@ -43,7 +43,7 @@ impl Wish {
         }
     }
 
-    /// The protocol that a request asks by, and the path before the name, as rules know it.
+    /// The protocol of a request, and the path before the name, as rules use them.
     fn way(&self, request: &Request) -> (&'static str, String) {
         let path = request.path.trim_matches('/');
         let folders = path.rsplit_once('/').unwrap_or_default().0.trim_matches('/');
@@ -58,7 +58,7 @@ impl Wish {
 }
 
 impl Exchange {
-    /// Asks whether the client may have something; `then` gives what it may have, once that is decided.
+    /// Asks whether the client may have something; `then` makes the answer once that is granted.
     pub(in crate::serve) fn ask(self, wish: Wish, then: impl FnOnce(Self, Leave) -> Answer + Send + 'static) -> Answer {
         self.decide(wish, |exchange, decided| match decided {
             Ok(leave) => then(exchange, leave),
@@ -66,7 +66,7 @@ impl Exchange {
         })
     }
 
-    /// The same, where `then` is told of a refusal too.
+    /// The same, but `then` also handles a refusal.
     pub(super) fn decide(
         mut self,
         wish: Wish,
@@ -106,7 +106,7 @@ impl Exchange {
         if wish.form().is_some() { Answer::Decided(pending) } else { Answer::Later(pending) }
     }
 
-    /// It may not, or is one too many: then the client may try again.
+    /// Refuses the client; if a place is missing, it may try again.
     pub(in crate::serve) fn turn_down(&self, why: Refusal) -> Answer {
         let path = &self.request.path;
         if !why.is_question() || why.challenges().next().is_none() {

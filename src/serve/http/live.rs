@@ -1,4 +1,4 @@
-//! Live forms of streams, by their paths.
+//! Live forms of streams, by path.
 
 use super::ask::Wish;
 use super::decoded;
@@ -15,10 +15,10 @@ pub(in crate::serve) struct Player {
     pub(super) transport: Transport,
 }
 
-/// A stream in some form, or a file.
+/// A stream in a form, or a file.
 pub(super) fn media(exchange: Exchange) -> Answer {
     match parse(&exchange.request.path) {
-        // what is published now goes first
+        // a published stream takes precedence
         Some(Ok((name, form))) if exchange.is_live(&name) => exchange.live(name, form),
         Some(Ok((name, form))) => exchange.rooted(Box::new(move |exchange| exchange.live(name, form))),
         Some(Err(status)) => exchange.rooted_or(status),
@@ -26,7 +26,7 @@ pub(super) fn media(exchange: Exchange) -> Answer {
     }
 }
 
-/// The stream and the form of a path such as `/live/S.flv`, at any depth; `None` for a path that means nothing here.
+/// The stream and the form of a path such as `/live/S.flv`, at any depth; `None` for another path.
 pub(super) fn parse(path: &str) -> Option<Result<(Name, &'static Form), Status>> {
     let items = match decoded(path) {
         Ok(items) => items,
@@ -42,7 +42,7 @@ impl Exchange {
         self.server.core.hub.find(name).is_some_and(|stream| stream.is_live())
     }
 
-    /// Asks for a live form, over WebSocket if the client wants that.
+    /// Asks for a live form, over WebSocket if the client requests that.
     fn live(self, name: Name, form: &'static Form) -> Answer {
         let form = form.wished(&self.request.query).unwrap_or(form);
         if let Some(status) = Transport::objection(&self.request) {

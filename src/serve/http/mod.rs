@@ -1,4 +1,4 @@
-//! HTTP connections: live forms, WebSocket, files; what other rooms answer is in the table of routes.
+//! HTTP connections: live forms, WebSocket, files; the table of routes has the answers of other rooms.
 
 mod ask;
 #[cfg(feature = "record")]
@@ -38,7 +38,7 @@ pub(crate) fn serve(server: Arc<Server>, conn: Conn) {
     serve_by(ROUTES, server, conn);
 }
 
-/// As `serve`, where every WebSocket carries RTSP.
+/// Like `serve`, on a port where every WebSocket carries RTSP.
 #[cfg(feature = "rtsp")]
 pub(crate) fn serve_rtsp(server: Arc<Server>, conn: Conn) {
     serve_by(routes::RTSP_ROUTES, server, conn);
@@ -49,13 +49,13 @@ fn serve_by(routes: &'static [Route], server: Arc<Server>, conn: Conn) {
     core.workers.spawn(Session::new(routes, server, conn).run());
 }
 
-/// The last item of a path as a reference relative to it, which holds behind a proxy that
-/// serves all of this below a folder. RFC 3986 section 4.2: a colon would end a scheme.
+/// The last item of a path as a relative reference, which is valid behind a proxy that serves all of this below a
+/// folder. RFC 3986 section 4.2: a colon would end a scheme.
 pub(super) fn beside(path: &str) -> String {
     format!("./{}", percent_encode(path.rsplit('/').next().unwrap_or_default()))
 }
 
-/// The items of a path, behind its first slash.
+/// The items of a path, after its first slash.
 pub(super) fn decoded(path: &str) -> Result<Vec<String>, Status> {
     path.split('/').skip(1).map(percent_decode).collect::<Option<_>>().ok_or(Status::BAD_REQUEST)
 }

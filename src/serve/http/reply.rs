@@ -1,4 +1,4 @@
-//! Exchanges: a request with what its answer may depend on, and the answer.
+//! Exchanges: a request with all that its answer depends on, and the answer.
 
 use std::borrow::Cow;
 use std::future::Future;
@@ -22,48 +22,48 @@ use crate::serve::Server;
 use crate::serve::rtsp::Carrier;
 use crate::session::Leave;
 
-/// A request, and the side that it comes from.
+/// A request, and its connection.
 pub(in crate::serve) struct Exchange {
-    /// The server that is asked.
+    /// The server.
     pub server: Arc<Server>,
-    /// The configuration as it was when the connection began.
+    /// The configuration at the start of the connection.
     pub config: Arc<Config>,
-    /// The connection's part of what its address has.
+    /// The connection's share of the limits of its address.
     pub seat: Option<Arc<Seat>>,
-    /// The client.
+    /// The client's address.
     pub peer: SocketAddr,
-    /// The connection is under TLS.
+    /// Whether the connection is under TLS.
     pub tls: bool,
-    /// The request, with its body if the route takes one.
+    /// The request, with its body if the route reads one.
     pub request: Request,
-    /// The leave that was asked for already.
+    /// The leave, if it was asked for already.
     pub leave: Option<Leave>,
 }
 
-/// The outcome of a request.
+/// The result of a request.
 pub(in crate::serve) enum Answer {
-    /// It is there.
+    /// The answer is known.
     Now(Reply),
-    /// It has to be waited for, as long as the client does.
+    /// The answer follows; the client may wait for it.
     Later(Pending),
-    /// The same for a live form, of which a client that has said all that it will gets nothing.
+    /// The same for a live form, which is not sent to a client that has closed its sending side.
     Decided(Pending),
-    /// The connection goes on as one of RTSP, which answers.
+    /// The connection continues as one of RTSP, which answers.
     #[cfg(feature = "rtsp")]
     Carry(Carrier),
 }
 
-/// An answer that is made of a request if there is no file for it.
+/// A function that answers a request if there is no file for it.
 pub(in crate::serve) type Otherwise = Box<dyn FnOnce(Exchange) -> Answer + Send>;
 
-/// An answer that is not there yet; an error ends the connection without one.
+/// An answer that is not known yet; an error ends the connection without one.
 pub(super) type Pending = Pin<Box<dyn Future<Output = Result<Answer, Close>> + Send>>;
 
 /// The answer to a request.
 pub(in crate::serve) struct Reply {
     /// The status.
     pub status: Status,
-    /// The fields beside Content-Length and Connection; a name may stand there again.
+    /// The fields except Content-Length and Connection; a name may occur repeatedly.
     pub fields: Vec<Field>,
     /// The body.
     pub body: Body,
@@ -72,46 +72,46 @@ pub(in crate::serve) struct Reply {
 /// A header field of an answer.
 pub(in crate::serve) type Field = (&'static str, Cow<'static, str>);
 
-/// All that follows the head.
+/// The body of an answer.
 pub(in crate::serve) enum Body {
-    /// Nothing, and the status says so.
+    /// No body, as the status implies.
     Nothing,
-    /// A short text of ours.
+    /// A short text of the program.
     Text(Cow<'static, str>),
-    /// Bytes from where they are: nothing of them is copied.
+    /// Bytes that are sent without a copy.
     Source(Source),
     /// A live stream.
     Stream(Box<Player>),
-    /// A live stream, of which the client wants the head alone.
+    /// A live stream, of which the client wants only the head.
     NoStream,
 }
 
-/// A body of which the length is known, on its way out.
+/// A body of known length that is being sent.
 pub(in crate::serve) enum Source {
-    /// Blocks that others share, or that are paid for.
+    /// Blocks that are shared, or charged.
     Blocks(Outlet),
     /// A file.
     #[cfg(feature = "record")]
     File(Box<files::Body>),
 }
 
-/// Scripts of all origins may read the answer.
+/// Lets scripts of all origins read the answer.
 pub(in crate::serve) const CORS: Field = ("Access-Control-Allow-Origin", Cow::Borrowed("*"));
 /// The header fields that scripts of other origins may read, beside an answer's type and body.
 pub(in crate::serve) const EXPOSED: Field =
     ("Access-Control-Expose-Headers", Cow::Borrowed("Content-Length, Content-Range, Date"));
-/// Caches ask again each time.
+/// Makes caches ask again each time.
 pub(in crate::serve) const NO_CACHE: Field = ("Cache-Control", Cow::Borrowed("no-cache"));
-/// An answer would take more memory than is left for all.
+/// The refusal if an answer takes more memory than is left.
 pub(in crate::serve) const NO_ROOM: &str = "no room for that just now";
 
 impl Exchange {
-    /// The customer of the connection; `None` if nobody counts.
+    /// The customer of the connection; `None` if its address is exempt.
     pub fn customer(&self) -> Option<u128> {
         self.seat.as_ref().and_then(|seat| seat.customer())
     }
 
-    /// A text that is charged to what there is for answers.
+    /// A text that is charged to the account for answers.
     pub fn charged(&self, mime: &'static str, text: &str) -> Result<Reply, OverBudget> {
         let account = self.server.core.greetings.account_for(text.len());
         let mut outlet = Outlet::default();
@@ -122,7 +122,7 @@ impl Exchange {
 }
 
 impl Answer {
-    /// An answer that is waited for.
+    /// An answer that follows later.
     pub fn later(pending: impl Future<Output = Result<Self, Close>> + Send + 'static) -> Self {
         Self::Later(Box::pin(pending))
     }
@@ -140,7 +140,7 @@ impl Reply {
         Self { status, fields: Vec::new(), body }
     }
 
-    /// The same with more fields.
+    /// Adds fields.
     pub fn with(mut self, fields: impl IntoIterator<Item = Field>) -> Self {
         self.fields.extend(fields);
         self
@@ -151,7 +151,7 @@ impl Reply {
         Self::new(status, Body::Text(why.into())).with([CORS, NO_CACHE])
     }
 
-    /// The client may ask again after so many seconds.
+    /// Lets the client ask again after that number of seconds.
     pub fn retry_after(self, seconds: u8) -> Self {
         self.with([("Retry-After", seconds.to_string().into())])
     }
@@ -163,14 +163,14 @@ impl Reply {
 }
 
 impl From<Status> for Reply {
-    /// A refusal that its status explains.
+    /// A refusal with the text of the status.
     fn from(status: Status) -> Self {
         Self::refuse(status, status.1)
     }
 }
 
 impl Body {
-    /// The end of it, under that status.
+    /// The extent of the body under that status.
     pub(super) fn extent(&self, status: Status) -> Extent {
         match self {
             Self::Nothing => Extent::Nothing,
@@ -183,7 +183,7 @@ impl Body {
 }
 
 impl Source {
-    /// The bytes that it has, before any is sent.
+    /// The bytes of the body, sent ones included.
     fn len(&self) -> u64 {
         match self {
             Self::Blocks(outlet) => outlet.len() as u64,
@@ -192,8 +192,8 @@ impl Source {
         }
     }
 
-    /// The bytes to be sent next; ready and empty when that was all. An error cuts the connection: the
-    /// length that was promised cannot be sent.
+    /// The next bytes; ready and empty at the end. An error cuts the connection, because the announced length cannot be
+    /// sent.
     #[cfg_attr(not(feature = "record"), allow(unused_variables, reason = "files alone are waited for"))]
     pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut Outlet>> {
         match self {
@@ -203,7 +203,7 @@ impl Source {
         }
     }
 
-    /// Whether it takes so long that the client may have left meanwhile.
+    /// Whether a read takes so long that the client may have left.
     pub(super) fn is_late(&self) -> bool {
         match self {
             Self::Blocks(_) => false,

@@ -1,4 +1,4 @@
-//! The routes: the one place that says which method and path mean what.
+//! The routes: the one table of methods and paths.
 
 use super::ask::Wish;
 #[cfg(feature = "record")]
@@ -11,25 +11,25 @@ use crate::conf::Config;
 use crate::proto::http::{MAX_BODY, METHODS, Method, Request, Status};
 use crate::serve::{hls, metrics};
 
-/// A row: requests for paths of a pattern by a method are answered by a handler.
+/// A row: the handler for requests with a method and a path.
 pub(super) struct Route {
-    /// `None` for all of them.
+    /// The method; `None` for all.
     method: Option<Method>,
-    /// A path, or with `*` at its end all that begin so.
+    /// A path, or with `*` at its end a prefix.
     pattern: &'static str,
-    /// Whether there is such a path just now.
+    /// Whether the path exists at present.
     when: fn(&Config, &Request) -> bool,
-    /// The longest body that is read for it, in bytes: a longer one is refused. With 0 any is passed over.
+    /// The longest body that is read, in bytes: a longer one is refused. With 0 any body is skipped.
     pub(super) body: usize,
-    /// The leave that a request needs, if the row says that and not its handler.
+    /// The object for which a request needs a leave, if the row asks for it and not its handler.
     pub(super) wish: Option<fn(&Request) -> Wish>,
     pub(super) handler: fn(Exchange) -> Answer,
 }
 
-/// The methods of a path that does not have the one that was asked for; none if there is no such path.
+/// The methods of a path, if it lacks the requested one; empty if there is no such path.
 pub(super) struct Allow(Vec<&'static str>);
 
-/// The first row that fits a path decides, with others of its pattern.
+/// The routes. The first row that matches a path decides, with others of the same pattern.
 pub(super) const ROUTES: &[Route] = &[
     #[cfg(feature = "rtsp")]
     Route::any("*", rtsp::carry).when(rtsp::is_asked_for),
@@ -49,27 +49,27 @@ pub(super) const ROUTES: &[Route] = &[
 #[cfg(feature = "rtsp")]
 pub(super) const RTSP_ROUTES: &[Route] = &[Route::any("*", rtsp::carry)];
 
-/// Request headers that scripts of other origins may send. `*` stands for all but
-/// Authorization, and old browsers do not know it.
+/// Request headers that scripts of other origins may send. `*` means all except Authorization, and old browsers do not
+/// know it.
 const ALLOWED: &str = "*, Authorization, Cache-Control, Content-Type, If-Modified-Since, If-None-Match, If-Range, \
      Pragma, Range, X-Requested-With";
-/// The seconds for which a browser may remember what it was allowed.
-const REMEMBERED: &str = "86400";
+/// The seconds for which a browser may cache these permissions.
+const MAX_AGE: &str = "86400";
 
 impl Route {
-    /// GET, and HEAD with it.
+    /// GET, and with it HEAD.
     pub(super) const fn get(pattern: &'static str, handler: fn(Exchange) -> Answer) -> Self {
         Self { method: Some(Method::Get), pattern, when: |_, _| true, body: 0, wish: None, handler }
     }
 
-    /// POST, with a body of at most so many bytes.
+    /// POST, with a body of at most `body` bytes.
     #[cfg_attr(not(test), expect(dead_code, reason = "no path takes a body yet"))]
     pub(super) const fn post(pattern: &'static str, body: usize, handler: fn(Exchange) -> Answer) -> Self {
         assert!(body <= MAX_BODY);
         Self { method: Some(Method::Post), body, ..Self::get(pattern, handler) }
     }
 
-    /// The same by another method: PUT, PATCH or DELETE.
+    /// The same with another method: PUT, PATCH or DELETE.
     #[cfg_attr(not(test), expect(dead_code, reason = "no path has one yet"))]
     pub(super) const fn by(self, method: Method) -> Self {
         Self { method: Some(method), ..self }
@@ -81,13 +81,13 @@ impl Route {
         Self { method: None, pattern, when: |_, _| true, body: 0, wish: None, handler }
     }
 
-    /// The same if the configuration and the request say so.
+    /// The same, if `when` is true for the configuration and the request.
     #[cfg(any(feature = "rtsp", feature = "record"))]
     const fn when(self, when: fn(&Config, &Request) -> bool) -> Self {
         Self { when, ..self }
     }
 
-    /// The same, for whom that wish is granted.
+    /// The same, for clients that are granted the wish.
     const fn asking(self, wish: fn(&Request) -> Wish) -> Self {
         Self { wish: Some(wish), ..self }
     }
@@ -103,7 +103,7 @@ impl Route {
         self.method.is_none_or(|own| own == method || own == Method::Get && method == Method::Head)
     }
 
-    /// The names of its methods; none if it takes all.
+    /// The names of its methods; empty if it accepts all.
     fn methods(&self) -> impl Iterator<Item = &'static str> {
         let taken = METHODS.iter().filter(|(method, _)| self.method.is_some() && self.takes(*method));
         taken.map(|(_, name)| *name)
@@ -111,8 +111,7 @@ impl Route {
 }
 
 impl Allow {
-    /// The answer to OPTIONS, to a method that the path does not have, and to one that nothing here has. RFC 9110
-    /// section 9.1.
+    /// The answer to OPTIONS, to a method that the path lacks, and to one that no path has. RFC 9110 section 9.1.
     pub(super) fn reply(self, method: Method) -> Reply {
         if method == Method::Other {
             return Status::NOT_IMPLEMENTED.into();
@@ -130,7 +129,7 @@ impl Allow {
             CORS,
             ("Access-Control-Allow-Methods", names.into()),
             ("Access-Control-Allow-Headers", ALLOWED.into()),
-            ("Access-Control-Max-Age", REMEMBERED.into()),
+            ("Access-Control-Max-Age", MAX_AGE.into()),
             allow,
         ])
     }

@@ -1,17 +1,17 @@
-//! RTSP by way of HTTP: a WebSocket that asks for it, or one half of a tunnel.
+//! RTSP over HTTP: a WebSocket, or one half of a tunnel.
 
 use super::reply::{Answer, Body, CORS, Exchange, Reply};
 use crate::conf::Config;
 use crate::proto::http::Request;
 use crate::serve::rtsp::Carrier;
 
-/// Whether the connection is to go on as one of RTSP.
+/// Whether the connection is to continue as one of RTSP.
 pub(super) fn is_asked_for(config: &Config, request: &Request) -> bool {
     let is_named = || request.fields.has("sec-websocket-protocol", "rtsp");
     config.rtsp.enable && (request.tunnel().is_some() || request.websocket().is_some() && is_named())
 }
 
-/// Hands the connection on, or says why not.
+/// Passes the connection on, or refuses it.
 pub(super) fn carry(Exchange { server, peer, request, .. }: Exchange) -> Answer {
     match Carrier::accept(&request, &server, peer) {
         Ok(carrier) => Answer::Carry(carrier),

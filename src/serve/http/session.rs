@@ -1,4 +1,4 @@
-//! One connection: requests come, answers go, each in its turn.
+//! One HTTP connection: requests and answers in turn.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -20,17 +20,17 @@ use crate::session::{Core, Tail};
 pub(super) struct Session {
     routes: &'static [Route],
     server: Arc<Server>,
-    /// As it was when the connection began.
+    /// The configuration at the start of the connection.
     config: Arc<Config>,
-    // its place is free before the peer learns that this is the end
+    // dropped first, so that its place is free before the peer sees the end
     role: Role,
     /// The rest of a batch for a viewer that has closed.
     tail: Tail,
     conn: Conn,
     machine: http::Server,
-    /// The client has said all that it will: what it asked for goes out all the same.
+    /// Whether the client has closed its sending side: it still gets its answer.
     said_all: bool,
-    /// An answer was given: once it is sent, the wait for another request begins.
+    /// Whether an answer was given: once it is sent, the wait for the next request begins.
     answered: bool,
     /// The connection goes on as one of RTSP.
     #[cfg(feature = "rtsp")]
@@ -40,27 +40,25 @@ pub(super) struct Session {
 enum Role {
     /// Between requests.
     Guest,
-    /// It is being decided whether it may have a live form.
+    /// Waits for the decision about a live form.
     Deciding(Pending),
-    /// An answer is not there yet.
+    /// Waits for an answer.
     Waiting(Pending),
-    /// The body of an answer is on its way out.
+    /// Sends the body of an answer.
     Sending(Source),
     /// A live form.
     Play(Box<Player>),
-    /// Everything is said; what still comes is read and thrown away, so that
-    /// the answer is not lost.
+    /// All is sent; further input is read and dropped, so that the answer is not lost.
     Linger,
 }
 
-/// A head is read in pieces of so many bytes, so that little of what follows it has to be
-/// kept while it is answered.
-const PIECE: usize = 1 << 10;
-/// The time that a client may take to read the last answer.
+/// The size of a read within a head, small so that little of what follows it has to be kept while it is answered.
+const HEAD_READ: usize = 1 << 10;
+/// The longest time for the client to read the last answer.
 const LINGER: Duration = Duration::from_secs(2);
 
 impl Role {
-    /// Whether something is on its way that comes to an end.
+    /// Whether an answer of finite length is due.
     fn is_answering(&self) -> bool {
         matches!(self, Self::Waiting(_) | Self::Sending(_))
     }
@@ -86,7 +84,7 @@ impl Session {
         }
     }
 
-    /// Runs it to its end.
+    /// Runs the connection to its end.
     pub(super) async fn run(mut self) {
         let why = std::future::poll_fn(|cx| poll_in_turns(cx, |cx| self.step(cx))).await;
         #[cfg(feature = "rtsp")]
@@ -97,14 +95,14 @@ impl Session {
         self.server.core.counters.closed(&why);
     }
 
-    /// Sends what there is, then reads once; pending if neither is possible.
+    /// Sends what is due, then reads once; pending if neither is possible.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
         let slow = self.config.viewers.slow.0;
         let Self { conn, machine, tail, .. } = self;
         ready!(tail.poll(cx, conn, slow))?;
         match &mut self.role {
             Role::Play(player) => {
-                // the head goes first, then control frames between batches
+                // the head is sent first, then control frames between batches
                 ready!(conn.poll_send(cx, machine.transmit(), slow))?;
                 let control = player.transport.control(machine.transmit());
                 let idle = player.sender.poll(cx, conn, control, slow);
@@ -156,11 +154,11 @@ impl Session {
         let mut closed = false;
         let most = match role {
             Role::Play(_) | Role::Linger => SHORT_READ,
-            Role::Guest => SHORT_READ.min(conn.kept() + PIECE),
+            Role::Guest => SHORT_READ.min(conn.kept() + HEAD_READ),
             _ if *said_all => return Poll::Pending,
-            // the next request stays with the kernel until this one is answered
-            _ if conn.kept() >= PIECE => return Poll::Pending,
-            _ => PIECE,
+            // the next request stays in the kernel until this one is answered
+            _ if conn.kept() >= HEAD_READ => return Poll::Pending,
+            _ => HEAD_READ,
         };
         let received = ready!(conn.poll_read(cx, most, |data| match role {
             Role::Play(player) => {
@@ -176,7 +174,7 @@ impl Session {
         }))?;
         *said_all = received.end;
         if received.end && role.is_answering() {
-            // RFC 9293 section 3.6: it may still receive; if not, the next write says so
+            // RFC 9293 section 3.6: the peer may still receive; if not, the next write fails
             return Poll::Pending;
         }
         if received.end {
@@ -193,7 +191,7 @@ impl Session {
         })
     }
 
-    /// Hands a request to the handler of its route, once it has the body that it wants.
+    /// Passes a request to the handler of its route, once its body is read.
     fn respond(&mut self, request: Request) -> Result<(), Close> {
         let Self { server, config, conn, machine, .. } = self;
         conn.expect_input(Duration::ZERO);
@@ -212,7 +210,7 @@ impl Session {
                 })
             }
             Ok(None) => {
-                // a part of the body may stand there already
+                // a part of the body may be kept already
                 conn.offer_again();
                 conn.expect_input(config.connections.handshake.0);
                 Ok(())
@@ -221,7 +219,7 @@ impl Session {
         }
     }
 
-    /// Does what an answer says; an error ends the connection, or hands it on.
+    /// Acts on an answer; an error ends the connection, or passes it on.
     fn give(&mut self, answer: Answer) -> Result<(), Close> {
         match answer {
             Answer::Now(reply) => self.reply(reply),
@@ -245,7 +243,7 @@ impl Session {
             Body::Stream(player) => {
                 self.conn.resize(Core::viewer_sizes(&self.config));
                 self.role = Role::Play(player);
-                // the first frames of a WebSocket may stand there already
+                // the first frames of a WebSocket may be kept already
                 self.conn.offer_again();
             }
             Body::Text(text) if follows => {
@@ -256,7 +254,7 @@ impl Session {
         }
     }
 
-    /// A request has been answered: another may come, or stand there already.
+    /// A request was answered: another may follow, or be kept already.
     fn answered(&mut self) {
         self.machine.done();
         self.role = Role::Guest;
@@ -264,7 +262,7 @@ impl Session {
         self.conn.offer_again();
     }
 
-    /// The viewer has got what there was for it, and says goodbye if it has a way to.
+    /// Ends the viewer, with a close frame if its transport has one.
     fn end_play(&mut self, why: &Close) {
         self.log_end(why);
         if let Role::Play(mut player) = std::mem::replace(&mut self.role, Role::Guest) {

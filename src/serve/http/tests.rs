@@ -13,7 +13,7 @@ use crate::net::accept_loop;
 use crate::proto::http::Method;
 use crate::session::Core;
 
-/// The table of a server that can be told something.
+/// The table of a server with a path that accepts a body.
 const ROUTES: &[Route] = &[
     Route::post("/told", 16, told),
     Route::get("/kept", there),
@@ -32,7 +32,7 @@ fn there(exchange: Exchange) -> Answer {
     exchange.charged("text/plain", &exchange.request.path).unwrap().into()
 }
 
-/// Has `client` talk to a server with that table.
+/// Runs `client` with a server with that table.
 fn serve_while<T>(client: impl AsyncFnOnce(Arc<Core>, SocketAddr) -> T) -> T {
     let config = Config::parse("test", "profile = \"box\"\n").unwrap();
     let core = Core::new(config, crate::registry::costs(), Arc::default());
@@ -47,7 +47,7 @@ fn serve_while<T>(client: impl AsyncFnOnce(Arc<Core>, SocketAddr) -> T) -> T {
     smol::block_on(core.executor.run(client(core.clone(), address)))
 }
 
-/// All answers to those texts, each of which is sent when the answers before have that end.
+/// All answers to those texts, each of which is sent once the answers so far have that end.
 fn answers(said: &[(&str, &str)]) -> String {
     serve_while(async |_, address| {
         let mut socket = TcpStream::connect(address).await.unwrap();
@@ -140,7 +140,7 @@ fn a_body_that_does_not_come_ends_the_connection_and_gives_its_room_back() {
         let mut told = [0; 25];
         socket.read_exact(&mut told).await.unwrap();
         assert!(core.greetings.account().used() >= 10);
-        // what comes now and then does not put it off
+        // a few bytes do not extend the deadline
         socket.write_all(b"x").await.unwrap();
         core.watch.sweep(Instant::now() + 2 * core.config().connections.handshake.0);
         let mut rest = Vec::new();

@@ -6,14 +6,14 @@ use crate::net::{Close, Framing, Outlet, drive};
 use crate::proto::http::{Request, Status};
 use crate::proto::{Machine, http::Method, ws};
 
-/// The way to one viewer.
+/// The transport to one viewer.
 pub(super) enum Transport {
     Http,
     WebSocket(ws::Server),
 }
 
 impl Transport {
-    /// The status that refuses a request for a WebSocket, if it must be refused.
+    /// The status with which a request for a WebSocket is refused, if it must be.
     pub(super) fn objection(request: &Request) -> Option<Status> {
         request.websocket()?.err()
     }
@@ -23,7 +23,7 @@ impl Transport {
         if let (Some(Ok(key)), Method::Get) = (request.websocket(), request.method) {
             let fields =
                 [("Upgrade", "websocket".into()), ("Sec-WebSocket-Accept", ws::Server::accept(key).into()), CORS];
-            // it says nothing of what is sent, but that one would be a lie
+            // any name is echoed, as none describes the content, except one that would be wrong
             let agreed = ws::subprotocols(&request.fields).find(|name| !name.eq_ignore_ascii_case("rtsp"));
             let agreed = agreed.map(|name| ("Sec-WebSocket-Protocol", name.to_string().into()));
             let reply = Reply::new(Status::SWITCHING_PROTOCOLS, Body::NoStream).with(fields).with(agreed);
@@ -39,7 +39,7 @@ impl Transport {
         (Self::Http, Reply::new(Status::OK, Body::NoStream).with(fields))
     }
 
-    /// In the log.
+    /// The name in the log.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -47,7 +47,7 @@ impl Transport {
         }
     }
 
-    /// An empty outlet for what is to be sent this way.
+    /// An empty outlet for this transport.
     pub(super) fn outlet(&self, form: &Form) -> Outlet {
         match self {
             // ISO/IEC 13818-1 section 2.4.3.2
@@ -65,7 +65,7 @@ impl Transport {
         }
     }
 
-    /// Says that the viewer is to come again.
+    /// Sends a close that asks the viewer to reconnect.
     pub(super) fn close(&mut self) {
         match self {
             Self::Http => {}
@@ -73,7 +73,7 @@ impl Transport {
         }
     }
 
-    /// Takes what the viewer says, and whether it says goodbye.
+    /// Reads the viewer's input, and returns whether it closes.
     pub(super) fn input(&mut self, data: &[u8]) -> Result<(usize, bool), Close> {
         match self {
             Self::Http => Ok((data.len(), false)),

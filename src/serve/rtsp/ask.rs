@@ -1,4 +1,4 @@
-//! Requests to publish and to play, which wait until it is decided whether the client may.
+//! Requests to publish and to play, which wait for the decision.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -15,22 +15,22 @@ use crate::proto::rtsp::sdp::Description;
 use crate::proto::scheme::RTSP;
 use crate::session::{Action, Asker, Asking, Entrant, Leave, MAX_URL, Refusal, Request, RtpIngest, RtpSender, Tracks};
 
-/// A request that is being decided.
+/// A request without a decision yet.
 pub(super) struct Asks {
     asking: Asking,
     target: Target,
     wish: Wish,
 }
 
-/// The thing that a client asks for.
+/// The object of a request.
 pub(super) enum Wish {
-    /// To publish these tracks, or tracks of codecs that have no place.
+    /// To publish these tracks, or tracks of codecs that cannot be received.
     Publish(Result<Tracks, Encodings>),
-    /// To play, beginning with this request.
+    /// To play, starting with this request.
     Play(Held),
 }
 
-/// The names of codecs that a description has, for the log.
+/// The names of codecs in a description, for the log.
 pub(super) struct Encodings(String);
 
 impl Encodings {
@@ -56,7 +56,7 @@ impl Wish {
         }
     }
 
-    /// The beginning of the ids of those who do so.
+    /// The prefix of the ids of such sessions.
     fn kind(&self) -> &'static str {
         match self {
             Self::Publish(_) => PUBLISHER,
@@ -66,7 +66,7 @@ impl Wish {
 }
 
 impl Body {
-    /// Asks whether the client may have what it wants. It is answered once that is decided.
+    /// Asks whether the client may have what it wants. It is answered after the decision.
     pub(super) fn ask(
         &mut self,
         machine: &mut rtsp::Server,
@@ -93,7 +93,7 @@ impl Body {
         });
         match asking.now() {
             Ok(answer) => {
-                // one that has to show credentials first goes on as it was
+                // a client that has to authenticate first keeps its role
                 if !matches!(answer, Err(Refusal::Unauthenticated(..))) {
                     self.role = Role::Guest;
                 }
@@ -106,7 +106,7 @@ impl Body {
         }
     }
 
-    /// It was asked, and is decided now.
+    /// Acts on the decision.
     pub(super) fn decided(
         &mut self,
         machine: &mut rtsp::Server,
@@ -115,11 +115,11 @@ impl Body {
     ) -> Result<Turn, Close> {
         let Role::Asks(asks) = std::mem::replace(&mut self.role, Role::Guest) else { return Ok(Turn::None) };
         let Asks { target, wish, .. } = *asks;
-        // its time stood still meanwhile
+        // its deadline was suspended meanwhile
         Ok(Turn::Guest.or(self.answer(machine, &target, wish, answer, now)?))
     }
 
-    /// Has the client begin, or tells it and the log why not.
+    /// Starts the client's session, or refuses it with a line in the log.
     fn answer(
         &mut self,
         machine: &mut rtsp::Server,
@@ -136,25 +136,26 @@ impl Body {
             return Ok(Turn::None);
         }
         self.name_as(wish.kind());
-        let (begun, more) = match (answer, wish) {
-            (Err(why), _) => (Err(why), String::new()),
-            (Ok(leave), Wish::Publish(Ok(tracks))) => {
-                (self.publish(machine, leave, target, tracks, now), String::new())
+        let mut encodings = String::new();
+        let begun = answer.and_then(|leave| match wish {
+            Wish::Publish(Ok(tracks)) => self.publish(machine, leave, target, tracks, now),
+            Wish::Publish(Err(Encodings(named))) => {
+                encodings = named;
+                Err(Refusal::Codec)
             }
-            (Ok(_), Wish::Publish(Err(encodings))) => (Err(Refusal::Codec), encodings.0),
-            (Ok(leave), Wish::Play(held)) => (self.play(leave, target, held), String::new()),
-        };
-        begun.or_else(|why| self.refuse(machine, target, why, &more))
+            Wish::Play(held) => self.play(leave, target, held),
+        });
+        begun.or_else(|why| self.refuse(machine, target, why, &encodings))
     }
 
-    /// Tells the client and the log the reason.
+    /// Sends the refusal to the client and logs it.
     fn refuse(&self, machine: &mut rtsp::Server, target: &Target, why: Refusal, more: &str) -> Result<Turn, Close> {
         self.refused(target, why, more);
         machine.deny(why.in_rtsp())?;
         Ok(Turn::Guest)
     }
 
-    /// Makes the client a viewer; it is answered once there is something to see.
+    /// Makes the client a viewer; it is answered once the stream has begun.
     fn play(&mut self, leave: Leave, target: &Target, held: Held) -> Result<Turn, Refusal> {
         let (viewer, grant) = self.server.core.admit_player(leave, &self.entrant(target), &RTP)?;
         let sender = RtpSender::new((viewer.in_packets(), grant));

@@ -1,4 +1,4 @@
-//! The carrier of a conversation: a connection of its own, a WebSocket, or a tunnel through HTTP.
+//! The carrier of a conversation: the connection itself, a WebSocket, or a tunnel through HTTP.
 
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -15,16 +15,16 @@ use crate::proto::rtsp::{self, packet_header};
 #[cfg(feature = "http")]
 use crate::proto::{Error, http, ws};
 
-/// The way to one client.
+/// The carrier for one client.
 pub(crate) enum Carrier {
     Plain,
     /// Every answer and every packet is a message.
     #[cfg(feature = "http")]
     WebSocket(Box<Socket>),
-    /// Answers and packets go here, requests come by another connection.
+    /// Answers and packets are sent here, requests arrive on another connection.
     #[cfg(feature = "http")]
     Tunnel(Box<Get>),
-    /// That other connection.
+    /// The connection of those requests.
     #[cfg(feature = "http")]
     Post(Box<Post>),
 }
@@ -37,7 +37,7 @@ pub(crate) struct Socket {
     kept: Kept,
 }
 
-/// Input that a carrier has unpacked and that could not be used yet.
+/// Input that a carrier has decoded and that could not be used yet.
 #[cfg(feature = "http")]
 #[derive(Default)]
 pub(super) struct Kept {
@@ -47,12 +47,12 @@ pub(super) struct Kept {
     used: u64,
 }
 
-/// The most bytes that are kept because they cannot be used yet.
+/// The most bytes that are kept.
 #[cfg(feature = "http")]
 pub(super) const MAX_KEPT: usize = 16 << 10;
 
 impl Carrier {
-    /// Answers a request to carry RTSP from here on.
+    /// Accepts a request to carry RTSP from here on.
     #[cfg(feature = "http")]
     pub(crate) fn accept(
         request: &http::Request,
@@ -90,7 +90,7 @@ impl Carrier {
         match self {
             #[cfg(feature = "http")]
             Self::WebSocket(socket) => {
-                // answers behind it stay in the machine, whose limit counts them
+                // further answers stay in the machine, whose limit counts them
                 if socket.out.is_empty() {
                     let answers = machine.transmit();
                     if !answers.is_empty() {
@@ -107,7 +107,7 @@ impl Carrier {
         }
     }
 
-    /// Whether all that `control` gave is sent, and it has more to give.
+    /// Whether all bytes of `control` are sent, and there are more.
     #[cfg_attr(not(feature = "http"), allow(unused_variables))]
     pub(super) fn has_more(&mut self, machine: &mut rtsp::Server) -> bool {
         match self {
@@ -122,8 +122,8 @@ impl Carrier {
         }
     }
 
-    /// Sends what is to be sent between packets. Ready when all of it is gone: what waits behind
-    /// the part that goes first would wait for ever, as nothing that comes later sends it.
+    /// Sends the bytes between packets. Ready once all are sent: otherwise the part behind the first would wait for
+    /// ever, because no later event sends it.
     pub(super) fn poll_send(
         &mut self,
         cx: &mut Context<'_>,
@@ -139,7 +139,7 @@ impl Carrier {
         }
     }
 
-    /// Reads once and feeds what came to `input`, as `Conn::poll_read` does.
+    /// Reads once and passes the input to `input`, as `Conn::poll_read` does.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -159,8 +159,8 @@ impl Carrier {
 
 #[cfg(feature = "http")]
 impl Kept {
-    /// Feeds what is kept to `input`, and says how much it used. A fault is told with its place in what
-    /// was carried.
+    /// Passes the kept bytes to `input`, and returns the number used. A fault is returned with its position in the
+    /// carried bytes.
     pub(super) fn feed(&mut self, input: &mut impl FnMut(&[u8]) -> Result<usize, Close>) -> Result<usize, Close> {
         let mut at = 0;
         while let Some(rest) = self.bytes.get(at..).filter(|rest| !rest.is_empty()) {
@@ -174,7 +174,7 @@ impl Kept {
         Ok(at)
     }
 
-    /// Pays for what is left, and holds no more than that.
+    /// Charges the remaining bytes, and shrinks the buffer to them.
     pub(super) fn settle(&mut self, conn: &Conn) -> Result<(), Close> {
         if self.bytes.len() > MAX_KEPT {
             return Err(Error::malformed("a message without end").into());

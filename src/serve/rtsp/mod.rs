@@ -50,24 +50,24 @@ pub(super) async fn carry(server: Arc<Server>, conn: Conn, carrier: Carrier) {
 }
 
 struct Session {
-    // its place is free before the peer learns that this is the end
+    // dropped first, so that its place is free before the peer sees the end
     body: Body,
     conn: Conn,
     carrier: Carrier,
     machine: rtsp::Server,
 }
 
-/// All but the connection and its machine.
+/// The session without the connection and its machine.
 struct Body {
     server: Arc<Server>,
-    /// As it was when the connection began.
+    /// The configuration at the start of the connection.
     config: Arc<Config>,
     who: Who,
-    /// The peer's end and ours.
+    /// The addresses of the peer and of the server.
     peer: SocketAddr,
     local: SocketAddr,
     tls: bool,
-    /// Its part of what its address may take.
+    /// Its share of the limits of its address.
     seat: Option<Arc<Seat>>,
     role: Role,
     /// The rest of a batch for a player that has stopped.
@@ -75,18 +75,17 @@ struct Body {
 }
 
 enum Role {
-    /// It has not asked for anything yet.
+    /// No request yet.
     Guest,
-    /// It is being decided whether it may.
+    /// Waits for the decision.
     Asks(Box<Asks>),
     Publish(Box<RtpIngest>),
     Play(Box<PlaySession>),
-    /// It has said goodbye.
+    /// It has sent TEARDOWN.
     Gone,
 }
 
-/// The words that ids begin with: of those that publish, of those that play, of those of whom that is not
-/// known yet, and of a multicast.
+/// The prefixes of ids: of publishers, of players, of connections whose role is not known yet, and of multicasts.
 pub(crate) const SESSIONS: [&str; 4] = [PUBLISHER, PLAYER, COMMANDS, CAST];
 const PUBLISHER: &str = "RTSPPUB";
 const PLAYER: &str = "RTSPSUB";
@@ -94,12 +93,11 @@ const COMMANDS: &str = "RTSPSRVCMD";
 const CAST: &str = "RTSPCAST";
 /// The longest message: a session description of many tracks is some 4 KiB.
 const MAX_MESSAGE: usize = 12 << 10;
-/// The most bytes of answers that may wait for the peer, before nothing more is answered: the
-/// plan has little for each connection, and nobody needs to ask so far ahead.
+/// The most bytes of answers that may wait for the peer before further requests have to wait: the plan has little for
+/// each connection, and no client needs to send so many requests ahead.
 const MAX_ANSWERS: usize = 2 << 10;
-/// Requests are read in pieces of so many bytes, so that few of them have to be kept while
-/// answers wait.
-const PIECE: usize = 1 << 10;
+/// The size of a read of requests, small so that few of them have to be kept while answers wait.
+const REQUEST_READ: usize = 1 << 10;
 
 impl Session {
     fn new(server: Arc<Server>, conn: Conn, carrier: Carrier) -> Self {
@@ -121,13 +119,13 @@ impl Session {
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Close> {
         poll_in_turns(cx, |cx| self.step(cx)).map(|why| {
-            // the answer that tells what is wrong goes out, if the socket takes it at once
+            // the answer with the error is sent, if the socket accepts it at once
             let _ = self.carrier.poll_send(cx, &mut self.conn, &mut self.machine, Duration::ZERO);
             why
         })
     }
 
-    /// Sends what there is, then reads once; pending if neither is possible.
+    /// Sends what is due, then reads once; pending if neither is possible.
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Close>> {
         let Self { conn, carrier, machine, body } = self;
         let slow = body.config.viewers.slow.0;
@@ -179,9 +177,9 @@ impl Session {
         let now = Instant::now();
         let most = match body.role {
             Role::Publish(_) => FULL_READ,
-            // the rest stays with the kernel until it is decided
-            Role::Asks(_) if conn.kept() >= PIECE => return Poll::Pending,
-            _ => SHORT_READ.min(conn.kept() + PIECE),
+            // the rest stays in the kernel until the decision
+            Role::Asks(_) if conn.kept() >= REQUEST_READ => return Poll::Pending,
+            _ => SHORT_READ.min(conn.kept() + REQUEST_READ),
         };
         let mut turn = Turn::None;
         let received = ready!(carrier.poll_read(cx, conn, most, |data| {
@@ -214,13 +212,13 @@ impl Session {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Turn {
     None,
-    /// It has asked for something, and may take its time with the next request.
+    /// It has sent a request, and its deadline for the next one begins.
     Guest,
-    /// It waits for us.
+    /// It waits for the server.
     Held,
     Publishes,
     Plays,
-    /// It plays no more, and keeps its session alive.
+    /// It has paused, and keeps its session alive.
     Pauses,
 }
 
@@ -231,10 +229,10 @@ impl Turn {
 }
 
 impl Body {
-    /// Acts on what the client did.
+    /// Acts on an event of the client.
     fn on_event(&mut self, machine: &mut rtsp::Server, event: Event, now: Instant) -> Result<Turn, Close> {
         match (event, &mut self.role) {
-            // packets and requests behind TEARDOWN are not heard any more
+            // packets and requests after TEARDOWN are ignored
             (Event::Packet { .. } | Event::Lost { .. }, Role::Gone) => {}
             (_, Role::Gone) => machine.refuse(Status::METHOD_NOT_VALID),
             (Event::Describe(target), _) => return self.ask(machine, target, Wish::Play(Held::Describe), now),
@@ -270,7 +268,7 @@ impl Body {
                 machine.accept();
                 return Ok(Turn::Pauses);
             }
-            // its packets may go on; if they do not, it counts as a publisher that sends nothing
+            // its packets may continue; if not, it is treated as a silent publisher
             (Event::Pause, Role::Publish(_)) => machine.accept(),
             (Event::Packet { channel, data }, Role::Publish(publish)) => publish.interleaved(channel, &data, now)?,
             (Event::Packet { .. }, _) => {}
@@ -299,7 +297,7 @@ impl Body {
                     play.heard(conn, &self.config);
                 }
             }
-            // no request gives more time for the first frame: others may be waiting for the name
+            // no request extends the time for the first frame: other publishers may wait for the name
             Turn::Publishes => conn.resize(Core::publisher_sizes(&self.config)),
             Turn::Plays => {
                 conn.resize(Core::viewer_sizes(&self.config));
@@ -312,7 +310,7 @@ impl Body {
         }
     }
 
-    /// From here on the log knows the connection by what it does.
+    /// Gives the connection the id of its role in the log.
     fn name_as(&mut self, kind: &'static str) {
         let who = self.who.turns(&self.server.core, kind);
         log::debug!("{} is now {who}", self.who);

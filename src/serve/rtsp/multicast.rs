@@ -1,4 +1,4 @@
-//! A stream that goes to a group: sent once, however many listen.
+//! A stream that is sent to a group: once, for any number of listeners.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -20,35 +20,35 @@ use crate::net::Seat;
 use crate::proto::rtp::RTP;
 use crate::session::{Action, Core, Grant, Leave, MediaPath, RtpSender, Subject};
 
-/// The streams that go to a group now, and from which of our addresses.
+/// The streams that are sent to a group, with the local address for each.
 #[derive(Default)]
 pub(crate) struct MulticastGroups(Mutex<HashMap<(Name, Ipv4Addr), Weak<MulticastGroup>>>);
 
-/// One of them; it ends when the last session that listens lets go.
+/// A cast to a group; it ends when the last listening session drops it.
 pub(super) struct MulticastGroup {
-    /// The group, and how many routers packets may pass.
+    /// The group, and the number of routers that packets may pass.
     pub(super) to: (Ipv4Addr, u8),
-    /// The ports to which RTP of pictures and of sound goes; RTCP goes to the next port.
+    /// The ports for RTP of pictures and of sound; RTCP is sent to the next port.
     ports: [Option<u16>; 2],
-    /// The session that sends to it.
+    /// The session that sends.
     pub(super) ticket: Ticket,
     _task: Task<()>,
-    /// Closed at its end.
+    /// Closed at the end of the cast.
     over: Receiver<Infallible>,
 }
 
-/// One who listens to it.
+/// A session that listens to a cast.
 pub(super) struct Listener {
     _cast: Arc<MulticastGroup>,
     over: Pin<Box<Receiver<Infallible>>>,
 }
 
-/// So many casts that one peer has begin in a row are told of: it may come and go as it likes.
-const TOLD: u32 = 5;
+/// The number of casts of one peer in a row that are logged: it may start and stop any number.
+const LOGGED_CASTS: u32 = 5;
 
 impl MulticastGroup {
-    /// The cast of a stream, begun now if there is none, for the one in `seat` at the second of these
-    /// ends, whose address has its ports as long as it goes on; `None` if there is no room for it.
+    /// The cast of a stream, started now if there is none, for the session in `seat` with these local and peer
+    /// addresses. The ports count for its address while the cast lasts. `None` if there is no room for it.
     pub(super) fn join(
         server: &Arc<Server>,
         config: &Config,
@@ -65,7 +65,7 @@ impl MulticastGroup {
             return Some(cast);
         }
         let admitted = server.core.admit_cast(Leave::own(Action::Play, name), CAST, &RTP).ok()?;
-        let told = || server.core.flood.passes("multicast", Subject::Peer(peer.ip()), TOLD);
+        let told = || server.core.flood.passes("multicast", Subject::Peer(peer.ip()), LOGGED_CASTS);
         let cast = Arc::new(Self::begin(server, config, admitted, to, local, (seat, &told))?);
         all.insert((name.clone(), local), Arc::downgrade(&cast));
         Some(cast)
@@ -109,12 +109,12 @@ impl MulticastGroup {
         Some(Self { to, ports, ticket, _task: task, over })
     }
 
-    /// Whether nothing goes to the group any more.
+    /// Whether the cast has ended.
     fn is_over(&self) -> bool {
         self.over.is_closed()
     }
 
-    /// The address to which packets of a kind go.
+    /// The ports for packets of a kind.
     pub(super) fn ports(&self, kind: Kind) -> Option<(u16, u16)> {
         let [video, audio] = self.ports;
         let port = if kind == Kind::Video { video } else { audio };
@@ -128,7 +128,7 @@ impl Listener {
         Self { _cast: cast, over }
     }
 
-    /// Ready once nothing goes to the group any more.
+    /// Ready once the cast has ended.
     pub(super) fn poll_over(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.over.as_mut().poll_next(cx).map(drop)
     }

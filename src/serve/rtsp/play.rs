@@ -15,22 +15,22 @@ use crate::proto::rtp::ssrc;
 use crate::proto::rtsp::{self, Lower, Status, Transport};
 use crate::session::{Core, MediaPath, Refusal, RtpSender, Tail};
 
-/// A player's side.
+/// The session of a player.
 pub(super) struct PlaySession {
     sender: RtpSender,
     local: SocketAddr,
     peer: SocketAddr,
-    /// Its part of what its address may take.
+    /// Its share of the limits of its address.
     seat: Option<Arc<Seat>>,
     state: State,
-    /// It listens to a group.
+    /// Set if it listens to a group.
     cast: Option<Listener>,
-    /// The time of the last look for reports.
+    /// The time of the last check for reports.
     looked: Instant,
 }
 
-/// The time from one look for reports to the next.
-const LOOK: Duration = Duration::from_secs(1);
+/// The time between two checks for reports.
+const REPORT_CHECK: Duration = Duration::from_secs(1);
 
 /// A request that is held until the stream has begun.
 pub(super) enum Held {
@@ -39,15 +39,15 @@ pub(super) enum Held {
 }
 
 enum State {
-    /// A request is held since then.
+    /// A request is held since that time.
     Held(Held, Instant),
-    /// It was refused.
+    /// The held request was refused.
     Over,
-    /// Tracks are being set up, or PAUSE was asked for.
+    /// Tracks are being set up, or the player is paused.
     Ready,
-    /// PLAY waits for the first packets, so that it can tell their numbers.
+    /// PLAY waits for the first packets, because the answer contains their numbers.
     Starting,
-    /// PLAY is answered: the answer goes before the packets.
+    /// PLAY is answered: the answer is sent before the packets.
     Answered,
     Playing,
 }
@@ -70,22 +70,22 @@ impl PlaySession {
         self.sender.ends(why);
     }
 
-    /// The viewer goes; the rest of a batch that was being sent stays to be finished.
+    /// Ends the viewer; the batch that is partly sent remains to be finished.
     pub(super) fn into_tail(self) -> Tail {
         self.sender.into_tail()
     }
 
-    /// Whether it was refused what it waited for.
+    /// Whether the held request was refused.
     pub(super) fn is_over(&self) -> bool {
         matches!(self.state, State::Over)
     }
 
-    /// Whether it knows the tracks.
+    /// Whether the tracks are known.
     pub(super) fn is_described(&self) -> bool {
         !self.sender.offers().is_empty()
     }
 
-    /// Sends what there is. False when another turn is due.
+    /// Sends what is due. False when another turn is due.
     pub(super) fn poll(
         &mut self,
         cx: &mut Context<'_>,
@@ -106,7 +106,7 @@ impl PlaySession {
         }
         match &mut self.state {
             State::Held(..) => {
-                // answers to earlier requests do not wait with it
+                // answers to earlier requests do not wait for it
                 let _ = carrier.poll_send(cx, conn, machine, slow)?;
                 let answered = self.poll_held(cx, machine, server, config).is_ready();
                 if answered {
@@ -122,7 +122,7 @@ impl PlaySession {
                 Ok(true)
             }
             State::Starting => {
-                // the rest of a packet that PAUSE cut in the middle goes first
+                // the rest of a packet that PAUSE interrupted is sent first
                 if self.sender.poll_rest(cx, conn, slow)?.is_pending() {
                     return Ok(true);
                 }
@@ -143,7 +143,7 @@ impl PlaySession {
             }
             State::Answered => {
                 if carrier.poll_send(cx, conn, machine, slow)?.is_pending() {
-                    // the first packets wait behind the answer
+                    // the first packets wait for the answer
                     return self.sender.must_go(cx).map(|()| true);
                 }
                 conn.offer_again();
@@ -158,7 +158,7 @@ impl PlaySession {
                         Poll::Pending => Ok(true),
                     };
                 }
-                if self.sender.is_over_udp() && self.looked.elapsed() >= LOOK {
+                if self.sender.is_over_udp() && self.looked.elapsed() >= REPORT_CHECK {
                     self.looked = Instant::now();
                     if self.sender.is_reported() {
                         conn.expect_input(patience(config));
@@ -170,7 +170,7 @@ impl PlaySession {
         }
     }
 
-    /// Answers a held request once there is something to see, or none came in time.
+    /// Answers a held request once the stream has begun, or has not in time.
     fn poll_held(
         &mut self,
         cx: &mut Context<'_>,
@@ -205,7 +205,7 @@ impl PlaySession {
         Poll::Ready(())
     }
 
-    /// Chooses a way for a track and answers.
+    /// Chooses the transport of a track and answers.
     pub(super) fn answer_setup(
         &mut self,
         machine: &mut rtsp::Server,
@@ -228,7 +228,7 @@ impl PlaySession {
         config: &Config,
     ) -> Result<Transport, Status> {
         let kind = self.sender.offers().get(track).map(|(kind, _)| *kind).ok_or(Status::NOT_FOUND)?;
-        // a client to whom one way brought nothing tries another for all tracks
+        // a client that received nothing by one transport tries another for all tracks
         let other = |wanted: &Transport| match wanted.lower {
             Lower::Tcp => self.sender.is_over_udp() || self.cast.is_some(),
             Lower::Udp => self.sender.is_over_tcp() || self.cast.is_some(),
@@ -280,23 +280,23 @@ impl PlaySession {
         Err(Status::UNSUPPORTED_TRANSPORT)
     }
 
-    /// Whether an answer has to go out before anything else may be asked.
+    /// Whether an answer has to be sent before the next request.
     pub(super) fn is_answering(&self) -> bool {
         matches!(self.state, State::Starting | State::Answered)
     }
 
-    /// PLAY was asked for.
+    /// Starts after PLAY.
     pub(super) fn play(&mut self) {
         self.state = State::Starting;
     }
 
-    /// The longest silence of the client while it plays; zero, for no limit, inside the connection: the
-    /// packets that it takes are sign enough.
+    /// The longest time without input from the client while it plays. Zero, for no limit, inside the connection: the
+    /// packets that it receives show that it is there.
     pub(super) fn patience(&self, config: &Config) -> Duration {
         if self.sender.is_over_udp() || self.cast.is_some() { patience(config) } else { Duration::ZERO }
     }
 
-    /// Something came from the client.
+    /// Extends the deadline after input from the client.
     pub(super) fn heard(&self, conn: &Conn, config: &Config) {
         match self.state {
             State::Playing => conn.expect_input(self.patience(config)),
@@ -305,14 +305,14 @@ impl PlaySession {
         }
     }
 
-    /// PAUSE was asked for: what is on its way goes on.
+    /// Pauses: what is partly sent is still finished.
     pub(super) fn pause(&mut self) {
         self.sender.pause();
         self.state = State::Ready;
     }
 }
 
-/// A session over UDP is heard of at half its timeout; some clients are late.
+/// The time without input after which a session over UDP ends. Clients send at half the timeout; some are late.
 fn patience(config: &Config) -> Duration {
     config.rtsp.timeout.0 * 3 / 2
 }

@@ -6,7 +6,7 @@ use super::*;
 
 const URL: &str = "rtsp://h/live/a";
 const SDP: &str = "v=0\r\ns=x\r\nm=audio 0 RTP/AVP 0\r\na=control:t0\r\n";
-/// The length of a packet that is kept in a block, and the part of it that comes.
+/// The length of a packet that is kept in a block, and the part of it that arrives.
 const LONG: u16 = 5000;
 const PART: usize = 100;
 

@@ -1,6 +1,5 @@
-//! RTSP through HTTP: the server's messages are the body of an answer to GET, the client's messages
-//! come in base64 as the body of a POST on another connection.
-//! Both are known by the same cookie, and the GET owns the conversation.
+//! RTSP through HTTP: the server's messages are the body of an answer to GET, the client's messages arrive in base64 as
+//! the body of a POST on another connection. Both have the same cookie, and the GET owns the conversation.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -19,7 +18,7 @@ use crate::proto::http::{self, Status};
 #[derive(Default)]
 pub(crate) struct Tunnels(Mutex<HashMap<String, Weak<Pipe>>>);
 
-/// From the one connection to the other.
+/// The bytes from one connection to the other.
 struct Pipe {
     peer: IpAddr,
     state: Mutex<State>,
@@ -27,11 +26,11 @@ struct Pipe {
 
 #[derive(Default)]
 struct State {
-    /// Decoded, and not yet taken.
+    /// Decoded bytes that are not read yet.
     data: Vec<u8>,
-    /// Somebody posts: nobody else may.
+    /// Whether there is a POST: a second one is refused.
     posted: bool,
-    /// The conversation is over.
+    /// Whether the conversation has ended.
     closed: bool,
     reader: Option<Waker>,
     writer: Option<Waker>,
@@ -50,11 +49,11 @@ pub(crate) struct Post {
     decoder: Decoder,
 }
 
-/// The longest cookie.
+/// The longest cookie, in bytes.
 const MAX_COOKIE: usize = 64;
-/// So many bytes may wait to be taken, and are read at once: a request has few hundred.
-const ROOM: usize = 512;
-/// Blanks in a row that mean more than the end of a line.
+/// The most bytes that may wait, and of one read: a request has a few hundred.
+const MAX_PENDING: usize = 512;
+/// The most blanks in a row: line ends are shorter.
 const MAX_BLANKS: usize = 1 << 10;
 
 impl Pipe {
@@ -64,7 +63,7 @@ impl Pipe {
 }
 
 impl Get {
-    /// Begins a conversation under a cookie that nobody else has.
+    /// Starts a conversation under a cookie that is not in use.
     pub(super) fn open(cookie: &str, server: &Server, peer: IpAddr) -> Result<Self, Status> {
         if !(1..=MAX_COOKIE).contains(&cookie.len()) {
             return Err(Status::BAD_REQUEST);
@@ -85,20 +84,20 @@ impl Get {
         Ok(Self { pipe, out: http::head(Status::OK, &fields), kept: Kept::default() })
     }
 
-    /// Whether nothing that was to be sent waits here.
+    /// Whether all is sent.
     pub(super) fn is_sent(&self) -> bool {
         self.out.is_empty()
     }
 
     pub(super) fn control(&mut self, answers: &mut Vec<u8>) -> &mut Vec<u8> {
-        // answers behind it stay in the machine, whose limit counts them
+        // further answers stay in the machine, whose limit counts them
         if self.out.is_empty() {
             self.out.append(answers);
         }
         &mut self.out
     }
 
-    /// Feeds what was posted to `input`; on this connection nothing more is said.
+    /// Passes the posted bytes to `input`; this connection has no further input.
     pub(super) fn poll_read(
         &mut self,
         cx: &mut Context<'_>,
@@ -133,7 +132,7 @@ impl Drop for Get {
 }
 
 impl Post {
-    /// Joins the conversation of that cookie, if it was begun from the same address.
+    /// Joins the conversation of that cookie, if it was started from the same address.
     pub(super) fn open(cookie: &str, server: &Server, peer: IpAddr) -> Result<Self, Status> {
         let all = server.tunnels.0.lock().unwrap_or_else(PoisonError::into_inner);
         let pipe = all.get(cookie).and_then(Weak::upgrade).filter(|pipe| pipe.peer == peer);
@@ -146,7 +145,7 @@ impl Post {
         Ok(Self { pipe, decoder: Decoder::default() })
     }
 
-    /// Hands on what comes until either side ends.
+    /// Passes on the posted bytes until either side ends.
     pub(super) async fn run(mut self: Box<Self>, server: Arc<Server>, mut conn: Conn) {
         conn.expect_input(std::time::Duration::ZERO);
         let why = std::future::poll_fn(|cx| self.poll(cx, &mut conn)).await;
@@ -157,14 +156,14 @@ impl Post {
         poll_in_turns(cx, |cx| self.step(cx, conn))
     }
 
-    /// Hands on what was decoded, then reads once.
+    /// Passes on the decoded bytes, then reads once.
     fn step(&mut self, cx: &mut Context<'_>, conn: &mut Conn) -> Poll<Result<(), Close>> {
         let mut state = self.pipe.lock();
         if state.closed {
             return Poll::Ready(Err(Close::Done));
         }
         state.writer = Some(cx.waker().clone());
-        if state.data.len() >= ROOM {
+        if state.data.len() >= MAX_PENDING {
             return Poll::Pending;
         }
         if !self.decoder.out.is_empty() {
@@ -172,7 +171,7 @@ impl Post {
             state.reader.take().into_iter().for_each(Waker::wake);
         }
         drop(state);
-        let received = ready!(conn.poll_read(cx, ROOM, |input| Ok(self.decoder.take(input)?)))?;
+        let received = ready!(conn.poll_read(cx, MAX_PENDING, |input| Ok(self.decoder.take(input)?)))?;
         Poll::Ready(if received.end { Err(Close::Eof) } else { Ok(()) })
     }
 }
@@ -183,18 +182,17 @@ impl Drop for Post {
     }
 }
 
-/// Out of base64 in lines. Every request may have been encoded for itself, so that
-/// padding stands anywhere.
+/// A decoder of base64 in lines. Every request may have been encoded separately, so padding may occur anywhere.
 #[derive(Default)]
 struct Decoder {
-    /// Decoded bytes that found no room yet.
+    /// Decoded bytes that had no room yet.
     out: Vec<u8>,
-    /// Blanks since the last letter that was decoded.
+    /// Blanks since the last decoded letter.
     blanks: usize,
 }
 
 impl Decoder {
-    /// Decodes four letters: the number of bytes that they took, with the blanks among them.
+    /// Decodes four letters; returns the number of bytes read, blanks included.
     fn take(&mut self, input: &[u8]) -> Result<usize, Error> {
         let before = input.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         if before > 0 {
@@ -216,7 +214,7 @@ impl Decoder {
     }
 }
 
-/// The bytes that are posted in such pieces, decoded, for the fuzzer; `None` if it is refused.
+/// The decoded bytes of a POST that arrives in these pieces, for the fuzzer; `None` if it is refused.
 #[cfg(fuzzing)]
 pub fn decoded<'a>(pieces: impl Iterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
     let (mut kept, mut decoder) = (Vec::new(), Decoder::default());

@@ -1,4 +1,4 @@
-//! A file on its way out: pieces are read as the client takes them.
+//! A file that is being sent: pieces are read as the client receives them.
 
 use std::future::Future;
 use std::io;
@@ -16,44 +16,44 @@ use crate::hub::Unit;
 use crate::media::Ticks;
 use crate::net::Outlet;
 
-/// A file on its way out.
+/// A file that is being sent.
 pub(in crate::serve) struct Body {
     file: Arc<Opened>,
-    /// The use that it has.
+    /// The use of the file.
     due: Use,
     at: u64,
     left: u64,
     outlet: Outlet,
     reading: Option<Reading>,
     account: Account,
-    /// Pays for the jobs.
+    /// The charge for the jobs.
     _lease: Lease,
 }
 
-/// A piece that the disk is to give, and since when.
+/// A read in progress, and its start.
 struct Reading(Pin<Box<dyn Future<Output = io::Result<Bytes>> + Send>>, Instant);
 
-/// The most bytes that are read at once, and the fewest where others have the room.
-const READ: (usize, usize) = (16 << 10, 1 << 10);
-/// A download that finds no room for a piece looks again after this.
-const AGAIN: Duration = Duration::from_millis(50);
-/// While a read takes longer it is looked whether the client has left.
-const LATE: Duration = Duration::from_secs(1);
+/// The most bytes of one read, and the fewest when memory is short.
+const READ_SIZES: (usize, usize) = (16 << 10, 1 << 10);
+/// The pause before a read that has no memory is tried again.
+const RETRY: Duration = Duration::from_millis(50);
+/// The duration of a read after which the connection is checked for a client that has left.
+const LATE_AFTER: Duration = Duration::from_secs(1);
 
 impl Body {
-    /// So many bytes of a file `at` a place; `lease` pays for the work.
+    /// A number of bytes of a file `at` a position; `lease` is the charge for the work.
     pub(super) fn new(file: Opened, due: Use, (at, left): (u64, u64), account: Account, lease: Lease) -> Self {
         let (outlet, reading) = (Outlet::default(), None);
         Self { file: Arc::new(file), due, at, left, outlet, reading, account, _lease: lease }
     }
 
-    /// The bytes that are left.
+    /// The bytes not read yet.
     pub(in crate::serve::http) fn len(&self) -> u64 {
         self.left
     }
 
-    /// The bytes to be sent next; ready and empty when that was all. An error cuts the connection: the
-    /// length that was promised cannot be sent.
+    /// The next bytes; ready and empty at the end. An error cuts the connection, because the announced length cannot be
+    /// sent.
     pub(in crate::serve::http) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut Outlet>> {
         while self.outlet.is_empty() && self.left > 0 {
             let Self { file, due, at, left, account, .. } = self;
@@ -71,9 +71,9 @@ impl Body {
         Poll::Ready(Ok(&mut self.outlet))
     }
 
-    /// Whether the disk takes so long that somebody may have left meanwhile.
+    /// Whether the read takes so long that the client may have left.
     pub(in crate::serve::http) fn is_late(&self) -> bool {
-        self.reading.as_ref().is_some_and(|Reading(_, since)| since.elapsed() >= LATE)
+        self.reading.as_ref().is_some_and(|Reading(_, since)| since.elapsed() >= LATE_AFTER)
     }
 }
 
@@ -84,15 +84,15 @@ async fn read(file: Arc<Opened>, due: Use, at: u64, left: u64, account: Account)
         match piece {
             Some(bytes) => return Ok(bytes),
             None => {
-                Timer::after(AGAIN).await;
+                Timer::after(RETRY).await;
             }
         }
     }
 }
 
-/// A piece of the file from that place on, as long as half of the room that is left; `None` if there is none.
+/// A piece of the file at that position, of up to half of the free memory; `None` if there is none.
 fn read_piece(file: &Opened, at: u64, left: u64, account: &Account) -> io::Result<Option<Bytes>> {
-    let (longest, shortest) = READ;
+    let (longest, shortest) = READ_SIZES;
     let most = (account.available() / 2).clamp(shortest, longest).min(usize::try_from(left).unwrap_or(longest));
     let Ok(mut block) = BlockMut::new(account, most) else { return Ok(None) };
     let mut read = Ok(0);

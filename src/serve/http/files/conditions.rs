@@ -1,12 +1,11 @@
-//! The part of a file that a request asks for, and whether the client has it already. RFC 9110 sections 8.8,
-//! 13, 14.
+//! The range of a file that a request asks for, and whether the client has it already. RFC 9110 sections 8.8, 13, 14.
 
 use std::fs::Metadata;
 use std::os::unix::fs::MetadataExt;
 
 use crate::proto::http::{Request, Status};
 
-/// The answer to a request for a file, but for the bytes.
+/// The answer to a request for a file, without the bytes.
 pub(super) struct Extract {
     pub(super) status: Status,
     /// The first byte, and the number of bytes.
@@ -20,7 +19,7 @@ pub(super) struct Extract {
 }
 
 impl Extract {
-    /// The part of a file that a request asks for.
+    /// The range of a file that a request asks for.
     pub(super) fn of(request: &Request, about: &Metadata) -> Self {
         let len = about.len();
         let etag = format!("\"{:x}-{:x}-{len:x}\"", about.mtime(), about.mtime_nsec());
@@ -38,7 +37,7 @@ impl Extract {
     }
 }
 
-/// Whether the client has the file as it is. If-None-Match goes before If-Modified-Since.
+/// Whether the client has the present file. If-None-Match takes precedence over If-Modified-Since.
 fn is_known(request: &Request, etag: &str, about: &Metadata) -> bool {
     match (request.fields.get("if-none-match"), request.fields.get("if-modified-since")) {
         (Some(_), _) => {
@@ -53,13 +52,13 @@ fn is_known(request: &Request, etag: &str, about: &Metadata) -> bool {
     }
 }
 
-/// Whether the client's part is of the file as it is: If-Range.
+/// Whether the client's part belongs to the present file: If-Range.
 fn is_whole(request: &Request, etag: &str, modified: &str) -> bool {
     request.fields.get("if-range").is_none_or(|has| has == etag || has == modified)
 }
 
-/// The first and last byte of one range of `len` bytes; an error if there are none. `None`
-/// for what is no such range, or several: these are answered with all of the file.
+/// The first and last byte of one range of `len` bytes; an error if it is empty. `None` for another range, or for
+/// several: those are answered with the whole file.
 fn byte_range(range: &str, len: u64) -> Option<Result<(u64, u64), ()>> {
     let (first, last) = range.strip_prefix("bytes=")?.split_once('-')?;
     let (first, last) = (first.trim(), last.trim());

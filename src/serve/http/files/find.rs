@@ -1,4 +1,4 @@
-//! Files by their paths: a path is resolved as a whole, and leads nowhere out of its folder.
+//! Files by their paths: a path is resolved as a whole, and cannot leave its folder.
 
 use std::collections::BTreeSet;
 use std::fs::{File, Metadata};
@@ -27,18 +27,18 @@ pub(super) enum Found {
         about: Metadata,
         mime: &'static str,
     },
-    /// A folder, which is asked for by its name without the slash behind it.
+    /// A folder, whose name was requested without the slash at the end.
     Folder,
 }
 
-/// The bytes of a folder that is looked in: its path, the job, and the place of its result.
-pub(super) const LOOK: usize = 768;
-/// The next folder is asked as well if one does not answer within this.
-const SOON: Duration = Duration::from_millis(300);
-/// A disk that is mounted deeper below a folder shares the queue of the one around it.
-const DEPTH: usize = 16;
+/// The bytes of a search in one folder: its path, the job, and its result.
+pub(super) const SEARCH: usize = 768;
+/// The time without an answer after which the next folder is searched too.
+const NEXT_AFTER: Duration = Duration::from_millis(300);
+/// The depth of mount points with a queue of their own; a deeper one shares the queue of the disk around it.
+const MAX_DEPTH: usize = 16;
 
-/// By extension; what is not here is bytes.
+/// Types by extension; others are plain bytes.
 const MIMES: &[(&str, &str)] = &[
     ("css", "text/css; charset=utf-8"),
     ("gif", "image/gif"),
@@ -55,8 +55,8 @@ const MIMES: &[(&str, &str)] = &[
     ("wasm", "application/wasm"),
 ];
 
-/// The items between the slashes, decoded; `None` if one could lead out, or to a hidden file. An
-/// empty one at the end stands for a folder.
+/// The decoded items between the slashes; `None` if one could leave the folder, or names a hidden file. An empty one at
+/// the end means a folder.
 pub(in crate::serve::http) fn items(path: &str) -> Option<Vec<String>> {
     let all: Vec<_> = path.split('/').map(percent_decode).collect::<Option<_>>()?;
     let last = all.len().checked_sub(1)?;
@@ -67,8 +67,8 @@ pub(in crate::serve::http) fn items(path: &str) -> Option<Vec<String>> {
     all.iter().enumerate().all(good).then_some(all)
 }
 
-/// Opens the file, or the index of the folder, in the first of the roots that has it; `refusal` if
-/// it is there and cannot be had. The next root is asked beside one that takes long.
+/// Opens the file, or the index of the folder, in the first of the roots that has it; `refusal` if it exists but cannot
+/// be opened. If a root is slow, the next is searched at the same time.
 pub(super) async fn find(
     roots: Vec<PathBuf>,
     items: Arc<[String]>,
@@ -86,7 +86,7 @@ pub(super) async fn find(
         let late = async {
             match roots.len() {
                 0 => std::future::pending().await,
-                _ => drop(Timer::after(SOON).await),
+                _ => drop(Timer::after(NEXT_AFTER).await),
             }
             None
         };
@@ -95,7 +95,7 @@ pub(super) async fn find(
             Some(Ok(Ok(found))) => return Ok(found),
             Some(Ok(Err(error))) if [io::ErrorKind::NotFound, io::ErrorKind::NotADirectory].contains(&error.kind()) => {
             }
-            // another may have it all the same
+            // another root may have it
             Some(Ok(Err(_))) => missing = refusal,
             // it may be on this disk, or on another
             Some(Err(_)) => missing = Status::UNAVAILABLE,
@@ -109,16 +109,16 @@ fn distinct(mut roots: Vec<PathBuf>) -> Vec<PathBuf> {
     roots
 }
 
-/// The answer of a disk, if it gives one.
+/// The answer of a disk, or its failure.
 type Look = Pin<Box<dyn Future<Output = io::Result<io::Result<Found>>> + Send>>;
 
 fn look_in(root: PathBuf, items: Arc<[String]>, due: Use) -> Look {
-    // mounts and links may stand below the root
-    let path = items.iter().take(DEPTH).fold(root.clone(), |path, item| path.join(item));
+    // mount points and links may be below the root
+    let path = items.iter().take(MAX_DEPTH).fold(root.clone(), |path, item| path.join(item));
     Box::pin(disk::read(Lane::to(&path), due, move || Ok(find_in(&root, &items))))
 }
 
-/// The answer that is there first.
+/// The first answer to arrive.
 async fn first(asked: &mut Vec<Look>) -> Option<io::Result<io::Result<Found>>> {
     std::future::poll_fn(|cx| {
         let polled = asked.iter_mut().map(|one| one.as_mut().poll(cx)).enumerate();
@@ -148,7 +148,7 @@ fn find_in(root: &Path, items: &[String]) -> io::Result<Found> {
     if !path.starts_with(&root) {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
-    // to open a device may do something
+    // opening a device may have an effect
     if !path.metadata()?.is_file() {
         return Err(io::ErrorKind::PermissionDenied.into());
     }
@@ -185,6 +185,6 @@ mod tests {
     fn a_folder_that_is_looked_in_takes_no_more_than_is_charged_for_it() {
         let look = look_in("/nowhere".into(), Arc::new([]), Use::Segment);
         let result = size_of::<io::Result<io::Result<Found>>>();
-        assert!(size_of_val(&*look) + result + disk::JOB <= LOOK, "{} {result}", size_of_val(&*look));
+        assert!(size_of_val(&*look) + result + disk::JOB <= SEARCH, "{} {result}", size_of_val(&*look));
     }
 }

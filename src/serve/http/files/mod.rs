@@ -29,24 +29,23 @@ use crate::wire::percent_decode;
 pub(super) use body::Body;
 use conditions::Extract;
 pub(super) use find::items;
-use find::{Found, LOOK, find};
+use find::{Found, SEARCH, find};
 
-/// The places where a file is looked for, and how it is sent.
+/// The folders to search for a file, and the properties of the answer.
 pub(in crate::serve) struct Lookup {
-    /// The folders, of which the first that has it gives it.
+    /// The folders, in order: the first that has the file is used.
     pub roots: Vec<PathBuf>,
-    /// The use that it has.
+    /// The use of the file.
     pub due: Use,
     /// Cache-Control.
     pub cache: Cow<'static, str>,
-    /// The session that is told how much of it is sent.
+    /// The session that counts the bytes sent.
     pub listener: Option<Listener>,
-    /// A player of HLS that is let in, and begins its session if there is a file.
+    /// The leave of a player of HLS whose session begins if the file exists.
     pub begins: Option<Leave>,
 }
 
-/// Requests while their files are looked for, each with the hole that it leaves in the heap: measured on x86-64 with
-/// glibc.
+/// Requests that wait for files, each with the gap that it leaves in the heap: measured on x86-64 with glibc.
 pub(crate) static REQUESTS: Cost = Cost {
     what: "requests for files",
     keys: &[Count("connections.spare")],
@@ -55,11 +54,11 @@ pub(crate) static REQUESTS: Cost = Cost {
     kernel: |_| 0,
 };
 
-/// The longest that a list of recordings is waited for.
-const LISTED: Duration = Duration::from_secs(15);
-/// The fields that the answer goes by, be it a file or, if there is none, a stream. Others would take memory
-/// while it is waited for.
-const KEPT: [&str; 10] = [
+/// The longest wait for the list of recordings.
+const MAX_LIST_WAIT: Duration = Duration::from_secs(15);
+/// The fields that the answer depends on, for a file or, if there is none, a stream. Others would take memory during
+/// the wait.
+const USED_FIELDS: [&str; 10] = [
     "authorization",
     "range",
     "if-range",
@@ -85,9 +84,9 @@ async fn listed((exchange, _lease): (Exchange, Lease)) -> Result<Answer, Close> 
     if !recorded.has_list() {
         return Ok(Reply::from(Status::NOT_FOUND).into());
     }
-    // a client that has left does not say so, and would keep others from asking
+    // a client that has left cannot be noticed here, and would block others
     let late = async {
-        Timer::after(LISTED).await;
+        Timer::after(MAX_LIST_WAIT).await;
         None
     };
     let list = or(recorded.list(&exchange.request.query), late).await;
@@ -111,7 +110,7 @@ pub(super) fn recording(exchange: Exchange) -> Answer {
 }
 
 impl Lookup {
-    /// A file that somebody downloads.
+    /// A file for download.
     fn download(roots: Vec<PathBuf>) -> Self {
         Self { roots, due: Use::Download, cache: NO_CACHE.1, listener: None, begins: None }
     }
@@ -123,7 +122,7 @@ impl Exchange {
         if self.config.http.root.is_empty() { Reply::from(refusal).into() } else { self.in_root(None) }
     }
 
-    /// The file of that path below `http.root`, if there is one, or something else.
+    /// The file of that path below `http.root`, if there is one, or another answer.
     pub(super) fn rooted(self, otherwise: Otherwise) -> Answer {
         if self.config.http.root.is_empty() { otherwise(self) } else { self.in_root(Some(otherwise)) }
     }
@@ -135,15 +134,15 @@ impl Exchange {
                 let path = exchange.request.path.clone();
                 exchange.look(path.strip_prefix('/').unwrap_or(&path), Lookup::download(vec![root]), otherwise)
             }
-            // a client that has shown nothing yet is to be asked
+            // a client without credentials is asked for them
             (Err(why), _) if why.challenges().next().is_some() => exchange.turn_down(why),
-            // what may not be read may be a stream
+            // a path that may not be read may be a stream
             (Err(_), Some(otherwise)) => otherwise(exchange),
             (Err(why), None) => exchange.turn_down(why),
         })
     }
 
-    /// Looks for the file that a path names; if there is none it may mean something else.
+    /// Searches the file of a path; if there is none, `otherwise` answers.
     pub(in crate::serve) fn look(mut self, path: &str, lookup: Lookup, otherwise: Option<Otherwise>) -> Answer {
         let Some(items) = items(path) else {
             return Reply::from(Status::BAD_REQUEST).into();
@@ -154,22 +153,22 @@ impl Exchange {
         Answer::later(open((self, items.into(), lookup, otherwise, lease)))
     }
 
-    /// Pays for a future of so many bytes and a look into so many folders: it may have to wait for its turn, with
-    /// the path and what was made of it.
+    /// Charges a future of that size and searches in that number of folders: the request may have to wait, with its
+    /// path and what was made of it.
     fn pay(&mut self, future: usize, folders: usize) -> Result<Lease, OverBudget> {
-        self.request.fields.keep(&KEPT);
+        self.request.fields.keep(&USED_FIELDS);
         let Request { path, query, .. } = &self.request;
-        let bytes = self.request.size() + 2 * (path.len() + query.len()) + future + folders * LOOK;
+        let bytes = self.request.size() + 2 * (path.len() + query.len()) + future + folders * SEARCH;
         self.server.core.greetings.account_for(bytes).charge(bytes)
     }
 }
 
-/// The answer with a file, once a disk has it.
+/// The answer with a file, once a disk has opened it.
 async fn open(
     (exchange, items, lookup, otherwise, lease): (Exchange, Arc<[String]>, Lookup, Option<Otherwise>, Lease),
 ) -> Result<Answer, Close> {
     let Lookup { roots, due, cache, listener, begins } = lookup;
-    // players give a segment up after other codes; one that is listed may be there again soon
+    // players give up a segment after other codes; a listed one may return soon
     let refusal = match due {
         Use::Segment => Status::UNAVAILABLE,
         _ => Status::FORBIDDEN,
@@ -199,7 +198,7 @@ async fn open(
     })
 }
 
-/// The bytes of the future that a function gives.
+/// The bytes of the future that a function returns.
 fn size_of_future<A, F: Future>(_: impl FnOnce(A) -> F) -> usize {
     size_of::<F>()
 }
@@ -218,7 +217,7 @@ impl Extract {
     }
 }
 
-/// A disk does not give it just now.
+/// The refusal if a disk does not respond.
 fn unavailable() -> Reply {
     Reply::from(Status::UNAVAILABLE).retry_after(2)
 }
