@@ -1,4 +1,4 @@
-//! Bytes that grow: in blocks of one size, so that nothing is moved.
+//! Bytes that grow in blocks of one size, so that nothing is moved.
 
 use std::collections::VecDeque;
 
@@ -6,24 +6,23 @@ use bytes::Bytes;
 
 use crate::budget::{Account, BlockMut, OverBudget};
 
-/// A growing list of blocks. Room is made first, which may be refused; what has room can
-/// be appended.
+/// A growing list of blocks. Room is reserved first, which may be refused; then bytes can be appended.
 #[derive(Debug)]
 pub(super) struct Chain {
     block: usize,
     full: Vec<Bytes>,
-    /// Those that have room.
+    /// The blocks that have room.
     open: VecDeque<BlockMut>,
     len: usize,
 }
 
 impl Chain {
-    /// One with blocks of `block` bytes.
+    /// An empty chain with blocks of `block` bytes.
     pub(super) fn new(block: usize) -> Self {
         Self { block, full: Vec::new(), open: VecDeque::new(), len: 0 }
     }
 
-    /// Has room for `len` bytes more. What a refusal leaves of it stays.
+    /// Makes room for `len` more bytes. After a refusal the blocks made so far stay.
     pub(super) fn reserve(&mut self, account: &Account, len: usize) -> Result<(), OverBudget> {
         let mut room: usize = self.open.iter().map(BlockMut::room).sum();
         while room < len {
@@ -46,7 +45,7 @@ impl Chain {
         debug_assert!(data.is_empty(), "{} bytes had no room made", data.len());
     }
 
-    /// Bytes appended so far.
+    /// The number of bytes appended.
     pub(super) fn len(&self) -> usize {
         self.len
     }
@@ -56,8 +55,8 @@ impl Chain {
         self.len == 0
     }
 
-    /// Gives the finished blocks and begins anew. The last one is copied to its real size
-    /// if that saves much and there is room for the copy.
+    /// Returns the finished blocks and starts again. The last one is copied to its exact size if that saves much and
+    /// there is memory for the copy.
     pub(super) fn finish(&mut self, account: &Account) -> Vec<Bytes> {
         let mut chain = std::mem::replace(self, Self::new(self.block));
         if let Some(block) = chain.open.pop_front().filter(|block| !block.is_empty()) {

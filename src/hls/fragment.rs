@@ -1,8 +1,7 @@
-//! Parts of fragmented MP4: one fragment each, with all samples in it.
+//! Parts of fragmented MP4: each is one fragment with all its samples.
 //!
-//! The duration of a sample is known when the next of its track comes. The newest of each track waits for
-//! that, outside of the running part: so durations are true, and a track's fragment begins where its last one
-//! ends.
+//! The duration of a sample is known when the next of its track arrives. So the newest sample of each track is held
+//! outside the running part: durations are exact, and a track's fragment begins where its last one ends.
 
 use bytes::Bytes;
 
@@ -17,7 +16,7 @@ use crate::media::Kind;
 #[derive(Debug)]
 pub(super) struct Fragments {
     sequence: u32,
-    /// Room for the heads of boxes: all but the samples and the rows that describe them.
+    /// Room for the headers of boxes: all except the samples and the rows that describe them.
     heads: Option<BlockMut>,
     video: Lane,
     audio: Lane,
@@ -27,7 +26,7 @@ pub(super) struct Fragments {
 #[derive(Debug)]
 struct Lane {
     kind: Kind,
-    /// The newest sample. It has room in the running fragment.
+    /// The newest sample, for which the running fragment has room.
     held: Option<Held>,
     /// The decode time at which the last written sample ends.
     end: Option<u64>,
@@ -42,7 +41,7 @@ struct Lane {
 struct Held {
     sample: Sample,
     body: Bytes,
-    /// It has waited since before this part.
+    /// Whether it was held already when this part began.
     old: bool,
 }
 
@@ -79,7 +78,7 @@ impl Maker for Fragments {
     fn take(&mut self, unit: &Unit) {
         if let Some((sample, body)) = Sample::read(&unit.packed) {
             let lane = self.lane(sample.kind);
-            lane.release(Some(sample.at)); // there is none, if `precede` was told of it
+            lane.release(Some(sample.at)); // none is held if `precede` was called for it
             lane.held = Some(Held { sample, body: body.clone(), old: false });
         }
     }
@@ -113,7 +112,7 @@ impl Fragments {
         }
     }
 
-    /// Whether decoding can begin with it: sound is independent where there are no pictures.
+    /// Whether decoding can begin with the fragment: sound is independent if there are no pictures.
     fn is_independent(&self) -> bool {
         match self.video.first {
             Some((_, key)) => key,
@@ -121,7 +120,7 @@ impl Fragments {
         }
     }
 
-    /// The fragment: its heads with the rows between them, and then the samples.
+    /// The fragment: its headers with the rows between them, and then the samples.
     fn finish(&mut self, account: &Account) -> Option<Made> {
         let independent = self.is_independent();
         let lanes = [&mut self.video, &mut self.audio];
@@ -157,7 +156,7 @@ impl Lane {
         Self { kind, held: None, end: None, first: None, samples: 0, rows, bodies }
     }
 
-    /// Has room for what is held, and for a sample of `next` bytes.
+    /// Makes room for the held sample, and for one of `next` bytes.
     fn reserve(&mut self, account: &Account, next: Option<usize>) -> Result<(), OverBudget> {
         let held = self.held.as_ref().map(|held| held.body.len());
         let (samples, bytes) = [held, next].into_iter().flatten().fold((0, 0), |(n, sum), len| (n + 1, sum + len));
@@ -165,11 +164,11 @@ impl Lane {
         self.bodies.reserve(account, bytes)
     }
 
-    /// Writes what is held, which lasts until `next` is decoded, or as long as is usual.
+    /// Writes the held sample. Its duration lasts until `next` is decoded, or is the usual one.
     fn release(&mut self, next: Option<u64>) {
         let Some(Held { sample, body, .. }) = self.held.take() else { return };
         let from = match (self.kind, self.end) {
-            // if that end was a guess, the sample's shift still has the picture shown at its time
+            // if that end was a guess, the sample's shift still gives the picture its presentation time
             (Kind::Video, Some(end)) => end,
             (Kind::Audio, Some(end)) => sample.at.max(end),
             (_, None) => sample.at,
@@ -185,8 +184,8 @@ impl Lane {
         self.end = Some(from.saturating_add(duration.into()));
     }
 
-    /// The running part ends. What is held goes on into the next, unless it has done so
-    /// before, or this part is nothing without it.
+    /// Ends the running part. The held sample stays for the next part, unless it did so before, or this part is empty
+    /// without it.
     fn end(&mut self, follows: Follows, alone: bool) {
         let Some(held) = &mut self.held else { return };
         let waits = follows == Follows::More && !alone && !held.old;

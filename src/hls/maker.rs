@@ -1,4 +1,4 @@
-//! Makes the bytes of parts out of units.
+//! The bytes of parts, made from units.
 
 use std::fmt::Debug;
 use std::sync::Arc;
@@ -11,34 +11,33 @@ use super::transport::Transport;
 use crate::budget::{Account, OverBudget};
 use crate::hub::Unit;
 
-/// Makes the bytes of one part after the other.
+/// Makes the bytes of one part after another.
 pub(super) trait Maker: Debug + Send {
-    /// Told what comes next, before a part is ended in front of it: what waits for its
-    /// successor has it now.
+    /// Called with the next unit before a part is ended in front of it, for a sample that waits for its successor.
     fn precede(&mut self, _next: &Unit) {}
 
-    /// Has room for `unit`. What a refusal leaves of it stays for another try.
+    /// Makes room for `unit`. After a refusal the room made so far stays.
     fn reserve(&mut self, account: &Account, unit: &Unit) -> Result<(), OverBudget>;
 
-    /// Takes a unit in that there is room for.
+    /// Adds a unit for which there is room.
     fn take(&mut self, unit: &Unit);
 
-    /// Bytes of the running part.
+    /// The bytes of the running part.
     fn pending(&self) -> usize;
 
-    /// Ends the running part, if there is anything in it.
+    /// Ends the running part, unless it is empty.
     fn end(&mut self, account: &Account, follows: Follows) -> Option<Made>;
 
-    /// Gives the running part up: what follows does not continue it.
+    /// Drops the running part: later units do not continue it.
     fn clear(&mut self);
 }
 
 /// The continuation of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Follows {
-    /// Another one, which goes on where this one ends.
+    /// Another part, which continues this one.
     More,
-    /// Nothing, or what does not continue it.
+    /// None, or one that does not continue it.
     Break,
 }
 
@@ -47,11 +46,11 @@ pub(super) enum Follows {
 pub(super) struct Made {
     pub(super) blocks: Arc<[Bytes]>,
     pub(super) len: usize,
-    /// It begins with a key frame.
+    /// Whether it begins with a key frame.
     pub(super) independent: bool,
 }
 
-/// The size of a block in bytes: 170 transport packets and a bit.
+/// The size of a block in bytes: about 170 transport packets.
 pub(super) const BLOCK: usize = 32 << 10;
 
 pub(super) fn maker(packing: Packing) -> Box<dyn Maker> {

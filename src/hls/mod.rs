@@ -1,5 +1,4 @@
-//! HTTP Live Streaming: a viewer of a stream that cuts what it gets into segments and
-//! keeps the newest, in memory or for somebody who writes them to a disk.
+//! HTTP Live Streaming: a viewer of a stream that cuts it into segments and keeps the newest, in memory or for a disk.
 
 mod chain;
 mod fragment;

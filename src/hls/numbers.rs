@@ -1,30 +1,30 @@
-//! Numbers of segments and discontinuities that never go back, though nothing keeps them.
+//! Numbers of segments and discontinuities that never decrease, although they are not stored.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// EXT-X-MEDIA-SEQUENCE and EXT-X-DISCONTINUITY-SEQUENCE.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Numbers {
-    /// Of a segment.
+    /// The number of a segment.
     pub segment: u64,
-    /// Of a run of segments without a discontinuity in it.
+    /// The number of a run of segments without a discontinuity.
     pub discontinuity: u64,
 }
 
-/// 2025, from which on numbers of segments have room in 31 bits until 2052.
+/// 2025, since when numbers of segments fit in 31 bits until 2052.
 const EPOCH: Duration = Duration::from_secs(1_735_689_600);
-/// Segments are hardly ever shorter: `hls.segment` is at least 500 ms, and a key frame may come
-/// 100 ms early. So a clock that counts these is always ahead of the numbers.
+/// The unit of the clock that gives the first number of a segment. Segments are hardly ever shorter: `hls.segment` is
+/// at least 500 ms, and a key frame may arrive 100 ms early. So the clock is always ahead of the numbers.
 const SEGMENT: Duration = Duration::from_millis(400);
-/// Discontinuities are counted by this, which a device that starts anew is not faster than.
+/// The unit of the clock that gives the first number of a discontinuity: a device does not restart faster.
 const DISCONTINUITY: Duration = Duration::from_secs(5);
-/// And from 0 again after a day or so: hls.js has an array with as many places as the number
-/// says, and goes through it with every playlist.
+/// The modulus of that number, reached after about a day: hls.js has an array with as many elements as the number, and
+/// iterates over it with every playlist.
 const DISCONTINUITIES: u64 = 1 << 14;
 
 impl Numbers {
-    /// The first numbers of a playlist that begins `now`: more than any had got to before a restart, so that
-    /// players take what follows for new. A clock that was not set counts from 0.
+    /// The first numbers of a playlist that begins `now`: greater than any before a restart, so that players take its
+    /// segments as new. A clock that was not set counts from 0.
     pub fn at(now: SystemTime) -> Self {
         let since = now.duration_since(UNIX_EPOCH + EPOCH).unwrap_or_default();
         let count = |unit: Duration| u64::try_from(since.as_millis() / unit.as_millis()).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Playlists, as functions of what a window has: nothing here changes it.
+//! Playlists as functions of a window, which they do not change.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -7,37 +7,37 @@ use super::Numbers;
 use super::segment::{Open, Segment};
 use crate::container::m3u8::{self, Entry, LowLatency, Part, Playlist, Uri};
 
-/// A window as playlists tell of it.
+/// The state of a window that playlists describe.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct View<'a> {
     pub(super) segments: &'a VecDeque<Segment>,
     pub(super) open: Option<&'a Open>,
     /// The index of the live playlist's first segment.
     pub(super) from: usize,
-    /// The numbers from which those of segments and discontinuities count.
+    /// The first numbers of segments and discontinuities.
     pub(super) first: Numbers,
     /// The number of the next segment.
     pub(super) next_id: u64,
     pub(super) discontinuities_gone: u64,
     /// EXT-X-TARGETDURATION in seconds.
     pub(super) target: u64,
-    /// The place at which players begin, in target durations before the end.
+    /// The position at which players begin, in target durations before the end.
     pub(super) start: u64,
-    /// Of the names of segments and parts.
+    /// The extension of segments and parts.
     pub(super) extension: &'static str,
-    /// Segments stay that have left the live playlist.
+    /// Whether segments stay after they have left the live playlist.
     pub(super) keeps: bool,
     pub(super) ended: bool,
 }
 
-/// Parts are told of so many target durations at the end. RFC 8216bis section 6.2.2.
+/// The number of target durations at the end for which parts are listed. RFC 8216bis section 6.2.2.
 pub(super) const PARTS_TOLD: u32 = 3;
-/// CAN-SKIP-UNTIL in target durations. Section 4.4.3.8 wants six.
+/// CAN-SKIP-UNTIL in target durations; section 4.4.3.8 requires six.
 const SKIP_UNTIL: u32 = 6;
 
 impl<'a> View<'a> {
-    /// The newest segments; with the longest `part` the parts of the last of them; with `skip` without the segments
-    /// that players know.
+    /// The newest segments. With `part`, the longest duration of a part, also the parts of the last ones; with `skip`
+    /// without the segments that players know.
     pub(super) fn live(&self, part: Option<Duration>, skip: bool) -> Playlist<'a> {
         let gone = self.segments.iter().take(self.from).filter(|segment| segment.discontinuity).count() as u64;
         let mut behind = Duration::ZERO;
@@ -60,7 +60,7 @@ impl<'a> View<'a> {
         }
     }
 
-    /// All that is kept, as if nothing followed.
+    /// All segments that are kept, as a playlist that has ended.
     pub(super) fn all(&self) -> Playlist<'a> {
         let first = self.segments.front().map_or(0, |segment| segment.id);
         Playlist {

@@ -1,4 +1,4 @@
-//! Segments, and the parts that they consist of.
+//! Segments and their parts.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -10,24 +10,24 @@ use crate::budget::{Account, Lease, OverBudget};
 use crate::hub::Unit;
 use crate::media::{Ticks, TrackSet};
 
-/// The bytes of a file, and how many there are.
+/// The bytes of a file, and their number.
 pub type File = (Arc<[Bytes]>, usize);
 
-/// The Media Initialization Section, a file that segments are read after if they cannot be played alone.
-/// RFC 8216 section 3.
+/// The Media Initialization Section: a file that players read before segments that cannot be played alone. RFC 8216
+/// section 3.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Map {
     pub(super) file: String,
     pub(super) bytes: Bytes,
 }
 
-/// A Partial Segment. RFC 8216bis section 4.4.4.9. Without low latency a segment has one.
+/// A Partial Segment. RFC 8216bis section 4.4.4.9. Without low latency a segment has one part.
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) blocks: Arc<[Bytes]>,
     pub(super) len: usize,
     pub(super) duration: Duration,
-    /// It begins with a key frame.
+    /// Whether it begins with a key frame.
     pub(super) independent: bool,
     _lease: Option<Lease>,
 }
@@ -45,14 +45,13 @@ pub(super) struct Segment {
     pub(super) discontinuity: bool,
     /// Whether its first picture is a key frame; `None` without pictures.
     pub(super) independent: Option<bool>,
-    /// It is on the disk.
+    /// Whether it is on the disk.
     pub(super) stored: bool,
-    /// For all that is not its bytes.
+    /// The charge for all except its bytes.
     lease: Option<Lease>,
 }
 
-/// Memory of a segment and of a part beside their bytes: what is said of them here, and the list
-/// of their blocks.
+/// The bytes of a segment and of a part without their contents: the structures here, and the list of their blocks.
 const SEGMENT: usize = 512;
 const PART: usize = 512;
 
@@ -61,16 +60,16 @@ const PART: usize = 512;
 pub(super) struct Open {
     pub(super) about: Segment,
     pub(super) from: Ticks,
-    /// The newest frame in it.
+    /// The newest frame.
     pub(super) until: Ticks,
     part_from: Ticks,
-    /// The distance between frames: the longest of the last steps, which fades.
+    /// The distance between frames: the maximum of the last steps, which decays.
     pub(super) step: Ticks,
-    /// Those of which there are frames.
+    /// The tracks with frames in it.
     pub(super) tracks: TrackSet,
-    /// Bytes of its key frames.
+    /// The bytes of its key frames.
     pub(super) keys: usize,
-    /// For the part that is being filled.
+    /// The charge for the part that is being filled.
     lease: Option<Lease>,
 }
 
@@ -92,7 +91,7 @@ impl Segment {
         }
     }
 
-    /// All of it.
+    /// The whole segment.
     pub(super) fn file(&self) -> File {
         let blocks = self.parts.iter().flat_map(|part| part.blocks.iter().cloned()).collect();
         (blocks, self.parts.iter().map(|part| part.len).sum())
@@ -110,7 +109,7 @@ impl Open {
         Self { about, from, until: from, part_from: from, step, tracks, keys: 0, lease: None }
     }
 
-    /// Has room for the segment and its next part, beside their bytes.
+    /// Charges the segment and its next part, without their bytes.
     pub(super) fn reserve(&mut self, account: &Account) -> Result<(), OverBudget> {
         for (lease, bytes) in [(&mut self.about.lease, SEGMENT), (&mut self.lease, PART)] {
             if lease.is_none() {
@@ -120,9 +119,9 @@ impl Open {
         Ok(())
     }
 
-    /// A frame at `at` comes next: ends the part if that would become longer than
-    /// `length` with it. True if it ended one. None is shorter than half of that but the last of
-    /// a segment, however frames come, so that there are no more of them than time has room for.
+    /// Prepares for a frame at `at`: ends the part if it would become longer than `length` with it, and returns whether
+    /// it did. Every part except the last of a segment has at least half that length, whatever the times of frames, so
+    /// that the number of parts is bounded by the time.
     pub(super) fn advance(&mut self, at: Ticks, length: Duration, maker: &mut dyn Maker, account: &Account) -> bool {
         self.step = self.step_to(at);
         let at = at.max(self.until);
@@ -135,12 +134,12 @@ impl Open {
         full
     }
 
-    /// The longest distance that a frame at `at` may have to the one behind it.
+    /// The longest distance from a frame at `at` to the next.
     pub(super) fn step_to(&self, at: Ticks) -> Ticks {
         (at - self.until).max(Ticks(self.step.0 * 15 / 16))
     }
 
-    /// A frame of this track comes next.
+    /// Notes the next frame of its track.
     pub(super) fn note(&mut self, unit: &Unit) {
         if unit.start || unit.track.meets(TrackSet::PICTURES) {
             self.about.independent.get_or_insert(unit.start);
@@ -149,7 +148,7 @@ impl Open {
         self.keys += if unit.start { unit.packed.len() } else { 0 };
     }
 
-    /// Ends it at `end`, where the next begins, or with its newest frame.
+    /// Ends the segment at `end`, where the next begins, or with its newest frame.
     pub(super) fn finish(
         mut self,
         end: Option<Ticks>,

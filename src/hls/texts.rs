@@ -1,4 +1,4 @@
-//! Playlists as they are sent: written once for all who ask, in blocks that are paid for.
+//! Playlists as they are sent: written once for all players, in blocks that are charged.
 
 use std::fmt;
 
@@ -7,17 +7,17 @@ use bytes::Bytes;
 use crate::budget::{Account, BlockMut, OverBudget};
 use crate::container::m3u8::{Part, Playlist};
 
-/// The byte behind each name of a file in a shared playlist: in its place each player gets the text that it
-/// alone is to show. No playlist has it otherwise.
+/// The byte after each name of a file in a shared playlist: it is replaced by text for each player. It occurs nowhere
+/// else in a playlist.
 pub const MARK: u8 = 1;
 /// The same as text.
 pub(super) const MARKED: &str = "\u{1}";
 
-/// Playlists may have one part in so many of a stream's memory. That is more than one needs; but slow readers
-/// hold on to old ones.
-pub(super) const SHARE: usize = 8;
+/// Playlists may use one part in this number of a stream's memory. That is more than one playlist needs, but slow
+/// readers hold old ones.
+pub(super) const MEMORY_SHARE: usize = 8;
 
-/// Playlists of one version, by what they tell.
+/// The playlists of one version, by kind.
 #[derive(Debug)]
 pub(super) struct Texts {
     pub(super) account: Account,
@@ -25,7 +25,7 @@ pub(super) struct Texts {
     known: [Option<Bytes>; 3],
 }
 
-/// The kinds of playlists that are kept.
+/// The kinds of playlists that are cached.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Telling {
     Live,
@@ -34,22 +34,26 @@ pub(super) enum Telling {
 }
 
 impl Texts {
-    /// None yet, of a stream that pays by `account`.
+    /// An empty cache for a stream whose account is `account`.
     pub(super) fn new(account: &Account) -> Self {
-        Self { account: account.child("playlists", account.limit() / SHARE), version: 0, known: Default::default() }
+        Self {
+            account: account.child("playlists", account.limit() / MEMORY_SHARE),
+            version: 0,
+            known: Default::default(),
+        }
     }
 
-    /// The stream has room for so many bytes.
+    /// Sets the memory of the stream.
     pub(super) fn set_room(&self, bytes: usize) {
-        self.account.set_limit(bytes / SHARE);
+        self.account.set_limit(bytes / MEMORY_SHARE);
     }
 
-    /// Whether that refusal is for want of room elsewhere, and not for want of a playlist's own.
+    /// Whether freeing other memory may help, because the refusal is not for the playlists' own limit.
     pub(super) fn may_be_helped(&self, refusal: &OverBudget) -> bool {
         refusal.limit > self.account.limit()
     }
 
-    /// The text of that version, if it is written. Those of others make way.
+    /// The text of that version, if it is cached. Texts of other versions are dropped.
     pub(super) fn known(&mut self, telling: Telling, version: u64) -> Option<Bytes> {
         if self.version != version {
             (self.known, self.version) = (Default::default(), version);
@@ -57,7 +61,7 @@ impl Texts {
         self.known.get(telling as usize).cloned().flatten()
     }
 
-    /// Keeps a text of that version.
+    /// Caches a text of that version.
     pub(super) fn keep(&mut self, telling: Telling, version: u64, text: &Bytes) {
         self.known(telling, version);
         if let Some(place) = self.known.get_mut(telling as usize) {
@@ -65,7 +69,7 @@ impl Texts {
         }
     }
 
-    /// Writes a playlist into a block of its size, with `mark` behind each file's name.
+    /// Writes a playlist into a block of its size, with `mark` after each file's name.
     pub(super) fn write(&self, playlist: &Playlist<'_>, mark: &str) -> Result<Bytes, OverBudget> {
         let open = playlist.low_latency.iter().filter_map(|low| low.open.as_ref());
         let parts: usize = playlist.entries.iter().chain(open).map(|entry| entry.parts.len()).sum();
@@ -79,7 +83,7 @@ impl Texts {
     }
 }
 
-/// A playlist as it is sent to a player that is to show `own`.
+/// A playlist as it is sent to a player whose text is `own`.
 #[cfg(test)]
 pub(super) fn told(playlist: Result<Bytes, OverBudget>, own: &str) -> String {
     String::from_utf8(playlist.unwrap().to_vec()).unwrap().replace(char::from(MARK), own)

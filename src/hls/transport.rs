@@ -1,4 +1,4 @@
-//! Parts of MPEG-TS: the units one behind the other, and the tables before the first.
+//! Parts of MPEG-TS: consecutive units, with the tables before the first.
 
 use super::chain::Chain;
 use super::maker::{BLOCK, Follows, Made, Maker};
@@ -11,11 +11,11 @@ use crate::hub::Unit;
 pub(super) struct Transport {
     chain: Chain,
     independent: bool,
-    /// The newest tables, or nothing.
+    /// The newest tables, or none.
     tables: Vec<u8>,
-    /// The number of times that they were written, which their packets count.
+    /// The number of times that they were written, for the counters of their packets.
     counter: u8,
-    /// They come before what is next.
+    /// Whether they have to be written before the next unit.
     due: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The window: the segment being filled and the newest that are finished.
+//! The window: the segment that is being filled, and the newest finished ones.
 
 mod cut;
 mod dates;
@@ -31,19 +31,19 @@ use crate::media::Ticks;
 /// The rules by which segments are cut and kept.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules {
-    /// The length to aim at.
+    /// The intended length.
     pub target: Duration,
-    /// Segments in a playlist.
+    /// The number of segments in a playlist.
     pub listed: usize,
-    /// The place in the playlist at which players begin, in target durations before its end.
+    /// The position in the playlist at which players begin, in target durations before its end.
     pub start: u64,
-    /// Whether to keep more than that, as far as there is room.
+    /// Whether to keep more segments than that, while there is memory.
     pub record: bool,
-    /// The longest part; `None` for whole segments alone.
+    /// The longest part; `None` for whole segments only.
     pub part: Option<Duration>,
     /// The container of segments.
     pub packing: Packing,
-    /// Segments go to a disk, and what becomes of them there; `None` for memory alone.
+    /// The rule for deletion if segments are stored on a disk; `None` for memory only.
     pub store: Option<Delete>,
 }
 
@@ -61,9 +61,9 @@ pub enum Delete {
 /// The container of segments.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Packing {
-    /// MPEG-TS, where each begins with the tables.
+    /// MPEG-TS, in which each segment begins with the tables.
     Ts,
-    /// Fragmented MP4, behind a file that describes the tracks.
+    /// Fragmented MP4, after a file that describes the tracks.
     Mp4,
 }
 
@@ -79,14 +79,14 @@ pub struct Ask {
     pub skip: bool,
 }
 
-/// The availability of something that a player asks for.
+/// The availability of a requested object.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Found<T> {
-    /// It is there.
+    /// It exists.
     Now(T),
-    /// It comes next.
+    /// It is the next to come.
     Later,
-    /// It is no longer there, or was never to be.
+    /// It no longer exists, or never will.
     Never,
 }
 
@@ -94,7 +94,7 @@ pub enum Found<T> {
 #[derive(Debug)]
 pub struct Window {
     name: String,
-    /// Begins lines of the log.
+    /// The beginning of its lines in the log.
     who: String,
     rules: Rules,
     account: Account,
@@ -103,48 +103,48 @@ pub struct Window {
     /// Makes the bytes of the open segment.
     maker: Box<dyn Maker>,
     segments: VecDeque<Segment>,
-    /// The numbers of what is told first: those of segments count from there.
+    /// The first numbers of a playlist: segments count from there.
     first: Numbers,
     next_id: u64,
-    /// Heads so far.
+    /// The number of heads so far.
     maps: u64,
     cut: Cut,
     dates: Dates,
-    /// Tracks that begin with the next segment.
+    /// The tracks that begin with the next segment.
     joining: Option<Joining>,
     discontinuities_gone: u64,
     ended: bool,
-    /// Frames were lost for want of room, and none was taken since.
+    /// Whether frames were lost for want of memory, and none was added since.
     starved: bool,
-    /// Segments went for want of room.
+    /// Whether segments were dropped for want of memory.
     pressed: bool,
     need: Need,
-    /// The next unit does not continue the one before.
+    /// Whether the next unit does not continue the last one.
     broken: bool,
-    /// Grows with everything that a playlist tells.
+    /// The version of playlists: it grows with every change of them.
     version: u64,
     texts: Texts,
     /// The head that is on the disk.
     stored_map: Option<Arc<Map>>,
     /// Files on the disk that have left the playlist.
     gone: Vec<String>,
-    /// It was said that the disk is too slow.
+    /// Whether it was logged that the disk is too slow.
     behind: bool,
-    /// Lines of the log so far.
+    /// The number of lines in the log so far.
     said: u32,
     hushed: bool,
 }
 
-/// Segments that have left the playlist stay for players that read it before.
+/// The number of segments that stay after they have left the playlist, for players with an older one.
 const SPARE: usize = 2;
-/// Frames that are further apart than this leave a hole.
-const LEAP: Duration = Duration::from_secs(1);
-/// With fewer in a playlist players stand still now and then. RFC 8216 section 6.3.3.
-const WANTED: usize = 3;
+/// The distance between frames above which there is a gap.
+const MIN_GAP: Duration = Duration::from_secs(1);
+/// The number of segments in a playlist below which players stall now and then. RFC 8216 section 6.3.3.
+const MIN_LISTED: usize = 3;
 
 impl Window {
-    /// A window without segments; `name` begins the files' names. Playlists count segments and
-    /// discontinuities from `first` on.
+    /// A window without segments. `name` is the prefix of the files' names, and `first` has the first numbers of
+    /// segments and discontinuities in playlists.
     pub fn new(name: &str, rules: Rules, account: Account, first: Numbers) -> Self {
         Self {
             name: name.into(),
@@ -177,44 +177,44 @@ impl Window {
         }
     }
 
-    /// The same window, which the log knows as `who`.
+    /// Sets the beginning of its lines in the log.
     pub fn known_as(mut self, who: &str) -> Self {
         self.who = who.into();
         self
     }
 
-    /// The log is told of it at the level for debugging alone.
+    /// Logs the window for debugging only.
     pub fn hush(&mut self) {
         self.hushed = true;
     }
 
-    /// Tells the log. A publisher can cause a line with every frame: after the first 16 lines only the 256th,
-    /// the 4096th ... are told.
+    /// Logs a line. A publisher can cause one with every frame: after the first 16 lines only the 256th, the 4096th and
+    /// so on are logged.
     fn tell(&mut self, level: log::Level, said: fmt::Arguments<'_>) {
         let level = if self.is_told() { level } else { log::Level::Debug };
         log::log!(level, "{} HLS: {said}", self.who);
     }
 
-    /// Whether the log is told of the next line.
+    /// Whether the next line is logged.
     fn is_told(&mut self) -> bool {
         self.said = self.said.saturating_add(1);
         let count = self.said;
         !self.hushed && (count <= 16 || count.is_power_of_two() && count.trailing_zeros().is_multiple_of(4))
     }
 
-    /// Tells the time by both clocks: units that come next came now or before.
+    /// Sets the time by both clocks, as the arrival of the next units at the latest.
     pub fn look(&mut self, now: Instant, wall: SystemTime) {
         self.dates.look(now, wall);
     }
 
-    /// Frames are missing before the next one.
+    /// Frames before the next one are missing.
     pub fn jump(&mut self) {
         self.broken = true;
         self.cut.jump();
         self.need.jump();
     }
 
-    /// Takes the next unit.
+    /// Adds the next unit.
     pub fn push(&mut self, unit: &Unit) {
         if unit.discontinuity {
             self.jump();
@@ -246,13 +246,13 @@ impl Window {
         self.broken || self.joins(unit) || self.cut.is_due(open, unit.at, about, self.next_id)
     }
 
-    /// Whether the open segment cannot last until a key frame, because for long nothing came before that.
+    /// Whether the open segment cannot last until the key frame `unit`, because of a long gap before it.
     fn leaps(&self, unit: &Unit) -> bool {
         let Some(open) = self.open.as_ref().filter(|_| unit.start) else { return false };
-        ms(unit.at - open.until) > LEAP && ms(unit.at - open.from) > self.cut.limit()
+        ms(unit.at - open.until) > MIN_GAP && ms(unit.at - open.from) > self.cut.limit()
     }
 
-    /// Whether tracks begin with `unit`.
+    /// Whether waiting tracks begin with `unit`.
     fn joins(&self, unit: &Unit) -> bool {
         self.joining.as_ref().is_some_and(|joining| joining.begins(unit))
     }
@@ -262,7 +262,7 @@ impl Window {
         self.join(unit);
         let headless = self.rules.packing == Packing::Mp4 && self.map.is_none();
         if headless || self.starved && !unit.start {
-            return false; // a key frame makes good what was lost
+            return false; // only a key frame can follow lost frames
         }
         let discontinuity = std::mem::take(&mut self.broken) | self.starved;
         if discontinuity {
@@ -277,26 +277,26 @@ impl Window {
         true
     }
 
-    /// Nothing will follow.
+    /// Ends the stream.
     pub fn end(&mut self) {
         self.close(None, Follows::Break);
         self.ended = true;
         self.version += 1;
     }
 
-    /// Whether there is anything to play.
+    /// Whether a player can begin.
     pub fn is_playable(&self) -> bool {
         !self.segments.is_empty()
     }
 
-    /// Grows with everything that a playlist tells.
+    /// The version of playlists: it grows with every change of them.
     pub fn version(&self) -> u64 {
         self.version
     }
 
-    /// The first that no playlist has had.
+    /// The first numbers that no playlist has used.
     pub fn next_numbers(&self) -> Numbers {
-        // the segment that is open has one as well
+        // the open segment has a number too
         let count = self.next_id + 1;
         let parted = self.segments.iter().filter(|segment| segment.discontinuity).count() as u64;
         let discontinuity = self.first.discontinuity + self.discontinuities_gone + parted + 2;
@@ -326,16 +326,15 @@ impl Window {
         }
     }
 
-    /// Whether segments stay that have left the playlist.
+    /// Whether segments stay after they have left the playlist.
     fn keeps(&self) -> bool {
         self.rules.record || matches!(self.rules.store, Some(Delete::Never | Delete::End))
     }
 
-    /// Finishes the running segment, which ends where the next begins, or with
-    /// its newest frame; false if there is nothing in it.
+    /// Finishes the running segment, which ends where the next begins, or with its newest frame; false if it is empty.
     fn close(&mut self, end: Option<Ticks>, follows: Follows) -> bool {
         let Some(open) = self.open.take() else { return false };
-        // a pause makes no segment longer
+        // a pause does not make a segment longer
         let latest = open.from + Ticks(i64::try_from(self.cut.limit().as_millis()).unwrap_or(i64::MAX));
         let segment = open.finish(end.map(|end| end.min(latest)), follows, &mut *self.maker, &self.account);
         if segment.parts.is_empty() {

@@ -47,7 +47,7 @@ fn boxes(mut data: &[u8]) -> Vec<(&[u8], &[u8])> {
     found
 }
 
-/// The samples of the one fragment that `data` is, and its sequence number.
+/// The samples of the one fragment in `data`, and its sequence number.
 fn fragment(data: &[u8]) -> (u64, Vec<Read>) {
     let [(b"moof", moof), (b"mdat", mdat)] = boxes(data)[..] else { panic!("no fragment: {data:?}") };
     let trafs = boxes(moof);
@@ -129,8 +129,8 @@ impl Bench {
         self.sent.push(frame);
     }
 
-    /// Sound and pictures as they come, where there are such tracks: 30 pictures a
-    /// second, of which each second begins with a key frame, and AAC of 44.1 kHz.
+    /// Sound and pictures in order of time, for the tracks that exist: 30 pictures a second with a key frame at each
+    /// second, and AAC of 44.1 kHz.
     fn run(&mut self, times: Range<i64>, len: usize) {
         let mut due: Vec<_> =
             (0..).map(|n| (n * 100 / 3, Kind::Video, n)).take_while(|one| one.0 < times.end).collect();
@@ -139,14 +139,14 @@ impl Bench {
         due.sort_by_key(|one| (one.0, one.2));
         for (at, kind, n) in due {
             match kind {
-                // the order of one picture that others go back to: shown before or after
+                // the order of a picture that others refer to: it is shown before or after them
                 Kind::Video => self.push(kind, at, [34, 100, 0][n as usize % 3], n % 30 == 0, len),
                 Kind::Audio => self.push(kind, at, 0, true, 1 + n as usize % 300),
             }
         }
     }
 
-    /// Files of the segments or, of those with parts, all parts.
+    /// The files of all segments or, if there are parts, of all parts.
     fn files(&mut self) -> Vec<Vec<u8>> {
         let text = told(self.window.playlist(false), "");
         let names = text.lines().filter_map(|line| match line.split_once("EXT-X-PART:") {
@@ -163,8 +163,8 @@ impl Bench {
         bytes
     }
 
-    /// All samples: fragments are numbered, go on in each track where the last one ended,
-    /// and have what was sent, in order and with its times.
+    /// All samples. Checks that fragments are numbered, continue where the last one of the track ended, and contain
+    /// what was sent, in order and with its times.
     fn check(&mut self) -> Vec<Vec<Read>> {
         let read: Vec<_> = self.files().iter().map(|file| fragment(file)).collect();
         assert!(read.len() > 2, "{} files", read.len());
@@ -206,7 +206,7 @@ fn a_segment_is_one_fragment_whose_durations_are_true() {
         assert!(pictures.iter().all(|one| [33, 34].contains(&one.duration)));
         assert!(of(Kind::Audio, file).iter().all(|one| one.duration == 1024));
     }
-    // sound is no more than what waits behind
+    // sound is held back no longer than the wait for its successor
     let [file, next] = &files[1..3] else { panic!() };
     let (last, picture) = (of(Kind::Audio, file).last().unwrap().at + 1024, of(Kind::Video, next)[0].at);
     assert!((last * 1000 / 44_100).abs_diff(picture) < 50, "{last} {picture}");
@@ -248,7 +248,7 @@ fn one_kind_is_enough() {
 fn a_part_of_sound_alone_is_not_independent_where_there_are_pictures() {
     let part = Some(Duration::from_millis(200));
     let mut bench = Bench::new(&[Codec::H264, Codec::Aac], Rules { part, ..RULES }, 8 << 20);
-    // a picture each 1.004 s, and its length is no guess that anybody may trust
+    // a picture every 1.004 s, so that its guessed duration is not reliable
     for n in 0..12_000 {
         if n % 1004 == 0 {
             bench.push(Kind::Video, n, 0, n % 2008 == 0, 3000);

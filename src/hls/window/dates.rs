@@ -1,32 +1,32 @@
-//! The time of day at which segments began: EXT-X-PROGRAM-DATE-TIME.
+//! The time of day at which segments begin: EXT-X-PROGRAM-DATE-TIME.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::hls::segment::ms;
 use crate::media::Ticks;
 
-/// Dates of segments: when their first frames came. They never run back: after a clock that is
-/// set back they are told as before, and come nearer to it little by little.
+/// The dates of segments: the arrival times of their first frames. They never decrease: after a clock was set back they
+/// continue, and approach it gradually.
 #[derive(Debug, Default)]
 pub(super) struct Dates {
     /// The present, by both clocks.
     now: Option<(Instant, SystemTime)>,
     /// The media time and date of the newest segment.
     last: Option<(Ticks, SystemTime)>,
-    /// The clock has been set since, and dates are to follow it at once.
+    /// Whether the clock was set since, so that dates have to follow it at once.
     is_set: bool,
 }
 
-/// A clock that goes ahead of the monotonic one by so much between two looks was set, as that of
-/// a device is that has begun in 1970.
+/// The lead of the clock over the monotonic one, between two calls, above which it was set, as on a device that starts
+/// in 1970.
 const CLOCK_SET: Duration = Duration::from_secs(60);
-/// Frames come early and late, so dates follow media time, and what is measured by this part of
-/// the difference for each segment, or this much.
-const PART: u32 = 8;
-const STEP: Duration = Duration::from_millis(40);
+/// The divisor and the limit of the correction for each segment. Frames arrive early and late, so dates follow media
+/// time, corrected by this part of the difference, or by this much.
+const CORRECTION_PART: u32 = 8;
+const MAX_CORRECTION: Duration = Duration::from_millis(40);
 
 impl Dates {
-    /// Tells the time.
+    /// Sets the present time.
     pub(super) fn look(&mut self, now: Instant, wall: SystemTime) {
         if let Some((then, was)) = self.now {
             let due = was + now.saturating_duration_since(then);
@@ -35,8 +35,7 @@ impl Dates {
         self.now = Some((now, wall));
     }
 
-    /// Whether the next segment is to be told as one that does not continue the one before,
-    /// because its date does not.
+    /// Whether the next segment has to be marked as a discontinuity because of its date.
     pub(super) fn take_set(&mut self) -> bool {
         std::mem::take(&mut self.is_set) && self.last.is_some()
     }
@@ -48,8 +47,8 @@ impl Dates {
         wall.checked_sub(ago).unwrap_or(wall)
     }
 
-    /// The date of the next segment, whose first frame is that of `at` and came at `came`, and
-    /// whether it continues the one before.
+    /// The date of the next segment, whose first frame has the time `at` and arrived at `came`; `continues` is whether
+    /// it continues the last one.
     pub(super) fn next(&mut self, at: Ticks, came: Option<Instant>, continues: bool) -> SystemTime {
         let taken = self.of(came);
         let date = match self.last {
@@ -64,8 +63,8 @@ impl Dates {
 
 fn towards(due: SystemTime, taken: SystemTime) -> SystemTime {
     match taken.duration_since(due) {
-        Ok(late) => due + (late / PART).min(STEP),
-        Err(early) => due - (early.duration() / PART).min(STEP),
+        Ok(late) => due + (late / CORRECTION_PART).min(MAX_CORRECTION),
+        Err(early) => due - (early.duration() / CORRECTION_PART).min(MAX_CORRECTION),
     }
 }
 
@@ -87,9 +86,9 @@ mod tests {
         dates.look(zero + at(3000), UNIX_EPOCH + at(9000));
         let mut next = |from: u64, came: u64| told(dates.next(Ticks(from as i64), Some(zero + at(came)), true));
         assert_eq!([next(0, 0), next(1000, 1000), next(2000, 2000)], [6000, 7000, 8000]);
-        // a second of media that came at once
+        // a second of media that arrives at once
         assert_eq!([next(3000, 2000), next(13_000, 2001)], [8960, 18_920]);
-        // and such that would put it before
+        // and more that would have an earlier date
         assert_eq!([next(13_010, 2002)], [18_920]);
         assert_eq!(told(dates.next(Ticks(0), Some(zero + at(2500)), false)), 18_920);
     }

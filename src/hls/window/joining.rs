@@ -1,5 +1,5 @@
-//! Tracks that join or change in mid-stream: a segment ends before them, and what follows it
-//! does not continue it. RFC 8216 section 4.3.2.3.
+//! Tracks that join or change in mid-stream: a segment ends before them, and the next one is a discontinuity. RFC 8216
+//! section 4.3.2.3.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,32 +10,32 @@ use crate::hls::segment::{Map, Open, Segment, ms};
 use crate::hub::Unit;
 use crate::media::{Ticks, TrackSet};
 
-/// Tracks that begin with the next segment. They are kept out until then, so that segments begin with key
-/// frames: players drop pictures up to one.
+/// Tracks that begin with the next segment. They are left out until then, so that segments begin with key frames:
+/// players drop pictures before one.
 #[derive(Debug)]
 pub(super) struct Joining {
-    /// Their frames are passed over.
+    /// The tracks whose frames are skipped.
     tracks: TrackSet,
     map: Option<Arc<Map>>,
     since: Ticks,
-    /// There is no key frame to wait for.
+    /// Whether there is no key frame to wait for.
     at_once: bool,
 }
 
-/// Tracks that come so early in a segment belong to it: a publisher's come one after another.
-const SETTLE: Duration = Duration::from_millis(300);
-/// Those that wait for a key frame wait no longer.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time from a segment's start within which new tracks belong to it: those of a publisher arrive one after another.
+const JOIN_TIME: Duration = Duration::from_millis(300);
+/// The longest wait for a key frame.
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 impl Joining {
-    /// Whether it is to begin with this unit.
+    /// Whether the tracks begin with this unit.
     pub(super) fn begins(&self, unit: &Unit) -> bool {
-        self.at_once || unit.start || ms(unit.at - self.since) >= PATIENCE
+        self.at_once || unit.start || ms(unit.at - self.since) >= MAX_WAIT
     }
 }
 
 impl Window {
-    /// Takes news of the tracks. True if `unit` has nothing more to give.
+    /// Reads an announcement of tracks. True if `unit` contains nothing else.
     pub(super) fn hear(&mut self, unit: &Unit) -> bool {
         let is_head = unit.packed.is_head();
         let known = self.joining.as_ref().map_or(&self.map, |joining| &joining.map);
@@ -51,7 +51,7 @@ impl Window {
             Packing::Ts => None,
         };
         let absorbs = |open: &Open| {
-            let young = open.about.parts.is_empty() && ms(unit.at - open.from) < SETTLE;
+            let young = open.about.parts.is_empty() && ms(unit.at - open.from) < JOIN_TIME;
             young && !open.tracks.meets(unit.news) && !unit.news.is_empty()
         };
         if !self.broken
@@ -69,13 +69,13 @@ impl Window {
         is_head || waits
     }
 
-    /// Whether a unit is kept out until the next segment.
+    /// Whether a unit is left out until the next segment.
     pub(super) fn keeps_out(&self, unit: &Unit) -> bool {
         let joining = self.joining.as_ref().filter(|joining| !self.broken && !joining.begins(unit));
         joining.is_some_and(|joining| joining.tracks.meets(unit.track))
     }
 
-    /// Takes in the tracks that waited for the segment that `unit` begins.
+    /// Adds the waiting tracks to the segment that `unit` begins.
     pub(super) fn join(&mut self, unit: &Unit) {
         if let Some(joining) = self.joining.take_if(|joining| self.broken || joining.begins(unit)) {
             self.broken |= self.next_id > 0;
@@ -83,7 +83,7 @@ impl Window {
         }
     }
 
-    /// Makes a file of the head that describes the tracks; `None` if there is no room for it.
+    /// Makes a file of the head that describes the tracks; `None` if there is no memory for it.
     fn keep_map(&mut self, unit: &Unit, bytes: &[u8]) -> Option<Arc<Map>> {
         let stem = Segment::new(&self.name, self.maps, None, self.dates.of(unit.came), false).stem;
         self.maps += 1;

@@ -1,10 +1,10 @@
-//! The segments and parts that a window tells of, and when: others write them down.
+//! The segments and parts that a window lists, and when.
 
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{Ask, Found, Packing, SPARE, WANTED, Window};
+use super::{Ask, Found, MIN_LISTED, Packing, SPARE, Window};
 use crate::budget::OverBudget;
 use crate::hls::playlist::View;
 use crate::hls::segment::Segment;
@@ -16,7 +16,7 @@ impl Window {
         let Some(number) = ask.segment.filter(|_| self.rules.part.is_some() && !self.ended) else {
             return if self.is_playable() || self.ended { Found::Now(()) } else { Found::Later };
         };
-        // one of a playlist before this one
+        // a number of an earlier playlist
         let Some(mut wanted) = number.checked_sub(self.first.segment) else { return self.answers(&Ask::default()) };
         let mut part = ask.part;
         // a part beyond the last of a segment is the first of the next. RFC 8216bis section 6.2.5.2
@@ -29,13 +29,12 @@ impl Window {
             None => Found::Now(()),
             Some(0) if part.is_some_and(|part| part < parts) && self.is_playable() => Found::Now(()),
             Some(0..=1) => Found::Later,
-            // further ahead than what can come soon
+            // further ahead than the next segment
             Some(_) => Found::Never,
         }
     }
 
-    /// The playlist, with a `MARK` behind each file's name; with `skip` without the segments
-    /// that players know.
+    /// The playlist, with a `MARK` after each file's name; with `skip` without the segments that players know.
     pub fn playlist(&mut self, skip: bool) -> Result<Bytes, OverBudget> {
         let telling = if skip { Telling::Changes } else { Telling::Live };
         self.shared(telling, |window| {
@@ -44,18 +43,18 @@ impl Window {
         })
     }
 
-    /// All that is kept, as if nothing followed.
+    /// All segments that are kept, as a playlist that has ended.
     pub fn record(&mut self) -> Result<Bytes, OverBudget> {
         self.shared(Telling::All, |window| window.texts.write(&window.view().all(), MARKED))
     }
 
-    /// The playlist of whole segments, as it is to stand beside them on a disk.
+    /// The playlist of whole segments for the folder on a disk.
     pub fn stored_playlist(&mut self) -> Result<Bytes, OverBudget> {
         self.cut.tell(self.open.as_ref());
         self.texts.write(&self.view().live(None, false), "")
     }
 
-    /// The text that is kept, or is written now.
+    /// The cached text, or a new one.
     fn shared(
         &mut self,
         telling: Telling,
@@ -65,7 +64,7 @@ impl Window {
             return Ok(known);
         }
         let mut written = write(self);
-        // segments make way; but not for more than playlists may have
+        // segments are dropped for it, but not above the limit of playlists
         while let Err(refusal) = written
             && self.texts.may_be_helped(&refusal)
             && self.make_room()
@@ -93,12 +92,12 @@ impl Window {
         }
     }
 
-    /// The index of the playlist's first segment. If room is short it leaves out the segments that go next,
-    /// since players that have read an earlier playlist still come for them.
+    /// The index of the playlist's first segment. If memory is short it leaves out the segments that are dropped next,
+    /// because players with an older playlist still request them.
     fn first_listed(&self) -> usize {
         let count = self.segments.len();
         let spare = if self.pressed { SPARE } else { 0 };
-        count - count.saturating_sub(spare).max(WANTED).min(self.rules.listed).min(count)
+        count - count.saturating_sub(spare).max(MIN_LISTED).min(self.rules.listed).min(count)
     }
 
     pub(super) fn extension(&self) -> &'static str {

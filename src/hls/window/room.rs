@@ -1,21 +1,21 @@
-//! Room: segments are as short as it wants, and the oldest make way. None is lost as long as there is
-//! room for a frame.
+//! The memory of segments: they are as short as it requires, and the oldest are dropped. No frame is lost while there
+//! is memory for one.
 
 use std::time::Duration;
 
-use super::{Follows, WANTED, Window};
+use super::{Follows, MIN_LISTED, Window};
 use crate::budget::OverBudget;
 use crate::hls::maker::BLOCK;
 use crate::hls::segment::{Open, Segment};
 use crate::hub::Unit;
 
-/// A part's bytes take so much more on the average, as its last block is not full.
-pub(super) const LOOSE: usize = BLOCK / 4;
-/// The part of the room that is always counted on, however much players hold of segments that are gone.
-const LEAST: usize = 4;
+/// The average number of unused bytes in the last block of a part.
+pub(super) const UNUSED_BYTES: usize = BLOCK / 4;
+/// The divisor of the part of the memory that is always used for segments, however much players hold of dropped ones.
+const MIN_SHARE: usize = 4;
 
 impl Window {
-    /// Appends a unit's bytes.
+    /// Appends the bytes of a unit.
     pub(super) fn append(&mut self, unit: &Unit) {
         loop {
             self.advance(unit);
@@ -32,7 +32,7 @@ impl Window {
         self.maker.take(unit);
     }
 
-    /// Ends a part that is as long as it may be.
+    /// Ends a part that has reached its length.
     fn advance(&mut self, unit: &Unit) {
         let length = self.rules.part.unwrap_or(Duration::MAX);
         if let Some(open) = &mut self.open
@@ -42,17 +42,17 @@ impl Window {
         }
     }
 
-    /// Has room for a unit, and what is said of it.
+    /// Makes room for a unit, and for its segment and part.
     fn reserve(&mut self, unit: &Unit) -> Result<(), OverBudget> {
         self.open.as_mut().map_or(Ok(()), |open| open.reserve(&self.account))?;
         self.maker.reserve(&self.account, unit)
     }
 
-    /// Makes room for a unit: the oldest segment goes; or the running one ends here, so that there is
-    /// another to play; or there is nothing to play for a while. False if that does not help.
+    /// Makes room for a unit: drops the oldest segment; or ends the running one here, so that there is another to play;
+    /// or drops all there is to play. False if that does not help.
     fn make_way(&mut self, unit: &Unit) -> bool {
         let dropped = self.make_room();
-        if self.segments.len() < WANTED {
+        if self.segments.len() < MIN_LISTED {
             self.need.want();
         }
         if dropped {
@@ -65,7 +65,7 @@ impl Window {
         self.account.limit() > unit.packed.len() + 2 * BLOCK && self.begin(unit) && self.drop_first()
     }
 
-    /// A unit has no room: what comes next does not continue what was before.
+    /// Loses a unit for want of memory: the next one does not continue the last.
     fn lose(&mut self, unit: &Unit, refusal: OverBudget) {
         self.close(Some(unit.at), Follows::Break);
         self.maker.clear();
@@ -74,14 +74,14 @@ impl Window {
         }
     }
 
-    /// Drops the oldest segment for what comes; false if that cannot be.
+    /// Drops the oldest segment to make room; false if that is not possible.
     pub(super) fn make_room(&mut self) -> bool {
         let dropped = self.drop_oldest();
         self.pressed |= dropped;
         dropped
     }
 
-    /// Has room for so many bytes from here on: what is beyond them goes at once.
+    /// Sets the memory from here on; segments beyond it are dropped at once.
     pub fn set_room(&mut self, bytes: usize) {
         self.account.set_limit(bytes);
         self.texts.set_room(bytes);
@@ -95,12 +95,12 @@ impl Window {
         }
     }
 
-    /// Bytes of the running segment.
+    /// The bytes of the running segment.
     pub(super) fn running(&self, open: &Open) -> usize {
         weight(&open.about) + self.maker.pending()
     }
 
-    /// Whether the open segment ends before `unit` for want of room.
+    /// Whether the open segment ends before `unit` for want of memory.
     pub(super) fn is_full(&mut self, unit: &Unit) -> bool {
         let full = self.open.as_ref().is_some_and(|open| {
             let (before, pending, len) = (weight(&open.about), self.maker.pending(), unit.packed.len());
@@ -114,14 +114,14 @@ impl Window {
         full
     }
 
-    /// Looks how much room there is for segments: players may hold some that are gone.
+    /// Measures the memory for segments: players may hold dropped ones.
     pub(super) fn measure(&mut self) {
         let ours: usize = self.segments.iter().map(weight).chain(self.open.iter().map(|open| self.running(open))).sum();
         let (all, others) = (self.account.limit(), self.account.used().saturating_sub(ours));
-        self.cut.set_room(all.saturating_sub(others).max(all / LEAST), BLOCK);
+        self.cut.set_room(all.saturating_sub(others).max(all / MIN_SHARE), BLOCK);
     }
 
-    /// Drops the oldest segment; false if that would leave nothing to play.
+    /// Drops the oldest segment; false if nothing would be left to play.
     pub(super) fn drop_oldest(&mut self) -> bool {
         self.segments.len() > 1 && self.drop_first()
     }
@@ -135,14 +135,14 @@ impl Window {
     }
 }
 
-/// The memory of a segment, by the bytes that are in it; 0 if it is on the disk.
+/// The bytes of a segment in memory; 0 if it is on the disk.
 fn held(segment: &Segment) -> usize {
     if segment.stored { 0 } else { segment.parts.iter().map(|part| part.len).sum() }
 }
 
-/// The same, with an estimate of the room that is left in the last blocks of its parts.
+/// The same, with an estimate of the unused bytes in the last blocks of its parts.
 fn weight(segment: &Segment) -> usize {
-    held(segment) + segment.parts.len() * LOOSE
+    held(segment) + segment.parts.len() * UNUSED_BYTES
 }
 
 #[cfg(test)]

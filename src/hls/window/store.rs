@@ -1,4 +1,4 @@
-//! Segments that go to a disk, and leave memory for it.
+//! Segments that are stored on a disk, and then dropped from memory.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,20 +14,20 @@ pub struct Unstored {
     pub name: String,
     /// Its bytes.
     pub content: File,
-    /// The segment as lists of segments have it; `None` for a head.
+    /// The segment's entry in lists; `None` for a head.
     pub about: Option<About>,
 }
 
-/// A segment.
+/// The entry of a segment in lists.
 #[derive(Debug, PartialEq, Eq)]
 pub struct About {
     /// Its number, from 0 on.
     pub id: u64,
     /// Its duration.
     pub duration: Duration,
-    /// It does not continue the one before.
+    /// Whether it does not continue the last one.
     pub discontinuity: bool,
-    /// The head that it is to be read after.
+    /// The head that players read before it.
     pub map: Option<String>,
 }
 
@@ -50,13 +50,13 @@ impl Window {
         Some(Unstored { name, content: segment.file(), about: Some(about) })
     }
 
-    /// Whether a segment is on the disk that is told of.
+    /// Whether a listed segment is on the disk.
     pub fn is_stored(&self, name: &str) -> bool {
         let stem = name.strip_suffix(self.extension());
         self.segments.iter().any(|segment| segment.stored && stem == Some(&segment.stem))
     }
 
-    /// A file is on the disk: players get it from there.
+    /// Notes that a file is on the disk: players receive it from there.
     pub fn stored(&mut self, name: &str) {
         let extension = self.extension();
         let is_it = |segment: &Segment| name.strip_suffix(extension) == Some(&segment.stem);
@@ -70,19 +70,19 @@ impl Window {
         let mut maps = self.segments.iter().filter_map(|segment| segment.map.as_ref());
         match maps.find(|map| map.file == name) {
             Some(map) => self.stored_map = Some(map.clone()),
-            // it has left while it was being written
+            // it was dropped while it was being written
             None if self.rules.store == Some(Delete::Soon) => self.gone.push(name.into()),
             None => {}
         }
     }
 
-    /// Files on the disk that nobody is told of any more; each is named once.
+    /// The files on the disk that are no longer listed; each is returned once.
     pub fn take_gone(&mut self) -> Vec<String> {
         std::mem::take(&mut self.gone)
     }
 
-    /// The disk has nothing any more of what it has taken: that is told of no longer, and what memory still has is
-    /// to be written again. Gives the number of segments that are gone.
+    /// Notes that the disk has lost all files: segments that were only there are no longer listed, and those in memory
+    /// are written again. Returns the number of lost segments.
     pub fn forget_stored(&mut self) -> usize {
         self.stored_map = None;
         let is_gone = |segment: &Segment| segment.stored && segment.parts.is_empty();
@@ -92,7 +92,7 @@ impl Window {
         lost
     }
 
-    /// Memory is given up that the disk stands for, but not that of parts that are told of.
+    /// Drops the bytes of segments on the disk, except those whose parts are listed.
     fn let_go(&mut self) {
         let (target, has_parts) = (self.target(), self.rules.part.is_some());
         let mut behind = Duration::ZERO;
@@ -105,7 +105,7 @@ impl Window {
         }
     }
 
-    /// A segment has left.
+    /// Notes that a segment was dropped.
     pub(super) fn leave(&mut self, gone: &Segment) {
         if self.rules.store.is_some() && !gone.stored && !std::mem::replace(&mut self.behind, true) {
             self.tell(log::Level::Warn, format_args!("a segment is gone before it is on the disk, which is too slow"));

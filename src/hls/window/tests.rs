@@ -7,7 +7,7 @@ use super::*;
 use crate::codec;
 use crate::container::{Packed, TS, ts};
 use crate::hls::segment::{Part, ms};
-use crate::hls::texts::{SHARE, told};
+use crate::hls::texts::{MEMORY_SHARE, told};
 use crate::media::{Codec, Frame, Hz, Kind, Params, Track, TrackSet, Tracks};
 
 mod gaps;
@@ -38,7 +38,8 @@ fn unit(at: i64, start: bool, discontinuity: bool) -> Unit {
     unit
 }
 
-/// Gives a unit that comes now, so many milliseconds after 1970 by the wall's clock and by the other.
+/// Adds a unit that arrives now, `now` milliseconds after 1970 by the wall clock, and as many after the start of the
+/// monotonic one.
 fn give(window: &mut Window, unit: &Unit, now: i64) {
     static ZERO: LazyLock<Instant> = LazyLock::new(Instant::now);
     window.look(*ZERO + ms(Ticks(now)), UNIX_EPOCH + ms(Ticks(now)));
@@ -77,7 +78,7 @@ fn the_first_segments_are_short_and_the_target_never_changes() {
     // groups become longer than a segment may be
     assert_eq!(says(11_000..41_000, 10_000), ("2".into(), false));
     assert_eq!(says(41_000..60_000, 1000), ("2".into(), true));
-    // as long as a key frame might come yet, and then as long as the target
+    // as long as a key frame may still come, and then as long as the target
     assert_eq!(durations(&window)[6..12], [2400, 2000, 2000, 2000, 2000, 600]);
     assert!(durations(&window).iter().all(|ms| (100..2500).contains(ms)), "{:?}", durations(&window));
     let first = window.segments.iter().filter(|segment| segment.independent == Some(true)).count();
@@ -121,7 +122,7 @@ fn a_segment_that_is_open_when_the_target_is_told_is_no_longer_than_that() {
     for part in [None, Some(Duration::from_millis(300))] {
         let mut window = Window::new("a", Rules { part, ..RULES }, Account::root("hls", 4 << 20), FIRST);
         push(&mut window, 0..3100, 1000);
-        // one of the groups that were known so far would be over long ago
+        // with the length of the groups so far, one would have ended long ago
         push(&mut window, 3100..9500, 100_000);
         let text = told(window.playlist(false), "");
         assert_eq!(lines(&text, "#EXT-X-TARGETDURATION:"), ["7"], "{part:?}");
@@ -210,7 +211,7 @@ fn dates_follow_the_durations_unless_the_clock_is_set() {
 fn no_date_goes_back_and_none_jumps_without_a_discontinuity() {
     const HOUR: i64 = 3_600_000;
     const YEARS: i64 = 56 * 365 * 24 * HOUR;
-    // the wall clock's lead in milliseconds before and after it is set at 5.5 s, and the segment that says so
+    // the wall clock's lead in milliseconds before and after it is set at 5.5 s, and the segment that is marked for it
     for (before, after, says) in [(0, YEARS, Some(6)), (2 * HOUR, HOUR, None), (0, 20_000, None)] {
         let rules = Rules { listed: 30, target: Duration::from_secs(1), ..RULES };
         let (mut window, zero) = (Window::new("a", rules, Account::root("hls", 1 << 20), FIRST), Instant::now());
@@ -233,7 +234,7 @@ fn no_date_goes_back_and_none_jumps_without_a_discontinuity() {
     }
 }
 
-/// The announcement of tracks that are news.
+/// An announcement of new tracks.
 fn news(bytes: &[u8], at: i64, tracks: TrackSet) -> Unit {
     let mut unit = Unit::new(bytes.to_vec().into(), Ticks(at), false, false);
     unit.news = tracks;

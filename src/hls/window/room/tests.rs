@@ -23,11 +23,11 @@ struct Bench {
     rules: Rules,
     zero: Instant,
     data: Bytes,
-    /// EXT-X-TARGETDURATION, once it was told.
+    /// EXT-X-TARGETDURATION, once it was sent.
     target: Option<String>,
     /// The first and the last number of the last playlist.
     numbers: (u64, u64),
-    /// Those that were told of so far.
+    /// The number of discontinuities listed so far.
     discontinuities: u64,
     /// Files that are on a disk.
     stored: Vec<String>,
@@ -68,9 +68,9 @@ impl Bench {
         self.window.push(&unit);
     }
 
-    /// So many bits a second for a second, with a key frame of ten pictures' size every `group` ms.
+    /// A second of pictures at `bits` per second, with a key frame of ten pictures' size every `group` ms.
     fn second(&mut self, second: i64, bits: usize, group: i64) {
-        // more than 32 bits may say
+        // the product may exceed 32 bits
         let pictures = group as u64 / 40;
         let small = (bits as u64 / 8 * group as u64 / 1000 / (pictures + 9)) as usize;
         for at in (second * 1000..second * 1000 + 1000).step_by(40) {
@@ -79,7 +79,7 @@ impl Bench {
         }
     }
 
-    /// Reads the playlist: gives the listed files, and how long ago the last one ends.
+    /// Reads the playlist: returns the listed files, and the time since the end of the last one.
     fn read(&mut self, now: i64) -> (Vec<File>, Duration) {
         let text = told(self.window.playlist(false), "");
         let tag = |tag: &str| text.lines().find_map(|line| line.strip_prefix(tag)).map(str::to_string);
@@ -119,7 +119,7 @@ fn packings() -> &'static [Packing] {
     &[Packing::Ts, Packing::Mp4]
 }
 
-/// All kinds of rules, and streams of so many kbit/s with groups of so many ms.
+/// All kinds of rules, with streams of several rates in kbit/s and groups of several lengths in ms.
 fn kinds() -> Vec<(Rules, usize, i64)> {
     let mut kinds = Vec::new();
     for packing in packings() {
@@ -147,7 +147,7 @@ fn a_playlist_goes_on_whatever_the_room_is_for() {
                     let (files, behind) = bench.read(second * 1000 + 960);
                     let most = Duration::from_secs(bench.target.as_ref().unwrap().parse().unwrap());
                     assert!(behind < most + Duration::from_millis(600), "{about}: {behind:?} at {second} s");
-                    assert!(second < 35 || files.len() + 1 >= WANTED, "{about}: {} at {second} s", files.len());
+                    assert!(second < 35 || files.len() + 1 >= MIN_LISTED, "{about}: {} at {second} s", files.len());
                 }
             }
             assert!(bench.discontinuities == 0 && bench.account.peak() <= room, "{about}");
@@ -174,17 +174,20 @@ fn the_room_that_is_told_to_be_needed_does() {
         };
         let small = run(ROUTER / 4);
         if !small.need.is_told() {
-            assert!(small.segments.len() >= WANTED, "{about}");
+            assert!(small.segments.len() >= MIN_LISTED, "{about}");
             continue;
         }
         let mib = small.wants();
         let bytes = kbits as u64 * 125 * group.max(2000) as u64 / 1000;
         let parts = rules.part.map_or(0, |part| group.max(2000) as u64 / part.as_millis() as u64);
-        assert!(mib << 20 <= (1 << 20) + 6 * (bytes + (parts + 1) * LOOSE as u64), "{about}: {mib} MiB are too many");
+        assert!(
+            mib << 20 <= (1 << 20) + 6 * (bytes + (parts + 1) * UNUSED_BYTES as u64),
+            "{about}: {mib} MiB are too many"
+        );
         let enough = run(usize::try_from(mib).unwrap() << 20);
         assert!(enough.need.is_met(), "{about}: {mib} MiB were too few");
         let lengths: Vec<_> = enough.segments.iter().map(|segment| segment.duration.as_millis()).collect();
-        assert!(lengths.len() >= WANTED, "{about}, {mib} MiB: {lengths:?}");
+        assert!(lengths.len() >= MIN_LISTED, "{about}, {mib} MiB: {lengths:?}");
         assert!(lengths.iter().all(|length| *length == group.max(2000) as u128), "{about}, {mib} MiB: {lengths:?}");
     }
 }
@@ -225,7 +228,7 @@ fn a_large_key_frame_and_little_behind_it_make_no_segment_shorter_that_has_room(
             bench.read(40_000);
             let lasting: Vec<_> = bench.window.segments.iter().map(|one| one.duration.as_millis()).collect();
             assert!(lasting.iter().all(|ms| *ms == group as u128), "{packing:?} {part:?}: {lasting:?}");
-            assert!(lasting.len() + 1 >= WANTED, "{packing:?} {part:?}: {lasting:?}");
+            assert!(lasting.len() + 1 >= MIN_LISTED, "{packing:?} {part:?}: {lasting:?}");
         }
     }
 }

@@ -1,16 +1,15 @@
-//! Frames that are missing: no time in a playlist is wrong because of them.
+//! Missing frames: they make no time in a playlist wrong.
 
 use super::*;
 
-/// A key frame behind pictures that were lost.
+/// A key frame after lost pictures.
 fn behind_a_gap(at: i64) -> Unit {
     let mut key = unit(at, true, false);
     key.gap = true;
     key
 }
 
-/// Whether each segment follows the one before, by what its date and that one's length say; all
-/// that do not are told as such.
+/// Whether each segment follows the last one, by its date and that one's length; all others have to be marked.
 fn follow(window: &Window) -> Vec<bool> {
     let pairs = window.segments.iter().zip(window.segments.iter().skip(1));
     let follows = pairs.map(|(before, next)| {

@@ -1,4 +1,4 @@
-//! The room that segments have: the oldest go, and what a disk has takes none.
+//! The memory of segments: the oldest are dropped, and those on a disk use none.
 
 use super::*;
 
@@ -34,7 +34,7 @@ fn memory_is_bounded_by_dropping_the_oldest() {
 #[test]
 fn who_publishes_fills_no_log() {
     let mut window = Window::new("a", RULES, Account::root("hls", 150_000), FIRST);
-    // of each ten one has room, and there is news of the next
+    // one of each ten has room, and the loss of the next is reported
     for at in (0..600_000).step_by(100) {
         let bytes = vec![0; if at % 1000 == 0 { 1000 } else { 200_000 }];
         let unit = Unit::new(bytes.into(), Ticks(at), true, false);
@@ -47,8 +47,7 @@ fn who_publishes_fills_no_log() {
     assert!(!window.is_told());
 }
 
-/// So many seconds of pictures of `len` bytes, ten a second, each with another content;
-/// gives them.
+/// Pictures of `len` bytes for that number of seconds, ten a second, each with other content; returns their bytes.
 fn push_large(window: &mut Window, seconds: i64, len: usize) -> Vec<u8> {
     let mut all = Vec::new();
     for at in (0..1000 * seconds).step_by(100) {
@@ -62,7 +61,7 @@ fn push_large(window: &mut Window, seconds: i64, len: usize) -> Vec<u8> {
 
 #[test]
 fn segments_of_many_blocks_make_room_for_the_next_and_none_is_lost() {
-    // a second is more than a segment's eager length, and each takes seven blocks
+    // a second is longer than a segment's eager length, and each takes seven blocks
     let rules = Rules { target: Duration::from_secs(1), listed: 6, ..RULES };
     for room in [5 * 7, 5 * 7 + 3, 6 * 7 - 1] {
         let account = Account::root("hls", room * (32 << 10));
@@ -72,7 +71,7 @@ fn segments_of_many_blocks_make_room_for_the_next_and_none_is_lost() {
         let text = told(window.playlist(false), "");
         let first: u64 = lines(&text, "#EXT-X-MEDIA-SEQUENCE:")[0].parse().unwrap();
         let listed: Vec<_> = text.lines().filter(|line| line.ends_with(".ts")).collect();
-        assert!(listed.len() >= WANTED && first + listed.len() as u64 == 29, "{room}: {text}");
+        assert!(listed.len() >= MIN_LISTED && first + listed.len() as u64 == 29, "{room}: {text}");
         let spare = first - window.segments.front().unwrap().id;
         assert!(spare == 2 || room == 35 && spare == 1, "{room}: {spare} more than are listed");
         for (at, name) in listed.iter().enumerate() {
@@ -94,7 +93,7 @@ fn room_that_shrinks_lets_the_oldest_go_at_once() {
     assert!(window.is_playable() && window.need.is_met());
 }
 
-/// Has all that there is written to a disk; gives the names.
+/// Writes all files to a disk; returns their names.
 fn store(window: &mut Window) -> Vec<String> {
     let next = |window: &mut Window| {
         let next = window.unstored()?;
@@ -166,6 +165,6 @@ fn groups_that_have_no_room_are_cut_so_that_there_is_something_to_play() {
     let mut window = window(260_000);
     push(&mut window, 0..70_000, 40_000);
     let lasting = durations(&window);
-    assert!(lasting.len() >= WANTED && lasting.iter().all(|ms| (1500..=2499).contains(ms)), "{lasting:?}");
+    assert!(lasting.len() >= MIN_LISTED && lasting.iter().all(|ms| (1500..=2499).contains(ms)), "{lasting:?}");
     assert_eq!(lines(&told(window.playlist(false), ""), "#EXT-X-TARGETDURATION:"), ["3"]);
 }

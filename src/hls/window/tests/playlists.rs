@@ -1,4 +1,4 @@
-//! The list: files, heads and parts, and the texts that name them.
+//! The list: files, heads and parts, and their playlists.
 
 use super::*;
 
@@ -17,7 +17,7 @@ fn head(bytes: &[u8], at: i64) -> Unit {
     Unit::new(Packed::from(bytes.to_vec()).as_head(), Ticks(at), false, false)
 }
 
-/// The same as `push`, of what fragments are made of.
+/// The same as `push`, with samples for fragments.
 fn push_samples(window: &mut Window, times: std::ops::Range<i64>, gop: i64) {
     let (mut mux, account) = ((crate::container::SAMPLES.mux)(), Account::root("test", 1 << 20));
     let params = Params { record: Bytes::from_static(&[1]), ..Params::default() };
@@ -39,7 +39,7 @@ fn heads_are_files_that_apply_from_there_on() {
     assert!(!window.is_playable() && window.open.is_none(), "there is no head yet");
     give(&mut window, &head(b"one", 1000), 1000);
     push_samples(&mut window, 1000..2500, 1000);
-    give(&mut window, &head(b"one", 2500), 2500); // once more, and so no news
+    give(&mut window, &head(b"one", 2500), 2500); // the same head again is no change
     push_samples(&mut window, 2500..3100, 1000);
     give(&mut window, &head(b"two", 3100), 3100);
     push_samples(&mut window, 4000..6100, 1000);
@@ -114,7 +114,7 @@ fn each_part_of_a_transport_stream_begins_with_the_tables() {
     let first = counters[0];
     let counted = (0..counters.len()).map(|at| (first + (at / 2) as u8) & 0xf);
     assert_eq!(counters, counted.collect::<Vec<_>>());
-    // viewers of the form get no more of them than before
+    // viewers of the form get as many as before
     assert!(sent.chunks(ts::SIZE).filter(is_table).count() < counters.len());
 }
 
@@ -124,7 +124,7 @@ fn parts_have_no_more_than_time_has_room_for() {
     let account = Account::root("hls", 4 << 20);
     let mut window = Window::new("a", Rules { part, ..RULES }, account.clone(), FIRST);
     let mut at = 0;
-    // each picture may be followed by one that is as late as the one after the last key frame was
+    // each picture may be followed by one that is as late as the one after the last key frame
     for number in 0..3000 {
         give(&mut window, &unit(at, number % 35 == 0, false), at);
         at += if number % 35 == 0 { 900 } else { 1 };
@@ -149,7 +149,7 @@ fn a_playlist_is_written_once_and_paid_for() {
     for (text, again) in texts.iter().zip(&again) {
         assert_eq!(text.as_ptr(), again.as_ptr());
     }
-    // old playlists that are held keep others from new ones, but never from segments
+    // old playlists that are held can use up the memory of new ones, but never that of segments
     let (mut held, mut at) = (Vec::new(), 2100);
     while let Ok(text) = window.playlist(false) {
         assert!(held.len() < 1000);
@@ -157,7 +157,7 @@ fn a_playlist_is_written_once_and_paid_for() {
         push(&mut window, at..at + 1000, 1000);
         at += 1000;
     }
-    assert!(window.segments.len() > WANTED && window.texts.account.used() <= account.limit() / SHARE);
+    assert!(window.segments.len() > MIN_LISTED && window.texts.account.used() <= account.limit() / MEMORY_SHARE);
     held.clear();
     assert!(window.playlist(false).is_ok());
     drop((texts, again, window));
