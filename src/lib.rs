@@ -1,7 +1,7 @@
 //! runnel, a live streaming server that fits in a router.
 //!
-//! Publishers send live streams; viewers get them in whatever form they ask
-//! for. Memory is planned at start and never exceeded.
+//! Publishers send live streams; viewers receive them in the form that they ask for. Memory is planned at start and
+//! never exceeded.
 //!
 //! # Seven sentences
 //!
@@ -51,8 +51,8 @@
 //! # In another program
 //!
 //! The server runs inside another program, which publishes frames of its own, reads those of any stream, and decides
-//! who else may do so. What it publishes is charged to the plan like all else, and what it reads stays charged to its
-//! stream as long as it is held.
+//! which clients may do so. Its frames are charged to the plan like all others, and frames that it reads stay charged
+//! to their stream while they are held.
 //!
 //! ```no_run
 #![doc = include_str!("../examples/embed.rs")]
@@ -63,10 +63,9 @@
 //!
 //! # Words
 //!
-//! *Publish* and *play*: they come to us. *Pull* and *push*: we go to them. A
-//! **stream** has **tracks**; a track has **frames**; a **form** is a way to pack
-//! them (FLV, TS, MP4, RTMP); a **unit** is a packed slot. An **account** is a budget,
-//! a **lease** a part of it that somebody holds, a **block** a buffer with its lease.
+//! *Publish* and *play*: clients connect to the server. *Pull* and *push*: the server connects to others. A **stream**
+//! has **tracks**; a track has **frames**; a **form** is a way to pack them (FLV, TS, MP4, RTMP); a **unit** is a
+//! packed slot. An **account** is a budget, a **lease** a part of it that is held, a **block** a buffer with its lease.
 
 pub mod budget;
 pub mod codec;

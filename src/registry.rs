@@ -1,7 +1,7 @@
-//! The protocols, one row each: where they listen and what serves there, the URLs by which relays go and
-//! what goes there, the words that ids of sessions begin with, and the lines of the plan. What the configuration
-//! says of a port stands in [`conf::port`](crate::conf::port), and what URLs of a scheme share in
-//! [`proto::scheme`](crate::proto::scheme): rows refer to both.
+//! The protocols, one row each: ports and what is served there, the URL schemes of relays and their sessions, the
+//! prefixes of session ids, and the lines of the plan. The configuration of a port is in
+//! [`conf::port`](crate::conf::port), and the properties of a URL scheme in [`proto::scheme`](crate::proto::scheme):
+//! rows refer to both.
 
 use crate::budget::Plan;
 use crate::conf::{Config, Cost, Threads, port};
@@ -18,17 +18,17 @@ pub struct Protocol {
     pub name: &'static str,
     /// Its ports, and what serves there.
     pub listens: &'static [serve::Listen],
-    /// The schemes of URLs by which relays go.
+    /// The URL schemes of relays.
     pub schemes: &'static [&'static proto::Scheme],
     /// The sessions of relays, if there are any.
     pub relay: Option<relay::Carrier>,
-    /// The words that ids of other sessions begin with, those of forms aside.
+    /// The prefixes of other session ids, except those of forms.
     pub sessions: &'static [&'static str],
-    /// The memory that it takes beside what all share.
+    /// The memory that it uses besides the shared memory.
     pub costs: &'static [&'static Cost],
 }
 
-/// All that are compiled in.
+/// All protocols that are compiled in.
 pub static PROTOCOLS: &[Protocol] = &[
     #[cfg(feature = "rtmp")]
     Protocol {
@@ -98,17 +98,17 @@ pub static PROTOCOLS: &[Protocol] = &[
 
 const _: () = assert!(!PROTOCOLS.is_empty(), "nothing would listen: choose the feature of a protocol");
 
-/// The ports of all of them, and what serves there.
+/// The ports of all protocols, and what is served there.
 pub fn listens() -> impl Iterator<Item = &'static serve::Listen> {
     PROTOCOLS.iter().flat_map(|protocol| protocol.listens)
 }
 
-/// The memory that a server of all of them takes: what they share, and what each has of its own.
+/// The memory of a server of all protocols: the shared memory, and that of each protocol.
 pub fn costs() -> Vec<&'static Cost> {
     [session::COSTS].into_iter().chain(PROTOCOLS.iter().map(|protocol| protocol.costs)).flatten().copied().collect()
 }
 
-/// The worst case of a server of all of them.
+/// The worst case of a server of all protocols.
 pub fn plan(config: &Config) -> Plan {
     settled(config.clone()).plan(&costs())
 }

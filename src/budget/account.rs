@@ -17,11 +17,11 @@ struct Node {
     used: AtomicUsize,
     peak: AtomicUsize,
     parent: Option<Account>,
-    /// The memory that is held though it is not charged, once `prefault` was called.
+    /// The memory that is held without a charge, once `prefault` was called.
     ballast: OnceLock<Ballast>,
 }
 
-/// The right to hold `bytes` bytes; given back when dropped.
+/// The right to hold `bytes` bytes; returned when dropped.
 pub struct Lease {
     account: Account,
     bytes: usize,
@@ -30,9 +30,9 @@ pub struct Lease {
 /// A charge was refused: the account or one above it would exceed its limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OverBudget {
-    /// The bytes that were asked for.
+    /// The bytes of the charge.
     pub wanted: usize,
-    /// The limit that was in the way, in bytes.
+    /// The limit that was exceeded, in bytes.
     pub limit: usize,
 }
 
@@ -42,7 +42,7 @@ impl Account {
         Self::make(name, limit, None)
     }
 
-    /// An account whose charges are charged to `self` as well.
+    /// An account whose charges are also charged to `self`.
     pub fn child(&self, name: &str, limit: usize) -> Self {
         Self::make(name, limit, Some(self.clone()))
     }
@@ -69,13 +69,12 @@ impl Account {
         &self.0.name
     }
 
-    /// Bytes that may be charged at once.
+    /// The most bytes charged at once.
     pub fn limit(&self) -> usize {
         self.0.limit.load(Relaxed)
     }
 
-    /// Changes the limit. What is charged beyond it stays, and nothing more is until
-    /// enough of it was given back.
+    /// Sets the limit. Charges beyond it stay, and further ones are refused until enough was returned.
     pub fn set_limit(&self, limit: usize) {
         self.0.limit.store(limit, Relaxed);
     }
@@ -85,31 +84,31 @@ impl Account {
         self.0.used.load(Relaxed)
     }
 
-    /// The most bytes that were ever charged at once.
+    /// The highest number of bytes charged at once so far.
     pub fn peak(&self) -> usize {
         self.0.peak.load(Relaxed)
     }
 
-    /// Bytes that this account itself would still allow.
+    /// The bytes that this account itself would still allow.
     pub fn available(&self) -> usize {
         self.limit().saturating_sub(self.used())
     }
 
-    /// Takes `whole` bytes of memory now. They are let go of as they are charged,
-    /// and `replenish` takes back what was refunded.
+    /// Takes `whole` bytes of memory now. They are released as bytes are charged, and `replenish` takes refunded memory
+    /// back.
     pub fn prefault(&self, whole: usize) {
         self.0.ballast.get_or_init(|| Ballast::new(whole));
         self.replenish();
     }
 
-    /// Takes what was refunded, if `prefault` was called.
+    /// Takes refunded memory back, if `prefault` was called.
     pub fn replenish(&self) {
         if let Some(ballast) = self.0.ballast.get() {
             ballast.settle(self.used());
         }
     }
 
-    /// Bytes that are held without being charged.
+    /// The bytes that are held without a charge.
     pub fn ballast(&self) -> usize {
         self.0.ballast.get().map_or(0, Ballast::held)
     }
@@ -146,7 +145,7 @@ impl Lease {
         self.bytes
     }
 
-    /// Gives all but `bytes` back; a lease never grows.
+    /// Returns all but `bytes`; a lease never grows.
     pub fn shrink(&mut self, bytes: usize) {
         if let Some(rest) = self.bytes.checked_sub(bytes) {
             self.account.give(rest);

@@ -1,18 +1,18 @@
-//! Ballast: memory that is held from the start, and let go of as far as it is
-//! charged, so that the process has all of its budget whatever others take.
+//! Ballast: memory that is held from the start and released as it is charged, so that the process has its whole budget
+//! whatever other processes use.
 
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Blocks of memory that nobody uses yet.
+/// Blocks of unused memory.
 pub(super) struct Ballast {
-    /// The bytes that are held and those that are charged, together.
+    /// The sum of held and charged bytes.
     whole: usize,
     blocks: Mutex<Vec<Box<[u8]>>>,
     held: AtomicUsize,
 }
 
-/// Large enough that the C library maps each by itself, and so gives it back.
+/// The size of a block: large enough that the C library maps each separately, and so returns it to the system.
 const BLOCK: usize = 256 << 10;
 
 impl Ballast {
@@ -20,15 +20,15 @@ impl Ballast {
         Self { whole, blocks: Mutex::default(), held: AtomicUsize::new(0) }
     }
 
-    /// So much is charged now: makes way for it.
+    /// Releases blocks for the `used` bytes that are charged now.
     pub(super) fn make_way(&self, used: usize) {
         if self.held() + used > self.whole {
             self.settle(used);
         }
     }
 
-    /// Holds all that is not charged, down to whole blocks. What is taken is
-    /// written to, since memory that nobody wrote to is none.
+    /// Holds all memory that is not charged, in whole blocks. They are written to, because the system assigns memory at
+    /// the first write.
     pub(super) fn settle(&self, used: usize) {
         let mut blocks = self.lock();
         let count = self.whole.saturating_sub(used) / BLOCK;

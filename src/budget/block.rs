@@ -1,12 +1,11 @@
-//! Blocks: byte buffers of a fixed size whose lease travels with them.
+//! Blocks: byte buffers of a fixed size that contain their lease.
 
 use bytes::Bytes;
 
 use super::{Account, Lease, OverBudget};
 
-/// A buffer under construction. Its capacity was charged before it was
-/// allocated and never grows; `freeze` turns it into `Bytes` that refund the
-/// charge when the last holder lets go.
+/// A buffer that is being filled. Its capacity was charged before it was allocated, and never grows. `freeze` turns it
+/// into `Bytes` that refund the charge when the last reference is dropped.
 #[derive(Debug)]
 pub struct BlockMut {
     data: Vec<u8>,
@@ -14,7 +13,7 @@ pub struct BlockMut {
     lease: Lease,
 }
 
-/// A source of blocks: an account, or something that makes room in one first.
+/// A source of blocks: an account, or a type that frees memory in one first.
 pub trait Room {
     /// A block of exactly `capacity` bytes.
     fn block(&self, capacity: usize) -> Result<BlockMut, OverBudget>;
@@ -26,7 +25,7 @@ impl Room for Account {
     }
 }
 
-/// The bytes that an allocation costs beyond its own: the owner behind `Bytes`, and the allocator's own header.
+/// The bytes of an allocation besides its contents: the owner behind `Bytes`, and the allocator's header.
 pub const BLOCK_OVERHEAD: usize = 96;
 
 impl BlockMut {
@@ -49,14 +48,14 @@ impl BlockMut {
         Ok(block.freeze())
     }
 
-    /// Appends as much of `data` as there is room for and says how much that was.
+    /// Appends as much of `data` as fits, and returns the number of bytes.
     pub fn fill(&mut self, data: &[u8]) -> usize {
         let (head, _) = data.split_at(data.len().min(self.room()));
         self.data.extend_from_slice(head);
         head.len()
     }
 
-    /// Appends up to `len` bytes, as far as there is room: `write` writes them, and gives the number that it wrote.
+    /// Appends up to `len` bytes, as far as they fit: `write` writes them, and returns their number.
     pub fn fill_by(&mut self, len: usize, write: impl FnOnce(&mut [u8]) -> usize) {
         let before = self.data.len();
         self.data.resize(before + len.min(self.room()), 0);
@@ -64,12 +63,12 @@ impl BlockMut {
         self.data.truncate(before.saturating_add(written));
     }
 
-    /// Bytes that still fit.
+    /// The number of bytes that still fit.
     pub fn room(&self) -> usize {
         self.capacity - self.data.len()
     }
 
-    /// Bytes written so far.
+    /// The number of bytes written.
     pub fn len(&self) -> usize {
         self.data.len()
     }

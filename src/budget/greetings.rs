@@ -1,12 +1,11 @@
-//! The memory that connections take beside what they are themselves: heads, messages and
-//! requests of which not all has come, answers.
+//! The memory of connections besides their own structures: incomplete heads, messages and requests, and answers.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use super::Account;
 
-/// The accounts for that, which all connections share.
+/// The accounts for that memory, which all connections share.
 #[derive(Clone)]
 pub struct Greetings {
     all: Account,
@@ -16,8 +15,8 @@ pub struct Greetings {
 }
 
 impl Greetings {
-    /// So many bytes for all. `each` is what one connection may have as long as others have no more than
-    /// that either; what is longer has a third of all.
+    /// Accounts of `limit` bytes for all connections. `each` is the part of one connection that is guaranteed while
+    /// others use no more than that either; longer input shares a third of all.
     pub fn new(total: &Account, limit: usize, each: usize) -> Self {
         let all = total.child("connections", limit);
         let few = all.child("answers", limit / 3);
@@ -25,17 +24,17 @@ impl Greetings {
         Self { all, few, files, each: Arc::new(each.into()) }
     }
 
-    /// Connections that begin from here on may have `each` so.
+    /// Sets `each` for connections that begin from here on.
     pub fn set_each(&self, each: usize) {
         self.each.store(each, Relaxed);
     }
 
-    /// The account of them all.
+    /// The account of all connections.
     pub fn account(&self) -> &Account {
         &self.all
     }
 
-    /// The account for so many bytes of one connection.
+    /// The account for that number of bytes of one connection.
     pub fn account_for(&self, bytes: usize) -> &Account {
         if bytes <= self.each.load(Relaxed) { &self.all } else { &self.few }
     }
@@ -45,7 +44,7 @@ impl Greetings {
         self.all.child("greeting", self.each.load(Relaxed))
     }
 
-    /// The account for the pieces of files: half of what there is for answers.
+    /// The account for pieces of files: half of that for answers.
     pub fn files(&self) -> &Account {
         &self.files
     }

@@ -1,5 +1,5 @@
-//! Memory that is paid for before it exists: accounts, leases, blocks and the
-//! plan that sums their worst case at start.
+//! Memory that is charged before it is allocated: accounts, leases, blocks, and the plan that sums their worst case at
+//! start.
 
 mod account;
 mod ballast;

@@ -1,4 +1,4 @@
-//! Bytes that are known to be paid for.
+//! Bytes that are known to be charged.
 
 use std::ops::Deref;
 
@@ -6,8 +6,8 @@ use bytes::Bytes;
 
 use super::{Account, BlockMut, OverBudget};
 
-/// Bytes out of blocks, which are charged to an account as long as somebody holds them. Machines
-/// give them, and `hub::Publisher::paid` makes them of any.
+/// Bytes of blocks, which are charged to an account while they are held. Machines return them, and
+/// `hub::Publisher::paid` makes them from any bytes.
 #[derive(Clone, Debug, Eq)]
 pub struct Paid(Bytes);
 
@@ -17,7 +17,7 @@ impl Paid {
         BlockMut::copy(account, data).map(Self)
     }
 
-    /// A part of a block of ours, or of the program itself.
+    /// A part of a block, or of the program itself.
     pub(crate) fn of(bytes: Bytes) -> Self {
         Self(bytes)
     }
@@ -51,7 +51,7 @@ impl PartialEq<Paid> for Bytes {
     }
 }
 
-/// Tests of what only looks at frames pay nothing.
+/// In tests that only read frames nothing is charged.
 #[cfg(test)]
 impl<T: Into<Bytes>> From<T> for Paid {
     fn from(data: T) -> Self {

@@ -5,29 +5,28 @@ use std::fmt;
 /// A key of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Key {
-    /// It is a number of things.
+    /// A number of things.
     Count(&'static str),
-    /// It is a number of bytes.
+    /// A number of bytes.
     Size(&'static str),
 }
 
-/// One thing that costs memory: `count` pieces of `user` bytes in the process
-/// and `kernel` bytes in socket buffers each.
+/// A use of memory: `count` pieces, each of `user` bytes in the process and `kernel` bytes in socket buffers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     /// Its name in plain words.
     pub what: &'static str,
     /// The configuration keys that change `count` or a size.
     pub keys: &'static [Key],
-    /// The most that there can be at once.
+    /// The most pieces at once.
     pub count: usize,
-    /// Bytes in the process, each.
+    /// The bytes of each in the process.
     pub user: usize,
-    /// Bytes in the kernel, each.
+    /// The bytes of each in the kernel.
     pub kernel: usize,
 }
 
-/// All lines, and the limit that they must fit in.
+/// All lines, and the limit of their sum.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Plan {
     /// The lines, in the order in which they are printed.
@@ -69,17 +68,17 @@ impl Plan {
         self.lines.iter().map(Line::total_kernel).fold(0, usize::saturating_add)
     }
 
-    /// Both together.
+    /// The sum of both, in bytes.
     pub fn total(&self) -> usize {
         self.user().saturating_add(self.kernel())
     }
 
-    /// Whether the worst case is within the limit. One beyond all numbers is not.
+    /// Whether the worst case is within the limit. A saturated sum is not.
     pub fn fits(&self) -> bool {
         self.total() <= self.limit && self.total() < usize::MAX
     }
 
-    /// The knobs that would save the missing bytes with the smallest turn, best first.
+    /// The keys whose reduction would save the missing bytes, the smallest reduction first.
     pub fn knobs(&self) -> Vec<Knob> {
         let missing = self.total().saturating_sub(self.limit);
         let mut sums: Vec<(Key, usize, usize)> = Vec::new();
@@ -91,10 +90,10 @@ impl Plan {
         }
         let knob = |(key, sum, count): (Key, usize, usize)| {
             let cut = percent(missing, sum);
-            // a count of one cannot come down
+            // a count of one cannot be reduced
             let to = count.saturating_sub(missing.div_ceil((sum / count.max(1)).max(1)));
             match key {
-                Key::Size(key) => (cut <= DEEPEST).then_some(Knob { key, cut, to: None }),
+                Key::Size(key) => (cut <= MAX_CUT).then_some(Knob { key, cut, to: None }),
                 Key::Count(key) => (to > 0).then_some(Knob { key, cut, to: Some(to) }),
             }
         };
@@ -104,19 +103,19 @@ impl Plan {
     }
 }
 
-/// A key, and the amount by which it would have to come down.
+/// A key, and the necessary reduction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Knob {
     /// The configuration's key.
     pub key: &'static str,
-    /// That amount, in per cent.
+    /// The reduction in per cent.
     pub cut: usize,
-    /// The number to come down to, if the key is a number of things.
+    /// The reduced number, if the key is a number of things.
     pub to: Option<usize>,
 }
 
-/// The most that a size can come down, in per cent: below that it is of no use, or refused.
-const DEEPEST: usize = 75;
+/// The largest reduction of a size that is suggested, in per cent: smaller sizes are of no use, or refused.
+const MAX_CUT: usize = 75;
 
 impl fmt::Display for Knob {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

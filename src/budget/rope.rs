@@ -1,20 +1,19 @@
 //! Bytes that arrive in parts.
 //!
-//! Parts are kept in chunks, and what is finished is copied into one block of
-//! exactly its size. While it grows a frame of `n` bytes costs at most `n`, half
-//! of it again (never more than [`MAX_CHUNK`]) and a small constant; `n` more in
-//! the moment in which it is finished.
+//! Parts are kept in chunks, and the finished bytes are copied into one block of exactly their size. While it grows, a
+//! frame of `n` bytes costs at most `n`, half of it again (at most [`MAX_CHUNK`]) and a small constant; while it is
+//! finished, `n` more.
 
 use bytes::Bytes;
 
 use super::{BlockMut, OverBudget, Room};
 
-/// The reason why a part has no place in a rope.
+/// The reason why a part does not fit a rope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Overflow {
-    /// The rope would be longer than it may be.
+    /// The rope would exceed its limit.
     TooLong,
-    /// Room was refused.
+    /// Memory was refused.
     OverBudget(OverBudget),
 }
 
@@ -24,12 +23,12 @@ impl From<OverBudget> for Overflow {
     }
 }
 
-/// The first chunk of a frame: a few packets.
+/// The first chunk of a frame, in bytes: a few packets.
 const MIN_CHUNK: usize = 4 << 10;
-/// The longest chunk, unless a single packet is longer.
+/// The longest chunk, in bytes, unless a single packet is longer.
 pub const MAX_CHUNK: usize = 64 << 10;
 
-/// Bytes in chunks. It never holds more than `max`.
+/// Bytes in chunks, at most `max`.
 #[derive(Debug)]
 pub struct Rope {
     max: usize,
@@ -49,12 +48,12 @@ impl Rope {
         self.len == 0
     }
 
-    /// Bytes that it holds.
+    /// The number of bytes.
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Appends `data`, or nothing at all.
+    /// Appends all of `data`, or nothing.
     pub fn push(&mut self, data: &[u8], room: &dyn Room) -> Result<(), Overflow> {
         if data.len() > self.max - self.len {
             return Err(Overflow::TooLong);
@@ -78,7 +77,7 @@ impl Rope {
         Ok(())
     }
 
-    /// All that was pushed, in a block of its own; the rope is empty then.
+    /// Returns all bytes in a block of their own, and empties the rope.
     pub fn finish(&mut self, room: &dyn Room) -> Result<Bytes, OverBudget> {
         let len = self.len;
         let chunks = self.take();
@@ -89,14 +88,14 @@ impl Rope {
         Ok(block.freeze())
     }
 
-    /// The chunks; the rope is empty then.
+    /// Returns the chunks, and empties the rope.
     pub fn take(&mut self) -> Vec<Bytes> {
         self.full.extend(self.last.take().map(BlockMut::freeze));
         self.len = 0;
         std::mem::take(&mut self.full)
     }
 
-    /// Gives everything up.
+    /// Drops all bytes.
     pub fn clear(&mut self) {
         drop(self.take());
     }

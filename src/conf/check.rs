@@ -1,4 +1,4 @@
-//! The combinations of values that a configuration must not have, though each key by itself could.
+//! The combinations of values that a configuration must not have, although each value is allowed.
 
 use std::time::Duration;
 
@@ -9,8 +9,7 @@ use super::{Auth, Config, Error, Fault, MissingFeature, Place};
 use crate::hub::{InvalidName, Name, is_pattern};
 
 impl Config {
-    /// A demand for a feature that was not compiled in: the key, what it must be without
-    /// it, and the feature.
+    /// A value that needs a feature which was not compiled in: the key, the value that is allowed, and the feature.
     fn demand(&self) -> Option<(&'static str, &'static str, &'static str)> {
         let demands = [
             (!self.http.root.is_empty(), "http.root", "empty", "record"),
@@ -20,7 +19,7 @@ impl Config {
         unmet.map(|(_, key, remedy, feature)| (key, remedy, feature))
     }
 
-    /// The fault in one of the tables of which there can be several.
+    /// The fault in one of the tables that can occur repeatedly.
     fn entry_objection(&self) -> Option<Objection> {
         let pulled = self.pull.iter().map(|pull| (&pull.stream, Name::new(&pull.stream).is_ok())).enumerate();
         let pushed = self.push.iter().map(|push| (&push.stream, is_pattern(&push.stream).is_ok())).enumerate();
@@ -44,7 +43,7 @@ impl Config {
         None
     }
 
-    /// Combinations that no machine can serve.
+    /// Checks for combinations that no machine can serve.
     pub(super) fn check(&self, file: &str, text: &str) -> Result<(), Error> {
         let watchdog = &self.process.watchdog;
         let bad = [
@@ -108,7 +107,7 @@ impl Config {
             return Err(Error::key(file, text, &key, fault));
         }
         if let Some(keys) = self.shared_port() {
-            // the one that the file sets, if only one of them is
+            // the key that the file sets, if it sets only one of them
             let [first, second] = keys.map(|key| Place::key(file, text, key).line.is_some());
             let [wrong, other] = if first && !second { keys } else { [keys[1], keys[0]] };
             let remedy = format!("another port than that of {other}");

@@ -1,30 +1,31 @@
-//! The numbers of things that a configuration allows, as several modules need them.
+//! The numbers that follow from a configuration, which several modules need.
 
 use super::{Config, Threads, machine};
 
 /// The maximum number of threads that run connections.
 pub(super) const MAX_THREADS: usize = 64;
-/// The part of `memory.total` for which `threads = "auto"` has one thread: all of them take a 32nd of it at most.
+/// The part of `memory.total`, in bytes, for which `threads = "auto"` has one thread: all threads use a 32nd of it at
+/// most.
 const MEMORY_PER_THREAD: usize = 8 << 20;
 
 impl Config {
-    /// Connections that may be open at once.
+    /// The most connections at once.
     pub fn max_connections(&self) -> usize {
         self.streams.max.saturating_add(self.viewers.max).saturating_add(self.connections.spare)
     }
 
-    /// The part of `most` that one address may have: a share for others is rounded down, so that
-    /// all of a few can be had.
+    /// The part of `most` for one address. The share for others is rounded down, so that all of a small number can be
+    /// used.
     pub fn per_peer(&self, most: usize) -> usize {
         match self.connections.per_peer {
-            // no address is asked before the maximum itself
+            // no check of addresses: the maximum itself applies first
             100.. => usize::MAX,
             part => most - most.saturating_mul(100 - part) / 100,
         }
     }
 
-    /// The part of `most` places for streams that one address may keep from others that find none: if
-    /// there are two or more, one at least is for others.
+    /// The part of `most` places for streams that one address may keep if others find none. With two or more places, at
+    /// least one is for others.
     pub fn per_peer_of_few(&self, most: usize) -> usize {
         match self.per_peer(most) {
             usize::MAX => usize::MAX,
@@ -32,7 +33,7 @@ impl Config {
         }
     }
 
-    /// Connections that may be under TLS at once.
+    /// The most connections under TLS at once.
     pub fn tls_connections(&self) -> usize {
         let pulled = self.pull.iter().filter(|pull| pull.url.0.is_tls()).count();
         let pushed = self.push.iter().filter(|push| push.url.0.is_tls());
@@ -40,12 +41,12 @@ impl Config {
         ours + if self.tls.cert.is_empty() { 0 } else { self.tls.max }
     }
 
-    /// Pairs of UDP ports that may be open at once.
+    /// The most pairs of UDP ports at once.
     pub fn udp_pairs(&self) -> usize {
         if self.rtsp.enable && self.rtsp.udp { self.rtsp.udp_pairs } else { 0 }
     }
 
-    /// Sockets and files that may be open at once: a connection may be sent a file.
+    /// The most sockets and files at once: a connection may be sent a file.
     pub fn descriptors(&self) -> usize {
         let each = if self.serves_files() { 2 } else { 1 };
         self.max_connections().saturating_mul(each) + 2 * self.udp_pairs() + 2 * self.recordings() + self.played_files()
@@ -56,7 +57,7 @@ impl Config {
         !self.http.root.is_empty() || !self.record.is_empty() || self.hls.store.0.is_some()
     }
 
-    /// Threads that run connections.
+    /// The number of threads that run connections.
     pub fn connection_threads(&self) -> usize {
         match self.threads {
             Threads::Auto => self.threads_for(machine::processors()),
@@ -64,22 +65,22 @@ impl Config {
         }
     }
 
-    /// One thread for each processor, as far as `memory.total` is large enough.
+    /// One thread for each processor, if `memory.total` is large enough.
     fn threads_for(&self, processors: usize) -> usize {
         (self.memory.total.0 / MEMORY_PER_THREAD).clamp(1, MAX_THREADS).min(processors)
     }
 
-    /// Files that may be played at once.
+    /// The most files that are played at once.
     pub fn played_files(&self) -> usize {
         self.pull.iter().filter(|pull| pull.url.0.is_file()).count()
     }
 
-    /// Players of HLS that may have a session at once.
+    /// The most sessions of HLS players at once.
     pub fn hls_sessions(&self) -> usize {
         if self.hls.enable && self.hls.sessions { self.viewers.max } else { 0 }
     }
 
-    /// Bytes that HLS may keep.
+    /// The most bytes of HLS.
     pub fn hls_memory(&self) -> usize {
         if self.hls.enable { self.hls.memory.0 } else { 0 }
     }

@@ -23,28 +23,28 @@ pub enum Fault {
     File(io::Error),
     /// Its text is not in this format.
     Syntax(Cow<'static, str>),
-    /// A key that nobody knows: the words about those that may be meant.
+    /// An unknown key: the text about similar ones.
     Key(String),
     /// A value that cannot be read.
     Value(Wrong),
-    /// A value that is out of bounds, or that others do not allow: what it must be.
+    /// A value that is out of bounds, or in conflict with others: the values allowed.
     MustBe(Cow<'static, str>),
-    /// A value that asks for a feature that was not compiled in: what it must be without.
+    /// A value that needs a feature which was not compiled in: the value that is allowed.
     Feature(&'static str, MissingFeature),
-    /// Keys that do not go together: the words that say why.
+    /// Keys in conflict: the text with the reason.
     Conflict(Cow<'static, str>),
 }
 
-/// A fault, and the key that has it.
+/// A key, and its fault.
 pub(super) type Objection = (String, Fault);
 
 impl Error {
-    /// The whole file is at fault.
+    /// A fault of the whole file.
     pub(super) fn file(file: &str, fault: Fault) -> Self {
         Self { place: Place::file(file), fault }
     }
 
-    /// `key` is at fault. Its value is not said if that may be, or hold, a password.
+    /// A fault of `key`. Its value is left out if it may be, or contain, a password.
     pub(super) fn key(file: &str, text: &str, key: &str, fault: Fault) -> Self {
         let place = Place::key(file, text, key);
         let fault = match fault {
@@ -54,12 +54,12 @@ impl Error {
         Self { place, fault }
     }
 
-    /// The parser's reason, without the value there: it may be a password.
+    /// The parser's reason, without the value, which may be a password.
     pub(super) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Self {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let left = last_line(before);
         let mut message = Cow::from(error.message().to_string());
-        // of a key that is there twice the last item is marked
+        // for a duplicate key the last item is marked
         let twice = error.span().filter(|_| message == "duplicate key").and_then(|span| text.get(span));
         let key = match twice {
             Some(item) => format!("{}{item}", left.trim_start_matches(['[', ' '])),
@@ -104,7 +104,7 @@ impl fmt::Display for Fault {
     }
 }
 
-/// Whether it is a key of ours, and so no part of a text that runs over several lines.
+/// Whether it is a known key, and so not a part of a text of several lines.
 fn is_known(key: &str) -> bool {
     let item = key.rsplit('.').next().unwrap_or_default().trim();
     let is_there = |before, after| keys::REFERENCE.contains(&format!("{before}{item}{after}"));
@@ -113,8 +113,8 @@ fn is_known(key: &str) -> bool {
         && [(" ", " = "), ("\n", " = "), ("[", "]")].into_iter().any(|(before, after)| is_there(before, after))
 }
 
-/// The words about an unknown key: the one that is meant, or those that are `known` in its place.
-/// `elsewhere` are the keys of all tables.
+/// The text about an unknown key: the nearest key, or those that are `known` in its place. `elsewhere` are the keys of
+/// all tables.
 pub(super) fn unknown(key: &str, known: &[&str], elsewhere: &[String]) -> String {
     let near = nearest(key, known.iter().copied());
     let other = || elsewhere.iter().map(String::as_str).find(|path| path.rsplit('.').next() == Some(key));
@@ -124,8 +124,8 @@ pub(super) fn unknown(key: &str, known: &[&str], elsewhere: &[String]) -> String
     }
 }
 
-/// The words about a dotted key that stands below the head of a table, so that the table counts as
-/// a part of it: `tls.hls.part` for `hls.part` below `[tls]`.
+/// The text about a dotted key below the head of a table, so that the table counts as a part of it: `tls.hls.part` for
+/// `hls.part` below `[tls]`.
 pub(super) fn below_a_table(key: &str, tables: &[&str]) -> Option<String> {
     let (above, meant) = key.split_once('.')?;
     let (table, alone) = meant.split_once('.')?;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// The features, and whether they were.
+/// The features, and whether each was compiled in.
 pub const FEATURES: [(&str, bool); 5] = [
     ("rtmp", cfg!(feature = "rtmp")),
     ("rtsp", cfg!(feature = "rtsp")),
@@ -26,7 +26,7 @@ pub(super) fn is_compiled(feature: &str) -> bool {
     FEATURES.iter().any(|(name, there)| *name == feature && *there)
 }
 
-/// The features by their names, and those that are not there.
+/// The names of the compiled features, and of the others.
 pub fn features() -> String {
     let names = |compiled| FEATURES.iter().filter(move |(_, there)| *there == compiled).map(|(name, _)| *name);
     let (there, lacking) = (names(true).collect::<Vec<_>>(), names(false).collect::<Vec<_>>());

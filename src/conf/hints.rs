@@ -1,14 +1,13 @@
-//! Keys that a file sets to no effect, or that may be meant otherwise. They are told, and refused
-//! by nobody.
+//! Keys that a file sets without effect, or with a probably unintended one. They are logged, but not refused.
 
 use super::{Auth, Config, Delete, Keys};
 use crate::proto::Url;
 
-/// A key, and the words behind it.
+/// A key, and the text of its hint.
 pub type Hint = (String, &'static str);
 
-/// A key, or a table and its dot, when it is of no use in a file that sets it, and the words that
-/// say why. Of several the first counts.
+/// A key, or a table and its dot, the condition under which it has no effect in a file that sets it, and the text with
+/// the reason. The first matching row counts.
 type Row = (&'static str, fn(&Config) -> bool, &'static str);
 
 const ROWS: &[Row] = &[
@@ -81,7 +80,7 @@ fn lacks_record(all: &Config) -> bool {
     all.record.is_empty()
 }
 
-/// Whether a row is about a key. A table's is not about what switches it off.
+/// Whether a row is about a key. The row of a table is not about the key that switches it off.
 fn is_of(name: &str, key: &str) -> bool {
     match name.strip_suffix('.') {
         Some(table) => key.strip_prefix(table).is_some_and(|rest| rest.starts_with('.') && rest != ".enable"),
@@ -90,7 +89,7 @@ fn is_of(name: &str, key: &str) -> bool {
 }
 
 impl Keys {
-    /// The hints about `config`, which is of these keys.
+    /// The hints about `config`, which is made of these keys.
     pub fn hints(&self, config: &Config) -> Vec<Hint> {
         let hint = |key: &String| {
             let row = ROWS.iter().find(|(name, is_idle, _)| is_of(name, key) && is_idle(config));

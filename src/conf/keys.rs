@@ -1,5 +1,4 @@
-//! Configurations as text has them: every key with its value. A profile lies on
-//! the reference, and a file on its profile.
+//! Configurations as text: every key with its value. A profile overrides the reference, and a file its profile.
 
 use std::io;
 use std::path::Path;
@@ -16,35 +15,35 @@ use crate::disk;
 #[derive(Clone, Debug)]
 pub struct Keys {
     table: toml::Table,
-    /// The file that they come from, and its text: where faults that show later are.
+    /// The name and the text of their file, to locate later faults.
     file: String,
     text: String,
-    /// Those that the file sets to other values than its profile has.
+    /// The keys that the file sets to other values than its profile.
     own: Vec<String>,
 }
 
 /// The keys that differ in a new configuration.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Taken over.
+    /// The keys that are applied.
     pub live: Vec<String>,
-    /// These need a restart.
+    /// The keys that need a restart.
     pub restart: Vec<String>,
 }
 
-/// Every key, explained, with what every profile shares; so a profile says only what differs.
+/// Every key with a comment, and the values that all profiles share: a profile contains only differences.
 pub const REFERENCE: &str = include_str!("../../conf/reference.toml");
 
-/// The words about a file that is in the format of other servers.
+/// The text about a file in the format of other servers.
 const JSON: &str = "this is JSON; the configuration is TOML: runnel --reference prints all keys";
 
-/// Tables of which there can be several.
+/// Tables that can occur repeatedly.
 const LISTS: [&str; 4] = ["pull", "push", "record", "tls.more"];
 
-/// A switch that is on by default and is that of no port, and the feature that it takes.
+/// A switch that is on by default and not that of a port, and the feature that it needs.
 const SWITCH: (&str, &str) = ("hls.enable", "http");
 
-/// Tables that only a feature looks at, beside those of its name and the keys of ports.
+/// Tables that only one feature reads, besides those of its name and the keys of ports.
 const OF_FEATURES: [(&str, &str); 2] = [("hls", "http"), ("recording", "record")];
 
 impl Keys {
@@ -69,8 +68,8 @@ impl Keys {
             true => Error::file(file, Fault::Syntax(JSON.into())),
             false => Error::syntax(file, text, &error),
         };
-        // each layer lies on the one before; unknown keys and wrong types are
-        // found in the layer that has them, with their line
+        // each layer overrides the one before; unknown keys and wrong types are found in the layer that has them, with
+        // their line
         let mut own: toml::Table = toml::from_str(text).map_err(fail)?;
         let profile = match own.remove("profile") {
             Some(name) => {
@@ -107,7 +106,7 @@ impl Keys {
         Ok((config, keys))
     }
 
-    /// Takes over the keys of `new` that a running server can take over.
+    /// Takes over the keys of `new` that may change in a running server.
     pub fn adopt(&mut self, new: &Self) -> Changes {
         let (mut before, mut after) = (Vec::new(), Vec::new());
         leaves("", &self.table, &mut before);
@@ -125,14 +124,14 @@ impl Keys {
         changes
     }
 
-    /// The configuration that the keys make, unless they contradict each other: those of
-    /// `file` may, with others that need a restart.
+    /// The configuration of the keys, unless they are in conflict: those of `file` may be, with others that need a
+    /// restart.
     pub fn checked(&self, file: &str) -> Result<Config, Error> {
         let config = self.config().map_err(|wrong| Error::file(file, Fault::Value(wrong)))?;
         config.check(file, "").map(|()| config)
     }
 
-    /// The configuration that the keys make.
+    /// The configuration of the keys.
     pub fn config(&self) -> Result<Config, Wrong> {
         Config::of(self.table.clone())
     }
@@ -155,7 +154,7 @@ impl Keys {
         [Profile::Box, Profile::Router, Profile::Tiny].into_iter().find_map(worst_case)
     }
 
-    /// The keys that the file sets to other values than its profile has.
+    /// The keys that the file sets to other values than its profile.
     pub(super) fn own(&self) -> &[String] {
         &self.own
     }
@@ -166,7 +165,7 @@ impl Keys {
     }
 }
 
-/// Every key as a profile has it.
+/// Every key with its value in a profile.
 fn base(profile: Profile) -> Result<toml::Table, toml::de::Error> {
     let mut base: toml::Table = toml::from_str(REFERENCE)?;
     merge(&mut base, toml::from_str(profile.text())?);
@@ -174,33 +173,33 @@ fn base(profile: Profile) -> Result<toml::Table, toml::de::Error> {
     Ok(base)
 }
 
-/// The switches without their feature. A default is no demand: what is not there is off.
+/// The switches without their feature. A default is not a demand: a missing feature is off.
 fn missing_switches() -> impl Iterator<Item = (&'static str, &'static str)> {
     let of_ports = PORTS.into_iter().filter_map(|port| Some((port.switch, *port.features.first()?)));
     of_ports.chain([SWITCH]).filter(|(_, feature)| !is_compiled(feature))
 }
 
-/// The keys and tables that features look at which are not there; of several the first counts.
+/// The keys and tables of missing features; of several for one key the first counts.
 fn missing_keys() -> impl Iterator<Item = (&'static str, &'static str)> {
     let of_ports = PORTS.into_iter().flat_map(|port| port.features.iter().map(|feature| (port.key, *feature)));
     let of_features = FEATURES.into_iter().map(|(name, _)| (name, name));
     of_ports.chain(of_features).chain(OF_FEATURES).filter(|(_, feature)| !is_compiled(feature))
 }
 
-/// The first key that a file sets to no effect: its value differs from that of `base`, and the
-/// feature that would read it is not there. Gives the key and the feature.
+/// The first key that a file sets without effect: its value differs from that of `base`, and the feature that would
+/// read it is missing. Returns the key and the feature.
 fn in_vain<'a>(said: &'a [(String, toml::Value)], base: &toml::Table) -> Option<(&'a str, &'static str)> {
     let mut known = Vec::new();
     leaves("", base, &mut known);
     let is_in =
         |key: &str, table: &str| key.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'));
-    // an empty table says nothing
+    // an empty table sets nothing
     let mut new = said.iter().filter(|pair| !pair.1.is_table() && !known.contains(pair));
     let missing = |key: &str| missing_keys().find(|(table, _)| is_in(key, table));
     new.find_map(|(key, _)| missing(key).map(|(_, feature)| (key.as_str(), feature)))
 }
 
-/// Lays `over` on `base`, table by table.
+/// Overrides values of `base` by those of `over`, table by table.
 fn merge(base: &mut toml::Table, over: toml::Table) {
     for (key, value) in over {
         match (base.get_mut(&key), value) {
@@ -212,8 +211,7 @@ fn merge(base: &mut toml::Table, over: toml::Table) {
     }
 }
 
-/// Finds the key that is at fault: the one whose value makes the base, which is
-/// sound, unsound.
+/// Finds the key at fault: the one whose value makes the valid base invalid.
 fn locate(file: &str, text: &str, base: &toml::Table, own: &toml::Table, wrong: Wrong) -> Error {
     let mut keys = Vec::new();
     leaves("", own, &mut keys);
@@ -232,7 +230,7 @@ fn locate(file: &str, text: &str, base: &toml::Table, own: &toml::Table, wrong: 
     let entries = value.as_array().into_iter().flatten().enumerate();
     let mut faulty = entries.filter_map(|(at, entry)| Some((objection(&key, vec![entry.clone()].into())?, at, entry)));
     if let Some((why, at, entry)) = faulty.next() {
-        // without the field that is at fault there is another objection, or none
+        // without the field at fault the objection is another, or none
         let without = |field: &String| {
             let mut rest = entry.as_table().cloned().unwrap_or_default();
             rest.remove(field);
@@ -257,7 +255,7 @@ fn locate(file: &str, text: &str, base: &toml::Table, own: &toml::Table, wrong: 
     }
 }
 
-/// The names below a key that is a table, down to its first value, each behind a dot.
+/// The names below a key that is a table, down to its first value, each after a dot.
 fn rest_of(value: Option<&toml::Value>) -> String {
     let mut below = Vec::new();
     if let Some(table) = value.and_then(toml::Value::as_table) {
@@ -266,7 +264,7 @@ fn rest_of(value: Option<&toml::Value>) -> String {
     below.first().map_or(String::new(), |(key, _)| format!(".{key}"))
 }
 
-/// As much of `key` as leads to the name that nobody knows. Further out it may be that of a table.
+/// The part of `key` up to the unknown name. Before it the same name may be that of a table.
 fn unknown_part<'a>(key: &'a str, name: &str, base: &toml::Table) -> &'a str {
     let mut end = 0;
     let mut table = Some(base);

@@ -1,4 +1,4 @@
-//! The memory and the processors of the machine, as far as this process may use them.
+//! The memory and the processors of the machine that this process may use.
 
 use std::path::{Component, Path};
 
@@ -8,7 +8,7 @@ pub fn memory() -> Option<u64> {
     memory_in(Path::new("/"))
 }
 
-/// Processors that this process may use at once.
+/// The number of processors that this process may use at once.
 pub fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get)
 }
@@ -19,7 +19,7 @@ fn memory_in(root: &Path) -> Option<u64> {
     whole.into_iter().chain(group).min()
 }
 
-/// Memory that can still be had without taking it from anybody, in bytes.
+/// The memory that can be used without taking it from other processes, in bytes.
 pub fn available() -> Option<u64> {
     figure(Path::new("/proc/meminfo"), "MemAvailable:")
 }
@@ -45,7 +45,7 @@ fn control_groups(root: &Path) -> Vec<Option<u64>> {
             _ => continue,
         };
         let mount = root.join(mount);
-        // a path of another namespace leads upwards, and says nothing here
+        // the path of another namespace leads upwards, and is of no use here
         let inside = Path::new(path).components().filter(|part| matches!(part, Component::Normal(_)));
         let group = mount.join(inside.collect::<std::path::PathBuf>());
         let above = group.ancestors().take_while(|folder| folder.starts_with(&mount));
@@ -60,7 +60,7 @@ mod tests {
 
     use super::*;
 
-    /// A root file system with these files, which goes when the test ends.
+    /// A root file system with these files, removed at the end of the test.
     struct Root(std::path::PathBuf);
 
     impl Root {
@@ -81,7 +81,7 @@ mod tests {
         }
     }
 
-    /// A name, files, and the memory that they speak of.
+    /// A name, files, and the memory that they state.
     type Case = (&'static str, &'static [(&'static str, &'static str)], Option<u64>);
     const MEMINFO: (&str, &str) = ("proc/meminfo", "MemTotal:          61440 kB\nMemFree:           10 kB\n");
 

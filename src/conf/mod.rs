@@ -1,4 +1,4 @@
-//! The configuration: a profile, and the keys that a file sets otherwise.
+//! The configuration: a profile, and the keys that a file overrides.
 
 mod check;
 mod counts;
@@ -38,7 +38,7 @@ pub use units::{FileSize, Size, Threads, Time};
 use value::tables;
 pub use wrong::{Found, Wrong};
 
-/// A table that nothing in this program reads. A file that sets a key of it is refused.
+/// A table that this build does not read. A file that sets a key of it is refused.
 #[cfg(not(feature = "record"))]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Record;
@@ -62,9 +62,8 @@ impl value::Value for Record {
 }
 
 tables! {
-    /// Everything that can be configured. `conf/reference.toml` explains each key. A running server takes
-    /// over those that are `live`: new connections and streams go by them, and those that are there go on
-    /// as they are. Ports, sizes and the process are made once.
+    /// All settings; `conf/reference.toml` explains each key. A running server applies those that are `live` to new
+    /// connections and streams, and existing ones keep theirs. Ports, sizes and the process are set up once.
     pub struct Config {
         pub profile: Profile,
         /// Threads that run connections.
@@ -192,7 +191,7 @@ tables! {
         pub delete: Delete => live,
     }
 
-    /// A stream that is fetched from elsewhere.
+    /// A stream that is pulled from another server.
     pub struct Pull {
         pub stream: String,
         pub url: Origin,
@@ -202,7 +201,7 @@ tables! {
         pub insecure: bool = false,
     }
 
-    /// A stream that is sent elsewhere.
+    /// A stream that is pushed to another server.
     pub struct Push {
         pub stream: String,
         pub url: Source,
@@ -221,7 +220,7 @@ tables! {
 /// The authentication of RTSP clients.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Auth {
-    /// Not at all.
+    /// None.
     Off,
     /// With the password in the clear.
     Basic,
@@ -252,7 +251,7 @@ pub enum Segments {
 }
 
 impl Push {
-    /// Whether it sends every stream whose name is as a pattern says.
+    /// Whether it pushes all streams whose names match a pattern.
     pub fn is_pattern(&self) -> bool {
         is_pattern(&self.stream) == Ok(true)
     }
@@ -264,7 +263,7 @@ impl Config {
         Self::parse("embedded", "")
     }
 
-    /// Whether a running server takes over another value of a key, such as `rtsp.hold`.
+    /// Whether a running server applies a new value of a key, such as `rtsp.hold`.
     pub fn is_live(key: &str) -> bool {
         let (mut keys, mut is_live) = (<Self as value::Value>::KEYS, false);
         for item in key.split('.') {
@@ -274,7 +273,7 @@ impl Config {
         is_live
     }
 
-    /// Makes it of a table that has every key.
+    /// Makes a configuration from a table with every key.
     pub fn of(table: toml::Table) -> Result<Self, Wrong> {
         value::Value::read(toml::Value::Table(table))
     }
@@ -284,8 +283,7 @@ impl Config {
         Keys::load(path).map(|(config, _)| config)
     }
 
-    /// Reads `text`; `file` is its name in errors. Keys that the text leaves out are as its profile has
-    /// them.
+    /// Reads `text`; `file` is its name in errors. Keys that the text leaves out have the values of its profile.
     pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
         Keys::parse(file, text).map(|(config, _)| config)
     }

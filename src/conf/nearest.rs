@@ -1,4 +1,4 @@
-//! The word that is meant by one with a slip.
+//! The nearest known word to a misspelled one.
 
 /// The name that differs by few letters.
 pub(super) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
@@ -6,8 +6,8 @@ pub(super) fn nearest<'a>(word: &str, names: impl Iterator<Item = &'a str>) -> O
     Some(near).filter(|(distance, name)| *distance <= 1 + name.len().min(word.len()) / 4).map(|(_, name)| name)
 }
 
-/// Letters to add, take away, change or swap with their neighbours until the one is the other
-/// (optimal string alignment).
+/// The number of letters to add, remove, change or swap with a neighbour to make one word from the other (optimal
+/// string alignment).
 fn distance(one: &str, other: &str) -> usize {
     let other: Vec<u8> = other.bytes().collect();
     let (mut two_above, mut above): (Vec<usize>, Vec<usize>) = (Vec::new(), (0..=other.len()).collect());

@@ -1,4 +1,4 @@
-//! Relays that lead back to the server itself, which gets nothing but its own stream.
+//! Relays that lead back to the server itself, which would receive only its own stream.
 
 use std::borrow::Cow;
 use std::net::IpAddr;
@@ -11,30 +11,30 @@ use crate::proto::{Target, Url};
 /// The words about a `{name}` that is to be the name of one stream.
 const NO_PATTERN: &str = "{name} stands for the name only with a pattern such as stream = \"*\"; write the name";
 
-/// A relay from one of our streams to one of ours.
+/// A relay from one stream of this server to another.
 struct Loop<'a> {
     table: &'static str,
     at: usize,
     /// A name, or a pattern of a push.
     from: Cow<'a, str>,
-    /// The URL that a pattern makes names of.
+    /// The URL from which the pattern makes names.
     url: Option<&'a Url>,
-    /// The name, or one of those that it may be.
+    /// The target name, or an example of it.
     to: String,
 }
 
 impl Loop<'_> {
-    /// The name that `name` is sent on under, if it is.
+    /// The name under which `name` is relayed, if it is.
     fn next(&self, name: &str) -> Option<String> {
         let to = || self.url.map_or_else(|| self.to.clone(), |url| name_of(&url.of_stream(name)));
         matches(&self.from, name).then(to)
     }
 
-    /// Whether others of `all` lead back to where it begins.
+    /// Whether other relays of `all` lead back to the start.
     fn leads_back(&self, all: &[Self]) -> bool {
         let mut names = vec![self.to.clone()];
         let mut at = 0;
-        // patterns could make longer and longer names
+        // patterns could make ever longer names
         while let Some(name) = names.get(at).filter(|_| at <= all.len()).cloned() {
             if matches(&self.from, &name) {
                 return true;
@@ -48,7 +48,7 @@ impl Loop<'_> {
     }
 }
 
-/// The name of the stream at a URL of ours.
+/// The name of the stream at a URL of this server.
 fn name_of(url: &Url) -> String {
     Target::of_url(&url.target()).name
 }
@@ -61,7 +61,7 @@ impl Config {
             (&pull.url.0, Loop { table: "pull", at, from, url: None, to: pull.stream.clone() })
         });
         let pushed = self.push.iter().enumerate().map(|(at, push)| {
-            // one of the names that are as the pattern says
+            // an example of a name that matches the pattern
             let name = push.stream.replace(['*', '?'], "x");
             let url = Some(&push.url.0).filter(|_| push.is_pattern());
             let to = url.map_or_else(|| name_of(&push.url.0), |url| name_of(&url.of_stream(&name)));
@@ -77,7 +77,7 @@ impl Config {
         })
     }
 
-    /// A relay that another does already.
+    /// A relay that repeats another.
     pub(super) fn same_relay(&self) -> Option<Objection> {
         let mut pulls = self.pull.iter().enumerate();
         let pulled = pulls.find(|(at, pull)| self.pull.iter().take(*at).any(|before| before.stream == pull.stream));
@@ -91,7 +91,7 @@ impl Config {
         pulled.or(pushed).map(|(key, remedy)| (key, Fault::MustBe(remedy.into())))
     }
 
-    /// A placeholder that stands for nothing.
+    /// A placeholder without a meaning.
     pub(super) fn placeholder(&self) -> Option<Objection> {
         let fault = |push: &Push| {
             let words = push.url.0.path.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
@@ -108,7 +108,7 @@ impl Config {
         pushes.find_map(|(at, push)| Some((format!("push[{at}].url"), Fault::Conflict(fault(push)?))))
     }
 
-    /// Whether it leads to a port of ours.
+    /// Whether the URL is that of a port of this server.
     fn is_own(&self, url: &Url) -> bool {
         self.listens().any(|(port, own)| {
             let (at, own) = (own.0.ip().to_canonical(), own.0.port());

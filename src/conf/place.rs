@@ -3,16 +3,16 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
-/// A place in a configuration: what stands before the words about it.
+/// A place in a configuration: the beginning of a message about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The name of the file.
     pub file: String,
-    /// The line, if there is one to look at.
+    /// The line, if known.
     pub line: Option<NonZeroUsize>,
-    /// The column, where the text of the line is at fault.
+    /// The column, if the text of the line is at fault.
     pub column: Option<NonZeroUsize>,
-    /// The key, such as `rtsp.listen`, or `pull[1].url` for the second table; none if all of the file is meant.
+    /// The key, such as `rtsp.listen`, or `pull[1].url` for the second table; `None` for the whole file.
     pub key: Option<String>,
 }
 
@@ -27,13 +27,13 @@ impl Place {
         Self { line: line_of(text, key), key: Some(key.into()), ..Self::file(file) }
     }
 
-    /// The place behind `before`, where `key` is set, if that is known.
+    /// The place after `before`, where `key` is set, if known.
     pub(super) fn behind(file: &str, before: &str, key: Option<String>) -> Self {
         let column = last_line(before).chars().count();
         Self { line: Some(line_behind(before)), column: NonZeroUsize::MIN.checked_add(column), key, ..Self::file(file) }
     }
 
-    /// Whether a value there may be, or hold, a password.
+    /// Whether the value there may be, or contain, a password.
     pub(super) fn is_secret(&self) -> bool {
         let is_secret = |key: &String| key.ends_with("password") || key.starts_with("pull") || key.starts_with("push");
         self.key.as_ref().is_some_and(is_secret)
@@ -49,7 +49,7 @@ impl fmt::Display for Place {
             _ => {}
         }
         let Some(key) = &self.key else { return Ok(()) };
-        // the line tells which of several tables it is
+        // the line distinguishes several tables of one name
         let names: Vec<_> = key.split('.').map(|item| split_index(item).0).collect();
         write!(f, "{}: ", names.join("."))
     }

@@ -1,4 +1,4 @@
-//! The ports of a configuration: what it says of each, and that no two keys want the same.
+//! The ports of a configuration, and the check that no two keys use the same.
 
 use std::net::SocketAddr;
 
@@ -12,17 +12,17 @@ use crate::proto::scheme;
 pub struct Port {
     /// The protocol, in the log.
     pub name: &'static str,
-    /// The key that says where.
+    /// The key of the address.
     pub key: &'static str,
-    /// The key that says whether.
+    /// The key that enables it.
     pub switch: &'static str,
-    /// The cargo features without which nobody listens; the first counts where several are missing.
+    /// The cargo features that it needs; of several missing ones the first counts.
     pub features: &'static [&'static str],
-    /// The scheme of URLs that lead there, if relays know it.
+    /// The scheme of URLs for this port, if relays know it.
     pub scheme: Option<&'static Scheme>,
     /// The value of `key`.
     pub address: fn(&Config) -> Address,
-    /// Whether `switch` is on, and what that depends on; TLS, if the key is one of `[tls]`, aside.
+    /// Whether `switch` and the keys that it depends on are on, apart from those of TLS.
     pub is_wanted: fn(&Config) -> bool,
 }
 
@@ -70,7 +70,7 @@ pub static RTSPS: Port = Port {
     is_wanted: |all| all.rtsp.enable,
 };
 
-/// RTSP in a WebSocket, whatever its path. On the port of HTTP it has one of its own.
+/// RTSP in a WebSocket, with any path. On the port of HTTP it has a path of its own.
 pub static RTSP_WEBSOCKET: Port = Port {
     name: "rtsp over websocket",
     key: "rtsp.websocket_listen",
@@ -81,7 +81,7 @@ pub static RTSP_WEBSOCKET: Port = Port {
     is_wanted: |all| all.rtsp.enable && all.rtsp.websocket,
 };
 
-/// HTTP, WebSocket among it.
+/// HTTP, including WebSocket.
 pub static HTTP: Port = Port {
     name: "http",
     key: "http.listen",
@@ -103,7 +103,7 @@ pub static HTTPS: Port = Port {
     is_wanted: |all| all.http.enable,
 };
 
-/// All of them. Of two that want the same the later is at fault.
+/// All ports. If two use the same, the later is at fault.
 pub(super) static PORTS: [&Port; 7] = [&RTMP, &RTSP, &RTSP_WEBSOCKET, &HTTP, &RTMPS, &RTSPS, &HTTPS];
 
 impl Port {
@@ -112,7 +112,7 @@ impl Port {
         self.features.contains(&"tls")
     }
 
-    /// Its address, if `config` has somebody listen there.
+    /// The address of the port, if `config` enables it.
     pub fn listen(&self, config: &Config) -> Option<Address> {
         let is_there = self.features.iter().all(|feature| is_compiled(feature));
         let has_tls = !self.is_tls() || !config.tls.cert.is_empty();
@@ -121,16 +121,16 @@ impl Port {
 }
 
 impl Config {
-    /// The ports that are listened on, each with its address.
+    /// The enabled ports, each with its address.
     pub fn listens(&self) -> impl Iterator<Item = (&'static Port, Address)> {
         PORTS.into_iter().filter_map(|port| Some((port, port.listen(self)?)))
     }
 
-    /// Two keys that want the same port of one address. Port 0 is any that is free.
+    /// Two keys with the same port of one address. Port 0 means any free port.
     pub(super) fn shared_port(&self) -> Option<[&'static str; 2]> {
         let collides = |one: Address, other: Address| {
             let (one, other) = (one.0, other.0);
-            // `[::]` is of both families, `0.0.0.0` of one
+            // `[::]` is for both families, `0.0.0.0` for one
             let all =
                 |one: SocketAddr, other: SocketAddr| one.ip().is_unspecified() && (one.is_ipv6() || other.is_ipv4());
             let same_host = one.ip() == other.ip() || all(one, other) || all(other, one);

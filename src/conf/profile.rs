@@ -12,7 +12,7 @@ pub enum Profile {
     Box,
 }
 
-/// From the smallest to the largest, with `memory.total` in bytes and the file.
+/// The profiles from the smallest to the largest, with `memory.total` in bytes and the file.
 const PROFILES: [(Profile, u64, &str); 3] = [
     (Profile::Tiny, 9728 << 10, include_str!("../../conf/tiny.toml")),
     (Profile::Router, 26 << 20, include_str!("../../conf/router.toml")),
@@ -30,13 +30,13 @@ impl Profile {
         }
     }
 
-    /// The text of its file; for `Auto` that of the one for this machine.
+    /// The text of its file; for `Auto` that of the profile for this machine.
     pub(super) fn text(self) -> &'static str {
         let wanted = if self == Self::Auto { Self::of(machine::memory()) } else { self };
         PROFILES.iter().find(|(profile, ..)| *profile == wanted).map_or("", |(.., text)| text)
     }
 
-    /// The largest that takes no more than a quarter of `memory`, else the smallest.
+    /// The largest profile that uses at most a quarter of `memory`, else the smallest.
     fn of(memory: Option<u64>) -> Self {
         let fits = |total: u64| memory.is_none_or(|memory| total <= memory / 4);
         PROFILES.iter().rev().find(|(_, total, _)| fits(*total)).map_or(Self::Tiny, |(profile, ..)| *profile)

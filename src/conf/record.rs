@@ -1,4 +1,4 @@
-//! The keys of recordings, and the faults that they may have.
+//! The keys of recordings, and their faults.
 
 use std::path::Path;
 
@@ -24,7 +24,7 @@ tables! {
         pub mounted: bool = false,
     }
 
-    /// The keys of all recordings together.
+    /// The keys for all recordings together.
     pub struct Recording {
         pub max: usize,
         pub memory: Size,
@@ -45,16 +45,16 @@ pub enum FileFormat {
     Hls,
 }
 
-/// The least memory of a recording, in bytes: with less, it has no room for bytes that wait for the disk.
+/// The least memory of a recording, in bytes: with less, bytes that wait for the disk do not fit.
 const MIN_RECORDING: usize = 192 << 10;
 
 impl Config {
-    /// Files that may be written at once.
+    /// The most files that are written at once.
     pub fn recordings(&self) -> usize {
         if self.record.is_empty() { 0 } else { self.recording.max }
     }
 
-    /// Bytes that may wait for the disk.
+    /// The most bytes that wait for the disk.
     pub fn recording_memory(&self) -> usize {
         if self.record.is_empty() { 0 } else { self.recording.memory.0 }
     }
@@ -92,8 +92,7 @@ pub(super) fn objection(config: &Config) -> Option<Objection> {
 }
 
 impl Config {
-    /// The same configuration with links in the paths of rules followed: rules that lead to one folder
-    /// share its keeper.
+    /// The same configuration with links in the paths of rules resolved: rules for the same folder share its keeper.
     pub fn followed(&self) -> Self {
         let mut config = self.clone();
         for rule in &mut config.record {
@@ -104,7 +103,7 @@ impl Config {
         config
     }
 
-    /// A folder that links lead to, and that another has: the key, and its fault.
+    /// A folder that is used twice because of links: the key, and its fault.
     pub fn refused_link(&self) -> Option<(String, Fault)> {
         let store = followed(self.hls.store.0.as_deref().filter(|_| self.hls.enable)?);
         let is_store = |rule: &Record| rule.format == FileFormat::Hls && store == followed(Path::new(&rule.path));
@@ -115,7 +114,7 @@ impl Config {
 }
 
 impl Keys {
-    /// Whether links in the folders of `config`, which is of these keys, lead to no folder that another has.
+    /// Checks that links in the folders of `config`, which is made of these keys, do not lead to a folder in use.
     pub fn check_links(&self, config: &Config) -> Result<(), Error> {
         match config.refused_link() {
             Some((key, fault)) => Err(Error { place: self.place(&key), fault }),
@@ -125,14 +124,13 @@ impl Keys {
 }
 
 impl Record {
-    /// Whether files that were begun by the other go on by this one: the two differ at most
-    /// in what is kept.
+    /// Whether this rule continues the files of the other: the two differ at most in what is kept.
     pub fn goes_on_from(&self, other: &Self) -> bool {
         let Self { keep_size, keep_total, keep_age, keep_free, .. } = *self;
         *self == Self { keep_size, keep_total, keep_age, keep_free, ..other.clone() }
     }
 
-    /// Keys of `all[at]` that may be meant otherwise: each with the words that say why.
+    /// Keys of `all[at]` that are probably unintended: each with the text that says why.
     pub fn hints(all: &[Self], at: usize) -> impl Iterator<Item = (&'static str, &'static str)> + use<> {
         let (before, rest) = all.split_at(at.min(all.len()));
         let hints = rest.first().map(|one| [one.keep_hint(), one.twice_hint(before)]);
@@ -153,12 +151,12 @@ impl Record {
         before.iter().any(is_twice).then_some(("streams", words))
     }
 
-    /// Whether files of both are alike, and in the same folder.
+    /// Whether both write the same format to the same folder.
     fn goes_where(&self, other: &Self) -> bool {
         self.format == other.format && Path::new(&self.path) == Path::new(&other.path)
     }
 
-    /// Its fault, if it has one: the key, and what it must be.
+    /// Its fault, if it has one: the key, and the values allowed.
     fn objection(&self) -> Option<(&'static str, &'static str)> {
         let wrong = [
             (self.streams.is_empty(), "streams", "\"*\" for all, or a pattern of names"),

@@ -1,4 +1,4 @@
-//! Values that are written as one text: addresses, ports, URLs, the target of the log.
+//! Values that are one text: addresses, ports, URLs, the target of the log.
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -17,7 +17,7 @@ use crate::proto::{Scheme, Url};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Address(pub SocketAddr);
 
-/// Ports from the first to the last: `"30000-30999"`.
+/// A range of ports, both ends included: `"30000-30999"`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PortRange(pub u16, pub u16);
 
@@ -32,15 +32,15 @@ impl Group {
     }
 }
 
-/// The URL that a stream comes from or goes to: `"rtsp://USER:PASSWORD@HOST/PATH"`.
+/// The URL of a stream on another server: `"rtsp://USER:PASSWORD@HOST/PATH"`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Source(pub Url);
 
-/// The URL that a stream comes from: as `Source`, or a file.
+/// The URL of the origin of a stream: like `Source`, or a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(pub Url);
 
-/// The level from which on the log is written.
+/// The lowest level that is logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Level(pub log::LevelFilter);
 
@@ -49,17 +49,17 @@ pub struct Level(pub log::LevelFilter);
 pub enum Target {
     /// Standard error.
     Stderr,
-    /// The machine's log, by way of `/dev/log`.
+    /// The machine's log, through `/dev/log`.
     Syslog,
     /// A file, by its absolute path.
     File(PathBuf),
 }
 
-/// The place of segments: a folder, by its absolute path, or else memory.
+/// The place of segments: a folder, by its absolute path, or memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Store(pub Option<PathBuf>);
 
-/// Reads a text as `$name` by `$make`; an error names `$expecting`.
+/// Reads a text as `$name` with `$make`; an error names `$expecting`.
 macro_rules! text {
     ($name:ty, $expecting:literal, $make:expr) => {
         impl Value for $name {
@@ -72,7 +72,7 @@ macro_rules! text {
     };
 }
 
-/// Reads one of a few words as the value of `$name` that it stands for.
+/// Reads one of several words as its value of `$name`.
 macro_rules! choice {
     ($name:ty, $expecting:literal, $($word:literal => $value:expr),+) => {
         text!($name, $expecting, |text| match text {
@@ -126,7 +126,7 @@ text!(Group, "a multicast address such as \"239.255.42.42\", or \"\" for none", 
 });
 
 impl Source {
-    /// Reads a URL that streams can be sent to.
+    /// Reads a URL to which streams can be sent.
     pub fn parse(text: &str) -> Result<Self, Wrong> {
         url(text, false).map(Self)
     }
@@ -139,7 +139,7 @@ impl Value for Source {
 }
 
 impl Origin {
-    /// Reads a URL that streams can come from.
+    /// Reads a URL from which streams can be read.
     pub fn parse(text: &str) -> Result<Self, Wrong> {
         url(text, true).map(Self)
     }
@@ -164,7 +164,7 @@ text!(Store, "\"memory\" or the absolute path of a folder", |text| match text {
     _ => None,
 });
 
-/// Reads a URL, of a file too if `files`. It may hold a password, and is not repeated.
+/// Reads a URL, including that of a file if `files`. Errors leave it out, because it may contain a password.
 fn url(text: &str, files: bool) -> Result<Url, Wrong> {
     let named = text.split_once(':').map_or("", |(scheme, _)| scheme);
     let is_asked_for = |scheme: &&Scheme| files || **scheme != FILE;

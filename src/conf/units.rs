@@ -1,4 +1,4 @@
-//! Numbers as people write them: sizes and times with units, threads.
+//! Numbers with units: sizes, times, threads.
 
 use std::time::Duration;
 
@@ -17,12 +17,12 @@ pub struct FileSize(pub u64);
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Time(pub Duration);
 
-/// Threads that run connections.
+/// The number of threads that run connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Threads {
-    /// As many as `Config::connection_threads` gives this machine.
+    /// The number that `Config::connection_threads` finds for this machine.
     Auto,
-    /// So many.
+    /// A fixed number.
     Number(usize),
 }
 
@@ -37,7 +37,7 @@ fn parse(text: &str, units: &[(&str, u64)]) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(*factor)
 }
 
-/// A value as it stands in the file.
+/// A value in the file.
 struct Raw(toml::Value);
 
 impl Raw {
@@ -62,7 +62,7 @@ impl Raw {
     }
 }
 
-/// Reads a value as `$name` by `$make`; an error names `$expecting`.
+/// Reads a value as `$name` with `$make`; an error names `$expecting`.
 macro_rules! number {
     ($name:ty, $expecting:literal, $make:expr) => {
         impl Value for $name {

@@ -1,5 +1,5 @@
-//! Reads the values of a file. One function reads each kind, and tables are a row of calls: the code
-//! that serde derives for them is many times as large in the program.
+//! Reading the values of a file. One function reads each kind, and tables are a series of calls: the code that serde
+//! derives for them is many times as large in the program.
 
 use std::net::IpAddr;
 
@@ -7,27 +7,27 @@ use super::Wrong;
 
 /// A type that is read from a value in a file.
 pub(super) trait Value: Sized {
-    /// Its keys, if it is a table; none of what is taken over whole.
+    /// Its keys, if it is a table; empty for a value that is replaced as a whole.
     const KEYS: &'static [Key] = &[];
 
-    /// Makes it of a value, or says why not.
+    /// Reads a value, or returns the reason why it cannot.
     fn read(value: toml::Value) -> Result<Self, Wrong>;
 }
 
 /// A key of a table.
 pub(super) struct Key {
     pub(super) name: &'static str,
-    /// A running server takes over another value.
+    /// Whether a running server applies a new value.
     pub(super) is_live: bool,
     /// The keys of its value.
     pub(super) below: &'static [Key],
 }
 
-/// A table whose keys are taken one by one.
+/// A table whose keys are read one by one.
 pub(super) struct Entries(toml::Table);
 
 impl Entries {
-    /// Those of a table that has no other keys than these.
+    /// The entries of a table, which must have no other keys than `known`.
     pub(super) fn of(value: toml::Value, known: &'static [&'static str]) -> Result<Self, Wrong> {
         let toml::Value::Table(table) = value else { return Err(Wrong::of_type(&value, "a table")) };
         match table.keys().find(|key| !known.contains(&key.as_str())) {
@@ -42,8 +42,7 @@ impl Entries {
     }
 }
 
-/// Tables with these keys. One with a value behind it may be left out, and one with `live` may change in a
-/// running server.
+/// Tables with these keys. One with a default may be left out, and one with `live` may change in a running server.
 macro_rules! tables {
     (@is live) => { true };
     (@is) => { false };
@@ -64,7 +63,7 @@ macro_rules! tables {
 
             fn read(value: toml::Value) -> Result<Self, $crate::conf::Wrong> {
                 let mut entries = $crate::conf::value::Entries::of(value, &[$(stringify!($key)),+])?;
-                // a wrong value is told before a missing key
+                // a wrong value is reported before a missing key
                 $(let $key = entries.take(stringify!($key), None$(.or(Some($otherwise)))?)?;)+
                 Ok(Self { $($key: $key.ok_or_else(|| $crate::conf::Wrong::Missing(stringify!($key)))?,)+ })
             }

@@ -1,52 +1,52 @@
-//! The reasons for which a value of a file cannot be read.
+//! The reasons why a value of a file cannot be read.
 
 use std::fmt;
 
 use super::MissingFeature;
 use super::nearest::nearest;
 
-/// The reason for which a value cannot be read.
+/// The reason why a value cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wrong {
-    /// It is of another type.
+    /// It has another type.
     Type {
         /// The value.
         found: Found,
-        /// The values that there are.
+        /// The values allowed.
         expected: &'static str,
     },
-    /// It is out of range, or none of the words that there are.
+    /// It is out of range, or not one of the known words.
     Value {
         /// The value.
         found: Found,
-        /// The values that there are.
+        /// The values allowed.
         expected: &'static str,
     },
-    /// It has a key that nobody knows.
+    /// It has an unknown key.
     Unknown {
         /// The key.
         key: String,
-        /// Those that there are.
+        /// The known keys.
         known: &'static [&'static str],
     },
-    /// It lacks a key.
+    /// A key is missing.
     Missing(&'static str),
-    /// It is no URL, for this reason.
+    /// It is not a URL, for this reason.
     Url(&'static str),
-    /// It is a URL of no scheme that there is; these there are.
+    /// It is a URL of an unknown scheme; the text lists the known ones.
     Scheme(String),
-    /// It asks for a feature.
+    /// It needs a missing feature.
     Feature(MissingFeature),
 }
 
-/// The value that stands in the file.
+/// The value in the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Found {
-    /// One that is too long to be said: its type alone.
+    /// A value that is too long to print: only its type.
     Long(&'static str),
-    /// Its type and itself.
+    /// Its type and the value.
     Short(String),
-    /// One that may be, or hold, a password.
+    /// A value that may be, or contain, a password.
     Secret,
 }
 
@@ -59,7 +59,7 @@ impl Wrong {
         Self::Value { found: Found::of(value), expected }
     }
 
-    /// The same, and the value is not said.
+    /// The same without the value.
     pub(super) fn without_value(mut self) -> Self {
         if let Self::Type { found, .. } | Self::Value { found, .. } = &mut self
             && matches!(found, Found::Short(_))
@@ -83,7 +83,7 @@ impl Found {
         }
     }
 
-    /// The word that is meant, where a few are expected and it is another.
+    /// The word that is probably meant, if a few words are expected and it is another.
     fn meant(&self, expected: &'static str) -> Option<&'static str> {
         expected.strip_prefix("one of ").unwrap_or(expected).strip_prefix('"')?;
         let Self::Short(text) = self else { return None };
@@ -91,7 +91,7 @@ impl Found {
         nearest(word, expected.split('"').skip(1).step_by(2))
     }
 
-    /// Says that it is not what is expected.
+    /// Writes that it is not an expected value.
     fn tell(&self, f: &mut fmt::Formatter<'_>, what: &str, expected: &'static str) -> fmt::Result {
         match self {
             Self::Long(kind) => write!(f, "invalid {what}: {kind}, expected {expected}")?,

@@ -1,11 +1,11 @@
-//! Sockets and timers that wake tasks: one reactor a thread, which the thread drives itself between its tasks.
+//! Sockets and timers that wake tasks: one reactor for each thread, which the thread drives between its tasks.
 //!
-//! A socket or a timer belongs to the reactor of the thread on which it is first waited for. [`block_on`] drives
-//! that; what is waited for on a thread that some other executor drives belongs to one that has a thread of its
-//! own, which begins with the first of them.
+//! A socket or a timer belongs to the reactor of the thread on which it is first waited for. [`block_on`] drives that
+//! reactor. On threads that another executor drives they belong to a shared reactor, which has its own thread from the
+//! first use on.
 //!
-//! Linux tells of each change once (`EPOLLET`), so that a task that waits each time asks nothing more of the
-//! kernel. A change that nobody waits for ends that: what is read by a clock, and not when it comes, wakes no
+//! Linux reports each change once (`EPOLLET`), so that a task that waits repeatedly makes no further system calls. A
+//! change for which no task waits ends the reports: a socket that is read by a clock, and not on arrival, wakes no
 //! thread.
 
 mod source;
@@ -37,17 +37,17 @@ struct Reactor {
     epoll: OwnedFd,
     /// A write to it ends a wait.
     alarm: OwnedFd,
-    /// The thread waits, or is about to.
+    /// Whether the thread waits, or is about to.
     waits: AtomicBool,
-    /// There is something to do beside sockets and timers.
+    /// Whether there is work besides sockets and timers.
     woken: AtomicBool,
     sources: Mutex<Sources>,
     timers: Mutex<Timers>,
 }
 
-/// Changes that one wait reports at most.
-const EVENTS: usize = 256;
-/// The alarm's number among the sources.
+/// The most changes that one wait reports.
+const MAX_EVENTS: usize = 256;
+/// The alarm's key among the sources.
 const ALARM: u64 = u64::MAX;
 
 thread_local! {
@@ -55,8 +55,8 @@ thread_local! {
     static OWN: RefCell<Option<Arc<Reactor>>> = const { RefCell::new(None) };
 }
 
-/// Runs a future on this thread, and the sockets and timers that are first waited for meanwhile. These are not told of
-/// anything once it has ended.
+/// Runs a future on this thread, and the sockets and timers that are first waited for meanwhile. They get no more
+/// events once it has ended.
 ///
 /// # Panics
 ///
@@ -67,7 +67,7 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     let waker = Waker::from(reactor.clone());
     let mut cx = Context::from_waker(&waker);
     let mut future = pin!(future);
-    let mut events = Vec::with_capacity(EVENTS);
+    let mut events = Vec::with_capacity(MAX_EVENTS);
     loop {
         reactor.woken.store(false, SeqCst);
         if let Poll::Ready(value) = future.as_mut().poll(&mut cx) {
@@ -77,10 +77,10 @@ pub fn block_on<T>(future: impl Future<Output = T>) -> T {
     }
 }
 
-/// The time in which this thread drives its reactor.
+/// The time during which this thread drives its reactor.
 struct Driven {
     reactor: Arc<Reactor>,
-    /// It does so within another such time.
+    /// Whether it is within another such time.
     is_nested: bool,
 }
 
@@ -96,7 +96,7 @@ impl Driven {
 
 impl Drop for Driven {
     fn drop(&mut self) {
-        // it may have been the outer one that was woken
+        // the outer one may have been woken
         self.reactor.woken.store(true, SeqCst);
         if !self.is_nested {
             OWN.set(None);
@@ -108,7 +108,7 @@ impl Reactor {
     fn new() -> io::Result<Self> {
         let epoll = epoll::create(CreateFlags::CLOEXEC)?;
         let alarm = eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?;
-        // nobody reads it: every write is a change, and is told once
+        // it is never read: every write is a change, and reported once
         epoll::add(&epoll, &alarm, EventData::new_u64(ALARM), EventFlags::IN | EventFlags::ET)?;
         Ok(Self {
             epoll,
@@ -127,7 +127,7 @@ impl Reactor {
         }
     }
 
-    /// That of this thread, or the one that has a thread of its own.
+    /// The reactor of this thread, or the shared one.
     fn current() -> Arc<Self> {
         static SHARED: OnceLock<Arc<Reactor>> = OnceLock::new();
         let own = OWN.with_borrow(Clone::clone);
@@ -138,7 +138,7 @@ impl Reactor {
         let reactor = Self::new_or_panic();
         let driven = reactor.clone();
         let drive = move || {
-            let mut events = Vec::with_capacity(EVENTS);
+            let mut events = Vec::with_capacity(MAX_EVENTS);
             loop {
                 driven.woken.store(false, SeqCst);
                 driven.wait(&mut events);
@@ -150,12 +150,11 @@ impl Reactor {
         reactor
     }
 
-    /// Waits until a socket changes, a timer is due or somebody wakes the thread, and wakes the tasks that wait
-    /// for that.
+    /// Waits until a socket changes, a timer is due or the thread is woken, and wakes the tasks that wait for that.
     fn wait(&self, events: &mut Vec<epoll::Event>) {
         let now = Instant::now();
         self.waits.store(true, SeqCst);
-        // who wakes it or sets a timer from now on sees that it waits
+        // threads that wake it or set a timer from now on see that it waits
         let limit = if self.woken.load(SeqCst) { Some(0) } else { lock(&self.timers).until_next(now) };
         let limit = limit.map(|ms| Timespec { tv_sec: (ms / 1000).into(), tv_nsec: (ms % 1000 * 1_000_000) as _ });
         events.clear();
@@ -166,17 +165,17 @@ impl Reactor {
             Err(error) => panic!("epoll: {error}"),
         }
         for event in events.iter() {
-            // the alarm is none of them
+            // the alarm is not among them
             self.changed(event.data.u64(), event.flags);
         }
         let due = lock(&self.timers).take_due(Instant::now());
         due.into_iter().for_each(Waker::wake);
     }
 
-    /// Ends a wait of the thread.
+    /// Ends the wait of the thread.
     fn alarm(&self) {
         if self.waits.load(SeqCst) {
-            // it fails when there are more writes than numbers: it has ended long before
+            // it fails if the counter is full: then the wait has ended long before
             let _ = rustix::io::write(&self.alarm, &1_u64.to_ne_bytes());
         }
     }

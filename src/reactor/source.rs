@@ -1,4 +1,4 @@
-//! Sockets that a reactor tells of.
+//! Sockets whose changes a reactor reports.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
@@ -13,19 +13,19 @@ use socket2::Socket;
 
 use super::{Reactor, lock};
 
-/// A socket, a listener or a pipe that does not block.
+/// A non-blocking socket, listener or pipe.
 pub struct Async<T: Io> {
     source: Arc<Source<T>>,
-    /// Its place in a reactor, from when it is first waited for.
+    /// Its place in a reactor, from the first wait on.
     place: OnceLock<Place>,
 }
 
-/// Something that can be waited for.
+/// A file that can be waited for.
 pub trait Io: AsFd + Send + Sync + 'static {}
 impl<T: AsFd + Send + Sync + 'static> Io for T {}
 
 impl<T: Io> Async<T> {
-    /// Takes what has to be waited for, and has it no longer block.
+    /// Makes `io` non-blocking.
     pub fn new(io: T) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&io, true)?;
         Ok(Self { source: Arc::new(Source::new(io)), place: OnceLock::new() })
@@ -36,15 +36,15 @@ impl<T: Io> Async<T> {
         &self.source.io
     }
 
-    /// Ready when there may be something to read. It tells of each change once: who is told reads until there is
-    /// nothing left (`WouldBlock`, or less of a stream than there was room for) before it asks again. One task waits
-    /// at a time.
+    /// Ready when there may be something to read. Each change is reported once: the task has to read until nothing is
+    /// left (`WouldBlock`, or less of a stream than there was room for) before it calls again. One task waits at a
+    /// time.
     pub fn poll_readable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll(cx, Way::Read)
     }
 
-    /// Ready when there may be room to write, once for each change: who is told writes until that would block
-    /// before it asks again. One task waits at a time.
+    /// Ready when there may be room to write, once for each change: the task has to write until that would block before
+    /// it calls again. One task waits at a time.
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.poll(cx, Way::Write)
     }
@@ -66,16 +66,16 @@ impl<T: Io> Async<T> {
             return Poll::Ready(Ok(()));
         }
         let before = state.wait(way, cx);
-        if state.begin_to_hear(way)
-            // it is told at once of what there is already
-            && let Err(error) = place.reactor.hear(&self.source.io, place.key, state.heard())
+        if state.begin_reports(way)
+            // changes that are there already are reported at once
+            && let Err(error) = place.reactor.set_changes(&self.source.io, place.key, state.reported())
         {
             // the next wait tries again
-            state.way(way).heard = false;
+            state.way(way).reported = false;
             return Poll::Ready(Err(error.into()));
         }
         drop(state);
-        // it may be the last to hold a task: that goes when nothing is locked
+        // it may be the last reference to a task, which is dropped when nothing is locked
         drop(before);
         Poll::Pending
     }
@@ -129,7 +129,7 @@ impl<T: Io> std::fmt::Debug for Async<T> {
     }
 }
 
-/// A source's place in a reactor, which it leaves when dropped. The kernel forgets it when it is closed.
+/// A source's place in a reactor, which it leaves when dropped. The kernel removes it when the file is closed.
 struct Place {
     reactor: Arc<Reactor>,
     key: u64,
@@ -138,15 +138,15 @@ struct Place {
 /// The sources of a reactor.
 #[derive(Default)]
 pub(super) struct Sources {
-    places: Slab<(u32, Arc<dyn Told>)>,
-    /// Tells a source from one that had its place before, of which a change may still be told.
+    places: Slab<(u32, Arc<dyn AnySource>)>,
+    /// Distinguishes a source from an earlier one in its place, of which changes may still be reported.
     generation: u32,
 }
 
-/// A source, of whatever kind.
-pub(super) trait Told: Send + Sync {
-    /// Learns of a change, and gives those who wait for it.
-    fn learn(&self, change: EventFlags, reactor: &Reactor, key: u64) -> [Option<Waker>; 2];
+/// A source of any type.
+pub(super) trait AnySource: Send + Sync {
+    /// Notes a change, and returns the tasks that wait for it.
+    fn note_change(&self, change: EventFlags, reactor: &Reactor, key: u64) -> [Option<Waker>; 2];
 }
 
 pub(super) struct Source<T> {
@@ -158,7 +158,7 @@ pub(super) struct Source<T> {
 struct State {
     /// Reading, then writing.
     ways: [Direction; 2],
-    /// The peer sends nothing more: there is always something to read, its end.
+    /// The peer sends nothing more: the end can always be read.
     ended: bool,
 }
 
@@ -170,14 +170,14 @@ enum Way {
 
 #[derive(Default)]
 struct Direction {
-    /// The kernel tells of changes: from when one is waited for until one comes that nobody waits for.
-    heard: bool,
-    /// There was a change of which nobody has been told.
+    /// Whether the kernel reports changes: from the first wait until a change for which no task waits.
+    reported: bool,
+    /// Whether there was a change that was not passed to a task.
     changed: bool,
     waits: Option<Waker>,
 }
 
-/// The kernel's words for a way, which also say that it is over.
+/// The kernel's flags for each direction, which also report its end.
 const WAYS: [EventFlags; 2] = [EventFlags::IN.union(EventFlags::RDHUP), EventFlags::OUT];
 const OVER: EventFlags = EventFlags::HUP.union(EventFlags::ERR);
 
@@ -186,43 +186,43 @@ impl Reactor {
         let key = lock(&self.sources).enter(source.clone());
         let place = Place { reactor: self, key };
         let mut state = source.lock();
-        state.begin_to_hear(way);
-        let added = epoll::add(&place.reactor.epoll, &source.io, EventData::new_u64(key), state.heard());
+        state.begin_reports(way);
+        let added = epoll::add(&place.reactor.epoll, &source.io, EventData::new_u64(key), state.reported());
         if let Err(error) = added {
-            // the next try begins anew
-            state.way(way).heard = false;
+            // the next try starts again
+            state.way(way).reported = false;
             drop(state);
             return Err(error);
         }
         Ok(place)
     }
 
-    /// Has the kernel tell of these changes of a source alone.
-    fn hear(&self, io: impl AsFd, key: u64, changes: EventFlags) -> Result<(), Errno> {
+    /// Sets the changes of a source that the kernel reports.
+    fn set_changes(&self, io: impl AsFd, key: u64, changes: EventFlags) -> Result<(), Errno> {
         epoll::modify(&self.epoll, io, EventData::new_u64(key), changes)
     }
 
-    /// A source has changed: wakes those who wait for that.
+    /// Wakes the tasks that wait for a change of a source.
     pub(super) fn changed(&self, key: u64, change: EventFlags) {
         let source = lock(&self.sources).get(key);
-        let wakers = source.map(|source| source.learn(change, self, key));
+        let wakers = source.map(|source| source.note_change(change, self, key));
         wakers.into_iter().flatten().flatten().for_each(Waker::wake);
     }
 }
 
 impl Sources {
-    pub(super) fn enter(&mut self, source: Arc<dyn Told>) -> u64 {
+    pub(super) fn enter(&mut self, source: Arc<dyn AnySource>) -> u64 {
         self.generation = self.generation.wrapping_add(1);
         let index = self.places.insert((self.generation, source));
         (u64::from(self.generation) << 32) | index as u64
     }
 
-    pub(super) fn leave(&mut self, key: u64) -> Option<(u32, Arc<dyn Told>)> {
+    pub(super) fn leave(&mut self, key: u64) -> Option<(u32, Arc<dyn AnySource>)> {
         self.places.try_remove(key as u32 as usize)
     }
 
-    /// The source of that number, if it is still there.
-    pub(super) fn get(&self, key: u64) -> Option<Arc<dyn Told>> {
+    /// The source with that key, if it still exists.
+    pub(super) fn get(&self, key: u64) -> Option<Arc<dyn AnySource>> {
         let (generation, source) = self.places.get(key as u32 as usize)?;
         (u64::from(*generation) == key >> 32).then(|| source.clone())
     }
@@ -238,14 +238,14 @@ impl<T> Source<T> {
     }
 }
 
-impl<T: Io> Told for Source<T> {
-    fn learn(&self, change: EventFlags, reactor: &Reactor, key: u64) -> [Option<Waker>; 2] {
+impl<T: Io> AnySource for Source<T> {
+    fn note_change(&self, change: EventFlags, reactor: &Reactor, key: u64) -> [Option<Waker>; 2] {
         let mut state = self.lock();
-        let heard = state.heard();
-        let wakers = state.learn(change);
-        if state.heard() != heard {
-            // a publisher that is read by the clock changes all the time: where it cannot be done, that costs more
-            let _ = reactor.hear(&self.io, key, state.heard());
+        let reported = state.reported();
+        let wakers = state.note_change(change);
+        if state.reported() != reported {
+            // a publisher that is read by the clock changes all the time: a failure here only costs time
+            let _ = reactor.set_changes(&self.io, key, state.reported());
         }
         wakers
     }
@@ -260,13 +260,13 @@ impl State {
         }
     }
 
-    /// Takes a change of which nobody has been told.
+    /// Takes a change that was not passed to a task.
     fn take_change(&mut self, way: Way) -> bool {
         let changed = std::mem::take(&mut self.way(way).changed);
         changed || self.ended && matches!(way, Way::Read)
     }
 
-    /// Has a task wait from here on, and gives the one that did before.
+    /// Sets the waiting task, and returns the previous one.
     fn wait(&mut self, way: Way, cx: &Context<'_>) -> Option<Waker> {
         let waits = &mut self.way(way).waits;
         match waits {
@@ -275,25 +275,25 @@ impl State {
         }
     }
 
-    /// The kernel is to tell of a way; false if it does so already.
-    fn begin_to_hear(&mut self, way: Way) -> bool {
-        !std::mem::replace(&mut self.way(way).heard, true)
+    /// Marks a direction as reported; false if it was already.
+    fn begin_reports(&mut self, way: Way) -> bool {
+        !std::mem::replace(&mut self.way(way).reported, true)
     }
 
-    /// All that the kernel tells of, once for each change.
-    fn heard(&self) -> EventFlags {
-        let heard = self.ways.iter().zip(WAYS).filter(|(way, _)| way.heard).map(|(_, flags)| flags);
-        heard.fold(EventFlags::ET, EventFlags::union)
+    /// All changes that the kernel reports, once each.
+    fn reported(&self) -> EventFlags {
+        let reported = self.ways.iter().zip(WAYS).filter(|(way, _)| way.reported).map(|(_, flags)| flags);
+        reported.fold(EventFlags::ET, EventFlags::union)
     }
 
-    fn learn(&mut self, change: EventFlags) -> [Option<Waker>; 2] {
+    fn note_change(&mut self, change: EventFlags) -> [Option<Waker>; 2] {
         self.ended |= change.intersects(EventFlags::RDHUP | EventFlags::HUP);
         let mut wakers = [None, None];
         for ((way, flags), waker) in self.ways.iter_mut().zip(WAYS).zip(&mut wakers) {
             if change.intersects(flags | OVER) {
                 way.changed = true;
                 *waker = way.waits.take();
-                way.heard &= waker.is_some();
+                way.reported &= waker.is_some();
             }
         }
         wakers
@@ -303,7 +303,7 @@ impl State {
 impl Drop for Place {
     fn drop(&mut self) {
         let left = lock(&self.reactor.sources).leave(self.key);
-        // it may be the last to hold a task: that goes when nothing is locked
+        // it may be the last reference to a task, which is dropped when nothing is locked
         drop(left);
     }
 }

@@ -30,7 +30,7 @@ fn drain(socket: &Async<TcpStream>) -> usize {
     }
 }
 
-/// The result, if it comes before it is late.
+/// The result, if it arrives before `LATE`.
 async fn in_time<T>(future: impl Future<Output = T>) -> Option<T> {
     or(async { Some(future.await) }, async {
         Timer::after(LATE).await;
@@ -93,9 +93,9 @@ fn who_waits_to_write_is_told_of_room() {
     });
 }
 
-/// Ends of waits while `work` is done.
+/// The number of waits that end while `work` is done.
 fn waits_during(work: impl FnOnce()) -> usize {
-    let mut events = Vec::with_capacity(EVENTS);
+    let mut events = Vec::with_capacity(MAX_EVENTS);
     let reactor = Reactor::current();
     let begun = Instant::now();
     let mut waits = 0;
@@ -263,7 +263,7 @@ fn a_thread_that_drives_no_more_is_waited_for_by_another() {
     });
 }
 
-/// A task that is woken while another future runs on this thread is not slept over.
+/// A task that is woken while another future runs on this thread is not missed.
 async fn block_on_within() {
     let woken = async {
         smol::future::yield_now().await;

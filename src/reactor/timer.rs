@@ -9,12 +9,12 @@ use std::time::{Duration, Instant};
 
 use super::{Reactor, lock};
 
-/// Ready at a time, which it gives; or never, where that is out of all reach.
+/// Ready at a time, which it returns; never, if that is out of range.
 #[derive(Debug)]
 #[must_use = "it has to be waited for"]
 pub struct Timer {
     due: Option<Instant>,
-    /// Its place in a reactor, from when it is waited for until it is due.
+    /// Its place in a reactor, from the first wait until it is due.
     place: Option<Place>,
 }
 
@@ -28,22 +28,22 @@ struct Place {
 #[derive(Default)]
 pub(super) struct Timers {
     waiting: BTreeMap<Key, Waker>,
-    /// Tells timers of one moment from each other.
+    /// Distinguishes timers with the same time.
     number: u32,
 }
 
 type Key = (Instant, u32);
 
-/// The longest wait in milliseconds: older kernels know of no more than an `int` holds.
-const LONGEST: u32 = 3_600_000;
+/// The longest wait in milliseconds: older kernels accept an `int`.
+const MAX_WAIT: u32 = 3_600_000;
 
 impl Timer {
-    /// Ready when that time has gone by from now.
+    /// Ready after that time.
     pub fn after(time: Duration) -> Self {
         Self { due: Instant::now().checked_add(time), place: None }
     }
 
-    /// Ready at that moment.
+    /// Ready at that time.
     pub fn at(due: Instant) -> Self {
         Self { due: Some(due), place: None }
     }
@@ -78,7 +78,7 @@ impl Reactor {
 }
 
 impl Timers {
-    /// The place of a timer, and whether it is the first that is due.
+    /// Adds a timer; returns its key, and whether it is the first that is due.
     fn enter(&mut self, due: Instant, waker: Waker) -> (Key, bool) {
         self.number = self.number.wrapping_add(1);
         let key = (due, self.number);
@@ -86,14 +86,14 @@ impl Timers {
         (key, self.waiting.keys().next() == Some(&key))
     }
 
-    /// Milliseconds until the next is due, rounded up.
+    /// The milliseconds until the next one is due, rounded up.
     pub(super) fn until_next(&self, now: Instant) -> Option<u32> {
         let (due, _) = self.waiting.keys().next()?;
         let time = due.saturating_duration_since(now) + Duration::from_nanos(999_999);
-        Some(u32::try_from(time.as_millis()).unwrap_or(u32::MAX).min(LONGEST))
+        Some(u32::try_from(time.as_millis()).unwrap_or(u32::MAX).min(MAX_WAIT))
     }
 
-    /// Takes those that are due.
+    /// Removes the timers that are due.
     pub(super) fn take_due(&mut self, now: Instant) -> Vec<Waker> {
         let mut due = Vec::new();
         while let Some(next) = self.waiting.first_entry().filter(|next| next.key().0 <= now) {
@@ -104,7 +104,7 @@ impl Timers {
 }
 
 impl Place {
-    /// Whether it is there that this task will be woken.
+    /// Whether this task will be woken by it.
     fn waits_for(&self, cx: &Context<'_>) -> bool {
         lock(&self.reactor.timers).waiting.get(&self.key).is_some_and(|waker| waker.will_wake(cx.waker()))
     }
@@ -113,7 +113,7 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         let left = lock(&self.reactor.timers).waiting.remove(&self.key);
-        // its waker may be the last of a task: it goes when nothing is locked
+        // its waker may be the last reference to a task, which is dropped when nothing is locked
         drop(left);
     }
 }

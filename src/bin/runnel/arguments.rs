@@ -54,7 +54,7 @@ begins with rtmp://, rtmps://, rtsp:// or rtsps://, and ends with it.
 #[cfg(not(feature = "record"))]
 pub const PUSH: &str = "";
 
-/// The task that the command line asks for.
+/// The task of a command line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Task {
     Run,
@@ -66,21 +66,21 @@ pub enum Task {
 /// A fault of the command line.
 #[derive(Debug)]
 pub enum Usage {
-    /// An argument that is none of those that there are.
+    /// An unknown argument.
     Unknown(OsString),
-    /// An argument that lacks something, and what.
+    /// An argument that needs a value, and the kind of value.
     Wants(&'static str, &'static str),
-    /// An argument that is no text.
+    /// An argument that is not text.
     #[cfg(feature = "record")]
     NoText(&'static str),
     /// A second FILE.
     Twice,
-    /// Two tasks.
+    /// Two tasks in one command line.
     Errands(&'static str, &'static str),
-    /// A URL that streams cannot be sent to.
+    /// A URL to which streams cannot be sent.
     #[cfg(feature = "record")]
     Url(Wrong),
-    /// A task that asks for a feature.
+    /// A task that needs a feature.
     #[cfg(not(all(feature = "record", feature = "tls")))]
     Feature(runnel::conf::MissingFeature),
 }
@@ -88,12 +88,12 @@ pub enum Usage {
 const TASKS: [(&str, Task); 3] =
     [("--check", Task::Check), ("--plan", Task::Plan), ("--make-cert", Task::MakeCertificate)];
 
-/// The task and the file that the command line asks for; nothing if it is answered already.
+/// The task and the file of the command line; `None` if it was answered already.
 pub fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Option<(Task, Option<PathBuf>)>, Usage> {
     let mut task: Option<(&str, Task)> = None;
     let mut file = None;
     while let Some(given) = args.next() {
-        // one that is no text is none of those that there are
+        // one that is not text is unknown
         let arg = given.to_str().unwrap_or_default();
         let chosen = TASKS.into_iter().find(|(name, _)| *name == arg);
         match arg {
@@ -118,7 +118,7 @@ pub fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Option<(Task, O
     Ok(Some((task.map_or(Task::Run, |(_, task)| task), file)))
 }
 
-/// Prints what was asked for, so that there is nothing left to do.
+/// Prints the answer, after which nothing is left to do.
 fn answer<T>(words: impl fmt::Display) -> Result<Option<T>, Usage> {
     print(words);
     Ok(None)
@@ -149,7 +149,7 @@ impl fmt::Display for Usage {
 
 impl std::error::Error for Usage {}
 
-/// Whether an unknown argument is meant to be the file of the configuration.
+/// Whether an unknown argument is probably the file of the configuration.
 fn is_file(arg: &OsStr) -> bool {
     let arg = arg.to_string_lossy();
     !arg.starts_with('-') || ["-c", "--config="].iter().any(|option| arg.starts_with(option))

@@ -1,5 +1,5 @@
-//! `--check`: all faults that would keep the server from starting here, or from serving all of its
-//! configuration. A start that is refused says the same.
+//! `--check`: all faults because of which the server would not start here, or would not serve its whole configuration.
+//! A refused start reports the same.
 
 use std::fmt::Display;
 use std::path::Path;
@@ -13,7 +13,7 @@ use crate::plan::{check_free_memory, reserve_descriptors};
 use crate::source::Source;
 use crate::{complain, print};
 
-/// Says that all is well, or prints the faults.
+/// Prints that all is well, or the faults.
 pub fn check(config: &Config, source: &Source, plan: &Plan) -> Result<(), Failure> {
     let keys = &source.keys;
     for (key, words) in keys.hints(config) {
@@ -37,8 +37,8 @@ pub fn check(config: &Config, source: &Source, plan: &Plan) -> Result<(), Failur
     Err(placed(Fault { weight, ..last }).into())
 }
 
-/// The failure of a start for lack of what `key` names: the fault that the check finds, or else the
-/// reason that is handed in, which may pass.
+/// The failure of a start because of `key`: the fault that the check finds, or else the given reason, which may be
+/// temporary.
 pub fn refusal(config: &Config, source: &Source, key: &str, why: &dyn Display) -> Failure {
     let is_it = |fault: &Fault| fault.key == key || key == "tls.required" && fault.key.starts_with("tls.");
     let mut found = opened_first(config, true).into_iter().filter(|fault| fault.weight > Weight::Lacking);
@@ -47,7 +47,7 @@ pub fn refusal(config: &Config, source: &Source, key: &str, why: &dyn Display) -
     Lacks(source.keys.place(&fault.key), fault).into()
 }
 
-/// In the order of the start: some things are opened before rights are dropped.
+/// The faults, in the order of the start: some files are opened before rights are dropped.
 fn faults(config: &Config, file: Option<&Path>) -> Vec<Fault> {
     let name = &config.process.user;
     let are_the_server_s = name.is_empty() || User::is_within_reach();
@@ -66,7 +66,7 @@ fn faults(config: &Config, file: Option<&Path>) -> Vec<Fault> {
     faults
 }
 
-/// The faults of all that a start opens or takes before it drops rights, and of dropping them.
+/// The faults of all that a start opens or uses before it drops rights, and of dropping them.
 fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     let mut faults = device::opened_first(config, are_the_server_s);
     faults.extend(reserve_descriptors(config).err().map(|error| Fault::of("viewers.max", &error)));

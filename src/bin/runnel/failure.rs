@@ -1,5 +1,4 @@
-//! The reasons for which the program ends, and the codes by which a supervisor knows whether to try
-//! again.
+//! The reasons why the program ends, with exit codes by which a supervisor decides whether to restart it.
 
 use std::error::Error;
 use std::{fmt, io};
@@ -10,36 +9,35 @@ use runnel::device::{self, Fault, Weight};
 use crate::arguments::Usage;
 use crate::plan::TooLarge;
 
-/// The reason for which the program ends, or does not follow its configuration.
+/// The reason why the program ends, or does not apply its configuration.
 #[derive(Debug)]
 pub struct Failure {
     blame: Blame,
     why: Box<dyn Error + Send + Sync>,
 }
 
-/// The party at fault, with its exit code. sysexits.h.
+/// The party at fault, with its exit code as in sysexits.h.
 #[derive(Clone, Copy, Debug)]
 #[repr(u8)]
 enum Blame {
     /// EX_USAGE: the command line is wrong.
     Usage = 64,
-    /// EX_UNAVAILABLE: it would start, but something that it is to serve is not there.
+    /// EX_UNAVAILABLE: the server would start, but something that it has to serve is missing.
     Lacking = 69,
-    /// EX_OSERR: the system refuses something; it may not the next time.
+    /// EX_OSERR: the system refuses something, perhaps temporarily.
     System = 71,
-    /// EX_CANTCREAT: files cannot be written, or are there already.
+    /// EX_CANTCREAT: files cannot be written, or exist already.
     #[cfg(feature = "tls")]
     Unwritten = 73,
-    /// EX_CONFIG: the configuration is wrong, or the machine has not what it names, and that stays
-    /// so until somebody mends it.
+    /// EX_CONFIG: the configuration is wrong, or names something that the machine lacks: a restart does not help.
     Config = 78,
 }
 
-/// A key that names something which the machine does not have.
+/// A key that names something that the machine lacks.
 #[derive(Debug)]
 pub struct Lacks(pub Place, pub Fault);
 
-/// The system does not give something that no key names.
+/// A resource that the system refuses, without a key for it.
 #[derive(Debug)]
 pub enum System {
     /// Random bytes.
@@ -67,7 +65,7 @@ impl From<Weight> for Blame {
     }
 }
 
-/// Errors, each with those at fault.
+/// Errors, each with the party at fault.
 macro_rules! blame {
     ($($(#[$feature:meta])? $error:ty: $blame:expr;)+) => { $(
         $(#[$feature])?

@@ -1,4 +1,4 @@
-//! Signals: SIGHUP has the configuration followed as it is then, the others end the program.
+//! Signals: SIGHUP reloads the configuration, the others end the program.
 
 use std::sync::Arc;
 
@@ -10,18 +10,18 @@ use crate::failure::{Failure, System};
 use crate::rest::Rest;
 use crate::source::{Anew, Source};
 
-/// The signals that are awaited from here on.
+/// Catches the signals from here on.
 pub fn signals() -> Result<Signals, System> {
     Signals::catch(&[Signal::Term, Signal::Int, Signal::Hup]).map_err(System::Signals)
 }
 
-/// Does what signals say, until one says to end.
+/// Acts on signals, until one ends the program.
 pub async fn obey(mut signals: Signals, source: &mut Source, server: &Arc<Server>, rest: &mut Rest) {
     let mut next = until_signal(&mut signals).await;
     while next == Signal::Hup {
         tell(State::Reloading);
         device::log::reopen();
-        // a disk that stands still keeps nobody from ending it
+        // a disk that does not respond does not keep a signal from ending the program
         let mut again = false;
         let ended = async {
             loop {
@@ -46,12 +46,12 @@ pub async fn obey(mut signals: Signals, source: &mut Source, server: &Arc<Server
     log::info!("SIG{}: all connections are closed", if next == Signal::Int { "INT" } else { "TERM" });
 }
 
-/// The next signal; one that cannot be read ends the program.
+/// The next signal; if none can be read, the program ends.
 async fn until_signal(signals: &mut Signals) -> Signal {
     signals.next().await.unwrap_or(Signal::Term)
 }
 
-/// Goes by the file as it is now, or on as before.
+/// Applies the present file, or changes nothing.
 async fn follow(source: &mut Source, server: &Arc<Server>, rest: &mut Rest) -> Result<(), Failure> {
     let Anew { config, keys, live, hints } = source.reload().await?;
     let log = config.log.clone();

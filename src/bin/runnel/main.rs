@@ -1,6 +1,6 @@
-//! The program: what the command line asks for is done, and a failure ends with its code.
+//! The program: does what the command line asks for, and ends with the code of a failure.
 
-// these panic if nobody reads what they print
+// these panic if their output is closed
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod arguments;
@@ -37,7 +37,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            // one that nobody reads would keep us
+            // output that is not read would block the end
             if device::log::finish() {
                 complain(&failure);
             }
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints to standard output. It is all the same to the exit code whether somebody reads it.
+/// Prints to standard output. The exit code does not depend on whether that succeeds.
 fn print(words: impl Display) {
     let _ = write!(stdout(), "{words}");
 }
@@ -82,7 +82,7 @@ fn run() -> Result<(), Failure> {
     device::log::start(&config.log).map_err(|error| refusal(&config, &source, "log.target", &error))?;
     let elsewhere = config.log.target != Target::Stderr;
     start::serve(source, config).inspect_err(|failure| {
-        // somebody who only reads the log is told as well
+        // the error is logged too, for users who read only the log
         if elsewhere {
             log::error!("{failure}");
         }

@@ -1,4 +1,4 @@
-//! The plan: whether the configuration and the machine have the memory and the open files that it may take.
+//! The check that the memory and the open files of the plan fit the configuration and the machine.
 
 use std::fmt;
 
@@ -7,22 +7,22 @@ use runnel::conf::{Config, Keys, machine};
 use runnel::device;
 use runnel::registry;
 
-/// More memory than there is.
+/// The reason why the memory does not suffice.
 #[derive(Debug)]
 pub enum TooLarge {
-    /// The worst case is beyond `memory.total`: both in KiB, and what helps beside a larger one.
+    /// The worst case exceeds `memory.total`: both in KiB, with a remedy besides a larger total.
     WorstCase(usize, usize, String),
-    /// `memory.total` is beyond the machine's memory: both in KiB.
+    /// `memory.total` exceeds the machine's memory: both in KiB.
     Total(usize, u64),
 }
 
-/// Open files beside connections: standard streams, listeners, the signals', the log, the watchdog, and those that
-/// are turned away.
+/// Open files besides connections: standard streams, listeners, signals, the log, the watchdog, and connections that
+/// are refused.
 const OTHER_DESCRIPTORS: usize = 32;
-/// Open files of a thread: its reactor, and what wakes that.
+/// Open files of a thread: its reactor, and the alarm of that.
 const DESCRIPTORS_OF_THREAD: usize = 2;
 
-/// Whether the worst case is within `memory.total`.
+/// Checks that the worst case is within `memory.total`.
 pub fn check_plan(plan: &Plan, keys: &Keys) -> Result<(), TooLarge> {
     if plan.fits() {
         return Ok(());
@@ -39,8 +39,7 @@ pub fn check_plan(plan: &Plan, keys: &Keys) -> Result<(), TooLarge> {
     Err(TooLarge::WorstCase(plan.total().div_ceil(1024), plan.limit / 1024, remedy))
 }
 
-/// Whether the machine has what the plan may take. A configuration for another
-/// machine may be checked on this one all the same.
+/// Checks that the machine has the memory of the plan. A configuration for another machine can still be checked here.
 pub fn check_machine(plan: &Plan) -> Result<(), TooLarge> {
     match machine::memory() {
         Some(there) if there < plan.limit as u64 => Err(TooLarge::Total(plan.limit / 1024, there / 1024)),
@@ -48,12 +47,12 @@ pub fn check_machine(plan: &Plan) -> Result<(), TooLarge> {
     }
 }
 
-/// Whether the machine has the memory of the plan now.
+/// Checks that the memory of the plan is free now.
 pub fn check_free_memory(config: &Config) -> Result<(), device::Error> {
     device::check_free_memory(registry::plan(config).user() as u64)
 }
 
-/// Makes sure that as many files may be open as the plan has.
+/// Raises the limit of open files to that of the plan.
 pub fn reserve_descriptors(config: &Config) -> Result<(), device::Error> {
     let threads = DESCRIPTORS_OF_THREAD * config.connection_threads();
     device::reserve_descriptors(config.descriptors() + threads + OTHER_DESCRIPTORS)

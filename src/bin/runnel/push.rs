@@ -1,4 +1,4 @@
-//! `runnel push`: a file is sent elsewhere, and that is all.
+//! `runnel push`: sends a file to another server, and ends.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -27,7 +27,7 @@ struct Push {
     to: Destination,
 }
 
-/// Does what follows the word `push`.
+/// Runs the command with the arguments after the word `push`.
 pub fn push(args: impl Iterator<Item = OsString>) -> Result<(), Failure> {
     random::open().map_err(System::Random)?;
     let Some(push) = Push::parse(args)? else {
@@ -42,7 +42,7 @@ pub fn push(args: impl Iterator<Item = OsString>) -> Result<(), Failure> {
 }
 
 impl Push {
-    /// Reads what follows the word `push`; nothing if that asks for help.
+    /// Reads the arguments after the word `push`; `None` if they ask for help.
     fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Option<Self>, Usage> {
         let (mut repeat, mut udp, mut insecure, mut speed) = (false, false, false, 1.0);
         let (mut config, mut ca, mut rest) = (None, OsString::new(), Vec::new());
@@ -70,7 +70,7 @@ impl Push {
 
     /// Sends the file.
     fn run(self, mut config: Config) -> Result<(), Unsent> {
-        // nobody comes, so nothing is made for them
+        // there are no players, so no segments are made
         config.hls.enable = false;
         let executor = Arc::new(Executor::new());
         let core = Core::new(config, registry::costs(), executor.clone());

@@ -1,4 +1,4 @@
-//! Relays and recordings, which follow the configuration beside the server.
+//! Relays and recordings, which are updated with the configuration.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,40 +21,40 @@ pub struct Rest {
     recorder: Recorder,
 }
 
-/// The time that connections have to notice the end.
-const LAST: Duration = Duration::from_secs(2);
+/// The longest time for connections to end.
+const MAX_STOP: Duration = Duration::from_secs(2);
 
 impl Rest {
     pub fn new(core: &Arc<Core>) -> Self {
         Self { relays: Relays::new(core, registry::carrier), recorder: Recorder::new(core) }
     }
 
-    /// The steps of `follow` that may fail. Nothing changes by them.
+    /// The steps of `follow` that may fail. They change nothing.
     pub fn prepare(&self, config: &Config) -> Result<Prepared, Unready> {
         self.recorder.prepare(config)
     }
 
-    /// Begins what is new, and ends what is gone.
+    /// Starts new relays and recordings, and ends removed ones.
     pub async fn follow(&mut self, prepared: Prepared) {
         self.relays.follow().await;
         self.recorder.follow(prepared).await;
     }
 
-    /// Ends all in order, the server among it. A disk that stands still keeps nobody connected.
+    /// Ends all in order, including the server. A disk that does not respond keeps no connection open.
     #[cfg(feature = "record")]
     pub async fn stop(self, server: &Server) {
-        let closed = zip(server.stop(LAST), self.recorder.stop());
+        let closed = zip(server.stop(MAX_STOP), self.recorder.stop());
         zip(self.relays.stop(), closed).await;
     }
 
-    /// Ends all in order.
+    /// Ends all in order, including the server.
     #[cfg(not(feature = "record"))]
     pub async fn stop(self, server: &Server) {
-        server.stop(LAST).await;
+        server.stop(MAX_STOP).await;
     }
 }
 
-/// Nothing is recorded.
+/// A build without recordings.
 #[cfg(not(feature = "record"))]
 mod none {
     use std::sync::Arc;

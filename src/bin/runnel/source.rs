@@ -1,4 +1,4 @@
-//! The configuration that a server goes by: the file that it comes from, now and after a SIGHUP.
+//! The configuration of a server: its file, at the start and after a SIGHUP.
 
 use std::path::PathBuf;
 
@@ -11,21 +11,21 @@ use crate::plan::{check_plan, reserve_descriptors};
 
 /// The file of the configuration, its keys, and its hints.
 pub struct Source {
-    /// None for what is embedded.
+    /// `None` for the embedded configuration.
     pub file: Option<PathBuf>,
     pub keys: Keys,
     /// The threads of the start, which a SIGHUP does not change.
     threads: Threads,
-    /// The hints that were told.
+    /// The hints that were logged.
     hints: Vec<Hint>,
 }
 
 /// The configuration for a running server.
 pub struct Anew {
     pub config: Config,
-    /// The keys that make it.
+    /// The keys of the configuration.
     pub keys: Keys,
-    /// Those of them that are new.
+    /// The keys that have changed.
     pub live: Vec<String>,
     /// The hints about the file.
     pub hints: Vec<Hint>,
@@ -39,7 +39,7 @@ impl Source {
         Ok((config, Self { file, keys, threads, hints: Vec::new() }))
     }
 
-    /// Tells the hints that are new.
+    /// Logs the hints that are new.
     pub fn tell(&mut self, hints: Vec<Hint>) {
         for (key, words) in hints.iter().filter(|hint| !self.hints.contains(hint)) {
             log::warn!("{key} {words}");
@@ -61,7 +61,7 @@ impl Source {
         let Changes { live, mut restart } = keys.adopt(&new);
         let checked = self.checked(&keys, &new);
         if checked.is_err() {
-            // the whole file is right, but not without what is made at start
+            // the whole file is valid, but not without the values from the start
             restart.extend(live.iter().cloned());
         }
         if !restart.is_empty() {
@@ -72,7 +72,7 @@ impl Source {
         Ok(Anew { config, keys, live, hints: new.hints(&whole) })
     }
 
-    /// The configuration of `keys`, of which a SIGHUP changed those that it can to those of `new`.
+    /// The configuration of `keys`, of which a SIGHUP replaced those that it may by those of `new`.
     fn checked(&self, keys: &Keys, new: &Keys) -> Result<Config, Failure> {
         let file = self.file.as_deref().map_or_else(String::new, |file| file.display().to_string());
         let mut config = keys.checked(&file)?;

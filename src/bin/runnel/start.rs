@@ -1,5 +1,5 @@
-//! The start of a server, in the order that rights ask for: steps that only root may take come
-//! first, and threads come last.
+//! The start of a server, in the order that rights require: steps for which root is needed come first, and threads
+//! last.
 
 use std::fmt::Display;
 use std::io;
@@ -21,7 +21,7 @@ use crate::plan::{check_free_memory, reserve_descriptors};
 use crate::rest::Rest;
 use crate::source::Source;
 
-/// Starts what the configuration asks for, and serves until a signal ends it.
+/// Starts the configuration, and serves until a signal ends it.
 pub fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     let refused = |key: &str, why: &dyn Display| refusal(&config, &source, key, why);
     reserve_descriptors(&config).map_err(|error| refused("viewers.max", &error))?;
@@ -43,7 +43,7 @@ pub fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     source.tell(source.keys.hints(&config));
     look_at_places(&config, &source.keys, &executor);
     tell(State::Ready);
-    // a task of its own: what stands in `run` itself is polled with every turn
+    // in a task of its own, because a future in `run` itself is polled in every turn
     let end = executor.spawn(async move {
         rest.follow(prepared).await;
         follow::obey(signals, &mut source, &server, &mut rest).await;
@@ -55,7 +55,7 @@ pub fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Takes what only root may take, if that is asked for, and becomes the user of the configuration.
+/// Takes the resources for which root is needed, if configured, and becomes the configured user.
 fn give_up_rights(config: &Config, source: &Source, core: &Core) -> Result<(), Failure> {
     let refused = |key: &str, why: &dyn Display| refusal(config, source, key, why);
     let user = Some(&config.process.user).filter(|user| !user.is_empty()).map(|user| User::find(user)).transpose();
@@ -87,7 +87,7 @@ fn hold_memory(config: &Config, core: &Core, user: Option<User>) -> Result<(), d
     Ok(())
 }
 
-/// Becomes `user`, to whom the log belongs from then on.
+/// Becomes `user`, who owns the log from then on.
 fn become_user(config: &Config, user: User) -> io::Result<()> {
     if let Target::File(file) = &config.log.target {
         device::log::give(file, user)?;
@@ -95,7 +95,7 @@ fn become_user(config: &Config, user: User) -> io::Result<()> {
     user.become_it()
 }
 
-/// Starts the threads that run connections beside this one.
+/// Starts the further threads that run connections.
 fn start_threads(core: &Core, threads: usize) -> Result<(), Failure> {
     for number in 1..threads {
         let executor = core.workers.add();
@@ -106,7 +106,7 @@ fn start_threads(core: &Core, threads: usize) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The work of each second beside the server's.
+/// The work of each second, besides the server's.
 fn pulse(core: &Arc<Core>, watchdog: Option<Arc<Watchdog>>) -> impl Fn() + Send + 'static {
     let give_back = give_back(core.clone());
     move || {
@@ -118,7 +118,7 @@ fn pulse(core: &Arc<Core>, watchdog: Option<Arc<Watchdog>>) -> impl Fn() + Send 
     }
 }
 
-/// Gives freed memory back, where the C library does not by itself.
+/// Returns freed memory to the system, where the C library does not do so itself.
 #[cfg(target_env = "gnu")]
 fn give_back(core: Arc<Core>) -> impl Fn() + Send + 'static {
     let slack = device::Slack::default();
@@ -130,7 +130,7 @@ fn give_back(_: Arc<Core>) -> impl Fn() + Send + 'static {
     || {}
 }
 
-/// Tells of files and folders that are not there, meanwhile: a disk that stands still holds up no start.
+/// Logs missing files and folders in the background: a disk that does not respond does not delay the start.
 fn look_at_places(config: &Config, keys: &Keys, executor: &Executor<'static>) {
     for Place { key, path, try_it } in device::places(config) {
         let at = keys.place(&key);
