@@ -12,7 +12,6 @@ use rustix::net::{MMsgHdr, SendAncillaryBuffer, SendFlags, SocketAddrAny, sendmm
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 use super::{CHANNELS, Claim, Seat, Share, SocketSizes, at_port};
-use crate::container::Piece;
 use crate::hub::Unit;
 
 /// The range of ports, and the number of pairs in use.
@@ -200,6 +199,8 @@ pub struct Datagrams {
     /// The number of sent pieces of each channel. Channels are sent separately, so that a system call sends many
     /// datagrams.
     done: [usize; CHANNELS],
+    /// The number of unsent pieces of each channel, counted when the batch is filled.
+    left: [usize; CHANNELS],
 }
 
 /// The ports from which the datagrams of a track are sent, and their destinations.
@@ -215,6 +216,10 @@ pub struct Outward<'a> {
 
 /// The most datagrams in one system call.
 const MAX_BATCH: usize = 32;
+/// The order in which channels are sent. Reports go first: they give the timestamps for the packets.
+const ORDER: [u8; CHANNELS] = [1, 3, 0, 2];
+/// The header and the body of each datagram in one system call.
+type Row<'a> = [[IoSlice<'a>; 2]; MAX_BATCH];
 
 impl Datagrams {
     /// Whether everything was sent.
@@ -229,7 +234,17 @@ impl Datagrams {
 
     /// Fills an empty batch: `fill` appends units.
     pub fn fill<T>(&mut self, fill: impl FnOnce(&mut Vec<Arc<Unit>>) -> T) -> T {
-        fill(&mut self.units)
+        let filled = fill(&mut self.units);
+        self.count();
+        filled
+    }
+
+    fn count(&mut self) {
+        self.left = [0; CHANNELS];
+        for piece in self.units.iter().flat_map(|unit| unit.packed.pieces()) {
+            self.left.iter_mut().skip(piece.channel().into()).take(1).for_each(|left| *left += 1);
+        }
+        self.left.iter_mut().zip(self.done).for_each(|(left, done)| *left = left.saturating_sub(done));
     }
 
     /// Sends the batch, but little more than `burst` bytes: packets of channels 0 and 1 by the first way, those of 2
@@ -245,14 +260,13 @@ impl Datagrams {
         let mut refused = false;
         while let Some((channel, count)) = self.next_batch() {
             let way = ways.get(usize::from(channel) / 2).copied().flatten();
-            let batch = || self.pieces(channel).take(count);
             let gone = match way {
                 None => Ok((count, 0)),
                 Some(way) if channel % 2 == 0 => {
                     let to = Some(way.rtp).filter(|_| !way.pair.connected);
-                    send_batch(way.pair.rtp.get_ref(), to, batch())
+                    self.send_batch(way.pair.rtp.get_ref(), to, channel)
                 }
-                Some(way) => send_batch(&way.pair.rtcp, Some(way.rtcp), batch()),
+                Some(way) => self.send_batch(&way.pair.rtcp, Some(way.rtcp), channel),
             };
             match (gone, way) {
                 (Ok((pieces, bytes)), _) => {
@@ -275,49 +289,63 @@ impl Datagrams {
             }
         }
         self.units.clear();
-        self.done = [0; CHANNELS];
+        (self.done, self.left) = Default::default();
         Poll::Ready(())
     }
 
     fn done(&mut self, channel: u8, pieces: usize) {
-        self.done.iter_mut().skip(channel.into()).take(1).for_each(|done| *done += pieces);
+        let counts = self.done.iter_mut().zip(&mut self.left).nth(channel.into());
+        if let Some((done, left)) = counts {
+            *done += pieces;
+            *left = left.saturating_sub(pieces);
+        }
     }
 
-    /// The unsent pieces of a channel.
-    fn pieces(&self, channel: u8) -> impl Iterator<Item = &Piece> {
-        let done = self.done.get(usize::from(channel)).copied().unwrap_or_default();
-        let all = self.units.iter().flat_map(|unit| unit.packed.pieces());
-        all.filter(move |piece| piece.channel() == channel).skip(done)
-    }
-
-    /// A channel with unsent pieces, and their number in one call. Reports go first: they give the timestamps for the
-    /// packets.
+    /// A channel with unsent pieces, and their number in one call.
     fn next_batch(&self) -> Option<(u8, usize)> {
-        let reports_first = (1..CHANNELS as u8).step_by(2).chain((0..CHANNELS as u8).step_by(2));
-        let mut counts = reports_first.map(|channel| (channel, self.pieces(channel).take(MAX_BATCH).count()));
-        counts.find(|(_, count)| *count > 0)
+        let left = |channel: u8| self.left.get(usize::from(channel)).copied().unwrap_or_default();
+        ORDER.into_iter().find(|channel| left(*channel) > 0).map(|channel| (channel, left(channel).min(MAX_BATCH)))
     }
-}
 
-/// Sends datagrams with one system call, `to` an address unless the socket is connected. Returns the number of
-/// datagrams sent, and their bytes.
-fn send_batch<'a>(
-    socket: &UdpSocket,
-    to: Option<SocketAddr>,
-    batch: impl Iterator<Item = &'a Piece>,
-) -> io::Result<(usize, usize)> {
-    let slices = batch.map(|piece| [IoSlice::new(piece.head.bytes()), IoSlice::new(&piece.body)]);
-    let slices: Vec<_> = slices.collect();
-    let mut controls = [(); MAX_BATCH].map(|()| SendAncillaryBuffer::default());
-    let to = to.map(SocketAddrAny::from);
-    let datagrams = slices.iter().zip(&mut controls).map(|(slices, control)| match &to {
-        Some(to) => MMsgHdr::new_with_addr(to, slices, control),
-        None => MMsgHdr::new(slices, control),
-    });
-    let mut datagrams: Vec<_> = datagrams.collect();
-    let count = sendmmsg(socket, &mut datagrams, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?;
-    let bytes = slices.iter().take(count).flatten().map(|slice| slice.len()).sum();
-    Ok((count, bytes))
+    /// Gathers the next pieces of a channel for one call, and returns their number. The loops are plain because a program
+    /// that is optimized for size makes a call for each adapter of a chain and each piece.
+    fn gather<'a>(&'a self, channel: u8, row: &mut Row<'a>) -> usize {
+        let mut done = self.done.get(usize::from(channel)).copied().unwrap_or_default();
+        let mut count = 0;
+        for unit in &self.units {
+            for piece in unit.packed.pieces() {
+                if piece.channel() != channel {
+                    continue;
+                }
+                if done > 0 {
+                    done -= 1;
+                    continue;
+                }
+                let Some(slot) = row.get_mut(count) else { return count };
+                *slot = [IoSlice::new(piece.head.bytes()), IoSlice::new(&piece.body)];
+                count += 1;
+            }
+        }
+        count
+    }
+
+    /// Sends the next pieces of a channel with one system call, `to` an address unless the socket is connected.
+    /// Returns the number of datagrams sent, and their bytes.
+    fn send_batch(&self, socket: &UdpSocket, to: Option<SocketAddr>, channel: u8) -> io::Result<(usize, usize)> {
+        let mut row = [[IoSlice::new(&[]); 2]; MAX_BATCH];
+        let count = self.gather(channel, &mut row);
+        let row = row.get(..count).unwrap_or_default();
+        let mut controls = [(); MAX_BATCH].map(|()| SendAncillaryBuffer::default());
+        let to = to.map(SocketAddrAny::from);
+        let datagrams = row.iter().zip(&mut controls).map(|(slices, control)| match &to {
+            Some(to) => MMsgHdr::new_with_addr(to, slices, control),
+            None => MMsgHdr::new(slices, control),
+        });
+        let mut datagrams: Vec<_> = datagrams.collect();
+        let gone = sendmmsg(socket, &mut datagrams, SendFlags::DONTWAIT | SendFlags::NOSIGNAL)?;
+        let bytes = row.iter().take(gone).flatten().map(|slice| slice.len()).sum();
+        Ok((gone, bytes))
+    }
 }
 
 #[cfg(test)]
@@ -327,7 +355,7 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
-    use crate::container::Packed;
+    use crate::container::{Packed, Piece};
     use crate::media::Ticks;
 
     const HERE: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -388,5 +416,26 @@ mod tests {
             Some(channel)
         });
         assert_eq!(order.collect::<Vec<_>>(), [1, 3, 0, 2]);
+    }
+
+    #[test]
+    fn every_packet_of_a_channel_goes_once_and_in_order() {
+        let packet = |number: u8, channel| Piece::new(&[number], Bytes::new()).on_channel(channel);
+        let unit = |number: u8| {
+            let rest = vec![packet(number, 2), packet(number + 1, 0)];
+            Arc::new(Unit::new(Packed::new(packet(number, 0), rest), Ticks(0), true, false))
+        };
+        let mut datagrams = Datagrams::default();
+        datagrams.fill(|units| units.extend((0..80).step_by(2).map(unit)));
+        let mut sent: [Vec<u8>; CHANNELS] = Default::default();
+        while let Some((channel, count)) = datagrams.next_batch() {
+            let mut row = [[IoSlice::new(&[]); 2]; MAX_BATCH];
+            assert_eq!(datagrams.gather(channel, &mut row), count);
+            // the system takes fewer than it is given
+            let gone = count.div_ceil(2);
+            sent[usize::from(channel)].extend(row.iter().take(gone).map(|[head, _]| head[0]));
+            datagrams.done(channel, gone);
+        }
+        assert_eq!(sent, [(0..80).collect(), vec![], (0..80).step_by(2).collect(), vec![]]);
     }
 }
