@@ -18,7 +18,7 @@ use runnel::conf::{Address, Config, Cost, Port};
 use runnel::container::{Form, Mux, Packed, Piece};
 use runnel::hub::Name;
 use runnel::media::{Codec, Frame, Kind, Ticks, Track, Tracks, nal};
-use runnel::net::{Close, Conn, Outlet, SOME, poll_in_turns};
+use runnel::net::{Close, Conn, Outlet, SHORT_READ, poll_in_turns};
 use runnel::registry;
 use runnel::serve::{Listen, Server};
 use runnel::session::{Action, Asker, Core, Entrant, Refusal, Request, Sender};
@@ -114,7 +114,7 @@ async fn session(core: &Core, mut conn: Conn) -> Result<(), Close> {
             return Poll::Ready(Ok(()));
         }
         // all is sent: of what else the client says only the end counts
-        let received = ready!(conn.poll_read(cx, SOME, |data| Ok(data.len())))?;
+        let received = ready!(conn.poll_read(cx, SHORT_READ, |data| Ok(data.len())))?;
         Poll::Ready(if received.end { Err(Close::Eof) } else { Ok(()) })
     };
     Err(poll_fn(|cx| poll_in_turns(cx, &mut step)).await)
@@ -131,7 +131,7 @@ async fn name(conn: &mut Conn) -> Result<Name, Close> {
             }
             _ => Ok(0),
         };
-        if poll_fn(|cx| conn.poll_read(cx, SOME, &mut read)).await?.end {
+        if poll_fn(|cx| conn.poll_read(cx, SHORT_READ, &mut read)).await?.end {
             return Err(Close::Eof);
         }
     }
