@@ -1,4 +1,4 @@
-//! What a device needs besides streaming: a log, a watchdog, a separate user, limits. It contains all code that
+//! The needs of a device besides streaming: a log, a watchdog, a separate user, limits. It contains all code that
 //! uses the operating system for the program as a whole.
 
 #[cfg(feature = "tls")]

@@ -57,7 +57,7 @@ pub struct Limits<'a> {
     pub account: &'a Account,
 }
 
-/// What a connection to another server needs.
+/// The resources of a connection to another server.
 #[derive(Clone, Copy)]
 pub struct Dialer<'a> {
     /// The gate whose places the connections take.

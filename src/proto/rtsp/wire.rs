@@ -40,7 +40,7 @@ pub(super) struct Wire {
     /// The number of noise bytes: all, and those since the last packet or message.
     noise: u32,
     noise_run: u16,
-    /// How often noise began like a message, minus the packets and messages since.
+    /// The number of times that noise began like a message, minus the packets and messages since.
     false_messages: u8,
 }
 
