@@ -152,19 +152,9 @@ impl Drop for Reader {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    use std::task::Wake;
 
     use super::*;
-
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Relaxed);
-        }
-    }
+    use crate::reactor::woken::Woken;
 
     fn name(number: usize) -> Name {
         Name::new(&format!("cam{number}")).unwrap()
@@ -201,7 +191,7 @@ mod tests {
         readers.drain(..10);
         for (kind, told) in [(EventKind::Watched, 0), (EventKind::Open, 495)] {
             events.tell(&name(1), kind);
-            assert_eq!(woken.0.load(Relaxed), told, "{kind:?}");
+            assert_eq!(woken.times(), told, "{kind:?}");
         }
         // new readers take the places of dropped ones
         readers.extend((0..10).map(|at| events.reader(of(at % 2))));

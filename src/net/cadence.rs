@@ -86,19 +86,9 @@ mod tests {
     use std::cell::Cell;
     use std::pin::pin;
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    use std::task::Wake;
 
     use super::*;
-
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Relaxed);
-        }
-    }
+    use crate::reactor::woken::Woken;
 
     #[test]
     fn it_stands_still_until_somebody_waits() {
@@ -112,7 +102,7 @@ mod tests {
         let mut cx = Context::from_waker(&waker);
         assert!(run.as_mut().poll(&mut cx).is_pending() && looks.get() == 0, "it needs no timer");
         assert!(cadence.poll_after(&Context::from_waker(Waker::noop()), 0).is_pending());
-        assert_eq!(woken.0.load(Relaxed), 1, "it is told");
+        assert_eq!(woken.times(), 1, "it is told");
         assert!(run.as_mut().poll(&mut cx).is_pending() && looks.get() == 1);
     }
 }

@@ -10,6 +10,8 @@
 
 mod source;
 mod timer;
+#[cfg(test)]
+pub(crate) mod woken;
 
 use std::cell::RefCell;
 use std::future::Future;

@@ -1,12 +1,12 @@
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream, UdpSocket};
-use std::sync::atomic::AtomicUsize;
 use std::sync::mpsc;
 use std::time::Duration;
 
 use smol::future::{or, zip};
 
 use super::*;
+use crate::reactor::woken::Woken;
 
 const SOON: Duration = Duration::from_millis(20);
 const LATE: Duration = Duration::from_secs(20);
@@ -178,23 +178,17 @@ fn timers_end_in_their_order_and_not_early() {
 
 #[test]
 fn a_timer_wakes_the_task_that_waited_last() {
-    let woken = Arc::new(AtomicUsize::new(0));
-    struct Counts(Arc<AtomicUsize>);
-    impl Wake for Counts {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, SeqCst);
-        }
-    }
+    let woken = Arc::new(Woken::default());
     block_on(async {
         let mut timer = pin!(Timer::after(Duration::from_millis(10)));
         assert!(timer.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
-        let waker = Waker::from(Arc::new(Counts(woken.clone())));
+        let waker = Waker::from(woken.clone());
         assert!(timer.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
         let dropped = Timer::after(Duration::ZERO);
         drop(dropped);
         Timer::after(SOON).await;
     });
-    assert_eq!(woken.load(SeqCst), 1);
+    assert_eq!(woken.times(), 1);
 }
 
 #[test]

@@ -239,17 +239,7 @@ fn say(socket: &mut TcpStream, said: &[u8]) {
 }
 
 #[test]
-fn a_publisher_that_does_not_wait_loses_nothing() {
-    let gate = Gate::begin("");
-    let mut it = Encoder::publishing("later");
-    hundred_pictures(&mut it);
-    let mut socket = connect(gate.rtmp);
-    gate.decides(true, || say(&mut socket, &it.bytes));
-    until(gate.http, "all pictures", |page| metric(page, "runnel_frames_total") == 100);
-}
-
-#[test]
-fn a_publisher_that_publishes_again_and_does_not_wait_loses_nothing() {
+fn a_publisher_that_does_not_wait_loses_nothing_at_once_and_when_it_publishes_again() {
     let gate = Gate::begin("");
     let mut it = Encoder::publishing("later");
     hundred_pictures(&mut it);

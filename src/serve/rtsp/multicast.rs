@@ -147,19 +147,10 @@ impl Listener {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-    use std::task::{Wake, Waker};
+    use std::task::Waker;
 
     use super::*;
-
-    #[derive(Default)]
-    struct Woken(AtomicUsize);
-
-    impl Wake for Woken {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Relaxed);
-        }
-    }
+    use crate::reactor::woken::Woken;
 
     #[test]
     fn all_who_listen_are_woken_when_the_cast_is_kicked() {
@@ -181,7 +172,7 @@ mod tests {
         assert!(!cast.is_over());
         assert!(core.kick(ticket));
         while core.executor.try_tick() {}
-        assert_eq!(woken.0.load(Relaxed), 2);
+        assert_eq!(woken.times(), 2);
         assert!(listeners.iter_mut().all(|listener| listener.poll_over(&mut cx).is_ready()));
         assert!(cast.is_over(), "another begins");
     }
