@@ -194,6 +194,21 @@ fn a_viewer_that_was_given_all_is_woken_by_the_next_frame_unless_it_is_still_sen
 }
 
 #[test]
+fn the_first_that_a_viewer_has_sent_is_counted_at_once() {
+    let world = World::new(LIMITS);
+    let mut source = world.publish("a").with_tracks();
+    let mut viewer = world.play("a", "flv").viewer;
+    source.pictures(3, world.now);
+    let cx = Context::from_waker(Waker::noop());
+    let step = Step { units: 8, bytes: 1 << 20 };
+    assert!(viewer.poll_next(&cx, &mut Vec::new(), step).is_ready());
+    viewer.sent(100);
+    viewer.let_go();
+    // a file that is pushed waits for that
+    assert_eq!(source.publisher.stream().stats().traffic.bytes_out, 100);
+}
+
+#[test]
 fn silence_is_added_when_asked_for() {
     let mut world = World::new(runnel::hub::Limits { silent_audio: true, ..LIMITS });
     let mut source = world.publish("a");
