@@ -24,8 +24,7 @@ pub struct Publisher {
     keyless: Keyless,
     /// No further kinds of tracks follow.
     complete: bool,
-    /// The arrival of the first frame, and its stream time in milliseconds.
-    begun: Option<(Instant, Ticks)>,
+    settling: Settling,
     silence: Option<Silence>,
     moved: u64,
     joined: Instant,
@@ -55,6 +54,17 @@ enum News {
     Breaks,
     /// A new publisher.
     Restarted,
+}
+
+/// The wait for the second kind of track.
+#[derive(Clone, Copy)]
+enum Settling {
+    /// No frame has arrived.
+    Before,
+    /// The arrival of the first frame, and its stream time in milliseconds.
+    Since(Instant, Ticks),
+    /// Viewers are admitted.
+    Done,
 }
 
 /// The reason why a frame was not put into the ring.
@@ -146,7 +156,7 @@ impl Publisher {
             wants_key: true,
             keyless: Keyless::default(),
             complete: false,
-            begun: None,
+            settling: Settling::Before,
             silence: None,
             moved: 0,
             joined: now,
@@ -300,6 +310,27 @@ impl Publisher {
         if std::mem::replace(&mut state.told_open, is_open) != is_open && is_open {
             drop(state);
             self.hub.events.tell(self.stream.name(), EventKind::Open);
+        }
+    }
+
+    /// The time at which the wait for the second kind of track ends, while it lasts. If no frame has arrived by then,
+    /// `end_wait` lets viewers begin; else frames do.
+    pub fn waits_until(&self) -> Option<Instant> {
+        match self.settling {
+            Settling::Since(begun, _) => Some(begun + MAX_SETTLE),
+            Settling::Before | Settling::Done => None,
+        }
+    }
+
+    /// Ends the wait for the second kind of track, and wakes the viewers. If there is no memory to announce the tracks,
+    /// the next frame tries again.
+    pub fn end_wait(&mut self) {
+        let stream = self.stream.clone();
+        let mut state = stream.lock();
+        let waits = self.waits_until().is_some() && self.is_current(&state);
+        if waits && self.admit_viewers(&mut state).is_ok() {
+            drop(state);
+            self.flush();
         }
     }
 
@@ -463,27 +494,38 @@ impl Publisher {
     /// Admits viewers once both kinds of tracks are there, or the second has not arrived in time. That happens before
     /// memory for later frames needs the first key frame's.
     fn settle(&mut self, state: &mut State, at: Ticks, now: Instant) -> Result<(), OverBudget> {
-        let (begun, first) = *self.begun.get_or_insert((now, at));
-        if state.settled {
-            return Ok(());
-        }
-        let both = self.tracks.has_video() && self.tracks.has_audio();
+        let (begun, first) = match self.settling {
+            Settling::Before => (now, at),
+            Settling::Since(begun, first) => (begun, first),
+            Settling::Done => return Ok(()),
+        };
+        self.settling = Settling::Since(begun, first);
         let in_time = now.saturating_duration_since(begun) < MAX_SETTLE
             && ((at - first).0 < INTERLEAVED || !state.is_filling(self.stream.account(), &self.stream.limits));
-        if !both && !self.complete && in_time {
+        if !self.has_both() && !self.complete && in_time {
             return Ok(());
         }
+        self.admit_viewers(state)
+    }
+
+    /// Admits viewers, with the tracks that are there.
+    fn admit_viewers(&mut self, state: &mut State) -> Result<(), OverBudget> {
         let codecs: Vec<_> = self.tracks.iter().map(|track| track.codec.name()).collect();
         let level = self.level(log::Level::Info);
         log::log!(level, "{} {} carries {}", self.who, self.stream.name(), codecs.join(", "));
-        if !both && self.tracks.has_video() && self.stream.limits.silent_audio {
+        if !self.has_both() && self.tracks.has_video() && self.stream.limits.silent_audio {
             self.silence = Some(Silence::default());
             self.tracks.set(Silence::track());
             self.news = News::Added;
             self.announce(state)?;
         }
+        self.settling = Settling::Done;
         state.settle(true);
         Ok(())
+    }
+
+    fn has_both(&self) -> bool {
+        self.tracks.has_video() && self.tracks.has_audio()
     }
 
     /// Adds silent frames up to a picture at `at`, if there is no sound.

@@ -1,7 +1,11 @@
 //! The input of a publisher, the same for every protocol.
 
+use std::future::Future;
+use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
+
+use crate::reactor::Timer;
 
 use super::admit::Grant;
 use super::core::{Core, time_of_day};
@@ -34,6 +38,8 @@ pub struct Ingest {
     timed: bool,
     /// The number of frames that are accepted before other tasks get their turn.
     left: usize,
+    /// The end of the wait for the second kind of track.
+    wait: Option<Timer>,
 }
 
 /// The most frames in one turn: a read of 64 KiB has 16 bytes for each of them, headers included, and no sender of live
@@ -75,6 +81,7 @@ impl Ingest {
             data_losses: 0,
             timed: false,
             left: usize::MAX,
+            wait: None,
         }
     }
 
@@ -95,10 +102,24 @@ impl Ingest {
         if let Poll::Ready(why) = self.publisher.poll_dismissed(cx) {
             return Poll::Ready(Err(sent_away(why)));
         }
+        self.poll_wait(cx);
         let Some(number) = self.pause else { return Poll::Ready(Ok(false)) };
         ready!(core.cadence.poll_after(cx, number));
         self.pause = None;
         Poll::Ready(Ok(true))
+    }
+
+    /// Lets viewers begin once the wait for the second kind of track is over: the publisher may send nothing for a
+    /// while.
+    fn poll_wait(&mut self, cx: &Context<'_>) {
+        let Some(end) = self.publisher.waits_until() else {
+            self.wait = None;
+            return;
+        };
+        let timer = self.wait.get_or_insert_with(|| Timer::at(end));
+        if Pin::new(timer).poll(&mut Context::from_waker(cx.waker())).is_ready() {
+            self.publisher.end_wait();
+        }
     }
 
     /// Sets a new or changed track.
@@ -207,5 +228,41 @@ impl std::fmt::Display for Loss {
             Self::Missing => f.write_str("packets are missing"),
             Self::OverBudget(refusal) => refusal.fmt(f),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use smol::future::or;
+
+    use super::*;
+    use crate::hub::Name;
+    use crate::media::{Codec, Hz, Params, Ticks};
+    use crate::reactor::block_on;
+
+    #[test]
+    fn a_picture_without_sound_is_shown_although_nothing_follows() {
+        let config = Config::parse("test", "profile = \"box\"").unwrap();
+        let core = Core::new(config.clone(), crate::registry::costs(), Arc::default());
+        let admitted = core.publish(&Name::new("a").unwrap(), "TESTPUB", Instant::now()).ok().unwrap();
+        let mut ingest = Ingest::new(admitted, &config);
+        ingest.track(Track { id: 0, codec: Codec::H264, clock: Hz::MS, params: Params::default() });
+        let data = ingest.publisher.paid(&[0, 0, 0, 1, 0x65]).unwrap();
+        let picture = Frame { dts: Ticks(0), cts: 0, kind: Kind::Video, track: 0, key: true, data };
+        ingest.frame(picture, Instant::now()).unwrap();
+        ingest.show();
+        let stream = ingest.publisher.stream().clone();
+        assert!(!stream.is_open(), "sound may still come");
+        let is_open = std::future::poll_fn(|cx| {
+            assert!(matches!(ingest.poll_turn(cx, &core), Poll::Ready(Ok(_))));
+            if stream.is_open() { Poll::Ready(true) } else { Poll::Pending }
+        });
+        let late = async {
+            Timer::after(Duration::from_secs(20)).await;
+            false
+        };
+        assert!(block_on(or(is_open, late)));
     }
 }

@@ -85,6 +85,26 @@ fn pictures_alone_are_announced_as_such_after_a_moment() {
 }
 
 #[test]
+fn a_picture_alone_is_shown_when_the_wait_for_sound_ends() {
+    let mut world = World::new(LIMITS);
+    let mut player = world.play("a", "flv");
+    let mut source = world.publish("a");
+    assert_eq!(source.publisher.waits_until(), None);
+    source.publisher.track(track(Codec::H264, AVCC));
+    source.frame(Kind::Video, true, 500, world.now).unwrap();
+    source.publisher.flush();
+    assert_eq!(player.drain(), 0, "sound may still come");
+    world.pass(300);
+    assert_eq!(source.publisher.waits_until(), Some(world.now));
+    let mut events = world.hub.events(Interest { name: None, kinds: &[EventKind::Open] });
+    source.publisher.end_wait();
+    assert!(events.poll_news(&Context::from_waker(Waker::noop())).is_ready());
+    player.drain();
+    assert_eq!((player.bytes[4], player.times(Video)), (1, vec![0]));
+    assert_eq!(source.publisher.waits_until(), None);
+}
+
+#[test]
 fn pictures_alone_that_come_at_once_lose_no_beginning() {
     let world = World::new(LIMITS);
     let mut player = world.play("a", "flv");
