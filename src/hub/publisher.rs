@@ -363,14 +363,23 @@ impl Publisher {
     pub fn poll_dismissed(&self, cx: &Context<'_>) -> Poll<Dismissal> {
         match self.occupant(&mut self.stream.lock()) {
             Ok(occupant) => {
-                match &mut occupant.waker {
-                    Some(waker) => waker.clone_from(cx.waker()),
-                    none => *none = Some(cx.waker().clone()),
-                }
+                occupant.wait(cx);
                 Poll::Pending
             }
             Err(why) => Poll::Ready(why),
         }
+    }
+
+    /// Ready once a viewer of the stream has received something.
+    pub fn poll_received(&self, cx: &Context<'_>) -> Poll<()> {
+        let mut state = self.stream.lock();
+        if state.traffic.bytes_out > 0 {
+            return Poll::Ready(());
+        }
+        if let Ok(occupant) = self.occupant(&mut state) {
+            occupant.wait(cx);
+        }
+        Poll::Pending
     }
 
     /// Its place in the stream, unless it is dismissed.

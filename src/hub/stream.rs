@@ -66,7 +66,7 @@ pub(super) struct Occupant {
     pub(super) who: Arc<str>,
     /// The bits of its address; `None` if many clients share it.
     pub(super) peer: Option<u128>,
-    /// Wakes it when it is dismissed.
+    /// Wakes it when it is dismissed, and when the stream's first bytes are received.
     pub(super) waker: Option<Waker>,
     /// The session, if it is in the list.
     pub(super) ticket: Option<Ticket>,
@@ -416,6 +416,15 @@ impl State {
         }
     }
 
+    /// Counts bytes that viewers have received. The publisher is woken for the first.
+    pub(super) fn received(&mut self, bytes: u64) {
+        let is_first = bytes > 0 && self.traffic.bytes_out == 0;
+        self.traffic.bytes_out += bytes;
+        if is_first && let Some(waker) = self.publisher.as_ref().and_then(|occupant| occupant.waker.as_ref()) {
+            waker.wake_by_ref();
+        }
+    }
+
     /// The index of the packer of `form`.
     pub(super) fn packer(&mut self, name: &Name, form: &'static Form) -> u16 {
         let known = self.packers.iter().position(|packer| std::ptr::eq(packer.form, form));
@@ -578,6 +587,16 @@ impl State {
         }
         if self.viewers.iter().all(|waiter| !waiter.taken) {
             self.viewers = Vec::new();
+        }
+    }
+}
+
+impl Occupant {
+    /// Stores the waker of its task.
+    pub(super) fn wait(&mut self, cx: &Context<'_>) {
+        match &mut self.waker {
+            Some(waker) => waker.clone_from(cx.waker()),
+            none => *none = Some(cx.waker().clone()),
         }
     }
 }

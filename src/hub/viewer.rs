@@ -238,7 +238,7 @@ impl Viewer {
     pub fn poll_next(&mut self, cx: &Context<'_>, out: &mut Vec<Arc<Unit>>, step: Step) -> Poll<Next> {
         let stream = self.stream.clone();
         let mut state = stream.lock();
-        state.traffic.bytes_out += std::mem::take(&mut self.sent);
+        state.received(std::mem::take(&mut self.sent));
         if std::mem::take(&mut self.holds) {
             state.let_go(self.seat);
         }
@@ -314,7 +314,7 @@ impl Viewer {
             return;
         }
         let mut state = self.stream.lock();
-        state.traffic.bytes_out += std::mem::take(&mut self.sent);
+        state.received(std::mem::take(&mut self.sent));
         if held {
             state.let_go(self.seat);
         }
@@ -487,7 +487,7 @@ impl Drop for Viewer {
         if state.has_place(self.seat) {
             self.hub.sessions.viewer_leaves();
         }
-        state.traffic.bytes_out += self.sent;
+        state.received(self.sent);
         state.left = Instant::now();
         state.leave(self.seat);
         if self.cursor == Cursor::Before {

@@ -214,18 +214,23 @@ fn a_viewer_that_was_given_all_is_woken_by_the_next_frame_unless_it_is_still_sen
 }
 
 #[test]
-fn the_first_that_a_viewer_has_sent_is_counted_at_once() {
+fn the_publisher_is_woken_by_the_first_that_a_viewer_has_sent() {
     let world = World::new(LIMITS);
     let mut source = world.publish("a").with_tracks();
     let mut viewer = world.play("a", "flv").viewer;
     source.pictures(3, world.now);
-    let cx = Context::from_waker(Waker::noop());
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(woken.clone());
+    let cx = Context::from_waker(&waker);
     let step = Step { units: 8, bytes: 1 << 20 };
-    assert!(viewer.poll_next(&cx, &mut Vec::new(), step).is_ready());
-    viewer.sent(100);
-    viewer.let_go();
-    // a file that is pushed waits for that
-    assert_eq!(source.publisher.stream().stats().traffic.bytes_out, 100);
+    assert!(viewer.poll_next(&Context::from_waker(Waker::noop()), &mut Vec::new(), step).is_ready());
+    assert!(source.publisher.poll_received(&cx).is_pending());
+    for _ in 0..2 {
+        viewer.sent(100);
+        viewer.let_go();
+        assert_eq!(woken.0.load(Relaxed), 1, "a file that is pushed waits for the first alone");
+        assert!(source.publisher.poll_received(&cx).is_ready());
+    }
 }
 
 #[test]

@@ -6,7 +6,6 @@ mod span;
 
 use std::future::Future;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::reactor::Timer;
@@ -50,10 +49,8 @@ pub(crate) static PLAYED: Cost = Cost {
     kernel: |_| 0,
 };
 
-/// The longest wait without a check whether the stream has viewers.
+/// The longest wait without a check whether a stream on demand has viewers: the last that leaves tells nobody.
 const MAX_WAIT: Duration = Duration::from_secs(1);
-/// The interval between checks whether a viewer has received data.
-const HOLD_INTERVAL: Duration = Duration::from_millis(200);
 
 /// A file that is being published.
 struct Session<'a> {
@@ -182,16 +179,10 @@ impl Session<'_> {
 
     /// Waits. It fails if the publisher is dismissed or the stream is no longer needed.
     async fn wait(&mut self, until: Instant) -> Result<(), Close> {
-        let publisher = &self.ingest.publisher;
         loop {
-            let next = until.min(Instant::now() + MAX_WAIT);
-            let dismissed = std::future::poll_fn(|cx| publisher.poll_dismissed(cx).map(|why| Err(sent_away(why))));
-            let due = async {
-                Timer::at(next).await;
-                Ok(())
-            };
-            self.unless_over(or(dismissed, due)).await??;
-            let watched = !self.job.on_demand || publisher.stream().is_watched();
+            let next = if self.job.on_demand { until.min(Instant::now() + MAX_WAIT) } else { until };
+            self.unless_over(Timer::at(next)).await?;
+            let watched = !self.job.on_demand || self.ingest.publisher.stream().is_watched();
             if !self.need.holds(watched, Instant::now()) {
                 return Err(Close::Done);
             }
@@ -201,24 +192,27 @@ impl Session<'_> {
         }
     }
 
-    /// The result of `work`. It fails when the server stops: a file has no connection that would be closed then.
+    /// The result of `work`. It fails when the publisher is dismissed, or the server stops: a file has no connection
+    /// that would be closed then.
     async fn unless_over<T>(&self, work: impl Future<Output = T>) -> Result<T, Close> {
+        let dismissed = async {
+            let why = std::future::poll_fn(|cx| self.ingest.publisher.poll_dismissed(cx)).await;
+            Err(sent_away(why))
+        };
         let over = async {
             self.job.core.watch.stopped().await;
             Err(Close::Shutdown)
         };
-        or(async { Ok(work.await) }, over).await
+        or(dismissed, or(async { Ok(work.await) }, over)).await
     }
 
     /// Stops the clock, once the stream can be joined, until a viewer has received data.
     async fn hold(&mut self) -> Result<(), Close> {
-        let stream = Arc::clone(self.ingest.publisher.stream());
-        if !self.holds || !stream.is_open() {
+        let publisher = &self.ingest.publisher;
+        if !self.holds || !publisher.stream().is_open() {
             return Ok(());
         }
-        while stream.stats().traffic.bytes_out == 0 {
-            self.wait(Instant::now() + HOLD_INTERVAL).await?;
-        }
+        self.unless_over(std::future::poll_fn(|cx| publisher.poll_received(cx))).await?;
         self.holds = false;
         self.clock.resume();
         Ok(())
