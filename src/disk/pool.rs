@@ -233,6 +233,10 @@ impl BlockingPool {
         let mut state = self.lock();
         loop {
             let Some(Waiting { lane, work, .. }) = state.next_at().and_then(|at| state.waiting.remove(at)) else {
+                if state.threads == 1 {
+                    state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
+                    continue;
+                }
                 let waited = self.more.wait_timeout(state, IDLE_TIMEOUT);
                 let (woken, waited) = waited.unwrap_or_else(PoisonError::into_inner);
                 state = woken;

@@ -162,6 +162,11 @@ impl Disks {
         self.0.retain(|disk| !disk.is_done());
     }
 
+    /// Whether all threads have received the rules, and no disk is to be removed.
+    pub(super) fn are_settled(&self) -> bool {
+        self.0.iter().all(|disk| !disk.changed && !disk.folders.is_empty())
+    }
+
     /// Drops the queues, so that the threads end after their remaining jobs; returns the threads.
     pub(super) fn end(&mut self) -> Vec<Threads> {
         self.0.drain(..).map(|disk| disk.threads).collect()

@@ -23,6 +23,7 @@ mod scratch;
 mod session;
 #[cfg(test)]
 mod tests;
+mod watch;
 mod writer;
 
 use std::path::Path;
@@ -32,17 +33,17 @@ use std::time::{Duration, Instant};
 
 use crate::reactor::Timer;
 use smol::Task;
-use smol::future::or;
 
 use crate::conf::{Config, Record};
 use crate::disk::may_be_mounted;
-use crate::hub::{EventKind, Interest, Name, Reader, Stream, Ticket, Viewer, matches};
+use crate::hub::{EventKind, Interest, Name, Stream, Ticket, Viewer, matches};
 use crate::net::{Takers, goes_to};
 use crate::session::{Action, Asker, Core, Entrant, Grant, Leave};
 use disk::{Disk, Disks};
 pub use error::Unready;
 use layout::FileLayout;
 use recording::{Live, Recording, no_card};
+use watch::{CLOSE_DELAY, watch};
 
 /// All recordings.
 pub struct Recorder {
@@ -63,6 +64,8 @@ struct State {
     sessions: Vec<Running>,
     /// Recordings that were ended on request, while their publishers stay.
     ended: Vec<Ended>,
+    /// The number of recordings that were refused since the last check, and in it.
+    left_out: usize,
 }
 
 struct Running {
@@ -70,8 +73,8 @@ struct Running {
     recording: Live,
     /// The publisher at the last check.
     of: Option<Ticket>,
-    /// The time at which the stream last had a publisher.
-    live: Instant,
+    /// The time since which the stream has no publisher.
+    left: Option<Instant>,
     /// The task of the session; its file is closed properly when the task is dropped. `None` while the card is
     /// missing.
     task: Option<Task<()>>,
@@ -86,12 +89,6 @@ struct Ended {
 
 /// The prefix of the ids of recordings.
 pub(crate) const KIND: &str = "RECORD";
-/// The interval between checks for publishers and cards.
-const CHECK_INTERVAL: Duration = Duration::from_millis(200);
-/// The same while nothing is recorded: needed for threads that have not received the rules.
-const IDLE_INTERVAL: Duration = Duration::from_secs(1);
-/// The time without a publisher after which a file is closed: a publisher that returns later begins another file.
-const CLOSE_DELAY: Duration = Duration::from_secs(1);
 /// The time that the threads have at the end to write all data to the disk.
 const END_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -162,6 +159,8 @@ impl Recorder {
             });
         }
         state.look(&self.core);
+        drop(state);
+        self.core.recorded.tell_changed();
     }
 
     /// Ends all recordings and closes their files.
@@ -187,33 +186,40 @@ impl State {
     fn look(&mut self, core: &Arc<Core>) {
         let now = Instant::now();
         self.disks.tell(&self.rules);
+        self.note_left(core, now);
+        self.sessions.retain(|one| one.left.is_none_or(|left| now.saturating_duration_since(left) < CLOSE_DELAY));
         self.let_go(core);
-        let left_out = core.hub.streams().iter().map(|stream| self.attend(core, stream, now)).sum();
-        core.recorded.leaves_out(left_out);
-        self.sessions.retain(|running| now.saturating_duration_since(running.live) < CLOSE_DELAY);
+        self.left_out = core.hub.streams().iter().map(|stream| self.attend(core, stream)).sum();
+        core.recorded.leaves_out(self.left_out);
     }
 
     /// Collects recordings that were ended on request, and forgets those whose publishers have left.
     fn let_go(&mut self, core: &Core) {
-        let ended = self.sessions.extract_if(.., |one| one.task.as_ref().is_some_and(Task::is_finished));
-        self.ended.extend(ended.map(|one| Ended { stream: one.recording.stream.clone(), rule: one.rule, of: one.of }));
+        let publisher = |stream: &Name| core.hub.find(stream).and_then(|stream| stream.publisher());
+        let ended = self.sessions.extract_if(.., |one| one.task.is_some() && !one.writes());
+        self.ended.extend(ended.map(|Running { rule, recording, of, .. }| {
+            let stream = recording.stream.clone();
+            // a publisher may have got its number behind its event
+            Ended { of: of.or_else(|| publisher(&stream)), stream, rule }
+        }));
         let Self { rules, ended, .. } = self;
         ended.retain(|one| {
-            let publisher = core.hub.find(&one.stream).and_then(|stream| stream.publisher());
-            one.of.is_some() && publisher == one.of && rules.iter().any(|rule| Arc::ptr_eq(rule, &one.rule))
+            one.of.is_some()
+                && publisher(&one.stream) == one.of
+                && rules.iter().any(|rule| Arc::ptr_eq(rule, &one.rule))
         });
     }
 
     /// Records a published stream by all rules that match. Gives the number of rules whose recording was refused.
-    fn attend(&mut self, core: &Arc<Core>, stream: &Stream, now: Instant) -> usize {
+    fn attend(&mut self, core: &Arc<Core>, stream: &Stream) -> usize {
         let is_live = stream.is_live();
         let rules = self.rules.clone();
         let wanted = rules.iter().filter(|rule| is_live && matches(&rule.streams, stream.name().as_str()));
-        wanted.filter(|rule| self.record(core, rule, stream, now).is_none()).count()
+        wanted.filter(|rule| self.record(core, rule, stream).is_none()).count()
     }
 
     /// Records a published stream by a rule, or lets it wait for its card; `None` if it was refused.
-    fn record(&mut self, core: &Arc<Core>, rule: &Arc<Record>, stream: &Stream, now: Instant) -> Option<()> {
+    fn record(&mut self, core: &Arc<Core>, rule: &Arc<Record>, stream: &Stream) -> Option<()> {
         let (name, of) = (stream.name(), stream.publisher());
         if self.ended.iter().any(|one| Arc::ptr_eq(&one.rule, rule) && one.stream == *name && one.of == of) {
             return Some(());
@@ -253,7 +259,7 @@ impl State {
             recording.failed(&no_card());
         }
         let at = place.unwrap_or(usize::MAX).min(self.sessions.len());
-        self.sessions.insert(at, Running { rule: rule.clone(), recording, of, live: now, task });
+        self.sessions.insert(at, Running { rule: rule.clone(), recording, of, left: None, task });
         Some(())
     }
 
@@ -303,7 +309,7 @@ impl State {
 impl Running {
     /// Whether it is being written.
     fn writes(&self) -> bool {
-        self.task.as_ref().is_some_and(|task| !task.is_finished())
+        self.task.is_some() && self.recording.has_session()
     }
 }
 
@@ -314,32 +320,4 @@ fn is_out(rule: &Record) -> bool {
 
 fn lock(state: &Mutex<State>) -> MutexGuard<'_, State> {
     state.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Begins and ends sessions when publishers come and go.
-async fn watch(core: Arc<Core>, state: Arc<Mutex<State>>, mut events: Reader) {
-    loop {
-        let is_idle = lock(&state).sessions.is_empty();
-        let look = Instant::now() + if is_idle { IDLE_INTERVAL } else { CHECK_INTERVAL };
-        // events may arrive continuously
-        while Instant::now() < look {
-            let next = std::future::poll_fn(|cx| events.poll_next(cx));
-            let due = async {
-                Timer::at(look).await;
-                None
-            };
-            // after missed events everything is checked
-            let Some(event) = or(next, due).await else { break };
-            let is_ours = matches!(event.kind, EventKind::Published | EventKind::Unpublished);
-            if is_ours && let Some(stream) = core.hub.find(&event.name) {
-                let mut state = lock(&state);
-                state.let_go(&core);
-                state.attend(&core, &stream, Instant::now());
-                if is_idle && !state.sessions.is_empty() {
-                    break; // a recording that has begun is checked more often
-                }
-            }
-        }
-        lock(&state).look(&core);
-    }
 }

@@ -27,6 +27,8 @@ pub(super) struct Live(Arc<Recording>);
 
 struct State {
     who: Who,
+    /// The sessions that write it; one that was cancelled may end after the next has begun.
+    sessions: usize,
     /// Its begin was logged, so its end must be logged too.
     begun: bool,
     written: u64,
@@ -68,7 +70,7 @@ pub(super) fn no_card() -> io::Error {
 
 impl Recording {
     pub(super) fn new(core: &Core, rule: Arc<Record>, stream: Name, who: Who) -> Arc<Self> {
-        let state = State { who, begun: false, written: 0, trouble: None, over: false };
+        let state = State { who, sessions: 0, begun: false, written: 0, trouble: None, over: false };
         let (recorded, flood) = (core.recorded.clone(), core.flood.clone());
         Arc::new(Self { layout: FileLayout::of(rule.format), rule, stream, recorded, flood, state: Mutex::new(state) })
     }
@@ -78,12 +80,25 @@ impl Recording {
         self.lock().who.clone()
     }
 
-    /// Logs the begin of the recording, once.
+    /// A session begins. Logs the begin of the recording, once.
     pub(super) fn begins(&self) {
         let state = &mut *self.lock();
+        state.sessions += 1;
+        self.recorded.begins();
         if !std::mem::replace(&mut state.begun, true) {
             state.who.begins(&self.flood, &self.stream, format_args!("is recorded to {}", self.rule.path));
         }
+    }
+
+    /// A session ends.
+    pub(super) fn stops(&self) {
+        self.lock().sessions -= 1;
+        self.recorded.ends();
+    }
+
+    /// Whether a session writes it.
+    pub(super) fn has_session(&self) -> bool {
+        self.lock().sessions > 0
     }
 
     /// Counts written bytes, and logs the end of a fault.

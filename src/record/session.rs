@@ -72,7 +72,6 @@ const SEGMENT_LENGTH: Duration = Duration::from_secs(6);
 impl Session {
     pub(super) fn new(recorded: &Arc<Recorded>, recording: Arc<Recording>, disk: &Disk) -> Self {
         recording.begins();
-        recorded.begins();
         Self {
             recording,
             account: disk.account.clone(),
@@ -304,7 +303,7 @@ impl Open {
 impl Drop for Session {
     fn drop(&mut self) {
         self.close(None);
-        self.recorded.ends();
+        self.recording.stops();
     }
 }
 

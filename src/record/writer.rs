@@ -100,7 +100,7 @@ struct Open {
     part: usize,
 }
 
-/// The interval between checks for deleted files, and the longest wait for a job.
+/// The interval between checks for deleted files, and the longest wait for a job while files are open.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// The maximum number of files that may begin in the same second.
 const MAX_SAME_SECOND: usize = 100;
@@ -113,7 +113,11 @@ impl Writer {
     /// Handles jobs until all senders are dropped.
     pub(super) fn run(mut self, queue: &Queue) {
         loop {
-            match queue.next(self.sync.get().map_or(CHECK_INTERVAL, |sync| sync.min(CHECK_INTERVAL))) {
+            let patience = match self.open.is_empty() {
+                true => Duration::MAX,
+                false => self.sync.get().map_or(CHECK_INTERVAL, |sync| sync.min(CHECK_INTERVAL)),
+            };
+            match queue.next(patience) {
                 Ok(job) => self.act(job),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,

@@ -28,6 +28,17 @@ pub struct Recorded {
     turn: smol::lock::Mutex<()>,
     /// The number of requests that are being answered or wait.
     asking: AtomicUsize,
+    changes: Changes,
+}
+
+/// Tells one task that something has changed since it looked.
+struct Changes(Sender<()>, Receiver<()>);
+
+impl Default for Changes {
+    fn default() -> Self {
+        let (tell, told) = bounded(1);
+        Self(tell, told)
+    }
 }
 
 /// Passes a question to the keeper that can list the recordings of a disk; false if it accepts none.
@@ -160,6 +171,8 @@ impl Recorded {
         let mut counts = self.lock();
         counts.running -= 1;
         counts.full = false;
+        drop(counts);
+        self.tell_changed();
     }
 
     /// Counts bytes written.
@@ -175,6 +188,18 @@ impl Recorded {
     /// Counts a recording that cannot be written.
     pub fn fails(&self) {
         self.lock().failing += 1;
+        self.tell_changed();
+    }
+
+    /// Wakes the task that waits for changes.
+    pub fn tell_changed(&self) {
+        // a change that is told of already needs no second
+        let _ = self.changes.0.try_send(());
+    }
+
+    /// Waits until a recording has ended or fails, or the rules have changed. For one task.
+    pub async fn changed(&self) {
+        let _ = self.changes.1.recv().await;
     }
 
     /// Counts a recording that can be written again, or has ended.

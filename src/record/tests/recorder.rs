@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use crate::reactor::Timer;
 use smol::future::{block_on, yield_now};
 
+use super::super::lock;
+use super::super::watch::{CHECK_INTERVAL, CLOSE_DELAY};
 use super::{Recorder, Scratch};
 use crate::conf::Config;
 use crate::hub::{Name, Publisher, Ticket};
@@ -102,6 +104,38 @@ fn what_is_published_when_its_rule_comes_is_recorded_at_once() {
         core.reload(wanted);
         recorder.follow(prepared).await;
         assert_eq!(recordings(&core).len(), 1);
+        recorder.stop().await;
+    }));
+}
+
+#[test]
+fn no_timer_runs_while_a_stream_is_recorded_and_one_until_its_file_ends_when_it_leaves() {
+    let scratch = Scratch::new();
+    let config = config(&scratch, "recording.max = 1");
+    let core = Core::new(config.clone(), crate::registry::costs(), Arc::default());
+    block_on(core.executor.run(async {
+        let mut recorder = Recorder::new(&core);
+        recorder.follow(recorder.prepare(&config).unwrap()).await;
+        let state = recorder.state.clone();
+        let due = || lock(&state).next_look(Instant::now());
+        assert_eq!(due(), None, "nothing is published");
+        let (first, begun) = (publish(&core, "a"), Instant::now());
+        until(&core, Some("a")).await;
+        assert_eq!(due(), None);
+        let second = publish(&core, "b");
+        while due().is_none() {
+            yield_now().await;
+        }
+        assert!(due() >= Some(begun + CHECK_INTERVAL), "it has no place, and nobody may tell of one");
+        drop(second);
+        drop(first);
+        while due().is_none_or(|due| due > Instant::now() + CLOSE_DELAY) {
+            yield_now().await;
+        }
+        until(&core, None).await;
+        while due().is_some() {
+            yield_now().await;
+        }
         recorder.stop().await;
     }));
 }
