@@ -100,7 +100,7 @@ struct Open {
     part: usize,
 }
 
-/// The interval between checks for deleted files, and the longest wait for a job while files are open.
+/// The interval between checks for deleted files.
 const CHECK_INTERVAL: Duration = Duration::from_secs(5);
 /// The maximum number of files that may begin in the same second.
 const MAX_SAME_SECOND: usize = 100;
@@ -113,11 +113,7 @@ impl Writer {
     /// Handles jobs until all senders are dropped.
     pub(super) fn run(mut self, queue: &Queue) {
         loop {
-            let patience = match self.open.is_empty() {
-                true => Duration::MAX,
-                false => self.sync.get().map_or(CHECK_INTERVAL, |sync| sync.min(CHECK_INTERVAL)),
-            };
-            match queue.next(patience) {
+            match queue.next(self.patience()) {
                 Ok(job) => self.act(job),
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => break,
@@ -131,6 +127,13 @@ impl Writer {
         }
         self.sync_all();
         self.tell(Message::Over);
+    }
+
+    /// The longest wait for a job: until bytes are to be synced, or files to be checked, if there are any.
+    fn patience(&self) -> Duration {
+        let is_dirty = self.open.values().any(|open| open.dirty);
+        let sync = self.sync.get().filter(|_| is_dirty).unwrap_or(CHECK_INTERVAL);
+        if self.open.is_empty() { Duration::MAX } else { sync.min(CHECK_INTERVAL) }
     }
 
     fn tell(&self, news: Message) {
