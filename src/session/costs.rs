@@ -5,7 +5,8 @@ use crate::conf::Cost;
 
 /// The program itself: code that was used, the allocator, queued lines of the log (64 KiB), the thread of the log, the
 /// one that writes to `hls.store`, one for names, and two for disks (`threads`). Measured as resident memory on x86-64,
-/// where the code is largest, after all of it had been used.
+/// where the code is largest, after all of it had been used. Programs for devices take less, but have the same figure:
+/// then a plan is the same on every machine that prints it, and no `cfg` tells how a program was optimized.
 const PROGRAM: usize = if cfg!(feature = "tls") { (5 << 20) + (256 << 10) } else { 4 << 20 };
 
 static PROCESS: Cost = Cost { what: "program", keys: &[], count: |_| 1, user: |_| PROGRAM, kernel: |_| 0 };
