@@ -1,5 +1,5 @@
-//! A program that has the server inside. It is told of streams that begin and end, reads the
-//! frames of each, and publishes them once more: `NAME` as `NAME-copy`, which nobody else may publish.
+//! A program that has the server inside: it is told of streams that begin and end, reads the frames of each, and
+//! publishes them once more, as `NAME-copy`, which nobody else may publish.
 //!
 //!     cargo run --example embed
 //!     ffmpeg -re -f lavfi -i testsrc2 -c:v libx264 -g 50 -f flv rtmp://127.0.0.1/live/a
@@ -11,53 +11,53 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use runnel::conf::Config;
-use runnel::hub::{EventKind, FRAMES, Frames, Interest, Name, Read};
-use runnel::registry;
-use runnel::serve::Server;
+use runnel::hub::{Event, EventKind, FRAMES, Frames, Interest, Name, Read};
 use runnel::session::{Action, Answer, Core, Refusal, Request};
+use runnel::{registry, serve::Server};
 
 fn main() -> Result<(), Box<dyn Error>> {
     serve("profile = \"router\"")
 }
 
-/// Runs the server by such a configuration. All its memory stays within the plan of that, and so
-/// does what is published and read here.
+/// Runs the server by this configuration, within the memory of its plan, and so does all that is published and read here.
 pub fn serve(config: &str) -> Result<(), Box<dyn Error>> {
-    let core = Core::guarded(Config::parse("embedded", config)?, registry::costs(), Arc::default(), decide);
+    let config = Config::parse("embedded", config)?;
+    let plan = registry::plan(&config);
+    plan.fits().then_some(()).ok_or_else(|| plan.to_string())?;
+    let core = Core::guarded(config, registry::costs(), Arc::default(), decide);
     let server = Server::new(&core, registry::listens());
     server.start(server.bind()?, || {})?;
     runnel::reactor::block_on(core.executor.clone().run(copy_all(core)))
 }
 
-/// Decides who may do what. One who has to ask somebody else gives `Answer::Later`, and a future.
-fn decide(request: &Request<'_>) -> Answer {
-    let is_ours =
-        request.action == Action::Publish && request.name.is_some_and(|name| name.as_str().ends_with("-copy"));
-    Answer::Now(if is_ours { Err(Refusal::Denied) } else { Ok(()) })
+/// Decides who may do what. One that has to ask somebody else gives `Answer::Later`, and a future.
+fn decide(Request { action, name, .. }: &Request<'_>) -> Answer {
+    let is_refused = *action == Action::Publish && name.is_some_and(is_copy);
+    Answer::Now(if is_refused { Err(Refusal::Denied) } else { Ok(()) })
 }
 
-/// Has a task for each stream that somebody publishes.
+fn is_copy(name: &Name) -> bool {
+    name.as_str().ends_with("-copy")
+}
+
 async fn copy_all(core: Arc<Core>) -> Result<(), Box<dyn Error>> {
-    let mut events = core.hub.events(Interest::default());
-    let mut tasks = HashMap::new();
+    let (mut events, mut tasks) = (core.hub.events(Interest::default()), HashMap::new());
     loop {
-        // `None` says that some were missed: a program that must not miss any looks at `core.hub.streams()` then
-        let Some(event) = std::future::poll_fn(|cx| events.poll_next(cx)).await else { continue };
-        match event.kind {
-            EventKind::Published if !event.name.as_str().ends_with("-copy") => {
-                let copy = copy(core.clone(), event.name.clone());
-                tasks.entry(event.name).or_insert_with(|| core.executor.spawn(copy));
+        // `None` if some were missed: a program that must not miss any looks at `core.hub.streams()` then
+        match std::future::poll_fn(|cx| events.poll_next(cx)).await {
+            Some(Event { name, kind: EventKind::Published }) if !is_copy(&name) => {
+                tasks.entry(name.clone()).or_insert_with(|| core.executor.spawn(copy(core.clone(), name)));
             }
-            EventKind::Unpublished => drop(tasks.remove(&event.name)),
+            Some(Event { name, kind: EventKind::Unpublished }) => drop(tasks.remove(&name)),
             _ => {}
         }
     }
 }
 
-/// Publishes what is read, until it is dropped or somebody else has the name.
+/// Publishes the frames of a stream until it is dropped, or until somebody else has the name.
 async fn copy(core: Arc<Core>, name: Name) -> Option<()> {
-    let copy = Name::new(&format!("{name}-copy")).ok()?;
     let (viewer, _playing) = core.play(&name, "COPYSUB", &FRAMES).ok()?;
+    let copy = Name::new(&format!("{name}-copy")).ok()?;
     let (mut publisher, _publishing) = core.publish(&copy, "COPYPUB", Instant::now()).ok()?;
     let mut frames = Frames::new(viewer);
     loop {

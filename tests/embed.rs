@@ -48,6 +48,12 @@ fn a_program_reads_frames_and_publishes_them_as_long_as_they_come() {
     }
 }
 
+#[test]
+fn a_program_whose_plan_does_not_fit_begins_nothing() {
+    let why = embed::serve("profile = \"router\"\nmemory.total = \"8MiB\"\n").unwrap_err().to_string();
+    assert!(why.contains("does NOT fit in memory.total"), "{why}");
+}
+
 fn until_they_listen(ports: &[SocketAddr]) {
     let begun = Instant::now();
     while ports.iter().any(|port| TcpStream::connect(port).is_err()) {
