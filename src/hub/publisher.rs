@@ -5,8 +5,10 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use super::hold::Dismissal;
+use super::keyless::{KEYLESS_TIME, Keyless};
+use super::occupant::Occupant;
 use super::silence::Silence;
-use super::stream::{Occupant, State};
+use super::stream::State;
 use super::{Conflict, EventKind, Hub, Refused, Stream, Ticket};
 use crate::budget::{Account, BLOCK_OVERHEAD, BlockMut, OverBudget, Paid, Room};
 use crate::media::{Change, Frame, Hz, Info, Kind, MAX_TRACKS, Ticks, Track, Tracks, Wall};
@@ -78,42 +80,6 @@ pub enum Lost {
     Undecodable,
     /// The publisher sends back a frame of this server.
     Echo,
-}
-
-/// The state of a stream whose pictures are skipped because no key frame has arrived.
-#[derive(Default)]
-struct Keyless {
-    since: Option<Instant>,
-    said: bool,
-    /// The last time that it was logged.
-    logged: Option<Instant>,
-}
-
-/// The time without a key frame after which it is logged.
-const KEYLESS_TIME: Duration = Duration::from_secs(5);
-/// The shortest time between two such logs: key frames may stop again and again.
-const LOG_INTERVAL: Duration = Duration::from_secs(60);
-
-impl Keyless {
-    /// Whether it has to be logged now; true once.
-    fn is_due(&mut self, now: Instant) -> bool {
-        let since = *self.since.get_or_insert(now);
-        let is_long = now.saturating_duration_since(since) >= KEYLESS_TIME;
-        if !is_long
-            || self.said
-            || self.logged.is_some_and(|logged| now.saturating_duration_since(logged) < LOG_INTERVAL)
-        {
-            return false;
-        }
-        (self.said, self.logged) = (true, Some(now));
-        true
-    }
-
-    /// A key frame has arrived; returns whether their absence was logged.
-    fn has_ended(&mut self) -> bool {
-        let was_said = std::mem::take(&mut self.said);
-        self.since.take().is_some() && was_said
-    }
 }
 
 /// The time in which other servers may send back frames of a publisher that has left: they notice by `publish.silence`.
@@ -586,25 +552,5 @@ impl Drop for Publisher {
             drop(state);
             self.hub.events.tell(self.stream.name(), EventKind::Unpublished);
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn pictures_that_come_and_go_are_told_of_once_a_minute() {
-        let (mut keyless, begun) = (Keyless::default(), Instant::now());
-        let (mut gone, mut back) = (0, 0);
-        // six seconds without, and one with them
-        for second in 0..700 {
-            let now = begun + Duration::from_secs(second);
-            match second % 7 {
-                6 => back += usize::from(keyless.has_ended()),
-                _ => gone += usize::from(keyless.is_due(now)),
-            }
-        }
-        assert!(gone == back && (9..=12).contains(&gone), "{gone} times gone, {back} back");
     }
 }

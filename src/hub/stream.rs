@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::echo::Last;
 use super::form::{Packer, Unit};
 use super::hold::{Dismissal, Hold, Measure, Pressed, SQUEEZED};
+use super::occupant::Occupant;
 use super::ring::{Announcement, Item, Ring, Seq, Slot};
 use super::timeline::Timeline;
 use super::{FormStats, Limits, Name, StreamStats, Ticket, Traffic, Waiting, lock};
@@ -59,22 +60,6 @@ const LEFTOVER_TIME: Duration = Duration::from_secs(3);
 
 /// A viewer skips if it is behind by more than this number of groups of pictures and this number of milliseconds.
 const MAX_LAG: (usize, i64) = (3, 3000);
-
-/// The session that publishes.
-pub(super) struct Occupant {
-    /// The connection, as in the log.
-    pub(super) who: Arc<str>,
-    /// The bits of its address; `None` if many clients share it.
-    pub(super) peer: Option<u128>,
-    /// Wakes it when it is dismissed, and when the stream's first bytes are received.
-    pub(super) waker: Option<Waker>,
-    /// The session, if it is in the list.
-    pub(super) ticket: Option<Ticket>,
-    /// The bytes of its frames so far.
-    pub(super) moved: u64,
-    /// The operator has ended it.
-    pub(super) kicked: bool,
-}
 
 /// The error for a slot that was dropped.
 pub(super) struct Gone;
@@ -587,16 +572,6 @@ impl State {
         }
         if self.viewers.iter().all(|waiter| !waiter.taken) {
             self.viewers = Vec::new();
-        }
-    }
-}
-
-impl Occupant {
-    /// Stores the waker of its task.
-    pub(super) fn wait(&mut self, cx: &Context<'_>) {
-        match &mut self.waker {
-            Some(waker) => waker.clone_from(cx.waker()),
-            none => *none = Some(cx.waker().clone()),
         }
     }
 }
