@@ -13,7 +13,7 @@ use crate::sweep::one_in;
 
 /// The time that each goes on.
 pub fn length() -> Duration {
-    Duration::from_millis(2000 / one_in() as u64)
+    Duration::from_millis((2000 / one_in() as u64).max(250))
 }
 
 /// Sends `data` over and over on a connection that `begin` makes, until `end`; once more

@@ -1,4 +1,4 @@
-//! Four hours of a stream across every wrap that its times have.
+//! Hours of a stream across every wrap that its times have.
 
 use std::sync::Arc;
 use std::task::{Context, Waker};
@@ -13,14 +13,23 @@ use runnel::proto::rtmp;
 use crate::limits::LIMITS;
 use crate::reader;
 use crate::records::{frame, track};
+use crate::sweep::one_in;
 #[cfg(feature = "http")]
 use crate::ts;
 
-const HOURS: i64 = 3_600_000;
 /// 24 bits of milliseconds wrap after 4.66 hours, 31 and 32 after weeks, and 33
 /// bits of 90 kHz after 26.5 hours.
-const STARTS: [i64; 5] =
-    [0, (1 << 24) - 2 * HOURS, (1 << 31) - 2 * HOURS, (1 << 32) - 2 * HOURS, (1 << 33) / 90 - 2 * HOURS];
+const WRAPS: [i64; 4] = [1 << 24, 1 << 31, 1 << 32, (1 << 33) / 90];
+
+/// The seconds that each lasts: four hours, or a part of them.
+fn length() -> i64 {
+    4 * 3600 / one_in() as i64
+}
+
+/// The times at which streams start whose middle is a wrap, in milliseconds, and 0.
+fn starts() -> impl Iterator<Item = i64> {
+    [0].into_iter().chain(WRAPS.map(|wrap| wrap - 500 * length()))
+}
 
 /// A publisher on a clock of its own, and one viewer, who gives what it was sent.
 fn played(form: &'static Form, start: i64) -> Vec<u8> {
@@ -35,7 +44,7 @@ fn played(form: &'static Form, start: i64) -> Vec<u8> {
     });
     let mut out = Vec::new();
     // a picture and a sound a second, and a key frame every ten
-    for second in 0..4 * 3600 {
+    for second in 0..length() {
         let now = begun + Duration::from_secs(second as u64);
         for track in &tracks {
             let key = second % 10 == 0 || track.codec == Codec::Aac;
@@ -69,14 +78,14 @@ fn drain(viewer: &mut Viewer, out: &mut Vec<u8>) {
 fn every_second(frames: &[Frame], start: i64) {
     for kind in [Kind::Video, Kind::Audio] {
         let times = frames.iter().filter(|frame| frame.kind == kind).map(|frame| frame.dts.0);
-        let expected = (0..4 * 3600).map(|second| start + 1000 * second);
+        let expected = (0..length()).map(|second| start + 1000 * second);
         assert!(times.eq(expected), "{kind:?} from {start}");
     }
 }
 
 #[test]
 fn flv() {
-    for start in STARTS {
+    for start in starts() {
         let found = reader::flv(&played(FORMS[0], start));
         every_second(&found.frames, start);
         assert_eq!(found.tracks.len(), 2, "nothing is announced anew");
@@ -85,7 +94,7 @@ fn flv() {
 
 #[test]
 fn messages() {
-    for start in STARTS {
+    for start in starts() {
         let found = reader::rtmp(&played(&rtmp::RTMP, start));
         every_second(&found.frames, start);
         assert_eq!(found.tracks.len(), 2, "nothing is announced anew");
@@ -95,12 +104,12 @@ fn messages() {
 #[cfg(feature = "http")]
 #[test]
 fn transport_streams() {
-    for start in STARTS {
+    for start in starts() {
         let ts = ts::read(&played(&runnel::container::TS, start)).unwrap();
         let [video, audio] = &ts.streams[..] else { panic!("{} streams", ts.streams.len()) };
         let at = |ms: i64| ((start + ms + 700) * 90) as u64 & 0x1_ffff_ffff;
         for (stream, early) in [(video, -40), (audio, 0)] {
-            assert_eq!(stream.pes.len(), 4 * 3600);
+            assert_eq!(stream.pes.len(), length() as usize);
             for (second, pes) in (0..).zip(&stream.pes) {
                 let cts = if early != 0 && second % 10 == 0 { 80 } else { early };
                 assert_eq!((pes.dts, pes.pts), (at(1000 * second), at(1000 * second + cts)));
@@ -108,7 +117,7 @@ fn transport_streams() {
             }
         }
         // the reader itself refuses references that are more than 100 ms apart
-        assert!(ts.pcrs.len() > 4 * 3599 * 10);
+        assert!(ts.pcrs.len() as i64 > (length() - 4) * 10);
         assert!(ts.pcrs.iter().skip(1).all(|(_, jump)| !jump));
     }
 }

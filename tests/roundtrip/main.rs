@@ -21,6 +21,8 @@ mod rtp;
 #[cfg(feature = "record")]
 #[path = "../support/storage.rs"]
 mod storage;
+#[path = "../support/sweep.rs"]
+mod sweep;
 #[path = "../support/tags.rs"]
 mod tags;
 #[cfg(feature = "http")]

@@ -162,7 +162,8 @@ fn what_is_lost_is_said_and_nothing_damaged_comes_out() {
 #[test]
 fn a_lost_packet_costs_one_frame() {
     let source = Source::new(5, 6, 20_000);
-    for at in (0..source.packets.len()).filter(|at| source.packets[*at].at > Duration::from_secs(1)).step_by(7) {
+    let late = (0..source.packets.len()).filter(|at| source.packets[*at].at > Duration::from_secs(1));
+    for at in late.step_by(7 * one_in()) {
         if source.packets[at].is_report() {
             continue;
         }

@@ -134,9 +134,14 @@ fn kinds() -> Vec<(Rules, usize, i64)> {
     kinds
 }
 
+/// Some of them on a big-endian processor, whose emulator is slow: they are of sizes and times, and not of bytes.
+fn some_kinds() -> impl Iterator<Item = (Rules, usize, i64)> {
+    kinds().into_iter().step_by(if cfg!(target_endian = "big") { 7 } else { 1 })
+}
+
 #[test]
 fn a_playlist_goes_on_whatever_the_room_is_for() {
-    for (rules, kbits, group) in kinds() {
+    for (rules, kbits, group) in some_kinds() {
         for room in [TINY, ROUTER / 2, ROUTER] {
             let about =
                 format!("{:?} {:?} {kbits} kbit/s, groups of {group} ms, {room} bytes", rules.packing, rules.part);
@@ -160,7 +165,7 @@ fn a_playlist_goes_on_whatever_the_room_is_for() {
 
 #[test]
 fn the_room_that_is_told_to_be_needed_does() {
-    for (rules, kbits, group) in kinds() {
+    for (rules, kbits, group) in some_kinds() {
         let about = format!("{:?} {:?} {kbits} kbit/s, groups of {group} ms", rules.packing, rules.part);
         let run = |room| {
             let mut bench = Bench::new(rules, room);
@@ -194,7 +199,7 @@ fn the_room_that_is_told_to_be_needed_does() {
 
 #[test]
 fn room_that_halves_makes_segments_shorter_and_loses_none() {
-    for (rules, kbits, group) in kinds().into_iter().filter(|(_, kbits, _)| *kbits >= 1000) {
+    for (rules, kbits, group) in some_kinds().filter(|(_, kbits, _)| *kbits >= 1000) {
         let about = format!("{:?} {:?} {kbits} kbit/s, groups of {group} ms", rules.packing, rules.part);
         let mut bench = Bench::new(rules, ROUTER);
         for second in 0..60 {
