@@ -1,6 +1,6 @@
 //! Requests that wait for the decision whether the client may have what it asks for.
 
-use super::reply::{Answer, Exchange, NO_ROOM, Reply};
+use super::reply::{Answer, Exchange, HalfClosed, NO_ROOM, Pending, Reply};
 use crate::container::Form;
 use crate::hub::Name;
 use crate::net::canonical;
@@ -10,24 +10,20 @@ use crate::session::{self, Action, Leave, Refusal};
 use crate::wire::percent_decode;
 
 /// The object of a request.
-#[cfg_attr(not(feature = "record"), expect(dead_code, reason = "files and what lists them come with it"))]
 pub(in crate::serve) enum Wish {
     /// A stream in a form.
     Live(Name, &'static Form),
     /// A stream by HLS: its playlists.
     Hls(Name),
-    /// A file: a recording of that stream, or one of `http.root`.
-    File(Option<Name>),
-    /// An answer of the API.
-    Api,
+    /// The object at the path: a file to be read, which may be a recording of that stream, or an answer of the API.
+    Path(Action, Option<Name>),
 }
 
 impl Wish {
     fn action(&self) -> Action {
         match self {
             Self::Live(..) | Self::Hls(_) => Action::Play,
-            Self::File(_) => Action::Read,
-            Self::Api => Action::Api,
+            Self::Path(action, _) => *action,
         }
     }
 
@@ -38,8 +34,7 @@ impl Wish {
     fn name(&self) -> Option<&Name> {
         match self {
             Self::Live(name, _) | Self::Hls(name) => Some(name),
-            Self::File(name) => name.as_ref(),
-            Self::Api => None,
+            Self::Path(_, name) => name.as_ref(),
         }
     }
 
@@ -52,7 +47,7 @@ impl Wish {
             Self::Hls(_) => ("hls", "hls".into()),
             Self::Live(..) if request.websocket().is_some() => ("ws", decoded(folders)),
             Self::Live(..) => ("http", decoded(folders)),
-            Self::File(_) | Self::Api => ("http", decoded(path)),
+            Self::Path(..) => ("http", decoded(path)),
         }
     }
 }
@@ -97,13 +92,14 @@ impl Exchange {
         let Ok(paid) = self.server.core.greetings.account_for(size).charge(size) else {
             return Reply::refuse(Status::UNAVAILABLE, NO_ROOM).retry_after(5).into();
         };
-        let pending = Box::pin(async move {
+        let half_closed = if wish.form().is_some() { HalfClosed::Dropped } else { HalfClosed::Answered };
+        let answer = async move {
             let decided = asking.await;
             let answer = then(self, decided);
             drop(paid);
             Ok(answer)
-        });
-        if wish.form().is_some() { Answer::Decided(pending) } else { Answer::Later(pending) }
+        };
+        Answer::Later(Pending::new(answer, half_closed))
     }
 
     /// Refuses the client; if a place is missing, it may try again.

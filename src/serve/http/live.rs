@@ -1,11 +1,16 @@
 //! Live forms of streams, by path.
 
+use std::task::Context;
+use std::time::Duration;
+
 use super::ask::Wish;
 use super::decoded;
 use super::reply::{Answer, Body, CORS, Exchange, Reply};
+use super::stream::{Stream, Turn};
 use super::transport::Transport;
 use crate::container::{FORMS, Form};
 use crate::hub::Name;
+use crate::net::{Close, Conn};
 use crate::proto::http::{Method, Status};
 use crate::session::{Action, Asker, Entrant, Leave, Sender};
 
@@ -35,6 +40,27 @@ pub(super) fn parse(path: &str) -> Option<Result<(Name, &'static Form), Status>>
     let (stem, extension) = items.last()?.rsplit_once('.')?;
     let form = *FORMS.iter().find(|form| form.extension == extension)?;
     Some(Name::new(stem).map(|name| (name, form)).map_err(|_| Status::BAD_REQUEST))
+}
+
+impl Player {
+    /// Sends control bytes between batches, and batches as the stream provides them.
+    pub(super) fn poll(
+        &mut self,
+        cx: &mut Context<'_>,
+        conn: &mut Conn,
+        plain: &mut Vec<u8>,
+        slow: Duration,
+    ) -> Result<Turn, Close> {
+        match self.sender.poll(cx, conn, self.transport.control(plain), slow) {
+            Ok(true) => Ok(Turn::Waits),
+            Ok(false) => Ok(Turn::Again),
+            Err(Close::Changed) => {
+                self.transport.close();
+                Ok(Turn::Over(Close::Changed))
+            }
+            Err(why) => Err(why),
+        }
+    }
 }
 
 impl Exchange {
@@ -76,7 +102,7 @@ impl Exchange {
         let outlet = transport.outlet(form);
         let viewer = if outlet.is_in_packets() { viewer.in_packets() } else { viewer };
         let sender = Sender::new((viewer, grant), outlet);
-        Reply { body: Body::Stream(Box::new(Player { sender, transport })), ..reply }.into()
+        Reply { body: Body::Stream(Stream::Live(Box::new(Player { sender, transport }))), ..reply }.into()
     }
 }
 

@@ -13,7 +13,11 @@ mod reply;
 mod routes;
 #[cfg(feature = "rtsp")]
 mod rtsp;
+#[cfg(not(feature = "rtsp"))]
+#[path = "no_rtsp.rs"]
+mod rtsp;
 mod session;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod transport;

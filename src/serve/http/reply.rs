@@ -2,15 +2,13 @@
 
 use std::borrow::Cow;
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-#[cfg(feature = "record")]
-use super::files;
-use super::live::Player;
+use super::rtsp::Carrier;
+use super::stream::Stream;
 use crate::budget::{BlockMut, OverBudget};
 use crate::conf::Config;
 use crate::hub::Unit;
@@ -18,8 +16,6 @@ use crate::media::Ticks;
 use crate::net::{Close, Outlet, Seat};
 use crate::proto::http::{Extent, Request, Status};
 use crate::serve::Server;
-#[cfg(feature = "rtsp")]
-use crate::serve::rtsp::Carrier;
 use crate::session::Leave;
 
 /// A request, and its connection.
@@ -44,20 +40,29 @@ pub(in crate::serve) struct Exchange {
 pub(in crate::serve) enum Answer {
     /// The answer is known.
     Now(Reply),
-    /// The answer follows; the client may wait for it.
+    /// The answer follows.
     Later(Pending),
-    /// The same for a live form, which is not sent to a client that has closed its sending side.
-    Decided(Pending),
     /// The connection continues as one of RTSP, which answers.
-    #[cfg(feature = "rtsp")]
-    Carry(Carrier),
+    Upgrade(Carrier),
 }
 
 /// A function that answers a request if there is no file for it.
 pub(in crate::serve) type Otherwise = Box<dyn FnOnce(Exchange) -> Answer + Send>;
 
 /// An answer that is not known yet; an error ends the connection without one.
-pub(super) type Pending = Pin<Box<dyn Future<Output = Result<Answer, Close>> + Send>>;
+pub(in crate::serve) struct Pending {
+    answer: Pin<Box<dyn Future<Output = Result<Answer, Close>> + Send>>,
+    pub(super) half_closed: HalfClosed,
+}
+
+/// The treatment of a client that closes its sending side before it has its answer.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum HalfClosed {
+    /// It gets the answer, because it may still receive. RFC 9293 section 3.6.
+    Answered,
+    /// It has left: live forms are endless.
+    Dropped,
+}
 
 /// The answer to a request.
 pub(in crate::serve) struct Reply {
@@ -78,21 +83,10 @@ pub(in crate::serve) enum Body {
     Nothing,
     /// A short text of the program.
     Text(Cow<'static, str>),
-    /// Bytes that are sent without a copy.
-    Source(Source),
-    /// A live stream.
-    Stream(Box<Player>),
-    /// A live stream, of which the client wants only the head.
+    /// A body that is sent piece by piece, or the messages of a WebSocket.
+    Stream(Stream),
+    /// A live form, of which the client wants only the head.
     NoStream,
-}
-
-/// A body of known length that is being sent.
-pub(in crate::serve) enum Source {
-    /// Blocks that are shared, or charged.
-    Blocks(Outlet),
-    /// A file.
-    #[cfg(feature = "record")]
-    File(Box<files::Body>),
 }
 
 /// Lets scripts of all origins read the answer.
@@ -124,13 +118,34 @@ impl Exchange {
 impl Answer {
     /// An answer that follows later.
     pub fn later(pending: impl Future<Output = Result<Self, Close>> + Send + 'static) -> Self {
-        Self::Later(Box::pin(pending))
+        Self::Later(Pending::new(pending, HalfClosed::Answered))
     }
 }
 
 impl From<Reply> for Answer {
     fn from(reply: Reply) -> Self {
         Self::Now(reply)
+    }
+}
+
+impl From<Carrier> for Answer {
+    fn from(carrier: Carrier) -> Self {
+        Self::Upgrade(carrier)
+    }
+}
+
+impl Pending {
+    /// The answer of a future.
+    pub(super) fn new(
+        answer: impl Future<Output = Result<Answer, Close>> + Send + 'static,
+        half_closed: HalfClosed,
+    ) -> Self {
+        Self { answer: Box::pin(answer), half_closed }
+    }
+
+    /// Ready once the answer is known.
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Answer, Close>> {
+        self.answer.as_mut().poll(cx)
     }
 }
 
@@ -158,7 +173,7 @@ impl Reply {
 
     /// Blocks of bytes.
     pub fn blocks(mime: &'static str, outlet: Outlet) -> Self {
-        Self::new(Status::OK, Body::Source(Source::Blocks(outlet))).with([("Content-Type", mime.into())])
+        Self::new(Status::OK, Body::Stream(Stream::Blocks(outlet))).with([("Content-Type", mime.into())])
     }
 }
 
@@ -170,45 +185,13 @@ impl From<Status> for Reply {
 }
 
 impl Body {
-    /// The extent of the body under that status.
-    pub(super) fn extent(&self, status: Status) -> Extent {
+    /// The extent of the body.
+    pub(super) fn extent(&self) -> Extent {
         match self {
             Self::Nothing => Extent::Nothing,
             Self::Text(text) => Extent::Bytes(text.len() as u64),
-            Self::Source(source) => Extent::Bytes(source.len()),
-            Self::Stream(_) if status == Status::SWITCHING_PROTOCOLS => Extent::Upgrade,
-            Self::Stream(_) | Self::NoStream => Extent::Close,
-        }
-    }
-}
-
-impl Source {
-    /// The bytes of the body, sent ones included.
-    fn len(&self) -> u64 {
-        match self {
-            Self::Blocks(outlet) => outlet.len() as u64,
-            #[cfg(feature = "record")]
-            Self::File(body) => body.len(),
-        }
-    }
-
-    /// The next bytes; ready and empty at the end. An error cuts the connection, because the announced length cannot be
-    /// sent.
-    #[cfg_attr(not(feature = "record"), allow(unused_variables, reason = "files alone are waited for"))]
-    pub(super) fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<&mut Outlet>> {
-        match self {
-            Self::Blocks(outlet) => Poll::Ready(Ok(outlet)),
-            #[cfg(feature = "record")]
-            Self::File(body) => body.poll_next(cx),
-        }
-    }
-
-    /// Whether a read takes so long that the client may have left.
-    pub(super) fn is_late(&self) -> bool {
-        match self {
-            Self::Blocks(_) => false,
-            #[cfg(feature = "record")]
-            Self::File(body) => body.is_late(),
+            Self::Stream(stream) => stream.extent(),
+            Self::NoStream => Extent::Close,
         }
     }
 }

@@ -8,18 +8,19 @@ use super::reply::{Answer, Body, CORS, Exchange, Field, NO_CACHE, Reply};
 #[cfg(feature = "rtsp")]
 use super::rtsp;
 use crate::conf::Config;
-use crate::proto::http::{MAX_BODY, METHODS, Method, Request, Status};
+use crate::proto::http::{METHODS, Method, Request, Status};
 use crate::serve::{hls, metrics};
+use crate::session::Action;
 
 /// A row: the handler for requests with a method and a path.
 pub(super) struct Route {
     /// The method; `None` for all.
-    method: Option<Method>,
+    pub(super) method: Option<Method>,
     /// A path, or with `*` at its end a prefix.
-    pattern: &'static str,
+    pub(super) pattern: &'static str,
     /// Whether the path exists at present.
-    when: fn(&Config, &Request) -> bool,
-    /// The longest body that is read, in bytes: a longer one is refused. With 0 any body is skipped.
+    pub(super) when: fn(&Config, &Request) -> bool,
+    /// The longest body that is read, in bytes, up to `MAX_BODY`: a longer one is refused. With 0 any body is skipped.
     pub(super) body: usize,
     /// The object for which a request needs a leave, if the row asks for it and not its handler.
     pub(super) wish: Option<fn(&Request) -> Wish>,
@@ -32,22 +33,24 @@ pub(super) struct Allow(Vec<&'static str>);
 /// The routes. The first row that matches a path decides, with others of the same pattern.
 pub(super) const ROUTES: &[Route] = &[
     #[cfg(feature = "rtsp")]
-    Route::any("*", rtsp::carry).when(rtsp::is_asked_for),
+    Route::any("*", rtsp::accept).when(rtsp::is_asked_for),
     Route::get("/healthz", healthz),
-    Route::get("/metrics", metrics::answer).asking(|_| Wish::Api),
+    Route::get("/metrics", metrics::answer).asking(|_| Wish::Path(Action::Api, None)),
     #[cfg(feature = "record")]
-    Route::get("/api/record/list", files::list).when(|config, _| config.recording.http).asking(|_| Wish::Api),
+    Route::get("/api/record/list", files::list)
+        .when(|config, _| config.recording.http)
+        .asking(|_| Wish::Path(Action::Api, None)),
     #[cfg(feature = "record")]
     Route::get("/record/*", files::recording)
         .when(|config, _| config.recording.http && !config.record.is_empty())
-        .asking(|request| Wish::File(files::stream_of(request))),
+        .asking(|request| Wish::Path(Action::Read, files::stream_of(request))),
     Route::get("/hls/*", hls::answer),
     Route::get("*", live::media),
 ];
 
 /// The routes of a port where every WebSocket carries RTSP.
 #[cfg(feature = "rtsp")]
-pub(super) const RTSP_ROUTES: &[Route] = &[Route::any("*", rtsp::carry)];
+pub(super) const RTSP_ROUTES: &[Route] = &[Route::any("*", rtsp::accept)];
 
 /// Request headers that scripts of other origins may send. `*` means all except Authorization, and old browsers do not
 /// know it.
@@ -62,23 +65,10 @@ impl Route {
         Self { method: Some(Method::Get), pattern, when: |_, _| true, body: 0, wish: None, handler }
     }
 
-    /// POST, with a body of at most `body` bytes.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no path takes a body yet"))]
-    pub(super) const fn post(pattern: &'static str, body: usize, handler: fn(Exchange) -> Answer) -> Self {
-        assert!(body <= MAX_BODY);
-        Self { method: Some(Method::Post), body, ..Self::get(pattern, handler) }
-    }
-
-    /// The same with another method: PUT, PATCH or DELETE.
-    #[cfg_attr(not(test), expect(dead_code, reason = "no path has one yet"))]
-    pub(super) const fn by(self, method: Method) -> Self {
-        Self { method: Some(method), ..self }
-    }
-
     /// All methods.
     #[cfg(feature = "rtsp")]
     const fn any(pattern: &'static str, handler: fn(Exchange) -> Answer) -> Self {
-        Self { method: None, pattern, when: |_, _| true, body: 0, wish: None, handler }
+        Self { method: None, ..Self::get(pattern, handler) }
     }
 
     /// The same, if `when` is true for the configuration and the request.

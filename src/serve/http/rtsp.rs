@@ -3,7 +3,7 @@
 use super::reply::{Answer, Body, CORS, Exchange, Reply};
 use crate::conf::Config;
 use crate::proto::http::Request;
-use crate::serve::rtsp::Carrier;
+pub(super) use crate::serve::rtsp::{Carrier, carry};
 
 /// Whether the connection is to continue as one of RTSP.
 pub(super) fn is_asked_for(config: &Config, request: &Request) -> bool {
@@ -12,9 +12,9 @@ pub(super) fn is_asked_for(config: &Config, request: &Request) -> bool {
 }
 
 /// Passes the connection on, or refuses it.
-pub(super) fn carry(Exchange { server, peer, request, .. }: Exchange) -> Answer {
+pub(super) fn accept(Exchange { server, peer, request, .. }: Exchange) -> Answer {
     match Carrier::accept(&request, &server, peer) {
-        Ok(carrier) => Answer::Carry(carrier),
+        Ok(carrier) => carrier.into(),
         Err(status) => Reply::new(status, Body::Text(status.1.into()))
             .with([CORS, ("Sec-WebSocket-Version", "13".into()), ("Upgrade", "websocket".into())])
             .into(),

@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use super::live::Player;
-use super::reply::{Answer, Body, Exchange, Pending, Reply, Source};
+use super::reply::{Answer, Body, Exchange, HalfClosed, Pending, Reply};
 use super::routes::{self, Route};
+use super::rtsp::{Carrier, carry};
+use super::stream::{Stream, Turn};
 use crate::conf::Config;
 use crate::net::{Close, Conn, SHORT_READ, drive, poll_in_turns};
 use crate::proto::Machine;
-use crate::proto::http::{self, Event, Request};
+use crate::proto::http::{self, Event, Extent, Request};
 use crate::serve::Server;
-#[cfg(feature = "rtsp")]
-use crate::serve::rtsp::{Carrier, carry};
 use crate::session::{Core, Tail};
 
 /// A connection.
@@ -32,24 +31,18 @@ pub(super) struct Session {
     said_all: bool,
     /// Whether an answer was given: once it is sent, the wait for the next request begins.
     answered: bool,
-    /// The connection goes on as one of RTSP.
-    #[cfg(feature = "rtsp")]
-    carrier: Option<Carrier>,
 }
 
 enum Role {
-    /// Between requests.
-    Guest,
-    /// Waits for the decision about a live form.
-    Deciding(Pending),
+    /// Waits for a request, or after the last answer for the end: further input is read and dropped, so that the answer
+    /// is not lost.
+    Waiting,
     /// Waits for an answer.
-    Waiting(Pending),
-    /// Sends the body of an answer.
-    Sending(Source),
-    /// A live form.
-    Play(Box<Player>),
-    /// All is sent; further input is read and dropped, so that the answer is not lost.
-    Linger,
+    Answering(Pending),
+    /// Sends the rest of an answer.
+    Streaming(Stream),
+    /// Goes on as a connection of RTSP.
+    Upgraded(Carrier),
 }
 
 /// The size of a read within a head, small so that little of what follows it has to be kept while it is answered.
@@ -58,9 +51,13 @@ const HEAD_READ: usize = 1 << 10;
 const LINGER: Duration = Duration::from_secs(2);
 
 impl Role {
-    /// Whether an answer of finite length is due.
-    fn is_answering(&self) -> bool {
-        matches!(self, Self::Waiting(_) | Self::Sending(_))
+    /// Whether a client that has closed its sending side gets something: an answer of finite length.
+    fn outlasts_input(&self) -> bool {
+        match self {
+            Self::Answering(pending) => pending.half_closed == HalfClosed::Answered,
+            Self::Streaming(stream) => matches!(stream.extent(), Extent::Bytes(_)),
+            Self::Waiting | Self::Upgraded(_) => false,
+        }
     }
 }
 
@@ -75,23 +72,21 @@ impl Session {
             config,
             conn,
             machine,
-            role: Role::Guest,
+            role: Role::Waiting,
             tail: Tail::default(),
             said_all: false,
             answered: false,
-            #[cfg(feature = "rtsp")]
-            carrier: None,
         }
     }
 
     /// Runs the connection to its end.
     pub(super) async fn run(mut self) {
         let why = std::future::poll_fn(|cx| poll_in_turns(cx, |cx| self.step(cx))).await;
-        #[cfg(feature = "rtsp")]
-        if let Some(carrier) = self.carrier.take() {
-            return carry(self.server, self.conn, carrier).await;
+        match self.role {
+            Role::Upgraded(carrier) => return carry(self.server, self.conn, carrier).await,
+            Role::Streaming(ref mut stream) => stream.ends(&why),
+            Role::Waiting | Role::Answering(_) => {}
         }
-        self.log_end(&why);
         self.server.core.counters.closed(&why);
     }
 
@@ -101,49 +96,30 @@ impl Session {
         let Self { conn, machine, tail, .. } = self;
         ready!(tail.poll(cx, conn, slow))?;
         match &mut self.role {
-            Role::Play(player) => {
-                // the head is sent first, then control frames between batches
-                ready!(conn.poll_send(cx, machine.transmit(), slow))?;
-                let control = player.transport.control(machine.transmit());
-                let idle = player.sender.poll(cx, conn, control, slow);
-                if matches!(idle, Err(Close::Changed)) {
-                    player.transport.close();
-                    self.end_play(&Close::Changed);
-                    return Poll::Ready(Ok(()));
-                }
-                if !idle? {
-                    return Poll::Ready(Ok(()));
-                }
-            }
-            Role::Deciding(pending) | Role::Waiting(pending) => match pending.as_mut().poll(cx) {
-                Poll::Ready(answer) => return Poll::Ready(self.give(answer?)),
-                Poll::Pending => {}
-            },
-            Role::Sending(source) => {
-                ready!(conn.poll_send(cx, machine.transmit(), slow))?;
-                let is_late = source.is_late();
-                let outlet = match source.poll_next(cx) {
-                    Poll::Ready(next) => next?,
-                    Poll::Pending if is_late => return self.poll_input(cx),
-                    Poll::Pending => return Poll::Pending,
-                };
-                if !outlet.is_empty() {
-                    return conn.poll_outlet(cx, outlet, slow, |_| {});
-                }
-                self.answered();
-                return Poll::Ready(Ok(()));
-            }
-            Role::Guest | Role::Linger => {
+            Role::Waiting => {
                 ready!(conn.poll_send(cx, machine.transmit(), slow))?;
                 if std::mem::take(&mut self.answered) {
-                    conn.expect_input(self.config.http.keep_alive.0);
-                }
-                if machine.is_closed() && matches!(self.role, Role::Guest) {
-                    conn.finish();
-                    conn.expect_input(LINGER);
-                    self.role = Role::Linger;
+                    self.await_input();
                 }
             }
+            Role::Answering(pending) => {
+                if let Poll::Ready(answer) = pending.poll(cx) {
+                    self.give(answer?);
+                    return Poll::Ready(Ok(()));
+                }
+            }
+            Role::Streaming(stream) => {
+                ready!(conn.poll_send(cx, machine.transmit(), slow))?;
+                match ready!(stream.poll(cx, conn, machine.transmit(), slow))? {
+                    Turn::Again => return Poll::Ready(Ok(())),
+                    Turn::Waits => {}
+                    Turn::Over(why) => {
+                        self.end_stream(&why);
+                        return Poll::Ready(Ok(()));
+                    }
+                }
+            }
+            Role::Upgraded(_) => return Poll::Ready(Err(Close::Done)),
         }
         self.poll_input(cx)
     }
@@ -153,46 +129,48 @@ impl Session {
         let mut event = None;
         let mut closed = false;
         let most = match role {
-            Role::Play(_) | Role::Linger => SHORT_READ,
-            Role::Guest => SHORT_READ.min(conn.kept() + HEAD_READ),
+            // there is no further request
+            _ if machine.is_closed() => SHORT_READ,
+            Role::Waiting => SHORT_READ.min(conn.kept() + HEAD_READ),
             _ if *said_all => return Poll::Pending,
             // the next request stays in the kernel until this one is answered
             _ if conn.kept() >= HEAD_READ => return Poll::Pending,
             _ => HEAD_READ,
         };
         let received = ready!(conn.poll_read(cx, most, |data| match role {
-            Role::Play(player) => {
+            Role::Streaming(Stream::Live(player)) => {
                 let (used, goodbye) = player.transport.input(data)?;
                 closed |= goodbye;
                 Ok(used)
             }
-            Role::Linger => Ok(data.len()),
             _ => drive(machine, data, |_, news| {
                 event = Some(news);
                 Ok(())
             }),
         }))?;
         *said_all = received.end;
-        if received.end && role.is_answering() {
+        if received.end && role.outlasts_input() {
             // RFC 9293 section 3.6: the peer may still receive; if not, the next write fails
             return Poll::Pending;
         }
         if received.end {
-            return Poll::Ready(Err(if matches!(role, Role::Linger) { Close::Done } else { Close::Eof }));
+            let is_last = matches!(role, Role::Waiting) && machine.is_closed();
+            return Poll::Ready(Err(if is_last { Close::Done } else { Close::Eof }));
         }
         if closed {
             // the closing handshake ends here. RFC 6455 section 7.1.1
-            self.end_play(&Close::Eof);
+            self.end_stream(&Close::Eof);
         }
-        Poll::Ready(match event {
+        match event {
             Some(Event::Request(request)) => self.respond(request),
             Some(Event::Bad(status)) => self.give(Reply::from(status).into()),
-            None => Ok(()),
-        })
+            None => {}
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Passes a request to the handler of its route, once its body is read.
-    fn respond(&mut self, request: Request) -> Result<(), Close> {
+    fn respond(&mut self, request: Request) {
         let Self { server, config, conn, machine, .. } = self;
         conn.expect_input(Duration::ZERO);
         let route = match routes::find(self.routes, config, &request) {
@@ -213,68 +191,67 @@ impl Session {
                 // a part of the body may be kept already
                 conn.offer_again();
                 conn.expect_input(config.connections.handshake.0);
-                Ok(())
             }
             Err(status) => self.give(Reply::from(status).into()),
         }
     }
 
-    /// Acts on an answer; an error ends the connection, or passes it on.
-    fn give(&mut self, answer: Answer) -> Result<(), Close> {
+    /// Acts on an answer.
+    fn give(&mut self, answer: Answer) {
         match answer {
             Answer::Now(reply) => self.reply(reply),
-            Answer::Later(pending) => self.role = Role::Waiting(pending),
-            Answer::Decided(pending) => self.role = Role::Deciding(pending),
-            #[cfg(feature = "rtsp")]
-            Answer::Carry(carrier) => {
-                self.carrier = Some(carrier);
+            Answer::Later(pending) => self.role = Role::Answering(pending),
+            Answer::Upgrade(carrier) => {
+                self.role = Role::Upgraded(carrier);
                 self.conn.offer_again();
-                return Err(Close::Done);
             }
         }
-        Ok(())
     }
 
     fn reply(&mut self, Reply { status, fields, body }: Reply) {
         let fields: Vec<_> = fields.iter().map(|(name, value)| (*name, value.as_ref())).collect();
-        let follows = self.machine.begin(status, &fields, body.extent(status));
+        let follows = self.machine.begin(status, &fields, body.extent());
         match body {
-            Body::Source(source) if follows => self.role = Role::Sending(source),
-            Body::Stream(player) => {
-                self.conn.resize(Core::viewer_sizes(&self.config));
-                self.role = Role::Play(player);
-                // the first frames of a WebSocket may be kept already
-                self.conn.offer_again();
+            Body::Stream(stream) if follows => {
+                if let Stream::Live(_) = stream {
+                    self.conn.resize(Core::viewer_sizes(&self.config));
+                    // the first frames of a WebSocket may be kept already
+                    self.conn.offer_again();
+                }
+                self.role = Role::Streaming(stream);
             }
             Body::Text(text) if follows => {
                 self.machine.transmit().extend_from_slice(text.as_bytes());
                 self.answered();
             }
-            Body::Text(_) | Body::Source(_) | Body::Nothing | Body::NoStream => self.answered(),
+            Body::Text(_) | Body::Stream(_) | Body::Nothing | Body::NoStream => self.answered(),
         }
+    }
+
+    /// Ends what is being sent, a WebSocket with a close frame.
+    fn end_stream(&mut self, why: &Close) {
+        if let Role::Streaming(mut stream) = std::mem::replace(&mut self.role, Role::Waiting) {
+            stream.ends(why);
+            self.tail = stream.into_tail(self.machine.transmit());
+        }
+        self.answered();
     }
 
     /// A request was answered: another may follow, or be kept already.
     fn answered(&mut self) {
         self.machine.done();
-        self.role = Role::Guest;
+        self.role = Role::Waiting;
         self.answered = true;
         self.conn.offer_again();
     }
 
-    /// Ends the viewer, with a close frame if its transport has one.
-    fn end_play(&mut self, why: &Close) {
-        self.log_end(why);
-        if let Role::Play(mut player) = std::mem::replace(&mut self.role, Role::Guest) {
-            let goodbye = std::mem::take(player.transport.control(self.machine.transmit()));
-            *self.machine.transmit() = goodbye;
-            self.tail = player.sender.into_tail();
-        }
-    }
-
-    fn log_end(&mut self, why: &Close) {
-        if let Role::Play(player) = &mut self.role {
-            player.sender.ends(why);
+    /// An answer is sent: another request has to come in time, or after the last answer the client's end.
+    fn await_input(&mut self) {
+        if self.machine.is_closed() {
+            self.conn.finish();
+            self.conn.expect_input(LINGER);
+        } else {
+            self.conn.expect_input(self.config.http.keep_alive.0);
         }
     }
 }

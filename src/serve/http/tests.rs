@@ -15,11 +15,11 @@ use crate::session::Core;
 
 /// The table of a server with a path that accepts a body.
 const ROUTES: &[Route] = &[
-    Route::post("/told", 16, told),
+    Route { method: Some(Method::Post), body: 16, ..Route::get("/told", told) },
     Route::get("/kept", there),
-    Route::post("/kept", 16, told).by(Method::Put),
-    Route::post("/kept", 16, told).by(Method::Patch),
-    Route::post("/kept", 0, told).by(Method::Delete),
+    Route { method: Some(Method::Put), body: 16, ..Route::get("/kept", told) },
+    Route { method: Some(Method::Patch), body: 16, ..Route::get("/kept", told) },
+    Route { method: Some(Method::Delete), ..Route::get("/kept", told) },
     Route::get("*", there),
 ];
 

@@ -3,8 +3,8 @@
 use super::reply::{Body, CORS, NO_CACHE, Reply};
 use crate::container::Form;
 use crate::net::{Close, Framing, Outlet, drive};
-use crate::proto::http::{Request, Status};
-use crate::proto::{Machine, http::Method, ws};
+use crate::proto::http::{Extent, Method, Request, Status};
+use crate::proto::{Machine, ws};
 
 /// The transport to one viewer.
 pub(super) enum Transport {
@@ -44,6 +44,14 @@ impl Transport {
         match self {
             Self::Http => "http",
             Self::WebSocket(_) => "ws",
+        }
+    }
+
+    /// The end of what it sends.
+    pub(super) fn extent(&self) -> Extent {
+        match self {
+            Self::Http => Extent::Close,
+            Self::WebSocket(_) => Extent::Upgrade,
         }
     }
 

@@ -14,7 +14,7 @@ use smol::future::or;
 
 use super::ask::Wish;
 use super::beside;
-use super::reply::{self, Answer, CORS, EXPOSED, Exchange, NO_CACHE, Otherwise, Reply, Source};
+use super::reply::{self, Answer, CORS, EXPOSED, Exchange, NO_CACHE, Otherwise, Reply};
 use crate::budget::Key::Count;
 use crate::budget::{Lease, OverBudget};
 use crate::conf::Cost;
@@ -24,7 +24,7 @@ use crate::net::Close;
 use crate::proto::http::{Method, Request, Status};
 use crate::reactor::Timer;
 use crate::serve::hls::Listener;
-use crate::session::{Leave, recorded_stream};
+use crate::session::{Action, Leave, recorded_stream};
 use crate::wire::percent_decode;
 pub(super) use body::Body;
 use conditions::Extract;
@@ -128,7 +128,7 @@ impl Exchange {
     }
 
     fn in_root(self, otherwise: Option<Otherwise>) -> Answer {
-        self.decide(Wish::File(None), |exchange, leave| match (leave, otherwise) {
+        self.decide(Wish::Path(Action::Read, None), |exchange, leave| match (leave, otherwise) {
             (Ok(_), otherwise) => {
                 let root = exchange.config.http.root.clone().into();
                 let path = exchange.request.path.clone();
@@ -208,7 +208,7 @@ impl Extract {
     fn reply(self, body: Body, mime: &'static str, cache: Cow<'static, str>) -> Reply {
         let Self { status, told, etag, modified, .. } = self;
         let is_sent = status != Status::NOT_MODIFIED;
-        let body = if is_sent { reply::Body::Source(Source::File(Box::new(body))) } else { reply::Body::Nothing };
+        let body = if is_sent { reply::Body::Stream(body.into()) } else { reply::Body::Nothing };
         Reply::new(status, body)
             .with([("ETag", etag.into()), ("Last-Modified", modified.into()), ("Accept-Ranges", "bytes".into())])
             .with([CORS, EXPOSED, ("Cache-Control", cache)])
