@@ -71,7 +71,10 @@ pub static PROTOCOLS: &[Protocol] = &[
         name: "record",
         listens: &[],
         schemes: &[&proto::scheme::FILE],
-        relay: Some(relay::Carrier { pull: relay::Direction::File { prefix: "FILEPULL" }, push: None }),
+        relay: Some(relay::Carrier {
+            pull: relay::Direction::File(relay::Files { prefix: "FILEPULL", run: relay::file::pull }),
+            push: None,
+        }),
         sessions: &[record::KIND],
         costs: &[
             &serve::http::REQUESTS,

@@ -34,13 +34,8 @@ impl Config {
             let remedy = "one of streams.max at most";
             return Some((format!("pull[{}]", self.streams.max), Fault::MustBe(remedy.into())));
         }
-        if let Some(objection) = self.placeholder().or_else(|| self.same_relay()).or_else(|| self.circle()) {
-            return Some(objection);
-        }
-        #[cfg(feature = "record")]
-        return super::record::objection(self);
-        #[cfg(not(feature = "record"))]
-        None
+        let relays = self.placeholder().or_else(|| self.same_relay()).or_else(|| self.circle());
+        relays.or_else(|| super::record::objection(self))
     }
 
     /// Checks for combinations that no machine can serve.

@@ -127,13 +127,7 @@ impl Keys {
         for (at, push) in config.push.iter().enumerate() {
             look("push", at, &push.url.0, push.udp, [("ca", !push.ca.is_empty()), ("insecure", push.insecure)]);
         }
-        #[cfg(feature = "record")]
-        let rules = config.followed().record;
-        #[cfg(feature = "record")]
-        for at in 0..rules.len() {
-            let of_one = super::Record::hints(&rules, at);
-            hints.extend(of_one.map(|(key, words)| (format!("record[{at}].{key}"), words)));
-        }
+        hints.extend(super::record::hints(config));
         hints
     }
 }

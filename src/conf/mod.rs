@@ -15,6 +15,9 @@ pub mod port;
 mod profile;
 #[cfg(feature = "record")]
 mod record;
+#[cfg(not(feature = "record"))]
+#[path = "no_record.rs"]
+mod record;
 mod text;
 mod units;
 mod value;
@@ -32,34 +35,12 @@ pub use plan::Cost;
 pub use port::Port;
 pub use profile::Profile;
 #[cfg(feature = "record")]
-pub use record::{FileFormat, Record, Recording};
+pub use record::FileFormat;
+pub use record::{Record, Recording};
 pub use text::{Address, Group, Level, Origin, PortRange, Source, Store, Target};
 pub use units::{FileSize, Size, Threads, Time};
 use value::tables;
 pub use wrong::{Found, Wrong};
-
-/// A table that this build does not read. A file that sets a key of it is refused.
-#[cfg(not(feature = "record"))]
-#[derive(Clone, Debug, PartialEq)]
-pub struct Record;
-/// As `Record`.
-#[cfg(not(feature = "record"))]
-pub type Recording = Record;
-
-#[cfg(not(feature = "record"))]
-impl Config {
-    /// Files that may be written at once: none.
-    pub fn recordings(&self) -> usize {
-        0
-    }
-}
-
-#[cfg(not(feature = "record"))]
-impl value::Value for Record {
-    fn read(_: toml::Value) -> Result<Self, Wrong> {
-        Ok(Self)
-    }
-}
 
 tables! {
     /// All settings; `conf/reference.toml` explains each key. A running server applies those that are `live` to new

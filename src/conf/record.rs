@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::error::Objection;
+use super::hints::Hint;
 use super::value::tables;
 use super::{Config, Error, Fault, FileSize, Keys, Size, Time};
 use crate::disk::followed;
@@ -58,6 +59,13 @@ impl Config {
     pub fn recording_memory(&self) -> usize {
         if self.record.is_empty() { 0 } else { self.recording.memory.0 }
     }
+}
+
+/// Keys of recordings that are probably unintended.
+pub(super) fn hints(config: &Config) -> Vec<Hint> {
+    let rules = config.followed().record;
+    let of_one = |at| Record::hints(&rules, at).map(move |(key, words)| (format!("record[{at}].{key}"), words));
+    (0..rules.len()).flat_map(of_one).collect()
 }
 
 /// The first fault of the keys of recordings, if there is one.

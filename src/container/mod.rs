@@ -15,6 +15,9 @@ mod packed;
 mod picture;
 #[cfg(feature = "record")]
 mod recorded;
+#[cfg(not(feature = "record"))]
+#[path = "no_recorded.rs"]
+mod recorded;
 #[cfg(feature = "http")]
 pub mod ts;
 mod uncarried;
@@ -24,7 +27,8 @@ pub use file::{Fault, FileReader, Storage, Unreadable};
 pub use normalize::{Coded, Error, Event, FrameNormalizer};
 pub use packed::{Head, Packed, Piece};
 #[cfg(feature = "record")]
-pub use recorded::{Patch, Recorded};
+pub use recorded::Patch;
+pub use recorded::Recorded;
 pub use uncarried::uncarried;
 
 use crate::budget::{Account, OverBudget};
@@ -87,7 +91,6 @@ pub struct Form {
     /// Forms that players get instead if they ask for them by `query`.
     pub variants: &'static [&'static Form],
     /// The file format of recordings; `None` if it is not recorded.
-    #[cfg(feature = "record")]
     pub recorded: Option<Recorded>,
     /// Creates a packer for the start of a stream.
     pub mux: fn() -> Box<dyn Mux>,
@@ -96,18 +99,7 @@ pub struct Form {
 impl Form {
     /// A form that only one protocol sends.
     pub const fn own(name: &'static str, mux: fn() -> Box<dyn Mux>) -> Self {
-        Self {
-            name,
-            extension: "",
-            query: "",
-            mime: "",
-            session: "",
-            packet: 0,
-            variants: &[],
-            #[cfg(feature = "record")]
-            recorded: None,
-            mux,
-        }
+        Self { name, extension: "", query: "", mime: "", session: "", packet: 0, variants: &[], recorded: None, mux }
     }
 
     /// This form and its variants.

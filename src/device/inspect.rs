@@ -1,5 +1,16 @@
 //! Checks whether the files, folders, addresses and devices in a configuration can be used.
 
+#[cfg(feature = "record")]
+mod record;
+#[cfg(not(feature = "record"))]
+#[path = "inspect/no_record.rs"]
+mod record;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "inspect/no_tls.rs"]
+mod tls;
+
 use std::fs;
 use std::io;
 use std::os::unix::fs::FileTypeExt;
@@ -9,11 +20,7 @@ use rustix::fs::{Access, access};
 use rustix::io::Errno;
 
 use super::{Error, User};
-#[cfg(feature = "record")]
-use crate::conf::Record;
 use crate::conf::{Config, Pull, Target};
-#[cfg(feature = "record")]
-use crate::disk;
 use crate::net;
 
 /// Something that is missing or cannot be used.
@@ -55,44 +62,6 @@ impl Weight {
     }
 }
 
-/// The faults of certificates, keys and authorities.
-#[cfg(feature = "tls")]
-fn certificates(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
-    let mut faults = Vec::new();
-    let tls = &config.tls;
-    let is_denied = |file: &str| access(file, Access::READ_OK) == Err(Errno::ACCESS);
-    let first = Some((String::from("tls"), &tls.cert, &tls.key)).filter(|(_, cert, _)| !cert.is_empty());
-    let more = tls.more.iter().enumerate().map(|(at, more)| (format!("tls.more[{at}]"), &more.cert, &more.key));
-    for (table, certificate, key) in first.into_iter().chain(more) {
-        let files = net::Files { certificate: certificate.into(), key: key.into() };
-        let (weight, more) = match tls.required {
-            true => (Weight::Wrong, ": tls.required = true allows no start without"),
-            false => (Weight::Lacking, ""),
-        };
-        for ((name, file), fault) in [("cert", certificate), ("key", key)].into_iter().zip(files.faults()) {
-            let weight = if !are_the_server_s && is_denied(file) { Weight::Untried } else { weight };
-            faults.extend(fault.map(|why| Fault {
-                key: format!("{table}.{name}"),
-                why: format!("{why}{more}"),
-                weight,
-            }));
-        }
-    }
-    let pulls = config.pull.iter().enumerate().map(|(at, pull)| (format!("pull[{at}].ca"), &pull.ca));
-    let pushes = config.push.iter().enumerate().map(|(at, push)| (format!("push[{at}].ca"), &push.ca));
-    for (key, file) in pulls.chain(pushes).filter(|(_, file)| !file.is_empty()) {
-        let trust = net::Trust::authorities(file.as_ref());
-        faults.extend(trust.err().map(|error| Fault { key, why: error.to_string(), weight: Weight::Lacking }));
-    }
-    faults
-}
-
-/// The same without TLS: there are none.
-#[cfg(not(feature = "tls"))]
-fn certificates(_: &Config, _: bool) -> Vec<Fault> {
-    Vec::new()
-}
-
 fn fault(key: &str, path: &Path, weight: Weight, found: io::Result<()>) -> Option<Fault> {
     let why = |error: io::Error| format!("{}: {error}", path.display());
     found.err().map(|error| Fault { key: key.into(), why: why(error), weight })
@@ -121,7 +90,7 @@ const PORTS: [(Errno, Weight, &str); 4] = [
 
 /// The faults of files, addresses and devices that are opened before rights are dropped.
 pub fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
-    let mut faults = certificates(config, are_the_server_s);
+    let mut faults = tls::faults(config, are_the_server_s);
     faults.extend(ports(config).filter(|_| are_the_server_s));
     if let Target::File(path) = &config.log.target {
         let found = appendable(path);
@@ -166,15 +135,7 @@ pub fn opened_later(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     for Place { key, path, try_it } in places(config) {
         look(&key, &path, try_it(&path));
     }
-    #[cfg(feature = "record")]
-    {
-        faults.extend(config.record.iter().enumerate().filter_map(|(at, record)| no_card(at, record)));
-        faults.extend(config.refused_link().map(|(key, fault)| Fault {
-            key,
-            why: fault.to_string(),
-            weight: Weight::Wrong,
-        }));
-    }
+    faults.extend(record::faults(config));
     faults
 }
 
@@ -188,35 +149,22 @@ pub struct Place {
     pub try_it: fn(&Path) -> io::Result<()>,
 }
 
-/// All places that a configuration names. The server starts without them.
-pub fn places(config: &Config) -> Vec<Place> {
-    let place = |key: String, path: &Path, try_it| Place { key, path: path.into(), try_it };
-    let files = config.pull.iter().enumerate().filter(|(_, pull)| pull.url.0.is_file());
-    let file = |(at, pull): (usize, &Pull)| place(format!("pull[{at}].url"), pull.url.0.path.as_ref(), readable);
-    let mut places: Vec<_> = files.map(file).collect();
-    #[cfg(feature = "record")]
-    for (at, record) in config.record.iter().enumerate() {
-        // recordings need the card, which may be inserted later
-        let try_it = if record.mounted { listed } else { writable };
-        places.push(place(format!("record[{at}].path"), record.path.as_ref(), try_it));
+impl Place {
+    fn new(key: String, path: &Path, try_it: fn(&Path) -> io::Result<()>) -> Self {
+        Self { key, path: path.into(), try_it }
     }
-    #[cfg(feature = "record")]
-    if let Some(path) = config.hls.store.0.as_deref().filter(|_| config.hls.enable) {
-        places.push(place("hls.store".into(), path, writable));
-    }
-    if !config.http.root.is_empty() {
-        places.push(place("http.root".into(), config.http.root.as_ref(), listed));
-    }
-    places
 }
 
-/// The fault of a missing card, which may be inserted later.
-#[cfg(feature = "record")]
-fn no_card(at: usize, record: &Record) -> Option<Fault> {
-    let path = Path::new(&record.path);
-    let is_out = record.mounted && path.is_dir() && !disk::may_be_mounted(path);
-    let why = format!("{}: nothing is mounted there: nothing is recorded until it is", record.path);
-    is_out.then(|| Fault { key: format!("record[{at}].path"), why, weight: Weight::Untried })
+/// All places that a configuration names. The server starts without them.
+pub fn places(config: &Config) -> Vec<Place> {
+    let files = config.pull.iter().enumerate().filter(|(_, pull)| pull.url.0.is_file());
+    let file = |(at, pull): (usize, &Pull)| Place::new(format!("pull[{at}].url"), pull.url.0.path.as_ref(), readable);
+    let mut places: Vec<_> = files.map(file).collect();
+    places.extend(record::places(config));
+    if !config.http.root.is_empty() {
+        places.push(Place::new("http.root".into(), config.http.root.as_ref(), listed));
+    }
+    places
 }
 
 /// The fault of a configuration file that cannot be read again with the rights of `user`, which the caller has by
@@ -243,13 +191,6 @@ fn readable(file: &Path) -> io::Result<()> {
 /// Whether the files of a folder can be listed.
 fn listed(folder: &Path) -> io::Result<()> {
     fs::read_dir(folder).map(drop)
-}
-
-/// Whether a folder can be listed, and files can be created in it. Nothing is created.
-#[cfg(feature = "record")]
-fn writable(folder: &Path) -> io::Result<()> {
-    listed(folder)?;
-    makes_files(folder)
 }
 
 /// Whether files can be created in a folder. Nothing is created.

@@ -39,7 +39,6 @@ pub enum Fault {
     /// input, in bytes without TLS.
     Input(Error, Option<u64>),
     /// TLS ended, for this reason.
-    #[cfg(feature = "tls")]
     Tls(Box<str>),
     /// It closed before it had answered anything by this protocol.
     Unanswered(&'static str),
@@ -115,7 +114,6 @@ impl fmt::Display for Fault {
         match self {
             Self::Input(error, Some(at)) => write!(f, "{error}, at byte {at}"),
             Self::Input(error, None) => error.fmt(f),
-            #[cfg(feature = "tls")]
             Self::Tls(why) => write!(f, "TLS: {why}"),
             Self::Unanswered(protocol) => {
                 write!(f, "it closed the connection before it answered: is that an {protocol} port?")

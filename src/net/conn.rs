@@ -3,6 +3,7 @@
 
 #[cfg(feature = "tls")]
 mod seal;
+mod sealed;
 mod sink;
 
 use std::cell::RefCell;
@@ -17,7 +18,6 @@ use socket2::SockRef;
 
 use super::listen::Pass;
 use super::parting::Place;
-#[cfg(feature = "tls")]
 use super::tls::Tls;
 use super::watch::Entry;
 use super::{Close, Outlet, Seat, ThreadSlot, Watch};
@@ -28,7 +28,6 @@ use sink::Sink;
 /// A connection.
 pub struct Conn {
     socket: Arc<Async<TcpStream>>,
-    #[cfg(feature = "tls")]
     tls: Option<Box<Tls>>,
     peer: SocketAddr,
     watch: Arc<Entry>,
@@ -101,7 +100,6 @@ impl Conn {
         let watch = watch.add(socket.clone());
         let mut conn = Self {
             socket,
-            #[cfg(feature = "tls")]
             tls: None,
             peer,
             watch,
@@ -133,18 +131,12 @@ impl Conn {
 
     /// Whether it is under TLS.
     pub fn is_under_tls(&self) -> bool {
-        #[cfg(feature = "tls")]
-        return self.tls.is_some();
-        #[cfg(not(feature = "tls"))]
-        false
+        self.tls.is_some()
     }
 
     /// Whether the input ended without the peer's close: under TLS a third party can cut a connection.
     pub fn is_cut(&mut self) -> bool {
-        #[cfg(feature = "tls")]
-        return self.tls.as_mut().is_some_and(|tls| tls.is_cut());
-        #[cfg(not(feature = "tls"))]
-        false
+        self.tls.as_mut().is_some_and(|tls| tls.is_cut())
     }
 
     pub(super) fn sit(&mut self, seat: Arc<Seat>) {
@@ -254,7 +246,6 @@ impl Conn {
     }
 
     fn poll_socket(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Close>> {
-        #[cfg(feature = "tls")]
         if self.tls.is_some() {
             return self.poll_sealed(cx, buffer);
         }
@@ -335,7 +326,6 @@ impl Conn {
         limit: Duration,
         mut write: impl FnMut(&mut dyn Write) -> io::Result<usize>,
     ) -> Poll<Result<usize, Close>> {
-        #[cfg(feature = "tls")]
         if let Some(tls) = &mut self.tls {
             match tls.write(&mut write) {
                 // sealed bytes are sent once there are enough of them, or no more follow
@@ -355,13 +345,11 @@ impl Conn {
 
     /// Writes to the socket what TLS has sealed.
     fn poll_flush(&mut self, cx: &mut Context<'_>, limit: Duration) -> Poll<Result<(), Close>> {
-        #[cfg(feature = "tls")]
         while let Some(mut tls) = self.tls.take_if(|tls| tls.is_full()) {
             let flushed = self.poll_take(cx, limit, |sink| tls.send(sink));
             self.tls = Some(tls);
             ready!(flushed)?;
         }
-        let _ = (cx, limit);
         Poll::Ready(Ok(()))
     }
 
@@ -409,8 +397,10 @@ impl Conn {
 
 impl Drop for Conn {
     fn drop(&mut self) {
-        #[cfg(feature = "tls")]
-        self.say_goodbye();
+        if let Some(tls) = &mut self.tls {
+            // so that the peer does not see a cut
+            tls.close(self.socket.get_ref());
+        }
         if let Some(pass) = self.pass.take() {
             self.watch.close(Place { _pass: pass, _seat: self.seat.take() }, self.blocked);
         }

@@ -18,6 +18,9 @@ pub mod random;
 mod reach;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 mod turns;
 mod udp;
 mod watch;
@@ -32,8 +35,9 @@ pub use drive::drive;
 pub use listen::{Gate, accept_loop, bind, try_address};
 pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};
 pub use peers::{ADDRESS, Claim, Peers, ROW, Seat, Share, Takers, Use, bits, goes_to};
+pub use tls::{CertificateError, HandshakeThrottle};
 #[cfg(feature = "tls")]
-pub use tls::{CertificateError, Files, HandshakeThrottle, Identity, TLS_CONNECTION, Trust, make_certificate};
+pub use tls::{Files, Identity, TLS_CONNECTION, Trust, make_certificate};
 pub use turns::poll_in_turns;
 pub use udp::{Datagrams, Outward, PORT_PAIR, Pair, Ports};
 pub use watch::Watch;

@@ -8,7 +8,6 @@ use bytes::Bytes;
 
 use crate::container::{Packed, Piece};
 use crate::hub::{Step, Unit};
-#[cfg(feature = "http")]
 use crate::media::Ticks;
 
 /// A batch that is being sent.
@@ -23,7 +22,6 @@ pub struct Outlet {
     len: usize,
     sent: usize,
     /// Bytes of a marked text that are sent up to the last mark, and no longer counted.
-    #[cfg(feature = "http")]
     passed: usize,
 }
 
@@ -42,7 +40,6 @@ pub enum Framing {
     /// The heads of the pieces are rewritten.
     Head(HeadFraming),
     /// Text in which this byte is a placeholder for text of this viewer alone.
-    #[cfg(feature = "http")]
     Marked(u8),
 }
 
@@ -127,7 +124,6 @@ impl Outlet {
     }
 
     /// A text that is shared with other viewers, with `own` in place of each `mark`.
-    #[cfg(feature = "http")]
     pub fn marked(text: Bytes, mark: u8, own: &str) -> Self {
         let marks = text.iter().filter(|byte| **byte == mark).count();
         let mut outlet = Self::new(Framing::Marked(mark));
@@ -162,7 +158,7 @@ impl Outlet {
         let result = fill(&mut self.units);
         let lens = self.units.iter().map(|unit| unit.packed.len());
         self.len = match self.framing {
-            Framing::None | Framing::Packets(_) => lens.sum(),
+            Framing::None | Framing::Packets(_) | Framing::Marked(_) => lens.sum(),
             Framing::Unit(header) => {
                 let lens = lens.filter(|len| *len > 0);
                 lens.map(|len| len + write_head(&mut self.heads, |out| header(len, out))).sum()
@@ -175,8 +171,6 @@ impl Outlet {
                 let pieces = self.units.iter().flat_map(|unit| unit.packed.pieces());
                 pieces.map(|piece| framing.write(piece, &mut self.heads)).sum()
             }
-            #[cfg(feature = "http")]
-            Framing::Marked(_) => lens.sum(),
         };
         if self.len == 0 {
             self.clear();
@@ -188,7 +182,6 @@ impl Outlet {
     pub fn send(&mut self, out: &mut (impl Write + ?Sized)) -> io::Result<usize> {
         let taken = if self.len - self.sent <= MAX_COPY { self.send_copy(out) } else { self.send_slices(out) }?;
         self.sent += taken;
-        #[cfg(feature = "http")]
         self.pass();
         if self.sent >= self.len {
             self.clear();
@@ -227,7 +220,6 @@ impl Outlet {
         match self.framing {
             Framing::Piece(_) => self.framed_pieces(true).for_each(take),
             Framing::Head(_) => self.framed_pieces(false).for_each(take),
-            #[cfg(feature = "http")]
             Framing::Marked(mark) => self.marked_slices(mark).take(SLICES).for_each(take),
             Framing::Unit(_) => self.framed_units().for_each(take),
             Framing::None | Framing::Packets(_) => {
@@ -337,7 +329,6 @@ impl Outlet {
     }
 
     /// The rest of a marked text, with the replacements of the marks.
-    #[cfg(feature = "http")]
     fn marked_slices(&self, mark: u8) -> impl Iterator<Item = &[u8]> {
         let text = self.units.first().and_then(|unit| unit.packed.slices().next()).unwrap_or_default();
         let rest = text.get(self.passed..).unwrap_or_default();
@@ -348,7 +339,6 @@ impl Outlet {
     }
 
     /// Records the marks that were sent: a text may be long, and is sent in many turns.
-    #[cfg(feature = "http")]
     fn pass(&mut self) {
         let Framing::Marked(mark) = self.framing else { return };
         let (mut text, mut passed) = (0, 0);
@@ -368,11 +358,7 @@ impl Outlet {
     fn clear(&mut self) {
         self.units.clear();
         self.heads.clear();
-        (self.len, self.sent) = (0, 0);
-        #[cfg(feature = "http")]
-        {
-            self.passed = 0;
-        }
+        (self.len, self.sent, self.passed) = (0, 0, 0);
     }
 }
 
@@ -500,7 +486,6 @@ mod tests {
         assert!(!outlet.cut(), "a message says how long it is");
     }
 
-    #[cfg(feature = "http")]
     #[test]
     fn a_text_that_is_shared_has_what_is_this_ones_own() {
         let cases = [("a|b|", "<own>", "a<own>b<own>"), ("a|b|", "", "ab"), ("|", "x", "x"), ("ab", "x", "ab")];

@@ -6,19 +6,22 @@ pub(crate) mod file;
 mod kept;
 #[cfg(feature = "record")]
 mod once;
-#[cfg(feature = "record")]
 mod parting;
 #[cfg(feature = "rtmp")]
 pub(crate) mod rtmp;
 #[cfg(feature = "rtsp")]
 pub(crate) mod rtsp;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 
 #[cfg(feature = "record")]
 pub use file::Playback;
 pub use kept::Relays;
 #[cfg(feature = "record")]
 pub use once::{Destination, Unsent, push_file};
-#[cfg(feature = "record")]
 pub use parting::see_off;
 
 use std::future::Future;
@@ -30,12 +33,8 @@ use crate::reactor::Timer;
 
 use crate::conf::Config;
 use crate::container::Form;
-#[cfg(feature = "tls")]
-use crate::disk::{Lane, aside};
 use crate::hub::{Interest, Name, Publisher, Refused, Viewer};
 use crate::net::Fault;
-#[cfg(feature = "tls")]
-use crate::net::Trust;
 use crate::net::{Close, Conn, SocketSizes, dial};
 use crate::proto::{Error, Url};
 use crate::session::{Action, Asker, Core, Entrant, Grant, Leave, Refusal, Who};
@@ -68,12 +67,20 @@ pub enum Direction {
     /// A stream is pushed over a connection.
     Push(Sessions),
     /// A file is played.
-    #[cfg(feature = "record")]
-    File {
-        /// The prefix of ids.
-        prefix: &'static str,
-    },
+    File(Files),
 }
+
+/// Sessions that play a file.
+#[derive(Clone, Copy)]
+pub struct Files {
+    /// The prefix of their ids.
+    pub prefix: &'static str,
+    /// Plays the file of the job's URL.
+    pub run: fn(RelayJob) -> Playing,
+}
+
+/// A session that plays a file. Gives the reason of the end, and the number of media bytes.
+pub type Playing = Pin<Box<dyn Future<Output = (Close, u64)> + Send>>;
 
 /// A session from its first byte to its end. Gives the reason of the end, and the number of media bytes
 /// transferred.
@@ -209,8 +216,7 @@ async fn attempt(direction: Direction, job: &mut RelayJob) -> (Close, u64) {
     let (run, sizes): (_, fn(&Config) -> SocketSizes) = match direction {
         Direction::Pull(sessions) => (sessions.run, Core::publisher_sizes),
         Direction::Push(sessions) => (sessions.run, Core::viewer_sizes),
-        #[cfg(feature = "record")]
-        Direction::File { .. } => return file::play(job, &file::Playback::always(&job.url), false).await,
+        Direction::File(files) => return (files.run)(job.clone()).await,
     };
     let mut moved = 0;
     for _ in 0..MAX_REDIRECTS {
@@ -248,8 +254,7 @@ impl Direction {
         match self {
             Self::Pull(_) => "pulling",
             Self::Push(_) => "pushing",
-            #[cfg(feature = "record")]
-            Self::File { .. } => "playing",
+            Self::File(_) => "playing",
         }
     }
 
@@ -257,8 +262,7 @@ impl Direction {
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Pull(sessions) | Self::Push(sessions) => sessions.prefix,
-            #[cfg(feature = "record")]
-            Self::File { prefix } => prefix,
+            Self::File(files) => files.prefix,
         }
     }
 }
@@ -317,36 +321,7 @@ impl RelayJob {
         let dialled = dial((&self.url.host, self.url.server_port()), sizes, gate, watch, CONNECT_TIMEOUT).await;
         let conn = dialled.map_err(Close::refused)?;
         conn.expect_input(self.config.connections.handshake.0);
-        if !self.url.is_tls() {
-            return Ok(conn);
-        }
-        #[cfg(feature = "tls")]
-        {
-            let limit = self.config.connections.handshake.0;
-            return conn.sealed_to(&self.trust().await?, &self.url.host, &self.core.throttle, limit).await;
-        }
-        #[cfg(not(feature = "tls"))]
-        Err(Close::refused(crate::conf::MissingFeature("tls").to_string()))
-    }
-}
-
-#[cfg(feature = "tls")]
-impl RelayJob {
-    async fn trust(&self) -> Result<Trust, Close> {
-        let trust = match self.ca.as_str() {
-            _ if self.insecure => Trust::anybody(),
-            "" => Trust::browsers(),
-            _ => {
-                let file = self.ca.clone();
-                aside(Lane::to(file.as_ref()), move || Trust::authorities(file.as_ref())).await
-            }
-        };
-        // `runnel push` has options instead of keys
-        let remedy = match self.once {
-            true => "; --ca FILE believes whom those in FILE have signed, and --insecure anybody",
-            false => "; ca = FILE believes whom those in FILE have signed, and insecure = true anybody",
-        };
-        trust.map(|trust| trust.or(remedy)).map_err(|error| Close::refused(error.to_string()))
+        if self.url.is_tls() { self.seal(conn).await } else { Ok(conn) }
     }
 }
 

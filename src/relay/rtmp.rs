@@ -3,7 +3,6 @@
 use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
-#[cfg(feature = "record")]
 use super::see_off;
 use super::{End, Need, RelayJob, Run};
 use crate::container::flv;
@@ -33,7 +32,6 @@ pub(crate) fn push(job: RelayJob, mut conn: Conn) -> Run {
     let mut push = Push { job, conn, client, sender: None, need: Need::new() };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| push.poll(cx)).await;
-        #[cfg(feature = "record")]
         if push.job.once {
             push.leave();
             see_off(&mut push.conn).await;

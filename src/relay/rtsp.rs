@@ -7,7 +7,6 @@ use std::time::{Duration, Instant};
 use crate::reactor::Timer;
 use smol::future::or;
 
-#[cfg(feature = "record")]
 use super::see_off;
 use super::{End, Need, RelayJob, Run, UNNEEDED_TIMEOUT};
 use crate::hub::Doubt;
@@ -54,7 +53,6 @@ pub(crate) fn push(job: RelayJob, conn: Conn) -> Run {
         let mut push =
             Push { job, conn, client, sender, started: false, pair: None, alive: Alive::new(), need: Need::new() };
         let end = std::future::poll_fn(|cx| push.poll(cx)).await;
-        #[cfg(feature = "record")]
         if push.job.once {
             leave(&mut push.conn, &mut push.client);
             see_off(&mut push.conn).await;

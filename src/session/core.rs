@@ -13,7 +13,6 @@ use super::connections::{ADDRESSES, CONNECTION, greetings, held_by_one};
 use super::counters::Counters;
 use super::flood::{Flood, Subject};
 use super::list::Sessions;
-#[cfg(feature = "record")]
 use super::recorded::Recorded;
 use super::threads;
 use super::who::{Ids, LOGGED_REFUSALS, Who};
@@ -22,11 +21,7 @@ use crate::budget::{Account, Greetings, Plan};
 use crate::conf::{Config, Cost};
 use crate::hub::{Hub, Limits};
 use crate::media::Wall;
-#[cfg(feature = "tls")]
-use crate::net::HandshakeThrottle;
-#[cfg(feature = "rtsp")]
-use crate::net::Ports;
-use crate::net::{Cadence, Gate, Peers, Watch, Workers, canonical};
+use crate::net::{Cadence, Gate, HandshakeThrottle, Peers, Ports, Watch, Workers, canonical};
 
 /// The hub, the configuration, the accounts, and the limits of connections.
 pub struct Core {
@@ -47,10 +42,8 @@ pub struct Core {
     /// The account of HLS.
     pub hls: Account,
     /// The account of recordings.
-    #[cfg(feature = "record")]
     pub recordings: Account,
     /// Counts of recordings, and their lists.
-    #[cfg(feature = "record")]
     pub recorded: Arc<Recorded>,
     /// Closes connections that are overdue.
     pub watch: Arc<Watch>,
@@ -61,9 +54,7 @@ pub struct Core {
     /// The limits of each address.
     pub peers: Peers,
     /// Pairs of ports for RTP.
-    #[cfg(feature = "rtsp")]
     pub udp: Ports,
-    #[cfg(feature = "tls")]
     /// Limits the rate of TLS handshakes.
     pub throttle: HandshakeThrottle,
     /// The numbers of closed connections, by reason.
@@ -111,16 +102,12 @@ impl Core {
             gate: Gate::new(config.max_connections()).charging(greetings.clone()),
             greetings,
             hls,
-            #[cfg(feature = "record")]
             recordings: total.child("record", config.recording_memory()),
-            #[cfg(feature = "record")]
             recorded: Arc::default(),
             watch: Arc::default(),
             cadence: Cadence::default(),
             peers: peers(&config, &total),
-            #[cfg(feature = "rtsp")]
             udp: Ports::new(config.rtsp.udp_ports.0, config.rtsp.udp_ports.1, config.udp_pairs()),
-            #[cfg(feature = "tls")]
             throttle: HandshakeThrottle::default(),
             counters: Counters::default(),
             ids: Ids::default(),
@@ -148,7 +135,6 @@ impl Core {
     pub fn reload(&self, config: Config) {
         // memory that closed connections still hold does not limit the rest
         self.total.set_limit(self.total.limit().max(self.plan(&config).user()));
-        #[cfg(feature = "record")]
         self.recordings.set_limit(self.recordings.limit().max(config.recording_memory()));
         threads::allow(&config);
         self.greetings.set_each(held_by_one(&config));

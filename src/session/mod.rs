@@ -14,6 +14,9 @@ mod ingest;
 mod list;
 #[cfg(feature = "record")]
 mod recorded;
+#[cfg(not(feature = "record"))]
+#[path = "no_recorded.rs"]
+mod recorded;
 mod refusal;
 #[cfg(feature = "rtsp")]
 mod rtp_in;
@@ -40,8 +43,9 @@ pub use flood::{Flood, Subject};
 pub use flv_in::FlvIn;
 pub use ingest::{Ingest, Loss};
 pub use list::{Entry, MAX_URL, Part, Session};
+pub use recorded::Recorded;
 #[cfg(feature = "record")]
-pub use recorded::{Asked, Counts, List, MOST_TOLD, Recorded, Told, recorded_stream};
+pub use recorded::{Asked, Counts, List, MOST_TOLD, Told, recorded_stream};
 pub use refusal::Refusal;
 #[cfg(feature = "rtsp")]
 pub use rtp_in::{RtpIngest, Tracks, announced};

@@ -24,10 +24,8 @@ pub enum Refusal {
     /// Credentials by one of these schemes are required; those of the client are missing or wrong.
     Unauthenticated(Lack, &'static [AuthScheme]),
     /// No track can be received here.
-    #[cfg(feature = "rtsp")]
     Codec,
     /// The segments of `hls.streams` are used.
-    #[cfg(feature = "http")]
     Segments,
     /// The hub refuses it.
     Hub(Refused),
@@ -42,9 +40,7 @@ impl Refusal {
             Self::Unanswered => "unanswered",
             Self::Unauthenticated(Lack::Wrong, _) => "password",
             Self::Unauthenticated(..) => "unauthenticated",
-            #[cfg(feature = "rtsp")]
             Self::Codec => "codec",
-            #[cfg(feature = "http")]
             Self::Segments => "streams",
             Self::Hub(refused) => refused.label(),
         }
@@ -60,12 +56,8 @@ impl Refusal {
     pub fn in_rtmp(self) -> rtmp::Refusal {
         match self {
             Self::Name | Self::Hub(Refused::Taken) => rtmp::Refusal::BadName,
-            Self::Denied | Self::Unanswered | Self::Unauthenticated(..) => rtmp::Refusal::Denied,
-            #[cfg(feature = "rtsp")]
-            Self::Codec => rtmp::Refusal::Denied,
-            #[cfg(feature = "http")]
-            Self::Segments => rtmp::Refusal::Full,
-            Self::Hub(_) => rtmp::Refusal::Full,
+            Self::Denied | Self::Unanswered | Self::Unauthenticated(..) | Self::Codec => rtmp::Refusal::Denied,
+            Self::Segments | Self::Hub(_) => rtmp::Refusal::Full,
         }
     }
 
@@ -78,7 +70,6 @@ impl Refusal {
             Self::Unanswered => rtsp::Status::UNAVAILABLE,
             Self::Codec => rtsp::Status::UNSUPPORTED_MEDIA_TYPE,
             Self::Unauthenticated(..) => rtsp::Status::UNAUTHORIZED,
-            #[cfg(feature = "http")]
             Self::Segments => rtsp::Status::NOT_ENOUGH_BANDWIDTH,
             Self::Hub(Refused::Taken) => rtsp::Status::FORBIDDEN,
             Self::Hub(_) => rtsp::Status::NOT_ENOUGH_BANDWIDTH,
@@ -93,7 +84,6 @@ impl Refusal {
             Self::Name => http::Status::BAD_REQUEST,
             Self::Unauthenticated(..) if self.challenges().next().is_some() => http::Status::UNAUTHORIZED,
             Self::Denied | Self::Unauthenticated(..) => http::Status::FORBIDDEN,
-            #[cfg(feature = "rtsp")]
             Self::Codec => http::Status::NOT_FOUND,
             Self::Unanswered | Self::Segments | Self::Hub(_) => http::Status::UNAVAILABLE,
         }
@@ -133,9 +123,7 @@ impl From<Refusal> for Reason {
             Refusal::Unauthenticated(Lack::Missing, _) => "it has to show a password or a token",
             Refusal::Unauthenticated(Lack::Stale, _) => "it answers a challenge that does not hold any more",
             Refusal::Unauthenticated(Lack::Wrong, _) => "wrong user or password",
-            #[cfg(feature = "rtsp")]
             Refusal::Codec => "no track of it has a codec that has a place here",
-            #[cfg(feature = "http")]
             Refusal::Segments => "no more streams have segments: hls.streams is reached",
             Refusal::Hub(refused) => return Self::Hub(refused),
         })

@@ -1,21 +1,17 @@
-//! A connection under TLS.
+//! The beginning of TLS on a connection.
 
 use std::future::poll_fn;
-use std::io;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::super::tls::{HandshakeThrottle, Identity, Tls, Trust};
-use super::super::{Claim, Close, Fault, Gate};
+use super::super::{Claim, Close, Gate};
 use super::Conn;
+use super::sealed::fault;
 
 /// The most that a client sends in a handshake, in bytes.
 const MAX_HELLO: usize = 12 << 10;
 /// The most that a server sends in a handshake, in bytes; most of it are certificates.
 const MAX_FLIGHT: usize = 48 << 10;
-/// The most reads in a row without plaintext, before other tasks get their turn.
-const RECORDS: usize = 16;
-
 const PER_PEER: &str = "its address has as much of tls.max as connections.per_peer leaves it";
 
 impl Conn {
@@ -72,54 +68,4 @@ impl Conn {
             }
         }
     }
-
-    /// Like `poll_socket`, for input under TLS.
-    pub(super) fn poll_sealed(&mut self, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<Result<usize, Close>> {
-        for _ in 0..RECORDS {
-            let Some(tls) = &mut self.tls else { return Poll::Ready(Ok(0)) };
-            match tls.read(buffer) {
-                Ok(0) => return Poll::Ready(self.watch.verdict().map_or(Ok(0), Err)),
-                Ok(bytes) => return Poll::Ready(Ok(bytes)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                Err(error) => return Poll::Ready(Err(self.why(error))),
-            }
-            // answers to requests within TLS, such as a key update
-            while tls.is_full() && tls.send(&mut self.socket.get_ref()).is_ok() {}
-            if self.blocked && !tls.is_full() {
-                self.blocked = false;
-                self.watch.expect_output(Duration::ZERO);
-            }
-            ready!(self.poll_arrival(cx))?;
-            self.receive()?;
-        }
-        // records may be empty, and other tasks get their turn
-        cx.waker().wake_by_ref();
-        Poll::Pending
-    }
-
-    /// Reads once and returns the number of bytes, or `None` if the socket has none yet.
-    fn receive(&mut self) -> Result<Option<usize>, Close> {
-        let Some(tls) = &mut self.tls else { return Ok(Some(0)) };
-        match tls.receive(self.socket.get_ref()) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.drained = true;
-                Ok(None)
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => Ok(None),
-            Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(fault(error)),
-            Err(error) => Err(self.why(error)),
-        }
-    }
-
-    /// Sends the peer the end of TLS, so that it does not see a cut.
-    pub(super) fn say_goodbye(&mut self) {
-        if let Some(tls) = &mut self.tls {
-            tls.close(self.socket.get_ref());
-        }
-    }
-}
-
-fn fault(why: impl std::fmt::Display) -> Close {
-    Close::Peer(Fault::Tls(why.to_string().into()))
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use crate::reactor::Timer;
 use smol::future::or;
 
-use super::{Need, RelayJob};
+use super::{Need, Playing, RelayJob};
 use crate::budget::Key::Count;
 use crate::conf::{Config, Cost};
 use crate::container::Event;
@@ -35,7 +35,7 @@ pub struct Playback {
 
 impl Playback {
     /// A file that is repeated without end.
-    pub(super) fn always(url: &Url) -> Self {
+    fn always(url: &Url) -> Self {
         Self { path: url.path.clone().into(), repeat: true, speed: 1.0 }
     }
 }
@@ -62,6 +62,11 @@ struct Session<'a> {
     holds: bool,
     /// A frame was published.
     begun: bool,
+}
+
+/// Publishes the file of the job's URL, again and again.
+pub(crate) fn pull(job: RelayJob) -> Playing {
+    Box::pin(async move { play(&job, &Playback::always(&job.url), false).await })
 }
 
 /// Publishes a file until its end, or until the stream is no longer needed. With `holds` it waits near the start

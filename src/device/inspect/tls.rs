@@ -1,0 +1,39 @@
+//! Checks of certificates, keys and authorities.
+
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
+
+use super::{Fault, Weight};
+use crate::conf::Config;
+use crate::net;
+
+/// The faults of certificates, keys and authorities.
+pub(super) fn faults(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let tls = &config.tls;
+    let is_denied = |file: &str| access(file, Access::READ_OK) == Err(Errno::ACCESS);
+    let first = Some((String::from("tls"), &tls.cert, &tls.key)).filter(|(_, cert, _)| !cert.is_empty());
+    let more = tls.more.iter().enumerate().map(|(at, more)| (format!("tls.more[{at}]"), &more.cert, &more.key));
+    for (table, certificate, key) in first.into_iter().chain(more) {
+        let files = net::Files { certificate: certificate.into(), key: key.into() };
+        let (weight, more) = match tls.required {
+            true => (Weight::Wrong, ": tls.required = true allows no start without"),
+            false => (Weight::Lacking, ""),
+        };
+        for ((name, file), fault) in [("cert", certificate), ("key", key)].into_iter().zip(files.faults()) {
+            let weight = if !are_the_server_s && is_denied(file) { Weight::Untried } else { weight };
+            faults.extend(fault.map(|why| Fault {
+                key: format!("{table}.{name}"),
+                why: format!("{why}{more}"),
+                weight,
+            }));
+        }
+    }
+    let pulls = config.pull.iter().enumerate().map(|(at, pull)| (format!("pull[{at}].ca"), &pull.ca));
+    let pushes = config.push.iter().enumerate().map(|(at, push)| (format!("push[{at}].ca"), &push.ca));
+    for (key, file) in pulls.chain(pushes).filter(|(_, file)| !file.is_empty()) {
+        let trust = net::Trust::authorities(file.as_ref());
+        faults.extend(trust.err().map(|error| Fault { key, why: error.to_string(), weight: Weight::Lacking }));
+    }
+    faults
+}
