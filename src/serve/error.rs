@@ -3,7 +3,6 @@
 use std::{error, fmt, io};
 
 use crate::conf::Address;
-#[cfg(feature = "tls")]
 use crate::net::CertificateError;
 
 /// The reason why a server does not start, or does not apply a configuration.
@@ -21,7 +20,6 @@ pub enum Error {
         error: io::Error,
     },
     /// A certificate cannot be used.
-    #[cfg(feature = "tls")]
     Certificate(CertificateError),
 }
 
@@ -48,7 +46,6 @@ impl fmt::Display for Error {
         match self {
             Self::Unbound(port) => port.fmt(f),
             Self::Deaf { key, address, error } => write!(f, "{key} = \"{address}\": {error}"),
-            #[cfg(feature = "tls")]
             Self::Certificate(error) => write!(f, "tls: {error}"),
         }
     }
@@ -74,7 +71,6 @@ impl error::Error for Error {
         match self {
             Self::Unbound(port) => port.source(),
             Self::Deaf { error, .. } => Some(error),
-            #[cfg(feature = "tls")]
             Self::Certificate(error) => Some(error),
         }
     }
@@ -95,7 +91,6 @@ impl From<Unbound> for Error {
     }
 }
 
-#[cfg(feature = "tls")]
 impl From<CertificateError> for Error {
     fn from(error: CertificateError) -> Self {
         Self::Certificate(error)

@@ -37,7 +37,7 @@ fn write(server: &Server) -> String {
     page.gauge("runnel_hls_streams", "Streams that have HLS segments.", server.hls.streams());
     #[cfg(feature = "record")]
     recordings(&mut page, &server.core.recorded.counts());
-    page.gauge("runnel_hls_viewers", "Players of HLS that hls.sessions tells apart.", server.sessions.len());
+    page.gauge("runnel_hls_viewers", "Players of HLS that hls.sessions tells apart.", server.hls.sessions.len());
     page.family("runnel_viewers", "gauge", "Viewers by form.");
     for (form, count) in &viewers {
         page.sample("runnel_viewers", &format!("{{form=\"{form}\"}}"), count);

@@ -6,6 +6,9 @@ mod error;
 pub mod fuzz;
 #[cfg(feature = "http")]
 pub(crate) mod hls;
+#[cfg(not(feature = "http"))]
+#[path = "no_hls.rs"]
+mod hls;
 #[cfg(feature = "http")]
 pub(crate) mod http;
 mod listen;
@@ -17,11 +20,14 @@ pub(crate) mod rtmp;
 pub(crate) mod rtsp;
 #[cfg(feature = "tls")]
 mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 
 use std::io::Write;
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use crate::reactor::Async;
 use smol::Task;
@@ -31,11 +37,9 @@ use crate::net::{Conn, SocketSizes, accept_loop, bind};
 use crate::session::Core;
 use error::holder;
 pub use error::{Error, Refused, Unbound};
-#[cfg(feature = "http")]
-use hls::{Hls, HlsSessions};
+use hls::Hls;
 use listen::Entrance;
 pub use listen::{Listen, Listener};
-#[cfg(feature = "tls")]
 use tls::TlsPorts;
 
 /// A running server: its ports, and the state of each protocol.
@@ -50,18 +54,13 @@ pub struct Server {
     /// RTSP tunnels by their cookie.
     #[cfg(all(feature = "rtsp", feature = "http"))]
     tunnels: rtsp::Tunnels,
-    #[cfg(feature = "tls")]
     tls: TlsPorts,
-    #[cfg(feature = "http")]
     hls: Hls,
-    #[cfg(feature = "http")]
-    sessions: HlsSessions,
 }
 
 impl Server {
     /// A server of these protocols, without open ports yet.
     pub fn new(core: &Arc<Core>, listens: impl Iterator<Item = &'static Listen>) -> Arc<Self> {
-        #[cfg(any(feature = "http", feature = "tls"))]
         let config = core.config();
         Arc::new(Self {
             core: core.clone(),
@@ -70,24 +69,15 @@ impl Server {
             groups: rtsp::MulticastGroups::default(),
             #[cfg(all(feature = "rtsp", feature = "http"))]
             tunnels: rtsp::Tunnels::default(),
-            #[cfg(feature = "tls")]
             tls: TlsPorts::new(&config.tls),
-            #[cfg(feature = "http")]
-            hls: Hls::new(&config.hls, core.hls.clone(), config.max_connections()),
-            #[cfg(feature = "http")]
-            sessions: HlsSessions::new(config.viewers.max, config.per_peer(config.viewers.max), core.hls.clone()),
+            hls: Hls::new(&config, &core.hls),
         })
     }
 
     /// Applies `config` to all that begins from here on, or changes nothing.
     pub async fn reload(self: &Arc<Self>, config: Config) -> Result<(), Error> {
-        #[cfg(feature = "tls")]
         self.follow_certificates(&config).await?;
-        #[cfg(feature = "http")]
-        {
-            self.hls.reload(&config.hls);
-            self.sessions.set_per_peer(config.per_peer(config.viewers.max));
-        }
+        self.hls.reload(&config);
         self.core.reload(config);
         Ok(())
     }
@@ -95,7 +85,7 @@ impl Server {
     /// Opens the ports, without accepting connections yet.
     pub fn bind(&self) -> Result<Vec<Listener>, Unbound> {
         let config = self.core.config();
-        let tls = self.has_identity();
+        let tls = self.tls.has_identity();
         if config.tls.required && !tls {
             return Err(Unbound { key: "tls.required", why: Refused::NoCertificate });
         }
@@ -122,29 +112,16 @@ impl Server {
         Ok(bound)
     }
 
-    /// Whether there is a certificate.
-    fn has_identity(&self) -> bool {
-        #[cfg(feature = "tls")]
-        return self.tls.identity().is_some();
-        #[cfg(not(feature = "tls"))]
-        false
-    }
-
     /// Accepts connections, until the executor is dropped. `pulse` is called every second, after all periodic work.
     pub fn start(self: &Arc<Self>, listeners: Vec<Listener>, pulse: impl Fn() + Send + 'static) -> Result<(), Error> {
         for listener in listeners {
-            #[cfg(feature = "tls")]
-            if listener.entrance.port.is_tls() {
-                self.tls.add(self.listen(listener)?);
-                continue;
-            }
-            self.listen(listener)?.detach();
+            let port = listener.entrance.port;
+            self.tls.hold(port, self.listen(listener)?);
         }
-        #[cfg(feature = "tls")]
-        self.core.executor.spawn(tls::keep_fresh(self.clone())).detach();
+        self.watch_certificates();
         let server = self.clone();
         self.core.start(move |now| {
-            server.tick(now);
+            server.hls.tick(&server, now);
             pulse();
         });
         Ok(())
@@ -176,40 +153,8 @@ impl Server {
     /// end there by then.
     pub async fn stop(&self, limit: Duration) {
         self.core.watch.shut_all();
-        #[cfg(feature = "http")]
-        {
-            self.hls.stop();
-            self.sessions.stop();
-        }
-        self.core.closed(limit, || self.is_stored()).await;
-    }
-
-    /// Whether all files are on the disk.
-    fn is_stored(&self) -> bool {
-        #[cfg(feature = "http")]
-        return !self.hls.is_storing();
-        #[cfg(not(feature = "http"))]
-        true
-    }
-
-    /// Once a second.
-    #[cfg(feature = "http")]
-    fn tick(&self, now: Instant) {
-        self.hls.sweep(self, now);
-        self.sessions.sweep(now, self.core.config().hls.session_timeout.0);
-    }
-
-    #[cfg(not(feature = "http"))]
-    fn tick(&self, _: Instant) {}
-
-    /// Serves a connection, under TLS if its port is for TLS.
-    fn let_in(self: &Arc<Self>, conn: Conn, entrance: Entrance) {
-        #[cfg(feature = "tls")]
-        if entrance.port.is_tls() {
-            let server = self.clone();
-            return self.core.workers.spawn(async move { server.let_in_by_tls(conn, entrance).await });
-        }
-        (entrance.row.serve)(self.clone(), conn);
+        self.hls.stop();
+        self.core.closed(limit, || !self.hls.is_storing()).await;
     }
 
     /// Refuses a connection above the limit.

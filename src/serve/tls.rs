@@ -33,12 +33,25 @@ impl TlsPorts {
     }
 
     /// The present certificates.
-    pub(super) fn identity(&self) -> Option<Arc<Identity>> {
+    fn identity(&self) -> Option<Arc<Identity>> {
         self.identity.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Keeps a port open.
-    pub(super) fn add(&self, port: Task<()>) {
+    /// Whether there is a certificate.
+    pub(super) fn has_identity(&self) -> bool {
+        self.identity().is_some()
+    }
+
+    /// Keeps a port open, one for TLS until there is no certificate.
+    pub(super) fn hold(&self, port: &Port, task: Task<()>) {
+        if port.is_tls() {
+            self.add(task);
+        } else {
+            task.detach();
+        }
+    }
+
+    fn add(&self, port: Task<()>) {
         self.ports.lock().unwrap_or_else(PoisonError::into_inner).push(port);
     }
 
@@ -69,18 +82,18 @@ impl TlsPorts {
     }
 }
 
-/// Checks the certificates every few seconds.
-pub(super) async fn keep_fresh(server: Arc<Server>) {
-    let mut trouble = String::new();
-    loop {
-        Timer::after(CHECK_INTERVAL).await;
-        server.tls.refresh(&mut trouble).await;
-    }
-}
-
 impl Server {
+    /// Serves a connection, under TLS if its port is for TLS.
+    pub(super) fn let_in(self: &Arc<Self>, conn: Conn, entrance: Entrance) {
+        if entrance.port.is_tls() {
+            self.core.workers.spawn(self.clone().let_in_by_tls(conn, entrance));
+        } else {
+            (entrance.row.serve)(self.clone(), conn);
+        }
+    }
+
     /// Serves a connection to a port for TLS.
-    pub(super) async fn let_in_by_tls(self: Arc<Self>, conn: Conn, Entrance { port, row }: Entrance) {
+    async fn let_in_by_tls(self: Arc<Self>, conn: Conn, Entrance { port, row }: Entrance) {
         let Some(identity) = self.tls.identity() else { return };
         let (peer, limit) = (conn.peer(), self.core.config().connections.handshake.0);
         match conn.sealed(&identity, &self.tls.gate, &self.core.throttle, limit).await {
@@ -95,6 +108,19 @@ impl Server {
                 self.core.counters.closed(&why);
             }
         }
+    }
+
+    /// Checks the certificates every few seconds.
+    pub(super) fn watch_certificates(self: &Arc<Self>) {
+        let server = self.clone();
+        let checks = async move {
+            let mut trouble = String::new();
+            loop {
+                Timer::after(CHECK_INTERVAL).await;
+                server.tls.refresh(&mut trouble).await;
+            }
+        };
+        self.core.executor.spawn(checks).detach();
     }
 
     /// Uses the certificates of `config`, and opens the ports with the first or closes them with the last. A

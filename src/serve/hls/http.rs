@@ -61,7 +61,7 @@ impl Exchange {
 
     /// The session of the request, if it belongs to that stream.
     pub(super) fn known(&self, name: &Name) -> Option<u64> {
-        path::session(&self.request).filter(|number| self.server.sessions.see(*number, name, 0))
+        path::session(&self.request).filter(|number| self.server.hls.sessions.see(*number, name, 0))
     }
 
     /// The refusal of a request with an unknown session.
@@ -126,7 +126,7 @@ impl Exchange {
         let who = self.server.core.who(PLAYER).at(self.peer);
         let own = leave.to(Action::Play).cloned();
         let plays = |name: &Name| if own.as_ref() == Ok(name) { is_there } else { self.plays(name) };
-        match self.server.sessions.enter(&self.server.core, leave, who, &self.request, &plays) {
+        match self.server.hls.sessions.enter(&self.server.core, leave, who, &self.request, &plays) {
             Ok(number) => found(place(&self.request, number)),
             Err(refused) => self.turn_down(refused),
         }

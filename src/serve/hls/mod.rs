@@ -42,7 +42,6 @@ use crate::conf::{Config, Cost};
 use crate::hub::Name;
 
 pub(super) use http::answer;
-pub(super) use sessions::HlsSessions;
 #[cfg(feature = "record")]
 pub(super) use stored::Listener;
 pub(super) use streams::Hls;

@@ -107,7 +107,7 @@ impl Listener {
 
     /// Counts sent bytes.
     pub(in crate::serve) fn see(&self, bytes: u64) {
-        self.server.sessions.see(self.number, &self.name, usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.server.hls.sessions.see(self.number, &self.name, usize::try_from(bytes).unwrap_or(usize::MAX));
     }
 }
 

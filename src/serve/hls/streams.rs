@@ -9,10 +9,11 @@ use super::super::Server;
 use super::collector::{self, Source};
 use super::disk::Disk;
 use super::entry::{Entry, State};
+use super::sessions::HlsSessions;
 use super::settings::Settings;
 use super::{MAX_WAIT, MUXER, is_live, lock, packing};
 use crate::budget::Account;
-use crate::conf;
+use crate::conf::Config;
 use crate::hls::{Delete, Numbers, Packing, Rules, Window};
 use crate::hub::Name;
 use crate::session::Refusal;
@@ -29,6 +30,8 @@ pub(in crate::serve) struct Hls {
     unused: Mutex<Numbers>,
     /// Live streams that are to be collected in advance, but have no place.
     denied: Mutex<Vec<Name>>,
+    /// The sessions of players.
+    pub(in crate::serve) sessions: HlsSessions,
     /// Whether the server stops.
     stopped: AtomicBool,
     /// The folders of streams, if segments are stored on a disk.
@@ -38,24 +41,33 @@ pub(in crate::serve) struct Hls {
 pub(super) type Entries = HashMap<Name, Arc<Entry>>;
 
 impl Hls {
-    /// At most `clients` connections send requests.
-    pub(in crate::serve) fn new(config: &conf::Hls, account: Account, clients: usize) -> Self {
+    /// The segments and sessions are charged to `account`.
+    pub(in crate::serve) fn new(config: &Config, account: &Account) -> Self {
+        let most = config.viewers.max;
         Self {
-            settings: Mutex::new(Settings::of(config)),
-            streams: config.streams,
-            clients,
-            account,
+            settings: Mutex::new(Settings::of(&config.hls)),
+            streams: config.hls.streams,
+            clients: config.max_connections(),
+            account: account.clone(),
             state: Mutex::default(),
             unused: Mutex::default(),
             denied: Mutex::default(),
+            sessions: HlsSessions::new(most, config.per_peer(most), account.clone()),
             stopped: AtomicBool::new(false),
-            disk: Disk::new(config),
+            disk: Disk::new(&config.hls),
         }
     }
 
-    /// Sets the configuration of streams that begin from here on.
-    pub(in crate::serve) fn reload(&self, config: &conf::Hls) {
-        *lock(&self.settings) = Settings::of(config);
+    /// Sets the configuration of streams and sessions that begin from here on.
+    pub(in crate::serve) fn reload(&self, config: &Config) {
+        *lock(&self.settings) = Settings::of(&config.hls);
+        self.sessions.set_per_peer(config.per_peer(config.viewers.max));
+    }
+
+    /// Does the work of every second.
+    pub(in crate::serve) fn tick(&self, server: &Server, now: Instant) {
+        self.sweep(server, now);
+        self.sessions.sweep(now, server.core.config().hls.session_timeout.0);
     }
 
     /// The segments of `name`, for a request from the address of `customer`.
@@ -135,7 +147,7 @@ impl Hls {
     }
 
     /// Ends entries without requests or without a publisher; starts those that are collected in advance.
-    pub(in crate::serve) fn sweep(&self, server: &Server, now: Instant) {
+    fn sweep(&self, server: &Server, now: Instant) {
         if self.stopped.load(Relaxed) {
             return;
         }
@@ -213,6 +225,7 @@ impl Hls {
             }
             state.tell_end();
         }
+        self.sessions.stop();
     }
 
     /// Whether files of ended streams are not on the disk yet.

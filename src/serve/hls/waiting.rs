@@ -62,7 +62,7 @@ impl Waiting {
         let is_head = exchange.request.method == Method::Head;
         let Exchange { server, peer, .. } = exchange;
         let guest = if entry.is_playable() { None } else { server.core.hub.wait(&name, customer) };
-        session.into_iter().for_each(|number| server.sessions.waits(number));
+        session.into_iter().for_each(|number| server.hls.sessions.waits(number));
         Answer::later(Self { entry, wanted, limit, server, name, peer, customer, guest, session, is_head, suffix })
     }
 
@@ -135,7 +135,7 @@ impl Waiting {
 
     fn file(&self, name: &str, (blocks, bytes): File) -> Reply {
         if let Some(number) = self.session {
-            self.server.sessions.see(number, &self.name, if self.is_head { 0 } else { bytes });
+            self.server.hls.sessions.see(number, &self.name, if self.is_head { 0 } else { bytes });
         }
         let mime = if name.ends_with(".ts") { "video/mp2t" } else { "video/mp4" };
         let cache = cache(&self.server.core.config().hls);
@@ -159,7 +159,7 @@ impl Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        self.session.into_iter().for_each(|number| self.server.sessions.waited(number));
+        self.session.into_iter().for_each(|number| self.server.hls.sessions.waited(number));
     }
 }
 
