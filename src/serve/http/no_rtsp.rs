@@ -1,14 +1,15 @@
-//! The carrier of RTSP in a build without it.
+//! RTSP over HTTP in a build without RTSP.
 
 use std::sync::Arc;
 
 use crate::net::Conn;
 use crate::serve::Server;
 
-/// The carrier of a conversation.
-pub(in crate::serve) enum Carrier {}
+/// The continuation of a connection that began with a request of HTTP.
+pub(in crate::serve) enum Upgrade {}
 
-/// Runs a connection that has begun as one of HTTP.
-pub(super) async fn carry(_: Arc<Server>, _: Conn, carrier: Carrier) {
-    match carrier {}
+impl Upgrade {
+    pub(super) async fn run(self, _: Arc<Server>, _: Conn) {
+        match self {}
+    }
 }

@@ -7,7 +7,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use super::rtsp::Carrier;
+use super::rtsp::Upgrade;
 use super::stream::Stream;
 use crate::budget::{BlockMut, OverBudget};
 use crate::conf::Config;
@@ -43,7 +43,7 @@ pub(in crate::serve) enum Answer {
     /// The answer follows.
     Later(Pending),
     /// The connection continues as one of RTSP, which answers.
-    Upgrade(Carrier),
+    Upgrade(Upgrade),
 }
 
 /// A function that answers a request if there is no file for it.
@@ -128,9 +128,9 @@ impl From<Reply> for Answer {
     }
 }
 
-impl From<Carrier> for Answer {
-    fn from(carrier: Carrier) -> Self {
-        Self::Upgrade(carrier)
+impl From<Upgrade> for Answer {
+    fn from(upgrade: Upgrade) -> Self {
+        Self::Upgrade(upgrade)
     }
 }
 

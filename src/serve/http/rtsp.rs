@@ -3,7 +3,7 @@
 use super::reply::{Answer, Body, CORS, Exchange, Reply};
 use crate::conf::Config;
 use crate::proto::http::Request;
-pub(super) use crate::serve::rtsp::{Carrier, carry};
+pub(super) use crate::serve::rtsp::Upgrade;
 
 /// Whether the connection is to continue as one of RTSP.
 pub(super) fn is_asked_for(config: &Config, request: &Request) -> bool {
@@ -13,8 +13,8 @@ pub(super) fn is_asked_for(config: &Config, request: &Request) -> bool {
 
 /// Passes the connection on, or refuses it.
 pub(super) fn accept(Exchange { server, peer, request, .. }: Exchange) -> Answer {
-    match Carrier::accept(&request, &server, peer) {
-        Ok(carrier) => carrier.into(),
+    match Upgrade::accept(&request, &server, peer) {
+        Ok(upgrade) => upgrade.into(),
         Err(status) => Reply::new(status, Body::Text(status.1.into()))
             .with([CORS, ("Sec-WebSocket-Version", "13".into()), ("Upgrade", "websocket".into())])
             .into(),

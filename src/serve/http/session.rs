@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::reply::{Answer, Body, Exchange, HalfClosed, Pending, Reply};
 use super::routes::{self, Route};
-use super::rtsp::{Carrier, carry};
+use super::rtsp::Upgrade;
 use super::stream::{Stream, Turn};
 use crate::conf::Config;
 use crate::net::{Close, Conn, SHORT_READ, drive, poll_in_turns};
@@ -42,7 +42,7 @@ enum Role {
     /// Sends the rest of an answer.
     Streaming(Stream),
     /// Goes on as a connection of RTSP.
-    Upgraded(Carrier),
+    Upgraded(Upgrade),
 }
 
 /// The size of a read within a head, small so that little of what follows it has to be kept while it is answered.
@@ -83,7 +83,7 @@ impl Session {
     pub(super) async fn run(mut self) {
         let why = std::future::poll_fn(|cx| poll_in_turns(cx, |cx| self.step(cx))).await;
         match self.role {
-            Role::Upgraded(carrier) => return carry(self.server, self.conn, carrier).await,
+            Role::Upgraded(upgrade) => return upgrade.run(self.server, self.conn).await,
             Role::Streaming(ref mut stream) => stream.ends(&why),
             Role::Waiting | Role::Answering(_) => {}
         }
@@ -201,8 +201,8 @@ impl Session {
         match answer {
             Answer::Now(reply) => self.reply(reply),
             Answer::Later(pending) => self.role = Role::Answering(pending),
-            Answer::Upgrade(carrier) => {
-                self.role = Role::Upgraded(carrier);
+            Answer::Upgrade(upgrade) => {
+                self.role = Role::Upgraded(upgrade);
                 self.conn.offer_again();
             }
         }

@@ -25,8 +25,9 @@ use crate::proto::rtsp::{self, Event, Limits, Status};
 use crate::proto::{Machine, Target};
 use crate::session::{Core, Refusal, RtpIngest, Tail, Who, announced};
 use ask::{Asks, Encodings, Wish};
-#[cfg_attr(not(feature = "http"), allow(unused_imports, reason = "HTTP makes others than the plain one"))]
-pub(super) use carrier::Carrier;
+use carrier::Carrier;
+#[cfg(feature = "http")]
+pub(super) use carrier::Upgrade;
 pub(super) use multicast::MulticastGroups;
 use play::{Held, PlaySession};
 #[cfg(feature = "http")]
@@ -35,15 +36,11 @@ pub(super) use tunnel::Tunnels;
 /// Runs a connection to its end.
 pub(crate) fn serve(server: Arc<Server>, conn: Conn) {
     let core = server.core.clone();
-    core.workers.spawn(carry(server, conn, Carrier::Plain));
+    core.workers.spawn(run(server, conn, Carrier::Plain));
 }
 
 /// Runs a connection that may have begun as another protocol.
-pub(super) async fn carry(server: Arc<Server>, conn: Conn, carrier: Carrier) {
-    #[cfg(feature = "http")]
-    if let Carrier::Post(post) = carrier {
-        return post.run(server, conn).await;
-    }
+async fn run(server: Arc<Server>, conn: Conn, carrier: Carrier) {
     let mut session = Session::new(server, conn, carrier);
     let why = std::future::poll_fn(|cx| session.poll(cx)).await;
     session.end(&why);
