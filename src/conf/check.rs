@@ -5,41 +5,53 @@ use std::time::Duration;
 use super::counts::MAX_THREADS;
 use super::error::Objection;
 use super::features::is_compiled;
-use super::{Auth, Config, Error, Fault, MissingFeature, Place};
+use super::{Auth, Config, Fault, MissingFeature};
 use crate::hub::{InvalidName, Name, is_pattern};
 
 impl Config {
-    /// A value that needs a feature which was not compiled in: the key, the value that is allowed, and the feature.
-    fn demand(&self) -> Option<(&'static str, &'static str, &'static str)> {
+    /// The values that need a feature which was not compiled in.
+    fn demands(&self) -> impl Iterator<Item = Objection> {
         let demands = [
             (!self.http.root.is_empty(), "http.root", "empty", "record"),
             (self.hls.store.0.is_some(), "hls.store", "\"memory\"", "record"),
         ];
-        let unmet = demands.into_iter().find(|(wanted, .., feature)| *wanted && !is_compiled(feature));
-        unmet.map(|(_, key, remedy, feature)| (key, remedy, feature))
+        let unmet = demands.into_iter().filter(|(wanted, .., feature)| *wanted && !is_compiled(feature));
+        unmet.map(|(_, key, remedy, feature)| (key.into(), Fault::Feature(remedy, MissingFeature(feature))))
     }
 
-    /// The fault in one of the tables that can occur repeatedly.
-    fn entry_objection(&self) -> Option<Objection> {
+    /// The faults in the tables that can occur repeatedly.
+    fn entry_objections(&self) -> Vec<Objection> {
         let pulled = self.pull.iter().map(|pull| (&pull.stream, Name::new(&pull.stream).is_ok())).enumerate();
         let pushed = self.push.iter().map(|push| (&push.stream, is_pattern(&push.stream).is_ok())).enumerate();
         let named = pulled.map(|one| ("pull", one)).chain(pushed.map(|one| ("push", one)));
-        for (table, (at, (stream, is_sound))) in named {
-            if !is_sound {
-                let words = format!("{stream:?} is {InvalidName}");
-                return Some((format!("{table}[{at}].stream"), Fault::Conflict(words.into())));
-            }
-        }
+        let misnamed = named.filter(|(_, (_, (_, is_sound)))| !is_sound).map(|(table, (at, (stream, _)))| {
+            let words = format!("{stream:?} is {InvalidName}");
+            (format!("{table}[{at}].stream"), Fault::Conflict(words.into()))
+        });
+        let mut faults: Vec<_> = misnamed.collect();
         if self.pull.len() > self.streams.max {
             let remedy = "one of streams.max at most";
-            return Some((format!("pull[{}]", self.streams.max), Fault::MustBe(remedy.into())));
+            faults.push((format!("pull[{}]", self.streams.max), Fault::MustBe(remedy.into())));
         }
-        let relays = self.placeholder().or_else(|| self.same_relay()).or_else(|| self.circle());
-        relays.or_else(|| super::record::objection(self))
+        faults.extend(self.placeholders().chain(self.same_relays()).chain(self.circle()));
+        faults.extend(super::record::objections(self));
+        faults
     }
 
-    /// Checks for combinations that no machine can serve.
-    pub(super) fn check(&self, file: &str, text: &str) -> Result<(), Error> {
+    /// The combinations that no machine can serve; `sets` says whether the file sets a key.
+    pub(super) fn objections(&self, sets: &dyn Fn(&str) -> bool) -> Vec<Objection> {
+        let mut faults: Vec<_> = self.demands().chain(self.entry_objections()).collect();
+        faults.extend(self.shared_port().map(|keys| {
+            // the key that the file sets, if it sets only one of them
+            let [wrong, other] = if sets(keys[0]) && !sets(keys[1]) { keys } else { [keys[1], keys[0]] };
+            (wrong.into(), Fault::MustBe(format!("another port than that of {other}").into()))
+        }));
+        faults.extend(self.out_of_range());
+        faults
+    }
+
+    /// The values out of range.
+    fn out_of_range(&self) -> impl Iterator<Item = Objection> {
         let watchdog = &self.process.watchdog;
         let bad = [
             (
@@ -78,7 +90,9 @@ impl Config {
             (!(512..=16 << 10).contains(&self.http.max_head.0), "http.max_head", "between 512 and \"16KiB\""),
             (self.hls.segments < 3, "hls.segments", "at least 3: players start three segments before the end"),
             (
-                !(2..=self.hls.segments).contains(&self.hls.start) || self.hls.start != 3 && !self.hls.part.0.is_zero(),
+                // fewer than 3 segments are at fault themselves
+                !(2..=self.hls.segments.max(3)).contains(&self.hls.start)
+                    || self.hls.start != 3 && !self.hls.part.0.is_zero(),
                 "hls.start",
                 "between 2 and hls.segments, and 3 with hls.part",
             ),
@@ -95,22 +109,7 @@ impl Config {
                 "\"0s\", or between \"100ms\" and half of hls.segment",
             ),
         ];
-        if let Some((key, remedy, feature)) = self.demand() {
-            return Err(Error::key(file, text, key, Fault::Feature(remedy, MissingFeature(feature))));
-        }
-        if let Some((key, fault)) = self.entry_objection() {
-            return Err(Error::key(file, text, &key, fault));
-        }
-        if let Some(keys) = self.shared_port() {
-            // the key that the file sets, if it sets only one of them
-            let [first, second] = keys.map(|key| Place::key(file, text, key).line.is_some());
-            let [wrong, other] = if first && !second { keys } else { [keys[1], keys[0]] };
-            let remedy = format!("another port than that of {other}");
-            return Err(Error::key(file, text, wrong, Fault::MustBe(remedy.into())));
-        }
-        match bad.iter().find(|(wrong, ..)| *wrong) {
-            Some((_, key, remedy)) => Err(Error::key(file, text, key, Fault::MustBe((*remedy).into()))),
-            None => Ok(()),
-        }
+        let bad = bad.into_iter().filter(|(wrong, ..)| *wrong);
+        bad.map(|(_, key, remedy)| (key.into(), Fault::MustBe(remedy.into())))
     }
 }

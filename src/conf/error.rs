@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::{fmt, io};
 
 use super::nearest::nearest;
-use super::place::{Place, last_line, split_index};
+use super::place::{Keyed, Place, last_line, split_index, table_of};
 use super::{MissingFeature, Wrong, keys};
 
 /// The reason to refuse a configuration.
@@ -14,6 +14,15 @@ pub struct Error {
     pub place: Place,
     /// The fault there.
     pub fault: Fault,
+}
+
+/// The reasons to refuse a configuration: at least one. Those of one file stand in its order.
+#[derive(Debug)]
+pub struct Errors {
+    /// The first of them, at most 20.
+    pub told: Vec<Error>,
+    /// The number of the others.
+    pub more: usize,
 }
 
 /// A fault in a configuration, with its remedy.
@@ -38,10 +47,20 @@ pub enum Fault {
 /// A key, and its fault.
 pub(super) type Objection = (String, Fault);
 
+/// The text about a file in the format of other servers.
+const JSON: &str = "this is JSON; the configuration is TOML: runnel --reference prints all keys";
+/// The integers that a file may have.
+const NUMBERS: &str = "between -9223372036854775808 and 9223372036854775807, as every whole number";
+
 impl Error {
     /// A fault of the whole file.
     pub(super) fn file(file: &str, fault: Fault) -> Self {
         Self { place: Place::file(file), fault }
+    }
+
+    /// A fault of a key whose place in the file is unknown.
+    pub(super) fn somewhere(file: &str, (key, fault): Objection) -> Self {
+        Self { place: Place { key: Some(key), ..Place::file(file) }, fault }
     }
 
     /// A fault of `key`. Its value is left out if it may be, or contain, a password.
@@ -55,7 +74,7 @@ impl Error {
     }
 
     /// The parser's reason, without the value, which may be a password.
-    pub(super) fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Self {
+    fn syntax(file: &str, text: &str, error: &toml::de::Error) -> Self {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let left = last_line(before);
         let mut message = Cow::from(error.message().to_string());
@@ -72,6 +91,64 @@ impl Error {
             place: Place::behind(file, before, Some(key).filter(|key| is_known(key))),
             fault: Fault::Syntax(message),
         }
+    }
+}
+
+impl Errors {
+    /// The most faults that are told.
+    const MOST: usize = 20;
+
+    /// The faults of the keys of a file, each key with its first; fails if there are any.
+    pub(super) fn check(file: &str, text: &str, faults: Vec<Objection>) -> Result<(), Self> {
+        let keyed = Keyed::of(text);
+        let mut found: Vec<(Option<usize>, Objection)> = Vec::new();
+        for (key, fault) in faults {
+            if !found.iter().any(|(_, (known, _))| *known == key) {
+                found.push((keyed.offset(&key), (key, fault)));
+            }
+        }
+        // a default may be at fault only beside the wrong values of its table
+        let set: Vec<_> =
+            found.iter().filter(|(at, _)| at.is_some()).map(|(_, (key, _))| table_of(key).to_string()).collect();
+        found.retain(|(at, (key, _))| at.is_some() || !set.iter().any(|table| table == table_of(key)));
+        found.sort_by_key(|(at, _)| at.unwrap_or(usize::MAX));
+        let more = found.len().saturating_sub(Self::MOST);
+        let told = found.into_iter().take(Self::MOST);
+        let told: Vec<_> = told.map(|(_, (key, fault))| Error::key(file, text, &key, fault)).collect();
+        if told.is_empty() { Ok(()) } else { Err(Self { told, more }) }
+    }
+
+    /// The reasons why a text is no table of values.
+    pub(super) fn unread(file: &str, text: &str, error: &toml::de::Error) -> Self {
+        if text.trim_start_matches('\u{feff}').trim_start().starts_with('{') {
+            return Error::file(file, Fault::Syntax(JSON.into())).into();
+        }
+        let numbers = Keyed::of(text).beyond().into_iter().map(|key| (key, Fault::MustBe(NUMBERS.into())));
+        Self::check(file, text, numbers.collect()).err().unwrap_or_else(|| Error::syntax(file, text, error).into())
+    }
+}
+
+impl From<Error> for Errors {
+    fn from(error: Error) -> Self {
+        Self { told: vec![error], more: 0 }
+    }
+}
+
+/// One line for each error.
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<_> = self.told.iter().map(Error::to_string).collect();
+        f.write_str(&lines.join("\n"))?;
+        match (self.told.first(), self.more) {
+            (None, _) | (_, 0) => Ok(()),
+            (Some(first), more) => write!(f, "\n{}: {more} more errors", first.place.file),
+        }
+    }
+}
+
+impl std::error::Error for Errors {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.told.first().and_then(std::error::Error::source)
     }
 }
 

@@ -3,6 +3,7 @@
 mod check;
 mod counts;
 mod error;
+mod faults;
 mod features;
 mod hints;
 mod keys;
@@ -26,11 +27,11 @@ mod wrong;
 use std::path::Path;
 
 use crate::hub::{Conflict, is_pattern};
-pub use error::{Error, Fault};
+pub use error::{Error, Errors, Fault};
 pub use features::{MissingFeature, features};
 pub use hints::Hint;
 pub use keys::{Changes, Keys, REFERENCE};
-pub use place::Place;
+pub use place::{Place, Spot};
 pub use plan::Cost;
 pub use port::Port;
 pub use profile::Profile;
@@ -240,7 +241,7 @@ impl Push {
 
 impl Config {
     /// The embedded default configuration.
-    pub fn embedded() -> Result<Self, Error> {
+    pub fn embedded() -> Result<Self, Errors> {
         Self::parse("embedded", "")
     }
 
@@ -260,12 +261,12 @@ impl Config {
     }
 
     /// Reads the file at `path`.
-    pub fn load(path: &Path) -> Result<Self, Error> {
+    pub fn load(path: &Path) -> Result<Self, Errors> {
         Keys::load(path).map(|(config, _)| config)
     }
 
     /// Reads `text`; `file` is its name in errors. Keys that the text leaves out have the values of its profile.
-    pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
+    pub fn parse(file: &str, text: &str) -> Result<Self, Errors> {
         Keys::parse(file, text).map(|(config, _)| config)
     }
 }

@@ -30,9 +30,9 @@ impl Value for Record {
     }
 }
 
-/// The first fault of the keys of recordings: there is none.
-pub(super) fn objection(_: &Config) -> Option<Objection> {
-    None
+/// The faults of the keys of recordings: there are none.
+pub(super) fn objections(_: &Config) -> Vec<Objection> {
+    Vec::new()
 }
 
 /// The hints about recordings: there are none.

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::IpAddr;
 
 use super::error::Objection;
-use super::{Config, Fault, Push};
+use super::{Config, Fault, Pull, Push};
 use crate::hub::matches;
 use crate::proto::{Target, Url};
 
@@ -72,40 +72,29 @@ impl Config {
         let found =
             direct.or_else(|| own.iter().find(|one| one.leads_back(&own)).map(|one| (one, "by way of other tables ")));
         found.map(|(Loop { table, at, .. }, way)| {
-            let words = format!("must lead elsewhere: {way}this is the stream itself");
+            let words = format!("must be that of another stream: {way}this one leads back to it");
             (format!("{table}[{at}].url"), Fault::Conflict(words.into()))
         })
     }
 
-    /// A relay that repeats another.
-    pub(super) fn same_relay(&self) -> Option<Objection> {
-        let mut pulls = self.pull.iter().enumerate();
-        let pulled = pulls.find(|(at, pull)| self.pull.iter().take(*at).any(|before| before.stream == pull.stream));
-        let mut pushes = self.push.iter().enumerate();
-        let is_same = |one: &Push, other: &Push| one.stream == other.stream && one.url == other.url;
-        let pushed = pushes.find(|(at, push)| self.push.iter().take(*at).any(|before| is_same(before, push)));
+    /// The relays that repeat another.
+    pub(super) fn same_relays(&self) -> impl Iterator<Item = Objection> {
+        let repeats = |(at, pull): &(usize, &Pull)| self.pull.iter().take(*at).any(|one| one.stream == pull.stream);
+        let pulled = self.pull.iter().enumerate().filter(repeats);
         let pulled =
             pulled.map(|(at, _)| (format!("pull[{at}].stream"), "another one: a table before it fetches that stream"));
+        let is_same = |one: &Push, other: &Push| one.stream == other.stream && one.url == other.url;
+        let repeats = move |(at, push): &(usize, &Push)| self.push.iter().take(*at).any(|one| is_same(one, push));
+        let pushed = self.push.iter().enumerate().filter(repeats);
         let pushed =
             pushed.map(|(at, _)| (format!("push[{at}]"), "another one: stream and url are those of one before it"));
-        pulled.or(pushed).map(|(key, remedy)| (key, Fault::MustBe(remedy.into())))
+        pulled.chain(pushed).map(|(key, remedy)| (key, Fault::MustBe(remedy.into())))
     }
 
-    /// A placeholder without a meaning.
-    pub(super) fn placeholder(&self) -> Option<Objection> {
-        let fault = |push: &Push| {
-            let words = push.url.0.path.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
-            let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
-            let mut words = words.map(|(word, _)| word).filter(|word| is_word(word));
-            match push.is_pattern() {
-                true => words
-                    .find(|word| *word != "name")
-                    .map(|word| Cow::from(format!("must have no {{{word}}}: {{name}} is all there is"))),
-                false => words.find(|word| *word == "name").map(|_| NO_PATTERN.into()),
-            }
-        };
-        let mut pushes = self.push.iter().enumerate();
-        pushes.find_map(|(at, push)| Some((format!("push[{at}].url"), Fault::Conflict(fault(push)?))))
+    /// The placeholders without a meaning.
+    pub(super) fn placeholders(&self) -> impl Iterator<Item = Objection> {
+        let pushes = self.push.iter().enumerate();
+        pushes.filter_map(|(at, push)| Some((format!("push[{at}].url"), Fault::Conflict(placeholder(push)?))))
     }
 
     /// Whether the URL is that of a port of this server.
@@ -119,5 +108,18 @@ impl Config {
             };
             port.scheme == url.scheme() && own == url.server_port() && is_here
         })
+    }
+}
+
+/// The text about a placeholder without a meaning.
+fn placeholder(push: &Push) -> Option<Cow<'static, str>> {
+    let words = push.url.0.path.split('{').skip(1).filter_map(|rest| rest.split_once('}'));
+    let is_word = |word: &str| !word.is_empty() && word.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let mut words = words.map(|(word, _)| word).filter(|word| is_word(word));
+    match push.is_pattern() {
+        true => words
+            .find(|word| *word != "name")
+            .map(|word| format!("must have no {{{word}}}: {{name}} is the only placeholder").into()),
+        false => words.find(|word| *word == "name").map(|_| NO_PATTERN.into()),
     }
 }

@@ -3,34 +3,58 @@
 use std::fmt;
 use std::num::NonZeroUsize;
 
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
 /// A place in a configuration: the beginning of a message about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Place {
     /// The name of the file.
     pub file: String,
-    /// The line, if known.
-    pub line: Option<NonZeroUsize>,
-    /// The column, if the text of the line is at fault.
-    pub column: Option<NonZeroUsize>,
+    /// The place in the file.
+    pub spot: Spot,
     /// The key, such as `rtsp.listen`, or `pull[1].url` for the second table; `None` for the whole file.
     pub key: Option<String>,
+}
+
+/// A place in the text of a file. Lines and columns count from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spot {
+    /// The whole file, or an unknown place.
+    Whole,
+    /// The line that sets the key.
+    Line(NonZeroUsize),
+    /// The line and the column where the text is at fault.
+    Column(NonZeroUsize, NonZeroUsize),
+    /// None: the file leaves the key out, so its default applies.
+    Default,
 }
 
 impl Place {
     /// The whole file.
     pub(super) fn file(file: &str) -> Self {
-        Self { file: file.into(), line: None, column: None, key: None }
+        Self { file: file.into(), spot: Spot::Whole, key: None }
     }
 
     /// The place of `key` in `text`, which may leave it out.
     pub(super) fn key(file: &str, text: &str, key: &str) -> Self {
-        Self { line: line_of(text, key), key: Some(key.into()), ..Self::file(file) }
+        let offset = Keyed::of(text).offset(key);
+        let spot = offset.and_then(|at| text.get(..at)).map_or(Spot::Default, |before| Spot::Line(line_behind(before)));
+        Self { file: file.into(), spot, key: Some(key.into()) }
     }
 
     /// The place after `before`, where `key` is set, if known.
     pub(super) fn behind(file: &str, before: &str, key: Option<String>) -> Self {
-        let column = last_line(before).chars().count();
-        Self { line: Some(line_behind(before)), column: NonZeroUsize::MIN.checked_add(column), key, ..Self::file(file) }
+        let column = NonZeroUsize::MIN.saturating_add(last_line(before).chars().count());
+        Self { file: file.into(), spot: Spot::Column(line_behind(before), column), key }
+    }
+
+    /// The line, if it is known.
+    pub fn line(&self) -> Option<NonZeroUsize> {
+        match self.spot {
+            Spot::Line(line) | Spot::Column(line, _) => Some(line),
+            Spot::Whole | Spot::Default => None,
+        }
     }
 
     /// Whether the value there may be, or contain, a password.
@@ -43,10 +67,11 @@ impl Place {
 impl fmt::Display for Place {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: ", self.file)?;
-        match (self.line, self.column) {
-            (Some(line), Some(column)) => write!(f, "line {line}, column {column}: ")?,
-            (Some(line), None) => write!(f, "line {line}: ")?,
-            _ => {}
+        match self.spot {
+            Spot::Whole => {}
+            Spot::Line(line) => write!(f, "line {line}: ")?,
+            Spot::Column(line, column) => write!(f, "line {line}, column {column}: ")?,
+            Spot::Default => f.write_str("default of ")?,
         }
         let Some(key) = &self.key else { return Ok(()) };
         // the line distinguishes several tables of one name
@@ -66,32 +91,62 @@ pub(super) fn split_index(item: &str) -> (&str, Option<usize>) {
     indexed.map_or((item, None), |(name, index)| (name, index.parse().ok()))
 }
 
+/// The first item of a key: the name of its table, if it is in one.
+pub(super) fn table_of(key: &str) -> &str {
+    key.split(['.', '[']).next().unwrap_or_default()
+}
+
 fn line_behind(before: &str) -> NonZeroUsize {
     NonZeroUsize::MIN.saturating_add(before.matches('\n').count())
 }
 
-/// The line that sets `key`.
-fn line_of(text: &str, key: &str) -> Option<NonZeroUsize> {
-    use toml::de::DeValue;
-    let whole = toml::de::DeTable::parse(text).ok()?;
-    let mut table = whole.get_ref();
-    let mut at = None;
-    for item in key.split('.') {
-        let (item, index) = split_index(item);
-        let found = table.iter().find(|(name, _)| name.get_ref() == item);
-        // a key that an entry leaves out is missing in the entry
-        let Some((name, value)) = found else { break };
-        at = Some(name.span().start);
-        match (value.get_ref(), index) {
-            (DeValue::Table(inner), _) => table = inner,
-            (DeValue::Array(list), Some(index)) => {
-                let entry = list.get(index)?;
-                at = Some(entry.span().start);
-                let DeValue::Table(inner) = entry.get_ref() else { break };
-                table = inner;
-            }
-            _ => break,
-        }
+/// The keys that a text sets; none if it is no TOML.
+pub(super) struct Keyed<'a>(DeTable<'a>);
+
+impl<'a> Keyed<'a> {
+    pub(super) fn of(text: &'a str) -> Self {
+        Self(DeTable::parse(text).map(Spanned::into_inner).unwrap_or_default())
     }
-    text.get(..at?).map(line_behind)
+
+    /// The offset of `key` in bytes, if the text sets it. An entry of a list stands for a key that it leaves out.
+    pub(super) fn offset(&self, key: &str) -> Option<usize> {
+        let (mut table, mut entry) = (&self.0, None);
+        let mut items = key.split('.').map(split_index).peekable();
+        while let Some((item, index)) = items.next() {
+            let Some((name, value)) = table.iter().find(|(name, _)| name.get_ref() == item) else { return entry };
+            let (at, value) = match (value.get_ref(), index) {
+                (DeValue::Array(list), Some(index)) => {
+                    let one = list.get(index)?;
+                    entry = Some(one.span().start);
+                    (one.span().start, one.get_ref())
+                }
+                (value, _) => (name.span().start, value),
+            };
+            match value {
+                DeValue::Table(below) if items.peek().is_some() => table = below,
+                _ => return Some(at),
+            }
+        }
+        None
+    }
+
+    /// The keys of integers that 64 bits cannot hold.
+    pub(super) fn beyond(&self) -> Vec<String> {
+        let mut keys = Vec::new();
+        self.0.iter().for_each(|(name, value)| beyond(name.get_ref().to_string(), value.get_ref(), &mut keys));
+        keys
+    }
+}
+
+fn beyond(key: String, value: &DeValue<'_>, keys: &mut Vec<String>) {
+    match value {
+        DeValue::Integer(number) if i64::from_str_radix(number.as_str(), number.radix()).is_err() => keys.push(key),
+        DeValue::Array(list) => {
+            list.iter().enumerate().for_each(|(at, one)| beyond(format!("{key}[{at}]"), one.get_ref(), keys));
+        }
+        DeValue::Table(table) => {
+            table.iter().for_each(|(name, one)| beyond(format!("{key}.{}", name.get_ref()), one.get_ref(), keys));
+        }
+        _ => {}
+    }
 }

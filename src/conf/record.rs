@@ -68,21 +68,18 @@ pub(super) fn hints(config: &Config) -> Vec<Hint> {
     (0..rules.len()).flat_map(of_one).collect()
 }
 
-/// The first fault of the keys of recordings, if there is one.
-pub(super) fn objection(config: &Config) -> Option<Objection> {
+/// The faults of the keys of recordings.
+pub(super) fn objections(config: &Config) -> Vec<Objection> {
     let must_be = |key: String, remedy: &'static str| (key, Fault::MustBe(remedy.into()));
     let entry = |(at, record): (usize, &Record)| {
         record.objection().map(|(key, remedy)| must_be(format!("record[{at}].{key}"), remedy))
     };
-    if let Some(objection) = config.record.iter().enumerate().find_map(entry) {
-        return Some(objection);
-    }
+    let mut faults: Vec<_> = config.record.iter().enumerate().filter_map(entry).collect();
     let same = |one: &Record, other: &Record| one.streams == other.streams && one.goes_where(other);
-    let mut entries = config.record.iter().enumerate();
-    if let Some((at, _)) = entries.find(|(at, one)| config.record.iter().take(*at).any(|before| same(before, one))) {
-        let remedy = "another one: streams, path and format are those of one before it";
-        return Some(must_be(format!("record[{at}]"), remedy));
-    }
+    let entries = config.record.iter().enumerate();
+    let twice = entries.filter(|(at, one)| config.record.iter().take(*at).any(|before| same(before, one)));
+    let remedy = "another one: streams, path and format are those of one before it";
+    faults.extend(twice.map(|(at, _)| must_be(format!("record[{at}]"), remedy)));
     let in_store = |record: &Record| {
         record.format == FileFormat::Hls && config.hls.store.0.as_deref() == Some(Path::new(&record.path))
     };
@@ -96,7 +93,9 @@ pub(super) fn objection(config: &Config) -> Option<Objection> {
             "at least \"192KiB\" for each of recording.max",
         ),
     ];
-    wrong.iter().find(|(wrong, ..)| *wrong).map(|(_, key, remedy)| must_be(key.to_string(), remedy))
+    let wrong = wrong.into_iter().filter(|(wrong, ..)| *wrong);
+    faults.extend(wrong.map(|(_, key, remedy)| must_be(key.into(), remedy)));
+    faults
 }
 
 impl Config {

@@ -109,10 +109,14 @@ text!(Level, "one of \"off\", \"error\", \"warn\", \"info\", \"debug\", \"trace\
     text.parse().ok().map(Level)
 });
 
-text!(Address, "an address such as \"[::]:1935\" or \"127.0.0.1:1935\"", |text| {
-    let full = if text.starts_with(':') { format!("[::]{text}") } else { text.into() };
-    full.parse().ok().map(Address)
-});
+text!(
+    Address,
+    "an IP address with a port, such as \"127.0.0.1:PORT\" or \"[::1]:PORT\", or \":PORT\" for all",
+    |text| {
+        let full = if text.starts_with(':') { format!("[::]{text}") } else { text.into() };
+        full.parse().ok().map(Address)
+    }
+);
 
 text!(PortRange, "ports such as \"30000-30999\", the first of them even and not 0", |text| {
     let (first, last) = text.split_once('-')?;

@@ -381,7 +381,7 @@ fn what_cannot_fit_is_refused_with_the_knobs_that_would_help() {
     for args in [&[][..], &["--check"], &["--plan"]] {
         let (code, out, err) = run_with("profile = \"tiny\"\nviewers.max = 40\n", args);
         assert_eq!(code, Some(78));
-        assert!(err.starts_with("runnel: the worst case of this configuration is "), "{err}");
+        assert!(err.contains(".toml: default of memory.total: the worst case of this configuration is "), "{err}");
         assert!(err.contains("but memory.total is 9728 KiB: raise memory.total; or lower "), "{err}");
         let knobs = ["viewers.max to ", "hls.memory by ", "streams.memory by "];
         assert!(knobs.iter().any(|knob| err.contains(knob)), "{err}");

@@ -3,7 +3,7 @@
 use std::io::ErrorKind;
 use std::num::NonZeroUsize;
 
-use runnel::conf::{Config, Error, Fault, Found, Wrong};
+use runnel::conf::{Config, Error, Fault, Found, Keys, Wrong};
 
 /// The error with which `text` is refused as the file "r.toml".
 fn refusal(text: &str) -> String {
@@ -177,7 +177,11 @@ fn a_value_of_another_type_comes_with_the_words_that_there_are() {
         ("rtsp.auth = true", "rtsp.auth: invalid type: boolean `true`, expected \"off\", \"basic\" or \"digest\""),
         (
             "rtmp.listen = 1935",
-            "rtmp.listen: invalid type: integer `1935`, expected an address such as \"[::]:1935\" or \"127.0.0.1:1935\"",
+            "rtmp.listen: invalid type: integer `1935`, expected an IP address with a port, such as \"127.0.0.1:PORT\" or \"[::1]:PORT\", or \":PORT\" for all",
+        ),
+        (
+            "http.listen = \"localhost:8080\"",
+            "http.listen: invalid value: string \"localhost:8080\", expected an IP address with a port, such as \"127.0.0.1:PORT\" or \"[::1]:PORT\", or \":PORT\" for all",
         ),
     ] {
         assert_eq!(refusal(text), format!("r.toml: line 1: {message}"));
@@ -205,7 +209,7 @@ fn in_lists_of_tables_the_line_is_that_of_the_key() {
         ("record", "streams = \"*\"\npath = \"m\"", "line 6: record.path: must be a folder, from the root on".into()),
         (
             "record",
-            "streams = \"*\"\npath = \"/m\"\nsize = \"1KiB\"",
+            "streams = \"*\"\npath = \"/n\"\nsize = \"1KiB\"",
             "line 7: record.size: must be at least \"64KiB\"".into(),
         ),
         (
@@ -231,7 +235,7 @@ fn in_lists_of_tables_the_line_is_that_of_the_key() {
 #[test]
 fn what_leads_nowhere_is_refused() {
     let relay = |table: &str, stream: &str, url: &str| format!("[[{table}]]\nstream = \"{stream}\"\nurl = \"{url}\"\n");
-    let itself = "line 3: TABLE.url: must lead elsewhere: this is the stream itself";
+    let itself = "line 3: TABLE.url: must be that of another stream: this one leads back to it";
     let cases = [
         ("push", "cam", "rtmp://127.0.0.1/live/cam", itself),
         ("push", "*", "rtmp://LOCALHOST:1935/live", itself),
@@ -243,7 +247,12 @@ fn what_leads_nowhere_is_refused() {
             "rtmp://h/live/{name}",
             "line 3: push.url: {name} stands for the name only with a pattern such as stream = \"*\"; write the name",
         ),
-        ("push", "*", "rtmp://h/live/{nam}?k={key}", "line 3: push.url: must have no {nam}: {name} is all there is"),
+        (
+            "push",
+            "*",
+            "rtmp://h/live/{nam}?k={key}",
+            "line 3: push.url: must have no {nam}: {name} is the only placeholder",
+        ),
     ];
     for (table, stream, url, message) in cases {
         let said = refusal(&format!("{}[rtsp]\nlisten = \":5544\"\n", relay(table, stream, url)));
@@ -286,7 +295,7 @@ fn what_leads_back_by_way_of_other_tables_is_refused() {
     ];
     for (table, text) in circles {
         let said = format!(
-            "r.toml: line 3: {table}.url: must lead elsewhere: by way of other tables this is the stream itself"
+            "r.toml: line 3: {table}.url: must be that of another stream: by way of other tables this one leads back to it"
         );
         assert_eq!(refusal(&text), said, "{text}");
     }
@@ -435,7 +444,7 @@ fn wrong_types_are_said_in_words_of_people() {
 fn an_address_that_is_none_comes_with_an_example() {
     let message = refusal("[rtmp]\nlisten = \"1935\"");
     assert!(message.starts_with("r.toml: line 2: rtmp.listen: "), "{message}");
-    assert!(message.contains(":1935\""), "what would be right is not said: {message}");
+    assert!(message.contains("\":PORT\""), "what would be right is not said: {message}");
 }
 
 #[test]
@@ -452,6 +461,81 @@ fn the_line_is_found_however_the_key_is_written() {
     for text in texts {
         assert_eq!(refusal(text), "r.toml: line 2: streams.max: must be at least 1", "{text}");
     }
+}
+
+#[test]
+fn every_mistake_is_told_in_the_order_of_the_file() {
+    let text = "zeta = 1\nprofile = \"huge\"\nthreads = 0\n\
+                [streams]\nmaxx = 1\nmax = 0\n\
+                [viewers]\nmax = 0\nslow = \"0s\"\n\
+                [hls]\nsegment = 3\npart = \"x\"\n\
+                [[pull]]\nstream = \"a b\"\nurl = \"x\"\n[[pull]]\nstream = \"b\"\nudp = 1\nurl = \"rtsp://h/\"\n\
+                [[record]]\nstreams = \"*\"\npath = \"m\"\n[[record]]\nstreams = \"a b\"\npath = \"/m\"\n\
+                [rtsp]\npassword = \"Tiger-97\"\n";
+    let errors = Config::parse("r.toml", text).unwrap_err();
+    let places = errors.told.iter().map(|error| (error.place.line().unwrap().get(), error.place.key.clone().unwrap()));
+    let expected = [
+        (1, "zeta"),
+        (2, "profile"),
+        (3, "threads"),
+        (5, "streams.maxx"),
+        (8, "viewers.max"),
+        (9, "viewers.slow"),
+        (11, "hls.segment"),
+        (12, "hls.part"),
+        (15, "pull[0].url"),
+        (18, "pull[1].udp"),
+        (22, "record[0].path"),
+        (24, "record[1].streams"),
+        (27, "rtsp.password"),
+    ];
+    assert_eq!(places.collect::<Vec<_>>(), expected.map(|(line, key)| (line, key.to_string())));
+    let lines: Vec<_> = errors.to_string().lines().map(String::from).collect();
+    assert_eq!((lines.len(), errors.more), (13, 0));
+    assert!(lines.iter().all(|line| line.starts_with("r.toml: line ")), "{lines:?}");
+    assert_eq!(lines[5], "r.toml: line 9: viewers.slow: must be more than \"0s\"");
+}
+
+#[test]
+fn no_more_than_twenty_mistakes_are_told() {
+    let text: String = (0..1000).map(|n| format!("k{n} = {n}\n")).collect();
+    let errors = Config::parse("r.toml", &text).unwrap_err();
+    assert_eq!((errors.told.len(), errors.more), (20, 980));
+    let said = errors.to_string();
+    assert!(said.starts_with("r.toml: line 1: k0: ") && said.ends_with("\nr.toml: 980 more errors"), "{said}");
+    assert_eq!(said.lines().count(), 21);
+}
+
+#[test]
+fn a_default_that_does_not_fit_is_named_as_one() {
+    for text in ["[streams]\nmax_frame = \"9MiB\"", "streams.max_frame = \"9MiB\""] {
+        assert_eq!(refusal(text), "r.toml: default of streams.memory: must be at least twice streams.max_frame");
+    }
+    let keys = Keys::parse("r.toml", "[http]\nroot = \"/m\"").unwrap().1;
+    let places = ["http.root", "http.listen", "threads"].map(|key| keys.place(key).to_string());
+    assert_eq!(
+        places,
+        ["r.toml: line 2: http.root: ", "r.toml: default of http.listen: ", "r.toml: default of threads: "]
+    );
+    let text = "[http]\nroot = \"/m\"\n[rtmp]\nlisten = \":8080\"";
+    assert_eq!(refusal(text), "r.toml: line 4: rtmp.listen: must be another port than that of http.listen");
+}
+
+#[test]
+fn a_number_of_more_than_64_bits_is_told_its_range() {
+    let range = "must be between -9223372036854775808 and 9223372036854775807, as every whole number";
+    let cases = [
+        ("threads = 9223372036854775808", "line 1: threads"),
+        ("[hls]\nsegments = 99999999999999999999999", "line 2: hls.segments"),
+        ("hls.segments = 9999999999999999999999999999999999999999999999999", "line 1: hls.segments"),
+        ("[[pull]]\nstream = 1\nurl = 99999999999999999999999", "line 3: pull.url"),
+        ("rtsp.password = 9707010000000000000000000", "line 1: rtsp.password"),
+    ];
+    for (text, place) in cases {
+        assert_eq!(refusal(text), format!("r.toml: {place}: {range}"));
+    }
+    let both = refusal("http.max_head = 0x99999999999999999\nrtsp.hold = 99999999999999999999");
+    assert_eq!(both.lines().count(), 2, "{both}");
 }
 
 /// Zero lifts the limit in the machinery below, and a limit that is lifted keeps
@@ -477,8 +561,10 @@ fn a_worst_case_beyond_all_numbers_fits_nowhere() {
 #[test]
 fn a_program_can_tell_faults_apart() {
     let fault = |text: &str| {
-        let Error { place, fault } = Config::parse("r.toml", text).unwrap_err();
-        (place.line.map(NonZeroUsize::get), place.key.unwrap_or_default(), fault)
+        let mut errors = Config::parse("r.toml", text).unwrap_err();
+        assert_eq!((errors.told.len(), errors.more), (1, 0), "{errors}");
+        let Error { place, fault } = errors.told.remove(0);
+        (place.line().map(NonZeroUsize::get), place.key.unwrap_or_default(), fault)
     };
     let (line, key, wrong) = fault("threads = 1\nviewers.max = true");
     assert_eq!((line, key.as_str()), (Some(2), "viewers.max"));
@@ -500,6 +586,6 @@ fn a_program_can_tell_faults_apart() {
         let (found, _, wrong) = fault(text);
         assert!(found == line && is_it(&wrong), "{text} {found:?} {wrong:?}");
     }
-    let error = Config::load("/nowhere/r.toml".as_ref()).unwrap_err();
+    let error = Config::load("/nowhere/r.toml".as_ref()).unwrap_err().told.remove(0);
     assert!(matches!(&error.fault, Fault::File(error) if error.kind() == ErrorKind::NotFound), "{error:?}");
 }

@@ -113,7 +113,7 @@ class Reload(Reloading):
         capture = self.capture(self.server.flv(STREAM))
         record = [{"streams": "*", "path": self.directory}]
         self.hang_up(
-            "all stays as it was: the worst case of this configuration is ",
+            "memory.total: the worst case of this configuration is ",
             memory={"total": "192MiB"},
             recording=recording,
             record=record,

@@ -49,6 +49,11 @@ pub enum System {
 }
 
 impl Failure {
+    /// Its lines: one for each error of a configuration.
+    pub fn lines(&self) -> Vec<String> {
+        self.to_string().lines().map(String::from).collect()
+    }
+
     /// The exit code.
     pub fn code(&self) -> u8 {
         self.blame as u8
@@ -81,6 +86,7 @@ macro_rules! blame {
 blame! {
     Usage: |_| Blame::Usage;
     conf::Error: |_| Blame::Config;
+    conf::Errors: |_| Blame::Config;
     TooLarge: |_| Blame::Config;
     Lacks: |Lacks(_, fault)| fault.weight.into();
     device::Error: |error| error.weight().into();

@@ -34,7 +34,9 @@ pub async fn obey(mut signals: Signals, source: &mut Source, server: &Arc<Server
         let followed = async { Ok(follow(source, server, rest).await) };
         match smol::future::or(followed, ended).await {
             Ok(Ok(())) => log::info!("SIGHUP: the configuration is read again"),
-            Ok(Err(error)) => log::error!("SIGHUP: all stays as it was: {error}"),
+            Ok(Err(failure)) => {
+                failure.lines().iter().for_each(|line| log::error!("SIGHUP: all stays as it was: {line}"));
+            }
             Err(end) => {
                 next = end;
                 break;

@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Err(failure) => {
             // output that is not read would block the end
             if device::log::finish() {
-                complain(&failure);
+                failure.lines().iter().for_each(complain);
             }
             ExitCode::from(failure.code())
         }
@@ -74,7 +74,7 @@ fn run() -> Result<(), Failure> {
     if task == Task::Plan {
         return Ok(());
     }
-    check_machine(&plan)?;
+    check_machine(&plan, &source.keys)?;
     if task == Task::Check {
         return check::check(&config, &source, &plan);
     }
@@ -84,7 +84,7 @@ fn run() -> Result<(), Failure> {
     start::serve(source, config).inspect_err(|failure| {
         // the error is logged too, for users who read only the log
         if elsewhere {
-            log::error!("{failure}");
+            failure.lines().iter().for_each(|line| log::error!("{line}"));
         }
     })
 }

@@ -3,19 +3,24 @@
 use std::fmt;
 
 use runnel::budget::Plan;
-use runnel::conf::{Config, Keys, machine};
+use runnel::conf::{Config, Keys, Place, machine};
 use runnel::device;
 use runnel::registry;
 
+/// A plan that is too large, with the place of `memory.total`.
+#[derive(Debug)]
+pub struct TooLarge(Place, Excess);
+
 /// The reason why the memory does not suffice.
 #[derive(Debug)]
-pub enum TooLarge {
+enum Excess {
     /// The worst case exceeds `memory.total`: both in KiB, with a remedy besides a larger total.
     WorstCase(usize, usize, String),
     /// `memory.total` exceeds the machine's memory: both in KiB.
     Total(usize, u64),
 }
 
+const TOTAL: &str = "memory.total";
 /// Open files besides connections: standard streams, listeners, signals, the log, the watchdog, and connections that
 /// are refused.
 const OTHER_DESCRIPTORS: usize = 32;
@@ -36,13 +41,16 @@ pub fn check_plan(plan: &Plan, keys: &Keys) -> Result<(), TooLarge> {
         true => profile().unwrap_or_default(),
         false => format!("; or lower {}", knobs.join(", or ")),
     };
-    Err(TooLarge::WorstCase(plan.total().div_ceil(1024), plan.limit / 1024, remedy))
+    let excess = Excess::WorstCase(plan.total().div_ceil(1024), plan.limit / 1024, remedy);
+    Err(TooLarge(keys.place(TOTAL), excess))
 }
 
 /// Checks that the machine has the memory of the plan. A configuration for another machine can still be checked here.
-pub fn check_machine(plan: &Plan) -> Result<(), TooLarge> {
+pub fn check_machine(plan: &Plan, keys: &Keys) -> Result<(), TooLarge> {
     match machine::memory() {
-        Some(there) if there < plan.limit as u64 => Err(TooLarge::Total(plan.limit / 1024, there / 1024)),
+        Some(there) if there < plan.limit as u64 => {
+            Err(TooLarge(keys.place(TOTAL), Excess::Total(plan.limit / 1024, there / 1024)))
+        }
         _ => Ok(()),
     }
 }
@@ -60,13 +68,15 @@ pub fn reserve_descriptors(config: &Config) -> Result<(), device::Error> {
 
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::WorstCase(worst, total, remedy) => write!(
+        let Self(place, excess) = self;
+        write!(f, "{place}")?;
+        match excess {
+            Excess::WorstCase(worst, total, remedy) => write!(
                 f,
                 "the worst case of this configuration is {worst} KiB, but memory.total is {total} KiB: raise \
                  memory.total{remedy} (see runnel --plan)"
             ),
-            Self::Total(total, there) => write!(
+            Excess::Total(total, there) => write!(
                 f,
                 "memory.total is {total} KiB, but the machine has {there} KiB: choose a smaller profile, or \"auto\""
             ),
