@@ -1,7 +1,7 @@
 //! Keys that a file sets without effect, or with a probably unintended one. They are logged, but not refused.
 
 use super::{Auth, Config, Delete, Keys};
-use crate::proto::Url;
+use crate::proto::{CUT, Url};
 
 /// A key, and the text of its hint.
 pub type Hint = (String, &'static str);
@@ -107,6 +107,7 @@ impl Keys {
             let all_believed = seals.iter().all(|(_, is_set)| *is_set);
             let [ca, insecure] = seals.map(|(key, is_set)| (key, is_set && !url.is_tls(), of_tls));
             let rows = [
+                ("url", url.probably_cuts_password(), CUT),
                 ("udp", udp && !may_use_udp, "is of use with RTSP alone"),
                 ("udp", udp && may_use_udp && !config.rtsp.enable, "has no effect: rtsp.enable is false"),
                 (

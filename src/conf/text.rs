@@ -181,7 +181,7 @@ fn url(text: &str, files: bool) -> Result<Url, Wrong> {
             true => Url::file(text).ok_or("not the path of a file from the root on"),
             false => Url::parse(text),
         };
-        return url.map_err(Wrong::Url);
+        return url.map_err(if text.contains('@') { Wrong::UrlWithPassword } else { Wrong::Url });
     }
     let there = SCHEMES.into_iter().filter(is_asked_for).filter(|scheme| missing(scheme).is_none());
     let there: Vec<_> = there.map(|scheme| scheme.name).collect();

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::MissingFeature;
 use super::nearest::nearest;
+use crate::proto::ENCODE;
 
 /// The reason why a value cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,8 @@ pub enum Wrong {
     Missing(&'static str),
     /// It is not a URL, for this reason.
     Url(&'static str),
+    /// It is not a URL, for this reason, and has an `@`: characters of its password are probably taken for others.
+    UrlWithPassword(&'static str),
     /// It is a URL of an unknown scheme; the text lists the known ones.
     Scheme(String),
     /// It needs a missing feature.
@@ -110,6 +113,7 @@ impl fmt::Display for Wrong {
             Self::Unknown { key, known } => write!(f, "unknown key {key}; there are {}", known.join(", ")),
             Self::Missing(key) => write!(f, "{key} is missing"),
             Self::Url(why) => write!(f, "invalid value: no such URL: {why}"),
+            Self::UrlWithPassword(why) => write!(f, "invalid value: no such URL: {why}; {ENCODE}"),
             Self::Scheme(there) => write!(f, "invalid value: no such URL, expected one that begins with {there}"),
             Self::Feature(missing) => missing.fmt(f),
         }

@@ -1,9 +1,9 @@
 //! The reasons why connections end: one list for the log, the statistics and the peer.
 
-use std::fmt;
+use std::{fmt, io};
 
 use crate::hub;
-use crate::proto::{Blame, Error};
+use crate::proto::{Blame, ENCODE, Error};
 
 /// The reason.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,9 @@ pub enum Close {
     /// Its request was refused, or the server's own request was.
     Refused(Reason),
     /// The socket failed.
-    Io(std::io::ErrorKind),
+    Io(io::ErrorKind),
+    /// This server could not do its own part.
+    Failed(Failed),
     /// The server stops.
     Shutdown,
     /// All was served.
@@ -53,6 +55,30 @@ pub enum Reason {
     Hub(hub::Refused),
     /// The text of the peer or of the system: of bounded length, without characters that a log cannot show.
     Said(Box<str>),
+}
+
+/// A part of this server's own work that failed, with the text that says why, and what helps.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failed {
+    /// A file cannot be read.
+    File(Box<str>),
+    /// The name of a server has no address. The name is left out where it may be a part of a password.
+    Name(Option<Box<str>>, Box<str>),
+    /// No connection was made.
+    Connect(Box<str>),
+    /// The certificate authorities cannot be used.
+    Trust(Box<str>),
+}
+
+impl Failed {
+    /// A file that cannot be read.
+    pub fn file(error: &io::Error) -> Self {
+        Self::File(match error.kind() {
+            io::ErrorKind::NotFound => "file not found".into(),
+            io::ErrorKind::PermissionDenied => "permission denied: let the server's user read the file".into(),
+            _ => error.to_string().into(),
+        })
+    }
 }
 
 impl Close {
@@ -83,7 +109,7 @@ impl Close {
             Self::Changed => "changed",
             Self::Replaced | Self::Kicked => "kicked",
             Self::Refused(_) => "refused",
-            Self::Io(_) => "io",
+            Self::Io(_) | Self::Failed(_) => "io",
             Self::Shutdown => "shutdown",
             Self::Done => "done",
         }
@@ -100,6 +126,7 @@ impl fmt::Display for Close {
             Self::Peer(fault) => write!(f, "peer: {fault}"),
             Self::Refused(why) => write!(f, "refused: {why}"),
             Self::Io(kind) => write!(f, "io: {kind}"),
+            Self::Failed(why) => why.fmt(f),
             Self::Replaced => f.write_str("another took its place"),
             Self::Kicked => f.write_str("kicked: the operator has ended it"),
             Self::Slow => f.write_str("slow: too little could be sent in time"),
@@ -122,6 +149,19 @@ impl fmt::Display for Fault {
     }
 }
 
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(why) | Self::Trust(why) => f.write_str(why),
+            Self::Name(Some(host), why) => {
+                write!(f, "name lookup failed: {host}: {why}: check the name, and the name servers of this machine")
+            }
+            Self::Name(None, why) => write!(f, "name lookup failed: {why}: {ENCODE}"),
+            Self::Connect(why) => write!(f, "cannot connect: {why}"),
+        }
+    }
+}
+
 impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -135,6 +175,12 @@ impl fmt::Display for Reason {
 impl From<Error> for Close {
     fn from(error: Error) -> Self {
         Self::Peer(Fault::Input(error, None))
+    }
+}
+
+impl From<Failed> for Close {
+    fn from(why: Failed) -> Self {
+        Self::Failed(why)
     }
 }
 
@@ -156,15 +202,15 @@ impl From<String> for Reason {
     }
 }
 
-impl From<std::io::Error> for Reason {
-    fn from(error: std::io::Error) -> Self {
+impl From<io::Error> for Reason {
+    fn from(error: io::Error) -> Self {
         error.to_string().into()
     }
 }
 
-impl From<std::io::Error> for Close {
-    fn from(error: std::io::Error) -> Self {
-        use std::io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
+impl From<io::Error> for Close {
+    fn from(error: io::Error) -> Self {
+        use io::ErrorKind::{BrokenPipe, ConnectionReset, UnexpectedEof};
         match error.kind() {
             BrokenPipe | ConnectionReset | UnexpectedEof => Self::Eof,
             kind => Self::Io(kind),

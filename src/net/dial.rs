@@ -1,8 +1,9 @@
 //! Outgoing connections.
 
-use std::io;
+use std::error::Error;
 use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::time::Duration;
+use std::{fmt, io};
 
 use crate::reactor::{Async, Timer};
 use smol::future::or;
@@ -12,6 +13,24 @@ use super::listen::prepare;
 use super::{Conn, Gate, SocketSizes, Watch};
 use crate::disk::{BlockingPool, Lane, Use};
 
+/// The reason why no connection was made.
+#[derive(Debug)]
+pub enum Unreached {
+    /// The name has no address.
+    Name(io::Error),
+    /// No address answers, or there is no place for a connection.
+    Address(io::Error),
+}
+
+impl fmt::Display for Unreached {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (Self::Name(error) | Self::Address(error)) = self;
+        error.fmt(f)
+    }
+}
+
+impl Error for Unreached {}
+
 /// Connects to `host`, within `limit` for each of its addresses. The connection takes a place in `gate`, as incoming
 /// connections do.
 pub async fn dial(
@@ -20,8 +39,9 @@ pub async fn dial(
     gate: &Gate,
     watch: &Watch,
     limit: Duration,
-) -> io::Result<Conn> {
-    dial_any(&look_up(host, port).await?, sizes, gate, watch, limit).await
+) -> Result<Conn, Unreached> {
+    let addresses = look_up(host, port).await.map_err(Unreached::Name)?;
+    dial_any(&addresses, sizes, gate, watch, limit).await.map_err(Unreached::Address)
 }
 
 /// Connects to the first of `addresses` that answers.
@@ -56,9 +76,7 @@ pub(super) async fn look_up(host: &str, port: u16) -> io::Result<Vec<SocketAddr>
     let look = move || (name.as_str(), port).to_socket_addrs().map(|all| all.take(MAX_ADDRESSES).collect());
     let found = NAMES.perform(Lane::hash(host), Use::Stream, MAX_LOOKUP, look).await;
     found.map_err(|error| match error.kind() {
-        io::ErrorKind::TimedOut => {
-            io::Error::other(format!("the resolver has not answered for {} s", MAX_LOOKUP.as_secs()))
-        }
+        io::ErrorKind::TimedOut => io::Error::other(format!("no answer within {} s", MAX_LOOKUP.as_secs())),
         _ => error,
     })?
 }

@@ -28,9 +28,9 @@ mod workers;
 
 pub use address::{at_port, canonical};
 pub use cadence::Cadence;
-pub use close::{Close, Fault, Reason};
+pub use close::{Close, Failed, Fault, Reason};
 pub use conn::{Conn, FULL_READ, Received, SHORT_READ, SocketSizes};
-pub use dial::{NAME_THREAD, allow_names, dial};
+pub use dial::{NAME_THREAD, Unreached, allow_names, dial};
 pub use drive::drive;
 pub use listen::{Gate, accept_loop, bind, try_address};
 pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};

@@ -26,7 +26,7 @@ pub use digest::{Algorithm, Digest};
 pub use error::{Blame, Error};
 pub use scheme::Scheme;
 pub use target::Target;
-pub use url::Url;
+pub use url::{CUT, ENCODE, Url};
 
 /// The maximum number of bytes kept of a client's user agent.
 pub const MAX_AGENT: usize = 128;

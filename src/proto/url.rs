@@ -89,6 +89,18 @@ impl Url {
         Self { path, ..self.clone() }
     }
 
+    /// Whether the path may contain the end of a password: then the host may be a part of it too, and is not shown.
+    pub fn may_cut_password(&self) -> bool {
+        !self.is_file() && self.path.contains('@')
+    }
+
+    /// Whether the path probably contains the end of a password, and not only an `@` of its own.
+    pub fn probably_cuts_password(&self) -> bool {
+        let (before_query, _) = self.path.split_once('?').unwrap_or((&self.path, ""));
+        let end = if before_query.is_empty() { &self.path } else { before_query };
+        !self.user.is_empty() && end.contains('@')
+    }
+
     /// Host and port, in the format of HTTP's field Host. RFC 9110 section 7.2.
     pub fn authority(&self) -> String {
         let host = if self.host.contains(':') { format!("[{}]", self.host) } else { self.host.clone() };
@@ -114,6 +126,16 @@ impl Url {
     }
 }
 
+/// The remedy for a password with characters that separate the parts of a URL.
+macro_rules! encode {
+    () => {
+        "in a password write @ as %40, / as %2F, : as %3A, # as %23, ? as %3F"
+    };
+}
+/// The remedy for a URL that cannot be read.
+pub const ENCODE: &str = encode!();
+/// The text about a URL whose password is probably cut.
+pub const CUT: &str = concat!("has an @ after the host, so its password may be cut: ", encode!());
 /// The placeholder for the stream's name.
 const NAME: &str = "{name}";
 /// The mark after a user whose password may be sent in clear text.
@@ -177,7 +199,7 @@ impl std::fmt::Display for Url {
         if self.is_file() {
             return write!(f, "{}:{}", self.scheme, self.path);
         }
-        if self.path.contains('@') {
+        if self.may_cut_password() {
             return write!(f, "{}://...", self.scheme);
         }
         let path = self.path.split('?').next().unwrap_or_default();
@@ -257,6 +279,9 @@ mod tests {
         for text in ["rtsp://u:a@b/c@h/p", "rtsp://u:12/x@h/p", "rtsp://u:a@b?c@h/p", "rtsp://u:p@h/p?k=x@y"] {
             assert_eq!(Url::parse(text).unwrap().to_string(), "rtsp://...", "{text}");
         }
+        let cuts = |text: &str| Url::parse(text).unwrap().probably_cuts_password();
+        assert!(["rtsp://u:p@ss/w@h/s", "rtsp://u:a@b?c@h/p"].into_iter().all(cuts));
+        assert!(!["rtsp://u:p%40ss%2Fw@h/s", "rtsp://h:554/a@b", "rtsp://u:p@h/p?k=x@y"].into_iter().any(cuts));
         let long = format!("rtsp://{}/a/b", "h".repeat(1000));
         assert!(Url::parse(&long).unwrap().to_string().len() < 210);
     }

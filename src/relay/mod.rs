@@ -25,6 +25,7 @@ pub use once::{Destination, Unsent, push_file};
 pub use parting::see_off;
 
 use std::future::Future;
+use std::io::ErrorKind;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -35,7 +36,7 @@ use crate::conf::Config;
 use crate::container::Form;
 use crate::hub::{Interest, Name, Publisher, Refused, Viewer};
 use crate::net::Fault;
-use crate::net::{Close, Conn, SocketSizes, dial};
+use crate::net::{Close, Conn, Failed, SocketSizes, Unreached, dial};
 use crate::proto::{Error, Url};
 use crate::session::{Action, Asker, Core, Entrant, Grant, Leave, Refusal, Who};
 
@@ -319,9 +320,25 @@ impl RelayJob {
     async fn connect(&self, sizes: SocketSizes) -> Result<Conn, Close> {
         let Core { gate, watch, .. } = &*self.core;
         let dialled = dial((&self.url.host, self.url.server_port()), sizes, gate, watch, CONNECT_TIMEOUT).await;
-        let conn = dialled.map_err(Close::refused)?;
+        let conn = dialled.map_err(|why| unreached(&self.url, &why))?;
         conn.expect_input(self.config.connections.handshake.0);
         if self.url.is_tls() { self.seal(conn).await } else { Ok(conn) }
+    }
+}
+
+/// The reason why there is no connection to the server of `url`, in a user's words.
+fn unreached(url: &Url, why: &Unreached) -> Failed {
+    match why {
+        Unreached::Name(error) => {
+            let why = error.to_string();
+            let why = why.strip_prefix("failed to lookup address information: ").unwrap_or(&why);
+            Failed::Name(Some(url.host.as_str().into()).filter(|_| !url.may_cut_password()), why.into())
+        }
+        Unreached::Address(error) => Failed::Connect(match error.kind() {
+            ErrorKind::ConnectionRefused => "nothing listens on that port".into(),
+            ErrorKind::TimedOut => format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()).into(),
+            _ => error.to_string().into(),
+        }),
     }
 }
 
@@ -344,5 +361,30 @@ impl Need {
             return true;
         }
         now.saturating_duration_since(*self.since.get_or_insert(now)) < UNNEEDED_TIMEOUT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_not_reached_is_told_with_the_remedy_and_without_a_password() {
+        let lookup = || Unreached::Name(io::Error::other("failed to lookup address information: Try again"));
+        let said = |url: &str, why| Close::from(unreached(&Url::parse(url).unwrap(), &why)).to_string();
+        assert_eq!(
+            said("rtsp://cam.lan/a", lookup()),
+            "name lookup failed: cam.lan: Try again: check the name, and the name servers of this machine"
+        );
+        let cut = said("rtsp://admin:p@ss/w@10.0.0.5/a", lookup());
+        assert!(cut.starts_with("name lookup failed: Try again: in a password write @ as %40, "), "{cut}");
+        assert!(!cut.contains("ss/") && !cut.contains("failed: ss"), "{cut}");
+        let refused = Unreached::Address(io::ErrorKind::ConnectionRefused.into());
+        assert_eq!(said("rtsp://h/a", refused), "cannot connect: nothing listens on that port");
+        let late = Unreached::Address(io::ErrorKind::TimedOut.into());
+        assert_eq!(said("rtsp://h/a", late), "cannot connect: no answer within 10 s");
+        assert_eq!(Failed::file(&io::ErrorKind::NotFound.into()).to_string(), "file not found");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::RelayJob;
 use crate::disk::{Lane, aside};
-use crate::net::{Close, Conn, Trust};
+use crate::net::{Close, Conn, Failed, Trust};
 
 impl RelayJob {
     /// Continues a connection under TLS.
@@ -25,6 +25,6 @@ impl RelayJob {
             true => "; --ca FILE believes whom those in FILE have signed, and --insecure anybody",
             false => "; ca = FILE believes whom those in FILE have signed, and insecure = true anybody",
         };
-        trust.map(|trust| trust.or(remedy)).map_err(|error| Close::refused(error.to_string()))
+        trust.map(|trust| trust.or(remedy)).map_err(|error| Failed::Trust(error.to_string().into()).into())
     }
 }

@@ -404,6 +404,10 @@ fn no_message_tells_a_password() {
             "[[pull]]\nstream = \"a\"\nurl = \"rtp://u:Tiger-97@h/x\"",
             "r.toml: line 3: pull.url: invalid value: no such URL, expected one that begins with rtsp",
         ),
+        (
+            "[[pull]]\nstream = \"a\"\nurl = \"rtsp://u:p@ss:Tiger-97/x@h/x\"",
+            "r.toml: line 3: pull.url: invalid value: no such URL: a port that is no number; in a password write @ as %40, ",
+        ),
         ("[rtsp]\npassword = -970701", "r.toml: line 2: rtsp.password: invalid type, expected a string"),
         ("[rtsp]\npassword = [\"Tiger-97\"]", "r.toml: line 2: rtsp.password: invalid type: list, expected a string"),
     ];

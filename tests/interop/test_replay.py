@@ -229,7 +229,7 @@ class Channel(Replay):
     def test_a_file_that_comes_later_is_played_then(self):
         path = self.directory / "late.mp4"
         self.serve(pull=[self.pull(path)])
-        self.until_log_counts(f"playing {STREAM} file:{path}: refused: No such file", 1)
+        self.until_log_counts(f"playing {STREAM} file:{path}: file not found", 1)
         self.remux("demo", name="late")
         self.until_live(STREAM)
 
@@ -240,7 +240,7 @@ class Channel(Replay):
         pulls += [self.pull(self.remux("demo"), STREAM)]
         self.serve(pull=pulls)
         self.until_live(STREAM, milliseconds=1000)
-        self.until_log_counts("it is no file", 2)
+        self.until_log_counts("it is not a regular file", 2)
 
     def test_what_is_no_media_is_said(self):
         broken = {
@@ -256,7 +256,7 @@ class Channel(Replay):
             pulls.append(self.pull(path, name))
         pulls.append(self.pull(self.directory, "folder"))
         self.serve(pull=pulls)
-        for name, (_, words) in {**broken, "folder": (b"", "it is no file")}.items():
+        for name, (_, words) in {**broken, "folder": (b"", "it is not a regular file")}.items():
             waiting.until(
                 lambda words=words, name=name: re.search(
                     f"playing {name} .*{words}; again in", self.server.log
@@ -451,8 +451,8 @@ class Push(Replay):
             (["--fast", path, there], 64, "unknown argument"),
             (["--speed", "0", path, there], 64, "between 0.01 and 100"),
             (["-c", self.directory / "absent", path, there], 78, "absent"),
-            ([self.directory / "absent", there], 71, "absent: refused: No such file"),
-            ([self.directory, there], 71, "it is no file"),
+            ([self.directory / "absent", there], 71, "absent: file not found"),
+            ([self.directory, there], 71, "it is not a regular file"),
             ([text, there], 71, "neither FLV nor MPEG-TS nor MP4"),
             ([path, "http://127.0.0.1/x"], 64, "begins with rtsp, rtsps, rtmp, rtmps"),
             ([path, "file:/tmp/x"], 64, "URL: invalid value: no such URL"),

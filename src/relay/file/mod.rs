@@ -16,7 +16,7 @@ use crate::budget::Key::Count;
 use crate::conf::{Config, Cost};
 use crate::container::Event;
 use crate::disk::{self, Lane, Use};
-use crate::net::Close;
+use crate::net::{Close, Failed};
 use crate::proto::Url;
 use crate::session::{Ingest, sent_away};
 use clock::Clock;
@@ -78,7 +78,7 @@ pub(super) async fn play(job: &RelayJob, playback: &Playback, holds: bool) -> (C
     let (path, lane) = (playback.path.clone(), Lane::to(&playback.path));
     let show = match disk::read(lane, Use::Stream, move || ReadAhead::open(&path, most, max_frame)).await {
         Ok(show) => show,
-        Err(error) => return (Close::refused(error), 0),
+        Err(error) => return (Failed::file(&error).into(), 0),
     };
     let admitted = match job.publish(Instant::now()) {
         Ok(admitted) => admitted,
@@ -111,7 +111,7 @@ impl Session<'_> {
             let batch: Batch;
             (show, batch) = match self.unless_over(read).await {
                 Ok(Ok(read)) => read,
-                Ok(Err(error)) => return Close::refused(error),
+                Ok(Err(error)) => return Failed::file(&error).into(),
                 Err(why) => return why,
             };
             let ended = batch.ended;
@@ -127,7 +127,7 @@ impl Session<'_> {
             let lane = Lane::to(&playback.path);
             show = match disk::read(lane, Use::Stream, move || show.rewind().map(|()| show)).await {
                 Ok(show) => show,
-                Err(error) => return Close::refused(error),
+                Err(error) => return Failed::file(&error).into(),
             };
         }
     }
@@ -177,7 +177,7 @@ impl Session<'_> {
     async fn end(&mut self) -> Close {
         let is_open = self.ingest.publisher.stream().is_open();
         if self.holds && !is_open {
-            return Close::refused("there is nothing in it to play");
+            return Failed::File("there is nothing in it to play".into()).into();
         }
         self.hold().await.err().unwrap_or(Close::Eof)
     }

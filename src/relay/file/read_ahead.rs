@@ -252,7 +252,8 @@ impl Item {
 
 fn open(path: &Path, max_frame: usize) -> io::Result<(Disk, Box<dyn FileReader>)> {
     // opening a device may have effects, and opening a pipe waits for its writer
-    let is_file = |about: &Metadata| about.is_file().then_some(()).ok_or_else(|| io::Error::other("it is no file"));
+    let is_file =
+        |about: &Metadata| about.is_file().then_some(()).ok_or_else(|| io::Error::other("it is not a regular file"));
     is_file(&fs::metadata(path)?)?;
     let flags = rustix::fs::OFlags::NONBLOCK.bits() as i32;
     let file = File::options().read(true).custom_flags(flags).open(path)?;
