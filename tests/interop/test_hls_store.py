@@ -306,7 +306,7 @@ class Deletion(HlsStore):
         keys = {**FAST, "store": self.folder, "delete": "end", "idle": "1s", "on_demand": False}
         self.server.configure({"hls": keys, "streams": {"resume": "1s"}})
         self.server.program.signal(signal.SIGHUP)
-        self.until_log_counts("hls.delete apply", 1)
+        self.until_log_counts("now in effect: hls.delete", 1)
         publisher.stop()
         self.until_log_counts(f"stream={STREAM} HLS ends", 1, GONE_WITHIN)
         kept = set(self.files())

@@ -62,7 +62,7 @@ class Reload(Reloading):
         self.serve(http={"keep_alive": "60s"})
         before = self.ask()
         self.hang_up(http={"keep_alive": "1s"})
-        self.assertIn("http.keep_alive apply from here on", self.server.log)
+        self.assertIn("now in effect: http.keep_alive\n", self.server.log)
         after = self.ask()
         self.assertTrue(after.ends(), "the new deadline applies")
         before.socket.settimeout(0.5)
@@ -72,11 +72,11 @@ class Reload(Reloading):
         self.serve()
         self.hang_up(viewers={"max": 3}, log={"level": "debug"})
         self.assertIn("Restart required for: viewers.max\n", self.server.log)
-        self.assertIn("log.level apply from here on", self.server.log)
+        self.assertIn("now in effect: log.level\n", self.server.log)
 
     def test_the_level_of_the_log_follows(self):
         self.serve(log={"level": "info"})
-        self.hang_up(log={"level": "warn"}, says="log.level apply")
+        self.hang_up(log={"level": "warn"}, says="now in effect: log.level")
         self.publish_live(STREAM)
         self.assertNotIn("publishes", self.server.log)
         self.hang_up(log={"level": "debug"})

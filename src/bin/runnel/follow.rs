@@ -61,7 +61,7 @@ async fn follow(source: &mut Source, server: &Arc<Server>, rest: &mut Rest) -> R
     server.reload(config).await?;
     source.keys = keys;
     if !live.is_empty() {
-        log::info!("SIGHUP: {} apply from here on", live.join(", "));
+        log::info!("SIGHUP: now in effect: {}", live.join(", "));
     }
     device::log::set_level(&log);
     source.tell(hints);

@@ -25,7 +25,7 @@ pub struct Anew {
     pub config: Config,
     /// The keys of the configuration.
     pub keys: Keys,
-    /// The keys that have changed.
+    /// The keys that have changed, a list with the numbers of its new and removed entries.
     pub live: Vec<String>,
     /// The hints about the file.
     pub hints: Vec<Hint>,
@@ -69,6 +69,8 @@ impl Source {
         }
         let config = checked?;
         reserve_descriptors(&config)?;
+        let before = self.keys.config().ok();
+        let live = live.into_iter().map(|key| counted(key, before.as_ref(), &config)).collect();
         Ok(Anew { config, keys, live, hints: new.hints(&whole) })
     }
 
@@ -80,4 +82,21 @@ impl Source {
         check_plan(&registry::plan(&config), new)?;
         Ok(config)
     }
+}
+
+/// The text about a key that has changed: for a list of relays or recordings, the numbers of new and removed ones.
+fn counted(key: String, before: Option<&Config>, after: &Config) -> String {
+    let Some(before) = before else { return key };
+    let (new, removed) = match key.as_str() {
+        "pull" => (news(&before.pull, &after.pull), news(&after.pull, &before.pull)),
+        "push" => (news(&before.push, &after.push), news(&after.push, &before.push)),
+        "record" => (news(&before.record, &after.record), news(&after.record, &before.record)),
+        _ => return key,
+    };
+    format!("{key} ({new} new, {removed} removed)")
+}
+
+/// The number of entries of `after` that are not in `before`.
+fn news<T: PartialEq>(before: &[T], after: &[T]) -> usize {
+    after.iter().filter(|entry| !before.contains(entry)).count()
 }
