@@ -325,7 +325,7 @@ fn redirections_have_an_end() {
     let server = Scripted::new([again; MAX_REDIRECTS + 2]);
     let limits = Limits { redirects: 100, ..house.limits() };
     let ended = house.fetch(Method::Get, &server.url("/"), b"", &limits).unwrap_err();
-    assert_eq!(ended, Failure::Redirect("it redirects without end"));
+    assert_eq!(ended, Failure::Redirect("it redirects too often"));
     assert_eq!(server.asked().len(), MAX_REDIRECTS + 1);
     // who follows none has the answer
     let server = Scripted::new([again]);
@@ -472,7 +472,7 @@ fn the_gate_bounds_requests_that_are_open() {
     let one = house.open(&server.url("/"), &house.limits()).unwrap();
     let other = house.open(&server.url("/"), &house.limits()).unwrap();
     let third = house.get(&server.url("/")).unwrap_err();
-    assert_eq!(third.to_string(), "it takes too much: connections.spare is reached");
+    assert_eq!(third.to_string(), "a limit is reached: connections.spare is reached");
     drop((one, other));
     house.until_closed();
     assert_eq!(house.text(&server.url("/")), "c");

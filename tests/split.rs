@@ -94,7 +94,7 @@ fn broken_chunks_and_messages_have_one_place() {
         encoder.bytes
     };
     refused(publisher, &good, &[0xc9, 0, 0], ("a chunk stream that begins with format 3", 0));
-    refused(publisher, &good, &control(5, &[0; 200]), ("a control message beyond all measure", 0));
+    refused(publisher, &good, &control(5, &[0; 200]), ("a control message that is too long", 0));
     // what a message says is known at its end
     refused(publisher, &good, &control(1, &[0; 4]), ("chunk size 0", 16));
     refused(publisher, &good, &control(4, &[0; 1]), ("a message that ends inside a field", 13));

@@ -37,7 +37,7 @@ pub struct Malformed {
 /// Parses the parameters in a decoder record. Codecs whose frames describe themselves have no record; one that is
 /// given anyway is kept unparsed.
 pub fn params(codec: Codec, record: Bytes) -> Result<Params, Malformed> {
-    ensure(record.len() <= MAX_RECORD, "a decoder record beyond all measure")?;
+    ensure(record.len() <= MAX_RECORD, "a decoder record that is too long")?;
     let mut params = Params::default();
     match codec {
         Codec::H264 => (params.width, params.height) = h264::Record::parse(&record)?.size()?,

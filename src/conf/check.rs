@@ -30,7 +30,7 @@ impl Config {
         });
         let mut faults: Vec<_> = misnamed.collect();
         if self.pull.len() > self.streams.max {
-            let remedy = "one of streams.max at most";
+            let remedy = "one of streams.max tables at most";
             faults.push((format!("pull[{}]", self.streams.max), Fault::MustBe(remedy.into())));
         }
         faults.extend(self.placeholders().chain(self.same_relays()).chain(self.circle()));
@@ -74,12 +74,16 @@ impl Config {
             (self.viewers.slow.0.is_zero(), "viewers.slow", "more than \"0s\""),
             (!(1..=100).contains(&self.connections.per_peer), "connections.per_peer", "between 1 and 100"),
             (self.connections.handshake.0.is_zero(), "connections.handshake", "more than \"0s\""),
-            (self.tls.cert.is_empty() != self.tls.key.is_empty(), "tls.key", "set if tls.cert is, and only then"),
+            (self.tls.cert.is_empty() != self.tls.key.is_empty(), "tls.key", "set together with tls.cert"),
             (self.tls.required && self.tls.cert.is_empty(), "tls.required", "false, unless tls.cert is set"),
             (!self.tls.more.is_empty() && self.tls.cert.is_empty(), "tls.more", "empty, unless tls.cert is set"),
             (!(1 << 10..=16 << 10).contains(&self.tls.record.0), "tls.record", "between \"1KiB\" and \"16KiB\""),
             (self.rtsp.hold.0.is_zero(), "rtsp.hold", "more than \"0s\""),
-            (self.rtsp.timeout.0.as_secs() < 10, "rtsp.timeout", "at least \"10s\": clients say so half as often"),
+            (
+                self.rtsp.timeout.0.as_secs() < 10,
+                "rtsp.timeout",
+                "at least \"10s\": clients send a sign of life in half of that",
+            ),
             (self.rtsp.reorder.0.as_millis() > 5000, "rtsp.reorder", "at most \"5s\""),
             (
                 self.rtsp.auth != Auth::Off && (self.rtsp.user.is_empty() || self.rtsp.password.is_empty()),

@@ -44,7 +44,7 @@ pub(super) fn unasked(said: &[Said]) -> Option<Objection> {
         |key: &str| said.iter().any(|(name, value)| name == key && value.as_str().is_some_and(|text| !text.is_empty()));
     let asks = said.iter().any(|(name, _)| name == "rtsp.auth");
     let key = PASSWORDS.into_iter().find(|key| sets(key) && !asks)?;
-    let words = "must come with rtsp.auth: \"digest\" or \"basic\", or \"off\" for nobody to be asked";
+    let words = "needs rtsp.auth: \"digest\" or \"basic\" asks clients for it, \"off\" does not";
     Some((key.into(), Fault::Conflict(words.into())))
 }
 

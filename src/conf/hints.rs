@@ -45,7 +45,7 @@ const ROWS: &[Row] = &[
     (
         "hls.record",
         |all| all.hls.record && !lacks_store(all) && all.hls.delete != Delete::Soon,
-        "has no effect: with hls.store all is listed until hls.delete has it deleted",
+        "has no effect: with hls.store each segment is listed until hls.delete deletes it",
     ),
     ("log.max_size", |all| !matches!(all.log.target, super::Target::File(_)), "has no effect: log.target is no file"),
     ("recording.sync", |all| lacks_record(all) && lacks_store(all), "has no effect: nothing is written to a disk"),
@@ -103,12 +103,12 @@ impl Keys {
         }
         let mut look = |table: &str, at: usize, url: &Url, udp: bool, seals: [(&str, bool); 2]| {
             let may_use_udp = url.scheme().is_some_and(|scheme| scheme.udp);
-            let of_tls = "is of use with rtsps:// and rtmps:// alone";
+            let of_tls = "has an effect with rtsps:// and rtmps:// only";
             let all_believed = seals.iter().all(|(_, is_set)| *is_set);
             let [ca, insecure] = seals.map(|(key, is_set)| (key, is_set && !url.is_tls(), of_tls));
             let rows = [
                 ("url", url.probably_cuts_password(), CUT),
-                ("udp", udp && !may_use_udp, "is of use with RTSP alone"),
+                ("udp", udp && !may_use_udp, "has an effect with RTSP only"),
                 ("udp", udp && may_use_udp && !config.rtsp.enable, "has no effect: rtsp.enable is false"),
                 (
                     "udp",

@@ -47,7 +47,8 @@ impl Keys {
     /// As `load`, from the bytes that were `read` of the file.
     pub fn of(path: &Path, read: io::Result<Vec<u8>>) -> Result<(Config, Self), Errors> {
         let file = path.display().to_string();
-        let text = read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| io::Error::other("is no text in UTF-8")));
+        let text =
+            read.and_then(|bytes| String::from_utf8(bytes).map_err(|_| io::Error::other("is not text in UTF-8")));
         match text {
             Ok(text) => Self::parse(&file, &text),
             Err(error) => Err(Error::file(&file, Fault::File(error)).into()),

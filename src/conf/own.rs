@@ -81,13 +81,13 @@ impl Config {
     pub(super) fn same_relays(&self) -> impl Iterator<Item = Objection> {
         let repeats = |(at, pull): &(usize, &Pull)| self.pull.iter().take(*at).any(|one| one.stream == pull.stream);
         let pulled = self.pull.iter().enumerate().filter(repeats);
-        let pulled =
-            pulled.map(|(at, _)| (format!("pull[{at}].stream"), "another one: a table before it fetches that stream"));
+        let pulled = pulled
+            .map(|(at, _)| (format!("pull[{at}].stream"), "another one: a table before it pulls the same stream"));
         let is_same = |one: &Push, other: &Push| one.stream == other.stream && one.url == other.url;
         let repeats = move |(at, push): &(usize, &Push)| self.push.iter().take(*at).any(|one| is_same(one, push));
         let pushed = self.push.iter().enumerate().filter(repeats);
         let pushed =
-            pushed.map(|(at, _)| (format!("push[{at}]"), "another one: stream and url are those of one before it"));
+            pushed.map(|(at, _)| (format!("push[{at}]"), "another one: a table before it has the same stream and url"));
         pulled.chain(pushed).map(|(key, remedy)| (key, Fault::MustBe(remedy.into())))
     }
 

@@ -78,14 +78,18 @@ pub(super) fn objections(config: &Config) -> Vec<Objection> {
     let same = |one: &Record, other: &Record| one.streams == other.streams && one.goes_where(other);
     let entries = config.record.iter().enumerate();
     let twice = entries.filter(|(at, one)| config.record.iter().take(*at).any(|before| same(before, one)));
-    let remedy = "another one: streams, path and format are those of one before it";
+    let remedy = "another one: a table before it has the same streams, path and format";
     faults.extend(twice.map(|(at, _)| must_be(format!("record[{at}]"), remedy)));
     let in_store = |record: &Record| {
         record.format == FileFormat::Hls && config.hls.store.0.as_deref() == Some(Path::new(&record.path))
     };
     let Recording { max, memory, .. } = &config.recording;
     let wrong = [
-        (config.record.iter().any(in_store), "hls.store", "another folder than that of a [[record]] as \"hls\""),
+        (
+            config.record.iter().any(in_store),
+            "hls.store",
+            "another folder than that of a [[record]] with format = \"hls\"",
+        ),
         (*max == 0 && !config.record.is_empty(), "recording.max", "at least 1"),
         (
             memory.0 < max.saturating_mul(MIN_RECORDING),
@@ -115,7 +119,7 @@ impl Config {
         let store = followed(self.hls.store.0.as_deref().filter(|_| self.hls.enable)?);
         let is_store = |rule: &Record| rule.format == FileFormat::Hls && store == followed(Path::new(&rule.path));
         let at = self.record.iter().position(is_store)?;
-        let words = "leads to hls.store: \"hls\" wants a folder of its own";
+        let words = "leads to the folder of hls.store: format = \"hls\" needs a folder of its own";
         Some((format!("record[{at}].path"), Fault::Conflict(words.into())))
     }
 }
@@ -147,7 +151,7 @@ impl Record {
     fn keep_hint(&self) -> Option<(&'static str, &'static str)> {
         let is_of_many = self.streams.contains(['*', '?']) && self.keep_size.0 > 0;
         let is_unbounded = self.keep_total.0 == 0 && self.keep_free.0 == 0;
-        let words = "holds for each stream alone, so nothing bounds all of them together: set keep_total or keep_free";
+        let words = "applies to each stream, so nothing limits all of them together: set keep_total or keep_free";
         (is_of_many && is_unbounded).then_some(("keep_size", words))
     }
 
@@ -167,8 +171,12 @@ impl Record {
     fn objection(&self) -> Option<(&'static str, &'static str)> {
         let wrong = [
             (self.streams.is_empty(), "streams", "\"*\" for all, or a pattern of names"),
-            (!Name::may_match(&self.streams), "streams", "a pattern that a name can match: one has no / and no blank"),
-            (!self.path.starts_with('/'), "path", "a folder, from the root on"),
+            (
+                !Name::may_match(&self.streams),
+                "streams",
+                "a pattern that a name can match: names have no / and no space",
+            ),
+            (!self.path.starts_with('/'), "path", "the absolute path of a folder"),
             (!self.length.0.is_zero() && self.length.0.as_secs() < 1, "length", "at least \"1s\""),
             (self.size.0 > 0 && self.size.0 < 64 << 10, "size", "at least \"64KiB\""),
         ];

@@ -178,7 +178,7 @@ fn url(text: &str, files: bool) -> Result<Url, Wrong> {
             return Err(Wrong::Feature(MissingFeature(feature)));
         }
         let url = match *scheme == FILE {
-            true => Url::file(text).ok_or("not the path of a file from the root on"),
+            true => Url::file(text).ok_or("not an absolute path of a file"),
             false => Url::parse(text),
         };
         return url.map_err(if text.contains('@') { Wrong::UrlWithPassword } else { Wrong::Url });

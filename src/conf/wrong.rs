@@ -112,9 +112,9 @@ impl fmt::Display for Wrong {
             Self::Value { found, expected } => found.tell(f, "value", expected),
             Self::Unknown { key, known } => write!(f, "unknown key {key}; there are {}", known.join(", ")),
             Self::Missing(key) => write!(f, "{key} is missing"),
-            Self::Url(why) => write!(f, "invalid value: no such URL: {why}"),
-            Self::UrlWithPassword(why) => write!(f, "invalid value: no such URL: {why}; {ENCODE}"),
-            Self::Scheme(there) => write!(f, "invalid value: no such URL, expected one that begins with {there}"),
+            Self::Url(why) => write!(f, "invalid value: not a valid URL: {why}"),
+            Self::UrlWithPassword(why) => write!(f, "invalid value: not a valid URL: {why}; {ENCODE}"),
+            Self::Scheme(there) => write!(f, "invalid value: not a valid URL, expected one that begins with {there}"),
             Self::Feature(missing) => missing.fmt(f),
         }
     }

@@ -100,7 +100,7 @@ impl Picture {
         }
         match rest.iter().all(|byte| *byte == 0) {
             true => Ok(()),
-            false => Err(Error::Malformed("a NAL unit longer than what has it")),
+            false => Err(Error::Malformed("a NAL unit that is longer than its frame")),
         }
     }
 

@@ -43,7 +43,7 @@ impl fmt::Display for Unmade {
                 let [paths, keys] = [paths.join(" and "), keys.join(" and ")];
                 write!(
                     f,
-                    "what is there already stays: remove {paths}, or name other files in {keys} of the FILE behind -c"
+                    "files that exist are kept: remove {paths}, or name other files in {keys} of the FILE behind -c"
                 )
             }
             Self::Nowhere(error) => error.fmt(f),

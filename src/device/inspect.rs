@@ -83,9 +83,13 @@ fn ports(config: &Config) -> impl Iterator<Item = Fault> {
 /// The errors of opening a port, and the remedies.
 const PORTS: [(Errno, Weight, &str); 4] = [
     (Errno::ACCESS, Weight::Wrong, "start as root, or with CAP_NET_BIND_SERVICE"),
-    (Errno::INVAL, Weight::Wrong, "it is of one link: say which by number, as in [fe80::1%2]"),
+    (Errno::INVAL, Weight::Wrong, "a link-local address: add the number of its interface, as in [fe80::1%2]"),
     (Errno::ADDRNOTAVAIL, Weight::Refused, "the machine has no such address now"),
-    (Errno::ADDRINUSE, Weight::Untried, "well if this server runs and has it, else the start is refused"),
+    (
+        Errno::ADDRINUSE,
+        Weight::Untried,
+        "this is fine if this server is running and uses it; otherwise it cannot start",
+    ),
 ];
 
 /// The faults of files, addresses and devices that are opened before rights are dropped.
@@ -97,15 +101,14 @@ pub fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
         let weight = Weight::Wrong.unless_untried(&found, are_the_server_s);
         faults.extend(fault("log.target", path, weight, found));
         // to open and close a pipe would end its reader, and a device may react to being opened
-        let untried =
-            is_special(path).then(|| io::Error::other("a pipe or a device: whether it takes lines was not tried"));
+        let untried = is_special(path).then(|| io::Error::other("a pipe or a device: writing to it was not tried"));
         faults.extend(fault("log.target", path, Weight::Untried, untried.map_or(Ok(()), Err)));
     }
     if !config.process.watchdog.is_empty() {
         let path = Path::new(&config.process.watchdog);
         // opening the watchdog would start it
         let is_device = |about: fs::Metadata| match about.is_file() || about.is_dir() {
-            true => Err(io::Error::other("is no device")),
+            true => Err(io::Error::other("is not a device")),
             false => Ok(access(path, Access::WRITE_OK)?),
         };
         let found = fs::metadata(path).and_then(is_device);
@@ -128,7 +131,7 @@ pub fn opened_later(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
         // a missing file was checked before, unless another user will create it
         && (path.exists() || !config.process.user.is_empty())
     {
-        let why = "a folder of its user's lets it begin FILE anew, and keep FILE.1";
+        let why = "with a folder of its user it can begin FILE anew, and keep FILE.1";
         let why = |error: io::Error| io::Error::new(error.kind(), format!("{error}: {why}"));
         look("log.target", folder, makes_files(folder).map_err(why));
     }
@@ -183,7 +186,7 @@ pub fn read_again(file: &Path, config: &Config, user: User) -> Option<Fault> {
 /// Whether a file can be read. A pipe is not opened, because that would wait for its other end.
 fn readable(file: &Path) -> io::Result<()> {
     if !fs::metadata(file)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is no regular file"));
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
     }
     fs::File::open(file).map(drop)
 }

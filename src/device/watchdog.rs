@@ -12,7 +12,7 @@ impl Watchdog {
     pub fn open(device: &str) -> io::Result<Self> {
         let file = OpenOptions::new().write(true).open(device)?;
         // a regular file would grow with each feeding
-        if file.metadata()?.is_file() { Err(io::Error::other("is no device")) } else { Ok(Self(file)) }
+        if file.metadata()?.is_file() { Err(io::Error::other("is not a device")) } else { Ok(Self(file)) }
     }
 
     /// Feeds the watchdog; any byte does. Once a second is enough for the shortest timeout of drivers.

@@ -28,7 +28,7 @@ pub fn read_small(path: &Path) -> io::Result<Vec<u8>> {
     match () {
         () if kind.is_file() => read(file),
         () if kind.is_fifo() => Err(io::Error::other("is a pipe, which cannot be read a second time")),
-        () => Err(io::Error::other("is no regular file")),
+        () => Err(io::Error::other("is not a regular file")),
     }
 }
 
@@ -118,8 +118,8 @@ mod tests {
 
     #[test]
     fn what_has_no_end_or_no_beginning_is_refused() {
-        assert_eq!(why(read_small(Path::new("/dev/zero"))), "is no regular file");
-        assert_eq!(why(read_small(Path::new("/dev"))), "is no regular file");
+        assert_eq!(why(read_small(Path::new("/dev/zero"))), "is not a regular file");
+        assert_eq!(why(read_small(Path::new("/dev"))), "is not a regular file");
         assert_eq!(why(read_once(Path::new("/dev/zero"))), "is longer than 1 MiB");
         assert_eq!(read_once(Path::new("/dev/null")).unwrap(), b"");
         let file = path("long");

@@ -404,7 +404,7 @@ impl Publisher {
         let mapped = state.timeline.map(slot, frame.dts, clock, now);
         if let Some(apart) = mapped.apart.filter(|_| !self.hushed) {
             let (who, name) = (&self.who, self.stream.name());
-            log::warn!("{who} tracks of {name} begin {apart} ms apart: they are laid together by their arrival");
+            log::warn!("{who} tracks of {name} begin {apart} ms apart: they are aligned by their arrival");
         }
         frame.dts = mapped.dts;
         let at = frame.dts.rescale(clock, Hz::MS);

@@ -130,7 +130,7 @@ impl fmt::Display for Close {
             Self::Replaced => f.write_str("another took its place"),
             Self::Kicked => f.write_str("kicked: the operator has ended it"),
             Self::Slow => f.write_str("slow: too little could be sent in time"),
-            Self::Changed => f.write_str("changed: it has to ask again, because the tracks are others now"),
+            Self::Changed => f.write_str("changed: the tracks are different now, so it has to ask again"),
             _ => f.write_str(self.label()),
         }
     }

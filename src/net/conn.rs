@@ -175,7 +175,7 @@ impl Conn {
 
     /// Charges `bytes` of input that cannot be used yet, unless a connection's own memory in the plan is enough.
     pub fn pay(&self, bytes: usize) -> Result<Option<Lease>, Close> {
-        let no_room = |_| Close::refused("there is no room for what it sends just now");
+        let no_room = |_| Close::refused("there is no room now for what it sends");
         match &self.pass {
             Some(pass) if bytes > INCLUDED_INPUT => pass.charge(bytes).map_err(no_room),
             _ => Ok(None),

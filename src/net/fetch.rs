@@ -132,7 +132,7 @@ async fn follow(request: &Request<'_>, dialer: Dialer<'_>, limits: &Limits<'_>) 
     }
     let download = errand.ask(dialer, limits).await?;
     match download.response.location() {
-        Some(_) if redirects > 0 => Err(Failure::Redirect("it redirects without end")),
+        Some(_) if redirects > 0 => Err(Failure::Redirect("it redirects too often")),
         _ => Ok(download),
     }
 }

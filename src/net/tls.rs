@@ -121,7 +121,7 @@ impl Tls {
 /// The text of an error, in plain words if a user can correct it.
 fn explain(error: rustls::Error, remedy: &str) -> String {
     match error {
-        rustls::Error::InvalidCertificate(why) => format!("the certificate is not believed ({why:?}){remedy}"),
+        rustls::Error::InvalidCertificate(why) => format!("the certificate is not trusted ({why:?}){remedy}"),
         error => error.to_string(),
     }
 }

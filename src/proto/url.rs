@@ -154,7 +154,7 @@ fn looks_like_password(rest: &str, at: usize) -> bool {
 fn split_port(host: &str) -> Result<(&str, Option<u16>), &'static str> {
     let (name, port) = match host.strip_prefix('[') {
         Some(rest) => {
-            let (name, after) = rest.split_once(']').ok_or("a bracket without end")?;
+            let (name, after) = rest.split_once(']').ok_or("a bracket that is not closed")?;
             match after.strip_prefix(':') {
                 None if !after.is_empty() => return Err("a port without a colon"),
                 port => (name, port.unwrap_or_default()),
@@ -168,7 +168,7 @@ fn split_port(host: &str) -> Result<(&str, Option<u16>), &'static str> {
     if port.is_empty() {
         return Ok((name, None));
     }
-    port.parse().map(|port| (name, Some(port))).map_err(|_| "a port that is no number")
+    port.parse().map(|port| (name, Some(port))).map_err(|_| "the port is not a number")
 }
 
 /// Decodes percent codes; invalid codes stay unchanged.

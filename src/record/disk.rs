@@ -104,7 +104,7 @@ impl Disks {
         };
         if disk.device != device && disk.lags() {
             let path = &rule.path;
-            log::error!("recording to {path}: there are threads left only of a disk that does not answer: restart");
+            log::error!("recording to {path}: the only threads left wait for a disk that does not answer: restart");
         }
         if disk.folders.is_empty() {
             disk.adopt(core, device);
@@ -236,7 +236,7 @@ impl Disk {
     fn give_up(&mut self) {
         if self.folders.is_empty() && !self.given_up && self.queue.busy() >= BLOCKED_JOB {
             log::error!(
-                "recording: a disk that no rule names any more has not answered for {} s: what it has not taken is lost",
+                "recording: a disk that no rule names any more has not answered for {} s: what was not yet written is lost",
                 BLOCKED_JOB.as_secs()
             );
             self.queue.take_back();

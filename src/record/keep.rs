@@ -298,7 +298,7 @@ impl Keeper {
                 }
                 Err(error) => {
                     (care.wrong, care.changed) = (true, true);
-                    trouble = Some(format!("not all is deleted that should be: {error}"));
+                    trouble = Some(format!("some files cannot be deleted: {error}"));
                 }
             }
         }
@@ -327,7 +327,7 @@ impl Keeper {
                 if error.kind() == ErrorKind::Interrupted {
                     return;
                 }
-                let trouble = format!("what is there is not kept in order or listed as it should be: {error}");
+                let trouble = format!("the folder cannot be kept in order or listed: {error}");
                 log_once(folder, &mut care.untidy, trouble);
             }
         }
@@ -382,7 +382,7 @@ impl Care {
 
     /// Handles a failed write to the index: healing will find the file in the folder.
     fn index_failed(&mut self, folder: &Folder, error: &io::Error) {
-        log::debug!("recording to {}: the index does not take it: {error}", folder.path().display());
+        log::debug!("recording to {}: the index cannot be written: {error}", folder.path().display());
         self.wrong = true;
     }
 }

@@ -55,7 +55,7 @@ const MAX_LOGGED_FILES: u32 = 200;
 const REMEDIES: [(ErrorKind, &str); 5] = [
     (ErrorKind::StorageFull, "delete files, or have keep_free or keep_total do it"),
     (ErrorKind::QuotaExceeded, "delete files, or have keep_total do it"),
-    (ErrorKind::ReadOnlyFilesystem, "mount it to be written to, or take another: one that is worn out becomes so"),
+    (ErrorKind::ReadOnlyFilesystem, "mount it for writing, or replace it: a card that is worn out becomes read-only"),
     (ErrorKind::PermissionDenied, "let process.user write there"),
     (ErrorKind::NotFound, "make the folder, or mount the card"),
 ];
@@ -129,7 +129,7 @@ impl Recording {
                 Some((_, remedy)) => remedy,
                 None => "try another disk",
             };
-            let said = format_args!("recording to {why}: {remedy}: what comes until that is mended is not recorded");
+            let said = format_args!("recording to {why}: {remedy}: nothing is recorded until that is mended");
             self.tell(log::Level::Error, &state.who, said);
         }
     }
@@ -148,7 +148,7 @@ impl Recording {
 
     /// Logs that frames were lost for want of memory.
     pub(super) fn starves(&self) {
-        let said = "the disk is too slow: what finds no room in recording.memory is not recorded";
+        let said = "the disk is too slow: frames that find no room in recording.memory are not recorded";
         self.tell(log::Level::Warn, &self.lock().who, format_args!("{said}"));
     }
 

@@ -632,5 +632,5 @@ fn rules_whose_paths_meet_have_one_keeper_and_none_in_the_store() {
     assert_eq!(prepare("memory", "hls"), Ok(1));
     let other = scratch.0.join("other");
     std::os::unix::fs::symlink(&link, &other).unwrap();
-    assert!(prepare(other.to_str().unwrap(), "hls").unwrap_err().contains("leads to hls.store"));
+    assert!(prepare(other.to_str().unwrap(), "hls").unwrap_err().contains("leads to the folder of hls.store"));
 }

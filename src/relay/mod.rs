@@ -243,11 +243,11 @@ async fn attempt(direction: Direction, job: &mut RelayJob) -> (Close, u64) {
                         false => url,
                     };
                 }
-                _ => return (Error::misbehaved("it redirects to what is no such URL").into(), moved),
+                _ => return (Error::misbehaved("it redirects to a URL that cannot be used").into(), moved),
             },
         }
     }
-    (Error::misbehaved("it redirects without end").into(), moved)
+    (Error::misbehaved("it redirects too often").into(), moved)
 }
 
 impl Direction {

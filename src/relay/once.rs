@@ -45,12 +45,12 @@ pub enum Unsent {
 impl fmt::Display for Unsent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Scheme(scheme) => write!(f, "nothing can be sent by {scheme}"),
+            Self::Scheme(scheme) => write!(f, "streams cannot be sent by {scheme}"),
             Self::Name(error) => error.fmt(f),
             Self::Played(file, why) => write!(f, "{}: {why}", file.display()),
             Self::Pushed(url, why) => write!(f, "{url}: {why}"),
             Self::Skipped(url, skips) => {
-                write!(f, "{url}: it takes less than is sent: {skips} stretches were left out")
+                write!(f, "{url}: the server reads too slowly: {skips} gaps were left")
             }
         }
     }

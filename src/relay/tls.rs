@@ -22,8 +22,8 @@ impl RelayJob {
         };
         // `runnel push` has options instead of keys
         let remedy = match self.once {
-            true => "; --ca FILE believes whom those in FILE have signed, and --insecure anybody",
-            false => "; ca = FILE believes whom those in FILE have signed, and insecure = true anybody",
+            true => "; --ca FILE trusts what the authorities in FILE have signed, and --insecure any certificate",
+            false => "; ca = FILE trusts what the authorities in FILE have signed, and insecure = true any certificate",
         };
         trust.map(|trust| trust.or(remedy)).map_err(|error| Failed::Trust(error.to_string().into()).into())
     }

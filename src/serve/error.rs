@@ -61,7 +61,7 @@ impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address, error) => write!(f, "{address}: {error}{}", holder(error)),
-            Self::NoCertificate => f.write_str("nobody can be served over TLS"),
+            Self::NoCertificate => f.write_str("no client can be served over TLS"),
         }
     }
 }
@@ -100,7 +100,7 @@ impl From<CertificateError> for Error {
 /// The text about the program that has the port.
 pub(super) fn holder(error: &io::Error) -> &'static str {
     match error.kind() {
-        io::ErrorKind::AddrInUse => ": another program, or a runnel that runs already, has it",
+        io::ErrorKind::AddrInUse => ": another program, or a runnel that is running, uses it",
         _ => "",
     }
 }

@@ -71,7 +71,7 @@ fn write(server: &Server) -> String {
 #[cfg(feature = "record")]
 fn recordings(page: &mut Page, counts: &crate::session::Counts) {
     page.gauge("runnel_recordings", "Streams that are being recorded.", counts.running);
-    let help = "Streams that are to be recorded and are not now: the disk does not take them, or there is no place.";
+    let help = "Streams that should be recorded and are not: the disk does not take them, or recording.max is reached.";
     page.gauge("runnel_recordings_failing", help, counts.failing + counts.left_out);
     page.counter("runnel_recordings_failed_total", "Times that a file could not be begun or written.", counts.failed);
     page.counter("runnel_recorded_bytes_total", "Bytes written to files.", counts.bytes);

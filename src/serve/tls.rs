@@ -27,7 +27,7 @@ impl TlsPorts {
     /// Loads the certificates. A broken one counts as none: clients without TLS are still served.
     pub(super) fn new(config: &Tls) -> Self {
         let loaded = load(files_of(config), config.record.0)
-            .inspect_err(|why| log::error!("tls: {why}: nobody is served over TLS"));
+            .inspect_err(|why| log::error!("tls: {why}: no client is served over TLS"));
         let identity = Mutex::new(loaded.ok().flatten());
         Self { identity, gate: Gate::new(config.max), ports: Mutex::default() }
     }
@@ -61,12 +61,12 @@ impl TlsPorts {
         match aside(identity.lane(), move || identity.refresh()).await.map_err(|error| error.to_string()) {
             Ok(changed) => {
                 if changed {
-                    log::info!("tls: the certificates have changed and are shown from now on");
+                    log::info!("tls: the certificates have changed and are used from now on");
                 }
                 trouble.clear();
             }
             Err(why) if why != *trouble => {
-                log::error!("tls: {why}: those from before are still shown");
+                log::error!("tls: {why}: the previous ones are still used");
                 *trouble = why;
             }
             Err(_) => {}

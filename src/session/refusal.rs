@@ -119,11 +119,11 @@ impl From<Refusal> for Reason {
         Self::Ours(match refusal {
             Refusal::Name => InvalidName::TEXT,
             Refusal::Denied => "the server's rules do not allow it",
-            Refusal::Unanswered => "nobody has decided in time whether it may",
+            Refusal::Unanswered => "no decision was made in time",
             Refusal::Unauthenticated(Lack::Missing, _) => "it has to show a password or a token",
-            Refusal::Unauthenticated(Lack::Stale, _) => "it answers a challenge that does not hold any more",
+            Refusal::Unauthenticated(Lack::Stale, _) => "it answers a challenge that has expired",
             Refusal::Unauthenticated(Lack::Wrong, _) => "wrong user or password",
-            Refusal::Codec => "no track of it has a codec that has a place here",
+            Refusal::Codec => "none of its tracks has a codec that is supported here",
             Refusal::Segments => "no more streams have segments: hls.streams is reached",
             Refusal::Hub(refused) => return Self::Hub(refused),
         })

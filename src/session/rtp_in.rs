@@ -235,7 +235,7 @@ impl RtpIngest {
             self.noise = bytes;
             let level = if self.ingest.grant.who.told { log::Level::Warn } else { log::Level::Debug };
             let who = &self.ingest.grant.who;
-            log::log!(level, "{who} bytes between packets are no packets and are passed over, {bytes} so far");
+            log::log!(level, "{who} bytes between packets are ignored, {bytes} so far");
         }
     }
 

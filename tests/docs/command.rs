@@ -115,7 +115,11 @@ fn a_check_says_all_that_is_not_there() {
         for (line, fault) in lines.iter().zip(faults) {
             // one line more stands above
             let (_, after) = fault.split_once(": ").unwrap();
-            let more = if text.contains("required") { ": tls.required = true allows no start without" } else { "" };
+            let more = if text.contains("required") {
+                ": with tls.required = true the server does not start without it"
+            } else {
+                ""
+            };
             let end = format!("{gone}{more}");
             assert!(line.starts_with("runnel: ") && line.contains(after) && line.ends_with(&end), "{line}");
         }
@@ -127,7 +131,7 @@ fn a_check_says_all_that_is_not_there() {
     );
     for (text, message) in [
         ("[log]\ntarget = \"/proc\"\n", "line 2: log.target: /proc: Is a directory (os error 21)"),
-        ("[[pull]]\nstream = \"a\"\nurl = \"file:/proc\"\n", "line 3: pull.url: /proc: is no regular file"),
+        ("[[pull]]\nstream = \"a\"\nurl = \"file:/proc\"\n", "line 3: pull.url: /proc: is not a regular file"),
     ] {
         let (_, _, err) = run_with(&format!("memory.total = \"200MiB\"\n{text}"), &["--check"]);
         let (_, after) = message.split_once(": ").unwrap();
@@ -156,7 +160,7 @@ fn a_check_says_what_may_be_meant_otherwise() {
     for streams in ["*", "cam?"] {
         let (code, out, err) = check(streams, "");
         assert!(code == Some(0) && out.contains(": sound; "), "{out}{err}");
-        let hint = "line 6: record.keep_size: holds for each stream alone, ";
+        let hint = "line 6: record.keep_size: applies to each stream, ";
         assert!(err.lines().count() == 1 && err.contains(hint), "{err}");
     }
     for (streams, more) in [("cam", ""), ("*", "keep_total = \"2GiB\"\n"), ("*", "keep_free = \"2GiB\"\n")] {
@@ -181,16 +185,16 @@ const WITHOUT_EFFECT: [(&str, &str); 39] = [
     ("[tls]\nrtsp_listen = \":443\"", "tls.rtsp_listen: has no effect: tls.cert is empty"),
     ("[hls]\ndelete = \"never\"", "hls.delete: has no effect: hls.store is \"memory\""),
     ("[hls]\nenable = false\nstore = \"/tmp\"", "hls.store: has no effect: hls.enable is false"),
-    ("[[push]]\nstream = \"a\"\nurl = \"rtmp://h/a/b\"\nudp = true", "push.udp: is of use with RTSP alone"),
+    ("[[push]]\nstream = \"a\"\nurl = \"rtmp://h/a/b\"\nudp = true", "push.udp: has an effect with RTSP only"),
     (
         "[[push]]\nstream = \"a\"\nurl = \"rtmp://h/a/b\"\ninsecure = true",
-        "push.insecure: is of use with rtsps:// and rtmps:// alone",
+        "push.insecure: has an effect with rtsps:// and rtmps:// only",
     ),
     (
         "[[pull]]\nstream = \"a\"\nurl = \"rtsp://h/a/b\"\nca = \"/etc/passwd\"",
-        "pull.ca: is of use with rtsps:// and rtmps:// alone",
+        "pull.ca: has an effect with rtsps:// and rtmps:// only",
     ),
-    ("[[pull]]\nstream = \"a\"\nurl = \"file:/etc/passwd\"\nudp = true", "pull.udp: is of use with RTSP alone"),
+    ("[[pull]]\nstream = \"a\"\nurl = \"file:/etc/passwd\"\nudp = true", "pull.udp: has an effect with RTSP only"),
     (
         "[[pull]]\nstream = \"a\"\nurl = \"rtsp://h/\"\nudp = true\n[rtsp]\nudp = false",
         "pull.udp: has no effect: rtsp.udp is false",
@@ -236,7 +240,7 @@ const WITHOUT_EFFECT: [(&str, &str); 39] = [
     ("[hls]\npart = \"200ms\"\nenable = false", "hls.part: has no effect: hls.enable is false"),
     ("[hls]\nsegments = 5\n[http]\nenable = false", "hls.segments: has no effect: http.enable is false, so that "),
     ("[hls]\nsession_timeout = \"9s\"", "hls.session_timeout: has no effect: hls.sessions is false"),
-    ("[hls]\nrecord = true\nstore = \"/tmp\"", "hls.record: has no effect: with hls.store all is listed"),
+    ("[hls]\nrecord = true\nstore = \"/tmp\"", "hls.record: has no effect: with hls.store each segment is listed"),
     ("[recording]\nsync = \"2s\"", "recording.sync: has no effect: nothing is written to a disk"),
     ("[recording]\nmax = 3", "recording.max: has no effect: there is no [[record]]"),
     (
@@ -417,14 +421,14 @@ fn arguments_that_are_none() {
     for (args, message) in [
         (&["--frob"][..], "runnel: unknown argument \"--frob\"; runnel -h lists them\n"),
         (&["push", "--frob"], "runnel: unknown argument \"--frob\"; runnel -h lists them\n"),
-        (&["r.toml"], "runnel: unknown argument \"r.toml\"; a FILE stands behind -c\n"),
-        (&["-cr.toml"], "runnel: unknown argument \"-cr.toml\"; a FILE stands behind -c\n"),
-        (&["--config=r"], "runnel: unknown argument \"--config=r\"; a FILE stands behind -c\n"),
-        (&["-c"], "runnel: -c wants a FILE\n"),
-        (&["-c", "a", "--config", "b"], "runnel: -c stands there twice: one FILE is read\n"),
-        (&["--check", "--plan"], "runnel: --check and --plan are two errands: run it once for each\n"),
-        (&["--plan", "--check"], "runnel: --plan and --check are two errands: run it once for each\n"),
-        (&["--check", "--make-cert"], "runnel: --check and --make-cert are two errands: run it once for each\n"),
+        (&["r.toml"], "runnel: unknown argument \"r.toml\"; write -c before a FILE\n"),
+        (&["-cr.toml"], "runnel: unknown argument \"-cr.toml\"; write -c before a FILE\n"),
+        (&["--config=r"], "runnel: unknown argument \"--config=r\"; write -c before a FILE\n"),
+        (&["-c"], "runnel: -c needs a FILE\n"),
+        (&["-c", "a", "--config", "b"], "runnel: -c is given twice: only one FILE is read\n"),
+        (&["--check", "--plan"], "runnel: --check and --plan cannot be combined: run it once for each\n"),
+        (&["--plan", "--check"], "runnel: --plan and --check cannot be combined: run it once for each\n"),
+        (&["--check", "--make-cert"], "runnel: --check and --make-cert cannot be combined: run it once for each\n"),
     ] {
         assert_eq!(said(&run(args)), (Some(64), String::new(), message.to_string()));
     }
@@ -437,14 +441,14 @@ fn a_file_may_have_any_name_and_no_other_argument_need_be_text() {
     let odd = OsStr::from_bytes(b"\xff");
     let run = |args: &[&OsStr]| said(&command().args(args).output().unwrap());
     for (args, code, message) in [
-        (&[odd][..], 64, "runnel: unknown argument \"\\xFF\"; a FILE stands behind -c\n"),
-        (&["push".as_ref(), "f".as_ref(), odd], 64, "runnel: URL: is no text in UTF-8\n"),
+        (&[odd][..], 64, "runnel: unknown argument \"\\xFF\"; write -c before a FILE\n"),
+        (&["push".as_ref(), "f".as_ref(), odd], 64, "runnel: URL: is not text in UTF-8\n"),
         (
             &["push".as_ref(), "--ca".as_ref(), odd, "f".as_ref(), "u".as_ref()],
             64,
-            "runnel: --ca: is no text in UTF-8\n",
+            "runnel: --ca: is not text in UTF-8\n",
         ),
-        (&["push".as_ref(), "--speed".as_ref(), odd], 64, "runnel: --speed wants a number between 0.01 and 100\n"),
+        (&["push".as_ref(), "--speed".as_ref(), odd], 64, "runnel: --speed needs a number between 0.01 and 100\n"),
         (&["-c".as_ref(), odd], 78, "runnel: \u{fffd}: No such file or directory (os error 2)\n"),
     ] {
         assert_eq!(run(args), (Some(code), String::new(), message.to_string()));

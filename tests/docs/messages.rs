@@ -25,7 +25,7 @@ fn values_out_of_range() {
         ),
         (
             "[hls]\nstore = \"/m\"\n[[record]]\nstreams = \"*\"\npath = \"/m\"\nformat = \"hls\"",
-            "r.toml: line 2: hls.store: must be another folder than that of a [[record]] as \"hls\"",
+            "r.toml: line 2: hls.store: must be another folder than that of a [[record]] with format = \"hls\"",
         ),
         ("hls.start = 1", "r.toml: line 1: hls.start: must be between 2 and hls.segments, and 3 with hls.part"),
         ("hls.start = 7", "r.toml: line 1: hls.start: must be between 2 and hls.segments, and 3 with hls.part"),
@@ -201,12 +201,12 @@ fn in_lists_of_tables_the_line_is_that_of_the_key() {
         (
             "push",
             "stream = \"b\"\nurl = \"file:/m.flv\"",
-            "line 6: push.url: invalid value: no such URL, expected one that begins with rtsp, rtsps, rtmp, rtmps"
+            "line 6: push.url: invalid value: not a valid URL, expected one that begins with rtsp, rtsps, rtmp, rtmps"
                 .into(),
         ),
         ("pull", "stream = \"b\"\nurl = 3", "line 6: pull.url: invalid type, expected a string".into()),
         ("push", "stream = \"b\"", "line 4: push: url is missing".into()),
-        ("record", "streams = \"*\"\npath = \"m\"", "line 6: record.path: must be a folder, from the root on".into()),
+        ("record", "streams = \"*\"\npath = \"m\"", "line 6: record.path: must be the absolute path of a folder".into()),
         (
             "record",
             "streams = \"*\"\npath = \"/n\"\nsize = \"1KiB\"",
@@ -215,7 +215,7 @@ fn in_lists_of_tables_the_line_is_that_of_the_key() {
         (
             "record",
             "streams = \"live/cam*\"\npath = \"/m\"",
-            "line 5: record.streams: must be a pattern that a name can match: one has no / and no blank".into(),
+            "line 5: record.streams: must be a pattern that a name can match: names have no / and no space".into(),
         ),
         (
             "record",
@@ -273,7 +273,7 @@ fn what_leads_nowhere_is_refused() {
     let twice = record("/m", "") + &record("/m/", "keep_age = \"7d\"\n");
     assert_eq!(
         refusal(&twice),
-        "r.toml: line 4: record: must be another one: streams, path and format are those of one before it"
+        "r.toml: line 4: record: must be another one: a table before it has the same streams, path and format"
     );
     let other = record("/m", "") + &record("/m", "format = \"ts\"\n");
     Config::parse("r.toml", &other).unwrap();
@@ -312,12 +312,12 @@ fn the_same_relay_twice_is_refused() {
     let pulls = relay("pull", "a", "h") + &relay("pull", "a", "i");
     assert_eq!(
         refusal(&pulls),
-        "r.toml: line 5: pull.stream: must be another one: a table before it fetches that stream"
+        "r.toml: line 5: pull.stream: must be another one: a table before it pulls the same stream"
     );
     let pushes = relay("push", "a", "h") + &relay("push", "a", "h");
     assert_eq!(
         refusal(&pushes),
-        "r.toml: line 4: push: must be another one: stream and url are those of one before it"
+        "r.toml: line 4: push: must be another one: a table before it has the same stream and url"
     );
     let apart = relay("push", "a", "h") + &relay("push", "a", "i") + &relay("push", "b", "h");
     Config::parse("r.toml", &apart).unwrap();
@@ -402,11 +402,11 @@ fn no_message_tells_a_password() {
         ("[[pull]]\nstream = \"a\"\nurl = \"rtsp://u:Tiger-97@h/x", "r.toml: line 3, column "),
         (
             "[[pull]]\nstream = \"a\"\nurl = \"rtp://u:Tiger-97@h/x\"",
-            "r.toml: line 3: pull.url: invalid value: no such URL, expected one that begins with rtsp",
+            "r.toml: line 3: pull.url: invalid value: not a valid URL, expected one that begins with rtsp",
         ),
         (
             "[[pull]]\nstream = \"a\"\nurl = \"rtsp://u:p@ss:Tiger-97/x@h/x\"",
-            "r.toml: line 3: pull.url: invalid value: no such URL: a port that is no number; in a password write @ as %40, ",
+            "r.toml: line 3: pull.url: invalid value: not a valid URL: the port is not a number; in a password write @ as %40, ",
         ),
         ("[rtsp]\npassword = -970701", "r.toml: line 2: rtsp.password: invalid type, expected a string"),
         ("[rtsp]\npassword = [\"Tiger-97\"]", "r.toml: line 2: rtsp.password: invalid type: list, expected a string"),
@@ -421,7 +421,7 @@ fn no_message_tells_a_password() {
 
 #[test]
 fn a_password_that_nobody_is_asked_for_is_refused() {
-    let said = "rtsp.password: must come with rtsp.auth: \"digest\" or \"basic\", or \"off\" for nobody to be asked";
+    let said = "rtsp.password: needs rtsp.auth: \"digest\" or \"basic\" asks clients for it, \"off\" does not";
     let user = "[rtsp]\nuser = \"admin\"\npassword = \"Tiger-97\"\n";
     assert_eq!(refusal(user), format!("r.toml: line 3: {said}"));
     assert_eq!(refusal("rtsp.password = \"Tiger-97\""), format!("r.toml: line 1: {said}"));

@@ -61,7 +61,7 @@ class CommandLine(Case):
         for arguments in (["--check"], []):
             ended = run(*arguments, "-c", store)
             self.assertEqual(ended.returncode, 78, ended.stderr)
-            self.assertIn("leads to hls.store", ended.stderr)
+            self.assertIn("leads to the folder of hls.store", ended.stderr)
         twice = self.config(f'[[record]]\nstreams = "*"\npath = "{real}"\n{rule}')
         ended = run("--check", "-c", twice)
         self.assertEqual(ended.returncode, 0, ended.stderr)
@@ -73,10 +73,10 @@ class CommandLine(Case):
         pull = f'[[pull]]\nstream = "a"\nurl = "file:{pipe}"\n'
         ended = run("--check", "-c", self.config(f'{pull}[log]\ntarget = "{pipe}"\n'))
         self.assertEqual(ended.returncode, 69, ended.stderr)
-        self.assertIn(f"line 3: pull.url: {pipe}: is no regular file", ended.stderr)
+        self.assertIn(f"line 3: pull.url: {pipe}: is not a regular file", ended.stderr)
         ended = run("--check", "-c", self.config(f'log.target = "{pipe}"\n'))
         self.assertEqual(ended.returncode, 0, ended.stderr)
-        said = f"log.target: {pipe}: a pipe or a device: whether it takes lines was not tried"
+        said = f"log.target: {pipe}: a pipe or a device: writing to it was not tried"
         self.assertIn(said, ended.stderr)
 
     def nobody(self, *arguments):
@@ -160,10 +160,10 @@ class CommandLine(Case):
             said = f"line 1: rtmp.listen: {address}: Address already in use (os error 98)"
             check = run("--check", "-c", config)
             self.assertEqual(check.returncode, 0, check.stderr)
-            self.assertIn(f"{said}: well if this server runs and has it, else", check.stderr)
+            self.assertIn(f"{said}: this is fine if this server is running and uses it", check.stderr)
             start = run("-c", config)
             self.assertEqual(start.returncode, 71, start.stderr)
-            holder = ": another program, or a runnel that runs already, has it\n"
+            holder = ": another program, or a runnel that is running, uses it\n"
             self.assertTrue(start.stderr.endswith(said + holder), start.stderr)
             # The program that has it notices nothing.
             taken.settimeout(WITHIN)

@@ -222,11 +222,11 @@ class SmallFiles(Case):
         self.serve(tls={**there, "max": 8}, memory=MEMORY)
         before = self.shown()
         far.stand_still()
-        told = f"{NO_ANSWER}: those from before are still shown"
+        told = f"{NO_ANSWER}: the previous ones are still used"
         waiting.Clock().until(lambda: told in self.server.log, TOLD_WITHIN, told)
         self.server.configure({"tls": {**near, "max": 8}, "memory": MEMORY})
         self.server.program.signal(signal.SIGHUP)
-        self.until_log_counts("the configuration is read again", 1, 60)
+        self.until_log_counts("the configuration was read again", 1, 60)
         self.assertNotEqual(self.shown(), before)
 
 

@@ -148,7 +148,7 @@ class Live(HlsStore):
         self.capture_hls(self.server.hls(STREAM)).until(lambda one: one.segments, 20, "a segment")
         self.until_stored(4, "m4s")
         shutil.rmtree(self.folder / STREAM)
-        self.until_log_counts("was deleted, or its disk taken out: it is made anew", 1, 15)
+        self.until_log_counts("was deleted, or its disk removed: it is created again", 1, 15)
         self.until_stored(2, "m4s")
         self.assertEqual(len(self.files("mp4")), 1)
         url = self.server.hls(STREAM)
@@ -239,7 +239,7 @@ class Deletion(HlsStore):
         publisher.stop()
         gone = lambda: not [path for path in self.files() if path.is_file()]
         waiting.until(gone, GONE_WITHIN, "that all others are gone")
-        self.until_log_counts("something of it is left", 1)
+        self.until_log_counts("some of its files are left", 1)
 
     def test_nothing_is_said_of_what_nobody_publishes(self):
         self.serve_stored(delete="end")
@@ -298,7 +298,7 @@ class Deletion(HlsStore):
         waiting.until(lambda: listed() == {path.name for path in files}, GONE_WITHIN, listed)
 
     def test_what_was_kept_stays_when_others_no_longer_do(self):
-        """What is deleted from a signal on is of streams that begin after it."""
+        """A changed hls.delete applies to streams that begin after the signal."""
         self.serve_stored(delete="never", idle="1s", on_demand=False)
         publisher = self.publish_live(STREAM)
         self.until_hls(STREAM)
@@ -449,7 +449,7 @@ class Power(HlsStore):
 
 
 class Left(HlsStore):
-    """What a program that ended has left, which nobody publishes again."""
+    """Files of a program that ended, whose stream nobody publishes again."""
 
     def leave(self, **keys):
         """Segments, and the program is killed."""
@@ -628,7 +628,7 @@ class Disk(HlsStore):
             hls={**FAST, "store": self.folder, "delete": "never", "format": "fmp4"},
         )
         waiting.until(lambda: "(INJECTED)" in calls.read_text(), 20, "the fault")
-        self.until_log_counts("what is there may be listed wrongly", 1)
+        self.until_log_counts("the folder may be listed wrongly", 1)
         self.assertEqual(playlist.read_bytes(), text)
 
     def test_folders_behind_one_that_a_card_does_not_give_are_looked_at_later(self):
@@ -691,7 +691,7 @@ class Disk(HlsStore):
         capture.until(lambda one: len(one.segments) >= 6, 30, "6 segments")
         capture.stop()
         self.assert_none(capture.faults, "the playlist")
-        self.assertEqual(self.server.log.count("or no folder: segments stay in memory"), 1)
+        self.assertEqual(self.server.log.count("or not a folder: segments stay in memory"), 1)
         self.assertEqual(list(elsewhere.iterdir()), [])
 
     def test_one_folder_that_cannot_be_mended_leaves_others_to_be(self):
@@ -701,7 +701,7 @@ class Disk(HlsStore):
             (self.folder / name / "record.m3u8").mkdir(parents=True)
         self.server.start_again()
         waiting.until(lambda: not files[1].exists(), 20, "that the empty one is gone")
-        self.until_log_counts("what is there may be listed wrongly", 3)
+        self.until_log_counts("the folder may be listed wrongly", 3)
 
     def card(self, size):
         card = self.store("card")

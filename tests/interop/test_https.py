@@ -185,7 +185,7 @@ class Shown(TlsCase):
         self.assertEqual(self.shown(), "renewed.test")
         # One that cannot be used changes nothing.
         (self.directory / "key.pem").write_text("no key")
-        self.check_told("those from before are still shown", 1)
+        self.check_told("the previous ones are still used", 1)
         self.assertEqual(self.shown(), "renewed.test")
         certificate.make(self.directory, "again.test")
         self.check_told("tls: the certificates have changed", 2)

@@ -1,4 +1,4 @@
-"""Where the log goes: a file that does not grow, or the machine's log."""
+"""The targets of the log: a file that does not grow, or the machine's log."""
 
 import contextlib
 import fcntl
@@ -97,7 +97,7 @@ class FolderOfAnother(Saying):
         self.assertEqual(ended.returncode, 69, ended.stderr)
         self.assertRegex(
             ended.stderr,
-            f"log.target: {self.folder}: Permission denied .*: a folder of its user's",
+            f"log.target: {self.folder}: Permission denied .*: with a folder of its user it can begin FILE anew",
         )
         self.folder.chmod(0o777)
         ended = subprocess.run(command, capture_output=True, text=True, timeout=WITHIN, check=False)
@@ -200,7 +200,7 @@ class ByEnvironment(Saying):
                 self.serve_with(value)
                 waiting.until(lambda: "listens on" in self.path.read_text(), WITHIN, "a line")
                 self.say(1)
-                said = f'RUST_LOG = "{value}" is no filter such as "debug" or "runnel=debug"'
+                said = f'RUST_LOG = "{value}" is not a filter such as "debug" or "runnel=debug"'
                 self.assertEqual(self.path.read_text().count(said), 1)
                 self.assertNotIn(" DEBUG ", self.path.read_text())
                 self.server.stop()
@@ -283,7 +283,7 @@ class Sessions(Saying):
         self.serve(log={"level": "debug"})
         request = b"OPTIONS * RTSP/1.0\r\nCSeq: 1\r\n\r\n"
         plain = RtspClient(self.server.rtsp_port)
-        # What a WebSocket carries is counted, without its frames.
+        # The bytes in a WebSocket are counted without its frames.
         carried = RtspWebSocket(self.server.rtsp_websocket_port)
         for number, client in enumerate((plain, carried), 1):
             self.addCleanup(client.close)

@@ -127,7 +127,7 @@ class Files(Recording):
         self.assertIn(after, range(2))  # seconds between key frames, rounded down
 
     def syncs(self, sync):
-        """How often data is brought to the disk in so many seconds, more than three."""
+        """The number of times that data is synced to the disk in so many seconds, more than three."""
         calls = self.directory / "calls"
         tracer = ["strace", "-D", "-f", "-e", "trace=fdatasync", "-o", calls]
         rule = self.record(format="flv")
@@ -246,7 +246,7 @@ class Files(Recording):
         self.assertEqual(self.server.metric("runnel_recordings"), 2)
 
     def test_what_is_wrong_is_refused_at_start(self):
-        for rule, words in (({"streams": "*", "path": "here"}, "from the root on"),):
+        for rule, words in (({"streams": "*", "path": "here"}, "the absolute path of a folder"),):
             with self.assertRaises(AssertionError) as ended:
                 self.serve(record=[rule])
             self.assertIn(words, str(ended.exception))
@@ -343,7 +343,7 @@ class Kept(Recording):
 
 
 class Power(Recording):
-    """What a loss of power leaves, made by hand where only a kill can be had."""
+    """Files as a loss of power leaves them, made by hand where only a kill can be had."""
 
     def listed(self):
         playlist = (self.folder / STREAM / "record.m3u8").read_bytes().decode(errors="replace")

@@ -1,4 +1,4 @@
-"""What is special about cameras: where they send somebody, and how their packets come."""
+"""Peculiarities of cameras: their redirects, and the arrival of their packets."""
 
 import threading
 
@@ -66,7 +66,7 @@ class Cameras(RelayCase):
     def test_noise_between_its_packets_is_passed_over_and_said(self):
         self.pull(Camera(self, noise=b"\0\0$$ok"))
         self.check_sound()
-        self.assertIn("bytes between packets are no packets", self.server.log)
+        self.assertIn("bytes between packets are ignored", self.server.log)
         self.assertNotIn("lost", self.server.log)
 
     def test_one_that_hangs_up_when_it_has_sent_something_is_called_soon(self):
@@ -95,10 +95,10 @@ class Cameras(RelayCase):
         camera = Camera(self)
         camera.moves_to(camera.url)
         self.pull(camera)
-        self.until_log_counts("it redirects without end; again in 1 s", 1)
+        self.until_log_counts("it redirects too often; again in 1 s", 1)
         self.assertEqual(len(camera.statuses("DESCRIBE")), 5)
 
     def test_to_another_protocol_nobody_is_sent(self):
         camera = Camera(self, moved_to="rtmp://127.0.0.1/live/x")
         self.pull(camera)
-        self.until_log_counts("it redirects to what is no such URL; again in 1 s", 1)
+        self.until_log_counts("it redirects to a URL that cannot be used; again in 1 s", 1)

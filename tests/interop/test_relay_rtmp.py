@@ -1,4 +1,4 @@
-"""What RTMP servers other than ours ask of those who publish to them and play from them."""
+"""The demands of other RTMP servers on those that publish to them and play from them."""
 
 import struct
 
@@ -98,7 +98,7 @@ class Redirects(RelayCase):
         other = RtmpServer(self)
         other.answers["connect"] = ("_error", self.moved(redirect=other.url("old")))
         self.serve(pull=[{"stream": STREAM, "url": other.url("old/x")}])
-        self.until_log_counts("it redirects without end; again in 1 s", 1)
+        self.until_log_counts("it redirects too often; again in 1 s", 1)
         self.assertEqual(len(other.asked("connect")), 5)
 
 

@@ -26,7 +26,7 @@ from recording import until_all_more
 from relay_case import RelayCase
 
 STREAM = "cam"
-READ_AGAIN = "the configuration is read again"
+READ_AGAIN = "the configuration was read again"
 
 
 class Reloading(Case):
@@ -87,7 +87,7 @@ class Reload(Reloading):
         self.serve()
         self.publish_live(STREAM)
         capture = self.capture(self.server.flv(STREAM))
-        self.hang_up(publish={"silence": "soon"}, says="all stays as it was")
+        self.hang_up(publish={"silence": "soon"}, says="nothing was changed")
         self.assertRegex(self.server.log, r"runnel.toml: line \d+: publish.silence: invalid value")
         until_all_more([capture], 500)
 
@@ -152,7 +152,7 @@ class OneAddress(Reloading, FromAfar):
 
 
 class Hanging(Reloading):
-    """What is to be read is a pipe that nobody writes to: those who play do not wait for it."""
+    """A pipe without a writer as the configuration: players do not wait for it."""
 
     def replace(self, path):
         path.unlink()
@@ -167,7 +167,7 @@ class Hanging(Reloading):
         path = self.directory / "runnel.toml"
         self.replace(path)
         self.server.program.signal(signal.SIGHUP)
-        said = f"all stays as it was: {path}: is a pipe, which cannot be read a second time"
+        said = f"nothing was changed: {path}: is a pipe, which cannot be read a second time"
         self.until_log_counts(said, 1)
         until_all_more(captures, 500)
         path.unlink()
@@ -182,8 +182,8 @@ class Hanging(Reloading):
         capture.until_frames()
         self.replace(Path(tls["cert"]))
         # It is looked at by itself, and at a signal that names another file.
-        self.until_log_counts("cannot be read a second time: those from before are still shown", 1)
-        self.hang_up(tls={**tls, "key": tls["cert"]}, memory=memory, says="all stays as it was: tls: ")
+        self.until_log_counts("cannot be read a second time: the previous ones are still used", 1)
+        self.hang_up(tls={**tls, "key": tls["cert"]}, memory=memory, says="nothing was changed: tls: ")
         until_all_more([capture], 500)
 
     def test_at_the_start(self):
@@ -230,7 +230,7 @@ class Certificates(Reloading):
             self.assertTrue(data, "it was closed")
             received += len(data)
         broken = {**second, "cert": self.directory / "none.pem"}
-        self.hang_up(tls=broken, memory=memory, says="all stays as it was: tls: ")
+        self.hang_up(tls=broken, memory=memory, says="nothing was changed: tls: ")
         self.assertEqual(self.shown(), after)
 
     def test_the_first_opens_the_ports_and_the_last_closes_them(self):
@@ -430,9 +430,9 @@ class Records(Reloading):
         self.serve(record=[rule, bystander])
         self.publish_live(STREAM)
         self.until_recorded("first")
-        self.assertNotIn("holds for each stream", self.server.log)
+        self.assertNotIn("applies to each stream", self.server.log)
         self.hang_up(record=[{**rule, "keep_size": "1MiB"}, bystander])
-        self.until_log_counts("record[0].keep_size holds for each stream", 1)
+        self.until_log_counts("record[0].keep_size applies to each stream", 1)
         waiting.until(lambda: not seeds[1].exists(), 90, "the oldest are deleted")
         self.until_recorded("first")
         self.assertEqual(self.server.log.count("is recorded to"), 2, self.server.log)

@@ -170,7 +170,7 @@ class Channel(Replay):
         self.serve(pull=[self.pull(path), self.pull(self.remux("demo", "mp4"), "upright")])
         capture = self.capture(self.server.flv(STREAM))
         capture.until_span(3000)
-        said = "is to be turned right by"
+        said = "has to be shown turned right by"
         self.assertEqual(self.server.log.count(f"{STREAM} {said} 90 degrees"), 1)
         self.assertEqual(self.server.log.count(said), 1)
 
@@ -345,9 +345,9 @@ class Push(Replay):
         for how in (["--ca", tls["key"]], ["--ca", self.directory / "absent"], []):
             program = self.push(*how, path, self.server.rtmps(STREAM))
             self.assertEqual(program.wait(10), 71, program.describe())
-        said = "the certificate is not believed (UnknownIssuer); --ca FILE believes whom"
+        said = "the certificate is not trusted (UnknownIssuer); --ca FILE trusts what"
         self.assertIn(said, program.stderr)
-        self.assertIn("and --insecure anybody", program.stderr)
+        self.assertIn("and --insecure any certificate", program.stderr)
         self.check_sent("mp4", "mp3", self.server.rtsps(STREAM), "--ca", authority)
 
     def test_by_rtmps_to_whom_nobody_has_signed(self):
@@ -445,9 +445,9 @@ class Push(Replay):
         there = self.server.rtmp(STREAM)
         nobody = f"rtmp://127.0.0.1:{free_port()}/live/x"
         for arguments, code, words in [
-            ([], 64, "push wants a FILE and a URL"),
-            ([path], 64, "push wants a FILE and a URL"),
-            ([path, there, "more"], 64, "push wants a FILE and a URL"),
+            ([], 64, "push needs a FILE and a URL"),
+            ([path], 64, "push needs a FILE and a URL"),
+            ([path, there, "more"], 64, "push needs a FILE and a URL"),
             (["--fast", path, there], 64, "unknown argument"),
             (["--speed", "0", path, there], 64, "between 0.01 and 100"),
             (["-c", self.directory / "absent", path, there], 78, "absent"),
@@ -455,10 +455,10 @@ class Push(Replay):
             ([self.directory, there], 71, "it is not a regular file"),
             ([text, there], 71, "neither FLV nor MPEG-TS nor MP4"),
             ([path, "http://127.0.0.1/x"], 64, "begins with rtsp, rtsps, rtmp, rtmps"),
-            ([path, "file:/tmp/x"], 64, "URL: invalid value: no such URL"),
-            ([path, "there"], 64, "URL: invalid value: no such URL"),
-            ([path, "rtmp://127.0.0.1:port/live/x"], 64, "no such URL: a port that is no number"),
-            ([path, "rtmp://127.0.0.1/a b"], 64, "no such URL: a space or control character"),
+            ([path, "file:/tmp/x"], 64, "URL: invalid value: not a valid URL"),
+            ([path, "there"], 64, "URL: invalid value: not a valid URL"),
+            ([path, "rtmp://127.0.0.1:port/live/x"], 64, "not a valid URL: the port is not a number"),
+            ([path, "rtmp://127.0.0.1/a b"], 64, "not a valid URL: a space or control character"),
             ([path, nobody], 71, "onnection refused"),
         ]:
             with self.subTest(words):

@@ -1,4 +1,4 @@
-"""What the server may do and have: user, open files, memory."""
+"""The rights and resources of the server: user, open files, memory."""
 
 import collections
 import os
@@ -157,7 +157,7 @@ class Rights(Case):
         waits.send(b"GET /film.bin HTTP/1.1\r\nHost: h\r\n\r\n")
         self.until_log_counts("the disk has not answered for 10 s", 1, 60)
         self.server.program.signal(signal.SIGHUP)
-        self.until_log_counts("the configuration is read again", 1, 60)
+        self.until_log_counts("the configuration was read again", 1, 60)
         threads = collections.Counter()
         for thread in os.listdir(f"/proc/{self.server.pid}/task"):
             with open(f"/proc/{self.server.pid}/task/{thread}/comm", encoding="ascii") as comm:

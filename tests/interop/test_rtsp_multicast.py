@@ -151,7 +151,7 @@ class WithGroup(RtspCase):
         self.until_pairs(2)
         self.server.configure({"rtsp": {"multicast": OTHER_GROUP, "multicast_ttl": TTL + 1}})
         self.server.program.signal(signal.SIGHUP)
-        self.until_log_counts("the configuration is read again", 1)
+        self.until_log_counts("the configuration was read again", 1)
         other, after = self.join()
         self.assertEqual({one["destination"] for one in before}, {GROUP})
         self.assertEqual({one["destination"] for one in after}, {OTHER_GROUP})

@@ -1,4 +1,4 @@
-"""Who asks for a stream by RTSP before it is published waits; and who plays it stays."""
+"""A client that asks for a stream by RTSP before it is published waits; one that plays it stays."""
 
 import itertools
 import time
@@ -176,7 +176,7 @@ class Names(RtspCase):
         kind = "Content-Type: application/sdp"
         answer = self.connect().request("ANNOUNCE", self.url, kind, body=description)
         self.assertEqual(answer.status, 415, answer)
-        self.until_log_counts("no track of it has a codec that has a place here: THEORA", 1)
+        self.until_log_counts("none of its tracks has a codec that is supported here: THEORA", 1)
         self.publish_rtsp_live(STREAM, "tcp")
 
     def test_a_stream_that_rtsp_cannot_carry_is_told(self):

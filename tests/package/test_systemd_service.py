@@ -69,7 +69,7 @@ class Service(booted.Machine):
             systemctl daemon-reload
             systemctl restart runnel
             await active
-            await said "nobody is served over TLS"
+            await said "no client is served over TLS"
             await said "record.path: /srv/card"
             """)
         self.assert_says("reloaded")

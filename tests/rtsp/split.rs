@@ -131,7 +131,7 @@ fn broken_rtsp_has_one_place() {
     let blank = vec![b'\n'; rtsp_talks::LIMITS.max_message + 20];
     refused(server, &good, &blank, ("Bad Request", rtsp_talks::LIMITS.max_message));
     let client = || rtsp_talks::client(Purpose::Play, Lower::Tcp, account());
-    refused(client, &rtsp_talks::moved(), b"RTSP/1.0 x\r\n\r\n", ("a message that is none", 0));
+    refused(client, &rtsp_talks::moved(), b"RTSP/1.0 x\r\n\r\n", ("an invalid message", 0));
 }
 
 /// 0 means "not enough", changes nothing, and says the same again.

@@ -14,26 +14,27 @@ use crate::print;
 pub const HELP: &str = "\
 Usage: runnel [-c FILE] [--check | --plan | --make-cert | --reference]
 
-  -c, --config FILE   read FILE, or what comes in if it is -; without it the
-                      embedded default applies
-      --check         check the configuration, and on this machine what it
-                      names: files, folders, the user; and end
-      --plan          print the worst case of its memory and end; for a
-                      configuration of whatever machine
-      --make-cert     write a certificate that nobody has signed, and its key,
-                      to the files of tls.cert and tls.key, else to cert.pem
-                      and key.pem here
-      --reference     print all keys of a configuration, each explained, and end
-  -V, --version       print the version and end
-  -h, --help          print this and end
+  -c, --config FILE   read the configuration from FILE, or from standard input
+                      if FILE is -; the default is embedded in the program
+      --check         check the configuration, and the files, folders and the
+                      user that it names on this machine, and exit
+      --plan          print how much memory the configuration takes at most, on
+                      any machine, and exit
+      --make-cert     write a self-signed certificate and its key to the files
+                      tls.cert and tls.key, by default cert.pem and key.pem in
+                      the current folder, and exit
+      --reference     print all keys of the configuration with their meaning,
+                      and exit
+  -V, --version       print the version and exit
+  -h, --help          print this help and exit
 
-SIGHUP reads FILE again, SIGTERM and SIGINT end the program. It ends with 64 if
-an argument is wrong, with 78 if it cannot start until somebody changes the
-configuration or what it names, with 71 if another try may do: a port is taken,
-or an address not there yet. --check ends as a start would, and with 69 if the
-server would start, but lack a certificate, file or folder; --make-cert with 73
-if its files are there or cannot be written. RUST_LOG sets the log level, as
-error, warn, info or debug.
+SIGHUP reads FILE again, SIGTERM and SIGINT end the program. Exit codes:
+64 an argument is wrong; 78 the configuration, or what it names, has to be
+changed before a start; 71 another try may succeed: a port is in use, or an
+address does not exist yet. --check exits as a start would, or with 69 if the
+server would start without a certificate, file or folder; --make-cert exits with
+73 if its files exist or cannot be written. RUST_LOG sets the log level: error,
+warn, info or debug.
 ";
 
 /// The help for `runnel push`.
@@ -41,15 +42,15 @@ error, warn, info or debug.
 pub const PUSH: &str = "
 Usage: runnel push [OPTION...] FILE URL
 
-Sends FILE, which is FLV, MPEG-TS or MP4, as fast as it plays to a URL that
-begins with rtmp://, rtmps://, rtsp:// or rtsps://, and ends with it.
+Sends FILE (FLV, MPEG-TS or MP4) at its own speed to a URL that begins with
+rtmp://, rtmps://, rtsp:// or rtsps://, and exits at the end of the file.
 
-      --loop          begin anew at the end, for ever
-      --speed NUMBER  so many times as fast
-      --udp           RTSP over UDP
-      --ca FILE       believe certificates that those in FILE have signed
-      --insecure      believe any certificate
-  -c, --config FILE   as above; what bounds frames and memory applies
+      --loop          repeat the file without end
+      --speed NUMBER  send NUMBER times as fast, from 0.01 to 100
+      --udp           send RTSP over UDP
+      --ca FILE       trust certificates of the authorities in FILE
+      --insecure      trust any certificate
+  -c, --config FILE   as above; its limits of frames and memory apply
 ";
 #[cfg(not(feature = "record"))]
 pub const PUSH: &str = "";
@@ -132,13 +133,13 @@ pub fn config_file(name: OsString) -> PathBuf {
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Unknown(arg) if is_file(arg) => write!(f, "unknown argument {arg:?}; a FILE stands behind -c"),
+            Self::Unknown(arg) if is_file(arg) => write!(f, "unknown argument {arg:?}; write -c before a FILE"),
             Self::Unknown(arg) => write!(f, "unknown argument {arg:?}; runnel -h lists them"),
-            Self::Wants(arg, what) => write!(f, "{arg} wants {what}"),
+            Self::Wants(arg, what) => write!(f, "{arg} needs {what}"),
             #[cfg(feature = "record")]
-            Self::NoText(arg) => write!(f, "{arg}: is no text in UTF-8"),
-            Self::Twice => f.write_str("-c stands there twice: one FILE is read"),
-            Self::Errands(one, other) => write!(f, "{one} and {other} are two errands: run it once for each"),
+            Self::NoText(arg) => write!(f, "{arg}: is not text in UTF-8"),
+            Self::Twice => f.write_str("-c is given twice: only one FILE is read"),
+            Self::Errands(one, other) => write!(f, "{one} and {other} cannot be combined: run it once for each"),
             #[cfg(feature = "record")]
             Self::Url(wrong) => write!(f, "URL: {wrong}"),
             #[cfg(not(all(feature = "record", feature = "tls")))]

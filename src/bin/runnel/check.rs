@@ -76,7 +76,7 @@ fn opened_first(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     if !name.is_empty() && !User::is_within_reach() {
         let (weight, more) = match are_the_server_s {
             true => (Weight::Wrong, ""),
-            false => (Weight::Untried, ": all is looked at with the rights of who asks"),
+            false => (Weight::Untried, ": this check has the rights of the user who runs it"),
         };
         faults.push(Fault { key: "process.user".into(), why: format!("only root can become {name:?}{more}"), weight });
     }

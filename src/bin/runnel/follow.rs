@@ -33,9 +33,9 @@ pub async fn obey(mut signals: Signals, source: &mut Source, server: &Arc<Server
         };
         let followed = async { Ok(follow(source, server, rest).await) };
         match smol::future::or(followed, ended).await {
-            Ok(Ok(())) => log::info!("SIGHUP: the configuration is read again"),
+            Ok(Ok(())) => log::info!("SIGHUP: the configuration was read again"),
             Ok(Err(failure)) => {
-                failure.lines().iter().for_each(|line| log::error!("SIGHUP: all stays as it was: {line}"));
+                failure.lines().iter().for_each(|line| log::error!("SIGHUP: nothing was changed: {line}"));
             }
             Err(end) => {
                 next = end;

@@ -182,7 +182,7 @@ impl Parts<'_> {
                 return Ok(());
             }
         }
-        Err(Error::Malformed("more tracks than there are numbers"))
+        Err(Error::Malformed("too many tracks"))
     }
 
     /// The part of one track, whose packet is the rest of the reader.

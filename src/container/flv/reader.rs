@@ -52,7 +52,7 @@ impl FileReader for Reader {
             kind if kind == TagKind::Video as u8 => Kind::Video,
             kind if kind == TagKind::Audio as u8 => Kind::Audio,
             kind if kind == TagKind::Script as u8 => return Ok(true),
-            _ => return Err(Fault::Broken("what is between its tags is no FLV")),
+            _ => return Err(Fault::Broken("invalid data between its tags")),
         };
         let len = len as usize;
         if len > self.max_frame + BEFORE_FRAME {

@@ -17,7 +17,7 @@ pub(super) fn faults(config: &Config, are_the_server_s: bool) -> Vec<Fault> {
     for (table, certificate, key) in first.into_iter().chain(more) {
         let files = net::Files { certificate: certificate.into(), key: key.into() };
         let (weight, more) = match tls.required {
-            true => (Weight::Wrong, ": tls.required = true allows no start without"),
+            true => (Weight::Wrong, ": with tls.required = true the server does not start without it"),
             false => (Weight::Lacking, ""),
         };
         for ((name, file), fault) in [("cert", certificate), ("key", key)].into_iter().zip(files.faults()) {

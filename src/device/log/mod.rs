@@ -81,7 +81,7 @@ pub fn start(config: &conf::Log) -> Result<(), Error> {
     let _ = log::set_logger(Box::leak(Box::new(Logger { filter, style })));
     set_level(config);
     if let Some(text) = wrong {
-        log::error!("RUST_LOG = {text:?} is no filter such as \"debug\" or \"runnel=debug\": log.level applies");
+        log::error!("RUST_LOG = {text:?} is not a filter such as \"debug\" or \"runnel=debug\": log.level applies");
     }
     let before = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {

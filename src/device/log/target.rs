@@ -159,7 +159,11 @@ impl Files {
             Err(error) => {
                 self.is_stale = true;
                 if asked {
-                    self.log_fault(&self.path.clone(), &error, "it is not opened anew, lines go on to the one before");
+                    self.log_fault(
+                        &self.path.clone(),
+                        &error,
+                        "it is not opened again, and lines still go to the old one",
+                    );
                 }
             }
         }

@@ -64,7 +64,7 @@ impl Conn {
                 bytes => taken += bytes.unwrap_or(0),
             }
             if taken > most {
-                return Err(fault("a handshake without end"));
+                return Err(fault("a handshake that is too long"));
             }
         }
     }

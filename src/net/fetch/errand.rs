@@ -43,7 +43,7 @@ impl<'a> Errand<'a> {
     pub(super) async fn ask(&mut self, dialer: Dialer<'_>, limits: &Limits<'_>) -> Result<Download, Failure> {
         let Self { method, url, fields, body, reach } = self;
         if !is_request(url) {
-            return Err(Failure::Request("a URL that is none of HTTP".into()));
+            return Err(Failure::Request("not a URL of HTTP".into()));
         }
         let mut client = Client::new(&url.authority(), MAX_HEAD, limits.account.clone());
         let password = (!url.user.is_empty() || !url.password.is_empty()).then(|| basic(&url.user, &url.password));
@@ -73,7 +73,7 @@ impl<'a> Errand<'a> {
     /// Follows a redirection: from here on the request goes to `location`. RFC 9110 section 15.4.
     pub(super) fn moves(&mut self, status: u16, location: &str) -> Result<(), Failure> {
         let to = self.url.join(location).ok().filter(|to| is_request(to) && to.target().len() <= MAX_URL);
-        let to = to.ok_or(Failure::Redirect("it redirects to what is no such URL"))?;
+        let to = to.ok_or(Failure::Redirect("it redirects to a URL that cannot be used"))?;
         if self.url.is_tls() && !to.is_tls() {
             return Err(Failure::Redirect("it redirects from https to http"));
         }
@@ -84,7 +84,7 @@ impl<'a> Errand<'a> {
         }
         if !to.is_of_origin(&self.url) {
             if !self.body.is_empty() {
-                return Err(Failure::Redirect("it redirects to another server, which is not told the body"));
+                return Err(Failure::Redirect("it redirects to another server, to which the body is not sent"));
             }
             self.fields.retain(|(name, _)| FORWARDED.iter().any(|harmless| name.eq_ignore_ascii_case(harmless)));
         }
@@ -187,12 +187,12 @@ mod tests {
         let long = "x".repeat(3000);
         for (method, to, why) in [
             (Get, "http://h/x", "it redirects from https to http"),
-            (Get, "file:///etc/passwd", "it redirects to what is no such URL"),
-            (Get, "rtsp://h/x", "it redirects to what is no such URL"),
-            (Get, "mailto:a", "it redirects to what is no such URL"),
-            (Get, "https://:1/", "it redirects to what is no such URL"),
-            (Get, &long, "it redirects to what is no such URL"),
-            (Post, "//g/x", "it redirects to another server, which is not told the body"),
+            (Get, "file:///etc/passwd", "it redirects to a URL that cannot be used"),
+            (Get, "rtsp://h/x", "it redirects to a URL that cannot be used"),
+            (Get, "mailto:a", "it redirects to a URL that cannot be used"),
+            (Get, "https://:1/", "it redirects to a URL that cannot be used"),
+            (Get, &long, "it redirects to a URL that cannot be used"),
+            (Post, "//g/x", "it redirects to another server, to which the body is not sent"),
         ] {
             assert_eq!(moved("https://u:p@h/a", method, 307, to), Err(why.into()), "{to}");
         }

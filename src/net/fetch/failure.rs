@@ -28,8 +28,8 @@ pub enum Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Request(why) => write!(f, "it cannot be asked: {why}"),
-            Self::Limit(why) => write!(f, "it takes too much: {why}"),
+            Self::Request(why) => write!(f, "the request cannot be sent: {why}"),
+            Self::Limit(why) => write!(f, "a limit is reached: {why}"),
             Self::Unreachable(why) => why.fmt(f),
             Self::Server(why) => why.fmt(f),
             Self::Redirect(why) => f.write_str(why),

@@ -183,12 +183,14 @@ impl Client {
         };
         self.answered = true;
         match parsed.code.unwrap_or_default() {
-            ..=99 => return Err(Error::malformed("a status that is none")),
-            SWITCHING if !asked.upgrade => return Err(Error::misbehaved("another protocol, which nobody asked for")),
+            ..=99 => return Err(Error::malformed("an invalid status")),
+            SWITCHING if !asked.upgrade => {
+                return Err(Error::misbehaved("a switch to another protocol without a request for it"));
+            }
             SWITCHING | 200.. => {}
             _ => {
                 let interims = asked.interims.checked_sub(1);
-                let interims = interims.ok_or(Error::misbehaved("interim answers without end"))?;
+                let interims = interims.ok_or(Error::misbehaved("too many interim answers"))?;
                 self.state = State::Head(Asked { interims, ..asked });
                 return Ok(used);
             }
@@ -233,7 +235,7 @@ impl Machine for Client {
     fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
         match self.state {
             State::Idle if data.is_empty() => Ok(0),
-            State::Idle => Err(Error::misbehaved("an answer that nobody asked for")),
+            State::Idle => Err(Error::misbehaved("an answer without a request")),
             State::Head(asked) => self.read_head(data, asked),
             State::Body(mut rest) => {
                 let (used, part) = rest.take(data)?;

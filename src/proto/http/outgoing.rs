@@ -83,10 +83,10 @@ impl Outgoing<'_> {
         let named = METHODS.into_iter().find(|(method, _)| *method == self.method);
         let Some((_, method)) = named else { return unfit("a method without a name") };
         if !self.target.starts_with('/') || !self.target.bytes().all(|byte| byte.is_ascii_graphic()) {
-            return unfit("a target that is no path");
+            return unfit("a target that is not a path");
         }
         if host.is_empty() || !is_value(host) {
-            return unfit("a host that is none");
+            return unfit("an invalid host");
         }
         for (name, value) in self.fields {
             if !is_token(name) || !is_value(value) || OURS.iter().any(|ours| name.eq_ignore_ascii_case(ours)) {

@@ -80,7 +80,8 @@ impl Rest {
     /// The body that the fields announce. Ambiguous framing is refused: a proxy could take a part of one body for
     /// another answer. RFC 9112 section 6.3.
     fn after(fields: &Fields, http10: bool, room: usize) -> Result<Self, Error> {
-        let length = content_length(fields).map_err(|_| Error::malformed("a length that is none, or two of them"))?;
+        let length =
+            content_length(fields).map_err(|_| Error::malformed("an invalid Content-Length, or two of them"))?;
         match (length, fields.get("transfer-encoding").is_some()) {
             (None, false) => Ok(Self::Close),
             (Some(length), false) => Ok(Self::Length(length)),
@@ -92,7 +93,7 @@ impl Rest {
                     (Some(coding), None) if coding.eq_ignore_ascii_case("chunked") => {
                         Ok(Self::Chunked { next: Part::Size, trailers: room })
                     }
-                    _ => Err(Error::malformed("a transfer coding that was not asked for")),
+                    _ => Err(Error::malformed("an unknown transfer coding")),
                 }
             }
         }
@@ -129,13 +130,13 @@ impl Rest {
                 let damaged = |_| Error::malformed("a damaged line between chunks");
                 let Some((line, used)) = line(data).map_err(damaged)? else { return Ok((0, 0)) };
                 if *next == Part::Trailer {
-                    let full = Error::limit("trailers without end");
+                    let full = Error::limit("too many trailers");
                     *trailers = trailers.checked_sub(used).ok_or(full)?;
                 }
                 *next = next.after(line).map_err(damaged)?;
                 // a size too large for usize was replaced by its maximum
                 if *next == Part::Data(usize::MAX) {
-                    return Err(Error::malformed("a chunk beyond all measure"));
+                    return Err(Error::malformed("a chunk that is too long"));
                 }
                 Ok((used, 0))
             }

@@ -183,7 +183,7 @@ impl ChunkStream {
         };
         let to = match self.len {
             len if len > max && is_control(self.kind) => {
-                return Err(Error::misbehaved("a control message beyond all measure"));
+                return Err(Error::misbehaved("a control message that is too long"));
             }
             len if len > max => Err(Payload::TooLong),
             len => BlockMut::new(account, len).map_err(Payload::OverBudget),

@@ -269,7 +269,7 @@ impl Server {
             "getStreamLength" => self.result(&command, Value::Number(0.0)),
             "releaseStream" | "_checkbw" | "receiveAudio" | "receiveVideo" => self.result(&command, Value::Null),
             "pause" => self.status("status", "NetStream.Pause.Notify", "Live streams go on"),
-            "seek" => self.status("error", "NetStream.Seek.Failed", "Live streams cannot be searched"),
+            "seek" => self.status("error", "NetStream.Seek.Failed", "Live streams cannot seek"),
             "_result" | "_error" | "onStatus" => {}
             _ => self.unknown(&command),
         }

@@ -266,7 +266,8 @@ impl Client {
                 && self.answer.is_none()
                 && asks_for_basic(response.fields.all("WWW-Authenticate")) =>
             {
-                let why = "Unauthorized: it asks for the password itself, which the URL allows with USER;AUTH=BASIC";
+                let why =
+                    "Unauthorized: it asks for the password in clear text, which the URL allows with USER;AUTH=BASIC";
                 self.events.push_back(ClientEvent::Refused(response.status, why.into()));
             }
             301..=308 if asked.method != Method::GetParameter => match response.fields.get("Location") {
@@ -410,8 +411,7 @@ impl Machine for Client {
     type Event = ClientEvent;
 
     fn input(&mut self, data: &[u8]) -> Result<usize, Error> {
-        let read =
-            self.wire.read(data).map_err(|found| Error::malformed("a message that is none").after(found.used))?;
+        let read = self.wire.read(data).map_err(|found| Error::malformed("an invalid message").after(found.used))?;
         match read.1 {
             Some(Item::Message(Message::Response(response))) => self.response(response),
             Some(Item::Message(Message::Request(request))) => self.request(&request),

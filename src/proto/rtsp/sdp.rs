@@ -118,7 +118,7 @@ impl Description {
     /// without media is refused.
     pub fn parse(text: &str) -> Result<Self, Malformed> {
         if text.len() > MAX_TEXT {
-            return Err(Malformed { what: "a session description beyond all measure" });
+            return Err(Malformed { what: "a session description that is too long" });
         }
         let mut session = Draft::default();
         let mut drafts: Vec<Draft> = Vec::new();

@@ -86,7 +86,10 @@ pub(super) async fn play(job: &RelayJob, playback: &Playback, holds: bool) -> (C
     };
     log::info!("{who} plays {} as {name}", playback.path.display());
     if show.rotation() != 0 {
-        log::warn!("{who} {name} is to be turned right by {} degrees, which viewers are not told", show.rotation());
+        log::warn!(
+            "{who} {name} has to be shown turned right by {} degrees, which viewers do not know",
+            show.rotation()
+        );
     }
     let ingest = Ingest::new(admitted, config);
     let mut session = Session {

@@ -110,7 +110,7 @@ impl Keeper {
         self.tell(
             log::Level::Warn,
             format_args!(
-                "HLS: {path} was deleted, or its disk taken out: it is made anew, and {lost} segments are gone"
+                "HLS: {path} was deleted, or its disk removed: it is created again, and {lost} segments are lost"
             ),
         );
         Some(())

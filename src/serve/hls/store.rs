@@ -96,7 +96,7 @@ impl Folder {
     fn check(&self) -> io::Result<()> {
         match fs::symlink_metadata(&self.path)?.is_dir() {
             true => Ok(()),
-            false => Err(io::Error::new(ErrorKind::NotADirectory, "it is a link, or no folder")),
+            false => Err(io::Error::new(ErrorKind::NotADirectory, "it is a link, or not a folder")),
         }
     }
 

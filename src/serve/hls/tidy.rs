@@ -240,7 +240,7 @@ impl Folder {
         let done = disk::tidy(move || folder.tidy(stream.as_str())).await;
         match behind.and(done) {
             Err(error) if self.is_cleared() => {
-                log::warn!("stream={name} HLS: {}: {error}: something of it is left", self.path.display());
+                log::warn!("stream={name} HLS: {}: {error}: some of its files are left", self.path.display());
             }
             Err(error) => complain_of(&self.path, &error),
             Ok(()) => {}
@@ -250,7 +250,7 @@ impl Folder {
 
 fn complain_of(path: &Path, error: &io::Error) {
     if error.kind() != ErrorKind::NotFound {
-        log::warn!("HLS: {}: {error}: what is there may be listed wrongly", path.display());
+        log::warn!("HLS: {}: {error}: the folder may be listed wrongly", path.display());
     }
 }
 

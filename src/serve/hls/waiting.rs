@@ -51,8 +51,8 @@ pub(super) enum Wanted {
 }
 
 const NOTHING: &str = "nothing is published under that name";
-const LATE: &str = "no segment has come yet, which wants a second key frame, or no part";
-const NOT_READ: &str = "the disk does not give that segment just now";
+const LATE: &str = "no segment has come yet, which needs a second key frame, or no part";
+const NOT_READ: &str = "the disk does not deliver that segment now";
 
 impl Waiting {
     /// Waits without the texts of the request, to save memory.

@@ -97,7 +97,7 @@ pub(in crate::serve) const EXPOSED: Field =
 /// Makes caches ask again each time.
 pub(in crate::serve) const NO_CACHE: Field = ("Cache-Control", Cow::Borrowed("no-cache"));
 /// The refusal if an answer takes more memory than is left.
-pub(in crate::serve) const NO_ROOM: &str = "no room for that just now";
+pub(in crate::serve) const NO_ROOM: &str = "no room for that now";
 
 impl Exchange {
     /// The customer of the connection; `None` if its address is exempt.

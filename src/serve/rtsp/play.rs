@@ -154,7 +154,7 @@ impl PlaySession {
                 if let Some(listener) = &mut self.cast {
                     let _ = carrier.poll_send(cx, conn, machine, slow)?;
                     return match listener.poll_over(cx) {
-                        Poll::Ready(()) => Err(Close::refused("the stream goes to the group no more")),
+                        Poll::Ready(()) => Err(Close::refused("the stream is no longer sent to the group")),
                         Poll::Pending => Ok(true),
                     };
                 }

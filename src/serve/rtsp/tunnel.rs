@@ -197,7 +197,7 @@ impl Decoder {
         let before = input.iter().take_while(|byte| byte.is_ascii_whitespace()).count();
         if before > 0 {
             self.blanks += before;
-            return if self.blanks > MAX_BLANKS { Err(Error::misbehaved("a POST of blanks")) } else { Ok(before) };
+            return if self.blanks > MAX_BLANKS { Err(Error::misbehaved("a POST of white space")) } else { Ok(before) };
         }
         let mut letters = input.iter().enumerate().filter(|(_, byte)| !byte.is_ascii_whitespace());
         let mut four = [0; 4];

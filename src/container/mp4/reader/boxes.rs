@@ -98,7 +98,7 @@ pub(super) fn find(storage: &mut dyn Storage, parent: &BoxAt, name: &Name) -> Re
             None => return Ok(None),
         }
     }
-    Err(Fault::Broken("boxes without end"))
+    Err(Fault::Broken("too many boxes"))
 }
 
 /// The box at the end of a path; the first of each name.

@@ -137,13 +137,13 @@ fn interim_answers_are_passed_over_but_not_for_ever() {
     let last = "HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx";
     let (_, head, bodies) = answer(&get(), &format!("{interim}{last}"));
     assert_eq!((head.status, bodies), (200, vec!["x".to_string()]));
-    assert_eq!(refusal(&get(), &format!("{}{last}", interim.repeat(5))), "interim answers without end");
+    assert_eq!(refusal(&get(), &format!("{}{last}", interim.repeat(5))), "too many interim answers");
 }
 
 #[test]
 fn another_protocol_begins_only_where_it_was_asked_for() {
     let text = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n\x01\x02";
-    assert_eq!(refusal(&get(), text), "another protocol, which nobody asked for");
+    assert_eq!(refusal(&get(), text), "a switch to another protocol without a request for it");
     let request = Outgoing { fields: &[("Upgrade", "websocket")], ..get() };
     let (mut client, head, bodies) = answer(&request, text);
     assert_eq!((head.status, bodies.len(), client.is_reusable()), (101, 0, false));
@@ -195,7 +195,7 @@ fn a_connection_serves_another_request_where_both_sides_want_that() {
     assert_eq!(client.ask(&get()), Err(Unsent::Busy));
     // an answer without a request is not taken for the answer to the next
     let error = hear(&mut asking(&get()), more, more.len()).unwrap_err();
-    assert_eq!(error.to_string(), "an answer that nobody asked for");
+    assert_eq!(error.to_string(), "an answer without a request");
     // a request that was not transmitted yet blocks another
     let mut client = Client::new("h", MAX_HEAD, account());
     client.ask(&Outgoing { method: Method::Post, body: &[b'x'; 100], ..get() }).unwrap();
@@ -206,8 +206,8 @@ fn a_connection_serves_another_request_where_both_sides_want_that() {
 #[test]
 fn a_framing_that_others_may_read_otherwise_is_refused() {
     let both = "an answer with a length and a transfer coding";
-    let length = "a length that is none, or two of them";
-    let coding = "a transfer coding that was not asked for";
+    let length = "an invalid Content-Length, or two of them";
+    let coding = "an unknown transfer coding";
     for (fields, why) in [
         ("Content-Length: 5\r\nTransfer-Encoding: chunked\r\n", both),
         ("Transfer-Encoding: chunked\r\nContent-Length: 5\r\n", both),
@@ -257,7 +257,7 @@ fn chunks_that_others_may_read_otherwise_are_refused() {
         assert_eq!(refusal(&get(), &text), "a damaged line between chunks", "{body:?}");
     }
     let huge = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffffffffffffff\r\n";
-    assert_eq!(refusal(&get(), huge), "a chunk beyond all measure");
+    assert_eq!(refusal(&get(), huge), "a chunk that is too long");
 }
 
 #[test]
@@ -269,7 +269,7 @@ fn heads_and_trailers_are_bounded_and_charged() {
     assert_eq!(refusal(&get(), &"\r\n".repeat(MAX_HEAD)), "a head that is too long");
     let trailers = "Of: no use at all\r\n".repeat(MAX_HEAD / 16);
     let text = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n{trailers}\r\n");
-    assert_eq!(refusal(&get(), &text), "trailers without end");
+    assert_eq!(refusal(&get(), &text), "too many trailers");
 
     let account = Account::root("test", 300);
     let mut client = Client::new("h", MAX_HEAD, account.clone());
@@ -310,7 +310,7 @@ fn what_is_no_answer_is_refused_by_name() {
         ("HTTP/2.0 200 OK\r\n\r\n", "an answer that is not one of HTTP/1"),
         ("HTTP/1.1 2x0 OK\r\n\r\n", "a damaged status line"),
         ("HTTP/1.1 200 O\rK\r\n\r\n", "a damaged status line"),
-        ("HTTP/1.1 099 OK\r\n\r\n", "a status that is none"),
+        ("HTTP/1.1 099 OK\r\n\r\n", "an invalid status"),
     ] {
         assert_eq!(refusal(&get(), text), why, "{text}");
     }

@@ -151,7 +151,7 @@ impl Reading {
             left = left.saturating_sub(header.used.max(1));
             time = time.wrapping_add(self.ticks.wrapping_mul(header.skipped));
             if header.size > data.len() && !first {
-                return Err(Error::Malformed("a fragment behind a whole access unit"));
+                return Err(Error::Malformed("a fragment after a whole access unit"));
             }
             let unit = data.split_to(header.size.min(data.len()));
             self.unit(time, packet.marker, header.size, unit, room, out)?;

@@ -73,7 +73,7 @@ impl Reading {
         let header = r.u8()?;
         let goes_on = header & Z != 0;
         if goes_on != (self.open != Open::Nothing) {
-            return Err(Error::Malformed("a fragment of an OBU without its neighbour"));
+            return Err(Error::Malformed("a fragment of an OBU whose neighbour is missing"));
         }
         let count = header >> 4 & 3;
         let mut at = 0;
@@ -124,7 +124,7 @@ impl Reading {
     /// Ends the temporal unit, and outputs it.
     fn end(&mut self, room: &dyn Room, out: &mut dyn FnMut(Unpacked)) -> Result<(), Error> {
         if self.open != Open::Nothing {
-            return Err(Error::Malformed("an OBU without its end"));
+            return Err(Error::Malformed("an OBU whose end is missing"));
         }
         if self.units.is_empty() {
             return Ok(());

@@ -61,7 +61,7 @@ impl Header {
             return Err(Error::Malformed("JPEG of an unknown type"));
         }
         if width == 0 || height == 0 {
-            return Err(Error::Malformed("a JPEG beyond 2040 pixels"));
+            return Err(Error::Malformed("a JPEG of more than 2040 pixels"));
         }
         let mut restart = 0;
         if kind & RESTART != 0 {
@@ -85,7 +85,7 @@ impl Reading {
             self.begin(packet.timestamp, &header, &mut r, room)?;
         }
         let (Some(begun), data) = (&mut self.begun, r.rest()) else {
-            return Err(Error::Malformed("a part of a JPEG without its first"));
+            return Err(Error::Malformed("a fragment of a JPEG whose beginning is missing"));
         };
         if begun.len != offset || begun.time != packet.timestamp {
             return Err(Error::Malformed("fragment offset of a JPEG"));
@@ -126,11 +126,11 @@ impl Reading {
         let length = usize::from(r.u16()?);
         let mut tables = Reader::new(r.take(length)?);
         if precision & 3 != 0 {
-            return Err(Error::Malformed("quantizers of 16 bits"));
+            return Err(Error::Malformed("quantization tables of 16 bits"));
         }
         if length == 0 {
             let known = self.known.filter(|(known, _)| *known == q).map(|(_, quantizers)| quantizers);
-            return known.ok_or(Error::Malformed("quantizers that never came"));
+            return known.ok_or(Error::Malformed("missing quantization tables"));
         }
         let luma = tables.array()?;
         let quantizers = [luma, tables.array().unwrap_or(luma)];

@@ -75,7 +75,7 @@ const MAX_CONFIG: usize = 8 * 64;
 /// Reads the next `len` bits as bytes.
 fn copy(bits: &mut Bits, len: usize) -> Result<Vec<u8>, Error> {
     if len > MAX_CONFIG {
-        return Err(Error::Malformed("AudioSpecificConfig beyond all measure"));
+        return Err(Error::Malformed("an AudioSpecificConfig that is too long"));
     }
     let whole = (0..len / 8).map(|_| bits.bits(8).map(|byte| byte as u8));
     let mut out = whole.collect::<Result<Vec<u8>, _>>()?;

@@ -30,7 +30,7 @@ pub const MAX_PAYLOAD: usize = MAX_PACKET - HEADER;
 const MAX_FRAMES: usize = 256;
 
 /// The error of a packet with more frames.
-const TOO_MANY: Error = Error::Malformed("more frames than any sender puts into a packet");
+const TOO_MANY: Error = Error::Malformed("too many frames in a packet");
 
 /// The output of a reader.
 #[derive(Clone, Debug, PartialEq)]

@@ -74,7 +74,9 @@ impl Reading {
         room: &dyn Room,
         out: &mut dyn FnMut(Unpacked),
     ) -> Result<(), Error> {
-        let Some((begun, len)) = self.begun else { return Err(Error::Malformed("a fragment without its first")) };
+        let Some((begun, len)) = self.begun else {
+            return Err(Error::Malformed("a fragment whose beginning is missing"));
+        };
         if begun != time || offset != self.parts.len() || offset + data.len() > len {
             return Err(Error::Malformed("Frag_offset"));
         }

@@ -163,7 +163,7 @@ impl Kept {
     /// Charges the remaining bytes, and shrinks the buffer to them.
     pub(in crate::serve::rtsp) fn settle(&mut self, conn: &Conn) -> Result<(), Close> {
         if self.bytes.len() > MAX_KEPT {
-            return Err(Error::malformed("a message without end").into());
+            return Err(Error::malformed("a message that is too long").into());
         }
         self.bytes.shrink_to_fit();
         self.paid = None;

@@ -114,7 +114,9 @@ impl<C: Syntax> Reading<C> {
                 self.close(room)?;
                 self.part(header.get(..C::HEADER), body, end, room)
             }
-            Shape::Part { .. } if self.open == Open::Nothing => Err(Error::Malformed("a fragment without its first")),
+            Shape::Part { .. } if self.open == Open::Nothing => {
+                Err(Error::Malformed("a fragment whose beginning is missing"))
+            }
             Shape::Part { end, body, .. } => self.part(None, body, end, room),
         }
     }
