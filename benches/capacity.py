@@ -18,7 +18,7 @@ import sys
 import time
 from pathlib import Path
 
-# What a thread has of each period, in milliseconds.
+# The part of each period that a thread has, in milliseconds.
 SHARE_MS, PERIOD_MS = 2.5, 20
 # Each try has so much more than the one before; one that fails is made once again.
 STEP, TRIES = 1.1, 2
@@ -42,7 +42,7 @@ def capacities(bench, scenario):
 
 
 def most(carried, n):
-    """What is told of the largest number that is carried, by steps up from `n`, or down to the first."""
+    """The result of the largest number that is carried, by steps up from `n`, or down to the first."""
     best = carried(n)
     while best and (more := carried(n := step(n, STEP))):
         best = more
@@ -56,7 +56,7 @@ def step(n, factor):
 
 
 def carried(bench, scenario, servers, threads):
-    """What it took, or `None` if frames were late in every try."""
+    """The measured cost, or `None` if frames were late in every try."""
     tries = (attempt(bench, scenario, servers, threads) for _ in range(TRIES))
     return next((found for found in tries if found), None)
 

@@ -27,8 +27,7 @@ fn folder(files: &[(&str, &[u8])]) -> PathBuf {
     folder
 }
 
-/// Whatever the index is, after a start it tells of the files that are there and of no
-/// other, and so it stays.
+/// After a start any index lists exactly the files that exist, and stays so.
 pub fn index(data: &[u8]) {
     let mut files: Vec<(&str, &[u8])> = RECORDINGS.iter().map(|name| (*name, &b"FLV"[..])).collect();
     files.push((INDEX, data));
@@ -88,8 +87,8 @@ fn segment() -> &'static [u8] {
     })
 }
 
-/// Whatever the playlist of all segments is, it is mended to one that lists those that are
-/// there, and another can be added.
+/// Any playlist of all segments is mended to one that lists the existing ones, and another
+/// can be added.
 pub fn playlist(data: &[u8]) {
     let mut files: Vec<(&str, &[u8])> = SEGMENTS.iter().map(|name| (*name, segment())).collect();
     files.push((NAME, data));

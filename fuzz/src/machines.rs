@@ -24,7 +24,7 @@ const ANSWER_BY_BYTE: usize = 32;
 const SMALL: u8 = 1;
 /// Nothing is put before it.
 const RAW: u8 = 2;
-/// Which of two things it is told to.
+/// Bits that choose one of two instructions.
 const OTHER: u8 = 4;
 const THIRD: u8 = 8;
 

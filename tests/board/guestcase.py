@@ -41,7 +41,7 @@ class GuestCase(Case):
         return sum(float(one["figure"]) for one in found)
 
     def check_deadline(self):
-        """Who says half a word is closed when it is time: a timer has fired."""
+        """A client that sends half a message is closed in time: a timer has fired."""
         begun = time.monotonic()
         words = {self.server.rtmp_port: b"\x03", self.server.http_port: b"GET "}
         connections = [self._say(port, word) for port, word in words.items()]
@@ -76,7 +76,7 @@ class GuestCase(Case):
         }
 
     def check_unbroken(self, capture, media="demo"):
-        """What came is what was published, frame by frame, and on its time line."""
+        """The received stream equals the published one, frame by frame, on its time line."""
         self.assertIsNone(capture.ended, capture.url)
         source = flv.samples(paths.media(media).read_bytes())
         played = capture.reader.samples(capture.stop())

@@ -1,4 +1,4 @@
-"""What a machine starts with: busybox, the server, its configurations, the modules."""
+"""The files with which a machine starts: busybox, the server, its configurations, the modules."""
 
 import places
 from initramfs import Archive

@@ -77,7 +77,7 @@ class Machine:
         return int(line.split()[1]) * 1024
 
     def planned(self):
-        """What its plan allows the service itself at worst, in bytes."""
+        """The bytes that its plan allows the service itself at worst."""
         plan = self.shell("runnel --plan -c /run/runnel.toml")
         return int(re.search(r"^sum +(\d+)", plan, re.M)[1]) * 1024
 
@@ -103,7 +103,7 @@ class Machine:
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def evidence(self):
-        """What qemu, the kernel and the server have said at last."""
+        """The last output of qemu, the kernel and the server."""
         said = [self._program.describe()]
         if self._console:
             said.append(self._console.text[-TAIL:])

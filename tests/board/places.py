@@ -1,4 +1,4 @@
-"""Where things are: what interop and the runner know, and what the machines need besides."""
+"""Paths: those of interop and of the runner, and those that only the machines need."""
 
 import os
 import sys

@@ -30,7 +30,7 @@ class Target:
     # Another Debian than the one that this runs on.
     release: str | None = None
     bits: int = 32
-    # Whose program runs there, in dist/; the target's own unless said otherwise.
+    # The target whose program runs there, in dist/; by default the target itself.
     of: str | None = None
     # Its network, as qemu has it, carries too little: whoever streams leaves it out.
     has_slow_network: bool = False

@@ -1,4 +1,4 @@
-"""What a device pays for the stream that it was bought for."""
+"""The costs of a device for the stream that it was bought for."""
 
 import subprocess
 

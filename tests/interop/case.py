@@ -152,7 +152,7 @@ class Case(unittest.TestCase):
             self.fail(f"{what}: {len(faults)} faults, the first are\n{shown}")
 
     def evidence(self):
-        """What the programs of this test said, for a failure's report."""
+        """The output of this test's programs, for a failure's report."""
         said = [program.describe() for program in self._programs]
         if KEEP:
             said.append(f"files are in {self.directory}")

@@ -44,7 +44,7 @@ def make_signed(directory, **keys):
 
 
 def believing_any():
-    """What a client goes by that believes whatever it is shown."""
+    """The context of a client that trusts any certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

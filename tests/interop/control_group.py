@@ -49,7 +49,7 @@ class _Group:
         self.launcher = ["sh", "-c", f'echo $$ > {path}/cgroup.procs && exec "$@"', "sh"]
 
     def number(self, name, key=None):
-        """What a file has, or one of its lines."""
+        """The content of a file, or one of its lines."""
         words = (self.path / name).read_text().split()
         if key is None:
             return int(words[0])
@@ -84,7 +84,7 @@ class _First(_Group):
         return self.number("memory.oom_control", "oom_kill")
 
     def refused(self):
-        """How often there was no room for what TCP had to send or to receive."""
+        """The number of times that TCP had no room to send or to receive."""
         return self.number("memory.kmem.tcp.failcnt")
 
     def peak(self):
@@ -111,7 +111,7 @@ class _Second(_Group):
 
 
 def of_connections(pid, ports):
-    """What the kernel holds for each connection of a process, also for those that it has
+    """The kernel's memory for each connection of a process, also for those that it has
     closed, which are known by these ports alone; and how many of each port are open."""
     taken, opened = [], collections.Counter()
     for line, memory in _sockets("-t", "-p", "state", "connected"):
@@ -125,7 +125,7 @@ def of_connections(pid, ports):
 
 
 def of_datagrams(pid):
-    """What it holds for each UDP socket of a process: the port, and that."""
+    """The kernel's memory for each UDP socket of a process, by port."""
     sockets = _sockets("-u", "-a", "-p")
     ports = ((re.search(r":(\d+) ", line), taken) for line, taken in sockets if f"pid={pid}," in line)
     return [(int(port[1]), taken) for port, taken in ports]

@@ -72,7 +72,7 @@ class HlsCapture:
         self.segments.append((segment, self._map(segment.map) + body))
 
     def _map(self, uri):
-        """What stands before the segment; nothing if that needs nothing."""
+        """The bytes before the segment; empty if it needs none."""
         if uri is None:
             return b""
         if uri not in self._maps:

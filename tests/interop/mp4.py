@@ -37,7 +37,7 @@ class Track:
 
 @dataclass
 class Movie:
-    """What was read so far."""
+    """The content that was read so far."""
 
     heads: list = field(default_factory=list)  # the tracks of each, by their ids
     samples: list = field(default_factory=list)
@@ -99,7 +99,7 @@ def samples(data):
 
 
 def fragment_faults(files):
-    """What HLS keeps to: each file is one fragment, and goes on where the last one ended."""
+    """The rules of HLS: each file is one fragment, and continues where the last one ended."""
     for at, data in enumerate(files):
         count = len(read(data).sequence)
         if count != 1:

@@ -92,7 +92,7 @@ class Tap:
         self._socket.setblocking(False)
 
     def take(self):
-        """What has left since the last time: (address, port, bytes) of each."""
+        """The traffic that has left since the last call: (address, port, bytes) of each."""
         found = []
         while True:
             try:

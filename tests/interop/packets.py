@@ -1,4 +1,4 @@
-"""What ffmpeg makes of a source: its packets or its decoded frames, each with a hash."""
+"""The packets or decoded frames that ffmpeg makes of a source, each with a hash."""
 
 from dataclasses import dataclass
 
@@ -58,7 +58,7 @@ def read(text):
 
 
 def differences(source, played, tolerance, shift):
-    """Where `played` is not an unbroken stretch of `source`, track by track.
+    """The places where `played` is not an unbroken stretch of `source`, track by track.
 
     The times of a track all move by one offset, give or take the tolerance, and
     the offsets of two tracks differ by no more than the shift (milliseconds).

@@ -1,4 +1,4 @@
-"""Where things are: the server's binary, the programs and the media."""
+"""Paths: the server's binary, the programs and the media."""
 
 import os
 from pathlib import Path

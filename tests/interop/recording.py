@@ -1,4 +1,4 @@
-"""What all captures of a live play have in common: bytes so far, and their reader."""
+"""The common part of all captures of a live play: bytes so far, and their reader."""
 
 import timeline
 import waiting

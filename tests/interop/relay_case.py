@@ -20,7 +20,7 @@ WAYS = {
 
 
 def url(server, way, name, user="", host="127.0.0.1"):
-    """Where a stream of this server is by one of the ways."""
+    """The URL of a stream of this server by one of the ways."""
     plain = getattr(server, way.removesuffix("-udp"))(name).replace("127.0.0.1", host)
     return plain.replace("://", f"://{user}@", 1) if user else plain
 

@@ -126,7 +126,7 @@ def send(client, kind, number, body, time=0, size=CHUNK):
 
 
 def messages(stream):
-    """What comes in chunks: type, message stream, time, body."""
+    """A message that comes in chunks: type, message stream, time, body."""
     size, heads, bodies = 128, {}, {}
     while first := stream.read(1):
         shape, chunk_stream = first[0] >> 6, first[0] & 0x3F

@@ -26,7 +26,7 @@ class Report:
     # Of a sender: seconds since 1900 and the same moment in the track's clock.
     wall: float | None = None
     time: int | None = None
-    # Whose packets it tells of.
+    # The sender of the packets that it reports on.
     about: tuple = ()
 
 

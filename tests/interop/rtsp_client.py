@@ -9,7 +9,7 @@ ANSWERS_WITHIN = 15
 
 
 class RtspClient:
-    """What came inside the connection as packets is kept, in order, in `packets`."""
+    """A client that keeps the interleaved packets of the connection, in order, in `packets`."""
 
     def __init__(self, port, timeout=ANSWERS_WITHIN, seal=None, address="127.0.0.1"):
         """`seal` makes a socket under TLS of one that is connected."""

@@ -57,7 +57,7 @@ class RtspWebSocket(rtsp_client.RtspClient):
 
 
 def faults(messages):
-    """Which of these are not one answer, or one packet, and nothing else."""
+    """The messages that are not exactly one answer or one packet."""
     for message in messages:
         if message[:1] == b"$":
             if len(message) != 4 + int.from_bytes(message[2:4], "big"):

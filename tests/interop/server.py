@@ -78,7 +78,7 @@ class Server:
 
     @property
     def log(self):
-        """What it has said, before it was killed too."""
+        """Its output, also from before it was killed."""
         programs = [*self._ended, self.program]
         return "".join(one.stdout.decode(errors="replace") + one.stderr for one in programs)
 

@@ -36,7 +36,7 @@ def decoded(source, *options):
 
 
 class Samples(Case):
-    """What ffmpeg decodes is what it decodes from the codes themselves."""
+    """ffmpeg decodes the stream to the same samples as the codes themselves."""
 
     def check_capture(self, url, source, rate=RATE, channels=1):
         capture = self.capture(url)

@@ -61,7 +61,7 @@ class GivesWay(Places):
         self.assertEqual(self.ask("live")[0], 200)
 
 class Told(Places):
-    """Who waited in vain is told of, and counted."""
+    """A request that waited in vain is logged and counted."""
 
     def refused(self, reason):
         return self.server.metric(f'runnel_refusals_total{{reason="{reason}"}}')

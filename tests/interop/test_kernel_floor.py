@@ -35,7 +35,7 @@ class KernelFloor(Case):
         self.check_deadline()
 
     def check_deadline(self):
-        """Who says half a word is closed when it is time."""
+        """A client that sends half a message is closed in time."""
         connection = RawHttp(self.server.rtmp_port, timeout=15)
         self.addCleanup(connection.close)
         begun = time.monotonic()

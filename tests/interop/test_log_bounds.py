@@ -1,4 +1,4 @@
-"""What a peer does without end fills no log."""
+"""A peer that repeats an action without end does not fill the log."""
 
 import re
 import struct
@@ -36,7 +36,7 @@ class PastTheLimit(Saying):
         return [line for line in lines if not re.search(r" (plays|stops playing) ", line)]
 
     def untold(self, publish):
-        """What is said of one whose begin was not told: `publish` has a stream of this name begin
+        """The lines about a stream whose begin was not logged: `publish` has a stream of this name begin
         and end."""
         for number in range(TRIES):
             self.say(SESSIONS)

@@ -87,7 +87,7 @@ class Planned(Case):
         return self.total * 1024
 
     def look(self):
-        """What the kernel has now for each connection. It and the program have no more than
+        """Checks the kernel's memory for each connection. It and the program have no more than
         the plan at any time."""
         server = self.server
         self.sealed = [server.https_port, server.rtmps_port, server.rtsps_port]
@@ -102,7 +102,7 @@ class Planned(Case):
         return self.sockets
 
     def full(self):
-        """How many connections the kernel has much for."""
+        """The number of connections for which the kernel holds much memory."""
         return sum(taken > FULL for taken in self.look())
 
     def look_for(self, seconds):
@@ -299,7 +299,7 @@ class Filled(Planned):
         self.check_all_is_well()
 
     def test_those_who_ask_without_end_and_read_nothing(self):
-        """What a connection makes the program keep is no more than the plan has for it."""
+        """A connection makes the program keep no more than the plan has for it."""
         (self.directory / "large.bin").write_bytes(bytes(LARGE))
         for profile, begin in itertools.product(["tiny", "router", "box"], asking.WAYS):
             with self.subTest(begin.__name__, profile=profile):
@@ -320,7 +320,7 @@ class Filled(Planned):
         return int(self.server.status("RssAnon")[0])
 
     def most_with(self, connections, begin):
-        """What the program has at most while so many ask, who then leave."""
+        """The most memory of the program while so many clients ask and then leave."""
         descriptors = lambda: len(os.listdir(f"/proc/{self.server.pid}/fd"))
         before, most = descriptors(), 0
         asks = [begin(self.server, number) for number in range(connections)]

@@ -1,4 +1,4 @@
-"""What each program pushes comes out whole, in FLV and in MPEG-TS."""
+"""The streams of each publishing program come out whole, in FLV and in MPEG-TS."""
 
 import flv
 import paths

@@ -1,4 +1,4 @@
-"""What GStreamer publishes by RTSP is played by RTSP by others."""
+"""GStreamer publishes by RTSP, and others play that by RTSP."""
 
 import paths
 import players

@@ -1,4 +1,4 @@
-"""What is published by RTSP comes out whole on every URL."""
+"""Streams that are published by RTSP come out whole on every URL."""
 
 import flv
 import mp4

@@ -1,4 +1,4 @@
-"""What RTSP answers to each request, the wrong ones too."""
+"""The RTSP answers to each request, invalid ones too."""
 
 from rtsp_case import STREAM, RtspCase
 from rtsp_client import pair, parameters

@@ -1,4 +1,4 @@
-"""Who sets tracks up again and again leaves nothing behind."""
+"""A client that sets tracks up again and again leaves nothing behind."""
 
 import os
 

@@ -52,5 +52,5 @@ class Times(RtspCase):
 
 
 def steps(times):
-    """What lies between each and the next, of 32 bits."""
+    """The difference between each value and the next, modulo 32 bits."""
     return [(after - before) & 0xFFFFFFFF for before, after in pairwise(times)]

@@ -1,4 +1,4 @@
-"""What is published by RTSP and played by RTSP is the same: bytes, order and times."""
+"""A stream is the same when it is published by RTSP and played by RTSP: bytes, order and times."""
 
 import packets
 import paths
@@ -18,7 +18,7 @@ class FromRtspToRtsp(Case):
         self.serve()
 
     def ended(self, program):
-        """What it read, without a complaint."""
+        """The frames that it read, without a complaint."""
         self.assertEqual(program.wait(PLAYS_WITHIN), 0, program.describe())
         self.assertEqual(program.stderr, "", program.describe())
         return packets.read(program.stdout.decode())

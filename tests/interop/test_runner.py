@@ -1,4 +1,4 @@
-"""What runs all these tests tells which it left out, and why."""
+"""The runner of all these tests names those that it left out, with the reason."""
 
 import io
 import signal

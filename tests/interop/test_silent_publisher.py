@@ -51,7 +51,7 @@ class SilentPublisher(Case):
 
 
 class Unbegun(RtspCase):
-    """Who publishes nothing does not keep a name by asking for this and that."""
+    """A publisher that sends nothing does not keep a name by other requests."""
 
     def check(self, *rounds):
         """Asks for each of `rounds` in turn; gives up the name when the handshake must be over."""

@@ -23,7 +23,7 @@ class Supervisor(Case):
         return self.serve(env=env, **sections)
 
     def next_word(self, besides=()):
-        """What it reports next, but for what is repeated all the time."""
+        """Its next report, except for those that are repeated all the time."""
         while True:
             words = self.told.recv(4096).decode().split()
             if words != list(besides):

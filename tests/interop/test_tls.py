@@ -226,7 +226,7 @@ class Hostile(TlsCase):
 
 
 def hello():
-    """What a client begins with."""
+    """The beginning of a client's handshake."""
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     state = context.wrap_bio(incoming, outgoing, server_hostname="localhost")

@@ -1,4 +1,4 @@
-"""What encoders put around their pictures: FLV files whose tags are changed are played."""
+"""Extra units that encoders put around their pictures: FLV files with changed tags are played."""
 
 import subprocess
 

@@ -12,7 +12,7 @@ ROUNDING = 1.1
 
 
 def faults(samples):
-    """What every play must keep to: start at a key frame, and never go back."""
+    """The rules of every play: it starts at a key frame, and never goes back."""
     if not samples:
         return ["no frame at all"]
     return [*_starts_at_a_key_frame(samples), *_never_goes_back(samples)]
@@ -34,7 +34,7 @@ def _never_goes_back(samples):
 
 
 def differences(source, played):
-    """Where `played` is not an unbroken stretch of `source` at one constant offset.
+    """The places where `played` is not an unbroken stretch of `source` at one constant offset.
 
     Every frame must be there, unchanged and in order, and one and the same
     offset must lead from the published times to the played ones.
@@ -98,7 +98,7 @@ def _differences(source, played, offset):
 
 
 def _where(published, starts, played, offset):
-    """Where the first of `played` stand; of several places the one whose time fits best."""
+    """The place of the first of `played`; of several places the one whose time fits best."""
     first = b"".join(one.payload for one in played[:3])
     places = [at for at in starts if published.startswith(first, at)]
     if offset is not None:

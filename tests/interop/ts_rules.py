@@ -1,4 +1,4 @@
-"""What a good MPEG-TS stream keeps to, beyond being readable.
+"""The rules of a good MPEG-TS stream, besides being readable.
 
 Each rule yields what it found wrong, in words with the place.
 """

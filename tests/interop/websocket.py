@@ -93,7 +93,7 @@ class WebSocket:
         self._socket.sendall(masked(opcode, payload))
 
     def send_unmasked(self, opcode, payload):
-        """What a client must not do."""
+        """A client must not do this."""
         self._socket.sendall(bytes([0x80 | opcode, len(payload)]) + payload)
 
     def close(self):

@@ -113,7 +113,7 @@ class Machine(unittest.TestCase):
         self.put("etc/runnel.toml", text.encode())
 
     def adapt(self, text):
-        """What `systemctl edit` would write, for what would take too long otherwise."""
+        """The content that `systemctl edit` would write, for settings that would take too long otherwise."""
         self.put("etc/systemd/system/runnel.service.d/tests.conf", text.encode())
 
     def boot(self, script):

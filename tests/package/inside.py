@@ -95,7 +95,7 @@ class Device(unittest.TestCase):
         (self.root / "etc/init.d/runnel").chmod(0o755)
 
     def run_inside(self, script):
-        """What the script says, line by line; `alive PID` and the like are in WORDS."""
+        """The script's output, line by line; `alive PID` and the like are in WORDS."""
         enter = ["unshare", "--mount", "--net", "--pid", "--fork", "--kill-child"]
         done = subprocess.run(
             [*enter, "/bin/sh", "-c", ENTER, "enter", self.root, WORDS + script],

@@ -1,4 +1,4 @@
-"""Where things are, and how they are run."""
+"""Paths, and the ways in which programs are run."""
 
 import os
 import subprocess
@@ -34,7 +34,7 @@ def device_profile():
 
 
 def output(*command, ok=True, **how):
-    """What a command says, on both its outputs; it must end well unless `ok` is false."""
+    """The output of a command, of both kinds; it must end well unless `ok` is false."""
     done = subprocess.run(
         [str(word) for word in command],
         stdout=subprocess.PIPE,

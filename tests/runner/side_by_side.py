@@ -23,7 +23,7 @@ _jobs = []
 
 
 class Skipped(str):
-    """Why a test was left out."""
+    """The reason why a test was left out."""
 
 
 class Outcome(NamedTuple):

@@ -1,4 +1,4 @@
-"""What a run of tests ends with: reasons, failed, flaky and skipped ones, each in a line, and
+"""The result of a run of tests: reasons, failed, flaky and skipped ones, each in a line, and
 a line that sums it up."""
 
 import re

@@ -55,7 +55,7 @@ pub enum Role {
 pub struct Args {
     pub role: Role,
     pub sessions: usize,
-    /// The measurement's length; `None` for until a signal comes.
+    /// The measurement's length; `None` if a signal ends it.
     pub length: Option<Duration>,
     pub warmup: Duration,
     /// Sessions started each second.

@@ -9,27 +9,27 @@ use runnel::proto;
 /// The reason, by whose fault it is.
 #[derive(Debug)]
 pub enum Failed {
-    /// The command line asks for something that cannot be.
+    /// The command line asks for something impossible.
     Asked(Cow<'static, str>),
     /// The system refuses something, or the connection is broken.
     System(io::Error),
-    /// TLS is not to be had.
+    /// TLS is not available.
     Tls(rustls::Error),
-    /// As above, for want of certificates that are believed.
+    /// TLS is not available, because there are no trusted certificates.
     Trust(CertificateError),
     /// The server breaks the protocol.
     Protocol(proto::Error),
-    /// The server does not go on.
+    /// The server refuses a request, or stops.
     Server(Cow<'static, str>),
 }
 
 impl Failed {
-    /// The command line asks for something that cannot be.
+    /// The command line asks for something impossible.
     pub fn asked(why: impl Into<Cow<'static, str>>) -> Self {
         Self::Asked(why.into())
     }
 
-    /// The server does not go on.
+    /// The server refuses a request, or stops.
     pub fn server(why: impl Into<Cow<'static, str>>) -> Self {
         Self::Server(why.into())
     }

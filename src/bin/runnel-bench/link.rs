@@ -34,7 +34,7 @@ thread_local! {
 }
 
 impl Link {
-    /// Connects; under TLS the server may be anybody.
+    /// Connects; under TLS any certificate is trusted.
     pub async fn open(target: &Target) -> Result<Self, Failed> {
         let socket = connect(target.address).await?;
         socket.get_ref().set_nodelay(true)?;
@@ -125,7 +125,7 @@ impl Link {
         }
     }
 
-    /// Does something with the socket, or what TLS makes of it.
+    /// Calls `act` with the socket, or with the TLS stream over it.
     fn wire<T>(&mut self, act: impl FnOnce(&mut dyn ReadWrite) -> io::Result<T>) -> io::Result<T> {
         let mut socket = self.socket.get_ref();
         match &mut self.tls {

@@ -1,5 +1,5 @@
 //! A load generator: publishes a file as many streams, or plays many, on one
-//! thread, and says in one line of JSON what came through and what it cost.
+//! thread, and reports the throughput and the cost in one line of JSON.
 
 mod args;
 mod failed;
@@ -39,7 +39,7 @@ fn main() -> ExitCode {
         Err(error) => return fail(&error),
     };
     let executor = Rc::new(LocalExecutor::new());
-    // a task of its own is looked at only when it has something to do
+    // a task of its own is polled only when it is woken
     let measurement = executor.spawn(measure(executor.clone(), args));
     match runnel::reactor::block_on(executor.run(measurement)) {
         Ok(true) => ExitCode::SUCCESS,

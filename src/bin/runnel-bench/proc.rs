@@ -13,13 +13,13 @@ pub fn cpu_seconds(who: &str) -> Option<f64> {
     exact.map(|all| all.iter().sum()).or_else(|| counted(&own))
 }
 
-/// The time that a thread had a processor, to the nanosecond.
+/// The processor seconds of a thread, exact to the nanosecond.
 fn scheduled(thread: &Path) -> Option<f64> {
     let told = fs::read_to_string(thread.join("schedstat")).ok()?;
     Some(told.split_whitespace().next()?.parse::<u64>().ok()? as f64 / 1e9)
 }
 
-/// The ticks of the clock that found it running, where the kernel keeps no more.
+/// The processor seconds in whole clock ticks, for kernels without the exact time.
 fn counted(process: &Path) -> Option<f64> {
     let stat = fs::read_to_string(process.join("stat")).ok()?;
     // the name stands in brackets and may hold anything; utime and stime are

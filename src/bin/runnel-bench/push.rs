@@ -68,7 +68,7 @@ struct Schedule {
 
 impl Schedule {
     async fn run(mut self) {
-        // milliseconds after the origin, and whose turn it is then
+        // milliseconds after the origin, and the publisher that sends then
         let mut turns: BinaryHeap<_> =
             self.publishers.iter().enumerate().map(|(index, publisher)| Reverse((publisher.delay, index))).collect();
         let mut in_a_row = 0;
@@ -166,8 +166,8 @@ impl Publisher {
 
 /// Messages that are sent before others get their turn.
 const IN_A_ROW: usize = 256;
-/// One of so many pictures is stamped, be it a key frame or not: a packet more
-/// for each of them would be a load of its own.
+/// One of so many pictures is stamped, key frame or not: one more packet
+/// for each of them would be an additional load.
 const STAMPED: u64 = 7;
 /// The server's messages are read after so many of ours.
 const LISTEN: u64 = 64;

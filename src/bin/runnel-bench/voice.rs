@@ -58,7 +58,7 @@ impl Voice {
         }
     }
 
-    /// Hears what the server has said.
+    /// Reads the server's messages.
     pub fn listen(&mut self, link: &mut Link) -> Result<(), Failed> {
         match self {
             Self::Rtmp(client) => {

@@ -1,4 +1,4 @@
-//! One track's packets, and where frames end in them.
+//! One track's packets, and the ends of frames in them.
 
 use bytes::Bytes;
 use runnel::media::{Hz, Kind, Unwrap};
@@ -13,7 +13,7 @@ pub struct Lane {
     kind: Kind,
     coding: Coding,
     clock: Hz,
-    /// Takes the wraps out of timestamps.
+    /// Unwraps timestamps.
     unwrap: Unwrap,
     /// The sequence number that comes next.
     next: Option<u16>,

@@ -23,7 +23,7 @@ fn end(event: ClientEvent) -> Option<String> {
     }
 }
 
-/// Nothing but an end matters.
+/// Only the end of a session matters.
 fn not_ended(event: ClientEvent) -> Result<(), Failed> {
     end(event).map_or(Ok(()), |why| Err(Failed::server(why)))
 }

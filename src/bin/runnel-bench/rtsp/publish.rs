@@ -83,7 +83,7 @@ impl Publish {
         }
     }
 
-    /// Hears what the server has said.
+    /// Reads the server's messages.
     pub fn listen(&mut self, link: &mut Link) -> Result<(), Failed> {
         while link.read(&mut self.client, not_ended)?.is_some() {}
         Ok(())

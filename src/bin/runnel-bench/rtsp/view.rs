@@ -22,7 +22,7 @@ use crate::failed::Failed;
 use crate::link::Link;
 use crate::viewer::{Heard, Viewer};
 
-/// The machine: a client that knows of frames.
+/// The machine: a client that finds frames.
 pub struct View {
     client: Client,
     /// Our address, if datagrams are wanted.
@@ -141,7 +141,7 @@ pub async fn watch_datagrams(link: &mut Link, mut view: View, viewer: &mut Viewe
     or(converse(link, &mut client), receive(&mut tracks, viewer)).await
 }
 
-/// Lets the server hear of us, and hears whether it ends the session.
+/// Keeps the session alive, and ends if the server ends it.
 async fn converse(link: &mut Link, client: &mut Client) -> Result<Infallible, Failed> {
     loop {
         let pause = Duration::from_secs(client.timeout().into()) / 2;
