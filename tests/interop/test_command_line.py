@@ -199,7 +199,7 @@ class CommandLine(Case):
             for arguments in (["--check"], []):
                 ended = run(*arguments, "-c", config)
                 self.assertEqual(ended.returncode, 78, ended.stderr)
-                self.assertRegex(ended.stderr, rf"process.watchdog.*{path}.*: (is no device|Is a dir)")
+                self.assertRegex(ended.stderr, rf"process.watchdog.*{path}.*: (is not a device|Is a dir)")
         self.assertEqual(file.stat().st_size, 0)
 
     def test_what_is_wrong_in_the_file_has_the_same_code_at_the_start(self):

@@ -459,7 +459,7 @@ class Push(Replay):
             ([path, "there"], 64, "URL: invalid value: not a valid URL"),
             ([path, "rtmp://127.0.0.1:port/live/x"], 64, "not a valid URL: the port is not a number"),
             ([path, "rtmp://127.0.0.1/a b"], 64, "not a valid URL: a space or control character"),
-            ([path, nobody], 71, "onnection refused"),
+            ([path, nobody], 71, "cannot connect: nothing listens on that port"),
         ]:
             with self.subTest(words):
                 program = self.push(*arguments)
