@@ -20,7 +20,7 @@ use super::listen::Pass;
 use super::parting::Place;
 use super::tls::Tls;
 use super::watch::Entry;
-use super::{Close, Outlet, Seat, ThreadSlot, Watch};
+use super::{Close, Deadline, Outlet, Seat, ThreadSlot, Watch};
 use crate::budget::Lease;
 use crate::proto::Error;
 use sink::Sink;
@@ -52,6 +52,8 @@ pub struct Conn {
     most: u32,
     /// Bytes received, without TLS.
     received: u64,
+    /// The wait for the machine's deadline.
+    pub(super) deadline: Deadline,
 }
 
 /// Kernel buffers in bytes, as requested from the kernel, which doubles them.
@@ -114,6 +116,7 @@ impl Conn {
             prompt: false,
             most: u32::MAX,
             received: 0,
+            deadline: Deadline::default(),
         };
         conn.resize(sizes);
         conn
@@ -408,7 +411,7 @@ impl Drop for Conn {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use std::net::TcpListener;
 
     use super::super::Gate;
@@ -420,7 +423,7 @@ mod tests {
     const ROUNDS: usize = 8;
     const LIMIT: Duration = Duration::from_secs(10);
 
-    fn pair() -> (TcpStream, Conn) {
+    pub(crate) fn pair() -> (TcpStream, Conn) {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let peer = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
         let (socket, address) = listener.accept().unwrap();

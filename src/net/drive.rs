@@ -12,15 +12,23 @@ pub fn drive<M: Machine>(
     mut react: impl FnMut(&mut M, M::Event) -> Result<(), Close>,
 ) -> Result<usize, Close> {
     let used = machine.input(data)?;
+    drain(machine, &mut react)?;
+    Ok(used)
+}
+
+fn drain<M: Machine>(
+    machine: &mut M,
+    react: &mut impl FnMut(&mut M, M::Event) -> Result<(), Close>,
+) -> Result<(), Close> {
     while let Some(event) = machine.event() {
         react(machine, event)?;
     }
-    Ok(used)
+    Ok(())
 }
 
 impl Conn {
     /// Reads once, as `poll_read` does, drives a machine with the input, and returns the number of bytes read. The end
-    /// of the input is `Close::Eof`.
+    /// of the input is `Close::Eof`. If the machine's deadline has passed, it acts on that instead, and 0 is returned.
     pub fn poll_drive<M: Machine>(
         &mut self,
         cx: &mut Context<'_>,
@@ -28,6 +36,10 @@ impl Conn {
         machine: &mut M,
         mut react: impl FnMut(&mut M, M::Event) -> Result<(), Close>,
     ) -> Poll<Result<usize, Close>> {
+        if let Poll::Ready(now) = self.deadline.poll(cx, machine.deadline()) {
+            machine.timeout(now);
+            return Poll::Ready(drain(machine, &mut react).map(|()| 0));
+        }
         let received = ready!(self.poll_read(cx, most, |data| drive(machine, data, &mut react)))?;
         Poll::Ready(if received.end { Err(Close::Eof) } else { Ok(received.bytes) })
     }
@@ -35,14 +47,20 @@ impl Conn {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::time::Instant;
+
+    use super::super::SHORT_READ;
+    use super::super::conn::tests::pair;
     use super::*;
     use crate::proto::Error;
 
-    /// Each byte is a number of events; 9 is an error.
+    /// Each byte is a number of events; 9 is an error. A deadline that has passed is one event.
     #[derive(Default)]
     struct Counts {
         left: u8,
         out: Vec<u8>,
+        due: Option<Instant>,
     }
 
     impl Machine for Counts {
@@ -68,6 +86,14 @@ mod tests {
         fn transmit(&mut self) -> &mut Vec<u8> {
             &mut self.out
         }
+
+        fn deadline(&self) -> Option<Instant> {
+            self.due
+        }
+
+        fn timeout(&mut self, now: Instant) {
+            self.left += u8::from(self.due.take_if(|due| *due <= now).is_some());
+        }
     }
 
     #[test]
@@ -86,5 +112,19 @@ mod tests {
         assert_eq!(step(&[9], 7), Err(Error::malformed("9").into()));
         assert_eq!(step(&[4], 2), Err(Close::Done));
         assert_eq!((&seen[..], machine.out), (&[2, 1, 0, 3, 2][..], vec![2, 1, 0, 3, 2]));
+    }
+    #[test]
+    fn a_machine_of_which_nothing_is_heard_acts_on_its_deadline() {
+        let (_peer, mut conn) = pair();
+        let mut machine = Counts { due: Some(Instant::now()), ..Counts::default() };
+        let mut seen = Vec::new();
+        let driven = poll_fn(|cx| {
+            conn.poll_drive(cx, SHORT_READ, &mut machine, |_, event| {
+                seen.push(event);
+                Ok(())
+            })
+        });
+        assert_eq!(crate::reactor::block_on(driven), Ok(0));
+        assert_eq!((seen, machine.due), (vec![0], None));
     }
 }

@@ -5,6 +5,7 @@ mod address;
 mod cadence;
 mod close;
 mod conn;
+mod deadline;
 mod dial;
 mod drive;
 #[cfg(feature = "http")]
@@ -30,6 +31,7 @@ pub use address::{at_port, canonical};
 pub use cadence::Cadence;
 pub use close::{Close, Failed, Fault, Reason};
 pub use conn::{Conn, FULL_READ, Received, SHORT_READ, SocketSizes};
+pub use deadline::Deadline;
 pub use dial::{NAME_THREAD, Unreached, allow_names, dial};
 pub use drive::drive;
 pub use listen::{Gate, accept_loop, bind, try_address};

@@ -21,6 +21,8 @@ pub mod scheme;
 mod target;
 mod url;
 
+use std::time::Instant;
+
 pub use credentials::{AuthScheme, Credentials, Lack, NO_CREDENTIALS, REALM, Secret};
 pub use digest::{Algorithm, Digest};
 pub use error::{Blame, Error};
@@ -38,8 +40,8 @@ pub fn agent(text: &str) -> &str {
 
 /// A protocol's side of one connection.
 ///
-/// The driver passes received bytes to `input`, drains `event` to `None` after every call, and sends the contents
-/// of `transmit`.
+/// The driver passes received bytes to `input`, calls `timeout` when `deadline` has passed, drains `event` to `None`
+/// after every call of either, and sends the contents of `transmit`.
 pub trait Machine {
     /// An event from the peer.
     type Event;
@@ -57,4 +59,15 @@ pub trait Machine {
     /// Replies and other control bytes; media is never written here. The driver removes what it has sent from the
     /// front.
     fn transmit(&mut self) -> &mut Vec<u8>;
+
+    /// The time at which the machine has something to do if no input comes first; `None` for never. Any other call may
+    /// change it.
+    fn deadline(&self) -> Option<Instant> {
+        None
+    }
+
+    /// Acts on a deadline that has passed, and sets the next one. Before the deadline it does nothing.
+    fn timeout(&mut self, now: Instant) {
+        let _ = now;
+    }
 }

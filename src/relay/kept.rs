@@ -221,7 +221,7 @@ impl RelayJob {
         Some(Self { core, config, name, url: url.0, udp, insecure, ca, on_demand, once: false, who, latest })
     }
 
-    fn push(core: &Arc<Core>, direction: Direction, push: &Push, name: Name) -> Self {
+    pub(super) fn push(core: &Arc<Core>, direction: Direction, push: &Push, name: Name) -> Self {
         let Push { url, udp, insecure, ca, .. } = push.clone();
         let (core, config) = (core.clone(), core.config());
         let (on_demand, once, who) = (true, false, core.who(direction.prefix()).of(&name));

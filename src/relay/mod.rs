@@ -4,6 +4,7 @@
 #[cfg(feature = "record")]
 pub(crate) mod file;
 mod kept;
+mod need;
 #[cfg(feature = "record")]
 mod once;
 mod parting;
@@ -20,6 +21,7 @@ mod tls;
 #[cfg(feature = "record")]
 pub use file::Playback;
 pub use kept::Relays;
+pub use need::{Need, Presence, UNNEEDED_TIMEOUT};
 #[cfg(feature = "record")]
 pub use once::{Destination, Unsent, push_file};
 pub use parting::see_off;
@@ -157,8 +159,6 @@ const SUCCESS: Duration = Duration::from_secs(5);
 const MAX_REDIRECTS: usize = 5;
 /// The maximum length of a redirect's URL in bytes.
 const MAX_URL: usize = 2048;
-/// The time after which a session ends if its stream has no viewers, or no publisher.
-const UNNEEDED_TIMEOUT: Duration = Duration::from_secs(10);
 /// The timeout for connecting.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -303,10 +303,17 @@ impl RelayJob {
     /// Fails if another publisher has the name: a pull without media leaves it to the publisher, whatever
     /// `publish.conflict` says.
     pub fn gives_way(&self) -> Result<(), Close> {
-        match self.core.hub.find(&self.name) {
-            Some(stream) if stream.is_live() => Err(Close::refused(Refused::Taken)),
-            _ => Ok(()),
-        }
+        if self.is_live() { Err(Close::refused(Refused::Taken)) } else { Ok(()) }
+    }
+
+    /// Whether the stream has a publisher.
+    fn is_live(&self) -> bool {
+        self.core.hub.find(&self.name).is_some_and(|stream| stream.is_live())
+    }
+
+    /// Whether the stream has viewers.
+    fn is_watched(&self) -> bool {
+        self.core.hub.find(&self.name).is_some_and(|stream| stream.is_watched())
     }
 
     /// The number of frames of a pulled stream.
@@ -339,28 +346,6 @@ fn unreached(url: &Url, why: &Unreached) -> Failed {
             ErrorKind::TimedOut => format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()).into(),
             _ => error.to_string().into(),
         }),
-    }
-}
-
-/// Whether a stream has not needed its session for too long.
-#[derive(Default)]
-pub struct Need {
-    since: Option<Instant>,
-}
-
-impl Need {
-    /// A session that is needed now.
-    pub fn new() -> Self {
-        Self::default()
-    }
-
-    /// Updates whether the session is needed; false if it has not been for `UNNEEDED_TIMEOUT`.
-    pub fn holds(&mut self, of_use: bool, now: Instant) -> bool {
-        if of_use {
-            self.since = None;
-            return true;
-        }
-        now.saturating_duration_since(*self.since.get_or_insert(now)) < UNNEEDED_TIMEOUT
     }
 }
 

@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use super::see_off;
-use super::{End, Need, RelayJob, Run};
+use super::{End, Need, Presence, RelayJob, Run};
 use crate::container::flv;
 use crate::hub::Doubt;
 use crate::media::Info;
@@ -18,7 +18,8 @@ use crate::session::{FlvIn, GREETING, Ingest, Sender};
 pub(crate) fn pull(job: RelayJob, mut conn: Conn) -> Run {
     conn.acknowledge_at_once(true);
     let client = client(&job, Role::Play);
-    let mut pull = Pull { job, conn, client, flv_in: None, info: None, need: Need::new() };
+    let presence = Presence::of(&job);
+    let mut pull = Pull { job, conn, client, flv_in: None, info: None, need: Need::new(), presence };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| pull.poll(cx)).await;
         (end.of("RTMP", pull.client.is_answered()), pull.flv_in.map_or(0, |flv_in| flv_in.ingest.publisher.moved()))
@@ -29,7 +30,8 @@ pub(crate) fn pull(job: RelayJob, mut conn: Conn) -> Run {
 pub(crate) fn push(job: RelayJob, mut conn: Conn) -> Run {
     conn.acknowledge_at_once(true);
     let client = client(&job, Role::Publish);
-    let mut push = Push { job, conn, client, sender: None, need: Need::new() };
+    let presence = Presence::of(&job);
+    let mut push = Push { job, conn, client, sender: None, need: Need::new(), presence };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| push.poll(cx)).await;
         if push.job.once {
@@ -76,6 +78,7 @@ struct Pull {
     /// Metadata that arrived before media.
     info: Option<Info>,
     need: Need,
+    presence: Presence,
 }
 
 impl Pull {
@@ -85,7 +88,7 @@ impl Pull {
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let now = Instant::now();
-        let Self { job, conn, client, flv_in, info, need } = self;
+        let Self { job, conn, client, flv_in, info, need, presence } = self;
         let _ = conn.poll_send(cx, client.transmit(), job.config.viewers.slow.0)?;
         let is_watched = match flv_in {
             Some(flv_in) => {
@@ -95,12 +98,13 @@ impl Pull {
                 !job.on_demand || flv_in.ingest.publisher.stream().is_watched()
             }
             None => {
-                job.core.cadence.wake_next(cx);
-                job.gives_way()?;
-                !job.on_demand || job.core.hub.find(&job.name).is_some_and(|stream| stream.is_watched())
+                if presence.poll_live(cx, job) {
+                    job.gives_way()?;
+                }
+                !job.on_demand || job.is_watched()
             }
         };
-        if !need.holds(is_watched, now) {
+        if need.poll_over(cx, is_watched, now).is_ready() {
             return Poll::Ready(Err(Close::Done.into()));
         }
         let (mut moved, mut started) = (None, false);
@@ -168,6 +172,7 @@ struct Push {
     /// The viewer, once the server accepts publishing.
     sender: Option<Sender>,
     need: Need,
+    presence: Presence,
 }
 
 impl Drop for Push {
@@ -191,15 +196,14 @@ impl Push {
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let Self { job, conn, client, sender, need } = self;
+        let Self { job, conn, client, sender, need, presence } = self;
         let job = &*job;
-        let RelayJob { core, config, name, url, who, .. } = job;
+        let RelayJob { config, name, url, who, .. } = job;
         let slow = config.viewers.slow.0;
-        let is_live = core.hub.find(name).is_some_and(|stream| stream.is_live());
-        if !need.holds(is_live, Instant::now()) {
+        let is_live = presence.poll_live(cx, job);
+        if need.poll_over(cx, is_live, Instant::now()).is_ready() {
             return Poll::Ready(Err(Close::Done.into()));
         }
-        core.cadence.wake_next(cx);
         match sender {
             Some(sender) => {
                 if !sender.poll(cx, conn, client.transmit(), slow)? {

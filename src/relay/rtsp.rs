@@ -8,7 +8,7 @@ use crate::reactor::Timer;
 use smol::future::or;
 
 use super::see_off;
-use super::{End, Need, RelayJob, Run, UNNEEDED_TIMEOUT};
+use super::{End, Need, Presence, RelayJob, Run, UNNEEDED_TIMEOUT};
 use crate::hub::Doubt;
 use crate::media::Kind;
 use crate::net::random;
@@ -22,7 +22,7 @@ use crate::session::{Core, GREETING, MediaPath, Refusal, RtpIngest, RtpSender, a
 /// Pulls a stream.
 pub(crate) fn pull(job: RelayJob, conn: Conn) -> Run {
     let client = client(&job, Purpose::Play);
-    let mut pull = Pull { job, conn, client, publish: None, alive: Alive::new(), need: Need::new() };
+    let mut pull = Pull { job, conn, client, publish: None, need: Need::new() };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| pull.poll(cx)).await;
         (
@@ -50,8 +50,8 @@ pub(crate) fn push(job: RelayJob, conn: Conn) -> Run {
         let local = conn.local().map_or(conn.peer().ip(), |local| local.ip());
         let (sdp, tracks) = (sender.description(local), sender.offers().len());
         let client = client(&job, Purpose::Publish { sdp, tracks });
-        let mut push =
-            Push { job, conn, client, sender, started: false, pair: None, alive: Alive::new(), need: Need::new() };
+        let presence = Presence::of(&job);
+        let mut push = Push { job, conn, client, sender, started: false, pair: None, need: Need::new(), presence };
         let end = std::future::poll_fn(|cx| push.poll(cx)).await;
         if push.job.once {
             leave(&mut push.conn, &mut push.client);
@@ -65,7 +65,7 @@ fn client(job: &RelayJob, purpose: Purpose) -> Client {
     let lower = if job.udp && job.config.rtsp.udp { Lower::Udp } else { Lower::Tcp };
     let seed = random::number();
     let greeting = job.core.greetings.account().child("greeting", GREETING);
-    Client::new(&job.url, purpose, lower, seed, greeting)
+    Client::new(&job.url, purpose, lower, seed, greeting, Instant::now())
 }
 
 /// Ends the session at the server, which may allow few sessions and notice the end late.
@@ -74,29 +74,12 @@ fn leave(conn: &mut Conn, client: &mut Client) {
     let _ = conn.poll_send(&mut Context::from_waker(Waker::noop()), client.transmit(), Duration::ZERO);
 }
 
-/// The time of the last keep-alive request; the next is due after half the session timeout.
-struct Alive(Instant);
-
-impl Alive {
-    fn new() -> Self {
-        Self(Instant::now())
-    }
-
-    fn tell(&mut self, client: &mut Client, now: Instant) {
-        if now.saturating_duration_since(self.0) >= Duration::from_secs(client.timeout().into()) / 2 {
-            self.0 = now;
-            client.keep_alive();
-        }
-    }
-}
-
 struct Pull {
     job: RelayJob,
     conn: Conn,
     client: Client,
     /// The publisher, once the stream is described.
     publish: Option<Box<RtpIngest>>,
-    alive: Alive,
     need: Need,
 }
 
@@ -113,13 +96,13 @@ impl Pull {
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let now = Instant::now();
-        let Self { job, conn, client, publish, alive, need } = self;
+        let Self { job, conn, client, publish, need } = self;
         let core = &job.core;
-        alive.tell(client, now);
         let _ = conn.poll_send(cx, client.transmit(), job.config.viewers.slow.0)?;
         if let Some(publish) = publish {
             ready!(publish.poll_turn(cx, conn, client.transmit(), core))?;
-            if job.on_demand && !need.holds(publish.ingest.publisher.stream().is_watched(), now) {
+            let is_watched = !job.on_demand || publish.ingest.publisher.stream().is_watched();
+            if need.poll_over(cx, is_watched, now).is_ready() {
                 return Poll::Ready(Err(End::Closed(Close::Done)));
             }
         }
@@ -211,8 +194,8 @@ struct Push {
     started: bool,
     /// Ports of the track that is being set up.
     pair: Option<crate::net::Pair>,
-    alive: Alive,
     need: Need,
+    presence: Presence,
 }
 
 impl Drop for Push {
@@ -227,19 +210,16 @@ impl Push {
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let now = Instant::now();
         let slow = self.job.config.viewers.slow.0;
-        let live = self.job.core.hub.find(&self.job.name).is_some_and(|stream| stream.is_live());
-        if !self.need.holds(live, now) {
+        let is_live = self.presence.poll_live(cx, &self.job);
+        if self.need.poll_over(cx, is_live, Instant::now()).is_ready() {
             return Poll::Ready(Err(End::Closed(Close::Done)));
         }
-        self.job.core.cadence.wake_next(cx);
-        self.alive.tell(&mut self.client, now);
         if self.started {
             if !self.sender.poll(cx, &mut self.conn, self.client.transmit(), slow)? {
                 return Poll::Ready(Ok(()));
             }
-            if self.job.once && !live && self.sender.is_idle() {
+            if self.job.once && !is_live && self.sender.is_idle() {
                 return Poll::Ready(Err(End::Closed(Close::Done)));
             }
         } else {
@@ -263,8 +243,8 @@ impl Push {
     /// Sets the input timeout. Over UDP the server must answer the keep-alive requests, which are sent after half
     /// its timeout. Inside the connection, accepted packets are proof enough.
     fn expect_answers(&self) {
-        let timeout = Duration::from_secs(self.client.timeout().into());
-        self.conn.expect_input(if self.sender.is_over_udp() { timeout * 3 / 2 } else { Duration::ZERO });
+        let patience = self.client.session_timeout() * 3 / 2;
+        self.conn.expect_input(if self.sender.is_over_udp() { patience } else { Duration::ZERO });
     }
 
     fn on_event(&mut self, cx: &mut Context<'_>, event: ClientEvent) -> Result<(), End> {

@@ -56,7 +56,7 @@ fn serve(server: &mut Server, event: rtsp::Event) {
 
 fn client(account: Account) -> Client {
     let url = Url::parse("rtsp://user:password@127.0.0.1/live/a").unwrap();
-    Client::new(&url, Purpose::Play, Lower::Tcp, 7, account)
+    Client::new(&url, Purpose::Play, Lower::Tcp, 7, account, std::time::Instant::now())
 }
 
 fn follow(client: &mut Client, event: ClientEvent) {

@@ -298,7 +298,7 @@ fn lies_of_servers_about_lengths_and_times_cost_nothing() {
         it.answer("200 OK", &[&format!("Session: 1;timeout={timeout}")], "");
         let mut client = rtsp_talks::client(Purpose::Play, Lower::Tcp, Account::root("conversation", ROOM));
         converse(&mut client, &it.bytes, []);
-        assert_eq!(client.timeout(), seconds, "{timeout}");
+        assert_eq!(client.session_timeout().as_secs(), seconds, "{timeout}");
     }
 }
 

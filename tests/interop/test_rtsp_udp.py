@@ -1,7 +1,11 @@
 """Tracks over UDP: refused where that is off, and its ports go back when sessions end."""
 
+import signal
+import socket
+
 import paths
 import players
+import rtsp_client
 import waiting
 from rtsp_case import AUDIO, STREAM, VIDEO, RtspCase
 
@@ -89,3 +93,23 @@ class Ports(RtspCase):
         )
         program.wait(seconds + 10)
         self.assert_none(players.ffmpeg_faults(program, seconds), "ffmpeg")
+
+
+class AtRest(RtspCase):
+    def test_a_player_that_reports_stays_while_the_stream_has_no_frames(self):
+        self.serve(publish={"silence": "10m"}, rtsp={"timeout": f"{TIMEOUT}s"})
+        publisher = self.publish_live(STREAM)
+        client = self.connect()
+        self.ok(client, "DESCRIBE", self.url)
+        answer = self.ok(client, "SETUP", self.track(VIDEO), OVER_UDP)
+        ports = rtsp_client.parameters(answer.fields["transport"])["server_port"]
+        self.ok(client, "PLAY", self.url)
+        publisher.signal(signal.SIGSTOP)
+        self.addCleanup(publisher.signal, signal.SIGCONT)
+        reports = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.addCleanup(reports.close)
+        client.socket.settimeout(1)
+        for second in range(TIMEOUT * 3 // 2 + 4):
+            # A receiver report without a block. RFC 3550 section 6.4.2.
+            reports.sendto(bytes.fromhex("80c9000100000001"), ("127.0.0.1", int(ports.split("-")[1])))
+            self.assertFalse(client.ends(), f"after {second} s")

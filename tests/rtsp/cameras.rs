@@ -45,7 +45,7 @@ fn hikvision_writes_spaces_before_sources_and_extends_every_header() {
     two_pictures(&scene, &[SEI, IDR]);
     assert_eq!(sounds(&scene), [hex("d5d5d5d5")]);
     assert_eq!(scene.ways().iter().map(|way| way.ssrc).collect::<Vec<_>>(), [Some(0x4f_2a1b), Some(1)]);
-    assert_eq!(scene.client.timeout(), 60);
+    assert_eq!(scene.client.session_timeout().as_secs(), 60);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn v380_sends_start_codes_and_says_next_to_nothing() {
     assert_eq!(sounds(&scene), [hex("d5d5")]);
     let channels: Vec<_> = scene.ways().iter().map(|way| way.interleaved).collect();
     assert_eq!(channels, [Some((0, 1)), Some((2, 3))], "as was proposed");
-    assert_eq!(scene.client.timeout(), 60, "what is not said is a minute");
+    assert_eq!(scene.client.session_timeout().as_secs(), 60, "what is not said is a minute");
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn yi_leaves_out_the_scheme_and_changes_the_type_of_fragments() {
 
 #[test]
 fn yi_writes_spaces_around_the_timeout() {
-    assert_eq!(run("yi").client.timeout(), 30);
+    assert_eq!(run("yi").client.session_timeout().as_secs(), 30);
 }
 
 #[test]
@@ -88,7 +88,7 @@ fn foscam_answers_what_keeps_it_alive_with_454_and_goes_on() {
     two_pictures(&scene, &[IDR]);
     assert_eq!(sounds(&scene), [hex("ffff")], "tones are not sound");
     assert!(!scene.events.iter().any(|event| matches!(event, ClientEvent::Refused(..) | ClientEvent::Ended)));
-    assert_eq!(scene.client.timeout(), 10);
+    assert_eq!(scene.client.session_timeout().as_secs(), 10);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! Plays a camera's side of a conversation that was written down, and checks ours.
 
 use std::path::Path;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use runnel::budget::Account;
@@ -46,7 +46,7 @@ pub fn run(name: &str) -> Scene {
             '>' => scene.expect(&block),
             '<' => scene.answer(&block),
             '$' => scene.packet(block[0]),
-            '!' => scene.client.keep_alive(),
+            '!' => scene.keep_alive(),
             _ => {}
         }
     }
@@ -57,11 +57,20 @@ pub fn run(name: &str) -> Scene {
 impl Scene {
     fn new(url: &str) -> Self {
         let account = Account::root("camera", 1 << 20);
-        let client = Client::new(&Url::parse(url).unwrap(), Purpose::Play, Lower::Tcp, 7, account.clone());
+        let (now, cseq) = (Instant::now(), String::new());
+        let client = Client::new(&Url::parse(url).unwrap(), Purpose::Play, Lower::Tcp, 7, account.clone(), now);
         let (events, tracks, frames, ways, numbers) = Default::default();
         let demux = Demux::new(64 << 10, PATIENCE);
-        let (now, cseq) = (Instant::now(), String::new());
         Self { client, events, tracks, frames, lost: 0, demux, account, ways, numbers, now, cseq }
+    }
+
+    /// The session has lasted for half of its timeout.
+    fn keep_alive(&mut self) {
+        let due = self.client.deadline().expect("it has begun");
+        self.client.timeout(due - Duration::from_millis(1));
+        assert!(self.client.transmit().is_empty(), "it is not time yet");
+        self.client.timeout(due);
+        assert_eq!(self.client.deadline(), Some(due + self.client.session_timeout() / 2));
     }
 
     /// The next request is this one.

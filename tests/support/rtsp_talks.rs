@@ -21,7 +21,7 @@ pub fn server(account: Account) -> rtsp::Server {
 
 pub fn client(purpose: Purpose, lower: Lower, account: Account) -> Client {
     let url = Url::parse("rtsp://admin:secret@127.0.0.1/live/test").unwrap();
-    Client::new(&url, purpose, lower, 7, account)
+    Client::new(&url, purpose, lower, 7, account, std::time::Instant::now())
 }
 
 pub fn publishing() -> Purpose {

@@ -1,6 +1,7 @@
 //! The client's side of a connection, for pulling from cameras and pushing to servers. RFC 2326 section 10.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
@@ -86,7 +87,10 @@ pub struct Client {
     /// Tracks that are not set up, the next one last.
     left: Vec<usize>,
     session: String,
+    /// The session's timeout, in seconds.
     timeout: u32,
+    /// The time of the last request that keeps the session alive, or of the beginning.
+    alive: Instant,
     /// The server supports GET_PARAMETER.
     parameters: bool,
     started: bool,
@@ -110,7 +114,7 @@ const AGENT: &str = concat!("runnel/", env!("CARGO_PKG_VERSION"));
 impl Client {
     /// A machine whose first bytes are in `transmit`. Tracks use `lower` if the server supports it, otherwise the
     /// other of TCP and UDP. `seed` varies the cnonce. Packets are charged to `account`.
-    pub fn new(url: &Url, purpose: Purpose, lower: Lower, seed: u64, account: Account) -> Self {
+    pub fn new(url: &Url, purpose: Purpose, lower: Lower, seed: u64, account: Account, now: Instant) -> Self {
         let mut client = Self {
             wire: Wire::new(MAX_MESSAGE, account),
             out: Vec::new(),
@@ -131,6 +135,7 @@ impl Client {
             left: Vec::new(),
             session: String::new(),
             timeout: TIMEOUT,
+            alive: now,
             parameters: false,
             started: false,
         };
@@ -170,22 +175,14 @@ impl Client {
         }
     }
 
-    /// The timeout of the session in seconds; the server needs a request more often than that.
-    pub fn timeout(&self) -> u32 {
-        self.timeout
+    /// The timeout of the session: the server needs a request more often than that.
+    pub fn session_timeout(&self) -> Duration {
+        Duration::from_secs(self.timeout.into())
     }
 
     /// The number of bytes between packets that belonged to neither a packet nor a message.
     pub fn noise(&self) -> u32 {
         self.wire.noise()
-    }
-
-    /// Sends a request that keeps the session alive.
-    pub fn keep_alive(&mut self) {
-        if self.started {
-            let method = if self.parameters { Method::GetParameter } else { Method::Options };
-            self.ask(method, 0, None);
-        }
     }
 
     /// Ends the session.
@@ -429,6 +426,20 @@ impl Machine for Client {
     fn transmit(&mut self) -> &mut Vec<u8> {
         &mut self.out
     }
+
+    /// Half of the session's timeout after the last request that kept it alive.
+    fn deadline(&self) -> Option<Instant> {
+        self.alive.checked_add(self.session_timeout() / 2).filter(|_| self.started)
+    }
+
+    /// Keeps the session alive.
+    fn timeout(&mut self, now: Instant) {
+        if self.deadline().is_some_and(|due| due <= now) {
+            self.alive = now;
+            let method = if self.parameters { Method::GetParameter } else { Method::Options };
+            self.ask(method, 0, None);
+        }
+    }
 }
 
 #[cfg(test)]
@@ -438,7 +449,7 @@ mod tests {
     /// A client that received `answer` to its first request.
     fn after(url: &str, answer: &str) -> Client {
         let account = Account::root("test", 1 << 20);
-        let mut client = Client::new(&Url::parse(url).unwrap(), Purpose::Play, Lower::Tcp, 1, account);
+        let mut client = Client::new(&Url::parse(url).unwrap(), Purpose::Play, Lower::Tcp, 1, account, Instant::now());
         client.transmit().clear();
         let answer = format!("RTSP/1.0 {answer}\r\n\r\n");
         assert_eq!(client.input(answer.as_bytes()), Ok(answer.len()));

@@ -10,7 +10,7 @@ use super::carrier::Carrier;
 use super::multicast::{Listener, MulticastGroup};
 use crate::conf::Config;
 use crate::hub::Name;
-use crate::net::{Close, Conn, Seat, at_port};
+use crate::net::{Close, Conn, Deadline, Seat, at_port};
 use crate::proto::rtp::ssrc;
 use crate::proto::rtsp::{self, Lower, Status, Transport};
 use crate::session::{Core, MediaPath, Refusal, RtpSender, Tail};
@@ -25,8 +25,9 @@ pub(super) struct PlaySession {
     state: State,
     /// Set if it listens to a group.
     cast: Option<Listener>,
-    /// The time of the last check for reports.
-    looked: Instant,
+    /// The time of the last check for reports, and the wait for the next while the stream has no frames.
+    looked: Option<Instant>,
+    look: Deadline,
 }
 
 /// The time between two checks for reports.
@@ -39,8 +40,8 @@ pub(super) enum Held {
 }
 
 enum State {
-    /// A request is held since that time.
-    Held(Held, Instant),
+    /// A request is held since that time, and until the deadline.
+    Held(Held, Instant, Deadline),
     /// The held request was refused.
     Over,
     /// Tracks are being set up, or the player is paused.
@@ -59,7 +60,8 @@ impl PlaySession {
         (local, peer): (SocketAddr, SocketAddr),
         seat: Option<Arc<Seat>>,
     ) -> Self {
-        Self { sender, local, peer, seat, state: State::Held(held, Instant::now()), cast: None, looked: Instant::now() }
+        let state = State::Held(held, Instant::now(), Deadline::default());
+        Self { sender, local, peer, seat, state, cast: None, looked: None, look: Deadline::default() }
     }
 
     pub(super) fn name(&self) -> &Name {
@@ -158,16 +160,27 @@ impl PlaySession {
                         Poll::Pending => Ok(true),
                     };
                 }
-                if self.sender.is_over_udp() && self.looked.elapsed() >= REPORT_CHECK {
-                    self.looked = Instant::now();
-                    if self.sender.is_reported() {
-                        conn.expect_input(patience(config));
-                    }
+                if self.sender.is_over_udp() {
+                    self.look_for_reports(cx, conn, config);
                 }
                 let idle = self.sender.poll(cx, conn, carrier.control(machine), slow)?;
                 Ok(idle && !(self.sender.is_between_packets() && carrier.has_more(machine)))
             }
         }
+    }
+
+    /// Extends the deadline if the player has sent reports. While the stream has no frames, the task is woken for that
+    /// before the deadline.
+    fn look_for_reports(&mut self, cx: &mut Context<'_>, conn: &Conn, config: &Config) {
+        let now = Instant::now();
+        if self.looked.is_some_and(|looked| now.saturating_duration_since(looked) < REPORT_CHECK) {
+            return;
+        }
+        self.looked = Some(now);
+        if self.sender.is_reported() {
+            conn.expect_input(patience(config));
+        }
+        let _ = self.look.poll(cx, now.checked_add(config.rtsp.timeout.0 / 2));
     }
 
     /// Answers a held request once the stream has begun, or has not in time.
@@ -178,7 +191,8 @@ impl PlaySession {
         server: &Arc<Server>,
         config: &Config,
     ) -> Poll<()> {
-        let State::Held(_, since) = &self.state else { return Poll::Ready(()) };
+        let State::Held(_, since, deadline) = &mut self.state else { return Poll::Ready(()) };
+        let is_late = deadline.poll(cx, since.checked_add(config.rtsp.hold.0)).is_ready();
         if let Poll::Ready(offers) = self.sender.poll_offers(cx) {
             let nothing = offers.is_empty();
             let held = std::mem::replace(&mut self.state, if nothing { State::Over } else { State::Ready });
@@ -188,15 +202,14 @@ impl PlaySession {
                     server.core.refused(Refusal::Codec.label(), &self.sender.grant.who, said);
                     machine.refuse(Refusal::Codec.in_rtsp());
                 }
-                State::Held(Held::Setup(track, transports), _) => {
+                State::Held(Held::Setup(track, transports), ..) => {
                     self.answer_setup(machine, track, &transports, server, config);
                 }
                 _ => machine.described(&self.sender.description(self.local.ip())),
             }
             return Poll::Ready(());
         }
-        if since.elapsed() < config.rtsp.hold.0 {
-            server.core.cadence.wake_next(cx);
+        if !is_late {
             return Poll::Pending;
         }
         server.core.refused("absent", &self.sender.grant.who, format_args!("waited in vain for {}", self.name()));
@@ -288,6 +301,7 @@ impl PlaySession {
     /// Starts after PLAY.
     pub(super) fn play(&mut self) {
         self.state = State::Starting;
+        self.looked = None;
     }
 
     /// The longest time without input from the client while it plays. Zero, for no limit, inside the connection: the

@@ -1,6 +1,6 @@
 //! Publishing by RTSP, inside the connection.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use runnel::budget::{Account, Paid};
 use runnel::container::Mux;
@@ -40,7 +40,7 @@ impl Publish {
         let sdp = sdp::write(&url.path, &local, &described);
         let account = Account::root("session", usize::MAX);
         let purpose = Purpose::Publish { sdp, tracks: offers.len() };
-        let mut client = Client::new(url, purpose, Lower::Tcp, 0, account.clone());
+        let mut client = Client::new(url, purpose, Lower::Tcp, 0, account.clone(), Instant::now());
         let (mut started, mut channels) = (false, [None; CHANNELS]);
         while !started {
             let on_event = |event: ClientEvent| {

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::future::poll_fn;
 use std::net::IpAddr;
 use std::task::Poll;
-use std::time::Duration;
+use std::time::Instant;
 
 use bytes::Bytes;
 use runnel::budget::Account;
@@ -46,7 +46,7 @@ impl View {
     /// Plays `url`, over UDP if `local` is given.
     pub fn new(url: &Url, local: Option<IpAddr>) -> Self {
         let lower = if local.is_some() { Lower::Udp } else { Lower::Tcp };
-        let client = Client::new(url, Purpose::Play, lower, 0, Account::root("session", usize::MAX));
+        let client = Client::new(url, Purpose::Play, lower, 0, Account::root("session", usize::MAX), Instant::now());
         Self { client, local, tracks: Vec::new(), left: 0, started: false }
     }
 
@@ -144,18 +144,15 @@ pub async fn watch_datagrams(link: &mut Link, mut view: View, viewer: &mut Viewe
 /// Keeps the session alive, and ends if the server ends it.
 async fn converse(link: &mut Link, client: &mut Client) -> Result<Infallible, Failed> {
     loop {
-        let pause = Duration::from_secs(client.timeout().into()) / 2;
+        let due = client.deadline().unwrap_or_else(Instant::now);
         let talk = async {
             loop {
                 link.turn(client, not_ended).await?;
             }
         };
-        let wait = async {
-            Timer::after(pause).await;
-            Ok::<(), Failed>(())
-        };
-        or(talk, wait).await?;
-        client.keep_alive();
+        let wait = async { Ok::<_, Failed>(Timer::at(due).await) };
+        let now = or(talk, wait).await?;
+        client.timeout(now);
     }
 }
 
