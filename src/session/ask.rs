@@ -24,8 +24,10 @@ pub enum Action {
     Play,
     /// To read recordings, and the files of `http.root`.
     Read,
-    /// To use the API over HTTP, and to read the metrics.
+    /// To read by the API over HTTP, and to read the metrics.
     Api,
+    /// To change the state of the server by the API: only clients on this machine may.
+    Control,
 }
 
 /// A request for an action, with all that a rule can depend on.
@@ -42,8 +44,8 @@ pub struct Request<'a> {
     pub tls: bool,
     /// The name of the stream, or of the stream of a recording; `None` for other files, and for the API.
     pub name: Option<&'a Name>,
-    /// The path before the name, without slashes around it; empty if there is none. The whole path for `Read` and
-    /// `Api`.
+    /// The path before the name, without slashes around it; empty if there is none. The whole path for `Read`,
+    /// `Api` and `Control`.
     pub app: &'a str,
     /// The query of the URL, without `?`; empty if there is none.
     pub query: &'a str,
@@ -55,7 +57,8 @@ pub struct Request<'a> {
     pub agent: &'a str,
 }
 
-/// Decides which clients may do what. It is not asked about clients that `rtsp.auth` refuses. A client that needs a
+/// Decides which clients may do what. It is not asked about clients that `rtsp.auth` refuses, nor
+/// about changes by the API from other machines. A client that needs a
 /// password is refused as [`Refusal::Unauthenticated`] unless [`Credentials::prove`] accepts it.
 pub trait Gatekeeper: Send + Sync {
     /// The answer to a request of a client. It is called between the packets of other connections: an answer that has
@@ -121,9 +124,16 @@ type Rule = fn(&Config, &Request<'_>) -> Verdict;
 
 /// The rules that are checked before the gatekeeper: the first that refuses a request decides.
 const RULES: &[Rule] = &[
+    control,
     #[cfg(feature = "rtsp")]
     super::users::rule,
 ];
+
+/// Lets only clients on this machine change its state: nothing in the configuration says yet who else may.
+fn control(_: &Config, request: &Request<'_>) -> Verdict {
+    let is_refused = request.action == Action::Control && !request.peer.ip().to_canonical().is_loopback();
+    if is_refused { Err(Refusal::Denied) } else { Ok(()) }
+}
 
 impl Core {
     /// Asks whether a client may do something.
@@ -191,7 +201,11 @@ mod tests {
     }
 
     fn ask(core: &Core, action: Action, name: &str, query: &str) -> Asking {
-        let (name, peer) = (Name::new(name).unwrap(), SocketAddr::from(([192, 0, 2, 1], 9)));
+        ask_from("192.0.2.1:9", core, action, name, query)
+    }
+
+    fn ask_from(peer: &str, core: &Core, action: Action, name: &str, query: &str) -> Asking {
+        let (name, peer) = (Name::new(name).unwrap(), peer.parse().unwrap());
         let (protocol, form) = ("rtmp", None);
         let (name, app, credentials) = (Some(&name), "live", &Credentials::None);
         core.ask(&Request { action, protocol, form, tls: false, name, app, query, peer, credentials, agent: "" })
@@ -207,6 +221,24 @@ mod tests {
             Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), crate::registry::costs(), Arc::default());
         let leave = ask(&core, Action::Publish, "a", "").now().ok().unwrap().unwrap();
         assert_eq!(leave.to(Action::Publish).unwrap().as_str(), "a");
+    }
+
+    #[test]
+    fn changes_by_the_api_come_from_this_machine() {
+        let core =
+            Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), crate::registry::costs(), Arc::default());
+        let may = |peer, action| ask_from(peer, &core, action, "a", "").now().ok().unwrap().is_ok();
+        for (peer, is_here) in [
+            ("127.0.0.1:9", true),
+            ("127.0.0.2:9", true),
+            ("[::1]:9", true),
+            ("[::ffff:127.0.0.1]:9", true),
+            ("192.0.2.1:9", false),
+            ("[2001:db8::1]:9", false),
+        ] {
+            assert_eq!(may(peer, Action::Control), is_here, "{peer}");
+            assert!(may(peer, Action::Api), "{peer} may read");
+        }
     }
 
     #[test]
