@@ -37,6 +37,7 @@
 //! | [`device`] | log, watchdog, user, limits |
 //! | `listing` | playlists on a disk, which recordings and HLS keep |
 //! | [`session`] | what all protocols share: the core, the one place to ask who may do what, a publisher's and a viewer's side |
+//! | `lal` | lal's JSON: streams, sessions, times |
 //! | [`serve`] | the glue: what a machine reports goes to the hub by way of `session` |
 //! | [`relay`] | streams from elsewhere, and to elsewhere |
 //! | `record` | streams that are written to files |
@@ -76,6 +77,8 @@ pub mod disk;
 #[cfg(feature = "http")]
 pub mod hls;
 pub mod hub;
+#[cfg(feature = "api")]
+pub mod lal;
 #[cfg(feature = "record")]
 pub mod listing;
 pub mod media;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parts of the crate, each with those that it may use.
-const MAY_USE: [(&str, &[&str]); 20] = [
+const MAY_USE: [(&str, &[&str]); 21] = [
     ("budget", &[]),
     ("wire", &[]),
     ("reactor", &[]),
@@ -20,11 +20,13 @@ const MAY_USE: [(&str, &[&str]); 20] = [
     ("device", &["disk", "reactor", "conf", "net", "wire"]),
     ("listing", &["container", "codec", "media", "wire", "budget"]),
     ("session", &["disk", "reactor", "listing", "conf", "net", "hub", "proto", "container", "media", "budget"]),
+    ("lal", &["session", "hub", "media", "wire", "budget"]),
     (
         "serve",
         &[
             "disk",
             "reactor",
+            "lal",
             "session",
             "listing",
             "conf",

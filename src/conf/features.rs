@@ -3,12 +3,13 @@
 use std::fmt;
 
 /// The features, and whether each was compiled in.
-pub const FEATURES: [(&str, bool); 5] = [
+pub const FEATURES: [(&str, bool); 6] = [
     ("rtmp", cfg!(feature = "rtmp")),
     ("rtsp", cfg!(feature = "rtsp")),
     ("http", cfg!(feature = "http")),
     ("record", cfg!(feature = "record")),
     ("tls", cfg!(feature = "tls")),
+    ("api", cfg!(feature = "api")),
 ];
 
 /// A feature that was not compiled in.

@@ -377,6 +377,7 @@ impl Publisher {
             return Err(Lost::OverBudget(OverBudget { wanted, limit }));
         }
         if frame.kind == Kind::Video {
+            state.pulse.count(now);
             self.wants_key &= !frame.key;
             if self.wants_key {
                 if self.keyless.is_due(now) {

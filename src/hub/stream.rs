@@ -8,6 +8,7 @@ use super::echo::Last;
 use super::form::{Packer, Unit};
 use super::hold::{Dismissal, Hold, Measure, Pressed, SQUEEZED};
 use super::occupant::Occupant;
+use super::pulse::Pulse;
 use super::ring::{Announcement, Item, Ring, Seq, Slot};
 use super::timeline::Timeline;
 use super::{FormStats, Limits, Name, StreamStats, Ticket, Traffic, Waiting, lock};
@@ -51,6 +52,7 @@ pub(super) struct State {
     hushed: bool,
     pub(super) viewers: Vec<Waiter>,
     pub(super) traffic: Traffic,
+    pub(super) pulse: Pulse,
     /// The newest time in milliseconds when the time of day was set last, and that time of day.
     wall: Option<(Ticks, Wall)>,
 }
@@ -118,6 +120,7 @@ impl Stream {
             hushed: false,
             viewers: Vec::new(),
             traffic: Traffic::default(),
+            pulse: Pulse::default(),
             wall: None,
         };
         Self { name, account, limits, state: Mutex::new(state) }

@@ -13,6 +13,7 @@ use super::connections::{ADDRESSES, CONNECTION, greetings, held_by_one};
 use super::counters::Counters;
 use super::flood::{Flood, Subject};
 use super::list::Sessions;
+use super::rates::RateClock;
 use super::recorded::Recorded;
 use super::threads;
 use super::who::{Ids, LOGGED_REFUSALS, Who};
@@ -59,6 +60,8 @@ pub struct Core {
     pub throttle: HandshakeThrottle,
     /// The numbers of closed connections, by reason.
     pub counters: Counters,
+    /// The time of day of the start.
+    pub started: Wall,
     ids: Ids,
     /// Decides which clients may do what.
     pub(super) gatekeeper: Box<dyn Gatekeeper>,
@@ -110,6 +113,7 @@ impl Core {
             udp: Ports::new(config.rtsp.udp_ports.0, config.rtsp.udp_ports.1, config.udp_pairs()),
             throttle: HandshakeThrottle::default(),
             counters: Counters::default(),
+            started: time_of_day(),
             ids: Ids::default(),
             gatekeeper: Box::new(gatekeeper),
             list: Sessions::default(),
@@ -158,9 +162,11 @@ impl Core {
     pub fn start(self: &Arc<Self>, others: impl Fn(Instant) + Send + 'static) {
         let core = self.clone();
         let tick = async move {
+            let mut rates = RateClock::default();
             loop {
                 let now = Timer::after(Duration::from_secs(1)).await;
                 core.tick(now);
+                rates.tick(&core, now);
                 others(now);
             }
         };

@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::core::{Core, time_of_day};
+use super::rates::Rate;
 use super::who::Who;
 use crate::budget::Key::Count;
 use crate::conf::Cost;
@@ -17,8 +18,8 @@ use crate::media::Wall;
 pub struct Sessions(Arc<Mutex<Entries>>);
 
 #[derive(Default)]
-struct Entries {
-    all: BTreeMap<Ticket, Listed>,
+pub(super) struct Entries {
+    pub(super) all: BTreeMap<Ticket, Listed>,
     /// The number of the last session.
     last: u32,
 }
@@ -41,10 +42,11 @@ pub struct Session {
 }
 
 #[derive(Clone)]
-struct Listed {
-    session: Session,
+pub(super) struct Listed {
+    pub(super) session: Session,
     /// The bytes sent to it; `None` if its stream counts them.
-    sent: Option<u64>,
+    pub(super) sent: Option<u64>,
+    pub(super) rate: Rate,
 }
 
 /// The part of a session in its stream.
@@ -76,8 +78,8 @@ pub(super) static SESSIONS: Cost = Cost {
 };
 
 const _: () = assert!(
-    2 * (size_of::<Listed>() + size_of::<Ticket>()) + MAX_URL <= SESSION,
-    "the plan has room for a session, and for the free places of the map"
+    2 * (size_of::<Listed>() + size_of::<Ticket>()) + MAX_URL + size_of::<SessionStats>() <= SESSION,
+    "the plan has room for a session, for the free places of the map, and for its row when its stream is visited"
 );
 
 /// An entry, which is removed with its session.
@@ -92,10 +94,10 @@ impl Sessions {
     fn add(&self, who: &Who, stream: &Name, part: Part, url: &dyn fmt::Display, sent: Option<u64>) -> Entry {
         let (url, peer) = (bounded(url), who.peer());
         let session = Session { id: who.id(), stream: stream.clone(), part, url, peer, since: time_of_day() };
-        Entry(self.clone(), self.lock().add(Listed { session, sent }))
+        Entry(self.clone(), self.lock().add(Listed { session, sent, rate: Rate::default() }))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Entries> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Entries> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -143,7 +145,7 @@ impl Core {
         let mut stats: BTreeMap<_, _> =
             streams.iter().flat_map(|stream| stream.sessions()).map(|stats| (stats.ticket, stats)).collect();
         let is_live = |name: &Name| streams.iter().any(|stream| stream.name() == name && stream.is_live());
-        let known = |(ticket, Listed { session, sent })| {
+        let known = |(ticket, Listed { session, sent, .. })| {
             let waits = || if is_live(&session.stream) { Waits::Start } else { Waits::Publisher };
             let apart = sent.map(|bytes| SessionStats { ticket, bytes, waits: (bytes == 0).then(waits) });
             (ticket, session, apart.or_else(|| stats.remove(&ticket)))

@@ -12,6 +12,7 @@ mod flood;
 mod flv_in;
 mod ingest;
 mod list;
+mod rates;
 #[cfg(feature = "record")]
 mod recorded;
 #[cfg(not(feature = "record"))]
@@ -30,7 +31,7 @@ mod threads;
 mod users;
 mod who;
 
-pub use self::core::Core;
+pub use self::core::{Core, time_of_day};
 pub use admit::{Asker, Entrant, Grant};
 pub use ask::{Action, Answer, Asking, Gatekeeper, Leave, PATIENCE, Request, Verdict};
 pub use connections::GREETING;
@@ -43,6 +44,7 @@ pub use flood::{Flood, Subject};
 pub use flv_in::FlvIn;
 pub use ingest::{Ingest, Loss};
 pub use list::{Entry, MAX_URL, Part, Session};
+pub use rates::Flow;
 pub use recorded::Recorded;
 #[cfg(feature = "record")]
 pub use recorded::{Asked, Counts, List, MOST_TOLD, Told, recorded_stream};

@@ -11,9 +11,9 @@ pub fn iso8601(time: SystemTime) -> String {
     format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
 }
 
-/// The date `days` days after 1970-01-01. It counts in years that begin in March, so that the leap day is the last,
+/// The date `days` days after 1970-01-01: year, month from 1, and day from 1. It counts in years that begin in March, so that the leap day is the last,
 /// and in eras of 400 years.
-fn civil(days: u64) -> (u64, u64, u64) {
+pub fn civil(days: u64) -> (u64, u64, u64) {
     let shifted = days + 719_468;
     let (era, day) = (shifted / 146_097, shifted % 146_097);
     let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;

@@ -9,7 +9,7 @@ mod percent;
 mod reader;
 mod writer;
 
-pub use date::iso8601;
+pub use date::{civil, iso8601};
 pub use percent::{Percent, percent_decode, percent_encode};
 pub use reader::Reader;
 pub use writer::Writer;

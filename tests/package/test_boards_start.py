@@ -5,8 +5,8 @@ import inside
 import places
 
 RUN = "/etc/init.d/runnel"
-ALL_FEATURES = "features rtmp rtsp http record tls"
-SMALL_FEATURES = "features rtmp rtsp http, without record tls"
+ALL_FEATURES = "features rtmp rtsp http record tls api"
+SMALL_FEATURES = "features rtmp rtsp http, without record tls api"
 
 
 class Start(inside.Device):

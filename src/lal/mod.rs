@@ -1,0 +1,20 @@
+//! lal's JSON: what it tells of a server, of its streams, and of a session that begins or ends. Keys, their order, their
+//! types and the time format are lal's, so that programs that were written for it can read them.
+
+mod event;
+mod outcome;
+mod role;
+mod stat;
+#[cfg(test)]
+mod tests;
+mod text;
+mod time;
+mod zone;
+
+pub use event::SessionEvent;
+pub use outcome::Outcome;
+pub use role::{Base, Role};
+pub use stat::{LalInfo, write_group, write_groups};
+pub use text::Text;
+pub use time::Stamp;
+pub use zone::Zone;

@@ -1,0 +1,69 @@
+//! JSON that is written piece by piece, each of which is paid for before it is kept.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::budget::{OverBudget, Overflow, Room, Rope};
+
+/// A text of JSON.
+pub struct Text<'a> {
+    room: &'a dyn Room,
+    rope: Rope,
+}
+
+/// A list in a text. lal writes an empty one as `null`, as Go does.
+#[derive(Default)]
+pub(super) struct List {
+    has_begun: bool,
+}
+
+/// The longest text. It is reached by no plan that fits.
+const LONGEST: usize = 1 << 30;
+
+impl<'a> Text<'a> {
+    /// An empty text, whose blocks are those of `room`.
+    pub fn new(room: &'a dyn Room) -> Self {
+        Self { room, rope: Rope::new(LONGEST) }
+    }
+
+    /// Appends JSON that is there.
+    pub fn put(&mut self, part: &str) -> Result<(), OverBudget> {
+        self.append(part.as_bytes())
+    }
+
+    /// Appends a value, of at most some hundred bytes.
+    pub fn value(&mut self, value: &impl Serialize) -> Result<(), OverBudget> {
+        // none of our values fails: their keys are texts
+        self.append(&serde_json::to_vec(value).unwrap_or_default())
+    }
+
+    /// Appends an object without its end, so that more entries can follow.
+    pub(super) fn open(&mut self, object: &impl Serialize) -> Result<(), OverBudget> {
+        let json = serde_json::to_vec(object).unwrap_or_default();
+        self.append(json.strip_suffix(b"}").unwrap_or(&json))
+    }
+
+    /// The text, in blocks.
+    pub fn finish(mut self) -> Vec<Bytes> {
+        self.rope.take()
+    }
+
+    fn append(&mut self, part: &[u8]) -> Result<(), OverBudget> {
+        self.rope.push(part, self.room).map_err(|why| match why {
+            Overflow::OverBudget(refusal) => refusal,
+            Overflow::TooLong => OverBudget { wanted: part.len(), limit: LONGEST },
+        })
+    }
+}
+
+impl List {
+    /// Goes before each item.
+    pub(super) fn next(&mut self, text: &mut Text<'_>) -> Result<(), OverBudget> {
+        text.put(if std::mem::replace(&mut self.has_begun, true) { "," } else { "[" })
+    }
+
+    /// Ends the list.
+    pub(super) fn end(self, text: &mut Text<'_>) -> Result<(), OverBudget> {
+        text.put(if self.has_begun { "]" } else { "null" })
+    }
+}
