@@ -97,6 +97,19 @@ pub static PROTOCOLS: &[Protocol] = &[
         sessions: &serve::hls::SESSIONS,
         costs: &[&serve::hls::SEGMENTS],
     },
+    #[cfg(feature = "api")]
+    Protocol {
+        name: "api",
+        listens: &[serve::Listen {
+            ports: &[&port::API],
+            serve: serve::http::serve_api,
+            full: proto::http::TURNED_AWAY,
+        }],
+        schemes: &[],
+        relay: None,
+        sessions: &[],
+        costs: &[&session::BLACKLIST, &session::PULLS],
+    },
 ];
 
 const _: () = assert!(!PROTOCOLS.is_empty(), "nothing would listen: choose the feature of a protocol");

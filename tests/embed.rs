@@ -26,7 +26,7 @@ use runnel::registry;
 #[test]
 fn a_program_reads_frames_and_publishes_them_as_long_as_they_come() {
     let [rtmp, http, ..] = program::free_ports();
-    let keys = format!("rtmp.listen = \"{rtmp}\"\nhttp.listen = \"{http}\"\nrtsp.enable = false\n");
+    let keys = format!("rtmp.listen = \"{rtmp}\"\nhttp.listen = \"{http}\"\nrtsp.enable = false\napi.enable = false\n");
     std::thread::spawn(move || embed::serve(&format!("profile = \"router\"\n{keys}")).unwrap());
     until_they_listen(&[rtmp, http]);
     let refused = Rtmp::new(rtmp, Role::Publish, "a-copy").refusal();
@@ -65,7 +65,7 @@ fn until_they_listen(ports: &[SocketAddr]) {
 #[test]
 fn a_program_has_a_protocol_and_a_form_of_its_own() {
     let [rtmp, ..] = program::free_ports();
-    let keys = format!("rtmp.listen = \"{rtmp}\"\nhttp.enable = false\nrtsp.enable = false\n");
+    let keys = format!("rtmp.listen = \"{rtmp}\"\nhttp.enable = false\nrtsp.enable = false\napi.enable = false\n");
     std::thread::spawn(move || protocol::run(&format!("profile = \"router\"\n{keys}")).unwrap());
     let own = (protocol::PORT.address)(&Config::parse("test", "").unwrap()).0;
     until_they_listen(&[rtmp, own]);

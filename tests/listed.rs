@@ -131,7 +131,7 @@ fn serve<F: Future<Output = ()>>(test: impl FnOnce(Served) -> F) {
         let folder = folder.0.to_str().unwrap().to_string();
         let words = [("RTMP", rtmp.to_string()), ("RTSP", rtsp.to_string()), ("FOLDER", folder)];
         let listen = format!(
-            "rtmp.listen = \"{rtmp}\"\nrtsp.listen = \"{rtsp}\"\nrtsp.websocket_listen = \"{websocket}\"\nhttp.listen = \"{http}\"\n"
+            "rtmp.listen = \"{rtmp}\"\nrtsp.listen = \"{rtsp}\"\nrtsp.websocket_listen = \"{websocket}\"\nhttp.listen = \"{http}\"\napi.enable = false\n"
         );
         let config = Config::parse("test", &(listen + &fill(&words, KEYS))).unwrap();
         let core = Core::new(config.clone(), registry::costs(), Arc::default());

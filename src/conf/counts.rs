@@ -1,5 +1,6 @@
 //! The numbers that follow from a configuration, which several modules need.
 
+use super::features::is_compiled;
 use super::{Config, Threads, machine};
 
 /// The maximum number of threads that run connections.
@@ -38,7 +39,13 @@ impl Config {
         let pulled = self.pull.iter().filter(|pull| pull.url.0.is_tls()).count();
         let pushed = self.push.iter().filter(|push| push.url.0.is_tls());
         let ours = pulled + pushed.map(|push| if push.is_pattern() { self.streams.max } else { 1 }).sum::<usize>();
-        ours + if self.tls.cert.is_empty() { 0 } else { self.tls.max }
+        let by_api = if is_compiled("tls") { self.api_pulls() } else { 0 };
+        ours + by_api + if self.tls.cert.is_empty() { 0 } else { self.tls.max }
+    }
+
+    /// The most streams that clients of the API may have pulled at once.
+    pub fn api_pulls(&self) -> usize {
+        if self.api.enable { self.api.pulls } else { 0 }
     }
 
     /// The most pairs of UDP ports at once.
@@ -102,7 +109,9 @@ mod tests {
     #[test]
     fn a_pattern_of_pushes_may_have_as_many_sessions_as_there_are_streams() {
         let sessions = |stream: &str| {
-            let push = format!("streams.max = 5\n[[push]]\nstream = {stream:?}\nurl = \"rtmps://h/live\"\n");
+            let push = format!(
+                "streams.max = 5\napi.enable = false\n[[push]]\nstream = {stream:?}\nurl = \"rtmps://h/live\"\n"
+            );
             Config::parse("test", &push).unwrap().tls_connections()
         };
         assert_eq!((sessions("a"), sessions("*"), sessions("a?")), (1, 5, 5));

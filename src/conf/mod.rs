@@ -50,6 +50,8 @@ tables! {
         pub profile: Profile,
         /// Threads that run connections.
         pub threads: Threads,
+        /// The server's name in lal's JSON.
+        pub server_id: String => live,
         pub memory: Memory,
         pub process: Process,
         pub streams: Streams,
@@ -61,6 +63,7 @@ tables! {
         pub tls: Tls,
         pub http: Http,
         pub hls: Hls,
+        pub api: Api,
         pub log: Log,
         pub pull: Vec<Pull> => live,
         pub push: Vec<Push> => live,
@@ -171,6 +174,15 @@ tables! {
         pub idle: Time => live,
         pub store: Store,
         pub delete: Delete => live,
+    }
+
+    pub struct Api {
+        pub enable: bool,
+        pub listen: Address,
+        pub hosts: Vec<String> => live,
+        pub origins: Vec<String> => live,
+        pub pulls: usize,
+        pub blacklist: usize,
     }
 
     /// A stream that is pulled from another server.

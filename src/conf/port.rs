@@ -103,8 +103,19 @@ pub static HTTPS: Port = Port {
     is_wanted: |all| all.http.enable,
 };
 
+/// The API.
+pub static API: Port = Port {
+    name: "api",
+    key: "api.listen",
+    switch: "api.enable",
+    features: &["api"],
+    scheme: None,
+    address: |all| all.api.listen,
+    is_wanted: |all| all.api.enable,
+};
+
 /// All ports. If two use the same, the later is at fault.
-pub(super) static PORTS: [&Port; 7] = [&RTMP, &RTSP, &RTSP_WEBSOCKET, &HTTP, &RTMPS, &RTSPS, &HTTPS];
+pub(super) static PORTS: [&Port; 8] = [&RTMP, &RTSP, &RTSP_WEBSOCKET, &HTTP, &API, &RTMPS, &RTSPS, &HTTPS];
 
 impl Port {
     /// Whether connections are under TLS.

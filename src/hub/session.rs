@@ -27,6 +27,18 @@ impl fmt::Display for SessionId {
     }
 }
 
+impl SessionId {
+    /// The id alone: `RTMPPUBSUB1`.
+    pub fn text(&self) -> String {
+        format!("{}{}", self.kind, self.number)
+    }
+
+    /// Whether a text is this id, as in `RTMPPUBSUB1`.
+    pub fn is_written(&self, text: &str) -> bool {
+        text == self.text()
+    }
+}
+
 impl Stream {
     /// The listed sessions that publish and play the stream at this moment.
     pub fn sessions(&self) -> Vec<SessionStats> {

@@ -164,6 +164,12 @@ impl Stream {
         self.lock().is_watched()
     }
 
+    /// Whether the stream has a publisher or viewers, waiting ones included.
+    pub fn is_used(&self) -> bool {
+        let state = self.lock();
+        state.publisher.is_some() || state.is_watched()
+    }
+
     /// The statistics at this moment.
     pub fn stats(&self) -> StreamStats {
         let state = self.lock();

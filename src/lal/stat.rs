@@ -89,29 +89,18 @@ impl std::fmt::Display for BinInfo {
 /// Writes `null`, or the list of all streams that have sessions, by name.
 pub fn write_groups(text: &mut Text<'_>, core: &Core, zone: &Zone) -> Result<(), OverBudget> {
     let mut streams = core.hub.streams();
-    streams.retain(|stream| is_group(stream));
+    streams.retain(|stream| stream.is_used());
     streams.sort_unstable_by(|one, other| one.name().cmp(other.name()));
     let mut list = List::default();
     for stream in streams {
         list.next(text)?;
-        write_stream(text, core, &stream, zone)?;
+        write_group(text, core, &stream, zone)?;
     }
     list.end(text)
 }
 
-/// Writes a stream; false if it has no session.
-pub fn write_group(text: &mut Text<'_>, core: &Core, stream: &Stream, zone: &Zone) -> Result<bool, OverBudget> {
-    if !is_group(stream) {
-        return Ok(false);
-    }
-    write_stream(text, core, stream, zone).map(|()| true)
-}
-
-fn is_group(stream: &Stream) -> bool {
-    stream.is_live() || stream.is_watched()
-}
-
-fn write_stream(text: &mut Text<'_>, core: &Core, stream: &Stream, zone: &Zone) -> Result<(), OverBudget> {
+/// Writes a stream with its sessions.
+pub fn write_group(text: &mut Text<'_>, core: &Core, stream: &Stream, zone: &Zone) -> Result<(), OverBudget> {
     let first = first_session(core, stream);
     let input = first.as_ref().and_then(|(session, flow)| Some((session, Role::of(session)?, *flow)));
     let told = |base| {

@@ -9,7 +9,7 @@ use crate::reactor::Timer;
 use smol::Task;
 use smol::future::or;
 
-use super::{Direction, Find, Latest, RelayJob, Term, keep_up};
+use super::{Direction, Find, Latest, RelayJob, Term, keep_up, wanted};
 use crate::conf::{Pull, Push};
 use crate::hub::{EventKind, Interest, Name, matches};
 use crate::proto::Url;
@@ -20,6 +20,8 @@ pub struct Relays {
     core: Arc<Core>,
     find: Find,
     kept: Vec<(Relay, Running)>,
+    /// What clients of the API want.
+    wanted: Option<Task<()>>,
 }
 
 /// A running relay.
@@ -47,7 +49,7 @@ enum Relay {
 impl Relays {
     /// No relays yet; `find` gives those of the known protocols.
     pub fn new(core: &Arc<Core>, find: Find) -> Self {
-        Self { core: core.clone(), find, kept: Vec::new() }
+        Self { core: core.clone(), find, kept: Vec::new(), wanted: None }
     }
 
     /// Waits until the files that are played have ended, like connections that are closed.
@@ -69,8 +71,11 @@ impl Relays {
     }
 
     /// Runs the relays of the current configuration until the executor is dropped. Unchanged relays continue;
-    /// removed relays have ended before others begin.
+    /// removed relays have ended before others begin. From the first call on, so are those that clients of the API
+    /// want.
     pub async fn follow(&mut self) {
+        let (core, find) = (&self.core, self.find);
+        self.wanted.get_or_insert_with(|| core.executor.spawn(wanted::follow(core.clone(), find)));
         let config = self.core.config();
         let pulls = config.pull.iter().cloned().map(Relay::Pull);
         let pushes = config.push.iter().cloned().map(Relay::Push);
@@ -147,7 +152,7 @@ impl Running {
     }
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 

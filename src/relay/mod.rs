@@ -17,6 +17,7 @@ mod tls;
 #[cfg(not(feature = "tls"))]
 #[path = "no_tls.rs"]
 mod tls;
+mod wanted;
 
 #[cfg(feature = "record")]
 pub use file::Playback;

@@ -1,6 +1,8 @@
 //! The connection of machines and the hub: events of machines go to the hub through `session`, and units of the hub are
 //! sent through outlets.
 
+#[cfg(feature = "api")]
+mod api;
 mod error;
 #[cfg(fuzzing)]
 pub mod fuzz;
@@ -134,6 +136,9 @@ impl Server {
         log::info!("{name} listens on {address}");
         let server = self.clone();
         let serve = move |mut conn: Conn| {
+            if server.turns_away(&conn) {
+                return;
+            }
             let served = server.clone();
             server.core.workers.share_out(move |slot| {
                 conn.stay(slot);
@@ -155,6 +160,13 @@ impl Server {
         self.core.watch.shut_all();
         self.hls.stop();
         self.core.closed(limit, || !self.hls.is_storing()).await;
+    }
+
+    /// Whether a connection is closed because the operator refuses its address. Those of this machine are heard, since
+    /// the operator may be there.
+    fn turns_away(&self, conn: &Conn) -> bool {
+        let address = conn.peer().ip().to_canonical();
+        !address.is_loopback() && self.core.refuses(address)
     }
 
     /// Refuses a connection above the limit.

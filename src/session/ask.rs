@@ -139,12 +139,23 @@ impl Core {
     /// Asks whether a client may do something.
     pub fn ask(&self, request: &Request<'_>) -> Asking {
         let config = self.config();
-        let answer = match RULES.iter().try_for_each(|rule| rule(&config, request)) {
+        let answer = match self.admits(request).and_then(|()| RULES.iter().try_for_each(|rule| rule(&config, request)))
+        {
             Ok(()) => self.gatekeeper.ask(request),
             Err(why) => Answer::Now(Err(why)),
         };
         let limit = matches!(answer, Answer::Later(_)).then(|| Timer::after(PATIENCE));
         Asking { leave: Some(Leave { action: request.action, name: request.name.cloned() }), answer, limit }
+    }
+}
+
+impl Core {
+    /// Whether the address of a request is not refused. This machine may use the API all the same, so that it can take
+    /// back what it has said.
+    fn admits(&self, request: &Request<'_>) -> Verdict {
+        let address = request.peer.ip().to_canonical();
+        let is_operator = address.is_loopback() && matches!(request.action, Action::Api | Action::Control);
+        if !is_operator && self.refuses(address) { Err(Refusal::Denied) } else { Ok(()) }
     }
 }
 
@@ -239,6 +250,20 @@ mod tests {
             assert_eq!(may(peer, Action::Control), is_here, "{peer}");
             assert!(may(peer, Action::Api), "{peer} may read");
         }
+    }
+
+    #[test]
+    fn an_address_that_the_operator_refuses_gets_nothing_but_this_machine_its_api() {
+        let core =
+            Core::new(Config::parse("test", "profile = \"tiny\"\n").unwrap(), crate::registry::costs(), Arc::default());
+        let may = |peer, action| ask_from(peer, &core, action, "a", "").now().ok().unwrap().is_ok();
+        let refuse = |address: &str| core.blacklist.add(address.parse().unwrap(), PATIENCE, std::time::Instant::now());
+        assert!(may("192.0.2.1:9", Action::Play));
+        assert_eq!((refuse("192.0.2.1"), refuse("127.0.0.1")), (Ok(()), Ok(())));
+        for action in [Action::Publish, Action::Play, Action::Read, Action::Api] {
+            assert!(!may("192.0.2.1:9", action) && may("192.0.2.2:9", action), "{action:?}");
+        }
+        assert!(!may("127.0.0.1:9", Action::Play) && may("127.0.0.1:9", Action::Control));
     }
 
     #[test]

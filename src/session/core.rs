@@ -1,7 +1,7 @@
 //! The core, which all protocols share.
 
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -9,10 +9,12 @@ use crate::reactor::Timer;
 use smol::Executor;
 
 use super::ask::{Answer, Gatekeeper, Request};
+use super::blacklist::Blacklist;
 use super::connections::{ADDRESSES, CONNECTION, greetings, held_by_one};
 use super::counters::Counters;
 use super::flood::{Flood, Subject};
 use super::list::Sessions;
+use super::pulls::Pulls;
 use super::rates::RateClock;
 use super::recorded::Recorded;
 use super::threads;
@@ -54,6 +56,10 @@ pub struct Core {
     pub gate: Gate,
     /// The limits of each address.
     pub peers: Peers,
+    /// The addresses that the operator refuses.
+    pub blacklist: Blacklist,
+    /// The streams that clients of the API want pulled.
+    pub pulls: Pulls,
     /// Pairs of ports for RTP.
     pub udp: Ports,
     /// Limits the rate of TLS handshakes.
@@ -110,6 +116,8 @@ impl Core {
             watch: Arc::default(),
             cadence: Cadence::default(),
             peers: peers(&config, &total),
+            blacklist: Blacklist::new(config.api.blacklist),
+            pulls: Pulls::new(config.api_pulls()),
             udp: Ports::new(config.rtsp.udp_ports.0, config.rtsp.udp_ports.1, config.udp_pairs()),
             throttle: HandshakeThrottle::default(),
             counters: Counters::default(),
@@ -122,6 +130,11 @@ impl Core {
             costs,
             config: Mutex::new(Arc::new(config)),
         })
+    }
+
+    /// Whether the operator refuses an address.
+    pub fn refuses(&self, address: IpAddr) -> bool {
+        self.blacklist.has(address, Instant::now())
     }
 
     /// The configuration for connections that begin now.

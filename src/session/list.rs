@@ -165,6 +165,17 @@ impl Core {
         self.list.lock().all.values().any(|one| one.session.id == id && one.session.part == Part::Publishes)
     }
 
+    /// The id of a session.
+    pub fn session_id(&self, ticket: Ticket) -> Option<SessionId> {
+        self.list.lock().all.get(&ticket).map(|one| one.session.id)
+    }
+
+    /// The first session that fits.
+    pub fn find_session(&self, is_it: impl Fn(&Session) -> bool) -> Option<Ticket> {
+        let entries = self.list.lock();
+        entries.all.iter().find(|(_, one)| is_it(&one.session)).map(|(ticket, _)| *ticket)
+    }
+
     /// Ends a session; false if none has that ticket. Its peer may return, and a relay does after its pause. A player
     /// of HLS is refused from then on. A recording gives its place to others, and starts again with the next publisher
     /// of its stream.

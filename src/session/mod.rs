@@ -3,6 +3,7 @@
 
 mod admit;
 mod ask;
+mod blacklist;
 mod connections;
 mod core;
 mod costs;
@@ -12,6 +13,7 @@ mod flood;
 mod flv_in;
 mod ingest;
 mod list;
+mod pulls;
 mod rates;
 #[cfg(feature = "record")]
 mod recorded;
@@ -34,6 +36,7 @@ mod who;
 pub use self::core::{Core, time_of_day};
 pub use admit::{Asker, Entrant, Grant};
 pub use ask::{Action, Answer, Asking, Gatekeeper, Leave, PATIENCE, Request, Verdict};
+pub use blacklist::{BLACKLIST, Blacklist, Full};
 pub use connections::GREETING;
 #[cfg(feature = "rtsp")]
 pub use connections::PORT_PAIRS;
@@ -44,6 +47,7 @@ pub use flood::{Flood, Subject};
 pub use flv_in::FlvIn;
 pub use ingest::{Ingest, Loss};
 pub use list::{Entry, MAX_URL, Part, Session};
+pub use pulls::{MAX_PULL_URL, PULLS, PullNumber, PullState, Pulls, TooManyPulls, WantedPull};
 pub use rates::Flow;
 pub use recorded::Recorded;
 #[cfg(feature = "record")]

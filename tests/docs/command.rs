@@ -169,7 +169,7 @@ fn a_check_says_what_may_be_meant_otherwise() {
 }
 
 /// Sections, and the hint that comes with them behind the number of the line.
-const WITHOUT_EFFECT: [(&str, &str); 39] = [
+const WITHOUT_EFFECT: [(&str, &str); 40] = [
     (
         "[[pull]]\nstream = \"a\"\nurl = \"rtsp://admin:p@ss/w@10.0.0.5/stream\"",
         "pull.url: has an @ after the host, so its password may be cut: in a password write @ as %40, / as %2F, : as %3A, # as %23, ? as %3F",
@@ -184,6 +184,7 @@ const WITHOUT_EFFECT: [(&str, &str); 39] = [
     ("[tls]\nrtmp_listen = \":443\"", "tls.rtmp_listen: has no effect: tls.cert is empty"),
     ("[tls]\nrtsp_listen = \":443\"", "tls.rtsp_listen: has no effect: tls.cert is empty"),
     ("[hls]\ndelete = \"never\"", "hls.delete: has no effect: hls.store is \"memory\""),
+    ("[api]\nenable = false\nblacklist = 9", "api.blacklist: has no effect: api.enable is false"),
     ("[hls]\nenable = false\nstore = \"/tmp\"", "hls.store: has no effect: hls.enable is false"),
     ("[[push]]\nstream = \"a\"\nurl = \"rtmp://h/a/b\"\nudp = true", "push.udp: has an effect with RTSP only"),
     (
@@ -280,8 +281,8 @@ fn a_check_says_what_has_no_effect() {
 
 #[test]
 fn a_server_that_listens_nowhere_is_told() {
-    let off = "[rtmp]\nenable = false\n[rtsp]\nenable = false\n[http]\nenable = false\n";
-    let said = "line 6: http.enable: is false, as are those of the other protocols: nothing listens\n";
+    let off = "[rtmp]\nenable = false\n[rtsp]\nenable = false\n[http]\nenable = false\n[api]\nenable = false\n";
+    let said = "line 8: api.enable: is false, as are those of the other protocols: nothing listens\n";
     let (code, _, err) = run_with(off, &["--check"]);
     assert!(code == Some(0) && err.ends_with(said) && err.lines().count() == 1, "{err}");
     assert_eq!(run_with("rtmp.enable = false\nrtsp.enable = false\n", &["--check"]).2, "");

@@ -220,7 +220,7 @@ fn the_container_has_the_port_of_each_protocol() {
     let file = read_to_string(root().join("board/container/Containerfile")).unwrap();
     let page = read_to_string(root().join("docs/devices.md")).unwrap();
     let config = Config::parse("page", "").unwrap();
-    for listen in [config.rtmp.listen, config.rtsp.listen, config.http.listen] {
+    for listen in [config.rtmp.listen, config.rtsp.listen, config.http.listen, config.api.listen] {
         let port = listen.0.port();
         assert!(file.contains(&format!(" {port}/tcp")), "{port}");
         for text in [&file, &page] {

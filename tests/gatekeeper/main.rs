@@ -68,7 +68,9 @@ impl Gate {
         let log = asked.clone();
         let listen = [("rtmp", rtmp), ("rtsp", rtsp), ("http", http)];
         let listen = listen.map(|(table, address)| format!("{table}.listen = \"{address}\"\n")).concat();
-        let config = format!("profile = \"router\"\n{listen}rtsp.websocket_listen = \"{websocket}\"\n{more}");
+        let config = format!(
+            "profile = \"router\"\n{listen}rtsp.websocket_listen = \"{websocket}\"\napi.enable = false\n{more}"
+        );
         thread::spawn(move || {
             let gatekeeper = move |request: &Request<'_>| {
                 let Request { action, protocol, form, app, name, query, agent, .. } = request;

@@ -28,6 +28,7 @@ class Server:
         self.rtsp_port = free_port()
         self.rtsp_websocket_port = free_port()
         self.http_port = free_port()
+        self.api_port = free_port()
         self.https_port = free_port()
         self.rtmps_port = free_port()
         self.rtsps_port = free_port()
@@ -59,6 +60,7 @@ class Server:
                 "websocket_listen": at(self.rtsp_websocket_port),
             },
             "http": {"listen": at(self.http_port)},
+            "api": {"listen": at(self.api_port)},
             "tls": {
                 "http_listen": at(self.https_port),
                 "rtmp_listen": at(self.rtmps_port),

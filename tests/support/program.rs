@@ -114,6 +114,8 @@ impl Program {
                 listen("rtsp", rtsp),
                 format!("rtsp.websocket_listen = \"{websocket}\"\n"),
                 listen("http", http),
+                // its port would be the same for all
+                if config.contains("api.listen") { String::new() } else { "api.enable = false\n".into() },
                 config.into(),
             ]
             .concat(),

@@ -21,6 +21,7 @@ impl Status {
     pub const CONTENT_TOO_LARGE: Self = Self(413, "Content Too Large");
     pub const URI_TOO_LONG: Self = Self(414, "URI Too Long");
     pub const RANGE_NOT_SATISFIABLE: Self = Self(416, "Range Not Satisfiable");
+    pub const MISDIRECTED: Self = Self(421, "Misdirected Request");
     pub const UPGRADE_REQUIRED: Self = Self(426, "Upgrade Required");
     pub const HEADERS_TOO_LARGE: Self = Self(431, "Request Header Fields Too Large");
     pub const NOT_IMPLEMENTED: Self = Self(501, "Not Implemented");

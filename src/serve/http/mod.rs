@@ -8,6 +8,7 @@ mod files;
 mod files;
 #[cfg(fuzzing)]
 pub(super) mod fuzz;
+mod guard;
 mod live;
 mod reply;
 mod routes;
@@ -33,22 +34,30 @@ pub(super) use ask::Wish;
 pub(super) use files::Lookup;
 #[cfg(feature = "record")]
 pub(crate) use files::REQUESTS;
+#[cfg(feature = "api")]
+pub(super) use reply::Field;
 pub(super) use reply::{Answer, Body, CORS, EXPOSED, Exchange, NO_CACHE, NO_ROOM, Reply};
-use routes::{ROUTES, Route};
+use routes::Table;
 use session::Session;
 
 /// Runs a connection to its end.
 pub(crate) fn serve(server: Arc<Server>, conn: Conn) {
-    serve_by(ROUTES, server, conn);
+    serve_by(&routes::ROUTES, server, conn);
 }
 
 /// Like `serve`, on a port where every WebSocket carries RTSP.
 #[cfg(feature = "rtsp")]
 pub(crate) fn serve_rtsp(server: Arc<Server>, conn: Conn) {
-    serve_by(routes::RTSP_ROUTES, server, conn);
+    serve_by(&routes::RTSP_ROUTES, server, conn);
 }
 
-fn serve_by(routes: &'static [Route], server: Arc<Server>, conn: Conn) {
+/// Like `serve`, on the port of the API.
+#[cfg(feature = "api")]
+pub(crate) fn serve_api(server: Arc<Server>, conn: Conn) {
+    serve_by(&routes::API_ROUTES, server, conn);
+}
+
+fn serve_by(routes: &'static Table, server: Arc<Server>, conn: Conn) {
     let core = server.core.clone();
     core.workers.spawn(Session::new(routes, server, conn).run());
 }

@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+#[cfg(feature = "api")]
+use super::guard;
 use super::rtsp::Upgrade;
 use super::stream::Stream;
 use crate::budget::{BlockMut, OverBudget};
@@ -105,6 +107,12 @@ impl Exchange {
         self.seat.as_ref().and_then(|seat| seat.customer())
     }
 
+    /// The field that lets a page of another site read the answer to a change, if it is listed.
+    #[cfg(feature = "api")]
+    pub fn listed_origin(&self) -> Option<Field> {
+        guard::listed_origin(&self.config, &self.request)
+    }
+
     /// A text that is charged to the account for answers.
     pub fn charged(&self, mime: &'static str, text: &str) -> Result<Reply, OverBudget> {
         let account = self.server.core.greetings.account_for(text.len());
@@ -164,6 +172,12 @@ impl Reply {
     /// A refusal and its reason.
     pub fn refuse(status: Status, why: impl Into<Cow<'static, str>>) -> Self {
         Self::new(status, Body::Text(why.into())).with([CORS, NO_CACHE])
+    }
+
+    /// Takes a field away.
+    pub fn without(mut self, name: &str) -> Self {
+        self.fields.retain(|(known, _)| *known != name);
+        self
     }
 
     /// Lets the client ask again after that number of seconds.

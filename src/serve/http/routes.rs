@@ -3,12 +3,15 @@
 use super::ask::Wish;
 #[cfg(feature = "record")]
 use super::files;
+use super::guard;
 use super::live;
 use super::reply::{Answer, Body, CORS, Exchange, Field, NO_CACHE, Reply};
 #[cfg(feature = "rtsp")]
 use super::rtsp;
 use crate::conf::Config;
 use crate::proto::http::{METHODS, Method, Request, Status};
+#[cfg(feature = "api")]
+use crate::serve::api::lal;
 use crate::serve::{hls, metrics};
 use crate::session::Action;
 
@@ -24,14 +27,55 @@ pub(super) struct Route {
     pub(super) body: usize,
     /// The object for which a request needs a leave, if the row asks for it and not its handler.
     pub(super) wish: Option<fn(&Request) -> Wish>,
+    /// Whether it changes the server, which no page of another site may ask for.
+    pub(super) changes: bool,
     pub(super) handler: fn(Exchange) -> Answer,
 }
 
-/// The methods of a path, if it lacks the requested one; empty if there is no such path.
-pub(super) struct Allow(Vec<&'static str>);
+/// The routes of a port. The first row that matches a path decides, with others of the same pattern.
+pub(super) struct Table {
+    pub(super) rows: &'static [&'static [Route]],
+    /// Whether all its paths are the API's.
+    pub(super) is_guarded: bool,
+}
 
-/// The routes. The first row that matches a path decides, with others of the same pattern.
-pub(super) const ROUTES: &[Route] = &[
+/// The methods of a path, if it lacks the requested one; empty if there is no such path. The field says which pages of
+/// other origins may send requests there.
+pub(super) struct Allow(Vec<&'static str>, Option<Field>);
+
+/// The routes of HTTP.
+pub(super) const ROUTES: Table = Table {
+    rows: &[
+        #[cfg(feature = "api")]
+        LAL,
+        MEDIA,
+    ],
+    is_guarded: false,
+};
+
+/// The routes of the port of the API.
+#[cfg(feature = "api")]
+pub(super) const API_ROUTES: Table = Table { rows: &[LAL, &[Route::any("*", lal::nothing)]], is_guarded: true };
+
+/// lal's API. lal takes any method; here reading is GET, or POST as some clients have it.
+#[cfg(feature = "api")]
+const LAL: &[Route] = &[
+    Route::get("/api/stat/lal_info", lal::info).of_api(),
+    Route::post("/api/stat/lal_info", 0, lal::info).of_api(),
+    Route::get("/api/stat/all_group", lal::groups).of_api(),
+    Route::post("/api/stat/all_group", 0, lal::groups).of_api(),
+    Route::get("/api/stat/group", lal::group).of_api(),
+    Route::post("/api/stat/group", 0, lal::group).of_api(),
+    Route::get("/api/stat/ip_blacklist", lal::refused).of_api(),
+    Route::post("/api/ctrl/start_relay_pull", lal::MAX_BODY, lal::pull).changing(),
+    Route::get("/api/ctrl/stop_relay_pull", lal::stop_pull).changing(),
+    Route::post("/api/ctrl/stop_relay_pull", lal::MAX_BODY, lal::stop_pull).changing(),
+    Route::post("/api/ctrl/kick_session", lal::MAX_BODY, lal::kick).changing(),
+    Route::post("/api/ctrl/add_ip_blacklist", lal::MAX_BODY, lal::refuse).changing(),
+    Route::post("/api/ctrl/remove_ip_blacklist", lal::MAX_BODY, lal::admit).changing(),
+];
+
+const MEDIA: &[Route] = &[
     #[cfg(feature = "rtsp")]
     Route::any("*", rtsp::accept).when(rtsp::is_asked_for),
     Route::get("/healthz", healthz),
@@ -50,7 +94,7 @@ pub(super) const ROUTES: &[Route] = &[
 
 /// The routes of a port where every WebSocket carries RTSP.
 #[cfg(feature = "rtsp")]
-pub(super) const RTSP_ROUTES: &[Route] = &[Route::any("*", rtsp::accept)];
+pub(super) const RTSP_ROUTES: Table = Table { rows: &[&[Route::any("*", rtsp::accept)]], is_guarded: false };
 
 /// Request headers that scripts of other origins may send. `*` means all except Authorization, and old browsers do not
 /// know it.
@@ -62,17 +106,24 @@ const MAX_AGE: &str = "86400";
 impl Route {
     /// GET, and with it HEAD.
     pub(super) const fn get(pattern: &'static str, handler: fn(Exchange) -> Answer) -> Self {
-        Self { method: Some(Method::Get), pattern, when: |_, _| true, body: 0, wish: None, handler }
+        Self { method: Some(Method::Get), pattern, when: |_, _| true, body: 0, wish: None, changes: false, handler }
+    }
+
+    /// POST, with a body of at most `body` bytes.
+    #[cfg(feature = "api")]
+    pub(super) const fn post(pattern: &'static str, body: usize, handler: fn(Exchange) -> Answer) -> Self {
+        assert!(body <= crate::proto::http::MAX_BODY);
+        Self { method: Some(Method::Post), body, ..Self::get(pattern, handler) }
     }
 
     /// All methods.
-    #[cfg(feature = "rtsp")]
+    #[cfg(any(feature = "rtsp", feature = "api"))]
     const fn any(pattern: &'static str, handler: fn(Exchange) -> Answer) -> Self {
         Self { method: None, ..Self::get(pattern, handler) }
     }
 
     /// The same, if `when` is true for the configuration and the request.
-    #[cfg(any(feature = "rtsp", feature = "record"))]
+    #[cfg(any(feature = "rtsp", feature = "record", feature = "api"))]
     const fn when(self, when: fn(&Config, &Request) -> bool) -> Self {
         Self { when, ..self }
     }
@@ -80,6 +131,23 @@ impl Route {
     /// The same, for clients that are granted the wish.
     const fn asking(self, wish: fn(&Request) -> Wish) -> Self {
         Self { wish: Some(wish), ..self }
+    }
+
+    /// The same, for clients that may read by the API.
+    #[cfg(feature = "api")]
+    const fn of_api(self) -> Self {
+        self.when(|config, _| config.api.enable).asking(|_| Wish::Path(Action::Api, None))
+    }
+
+    /// The same, for clients that may change the server by the API.
+    #[cfg(feature = "api")]
+    const fn changing(self) -> Self {
+        Self { changes: true, ..self.when(|config, _| config.api.enable).asking(|_| Wish::Path(Action::Control, None)) }
+    }
+
+    /// The field for pages of other origins.
+    fn origin(&self, config: &Config, request: &Request) -> Option<Field> {
+        if self.changes { guard::listed_origin(config, request) } else { Some(CORS) }
     }
 
     fn fits(&self, path: &str) -> bool {
@@ -113,10 +181,9 @@ impl Allow {
         let allow: Field = ("Allow", names.clone().into());
         if method != Method::Options {
             let body = Body::Text(Status::METHOD_NOT_ALLOWED.1.into());
-            return Reply::new(Status::METHOD_NOT_ALLOWED, body).with([CORS, allow]);
+            return Reply::new(Status::METHOD_NOT_ALLOWED, body).with(self.1).with([allow]);
         }
-        Reply::new(Status::NO_CONTENT, Body::Nothing).with([
-            CORS,
+        Reply::new(Status::NO_CONTENT, Body::Nothing).with(self.1).with([
             ("Access-Control-Allow-Methods", names.into()),
             ("Access-Control-Allow-Headers", ALLOWED.into()),
             ("Access-Control-Max-Age", MAX_AGE.into()),
@@ -126,12 +193,13 @@ impl Allow {
 }
 
 /// The row for a request.
-pub(super) fn find<'a>(routes: &'a [Route], config: &Config, request: &Request) -> Result<&'a Route, Allow> {
-    let mut fitting = routes.iter().filter(|row| row.fits(&request.path) && (row.when)(config, request));
-    let Some(first) = fitting.next() else { return Err(Allow(Vec::new())) };
+pub(super) fn find(table: &'static Table, config: &Config, request: &Request) -> Result<&'static Route, Allow> {
+    let all = table.rows.iter().copied().flatten();
+    let mut fitting = all.filter(|row| row.fits(&request.path) && (row.when)(config, request));
+    let Some(first) = fitting.next() else { return Err(Allow(Vec::new(), None)) };
     let rows = std::iter::once(first).chain(fitting.filter(|row| row.pattern == first.pattern));
     let row = rows.clone().find(|row| row.takes(request.method));
-    row.ok_or_else(|| Allow(rows.flat_map(Route::methods).collect()))
+    row.ok_or_else(|| Allow(rows.flat_map(Route::methods).collect(), first.origin(config, request)))
 }
 
 fn healthz(_: Exchange) -> Answer {

@@ -1,23 +1,25 @@
 //! One HTTP connection: requests and answers in turn.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use super::guard;
 use super::reply::{Answer, Body, Exchange, HalfClosed, Pending, Reply};
-use super::routes::{self, Route};
+use super::routes::{self, Route, Table};
 use super::rtsp::Upgrade;
 use super::stream::{Stream, Turn};
 use crate::conf::Config;
 use crate::net::{Close, Conn, SHORT_READ, drive, poll_in_turns};
 use crate::proto::Machine;
-use crate::proto::http::{self, Event, Extent, Request};
+use crate::proto::http::{self, Event, Extent, Request, Status};
 use crate::serve::Server;
 use crate::session::{Core, Tail};
 
 /// A connection.
 pub(super) struct Session {
-    routes: &'static [Route],
+    routes: &'static Table,
     server: Arc<Server>,
     /// The configuration at the start of the connection.
     config: Arc<Config>,
@@ -62,7 +64,7 @@ impl Role {
 }
 
 impl Session {
-    pub(super) fn new(routes: &'static [Route], server: Arc<Server>, conn: Conn) -> Self {
+    pub(super) fn new(routes: &'static Table, server: Arc<Server>, conn: Conn) -> Self {
         let config = server.core.config();
         conn.expect_input(config.connections.handshake.0);
         let machine = http::Server::new(config.http.max_head.0);
@@ -173,9 +175,9 @@ impl Session {
     fn respond(&mut self, request: Request) {
         let Self { server, config, conn, machine, .. } = self;
         conn.expect_input(Duration::ZERO);
-        let route = match routes::find(self.routes, config, &request) {
+        let route = match Self::route(self.routes, server, config, conn.peer(), &request) {
             Ok(route) => route,
-            Err(allow) => return self.give(allow.reply(request.method).into()),
+            Err(reply) => return self.give(reply.into()),
         };
         match machine.read_body(request, route.body, &server.core.greetings) {
             Ok(Some(request)) => {
@@ -194,6 +196,26 @@ impl Session {
             }
             Err(status) => self.give(Reply::from(status).into()),
         }
+    }
+
+    /// The route of a request, or the refusal.
+    fn route(
+        table: &'static Table,
+        server: &Server,
+        config: &Config,
+        peer: SocketAddr,
+        request: &Request,
+    ) -> Result<&'static Route, Reply> {
+        guard::check(table, config, request)?;
+        let route = routes::find(table, config, request).map_err(|allow| allow.reply(request.method))?;
+        // who is refused by the API gets no answer on a connection that is there; what rules decide they are asked
+        if route.wish.is_none() && server.core.refuses(peer.ip()) {
+            return Err(Status::FORBIDDEN.into());
+        }
+        if route.changes {
+            guard::check_change(config, request)?;
+        }
+        Ok(route)
     }
 
     /// Acts on an answer.

@@ -7,6 +7,7 @@ use crate::reactor::Async;
 use smol::io::{AsyncReadExt, AsyncWriteExt};
 use smol::net::TcpStream;
 
+use super::routes::Route;
 use super::*;
 use crate::conf::Config;
 use crate::net::accept_loop;
@@ -14,7 +15,7 @@ use crate::proto::http::Method;
 use crate::session::Core;
 
 /// The table of a server with a path that accepts a body.
-const ROUTES: &[Route] = &[
+const ROWS: &[Route] = &[
     Route { method: Some(Method::Post), body: 16, ..Route::get("/told", told) },
     Route::get("/kept", there),
     Route { method: Some(Method::Put), body: 16, ..Route::get("/kept", told) },
@@ -22,6 +23,8 @@ const ROUTES: &[Route] = &[
     Route { method: Some(Method::Delete), ..Route::get("/kept", told) },
     Route::get("*", there),
 ];
+
+static ROUTES: Table = Table { rows: &[ROWS], is_guarded: false };
 
 fn told(exchange: Exchange) -> Answer {
     let text = String::from_utf8_lossy(&exchange.request.body).to_uppercase();
@@ -41,7 +44,7 @@ fn serve_while<T>(client: impl AsyncFnOnce(Arc<Core>, SocketAddr) -> T) -> T {
     let address = socket.local_addr().unwrap();
     let guest = Core::viewer_sizes(&core.config());
     let (gate, peers, watch) = (core.gate.clone(), core.peers.clone(), core.watch.clone());
-    let serve = move |conn| serve_by(ROUTES, server.clone(), conn);
+    let serve = move |conn| serve_by(&ROUTES, server.clone(), conn);
     let accepting = accept_loop(Async::new(socket).unwrap(), gate, peers, watch, guest, serve, |_, _| {});
     core.executor.spawn(accepting).detach();
     smol::block_on(core.executor.run(client(core.clone(), address)))

@@ -1,0 +1,4 @@
+//! The API: what it tells of the server, and what it changes.
+
+pub(super) mod lal;
+mod reply;

@@ -1,0 +1,86 @@
+//! Who may reach the API from a browser. A page of another site must not read what the API tells (DNS rebinding: the
+//! name of that site leads here), nor change anything (requests that a page makes without being able to read the
+//! answer).
+
+use super::reply::{CORS, Field, Reply};
+use super::routes::Table;
+use crate::conf::Config;
+use crate::proto::http::{Request, Status};
+
+/// The paths of the API on ports that serve other things too.
+const GUARDED: &[&str] = &[
+    #[cfg(feature = "api")]
+    "/api/stat/",
+    #[cfg(feature = "api")]
+    "/api/ctrl/",
+];
+
+/// The refusal of a request that names a host which is not this server's.
+const MISDIRECTED: &str = "the API answers to IP addresses, localhost, and the names in api.hosts";
+/// The refusal of a change that a page of another site asks for.
+const CROSS_SITE: &str = "a page of another site asks for this: api.origins may list it";
+
+/// Whether the request may be routed.
+pub(super) fn check(table: &Table, config: &Config, request: &Request) -> Result<(), Reply> {
+    let is_guarded = table.is_guarded || GUARDED.iter().any(|start| request.path.starts_with(start));
+    let mut hosts = request.fields.values("host").peekable();
+    let is_known = hosts.peek().is_some() && hosts.all(|host| is_own(config, host));
+    if is_guarded && !is_known {
+        return Err(Reply::refuse(Status::MISDIRECTED, MISDIRECTED).without(CORS.0));
+    }
+    Ok(())
+}
+
+/// Whether a change may be made: no page of another site asks for it.
+pub(super) fn check_change(config: &Config, request: &Request) -> Result<(), Reply> {
+    let fields = &request.fields;
+    let is_here = match fields.get("origin") {
+        Some(origin) if is_listed(config, origin) => true,
+        Some(origin) => {
+            let host = origin.split_once("://").map(|(_, host)| host);
+            fields.get("sec-fetch-site") != Some("cross-site")
+                && host.zip(fields.get("host")).is_some_and(|(one, other)| one.eq_ignore_ascii_case(other))
+        }
+        None => fields.get("sec-fetch-site") != Some("cross-site"),
+    };
+    if is_here { Ok(()) } else { Err(Reply::refuse(Status::FORBIDDEN, CROSS_SITE).without(CORS.0)) }
+}
+
+/// The field that lets a page which is listed read the answer to a change.
+pub(in crate::serve) fn listed_origin(config: &Config, request: &Request) -> Option<Field> {
+    let origin = request.fields.get("origin").filter(|origin| is_listed(config, origin))?;
+    Some((CORS.0, origin.to_string().into()))
+}
+
+fn is_listed(config: &Config, origin: &str) -> bool {
+    config.api.origins.iter().any(|one| one.eq_ignore_ascii_case(origin))
+}
+
+/// Whether a host with or without a port is this server's.
+fn is_own(config: &Config, host: &str) -> bool {
+    if let Some(literal) = host.strip_prefix('[') {
+        return literal.split_once(']').is_some_and(|(address, _)| address.parse::<std::net::Ipv6Addr>().is_ok());
+    }
+    let name = host.split_once(':').map_or(host, |(name, _)| name);
+    name.parse::<std::net::Ipv4Addr>().is_ok()
+        || name.eq_ignore_ascii_case("localhost")
+        || config.api.hosts.iter().any(|one| one.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_a_literal_or_a_name_that_is_listed() {
+        let config = Config::parse("test", "[api]\nhosts = [\"box.lan\"]\n").unwrap();
+        for host in ["192.0.2.1", "192.0.2.1:8083", "[::1]:8083", "[2001:db8::1]", "LocalHost:1", "Box.lan:8083"] {
+            assert!(is_own(&config, host), "{host}");
+        }
+        for host in
+            ["", "evil.example", "box.lan.evil.example", "192.0.2.1.evil.example", "[evil]", "localhost.", "::1"]
+        {
+            assert!(!is_own(&config, host), "{host}");
+        }
+    }
+}

@@ -1,0 +1,375 @@
+//! lal's API: what a client of lal reads and changes, who may, and that its answers stay within the plan.
+
+#[path = "support/encoder.rs"]
+mod encoder;
+#[path = "support/peer.rs"]
+mod peer;
+#[path = "support/program.rs"]
+mod program;
+#[path = "support/records.rs"]
+mod records;
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::thread;
+use std::time::Instant;
+
+use peer::{Http, Rtmp, connect};
+use program::PATIENCE;
+use runnel::conf::Config;
+use runnel::proto::rtmp::Role;
+use runnel::registry;
+use runnel::relay::Relays;
+use runnel::serve::Server;
+use runnel::session::{Core, PullState};
+
+/// A server inside this program, with its relays.
+struct Served {
+    core: Arc<Core>,
+    rtmp: SocketAddr,
+    http: SocketAddr,
+    api: SocketAddr,
+}
+
+/// An answer of HTTP.
+struct Said {
+    status: u16,
+    head: String,
+    body: String,
+}
+
+impl Served {
+    fn begin(more: &str) -> Self {
+        let [rtmp, http, api, _] = program::free_ports();
+        let listen = [("rtmp", rtmp), ("http", http), ("api", api)];
+        let listen = listen.map(|(table, address)| format!("{table}.listen = \"{address}\"\n")).concat();
+        let config = Config::parse("test", &format!("rtsp.enable = false\n{listen}{more}")).unwrap();
+        let core = Core::new(config, registry::costs(), Arc::default());
+        let server = Server::new(&core, registry::listens());
+        server.start(server.bind().unwrap(), || {}).unwrap();
+        let shared = core.clone();
+        thread::spawn(move || {
+            let mut relays = Relays::new(&shared, registry::carrier);
+            smol::block_on(shared.executor.clone().run(async {
+                relays.follow().await;
+                std::future::pending::<()>().await;
+            }));
+        });
+        Self { core, rtmp, http, api }
+    }
+
+    /// Asks at the API's port.
+    fn get(&self, path: &str) -> Said {
+        ask(self.api, &format!("GET {path}"), "Host: 127.0.0.1\r\n", "")
+    }
+
+    /// Asks for a change there.
+    fn post(&self, path: &str, body: &str) -> Said {
+        ask(self.api, &format!("POST {path}"), "Host: 127.0.0.1\r\n", body)
+    }
+
+    /// What is said of a stream, once it fits.
+    fn until_group(&self, name: &str, fits: impl Fn(&str) -> bool) -> String {
+        until(|| self.get(&format!("/api/stat/group?stream_name={name}")).body, fits)
+    }
+}
+
+fn until(said: impl Fn() -> String, fits: impl Fn(&str) -> bool) -> String {
+    let begun = Instant::now();
+    loop {
+        let said = said();
+        if fits(&said) {
+            return said;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{said}");
+        thread::sleep(std::time::Duration::from_millis(20));
+    }
+}
+
+fn ask(address: SocketAddr, line: &str, fields: &str, body: &str) -> Said {
+    let mut socket = connect(address);
+    let length = if body.is_empty() { String::new() } else { format!("Content-Length: {}\r\n", body.len()) };
+    let request = format!("{line} HTTP/1.1\r\n{fields}{length}Connection: close\r\n\r\n{body}");
+    socket.write_all(request.as_bytes()).unwrap();
+    let mut text = String::new();
+    socket.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
+    Said { status: head.get(9..12).unwrap_or_default().parse().unwrap_or(0), head: head.into(), body: body.into() }
+}
+
+/// Publishes some pictures.
+fn publish(served: &Served, name: &str) -> Rtmp {
+    let mut publisher = Rtmp::publisher(served.rtmp, name);
+    for at in 0..30 {
+        publisher.picture(at * 40, at % 10 == 0, at, 500).unwrap();
+    }
+    publisher
+}
+
+const DONE: &str = r#"{"error_code":0,"desp":"succ"}"#;
+const NO_PARAMETER: &str = r#"{"error_code":1002,"desp":"param missing"}"#;
+const NO_SESSION: &str = r#"{"error_code":1003,"desp":"session not found"}"#;
+const NO_PULL: &str = r#""data":{"stream_name":"","session_id":""}}"#;
+
+#[test]
+fn what_is_read_has_lals_form() {
+    let served = Served::begin("server_id = \"7\"\n");
+    let info = served.get("/api/stat/lal_info");
+    assert_eq!(info.status, 200);
+    assert!(
+        info.body.starts_with(r#"{"error_code":0,"desp":"succ","data":{"server_id":"7","bin_info":""#),
+        "{}",
+        info.body
+    );
+    for field in ["Content-Type: application/json", "Server: lal0.37.4", "Access-Control-Allow-Origin: *"] {
+        assert!(info.head.lines().any(|line| line == field), "{}", info.head);
+    }
+    assert_eq!(served.get("/api/stat/all_group").body, r#"{"error_code":0,"desp":"succ","data":{"groups":null}}"#);
+    let of = |path: &str| served.get(path).body;
+    assert_eq!(of("/api/stat/group"), r#"{"error_code":1002,"desp":"param missing","data":null}"#);
+    assert_eq!(of("/api/stat/group?stream_name=a"), r#"{"error_code":1001,"desp":"group not found","data":null}"#);
+    let nothing = served.get("/lal/none");
+    let no_page = r#"{"error_code":404,"desp":"page not found, check this document out: lal"}"#;
+    assert_eq!((nothing.status, nothing.body.as_str()), (200, no_page));
+
+    let _publisher = publish(&served, "test110");
+    let mut player = Http::new(served.http);
+    assert_eq!(player.open("/live/test110.flv").status, 200);
+    let group = served.until_group("test110", |said| said.contains("FLVPUBSUB1") && !said.contains("per_sec\":[]"));
+    let keys: Vec<_> =
+        group.split('"').skip(1).step_by(2).filter(|word| group.contains(&format!("\"{word}\":"))).collect();
+    let session = [
+        "session_id",
+        "protocol",
+        "base_type",
+        "remote_addr",
+        "start_time",
+        "read_bytes_sum",
+        "wrote_bytes_sum",
+        "bitrate_kbits",
+        "read_bitrate_kbits",
+        "write_bitrate_kbits",
+    ];
+    let head = [
+        "error_code",
+        "desp",
+        "data",
+        "stream_name",
+        "app_name",
+        "audio_codec",
+        "video_codec",
+        "video_width",
+        "video_height",
+    ];
+    let all = [
+        &head[..],
+        &["pub"],
+        &session,
+        &["subs"],
+        &session,
+        &["pull"],
+        &session,
+        &["in_frame_per_sec", "unix_sec", "v"],
+    ];
+    assert!(keys.starts_with(&all.concat()), "{group}");
+    let below = ask(served.http, "GET /api/stat/all_group", "Host: [::1]:1\r\n", "").body;
+    assert!(below.contains(r#"{"groups":[{"stream_name":"test110","app_name":"live","audio_codec":"AAC","#), "{below}");
+}
+
+#[test]
+fn a_session_is_ended_by_its_id() {
+    let served = Served::begin("");
+    let _publisher = publish(&served, "a");
+    let mut player = Http::new(served.http);
+    assert_eq!(player.open("/live/a.flv").status, 200);
+    served.until_group("a", |said| said.contains("FLVPUBSUB1"));
+    let kick = |body: &str| served.post("/api/ctrl/kick_session", body).body;
+    for wrong in ["", "{", "[]", r#"{"stream_name":"a"}"#, r#"{"stream_name":"a","session_id":1}"#] {
+        assert_eq!(kick(wrong), NO_PARAMETER, "{wrong}");
+    }
+    let no_group = r#"{"error_code":1001,"desp":"group not found"}"#;
+    assert_eq!(kick(r#"{"stream_name":"b","session_id":"FLVPUBSUB1"}"#), no_group);
+    assert_eq!(kick(r#"{"stream_name":"a","session_id":"FLVPUBSUB9"}"#), NO_SESSION);
+    assert_eq!(kick(r#"{"more":[{}],"session_id":"FLVPUBSUB1","stream_name":"a"}"#), DONE);
+    player.rest();
+    assert!(served.until_group("a", |said| said.contains("\"subs\":null")).contains("RTMPPUBSUB"));
+    assert_eq!(served.post("/api/ctrl/kick_session", &"x".repeat(5 << 10)).status, 413);
+}
+
+#[test]
+fn an_address_is_refused_by_every_protocol_until_it_is_taken_back() {
+    let served = Served::begin("api.blacklist = 2\n");
+    let _publisher = publish(&served, "a");
+    let refuse = |body: &str| served.post("/api/ctrl/add_ip_blacklist", body).body;
+    assert_eq!(served.get("/api/stat/ip_blacklist").body, r#"{"error_code":0,"desp":"succ","data":{"ips":null}}"#);
+    for wrong in
+        [r#"{"ip":"127.0.0.1"}"#, r#"{"ip":"here","duration_sec":9}"#, r#"{"ip":"127.0.0.1","duration_sec":-1}"#]
+    {
+        assert_eq!(refuse(wrong), NO_PARAMETER, "{wrong}");
+    }
+    let mut kept = Http::new(served.http);
+    assert_eq!(kept.get("/healthz").status, 200);
+    assert_eq!(refuse(r#"{"ip":"127.0.0.1","duration_sec":900}"#), DONE);
+    assert_eq!(kept.get("/healthz").status, 403, "on a connection that was there");
+    assert_eq!(Http::new(served.http).open("/live/a.flv").status, 403);
+    assert_eq!(Http::new(served.http).open("/hls/a.m3u8").status, 403);
+    assert_eq!(Rtmp::new(served.rtmp, Role::Publish, "b").refusal().as_deref(), Some("NetStream.Publish.Denied"));
+    let listed = served.get("/api/stat/ip_blacklist").body;
+    assert!(listed.contains(r#"{"ips":[{"ip":"127.0.0.1","left_sec":8"#), "{listed}");
+    assert_eq!(refuse(r#"{"ip":"192.0.2.1","duration_sec":1}"#), DONE);
+    assert!(refuse(r#"{"ip":"192.0.2.2","duration_sec":1}"#).starts_with(r#"{"error_code":2100,"#));
+    let admit = || served.post("/api/ctrl/remove_ip_blacklist", r#"{"ip":"127.0.0.1"}"#).body;
+    assert_eq!((admit().as_str(), admit().as_str()), (DONE, r#"{"error_code":2100,"desp":"ip not found"}"#));
+    assert_eq!(Http::new(served.http).open("/live/a.flv").status, 200);
+}
+
+#[test]
+fn pages_of_other_sites_neither_read_nor_change_anything() {
+    let served = Served::begin("api.hosts = [\"box.lan\"]\napi.origins = [\"https://page.example\"]\n");
+    let read = |address, host: &str| ask(address, "GET /api/stat/all_group", &format!("Host: {host}\r\n"), "").status;
+    for address in [served.api, served.http] {
+        for host in ["127.0.0.1:9", "localhost", "[::1]", "box.lan:8083"] {
+            assert_eq!(read(address, host), 200, "{host}");
+        }
+        assert_eq!(read(address, "evil.example"), 421);
+    }
+    assert_eq!(ask(served.api, "GET /none", "Host: evil.example\r\n", "").status, 421);
+    let elsewhere =
+        ["/healthz", "/metrics"].map(|path| ask(served.http, &format!("GET {path}"), "Host: a.example\r\n", "").status);
+    assert_eq!(elsewhere, [200; 2]);
+
+    let change = |line: &str, fields: &str| ask(served.api, line, &format!("Host: 127.0.0.1:8083\r\n{fields}"), "");
+    let stop = "GET /api/ctrl/stop_relay_pull?stream_name=a";
+    for fields in [
+        "Origin: http://evil.example\r\n",
+        "Origin: null\r\n",
+        "Origin: http://127.0.0.1:8080\r\n",
+        "Sec-Fetch-Site: cross-site\r\n",
+        "Origin: http://127.0.0.1:8083\r\nSec-Fetch-Site: cross-site\r\n",
+    ] {
+        let refused = change(stop, fields);
+        assert_eq!((refused.status, refused.head.contains("Allow-Origin")), (403, false), "{fields}");
+        assert_eq!(change("POST /api/ctrl/kick_session", fields).status, 403, "{fields}");
+    }
+    for fields in ["", "Origin: http://127.0.0.1:8083\r\n", "Sec-Fetch-Site: same-origin\r\n"] {
+        let said = change(stop, fields);
+        assert_eq!((said.status, said.head.contains("Allow-Origin")), (200, false), "{fields}");
+    }
+    let page = "Origin: https://page.example\r\nSec-Fetch-Site: cross-site\r\n";
+    for line in [stop, "OPTIONS /api/ctrl/kick_session"] {
+        let said = change(line, page);
+        assert!(
+            said.status < 300 && said.head.contains("Access-Control-Allow-Origin: https://page.example"),
+            "{}",
+            said.head
+        );
+    }
+    assert!(!change("OPTIONS /api/ctrl/kick_session", "Origin: http://evil.example\r\n").head.contains("Allow-Origin"));
+}
+
+#[test]
+fn what_the_configuration_switches_off_is_not_there() {
+    let served = Served::begin("");
+    let [http, ..] = program::free_ports();
+    let text = format!("rtsp.enable = false\nrtmp.enable = false\napi.enable = false\nhttp.listen = \"{http}\"\n");
+    let core = Core::new(Config::parse("test", &text).unwrap(), registry::costs(), Arc::default());
+    let server = Server::new(&core, registry::listens());
+    server.start(server.bind().unwrap(), || {}).unwrap();
+    thread::spawn(move || smol::block_on(core.executor.run(std::future::pending::<()>())));
+    let status = |address| ask(address, "GET /api/stat/lal_info", "Host: 127.0.0.1\r\n", "").status;
+    assert_eq!((status(served.http), status(http)), (200, 404));
+}
+
+#[test]
+fn an_answer_that_finds_no_room_is_refused_and_nothing_is_lost() {
+    let served = Served::begin("profile = \"tiny\"\nconnections.per_peer = 100\n");
+    let _publishers = [publish(&served, "a"), publish(&served, "b")];
+    let players: Vec<_> = (0..16)
+        .map(|n| {
+            let mut player = Http::new(served.http);
+            player.socket.write_all(format!("GET /live/name{n}.flv HTTP/1.1\r\nHost: h\r\n\r\n").as_bytes()).unwrap();
+            player
+        })
+        .collect();
+    let all = until(|| served.get("/api/stat/all_group").body, |said| said.matches("FLVPUBSUB").count() == 16);
+    assert_eq!(all.matches("stream_name").count(), 18);
+    assert!(all.len() > 12 << 10, "{}", all.len());
+    let long = served.core.greetings.account_for(usize::MAX).clone();
+    let held = long.charge(long.available().saturating_sub(8 << 10)).unwrap();
+    let refused = served.get("/api/stat/all_group");
+    assert_eq!(refused.status, 503, "{}", refused.body);
+    assert!(refused.head.contains("Retry-After"), "{}", refused.head);
+    assert_eq!(served.get("/api/stat/lal_info").status, 200, "a short one has its room");
+    drop(held);
+    assert_eq!(served.get("/api/stat/all_group").status, 200);
+    drop(players);
+    until(|| served.core.greetings.account_for(usize::MAX).used().to_string(), |used| used == "0");
+    assert!(served.core.total.peak() <= served.core.total.limit());
+}
+
+#[test]
+fn a_stream_is_pulled_when_the_api_says_so_and_until_it_says_no() {
+    let [origin, served] = ["", "api.pulls = 2\n"].map(Served::begin);
+    let _publisher = publish(&origin, "far");
+    let url = format!("rtmp://{}/live/far", origin.rtmp);
+    let start = |body: String| served.post("/api/ctrl/start_relay_pull", &body).body;
+    for (body, code) in [
+        ("{}".to_string(), 1002),
+        (r#"{"url":7}"#.into(), 1002),
+        (format!(r#"{{"url":"{url}","pull_timeout_ms":"x"}}"#), 1002),
+        (r#"{"url":"http://127.0.0.1/a"}"#.into(), 2001),
+        (r#"{"url":"file:/etc/passwd"}"#.into(), 2001),
+    ] {
+        let said = start(body.clone());
+        assert!(said.starts_with(&format!(r#"{{"error_code":{code},"#)) && said.ends_with(NO_PULL), "{body}: {said}");
+    }
+    let begun = start(format!(r#"{{"url":"{url}","stream_name":"near","debug_dump_packet":"/tmp/x"}}"#));
+    assert_eq!(begun, r#"{"error_code":0,"desp":"succ","data":{"stream_name":"near","session_id":"RTMPPULL1"}}"#);
+    served.until_group("near", |said| {
+        said.contains(r#""pull":{"session_id":"RTMPPULL1","protocol":"RTMP","base_type":"PULL""#)
+    });
+    let twice = start(format!(r#"{{"url":"{url}","stream_name":"near"}}"#));
+    assert!(twice.contains(r#""error_code":2001,"desp":"lal.logic: in stream already exist at group","#), "{twice}");
+    let stop = |name: &str| served.get(&format!("/api/ctrl/stop_relay_pull?stream_name={name}")).body;
+    assert_eq!(stop("near"), r#"{"error_code":0,"desp":"succ","data":{"session_id":"RTMPPULL1"}}"#);
+    until(|| served.get("/api/stat/all_group").body, |said| said.contains("\"groups\":null"));
+    assert!(stop("near").starts_with(r#"{"error_code":1001,"#));
+    // the name is the last item of the URL, and the body of POST may have it too
+    let begun = start(format!(r#"{{"url":"{url}?k=1"}}"#));
+    assert!(begun.contains(r#""stream_name":"far","session_id":"RTMPPULL2""#), "{begun}");
+    served.until_group("far", |said| said.contains("RTMPPULL2"));
+    let kicked = served.post("/api/ctrl/kick_session", r#"{"stream_name":"far","session_id":"RTMPPULL2"}"#).body;
+    assert_eq!(kicked, DONE);
+    let ended = || format!("{:?}", served.core.pulls.list());
+    until(ended, |list| list.contains("Ended(\"kicked"));
+    assert!(served.post("/api/ctrl/stop_relay_pull", r#"{"stream_name":"far"}"#).body.contains("1003"));
+}
+
+#[test]
+fn a_pull_gives_up_after_its_attempts_and_waits_for_viewers_if_it_is_to() {
+    let [origin, served] = ["", "api.pulls = 2\n"].map(Served::begin);
+    let deaf = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let start = |body: String| served.post("/api/ctrl/start_relay_pull", &body).body;
+    let silent = deaf.local_addr().unwrap();
+    start(format!(r#"{{"url":"rtmp://{silent}/live/a","pull_timeout_ms":200,"pull_retry_num":1}}"#));
+    let list = || format!("{:?}", served.core.pulls.list());
+    until(list, |list| list.contains("Pauses(\"refused: no media within pull_timeout_ms\""));
+    until(list, |list| list.contains("Ended(\"refused: no media within pull_timeout_ms\")"));
+
+    let _publisher = publish(&origin, "b");
+    let url = format!("rtmp://{}/live/b", origin.rtmp);
+    let waits = start(format!(r#"{{"url":"{url}","auto_stop_pull_after_no_out_ms":0}}"#));
+    assert!(waits.contains(r#""error_code":2001,"desp":"should auto stop pull""#), "{waits}");
+    assert!(matches!(served.core.pulls.list().last(), Some((_, PullState::Waits))));
+    for _ in 0..2 {
+        let mut player = TcpStream::connect(served.http).unwrap();
+        player.write_all(b"GET /live/b.flv HTTP/1.1\r\nHost: h\r\n\r\n").unwrap();
+        served.until_group("b", |said| said.contains("PULL\""));
+        drop(player);
+        until(list, |list| list.contains("Waits"));
+    }
+    // one that has ended gives its place to another, one that waits does not
+    start(format!(r#"{{"url":"{url}","stream_name":"c","auto_stop_pull_after_no_out_ms":0}}"#));
+    assert!(start(format!(r#"{{"url":"{url}","stream_name":"d"}}"#)).contains("api.pulls streams are pulled already"));
+}
