@@ -86,6 +86,10 @@ impl Kept {
             self.core.pulls.report(self.number, PullState::Runs(self.job.who.id()));
             let (over, who) = self.session().await;
             let (url, name, time) = (&self.pull.url, &self.pull.stream, begun.elapsed().as_secs());
+            if self.core.watch.stops() {
+                log::info!("{who} pulling {name} {url}: ends with the server ({time} s)");
+                return Close::Shutdown.to_string().into();
+            }
             let next = self.core.who(self.direction.prefix()).of(name);
             self.job.becomes(next);
             let why = match over {

@@ -2,10 +2,13 @@
 //! name of that site leads here), nor change anything (requests that a page makes without being able to read the
 //! answer).
 
+use std::net::SocketAddr;
+
 use super::reply::{CORS, Field, Reply};
-use super::routes::Table;
+use super::routes::{Route, Table};
 use crate::conf::Config;
 use crate::proto::http::{Request, Status};
+use crate::serve::Server;
 
 /// The paths of the API on ports that serve other things too.
 const GUARDED: &[&str] = &[
@@ -15,35 +18,57 @@ const GUARDED: &[&str] = &[
     "/api/ctrl/",
 ];
 
-/// The refusal of a request that names a host which is not this server's.
-const MISDIRECTED: &str = "the API answers to IP addresses, localhost, and the names in api.hosts";
-/// The refusal of a change that a page of another site asks for.
-const CROSS_SITE: &str = "a page of another site asks for this: api.origins may list it";
+/// The reason why a request gets no answer of its row.
+pub(super) enum Barred {
+    /// It names a host that is not this server's.
+    Misdirected,
+    /// A page of another site asks for a change.
+    CrossSite,
+    /// The operator refuses its address.
+    Address,
+}
 
-/// Whether the request may be routed.
-pub(super) fn check(table: &Table, config: &Config, request: &Request) -> Result<(), Reply> {
+impl From<Barred> for Reply {
+    fn from(why: Barred) -> Self {
+        let (status, words) = match why {
+            Barred::Misdirected => {
+                (Status::MISDIRECTED, "the API answers to IP addresses, localhost, and the names in api.hosts")
+            }
+            Barred::CrossSite => {
+                (Status::FORBIDDEN, "a page of another site asks for this, which api.origins does not list")
+            }
+            Barred::Address => return Status::FORBIDDEN.into(),
+        };
+        Self::refuse(status, words).without(CORS.0)
+    }
+}
+
+/// Whether a request may be routed.
+pub(super) fn check(table: &Table, config: &Config, request: &Request) -> Result<(), Barred> {
     let is_guarded = table.is_guarded || GUARDED.iter().any(|start| request.path.starts_with(start));
     let mut hosts = request.fields.values("host").peekable();
     let is_known = hosts.peek().is_some() && hosts.all(|host| is_own(config, host));
-    if is_guarded && !is_known {
-        return Err(Reply::refuse(Status::MISDIRECTED, MISDIRECTED).without(CORS.0));
-    }
-    Ok(())
+    if is_guarded && !is_known { Err(Barred::Misdirected) } else { Ok(()) }
 }
 
-/// Whether a change may be made: no page of another site asks for it.
-pub(super) fn check_change(config: &Config, request: &Request) -> Result<(), Reply> {
+/// Whether a row may answer a request from `peer`. An address that the operator refuses gets no answer on a connection
+/// that was there either; where a row asks for a leave, that is decided with it.
+pub(super) fn check_row(row: &Route, server: &Server, peer: SocketAddr, request: &Request) -> Result<(), Barred> {
+    if row.wish.is_none() && server.core.refuses(peer.ip()) {
+        return Err(Barred::Address);
+    }
+    let config = server.core.config();
+    if row.changes && is_foreign(&config, request) { Err(Barred::CrossSite) } else { Ok(()) }
+}
+
+/// Whether a page of another site asks, unless it is listed.
+fn is_foreign(config: &Config, request: &Request) -> bool {
     let fields = &request.fields;
-    let is_here = match fields.get("origin") {
-        Some(origin) if is_listed(config, origin) => true,
-        Some(origin) => {
-            let host = origin.split_once("://").map(|(_, host)| host);
-            fields.get("sec-fetch-site") != Some("cross-site")
-                && host.zip(fields.get("host")).is_some_and(|(one, other)| one.eq_ignore_ascii_case(other))
-        }
-        None => fields.get("sec-fetch-site") != Some("cross-site"),
-    };
-    if is_here { Ok(()) } else { Err(Reply::refuse(Status::FORBIDDEN, CROSS_SITE).without(CORS.0)) }
+    let is_cross_site = fields.get("sec-fetch-site") == Some("cross-site");
+    let Some(origin) = fields.get("origin") else { return is_cross_site };
+    let host = origin.split_once("://").map(|(_, host)| host);
+    let is_own = host.zip(fields.get("host")).is_some_and(|(one, other)| one.eq_ignore_ascii_case(other));
+    !is_listed(config, origin) && (is_cross_site || !is_own)
 }
 
 /// The field that lets a page which is listed read the answer to a change.

@@ -11,7 +11,7 @@ use super::rtsp;
 use crate::conf::Config;
 use crate::proto::http::{METHODS, Method, Request, Status};
 #[cfg(feature = "api")]
-use crate::serve::api::lal;
+use crate::serve::api::{lal, pulls};
 use crate::serve::{hls, metrics};
 use crate::session::Action;
 
@@ -67,9 +67,9 @@ const LAL: &[Route] = &[
     Route::get("/api/stat/group", lal::group).of_api(),
     Route::post("/api/stat/group", 0, lal::group).of_api(),
     Route::get("/api/stat/ip_blacklist", lal::refused).of_api(),
-    Route::post("/api/ctrl/start_relay_pull", lal::MAX_BODY, lal::pull).changing(),
-    Route::get("/api/ctrl/stop_relay_pull", lal::stop_pull).changing(),
-    Route::post("/api/ctrl/stop_relay_pull", lal::MAX_BODY, lal::stop_pull).changing(),
+    Route::post("/api/ctrl/start_relay_pull", lal::MAX_BODY, pulls::begin).changing(),
+    Route::get("/api/ctrl/stop_relay_pull", pulls::stop).changing(),
+    Route::post("/api/ctrl/stop_relay_pull", lal::MAX_BODY, pulls::stop).changing(),
     Route::post("/api/ctrl/kick_session", lal::MAX_BODY, lal::kick).changing(),
     Route::post("/api/ctrl/add_ip_blacklist", lal::MAX_BODY, lal::refuse).changing(),
     Route::post("/api/ctrl/remove_ip_blacklist", lal::MAX_BODY, lal::admit).changing(),

@@ -1,19 +1,18 @@
 //! One HTTP connection: requests and answers in turn.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use super::guard;
 use super::reply::{Answer, Body, Exchange, HalfClosed, Pending, Reply};
-use super::routes::{self, Route, Table};
+use super::routes::{self, Table};
 use super::rtsp::Upgrade;
 use super::stream::{Stream, Turn};
 use crate::conf::Config;
 use crate::net::{Close, Conn, SHORT_READ, drive, poll_in_turns};
 use crate::proto::Machine;
-use crate::proto::http::{self, Event, Extent, Request, Status};
+use crate::proto::http::{self, Event, Extent, Request};
 use crate::serve::Server;
 use crate::session::{Core, Tail};
 
@@ -175,10 +174,16 @@ impl Session {
     fn respond(&mut self, request: Request) {
         let Self { server, config, conn, machine, .. } = self;
         conn.expect_input(Duration::ZERO);
-        let route = match Self::route(self.routes, server, config, conn.peer(), &request) {
+        if let Err(why) = guard::check(self.routes, config, &request) {
+            return self.give(Reply::from(why).into());
+        }
+        let route = match routes::find(self.routes, config, &request) {
             Ok(route) => route,
-            Err(reply) => return self.give(reply.into()),
+            Err(allow) => return self.give(allow.reply(request.method).into()),
         };
+        if let Err(why) = guard::check_row(route, server, conn.peer(), &request) {
+            return self.give(Reply::from(why).into());
+        }
         match machine.read_body(request, route.body, &server.core.greetings) {
             Ok(Some(request)) => {
                 let (server, config) = (server.clone(), config.clone());
@@ -196,26 +201,6 @@ impl Session {
             }
             Err(status) => self.give(Reply::from(status).into()),
         }
-    }
-
-    /// The route of a request, or the refusal.
-    fn route(
-        table: &'static Table,
-        server: &Server,
-        config: &Config,
-        peer: SocketAddr,
-        request: &Request,
-    ) -> Result<&'static Route, Reply> {
-        guard::check(table, config, request)?;
-        let route = routes::find(table, config, request).map_err(|allow| allow.reply(request.method))?;
-        // who is refused by the API gets no answer on a connection that is there; what rules decide they are asked
-        if route.wish.is_none() && server.core.refuses(peer.ip()) {
-            return Err(Status::FORBIDDEN.into());
-        }
-        if route.changes {
-            guard::check_change(config, request)?;
-        }
-        Ok(route)
     }
 
     /// Acts on an answer.
