@@ -185,7 +185,9 @@ fn a_session_is_ended_by_its_id() {
     assert_eq!(player.open("/live/a.flv").status, 200);
     served.until_group("a", |said| said.contains("FLVPUBSUB1"));
     let kick = |body: &str| served.post("/api/ctrl/kick_session", body).body;
-    for wrong in ["", "{", "[]", r#"{"stream_name":"a"}"#, r#"{"stream_name":"a","session_id":1}"#] {
+    let deep = "[".repeat(4000);
+    let hidden = format!(r#"{{"stream_name":"a","more":{deep}"#);
+    for wrong in [&deep, &hidden, "", "{", "[]", r#"{"stream_name":"a"}"#, r#"{"stream_name":"a","session_id":1}"#] {
         assert_eq!(kick(wrong), NO_PARAMETER, "{wrong}");
     }
     let no_group = r#"{"error_code":1001,"desp":"group not found"}"#;

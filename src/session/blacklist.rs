@@ -17,7 +17,7 @@ pub struct Blacklist {
 
 /// The reason why an address is not added: the table is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Full;
+pub struct TooManyAddresses;
 
 /// The bytes of a row, twice because nodes of the map are half empty at worst, and once more while it is listed.
 const ROW: usize = 128;
@@ -40,12 +40,12 @@ impl Blacklist {
     }
 
     /// Refuses an address from now on for `time`.
-    pub fn add(&self, address: IpAddr, time: Duration, now: Instant) -> Result<(), Full> {
+    pub fn add(&self, address: IpAddr, time: Duration, now: Instant) -> Result<(), TooManyAddresses> {
         let address = address.to_canonical();
-        let end = now.checked_add(time).ok_or(Full)?;
+        let end = now.checked_add(time).ok_or(TooManyAddresses)?;
         let mut rows = self.lock(now);
         if rows.len() >= self.most && !rows.contains_key(&address) {
-            return Err(Full);
+            return Err(TooManyAddresses);
         }
         rows.insert(address, end);
         Ok(())
@@ -85,7 +85,7 @@ mod tests {
         let [one, two, three] = ["192.0.2.1", "2001:db8::1", "192.0.2.3"].map(|text| text.parse().unwrap());
         let second = Duration::from_secs(1);
         assert_eq!((list.add(one, second, now), list.add(two, 9 * second, now)), (Ok(()), Ok(())));
-        assert_eq!(list.add(three, second, now), Err(Full));
+        assert_eq!(list.add(three, second, now), Err(TooManyAddresses));
         assert_eq!(list.add(one, 2 * second, now), Ok(()), "a row may change");
         assert!(list.has("::ffff:192.0.2.1".parse().unwrap(), now) && !list.has(three, now));
         assert_eq!(list.list(now), [(one, 2 * second), (two, 9 * second)]);

@@ -36,7 +36,7 @@ mod who;
 pub use self::core::{Core, time_of_day};
 pub use admit::{Asker, Entrant, Grant};
 pub use ask::{Action, Answer, Asking, Gatekeeper, Leave, PATIENCE, Request, Verdict};
-pub use blacklist::{BLACKLIST, Blacklist, Full};
+pub use blacklist::{BLACKLIST, Blacklist, TooManyAddresses};
 pub use connections::GREETING;
 #[cfg(feature = "rtsp")]
 pub use connections::PORT_PAIRS;
