@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use runnel::conf::Config;
 use runnel::hub::{Event, EventKind, FRAMES, Frames, Interest, Name, Read};
-use runnel::session::{Action, Answer, Core, Refusal, Request};
+use runnel::session::{Action, Answer, Core, Denial, Request};
 use runnel::{registry, serve::Server};
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -33,7 +33,7 @@ pub fn serve(config: &str) -> Result<(), Box<dyn Error>> {
 /// Decides who may do what. One that has to ask somebody else gives `Answer::Later`, and a future.
 fn decide(Request { action, name, .. }: &Request<'_>) -> Answer {
     let is_refused = *action == Action::Publish && name.is_some_and(is_copy);
-    Answer::Now(if is_refused { Err(Refusal::Denied) } else { Ok(()) })
+    Answer::Now(if is_refused { Err(Denial::Forbidden) } else { Ok(()) })
 }
 
 fn is_copy(name: &Name) -> bool {

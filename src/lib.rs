@@ -36,6 +36,7 @@
 //! | [`conf`] | the configuration, and what a line of its plan is |
 //! | [`device`] | log, watchdog, user, limits |
 //! | `listing` | playlists on a disk, which recordings and HLS keep |
+//! | [`auth`] | who may do what: rules, credentials, tokens |
 //! | [`session`] | what all protocols share: the core, the one place to ask who may do what, a publisher's and a viewer's side |
 //! | `lal` | lal's JSON: streams, sessions, times |
 //! | [`serve`] | the glue: what a machine reports goes to the hub by way of `session` |
@@ -68,6 +69,7 @@
 //! has **tracks**; a track has **frames**; a **form** is a way to pack them (FLV, TS, MP4, RTMP); a **unit** is a
 //! packed slot. An **account** is a budget, a **lease** a part of it that is held, a **block** a buffer with its lease.
 
+pub mod auth;
 pub mod budget;
 pub mod codec;
 pub mod conf;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parts of the crate, each with those that it may use.
-const MAY_USE: [(&str, &[&str]); 21] = [
+const MAY_USE: [(&str, &[&str]); 22] = [
     ("budget", &[]),
     ("wire", &[]),
     ("reactor", &[]),
@@ -19,7 +19,8 @@ const MAY_USE: [(&str, &[&str]); 21] = [
     ("conf", &["disk", "net", "hub", "proto", "budget"]),
     ("device", &["disk", "reactor", "conf", "net", "wire"]),
     ("listing", &["container", "codec", "media", "wire", "budget"]),
-    ("session", &["disk", "reactor", "listing", "conf", "net", "hub", "proto", "container", "media", "budget"]),
+    ("auth", &["disk", "conf", "net", "hub", "proto", "container", "wire", "budget"]),
+    ("session", &["disk", "reactor", "listing", "auth", "conf", "net", "hub", "proto", "container", "media", "budget"]),
     ("lal", &["session", "hub", "media", "wire", "budget"]),
     (
         "serve",

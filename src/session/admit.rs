@@ -5,11 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::ask::{Action, Leave};
+use super::ask::Leave;
 use super::core::Core;
 use super::list::{Entry, Part};
 use super::refusal::Refusal;
 use super::who::Who;
+use crate::auth::Action;
 use crate::container::Form;
 use crate::hub::{Name, Publisher, Refused, Ticket, Viewer};
 use crate::net::{Claim, Seat, Use};

@@ -2,90 +2,14 @@
 //! time.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
-
-use crate::reactor::Timer;
 
 use super::core::Core;
 use super::refusal::Refusal;
-use crate::conf::Config;
+use crate::auth::{self, Action, Answer, Denial, PATIENCE, Request, Verdict};
 use crate::hub::Name;
-use crate::proto::Credentials;
-
-/// An action that needs permission.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// To send a stream to this server.
-    Publish,
-    /// To receive a stream as it is published, or the segments that HLS keeps of it.
-    Play,
-    /// To read recordings, and the files of `http.root`.
-    Read,
-    /// To read by the API over HTTP, and to read the metrics.
-    Api,
-    /// To change the state of the server by the API: only clients on this machine may.
-    Control,
-}
-
-/// A request for an action, with all that a rule can depend on.
-#[derive(Clone, Copy, Debug)]
-pub struct Request<'a> {
-    /// The action.
-    pub action: Action,
-    /// The protocol, as in the log: `rtmp`, `rtsp`, `http`, `ws` or `hls`.
-    pub protocol: &'static str,
-    /// The name of the form to play, as in the log and the metrics; `None` for a publisher, for HLS, and for anything
-    /// but a stream.
-    pub form: Option<&'static str>,
-    /// Whether the connection is under TLS.
-    pub tls: bool,
-    /// The name of the stream, or of the stream of a recording; `None` for other files, and for the API.
-    pub name: Option<&'a Name>,
-    /// The path before the name, without slashes around it; empty if there is none. The whole path for `Read`,
-    /// `Api` and `Control`.
-    pub app: &'a str,
-    /// The query of the URL, without `?`; empty if there is none.
-    pub query: &'a str,
-    /// The client's address.
-    pub peer: SocketAddr,
-    /// The client's credentials: in RTSP and HTTP those of `Authorization`, in RTMP those of the URL.
-    pub credentials: &'a Credentials,
-    /// The client's program: `User-Agent`, or `flashVer` in RTMP; empty if it sends none. At most 128 bytes.
-    pub agent: &'a str,
-}
-
-/// Decides which clients may do what. It is not asked about clients that `rtsp.auth` refuses, nor
-/// about changes by the API from other machines. A client that needs a
-/// password is refused as [`Refusal::Unauthenticated`] unless [`Credentials::prove`] accepts it.
-pub trait Gatekeeper: Send + Sync {
-    /// The answer to a request of a client. It is called between the packets of other connections: an answer that has
-    /// to wait is an [`Answer::Later`].
-    fn ask(&self, request: &Request<'_>) -> Answer;
-}
-
-/// The decision, with the reason for a refusal.
-pub type Verdict = Result<(), Refusal>;
-
-/// A gatekeeper's answer.
-pub enum Answer {
-    /// The decision.
-    Now(Verdict),
-    /// The decision follows within [`PATIENCE`]. The future is dropped when its client leaves. It is a part of its
-    /// connection, whose memory in the plan is that of a player: it should hold no more than a few hundred bytes.
-    Later(Pin<Box<dyn Future<Output = Verdict> + Send>>),
-}
-
-/// The longest time that a client waits for an answer; then it is refused.
-pub const PATIENCE: Duration = Duration::from_secs(10);
-
-impl<F: Fn(&Request<'_>) -> Answer + Send + Sync> Gatekeeper for F {
-    fn ask(&self, request: &Request<'_>) -> Answer {
-        self(request)
-    }
-}
+use crate::reactor::Timer;
 
 /// The permission for one action. Without it nothing is published or played.
 #[derive(Debug, PartialEq, Eq)]
@@ -106,7 +30,7 @@ impl Leave {
     /// # Errors
     /// The leave is for another action, or for no stream.
     pub fn to(&self, action: Action) -> Result<&Name, Refusal> {
-        self.name.as_ref().filter(|_| self.action == action).ok_or(Refusal::Denied)
+        self.name.as_ref().filter(|_| self.action == action).ok_or(Denial::Forbidden.into())
     }
 }
 
@@ -119,28 +43,11 @@ pub struct Asking {
     limit: Option<Timer>,
 }
 
-/// A rule of the configuration.
-type Rule = fn(&Config, &Request<'_>) -> Verdict;
-
-/// The rules that are checked before the gatekeeper: the first that refuses a request decides.
-const RULES: &[Rule] = &[
-    control,
-    #[cfg(feature = "rtsp")]
-    super::users::rule,
-];
-
-/// Lets only clients on this machine change its state: nothing in the configuration says yet who else may.
-fn control(_: &Config, request: &Request<'_>) -> Verdict {
-    let is_refused = request.action == Action::Control && !request.peer.ip().to_canonical().is_loopback();
-    if is_refused { Err(Refusal::Denied) } else { Ok(()) }
-}
-
 impl Core {
     /// Asks whether a client may do something.
     pub fn ask(&self, request: &Request<'_>) -> Asking {
         let config = self.config();
-        let answer = match self.admits(request).and_then(|()| RULES.iter().try_for_each(|rule| rule(&config, request)))
-        {
+        let answer = match self.admits(request).and_then(|()| auth::rules(&config, request)) {
             Ok(()) => self.gatekeeper.ask(request),
             Err(why) => Answer::Now(Err(why)),
         };
@@ -155,7 +62,7 @@ impl Core {
     fn admits(&self, request: &Request<'_>) -> Verdict {
         let address = request.peer.ip().to_canonical();
         let is_operator = address.is_loopback() && matches!(request.action, Action::Api | Action::Control);
-        if !is_operator && self.refuses(address) { Err(Refusal::Denied) } else { Ok(()) }
+        if !is_operator && self.refuses(address) { Err(Denial::Forbidden) } else { Ok(()) }
     }
 }
 
@@ -169,7 +76,7 @@ impl Asking {
     }
 
     fn give(&mut self, verdict: Verdict) -> Result<Leave, Refusal> {
-        verdict.and(self.leave.take().ok_or(Refusal::Denied))
+        verdict.and(self.leave.take().ok_or(Denial::Forbidden)).map_err(Refusal::from)
     }
 }
 
@@ -183,13 +90,13 @@ impl Future for Asking {
             Answer::Later(answer) => match answer.as_mut().poll(cx) {
                 Poll::Ready(verdict) => verdict,
                 Poll::Pending if limit.as_mut().is_some_and(|limit| Pin::new(limit).poll(cx).is_ready()) => {
-                    Err(Refusal::Unanswered)
+                    Err(Denial::Unanswered)
                 }
                 Poll::Pending => return Poll::Pending,
             },
         };
         // the future is not polled again
-        self.answer = Answer::Now(Err(Refusal::Denied));
+        self.answer = Answer::Now(Err(Denial::Forbidden));
         Poll::Ready(self.give(verdict))
     }
 }
@@ -198,9 +105,12 @@ impl Future for Asking {
 mod tests {
     use std::sync::Arc;
     use std::task::Waker;
+    use std::time::Duration;
 
     use super::*;
+    use crate::auth::Gatekeeper;
     use crate::conf::Config;
+    use crate::proto::Credentials;
 
     fn guarded(gatekeeper: impl Gatekeeper + 'static) -> Arc<Core> {
         Core::guarded(
@@ -270,11 +180,11 @@ mod tests {
     fn a_gatekeeper_decides_by_the_request() {
         let core = guarded(|request: &Request<'_>| {
             let is_known = request.query == "key=1" || request.action == Action::Play;
-            Answer::Now(if is_known { Ok(()) } else { Err(Refusal::Denied) })
+            Answer::Now(if is_known { Ok(()) } else { Err(Denial::Forbidden) })
         });
         let asked = |action, query| poll(&mut ask(&core, action, "a", query)).map_ok(|leave| leave.action);
         assert_eq!(asked(Action::Publish, "key=1"), Poll::Ready(Ok(Action::Publish)));
-        assert_eq!(asked(Action::Publish, ""), Poll::Ready(Err(Refusal::Denied)));
+        assert_eq!(asked(Action::Publish, ""), Poll::Ready(Err(Denial::Forbidden.into())));
         assert_eq!(asked(Action::Play, ""), Poll::Ready(Ok(Action::Play)));
     }
 
@@ -283,7 +193,7 @@ mod tests {
         let (answers, answer) = smol::channel::bounded::<()>(1);
         let core = guarded(move |_: &Request<'_>| {
             let answer = answer.clone();
-            Answer::Later(Box::pin(async move { answer.recv().await.map_err(|_| Refusal::Denied) }))
+            Answer::Later(Box::pin(async move { answer.recv().await.map_err(|_| Denial::Forbidden) }))
         });
         let mut first = ask(&core, Action::Play, "a", "").now().err().unwrap();
         let second = ask(&core, Action::Play, "b", "");
@@ -292,7 +202,7 @@ mod tests {
         assert_eq!(answers.receiver_count(), 2);
         answers.try_send(()).unwrap();
         assert_eq!(poll(&mut first).map_ok(|leave| leave.name), Poll::Ready(Ok(Name::new("a").ok())));
-        assert_eq!(poll(&mut first), Poll::Ready(Err(Refusal::Denied)), "a leave is given once");
+        assert_eq!(poll(&mut first), Poll::Ready(Err(Denial::Forbidden.into())), "a leave is given once");
     }
 
     #[test]
@@ -301,12 +211,12 @@ mod tests {
         let mut asking = ask(&core, Action::Play, "a", "");
         assert_eq!(poll(&mut asking), Poll::Pending);
         asking.limit = Some(Timer::after(Duration::ZERO));
-        assert_eq!(smol::block_on(asking), Err(Refusal::Unanswered));
+        assert_eq!(smol::block_on(asking), Err(Denial::Unanswered.into()));
     }
 
     #[test]
     fn a_leave_is_for_what_was_asked() {
         let leave = Leave::own(Action::Play, &Name::new("a").unwrap());
-        assert_eq!(leave.to(Action::Publish), Err(Refusal::Denied));
+        assert_eq!(leave.to(Action::Publish), Err(Denial::Forbidden.into()));
     }
 }

@@ -8,7 +8,6 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use crate::reactor::Timer;
 use smol::Executor;
 
-use super::ask::{Answer, Gatekeeper, Request};
 use super::blacklist::Blacklist;
 use super::connections::{ADDRESSES, CONNECTION, greetings, held_by_one};
 use super::counters::Counters;
@@ -19,6 +18,7 @@ use super::rates::RateClock;
 use super::recorded::Recorded;
 use super::threads;
 use super::who::{Ids, LOGGED_REFUSALS, Who};
+use crate::auth::{Answer, Gatekeeper, Request};
 use crate::budget::Key::{Count, Size};
 use crate::budget::{Account, Greetings, Plan};
 use crate::conf::{Config, Cost};

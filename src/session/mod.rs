@@ -29,13 +29,12 @@ mod rtp_out;
 pub(crate) mod said;
 mod sender;
 mod threads;
-#[cfg(feature = "rtsp")]
-mod users;
 mod who;
 
 pub use self::core::{Core, time_of_day};
+pub use crate::auth::{Action, Answer, Denial, Gatekeeper, PATIENCE, Request, Verdict};
 pub use admit::{Asker, Entrant, Grant};
-pub use ask::{Action, Answer, Asking, Gatekeeper, Leave, PATIENCE, Request, Verdict};
+pub use ask::{Asking, Leave};
 pub use blacklist::{BLACKLIST, Blacklist, TooManyAddresses};
 pub use connections::GREETING;
 #[cfg(feature = "rtsp")]

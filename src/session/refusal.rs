@@ -2,27 +2,26 @@
 
 use std::fmt;
 
+use crate::auth::Denial;
 use crate::hub::{InvalidName, Refused};
 use crate::net::{Close, Reason};
+#[cfg(feature = "http")]
+use crate::proto::AuthScheme;
+use crate::proto::Lack;
 #[cfg(feature = "http")]
 use crate::proto::http;
 #[cfg(feature = "rtmp")]
 use crate::proto::rtmp;
 #[cfg(feature = "rtsp")]
 use crate::proto::rtsp;
-use crate::proto::{AuthScheme, Lack};
 
 /// The reason for a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// The name is not valid.
     Name,
-    /// The gatekeeper refuses it.
-    Denied,
-    /// The gatekeeper has not answered in time.
-    Unanswered,
-    /// Credentials by one of these schemes are required; those of the client are missing or wrong.
-    Unauthenticated(Lack, &'static [AuthScheme]),
+    /// It may not do that.
+    Denied(Denial),
     /// No track can be received here.
     Codec,
     /// The segments of `hls.streams` are used.
@@ -36,10 +35,10 @@ impl Refusal {
     pub fn label(self) -> &'static str {
         match self {
             Self::Name => "name",
-            Self::Denied => "denied",
-            Self::Unanswered => "unanswered",
-            Self::Unauthenticated(Lack::Wrong, _) => "password",
-            Self::Unauthenticated(..) => "unauthenticated",
+            Self::Denied(Denial::Forbidden) => "denied",
+            Self::Denied(Denial::Unanswered) => "unanswered",
+            Self::Denied(Denial::Unauthenticated(Lack::Wrong, _)) => "password",
+            Self::Denied(Denial::Unauthenticated(..)) => "unauthenticated",
             Self::Codec => "codec",
             Self::Segments => "streams",
             Self::Hub(refused) => refused.label(),
@@ -48,7 +47,7 @@ impl Refusal {
 
     /// Whether the client made no mistake yet: it could not know that credentials are needed, or by which challenge.
     pub fn is_question(self) -> bool {
-        matches!(self, Self::Unauthenticated(Lack::Missing | Lack::Stale, _))
+        matches!(self, Self::Denied(Denial::Unauthenticated(Lack::Missing | Lack::Stale, _)))
     }
 
     /// The code in RTMP, which is sent with the text.
@@ -56,7 +55,7 @@ impl Refusal {
     pub fn in_rtmp(self) -> rtmp::Refusal {
         match self {
             Self::Name | Self::Hub(Refused::Taken) => rtmp::Refusal::BadName,
-            Self::Denied | Self::Unanswered | Self::Unauthenticated(..) | Self::Codec => rtmp::Refusal::Denied,
+            Self::Denied(_) | Self::Codec => rtmp::Refusal::Denied,
             Self::Segments | Self::Hub(_) => rtmp::Refusal::Full,
         }
     }
@@ -66,10 +65,10 @@ impl Refusal {
     pub fn in_rtsp(self) -> rtsp::Status {
         match self {
             Self::Name => rtsp::Status::NOT_FOUND,
-            Self::Denied => rtsp::Status::FORBIDDEN,
-            Self::Unanswered => rtsp::Status::UNAVAILABLE,
+            Self::Denied(Denial::Forbidden) => rtsp::Status::FORBIDDEN,
+            Self::Denied(Denial::Unanswered) => rtsp::Status::UNAVAILABLE,
+            Self::Denied(Denial::Unauthenticated(..)) => rtsp::Status::UNAUTHORIZED,
             Self::Codec => rtsp::Status::UNSUPPORTED_MEDIA_TYPE,
-            Self::Unauthenticated(..) => rtsp::Status::UNAUTHORIZED,
             Self::Segments => rtsp::Status::NOT_ENOUGH_BANDWIDTH,
             Self::Hub(Refused::Taken) => rtsp::Status::FORBIDDEN,
             Self::Hub(_) => rtsp::Status::NOT_ENOUGH_BANDWIDTH,
@@ -82,17 +81,19 @@ impl Refusal {
     pub fn in_http(self) -> http::Status {
         match self {
             Self::Name => http::Status::BAD_REQUEST,
-            Self::Unauthenticated(..) if self.challenges().next().is_some() => http::Status::UNAUTHORIZED,
-            Self::Denied | Self::Unauthenticated(..) => http::Status::FORBIDDEN,
+            Self::Denied(Denial::Unauthenticated(..)) if self.challenges().next().is_some() => {
+                http::Status::UNAUTHORIZED
+            }
+            Self::Denied(Denial::Forbidden | Denial::Unauthenticated(..)) => http::Status::FORBIDDEN,
             Self::Codec => http::Status::NOT_FOUND,
-            Self::Unanswered | Self::Segments | Self::Hub(_) => http::Status::UNAVAILABLE,
+            Self::Denied(Denial::Unanswered) | Self::Segments | Self::Hub(_) => http::Status::UNAVAILABLE,
         }
     }
 
     /// The challenges that are sent with 401 in HTTP.
     #[cfg(feature = "http")]
     pub fn challenges(self) -> impl Iterator<Item = &'static str> {
-        let schemes = if let Self::Unauthenticated(_, schemes) = self { schemes } else { &[] };
+        let schemes = if let Self::Denied(Denial::Unauthenticated(_, schemes)) = self { schemes } else { &[] };
         CHALLENGES.into_iter().filter(|(scheme, _)| schemes.contains(scheme)).map(|(_, challenge)| challenge)
     }
 }
@@ -101,6 +102,12 @@ impl Refusal {
 #[cfg(feature = "http")]
 const CHALLENGES: [(AuthScheme, &str); 2] =
     [(AuthScheme::Bearer, "Bearer realm=\"runnel\""), (AuthScheme::Basic, "Basic realm=\"runnel\"")];
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        Self::Denied(denial)
+    }
+}
 
 impl From<Refused> for Refusal {
     fn from(refused: Refused) -> Self {
@@ -118,11 +125,13 @@ impl From<Refusal> for Reason {
     fn from(refusal: Refusal) -> Self {
         Self::Ours(match refusal {
             Refusal::Name => InvalidName::TEXT,
-            Refusal::Denied => "the server's rules do not allow it",
-            Refusal::Unanswered => "no decision was made in time",
-            Refusal::Unauthenticated(Lack::Missing, _) => "it has to show a password or a token",
-            Refusal::Unauthenticated(Lack::Stale, _) => "it answers a challenge that has expired",
-            Refusal::Unauthenticated(Lack::Wrong, _) => "wrong user or password",
+            Refusal::Denied(Denial::Forbidden) => "the server's rules do not allow it",
+            Refusal::Denied(Denial::Unanswered) => "no decision was made in time",
+            Refusal::Denied(Denial::Unauthenticated(lack, _)) => match lack {
+                Lack::Missing => "it has to show a password or a token",
+                Lack::Stale => "it answers a challenge that has expired",
+                Lack::Wrong => "wrong user or password",
+            },
             Refusal::Codec => "none of its tracks has a codec that is supported here",
             Refusal::Segments => "no more streams have segments: hls.streams is reached",
             Refusal::Hub(refused) => return Self::Hub(refused),
@@ -149,13 +158,13 @@ mod tests {
 
     #[test]
     fn a_challenge_of_http_is_one_that_its_clients_can_answer_here() {
-        let refused = |schemes| Refusal::Unauthenticated(Lack::Missing, schemes);
+        let refused = |schemes| Refusal::from(Denial::Unauthenticated(Lack::Missing, schemes));
         let only_digest = refused(&[AuthScheme::Digest]);
         assert_eq!((only_digest.in_http(), only_digest.challenges().count()), (http::Status::FORBIDDEN, 0));
         let all = refused(&[AuthScheme::Basic, AuthScheme::Digest, AuthScheme::Bearer]);
         let realm = format!("realm=\"{REALM}\"");
         assert_eq!(all.in_http(), http::Status::UNAUTHORIZED);
         assert!(all.challenges().count() == 2 && all.challenges().all(|one| one.ends_with(&realm)));
-        assert_eq!(Refusal::Denied.challenges().count(), 0);
+        assert_eq!(Refusal::from(Denial::Forbidden).challenges().count(), 0);
     }
 }

@@ -20,8 +20,9 @@ const SCHEMES: &[AuthScheme] = &[AuthScheme::Digest, AuthScheme::Basic, AuthSche
 /// unless the query says so.
 pub fn has_key(request: &Request<'_>) -> bool {
     let name = request.name.map_or(request.app, Name::as_str);
-    let is_shut = request.app != "metrics" || request.query == "key";
-    name.starts_with("key") || request.action == Action::Api && is_shut
+    name.starts_with("key")
+        || request.action == Action::Api
+        || request.action == Action::Metrics && request.query == "key"
 }
 
 /// Everybody may look whether there is a file of such a stream.
@@ -34,7 +35,7 @@ pub fn key(request: &Request<'_>) -> Verdict {
         Credentials::Token(token) if **token == *TOKEN => Ok(()),
         other => other
             .prove(USER, Secret::Password(PASSWORD), SCHEMES)
-            .map_err(|lack| Refusal::Unauthenticated(lack, SCHEMES)),
+            .map_err(|lack| Denial::Unauthenticated(lack, SCHEMES)),
     }
 }
 
@@ -292,7 +293,7 @@ fn a_gatekeeper_can_keep_the_metrics_to_itself() {
     assert_eq!((gate.http("/metrics"), gate.http("/healthz")), (200, 200));
     gate.wants_key("/metrics?key", "", 200);
     let asked = gate.asked();
-    assert!(asked.iter().any(|line| line == "Api http - metrics/-? by \"\""), "{asked:#?}");
+    assert!(asked.iter().any(|line| line == "Metrics http - metrics/-? by \"\""), "{asked:#?}");
     assert!(!asked.iter().any(|line| line.contains("healthz")), "{asked:#?}");
 }
 

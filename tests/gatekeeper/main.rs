@@ -28,7 +28,7 @@ use runnel::media::Codec;
 use runnel::proto::rtmp::{ClientEvent, Role};
 use runnel::registry;
 use runnel::serve::Server;
-use runnel::session::{Action, Answer, Core, Refusal, Request};
+use runnel::session::{Action, Answer, Core, Denial, Request};
 use smol::channel::{Receiver, Sender, bounded};
 
 /// A server whose gatekeeper lets `open` and `open2` be published and played, whoever asks for `later` as soon as the
@@ -43,7 +43,7 @@ struct Gate {
 }
 
 fn decide(request: &Request<'_>, answers: &Receiver<bool>) -> Answer {
-    let verdict = |granted| if granted { Ok(()) } else { Err(Refusal::Denied) };
+    let verdict = |granted| if granted { Ok(()) } else { Err(Denial::Forbidden) };
     match request.name.map_or("", Name::as_str) {
         _ if credentials::is_free(request) => Answer::Now(Ok(())),
         "key-later" => {
@@ -55,7 +55,7 @@ fn decide(request: &Request<'_>, answers: &Receiver<bool>) -> Answer {
             let answers = answers.clone();
             Answer::Later(Box::pin(async move { verdict(answers.recv().await.unwrap_or(false)) }))
         }
-        _ if request.action == Action::Api => Answer::Now(Ok(())),
+        _ if matches!(request.action, Action::Api | Action::Metrics) => Answer::Now(Ok(())),
         name => Answer::Now(verdict(name.starts_with("open"))),
     }
 }

@@ -79,7 +79,7 @@ const MEDIA: &[Route] = &[
     #[cfg(feature = "rtsp")]
     Route::any("*", rtsp::accept).when(rtsp::is_asked_for),
     Route::get("/healthz", healthz),
-    Route::get("/metrics", metrics::answer).asking(|_| Wish::Path(Action::Api, None)),
+    Route::get("/metrics", metrics::answer).asking(|_| Wish::Path(Action::Metrics, None)),
     #[cfg(feature = "record")]
     Route::get("/api/record/list", files::list)
         .when(|config, _| config.recording.http)

@@ -13,7 +13,9 @@ use crate::proto::rtp::RTP;
 use crate::proto::rtsp;
 use crate::proto::rtsp::sdp::Description;
 use crate::proto::scheme::RTSP;
-use crate::session::{Action, Asker, Asking, Entrant, Leave, MAX_URL, Refusal, Request, RtpIngest, RtpSender, Tracks};
+use crate::session::{
+    Action, Asker, Asking, Denial, Entrant, Leave, MAX_URL, Refusal, Request, RtpIngest, RtpSender, Tracks,
+};
 
 /// A request without a decision yet.
 pub(super) struct Asks {
@@ -94,7 +96,7 @@ impl Body {
         match asking.now() {
             Ok(answer) => {
                 // a client that has to authenticate first keeps its role
-                if !matches!(answer, Err(Refusal::Unauthenticated(..))) {
+                if !matches!(answer, Err(Refusal::Denied(Denial::Unauthenticated(..)))) {
                     self.role = Role::Guest;
                 }
                 self.answer(machine, &target, wish, answer, now)
@@ -128,7 +130,7 @@ impl Body {
         answer: Result<Leave, Refusal>,
         now: Instant,
     ) -> Result<Turn, Close> {
-        if let Err(why @ Refusal::Unauthenticated(lack, schemes)) = answer {
+        if let Err(why @ Refusal::Denied(Denial::Unauthenticated(lack, schemes))) = answer {
             if !why.is_question() {
                 self.refused(target, why, "");
             }

@@ -1,7 +1,7 @@
 //! The user of the configuration, which RTSP requires with `rtsp.auth`.
 
-use super::ask::{Request, Verdict};
-use super::refusal::Refusal;
+use super::request::Request;
+use super::verdict::{Denial, Verdict};
 use crate::conf::{Auth, Config};
 use crate::proto::scheme::RTSP;
 use crate::proto::{AuthScheme, Secret};
@@ -17,5 +17,5 @@ pub(super) fn rule(config: &Config, request: &Request<'_>) -> Verdict {
         return Ok(());
     }
     let proof = request.credentials.prove(&config.rtsp.user, Secret::Password(&config.rtsp.password), schemes);
-    proof.map_err(|lack| Refusal::Unauthenticated(lack, schemes))
+    proof.map_err(|lack| Denial::Unauthenticated(lack, schemes))
 }

@@ -1,0 +1,50 @@
+//! The question: who wants to do what.
+
+use std::net::SocketAddr;
+
+use crate::hub::Name;
+use crate::proto::Credentials;
+
+/// An action that needs permission.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// To send a stream to this server.
+    Publish,
+    /// To receive a stream as it is published, or the segments that HLS keeps of it.
+    Play,
+    /// To read recordings, and the files of `http.root`.
+    Read,
+    /// To read by the API over HTTP.
+    Api,
+    /// To change the state of the server by the API: only clients on this machine may, unless a rule says who.
+    Control,
+    /// To read the metrics.
+    Metrics,
+}
+
+/// A request for an action, with all that a rule can depend on.
+#[derive(Clone, Copy, Debug)]
+pub struct Request<'a> {
+    /// The action.
+    pub action: Action,
+    /// The protocol, as in the log: `rtmp`, `rtsp`, `http`, `ws` or `hls`.
+    pub protocol: &'static str,
+    /// The name of the form to play, as in the log and the metrics; `None` for a publisher, for HLS, and for anything
+    /// but a stream.
+    pub form: Option<&'static str>,
+    /// Whether the connection is under TLS.
+    pub tls: bool,
+    /// The name of the stream, or of the stream of a recording; `None` for other files, and for the API.
+    pub name: Option<&'a Name>,
+    /// The path before the name, without slashes around it; empty if there is none. The whole path for `Read`, `Api`,
+    /// `Control` and `Metrics`.
+    pub app: &'a str,
+    /// The query of the URL, without `?`; empty if there is none.
+    pub query: &'a str,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The client's credentials: in RTSP and HTTP those of `Authorization`, in RTMP those of the URL.
+    pub credentials: &'a Credentials,
+    /// The client's program: `User-Agent`, or `flashVer` in RTMP; empty if it sends none. At most 128 bytes.
+    pub agent: &'a str,
+}

@@ -1,0 +1,49 @@
+//! The answer: granted, or the reason why not.
+
+use std::pin::Pin;
+use std::time::Duration;
+
+use super::request::Request;
+use crate::proto::{AuthScheme, Lack};
+
+/// The reason why a client may not do what it asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Denial {
+    /// The rules do not allow it, whoever asks.
+    Forbidden,
+    /// Nobody has decided in time.
+    Unanswered,
+    /// Credentials by one of these schemes are required; those of the client are missing or wrong.
+    Unauthenticated(Lack, &'static [AuthScheme]),
+}
+
+/// The decision, with the reason for a refusal.
+pub type Verdict = Result<(), Denial>;
+
+/// An answer to a request.
+pub enum Answer {
+    /// The decision.
+    Now(Verdict),
+    /// The decision follows within [`PATIENCE`]. The future is dropped when its client leaves. It is a part of its
+    /// connection, whose memory in the plan is that of a player: it should hold no more than a few hundred bytes.
+    Later(Pin<Box<dyn Future<Output = Verdict> + Send>>),
+}
+
+/// The longest time that a client waits for an answer; then it is refused.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Decides which clients may do what. It is not asked about clients that the configuration refuses at
+/// once, nor about changes by the API from other machines. A client
+/// that needs a password is refused as [`Denial::Unauthenticated`] unless
+/// [`Credentials::prove`](crate::proto::Credentials::prove) accepts it.
+pub trait Gatekeeper: Send + Sync {
+    /// The answer to a request of a client. It is called between the packets of other connections: an answer that has
+    /// to wait is an [`Answer::Later`].
+    fn ask(&self, request: &Request<'_>) -> Answer;
+}
+
+impl<F: Fn(&Request<'_>) -> Answer + Send + Sync> Gatekeeper for F {
+    fn ask(&self, request: &Request<'_>) -> Answer {
+        self(request)
+    }
+}
