@@ -19,7 +19,7 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("conf", &["disk", "net", "hub", "proto", "budget"]),
     ("device", &["disk", "reactor", "conf", "net", "wire"]),
     ("listing", &["container", "codec", "media", "wire", "budget"]),
-    ("auth", &["disk", "conf", "net", "hub", "proto", "container", "wire", "budget"]),
+    ("auth", &["disk", "conf", "net", "hub", "proto", "container", "wire"]),
     ("session", &["disk", "reactor", "listing", "auth", "conf", "net", "hub", "proto", "container", "media", "budget"]),
     ("lal", &["session", "hub", "media", "wire", "budget"]),
     (
@@ -49,7 +49,10 @@ const MAY_USE: [(&str, &[&str]); 22] = [
     ("registry", &["record", "relay", "serve", "session", "conf", "proto", "budget"]),
     (
         "bin/runnel",
-        &["disk", "budget", "conf", "device", "net", "reactor", "record", "registry", "relay", "serve", "session"],
+        &[
+            "disk", "auth", "budget", "conf", "device", "net", "reactor", "record", "registry", "relay", "serve",
+            "session",
+        ],
     ),
 ];
 

@@ -3,33 +3,60 @@
 //! A protocol makes a [`Request`] of what its client asks for and shows; the [`Verdict`] comes now or later. Sessions,
 //! leaves and the waiting are `session`'s.
 
+#[cfg(feature = "auth")]
+mod clock;
+#[cfg(feature = "auth")]
+mod failures;
+#[cfg(feature = "auth")]
+#[cfg_attr(not(feature = "tls"), path = "own_kdf.rs")]
+mod kdf;
+#[cfg(feature = "auth")]
+mod links;
+#[cfg(feature = "auth")]
+mod query;
 mod request;
+#[cfg(feature = "auth")]
+mod rules;
+#[cfg_attr(not(feature = "auth"), path = "stateless.rs")]
+mod state;
+#[cfg(feature = "auth")]
+mod tokens;
 #[cfg(feature = "rtsp")]
 mod users;
 mod verdict;
 
-pub use request::{Action, Request};
-pub use verdict::{Answer, Denial, Gatekeeper, PATIENCE, Verdict};
+use std::sync::Arc;
 
 use crate::conf::Config;
+#[cfg(feature = "auth")]
+pub use failures::FAILURES;
+#[cfg(feature = "auth")]
+pub use kdf::derive;
+pub use request::{Action, Request};
+#[cfg(feature = "auth")]
+pub use state::PASSWORDS;
+pub use state::State;
+pub use verdict::{Answer, Denial, Gatekeeper, PATIENCE, Verdict};
 
-/// A rule of the configuration.
-type Rule = fn(&Config, &Request<'_>) -> Verdict;
+/// A rule: its answer if it decides.
+type Rule = fn(&Arc<State>, &Config, &Request<'_>) -> Option<Answer>;
 
-/// The rules that are checked before the gatekeeper: the first that refuses a request decides.
+/// The rules: the first that decides counts. Where none does, the client may.
 const RULES: &[Rule] = &[
-    control,
     #[cfg(feature = "rtsp")]
     users::rule,
+    #[cfg(feature = "auth")]
+    rules::rule,
+    control,
 ];
 
-/// Lets only clients on this machine change its state: nothing in the configuration says yet who else may.
-fn control(_: &Config, request: &Request<'_>) -> Verdict {
-    let is_refused = request.action == Action::Control && !request.peer.ip().to_canonical().is_loopback();
-    if is_refused { Err(Denial::Forbidden) } else { Ok(()) }
+/// The answer of the configuration.
+pub fn rules(state: &Arc<State>, config: &Config, request: &Request<'_>) -> Answer {
+    RULES.iter().find_map(|rule| rule(state, config, request)).unwrap_or(Answer::Now(Ok(())))
 }
 
-/// The decision of the configuration.
-pub fn rules(config: &Config, request: &Request<'_>) -> Verdict {
-    RULES.iter().try_for_each(|rule| rule(config, request))
+/// Lets only clients on this machine change its state.
+fn control(_: &Arc<State>, _: &Config, request: &Request<'_>) -> Option<Answer> {
+    let is_refused = request.action == Action::Control && !request.peer.ip().to_canonical().is_loopback();
+    is_refused.then_some(Answer::Now(Err(Denial::Forbidden)))
 }

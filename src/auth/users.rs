@@ -1,21 +1,24 @@
 //! The user of the configuration, which RTSP requires with `rtsp.auth`.
 
+use std::sync::Arc;
+
 use super::request::Request;
-use super::verdict::{Denial, Verdict};
+use super::state::State;
+use super::verdict::{Answer, Denial};
 use crate::conf::{Auth, Config};
 use crate::proto::scheme::RTSP;
 use crate::proto::{AuthScheme, Secret};
 
-/// Whether a request has the user's password, if it needs one.
-pub(super) fn rule(config: &Config, request: &Request<'_>) -> Verdict {
+/// Refuses a request that lacks the user's password, if it needs one.
+pub(super) fn rule(_: &Arc<State>, config: &Config, request: &Request<'_>) -> Option<Answer> {
     let schemes: &[AuthScheme] = match config.rtsp.auth {
         Auth::Basic => &[AuthScheme::Basic],
         Auth::Digest => &[AuthScheme::Digest],
-        Auth::Off => return Ok(()),
+        Auth::Off => return None,
     };
     if request.protocol != RTSP.name {
-        return Ok(());
+        return None;
     }
     let proof = request.credentials.prove(&config.rtsp.user, Secret::Password(&config.rtsp.password), schemes);
-    proof.map_err(|lack| Denial::Unauthenticated(lack, schemes))
+    proof.err().map(|lack| Answer::Now(Err(Denial::Unauthenticated(lack, schemes))))
 }

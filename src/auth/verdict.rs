@@ -15,6 +15,14 @@ pub enum Denial {
     Unanswered,
     /// Credentials by one of these schemes are required; those of the client are missing or wrong.
     Unauthenticated(Lack, &'static [AuthScheme]),
+    /// The signature of its link is missing or wrong.
+    Unsigned(Lack),
+    /// Its link or token does not hold any more.
+    Expired,
+    /// Its link or token expires, and the machine does not know the time of day.
+    NoClock,
+    /// Too many wrong credentials have come from its address.
+    TooMany,
 }
 
 /// The decision, with the reason for a refusal.
@@ -27,6 +35,21 @@ pub enum Answer {
     /// The decision follows within [`PATIENCE`]. The future is dropped when its client leaves. It is a part of its
     /// connection, whose memory in the plan is that of a player: it should hold no more than a few hundred bytes.
     Later(Pin<Box<dyn Future<Output = Verdict> + Send>>),
+}
+
+impl Answer {
+    /// Grants what both grant.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Now(Ok(())), other) | (other, Self::Now(Ok(()))) => other,
+            (Self::Now(refused), _) | (_, Self::Now(refused)) => Self::Now(refused),
+            (Self::Later(one), Self::Later(other)) => Self::Later(Box::pin(async move {
+                one.await?;
+                other.await
+            })),
+        }
+    }
 }
 
 /// The longest time that a client waits for an answer; then it is refused.

@@ -34,6 +34,7 @@ impl Config {
             faults.push((format!("pull[{}]", self.streams.max), Fault::MustBe(remedy.into())));
         }
         faults.extend(self.placeholders().chain(self.same_relays()).chain(self.circle()));
+        faults.extend(super::access::objections(self));
         faults.extend(super::record::objections(self));
         faults
     }

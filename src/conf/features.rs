@@ -3,12 +3,13 @@
 use std::fmt;
 
 /// The features, and whether each was compiled in.
-pub const FEATURES: [(&str, bool); 6] = [
+pub const FEATURES: [(&str, bool); 7] = [
     ("rtmp", cfg!(feature = "rtmp")),
     ("rtsp", cfg!(feature = "rtsp")),
     ("http", cfg!(feature = "http")),
     ("record", cfg!(feature = "record")),
     ("tls", cfg!(feature = "tls")),
+    ("auth", cfg!(feature = "auth")),
     ("api", cfg!(feature = "api")),
 ];
 
@@ -43,7 +44,7 @@ mod tests {
     #[test]
     fn what_is_not_compiled_in_is_refused_by_name() {
         let stream = |table: &str, url: &str| format!("[[{table}]]\nstream = \"a\"\nurl = \"{url}\"");
-        let cases: [(String, &[&str]); 25] = [
+        let cases: [(String, &[&str]); 26] = [
             ("recording.max = 9".into(), &["record"]),
             ("recording.sync = \"0s\"".into(), &["record"]),
             ("recording.maxx = 3".into(), &["record"]),
@@ -64,6 +65,7 @@ mod tests {
             ("[[record]]\nstreams = \"*\"\npath = \"/m\"".into(), &["record"]),
             ("http.root = \"/m\"".into(), &["http", "record"]),
             ("hls.store = \"/m\"".into(), &["http", "record"]),
+            ("[[access]]\nallow = true".into(), &["auth"]),
             ("hls.format = \"fmp4\"".into(), &["http"]),
             ("hls.enable = true".into(), &["http"]),
             ("http.enable = true".into(), &["http"]),

@@ -1,5 +1,10 @@
 //! The configuration: a profile, and the keys that a file overrides.
 
+#[cfg(feature = "auth")]
+mod access;
+#[cfg(not(feature = "auth"))]
+#[path = "no_access.rs"]
+mod access;
 mod check;
 mod counts;
 mod error;
@@ -19,6 +24,8 @@ mod record;
 #[cfg(not(feature = "record"))]
 #[path = "no_record.rs"]
 mod record;
+#[cfg(feature = "auth")]
+mod secret;
 mod text;
 mod units;
 mod value;
@@ -27,6 +34,9 @@ mod wrong;
 use std::path::Path;
 
 use crate::hub::{Conflict, is_pattern};
+pub use access::Access;
+#[cfg(feature = "auth")]
+pub use access::{Demand, Network, TokenKey, VARIABLES};
 pub use error::{Error, Errors, Fault};
 pub use features::{MissingFeature, features};
 pub use hints::Hint;
@@ -38,6 +48,8 @@ pub use profile::Profile;
 #[cfg(feature = "record")]
 pub use record::FileFormat;
 pub use record::{Record, Recording};
+#[cfg(feature = "auth")]
+pub use secret::{MASK, Pbkdf2, Secret, Stored, stored_sha256};
 pub use text::{Address, Group, Level, Origin, PortRange, Source, Store, Target};
 pub use units::{FileSize, Size, Threads, Time};
 use value::tables;
@@ -65,6 +77,7 @@ tables! {
         pub hls: Hls,
         pub api: Api,
         pub log: Log,
+        pub access: Vec<Access> => live,
         pub pull: Vec<Pull> => live,
         pub push: Vec<Push> => live,
         pub record: Vec<Record> => live,

@@ -29,6 +29,8 @@ pub enum Spot {
     /// None: the file leaves the key out, so its default applies.
     Default,
 }
+/// The ends of keys whose values are secrets.
+const SECRETS: [&str; 5] = ["password", "secret", "signed", "secure_link", "jwt"];
 
 impl Place {
     /// The whole file.
@@ -59,7 +61,10 @@ impl Place {
 
     /// Whether the value there may be, or contain, a password.
     pub(super) fn is_secret(&self) -> bool {
-        let is_secret = |key: &String| key.ends_with("password") || key.starts_with("pull") || key.starts_with("push");
+        let is_secret = |key: &String| {
+            let ends = SECRETS.iter().any(|name| key.ends_with(name));
+            ends || key.starts_with("pull") || key.starts_with("push")
+        };
         self.key.as_ref().is_some_and(is_secret)
     }
 }

@@ -163,6 +163,7 @@ pub fn places(config: &Config) -> Vec<Place> {
     let files = config.pull.iter().enumerate().filter(|(_, pull)| pull.url.0.is_file());
     let file = |(at, pull): (usize, &Pull)| Place::new(format!("pull[{at}].url"), pull.url.0.path.as_ref(), readable);
     let mut places: Vec<_> = files.map(file).collect();
+    places.extend(config.key_files().map(|(key, file)| Place::new(key, file.as_ref(), readable)));
     places.extend(record::places(config));
     if !config.http.root.is_empty() {
         places.push(Place::new("http.root".into(), config.http.root.as_ref(), listed));

@@ -36,7 +36,7 @@ pub use dial::{NAME_THREAD, Unreached, allow_names, dial};
 pub use drive::drive;
 pub use listen::{Gate, accept_loop, bind, try_address};
 pub use outlet::{BATCH, CHANNELS, Framing, HeadFraming, Outlet, PacketFraming};
-pub use peers::{ADDRESS, Claim, Peers, ROW, Seat, Share, Takers, Use, bits, goes_to};
+pub use peers::{ADDRESS, Claim, Peers, ROW, Seat, Share, Takers, Use, bits, goes_to, network};
 pub use tls::{CertificateError, HandshakeThrottle};
 #[cfg(feature = "tls")]
 pub use tls::{Files, Identity, TLS_CONNECTION, Trust, make_certificate};

@@ -90,10 +90,7 @@ impl Peers {
     pub fn customer(&self, address: IpAddr) -> Option<IpAddr> {
         let address = address.to_canonical();
         let exempt = address.is_loopback() || self.bounds().exempt.iter().any(|one| one.to_canonical() == address);
-        (!exempt).then_some(match address {
-            IpAddr::V4(_) => address,
-            IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-        })
+        (!exempt).then_some(network(address))
     }
 
     /// Counts a connection from `address`; `None` if the address has as many as allowed.
@@ -194,6 +191,14 @@ pub type Takers = [Option<u128>; 2];
 pub fn goes_to(others: &Takers, takers: &Takers, all: &[Takers], most: usize) -> bool {
     let has = |one| all.iter().filter(|takers| takers.contains(&Some(one))).count();
     takers.iter().flatten().any(|one| !others.contains(&Some(*one)) && has(*one) > most)
+}
+
+/// The network of an address whose clients count as one: with IPv6 the first 64 bits.
+pub fn network(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
+        address => address,
+    }
 }
 
 /// An address as a number.

@@ -46,6 +46,8 @@ pub enum Secret<'a> {
     Password(&'a str),
     /// `H(name:realm:password)` in hexadecimal digits, for [`REALM`]. RFC 7616 section 3.4.2.
     Ha1(Algorithm, &'a str),
+    /// The SHA-256 of the password, which proves no Digest.
+    Sha256(&'a [u8; 32]),
 }
 
 /// The reason why credentials are not accepted.
@@ -126,6 +128,7 @@ impl Credentials {
                         let given = algorithm.hash(&[own, REALM, password]);
                         is_same(&given, &known.to_ascii_lowercase()) & is_same(own, name)
                     }
+                    Secret::Sha256(known) => Sha256::digest(&**password)[..].ct_eq(known) & is_same(own, name),
                 };
                 bool::from(right).then_some(()).ok_or(Lack::Wrong)
             }

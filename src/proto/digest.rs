@@ -70,7 +70,7 @@ impl Digest {
         let secret = match secret {
             Secret::Password(password) => self.algorithm.hash(&[name, REALM, password]),
             Secret::Ha1(algorithm, hash) if algorithm == self.algorithm => hash.to_ascii_lowercase(),
-            Secret::Ha1(..) => return Err(Lack::Wrong),
+            Secret::Ha1(..) | Secret::Sha256(_) => return Err(Lack::Wrong),
         };
         let expected = self.algorithm.hash(&[&secret, &self.asked]);
         match bool::from(is_same(&self.response, &expected) & is_same(&self.name, name)) {

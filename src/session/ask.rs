@@ -47,9 +47,13 @@ impl Core {
     /// Asks whether a client may do something.
     pub fn ask(&self, request: &Request<'_>) -> Asking {
         let config = self.config();
-        let answer = match self.admits(request).and_then(|()| auth::rules(&config, request)) {
-            Ok(()) => self.gatekeeper.ask(request),
+        let answer = match self.admits(request) {
+            Ok(()) => auth::rules(&self.auth, &config, request),
             Err(why) => Answer::Now(Err(why)),
+        };
+        let answer = match answer {
+            Answer::Now(Err(why)) => Answer::Now(Err(why)),
+            ruled => ruled.and(self.gatekeeper.ask(request)),
         };
         let limit = matches!(answer, Answer::Later(_)).then(|| Timer::after(PATIENCE));
         Asking { leave: Some(Leave { action: request.action, name: request.name.cloned() }), answer, limit }

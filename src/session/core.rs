@@ -18,7 +18,7 @@ use super::rates::RateClock;
 use super::recorded::Recorded;
 use super::threads;
 use super::who::{Ids, LOGGED_REFUSALS, Who};
-use crate::auth::{Answer, Gatekeeper, Request};
+use crate::auth::{self, Answer, Gatekeeper, Request};
 use crate::budget::Key::{Count, Size};
 use crate::budget::{Account, Greetings, Plan};
 use crate::conf::{Config, Cost};
@@ -69,6 +69,8 @@ pub struct Core {
     /// The time of day of the start.
     pub started: Wall,
     ids: Ids,
+    /// What the rules of who may do what remember.
+    pub(super) auth: Arc<auth::State>,
     /// Decides which clients may do what.
     pub(super) gatekeeper: Box<dyn Gatekeeper>,
     pub(super) list: Sessions,
@@ -123,6 +125,7 @@ impl Core {
             counters: Counters::default(),
             started: time_of_day(),
             ids: Ids::default(),
+            auth: Arc::default(),
             gatekeeper: Box::new(gatekeeper),
             list: Sessions::default(),
             flood: Arc::default(),
@@ -158,6 +161,12 @@ impl Core {
         self.peers.set_bounds(per_peer(&config), config.connections.proxies.clone());
         self.hub.set_limits(limits(&config));
         *self.config.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(config);
+        self.read_keys();
+    }
+
+    /// Reads the files with keys that the rules name, beside all else.
+    fn read_keys(&self) {
+        self.executor.spawn(self.auth.clone().read_keys(self.config())).detach();
     }
 
     /// Touches all memory of the plan that accounts cover, and keeps it from then on.
@@ -184,6 +193,7 @@ impl Core {
             }
         };
         self.executor.spawn(tick).detach();
+        self.read_keys();
         let core = self.clone();
         self.executor.spawn(async move { core.cadence.run(|| core.hub.pace()).await }).detach();
     }

@@ -1,6 +1,8 @@
 //! The memory that all protocols share.
 
 use super::{connections, core, list, threads};
+#[cfg(feature = "auth")]
+use crate::auth;
 use crate::conf::Cost;
 
 /// The program itself: code that was used, the allocator, queued lines of the log (64 KiB), the thread of the log, the
@@ -25,4 +27,8 @@ pub static COSTS: &[&Cost] = &[
     &connections::TLS,
     &threads::DISKS,
     &threads::NAMES,
+    #[cfg(feature = "auth")]
+    &auth::FAILURES,
+    #[cfg(feature = "auth")]
+    &auth::PASSWORDS,
 ];

@@ -39,6 +39,10 @@ impl Refusal {
             Self::Denied(Denial::Unanswered) => "unanswered",
             Self::Denied(Denial::Unauthenticated(Lack::Wrong, _)) => "password",
             Self::Denied(Denial::Unauthenticated(..)) => "unauthenticated",
+            Self::Denied(Denial::Unsigned(_)) => "signature",
+            Self::Denied(Denial::Expired) => "expired",
+            Self::Denied(Denial::NoClock) => "clock",
+            Self::Denied(Denial::TooMany) => "failures",
             Self::Codec => "codec",
             Self::Segments => "streams",
             Self::Hub(refused) => refused.label(),
@@ -65,8 +69,8 @@ impl Refusal {
     pub fn in_rtsp(self) -> rtsp::Status {
         match self {
             Self::Name => rtsp::Status::NOT_FOUND,
-            Self::Denied(Denial::Forbidden) => rtsp::Status::FORBIDDEN,
-            Self::Denied(Denial::Unanswered) => rtsp::Status::UNAVAILABLE,
+            Self::Denied(Denial::Forbidden | Denial::Unsigned(_) | Denial::Expired) => rtsp::Status::FORBIDDEN,
+            Self::Denied(Denial::Unanswered | Denial::NoClock | Denial::TooMany) => rtsp::Status::UNAVAILABLE,
             Self::Denied(Denial::Unauthenticated(..)) => rtsp::Status::UNAUTHORIZED,
             Self::Codec => rtsp::Status::UNSUPPORTED_MEDIA_TYPE,
             Self::Segments => rtsp::Status::NOT_ENOUGH_BANDWIDTH,
@@ -84,9 +88,14 @@ impl Refusal {
             Self::Denied(Denial::Unauthenticated(..)) if self.challenges().next().is_some() => {
                 http::Status::UNAUTHORIZED
             }
-            Self::Denied(Denial::Forbidden | Denial::Unauthenticated(..)) => http::Status::FORBIDDEN,
+            Self::Denied(Denial::TooMany) => http::Status::TOO_MANY_REQUESTS,
+            Self::Denied(Denial::Forbidden | Denial::Unauthenticated(..) | Denial::Unsigned(_) | Denial::Expired) => {
+                http::Status::FORBIDDEN
+            }
             Self::Codec => http::Status::NOT_FOUND,
-            Self::Denied(Denial::Unanswered) | Self::Segments | Self::Hub(_) => http::Status::UNAVAILABLE,
+            Self::Denied(Denial::Unanswered | Denial::NoClock) | Self::Segments | Self::Hub(_) => {
+                http::Status::UNAVAILABLE
+            }
         }
     }
 
@@ -132,6 +141,11 @@ impl From<Refusal> for Reason {
                 Lack::Stale => "it answers a challenge that has expired",
                 Lack::Wrong => "wrong user or password",
             },
+            Refusal::Denied(Denial::Unsigned(Lack::Missing | Lack::Stale)) => "its URL has to be signed",
+            Refusal::Denied(Denial::Unsigned(Lack::Wrong)) => "the signature of its URL is wrong",
+            Refusal::Denied(Denial::Expired) => "its URL or token has expired, or is not valid yet",
+            Refusal::Denied(Denial::NoClock) => "the server's clock is not set, so nothing that expires is accepted",
+            Refusal::Denied(Denial::TooMany) => "too many wrong passwords have come from its address: wait a minute",
             Refusal::Codec => "none of its tracks has a codec that is supported here",
             Refusal::Segments => "no more streams have segments: hls.streams is reached",
             Refusal::Hub(refused) => return Self::Hub(refused),

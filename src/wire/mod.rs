@@ -5,6 +5,8 @@
 pub mod bits;
 pub mod crc;
 mod date;
+#[cfg(feature = "auth")]
+pub mod json;
 mod percent;
 mod reader;
 mod writer;

@@ -38,6 +38,7 @@ fn help_lists_every_option() {
             "--check",
             "--plan",
             "--make-cert",
+            "--hash",
             "--reference",
             "-V",
             "--version",
@@ -68,7 +69,7 @@ fn a_check_says_in_one_line_that_all_is_well() {
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let (before, after) = out.split_once(" of 9728 KiB at worst; ").unwrap_or_else(|| panic!("{out}"));
     assert!(before.contains(".toml: sound; profile tiny; "), "{out}");
-    assert_eq!(after, "features rtmp rtsp http record tls api\n");
+    assert_eq!(after, "features rtmp rtsp http record tls auth api\n");
 }
 
 /// A folder of the test's own.

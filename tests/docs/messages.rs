@@ -233,6 +233,68 @@ fn in_lists_of_tables_the_line_is_that_of_the_key() {
 }
 
 #[test]
+fn rules_say_what_they_lack_and_never_a_secret() {
+    let cases = [
+        (
+            "streams = \"*\"",
+            "line 1: access: must be a rule with exactly one of allow, deny, user with password, secret, signed, secure_link, jwt",
+        ),
+        ("allow = true\nsigned = \"hidden\"", "line 1: access: must be a rule with exactly one of"),
+        ("user = \"a\"", "line 1: access.password: must be set, with user"),
+        ("password = \"hidden\"", "line 1: access.user: must be set, with password"),
+        (
+            "user = \"a\"\npassword = \"********\"",
+            "line 3: access.password: invalid value, expected a password, neither empty nor masked",
+        ),
+        ("user = \"a\"\npassword = \"sha256:hidden\"", "line 3: access.password: invalid value, expected a password"),
+        ("signed = \"\"", "line 2: access.signed: invalid value, expected a secret, which is neither empty nor masked"),
+        (
+            "jwt = \"hidden\"",
+            "line 2: access.jwt: invalid value, expected a secret of 32 bytes or more, or a public key",
+        ),
+        ("jwt_file = \"key.pem\"", "line 2: access.jwt_file: must be the path of a file, from the root on"),
+        (
+            "secure_link = \"$uri$arg_x hidden\"",
+            "line 2: access.secure_link: must be an expression with $secure_link_expires",
+        ),
+        ("allow = true\nstreams = \"live/a\"", "line 3: access.streams: must be a pattern that a name can match"),
+        (
+            "allow = true\nfrom = [\"10.0.0.0/33\"]",
+            "line 3: access.from: invalid value: string \"10.0.0.0/33\", expected a network such as \"192.168.0.0/16\", or an address",
+        ),
+        (
+            "allow = true\naction = \"plays\"",
+            "line 3: access.action: invalid value: string \"plays\", expected one of \"publish\", \"play\", \"record\", \"api\", \"metrics\"; the nearest is \"play\"",
+        ),
+        (
+            "allow = true\nprotocols = [\"hls\", \"rtmps\"]",
+            "line 3: access.protocols: invalid value: string \"rtmps\", expected one of",
+        ),
+        ("allow = true\nstream = \"a\"", "line 3: access.stream: unknown key; the nearest is streams"),
+    ];
+    for (rule, message) in cases {
+        let said = refusal(&format!("[[access]]\n{rule}\n"));
+        assert!(said.starts_with(&format!("r.toml: {message}")) && !said.contains("hidden"), "{rule}\n{said}");
+    }
+    let hashed = format!("[[access]]\nuser = \"a\"\npassword = \"sha256:{}\"\n", "0".repeat(64));
+    let digest = "[rtsp]\nauth = \"digest\"\nuser = \"a\"\npassword = \"b\"\n";
+    let said = refusal(&format!("{hashed}{digest}"));
+    assert!(
+        said.starts_with("r.toml: line 3: access.password: must be the password itself or ha1:, or protocols without"),
+        "{said}"
+    );
+    for sound in
+        [format!("{hashed}protocols = [\"http\"]\n{digest}"), format!("{hashed}{}", digest.replace("digest", "basic"))]
+    {
+        assert!(Config::parse("r.toml", &sound).is_ok(), "{sound}");
+    }
+    assert_eq!(
+        refusal(&"[[access]]\nallow = true\n".repeat(65)),
+        "r.toml: line 129: access: must be one of 64 at most"
+    );
+}
+
+#[test]
 fn what_leads_nowhere_is_refused() {
     let relay = |table: &str, stream: &str, url: &str| format!("[[{table}]]\nstream = \"{stream}\"\nurl = \"{url}\"\n");
     let itself = "line 3: TABLE.url: must be that of another stream: this one leads back to it";

@@ -5,8 +5,8 @@ import inside
 import places
 
 RUN = "/etc/init.d/runnel"
-ALL_FEATURES = "features rtmp rtsp http record tls api"
-SMALL_FEATURES = "features rtmp rtsp http, without record tls api"
+ALL_FEATURES = "features rtmp rtsp http record tls auth api"
+SMALL_FEATURES = "features rtmp rtsp http, without record tls auth api"
 
 
 class Start(inside.Device):
@@ -90,6 +90,7 @@ class Lacking(inside.Device):
             '[[push]]\nstream = "a"\nurl = "rtmps://h/a/b"': ("push.url", "tls"),
             '[[pull]]\nstream = "a"\nurl = "file:/m.flv"': ("pull.url", "record"),
             '[[record]]\nstreams = "*"\npath = "/m"': ("record", "record"),
+            "[[access]]\nallow = true": ("access", "auth"),
             '[http]\nroot = "/m"': ("http.root", "record"),
             '[hls]\nstore = "/m"': ("hls.store", "record"),
         }
@@ -100,4 +101,4 @@ class Lacking(inside.Device):
                 lacks = f'the program was built without the feature "{feature}"'
                 self.assert_says(rf".* line \d: {key}: (must be .*: )?{lacks}", "code 78")
         self.run_inside("runnel push a b; runnel --make-cert")
-        self.assert_says(*(f'runnel: the .* without the feature "{name}"' for name in ("record", "tls")))
+        self.assert_says(*(f'runnel: the .* without the feature "{name}"' for name in ("record", "tls", "auth")))

@@ -1,5 +1,6 @@
 """OpenWrt's init script, under BusyBox, with the real program; rc.common is the test's own."""
 
+import json
 import re
 import shutil
 import tomllib
@@ -141,7 +142,10 @@ class OpenWrt(Router):
         reference = tomllib.loads(REFERENCE)
         tables = {name: keys for name, keys in reference.items() if isinstance(keys, dict)}
         above = {name: key for name, key in reference.items() if not isinstance(key, dict | list)}
-        entries = {name: self.entry(name) for name in ("pull", "push", "record", "tls.more")}
+        entries = {name: self.entry(name) for name in ("access", "pull", "push", "record", "tls.more")}
+        # a rule has one demand
+        about = ("action", "streams", "from", "protocols", "allow")
+        entries["access"] = {key: entries["access"][key] for key in about}
         self.assertEqual(set(reference), {*tables, *above, *entries} - {"tls.more"})
         # what must be so where there are entries
         tables["tls"].update(cert="/c.pem", key="/k.pem", more=[])
@@ -170,11 +174,12 @@ class OpenWrt(Router):
         comment = re.search(rf"((?:^#.*\n)+){name.rpartition('.')[2]} = \[\]$", REFERENCE, re.M)
         values = {}
         for key in keys:
-            found = re.search(rf"\b{key} = (true|\"[^\"]*\"|FILE)", comment.group(1))
+            found = re.search(rf"\b{key} = (true|\[[^\]]*\]|\"[^\"]*\"|FILE|KEY)", comment.group(1))
             # of a push the URL is that of a pull
             value = found.group(1) if found else '"rtsp://10.0.0.7/"' if key == "url" else None
             self.assertIsNotNone(value, f"the reference does not explain {key} of {name}")
-            values[key] = value == "true" or value.strip('"')
+            is_list = value.startswith("[")
+            values[key] = json.loads(value) if is_list else value == "true" or value.strip('"')
         return values
 
     def test_what_looks_like_a_number_stays_what_it_is(self):

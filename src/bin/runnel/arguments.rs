@@ -12,7 +12,7 @@ use crate::print;
 
 /// The help.
 pub const HELP: &str = "\
-Usage: runnel [-c FILE] [--check | --plan | --make-cert | --reference]
+Usage: runnel [-c FILE] [--check | --plan | --make-cert | --hash | --reference]
 
   -c, --config FILE   read the configuration from FILE, or from standard input
                       if FILE is -; the default is embedded in the program
@@ -23,6 +23,8 @@ Usage: runnel [-c FILE] [--check | --plan | --make-cert | --reference]
       --make-cert     write a self-signed certificate and its key to the files
                       tls.cert and tls.key, by default cert.pem and key.pem in
                       the current folder, and exit
+      --hash          read a password from standard input, print the hashes that
+                      a configuration may have in its place, and exit
       --reference     print all keys of the configuration with their meaning,
                       and exit
   -V, --version       print the version and exit
@@ -62,6 +64,7 @@ pub enum Task {
     Check,
     Plan,
     MakeCertificate,
+    Hash,
 }
 
 /// A fault of the command line.
@@ -74,6 +77,9 @@ pub enum Usage {
     /// An argument that is not text.
     #[cfg(feature = "record")]
     NoText(&'static str),
+    /// Standard input has no password.
+    #[cfg(feature = "auth")]
+    Password(std::io::Error),
     /// A second FILE.
     Twice,
     /// Two tasks in one command line.
@@ -82,12 +88,12 @@ pub enum Usage {
     #[cfg(feature = "record")]
     Url(Wrong),
     /// A task that needs a feature.
-    #[cfg(not(all(feature = "record", feature = "tls")))]
+    #[cfg(not(all(feature = "record", feature = "tls", feature = "auth")))]
     Feature(runnel::conf::MissingFeature),
 }
 
-const TASKS: [(&str, Task); 3] =
-    [("--check", Task::Check), ("--plan", Task::Plan), ("--make-cert", Task::MakeCertificate)];
+const TASKS: [(&str, Task); 4] =
+    [("--check", Task::Check), ("--plan", Task::Plan), ("--make-cert", Task::MakeCertificate), ("--hash", Task::Hash)];
 
 /// The task and the file of the command line; `None` if it was answered already.
 pub fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Option<(Task, Option<PathBuf>)>, Usage> {
@@ -138,11 +144,13 @@ impl fmt::Display for Usage {
             Self::Wants(arg, what) => write!(f, "{arg} needs {what}"),
             #[cfg(feature = "record")]
             Self::NoText(arg) => write!(f, "{arg}: is not text in UTF-8"),
+            #[cfg(feature = "auth")]
+            Self::Password(error) => write!(f, "--hash reads a password from standard input: {error}"),
             Self::Twice => f.write_str("-c is given twice: only one FILE is read"),
             Self::Errands(one, other) => write!(f, "{one} and {other} cannot be combined: run it once for each"),
             #[cfg(feature = "record")]
             Self::Url(wrong) => write!(f, "URL: {wrong}"),
-            #[cfg(not(all(feature = "record", feature = "tls")))]
+            #[cfg(not(all(feature = "record", feature = "tls", feature = "auth")))]
             Self::Feature(missing) => missing.fmt(f),
         }
     }

@@ -7,6 +7,8 @@ mod arguments;
 mod check;
 mod failure;
 mod follow;
+#[cfg(feature = "auth")]
+mod hash;
 mod plan;
 #[cfg(feature = "record")]
 mod push;
@@ -21,6 +23,8 @@ use std::process::ExitCode;
 use arguments::Task;
 use check::refusal;
 use failure::{Failure, System};
+#[cfg(feature = "auth")]
+use hash::hash;
 use plan::{check_machine, check_plan};
 #[cfg(feature = "record")]
 use push::push;
@@ -62,6 +66,9 @@ fn run() -> Result<(), Failure> {
         return push(args);
     }
     let Some((task, file)) = arguments::parse(args)? else { return Ok(()) };
+    if task == Task::Hash {
+        return hash();
+    }
     let (config, source) = Source::load(file)?;
     let plan = registry::plan(&config);
     if task == Task::Plan {
@@ -92,6 +99,11 @@ fn run() -> Result<(), Failure> {
 #[cfg(not(feature = "record"))]
 fn push(_: impl Iterator) -> Result<(), Failure> {
     Err(arguments::Usage::Feature(runnel::conf::MissingFeature("record")).into())
+}
+
+#[cfg(not(feature = "auth"))]
+fn hash() -> Result<(), Failure> {
+    Err(arguments::Usage::Feature(runnel::conf::MissingFeature("auth")).into())
 }
 
 #[cfg(feature = "tls")]

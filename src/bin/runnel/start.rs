@@ -41,6 +41,7 @@ pub fn serve(mut source: Source, config: Config) -> Result<(), Failure> {
     source.keys.check_links(&config)?;
     let prepared = rest.prepare(&config)?;
     source.tell(source.keys.hints(&config));
+    tell_who_may(&config);
     look_at_places(&config, &source.keys, &executor);
     tell(State::Ready);
     // in a task of its own, because a future in `run` itself is polled in every turn
@@ -128,6 +129,14 @@ fn give_back(core: Arc<Core>) -> impl Fn() + Send + 'static {
 #[cfg(not(target_env = "gnu"))]
 fn give_back(_: Arc<Core>) -> impl Fn() + Send + 'static {
     || {}
+}
+
+/// Logs what everybody may do.
+fn tell_who_may(config: &Config) {
+    let open: Vec<_> = ["publish", "play"].into_iter().filter(|action| !config.restricts(action)).collect();
+    if !open.is_empty() {
+        log::info!("everybody who reaches the ports may {}: no [[access]] says otherwise", open.join(" and "));
+    }
 }
 
 /// Logs missing files and folders in the background: a disk that does not respond does not delay the start.

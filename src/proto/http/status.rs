@@ -23,6 +23,7 @@ impl Status {
     pub const RANGE_NOT_SATISFIABLE: Self = Self(416, "Range Not Satisfiable");
     pub const MISDIRECTED: Self = Self(421, "Misdirected Request");
     pub const UPGRADE_REQUIRED: Self = Self(426, "Upgrade Required");
+    pub const TOO_MANY_REQUESTS: Self = Self(429, "Too Many Requests");
     pub const HEADERS_TOO_LARGE: Self = Self(431, "Request Header Fields Too Large");
     pub const NOT_IMPLEMENTED: Self = Self(501, "Not Implemented");
     pub const UNAVAILABLE: Self = Self(503, "Service Unavailable");

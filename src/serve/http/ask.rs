@@ -110,6 +110,10 @@ impl Exchange {
         }
         let challenges = why.challenges().map(|challenge| ("WWW-Authenticate", challenge.into()));
         let reply = Reply::refuse(why.in_http(), why.to_string()).with(challenges);
-        if reply.status == Status::UNAVAILABLE { reply.retry_after(5).into() } else { reply.into() }
+        match reply.status {
+            Status::UNAVAILABLE => reply.retry_after(5).into(),
+            Status::TOO_MANY_REQUESTS => reply.retry_after(60).into(),
+            _ => reply.into(),
+        }
     }
 }

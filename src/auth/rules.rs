@@ -1,0 +1,224 @@
+//! The rules of `[[access]]`: the first that is about a request decides.
+//!
+//! A rule with a demand is met, or the client is refused. Rules with demands that are about the same request are
+//! alternatives: it is enough to meet one, so that several users may have one stream. The first rule without a demand
+//! ends them, and is not reached by those who meet none.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use subtle::ConstantTimeEq;
+
+use super::clock::Clock;
+use super::links::{self, LinkError};
+use super::query::parameter;
+use super::state::{State, lock};
+use super::{Action, Answer, Denial, Request, Verdict, tokens};
+use crate::conf::{Access, Config, Demand, Pbkdf2, Stored, TokenKey};
+use crate::hub::Name;
+use crate::proto::AuthScheme::{Basic, Bearer, Digest};
+use crate::proto::scheme::{RTMP, RTSP};
+use crate::proto::{AuthScheme, Credentials, Lack, Secret};
+
+/// What a demand says of a request.
+enum Proof {
+    Met,
+    Unmet(Denial),
+    /// A thread has to find out. What it finds counts only if the user is the rule's: for others it is the same work.
+    Slow(Box<Slow>),
+}
+
+/// A password to be checked.
+struct Slow {
+    stored: Pbkdf2,
+    password: Box<str>,
+    is_user: bool,
+}
+
+/// Sets of schemes, by their bits: what is asked of a client is one of these.
+const SETS: [&[AuthScheme]; 8] = [
+    &[],
+    &[Basic],
+    &[Digest],
+    &[Basic, Digest],
+    &[Bearer],
+    &[Basic, Bearer],
+    &[Digest, Bearer],
+    &[Basic, Digest, Bearer],
+];
+
+/// The answer of the rules that are about a request.
+pub(super) fn rule(state: &Arc<State>, config: &Config, request: &Request<'_>) -> Option<Answer> {
+    let (from, name) = (request.peer.ip(), request.name.map(Name::as_str));
+    let is_about = |rule: &&Access| rule.is_about(word(request.action), request.protocol, name, from);
+    let mut demands = config.access.iter().filter(is_about).map(Access::demand).peekable();
+    Some(match demands.peek()? {
+        Demand::Nothing => Answer::Now(Ok(())),
+        Demand::Leave => Answer::Now(Err(Denial::Forbidden)),
+        _ if lock(&state.failures).is_shut(from, Instant::now()) => Answer::Now(Err(Denial::TooMany)),
+        _ => any_of(state, demands, request),
+    })
+}
+
+/// The action in the configuration's words.
+fn word(action: Action) -> &'static str {
+    match action {
+        Action::Publish => "publish",
+        Action::Play => "play",
+        Action::Read => "record",
+        Action::Api | Action::Control => "api",
+        Action::Metrics => "metrics",
+    }
+}
+
+/// The answer of rules with demands, of which one has to be met.
+fn any_of<'a>(state: &Arc<State>, demands: impl Iterator<Item = Demand<'a>>, request: &Request<'_>) -> Answer {
+    let shown = shown(request);
+    let (clock, from) = (Clock::read(), request.peer.ip());
+    let (mut denial, mut slow) = (None, None::<Box<Slow>>);
+    for demand in demands.take_while(|demand| !matches!(demand, Demand::Nothing | Demand::Leave)) {
+        match prove(state, &demand, request, &shown, clock) {
+            Proof::Met => return Answer::Now(settled(state, from, Ok(()))),
+            Proof::Unmet(other) => denial = Some(denial.map_or(other, |one| graver(one, other))),
+            // one password is checked, that of the user if there is one
+            Proof::Slow(other) if slow.as_ref().is_none_or(|one| !one.is_user) => slow = Some(other),
+            Proof::Slow(_) => {}
+        }
+    }
+    let Some(Slow { stored, password, is_user }) = slow.map(|slow| *slow) else {
+        return Answer::Now(settled(state, from, Err(denial.unwrap_or(Denial::Forbidden))));
+    };
+    // it counts as wrong until it was right, so that many at once are no way around the limit
+    lock(&state.failures).add(from, Instant::now());
+    let wrong = Denial::Unauthenticated(Lack::Wrong, SETS[1]);
+    let denial = denial.map_or(wrong, |one| graver(wrong, one));
+    let state = state.clone();
+    Answer::Later(Box::pin(async move {
+        match state.check(stored, password).await {
+            Ok(is_right) if is_right && is_user => settled(&state, from, Ok(())),
+            Ok(_) => Err(denial),
+            Err(why) => {
+                lock(&state.failures).take_back(from);
+                Err(why)
+            }
+        }
+    }))
+}
+
+/// Counts what was found.
+fn settled(state: &State, from: IpAddr, verdict: Verdict) -> Verdict {
+    let mut failures = lock(&state.failures);
+    match verdict {
+        Ok(()) => failures.forget(from),
+        Err(Denial::Unauthenticated(Lack::Wrong, _) | Denial::Unsigned(Lack::Wrong)) => {
+            failures.add(from, Instant::now());
+        }
+        Err(_) => {}
+    }
+    verdict
+}
+
+/// The credentials of a client: in RTMP also `user` and `pass` of the query.
+fn shown(request: &Request<'_>) -> Credentials {
+    let is_rtmp = request.protocol == RTMP.name && matches!(request.credentials, Credentials::None);
+    let pair = ["user", "pass"].map(|name| parameter(request.query, name).filter(|_| is_rtmp));
+    match pair {
+        [Some(name), Some(password)] => Credentials::Password { name: name.into(), password: password.into() },
+        _ => request.credentials.clone(),
+    }
+}
+
+fn prove(state: &State, demand: &Demand<'_>, request: &Request<'_>, shown: &Credentials, clock: Clock) -> Proof {
+    let links = |checked: Result<(), LinkError>| checked.map_err(Denial::from);
+    let checked = match demand {
+        Demand::User(name, Stored::Pbkdf2(stored)) => return prove_slowly(state, name, stored, shown),
+        Demand::User(name, stored) => prove_user(name, stored, shown, request.protocol),
+        Demand::Lal(key, written) => {
+            links(links::lal(request, key.map(|key| &*key.0), written.map(|written| &*written.0)))
+        }
+        Demand::Signed(key) => links(links::signed(request, &key.0, clock)),
+        Demand::SecureLink(expression) => links(links::secure_link(request, &expression.0, clock)),
+        Demand::Token(TokenKey::Own(key), claim) => tokens::check(request, key, claim, clock),
+        Demand::Token(TokenKey::File(file), claim) => match state.key(file) {
+            Some(key) => tokens::check(request, &key, claim, clock),
+            None => Err(Denial::Unanswered),
+        },
+        Demand::Nothing | Demand::Leave => Err(Denial::Forbidden),
+    };
+    checked.map_or_else(Proof::Unmet, |()| Proof::Met)
+}
+
+/// Checks a password by what is stored of it, which takes no time.
+fn prove_user(name: &str, stored: &Stored, shown: &Credentials, protocol: &str) -> Result<(), Denial> {
+    let (secret, can_digest) = match stored {
+        Stored::Plain(password) => (Secret::Password(password), true),
+        Stored::Ha1(algorithm, hash) => (Secret::Ha1(*algorithm, hash), true),
+        Stored::Sha256(hash) => (Secret::Sha256(hash), false),
+        Stored::Pbkdf2(_) => return Err(Denial::Forbidden),
+    };
+    let schemes = if can_digest && protocol == RTSP.name { SETS[3] } else { SETS[1] };
+    shown.prove(name, secret, schemes).map_err(|lack| Denial::Unauthenticated(lack, schemes))
+}
+
+fn prove_slowly(state: &State, name: &str, stored: &Pbkdf2, shown: &Credentials) -> Proof {
+    let Credentials::Password { name: own, password } = shown else {
+        let is_damaged = matches!(shown, Credentials::Damaged(Basic));
+        let lack = if is_damaged { Lack::Wrong } else { Lack::Missing };
+        return Proof::Unmet(Denial::Unauthenticated(lack, SETS[1]));
+    };
+    let is_user = own.as_bytes().ct_eq(name.as_bytes()).into();
+    if is_user && state.knows(&state.mark(stored, password)) {
+        return Proof::Met;
+    }
+    Proof::Slow(Box::new(Slow { stored: stored.clone(), password: password.clone(), is_user }))
+}
+
+/// Of two denials that which says more; the schemes of both are asked for.
+fn graver(one: Denial, other: Denial) -> Denial {
+    let (most, least) = if weight(one) >= weight(other) { (one, other) } else { (other, one) };
+    match (most, least) {
+        (Denial::Unauthenticated(lack, schemes), Denial::Unauthenticated(_, more)) => {
+            Denial::Unauthenticated(lack, SETS[bits(schemes) | bits(more)])
+        }
+        _ => most,
+    }
+}
+
+fn weight(denial: Denial) -> u8 {
+    match denial {
+        Denial::Unsigned(Lack::Missing | Lack::Stale) => 0,
+        Denial::Unauthenticated(Lack::Missing, _) => 1,
+        Denial::Unauthenticated(Lack::Stale, _) => 2,
+        Denial::Unanswered => 3,
+        Denial::Forbidden | Denial::TooMany => 4,
+        Denial::NoClock => 5,
+        Denial::Expired => 6,
+        Denial::Unsigned(Lack::Wrong) => 7,
+        Denial::Unauthenticated(Lack::Wrong, _) => 8,
+    }
+}
+
+/// The bits of schemes in [`SETS`].
+fn bits(schemes: &[AuthScheme]) -> usize {
+    schemes.iter().fold(0, |bits, scheme| {
+        bits | match scheme {
+            Basic => 1,
+            Digest => 2,
+            Bearer => 4,
+        }
+    })
+}
+
+impl From<LinkError> for Denial {
+    fn from(error: LinkError) -> Self {
+        match error {
+            LinkError::Lack(lack) => Self::Unsigned(lack),
+            LinkError::Expired => Self::Expired,
+            LinkError::NoClock => Self::NoClock,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

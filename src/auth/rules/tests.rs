@@ -1,0 +1,259 @@
+use super::*;
+
+/// A client of `live/cam1`, or of another stream.
+struct Client {
+    action: Action,
+    protocol: &'static str,
+    name: &'static str,
+    from: &'static str,
+    query: String,
+    credentials: Credentials,
+}
+
+const PLAYS: Client = Client {
+    action: Action::Play,
+    protocol: "http",
+    name: "cam1",
+    from: "192.0.2.1",
+    query: String::new(),
+    credentials: Credentials::None,
+};
+
+fn user(name: &str, password: &str) -> Credentials {
+    Credentials::Password { name: name.into(), password: password.into() }
+}
+
+struct House(Arc<State>, Config);
+
+impl House {
+    fn new(rules: &str) -> Self {
+        Self(Arc::default(), Config::parse("test", &format!("profile = \"tiny\"\n{rules}")).unwrap())
+    }
+
+    fn answer(&self, client: &Client) -> Answer {
+        let name = Name::new(client.name).unwrap();
+        let peer = (client.from.parse::<IpAddr>().unwrap(), 9).into();
+        let Client { action, protocol, ref query, ref credentials, .. } = *client;
+        let (name, app, form) = (Some(&name), "live", None);
+        let request = Request { action, protocol, form, tls: false, name, app, query, peer, credentials, agent: "" };
+        super::super::rules(&self.0, &self.1, &request)
+    }
+
+    fn ask(&self, client: &Client) -> Verdict {
+        match self.answer(client) {
+            Answer::Now(verdict) => verdict,
+            Answer::Later(answer) => smol::block_on(answer),
+        }
+    }
+}
+
+fn lacks(schemes: usize) -> Verdict {
+    Err(Denial::Unauthenticated(Lack::Missing, SETS[schemes]))
+}
+
+fn is_wrong(schemes: usize) -> Verdict {
+    Err(Denial::Unauthenticated(Lack::Wrong, SETS[schemes]))
+}
+
+#[test]
+fn the_first_rule_that_is_about_a_client_decides() {
+    let house = House::new(
+        "[[access]]\naction = \"publish\"\nstreams = \"cam*\"\nfrom = [\"192.0.2.0/24\", \"2001:db8::/32\"]\nallow = true\n\
+         [[access]]\naction = [\"publish\", \"record\"]\ndeny = true\n\
+         [[access]]\nprotocols = [\"ws\", \"hls\"]\nstreams = \"cam1\"\ndeny = true\n",
+    );
+    let publishes = Client { action: Action::Publish, protocol: "rtmp", ..PLAYS };
+    assert_eq!(house.ask(&publishes), Ok(()));
+    assert_eq!(house.ask(&Client { from: "::ffff:192.0.2.9", action: Action::Publish, ..PLAYS }), Ok(()));
+    assert_eq!(house.ask(&Client { from: "2001:db8:9::1", action: Action::Publish, ..PLAYS }), Ok(()));
+    assert_eq!(house.ask(&Client { from: "192.0.3.1", action: Action::Publish, ..PLAYS }), Err(Denial::Forbidden));
+    assert_eq!(house.ask(&Client { name: "door", action: Action::Publish, ..PLAYS }), Err(Denial::Forbidden));
+    assert_eq!(house.ask(&Client { action: Action::Read, ..PLAYS }), Err(Denial::Forbidden));
+    assert_eq!(house.ask(&PLAYS), Ok(()), "no rule is about it");
+    assert_eq!(house.ask(&Client { protocol: "hls", ..PLAYS }), Err(Denial::Forbidden));
+    assert_eq!(house.ask(&Client { protocol: "hls", name: "cam2", ..PLAYS }), Ok(()));
+}
+
+#[test]
+fn changes_by_the_api_are_those_of_this_machine_unless_a_rule_says_who() {
+    let changes = |house: &House, from| house.ask(&Client { action: Action::Control, from, ..PLAYS });
+    let open = House::new("[[access]]\naction = \"play\"\ndeny = true\n");
+    assert_eq!((changes(&open, "::1"), changes(&open, "192.0.2.1")), (Ok(()), Err(Denial::Forbidden)));
+    let ruled = House::new("[[access]]\naction = \"api\"\nfrom = [\"192.0.2.1\"]\nallow = true\n");
+    assert_eq!((changes(&ruled, "192.0.2.1"), changes(&ruled, "192.0.2.2")), (Ok(()), Err(Denial::Forbidden)));
+}
+
+#[test]
+fn several_users_may_have_a_stream_and_an_allow_behind_them_opens_nothing() {
+    let house = House::new(
+        "[[access]]\nstreams = \"cam*\"\nuser = \"one\"\npassword = \"first\"\n\
+         [[access]]\naction = \"play\"\nuser = \"two\"\npassword = \"second\"\n\
+         [[access]]\nallow = true\n",
+    );
+    let ask = |action, credentials| house.ask(&Client { action, credentials, ..PLAYS });
+    assert_eq!(ask(Action::Play, user("one", "first")), Ok(()));
+    assert_eq!(ask(Action::Play, user("two", "second")), Ok(()));
+    assert_eq!(ask(Action::Publish, user("two", "second")), is_wrong(1));
+    assert_eq!(
+        (ask(Action::Play, user("one", "second")), ask(Action::Play, Credentials::None)),
+        (is_wrong(1), lacks(1))
+    );
+    assert_eq!(house.ask(&Client { protocol: "rtsp", ..PLAYS }), lacks(3));
+    assert_eq!(house.ask(&Client { name: "door", action: Action::Publish, ..PLAYS }), Ok(()));
+}
+
+#[test]
+fn a_client_is_asked_by_all_schemes_that_would_do() {
+    let house = House::new(
+        "[[access]]\nsigned = \"key\"\n\
+         [[access]]\njwt = \"0123456789abcdef0123456789abcdef\"\n\
+         [[access]]\nuser = \"one\"\npassword = \"first\"\n",
+    );
+    assert_eq!((house.ask(&PLAYS), house.ask(&Client { protocol: "rtsp", ..PLAYS })), (lacks(5), lacks(7)));
+    assert_eq!(house.ask(&Client { credentials: Credentials::Token("a.b.c".into()), ..PLAYS }), is_wrong(5));
+    assert_eq!(house.ask(&Client { credentials: user("one", "first"), ..PLAYS }), Ok(()));
+    let signed = Client { query: "rx=1900000000&ra=r&rs=AAAA".into(), ..PLAYS };
+    let only = House::new("[[access]]\nsigned = \"key\"\n");
+    assert_eq!(
+        (only.ask(&signed), only.ask(&PLAYS)),
+        (Err(Denial::Unsigned(Lack::Wrong)), Err(Denial::Unsigned(Lack::Missing)))
+    );
+}
+
+#[test]
+fn rtmp_has_user_and_password_in_the_query_too() {
+    let house = House::new("[[access]]\nuser = \"one\"\npassword = \"fir&st\"\n");
+    let asked = |protocol, query: &str| house.ask(&Client { protocol, query: query.into(), ..PLAYS });
+    assert_eq!(asked("rtmp", "user=one&pass=fir%26st"), Ok(()));
+    assert_eq!((asked("rtmp", "user=one&pass=fir"), asked("http", "user=one&pass=fir%26st")), (is_wrong(1), lacks(1)));
+}
+
+#[test]
+fn passwords_are_checked_by_what_is_stored_of_them() {
+    // by openssl dgst -sha256, by Python's hashlib.pbkdf2_hmac, and md5 of one:runnel:secret
+    for stored in [
+        "sha256:2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b",
+        "pbkdf2:1000:c2FsdHNhbHQ=:hgR9HsqtKupWxpnv8y99TrPDajTT/9PcSTlNafpdLXQ=",
+        "ha1:634c9651b31e363d1b08cff61e66c157",
+    ] {
+        let house = House::new(&format!("[[access]]\nuser = \"one\"\npassword = \"{stored}\"\n"));
+        let ask = |name, password| house.ask(&Client { credentials: user(name, password), ..PLAYS });
+        assert_eq!((ask("one", "secret"), ask("one", "secret")), (Ok(()), Ok(())), "{stored}");
+        assert_eq!((ask("one", "Secret"), ask("two", "secret"), ask("", "")), (is_wrong(1), is_wrong(1), is_wrong(1)));
+        assert_eq!(house.ask(&PLAYS), lacks(1));
+    }
+}
+
+#[test]
+fn a_slow_password_is_checked_aside_and_remembered() {
+    let house = House::new(
+        "[[access]]\nuser = \"one\"\npassword = \"pbkdf2:1000:c2FsdHNhbHQ=:hgR9HsqtKupWxpnv8y99TrPDajTT/9PcSTlNafpdLXQ=\"\n[[access]]\nuser = \"two\"\npassword = \"plain\"\n",
+    );
+    let client = |name, password| Client { credentials: user(name, password), ..PLAYS };
+    assert!(matches!(house.answer(&client("two", "plain")), Answer::Now(Ok(()))), "nobody waits who need not");
+    assert!(matches!(house.answer(&client("nobody", "secret")), Answer::Later(_)), "an unknown user takes as long");
+    let Answer::Later(first) = house.answer(&client("one", "secret")) else { panic!() };
+    assert_eq!(smol::block_on(first), Ok(()));
+    assert!(matches!(house.answer(&client("one", "secret")), Answer::Now(Ok(()))));
+    assert!(matches!(house.answer(&client("one", "Secret")), Answer::Later(_)));
+}
+
+#[test]
+fn more_slow_passwords_than_may_wait_are_refused() {
+    let house = House::new(
+        "[[access]]\nuser = \"one\"\npassword = \"pbkdf2:1000:c2FsdHNhbHQ=:hgR9HsqtKupWxpnv8y99TrPDajTT/9PcSTlNafpdLXQ=\"\n",
+    );
+    let from = |at: usize| -> &'static str { format!("192.0.2.{at}").leak() };
+    let ask = |at| house.answer(&Client { credentials: user("one", "guess"), from: from(at), ..PLAYS });
+    let mut waiting: Vec<_> =
+        (1..40).map(ask).map(|answer| if let Answer::Later(it) = answer { it } else { panic!() }).collect();
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    let refused = waiting.iter_mut().filter_map(|it| match it.as_mut().poll(&mut cx) {
+        std::task::Poll::Ready(verdict) => Some(verdict),
+        std::task::Poll::Pending => None,
+    });
+    let refused: Vec<_> = refused.collect();
+    assert!(refused.len() >= 39 - 16 && refused.iter().all(|verdict| *verdict != Ok(())), "{refused:?}");
+    assert!(refused.iter().filter(|verdict| **verdict == Err(Denial::Unanswered)).count() >= 20, "{refused:?}");
+}
+
+#[test]
+fn who_is_wrong_too_often_is_shut_out_whatever_he_shows() {
+    let house =
+        House::new("[[access]]\nstreams = \"open\"\nallow = true\n[[access]]\nuser = \"one\"\npassword = \"first\"\n");
+    let ask = |from, password| house.ask(&Client { from, credentials: user("one", password), ..PLAYS });
+    (0..9).for_each(|_| assert_eq!(house.ask(&PLAYS), lacks(1), "who shows nothing guesses nothing"));
+    (0..4).for_each(|_| assert_eq!(ask("192.0.2.1", "x"), is_wrong(1)));
+    assert_eq!(ask("192.0.2.1", "first"), Ok(()), "who was right begins anew");
+    (0..5).for_each(|_| assert_eq!(ask("192.0.2.1", "x"), is_wrong(1)));
+    assert_eq!(ask("192.0.2.1", "first"), Err(Denial::TooMany));
+    assert_eq!(ask("192.0.2.2", "first"), Ok(()));
+    assert_eq!(house.ask(&Client { name: "open", ..PLAYS }), Ok(()), "what is open stays so");
+}
+
+/// A token of HS256 with the key of these tests.
+fn token(claims: &str) -> String {
+    use base64ct::{Base64UrlUnpadded, Encoding};
+    use hmac::{Hmac, KeyInit, Mac};
+    let signed =
+        ["{\"alg\":\"HS256\"}", claims].map(|part| Base64UrlUnpadded::encode_string(part.as_bytes())).join(".");
+    let mac = Hmac::<sha2::Sha256>::new_from_slice(b"0123456789abcdef0123456789abcdef").unwrap();
+    let mac = mac.chain_update(&signed).finalize().into_bytes();
+    format!("{signed}.{}", Base64UrlUnpadded::encode_string(&mac))
+}
+
+#[test]
+fn a_token_permits_what_it_lists_wherever_it_is_shown() {
+    let house = House::new("[[access]]\njwt = \"0123456789abcdef0123456789abcdef\"\njwt_claim = \"may\"\n");
+    let list = "[{\"action\":\"publish\",\"path\":\"live/cam1\"},{\"action\":\"read\",\"path\":\"\"},{\"action\":\"playback\"}]";
+    let as_list = token(&format!("{{\"exp\":4e9,\"may\":{list}}}"));
+    let as_text = token(&format!("{{\"exp\":4e9,\"may\":\"{}\"}}", list.replace('"', "\\\"")));
+    for token in [&*as_list, &as_text] {
+        let shows =
+            |action, name| house.ask(&Client { action, name, credentials: Credentials::Token(token.into()), ..PLAYS });
+        assert_eq!((shows(Action::Publish, "cam1"), shows(Action::Publish, "cam2")), (Ok(()), Err(Denial::Forbidden)));
+        assert_eq!((shows(Action::Play, "cam2"), shows(Action::Read, "cam2")), (Ok(()), Ok(())));
+        assert_eq!(
+            (shows(Action::Api, "cam1"), shows(Action::Metrics, "cam1")),
+            (Err(Denial::Forbidden), Err(Denial::Forbidden))
+        );
+        for query in [format!("token={token}"), format!("jwt={token}")] {
+            assert_eq!(house.ask(&Client { query, protocol: "rtmp", ..PLAYS }), Ok(()));
+        }
+        assert_eq!(house.ask(&Client { credentials: user("any", token), ..PLAYS }), Ok(()));
+    }
+    let shows = |claims: &str| house.ask(&Client { credentials: Credentials::Token(token(claims).into()), ..PLAYS });
+    assert_eq!(shows(&format!("{{\"exp\":1,\"may\":{list}}}")), Err(Denial::Expired));
+    for claims in [
+        "{\"exp\":4e9}",
+        "{\"exp\":4e9,\"may\":\"read\"}",
+        "{\"exp\":4e9,\"may\":[{\"action\":\"read\",\"path\":1}]}",
+        "{\"exp\":4e9,\"mediamtx_permissions\":[{\"action\":\"read\",\"path\":\"\"}]}",
+    ] {
+        assert_eq!(shows(claims), Err(Denial::Forbidden), "{claims}");
+    }
+    assert_eq!((house.ask(&PLAYS), shows("{}")), (lacks(5), is_wrong(5)));
+}
+
+#[test]
+fn a_key_of_a_file_is_used_once_it_was_read() {
+    let path = std::env::temp_dir().join(format!("runnel-key-{}", std::process::id()));
+    std::fs::write(&path, "0123456789abcdef0123456789abcdef\n").unwrap();
+    let house = House::new(&format!("[[access]]\njwt_file = {path:?}\n"));
+    let token = token("{\"exp\":4e9,\"mediamtx_permissions\":[{\"action\":\"read\",\"path\":\"\"}]}");
+    let ask = || house.ask(&Client { credentials: Credentials::Token(token.clone().into()), ..PLAYS });
+    assert_eq!(ask(), Err(Denial::Unanswered));
+    smol::block_on(house.0.clone().read_keys(Arc::new(house.1.clone())));
+    assert_eq!(ask(), Ok(()));
+    std::fs::remove_file(&path).unwrap();
+    smol::block_on(house.0.clone().read_keys(Arc::new(house.1.clone())));
+    assert_eq!(ask(), Err(Denial::Unanswered), "what cannot be read is not believed");
+}
+
+#[test]
+fn denials_join_their_schemes() {
+    let all: Vec<Denial> = SETS.iter().map(|schemes| Denial::Unauthenticated(Lack::Missing, schemes)).collect();
+    assert!((0..8).all(|at| bits(SETS[at]) == at));
+    assert_eq!(graver(all[1], graver(all[2], all[4])), all[7]);
+    assert_eq!(graver(Denial::Unsigned(Lack::Missing), all[1]), all[1]);
+}

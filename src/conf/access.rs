@@ -1,0 +1,271 @@
+//! The rules of who may do what, and their faults.
+
+use std::net::IpAddr;
+
+use super::error::Objection;
+use super::secret::{Secret, Stored};
+use super::value::{Value, tables};
+use super::{Auth, Config, Fault, Wrong};
+use crate::hub::{Name, matches};
+use crate::proto::jwt::Key;
+use crate::proto::scheme::RTSP;
+
+tables! {
+    /// A rule of who may do what.
+    pub struct Access {
+        pub action: Actions = Actions::default(),
+        pub streams: String = "*".into(),
+        pub from: Vec<Network> = Vec::new(),
+        pub protocols: Protocols = Protocols::default(),
+        pub allow: bool = false,
+        pub deny: bool = false,
+        pub user: String = String::new(),
+        pub password: Option<Stored> = None,
+        pub secret: Option<Secret> = None,
+        pub dangerous_secret: Option<Secret> = None,
+        pub signed: Option<Secret> = None,
+        pub secure_link: Option<Secret> = None,
+        pub jwt: Option<Key> = None,
+        pub jwt_file: String = String::new(),
+        pub jwt_claim: String = "mediamtx_permissions".into(),
+    }
+}
+
+/// What a rule asks of those whom it is about.
+#[derive(Clone, Copy, Debug)]
+pub enum Demand<'a> {
+    /// Nothing: they may.
+    Nothing,
+    /// They may not.
+    Leave,
+    /// A user and the password.
+    User(&'a str, &'a Stored),
+    /// lal's `lal_secret` in the query: made with the first, or the second itself.
+    Lal(Option<&'a Secret>, Option<&'a Secret>),
+    /// A link signed with this key.
+    Signed(&'a Secret),
+    /// A link of nginx's secure_link_md5 with this expression.
+    SecureLink(&'a Secret),
+    /// A token: its key, and the claim that says what it permits.
+    Token(TokenKey<'a>, &'a str),
+}
+
+/// The key of tokens.
+#[derive(Clone, Copy, Debug)]
+pub enum TokenKey<'a> {
+    /// The key itself.
+    Own(&'a Key),
+    /// That of a file.
+    File(&'a str),
+}
+
+/// The actions that a rule is about; all if there are none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Actions(Vec<&'static str>);
+
+/// The protocols that a rule is about; all if there are none.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Protocols(Vec<&'static str>);
+
+/// A network of IPv4 or IPv6: `"192.168.0.0/16"`, or one address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(IpAddr, u8);
+
+/// The most rules.
+const MOST: usize = 64;
+const ACTIONS: [&str; 5] = ["publish", "play", "record", "api", "metrics"];
+const PROTOCOLS: [&str; 5] = ["rtmp", "rtsp", "http", "ws", "hls"];
+/// What nginx's expression may be made of.
+pub const VARIABLES: [&str; 3] = ["$secure_link_expires", "$uri", "$remote_addr"];
+
+impl Access {
+    /// Whether it is about this action, protocol, stream, and address. What has no stream is part of all of them.
+    pub fn is_about(&self, action: &str, protocol: &str, stream: Option<&str>, from: IpAddr) -> bool {
+        let of = |words: &[&str], word| words.is_empty() || words.contains(&word);
+        of(&self.action.0, action)
+            && of(&self.protocols.0, protocol)
+            && (self.from.is_empty() || self.from.iter().any(|network| network.contains(from)))
+            && (self.streams == "*" || stream.is_some_and(|name| matches(&self.streams, name)))
+    }
+
+    /// What it asks. A rule without any demand, which the check refuses, lets nobody in.
+    pub fn demand(&self) -> Demand<'_> {
+        match self {
+            Self { allow: true, .. } => Demand::Nothing,
+            Self { user, password: Some(stored), .. } => Demand::User(user, stored),
+            Self { secret, dangerous_secret: written, .. } if secret.is_some() || written.is_some() => {
+                Demand::Lal(secret.as_ref(), written.as_ref())
+            }
+            Self { signed: Some(key), .. } => Demand::Signed(key),
+            Self { secure_link: Some(expression), .. } => Demand::SecureLink(expression),
+            Self { jwt: Some(key), jwt_claim, .. } => Demand::Token(TokenKey::Own(key), jwt_claim),
+            Self { jwt_file, jwt_claim, .. } if !jwt_file.is_empty() => {
+                Demand::Token(TokenKey::File(jwt_file), jwt_claim)
+            }
+            _ => Demand::Leave,
+        }
+    }
+
+    /// Its fault, if it has one: the key, and the values allowed.
+    fn objection(&self, auth: Auth) -> Option<(&'static str, &'static str)> {
+        let demands = [
+            self.allow,
+            self.deny,
+            !self.user.is_empty() || self.password.is_some(),
+            self.secret.is_some() || self.dangerous_secret.is_some(),
+            self.signed.is_some(),
+            self.secure_link.is_some(),
+            self.jwt.is_some() || !self.jwt_file.is_empty(),
+        ];
+        let is_hashed = matches!(self.password, Some(Stored::Sha256(_) | Stored::Pbkdf2(_)));
+        let is_for_rtsp = self.protocols.0.is_empty() || self.protocols.0.contains(&RTSP.name);
+        let expression = self.secure_link.as_ref().map_or("", |link| &link.0);
+        let wrong = [
+            (!Name::may_match(&self.streams), "streams", "a pattern that a name can match: one has no / and no blank"),
+            (
+                demands.iter().filter(|is_made| **is_made).count() != 1,
+                "",
+                "a rule with exactly one of allow, deny, user with password, secret, signed, secure_link, jwt",
+            ),
+            (self.user.is_empty() && self.password.is_some(), "user", "set, with password"),
+            (!self.user.is_empty() && self.password.is_none(), "password", "set, with user"),
+            (self.jwt.is_some() && !self.jwt_file.is_empty(), "jwt_file", "left out where jwt is set"),
+            (
+                !self.jwt_file.is_empty() && !self.jwt_file.starts_with('/'),
+                "jwt_file",
+                "the path of a file, from the root on",
+            ),
+            (self.jwt_claim.is_empty(), "jwt_claim", "the name of a claim"),
+            (
+                without_variables(expression).contains('$'),
+                "secure_link",
+                "an expression with $secure_link_expires, $uri and $remote_addr, and no other variables",
+            ),
+            (
+                is_hashed && is_for_rtsp && auth == Auth::Digest,
+                "password",
+                "the password itself or ha1:, or protocols without \"rtsp\": rtsp.auth asks for a Digest, which no \
+                 other hash can check",
+            ),
+        ];
+        wrong.iter().find(|(wrong, ..)| *wrong).map(|(_, key, remedy)| (*key, *remedy))
+    }
+}
+
+fn without_variables(expression: &str) -> String {
+    VARIABLES.iter().fold(expression.into(), |rest: String, variable| rest.replace(variable, ""))
+}
+
+/// The faults of the rules.
+pub(super) fn objections(config: &Config) -> Vec<Objection> {
+    let too_many =
+        (config.access.len() > MOST).then(|| (format!("access[{MOST}]"), Fault::MustBe("one of 64 at most".into())));
+    let of_rule = |(at, rule): (usize, &Access)| {
+        let (key, remedy) = rule.objection(config.rtsp.auth)?;
+        let key = if key.is_empty() { format!("access[{at}]") } else { format!("access[{at}].{key}") };
+        Some((key, Fault::MustBe(remedy.into())))
+    };
+    too_many.into_iter().chain(config.access.iter().take(MOST).enumerate().filter_map(of_rule)).collect()
+}
+
+impl Config {
+    /// The number of rules whose passwords take long to check.
+    pub fn slow_passwords(&self) -> usize {
+        self.access.iter().filter(|rule| matches!(rule.password, Some(Stored::Pbkdf2(_)))).count()
+    }
+
+    /// The files of keys, with the keys that name them.
+    pub fn key_files(&self) -> impl Iterator<Item = (String, &str)> {
+        let rules = self.access.iter().enumerate().filter(|(_, rule)| !rule.jwt_file.is_empty());
+        rules.map(|(at, rule)| (format!("access[{at}].jwt_file"), rule.jwt_file.as_str()))
+    }
+
+    /// Whether a rule restricts the action.
+    pub fn restricts(&self, action: &str) -> bool {
+        let is_about = |rule: &Access| rule.action.0.is_empty() || rule.action.0.contains(&action);
+        self.access.iter().any(|rule| is_about(rule) && !rule.allow)
+    }
+}
+
+impl Network {
+    fn parse(text: &str) -> Option<Self> {
+        let (address, bits) = text.split_once('/').map_or((text, None), |(address, bits)| (address, Some(bits)));
+        let address: IpAddr = address.parse().ok()?;
+        let most: u8 = if address.is_ipv4() { 32 } else { 128 };
+        let bits = bits.map_or(Some(most), |bits| bits.parse().ok()).filter(|bits| *bits <= most)?;
+        match (address.to_canonical(), address.is_ipv6()) {
+            // ::ffff:10.0.0.0/104 is 10.0.0.0/8
+            (mapped @ IpAddr::V4(_), true) => bits.checked_sub(96).map(|bits| Self(mapped, bits)),
+            (address, _) => Some(Self(address, bits)),
+        }
+    }
+
+    /// Whether an address is in it.
+    pub fn contains(self, address: IpAddr) -> bool {
+        match (self.0, address.to_canonical()) {
+            (IpAddr::V4(own), IpAddr::V4(other)) => {
+                (own.to_bits() ^ other.to_bits()).checked_shr(32 - u32::from(self.1)).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(own), IpAddr::V6(other)) => {
+                (own.to_bits() ^ other.to_bits()).checked_shr(128 - u32::from(self.1)).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+impl Value for Network {
+    fn read(value: toml::Value) -> Result<Self, Wrong> {
+        let network = value.as_str().and_then(Self::parse);
+        network.ok_or_else(|| Wrong::of_value(&value, "a network such as \"192.168.0.0/16\", or an address"))
+    }
+}
+
+/// Reads one of `known`, or a list of them.
+fn words(
+    value: toml::Value,
+    known: &'static [&'static str],
+    expected: &'static str,
+) -> Result<Vec<&'static str>, Wrong> {
+    let all = if let toml::Value::Array(all) = value { all } else { vec![value] };
+    let word = |value: &toml::Value| known.iter().copied().find(|known| value.as_str() == Some(known));
+    let words = all.iter().map(|value| word(value).ok_or_else(|| Wrong::of_value(value, expected)));
+    words.collect()
+}
+
+impl Value for Actions {
+    fn read(value: toml::Value) -> Result<Self, Wrong> {
+        words(value, &ACTIONS, "one of \"publish\", \"play\", \"record\", \"api\", \"metrics\"").map(Self)
+    }
+}
+
+impl Value for Protocols {
+    fn read(value: toml::Value) -> Result<Self, Wrong> {
+        words(value, &PROTOCOLS, "one of \"rtmp\", \"rtsp\", \"http\", \"ws\", \"hls\"").map(Self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn networks_are_those_of_their_first_bits() {
+        let is_in = |network: &str, address: &str| Network::parse(network).unwrap().contains(address.parse().unwrap());
+        for (network, inside, outside) in [
+            ("192.168.0.0/16", "192.168.255.1", "192.169.0.1"),
+            ("10.1.2.3", "10.1.2.3", "10.1.2.4"),
+            ("10.0.0.0/8", "::ffff:10.9.9.9", "::10.9.9.9"),
+            ("::ffff:10.0.0.0/104", "10.9.9.9", "11.9.9.9"),
+            ("2001:db8::/32", "2001:db8:1::1", "2001:db9::1"),
+            ("::1", "::1", "::2"),
+            ("0.0.0.0/0", "203.0.113.9", "2001:db8::1"),
+            ("::/0", "2001:db8::1", "203.0.113.9"),
+        ] {
+            assert!(is_in(network, inside) && !is_in(network, outside), "{network}");
+        }
+        for bad in ["", "10.0.0.0/33", "10.0.0/8", "10.0.0.0/", "::ffff:10.0.0.0/8", "::/129", "localhost"] {
+            assert_eq!(Network::parse(bad), None, "{bad}");
+        }
+    }
+}

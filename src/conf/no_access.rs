@@ -1,0 +1,32 @@
+//! The rules of who may do what in a build without them: a file that has one is refused.
+
+use super::error::Objection;
+use super::value::Value;
+use super::{Config, Wrong};
+
+/// A table that this build does not read.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Access;
+
+impl Config {
+    /// Whether a rule restricts the action: there are none.
+    pub fn restricts(&self, _: &str) -> bool {
+        false
+    }
+
+    /// The files of keys, with the keys that name them: there are none.
+    pub fn key_files(&self) -> impl Iterator<Item = (String, &str)> {
+        std::iter::empty()
+    }
+}
+
+impl Value for Access {
+    fn read(_: toml::Value) -> Result<Self, Wrong> {
+        Ok(Self)
+    }
+}
+
+/// The faults of the rules: there are none.
+pub(super) fn objections(_: &Config) -> Vec<Objection> {
+    Vec::new()
+}
