@@ -40,15 +40,15 @@ pub fn key(request: &Request<'_>) -> Verdict {
 }
 
 /// An RTSP connection.
-struct Rtsp(TcpStream, u32);
+pub struct Rtsp(TcpStream, u32);
 
 impl Rtsp {
-    fn new(gate: &Gate) -> Self {
+    pub fn new(gate: &Gate) -> Self {
         Self(connect(gate.rtsp), 0)
     }
 
     /// The status of an answer, and its fields.
-    fn ask(&mut self, method: &str, name: &str, authorization: Option<&str>) -> (u16, String) {
+    pub fn ask(&mut self, method: &str, name: &str, authorization: Option<&str>) -> (u16, String) {
         self.1 += 1;
         let more = authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
         let body = if method == "ANNOUNCE" { SDP } else { "" };
@@ -78,7 +78,7 @@ impl Rtsp {
     }
 
     /// The challenges of an answer with status 401.
-    fn challenges(&mut self, method: &str, name: &str) -> Vec<String> {
+    pub fn challenges(&mut self, method: &str, name: &str) -> Vec<String> {
         let (status, head) = self.ask(method, name, None);
         assert_eq!(status, 401, "{head}");
         challenges(&head)
@@ -89,19 +89,19 @@ fn url(name: &str) -> String {
     format!("rtsp://h/live/{name}")
 }
 
-fn challenges(head: &str) -> Vec<String> {
+pub fn challenges(head: &str) -> Vec<String> {
     head.lines().filter_map(|line| line.strip_prefix("WWW-Authenticate: ")).map(str::to_string).collect()
 }
 
 /// The answer of a user to a challenge.
-fn answer(challenge: &str, user: &str, password: &str, method: &str, name: &str) -> String {
+pub fn answer(challenge: &str, user: &str, password: &str, method: &str, name: &str) -> String {
     let answer = Answer::new([challenge].into_iter(), user, password, true, 1);
     answer.unwrap().authorization(method, &url(name))
 }
 
 impl Gate {
     /// The answer over HTTP to a request with those credentials.
-    fn http_with(&self, path: &str, authorization: Option<&str>, more: &str) -> peer::Response {
+    pub fn http_with(&self, path: &str, authorization: Option<&str>, more: &str) -> peer::Response {
         let mut http = Http::new(self.http);
         let field = authorization.map(|value| format!("Authorization: {value}\r\n")).unwrap_or_default();
         http.socket.write_all(format!("GET {path} HTTP/1.1\r\nHost: h\r\n{field}{more}\r\n").as_bytes()).unwrap();
@@ -130,7 +130,7 @@ impl Gate {
     }
 
     /// Refusals of this kind that were counted.
-    fn counts(&self, reason: &str, wanted: usize) {
+    pub fn counts(&self, reason: &str, wanted: usize) {
         let line = format!("runnel_refusals_total{{reason=\"{reason}\"}}");
         until(self.http, &format!("{wanted} times {reason}"), |page| metric(page, &line) == wanted as u64);
     }

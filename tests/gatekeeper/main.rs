@@ -1,5 +1,7 @@
 //! A program that decides who may do what, at once or after a while.
 
+#[cfg(feature = "auth")]
+mod access;
 mod credentials;
 #[path = "../support/encoder.rs"]
 mod encoder;

@@ -1,0 +1,60 @@
+//! Tokens, keys, and links that clients show.
+
+use std::sync::Arc;
+
+use runnel::auth::{Action, Answer, Request, State, rules};
+use runnel::conf::Config;
+use runnel::hub::Name;
+use runnel::proto::Credentials;
+use runnel::proto::jwt::{Claims, Key};
+use runnel::wire::json::Json;
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+const RULES: &str = "[[access]]\nsecret = \"key\"\n[[access]]\nsigned = \"key\"\n\
+    [[access]]\nsecure_link = \"$secure_link_expires$uri$remote_addr key\"\n\
+    [[access]]\njwt = \"0123456789abcdef0123456789abcdef\"\n[[access]]\nuser = \"u\"\npassword = \"long enough\"\n";
+
+/// Nobody is let in by what was made up, and texts are read or refused.
+pub fn tokens(data: &[u8]) {
+    let text = String::from_utf8_lossy(data);
+    let key = Key::parse(SECRET).unwrap();
+    assert!(Claims::of(&text, &key).is_err());
+    let _ = Key::parse(&text).map(|key| key.has_signed(b"said", data));
+    if let Some(json) = Json::parse(&text) {
+        let _ = (json.field("exp").and_then(Json::number), json.text(), json.is_object());
+        assert!(json.items().count() <= text.len());
+    }
+    let (config, name) = (Config::parse("fuzz.toml", RULES).unwrap(), Name::new("cam1").unwrap());
+    for credentials in [Credentials::None, Credentials::Token((&*text).into()), Credentials::of_field(Some(&text))] {
+        let request = Request {
+            action: Action::Play,
+            protocol: "rtmp",
+            form: None,
+            tls: false,
+            name: Some(&name),
+            app: "live",
+            query: &text,
+            peer: ([192, 0, 2, 1], 9).into(),
+            credentials: &credentials,
+            agent: "",
+        };
+        let answer = rules(&Arc::new(State::default()), &config, &request);
+        assert!(matches!(answer, Answer::Now(Err(_))), "{text}");
+    }
+}
+
+pub fn token_seeds() -> Vec<Vec<u8>> {
+    [
+        "rx=1900000000&ra=r&rs=ZFinmgLQvVXx2pmjNbc0jw",
+        "md5=ulUeZl86L17FEvGoPkDojg&expires=1900000000",
+        "lal_secret=dcf7d9a5c31890976df6fd4f35eda95d&user=u&pass=p",
+        "token=eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjR9.AAAA",
+        "eyJhbGciOiJIUzI1NiJ9.eyJleHAiOjR9.AAAA",
+        "{\"exp\":4e9,\"nbf\":1,\"may\":[{\"action\":\"read\",\"path\":\"\\u00e9\"}]}",
+        "{\"kty\":\"oct\",\"k\":\"MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY\"}",
+        "-----BEGIN PUBLIC KEY-----\nMCowBQYDK2VwAyEA\n-----END PUBLIC KEY-----\n",
+        "Basic dTpwYXNz",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into()
+}
