@@ -48,6 +48,9 @@ const SETS: [&[AuthScheme]; 8] = [
     &[Basic, Digest, Bearer],
 ];
 
+/// The longest password that waits for the thread, in bytes.
+const MAX_PASSWORD: usize = 256;
+
 /// The answer of the rules that are about a request.
 pub(super) fn rule(state: &Arc<State>, config: &Config, request: &Request<'_>) -> Option<Answer> {
     let (from, name) = (request.peer.ip(), request.name.map(Name::as_str));
@@ -167,6 +170,9 @@ fn prove_slowly(state: &State, name: &str, stored: &Pbkdf2, shown: &Credentials)
         let lack = if is_damaged { Lack::Wrong } else { Lack::Missing };
         return Proof::Unmet(Denial::Unauthenticated(lack, SETS[1]));
     };
+    if password.len() > MAX_PASSWORD {
+        return Proof::Unmet(Denial::Unauthenticated(Lack::Wrong, SETS[1]));
+    }
     let is_user = own.as_bytes().ct_eq(name.as_bytes()).into();
     if is_user && state.knows(&state.mark(stored, password)) {
         return Proof::Met;

@@ -21,6 +21,8 @@ pub struct State {
     pub(super) failures: Mutex<Failures>,
     /// Passwords that were right lately: the hash of each, and when that was.
     known: Mutex<Vec<([u8; 32], Instant)>>,
+    /// The number of the latest reading of files, whose keys count.
+    readings: AtomicUsize,
     /// Files with keys.
     keys: Mutex<Vec<(String, Arc<Key>)>>,
     /// Passwords that wait for the thread that checks them.
@@ -61,6 +63,7 @@ pub static PASSWORDS: Cost = Cost {
 impl State {
     /// Reads the files with keys. One that cannot be read is logged, and none of its tokens is believed.
     pub async fn read_keys(self: Arc<Self>, config: Arc<Config>) {
+        let reading = self.readings.fetch_add(1, Relaxed).wrapping_add(1);
         let mut keys = Vec::new();
         for Access { jwt_file: file, .. } in config.access.iter().filter(|rule| !rule.jwt_file.is_empty()) {
             let path = std::path::PathBuf::from(file);
@@ -71,7 +74,10 @@ impl State {
                 Err(error) => log::warn!("access.jwt_file: {file}: {error}"),
             }
         }
-        *lock(&self.keys) = keys;
+        let mut known = lock(&self.keys);
+        if self.readings.load(Relaxed) == reading {
+            *known = keys;
+        }
     }
 
     /// The key of a file, once it was read.

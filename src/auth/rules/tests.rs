@@ -156,6 +156,7 @@ fn a_slow_password_is_checked_aside_and_remembered() {
     assert_eq!(smol::block_on(first), Ok(()));
     assert!(matches!(house.answer(&client("one", "secret")), Answer::Now(Ok(()))));
     assert!(matches!(house.answer(&client("one", "Secret")), Answer::Later(_)));
+    assert!(matches!(house.answer(&client("one", &"x".repeat(MAX_PASSWORD + 1))), Answer::Now(Err(_))));
 }
 
 #[test]

@@ -56,7 +56,7 @@ impl PublicKey {
     fn in_pem(pem: &str) -> Option<Self> {
         let inside = pem.strip_prefix("-----BEGIN PUBLIC KEY-----")?.split_once("-----END PUBLIC KEY-----")?.0;
         let der = Base64::decode_vec(&inside.split_ascii_whitespace().collect::<String>()).ok()?;
-        let mut info = &*element(&mut &*der, SEQUENCE)?;
+        let mut info = element(&mut &*der, SEQUENCE)?;
         let algorithm = element(&mut info, SEQUENCE)?;
         let [0, key @ ..] = element(&mut info, BITS)? else { return None };
         match algorithm {
