@@ -20,7 +20,7 @@ use super::listen::Pass;
 use super::parting::Place;
 use super::tls::Tls;
 use super::watch::Entry;
-use super::{Close, Deadline, Outlet, Seat, ThreadSlot, Watch};
+use super::{Close, Outlet, Seat, ThreadSlot, Watch};
 use crate::budget::Lease;
 use crate::proto::Error;
 use sink::Sink;
@@ -52,8 +52,6 @@ pub struct Conn {
     most: u32,
     /// Bytes received, without TLS.
     received: u64,
-    /// The wait for the machine's deadline.
-    pub(super) deadline: Deadline,
 }
 
 /// Kernel buffers in bytes, as requested from the kernel, which doubles them.
@@ -116,7 +114,6 @@ impl Conn {
             prompt: false,
             most: u32::MAX,
             received: 0,
-            deadline: Deadline::default(),
         };
         conn.resize(sizes);
         conn

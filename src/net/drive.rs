@@ -2,7 +2,7 @@
 
 use std::task::{Context, Poll, ready};
 
-use super::{Close, Conn};
+use super::{Close, Conn, Deadline};
 use crate::proto::Machine;
 
 /// Feeds `data` to a machine, passes each event that results to `react`, and returns the number of bytes consumed.
@@ -28,15 +28,16 @@ fn drain<M: Machine>(
 
 impl Conn {
     /// Reads once, as `poll_read` does, drives a machine with the input, and returns the number of bytes read. The end
-    /// of the input is `Close::Eof`. If the machine's deadline has passed, it acts on that instead, and 0 is returned.
+    /// of the input is `Close::Eof`. `deadline` waits for the machine's: once that has passed the machine acts on it
+    /// instead, and 0 is returned.
     pub fn poll_drive<M: Machine>(
         &mut self,
         cx: &mut Context<'_>,
         most: usize,
-        machine: &mut M,
+        (machine, deadline): (&mut M, &mut Deadline),
         mut react: impl FnMut(&mut M, M::Event) -> Result<(), Close>,
     ) -> Poll<Result<usize, Close>> {
-        if let Poll::Ready(now) = self.deadline.poll(cx, machine.deadline()) {
+        if let Poll::Ready(now) = deadline.poll(cx, machine.deadline()) {
             machine.timeout(now);
             return Poll::Ready(drain(machine, &mut react).map(|()| 0));
         }
@@ -117,9 +118,10 @@ mod tests {
     fn a_machine_of_which_nothing_is_heard_acts_on_its_deadline() {
         let (_peer, mut conn) = pair();
         let mut machine = Counts { due: Some(Instant::now()), ..Counts::default() };
+        let mut deadline = Deadline::default();
         let mut seen = Vec::new();
         let driven = poll_fn(|cx| {
-            conn.poll_drive(cx, SHORT_READ, &mut machine, |_, event| {
+            conn.poll_drive(cx, SHORT_READ, (&mut machine, &mut deadline), |_, event| {
                 seen.push(event);
                 Ok(())
             })

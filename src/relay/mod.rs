@@ -293,11 +293,10 @@ impl RelayJob {
     /// Whether a session should begin. A pull on demand needs viewers and no other publisher; other pulls need no
     /// other publisher; a push needs a stream that can be joined.
     fn is_wanted(&self, direction: Direction) -> bool {
-        let stream = self.core.hub.find(&self.name);
         match direction {
-            Direction::Push(_) => stream.is_some_and(|stream| stream.is_open()),
-            _ if self.on_demand => stream.is_some_and(|stream| stream.is_watched() && !stream.is_live()),
-            _ => stream.is_none_or(|stream| !stream.is_live()),
+            Direction::Push(_) => self.core.hub.find(&self.name).is_some_and(|stream| stream.is_open()),
+            _ if self.on_demand => self.is_watched() && !self.is_live(),
+            _ => !self.is_live(),
         }
     }
 

@@ -107,8 +107,7 @@ mod tests {
 
     #[test]
     fn a_push_whose_stream_is_at_rest_is_woken_by_its_events_and_by_no_clock() {
-        let rows: [(&str, fn(RelayJob, Conn) -> Run); 2] = [("rtmp", rtmp::push), ("rtsp", rtsp::push)];
-        for (scheme, run) in rows {
+        for (scheme, run) in [("rtmp", rtmp::push as fn(RelayJob, Conn) -> Run), ("rtsp", rtsp::push)] {
             // the kernel accepts, and nobody answers
             let silent = TcpListener::bind("127.0.0.1:0").unwrap();
             let url = format!("{scheme}://{}/live/a", silent.local_addr().unwrap());

@@ -9,7 +9,7 @@ use crate::container::flv;
 use crate::hub::Doubt;
 use crate::media::Info;
 use crate::net::random;
-use crate::net::{Close, Conn, FULL_READ, Framing, HeadFraming, Outlet, SHORT_READ, poll_in_turns};
+use crate::net::{Close, Conn, Deadline, FULL_READ, Framing, HeadFraming, Outlet, SHORT_READ, poll_in_turns};
 use crate::proto::rtmp::{Address, Client, ClientEvent, PUSH, Role, STREAM_ID, renumber};
 use crate::proto::{Error, Machine};
 use crate::session::{FlvIn, GREETING, Ingest, Sender};
@@ -19,7 +19,16 @@ pub(crate) fn pull(job: RelayJob, mut conn: Conn) -> Run {
     conn.acknowledge_at_once(true);
     let client = client(&job, Role::Play);
     let presence = Presence::of(&job);
-    let mut pull = Pull { job, conn, client, flv_in: None, info: None, need: Need::new(), presence };
+    let mut pull = Pull {
+        job,
+        conn,
+        client,
+        deadline: Deadline::default(),
+        flv_in: None,
+        info: None,
+        need: Need::new(),
+        presence,
+    };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| pull.poll(cx)).await;
         (end.of("RTMP", pull.client.is_answered()), pull.flv_in.map_or(0, |flv_in| flv_in.ingest.publisher.moved()))
@@ -31,7 +40,7 @@ pub(crate) fn push(job: RelayJob, mut conn: Conn) -> Run {
     conn.acknowledge_at_once(true);
     let client = client(&job, Role::Publish);
     let presence = Presence::of(&job);
-    let mut push = Push { job, conn, client, sender: None, need: Need::new(), presence };
+    let mut push = Push { job, conn, client, deadline: Deadline::default(), sender: None, need: Need::new(), presence };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| push.poll(cx)).await;
         if push.job.once {
@@ -72,6 +81,7 @@ struct Pull {
     job: RelayJob,
     conn: Conn,
     client: Client,
+    deadline: Deadline,
     /// The publisher, from the first media on. A server may accept playing a stream without a publisher; until
     /// media arrives, the name is free for other publishers.
     flv_in: Option<Box<FlvIn>>,
@@ -88,7 +98,7 @@ impl Pull {
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let now = Instant::now();
-        let Self { job, conn, client, flv_in, info, need, presence } = self;
+        let Self { job, conn, client, deadline, flv_in, info, need, presence } = self;
         let _ = conn.poll_send(cx, client.transmit(), job.config.viewers.slow.0)?;
         let is_watched = match flv_in {
             Some(flv_in) => {
@@ -108,7 +118,7 @@ impl Pull {
             return Poll::Ready(Err(Close::Done.into()));
         }
         let (mut moved, mut started) = (None, false);
-        let bytes = ready!(conn.poll_drive(cx, FULL_READ, client, |client, event| {
+        let bytes = ready!(conn.poll_drive(cx, FULL_READ, (client, deadline), |client, event| {
             if flv_in.is_none() && is_media(&event) {
                 let mut begun = begin(job, now)?;
                 info.take().into_iter().for_each(|info| begun.ingest.publisher.info(info));
@@ -169,6 +179,7 @@ struct Push {
     job: RelayJob,
     conn: Conn,
     client: Client,
+    deadline: Deadline,
     /// The viewer, once the server accepts publishing.
     sender: Option<Sender>,
     need: Need,
@@ -196,7 +207,7 @@ impl Push {
     }
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
-        let Self { job, conn, client, sender, need, presence } = self;
+        let Self { job, conn, client, deadline, sender, need, presence } = self;
         let job = &*job;
         let RelayJob { config, name, url, who, .. } = job;
         let slow = config.viewers.slow.0;
@@ -218,7 +229,7 @@ impl Push {
             }
         }
         let mut moved = None;
-        ready!(conn.poll_drive(cx, SHORT_READ, client, |client, event| {
+        ready!(conn.poll_drive(cx, SHORT_READ, (client, deadline), |client, event| {
             match event {
                 // the stream's publisher has left meanwhile
                 ClientEvent::Started if sender.is_none() && !is_live => return Err(Close::Done),

@@ -12,7 +12,7 @@ use super::{End, Need, Presence, RelayJob, Run, UNNEEDED_TIMEOUT};
 use crate::hub::Doubt;
 use crate::media::Kind;
 use crate::net::random;
-use crate::net::{Close, Conn, FULL_READ, SHORT_READ, at_port, canonical, poll_in_turns};
+use crate::net::{Close, Conn, Deadline, FULL_READ, SHORT_READ, at_port, canonical, poll_in_turns};
 use crate::proto::Machine;
 use crate::proto::rtp::RTP;
 use crate::proto::rtsp::sdp::Description;
@@ -22,7 +22,7 @@ use crate::session::{Core, GREETING, MediaPath, Refusal, RtpIngest, RtpSender, a
 /// Pulls a stream.
 pub(crate) fn pull(job: RelayJob, conn: Conn) -> Run {
     let client = client(&job, Purpose::Play);
-    let mut pull = Pull { job, conn, client, publish: None, need: Need::new() };
+    let mut pull = Pull { job, conn, client, deadline: Deadline::default(), publish: None, need: Need::new() };
     Box::pin(async move {
         let end = std::future::poll_fn(|cx| pull.poll(cx)).await;
         (
@@ -51,7 +51,17 @@ pub(crate) fn push(job: RelayJob, conn: Conn) -> Run {
         let (sdp, tracks) = (sender.description(local), sender.offers().len());
         let client = client(&job, Purpose::Publish { sdp, tracks });
         let presence = Presence::of(&job);
-        let mut push = Push { job, conn, client, sender, started: false, pair: None, need: Need::new(), presence };
+        let mut push = Push {
+            job,
+            conn,
+            client,
+            deadline: Deadline::default(),
+            sender,
+            started: false,
+            pair: None,
+            need: Need::new(),
+            presence,
+        };
         let end = std::future::poll_fn(|cx| push.poll(cx)).await;
         if push.job.once {
             leave(&mut push.conn, &mut push.client);
@@ -78,6 +88,7 @@ struct Pull {
     job: RelayJob,
     conn: Conn,
     client: Client,
+    deadline: Deadline,
     /// The publisher, once the stream is described.
     publish: Option<Box<RtpIngest>>,
     need: Need,
@@ -96,7 +107,7 @@ impl Pull {
 
     fn step(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), End>> {
         let now = Instant::now();
-        let Self { job, conn, client, publish, need } = self;
+        let Self { job, conn, client, publish, need, .. } = self;
         let core = &job.core;
         let _ = conn.poll_send(cx, client.transmit(), job.config.viewers.slow.0)?;
         if let Some(publish) = publish {
@@ -110,9 +121,9 @@ impl Pull {
     }
 
     fn poll_input(&mut self, cx: &mut Context<'_>, now: Instant) -> Poll<Result<(), End>> {
-        let Self { conn, client, publish, .. } = self;
+        let Self { conn, client, deadline, publish, .. } = self;
         let mut news = Vec::new();
-        let bytes = ready!(conn.poll_drive(cx, FULL_READ, client, |_, event| {
+        let bytes = ready!(conn.poll_drive(cx, FULL_READ, (client, deadline), |_, event| {
             match (event, publish.as_mut()) {
                 // at once, because packets may follow that answer directly
                 (ClientEvent::Started(begin), Some(publish)) => {
@@ -190,6 +201,7 @@ struct Push {
     job: RelayJob,
     conn: Conn,
     client: Client,
+    deadline: Deadline,
     sender: RtpSender,
     started: bool,
     /// Ports of the track that is being set up.
@@ -225,9 +237,9 @@ impl Push {
         } else {
             let _ = self.conn.poll_send(cx, self.client.transmit(), slow)?;
         }
-        let Self { conn, client, .. } = self;
+        let Self { conn, client, deadline, .. } = self;
         let mut news = Vec::new();
-        let bytes = ready!(conn.poll_drive(cx, SHORT_READ, client, |_, event| {
+        let bytes = ready!(conn.poll_drive(cx, SHORT_READ, (client, deadline), |_, event| {
             news.push(event);
             Ok(())
         }))?;

@@ -29,7 +29,7 @@ fn of_frames_and_connections() {
         #[cfg(feature = "rtsp")]
         ("an RTSP machine", size_of::<rtsp::Server>(), 480),
         #[cfg(feature = "rtsp")]
-        ("an RTSP client", size_of::<rtsp::Client>(), 680),
+        ("an RTSP client", size_of::<rtsp::Client>(), 696),
         ("an HTTP machine", size_of::<http::Server>(), 192),
         ("an HTTP client", size_of::<http::Client>(), 200),
         #[cfg(feature = "http")]
