@@ -107,6 +107,12 @@ impl Core {
     }
 }
 
+impl Drop for Grant {
+    fn drop(&mut self) {
+        self.entry.moved(self.who.moved());
+    }
+}
+
 impl Grant {
     /// The ticket of the session in this part.
     pub fn ticket(&self) -> Ticket {

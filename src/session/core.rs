@@ -13,9 +13,11 @@ use super::connections::{ADDRESSES, CONNECTION, greetings, held_by_one};
 use super::counters::Counters;
 use super::flood::{Flood, Subject};
 use super::list::Sessions;
+use super::news::{self, Fact};
 use super::pulls::Pulls;
 use super::rates::RateClock;
 use super::recorded::Recorded;
+use super::refusal::OF_CREDENTIALS;
 use super::threads;
 use super::who::{Ids, LOGGED_REFUSALS, Who};
 use crate::auth::{self, Answer, Gatekeeper, Request};
@@ -223,6 +225,7 @@ impl Core {
     /// Counts a refusal of a session, and logs it, unless much of the same was logged.
     pub fn refused(&self, label: &'static str, who: &Who, said: fmt::Arguments<'_>) {
         self.counters.refused(label);
+        self.tell_refused(label, Some(who), who.peer());
         if who.passes(&self.flood, label, LOGGED_REFUSALS) {
             log::warn!("{who} {said}");
         }
@@ -231,8 +234,17 @@ impl Core {
     /// The same for a peer without a session.
     pub fn refused_guest(&self, label: &'static str, peer: SocketAddr, said: fmt::Arguments<'_>) {
         self.counters.refused(label);
+        self.tell_refused(label, None, Some(canonical(peer)));
         if self.flood.passes(label, Subject::Peer(peer.ip()), LOGGED_REFUSALS) {
             log::warn!("peer={} {said}", canonical(peer));
+        }
+    }
+
+    /// Tells that credentials were refused.
+    fn tell_refused(&self, why: &'static str, who: Option<&Who>, peer: Option<SocketAddr>) {
+        if OF_CREDENTIALS.contains(&why) {
+            let (id, stream) = (who.map(Who::id), who.and_then(Who::stream));
+            self.tell(|| Fact::Refused(news::Refused { why, id, stream: stream.cloned(), peer }));
         }
     }
 }

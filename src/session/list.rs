@@ -1,4 +1,5 @@
-//! The list of sessions that publish and play, by which each can be ended.
+//! The list of sessions that publish and play, by which each can be ended. Whoever reads the news learns of each
+//! beginning and each end here, in the order of the list.
 
 use std::collections::{BTreeMap, btree_map};
 use std::fmt;
@@ -7,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::core::{Core, time_of_day};
 use super::rates::Rate;
+use super::news::{Fact, News, NewsReader, Visit};
 use super::who::Who;
 use crate::budget::Key::Count;
 use crate::conf::Cost;
@@ -15,7 +17,11 @@ use crate::media::Wall;
 
 /// All sessions that were admitted and have not ended.
 #[derive(Clone, Default)]
-pub struct Sessions(Arc<Mutex<Entries>>);
+pub struct Sessions {
+    entries: Arc<Mutex<Entries>>,
+    /// Told of beginnings and ends while the list is locked, so that both have one order.
+    news: Arc<News>,
+}
 
 #[derive(Default)]
 pub(super) struct Entries {
@@ -47,6 +53,12 @@ pub(super) struct Listed {
     /// The bytes sent to it; `None` if its stream counts them.
     pub(super) sent: Option<u64>,
     pub(super) rate: Rate,
+}
+
+impl Listed {
+    fn is_of(&self, stream: &Name, publishes: bool) -> bool {
+        self.session.stream == *stream && (self.session.part == Part::Publishes) == publishes
+    }
 }
 
 /// The part of a session in its stream.
@@ -83,7 +95,12 @@ const _: () = assert!(
 );
 
 /// An entry, which is removed with its session.
-pub struct Entry(Sessions, Ticket);
+pub struct Entry {
+    list: Sessions,
+    ticket: Ticket,
+    /// The bytes of media that its session has moved, once that is known.
+    moved: u64,
+}
 
 impl Sessions {
     /// Adds a session.
@@ -94,11 +111,25 @@ impl Sessions {
     fn add(&self, who: &Who, stream: &Name, part: Part, url: &dyn fmt::Display, sent: Option<u64>) -> Entry {
         let (url, peer) = (bounded(url), who.peer());
         let session = Session { id: who.id(), stream: stream.clone(), part, url, peer, since: time_of_day() };
-        Entry(self.clone(), self.lock().add(Listed { session, sent, rate: Rate::default() }))
+        let mut entries = self.lock();
+        let begins = self.news.is_read().then(|| session.clone());
+        let ticket = entries.add(Listed { session, sent, rate: Rate::default() });
+        if let Some(session) = begins {
+            self.news.tell(|| Fact::Begins(entries.visit(session, 0)));
+        }
+        drop(entries);
+        Entry { list: self.clone(), ticket, moved: 0 }
+    }
+
+    /// Removes a session, which has moved `bytes` unless the list has counted them; false if it was removed before.
+    fn remove(&self, entries: &mut Entries, ticket: Ticket, bytes: u64) -> bool {
+        let Some(Listed { session, sent, .. }) = entries.all.remove(&ticket) else { return false };
+        self.news.tell(|| Fact::Ends(entries.visit(session, sent.unwrap_or(bytes))));
+        true
     }
 
     pub(super) fn lock(&self) -> MutexGuard<'_, Entries> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -114,25 +145,37 @@ impl Entries {
             }
         }
     }
+
+    /// A session that begins or ends, with the present state of its stream.
+    fn visit(&self, session: Session, bytes: u64) -> Visit {
+        let has = |publishes| self.all.values().any(|one| one.is_of(&session.stream, publishes));
+        let [has_player, has_publisher] = [false, true].map(has);
+        Visit { session, has_publisher, has_player, bytes }
+    }
 }
 
 impl Entry {
     /// Its ticket.
     pub(super) fn ticket(&self) -> Ticket {
-        self.1
+        self.ticket
+    }
+
+    /// Sets the bytes of media that its session has moved.
+    pub(super) fn moved(&mut self, bytes: u64) {
+        self.moved = bytes;
     }
 
     /// Counts bytes sent to its session; false if the operator has ended it.
     pub fn sent(&self, bytes: usize) -> bool {
-        let mut entries = self.0.lock();
-        let sent = entries.all.get_mut(&self.1).and_then(|one| one.sent.as_mut());
+        let mut entries = self.list.lock();
+        let sent = entries.all.get_mut(&self.ticket).and_then(|one| one.sent.as_mut());
         sent.map(|sent| *sent = sent.saturating_add(bytes as u64)).is_some()
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.0.lock().all.remove(&self.1);
+        self.list.remove(&mut self.list.lock(), self.ticket, self.moved);
     }
 }
 
@@ -176,6 +219,26 @@ impl Core {
         entries.all.iter().find(|(_, one)| is_it(&one.session)).map(|(ticket, _)| *ticket)
     }
 
+    /// A reader of the facts that sessions make from here on, of which at least `kept` wait for it.
+    pub fn news(&self, kept: usize) -> NewsReader {
+        self.list.news.reader(kept)
+    }
+
+    /// Tells those who read the news a fact.
+    pub fn tell(&self, fact: impl FnOnce() -> Fact) {
+        self.list.news.tell(fact);
+    }
+
+    /// Removes all sessions from the list, because the server ends: those that read the news learn of the end of each.
+    pub fn dismiss_all(&self) {
+        let moved: BTreeMap<_, _> = self.sessions().into_iter().map(|(ticket, _, stats)| (ticket, stats)).collect();
+        let mut entries = self.list.lock();
+        while let Some(ticket) = entries.all.keys().next().copied() {
+            let bytes = moved.get(&ticket).copied().flatten().map_or(0, |stats| stats.bytes);
+            self.list.remove(&mut entries, ticket, bytes);
+        }
+    }
+
     /// Ends a session; false if none has that ticket. Its peer may return, and a relay does after its pause. A player
     /// of HLS is refused from then on. A recording gives its place to others, and starts again with the next publisher
     /// of its stream.
@@ -183,7 +246,7 @@ impl Core {
         let mut entries = self.list.lock();
         let Some(one) = entries.all.get(&ticket) else { return false };
         if one.sent.is_some() {
-            return entries.all.remove(&ticket).is_some();
+            return self.list.remove(&mut entries, ticket, 0);
         }
         let name = one.session.stream.clone();
         drop(entries);
@@ -191,8 +254,8 @@ impl Core {
     }
 }
 
-/// The first bytes of a text.
-fn bounded(text: &dyn fmt::Display) -> Box<str> {
+/// The first `MAX_URL` bytes of a text.
+pub(super) fn bounded(text: &dyn fmt::Display) -> Box<str> {
     struct Bounded(String);
     impl fmt::Write for Bounded {
         fn write_str(&mut self, part: &str) -> fmt::Result {
@@ -291,6 +354,42 @@ mod tests {
         assert!(core.kick(grant.ticket()));
         now = play().0;
         assert!(!now.is_dismissed());
+    }
+
+    #[test]
+    fn each_session_that_begins_ends_once_in_the_news() {
+        let text = "profile = \"tiny\"\npublish.conflict = \"replace\"\n";
+        let core = Core::new(Config::parse("test", text).unwrap(), crate::registry::costs(), Arc::default());
+        let (name, cx) = (Name::new("a").unwrap(), Context::from_waker(Waker::noop()));
+        let mut news = core.news(64);
+        let mut told = || {
+            let facts = std::iter::from_fn(|| match news.poll_next(&cx) {
+                Poll::Ready(fact) => Some(fact.unwrap()),
+                Poll::Pending => None,
+            });
+            let words = |fact: Arc<Fact>| match &*fact {
+                Fact::Begins(one) => format!("+{} {} {}", one.session.id.kind, one.has_publisher, one.has_player),
+                Fact::Ends(one) => {
+                    format!("-{} {} {} {}", one.session.id.kind, one.has_publisher, one.has_player, one.bytes)
+                }
+                other => panic!("{other:?}"),
+            };
+            facts.map(words).collect::<Vec<_>>()
+        };
+        let player = core.play(&name, "FLVPUBSUB", &FLV).ok().unwrap();
+        let mut first = core.publish(&name, "RTMPPUBSUB", Instant::now()).ok().unwrap();
+        let second = core.publish(&name, "RTSPPUB", Instant::now()).ok().unwrap();
+        assert_eq!(told(), ["+FLVPUBSUB false true", "+RTMPPUBSUB true true", "+RTSPPUB true true"]);
+        first.1.who.ends(format_args!("stops"), 7);
+        drop(first);
+        assert_eq!(told(), ["-RTMPPUBSUB true true 7"], "it was replaced, and the stream has a publisher");
+        let entry = core.enter(&core.who("HLSSUB"), &name, "hls", &"");
+        assert!(entry.sent(9) && core.kick(entry.ticket()));
+        drop(entry);
+        assert_eq!(told(), ["+HLSSUB true true", "-HLSSUB true true 9"]);
+        core.dismiss_all();
+        drop((player, second));
+        assert_eq!(told(), ["-FLVPUBSUB true false 0", "-RTSPPUB false false 0"]);
     }
 
     #[test]

@@ -13,6 +13,7 @@ mod flood;
 mod flv_in;
 mod ingest;
 mod list;
+mod news;
 mod pulls;
 mod rates;
 #[cfg(feature = "record")]
@@ -46,6 +47,7 @@ pub use flood::{Flood, Subject};
 pub use flv_in::FlvIn;
 pub use ingest::{Ingest, Loss};
 pub use list::{Entry, MAX_URL, Part, Session};
+pub use news::{Connection, Fact, Missed, News, NewsReader, Refused, Segment, Visit};
 pub use pulls::{MAX_PULL_URL, PULLS, PullNumber, PullState, Pulls, TooManyPulls, WantedPull};
 pub use rates::Flow;
 pub use recorded::Recorded;

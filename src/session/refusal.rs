@@ -30,6 +30,9 @@ pub enum Refusal {
     Hub(Refused),
 }
 
+/// The labels of refusals that are about credentials.
+pub(super) const OF_CREDENTIALS: [&str; 3] = ["denied", "password", "unauthenticated"];
+
 impl Refusal {
     /// The label in the metrics.
     pub fn label(self) -> &'static str {

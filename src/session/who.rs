@@ -26,6 +26,8 @@ pub struct Who {
     pub told: bool,
     /// The time at which it began with its stream.
     begun: Option<Instant>,
+    /// The bytes of media that it had moved at its end.
+    moved: u64,
 }
 
 /// The number of refusals of one peer in a row that are logged.
@@ -37,7 +39,7 @@ impl Ids {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = counts.entry(kind).or_default();
         *count = count.wrapping_add(1);
-        Who { id: SessionId { kind, number: *count }, stream: None, peer: None, told: true, begun: None }
+        Who { id: SessionId { kind, number: *count }, stream: None, peer: None, told: true, begun: None, moved: 0 }
     }
 }
 
@@ -93,6 +95,17 @@ impl Who {
             _ => log::debug!("{self} {said}"),
         }
         self.stream = None;
+        self.moved = bytes;
+    }
+
+    /// The bytes of media that it had moved when it ended.
+    pub(super) fn moved(&self) -> u64 {
+        self.moved
+    }
+
+    /// Its stream.
+    pub(super) fn stream(&self) -> Option<&Name> {
+        self.stream.as_ref()
     }
 
     /// Its peer.

@@ -1,0 +1,225 @@
+//! The facts of sessions, in one bounded ring: their beginnings and ends, in the order of the list. Each reader follows
+//! it with its own cursor. Without readers nothing is kept.
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use super::list::Session;
+use crate::hub::{Name, SessionId};
+
+/// A fact that is told to others.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Fact {
+    /// A session has been admitted.
+    Begins(Visit),
+    /// A session has ended. There is one for each that has begun.
+    Ends(Visit),
+    /// A client has connected to an application of RTMP.
+    Connects(Connection),
+    /// A client was refused for its credentials, or for the lack of them.
+    Refused(Refused),
+    /// A segment of HLS begins or is complete.
+    Segment(Segment),
+}
+
+/// A session at its beginning or end.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Visit {
+    /// The session.
+    pub session: Session,
+    /// Whether its stream has a publisher, itself included at its beginning.
+    pub has_publisher: bool,
+    /// Whether its stream has a player, itself included at its beginning.
+    pub has_player: bool,
+    /// The bytes of media that it has moved.
+    pub bytes: u64,
+}
+
+/// A connection of RTMP whose client has named its application. The texts have `MAX_URL` bytes at most.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Connection {
+    /// The session.
+    pub id: SessionId,
+    /// The client's address.
+    pub peer: SocketAddr,
+    /// The application.
+    pub app: Box<str>,
+    /// The client's program: `flashVer`.
+    pub agent: Box<str>,
+    /// The URL of the application: `tcUrl`.
+    pub url: Box<str>,
+}
+
+/// A refusal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    /// The reason, as in the metrics.
+    pub why: &'static str,
+    /// The session; `None` if it has no id yet.
+    pub id: Option<SessionId>,
+    /// The stream, if it is known.
+    pub stream: Option<Name>,
+    /// The client's address.
+    pub peer: Option<SocketAddr>,
+}
+
+/// A segment of HLS.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Segment {
+    /// The stream.
+    pub stream: Name,
+    /// The number in its playlist.
+    pub number: u64,
+    /// The name of its file.
+    pub file: Box<str>,
+    /// The length in milliseconds; `None` if it begins.
+    pub length: Option<u32>,
+}
+
+/// The ring.
+#[derive(Debug, Default)]
+pub struct News(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    latest: VecDeque<Arc<Fact>>,
+    /// The most that are kept.
+    kept: usize,
+    /// The number of the next fact, which wraps.
+    next: u32,
+    /// The wakers of readers, by their places; the outer `None` is a free place.
+    readers: Vec<Option<Option<Waker>>>,
+}
+
+/// A reader of the facts that come from now on.
+#[derive(Debug)]
+pub struct NewsReader {
+    news: Arc<News>,
+    next: u32,
+    place: usize,
+}
+
+/// The number of facts that a reader was too late for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missed(pub u32);
+
+impl News {
+    /// A reader of the facts from here on. At least `kept` facts wait for it.
+    pub fn reader(self: &Arc<Self>, kept: usize) -> NewsReader {
+        let mut state = self.lock();
+        state.kept = state.kept.max(kept);
+        let free = state.readers.iter().position(Option::is_none);
+        let place = free.unwrap_or(state.readers.len());
+        match state.readers.get_mut(place) {
+            Some(free) => *free = Some(None),
+            None => state.readers.push(Some(None)),
+        }
+        NewsReader { news: self.clone(), next: state.next, place }
+    }
+
+    /// Adds a fact, if there is a reader, and wakes the readers.
+    pub fn tell(&self, fact: impl FnOnce() -> Fact) {
+        let mut state = self.lock();
+        if state.readers.is_empty() {
+            return;
+        }
+        if state.latest.len() >= state.kept {
+            state.latest.pop_front();
+        }
+        state.latest.push_back(Arc::new(fact()));
+        state.next = state.next.wrapping_add(1);
+        state.readers.iter_mut().flatten().filter_map(Option::take).for_each(Waker::wake);
+    }
+
+    /// Whether somebody reads.
+    pub fn is_read(&self) -> bool {
+        !self.lock().readers.is_empty()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl NewsReader {
+    /// The next fact, or the number of those that were missed before it.
+    pub fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Result<Arc<Fact>, Missed>> {
+        let mut state = self.news.lock();
+        let behind = state.next.wrapping_sub(self.next) as usize;
+        if let Some(missed) = behind.checked_sub(state.latest.len()).filter(|missed| *missed > 0) {
+            self.next = self.next.wrapping_add(missed as u32);
+            return Poll::Ready(Err(Missed(missed as u32)));
+        }
+        if let Some(fact) = state.latest.len().checked_sub(behind).and_then(|at| state.latest.get(at)) {
+            self.next = self.next.wrapping_add(1);
+            return Poll::Ready(Ok(fact.clone()));
+        }
+        if let Some(place) = state.readers.get_mut(self.place) {
+            *place = Some(Some(cx.waker().clone()));
+        }
+        Poll::Pending
+    }
+}
+
+impl Drop for NewsReader {
+    fn drop(&mut self) {
+        let mut state = self.news.lock();
+        if let Some(place) = state.readers.get_mut(self.place) {
+            *place = None;
+        }
+        if state.readers.iter().all(Option::is_none) {
+            let next = state.next;
+            *state = State { next, ..State::default() };
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::reactor::woken::Woken;
+
+    fn fact(number: u32) -> Fact {
+        Fact::Refused(Refused { why: "password", id: Some(SessionId { kind: "A", number }), stream: None, peer: None })
+    }
+
+    #[test]
+    fn a_late_reader_learns_how_many_it_has_missed() {
+        let news = Arc::new(News::default());
+        news.lock().next = u32::MAX - 1;
+        let (mut quick, mut slow) = (news.reader(2), news.reader(4));
+        let cx = Context::from_waker(Waker::noop());
+        for number in 0..6 {
+            assert_eq!(quick.poll_next(&cx), Poll::Pending);
+            news.tell(|| fact(number));
+            assert_eq!(quick.poll_next(&cx), Poll::Ready(Ok(Arc::new(fact(number)))));
+        }
+        assert_eq!(slow.poll_next(&cx), Poll::Ready(Err(Missed(2))));
+        for number in 2..6 {
+            assert_eq!(slow.poll_next(&cx), Poll::Ready(Ok(Arc::new(fact(number)))));
+        }
+        assert_eq!(slow.poll_next(&cx), Poll::Pending);
+    }
+
+    #[test]
+    fn without_a_reader_no_fact_is_made() {
+        let news = Arc::new(News::default());
+        news.tell(|| unreachable!("nobody reads"));
+        drop(news.reader(4));
+        news.tell(|| unreachable!("nobody reads any more"));
+        assert!(!news.is_read());
+    }
+
+    #[test]
+    fn a_reader_that_waits_is_woken() {
+        let (news, woken) = (Arc::new(News::default()), Arc::new(Woken::default()));
+        let waker = Waker::from(woken.clone());
+        let mut reader = news.reader(4);
+        assert_eq!(reader.poll_next(&Context::from_waker(&waker)), Poll::Pending);
+        news.tell(|| fact(1));
+        news.tell(|| fact(2));
+        assert_eq!(woken.times(), 1);
+    }
+}
