@@ -31,7 +31,8 @@ fn media(events: &[Event]) -> Vec<(u32, usize)> {
 #[test]
 fn a_publisher_is_heard_alike() {
     let events = invariant(|| talks::rtmp_server(talks::account()), &talks::publisher());
-    assert!(matches!(&events[0], Event::Publish(target) if target.name == "test" && target.query == "key=1"));
+    assert!(matches!(&events[0], Event::Connect(url) if url.starts_with("rtmp://")), "{:?}", events[0]);
+    assert!(matches!(&events[1], Event::Publish(target) if target.name == "test" && target.query == "key=1"));
     assert_eq!(events.iter().filter(|event| matches!(event, Event::Data(_))).count(), 3);
     assert_eq!(events.last(), Some(&Event::Stop));
 
@@ -52,7 +53,7 @@ fn a_publisher_that_does_not_repeat_extended_timestamps_is_heard_alike() {
 fn a_player_with_digests_is_heard_alike() {
     for base in [8, 772] {
         let events = invariant(|| talks::rtmp_server(talks::account()), &talks::player(base));
-        let [Event::Play(target), Event::Stop] = &events[..] else { panic!("{events:?}") };
+        let [Event::Connect(_), Event::Play(target), Event::Stop] = &events[..] else { panic!("{events:?}") };
         assert_eq!((target.app.as_str(), target.name.as_str()), ("live", "test"));
     }
 }

@@ -303,6 +303,19 @@ impl Window {
         Numbers { segment: self.first.segment + count, discontinuity }
     }
 
+    /// The number of segments so far, without the open one.
+    pub fn count(&self) -> u64 {
+        self.next_id
+    }
+
+    /// The file of a segment, counted from 0, if it is there, and its length if it is complete.
+    pub fn segment(&self, id: u64) -> Option<(String, Option<Duration>)> {
+        let complete = self.segments.iter().find(|segment| segment.id == id).map(|one| (one, Some(one.duration)));
+        let (one, length) =
+            complete.or_else(|| self.open.as_ref().map(|open| (&open.about, None)).filter(|(one, _)| one.id == id))?;
+        Some((format!("{}{}", one.stem, self.extension()), length))
+    }
+
     /// A file by its name.
     pub fn file(&self, name: &str) -> Found<File> {
         let maps = self.segments.iter().filter_map(|segment| segment.map.as_ref()).chain(&self.map);

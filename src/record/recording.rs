@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use super::layout::FileLayout;
 use crate::conf::Record;
 use crate::hub::Name;
-use crate::session::{Core, Flood, Recorded, Who};
+use crate::session::{Core, Fact, Finished, Flood, News, Recorded, Who};
 
 /// A recording. It exists as long as its session, or data of it to be written.
 pub(super) struct Recording {
@@ -19,6 +19,7 @@ pub(super) struct Recording {
     pub(super) stream: Name,
     recorded: Arc<Recorded>,
     flood: Arc<Flood>,
+    news: Arc<News>,
     state: Mutex<State>,
 }
 
@@ -71,8 +72,9 @@ pub(super) fn no_card() -> io::Error {
 impl Recording {
     pub(super) fn new(core: &Core, rule: Arc<Record>, stream: Name, who: Who) -> Arc<Self> {
         let state = State { who, sessions: 0, begun: false, written: 0, trouble: None, over: false };
-        let (recorded, flood) = (core.recorded.clone(), core.flood.clone());
-        Arc::new(Self { layout: FileLayout::of(rule.format), rule, stream, recorded, flood, state: Mutex::new(state) })
+        let (recorded, flood, news) = (core.recorded.clone(), core.flood.clone(), core.teller());
+        let (layout, state) = (FileLayout::of(rule.format), Mutex::new(state));
+        Arc::new(Self { layout, rule, stream, recorded, flood, news, state })
     }
 
     /// The identity of the session.
@@ -152,10 +154,11 @@ impl Recording {
         self.tell(log::Level::Warn, &self.lock().who, format_args!("{said}"));
     }
 
-    /// Logs a completed file. It is limited, because a stream whose tracks change may cause many files.
+    /// Tells and logs a completed file. The log is limited, because a stream whose tracks change may cause many files.
     pub(super) fn completes(&self, path: &Path) {
         let state = self.lock();
         let who = &state.who;
+        self.news.tell(|| Fact::File(Finished { id: who.id(), stream: self.stream.clone(), path: path.into() }));
         let passes = who.told && self.flood.passes("files", who.subject(), MAX_LOGGED_FILES);
         let level = if passes { log::Level::Info } else { log::Level::Debug };
         log::log!(level, "{who} recorded {}", path.display());

@@ -14,7 +14,8 @@ use crate::net::{Close, Conn, FULL_READ, Outlet, Seat, SocketSizes, canonical, d
 use crate::proto::Machine;
 use crate::proto::rtmp::{self, ALL_TRACKS, Event, LEGACY_HEVC, Limits, RTMP, Target};
 use crate::session::{
-    Action, Asker, Asking, Core, Entrant, FlvIn, Ingest, Leave, MAX_URL, Refusal, Request, Sender, Tail, Who,
+    Action, Asker, Asking, Connection, Core, Entrant, Fact, FlvIn, Ingest, Leave, MAX_URL, Refusal, Request, Sender,
+    Tail, Who,
 };
 
 /// Runs a connection to its end.
@@ -190,6 +191,11 @@ impl Body {
     /// Acts on an event of the client.
     fn on_event(&mut self, machine: &mut rtmp::Server, event: Event, now: Instant) -> Result<Turn, Close> {
         match (event, &mut self.role) {
+            (Event::Connect(url), _) => {
+                let (id, peer) = (self.who.id(), self.peer);
+                let told = || Connection { id, peer, app: machine.app().into(), agent: machine.agent().into(), url };
+                self.core.tell(|| Fact::Connects(told()));
+            }
             (Event::Publish(_) | Event::Play(_), Role::Barren) => return Err(Close::Idle),
             (Event::Publish(target), _) => return Ok(self.ask(machine, Wish { target, form: None }, now)),
             (Event::Play(target), _) => {

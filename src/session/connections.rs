@@ -82,7 +82,7 @@ pub static PORT_PAIRS: Cost = Cost {
 };
 
 /// The kernel's memory of a stream socket, which can exceed its send buffer by one write.
-fn stream_buffers(sizes: SocketSizes) -> usize {
+pub fn stream_buffers(sizes: SocketSizes) -> usize {
     socket_buffers(sizes).saturating_add(sizes.send)
 }
 

@@ -13,7 +13,7 @@ use super::connections::{ADDRESSES, CONNECTION, greetings, held_by_one};
 use super::counters::Counters;
 use super::flood::{Flood, Subject};
 use super::list::Sessions;
-use super::news::{self, Fact};
+use super::news::Refused;
 use super::pulls::Pulls;
 use super::rates::RateClock;
 use super::recorded::Recorded;
@@ -244,7 +244,8 @@ impl Core {
     fn tell_refused(&self, why: &'static str, who: Option<&Who>, peer: Option<SocketAddr>) {
         if OF_CREDENTIALS.contains(&why) {
             let (id, stream) = (who.map(Who::id), who.and_then(Who::stream));
-            self.tell(|| Fact::Refused(news::Refused { why, id, stream: stream.cloned(), peer }));
+            let refused = |count| Refused { why, id, stream: stream.cloned(), peer, count };
+            self.list.news.tell_refusal(Instant::now(), refused);
         }
     }
 }

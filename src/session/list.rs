@@ -20,7 +20,7 @@ use crate::media::Wall;
 pub struct Sessions {
     entries: Arc<Mutex<Entries>>,
     /// Told of beginnings and ends while the list is locked, so that both have one order.
-    news: Arc<News>,
+    pub(super) news: Arc<News>,
 }
 
 #[derive(Default)]
@@ -229,6 +229,11 @@ impl Core {
         self.list.news.tell(fact);
     }
 
+    /// What tells facts where the core is not at hand.
+    pub fn teller(&self) -> Arc<News> {
+        self.list.news.clone()
+    }
+
     /// Removes all sessions from the list, because the server ends: those that read the news learn of the end of each.
     pub fn dismiss_all(&self) {
         let moved: BTreeMap<_, _> = self.sessions().into_iter().map(|(ticket, _, stats)| (ticket, stats)).collect();
@@ -254,8 +259,8 @@ impl Core {
     }
 }
 
-/// The first `MAX_URL` bytes of a text.
-pub(super) fn bounded(text: &dyn fmt::Display) -> Box<str> {
+/// The first bytes of a text.
+fn bounded(text: &dyn fmt::Display) -> Box<str> {
     struct Bounded(String);
     impl fmt::Write for Bounded {
         fn write_str(&mut self, part: &str) -> fmt::Result {

@@ -37,7 +37,7 @@ pub use crate::auth::{Action, Answer, Denial, Gatekeeper, PATIENCE, Request, Ver
 pub use admit::{Asker, Entrant, Grant};
 pub use ask::{Asking, Leave};
 pub use blacklist::{BLACKLIST, Blacklist, TooManyAddresses};
-pub use connections::GREETING;
+pub use connections::{GREETING, stream_buffers};
 #[cfg(feature = "rtsp")]
 pub use connections::PORT_PAIRS;
 pub use costs::COSTS;
@@ -47,7 +47,7 @@ pub use flood::{Flood, Subject};
 pub use flv_in::FlvIn;
 pub use ingest::{Ingest, Loss};
 pub use list::{Entry, MAX_URL, Part, Session};
-pub use news::{Connection, Fact, Missed, News, NewsReader, Refused, Segment, Visit};
+pub use news::{Connection, Fact, Finished, Missed, News, NewsReader, Refused, Segment, Visit};
 pub use pulls::{MAX_PULL_URL, PULLS, PullNumber, PullState, Pulls, TooManyPulls, WantedPull};
 pub use rates::Flow;
 pub use recorded::Recorded;

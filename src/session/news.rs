@@ -3,8 +3,10 @@
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use super::list::Session;
 use crate::hub::{Name, SessionId};
@@ -22,6 +24,8 @@ pub enum Fact {
     Refused(Refused),
     /// A segment of HLS begins or is complete.
     Segment(Segment),
+    /// A file of a recording is complete.
+    File(Finished),
 }
 
 /// A session at its beginning or end.
@@ -37,7 +41,7 @@ pub struct Visit {
     pub bytes: u64,
 }
 
-/// A connection of RTMP whose client has named its application. The texts have `MAX_URL` bytes at most.
+/// A connection of RTMP whose client has named its application. The texts have some hundred bytes at most.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Connection {
     /// The session.
@@ -63,6 +67,8 @@ pub struct Refused {
     pub stream: Option<Name>,
     /// The client's address.
     pub peer: Option<SocketAddr>,
+    /// The number of refusals since the last that was told, this one included.
+    pub count: u32,
 }
 
 /// A segment of HLS.
@@ -74,8 +80,19 @@ pub struct Segment {
     pub number: u64,
     /// The name of its file.
     pub file: Box<str>,
-    /// The length in milliseconds; `None` if it begins.
-    pub length: Option<u32>,
+    /// The length; `None` if it begins.
+    pub length: Option<Duration>,
+}
+
+/// A complete file of a recording.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Finished {
+    /// The session.
+    pub id: SessionId,
+    /// The stream.
+    pub stream: Name,
+    /// The file.
+    pub path: Box<Path>,
 }
 
 /// The ring.
@@ -91,6 +108,8 @@ struct State {
     next: u32,
     /// The wakers of readers, by their places; the outer `None` is a free place.
     readers: Vec<Option<Option<Waker>>>,
+    /// The time of the last refusal that was told, and the number of those since then.
+    refusals: (Option<Instant>, u32),
 }
 
 /// A reader of the facts that come from now on.
@@ -100,6 +119,9 @@ pub struct NewsReader {
     next: u32,
     place: usize,
 }
+
+/// The shortest time between two refusals that are told: strangers must not push out other facts.
+const REFUSAL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The number of facts that a reader was too late for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,15 +144,24 @@ impl News {
     /// Adds a fact, if there is a reader, and wakes the readers.
     pub fn tell(&self, fact: impl FnOnce() -> Fact) {
         let mut state = self.lock();
-        if state.readers.is_empty() {
-            return;
+        if !state.readers.is_empty() {
+            state.add(fact());
         }
-        if state.latest.len() >= state.kept {
-            state.latest.pop_front();
+    }
+
+    /// Adds a refusal; one a second, with the number of the others.
+    pub(super) fn tell_refusal(&self, now: Instant, refused: impl FnOnce(u32) -> Refused) {
+        let mut state = self.lock();
+        let (told, others) = &mut state.refusals;
+        *others = others.saturating_add(1);
+        let is_due = told.is_none_or(|told| now.saturating_duration_since(told) >= REFUSAL_INTERVAL);
+        if is_due {
+            *told = Some(now);
+            let count = std::mem::take(others);
+            if !state.readers.is_empty() {
+                state.add(Fact::Refused(refused(count)));
+            }
         }
-        state.latest.push_back(Arc::new(fact()));
-        state.next = state.next.wrapping_add(1);
-        state.readers.iter_mut().flatten().filter_map(Option::take).for_each(Waker::wake);
     }
 
     /// Whether somebody reads.
@@ -140,6 +171,17 @@ impl News {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn add(&mut self, fact: Fact) {
+        if self.latest.len() >= self.kept {
+            self.latest.pop_front();
+        }
+        self.latest.push_back(Arc::new(fact));
+        self.next = self.next.wrapping_add(1);
+        self.readers.iter_mut().flatten().filter_map(Option::take).for_each(Waker::wake);
     }
 }
 
@@ -182,7 +224,8 @@ mod tests {
     use crate::reactor::woken::Woken;
 
     fn fact(number: u32) -> Fact {
-        Fact::Refused(Refused { why: "password", id: Some(SessionId { kind: "A", number }), stream: None, peer: None })
+        let id = Some(SessionId { kind: "A", number });
+        Fact::Refused(Refused { why: "password", id, stream: None, peer: None, count: 1 })
     }
 
     #[test]
@@ -201,6 +244,22 @@ mod tests {
             assert_eq!(slow.poll_next(&cx), Poll::Ready(Ok(Arc::new(fact(number)))));
         }
         assert_eq!(slow.poll_next(&cx), Poll::Pending);
+    }
+
+    #[test]
+    fn one_refusal_a_second_is_told_and_the_others_are_counted() {
+        let (news, now) = (Arc::new(News::default()), Instant::now());
+        let (mut reader, cx) = (news.reader(9), Context::from_waker(Waker::noop()));
+        for ms in [0, 300, 999, 1000, 1500, 2600] {
+            let refused = |count| Refused { why: "password", id: None, stream: None, peer: None, count };
+            news.tell_refusal(now + Duration::from_millis(ms), refused);
+        }
+        let told = std::iter::from_fn(|| match reader.poll_next(&cx) {
+            Poll::Ready(Ok(fact)) => Some(fact),
+            _ => None,
+        });
+        let counts = told.map(|fact| if let Fact::Refused(one) = &*fact { one.count } else { 0 });
+        assert_eq!(counts.collect::<Vec<_>>(), [1, 3, 2]);
     }
 
     #[test]

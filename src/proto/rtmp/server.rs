@@ -26,6 +26,8 @@ pub struct Limits {
 /// An event from the client.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// The client has connected to an application, for the first time: its `tcUrl`, of 128 bytes at most.
+    Connect(Box<str>),
     /// The client asks to publish; answer with `accept` or `refuse`.
     Publish(Target),
     /// The client asks to play; answer with `accept` or `refuse`.
@@ -85,6 +87,7 @@ pub struct Server {
     events: VecDeque<Event>,
     aggregate: Option<Box<Aggregate>>,
     out: Vec<u8>,
+    is_connected: bool,
     app: Box<str>,
     /// `flashVer` of `connect`.
     agent: Box<str>,
@@ -110,6 +113,7 @@ impl Server {
             events: VecDeque::new(),
             aggregate: None,
             out: Vec::new(),
+            is_connected: false,
             app: "".into(),
             agent: "".into(),
             credentials: None,
@@ -135,6 +139,11 @@ impl Server {
     /// The user agent that the client declared in `connect`; at most [`MAX_AGENT`](crate::proto::MAX_AGENT) bytes.
     pub fn agent(&self) -> &str {
         &self.agent
+    }
+
+    /// The application that the client has connected to.
+    pub fn app(&self) -> &str {
+        &self.app
     }
 
     /// User and password of the URL in `connect`.
@@ -281,7 +290,12 @@ impl Server {
         let app: &str = text("app");
         self.app = app.split_at(app.floor_char_boundary(app.len().min(MAX_APP))).0.into();
         self.agent = agent(text("flashVer")).into();
-        self.credentials = credentials(text("tcUrl")).map(Box::new);
+        let url = text("tcUrl");
+        self.credentials = credentials(url).map(Box::new);
+        if !std::mem::replace(&mut self.is_connected, true) {
+            self.events
+                .push_back(Event::Connect(url.split_at(url.floor_char_boundary(url.len().min(MAX_URL))).0.into()));
+        }
         self.caps = Caps::of(object);
         self.send(kind::WINDOW_ACK_SIZE, 0, &WINDOW.to_be_bytes());
         let [a, b, c, d] = WINDOW.to_be_bytes();
@@ -474,6 +488,8 @@ fn media_kind(kind: u8) -> Option<Kind> {
 
 /// The maximum number of bytes kept of an app's name.
 const MAX_APP: usize = 512;
+/// The maximum number of bytes told of the URL of an app.
+const MAX_URL: usize = 128;
 /// The maximum length of user and password together, in bytes; longer ones are never accepted.
 const MAX_USER: usize = 256;
 /// User control events. Section 7.1.7.

@@ -8,7 +8,7 @@ use super::{MUXER, lock, packing};
 use crate::hls::{Packing, Window};
 use crate::hub::{Next, Step, Viewer};
 use crate::media::Tracks;
-use crate::session::{Flood, Grant, Subject};
+use crate::session::{Flood, Grant, News, Subject};
 
 /// The stream that is collected.
 pub(super) struct Source<W> {
@@ -28,7 +28,11 @@ struct Choice {
 const STEP: Step = Step { units: 64, bytes: 256 << 10 };
 
 /// Collects the units of the stream, until the entry is removed.
-pub(super) async fn collect(entry: Weak<Entry>, mut source: Source<impl Fn(Packing) -> Window>, flood: Arc<Flood>) {
+pub(super) async fn collect(
+    entry: Weak<Entry>,
+    mut source: Source<impl Fn(Packing) -> Window>,
+    (flood, news): (Arc<Flood>, Arc<News>),
+) {
     let mut units = Vec::new();
     let mut choice = None;
     if let Some(window) = source.window.take() {
@@ -48,6 +52,7 @@ pub(super) async fn collect(entry: Weak<Entry>, mut source: Source<impl Fn(Packi
         let gap = viewer.take_gap();
         let told = || !viewer.stream().is_hushed() && flood.passes_session(Subject::Own(MUXER));
         entry.take(&units, gap, told);
+        entry.tell(viewer.stream().name(), &news);
         viewer.sent(units.iter().map(|unit| unit.packed.len()).sum());
         units.clear();
         // from here on the end of the stream is played from segments

@@ -12,8 +12,8 @@ use super::lock;
 use super::places::Askers;
 use crate::budget::OverBudget;
 use crate::hls::{Ask, File, Found, Window};
-use crate::hub::Unit;
-use crate::session::Who;
+use crate::hub::{Name, Unit};
+use crate::session::{Fact, News, Segment, Who};
 
 /// One stream's segments.
 pub(super) struct Entry {
@@ -42,6 +42,8 @@ pub(super) struct State {
     clients: usize,
     /// The window's version when they were last woken.
     version: u64,
+    /// The number of segments that were told complete, and whether the open one was told.
+    told: (u64, bool),
 }
 
 /// A shared playlist, or the lack of memory for it.
@@ -126,6 +128,32 @@ impl Entry {
     }
 }
 
+impl Entry {
+    /// Tells the segments that are new since it was last asked: each as it begins, and as it is complete.
+    pub(super) fn tell(&self, stream: &Name, news: &News) {
+        if !news.is_read() {
+            return;
+        }
+        let state = &mut *lock(&self.state);
+        let (first, was_begun) = state.told;
+        let count = state.window.count();
+        for number in first..=count {
+            let Some((file, length)) = state.window.segment(number) else { continue };
+            let tell = |length| {
+                let (stream, file) = (stream.clone(), file.as_str().into());
+                news.tell(|| Fact::Segment(Segment { stream, number, file, length }));
+            };
+            if number > first || !was_begun {
+                tell(None);
+            }
+            if length.is_some() {
+                tell(length);
+            }
+        }
+        state.told = (count, state.window.segment(count).is_some());
+    }
+}
+
 impl State {
     /// A state of which at most `clients` requests wait at once.
     pub(super) fn new(who: Who, window: Window, clients: usize) -> Self {
@@ -142,6 +170,7 @@ impl State {
             waiting: Vec::new(),
             clients,
             version: 0,
+            told: (0, false),
         }
     }
 

@@ -138,7 +138,8 @@ impl Hls {
         let entry = Arc::new(Entry::new(state, self.disk.begins(server, name, rules.store)));
         log::debug!("{who} HLS waits for what is published");
         let source = Source { viewer, _grant: grant, window: Some(window).filter(|_| packing.is_none()) };
-        let collecting = collector::collect(Arc::downgrade(&entry), source, server.core.flood.clone());
+        let collecting =
+            collector::collect(Arc::downgrade(&entry), source, (server.core.flood.clone(), server.core.teller()));
         *lock(&entry.task) = Some(server.core.executor.spawn(collecting));
         if let Some(shelf) = &entry.shelf {
             shelf.keep(server, &entry, who);
