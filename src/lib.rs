@@ -42,6 +42,7 @@
 //! | [`serve`] | the glue: what a machine reports goes to the hub by way of `session` |
 //! | [`relay`] | streams from elsewhere, and to elsewhere |
 //! | `record` | streams that are written to files |
+//! | `notify` | what happens here, told to other servers and to commands |
 //! | [`registry`] | the table of protocols: listeners, URL schemes, relays, lines of the plan |
 //!
 //! # One frame's way
@@ -79,12 +80,14 @@ pub mod disk;
 #[cfg(feature = "http")]
 pub mod hls;
 pub mod hub;
-#[cfg(feature = "api")]
+#[cfg(any(feature = "api", feature = "notify"))]
 pub mod lal;
 #[cfg(feature = "record")]
 pub mod listing;
 pub mod media;
 pub mod net;
+#[cfg(feature = "notify")]
+pub mod notify;
 pub mod proto;
 pub mod reactor;
 #[cfg(feature = "record")]

@@ -5,6 +5,8 @@
 
 use crate::budget::Plan;
 use crate::conf::{Config, Cost, Threads, port};
+#[cfg(feature = "notify")]
+use crate::notify;
 use crate::proto;
 #[cfg(feature = "record")]
 use crate::record;
@@ -121,7 +123,12 @@ pub fn listens() -> impl Iterator<Item = &'static serve::Listen> {
 
 /// The memory of a server of all protocols: the shared memory, and that of each protocol.
 pub fn costs() -> Vec<&'static Cost> {
-    [session::COSTS].into_iter().chain(PROTOCOLS.iter().map(|protocol| protocol.costs)).flatten().copied().collect()
+    let shared = [
+        session::COSTS,
+        #[cfg(feature = "notify")]
+        notify::COSTS,
+    ];
+    shared.into_iter().chain(PROTOCOLS.iter().map(|protocol| protocol.costs)).flatten().copied().collect()
 }
 
 /// The worst case of a server of all protocols.
@@ -204,8 +211,13 @@ mod tests {
     fn what_is_not_compiled_in_has_no_line() {
         let features = crate::conf::features();
         let there = features.split(", without ").next().unwrap();
-        let lines =
-            [("rtsp", "RTSP over UDP: port pairs"), ("http", "HLS segments"), ("record", "recordings"), ("tls", "TLS")];
+        let lines = [
+            ("rtsp", "RTSP over UDP: port pairs"),
+            ("http", "HLS segments"),
+            ("record", "recordings"),
+            ("tls", "TLS"),
+            ("notify", "commands"),
+        ];
         for (feature, line) in lines {
             let is_there = costs().iter().any(|cost| cost.what == line);
             assert_eq!(is_there, there.split(' ').any(|name| name == feature), "{line}");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// The parts of the crate, each with those that it may use.
-const MAY_USE: [(&str, &[&str]); 22] = [
+const MAY_USE: [(&str, &[&str]); 23] = [
     ("budget", &[]),
     ("wire", &[]),
     ("reactor", &[]),
@@ -46,12 +46,13 @@ const MAY_USE: [(&str, &[&str]); 22] = [
         "record",
         &["disk", "reactor", "session", "listing", "conf", "net", "hub", "container", "media", "wire", "budget"],
     ),
-    ("registry", &["record", "relay", "serve", "session", "conf", "proto", "budget"]),
+    ("notify", &["disk", "reactor", "lal", "session", "conf", "net", "hub", "proto", "budget"]),
+    ("registry", &["notify", "record", "relay", "serve", "session", "conf", "proto", "budget"]),
     (
         "bin/runnel",
         &[
-            "disk", "auth", "budget", "conf", "device", "net", "reactor", "record", "registry", "relay", "serve",
-            "session",
+            "disk", "auth", "budget", "conf", "device", "net", "notify", "reactor", "record", "registry", "relay",
+            "serve", "session",
         ],
     ),
 ];

@@ -36,6 +36,7 @@ impl Config {
         faults.extend(self.placeholders().chain(self.same_relays()).chain(self.circle()));
         faults.extend(super::access::objections(self));
         faults.extend(super::record::objections(self));
+        faults.extend(super::notify::objections(self));
         faults
     }
 

@@ -39,8 +39,9 @@ impl Config {
         let pulled = self.pull.iter().filter(|pull| pull.url.0.is_tls()).count();
         let pushed = self.push.iter().filter(|push| push.url.0.is_tls());
         let ours = pulled + pushed.map(|push| if push.is_pattern() { self.streams.max } else { 1 }).sum::<usize>();
+        let told = self.receivers().filter(|(url, _)| url.is_tls()).count();
         let by_api = if is_compiled("tls") { self.api_pulls() } else { 0 };
-        ours + by_api + if self.tls.cert.is_empty() { 0 } else { self.tls.max }
+        ours + told + by_api + if self.tls.cert.is_empty() { 0 } else { self.tls.max }
     }
 
     /// The most streams that clients of the API may have pulled at once.
@@ -56,7 +57,9 @@ impl Config {
     /// The most sockets and files at once: a connection may be sent a file.
     pub fn descriptors(&self) -> usize {
         let each = if self.serves_files() { 2 } else { 1 };
-        self.max_connections().saturating_mul(each) + 2 * self.udp_pairs() + 2 * self.recordings() + self.played_files()
+        let told = self.receivers().count() + 3 * self.commands_at_once();
+        let files = 2 * self.recordings() + self.played_files();
+        self.max_connections().saturating_mul(each) + 2 * self.udp_pairs() + files + told
     }
 
     /// Whether HTTP may send files.

@@ -10,10 +10,17 @@ use super::{Config, Fault, MissingFeature, Wrong};
 type Said = (String, toml::Value);
 
 /// Tables that can occur repeatedly.
-const LISTS: [&str; 5] = ["access", "pull", "push", "record", "tls.more"];
+const LISTS: [&str; 7] = ["access", "pull", "push", "record", "notify", "exec", "tls.more"];
 
 /// Tables that only one feature reads, besides those of its name and the keys of ports.
-const OF_FEATURES: [(&str, &str); 3] = [("access", "auth"), ("hls", "http"), ("recording", "record")];
+const OF_FEATURES: [(&str, &str); 6] = [
+    ("access", "auth"),
+    ("hls", "http"),
+    ("recording", "record"),
+    ("notifications", "notify"),
+    ("exec", "notify"),
+    ("commands", "notify"),
+];
 
 /// Keys of a password that have no effect without `rtsp.auth`.
 const PASSWORDS: [&str; 2] = ["rtsp.password", "rtsp.user"];

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// The features, and whether each was compiled in.
-pub const FEATURES: [(&str, bool); 7] = [
+pub const FEATURES: [(&str, bool); 8] = [
     ("rtmp", cfg!(feature = "rtmp")),
     ("rtsp", cfg!(feature = "rtsp")),
     ("http", cfg!(feature = "http")),
@@ -11,6 +11,7 @@ pub const FEATURES: [(&str, bool); 7] = [
     ("tls", cfg!(feature = "tls")),
     ("auth", cfg!(feature = "auth")),
     ("api", cfg!(feature = "api")),
+    ("notify", cfg!(feature = "notify")),
 ];
 
 /// A feature that was not compiled in.
@@ -44,7 +45,7 @@ mod tests {
     #[test]
     fn what_is_not_compiled_in_is_refused_by_name() {
         let stream = |table: &str, url: &str| format!("[[{table}]]\nstream = \"a\"\nurl = \"{url}\"");
-        let cases: [(String, &[&str]); 26] = [
+        let cases: [(String, &[&str]); 29] = [
             ("recording.max = 9".into(), &["record"]),
             ("recording.sync = \"0s\"".into(), &["record"]),
             ("recording.maxx = 3".into(), &["record"]),
@@ -64,6 +65,9 @@ mod tests {
             (stream("pull", "file:/m.flv"), &["record"]),
             ("[[record]]\nstreams = \"*\"\npath = \"/m\"".into(), &["record"]),
             ("http.root = \"/m\"".into(), &["http", "record"]),
+            ("[[notify]]\nurl = \"http://h/\"".into(), &["notify"]),
+            ("[[exec]]\non = [\"play\"]\ncommand = [\"/a\"]".into(), &["notify"]),
+            ("commands.max = 7".into(), &["notify"]),
             ("hls.store = \"/m\"".into(), &["http", "record"]),
             ("[[access]]\nallow = true".into(), &["auth"]),
             ("hls.format = \"fmp4\"".into(), &["http"]),

@@ -54,6 +54,9 @@ const ROWS: &[Row] = &[
     ("recording.memory", lacks_record, "has no effect: there is no [[record]]"),
     ("recording.http", lacks_record, "has no effect: there is no [[record]]"),
     ("recording.http", lacks_http, "has no effect: http.enable is false"),
+    ("notifications.events", lacks_told, "has no effect: there is no [[notify]] and no [[exec]]"),
+    ("notifications.memory", |all| all.receivers().next().is_none(), "has no effect: there is no [[notify]]"),
+    ("commands.max", |all| all.commands_at_once() == 0, "has no effect: there is no [[exec]]"),
 ];
 
 fn lacks_auth(all: &Config) -> bool {
@@ -75,6 +78,10 @@ fn lacks_store(all: &Config) -> bool {
 fn lacks_ports(all: &Config) -> bool {
     let (first, last) = (usize::from(all.rtsp.udp_ports.0), usize::from(all.rtsp.udp_ports.1));
     all.rtsp.udp && (last + 1).saturating_sub(first) / 2 < all.rtsp.udp_pairs
+}
+
+fn lacks_told(all: &Config) -> bool {
+    all.receivers().next().is_none() && all.commands_at_once() == 0
 }
 
 fn lacks_record(all: &Config) -> bool {

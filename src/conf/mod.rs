@@ -14,6 +14,11 @@ mod hints;
 mod keys;
 pub mod machine;
 mod nearest;
+#[cfg(not(feature = "notify"))]
+#[path = "no_notify.rs"]
+mod notify;
+#[cfg(feature = "notify")]
+mod notify;
 mod own;
 mod place;
 mod plan;
@@ -41,6 +46,9 @@ pub use error::{Error, Errors, Fault};
 pub use features::{MissingFeature, features};
 pub use hints::Hint;
 pub use keys::{Changes, Keys, REFERENCE};
+pub use notify::{Commands, Exec, Notifications, Notify};
+#[cfg(feature = "notify")]
+pub use notify::{Event, Occasion, Receiver};
 pub use place::{Place, Spot};
 pub use plan::Cost;
 pub use port::Port;
@@ -82,6 +90,10 @@ tables! {
         pub push: Vec<Push> => live,
         pub record: Vec<Record> => live,
         pub recording: Recording,
+        pub notify: Vec<Notify> => live,
+        pub notifications: Notifications,
+        pub exec: Vec<Exec> => live,
+        pub commands: Commands,
     }
 
     pub struct Memory {

@@ -63,7 +63,7 @@ impl Place {
     pub(super) fn is_secret(&self) -> bool {
         let is_secret = |key: &String| {
             let ends = SECRETS.iter().any(|name| key.ends_with(name));
-            ends || key.starts_with("pull") || key.starts_with("push")
+            ends || ["pull", "push", "notify"].iter().any(|table| key.starts_with(table))
         };
         self.key.as_ref().is_some_and(is_secret)
     }

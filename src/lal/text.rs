@@ -48,6 +48,12 @@ impl<'a> Text<'a> {
         self.rope.take()
     }
 
+    /// The text in one block.
+    #[cfg(feature = "notify")]
+    pub fn whole(mut self) -> Result<Bytes, OverBudget> {
+        self.rope.finish(self.room)
+    }
+
     fn append(&mut self, part: &[u8]) -> Result<(), OverBudget> {
         self.rope.push(part, self.room).map_err(|why| match why {
             Overflow::OverBudget(refusal) => refusal,

@@ -7,8 +7,8 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::core::{Core, time_of_day};
-use super::rates::Rate;
 use super::news::{Fact, News, NewsReader, Visit};
+use super::rates::Rate;
 use super::who::Who;
 use crate::budget::Key::Count;
 use crate::conf::Cost;

@@ -66,20 +66,24 @@ pub(super) fn allow(config: &Config) {
 }
 
 /// The number of threads that may wait for disks at once, without those that write. If no files are served or played,
-/// they are for the configuration, certificates, and authorities, each on another disk.
+/// they are for the configuration, certificates, authorities, and programs that are run, each on another disk.
 fn for_disks(config: &Config) -> usize {
     let most = most(config, DISK_THREADS);
     if config.serves_files() || config.played_files() > 0 {
         return most;
     }
     let authorities = config.pull.iter().map(|pull| &pull.ca).chain(config.push.iter().map(|push| &push.ca));
+    let authorities = authorities.chain(config.receivers().map(|(_, ca)| ca));
     let authorities: BTreeSet<_> = authorities.filter(|file| !file.is_empty()).collect();
-    (1 + usize::from(!config.tls.cert.is_empty()) + authorities.len()).min(most)
+    let programs = usize::from(config.commands_at_once() > 0);
+    (1 + usize::from(!config.tls.cert.is_empty()) + authorities.len() + programs).min(most)
 }
 
-/// The number of threads that may resolve names at once: one for each name in relays, up to a limit.
+/// The number of threads that may resolve names at once: one for each name in relays and of receivers,
+/// up to a limit.
 fn for_names(config: &Config) -> usize {
     let urls = config.pull.iter().map(|pull| &pull.url.0).chain(config.push.iter().map(|push| &push.url.0));
+    let urls = urls.chain(config.receivers().map(|(url, _)| url));
     let names = urls.map(|url| url.host.as_str()).filter(|host| !host.is_empty() && host.parse::<IpAddr>().is_err());
     names.collect::<BTreeSet<_>>().len().clamp(OWN_NAME_THREADS, most(config, NAME_THREADS))
 }

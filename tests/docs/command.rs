@@ -69,7 +69,7 @@ fn a_check_says_in_one_line_that_all_is_well() {
     assert_eq!((code, err.as_str()), (Some(0), ""));
     let (before, after) = out.split_once(" of 9728 KiB at worst; ").unwrap_or_else(|| panic!("{out}"));
     assert!(before.contains(".toml: sound; profile tiny; "), "{out}");
-    assert_eq!(after, "features rtmp rtsp http record tls auth api\n");
+    assert_eq!(after, "features rtmp rtsp http record tls auth api notify\n");
 }
 
 /// A folder of the test's own.
@@ -98,6 +98,7 @@ fn a_check_says_all_that_is_not_there() {
             &["line 4: push.ca: /nowhere/ca: "],
             69,
         ),
+        ("[[notify]]\nurl = \"https://h/\"\nca = \"/nowhere/ca\"", &["line 4: notify.ca: /nowhere/ca: "], 69),
         (
             "[[record]]\nstreams = \"*\"\npath = \"/nowhere\"\n[hls]\nstore = \"/nowhere/hls\"",
             &["line 3: record.path: /nowhere: ", "line 5: hls.store: /nowhere/hls: "],
@@ -170,11 +171,13 @@ fn a_check_says_what_may_be_meant_otherwise() {
 }
 
 /// Sections, and the hint that comes with them behind the number of the line.
-const WITHOUT_EFFECT: [(&str, &str); 40] = [
+const WITHOUT_EFFECT: [(&str, &str); 42] = [
     (
         "[[pull]]\nstream = \"a\"\nurl = \"rtsp://admin:p@ss/w@10.0.0.5/stream\"",
         "pull.url: has an @ after the host, so its password may be cut: in a password write @ as %40, / as %2F, : as %3A, # as %23, ? as %3F",
     ),
+    ("[notifications]\nevents = 9", "notifications.events: has no effect: there is no [[notify]] and no [[exec]]"),
+    ("[commands]\nmax = 9", "commands.max: has no effect: there is no [[exec]]"),
     ("[rtsp]\nudp = false\nmulticast = \"239.1.1.1\"", "rtsp.multicast: has no effect: rtsp.udp is false"),
     (
         "[rtsp]\nmulticast = \"239.1.1.1\"\nudp_pairs = 1",

@@ -17,6 +17,13 @@ fn refusal(text: &str) -> String {
 fn values_out_of_range() {
     let cases = [
         ("[viewers]\nslow = \"0s\"", "r.toml: line 2: viewers.slow: must be more than \"0s\""),
+        ("[notifications]\nevents = 7", "r.toml: line 2: notifications.events: must be between 8 and 4096"),
+        ("notifications.memory = \"4KiB\"", "r.toml: line 1: notifications.memory: must be at least \"8KiB\""),
+        ("commands.max = 0", "r.toml: line 1: commands.max: must be between 1 and 64"),
+        (
+            "[[exec]]\non = [\"play\"]\ncommand = [\"true\"]",
+            "r.toml: line 3: exec.command: must be a list that begins with the path of a program, from the root on",
+        ),
         ("threads = 0", "r.toml: line 1: threads: must be between 1 and 64, or \"auto\""),
         ("# a comment\n\nstreams.max = 0", "r.toml: line 3: streams.max: must be at least 1"),
         (

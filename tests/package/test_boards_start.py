@@ -5,8 +5,8 @@ import inside
 import places
 
 RUN = "/etc/init.d/runnel"
-ALL_FEATURES = "features rtmp rtsp http record tls auth api"
-SMALL_FEATURES = "features rtmp rtsp http, without record tls auth api"
+ALL_FEATURES = "features rtmp rtsp http record tls auth api notify"
+SMALL_FEATURES = "features rtmp rtsp http, without record tls auth api notify"
 
 
 class Start(inside.Device):

@@ -142,7 +142,7 @@ class OpenWrt(Router):
         reference = tomllib.loads(REFERENCE)
         tables = {name: keys for name, keys in reference.items() if isinstance(keys, dict)}
         above = {name: key for name, key in reference.items() if not isinstance(key, dict | list)}
-        entries = {name: self.entry(name) for name in ("access", "pull", "push", "record", "tls.more")}
+        entries = {name: self.entry(name) for name in ("access", "pull", "push", "record", "notify", "exec", "tls.more")}
         # a rule has one demand
         about = ("action", "streams", "from", "protocols", "allow")
         entries["access"] = {key: entries["access"][key] for key in about}

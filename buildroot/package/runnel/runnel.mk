@@ -26,8 +26,9 @@ RUNNEL_FEATURES = \
 	$(if $(BR2_PACKAGE_RUNNEL_HTTP),http) \
 	$(if $(BR2_PACKAGE_RUNNEL_RECORD),record) \
 	$(if $(BR2_PACKAGE_RUNNEL_TLS),tls) \
-	$(if $(BR2_PACKAGE_RUNNEL_AUTH),auth)
-	$(if $(BR2_PACKAGE_RUNNEL_API),api)
+	$(if $(BR2_PACKAGE_RUNNEL_AUTH),auth) \
+	$(if $(BR2_PACKAGE_RUNNEL_API),api) \
+	$(if $(BR2_PACKAGE_RUNNEL_NOTIFY),notify)
 
 # cargo builds once for each of the two steps, so both need the same choice
 RUNNEL_CARGO_OPTS = --no-default-features --features "$(strip $(RUNNEL_FEATURES))"

@@ -1,11 +1,15 @@
-//! Relays and recordings, which are updated with the configuration.
+//! Relays, recordings and notifications, which are updated with the configuration.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+#[cfg(not(feature = "notify"))]
+use no_notifier::Notifier;
 #[cfg(not(feature = "record"))]
 use none::{Prepared, Recorder, Unready};
 use runnel::conf::Config;
+#[cfg(feature = "notify")]
+use runnel::notify::Notifier;
 #[cfg(feature = "record")]
 use runnel::record::{Prepared, Recorder, Unready};
 use runnel::registry;
@@ -15,10 +19,11 @@ use runnel::session::Core;
 #[cfg(feature = "record")]
 use smol::future::zip;
 
-/// Relays and recordings.
+/// Relays, recordings and notifications.
 pub struct Rest {
     relays: Relays,
     recorder: Recorder,
+    notifier: Notifier,
 }
 
 /// The longest time for connections to end.
@@ -26,7 +31,11 @@ const MAX_STOP: Duration = Duration::from_secs(2);
 
 impl Rest {
     pub fn new(core: &Arc<Core>) -> Self {
-        Self { relays: Relays::new(core, registry::carrier), recorder: Recorder::new(core) }
+        Self {
+            relays: Relays::new(core, registry::carrier),
+            recorder: Recorder::new(core),
+            notifier: Notifier::new(core),
+        }
     }
 
     /// The steps of `follow` that may fail. They change nothing.
@@ -36,6 +45,7 @@ impl Rest {
 
     /// Starts new relays and recordings, and ends removed ones.
     pub async fn follow(&mut self, prepared: Prepared) {
+        self.notifier.follow().await;
         self.relays.follow().await;
         self.recorder.follow(prepared).await;
     }
@@ -45,12 +55,34 @@ impl Rest {
     pub async fn stop(self, server: &Server) {
         let closed = zip(server.stop(MAX_STOP), self.recorder.stop());
         zip(self.relays.stop(), closed).await;
+        self.notifier.stop().await;
     }
 
     /// Ends all in order, including the server.
     #[cfg(not(feature = "record"))]
     pub async fn stop(self, server: &Server) {
         server.stop(MAX_STOP).await;
+        self.notifier.stop().await;
+    }
+}
+
+/// A build without notifications.
+#[cfg(not(feature = "notify"))]
+mod no_notifier {
+    use std::sync::Arc;
+
+    use runnel::session::Core;
+
+    pub struct Notifier;
+
+    impl Notifier {
+        pub fn new(_: &Arc<Core>) -> Self {
+            Self
+        }
+
+        pub async fn follow(&mut self) {}
+
+        pub async fn stop(self) {}
     }
 }
 

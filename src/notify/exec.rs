@@ -1,0 +1,171 @@
+//! The commands of `[[exec]]`: each is run on its occasions, a few at once.
+
+use std::ffi::OsString;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use smol::Task;
+use smol::channel::{Receiver, Sender, bounded};
+use smol::future::or;
+
+use super::command::{self, End, Job};
+use crate::conf::{Exec, Occasion};
+use crate::hub::{Name, SessionId, matches};
+use crate::reactor::Timer;
+use crate::session::{Core, Fact, Finished, Part, Session, Visit};
+
+/// Commands that run, and that wait until others have ended.
+pub(super) struct Commands {
+    core: Arc<Core>,
+    /// As many tokens as commands may run.
+    free: (Sender<()>, Receiver<()>),
+    /// Closed when the server ends.
+    running: (Sender<()>, Receiver<()>),
+    most: usize,
+    tasks: Vec<Task<()>>,
+}
+
+/// An occasion, with its facts.
+struct Case<'a> {
+    occasion: Occasion,
+    id: SessionId,
+    stream: &'a Name,
+    about: About<'a>,
+}
+
+/// What an occasion is about.
+enum About<'a> {
+    Session(&'a Visit),
+    File(&'a Path),
+}
+
+/// The time that commands have when the server ends, before they are ended.
+const QUICK: Duration = Duration::from_millis(300);
+/// The number of commands that wait for each that may run.
+const WAITING: usize = 4;
+
+impl Commands {
+    /// No commands yet, of which `most` may run at once.
+    pub fn new(core: &Arc<Core>, most: usize) -> Self {
+        let free = bounded(most.max(1));
+        (0..most).for_each(|_| _ = free.0.try_send(()));
+        Self { core: core.clone(), free, running: bounded(1), most, tasks: Vec::new() }
+    }
+
+    /// Runs the commands whose occasion it is.
+    pub fn hear(&mut self, fact: &Fact) {
+        let Some(case) = Case::of(fact) else { return };
+        let config = self.core.config();
+        for rule in &config.exec {
+            if rule.on.contains(&case.occasion) && matches(&rule.streams, case.stream.as_str()) {
+                self.begin(rule, &case);
+            }
+        }
+    }
+
+    /// Ends all commands. Those that are quick are done first.
+    pub async fn stop(&mut self) {
+        let done = async {
+            while !self.tasks.iter().all(Task::is_finished) {
+                Timer::after(Duration::from_millis(10)).await;
+            }
+        };
+        or(done, async { _ = Timer::after(QUICK).await }).await;
+        self.running.0.close();
+        for task in self.tasks.drain(..) {
+            task.await;
+        }
+    }
+
+    fn begin(&mut self, rule: &Exec, case: &Case<'_>) {
+        let program = rule.command.first().map_or("", String::as_str);
+        let who = format!("{} stream={} exec {program}", case.id, case.stream);
+        self.tasks.retain(|task| !task.is_finished());
+        if self.tasks.len() >= self.most.saturating_mul(1 + WAITING) {
+            log::warn!("{who}: is not run: commands.max are running, and others wait");
+            return;
+        }
+        let job = Job { words: rule.command.clone(), facts: case.facts(), timeout: rule.timeout.0, who };
+        let (free, running) = (self.free.clone(), self.running.1.clone());
+        self.tasks.push(self.core.executor.spawn(async move {
+            if free.1.recv().await.is_ok() {
+                attend(&job, running).await;
+                _ = free.0.try_send(());
+            }
+        }));
+    }
+}
+
+/// Runs a command, and logs its end.
+async fn attend(job: &Job, running: Receiver<()>) {
+    if running.is_closed() {
+        return;
+    }
+    log::debug!("{}: begins", job.who);
+    // nothing is sent: it fails when the server ends
+    let stops = async move { _ = running.recv().await };
+    match command::run(job, stops).await {
+        Ok(End::Exited(Some(0))) => log::debug!("{}: has ended", job.who),
+        Ok(End::Exited(Some(status))) => log::warn!("{}: has ended with the status {status}", job.who),
+        Ok(End::Exited(None)) => log::warn!("{}: was killed", job.who),
+        Ok(End::Late) => log::warn!("{}: is ended: it has run for {} ms", job.who, job.timeout.as_millis()),
+        Ok(End::Stopped) => log::info!("{}: is ended with the server", job.who),
+        Err(error) => log::warn!("{}: cannot be run: {error}", job.who),
+    }
+}
+
+impl<'a> Case<'a> {
+    /// The occasion that a fact is, if it is one. What the server plays to itself is none.
+    fn of(fact: &'a Fact) -> Option<Self> {
+        let of_session = |visit: &'a Visit, publishes, plays| {
+            let Session { id, stream, part, peer, .. } = &visit.session;
+            let occasion = match part {
+                Part::Publishes => publishes,
+                Part::Plays(_) => peer.map(|_| plays)?,
+            };
+            Some(Self { occasion, id: *id, stream, about: About::Session(visit) })
+        };
+        match fact {
+            Fact::Begins(visit) => of_session(visit, Occasion::Publish, Occasion::Play),
+            Fact::Ends(visit) => of_session(visit, Occasion::Unpublish, Occasion::Stop),
+            Fact::File(Finished { id, stream, path }) => {
+                Some(Self { occasion: Occasion::RecordEnd, id: *id, stream, about: About::File(path) })
+            }
+            _ => None,
+        }
+    }
+
+    /// The variables of the environment.
+    fn facts(&self) -> Vec<(&'static str, OsString)> {
+        let session = format!("{}{}", self.id.kind, self.id.number);
+        let mut facts: Vec<(_, OsString)> = vec![
+            ("RUNNEL_EVENT", self.occasion.name().into()),
+            ("RUNNEL_STREAM", self.stream.as_str().into()),
+            ("RUNNEL_SESSION", session.into()),
+        ];
+        match &self.about {
+            About::File(path) => facts.push(("RUNNEL_FILE", path.into())),
+            About::Session(Visit { session, bytes, .. }) => {
+                let (path, query) = session.url.split_once('?').unwrap_or((&session.url, ""));
+                let app = path.rsplit_once('/').map_or("", |(app, _)| app).trim_matches('/');
+                let peer = session.peer.map_or(String::new(), |peer| peer.to_string());
+                facts.extend([
+                    ("RUNNEL_APP", app.into()),
+                    ("RUNNEL_QUERY", query.into()),
+                    ("RUNNEL_PEER", peer.into()),
+                ]);
+                facts.push(("RUNNEL_BYTES", bytes.to_string().into()));
+            }
+        }
+        facts
+    }
+}
+
+/// The bytes of the task of a command.
+#[cfg(test)]
+pub(super) fn size(core: &Arc<Core>) -> usize {
+    let commands = Commands::new(core, 1);
+    let job = Job { words: Vec::new(), facts: Vec::new(), timeout: Duration::ZERO, who: String::new() };
+    size_of_val(&attend(&job, commands.running.1))
+}

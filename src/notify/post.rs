@@ -1,0 +1,255 @@
+//! One receiver: what waits for it is posted in order, again and again until it is taken or too late.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use hmac::{Hmac, KeyInit, Mac};
+use sha2::Sha256;
+use smol::future::or;
+
+use super::body;
+use super::queue::{Letter, Next, Queue};
+use crate::budget::Account;
+use crate::conf::{Event, Notify};
+#[cfg(feature = "tls")]
+use crate::disk::{Lane, aside};
+use crate::net::fetch::{Dialer, Failure, Limits, Request, open};
+#[cfg(feature = "tls")]
+use crate::net::{Close, Trust};
+use crate::net::{Gate, SocketSizes, Watch};
+use crate::proto::Url;
+use crate::proto::http::Method;
+use crate::reactor::Timer;
+use crate::session::{Core, time_of_day};
+
+/// What delivers to one receiver.
+pub(super) struct Post {
+    pub core: Arc<Core>,
+    pub to: Notify,
+    pub queue: Arc<Queue>,
+    /// For requests, and for an `on_update`.
+    pub account: Account,
+    /// The beginning of all ids.
+    pub boot: Arc<str>,
+    /// Its connection, one at a time. It outlives those of clients when the server stops.
+    pub gate: Gate,
+    pub watch: Watch,
+    /// Whether the last attempt has failed.
+    pub is_failing: bool,
+}
+
+/// What became of an attempt.
+enum Outcome {
+    Taken,
+    /// The receiver does not want it, by this status.
+    Refused(u16),
+    /// Another attempt may succeed.
+    Failed(Trouble),
+}
+
+/// The reason why an event was not taken.
+enum Trouble {
+    /// The receiver has troubles of its own, by this status.
+    Status(u16),
+    /// There was no answer.
+    Unanswered(Failure),
+}
+
+impl std::fmt::Display for Trouble {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Status(status) => write!(f, "it answers with the status {status}"),
+            Self::Unanswered(why) => why.fmt(f),
+        }
+    }
+}
+
+/// The longest time for one attempt.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// The first pause before another attempt, and the longest.
+const PAUSES: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30));
+/// The time after which an event is given up.
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The socket buffers of a connection, in bytes.
+pub(super) const SIZES: SocketSizes = SocketSizes { send: 8 << 10, receive: 8 << 10 };
+/// Statuses below 500 after which another attempt may succeed. RFC 9110 section 15.5.9, RFC 6585 section 4.
+const TRANSIENT: [u16; 2] = [408, 429];
+
+impl Post {
+    /// Delivers until the queue is closed and empty.
+    pub async fn run(mut self) {
+        let wants_updates = self.to.events.contains(&Event::Update);
+        let interval = Some(self.to.update_interval.0).filter(|interval| wants_updates && !interval.is_zero());
+        let mut due = interval.map(|_| Instant::now());
+        loop {
+            let next = async { Some(poll_fn(|cx| self.queue.poll_next(cx)).await) };
+            let update = async {
+                match due {
+                    Some(due) => _ = Timer::at(due).await,
+                    None => std::future::pending().await,
+                }
+                None
+            };
+            match or(next, update).await {
+                Some(Next::Letter(letter)) => self.deliver(letter).await,
+                Some(Next::Lost(lost)) if self.to.events.contains(&Event::Lost) => {
+                    let body = body::lost(&self.core, lost).into();
+                    self.deliver(Letter { number: lost.to, event: Event::Lost, body }).await;
+                }
+                Some(Next::Lost(_)) => {}
+                Some(Next::End) => return,
+                None => {
+                    due = interval.map(|interval| Instant::now() + interval);
+                    self.update().await;
+                }
+            }
+        }
+    }
+
+    /// Delivers the state of all streams, as it is now. The next one will tell more than another attempt with this one.
+    async fn update(&mut self) {
+        match body::update(&self.core, &self.account) {
+            Ok(body) => {
+                let letter = Letter { number: self.queue.number(), event: Event::Update, body };
+                let outcome = self.attempt(&letter).await;
+                self.tell(&letter, &outcome, None);
+            }
+            Err(why) => log::warn!("notify {}: on_update is left out: {why}", self.host()),
+        }
+    }
+
+    /// Delivers an event, with as many attempts as there is time for.
+    async fn deliver(&mut self, letter: Letter) {
+        let (end, mut pause) = (Instant::now() + PATIENCE, PAUSES.0);
+        loop {
+            let outcome = self.attempt(&letter).await;
+            let is_late = Instant::now() + pause > end || self.closes();
+            let again = Some(pause).filter(|_| !is_late);
+            self.tell(&letter, &outcome, again);
+            match (outcome, again) {
+                (Outcome::Failed(_), Some(pause)) => self.rest(pause).await,
+                (Outcome::Failed(_), None) => return self.queue.lose(letter.number),
+                _ => return,
+            }
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    /// Waits before another attempt, or until the server ends.
+    async fn rest(&self, pause: Duration) {
+        let closed = poll_fn(|cx| self.queue.poll_closed(cx));
+        or(closed, async { _ = Timer::after(pause).await }).await;
+    }
+
+    fn closes(&self) -> bool {
+        self.queue.is_closed()
+    }
+
+    async fn attempt(&mut self, letter: &Letter) -> Outcome {
+        self.watch.sweep(Instant::now());
+        let late = async {
+            Timer::after(TIMEOUT).await;
+            Err(Failure::Late)
+        };
+        match or(self.request(letter), late).await {
+            Ok(200..300) => Outcome::Taken,
+            Ok(status) if status < 500 && !TRANSIENT.contains(&status) => Outcome::Refused(status),
+            Ok(status) => Outcome::Failed(Trouble::Status(status)),
+            Err(why) => Outcome::Failed(Trouble::Unanswered(why)),
+        }
+    }
+
+    /// Posts the event. Returns the status of the answer.
+    async fn request(&self, letter: &Letter) -> Result<u16, Failure> {
+        let name = letter.event.name();
+        let id = format!("{}-{}", self.boot, letter.number);
+        let signature = signature(&self.to.secret, time_of_day().0.as_secs(), &letter.body);
+        let fields = [
+            ("Content-Type", "application/json"),
+            ("X-Runnel-Event", name),
+            ("X-Runnel-Id", &id),
+            ("X-Runnel-Signature", &signature),
+        ];
+        let signed = if self.to.secret.is_empty() { 3 } else { 4 };
+        let url = self.to.url.0.clone();
+        let url = Url { path: url.path.replace("{event}", name), ..url };
+        let fields = fields.get(..signed).unwrap_or_default();
+        let request = Request { method: Method::Post, url: &url, fields, body: &letter.body };
+        let limits = Limits { time: TIMEOUT, body: 0, redirects: 0, account: &self.account };
+        #[cfg(feature = "tls")]
+        let trust = self.trust().await?;
+        let dialer = Dialer {
+            gate: &self.gate,
+            watch: &self.watch,
+            sizes: SIZES,
+            #[cfg(feature = "tls")]
+            trust: &trust,
+            #[cfg(feature = "tls")]
+            throttle: &self.core.throttle,
+        };
+        let mut answer = open(&request, dialer, &limits).await?;
+        // a receiver that is cut off in its answer may take the whole for failed
+        while let Ok(true) = answer.next(|_| Ok(())).await {}
+        Ok(answer.response.status)
+    }
+
+    #[cfg(feature = "tls")]
+    async fn trust(&self) -> Result<Trust, Close> {
+        let remedy = "; ca = FILE believes whom those in FILE have signed, and insecure = true anybody";
+        let trust = match self.to.ca.as_str() {
+            _ if self.to.insecure || !self.to.url.0.is_tls() => Trust::anybody(),
+            "" => Trust::browsers(),
+            file => {
+                let file = file.to_string();
+                aside(Lane::to(file.as_ref()), move || Trust::authorities(file.as_ref())).await
+            }
+        };
+        trust.map(|trust| trust.or(remedy)).map_err(|error| Close::refused(error.to_string()))
+    }
+
+    /// Logs the first failure in a row, events that are given up, and the end of failures.
+    fn tell(&mut self, letter: &Letter, outcome: &Outcome, again: Option<Duration>) {
+        let (host, event) = (self.host(), letter.event.name());
+        let was_failing = std::mem::replace(&mut self.is_failing, matches!(outcome, Outcome::Failed(_)));
+        match (outcome, again) {
+            (Outcome::Taken, _) if was_failing => log::info!("notify {host}: takes events again"),
+            (Outcome::Taken, _) => log::debug!("notify {host}: has taken {event}"),
+            (Outcome::Refused(status), _) => log::warn!("notify {host}: refuses {event} with the status {status}"),
+            (Outcome::Failed(why), Some(pause)) if !was_failing => {
+                log::warn!("notify {host}: {event} is not taken: {why}; again in {} s", pause.as_secs());
+            }
+            (Outcome::Failed(why), None) if !was_failing || letter.event != Event::Update => {
+                log::warn!("notify {host}: {event} is given up: {why}");
+            }
+            (Outcome::Failed(why), _) => log::debug!("notify {host}: {event} is not taken: {why}"),
+        }
+    }
+
+    /// The receiver in the log: its URL may have secrets.
+    fn host(&self) -> String {
+        format!("{}:{}", self.to.url.0.host, self.to.url.0.server_port())
+    }
+}
+
+/// The value of `X-Runnel-Signature`: `t=SECONDS,v1=HEX`, where HEX is HMAC-SHA256 of `SECONDS.BODY`.
+fn signature(secret: &str, time: u64, body: &Bytes) -> String {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(secret.as_bytes()) else { return String::new() };
+    mac.update(format!("{time}.").as_bytes());
+    mac.update(body);
+    let hex = base16ct::lower::encode_string(&mac.finalize().into_bytes());
+    format!("t={time},v1={hex}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signature_is_that_of_the_time_and_the_body() {
+        // printf '1700000000.{}' | openssl dgst -sha256 -hmac key
+        let signed = "t=1700000000,v1=9d713ed406bb7076d4123f0dc2c39d2df5c654ed4b0cd56b52c8b4c940bd63ae";
+        assert_eq!(signature("key", 1_700_000_000, &Bytes::from_static(b"{}")), signed);
+    }
+}
