@@ -10,7 +10,7 @@ use sha2::Sha256;
 use smol::future::or;
 
 use super::body;
-use super::queue::{Letter, Next, Queue};
+use super::queue::{Letter, Lost, Next, Queue};
 use crate::budget::Account;
 use crate::conf::{Event, Notify};
 #[cfg(feature = "tls")]
@@ -36,7 +36,7 @@ pub(super) struct Post {
     /// Its connection, one at a time. It outlives those of clients when the server stops.
     pub gate: Gate,
     pub watch: Watch,
-    /// Whether the last attempt has failed.
+    /// Whether the last event was not taken.
     pub is_failing: bool,
 }
 
@@ -93,10 +93,10 @@ impl Post {
                 None
             };
             match or(next, update).await {
-                Some(Next::Letter(letter)) => self.deliver(letter).await,
+                Some(Next::Letter(letter)) => self.deliver(&letter, Lost::one(letter.number)).await,
                 Some(Next::Lost(lost)) if self.to.events.contains(&Event::Lost) => {
                     let body = body::lost(&self.core, lost).into();
-                    self.deliver(Letter { number: lost.to, event: Event::Lost, body }).await;
+                    self.deliver(&Letter { number: lost.to, event: Event::Lost, body }, lost).await;
                 }
                 Some(Next::Lost(_)) => {}
                 Some(Next::End) => return,
@@ -104,6 +104,9 @@ impl Post {
                     due = interval.map(|interval| Instant::now() + interval);
                     self.update().await;
                 }
+            }
+            if self.is_failing && self.queue.is_closed() {
+                return; // there is no time for more attempts
             }
         }
     }
@@ -120,17 +123,17 @@ impl Post {
         }
     }
 
-    /// Delivers an event, with as many attempts as there is time for.
-    async fn deliver(&mut self, letter: Letter) {
+    /// Delivers an event, with as many attempts as there is time for; then `lost` are lost.
+    async fn deliver(&mut self, letter: &Letter, lost: Lost) {
         let (end, mut pause) = (Instant::now() + PATIENCE, PAUSES.0);
         loop {
-            let outcome = self.attempt(&letter).await;
-            let is_late = Instant::now() + pause > end || self.closes();
+            let outcome = self.attempt(letter).await;
+            let is_late = Instant::now() + pause > end || self.queue.is_closed();
             let again = Some(pause).filter(|_| !is_late);
-            self.tell(&letter, &outcome, again);
+            self.tell(letter, &outcome, again);
             match (outcome, again) {
                 (Outcome::Failed(_), Some(pause)) => self.rest(pause).await,
-                (Outcome::Failed(_), None) => return self.queue.lose(letter.number),
+                (Outcome::Failed(_), None) => return self.queue.lose(lost),
                 _ => return,
             }
             pause = (pause * 2).min(PAUSES.1);
@@ -141,10 +144,6 @@ impl Post {
     async fn rest(&self, pause: Duration) {
         let closed = poll_fn(|cx| self.queue.poll_closed(cx));
         or(closed, async { _ = Timer::after(pause).await }).await;
-    }
-
-    fn closes(&self) -> bool {
-        self.queue.is_closed()
     }
 
     async fn attempt(&mut self, letter: &Letter) -> Outcome {
@@ -165,18 +164,14 @@ impl Post {
     async fn request(&self, letter: &Letter) -> Result<u16, Failure> {
         let name = letter.event.name();
         let id = format!("{}-{}", self.boot, letter.number);
-        let signature = signature(&self.to.secret, time_of_day().0.as_secs(), &letter.body);
-        let fields = [
-            ("Content-Type", "application/json"),
-            ("X-Runnel-Event", name),
-            ("X-Runnel-Id", &id),
-            ("X-Runnel-Signature", &signature),
-        ];
-        let signed = if self.to.secret.is_empty() { 3 } else { 4 };
+        let secret = Some(&self.to.secret).filter(|secret| !secret.is_empty());
+        let signature = secret.map(|secret| signature(secret, time_of_day().0.as_secs(), &letter.body));
+        let usual = [("Content-Type", "application/json"), ("X-Runnel-Event", name), ("X-Runnel-Id", &id)];
+        let signature = signature.iter().map(|signature| ("X-Runnel-Signature", signature.as_str()));
+        let fields: Vec<_> = usual.into_iter().chain(signature).collect();
         let url = self.to.url.0.clone();
         let url = Url { path: url.path.replace("{event}", name), ..url };
-        let fields = fields.get(..signed).unwrap_or_default();
-        let request = Request { method: Method::Post, url: &url, fields, body: &letter.body };
+        let request = Request { method: Method::Post, url: &url, fields: &fields, body: &letter.body };
         let limits = Limits { time: TIMEOUT, body: 0, redirects: 0, account: &self.account };
         #[cfg(feature = "tls")]
         let trust = self.trust().await?;
@@ -209,21 +204,25 @@ impl Post {
         trust.map(|trust| trust.or(remedy)).map_err(|error| Close::refused(error.to_string()))
     }
 
-    /// Logs the first failure in a row, events that are given up, and the end of failures.
+    /// Logs the first event in a row that is not taken, those that are given up, and the first that is taken again.
     fn tell(&mut self, letter: &Letter, outcome: &Outcome, again: Option<Duration>) {
         let (host, event) = (self.host(), letter.event.name());
-        let was_failing = std::mem::replace(&mut self.is_failing, matches!(outcome, Outcome::Failed(_)));
+        let was_failing = std::mem::replace(&mut self.is_failing, !matches!(outcome, Outcome::Taken));
+        let level = if was_failing { log::Level::Debug } else { log::Level::Warn };
         match (outcome, again) {
             (Outcome::Taken, _) if was_failing => log::info!("notify {host}: takes events again"),
             (Outcome::Taken, _) => log::debug!("notify {host}: has taken {event}"),
-            (Outcome::Refused(status), _) => log::warn!("notify {host}: refuses {event} with the status {status}"),
-            (Outcome::Failed(why), Some(pause)) if !was_failing => {
-                log::warn!("notify {host}: {event} is not taken: {why}; again in {} s", pause.as_secs());
+            (Outcome::Refused(status), _) => {
+                log::log!(level, "notify {host}: refuses {event} with the status {status}")
             }
-            (Outcome::Failed(why), None) if !was_failing || letter.event != Event::Update => {
-                log::warn!("notify {host}: {event} is given up: {why}");
+            (Outcome::Failed(why), Some(pause)) => {
+                let pause = pause.as_secs();
+                log::log!(level, "notify {host}: {event} is not taken: {why}; again in {pause} s");
             }
-            (Outcome::Failed(why), _) => log::debug!("notify {host}: {event} is not taken: {why}"),
+            (Outcome::Failed(why), None) if letter.event == Event::Update => {
+                log::log!(level, "notify {host}: {event} is not taken: {why}");
+            }
+            (Outcome::Failed(why), None) => log::warn!("notify {host}: {event} is given up: {why}"),
         }
     }
 

@@ -53,6 +53,13 @@ struct State {
     waker: Option<Waker>,
 }
 
+impl Lost {
+    /// One event.
+    pub fn one(number: u32) -> Self {
+        Self { from: number, to: number, count: 1 }
+    }
+}
+
 impl Queue {
     /// An empty queue of `most` events, whose bodies are charged to `account`.
     pub fn new(account: Account, most: usize) -> Self {
@@ -72,9 +79,9 @@ impl Queue {
             }
             let lesser = state.waiting.iter().position(|one| is_minor(one.event)).filter(|_| !is_minor(event));
             match lesser.and_then(|at| state.waiting.remove(at)) {
-                Some(one) => state.lose(one.number, 1),
+                Some(one) => state.lose(Lost::one(one.number)),
                 None => {
-                    state.lose(number, 1);
+                    state.lose(Lost::one(number));
                     break;
                 }
             }
@@ -87,13 +94,14 @@ impl Queue {
         let mut state = self.lock();
         let from = state.last.wrapping_add(1);
         state.last = state.last.wrapping_add(count);
-        state.lose(from, count);
+        let to = state.last;
+        state.lose(Lost { from, to, count });
         state.wake();
     }
 
-    /// Loses an event that was taken.
-    pub fn lose(&self, number: u32) {
-        self.lock().lose(number, 1);
+    /// Loses events that were taken.
+    pub fn lose(&self, lost: Lost) {
+        self.lock().lose(lost);
     }
 
     /// The number of an event that is told without waiting.
@@ -152,12 +160,11 @@ impl State {
         self.last
     }
 
-    fn lose(&mut self, first: u32, count: u32) {
-        let last = first.wrapping_add(count.saturating_sub(1));
-        let lost = self.lost.get_or_insert(Lost { from: first, to: last, count: 0 });
-        lost.from = lost.from.min(first);
-        lost.to = lost.to.max(last);
-        lost.count = lost.count.saturating_add(count);
+    fn lose(&mut self, more: Lost) {
+        let lost = self.lost.get_or_insert(Lost { count: 0, ..more });
+        lost.from = lost.from.min(more.from);
+        lost.to = lost.to.max(more.to);
+        lost.count = lost.count.saturating_add(more.count);
     }
 
     fn wake(&mut self) {

@@ -37,12 +37,16 @@ class Receiver:
             self._server.socket = context.wrap_socket(self._server.socket, server_side=True)
             self._scheme = "https"
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
-        case.addCleanup(self._server.server_close)
-        case.addCleanup(self._server.shutdown)
+        case.addCleanup(self.close)
 
     @property
     def url(self):
         return f"{self._scheme}://127.0.0.1:{self._server.server_address[1]}/told"
+
+    def close(self):
+        """Nobody listens from here on."""
+        self._server.shutdown()
+        self._server.server_close()
 
     def events(self, *without):
         return [post.event for post in list(self.posts) if post.event not in without]

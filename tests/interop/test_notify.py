@@ -191,6 +191,18 @@ class Delivery(NotifyCase):
         for secret in ("s3cret", "/told"):
             self.assertNotIn(secret, self.server.log)
 
+    def test_one_that_is_not_there_delays_neither_the_others_nor_the_end(self):
+        gone, well = self.receive(), self.receive()
+        gone.close()
+        self.serve_telling(self.table(gone), self.table(well))
+        self.publish_live(STREAM).stop()
+        well.until("on_pub_stop")
+        clock = waiting.Clock()
+        self.server.stop()
+        clock.check(3, "the server ends")
+        self.assertEqual(self.server.log.count("is given up"), 1)
+        self.assertEqual(well.events()[-1], "on_server_stop")
+
     def test_what_finds_no_room_is_told_as_lost(self):
         free = threading.Event()
         self.addCleanup(free.set)
