@@ -51,8 +51,8 @@ const MAY_USE: [(&str, &[&str]); 23] = [
     (
         "bin/runnel",
         &[
-            "disk", "auth", "budget", "conf", "device", "net", "notify", "reactor", "record", "registry", "relay",
-            "serve", "session",
+            "disk", "auth", "budget", "conf", "device", "lal", "net", "notify", "reactor", "record", "registry",
+            "relay", "serve", "session",
         ],
     ),
 ];

@@ -21,7 +21,6 @@ tables! {
 
     /// The keys for all receivers.
     pub struct Notifications {
-        pub server_id: String,
         pub events: usize,
         pub memory: Size,
     }

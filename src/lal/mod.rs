@@ -2,6 +2,8 @@
 //! types and the time format are lal's, so that programs that were written for it can read them.
 
 mod event;
+#[cfg(feature = "api")]
+mod import;
 mod outcome;
 mod role;
 mod stat;
@@ -12,6 +14,8 @@ mod time;
 mod zone;
 
 pub use event::SessionEvent;
+#[cfg(feature = "api")]
+pub use import::{LEFT_OUT, Unreadable, import};
 pub use outcome::Outcome;
 pub use role::{Base, Role};
 pub use stat::{LalInfo, write_group, write_groups};

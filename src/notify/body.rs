@@ -87,7 +87,7 @@ pub(super) fn event(fact: &Fact) -> Option<Event> {
 /// The body of the event that a fact is.
 pub(super) fn of(core: &Core, fact: &Fact) -> String {
     let config = core.config();
-    let server_id = config.notifications.server_id.as_str();
+    let server_id = config.server_id.as_str();
     match fact {
         Fact::Begins(visit) | Fact::Ends(visit) => {
             let Visit { session, has_publisher, has_player, bytes } = visit;
@@ -114,12 +114,12 @@ pub(super) fn of(core: &Core, fact: &Fact) -> String {
 
 /// `on_server_start`, and `on_server_stop`.
 pub(super) fn server(core: &Core) -> String {
-    json(&LalInfo::of(core, &core.config().notifications.server_id, Zone::local()))
+    json(&LalInfo::of(core, &core.config().server_id, Zone::local()))
 }
 
 /// `on_lost`.
 pub(super) fn lost(core: &Core, Lost { from, to, count }: Lost) -> String {
-    json(&LostEvents { server_id: &core.config().notifications.server_id, from, to, count })
+    json(&LostEvents { server_id: &core.config().server_id, from, to, count })
 }
 
 /// `on_update`: the state of all streams, charged to `account`.
@@ -127,7 +127,7 @@ pub(super) fn update(core: &Core, account: &Account) -> Result<Bytes, OverBudget
     let config = core.config();
     let mut text = Text::new(account);
     text.put("{\"server_id\":")?;
-    text.value(&config.notifications.server_id)?;
+    text.value(&config.server_id)?;
     text.put(",\"groups\":")?;
     write_groups(&mut text, core, Zone::local())?;
     text.put("}")?;

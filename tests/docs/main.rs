@@ -2,6 +2,7 @@
 
 mod command;
 mod messages;
+mod migration;
 mod pages;
 #[path = "../support/program.rs"]
 mod program;

@@ -14,12 +14,12 @@ use crate::drive::converse;
 use crate::encoder::{AUDIO, COMMAND, DATA, Encoder, Head, VIDEO, chunks, command};
 use crate::talks;
 
-/// The events that an RTMP server reads from an encoder's bytes, and the peak of its account.
+/// The events that an RTMP server reads from an encoder's bytes behind `connect`, and the peak of its account.
 fn heard(encoder: &Encoder) -> (Vec<Event>, Option<String>, usize) {
     let account = talks::account();
     let outcome = converse(&mut talks::rtmp_server(account.clone()), &encoder.bytes, []);
-    let peak = account.peak();
-    (outcome.events, outcome.error, peak)
+    let events = outcome.events.into_iter().filter(|event| !matches!(event, Event::Connect(_))).collect();
+    (events, outcome.error, account.peak())
 }
 
 /// A format 0 header that declares `len` bytes.

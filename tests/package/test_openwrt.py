@@ -151,6 +151,7 @@ class OpenWrt(Router):
         tables["tls"].update(cert="/c.pem", key="/k.pem", more=[])
         tables["memory"]["total"] = "200MiB"
         tables["connections"]["proxies"] = ["10.0.0.2", "2001:db8::2"]
+        tables["api"].update(hosts=["box.lan"], origins=["https://box.lan", "https://b.lan"])
         sections = [uci("server", above)]
         for name, keys in tables.items():
             said = {key: value for key, value in keys.items() if value != []}

@@ -57,6 +57,18 @@ rtmp://, rtmps://, rtsp:// or rtsps://, and exits at the end of the file.
 #[cfg(not(feature = "record"))]
 pub const PUSH: &str = "";
 
+/// The help for `runnel import`.
+#[cfg(feature = "api")]
+pub const IMPORT: &str = "
+Usage: runnel import FILE
+
+Reads FILE, the lalserver.conf.json of lal, and prints a configuration that does
+the same here; comments name what has no counterpart. Exits with 65 if FILE is
+not one of lal, and with 78 if a value has to be corrected by hand.
+";
+#[cfg(not(feature = "api"))]
+pub const IMPORT: &str = "";
+
 /// The task of a command line.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum Task {
@@ -88,7 +100,7 @@ pub enum Usage {
     #[cfg(feature = "record")]
     Url(Wrong),
     /// A task that needs a feature.
-    #[cfg(not(all(feature = "record", feature = "tls", feature = "auth")))]
+    #[cfg(not(all(feature = "record", feature = "tls", feature = "auth", feature = "api")))]
     Feature(runnel::conf::MissingFeature),
 }
 
@@ -112,7 +124,7 @@ pub fn parse(mut args: impl Iterator<Item = OsString>) -> Result<Option<(Task, O
             }
             "--reference" => return answer(REFERENCE),
             "-V" | "--version" => return answer(concat!("runnel ", env!("CARGO_PKG_VERSION"), "\n")),
-            "-h" | "--help" => return answer(format_args!("{HELP}{PUSH}")),
+            "-h" | "--help" => return answer(format_args!("{HELP}{PUSH}{IMPORT}")),
             _ => match (task, chosen) {
                 (_, None) => return Err(Usage::Unknown(given)),
                 (Some((before, first)), Some((name, other))) if first != other => {
@@ -150,7 +162,7 @@ impl fmt::Display for Usage {
             Self::Errands(one, other) => write!(f, "{one} and {other} cannot be combined: run it once for each"),
             #[cfg(feature = "record")]
             Self::Url(wrong) => write!(f, "URL: {wrong}"),
-            #[cfg(not(all(feature = "record", feature = "tls", feature = "auth")))]
+            #[cfg(not(all(feature = "record", feature = "tls", feature = "auth", feature = "api")))]
             Self::Feature(missing) => missing.fmt(f),
         }
     }

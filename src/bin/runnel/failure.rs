@@ -22,6 +22,9 @@ pub struct Failure {
 enum Blame {
     /// EX_USAGE: the command line is wrong.
     Usage = 64,
+    /// EX_DATAERR: a file to import cannot be read.
+    #[cfg(feature = "api")]
+    Input = 65,
     /// EX_UNAVAILABLE: the server would start, but something that it has to serve is missing.
     Lacking = 69,
     /// EX_OSERR: the system refuses something, perhaps temporarily.
@@ -85,6 +88,8 @@ macro_rules! blame {
 
 blame! {
     Usage: |_| Blame::Usage;
+    #[cfg(feature = "api")]
+    crate::import::Unimported: |_| Blame::Input;
     conf::Error: |_| Blame::Config;
     conf::Errors: |_| Blame::Config;
     TooLarge: |_| Blame::Config;

@@ -9,6 +9,8 @@ mod failure;
 mod follow;
 #[cfg(feature = "auth")]
 mod hash;
+#[cfg(feature = "api")]
+mod import;
 mod plan;
 #[cfg(feature = "record")]
 mod push;
@@ -25,6 +27,8 @@ use check::refusal;
 use failure::{Failure, System};
 #[cfg(feature = "auth")]
 use hash::hash;
+#[cfg(feature = "api")]
+use import::import;
 use plan::{check_machine, check_plan};
 #[cfg(feature = "record")]
 use push::push;
@@ -64,6 +68,9 @@ fn run() -> Result<(), Failure> {
     let mut args = std::env::args_os().skip(1).peekable();
     if args.next_if(|word| word == "push").is_some() {
         return push(args);
+    }
+    if args.next_if(|word| word == "import").is_some() {
+        return import(args);
     }
     let Some((task, file)) = arguments::parse(args)? else { return Ok(()) };
     if task == Task::Hash {
@@ -109,6 +116,11 @@ fn hash() -> Result<(), Failure> {
 #[cfg(feature = "tls")]
 fn make_certificate(config: &Config) -> Result<(), Failure> {
     Ok(device::make_certificate(&config.tls).map(print)?)
+}
+
+#[cfg(not(feature = "api"))]
+fn import(_: impl Iterator) -> Result<(), Failure> {
+    Err(arguments::Usage::Feature(runnel::conf::MissingFeature("api")).into())
 }
 
 #[cfg(not(feature = "tls"))]
