@@ -56,8 +56,14 @@ pub(super) struct Listed {
 }
 
 impl Listed {
-    fn is_of(&self, stream: &Name, publishes: bool) -> bool {
-        self.session.stream == *stream && (self.session.part == Part::Publishes) == publishes
+    /// Whether it publishes the stream.
+    fn publishes(&self, stream: &Name) -> bool {
+        self.session.stream == *stream && self.session.part == Part::Publishes
+    }
+
+    /// Whether it plays the stream to somebody. Recordings and the collectors of HLS do not.
+    fn plays(&self, stream: &Name) -> bool {
+        self.session.stream == *stream && self.session.part != Part::Publishes && self.session.peer.is_some()
     }
 }
 
@@ -148,8 +154,8 @@ impl Entries {
 
     /// A session that begins or ends, with the present state of its stream.
     fn visit(&self, session: Session, bytes: u64) -> Visit {
-        let has = |publishes| self.all.values().any(|one| one.is_of(&session.stream, publishes));
-        let [has_player, has_publisher] = [false, true].map(has);
+        let has_publisher = self.all.values().any(|one| one.publishes(&session.stream));
+        let has_player = self.all.values().any(|one| one.plays(&session.stream));
         Visit { session, has_publisher, has_player, bytes }
     }
 }
@@ -381,7 +387,11 @@ mod tests {
             };
             facts.map(words).collect::<Vec<_>>()
         };
-        let player = core.play(&name, "FLVPUBSUB", &FLV).ok().unwrap();
+        let muxer = core.play(&name, "HLSMUXER", &FLV).ok().unwrap();
+        assert_eq!(told(), ["+HLSMUXER false false"]);
+        let peer = Some("192.0.2.1:9".parse().unwrap());
+        let entrant = Entrant { asker: Asker::Guest("FLVPUBSUB", peer), seat: None, url: &"" };
+        let player = core.admit_player(Leave::own(Action::Play, &name), &entrant, &FLV).ok().unwrap();
         let mut first = core.publish(&name, "RTMPPUBSUB", Instant::now()).ok().unwrap();
         let second = core.publish(&name, "RTSPPUB", Instant::now()).ok().unwrap();
         assert_eq!(told(), ["+FLVPUBSUB false true", "+RTMPPUBSUB true true", "+RTSPPUB true true"]);
@@ -393,8 +403,8 @@ mod tests {
         drop(entry);
         assert_eq!(told(), ["+HLSSUB true true", "-HLSSUB true true 9"]);
         core.dismiss_all();
-        drop((player, second));
-        assert_eq!(told(), ["-FLVPUBSUB true false 0", "-RTSPPUB false false 0"]);
+        drop((muxer, player, second));
+        assert_eq!(told(), ["-HLSMUXER true true 0", "-FLVPUBSUB true false 0", "-RTSPPUB false false 0"]);
     }
 
     #[test]

@@ -31,7 +31,8 @@ pub enum Refusal {
 }
 
 /// The labels of refusals that are about credentials.
-pub(super) const OF_CREDENTIALS: [&str; 3] = ["denied", "password", "unauthenticated"];
+pub(super) const OF_CREDENTIALS: [&str; 7] =
+    ["denied", "password", "unauthenticated", "signature", "expired", "clock", "failures"];
 
 impl Refusal {
     /// The label in the metrics.
