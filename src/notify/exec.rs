@@ -13,7 +13,7 @@ use super::command::{self, End, Job};
 use crate::conf::{Exec, Occasion};
 use crate::hub::{Name, SessionId, matches};
 use crate::reactor::Timer;
-use crate::session::{Core, Fact, Finished, Part, Session, Visit};
+use crate::session::{Core, Fact, Finished, Part, Session, Subject, Visit};
 
 /// Commands that run, and that wait until others have ended.
 pub(super) struct Commands {
@@ -44,6 +44,8 @@ enum About<'a> {
 const QUICK: Duration = Duration::from_millis(300);
 /// The number of commands that wait for each that may run.
 const WAITING: usize = 4;
+/// The number of commands in a row that are logged as left out.
+const FEW: u32 = 5;
 
 impl Commands {
     /// No commands yet, of which `most` may run at once.
@@ -83,7 +85,9 @@ impl Commands {
         let who = format!("{} stream={} exec {program}", case.id, case.stream);
         self.tasks.retain(|task| !task.is_finished());
         if self.tasks.len() >= self.most.saturating_mul(1 + WAITING) {
-            log::warn!("{who}: is not run: commands.max are running, and others wait");
+            let passes = self.core.flood.passes("commands", Subject::Own("exec"), FEW);
+            let level = if passes { log::Level::Warn } else { log::Level::Debug };
+            log::log!(level, "{who}: is not run: commands.max are running, and others wait");
             return;
         }
         let job = Job { words: rule.command.clone(), facts: case.facts(), timeout: rule.timeout.0, who };
