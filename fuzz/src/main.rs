@@ -94,7 +94,7 @@ static TARGETS: &[Target] = targets! {
     "texts" 1024 80_000 texts::addresses address_seeds;
     "references" 512 80_000 texts::references reference_seeds;
     "digest" 2048 20_000 texts::digest digest_seeds;
-    "tokens" 2048 40_000 tokens::tokens token_seeds;
+    "tokens" 2048 20_000 tokens::tokens token_seeds;
     "requests" 1024 80_000 texts::requests request_seeds;
     "tunnel" 1024 60_000 texts::tunnel tunnel_seeds;
     "peers" 256 20_000 texts::peers peer_seeds;

@@ -1,6 +1,6 @@
 //! Tokens, keys, and links that clients show.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use runnel::auth::{Action, Answer, Request, State, rules};
 use runnel::conf::Config;
@@ -24,7 +24,9 @@ pub fn tokens(data: &[u8]) {
         let _ = (json.field("exp").and_then(Json::number), json.text(), json.is_object());
         assert!(json.items().count() <= text.len());
     }
-    let (config, name) = (Config::parse("fuzz.toml", RULES).unwrap(), Name::new("cam1").unwrap());
+    static CONFIG: OnceLock<Config> = OnceLock::new();
+    let config = CONFIG.get_or_init(|| Config::parse("fuzz.toml", RULES).unwrap());
+    let name = Name::new("cam1").unwrap();
     for credentials in [Credentials::None, Credentials::Token((&*text).into()), Credentials::of_field(Some(&text))] {
         let request = Request {
             action: Action::Play,
@@ -38,7 +40,7 @@ pub fn tokens(data: &[u8]) {
             credentials: &credentials,
             agent: "",
         };
-        let answer = rules(&Arc::new(State::default()), &config, &request);
+        let answer = rules(&Arc::new(State::default()), config, &request);
         assert!(matches!(answer, Answer::Now(Err(_))), "{text}");
     }
 }
