@@ -92,7 +92,7 @@ fn is_own(config: &Config, host: &str) -> bool {
         || config.api.hosts.iter().any(|one| one.eq_ignore_ascii_case(name))
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "api"))]
 mod tests {
     use super::*;
 
