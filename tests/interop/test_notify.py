@@ -243,7 +243,7 @@ class Delivery(NotifyCase):
         updates = self.table(comes, update_interval="5s")
         self.server.configure({"notify": [self.table(stays), updates]})
         self.server.program.signal(1)
-        self.until_log_says("SIGHUP: the configuration is read again")
+        self.until_log_says("SIGHUP: the configuration was read again")
         self.publish_live(STREAM)
         for receiver in (stays, comes):
             receiver.until("on_pub_start")
