@@ -61,6 +61,11 @@
 #![doc = include_str!("../examples/embed.rs")]
 //! ```
 //!
+//! `[[access]]` is asked before the program's own gatekeeper, which has to agree. Tables of the configuration that have
+//! the server do something by itself need what runs them: [`relay::Relays`] for `[[pull]]` and `[[push]]`,
+//! `record::Recorder` for `[[record]]`, `notify::Notifier` for `[[notify]]` and `[[exec]]`, as the program has them in
+//! `src/bin/runnel/rest.rs`.
+//!
 //! `examples/protocol.rs` adds a protocol with a port and a line of the plan of its own, and a form in which it sends
 //! streams.
 //!

@@ -27,6 +27,11 @@ impl Config {
         std::iter::empty()
     }
 
+    /// The programs of all commands, with the keys that name them: none.
+    pub fn programs(&self) -> impl Iterator<Item = (String, &str)> {
+        std::iter::empty()
+    }
+
     /// The commands that run at once: none.
     pub fn commands_at_once(&self) -> usize {
         0

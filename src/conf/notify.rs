@@ -170,6 +170,12 @@ impl Config {
         self.notify.iter().map(|one| (&one.url.0, &one.ca))
     }
 
+    /// The programs of all commands, with the keys that name them.
+    pub fn programs(&self) -> impl Iterator<Item = (String, &str)> {
+        let programs = self.exec.iter().map(|one| one.command.first().map_or("", String::as_str));
+        programs.enumerate().map(|(at, program)| (format!("exec[{at}].command"), program))
+    }
+
     /// The most facts of sessions that wait until they are told: none where nobody is told.
     pub fn kept_facts(&self) -> usize {
         if self.notify.is_empty() && self.exec.is_empty() { 0 } else { self.notifications.events }

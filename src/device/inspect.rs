@@ -164,6 +164,7 @@ pub fn places(config: &Config) -> Vec<Place> {
     let file = |(at, pull): (usize, &Pull)| Place::new(format!("pull[{at}].url"), pull.url.0.path.as_ref(), readable);
     let mut places: Vec<_> = files.map(file).collect();
     places.extend(config.key_files().map(|(key, file)| Place::new(key, file.as_ref(), readable)));
+    places.extend(config.programs().map(|(key, file)| Place::new(key, file.as_ref(), runs)));
     places.extend(record::places(config));
     if !config.http.root.is_empty() {
         places.push(Place::new("http.root".into(), config.http.root.as_ref(), listed));
@@ -190,6 +191,14 @@ fn readable(file: &Path) -> io::Result<()> {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
     }
     fs::File::open(file).map(drop)
+}
+
+/// Whether a file can be run as a program.
+fn runs(file: &Path) -> io::Result<()> {
+    if !fs::metadata(file)?.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "is not a regular file"));
+    }
+    Ok(access(file, Access::EXEC_OK)?)
 }
 
 /// Whether the files of a folder can be listed.

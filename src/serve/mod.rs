@@ -178,7 +178,7 @@ impl Server {
         } else {
             "its address has as many connections as connections.per_peer allows"
         };
-        self.core.refused_guest("connections", peer, format_args!("is refused {name}: {why}"));
+        self.core.refused_guest("connections", peer, None, format_args!("is refused {name}: {why}"));
         // the connection is closed even if that does not arrive
         let _ = socket.write_all(words);
     }

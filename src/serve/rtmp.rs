@@ -307,7 +307,8 @@ impl Body {
             }
             Err(why) => {
                 let name: String = wish.target.name.chars().take(Name::MAX).collect();
-                self.core.refused(why.label(), &self.who, format_args!("is refused {name:?}: {why}"));
+                let stream = Name::new(&name).ok();
+                self.core.refused(why.label(), &self.who, stream.as_ref(), format_args!("is refused {name:?}: {why}"));
                 machine.refuse(why.in_rtmp(), &why.to_string());
                 None
             }

@@ -101,7 +101,7 @@ impl Server {
             Err(why) => {
                 match &why {
                     Close::Refused(why) => {
-                        self.core.refused_guest("tls", peer, format_args!("is refused {}: {why}", port.name));
+                        self.core.refused_guest("tls", peer, None, format_args!("is refused {}: {why}", port.name));
                     }
                     why => log::debug!("peer={} {}: the handshake fails: {why}", canonical(peer), port.name),
                 }

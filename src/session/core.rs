@@ -24,7 +24,7 @@ use crate::auth::{self, Answer, Gatekeeper, Request};
 use crate::budget::Key::{Count, Size};
 use crate::budget::{Account, Greetings, Plan};
 use crate::conf::{Config, Cost};
-use crate::hub::{Hub, Limits};
+use crate::hub::{Hub, Limits, Name, SessionId};
 use crate::media::Wall;
 use crate::net::{Cadence, Gate, HandshakeThrottle, Peers, Ports, Watch, Workers, canonical};
 
@@ -222,28 +222,34 @@ impl Core {
         self.ids.who(kind)
     }
 
-    /// Counts a refusal of a session, and logs it, unless much of the same was logged.
-    pub fn refused(&self, label: &'static str, who: &Who, said: fmt::Arguments<'_>) {
+    /// Counts a refusal of a session, and logs it, unless much of the same was logged. The stream is the one that it
+    /// asked for, if that is not its own yet.
+    pub fn refused(&self, label: &'static str, who: &Who, stream: Option<&Name>, said: fmt::Arguments<'_>) {
         self.counters.refused(label);
-        self.tell_refused(label, Some(who), who.peer());
+        self.tell_refused(label, Some(who.id()), stream.or(who.stream()), who.peer());
         if who.passes(&self.flood, label, LOGGED_REFUSALS) {
             log::warn!("{who} {said}");
         }
     }
 
     /// The same for a peer without a session.
-    pub fn refused_guest(&self, label: &'static str, peer: SocketAddr, said: fmt::Arguments<'_>) {
+    pub fn refused_guest(
+        &self,
+        label: &'static str,
+        peer: SocketAddr,
+        stream: Option<&Name>,
+        said: fmt::Arguments<'_>,
+    ) {
         self.counters.refused(label);
-        self.tell_refused(label, None, Some(canonical(peer)));
+        self.tell_refused(label, None, stream, Some(canonical(peer)));
         if self.flood.passes(label, Subject::Peer(peer.ip()), LOGGED_REFUSALS) {
             log::warn!("peer={} {said}", canonical(peer));
         }
     }
 
     /// Tells that credentials were refused.
-    fn tell_refused(&self, why: &'static str, who: Option<&Who>, peer: Option<SocketAddr>) {
+    fn tell_refused(&self, why: &'static str, id: Option<SessionId>, stream: Option<&Name>, peer: Option<SocketAddr>) {
         if OF_CREDENTIALS.contains(&why) {
-            let (id, stream) = (who.map(Who::id), who.and_then(Who::stream));
             let refused = |count| Refused { why, id, stream: stream.cloned(), peer, count };
             self.list.news.tell_refusal(Instant::now(), refused);
         }

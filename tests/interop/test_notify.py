@@ -126,7 +126,7 @@ class Told(NotifyCase):
         wrong = self.server.rtsp(STREAM).replace("rtsp://", "rtsp://u:wrong@")
         self.start("player", ["ffmpeg", "-v", "quiet", "-i", wrong, "-f", "null", "-"])
         refused = receiver.until("on_auth_fail").json
-        self.assertEqual((refused["reason"], refused["count"]), ("password", 1))
+        self.assertEqual((refused["reason"], refused["count"], refused["stream_name"]), ("password", 1, STREAM))
 
 
 class OfRelays(RelayCase):

@@ -199,7 +199,7 @@ impl Hls {
                 Err(why) => {
                     denied.push(name.clone());
                     let who = server.core.who(MUXER).of(name);
-                    server.core.refused(why.label(), &who, format_args!("is refused HLS: {why}"));
+                    server.core.refused(why.label(), &who, None, format_args!("is refused HLS: {why}"));
                 }
             }
         }

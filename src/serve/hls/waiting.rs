@@ -153,7 +153,12 @@ impl Waiting {
 
     /// Counts and logs the refusal.
     fn tell(&self, label: &'static str, why: &dyn std::fmt::Display) {
-        self.server.core.refused_guest(label, self.peer, format_args!("waited in vain for {}: {why}", self.name));
+        self.server.core.refused_guest(
+            label,
+            self.peer,
+            Some(&self.name),
+            format_args!("waited in vain for {}: {why}", self.name),
+        );
     }
 }
 

@@ -1,5 +1,6 @@
 //! Requests that wait for the decision whether the client may have what it asks for.
 
+use super::live;
 use super::reply::{Answer, Exchange, HalfClosed, NO_ROOM, Pending, Reply};
 use crate::container::Form;
 use crate::hub::Name;
@@ -106,7 +107,9 @@ impl Exchange {
     pub(in crate::serve) fn turn_down(&self, why: Refusal) -> Answer {
         let path = &self.request.path;
         if !why.is_question() || why.challenges().next().is_none() {
-            self.server.core.refused_guest(why.label(), self.peer, format_args!("is refused {path:?}: {why}"));
+            let stream = live::parse(path).and_then(Result::ok).map(|(name, _)| name);
+            let said = format_args!("is refused {path:?}: {why}");
+            self.server.core.refused_guest(why.label(), self.peer, stream.as_ref(), said);
         }
         let challenges = why.challenges().map(|challenge| ("WWW-Authenticate", challenge.into()));
         let reply = Reply::refuse(why.in_http(), why.to_string()).with(challenges);

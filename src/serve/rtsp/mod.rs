@@ -316,7 +316,8 @@ impl Body {
 
     fn refused(&self, target: &Target, why: Refusal, more: &str) {
         let name: String = target.name.chars().take(Name::MAX).collect();
-        self.server.core.refused(why.label(), &self.who, format_args!("is refused {name:?}: {why}{more}"));
+        let (stream, said) = (Name::new(&name).ok(), format_args!("is refused {name:?}: {why}{more}"));
+        self.server.core.refused(why.label(), &self.who, stream.as_ref(), said);
     }
 
     fn log_end(&mut self, why: &Close) {

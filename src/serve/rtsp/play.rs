@@ -199,7 +199,7 @@ impl PlaySession {
             match held {
                 _ if nothing => {
                     let said = format_args!("is refused {:?}: RTSP carries no track of it", self.name().as_str());
-                    server.core.refused(Refusal::Codec.label(), &self.sender.grant.who, said);
+                    server.core.refused(Refusal::Codec.label(), &self.sender.grant.who, None, said);
                     machine.refuse(Refusal::Codec.in_rtsp());
                 }
                 State::Held(Held::Setup(track, transports), ..) => {
@@ -212,7 +212,7 @@ impl PlaySession {
         if !is_late {
             return Poll::Pending;
         }
-        server.core.refused("absent", &self.sender.grant.who, format_args!("waited in vain for {}", self.name()));
+        server.core.refused("absent", &self.sender.grant.who, None, format_args!("waited in vain for {}", self.name()));
         machine.refuse(Status::NOT_FOUND);
         self.state = State::Over;
         Poll::Ready(())
