@@ -3,6 +3,7 @@
 import contextlib
 import http.client
 import itertools
+import json
 import os
 import re
 import signal
@@ -50,6 +51,7 @@ UNFILLED = {
     "requests for files": "a test of its own has them",
     "recordings: memory": "it is what waits for a disk, and this one does not stand still",
     "further threads for disks": "they begin where a disk stands still",
+    "pulls by the API": "all are taken at the start, and none ends",
 }
 
 
@@ -227,11 +229,27 @@ class Filled(Planned):
         self.segment = self.segment_of(self.streams[0])
         if self.count["RTSP over UDP: port pairs"]:
             self.play_over_udp(self.streams)
+        self.fill_by_api()
         self.numbers, self.others = itertools.count(), []
         waiting.until(self.refill, FILLS_WITHIN, lambda: f"{self.taken}\n{self.plan}")
         self.look_for(LOOKS_FOR)
         self.stands_still()
         self.check_all_is_well()
+
+    def fill_by_api(self):
+        """As many addresses are refused, and as many pulls wait for somebody who watches, as there may be."""
+        for number in range(self.count["refused addresses"]):
+            address = {"ip": f"192.0.2.{number}", "duration_sec": 3600}
+            self.assertEqual(self.control("add_ip_blacklist", address)["error_code"], 0)
+        pulls = self.count["pulls by the API"]
+        for number in range(pulls + 1):
+            pull = {"url": "rtmp://127.0.0.1:1/live/a", "stream_name": f"absent{number}"}
+            said = self.control("start_relay_pull", {**pull, "auto_stop_pull_after_no_out_ms": 0})
+            self.assertEqual(said["desp"] == "should auto stop pull", number < pulls, said)
+
+    def control(self, what, body):
+        self.asking.request("POST", f"/api/ctrl/{what}", json.dumps(body))
+        return json.load(self.asking.getresponse())
 
     def refill(self):
         """Every row of the plan is full, and most of those who read nothing are. Those who
@@ -278,6 +296,7 @@ class Filled(Planned):
             "TLS": sum(self.open[port] for port in self.sealed),
             "recordings": metric("runnel_recordings"),
             "HLS segments": min(metric("runnel_hls_streams"), 1),
+            "refused addresses": len(json.loads(self.page("/api/stat/ip_blacklist"))["data"]["ips"]),
         }
         rows = {row for row, count in self.count.items() if count}
         self.assertEqual(rows - ALWAYS - UNFILLED.keys() - self.taken.keys(), set(), self.plan)
