@@ -293,7 +293,8 @@ class Filled(Planned):
             "viewers": metric("runnel_viewers"),
             "connections not let in yet": metric("runnel_connections") - let_in,
             "RTSP over UDP: port pairs": metric("runnel_udp_pairs"),
-            "TLS": sum(self.open[port] for port in self.sealed),
+            # those that pulls may have are no client's
+            "TLS": sum(self.open[port] for port in self.sealed) + self.count["pulls by the API"],
             "recordings": metric("runnel_recordings"),
             "HLS segments": min(metric("runnel_hls_streams"), 1),
             "refused addresses": len(json.loads(self.page("/api/stat/ip_blacklist"))["data"]["ips"]),
