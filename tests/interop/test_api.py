@@ -113,3 +113,10 @@ class Closed(Api):
         self.assertEqual(self.curl("/api/stat/lal_info", "-H", "Host: evil.example")[0], 421)
         foreign = self.curl("/api/ctrl/stop_relay_pull?stream_name=a", "-H", "Origin: http://evil.example")
         self.assertEqual(foreign[0], 403)
+        stop = "/api/ctrl/stop_relay_pull?stream_name=a"
+        for field in ("Referer: http://evil.example/", "Sec-Fetch-Site: same-site"):
+            self.assertEqual(self.curl(stop, "-H", field)[0], 403, field)
+        answer = self.curl("/api/stat/all_group", "-i", "-H", "Origin: http://evil.example")
+        self.assertEqual(answer[0], 200)
+        self.assertNotIn("access-control-allow-origin", answer[1].lower())
+        self.assertEqual(answer[1].lower().count("\nserver:"), 1)

@@ -270,10 +270,11 @@ impl Server {
     }
 }
 
-/// The text of a head with these fields and `Server`.
+/// The text of a head with these fields, and with `Server` if it is none of them.
 pub fn head(Status(code, reason): Status, fields: &[(&str, &str)]) -> Vec<u8> {
-    let mut text = format!("HTTP/1.1 {code} {reason}\r\nServer: {SERVER}\r\n");
-    for (name, value) in fields {
+    let mut text = format!("HTTP/1.1 {code} {reason}\r\n");
+    let own = fields.iter().all(|(name, _)| *name != "Server").then_some(&("Server", SERVER));
+    for (name, value) in own.into_iter().chain(fields) {
         text.extend([name, ": ", value, "\r\n"]);
     }
     text.push_str("\r\n");

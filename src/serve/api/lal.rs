@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::reply::{outcome, told};
+use super::reply::{outcome, said, told};
 use crate::hub::Name;
 use crate::lal::{Base, LalInfo, Outcome, Role, Zone, write_group, write_groups};
 use crate::serve::http::{Answer, Exchange};
@@ -54,7 +54,7 @@ struct Rows {
 /// `GET /api/stat/lal_info`.
 pub(in crate::serve) fn info(exchange: Exchange) -> Answer {
     let info = LalInfo::of(&exchange.server.core, &exchange.config.server_id, Zone::local());
-    told(&exchange, |text| text.put(&Outcome::Done.with(&info)))
+    said(&exchange, &Outcome::Done.with(&info))
 }
 
 /// `GET /api/stat/all_group`.
@@ -70,12 +70,12 @@ pub(in crate::serve) fn groups(exchange: Exchange) -> Answer {
 /// `GET /api/stat/group?stream_name=NAME`.
 pub(in crate::serve) fn group(exchange: Exchange) -> Answer {
     let Some(name) = parameter(&exchange.request.query, "stream_name") else {
-        return told(&exchange, |text| text.put(&Outcome::NoParameter.with_null()));
+        return said(&exchange, &Outcome::NoParameter.with_null());
     };
     let core = &exchange.server.core;
     let stream = Name::new(&name).ok().and_then(|name| core.hub.find(&name)).filter(|stream| stream.is_used());
     let Some(stream) = stream else {
-        return told(&exchange, |text| text.put(&Outcome::NoGroup.with_null()));
+        return said(&exchange, &Outcome::NoGroup.with_null());
     };
     told(&exchange, |text| {
         text.put(&Outcome::Done.before_data())?;
@@ -129,12 +129,12 @@ pub(in crate::serve) fn refused(exchange: Exchange) -> Answer {
     let rows = exchange.server.core.blacklist.list(Instant::now());
     let mut rows = rows.into_iter().map(|(ip, left)| Row { ip, left_sec: left.as_secs() }).peekable();
     let ips = rows.peek().is_some().then(|| rows.collect());
-    told(&exchange, |text| text.put(&Outcome::Done.with(&Rows { ips })))
+    said(&exchange, &Outcome::Done.with(&Rows { ips }))
 }
 
-/// What lal answers where it has no path.
+/// The answer of lal where it has no path.
 pub(in crate::serve) fn nothing(exchange: Exchange) -> Answer {
-    told(&exchange, |text| text.put(&Outcome::NoPage.alone()))
+    outcome(&exchange, &Outcome::NoPage)
 }
 
 /// The body of a request; `None` if a field is missing or of another type. Fields that are not known are passed over.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use smol::future::or;
 
 use super::lal::{parameter, read};
-use super::reply::changed;
+use super::reply::said;
 use crate::conf::Source;
 use crate::hub::Name;
 use crate::lal::{Base, Outcome, Role};
@@ -31,14 +31,14 @@ struct Pull {
     rtsp_mode: i64,
 }
 
-/// What lal tells of a pull that begins.
+/// The answer of lal to a pull that begins.
 #[derive(Serialize)]
 struct Begun<'a> {
     stream_name: &'a str,
     session_id: String,
 }
 
-/// What lal tells of a pull that ends.
+/// The answer of lal to a pull that ends.
 #[derive(Serialize)]
 struct Stopped {
     session_id: String,
@@ -55,11 +55,12 @@ const TIMEOUT: Duration = Duration::from_secs(10);
 const LONGEST: Duration = Duration::from_secs(365 * 86_400);
 /// The longest wait for the relays to begin a pull.
 const BEGINS_WITHIN: Duration = Duration::from_secs(5);
+
 /// `POST /api/ctrl/start_relay_pull`. The answer says that an attempt has begun, not that it succeeds.
 pub(in crate::serve) fn begin(exchange: Exchange) -> Answer {
     let refuse = |exchange: &Exchange, why: Outcome| {
         let none = Begun { stream_name: "", session_id: String::new() };
-        changed(exchange, &why.with(&none))
+        said(exchange, &why.with(&none))
     };
     let wanted = match read::<Pull>(&exchange).ok_or(Outcome::NoParameter).and_then(Pull::wanted) {
         Ok(wanted) => wanted,
@@ -90,7 +91,7 @@ pub(in crate::serve) fn begin(exchange: Exchange) -> Answer {
         Ok(match begun {
             Some(PullState::Runs(id)) => {
                 let data = Begun { stream_name: name.as_str(), session_id: id.text() };
-                changed(&exchange, &Outcome::Done.with(&data))
+                said(&exchange, &Outcome::Done.with(&data))
             }
             _ => refuse(&exchange, Outcome::NoPull("relay pull not enable")),
         })
@@ -102,7 +103,7 @@ pub(in crate::serve) fn begin(exchange: Exchange) -> Answer {
 pub(in crate::serve) fn stop(exchange: Exchange) -> Answer {
     let asked = parameter(&exchange.request.query, "stream_name")
         .or_else(|| read::<Stop>(&exchange).map(|stop| stop.stream_name));
-    let refuse = |why: Outcome| changed(&exchange, &why.with(&Stopped { session_id: String::new() }));
+    let refuse = |why: Outcome| said(&exchange, &why.with(&Stopped { session_id: String::new() }));
     let Some(asked) = asked else { return refuse(Outcome::NoParameter) };
     let Ok(name) = Name::new(&asked) else { return refuse(Outcome::NoGroup) };
     let core = &exchange.server.core;
@@ -117,7 +118,7 @@ pub(in crate::serve) fn stop(exchange: Exchange) -> Answer {
     match id {
         Some(id) => {
             log::info!("{id} stream={name} is no longer pulled: the API says so, peer={}", exchange.peer);
-            changed(&exchange, &Outcome::Done.with(&Stopped { session_id: id.text() }))
+            said(&exchange, &Outcome::Done.with(&Stopped { session_id: id.text() }))
         }
         None if by_api.is_some() || core.hub.find(&name).is_some_and(|stream| stream.is_used()) => {
             refuse(Outcome::NoSession)

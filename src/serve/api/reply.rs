@@ -8,15 +8,9 @@ use crate::lal::{Outcome, Text};
 use crate::media::Ticks;
 use crate::net::Outlet;
 use crate::proto::http::Status;
-use crate::serve::http::{Answer, Body, CORS, Exchange, Field, NO_CACHE, NO_ROOM, Reply};
+use crate::serve::http::{Answer, Body, Exchange, Field, NO_CACHE, NO_ROOM, Reply};
 
-/// The fields of lal's answers that pages of other origins look at.
-const OPEN: [Field; 3] = [
-    CORS,
-    ("Access-Control-Allow-Credentials", std::borrow::Cow::Borrowed("true")),
-    ("Access-Control-Allow-Headers", std::borrow::Cow::Borrowed("Content-Type")),
-];
-/// The server, in lal's answers: clients may look for the version.
+/// The server, in lal's answers and in place of ours: clients may look for the version.
 const SERVER: Field = ("Server", std::borrow::Cow::Borrowed("lal0.37.4"));
 /// The type of all answers, as lal writes it.
 const JSON: &str = "application/json";
@@ -36,20 +30,20 @@ impl Room for AnswerRoom<'_> {
     }
 }
 
-/// Answers with what `write` writes, which everybody may read who may ask for it.
+/// Answers with what `write` writes. Pages of other sites read it if they are listed.
 pub(super) fn told(exchange: &Exchange, write: impl FnOnce(&mut Text<'_>) -> Result<(), OverBudget>) -> Answer {
-    written(exchange, write).with(OPEN).into()
-}
-
-/// Answers to a change: pages of other sites read it if they are listed.
-pub(super) fn changed(exchange: &Exchange, json: &str) -> Answer {
     let origin = exchange.listed_origin().map(|origin| [origin, ("Vary", "Origin".into())]);
-    written(exchange, |text| text.put(json)).with(origin.into_iter().flatten()).into()
+    written(exchange, write).with(origin.into_iter().flatten()).into()
 }
 
-/// Answers to a change with an outcome alone.
+/// Answers with a text.
+pub(super) fn said(exchange: &Exchange, json: &str) -> Answer {
+    told(exchange, |text| text.put(json))
+}
+
+/// Answers with an outcome alone.
 pub(super) fn outcome(exchange: &Exchange, outcome: &Outcome) -> Answer {
-    changed(exchange, &outcome.alone())
+    said(exchange, &outcome.alone())
 }
 
 fn written(exchange: &Exchange, write: impl FnOnce(&mut Text<'_>) -> Result<(), OverBudget>) -> Reply {

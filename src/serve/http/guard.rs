@@ -45,10 +45,9 @@ impl From<Barred> for Reply {
 
 /// Whether a request may be routed.
 pub(super) fn check(table: &Table, config: &Config, request: &Request) -> Result<(), Barred> {
-    let is_guarded = table.is_guarded || GUARDED.iter().any(|start| request.path.starts_with(start));
     let mut hosts = request.fields.values("host").peekable();
     let is_known = hosts.peek().is_some() && hosts.all(|host| is_own(config, host));
-    if is_guarded && !is_known { Err(Barred::Misdirected) } else { Ok(()) }
+    if is_guarded(table, request) && !is_known { Err(Barred::Misdirected) } else { Ok(()) }
 }
 
 /// Whether a row may answer a request from `peer`. An address that the operator refuses gets no answer on a connection
@@ -61,17 +60,37 @@ pub(super) fn check_row(row: &Route, server: &Server, peer: SocketAddr, request:
     if row.changes && is_foreign(&config, request) { Err(Barred::CrossSite) } else { Ok(()) }
 }
 
-/// Whether a page of another site asks, unless it is listed.
-fn is_foreign(config: &Config, request: &Request) -> bool {
-    let fields = &request.fields;
-    let is_cross_site = fields.get("sec-fetch-site") == Some("cross-site");
-    let Some(origin) = fields.get("origin") else { return is_cross_site };
-    let host = origin.split_once("://").map(|(_, host)| host);
-    let is_own = host.zip(fields.get("host")).is_some_and(|(one, other)| one.eq_ignore_ascii_case(other));
-    !is_listed(config, origin) && (is_cross_site || !is_own)
+fn is_guarded(table: &Table, request: &Request) -> bool {
+    table.is_guarded || GUARDED.iter().any(|start| request.path.starts_with(start))
 }
 
-/// The field that lets a page which is listed read the answer to a change.
+/// Whether a page of another site asks, unless it is listed. Where the browser says neither its origin nor how near
+/// that is, as of an address without TLS, it may still say the page.
+fn is_foreign(config: &Config, request: &Request) -> bool {
+    let fields = &request.fields;
+    let site = fields.get("sec-fetch-site");
+    let is_elsewhere = site.is_some_and(|site| !matches!(site, "same-origin" | "none"));
+    let referer = fields.get("referer").filter(|_| site.is_none()).map(origin_of);
+    let Some(origin) = fields.get("origin").or(referer) else { return is_elsewhere };
+    let host = origin.split_once("://").map(|(_, host)| host);
+    let is_own = host.zip(fields.get("host")).is_some_and(|(one, other)| one.eq_ignore_ascii_case(other));
+    !is_listed(config, origin) && (is_elsewhere || !is_own)
+}
+
+/// The scheme and host of a URL.
+fn origin_of(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + "://".len());
+    let end = url.get(host..).and_then(|rest| rest.find(['/', '?', '#']));
+    end.and_then(|end| url.get(..host + end)).unwrap_or(url)
+}
+
+/// The field that says which pages of other origins may read an answer: all may, but for the API's those that are
+/// listed.
+pub(super) fn origin(table: &Table, config: &Config, request: &Request) -> Option<Field> {
+    if is_guarded(table, request) { listed_origin(config, request) } else { Some(CORS) }
+}
+
+/// The field that lets a page which is listed read an answer of the API.
 pub(in crate::serve) fn listed_origin(config: &Config, request: &Request) -> Option<Field> {
     let origin = request.fields.get("origin").filter(|origin| is_listed(config, origin))?;
     Some((CORS.0, origin.to_string().into()))

@@ -107,7 +107,7 @@ impl Exchange {
         self.seat.as_ref().and_then(|seat| seat.customer())
     }
 
-    /// The field that lets a page of another site read the answer to a change, if it is listed.
+    /// The field that lets a page of another site read an answer of the API, if it is listed.
     #[cfg(feature = "api")]
     pub fn listed_origin(&self) -> Option<Field> {
         guard::listed_origin(&self.config, &self.request)

@@ -145,11 +145,6 @@ impl Route {
         Self { changes: true, ..self.when(|config, _| config.api.enable).asking(|_| Wish::Path(Action::Control, None)) }
     }
 
-    /// The field for pages of other origins.
-    fn origin(&self, config: &Config, request: &Request) -> Option<Field> {
-        if self.changes { guard::listed_origin(config, request) } else { Some(CORS) }
-    }
-
     fn fits(&self, path: &str) -> bool {
         match self.pattern.strip_suffix('*') {
             Some(start) => path.starts_with(start),
@@ -199,7 +194,7 @@ pub(super) fn find(table: &'static Table, config: &Config, request: &Request) ->
     let Some(first) = fitting.next() else { return Err(Allow(Vec::new(), None)) };
     let rows = std::iter::once(first).chain(fitting.filter(|row| row.pattern == first.pattern));
     let row = rows.clone().find(|row| row.takes(request.method));
-    row.ok_or_else(|| Allow(rows.flat_map(Route::methods).collect(), first.origin(config, request)))
+    row.ok_or_else(|| Allow(rows.flat_map(Route::methods).collect(), guard::origin(table, config, request)))
 }
 
 fn healthz(_: Exchange) -> Answer {
