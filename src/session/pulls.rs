@@ -95,10 +95,9 @@ impl Pulls {
     /// Adds a pull, in place of another of its stream, or of one that has ended.
     pub fn want(&self, pull: WantedPull) -> Result<PullNumber, TooManyPulls> {
         let mut state = self.lock();
-        state.rows.retain(|row| row.pull.stream != pull.stream);
+        state.remove(|row| row.pull.stream == pull.stream);
         if state.rows.len() >= self.most {
-            let ended = state.rows.iter().position(|row| matches!(row.state, PullState::Ended(_)));
-            state.rows.remove(ended.ok_or(TooManyPulls)?);
+            state.remove(|row| matches!(row.state, PullState::Ended(_))).ok_or(TooManyPulls)?;
         }
         state.last = state.last.wrapping_add(1);
         let number = PullNumber(state.last);
@@ -110,10 +109,9 @@ impl Pulls {
     /// Removes the pull of a stream. Gives its state.
     pub fn stop(&self, stream: &Name) -> Option<PullState> {
         let mut state = self.lock();
-        let at = state.rows.iter().position(|row| row.pull.stream == *stream)?;
-        let row = state.rows.remove(at);
+        let was = state.remove(|row| row.pull.stream == *stream)?;
         state.changed();
-        Some(row.state)
+        Some(was)
     }
 
     /// The pulls and their states, in the order in which they were wanted.
@@ -162,6 +160,14 @@ impl State {
         self.rows.iter_mut().find(|row| row.number == number)
     }
 
+    /// Removes the first such row, and wakes who waits for it. Gives its state.
+    fn remove(&mut self, is_it: impl FnMut(&Row) -> bool) -> Option<PullState> {
+        let at = self.rows.iter().position(is_it)?;
+        let row = self.rows.remove(at);
+        row.asker.into_iter().for_each(Waker::wake);
+        Some(row.state)
+    }
+
     fn changed(&mut self) {
         self.changes = self.changes.wrapping_add(1);
         self.follower.take().into_iter().for_each(Waker::wake);
@@ -170,7 +176,20 @@ impl State {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    use std::task::Wake;
+
     use super::*;
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Relaxed);
+        }
+    }
 
     fn pull(stream: &str) -> WantedPull {
         let (stream, url) = (Name::new(stream).unwrap(), Url::parse("rtmp://h/live/a").unwrap());
@@ -192,6 +211,23 @@ mod tests {
         assert_eq!(pulls.poll_begun(one, &cx), Poll::Ready(None));
         assert_eq!(pulls.poll_wanted(&mut seen, &cx), Poll::Ready(vec![]));
         pulls.report(one, PullState::Waits);
+    }
+
+    #[test]
+    fn a_client_that_waits_for_a_pull_hears_that_another_takes_its_place_or_that_it_is_stopped() {
+        let pulls = Pulls::new(1);
+        let gone: [fn(&Pulls) -> bool; 2] =
+            [|pulls| pulls.want(pull("a")).is_ok(), |pulls| pulls.stop(&pull("a").stream).is_some()];
+        for go in gone {
+            let number = pulls.want(pull("a")).unwrap();
+            let woken = Arc::new(Woken::default());
+            let waker = Waker::from(woken.clone());
+            let cx = Context::from_waker(&waker);
+            assert_eq!(pulls.poll_begun(number, &cx), Poll::Pending);
+            assert!(go(&pulls));
+            assert!(woken.0.load(Relaxed));
+            assert_eq!(pulls.poll_begun(number, &cx), Poll::Ready(None));
+        }
     }
 
     #[test]
