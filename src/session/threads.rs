@@ -66,7 +66,8 @@ pub(super) fn allow(config: &Config) {
 }
 
 /// The number of threads that may wait for disks at once, without those that write. If no files are served or played,
-/// they are for the configuration, certificates, authorities, and programs that are run, each on another disk.
+/// they are for the configuration, certificates, authorities, keys of tokens, and programs that are run, each on another
+/// disk.
 fn for_disks(config: &Config) -> usize {
     let most = most(config, DISK_THREADS);
     if config.serves_files() || config.played_files() > 0 {
@@ -75,24 +76,26 @@ fn for_disks(config: &Config) -> usize {
     let authorities = config.pull.iter().map(|pull| &pull.ca).chain(config.push.iter().map(|push| &push.ca));
     let authorities = authorities.chain(config.receivers().map(|(_, ca)| ca));
     let authorities: BTreeSet<_> = authorities.filter(|file| !file.is_empty()).collect();
+    let keys: BTreeSet<_> = config.key_files().map(|(_, file)| file).collect();
     let programs = usize::from(config.commands_at_once() > 0);
-    (1 + usize::from(!config.tls.cert.is_empty()) + authorities.len() + programs).min(most)
+    (1 + usize::from(!config.tls.cert.is_empty()) + authorities.len() + keys.len() + programs).min(most)
 }
 
-/// The number of threads that may resolve names at once: one for each name in relays and of receivers,
-/// up to a limit.
+/// The number of threads that may resolve names at once: one for each name in relays and of receivers, and
+/// for each pull by the API, up to a limit.
 fn for_names(config: &Config) -> usize {
     let urls = config.pull.iter().map(|pull| &pull.url.0).chain(config.push.iter().map(|push| &push.url.0));
     let urls = urls.chain(config.receivers().map(|(url, _)| url));
     let names = urls.map(|url| url.host.as_str()).filter(|host| !host.is_empty() && host.parse::<IpAddr>().is_err());
-    names.collect::<BTreeSet<_>>().len().clamp(OWN_NAME_THREADS, most(config, NAME_THREADS))
+    let known = names.collect::<BTreeSet<_>>().len();
+    known.saturating_add(config.api_pulls()).clamp(OWN_NAME_THREADS, most(config, NAME_THREADS))
 }
 
 fn most(config: &Config, (few, many): (usize, usize)) -> usize {
     if config.memory.total.0 < SMALL_MEMORY { few } else { many }
 }
 
-#[cfg(all(test, feature = "rtmp", feature = "rtsp", feature = "tls", feature = "record"))]
+#[cfg(all(test, feature = "rtmp", feature = "rtsp", feature = "tls", feature = "record", feature = "auth"))]
 mod tests {
     use super::*;
     use crate::conf::machine;
@@ -109,22 +112,30 @@ mod tests {
         assert_eq!(threads("box", ""), (1, 0));
         assert_eq!(threads("box", tls), (2, 0));
         assert_eq!(threads("box", &format!("{tls}{}{}{}", pull("a", "x"), pull("b", "y"), pull("c", "x"))), (4, 2));
+        let token = "[[access]]\njwt_file = \"/j\"\n";
+        assert_eq!(threads("box", &format!("{tls}{token}{token}")), (3, 1));
         assert_eq!(threads("box", "[http]\nroot = \"/srv\"\n"), (8, 6));
         assert_eq!(threads("tiny", "[hls]\nstore = \"/srv\"\n"), (4, 2));
     }
 
     #[test]
     fn each_name_of_a_relay_may_have_a_thread_up_to_a_few() {
-        let threads = |profile: &str, hosts: &[&str]| {
+        let threads = |profile: &str, by_api: usize, hosts: &[&str]| {
             let push =
                 |(at, host): (usize, &&str)| format!("[[push]]\nstream = \"a{at}\"\nurl = \"rtmp://{host}/live/b\"\n");
-            let text = format!("profile = {profile:?}\n{}", hosts.iter().enumerate().map(push).collect::<String>());
+            let text = format!(
+                "profile = {profile:?}\napi.pulls = {by_api}\n{}",
+                hosts.iter().enumerate().map(push).collect::<String>()
+            );
             for_names(&Config::parse("test", &text).unwrap())
         };
-        assert_eq!(threads("router", &[]), 1);
-        assert_eq!(threads("router", &["10.0.0.7", "[::1]", "a", "b", "a"]), 2);
-        assert_eq!(threads("router", &["a", "b", "c", "d", "e"]), 4);
-        assert_eq!(threads("tiny", &["a", "b", "c", "d", "e"]), 2);
+        assert_eq!(threads("router", 0, &[]), 1);
+        assert_eq!(threads("router", 0, &["10.0.0.7", "[::1]", "a", "b", "a"]), 2);
+        assert_eq!(threads("router", 0, &["a", "b", "c", "d", "e"]), 4);
+        assert_eq!(threads("tiny", 0, &["a", "b", "c", "d", "e"]), 2);
+        assert_eq!(threads("router", 1, &["10.0.0.7"]), 1);
+        assert_eq!(threads("router", 2, &["a"]), 3, "each pull by the API may have a name of its own");
+        assert_eq!(threads("tiny", 1, &["a", "b"]), 2);
     }
 
     #[test]
