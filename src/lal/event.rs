@@ -1,4 +1,4 @@
-//! What lal tells of a session that begins or ends.
+//! lal's words for a session that begins or ends.
 
 use serde::Serialize;
 

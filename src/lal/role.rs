@@ -80,7 +80,7 @@ impl Base {
         }
     }
 
-    /// Whether it brings the stream to this server.
+    /// True for a session that brings the stream to this server.
     pub fn is_input(self) -> bool {
         matches!(self, Self::Pub | Self::Pull)
     }

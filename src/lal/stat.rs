@@ -1,4 +1,4 @@
-//! What lal tells of a server, and of its streams ("groups") with their sessions.
+//! lal's words for a server, and for its streams ("groups") with their sessions.
 
 use std::net::SocketAddr;
 use std::time::Instant;
@@ -13,7 +13,7 @@ use crate::hub::{Pulse, Stream};
 use crate::media::{Kind, Track, Wall};
 use crate::session::{Core, Flow, Session, time_of_day};
 
-/// What lal tells of a server.
+/// The state of a server, as lal tells it.
 #[derive(Serialize)]
 pub struct LalInfo<'a> {
     server_id: &'a str,

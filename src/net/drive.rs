@@ -114,6 +114,7 @@ mod tests {
         assert_eq!(step(&[4], 2), Err(Close::Done));
         assert_eq!((&seen[..], machine.out), (&[2, 1, 0, 3, 2][..], vec![2, 1, 0, 3, 2]));
     }
+
     #[test]
     fn a_machine_of_which_nothing_is_heard_acts_on_its_deadline() {
         let (_peer, mut conn) = pair();

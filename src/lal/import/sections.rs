@@ -1,64 +1,17 @@
-//! Translates a configuration of lal into one of this server.
+//! The sections of lal's file, one after the other: its keys, and the lines that they become.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::{self, Display, Write as _};
 
-use serde_json::Value;
+use super::Unreadable;
+use super::reader::Lal;
+use super::writer::{Toml, quoted};
 
-/// The reason why a file cannot be translated.
-#[derive(Debug)]
-pub enum Unreadable {
-    /// It is not a JSON object.
-    Json(serde_json::Error),
-    /// A value has a type that lal refuses for its key.
-    Type {
-        /// The key, with a dot between its tables.
-        key: String,
-        /// The type that lal expects.
-        expected: &'static str,
-    },
-}
+/// Translates a section.
+type Section = fn(&mut Lal, &mut Toml) -> Result<(), Unreadable>;
 
-/// Keys without a counterpart, and the reasons. A row that ends with `*` stands for all keys that begin so.
-pub const LEFT_OUT: &[(&str, &str)] = &[
-    ("conf_version", "the file has no version: unknown keys are refused"),
-    ("rtmp.gop_num", "a player begins at the newest key frame that streams.memory holds"),
-    ("rtmp.single_gop_max_frame_num", "streams.memory limits what a stream keeps"),
-    ("rtmp.merge_write_size", "viewers.latency limits how long frames wait to be sent together"),
-    ("in_session.add_dummy_audio_wait_audio_ms", "silence begins as soon as a stream is known to have no sound"),
-    ("httpflv.url_pattern", "any path before the name of a stream is accepted"),
-    ("httpts.url_pattern", "any path before the name of a stream is accepted"),
-    ("httpflv.*", "a player begins at the newest key frame that streams.memory holds"),
-    ("httpts.*", "a player begins at the newest key frame that streams.memory holds"),
-    ("hls.url_pattern", "HLS is at /hls/"),
-    ("hls.delete_threshold", "hls.delete says when files go"),
-    ("rtsp.out_wait_key_frame_flag", "a player always begins at a key frame"),
-    ("pprof.*", "/metrics has the figures of the program"),
-    ("log.*", "lines have one format, and log.max_size limits a file"),
-    ("debug.*", "/api/stat/all_group has the state of all streams"),
-];
-
-/// The text of a configuration file with which this server does what lal does with `json`, its own file. Comments name
-/// what has no counterpart.
-///
-/// # Errors
-/// lal would refuse the file too.
-pub fn import(json: &str) -> Result<String, Unreadable> {
-    let mut lal = Lal::read(json)?;
-    let mut toml = Toml("# Made from a configuration of lal by `runnel import`.\n".into());
-    // keys come before tables
-    for section in [ports, http, certificates, hls, rtsp, rest, recordings, relays, access, notifications] {
-        section(&mut lal, &mut toml)?;
-    }
-    lal.tell_rest(&mut toml);
-    Ok(toml.0)
-}
-
-/// The keys of a file, with a dot between table and key; each is taken when it is translated.
-struct Lal(BTreeMap<String, Value>);
-
-/// The text that is being written.
-struct Toml(String);
+/// All sections. Those whose lines are keys come before those whose lines are tables.
+pub(super) const SECTIONS: [Section; 10] =
+    [ports, http, certificates, hls, rtsp, rest, recordings, relays, access, notifications];
 
 /// A port: whether lal listens there, where, and the same here.
 const PORTS: [[&str; 4]; 4] = [
@@ -300,155 +253,4 @@ fn notifications(lal: &mut Lal, toml: &mut Toml) -> Result<(), Unreadable> {
         toml.text("update_interval", &format!("{interval}s"));
     }
     Ok(())
-}
-
-impl Lal {
-    fn read(json: &str) -> Result<Self, Unreadable> {
-        let tables: BTreeMap<String, Value> = serde_json::from_str(json).map_err(Unreadable::Json)?;
-        // lal's own file has comments as keys
-        let keys =
-            tables.into_iter().filter(|(name, _)| !name.starts_with('#')).flat_map(|(name, value)| match value {
-                Value::Object(keys) => keys.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)).collect(),
-                value => vec![(name, value)],
-            });
-        Ok(Self(keys.collect()))
-    }
-
-    /// Whether a switch is on, which is asked again by others.
-    fn is_on(&self, key: &str) -> bool {
-        self.0.get(key).and_then(Value::as_bool).unwrap_or(false)
-    }
-
-    /// A switch; one that is absent is off.
-    fn flag(&mut self, key: &str) -> Result<bool, Unreadable> {
-        self.take(key, "true or false", Value::as_bool).map(Option::unwrap_or_default)
-    }
-
-    /// A text; one that is absent is empty.
-    fn text(&mut self, key: &str) -> Result<String, Unreadable> {
-        self.take(key, "a text", |value| value.as_str().map(String::from)).map(Option::unwrap_or_default)
-    }
-
-    fn number(&mut self, key: &str) -> Result<Option<i64>, Unreadable> {
-        self.take(key, "a whole number", Value::as_i64)
-    }
-
-    /// A list of texts; one that is absent is empty.
-    fn list(&mut self, key: &str) -> Result<Vec<String>, Unreadable> {
-        let texts = |value: &Value| value.as_array()?.iter().map(|one| one.as_str().map(String::from)).collect();
-        self.take(key, "a list of texts", texts).map(Option::unwrap_or_default)
-    }
-
-    fn take<T>(
-        &mut self,
-        key: &str,
-        expected: &'static str,
-        read: impl FnOnce(&Value) -> Option<T>,
-    ) -> Result<Option<T>, Unreadable> {
-        // lal takes null as an absent value
-        let Some(value) = self.0.remove(key).filter(|value| !value.is_null()) else { return Ok(None) };
-        read(&value).map(Some).ok_or_else(|| Unreadable::Type { key: key.into(), expected })
-    }
-
-    /// Tells the keys that are left, unless they have no effect in lal either.
-    fn tell_rest(self, toml: &mut Toml) {
-        let is_set = |value: &Value| !matches!(value, Value::Null | Value::Bool(false)) && *value != 0 && *value != "";
-        let mut rest = self.0.into_iter().filter(|(_, value)| is_set(value)).peekable();
-        if rest.peek().is_some() {
-            toml.0.push('\n');
-            toml.comment("Without a counterpart here:");
-        }
-        for (key, value) in rest {
-            let why = LEFT_OUT.iter().find(|(row, _)| match row.strip_suffix('*') {
-                Some(start) => key.starts_with(start),
-                None => key == *row,
-            });
-            toml.comment(format_args!("{key} = {value}: {}", why.map_or("no key of lal", |(_, why)| why)));
-        }
-    }
-}
-
-impl Toml {
-    fn key(&mut self, key: &str, value: impl Display) {
-        _ = writeln!(self.0, "{key} = {value}");
-    }
-
-    /// A key with a text, unless that is empty.
-    fn text(&mut self, key: &str, text: &str) {
-        if !text.is_empty() {
-            self.key(key, quoted(text));
-        }
-    }
-
-    fn list(&mut self, key: &str, texts: &[&str]) {
-        self.key(key, Value::from(texts));
-    }
-
-    fn table(&mut self, name: &str) {
-        _ = write!(self.0, "\n[[{name}]]\n");
-    }
-
-    fn comment(&mut self, text: impl Display) {
-        for line in text.to_string().lines() {
-            // TOML allows no other control characters
-            _ = writeln!(self.0, "# {}", line.replace(|c: char| c.is_control(), " "));
-        }
-    }
-}
-
-/// A string in TOML, whose escapes are those of JSON.
-fn quoted(text: &str) -> Value {
-    text.into()
-}
-
-impl fmt::Display for Unreadable {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Json(error) => write!(f, "this is no JSON of lal's: {error}"),
-            Self::Type { key, expected } => write!(f, "{key}: must be {expected}"),
-        }
-    }
-}
-
-impl std::error::Error for Unreadable {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::conf::Config;
-
-    fn config(json: &str) -> Config {
-        Config::parse("test", &import(json).unwrap()).unwrap()
-    }
-
-    #[test]
-    fn what_the_file_leaves_out_is_off_as_in_lal() {
-        let config = config("{}");
-        assert!(!config.rtmp.enable && !config.rtsp.enable && !config.http.enable && !config.api.enable);
-        assert!(config.push.is_empty() && config.record.is_empty() && config.access.is_empty());
-    }
-
-    #[test]
-    fn ports_that_differ_are_one_and_the_rest_is_told() {
-        let json = r#"{"httpflv": {"enable": true, "http_listen_addr": ":81"}, "httpts": {"http_listen_addr": ":82"}}"#;
-        assert_eq!(config(json).http.listen.0.port(), 81);
-        assert!(import(json).unwrap().contains("# httpts.http_listen_addr = \":82\": "));
-    }
-
-    #[test]
-    fn a_value_with_line_breaks_and_quotes_stays_a_value() {
-        let json = r#"{"server_id": "a\"\nrtmp.enable = true", "pprof": {"addr": "b\n[x]\u2028[y]"}}"#;
-        let config = config(json);
-        assert_eq!(config.server_id, "a\"\nrtmp.enable = true");
-        assert!(!config.rtmp.enable);
-    }
-
-    #[test]
-    fn what_lal_would_refuse_is_refused() {
-        let refused = |json| import(json).unwrap_err().to_string();
-        assert_eq!(refused(r#"{"rtmp": {"enable": 1}}"#), "rtmp.enable: must be true or false");
-        assert_eq!(refused(r#"{"relay_push": {"addr_list": "a"}}"#), "relay_push.addr_list: must be a list of texts");
-        assert!(refused("rtmp = 1").starts_with("this is no JSON of lal's: "));
-        assert!(refused("[]").starts_with("this is no JSON of lal's: "));
-    }
 }
