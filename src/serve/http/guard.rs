@@ -1,4 +1,4 @@
-//! Who may reach the API from a browser. A page of another site must not read what the API tells (DNS rebinding: the
+//! The rule for browsers that reach the API. A page of another site must not read what the API tells (DNS rebinding: the
 //! name of that site leads here), nor change anything (requests that a page makes without being able to read the
 //! answer).
 
@@ -43,14 +43,14 @@ impl From<Barred> for Reply {
     }
 }
 
-/// Whether a request may be routed.
+/// Bars a request to the API that names another host.
 pub(super) fn check(table: &Table, config: &Config, request: &Request) -> Result<(), Barred> {
     let mut hosts = request.fields.values("host").peekable();
     let is_known = hosts.peek().is_some() && hosts.all(|host| is_own(config, host));
     if is_guarded(table, request) && !is_known { Err(Barred::Misdirected) } else { Ok(()) }
 }
 
-/// Whether a row may answer a request from `peer`. An address that the operator refuses gets no answer on a connection
+/// Bars a request from `peer` that a row may not answer. An address that the operator refuses gets no answer on a connection
 /// that was there either; where a row asks for a leave, that is decided with it.
 pub(super) fn check_row(row: &Route, server: &Server, peer: SocketAddr, request: &Request) -> Result<(), Barred> {
     if row.wish.is_none() && server.core.refuses(peer.ip()) {
@@ -64,8 +64,8 @@ fn is_guarded(table: &Table, request: &Request) -> bool {
     table.is_guarded || GUARDED.iter().any(|start| request.path.starts_with(start))
 }
 
-/// Whether a page of another site asks, unless it is listed. Where the browser says neither its origin nor how near
-/// that is, as of an address without TLS, it may still say the page.
+/// True if a page of another site asks that is not listed. A browser that says neither the page's origin nor how near
+/// that is, as it may be without TLS, can still say the page in `Referer`.
 fn is_foreign(config: &Config, request: &Request) -> bool {
     let fields = &request.fields;
     let site = fields.get("sec-fetch-site");
