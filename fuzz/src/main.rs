@@ -96,6 +96,7 @@ static TARGETS: &[Target] = targets! {
     "digest" 2048 20_000 texts::digest digest_seeds;
     "tokens" 2048 20_000 tokens::tokens token_seeds;
     "requests" 1024 80_000 texts::requests request_seeds;
+    "api" 4096 40_000 texts::bodies body_seeds;
     "tunnel" 1024 60_000 texts::tunnel tunnel_seeds;
     "peers" 256 20_000 texts::peers peer_seeds;
     "record-index" 2048 3_000 disk::index index_seeds;

@@ -11,7 +11,8 @@ use runnel::proto::rtmp::Address;
 use runnel::proto::rtsp::auth::{Answer, Challenger};
 use runnel::proto::{AuthScheme, Credentials, Secret, Target, Url, ws};
 use runnel::registry::plan;
-use runnel::serve::fuzz::{decoded, understand};
+use runnel::serve::fuzz::{decoded, understand, understand_body};
+use runnel::session::MAX_PULL_URL;
 use runnel::wire::{percent_decode, percent_encode};
 
 /// A configuration is taken or refused in words, and one that is taken has a plan.
@@ -178,6 +179,27 @@ pub fn request_seeds() -> Vec<Vec<u8>> {
         "/live/a/b.flv?hevc=12&tracks=all",
         "/record/cam/record.m3u8?stream=cam&before=1700000000000",
         "/a//../%2e%2e/b%00?",
+    ]
+    .map(|text| text.as_bytes().to_vec())
+    .into()
+}
+
+/// Bodies of changes by the API: a pull that is taken has a URL within its limit, from another server.
+pub fn bodies(data: &[u8]) {
+    let (changes, pull) = understand_body(data);
+    assert!(changes <= 5);
+    if let Some(pull) = pull {
+        assert!(pull.url.target().len() <= 3 * MAX_PULL_URL + 200 && !pull.url.is_file(), "{pull:?}");
+        assert!(Name::new(pull.stream.as_str()) == Ok(pull.stream.clone()), "{pull:?}");
+    }
+}
+
+pub fn body_seeds() -> Vec<Vec<u8>> {
+    [
+        r#"{"url":"rtsp://u:p@192.0.2.7/cam?a=1","stream_name":"door","pull_timeout_ms":9000,"rtsp_mode":1}"#,
+        r#"{"url":"rtmp://h/live/a%20b","pull_retry_num":-1,"auto_stop_pull_after_no_out_ms":0}"#,
+        r#"{"stream_name":"test110","session_id":"FLVPUBSUB1","more":[{"a":null}]}"#,
+        r#"{"ip":"2001:db8::1","duration_sec":60}"#,
     ]
     .map(|text| text.as_bytes().to_vec())
     .into()

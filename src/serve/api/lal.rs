@@ -22,19 +22,19 @@ const FULL: Outcome = Outcome::Other("api.blacklist addresses are refused alread
 const NOT_LISTED: Outcome = Outcome::Other("ip not found");
 
 #[derive(Deserialize)]
-struct Kick {
+pub(super) struct Kick {
     stream_name: String,
     session_id: String,
 }
 
 #[derive(Deserialize)]
-struct Refused {
+pub(super) struct Refused {
     ip: IpAddr,
     duration_sec: u32,
 }
 
 #[derive(Deserialize)]
-struct Address {
+pub(super) struct Address {
     ip: IpAddr,
 }
 
@@ -139,7 +139,12 @@ pub(in crate::serve) fn nothing(exchange: Exchange) -> Answer {
 
 /// The body of a request; `None` if a field is missing or of another type. Fields that are not known are passed over.
 pub(super) fn read<'a, T: Deserialize<'a>>(exchange: &'a Exchange) -> Option<T> {
-    serde_json::from_slice(&exchange.request.body).ok()
+    parse(&exchange.request.body)
+}
+
+/// A body by its type.
+pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Option<T> {
+    serde_json::from_slice(body).ok()
 }
 
 /// A parameter of a query, decoded; `None` if it is missing or empty.

@@ -17,7 +17,7 @@ use crate::session::{MAX_PULL_URL, PullState, Session, WantedPull};
 
 /// A stream to pull. `debug_dump_packet`, a file for what RTSP sends, is passed over: nothing is written to a disk.
 #[derive(Deserialize)]
-struct Pull {
+pub(super) struct Pull {
     url: String,
     #[serde(default)]
     stream_name: String,
@@ -45,7 +45,7 @@ struct Stopped {
 }
 
 #[derive(Deserialize)]
-struct Stop {
+pub(super) struct Stop {
     stream_name: String,
 }
 
@@ -129,7 +129,7 @@ pub(in crate::serve) fn stop(exchange: Exchange) -> Answer {
 
 impl Pull {
     /// The pull as the relays know it.
-    fn wanted(self) -> Result<WantedPull, Outcome> {
+    pub(super) fn wanted(self) -> Result<WantedPull, Outcome> {
         if self.url.is_empty() || self.url.len() > MAX_PULL_URL {
             return Err(Outcome::NoParameter);
         }

@@ -1,0 +1,17 @@
+//! The bodies of requests to the API, for the fuzzer.
+
+use super::lal::{Address, Kick, Refused, parse};
+use super::pulls::{Pull, Stop};
+use crate::session::WantedPull;
+
+/// The number of changes for which a body has the fields, and the pull that it asks for.
+pub fn understand_body(body: &[u8]) -> (usize, Option<WantedPull>) {
+    let pull = parse::<Pull>(body).and_then(|pull| pull.wanted().ok());
+    let others = [
+        parse::<Kick>(body).is_some(),
+        parse::<Refused>(body).is_some(),
+        parse::<Address>(body).is_some(),
+        parse::<Stop>(body).is_some(),
+    ];
+    (others.into_iter().chain([pull.is_some()]).filter(|has| *has).count(), pull)
+}
