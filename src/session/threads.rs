@@ -66,8 +66,8 @@ pub(super) fn allow(config: &Config) {
 }
 
 /// The number of threads that may wait for disks at once, without those that write. If no files are served or played,
-/// they are for the configuration, certificates, authorities, keys of tokens, and programs that are run, each on another
-/// disk.
+/// they are for the configuration, certificates, authorities, keys of tokens, and programs that are run, each on
+/// another disk.
 fn for_disks(config: &Config) -> usize {
     let most = most(config, DISK_THREADS);
     if config.serves_files() || config.played_files() > 0 {

@@ -1,5 +1,5 @@
-//! The rule for browsers that reach the API. A page of another site must not read what the API tells (DNS rebinding: the
-//! name of that site leads here), nor change anything (requests that a page makes without being able to read the
+//! The rule for browsers that reach the API. A page of another site must not read what the API tells (DNS rebinding:
+//! the name of that site leads here), nor change anything (requests that a page makes without being able to read the
 //! answer).
 
 use std::net::SocketAddr;
@@ -50,8 +50,8 @@ pub(super) fn check(table: &Table, config: &Config, request: &Request) -> Result
     if is_guarded(table, request) && !is_known { Err(Barred::Misdirected) } else { Ok(()) }
 }
 
-/// Bars a request from `peer` that a row may not answer. An address that the operator refuses gets no answer on a connection
-/// that was there either; where a row asks for a leave, that is decided with it.
+/// Bars a request from `peer` that a row may not answer. An address that the operator refuses gets no answer on a
+/// connection that was there either; where a row asks for a leave, that is decided with it.
 pub(super) fn check_row(row: &Route, server: &Server, peer: SocketAddr, request: &Request) -> Result<(), Barred> {
     if row.wish.is_none() && server.core.refuses(peer.ip()) {
         return Err(Barred::Address);
