@@ -16,7 +16,8 @@ pub enum Action {
     Read,
     /// To read by the API over HTTP.
     Api,
-    /// To change the state of the server by the API: only clients on this machine may, unless a rule says who.
+    /// To change the state of the server by the API: only clients on this machine may, unless a rule that names
+    /// the API says who.
     Control,
     /// To read the metrics.
     Metrics,

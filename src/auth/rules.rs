@@ -54,7 +54,9 @@ const MAX_PASSWORD: usize = 256;
 /// The answer of the rules that are about a request.
 pub(super) fn rule(state: &Arc<State>, config: &Config, request: &Request<'_>) -> Option<Answer> {
     let (from, name) = (request.peer.ip(), request.name.map(Name::as_str));
-    let is_about = |rule: &&Access| rule.is_about(word(request.action), request.protocol, name, from);
+    // changes are for whom a rule lets in that names the API: one about everything opens none
+    let names_it = |rule: &&Access| request.action != Action::Control || rule.names(word(Action::Control));
+    let is_about = |rule: &&Access| rule.is_about(word(request.action), request.protocol, name, from) && names_it(rule);
     let mut demands = config.access.iter().filter(is_about).map(Access::demand).peekable();
     Some(match demands.peek()? {
         Demand::Nothing => Answer::Now(Ok(())),

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use super::error::Objection;
 use super::secret::{Secret, Stored};
 use super::value::{Value, tables};
-use super::{Auth, Config, Fault, Wrong};
+use super::{Auth, Config, Fault, Hint, Wrong};
 use crate::hub::{Name, matches};
 use crate::proto::jwt::Key;
 use crate::proto::scheme::RTSP;
@@ -88,6 +88,16 @@ impl Access {
             && (self.streams == "*" || stream.is_some_and(|name| matches(&self.streams, name)))
     }
 
+    /// Whether it names this action itself: one without any is about all, but names none.
+    pub fn names(&self, action: &str) -> bool {
+        self.action.0.contains(&action)
+    }
+
+    /// Whether it is about all streams and addresses.
+    fn is_about_all(&self) -> bool {
+        self.streams == "*" && self.from.is_empty()
+    }
+
     /// What it asks. A rule without any demand, which the check refuses, lets nobody in.
     pub fn demand(&self) -> Demand<'_> {
         match self {
@@ -168,6 +178,16 @@ pub(super) fn objections(config: &Config) -> Vec<Objection> {
     too_many.into_iter().chain(config.access.iter().take(MOST).enumerate().filter_map(of_rule)).collect()
 }
 
+/// The hint about a rule that lets everybody change the state of the server.
+pub(super) fn hints(config: &Config) -> Option<Hint> {
+    let is_about = |rule: &Access| {
+        rule.names("api") && rule.is_about_all() && (rule.protocols.0.is_empty() || rule.protocols.0.contains(&"http"))
+    };
+    let at = config.access.iter().position(is_about).filter(|_| config.api.enable)?;
+    let words = "lets everybody who reaches the ports of the API change the state of the server: from says who may";
+    config.access.get(at)?.allow.then(|| (format!("access[{at}].allow"), words))
+}
+
 impl Config {
     /// The number of rules whose passwords take long to check.
     pub fn slow_passwords(&self) -> usize {
@@ -180,10 +200,10 @@ impl Config {
         rules.map(|(at, rule)| (format!("access[{at}].jwt_file"), rule.jwt_file.as_str()))
     }
 
-    /// Whether a rule restricts the action.
+    /// Whether a rule restricts the action for all streams and addresses.
     pub fn restricts(&self, action: &str) -> bool {
-        let is_about = |rule: &Access| rule.action.0.is_empty() || rule.action.0.contains(&action);
-        self.access.iter().any(|rule| is_about(rule) && !rule.allow)
+        let is_about = |rule: &&Access| (rule.action.0.is_empty() || rule.names(action)) && rule.is_about_all();
+        self.access.iter().find(is_about).is_some_and(|rule| !rule.allow)
     }
 }
 
@@ -248,6 +268,49 @@ impl Value for Protocols {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn config(rules: &str) -> Config {
+        Config::parse("test", &format!("profile = \"tiny\"\n{rules}")).unwrap()
+    }
+
+    #[test]
+    fn an_action_is_restricted_by_the_first_rule_about_all_streams_and_addresses() {
+        const DENY: &str = "[[access]]\ndeny = true\n";
+        let restricts = |rules: &str| config(rules).restricts("publish");
+        for rules in [
+            "",
+            "[[access]]\naction = \"publish\"\nstreams = \"x*\"\ndeny = true\n",
+            "[[access]]\nfrom = [\"192.0.2.0/24\"]\ndeny = true\n",
+            "[[access]]\naction = \"play\"\ndeny = true\n",
+            &format!("[[access]]\nallow = true\n{DENY}"),
+        ] {
+            assert!(!restricts(rules), "{rules}");
+        }
+        for rules in [
+            DENY,
+            &format!("[[access]]\nfrom = [\"192.0.2.0/24\"]\nallow = true\n{DENY}"),
+            "[[access]]\naction = \"publish\"\nuser = \"one\"\npassword = \"first\"\n",
+        ] {
+            assert!(restricts(rules), "{rules}");
+        }
+    }
+
+    #[test]
+    fn changes_for_everybody_are_told() {
+        let told = |rules: &str| hints(&config(rules)).map(|(key, _)| key);
+        let open = "[[access]]\naction = [\"play\", \"api\"]\nallow = true\n";
+        let near = "[[access]]\naction = \"api\"\nfrom = [\"192.0.2.0/24\"]\nallow = true\n";
+        assert_eq!(told(open).as_deref(), Some("access[0].allow"));
+        assert_eq!(told(&format!("{near}{open}")).as_deref(), Some("access[1].allow"));
+        for rules in [
+            near,
+            "[[access]]\nallow = true\n",
+            &format!("[[access]]\naction = \"api\"\ndeny = true\n{open}"),
+            &format!("{open}[api]\nenable = false\n"),
+        ] {
+            assert_eq!(told(rules), None, "{rules}");
+        }
+    }
 
     #[test]
     fn networks_are_those_of_their_first_bits() {

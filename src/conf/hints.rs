@@ -137,6 +137,7 @@ impl Keys {
             look("push", at, &push.url.0, push.udp, [("ca", !push.ca.is_empty()), ("insecure", push.insecure)]);
         }
         hints.extend(super::record::hints(config));
+        hints.extend(super::access::hints(config));
         hints
     }
 }

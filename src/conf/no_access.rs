@@ -2,14 +2,14 @@
 
 use super::error::Objection;
 use super::value::Value;
-use super::{Config, Wrong};
+use super::{Config, Hint, Wrong};
 
 /// A table that this build does not read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Access;
 
 impl Config {
-    /// Whether a rule restricts the action: there are none.
+    /// Whether a rule restricts the action for all: there are none.
     pub fn restricts(&self, _: &str) -> bool {
         false
     }
@@ -29,4 +29,9 @@ impl Value for Access {
 /// The faults of the rules: there are none.
 pub(super) fn objections(_: &Config) -> Vec<Objection> {
     Vec::new()
+}
+
+/// The hint about a rule that lets everybody change the state of the server: there is none.
+pub(super) fn hints(_: &Config) -> Option<Hint> {
+    None
 }

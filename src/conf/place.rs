@@ -29,6 +29,7 @@ pub enum Spot {
     /// None: the file leaves the key out, so its default applies.
     Default,
 }
+
 /// The ends of keys whose values are secrets.
 const SECRETS: [&str; 5] = ["password", "secret", "signed", "secure_link", "jwt"];
 

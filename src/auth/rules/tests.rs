@@ -84,6 +84,25 @@ fn changes_by_the_api_are_those_of_this_machine_unless_a_rule_says_who() {
 }
 
 #[test]
+fn a_rule_about_everything_opens_no_changes_by_the_api() {
+    for rule in [
+        "allow = true",
+        "from = [\"192.0.2.0/24\", \"::1\"]\nallow = true",
+        "user = \"one\"\npassword = \"first\"",
+        "action = []\nallow = true",
+        "action = [\"publish\", \"play\", \"record\", \"metrics\"]\nallow = true",
+    ] {
+        let house = House::new(&format!("[[access]]\n{rule}\n"));
+        let ask = |action, from| house.ask(&Client { action, from, credentials: user("one", "first"), ..PLAYS });
+        assert_eq!(ask(Action::Control, "192.0.2.1"), Err(Denial::Forbidden), "{rule}");
+        assert_eq!((ask(Action::Control, "::1"), ask(Action::Api, "192.0.2.1")), (Ok(()), Ok(())), "{rule}");
+    }
+    let named = House::new("[[access]]\naction = [\"play\", \"api\"]\nuser = \"one\"\npassword = \"first\"\n");
+    let ask = |password| named.ask(&Client { action: Action::Control, credentials: user("one", password), ..PLAYS });
+    assert_eq!((ask("first"), ask("x")), (Ok(()), is_wrong(1)));
+}
+
+#[test]
 fn several_users_may_have_a_stream_and_an_allow_behind_them_opens_nothing() {
     let house = House::new(
         "[[access]]\nstreams = \"cam*\"\nuser = \"one\"\npassword = \"first\"\n\
