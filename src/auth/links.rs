@@ -89,7 +89,7 @@ pub(super) fn secure_link(request: &Request<'_>, expression: &str, clock: Clock)
     if has_expiry { expires(&expiry, clock) } else { Ok(()) }
 }
 
-/// Whether a time in seconds since 1970 has not come.
+/// Checks that a time in seconds since 1970 has not come.
 fn expires(expiry: &str, clock: Clock) -> Result<(), LinkError> {
     let end: u64 = expiry.parse().map_err(|_| LinkError::Lack(Lack::Wrong))?;
     let now = clock.now().ok_or(LinkError::NoClock)?;
@@ -117,7 +117,7 @@ fn uri(request: &Request<'_>) -> String {
     format!("/{}{dot}{extension}", path(request))
 }
 
-/// Whether two texts are the same; the time that it takes does not say where they differ.
+/// Compares two texts; the time that it takes does not say where they differ.
 fn is_same(one: &str, other: &str) -> bool {
     one.as_bytes().ct_eq(other.as_bytes()).into()
 }

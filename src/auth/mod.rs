@@ -1,4 +1,4 @@
-//! Who may do what: the rules of the configuration, and the program that decides besides.
+//! Permission: the rules of the configuration, and the program that decides besides.
 //!
 //! A protocol makes a [`Request`] of what its client asks for and shows; the [`Verdict`] comes now or later. Sessions,
 //! leaves and the waiting are `session`'s.

@@ -1,4 +1,4 @@
-//! The question: who wants to do what.
+//! The question: a client, and the action that it wants.
 
 use std::net::SocketAddr;
 
@@ -33,7 +33,7 @@ pub struct Request<'a> {
     /// The name of the form to play, as in the log and the metrics; `None` for a publisher, for HLS, and for anything
     /// but a stream.
     pub form: Option<&'static str>,
-    /// Whether the connection is under TLS.
+    /// The connection is under TLS.
     pub tls: bool,
     /// The name of the stream, or of the stream of a recording; `None` for other files, and for the API.
     pub name: Option<&'a Name>,

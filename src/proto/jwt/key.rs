@@ -70,7 +70,7 @@ impl Key {
         }
     }
 
-    /// Whether a signature is its own.
+    /// Checks that a signature is its own.
     pub fn has_signed(&self, said: &[u8], signature: &[u8]) -> bool {
         match &self.0 {
             Kind::Shared(secret) => Hmac::<Sha256>::new_from_slice(secret)
