@@ -33,7 +33,7 @@ pub static FAILURES: Cost = Cost {
 };
 
 impl Failures {
-    /// Whether an address has been wrong too often.
+    /// Tells if an address has been wrong too often.
     pub(super) fn is_shut(&self, address: IpAddr, now: Instant) -> bool {
         let network = network(address);
         self.0.iter().any(|row| row.network == network && row.count >= MOST && now < row.since + MINUTE)
@@ -55,18 +55,6 @@ impl Failures {
         self.0.reserve_exact(ADDRESSES.saturating_sub(self.0.len()));
         self.0.push(Row { network, since: now, count: 1 });
     }
-
-    /// Takes back a failure that was none.
-    pub(super) fn take_back(&mut self, address: IpAddr) {
-        let network = network(address);
-        self.0.iter_mut().filter(|row| row.network == network).for_each(|row| row.count = row.count.saturating_sub(1));
-    }
-
-    /// Forgets an address that was right.
-    pub(super) fn forget(&mut self, address: IpAddr) {
-        let network = network(address);
-        self.0.retain(|row| row.network != network);
-    }
 }
 
 #[cfg(test)]
@@ -87,8 +75,6 @@ mod tests {
         let last = start + MINUTE - Duration::from_millis(1);
         assert!(failures.is_shut(one, last) && failures.is_shut(address("::ffff:192.0.2.1"), last));
         assert!(!failures.is_shut(address("192.0.2.2"), last) && !failures.is_shut(one, start + MINUTE));
-        failures.forget(one);
-        assert!(!failures.is_shut(one, last));
     }
 
     #[test]

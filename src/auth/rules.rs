@@ -13,27 +13,20 @@ use subtle::ConstantTimeEq;
 use super::clock::Clock;
 use super::links::{self, LinkError};
 use super::query::parameter;
-use super::state::{State, lock};
-use super::{Action, Answer, Denial, Request, Verdict, tokens};
+use super::state::{Slow, State, lock};
+use super::{Action, Answer, Denial, Request, tokens};
 use crate::conf::{Access, Config, Demand, Pbkdf2, Stored, TokenKey};
 use crate::hub::Name;
 use crate::proto::AuthScheme::{Basic, Bearer, Digest};
 use crate::proto::scheme::{RTMP, RTSP};
 use crate::proto::{AuthScheme, Credentials, Lack, Secret};
 
-/// What a demand says of a request.
+/// The result of a demand on a request.
 enum Proof {
     Met,
     Unmet(Denial),
-    /// A thread has to find out. What it finds counts only if the user is the rule's: for others it is the same work.
+    /// A thread has to find out.
     Slow(Box<Slow>),
-}
-
-/// A password to be checked.
-struct Slow {
-    stored: Pbkdf2,
-    password: Box<str>,
-    is_user: bool,
 }
 
 /// Sets of schemes, by their bits: what is asked of a client is one of these.
@@ -84,44 +77,29 @@ fn any_of<'a>(state: &Arc<State>, demands: impl Iterator<Item = Demand<'a>>, req
     let (mut denial, mut slow) = (None, None::<Box<Slow>>);
     for demand in demands.take_while(|demand| !matches!(demand, Demand::Nothing | Demand::Leave)) {
         match prove(state, &demand, request, &shown, clock) {
-            Proof::Met => return Answer::Now(settled(state, from, Ok(()))),
+            // what was wrong before stays counted: a right password is no way to guess those of others
+            Proof::Met => return Answer::Now(Ok(())),
             Proof::Unmet(other) => denial = Some(denial.map_or(other, |one| graver(one, other))),
             // one password is checked, that of the user if there is one
             Proof::Slow(other) if slow.as_ref().is_none_or(|one| !one.is_user) => slow = Some(other),
             Proof::Slow(_) => {}
         }
     }
-    let Some(Slow { stored, password, is_user }) = slow.map(|slow| *slow) else {
-        return Answer::Now(settled(state, from, Err(denial.unwrap_or(Denial::Forbidden))));
+    let Some(slow) = slow else {
+        return Answer::Now(Err(counted(state, from, denial.unwrap_or(Denial::Forbidden))));
     };
-    // it counts as wrong until it was right, so that many at once are no way around the limit
-    lock(&state.failures).add(from, Instant::now());
     let wrong = Denial::Unauthenticated(Lack::Wrong, SETS[1]);
     let denial = denial.map_or(wrong, |one| graver(wrong, one));
     let state = state.clone();
-    Answer::Later(Box::pin(async move {
-        match state.check(stored, password).await {
-            Ok(is_right) if is_right && is_user => settled(&state, from, Ok(())),
-            Ok(_) => Err(denial),
-            Err(why) => {
-                lock(&state.failures).take_back(from);
-                Err(why)
-            }
-        }
-    }))
+    Answer::Later(Box::pin(async move { if state.check(*slow, from).await? { Ok(()) } else { Err(denial) } }))
 }
 
-/// Counts what was found.
-fn settled(state: &State, from: IpAddr, verdict: Verdict) -> Verdict {
-    let mut failures = lock(&state.failures);
-    match verdict {
-        Ok(()) => failures.forget(from),
-        Err(Denial::Unauthenticated(Lack::Wrong, _) | Denial::Unsigned(Lack::Wrong)) => {
-            failures.add(from, Instant::now());
-        }
-        Err(_) => {}
+/// Counts a denial of what was shown.
+fn counted(state: &State, from: IpAddr, denial: Denial) -> Denial {
+    if let Denial::Unauthenticated(Lack::Wrong, _) | Denial::Unsigned(Lack::Wrong) = denial {
+        lock(&state.failures).add(from, Instant::now());
     }
-    verdict
+    denial
 }
 
 /// The credentials of a client: in RTMP also `user` and `pass` of the query.
@@ -144,9 +122,9 @@ fn prove(state: &State, demand: &Demand<'_>, request: &Request<'_>, shown: &Cred
         }
         Demand::Signed(key) => links(links::signed(request, &key.0, clock)),
         Demand::SecureLink(expression) => links(links::secure_link(request, &expression.0, clock)),
-        Demand::Token(TokenKey::Own(key), claim) => tokens::check(request, key, claim, clock),
+        Demand::Token(TokenKey::Own(key), claim) => tokens::check(request, shown, key, claim, clock),
         Demand::Token(TokenKey::File(file), claim) => match state.key(file) {
-            Some(key) => tokens::check(request, &key, claim, clock),
+            Some(key) => tokens::check(request, shown, &key, claim, clock),
             None => Err(Denial::Unanswered),
         },
         Demand::Nothing | Demand::Leave => Err(Denial::Forbidden),
@@ -176,7 +154,7 @@ fn prove_slowly(state: &State, name: &str, stored: &Pbkdf2, shown: &Credentials)
         return Proof::Unmet(Denial::Unauthenticated(Lack::Wrong, SETS[1]));
     }
     let is_user = own.as_bytes().ct_eq(name.as_bytes()).into();
-    if is_user && state.knows(&state.mark(stored, password)) {
+    if is_user && state.knows(&state.mark(stored, password), Instant::now()) {
         return Proof::Met;
     }
     Proof::Slow(Box::new(Slow { stored: stored.clone(), password: password.clone(), is_user }))
@@ -196,9 +174,10 @@ fn graver(one: Denial, other: Denial) -> Denial {
 fn weight(denial: Denial) -> u8 {
     match denial {
         Denial::Unsigned(Lack::Missing | Lack::Stale) => 0,
-        Denial::Unauthenticated(Lack::Missing, _) => 1,
-        Denial::Unauthenticated(Lack::Stale, _) => 2,
-        Denial::Unanswered => 3,
+        // a key that cannot be read takes no other way in
+        Denial::Unanswered => 1,
+        Denial::Unauthenticated(Lack::Missing, _) => 2,
+        Denial::Unauthenticated(Lack::Stale, _) => 3,
         Denial::Forbidden | Denial::TooMany => 4,
         Denial::NoClock => 5,
         Denial::Expired => 6,

@@ -1,5 +1,6 @@
-//! What is kept between requests: failures, passwords that were right, the keys of files.
+//! The state kept between requests: failures, passwords that were right, the keys of files.
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -13,13 +14,13 @@ use super::{Denial, kdf};
 use crate::conf::{Access, Config, Cost, Pbkdf2};
 use crate::disk::{self, BlockingPool, Lane, Use, aside, read_small};
 use crate::net::random;
-use crate::proto::jwt::Key;
+use crate::proto::jwt::{Key, KeyError};
 
 /// The state of the rules.
 #[derive(Default)]
 pub struct State {
     pub(super) failures: Mutex<Failures>,
-    /// Passwords that were right lately: the hash of each, and when that was.
+    /// Passwords that were right lately: the hash of each, and when it was shown last.
     known: Mutex<Vec<([u8; 32], Instant)>>,
     /// The number of the latest reading of files, whose keys count.
     readings: AtomicUsize,
@@ -28,6 +29,13 @@ pub struct State {
     /// Passwords that wait for the thread that checks them.
     waiting: AtomicUsize,
     seed: Seed,
+}
+
+/// A password that a thread has to check. It is right for the rule's user alone: for others it is the same work.
+pub(super) struct Slow {
+    pub(super) stored: Pbkdf2,
+    pub(super) password: Box<str>,
+    pub(super) is_user: bool,
 }
 
 /// The key of hashes that do not leave the process.
@@ -68,7 +76,7 @@ impl State {
         for Access { jwt_file: file, .. } in config.access.iter().filter(|rule| !rule.jwt_file.is_empty()) {
             let path = std::path::PathBuf::from(file);
             let read = aside(Lane::to(&path.clone()), move || read_small(&path)).await;
-            match read.map(|bytes| Key::parse(&String::from_utf8_lossy(&bytes))) {
+            match read.map(|bytes| str::from_utf8(&bytes).map_or(Err(KeyError::Unfit), Key::parse)) {
                 Ok(Ok(key)) => keys.push((file.clone(), Arc::new(key))),
                 Ok(Err(error)) => log::warn!("access.jwt_file: {file}: {error}"),
                 Err(error) => log::warn!("access.jwt_file: {file}: {error}"),
@@ -85,36 +93,60 @@ impl State {
         lock(&self.keys).iter().find(|(own, _)| own == file).map(|(_, key)| key.clone())
     }
 
-    /// What is remembered of a password that was right.
+    /// The hash by which a password that was right is remembered.
     pub(super) fn mark(&self, stored: &Pbkdf2, password: &str) -> [u8; 32] {
         let mac = Hmac::<Sha256>::new_from_slice(&self.seed.0);
         let mac = mac.map(|mac| mac.chain_update(stored.hash).chain_update(&stored.salt).chain_update(password));
         mac.map(|mac| mac.finalize().into_bytes().into()).unwrap_or_default()
     }
 
-    /// Whether a password was right lately.
-    pub(super) fn knows(&self, mark: &[u8; 32]) -> bool {
+    /// Whether a password was right lately. It is remembered from now on again.
+    pub(super) fn knows(&self, mark: &[u8; 32], now: Instant) -> bool {
         let mut known = lock(&self.known);
-        known.retain(|(_, since)| since.elapsed() < KNOWN_FOR);
-        known.iter().any(|(own, _)| own.ct_eq(mark).into())
+        known.retain(|(_, shown)| now < *shown + KNOWN_FOR);
+        let one = known.iter_mut().find(|(own, _)| own.ct_eq(mark).into());
+        one.map(|(_, shown)| *shown = now).is_some()
+    }
+
+    /// Remembers a password that was right; beyond the limit, the one that was shown longest ago is forgotten.
+    pub(super) fn remember(&self, mark: [u8; 32], now: Instant) {
+        let mut known = lock(&self.known);
+        if known.len() >= MOST_KNOWN
+            && let Some(oldest) = known.iter().enumerate().min_by_key(|(_, (_, shown))| *shown).map(|(at, _)| at)
+        {
+            known.swap_remove(oldest);
+        }
+        known.push((mark, now));
     }
 
     /// Checks a password in the thread for that.
     ///
     /// # Errors
-    /// [`Denial::Unanswered`]: too many wait, or it takes too long.
-    pub(super) async fn check(&self, stored: Pbkdf2, password: Box<str>) -> Result<bool, Denial> {
-        let mark = self.mark(&stored, &password);
+    /// [`Denial::Unanswered`]: too many wait, or it takes too long, which does not count as wrong.
+    /// [`Denial::TooMany`]: those before it were wrong.
+    pub(super) async fn check(self: &Arc<Self>, slow: Slow, from: IpAddr) -> Result<bool, Denial> {
         let _place = Place::take(&self.waiting)?;
-        let work = move || kdf::derive(stored.rounds, &stored.salt, &password).ct_eq(&stored.hash).into();
-        let is_right = SLOW.perform(Lane::hash("secret"), Use::Download, LONGEST, work).await;
-        let is_right = is_right.map_err(|_| Denial::Unanswered)?;
+        let state = self.clone();
+        let work = move || state.try_one(&slow, from);
+        SLOW.perform(Lane::hash("secret"), Use::Download, LONGEST, work).await.unwrap_or(Err(Denial::Unanswered))
+    }
+
+    /// Checks a password, and counts a wrong one. Those that wait are checked one after the other, so that many at once
+    /// are no way around the limit, and the same one is derived once.
+    fn try_one(&self, slow: &Slow, from: IpAddr) -> Result<bool, Denial> {
+        let Slow { stored, password, is_user } = slow;
+        if lock(&self.failures).is_shut(from, Instant::now()) {
+            return Err(Denial::TooMany);
+        }
+        let mark = self.mark(stored, password);
+        if *is_user && self.knows(&mark, Instant::now()) {
+            return Ok(true);
+        }
+        let is_right = bool::from(kdf::derive(stored.rounds, &stored.salt, password).ct_eq(&stored.hash)) && *is_user;
         if is_right {
-            let mut known = lock(&self.known);
-            if known.len() >= MOST_KNOWN {
-                known.remove(0);
-            }
-            known.push((mark, Instant::now()));
+            self.remember(mark, Instant::now());
+        } else {
+            lock(&self.failures).add(from, Instant::now());
         }
         Ok(is_right)
     }

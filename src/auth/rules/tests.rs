@@ -1,4 +1,5 @@
 use super::*;
+use crate::auth::Verdict;
 
 /// A client of `live/cam1`, or of another stream.
 struct Client {
@@ -179,6 +180,31 @@ fn a_slow_password_is_checked_aside_and_remembered() {
 }
 
 #[test]
+fn slow_passwords_that_come_at_once_count_once_they_are_checked() {
+    let house = House::new(
+        "[[access]]\nuser = \"one\"\npassword = \"pbkdf2:1000:c2FsdHNhbHQ=:hgR9HsqtKupWxpnv8y99TrPDajTT/9PcSTlNafpdLXQ=\"\n",
+    );
+    let at_once = |password: &str, from| {
+        let ask = |_| house.answer(&Client { credentials: user("one", password), from, ..PLAYS });
+        let answers: Vec<_> = (0..12).map(ask).collect();
+        let of = |answer| if let Answer::Later(later) = answer { smol::block_on(later) } else { panic!("{password}") };
+        answers.into_iter().map(of).collect::<Vec<_>>()
+    };
+    assert_eq!(at_once("secret", "192.0.2.1"), [Ok(()); 12]);
+    let guesses = at_once("guess", "192.0.2.2");
+    assert_eq!((&guesses[..5], &guesses[5..]), (&[is_wrong(1); 5][..], &[Err(Denial::TooMany); 7][..]));
+    assert!(matches!(house.answer(&Client { credentials: user("one", "secret"), ..PLAYS }), Answer::Now(Ok(()))));
+}
+
+#[test]
+fn a_right_password_is_remembered_for_five_minutes_after_it_was_shown_last() {
+    let (state, start, mark) = (State::default(), Instant::now(), [7; 32]);
+    let at = |secs| start + std::time::Duration::from_secs(secs);
+    state.remember(mark, start);
+    assert!(state.knows(&mark, at(299)) && state.knows(&mark, at(598)) && !state.knows(&mark, at(898)));
+}
+
+#[test]
 fn more_slow_passwords_than_may_wait_are_refused() {
     let house = House::new(
         "[[access]]\nuser = \"one\"\npassword = \"pbkdf2:1000:c2FsdHNhbHQ=:hgR9HsqtKupWxpnv8y99TrPDajTT/9PcSTlNafpdLXQ=\"\n",
@@ -204,8 +230,8 @@ fn who_is_wrong_too_often_is_shut_out_whatever_he_shows() {
     let ask = |from, password| house.ask(&Client { from, credentials: user("one", password), ..PLAYS });
     (0..9).for_each(|_| assert_eq!(house.ask(&PLAYS), lacks(1), "who shows nothing guesses nothing"));
     (0..4).for_each(|_| assert_eq!(ask("192.0.2.1", "x"), is_wrong(1)));
-    assert_eq!(ask("192.0.2.1", "first"), Ok(()), "who was right begins anew");
-    (0..5).for_each(|_| assert_eq!(ask("192.0.2.1", "x"), is_wrong(1)));
+    assert_eq!(ask("192.0.2.1", "first"), Ok(()), "four are not too many");
+    assert_eq!(ask("192.0.2.1", "x"), is_wrong(1), "who was right does not begin anew");
     assert_eq!(ask("192.0.2.1", "first"), Err(Denial::TooMany));
     assert_eq!(ask("192.0.2.2", "first"), Ok(()));
     assert_eq!(house.ask(&Client { name: "open", ..PLAYS }), Ok(()), "what is open stays so");
@@ -237,7 +263,7 @@ fn a_token_permits_what_it_lists_wherever_it_is_shown() {
             (shows(Action::Api, "cam1"), shows(Action::Metrics, "cam1")),
             (Err(Denial::Forbidden), Err(Denial::Forbidden))
         );
-        for query in [format!("token={token}"), format!("jwt={token}")] {
+        for query in [format!("token={token}"), format!("jwt={token}"), format!("user=any&pass={token}")] {
             assert_eq!(house.ask(&Client { query, protocol: "rtmp", ..PLAYS }), Ok(()));
         }
         assert_eq!(house.ask(&Client { credentials: user("any", token), ..PLAYS }), Ok(()));
@@ -265,9 +291,17 @@ fn a_key_of_a_file_is_used_once_it_was_read() {
     assert_eq!(ask(), Err(Denial::Unanswered));
     smol::block_on(house.0.clone().read_keys(Arc::new(house.1.clone())));
     assert_eq!(ask(), Ok(()));
+    // 32 bytes that are no UTF-8
+    std::fs::write(&path, [0xff; 32]).unwrap();
+    smol::block_on(house.0.clone().read_keys(Arc::new(house.1.clone())));
+    assert_eq!(ask(), Err(Denial::Unanswered), "bytes that others could guess are no key");
     std::fs::remove_file(&path).unwrap();
     smol::block_on(house.0.clone().read_keys(Arc::new(house.1.clone())));
     assert_eq!(ask(), Err(Denial::Unanswered), "what cannot be read is not believed");
+    let other =
+        House::new(&format!("[[access]]\njwt_file = {path:?}\n[[access]]\nuser = \"one\"\npassword = \"first\"\n"));
+    assert_eq!(other.ask(&PLAYS), lacks(1), "another way in is asked for");
+    assert_eq!(other.ask(&Client { credentials: user("one", "first"), ..PLAYS }), Ok(()));
 }
 
 #[test]
