@@ -43,10 +43,10 @@ type Rule = fn(&Arc<State>, &Config, &Request<'_>) -> Option<Answer>;
 
 /// The rules: the first that decides counts. Where none does, the client may.
 const RULES: &[Rule] = &[
-    #[cfg(feature = "rtsp")]
-    users::rule,
     #[cfg(feature = "auth")]
     rules::rule,
+    #[cfg(feature = "rtsp")]
+    users::rule,
     control,
 ];
 

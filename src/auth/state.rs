@@ -100,7 +100,7 @@ impl State {
         mac.map(|mac| mac.finalize().into_bytes().into()).unwrap_or_default()
     }
 
-    /// Whether a password was right lately. It is remembered from now on again.
+    /// Tells if a password was right lately. It is remembered from now on again.
     pub(super) fn knows(&self, mark: &[u8; 32], now: Instant) -> bool {
         let mut known = lock(&self.known);
         known.retain(|(_, shown)| now < *shown + KNOWN_FOR);

@@ -1,4 +1,4 @@
-//! The user of the configuration, which RTSP requires with `rtsp.auth`.
+//! The user of the configuration, which RTSP requires with `rtsp.auth` where no rule of `[[access]]` decides.
 
 use std::sync::Arc;
 

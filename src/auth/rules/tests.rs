@@ -123,6 +123,20 @@ fn several_users_may_have_a_stream_and_an_allow_behind_them_opens_nothing() {
 }
 
 #[test]
+fn a_rule_about_rtsp_decides_instead_of_its_own_user() {
+    let house = House::new(
+        "rtsp.auth = \"basic\"\nrtsp.user = \"own\"\nrtsp.password = \"third\"\n\
+         [[access]]\nstreams = \"cam*\"\nuser = \"one\"\npassword = \"first\"\n\
+         [[access]]\nstreams = \"open\"\nallow = true\n",
+    );
+    let ask = |name, credentials| house.ask(&Client { protocol: "rtsp", name, credentials, ..PLAYS });
+    assert_eq!((ask("cam1", user("one", "first")), ask("cam1", user("own", "third"))), (Ok(()), is_wrong(3)));
+    assert_eq!(ask("open", Credentials::None), Ok(()));
+    assert_eq!((ask("door", user("own", "third")), ask("door", user("one", "first"))), (Ok(()), is_wrong(1)));
+    assert_eq!(ask("door", Credentials::None), lacks(1));
+}
+
+#[test]
 fn a_client_is_asked_by_all_schemes_that_would_do() {
     let house = House::new(
         "[[access]]\nsigned = \"key\"\n\

@@ -125,7 +125,8 @@ fn rtsp(lal: &mut Lal, toml: &mut Toml) -> Result<(), Unreadable> {
     let scheme = if lal.number("rtsp.auth_method")? == Some(1) { "digest" } else { "basic" };
     let (user, password) = (lal.text("rtsp.username")?, lal.text("rtsp.password")?);
     if lal.flag("rtsp.auth_enable")? {
-        toml.comment("lal asks players alone, here publishers by RTSP need the password too:");
+        toml.comment("lal asks players alone, here publishers by RTSP need the password too. An access table");
+        toml.comment("about RTSP decides instead, where lal asks for both:");
         toml.text("rtsp.auth", scheme);
         toml.text("rtsp.user", &user);
         toml.text("rtsp.password", &password);
